@@ -1,0 +1,1199 @@
+// The hub: takes commands from sessions, hands messages to the broker, and sends each session at most one frame a tick.
+// Pure: sockets, broker, clock, ids, scheduler and log come in through the constructor.
+
+import { closeCode, decodeCommand, limits, protocolVersion } from "../protocol.ts";
+import type {
+  Command,
+  ErrorPush,
+  HelloCommand,
+  HistoryCommand,
+  JoinCommand,
+  LeaveCommand,
+  LeftReason,
+  MessageCommand,
+  Position,
+  Push,
+  RenameCommand,
+  ServerLimits,
+  TypingCommand,
+} from "../protocol.ts";
+import type { AppendResult, Broker, Draft, Entry, Outcome } from "../broker/broker.ts";
+import { RateLimiter } from "./rate_limiter.ts";
+import { continuing, encodeEntries, fitting, leftPush, Room } from "./room.ts";
+import type { EncodedEntry, Presence, Slice } from "./room.ts";
+import { Session } from "./session.ts";
+import type { Join, Member, Place, Socket } from "./session.ts";
+
+export type { Session, Socket };
+
+/** Monotonic time, so that a clock set back neither closes nor keeps a session. */
+export interface Clock {
+  /** Milliseconds since some fixed moment. */
+  now(): number;
+}
+
+/** When the hub's own work is done. */
+export interface Scheduler {
+  /** Runs `task` at the end of this turn of the event loop (`setImmediate`). */
+  soon(task: () => void): void;
+  /** Runs `task` after `ms`; the answer cancels it. */
+  later(ms: number, task: () => void): () => void;
+}
+
+/** The source of tokens, and what they stand for. */
+export interface Identity {
+  /** 32 random bytes in base64url. */
+  newToken(): string;
+  /** The public id of whoever has `token`: always the same, and of no use for finding the token. */
+  memberOf(token: string): string;
+}
+
+/** Values that a log line may have. */
+export type LogFields = Readonly<
+  Record<string, string | number | boolean | undefined>
+>;
+
+/** Where the hub writes what happened. Must not throw. */
+export interface HubLog {
+  event(event: string, fields: LogFields): void;
+  warn(event: string, fields: LogFields): void;
+  error(event: string, error: unknown, fields?: LogFields): void;
+}
+
+/** What can be set; times in ms. */
+export interface HubSettings {
+  /** Messages of a member in one go, and then in a second. A `ratePerSecond` of 0 lifts all rates. */
+  readonly rateBurst: number;
+  readonly ratePerSecond: number;
+  /** How long a member whose connection was lost is still here. */
+  readonly graceMs: number;
+  /** Bytes that may wait for a peer before it is closed as a slow consumer. */
+  readonly outboxMaxBytes: number;
+  /** Told to clients; the broker is who prunes. 0 is for ever, and all. */
+  readonly retentionDays: number;
+  readonly retentionMessages: number;
+  /** Whether the log has the text of messages. */
+  readonly logMessageText: boolean;
+}
+
+/** What the hub works with. */
+export interface HubPorts {
+  readonly broker: Broker;
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly identity: Identity;
+  readonly log: HubLog;
+}
+
+const heartbeatMs = 25_000;
+const silenceMs = 60_000;
+const firstHelloMs = 5_000;
+/** After a refused `hello` a person is choosing another name. */
+const nextHelloMs = 60_000;
+const helloTries = 5;
+const sweepMs = 1_000;
+const seenMs = 3_600_000;
+/** After a start everybody comes back at once; nobody wants a line for each. */
+const quietMs = 30_000;
+const floodRefusals = 100;
+const floodMs = 10_000;
+const renameBurst = 5;
+const renamesPerSecond = 5 / 3_600;
+/** What an address may cause in bytes: a burst, then this much a second. */
+const addressBurstBytes = 16 * 1024 * 1024;
+const addressBytesPerSecond = 1024 * 1024;
+/** What a command of each kind costs beside the bytes of its pages, since others are told of it or the log is read. */
+const commandCostBytes = 16 * 1024;
+const storageRetryMs = 1_000;
+/** Commands that may wait for a slow broker, of one session. */
+const heldMax = 256;
+
+/** Usernames, rooms, delivery: everything that a chat is, without a network or a disk. */
+export class ChatHub {
+  readonly #ports: HubPorts;
+  readonly #settings: HubSettings;
+  readonly #limits: ServerLimits;
+  readonly #startedAt: number;
+
+  readonly #sessions = new Set<Session>();
+  readonly #members = new Map<string, Member>();
+  readonly #rooms = new Map<string, Room>();
+  /** Members and presences without a session, the earliest end first (all graces are equally long). */
+  readonly #graces = new Set<Member | Presence>();
+
+  readonly #messageRate: RateLimiter;
+  readonly #addressRate: RateLimiter;
+  readonly #renameRate: RateLimiter;
+
+  /** Messages that wait for the tick, each with who is to be answered. */
+  #drafts: { readonly session: Session; readonly draft: Draft }[] = [];
+  #appending = false;
+  #touchedSessions = new Set<Session>();
+  #touchedRooms = new Set<Room>();
+  readonly #joiningSessions = new Set<Session>();
+  #tickDue = false;
+
+  #sessionCount = 0;
+  #seenAt: number;
+  #cancelSweep: (() => void) | undefined;
+  #draining = false;
+  #appended: (() => void) | undefined;
+
+  constructor(ports: HubPorts, settings: HubSettings) {
+    this.#ports = ports;
+    this.#settings = settings;
+    this.#startedAt = ports.clock.now();
+    this.#seenAt = this.#startedAt;
+    this.#limits = {
+      frameMaxBytes: limits.frameMaxBytes,
+      textMaxLength: limits.textMaxLength,
+      usernameMaxLength: limits.usernameMaxLength,
+      roomsPerSession: limits.roomsPerSession,
+      historyMax: limits.historyMax,
+      rateBurst: settings.rateBurst,
+      ratePerSecond: settings.ratePerSecond,
+      retentionDays: settings.retentionDays,
+      retentionMessages: settings.retentionMessages,
+    };
+    const { ratePerSecond } = settings;
+    this.#messageRate = new RateLimiter(settings.rateBurst, ratePerSecond);
+    this.#addressRate = new RateLimiter(
+      addressBurstBytes,
+      ratePerSecond === 0 ? 0 : addressBytesPerSecond,
+    );
+    this.#renameRate = new RateLimiter(
+      renameBurst,
+      ratePerSecond === 0 ? 0 : renamesPerSecond,
+    );
+    ports.broker.subscribe({
+      entries: (entries) => this.#deliver(entries),
+      pruned: (room, first) => this.#rooms.get(room)?.prune(first),
+    });
+  }
+
+  // ---------------------------------------------------------------- connections
+
+  /** Takes a new connection. `address` is the peer's, for rates and logs. */
+  connect(socket: Socket, address: string): Session {
+    const now = this.#ports.clock.now();
+    const id = ++this.#sessionCount;
+    // Spread over the interval, so that all who came at once are not spoken to at once for ever after.
+    const heartbeatAt = now + heartbeatMs - (id % 25) * (heartbeatMs / 25);
+    const session = new Session(
+      id,
+      socket,
+      address,
+      now,
+      now + firstHelloMs,
+      heartbeatAt,
+    );
+    this.#ports.log.event("connect", { session: id, address });
+    if (this.#draining) {
+      this.#end(session, closeCode.restarting, "0");
+      return session;
+    }
+    this.#sessions.add(session);
+    this.#sweepLater();
+    return session;
+  }
+
+  /** Takes one frame of a session; what is not text breaks the protocol. Never throws for anything that a client sent. */
+  receive(session: Session, frame: unknown): void {
+    if (session.state.kind === "closing" || this.#draining) return;
+    session.heardAt = this.#ports.clock.now();
+    session.commandCount++;
+    if (typeof frame !== "string") {
+      this.#end(session, closeCode.protocolBroken, "a frame is JSON text");
+      return;
+    }
+    const decoded = decodeCommand(frame);
+    if (decoded.ok) this.#take(session, decoded.command);
+    else if (decoded.failure.kind === "close") {
+      this.#end(session, decoded.failure.code, decoded.failure.reason);
+    } else this.#refuse(session, decoded.failure.push);
+  }
+
+  /** The connection has closed, by either side. Further calls for the session do nothing. */
+  disconnect(session: Session, code: number): void {
+    if (session.ended) return;
+    session.ended = true;
+    this.#forget(session, code === closeCode.left ? "quit" : undefined);
+    this.#ports.log.event("disconnect", {
+      session: session.id,
+      name: session.username,
+      code,
+      ms: Math.round(this.#ports.clock.now() - session.openedAt),
+      commands: session.commandCount,
+      frames: session.frameCount,
+    });
+  }
+
+  /**
+   * Stops: what was collected is committed and delivered, then all sessions are closed with 1012 and told to come back spread
+   * over `spreadMs`. Nobody `left`, and no name is released.
+   */
+  async drain(spreadMs: number): Promise<void> {
+    this.#draining = true;
+    this.#cancelSweep?.();
+    this.#cancelSweep = undefined;
+    this.#tick();
+    while (this.#appending) {
+      await new Promise<void>((resolve) => this.#appended = resolve);
+      this.#tick();
+    }
+    for (const session of this.#sessions) {
+      this.#end(session, closeCode.restarting, String(spreadMs));
+    }
+  }
+
+  /** True from the call of `drain`. */
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** What the hub holds at the moment, for operators and tests. */
+  get size(): {
+    readonly sessions: number;
+    readonly members: number;
+    readonly rooms: number;
+    readonly graces: number;
+    readonly rates: number;
+  } {
+    return {
+      sessions: this.#sessions.size,
+      members: this.#members.size,
+      rooms: this.#rooms.size,
+      graces: this.#graces.size,
+      rates: this.#messageRate.size + this.#addressRate.size +
+        this.#renameRate.size,
+    };
+  }
+
+  /** Closes a session from this side and forgets it at once, since the close event of a stuck peer may never come. */
+  #end(session: Session, code: number, reason: string): void {
+    // What was refused or answered in this tick is still worth saying, but not to a peer that does not read.
+    if (code !== closeCode.slowConsumer) this.#sendOwn(session);
+    if (session.state.kind === "closing") return;
+    if (code !== closeCode.restarting && code !== closeCode.replaced) {
+      this.#ports.log.warn("close", {
+        session: session.id,
+        address: session.address,
+        name: session.username,
+        code,
+        reason,
+      });
+    }
+    this.#forget(session, undefined);
+    session.socket.close(code, reason);
+  }
+
+  /** Takes a session out of everything. With a reason it said goodbye; without one its member stays for the grace. */
+  #forget(session: Session, reason: LeftReason | undefined): void {
+    if (session.state.kind === "closing") return;
+    const { state } = session;
+    session.state = { kind: "closing" };
+    session.joins.length = 0;
+    session.held = undefined;
+    session.own = [];
+    this.#sessions.delete(session);
+    this.#touchedSessions.delete(session);
+    this.#joiningSessions.delete(session);
+    if (state.kind !== "active") return;
+    const { member } = state;
+    member.sessions.delete(session);
+    for (const place of session.places.values()) {
+      this.#vacate(session, member, place, reason);
+    }
+    session.places.clear();
+    if (member.sessions.size > 0) return;
+    if (reason !== undefined && member.presences.size === 0) {
+      this.#release(member);
+    } else if (!this.#draining) this.#grace(member);
+  }
+
+  // ---------------------------------------------------------------- commands
+
+  #take(session: Session, command: Command): void {
+    if (session.held !== undefined) {
+      session.held.push(command);
+      if (session.held.length > heldMax) {
+        this.#end(session, closeCode.flooding, "too many commands at once");
+      }
+      return;
+    }
+    const { state } = session;
+    if (state.kind === "closing") return;
+    if (command.type === "pong") {
+      if (session.pongsDue > 0) session.pongsDue--;
+      else this.#countRefusal(session);
+      return;
+    }
+    if (state.kind === "greeting") {
+      if (command.type === "hello") this.#hello(session, command);
+      else {
+        this.#refuse(session, {
+          type: "error",
+          re: command.type,
+          code: "hello_required",
+          message: "Say hello first",
+        });
+      }
+      return;
+    }
+    const { member } = state;
+    switch (command.type) {
+      case "hello":
+        return this.#refuse(session, {
+          type: "error",
+          re: "hello",
+          code: "already_greeted",
+          message: "This connection has said hello already",
+        });
+      case "join":
+        return this.#join(session, member, command);
+      case "leave":
+        return this.#leave(session, member, command);
+      case "message":
+        return this.#message(session, member, command);
+      case "history":
+        return this.#history(session, member, command);
+      case "typing":
+        return this.#typing(session, member, command);
+      case "rename":
+        return this.#rename(session, member, command);
+    }
+  }
+
+  #hello(session: Session, command: HelloCommand): void {
+    const { identity, broker } = this.#ports;
+    const token = command.token ?? identity.newToken();
+    const id = identity.memberOf(token);
+    if (this.#isOverBytes(session, id, "hello")) return;
+    this.#settle(
+      session,
+      () => broker.claim(id, command.username),
+      (username) => {
+        if (username === undefined) {
+          this.#refuse(session, nameTaken("hello", command.username));
+        } else this.#welcome(session, command, token, id, username);
+      },
+      () => this.#refuse(session, storageUnavailable({ re: "hello" })),
+    );
+  }
+
+  #welcome(
+    session: Session,
+    command: HelloCommand,
+    token: string,
+    id: string,
+    username: string,
+  ): void {
+    const { tab } = command;
+    let member = this.#members.get(id);
+    if (member === undefined) {
+      member = {
+        id,
+        username,
+        sessions: new Set(),
+        presences: new Map(),
+        until: undefined,
+      };
+      this.#members.set(id, member);
+    }
+    member.until = undefined;
+    this.#graces.delete(member);
+    const older = tab === undefined
+      ? []
+      : [...member.sessions].filter(({ state }) => state.kind === "active" && state.tab === tab);
+    member.sessions.add(session);
+    session.state = { kind: "active", member, tab };
+    session.username = member.username;
+    this.#ports.log.event("hello", {
+      session: session.id,
+      address: session.address,
+      name: member.username,
+      member: id,
+      rooms: command.rooms.map(({ room }) => room).join(",") || undefined,
+    });
+    this.#answer(session, {
+      type: "welcome",
+      protocol: protocolVersion,
+      member: id,
+      username: member.username,
+      token,
+      limits: this.#limits,
+      heartbeat: { intervalMs: heartbeatMs, timeoutMs: silenceMs },
+    });
+    const budget = { bytes: limits.helloMaxBytes };
+    for (const { room, position } of command.rooms) {
+      this.#enter(session, member, room, position, budget);
+    }
+    // After the new one is in: so nobody left, and nobody joined.
+    for (const replaced of older) {
+      this.#end(replaced, closeCode.replaced, "this tab has a new connection");
+    }
+  }
+
+  #join(session: Session, member: Member, command: JoinCommand): void {
+    const { room, position } = command;
+    if (
+      !session.places.has(room) &&
+      session.places.size >= limits.roomsPerSession
+    ) {
+      return this.#refuse(session, {
+        type: "error",
+        re: "join",
+        code: "too_many_rooms",
+        message: `Leave a room first: ${limits.roomsPerSession} is the most`,
+        room,
+      });
+    }
+    if (this.#isOverBytes(session, member.id, "join", room)) return;
+    const budget = { bytes: limits.pageMaxBytes };
+    this.#enter(session, member, room, position, budget);
+  }
+
+  /** Puts a session into a room and owes it the room's push; it goes live when it has caught up. */
+  #enter(
+    session: Session,
+    member: Member,
+    name: string,
+    position: Position | undefined,
+    budget: { bytes: number },
+  ): void {
+    let room = this.#rooms.get(name);
+    if (room === undefined) {
+      room = new Room(name);
+      this.#rooms.set(name, room);
+    }
+    let presence = room.presences.get(member.id);
+    if (presence === undefined) {
+      presence = {
+        member,
+        room,
+        sessions: new Set(),
+        until: undefined,
+        typedAt: -Infinity,
+      };
+      const now = this.#ports.clock.now();
+      room.addPresence(presence, now - this.#startedAt < quietMs);
+      member.presences.set(name, presence);
+      this.#touchRoom(room);
+    }
+    presence.until = undefined;
+    this.#graces.delete(presence);
+    presence.sessions.add(session);
+    let place = session.places.get(name);
+    if (place === undefined) {
+      place = { room, live: false };
+      session.places.set(name, place);
+    }
+    place.live = false;
+    room.live.delete(session);
+    session.joins.push({ place, position, budget, page: undefined });
+    this.#joiningSessions.add(session);
+    this.#tickSoon();
+  }
+
+  #leave(session: Session, member: Member, { room }: LeaveCommand): void {
+    const place = session.places.get(room);
+    if (place === undefined) {
+      return this.#refuseNotJoined(session, "leave", room);
+    }
+    this.#answer(session, leftPush(room, member, "quit"));
+    session.places.delete(room);
+    this.#vacate(session, member, place, "quit");
+  }
+
+  #message(session: Session, member: Member, command: MessageCommand): void {
+    const { room, text, nonce } = command;
+    if (!session.places.has(room)) {
+      return this.#refuseNotJoined(session, "message", room, nonce);
+    }
+    const now = this.#ports.clock.now();
+    const retryAfter = this.#messageRate.take(member.id, now);
+    if (retryAfter > 0) {
+      return this.#refuse(session, {
+        type: "error",
+        re: "message",
+        code: "rate_limited",
+        message: `Too many messages at once: try again in ${inSeconds(retryAfter)}`,
+        nonce,
+        room,
+        retryAfter,
+      });
+    }
+    const presence = member.presences.get(room);
+    if (presence !== undefined) presence.typedAt = -Infinity;
+    this.#drafts.push({
+      session,
+      draft: { room, member: member.id, from: member.username, text, nonce },
+    });
+    this.#tickSoon();
+  }
+
+  #history(session: Session, member: Member, command: HistoryCommand): void {
+    const { room, before, limit } = command;
+    if (!session.places.has(room)) {
+      return this.#refuseNotJoined(session, "history", room);
+    }
+    if (this.#isOverBytes(session, member.id, "history", room)) return;
+    const query = { before, limit, maxBytes: limits.pageMaxBytes };
+    this.#await(
+      () => this.#ports.broker.read(room, query),
+      (page) => {
+        if (session.state.kind === "closing") return;
+        // The oldest ones give way when the bytes do not suffice: the newest are next to what the client has.
+        const entries = encodeEntries(page.entries, undefined);
+        this.#charge(session, member.id, byteLength(entries));
+        this.#own(
+          session,
+          `{"type":"history","room":"${room}","messages":[${join(entries)}],"first":${page.first}}`,
+        );
+      },
+      (error) => {
+        this.#ports.log.error("read", error, { room });
+        this.#refuse(session, storageUnavailable({ re: "history", room }));
+      },
+    );
+  }
+
+  #typing(session: Session, member: Member, { room }: TypingCommand): void {
+    const presence = member.presences.get(room);
+    if (presence === undefined || !session.places.has(room)) {
+      return this.#refuseNotJoined(session, "typing", room);
+    }
+    if (presence.room.type(presence, this.#ports.clock.now())) {
+      this.#touchRoom(presence.room);
+    } else this.#countRefusal(session);
+  }
+
+  #rename(session: Session, member: Member, { username }: RenameCommand): void {
+    if (this.#isOverBytes(session, member.id, "rename")) return;
+    const now = this.#ports.clock.now();
+    const retryAfter = this.#renameRate.take(member.id, now);
+    if (retryAfter > 0) {
+      return this.#refuse(session, {
+        type: "error",
+        re: "rename",
+        code: "rate_limited",
+        message: `Too many names: try again in ${inSeconds(retryAfter)}`,
+        retryAfter,
+      });
+    }
+    this.#settle(
+      session,
+      () => this.#ports.broker.rename(member.id, username),
+      (renamed) => {
+        if (!renamed) {
+          return this.#refuse(session, nameTaken("rename", username));
+        }
+        const from = member.username;
+        if (from === username) {
+          return this.#answer(session, { type: "you", username });
+        }
+        member.username = username;
+        this.#ports.log.event("rename", {
+          session: session.id,
+          from,
+          to: username,
+        });
+        for (const other of member.sessions) {
+          other.username = username;
+          this.#answer(other, { type: "you", username });
+        }
+        for (const { room } of member.presences.values()) {
+          room.rename(member, from);
+          this.#touchRoom(room);
+        }
+      },
+      () => this.#refuse(session, storageUnavailable({ re: "rename" })),
+    );
+  }
+
+  // ---------------------------------------------------------------- answers
+
+  #answer(session: Session, push: Push): void {
+    this.#own(session, JSON.stringify(push));
+  }
+
+  /** Adds an encoded push to what this session alone is sent at the end of the tick. */
+  #own(session: Session, json: string): void {
+    if (session.state.kind === "closing") return;
+    session.own.push(json);
+    this.#touchedSessions.add(session);
+    this.#tickSoon();
+  }
+
+  #refuse(session: Session, push: ErrorPush): void {
+    if (session.state.kind === "closing") return;
+    this.#answer(session, push);
+    const { state } = session;
+    if (state.kind === "greeting" && push.re === "hello") {
+      const tries = state.tries + 1;
+      if (tries >= helloTries) {
+        return this.#end(session, closeCode.noHello, "no good hello");
+      }
+      const deadline = this.#ports.clock.now() + nextHelloMs;
+      session.state = { kind: "greeting", deadline, tries };
+    }
+    this.#countRefusal(session);
+  }
+
+  #countRefusal(session: Session): void {
+    const now = this.#ports.clock.now();
+    if (now - session.refusedSince > floodMs) {
+      session.refusedSince = now;
+      session.refusals = 0;
+    }
+    if (++session.refusals >= floodRefusals) {
+      this.#end(session, closeCode.flooding, "too many refused commands");
+    }
+  }
+
+  #refuseNotJoined(
+    session: Session,
+    re: string,
+    room: string,
+    nonce?: string,
+  ): void {
+    this.#refuse(session, {
+      type: "error",
+      re,
+      code: "not_joined",
+      message: `Join ${room} first`,
+      ...(nonce === undefined ? {} : { nonce }),
+      room,
+    });
+  }
+
+  // ---------------------------------------------------------------- rates by address
+
+  /** Who is charged for bytes: the address, or the member where many come from the machine itself. */
+  #payer(session: Session, member: string): string {
+    return isLoopback(session.address) ? member : session.address;
+  }
+
+  #charge(session: Session, member: string, bytes: number): void {
+    const payer = this.#payer(session, member);
+    this.#addressRate.charge(payer, bytes, this.#ports.clock.now());
+  }
+
+  /** Charges a command, unless its address has used up what it may cause: then it is refused. */
+  #isOverBytes(
+    session: Session,
+    member: string,
+    re: string,
+    room?: string,
+  ): boolean {
+    const payer = this.#payer(session, member);
+    const now = this.#ports.clock.now();
+    const retryAfter = this.#addressRate.wait(payer, now);
+    if (retryAfter === 0) {
+      this.#addressRate.charge(payer, commandCostBytes, now);
+      return false;
+    }
+    this.#refuse(session, {
+      type: "error",
+      re,
+      code: "rate_limited",
+      message: `Too much at once: try again in ${inSeconds(retryAfter)}`,
+      ...(room === undefined ? {} : { room }),
+      retryAfter,
+    });
+    return true;
+  }
+
+  // ---------------------------------------------------------------- the tick
+
+  #tickSoon(): void {
+    if (this.#tickDue) return;
+    this.#tickDue = true;
+    this.#ports.scheduler.soon(() => {
+      if (this.#tickDue) this.#tick();
+    });
+  }
+
+  /** Law 1: one commit, one encode, one frame. */
+  #tick(): void {
+    try {
+      this.#append();
+      for (const session of this.#joiningSessions) this.#serveJoins(session);
+      this.#flush();
+    } finally {
+      this.#tickDue = false;
+      if (this.#touchedSessions.size + this.#touchedRooms.size > 0) {
+        this.#tickSoon();
+      }
+    }
+  }
+
+  #append(): void {
+    if (this.#appending || this.#drafts.length === 0) return;
+    const batch = this.#drafts;
+    this.#drafts = [];
+    this.#appending = true;
+    const done = (results: readonly AppendResult[]) => {
+      this.#appending = false;
+      for (const [i, { session, draft }] of batch.entries()) {
+        this.#answerDraft(
+          session,
+          draft,
+          results[i] ?? { kind: "unavailable" },
+        );
+      }
+      if (this.#drafts.length > 0) this.#tickSoon();
+      this.#appended?.();
+    };
+    this.#await(
+      () => this.#ports.broker.append(batch.map(({ draft }) => draft)),
+      done,
+      (error) => {
+        this.#ports.log.error("append", error, { messages: batch.length });
+        done([]);
+      },
+    );
+  }
+
+  /** Answers the author of a draft, unless the message push does. */
+  #answerDraft(session: Session, draft: Draft, result: AppendResult): void {
+    const { room, nonce } = draft;
+    switch (result.kind) {
+      case "unavailable":
+        return this.#refuse(
+          session,
+          storageUnavailable({ re: "message", nonce, room }),
+        );
+      case "rooms_full":
+        return this.#refuse(session, {
+          type: "error",
+          re: "message",
+          code: "rooms_full",
+          message: "The server keeps no further room: use one that exists",
+          nonce,
+          room,
+        });
+      case "repeat":
+      case "stored": {
+        const { offset } = result;
+        if (result.kind === "stored") this.#logMessage(session, draft, offset);
+        if (result.kind === "repeat" || !session.places.get(room)?.live) {
+          this.#answer(session, { type: "ack", room, nonce, offset });
+        }
+      }
+    }
+  }
+
+  #logMessage(session: Session, draft: Draft, offset: number): void {
+    this.#ports.log.event("message", {
+      session: session.id,
+      room: draft.room,
+      offset,
+      name: draft.from,
+      length: draft.text.length,
+      text: this.#settings.logMessageText ? draft.text : undefined,
+    });
+  }
+
+  /** Takes what the log has become; the only way in which a message reaches a room. */
+  #deliver(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      const room = this.#rooms.get(entry.room);
+      if (room === undefined) continue;
+      room.accept(entry);
+      this.#touchRoom(room);
+    }
+  }
+
+  #touchRoom(room: Room): void {
+    this.#touchedRooms.add(room);
+    this.#tickSoon();
+  }
+
+  /** Answers a session's joins in order, as far as the broker has read for them. */
+  #serveJoins(session: Session): void {
+    while (!session.reading) {
+      const next = session.joins[0];
+      if (next === undefined) {
+        this.#joiningSessions.delete(session);
+        return;
+      }
+      const { place } = next;
+      if (this.#isVoid(session, place)) session.joins.shift();
+      else if (!place.room.loaded) {
+        if (place.room.loading) return;
+        this.#load(session, next);
+      } else {
+        const slice = sliceFor(next);
+        if (slice === "read") this.#readAfter(session, next);
+        else if (slice === "wait") return;
+        else this.#finishJoin(session, next, slice);
+      }
+    }
+  }
+
+  #isVoid(session: Session, place: Place): boolean {
+    return session.places.get(place.room.name) !== place;
+  }
+
+  /** Reads the end of a room's log when the first session comes in. */
+  #load(session: Session, { place }: Join): void {
+    const { room } = place;
+    room.loading = true;
+    const query = {
+      before: Infinity,
+      limit: limits.historyMax,
+      maxBytes: limits.pageMaxBytes,
+    };
+    this.#await(
+      () => this.#ports.broker.read(room.name, query),
+      (page) => {
+        room.loading = false;
+        room.load(page);
+        this.#tickSoon();
+      },
+      (error) => {
+        room.loading = false;
+        this.#failJoins(session, room, error);
+      },
+    );
+  }
+
+  /** Reads what memory does not reach. */
+  #readAfter(session: Session, next: Join): void {
+    const { place: { room }, position } = next;
+    if (position === undefined) return;
+    session.reading = true;
+    const maxBytes = pageBytes(next);
+    const query = { after: position, limit: limits.resumeMax, maxBytes };
+    this.#await(
+      () => this.#ports.broker.read(room.name, query),
+      (page) => {
+        session.reading = false;
+        next.page = page;
+        this.#tickSoon();
+      },
+      (error) => {
+        session.reading = false;
+        this.#failJoins(session, room, error);
+      },
+    );
+  }
+
+  /** The log cannot be read: the room is left again, and the client tries again. */
+  #failJoins(session: Session, room: Room, error: unknown): void {
+    this.#ports.log.error("read", error, { room: room.name });
+    const waiting = [...this.#joiningSessions, session].filter((joining) =>
+      joining.joins[0]?.place.room === room
+    );
+    for (const joining of new Set(waiting)) {
+      joining.joins.shift();
+      const place = joining.places.get(room.name);
+      if (place === undefined) continue;
+      joining.places.delete(room.name);
+      if (joining.state.kind === "active") {
+        this.#vacate(joining, joining.state.member, place, undefined);
+      }
+      this.#refuse(
+        joining,
+        storageUnavailable({ re: "join", room: room.name }),
+      );
+    }
+    this.#tickSoon();
+  }
+
+  #finishJoin(session: Session, next: Join, slice: Slice): void {
+    session.joins.shift();
+    const { state } = session;
+    if (state.kind !== "active") return;
+    const { place, budget } = next;
+    const { room } = place;
+    const { entries, recovered, missed, end } = slice;
+    const bytes = byteLength(entries);
+    budget.bytes -= bytes;
+    this.#charge(session, state.member.id, bytes);
+    const more = end.offset < room.head.offset;
+    let json =
+      `{"type":"room","room":"${room.name}","epoch":"${end.epoch}","first":${room.first},"offset":${end.offset},"messages":[${
+        join(entries)
+      }],"more":${more},"recovered":${recovered}`;
+    if (missed > 0) json += `,"missed":${missed}`;
+    if (!more) {
+      json += `,"count":${room.count}`;
+      const members = room.membersJson;
+      if (members !== undefined) json += `,"members":${members}`;
+      // Marked now, sent to from the next tick on: this push has all that the room says in this one.
+      place.live = true;
+      this.#ports.log.event("join", {
+        session: session.id,
+        name: session.username,
+        room: room.name,
+        offset: end.offset,
+        recovered,
+        missed: missed > 0 ? missed : undefined,
+      });
+    }
+    this.#own(session, json + "}");
+    this.#touchRoom(room);
+  }
+
+  /** Sends each session what this tick has for it, in one frame. */
+  #flush(): void {
+    const now = this.#ports.clock.now();
+    const rooms = this.#touchedRooms;
+    this.#touchedRooms = new Set();
+    for (const room of rooms) {
+      room.sayTyping(now);
+      if (room.pushes.length > 0) this.#flushRoom(room);
+      if (room.count === 0) this.#rooms.delete(room.name);
+    }
+    const sessions = this.#touchedSessions;
+    this.#touchedSessions = new Set();
+    for (const session of sessions) {
+      this.#sendOwn(session);
+      for (const { room, live } of session.places.values()) {
+        if (live) room.live.add(session);
+      }
+    }
+  }
+
+  #flushRoom(room: Room): void {
+    const body = room.pushes.join(",");
+    const frame = `[${body}]`;
+    room.pushes = [];
+    for (const session of room.live) {
+      // Most sessions are in one room and have nothing of their own: they share the string.
+      if (session.own.length === 0 && session.places.size === 1) {
+        this.#send(session, frame);
+      } else this.#own(session, body);
+    }
+  }
+
+  #sendOwn(session: Session): void {
+    if (session.own.length === 0) return;
+    const frame = `[${session.own.join(",")}]`;
+    session.own = [];
+    this.#send(session, frame);
+  }
+
+  #send(session: Session, frame: string): void {
+    const { socket } = session;
+    // A code unit has at most three bytes: no need to count them.
+    const waiting = socket.buffered;
+    if (
+      waiting > 0 && waiting + frame.length * 3 > this.#settings.outboxMaxBytes
+    ) {
+      this.#end(session, closeCode.slowConsumer, "too slow to keep up");
+      return;
+    }
+    session.frameCount++;
+    socket.send(frame);
+  }
+
+  // ---------------------------------------------------------------- who is here
+
+  /** Takes a session out of a room; its member with it when no other session of its is there. */
+  #vacate(
+    session: Session,
+    member: Member,
+    { room }: Place,
+    reason: LeftReason | undefined,
+  ): void {
+    room.live.delete(session);
+    const presence = room.presences.get(member.id);
+    if (presence === undefined || !presence.sessions.delete(session)) return;
+    if (presence.sessions.size > 0) return;
+    if (reason !== undefined) this.#depart(presence, reason);
+    else if (!this.#draining) this.#grace(presence);
+  }
+
+  #depart(presence: Presence, reason: LeftReason): void {
+    const { room, member } = presence;
+    this.#graces.delete(presence);
+    member.presences.delete(room.name);
+    room.removePresence(presence, reason);
+    this.#touchRoom(room);
+    this.#ports.log.event("leave", {
+      name: member.username,
+      room: room.name,
+      reason,
+    });
+  }
+
+  #grace(absent: Member | Presence): void {
+    absent.until = this.#ports.clock.now() + this.#settings.graceMs;
+    this.#graces.delete(absent);
+    this.#graces.add(absent);
+    this.#sweepLater();
+  }
+
+  #release(member: Member): void {
+    this.#graces.delete(member);
+    this.#members.delete(member.id);
+    this.#await(
+      () => this.#ports.broker.release(member.id),
+      () => {},
+      (error) => this.#ports.log.error("release", error),
+    );
+  }
+
+  // ---------------------------------------------------------------- once a second
+
+  #sweepLater(): void {
+    if (this.#cancelSweep !== undefined || this.#draining) return;
+    this.#cancelSweep = this.#ports.scheduler.later(sweepMs, () => {
+      this.#cancelSweep = undefined;
+      this.#sweep();
+      const idle = this.#sessions.size === 0 && this.size.rates === 0 &&
+        this.#members.size === 0;
+      if (!idle) this.#sweepLater();
+    });
+  }
+
+  #sweep(): void {
+    const now = this.#ports.clock.now();
+    for (const session of this.#sessions) this.#sweepSession(session, now);
+    for (const absent of this.#graces) {
+      if (absent.until === undefined || absent.until > now) break;
+      this.#graces.delete(absent);
+      if ("room" in absent) this.#depart(absent, "timeout");
+      else if (absent.sessions.size === 0) this.#release(absent);
+    }
+    for (const room of this.#rooms.values()) {
+      if (!room.countDue) continue;
+      room.sayCount();
+      this.#touchRoom(room);
+    }
+    this.#messageRate.sweep(now);
+    this.#addressRate.sweep(now);
+    this.#renameRate.sweep(now);
+    if (now - this.#seenAt >= seenMs) {
+      this.#seenAt = now;
+      this.#await(
+        () => this.#ports.broker.seen([...this.#members.keys()]),
+        () => {},
+        (error) => this.#ports.log.error("seen", error),
+      );
+    }
+  }
+
+  #sweepSession(session: Session, now: number): void {
+    const { state } = session;
+    if (state.kind === "greeting" && now >= state.deadline) {
+      this.#end(session, closeCode.noHello, "no good hello in time");
+    } else if (now - session.heardAt >= silenceMs) {
+      this.#end(session, closeCode.silent, "nothing heard");
+    } else if (now >= session.heartbeatAt) {
+      session.heartbeatAt += heartbeatMs;
+      session.pongsDue++;
+      this.#send(session, "[]");
+    }
+  }
+
+  // ---------------------------------------------------------------- brokers, at once or later
+
+  /** Goes on with what a broker answers: at once when it answers at once. */
+  #await<T>(
+    ask: () => Outcome<T>,
+    done: (value: T) => void,
+    failed: (error: unknown) => void,
+  ): void {
+    let outcome: Outcome<T>;
+    try {
+      outcome = ask();
+    } catch (error) {
+      return failed(error);
+    }
+    if (outcome instanceof Promise) {
+      outcome.then(done, failed).catch((error) => this.#ports.log.error("internal", error));
+    } else done(outcome);
+  }
+
+  /** The same for a command that later ones of its session must not overtake. */
+  #settle<T>(
+    session: Session,
+    ask: () => Outcome<T>,
+    done: (value: T) => void,
+    failed: (error: unknown) => void,
+  ): void {
+    session.held = [];
+    const release = () => {
+      const held = session.held ?? [];
+      session.held = undefined;
+      return held;
+    };
+    const replay = (commands: readonly Command[]) => {
+      for (const command of commands) this.#take(session, command);
+    };
+    this.#await(ask, (value) => {
+      const held = release();
+      done(value);
+      replay(held);
+    }, (error) => {
+      const held = release();
+      this.#ports.log.error("names", error);
+      failed(error);
+      replay(held);
+    });
+  }
+}
+
+// ------------------------------------------------------------------ small things
+
+function pageBytes({ budget }: Join): number {
+  return Math.max(0, Math.min(budget.bytes, limits.pageMaxBytes));
+}
+
+/** What a join is sent; or that the log has to be read for it; or that it waits until this node has heard what was read. */
+function sliceFor(next: Join): Slice | "read" | "wait" {
+  const { place: { room }, position, page } = next;
+  const maxBytes = pageBytes(next);
+  if (position === undefined) return room.newest(maxBytes, undefined);
+  if (page === undefined) return room.after(position, maxBytes) ?? "read";
+  if (!page.valid) return room.newest(maxBytes, undefined);
+  if (page.head.offset > room.head.offset) return "wait";
+  const behind = room.head.offset - position.offset;
+  if (behind > limits.resumeMax || page.first > position.offset + 1) {
+    return room.newest(maxBytes, position.offset);
+  }
+  const entries = encodeEntries(page.entries, position.epoch);
+  return continuing(position, fitting(entries, maxBytes));
+}
+
+function join(entries: readonly EncodedEntry[]): string {
+  return entries.map((entry) => entry.json).join(",");
+}
+
+function byteLength(entries: readonly EncodedEntry[]): number {
+  return entries.reduce((bytes, entry) => bytes + entry.bytes + 1, 0);
+}
+
+function nameTaken(re: string, username: string): ErrorPush {
+  return {
+    type: "error",
+    re,
+    code: "username_taken",
+    message: `${username} is taken: choose another name`,
+  };
+}
+
+function storageUnavailable(
+  about: { re: string; nonce?: string; room?: string },
+): ErrorPush {
+  return {
+    type: "error",
+    code: "storage_unavailable",
+    message: "The storage cannot be reached: it is tried again",
+    ...about,
+    retryAfter: storageRetryMs,
+  };
+}
+
+function inSeconds(ms: number): string {
+  const seconds = Math.ceil(ms / 1000);
+  return seconds === 1 ? "1 second" : `${seconds} seconds`;
+}
+
+function isLoopback(address: string): boolean {
+  return address.startsWith("127.") || address === "::1";
+}

@@ -1,0 +1,107 @@
+// One live connection, and the member it speaks for: the state that the hub keeps of each. No rules live here.
+
+import type { Command, Position } from "../protocol.ts";
+import type { Page } from "../broker/broker.ts";
+import type { Presence, Room } from "./room.ts";
+
+/** All that the hub knows of a connection. */
+export interface Socket {
+  /** Sends one text frame. Must not throw. */
+  send(text: string): void;
+  /** Starts to close the connection. Must not throw. */
+  close(code: number, reason: string): void;
+  /** Bytes handed over that the peer has not taken yet. */
+  readonly buffered: number;
+}
+
+/** Who a token stands for, while at least one session, or the grace after the last, lasts. */
+export interface Member {
+  readonly id: string;
+  username: string;
+  readonly sessions: Set<Session>;
+  /** Where the member is, by room name. */
+  readonly presences: Map<string, Presence>;
+  /** When the last session is gone: the end of its grace, in ms of the hub's clock. */
+  until: number | undefined;
+}
+
+/** Where a session stands between its first frame and its last. */
+export type SessionState =
+  /** No good `hello` yet. */
+  | {
+    readonly kind: "greeting";
+    readonly deadline: number;
+    readonly tries: number;
+  }
+  | {
+    readonly kind: "active";
+    readonly member: Member;
+    readonly tab: string | undefined;
+  }
+  /** Forgotten by the hub; only the close event is still to come. */
+  | { readonly kind: "closing" };
+
+/** A session's place in a room. Only a live place is sent the room's pushes. */
+export interface Place {
+  readonly room: Room;
+  live: boolean;
+}
+
+/** A `room` push that is owed to a session. */
+export interface Join {
+  readonly place: Place;
+  readonly position: Position | undefined;
+  /** Bytes that the pages of this command may still have, shared by the rooms of one `hello`. */
+  readonly budget: { bytes: number };
+  /** What the broker read, when memory did not reach back far enough. */
+  page: Page | undefined;
+}
+
+/** One live connection, from open to close. */
+export class Session {
+  readonly socket: Socket;
+  /** Number of this connection since the start, for logs. */
+  readonly id: number;
+  /** The peer's address, for logs. */
+  readonly address: string;
+  readonly openedAt: number;
+  state: SessionState;
+  readonly places = new Map<string, Place>();
+  /** Encoded pushes for this session alone, sent with the tick. */
+  own: string[] = [];
+  /** Joins that wait for the tick, or for the broker. */
+  readonly joins: Join[] = [];
+  /** True while the broker reads for the first of `joins`. */
+  reading = false;
+  /** Commands that wait behind a claim or rename that the broker has not answered yet. */
+  held: Command[] | undefined;
+  heardAt: number;
+  heartbeatAt: number;
+  /** Heartbeats that are not answered yet. */
+  pongsDue = 0;
+  /** The member's name, once there is one; for logs. */
+  username: string | undefined;
+  /** Refusals since `refusedSince`. */
+  refusals = 0;
+  refusedSince = 0;
+  commandCount = 0;
+  frameCount = 0;
+  ended = false;
+
+  constructor(
+    id: number,
+    socket: Socket,
+    address: string,
+    now: number,
+    deadline: number,
+    heartbeatAt: number,
+  ) {
+    this.id = id;
+    this.socket = socket;
+    this.address = address;
+    this.openedAt = now;
+    this.heardAt = now;
+    this.heartbeatAt = heartbeatAt;
+    this.state = { kind: "greeting", deadline, tries: 0 };
+  }
+}

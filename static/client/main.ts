@@ -1,0 +1,1 @@
+document.title = "x"; export const y: string = document.title;

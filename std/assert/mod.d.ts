@@ -1,0 +1,1 @@
+export declare function assertEquals<T>(a: T, b: T, msg?: string): void;
