@@ -1,1 +1,2 @@
-document.title = "x"; export const y: string = document.title;
+document.title = "x";
+export const y: string = document.title;

@@ -1,1 +1,4 @@
-export const x = 1;
+// @std/path with types: the code comes from npm.
+
+// @ts-types="./mod.d.ts"
+export * from "npm:deno-std@1.4.0/path/mod.js";

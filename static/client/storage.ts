@@ -1,0 +1,141 @@
+// What a browser keeps for this page: the person's profile, rooms, how far they read, and the outbox. Any of it may be
+// missing or full; nothing here throws. Pure over the two storages that come in.
+
+import type { OutboxMessage, OutboxStore } from "./outbox.ts";
+
+/** The part of the browser's `Storage` that is used. */
+export interface KeyValue {
+  getItem(key: string): string | null;
+  setItem(key: string, value: string): void;
+  removeItem(key: string): void;
+  key(index: number): string | null;
+  readonly length: number;
+}
+
+/** A storage for pages that may not have one: forgets with the page. */
+export function memoryStorage(): KeyValue {
+  const values = new Map<string, string>();
+  return {
+    getItem: (key) => values.get(key) ?? null,
+    setItem: (key, value) => void values.set(key, value),
+    removeItem: (key) => void values.delete(key),
+    key: (index) => [...values.keys()][index] ?? null,
+    get length() {
+      return values.size;
+    },
+  };
+}
+
+/** Reads a value; whatever cannot be read as JSON is as good as missing. */
+export function recall(storage: KeyValue, key: string): unknown {
+  try {
+    return JSON.parse(storage.getItem(key) ?? "null");
+  } catch {
+    return null;
+  }
+}
+
+/** Keeps a value as JSON. Answers false when it could not be kept. */
+export function remember(storage: KeyValue, key: string, value: unknown): boolean {
+  try {
+    storage.setItem(key, JSON.stringify(value));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const messagePrefix = "parley.message.";
+const tabPrefix = "parley.tab.";
+const ownerKey = "parley.owner";
+/** A tab that gave no sign for this long is gone; timers of hidden tabs may fire only once a minute. */
+const goneMs = 180_000;
+
+/** The outbox of one tab: a key for each message, so that no tab can overwrite another's. */
+export class TabOutbox implements OutboxStore {
+  readonly #shared: KeyValue;
+  readonly #owner: string;
+  readonly #now: () => number;
+
+  /** `shared` is that of all tabs, `own` survives only the reload of this one. */
+  constructor(shared: KeyValue, own: KeyValue, newId: () => string, now: () => number) {
+    this.#shared = shared;
+    this.#now = now;
+    const known = recall(own, ownerKey);
+    this.#owner = typeof known === "string" ? known : newId();
+    remember(own, ownerKey, this.#owner);
+    this.alive();
+  }
+
+  /** Says that this tab is still there. To be called more often than every three minutes. */
+  alive(): void {
+    remember(this.#shared, tabPrefix + this.#owner, this.#now());
+  }
+
+  /** Says that this tab goes, so that the next may take its messages at once. */
+  gone(): void {
+    this.#forget(tabPrefix + this.#owner);
+  }
+
+  load(): readonly OutboxMessage[] {
+    const found: OutboxMessage[] = [];
+    for (const key of this.#keys()) {
+      if (key.startsWith(tabPrefix) && this.#isGone(key.slice(tabPrefix.length))) this.#forget(key);
+      if (!key.startsWith(messagePrefix)) continue;
+      const kept = recall(this.#shared, key);
+      if (!isKept(kept)) {
+        this.#forget(key);
+        continue;
+      }
+      const { owner, ...message } = kept;
+      if (owner !== this.#owner) {
+        if (!this.#isGone(owner)) continue;
+        this.put(message);
+      }
+      found.push(message);
+    }
+    return found.sort((one, other) => one.at - other.at);
+  }
+
+  put(message: OutboxMessage): boolean {
+    return remember(this.#shared, messagePrefix + message.nonce, {
+      ...message,
+      owner: this.#owner,
+    });
+  }
+
+  remove(nonce: string): void {
+    this.#forget(messagePrefix + nonce);
+  }
+
+  #isGone(owner: string): boolean {
+    const seen = recall(this.#shared, tabPrefix + owner);
+    return typeof seen !== "number" || this.#now() - seen > goneMs;
+  }
+
+  #forget(key: string): void {
+    try {
+      this.#shared.removeItem(key);
+    } catch {
+      // A storage that cannot be written has nothing to forget.
+    }
+  }
+
+  #keys(): string[] {
+    const keys: string[] = [];
+    try {
+      for (let i = 0; i < this.#shared.length; i++) keys.push(this.#shared.key(i) ?? "");
+    } catch {
+      // A storage that cannot be read has no keys.
+    }
+    return keys;
+  }
+}
+
+function isKept(value: unknown): value is OutboxMessage & { readonly owner: string } {
+  if (typeof value !== "object" || value === null) return false;
+  const { nonce, room, text, at, state, owner } = value as Record<string, unknown>;
+  return typeof nonce === "string" && typeof room === "string" && typeof text === "string" &&
+    typeof at === "number" && typeof owner === "string" &&
+    (state === "waiting" || state === "asks" || state === "failed");
+}
