@@ -9,16 +9,17 @@ import { openLogs } from "./app/core/logging.ts";
 import type { Logs } from "./app/core/logging.ts";
 import { loadAssets } from "./app/web/assets.ts";
 import { serveWeb } from "./app/web/server.ts";
-import type { WebServer } from "./app/web/server.ts";
 import denoJson from "./deno.json" with { type: "json" };
 
-/** How often retention and the memory limit are looked at. */
-const upkeepMs = 60_000;
+/** How often retention is seen to. */
+const pruneMs = 60_000;
 const watchdogMs = 5_000;
 /** One Ctrl-C arrives twice, from the terminal and from the task runner: only later ones are a second word. */
 const secondSignalMs = 500;
 /** Returning clients are spread over this long for each thousand of them. */
 const spreadMsPerThousand = 1_000;
+/** What may wait for a console that does not read; more is dropped. */
+const mirrorMaxBytes = 1024 * 1024;
 
 if (import.meta.main) await main();
 
@@ -28,7 +29,7 @@ async function main(): Promise<void> {
     case "help":
       return print(helpText());
     case "version":
-      return print(`parley ${denoJson.version}`);
+      return print(`parley ${denoJson.version}\n`);
     case "errors":
       for (const error of result.errors) complain(error);
       return Deno.exit(2);
@@ -38,12 +39,17 @@ async function main(): Promise<void> {
 }
 
 async function start(config: Config): Promise<void> {
+  const mirror = consoleMirror();
   const logs = openLogs({
     dir: config.logDir,
     level: config.logLevel,
     format: config.logFormat,
     maxBytes: config.logMaxBytes,
     backups: config.logBackups,
+    mirror,
+    complain,
+    now: Date.now,
+    later,
   });
   containFaults(logs);
   try {
@@ -56,10 +62,11 @@ async function start(config: Config): Promise<void> {
 }
 
 async function run(config: Config, logs: Logs): Promise<void> {
+  Deno.mkdirSync(config.dataDir, { recursive: true });
   const broker = SqliteBroker.open({
     path: `${config.dataDir}/parley.db`,
     durability: config.durability,
-    now: () => Date.now(),
+    now: Date.now,
     randomName,
     nameHoldMs: config.nameHoldSeconds * 1000,
     graceMs: config.graceSeconds * 1000,
@@ -71,13 +78,7 @@ async function run(config: Config, logs: Logs): Promise<void> {
   const hub = new ChatHub({
     broker,
     clock: performance,
-    scheduler: {
-      soon: (task) => void setImmediate(task),
-      later: (ms, task) => {
-        const timer = setTimeout(task, ms);
-        return () => clearTimeout(timer);
-      },
-    },
+    scheduler: { soon: (task) => void setImmediate(task), later },
     identity: { newToken, memberOf },
     log: logs,
   }, {
@@ -89,12 +90,105 @@ async function run(config: Config, logs: Logs): Promise<void> {
     retentionMessages: config.retentionMessages,
     logMessageText: config.logMessageText,
   });
-  const assets = await loadAssets({});
-  const server = serveWeb({});
-  const upkeep = setInterval(() => broker.prune(), upkeepMs);
-  print(`Parley is at ${server}`);
+  const assets = await loadAssets({ staticDir: `${import.meta.dirname}/static`, dev: config.dev });
+  const server = serveWeb({
+    hub,
+    assets,
+    hostname: config.host,
+    port: config.port,
+    allowedOrigins: config.allowedOrigins,
+    trustProxy: config.trustProxy,
+    maxConnections: config.maxConnections,
+    maxConnectionsPerAddress: config.maxConnectionsPerIp,
+    dev: config.dev,
+    log: logs,
+  });
+  logs.event("start", { version: denoJson.version, port: server.port, pid: Deno.pid });
+  print(`Parley is at ${server.url}\n`);
+
+  const prune = setInterval(() => broker.prune(), pruneMs);
+  let stoppingSince: number | undefined;
+  const stop = async (reason: string, status: number) => {
+    if (stoppingSince !== undefined) {
+      if (performance.now() - stoppingSince < secondSignalMs) return;
+      logs.close();
+      Deno.exit(status);
+    }
+    stoppingSince = performance.now();
+    logs.event("stop", { reason, sessions: hub.size.sessions });
+    clearInterval(prune);
+    await hub.drain(Math.ceil(hub.size.sessions / 1000) * spreadMsPerThousand);
+    await server.shutdown(config.drainSeconds * 1000);
+    logs.event("stopped", { ms: Math.round(performance.now() - stoppingSince) });
+    logs.close();
+    broker.close();
+    Deno.exit(status);
+  };
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => void stop(signal, 0));
+  }
+  if (config.maxRssMb > 0) {
+    setInterval(() => {
+      const mib = Math.round(Deno.memoryUsage().rss / 1024 / 1024);
+      if (mib <= config.maxRssMb || stoppingSince !== undefined) return;
+      logs.warn("memory", { mib, most: config.maxRssMb });
+      void stop("memory", 1);
+    }, watchdogMs);
+  }
+  await assets.compress();
 }
 
-function containFaults(_logs: Logs): void {}
-function print(_line: string): void {}
-function complain(_line: string): void {}
+/** A fault of one request or frame must not end everybody's chat (a text over V8's limit, for one). */
+function containFaults(logs: Logs): void {
+  globalThis.addEventListener("error", (event) => {
+    event.preventDefault();
+    logs.error("fault", event.error);
+  });
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    logs.error("fault", event.reason);
+  });
+}
+
+function later(ms: number, task: () => void): () => void {
+  const timer = setTimeout(task, ms);
+  return () => clearTimeout(timer);
+}
+
+/** Writes log lines to the console without ever waiting for it. */
+function consoleMirror(): (text: string) => void {
+  let waiting: string[] = [];
+  let waitingBytes = 0;
+  let isWriting = false;
+  const write = async () => {
+    isWriting = true;
+    while (waiting.length > 0) {
+      const bytes = new TextEncoder().encode(waiting.join(""));
+      waiting = [];
+      waitingBytes = 0;
+      try {
+        for (let done = 0; done < bytes.length;) {
+          done += await Deno.stdout.write(bytes.subarray(done));
+        }
+      } catch {
+        // Nobody reads any more, for good: the files have it all.
+        return;
+      }
+    }
+    isWriting = false;
+  };
+  return (text) => {
+    if (waitingBytes + text.length > mirrorMaxBytes) return;
+    waiting.push(text);
+    waitingBytes += text.length;
+    if (!isWriting) void write();
+  };
+}
+
+function print(text: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(text));
+}
+
+function complain(line: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(`${line}\n`));
+}

@@ -484,9 +484,9 @@ const decoders: ReadonlyMap<string, (fields: Fields) => Command> = new Map<
   ["hello", (fields) => ({
     type: "hello",
     username: usernameOf(fields),
-    ...optional("token", tokenOf(fields)),
-    ...optional("tab", tabOf(fields)),
-    ...optional("access", accessOf(fields)),
+    ...tokenOf(fields),
+    ...tabOf(fields),
+    ...accessOf(fields),
     rooms: roomRequestsOf(fields),
   })],
   ["join", (fields) => ({ type: "join", ...roomRequestOf(fields) })],
@@ -526,16 +526,6 @@ function isLargerThan(text: string, bytes: number): boolean {
 
 function isFields(value: unknown): value is Fields {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function optional<K extends string>(
-  key: K,
-  value: string | undefined,
-): { readonly [P in K]?: string } {
-  if (value === undefined) return {};
-  const field: { [P in K]?: string } = {};
-  field[key] = value;
-  return field;
 }
 
 function valueOf<T>(checked: Checked<T>): T {
@@ -617,38 +607,25 @@ function usernameOf(fields: Fields): string {
   return valueOf(parseUsername(stringOf(fields, "username")));
 }
 
-function tokenOf(fields: Fields): string | undefined {
-  if (fields.token === undefined) return undefined;
-  return matchOf(
-    fields,
-    "token",
-    tokenPattern,
-    "token_invalid",
-    "32 random bytes in base64url, 43 characters",
-  );
+function tokenOf(fields: Fields): { readonly token?: string } {
+  if (fields.token === undefined) return {};
+  const rule = "32 random bytes in base64url, 43 characters";
+  return { token: matchOf(fields, "token", tokenPattern, "token_invalid", rule) };
 }
 
-function tabOf(fields: Fields): string | undefined {
-  if (fields.tab === undefined) return undefined;
-  return matchOf(
-    fields,
-    "tab",
-    tabPattern,
-    "field_invalid",
-    "1 to 36 of A-Z a-z 0-9 _ -",
-  );
+function tabOf(fields: Fields): { readonly tab?: string } {
+  if (fields.tab === undefined) return {};
+  const rule = "1 to 36 of A-Z a-z 0-9 _ -";
+  return { tab: matchOf(fields, "tab", tabPattern, "field_invalid", rule) };
 }
 
-function accessOf(fields: Fields): string | undefined {
-  if (fields.access === undefined) return undefined;
+function accessOf(fields: Fields): { readonly access?: string } {
+  if (fields.access === undefined) return {};
   const access = stringOf(fields, "access");
   if (access.length > 256) {
-    throw new FieldError(
-      "field_invalid",
-      '"access" has at most 256 characters',
-    );
+    throw new FieldError("field_invalid", '"access" has at most 256 characters');
   }
-  return access;
+  return { access };
 }
 
 function roomRequestOf(fields: Fields): RoomRequest {

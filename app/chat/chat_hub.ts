@@ -945,7 +945,7 @@ export class ChatHub {
     for (const room of rooms) {
       room.sayTyping(now);
       if (room.pushes.length > 0) this.#flushRoom(room);
-      if (room.count === 0) this.#rooms.delete(room.name);
+      if (room.count === 0 && this.#rooms.get(room.name) === room) this.#rooms.delete(room.name);
     }
     const sessions = this.#touchedSessions;
     this.#touchedSessions = new Set();

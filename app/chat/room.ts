@@ -165,7 +165,7 @@ export class Room {
   /** Adds a message to the log's end and to this tick's pushes, unless it is there already. */
   accept(entry: Entry): void {
     if (!this.loaded) {
-      this.#early.push(entry);
+      if (this.loading) this.#early.push(entry);
       return;
     }
     if (entry.offset <= this.#head.offset) return;

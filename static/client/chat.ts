@@ -15,6 +15,7 @@ import { Outbox } from "./outbox.ts";
 import type { OutboxMessage, OutboxPorts } from "./outbox.ts";
 import { Room } from "./state.ts";
 import type { Message } from "./state.ts";
+import { mentionsIn } from "./text.ts";
 
 /** Who this page speaks for. */
 export interface Profile {
@@ -130,16 +131,10 @@ export class Chat {
     return until !== undefined && until > this.#ports.connection.now() ? until : undefined;
   }
 
-  /** Whether a message names this person. */
+  /** Whether a message addresses this person. */
   isMention({ text, member }: Message): boolean {
     if (member === this.#member || this.username === "") return false;
-    const name = this.username.toLowerCase();
-    const inText = text.toLowerCase();
-    for (let i = inText.indexOf(`@${name}`); i >= 0; i = inText.indexOf(`@${name}`, i + 1)) {
-      const next = inText.charAt(i + 1 + name.length);
-      if (next === "" || !/[\p{L}\p{N}_]/u.test(next)) return true;
-    }
-    return false;
+    return mentionsIn(text, this.username).length > 0;
   }
 
   // ---------------------------------------------------------------- verbs
@@ -331,7 +326,7 @@ export class Chat {
         if (room.enter(push) === "hole") return this.#connection.giveUp("a page has a hole");
         for (const message of push.messages) this.#settleOwn(message);
         room.recountUnread(this.#member, (message) => this.isMention(message));
-        if (before === 0 && room.read === 0) room.markRead(false);
+        if (before === 0 && room.read === 0) room.markRead();
         if (push.more) return this.#join(room);
         this.#answered.add(room.name);
         return this.#pump(room.name);
@@ -380,8 +375,7 @@ export class Chat {
     if (accepted === "known" || push.member === this.#member) return;
     room.typing = room.typing.filter((name) => name !== push.from);
     const mentionsMe = this.isMention(push);
-    room.unread++;
-    if (mentionsMe) room.mentions++;
+    room.countUnread(mentionsMe);
     this.#ports.arrived?.(room, push, mentionsMe);
   }
 

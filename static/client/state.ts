@@ -236,12 +236,17 @@ export class Room {
 
   // ---------------------------------------------------------------- what was read
 
-  /** Everything here is read; the line "new since" goes when `keepLine` is not set. */
-  markRead(keepLine: boolean): void {
+  /** Everything here is read. The line "new since" stays for as long as the person looks at the room. */
+  markRead(): void {
     this.read = this.head;
     this.unread = 0;
     this.mentions = 0;
-    if (!keepLine) this.newSince = undefined;
+  }
+
+  /** A message of somebody else came, and is not read yet. */
+  countUnread(isMention: boolean): void {
+    if (this.unread++ === 0) this.newSince = Math.max(this.read, this.head - 1);
+    if (isMention) this.mentions++;
   }
 
   /** Counts what is not read yet, and puts the line "new since" before it. */
@@ -249,7 +254,7 @@ export class Room {
     const news = this.messages.filter(({ offset, member }) => offset > this.read && member !== me);
     this.unread = news.length + (this.read > 0 ? Math.max(0, this.oldest - 1 - this.read) : 0);
     this.mentions = news.filter(isMention).length;
-    if (this.read > 0 && this.unread > 0) this.newSince ??= this.read;
+    if (this.read > 0 && this.unread > 0) this.newSince = this.read;
   }
 }
 

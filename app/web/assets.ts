@@ -1,0 +1,158 @@
+// Everything that the server hands out as a file: bundled, named by its content and kept in memory. No requests are known here.
+
+import { promisify, stripVTControlCharacters } from "node:util";
+import { brotliCompress, constants, gzip } from "node:zlib";
+import { extname, join, parse } from "@std/path";
+
+/** What is handed out under one path. */
+export interface Asset {
+  readonly bytes: Bytes;
+  readonly type: string;
+  /** Weak, since all encodings share it. */
+  readonly etag: string;
+  /** True when the path names the content, so that it can be kept for ever. */
+  readonly immutable: boolean;
+  /** Smaller forms of `bytes`, as far as they are made already. */
+  readonly encoded: { br?: Bytes; gzip?: Bytes };
+}
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** The files of the page. */
+export interface Assets {
+  /** Where the page is for a browser: `AssetOptions.basePath`. */
+  readonly basePath: string;
+  /** What `pathname` stands for; `/` is the page itself. */
+  get(pathname: string): Asset | undefined;
+  /** Makes the smaller forms, which takes a moment: to be called when the server listens. Rejects never. */
+  compress(): Promise<void>;
+}
+
+/** Where the files are and how they are prepared. */
+export interface AssetOptions {
+  readonly staticDir: string;
+  /** Readable scripts with a source map, and a page that reloads itself with the server. */
+  readonly dev: boolean;
+  /** A path that a proxy takes away before it asks this server, without a slash at its end; empty for none. */
+  readonly basePath: string;
+  /** Whether `dist/main.js` is taken instead of bundling: in a compiled program, which has no bundler. */
+  readonly bundled?: boolean;
+}
+
+const types: Readonly<Record<string, string>> = {
+  ".css": "text/css; charset=utf-8",
+  ".html": "text/html; charset=utf-8",
+  ".ico": "image/x-icon",
+  ".js": "text/javascript; charset=utf-8",
+  ".json": "application/json",
+  ".png": "image/png",
+  ".svg": "image/svg+xml",
+  ".txt": "text/plain; charset=utf-8",
+  ".webmanifest": "application/manifest+json",
+  ".woff2": "font/woff2",
+};
+const compressible = /^text\/|json$|svg\+xml$/;
+/** Less than this is one packet, however it is encoded. */
+const compressMinBytes = 512;
+
+/**
+ * Reads and bundles everything in `staticDir`. Each file has two paths: one with its hash, for references, and one without, for
+ * who does not know it.
+ *
+ * @throws {Error} If a file cannot be read or the scripts cannot be bundled; the message says where and why.
+ */
+export async function loadAssets(options: AssetOptions): Promise<Assets> {
+  const { staticDir, basePath } = options;
+  const assets = new Map<string, Asset>();
+  const hashedPaths = new Map<string, string>();
+
+  const add = async (file: string, bytes: Bytes) => {
+    const { name, ext } = parse(file);
+    const hash = await hashOf(bytes);
+    const hashedPath = `/assets/${name}.${hash}${ext}`;
+    const asset = assetOf(file, bytes, hash);
+    assets.set(`/assets/${file}`, asset);
+    assets.set(hashedPath, { ...asset, immutable: true });
+    hashedPaths.set(`"/assets/${file}"`, `"${basePath}${hashedPath}"`);
+  };
+  const addDocument = async (path: string, file: string) => {
+    let text = await Deno.readTextFile(join(staticDir, file));
+    for (const [reference, hashed] of hashedPaths) text = text.replaceAll(reference, hashed);
+    text = text.replaceAll('"/manifest.webmanifest"', `"${basePath}/manifest.webmanifest"`);
+    const bytes = new TextEncoder().encode(text);
+    assets.set(path, assetOf(file, bytes, await hashOf(bytes)));
+  };
+
+  const documents = ["index.html", "manifest.webmanifest"];
+  for await (const { name, isFile } of Deno.readDir(staticDir)) {
+    if (!isFile || name.startsWith(".") || documents.includes(name)) continue;
+    await add(name, await Deno.readFile(join(staticDir, name)));
+  }
+  await add("main.js", await script(options));
+  await addDocument("/manifest.webmanifest", "manifest.webmanifest");
+  await addDocument("/", "index.html");
+
+  return {
+    basePath,
+    get: (pathname) => assets.get(pathname),
+    async compress() {
+      // Both paths of a file share its smaller forms.
+      const once = [...assets.values()].filter(({ immutable, type }) =>
+        !immutable && compressible.test(type)
+      );
+      await Promise.all(once.map(compress));
+    },
+  };
+}
+
+function assetOf(name: string, bytes: Bytes, hash: string): Asset {
+  const type = types[extname(name)] ?? "application/octet-stream";
+  return { bytes, type, etag: `W/"${hash}"`, immutable: false, encoded: {} };
+}
+
+async function script(options: AssetOptions): Promise<Bytes> {
+  const { staticDir, dev, bundled = Deno.build.standalone } = options;
+  if (bundled) return await Deno.readFile(join(staticDir, "dist", "main.js"));
+  const entrypoint = join(staticDir, "client", "main.ts");
+  const text = await bundle(entrypoint, dev);
+  return new TextEncoder().encode(dev ? reloader(options.basePath) + text : text);
+}
+
+async function bundle(entrypoint: string, dev: boolean): Promise<string> {
+  const result = await Deno.bundle({
+    entrypoints: [entrypoint],
+    platform: "browser",
+    format: "esm",
+    minify: !dev,
+    ...(dev ? { sourcemap: "inline" } : {}),
+    write: false,
+  });
+  const [file] = result.outputFiles ?? [];
+  if (result.success && file !== undefined) return file.text();
+  const messages = result.errors.map(({ text }) => stripVTControlCharacters(text));
+  throw new Error(`Cannot bundle ${entrypoint}: ${messages.join("\n")}`);
+}
+
+/** In development: a server that was started anew says another id. On one line, so that the source map stays nearly right. */
+function reloader(basePath: string): string {
+  return `{let id;new EventSource("${basePath}/dev/reload").onmessage=({data})=>` +
+    `{if(id!==undefined&&id!==data)location.reload();id=data}}`;
+}
+
+async function hashOf(bytes: Bytes): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", bytes);
+  return new Uint8Array(digest).toHex().slice(0, 12);
+}
+
+const brotliAsync = promisify(brotliCompress);
+const gzipAsync = promisify(gzip);
+
+async function compress({ bytes, encoded }: Asset): Promise<void> {
+  if (bytes.length < compressMinBytes) return;
+  const [br, zipped] = await Promise.all([
+    brotliAsync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }),
+    gzipAsync(bytes, { level: 9 }),
+  ]);
+  if (br.length < bytes.length) encoded.br = new Uint8Array(br);
+  if (zipped.length < bytes.length) encoded.gzip = new Uint8Array(zipped);
+}

@@ -1,0 +1,262 @@
+// The HTTP server: which path has what, the headers that every answer has, the access log, and the stop. Files, problems and
+// WebSockets are made elsewhere.
+
+import { ifNoneMatch } from "@std/http/etag";
+import { acceptsEncodings } from "@std/http/negotiation";
+import type { AccessRecord } from "../core/logging.ts";
+import { isRoomName } from "../protocol.ts";
+import type { Asset, Assets } from "./assets.ts";
+import { problemResponse } from "./problem.ts";
+import type { Problem } from "./problem.ts";
+import { Gate } from "./websocket.ts";
+import type { GateOptions, TroubleLog } from "./websocket.ts";
+
+/** Where the server writes. Must not throw. */
+export interface WebLog extends TroubleLog {
+  access(record: AccessRecord): void;
+}
+
+/** What the server is and works with. */
+export interface WebOptions extends GateOptions {
+  readonly assets: Assets;
+  readonly hostname: string;
+  /** 0 takes any free one. */
+  readonly port: number;
+  /** Whether pages are told when the server was started anew. */
+  readonly dev: boolean;
+  readonly log: WebLog;
+  /** Monotonic time in ms. */
+  readonly now: () => number;
+}
+
+/** A server that listens. */
+export interface WebServer {
+  readonly port: number;
+  /** Where a browser on this machine finds the chat. */
+  readonly url: string;
+  /** Resolves when nothing is open any more. */
+  readonly finished: Promise<void>;
+  /**
+   * Takes no further connections, and resolves when all are closed or `graceMs` are over: a peer that does not answer is not
+   * waited for. The hub has to be drained before.
+   */
+  shutdown(graceMs: number): Promise<void>;
+}
+
+/** No script, style, image or connection of anybody else, and no frame around the page. */
+const contentSecurityPolicy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "manifest-src 'self'",
+  "worker-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join("; ");
+
+const securityHeaders = {
+  "content-security-policy": contentSecurityPolicy,
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+  "permissions-policy":
+    "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+};
+
+const reading = ["GET", "HEAD"];
+const encodings = ["br", "gzip"] as const;
+/** A development page that lost its server asks again after this. */
+const reloadRetryMs = 300;
+
+/**
+ * Serves the page, its files, health and WebSockets.
+ *
+ * @throws {Error} If the address cannot be listened on.
+ */
+export function serveWeb(options: WebOptions): WebServer {
+  const { hostname, port, log, now, assets } = options;
+  const gate = new Gate(options);
+  const site = new Site(options, gate);
+
+  const answer = (request: Request, address: string): Response => {
+    try {
+      const result = site.route(request, address);
+      return result instanceof Response
+        ? result
+        : problemResponse(result, request, assets.basePath);
+    } catch (error) {
+      log.error("internal", error, { address });
+      return problemResponse(internalProblem, request, assets.basePath);
+    }
+  };
+  const handle = (request: Request, { remoteAddr }: Deno.ServeHandlerInfo<Deno.NetAddr>) => {
+    const startedAt = now();
+    const { headers } = request;
+    const address = gate.address(remoteAddr.hostname, headers);
+    const response = answer(request, address);
+    if (response.status !== 101) {
+      for (const [name, value] of Object.entries(securityHeaders)) {
+        response.headers.set(name, value);
+      }
+    }
+    log.access({
+      address,
+      method: request.method,
+      path: request.url.replace(/^\w+:\/\/[^/]*/, "") || "/",
+      protocol: "HTTP/1.1",
+      status: response.status,
+      bytes: response.body === null ? 0 : Number(response.headers.get("content-length") ?? 0),
+      referrer: headers.get("referer") ?? undefined,
+      userAgent: headers.get("user-agent") ?? undefined,
+      ms: now() - startedAt,
+    });
+    return response;
+  };
+
+  const server = listen(hostname, port, handle);
+  return {
+    port: server.addr.port,
+    url: `http://${localName(hostname)}:${server.addr.port}/`,
+    finished: server.finished,
+    async shutdown(graceMs) {
+      site.close();
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const grace = new Promise<void>((resolve) => timer = setTimeout(resolve, graceMs));
+      await Promise.race([server.shutdown(), grace]);
+      clearTimeout(timer);
+    },
+  };
+}
+
+const internalProblem: Problem = {
+  status: 500,
+  detail: "Something went wrong in the server, which its error log tells more of",
+};
+const notFound: Problem = { status: 404, detail: "There is nothing at this address" };
+
+/** What is at which path. */
+class Site {
+  readonly #options: WebOptions;
+  readonly #gate: Gate;
+  /** Another one at each start. */
+  readonly #startId = crypto.randomUUID();
+  readonly #reloadStreams = new Set<ReadableStreamDefaultController<Uint8Array>>();
+
+  constructor(options: WebOptions, gate: Gate) {
+    this.#options = options;
+    this.#gate = gate;
+  }
+
+  route(request: Request, address: string): Response | Problem {
+    const { assets, dev, hub } = this.#options;
+    const { method } = request;
+    const pathname = URL.parse(request.url)?.pathname;
+    if (pathname === undefined) {
+      return { status: 400, detail: "The Host header is not the name of a host" };
+    }
+    if (pathname === "/ws") {
+      if (method === "GET") return this.#gate.upgrade(request, address);
+      if (method !== "POST") return notAllowed(["GET", "POST"]);
+      return this.#gate.diagnose(request, address) ?? noContent();
+    }
+    const asset = pathname.startsWith("/r/")
+      ? isRoomName(pathname.slice(3)) ? assets.get("/") : undefined
+      : assets.get(pathname === "/favicon.ico" ? "/assets/icon.svg" : pathname);
+    const health = pathname === "/healthz";
+    const reload = dev && pathname === "/dev/reload";
+    if (asset === undefined && !health && !reload) return notFound;
+    if (!reading.includes(method)) return notAllowed(reading);
+    if (asset !== undefined) return assetResponse(asset, request);
+    if (reload) return this.#reloadStream(method);
+    return hub.draining ? { status: 503, detail: "The server is about to stop" } : healthy(method);
+  }
+
+  /** Ends the answers that would not end by themselves. */
+  close(): void {
+    for (const stream of this.#reloadStreams) stream.close();
+    this.#reloadStreams.clear();
+  }
+
+  #reloadStream(method: string): Response {
+    const streams = this.#reloadStreams;
+    const event = new TextEncoder().encode(`retry: ${reloadRetryMs}\ndata: ${this.#startId}\n\n`);
+    let stream: ReadableStreamDefaultController<Uint8Array>;
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        stream = controller;
+        controller.enqueue(event);
+        streams.add(controller);
+      },
+      cancel() {
+        streams.delete(stream);
+      },
+    });
+    const headers = { "content-type": "text/event-stream", "cache-control": "no-store" };
+    return new Response(method === "HEAD" ? null : body, { headers });
+  }
+}
+
+function listen(
+  hostname: string,
+  port: number,
+  handler: (request: Request, info: Deno.ServeHandlerInfo<Deno.NetAddr>) => Response,
+): Deno.HttpServer<Deno.NetAddr> {
+  try {
+    return Deno.serve({ hostname, port, onListen() {} }, handler);
+  } catch (error) {
+    const why = error instanceof Deno.errors.AddrInUse
+      ? "another program has this port"
+      : error instanceof Error
+      ? error.message
+      : String(error);
+    throw new Error(`Cannot listen on ${hostname}:${port}: ${why}`, { cause: error });
+  }
+}
+
+/** A host that means all addresses cannot be clicked on. */
+function localName(hostname: string): string {
+  if (hostname === "0.0.0.0" || hostname === "::") return "localhost";
+  return hostname.includes(":") ? `[${hostname}]` : hostname;
+}
+
+function assetResponse(asset: Asset, request: Request): Response {
+  const headers = new Headers({
+    "cache-control": asset.immutable ? "public, max-age=31536000, immutable" : "no-cache",
+    etag: asset.etag,
+    vary: "Accept-Encoding",
+  });
+  if (!ifNoneMatch(request.headers.get("if-none-match"), asset.etag)) {
+    return new Response(null, { status: 304, headers });
+  }
+  const encoding = encodings.find((name) =>
+    asset.encoded[name] !== undefined && acceptsEncodings(request, name) === name
+  );
+  const bytes = encoding && asset.encoded[encoding] || asset.bytes;
+  if (encoding !== undefined) headers.set("content-encoding", encoding);
+  headers.set("content-type", asset.type);
+  headers.set("content-length", String(bytes.length));
+  return new Response(request.method === "HEAD" ? null : bytes, { headers });
+}
+
+function healthy(method: string): Response {
+  const headers = {
+    "content-type": "text/plain; charset=utf-8",
+    "content-length": "2",
+    "cache-control": "no-store",
+  };
+  return new Response(method === "HEAD" ? null : "ok", { headers });
+}
+
+function noContent(): Response {
+  return new Response(null, { status: 204, headers: { "cache-control": "no-store" } });
+}
+
+function notAllowed(methods: readonly string[]): Problem {
+  const allow = methods.join(", ");
+  return { status: 405, detail: `Here one can only ${allow}`, headers: { allow } };
+}

@@ -1,0 +1,69 @@
+// What the browser gives the chat: sockets, timers, chance, storage. The only file that makes a WebSocket.
+
+import type { ConnectionPorts } from "./connection.ts";
+import { memoryStorage } from "./storage.ts";
+import type { KeyValue } from "./storage.ts";
+
+/** The path of the page's server, which is not always at the root. */
+export const basePath = new URL(document.baseURI).pathname.replace(/\/(r\/[^/]*)?$/, "");
+
+/** The browser's side of a connection. */
+export const connectionPorts: ConnectionPorts = {
+  dial(subprotocol, events) {
+    const url = new URL(`${basePath}/ws`, location.href);
+    url.protocol = url.protocol.replace("http", "ws");
+    const socket = new WebSocket(url, subprotocol);
+    socket.addEventListener("open", () => events.opened());
+    socket.addEventListener("message", ({ data }) => events.received(String(data)));
+    socket.addEventListener("close", ({ code, reason }) => events.closed(code, reason));
+    return {
+      send(frame) {
+        if (socket.readyState === WebSocket.OPEN) socket.send(frame);
+      },
+      close(code, reason) {
+        // Pages may close with 1000 and with 3000 to 4999 only; all of ours are.
+        socket.close(code, reason);
+      },
+    };
+  },
+  probe(done) {
+    fetch(`${basePath}/ws`, { method: "POST", headers: { accept: "application/problem+json" } })
+      .then(async (response) => {
+        if (response.ok) return done(undefined);
+        const problem: unknown = await response.json();
+        done(detailOf(problem));
+      })
+      .catch(() => done(undefined));
+  },
+  now: () => performance.now(),
+  later(ms, task) {
+    const timer = setTimeout(task, ms);
+    return () => clearTimeout(timer);
+  },
+  random: () => Math.random(),
+};
+
+function detailOf(problem: unknown): string | undefined {
+  if (typeof problem !== "object" || problem === null) return undefined;
+  const { detail } = problem as { readonly detail?: unknown };
+  return typeof detail === "string" ? detail : undefined;
+}
+
+/** Random bytes in base64url. There is no `randomUUID` on a plain http address; this there is. */
+export function randomId(bytes: number): string {
+  const random = crypto.getRandomValues(new Uint8Array(bytes));
+  return btoa(String.fromCharCode(...random)).replaceAll("+", "-").replaceAll("/", "_")
+    .replaceAll("=", "");
+}
+
+/** One of the browser's storages, or one that forgets where the person allows none. */
+export function storageOf(kind: "localStorage" | "sessionStorage"): KeyValue {
+  try {
+    const storage = globalThis[kind];
+    storage.setItem("parley.probe", "1");
+    storage.removeItem("parley.probe");
+    return storage;
+  } catch {
+    return memoryStorage();
+  }
+}

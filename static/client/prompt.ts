@@ -1,0 +1,54 @@
+// The first page: asks for a name, and tells its rules while it is typed.
+
+import { parseUsername } from "../../app/protocol.ts";
+import { byId, setText } from "./dom.ts";
+import { words } from "./words.ts";
+
+/** Mounts the prompt; `enter` is called with a name that keeps the rules. */
+export function mountPrompt(room: string, name: string, enter: (username: string) => void) {
+  const prompt = byId("prompt", HTMLElement);
+  const form = byId("prompt-form", HTMLFormElement);
+  const input = byId("prompt-name", HTMLInputElement);
+  const hint = byId("prompt-hint", HTMLParagraphElement);
+  const go = byId("prompt-go", HTMLButtonElement);
+  setText(byId("prompt-title", HTMLHeadingElement), `# ${room}`);
+  setText(go, words.enter(room));
+  if (input.value === "") input.value = name;
+
+  const complain = (problem: string) => {
+    setText(hint, problem === "" ? words.nameHint : problem);
+    hint.classList.toggle("trouble", problem !== "");
+    input.setAttribute("aria-invalid", String(problem !== ""));
+  };
+  input.addEventListener("input", () => {
+    const parsed = parseUsername(input.value);
+    complain(parsed.ok || input.value.trim() === "" ? "" : parsed.message);
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const parsed = parseUsername(input.value);
+    if (parsed.ok) enter(parsed.value);
+    else {
+      complain(parsed.message);
+      input.focus();
+    }
+  });
+
+  return {
+    show(problem: string | undefined): void {
+      if (prompt.hidden) prompt.hidden = false;
+      go.disabled = false;
+      setText(go, words.enter(room));
+      if (problem !== undefined) complain(problem);
+      if (document.activeElement !== input) input.focus();
+    },
+    /** The name was given and is on its way; `status` says what is waited for. */
+    wait(status: string): void {
+      go.disabled = true;
+      setText(go, status);
+    },
+    hide(): void {
+      prompt.hidden = true;
+    },
+  };
+}

@@ -1,0 +1,122 @@
+// The two sides of the page, rooms on one and people on the other, and the head between them.
+
+import type { Chat } from "./chat.ts";
+import { button, byId, element, List, setText } from "./dom.ts";
+import type { Room } from "./state.ts";
+import { words } from "./words.ts";
+
+/** What the sides ask for. */
+export interface SideVerbs {
+  /** Shows a room. Answers why not when it cannot be. */
+  show(name: string): string | undefined;
+  leave(name: string): void;
+  /** Shows the person's own settings. */
+  me(): void;
+}
+
+/** Mounts rooms, people and head; `update` draws them for the room that is shown. */
+export function mountSides(chat: Chat, verbs: SideVerbs) {
+  const rooms = byId("rooms", HTMLElement);
+  const people = byId("people", HTMLElement);
+  const shade = byId("shade", HTMLButtonElement);
+  const toggle = byId("people-toggle", HTMLButtonElement);
+  const roomTitle = byId("room-title", HTMLButtonElement);
+  const roomAbout = byId("room-about", HTMLParagraphElement);
+  const peopleTitle = byId("people-title", HTMLHeadingElement);
+  const meDot = byId("me-dot", HTMLSpanElement);
+  const meName = byId("me-name", HTMLElement);
+  const meState = byId("me-state", HTMLElement);
+  const roomForm = byId("room-form", HTMLFormElement);
+  const roomName = byId("room-name", HTMLInputElement);
+  const roomHint = byId("room-hint", HTMLParagraphElement);
+  const roomList = new List(byId("room-list", HTMLUListElement));
+  const peopleList = new List(byId("people-list", HTMLUListElement));
+
+  const open = (panel: HTMLElement | undefined) => {
+    for (const one of [rooms, people]) one.classList.toggle("open", one === panel);
+    shade.hidden = panel === undefined;
+    toggle.setAttribute("aria-expanded", String(panel === people));
+    roomTitle.setAttribute("aria-expanded", String(panel === rooms));
+    const first = panel?.querySelector<HTMLElement>("button, [tabindex]");
+    if (panel !== undefined) (first ?? shade).focus();
+  };
+  const close = () => open(undefined);
+  shade.addEventListener("click", close);
+  toggle.addEventListener("click", () => open(people));
+  roomTitle.addEventListener("click", () => open(rooms));
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !shade.hidden) {
+      const back = rooms.classList.contains("open") ? roomTitle : toggle;
+      close();
+      back.focus();
+    }
+  });
+  roomForm.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const name = roomName.value.trim().replace(/^#/, "").toLowerCase();
+    if (name === "") return;
+    const problem = verbs.show(name);
+    setText(roomHint, problem ?? "");
+    if (problem === undefined) roomName.value = "";
+  });
+  roomName.addEventListener("input", () => setText(roomHint, ""));
+  byId("me", HTMLButtonElement).addEventListener("click", () => verbs.me());
+
+  return {
+    close,
+    update(shown: Room): void {
+      roomList.update([...chat.rooms.values()].map((room) => ({
+        key: room.name,
+        version: `${room === shown} ${room.unread} ${room.mentions}`,
+        make: () =>
+          drawRoom(room, room === shown, () => {
+            verbs.show(room.name);
+            close();
+          }),
+      })));
+      setText(roomTitle, `# ${shown.name}`);
+      const kept = words.kept(
+        chat.limits?.retentionDays ?? 0,
+        chat.limits?.retentionMessages ?? 0,
+      );
+      setText(roomAbout, shown.phase === "live" ? `${words.here(shown.count)} · ${kept}` : "");
+      setText(peopleTitle, words.hereTitle(shown.count));
+      const members = [...shown.members].sort(([, one], [, other]) => one.localeCompare(other));
+      peopleList.update(
+        shown.crowded
+          ? [{ key: "", version: "", make: () => element("li", { class: "hint" }, words.crowded) }]
+          : members.map(([member, username]) => ({
+            key: member,
+            version: `${username} ${member === chat.member}`,
+            make: () => drawPerson(username, member === chat.member),
+          })),
+      );
+      setText(meName, chat.username);
+      meDot.classList.toggle("off", !chat.isReady);
+      setText(meState, chat.isReady ? "" : words.notConnected);
+    },
+  };
+}
+
+function drawRoom(room: Room, isShown: boolean, show: () => void): HTMLElement {
+  const label = element("span", {}, `# ${room.name}`);
+  const node = button(label, show, { class: room.unread > 0 ? "unread" : undefined });
+  if (isShown) node.setAttribute("aria-current", "page");
+  if (room.unread > 0) {
+    const count = room.mentions > 0 ? `@ ${room.mentions}` : String(room.unread);
+    const className = room.mentions > 0 ? "badge" : "badge quiet";
+    const label = words.newMessages(room.unread);
+    node.append(element("span", { class: className, "aria-label": label, role: "img" }, count));
+  }
+  return element("li", {}, node);
+}
+
+function drawPerson(username: string, isMe: boolean): HTMLElement {
+  return element(
+    "li",
+    {},
+    element("span", { class: "dot", "aria-hidden": "true" }),
+    element("bdi", {}, username),
+    isMe && element("small", {}, words.you),
+  );
+}

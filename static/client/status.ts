@@ -1,0 +1,63 @@
+// The line that says how the connection is, when there is something to say, and the line that says who writes.
+
+import type { Chat } from "./chat.ts";
+import { button, byId, setText } from "./dom.ts";
+import type { Room } from "./state.ts";
+import { words } from "./words.ts";
+
+/** A loss shorter than this is not worth a word. */
+const blipMs = 2_000;
+
+/** Mounts both lines. `redraw` is called when time alone changes what they say. */
+export function mountStatus(chat: Chat, redraw: () => void) {
+  const line = byId("status", HTMLParagraphElement);
+  const typing = byId("typing", HTMLParagraphElement);
+  const said = document.createElement("span");
+  const act = button("", () => {});
+  act.className = "link";
+  act.addEventListener("click", () => {
+    if (chat.status.kind === "ended") chat.takeOver();
+    else chat.tryNow();
+  });
+  let troubleSince: number | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  const say = (text: string, action: string | undefined) => {
+    setText(said, text === "" ? "" : `${text} `);
+    setText(act, action ?? "");
+    if (text === "") line.replaceChildren();
+    else if (action === undefined) line.replaceChildren(said);
+    else if (act.parentNode !== line) line.replaceChildren(said, act);
+  };
+
+  return {
+    update(room: Room): void {
+      setText(typing, room.typing.length === 0 ? "" : words.typing(room.typing));
+      clearTimeout(timer);
+      const { status } = chat;
+      const now = performance.now();
+      if (chat.isReady) {
+        troubleSince = undefined;
+        return say(chat.problem ?? "", undefined);
+      }
+      if (status.kind === "ended") {
+        const isReplaced = status.code === 4005;
+        return say(
+          isReplaced ? words.replacedTab : words.refused(status.reason),
+          isReplaced ? words.useHere : undefined,
+        );
+      }
+      troubleSince ??= now;
+      const calm = troubleSince + blipMs - now;
+      if (calm > 0) {
+        timer = setTimeout(redraw, calm + 10);
+        return;
+      }
+      if (!navigator.onLine) return say(words.offline, words.tryNow);
+      if (status.kind !== "waiting") return say(words.connecting, undefined);
+      timer = setTimeout(redraw, 1_000);
+      const seconds = Math.max(0, Math.ceil((status.at - now) / 1_000));
+      say(words.reconnecting(seconds, status.problem), words.tryNow);
+    },
+  };
+}

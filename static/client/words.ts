@@ -1,0 +1,109 @@
+// Every word that the page says, in English. Sentences are plain, say what happened and what to do.
+
+const two = (count: number, one: string, many: string) => count === 1 ? one : many;
+const number = new Intl.NumberFormat();
+const list = new Intl.ListFormat(undefined, { type: "conjunction" });
+
+/** The page's words. */
+export const words = {
+  nameHint: "Others see it beside what you write.",
+  enter: (room: string) => `Enter #${room}`,
+  entering: "Connecting",
+  here: (count: number) => `${number.format(count)} here`,
+  hereTitle: (count: number) => `Here, ${number.format(count)}`,
+  you: "(you)",
+  crowded: "Too many to list.",
+  kept: (days: number, messages: number) =>
+    days > 0
+      ? `messages kept for ${number.format(days)} ${two(days, "day", "days")}`
+      : messages > 0
+      ? `the last ${number.format(messages)} messages are kept`
+      : "messages are kept",
+  message: (room: string) => `Message #${room}`,
+  send: "Enter to send",
+  sending: "sending",
+  waiting: "waiting for the connection",
+  slowDown: "waits a moment: you are fast",
+  retry: "Try again",
+  sendNow: "Send now",
+  edit: "Edit",
+  discard: "Discard",
+  old: "written over a day ago, not sent",
+  failed: (why: string) => `not sent: ${why}`,
+  newSince: (time: string) => time === "" ? "New" : `New since ${time}`,
+  newMessages: (count: number) =>
+    `${number.format(count)} new ${two(count, "message", "messages")}`,
+  toEnd: "To the newest",
+  loadingOlder: "Loading older messages",
+  missing: (count: number) =>
+    `${number.format(count)} ${
+      two(count, "message is", "messages are")
+    } not here: scroll up to load them`,
+  replaced: "The log was set back to an earlier state: what you saw before may be gone from it",
+  pruned: "Older messages are no longer kept",
+  beginning: (room: string) => `This is the beginning of #${room}.`,
+  empty: "Nobody has said anything here yet. Share the address of this page, or begin.",
+  unkept: "This browser keeps nothing: what is not sent yet is lost when the page closes",
+  joined: (names: readonly string[]) => `${people(names)} joined`,
+  left: (names: readonly string[]) => `${people(names)} left`,
+  timeout: (names: readonly string[]) => `${people(names)} lost the connection`,
+  renamed: (from: string, to: string) => `${from} is now ${to}`,
+  typing: (names: readonly string[]) =>
+    names.length > 3
+      ? "Several people are writing"
+      : `${list.format(names)} ${two(names.length, "is", "are")} writing`,
+  connecting: "Connecting",
+  connected: "connected",
+  notConnected: "not connected",
+  offline: "You are offline. What you write is sent when the network is back.",
+  reconnecting: (seconds: number, problem: string | undefined) =>
+    `${problem === undefined ? "" : `${problem}. `}Reconnecting in ${seconds} s`,
+  tryNow: "Try now",
+  replacedTab: "This chat went on in a newer connection of this page.",
+  refused: (reason: string) =>
+    `The server ended the connection${
+      reason === "" ? "" : `: ${reason}`
+    }. Reload the page to try again.`,
+  useHere: "Use it here",
+  left_: "You left.",
+  roomHint: "A room's name has a-z, 0-9 and -, up to 32.",
+  leaveRoom: (room: string) => `Leave #${room}`,
+  charactersLeft: (count: number) =>
+    count >= 0 ? `${number.format(count)} left` : `${number.format(-count)} too many`,
+  pasteTooLong: (most: number) =>
+    `That is longer than a message can be (${number.format(most)} characters): put it into several`,
+  copy: "Copy",
+  copied: "Copied",
+  at: (time: string) => `at ${time}`,
+  unknownCommand: (command: string) => `There is no ${command}. /help lists the commands.`,
+  noRoom: (name: string) => `"${name}" is no room: use a-z, 0-9 and -, up to 32 characters`,
+  tooManyRooms: "You are in 20 rooms: leave one first",
+  close: "Close",
+  yourName: "Your name",
+  change: "Change",
+  signOut: "Leave the chat",
+  helpTitle: "Commands and keys",
+  commands: {
+    "/nick": ["name", "change your name"],
+    "/join": ["room", "open a room"],
+    "/leave": ["", "leave this room"],
+    "/me": ["does something", "say what you do"],
+    "/who": ["", "show who is here"],
+    "/help": ["", "list commands and keys"],
+  } as Readonly<Record<string, readonly [string, string]>>,
+  keys: [
+    ["Enter", "send"],
+    ["Shift+Enter", "new line"],
+    ["Tab", "complete a name or room"],
+    ["↑", "your last message again"],
+    ["*bold* _italic_ `code`", "how to write them; ``` around blocks"],
+  ] as readonly (readonly [string, string])[],
+};
+
+/** The words of a language. */
+export type Words = typeof words;
+
+function people(names: readonly string[]): string {
+  if (names.length <= 3) return list.format(names);
+  return `${names[0]}, ${names[1]} and ${names.length - 2} others`;
+}
