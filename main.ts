@@ -90,7 +90,8 @@ async function run(config: Config, logs: Logs): Promise<void> {
     retentionMessages: config.retentionMessages,
     logMessageText: config.logMessageText,
   });
-  const assets = await loadAssets({ staticDir: `${import.meta.dirname}/static`, dev: config.dev });
+  const staticDir = `${import.meta.dirname}/static`;
+  const assets = await loadAssets({ staticDir, dev: config.dev, basePath: "" });
   const server = serveWeb({
     hub,
     assets,
@@ -102,6 +103,7 @@ async function run(config: Config, logs: Logs): Promise<void> {
     maxConnectionsPerAddress: config.maxConnectionsPerIp,
     dev: config.dev,
     log: logs,
+    now: () => performance.now(),
   });
   logs.event("start", { version: denoJson.version, port: server.port, pid: Deno.pid });
   print(`Parley is at ${server.url}\n`);

@@ -1156,8 +1156,12 @@ function sliceFor(next: Join): Slice | "read" | "wait" {
   if (behind > limits.resumeMax || page.first > position.offset + 1) {
     return room.newest(maxBytes, position.offset);
   }
-  const entries = encodeEntries(page.entries, position.epoch);
-  return continuing(position, fitting(entries, maxBytes));
+  const read = fitting(encodeEntries(page.entries, position.epoch), maxBytes);
+  const { end } = continuing(position, read);
+  // What came in while the log was read is in memory, and follows.
+  const since = room.after(end, maxBytes - byteLength(read));
+  const entries = since?.recovered ? [...read, ...since.entries] : read;
+  return continuing(position, entries);
 }
 
 function join(entries: readonly EncodedEntry[]): string {

@@ -24,7 +24,7 @@ export interface Assets {
   readonly basePath: string;
   /** What `pathname` stands for; `/` is the page itself. */
   get(pathname: string): Asset | undefined;
-  /** Makes the smaller forms, which takes a moment: to be called when the server listens. Rejects never. */
+  /** Makes the smaller forms, which takes a moment: to be called when the server listens. */
   compress(): Promise<void>;
 }
 
@@ -75,12 +75,14 @@ export async function loadAssets(options: AssetOptions): Promise<Assets> {
     assets.set(hashedPath, { ...asset, immutable: true });
     hashedPaths.set(`"/assets/${file}"`, `"${basePath}${hashedPath}"`);
   };
-  const addDocument = async (path: string, file: string) => {
+  const addDocument = async (pathname: string, file: string) => {
     let text = await Deno.readTextFile(join(staticDir, file));
     for (const [reference, hashed] of hashedPaths) text = text.replaceAll(reference, hashed);
-    text = text.replaceAll('"/manifest.webmanifest"', `"${basePath}/manifest.webmanifest"`);
+    for (const path of ["/", "/manifest.webmanifest"]) {
+      text = text.replaceAll(`"${path}"`, `"${basePath}${path}"`);
+    }
     const bytes = new TextEncoder().encode(text);
-    assets.set(path, assetOf(file, bytes, await hashOf(bytes)));
+    assets.set(pathname, assetOf(file, bytes, await hashOf(bytes)));
   };
 
   const documents = ["index.html", "manifest.webmanifest"];

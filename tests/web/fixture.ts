@@ -1,0 +1,177 @@
+// A small site on a free port with a fake hub, and ways to speak to it below what `fetch` allows. Only for the tests of app/web.
+
+import type { Socket } from "../../app/chat/session.ts";
+import { Session } from "../../app/chat/session.ts";
+import type { AccessRecord } from "../../app/core/logging.ts";
+import { loadAssets } from "../../app/web/assets.ts";
+import type { Assets } from "../../app/web/assets.ts";
+import { serveWeb } from "../../app/web/server.ts";
+import type { WebOptions, WebServer } from "../../app/web/server.ts";
+import type { Hub } from "../../app/web/websocket.ts";
+
+export const indexHtml = `<!DOCTYPE html><html><head><title>Parley</title>
+<link rel="icon" href="/assets/icon.svg"><link rel="manifest" href="/manifest.webmanifest">
+<link rel="stylesheet" href="/assets/style.css"><script type="module" src="/assets/main.js"></script>
+</head><body>${"<p>a page that is worth compressing</p>".repeat(30)}</body></html>`;
+
+/** Files of a site by their path in it, in a folder of their own until the end of the scope. */
+export async function folder(files: Readonly<Record<string, string>> = {}) {
+  const path = await Deno.makeTempDir();
+  const all = {
+    "index.html": indexHtml,
+    "manifest.webmanifest": `{"start_url":"/","icons":[{"src":"/assets/icon.svg"}]}`,
+    "style.css": "body { margin: 0 }\n".repeat(100),
+    "icon.svg": `<svg xmlns="http://www.w3.org/2000/svg"/>`,
+    "dist/main.js": "console.log('hello');\n".repeat(100),
+    ...files,
+  };
+  for (const [name, text] of Object.entries(all)) {
+    await Deno.mkdir(`${path}/${name}`.replace(/\/[^/]*$/, ""), { recursive: true });
+    await Deno.writeTextFile(`${path}/${name}`, text);
+  }
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}
+
+export async function someAssets(): Promise<Assets> {
+  await using dir = await folder();
+  return await loadAssets({ staticDir: dir.path, dev: false, basePath: "", bundled: true });
+}
+
+/** Writes down what it is told, and lets tests wait for it. */
+export class FakeHub implements Hub {
+  draining = false;
+  readonly connected: { session: Session; socket: Socket; address: string }[] = [];
+  readonly frames: unknown[] = [];
+  readonly codes: number[] = [];
+  /** What `receive` does besides. */
+  onReceive: (session: Session) => void = () => {};
+  #waiting: (() => void)[] = [];
+
+  connect(socket: Socket, address: string): Session {
+    const session = new Session(this.connected.length + 1, socket, address, 0, 0, 0);
+    this.connected.push({ session, socket, address });
+    this.#wake();
+    return session;
+  }
+
+  receive(session: Session, frame: unknown): void {
+    this.frames.push(frame);
+    this.onReceive(session);
+    this.#wake();
+  }
+
+  disconnect(_session: Session, code: number): void {
+    this.codes.push(code);
+    this.#wake();
+  }
+
+  async until(condition: (hub: this) => boolean): Promise<void> {
+    while (!condition(this)) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+}
+
+export interface RunningSite extends AsyncDisposable {
+  readonly server: WebServer;
+  readonly hub: FakeHub;
+  readonly origin: string;
+  readonly access: AccessRecord[];
+  readonly warnings: string[];
+  readonly errors: string[];
+}
+
+export async function site(options: Partial<WebOptions> = {}): Promise<RunningSite> {
+  const hub = new FakeHub();
+  const access: AccessRecord[] = [];
+  const warnings: string[] = [];
+  const errors: string[] = [];
+  const server = serveWeb({
+    hub,
+    assets: options.assets ?? await someAssets(),
+    hostname: "127.0.0.1",
+    port: 0,
+    allowedOrigins: [],
+    trustProxy: 0,
+    maxConnections: 0,
+    maxConnectionsPerAddress: 0,
+    dev: false,
+    now: () => 0,
+    log: {
+      access: (record) => access.push(record),
+      warn: (event) => warnings.push(event),
+      error: (event) => errors.push(event),
+    },
+    ...options,
+  });
+  const origin = `http://127.0.0.1:${server.port}`;
+  const dispose = async () => {
+    await server.shutdown(60_000);
+    await server.finished;
+  };
+  return { server, hub, origin, access, warnings, errors, [Symbol.asyncDispose]: dispose };
+}
+
+/** What came back for a request that was written byte by byte. */
+export interface RawResponse {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: string;
+}
+
+/** Sends `head` (a request line and headers), without what `fetch` would add or refuse. Upgraded connections are cut off. */
+export async function raw(port: number, head: readonly string[]): Promise<RawResponse> {
+  using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+  await connection.write(new TextEncoder().encode(`${head.join("\r\n")}\r\n\r\n`));
+  const decoder = new TextDecoder();
+  const buffer = new Uint8Array(16_384);
+  let text = "";
+  while (true) {
+    const count = await connection.read(buffer);
+    if (count === null) break;
+    text += decoder.decode(buffer.subarray(0, count), { stream: true });
+    if (text.startsWith("HTTP/1.1 101") && text.includes("\r\n\r\n")) break;
+  }
+  const [top = "", body = ""] = text.split("\r\n\r\n", 2);
+  const [statusLine = "", ...lines] = top.split("\r\n");
+  const headers = new Headers();
+  for (const line of lines) {
+    const colon = line.indexOf(":");
+    headers.append(line.slice(0, colon), line.slice(colon + 1).trim());
+  }
+  return { status: Number(statusLine.split(" ")[1]), headers, body };
+}
+
+/** The lines of a good handshake; `change` replaces headers, and `undefined` takes one out. */
+export function handshake(change: Readonly<Record<string, string | undefined>> = {}): string[] {
+  const headers: Record<string, string | undefined> = {
+    Host: "chat.example.org",
+    Upgrade: "websocket",
+    Connection: "Upgrade",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    ...change,
+  };
+  const lines = Object.entries(headers).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}: ${value}`]
+  );
+  return ["GET /ws HTTP/1.1", ...lines];
+}
+
+/** A client's WebSocket with what happens to it. */
+export function dial(server: WebServer, options?: { protocol?: string; headers?: HeadersInit }) {
+  const { protocol, headers } = options ?? {};
+  const socket = new WebSocket(`ws://127.0.0.1:${server.port}/ws`, {
+    protocols: protocol === undefined ? [] : [protocol],
+    headers: headers ?? {},
+  });
+  const opened = Promise.withResolvers<void>();
+  const closed = Promise.withResolvers<{ code: number; reason: string }>();
+  socket.addEventListener("open", () => opened.resolve());
+  socket.addEventListener("close", ({ code, reason }) => closed.resolve({ code, reason }));
+  return { socket, opened: opened.promise, closed: closed.promise };
+}
