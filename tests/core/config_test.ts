@@ -1,0 +1,89 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { configNames, helpText, readConfig } from "../../app/core/config.ts";
+import type { Config } from "../../app/core/config.ts";
+import denoJson from "../../deno.json" with { type: "json" };
+
+function read(env: Record<string, string>, ...args: string[]) {
+  return readConfig((name) => env[name], args);
+}
+
+function configOf(env: Record<string, string>, ...args: string[]): Config {
+  const result = read(env, ...args);
+  if (result.kind !== "config") throw new Error(JSON.stringify(result));
+  return result.config;
+}
+
+function errorsOf(env: Record<string, string>, ...args: string[]): readonly string[] {
+  const result = read(env, ...args);
+  return result.kind === "errors" ? result.errors : [];
+}
+
+Deno.test("readConfig() has a default for everything", () => {
+  const config = configOf({});
+  assertEquals([config.host, config.port, config.dataDir, config.logDir], [
+    "0.0.0.0",
+    8000,
+    "data",
+    "logs",
+  ]);
+  assertEquals([config.rateBurst, config.ratePerSecond, config.maxConnections], [10, 2, 10_000]);
+  assert(Object.isFrozen(config));
+});
+
+Deno.test("readConfig() reads the environment, and flags before it", () => {
+  assertEquals(configOf({ PORT: "9000" }).port, 9000);
+  assertEquals(configOf({ PORT: "9000" }, "--port", "9001").port, 9001);
+  assertEquals(configOf({}, "--port=9002", "--log-message-text").logMessageText, true);
+  assertEquals(configOf({ RATE_PER_SECOND: "0.5" }).ratePerSecond, 0.5);
+  assertEquals(configOf({ ALLOWED_ORIGINS: "https://a.example, http://b:81" }).allowedOrigins, [
+    "https://a.example",
+    "http://b:81",
+  ]);
+});
+
+Deno.test("readConfig() takes an empty variable for one that is not set", () => {
+  assertEquals(configOf({ PORT: "", DURABILITY: "" }).port, 8000);
+});
+
+Deno.test("readConfig() names every wrong value, and what would be right", () => {
+  const errors = errorsOf(
+    { PORT: "70000", DURABILITY: "most", LOG_MESSAGE_TEXT: "yes", ALLOWED_ORIGINS: "a.example/" },
+    "--speed",
+    "9",
+    "--rate-burst",
+  );
+  const all = errors.join("\n");
+  for (
+    const part of [
+      'PORT="70000": it has to be a whole number from 0 to 65535',
+      "one of normal, full",
+      'LOG_MESSAGE_TEXT="yes": it has to be 1 or 0',
+      "https://chat.example.org",
+      '"--speed": there is no such flag',
+      "--rate-burst: a value has to follow",
+    ]
+  ) assertStringIncludes(all, part);
+});
+
+Deno.test("readConfig() refuses what this version does not have rather than ignore it", () => {
+  assertEquals(errorsOf({ REDIS_URL: "redis://cache" }).length, 1);
+  const [error = ""] = errorsOf({ REDIS_URL: "redis://:hunter2@cache" });
+  assert(!error.includes("hunter2"), error);
+});
+
+Deno.test("readConfig() knows --help and --version", () => {
+  assertEquals(read({}, "--help").kind, "help");
+  assertEquals(read({ PORT: "x" }, "--version").kind, "version");
+});
+
+Deno.test("helpText() has every setting and its flag", () => {
+  const help = helpText();
+  for (const name of ["PORT", "LOG_MAX_BYTES", "NAME_HOLD_SECONDS"]) {
+    assertStringIncludes(help, name);
+    assertStringIncludes(help, `--${name.toLowerCase().replaceAll("_", "-")}`);
+  }
+});
+
+Deno.test("deno.json lets the start task read exactly the variables that there are", () => {
+  assertEquals(denoJson.permissions.start.env.toSorted(), [...configNames].toSorted());
+});
