@@ -264,7 +264,7 @@ function decimal(
   return { name, fallback, help, parse };
 }
 
-function choice<T extends string>(
+function choice<const T extends string>(
   name: string,
   values: readonly [T, ...T[]],
   help: string,

@@ -96,25 +96,26 @@ export function serveWeb(options: WebOptions): WebServer {
   };
   const handle = (request: Request, { remoteAddr }: Deno.ServeHandlerInfo<Deno.NetAddr>) => {
     const startedAt = now();
-    const { headers } = request;
+    const { method, url, headers } = request;
     const address = gate.address(remoteAddr.hostname, headers);
+    // Read before the answer, since an upgrade takes the request away.
+    const asked = {
+      address,
+      method,
+      path: url.replace(/^\w+:\/\/[^/]*/, "") || "/",
+      protocol: "HTTP/1.1",
+      referrer: headers.get("referer") ?? undefined,
+      userAgent: headers.get("user-agent") ?? undefined,
+    };
     const response = answer(request, address);
-    if (response.status !== 101) {
+    const { status, body } = response;
+    if (status !== 101) {
       for (const [name, value] of Object.entries(securityHeaders)) {
         response.headers.set(name, value);
       }
     }
-    log.access({
-      address,
-      method: request.method,
-      path: request.url.replace(/^\w+:\/\/[^/]*/, "") || "/",
-      protocol: "HTTP/1.1",
-      status: response.status,
-      bytes: response.body === null ? 0 : Number(response.headers.get("content-length") ?? 0),
-      referrer: headers.get("referer") ?? undefined,
-      userAgent: headers.get("user-agent") ?? undefined,
-      ms: now() - startedAt,
-    });
+    const bytes = body === null ? 0 : Number(response.headers.get("content-length") ?? 0);
+    log.access({ ...asked, status, bytes, ms: now() - startedAt });
     return response;
   };
 
@@ -233,9 +234,12 @@ function assetResponse(asset: Asset, request: Request): Response {
   if (!ifNoneMatch(request.headers.get("if-none-match"), asset.etag)) {
     return new Response(null, { status: 304, headers });
   }
-  const encoding = encodings.find((name) =>
-    asset.encoded[name] !== undefined && acceptsEncodings(request, name) === name
-  );
+  // A client that says nothing may take anything, says the standard; those that do often cannot decode.
+  const encoding = !request.headers.has("accept-encoding")
+    ? undefined
+    : encodings.find((name) =>
+      asset.encoded[name] !== undefined && acceptsEncodings(request, name) === name
+    );
   const bytes = encoding && asset.encoded[encoding] || asset.bytes;
   if (encoding !== undefined) headers.set("content-encoding", encoding);
   headers.set("content-type", asset.type);

@@ -86,11 +86,11 @@ export class Gate {
     }
     if (this.#turnedAway >= turnedAwayMax) return unavailable(full);
     this.#stripped.delete(address);
-    const protocol = offered(headers).find((name) => name === subprotocol);
-    const { socket, response } = Deno.upgradeWebSocket(request, {
-      idleTimeout: 0,
-      ...(protocol === undefined ? {} : { protocol }),
-    });
+    // From the upgrade on, the request cannot be read any more.
+    const chosen = offered(headers).includes(subprotocol);
+    const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
+    // Not by Deno's option, which throws where an offer has no space after its commas.
+    if (chosen) response.headers.set("sec-websocket-protocol", subprotocol);
     this.#attend(socket, address);
     return response;
   }

@@ -1,0 +1,622 @@
+// One node's broker: every message and name in one SQLite file. Its answers are there at once; what cannot be stored is
+// said to be so, and nothing that happens to the disk ends the server.
+
+import { DatabaseSync } from "node:sqlite";
+import type { SQLInputValue, StatementSync } from "node:sqlite";
+import { usernameKey } from "../protocol.ts";
+import type {
+  AppendResult,
+  Broker,
+  BrokerListener,
+  Draft,
+  Entry,
+  Page,
+  ReadQuery,
+} from "./broker.ts";
+
+/** What a SQLite broker is made of; times in ms. */
+export interface SqliteBrokerOptions {
+  /** The file, or `:memory:`. */
+  readonly path: string;
+  /** `normal`: what is stored survives the death of the process. `full`: loss of power too. */
+  readonly durability: "normal" | "full";
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** A name for a term that no other has. */
+  readonly randomName: () => string;
+  /** How long the name of a member that wrote is kept after it went. */
+  readonly nameHoldMs: number;
+  readonly graceMs: number;
+  /** What is kept of each room; 0 is for ever, and all. */
+  readonly retentionDays: number;
+  readonly retentionMessages: number;
+  /** Rooms that may have messages; 0 is no limit. */
+  readonly maxRooms: number;
+  /** Told when the storage begins to fail, and when it works again. */
+  readonly report: (event: string, error: unknown) => void;
+}
+
+const dayMs = 86_400_000;
+const nonceDays = 7;
+/** The names of members that were here when a server died are held at least this long, so that they can come back. */
+const comebackMs = 60_000;
+/** Rows that one call of `prune` removes of each kind at most, so that nobody waits for it. */
+const pruneRows = 5_000;
+const schemaVersion = 1;
+/** A server that is about to end may still have the file. */
+const lockWaitMs = 500;
+
+const schema = `
+  CREATE TABLE terms (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+  CREATE TABLE rooms (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
+    first INTEGER NOT NULL, head INTEGER NOT NULL, at INTEGER NOT NULL
+  );
+  CREATE TABLE messages (
+    room INTEGER NOT NULL, offset INTEGER NOT NULL, term INTEGER NOT NULL, at INTEGER NOT NULL,
+    member TEXT NOT NULL, username TEXT NOT NULL, text TEXT NOT NULL, nonce TEXT NOT NULL,
+    PRIMARY KEY (room, offset)
+  ) WITHOUT ROWID;
+  CREATE TABLE nonces (
+    room INTEGER NOT NULL, member TEXT NOT NULL, nonce TEXT NOT NULL,
+    offset INTEGER NOT NULL, at INTEGER NOT NULL,
+    PRIMARY KEY (room, member, nonce)
+  ) WITHOUT ROWID;
+  CREATE INDEX nonces_at ON nonces (at);
+  CREATE TABLE names (
+    key TEXT PRIMARY KEY, member TEXT NOT NULL, username TEXT NOT NULL,
+    current INTEGER NOT NULL, live INTEGER NOT NULL, spoke INTEGER NOT NULL,
+    held_until INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX names_member ON names (member);
+`;
+
+/** What is known of a room that has messages, or had. */
+interface StoredRoom {
+  readonly id: number;
+  /** Offset of the oldest message kept. */
+  readonly first: number;
+  readonly head: number;
+  /** Time of the newest message. */
+  readonly at: number;
+}
+
+interface MessageRow {
+  readonly offset: number;
+  readonly term: number;
+  readonly at: number;
+  readonly member: string;
+  readonly username: string;
+  readonly text: string;
+  readonly nonce: string;
+}
+
+interface NameRow {
+  readonly key: string;
+  readonly member: string;
+  readonly username: string;
+  readonly current: number;
+  readonly live: number;
+  readonly spoke: number;
+  readonly held_until: number;
+}
+
+/** An append-only log in a SQLite file. */
+export class SqliteBroker implements Broker {
+  readonly #options: SqliteBrokerOptions;
+  #file: DatabaseFile | undefined;
+  #listener: BrokerListener | undefined;
+  /** Rooms as they are committed. */
+  readonly #rooms = new Map<string, StoredRoom>();
+  #roomCount = 0;
+  /** Members whose names are known to be marked as having written. */
+  readonly #spoke = new Set<string>();
+  #term = { id: 0, name: "" };
+  readonly #termNames = new Map<number, string>();
+  #failures = 0;
+
+  /**
+   * Opens the file, or makes it, and begins a new term.
+   *
+   * @throws {Error} If the file cannot be used; the message says why.
+   */
+  static open(options: SqliteBrokerOptions): SqliteBroker {
+    return new SqliteBroker(options);
+  }
+
+  private constructor(options: SqliteBrokerOptions) {
+    this.#options = options;
+    this.#file = new DatabaseFile(options);
+    this.#beginTerm(this.#file);
+    this.#endLives(this.#file);
+  }
+
+  // ---------------------------------------------------------------- messages
+
+  append(drafts: readonly Draft[]): readonly AppendResult[] {
+    const entries: Entry[] = [];
+    /** Rooms as they will be when this is committed. */
+    const rooms = new Map<string, StoredRoom>();
+    const authors = new Set<string>();
+    let results: readonly AppendResult[];
+    try {
+      const file = this.#usable();
+      results = file.transaction(() => {
+        const now = this.#options.now();
+        const done = drafts.map((draft) => {
+          authors.add(draft.member);
+          return this.#store(file, draft, now, rooms, entries);
+        });
+        for (const room of rooms.values()) {
+          file.updateRoom.run(room.head, room.at, room.id);
+        }
+        for (const member of authors) {
+          if (!this.#spoke.has(member)) file.speak.run(member);
+        }
+        return done;
+      });
+    } catch (error) {
+      this.#fail(error);
+      return drafts.map(() => ({ kind: "unavailable" }));
+    }
+    this.#recover();
+    for (const [name, room] of rooms) {
+      if (!this.#rooms.has(name)) this.#roomCount++;
+      this.#rooms.set(name, room);
+    }
+    for (const member of authors) this.#spoke.add(member);
+    if (entries.length > 0) this.#listener?.entries(entries);
+    return results;
+  }
+
+  #store(
+    file: DatabaseFile,
+    draft: Draft,
+    now: number,
+    rooms: Map<string, StoredRoom>,
+    entries: Entry[],
+  ): AppendResult {
+    let room = rooms.get(draft.room) ?? this.#roomOf(file, draft.room);
+    if (room === undefined) {
+      const { maxRooms } = this.#options;
+      const isNew = ([name]: [string, StoredRoom]) => !this.#rooms.has(name);
+      const count = this.#roomCount + [...rooms].filter(isNew).length;
+      if (maxRooms > 0 && count >= maxRooms) return { kind: "rooms_full" };
+      const { lastInsertRowid } = file.addRoom.run(draft.room);
+      room = { id: Number(lastInsertRowid), first: 1, head: 0, at: 0 };
+    }
+    const { member, from, text, nonce } = draft;
+    const known = file.findNonce.get(room.id, member, nonce);
+    if (known !== undefined) return { kind: "repeat", offset: Number(known.offset) };
+    const offset = room.head + 1;
+    const at = Math.max(now, room.at);
+    file.addMessage.run(room.id, offset, this.#term.id, at, member, from, text, nonce);
+    file.addNonce.run(room.id, member, nonce, offset, now);
+    rooms.set(draft.room, { ...room, head: offset, at });
+    entries.push({ ...draft, offset, epoch: this.#term.name, at });
+    return { kind: "stored", offset };
+  }
+
+  read(name: string, query: ReadQuery): Page {
+    const file = this.#usable();
+    const room = this.#roomOf(file, name) ?? { id: 0, first: 1, head: 0, at: 0 };
+    const { first } = room;
+    const newest = file.findTerm.get(room.id, room.head);
+    const epoch = newest === undefined
+      ? this.#term.name
+      : this.#termName(file, Number(newest.term));
+    const head = { epoch, offset: room.head };
+    if ("before" in query) {
+      // No offset is as large as Infinity, and SQLite has none.
+      const before = Math.min(query.before, room.head + 1);
+      const rows = collect(file.readBefore.iterate(room.id, before, query.limit), query.maxBytes);
+      return { entries: this.#entries(file, name, rows.reverse()), first, head, valid: true };
+    }
+    const { after } = query;
+    if (!this.#isValid(file, room, after.epoch, after.offset)) {
+      return { entries: [], first, head, valid: false };
+    }
+    const rows = collect(
+      file.readAfter.iterate(room.id, after.offset, query.limit),
+      query.maxBytes,
+    );
+    return { entries: this.#entries(file, name, rows), first, head, valid: true };
+  }
+
+  #isValid(file: DatabaseFile, room: StoredRoom, epoch: string, offset: number): boolean {
+    if (offset > room.head) return false;
+    const there = file.findTerm.get(room.id, offset);
+    if (there !== undefined) return this.#termName(file, Number(there.term)) === epoch;
+    return file.knowsTerm.get(epoch) !== undefined;
+  }
+
+  #entries(file: DatabaseFile, room: string, rows: readonly MessageRow[]): Entry[] {
+    return rows.map(({ offset, term, at, member, username, text, nonce }) => ({
+      room,
+      member,
+      from: username,
+      text,
+      nonce,
+      offset,
+      epoch: this.#termName(file, term),
+      at,
+    }));
+  }
+
+  #roomOf(file: DatabaseFile, name: string): StoredRoom | undefined {
+    const known = this.#rooms.get(name);
+    if (known !== undefined) return known;
+    const row = file.findRoom.get(name);
+    if (row === undefined) return undefined;
+    const { id, first, head, at } = row;
+    const room = { id: Number(id), first: Number(first), head: Number(head), at: Number(at) };
+    this.#rooms.set(name, room);
+    return room;
+  }
+
+  subscribe(listener: BrokerListener): void {
+    this.#listener = listener;
+  }
+
+  // ---------------------------------------------------------------- names
+
+  claim(member: string, username: string): string | undefined {
+    return this.#change((file) => {
+      const own = this.#namesOf(file, member).find(({ current }) => current === 1);
+      if (own !== undefined && this.#isHeld(own)) {
+        file.wake.run(member);
+        return own.username;
+      }
+      if (this.#isTaken(file, member, username)) return undefined;
+      file.forgetNames.run(member);
+      file.putName.run(usernameKey(username), member, username, 0);
+      return username;
+    });
+  }
+
+  rename(member: string, username: string): boolean {
+    return this.#change((file) => {
+      if (this.#isTaken(file, member, username)) return false;
+      const key = usernameKey(username);
+      const current = this.#namesOf(file, member).find((name) => name.current === 1);
+      const spoke = current?.spoke ?? 0;
+      if (current?.key !== key) {
+        // Only one name before this one stays the member's own.
+        file.forgetFormer.run(member);
+        file.makeFormer.run(member);
+      }
+      file.putName.run(key, member, username, spoke);
+      return true;
+    });
+  }
+
+  release(member: string): void {
+    this.#spoke.delete(member);
+    this.#change((file) => {
+      file.forgetSilent.run(member);
+      file.hold.run(this.#options.now() + this.#options.nameHoldMs, member);
+    });
+  }
+
+  /** Nothing to do: who was here when a server died is seen by the next one in the file. */
+  seen(): void {}
+
+  #isTaken(file: DatabaseFile, member: string, username: string): boolean {
+    const row = file.findName.get(usernameKey(username));
+    if (row === undefined) return false;
+    const name = nameRow(row);
+    return name.member !== member && this.#isHeld(name);
+  }
+
+  #isHeld(name: NameRow): boolean {
+    return name.live === 1 || name.held_until > this.#options.now();
+  }
+
+  #namesOf(file: DatabaseFile, member: string): readonly NameRow[] {
+    return file.findNames.all(member).map(nameRow);
+  }
+
+  // ---------------------------------------------------------------- upkeep
+
+  prune(): void {
+    const pruned = this.#change((file) => {
+      const now = this.#options.now();
+      file.pruneNonces.run(now - nonceDays * dayMs, pruneRows);
+      file.pruneNames.run(now, pruneRows);
+      return this.#pruneRooms(file, now);
+    });
+    for (const [name, first] of pruned) {
+      const room = this.#rooms.get(name);
+      if (room !== undefined) this.#rooms.set(name, { ...room, first });
+      this.#listener?.pruned(name, first);
+    }
+  }
+
+  #pruneRooms(file: DatabaseFile, now: number): readonly (readonly [string, number])[] {
+    const { retentionDays, retentionMessages } = this.#options;
+    if (retentionDays === 0 && retentionMessages === 0) return [];
+    const oldest = retentionDays === 0 ? 0 : now - retentionDays * dayMs;
+    const pruned: [string, number][] = [];
+    let left = pruneRows;
+    for (const row of file.allRooms.all()) {
+      const [id, first, head] = [Number(row.id), Number(row.first), Number(row.head)];
+      const byCount = retentionMessages === 0 ? first : head - retentionMessages + 1;
+      const most = Math.min(head + 1, first + left);
+      const byAge = retentionDays === 0
+        ? first
+        : Number(file.firstSince.get(id, first, most, oldest)?.offset ?? most);
+      const next = Math.min(Math.max(byCount, byAge), most);
+      if (next <= first) continue;
+      file.pruneMessages.run(id, next);
+      file.setFirst.run(next, id);
+      pruned.push([String(row.name), next]);
+      left -= next - first;
+      if (left <= 0) break;
+    }
+    return pruned;
+  }
+
+  /** Whether a message could be stored now. */
+  writable(): boolean {
+    try {
+      this.#usable().probe();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  close(): void {
+    this.#file?.close();
+    this.#file = undefined;
+  }
+
+  // ---------------------------------------------------------------- terms and failures
+
+  /** From now on the log may go on differently than somebody remembers: so its entries carry a new name. */
+  #beginTerm(file: DatabaseFile): void {
+    const name = this.#options.randomName();
+    const { lastInsertRowid } = file.addTerm.run(name);
+    this.#term = { id: Number(lastInsertRowid), name };
+    this.#roomCount = Number(file.countRooms.get()?.count ?? 0);
+  }
+
+  /** Members that were here when a server died get the time to come back. */
+  #endLives(file: DatabaseFile): void {
+    const now = this.#options.now();
+    const { nameHoldMs, graceMs } = this.#options;
+    const comeback = Math.max(graceMs, comebackMs);
+    file.endLives.run(now + Math.max(nameHoldMs, comeback), now + comeback);
+  }
+
+  #termName(file: DatabaseFile, id: number): string {
+    if (id === this.#term.id) return this.#term.name;
+    let name = this.#termNames.get(id);
+    if (name === undefined) {
+      name = String(file.termName.get(id)?.name ?? "");
+      this.#termNames.set(id, name);
+    }
+    return name;
+  }
+
+  /** A change of names or an upkeep: throws what went wrong, with nothing changed. */
+  #change<T>(work: (file: DatabaseFile) => T): T {
+    try {
+      const file = this.#usable();
+      return file.transaction(() => work(file));
+    } catch (error) {
+      this.#fail(error);
+      throw error;
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failures++ === 0) this.#options.report("storage_failed", error);
+    // A full disk can still be read. A file that is worse off is opened anew with the next use.
+    if (this.#file?.isSound === false) this.close();
+  }
+
+  #recover(): void {
+    if (this.#failures === 0) return;
+    this.#failures = 0;
+    this.#options.report("storage_recovered", "messages can be stored again");
+  }
+
+  /** The file, opened anew when it was given up. */
+  #usable(): DatabaseFile {
+    if (this.#file !== undefined) return this.#file;
+    const file = new DatabaseFile(this.#options);
+    try {
+      // Nobody else can have written while this server runs, but a file may have been put in its place.
+      if (String(file.lastTerm.get()?.name ?? "") !== this.#term.name) this.#beginTerm(file);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+    this.#rooms.clear();
+    this.#termNames.clear();
+    this.#spoke.clear();
+    this.#file = file;
+    return file;
+  }
+}
+
+/** The open file and everything that is asked of it. */
+class DatabaseFile {
+  readonly #database: DatabaseSync;
+
+  constructor({ path, durability }: SqliteBrokerOptions) {
+    this.#database = openDatabase(path, durability);
+  }
+
+  /** Runs `work` in one transaction: either all of it happens, or it throws and nothing did. */
+  transaction<T>(work: () => T): T {
+    this.#begin.run();
+    try {
+      const result = work();
+      this.#commit.run();
+      return result;
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      throw error;
+    }
+  }
+
+  /** Writes something and takes it back; throws when that is not possible. */
+  probe(): void {
+    this.#begin.run();
+    try {
+      this.updateRoom.run(0, 0, -1);
+      this.addTerm.run("probe");
+    } finally {
+      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+    }
+  }
+
+  close(): void {
+    try {
+      this.#database.close();
+    } catch {
+      // It could not be written; the next opening repairs what has to be repaired.
+    }
+  }
+
+  /** False when a failure left the file in a state in which nothing more can be done with it. */
+  get isSound(): boolean {
+    try {
+      return !this.#database.isTransaction && this.countRooms.get() !== undefined;
+    } catch {
+      return false;
+    }
+  }
+
+  readonly #begin = this.#lazy("BEGIN IMMEDIATE");
+  readonly #commit = this.#lazy("COMMIT");
+
+  readonly addTerm = this.#lazy("INSERT INTO terms (name) VALUES (?)");
+  readonly termName = this.#lazy("SELECT name FROM terms WHERE id = ?");
+  readonly knowsTerm = this.#lazy("SELECT id FROM terms WHERE name = ?");
+  readonly lastTerm = this.#lazy("SELECT name FROM terms ORDER BY id DESC LIMIT 1");
+
+  readonly addRoom = this.#lazy("INSERT INTO rooms (name, first, head, at) VALUES (?, 1, 0, 0)");
+  readonly findRoom = this.#lazy("SELECT id, first, head, at FROM rooms WHERE name = ?");
+  readonly updateRoom = this.#lazy("UPDATE rooms SET head = ?, at = ? WHERE id = ?");
+  readonly countRooms = this.#lazy("SELECT count(*) AS count FROM rooms");
+  readonly allRooms = this.#lazy("SELECT id, name, first, head FROM rooms");
+  readonly setFirst = this.#lazy("UPDATE rooms SET first = ? WHERE id = ?");
+
+  readonly addMessage = this.#lazy(
+    `INSERT INTO messages (room, offset, term, at, member, username, text, nonce)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  readonly findTerm = this.#lazy("SELECT term FROM messages WHERE room = ? AND offset = ?");
+  readonly readAfter = this.#lazy(
+    "SELECT * FROM messages WHERE room = ? AND offset > ? ORDER BY offset LIMIT ?",
+  );
+  readonly readBefore = this.#lazy(
+    "SELECT * FROM messages WHERE room = ? AND offset < ? ORDER BY offset DESC LIMIT ?",
+  );
+  readonly firstSince = this.#lazy(
+    `SELECT offset FROM messages WHERE room = ? AND offset >= ? AND offset < ? AND at >= ?
+     ORDER BY offset LIMIT 1`,
+  );
+  readonly pruneMessages = this.#lazy("DELETE FROM messages WHERE room = ? AND offset < ?");
+
+  readonly addNonce = this.#lazy(
+    "INSERT INTO nonces (room, member, nonce, offset, at) VALUES (?, ?, ?, ?, ?)",
+  );
+  readonly findNonce = this.#lazy(
+    "SELECT offset FROM nonces WHERE room = ? AND member = ? AND nonce = ?",
+  );
+  readonly pruneNonces = this.#lazy(
+    `DELETE FROM nonces WHERE (room, member, nonce) IN
+     (SELECT room, member, nonce FROM nonces WHERE at < ? ORDER BY at LIMIT ?)`,
+  );
+
+  readonly findName = this.#lazy("SELECT * FROM names WHERE key = ?");
+  readonly findNames = this.#lazy("SELECT * FROM names WHERE member = ?");
+  readonly putName = this.#lazy(
+    `INSERT OR REPLACE INTO names (key, member, username, current, live, spoke, held_until)
+     VALUES (?, ?, ?, 1, 1, ?, 0)`,
+  );
+  readonly forgetNames = this.#lazy("DELETE FROM names WHERE member = ?");
+  readonly forgetFormer = this.#lazy("DELETE FROM names WHERE member = ? AND current = 0");
+  readonly makeFormer = this.#lazy("UPDATE names SET current = 0 WHERE member = ?");
+  readonly forgetSilent = this.#lazy("DELETE FROM names WHERE member = ? AND spoke = 0");
+  readonly hold = this.#lazy("UPDATE names SET live = 0, held_until = ? WHERE member = ?");
+  readonly wake = this.#lazy("UPDATE names SET live = 1 WHERE member = ?");
+  readonly speak = this.#lazy("UPDATE names SET spoke = 1 WHERE member = ? AND spoke = 0");
+  readonly endLives = this.#lazy(
+    `UPDATE names SET live = 0, held_until = CASE spoke WHEN 1 THEN ? ELSE ? END WHERE live = 1`,
+  );
+  readonly pruneNames = this.#lazy(
+    `DELETE FROM names WHERE key IN
+     (SELECT key FROM names WHERE live = 0 AND held_until <= ? LIMIT ?)`,
+  );
+
+  /** A statement that is prepared when it is first used: most are rare. */
+  #lazy(sql: string): Statement {
+    let statement: StatementSync | undefined;
+    const prepared = () => statement ??= this.#database.prepare(sql);
+    return {
+      run: (...values) => prepared().run(...values),
+      get: (...values) => prepared().get(...values),
+      all: (...values) => prepared().all(...values),
+      iterate: (...values) => prepared().iterate(...values),
+    };
+  }
+}
+
+/** A prepared statement, with values by position. */
+interface Statement {
+  run(...values: SQLInputValue[]): { readonly lastInsertRowid: number | bigint };
+  get(...values: SQLInputValue[]): Record<string, unknown> | undefined;
+  all(...values: SQLInputValue[]): Record<string, unknown>[];
+  iterate(...values: SQLInputValue[]): Iterator<Record<string, unknown>>;
+}
+
+function openDatabase(path: string, durability: "normal" | "full"): DatabaseSync {
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(path);
+    database.exec(`
+      PRAGMA busy_timeout = ${lockWaitMs};
+      PRAGMA locking_mode = EXCLUSIVE;
+      PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = ${durability};
+      PRAGMA temp_store = MEMORY;
+    `);
+    const version = Number(database.prepare("PRAGMA user_version").get()?.user_version);
+    if (version > schemaVersion) throw new Error("a newer Parley has made it");
+    // A write takes the lock for as long as the file is open: there is one server for each file.
+    const steps = version === 0 ? schema : "";
+    database.exec(`BEGIN IMMEDIATE; ${steps} PRAGMA user_version = ${schemaVersion}; COMMIT;`);
+    return database;
+  } catch (error) {
+    database?.close();
+    const message = error instanceof Error ? error.message : String(error);
+    const why = message.includes("locked") ? "another server is using it" : message;
+    throw new Error(`Cannot open ${path}: ${why}`, { cause: error });
+  }
+}
+
+/** Takes rows for as long as they fit, at least one. The columns are those of the schema. */
+function collect(rows: Iterator<unknown>, maxBytes: number): MessageRow[] {
+  const collected: MessageRow[] = [];
+  let bytes = 0;
+  for (let next = rows.next(); !next.done; next = rows.next()) {
+    const row = next.value as MessageRow;
+    bytes += row.text.length;
+    if (bytes > maxBytes && collected.length > 0) {
+      rows.return?.();
+      break;
+    }
+    collected.push(row);
+  }
+  return collected;
+}
+
+/** The columns are those of the schema. */
+function nameRow(row: unknown): NameRow {
+  return row as NameRow;
+}
