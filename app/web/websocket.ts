@@ -57,11 +57,6 @@ export class Gate {
     this.#options = options;
   }
 
-  /** Connections that are open and within the limits. */
-  get connections(): number {
-    return this.#count;
-  }
-
   /** The address of who sent a request. */
   address(peer: string, headers: Headers): string {
     const { trustProxy, log } = this.#options;
@@ -84,7 +79,8 @@ export class Gate {
       if (isStripped(headers)) this.#rememberStripped(address);
       return problem;
     }
-    if (this.#turnedAway >= turnedAwayMax) return unavailable(full);
+    const reason = this.#limitReached(address);
+    if (reason !== undefined && this.#turnedAway >= turnedAwayMax) return unavailable(reason);
     this.#stripped.delete(address);
     // From the upgrade on, the request cannot be read any more.
     const chosen = offered(headers).includes(subprotocol);

@@ -31,6 +31,8 @@ export function mountMessages(chat: Chat, verbs: MessageVerbs) {
   const places = new Map<string, { readonly atEnd: boolean; readonly top: number }>();
   let shown: Room | undefined;
   let atEnd = true;
+  /** Whether the person has just looked at the newest message there was, and where the line "new since" stood. */
+  let watched: { readonly newSince: number | undefined } | undefined;
   let height = log.clientHeight;
 
   const goToEnd = () => {
@@ -80,6 +82,11 @@ export function mountMessages(chat: Chat, verbs: MessageVerbs) {
         shown = room;
         atEnd = places.get(room.name)?.atEnd ?? true;
       }
+      // What comes while one looks on is not new since anything.
+      if (!isOther && atEnd && !document.hidden && watched !== undefined) {
+        room.markRead();
+        room.newSince = watched.newSince;
+      }
       if (atEnd) room.trim();
       // Only what is said now is read aloud, not what was loaded.
       log.setAttribute("aria-busy", String(isOther || room.loadingOlder || room.phase !== "live"));
@@ -93,10 +100,13 @@ export function mountMessages(chat: Chat, verbs: MessageVerbs) {
       }
       look();
       showToEnd();
+      const isWatching = atEnd && !document.hidden && room.phase === "live";
+      watched = isWatching ? { newSince: room.newSince } : undefined;
     },
     /** The person came back to the page, or goes. */
     visibilityChanged(): void {
       if (document.hidden && shown !== undefined && shown.unread === 0) shown.newSince = undefined;
+      watched = undefined;
       look();
     },
     goToEnd,
@@ -114,6 +124,8 @@ function firstVisible(log: HTMLElement): Element | undefined {
     if ((children[middle]?.getBoundingClientRect().bottom ?? 0) > top) high = middle;
     else low = middle + 1;
   }
+  // Lines between the messages come and go; messages stay.
+  while (children[low] !== undefined && children[low]?.localName !== "article") low++;
   return children[low];
 }
 

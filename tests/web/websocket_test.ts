@@ -215,23 +215,28 @@ Deno.test("Gate closes with 1013 who comes when the server is full, until somebo
   await hub.until(({ codes }) => codes.length === 3);
 });
 
-Deno.test("Gate refuses before the upgrade when many that it closed do not go [L7]", async () => {
-  await using running = await site({ maxConnections: 1 });
+Deno.test("Gate refuses before the upgrade when many that it closed do not go, and lets others in [L7]", async () => {
+  await using running = await site({ trustProxy: 1, maxConnectionsPerAddress: 1 });
   const { hub, server } = running;
-  const inside = dial(server);
+  const greedy = { "X-Forwarded-For": "192.0.2.1" };
+  const inside = dial(server, { headers: greedy });
   await hub.until(({ connected }) => connected.length === 1);
   // The server's close frame is never answered.
   const silent = await Promise.all(Array.from({ length: 100 }, async () => {
     const connection = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
-    await connection.write(new TextEncoder().encode(handshake().join("\r\n") + "\r\n\r\n"));
-    await readUntil(connection, "the server is full");
+    const lines = handshake(greedy).join("\r\n");
+    await connection.write(new TextEncoder().encode(`${lines}\r\n\r\n`));
+    await readUntil(connection, "too many connections from your address");
     return connection;
   }));
-  const refused = await raw(server.port, closing(handshake()));
+  const refused = await raw(server.port, closing(handshake(greedy)));
   assertEquals([refused.status, refused.headers.get("retry-after")], [503, "5"]);
+  const other = dial(server, { headers: { "X-Forwarded-For": "192.0.2.2" } });
+  await other.opened;
   for (const connection of silent) connection.close();
   inside.socket.close();
-  await hub.until(({ codes }) => codes.length === 1);
+  other.socket.close();
+  await hub.until(({ codes }) => codes.length === 2);
 });
 
 /** Reads until `text` has come. */
@@ -321,14 +326,17 @@ Deno.test("Gate.address() warns once of forwarding headers that nobody said to t
   assertEquals(running.access.map(({ address }) => address), ["127.0.0.1", "127.0.0.1"]);
 });
 
-Deno.test("WebServer.shutdown() does not wait for a peer that does not answer", async () => {
-  const running = await site();
-  const { hub, server } = running;
+Deno.test("WebServer.shutdown() does not wait for a peer that does not read", async () => {
+  const { hub, server } = await site();
   const connection = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
   await connection.write(new TextEncoder().encode(handshake().join("\r\n") + "\r\n\r\n"));
   await hub.until(({ connected }) => connected.length === 1);
-  hub.connected[0]?.socket.close(1012, "0");
+  const megabyte = "x".repeat(1_000_000);
+  // More than the two kernels between them take.
+  for (let sent = 0; sent < 20; sent++) hub.connected[0]?.socket.send(megabyte);
   await server.shutdown(0);
+  assertEquals(hub.codes, []);
   connection.close();
   await server.finished;
+  assertEquals(hub.codes.length, 1);
 });
