@@ -18,12 +18,16 @@ const watchdogMs = 5_000;
 const secondSignalMs = 500;
 /** Returning clients are spread over this long for each thousand of them. */
 const spreadMsPerThousand = 1_000;
+const defaultUrl = "http://127.0.0.1:8000/";
+const healthTimeoutMs = 3_000;
 /** What may wait for a console that does not read; more is dropped. */
 const mirrorMaxBytes = 1024 * 1024;
 
 if (import.meta.main) await main();
 
 async function main(): Promise<void> {
+  const [verb, url = defaultUrl] = Deno.args;
+  if (verb === "health") return Deno.exit(await isHealthy(url) ? 0 : 1);
   const result = readConfig((name) => Deno.env.get(name), Deno.args);
   switch (result.kind) {
     case "help":
@@ -138,6 +142,19 @@ async function run(config: Config, logs: Logs): Promise<void> {
     }, watchdogMs);
   }
   await assets.compress();
+}
+
+/** Asks a running server whether it serves, for container engines. */
+async function isHealthy(url: string): Promise<boolean> {
+  try {
+    const signal = AbortSignal.timeout(healthTimeoutMs);
+    const response = await fetch(new URL("healthz", url), { signal });
+    await response.body?.cancel();
+    return response.ok;
+  } catch (error) {
+    complain(`Cannot reach ${url}: ${error instanceof Error ? error.message : error}`);
+    return false;
+  }
 }
 
 /** A fault of one request or frame must not end everybody's chat (a text over V8's limit, for one). */

@@ -321,7 +321,6 @@ export function utf8Length(text: string): number {
     if (unit < 0xd800 || unit > 0xdbff || i + 1 === text.length) continue;
     const next = text.charCodeAt(i + 1);
     if (next < 0xdc00 || next > 0xdfff) continue;
-    bytes--;
     i++;
   }
   return bytes;

@@ -212,6 +212,7 @@ export function helpText(): string {
   return `Parley, a small chat server.
 
 Usage: parley [flags]
+       parley health [url]   asks a running server whether it serves
 
 Each setting is a flag or an environment variable; a flag comes first. The default is in brackets.
 
