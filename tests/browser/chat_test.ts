@@ -38,7 +38,7 @@ test("lets two people join, talk both ways, and see who is there", async (scene)
   await say(ada, "Good morning");
   await hears(ben, "Good morning");
   await say(ben, "Hello Ada");
-  await hears(ada, "Hello Ada");
+  for (const page of [ada, ben]) await hears(page, "Hello Ada");
   assertEquals(await texts(ada), await texts(ben));
   for (const page of [ada, ben]) {
     await page.locator("#people-list li", { hasText: "Ada" }).waitFor();
