@@ -274,7 +274,9 @@ export class ChatHub {
     // What was refused or answered in this tick is still worth saying, but not to a peer that does not read.
     if (code !== closeCode.slowConsumer) this.#sendOwn(session);
     if (session.state.kind === "closing") return;
-    if (code !== closeCode.restarting && code !== closeCode.replaced) {
+    if (code === closeCode.replaced) {
+      this.#ports.log.event("replaced", { session: session.id, name: session.username });
+    } else if (code !== closeCode.restarting) {
       this.#ports.log.warn("close", {
         session: session.id,
         address: session.address,
@@ -1015,6 +1017,7 @@ export class ChatHub {
     this.#touchRoom(room);
     this.#ports.log.event("leave", {
       name: member.username,
+      member: member.id,
       room: room.name,
       reason,
     });

@@ -139,8 +139,9 @@ export class Chat {
 
   // ---------------------------------------------------------------- verbs
 
-  /** Asks for a name, and connects when there is no connection yet. */
+  /** Asks for a name, and connects when there is no connection yet. Who is in already stays who they are. */
   enter(profile: Profile): void {
+    if (this.#welcomed) return;
     this.#profile = profile;
     this.#entry = { kind: "entering" };
     if (this.#connection.status.kind === "open") this.#hello();
