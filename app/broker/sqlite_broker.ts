@@ -3,7 +3,7 @@
 
 import { DatabaseSync } from "node:sqlite";
 import type { SQLInputValue, StatementSync } from "node:sqlite";
-import { usernameKey } from "../protocol.ts";
+import { usernameKey, utf8Length } from "../protocol.ts";
 import type {
   AppendResult,
   Broker,
@@ -42,6 +42,8 @@ const nonceDays = 7;
 const comebackMs = 60_000;
 /** Rows that one call of `prune` removes of each kind at most, so that nobody waits for it. */
 const pruneRows = 5_000;
+/** Rows fetched at once; few are read in vain when the bytes of a page are used up. */
+const chunkRows = 128;
 const schemaVersion = 1;
 /** A server that is about to end may still have the file. */
 const lockWaitMs = 500;
@@ -76,9 +78,9 @@ interface StoredRoom {
   readonly id: number;
   /** Offset of the oldest message kept. */
   readonly first: number;
-  readonly head: number;
+  head: number;
   /** Time of the newest message. */
-  readonly at: number;
+  at: number;
 }
 
 interface MessageRow {
@@ -113,7 +115,10 @@ export class SqliteBroker implements Broker {
   readonly #spoke = new Set<string>();
   #term = { id: 0, name: "" };
   readonly #termNames = new Map<number, string>();
+  /** Failures in a row. */
   #failures = 0;
+  /** What was found in the file after a commit that seemed to fail, and the listener does not know yet. */
+  #unheard: Entry[] = [];
 
   /**
    * Opens the file, or makes it, and begins a new term.
@@ -126,9 +131,17 @@ export class SqliteBroker implements Broker {
 
   private constructor(options: SqliteBrokerOptions) {
     this.#options = options;
-    this.#file = new DatabaseFile(options);
-    this.#beginTerm(this.#file);
-    this.#endLives(this.#file);
+    const file = new DatabaseFile(options);
+    try {
+      file.transaction(() => {
+        this.#beginTerm(file);
+        this.#endLives(file);
+      });
+    } catch (error) {
+      file.close();
+      throw cannotOpen(options.path, error);
+    }
+    this.#file = file;
   }
 
   // ---------------------------------------------------------------- messages
@@ -165,7 +178,9 @@ export class SqliteBroker implements Broker {
       this.#rooms.set(name, room);
     }
     for (const member of authors) this.#spoke.add(member);
-    if (entries.length > 0) this.#listener?.entries(entries);
+    const news = this.#unheard.length === 0 ? entries : [...this.#unheard, ...entries];
+    this.#unheard = [];
+    if (news.length > 0) this.#listener?.entries(news);
     return results;
   }
 
@@ -176,25 +191,37 @@ export class SqliteBroker implements Broker {
     rooms: Map<string, StoredRoom>,
     entries: Entry[],
   ): AppendResult {
-    let room = rooms.get(draft.room) ?? this.#roomOf(file, draft.room);
+    let room = rooms.get(draft.room);
     if (room === undefined) {
-      const { maxRooms } = this.#options;
-      const isNew = ([name]: [string, StoredRoom]) => !this.#rooms.has(name);
-      const count = this.#roomCount + [...rooms].filter(isNew).length;
-      if (maxRooms > 0 && count >= maxRooms) return { kind: "rooms_full" };
-      const { lastInsertRowid } = file.addRoom.run(draft.room);
-      room = { id: Number(lastInsertRowid), first: 1, head: 0, at: 0 };
+      const stored = this.#roomOf(file, draft.room);
+      if (stored === undefined && this.#isFull(rooms)) return { kind: "rooms_full" };
+      room = stored === undefined
+        ? { id: Number(file.addRoom.run(draft.room).lastInsertRowid), first: 1, head: 0, at: 0 }
+        : { ...stored };
+      rooms.set(draft.room, room);
     }
     const { member, from, text, nonce } = draft;
-    const known = file.findNonce.get(room.id, member, nonce);
-    if (known !== undefined) return { kind: "repeat", offset: Number(known.offset) };
     const offset = room.head + 1;
+    if (file.addNonce.run(room.id, member, nonce, offset, now).changes === 0) {
+      return { kind: "repeat", offset: Number(file.findNonce.get(room.id, member, nonce)?.offset) };
+    }
     const at = Math.max(now, room.at);
     file.addMessage.run(room.id, offset, this.#term.id, at, member, from, text, nonce);
-    file.addNonce.run(room.id, member, nonce, offset, now);
-    rooms.set(draft.room, { ...room, head: offset, at });
+    room.head = offset;
+    room.at = at;
     entries.push({ ...draft, offset, epoch: this.#term.name, at });
     return { kind: "stored", offset };
+  }
+
+  /** Whether there can be no room besides those that are stored and the new ones among `rooms`. */
+  #isFull(rooms: ReadonlyMap<string, StoredRoom>): boolean {
+    const { maxRooms } = this.#options;
+    if (maxRooms === 0) return false;
+    let count = this.#roomCount;
+    for (const name of rooms.keys()) {
+      if (!this.#rooms.has(name)) count++;
+    }
+    return count >= maxRooms;
   }
 
   read(name: string, query: ReadQuery): Page {
@@ -209,7 +236,11 @@ export class SqliteBroker implements Broker {
     if ("before" in query) {
       // No offset is as large as Infinity, and SQLite has none.
       const before = Math.min(query.before, room.head + 1);
-      const rows = collect(file.readBefore.iterate(room.id, before, query.limit), query.maxBytes);
+      const rows = collect(
+        query,
+        before,
+        (from, count) => file.readBefore.all(room.id, from, count),
+      );
       return { entries: this.#entries(file, name, rows.reverse()), first, head, valid: true };
     }
     const { after } = query;
@@ -217,8 +248,9 @@ export class SqliteBroker implements Broker {
       return { entries: [], first, head, valid: false };
     }
     const rows = collect(
-      file.readAfter.iterate(room.id, after.offset, query.limit),
-      query.maxBytes,
+      query,
+      after.offset,
+      (from, count) => file.readAfter.all(room.id, from, count),
     );
     return { entries: this.#entries(file, name, rows), first, head, valid: true };
   }
@@ -248,8 +280,7 @@ export class SqliteBroker implements Broker {
     if (known !== undefined) return known;
     const row = file.findRoom.get(name);
     if (row === undefined) return undefined;
-    const { id, first, head, at } = row;
-    const room = { id: Number(id), first: Number(first), head: Number(head), at: Number(at) };
+    const room = storedRoom(row);
     this.#rooms.set(name, room);
     return room;
   }
@@ -269,6 +300,8 @@ export class SqliteBroker implements Broker {
       }
       if (this.#isTaken(file, member, username)) return undefined;
       file.forgetNames.run(member);
+      // The mark of a member that wrote went with its old name.
+      this.#spoke.delete(member);
       file.putName.run(usernameKey(username), member, username, 0);
       return username;
     });
@@ -356,7 +389,7 @@ export class SqliteBroker implements Broker {
     return pruned;
   }
 
-  /** Whether a message could be stored now. */
+  /** Whether a message could be stored now. Writes to the file, so it is not for every request. */
   writable(): boolean {
     try {
       this.#usable().probe();
@@ -378,7 +411,7 @@ export class SqliteBroker implements Broker {
     const name = this.#options.randomName();
     const { lastInsertRowid } = file.addTerm.run(name);
     this.#term = { id: Number(lastInsertRowid), name };
-    this.#roomCount = Number(file.countRooms.get()?.count ?? 0);
+    this.#roomCount = file.roomCount();
   }
 
   /** Members that were here when a server died get the time to come back. */
@@ -412,8 +445,9 @@ export class SqliteBroker implements Broker {
 
   #fail(error: unknown): void {
     if (this.#failures++ === 0) this.#options.report("storage_failed", error);
-    // A full disk can still be read. A file that is worse off is opened anew with the next use.
-    if (this.#file?.isSound === false) this.close();
+    // A full disk can still be read, so the file is not given up at once; but what fails again may be stuck.
+    const isStuck = this.#failures % 2 === 0 && this.#options.path !== ":memory:";
+    if (isStuck || this.#file?.isSound === false) this.close();
   }
 
   #recover(): void {
@@ -427,17 +461,48 @@ export class SqliteBroker implements Broker {
     if (this.#file !== undefined) return this.#file;
     const file = new DatabaseFile(this.#options);
     try {
-      // Nobody else can have written while this server runs, but a file may have been put in its place.
-      if (String(file.lastTerm.get()?.name ?? "") !== this.#term.name) this.#beginTerm(file);
+      if (!this.#catchUp(file)) {
+        this.#beginTerm(file);
+        this.#rooms.clear();
+        this.#termNames.clear();
+        this.#unheard = [];
+      }
+      this.#roomCount = file.roomCount();
     } catch (error) {
       file.close();
       throw error;
     }
-    this.#rooms.clear();
-    this.#termNames.clear();
     this.#spoke.clear();
     this.#file = file;
     return file;
+  }
+
+  /**
+   * Compares the file with what is known of it. What is there and was never told will be: a commit that seemed to fail
+   * can have happened. Answers false when something is missing, so that the file is not the one that was left.
+   */
+  #catchUp(file: DatabaseFile): boolean {
+    if (String(file.lastTerm.get()?.name ?? "") !== this.#term.name) return false;
+    const rooms = new Map(file.allRooms.all().map((row) => [String(row.name), storedRoom(row)]));
+    for (const [name, { head }] of this.#rooms) {
+      if ((rooms.get(name)?.head ?? 0) < head) return false;
+    }
+    const late: Entry[] = [];
+    for (const [name, { id, head }] of rooms) {
+      const known = this.#rooms.get(name);
+      // Every room that this server wrote in is known, but for those that are new in the commit in question.
+      const isNew = known === undefined &&
+        Number(file.findTerm.get(id, head)?.term) === this.#term.id;
+      const heard = isNew ? 0 : known?.head ?? head;
+      if (heard === head) continue;
+      const rows = file.readAfter.all(id, heard, head - heard).map(messageRow);
+      late.push(...this.#entries(file, name, rows));
+    }
+    for (const [name, room] of rooms) {
+      if (this.#rooms.has(name)) this.#rooms.set(name, room);
+    }
+    this.#unheard.push(...late);
+    return true;
   }
 }
 
@@ -462,15 +527,13 @@ class DatabaseFile {
     }
   }
 
-  /** Writes something and takes it back; throws when that is not possible. */
+  /** Writes what is there already; throws when that is not possible. What is taken back would never reach the disk. */
   probe(): void {
-    this.#begin.run();
-    try {
-      this.updateRoom.run(0, 0, -1);
-      this.addTerm.run("probe");
-    } finally {
-      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
-    }
+    this.transaction(() => this.#database.exec(`PRAGMA user_version = ${schemaVersion}`));
+  }
+
+  roomCount(): number {
+    return Number(this.countRooms.get()?.count ?? 0);
   }
 
   close(): void {
@@ -502,7 +565,7 @@ class DatabaseFile {
   readonly findRoom = this.#lazy("SELECT id, first, head, at FROM rooms WHERE name = ?");
   readonly updateRoom = this.#lazy("UPDATE rooms SET head = ?, at = ? WHERE id = ?");
   readonly countRooms = this.#lazy("SELECT count(*) AS count FROM rooms");
-  readonly allRooms = this.#lazy("SELECT id, name, first, head FROM rooms");
+  readonly allRooms = this.#lazy("SELECT id, name, first, head, at FROM rooms");
   readonly setFirst = this.#lazy("UPDATE rooms SET first = ? WHERE id = ?");
 
   readonly addMessage = this.#lazy(
@@ -523,7 +586,7 @@ class DatabaseFile {
   readonly pruneMessages = this.#lazy("DELETE FROM messages WHERE room = ? AND offset < ?");
 
   readonly addNonce = this.#lazy(
-    "INSERT INTO nonces (room, member, nonce, offset, at) VALUES (?, ?, ?, ?, ?)",
+    "INSERT INTO nonces (room, member, nonce, offset, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
   );
   readonly findNonce = this.#lazy(
     "SELECT offset FROM nonces WHERE room = ? AND member = ? AND nonce = ?",
@@ -562,17 +625,17 @@ class DatabaseFile {
       run: (...values) => prepared().run(...values),
       get: (...values) => prepared().get(...values),
       all: (...values) => prepared().all(...values),
-      iterate: (...values) => prepared().iterate(...values),
     };
   }
 }
 
 /** A prepared statement, with values by position. */
 interface Statement {
-  run(...values: SQLInputValue[]): { readonly lastInsertRowid: number | bigint };
+  run(
+    ...values: SQLInputValue[]
+  ): { readonly lastInsertRowid: number | bigint; readonly changes: number | bigint };
   get(...values: SQLInputValue[]): Record<string, unknown> | undefined;
   all(...values: SQLInputValue[]): Record<string, unknown>[];
-  iterate(...values: SQLInputValue[]): Iterator<Record<string, unknown>>;
 }
 
 function openDatabase(path: string, durability: "normal" | "full"): DatabaseSync {
@@ -588,32 +651,52 @@ function openDatabase(path: string, durability: "normal" | "full"): DatabaseSync
     `);
     const version = Number(database.prepare("PRAGMA user_version").get()?.user_version);
     if (version > schemaVersion) throw new Error("a newer Parley has made it");
-    // A write takes the lock for as long as the file is open: there is one server for each file.
-    const steps = version === 0 ? schema : "";
-    database.exec(`BEGIN IMMEDIATE; ${steps} PRAGMA user_version = ${schemaVersion}; COMMIT;`);
+    // The first use takes the lock for as long as the file is open. Nothing is written to a file that is as it should
+    // be: one on a full disk can still be read.
+    if (version < schemaVersion) {
+      database.exec(`BEGIN IMMEDIATE; ${schema} PRAGMA user_version = ${schemaVersion}; COMMIT;`);
+    }
     return database;
   } catch (error) {
     database?.close();
-    const message = error instanceof Error ? error.message : String(error);
-    const why = message.includes("locked") ? "another server is using it" : message;
-    throw new Error(`Cannot open ${path}: ${why}`, { cause: error });
+    throw cannotOpen(path, error);
   }
 }
 
-/** Takes rows for as long as they fit, at least one. The columns are those of the schema. */
-function collect(rows: Iterator<unknown>, maxBytes: number): MessageRow[] {
+function cannotOpen(path: string, error: unknown): Error {
+  const message = error instanceof Error ? error.message : String(error);
+  const why = message.includes("locked") ? "another server is using it" : message;
+  return new Error(`Cannot open ${path}: ${why}`, { cause: error });
+}
+
+/** Takes rows for as long as they fit, at least one. `fetch` gives as many as it is asked for from an offset on. */
+function collect(
+  { limit, maxBytes }: ReadQuery,
+  from: number,
+  fetch: (from: number, count: number) => Record<string, unknown>[],
+): MessageRow[] {
   const collected: MessageRow[] = [];
   let bytes = 0;
-  for (let next = rows.next(); !next.done; next = rows.next()) {
-    const row = next.value as MessageRow;
-    bytes += row.text.length;
-    if (bytes > maxBytes && collected.length > 0) {
-      rows.return?.();
-      break;
+  while (collected.length < limit) {
+    const count = Math.min(chunkRows, limit - collected.length);
+    const rows = fetch(collected.at(-1)?.offset ?? from, count);
+    for (const row of rows.map(messageRow)) {
+      bytes += utf8Length(row.text);
+      if (bytes > maxBytes && collected.length > 0) return collected;
+      collected.push(row);
     }
-    collected.push(row);
+    if (rows.length < count) break;
   }
   return collected;
+}
+
+function storedRoom({ id, first, head, at }: Record<string, unknown>): StoredRoom {
+  return { id: Number(id), first: Number(first), head: Number(head), at: Number(at) };
+}
+
+/** The columns are those of the schema. */
+function messageRow(row: unknown): MessageRow {
+  return row as MessageRow;
 }
 
 /** The columns are those of the schema. */

@@ -225,6 +225,40 @@ export function testBroker(name: string, open: Open): void {
     assertEquals(one.entries.map(({ offset }) => offset), [10]);
   });
 
+  test("read() counts bytes, not characters [R4]", async (broker) => {
+    const text = "\u4e16".repeat(1_000);
+    await broker.append(Array.from({ length: 10 }, (_, i) => draft(text, { nonce: `${i}` })));
+    const page = await broker.read("lobby", { before: Infinity, limit: 10, maxBytes: 7_000 });
+    assertEquals(page.entries.map(({ offset }) => offset), [9, 10]);
+  });
+
+  test("read() gives long pages without a hole, either way [R4] [R9]", async (broker, _, heard) => {
+    await fill(broker, 700);
+    const epoch = heard[0]?.epoch ?? "";
+    const offsets = (from: number, count: number) =>
+      Array.from({ length: count }, (_, i) => from + i);
+    const bounds = { limit: 500, maxBytes: 1e6 };
+    const on = await broker.read("lobby", { after: { epoch, offset: 100 }, ...bounds });
+    assertEquals(on.entries.map(({ offset }) => offset), offsets(101, 500));
+    const back = await broker.read("lobby", { before: 601, ...bounds });
+    assertEquals(back.entries.map(({ offset }) => offset), offsets(101, 500));
+    const rest = await broker.read("lobby", { before: 300, ...bounds });
+    assertEquals(rest.entries.map(({ offset }) => offset), offsets(1, 299));
+  });
+
+  test("prune() tells the listener what is gone, once [R11]", async (broker) => {
+    const told: unknown[] = [];
+    broker.subscribe({
+      entries: () => {},
+      pruned: (room, first) => told.push([room, first]),
+    });
+    await fill(broker, 5);
+    await broker.append([draft("a", { room: "other" })]);
+    await broker.prune();
+    await broker.prune();
+    assertEquals(told, [["lobby", 4]]);
+  }, { retentionMessages: 2 });
+
   test(
     "prune() removes from the beginning, and no offset is used again [R11]",
     async (broker, _, heard) => {
@@ -286,6 +320,37 @@ export function testBroker(name: string, open: Open): void {
     wall.ms += defaults.nameHoldMs;
     assertEquals(await broker.claim("ben", "Ada"), "Ada");
     assertEquals(await broker.claim("ada", "Other"), "Other");
+  });
+
+  test("release() keeps the name of who wrote, also after an earlier message came late [N8]", async (broker) => {
+    await broker.claim("ada", "Ada");
+    await broker.release("ada");
+    await broker.append([draft("late")]);
+    await broker.claim("ada", "Ada");
+    await broker.append([draft("a")]);
+    await broker.release("ada");
+    assertEquals(await broker.claim("ben", "Ada"), undefined);
+  });
+
+  test("release() keeps both names of who wrote, and neither of who did not [N8]", async (broker) => {
+    await broker.claim("ada", "Ada");
+    await broker.append([draft("a")]);
+    await broker.rename("ada", "Ida");
+    await broker.release("ada");
+    assertEquals(await broker.claim("zoe", "Ada"), undefined);
+    assertEquals(await broker.claim("zoe", "Ida"), undefined);
+    await broker.claim("ben", "Ben");
+    await broker.rename("ben", "Bob");
+    await broker.release("ben");
+    assertEquals(await broker.claim("zoe", "Ben"), "Ben");
+    assertEquals(await broker.rename("zoe", "Bob"), true);
+  });
+
+  test("rename() refuses the name of another member, and changes nothing [N4]", async (broker) => {
+    await broker.claim("ada", "Ada");
+    await broker.claim("ben", "Ben");
+    assertEquals(await broker.rename("ben", "ADA"), false);
+    assertEquals(await broker.claim("ben", "x"), "Ben");
   });
 
   test("rename() keeps the name before, but not the one before that [N8]", async (broker) => {

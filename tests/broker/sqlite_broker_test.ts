@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "@std/path";
+import { DatabaseSync } from "node:sqlite";
 import { SqliteBroker } from "../../app/broker/sqlite_broker.ts";
 import type { SqliteBrokerOptions } from "../../app/broker/sqlite_broker.ts";
 import type { Entry } from "../../app/broker/broker.ts";
@@ -129,6 +130,55 @@ Deno.test("SqliteBroker.open() says why a file is of no use", () =>
     );
   }));
 
+Deno.test("SqliteBroker.open() refuses the file of a newer version", () =>
+  withFile((path) => {
+    using(optionsFor(path), () => {});
+    change(path, "PRAGMA user_version = 1000");
+    assertThrows(() => SqliteBroker.open(optionsFor(path)), Error, "a newer Parley has made it");
+  }));
+
+Deno.test("SqliteBroker.open() says that a file is damaged, and lets go of it", () =>
+  withFile((path) => {
+    using(optionsFor(path), (broker) => broker.append([draft("a")]));
+    const bytes = Deno.readFileSync(path);
+    // The first page, with the schema, stays whole.
+    Deno.writeFileSync(path, bytes.slice().fill(0xa5, 4_096));
+    assertThrows(() => SqliteBroker.open(optionsFor(path)), Error, `Cannot open ${path}: `);
+    Deno.writeFileSync(path, bytes);
+    using(optionsFor(path), (broker) => assertEquals(broker.read("lobby", all).head.offset, 1));
+  }));
+
+Deno.test("SqliteBroker.writable() says that the disk is full, and that it is not any more", () =>
+  withFile(async (path) => {
+    const module = import.meta.resolve("../../app/broker/sqlite_broker.ts");
+    const options = JSON.stringify({ path, durability: "normal", ...defaults });
+    const program = `
+      import { SqliteBroker } from "${module}";
+      const limit = (size) => new Deno.Command("prlimit", {
+        args: ["--pid", String(Deno.pid), "--fsize=" + size + ":unlimited"],
+      }).outputSync();
+      const broker = SqliteBroker.open({
+        ...${options}, now: Date.now, randomName: () => "term", report: () => {},
+      });
+      const draft = { room: "lobby", member: "ada", from: "Ada", text: "a", nonce: "n" };
+      const said = [broker.writable()];
+      limit(4096);
+      for (let i = 0; i < 4; i++) {
+        said.push(broker.append([draft])[0].kind, broker.writable());
+      }
+      limit("unlimited");
+      said.push(broker.writable(), broker.append([draft])[0].kind);
+      console.log(said.join(" "));
+      broker.close();
+    `;
+    const run = `trap '' XFSZ; exec "$0" eval -q "$1"`;
+    const { stdout } = await new Deno.Command("bash", {
+      args: ["-c", run, Deno.execPath(), program],
+    }).output();
+    const full = "unavailable false ".repeat(4);
+    assertEquals(new TextDecoder().decode(stdout).trim(), `true ${full}true stored`);
+  }));
+
 Deno.test("SqliteBroker.writable() changes nothing", () =>
   using(optionsFor(":memory:"), (broker) => {
     broker.append([draft("a")]);
@@ -146,6 +196,15 @@ Deno.test("SqliteBroker.prune() takes long logs in bounded steps [R11]", () =>
     assertEquals(heard, [5_001, 10_001, 11_991]);
     assertEquals(broker.read("lobby", all).entries.length, 10);
   }));
+
+function change(path: string, sql: string): void {
+  const database = new DatabaseSync(path);
+  try {
+    database.exec(sql);
+  } finally {
+    database.close();
+  }
+}
 
 const child = import.meta.resolve("./sqlite_child.ts");
 
@@ -210,13 +269,14 @@ Deno.test("SqliteBroker.append() survives a disk that is full, and goes on when 
     ]);
   }));
 
+/** What SQLite cannot bind makes the whole transaction fail. */
+const broken = { ...draft("b"), text: Symbol("no text") as unknown as string };
+
 Deno.test("SqliteBroker.append() gives the listener dense offsets after a failure [M4]", () => {
   const entries: Entry[] = [];
   using(optionsFor(":memory:"), (broker) => {
     broker.subscribe({ entries: (some) => entries.push(...some), pruned: () => {} });
     broker.append([draft("a")]);
-    // What SQLite cannot bind makes the whole transaction fail.
-    const broken = { ...draft("b"), text: Symbol("no text") as unknown as string };
     assertEquals(broker.append([draft("c"), broken]), [
       { kind: "unavailable" },
       { kind: "unavailable" },
@@ -225,3 +285,77 @@ Deno.test("SqliteBroker.append() gives the listener dense offsets after a failur
   });
   assertEquals(entries.map(({ text, offset }) => `${text}${offset}`), ["a1", "c2"]);
 });
+
+/** Runs `meanwhile` after two failures in a row, when the broker has given up the file and not yet opened it again. */
+function whileGivenUp(
+  path: string,
+  report: (event: string) => void,
+  meanwhile: () => void,
+): readonly Entry[] {
+  const entries: Entry[] = [];
+  using({ ...optionsFor(path), report }, (broker) => {
+    broker.subscribe({ entries: (some) => entries.push(...some), pruned: () => {} });
+    broker.append([draft("a")]);
+    broker.append([draft("c")]);
+    broker.append([broken]);
+    broker.append([broken]);
+    meanwhile();
+    broker.append([draft("d")]);
+  });
+  return entries;
+}
+
+Deno.test("SqliteBroker.append() opens a file that fails twice anew, in the same term, and says each once [M4]", () =>
+  withFile((path) => {
+    const said: string[] = [];
+    const entries = whileGivenUp(path, (event) => said.push(event), () => {});
+    assertEquals(entries.map(({ text, offset }) => `${text}${offset}`), ["a1", "c2", "d3"]);
+    assertEquals(new Set(entries.map(({ epoch }) => epoch)).size, 1);
+    assertEquals(said, ["storage_failed", "storage_recovered"]);
+  }));
+
+Deno.test("SqliteBroker.append() tells of a commit that seemed to fail and did not [M4]", () =>
+  withFile((path) => {
+    const entries = whileGivenUp(path, () => {}, () =>
+      change(
+        path,
+        `INSERT INTO messages SELECT room, 3, term, at, member, username, 'late', 'n-late'
+           FROM messages WHERE offset = 2;
+         UPDATE rooms SET head = 3;
+         INSERT INTO rooms (name, first, head, at) VALUES ('new', 1, 1, 1);
+         INSERT INTO messages SELECT 2, 1, term, at, member, username, 'first', 'n-first'
+           FROM messages WHERE offset = 2;`,
+      ));
+    assertEquals(entries.map(({ room, text, offset }) => `${room} ${text}${offset}`), [
+      "lobby a1",
+      "lobby c2",
+      "lobby late3",
+      "new first1",
+      "lobby d4",
+    ]);
+  }));
+
+Deno.test("SqliteBroker.append() begins a new term in a file that was put in the place of its own [R1]", () =>
+  withFile((path) => {
+    using(optionsFor(path), (broker) => broker.append([draft("x")]));
+    const older = `${path}.older`;
+    Deno.copyFileSync(path, older);
+    const entries = whileGivenUp(path, () => {}, () => Deno.renameSync(older, path));
+    assertEquals(entries.map(({ text, offset }) => `${text}${offset}`), ["a2", "c3", "d2"]);
+    assert(entries[2]?.epoch !== entries[1]?.epoch);
+  }));
+
+Deno.test("SqliteBroker.append() begins a new term when a message of this term is gone from the file [R1]", () =>
+  withFile((path) => {
+    const entries = whileGivenUp(
+      path,
+      () => {},
+      () =>
+        change(
+          path,
+          "DELETE FROM messages WHERE offset = 2; UPDATE rooms SET head = 1; DELETE FROM nonces",
+        ),
+    );
+    assertEquals(entries.map(({ text, offset }) => `${text}${offset}`), ["a1", "c2", "d2"]);
+    assert(entries[2]?.epoch !== entries[1]?.epoch);
+  }));
