@@ -35,7 +35,10 @@ export interface AssetOptions {
   readonly dev: boolean;
   /** A path that a proxy takes away before it asks this server, without a slash at its end; empty for none. */
   readonly basePath: string;
-  /** Whether `dist/main.js` is taken instead of bundling: in a compiled program, which has no bundler. */
+  /**
+   * Whether `dist` is taken instead of bundling. By default in a compiled program, which has no bundler, and where the sources
+   * of the scripts were left out, as in the container.
+   */
   readonly bundled?: boolean;
 }
 
@@ -113,11 +116,20 @@ function assetOf(name: string, bytes: Bytes, hash: string): Asset {
 }
 
 async function script(options: AssetOptions): Promise<Bytes> {
-  const { staticDir, dev, bundled = Deno.build.standalone } = options;
-  if (bundled) return await Deno.readFile(join(staticDir, "dist", "main.js"));
+  const { staticDir, dev } = options;
   const entrypoint = join(staticDir, "client", "main.ts");
+  const { bundled = Deno.build.standalone || !await exists(entrypoint) } = options;
+  if (bundled) return await Deno.readFile(join(staticDir, "dist", "main.js"));
   const text = await bundle(entrypoint, dev);
   return new TextEncoder().encode(dev ? reloader(options.basePath) + text : text);
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(path)).isFile;
+  } catch {
+    return false;
+  }
 }
 
 async function bundle(entrypoint: string, dev: boolean): Promise<string> {

@@ -90,6 +90,16 @@ Deno.test("loadAssets() bundles and minifies the scripts", async () => {
   assertEquals(script.match(/import|: string|sourceMappingURL|EventSource/), null);
 });
 
+Deno.test("loadAssets() takes what was built beforehand where the sources of the scripts were left out", async () => {
+  await using dir = await folder({ "dist/main.js": "alert('built before')", [clientMain]: "" });
+  const plain = { staticDir: dir.path, dev: false, basePath: "" };
+  const fresh = await loadAssets(plain);
+  await Deno.remove(`${dir.path}/${clientMain}`);
+  const built = await loadAssets(plain);
+  assertEquals(textOf(fresh.get("/assets/main.js")).includes("built before"), false);
+  assertEquals(textOf(built.get("/assets/main.js")), "alert('built before')");
+});
+
 Deno.test("loadAssets() keeps a source map and lets the page reload itself in development", async () => {
   await using dir = await folder({ [clientMain]: `alert("hello");` });
   const assets = await loadAssets({ staticDir: dir.path, dev: true, basePath: "/talk" });
