@@ -1,6 +1,6 @@
 // Bundles the page into static/dist, for programs that have no bundler of their own, and to fetch the bundler ahead of time.
 
-import { loadAssets } from "./assets.ts";
+import { loadAssets } from "../web/assets.ts";
 
 const staticDir = `${import.meta.dirname}/../../static`;
 const assets = await loadAssets({ staticDir, dev: false, basePath: "", bundled: false });
