@@ -48,6 +48,9 @@ export interface Identity {
   memberOf(token: string): string;
 }
 
+/** Whether a code opens a chat that is not open to everybody. Takes equally long for every wrong one. Must not throw. */
+export type AccessCheck = (code: string) => boolean;
+
 /** Values that a log line may have. */
 export type LogFields = Readonly<
   Record<string, string | number | boolean | undefined>
@@ -82,6 +85,8 @@ export interface HubPorts {
   readonly clock: Clock;
   readonly scheduler: Scheduler;
   readonly identity: Identity;
+  /** Absent where everybody may come in. */
+  readonly access?: AccessCheck | undefined;
   readonly log: HubLog;
 }
 
@@ -99,11 +104,17 @@ const floodRefusals = 100;
 const floodMs = 10_000;
 const renameBurst = 5;
 const renamesPerSecond = 5 / 3_600;
+/** Wrong access codes of an address: nobody mistypes more often, and nobody guesses one at this rate. */
+const accessBurst = 10;
+const accessPerSecond = 1 / 60;
 /** What an address may cause in bytes: a burst, then this much a second. */
 const addressBurstBytes = 16 * 1024 * 1024;
 const addressBytesPerSecond = 1024 * 1024;
 /** What a command of each kind costs beside the bytes of its pages, since others are told of it or the log is read. */
 const commandCostBytes = 16 * 1024;
+const messageCostBytes = 1024;
+/** Rooms that are stored are never given up again, and `MAX_ROOMS` is for everybody. */
+const newRoomCostBytes = 1024 * 1024;
 const storageRetryMs = 1_000;
 /** Commands that may wait for a slow broker, of one session. */
 const heldMax = 256;
@@ -124,6 +135,7 @@ export class ChatHub {
   readonly #messageRate: RateLimiter;
   readonly #addressRate: RateLimiter;
   readonly #renameRate: RateLimiter;
+  readonly #accessRate = new RateLimiter(accessBurst, accessPerSecond);
 
   /** Messages that wait for the tick, each with who is to be answered. */
   #drafts: { readonly session: Session; readonly draft: Draft }[] = [];
@@ -131,6 +143,8 @@ export class ChatHub {
   #touchedSessions = new Set<Session>();
   #touchedRooms = new Set<Room>();
   readonly #joiningSessions = new Set<Session>();
+  /** Claims of each member that the broker has not answered yet: what they take must not be released meanwhile. */
+  readonly #claims = new Map<string, number>();
   #tickDue = false;
 
   #sessionCount = 0;
@@ -173,20 +187,14 @@ export class ChatHub {
 
   // ---------------------------------------------------------------- connections
 
-  /** Takes a new connection. `address` is the peer's, for rates and logs. */
-  connect(socket: Socket, address: string): Session {
+  /** Takes a new connection. `address` is the peer's, for logs; `network` is who pays for what it causes. */
+  connect(socket: Socket, address: string, network = address): Session {
     const now = this.#ports.clock.now();
     const id = ++this.#sessionCount;
     // Spread over the interval, so that all who came at once are not spoken to at once for ever after.
     const heartbeatAt = now + heartbeatMs - (id % 25) * (heartbeatMs / 25);
-    const session = new Session(
-      id,
-      socket,
-      address,
-      now,
-      now + firstHelloMs,
-      heartbeatAt,
-    );
+    const deadline = now + firstHelloMs;
+    const session = new Session({ id, socket, address, network, now, deadline, heartbeatAt });
     this.#ports.log.event("connect", { session: id, address });
     if (this.#draining) {
       this.#end(session, closeCode.restarting, "0");
@@ -265,7 +273,7 @@ export class ChatHub {
       rooms: this.#rooms.size,
       graces: this.#graces.size,
       rates: this.#messageRate.size + this.#addressRate.size +
-        this.#renameRate.size,
+        this.#renameRate.size + this.#accessRate.size,
     };
   }
 
@@ -297,6 +305,7 @@ export class ChatHub {
     session.joins.length = 0;
     session.held = undefined;
     session.own = [];
+    session.ownLength = 0;
     this.#sessions.delete(session);
     this.#touchedSessions.delete(session);
     this.#joiningSessions.delete(session);
@@ -367,20 +376,73 @@ export class ChatHub {
   }
 
   #hello(session: Session, command: HelloCommand): void {
+    if (!this.#mayEnter(session, command)) return;
     const { identity, broker } = this.#ports;
     const token = command.token ?? identity.newToken();
     const id = identity.memberOf(token);
-    if (this.#isOverBytes(session, id, "hello")) return;
+    if (this.#isOverBytes(session, id, commandCostBytes, { re: "hello" })) return;
+    this.#claims.set(id, (this.#claims.get(id) ?? 0) + 1);
     this.#settle(
       session,
       () => broker.claim(id, command.username),
       (username) => {
+        this.#claimed(id);
         if (username === undefined) {
-          this.#refuse(session, nameTaken("hello", command.username));
-        } else this.#welcome(session, command, token, id, username);
+          return this.#refuse(session, nameTaken("hello", command.username));
+        }
+        if (session.state.kind === "closing") this.#abandon(id);
+        else this.#welcome(session, command, token, id, username);
       },
-      () => this.#refuse(session, storageUnavailable({ re: "hello" })),
+      () => {
+        this.#claimed(id);
+        this.#abandon(id);
+        this.#refuse(session, storageUnavailable({ re: "hello" }));
+      },
     );
+  }
+
+  #claimed(id: string): void {
+    const left = (this.#claims.get(id) ?? 1) - 1;
+    if (left > 0) this.#claims.set(id, left);
+    else this.#claims.delete(id);
+  }
+
+  /** A claim came to nothing: who is not here, and not about to be, holds no name. */
+  #abandon(id: string): void {
+    if (this.#draining || this.#members.has(id) || this.#claims.has(id)) return;
+    this.#releaseName(id);
+  }
+
+  /** Looks at the access code; a wrong one counts against the address, and so often that guessing leads nowhere. */
+  #mayEnter(session: Session, { access }: HelloCommand): boolean {
+    const isRight = this.#ports.access;
+    if (isRight === undefined) return true;
+    const now = this.#ports.clock.now();
+    const retryAfter = access === undefined ? 0 : this.#accessRate.wait(session.network, now);
+    if (retryAfter > 0) {
+      this.#refuse(session, {
+        type: "error",
+        re: "hello",
+        code: "rate_limited",
+        message: `Too many wrong access codes: try again in ${inSeconds(retryAfter)}`,
+        retryAfter,
+      });
+      return false;
+    }
+    if (access !== undefined && isRight(access)) return true;
+    if (access !== undefined) {
+      this.#accessRate.charge(session.network, 1, now);
+      this.#ports.log.warn("access_denied", { session: session.id, address: session.address });
+    }
+    this.#refuse(session, {
+      type: "error",
+      re: "hello",
+      code: "access_denied",
+      message: access === undefined
+        ? "This chat asks for an access code"
+        : "This is not the access code",
+    });
+    return false;
   }
 
   #welcome(
@@ -450,8 +512,12 @@ export class ChatHub {
         room,
       });
     }
-    if (this.#isOverBytes(session, member.id, "join", room)) return;
-    const budget = { bytes: limits.pageMaxBytes };
+    // More could not all be of use, and each may cost a page.
+    if (session.joins.length >= limits.roomsPerSession) {
+      return this.#refuse(session, tooMuch({ re: "join", room }, sweepMs));
+    }
+    if (this.#isOverBytes(session, member.id, commandCostBytes, { re: "join", room })) return;
+    const budget = session.joins[0]?.budget ?? { bytes: limits.helloMaxBytes };
     this.#enter(session, member, room, position, budget);
   }
 
@@ -525,6 +591,8 @@ export class ChatHub {
         retryAfter,
       });
     }
+    const cost = messageCostBytes + text.length;
+    if (this.#isOverBytes(session, member.id, cost, { re: "message", nonce, room })) return;
     const presence = member.presences.get(room);
     if (presence !== undefined) presence.typedAt = -Infinity;
     this.#drafts.push({
@@ -539,7 +607,10 @@ export class ChatHub {
     if (!session.places.has(room)) {
       return this.#refuseNotJoined(session, "history", room);
     }
-    if (this.#isOverBytes(session, member.id, "history", room)) return;
+    if (session.ownLength >= limits.helloMaxBytes) {
+      return this.#refuse(session, tooMuch({ re: "history", room }, sweepMs));
+    }
+    if (this.#isOverBytes(session, member.id, commandCostBytes, { re: "history", room })) return;
     const query = { before, limit, maxBytes: limits.pageMaxBytes };
     this.#await(
       () => this.#ports.broker.read(room, query),
@@ -571,7 +642,7 @@ export class ChatHub {
   }
 
   #rename(session: Session, member: Member, { username }: RenameCommand): void {
-    if (this.#isOverBytes(session, member.id, "rename")) return;
+    if (this.#isOverBytes(session, member.id, commandCostBytes, { re: "rename" })) return;
     const now = this.#ports.clock.now();
     const retryAfter = this.#renameRate.take(member.id, now);
     if (retryAfter > 0) {
@@ -587,6 +658,7 @@ export class ChatHub {
       session,
       () => this.#ports.broker.rename(member.id, username),
       (renamed) => {
+        if (this.#members.get(member.id) !== member) return;
         if (!renamed) {
           return this.#refuse(session, nameTaken("rename", username));
         }
@@ -623,6 +695,7 @@ export class ChatHub {
   #own(session: Session, json: string): void {
     if (session.state.kind === "closing") return;
     session.own.push(json);
+    session.ownLength += json.length;
     this.#touchedSessions.add(session);
     this.#tickSoon();
   }
@@ -671,9 +744,9 @@ export class ChatHub {
 
   // ---------------------------------------------------------------- rates by address
 
-  /** Who is charged for bytes: the address, or the member where many come from the machine itself. */
+  /** Who is charged for bytes: the network, or the member where many come from the machine itself. */
   #payer(session: Session, member: string): string {
-    return isLoopback(session.address) ? member : session.address;
+    return isLoopback(session.address) ? member : session.network;
   }
 
   #charge(session: Session, member: string, bytes: number): void {
@@ -682,28 +755,13 @@ export class ChatHub {
   }
 
   /** Charges a command, unless its address has used up what it may cause: then it is refused. */
-  #isOverBytes(
-    session: Session,
-    member: string,
-    re: string,
-    room?: string,
-  ): boolean {
+  #isOverBytes(session: Session, member: string, cost: number, about: About): boolean {
     const payer = this.#payer(session, member);
     const now = this.#ports.clock.now();
     const retryAfter = this.#addressRate.wait(payer, now);
-    if (retryAfter === 0) {
-      this.#addressRate.charge(payer, commandCostBytes, now);
-      return false;
-    }
-    this.#refuse(session, {
-      type: "error",
-      re,
-      code: "rate_limited",
-      message: `Too much at once: try again in ${inSeconds(retryAfter)}`,
-      ...(room === undefined ? {} : { room }),
-      retryAfter,
-    });
-    return true;
+    if (retryAfter === 0) this.#addressRate.charge(payer, cost, now);
+    else this.#refuse(session, tooMuch(about, retryAfter));
+    return retryAfter > 0;
   }
 
   // ---------------------------------------------------------------- the tick
@@ -779,6 +837,9 @@ export class ChatHub {
       case "stored": {
         const { offset } = result;
         if (result.kind === "stored") this.#logMessage(session, draft, offset);
+        if (result.kind === "stored" && offset === 1) {
+          this.#charge(session, draft.member, newRoomCostBytes);
+        }
         if (result.kind === "repeat" || !session.places.get(room)?.live) {
           this.#answer(session, { type: "ack", room, nonce, offset });
         }
@@ -975,6 +1036,7 @@ export class ChatHub {
     if (session.own.length === 0) return;
     const frame = `[${session.own.join(",")}]`;
     session.own = [];
+    session.ownLength = 0;
     this.#send(session, frame);
   }
 
@@ -1030,11 +1092,19 @@ export class ChatHub {
     this.#sweepLater();
   }
 
+  /** Lets a member and its name go; later, while what it wrote is not stored yet or a new session of it is on its way. */
   #release(member: Member): void {
+    this.#append();
+    const isWriting = this.#drafts.some(({ draft }) => draft.member === member.id);
+    if (isWriting || this.#claims.has(member.id)) return this.#grace(member);
     this.#graces.delete(member);
     this.#members.delete(member.id);
+    this.#releaseName(member.id);
+  }
+
+  #releaseName(id: string): void {
     this.#await(
-      () => this.#ports.broker.release(member.id),
+      () => this.#ports.broker.release(id),
       () => {},
       (error) => this.#ports.log.error("release", error),
     );
@@ -1070,6 +1140,7 @@ export class ChatHub {
     this.#messageRate.sweep(now);
     this.#addressRate.sweep(now);
     this.#renameRate.sweep(now);
+    this.#accessRate.sweep(now);
     if (now - this.#seenAt >= seenMs) {
       this.#seenAt = now;
       this.#await(
@@ -1184,9 +1255,24 @@ function nameTaken(re: string, username: string): ErrorPush {
   };
 }
 
-function storageUnavailable(
-  about: { re: string; nonce?: string; room?: string },
-): ErrorPush {
+/** The command that an error is about. */
+interface About {
+  readonly re: string;
+  readonly nonce?: string;
+  readonly room?: string;
+}
+
+function tooMuch(about: About, retryAfter: number): ErrorPush {
+  return {
+    type: "error",
+    code: "rate_limited",
+    message: `Too much at once: try again in ${inSeconds(retryAfter)}`,
+    ...about,
+    retryAfter,
+  };
+}
+
+function storageUnavailable(about: About): ErrorPush {
   return {
     type: "error",
     code: "storage_unavailable",

@@ -57,6 +57,17 @@ export interface Join {
   page: Page | undefined;
 }
 
+/** What a session begins with; times in ms of the hub's clock. */
+export interface SessionStart {
+  readonly id: number;
+  readonly socket: Socket;
+  readonly address: string;
+  readonly network: string;
+  readonly now: number;
+  readonly deadline: number;
+  readonly heartbeatAt: number;
+}
+
 /** One live connection, from open to close. */
 export class Session {
   readonly socket: Socket;
@@ -64,11 +75,15 @@ export class Session {
   readonly id: number;
   /** The peer's address, for logs. */
   readonly address: string;
+  /** Who pays for what the connection causes: the address, or the network that it is one of. */
+  readonly network: string;
   readonly openedAt: number;
   state: SessionState;
   readonly places = new Map<string, Place>();
   /** Encoded pushes for this session alone, sent with the tick. */
   own: string[] = [];
+  /** Length of `own` in code units. */
+  ownLength = 0;
   /** Joins that wait for the tick, or for the broker. */
   readonly joins: Join[] = [];
   /** True while the broker reads for the first of `joins`. */
@@ -88,20 +103,14 @@ export class Session {
   frameCount = 0;
   ended = false;
 
-  constructor(
-    id: number,
-    socket: Socket,
-    address: string,
-    now: number,
-    deadline: number,
-    heartbeatAt: number,
-  ) {
-    this.id = id;
-    this.socket = socket;
-    this.address = address;
-    this.openedAt = now;
-    this.heardAt = now;
-    this.heartbeatAt = heartbeatAt;
-    this.state = { kind: "greeting", deadline, tries: 0 };
+  constructor(opened: SessionStart) {
+    this.socket = opened.socket;
+    this.id = opened.id;
+    this.address = opened.address;
+    this.network = opened.network;
+    this.openedAt = opened.now;
+    this.heardAt = opened.now;
+    this.heartbeatAt = opened.heartbeatAt;
+    this.state = { kind: "greeting", deadline: opened.deadline, tries: 0 };
   }
 }

@@ -7,7 +7,7 @@ import type { Problem } from "./problem.ts";
 
 /** What the hub is to a connection. */
 export interface Hub {
-  connect(socket: Socket, address: string): Session;
+  connect(socket: Socket, address: string, network: string): Session;
   receive(session: Session, frame: unknown): void;
   disconnect(session: Session, code: number): void;
   readonly draining: boolean;
@@ -182,7 +182,7 @@ export class Gate {
       const current = session;
       if (current !== undefined) guard(() => hub.disconnect(current, code || abnormal));
     }, { once: true });
-    guard(() => session = hub.connect(socket, address));
+    guard(() => session = hub.connect(socket, address, group));
   }
 }
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import type { Push } from "../../app/protocol.ts";
-import { Bench, MemoryBroker, only, token } from "./fakes.ts";
+import { Bench, FakeSocket, MemoryBroker, only, token } from "./fakes.ts";
 import type { Peer } from "./fakes.ts";
 
 function codesOf(pushes: readonly Push[]): string[] {
@@ -835,6 +835,103 @@ Deno.test("ChatHub works the same on a broker that answers later", async () => {
   ben.put({ type: "rename", username: "Ada" });
   await bench.settle();
   assertEquals(codesOf(ben.pushes()), ["username_taken"]);
+});
+
+Deno.test("ChatHub answers only so many joins of a turn, in a frame of bounded size [L3]", () => {
+  const bench = new Bench();
+  bench.broker.fill("big", 100, "x".repeat(4_000));
+  const ada = bench.enter("Ada", []);
+  for (let i = 0; i < 90; i++) ada.put({ type: "join", room: "big" });
+  const frames = ada.frames();
+  const answers = frames.flat();
+  assertEquals(answers.filter(({ type }) => type === "room").length, 20);
+  assertEquals(codesOf(answers), Array(70).fill("rate_limited"));
+  assertLess(JSON.stringify(frames).length, 1024 * 1024);
+});
+
+Deno.test("ChatHub answers only so much history in one turn [L3]", () => {
+  const bench = new Bench();
+  bench.broker.fill("big", 300, "x".repeat(4_000));
+  const ada = bench.enter("Ada", ["big"]);
+  for (let i = 0; i < 50; i++) {
+    ada.put({ type: "history", room: "big", before: 200, limit: 100 });
+  }
+  const frames = ada.frames();
+  assertLess(JSON.stringify(frames).length, 1024 * 1024);
+  assertEquals(codesOf(frames.flat()).every((code) => code === "rate_limited"), true);
+});
+
+Deno.test("ChatHub makes the network pay that a peer is one of [L3]", () => {
+  const bench = new Bench();
+  const sockets = range(1, 30).map(() => new FakeSocket());
+  const codes = sockets.map((socket, i) => {
+    const session = bench.hub.connect(socket, `2001:db8::${i}`, "2001:db8::/64");
+    const say = (command: object) => bench.hub.receive(session, JSON.stringify(command));
+    say({ type: "hello", username: `M${i}`, rooms: [{ room: `room-${i}` }] });
+    say({ type: "message", room: `room-${i}`, text: "mine", nonce: "n" });
+    bench.time.settle();
+    return codesOf(socket.frames.flatMap((frame) => JSON.parse(frame))).join();
+  });
+  // A room that is stored stays, so that one network cannot take all that may be stored.
+  assertEquals(codes.slice(0, 15), Array(15).fill(""));
+  assert(codes.at(-1)?.startsWith("rate_limited"));
+});
+
+Deno.test("ChatHub stores what a member said before it releases the name [N8]", () => {
+  const bench = new Bench();
+  const ada = bench.enter("Ada");
+  ada.put({ type: "message", room: "lobby", text: "goodbye", nonce: "n1" });
+  ada.put({ type: "leave", room: "lobby" });
+  let stored = -1;
+  const release = bench.broker.release.bind(bench.broker);
+  bench.broker.release = (id) => {
+    stored = bench.broker.log("lobby").length;
+    release(id);
+  };
+  ada.drop(1000);
+  assertEquals(stored, 1);
+});
+
+Deno.test("ChatHub keeps no member whose connection is lost while its name is claimed [N8]", async () => {
+  const broker = new MemoryBroker();
+  broker.async = true;
+  const bench = new Bench({}, broker);
+  const ada = bench.connect();
+  ada.put({ type: "hello", username: "Ada", token: token("Ada"), rooms: [{ room: "lobby" }] });
+  ada.drop(1006);
+  await bench.settle();
+  assertEquals(bench.hub.size.members, 0);
+  assertEquals(broker.released, ["id-Ada"]);
+});
+
+Deno.test("ChatHub does not release a name that is being claimed by its holder [N8]", async () => {
+  const broker = new MemoryBroker();
+  const bench = new Bench({}, broker);
+  bench.enter("Ada").drop(1006);
+  broker.async = true;
+  const again = bench.connect();
+  again.put({ type: "hello", username: "Ada", token: token("Ada"), rooms: [{ room: "lobby" }] });
+  // The answer comes only when the grace is over.
+  bench.time.pass(30_000);
+  assertEquals(broker.released, []);
+  await bench.settle();
+  const other = bench.connect();
+  other.put({ type: "hello", username: "Ada", token: token("Eve"), rooms: [{ room: "lobby" }] });
+  await bench.settle();
+  assertEquals(codesOf(other.pushes()), ["username_taken"]);
+});
+
+Deno.test("ChatHub forgets a rename of who is gone when the broker answers", async () => {
+  const broker = new MemoryBroker();
+  const bench = new Bench({}, broker);
+  const ben = bench.enter("Ben");
+  const ada = bench.enter("Ada");
+  broker.async = true;
+  ada.put({ type: "rename", username: "Bea" });
+  ada.drop(1000);
+  ben.pushes();
+  await bench.settle();
+  assertEquals(ben.types(), []);
 });
 
 function range(from: number, to: number): number[] {

@@ -2,7 +2,7 @@
 // what happens when.
 
 import { ChatHub } from "../../app/chat/chat_hub.ts";
-import type { HubSettings, LogFields, Session, Socket } from "../../app/chat/chat_hub.ts";
+import type { HubPorts, HubSettings, LogFields, Session, Socket } from "../../app/chat/chat_hub.ts";
 import type {
   AppendResult,
   Broker,
@@ -258,7 +258,11 @@ export class Bench {
   readonly lines: Line[] = [];
   #tokens = 0;
 
-  constructor(changed: Partial<HubSettings> = {}, broker = new MemoryBroker()) {
+  constructor(
+    changed: Partial<HubSettings> = {},
+    broker = new MemoryBroker(),
+    ports: Partial<HubPorts> = {},
+  ) {
     this.broker = broker;
     this.hub = new ChatHub({
       broker,
@@ -274,6 +278,7 @@ export class Bench {
         error: (event, error, fields = {}) =>
           this.lines.push({ level: "error", event, fields: { ...fields, error: String(error) } }),
       },
+      ...ports,
     }, { ...settings, ...changed });
   }
 

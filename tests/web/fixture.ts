@@ -48,7 +48,15 @@ export class FakeHub implements Hub {
   #waiting: (() => void)[] = [];
 
   connect(socket: Socket, address: string): Session {
-    const session = new Session(this.connected.length + 1, socket, address, 0, 0, 0);
+    const session = new Session({
+      id: this.connected.length + 1,
+      socket,
+      address,
+      network: address,
+      now: 0,
+      deadline: 0,
+      heartbeatAt: 0,
+    });
     this.connected.push({ session, socket, address });
     this.#wake();
     return session;
