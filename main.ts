@@ -4,7 +4,7 @@ import { SqliteBroker } from "./app/broker/sqlite_broker.ts";
 import { ChatHub } from "./app/chat/chat_hub.ts";
 import { helpText, readConfig } from "./app/core/config.ts";
 import type { Config } from "./app/core/config.ts";
-import { memberOf, newToken, randomName } from "./app/core/identity.ts";
+import { matcherOf, memberOf, newToken, randomName } from "./app/core/identity.ts";
 import { openLogs } from "./app/core/logging.ts";
 import type { Logs } from "./app/core/logging.ts";
 import { loadAssets } from "./app/web/assets.ts";
@@ -84,6 +84,7 @@ async function run(config: Config, logs: Logs): Promise<void> {
     clock: performance,
     scheduler: { soon: (task) => void setImmediate(task), later },
     identity: { newToken, memberOf },
+    access: config.accessCode === "" ? undefined : matcherOf(config.accessCode),
     log: logs,
   }, {
     rateBurst: config.rateBurst,

@@ -6,12 +6,15 @@ interface Option<T> {
   readonly name: string;
   readonly fallback: T;
   readonly help: string;
+  /** Whether what was typed must not be repeated anywhere. */
+  readonly secret?: true;
   /** Turns what was typed into a value, or says what would be right. */
   parse(text: string): { readonly value: T } | { readonly expected: string };
 }
 
 const second = "s";
 const bytes = "bytes";
+const secretMaxLength = 256;
 
 const options = {
   host: text("HOST", "0.0.0.0", "Address to listen on"),
@@ -104,6 +107,11 @@ const options = {
     "ALLOWED_ORIGINS",
     "Further origins whose pages may connect, with commas between; the server's own always may",
   ),
+  accessCode: secret(
+    "ACCESS_CODE",
+    6,
+    "What everybody has to type once to get in; nothing lets everybody in",
+  ),
   trustProxy: integer("TRUST_PROXY", 0, 0, 10, "How many proxies of yours stand in front"),
   drainSeconds: integer(
     "DRAIN_SECONDS",
@@ -126,8 +134,8 @@ const options = {
   ),
 } satisfies Record<string, Option<unknown>>;
 
-/** Names that the design has and this version does not: to ignore an access code would be worse than not to start. */
-const unbuilt = ["ACCESS_CODE", "REDIS_URL", "TLS_CERT", "TLS_KEY", "METRICS_TOKEN", "BASE_PATH"];
+/** Names that the design has and this version does not: to ignore what was asked for would be worse than not to start. */
+const unbuilt = ["REDIS_URL", "TLS_CERT", "TLS_KEY", "METRICS_TOKEN", "BASE_PATH"];
 
 type Options = typeof options;
 
@@ -187,9 +195,8 @@ export function readConfig(
     const parsed = option.parse(typed.trim());
     if ("value" in parsed) values[key] = parsed.value;
     else {
-      errors.push(
-        `Cannot use ${option.name}=${JSON.stringify(typed)}: it has to be ${parsed.expected}`,
-      );
+      const shown = option.secret ? "" : `=${JSON.stringify(typed)}`;
+      errors.push(`Cannot use ${option.name}${shown}: it has to be ${parsed.expected}`);
     }
   }
   if (errors.length > 0) return { kind: "errors", errors };
@@ -234,6 +241,15 @@ function flagOf(name: string): string {
 
 function text(name: string, fallback: string, help: string): Option<string> {
   return { name, fallback, help, parse: (value) => ({ value }) };
+}
+
+/** What only those know who are told, in a form that fits into a frame and a header. */
+function secret(name: string, least: number, help: string): Option<string> {
+  const parse = (value: string) =>
+    value.length >= least && value.length <= secretMaxLength && /^[\x21-\x7e]+$/.test(value)
+      ? { value }
+      : { expected: `${least} to ${secretMaxLength} letters, digits and signs without spaces` };
+  return { name, fallback: "", help, secret: true, parse };
 }
 
 function integer(

@@ -71,6 +71,16 @@ Deno.test("readConfig() refuses what this version does not have rather than igno
   assert(!error.includes("hunter2"), error);
 });
 
+Deno.test("readConfig() repeats no secret in what it complains of", () => {
+  for (const code of ["short", "two words", "w\u00f6rterbuch", "x".repeat(257)]) {
+    const [error = ""] = errorsOf({ ACCESS_CODE: code });
+    assertStringIncludes(error, "Cannot use ACCESS_CODE: it has to be 6 to 256 letters");
+    assert(!error.includes(code), error);
+  }
+  assertEquals(configOf({ ACCESS_CODE: "open-sesame" }).accessCode, "open-sesame");
+  assertEquals(configOf({}).accessCode, "");
+});
+
 Deno.test("readConfig() knows --help and --version", () => {
   assertEquals(read({}, "--help").kind, "help");
   assertEquals(read({ PORT: "x" }, "--version").kind, "version");
