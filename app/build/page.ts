@@ -1,10 +1,17 @@
-// Bundles the page into static/dist, for programs that have no bundler of their own, and to fetch the bundler ahead of time.
+// Bundles the page's scripts into static/dist, for programs that have no bundler of their own, and to fetch the bundler ahead of
+// time.
 
-import { loadAssets } from "../web/assets.ts";
+import { readScripts } from "../web/assets.ts";
 
 const staticDir = `${import.meta.dirname}/../../static`;
-const assets = await loadAssets({ staticDir, dev: false, basePath: "", bundled: false });
-const script = assets.get("/assets/main.js");
-if (script === undefined) throw new Error("Cannot build the page: there is no script");
+const scripts = await readScripts({ staticDir, dev: false, basePath: "", bundled: false });
+try {
+  // Scripts of before would be handed out too.
+  await Deno.remove(`${staticDir}/dist`, { recursive: true });
+} catch (error) {
+  if (!(error instanceof Deno.errors.NotFound)) throw error;
+}
 await Deno.mkdir(`${staticDir}/dist`, { recursive: true });
-await Deno.writeFile(`${staticDir}/dist/main.js`, script.bytes);
+for (const [name, bytes] of Object.entries(scripts)) {
+  await Deno.writeFile(`${staticDir}/dist/${name}`, bytes);
+}

@@ -2,7 +2,7 @@
 
 import { promisify, stripVTControlCharacters } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
-import { extname, join, parse } from "@std/path";
+import { basename, extname, join, parse } from "@std/path";
 
 /** What is handed out under one path. */
 export interface Asset {
@@ -58,9 +58,12 @@ const compressible = /^text\/|json$|svg\+xml$/;
 /** Less than this is one packet, however it is encoded. */
 const compressMinBytes = 512;
 
+/** The script that is asked for by a fixed path, since a browser knows it by that. */
+const workerFile = "service_worker.js";
+
 /**
  * Reads and bundles everything in `staticDir`. Each file has two paths: one with its hash, for references, and one without, for
- * who does not know it.
+ * who does not know it. The service worker is told which files the page cannot do without.
  *
  * @throws {Error} If a file cannot be read or the scripts cannot be bundled; the message says where and why.
  */
@@ -68,6 +71,7 @@ export async function loadAssets(options: AssetOptions): Promise<Assets> {
   const { staticDir, basePath } = options;
   const assets = new Map<string, Asset>();
   const hashedPaths = new Map<string, string>();
+  const shell = [`${basePath}/`];
 
   const add = async (file: string, bytes: Bytes) => {
     const { name, ext } = parse(file);
@@ -77,6 +81,7 @@ export async function loadAssets(options: AssetOptions): Promise<Assets> {
     assets.set(`/assets/${file}`, asset);
     assets.set(hashedPath, { ...asset, immutable: true });
     hashedPaths.set(`"/assets/${file}"`, `"${basePath}${hashedPath}"`);
+    if (ext !== ".png") shell.push(basePath + hashedPath);
   };
   const addDocument = async (pathname: string, file: string) => {
     let text = await Deno.readTextFile(join(staticDir, file));
@@ -85,7 +90,9 @@ export async function loadAssets(options: AssetOptions): Promise<Assets> {
       text = text.replaceAll(`"${path}"`, `"${basePath}${path}"`);
     }
     const bytes = new TextEncoder().encode(text);
-    assets.set(pathname, assetOf(file, bytes, await hashOf(bytes)));
+    const asset = assetOf(file, bytes, await hashOf(bytes));
+    assets.set(pathname, asset);
+    return asset;
   };
 
   const documents = ["index.html", "manifest.webmanifest"];
@@ -93,21 +100,62 @@ export async function loadAssets(options: AssetOptions): Promise<Assets> {
     if (!isFile || name.startsWith(".") || documents.includes(name)) continue;
     await add(name, await Deno.readFile(join(staticDir, name)));
   }
-  await add("main.js", await script(options));
+  const { [workerFile]: worker, ...scripts } = await readScripts(options);
+  for (const [name, bytes] of Object.entries(scripts)) {
+    if (name === "main.js") await add(name, bytes);
+    else {
+      // The bundler has put a hash into the name, and the other scripts ask for it by that.
+      const asset = assetOf(name, bytes, await hashOf(bytes));
+      assets.set(`/assets/${name}`, { ...asset, immutable: true });
+      shell.push(`${basePath}/assets/${name}`);
+    }
+  }
   await addDocument("/manifest.webmanifest", "manifest.webmanifest");
-  await addDocument("/", "index.html");
+  const page = await addDocument("/", "index.html");
+  if (worker !== undefined) {
+    // What the page is made of is in this file, so that a browser sees a new one in its bytes.
+    const told = `self.shell=${JSON.stringify({ version: page.etag, paths: shell })};\n`;
+    const bytes = new TextEncoder().encode(told + new TextDecoder().decode(worker));
+    assets.set("/service_worker.js", assetOf(workerFile, bytes, await hashOf(bytes)));
+  }
 
   return {
     basePath,
     get: (pathname) => assets.get(pathname),
     async compress() {
       // Both paths of a file share its smaller forms.
-      const once = [...assets.values()].filter(({ immutable, type }) =>
-        !immutable && compressible.test(type)
-      );
-      await Promise.all(once.map(compress));
+      const once = new Map(Array.from(assets.values(), (asset) => [asset.encoded, asset]));
+      const texts = [...once.values()].filter(({ type }) => compressible.test(type));
+      await Promise.all(texts.map(compress));
     },
   };
+}
+
+/**
+ * The page's scripts by their names: `main.js`, what it loads besides, and the service worker.
+ *
+ * @throws {Error} If they cannot be read or bundled.
+ */
+export async function readScripts(options: AssetOptions): Promise<Record<string, Bytes>> {
+  const { staticDir, dev, basePath } = options;
+  const sources = join(staticDir, "client");
+  const entrypoints = [join(sources, "main.ts"), join(sources, "service_worker.ts")];
+  const { bundled = Deno.build.standalone || !await exists(entrypoints[0]) } = options;
+  const scripts: Record<string, Bytes> = {};
+  if (bundled) {
+    const built = join(staticDir, "dist");
+    for await (const { name } of Deno.readDir(built)) {
+      scripts[name] = await Deno.readFile(join(built, name));
+    }
+    return scripts;
+  }
+  const present = [];
+  for (const path of entrypoints) if (await exists(path)) present.push(path);
+  for (const [name, text] of await bundle(present, dev)) {
+    const isMain = dev && name === "main.js";
+    scripts[name] = new TextEncoder().encode(isMain ? reloader(basePath) + text : text);
+  }
+  return scripts;
 }
 
 function assetOf(name: string, bytes: Bytes, hash: string): Asset {
@@ -115,36 +163,33 @@ function assetOf(name: string, bytes: Bytes, hash: string): Asset {
   return { bytes, type, etag: `W/"${hash}"`, immutable: false, encoded: {} };
 }
 
-async function script(options: AssetOptions): Promise<Bytes> {
-  const { staticDir, dev } = options;
-  const entrypoint = join(staticDir, "client", "main.ts");
-  const { bundled = Deno.build.standalone || !await exists(entrypoint) } = options;
-  if (bundled) return await Deno.readFile(join(staticDir, "dist", "main.js"));
-  const text = await bundle(entrypoint, dev);
-  return new TextEncoder().encode(dev ? reloader(options.basePath) + text : text);
-}
-
-async function exists(path: string): Promise<boolean> {
+async function exists(path: string | undefined): Promise<boolean> {
   try {
-    return (await Deno.stat(path)).isFile;
+    return path !== undefined && (await Deno.stat(path)).isFile;
   } catch {
     return false;
   }
 }
 
-async function bundle(entrypoint: string, dev: boolean): Promise<string> {
+async function bundle(
+  entrypoints: string[],
+  dev: boolean,
+): Promise<[name: string, text: string][]> {
   const result = await Deno.bundle({
-    entrypoints: [entrypoint],
+    entrypoints,
+    outputDir: "dist",
     platform: "browser",
     format: "esm",
+    codeSplitting: true,
     minify: !dev,
     ...(dev ? { sourcemap: "inline" } : {}),
     write: false,
   });
-  const [file] = result.outputFiles ?? [];
-  if (result.success && file !== undefined) return file.text();
+  if (result.success) {
+    return (result.outputFiles ?? []).map((file) => [basename(file.path), file.text()]);
+  }
   const messages = result.errors.map(({ text }) => stripVTControlCharacters(text));
-  throw new Error(`Cannot bundle ${entrypoint}: ${messages.join("\n")}`);
+  throw new Error(`Cannot bundle ${entrypoints[0]}: ${messages.join("\n")}`);
 }
 
 /** In development: a server that was started anew says another id. On one line, so that the source map stays nearly right. */

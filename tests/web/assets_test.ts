@@ -128,6 +128,38 @@ Deno.test("loadAssets() refuses scripts with a syntax error or an unresolved imp
   }
 });
 
+Deno.test("loadAssets() hands out what a script loads later by the name that it asks for", async () => {
+  await using dir = await folder({
+    [clientMain]: `const { greeting } = await import("./later.ts");\nalert(greeting);`,
+    "client/later.ts": `export const greeting = "${"good morning ".repeat(100)}";`,
+  });
+  const assets = await loadAssets({ staticDir: dir.path, dev: false, basePath: "/talk" });
+  const main = textOf(assets.get("/assets/main.js"));
+  assertEquals(main.includes("good morning"), false);
+  const later = assets.get(`/assets/${referenceIn(main, /import\("\.\/(later-[^"]*\.js)"\)/)}`);
+  assertStringIncludes(textOf(later), "good morning");
+  await assets.compress();
+  assertEquals([later?.immutable, later?.encoded.br !== undefined], [true, true]);
+});
+
+Deno.test("loadAssets() tells the service worker what belongs to the page, and changes it with any of that", async () => {
+  await using dir = await folder({ "dist/service_worker.js": "work();", "icon.png": "" });
+  const worker = async () =>
+    (await load(dir.path, { basePath: "/talk" })).get("/service_worker.js");
+  const before = await worker();
+  const [, told = ""] = /^self\.shell=(.*);\nwork\(\);$/.exec(textOf(before)) ?? [];
+  const { paths } = JSON.parse(told);
+  assertEquals(paths.map((path: string) => path.replace(/\.[0-9a-f]{12}/, "")).toSorted(), [
+    "/talk/",
+    "/talk/assets/icon.svg",
+    "/talk/assets/main.js",
+    "/talk/assets/style.css",
+  ]);
+  assertEquals([paths[0], before?.immutable], ["/talk/", false]);
+  await Deno.writeTextFile(`${dir.path}/style.css`, "body { margin: 1px }");
+  assert(textOf(await worker()) !== textOf(before));
+});
+
 Deno.test("Assets.compress() makes smaller forms of texts, once for both names of a file", async () => {
   await using dir = await folder();
   const assets = await load(dir.path);
