@@ -63,6 +63,26 @@ export interface HubLog {
   error(event: string, error: unknown, fields?: LogFields): void;
 }
 
+/** Who counts what the hub does, for the operator. Must not throw, and takes next to no time. */
+export interface HubMeter {
+  /** A tick is over. */
+  tick(ms: number): void;
+  /** The log has answered for a tick's messages. */
+  append(ms: number): void;
+  /** What became of one message. */
+  message(result: AppendResult["kind"]): void;
+  /** A command was refused, for this reason. */
+  refusal(code: string): void;
+  /** Somebody is live in a room: anew, from where it was, or from somewhere else than that. */
+  join(outcome: "new" | "recovered" | "lost"): void;
+  /** This side ended a connection. */
+  close(code: number): void;
+  /** One frame went to one session. */
+  frame(): void;
+  /** So many pushes of a room went out, counted for each session that got them. */
+  deliveries(count: number): void;
+}
+
 /** What can be set; times in ms. */
 export interface HubSettings {
   /** Messages of a member in one go, and then in a second. A `ratePerSecond` of 0 lifts all rates. */
@@ -88,6 +108,7 @@ export interface HubPorts {
   /** Absent where everybody may come in. */
   readonly access?: AccessCheck | undefined;
   readonly log: HubLog;
+  readonly meter?: HubMeter;
 }
 
 const heartbeatMs = 25_000;
@@ -293,6 +314,7 @@ export class ChatHub {
         reason,
       });
     }
+    this.#ports.meter?.close(code);
     this.#forget(session, undefined);
     session.socket.close(code, reason);
   }
@@ -702,6 +724,7 @@ export class ChatHub {
 
   #refuse(session: Session, push: ErrorPush): void {
     if (session.state.kind === "closing") return;
+    this.#ports.meter?.refusal(push.code);
     this.#answer(session, push);
     const { state } = session;
     if (state.kind === "greeting" && push.re === "hello") {
@@ -776,6 +799,8 @@ export class ChatHub {
 
   /** Law 1: one commit, one encode, one frame. */
   #tick(): void {
+    const { clock, meter } = this.#ports;
+    const startedAt = clock.now();
     try {
       this.#append();
       for (const session of this.#joiningSessions) this.#serveJoins(session);
@@ -785,6 +810,7 @@ export class ChatHub {
       if (this.#touchedSessions.size + this.#touchedRooms.size > 0) {
         this.#tickSoon();
       }
+      meter?.tick(clock.now() - startedAt);
     }
   }
 
@@ -793,8 +819,11 @@ export class ChatHub {
     const batch = this.#drafts;
     this.#drafts = [];
     this.#appending = true;
+    const { clock, meter } = this.#ports;
+    const startedAt = clock.now();
     const done = (results: readonly AppendResult[]) => {
       this.#appending = false;
+      meter?.append(clock.now() - startedAt);
       for (const [i, { session, draft }] of batch.entries()) {
         this.#answerDraft(
           session,
@@ -818,6 +847,7 @@ export class ChatHub {
   /** Answers the author of a draft, unless the message push does. */
   #answerDraft(session: Session, draft: Draft, result: AppendResult): void {
     const { room, nonce } = draft;
+    this.#ports.meter?.message(result.kind);
     switch (result.kind) {
       case "unavailable":
         return this.#refuse(
@@ -987,6 +1017,8 @@ export class ChatHub {
       if (members !== undefined) json += `,"members":${members}`;
       // Marked now, sent to from the next tick on: this push has all that the room says in this one.
       place.live = true;
+      const wasThere = next.position !== undefined;
+      this.#ports.meter?.join(recovered ? "recovered" : wasThere ? "lost" : "new");
       this.#ports.log.event("join", {
         session: session.id,
         name: session.username,
@@ -1023,6 +1055,7 @@ export class ChatHub {
   #flushRoom(room: Room): void {
     const body = room.pushes.join(",");
     const frame = `[${body}]`;
+    this.#ports.meter?.deliveries(room.pushes.length * room.live.size);
     room.pushes = [];
     for (const session of room.live) {
       // Most sessions are in one room and have nothing of their own: they share the string.
@@ -1051,6 +1084,7 @@ export class ChatHub {
       return;
     }
     session.frameCount++;
+    this.#ports.meter?.frame();
     socket.send(frame);
   }
 
