@@ -7,7 +7,7 @@ import { recall, remember } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";
 import { codePointLength } from "../../app/protocol.ts";
 import type { Room } from "./state.ts";
-import { words } from "./words.ts";
+import { words } from "./language.ts";
 
 /** What the composer asks for. */
 export interface ComposerVerbs {
@@ -65,7 +65,7 @@ export function mountComposer(chat: Chat, storage: KeyValue, verbs: ComposerVerb
     const refused = command === undefined || command === "/me"
       ? chat.send(room.name, typed)
       : verbs.command(command, argument.trim());
-    if (refused !== undefined) return setText(problem, refused);
+    if (refused !== undefined) return setText(problem, words.problem(refused));
     set("");
     verbs.sent();
   };

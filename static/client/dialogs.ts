@@ -4,7 +4,7 @@
 import { parseUsername } from "../../app/protocol.ts";
 import type { Chat } from "./chat.ts";
 import { button, byId, element, setText } from "./dom.ts";
-import { words } from "./words.ts";
+import { words } from "./language.ts";
 
 /** Shows the commands and keys. */
 export function showHelp(): void {
@@ -40,12 +40,12 @@ export function showMe(chat: Chat, leave: () => void): void {
   );
   input.addEventListener("input", () => {
     const parsed = parseUsername(input.value);
-    setText(hint, parsed.ok ? "" : parsed.message);
+    setText(hint, parsed.ok ? "" : words.problem(parsed.message));
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const parsed = parseUsername(input.value);
-    if (!parsed.ok) return setText(hint, parsed.message);
+    if (!parsed.ok) return setText(hint, words.problem(parsed.message));
     chat.rename(parsed.value);
     byId("dialog", HTMLDialogElement).close();
   });

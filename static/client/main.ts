@@ -13,7 +13,7 @@ import { mountSides } from "./side.ts";
 import type { Room } from "./state.ts";
 import { mountStatus } from "./status.ts";
 import { recall, remember, TabOutbox } from "./storage.ts";
-import { words } from "./words.ts";
+import { words } from "./language.ts";
 
 const profileKey = "parley.profile";
 const roomsKey = "parley.rooms";

@@ -3,10 +3,10 @@
 import type { Chat } from "./chat.ts";
 import { button, byId, element, List, setText } from "./dom.ts";
 import type { Row } from "./dom.ts";
+import { locale, words } from "./language.ts";
 import type { OutboxMessage } from "./outbox.ts";
 import type { Message, Note, Room } from "./state.ts";
 import { isEmojiOnly, partsOf } from "./text.ts";
-import { words } from "./words.ts";
 
 /** What a person can do to the conversation. */
 export interface MessageVerbs {
@@ -20,8 +20,8 @@ const endPx = 48;
 const olderPx = 600;
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-const day = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
-const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
+const day = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long" });
+const full = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "medium" });
 
 /** Mounts the conversation; `update` draws the room that is shown. */
 export function mountMessages(chat: Chat, verbs: MessageVerbs) {
@@ -277,7 +277,7 @@ function waitingRow(
         element(
           "span",
           { class: "state trouble" },
-          state === "asks" ? words.old : words.failed(problem),
+          state === "asks" ? words.old : words.failed(words.problem(problem)),
           button(state === "asks" ? words.sendNow : words.retry, () => chat.retry(message)),
           button(words.edit, () => verbs.edit(message)),
           button(words.discard, () => chat.discard(message)),
@@ -387,5 +387,5 @@ function dayWords(at: number): string {
   const isThisYear = date.getFullYear() === new Date().getFullYear();
   return isThisYear
     ? day.format(date)
-    : new Intl.DateTimeFormat(undefined, { dateStyle: "full" }).format(date);
+    : new Intl.DateTimeFormat(locale, { dateStyle: "full" }).format(date);
 }

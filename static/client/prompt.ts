@@ -2,7 +2,7 @@
 
 import { parseUsername } from "../../app/protocol.ts";
 import { byId, setText } from "./dom.ts";
-import { words } from "./words.ts";
+import { words } from "./language.ts";
 
 /** Mounts the prompt; `enter` is called with a name that keeps the rules. */
 export function mountPrompt(room: string, name: string, enter: (username: string) => void) {
@@ -16,7 +16,7 @@ export function mountPrompt(room: string, name: string, enter: (username: string
   if (input.value === "") input.value = name;
 
   const complain = (problem: string) => {
-    setText(hint, problem === "" ? words.nameHint : problem);
+    setText(hint, problem === "" ? words.nameHint : words.problem(problem));
     hint.classList.toggle("trouble", problem !== "");
     input.setAttribute("aria-invalid", String(problem !== ""));
   };
@@ -45,7 +45,7 @@ export function mountPrompt(room: string, name: string, enter: (username: string
     /** The name was given and is on its way; `status` says what is waited for. */
     wait(status: string): void {
       go.disabled = true;
-      setText(go, status);
+      setText(go, words.problem(status));
     },
     hide(): void {
       prompt.hidden = true;

@@ -3,7 +3,7 @@
 import type { Chat } from "./chat.ts";
 import { button, byId, element, List, setText } from "./dom.ts";
 import type { Room } from "./state.ts";
-import { words } from "./words.ts";
+import { words } from "./language.ts";
 
 /** What the sides ask for. */
 export interface SideVerbs {

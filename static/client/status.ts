@@ -3,7 +3,7 @@
 import type { Chat } from "./chat.ts";
 import { button, byId, setText } from "./dom.ts";
 import type { Room } from "./state.ts";
-import { words } from "./words.ts";
+import { words } from "./language.ts";
 
 /** A loss shorter than this is not worth a word. */
 const blipMs = 2_000;
@@ -38,12 +38,12 @@ export function mountStatus(chat: Chat, redraw: () => void) {
       const now = performance.now();
       if (chat.isReady) {
         troubleSince = undefined;
-        return say(chat.problem ?? "", undefined);
+        return say(words.problem(chat.problem ?? ""), undefined);
       }
       if (status.kind === "ended") {
         const isReplaced = status.code === 4005;
         return say(
-          isReplaced ? words.replacedTab : words.refused(status.reason),
+          isReplaced ? words.replacedTab : words.refused(words.problem(status.reason)),
           isReplaced ? words.useHere : undefined,
         );
       }
@@ -57,7 +57,10 @@ export function mountStatus(chat: Chat, redraw: () => void) {
       if (status.kind !== "waiting") return say(words.connecting, undefined);
       timer = setTimeout(redraw, 1_000);
       const seconds = Math.max(0, Math.ceil((status.at - now) / 1_000));
-      say(words.reconnecting(seconds, status.problem), words.tryNow);
+      say(
+        words.reconnecting(seconds, status.problem && words.problem(status.problem)),
+        words.tryNow,
+      );
     },
   };
 }

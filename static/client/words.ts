@@ -1,8 +1,11 @@
 // Every word that the page says, in English. Sentences are plain, say what happened and what to do.
 
-const two = (count: number, one: string, many: string) => count === 1 ? one : many;
-const number = new Intl.NumberFormat();
-const list = new Intl.ListFormat(undefined, { type: "conjunction" });
+const language = "en";
+const number = new Intl.NumberFormat(language);
+const list = new Intl.ListFormat(language, { type: "conjunction" });
+const plural = new Intl.PluralRules(language);
+const two = (count: number, one: string, many: string) =>
+  plural.select(count) === "one" ? one : many;
 
 /** The page's words. */
 export const words = {
@@ -98,6 +101,10 @@ export const words = {
     ["↑", "your last message again"],
     ["*bold* _italic_ `code`", "how to write them; ``` around blocks"],
   ] as readonly (readonly [string, string])[],
+  /** What the server and the shared rules say in English, in this language. */
+  problem: (sentence: string) => sentence,
+  /** What is written in index.html, which is in English, in this language. */
+  page: {} as Readonly<Record<string, string>>,
 };
 
 /** The words of a language. */

@@ -1,0 +1,48 @@
+// Which language the page speaks: the first of the reader's that there is, and English otherwise. Only that one is loaded.
+
+import type { Words } from "./words.ts";
+
+const languages = {
+  en: () => import("./words.ts"),
+  de: () => import("./words_de.ts"),
+};
+type Language = keyof typeof languages;
+
+const tag = navigator.languages.find((tag) => isKnown(languageOf(tag))) ?? "en";
+const language = languageOf(tag);
+
+/** The words of that language. */
+export const { words }: { readonly words: Words } = isKnown(language)
+  ? await languages[language]()
+  : await languages.en();
+
+/** That language as the reader has it (`de-AT`), for dates and numbers. */
+export const locale = tag;
+
+translatePage();
+
+function languageOf(tag: string): string {
+  return tag.split("-")[0]?.toLowerCase() ?? "";
+}
+
+function isKnown(language: string): language is Language {
+  return Object.hasOwn(languages, language);
+}
+
+/** Puts the words of the page's file, which is in English, into the language. */
+function translatePage(): void {
+  const page: Readonly<Record<string, string>> = words.page;
+  document.documentElement.lang = language;
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const { data } = texts.currentNode as Text;
+    const said = page[data.trim()];
+    if (said !== undefined) (texts.currentNode as Text).data = data.replace(data.trim(), said);
+  }
+  for (const name of ["aria-label", "placeholder"]) {
+    for (const node of document.querySelectorAll(`[${name}]`)) {
+      const said = page[node.getAttribute(name) ?? ""];
+      if (said !== undefined) node.setAttribute(name, said);
+    }
+  }
+}

@@ -1,0 +1,91 @@
+import { assert, assertEquals } from "@std/assert";
+import { brotliCompressSync, constants } from "node:zlib";
+import { cleanText, parseUsername } from "../../app/protocol.ts";
+import { readScripts } from "../../app/web/assets.ts";
+import { words as english } from "../../static/client/words.ts";
+import { words as german } from "../../static/client/words_de.ts";
+
+const root = new URL("../../", import.meta.url);
+
+/** The shape of words: what is text, what is a list, what is a function of how many values. */
+function shapeOf(value: unknown): unknown {
+  if (typeof value === "function") return `function of ${value.length}`;
+  if (Array.isArray(value)) return value.map(shapeOf);
+  if (typeof value !== "object" || value === null) return typeof value;
+  const entries = Object.entries(value).filter(([key]) => key !== "page");
+  return Object.fromEntries(entries.map(([key, part]) => [key, shapeOf(part)]));
+}
+
+Deno.test("words are the same in number and kind in every language", () => {
+  assertEquals(shapeOf(german), shapeOf(english));
+});
+
+Deno.test("words say one and many as each language does", () => {
+  assertEquals([1, 2].map(english.newMessages), ["1 new message", "2 new messages"]);
+  assertEquals([1, 2, 1200].map(german.newMessages), [
+    "1 neue Nachricht",
+    "2 neue Nachrichten",
+    "1.200 neue Nachrichten",
+  ]);
+  assertEquals(german.typing(["Ada", "Ben"]), "Ada und Ben schreiben");
+  assertEquals(german.joined(["Ada", "Ben", "Cy", "Di"]), "Ada, Ben und 2 andere sind gekommen");
+});
+
+Deno.test("words.page has everything that is written in the page's file", async () => {
+  const html = await Deno.readTextFile(new URL("static/index.html", root));
+  const body = html.slice(html.indexOf("<body>"));
+  const texts = [
+    ...body.matchAll(/>([^<>]+)</g),
+    ...body.matchAll(/(?:aria-label|placeholder)="([^"]+)"/g),
+  ].map(([, text = ""]) => text.trim()).filter((text) => /[a-z]{2}/i.test(text));
+  assert(texts.length > 10);
+  const same = ["Parley", "# lobby"];
+  const missing = texts.filter((text) => !same.includes(text) && german.page[text] === undefined);
+  assertEquals(missing, []);
+});
+
+Deno.test("words.problem() has every sentence of the rules that the page keeps too", () => {
+  const refused = [
+    ...["", "x".repeat(30), "a!", "-a", "a  b", "a\u0301\u0302\u0303\u0304\u0305\u0306", "aя"].map(
+      parseUsername,
+    ),
+    ...["", "x".repeat(5000)].map(cleanText),
+  ].map((checked) => checked.ok ? "" : checked.message);
+  assertEquals(new Set(refused).size, refused.length);
+  for (const sentence of refused) assert(german.problem(sentence) !== sentence, sentence);
+});
+
+Deno.test("words.problem() has every sentence of the server that a person can meet", async () => {
+  const sources = ["app/chat/chat_hub.ts", "app/web/websocket.ts", "static/client/chat.ts"];
+  /** Only a program that breaks the protocol, or no page at all, is told these. */
+  const technical = /hello|^Join |WebSocket|header has|header "|subprotocol|JSON|binary/;
+  const sentences: string[] = [];
+  for (const path of sources) {
+    const source = await Deno.readTextFile(new URL(path, root));
+    for (
+      const [, text = ""] of source.matchAll(
+        /(?:message:|#problem =|message: access === undefined\s*\?|detail[:=]|\n\s+:)\s*["`]([A-Z][^"`]{8,})["`]/g,
+      )
+    ) sentences.push(text.replace(/\$\{[^}]*\}/g, "20"));
+  }
+  const missing = sentences.filter((sentence) =>
+    !technical.test(sentence) && german.problem(sentence) === sentence
+  );
+  assert(sentences.length > 8, sentences.join("\n"));
+  assertEquals(missing, []);
+});
+
+Deno.test("the page's first scripts are at most 16 KB, in every language", async () => {
+  const staticDir = new URL("static", root).pathname;
+  const scripts = await readScripts({ staticDir, dev: false, basePath: "" });
+  const sizeOf = (name: string) => {
+    const params = { [constants.BROTLI_PARAM_QUALITY]: 11 };
+    return brotliCompressSync(scripts[name] ?? new Uint8Array(), { params }).length;
+  };
+  const languages = Object.keys(scripts).filter((name) => name.startsWith("words"));
+  assertEquals(languages.length, 2);
+  for (const name of languages) {
+    const size = sizeOf("main.js") + sizeOf(name);
+    assert(size <= 16 * 1024, `${size} bytes with ${name}`);
+  }
+});
