@@ -7,6 +7,7 @@ import type { Config } from "./app/core/config.ts";
 import { matcherOf, memberOf, newToken, randomName } from "./app/core/identity.ts";
 import { openLogs } from "./app/core/logging.ts";
 import type { Logs } from "./app/core/logging.ts";
+import { Metrics } from "./app/core/metrics.ts";
 import { loadAssets } from "./app/web/assets.ts";
 import { serveWeb } from "./app/web/server.ts";
 import denoJson from "./deno.json" with { type: "json" };
@@ -79,6 +80,18 @@ async function run(config: Config, logs: Logs): Promise<void> {
     maxRooms: config.maxRooms,
     report: (event, error) => logs.error(event, error),
   });
+  const metrics: Metrics = new Metrics({
+    version: denoJson.version,
+    gauges: () => ({
+      ...hub.size,
+      connections: server.connections,
+      logFailures: logs.failures,
+    }),
+    memory: Deno.memoryUsage,
+    now: () => performance.now(),
+    wallNow: Date.now,
+    later,
+  });
   const hub = new ChatHub({
     broker,
     clock: performance,
@@ -86,6 +99,7 @@ async function run(config: Config, logs: Logs): Promise<void> {
     identity: { newToken, memberOf },
     access: config.accessCode === "" ? undefined : matcherOf(config.accessCode),
     log: logs,
+    meter: metrics,
   }, {
     rateBurst: config.rateBurst,
     ratePerSecond: config.ratePerSecond,
@@ -107,12 +121,16 @@ async function run(config: Config, logs: Logs): Promise<void> {
     maxConnections: config.maxConnections,
     maxConnectionsPerAddress: config.maxConnectionsPerIp,
     dev: config.dev,
+    figures: metrics,
+    isToken: config.metricsToken === "" ? undefined : matcherOf(config.metricsToken),
+    ready: () => broker.writable(),
     log: logs,
     now: () => performance.now(),
   });
   logs.event("start", { version: denoJson.version, port: server.port, pid: Deno.pid });
   print(`Parley is at ${server.url}\n`);
 
+  metrics.start();
   const prune = setInterval(() => broker.prune(), pruneMs);
   let stoppingSince: number | undefined;
   const stop = async (reason: string, status: number) => {

@@ -128,6 +128,11 @@ const options = {
     1e6,
     "Memory in MiB above which the server ends, for its supervisor to start it anew; 0 is no limit",
   ),
+  metricsToken: secret(
+    "METRICS_TOKEN",
+    16,
+    "Lets who knows it see /metrics and /status; nothing shows them on the machine itself only",
+  ),
   dev: flag(
     "DEV",
     "For work on Parley itself: readable scripts, and pages that reload with the server",
@@ -135,7 +140,7 @@ const options = {
 } satisfies Record<string, Option<unknown>>;
 
 /** Names that the design has and this version does not: to ignore what was asked for would be worse than not to start. */
-const unbuilt = ["REDIS_URL", "TLS_CERT", "TLS_KEY", "METRICS_TOKEN", "BASE_PATH"];
+const unbuilt = ["REDIS_URL", "TLS_CERT", "TLS_KEY", "BASE_PATH"];
 
 type Options = typeof options;
 

@@ -6,6 +6,8 @@ import { acceptsEncodings } from "@std/http/negotiation";
 import type { AccessRecord } from "../core/logging.ts";
 import { isRoomName } from "../protocol.ts";
 import type { Asset, Assets } from "./assets.ts";
+import { operatorPaths, operatorResponse } from "./operator.ts";
+import type { OperatorOptions } from "./operator.ts";
 import { problemResponse } from "./problem.ts";
 import type { Problem } from "./problem.ts";
 import { Gate } from "./websocket.ts";
@@ -17,13 +19,15 @@ export interface WebLog extends TroubleLog {
 }
 
 /** What the server is and works with. */
-export interface WebOptions extends GateOptions {
+export interface WebOptions extends GateOptions, OperatorOptions {
   readonly assets: Assets;
   readonly hostname: string;
   /** 0 takes any free one. */
   readonly port: number;
   /** Whether pages are told when the server was started anew. */
   readonly dev: boolean;
+  /** Whether a message could be stored now. Is not asked more than once a second. */
+  readonly ready: () => boolean;
   readonly log: WebLog;
   /** Monotonic time in ms. */
   readonly now: () => number;
@@ -34,6 +38,8 @@ export interface WebServer {
   readonly port: number;
   /** Where a browser on this machine finds the chat. */
   readonly url: string;
+  /** Open WebSockets. */
+  readonly connections: number;
   /** Resolves when nothing is open any more. */
   readonly finished: Promise<void>;
   /**
@@ -69,6 +75,9 @@ const securityHeaders = {
 };
 
 const reading = ["GET", "HEAD"];
+const healthPaths = ["/healthz", "/readyz"];
+/** Anybody may ask whether a message could be stored, and to find out writes to the disk. */
+const readinessMs = 1_000;
 const encodings = ["br", "gzip"] as const;
 /** A longer list of tags is not looked at, since matching it takes time. A browser sends one. */
 const tagsMaxLength = 1_024;
@@ -85,9 +94,9 @@ export function serveWeb(options: WebOptions): WebServer {
   const gate = new Gate(options);
   const site = new Site(options, gate);
 
-  const answer = (request: Request, address: string): Response => {
+  const answer = async (request: Request, peer: string, address: string): Promise<Response> => {
     try {
-      const result = site.route(request, address);
+      const result = await site.route(request, peer, address);
       return result instanceof Response
         ? result
         : problemResponse(result, request, assets.basePath);
@@ -96,7 +105,7 @@ export function serveWeb(options: WebOptions): WebServer {
       return problemResponse(internalProblem, request, assets.basePath);
     }
   };
-  const handle = (request: Request, { remoteAddr }: Deno.ServeHandlerInfo<Deno.NetAddr>) => {
+  const handle = async (request: Request, { remoteAddr }: Deno.ServeHandlerInfo<Deno.NetAddr>) => {
     const startedAt = now();
     const { method, url, headers } = request;
     const address = gate.address(remoteAddr.hostname, headers);
@@ -109,7 +118,7 @@ export function serveWeb(options: WebOptions): WebServer {
       referrer: headers.get("referer") ?? undefined,
       userAgent: headers.get("user-agent") ?? undefined,
     };
-    const response = answer(request, address);
+    const response = await answer(request, remoteAddr.hostname, address);
     const { status, body } = response;
     if (status !== 101) {
       for (const [name, value] of Object.entries(securityHeaders)) {
@@ -125,6 +134,9 @@ export function serveWeb(options: WebOptions): WebServer {
   return {
     port: server.addr.port,
     url: `http://${localName(hostname)}:${server.addr.port}/`,
+    get connections() {
+      return gate.count;
+    },
     finished: server.finished,
     async shutdown(graceMs) {
       site.close();
@@ -149,14 +161,19 @@ class Site {
   /** Another one at each start. */
   readonly #startId = crypto.randomUUID();
   readonly #reloadStreams = new Set<ReadableStreamDefaultController<Uint8Array>>();
+  #readiness = { isReady: true, until: -Infinity };
 
   constructor(options: WebOptions, gate: Gate) {
     this.#options = options;
     this.#gate = gate;
   }
 
-  route(request: Request, address: string): Response | Problem {
-    const { assets, dev, hub } = this.#options;
+  route(
+    request: Request,
+    peer: string,
+    address: string,
+  ): Response | Problem | Promise<Response> {
+    const { assets, dev } = this.#options;
     const { method } = request;
     const pathname = URL.parse(request.url)?.pathname;
     if (pathname === undefined) {
@@ -170,13 +187,29 @@ class Site {
     const asset = pathname.startsWith("/r/")
       ? isRoomName(pathname.slice(3)) ? assets.get("/") : undefined
       : assets.get(pathname === "/favicon.ico" ? "/assets/icon.svg" : pathname);
-    const health = pathname === "/healthz";
+    const health = healthPaths.includes(pathname);
+    const operator = operatorPaths.includes(pathname);
     const reload = dev && pathname === "/dev/reload";
-    if (asset === undefined && !health && !reload) return notFound;
+    if (asset === undefined && !health && !operator && !reload) return notFound;
     if (!reading.includes(method)) return notAllowed(reading);
     if (asset !== undefined) return assetResponse(asset, request);
+    if (operator) return operatorResponse(this.#options, pathname, peer, request, assets.basePath);
     if (reload) return this.#reloadStream(method);
-    return hub.draining ? { status: 503, detail: "The server is about to stop" } : healthy(method);
+    return this.#healthProblem(pathname) ?? healthy(method);
+  }
+
+  #healthProblem(pathname: string): Problem | undefined {
+    if (this.#options.hub.draining) return { status: 503, detail: "The server is about to stop" };
+    if (pathname === "/healthz" || this.#isReady()) return undefined;
+    return { status: 503, detail: "No message can be stored now: the error log says why" };
+  }
+
+  #isReady(): boolean {
+    const now = this.#options.now();
+    if (now >= this.#readiness.until) {
+      this.#readiness = { isReady: this.#options.ready(), until: now + readinessMs };
+    }
+    return this.#readiness.isReady;
   }
 
   /** Ends the answers that would not end by themselves. */
@@ -207,7 +240,7 @@ class Site {
 function listen(
   hostname: string,
   port: number,
-  handler: (request: Request, info: Deno.ServeHandlerInfo<Deno.NetAddr>) => Response,
+  handler: (request: Request, info: Deno.ServeHandlerInfo<Deno.NetAddr>) => Promise<Response>,
 ): Deno.HttpServer<Deno.NetAddr> {
   try {
     return Deno.serve({ hostname, port, onListen() {} }, handler);

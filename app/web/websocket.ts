@@ -57,6 +57,11 @@ export class Gate {
     this.#options = options;
   }
 
+  /** Open connections. */
+  get count(): number {
+    return this.#count;
+  }
+
   /** The address of who sent a request. */
   address(peer: string, headers: Headers): string {
     const { trustProxy, log } = this.#options;

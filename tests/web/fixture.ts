@@ -5,6 +5,7 @@ import { Session } from "../../app/chat/session.ts";
 import type { AccessRecord } from "../../app/core/logging.ts";
 import { loadAssets } from "../../app/web/assets.ts";
 import type { Assets } from "../../app/web/assets.ts";
+import type { Figures } from "../../app/web/operator.ts";
 import { serveWeb } from "../../app/web/server.ts";
 import type { WebOptions, WebServer } from "../../app/web/server.ts";
 import type { Hub } from "../../app/web/websocket.ts";
@@ -84,6 +85,26 @@ export class FakeHub implements Hub {
   }
 }
 
+/** What a server has to tell that has just been started. */
+export const noFigures: Figures = {
+  contentType: "application/openmetrics-text",
+  text: () => Promise.resolve("# EOF\n"),
+  samples: [],
+  totals: () => ({
+    version: "1.2.3",
+    upMs: 0,
+    connections: 0,
+    sessions: 0,
+    members: 0,
+    rooms: 0,
+    messages: 0,
+    slowConsumers: 0,
+    recovered: 0,
+    lost: 0,
+    logFailures: 0,
+  }),
+};
+
 export interface RunningSite extends AsyncDisposable {
   readonly server: WebServer;
   readonly hub: FakeHub;
@@ -108,6 +129,8 @@ export async function site(options: Partial<WebOptions> = {}): Promise<RunningSi
     maxConnections: 0,
     maxConnectionsPerAddress: 0,
     dev: false,
+    figures: noFigures,
+    ready: () => true,
     now: () => 0,
     log: {
       access: (record) => access.push(record),
