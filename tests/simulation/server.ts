@@ -8,6 +8,7 @@ import type {
   BrokerListener,
   Draft,
   Entry,
+  Outcome,
   Page,
   ReadQuery,
 } from "../../app/broker/broker.ts";
@@ -21,6 +22,8 @@ import type { Chance, Timeline } from "./world.ts";
 export interface ServerSettings {
   readonly dir: string;
   readonly retentionMessages: number;
+  /** Whether the broker answers later, as one over a network does. */
+  readonly isSlow: boolean;
   readonly hub: HubSettings;
 }
 
@@ -46,6 +49,8 @@ export class Server {
   /** The process dies at the so-manieth step from now. */
   #stepsToLive = Infinity;
   crashes = 0;
+  /** The first promise that was broken inside the server, where what is thrown may be caught. */
+  violation: Violation | undefined;
   readonly #nameOwners = new Map<string, string>();
   /** Which sessions of which member are live where, and when the last of them went. */
   readonly #memberOf = new Map<number, string>();
@@ -96,7 +101,9 @@ export class Server {
     this.#broker = broker;
     const isAlive = () => life === this.#life;
     this.#hub = new ChatHub({
-      broker: this.#faulty(broker, isAlive),
+      broker: this.#settings.isSlow
+        ? this.#slow(this.#faulty(broker, isAlive), isAlive)
+        : this.#faulty(broker, isAlive),
       clock: this.#time,
       scheduler: {
         soon: (task) => {
@@ -121,7 +128,7 @@ export class Server {
           if (isAlive()) this.#watchLog(event, fields);
         },
         error: (event, error) => {
-          if (isAlive() && event === "internal") throw new Violation(`internal: ${error}`);
+          if (isAlive() && event === "internal") this.#fail(`internal: ${error}`);
         },
       },
     }, this.#settings.hub);
@@ -161,7 +168,12 @@ export class Server {
   stop(): void {
     const hub = this.#hub;
     if (hub === undefined) return;
-    void hub.drain(2_000);
+    const drained = hub.drain(2_000);
+    if (this.#settings.isSlow) void drained.then(() => this.#end(hub));
+    else this.#end(hub);
+  }
+
+  #end(hub: ChatHub): void {
     if (this.#hub !== hub) return;
     this.#moveDisk(this.#dirOf(this.#disk));
     this.#hub = undefined;
@@ -169,6 +181,22 @@ export class Server {
     this.#broker?.close();
     // The closes are on their way; the process is gone after them.
     this.#links.clear();
+  }
+
+  /** Somebody without a page comes in, says `count` things in one go, and goes: as far as the rates allow. */
+  crowd(room: string, count: number, length: number): void {
+    const acceptor = this.acceptor;
+    const id = this.#chance.below(2 ** 31);
+    const link = acceptor?.open({ send: () => {}, close: () => {}, buffered: 0 }, () => {});
+    const token = `crowd${id}`.padEnd(43, "-");
+    link?.receive(
+      JSON.stringify({ type: "hello", username: `Crowd ${id}`, token, rooms: [{ room }] }),
+    );
+    for (let i = 0; i < count; i++) {
+      const text = `${i} `.padEnd(length, "x");
+      link?.receive(JSON.stringify({ type: "message", room, text, nonce: `c${id}n${i}` }));
+    }
+    this.#time.later(3_000, () => link?.closed(1000));
   }
 
   /** Arms a death at some step soon: before a commit, between commit and delivery, between two frames. */
@@ -254,6 +282,41 @@ export class Server {
 
   // ---------------------------------------------------------------- the disk
 
+  /** A broker that does what it is asked in order, but later, and whose answers take their time. */
+  #slow(broker: Broker, isAlive: () => boolean): Broker {
+    let [doneAt, answeredAt] = [0, 0];
+    const ask = <T>(work: () => Outcome<T>): Promise<T> => {
+      const { promise, resolve, reject } = Promise.withResolvers<T>();
+      doneAt = Math.max(doneAt, this.#time.ms + this.#chance.delay(400));
+      this.#time.at(doneAt, () => {
+        if (!isAlive()) return;
+        let answer: () => void;
+        try {
+          const outcome = work();
+          answer = () => resolve(outcome);
+        } catch (error) {
+          answer = () => reject(error);
+        }
+        answeredAt = Math.max(answeredAt, this.#time.ms + this.#chance.delay(100));
+        this.#time.at(answeredAt, () => {
+          if (isAlive()) answer();
+        });
+      });
+      return promise;
+    };
+    return {
+      append: (drafts) => ask(() => broker.append(drafts)),
+      read: (room, query) => ask(() => broker.read(room, query)),
+      subscribe: (listener) => broker.subscribe(listener),
+      claim: (member, username) => ask(() => broker.claim(member, username)),
+      rename: (member, username) => ask(() => broker.rename(member, username)),
+      release: (member) => ask(() => broker.release(member)),
+      seen: (members) => ask(() => broker.seen(members)),
+      prune: () => ask(() => broker.prune()),
+      close: () => broker.close(),
+    };
+  }
+
   #faulty(broker: SqliteBroker, isAlive: () => boolean): Broker {
     const check = () => {
       if (this.#refusing) throw new Error("the disk refuses");
@@ -312,14 +375,14 @@ export class Server {
       const log = this.log.get(entry.room) ?? [];
       this.log.set(entry.room, log);
       if (entry.offset !== log.length + 1) {
-        throw new Violation(`${entry.room}: offset ${entry.offset} follows ${log.length}`);
+        this.#fail(`${entry.room}: offset ${entry.offset} follows ${log.length}`);
       }
       const owner = this.#nameOwners.get(usernameKey(entry.from));
       if (owner !== undefined && owner !== entry.member) {
-        throw new Violation(`${entry.from} is written by ${entry.member}, and is ${owner}'s`);
+        this.#fail(`${entry.from} is written by ${entry.member}, and is ${owner}'s`);
       }
       const before = log.at(-1);
-      if (before !== undefined && before.at > entry.at) throw new Violation("time falls");
+      if (before !== undefined && before.at > entry.at) this.#fail("time falls");
       log.push(entry);
     }
   }
@@ -328,9 +391,15 @@ export class Server {
     const key = usernameKey(username);
     const owner = this.#nameOwners.get(key);
     if (owner !== undefined && owner !== member) {
-      throw new Violation(`the name ${username} belongs to ${owner} and to ${member}`);
+      this.#fail(`the name ${username} belongs to ${owner} and to ${member}`);
     }
     this.#nameOwners.set(key, member);
+  }
+
+  #fail(promise: string): never {
+    const violation = new Violation(promise);
+    this.violation ??= violation;
+    throw violation;
   }
 
   /** A session that leaves a room by its own will has not timed out. */
@@ -361,7 +430,7 @@ export class Server {
     if (event === "leave" && fields.reason === "timeout") {
       const gone = this.#goneAt.get(place);
       if (gone !== undefined && this.#time.ms - gone < this.#settings.hub.graceMs - 1) {
-        throw new Violation(`${place}: timed out after ${this.#time.ms - gone} ms`);
+        this.#fail(`${place}: timed out after ${this.#time.ms - gone} ms`);
       }
     }
   }

@@ -30,10 +30,10 @@ interface Browser {
  *
  * @throws {Violation} If a promise is broken.
  */
-export function simulate(seed: number, dir: string): Outcome {
+export async function simulate(seed: number, dir: string): Promise<Outcome> {
   const world = new World(seed, dir);
   try {
-    return world.run();
+    return await world.run();
   } finally {
     world.close();
   }
@@ -43,6 +43,7 @@ class World {
   readonly #chance: Chance;
   readonly #time = new Timeline();
   readonly #server: Server;
+  readonly #isSlow: boolean;
   readonly #books = new Books();
   readonly #browsers: Browser[];
   #people: Person[] = [];
@@ -50,13 +51,16 @@ class World {
   readonly #browserOf = new Map<Person, Browser>();
   #tabs = 0;
   #said = 0;
+  #crowds = 0;
   #steps = 0;
 
   constructor(seed: number, dir: string) {
     const chance = this.#chance = new Chance(seed);
+    this.#isSlow = chance.isTrue(0.3);
     this.#server = new Server(this.#time, chance, {
       dir,
       retentionMessages: chance.isTrue(0.3) ? 10 + chance.below(60) : 0,
+      isSlow: this.#isSlow,
       hub: {
         rateBurst: 3 + chance.below(20),
         ratePerSecond: chance.isTrue(0.3) ? 0 : 2,
@@ -74,7 +78,7 @@ class World {
     }));
   }
 
-  run(): Outcome {
+  async run(): Promise<Outcome> {
     this.#server.start();
     for (const browser of this.#browsers) this.#openTab(browser, memoryStorage());
     const end = 60_000 + this.#chance.below(120_000);
@@ -84,10 +88,10 @@ class World {
         this.#act();
         nextAct = this.#time.ms + this.#chance.delay(2_500);
       }
-      this.#time.step(Math.min(end, nextAct));
+      await this.#step(Math.min(end, nextAct));
       this.#look();
     }
-    this.#settle();
+    await this.#settle();
     this.#judge();
     const logs = [...this.#server.log.values()];
     return {
@@ -101,6 +105,14 @@ class World {
     this.#server.close();
   }
 
+  /** Lets the next thing happen, and what promises make of it. */
+  async #step(end: number): Promise<boolean> {
+    const happened = this.#time.step(end);
+    // A promise's callback may make the next one: three deep is as deep as the hub goes.
+    for (let i = 0; this.#isSlow && i < 4; i++) await undefined;
+    return happened;
+  }
+
   // ---------------------------------------------------------------- what happens
 
   #act(): void {
@@ -112,6 +124,11 @@ class World {
     const acts: readonly (readonly [number, () => void])[] = [
       [45, () => {
         for (let i = chance.below(4); i >= 0; i--) person.say(room, `said ${++this.#said}`);
+      }],
+      [3, () => {
+        const [count, length] = chance.isTrue(0.1) ? [1_100, 10] : [chance.below(250), 10];
+        this.#crowds++;
+        this.#server.crowd(room, count, chance.isTrue(0.3) ? 3_500 : length);
       }],
       [3, () => person.chat.open(room)],
       [2, () => person.chat.leave(room)],
@@ -193,17 +210,18 @@ class World {
 
   #look(): void {
     this.#steps++;
+    if (this.#server.violation !== undefined) throw this.#server.violation;
     const person = this.#chance.pick(this.#people);
     person?.check(this.#chance.isTrue(0.1));
     const size = this.#server.hub?.size;
     if (size === undefined) return;
-    if (size.members > this.#browsers.length || size.rooms > rooms.length) {
+    if (size.members > this.#browsers.length + this.#crowds || size.rooms > rooms.length) {
       throw new Violation(`the hub holds ${JSON.stringify(size)}`);
     }
   }
 
   /** Everything works again, nobody writes any more; all that was written has to arrive. */
-  #settle(): void {
+  async #settle(): Promise<void> {
     this.#server.refusing = false;
     this.#server.start();
     for (const browser of this.#browsers) this.#openTab(browser);
@@ -211,7 +229,7 @@ class World {
     let restarts = 0;
     for (let round = 0; this.#time.ms < end; round++) {
       const until = this.#time.ms + 5_000;
-      while (this.#time.step(until)) this.#steps++;
+      while (await this.#step(until)) this.#look();
       if (!this.#server.isUp && restarts++ < 5) this.#server.start();
       for (const person of this.#people) {
         person.store.alive();
@@ -233,7 +251,7 @@ class World {
     }
     // So that who is gone has left.
     const after = this.#time.ms + 90_000;
-    while (this.#time.step(after)) this.#steps++;
+    while (await this.#step(after)) this.#look();
   }
 
   #isQuiet(): boolean {
@@ -284,6 +302,11 @@ class World {
   }
 
   #judgePresence(): void {
+    const size = this.#server.hub?.size;
+    const members = new Set(this.#people.map(({ token }) => token)).size;
+    if (size?.sessions !== this.#people.length || size.members !== members || size.graces > 0) {
+      throw new Violation(`${members} are here, and the hub holds ${JSON.stringify(size)}`);
+    }
     for (const room of rooms) {
       const here = new Map<string, string>();
       for (const { chat } of this.#people) {
@@ -305,14 +328,14 @@ class World {
 }
 
 /** Runs worlds with rising seeds; answers what they were in all. */
-export function simulateMany(first: number, count: number): Outcome {
+export async function simulateMany(first: number, count: number): Promise<Outcome> {
   const root = Deno.makeTempDirSync({ dir: fastestFolder() });
   let [steps, messages, crashes] = [0, 0, 0];
   try {
     for (let seed = first; seed < first + count; seed++) {
       const dir = `${root}/${seed}`;
       try {
-        const outcome = simulate(seed, dir);
+        const outcome = await simulate(seed, dir);
         steps += outcome.steps;
         messages += outcome.messages;
         crashes += outcome.crashes;
@@ -341,7 +364,44 @@ function fastestFolder(): string {
   return Deno.env.get("TMPDIR") ?? "/tmp";
 }
 
-if (import.meta.main) {
+/** Runs the seeds in two workers, each one half. */
+async function simulateInWorkers(first: number, seeds: number): Promise<Outcome> {
+  const half = first + Math.ceil(seeds / 2);
+  const halves = [[first, half], [half, first + seeds]] as const;
+  const outcomes = await Promise.all(halves.map(([from, to]) => {
+    const worker = new Worker(import.meta.url, { type: "module" });
+    return new Promise<Outcome>((resolve, reject) => {
+      worker.addEventListener("message", ({ data }) => {
+        if ("failure" in data) reject(new Error(data.failure));
+        else resolve(data);
+      });
+      worker.postMessage({ first: from, seeds: to - from });
+    }).finally(() => worker.terminate());
+  }));
+  return {
+    steps: sum(outcomes.map(({ steps }) => steps)),
+    messages: sum(outcomes.map(({ messages }) => messages)),
+    crashes: sum(outcomes.map(({ crashes }) => crashes)),
+  };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}
+
+/** Inside a worker: does what it is told, and tells what became of it. */
+function obey(): void {
+  addEventListener("message", async (event) => {
+    const { data } = event as MessageEvent;
+    const answer = await simulateMany(data.first, data.seeds).catch((error) => ({
+      failure: `${error.stack}`,
+    }));
+    // Deno's types of a module do not say that it may run as a worker.
+    (self as unknown as { postMessage(message: unknown): void }).postMessage(answer);
+  });
+}
+
+async function main(): Promise<void> {
   const flag = (name: string, fallback: number) => {
     const at = Deno.args.indexOf(`--${name}`);
     return at < 0 ? fallback : Number(Deno.args[at + 1]);
@@ -350,13 +410,16 @@ if (import.meta.main) {
   const startedAt = performance.now();
   const say = (line: string) => Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
   try {
-    const { steps, messages, crashes } = simulateMany(first, seeds);
+    const { steps, messages, crashes } = await simulateInWorkers(first, seeds);
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
     say(
       `${seeds} worlds, ${steps} steps, ${messages} messages, ${crashes} crashes: ok in ${seconds} s`,
     );
   } catch (error) {
-    say(error instanceof Error ? `${error.stack}` : String(error));
+    say(error instanceof Error ? error.message : String(error));
     Deno.exit(1);
   }
 }
+
+if ("WorkerGlobalScope" in globalThis) obey();
+else if (import.meta.main) await main();

@@ -243,7 +243,9 @@ export class Link {
   }
 
   #toServer(run: () => void): void {
-    this.#toServerAt = Math.max(this.#toServerAt, this.#time.ms + this.#latency);
+    // Most frames take one way; some wait somewhere, and those behind them as well.
+    const wait = this.#chance.isTrue(0.2) ? this.#chance.delay(800) : 0;
+    this.#toServerAt = Math.max(this.#toServerAt, this.#time.ms + this.#latency + wait);
     this.#time.at(this.#toServerAt, () => {
       if (!this.#isCut && !this.#serverKnows) run();
     });
