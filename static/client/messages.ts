@@ -92,7 +92,9 @@ export function mountMessages(chat: Chat, verbs: MessageVerbs) {
       log.setAttribute("aria-busy", String(isOther || room.loadingOlder || room.phase !== "live"));
       const anchor = isOther || atEnd ? undefined : firstVisible(log);
       const anchorTop = anchor?.getBoundingClientRect().top ?? 0;
-      rows.update(rowsOf(chat, room, verbs));
+      // One list shows all rooms in turn, and what is the first of one is not the first of the other.
+      const ofRoom = (row: Row) => ({ ...row, key: `${room.name} ${row.key}` });
+      rows.update(rowsOf(chat, room, verbs).map(ofRoom));
       if (atEnd) goToEnd();
       else if (isOther) log.scrollTop = places.get(room.name)?.top ?? 0;
       else if (anchor?.isConnected) {
@@ -255,7 +257,8 @@ function messageRow(chat: Chat, message: Message, starts: boolean): Row {
   return {
     // One key before and after the server's answer: the settled message takes the place of the pending one.
     key: mine ? `nonce ${nonce}` : `message ${offset}`,
-    version: `${starts} ${mentions} ${offset}`,
+    // A log that was set back has another message at the same offset.
+    version: `${starts} ${mentions} ${offset} ${member} ${nonce}`,
     make: () => drawMessage(chat, { from, text, at, starts, mentions, pending: false }, []),
   };
 }

@@ -51,13 +51,13 @@ function addInline(parts: Part[], text: string, name: string): void {
 
 /** Full stops and brackets behind a link belong to the sentence, unless the bracket was opened in the link. */
 function withoutTail(link: string): string {
-  let shown = link;
-  for (;;) {
-    const last = shown.at(-1) ?? "";
-    const opened = last === ")" && shown.split("(").length >= shown.split(")").length;
-    if (!/[.,;:!?)\]}*_]/.test(last) || opened) return shown;
-    shown = shown.slice(0, -1);
+  let unopened = link.split(")").length - link.split("(").length;
+  let end = link.length;
+  for (; end > 0; end--) {
+    const last = link.charAt(end - 1);
+    if (last === ")" ? unopened-- <= 0 : !/[.,;:!?\]}*_]/.test(last)) break;
   }
+  return link.slice(0, end);
 }
 
 function linkTarget(text: string): string | undefined {

@@ -25,6 +25,11 @@ Deno.test("partsOf() finds code, links, bold, italic and mentions", () => {
       "(https://a.example/b_(c))",
       "(<link https://a.example/b_(c)>https://a.example/b_(c)</link>)",
     ],
+    ["https://a.example/(b).)*)", "<link https://a.example/(b)>https://a.example/(b)</link>.)*)"],
+    [
+      `https://a.example/(${")".repeat(1_900)}`,
+      `<link https://a.example/()>https://a.example/()</link>${")".repeat(1_899)}`,
+    ],
     ["mailto:a@b.example", "<link mailto:a@b.example>mailto:a@b.example</link>"],
     ["javascript:alert(1) data:text/html,x", "javascript:alert(1) data:text/html,x"],
     ["xhttps://a.example", "xhttps://a.example"],
@@ -70,7 +75,7 @@ Deno.test("partsOf() makes links to http, https and mailto only, whatever it is 
 });
 
 Deno.test("partsOf() takes hardly longer for what is made to be slow", () => {
-  for (const piece of ["`", "*a", "_a ", "```", "https://", "@Ada", "*_`"]) {
+  for (const piece of ["`", "*a", "_a ", "```", "https://", "https://a)", ")", "@Ada", "*_`"]) {
     partsOf(piece.repeat(4_000 / piece.length), "Ada");
   }
 });
