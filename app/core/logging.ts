@@ -62,8 +62,10 @@ export interface Logs {
 const severities = ["debug", "info", "warn", "error"] as const;
 const flushMs = 1_000;
 const complainMs = 60_000;
-/** After a failure the file is opened anew, but not for every line. */
+/** After a failure the file is opened anew, but not for every line; nor is it looked at for every line. */
 const retryMs = 1_000;
+/** The console has the address instead, in a line of its own. */
+const unmirrored = "start";
 const bufferBytes = 64 * 1024;
 
 /** Opens the three logs in `dir`, which is made if need be. */
@@ -77,7 +79,7 @@ export function openLogs(options: LogOptions): Logs {
 
   const fail = (path: string, error: unknown) => {
     failures++;
-    if (now() - complainedAt < complainMs) return;
+    if (isWithin(complainMs, complainedAt, now())) return;
     complainedAt = now();
     const why = error instanceof Error ? error.message : String(error);
     options.complain(`Cannot write ${path}: ${why}; the chat goes on without it`);
@@ -97,10 +99,10 @@ export function openLogs(options: LogOptions): Logs {
     mirrored = [];
     options.mirror(lines.join("\n") + "\n");
   };
-  const write = (file: LogFile, line: string) => {
+  const write = (file: LogFile, line: string, isMirrored = true) => {
     if (closed) return;
     file.write(line);
-    mirrored.push(line);
+    if (isMirrored) mirrored.push(line);
     cancelFlush ??= options.later(flushMs, flush);
   };
   const isOn = (level: typeof severities[number]) =>
@@ -119,7 +121,8 @@ export function openLogs(options: LogOptions): Logs {
     event(event, fields) {
       if (!isOn("info")) return;
       const time = new Date(now()).toISOString();
-      write(files.websocket, encode({ time, level: "info", event, ...fields }));
+      const line = encode({ time, level: "info", event, ...fields });
+      write(files.websocket, line, event !== unmirrored);
     },
     warn(event, fields) {
       if (!isOn("warn")) return;
@@ -152,7 +155,10 @@ class LogFile {
   readonly #options: LogOptions;
   readonly #fail: (path: string, error: unknown) => void;
   #handler: RotatingFileHandler | undefined;
-  #retryAt = -Infinity;
+  #lostAt = -Infinity;
+  #lookedAt = -Infinity;
+  /** The file that was opened, whatever stands under its name now. */
+  #identity = "";
 
   constructor(path: string, options: LogOptions, fail: (path: string, error: unknown) => void) {
     this.#path = path;
@@ -162,7 +168,10 @@ class LogFile {
   }
 
   write(line: string): void {
-    if (this.#handler === undefined && this.#options.now() >= this.#retryAt) this.#open();
+    const now = this.#options.now();
+    if (this.#handler === undefined) {
+      if (!isWithin(retryMs, this.#lostAt, now)) this.#open();
+    } else if (!isWithin(retryMs, this.#lookedAt, now)) this.#look(now);
     if (this.#handler === undefined) this.#fail(this.#path, "it could not be opened");
     else this.#try((handler) => handler.log(line));
   }
@@ -176,6 +185,14 @@ class LogFile {
     this.#handler = undefined;
   }
 
+  /** Somebody may have moved or removed the file: then lines would go where nobody looks. */
+  #look(now: number): void {
+    this.#lookedAt = now;
+    if (identityOf(this.#path) === this.#identity) return;
+    this.close();
+    this.#open();
+  }
+
   #open(): void {
     try {
       Deno.mkdirSync(this.#options.dir, { recursive: true });
@@ -187,6 +204,8 @@ class LogFile {
       });
       handler.setup();
       this.#handler = handler;
+      this.#identity = identityOf(this.#path);
+      this.#lookedAt = this.#options.now();
     } catch (error) {
       this.#lost(error);
     }
@@ -210,8 +229,22 @@ class LogFile {
   }
 
   #lost(error: unknown): void {
-    this.#retryAt = this.#options.now() + retryMs;
+    this.#lostAt = this.#options.now();
     this.#fail(this.#path, error);
+  }
+}
+
+/** Whether less than `ms` lie between; a clock that is set back must not make anything wait for it. */
+function isWithin(ms: number, then: number, now: number): boolean {
+  return Math.abs(now - then) < ms;
+}
+
+function identityOf(path: string): string {
+  try {
+    const { dev, ino } = Deno.statSync(path);
+    return `${dev} ${ino}`;
+  } catch {
+    return "";
   }
 }
 

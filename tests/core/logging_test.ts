@@ -17,6 +17,14 @@ const request = {
   ms: 3,
 };
 
+const quiet: Pick<LogOptions, "level" | "format" | "maxBytes" | "backups" | "mirror"> = {
+  level: "info",
+  format: "text",
+  maxBytes: 1024 * 1024,
+  backups: 3,
+  mirror: () => {},
+};
+
 async function withLogs(
   changed: Partial<LogOptions>,
   use: (bench: {
@@ -35,10 +43,7 @@ async function withLogs(
   const complaints: string[] = [];
   const logs = openLogs({
     dir,
-    level: "info",
-    format: "text",
-    maxBytes: 1024 * 1024,
-    backups: 3,
+    ...quiet,
     mirror: (text) => mirrored.push(text),
     complain: (line) => complaints.push(line),
     now: () => at + time.ms - 1_000,
@@ -161,11 +166,7 @@ Deno.test("openLogs() goes on without a log that cannot be written, tells it onc
     await Deno.writeTextFile(dir, "in the way");
     const broken = openLogs({
       dir,
-      level: "info",
-      format: "text",
-      maxBytes: 1024 * 1024,
-      backups: 3,
-      mirror: () => {},
+      ...quiet,
       complain: (line) => complaints.push(line),
       now: () => at + time.ms,
       later: (ms, task) => time.later(ms, task),
@@ -182,4 +183,49 @@ Deno.test("openLogs() goes on without a log that cannot be written, tells it onc
     broken.warn("heard", {});
     assertEquals(lines("error.log").length, 1);
     broken.close();
+  }));
+
+Deno.test("openLogs() takes up a log again at once after the clock was set back", () =>
+  withLogs({}, async ({ logs, time, dir, complaints }) => {
+    logs.close();
+    await Deno.remove(dir, { recursive: true });
+    await Deno.writeTextFile(dir, "in the way");
+    let wall = at;
+    const broken = openLogs({
+      ...quiet,
+      dir,
+      complain: (line) => complaints.push(line),
+      now: () => wall,
+      later: (ms, task) => time.later(ms, task),
+    });
+    await Deno.remove(dir);
+    wall -= 3_600_000;
+    broken.warn("heard", {});
+    assertStringIncludes(Deno.readTextFileSync(join(dir, "error.log")), "event=heard");
+    broken.close();
+  }));
+
+Deno.test("openLogs() makes a log anew that was removed or moved, within a second", () =>
+  withLogs({}, async ({ logs, time, dir, complaints, lines }) => {
+    logs.warn("before", {});
+    await Deno.remove(dir, { recursive: true });
+    time.pass(1_000);
+    logs.warn("after", {});
+    assertEquals(lines("error.log").length, 1);
+    Deno.renameSync(join(dir, "error.log"), join(dir, "moved"));
+    time.pass(1_000);
+    logs.warn("later", {});
+    assertStringIncludes(lines("error.log").join(), "event=later");
+    assertStringIncludes(lines("moved").join(), "event=after");
+    assertEquals(complaints, []);
+  }));
+
+Deno.test("openLogs() leaves the start out of the mirror: the console has the address", () =>
+  withLogs({}, ({ logs, time, lines, mirrored }) => {
+    logs.event("start", { port: 8000 });
+    time.pass(1_000);
+    assertEquals([lines("websocket.log").length, mirrored.length], [1, 0]);
+    logs.event("connect", {});
+    time.pass(1_000);
+    assertEquals(mirrored.length, 1);
   }));
