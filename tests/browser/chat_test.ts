@@ -2,7 +2,11 @@ import { assert, assertEquals } from "@std/assert";
 import { hears, say, Scene, signIn, texts } from "./fixture.ts";
 import type { Page } from "./fixture.ts";
 
-function test(name: string, run: (scene: Scene) => Promise<void>, env: Record<string, string> = {}) {
+function test(
+  name: string,
+  run: (scene: Scene) => Promise<void>,
+  env: Record<string, string> = {},
+) {
   Deno.test({
     name: `page ${name}`,
     // Playwright keeps the browser's process and pipe, which end with the scene but not with the test's last line.
@@ -76,38 +80,42 @@ test("keeps the name across a reload, and the goodbye ends it [N7]", async (scen
   await ada.waitForSelector("#prompt:not([hidden])");
 });
 
-test("survives kill -9 in mid-conversation: every message once, in one order [M4]", async (scene) => {
-  const ada = await scene.enter("Ada");
-  const ben = await scene.enter("Ben");
-  const said: string[] = [];
-  const talk = async (rounds: number) => {
-    for (let i = 0; i < rounds; i++) {
-      for (const [page, name] of [[ada, "Ada"], [ben, "Ben"]] as const) {
-        const text = `${name} ${said.length}`;
-        said.push(text);
-        await say(page, text);
+test(
+  "survives kill -9 in mid-conversation: every message once, in one order [M4]",
+  async (scene) => {
+    const ada = await scene.enter("Ada");
+    const ben = await scene.enter("Ben");
+    const said: string[] = [];
+    const talk = async (rounds: number) => {
+      for (let i = 0; i < rounds; i++) {
+        for (const [page, name] of [[ada, "Ada"], [ben, "Ben"]] as const) {
+          const text = `${name} ${said.length}`;
+          said.push(text);
+          await say(page, text);
+        }
       }
+    };
+    await talk(3);
+    const restarted = scene.restart("SIGKILL");
+    await talk(4);
+    await restarted;
+    await talk(3);
+    await waitFor("all messages on both pages", async () => {
+      for (const page of [ada, ben]) {
+        if (!await isSettled(page) || (await texts(page)).length < said.length) return false;
+      }
+      return true;
+    });
+    const [onAda, onBen] = [await texts(ada), await texts(ben)];
+    assertEquals(onAda, onBen);
+    assertEquals(onAda.toSorted(), said.toSorted());
+    for (const name of ["Ada", "Ben"]) {
+      const own = onAda.filter((text) => text.startsWith(name));
+      assertEquals(own, said.filter((text) => text.startsWith(name)));
     }
-  };
-  await talk(3);
-  const restarted = scene.restart("SIGKILL");
-  await talk(4);
-  await restarted;
-  await talk(3);
-  await waitFor("all messages on both pages", async () => {
-    for (const page of [ada, ben]) {
-      if (!await isSettled(page) || (await texts(page)).length < said.length) return false;
-    }
-    return true;
-  });
-  const [onAda, onBen] = [await texts(ada), await texts(ben)];
-  assertEquals(onAda, onBen);
-  assertEquals(onAda.toSorted(), said.toSorted());
-  for (const name of ["Ada", "Ben"]) {
-    const own = onAda.filter((text) => text.startsWith(name));
-    assertEquals(own, said.filter((text) => text.startsWith(name)));
-  }
-}, { RATE_PER_SECOND: "0" });
+  },
+  { RATE_PER_SECOND: "0" },
+);
 
 test("keeps what was written offline across a reload, and sends it once", async (scene) => {
   const ada = await scene.enter("Ada");
@@ -119,7 +127,9 @@ test("keeps what was written offline across a reload, and sends it once", async 
   await ada.locator("#status", { hasText: /Connecting|Reconnecting/ }).waitFor();
   await say(ada, "written offline");
   await ada.locator("#rows .text.pending", { hasText: "written offline" }).waitFor();
-  scene.server = await (await import("../server_process.ts")).ServerProcess.start(scene.dir, { port });
+  scene.server = await (await import("../server_process.ts")).ServerProcess.start(scene.dir, {
+    port,
+  });
   await ada.reload();
   await hears(ada, "written offline");
   await hears(ben, "written offline");
@@ -132,7 +142,9 @@ test("says that it tries again, and tries at once when asked", async (scene) => 
   const { port } = scene.server;
   await scene.server.end("SIGKILL");
   await ada.locator("#status", { hasText: /Reconnecting in \d+ s/ }).waitFor();
-  scene.server = await (await import("../server_process.ts")).ServerProcess.start(scene.dir, { port });
+  scene.server = await (await import("../server_process.ts")).ServerProcess.start(scene.dir, {
+    port,
+  });
   await ada.click("#status >> text=Try now");
   await ada.locator("#status:empty").waitFor({ state: "attached" });
   await say(ada, "back");

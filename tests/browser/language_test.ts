@@ -53,9 +53,7 @@ Deno.test(
       await page.locator("#rows .rule", {
         hasText: expected.format(new Date()),
       }).waitFor();
-      const names = scripts.map((path) =>
-        path.replace(/^.*\/([a-z_]+)[.-].*$/, "$1")
-      );
+      const names = scripts.map((path) => path.replace(/^.*\/([a-z_]+)[.-].*$/, "$1"));
       assertEquals(names.toSorted(), ["main", "words_de"]);
     });
   },
