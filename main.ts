@@ -9,12 +9,16 @@ import { openLogs } from "./app/core/logging.ts";
 import type { Logs } from "./app/core/logging.ts";
 import { Metrics } from "./app/core/metrics.ts";
 import { loadAssets } from "./app/web/assets.ts";
+import { readCertificate } from "./app/web/certificate.ts";
+import type { Certificate } from "./app/web/certificate.ts";
 import { serveWeb } from "./app/web/server.ts";
 import denoJson from "./deno.json" with { type: "json" };
 
 /** How often retention is seen to. */
 const pruneMs = 60_000;
 const watchdogMs = 5_000;
+/** How often the certificate is looked at; SIGHUP looks at once. */
+const certificateMs = 60_000;
 /** One Ctrl-C arrives twice, from the terminal and from the task runner: only later ones are a second word. */
 const secondSignalMs = 500;
 /** Returning clients are spread over this long for each thousand of them. */
@@ -110,12 +114,15 @@ async function run(config: Config, logs: Logs): Promise<void> {
     logMessageText: config.logMessageText,
   });
   const staticDir = `${import.meta.dirname}/static`;
-  const assets = await loadAssets({ staticDir, dev: config.dev, basePath: "" });
+  const assets = await loadAssets({ staticDir, dev: config.dev, basePath: config.basePath });
+  const readTls = () => readCertificate(config.tlsCert, config.tlsKey, config.host);
+  const certificate = config.tlsCert === "" ? undefined : readTls();
   const server = serveWeb({
     hub,
     assets,
     hostname: config.host,
     port: config.port,
+    certificate,
     allowedOrigins: config.allowedOrigins,
     trustProxy: config.trustProxy,
     maxConnections: config.maxConnections,
@@ -132,6 +139,7 @@ async function run(config: Config, logs: Logs): Promise<void> {
 
   metrics.start();
   const prune = setInterval(() => broker.prune(), pruneMs);
+  const spreadMs = () => Math.ceil(hub.size.sessions / 1000) * spreadMsPerThousand;
   let stoppingSince: number | undefined;
   const stop = async (reason: string, status: number) => {
     if (stoppingSince !== undefined) {
@@ -142,7 +150,7 @@ async function run(config: Config, logs: Logs): Promise<void> {
     stoppingSince = performance.now();
     logs.event("stop", { reason, sessions: hub.size.sessions });
     clearInterval(prune);
-    await hub.drain(Math.ceil(hub.size.sessions / 1000) * spreadMsPerThousand);
+    await hub.drain(spreadMs());
     await server.shutdown(config.drainSeconds * 1000);
     logs.event("stopped", { ms: Math.round(performance.now() - stoppingSince) });
     logs.close();
@@ -151,6 +159,18 @@ async function run(config: Config, logs: Logs): Promise<void> {
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => void stop(signal, 0));
+  }
+  if (certificate !== undefined) {
+    followCertificate(certificate, readTls, logs, async (renewed) => {
+      if (stoppingSince !== undefined) return;
+      logs.event("certificate", { sessions: hub.size.sessions });
+      try {
+        await server.renew(renewed, spreadMs());
+      } catch (error) {
+        logs.error("certificate", error);
+        await stop("certificate", 1);
+      }
+    });
   }
   if (config.maxRssMb > 0) {
     setInterval(() => {
@@ -161,6 +181,29 @@ async function run(config: Config, logs: Logs): Promise<void> {
     }, watchdogMs);
   }
   await assets.compress();
+}
+
+/** Looks now and then, and at SIGHUP, whether the certificate's files have another one in them. */
+function followCertificate(
+  first: Certificate,
+  read: () => Certificate,
+  logs: Logs,
+  renewed: (certificate: Certificate) => Promise<void>,
+): void {
+  let known = first;
+  const look = () => {
+    try {
+      const { cert, key } = read();
+      if (cert === known.cert && key === known.key) return;
+      known = { cert, key };
+    } catch (error) {
+      // Only half of it may be written yet; the one before is good for as long as it lasts.
+      return logs.error("certificate", error);
+    }
+    void renewed(known);
+  };
+  setInterval(look, certificateMs);
+  Deno.addSignalListener("SIGHUP", look);
 }
 
 /** Asks a running server whether it serves, for container engines. */

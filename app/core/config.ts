@@ -19,6 +19,12 @@ const secretMaxLength = 256;
 const options = {
   host: text("HOST", "0.0.0.0", "Address to listen on"),
   port: integer("PORT", 8000, 0, 65_535, "Port to listen on; 0 takes any free one"),
+  basePath: pathPrefix(
+    "BASE_PATH",
+    "Path that the chat has in its address, like /chat, when a proxy has it below its root",
+  ),
+  tlsCert: text("TLS_CERT", "", "File of the certificate and its chain, as PEM, to serve https"),
+  tlsKey: text("TLS_KEY", "", "File of the certificate's private key, as PEM"),
   dataDir: text("DATA_DIR", "data", "Folder of the database"),
   durability: choice(
     "DURABILITY",
@@ -140,7 +146,7 @@ const options = {
 } satisfies Record<string, Option<unknown>>;
 
 /** Names that the design has and this version does not: to ignore what was asked for would be worse than not to start. */
-const unbuilt = ["REDIS_URL", "TLS_CERT", "TLS_KEY", "BASE_PATH"];
+const unbuilt = ["REDIS_URL"];
 
 type Options = typeof options;
 
@@ -204,6 +210,9 @@ export function readConfig(
       errors.push(`Cannot use ${option.name}${shown}: it has to be ${parsed.expected}`);
     }
   }
+  if (values["tlsCert"] === "" !== (values["tlsKey"] === "")) {
+    errors.push("Cannot use TLS_CERT or TLS_KEY: each needs the other");
+  }
   if (errors.length > 0) return { kind: "errors", errors };
   // The table gives every key its type; only the loop above cannot say so.
   return { kind: "config", config: Object.freeze(values) as Config };
@@ -212,11 +221,7 @@ export function readConfig(
 /** What --help prints. */
 export function helpText(): string {
   const rows = Object.values<Option<unknown>>(options).map(({ name, fallback, help }) => {
-    const shown = Array.isArray(fallback)
-      ? fallback.join(",")
-      : Number(fallback) + "" === "NaN"
-      ? fallback
-      : Number(fallback);
+    const shown = typeof fallback === "boolean" ? Number(fallback) : String(fallback);
     return `  ${flagOf(name).padEnd(26)} ${name.padEnd(24)} ${help}${
       shown === "" ? "" : ` [${shown}]`
     }`;
@@ -246,6 +251,16 @@ function flagOf(name: string): string {
 
 function text(name: string, fallback: string, help: string): Option<string> {
   return { name, fallback, help, parse: (value) => ({ value }) };
+}
+
+function pathPrefix(name: string, help: string): Option<string> {
+  const parse = (typed: string) => {
+    const value = typed.replace(/\/$/, "");
+    return /^(\/[\w~.-]*[\w~-])*$/.test(value)
+      ? { value }
+      : { expected: "a path like /chat, of letters, digits and - . _ ~" };
+  };
+  return { name, fallback: "", help, parse };
 }
 
 /** What only those know who are told, in a form that fits into a frame and a header. */

@@ -5,7 +5,9 @@ import { ifNoneMatch } from "@std/http/etag";
 import { acceptsEncodings } from "@std/http/negotiation";
 import type { AccessRecord } from "../core/logging.ts";
 import { isRoomName } from "../protocol.ts";
+import { closeCode } from "../protocol.ts";
 import type { Asset, Assets } from "./assets.ts";
+import type { Certificate } from "./certificate.ts";
 import { operatorPaths, operatorResponse } from "./operator.ts";
 import type { OperatorOptions } from "./operator.ts";
 import { problemResponse } from "./problem.ts";
@@ -24,6 +26,8 @@ export interface WebOptions extends GateOptions, OperatorOptions {
   readonly hostname: string;
   /** 0 takes any free one. */
   readonly port: number;
+  /** Absent where TLS is a proxy's work, or nobody's. */
+  readonly certificate?: Certificate | undefined;
   /** Whether pages are told when the server was started anew. */
   readonly dev: boolean;
   /** Whether a message could be stored now. Is not asked more than once a second. */
@@ -42,6 +46,13 @@ export interface WebServer {
   readonly connections: number;
   /** Resolves when nothing is open any more. */
   readonly finished: Promise<void>;
+  /**
+   * Listens anew with another certificate, which has to be a good one. All WebSockets are closed with 1012 and told to come
+   * back spread over `spreadMs`.
+   *
+   * @throws {Error} If the address cannot be listened on any more.
+   */
+  renew(certificate: Certificate, spreadMs: number): Promise<void>;
   /**
    * Takes no further connections, and resolves when all are closed or `graceMs` are over: a peer that does not answer is not
    * waited for. The hub has to be drained before.
@@ -78,6 +89,10 @@ const reading = ["GET", "HEAD"];
 const healthPaths = ["/healthz", "/readyz"];
 /** Anybody may ask whether a message could be stored, and to find out writes to the disk. */
 const readinessMs = 1_000;
+/** How long connections may take to close before the old certificate's listener goes. */
+const renewGraceMs = 2_000;
+const relistenTries = 50;
+const relistenMs = 20;
 const encodings = ["br", "gzip"] as const;
 /** A longer list of tags is not looked at, since matching it takes time. A browser sends one. */
 const tagsMaxLength = 1_024;
@@ -90,7 +105,7 @@ const reloadRetryMs = 300;
  * @throws {Error} If the address cannot be listened on.
  */
 export function serveWeb(options: WebOptions): WebServer {
-  const { hostname, port, log, now, assets } = options;
+  const { hostname, log, now, assets, certificate } = options;
   const gate = new Gate(options);
   const site = new Site(options, gate);
 
@@ -130,19 +145,37 @@ export function serveWeb(options: WebOptions): WebServer {
     return response;
   };
 
-  const server = listen(hostname, port, handle);
+  let server = listen({ hostname, port: options.port, ...certificate }, handle);
+  let finished = server.finished;
+  let shut = () => server.shutdown();
+  const { port } = server.addr;
+  const scheme = certificate === undefined ? "http" : "https";
   return {
-    port: server.addr.port,
-    url: `http://${localName(hostname)}:${server.addr.port}/`,
+    port,
+    url: `${scheme}://${localName(hostname)}:${port}${assets.basePath}/`,
     get connections() {
       return gate.count;
     },
-    finished: server.finished,
+    get finished() {
+      return finished;
+    },
+    async renew(certificate, spreadMs) {
+      gate.closeAll(closeCode.restarting, String(spreadMs));
+      site.close();
+      await gate.settled(renewGraceMs);
+      const [before, old] = [finished, server.shutdown()];
+      server = await listenAgain(() => listen({ hostname, port, ...certificate }, handle));
+      finished = Promise.all([before, server.finished]).then(() => {});
+      const last = server;
+      shut = () => Promise.all([old, last.shutdown()]).then(() => {});
+    },
     async shutdown(graceMs) {
       site.close();
       let timer: ReturnType<typeof setTimeout> | undefined;
       const grace = new Promise<void>((resolve) => timer = setTimeout(resolve, graceMs));
-      await Promise.race([server.shutdown(), grace]);
+      // Deno's own shutdown says 1001 to everybody, over any close frame that is not on its way yet.
+      await gate.settled(graceMs);
+      await Promise.race([shut(), grace]);
       clearTimeout(timer);
     },
   };
@@ -175,10 +208,15 @@ class Site {
   ): Response | Problem | Promise<Response> {
     const { assets, dev } = this.#options;
     const { method } = request;
-    const pathname = URL.parse(request.url)?.pathname;
-    if (pathname === undefined) {
+    const asked = URL.parse(request.url)?.pathname;
+    if (asked === undefined) {
       return { status: 400, detail: "The Host header is not the name of a host" };
     }
+    const { basePath } = assets;
+    if (basePath !== "" && asked === basePath) return redirect(`${basePath}/`);
+    // Some proxies take the path away that they were asked for, and some do not.
+    const isWhole = basePath !== "" && asked.startsWith(`${basePath}/`);
+    const pathname = isWhole ? asked.slice(basePath.length) : asked;
     if (pathname === "/ws") {
       if (method === "GET") return this.#gate.upgrade(request, address);
       if (method !== "POST") return notAllowed(["GET", "POST"]);
@@ -193,7 +231,7 @@ class Site {
     if (asset === undefined && !health && !operator && !reload) return notFound;
     if (!reading.includes(method)) return notAllowed(reading);
     if (asset !== undefined) return assetResponse(asset, request);
-    if (operator) return operatorResponse(this.#options, pathname, peer, request, assets.basePath);
+    if (operator) return operatorResponse(this.#options, pathname, peer, request, basePath);
     if (reload) return this.#reloadStream(method);
     return this.#healthProblem(pathname) ?? healthy(method);
   }
@@ -237,20 +275,33 @@ class Site {
   }
 }
 
+/** A listener that is closed gives its port back a moment later. */
+async function listenAgain<T>(listen: () => T): Promise<T> {
+  for (let tries = 1; tries < relistenTries; tries++) {
+    try {
+      return listen();
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, relistenMs));
+    }
+  }
+  return listen();
+}
+
 function listen(
-  hostname: string,
-  port: number,
+  address: { readonly hostname: string; readonly port: number } & Partial<Certificate>,
   handler: (request: Request, info: Deno.ServeHandlerInfo<Deno.NetAddr>) => Promise<Response>,
 ): Deno.HttpServer<Deno.NetAddr> {
   try {
-    return Deno.serve({ hostname, port, onListen() {} }, handler);
+    return Deno.serve({ ...address, onListen() {} }, handler);
   } catch (error) {
     const why = error instanceof Deno.errors.AddrInUse
       ? "another program has this port"
       : error instanceof Error
       ? error.message
       : String(error);
-    throw new Error(`Cannot listen on ${hostname}:${port}: ${why}`, { cause: error });
+    throw new Error(`Cannot listen on ${address.hostname}:${address.port}: ${why}`, {
+      cause: error,
+    });
   }
 }
 
@@ -290,6 +341,10 @@ function healthy(method: string): Response {
     "cache-control": "no-store",
   };
   return new Response(method === "HEAD" ? null : "ok", { headers });
+}
+
+function redirect(location: string): Response {
+  return new Response(null, { status: 308, headers: { location } });
 }
 
 function noContent(): Response {

@@ -47,6 +47,9 @@ const crowdedAddress = "too many connections from your address";
 export class Gate {
   readonly #options: GateOptions;
   readonly #countByGroup = new Map<string, number>();
+  readonly #sockets = new Set<WebSocket>();
+  /** Told when a connection has closed. */
+  #closed: (() => void) | undefined;
   #count = 0;
   #turnedAway = 0;
   /** Where handshakes came from that something on the way took the upgrade out of. */
@@ -60,6 +63,26 @@ export class Gate {
   /** Open connections. */
   get count(): number {
     return this.#count;
+  }
+
+  /** Closes all that are open; the hub hears of it from each. */
+  closeAll(code: number, reason: string): void {
+    for (const socket of this.#sockets) new OpenSocket(socket).close(code, reason);
+  }
+
+  /** Resolves when the connections that are being closed have closed, or `graceMs` are over. */
+  async settled(graceMs: number): Promise<void> {
+    const isClosing = () => this.#sockets.values().some(isBeingClosed);
+    if (!isClosing() || graceMs === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, graceMs);
+      this.#closed = () => {
+        if (isClosing()) return;
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#closed = undefined;
   }
 
   /** The address of who sent a request. */
@@ -164,6 +187,7 @@ export class Gate {
     this.#count++;
     this.#countByGroup.set(group, (this.#countByGroup.get(group) ?? 0) + 1);
     const socket = new OpenSocket(webSocket);
+    this.#sockets.add(webSocket);
     let session: Session | undefined;
     /** What is thrown in a listener would end the process. */
     const guard = (task: () => void) => {
@@ -181,14 +205,20 @@ export class Gate {
     // Deno sometimes says twice that a socket is closed.
     webSocket.addEventListener("close", ({ code }) => {
       this.#count--;
+      this.#sockets.delete(webSocket);
       const left = (this.#countByGroup.get(group) ?? 1) - 1;
       if (left > 0) this.#countByGroup.set(group, left);
       else this.#countByGroup.delete(group);
       const current = session;
       if (current !== undefined) guard(() => hub.disconnect(current, code || abnormal));
+      this.#closed?.();
     }, { once: true });
     guard(() => session = hub.connect(socket, address, group));
   }
+}
+
+function isBeingClosed({ readyState }: WebSocket): boolean {
+  return readyState === WebSocket.CLOSING;
 }
 
 /** What the standard calls a connection that ended without a close frame; Deno says 0. */

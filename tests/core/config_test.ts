@@ -81,6 +81,27 @@ Deno.test("readConfig() repeats no secret in what it complains of", () => {
   assertEquals(configOf({}).accessCode, "");
 });
 
+Deno.test("readConfig() takes a certificate only with its key", () => {
+  for (const half of [{ TLS_CERT: "a.pem" }, { TLS_KEY: "a.key" }]) {
+    assertStringIncludes(errorsOf(half).join(), "each needs the other");
+  }
+  assertEquals(configOf({ TLS_CERT: "a.pem", TLS_KEY: "a.key" }).tlsKey, "a.key");
+});
+
+Deno.test("readConfig() takes a path for BASE_PATH, with or without a slash at its end", () => {
+  for (
+    const [typed, expected] of [
+      ["/chat", "/chat"],
+      ["/chat/", "/chat"],
+      ["/our/chat-2", "/our/chat-2"],
+      ["/", ""],
+    ] as const
+  ) assertEquals(configOf({ BASE_PATH: typed }).basePath, expected);
+  for (const typed of ["chat", "/a//b", "/a b", "/..", "/a/../b", "/a?b", '/"', "//evil.example"]) {
+    assertEquals(errorsOf({ BASE_PATH: typed }).length, 1, typed);
+  }
+});
+
 Deno.test("readConfig() knows --help and --version", () => {
   assertEquals(read({}, "--help").kind, "help");
   assertEquals(read({ PORT: "x" }, "--version").kind, "version");
@@ -88,6 +109,8 @@ Deno.test("readConfig() knows --help and --version", () => {
 
 Deno.test("helpText() has every setting and its flag", () => {
   const help = helpText();
+  for (const shown of ["[0.0.0.0]", "[8000]", "[normal]"]) assertStringIncludes(help, shown);
+  assertEquals(help.match(/ACCESS_CODE.*\[/), null);
   for (const name of ["PORT", "LOG_MAX_BYTES", "NAME_HOLD_SECONDS"]) {
     assertStringIncludes(help, name);
     assertStringIncludes(help, `--${name.toLowerCase().replaceAll("_", "-")}`);

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
+import { loadAssets } from "../../app/web/assets.ts";
 import type { RunningSite } from "./fixture.ts";
-import { handshake, raw, site, someAssets } from "./fixture.ts";
+import { folder, handshake, raw, site, someAssets } from "./fixture.ts";
 
 const securityHeaders = [
   "content-security-policy",
@@ -356,4 +357,39 @@ Deno.test("WebServer.url is what a browser on this machine opens", async () => {
     await using running = await site({ hostname });
     assertEquals(running.server.url, `http://${host}:${running.server.port}/`);
   }
+});
+
+Deno.test("serveWeb() serves below BASE_PATH, whether a proxy takes the path away or not", async () => {
+  await using dir = await folder();
+  const assets = await loadAssets({
+    staticDir: dir.path,
+    dev: false,
+    basePath: "/our/chat",
+    bundled: true,
+  });
+  await using running = await site({ assets });
+  const page = await get(running, "/our/chat/");
+  assertStringIncludes(page.body, "<title>Parley</title>");
+  for (const path of ["/our/chat/r/tea", "/", "/r/tea"]) {
+    assertEquals((await get(running, path)).body, page.body, path);
+  }
+  const links = [...page.body.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, link = ""]) => link);
+  assertEquals(links.length, 4);
+  for (const link of links) {
+    assert(link.startsWith("/our/chat/"), link);
+    assertEquals((await get(running, link)).response.status, 200, link);
+    const stripped = link.replace("/our/chat", "");
+    assertEquals((await get(running, stripped)).response.status, 200, stripped);
+  }
+  for (const path of ["/our/chat/healthz", "/our/chat/metrics"]) {
+    assertEquals((await get(running, path)).response.status, 200, path);
+  }
+  const bare = await get(running, "/our/chat");
+  assertEquals([bare.response.status, bare.headers.get("location")], [308, "/our/chat/"]);
+  for (const path of ["/our/chatter/", "/our/", "/our/chat/our/chat/"]) {
+    assertEquals((await get(running, path)).response.status, 404, path);
+  }
+  const lines = handshake().map((line) => line.replace("/ws", "/our/chat/ws"));
+  assertEquals((await raw(running.server.port, lines)).status, 101);
+  assertEquals(running.server.url, `${running.origin}/our/chat/`);
 });

@@ -326,6 +326,23 @@ Deno.test("Gate.address() warns once of forwarding headers that nobody said to t
   assertEquals(running.access.map(({ address }) => address), ["127.0.0.1", "127.0.0.1"]);
 });
 
+Deno.test("WebServer.shutdown() lets the hub's close frames reach their peers first [C7]", async () => {
+  const { hub, server } = await site();
+  const peers = Array.from({ length: 50 }, () => dial(server));
+  await hub.until(({ connected }) => connected.length === peers.length);
+  for (const { socket } of hub.connected) {
+    socket.send(`["the last word"]`);
+    socket.close(1012, "2000");
+  }
+  const heard = peers.map(({ socket }) =>
+    new Promise((resolve) => socket.addEventListener("message", ({ data }) => resolve(data)))
+  );
+  await server.shutdown(60_000);
+  for (const { closed } of peers) assertEquals(await closed, { code: 1012, reason: "2000" });
+  assertEquals(new Set(await Promise.all(heard)), new Set([`["the last word"]`]));
+  await server.finished;
+});
+
 Deno.test("WebServer.shutdown() does not wait for a peer that does not read", async () => {
   const { hub, server } = await site();
   const connection = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
