@@ -17,99 +17,27 @@ import type {
   ServerLimits,
   TypingCommand,
 } from "../protocol.ts";
-import type { AppendResult, Broker, Draft, Entry, Outcome } from "../broker/broker.ts";
+import type { AppendResult, Draft, Entry, Outcome } from "../broker/broker.ts";
+import { CatchUp } from "./catch_up.ts";
+import { whenDone } from "./outcome.ts";
+import type { HubPorts, HubSettings } from "./ports.ts";
 import { RateLimiter } from "./rate_limiter.ts";
-import { continuing, encodeEntries, fitting, leftPush, Room } from "./room.ts";
-import type { EncodedEntry, Presence, Slice } from "./room.ts";
+import {
+  accessDenied,
+  alreadyGreeted,
+  helloRequired,
+  nameTaken,
+  notJoined,
+  rateLimited,
+  roomsFull,
+  storageUnavailable,
+  tooManyRooms,
+} from "./refusals.ts";
+import type { About } from "./refusals.ts";
+import { byteLength, encodeEntries, joined, leftPush, Room } from "./room.ts";
+import type { Presence } from "./room.ts";
 import { Session } from "./session.ts";
-import type { Join, Member, Place, Socket } from "./session.ts";
-
-export type { Session, Socket };
-
-/** Monotonic time, so that a clock set back neither closes nor keeps a session. */
-export interface Clock {
-  /** Milliseconds since some fixed moment. */
-  now(): number;
-}
-
-/** When the hub's own work is done. */
-export interface Scheduler {
-  /** Runs `task` at the end of this turn of the event loop (`setImmediate`). */
-  soon(task: () => void): void;
-  /** Runs `task` after `ms`; the answer cancels it. */
-  later(ms: number, task: () => void): () => void;
-}
-
-/** The source of tokens, and what they stand for. */
-export interface Identity {
-  /** 32 random bytes in base64url. */
-  newToken(): string;
-  /** The public id of whoever has `token`: always the same, and of no use for finding the token. */
-  memberOf(token: string): string;
-}
-
-/** Whether a code opens a chat that is not open to everybody. Takes equally long for every wrong one. Must not throw. */
-export type AccessCheck = (code: string) => boolean;
-
-/** Values that a log line may have. */
-export type LogFields = Readonly<
-  Record<string, string | number | boolean | undefined>
->;
-
-/** Where the hub writes what happened. Must not throw. */
-export interface HubLog {
-  event(event: string, fields: LogFields): void;
-  warn(event: string, fields: LogFields): void;
-  error(event: string, error: unknown, fields?: LogFields): void;
-}
-
-/** Who counts what the hub does, for the operator. Must not throw, and takes next to no time. */
-export interface HubMeter {
-  /** A tick is over. */
-  tick(ms: number): void;
-  /** The log has answered for a tick's messages. */
-  append(ms: number): void;
-  /** What became of one message. */
-  message(result: AppendResult["kind"]): void;
-  /** A command was refused, for this reason. */
-  refusal(code: string): void;
-  /** Somebody is live in a room: anew, from where it was, or from somewhere else than that. */
-  join(outcome: "new" | "recovered" | "lost"): void;
-  /** This side ended a connection. */
-  close(code: number): void;
-  /** One frame went to one session. */
-  frame(): void;
-  /** So many pushes of a room went out, counted for each session that got them. */
-  deliveries(count: number): void;
-}
-
-/** What can be set; times in ms. */
-export interface HubSettings {
-  /** Messages of a member in one go, and then in a second. A `ratePerSecond` of 0 lifts all rates. */
-  readonly rateBurst: number;
-  readonly ratePerSecond: number;
-  /** How long a member whose connection was lost is still here. */
-  readonly graceMs: number;
-  /** Bytes that may wait for a peer before it is closed as a slow consumer. */
-  readonly outboxMaxBytes: number;
-  /** Told to clients; the broker is who prunes. 0 is for ever, and all. */
-  readonly retentionDays: number;
-  readonly retentionMessages: number;
-  /** Whether the log has the text of messages. */
-  readonly logMessageText: boolean;
-}
-
-/** What the hub works with. */
-export interface HubPorts {
-  readonly broker: Broker;
-  readonly clock: Clock;
-  readonly scheduler: Scheduler;
-  readonly identity: Identity;
-  /** Absent where everybody may come in. */
-  readonly access?: AccessCheck | undefined;
-  readonly log: HubLog;
-  readonly meter?: HubMeter;
-}
+import type { Member, Place, Socket } from "./session.ts";
 
 const heartbeatMs = 25_000;
 const silenceMs = 60_000;
@@ -136,7 +64,6 @@ const commandCostBytes = 16 * 1024;
 const messageCostBytes = 1024;
 /** Rooms that are stored are never given up again, and `MAX_ROOMS` is for everybody. */
 const newRoomCostBytes = 1024 * 1024;
-const storageRetryMs = 1_000;
 /** Commands that may wait for a slow broker, of one session. */
 const heldMax = 256;
 
@@ -163,7 +90,7 @@ export class ChatHub {
   #appending = false;
   #touchedSessions = new Set<Session>();
   #touchedRooms = new Set<Room>();
-  readonly #joiningSessions = new Set<Session>();
+  readonly #catchUp: CatchUp;
   /** Claims of each member that the broker has not answered yet: what they take must not be released meanwhile. */
   readonly #claims = new Map<string, number>();
   #tickDue = false;
@@ -200,6 +127,14 @@ export class ChatHub {
       renameBurst,
       ratePerSecond === 0 ? 0 : renamesPerSecond,
     );
+    this.#catchUp = new CatchUp(ports, {
+      own: (session, json) => this.#own(session, json),
+      refuse: (session, push) => this.#refuse(session, push),
+      charge: (session, member, bytes) => this.#charge(session, member, bytes),
+      vacate: (session, member, place, reason) => this.#vacate(session, member, place, reason),
+      touchRoom: (room) => this.#touchRoom(room),
+      tickSoon: () => this.#tickSoon(),
+    });
     ports.broker.subscribe({
       entries: (entries) => this.#deliver(entries),
       pruned: (room, first) => this.#rooms.get(room)?.prune(first),
@@ -324,13 +259,12 @@ export class ChatHub {
     if (session.state.kind === "closing") return;
     const { state } = session;
     session.state = { kind: "closing" };
-    session.joins.length = 0;
     session.held = undefined;
     session.own = [];
     session.ownLength = 0;
     this.#sessions.delete(session);
     this.#touchedSessions.delete(session);
-    this.#joiningSessions.delete(session);
+    this.#catchUp.drop(session);
     if (state.kind !== "active") return;
     const { member } = state;
     member.sessions.delete(session);
@@ -364,24 +298,14 @@ export class ChatHub {
     if (state.kind === "greeting") {
       if (command.type === "hello") this.#hello(session, command);
       else {
-        this.#refuse(session, {
-          type: "error",
-          re: command.type,
-          code: "hello_required",
-          message: "Say hello first",
-        });
+        this.#refuse(session, helloRequired(command.type));
       }
       return;
     }
     const { member } = state;
     switch (command.type) {
       case "hello":
-        return this.#refuse(session, {
-          type: "error",
-          re: "hello",
-          code: "already_greeted",
-          message: "This connection has said hello already",
-        });
+        return this.#refuse(session, alreadyGreeted());
       case "join":
         return this.#join(session, member, command);
       case "leave":
@@ -442,13 +366,10 @@ export class ChatHub {
     const now = this.#ports.clock.now();
     const retryAfter = access === undefined ? 0 : this.#accessRate.wait(session.network, now);
     if (retryAfter > 0) {
-      this.#refuse(session, {
-        type: "error",
-        re: "hello",
-        code: "rate_limited",
-        message: `Too many wrong access codes: try again in ${inSeconds(retryAfter)}`,
-        retryAfter,
-      });
+      this.#refuse(
+        session,
+        rateLimited({ re: "hello" }, "codes", retryAfter),
+      );
       return false;
     }
     if (access !== undefined && isRight(access)) return true;
@@ -456,14 +377,7 @@ export class ChatHub {
       this.#accessRate.charge(session.network, 1, now);
       this.#ports.log.warn("access_denied", { session: session.id, address: session.address });
     }
-    this.#refuse(session, {
-      type: "error",
-      re: "hello",
-      code: "access_denied",
-      message: access === undefined
-        ? "This chat asks for an access code"
-        : "This is not the access code",
-    });
+    this.#refuse(session, accessDenied(access === undefined));
     return false;
   }
 
@@ -526,17 +440,11 @@ export class ChatHub {
       !session.places.has(room) &&
       session.places.size >= limits.roomsPerSession
     ) {
-      return this.#refuse(session, {
-        type: "error",
-        re: "join",
-        code: "too_many_rooms",
-        message: `Leave a room first: ${limits.roomsPerSession} is the most`,
-        room,
-      });
+      return this.#refuse(session, tooManyRooms(room));
     }
     // More could not all be of use, and each may cost a page.
     if (session.joins.length >= limits.roomsPerSession) {
-      return this.#refuse(session, tooMuch({ re: "join", room }, sweepMs));
+      return this.#refuse(session, rateLimited({ re: "join", room }, "bytes", sweepMs));
     }
     if (this.#isOverBytes(session, member.id, commandCostBytes, { re: "join", room })) return;
     const budget = session.joins[0]?.budget ?? { bytes: limits.helloMaxBytes };
@@ -580,15 +488,14 @@ export class ChatHub {
     }
     place.live = false;
     room.live.delete(session);
-    session.joins.push({ place, position, budget, page: undefined });
-    this.#joiningSessions.add(session);
+    this.#catchUp.add(session, { place, position, budget, page: undefined });
     this.#tickSoon();
   }
 
   #leave(session: Session, member: Member, { room }: LeaveCommand): void {
     const place = session.places.get(room);
     if (place === undefined) {
-      return this.#refuseNotJoined(session, "leave", room);
+      return this.#refuse(session, notJoined({ re: "leave", room }));
     }
     this.#answer(session, leftPush(room, member, "quit"));
     session.places.delete(room);
@@ -598,20 +505,13 @@ export class ChatHub {
   #message(session: Session, member: Member, command: MessageCommand): void {
     const { room, text, nonce } = command;
     if (!session.places.has(room)) {
-      return this.#refuseNotJoined(session, "message", room, nonce);
+      return this.#refuse(session, notJoined({ re: "message", nonce, room }));
     }
     const now = this.#ports.clock.now();
     const retryAfter = this.#messageRate.take(member.id, now);
     if (retryAfter > 0) {
-      return this.#refuse(session, {
-        type: "error",
-        re: "message",
-        code: "rate_limited",
-        message: `Too many messages at once: try again in ${inSeconds(retryAfter)}`,
-        nonce,
-        room,
-        retryAfter,
-      });
+      const about = { re: "message", nonce, room };
+      return this.#refuse(session, rateLimited(about, "messages", retryAfter));
     }
     const cost = messageCostBytes + text.length;
     if (this.#isOverBytes(session, member.id, cost, { re: "message", nonce, room })) return;
@@ -627,10 +527,10 @@ export class ChatHub {
   #history(session: Session, member: Member, command: HistoryCommand): void {
     const { room, before, limit } = command;
     if (!session.places.has(room)) {
-      return this.#refuseNotJoined(session, "history", room);
+      return this.#refuse(session, notJoined({ re: "history", room }));
     }
     if (session.ownLength >= limits.helloMaxBytes) {
-      return this.#refuse(session, tooMuch({ re: "history", room }, sweepMs));
+      return this.#refuse(session, rateLimited({ re: "history", room }, "bytes", sweepMs));
     }
     if (this.#isOverBytes(session, member.id, commandCostBytes, { re: "history", room })) return;
     const query = { before, limit, maxBytes: limits.pageMaxBytes };
@@ -643,7 +543,9 @@ export class ChatHub {
         this.#charge(session, member.id, byteLength(entries));
         this.#own(
           session,
-          `{"type":"history","room":"${room}","messages":[${join(entries)}],"first":${page.first}}`,
+          `{"type":"history","room":"${room}","messages":[${
+            joined(entries)
+          }],"first":${page.first}}`,
         );
       },
       (error) => {
@@ -656,7 +558,7 @@ export class ChatHub {
   #typing(session: Session, member: Member, { room }: TypingCommand): void {
     const presence = member.presences.get(room);
     if (presence === undefined || !session.places.has(room)) {
-      return this.#refuseNotJoined(session, "typing", room);
+      return this.#refuse(session, notJoined({ re: "typing", room }));
     }
     if (presence.room.type(presence, this.#ports.clock.now())) {
       this.#touchRoom(presence.room);
@@ -668,13 +570,7 @@ export class ChatHub {
     const now = this.#ports.clock.now();
     const retryAfter = this.#renameRate.take(member.id, now);
     if (retryAfter > 0) {
-      return this.#refuse(session, {
-        type: "error",
-        re: "rename",
-        code: "rate_limited",
-        message: `Too many names: try again in ${inSeconds(retryAfter)}`,
-        retryAfter,
-      });
+      return this.#refuse(session, rateLimited({ re: "rename" }, "names", retryAfter));
     }
     this.#settle(
       session,
@@ -749,22 +645,6 @@ export class ChatHub {
     }
   }
 
-  #refuseNotJoined(
-    session: Session,
-    re: string,
-    room: string,
-    nonce?: string,
-  ): void {
-    this.#refuse(session, {
-      type: "error",
-      re,
-      code: "not_joined",
-      message: `Join ${room} first`,
-      ...(nonce === undefined ? {} : { nonce }),
-      room,
-    });
-  }
-
   // ---------------------------------------------------------------- rates by address
 
   /** Who is charged for bytes: the network, or the member where many come from the machine itself. */
@@ -783,7 +663,7 @@ export class ChatHub {
     const now = this.#ports.clock.now();
     const retryAfter = this.#addressRate.wait(payer, now);
     if (retryAfter === 0) this.#addressRate.charge(payer, cost, now);
-    else this.#refuse(session, tooMuch(about, retryAfter));
+    else this.#refuse(session, rateLimited(about, "bytes", retryAfter));
     return retryAfter > 0;
   }
 
@@ -803,7 +683,7 @@ export class ChatHub {
     const startedAt = clock.now();
     try {
       this.#append();
-      for (const session of this.#joiningSessions) this.#serveJoins(session);
+      this.#catchUp.serve();
       this.#flush();
     } finally {
       this.#tickDue = false;
@@ -855,14 +735,7 @@ export class ChatHub {
           storageUnavailable({ re: "message", nonce, room }),
         );
       case "rooms_full":
-        return this.#refuse(session, {
-          type: "error",
-          re: "message",
-          code: "rooms_full",
-          message: "The server keeps no further room: use one that exists",
-          nonce,
-          room,
-        });
+        return this.#refuse(session, roomsFull({ re: "message", nonce, room }));
       case "repeat":
       case "stored": {
         const { offset } = result;
@@ -901,135 +774,6 @@ export class ChatHub {
   #touchRoom(room: Room): void {
     this.#touchedRooms.add(room);
     this.#tickSoon();
-  }
-
-  /** Answers a session's joins in order, as far as the broker has read for them. */
-  #serveJoins(session: Session): void {
-    while (!session.reading) {
-      const next = session.joins[0];
-      if (next === undefined) {
-        this.#joiningSessions.delete(session);
-        return;
-      }
-      const { place } = next;
-      if (this.#isVoid(session, place)) session.joins.shift();
-      else if (!place.room.loaded) {
-        if (place.room.loading) return;
-        this.#load(session, next);
-      } else {
-        const slice = sliceFor(next);
-        if (slice === "read") this.#readAfter(session, next);
-        else if (slice === "wait") return;
-        else this.#finishJoin(session, next, slice);
-      }
-    }
-  }
-
-  #isVoid(session: Session, place: Place): boolean {
-    return session.places.get(place.room.name) !== place;
-  }
-
-  /** Reads the end of a room's log when the first session comes in. */
-  #load(session: Session, { place }: Join): void {
-    const { room } = place;
-    room.loading = true;
-    const query = {
-      before: Infinity,
-      limit: limits.historyMax,
-      maxBytes: limits.pageMaxBytes,
-    };
-    this.#await(
-      () => this.#ports.broker.read(room.name, query),
-      (page) => {
-        room.loading = false;
-        room.load(page);
-        this.#tickSoon();
-      },
-      (error) => {
-        room.loading = false;
-        this.#failJoins(session, room, error);
-      },
-    );
-  }
-
-  /** Reads what memory does not reach. */
-  #readAfter(session: Session, next: Join): void {
-    const { place: { room }, position } = next;
-    if (position === undefined) return;
-    session.reading = true;
-    const maxBytes = pageBytes(next);
-    const query = { after: position, limit: limits.resumeMax, maxBytes };
-    this.#await(
-      () => this.#ports.broker.read(room.name, query),
-      (page) => {
-        session.reading = false;
-        next.page = page;
-        this.#tickSoon();
-      },
-      (error) => {
-        session.reading = false;
-        this.#failJoins(session, room, error);
-      },
-    );
-  }
-
-  /** The log cannot be read: the room is left again, and the client tries again. */
-  #failJoins(session: Session, room: Room, error: unknown): void {
-    this.#ports.log.error("read", error, { room: room.name });
-    const waiting = [...this.#joiningSessions, session].filter((joining) =>
-      joining.joins[0]?.place.room === room
-    );
-    for (const joining of new Set(waiting)) {
-      joining.joins.shift();
-      const place = joining.places.get(room.name);
-      if (place === undefined) continue;
-      joining.places.delete(room.name);
-      if (joining.state.kind === "active") {
-        this.#vacate(joining, joining.state.member, place, undefined);
-      }
-      this.#refuse(
-        joining,
-        storageUnavailable({ re: "join", room: room.name }),
-      );
-    }
-    this.#tickSoon();
-  }
-
-  #finishJoin(session: Session, next: Join, slice: Slice): void {
-    session.joins.shift();
-    const { state } = session;
-    if (state.kind !== "active") return;
-    const { place, budget } = next;
-    const { room } = place;
-    const { entries, recovered, missed, end } = slice;
-    const bytes = byteLength(entries);
-    budget.bytes -= bytes;
-    this.#charge(session, state.member.id, bytes);
-    const more = end.offset < room.head.offset;
-    let json =
-      `{"type":"room","room":"${room.name}","epoch":"${end.epoch}","first":${room.first},"offset":${end.offset},"messages":[${
-        join(entries)
-      }],"more":${more},"recovered":${recovered}`;
-    if (missed > 0) json += `,"missed":${missed}`;
-    if (!more) {
-      json += `,"count":${room.count}`;
-      const members = room.membersJson;
-      if (members !== undefined) json += `,"members":${members}`;
-      // Marked now, sent to from the next tick on: this push has all that the room says in this one.
-      place.live = true;
-      const wasThere = next.position !== undefined;
-      this.#ports.meter?.join(recovered ? "recovered" : wasThere ? "lost" : "new");
-      this.#ports.log.event("join", {
-        session: session.id,
-        name: session.username,
-        room: room.name,
-        offset: end.offset,
-        recovered,
-        missed: missed > 0 ? missed : undefined,
-      });
-    }
-    this.#own(session, json + "}");
-    this.#touchRoom(room);
   }
 
   /** Sends each session what this tick has for it, in one frame. */
@@ -1200,21 +944,12 @@ export class ChatHub {
 
   // ---------------------------------------------------------------- brokers, at once or later
 
-  /** Goes on with what a broker answers: at once when it answers at once. */
   #await<T>(
     ask: () => Outcome<T>,
     done: (value: T) => void,
     failed: (error: unknown) => void,
   ): void {
-    let outcome: Outcome<T>;
-    try {
-      outcome = ask();
-    } catch (error) {
-      return failed(error);
-    }
-    if (outcome instanceof Promise) {
-      outcome.then(done, failed).catch((error) => this.#ports.log.error("internal", error));
-    } else done(outcome);
+    whenDone(ask, done, failed, this.#ports.log);
   }
 
   /** The same for a command that later ones of its session must not overtake. */
@@ -1247,79 +982,6 @@ export class ChatHub {
 }
 
 // ------------------------------------------------------------------ small things
-
-function pageBytes({ budget }: Join): number {
-  return Math.max(0, Math.min(budget.bytes, limits.pageMaxBytes));
-}
-
-/** What a join is sent; or that the log has to be read for it; or that it waits until this node has heard what was read. */
-function sliceFor(next: Join): Slice | "read" | "wait" {
-  const { place: { room }, position, page } = next;
-  const maxBytes = pageBytes(next);
-  if (position === undefined) return room.newest(maxBytes, undefined);
-  if (page === undefined) return room.after(position, maxBytes) ?? "read";
-  if (!page.valid) return room.newest(maxBytes, undefined);
-  if (page.head.offset > room.head.offset) return "wait";
-  const behind = room.head.offset - position.offset;
-  if (behind > limits.resumeMax || page.first > position.offset + 1) {
-    return room.newest(maxBytes, position.offset);
-  }
-  const read = fitting(encodeEntries(page.entries, position.epoch), maxBytes);
-  const { end } = continuing(position, read);
-  // What came in while the log was read is in memory, and follows.
-  const since = room.after(end, maxBytes - byteLength(read));
-  const entries = since?.recovered ? [...read, ...since.entries] : read;
-  return continuing(position, entries);
-}
-
-function join(entries: readonly EncodedEntry[]): string {
-  return entries.map((entry) => entry.json).join(",");
-}
-
-function byteLength(entries: readonly EncodedEntry[]): number {
-  return entries.reduce((bytes, entry) => bytes + entry.bytes + 1, 0);
-}
-
-function nameTaken(re: string, username: string): ErrorPush {
-  return {
-    type: "error",
-    re,
-    code: "username_taken",
-    message: `${username} is taken: choose another name`,
-  };
-}
-
-/** The command that an error is about. */
-interface About {
-  readonly re: string;
-  readonly nonce?: string;
-  readonly room?: string;
-}
-
-function tooMuch(about: About, retryAfter: number): ErrorPush {
-  return {
-    type: "error",
-    code: "rate_limited",
-    message: `Too much at once: try again in ${inSeconds(retryAfter)}`,
-    ...about,
-    retryAfter,
-  };
-}
-
-function storageUnavailable(about: About): ErrorPush {
-  return {
-    type: "error",
-    code: "storage_unavailable",
-    message: "The storage cannot be reached: it is tried again",
-    ...about,
-    retryAfter: storageRetryMs,
-  };
-}
-
-function inSeconds(ms: number): string {
-  const seconds = Math.ceil(ms / 1000);
-  return seconds === 1 ? "1 second" : `${seconds} seconds`;
-}
 
 function isLoopback(address: string): boolean {
   return address.startsWith("127.") || address === "::1";

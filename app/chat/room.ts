@@ -84,6 +84,16 @@ export function encodeEntries(
   });
 }
 
+/** The inside of a JSON array of messages. */
+export function joined(entries: readonly EncodedEntry[]): string {
+  return entries.map((entry) => entry.json).join(",");
+}
+
+/** Bytes of messages with their commas. */
+export function byteLength(entries: readonly EncodedEntry[]): number {
+  return entries.reduce((bytes, entry) => bytes + entry.bytes + 1, 0);
+}
+
 /** As many of `entries` from the front as fit into `maxBytes`. */
 export function fitting(
   entries: readonly EncodedEntry[],

@@ -2,7 +2,8 @@
 // what happens when.
 
 import { ChatHub } from "../../app/chat/chat_hub.ts";
-import type { HubPorts, HubSettings, LogFields, Session, Socket } from "../../app/chat/chat_hub.ts";
+import type { HubPorts, HubSettings, LogFields } from "../../app/chat/ports.ts";
+import type { Session, Socket } from "../../app/chat/session.ts";
 import type {
   AppendResult,
   Broker,
@@ -175,7 +176,9 @@ export class MemoryBroker implements Broker {
   }
 
   seen(): void {}
-  prune(): void {}
+  prune(): boolean {
+    return false;
+  }
   close(): void {}
 
   /** Puts messages into the log as if they had always been there. */

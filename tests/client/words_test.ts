@@ -56,7 +56,7 @@ Deno.test("words.problem() has every sentence of the rules that the page keeps t
 });
 
 Deno.test("words.problem() has every sentence of the server that a person can meet", async () => {
-  const sources = ["app/chat/chat_hub.ts", "app/web/websocket.ts", "static/client/chat.ts"];
+  const sources = ["app/chat/refusals.ts", "app/web/websocket.ts", "static/client/chat.ts"];
   /** Only a program that breaks the protocol, or no page at all, is told these. */
   const technical = /hello|^Join |WebSocket|header has|header "|subprotocol|JSON|binary/;
   const sentences: string[] = [];
@@ -64,9 +64,14 @@ Deno.test("words.problem() has every sentence of the server that a person can me
     const source = await Deno.readTextFile(new URL(path, root));
     for (
       const [, text = ""] of source.matchAll(
-        /(?:message:|#problem =|message: access === undefined\s*\?|detail[:=]|\n\s+:)\s*["`]([A-Z][^"`]{8,})["`]/g,
+        /(?:message[:=]|message = .*\n?.*\?|", |\w:|#problem =|detail[:=]|\n\s+:)\s*["`]([A-Z$][^"`]{8,})["`]/g,
       )
-    ) sentences.push(text.replace(/\$\{[^}]*\}/g, "20"));
+    ) {
+      const sentence = text.replace(/\$\{[^}]*\}/g, "20");
+      sentences.push(
+        sentence.startsWith("Too ") ? `${sentence}: try again in 20 seconds` : sentence,
+      );
+    }
   }
   const missing = sentences.filter((sentence) =>
     !technical.test(sentence) && german.problem(sentence) === sentence

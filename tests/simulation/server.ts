@@ -13,7 +13,8 @@ import type {
   ReadQuery,
 } from "../../app/broker/broker.ts";
 import { ChatHub } from "../../app/chat/chat_hub.ts";
-import type { HubSettings, Session, Socket } from "../../app/chat/chat_hub.ts";
+import type { HubSettings } from "../../app/chat/ports.ts";
+import type { Session, Socket } from "../../app/chat/session.ts";
 import { usernameKey } from "../../app/protocol.ts";
 import type { Acceptor } from "./world.ts";
 import type { Chance, Timeline } from "./world.ts";

@@ -2,7 +2,7 @@
 // same way.
 
 import type { WireEvents } from "../../static/client/connection.ts";
-import type { Socket } from "../../app/chat/chat_hub.ts";
+import type { Socket } from "../../app/chat/session.ts";
 
 /** Chance from a seed (mulberry32). */
 export class Chance {
