@@ -1,7 +1,7 @@
 // The chat as the page uses it: verbs in, a picture of everything out. Joins connection, outbox and rooms. Pure: what touches
 // the browser comes in through the ports.
 
-import { cleanText, closeCode, isRoomName, limits } from "../../app/protocol.ts";
+import { cleanText, closeCode, isRoomName, limits, mayRetry } from "../../app/protocol.ts";
 import type {
   ErrorPush,
   MessagePush,
@@ -75,7 +75,9 @@ export class Chat {
     this.#ports = ports;
     this.outbox = new Outbox(ports.outbox);
     this.#connection = new Connection(ports.connection, {
-      opened: () => this.#hello(),
+      opened: () => {
+        if (this.#entry.kind !== "asking") this.#hello();
+      },
       received: (pushes) => {
         for (const push of pushes) {
           if (this.#connection.status.kind === "open") this.#take(push);
@@ -85,7 +87,7 @@ export class Chat {
       lost: (code) => this.#lost(code),
       statusChanged: () => ports.changed(),
     });
-    for (const room of this.outbox.rooms) this.#rooms.set(room, new Room(room));
+    this.#openWaiting();
   }
 
   // ---------------------------------------------------------------- the picture
@@ -142,6 +144,7 @@ export class Chat {
   /** Asks for a name, and connects when there is no connection yet. Who is in already stays who they are. */
   enter(profile: Profile): void {
     if (this.#welcomed) return;
+    this.#problem = undefined;
     this.#profile = profile;
     this.#entry = { kind: "entering" };
     if (this.#connection.status.kind === "open") this.#hello();
@@ -152,6 +155,7 @@ export class Chat {
 
   /** Is in a room from now on. Answers false for what is no room's name, and when it would be one room too many. */
   open(name: string): boolean {
+    this.#problem = undefined;
     if (this.#rooms.has(name)) return true;
     if (!isRoomName(name) || this.#rooms.size >= limits.roomsPerSession) return false;
     const room = new Room(name);
@@ -161,13 +165,17 @@ export class Chat {
     return true;
   }
 
-  /** Is in a room no more. */
-  leave(name: string): void {
-    const room = this.#rooms.get(name);
-    if (room === undefined) return;
-    this.#rooms.delete(name);
-    if (room.phase !== "away") this.#send({ type: "leave", room: name });
+  /** Is in a room no more. Answers false while a message waits to be sent there, which would go on, or fail, out of sight. */
+  leave(name: string): boolean {
+    this.#problem = undefined;
+    if (this.outbox.of(name).length > 0) return false;
+    if (!this.#rooms.delete(name)) return true;
+    this.#cancel(`join ${name}`);
+    this.#answered.delete(name);
+    if (this.#welcomed) this.#send({ type: "leave", room: name });
+    this.#openWaiting();
     this.#ports.changed();
+    return true;
   }
 
   /** Writes a message; it waits in the outbox until it is in the log. Answers why not when it cannot be sent. */
@@ -175,8 +183,9 @@ export class Chat {
     const cleaned = cleanText(text);
     if (!cleaned.ok) return cleaned.message;
     this.outbox.add(name, cleaned.value);
+    this.#problem = undefined;
     this.#typedAt = -Infinity;
-    this.#pump(name);
+    this.#go(name);
     this.#ports.changed();
     return undefined;
   }
@@ -184,7 +193,8 @@ export class Chat {
   /** Sends a message after all that failed, or that had become old. */
   retry({ nonce, room }: OutboxMessage): void {
     this.outbox.retry(nonce);
-    this.#pump(room);
+    this.#problem = undefined;
+    this.#go(room);
     this.#ports.changed();
   }
 
@@ -215,14 +225,9 @@ export class Chat {
 
   /** Asks for another name. */
   rename(username: string): void {
+    this.#problem = undefined;
     if (this.#welcomed) this.#send({ type: "rename", username });
     else this.#problem = "Your name can be changed when the connection is back";
-    this.#ports.changed();
-  }
-
-  /** Forgets the last problem. */
-  dismiss(): void {
-    this.#problem = undefined;
     this.#ports.changed();
   }
 
@@ -266,9 +271,23 @@ export class Chat {
     this.#send({ type: "hello", username, token, tab: this.#ports.tab, rooms });
   }
 
+  /** Opens the rooms that messages wait for, as far as there is space; the others follow when a room is left. */
+  #openWaiting(): void {
+    for (const name of this.outbox.rooms) this.open(name);
+  }
+
   #join(room: Room): void {
+    this.#cancel(`join ${room.name}`);
     room.phase = "behind";
     this.#send({ type: "join", room: room.name, ...room.position });
+  }
+
+  /** The person wants messages of a room to go: one that was refused is asked for again. */
+  #go(name: string): void {
+    const room = this.#rooms.get(name);
+    const isRefused = room?.phase === "away" && !this.#timers.has(`join ${name}`);
+    if (room !== undefined && isRefused && this.#welcomed) this.#join(room);
+    this.#pump(name);
   }
 
   /** Sends the next message of a room, when it may go. */
@@ -283,7 +302,7 @@ export class Chat {
 
   /** Does something later, unless the connection is lost before. */
   #later(what: string, ms: number, task: () => void): void {
-    this.#timers.get(what)?.();
+    this.#cancel(what);
     const cancel = this.#ports.connection.later(ms, () => {
       this.#timers.delete(what);
       task();
@@ -292,7 +311,14 @@ export class Chat {
     this.#timers.set(what, cancel);
   }
 
+  #cancel(what: string): void {
+    this.#timers.get(what)?.();
+    this.#timers.delete(what);
+  }
+
   #lost(code: number): void {
+    // Without a name there is nothing to say hello with; the next name dials.
+    if (this.#entry.kind === "asking") this.#connection.stop();
     this.#welcomed = false;
     this.#answered.clear();
     this.#waitUntil.clear();
@@ -312,6 +338,7 @@ export class Chat {
       case "you":
         if (this.#profile === undefined) return;
         this.#profile = { ...this.#profile, username: push.username };
+        this.#problem = undefined;
         return;
       case "ack":
         return this.#settle(push.room, push.nonce);
@@ -323,11 +350,12 @@ export class Chat {
     const at = this.#ports.outbox.now();
     switch (push.type) {
       case "room": {
-        const before = room.head;
+        // What was there before the first visit is not news.
+        const isOld = room.isNew && room.read === 0;
         if (room.enter(push) === "hole") return this.#connection.giveUp("a page has a hole");
         for (const message of push.messages) this.#settleOwn(message);
-        room.recountUnread(this.#member, (message) => this.isMention(message));
-        if (before === 0 && room.read === 0) room.markRead();
+        if (!isOld) room.recountUnread(this.#member, (message) => this.isMention(message));
+        else if (!push.more) room.markRead();
         if (push.more) return this.#join(room);
         this.#answered.add(room.name);
         return this.#pump(room.name);
@@ -415,15 +443,20 @@ export class Chat {
     if (re === "history" && room !== undefined) room.loadingOlder = false;
     if (re === "join" && room !== undefined) {
       room.phase = "away";
-      if (code === "rate_limited" || code === "storage_unavailable") {
+      if (mayRetry(code)) {
         return this.#later(`join ${room.name}`, retryAfter, () => this.#join(room));
       }
-      this.#rooms.delete(room.name);
+      // What waits to be sent there stays in sight, with the reason.
+      const waiting = this.outbox.of(room.name);
+      for (const { nonce } of waiting) this.outbox.refuse(room.name, nonce, code, message);
+      if (waiting.length === 0) this.#rooms.delete(room.name);
     }
-    if (re !== "typing") this.#problem = message;
+    // What was left is left, also where it had not been joined.
+    if (re !== "typing" && re !== "leave") this.#problem = message;
   }
 
   #helloRefused({ code, message, retryAfter = retryMs }: ErrorPush): void {
+    if (this.#welcomed) return;
     if (code === "rate_limited" || code === "storage_unavailable") {
       return this.#later("hello", retryAfter, () => this.#hello());
     }

@@ -87,6 +87,8 @@ export class Room {
 
   /** Where a join goes on. */
   get position(): Position | undefined {
+  /** Nothing of it was ever here to be read. */
+  isNew = true;
     return this.#position;
   }
 
@@ -137,9 +139,10 @@ export class Room {
     return "taken";
   }
 
-  /** Whether a page that does not recover nevertheless begins where this one ends, as in a room without messages. */
+  /** Whether a page that does not recover is nevertheless of the same log, as in a room without messages. */
   #continues(push: RoomPush): boolean {
-    return this.head === 0 && push.offset === 0;
+    if (this.head === 0 && push.offset === 0) return true;
+    return push.epoch === this.#position?.epoch && push.offset >= this.head;
   }
 
   /** Takes a live message. */
@@ -162,6 +165,7 @@ export class Room {
     if (older.length === 0) this.first = this.oldest;
     if (this.missing === 0) this.#lastSeen = undefined;
   }
+    if (!push.more) this.isNew = false;
 
   /** Forgets old messages, when there are many and nobody looks at them. */
   trim(): void {
@@ -252,9 +256,9 @@ export class Room {
   /** Counts what is not read yet, and puts the line "new since" before it. */
   recountUnread(me: string, isMention: (message: Message) => boolean): void {
     const news = this.messages.filter(({ offset, member }) => offset > this.read && member !== me);
-    this.unread = news.length + (this.read > 0 ? Math.max(0, this.oldest - 1 - this.read) : 0);
+    this.unread = news.length + Math.max(0, this.oldest - 1 - this.read);
     this.mentions = news.filter(isMention).length;
-    if (this.read > 0 && this.unread > 0) this.newSince = this.read;
+    if (this.unread > 0) this.newSince = this.read;
   }
 }
 

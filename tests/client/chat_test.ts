@@ -367,7 +367,108 @@ Deno.test("Chat joins a room that was opened between hello and welcome, and leav
   }]);
 });
 
+Deno.test("Chat counts what came into an empty room while it was away as not read", () => {
+  const page = new Page().enter();
+  page.wire.events.closed(1006, "");
+  page.time.pass(30_000);
+  page.accept("Ada", room(2, { recovered: true }, 1));
+  assertEquals([lobby(page).unread, lobby(page).newSince], [2, 0]);
+});
+
+Deno.test("Chat has at most 20 rooms, and opens the others that messages wait for as rooms are left [L4]", () => {
+  const shared = memoryStorage();
+  const own = memoryStorage();
+  const before = new Page(shared, own);
+  for (let i = 0; i < 22; i++) before.chat.send(`room-${i}`, "kept");
+  const { chat, wire } = new Page(shared, own).enter();
+  assertEquals([chat.rooms.size, chat.outbox.rooms.size], [20, 22]);
+  wire.push(room(0, { room: "room-0" }));
+  const nonce = String(wire.take().find(({ type }) => type === "message")?.nonce);
+  wire.push({ type: "ack", room: "room-0", nonce, offset: 1 });
+  assert(chat.leave("room-0"));
+  assertEquals([chat.rooms.size, chat.rooms.has("room-20")], [20, true]);
+  assertEquals(wire.take(), [{ type: "leave", room: "room-0" }, { type: "join", room: "room-20" }]);
+});
+
+Deno.test("Chat.leave() leaves no room in which a message waits to be sent", () => {
+  const { chat, wire } = new Page().enter();
+  chat.send("lobby", "one");
+  const nonce = String(wire.take()[0]?.nonce);
+  assertEquals([chat.leave("lobby"), chat.rooms.has("lobby")], [false, true]);
+  wire.push(message(1, { member: "me", nonce }));
+  assertEquals([chat.leave("lobby"), chat.rooms.has("lobby")], [true, false]);
+});
+
+Deno.test("Chat.leave() forgets the join that was to come, and is content with a room that was not joined", () => {
+  const page = new Page().enter();
+  page.chat.open("busy");
+  const refused = { type: "error", message: "Too much", room: "busy" } as const;
+  page.wire.push({ ...refused, re: "join", code: "rate_limited", retryAfter: 500 });
+  page.wire.take();
+  page.chat.leave("busy");
+  page.chat.open("busy");
+  page.time.pass(1_000);
+  assertEquals(page.wire.take().map(({ type }) => type), ["leave", "join"]);
+  page.wire.push({ ...refused, re: "leave", code: "not_joined" });
+  assertEquals(page.chat.problem, undefined);
+});
+
+Deno.test("Chat keeps a refused room in sight while messages wait in it, and asks again with them", () => {
+  const page = new Page().enter();
+  for (const name of ["full", "none"]) page.chat.open(name);
+  page.chat.send("full", "one");
+  page.wire.take();
+  for (const room of ["full", "none"]) {
+    const error = { type: "error", re: "join", code: "rooms_full", message: "No room" } as const;
+    page.wire.push({ ...error, room });
+  }
+  assertEquals([...page.chat.rooms.keys()], ["lobby", "full"]);
+  const [failed] = page.chat.outbox.of("full");
+  assertEquals([failed?.state, failed?.problem], ["failed", "No room"]);
+  if (failed !== undefined) page.chat.retry(failed);
+  assertEquals(page.wire.take(), [{ type: "join", room: "full" }]);
+});
+
+Deno.test("Chat forgets what was refused with the next command, and when it came true after all", () => {
+  const { chat, wire } = new Page().enter();
+  const refuse = () =>
+    wire.push({ type: "error", re: "rename", code: "username_taken", message: "Ben is taken" });
+  const commands = [
+    () => chat.send("lobby", "hello"),
+    () => chat.open("design"),
+    () => chat.leave("design"),
+    () => chat.rename("Bo"),
+    () => wire.push({ type: "you", username: "Bo" }),
+  ];
+  for (const command of commands) {
+    refuse();
+    assertEquals(chat.problem, "Ben is taken");
+    command();
+    assertEquals(chat.problem, undefined);
+  }
+});
+
 // ------------------------------------------------------------------ connecting
+
+Deno.test("Chat does not say hello while it asks for a name, nor keep a connection for it [C3]", () => {
+  const page = new Page();
+  page.chat.open("lobby");
+  page.chat.enter({ username: "Ben", token: "t".repeat(43) });
+  page.wire.events.opened();
+  page.wire.push({ type: "error", re: "hello", code: "username_taken", message: "Ben is taken" });
+  page.wire.events.closed(4100, "");
+  page.time.pass(100_000);
+  assertEquals([page.wires.length, page.time.timers], [1, 0]);
+  page.chat.enter({ username: "Ada", token: "t".repeat(43) });
+  page.wire.events.opened();
+  assertEquals(page.wire.take().map(({ username }) => username), ["Ada"]);
+});
+
+Deno.test("Chat stays in when a second hello is refused [P6]", () => {
+  const page = new Page().enter();
+  page.wire.push({ type: "error", re: "hello", code: "already_greeted", message: "Again" });
+  assertEquals(page.chat.entry, { kind: "in" });
+});
 
 Deno.test("Chat comes back on every code but 1000 and 4000 to 4099 [C1]", () => {
   for (const code of [1001, 1006, 1009, 1011, 1012, 1013, 4100, 4101, 4102, 4103]) {
