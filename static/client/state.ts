@@ -78,6 +78,8 @@ export class Room {
   /** Messages of others, and those that name this person, behind `read`. */
   unread = 0;
   mentions = 0;
+  /** Nothing of it was ever here to be read. */
+  isNew = true;
   #position: Position | undefined;
   #nextNote = 1;
 
@@ -87,8 +89,6 @@ export class Room {
 
   /** Where a join goes on. */
   get position(): Position | undefined {
-  /** Nothing of it was ever here to be read. */
-  isNew = true;
     return this.#position;
   }
 
@@ -133,6 +133,7 @@ export class Room {
     this.#position = { epoch: push.epoch, offset: push.offset };
     this.first = push.first;
     this.phase = push.more ? "behind" : "live";
+    if (!push.more) this.isNew = false;
     // A log that was restored is shorter than what was read of it.
     this.read = Math.min(this.read, push.offset);
     if (push.count !== undefined) this.#list(push.count, push.members);
@@ -165,7 +166,6 @@ export class Room {
     if (older.length === 0) this.first = this.oldest;
     if (this.missing === 0) this.#lastSeen = undefined;
   }
-    if (!push.more) this.isNew = false;
 
   /** Forgets old messages, when there are many and nobody looks at them. */
   trim(): void {
