@@ -3,7 +3,7 @@
 
 import type { Chat } from "./chat.ts";
 import { byId, element, setText } from "./dom.ts";
-import { recall, remember } from "./storage.ts";
+import { draftOf, keepDraft, tidyDrafts } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";
 import { codePointLength } from "../../app/protocol.ts";
 import type { Room } from "./state.ts";
@@ -17,7 +17,6 @@ export interface ComposerVerbs {
   sent(): void;
 }
 
-const draftsKey = "parley.drafts";
 /** The counter shows when fewer characters than this are left. */
 const countFrom = 200;
 
@@ -28,7 +27,7 @@ export function mountComposer(chat: Chat, storage: KeyValue, verbs: ComposerVerb
   const hint = byId("composer-hint", HTMLSpanElement);
   const problem = byId("composer-problem", HTMLParagraphElement);
   const suggestions = byId("suggestions", HTMLUListElement);
-  const drafts = draftsFrom(storage);
+  tidyDrafts(storage, chat.rooms);
   let room: Room | undefined;
   let chosen = 0;
   let completion:
@@ -44,8 +43,7 @@ export function mountComposer(chat: Chat, storage: KeyValue, verbs: ComposerVerb
   const changed = () => {
     if (room === undefined) return;
     completion = undefined;
-    drafts.set(room.name, text.value);
-    remember(storage, draftsKey, Object.fromEntries(drafts));
+    keepDraft(storage, room.name, text.value);
     const left = most() - codePointLength(text.value.trim());
     setText(hint, left < countFrom ? words.charactersLeft(left) : words.send);
     hint.classList.toggle("trouble", left < 0);
@@ -183,7 +181,7 @@ export function mountComposer(chat: Chat, storage: KeyValue, verbs: ComposerVerb
       if (shown === room) return;
       room = shown;
       text.placeholder = words.message(shown.name);
-      set(drafts.get(shown.name) ?? "");
+      set(draftOf(storage, shown.name));
       if (!isTouch()) text.focus();
     },
     /** Puts a text where it can be changed. */
@@ -198,14 +196,4 @@ export function mountComposer(chat: Chat, storage: KeyValue, verbs: ComposerVerb
 /** On a phone Enter begins a line, and a button sends. */
 function isTouch(): boolean {
   return matchMedia("(pointer: coarse)").matches;
-}
-
-function draftsFrom(storage: KeyValue): Map<string, string> {
-  const kept = recall(storage, draftsKey);
-  const drafts = new Map<string, string>();
-  if (typeof kept !== "object" || kept === null) return drafts;
-  for (const [name, draft] of Object.entries(kept)) {
-    if (typeof draft === "string") drafts.set(name, draft);
-  }
-  return drafts;
 }

@@ -45,6 +45,52 @@ export function remember(storage: KeyValue, key: string, value: unknown): boolea
   }
 }
 
+/** Removes a value, where there is one. */
+export function forget(storage: KeyValue, key: string): void {
+  try {
+    storage.removeItem(key);
+  } catch {
+    // A storage that cannot be written has nothing to forget.
+  }
+}
+
+/** The keys that begin with `prefix`. */
+export function keysOf(storage: KeyValue, prefix: string): string[] {
+  const keys: string[] = [];
+  try {
+    for (let i = 0; i < storage.length; i++) {
+      const key = storage.key(i);
+      if (key?.startsWith(prefix)) keys.push(key);
+    }
+  } catch {
+    // A storage that cannot be read has no keys.
+  }
+  return keys;
+}
+
+const draftPrefix = "parley.draft.";
+const draftMaxLength = 10_000;
+const draftsMost = 40;
+
+/** What was half written in a room. */
+export function draftOf(storage: KeyValue, room: string): string {
+  const kept = recall(storage, draftPrefix + room);
+  return typeof kept === "string" ? kept : "";
+}
+
+/** Keeps what is half written, up to 10,000 characters, under a key of its room, so that no tab overwrites another's room. */
+export function keepDraft(storage: KeyValue, room: string, text: string): void {
+  if (text.trim() === "") forget(storage, draftPrefix + room);
+  else remember(storage, draftPrefix + room, text.slice(0, draftMaxLength));
+}
+
+/** Forgets the drafts of rooms that are not `open`, when there are more than 40. */
+export function tidyDrafts(storage: KeyValue, open: { has(room: string): boolean }): void {
+  const keys = keysOf(storage, draftPrefix);
+  if (keys.length <= draftsMost) return;
+  for (const key of keys) if (!open.has(key.slice(draftPrefix.length))) forget(storage, key);
+}
+
 const messagePrefix = "parley.message.";
 const tabPrefix = "parley.tab.";
 const ownerKey = "parley.owner";
@@ -74,17 +120,18 @@ export class TabOutbox implements OutboxStore {
 
   /** Says that this tab goes, so that the next may take its messages at once. */
   gone(): void {
-    this.#forget(tabPrefix + this.#owner);
+    forget(this.#shared, tabPrefix + this.#owner);
   }
 
   load(): readonly OutboxMessage[] {
     const found: OutboxMessage[] = [];
-    for (const key of this.#keys()) {
-      if (key.startsWith(tabPrefix) && this.#isGone(key.slice(tabPrefix.length))) this.#forget(key);
-      if (!key.startsWith(messagePrefix)) continue;
+    for (const key of keysOf(this.#shared, tabPrefix)) {
+      if (this.#isGone(key.slice(tabPrefix.length))) forget(this.#shared, key);
+    }
+    for (const key of keysOf(this.#shared, messagePrefix)) {
       const kept = recall(this.#shared, key);
       if (!isKept(kept)) {
-        this.#forget(key);
+        forget(this.#shared, key);
         continue;
       }
       const { owner, ...message } = kept;
@@ -105,30 +152,12 @@ export class TabOutbox implements OutboxStore {
   }
 
   remove(nonce: string): void {
-    this.#forget(messagePrefix + nonce);
+    forget(this.#shared, messagePrefix + nonce);
   }
 
   #isGone(owner: string): boolean {
     const seen = recall(this.#shared, tabPrefix + owner);
     return typeof seen !== "number" || this.#now() - seen > goneMs;
-  }
-
-  #forget(key: string): void {
-    try {
-      this.#shared.removeItem(key);
-    } catch {
-      // A storage that cannot be written has nothing to forget.
-    }
-  }
-
-  #keys(): string[] {
-    const keys: string[] = [];
-    try {
-      for (let i = 0; i < this.#shared.length; i++) keys.push(this.#shared.key(i) ?? "");
-    } catch {
-      // A storage that cannot be read has no keys.
-    }
-    return keys;
   }
 }
 
