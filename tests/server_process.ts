@@ -25,7 +25,9 @@ export class ServerProcess {
   /** Starts a server and waits until it says where it is. */
   static async start(
     dir: string,
-    { port = 0, env = {}, flags = [] }: {
+    { tree = root, port = 0, env = {}, flags = [] }: {
+      /** Where the program is, with a slash at the end. */
+      tree?: string;
       port?: number;
       env?: Record<string, string>;
       flags?: readonly string[];
@@ -36,11 +38,11 @@ export class ServerProcess {
         "run",
         "-q",
         "--no-prompt",
-        `--allow-read=${root},${dir}`,
+        `--allow-read=${tree},${dir}`,
         `--allow-write=${dir}`,
         "--allow-net=127.0.0.1",
         "--allow-env",
-        `${root}main.ts`,
+        `${tree}main.ts`,
         ...flags,
       ],
       env: {
@@ -67,9 +69,10 @@ export class ServerProcess {
         }
       }
     };
-    const output = Promise.all([read(process.stdout), read(process.stderr)]).then(() => {
-      reject(new Error(`Cannot start the server: ${lines.join("\n")}`));
-    });
+    const output = Promise.all([read(process.stdout), read(process.stderr)])
+      .then(() => {
+        reject(new Error(`Cannot start the server: ${lines.join("\n")}`));
+      });
     return new ServerProcess(process, await promise, lines, output);
   }
 
@@ -84,4 +87,28 @@ export class ServerProcess {
     await this.#output;
     return code;
   }
+}
+
+/** The program in a folder of its own, until the end of the scope; `path` has no slash at the end. */
+export async function copyOfTree() {
+  const path = await Deno.realPath(await Deno.makeTempDir());
+  const copy = async (name: string) => {
+    const from = `${root}${name}`;
+    if ((await Deno.stat(from)).isFile) {
+      return await Deno.copyFile(from, `${path}/${name}`);
+    }
+    await Deno.mkdir(`${path}/${name}`);
+    for await (const entry of Deno.readDir(from)) {
+      if (entry.name !== "dist") await copy(`${name}/${entry.name}`);
+    }
+  };
+  for (
+    const name of ["deno.json", "deno.lock", "main.ts", "app", "static", "std"]
+  ) {
+    await copy(name);
+  }
+  return {
+    path,
+    [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }),
+  };
 }

@@ -4,12 +4,16 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { compileArgs, failureOf, targets } from "../../app/build/program.ts";
 import { configNames } from "../../app/core/config.ts";
+import { copyOfTree } from "../server_process.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 
 Deno.test("compileArgs() bakes in what the program needs, and no path of this machine", () => {
   const args = compileArgs(undefined, []);
-  assertEquals(args.filter((arg) => arg.includes(root) || /^-(P|A|-allow-all)/.test(arg)), []);
+  assertEquals(
+    args.filter((arg) => arg.includes(root) || /^-(P|A|-allow-all)/.test(arg)),
+    [],
+  );
   for (
     const arg of [
       "--no-prompt",
@@ -26,7 +30,10 @@ Deno.test("compileArgs() bakes in what the program needs, and no path of this ma
 
 Deno.test("compileArgs() takes targets, and folders that the program may use besides", () => {
   for (const target of targets) {
-    const args = compileArgs(target, ["--allow-read=/srv/chat,/etc/tls", "--allow-net=cache:6379"]);
+    const args = compileArgs(target, [
+      "--allow-read=/srv/chat,/etc/tls",
+      "--allow-net=cache:6379",
+    ]);
     assert(args.includes(`--target=${target}`));
     assert(args.includes(`--output=dist/parley-${target}`));
     assert(args.includes("--allow-read=data,logs,/srv/chat,/etc/tls"));
@@ -41,7 +48,10 @@ error: Writing deno compile executable
 Caused by:
     0: Setting up base binary.
     1: dns error`;
-  assertStringIncludes(failureOf(offline), "runtime for compiled programs cannot be downloaded");
+  assertStringIncludes(
+    failureOf(offline),
+    "runtime for compiled programs cannot be downloaded",
+  );
   assertStringIncludes(
     failureOf("error: Module not found"),
     "Cannot compile: error: Module not found",
@@ -55,6 +65,7 @@ Deno.test("deno task compile makes one file that has the page in it", async () =
   });
   assertEquals(code, 0, stderr);
   const program = await Deno.readFile(`${tree.path}/dist/parley`);
+  assert(!includes(program, new TextEncoder().encode(tree.path)), "it has a path of this machine");
   for (const file of ["index.html", "style.css", "dist/main.js"]) {
     const bytes = await Deno.readFile(`${tree.path}/static/${file}`);
     assert(includes(program, bytes), `${file} is not in the program`);
@@ -72,6 +83,7 @@ Deno.test("deno task compile refuses what it cannot compile for in a sentence", 
       "run",
       "-q",
       "--allow-run",
+      "--allow-read",
       "app/build/program.ts",
       arg,
     ]);
@@ -85,16 +97,30 @@ Deno.test("the program serves the page that it carries, and writes beside where 
   await using tree = await copyOfTree();
   await deno(tree.path, ["task", "-q", "build"]);
   for await (const { name } of Deno.readDir(`${tree.path}/static/client`)) {
-    if (name.endsWith(".ts")) await Deno.remove(`${tree.path}/static/client/${name}`);
+    if (name.endsWith(".ts")) {
+      await Deno.remove(`${tree.path}/static/client/${name}`);
+    }
   }
   const allowed = compileArgs(undefined, [`--allow-read=${tree.path}`])
     .filter((arg) => arg.startsWith("--allow-") || arg === "--no-prompt");
-  const args = ["run", "-q", "--cached-only", ...allowed, `${tree.path}/main.ts`];
+  const args = [
+    "run",
+    "-q",
+    "--cached-only",
+    ...allowed,
+    `${tree.path}/main.ts`,
+  ];
   const here = `${tree.path}/here`;
   await Deno.mkdir(here);
 
-  assertStringIncludes((await deno(here, [...args, "--version"])).stdout, "parley ");
-  assertStringIncludes((await deno(here, [...args, "--help"])).stdout, "--port");
+  assertStringIncludes(
+    (await deno(here, [...args, "--version"])).stdout,
+    "parley ",
+  );
+  assertStringIncludes(
+    (await deno(here, [...args, "--help"])).stdout,
+    "--port",
+  );
   const server = new Deno.Command(Deno.execPath(), {
     args: [...args, "--host", "127.0.0.1", "--port", "0"],
     cwd: here,
@@ -112,7 +138,10 @@ Deno.test("the program serves the page that it carries, and writes beside where 
   const page = await (await fetch(url)).text();
   const [, path = ""] = /src="([^"]*)"/.exec(page) ?? [];
   const script = await (await fetch(new URL(path, url))).text();
-  assertEquals(script, await Deno.readTextFile(`${tree.path}/static/dist/main.js`));
+  assertEquals(
+    script,
+    await Deno.readTextFile(`${tree.path}/static/dist/main.js`),
+  );
   assertEquals((await deno(here, [...args, "health", url])).code, 0);
 
   server.kill("SIGTERM");
@@ -124,24 +153,11 @@ Deno.test("the program serves the page that it carries, and writes beside where 
   }
 });
 
-/** What a program is compiled from, in a folder of its own. */
-async function copyOfTree() {
-  const path = await Deno.realPath(await Deno.makeTempDir());
-  const copy = async (name: string) => {
-    const from = `${root}${name}`;
-    if ((await Deno.stat(from)).isFile) return await Deno.copyFile(from, `${path}/${name}`);
-    await Deno.mkdir(`${path}/${name}`);
-    for await (const entry of Deno.readDir(from)) {
-      if (entry.name !== "dist") await copy(`${name}/${entry.name}`);
-    }
-  };
-  for (const name of ["deno.json", "deno.lock", "main.ts", "app", "static", "std"]) {
-    await copy(name);
-  }
-  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
-}
-
-async function deno(cwd: string, args: readonly string[], env: Record<string, string> = {}) {
+async function deno(
+  cwd: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+) {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [...args],
     cwd,
