@@ -14,8 +14,11 @@ import type { Certificate } from "./app/web/certificate.ts";
 import { serveWeb } from "./app/web/server.ts";
 import denoJson from "./deno.json" with { type: "json" };
 
-/** How often retention is seen to. */
+/** How often retention is seen to, and how soon again while there is more to remove. */
 const pruneMs = 60_000;
+const pruneMoreMs = 20;
+/** How often it is looked whether the database is still in its place. */
+const lookMs = 1_000;
 const watchdogMs = 5_000;
 /** How often the certificate is looked at; SIGHUP looks at once. */
 const certificateMs = 60_000;
@@ -138,7 +141,10 @@ async function run(config: Config, logs: Logs): Promise<void> {
   print(`Parley is at ${server.url}\n`);
 
   metrics.start();
-  const prune = setInterval(() => broker.prune(), pruneMs);
+  const cancelPrune = pruneNowAndThen(broker);
+  const look = setInterval(async () => {
+    if (await broker.look() !== undefined) await stop("storage", 1);
+  }, lookMs);
   const spreadMs = () => Math.ceil(hub.size.sessions / 1000) * spreadMsPerThousand;
   let stoppingSince: number | undefined;
   const stop = async (reason: string, status: number) => {
@@ -149,13 +155,17 @@ async function run(config: Config, logs: Logs): Promise<void> {
     }
     stoppingSince = performance.now();
     logs.event("stop", { reason, sessions: hub.size.sessions });
-    clearInterval(prune);
+    cancelPrune();
+    clearInterval(look);
     await hub.drain(spreadMs());
     await server.shutdown(config.drainSeconds * 1000);
+    const verdict = await broker.look(true);
+    if (verdict !== undefined) logs.error("storage", verdict);
     logs.event("stopped", { ms: Math.round(performance.now() - stoppingSince) });
     logs.close();
     broker.close();
-    Deno.exit(status);
+    if (verdict !== undefined) complain(verdict);
+    Deno.exit(verdict === undefined ? status : 1);
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => void stop(signal, 0));
@@ -181,6 +191,22 @@ async function run(config: Config, logs: Logs): Promise<void> {
     }, watchdogMs);
   }
   await assets.compress();
+}
+
+/** Removes what is too old, a little at a time. The answer ends it. */
+function pruneNowAndThen(broker: SqliteBroker): () => void {
+  let cancel: () => void;
+  const prune = () => {
+    let isMore = false;
+    try {
+      isMore = broker.prune();
+    } catch {
+      // The broker has said why, and a later try does what this one did not.
+    }
+    cancel = later(isMore ? pruneMoreMs : pruneMs, prune);
+  };
+  cancel = later(pruneMs, prune);
+  return () => cancel();
 }
 
 /** Looks now and then, and at SIGHUP, whether the certificate's files have another one in them. */

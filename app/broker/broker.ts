@@ -65,6 +65,12 @@ export interface BrokerListener {
   entries(entries: readonly Entry[]): void;
   /** Everything before `first` is gone from the room. */
   pruned(room: string, first: number): void;
+  /**
+   * What was told does not count any more: the log has forked behind this node's back, or the other nodes held it for dead.
+   * All sessions have to come again (1012), and nothing that is known of rooms and members is kept. Called before anything
+   * else is told.
+   */
+  reset?(): void;
 }
 
 /** An append-only log of messages for each room, and the book of who holds which name. */
@@ -96,8 +102,11 @@ export interface Broker {
   /** Tells hourly which members are here, so that the hold of their names counts from now should the node die. */
   seen(members: readonly string[]): Outcome<void>;
 
-  /** Removes from the beginning of each room what retention no longer keeps, and nonces older than 7 days. */
-  prune(): Outcome<void>;
+  /**
+   * Removes from the beginning of each room what retention no longer keeps, and nonces older than 7 days; in steps that
+   * hold nobody up. Answers whether there is more to do now.
+   */
+  prune(): Outcome<boolean>;
 
   /** Ends the use of the storage. Nothing may be called after it. */
   close(): Outcome<void>;

@@ -1,7 +1,8 @@
 // One node's broker: every message and name in one SQLite file. Its answers are there at once; what cannot be stored is
 // said to be so, and nothing that happens to the disk ends the server.
 
-import { DatabaseSync } from "node:sqlite";
+import { dirname } from "@std/path";
+import { backup, DatabaseSync } from "node:sqlite";
 import type { SQLInputValue, StatementSync } from "node:sqlite";
 import { usernameKey, utf8Length } from "../protocol.ts";
 import type {
@@ -40,13 +41,15 @@ const dayMs = 86_400_000;
 const nonceDays = 7;
 /** The names of members that were here when a server died are held at least this long, so that they can come back. */
 const comebackMs = 60_000;
-/** Rows that one call of `prune` removes of each kind at most, so that nobody waits for it. */
-const pruneRows = 5_000;
+/** Rows that one call of `prune` removes of each kind, and rooms that it looks at, so that nobody waits for it. */
+const pruneRows = 500;
 /** Rows fetched at once; few are read in vain when the bytes of a page are used up. */
 const chunkRows = 128;
 const schemaVersion = 1;
-/** A server that is about to end may still have the file. */
+/** A server that is about to end may still have the file when this one starts. Later nobody can wait. */
 const lockWaitMs = 500;
+/** After a copy that failed so many looks pass until the next: it can be large, and the disk full. */
+const looksBetweenCopies = 10;
 
 const schema = `
   CREATE TABLE terms (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -119,6 +122,14 @@ export class SqliteBroker implements Broker {
   #failures = 0;
   /** What was found in the file after a commit that seemed to fail, and the listener does not know yet. */
   #unheard: Entry[] = [];
+  /** True while the open file is not the one under its name: nothing is stored then. */
+  #isLost = false;
+  #looking: Promise<string | undefined> | undefined;
+  #looksToSkip = 0;
+  /** Why the server has to end, once that is so. */
+  #verdict: string | undefined;
+  /** Id of the room with which `prune` goes on when it had enough to do; undefined when it came round. */
+  #pruneFrom: number | undefined;
 
   /**
    * Opens the file, or makes it, and begins a new term.
@@ -131,7 +142,7 @@ export class SqliteBroker implements Broker {
 
   private constructor(options: SqliteBrokerOptions) {
     this.#options = options;
-    const file = new DatabaseFile(options);
+    const file = new DatabaseFile(options, lockWaitMs);
     try {
       file.transaction(() => {
         this.#beginTerm(file);
@@ -152,6 +163,7 @@ export class SqliteBroker implements Broker {
     const rooms = new Map<string, StoredRoom>();
     const authors = new Set<string>();
     let results: readonly AppendResult[];
+    if (this.#isLost) return drafts.map(() => ({ kind: "unavailable" }));
     try {
       const file = this.#usable();
       results = file.transaction(() => {
@@ -351,18 +363,23 @@ export class SqliteBroker implements Broker {
 
   // ---------------------------------------------------------------- upkeep
 
-  prune(): void {
+  prune(): boolean {
+    let isMore = false;
     const pruned = this.#change((file) => {
       const now = this.#options.now();
-      file.pruneNonces.run(now - nonceDays * dayMs, pruneRows);
-      file.pruneNames.run(now, pruneRows);
-      return this.#pruneRooms(file, now);
+      const nonces = file.pruneNonces.run(now - nonceDays * dayMs, pruneRows).changes;
+      const names = file.pruneNames.run(now, pruneRows).changes;
+      const rooms = this.#pruneRooms(file, now);
+      isMore = this.#pruneFrom !== undefined || Number(nonces) === pruneRows ||
+        Number(names) === pruneRows;
+      return rooms;
     });
     for (const [name, first] of pruned) {
       const room = this.#rooms.get(name);
       if (room !== undefined) this.#rooms.set(name, { ...room, first });
       this.#listener?.pruned(name, first);
     }
+    return isMore;
   }
 
   #pruneRooms(file: DatabaseFile, now: number): readonly (readonly [string, number])[] {
@@ -371,7 +388,9 @@ export class SqliteBroker implements Broker {
     const oldest = retentionDays === 0 ? 0 : now - retentionDays * dayMs;
     const pruned: [string, number][] = [];
     let left = pruneRows;
-    for (const row of file.allRooms.all()) {
+    const rooms = file.someRooms.all(this.#pruneFrom ?? 0, pruneRows);
+    this.#pruneFrom = rooms.length < pruneRows ? undefined : Number(rooms.at(-1)?.id) + 1;
+    for (const row of rooms) {
       const [id, first, head] = [Number(row.id), Number(row.first), Number(row.head)];
       const byCount = retentionMessages === 0 ? first : head - retentionMessages + 1;
       const most = Math.min(head + 1, first + left);
@@ -384,7 +403,10 @@ export class SqliteBroker implements Broker {
       file.setFirst.run(next, id);
       pruned.push([String(row.name), next]);
       left -= next - first;
-      if (left <= 0) break;
+      if (left > 0) continue;
+      // There may be more in this one.
+      this.#pruneFrom = id;
+      break;
     }
     return pruned;
   }
@@ -392,15 +414,95 @@ export class SqliteBroker implements Broker {
   /** Whether a message could be stored now. Writes to the file, so it is not for every request. */
   writable(): boolean {
     try {
-      this.#usable().probe();
-      return true;
+      if (!this.#isLost) this.#usable().probe();
+      return !this.#isLost;
     } catch {
       return false;
     }
   }
 
+  /**
+   * Looks whether the file that is open is still the one under its name; to be called once a second. While it is not,
+   * nothing is stored. Where nothing stands in its place, it is put back. Answers a sentence when the server has to end:
+   * another file is there, and what was open is saved beside it; or, when this is the `last` look, it could not be saved.
+   */
+  look(last = false): Promise<string | undefined> {
+    const done = () => this.#looking = undefined;
+    return this.#looking ??= this.#lookNow(last).finally(done);
+  }
+
+  async #lookNow(last: boolean): Promise<string | undefined> {
+    const file = this.#file;
+    const { path, report } = this.#options;
+    if (file === undefined || this.#verdict !== undefined) return this.#verdict;
+    const place = file.place();
+    if (place === "ours") {
+      if (this.#isLost) report("storage_found", `${path} is back`);
+      this.#isLost = false;
+      if (!file.hasLog()) this.#renewLog();
+      return undefined;
+    }
+    if (!this.#isLost) {
+      const what = place === "free" ? `${path} is gone` : `another file took the place of ${path}`;
+      report("storage_lost", `${what}; nothing is stored, and a copy of what is open is saved`);
+      this.#isLost = true;
+      this.#looksToSkip = 0;
+    }
+    if (this.#looksToSkip-- > 0 && !last) return undefined;
+    try {
+      const copy = `${path}.saved-${
+        new Date(this.#options.now()).toISOString().replaceAll(":", "")
+      }`;
+      await file.save(copy);
+      // The copy took a while.
+      if (file.place() === "free") this.#putBack(file, copy);
+      else {
+        this.#verdict = `Another file took the place of ${path}: what was open is in ${copy}`;
+        file.forgetLog();
+      }
+      return this.#verdict;
+    } catch (error) {
+      this.#looksToSkip = looksBetweenCopies;
+      const why = error instanceof Error ? error.message : String(error);
+      const sentence = `Cannot save ${path}, which was taken away: ${why}`;
+      report("storage_not_saved", sentence);
+      return last ? `${sentence}; what was in it is lost` : undefined;
+    }
+  }
+
+  #putBack(lost: DatabaseFile, copy: string): void {
+    const { path, report } = this.#options;
+    lost.forgetLog();
+    Deno.renameSync(copy, path);
+    // SQLite sees that the file is not in its place, and leaves alone what is.
+    this.close();
+    this.#isLost = false;
+    try {
+      // Whoever took the file away may bring it back one day, and then the two have gone different ways.
+      this.#reopen({ isCopy: true });
+      report("storage_restored", `${path} was put back from what was open; nothing is lost`);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** The journal of the file is gone: what is only in it goes into the file at once, and into a new one after that. */
+  #renewLog(): void {
+    this.#options.report(
+      "storage_log_lost",
+      `${this.#options.path}-wal was taken away; it is made anew`,
+    );
+    this.close();
+    try {
+      this.#usable();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
   close(): void {
-    this.#file?.close();
+    // SQLite would remove the journal under its name when it closes: where another file stands, it is not ours.
+    if (this.#verdict === undefined) this.#file?.close();
     this.#file = undefined;
   }
 
@@ -434,6 +536,7 @@ export class SqliteBroker implements Broker {
 
   /** A change of names or an upkeep: throws what went wrong, with nothing changed. */
   #change<T>(work: (file: DatabaseFile) => T): T {
+    if (this.#isLost) throw new Error("the file was taken away");
     try {
       const file = this.#usable();
       return file.transaction(() => work(file));
@@ -447,7 +550,9 @@ export class SqliteBroker implements Broker {
     if (this.#failures++ === 0) this.#options.report("storage_failed", error);
     // A full disk can still be read, so the file is not given up at once; but what fails again may be stuck.
     const isStuck = this.#failures % 2 === 0 && this.#options.path !== ":memory:";
-    if (isStuck || this.#file?.isSound === false) this.close();
+    if (!isStuck && this.#file?.isSound !== false) return;
+    // What nobody else has must stay open.
+    if (this.#file?.place() === "ours") this.close();
   }
 
   #recover(): void {
@@ -458,15 +563,20 @@ export class SqliteBroker implements Broker {
 
   /** The file, opened anew when it was given up. */
   #usable(): DatabaseFile {
-    if (this.#file !== undefined) return this.#file;
-    const file = new DatabaseFile(this.#options);
+    return this.#file ?? this.#reopen({ isCopy: false });
+  }
+
+  #reopen({ isCopy }: { readonly isCopy: boolean }): DatabaseFile {
+    const file = new DatabaseFile(this.#options, 0);
     try {
-      if (!this.#catchUp(file)) {
-        this.#beginTerm(file);
+      const isWhole = this.#catchUp(file);
+      if (!isWhole) {
         this.#rooms.clear();
         this.#termNames.clear();
         this.#unheard = [];
+        this.#options.report("storage_changed", "what was stored last is not in the file any more");
       }
+      if (!isWhole || isCopy) this.#beginTerm(file);
       this.#roomCount = file.roomCount();
     } catch (error) {
       file.close();
@@ -509,9 +619,57 @@ export class SqliteBroker implements Broker {
 /** The open file and everything that is asked of it. */
 class DatabaseFile {
   readonly #database: DatabaseSync;
+  readonly #path: string;
+  /** The file and its journal as they were opened, whatever stands under their names now. */
+  readonly #identity: string | undefined;
+  readonly #logIdentity: string | undefined;
 
-  constructor({ path, durability }: SqliteBrokerOptions) {
-    this.#database = openDatabase(path, durability);
+  constructor({ path, durability }: SqliteBrokerOptions, waitMs: number) {
+    this.#database = openDatabase(path, durability, waitMs);
+    this.#path = path;
+    this.#identity = identityOf(path);
+    this.#logIdentity = identityOf(`${path}-wal`);
+  }
+
+  /** What stands under the name of the file. Of a file that cannot be looked at nothing is known to be wrong. */
+  place(): "ours" | "free" | "taken" {
+    const found = identityOf(this.#path);
+    if (found === this.#identity || found === "unknown") return "ours";
+    if (found !== undefined) return "taken";
+    const log = identityOf(`${this.#path}-wal`);
+    return log === undefined || log === this.#logIdentity ? "free" : "taken";
+  }
+
+  /** Whether the journal is in its place; without it the end of the process would take what is only there. */
+  hasLog(): boolean {
+    return identityOf(`${this.#path}-wal`) === this.#logIdentity;
+  }
+
+  /** Takes the journal out of the way, so that it is not taken for that of another file. */
+  forgetLog(): void {
+    try {
+      // If the file was only moved, it has everything now.
+      this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    } catch {
+      // The copy has it.
+    }
+    if (this.#logIdentity === undefined || !this.hasLog()) return;
+    Deno.removeSync(`${this.#path}-wal`);
+  }
+
+  /** Copies everything to a new file, in one go that nothing can come between. The folder is made if need be. */
+  async save(copy: string): Promise<void> {
+    const unfinished = `${this.#path}.saving`;
+    Deno.mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
+    try {
+      await backup(this.#database, unfinished, { rate: -1 });
+      Deno.renameSync(unfinished, copy);
+    } catch (error) {
+      for (const rest of [unfinished, `${unfinished}-journal`]) {
+        if (identityOf(rest) !== undefined) Deno.removeSync(rest);
+      }
+      throw error;
+    }
   }
 
   /** Runs `work` in one transaction: either all of it happens, or it throws and nothing did. */
@@ -566,6 +724,9 @@ class DatabaseFile {
   readonly updateRoom = this.#lazy("UPDATE rooms SET head = ?, at = ? WHERE id = ?");
   readonly countRooms = this.#lazy("SELECT count(*) AS count FROM rooms");
   readonly allRooms = this.#lazy("SELECT id, name, first, head, at FROM rooms");
+  readonly someRooms = this.#lazy(
+    "SELECT id, name, first, head FROM rooms WHERE id >= ? ORDER BY id LIMIT ?",
+  );
   readonly setFirst = this.#lazy("UPDATE rooms SET first = ? WHERE id = ?");
 
   readonly addMessage = this.#lazy(
@@ -638,12 +799,16 @@ interface Statement {
   all(...values: SQLInputValue[]): Record<string, unknown>[];
 }
 
-function openDatabase(path: string, durability: "normal" | "full"): DatabaseSync {
+function openDatabase(
+  path: string,
+  durability: "normal" | "full",
+  waitMs: number,
+): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(path);
     database.exec(`
-      PRAGMA busy_timeout = ${lockWaitMs};
+      PRAGMA busy_timeout = ${waitMs};
       PRAGMA locking_mode = EXCLUSIVE;
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = ${durability};
@@ -665,8 +830,20 @@ function openDatabase(path: string, durability: "normal" | "full"): DatabaseSync
 
 function cannotOpen(path: string, error: unknown): Error {
   const message = error instanceof Error ? error.message : String(error);
-  const why = message.includes("locked") ? "another server is using it" : message;
+  const why = message.includes("locked") ? "another server or program is using it" : message;
   return new Error(`Cannot open ${path}: ${why}`, { cause: error });
+}
+
+/** Which file stands under a name, if one does. */
+function identityOf(path: string): string | undefined {
+  try {
+    const { dev, ino } = Deno.statSync(path);
+    return `${dev} ${ino}`;
+  } catch (error) {
+    const isAbsent = error instanceof Deno.errors.NotFound ||
+      error instanceof Deno.errors.NotADirectory;
+    return isAbsent ? undefined : "unknown";
+  }
 }
 
 /** Takes rows for as long as they fit, at least one. `fetch` gives as many as it is asked for from an offset on. */

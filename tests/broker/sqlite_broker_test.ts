@@ -110,7 +110,7 @@ Deno.test("SqliteBroker.open() refuses a file that another server is using", () 
     const options = optionsFor(path);
     using(options, () => {
       const error = assertThrows(() => SqliteBroker.open(options), Error);
-      assertStringIncludes(error.message, "another server is using it");
+      assertStringIncludes(error.message, "another server or program is using it");
     });
     using(options, (broker) => assert(broker.writable()));
   }));
@@ -187,14 +187,196 @@ Deno.test("SqliteBroker.writable() changes nothing", () =>
     assertEquals(broker.read("lobby", all), before);
   }));
 
-Deno.test("SqliteBroker.prune() takes long logs in bounded steps [R11]", () =>
+Deno.test("SqliteBroker.prune() takes long logs in bounded steps, and says when there is more [R11]", () =>
   using(optionsFor(":memory:", undefined, { retentionMessages: 10 }), (broker) => {
     const heard: number[] = [];
     broker.subscribe({ entries: () => {}, pruned: (_, first) => heard.push(first) });
-    broker.append(Array.from({ length: 12_000 }, (_, i) => draft(`m${i}`)));
-    for (let i = 0; i < 4; i++) broker.prune();
-    assertEquals(heard, [5_001, 10_001, 11_991]);
+    broker.append(Array.from({ length: 1_250 }, (_, i) => draft(`m${i}`)));
+    const said = [broker.prune(), broker.prune(), broker.prune(), broker.prune()];
+    assertEquals(heard, [501, 1_001, 1_241]);
+    assertEquals(said, [true, true, false, false]);
     assertEquals(broker.read("lobby", all).entries.length, 10);
+  }));
+
+Deno.test("SqliteBroker.prune() gets round to every room [R11]", () =>
+  using(optionsFor(":memory:", undefined, { retentionMessages: 1 }), (broker) => {
+    const pruned = new Set<string>();
+    broker.subscribe({ entries: () => {}, pruned: (room) => pruned.add(room) });
+    for (const text of ["a", "b"]) {
+      broker.append(Array.from({ length: 1_100 }, (_, i) => draft(text, { room: `r${i}` })));
+    }
+    let calls = 1;
+    while (broker.prune()) calls++;
+    assertEquals([pruned.size, calls], [1_100, 3]);
+  }));
+
+Deno.test("SqliteBroker.prune() says that there are more nonces than it removed [M3]", () => {
+  const wall = { ms: Date.UTC(2026, 0, 1) };
+  using(optionsFor(":memory:", wall), (broker) => {
+    broker.append(Array.from({ length: 750 }, (_, i) => draft(`m${i}`)));
+    wall.ms += 8 * 86_400_000;
+    assertEquals([broker.prune(), broker.prune()], [true, false]);
+    assertEquals(broker.append([draft("m749")]), [{ kind: "stored", offset: 751 }]);
+  });
+});
+
+/** A broker on a file, with what it reports and tells its listener. */
+async function withWatched(
+  use: (bench: {
+    broker: SqliteBroker;
+    path: string;
+    dir: string;
+    said: string[];
+    entries: Entry[];
+    texts(): string[];
+  }) => Promise<void>,
+): Promise<void> {
+  const root = await Deno.makeTempDir();
+  const dir = join(root, "data");
+  const path = join(dir, "parley.db");
+  Deno.mkdirSync(dir);
+  const said: string[] = [];
+  const entries: Entry[] = [];
+  const report = (event: string) => said.push(event);
+  const broker = SqliteBroker.open({ ...optionsFor(path), report });
+  broker.subscribe({ entries: (some) => entries.push(...some), pruned: () => {} });
+  const texts = () => broker.read("lobby", all).entries.map(({ text }) => text);
+  try {
+    broker.append([draft("a"), draft("b")]);
+    await use({ broker, path, dir, said, entries, texts });
+  } finally {
+    broker.close();
+    await Deno.remove(root, { recursive: true });
+  }
+}
+
+const stored = (offset: number) => [{ kind: "stored" as const, offset }];
+const namesIn = (dir: string) => [...Deno.readDirSync(dir)].map(({ name }) => name).sort();
+
+Deno.test("SqliteBroker.look() finds nothing wrong with a file in its place", () =>
+  withWatched(async ({ broker, said, dir }) => {
+    assertEquals(await broker.look(), undefined);
+    assertEquals(said, []);
+    assertEquals(namesIn(dir), ["parley.db", "parley.db-wal"]);
+  }));
+
+Deno.test("SqliteBroker.look() puts back a folder that was removed, in a new term [R1]", () =>
+  withWatched(async ({ broker, path, dir, said, entries, texts }) => {
+    Deno.removeSync(dir, { recursive: true });
+    broker.append([draft("c")]);
+    assertEquals(await broker.look(), undefined);
+    assertEquals(said, ["storage_lost", "storage_restored"]);
+    assertEquals(texts(), ["a", "b", "c"]);
+    assertEquals(broker.append([draft("b")]), [{ kind: "repeat", offset: 2 }]);
+    assertEquals(broker.append([draft("d")]), stored(4));
+    assert(entries[3]?.epoch !== entries[2]?.epoch);
+    assertEquals(await broker.look(), undefined);
+    assertEquals(said.length, 2);
+    broker.close();
+    using(optionsFor(path), (next) => assertEquals(next.read("lobby", all).head.offset, 4));
+  }));
+
+Deno.test("SqliteBroker.look() puts back a file that was removed beside its journal", () =>
+  withWatched(async ({ broker, path, dir, texts }) => {
+    Deno.removeSync(path);
+    await broker.look();
+    broker.append([draft("c")]);
+    assertEquals(texts(), ["a", "b", "c"]);
+    assertEquals(namesIn(dir), ["parley.db", "parley.db-wal"]);
+    assertEquals(await broker.look(), undefined);
+  }));
+
+Deno.test("SqliteBroker.look() puts back a file that was moved away, and leaves that one whole", () =>
+  withWatched(async ({ broker, path, dir, texts }) => {
+    Deno.renameSync(path, join(dir, "moved.db"));
+    await broker.look();
+    assertEquals(broker.append([draft("c")]), stored(3));
+    assertEquals(texts(), ["a", "b", "c"]);
+    using(
+      optionsFor(join(dir, "moved.db")),
+      (moved) => assertEquals(moved.read("lobby", all).head.offset, 2),
+    );
+  }));
+
+Deno.test("SqliteBroker.look() makes a journal anew that was removed", () =>
+  withWatched(async ({ broker, path, said }) => {
+    Deno.removeSync(`${path}-wal`);
+    assertEquals(await broker.look(), undefined);
+    assertEquals(said, ["storage_log_lost"]);
+    broker.append([draft("c")]);
+    const [copy, log] = [`${path}.as-it-is`, `${path}.as-it-is-wal`];
+    Deno.copyFileSync(path, copy);
+    Deno.copyFileSync(`${path}-wal`, log);
+    using(optionsFor(copy), (next) => assertEquals(next.read("lobby", all).head.offset, 3));
+    assertEquals(await broker.look(), undefined);
+    assertEquals(said.length, 1);
+  }));
+
+Deno.test("SqliteBroker.look() saves a copy beside a file that took the place of its own, and has the server end", () =>
+  withWatched(async ({ broker, path, dir, said }) => {
+    using(optionsFor(`${path}.other`), (other) => other.append([draft("x")]));
+    Deno.renameSync(`${path}.other`, path);
+    const sentence = await broker.look();
+    assertStringIncludes(sentence ?? "", `Another file took the place of ${path}`);
+    assertEquals(await broker.look(), sentence);
+    assertEquals(said, ["storage_lost"]);
+    const copy = namesIn(dir).find((name) => name.startsWith("parley.db.saved-")) ?? "";
+    assertStringIncludes(sentence ?? "", copy);
+    assertEquals(namesIn(dir), ["parley.db", copy]);
+    assertEquals(broker.append([draft("c")]), [{ kind: "unavailable" }]);
+    assertThrows(() => broker.claim("zoe", "Zoe"));
+    assertEquals(broker.writable(), false);
+    using(optionsFor(path), (next) => {
+      assertEquals(next.read("lobby", all).entries.map(({ text }) => text), ["x"]);
+      // The journal is that of the server which has the file now.
+      broker.close();
+      assert(namesIn(dir).includes("parley.db-wal"));
+    });
+    using(
+      optionsFor(join(dir, copy)),
+      (saved) => assertEquals(saved.read("lobby", all).head.offset, 2),
+    );
+  }));
+
+Deno.test("SqliteBroker.look() stores nothing while the file cannot be put back, tries again, and says at the end what is lost", () =>
+  withWatched(async ({ broker, dir, said, texts }) => {
+    Deno.removeSync(dir, { recursive: true });
+    Deno.writeTextFileSync(dir, "in the way");
+    for (let i = 0; i < 10; i++) assertEquals(await broker.look(), undefined);
+    assertEquals(said, ["storage_lost", "storage_not_saved"]);
+    assertEquals(broker.append([draft("c")]), [{ kind: "unavailable" }]);
+    assertEquals(broker.writable(), false);
+    assertEquals(texts(), ["a", "b"]);
+    assertStringIncludes(await broker.look(true) ?? "", "is lost");
+    Deno.removeSync(dir);
+    for (let i = 0; i < 11; i++) await broker.look();
+    assertEquals(said.at(-1), "storage_restored");
+    assertEquals(broker.append([draft("c")]), stored(3));
+  }));
+
+Deno.test("SqliteBroker.look() goes on when the file is brought back", () =>
+  withWatched(async ({ broker, dir, said, entries }) => {
+    Deno.renameSync(dir, `${dir}.away`);
+    Deno.writeTextFileSync(dir, "in the way");
+    await broker.look();
+    Deno.removeSync(dir);
+    Deno.renameSync(`${dir}.away`, dir);
+    await broker.look();
+    assertEquals(said.at(-1), "storage_found");
+    assertEquals(broker.append([draft("c")]), stored(3));
+    assertEquals(entries[2]?.epoch, entries[0]?.epoch);
+  }));
+
+Deno.test("SqliteBroker.append() never lets go of a file that only it has", () =>
+  withWatched(async ({ broker, dir, texts }) => {
+    Deno.removeSync(dir, { recursive: true });
+    const unheardOf = { ...broken, nonce: "n-new" };
+    for (let i = 0; i < 4; i++) {
+      assertEquals(broker.append([unheardOf]), [{ kind: "unavailable" }]);
+    }
+    await broker.look();
+    assertEquals(texts(), ["a", "b"]);
+    assertEquals(broker.append([draft("c")]), stored(3));
   }));
 
 function change(path: string, sql: string): void {
