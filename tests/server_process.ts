@@ -9,32 +9,40 @@ export class ServerProcess {
   readonly url: string;
   readonly #output: Promise<void>;
   readonly lines: string[];
+  /** Told of every new line. */
+  readonly #waiting: Set<() => void>;
 
   private constructor(
     process: Deno.ChildProcess,
     url: string,
     lines: string[],
     output: Promise<void>,
+    waiting: Set<() => void>,
   ) {
     this.process = process;
     this.url = url;
     this.lines = lines;
     this.#output = output;
+    this.#waiting = waiting;
   }
 
   /** Starts a server and waits until it says where it is. */
   static async start(
     dir: string,
-    { tree = root, port = 0, env = {}, flags = [] }: {
+    { tree = root, port = 0, env = {}, flags = [], under = [] }: {
       /** Where the program is, with a slash at the end. */
       tree?: string;
       port?: number;
       env?: Record<string, string>;
       flags?: readonly string[];
+      /** A command that runs the server in surroundings of its own: its words go in front of the server's. */
+      under?: readonly string[];
     } = {},
   ): Promise<ServerProcess> {
-    const process = new Deno.Command(Deno.execPath(), {
+    const [command = "", ...words] = [...under, Deno.execPath()];
+    const process = new Deno.Command(command, {
       args: [
+        ...words,
         "run",
         "-q",
         "--no-prompt",
@@ -56,6 +64,7 @@ export class ServerProcess {
       stderr: "piped",
     }).spawn();
     const lines: string[] = [];
+    const waiting = new Set<() => void>();
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     const read = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>) => {
       let rest = "";
@@ -67,13 +76,29 @@ export class ServerProcess {
           const [, url] = /^Parley is at (\S+)$/.exec(line) ?? [];
           if (url !== undefined) resolve(url);
         }
+        for (const look of waiting) look();
       }
     };
     const output = Promise.all([read(process.stdout), read(process.stderr)])
       .then(() => {
         reject(new Error(`Cannot start the server: ${lines.join("\n")}`));
       });
-    return new ServerProcess(process, await promise, lines, output);
+    return new ServerProcess(process, await promise, lines, output, waiting);
+  }
+
+  /** Waits for a line of its output; one that has come already will do. */
+  said(pattern: RegExp): Promise<string> {
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    const look = () => {
+      const line = this.lines.find((line) => pattern.test(line));
+      if (line !== undefined) resolve(line);
+    };
+    this.#waiting.add(look);
+    look();
+    void this.#output.then(() =>
+      reject(new Error(`It never said ${pattern}: ${this.lines.join("\n")}`))
+    );
+    return promise.finally(() => this.#waiting.delete(look));
   }
 
   get port(): number {
@@ -83,6 +108,11 @@ export class ServerProcess {
   /** Sends a signal and waits for the end. Answers the exit status. */
   async end(signal: Deno.Signal = "SIGTERM"): Promise<number> {
     this.process.kill(signal);
+    return await this.ended();
+  }
+
+  /** Waits for its end. Answers the exit status. */
+  async ended(): Promise<number> {
     const { code } = await this.process.status;
     await this.#output;
     return code;
