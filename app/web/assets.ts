@@ -71,7 +71,7 @@ export async function loadAssets(options: AssetOptions): Promise<Assets> {
   const { staticDir, basePath } = options;
   const assets = new Map<string, Asset>();
   const hashedPaths = new Map<string, string>();
-  const shell = [`${basePath}/`];
+  const laterPaths: string[] = [];
 
   const add = async (file: string, bytes: Bytes) => {
     const { name, ext } = parse(file);
@@ -81,7 +81,6 @@ export async function loadAssets(options: AssetOptions): Promise<Assets> {
     assets.set(`/assets/${file}`, asset);
     assets.set(hashedPath, { ...asset, immutable: true });
     hashedPaths.set(`"/assets/${file}"`, `"${basePath}${hashedPath}"`);
-    if (ext !== ".png") shell.push(basePath + hashedPath);
   };
   const addDocument = async (pathname: string, file: string) => {
     let text = await Deno.readTextFile(join(staticDir, file));
@@ -107,14 +106,19 @@ export async function loadAssets(options: AssetOptions): Promise<Assets> {
       // The bundler has put a hash into the name, and the other scripts ask for it by that.
       const asset = assetOf(name, bytes, await hashOf(bytes));
       assets.set(`/assets/${name}`, { ...asset, immutable: true });
-      shell.push(`${basePath}/assets/${name}`);
+      laterPaths.push(`${basePath}/assets/${name}`);
     }
   }
   await addDocument("/manifest.webmanifest", "manifest.webmanifest");
   const page = await addDocument("/", "index.html");
   if (worker !== undefined) {
     // What the page is made of is in this file, so that a browser sees a new one in its bytes.
-    const told = `self.shell=${JSON.stringify({ version: page.etag, paths: shell })};\n`;
+    const text = new TextDecoder().decode(page.bytes);
+    const named = [...hashedPaths.values()].filter((path) =>
+      text.includes(path) && !path.endsWith('.png"')
+    );
+    const paths = [`${basePath}/`, ...named.map((path) => path.slice(1, -1)), ...laterPaths];
+    const told = `self.shell=${JSON.stringify({ version: page.etag, paths })};\n`;
     const bytes = new TextEncoder().encode(told + new TextDecoder().decode(worker));
     assets.set("/service_worker.js", assetOf(workerFile, bytes, await hashOf(bytes)));
   }

@@ -80,7 +80,8 @@ export function mountSides(chat: Chat, verbs: SideVerbs) {
         chat.limits?.retentionMessages ?? 0,
       );
       setText(roomAbout, shown.phase === "live" ? `${words.here(shown.count)} · ${kept}` : "");
-      setText(peopleTitle, words.hereTitle(shown.count));
+      // Who is here is not known yet when not even the person is.
+      setText(peopleTitle, shown.count > 0 ? words.hereTitle(shown.count) : "");
       const members = [...shown.members].sort(([, one], [, other]) => one.localeCompare(other));
       peopleList.update(
         shown.crowded

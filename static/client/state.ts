@@ -36,6 +36,15 @@ export interface Note {
   readonly to?: string;
 }
 
+/** The end of a room as it was, for a page that starts without its server. */
+export interface Snapshot {
+  /** That of the last message. */
+  readonly position: Position;
+  readonly first: number;
+  /** Without a hole, and at least one. */
+  readonly messages: readonly Message[];
+}
+
 /** What became of a push. */
 export type Accepted =
   /** It continued what was there. */
@@ -110,6 +119,28 @@ export class Room {
   /** How many messages lie, not loaded, between what was seen before and the first one here. */
   get missing(): number {
     return this.#lastSeen === undefined ? 0 : Math.max(0, this.oldest - 1 - this.#lastSeen);
+  }
+
+  /** The newest messages, at most `most` and `mostCharacters` long together; nothing where there are none. */
+  snapshot(most: number, mostCharacters: number): Snapshot | undefined {
+    const position = this.#position;
+    let start = this.messages.length;
+    for (let characters = 0; start > 0 && this.messages.length - start < most; start--) {
+      characters += this.messages[start - 1]?.text.length ?? 0;
+      if (characters > mostCharacters) break;
+    }
+    const messages = this.messages.slice(start);
+    if (position === undefined || messages.length === 0) return undefined;
+    return { position, first: this.first, messages };
+  }
+
+  /** Begins where a snapshot ended; only for a room that has nothing yet. */
+  restore({ position, first, messages }: Snapshot): void {
+    if (this.#position !== undefined) return;
+    this.#position = position;
+    this.first = first;
+    this.messages = messages;
+    this.isNew = false;
   }
 
   /** Takes the answer to a join. */

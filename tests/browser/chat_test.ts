@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { hears, say, Scene, signIn, texts } from "./fixture.ts";
+import { hears, say, Scene, signIn, texts, until } from "./fixture.ts";
 import type { Page } from "./fixture.ts";
 
 function test(
@@ -22,14 +22,6 @@ function test(
       }
     },
   });
-}
-
-async function waitFor(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + 20_000;
-  while (!await isSo()) {
-    if (Date.now() > end) throw new Error(`Cannot wait any longer: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
 
 async function isSettled(page: Page): Promise<boolean> {
@@ -100,7 +92,7 @@ test(
     await talk(4);
     await restarted;
     await talk(3);
-    await waitFor("all messages on both pages", async () => {
+    await until("all messages on both pages", async () => {
       for (const page of [ada, ben]) {
         if (!await isSettled(page) || (await texts(page)).length < said.length) return false;
       }
@@ -164,7 +156,7 @@ test("shows who writes, who came and who went [M10] [N10]", async (scene) => {
 test("loads older pages while one scrolls up, and keeps the place [R9]", async (scene) => {
   const ada = await scene.enter("Ada");
   for (let i = 1; i <= 130; i++) await say(ada, `line ${i}`);
-  await waitFor("all are sent", () => isSettled(ada));
+  await until("all are sent", () => isSettled(ada));
   const ben = await scene.enter("Ben");
   await hears(ben, "line 130");
   assertEquals(await ben.locator("#rows .text", { hasText: /^line 1$/ }).count(), 0);
@@ -235,6 +227,6 @@ test("sends messages over the rate limit by itself, and says so [L2]", async (sc
   const ada = await scene.enter("Ada");
   for (let i = 0; i < 5; i++) await say(ada, `quick ${i}`);
   await ada.locator("#rows .state", { hasText: "waits a moment" }).first().waitFor();
-  await waitFor("all are sent", () => isSettled(ada));
+  await until("all are sent", () => isSettled(ada));
   assertEquals(await texts(ada), ["quick 0", "quick 1", "quick 2", "quick 3", "quick 4"]);
 }, { RATE_BURST: "2" });

@@ -111,3 +111,12 @@ export async function texts(page: Page): Promise<string[]> {
 export async function hears(page: Page, text: string): Promise<void> {
   await page.locator("#rows .text:not(.pending)", { hasText: text }).first().waitFor();
 }
+
+/** Asks again and again until something is so, for what no locator can wait for. */
+export async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  const end = Date.now() + 20_000;
+  while (!await isSo()) {
+    if (Date.now() > end) throw new Error(`Cannot wait any longer: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

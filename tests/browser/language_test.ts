@@ -54,7 +54,9 @@ Deno.test(
         hasText: expected.format(new Date()),
       }).waitFor();
       const names = scripts.map((path) => path.replace(/^.*\/([a-z_]+)[.-].*$/, "$1"));
-      assertEquals(names.toSorted(), ["main", "words_de"]);
+      // What can go wrong is loaded behind the page.
+      const first = names.filter((name) => name !== "problems_de");
+      assertEquals(first.toSorted(), ["main", "words_de"]);
     });
   },
 );
