@@ -90,6 +90,8 @@ export class Session {
   reading = false;
   /** Commands that wait behind a claim or rename that the broker has not answered yet. */
   held: Command[] | undefined;
+  /** More bytes than this cannot wait for the peer: those that did when it was last looked at, and all sent since. */
+  waitingMost = 0;
   heardAt: number;
   heartbeatAt: number;
   /** Heartbeats that are not answered yet. */

@@ -654,12 +654,22 @@ Deno.test("ChatHub closes who is silent for 60 s [C4]", () => {
 });
 
 Deno.test("ChatHub closes a slow consumer and sends it nothing more [C5]", () => {
-  const bench = new Bench();
+  const bench = new Bench({ outboxMaxBytes: 10_000, ratePerSecond: 0 });
   const ada = bench.enter("Ada");
   const ben = bench.enter("Ben");
-  ben.socket.buffered = 1024 * 1024;
-  ada.say("hello");
-  assertEquals(ben.socket.closed?.code, 4101);
+  ben.frames();
+  const send = ben.socket.send.bind(ben.socket);
+  ben.socket.send = (text) => {
+    send(text);
+    ben.socket.buffered += text.length;
+  };
+  for (let i = 0; i < 20; i++) {
+    assertEquals(ben.socket.closed, undefined);
+    ada.say("x".repeat(300));
+  }
+  while (ben.socket.closed === undefined) ada.say("x".repeat(300));
+  assertEquals(ben.socket.closed.code, 4101);
+  assertLess(ben.socket.buffered, 10_000);
   assertEquals(textsOf(ada.say("still here")), ["still here"]);
 });
 
