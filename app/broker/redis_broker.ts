@@ -1,0 +1,435 @@
+// Many nodes' broker: every message and name in one Redis, and one feed that all nodes read. Knows what Redis is asked and
+// what this node has told its hub; what happens inside Redis is in redis_scripts.ts.
+
+import { usernameKey } from "../protocol.ts";
+import type { Position } from "../protocol.ts";
+import type {
+  AppendResult,
+  Broker,
+  BrokerListener,
+  Draft,
+  Entry,
+  Page,
+  ReadQuery,
+} from "./broker.ts";
+import { RedisLink } from "./redis_link.ts";
+import * as scripts from "./redis_scripts.ts";
+import type { RedisScript } from "./redis_scripts.ts";
+
+/** What a Redis broker is made of; times in ms. */
+export interface RedisBrokerOptions {
+  /** `redis://` or `rediss://`, with user and password where they are needed. */
+  readonly url: string;
+  /** What all keys begin with; a {tag} in it keeps them together in a Redis Cluster. */
+  readonly prefix: string;
+  /** Milliseconds since 1970, for tests. Absent: Redis's own clock, one for all nodes. */
+  readonly now?: () => number;
+  /** A name for this node that no other has. */
+  readonly randomName: () => string;
+  /** How long the name of a member that wrote is kept after it went. */
+  readonly nameHoldMs: number;
+  /** What is kept of each room; 0 is for ever, and all. */
+  readonly retentionDays: number;
+  readonly retentionMessages: number;
+  /** Rooms that may have messages; 0 is no limit. */
+  readonly maxRooms: number;
+  /** A node that is not heard of for so long is dead to the others. */
+  readonly leaseMs: number;
+  /** Whatever Redis has not done by then has failed. */
+  readonly timeoutMs: number;
+  /** Told when the storage begins to fail, and when it works again. */
+  readonly report: (event: string, error: unknown) => void;
+}
+
+/** Messages that one call of `prune` removes at most, and rooms that one script looks at. */
+const pruneMessages = 5_000;
+const retryMinMs = 100;
+const retryMaxMs = 2_000;
+const fillCount = 500;
+const fillMaxBytes = 1024 * 1024;
+const membersAtOnce = 1_000;
+
+/** What every script answers: `alive` is false when the others hold this node for dead. */
+interface Reply {
+  readonly term: string;
+  readonly feed: number;
+  readonly alive?: boolean;
+}
+
+interface EnterReply extends Reply {
+  readonly rooms: readonly {
+    readonly room: string;
+    readonly valid: boolean;
+    readonly head: number;
+  }[];
+}
+
+/** What the feed has. */
+type Event =
+  | { readonly kind: "entries"; readonly entries: readonly Entry[] }
+  | { readonly kind: "pruned"; readonly room: string; readonly first: number }
+  | { readonly kind: "lost"; readonly node: string };
+
+/** Who waits until the feed has been heard up to an id. */
+interface Waiter {
+  readonly feed: number;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** An append-only log in Redis, shared by all nodes that use the same prefix. */
+export class RedisBroker implements Broker {
+  readonly #options: RedisBrokerOptions;
+  #listener: BrokerListener | undefined;
+  /** This node's name; another one after it was held for dead. */
+  #node: string;
+  /** Whether Redis knows this node. */
+  #isRegistered = false;
+  /** Absent while Redis is away. */
+  #link: RedisLink | undefined;
+  #connecting: Promise<void> | undefined;
+  #term = "";
+  /** How far the feed has been heard. */
+  #heardTo = 0;
+  #waiters: Waiter[] = [];
+  /** The end of each room as the hub may know it. */
+  readonly #positions = new Map<string, Position>();
+  /** Who is here, and under which name. */
+  readonly #names = new Map<string, string>();
+  #retryMs = retryMinMs;
+  #retryTimer: ReturnType<typeof setTimeout> | undefined;
+  #renewTimer: ReturnType<typeof setTimeout> | undefined;
+  #isFailing = false;
+  #isClosed = false;
+
+  /**
+   * Connects, and begins to listen to the feed.
+   *
+   * @throws {Error} If Redis cannot be used; the message says why.
+   */
+  static async open(options: RedisBrokerOptions): Promise<RedisBroker> {
+    const broker = new RedisBroker(options);
+    try {
+      await broker.#connect();
+      return broker;
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      // The address may have a password, and only that part of it.
+      throw new Error(`Cannot use Redis at ${new URL(options.url).host}: ${why}`, { cause: error });
+    }
+  }
+
+  private constructor(options: RedisBrokerOptions) {
+    this.#options = options;
+    this.#node = options.randomName();
+  }
+
+  /** Whether messages can be stored and heard now. */
+  get isReady(): boolean {
+    return this.#link !== undefined;
+  }
+
+  // ---------------------------------------------------------------- messages
+
+  async append(drafts: readonly Draft[]): Promise<readonly AppendResult[]> {
+    const args = [this.#node, String(this.#options.maxRooms)];
+    for (const { room, member, from, text, nonce } of drafts) {
+      const rest = JSON.stringify({ member, from, text, nonce }).slice(1, -1);
+      args.push(room, member, nonce, usernameKey(from), rest);
+    }
+    try {
+      const reply = await this.#run<Reply & { results: AppendResult[] }>(scripts.append, args);
+      await this.#heard(reply.feed);
+      this.#recover();
+      return reply.results;
+    } catch (error) {
+      // It may be stored all the same: then the next try is answered as a repeat.
+      this.#fail(error);
+      return drafts.map(() => ({ kind: "unavailable" }));
+    }
+  }
+
+  async read(room: string, query: ReadQuery): Promise<Page> {
+    const { limit, maxBytes } = query;
+    const where = "before" in query
+      ? ["before", "", String(Math.min(query.before, Number.MAX_SAFE_INTEGER))]
+      : ["after", query.after.epoch, String(query.after.offset)];
+    const args = [room, String(limit), String(maxBytes), ...where];
+    const { entries, first, head, valid } = await this.#run<Reply & Page>(scripts.read, args);
+    if (!this.#positions.has(room)) this.#positions.set(room, head);
+    return { entries, first, head, valid };
+  }
+
+  subscribe(listener: BrokerListener): void {
+    this.#listener = listener;
+  }
+
+  // ---------------------------------------------------------------- names
+
+  async claim(member: string, username: string): Promise<string | undefined> {
+    const args = [...this.#holder(), member, usernameKey(username), username];
+    const reply = await this.#run<Reply & { username?: string }>(scripts.claim, args);
+    if (reply.username !== undefined) this.#names.set(member, reply.username);
+    return reply.username;
+  }
+
+  async rename(member: string, username: string): Promise<boolean> {
+    const args = [...this.#holder(), member, usernameKey(username), username];
+    const { renamed } = await this.#run<Reply & { renamed: boolean }>(scripts.rename, args);
+    if (renamed) this.#names.set(member, username);
+    return renamed;
+  }
+
+  async release(member: string): Promise<void> {
+    this.#names.delete(member);
+    await this.#run(scripts.release, [...this.#holder(), member]);
+  }
+
+  async seen(members: readonly string[]): Promise<void> {
+    for (let i = 0; i < members.length; i += membersAtOnce) {
+      const some = members.slice(i, i + membersAtOnce);
+      await this.#run(scripts.seen, [...this.#holder(), ...some]);
+    }
+  }
+
+  /** Who asks for names, and for how long. */
+  #holder(): readonly string[] {
+    return [this.#node, String(this.#options.nameHoldMs)];
+  }
+
+  // ---------------------------------------------------------------- upkeep
+
+  /** Any node may do it, and all: what is gone is gone. Nonces and names end by themselves. */
+  async prune(): Promise<boolean> {
+    const { retentionDays, retentionMessages } = this.#options;
+    if (retentionDays === 0 && retentionMessages === 0) return false;
+    let left = pruneMessages;
+    let feed = 0;
+    for await (const rooms of this.#usable().members("rooms")) {
+      const args = [retentionDays, retentionMessages, left].map(String).concat(rooms);
+      const reply = await this.#run<Reply & { left: number }>(scripts.prune, args);
+      ({ left, feed } = reply);
+      if (left <= 0) break;
+    }
+    await this.#heard(feed);
+    return left <= 0;
+  }
+
+  /** The node is not signed off: its members come back to another one within the lease, and nobody hears of it. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#retryTimer);
+    this.#link?.close();
+    await this.#connecting;
+  }
+
+  // ---------------------------------------------------------------- asking
+
+  #usable(): RedisLink {
+    if (this.#link === undefined) throw new Error("Cannot reach Redis: it is being tried again");
+    return this.#link;
+  }
+
+  async #run<T extends Reply>(
+    script: RedisScript,
+    args: readonly string[],
+    link = this.#usable(),
+  ): Promise<T> {
+    const now = this.#options.now?.();
+    const reply: T = JSON.parse(await link.run(script, [String(now ?? ""), ...args]));
+    if (reply.alive === false) throw lose(link, "the other nodes hold this one for dead");
+    // Without a new connection: Redis was emptied, or another one has taken its place.
+    if (link === this.#link && reply.term !== this.#term) {
+      throw lose(link, "its log is not the one that it was");
+    }
+    return reply;
+  }
+
+  async #heard(feed: number): Promise<void> {
+    if (this.#heardTo >= feed) return;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const { timeoutMs } = this.#options;
+    const timer = setTimeout(() => reject(new Error("the feed is late")), timeoutMs);
+    this.#waiters.push({ feed, resolve, reject });
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#isFailing || this.#isClosed) return;
+    this.#isFailing = true;
+    this.#options.report("storage_failed", error);
+  }
+
+  #recover(): void {
+    if (!this.#isFailing) return;
+    this.#isFailing = false;
+    this.#options.report("storage_recovered", "messages can be stored again");
+  }
+
+  // ---------------------------------------------------------------- one life of the connection
+
+  /** Connects, finds out what happened meanwhile, tells the hub of it, and goes on from there. */
+  async #connect(): Promise<void> {
+    const { url, prefix, timeoutMs } = this.#options;
+    const link = await RedisLink.open({ url, prefix, timeoutMs });
+    try {
+      if (this.#isClosed) throw new Error("the broker was closed");
+      const { term, feed } = await this.#catchUp(link);
+      this.#term = term;
+      this.#heardTo = feed;
+    } catch (error) {
+      link.close();
+      throw error;
+    }
+    this.#link = link;
+    this.#retryMs = retryMinMs;
+    this.#recover();
+    void link.lost.then((error) => this.#disconnected(error));
+    void this.#listen(link);
+    this.#renewLater(link);
+  }
+
+  #disconnected(error: Error): void {
+    this.#link = undefined;
+    clearTimeout(this.#renewTimer);
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const waiter of waiters) waiter.reject(error);
+    if (this.#isClosed) return;
+    this.#fail(error);
+    this.#connectLater();
+  }
+
+  #connectLater(): void {
+    // Not all nodes at once.
+    const wait = this.#retryMs * (0.5 + Math.random() / 2);
+    this.#retryMs = Math.min(this.#retryMs * 2, retryMaxMs);
+    this.#retryTimer = setTimeout(() => {
+      this.#connecting = this.#connect().catch((error) => {
+        this.#fail(error);
+        if (!this.#isClosed) this.#connectLater();
+      });
+    }, wait);
+  }
+
+  /** Compares what the hub was told with what Redis has: tells what is missing, or that it was not the truth. */
+  async #catchUp(link: RedisLink): Promise<Reply> {
+    const known = [...this.#positions].flatMap((
+      [room, { epoch, offset }],
+    ) => [room, epoch, String(offset)]);
+    const back = this.#isRegistered ? "back" : "new";
+    const args = [this.#node, String(this.#options.leaseMs), back, ...known];
+    const reply: EnterReply = JSON.parse(
+      await link.run(scripts.enter, [String(this.#options.now?.() ?? ""), ...args]),
+    );
+    const isSound = reply.alive === true && reply.rooms.every(({ valid }) => valid) &&
+      (this.#term === reply.term || await this.#holdsNames(link));
+    if (!isSound) {
+      this.#reset();
+      return await this.#catchUp(link);
+    }
+    this.#isRegistered = true;
+    for (const { room, head } of reply.rooms) await this.#fill(link, room, head);
+    return reply;
+  }
+
+  /** Whether everybody who is here still has the name that it had, now or again. */
+  async #holdsNames(link: RedisLink): Promise<boolean> {
+    const held = await Promise.all(
+      Array.from(this.#names, async ([member, username]) => {
+        const args = [...this.#holder(), member, usernameKey(username), username];
+        const reply = await this.#run<Reply & { username?: string }>(scripts.claim, args, link);
+        return reply.username === username;
+      }),
+    );
+    return held.every(Boolean);
+  }
+
+  /** Nothing that the hub was told counts any more: all sessions have to come again, as if to another node. */
+  #reset(): void {
+    this.#positions.clear();
+    this.#names.clear();
+    this.#node = this.#options.randomName();
+    this.#isRegistered = false;
+    this.#listener?.reset?.();
+  }
+
+  /** Tells what was said in a room while nothing could be heard. */
+  async #fill(link: RedisLink, room: string, head: number): Promise<void> {
+    for (;;) {
+      const after = this.#positions.get(room);
+      if (after === undefined || after.offset >= head) return;
+      const args = [room, String(fillCount), String(fillMaxBytes)];
+      const where = ["after", after.epoch, String(after.offset)];
+      const page = await this.#run<Reply & Page>(scripts.read, [...args, ...where], link);
+      const entries = page.entries.filter(({ offset }) => offset <= head);
+      if (!page.valid) throw new Error(`Cannot repair ${room}: its log has changed meanwhile`);
+      // All of it was pruned.
+      if (entries.length === 0) return;
+      this.#tell(entries);
+    }
+  }
+
+  #tell(entries: readonly Entry[]): void {
+    for (const { room, epoch, offset } of entries) this.#positions.set(room, { epoch, offset });
+    this.#listener?.entries(entries);
+  }
+
+  async #listen(link: RedisLink): Promise<void> {
+    try {
+      while (link.isOpen) {
+        for (const { id, after, json } of await link.feed(this.#heardTo)) {
+          if (after !== this.#heardTo) throw new Error("the feed goes on somewhere else");
+          this.#hear(JSON.parse(json));
+          this.#heardTo = id;
+        }
+        const [heard, waiting] = partition(this.#waiters, ({ feed }) => feed <= this.#heardTo);
+        this.#waiters = waiting;
+        for (const { resolve } of heard) resolve();
+      }
+    } catch (error) {
+      link.lose(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  #hear(event: Event): void {
+    switch (event.kind) {
+      case "entries":
+        return this.#tell(event.entries);
+      case "pruned":
+        return this.#listener?.pruned(event.room, event.first);
+      case "lost":
+        return;
+    }
+  }
+
+  #renewLater(link: RedisLink): void {
+    const { leaseMs } = this.#options;
+    this.#renewTimer = setTimeout(() => {
+      this.#run(scripts.renew, [this.#node, String(leaseMs)]).then(
+        () => this.#renewLater(link),
+        (error) => {
+          this.#fail(error);
+          if (link.isOpen) this.#renewLater(link);
+        },
+      );
+    }, leaseMs / 3);
+  }
+}
+
+function lose(link: RedisLink, why: string): Error {
+  const error = new Error(`Cannot go on with Redis: ${why}`);
+  link.lose(error);
+  return error;
+}
+
+function partition<T>(items: readonly T[], isFirst: (item: T) => boolean): [T[], T[]] {
+  const first: T[] = [];
+  const second: T[] = [];
+  for (const item of items) (isFirst(item) ? first : second).push(item);
+  return [first, second];
+}
