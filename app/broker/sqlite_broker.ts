@@ -5,6 +5,7 @@ import { dirname } from "@std/path";
 import { backup, DatabaseSync } from "node:sqlite";
 import type { SQLInputValue, StatementSync } from "node:sqlite";
 import { usernameKey, utf8Length } from "../protocol.ts";
+import { migrate, schemaVersion } from "./sqlite_schema.ts";
 import type {
   AppendResult,
   Broker,
@@ -45,36 +46,10 @@ const comebackMs = 60_000;
 const pruneRows = 500;
 /** Rows fetched at once; few are read in vain when the bytes of a page are used up. */
 const chunkRows = 128;
-const schemaVersion = 1;
 /** A server that is about to end may still have the file when this one starts. Later nobody can wait. */
 const lockWaitMs = 500;
 /** After a copy that failed so many looks pass until the next: it can be large, and the disk full. */
 const looksBetweenCopies = 10;
-
-const schema = `
-  CREATE TABLE terms (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-  CREATE TABLE rooms (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
-    first INTEGER NOT NULL, head INTEGER NOT NULL, at INTEGER NOT NULL
-  );
-  CREATE TABLE messages (
-    room INTEGER NOT NULL, offset INTEGER NOT NULL, term INTEGER NOT NULL, at INTEGER NOT NULL,
-    member TEXT NOT NULL, username TEXT NOT NULL, text TEXT NOT NULL, nonce TEXT NOT NULL,
-    PRIMARY KEY (room, offset)
-  ) WITHOUT ROWID;
-  CREATE TABLE nonces (
-    room INTEGER NOT NULL, member TEXT NOT NULL, nonce TEXT NOT NULL,
-    offset INTEGER NOT NULL, at INTEGER NOT NULL,
-    PRIMARY KEY (room, member, nonce)
-  ) WITHOUT ROWID;
-  CREATE INDEX nonces_at ON nonces (at);
-  CREATE TABLE names (
-    key TEXT PRIMARY KEY, member TEXT NOT NULL, username TEXT NOT NULL,
-    current INTEGER NOT NULL, live INTEGER NOT NULL, spoke INTEGER NOT NULL,
-    held_until INTEGER NOT NULL
-  ) WITHOUT ROWID;
-  CREATE INDEX names_member ON names (member);
-`;
 
 /** What is known of a room that has messages, or had. */
 interface StoredRoom {
@@ -500,6 +475,21 @@ export class SqliteBroker implements Broker {
     }
   }
 
+  /** Brings everything into the file, which is then left as it is until `thaw`: what is stored meanwhile is in the journal. */
+  freeze(): void {
+    this.#usable().freeze();
+  }
+
+  /** Ends what `freeze` began. */
+  thaw(): void {
+    this.#file?.thaw();
+  }
+
+  /** Whether the file is as it was at the call of `freeze`. */
+  get isFrozen(): boolean {
+    return this.#file?.isFrozen ?? false;
+  }
+
   close(): void {
     // SQLite would remove the journal under its name when it closes: where another file stands, it is not ours.
     if (this.#verdict === undefined) this.#file?.close();
@@ -623,6 +613,7 @@ class DatabaseFile {
   /** The file and its journal as they were opened, whatever stands under their names now. */
   readonly #identity: string | undefined;
   readonly #logIdentity: string | undefined;
+  isFrozen = false;
 
   constructor({ path, durability }: SqliteBrokerOptions, waitMs: number) {
     this.#database = openDatabase(path, durability, waitMs);
@@ -643,6 +634,20 @@ class DatabaseFile {
   /** Whether the journal is in its place; without it the end of the process would take what is only there. */
   hasLog(): boolean {
     return identityOf(`${this.#path}-wal`) === this.#logIdentity;
+  }
+
+  /** Brings everything from the journal into the file, and then nothing more until `thaw`. */
+  freeze(): void {
+    this.#database.exec("PRAGMA wal_autocheckpoint = 0");
+    this.isFrozen = this.#database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get()?.busy === 0;
+    if (this.isFrozen) return;
+    this.thaw();
+    throw new Error("the journal is in use");
+  }
+
+  thaw(): void {
+    this.isFrozen = false;
+    this.#database.exec("PRAGMA wal_autocheckpoint = 1000");
   }
 
   /** Takes the journal out of the way, so that it is not taken for that of another file. */
@@ -814,13 +819,8 @@ function openDatabase(
       PRAGMA synchronous = ${durability};
       PRAGMA temp_store = MEMORY;
     `);
-    const version = Number(database.prepare("PRAGMA user_version").get()?.user_version);
-    if (version > schemaVersion) throw new Error("a newer Parley has made it");
-    // The first use takes the lock for as long as the file is open. Nothing is written to a file that is as it should
-    // be: one on a full disk can still be read.
-    if (version < schemaVersion) {
-      database.exec(`BEGIN IMMEDIATE; ${schema} PRAGMA user_version = ${schemaVersion}; COMMIT;`);
-    }
+    // The first use takes the lock for as long as the file is open.
+    migrate(database);
     return database;
   } catch (error) {
     database?.close();
