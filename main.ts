@@ -1,5 +1,6 @@
 // The composition root: reads the environment, builds the parts, joins them together, and ends the process. Nobody else does.
 
+import type { Broker } from "./app/broker/broker.ts";
 import { SqliteBroker } from "./app/broker/sqlite_broker.ts";
 import { ChatHub } from "./app/chat/chat_hub.ts";
 import { helpText, readConfig } from "./app/core/config.ts";
@@ -17,6 +18,11 @@ import denoJson from "./deno.json" with { type: "json" };
 /** How often retention is seen to, and how soon again while there is more to remove. */
 const pruneMs = 60_000;
 const pruneMoreMs = 20;
+/** Keys of one chat; the tag keeps them together where Redis is a cluster. */
+const redisPrefix = "parley:{chat}:";
+/** A node that is not heard of for so long is dead to the others, and longer than the grace of its members. */
+const redisLeaseMs = 15_000;
+const redisTimeoutMs = 3_000;
 /** How often it is looked whether the database is still in its place. */
 const lookMs = 1_000;
 const watchdogMs = 5_000;
@@ -74,19 +80,8 @@ async function start(config: Config): Promise<void> {
 }
 
 async function run(config: Config, logs: Logs): Promise<void> {
-  Deno.mkdirSync(config.dataDir, { recursive: true });
-  const broker = SqliteBroker.open({
-    path: `${config.dataDir}/parley.db`,
-    durability: config.durability,
-    now: Date.now,
-    randomName,
-    nameHoldMs: config.nameHoldSeconds * 1000,
-    graceMs: config.graceSeconds * 1000,
-    retentionDays: config.retentionDays,
-    retentionMessages: config.retentionMessages,
-    maxRooms: config.maxRooms,
-    report: (event, error) => logs.error(event, error),
-  });
+  const storage = await openStorage(config, logs);
+  const { broker } = storage;
   const metrics: Metrics = new Metrics({
     version: denoJson.version,
     gauges: () => ({
@@ -133,7 +128,7 @@ async function run(config: Config, logs: Logs): Promise<void> {
     dev: config.dev,
     figures: metrics,
     isToken: config.metricsToken === "" ? undefined : matcherOf(config.metricsToken),
-    ready: () => broker.writable(),
+    ready: () => storage.ready(),
     log: logs,
     now: () => performance.now(),
   });
@@ -143,7 +138,7 @@ async function run(config: Config, logs: Logs): Promise<void> {
   metrics.start();
   const cancelPrune = pruneNowAndThen(broker);
   const look = setInterval(async () => {
-    if (await broker.look() !== undefined) await stop("storage", 1);
+    if (await storage.look() !== undefined) await stop("storage", 1);
   }, lookMs);
   const spreadMs = () => Math.ceil(hub.size.sessions / 1000) * spreadMsPerThousand;
   let stoppingSince: number | undefined;
@@ -159,11 +154,11 @@ async function run(config: Config, logs: Logs): Promise<void> {
     clearInterval(look);
     await hub.drain(spreadMs());
     await server.shutdown(config.drainSeconds * 1000);
-    const verdict = await broker.look(true);
+    const verdict = await storage.look(true);
     if (verdict !== undefined) logs.error("storage", verdict);
     logs.event("stopped", { ms: Math.round(performance.now() - stoppingSince) });
     logs.close();
-    broker.close();
+    await broker.close();
     if (verdict !== undefined) complain(verdict);
     Deno.exit(verdict === undefined ? status : 1);
   };
@@ -193,13 +188,55 @@ async function run(config: Config, logs: Logs): Promise<void> {
   await assets.compress();
 }
 
+/** The log, and how it does. */
+interface Storage {
+  readonly broker: Broker;
+  /** Whether a message could be stored now. */
+  ready(): boolean;
+  /** Looks after the log, for the last time or not; answers why the server cannot go on with it. */
+  look(isLast?: boolean): Promise<string | undefined>;
+}
+
+async function openStorage(config: Config, logs: Logs): Promise<Storage> {
+  const { retentionDays, retentionMessages, maxRooms } = config;
+  const common = {
+    randomName,
+    nameHoldMs: config.nameHoldSeconds * 1000,
+    retentionDays,
+    retentionMessages,
+    maxRooms,
+    report: (event: string, error: unknown) => logs.error(event, error),
+  };
+  if (config.redisUrl !== "") {
+    // Loaded only here: most servers have no Redis.
+    const { RedisBroker } = await import("./app/broker/redis_broker.ts");
+    const broker = await RedisBroker.open({
+      ...common,
+      url: config.redisUrl,
+      prefix: redisPrefix,
+      leaseMs: redisLeaseMs,
+      timeoutMs: redisTimeoutMs,
+    });
+    return { broker, ready: () => broker.isReady, look: () => Promise.resolve(undefined) };
+  }
+  Deno.mkdirSync(config.dataDir, { recursive: true });
+  const broker = SqliteBroker.open({
+    ...common,
+    path: `${config.dataDir}/parley.db`,
+    durability: config.durability,
+    now: Date.now,
+    graceMs: config.graceSeconds * 1000,
+  });
+  return { broker, ready: () => broker.writable(), look: (isLast) => broker.look(isLast) };
+}
+
 /** Removes what is too old, a little at a time. The answer ends it. */
-function pruneNowAndThen(broker: SqliteBroker): () => void {
+function pruneNowAndThen(broker: Broker): () => void {
   let cancel: () => void;
-  const prune = () => {
+  const prune = async () => {
     let isMore = false;
     try {
-      isMore = broker.prune();
+      isMore = await broker.prune();
     } catch {
       // The broker has said why, and a later try does what this one did not.
     }

@@ -31,6 +31,10 @@ const options = {
     ["normal", "full"],
     "What a sent message survives: normal is the death of the process, full is loss of power too",
   ),
+  redisUrl: redis(
+    "REDIS_URL",
+    "Redis that several servers share, like redis://10.0.0.5; nothing keeps everything in DATA_DIR",
+  ),
   logDir: text("LOG_DIR", "logs", "Folder of access.log, error.log and websocket.log"),
   logLevel: choice(
     "LOG_LEVEL",
@@ -145,9 +149,6 @@ const options = {
   ),
 } satisfies Record<string, Option<unknown>>;
 
-/** Names that the design has and this version does not: to ignore what was asked for would be worse than not to start. */
-const unbuilt = ["REDIS_URL"];
-
 type Options = typeof options;
 
 /** All settings, checked. */
@@ -166,7 +167,6 @@ export type ConfigResult =
 /** The environment variables that are read, for permissions. */
 export const configNames: readonly string[] = [
   ...Object.values(options).map(({ name }) => name),
-  ...unbuilt,
 ];
 
 /** Reads flags, then the environment, then the defaults. Never throws; every wrong value is named. */
@@ -191,11 +191,6 @@ export function readConfig(
   }
   // An empty variable is what a compose file makes of one that is not set.
   const given = (name: string) => flags.get(name) ?? (env(name) || undefined);
-  for (const name of unbuilt) {
-    if (given(name) !== undefined) {
-      errors.push(`Cannot use ${name}: this version does not have it`);
-    }
-  }
   const values: Record<string, unknown> = {};
   for (const [key, option] of Object.entries<Option<unknown>>(options)) {
     const typed = given(option.name);
@@ -261,6 +256,15 @@ function pathPrefix(name: string, help: string): Option<string> {
       : { expected: "a path like /chat, of letters, digits and - . _ ~" };
   };
   return { name, fallback: "", help, parse };
+}
+
+/** The address of a Redis, which may have a password in it. */
+function redis(name: string, help: string): Option<string> {
+  const parse = (value: string) =>
+    /^rediss?:$/.test(URL.parse(value)?.protocol ?? "") && URL.parse(value)?.hostname !== ""
+      ? { value }
+      : { expected: "an address like redis://user:password@host:6379, or rediss:// for TLS" };
+  return { name, fallback: "", help, secret: true, parse };
 }
 
 /** What only those know who are told, in a form that fits into a frame and a header. */

@@ -65,10 +65,15 @@ Deno.test("readConfig() names every wrong value, and what would be right", () =>
   ) assertStringIncludes(all, part);
 });
 
-Deno.test("readConfig() refuses what this version does not have rather than ignore it", () => {
-  assertEquals(errorsOf({ REDIS_URL: "redis://cache" }).length, 1);
-  const [error = ""] = errorsOf({ REDIS_URL: "redis://:hunter2@cache" });
-  assert(!error.includes("hunter2"), error);
+Deno.test("readConfig() takes the address of a Redis, and does not repeat its password", () => {
+  for (const url of ["redis://cache", "rediss://ada:hunter2@cache:6380/1"]) {
+    assertEquals(configOf({ REDIS_URL: url }).redisUrl, url);
+  }
+  for (const wrong of ["cache:6379", "http://:hunter2@cache", "redis://"]) {
+    const [error = ""] = errorsOf({ REDIS_URL: wrong });
+    assertStringIncludes(error, "Cannot use REDIS_URL: it has to be an address like redis://");
+    assert(!error.includes("hunter2"), error);
+  }
 });
 
 Deno.test("readConfig() repeats no secret in what it complains of", () => {
