@@ -446,10 +446,10 @@ export class Chat {
       if (mayRetry(code)) {
         return this.#later(`join ${room.name}`, retryAfter, () => this.#join(room));
       }
-      // What waits to be sent there stays in sight, with the reason.
+      // What waits to be sent there stays in sight, with the reason; so does the only room.
       const waiting = this.outbox.of(room.name);
       for (const { nonce } of waiting) this.outbox.refuse(room.name, nonce, code, message);
-      if (waiting.length === 0) this.#rooms.delete(room.name);
+      if (waiting.length === 0 && this.#rooms.size > 1) this.#rooms.delete(room.name);
     }
     // What was left is left, also where it had not been joined.
     if (re !== "typing" && re !== "leave") this.#problem = message;

@@ -189,7 +189,8 @@ export function mountComposer(chat: Chat, storage: KeyValue, verbs: ComposerVerb
       set(value);
       text.focus();
     },
-    focus: () => text.focus(),
+    /** Says why something was not done. */
+    complain: (what: string) => setText(problem, words.problem(what)),
   };
 }
 

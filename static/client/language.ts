@@ -1,12 +1,19 @@
 // Which language the page speaks: the first of the reader's that there is, and English otherwise. Only that one is loaded.
 
+import type { PanelWords } from "./panel_words.ts";
 import type { Words } from "./words.ts";
 
 const languages = {
   en: () => import("./words.ts"),
   de: () => import("./words_de.ts"),
 };
+const panelLanguages = {
+  en: () => import("./panel_words.ts"),
+  de: () => import("./panel_words_de.ts"),
+};
 type Language = keyof typeof languages;
+/** By then the page stands and is connecting. */
+const restAfterMs = 300;
 
 const tag = navigator.languages.find((tag) => isKnown(languageOf(tag))) ?? "en";
 const language = languageOf(tag);
@@ -16,10 +23,17 @@ export const { words }: { readonly words: Words } = isKnown(language)
   ? await languages[language]()
   : await languages.en();
 
+/** The words of the panels in that language, when they are wanted. */
+export async function panelWords(): Promise<PanelWords> {
+  const { words } = await panelLanguages[isKnown(language) ? language : "en"]();
+  return words;
+}
+
 /** That language as the reader has it (`de-AT`), for dates and numbers. */
 export const locale = tag;
 
 translatePage();
+setTimeout(() => words.loadRest().catch(() => {}), restAfterMs);
 
 function languageOf(tag: string): string {
   return tag.split("-")[0]?.toLowerCase() ?? "";

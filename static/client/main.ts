@@ -3,17 +3,18 @@
 import { isRoomName, parseUsername } from "../../app/protocol.ts";
 import { basePath, connectionPorts, randomId, storageOf } from "./browser.ts";
 import { Chat } from "./chat.ts";
-import type { Profile } from "./chat.ts";
+import type { Entry, Profile } from "./chat.ts";
 import { mountComposer } from "./composer.ts";
-import { showHelp, showMe } from "./dialogs.ts";
-import { byId } from "./dom.ts";
+import { button, byId, element, setText } from "./dom.ts";
 import { mountMessages } from "./messages.ts";
 import { mountPrompt } from "./prompt.ts";
 import { mountSides } from "./side.ts";
+import { keepRooms, restoreRoom } from "./snapshots.ts";
 import type { Room } from "./state.ts";
 import { mountStatus } from "./status.ts";
 import { recall, remember, TabOutbox } from "./storage.ts";
-import { words } from "./language.ts";
+import { panelWords, words } from "./language.ts";
+import type { Panels } from "./panels.ts";
 
 const profileKey = "parley.profile";
 const roomsKey = "parley.rooms";
@@ -33,8 +34,10 @@ const chat = new Chat({
 
 const read = readOffsets();
 for (const name of keptRooms()) open(name);
-let shown = roomOfAddress();
-open(shown);
+let shown = "";
+/** Why a room that was wanted is not shown, until it is said. */
+let refused = goTo(roomOfAddress());
+for (const room of chat.rooms.values()) restoreRoom(shared, room);
 
 const app = byId("app", HTMLDivElement);
 const profile = keptProfile();
@@ -48,23 +51,40 @@ const messages = mountMessages(chat, {
     if (text !== undefined) composer.edit(text);
   },
 });
-const sides = mountSides(chat, { show, leave, me: () => showMe(chat, signOut) });
+const sides = mountSides(chat, { show, me: () => inPanels((panels) => panels.me()) });
 const status = mountStatus(chat, drawSoon);
 
-if (profile.username === "") prompt.show(undefined);
+let panels: Panels | undefined;
+/** What the prompt has been told. */
+let asked: Entry | undefined;
+
+if (profile.username === "") drawEntry();
 else enter(profile);
 
-addEventListener("popstate", () => show(roomOfAddress(), false));
+addEventListener("popstate", () => {
+  refused = goTo(roomOfAddress());
+  sides.close();
+  drawSoon();
+});
 addEventListener("online", () => chat.awake());
 addEventListener("offline", drawSoon);
-addEventListener("pagehide", () => store.gone());
+addEventListener("pagehide", () => {
+  store.gone();
+  keepSnapshots();
+});
 addEventListener("pageshow", () => store.alive());
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) chat.awake();
+  if (document.hidden) keepSnapshots();
+  else chat.awake();
   messages.visibilityChanged();
   drawSoon();
 });
-setInterval(() => store.alive(), aliveEveryMs);
+setInterval(() => {
+  store.alive();
+  keepSnapshots();
+}, aliveEveryMs);
+// There is no service worker on a plain http address; the page itself then needs its server, and nothing else does.
+navigator.serviceWorker?.register(`${basePath}/service_worker.js`).catch(() => {});
 
 // ------------------------------------------------------------------ drawing
 
@@ -79,11 +99,15 @@ function drawSoon(): void {
 function draw(): void {
   isDrawDue = false;
   drawEntry();
+  // The server may have refused the room that is shown.
+  if (!chat.rooms.has(shown)) refused = goTo([...chat.rooms.keys()].at(-1) ?? "lobby");
   const room = chat.rooms.get(shown);
   if (room === undefined) return;
   if (!app.hidden) {
     sides.update(room);
     composer.update(room);
+    if (refused !== undefined) composer.complain(refused);
+    refused = undefined;
     status.update(room);
     messages.update(room);
   }
@@ -92,7 +116,7 @@ function draw(): void {
   keep();
 }
 
-/** Shows the prompt or the chat: the chat once somebody is in, and from then on. */
+/** Shows the prompt or the chat: the chat once somebody is in, and from then on; sooner where there is something to show. */
 function drawEntry(): void {
   const { entry } = chat;
   if (entry.kind === "in") {
@@ -101,7 +125,12 @@ function drawEntry(): void {
     app.hidden = false;
   } else if (entry.kind === "asking") {
     app.hidden = true;
-    prompt.show(entry.problem);
+    // Once: the person is typing the next name.
+    if (asked !== entry) prompt.show(entry.problem);
+    asked = entry;
+  } else if (app.hidden && (chat.rooms.get(shown)?.messages.length ?? 0) > 0) {
+    prompt.hide();
+    app.hidden = false;
   } else if (app.hidden) {
     const { status } = chat;
     prompt.wait(status.kind === "waiting" ? status.problem ?? words.entering : words.entering);
@@ -122,25 +151,51 @@ function open(name: string): boolean {
   return isOpen;
 }
 
-function show(name: string, push = true): string | undefined {
+function show(name: string): string | undefined {
   if (!open(name)) return isRoomName(name) ? words.tooManyRooms : words.noRoom(name);
-  if (push && name !== shown) history.pushState(null, "", addressOf(name));
+  if (name !== shown) history.pushState(null, "", addressOf(name));
   shown = name;
   sides.close();
   drawSoon();
   return undefined;
 }
 
-function leave(name: string): void {
+/** Shows the room of the address, or what there is when it cannot be had. Answers why not. */
+function goTo(name: string): string | undefined {
+  const isOpen = open(name);
+  if (isOpen) shown = name;
+  else if (!chat.rooms.has(shown)) shown = [...chat.rooms.keys()].at(-1) ?? "lobby";
+  if (roomOfAddress() !== shown) history.replaceState(null, "", addressOf(shown));
+  return isOpen ? undefined : words.tooManyRooms;
+}
+
+function leave(name: string): string | undefined {
   const others = [...chat.rooms.keys()].filter((other) => other !== name);
   const next = others.at(-1) ?? "lobby";
-  if (name === next) return;
-  show(next);
-  chat.leave(name);
+  if (name === next) return words.onlyRoom;
+  if (!chat.leave(name)) return words.notSentYet;
+  return show(next);
+}
+
+/** Opens one of the panels, whose code comes when it is first wanted. */
+async function inPanels(use: (panels: Panels) => void): Promise<void> {
+  try {
+    panels ??= await loadPanels();
+    use(panels);
+  } catch {
+    composer.complain(words.notLoaded);
+  }
+}
+
+async function loadPanels(): Promise<Panels> {
+  const [{ mountPanels }, sentences] = await Promise.all([import("./panels.ts"), panelWords()]);
+  const lent = { button, byId, element, setText, parseUsername, words, sentences };
+  return mountPanels(lent, chat, { signOut });
 }
 
 function signOut(): void {
   chat.goodbye();
+  keepRooms(shared, []);
 }
 
 /** Carries a slash command out. */
@@ -155,13 +210,12 @@ function command(command: string, argument: string): string | undefined {
     case "/join":
       return show(argument.replace(/^#/, "").toLowerCase());
     case "/leave":
-      leave(shown);
-      return undefined;
+      return leave(shown);
     case "/who":
-      byId("people-toggle", HTMLButtonElement).click();
+      sides.showPeople();
       return undefined;
     case "/help":
-      showHelp();
+      void inPanels((panels) => panels.help());
       return undefined;
     default:
       return words.unknownCommand(command);
@@ -207,6 +261,11 @@ function readOffsets(): Map<string, number> {
     if (typeof offset === "number" && Number.isSafeInteger(offset)) offsets.set(name, offset);
   }
   return offsets;
+}
+
+/** Only of somebody who is in or comes back: who left has taken everything along. */
+function keepSnapshots(): void {
+  if (chat.entry.kind !== "asking") keepRooms(shared, chat.rooms.values());
 }
 
 function keep(): void {

@@ -9,7 +9,6 @@ import { words } from "./language.ts";
 export interface SideVerbs {
   /** Shows a room. Answers why not when it cannot be. */
   show(name: string): string | undefined;
-  leave(name: string): void;
   /** Shows the person's own settings. */
   me(): void;
 }
@@ -18,6 +17,7 @@ export interface SideVerbs {
 export function mountSides(chat: Chat, verbs: SideVerbs) {
   const rooms = byId("rooms", HTMLElement);
   const people = byId("people", HTMLElement);
+  const talk = byId("talk", HTMLElement);
   const shade = byId("shade", HTMLButtonElement);
   const toggle = byId("people-toggle", HTMLButtonElement);
   const roomTitle = byId("room-title", HTMLButtonElement);
@@ -32,23 +32,43 @@ export function mountSides(chat: Chat, verbs: SideVerbs) {
   const roomList = new List(byId("room-list", HTMLUListElement));
   const peopleList = new List(byId("people-list", HTMLUListElement));
 
-  const open = (panel: HTMLElement | undefined) => {
-    for (const one of [rooms, people]) one.classList.toggle("open", one === panel);
-    shade.hidden = panel === undefined;
-    toggle.setAttribute("aria-expanded", String(panel === people));
-    roomTitle.setAttribute("aria-expanded", String(panel === rooms));
-    const first = panel?.querySelector<HTMLElement>("button, [tabindex]");
-    if (panel !== undefined) (first ?? shade).focus();
+  const floats = (panel: HTMLElement) => getComputedStyle(panel).position === "fixed";
+  let opener: HTMLElement | undefined;
+  /** Opens a panel that floats over the conversation; one that stands beside it only gets the focus. */
+  const open = (panel: HTMLElement, from: HTMLElement) => {
+    if (floats(panel)) {
+      opener = from;
+      panel.classList.add("open");
+      shade.hidden = false;
+      // What lies below cannot be reached until the panel is closed.
+      talk.inert = true;
+      from.setAttribute("aria-expanded", "true");
+    }
+    const first = panel.querySelector<HTMLElement>('[aria-current], [tabindex="-1"]');
+    (first ?? panel).focus();
   };
-  const close = () => open(undefined);
+  const close = () => {
+    if (opener === undefined) return;
+    for (const panel of [rooms, people]) panel.classList.remove("open");
+    shade.hidden = true;
+    talk.inert = false;
+    opener.setAttribute("aria-expanded", "false");
+    opener.focus();
+    opener = undefined;
+  };
   shade.addEventListener("click", close);
-  toggle.addEventListener("click", () => open(people));
-  roomTitle.addEventListener("click", () => open(rooms));
+  toggle.addEventListener("click", () => open(people, toggle));
+  roomTitle.addEventListener("click", () => open(rooms, roomTitle));
+  // A panel that stands beside the conversation again is not open any more.
+  addEventListener("resize", () => {
+    const panel = opener === undefined ? undefined : document.querySelector(".side.open");
+    if (panel instanceof HTMLElement && !floats(panel)) close();
+  });
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && !shade.hidden) {
-      const back = rooms.classList.contains("open") ? roomTitle : toggle;
-      close();
-      back.focus();
+    if (event.key !== "Escape") return;
+    if (opener !== undefined) close();
+    else if (event.target instanceof Element && event.target.closest(".side") !== null) {
+      byId("text", HTMLTextAreaElement).focus();
     }
   });
   roomForm.addEventListener("submit", (event) => {
@@ -64,15 +84,12 @@ export function mountSides(chat: Chat, verbs: SideVerbs) {
 
   return {
     close,
+    showPeople: () => open(people, toggle),
     update(shown: Room): void {
       roomList.update([...chat.rooms.values()].map((room) => ({
         key: room.name,
         version: `${room === shown} ${room.unread} ${room.mentions}`,
-        make: () =>
-          drawRoom(room, room === shown, () => {
-            verbs.show(room.name);
-            close();
-          }),
+        make: () => drawRoom(room, room === shown, () => verbs.show(room.name)),
       })));
       setText(roomTitle, `# ${shown.name}`);
       const kept = words.kept(

@@ -46,7 +46,6 @@ export const words = {
   pruned: "Older messages are no longer kept",
   beginning: (room: string) => `This is the beginning of #${room}.`,
   empty: "Nobody has said anything here yet. Share the address of this page, or begin.",
-  unkept: "This browser keeps nothing: what is not sent yet is lost when the page closes",
   joined: (names: readonly string[]) => `${people(names)} joined`,
   left: (names: readonly string[]) => `${people(names)} left`,
   timeout: (names: readonly string[]) => `${people(names)} lost the connection`,
@@ -56,7 +55,6 @@ export const words = {
       ? "Several people are writing"
       : `${list.format(names)} ${two(names.length, "is", "are")} writing`,
   connecting: "Connecting",
-  connected: "connected",
   notConnected: "not connected",
   offline: "You are offline. What you write is sent when the network is back.",
   reconnecting: (seconds: number, problem: string | undefined) =>
@@ -68,24 +66,18 @@ export const words = {
       reason === "" ? "" : `: ${reason}`
     }. Reload the page to try again.`,
   useHere: "Use it here",
-  left_: "You left.",
-  roomHint: "A room's name has a-z, 0-9 and -, up to 32.",
-  leaveRoom: (room: string) => `Leave #${room}`,
   charactersLeft: (count: number) =>
     count >= 0 ? `${number.format(count)} left` : `${number.format(-count)} too many`,
   pasteTooLong: (most: number) =>
     `That is longer than a message can be (${number.format(most)} characters): put it into several`,
   copy: "Copy",
   copied: "Copied",
-  at: (time: string) => `at ${time}`,
   unknownCommand: (command: string) => `There is no ${command}. /help lists the commands.`,
   noRoom: (name: string) => `"${name}" is no room: use a-z, 0-9 and -, up to 32 characters`,
   tooManyRooms: "You are in 20 rooms: leave one first",
-  close: "Close",
-  yourName: "Your name",
-  change: "Change",
-  signOut: "Leave the chat",
-  helpTitle: "Commands and keys",
+  onlyRoom: "This is the only room you are in: open another first",
+  notSentYet: "Messages of this room are not sent yet: wait for them, or discard them, then leave",
+  notLoaded: "This part of the page could not be loaded: try again when the connection is back",
   commands: {
     "/nick": ["name", "change your name"],
     "/join": ["room", "open a room"],
@@ -94,14 +86,9 @@ export const words = {
     "/who": ["", "show who is here"],
     "/help": ["", "list commands and keys"],
   } as Readonly<Record<string, readonly [string, string]>>,
-  keys: [
-    ["Enter", "send"],
-    ["Shift+Enter", "new line"],
-    ["Tab", "complete a name or room"],
-    ["↑", "your last message again"],
-    ["*bold* _italic_ `code`", "how to write them; ``` around blocks"],
-  ] as readonly (readonly [string, string])[],
-  /** What the server and the shared rules say in English, in this language. */
+  /** Loads what the first moment does not need. */
+  loadRest: async () => {},
+  /** What the server and the shared rules say in English, in this language, as soon as the rest is loaded. */
   problem: (sentence: string) => sentence,
   /** What is written in index.html, which is in English, in this language. */
   page: {} as Readonly<Record<string, string>>,

@@ -1,28 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { hears, say, Scene, signIn, texts, until } from "./fixture.ts";
+import { hears, say, signIn, test, texts, until } from "./fixture.ts";
 import type { Page } from "./fixture.ts";
-
-function test(
-  name: string,
-  run: (scene: Scene) => Promise<void>,
-  env: Record<string, string> = {},
-) {
-  Deno.test({
-    name: `page ${name}`,
-    // Playwright keeps the browser's process and pipe, which end with the scene but not with the test's last line.
-    sanitizeOps: false,
-    sanitizeResources: false,
-    async fn() {
-      const scene = await Scene.open(env);
-      try {
-        await run(scene);
-        assertEquals(scene.errors, []);
-      } finally {
-        await scene.close();
-      }
-    },
-  });
-}
 
 async function isSettled(page: Page): Promise<boolean> {
   return await page.locator("#rows .text.pending").count() === 0;

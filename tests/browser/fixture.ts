@@ -1,10 +1,11 @@
 // A Chromium and pages in it, for tests that do what a person does.
 
+import { assertEquals } from "@std/assert";
 import { chromium } from "playwright-core";
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
 import { ServerProcess } from "../server_process.ts";
 
-export type { BrowserContext, Page };
+export type { BrowserContext, BrowserContextOptions, Page };
 
 /** Keeps the browser from talking to anybody but the page's server. */
 const flags = [
@@ -21,29 +22,41 @@ const flags = [
 ];
 
 /** Launches the Chromium that the runner found. */
-export async function launch(): Promise<Browser> {
+export async function launch(...more: readonly string[]): Promise<Browser> {
   const executablePath = Deno.env.get("CHROMIUM") ?? "/usr/bin/chromium";
-  return await chromium.launch({ executablePath, args: ["--no-sandbox", ...flags] });
+  return await chromium.launch({ executablePath, args: ["--no-sandbox", ...flags, ...more] });
 }
 
 /** One test's browser and server. */
 export class Scene {
   readonly browser: Browser;
   readonly dir: string;
+  readonly #host: string;
   server: ServerProcess;
   /** What any page wrote on its console as an error, or threw. */
   readonly errors: string[] = [];
 
-  private constructor(browser: Browser, dir: string, server: ServerProcess) {
+  private constructor(browser: Browser, dir: string, server: ServerProcess, host: string) {
+    this.#host = host;
     this.browser = browser;
     this.dir = dir;
     this.server = server;
   }
 
-  static async open(env: Record<string, string> = {}): Promise<Scene> {
+  /** `host` is what the browser takes the server's address to be called. */
+  static async open(
+    env: Record<string, string> = {},
+    { host = "127.0.0.1" }: { readonly host?: string } = {},
+  ): Promise<Scene> {
     const dir = await Deno.makeTempDir();
     const server = await ServerProcess.start(dir, { env });
-    return new Scene(await launch(), dir, server);
+    const browser = await launch(`--host-resolver-rules=MAP ${host} 127.0.0.1`);
+    return new Scene(browser, dir, server, host);
+  }
+
+  /** Where the browser finds the chat, with a slash at the end. */
+  get url(): string {
+    return this.server.url.replace("127.0.0.1", this.#host);
   }
 
   /** A person with a browser of their own. */
@@ -64,7 +77,7 @@ export class Scene {
         this.errors.push(text);
       }
     });
-    await page.goto(this.server.url + path);
+    await page.goto(this.url + path);
     return page;
   }
 
@@ -84,9 +97,33 @@ export class Scene {
 
   async close(): Promise<void> {
     await this.browser.close();
-    await this.server.end();
+    // Unless the test has ended it already.
+    await this.server.end().catch(() => {});
     await Deno.remove(this.dir, { recursive: true });
   }
+}
+
+/** A test of the page, which must write no error on its console. */
+export function test(
+  name: string,
+  run: (scene: Scene) => Promise<void>,
+  env: Record<string, string> = {},
+) {
+  Deno.test({
+    name: `page ${name}`,
+    // Playwright keeps the browser's process and pipe, which end with the scene but not with the test's last line.
+    sanitizeOps: false,
+    sanitizeResources: false,
+    async fn() {
+      const scene = await Scene.open(env);
+      try {
+        await run(scene);
+        assertEquals(scene.errors, []);
+      } finally {
+        await scene.close();
+      }
+    },
+  });
 }
 
 /** Gives the prompt a name. */

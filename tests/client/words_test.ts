@@ -5,6 +5,7 @@ import { readScripts } from "../../app/web/assets.ts";
 import { words as english } from "../../static/client/words.ts";
 import { words as german } from "../../static/client/words_de.ts";
 
+await german.loadRest();
 const root = new URL("../../", import.meta.url);
 
 /** The shape of words: what is text, what is a list, what is a function of how many values. */

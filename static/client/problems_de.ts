@@ -1,0 +1,32 @@
+// What can go wrong, in German: loaded behind the page, since it seldom comes first.
+
+/** What the server and the shared rules say in English, by how it begins; # is the first figure in it. */
+export const problems: Readonly<Record<string, string>> = {
+  "Choose a name": "Wähle einen Namen",
+  "Keep a name": "Ein Name hat höchstens # Zeichen",
+  "Use letters": "Ein Name hat Buchstaben, Ziffern, Leerzeichen und _ - .",
+  "Begin and end": "Ein Name beginnt und endet mit einem Buchstaben oder einer Ziffer",
+  "Put only one space": "Zwischen den Teilen eines Namens steht nur ein Leerzeichen",
+  "Put at most": "Auf einem Buchstaben eines Namens stehen höchstens drei Zeichen",
+  "Do not mix": "Ein Name mischt Latein nicht mit Kyrillisch oder Griechisch",
+  "Write something": "Schreib erst etwas",
+  "Keep a message": "Eine Nachricht hat höchstens # Zeichen",
+  "Messages of this room": "Nachrichten dieses Raums sind noch nicht gesendet",
+  "Leave a room": "Verlass erst einen Raum: # ist das Höchste",
+  "The server keeps": "Der Server nimmt keinen weiteren Raum auf: nimm einen, den es gibt",
+  "Too many wrong": "Zu viele falsche Zugangscodes: versuch es in # s noch einmal",
+  "Too many messages": "Zu viele Nachrichten auf einmal: weiter in # s",
+  "Too many names": "Zu viele Namen: versuch es in # s noch einmal",
+  "Too much": "Zu viel auf einmal: versuch es in # s noch einmal",
+  "Too many connections": "Zu viele Verbindungen von deiner Adresse: versuch es später noch einmal",
+  "This chat asks": "Dieser Chat fragt nach einem Zugangscode",
+  "This is not": "Das ist nicht der Zugangscode",
+  "The storage": "Der Speicher ist nicht zu erreichen: es wird noch einmal versucht",
+  "Your name can": "Dein Name lässt sich ändern, wenn die Verbindung wieder da ist",
+  "The page comes":
+    "Die Seite kommt von einer anderen Adresse als der Chat: wer ihn betreibt, kann sie mit ALLOWED_ORIGINS zulassen",
+  "A proxy":
+    "Ein Proxy lässt keine WebSockets durch: wer ihn betreibt, muss den Kopf Upgrade weitergeben",
+  "The server is full": "Der Server ist voll: versuch es später noch einmal",
+  "The server is about": "Der Server startet gleich neu: versuch es später noch einmal",
+};
