@@ -17,7 +17,7 @@ const askMs = 100;
 /** The program says so often that it is still there; without that the server lets go. */
 const aliveMs = 2_000;
 const forgottenMs = 30_000;
-const answerMs = 15_000;
+const answerMostMs = 15_000;
 
 function requestPath(path: string): string {
   return `${path}.freeze`;
@@ -57,7 +57,10 @@ export class Freezer {
         this.#file.freeze();
         this.#id = asked.id;
         writeRequest(this.#path, "frozen", asked.id);
-      } else if (this.#id === undefined) Deno.removeSync(this.#path);
+      } else if (asked.word === "frozen" && this.#id === undefined) {
+        // It was, in the life of the server before or until the file was opened anew.
+        Deno.removeSync(this.#path);
+      }
     } catch (error) {
       this.#thaw();
       this.#report("freeze", error);
@@ -76,7 +79,11 @@ export class Freezer {
  *
  * @throws {Error} If no server answers, or it could not leave the file as it is until the end of `work`.
  */
-export async function whileFrozen(path: string, work: () => Promise<void>): Promise<void> {
+export async function whileFrozen(
+  path: string,
+  work: () => Promise<void>,
+  answerMs = answerMostMs,
+): Promise<void> {
   const request = requestPath(path);
   const id = crypto.randomUUID();
   try {
@@ -85,13 +92,14 @@ export async function whileFrozen(path: string, work: () => Promise<void>): Prom
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     throw new Error(`Cannot copy ${path}: another copy is being made, ${request} says`);
   }
-  const alive = setInterval(() => Deno.utimeSync(request, new Date(), new Date()), aliveMs);
+  const alive = setInterval(() => keepAlive(request), aliveMs);
   const isFrozen = () => {
     const asked = readRequest(request);
     return asked?.id === id && asked.word === "frozen";
   };
   try {
     for (const until = Date.now() + answerMs; !isFrozen();) {
+      if (readRequest(request) === undefined) throw notFrozen(path);
       if (Date.now() > until) {
         throw new Error(`Cannot copy ${path}: a program has it open, and does not answer`);
       }
@@ -99,12 +107,22 @@ export async function whileFrozen(path: string, work: () => Promise<void>): Prom
     }
     const before = stateOf(path);
     await work();
-    if (!isFrozen() || stateOf(path) !== before) {
-      throw new Error(`Cannot copy ${path}: the server could not leave it as it was, try again`);
-    }
+    if (!isFrozen() || stateOf(path) !== before) throw notFrozen(path);
   } finally {
     clearInterval(alive);
     if (readRequest(request)?.id === id) Deno.removeSync(request);
+  }
+}
+
+function notFrozen(path: string): Error {
+  return new Error(`Cannot copy ${path}: the server could not leave it as it was, try again`);
+}
+
+function keepAlive(request: string): void {
+  try {
+    Deno.utimeSync(request, new Date(), new Date());
+  } catch {
+    // The server has given it up, which is found out at the end.
   }
 }
 

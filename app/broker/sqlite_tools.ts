@@ -18,11 +18,11 @@ interface Exported {
 
 /**
  * Copies the database at `path` to the file `to`, which is complete when it is there: one that is there already is replaced at
- * the end. A server that has the database open goes on serving.
+ * the end. A server that has the database open goes on serving; it is given `answerMs` to say that it is there.
  *
  * @throws {Error} If there is no database, it cannot be read, or the copy cannot be written; the message says why.
  */
-export async function backUp(path: string, to: string): Promise<void> {
+export async function backUp(path: string, to: string, answerMs?: number): Promise<void> {
   if (!exists(path)) throw new Error(`Cannot back up ${path}: it is not there`);
   if (exists(to) && Deno.realPathSync(to) === Deno.realPathSync(path)) {
     throw new Error(`Cannot back up to ${to}: this is the database itself`);
@@ -32,7 +32,7 @@ export async function backUp(path: string, to: string): Promise<void> {
   try {
     const database = openAlone(path);
     if (database === undefined) {
-      await whileFrozen(path, () => Deno.copyFile(path, unfinished));
+      await whileFrozen(path, () => Deno.copyFile(path, unfinished), answerMs);
     } else {
       await backup(database, unfinished).finally(() => database.close());
     }
@@ -52,7 +52,7 @@ export async function backUp(path: string, to: string): Promise<void> {
 export async function restore(path: string, from: string, now: Date): Promise<string | undefined> {
   const unfinished = `${path}.unfinished`;
   removeDatabase(unfinished);
-  const saved = `${path}.before-${now.toISOString().replaceAll(/[:.]/g, "")}`;
+  const saved = `${path}.before-${now.toISOString().replaceAll(":", "")}`;
   try {
     await Deno.copyFile(from, unfinished);
     check(unfinished, from);
