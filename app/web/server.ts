@@ -76,7 +76,6 @@ const contentSecurityPolicy = [
 
 const securityHeaders = {
   "content-security-policy": contentSecurityPolicy,
-  "cross-origin-opener-policy": "same-origin",
   "cross-origin-resource-policy": "same-origin",
   "permissions-policy":
     "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
@@ -84,6 +83,10 @@ const securityHeaders = {
   "x-content-type-options": "nosniff",
   "x-frame-options": "DENY",
 };
+
+/** Browsers heed it on https and localhost only, complain of it elsewhere, and tell by these headers which of both it is. */
+const openerPolicy = "cross-origin-opener-policy";
+const isTrustworthy = (headers: Headers) => headers.has("sec-fetch-dest");
 
 const reading = ["GET", "HEAD"];
 const healthPaths = ["/healthz", "/readyz"];
@@ -133,12 +136,14 @@ export function serveWeb(options: WebOptions): WebServer {
       referrer: headers.get("referer") ?? undefined,
       userAgent: headers.get("user-agent") ?? undefined,
     };
+    const trustworthy = isTrustworthy(headers);
     const response = await answer(request, remoteAddr.hostname, address);
     const { status, body } = response;
     if (status !== 101) {
       for (const [name, value] of Object.entries(securityHeaders)) {
         response.headers.set(name, value);
       }
+      if (trustworthy) response.headers.set(openerPolicy, "same-origin");
     }
     const bytes = body === null ? 0 : Number(response.headers.get("content-length") ?? 0);
     log.access({ ...asked, status, bytes, ms: now() - startedAt });

@@ -6,7 +6,6 @@ import { folder, handshake, raw, site, someAssets } from "./fixture.ts";
 
 const securityHeaders = [
   "content-security-policy",
-  "cross-origin-opener-policy",
   "cross-origin-resource-policy",
   "permissions-policy",
   "referrer-policy",
@@ -135,6 +134,14 @@ Deno.test("serveWeb() sends what it says it sends", async () => {
     assertEquals(await response.bytes(), bytes, accept);
   }
   assertEquals(brotliDecompressSync(encoded.br).length, gunzipSync(encoded.gzip).length);
+});
+
+Deno.test("serveWeb() keeps other windows away from the page, where a browser takes that from it", async () => {
+  await using running = await site();
+  const policy = async (headers: HeadersInit) =>
+    (await get(running, "/", { headers })).headers.get("cross-origin-opener-policy");
+  assertEquals(await policy({ "sec-fetch-dest": "document" }), "same-origin");
+  assertEquals(await policy({}), null);
 });
 
 Deno.test("serveWeb() puts the security headers on every answer", async () => {
