@@ -2,6 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import { brotliCompressSync, constants } from "node:zlib";
 import { cleanText, parseUsername } from "../../app/protocol.ts";
 import { readScripts } from "../../app/web/assets.ts";
+import { words as englishPanels } from "../../static/client/panel_words.ts";
+import { words as germanPanels } from "../../static/client/panel_words_de.ts";
 import { words as english } from "../../static/client/words.ts";
 import { words as german } from "../../static/client/words_de.ts";
 
@@ -19,6 +21,7 @@ function shapeOf(value: unknown): unknown {
 
 Deno.test("words are the same in number and kind in every language", () => {
   assertEquals(shapeOf(german), shapeOf(english));
+  assertEquals(shapeOf(germanPanels), shapeOf(englishPanels));
 });
 
 Deno.test("words say one and many as each language does", () => {
