@@ -2,6 +2,7 @@
 
 import type { Broker } from "./app/broker/broker.ts";
 import { SqliteBroker } from "./app/broker/sqlite_broker.ts";
+import { Freezer } from "./app/broker/sqlite_freeze.ts";
 import { ChatHub } from "./app/chat/chat_hub.ts";
 import { helpText, readConfig } from "./app/core/config.ts";
 import type { Config } from "./app/core/config.ts";
@@ -32,6 +33,12 @@ const certificateMs = 60_000;
 const secondSignalMs = 500;
 /** Returning clients are spread over this long for each thousand of them. */
 const spreadMsPerThousand = 1_000;
+/** What can be done with the database from outside the server. */
+const databaseVerbs = {
+  backup: "Usage: parley backup FILE [flags]",
+  restore: "Usage: parley restore FILE [flags]",
+  export: "Usage: parley export ROOM [FILE.jsonl | FILE.txt] [flags]",
+};
 const defaultUrl = "http://127.0.0.1:8000/";
 const healthTimeoutMs = 3_000;
 /** What may wait for a console that does not read; more is dropped. */
@@ -42,6 +49,7 @@ if (import.meta.main) await main();
 async function main(): Promise<void> {
   const [verb, url = defaultUrl] = Deno.args;
   if (verb === "health") return Deno.exit(await isHealthy(url) ? 0 : 1);
+  if (isDatabaseVerb(verb)) return Deno.exit(await useDatabase(verb, Deno.args.slice(1)));
   const result = readConfig((name) => Deno.env.get(name), Deno.args);
   switch (result.kind) {
     case "help":
@@ -152,8 +160,11 @@ async function run(config: Config, logs: Logs): Promise<void> {
     logs.event("stop", { reason, sessions: hub.size.sessions });
     cancelPrune();
     clearInterval(look);
-    await hub.drain(spreadMs());
-    await server.shutdown(config.drainSeconds * 1000);
+    const endsAt = stoppingSince + config.drainSeconds * 1000;
+    const left = () => Math.max(0, endsAt - performance.now());
+    // A storage that does not answer is not waited for either.
+    await within(left(), hub.drain(spreadMs()));
+    await server.shutdown(left());
     const verdict = await storage.look(true);
     if (verdict !== undefined) logs.error("storage", verdict);
     logs.event("stopped", { ms: Math.round(performance.now() - stoppingSince) });
@@ -220,14 +231,27 @@ async function openStorage(config: Config, logs: Logs): Promise<Storage> {
     return { broker, ready: () => broker.isReady, look: () => Promise.resolve(undefined) };
   }
   Deno.mkdirSync(config.dataDir, { recursive: true });
+  const path = databasePath(config);
   const broker = SqliteBroker.open({
     ...common,
-    path: `${config.dataDir}/parley.db`,
+    path,
     durability: config.durability,
     now: Date.now,
     graceMs: config.graceSeconds * 1000,
   });
-  return { broker, ready: () => broker.writable(), look: (isLast) => broker.look(isLast) };
+  const freezer = new Freezer(path, broker, Date.now, common.report);
+  return {
+    broker,
+    ready: () => broker.writable(),
+    look(isLast) {
+      freezer.look();
+      return broker.look(isLast);
+    },
+  };
+}
+
+function databasePath(config: Config): string {
+  return `${config.dataDir}/parley.db`;
 }
 
 /** Removes what is too old, a little at a time. The answer ends it. */
@@ -267,6 +291,53 @@ function followCertificate(
   };
   setInterval(look, certificateMs);
   Deno.addSignalListener("SIGHUP", look);
+}
+
+function isDatabaseVerb(verb: string | undefined): verb is keyof typeof databaseVerbs {
+  return verb !== undefined && verb in databaseVerbs;
+}
+
+/** Copies the database, puts a copy back, or writes a room out. Answers the exit status. */
+async function useDatabase(
+  verb: keyof typeof databaseVerbs,
+  args: readonly string[],
+): Promise<number> {
+  const flagsAt = args.findIndex((arg) => arg.startsWith("-"));
+  const words = flagsAt < 0 ? args : args.slice(0, flagsAt);
+  const result = readConfig((name) => Deno.env.get(name), args.slice(words.length));
+  const [name, file] = words;
+  if (
+    result.kind !== "config" || name === undefined || words.length > (verb === "export" ? 2 : 1)
+  ) {
+    const errors = result.kind === "errors" ? result.errors : [databaseVerbs[verb]];
+    for (const error of errors) complain(error);
+    return 2;
+  }
+  const path = databasePath(result.config);
+  // A server has no use for them.
+  const { backUp, exportRoom, restore } = await import("./app/broker/sqlite_tools.ts");
+  try {
+    if (verb === "backup") {
+      await backUp(path, name);
+      print(`${path} is copied to ${name}\n`);
+    } else if (verb === "restore") {
+      const saved = await restore(path, name, new Date());
+      const before = saved === undefined ? "" : `; what was there is in ${saved}`;
+      print(`${name} is copied to ${path}${before}\n`);
+    } else {
+      using target = file === undefined ? undefined : Deno.openSync(file, {
+        write: true,
+        create: true,
+        truncate: true,
+      });
+      const write = (part: string) => writeAll(target ?? Deno.stdout, part);
+      await exportRoom(path, name, file?.endsWith(".txt") ? "text" : "jsonl", write);
+    }
+    return 0;
+  } catch (error) {
+    complain(error instanceof Error ? error.message : String(error));
+    return 1;
+  }
 }
 
 /** Asks a running server whether it serves, for container engines. */
@@ -329,10 +400,23 @@ function consoleMirror(): (text: string) => void {
   };
 }
 
+/** Waits for a promise, but not for ever. */
+async function within(ms: number, promise: Promise<void>): Promise<void> {
+  const { promise: over, resolve } = Promise.withResolvers<void>();
+  const cancel = later(ms, resolve);
+  await Promise.race([promise, over]);
+  cancel();
+}
+
 function print(text: string): void {
-  Deno.stdout.writeSync(new TextEncoder().encode(text));
+  writeAll(Deno.stdout, text);
 }
 
 function complain(line: string): void {
-  Deno.stderr.writeSync(new TextEncoder().encode(`${line}\n`));
+  writeAll(Deno.stderr, `${line}\n`);
+}
+
+function writeAll(writer: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  for (let done = 0; done < bytes.length;) done += writer.writeSync(bytes.subarray(done));
 }

@@ -1,6 +1,7 @@
 // What can be done with a database from outside the server: copy it, put a copy in its place, and write a room out. Each
 // works on a path, while a server serves it or not, as far as that can be.
 
+import { dirname } from "@std/path";
 import { backup, DatabaseSync } from "node:sqlite";
 import { whileFrozen } from "./sqlite_freeze.ts";
 import { schemaVersion } from "./sqlite_schema.ts";
@@ -54,7 +55,7 @@ export async function restore(path: string, from: string, now: Date): Promise<st
   removeDatabase(unfinished);
   const saved = `${path}.before-${now.toISOString().replaceAll(":", "")}`;
   try {
-    await Deno.copyFile(from, unfinished);
+    await copyFrom(from, unfinished);
     check(unfinished, from);
     const isThere = exists(path);
     if (isThere) {
@@ -82,7 +83,8 @@ export async function exportRoom(
   format: "jsonl" | "text",
   write: (part: string) => void,
 ): Promise<void> {
-  const dir = await Deno.makeTempDir();
+  // Beside the database, where a program with few permissions may write too.
+  const dir = await Deno.makeTempDir({ dir: dirname(path), prefix: "export-" });
   try {
     await backUp(path, `${dir}/copy.db`);
     using database = new DatabaseSync(`${dir}/copy.db`, { readOnly: true });
@@ -163,6 +165,14 @@ function check(path: string, name = path): void {
     why = messageOf(error);
   }
   if (why !== undefined) throw new Error(`Cannot use ${name}: ${why}`);
+}
+
+async function copyFrom(from: string, to: string): Promise<void> {
+  try {
+    await Deno.copyFile(from, to);
+  } catch (error) {
+    throw new Error(`Cannot copy ${from}: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 function isLocked(error: unknown): boolean {

@@ -224,7 +224,11 @@ export function helpText(): string {
   return `Parley, a small chat server.
 
 Usage: parley [flags]
-       parley health [url]   asks a running server whether it serves
+       parley health [url]          asks a running server whether it serves
+       parley backup FILE [flags]   copies the database, while the server serves or not
+       parley restore FILE [flags]  puts a copy back; the server has to be stopped
+       parley export ROOM [FILE] [flags]
+                                    writes a room to FILE.jsonl, to FILE.txt, or as JSON lines to the console
 
 Each setting is a flag or an environment variable; a flag comes first. The default is in brackets.
 
