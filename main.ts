@@ -141,7 +141,6 @@ async function run(config: Config, logs: Logs): Promise<void> {
     now: () => performance.now(),
   });
   logs.event("start", { version: denoJson.version, port: server.port, pid: Deno.pid });
-  print(`Parley is at ${server.url}\n`);
 
   metrics.start();
   const cancelPrune = pruneNowAndThen(broker);
@@ -176,6 +175,8 @@ async function run(config: Config, logs: Logs): Promise<void> {
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => void stop(signal, 0));
   }
+  // Who reads this may stop the server at once.
+  print(`Parley is at ${server.url}\n`);
   if (certificate !== undefined) {
     followCertificate(certificate, readTls, logs, async (renewed) => {
       if (stoppingSince !== undefined) return;
