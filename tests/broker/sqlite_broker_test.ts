@@ -105,6 +105,33 @@ Deno.test("SqliteBroker.open() holds the names of members that were here when th
     });
   }));
 
+Deno.test("SqliteBroker goes on when the clock is set back an hour, also after a restart [M6] [M3] [N8]", () =>
+  withFile((path) => {
+    const start = Date.UTC(2026, 0, 1);
+    const wall = { ms: start };
+    const options = optionsFor(path, wall, { retentionDays: 1 });
+    const times = (broker: SqliteBroker) => broker.read("lobby", all).entries.map(({ at }) => at);
+    using(options, (broker) => {
+      broker.claim("ada", "Ada");
+      broker.append([draft("a")]);
+      wall.ms -= 3_600_000;
+      assertEquals(broker.append([draft("a"), draft("b")]).map(({ kind }) => kind), [
+        "repeat",
+        "stored",
+      ]);
+      broker.prune();
+      assertEquals(times(broker), [start, start]);
+      assertEquals(broker.claim("zoe", "Ada"), undefined);
+    });
+    using(options, (broker) => {
+      broker.append([draft("c")]);
+      wall.ms = start + 1_000;
+      broker.append([draft("d")]);
+      assertEquals(times(broker), [start, start, start, start + 1_000]);
+      assertEquals(broker.claim("ada", "x"), "Ada");
+    });
+  }));
+
 Deno.test("SqliteBroker.open() refuses a file that another server is using", () =>
   withFile((path) => {
     const options = optionsFor(path);
