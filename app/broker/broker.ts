@@ -1,7 +1,7 @@
 // The port between the hub and the log: what a broker stores, in which order, and what it answers. Types only; an
 // implementation is named by its suffix (sqlite_broker.ts), and one contract suite in tests runs against each.
 
-import type { Position } from "../protocol.ts";
+import type { LeftReason, Position } from "../protocol.ts";
 
 /** An answer that is there at once (SQLite) or later (Redis). A rejection or a throw means: storage unavailable. */
 export type Outcome<T> = T | Promise<T>;
@@ -71,10 +71,43 @@ export interface BrokerListener {
    * else is told.
    */
   reset?(): void;
+  /** A member is in a room by way of another node now, and was not by way of any other. */
+  came?(room: string, member: Elsewhere): void;
+  /** No other node has the member in the room any more; this one may. */
+  went?(room: string, member: Elsewhere, reason: LeftReason): void;
+  /** A member has this name now, on whichever node it asked for it. */
+  renamed?(member: string, username: string): void;
+  /** A member types in a room by way of another node. Some of these are lost. */
+  typed?(room: string, member: string): void;
+}
+
+/** A member by way of other nodes. */
+export interface Elsewhere {
+  /** Its public id. */
+  readonly member: string;
+  readonly username: string;
+}
+
+/**
+ * What the nodes of one chat tell each other of their members. Nothing here waits or fails: the others are told now, or
+ * when they can be reached again.
+ */
+export interface Cluster {
+  /** A member is in a room by way of this node. */
+  enter(room: string, member: string, username: string): void;
+  /** It is not any more, its grace included. */
+  leave(room: string, member: string, reason: LeftReason): void;
+  /** A member types. */
+  type(room: string, member: string): void;
+  /** Who is in a room by way of other nodes, whether this one has it there too or not. */
+  others(room: string): readonly Elsewhere[];
 }
 
 /** An append-only log of messages for each room, and the book of who holds which name. */
 export interface Broker {
+  /** The other nodes; absent where there is but one. */
+  readonly cluster?: Cluster;
+
   /**
    * Stores a tick's drafts, in order, in one transaction; answers one result for each. A draft whose (room, member, nonce)
    * is known from the last 7 days is answered with the first result. Never throws: what cannot be stored is `unavailable`.

@@ -13,6 +13,8 @@ import type {
   ReadQuery,
 } from "./broker.ts";
 import { RedisLink } from "./redis_link.ts";
+import { RedisPresence } from "./redis_presence.ts";
+import type { PresenceChange, PresenceSnapshot } from "./redis_presence.ts";
 import * as scripts from "./redis_scripts.ts";
 import type { RedisScript } from "./redis_scripts.ts";
 
@@ -62,13 +64,27 @@ interface EnterReply extends Reply {
     readonly valid: boolean;
     readonly head: number;
   }[];
+  readonly here: PresenceSnapshot;
 }
 
 /** What the feed has. */
 type Event =
   | { readonly kind: "entries"; readonly entries: readonly Entry[] }
   | { readonly kind: "pruned"; readonly room: string; readonly first: number }
+  | {
+    readonly kind: "presence";
+    readonly node: string;
+    readonly changes: readonly PresenceChange[];
+  }
+  | { readonly kind: "renamed"; readonly member: string; readonly username: string }
   | { readonly kind: "lost"; readonly node: string };
+
+/** What nodes tell each other past the feed. */
+interface Whisper {
+  readonly node: string;
+  readonly room: string;
+  readonly member: string;
+}
 
 /** Who waits until the feed has been heard up to an id. */
 interface Waiter {
@@ -79,6 +95,7 @@ interface Waiter {
 
 /** An append-only log in Redis, shared by all nodes that use the same prefix. */
 export class RedisBroker implements Broker {
+  readonly cluster: RedisPresence;
   readonly #options: RedisBrokerOptions;
   #listener: BrokerListener | undefined;
   /** This node's name; another one after it was held for dead. */
@@ -96,6 +113,7 @@ export class RedisBroker implements Broker {
   readonly #positions = new Map<string, Position>();
   /** Who is here, and under which name. */
   readonly #names = new Map<string, string>();
+  #isPublishing = false;
   #retryMs = retryMinMs;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #renewTimer: ReturnType<typeof setTimeout> | undefined;
@@ -122,6 +140,18 @@ export class RedisBroker implements Broker {
   private constructor(options: RedisBrokerOptions) {
     this.#options = options;
     this.#node = options.randomName();
+    this.cluster = new RedisPresence(
+      () => this.#publish(),
+      (room, member) => {
+        const whisper: Whisper = { node: this.#node, room, member };
+        this.#link?.whisper(JSON.stringify(whisper));
+      },
+      () => this.#listener,
+    );
+  }
+
+  get #hold(): string {
+    return String(this.#options.nameHoldMs);
   }
 
   /** Whether messages can be stored and heard now. */
@@ -132,7 +162,7 @@ export class RedisBroker implements Broker {
   // ---------------------------------------------------------------- messages
 
   async append(drafts: readonly Draft[]): Promise<readonly AppendResult[]> {
-    const args = [this.#node, String(this.#options.maxRooms)];
+    const args = [String(this.#options.maxRooms)];
     for (const { room, member, from, text, nonce } of drafts) {
       const rest = JSON.stringify({ member, from, text, nonce }).slice(1, -1);
       args.push(room, member, nonce, usernameKey(from), rest);
@@ -167,14 +197,14 @@ export class RedisBroker implements Broker {
   // ---------------------------------------------------------------- names
 
   async claim(member: string, username: string): Promise<string | undefined> {
-    const args = [...this.#holder(), member, usernameKey(username), username];
+    const args = [this.#hold, member, usernameKey(username), username];
     const reply = await this.#run<Reply & { username?: string }>(scripts.claim, args);
     if (reply.username !== undefined) this.#names.set(member, reply.username);
     return reply.username;
   }
 
   async rename(member: string, username: string): Promise<boolean> {
-    const args = [...this.#holder(), member, usernameKey(username), username];
+    const args = [this.#hold, member, usernameKey(username), username];
     const { renamed } = await this.#run<Reply & { renamed: boolean }>(scripts.rename, args);
     if (renamed) this.#names.set(member, username);
     return renamed;
@@ -182,19 +212,14 @@ export class RedisBroker implements Broker {
 
   async release(member: string): Promise<void> {
     this.#names.delete(member);
-    await this.#run(scripts.release, [...this.#holder(), member]);
+    await this.#run(scripts.release, [this.#hold, member]);
   }
 
   async seen(members: readonly string[]): Promise<void> {
     for (let i = 0; i < members.length; i += membersAtOnce) {
       const some = members.slice(i, i + membersAtOnce);
-      await this.#run(scripts.seen, [...this.#holder(), ...some]);
+      await this.#run(scripts.seen, [this.#hold, ...some]);
     }
-  }
-
-  /** Who asks for names, and for how long. */
-  #holder(): readonly string[] {
-    return [this.#node, String(this.#options.nameHoldMs)];
   }
 
   // ---------------------------------------------------------------- upkeep
@@ -235,9 +260,11 @@ export class RedisBroker implements Broker {
     args: readonly string[],
     link = this.#usable(),
   ): Promise<T> {
-    const now = this.#options.now?.();
-    const reply: T = JSON.parse(await link.run(script, [String(now ?? ""), ...args]));
-    if (reply.alive === false) throw lose(link, "the other nodes hold this one for dead");
+    const now = String(this.#options.now?.() ?? "");
+    const reply: T = JSON.parse(await link.run(script, [now, this.#node, link.name, ...args]));
+    if (link === this.#link && reply.alive === false) {
+      throw lose(link, "the other nodes hold this one for dead");
+    }
     // Without a new connection: Redis was emptied, or another one has taken its place.
     if (link === this.#link && reply.term !== this.#term) {
       throw lose(link, "its log is not the one that it was");
@@ -274,8 +301,9 @@ export class RedisBroker implements Broker {
 
   /** Connects, finds out what happened meanwhile, tells the hub of it, and goes on from there. */
   async #connect(): Promise<void> {
-    const { url, prefix, timeoutMs } = this.#options;
-    const link = await RedisLink.open({ url, prefix, timeoutMs });
+    const { url, prefix, timeoutMs, randomName } = this.#options;
+    const hear = (text: string) => this.#hearWhisper(JSON.parse(text));
+    const link = await RedisLink.open({ name: randomName(), url, prefix, timeoutMs, hear });
     try {
       if (this.#isClosed) throw new Error("the broker was closed");
       const { term, feed } = await this.#catchUp(link);
@@ -291,6 +319,7 @@ export class RedisBroker implements Broker {
     void link.lost.then((error) => this.#disconnected(error));
     void this.#listen(link);
     this.#renewLater(link);
+    this.#publish();
   }
 
   #disconnected(error: Error): void {
@@ -300,7 +329,7 @@ export class RedisBroker implements Broker {
     this.#waiters = [];
     for (const waiter of waiters) waiter.reject(error);
     if (this.#isClosed) return;
-    this.#fail(error);
+    this.#fail(new Error(`Lost Redis: ${error.message}`));
     this.#connectLater();
   }
 
@@ -322,10 +351,8 @@ export class RedisBroker implements Broker {
       [room, { epoch, offset }],
     ) => [room, epoch, String(offset)]);
     const back = this.#isRegistered ? "back" : "new";
-    const args = [this.#node, String(this.#options.leaseMs), back, ...known];
-    const reply: EnterReply = JSON.parse(
-      await link.run(scripts.enter, [String(this.#options.now?.() ?? ""), ...args]),
-    );
+    const args = [String(this.#options.leaseMs), back, ...known];
+    const reply = await this.#run<EnterReply>(scripts.enter, args, link);
     const isSound = reply.alive === true && reply.rooms.every(({ valid }) => valid) &&
       (this.#term === reply.term || await this.#holdsNames(link));
     if (!isSound) {
@@ -334,6 +361,7 @@ export class RedisBroker implements Broker {
     }
     this.#isRegistered = true;
     for (const { room, head } of reply.rooms) await this.#fill(link, room, head);
+    this.cluster.replace(reply.here, this.#node);
     return reply;
   }
 
@@ -341,7 +369,7 @@ export class RedisBroker implements Broker {
   async #holdsNames(link: RedisLink): Promise<boolean> {
     const held = await Promise.all(
       Array.from(this.#names, async ([member, username]) => {
-        const args = [...this.#holder(), member, usernameKey(username), username];
+        const args = [this.#hold, member, usernameKey(username), username];
         const reply = await this.#run<Reply & { username?: string }>(scripts.claim, args, link);
         return reply.username === username;
       }),
@@ -355,6 +383,7 @@ export class RedisBroker implements Broker {
     this.#names.clear();
     this.#node = this.#options.randomName();
     this.#isRegistered = false;
+    this.cluster.clear();
     this.#listener?.reset?.();
   }
 
@@ -402,15 +431,48 @@ export class RedisBroker implements Broker {
         return this.#tell(event.entries);
       case "pruned":
         return this.#listener?.pruned(event.room, event.first);
+      case "presence":
+        if (event.node === this.#node) return;
+        return this.cluster.hear(event.node, event.changes);
+      case "renamed":
+        return this.cluster.rename(event.member, event.username);
       case "lost":
-        return;
+        if (event.node === this.#node) throw new Error("the other nodes hold this one for dead");
+        return this.cluster.lose(event.node);
     }
+  }
+
+  #hearWhisper({ node, room, member }: Whisper): void {
+    if (node !== this.#node) this.#listener?.typed?.(room, member);
+  }
+
+  /** Tells the others who is here: all that changed in a turn at once, and what changes meanwhile after that. */
+  #publish(): void {
+    const link = this.#link;
+    if (this.#isPublishing || link === undefined) return;
+    this.#isPublishing = true;
+    const publish = async () => {
+      await Promise.resolve();
+      for (let changes; link.isOpen && (changes = this.cluster.take()).length > 0;) {
+        const args = changes.flatMap((change) => {
+          const { kind, room, member } = change;
+          return [kind, room, member, kind === "came" ? change.username : change.reason];
+        });
+        await this.#run(scripts.presence, args, link);
+      }
+      this.#isPublishing = false;
+    };
+    publish().catch((error) => {
+      this.#isPublishing = false;
+      // What was not told is found out with the next connection.
+      link.lose(error);
+    });
   }
 
   #renewLater(link: RedisLink): void {
     const { leaseMs } = this.#options;
     this.#renewTimer = setTimeout(() => {
-      this.#run(scripts.renew, [this.#node, String(leaseMs)]).then(
+      this.#run(scripts.renew, [String(leaseMs)], link).then(
         () => this.#renewLater(link),
         (error) => {
           this.#fail(error);

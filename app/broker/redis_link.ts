@@ -1,5 +1,5 @@
-// One life of the connections to Redis: one for commands, one that waits for the feed. When either fails, both are given
-// up, and nothing sent through them is sent again; who wants to go on opens another link.
+// One life of the connections to Redis: one for commands, one that waits for the feed, one that hears what may be lost.
+// When any fails, all are given up, and nothing sent through them is sent again; who wants to go on opens another link.
 
 import { createClient, ErrorReply } from "@redis/client";
 import type { RedisScript } from "./redis_scripts.ts";
@@ -9,6 +9,7 @@ interface Client {
   readonly isOpen: boolean;
   connect(): Promise<unknown>;
   sendCommand(args: readonly string[]): Promise<unknown>;
+  subscribe(name: string, hear: (text: string) => void): Promise<unknown>;
   destroy(): void;
 }
 
@@ -27,18 +28,26 @@ export interface FeedEvent {
 
 /** What a link is made of; times in ms. */
 export interface RedisLinkOptions {
+  /** What no other link is called. */
+  readonly name: string;
   readonly url: string;
   /** What all keys begin with. */
   readonly prefix: string;
   /** After so long without an answer the link is given up. */
   readonly timeoutMs: number;
+  /** Told what any node whispered, this one too. */
+  readonly hear: (text: string) => void;
 }
 
-/** Two connections to one Redis. */
+/** What may be lost: who types. */
+const whispers = "typing";
+
+/** The connections to one Redis. */
 export class RedisLink {
   readonly #options: RedisLinkOptions;
   readonly #commands: Client;
   readonly #feed: Client;
+  readonly #whispers: Client;
   readonly #lost = Promise.withResolvers<Error>();
   #isOpen = true;
 
@@ -50,11 +59,12 @@ export class RedisLink {
   static async open(options: RedisLinkOptions): Promise<RedisLink> {
     const link = new RedisLink(options);
     try {
-      await Promise.all([link.#commands.connect(), link.#feed.connect()]);
+      await Promise.all(link.#clients.map((client) => client.connect()));
       const [commands, feed] = await Promise.all(
         [link.#commands, link.#feed].map((client) => link.#ask(client, ["INFO"])),
       );
       requireFit(fieldsOf(commands), fieldsOf(feed));
+      await link.#whispers.subscribe(options.prefix + whispers, options.hear);
       return link;
     } catch (error) {
       link.close();
@@ -74,6 +84,15 @@ export class RedisLink {
         .on("end", () => this.lose(new Error("the connection has ended")));
     this.#commands = client();
     this.#feed = client();
+    this.#whispers = client();
+  }
+
+  get #clients(): readonly Client[] {
+    return [this.#commands, this.#feed, this.#whispers];
+  }
+
+  get name(): string {
+    return this.#options.name;
   }
 
   /** True until the link is lost or closed. */
@@ -128,13 +147,19 @@ export class RedisLink {
   lose(error: Error): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    for (const client of [this.#commands, this.#feed]) {
+    for (const client of this.#clients) {
       if (client.isOpen) client.destroy();
     }
     this.#lost.resolve(error);
   }
 
-  /** Ends both connections. */
+  /** Tells all nodes something that may be lost. */
+  whisper(text: string): void {
+    // Whether the link is lost is seen to by what matters.
+    this.#ask(this.#commands, ["PUBLISH", this.#options.prefix + whispers, text]).catch(() => {});
+  }
+
+  /** Ends the connections. */
   close(): void {
     this.lose(new Error("the link was closed"));
   }

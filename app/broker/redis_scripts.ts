@@ -10,9 +10,10 @@
 //   nonce:{room}:{member}:{nonce}   string: offset and end of life
 //   name:{key}        string: the member who has the name
 //   member:{member}   hash: its key, username, former key, spoke, until, and node:{node} for each node where it is
-//   nodes             set: the nodes that have not been found dead
+//   nodes             hash: the nodes that have not been found dead, and which of its links each uses
 //   node:{node}       string: the lease; who lets it lapse is found dead by another
-//   here:{node}       hash: who is in which room by way of that node
+//   here:{node}       hash: who is in which room by way of that node, as "{room} {member}"
+// and one pub/sub channel, typing.
 
 import { createHash } from "node:crypto";
 
@@ -28,9 +29,12 @@ const nonceMs = 7 * 86_400_000;
 /** How long the book of a member outlives what is in it: sessions say hourly that they are here. */
 const bookMs = 3 * 3_600_000;
 
-/** Every script's first argument is the time, or empty where Redis's own counts: one clock for all nodes. */
+/**
+ * Every script's first arguments: the time, or empty where Redis's own counts (one clock for all nodes); the node, and its
+ * link. They are the same for all, and not named below.
+ */
 const prelude = `
-local prefix = KEYS[1]
+local prefix, node, link = KEYS[1], ARGV[2], ARGV[3]
 local clock = redis.call('TIME')
 local now = tonumber(ARGV[1]) or (clock[1] * 1000 + math.floor(clock[2] / 1000))
 local function key(...) return prefix .. table.concat({...}, ':') end
@@ -46,8 +50,10 @@ if meta[1] ~= run then
   redis.call('SADD', key('terms'), term)
 end
 
--- A node that was found dead changes nothing any more: others may have what its members had.
-local function isAlive(node) return redis.call('SISMEMBER', key('nodes'), node) == 1 end
+-- A node that was found dead changes nothing any more: others may have what its members had. Nor does what an older
+-- link has sent, and nobody waits for any more.
+local function isAlive(other) return redis.call('HEXISTS', key('nodes'), other) == 1 end
+local function isFenced() return redis.call('HGET', key('nodes'), node) ~= link end
 
 local function tell(event)
   local before = feed
@@ -69,8 +75,8 @@ end
 
 local function isLive(book)
   for field in pairs(book) do
-    local node = field:match('^node:(.+)$')
-    if node and isAlive(node) then return true end
+    local other = field:match('^node:(.+)$')
+    if other and isAlive(other) then return true end
   end
   return false
 end
@@ -94,12 +100,12 @@ local function forgetName(name, member)
 end
 `;
 
-/** Messages. Arguments: node, most rooms, then for each draft room, member, nonce, key of the name, and the rest as JSON. */
+/** Messages. Arguments: most rooms, then for each draft room, member, nonce, key of the name, and the rest as JSON. */
 export const append = script(
   "",
   `
-if not isAlive(ARGV[2]) then return answer(',"alive":false') end
-local maxRooms = tonumber(ARGV[3])
+if isFenced() then return answer(',"alive":false') end
+local maxRooms = tonumber(ARGV[4])
 local rooms, authors, nonces, results, entries = {}, {}, {}, {}, {}
 local added = 0
 local function roomOf(name)
@@ -130,7 +136,7 @@ local function known(nonce)
 end
 
 -- First everything is looked at, then everything is written.
-for i = 4, #ARGV, 5 do
+for i = 5, #ARGV, 5 do
   local name, member, rest = ARGV[i], ARGV[i + 1], ARGV[i + 4]
   local nonce = key('nonce', name, member, ARGV[i + 2])
   local repeated = known(nonce)
@@ -210,8 +216,8 @@ export const read = script(
   "flags=allow-oom",
   `
 ${rooms}
-local room, limit, maxBytes = roomOf(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local forward, epoch, offset = ARGV[5] == 'after', ARGV[6], tonumber(ARGV[7])
+local room, limit, maxBytes = roomOf(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local forward, epoch, offset = ARGV[7] == 'after', ARGV[8], tonumber(ARGV[9])
 local valid = not forward or isValid(room, epoch, offset)
 local entries, bytes = {}, 0
 
@@ -248,44 +254,52 @@ return answer(',"first":' .. digits(room.first) .. ',"head":' .. headOf(room) ..
 );
 
 /**
- * A node comes, or comes back. Arguments: node, lease in ms, `back` when it was registered before, then for each room that
- * it knows room, epoch and offset. Answers whether it is still registered, and of each room whether what it knows is part of the log, and the head.
+ * A node comes, or comes back. Arguments: lease in ms, `back` when it was registered before, then for each room that
+ * it knows room, epoch and offset. Answers whether it is still registered; of each room whether what it knows is part of the
+ * log, and the head; and who is where.
  */
 export const enter = script(
   "flags=allow-oom",
   `
 ${rooms}
-local node, lease = ARGV[2], ARGV[3]
-local alive = isAlive(node) or ARGV[4] ~= 'back'
-local checked = {}
+local alive = isAlive(node) or ARGV[5] ~= 'back'
+local checked, here = {}, {}
 if alive then
-  redis.call('SADD', key('nodes'), node)
-  redis.call('SET', key('node', node), 1, 'PX', lease)
-  for i = 5, #ARGV, 3 do
+  redis.call('HSET', key('nodes'), node, link)
+  redis.call('SET', key('node', node), 1, 'PX', ARGV[4])
+  for i = 6, #ARGV, 3 do
     local room = roomOf(ARGV[i])
     checked[#checked + 1] = '{"room":"' .. room.name .. '","valid":' ..
       tostring(isValid(room, ARGV[i + 1], tonumber(ARGV[i + 2]))) .. ',"head":' .. digits(room.head) .. '}'
   end
 end
-return answer(',"run":"' .. run .. '","alive":' .. tostring(alive) ..
-  ',"rooms":[' .. table.concat(checked, ',') .. ']')
+for _, other in ipairs(redis.call('HKEYS', key('nodes'))) do
+  local places = {}
+  for i, place in ipairs(redis.call('HKEYS', key('here', other))) do
+    local room, member = place:match('^(%S+) (.+)$')
+    local username = redis.call('HGET', key('member', member), 'username') or member
+    places[i] = '["' .. room .. '","' .. member .. '",' .. cjson.encode(username) .. ']'
+  end
+  here[#here + 1] = '"' .. other .. '":[' .. table.concat(places, ',') .. ']'
+end
+return answer(',"alive":' .. tostring(alive) .. ',"rooms":[' .. table.concat(checked, ',') ..
+  '],"here":{' .. table.concat(here, ',') .. '}')
 `,
 );
 
 /**
- * The node is still there; nodes that are not any more are found out, once. Arguments: node, lease in ms. Who was late itself
+ * The node is still there; nodes that are not any more are found out, once. Arguments: lease in ms. Who was late itself
  * finds nobody dead: then it was Redis that stood still, and the others are late as well.
  */
 export const renew = script(
   "flags=allow-oom",
   `
-local node, lease = ARGV[2], ARGV[3]
-local alive = isAlive(node)
+local alive = not isFenced()
 if alive then
-  local wasLate = not redis.call('SET', key('node', node), 1, 'PX', lease, 'GET')
-  for _, other in ipairs(wasLate and {} or redis.call('SMEMBERS', key('nodes'))) do
+  local wasLate = not redis.call('SET', key('node', node), 1, 'PX', ARGV[4], 'GET')
+  for _, other in ipairs(wasLate and {} or redis.call('HKEYS', key('nodes'))) do
     if redis.call('EXISTS', key('node', other)) == 0 then
-      redis.call('SREM', key('nodes'), other)
+      redis.call('HDEL', key('nodes'), other)
       redis.call('DEL', key('here', other))
       tell('{"kind":"lost","node":"' .. other .. '"}')
     end
@@ -295,10 +309,34 @@ return answer(',"alive":' .. tostring(alive))
 `,
 );
 
+/** Who is where. Arguments: for each change its kind, room, member, and the username or reason. */
+export const presence = script(
+  "flags=allow-oom",
+  `
+if isFenced() then return answer(',"alive":false') end
+local changes = {}
+for i = 4, #ARGV, 4 do
+  local kind, room, member, more = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+  local field = 'reason'
+  if kind == 'came' then
+    redis.call('HSET', key('here', node), room .. ' ' .. member, 1)
+    -- The name as it is in the order of the feed.
+    field, more = 'username', redis.call('HGET', key('member', member), 'username') or more
+  else
+    redis.call('HDEL', key('here', node), room .. ' ' .. member)
+  end
+  changes[#changes + 1] = '{"kind":"' .. kind .. '","room":"' .. room .. '","member":"' .. member ..
+    '","' .. field .. '":' .. cjson.encode(more) .. '}'
+end
+tell('{"kind":"presence","node":"' .. node .. '","changes":[' .. table.concat(changes, ',') .. ']}')
+return answer('')
+`,
+);
+
 /** Used by what changes names. A book lives longer than anything that is asked of it. */
 const books = `
-local node, hold = ARGV[2], tonumber(ARGV[3])
-if not isAlive(node) then return answer(',"alive":false') end
+local hold = tonumber(ARGV[4])
+if isFenced() then return answer(',"alive":false') end
 local function keep(member, book)
   local ttl = digits(math.max(hold, ${bookMs}))
   redis.call('PEXPIRE', key('member', member), ttl)
@@ -315,12 +353,12 @@ local function seen(member, book)
 end
 `;
 
-/** Arguments: node, hold in ms, member, key of the name, the name. */
+/** Arguments: hold in ms, member, key of the name, the name. */
 export const claim = script(
   "",
   `
 ${books}
-local member, name, username = ARGV[4], ARGV[5], ARGV[6]
+local member, name, username = ARGV[5], ARGV[6], ARGV[7]
 local book = hash(key('member', member))
 if book.key and isHeld(book) then
   seen(member, book)
@@ -337,12 +375,12 @@ return answer(',"username":' .. cjson.encode(username))
 `,
 );
 
-/** Arguments: node, hold in ms, member, key of the name, the name. */
+/** Arguments: hold in ms, member, key of the name, the name. */
 export const rename = script(
   "",
   `
 ${books}
-local member, name, username = ARGV[4], ARGV[5], ARGV[6]
+local member, name, username = ARGV[5], ARGV[6], ARGV[7]
 if isTaken(name, member) then return answer(',"renamed":false') end
 local book = hash(key('member', member))
 if book.key ~= name then
@@ -356,16 +394,19 @@ redis.call('HSET', key('member', member), 'key', name, 'username', username,
   'spoke', book.spoke or '0')
 redis.call('SET', key('name', name), member)
 seen(member, book)
+if book.username ~= username then
+  tell('{"kind":"renamed","member":"' .. member .. '","username":' .. cjson.encode(username) .. '}')
+end
 return answer(',"renamed":true')
 `,
 );
 
-/** Arguments: node, hold in ms, member. */
+/** Arguments: hold in ms, member. */
 export const release = script(
   "flags=allow-oom",
   `
 ${books}
-local member = ARGV[4]
+local member = ARGV[5]
 redis.call('HDEL', key('member', member), 'node:' .. node)
 local book = hash(key('member', member))
 if book.key and not isLive(book) then
@@ -382,12 +423,12 @@ return answer('')
 `,
 );
 
-/** Arguments: node, hold in ms, then members. */
+/** Arguments: hold in ms, then members. */
 export const seen = script(
   "flags=allow-oom",
   `
 ${books}
-for i = 4, #ARGV do
+for i = 5, #ARGV do
   local book = hash(key('member', ARGV[i]))
   if book.key then seen(ARGV[i], book) end
 end
@@ -399,9 +440,9 @@ return answer('')
 export const prune = script(
   "flags=allow-oom",
   `
-local days, most, left = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local days, most, left = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local oldest = now - days * 86400000
-for i = 5, #ARGV do
+for i = 7, #ARGV do
   local name = ARGV[i]
   local stored = redis.call('HMGET', key('room', name), 'head', 'first')
   local head, first = tonumber(stored[1] or 0), tonumber(stored[2] or 1)

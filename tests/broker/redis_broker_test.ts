@@ -40,6 +40,8 @@ if (hasRedis) {
 class Node {
   readonly heard: Entry[] = [];
   readonly pruned: string[] = [];
+  /** What it was told of members on other nodes. */
+  readonly news: string[] = [];
   resets = 0;
 
   private constructor(readonly broker: RedisBroker, readonly said: readonly string[]) {
@@ -47,6 +49,10 @@ class Node {
       entries: (entries) => this.heard.push(...entries),
       pruned: (room, first) => this.pruned.push(`${room} ${first}`),
       reset: () => this.resets++,
+      came: (room, { username }) => this.news.push(`${username} came to ${room}`),
+      went: (room, { username }, reason) => this.news.push(`${username} went: ${reason} ${room}`),
+      renamed: (member, username) => this.news.push(`${member} is ${username}`),
+      typed: (room, member) => this.news.push(`${member} types in ${room}`),
     });
   }
 
@@ -63,6 +69,17 @@ class Node {
   texts(room = "lobby"): string {
     return this.heard.filter((entry) => entry.room === room)
       .map(({ text, offset }) => `${text}${offset}`).join(" ");
+  }
+
+  /** Takes a name and goes into a room. */
+  async enter(member: string, username: string, room = "lobby"): Promise<void> {
+    await this.broker.claim(member, username);
+    this.broker.cluster.enter(room, member, username);
+  }
+
+  /** Who is in a room by way of other nodes. */
+  others(room = "lobby"): string {
+    return this.broker.cluster.others(room).map(({ username }) => username).sort().join(" ");
   }
 
   /** Appends one message until it is in the log, as a client does, and answers how often it was tried. */
@@ -368,6 +385,107 @@ test("renew() finds nobody dead when it was Redis that stood still", async (redi
   redis.signal("SIGCONT");
   await until(() => a.broker.isReady && b.broker.isReady);
   assertEquals(await b.broker.claim("ben", "Ada"), undefined);
+  assertEquals([a.resets, b.resets], [0, 0]);
+});
+
+test("cluster.enter() and leave() tell the other nodes who is where [N10]", async ({ url }) => {
+  await using a = await Node.start(url);
+  await using b = await Node.start(url);
+  await a.enter("ada", "Ada");
+  await a.enter("ben", "Ben");
+  a.broker.cluster.enter("other", "ada", "Ada");
+  a.broker.cluster.leave("lobby", "ben", "quit");
+  await until(() => b.news.length === 4);
+  assertEquals(b.news, [
+    "Ada came to lobby",
+    "Ben came to lobby",
+    "Ada came to other",
+    "Ben went: quit lobby",
+  ]);
+  assertEquals([a.others(), b.others(), b.others("other")], ["", "Ada", "Ada"]);
+  await using c = await Node.start(url);
+  assertEquals([c.others(), c.others("other"), c.others("none")], ["Ada", "Ada", ""]);
+  assertEquals([a.news, c.news], [[], []]);
+});
+
+test("cluster.leave() is no news of a member that is on a third node too [N10]", async ({ url }) => {
+  await using a = await Node.start(url);
+  await using b = await Node.start(url);
+  await using c = await Node.start(url);
+  await a.enter("ada", "Ada");
+  await until(() => b.others() === "Ada");
+  await b.enter("ada", "Ada");
+  await until(() => a.others() === "Ada");
+  a.broker.cluster.leave("lobby", "ada", "timeout");
+  await until(() => b.others() === "");
+  await b.enter("ben", "Ben");
+  await until(() => c.others() === "Ada Ben");
+  assertEquals(c.news, ["Ada came to lobby", "Ben came to lobby"]);
+});
+
+test("rename() tells every node, and who comes later [N8]", async ({ url }) => {
+  await using a = await Node.start(url);
+  await using b = await Node.start(url);
+  await a.enter("ada", "Ada");
+  assert(await a.broker.rename("ada", "Ida"));
+  await until(() => b.news.length === 2 && a.news.length === 1);
+  assertEquals(b.news, ["Ada came to lobby", "ada is Ida"]);
+  await using c = await Node.start(url);
+  assertEquals([b.others(), c.others()], ["Ida", "Ida"]);
+});
+
+test("cluster.type() reaches the other nodes, and is kept nowhere [M10]", async ({ url }) => {
+  await using a = await Node.start(url);
+  await using b = await Node.start(url);
+  a.broker.cluster.type("lobby", "ada");
+  await until(() => b.news.length === 1);
+  assertEquals([a.news, b.news], [[], ["ada types in lobby"]]);
+});
+
+test("went() is told once of each member of a node that died, unless it is elsewhere [N10]", async ({ url }) => {
+  const lease = { leaseMs: 200 };
+  await using b = await Node.start(url, lease);
+  await using c = await Node.start(url, lease);
+  {
+    await using a = await Node.start(url, lease);
+    await a.enter("ada", "Ada");
+    await a.enter("ben", "Ben");
+    await until(() => b.others() === "Ada Ben" && c.others() === "Ada Ben");
+  }
+  await b.enter("ben", "Ben");
+  await until(() => b.others() === "" && c.others() === "Ben");
+  await b.enter("zoe", "Zoe");
+  await until(() => c.others() === "Ben Zoe");
+  const came = ["Ada came to lobby", "Ben came to lobby"];
+  assertEquals(c.news, [...came, "Ada went: timeout lobby", "Zoe came to lobby"]);
+  assertEquals(b.news.slice(2).sort(), ["Ada went: timeout lobby", "Ben went: timeout lobby"]);
+});
+
+test("came() and went() catch up after a node was cut off, both ways [N11]", async (redis) => {
+  await using wire = new Wire(redis.port);
+  await using a = await Node.start(wire.url);
+  await using b = await Node.start(redis.url);
+  await a.enter("ada", "Ada");
+  await a.enter("ben", "Ben");
+  await b.enter("kim", "Kim");
+  await b.enter("lea", "Lea");
+  await until(() => a.others() === "Kim Lea" && b.others() === "Ada Ben");
+  wire.cut();
+  await until(() => !a.broker.isReady);
+  a.broker.cluster.leave("lobby", "ben", "quit");
+  a.broker.cluster.enter("other", "ada", "Ada");
+  b.broker.cluster.leave("lobby", "lea", "quit");
+  await b.broker.rename("kim", "Tim");
+  await b.enter("mia", "Mia");
+  wire.isCut = false;
+  await until(() =>
+    a.others() === "Mia Tim" && b.others() === "Ada" && b.others("other") === "Ada"
+  );
+  assertEquals(a.news.slice(2).sort(), [
+    "Lea went: timeout lobby",
+    "Mia came to lobby",
+    "kim is Tim",
+  ]);
   assertEquals([a.resets, b.resets], [0, 0]);
 });
 
