@@ -126,6 +126,7 @@ async function run(config: Config, logs: Logs): Promise<void> {
   const server = serveWeb({
     hub,
     assets,
+    isOpen: config.accessCode === "",
     hostname: config.host,
     port: config.port,
     certificate,

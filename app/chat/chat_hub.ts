@@ -215,6 +215,13 @@ export class ChatHub {
     return this.#draining;
   }
 
+  /** How many members are in a room, and the names of the first `most` of them. */
+  here(room: string, most: number): { readonly count: number; readonly usernames: string[] } {
+    const members = [...this.#rooms.get(room)?.presences.values() ?? []];
+    const usernames = members.slice(0, most).map(({ member }) => member.username);
+    return { count: members.length, usernames };
+  }
+
   /** What the hub holds at the moment, for operators and tests. */
   get size(): {
     readonly sessions: number;

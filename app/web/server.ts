@@ -23,6 +23,8 @@ export interface WebLog extends TroubleLog {
 /** What the server is and works with. */
 export interface WebOptions extends GateOptions, OperatorOptions {
   readonly assets: Assets;
+  /** Whether anybody may enter, so that who is there may be told before. */
+  readonly isOpen: boolean;
   readonly hostname: string;
   /** 0 takes any free one. */
   readonly port: number;
@@ -89,6 +91,8 @@ const openerPolicy = "cross-origin-opener-policy";
 const isTrustworthy = (headers: Headers) => headers.has("sec-fetch-dest");
 
 const reading = ["GET", "HEAD"];
+/** So many names of who is in a room are told before one enters. */
+const hereMost = 5;
 const healthPaths = ["/healthz", "/readyz"];
 /** Anybody may ask whether a message could be stored, and to find out writes to the disk. */
 const readinessMs = 1_000;
@@ -222,6 +226,7 @@ class Site {
     // Some proxies take the path away that they were asked for, and some do not.
     const isWhole = basePath !== "" && asked.startsWith(`${basePath}/`);
     const pathname = isWhole ? asked.slice(basePath.length) : asked;
+    if (pathname.startsWith("/here/")) return this.#here(pathname.slice(6), method);
     if (pathname === "/ws") {
       if (method === "GET") return this.#gate.upgrade(request, address);
       if (method !== "POST") return notAllowed(["GET", "POST"]);
@@ -239,6 +244,19 @@ class Site {
     if (operator) return operatorResponse(this.#options, pathname, peer, request, basePath);
     if (reload) return this.#reloadStream(method);
     return this.#healthProblem(pathname) ?? healthy(method);
+  }
+
+  /** Who is in a room, for somebody who is about to enter; a chat that asks for a code keeps it to itself. */
+  #here(room: string, method: string): Response | Problem {
+    if (!isRoomName(room) || !this.#options.isOpen) return notFound;
+    if (!reading.includes(method)) return notAllowed(reading);
+    const bytes = new TextEncoder().encode(JSON.stringify(this.#options.hub.here(room, hereMost)));
+    const headers = {
+      "content-type": "application/json",
+      "content-length": String(bytes.length),
+      "cache-control": "no-store",
+    };
+    return new Response(method === "HEAD" ? null : bytes, { headers });
   }
 
   #healthProblem(pathname: string): Problem | undefined {

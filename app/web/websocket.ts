@@ -10,6 +10,7 @@ export interface Hub {
   connect(socket: Socket, address: string, network: string): Session;
   receive(session: Session, frame: unknown): void;
   disconnect(session: Session, code: number): void;
+  here(room: string, most: number): { readonly count: number; readonly usernames: string[] };
   readonly draining: boolean;
 }
 

@@ -1,6 +1,7 @@
 // The first page: asks for a name, and tells its rules while it is typed.
 
 import { parseUsername } from "../../app/protocol.ts";
+import { basePath } from "./browser.ts";
 import { byId, setText } from "./dom.ts";
 import { words } from "./language.ts";
 
@@ -10,6 +11,7 @@ export function mountPrompt(room: string, name: string, enter: (username: string
   const form = byId("prompt-form", HTMLFormElement);
   const input = byId("prompt-name", HTMLInputElement);
   const hint = byId("prompt-hint", HTMLParagraphElement);
+  const here = byId("prompt-here", HTMLParagraphElement);
   const go = byId("prompt-go", HTMLButtonElement);
   setText(byId("prompt-title", HTMLHeadingElement), `# ${room}`);
   setText(go, words.enter(room));
@@ -34,9 +36,25 @@ export function mountPrompt(room: string, name: string, enter: (username: string
     }
   });
 
+  let isTold = false;
+  /** Names whom one is about to meet. What cannot be known is not said. */
+  const tellWhoIsHere = async () => {
+    if (isTold) return;
+    isTold = true;
+    const response = await fetch(`${basePath}/here/${room}`);
+    const { count, usernames } = await response.json();
+    if (count > 0) {
+      setText(
+        here,
+        `${words.here(count)}: ${usernames.join(", ")}${count > usernames.length ? "…" : ""}`,
+      );
+    }
+  };
+
   return {
     show(problem: string | undefined): void {
       if (prompt.hidden) prompt.hidden = false;
+      tellWhoIsHere().catch(() => {});
       go.disabled = false;
       setText(go, words.enter(room));
       if (problem !== undefined) complain(problem);

@@ -121,6 +121,12 @@ test("says that it tries again, and tries at once when asked", async (scene) => 
   await hears(ada, "back");
 });
 
+test("tells who is in the room before one enters", async (scene) => {
+  await scene.enter("Ada");
+  const ben = await scene.person();
+  await ben.locator("#prompt-here", { hasText: "1 here: Ada" }).waitFor();
+});
+
 test("shows who writes, who came and who went [M10] [N10]", async (scene) => {
   const ada = await scene.enter("Ada");
   const ben = await scene.enter("Ben");

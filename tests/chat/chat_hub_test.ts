@@ -944,6 +944,13 @@ Deno.test("ChatHub forgets a rename of who is gone when the broker answers", asy
   assertEquals(ben.types(), []);
 });
 
+Deno.test("ChatHub.here() tells how many are in a room, and the first names", () => {
+  const bench = new Bench();
+  for (const name of ["Ada", "Ben", "Cy"]) bench.enter(name);
+  assertEquals(bench.hub.here("lobby", 2), { count: 3, usernames: ["Ada", "Ben"] });
+  assertEquals(bench.hub.here("elsewhere", 2), { count: 0, usernames: [] });
+});
+
 function range(from: number, to: number): number[] {
   return Array.from({ length: Math.max(0, to - from + 1) }, (_, i) => from + i);
 }

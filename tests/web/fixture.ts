@@ -69,6 +69,10 @@ export class FakeHub implements Hub {
     this.#wake();
   }
 
+  here(room: string, most: number) {
+    return { count: 7, usernames: [`in ${room}`, `${most} at most`] };
+  }
+
   disconnect(_session: Session, code: number): void {
     this.codes.push(code);
     this.#wake();
@@ -120,6 +124,7 @@ export async function site(options: Partial<WebOptions> = {}): Promise<RunningSi
   const warnings: string[] = [];
   const errors: string[] = [];
   const server = serveWeb({
+    isOpen: true,
     hub,
     assets: options.assets ?? await someAssets(),
     hostname: "127.0.0.1",

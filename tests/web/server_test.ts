@@ -400,3 +400,12 @@ Deno.test("serveWeb() serves below BASE_PATH, whether a proxy takes the path awa
   assertEquals((await raw(running.server.port, lines)).status, 101);
   assertEquals(running.server.url, `${running.origin}/our/chat/`);
 });
+
+Deno.test("serveWeb() tells who is in a room, unless the chat asks for a code", async () => {
+  await using open = await site();
+  const { body } = await get(open, "/here/lobby");
+  assertEquals(JSON.parse(body), { count: 7, usernames: ["in lobby", "5 at most"] });
+  assertEquals((await get(open, "/here/No%20Room")).response.status, 404);
+  await using closed = await site({ isOpen: false });
+  assertEquals((await get(closed, "/here/lobby")).response.status, 404);
+});
