@@ -88,6 +88,21 @@ async function stuckPeer(server: ServerProcess): Promise<Deno.Conn> {
   return connection;
 }
 
+Deno.test("main.ts says where it is in one line on the console, and nothing else until somebody comes", async () => {
+  await using place = await scene();
+  const server = await place.start();
+  const client = await enter(server, "Ada");
+  await server.said(/event=join/);
+  const [first = "", second = ""] = server.lines;
+  assertEquals(first, `Parley is at http://127.0.0.1:${server.port}/`);
+  assertStringIncludes(second, "GET /ws");
+  assertEquals(server.lines.filter((line) => /event=start\b/.test(line)), []);
+  assertStringIncludes(await place.log("websocket"), "event=start");
+  client.socket.close();
+  await client.closed;
+  assertEquals(await server.end(), 0);
+});
+
 Deno.test("main.ts ends at SIGTERM when all have been told 1012, within DRAIN_SECONDS though one does not read [C7]", async () => {
   await using place = await scene();
   const server = await place.start({ env: { DRAIN_SECONDS: "1" } });
