@@ -1,7 +1,10 @@
-// A server process in a folder of its own, people who talk to it by SPEC.md, and ways to take its disk away. Only for the
-// tests of faults.
+// A server process in a folder of its own, people who talk to it by SPEC.md, and ways to take its disk away: for the tests of
+// what people see, the logs say and the disk has when something below the server fails. README.md says the same in a table
+// ("When something below fails"). A clock is set back in tests/broker/sqlite_broker_test.ts and tests/core/logging_test.ts.
 
+import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
+import { DatabaseSync } from "node:sqlite";
 import type { ErrorPush, MessagePush, Position, Push, RoomPush } from "../../app/protocol.ts";
 import { ServerProcess } from "../server_process.ts";
 
@@ -58,6 +61,16 @@ export async function withBench(use: (bench: Bench) => Promise<void>): Promise<v
     }
     await Deno.remove(dir, { recursive: true });
   }
+}
+
+/** A test that runs where `why` is undefined; elsewhere that is why it does not. */
+export function test(
+  name: string,
+  why: string | undefined,
+  use: (bench: Bench) => Promise<void>,
+): void {
+  const shown = why === undefined ? name : `${name} (${why})`;
+  Deno.test({ name: `Faults: ${shown}`, ignore: why !== undefined, fn: () => withBench(use) });
 }
 
 /** A start that fails: what it says on the console, and the status. */
@@ -185,6 +198,40 @@ function newToken(): string {
     alphabet: "base64url",
     omitPadding: true,
   });
+}
+
+// ---------------------------------------------------------------- what there is afterwards
+
+/** The status of `/readyz`. */
+export async function readiness(server: ServerProcess): Promise<number> {
+  const response = await fetch(`${server.url}readyz`);
+  await response.body?.cancel();
+  return response.status;
+}
+
+/** What somebody new is told of the lobby by a server that is started on what there is. */
+export async function textsAfterwards({ start, join }: Bench): Promise<readonly string[]> {
+  const server = await start();
+  const { texts } = await join(server, "Zoe");
+  await server.end();
+  return texts;
+}
+
+/** The nonces of all messages of the lobby in a database that nobody uses; their offsets rise by one from 1. */
+export function noncesIn(database: string): readonly string[] {
+  const file = new DatabaseSync(database);
+  try {
+    const rows = file.prepare("SELECT offset, nonce FROM messages ORDER BY offset").all();
+    assertEquals(rows.map(({ offset }) => offset), rows.map((_, i) => i + 1));
+    return rows.map(({ nonce }) => String(nonce));
+  } finally {
+    file.close();
+  }
+}
+
+/** What is in a folder. */
+export function namesIn(dir: string): readonly string[] {
+  return [...Deno.readDirSync(dir)].map(({ name }) => name).sort();
 }
 
 // ---------------------------------------------------------------- surroundings

@@ -1,0 +1,55 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import type { ServerProcess } from "../server_process.ts";
+import { limitFiles, noMount, noncesIn, test, underLimit, withDisk } from "./bench.ts";
+import type { Answer, Bench } from "./bench.ts";
+
+const codes = (answers: readonly Answer[]) =>
+  new Set(answers.flatMap(({ error }) => error === undefined ? [] : [error.code]));
+const noncesOf = (answers: readonly Answer[]) =>
+  answers.filter(({ error }) => error === undefined).map(({ nonce }) => nonce);
+
+/** Writes until the disk is full, makes room again, and looks whether people, log and file agree. */
+async function fillAndEmpty(
+  { join, database, log }: Bench,
+  server: ServerProcess,
+  makeRoom: () => Promise<void>,
+): Promise<void> {
+  const ada = await join(server, "Ada");
+  const ben = await join(server, "Ben");
+  const answers = await ada.floods(400);
+  assertEquals(codes(answers), new Set(["storage_unavailable"]));
+  const sent = noncesOf(answers);
+  await ben.hears((push) => push.type === "message" && push.nonce === sent.at(-1));
+  assertEquals(ben.messages.map(({ nonce }) => nonce), sent);
+  await server.said(/event=storage_failed/);
+  assertMatch(log("error.log"), /event=storage_failed/);
+  // What was said can still be read.
+  ben.send({ type: "history", room: "lobby", before: 5, limit: 10 });
+  await ben.hears((push) => push.type === "history" && push.messages.length === 4);
+
+  await makeRoom();
+  for (const { nonce, error } of answers) {
+    if (error !== undefined) sent.push((await ada.says("again", nonce)).nonce);
+  }
+  await server.said(/event=storage_recovered/);
+  await server.end("SIGKILL");
+  assertEquals(noncesIn(database), sent);
+}
+
+test(
+  "a full disk refuses what it cannot store, shows nothing of it, and goes on when there is room [M9]",
+  undefined,
+  async (bench) => {
+    const server = await bench.start({ under: underLimit(400) });
+    await fillAndEmpty(bench, server, () => limitFiles(server));
+  },
+);
+
+test("a disk that is really full does the same [M9]", noMount, async (bench) => {
+  const data = `${bench.dir}/data`;
+  await withDisk(data, 2_000, async () => {
+    Deno.writeFileSync(`${data}/ballast`, new Uint8Array(1_000_000));
+    const server = await bench.start();
+    await fillAndEmpty(bench, server, () => Deno.remove(`${data}/ballast`));
+  });
+});
