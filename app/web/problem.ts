@@ -13,6 +13,15 @@ export interface Problem {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** No browser lists more, and matching a list of 60 KiB would keep everybody else waiting for 20 ms. */
+const listMaxLength = 1_024;
+
+/** A header that is a list, when it is there and short enough to be looked at. */
+export function shortList({ headers }: Request, name: string): string | undefined {
+  const list = headers.get(name);
+  return list === null || list.length > listMaxLength ? undefined : list;
+}
+
 /** The answer that says `problem` the way the client of `request` asks for; `basePath` is where the chat is for a browser. */
 export function problemResponse(
   { status, detail, headers = {} }: Problem,
@@ -20,7 +29,8 @@ export function problemResponse(
   basePath: string,
 ): Response {
   const title = STATUS_TEXT[status];
-  const wantsPage = accepts(request, "application/problem+json", "text/html") === "text/html";
+  const wantsPage = shortList(request, "accept") !== undefined &&
+    accepts(request, "application/problem+json", "text/html") === "text/html";
   const type = wantsPage ? "text/html; charset=utf-8" : "application/problem+json";
   const body = new TextEncoder().encode(
     wantsPage

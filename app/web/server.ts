@@ -8,9 +8,10 @@ import { isRoomName } from "../protocol.ts";
 import { closeCode } from "../protocol.ts";
 import type { Asset, Assets } from "./assets.ts";
 import type { Certificate } from "./certificate.ts";
+import { Listener } from "./listener.ts";
 import { operatorPaths, operatorResponse } from "./operator.ts";
 import type { OperatorOptions } from "./operator.ts";
-import { problemResponse } from "./problem.ts";
+import { problemResponse, shortList } from "./problem.ts";
 import type { Problem } from "./problem.ts";
 import { Gate } from "./websocket.ts";
 import type { GateOptions, TroubleLog } from "./websocket.ts";
@@ -98,11 +99,9 @@ const healthPaths = ["/healthz", "/readyz"];
 const readinessMs = 1_000;
 /** How long connections may take to close before the old certificate's listener goes. */
 const renewGraceMs = 2_000;
-const relistenTries = 50;
-const relistenMs = 20;
 const encodings = ["br", "gzip"] as const;
-/** A longer list of tags is not looked at, since matching it takes time. A browser sends one. */
-const tagsMaxLength = 1_024;
+/** What the access log has of a value that a client chose. */
+const loggedMaxLength = 1_024;
 /** A development page that lost its server asks again after this. */
 const reloadRetryMs = 300;
 
@@ -135,10 +134,10 @@ export function serveWeb(options: WebOptions): WebServer {
     const asked = {
       address,
       method,
-      path: url.replace(/^\w+:\/\/[^/]*/, "") || "/",
+      path: logged(url.replace(/^\w+:\/\/[^/]*/, "")) || "/",
       protocol: "HTTP/1.1",
-      referrer: headers.get("referer") ?? undefined,
-      userAgent: headers.get("user-agent") ?? undefined,
+      referrer: logged(headers.get("referer")),
+      userAgent: logged(headers.get("user-agent")),
     };
     const trustworthy = isTrustworthy(headers);
     const response = await answer(request, remoteAddr.hostname, address);
@@ -154,10 +153,13 @@ export function serveWeb(options: WebOptions): WebServer {
     return response;
   };
 
-  let server = listen({ hostname, port: options.port, ...certificate }, handle);
-  let finished = server.finished;
-  let shut = () => server.shutdown();
-  const { port } = server.addr;
+  const listener = new Listener({
+    hostname,
+    port: options.port,
+    certificate,
+    report: (error) => log.error("listener", error),
+  }, handle);
+  const { port } = listener;
   const scheme = certificate === undefined ? "http" : "https";
   return {
     port,
@@ -166,17 +168,13 @@ export function serveWeb(options: WebOptions): WebServer {
       return gate.count;
     },
     get finished() {
-      return finished;
+      return listener.finished;
     },
     async renew(certificate, spreadMs) {
       gate.closeAll(closeCode.restarting, String(spreadMs));
       site.close();
       await gate.settled(renewGraceMs);
-      const [before, old] = [finished, server.shutdown()];
-      server = await listenAgain(() => listen({ hostname, port, ...certificate }, handle));
-      finished = Promise.all([before, server.finished]).then(() => {});
-      const last = server;
-      shut = () => Promise.all([old, last.shutdown()]).then(() => {});
+      await listener.renew(certificate);
     },
     async shutdown(graceMs) {
       site.close();
@@ -184,7 +182,7 @@ export function serveWeb(options: WebOptions): WebServer {
       const grace = new Promise<void>((resolve) => timer = setTimeout(resolve, graceMs));
       // Deno's own shutdown says 1001 to everybody, over any close frame that is not on its way yet.
       await gate.settled(graceMs);
-      await Promise.race([shut(), grace]);
+      await Promise.race([listener.shutdown(), grace]);
       clearTimeout(timer);
     },
   };
@@ -298,36 +296,6 @@ class Site {
   }
 }
 
-/** A listener that is closed gives its port back a moment later. */
-async function listenAgain<T>(listen: () => T): Promise<T> {
-  for (let tries = 1; tries < relistenTries; tries++) {
-    try {
-      return listen();
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, relistenMs));
-    }
-  }
-  return listen();
-}
-
-function listen(
-  address: { readonly hostname: string; readonly port: number } & Partial<Certificate>,
-  handler: (request: Request, info: Deno.ServeHandlerInfo<Deno.NetAddr>) => Promise<Response>,
-): Deno.HttpServer<Deno.NetAddr> {
-  try {
-    return Deno.serve({ ...address, onListen() {} }, handler);
-  } catch (error) {
-    const why = error instanceof Deno.errors.AddrInUse
-      ? "another program has this port"
-      : error instanceof Error
-      ? error.message
-      : String(error);
-    throw new Error(`Cannot listen on ${address.hostname}:${address.port}: ${why}`, {
-      cause: error,
-    });
-  }
-}
-
 /** A host that means all addresses cannot be clicked on. */
 function localName(hostname: string): string {
   if (hostname === "0.0.0.0" || hostname === "::") return "localhost";
@@ -340,12 +308,12 @@ function assetResponse(asset: Asset, request: Request): Response {
     etag: asset.etag,
     vary: "Accept-Encoding",
   });
-  const tags = request.headers.get("if-none-match") ?? "";
-  if (tags.length <= tagsMaxLength && !ifNoneMatch(tags || null, asset.etag)) {
+  const tags = shortList(request, "if-none-match");
+  if (tags !== undefined && !ifNoneMatch(tags, asset.etag)) {
     return new Response(null, { status: 304, headers });
   }
   // A client that says nothing may take anything, says the standard; those that do often cannot decode.
-  const encoding = !request.headers.has("accept-encoding")
+  const encoding = shortList(request, "accept-encoding") === undefined
     ? undefined
     : encodings.find((name) =>
       asset.encoded[name] !== undefined && acceptsEncodings(request, name) === name
@@ -355,6 +323,12 @@ function assetResponse(asset: Asset, request: Request): Response {
   headers.set("content-type", asset.type);
   headers.set("content-length", String(bytes.length));
   return new Response(request.method === "HEAD" ? null : bytes, { headers });
+}
+
+function logged(value: string | null): string | undefined {
+  return value === null || value.length <= loggedMaxLength
+    ? value ?? undefined
+    : `${value.slice(0, loggedMaxLength)}...`;
 }
 
 function healthy(method: string): Response {
