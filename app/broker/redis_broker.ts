@@ -113,6 +113,8 @@ export class RedisBroker implements Broker {
   readonly #positions = new Map<string, Position>();
   /** Who is here, and under which name. */
   readonly #names = new Map<string, string>();
+  /** Who went, and still has its name as far as is known. */
+  readonly #unreleased = new Set<string>();
   #isPublishing = false;
   #retryMs = retryMinMs;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
@@ -197,6 +199,7 @@ export class RedisBroker implements Broker {
   // ---------------------------------------------------------------- names
 
   async claim(member: string, username: string): Promise<string | undefined> {
+    this.#unreleased.delete(member);
     const args = [this.#hold, member, usernameKey(username), username];
     const reply = await this.#run<Reply & { username?: string }>(scripts.claim, args);
     if (reply.username !== undefined) this.#names.set(member, reply.username);
@@ -212,7 +215,9 @@ export class RedisBroker implements Broker {
 
   async release(member: string): Promise<void> {
     this.#names.delete(member);
+    this.#unreleased.add(member);
     await this.#run(scripts.release, [this.#hold, member]);
+    this.#unreleased.delete(member);
   }
 
   async seen(members: readonly string[]): Promise<void> {
@@ -320,6 +325,9 @@ export class RedisBroker implements Broker {
     void this.#listen(link);
     this.#renewLater(link);
     this.#publish();
+    for (const member of this.#unreleased) {
+      this.release(member).catch((error) => link.lose(error));
+    }
   }
 
   #disconnected(error: Error): void {
@@ -361,6 +369,10 @@ export class RedisBroker implements Broker {
     }
     this.#isRegistered = true;
     for (const { room, head } of reply.rooms) await this.#fill(link, room, head);
+    // Of a rename whose answer was lost.
+    for (const [, member, username] of reply.here[this.#node] ?? []) {
+      if (this.#names.get(member) !== username) this.#renamed(member, username);
+    }
     this.cluster.replace(reply.here, this.#node);
     return reply;
   }
@@ -377,10 +389,16 @@ export class RedisBroker implements Broker {
     return held.every(Boolean);
   }
 
+  #renamed(member: string, username: string): void {
+    if (this.#names.has(member)) this.#names.set(member, username);
+    this.cluster.rename(member, username);
+  }
+
   /** Nothing that the hub was told counts any more: all sessions have to come again, as if to another node. */
   #reset(): void {
     this.#positions.clear();
     this.#names.clear();
+    this.#unreleased.clear();
     this.#node = this.#options.randomName();
     this.#isRegistered = false;
     this.cluster.clear();
@@ -435,7 +453,7 @@ export class RedisBroker implements Broker {
         if (event.node === this.#node) return;
         return this.cluster.hear(event.node, event.changes);
       case "renamed":
-        return this.cluster.rename(event.member, event.username);
+        return this.#renamed(event.member, event.username);
       case "lost":
         if (event.node === this.#node) throw new Error("the other nodes hold this one for dead");
         return this.cluster.lose(event.node);

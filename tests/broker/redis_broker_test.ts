@@ -345,6 +345,36 @@ test("claim() and release() know a member that is on two nodes [N8]", async ({ u
   assertEquals(await a.broker.claim("ben", "Ada"), "Ada");
 });
 
+test("release() frees a name also when Redis is away at the time [N8]", async (redis) => {
+  await using wire = new Wire(redis.port);
+  await using a = await Node.start(wire.url);
+  await using b = await Node.start(redis.url);
+  await a.broker.claim("ada", "Ada");
+  await a.broker.claim("eda", "Eda");
+  wire.cut();
+  await until(() => !a.broker.isReady);
+  for (const member of ["ada", "eda"]) await assertRejects(() => a.broker.release(member));
+  await assertRejects(() => a.broker.claim("eda", "Eda"));
+  wire.isCut = false;
+  await until(async () => await b.broker.claim("ben", "Ada") === "Ada");
+  assertEquals(await b.broker.claim("zoe", "Eda"), undefined);
+});
+
+test("renamed() is told of a rename whose answer was lost [N8]", async (redis) => {
+  await using wire = new Wire(redis.port);
+  await using a = await Node.start(wire.url);
+  await using b = await Node.start(redis.url);
+  await a.enter("ada", "Ada");
+  await until(() => b.others() === "Ada");
+  wire.cut();
+  await until(() => !a.broker.isReady);
+  // The same member, as if the node itself had asked.
+  await b.broker.rename("ada", "Ida");
+  wire.isCut = false;
+  await until(() => a.news.length === 1);
+  assertEquals(a.news, ["ada is Ida"]);
+});
+
 test("claim() gives away a name once the node of its silent holder is found dead [N8]", async ({ url }) => {
   await using b = await Node.start(url, { leaseMs: 200 });
   {
