@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { say, Scene } from "./fixture.ts";
+import { say, Scene, until } from "./fixture.ts";
 
 async function inScene(run: (scene: Scene) => Promise<void>): Promise<void> {
   const scene = await Scene.open();
@@ -31,9 +31,11 @@ Deno.test(
       const page = await scene.tab(context);
       await page.locator("#prompt-label", { hasText: "Dein Name" }).waitFor();
       assertEquals(await page.getAttribute("html", "lang"), "de");
-      await page.fill("#prompt-name", "a!");
-      await page.locator("#prompt-hint", { hasText: "Buchstaben, Ziffern" })
-        .waitFor();
+      // What can go wrong is loaded behind the page.
+      await until("the rest is loaded", async () => {
+        await page.fill("#prompt-name", "a!");
+        return (await page.textContent("#prompt-hint"))?.includes("Buchstaben, Ziffern") ?? false;
+      });
       await page.fill("#prompt-name", "Ada");
       await page.click("#prompt-go");
       await page.locator("#room-about", {
@@ -54,7 +56,6 @@ Deno.test(
         hasText: expected.format(new Date()),
       }).waitFor();
       const names = scripts.map((path) => path.replace(/^.*\/([a-z_]+)[.-].*$/, "$1"));
-      // What can go wrong is loaded behind the page.
       const first = names.filter((name) => name !== "problems_de");
       assertEquals(first.toSorted(), ["main", "words_de"]);
     });
