@@ -213,13 +213,22 @@ export function readConfig(
   return { kind: "config", config: Object.freeze(values) as Config };
 }
 
+/** All that can be set, as it is shown to people: the default is empty where there is none. */
+export const settings: readonly {
+  readonly name: string;
+  readonly fallback: string;
+  readonly help: string;
+}[] = Object.values<Option<unknown>>(options).map(({ name, fallback, help }) => ({
+  name,
+  fallback: typeof fallback === "boolean" ? String(Number(fallback)) : String(fallback),
+  help,
+}));
+
 /** What --help prints. */
 export function helpText(): string {
-  const rows = Object.values<Option<unknown>>(options).map(({ name, fallback, help }) => {
-    const shown = typeof fallback === "boolean" ? Number(fallback) : String(fallback);
-    return `  ${flagOf(name).padEnd(26)} ${name.padEnd(24)} ${help}${
-      shown === "" ? "" : ` [${shown}]`
-    }`;
+  const rows = settings.map(({ name, fallback, help }) => {
+    const shown = fallback === "" ? "" : ` [${fallback}]`;
+    return `  ${flagOf(name).padEnd(26)} ${name.padEnd(24)} ${help}${shown}`;
   });
   return `Parley, a small chat server.
 

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { configNames, helpText, readConfig } from "../../app/core/config.ts";
+import { configNames, helpText, readConfig, settings } from "../../app/core/config.ts";
 import type { Config } from "../../app/core/config.ts";
 import denoJson from "../../deno.json" with { type: "json" };
 
@@ -124,4 +124,14 @@ Deno.test("helpText() has every setting and its flag", () => {
 
 Deno.test("deno.json lets the start task read exactly the variables that there are", () => {
   assertEquals(denoJson.permissions.start.env.toSorted(), [...configNames].toSorted());
+});
+
+Deno.test("README.md has every setting as it is, and no other", async () => {
+  const readme = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
+  const rows = [...readme.matchAll(/^\| `([A-Z_]+)` *\| *(.*?) *\| *(.*?) *\|$/gm)];
+  const shown = rows.map(([, name, fallback, help]) => ({ name, fallback, help }));
+  const inReadme = new Set(shown.map(({ name }) => name));
+  // DEV is for work on Parley itself.
+  const expected = settings.filter(({ name }) => name !== "DEV" || inReadme.has(name));
+  assertEquals(shown, expected);
 });
