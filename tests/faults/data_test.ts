@@ -46,6 +46,21 @@ test(
 );
 
 test(
+  "a journal that is removed is made anew, and a kill takes nothing [M5]",
+  undefined,
+  async (bench) => {
+    const server = await bench.start();
+    const ada = await bench.join(server, "Ada");
+    await ada.says("one");
+    Deno.removeSync(`${bench.database}-wal`);
+    await server.said(/event=storage_log_lost/);
+    await ada.says("two");
+    await server.end("SIGKILL");
+    assertEquals(await textsAfterwards(bench), ["one", "two"]);
+  },
+);
+
+test(
   "a data folder that cannot be put back has everything refused, and a stop says what is lost [M9]",
   undefined,
   async ({ dir, start, join }) => {
