@@ -96,6 +96,8 @@ export class ChatHub {
   #tickDue = false;
 
   #sessionCount = 0;
+  /** Since the last tick was over. */
+  #framesSent = 0;
   #seenAt: number;
   #cancelSweep: (() => void) | undefined;
   #draining = false;
@@ -697,7 +699,8 @@ export class ChatHub {
       if (this.#touchedSessions.size + this.#touchedRooms.size > 0) {
         this.#tickSoon();
       }
-      meter?.tick(clock.now() - startedAt);
+      meter?.tick(clock.now() - startedAt, this.#framesSent);
+      this.#framesSent = 0;
     }
   }
 
@@ -838,7 +841,7 @@ export class ChatHub {
     }
     session.waitingMost += bytes;
     session.frameCount++;
-    this.#ports.meter?.frame();
+    this.#framesSent++;
     socket.send(frame);
   }
 

@@ -41,8 +41,8 @@ export interface HubLog {
 
 /** Who counts what the hub does, for the operator. Must not throw, and takes next to no time. */
 export interface HubMeter {
-  /** A tick is over. */
-  tick(ms: number): void;
+  /** A tick is over; so many frames were sent since the one before. */
+  tick(ms: number, frames: number): void;
   /** The log has answered for a tick's messages. */
   append(ms: number): void;
   /** What became of one message. */
@@ -53,8 +53,6 @@ export interface HubMeter {
   join(outcome: "new" | "recovered" | "lost"): void;
   /** This side ended a connection. */
   close(code: number): void;
-  /** One frame went to one session. */
-  frame(): void;
   /** So many pushes of a room went out, counted for each session that got them. */
   deliveries(count: number): void;
 }

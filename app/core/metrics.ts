@@ -122,7 +122,8 @@ export class Metrics {
 
   // ---------------------------------------------------------------- what is told
 
-  tick(ms: number): void {
+  tick(ms: number, frames: number): void {
+    this.#frames += frames;
     this.#tick.observe(ms / 1000);
     this.#longest.tick = Math.max(this.#longest.tick, ms);
   }
@@ -146,10 +147,6 @@ export class Metrics {
 
   close(code: number): void {
     increment(this.#closes, String(code));
-  }
-
-  frame(): void {
-    this.#frames++;
   }
 
   deliveries(count: number): void {

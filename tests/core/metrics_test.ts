@@ -42,15 +42,13 @@ Deno.test("Metrics.text() is OpenMetrics: every family typed and explained, one 
 
 Deno.test("Metrics.text() has what was counted, and what is read when it is asked for", async () => {
   const { metrics, gauges } = scene();
-  metrics.frame();
-  metrics.frame();
   metrics.deliveries(7);
   metrics.message("stored");
   metrics.message("repeat");
   metrics.refusal("rate_limited");
   metrics.close(4101);
   metrics.join("recovered");
-  metrics.tick(2);
+  metrics.tick(2, 2);
   metrics.append(0.2);
   gauges.connections = 9;
   gauges.logFailures = 4;
@@ -85,16 +83,17 @@ Deno.test("Metrics.samples are by the second, with the longest times, and only t
   metrics.start();
   for (let i = 0; i < 50; i++) metrics.message("stored");
   metrics.deliveries(500);
-  metrics.tick(3);
-  metrics.tick(1);
+  metrics.tick(3, 20);
+  metrics.tick(1, 30);
   time.pass(sampleMs);
   const [first] = metrics.samples;
-  assertEquals([first?.messages, first?.deliveries, first?.tickMs, first?.memoryMib], [
+  assertEquals([first?.messages, first?.frames, first?.deliveries, first?.tickMs], [
+    10,
     10,
     100,
     3,
-    64,
   ]);
+  assertEquals(first?.memoryMib, 64);
   time.pass(sampleMs);
   assertEquals([metrics.samples[1]?.messages, metrics.samples[1]?.tickMs], [0, 0]);
   time.pass(sampleMs * 2 * samplesMax);
