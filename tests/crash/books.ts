@@ -27,8 +27,6 @@ interface Hold {
   readonly until: number;
 }
 
-/** Shorter than the grace of the server, since it counts from when the client lost its connection. */
-const graceMs = 5_000;
 /** A client that finds its name taken all the time is wrong, but nobody needs to read it a thousand times. */
 const violationsMax = 20;
 
@@ -66,6 +64,13 @@ export class Books {
   readonly #written: Written[] = [];
   readonly #holds = new Map<string, Hold>();
   readonly #persons = new Map<string, Person>();
+
+  readonly #graceMs: number;
+
+  /** `graceMs` is less than the grace of the server: how long somebody who never wrote keeps a name while away. */
+  constructor(graceMs = 5_000) {
+    this.#graceMs = graceMs;
+  }
 
   violate(sentence: string): void {
     if (this.violations.length < violationsMax) this.violations.push(sentence);
@@ -134,7 +139,7 @@ export class Books {
   risks(person: Person, name: string | undefined, when: "now" | "later"): void {
     if (name === undefined || this.#holds.get(usernameKey(name))?.person !== person) return;
     if (when === "now") this.#holds.delete(usernameKey(name));
-    else this.#hold(person, name, performance.now() + graceMs);
+    else this.#hold(person, name, performance.now() + this.#graceMs);
   }
 
   #hold(person: Person, name: string, until: number): void {

@@ -1,7 +1,7 @@
 // A plain client of the protocol, written from SPEC.md alone: it writes, comes back after every loss and keeps books. What it
 // does, and when, is said by the test.
 
-import { subprotocol, usernameKey } from "../../app/protocol.ts";
+import { mayRetry, subprotocol, usernameKey } from "../../app/protocol.ts";
 import type { HistoryPush, MessagePush, Position, Push, RoomPush } from "../../app/protocol.ts";
 import type { Chance } from "../simulation/world.ts";
 import type { Books, Person, Written } from "./books.ts";
@@ -331,9 +331,11 @@ export class Client {
           books.counts.taken++;
           return this.#sayHello(`${this.#options.username} ${this.#tries}`);
         }
-        if (push.re === "rename" && push.code === "username_taken") return person.isRefused();
+        if (push.re === "rename" && ["username_taken", "rate_limited"].includes(push.code)) {
+          return person.isRefused();
+        }
         if (push.re === "message" && push.code === "draining") return;
-        if (push.re === "message" && push.code === "storage_unavailable") {
+        if (push.re === "message" && mayRetry(push.code)) {
           const view = this.#view(push.room ?? "");
           this.#later(push.retryAfter ?? retryMs, () => {
             view.inFlight = false;

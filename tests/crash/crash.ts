@@ -337,7 +337,7 @@ function readPlan(args: readonly string[]): Plan {
     signal: choice("signal", ["KILL", "TERM", "mixed"]),
     durability: choice("durability", ["normal", "full"]),
     clients: Number(flag("clients") ?? 50),
-    framesMost: Number(flag("frames") ?? 400),
+    framesMost: Number(flag("frames") ?? 250),
   };
 }
 
