@@ -491,7 +491,8 @@ export class SqliteBroker implements Broker {
   }
 
   close(): void {
-    // SQLite would remove the journal under its name when it closes: where another file stands, it is not ours.
+    // SQLite removes the journal under its name when it closes, unless it sees another inode there; on another disk that
+    // can have the same number.
     if (this.#verdict === undefined) this.#file?.close();
     this.#file = undefined;
   }
