@@ -648,7 +648,8 @@ class DatabaseFile {
 
   thaw(): void {
     this.isFrozen = false;
-    this.#database.exec("PRAGMA wal_autocheckpoint = 1000");
+    // What the journal has grown by is given back to the disk.
+    this.#database.exec("PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 16777216");
   }
 
   /** Takes the journal out of the way, so that it is not taken for that of another file. */
