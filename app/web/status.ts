@@ -17,7 +17,7 @@ const charts: readonly Chart[] = [
   { title: "Refusals", unit: "/s", read: (sample) => sample.refusals },
   { title: "Longest tick", unit: " ms", read: (sample) => sample.tickMs },
   { title: "Longest append", unit: " ms", read: (sample) => sample.appendMs },
-  { title: "Event-loop delay", unit: " ms", read: (sample) => sample.delayMs },
+  { title: "Loop delay", unit: " ms", read: (sample) => sample.delayMs },
   { title: "Memory", unit: " MiB", read: (sample) => sample.memoryMib },
 ];
 const widthPx = 240;
