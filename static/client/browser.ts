@@ -67,3 +67,15 @@ export function storageOf(kind: "localStorage" | "sessionStorage"): KeyValue {
     return memoryStorage();
   }
 }
+
+/** A name that comes from another device, in the fragment of the address; it leaves the address at once. */
+export function takeLink(): { readonly token: string; readonly name: string } | undefined {
+  const fragment = new URLSearchParams(location.hash.slice(1));
+  const token = fragment.get("token");
+  if (token === null) return undefined;
+  history.replaceState(null, "", location.pathname);
+  return { token, name: fragment.get("name") ?? "" };
+}
+
+/** That of the address that was loaded: taken before anything else is waited for. */
+export const linkAtLoad = takeLink();

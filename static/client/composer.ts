@@ -1,13 +1,13 @@
-// Where messages are written: grows, sends, completes, recalls, and knows the slash commands. What a command does is
-// not known here.
+// Where messages are written: grows, sends and recalls. What a slash command does is not known here.
 
 import type { Chat } from "./chat.ts";
 import { byId, element, setText } from "./dom.ts";
 import { draftOf, keepDraft, tidyDrafts } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";
 import { codePointLength } from "../../app/protocol.ts";
+import type { Completion } from "./completion.ts";
 import type { Room } from "./state.ts";
-import { words } from "./language.ts";
+import { panelWords, words } from "./language.ts";
 
 /** What the composer asks for. */
 export interface ComposerVerbs {
@@ -26,13 +26,9 @@ export function mountComposer(chat: Chat, storage: KeyValue, verbs: ComposerVerb
   const text = byId("text", HTMLTextAreaElement);
   const hint = byId("composer-hint", HTMLSpanElement);
   const problem = byId("composer-problem", HTMLParagraphElement);
-  const suggestions = byId("suggestions", HTMLUListElement);
   tidyDrafts(storage, chat.rooms);
   let room: Room | undefined;
-  let chosen = 0;
-  let completion:
-    | { readonly words: readonly string[]; readonly start: number; index: number }
-    | undefined;
+  let completion: Completion | undefined;
 
   const grow = () => {
     if (CSS.supports("field-sizing", "content")) return;
@@ -42,14 +38,12 @@ export function mountComposer(chat: Chat, storage: KeyValue, verbs: ComposerVerb
   const most = () => chat.limits?.textMaxLength ?? Infinity;
   const changed = () => {
     if (room === undefined) return;
-    completion = undefined;
     keepDraft(storage, room.name, text.value);
     const left = most() - codePointLength(text.value.trim());
     setText(hint, left < countFrom ? words.charactersLeft(left) : words.send);
     hint.classList.toggle("trouble", left < 0);
     setText(problem, "");
-    chosen = 0;
-    suggest();
+    completion?.changed();
     grow();
   };
   const set = (value: string) => {
@@ -68,63 +62,26 @@ export function mountComposer(chat: Chat, storage: KeyValue, verbs: ComposerVerb
     verbs.sent();
   };
 
-  // ------------------------------------------------------- slash commands
-
-  const matching = () =>
-    /^\/[a-z]*$/.test(text.value)
-      ? Object.keys(words.commands).filter((command) => command.startsWith(text.value))
-      : [];
-  const suggest = () => {
-    const found = matching();
-    suggestions.hidden = found.length === 0;
-    suggestions.replaceChildren(...found.map((command, i) => {
-      const [argument, what] = words.commands[command] ?? ["", ""];
-      const item = element(
-        "li",
-        { role: "option", id: `suggestion-${i}`, "aria-selected": String(i === chosen) },
-        element("span", {}, `${command} ${argument}`),
-        element("small", {}, what),
-      );
-      item.addEventListener("mousedown", (event) => {
-        event.preventDefault();
-        take(command);
+  /** Loaded with the first focus: nobody completes before. */
+  const loadCompletion = async () => {
+    if (completion !== undefined) return;
+    try {
+      const [{ mountCompletion }, sentences] = await Promise.all([
+        import("./completion.ts"),
+        panelWords(),
+      ]);
+      completion ??= mountCompletion(element, sentences, chat, {
+        text,
+        list: byId("suggestions", HTMLUListElement),
+        room: () => room,
+        set,
       });
-      return item;
-    }));
-    if (found.length === 0) text.removeAttribute("aria-activedescendant");
-    else text.setAttribute("aria-activedescendant", `suggestion-${chosen}`);
-  };
-  const take = (command: string) => {
-    set(words.commands[command]?.[0] === "" ? command : `${command} `);
-    suggestions.hidden = true;
-    text.focus();
-  };
-
-  // ------------------------------------------------------- names and rooms
-
-  const complete = (): boolean => {
-    if (completion === undefined) {
-      const before = text.value.slice(0, text.selectionStart);
-      const [, sign = "", typed = ""] = /(?:^|\s)([@#]?)([^\s@#]+)$/.exec(before) ?? [];
-      if (typed === "" || room === undefined) return false;
-      const start = before.length - typed.length - sign.length;
-      const isStart = (name: string) => name.toLowerCase().startsWith(typed.toLowerCase());
-      const names = [...room.members.values()].filter((name) => name !== chat.username);
-      const found = sign === "#"
-        ? [...chat.rooms.keys()].filter(isStart).map((name) => `#${name} `)
-        : names.filter(isStart).sort().map((name) => `@${name} `);
-      if (found.length === 0) return false;
-      completion = { words: found, start, index: -1 };
+      completion.changed();
+    } catch {
+      // The next focus tries again.
     }
-    const kept = completion;
-    kept.index = (kept.index + 1) % kept.words.length;
-    const word = kept.words[kept.index] ?? "";
-    text.setRangeText(word, kept.start, text.selectionStart, "end");
-    changed();
-    completion = kept;
-    return true;
   };
-
+  text.addEventListener("focus", () => void loadCompletion());
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     submit();
@@ -144,30 +101,11 @@ export function mountComposer(chat: Chat, storage: KeyValue, verbs: ComposerVerb
   text.addEventListener("keydown", (event) => {
     // Enter ends a composition of an input method; Safari says so only by the old code.
     if (event.isComposing || event.keyCode === 229) return;
-    const found = suggestions.hidden ? [] : matching();
-    if (found.length > 0) {
-      const picked = found[chosen] ?? "";
-      switch (event.key) {
-        case "ArrowDown":
-        case "ArrowUp":
-          event.preventDefault();
-          chosen = (chosen + (event.key === "ArrowDown" ? 1 : found.length - 1)) % found.length;
-          return suggest();
-        case "Escape":
-          suggestions.hidden = true;
-          return;
-        case "Tab":
-        case "Enter":
-          if (picked === text.value && event.key === "Enter") break;
-          event.preventDefault();
-          return take(picked);
-      }
-    }
-    if (event.key === "Enter" && !event.shiftKey && !isTouch()) {
+    if (completion?.takes(event)) event.preventDefault();
+    else if (event.key === "Enter" && !event.shiftKey && !isTouch()) {
       event.preventDefault();
       submit();
-    } else if (event.key === "Tab" && !event.shiftKey && complete()) event.preventDefault();
-    else if (event.key === "ArrowUp" && text.value === "" && room !== undefined) {
+    } else if (event.key === "ArrowUp" && text.value === "" && room !== undefined) {
       const mine = room.messages.findLast(({ member }) => member === chat.member);
       if (mine === undefined) return;
       event.preventDefault();

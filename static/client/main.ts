@@ -1,7 +1,7 @@
 // Mounts the page: makes the chat, joins its parts to it, and draws when something changed.
 
 import { isRoomName, parseUsername } from "../../app/protocol.ts";
-import { basePath, connectionPorts, randomId, storageOf } from "./browser.ts";
+import { basePath, connectionPorts, linkAtLoad, randomId, storageOf, takeLink } from "./browser.ts";
 import { Chat } from "./chat.ts";
 import type { Entry, Profile } from "./chat.ts";
 import { mountComposer } from "./composer.ts";
@@ -9,10 +9,11 @@ import { button, byId, element, setText } from "./dom.ts";
 import { mountMessages } from "./messages.ts";
 import { mountPrompt } from "./prompt.ts";
 import { mountSides } from "./side.ts";
+import { mountSettings } from "./look.ts";
 import { keepRooms, restoreRoom } from "./snapshots.ts";
-import type { Room } from "./state.ts";
+import type { Message, Room } from "./state.ts";
 import { mountStatus } from "./status.ts";
-import { recall, remember, TabOutbox } from "./storage.ts";
+import { forget, keysOf, recall, remember, TabOutbox } from "./storage.ts";
 import { panelWords, words } from "./language.ts";
 import type { Panels } from "./panels.ts";
 
@@ -22,7 +23,9 @@ const readKey = "parley.read";
 const aliveEveryMs = 20_000;
 
 const shared = storageOf("localStorage");
-const store = new TabOutbox(shared, storageOf("sessionStorage"), () => randomId(12), Date.now);
+const own = storageOf("sessionStorage");
+const settings = mountSettings(shared);
+const store = new TabOutbox(shared, own, () => randomId(12), Date.now);
 let isDrawDue = false;
 let keptNames = "";
 const chat = new Chat({
@@ -30,6 +33,7 @@ const chat = new Chat({
   outbox: { store, now: Date.now, newNonce: () => randomId(12) },
   tab: randomId(12),
   changed: drawSoon,
+  arrived: tell,
 });
 
 const read = readOffsets();
@@ -46,21 +50,30 @@ const prompt = mountPrompt(shown, profile.username, (username) => {
 });
 const composer = mountComposer(chat, shared, { command, sent: () => messages.goToEnd() });
 const messages = mountMessages(chat, {
+  read: drawSoon,
   edit(message) {
     const text = chat.discard(message)?.text;
     if (text !== undefined) composer.edit(text);
   },
 });
-const sides = mountSides(chat, { show, me: () => inPanels((panels) => panels.me()) });
+const sides = mountSides(chat, { show, me: () => inPanels((panels) => panels.me(shown)) });
 const status = mountStatus(chat, drawSoon);
 
 let panels: Panels | undefined;
+let voice: Promise<Voice> | undefined;
+let badge = 0;
 /** What the prompt has been told. */
 let asked: Entry | undefined;
 
 if (profile.username === "") drawEntry();
 else enter(profile);
+adopt(linkAtLoad);
 
+addEventListener("hashchange", () => adopt(takeLink()));
+// Another tab has another name, or has forgotten this one.
+addEventListener("storage", ({ key }) => {
+  if (key === profileKey && keptProfile().token !== profile.token) location.reload();
+});
 addEventListener("popstate", () => {
   refused = goTo(roomOfAddress());
   sides.close();
@@ -104,15 +117,18 @@ function draw(): void {
   const room = chat.rooms.get(shown);
   if (room === undefined) return;
   if (!app.hidden) {
-    sides.update(room);
     composer.update(room);
     if (refused !== undefined) composer.complain(refused);
     refused = undefined;
     status.update(room);
     messages.update(room);
+    // Last, since what is shown now is read.
+    sides.update(room);
   }
   const unread = [...chat.rooms.values()].reduce((sum, { unread }) => sum + unread, 0);
   document.title = `${unread > 0 ? `(${unread}) ` : ""}#${shown} · Parley`;
+  if (unread !== badge) navigator.setAppBadge?.(unread).catch(() => {});
+  badge = unread;
   keep();
 }
 
@@ -190,12 +206,62 @@ async function inPanels(use: (panels: Panels) => void): Promise<void> {
 async function loadPanels(): Promise<Panels> {
   const [{ mountPanels }, sentences] = await Promise.all([import("./panels.ts"), panelWords()]);
   const lent = { button, byId, element, setText, parseUsername, words, sentences };
-  return mountPanels(lent, chat, { signOut });
+  return mountPanels(lent, chat, {
+    settings,
+    signOut,
+    profile,
+    home: `${location.origin}${basePath}/`,
+    become(other) {
+      remember(shared, profileKey, other);
+      location.reload();
+    },
+    forget() {
+      signOut();
+      for (const storage of [shared, own]) {
+        for (const key of keysOf(storage, "parley.")) forget(storage, key);
+      }
+      location.replace(`${basePath}/`);
+    },
+    tryOut: () => void speak().then(({ play }) => play()),
+  });
 }
 
 function signOut(): void {
   chat.goodbye();
   keepRooms(shared, []);
+}
+
+/** A name that came with the address. */
+function adopt(link: ReturnType<typeof takeLink>): void {
+  if (link !== undefined) void inPanels((panels) => panels.adopt(link));
+}
+
+// ------------------------------------------------------------------ telling
+
+type Voice = ReturnType<typeof import("./notify.ts").mountNotify>;
+
+/** Tells of a message outside the page, where that is wanted. */
+function tell(room: Room, message: Message, mentionsMe: boolean): void {
+  const { sound, notify } = settings.now;
+  const when = notify.get(room.name) ?? "mention";
+  if (when === "never" || (when === "mention" && !mentionsMe)) return;
+  // A plain http address has no notifications.
+  const notification = isSecureContext && globalThis.Notification?.permission === "granted";
+  if (!sound && !notification) return;
+  void speak().then((voice) => voice.arrived(room.name, message, { sound, notification }));
+}
+
+async function speak(): Promise<Voice> {
+  voice ??= import("./notify.ts").then(({ mountNotify }) =>
+    mountNotify({ show, title: words.said })
+  );
+  try {
+    return await voice;
+  } catch (error) {
+    // The next message tries again.
+    voice = undefined;
+    throw error;
+  }
 }
 
 /** Carries a slash command out. */

@@ -10,6 +10,8 @@ import { isEmojiOnly, partsOf } from "./text.ts";
 
 /** What a person can do to the conversation. */
 export interface MessageVerbs {
+  /** Something was read. */
+  read(): void;
   /** Puts a text back where it can be changed. */
   edit(message: OutboxMessage): void;
 }
@@ -44,6 +46,7 @@ export function mountMessages(chat: Chat, verbs: MessageVerbs) {
     if (atEnd && !document.hidden && shown.unread > 0) {
       shown.markRead();
       showToEnd();
+      verbs.read();
     }
     if (log.scrollTop < olderPx) chat.older(shown.name);
   };

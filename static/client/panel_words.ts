@@ -1,12 +1,48 @@
-// What the panels say, in English: loaded with the first of them.
+// What the panels and the list of commands say, in English: loaded with the first of them.
 
 /** The panels' words. */
 export const words = {
   close: "Close",
+  title: "You and this page",
   yourName: "Your name",
   change: "Change",
+  look: "Look",
+  theme: "Theme",
+  themes: { system: "Like the system", light: "Light", dark: "Dark" },
+  density: "Lines",
+  densities: { roomy: "Roomy", dense: "Dense" },
+  told: "Tell me when I look elsewhere",
+  tellMe: (room: string) => `Messages in #${room}`,
+  whens: { mention: "Mentions", always: "All", never: "None" },
+  sound: "With a sound",
+  allow: "Allow notifications",
+  allowed: "Notifications are on.",
+  blocked: "This browser blocks notifications of this page: its own settings can allow them.",
+  device: "This device",
+  another: "Use this name on another device",
+  linkIsYou: "Open this link there. Whoever has it can speak as you: show it to nobody else.",
+  forget: "Forget this device",
+  forgetMeans: "Your name, your rooms and what is not sent yet are removed from this browser. " +
+    "Nobody can use the name again until the server frees it.",
+  forgetNow: "Forget it",
+  keep: "Keep it",
   signOut: "Leave the chat",
+  adopt: (name: string, before: string) =>
+    before === ""
+      ? `The link that you opened brings the name ${name} to this browser.`
+      : `The link that you opened brings the name ${name} to this browser, in place of ${before}, which is then forgotten here.`,
+  adoptLater: "The link that you opened brings another name. Messages under the present one are " +
+    "not sent yet: send or discard them, then open the link again.",
+  useName: (name: string) => `Be ${name} here`,
   helpTitle: "Commands and keys",
+  commands: {
+    "/nick": ["name", "change your name"],
+    "/join": ["room", "open a room"],
+    "/leave": ["", "leave this room"],
+    "/me": ["does something", "say what you do"],
+    "/who": ["", "show who is here"],
+    "/help": ["", "list commands and keys"],
+  } as Readonly<Record<string, readonly [string, string]>>,
   keys: [
     ["Enter", "send"],
     ["Shift+Enter", "new line"],

@@ -75,17 +75,10 @@ export const words = {
   unknownCommand: (command: string) => `There is no ${command}. /help lists the commands.`,
   noRoom: (name: string) => `"${name}" is no room: use a-z, 0-9 and -, up to 32 characters`,
   tooManyRooms: "You are in 20 rooms: leave one first",
+  said: (from: string, room: string) => `${from} in #${room}`,
   onlyRoom: "This is the only room you are in: open another first",
   notSentYet: "Messages of this room are not sent yet: wait for them, or discard them, then leave",
   notLoaded: "This part of the page could not be loaded: try again when the connection is back",
-  commands: {
-    "/nick": ["name", "change your name"],
-    "/join": ["room", "open a room"],
-    "/leave": ["", "leave this room"],
-    "/me": ["does something", "say what you do"],
-    "/who": ["", "show who is here"],
-    "/help": ["", "list commands and keys"],
-  } as Readonly<Record<string, readonly [string, string]>>,
   /** Loads what the first moment does not need. */
   loadRest: async () => {},
   /** What the server and the shared rules say in English, in this language, as soon as the rest is loaded. */

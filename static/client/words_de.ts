@@ -82,19 +82,12 @@ export const words: Words = {
   unknownCommand: (command) => `${command} gibt es nicht. /help zeigt, was es gibt.`,
   noRoom: (name) => `„${name}“ ist kein Raum: nimm a-z, 0-9 und -, höchstens 32 Zeichen`,
   tooManyRooms: "Du bist in 20 Räumen: verlass erst einen",
+  said: (from, room) => `${from} in #${room}`,
   onlyRoom: "Das ist der einzige Raum, in dem du bist: öffne erst einen anderen",
   notSentYet:
     "Nachrichten dieses Raums sind noch nicht gesendet: warte auf sie oder verwirf sie, dann geh",
   notLoaded:
     "Dieser Teil der Seite ließ sich nicht laden: versuch es, wenn die Verbindung wieder da ist",
-  commands: {
-    "/nick": ["Name", "den Namen ändern"],
-    "/join": ["Raum", "einen Raum öffnen"],
-    "/leave": ["", "diesen Raum verlassen"],
-    "/me": ["tut etwas", "sagen, was du tust"],
-    "/who": ["", "zeigen, wer hier ist"],
-    "/help": ["", "Befehle und Tasten zeigen"],
-  },
   async loadRest() {
     ({ problems } = await import("./problems_de.ts"));
   },

@@ -1,0 +1,50 @@
+// Decides which tab of a browser tells the person of a message: one that is looked at keeps all quiet, otherwise one speaks
+// for all. Pure: the other tabs, the clock and chance come in.
+
+/** What a speaker works with. */
+export interface SpeakerPorts {
+  /** Tells the other tabs that a message needs nothing said any more. */
+  post(id: string): void;
+  /** Whether the person looks at this tab. */
+  isLooking(): boolean;
+  later(ms: number, task: () => void): void;
+  /** From 0 to below 1. */
+  random(): number;
+}
+
+/** The tabs' turns are spread over this long; the word of the first reaches the others in about a millisecond. */
+const spreadMs = 400;
+const rememberedMost = 200;
+
+/** One tab's voice. */
+export class Speaker {
+  readonly #ports: SpeakerPorts;
+  readonly #done = new Set<string>();
+
+  constructor(ports: SpeakerPorts) {
+    this.#ports = ports;
+  }
+
+  /** Another tab has seen to a message. */
+  heard(id: string): void {
+    this.#done.add(id);
+    const [oldest] = this.#done;
+    if (this.#done.size > rememberedMost && oldest !== undefined) this.#done.delete(oldest);
+  }
+
+  /** A message came; `say` is called in at most one of the tabs, and in none while one is looked at. */
+  arrived(id: string, say: () => void): void {
+    if (this.#done.has(id)) return;
+    if (this.#ports.isLooking()) return this.#finish(id);
+    this.#ports.later(this.#ports.random() * spreadMs, () => {
+      if (this.#done.has(id)) return;
+      this.#finish(id);
+      say();
+    });
+  }
+
+  #finish(id: string): void {
+    this.heard(id);
+    this.#ports.post(id);
+  }
+}
