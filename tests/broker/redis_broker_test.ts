@@ -121,7 +121,7 @@ class Wire {
 
   cut(): void {
     this.isCut = true;
-    for (const end of this.#ends) end.close();
+    for (const end of this.#ends) close(end);
     this.#ends.clear();
   }
 
@@ -131,10 +131,18 @@ class Wire {
         near.close();
         continue;
       }
-      const far = await Deno.connect({ hostname: "127.0.0.1", port: this.#target });
+      const far = await Deno.connect({ hostname: "127.0.0.1", port: this.#target })
+        .catch(() => undefined);
+      if (far === undefined || this.isCut) {
+        near.close();
+        far?.close();
+        continue;
+      }
       for (const [from, to] of [[near, far], [far, near]] as const) {
         this.#ends.add(from);
-        this.#copies.push(from.readable.pipeTo(to.writable).catch(() => {}));
+        this.#copies.push(
+          from.readable.pipeTo(to.writable).catch(() => {}).finally(() => close(to)),
+        );
       }
     }
   }
@@ -146,6 +154,17 @@ class Wire {
   }
 }
 
+/** Closes what may be closed already. */
+function close(end: Deno.TcpConn): void {
+  try {
+    end.close();
+  } catch {
+    // The other side was quicker.
+  }
+}
+
+/** How often everything breaks; more in a long run. */
+const rounds = Number(Deno.env.get("REDIS_ROUNDS") ?? 2);
 const all = { before: Infinity, limit: 1_000, maxBytes: 1e6 };
 const forward = { limit: 1_000, maxBytes: 1e6 };
 
@@ -221,6 +240,58 @@ test("append() does not double what Redis did without answering [M3]", async (re
   await a.say("b");
   await a.say("c");
   assertEquals(a.texts(), "a1 b2 c3");
+});
+
+test("append() loses and doubles nothing while Redis is killed and wires are cut [M4] [M5]", async (redis) => {
+  const more = { timeoutMs: 500 };
+  await using wireA = new Wire(redis.port);
+  await using wireB = new Wire(redis.port);
+  await using a = await Node.start(wireA.url, more);
+  await using b = await Node.start(wireB.url, more);
+  await using c = await Node.start(redis.url, more);
+  const acked = new Map<string, number>();
+  let isOver = false;
+  const write = async (node: Node, name: string) => {
+    for (let i = 0; !isOver; i++) {
+      const text = `${name}${i}-`;
+      for (let offset; offset === undefined && !isOver;) {
+        const [result] = await node.broker.append([draft(text)]);
+        if (result?.kind === "stored" || result?.kind === "repeat") offset = result.offset;
+        if (offset === undefined) await until(() => node.broker.isReady || isOver);
+        else acked.set(text, offset);
+      }
+    }
+  };
+  const grows = async () => {
+    const wanted = acked.size + 20;
+    await until(() => acked.size >= wanted);
+  };
+  const writers = [write(a, "a"), write(b, "b"), write(c, "c")];
+  for (let round = 0; round < rounds; round++) {
+    await grows();
+    const wire = round % 2 === 0 ? wireA : wireB;
+    wire.cut();
+    await grows();
+    await redis.kill();
+    await redis.restart();
+    await grows();
+    wire.isCut = false;
+    await until(() => a.broker.isReady && b.broker.isReady);
+  }
+  await grows();
+  isOver = true;
+  await Promise.all(writers);
+  await a.say("end");
+  const end = (node: Node) => node.heard.at(-1)?.text === "end";
+  await until(() => end(a) && end(b) && end(c));
+  const { entries } = await a.broker.read("lobby", { ...all, limit: 1e6, maxBytes: 1e9 });
+  assertEquals(entries.map(({ offset }) => offset), entries.map((_, i) => i + 1));
+  assertEquals(new Set(entries.map(({ nonce }) => nonce)).size, entries.length);
+  for (const [text, offset] of acked) assertEquals(entries[offset - 1]?.text, text);
+  for (const node of [a, b, c]) {
+    assertEquals(node.heard, entries);
+    assertEquals(node.resets, 0);
+  }
 });
 
 test("append() goes on by itself after Redis was killed, with nothing lost [M5]", async (redis) => {
