@@ -62,6 +62,8 @@ const status = mountStatus(chat, drawSoon);
 let panels: Panels | undefined;
 let voice: Promise<Voice> | undefined;
 let badge = 0;
+/** What this browser keeps is another's from now on, or nobody's. */
+let isOver = false;
 /** What the prompt has been told. */
 let asked: Entry | undefined;
 
@@ -212,10 +214,12 @@ async function loadPanels(): Promise<Panels> {
     profile,
     home: `${location.origin}${basePath}/`,
     become(other) {
+      isOver = true;
       remember(shared, profileKey, other);
       location.reload();
     },
     forget() {
+      isOver = true;
       signOut();
       for (const storage of [shared, own]) {
         for (const key of keysOf(storage, "parley.")) forget(storage, key);
@@ -331,10 +335,11 @@ function readOffsets(): Map<string, number> {
 
 /** Only of somebody who is in or comes back: who left has taken everything along. */
 function keepSnapshots(): void {
-  if (chat.entry.kind !== "asking") keepRooms(shared, chat.rooms.values());
+  if (!isOver && chat.entry.kind !== "asking") keepRooms(shared, chat.rooms.values());
 }
 
 function keep(): void {
+  if (isOver) return;
   const rooms = [...chat.rooms.values()];
   const isNew = rooms.some(({ name, read: offset }: Room) => read.get(name) !== offset);
   if (isNew) {
