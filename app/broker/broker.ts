@@ -53,8 +53,9 @@ export interface Page {
   /** Offset of the newest message, 0 in a room without any, and its term (the present term when it is not kept). */
   readonly head: Position;
   /**
-   * Only for `after`: true when the entry at that offset has that term (or, when it is pruned or the offset is 0, the
-   * term is known) and the offset is not past the head. When false, `entries` is empty.
+   * Only for `after`: true when the entry at that offset (when it is pruned the oldest one kept, when none is kept the
+   * next one) has that term, or the offset is 0 and the term is known, and the offset is not past the head. When false,
+   * `entries` is empty.
    */
   readonly valid: boolean;
 }

@@ -200,9 +200,11 @@ end
 
 local function isValid(room, epoch, offset)
   if offset > room.head then return false end
-  local entry = entryAt(room, offset)
-  if entry then return entry[2][2] == epoch end
-  return redis.call('SISMEMBER', key('terms'), epoch) == 1
+  if offset == 0 then return redis.call('SISMEMBER', key('terms'), epoch) == 1 end
+  -- A term never goes on after the log was set back. So what came before its oldest message kept is what everybody saw
+  -- there; of an older term without any, nobody can tell any more.
+  local entry = entryAt(room, math.max(offset, room.first))
+  return epoch == (entry and entry[2][2] or term)
 end
 
 local function headOf(room)

@@ -244,9 +244,12 @@ export class SqliteBroker implements Broker {
 
   #isValid(file: DatabaseFile, room: StoredRoom, epoch: string, offset: number): boolean {
     if (offset > room.head) return false;
-    const there = file.findTerm.get(room.id, offset);
-    if (there !== undefined) return this.#termName(file, Number(there.term)) === epoch;
-    return file.knowsTerm.get(epoch) !== undefined;
+    if (offset === 0) return file.knowsTerm.get(epoch) !== undefined;
+    // A term never goes on after the log was set back. So what came before its oldest message kept is what everybody saw
+    // there; of an older term without any, nobody can tell any more.
+    const there = file.findTerm.get(room.id, Math.max(offset, room.first));
+    return epoch ===
+      (there === undefined ? this.#term.name : this.#termName(file, Number(there.term)));
   }
 
   #entries(file: DatabaseFile, room: string, rows: readonly MessageRow[]): Entry[] {

@@ -85,6 +85,27 @@ Deno.test("SqliteBroker.open() finds a position behind a restored backup not val
     });
   }));
 
+Deno.test("SqliteBroker.read() trusts no pruned position of a term without messages [R3] [R11]", () =>
+  withFile((path) => {
+    const options = optionsFor(path, undefined, { retentionMessages: 2 });
+    const older = using(options, (broker) => {
+      broker.append([draft("a"), draft("b"), draft("c")]);
+      return broker.read("lobby", all).head.epoch;
+    });
+    using(options, (broker) => {
+      broker.append([draft("d"), draft("e"), draft("f")]);
+      const { head: { epoch } } = broker.read("lobby", all);
+      broker.prune();
+      const isValid = (epoch: string, offset: number) =>
+        broker.read("lobby", { ...forward, after: { epoch, offset } }).valid;
+      // Another log may have had something else at 3 and at 4; nobody can tell of the older term any more.
+      assertEquals(isValid(older, 3), false);
+      assertEquals(isValid(older, 4), false);
+      assertEquals(isValid(epoch, 4), true);
+      assertEquals(isValid(older, 0), true);
+    });
+  }));
+
 Deno.test("SqliteBroker.open() holds the names of members that were here when the server died [N8]", () =>
   withFile((path) => {
     const wall = { ms: Date.UTC(2026, 0, 1) };

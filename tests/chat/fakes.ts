@@ -134,9 +134,9 @@ export class MemoryBroker implements Broker {
         return { entries: entries.reverse(), first, head, valid: true };
       }
       const { epoch, offset } = query.after;
-      const there = log.find((entry) => entry.offset === offset);
+      const there = log.find((entry) => entry.offset === Math.max(offset, first));
       const valid = offset <= head.offset &&
-        (there === undefined ? this.terms.has(epoch) : there.epoch === epoch);
+        (offset === 0 ? this.terms.has(epoch) : epoch === (there?.epoch ?? this.epoch));
       const entries = valid ? fit(log.filter((entry) => entry.offset > offset), query) : [];
       return { entries, first, head, valid };
     });
