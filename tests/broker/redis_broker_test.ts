@@ -103,14 +103,15 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
 
 /** The way from one node to Redis, which can be cut. */
 class Wire {
-  readonly #target: number;
+  /** The port that it leads to. */
+  target: number;
   readonly #listener: Deno.TcpListener;
   readonly #ends = new Set<Deno.TcpConn>();
   readonly #copies: Promise<void>[] = [];
   isCut = false;
 
   constructor(target: number) {
-    this.#target = target;
+    this.target = target;
     this.#listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     this.#copies.push(this.#serve());
   }
@@ -131,7 +132,7 @@ class Wire {
         near.close();
         continue;
       }
-      const far = await Deno.connect({ hostname: "127.0.0.1", port: this.#target })
+      const far = await Deno.connect({ hostname: "127.0.0.1", port: this.target })
         .catch(() => undefined);
       if (far === undefined || this.isCut) {
         near.close();
@@ -340,6 +341,7 @@ test("reset() is told when a Redis from a backup lacks what was heard [R3]", asy
   await a.say("b");
   const { head } = await a.broker.read("lobby", all);
   await redis.kill();
+  await until(() => !a.broker.isReady);
   await Deno.remove(`${redis.dir}/appendonlydir`, { recursive: true });
   await Deno.rename(`${redis.dir}/backup`, `${redis.dir}/appendonlydir`);
   await redis.restart();
@@ -351,6 +353,45 @@ test("reset() is told when a Redis from a backup lacks what was heard [R3]", asy
     await a.say(text);
   }
   assertEquals(a.texts(), "a1 b2 c2 d3");
+});
+
+test("reset() is told when another Redis takes over that lacks what was heard [R3]", async (redis) => {
+  await using replica = await replicaOf(redis);
+  await using wire = new Wire(redis.port);
+  await using a = await Node.start(wire.url);
+  await a.say("a");
+  const head = ["HGET", "parley:{test}:room:lobby", "head"];
+  await until(async () => await replica.ask(...head) === "1");
+  await replica.ask("REPLICAOF", "NO", "ONE");
+  await a.say("b");
+  wire.cut();
+  await redis.kill();
+  await until(() => !a.broker.isReady);
+  wire.target = replica.port;
+  wire.isCut = false;
+  await until(() => a.broker.isReady);
+  assertEquals(a.resets, 1);
+  await a.say("c");
+  assertEquals(a.texts(), "a1 b2 c2");
+  assertNotEquals(a.heard[2]?.epoch, a.heard[1]?.epoch);
+});
+
+test("append() waits for a replica to be made the master", async (redis) => {
+  await using replica = await replicaOf(redis);
+  await using wire = new Wire(redis.port);
+  await using a = await Node.start(wire.url);
+  await a.say("a");
+  const head = ["HGET", "parley:{test}:room:lobby", "head"];
+  await until(async () => await replica.ask(...head) === "1");
+  wire.target = replica.port;
+  wire.cut();
+  wire.isCut = false;
+  await until(async () => (await replica.ask("INFO", "errorstats")).includes("READONLY"));
+  assertEquals(a.broker.isReady, false);
+  await replica.ask("REPLICAOF", "NO", "ONE");
+  await until(() => a.broker.isReady);
+  await a.say("b");
+  assertEquals([a.texts(), a.resets], ["a1 b2", 0]);
 });
 
 test("entries() fills a hole after a node was cut off [R8]", async (redis) => {
@@ -605,6 +646,11 @@ test("open() says why Redis cannot be used, without its password", async (redis)
   const error = await assertRejects(() => RedisBroker.open(optionsFor(url)), Error, "Cannot use");
   assertEquals(error.message.includes("secret"), false);
 });
+
+async function replicaOf(redis: RedisProcess): Promise<RedisProcess> {
+  await redis.ask("CONFIG", "SET", "repl-diskless-sync-delay", "0");
+  return await RedisProcess.start("--replicaof", "127.0.0.1", `${redis.port}`);
+}
 
 async function copyFolder(from: string, to: string): Promise<void> {
   await Deno.mkdir(to);
