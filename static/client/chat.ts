@@ -23,6 +23,8 @@ export interface Profile {
   readonly username: string;
   /** 32 random bytes in base64url: whoever has them is the member. */
   readonly token: string;
+  /** The code that the server asks everybody for, where it does. */
+  readonly access?: string;
 }
 
 /** What the chat works with. */
@@ -39,8 +41,8 @@ export interface ChatPorts {
 
 /** Whether the person has a name here. */
 export type Entry =
-  /** Nobody has entered yet, or the name was refused: `problem` says why. */
-  | { readonly kind: "asking"; readonly problem?: string }
+  /** Nobody has entered yet, or the name or access code was refused: `problem` says why, `code` for the page. */
+  | { readonly kind: "asking"; readonly problem?: string; readonly code?: string }
   | { readonly kind: "entering" }
   | { readonly kind: "in" };
 
@@ -262,13 +264,12 @@ export class Chat {
 
   #hello(): void {
     if (this.#profile === undefined || this.#welcomed) return;
-    const { username, token } = this.#profile;
     this.#greeted = [...this.#rooms.keys()];
     const rooms = Array.from(this.#rooms.values(), ({ name, position }) => ({
       room: name,
       ...position,
     }));
-    this.#send({ type: "hello", username, token, tab: this.#ports.tab, rooms });
+    this.#send({ type: "hello", ...this.#profile, tab: this.#ports.tab, rooms });
   }
 
   /** Opens the rooms that messages wait for, as far as there is space; the others follow when a room is left. */
@@ -386,7 +387,8 @@ export class Chat {
     this.#member = push.member;
     this.#limits = push.limits;
     this.#connection.silenceMs = push.heartbeat.timeoutMs;
-    this.#profile = { username: push.username, token: push.token };
+    this.#profile = { ...this.#profile, username: push.username, token: push.token };
+    this.#problem = undefined;
     const greeted = new Set(this.#greeted);
     for (const room of this.#rooms.values()) {
       if (greeted.delete(room.name)) room.phase = "behind";
@@ -457,9 +459,10 @@ export class Chat {
 
   #helloRefused({ code, message, retryAfter = retryMs }: ErrorPush): void {
     if (this.#welcomed) return;
-    if (code === "rate_limited" || code === "storage_unavailable") {
+    if (mayRetry(code)) {
+      this.#problem = message;
       return this.#later("hello", retryAfter, () => this.#hello());
     }
-    this.#entry = { kind: "asking", problem: message };
+    this.#entry = { kind: "asking", problem: message, code };
   }
 }

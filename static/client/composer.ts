@@ -5,14 +5,15 @@ import { byId, element, setText } from "./dom.ts";
 import { draftOf, keepDraft, tidyDrafts } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";
 import { codePointLength } from "../../app/protocol.ts";
+import type { Complaint } from "./language.ts";
 import type { Completion } from "./completion.ts";
 import type { Room } from "./state.ts";
-import { panelWords, words } from "./language.ts";
+import { panelWords, sentenceOf, words } from "./language.ts";
 
 /** What the composer asks for. */
 export interface ComposerVerbs {
   /** Carries a slash command out. Answers why not when it cannot be. */
-  command(command: string, argument: string): string | undefined;
+  command(command: string, argument: string): Complaint | undefined;
   /** A message was sent. */
   sent(): void;
 }
@@ -50,6 +51,7 @@ export function mountComposer(chat: Chat, storage: KeyValue, verbs: ComposerVerb
     text.value = value;
     changed();
   };
+  const complain = async (what: Complaint) => setText(problem, await sentenceOf(what));
   const submit = () => {
     if (room === undefined || text.value.trim() === "") return;
     const typed = text.value.trim();
@@ -57,7 +59,7 @@ export function mountComposer(chat: Chat, storage: KeyValue, verbs: ComposerVerb
     const refused = command === undefined || command === "/me"
       ? chat.send(room.name, typed)
       : verbs.command(command, argument.trim());
-    if (refused !== undefined) return setText(problem, words.problem(refused));
+    if (refused !== undefined) return void complain(refused);
     set("");
     verbs.sent();
   };
@@ -96,7 +98,7 @@ export function mountComposer(chat: Chat, storage: KeyValue, verbs: ComposerVerb
     const pasted = event.clipboardData?.getData("text/plain") ?? "";
     if (codePointLength(pasted.trim()) <= most()) return;
     event.preventDefault();
-    setText(problem, words.pasteTooLong(most()));
+    void complain((words) => words.pasteTooLong(most()));
   });
   text.addEventListener("keydown", (event) => {
     // Enter ends a composition of an input method; Safari says so only by the old code.
@@ -128,7 +130,7 @@ export function mountComposer(chat: Chat, storage: KeyValue, verbs: ComposerVerb
       text.focus();
     },
     /** Says why something was not done. */
-    complain: (what: string) => setText(problem, words.problem(what)),
+    complain,
   };
 }
 

@@ -29,6 +29,19 @@ export async function panelWords(): Promise<PanelWords> {
   return words;
 }
 
+/** Why something was not done: a sentence in English, or what the words for it make of it once they are loaded. */
+export type Complaint = string | ((words: PanelWords) => string);
+
+/** A complaint in that language. */
+export async function sentenceOf(complaint: Complaint): Promise<string> {
+  if (typeof complaint === "string") return words.problem(complaint);
+  try {
+    return complaint(await panelWords());
+  } catch {
+    return words.notLoaded;
+  }
+}
+
 /** That language as the reader has it (`de-AT`), for dates and numbers. */
 export const locale = tag;
 

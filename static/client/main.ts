@@ -15,12 +15,14 @@ import type { Message, Room } from "./state.ts";
 import { mountStatus } from "./status.ts";
 import { forget, keysOf, recall, remember, TabOutbox } from "./storage.ts";
 import { panelWords, words } from "./language.ts";
+import type { Complaint } from "./language.ts";
 import type { Panels } from "./panels.ts";
 
 const profileKey = "parley.profile";
 const roomsKey = "parley.rooms";
 const readKey = "parley.read";
 const aliveEveryMs = 20_000;
+const tooManyRooms: Complaint = (words) => words.tooManyRooms;
 
 const shared = storageOf("localStorage");
 const own = storageOf("sessionStorage");
@@ -44,9 +46,10 @@ let refused = goTo(roomOfAddress());
 for (const room of chat.rooms.values()) restoreRoom(shared, room);
 
 const app = byId("app", HTMLDivElement);
-const profile = keptProfile();
-const prompt = mountPrompt(shown, profile.username, (username) => {
-  enter({ username, token: profile.token });
+let profile = keptProfile();
+const prompt = mountPrompt(shown, profile.username, (username, access) => {
+  profile = { ...profile, username, ...(access === undefined ? {} : { access }) };
+  enter(profile);
 });
 const composer = mountComposer(chat, shared, { command, sent: () => messages.goToEnd() });
 const messages = mountMessages(chat, {
@@ -120,7 +123,7 @@ function draw(): void {
   if (room === undefined) return;
   if (!app.hidden) {
     composer.update(room);
-    if (refused !== undefined) composer.complain(refused);
+    if (refused !== undefined) void composer.complain(refused);
     refused = undefined;
     status.update(room);
     messages.update(room);
@@ -144,14 +147,14 @@ function drawEntry(): void {
   } else if (entry.kind === "asking") {
     app.hidden = true;
     // Once: the person is typing the next name.
-    if (asked !== entry) prompt.show(entry.problem);
+    if (asked !== entry) prompt.show(entry);
     asked = entry;
   } else if (app.hidden && (chat.rooms.get(shown)?.messages.length ?? 0) > 0) {
     prompt.hide();
     app.hidden = false;
   } else if (app.hidden) {
     const { status } = chat;
-    prompt.wait(status.kind === "waiting" ? status.problem ?? words.entering : words.entering);
+    prompt.wait((status.kind === "waiting" ? status.problem : chat.problem) ?? words.entering);
   }
 }
 
@@ -169,8 +172,8 @@ function open(name: string): boolean {
   return isOpen;
 }
 
-function show(name: string): string | undefined {
-  if (!open(name)) return isRoomName(name) ? words.tooManyRooms : words.noRoom(name);
+function show(name: string): Complaint | undefined {
+  if (!open(name)) return isRoomName(name) ? tooManyRooms : (words) => words.noRoom(name);
   if (name !== shown) history.pushState(null, "", addressOf(name));
   shown = name;
   sides.close();
@@ -179,19 +182,19 @@ function show(name: string): string | undefined {
 }
 
 /** Shows the room of the address, or what there is when it cannot be had. Answers why not. */
-function goTo(name: string): string | undefined {
+function goTo(name: string): Complaint | undefined {
   const isOpen = open(name);
   if (isOpen) shown = name;
   else if (!chat.rooms.has(shown)) shown = [...chat.rooms.keys()].at(-1) ?? "lobby";
   if (roomOfAddress() !== shown) history.replaceState(null, "", addressOf(shown));
-  return isOpen ? undefined : words.tooManyRooms;
+  return isOpen ? undefined : tooManyRooms;
 }
 
-function leave(name: string): string | undefined {
+function leave(name: string): Complaint | undefined {
   const others = [...chat.rooms.keys()].filter((other) => other !== name);
   const next = others.at(-1) ?? "lobby";
-  if (name === next) return words.onlyRoom;
-  if (!chat.leave(name)) return words.notSentYet;
+  if (name === next) return (words) => words.onlyRoom;
+  if (!chat.leave(name)) return (words) => words.notSentYet;
   return show(next);
 }
 
@@ -201,7 +204,7 @@ async function inPanels(use: (panels: Panels) => void): Promise<void> {
     panels ??= await loadPanels();
     use(panels);
   } catch {
-    composer.complain(words.notLoaded);
+    void composer.complain(() => words.notLoaded);
   }
 }
 
@@ -226,7 +229,7 @@ async function loadPanels(): Promise<Panels> {
       }
       location.replace(`${basePath}/`);
     },
-    tryOut: () => void speak().then(({ play }) => play()),
+    tryOut: () => speak(({ play }) => play()),
   });
 }
 
@@ -252,24 +255,26 @@ function tell(room: Room, message: Message, mentionsMe: boolean): void {
   // A plain http address has no notifications.
   const notification = isSecureContext && globalThis.Notification?.permission === "granted";
   if (!sound && !notification) return;
-  void speak().then((voice) => voice.arrived(room.name, message, { sound, notification }));
+  speak((voice) => voice.arrived(room.name, message, { sound, notification }));
 }
 
-async function speak(): Promise<Voice> {
-  voice ??= import("./notify.ts").then(({ mountNotify }) =>
-    mountNotify({ show, title: words.said })
-  );
+async function speak(use: (voice: Voice) => void): Promise<void> {
   try {
-    return await voice;
-  } catch (error) {
+    voice ??= mountVoice();
+    use(await voice);
+  } catch {
     // The next message tries again.
     voice = undefined;
-    throw error;
   }
 }
 
+async function mountVoice(): Promise<Voice> {
+  const [{ mountNotify }, { said }] = await Promise.all([import("./notify.ts"), panelWords()]);
+  return mountNotify({ show, title: said });
+}
+
 /** Carries a slash command out. */
-function command(command: string, argument: string): string | undefined {
+function command(command: string, argument: string): Complaint | undefined {
   switch (command) {
     case "/nick": {
       const parsed = parseUsername(argument);
@@ -288,7 +293,7 @@ function command(command: string, argument: string): string | undefined {
       void inPanels((panels) => panels.help());
       return undefined;
     default:
-      return words.unknownCommand(command);
+      return (words) => words.unknownCommand(command);
   }
 }
 
@@ -303,14 +308,15 @@ function addressOf(name: string): string {
   return name === "lobby" ? `${basePath}/` : `${basePath}/r/${name}`;
 }
 
-function keptProfile(): { username: string; token: string } {
+function keptProfile(): Profile {
   const kept = recall(shared, profileKey);
-  const { username, token } = typeof kept === "object" && kept !== null
-    ? kept as { readonly username?: unknown; readonly token?: unknown }
+  const { username, token, access } = typeof kept === "object" && kept !== null
+    ? kept as { readonly [key in keyof Profile]?: unknown }
     : {};
   const profile = {
     username: typeof username === "string" ? username : "",
     token: typeof token === "string" && /^[\w-]{43}$/.test(token) ? token : randomId(32),
+    ...(typeof access === "string" ? { access } : {}),
   };
   // Before the first hello, so that a lost answer does not lose the name.
   remember(shared, profileKey, profile);
@@ -352,7 +358,7 @@ function keep(): void {
     remember(shared, roomsKey, names);
   }
   if (chat.username !== "" && chat.username !== profile.username && chat.isReady) {
-    profile.username = chat.username;
+    profile = { ...profile, username: chat.username };
     remember(shared, profileKey, profile);
   }
 }

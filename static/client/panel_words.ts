@@ -1,4 +1,4 @@
-// What the panels and the list of commands say, in English: loaded with the first of them.
+// What the panels, the list of commands and rare complaints say, in English: loaded when they are needed.
 
 /** The panels' words. */
 export const words = {
@@ -35,6 +35,16 @@ export const words = {
     "not sent yet: send or discard them, then open the link again.",
   useName: (name: string) => `Be ${name} here`,
   helpTitle: "Commands and keys",
+  said: (from: string, room: string) => `${from} in #${room}`,
+  onlyRoom: "This is the only room you are in: open another first",
+  notSentYet: "Messages of this room are not sent yet: wait for them, or discard them, then leave",
+  unknownCommand: (command: string) => `There is no ${command}. /help lists the commands.`,
+  noRoom: (name: string) => `"${name}" is no room: use a-z, 0-9 and -, up to 32 characters`,
+  tooManyRooms: "You are in 20 rooms: leave one first",
+  pasteTooLong: (most: number) =>
+    `That is longer than a message can be (${
+      most.toLocaleString("en")
+    } characters): put it into several`,
   commands: {
     "/nick": ["name", "change your name"],
     "/join": ["room", "open a room"],

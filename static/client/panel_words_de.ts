@@ -1,4 +1,4 @@
-// What the panels and the list of commands say, in German.
+// What the panels, the list of commands and rare complaints say, in German.
 
 import type { PanelWords } from "./panel_words.ts";
 
@@ -40,6 +40,17 @@ export const words: PanelWords = {
     "noch nicht gesendet: sende oder verwirf sie, dann öffne den Link noch einmal.",
   useName: (name) => `Hier ${name} sein`,
   helpTitle: "Befehle und Tasten",
+  said: (from, room) => `${from} in #${room}`,
+  onlyRoom: "Das ist der einzige Raum, in dem du bist: öffne erst einen anderen",
+  notSentYet:
+    "Nachrichten dieses Raums sind noch nicht gesendet: warte auf sie oder verwirf sie, dann geh",
+  unknownCommand: (command) => `${command} gibt es nicht. /help zeigt, was es gibt.`,
+  noRoom: (name) => `„${name}“ ist kein Raum: nimm a-z, 0-9 und -, höchstens 32 Zeichen`,
+  tooManyRooms: "Du bist in 20 Räumen: verlass erst einen",
+  pasteTooLong: (most) =>
+    `Das ist länger, als eine Nachricht sein kann (${
+      most.toLocaleString("de")
+    } Zeichen): verteile es auf mehrere`,
   commands: {
     "/nick": ["Name", "den Namen ändern"],
     "/join": ["Raum", "einen Raum öffnen"],

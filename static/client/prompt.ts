@@ -2,15 +2,22 @@
 
 import { parseUsername } from "../../app/protocol.ts";
 import { basePath } from "./browser.ts";
+import type { Entry } from "./chat.ts";
 import { byId, setText } from "./dom.ts";
 import { words } from "./language.ts";
 
-/** Mounts the prompt; `enter` is called with a name that keeps the rules. */
-export function mountPrompt(room: string, name: string, enter: (username: string) => void) {
+/** Mounts the prompt; `enter` is called with a name that keeps the rules, and an access code where one was asked for. */
+export function mountPrompt(
+  room: string,
+  name: string,
+  enter: (username: string, access: string | undefined) => void,
+) {
   const prompt = byId("prompt", HTMLElement);
   const form = byId("prompt-form", HTMLFormElement);
   const input = byId("prompt-name", HTMLInputElement);
   const hint = byId("prompt-hint", HTMLParagraphElement);
+  const access = byId("prompt-access", HTMLLabelElement);
+  const code = access.control as HTMLInputElement;
   const here = byId("prompt-here", HTMLParagraphElement);
   const go = byId("prompt-go", HTMLButtonElement);
   setText(byId("prompt-title", HTMLHeadingElement), `# ${room}`);
@@ -29,7 +36,7 @@ export function mountPrompt(room: string, name: string, enter: (username: string
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const parsed = parseUsername(input.value);
-    if (parsed.ok) enter(parsed.value);
+    if (parsed.ok) enter(parsed.value, code.value === "" ? undefined : code.value);
     else {
       complain(parsed.message);
       input.focus();
@@ -52,13 +59,15 @@ export function mountPrompt(room: string, name: string, enter: (username: string
   };
 
   return {
-    show(problem: string | undefined): void {
+    show({ problem, code: reason }: Entry & { readonly kind: "asking" }): void {
       if (prompt.hidden) prompt.hidden = false;
       tellWhoIsHere().catch(() => {});
       go.disabled = false;
       setText(go, words.enter(room));
       if (problem !== undefined) complain(problem);
-      if (document.activeElement !== input) input.focus();
+      const isAccess = reason === "access_denied";
+      if (isAccess) access.hidden = false;
+      (isAccess ? code : input).focus();
     },
     /** The name was given and is on its way; `status` says what is waited for. */
     wait(status: string): void {

@@ -3,12 +3,13 @@
 import type { Chat } from "./chat.ts";
 import { button, byId, element, List, setText } from "./dom.ts";
 import type { Room } from "./state.ts";
-import { words } from "./language.ts";
+import type { Complaint } from "./language.ts";
+import { sentenceOf, words } from "./language.ts";
 
 /** What the sides ask for. */
 export interface SideVerbs {
   /** Shows a room. Answers why not when it cannot be. */
-  show(name: string): string | undefined;
+  show(name: string): Complaint | undefined;
   /** Shows the person's own settings. */
   me(): void;
 }
@@ -71,13 +72,13 @@ export function mountSides(chat: Chat, verbs: SideVerbs) {
       byId("text", HTMLTextAreaElement).focus();
     }
   });
-  roomForm.addEventListener("submit", (event) => {
+  roomForm.addEventListener("submit", async (event) => {
     event.preventDefault();
     const name = roomName.value.trim().replace(/^#/, "").toLowerCase();
     if (name === "") return;
     const problem = verbs.show(name);
-    setText(roomHint, problem ?? "");
     if (problem === undefined) roomName.value = "";
+    setText(roomHint, problem === undefined ? "" : await sentenceOf(problem));
   });
   roomName.addEventListener("input", () => setText(roomHint, ""));
   byId("me", HTMLButtonElement).addEventListener("click", () => verbs.me());

@@ -68,16 +68,8 @@ export const words = {
   useHere: "Use it here",
   charactersLeft: (count: number) =>
     count >= 0 ? `${number.format(count)} left` : `${number.format(-count)} too many`,
-  pasteTooLong: (most: number) =>
-    `That is longer than a message can be (${number.format(most)} characters): put it into several`,
   copy: "Copy",
   copied: "Copied",
-  unknownCommand: (command: string) => `There is no ${command}. /help lists the commands.`,
-  noRoom: (name: string) => `"${name}" is no room: use a-z, 0-9 and -, up to 32 characters`,
-  tooManyRooms: "You are in 20 rooms: leave one first",
-  said: (from: string, room: string) => `${from} in #${room}`,
-  onlyRoom: "This is the only room you are in: open another first",
-  notSentYet: "Messages of this room are not sent yet: wait for them, or discard them, then leave",
   notLoaded: "This part of the page could not be loaded: try again when the connection is back",
   /** Loads what the first moment does not need. */
   loadRest: async () => {},

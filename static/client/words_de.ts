@@ -73,19 +73,8 @@ export const words: Words = {
   useHere: "Hier weitermachen",
   charactersLeft: (count) =>
     count >= 0 ? `noch ${number.format(count)}` : `${number.format(-count)} zu viel`,
-  pasteTooLong: (most) =>
-    `Das ist länger, als eine Nachricht sein kann (${
-      number.format(most)
-    } Zeichen): verteile es auf mehrere`,
   copy: "Kopieren",
   copied: "Kopiert",
-  unknownCommand: (command) => `${command} gibt es nicht. /help zeigt, was es gibt.`,
-  noRoom: (name) => `„${name}“ ist kein Raum: nimm a-z, 0-9 und -, höchstens 32 Zeichen`,
-  tooManyRooms: "Du bist in 20 Räumen: verlass erst einen",
-  said: (from, room) => `${from} in #${room}`,
-  onlyRoom: "Das ist der einzige Raum, in dem du bist: öffne erst einen anderen",
-  notSentYet:
-    "Nachrichten dieses Raums sind noch nicht gesendet: warte auf sie oder verwirf sie, dann geh",
   notLoaded:
     "Dieser Teil der Seite ließ sich nicht laden: versuch es, wenn die Verbindung wieder da ist",
   async loadRest() {
@@ -106,6 +95,7 @@ export const words: Words = {
     "Enter": "Betreten",
     "The chat needs JavaScript to talk to its server.":
       "Der Chat braucht JavaScript, um mit seinem Server zu sprechen.",
+    "Access code": "Zugangscode",
     "Rooms": "Räume",
     "Open a room": "Raum öffnen",
     "People": "Leute",

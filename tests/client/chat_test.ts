@@ -44,12 +44,39 @@ Deno.test("Chat asks for another name when the server refuses one, on the same c
   page.chat.enter({ username: "Ben", token: "t".repeat(43) });
   page.wire.events.opened();
   page.wire.push({ type: "error", re: "hello", code: "username_taken", message: "Ben is taken" });
-  assertEquals(page.chat.entry, { kind: "asking", problem: "Ben is taken" });
+  const problem = "Ben is taken";
+  assertEquals(page.chat.entry, { kind: "asking", problem, code: "username_taken" });
   page.wire.take();
   page.chat.enter({ username: "Ada", token: "t".repeat(43) });
   assertEquals(page.wire.take().map(({ username }) => username), ["Ada"]);
   page.wire.push(welcome());
   assertEquals(page.chat.entry, { kind: "in" });
+});
+
+Deno.test("Chat says the access code with each hello once it has it [N13]", () => {
+  const page = new Page();
+  page.chat.open("lobby");
+  page.chat.enter({ username: "Ada", token: "t".repeat(43), access: "sesame" });
+  page.accept();
+  page.wire.events.closed(1006, "");
+  page.time.pass(30_000);
+  page.wire.events.opened();
+  assertEquals(page.wire.take().map(({ access }) => access), ["sesame"]);
+});
+
+Deno.test("Chat says why its hello has to wait, until it is let in [L3]", () => {
+  const page = new Page();
+  page.chat.open("lobby");
+  page.chat.enter({ username: "Ada", token: "t".repeat(43) });
+  page.wire.events.opened();
+  const error = { type: "error", re: "hello", message: "Too much at once" } as const;
+  page.wire.push({ ...error, code: "rate_limited", retryAfter: 3_000 });
+  assertEquals([page.chat.problem, page.chat.entry.kind], ["Too much at once", "entering"]);
+  page.wire.take();
+  page.time.pass(3_000);
+  assertEquals(page.wire.take().map(({ type }) => type), ["hello"]);
+  page.wire.push(welcome());
+  assertEquals(page.chat.problem, undefined);
 });
 
 Deno.test("Chat ignores fields and pushes that it does not know [P5]", () => {
