@@ -40,12 +40,16 @@ export interface SqliteBrokerOptions {
 
 const dayMs = 86_400_000;
 const nonceDays = 7;
+/** So often `prune` walks through all nonces. */
+const nonceWalkMs = 3_600_000;
 /** The names of members that were here when a server died are held at least this long, so that they can come back. */
 const comebackMs = 60_000;
 /** Rows that one call of `prune` removes of each kind, and rooms that it looks at, so that nobody waits for it. */
 const pruneRows = 500;
 /** Rows fetched at once; few are read in vain when the bytes of a page are used up. */
 const chunkRows = 128;
+/** What SQLite keeps of the file in memory, in KiB: nonces are spread over it. */
+const cacheKiB = 16_000;
 /** A server that is about to end may still have the file when this one starts. Later nobody can wait. */
 const lockWaitMs = 500;
 /** After a copy that failed so many looks pass until the next: it can be large, and the disk full. */
@@ -81,6 +85,11 @@ interface NameRow {
   readonly held_until: number;
 }
 
+/** Room, member and nonce, in the order of the table. */
+type NonceKey = readonly [number, string, string];
+const firstNonce: NonceKey = [0, "", ""];
+const lastNonce: NonceKey = [Number.MAX_SAFE_INTEGER, "", ""];
+
 /** An append-only log in a SQLite file. */
 export class SqliteBroker implements Broker {
   readonly #options: SqliteBrokerOptions;
@@ -105,6 +114,9 @@ export class SqliteBroker implements Broker {
   #verdict: string | undefined;
   /** Id of the room with which `prune` goes on when it had enough to do; undefined when it came round. */
   #pruneFrom: number | undefined;
+  /** The nonce after which the walk of `prune` goes on; undefined between two walks. */
+  #nonceFrom: NonceKey | undefined;
+  #nonceWalkAt = -Infinity;
 
   /**
    * Opens the file, or makes it, and begins a new term.
@@ -345,10 +357,10 @@ export class SqliteBroker implements Broker {
     let isMore = false;
     const pruned = this.#change((file) => {
       const now = this.#options.now();
-      const nonces = file.pruneNonces.run(now - nonceDays * dayMs, pruneRows).changes;
+      this.#pruneNonces(file, now);
       const names = file.pruneNames.run(now, pruneRows).changes;
       const rooms = this.#pruneRooms(file, now);
-      isMore = this.#pruneFrom !== undefined || Number(nonces) === pruneRows ||
+      isMore = this.#pruneFrom !== undefined || this.#nonceFrom !== undefined ||
         Number(names) === pruneRows;
       return rooms;
     });
@@ -358,6 +370,21 @@ export class SqliteBroker implements Broker {
       this.#listener?.pruned(name, first);
     }
     return isMore;
+  }
+
+  /** One step of a walk through all nonces, when one is due: looks at some, and forgets those that are old enough. */
+  #pruneNonces(file: DatabaseFile, now: number): void {
+    // The clock can have been set back.
+    const isDue = Math.abs(now - this.#nonceWalkAt) >= nonceWalkMs;
+    if (this.#nonceFrom === undefined && !isDue) return;
+    const from = this.#nonceFrom ?? firstNonce;
+    const next = file.nonceAfter.get(...from, pruneRows - 1);
+    const to: NonceKey = next === undefined
+      ? lastNonce
+      : [Number(next.room), String(next.member), String(next.nonce)];
+    file.pruneNonces.run(...from, ...to, now - nonceDays * dayMs);
+    this.#nonceFrom = next === undefined ? undefined : to;
+    this.#nonceWalkAt = now;
   }
 
   #pruneRooms(file: DatabaseFile, now: number): readonly (readonly [string, number])[] {
@@ -762,9 +789,13 @@ class DatabaseFile {
   readonly findNonce = this.#lazy(
     "SELECT offset FROM nonces WHERE room = ? AND member = ? AND nonce = ?",
   );
+  readonly nonceAfter = this.#lazy(
+    `SELECT room, member, nonce FROM nonces WHERE (room, member, nonce) > (?, ?, ?)
+     ORDER BY room, member, nonce LIMIT 1 OFFSET ?`,
+  );
   readonly pruneNonces = this.#lazy(
-    `DELETE FROM nonces WHERE (room, member, nonce) IN
-     (SELECT room, member, nonce FROM nonces WHERE at < ? ORDER BY at LIMIT ?)`,
+    `DELETE FROM nonces WHERE (room, member, nonce) > (?, ?, ?) AND (room, member, nonce) <= (?, ?, ?)
+     AND at < ?`,
   );
 
   readonly findName = this.#lazy("SELECT * FROM names WHERE key = ?");
@@ -823,6 +854,7 @@ function openDatabase(
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = ${durability};
       PRAGMA temp_store = MEMORY;
+      PRAGMA cache_size = -${cacheKiB};
     `);
     // The first use takes the lock for as long as the file is open.
     migrate(database);

@@ -28,6 +28,8 @@ export const migrations: readonly string[] = [
     ) WITHOUT ROWID;
     CREATE INDEX names_member ON names (member);
   `,
+  // Old nonces are found by walking through them: the index cost every message more than that.
+  "DROP INDEX nonces_at",
 ];
 
 /** The version that `migrate` leads to. */

@@ -253,9 +253,8 @@ Deno.test("SqliteBroker.prune() gets round to every room [R11]", () =>
     for (const text of ["a", "b"]) {
       broker.append(Array.from({ length: 1_100 }, (_, i) => draft(text, { room: `r${i}` })));
     }
-    let calls = 1;
-    while (broker.prune()) calls++;
-    assertEquals([pruned.size, calls], [1_100, 3]);
+    while (broker.prune());
+    assertEquals(pruned.size, 1_100);
   }));
 
 Deno.test("SqliteBroker.prune() says that there are more nonces than it removed [M3]", () => {
