@@ -1,0 +1,10 @@
+// Passes every message on to everybody in its room, by `socket.io`.
+
+import { Server } from "socket.io";
+
+const io = new Server(Number(process.env.PORT), { transports: ["websocket"] });
+io.on("connection", (socket) => {
+  const { room } = socket.handshake.query;
+  socket.join(room);
+  socket.on("say", (text) => io.to(room).emit("say", text));
+});
