@@ -9,7 +9,8 @@ const peersDir = `${root}tests/bench/peers`;
 /** The one that Debian's packages are for. */
 const python = "/usr/bin/python3";
 
-interface Case {
+/** A load. */
+export interface Case {
   readonly name: string;
   readonly clients: number;
   readonly senders: number;
@@ -79,7 +80,8 @@ function servers(dir: string): Readonly<Record<string, Server>> {
   };
 }
 
-interface Result extends Seen {
+/** What was measured of one server under one load. */
+export interface Result extends Seen {
   readonly server: string;
   readonly case: string;
   /** Deliveries for each second that the server's process computed. */
@@ -91,7 +93,8 @@ interface Result extends Seen {
   readonly residentKiB: number;
 }
 
-async function measure(name: string, scene: Case, seconds: number): Promise<Result> {
+/** Starts a server, puts the load on it for that many seconds, and ends it. */
+export async function measure(name: string, scene: Case, seconds: number): Promise<Result> {
   const dir = await Deno.makeTempDir();
   const port = freePort();
   const server = servers(dir)[name];
@@ -196,7 +199,8 @@ async function untilListening(port: number): Promise<void> {
   throw new Error(`Cannot reach port ${port}: the server does not listen`);
 }
 
-function median(numbers: readonly number[]): number {
+/** The middle one of some numbers. */
+export function median(numbers: readonly number[]): number {
   const sorted = numbers.toSorted((one, other) => one - other);
   return sorted[Math.floor(sorted.length / 2)] ?? NaN;
 }
@@ -216,13 +220,23 @@ const columns: readonly (readonly [title: string, cell: (of: Median) => string])
 /** The median over the rounds. */
 type Median = (pick: (one: Result) => number) => number;
 
-const whole = (number: number) => Math.round(number).toLocaleString("en");
+/** A whole number, as people read it. */
+export function whole(number: number): string {
+  return Math.round(number).toLocaleString("en");
+}
+
+/** A table in Markdown; the first row is its head. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const [head = [], ...body] = rows;
+  return [head, head.map(() => "---"), ...body].map((cells) => `| ${cells.join(" | ")} |`).join(
+    "\n",
+  );
+}
+
 const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
 
 function report(results: readonly Result[], names: readonly string[]): string {
-  const row = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  const titles = ["case", "server", "of Bun's", ...columns.map(([title]) => title)];
-  const rows = [row(titles), row(titles.map(() => "---"))];
+  const rows = [["case", "server", "of Bun's", ...columns.map(([title]) => title)]];
   for (const { name } of cases) {
     const of = (server: string) =>
       results.filter((one) => one.case === name && one.server === server);
@@ -235,10 +249,10 @@ function report(results: readonly Result[], names: readonly string[]): string {
       );
       const ofAll: Median = (pick) => median(own.map(pick));
       const ratio = ratios.length === 0 ? "" : median(ratios).toFixed(2);
-      rows.push(row([name, server, ratio, ...columns.map(([, cell]) => cell(ofAll))]));
+      rows.push([name, server, ratio, ...columns.map(([, cell]) => cell(ofAll))]);
     }
   }
-  return rows.join("\n");
+  return table(rows);
 }
 
 function flag(name: string, fallback: string): string {
