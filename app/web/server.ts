@@ -246,8 +246,9 @@ class Site {
 
   /** Who is in a room, for somebody who is about to enter; a chat that asks for a code keeps it to itself. */
   #here(room: string, method: string): Response | Problem {
-    if (!isRoomName(room) || !this.#options.isOpen) return notFound;
+    if (!isRoomName(room)) return notFound;
     if (!reading.includes(method)) return notAllowed(reading);
+    if (!this.#options.isOpen) return noContent();
     const bytes = new TextEncoder().encode(JSON.stringify(this.#options.hub.here(room, hereMost)));
     const headers = {
       "content-type": "application/json",

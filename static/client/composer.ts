@@ -1,4 +1,4 @@
-// Where messages are written: grows, sends and recalls. What a slash command does is not known here.
+// Where messages are written: grows, counts and sends. What a slash command does is not known here.
 
 import type { Chat } from "./chat.ts";
 import { byId, element, setText } from "./dom.ts";
@@ -6,8 +6,8 @@ import { draftOf, keepDraft, tidyDrafts } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";
 import { codePointLength } from "../../app/protocol.ts";
 import type { Complaint } from "./language.ts";
-import type { Completion } from "./completion.ts";
 import type { Room } from "./state.ts";
+import type { WritingAids } from "./writing_aids.ts";
 import { panelWords, sentenceOf, words } from "./language.ts";
 
 /** What the composer asks for. */
@@ -29,7 +29,7 @@ export function mountComposer(chat: Chat, storage: KeyValue, verbs: ComposerVerb
   const problem = byId("composer-problem", HTMLParagraphElement);
   tidyDrafts(storage, chat.rooms);
   let room: Room | undefined;
-  let completion: Completion | undefined;
+  let aids: WritingAids | undefined;
 
   const grow = () => {
     if (CSS.supports("field-sizing", "content")) return;
@@ -44,7 +44,7 @@ export function mountComposer(chat: Chat, storage: KeyValue, verbs: ComposerVerb
     setText(hint, left < countFrom ? words.charactersLeft(left) : words.send);
     hint.classList.toggle("trouble", left < 0);
     setText(problem, "");
-    completion?.changed();
+    aids?.changed();
     grow();
   };
   const set = (value: string) => {
@@ -64,26 +64,28 @@ export function mountComposer(chat: Chat, storage: KeyValue, verbs: ComposerVerb
     verbs.sent();
   };
 
-  /** Loaded with the first focus: nobody completes before. */
-  const loadCompletion = async () => {
-    if (completion !== undefined) return;
+  /** Loaded with the first focus: nobody needs them before. */
+  const loadAids = async () => {
+    if (aids !== undefined) return;
     try {
-      const [{ mountCompletion }, sentences] = await Promise.all([
-        import("./completion.ts"),
+      const [{ mountWritingAids }, sentences] = await Promise.all([
+        import("./writing_aids.ts"),
         panelWords(),
       ]);
-      completion ??= mountCompletion(element, sentences, chat, {
+      aids ??= mountWritingAids(element, sentences, chat, {
         text,
         list: byId("suggestions", HTMLUListElement),
         room: () => room,
+        most,
         set,
+        complain: (what) => setText(problem, what),
       });
-      completion.changed();
+      aids.changed();
     } catch {
       // The next focus tries again.
     }
   };
-  text.addEventListener("focus", () => void loadCompletion());
+  text.addEventListener("focus", () => void loadAids());
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     submit();
@@ -94,24 +96,13 @@ export function mountComposer(chat: Chat, storage: KeyValue, verbs: ComposerVerb
       chat.typing(room.name);
     }
   });
-  text.addEventListener("paste", (event) => {
-    const pasted = event.clipboardData?.getData("text/plain") ?? "";
-    if (codePointLength(pasted.trim()) <= most()) return;
-    event.preventDefault();
-    void complain((words) => words.pasteTooLong(most()));
-  });
   text.addEventListener("keydown", (event) => {
     // Enter ends a composition of an input method; Safari says so only by the old code.
     if (event.isComposing || event.keyCode === 229) return;
-    if (completion?.takes(event)) event.preventDefault();
+    if (aids?.takes(event)) event.preventDefault();
     else if (event.key === "Enter" && !event.shiftKey && !isTouch()) {
       event.preventDefault();
       submit();
-    } else if (event.key === "ArrowUp" && text.value === "" && room !== undefined) {
-      const mine = room.messages.findLast(({ member }) => member === chat.member);
-      if (mine === undefined) return;
-      event.preventDefault();
-      set(mine.text);
     }
   });
 

@@ -77,9 +77,4 @@ export class List {
       else this.#parent.insertBefore(node, cursor);
     }
   }
-
-  /** The node of a row, when it is shown. */
-  get(key: string): HTMLElement | undefined {
-    return this.#shown.get(key)?.node;
-  }
 }

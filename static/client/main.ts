@@ -314,9 +314,9 @@ function keptProfile(): Profile {
     ? kept as { readonly [key in keyof Profile]?: unknown }
     : {};
   const profile = {
-    username: typeof username === "string" ? username : "",
+    username: typeof username === "string" && parseUsername(username).ok ? username : "",
     token: typeof token === "string" && /^[\w-]{43}$/.test(token) ? token : randomId(32),
-    ...(typeof access === "string" ? { access } : {}),
+    ...(typeof access === "string" && access.length <= 256 ? { access } : {}),
   };
   // Before the first hello, so that a lost answer does not lose the name.
   remember(shared, profileKey, profile);

@@ -36,6 +36,7 @@ export function mountMessages(chat: Chat, verbs: MessageVerbs) {
   /** Whether the person has just looked at the newest message there was, and where the line "new since" stood. */
   let watched: { readonly newSince: number | undefined } | undefined;
   let height = log.clientHeight;
+  let wasBusy = true;
 
   const goToEnd = () => {
     log.scrollTop = log.scrollHeight;
@@ -91,8 +92,11 @@ export function mountMessages(chat: Chat, verbs: MessageVerbs) {
         room.newSince = watched.newSince;
       }
       if (atEnd) room.trim();
-      // Only what is said now is read aloud, not what was loaded.
-      log.setAttribute("aria-busy", String(isOther || room.loadingOlder || room.phase !== "live"));
+      // Only what is said now is read aloud, not what was loaded, which is drawn when nothing is loading any more.
+      const isBusy = isOther || room.loadingOlder || room.phase !== "live";
+      log.ariaBusy = String(isBusy || wasBusy);
+      if (wasBusy && !isBusy) setTimeout(() => log.ariaBusy = String(wasBusy));
+      wasBusy = isBusy;
       const anchor = isOther || atEnd ? undefined : firstVisible(log);
       const anchorTop = anchor?.getBoundingClientRect().top ?? 0;
       // One list shows all rooms in turn, and what is the first of one is not the first of the other.
@@ -290,7 +294,11 @@ function waitingRow(
         ),
       ];
       const from = chat.username;
-      return drawMessage(chat, { from, text, at, starts, mentions: false, pending: true }, actions);
+      const drawn = { from, text, at, starts, mentions: false, pending: true };
+      const node = drawMessage(chat, drawn, actions);
+      // It is read aloud when it is in the log, or when it cannot go.
+      if (state === "waiting") node.ariaLive = "off";
+      return node;
     },
   };
 }

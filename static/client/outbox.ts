@@ -53,8 +53,6 @@ export class Outbox {
   readonly #ports: OutboxPorts;
   #messages: OutboxMessage[];
   readonly #inFlight = new Map<string, string>();
-  /** True when the last message could not be kept across a reload. */
-  unkept = false;
 
   constructor(ports: OutboxPorts) {
     this.#ports = ports;
@@ -175,6 +173,6 @@ export class Outbox {
   }
 
   #keep(message: OutboxMessage): void {
-    this.unkept = !this.#ports.store.put(message);
+    this.#ports.store.put(message);
   }
 }

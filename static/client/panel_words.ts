@@ -58,6 +58,7 @@ export const words = {
     ["Shift+Enter", "new line"],
     ["Tab", "complete a name or room"],
     ["↑", "your last message again"],
+    ["Alt+↑ Alt+↓", "the room before, the next one"],
     ["*bold* _italic_ `code`", "how to write them; ``` around blocks"],
   ] as readonly (readonly [string, string])[],
 };

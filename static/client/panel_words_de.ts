@@ -64,6 +64,7 @@ export const words: PanelWords = {
     ["Umschalt+Enter", "neue Zeile"],
     ["Tab", "Namen oder Raum vervollständigen"],
     ["↑", "deine letzte Nachricht noch einmal"],
+    ["Alt+↑ Alt+↓", "der Raum davor, der nächste"],
     ["*fett* _kursiv_ `Code`", "so schreibt man sie; ``` um Blöcke"],
   ],
 };

@@ -194,7 +194,7 @@ export function mountPanels(lent: Lent, chat: Chat, verbs: PanelVerbs) {
       const { permission } = Notification;
       if (permission === "default") {
         const ask = () => void Notification.requestPermission().then(draw);
-        line.replaceChildren(button(sentences.allow, ask, { class: "second" }));
+        line.replaceChildren(button(sentences.allow, ask, { class: "act" }));
       } else setText(line, permission === "granted" ? sentences.allowed : sentences.blocked);
     };
     draw();
@@ -221,7 +221,7 @@ export function mountPanels(lent: Lent, chat: Chat, verbs: PanelVerbs) {
       if (navigator.clipboard !== undefined) line.append(copy);
       link.replaceChildren(element("p", { class: "hint" }, sentences.linkIsYou), line);
       field.focus();
-    }, { class: "second" }));
+    }, { class: "act" }));
 
     const forget = element("div", {});
     const offerToForget = () => {
@@ -240,7 +240,7 @@ export function mountPanels(lent: Lent, chat: Chat, verbs: PanelVerbs) {
           ),
         );
         no.focus();
-      }, { class: "second" });
+      }, { class: "act" });
       forget.replaceChildren(first);
     };
     offerToForget();
@@ -248,7 +248,7 @@ export function mountPanels(lent: Lent, chat: Chat, verbs: PanelVerbs) {
     const away = button(sentences.signOut, () => {
       dialog.close();
       verbs.signOut();
-    }, { class: "second" });
+    }, { class: "act" });
     return [link, forget, element("div", {}, away)];
   }
 }

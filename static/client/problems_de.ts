@@ -1,7 +1,7 @@
 // What can go wrong, in German: loaded behind the page, since it seldom comes first.
 
 /** What the server and the shared rules say in English, by how it begins; # is the first figure in it. */
-export const problems: Readonly<Record<string, string>> = {
+const problems: Readonly<Record<string, string>> = {
   "Choose a name": "Wähle einen Namen",
   "Keep a name": "Ein Name hat höchstens # Zeichen",
   "Use letters": "Ein Name hat Buchstaben, Ziffern, Leerzeichen und _ - .",
@@ -30,3 +30,13 @@ export const problems: Readonly<Record<string, string>> = {
   "The server is full": "Der Server ist voll: versuch es später noch einmal",
   "The server is about": "Der Server startet gleich neu: versuch es später noch einmal",
 };
+
+/** A sentence of the server or of the shared rules in German, or as it is when it is not known. */
+export function translate(sentence: string): string {
+  const [, name] = /^(.*) is taken: /.exec(sentence) ?? [];
+  if (name !== undefined) return `${name} ist vergeben: wähle einen anderen Namen`;
+  const lower = sentence.toLowerCase();
+  const begin = Object.keys(problems).find((begin) => lower.startsWith(begin.toLowerCase()));
+  if (begin === undefined) return sentence;
+  return (problems[begin] ?? "").replace("#", /\d+/.exec(sentence)?.[0] ?? "");
+}

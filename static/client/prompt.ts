@@ -24,15 +24,19 @@ export function mountPrompt(
   setText(go, words.enter(room));
   if (input.value === "") input.value = name;
 
-  const complain = (problem: string) => {
+  const complain = (problem: string, field = input) => {
     setText(hint, problem === "" ? words.nameHint : words.problem(problem));
     hint.classList.toggle("trouble", problem !== "");
-    input.setAttribute("aria-invalid", String(problem !== ""));
+    for (const one of [input, code]) {
+      one.setAttribute("aria-invalid", String(problem !== "" && one === field));
+    }
   };
   input.addEventListener("input", () => {
     const parsed = parseUsername(input.value);
     complain(parsed.ok || input.value.trim() === "" ? "" : parsed.message);
   });
+  complain("");
+  code.addEventListener("input", () => complain(""));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const parsed = parseUsername(input.value);
@@ -64,10 +68,11 @@ export function mountPrompt(
       tellWhoIsHere().catch(() => {});
       go.disabled = false;
       setText(go, words.enter(room));
-      if (problem !== undefined) complain(problem);
       const isAccess = reason === "access_denied";
+      const field = isAccess ? code : input;
+      if (problem !== undefined) complain(problem, field);
       if (isAccess) access.hidden = false;
-      (isAccess ? code : input).focus();
+      field.focus();
     },
     /** The name was given and is on its way; `status` says what is waited for. */
     wait(status: string): void {

@@ -22,7 +22,9 @@ export function mountSides(chat: Chat, verbs: SideVerbs) {
   const shade = byId("shade", HTMLButtonElement);
   const toggle = byId("people-toggle", HTMLButtonElement);
   const roomTitle = byId("room-title", HTMLButtonElement);
-  const roomAbout = byId("room-about", HTMLParagraphElement);
+  const roomHere = byId("room-here", HTMLSpanElement);
+  const roomKept = byId("room-kept", HTMLSpanElement);
+  const peopleWord = toggle.textContent;
   const peopleTitle = byId("people-title", HTMLHeadingElement);
   const meDot = byId("me-dot", HTMLSpanElement);
   const meName = byId("me-name", HTMLElement);
@@ -35,6 +37,8 @@ export function mountSides(chat: Chat, verbs: SideVerbs) {
 
   const floats = (panel: HTMLElement) => getComputedStyle(panel).position === "fixed";
   let opener: HTMLElement | undefined;
+  let shownName = "";
+  let titleVersion = "";
   /** Opens a panel that floats over the conversation; one that stands beside it only gets the focus. */
   const open = (panel: HTMLElement, from: HTMLElement) => {
     if (floats(panel)) {
@@ -66,6 +70,13 @@ export function mountSides(chat: Chat, verbs: SideVerbs) {
     if (panel instanceof HTMLElement && !floats(panel)) close();
   });
   document.addEventListener("keydown", (event) => {
+    const step = event.altKey ? ["ArrowUp", "", "ArrowDown"].indexOf(event.key) - 1 : 0;
+    if (Math.abs(step) === 1) {
+      const names = [...chat.rooms.keys()];
+      const next = names.at((names.indexOf(shownName) + step) % names.length);
+      if (next !== undefined) verbs.show(next);
+      event.preventDefault();
+    }
     if (event.key !== "Escape") return;
     if (opener !== undefined) close();
     else if (event.target instanceof Element && event.target.closest(".side") !== null) {
@@ -83,6 +94,21 @@ export function mountSides(chat: Chat, verbs: SideVerbs) {
   roomName.addEventListener("input", () => setText(roomHint, ""));
   byId("me", HTMLButtonElement).addEventListener("click", () => verbs.me());
 
+  /** The room's name, and what is not read elsewhere, for where the list of rooms is out of sight. */
+  const drawTitle = (shown: Room) => {
+    let [unread, mentions] = [0, 0];
+    for (const room of chat.rooms.values()) {
+      if (room === shown) continue;
+      unread += room.unread;
+      mentions += room.mentions;
+    }
+    const version = `${shown.name} ${unread} ${mentions}`;
+    if (version === titleVersion) return;
+    titleVersion = version;
+    const name = element("span", {}, `# ${shown.name}`);
+    roomTitle.replaceChildren(name, ...drawBadge(unread, mentions));
+  };
+
   return {
     close,
     showPeople: () => open(people, toggle),
@@ -92,12 +118,14 @@ export function mountSides(chat: Chat, verbs: SideVerbs) {
         version: `${room === shown} ${room.unread} ${room.mentions}`,
         make: () => drawRoom(room, room === shown, () => verbs.show(room.name)),
       })));
-      setText(roomTitle, `# ${shown.name}`);
-      const kept = words.kept(
-        chat.limits?.retentionDays ?? 0,
-        chat.limits?.retentionMessages ?? 0,
-      );
-      setText(roomAbout, shown.phase === "live" ? `${words.here(shown.count)} · ${kept}` : "");
+      shownName = shown.name;
+      drawTitle(shown);
+      const { retentionDays = 0, retentionMessages = 0 } = chat.limits ?? {};
+      const isLive = shown.phase === "live";
+      const here = words.here(shown.count);
+      setText(roomHere, isLive ? `${here} · ` : "");
+      setText(roomKept, isLive ? words.kept(retentionDays, retentionMessages) : "");
+      setText(toggle, isLive ? here : peopleWord);
       // Who is here is not known yet when not even the person is.
       setText(peopleTitle, shown.count > 0 ? words.hereTitle(shown.count) : "");
       const members = [...shown.members].sort(([, one], [, other]) => one.localeCompare(other));
@@ -121,13 +149,16 @@ function drawRoom(room: Room, isShown: boolean, show: () => void): HTMLElement {
   const label = element("span", {}, `# ${room.name}`);
   const node = button(label, show, { class: room.unread > 0 ? "unread" : undefined });
   if (isShown) node.setAttribute("aria-current", "page");
-  if (room.unread > 0) {
-    const count = room.mentions > 0 ? `@ ${room.mentions}` : String(room.unread);
-    const className = room.mentions > 0 ? "badge" : "badge quiet";
-    const label = words.newMessages(room.unread);
-    node.append(element("span", { class: className, "aria-label": label, role: "img" }, count));
-  }
+  node.append(...drawBadge(room.unread, room.mentions));
   return element("li", {}, node);
+}
+
+function drawBadge(unread: number, mentions: number): HTMLElement[] {
+  if (unread === 0) return [];
+  const count = mentions > 0 ? `@ ${mentions}` : String(unread);
+  const className = mentions > 0 ? "badge" : "badge quiet";
+  const label = words.newMessages(unread);
+  return [element("span", { class: className, "aria-label": label, role: "img" }, count)];
 }
 
 function drawPerson(username: string, isMe: boolean): HTMLElement {

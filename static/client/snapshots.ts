@@ -2,7 +2,7 @@
 // on from there. Pure over the storage that comes in.
 
 import type { Message, Room, Snapshot } from "./state.ts";
-import { recall, remember } from "./storage.ts";
+import { forget, isTime, keysOf, recall, remember } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";
 
 const prefix = "parley.last.";
@@ -12,21 +12,13 @@ const mostCharacters = 20_000;
 
 /** Keeps the end of each room, and forgets rooms that are not among them. */
 export function keepRooms(storage: KeyValue, rooms: Iterable<Room>): void {
-  const gone = new Set<string>();
-  try {
-    for (let i = 0; i < storage.length; i++) {
-      const key = storage.key(i);
-      if (key?.startsWith(prefix)) gone.add(key);
-    }
-    for (const room of rooms) {
-      const snapshot = room.snapshot(most, mostCharacters);
-      if (snapshot === undefined || !remember(storage, prefix + room.name, snapshot)) continue;
-      gone.delete(prefix + room.name);
-    }
-    for (const key of gone) storage.removeItem(key);
-  } catch {
-    // A storage that cannot be read or written keeps nothing.
+  const gone = new Set(keysOf(storage, prefix));
+  for (const room of rooms) {
+    const key = prefix + room.name;
+    const snapshot = room.snapshot(most, mostCharacters);
+    if (snapshot !== undefined && remember(storage, key, snapshot)) gone.delete(key);
   }
+  for (const key of gone) forget(storage, key);
 }
 
 /** Gives a room that has nothing yet what was kept of it. */
@@ -53,6 +45,6 @@ function isSnapshot(value: unknown): value is Snapshot {
 function isMessage(value: unknown): value is Message {
   if (typeof value !== "object" || value === null) return false;
   const { offset, member, from, text, at, nonce } = value as { [K in keyof Message]?: unknown };
-  return typeof offset === "number" && typeof at === "number" &&
+  return typeof offset === "number" && isTime(at) &&
     [member, from, text, nonce].every((one) => typeof one === "string");
 }

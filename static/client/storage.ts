@@ -68,6 +68,11 @@ export function keysOf(storage: KeyValue, prefix: string): string[] {
   return keys;
 }
 
+/** Whether a value is a time in ms that a `Date` can hold. */
+export function isTime(value: unknown): value is number {
+  return typeof value === "number" && value >= 0 && value <= 8.64e15;
+}
+
 const draftPrefix = "parley.draft.";
 const draftMaxLength = 10_000;
 const draftsMost = 40;
@@ -164,7 +169,9 @@ export class TabOutbox implements OutboxStore {
 function isKept(value: unknown): value is OutboxMessage & { readonly owner: string } {
   if (typeof value !== "object" || value === null) return false;
   const { nonce, room, text, at, state, owner } = value as Record<string, unknown>;
-  return typeof nonce === "string" && typeof room === "string" && typeof text === "string" &&
-    typeof at === "number" && typeof owner === "string" &&
+  // The server cannot answer for another nonce, and the message would be on its way for ever.
+  return /^[\w-]{1,36}$/.test(String(nonce)) && typeof room === "string" &&
+    typeof text === "string" &&
+    isTime(at) && typeof owner === "string" &&
     (state === "waiting" || state === "asks" || state === "failed");
 }

@@ -45,7 +45,9 @@ export const words = {
   replaced: "The log was set back to an earlier state: what you saw before may be gone from it",
   pruned: "Older messages are no longer kept",
   beginning: (room: string) => `This is the beginning of #${room}.`,
-  empty: "Nobody has said anything here yet. Share the address of this page, or begin.",
+  empty:
+    "Nobody has said anything here yet. Share the address of this page, or begin. Rooms are not " +
+    "private: whoever enters the chat can read them all.",
   joined: (names: readonly string[]) => `${people(names)} joined`,
   left: (names: readonly string[]) => `${people(names)} left`,
   timeout: (names: readonly string[]) => `${people(names)} lost the connection`,

@@ -9,7 +9,8 @@ const plural = new Intl.PluralRules(language);
 const two = (count: number, one: string, many: string) =>
   plural.select(count) === "one" ? one : many;
 
-let problems: Readonly<Record<string, string>> = {};
+/** Until it is loaded, English has to do. */
+let translate = (sentence: string) => sentence;
 
 /** The page's words. */
 export const words: Words = {
@@ -49,7 +50,9 @@ export const words: Words = {
     "Das Protokoll wurde auf einen früheren Stand gesetzt: was du vorher sahst, kann daraus verschwunden sein",
   pruned: "Ältere Nachrichten werden nicht mehr aufbewahrt",
   beginning: (room) => `Hier beginnt #${room}.`,
-  empty: "Hier hat noch niemand etwas gesagt. Teile die Adresse dieser Seite, oder fang an.",
+  empty:
+    "Hier hat noch niemand etwas gesagt. Teile die Adresse dieser Seite, oder fang an. Räume sind " +
+    "nicht privat: wer in den Chat kommt, kann alle lesen.",
   joined: (names) => `${people(names)} ${two(names.length, "ist", "sind")} gekommen`,
   left: (names) => `${people(names)} ${two(names.length, "ist", "sind")} gegangen`,
   timeout: (names) =>
@@ -78,31 +81,17 @@ export const words: Words = {
   notLoaded:
     "Dieser Teil der Seite ließ sich nicht laden: versuch es, wenn die Verbindung wieder da ist",
   async loadRest() {
-    ({ problems } = await import("./problems_de.ts"));
+    ({ translate } = await import("./problems_de.ts"));
   },
-  problem(sentence) {
-    const [, name] = /^(.*) is taken: /.exec(sentence) ?? [];
-    if (name !== undefined) return `${name} ist vergeben: wähle einen anderen Namen`;
-    const begin = Object.keys(problems).find((begin) =>
-      sentence.toLowerCase().startsWith(begin.toLowerCase())
-    );
-    if (begin === undefined) return sentence;
-    return (problems[begin] ?? "").replace("#", /\d+/.exec(sentence)?.[0] ?? "");
-  },
+  problem: (sentence) => translate(sentence),
   page: {
     "Your name": "Dein Name",
-    "Others see it beside what you write.": "Andere sehen ihn neben dem, was du schreibst.",
-    "Enter": "Betreten",
-    "The chat needs JavaScript to talk to its server.":
-      "Der Chat braucht JavaScript, um mit seinem Server zu sprechen.",
     "Access code": "Zugangscode",
     "Rooms": "Räume",
     "Open a room": "Raum öffnen",
     "People": "Leute",
-    "Here": "Hier",
     "Commands": "Befehle",
     "Message": "Nachricht",
-    "Enter to send": "Enter sendet",
     "Send": "Senden",
     "Close the panel": "Leiste schließen",
   },

@@ -407,5 +407,5 @@ Deno.test("serveWeb() tells who is in a room, unless the chat asks for a code", 
   assertEquals(JSON.parse(body), { count: 7, usernames: ["in lobby", "5 at most"] });
   assertEquals((await get(open, "/here/No%20Room")).response.status, 404);
   await using closed = await site({ isOpen: false });
-  assertEquals((await get(closed, "/here/lobby")).response.status, 404);
+  assertEquals((await get(closed, "/here/lobby")).response.status, 204);
 });

@@ -1,5 +1,5 @@
-// Completes what is being written: slash commands from a list, names and rooms with Tab. Loaded after the page, which lends it
-// what it has already.
+// Helps to write: completes slash commands from a list, names and rooms with Tab, brings the last message back, and refuses
+// what is too long to paste. Loaded after the page, which lends it what it has already.
 
 import type { Chat } from "./chat.ts";
 import type { element } from "./dom.ts";
@@ -11,19 +11,23 @@ export interface Writing {
   readonly text: HTMLTextAreaElement;
   readonly list: HTMLUListElement;
   room(): Room | undefined;
+  /** How many characters a message can have. */
+  most(): number;
   /** Replaces what is written. */
   set(value: string): void;
+  /** Says why something was not done. */
+  complain(sentence: string): void;
 }
 
-/** The completion of a composer. */
-export type Completion = ReturnType<typeof mountCompletion>;
+/** The aids of a composer. */
+export type WritingAids = ReturnType<typeof mountWritingAids>;
 
-/** Mounts the completion. */
-export function mountCompletion(
+/** Mounts the aids. */
+export function mountWritingAids(
   make: typeof element,
   sentences: PanelWords,
   chat: Chat,
-  { text, list, room, set }: Writing,
+  { text, list, room, most, set, complain }: Writing,
 ) {
   let chosen = 0;
   let tab:
@@ -85,6 +89,22 @@ export function mountCompletion(
     return true;
   };
 
+  /** Brings the last own message back, where nothing is written. */
+  const recall = (): boolean => {
+    const mine = room()?.messages.findLast(({ member }) => member === chat.member);
+    if (text.value !== "" || mine === undefined) return false;
+    set(mine.text);
+    return true;
+  };
+
+  text.addEventListener("paste", (event) => {
+    const pasted = event.clipboardData?.getData("text/plain").trim() ?? "";
+    // What has fewer units has fewer characters too.
+    if (pasted.length <= most() || [...pasted].length <= most()) return;
+    event.preventDefault();
+    complain(sentences.pasteTooLong(most()));
+  });
+
   return {
     /** What is written has changed. */
     changed(): void {
@@ -92,11 +112,15 @@ export function mountCompletion(
       chosen = 0;
       suggest();
     },
-    /** Whether a key was meant for the completion. */
-    takes({ key, shiftKey }: KeyboardEvent): boolean {
+    /** Whether a key was meant for one of the aids. */
+    takes({ key, shiftKey, altKey }: KeyboardEvent): boolean {
+      // With Alt the arrows go through the rooms.
+      if (altKey) return false;
       const found = list.hidden ? [] : matching();
       const picked = found[chosen];
-      if (picked === undefined) return key === "Tab" && !shiftKey && complete();
+      if (picked === undefined) {
+        return key === "ArrowUp" ? recall() : key === "Tab" && !shiftKey && complete();
+      }
       switch (key) {
         case "ArrowDown":
         case "ArrowUp":
