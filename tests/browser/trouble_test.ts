@@ -1,0 +1,149 @@
+import { assert, assertEquals } from "@std/assert";
+import { hears, launch, say, signIn, test, until } from "./fixture.ts";
+import type { Page, Scene } from "./fixture.ts";
+import { scripted } from "./scripted.ts";
+import { ServerProcess } from "../server_process.ts";
+
+async function says(page: Page, sentence: RegExp): Promise<void> {
+  await page.locator("#status", { hasText: sentence }).waitFor();
+}
+
+/** Gives a name, and waits for what the button says about it, since there is nothing else to show yet. */
+async function waitsAtTheDoor(page: Page, sentence: RegExp): Promise<void> {
+  await page.fill("#prompt-name", "Ada");
+  await page.click("#prompt-go");
+  await page.locator("#prompt-go[disabled]", { hasText: sentence }).waitFor();
+}
+
+test("says that the server is full, and enters when there is space [C9]", async (scene) => {
+  const ben = await scene.enter("Ben");
+  const ada = await scene.person();
+  await waitsAtTheDoor(ada, /The server is full/);
+  await ben.context().close();
+  await ada.waitForSelector("#app:not([hidden])");
+}, { MAX_CONNECTIONS: "1" });
+
+/** Stands before the chat and passes on what is no WebSocket, without the headers that it does not like. */
+async function behindProxy(
+  scene: Scene,
+  without: readonly string[],
+  look: (page: Page) => Promise<void>,
+  locale = "en-GB",
+): Promise<void> {
+  await using proxy = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    (request) => {
+      const { pathname } = new URL(request.url);
+      const headers = [...request.headers].filter(([name]) => !without.includes(name));
+      return fetch(new URL(pathname, scene.server.url), { method: request.method, headers });
+    },
+  );
+  const browser = await launch();
+  try {
+    const page = await (await browser.newContext({ locale })).newPage();
+    await page.goto(`http://127.0.0.1:${proxy.addr.port}/`);
+    await look(page);
+  } finally {
+    await browser.close();
+  }
+}
+
+const hopByHop = ["connection", "upgrade", "host"];
+
+test("says that a proxy lets no WebSocket through [C9]", async (scene) => {
+  await behindProxy(scene, [...hopByHop, "origin"], async (page) => {
+    await waitsAtTheDoor(page, /A proxy between you and the chat takes the Upgrade header/);
+  });
+});
+
+test("says that its address is not one that the chat allows, in the reader's language [C9]", async (scene) => {
+  await behindProxy(scene, hopByHop, async (page) => {
+    await waitsAtTheDoor(page, /comes from another origin than the chat.*ALLOWED_ORIGINS/);
+  });
+  await behindProxy(scene, hopByHop, async (page) => {
+    await waitsAtTheDoor(page, /Seite kommt von einer anderen/);
+  }, "de");
+});
+
+test("tells being offline from a server that is down", async (scene) => {
+  const ada = await scene.enter("Ada");
+  const { port } = scene.server;
+  await scene.server.end("SIGKILL");
+  await says(ada, /^Reconnecting in \d+ s Try now$/);
+  await ada.context().setOffline(true);
+  await says(ada, /^You are offline\./);
+  await ada.context().setOffline(false);
+  await says(ada, /^Reconnecting in|^Connecting/);
+  scene.server = await ServerProcess.start(scene.dir, { port });
+  await ada.locator("#status:empty").waitFor({ state: "attached" });
+});
+
+test("says nothing of a blip of less than two seconds", async (scene) => {
+  const ada = await scene.enter("Ada");
+  await ada.clock.install();
+  const { port } = scene.server;
+  await ada.evaluate(() => {
+    const said: string[] = [];
+    Object.assign(globalThis, { said });
+    const line = document.querySelector("#status");
+    if (line === null) return;
+    new MutationObserver(() => said.push(line.textContent)).observe(line, {
+      childList: true,
+      characterData: true,
+      subtree: true,
+    });
+  });
+  const said = () => ada.evaluate(() => (globalThis as unknown as { said: string[] }).said);
+  // Its time goes on only as far as it is told, the pictures with it.
+  await ada.clock.pauseAt(new Date(Date.now() + 60_000));
+  const passes = (isConnected: boolean) =>
+    until("the page notices", async () => {
+      await ada.clock.runFor(4);
+      return (await ada.textContent("#me-state") === "") === isConnected;
+    });
+  await scene.server.end("SIGKILL");
+  await passes(false);
+  scene.server = await ServerProcess.start(scene.dir, { port });
+  await ada.clock.runFor(1_100);
+  await passes(true);
+  await ada.clock.runFor(5_000);
+  assertEquals(await said(), []);
+  await scene.server.end("SIGKILL");
+  await passes(false);
+  await ada.clock.runFor(2_100);
+  await until("it is said", async () => (await said()).length > 0);
+});
+
+test("says what the server says of a name that is asked for too often [L3]", async (scene) => {
+  const { ada, server } = await scripted(scene);
+  server.push({
+    type: "error",
+    re: "rename",
+    code: "rate_limited",
+    message: "Too many names: try again in 720 seconds",
+    retryAfter: 720_000,
+  });
+  await says(ada, /Too many names: try again in 720 seconds/);
+  await say(ada, "still talking");
+  await hears(ada, "still talking");
+  await ada.locator("#status:empty").waitFor({ state: "attached" });
+});
+
+test("goes on in this tab when another took its place, and says so until then [N9]", async (scene) => {
+  const ada = await scene.enter("Ada");
+  const context = await scene.browser.newContext({ locale: "en-GB" });
+  const tabs: { close(options: { code: number; reason: string }): Promise<void> }[] = [];
+  await context.routeWebSocket(/\/ws$/, (socket) => {
+    tabs.push(socket);
+    socket.connectToServer();
+  });
+  const ida = await scene.tab(context);
+  await signIn(ida, "Ida");
+  await tabs.at(-1)?.close({ code: 4005, reason: "this tab has a newer connection" });
+  await says(ida, /went on in a newer connection of this page\. Use it here$/);
+  await ida.click("#status >> text=Use it here");
+  await ida.locator("#status:empty").waitFor({ state: "attached" });
+  await say(ida, "here again");
+  await hears(ada, "here again");
+  assert(tabs.length === 2);
+});
