@@ -31,8 +31,6 @@ const watchdogMs = 5_000;
 const certificateMs = 60_000;
 /** One Ctrl-C arrives twice, from the terminal and from the task runner: only later ones are a second word. */
 const secondSignalMs = 500;
-/** Returning clients are spread over this long for each thousand of them. */
-const spreadMsPerThousand = 1_000;
 /** What can be done with the database from outside the server. */
 const databaseVerbs = {
   backup: "Usage: parley backup FILE [flags]",
@@ -148,7 +146,6 @@ async function run(config: Config, logs: Logs): Promise<void> {
   const look = setInterval(async () => {
     if (await storage.look() !== undefined) await stop("storage", 1);
   }, lookMs);
-  const spreadMs = () => Math.ceil(hub.size.sessions / 1000) * spreadMsPerThousand;
   let stoppingSince: number | undefined;
   const stop = async (reason: string, status: number) => {
     if (stoppingSince !== undefined) {
@@ -163,7 +160,7 @@ async function run(config: Config, logs: Logs): Promise<void> {
     const endsAt = stoppingSince + config.drainSeconds * 1000;
     const left = () => Math.max(0, endsAt - performance.now());
     // A storage that does not answer is not waited for either.
-    await within(left(), hub.drain(spreadMs()));
+    await within(left(), hub.drain());
     await server.shutdown(left());
     const verdict = await storage.look(true);
     if (verdict !== undefined) logs.error("storage", verdict);
@@ -183,7 +180,7 @@ async function run(config: Config, logs: Logs): Promise<void> {
       if (stoppingSince !== undefined) return;
       logs.event("certificate", { sessions: hub.size.sessions });
       try {
-        await server.renew(renewed, spreadMs());
+        await server.renew(renewed, hub.spreadMs);
       } catch (error) {
         logs.error("certificate", error);
         await stop("certificate", 1);

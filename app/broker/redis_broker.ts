@@ -115,7 +115,8 @@ export class RedisBroker implements Broker {
   readonly #names = new Map<string, string>();
   /** Who went, and still has its name as far as is known. */
   readonly #unreleased = new Set<string>();
-  #isPublishing = false;
+  /** Settled when the others were told what they had to be. */
+  #publishing: Promise<void> | undefined;
   #retryMs = retryMinMs;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #renewTimer: ReturnType<typeof setTimeout> | undefined;
@@ -202,13 +203,17 @@ export class RedisBroker implements Broker {
     this.#unreleased.delete(member);
     const args = [this.#hold, member, usernameKey(username), username];
     const reply = await this.#run<Reply & { username?: string }>(scripts.claim, args);
+    // Who had the name before has gone by then, here as well.
+    await this.#heard(reply.feed);
     if (reply.username !== undefined) this.#names.set(member, reply.username);
     return reply.username;
   }
 
   async rename(member: string, username: string): Promise<boolean> {
     const args = [this.#hold, member, usernameKey(username), username];
-    const { renamed } = await this.#run<Reply & { renamed: boolean }>(scripts.rename, args);
+    const reply = await this.#run<Reply & { renamed: boolean }>(scripts.rename, args);
+    await this.#heard(reply.feed);
+    const { renamed } = reply;
     if (renamed) this.#names.set(member, username);
     return renamed;
   }
@@ -216,6 +221,8 @@ export class RedisBroker implements Broker {
   async release(member: string): Promise<void> {
     this.#names.delete(member);
     this.#unreleased.add(member);
+    // Before its name is another's, the others have to know that it is gone.
+    await this.#publishing;
     await this.#run(scripts.release, [this.#hold, member]);
     this.#unreleased.delete(member);
   }
@@ -333,6 +340,7 @@ export class RedisBroker implements Broker {
   #disconnected(error: Error): void {
     this.#link = undefined;
     clearTimeout(this.#renewTimer);
+    this.cluster.pause();
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const waiter of waiters) waiter.reject(error);
@@ -467,8 +475,7 @@ export class RedisBroker implements Broker {
   /** Tells the others who is here: all that changed in a turn at once, and what changes meanwhile after that. */
   #publish(): void {
     const link = this.#link;
-    if (this.#isPublishing || link === undefined) return;
-    this.#isPublishing = true;
+    if (this.#publishing !== undefined || link === undefined) return;
     const publish = async () => {
       await Promise.resolve();
       for (let changes; link.isOpen && (changes = this.cluster.take()).length > 0;) {
@@ -478,10 +485,10 @@ export class RedisBroker implements Broker {
         });
         await this.#run(scripts.presence, args, link);
       }
-      this.#isPublishing = false;
+      this.#publishing = undefined;
     };
-    publish().catch((error) => {
-      this.#isPublishing = false;
+    this.#publishing = publish().catch((error) => {
+      this.#publishing = undefined;
       // What was not told is found out with the next connection.
       link.lose(error);
     });

@@ -38,8 +38,8 @@ export class RedisPresence implements Cluster {
   readonly #listener: () => BrokerListener | undefined;
   /** Who is here, by room and member. */
   readonly #here = new Map<string, PresenceChange & { readonly kind: "came" }>();
-  /** What the others were not told yet. */
-  #changes: PresenceChange[] = [];
+  /** What the others were not told yet; absent while they cannot be told. */
+  #changes: PresenceChange[] | undefined = [];
   readonly #members = new Map<string, Member>();
   readonly #rooms = new Map<string, Set<Member>>();
 
@@ -76,15 +76,22 @@ export class RedisPresence implements Cluster {
   }
 
   #change(change: PresenceChange): void {
+    if (this.#changes === undefined) return;
     this.#changes.push(change);
     this.#changed();
   }
 
   /** What the others have to be told; it counts as told from now on. */
   take(): readonly PresenceChange[] {
+    if (this.#changes === undefined) return [];
     const changes = this.#changes;
     this.#changes = [];
     return changes;
+  }
+
+  /** The others cannot be told before the next `replace`, which finds out what there is to tell. */
+  pause(): void {
+    this.#changes = undefined;
   }
 
   /** Nobody is here any more, and nobody has to be told. */
@@ -125,7 +132,16 @@ export class RedisPresence implements Cluster {
         places.map(([room, member]) => `${node} ${placeOf(room, member)}`)
       ),
     );
-    // First who came: who is on another node now has not gone.
+    const anywhere = new Set(
+      Object.values(others).flat().map(([room, member]) => placeOf(room, member)),
+    );
+    // First who has gone from everywhere: its name may be another's by now.
+    for (const { member, rooms } of [...this.#members.values()]) {
+      for (const [room, nodes] of [...rooms]) {
+        if (anywhere.has(placeOf(room, member))) continue;
+        for (const node of [...nodes]) this.#went(node, room, member, "timeout");
+      }
+    }
     for (const [node, places] of Object.entries(others)) {
       for (const [room, member, username] of places) {
         const known = this.#members.get(member);

@@ -17,7 +17,7 @@ import type {
   ServerLimits,
   TypingCommand,
 } from "../protocol.ts";
-import type { AppendResult, Draft, Entry, Outcome } from "../broker/broker.ts";
+import type { AppendResult, BrokerListener, Draft, Entry, Outcome } from "../broker/broker.ts";
 import { CatchUp } from "./catch_up.ts";
 import { whenDone } from "./outcome.ts";
 import type { HubPorts, HubSettings } from "./ports.ts";
@@ -49,6 +49,8 @@ const sweepMs = 1_000;
 const seenMs = 3_600_000;
 /** After a start everybody comes back at once; nobody wants a line for each. */
 const quietMs = 30_000;
+/** Those who are told to come again do so spread over this long for each thousand of them. */
+const spreadMsPerThousand = 1_000;
 const floodRefusals = 100;
 const floodMs = 10_000;
 const renameBurst = 5;
@@ -72,7 +74,7 @@ export class ChatHub {
   readonly #ports: HubPorts;
   readonly #settings: HubSettings;
   readonly #limits: ServerLimits;
-  readonly #startedAt: number;
+  #quietUntil: number;
 
   readonly #sessions = new Set<Session>();
   readonly #members = new Map<string, Member>();
@@ -106,8 +108,8 @@ export class ChatHub {
   constructor(ports: HubPorts, settings: HubSettings) {
     this.#ports = ports;
     this.#settings = settings;
-    this.#startedAt = ports.clock.now();
-    this.#seenAt = this.#startedAt;
+    this.#seenAt = ports.clock.now();
+    this.#quietUntil = this.#seenAt + quietMs;
     this.#limits = {
       frameMaxBytes: limits.frameMaxBytes,
       textMaxLength: limits.textMaxLength,
@@ -137,10 +139,7 @@ export class ChatHub {
       touchRoom: (room) => this.#touchRoom(room),
       tickSoon: () => this.#tickSoon(),
     });
-    ports.broker.subscribe({
-      entries: (entries) => this.#deliver(entries),
-      pruned: (room, first) => this.#rooms.get(room)?.prune(first),
-    });
+    ports.broker.subscribe(this.#listener());
   }
 
   // ---------------------------------------------------------------- connections
@@ -195,10 +194,10 @@ export class ChatHub {
   }
 
   /**
-   * Stops: what was collected is committed and delivered, then all sessions are closed with 1012 and told to come back spread
-   * over `spreadMs`. Nobody `left`, and no name is released.
+   * Stops: what was collected is committed and delivered, then all sessions are closed with 1012 and told to come back.
+   * Nobody `left`, and no name is released.
    */
-  async drain(spreadMs: number): Promise<void> {
+  async drain(): Promise<void> {
     this.#draining = true;
     this.#cancelSweep?.();
     this.#cancelSweep = undefined;
@@ -207,9 +206,8 @@ export class ChatHub {
       await new Promise<void>((resolve) => this.#appended = resolve);
       this.#tick();
     }
-    for (const session of this.#sessions) {
-      this.#end(session, closeCode.restarting, String(spreadMs));
-    }
+    const spreadMs = String(this.spreadMs);
+    for (const session of this.#sessions) this.#end(session, closeCode.restarting, spreadMs);
   }
 
   /** True from the call of `drain`. */
@@ -217,11 +215,15 @@ export class ChatHub {
     return this.#draining;
   }
 
+  /** Over how long those who are told to come again should spread their return. */
+  get spreadMs(): number {
+    return Math.ceil(this.#sessions.size / 1_000) * spreadMsPerThousand;
+  }
+
   /** How many members are in a room, and the names of the first `most` of them. */
   here(room: string, most: number): { readonly count: number; readonly usernames: string[] } {
-    const members = [...this.#rooms.get(room)?.presences.values() ?? []];
-    const usernames = members.slice(0, most).map(({ member }) => member.username);
-    return { count: members.length, usernames };
+    const usernames = [...this.#rooms.get(room)?.usernames ?? []];
+    return { count: usernames.length, usernames: usernames.slice(0, most) };
   }
 
   /** What the hub holds at the moment, for operators and tests. */
@@ -470,7 +472,7 @@ export class ChatHub {
   ): void {
     let room = this.#rooms.get(name);
     if (room === undefined) {
-      room = new Room(name);
+      room = new Room(name, this.#ports.broker.cluster?.others(name));
       this.#rooms.set(name, room);
     }
     let presence = room.presences.get(member.id);
@@ -480,11 +482,10 @@ export class ChatHub {
         room,
         sessions: new Set(),
         until: undefined,
-        typedAt: -Infinity,
       };
-      const now = this.#ports.clock.now();
-      room.addPresence(presence, now - this.#startedAt < quietMs);
+      room.addPresence(presence, this.#isQuiet);
       member.presences.set(name, presence);
+      this.#ports.broker.cluster?.enter(name, member.id, member.username);
       this.#touchRoom(room);
     }
     presence.until = undefined;
@@ -506,7 +507,7 @@ export class ChatHub {
     if (place === undefined) {
       return this.#refuse(session, notJoined({ re: "leave", room }));
     }
-    this.#answer(session, leftPush(room, member, "quit"));
+    this.#answer(session, leftPush(room, member.id, member.username, "quit"));
     session.places.delete(room);
     this.#vacate(session, member, place, "quit");
   }
@@ -524,8 +525,6 @@ export class ChatHub {
     }
     const cost = messageCostBytes + text.length;
     if (this.#isOverBytes(session, member.id, cost, { re: "message", nonce, room })) return;
-    const presence = member.presences.get(room);
-    if (presence !== undefined) presence.typedAt = -Infinity;
     this.#drafts.push({
       session,
       draft: { room, member: member.id, from: member.username, text, nonce },
@@ -569,8 +568,9 @@ export class ChatHub {
     if (presence === undefined || !session.places.has(room)) {
       return this.#refuse(session, notJoined({ re: "typing", room }));
     }
-    if (presence.room.type(presence, this.#ports.clock.now())) {
+    if (presence.room.type(member.id, this.#ports.clock.now())) {
       this.#touchRoom(presence.room);
+      this.#ports.broker.cluster?.type(room, member.id);
     } else this.#countRefusal(session);
   }
 
@@ -581,6 +581,7 @@ export class ChatHub {
     if (retryAfter > 0) {
       return this.#refuse(session, rateLimited({ re: "rename" }, "names", retryAfter));
     }
+    const from = member.username;
     this.#settle(
       session,
       () => this.#ports.broker.rename(member.id, username),
@@ -589,27 +590,30 @@ export class ChatHub {
         if (!renamed) {
           return this.#refuse(session, nameTaken("rename", username));
         }
-        const from = member.username;
-        if (from === username) {
-          return this.#answer(session, { type: "you", username });
-        }
-        member.username = username;
-        this.#ports.log.event("rename", {
-          session: session.id,
-          from,
-          to: username,
-        });
-        for (const other of member.sessions) {
-          other.username = username;
-          this.#answer(other, { type: "you", username });
-        }
-        for (const { room } of member.presences.values()) {
-          room.rename(member, from);
-          this.#touchRoom(room);
+        // Other nodes are told by the broker, and then so is this one, before the answer.
+        const isNews = this.#renamed(member.id, username);
+        if (!isNews) this.#answer(session, { type: "you", username });
+        if (from !== username) {
+          this.#ports.log.event("rename", { session: session.id, from, to: username });
         }
       },
       () => this.#refuse(session, storageUnavailable({ re: "rename" })),
     );
+  }
+
+  /** A member has this name now: its sessions and rooms are told. Answers false when it has no session that is told so. */
+  #renamed(id: string, username: string): boolean {
+    for (const room of this.#rooms.values()) {
+      if (room.rename(id, username)) this.#touchRoom(room);
+    }
+    const member = this.#members.get(id);
+    if (member === undefined || member.username === username) return false;
+    member.username = username;
+    for (const session of member.sessions) {
+      session.username = username;
+      this.#answer(session, { type: "you", username });
+    }
+    return true;
   }
 
   // ---------------------------------------------------------------- answers
@@ -794,7 +798,9 @@ export class ChatHub {
     for (const room of rooms) {
       room.sayTyping(now);
       if (room.pushes.length > 0) this.#flushRoom(room);
-      if (room.count === 0 && this.#rooms.get(room.name) === room) this.#rooms.delete(room.name);
+      if (room.presences.size === 0 && this.#rooms.get(room.name) === room) {
+        this.#rooms.delete(room.name);
+      }
     }
     const sessions = this.#touchedSessions;
     this.#touchedSessions = new Set();
@@ -868,6 +874,7 @@ export class ChatHub {
     member.presences.delete(room.name);
     room.removePresence(presence, reason);
     this.#touchRoom(room);
+    this.#ports.broker.cluster?.leave(room.name, member.id, reason);
     this.#ports.log.event("leave", {
       name: member.username,
       member: member.id,
@@ -899,6 +906,44 @@ export class ChatHub {
       () => {},
       (error) => this.#ports.log.error("release", error),
     );
+  }
+
+  /** Whether everybody is just coming back. */
+  get #isQuiet(): boolean {
+    return this.#ports.clock.now() < this.#quietUntil;
+  }
+
+  // ---------------------------------------------------------------- what the broker tells
+
+  #listener(): BrokerListener {
+    const at = (name: string, change: (room: Room) => void) => {
+      const room = this.#rooms.get(name);
+      if (room === undefined) return;
+      change(room);
+      this.#touchRoom(room);
+    };
+    return {
+      entries: (entries) => this.#deliver(entries),
+      pruned: (room, first) => this.#rooms.get(room)?.prune(first),
+      reset: () => this.#reset(),
+      came: (room, member) => at(room, (there) => there.addElsewhere(member, this.#isQuiet)),
+      went: (room, member, reason) => at(room, (there) => there.removeElsewhere(member, reason)),
+      renamed: (member, username) => void this.#renamed(member, username),
+      typed: (room, member) => at(room, (there) => there.type(member, this.#ports.clock.now())),
+    };
+  }
+
+  /** Nothing that is known counts any more: everybody has to come again. */
+  #reset(): void {
+    this.#ports.log.warn("reset", { sessions: this.#sessions.size });
+    const spreadMs = String(this.spreadMs);
+    this.#drafts = [];
+    for (const session of this.#sessions) this.#end(session, closeCode.restarting, spreadMs);
+    this.#members.clear();
+    this.#rooms.clear();
+    this.#graces.clear();
+    this.#touchedRooms.clear();
+    this.#quietUntil = this.#ports.clock.now() + quietMs;
   }
 
   // ---------------------------------------------------------------- once a second

@@ -13,7 +13,7 @@ import type {
   RenamedPush,
   TypingPush,
 } from "../protocol.ts";
-import type { Entry, Page } from "../broker/broker.ts";
+import type { Elsewhere, Entry, Page } from "../broker/broker.ts";
 import type { Member, Session } from "./session.ts";
 
 /** More members than this, and a room is crowded: a count takes the place of the list. */
@@ -26,14 +26,13 @@ const typingMaxMembers = 50;
 const typingEveryMs = 3_000;
 const typingLastsMs = 5_000;
 
-/** A member in a room. */
+/** A member in a room by way of this node. */
 export interface Presence {
   readonly member: Member;
   readonly room: Room;
   readonly sessions: Set<Session>;
   /** When the last session is gone: the end of its grace, in ms of the hub's clock. */
   until: number | undefined;
-  typedAt: number;
 }
 
 /** A message as it goes over the wire. */
@@ -121,12 +120,18 @@ export function continuing(
   };
 }
 
-/** A room that somebody is in. */
+/** A room that somebody is in by way of this node. */
 export class Room {
   readonly name: string;
   /** Sessions that get every push of the room. */
   readonly live = new Set<Session>();
   readonly presences = new Map<string, Presence>();
+  /** Who is here by way of other nodes, as well or only. */
+  readonly #elsewhere: Set<string>;
+  /** Who is here by way of any node: usernames by member. */
+  readonly #usernames: Map<string, string>;
+  /** When a member last said that it types; those who did so too long ago may be missing. */
+  readonly #typedAt = new Map<string, number>();
   /** Encoded pushes of this tick, in order. */
   pushes: string[] = [];
   /** True once the end of the log is known. */
@@ -145,8 +150,11 @@ export class Room {
   #membersJson: string | undefined;
   #typingChanged = false;
 
-  constructor(name: string) {
+  /** `others` are those who are here by way of other nodes. */
+  constructor(name: string, others: readonly Elsewhere[] = []) {
     this.name = name;
+    this.#elsewhere = new Set(others.map(({ member }) => member));
+    this.#usernames = new Map(others.map(({ member, username }) => [member, username]));
   }
 
   // -------------------------------------------------------------- the log's end
@@ -186,6 +194,7 @@ export class Room {
     }
     if (this.#recent.length > limits.historyMax) this.#recent.shift();
     this.#head = { epoch: entry.epoch, offset: entry.offset };
+    this.#typedAt.delete(entry.member);
   }
 
   /** Forgets messages that are no longer kept. */
@@ -237,41 +246,49 @@ export class Room {
 
   // -------------------------------------------------------------- who is here
 
-  /** Tells the room who came. */
+  /** A member comes in by way of this node; the room is told unless it was here already. */
   addPresence(presence: Presence, quiet: boolean): void {
-    this.presences.set(presence.member.id, presence);
     const { id, username } = presence.member;
-    const push: JoinedPush = {
-      type: "joined",
-      room: this.name,
-      member: id,
-      username,
-      ...(quiet ? { quiet } : {}),
-    };
-    this.#membersChanged(push);
+    this.presences.set(id, presence);
+    this.#came(id, username, quiet);
   }
 
-  /** Tells the room who went, and why. */
+  /** A member is gone from this node; the room is told unless another one still has it. */
   removePresence(presence: Presence, reason: LeftReason): void {
-    this.presences.delete(presence.member.id);
-    this.#membersChanged(leftPush(this.name, presence.member, reason));
+    const { id } = presence.member;
+    this.presences.delete(id);
+    if (!this.#elsewhere.has(id)) this.#went(id, reason);
   }
 
-  /** Tells the room that a member has another name now. */
-  rename(member: Member, from: string): void {
-    const push: RenamedPush = {
-      type: "renamed",
-      room: this.name,
-      member: member.id,
-      from,
-      to: member.username,
-    };
-    this.#membersChanged(push);
+  /** The same for a member that other nodes have. */
+  addElsewhere({ member, username }: Elsewhere, quiet: boolean): void {
+    this.#elsewhere.add(member);
+    this.#came(member, username, quiet);
+  }
+
+  /** No other node has a member any more. */
+  removeElsewhere({ member }: Elsewhere, reason: LeftReason): void {
+    this.#elsewhere.delete(member);
+    if (!this.presences.has(member)) this.#went(member, reason);
+  }
+
+  /** Tells the room that a member has another name now. Answers false when it is not here, or called so already. */
+  rename(member: string, to: string): boolean {
+    const from = this.#usernames.get(member);
+    if (from === undefined || from === to) return false;
+    this.#usernames.set(member, to);
+    this.#membersChanged({ type: "renamed", room: this.name, member, from, to });
+    return true;
   }
 
   /** How many members are here. */
   get count(): number {
-    return this.presences.size;
+    return this.#usernames.size;
+  }
+
+  /** What the members are called. */
+  get usernames(): Iterable<string> {
+    return this.#usernames.values();
   }
 
   /** The list of members as JSON, or `undefined` in a crowded room. */
@@ -286,6 +303,21 @@ export class Room {
     if (!this.countDue) return;
     this.countDue = false;
     this.#push({ type: "count", room: this.name, count: this.count });
+  }
+
+  #came(member: string, username: string, quiet: boolean): void {
+    if (this.#usernames.has(member)) return;
+    this.#usernames.set(member, username);
+    const push: JoinedPush = { type: "joined", room: this.name, member, username };
+    this.#membersChanged(quiet ? { ...push, quiet } : push);
+  }
+
+  #went(member: string, reason: LeftReason): void {
+    const username = this.#usernames.get(member);
+    if (username === undefined) return;
+    this.#usernames.delete(member);
+    this.#typedAt.delete(member);
+    this.#membersChanged(leftPush(this.name, member, username, reason));
   }
 
   #membersChanged(push: JoinedPush | LeftPush | RenamedPush): void {
@@ -308,19 +340,16 @@ export class Room {
   }
 
   #memberInfos(): MemberInfo[] {
-    return Array.from(this.presences.values(), ({ member }) => ({
-      member: member.id,
-      username: member.username,
-    }));
+    return Array.from(this.#usernames, ([member, username]) => ({ member, username }));
   }
 
   // -------------------------------------------------------------- typing
 
   /** Notes that a member types; answers false when it said so too recently or the room is too large for it. */
-  type(presence: Presence, now: number): boolean {
-    if (this.count > typingMaxMembers) return false;
-    if (now - presence.typedAt < typingEveryMs) return false;
-    presence.typedAt = now;
+  type(member: string, now: number): boolean {
+    if (this.count > typingMaxMembers || !this.#usernames.has(member)) return false;
+    if (now - (this.#typedAt.get(member) ?? -Infinity) < typingEveryMs) return false;
+    this.#typedAt.set(member, now);
     this.#typingChanged = true;
     return true;
   }
@@ -330,10 +359,9 @@ export class Room {
     if (!this.#typingChanged) return;
     this.#typingChanged = false;
     const usernames: string[] = [];
-    for (const presence of this.presences.values()) {
-      if (now - presence.typedAt < typingLastsMs) {
-        usernames.push(presence.member.username);
-      }
+    for (const [member, typedAt] of this.#typedAt) {
+      if (now - typedAt < typingLastsMs) usernames.push(this.#usernames.get(member) ?? "");
+      else this.#typedAt.delete(member);
     }
     this.#push({ type: "typing", room: this.name, usernames });
   }
@@ -346,14 +374,9 @@ export class Room {
 /** The push that says who went. */
 export function leftPush(
   room: string,
-  member: Member,
+  member: string,
+  username: string,
   reason: LeftReason,
 ): LeftPush {
-  return {
-    type: "left",
-    room,
-    member: member.id,
-    username: member.username,
-    reason,
-  };
+  return { type: "left", room, member, username, reason };
 }

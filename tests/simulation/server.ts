@@ -169,7 +169,7 @@ export class Server {
   stop(): void {
     const hub = this.#hub;
     if (hub === undefined) return;
-    const drained = hub.drain(2_000);
+    const drained = hub.drain();
     if (this.#settings.isSlow) void drained.then(() => this.#end(hub));
     else this.#end(hub);
   }
