@@ -56,12 +56,13 @@ export function mountComposer(chat: Chat, storage: KeyValue, verbs: ComposerVerb
     if (room === undefined || text.value.trim() === "") return;
     const typed = text.value.trim();
     const [, command, argument = ""] = /^(\/[a-z]+)(?:\s+([^]*))?$/.exec(typed) ?? [];
-    const refused = command === undefined || command === "/me"
+    const isMessage = command === undefined || command === "/me";
+    const refused = isMessage
       ? chat.send(room.name, typed)
       : verbs.command(command, argument.trim());
     if (refused !== undefined) return void complain(refused);
     set("");
-    verbs.sent();
+    if (isMessage) verbs.sent();
   };
 
   /** Loaded with the first focus: nobody needs them before. */

@@ -20,6 +20,7 @@ const groupMs = 5 * 60_000;
 /** Closer to the end than this is at the end. */
 const endPx = 48;
 const olderPx = 600;
+const anchorsMost = 20;
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long" });
@@ -36,7 +37,9 @@ export function mountMessages(chat: Chat, verbs: MessageVerbs) {
   /** Whether the person has just looked at the newest message there was, and where the line "new since" stood. */
   let watched: { readonly newSince: number | undefined } | undefined;
   let height = log.clientHeight;
-  let wasBusy = true;
+  /** What was drawn last: from which message on, and whether that was all. */
+  let drawn = { oldest: 0, isLive: false };
+  let calm: ReturnType<typeof setTimeout> | undefined;
 
   const goToEnd = () => {
     log.scrollTop = log.scrollHeight;
@@ -92,20 +95,23 @@ export function mountMessages(chat: Chat, verbs: MessageVerbs) {
         room.newSince = watched.newSince;
       }
       if (atEnd) room.trim();
-      // Only what is said now is read aloud, not what was loaded, which is drawn when nothing is loading any more.
-      const isBusy = isOther || room.loadingOlder || room.phase !== "live";
-      log.ariaBusy = String(isBusy || wasBusy);
-      if (wasBusy && !isBusy) setTimeout(() => log.ariaBusy = String(wasBusy));
-      wasBusy = isBusy;
-      const anchor = isOther || atEnd ? undefined : firstVisible(log);
-      const anchorTop = anchor?.getBoundingClientRect().top ?? 0;
+      // Only what is said now is read aloud, not what was loaded.
+      const isLive = room.phase === "live";
+      const isHistory = isOther || !drawn.isLive || room.oldest < drawn.oldest;
+      const isLoading = room.loadingOlder || !isLive;
+      log.ariaBusy = String(isHistory || isLoading);
+      clearTimeout(calm);
+      if (!isLoading) calm = setTimeout(() => log.ariaBusy = "false");
+      drawn = { oldest: room.oldest, isLive };
+      const anchors = isOther || atEnd ? [] : anchorsOf(log);
       // One list shows all rooms in turn, and what is the first of one is not the first of the other.
       const ofRoom = (row: Row) => ({ ...row, key: `${room.name} ${row.key}` });
       rows.update(rowsOf(chat, room, verbs).map(ofRoom));
       if (atEnd) goToEnd();
       else if (isOther) log.scrollTop = places.get(room.name)?.top ?? 0;
-      else if (anchor?.isConnected) {
-        log.scrollTop += anchor.getBoundingClientRect().top - anchorTop;
+      else {
+        const anchor = anchors.find(({ node }) => node.isConnected);
+        if (anchor !== undefined) log.scrollTop += topOf(anchor.node) - anchor.top;
       }
       look();
       showToEnd();
@@ -122,7 +128,8 @@ export function mountMessages(chat: Chat, verbs: MessageVerbs) {
   };
 }
 
-function firstVisible(log: HTMLElement): Element | undefined {
+/** The first messages in view, with their places: what is drawn anew, like one that begins a group no more, cannot hold it. */
+function anchorsOf(log: HTMLElement): { readonly node: Element; readonly top: number }[] {
   const { top } = log.getBoundingClientRect();
   const children = log.firstElementChild?.children ?? [];
   // The rows stand in order, so the first one that reaches into view is found by halving.
@@ -134,8 +141,13 @@ function firstVisible(log: HTMLElement): Element | undefined {
     else low = middle + 1;
   }
   // Lines between the messages come and go; messages stay.
-  while (children[low] !== undefined && children[low]?.localName !== "article") low++;
-  return children[low];
+  return Array.from(children).slice(low, low + anchorsMost)
+    .filter(({ localName }) => localName === "article")
+    .map((node) => ({ node, top: topOf(node) }));
+}
+
+function topOf(node: Element): number {
+  return node.getBoundingClientRect().top;
 }
 
 // ------------------------------------------------------------------ rows
