@@ -21,8 +21,12 @@ const pruneMs = 60_000;
 const pruneMoreMs = 20;
 /** Keys of one chat; the tag keeps them together where Redis is a cluster. */
 const redisPrefix = "parley:{chat}:";
-/** A node that is not heard of for so long is dead to the others, and longer than the grace of its members. */
-const redisLeaseMs = 15_000;
+/**
+ * A node that is not heard of for so long is dead to the others: a while longer than the grace of its members, for each second
+ * of it, and no less than it takes to find out that Redis was away.
+ */
+const redisLeaseMsPerSecond = 1_500;
+const redisLeaseMinMs = 4_500;
 const redisTimeoutMs = 3_000;
 /** How often it is looked whether the database is still in its place. */
 const lookMs = 1_000;
@@ -224,7 +228,7 @@ async function openStorage(config: Config, logs: Logs): Promise<Storage> {
       ...common,
       url: config.redisUrl,
       prefix: redisPrefix,
-      leaseMs: redisLeaseMs,
+      leaseMs: Math.max(redisLeaseMinMs, config.graceSeconds * redisLeaseMsPerSecond),
       timeoutMs: redisTimeoutMs,
     });
     return { broker, ready: () => broker.isReady, look: () => Promise.resolve(undefined) };
