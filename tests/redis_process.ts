@@ -30,12 +30,21 @@ export class RedisProcess {
   }
 
   /** Starts a Redis that keeps everything (`appendfsync always`), with further arguments, and waits until it answers. */
-  static async start(...args: readonly string[]): Promise<RedisProcess> {
+  static start(...args: readonly string[]): Promise<RedisProcess> {
+    return RedisProcess.#start(args, false);
+  }
+
+  /** The same, for one that a Ctrl-C in the terminal does not reach. */
+  static startApart(...args: readonly string[]): Promise<RedisProcess> {
+    return RedisProcess.#start(args, true);
+  }
+
+  static async #start(args: readonly string[], isApart: boolean): Promise<RedisProcess> {
     const dir = await Deno.makeTempDir({ prefix: "parley-redis-" });
     for (;;) {
       const port = freePort();
       try {
-        return new RedisProcess(port, dir, args, await spawn(port, dir, args));
+        return new RedisProcess(port, dir, args, await spawn(port, dir, args, isApart));
       } catch (error) {
         // Somebody was quicker to take the port.
         if (!(error instanceof PortTaken)) throw error;
@@ -90,6 +99,7 @@ async function spawn(
   port: number,
   dir: string,
   args: readonly string[],
+  isApart = false,
 ): Promise<Deno.ChildProcess> {
   const kept = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""];
   const process = new Deno.Command(redisServer ?? "redis-server", {
@@ -97,6 +107,7 @@ async function spawn(
     stdin: "null",
     stdout: "piped",
     stderr: "null",
+    detached: isApart,
   }).spawn();
   const ready = Promise.withResolvers<void>();
   void (async () => {

@@ -29,7 +29,7 @@ export class ServerProcess {
   /** Starts a server and waits until it says where it is. */
   static async start(
     dir: string,
-    { tree = root, port = 0, env = {}, flags = [], under = [] }: {
+    { tree = root, port = 0, env = {}, flags = [], under = [], hosts = [] }: {
       /** Where the program is, with a slash at the end. */
       tree?: string;
       port?: number;
@@ -37,6 +37,8 @@ export class ServerProcess {
       flags?: readonly string[];
       /** A command that runs the server in surroundings of its own: its words go in front of the server's. */
       under?: readonly string[];
+      /** Whom it may reach beside this machine. */
+      hosts?: readonly string[];
     } = {},
   ): Promise<ServerProcess> {
     const [command = "", ...words] = [...under, Deno.execPath()];
@@ -48,7 +50,7 @@ export class ServerProcess {
         "--no-prompt",
         `--allow-read=${tree},${dir}`,
         `--allow-write=${dir}`,
-        "--allow-net=127.0.0.1",
+        `--allow-net=${["127.0.0.1", ...hosts].join(",")}`,
         "--allow-env",
         `${tree}main.ts`,
         ...flags,
