@@ -81,8 +81,13 @@ export class Chat {
         if (this.#entry.kind !== "asking") this.#hello();
       },
       received: (pushes) => {
-        for (const push of pushes) {
-          if (this.#connection.status.kind === "open") this.#take(push);
+        try {
+          for (const push of pushes) {
+            if (this.#connection.status.kind === "open") this.#take(push);
+          }
+        } catch {
+          // A server that sends what makes no sense is as good as none.
+          this.#connection.giveUp("a push makes no sense");
         }
         ports.changed();
       },
@@ -387,7 +392,7 @@ export class Chat {
     this.#member = push.member;
     this.#limits = push.limits;
     this.#connection.silenceMs = push.heartbeat.timeoutMs;
-    this.#profile = { ...this.#profile, username: push.username, token: push.token };
+    this.#profile = { ...this.#profile, username: String(push.username), token: push.token };
     this.#problem = undefined;
     const greeted = new Set(this.#greeted);
     for (const room of this.#rooms.values()) {
@@ -421,7 +426,7 @@ export class Chat {
 
   #typing(room: Room, usernames: readonly string[]): void {
     const { name } = room;
-    room.typing = usernames.filter((username) => username !== this.username);
+    room.typing = usernames.map(String).filter((username) => username !== this.username);
     this.#later(`typing ${name}`, typingLastsMs, () => room.typing = []);
   }
 
@@ -454,7 +459,7 @@ export class Chat {
       if (waiting.length === 0 && this.#rooms.size > 1) this.#rooms.delete(room.name);
     }
     // What was left is left, also where it had not been joined.
-    if (re !== "typing" && re !== "leave") this.#problem = message;
+    if (re !== "typing" && re !== "leave") this.#problem = String(message);
   }
 
   #helloRefused({ code, message, retryAfter = retryMs }: ErrorPush): void {

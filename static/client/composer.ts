@@ -23,10 +23,10 @@ const countFrom = 200;
 
 /** Mounts the composer; `update` gives it the room that is shown. */
 export function mountComposer(chat: Chat, storage: KeyValue, verbs: ComposerVerbs) {
-  const form = byId("composer", HTMLFormElement);
-  const text = byId("text", HTMLTextAreaElement);
-  const hint = byId("composer-hint", HTMLSpanElement);
-  const problem = byId("composer-problem", HTMLParagraphElement);
+  const form = byId("composer");
+  const text = byId("text");
+  const hint = byId("composer-hint");
+  const problem = byId("composer-problem");
   tidyDrafts(storage, chat.rooms);
   let room: Room | undefined;
   let aids: WritingAids | undefined;
@@ -75,7 +75,7 @@ export function mountComposer(chat: Chat, storage: KeyValue, verbs: ComposerVerb
       ]);
       aids ??= mountWritingAids(element, sentences, chat, {
         text,
-        list: byId("suggestions", HTMLUListElement),
+        list: byId("suggestions"),
         room: () => room,
         most,
         set,

@@ -29,11 +29,53 @@ export function button(
   return node;
 }
 
-/** The element of index.html with this id; its kind is checked, since the page cannot do without it. */
-export function byId<T extends HTMLElement>(id: string, kind: new () => T): T {
+/** The elements of index.html that the scripts use, and what each is. */
+interface PageTags {
+  readonly prompt: "main";
+  readonly "prompt-form": "form";
+  readonly "prompt-title": "h1";
+  readonly "prompt-here": "p";
+  readonly "prompt-name": "input";
+  readonly "prompt-access": "label";
+  readonly "prompt-hint": "p";
+  readonly "prompt-go": "button";
+  readonly app: "div";
+  readonly rooms: "nav";
+  readonly "room-list": "ul";
+  readonly "room-form": "form";
+  readonly "room-name": "input";
+  readonly "room-hint": "p";
+  readonly me: "button";
+  readonly "me-dot": "span";
+  readonly "me-name": "bdi";
+  readonly "me-state": "small";
+  readonly talk: "main";
+  readonly "room-title": "button";
+  readonly "room-here": "span";
+  readonly "room-kept": "span";
+  readonly "people-toggle": "button";
+  readonly log: "div";
+  readonly rows: "div";
+  readonly "to-end": "button";
+  readonly status: "p";
+  readonly typing: "p";
+  readonly suggestions: "ul";
+  readonly composer: "form";
+  readonly text: "textarea";
+  readonly "composer-hint": "span";
+  readonly "composer-problem": "p";
+  readonly people: "aside";
+  readonly "people-title": "h2";
+  readonly "people-list": "ul";
+  readonly shade: "button";
+  readonly dialog: "dialog";
+}
+
+/** The element of index.html with this id. */
+export function byId<Id extends keyof PageTags>(id: Id): HTMLElementTagNameMap[PageTags[Id]] {
   const node = document.getElementById(id);
-  if (!(node instanceof kind)) throw new TypeError(`Cannot find #${id} in the page`);
-  return node;
+  if (node === null) throw new TypeError(`Cannot find #${id} in the page`);
+  return node as HTMLElementTagNameMap[PageTags[Id]];
 }
 
 /** Sets the text of a node, when it is another: a live region would say it again. */

@@ -45,7 +45,7 @@ let shown = "";
 let refused = goTo(roomOfAddress());
 for (const room of chat.rooms.values()) restoreRoom(shared, room);
 
-const app = byId("app", HTMLDivElement);
+const app = byId("app");
 let profile = keptProfile();
 const prompt = mountPrompt(shown, profile.username, (username, access) => {
   profile = { ...profile, username, ...(access === undefined ? {} : { access }) };

@@ -28,9 +28,9 @@ const full = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "me
 
 /** Mounts the conversation; `update` draws the room that is shown. */
 export function mountMessages(chat: Chat, verbs: MessageVerbs) {
-  const log = byId("log", HTMLDivElement);
-  const toEnd = byId("to-end", HTMLButtonElement);
-  const rows = new List(byId("rows", HTMLDivElement));
+  const log = byId("log");
+  const toEnd = byId("to-end");
+  const rows = new List(byId("rows"));
   const places = new Map<string, { readonly atEnd: boolean; readonly top: number }>();
   let shown: Room | undefined;
   let atEnd = true;
@@ -52,7 +52,8 @@ export function mountMessages(chat: Chat, verbs: MessageVerbs) {
       showToEnd();
       verbs.read();
     }
-    if (log.scrollTop < olderPx) chat.older(shown.name);
+    // What has come and is not drawn yet would seem to be missing.
+    if (log.scrollTop < olderPx && shown.oldest === drawn.oldest) chat.older(shown.name);
   };
   const showToEnd = () => {
     const unread = shown?.unread ?? 0;

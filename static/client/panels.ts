@@ -47,7 +47,7 @@ export type Panels = ReturnType<typeof mountPanels>;
 /** Mounts the panels; each method opens one. */
 export function mountPanels(lent: Lent, chat: Chat, verbs: PanelVerbs) {
   const { button, byId, element, setText, parseUsername, words, sentences } = lent;
-  const dialog = byId("dialog", HTMLDialogElement);
+  const dialog = byId("dialog");
 
   const show = (title: string, ...content: readonly Node[]) => {
     dialog.replaceChildren(

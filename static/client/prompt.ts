@@ -12,15 +12,15 @@ export function mountPrompt(
   name: string,
   enter: (username: string, access: string | undefined) => void,
 ) {
-  const prompt = byId("prompt", HTMLElement);
-  const form = byId("prompt-form", HTMLFormElement);
-  const input = byId("prompt-name", HTMLInputElement);
-  const hint = byId("prompt-hint", HTMLParagraphElement);
-  const access = byId("prompt-access", HTMLLabelElement);
+  const prompt = byId("prompt");
+  const form = byId("prompt-form");
+  const input = byId("prompt-name");
+  const hint = byId("prompt-hint");
+  const access = byId("prompt-access");
   const code = access.control as HTMLInputElement;
-  const here = byId("prompt-here", HTMLParagraphElement);
-  const go = byId("prompt-go", HTMLButtonElement);
-  setText(byId("prompt-title", HTMLHeadingElement), `# ${room}`);
+  const here = byId("prompt-here");
+  const go = byId("prompt-go");
+  setText(byId("prompt-title"), `# ${room}`);
   setText(go, words.enter(room));
   if (input.value === "") input.value = name;
 

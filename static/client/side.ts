@@ -16,24 +16,24 @@ export interface SideVerbs {
 
 /** Mounts rooms, people and head; `update` draws them for the room that is shown. */
 export function mountSides(chat: Chat, verbs: SideVerbs) {
-  const rooms = byId("rooms", HTMLElement);
-  const people = byId("people", HTMLElement);
-  const talk = byId("talk", HTMLElement);
-  const shade = byId("shade", HTMLButtonElement);
-  const toggle = byId("people-toggle", HTMLButtonElement);
-  const roomTitle = byId("room-title", HTMLButtonElement);
-  const roomHere = byId("room-here", HTMLSpanElement);
-  const roomKept = byId("room-kept", HTMLSpanElement);
+  const rooms = byId("rooms");
+  const people = byId("people");
+  const talk = byId("talk");
+  const shade = byId("shade");
+  const toggle = byId("people-toggle");
+  const roomTitle = byId("room-title");
+  const roomHere = byId("room-here");
+  const roomKept = byId("room-kept");
   const peopleWord = toggle.textContent;
-  const peopleTitle = byId("people-title", HTMLHeadingElement);
-  const meDot = byId("me-dot", HTMLSpanElement);
-  const meName = byId("me-name", HTMLElement);
-  const meState = byId("me-state", HTMLElement);
-  const roomForm = byId("room-form", HTMLFormElement);
-  const roomName = byId("room-name", HTMLInputElement);
-  const roomHint = byId("room-hint", HTMLParagraphElement);
-  const roomList = new List(byId("room-list", HTMLUListElement));
-  const peopleList = new List(byId("people-list", HTMLUListElement));
+  const peopleTitle = byId("people-title");
+  const meDot = byId("me-dot");
+  const meName = byId("me-name");
+  const meState = byId("me-state");
+  const roomForm = byId("room-form");
+  const roomName = byId("room-name");
+  const roomHint = byId("room-hint");
+  const roomList = new List(byId("room-list"));
+  const peopleList = new List(byId("people-list"));
 
   const floats = (panel: HTMLElement) => getComputedStyle(panel).position === "fixed";
   let opener: HTMLElement | undefined;
@@ -80,7 +80,7 @@ export function mountSides(chat: Chat, verbs: SideVerbs) {
     if (event.key !== "Escape") return;
     if (opener !== undefined) close();
     else if (event.target instanceof Element && event.target.closest(".side") !== null) {
-      byId("text", HTMLTextAreaElement).focus();
+      byId("text").focus();
     }
   });
   roomForm.addEventListener("submit", async (event) => {
@@ -92,7 +92,7 @@ export function mountSides(chat: Chat, verbs: SideVerbs) {
     setText(roomHint, problem === undefined ? "" : await sentenceOf(problem));
   });
   roomName.addEventListener("input", () => setText(roomHint, ""));
-  byId("me", HTMLButtonElement).addEventListener("click", () => verbs.me());
+  byId("me").addEventListener("click", () => verbs.me());
 
   /** The room's name, and what is not read elsewhere, for where the list of rooms is out of sight. */
   const drawTitle = (shown: Room) => {

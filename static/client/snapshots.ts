@@ -1,8 +1,9 @@
 // The last messages of each room, kept in the browser, so that a page has something to show before its server answers and goes
 // on from there. Pure over the storage that comes in.
 
-import type { Message, Room, Snapshot } from "./state.ts";
-import { forget, isTime, keysOf, recall, remember } from "./storage.ts";
+import { isMessage } from "./state.ts";
+import type { Room, Snapshot } from "./state.ts";
+import { forget, keysOf, recall, remember } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";
 
 const prefix = "parley.last.";
@@ -40,11 +41,4 @@ function isSnapshot(value: unknown): value is Snapshot {
   const start = Number(offset) - messages.length + 1;
   return messages.length > 0 && Number.isSafeInteger(first) && start >= Number(first) &&
     messages.every((message, i) => isMessage(message) && message.offset === start + i);
-}
-
-function isMessage(value: unknown): value is Message {
-  if (typeof value !== "object" || value === null) return false;
-  const { offset, member, from, text, at, nonce } = value as { [K in keyof Message]?: unknown };
-  return typeof offset === "number" && isTime(at) &&
-    [member, from, text, nonce].every((one) => typeof one === "string");
 }

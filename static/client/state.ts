@@ -219,7 +219,7 @@ export class Room {
   /** Somebody came. */
   join(push: JoinedPush, at: number): void {
     if (this.members.has(push.member)) return;
-    this.members.set(push.member, push.username);
+    this.members.set(push.member, String(push.username));
     this.count = this.members.size;
     if (push.quiet !== true) this.#note("joined", push, at);
   }
@@ -235,7 +235,7 @@ export class Room {
   /** Somebody has another name. */
   rename({ member, from, to }: RenamedPush, at: number): void {
     if (this.members.get(member) === to) return;
-    this.members.set(member, to);
+    this.members.set(member, String(to));
     this.#note("renamed", { member, username: from }, at, to);
   }
 
@@ -248,7 +248,7 @@ export class Room {
     this.count = count;
     this.crowded = members === undefined;
     this.members.clear();
-    for (const { member, username } of members ?? []) this.members.set(member, username);
+    for (const { member, username } of members ?? []) this.members.set(member, String(username));
   }
 
   #note(
@@ -293,6 +293,22 @@ export class Room {
   }
 }
 
-function toMessage({ offset, member, from, text, at, nonce }: MessagePush): Message {
+/** Whether a value is a time in ms that a `Date` can hold. */
+export function isTime(value: unknown): value is number {
+  return typeof value === "number" && value >= 0 && value <= 8.64e15;
+}
+
+/** Whether a value is a message that can be shown. */
+export function isMessage(value: unknown): value is Message {
+  const { offset, member, from, text, at, nonce } = Object(value) as {
+    readonly [K in keyof Message]?: unknown;
+  };
+  return typeof offset === "number" && isTime(at) &&
+    [member, from, text, nonce].every((one) => typeof one === "string");
+}
+
+function toMessage(push: MessagePush): Message {
+  if (!isMessage(push)) throw new TypeError("Cannot show a message: a field is missing or wrong");
+  const { offset, member, from, text, at, nonce } = push;
   return { offset, member, from, text, at, nonce };
 }

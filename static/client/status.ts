@@ -10,8 +10,8 @@ const blipMs = 2_000;
 
 /** Mounts both lines. `redraw` is called when time alone changes what they say. */
 export function mountStatus(chat: Chat, redraw: () => void) {
-  const line = byId("status", HTMLParagraphElement);
-  const typing = byId("typing", HTMLParagraphElement);
+  const line = byId("status");
+  const typing = byId("typing");
   const said = document.createElement("span");
   const act = button("", () => {});
   act.className = "link";

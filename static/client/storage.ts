@@ -2,6 +2,7 @@
 // missing or full; nothing here throws. Pure over the two storages that come in.
 
 import type { OutboxMessage, OutboxStore } from "./outbox.ts";
+import { isTime } from "./state.ts";
 
 /** The part of the browser's `Storage` that is used. */
 export interface KeyValue {
@@ -66,11 +67,6 @@ export function keysOf(storage: KeyValue, prefix: string): string[] {
     // A storage that cannot be read has no keys.
   }
   return keys;
-}
-
-/** Whether a value is a time in ms that a `Date` can hold. */
-export function isTime(value: unknown): value is number {
-  return typeof value === "number" && value >= 0 && value <= 8.64e15;
 }
 
 const draftPrefix = "parley.draft.";
