@@ -86,7 +86,12 @@ Deno.test("Chat ignores fields and pushes that it does not know [P5]", () => {
 });
 
 Deno.test("Chat gives up a connection on which the server breaks the protocol, and comes back", () => {
-  for (const frame of ["x", "{}", "[1]", '[{"a":1}]']) {
+  const messages = [
+    '[{"type":"message","room":"lobby","offset":1,"nonce":"n"}]',
+    JSON.stringify([message(1, { at: 1e300 })]),
+    '[{"type":"room","room":"lobby","offset":1}]',
+  ];
+  for (const frame of ["x", "{}", "[1]", '[{"a":1}]', ...messages]) {
     const page = new Page().enter();
     page.wire.events.received(frame);
     assertEquals(page.chat.status.kind, "waiting", frame);

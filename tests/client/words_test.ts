@@ -1,7 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { brotliCompressSync, constants } from "node:zlib";
 import { cleanText, parseUsername } from "../../app/protocol.ts";
-import { readScripts } from "../../app/web/assets.ts";
 import { words as englishPanels } from "../../static/client/panel_words.ts";
 import { words as germanPanels } from "../../static/client/panel_words_de.ts";
 import { words as english } from "../../static/client/words.ts";
@@ -44,7 +42,8 @@ Deno.test("words.page has everything that is written in the page's file", async 
     ...body.matchAll(/(?:aria-label|placeholder)="([^"]+)"/g),
   ].map(([, text = ""]) => text.trim()).filter((text) => /[a-z]{2}/i.test(text));
   assert(texts.length > 8);
-  const same = ["Parley", "# lobby"];
+  // The script has other words for the button before anybody reads it.
+  const same = ["Parley", "# lobby", "Enter"];
   const missing = texts.filter((text) => !same.includes(text) && german.page[text] === undefined);
   assertEquals(missing, []);
 });
@@ -83,19 +82,4 @@ Deno.test("words.problem() has every sentence of the server that a person can me
   );
   assert(sentences.length > 8, sentences.join("\n"));
   assertEquals(missing, []);
-});
-
-Deno.test("the page's first scripts are at most 16 KB, in every language", async () => {
-  const staticDir = new URL("static", root).pathname;
-  const scripts = await readScripts({ staticDir, dev: false, basePath: "" });
-  const sizeOf = (name: string) => {
-    const params = { [constants.BROTLI_PARAM_QUALITY]: 11 };
-    return brotliCompressSync(scripts[name] ?? new Uint8Array(), { params }).length;
-  };
-  const languages = Object.keys(scripts).filter((name) => name.startsWith("words"));
-  assertEquals(languages.length, 2);
-  for (const name of languages) {
-    const size = sizeOf("main.js") + sizeOf(name);
-    assert(size <= 16 * 1024, `${size} bytes with ${name}`);
-  }
 });
