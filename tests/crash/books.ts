@@ -21,6 +21,23 @@ type Line = Omit<MessagePush, "type" | "room" | "epoch"> & {
   epoch: string | undefined;
 };
 
+/** A message as it is kept at the end. */
+type KeptLine = Line & {
+  readonly room: string;
+  /** Offset of the newest message of the room. */
+  readonly head: number;
+  /** Where its nonce is said to be. */
+  readonly noted: number | undefined;
+};
+
+/** What a storage has at the end. */
+export interface Kept {
+  /** All messages, by room and offset. */
+  readonly lines: readonly KeptLine[];
+  /** Which member a name belongs to now, by its key. */
+  readonly owners: ReadonlyMap<string, string>;
+}
+
 /** A name that its holder has not let go, in ms of the monotonic clock. */
 interface Hold {
   readonly person: Person;
@@ -53,13 +70,15 @@ export class Books {
     /** Renames that were done, and that were refused since somebody had the name. */
     renames: 0,
     taken: 0,
+    /** Commands that were refused since the log could not be reached. */
+    unavailable: 0,
   };
   /** How often connections ended with which code, of those that had been welcomed. */
   readonly codes = new Map<number, number>();
   /** Frames that came, so that moments can be chosen by what happened and not by the clock. */
   frames = 0;
-  /** What the server may end a connection with at the moment. */
-  mayEndWith: readonly number[] = [];
+  /** What a server may end a connection with at the moment, by its address. */
+  readonly mayEndWith = new Map<string, readonly number[]>();
   readonly #lines = new Map<string, Line[]>();
   readonly #written: Written[] = [];
   readonly #holds = new Map<string, Hold>();
@@ -146,7 +165,7 @@ export class Books {
     this.#holds.set(usernameKey(name), { person, until });
   }
 
-  // ---------------------------------------------------------------- the database
+  // ---------------------------------------------------------------- what is kept
 
   /** Compares everything with the file of a server that has ended. Answers how many messages are in it. */
   judge(path: string): number {
@@ -154,29 +173,25 @@ export class Books {
     try {
       const [check] = database.prepare("PRAGMA integrity_check").all();
       if (check?.integrity_check !== "ok") this.violate(`the file is not sound: ${check}`);
-      const count = this.#judgeMessages(database);
-      this.#judgeNames(database);
-      return count;
+      return this.judgeKept(keptIn(database));
     } finally {
       database.close();
     }
   }
 
-  #judgeMessages(database: DatabaseSync): number {
+  /** Compares everything with what a storage has. Answers how many messages that is. */
+  judgeKept(kept: Kept): number {
+    this.#judgeMessages(kept);
+    this.#judgeNames(kept);
+    return kept.lines.length;
+  }
+
+  #judgeMessages({ lines: kept }: Kept): void {
     const byKey = new Map(this.#written.map((written) => [keyOf(written), written]));
     const found = new Map<Written, number>();
     /** The last message of each author in each room, and of each room. */
     const last = new Map<string, { readonly at: number; readonly offset: number }>();
-    const rows = database.prepare(
-      `SELECT rooms.name AS room, rooms.head, messages.offset, terms.name AS epoch, messages.at,
-         messages.member, messages.username AS "from", messages.text, messages.nonce,
-         nonces.offset AS noted
-       FROM messages JOIN rooms ON rooms.id = messages.room JOIN terms ON terms.id = messages.term
-         LEFT JOIN nonces ON nonces.room = messages.room AND nonces.member = messages.member
-           AND nonces.nonce = messages.nonce
-       ORDER BY messages.room, messages.offset`,
-    ).all() as unknown as (Line & { room: string; head: number; noted: number | null })[];
-    for (const { room, head, noted, ...line } of rows) {
+    for (const { room, head, noted, ...line } of kept) {
       const { offset, at, member, nonce } = line;
       const where = `${room} ${offset}`;
       const before = last.get(room) ?? { offset: 0, at: 0 };
@@ -206,7 +221,6 @@ export class Books {
       if (lines.length - 1 > head) this.violate(`${room} ends at ${head}, clients got more`);
     }
     this.#judgeOrder(found);
-    return rows.length;
   }
 
   /** What was acknowledged is where it was said to be, and what one client wrote into a room is in its order. */
@@ -226,18 +240,28 @@ export class Books {
     }
   }
 
-  #judgeNames(database: DatabaseSync): void {
-    const rows = database.prepare("SELECT key, member, live, held_until FROM names").all();
-    const kept = new Map(rows.map((row) => [String(row.key), row]));
+  #judgeNames({ owners }: Kept): void {
     for (const [key, { person, until }] of this.#holds) {
-      if (until < performance.now()) continue;
-      const row = kept.get(key);
-      const isHeld = row?.live === 1 || Number(row?.held_until) > Date.now();
-      if (row?.member !== person.member || !isHeld) {
-        this.violate(`${key} belongs to ${person.id}, but not in the file`);
-      }
+      if (until < performance.now() || owners.get(key) === person.member) continue;
+      this.violate(`${key} belongs to ${person.id}, but not in the file`);
     }
   }
+}
+
+function keptIn(database: DatabaseSync): Kept {
+  const lines = database.prepare(
+    `SELECT rooms.name AS room, rooms.head, messages.offset, terms.name AS epoch, messages.at,
+       messages.member, messages.username AS "from", messages.text, messages.nonce,
+       nonces.offset AS noted
+     FROM messages JOIN rooms ON rooms.id = messages.room JOIN terms ON terms.id = messages.term
+       LEFT JOIN nonces ON nonces.room = messages.room AND nonces.member = messages.member
+         AND nonces.nonce = messages.nonce
+     ORDER BY messages.room, messages.offset`,
+  ).all() as unknown as KeptLine[];
+  const names = database.prepare("SELECT key, member, live, held_until FROM names").all()
+    .filter(({ live, held_until }) => live === 1 || Number(held_until) > Date.now());
+  const owners = new Map(names.map(({ key, member }) => [String(key), String(member)]));
+  return { lines, owners };
 }
 
 /** Who a token stands for, as its client knows it. */

@@ -2,14 +2,21 @@
 // does, and when, is said by the test.
 
 import { mayRetry, subprotocol, usernameKey } from "../../app/protocol.ts";
-import type { HistoryPush, MessagePush, Position, Push, RoomPush } from "../../app/protocol.ts";
+import type {
+  ErrorPush,
+  HistoryPush,
+  MessagePush,
+  Position,
+  Push,
+  RoomPush,
+} from "../../app/protocol.ts";
 import type { Chance } from "../simulation/world.ts";
 import type { Books, Person, Written } from "./books.ts";
 
 /** What a client is made of. */
 export interface ClientOptions {
-  /** Where the server is. */
-  readonly url: string;
+  /** Where the servers are; each connection is made to any of them. */
+  readonly urls: readonly string[];
   readonly person: Person;
   /** Which of the person's tabs this is; the first one is who renames. */
   readonly tab: number;
@@ -52,6 +59,8 @@ export class Client {
   /** Whether it comes back when its connection is lost. */
   isOn = false;
   #socket: WebSocket | undefined;
+  /** Where its connection leads to. */
+  url = "";
   #welcomed = false;
   /** Sockets whose close event has not come, abandoned ones among them. */
   readonly #open = new Map<WebSocket, Promise<void>>();
@@ -63,6 +72,8 @@ export class Client {
   #heardAt = 0;
   #silenceMs = 60_000;
   #tries = 0;
+  /** Messages that were said not to be stored, perhaps wrongly: each try may have its own answer. */
+  readonly #retried = new Set<string>();
   /** Rooms that the hello named. */
   #greeted = new Set<View>();
 
@@ -89,6 +100,11 @@ export class Client {
     if (!this.#welcomed || performance.now() - this.#heardAt < this.#silenceMs) return;
     this.#options.books.violate(`${this.id} heard nothing for a minute`);
     this.abandon();
+  }
+
+  /** The public id of who it speaks for. */
+  get member(): string {
+    return this.#options.person.member ?? "";
   }
 
   get isHere(): boolean {
@@ -188,6 +204,11 @@ export class Client {
     if (tab === 0) person.isAway(true);
   }
 
+  /** It is held for gone, and does not know it yet. */
+  mayLoseItsName(): void {
+    if (this.#options.tab === 0) this.#options.person.isAway(false);
+  }
+
   /** Ends the use of the client; resolves when nothing of it is left. */
   async end(): Promise<void> {
     this.goodbye();
@@ -199,8 +220,9 @@ export class Client {
 
   #connect(): void {
     this.#cancelReconnect();
-    const { url, books } = this.#options;
-    const socket = new WebSocket(url, subprotocol);
+    const { urls, books, chance } = this.#options;
+    this.url = chance.pick(urls) ?? "";
+    const socket = new WebSocket(this.url, subprotocol);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#socket = socket;
     this.#open.set(socket, promise);
@@ -231,7 +253,7 @@ export class Client {
     if (!this.#welcomed) return;
     const { books } = this.#options;
     books.codes.set(code, (books.codes.get(code) ?? 0) + 1);
-    if (!books.mayEndWith.includes(code)) {
+    if (!books.mayEndWith.get(this.url)?.includes(code)) {
       books.violate(`${this.id} was closed with ${code} ${reason}`);
     }
     if (code === restartingCode && !/^\d+$/.test(reason)) {
@@ -337,14 +359,35 @@ export class Client {
         if (push.re === "message" && push.code === "draining") return;
         if (push.re === "message" && mayRetry(push.code)) {
           const view = this.#view(push.room ?? "");
+          const socket = this.#socket;
+          if (push.code === "storage_unavailable") {
+            books.counts.unavailable++;
+            this.#retried.add(`${push.room} ${push.nonce}`);
+          }
           this.#later(push.retryAfter ?? retryMs, () => {
+            if (socket !== this.#socket) return;
             view.inFlight = false;
             this.#sendNext(view);
           });
           return;
         }
+        if (push.code === "storage_unavailable") return this.#takeUnavailable(push);
         return books.violate(`${this.id} was refused: ${JSON.stringify(push)}`);
     }
+  }
+
+  /** The log could not be reached; what was asked for is asked for again on this connection, unless it is gone by then. */
+  #takeUnavailable({ re, room, retryAfter }: ErrorPush): void {
+    const socket = this.#socket;
+    const view = room === undefined ? undefined : this.#view(room);
+    this.#options.books.counts.unavailable++;
+    if (re === "history" && view !== undefined) view.historyBefore = undefined;
+    // Whether a rename was done is told by what comes.
+    this.#later(retryAfter ?? retryMs, () => {
+      if (socket !== this.#socket) return;
+      if (re === "hello" && !this.#welcomed) this.#sayHello(this.#options.username);
+      if (re === "join" && view?.phase === "joining") this.#sendJoin(view);
+    });
   }
 
   #sayHello(username: string): void {
@@ -454,7 +497,7 @@ export class Client {
     const view = this.#view(room);
     const [first] = view.outbox;
     if (first?.nonce !== nonce) {
-      if (isAck) {
+      if (isAck && !this.#retried.has(`${room} ${nonce}`)) {
         books.violate(`${this.id} in ${room} got an answer to ${nonce} that it did not wait for`);
       }
       return;

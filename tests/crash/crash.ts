@@ -1,10 +1,13 @@
 // The real server, really killed: clients that keep books write and come and go, while the server dies at random moments and
-// starts again on the same port and file. `deno task crash-test --rounds 100 --seed 1 --signal KILL`.
+// starts again on the same port and file. `deno task crash-test --rounds 100 --seed 1 --signal KILL`; with `--nodes 3` it is
+// several servers and a Redis.
 
-import { ServerProcess } from "../server_process.ts";
 import { Chance } from "../simulation/world.ts";
 import { Books, Person } from "./books.ts";
 import { Client } from "./client.ts";
+import { ManyNodes } from "./many_nodes.ts";
+import { OneServer } from "./one_server.ts";
+import type { Site } from "./site.ts";
 
 /** What is to happen. The seed decides who does what and after how much the server dies; the machine decides the rest. */
 export interface Plan {
@@ -14,6 +17,10 @@ export interface Plan {
   /** How it dies; `mixed` also kills servers that are stopping. */
   readonly signal: "KILL" | "TERM" | "mixed";
   readonly durability: "normal" | "full";
+  /** More than one: several servers on one Redis, which fail one by one, and so does Redis. */
+  readonly nodes: number;
+  /** When that Redis writes to its disk. */
+  readonly appendfsync: "always" | "everysec";
   readonly clients: number;
   /** Frames that a client gets in one life of the server: from none to this many, in the mean. */
   readonly framesMost: number;
@@ -29,6 +36,8 @@ export interface Report {
   readonly crashes: number;
   /** How long a start took until the server could be reached, in ms, from the fastest to the slowest. */
   readonly startMs: readonly number[];
+  /** What failed, and how often. */
+  readonly faults: ReadonlyMap<string, number>;
   readonly books: Books;
 }
 
@@ -39,9 +48,6 @@ const actsPerSecond = 400;
 const jitterMs = 12;
 /** When nothing happens for so long, something hangs. */
 const patienceMs = 60_000;
-/** What the standard and what Deno says of a connection that ended without a close frame. */
-const abnormalCodes = [1006, 0];
-const restartingCode = 1012;
 /** Names that everybody wants. */
 const wantedNames = Array.from({ length: 12 }, (_, i) => `Wanted ${i}`);
 
@@ -58,58 +64,69 @@ class Run {
   readonly #plan: Plan;
   readonly #dir: string;
   readonly #chance: Chance;
-  readonly #books = new Books();
-  readonly #port = freePort();
+  readonly #books: Books;
+  readonly #site: Site;
   #clients: Client[] = [];
   /** Clients that stay away, and the round in which they return. */
   readonly #away = new Map<Client, number>();
   #round = 0;
   #said = 0;
-  readonly #startMs: number[] = [];
 
   constructor(plan: Plan, dir: string) {
     this.#plan = plan;
     this.#dir = dir;
-    this.#chance = new Chance(plan.seed);
+    const chance = this.#chance = new Chance(plan.seed);
+    // Of several nodes the grace is short, and so is the lease.
+    const books = this.#books = new Books(plan.nodes > 1 ? 1_000 : undefined);
+    const surroundings = {
+      plan,
+      dir,
+      chance,
+      books,
+      clients: () => this.#clients,
+      until: (condition: () => boolean, otherwise: string) => this.#until(condition, otherwise),
+      pause: (ms: number) => this.#pause(ms),
+    };
+    this.#site = plan.nodes > 1 ? new ManyNodes(surroundings) : new OneServer(surroundings);
   }
 
   async run(): Promise<Report> {
     const { rounds } = this.#plan;
     const books = this.#books;
-    let server = await this.#start();
+    const site = this.#site;
+    await site.start();
     this.#clients = this.#makeClients();
     for (const client of this.#clients) client.start();
     let stored = 0;
     try {
       while (this.#round < rounds && books.violations.length === 0) {
         await this.#live();
-        await this.#end(server);
+        await site.fail();
         this.#round++;
-        server = await this.#start();
         this.#return();
       }
       await this.#settle();
-      await this.#end(server);
-      stored = books.judge(`${this.#dir}/data/parley.db`);
+      stored = await site.judge();
     } catch (error) {
       books.violate(error instanceof Error ? error.message : String(error));
     } finally {
       await Promise.all(this.#clients.map((client) => client.end()));
-      await server.end("SIGKILL").catch(() => {});
+      await site.end();
     }
-    await this.#readErrors();
+    for (const line of await site.errors()) books.violate(`a server wrote: ${line}`);
     return {
       violations: books.violations,
       dir: this.#dir,
       stored,
       crashes: this.#round,
-      startMs: this.#startMs.sort((a, b) => a - b),
+      startMs: site.startMs.toSorted((a, b) => a - b),
+      faults: site.faults,
       books,
     };
   }
 
   #makeClients(): Client[] {
-    const url = `ws://127.0.0.1:${this.#port}/ws`;
+    const { urls } = this.#site;
     let person: Person | undefined;
     return Array.from({ length: this.#plan.clients }, (_, i) => {
       // Every fifth one is another tab of the one before.
@@ -119,7 +136,7 @@ class Run {
       }
       const username = `Client ${i - tab}`;
       const books = this.#books;
-      const client = new Client({ url, person, tab, username, books, chance: this.#chance });
+      const client = new Client({ urls, person, tab, username, books, chance: this.#chance });
       client.join("lobby");
       return client;
     });
@@ -128,45 +145,6 @@ class Run {
   #token(): string {
     const letters = Array.from({ length: 42 }, () => "abcdefghijklmnop"[this.#chance.below(16)]);
     return `${letters.join("")}A`;
-  }
-
-  // ---------------------------------------------------------------- the server
-
-  async #start(): Promise<ServerProcess> {
-    const startedAt = performance.now();
-    const { durability } = this.#plan;
-    const server = await ServerProcess.start(this.#dir, {
-      port: this.#port,
-      env: { RATE_PER_SECOND: "0", DURABILITY: durability },
-    });
-    this.#startMs.push(performance.now() - startedAt);
-    this.#books.mayEndWith = [];
-    return server;
-  }
-
-  /** Ends the server in the way that is this round's turn. */
-  async #end(server: ServerProcess): Promise<void> {
-    const { signal } = this.#plan;
-    const ways = signal === "mixed" ? ["KILL", "TERM", "both"] : [signal];
-    const way = this.#chance.pick(ways);
-    // Deno forgets the close frame when it reads something of the client before that has gone (1006 then).
-    this.#books.mayEndWith = way === "KILL" ? abnormalCodes : [restartingCode, ...abnormalCodes];
-    if (way === "both") {
-      server.process.kill("SIGTERM");
-      await this.#pause(this.#chance.next() * jitterMs);
-    }
-    const code = await server.end(way === "TERM" ? "SIGTERM" : "SIGKILL").catch(() => undefined);
-    if (way === "TERM" && code !== 0) {
-      this.#books.violate(`a server that was stopped ended with ${code}`);
-    }
-    await this.#until(() => this.#clients.every(({ isHere }) => !isHere), "connections do not end");
-  }
-
-  /** No part of the server may find that something went wrong in it. */
-  async #readErrors(): Promise<void> {
-    const text = await Deno.readTextFile(`${this.#dir}/logs/error.log`).catch(() => "");
-    const lines = text.split("\n").filter((line) => line !== "");
-    for (const line of lines) this.#books.violate(`the server wrote: ${line}`);
   }
 
   // ---------------------------------------------------------------- the clients
@@ -259,6 +237,23 @@ class Run {
     }
     const isSettled = () => this.#clients.every((client) => client.isSettled);
     await this.#until(isSettled, "something never arrives");
+    await this.#until(() => this.#isAgreed, "somebody sees others in a room than are there");
+  }
+
+  /** Whether everybody sees those who are in a room, and nobody else. */
+  get #isAgreed(): boolean {
+    const here = new Map<string, Set<string>>();
+    const views = this.#clients.flatMap((client) =>
+      [...client.views.values()].filter(({ phase }) => phase === "live")
+        .map((view) => ({ view, member: client.member }))
+    );
+    for (const { view, member } of views) {
+      here.set(view.name, (here.get(view.name) ?? new Set()).add(member));
+    }
+    return views.every(({ view: { name, nameOf } }) => {
+      const members = here.get(name);
+      return nameOf.size === members?.size && [...nameOf.keys()].every((one) => members.has(one));
+    });
   }
 
   // ---------------------------------------------------------------- time
@@ -278,41 +273,31 @@ class Run {
   }
 }
 
-/**
- * A port that the system gives to no outgoing connection: a client that dials a port where nobody listens could otherwise be
- * given that very port, and be connected to itself.
- */
-function freePort(): number {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
-    try {
-      Deno.listen({ hostname: "127.0.0.1", port }).close();
-      return port;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    }
-  }
-}
-
 /** A few lines that say what happened, and how to let it happen again. */
 export function summary(plan: Plan, report: Report): string {
-  const { books, stored, crashes, startMs, violations, dir } = report;
+  const { books, stored, crashes, startMs, faults, violations, dir } = report;
   const { counts, codes } = books;
   const ended = [...codes].sort().map(([code, count]) => `${code} ${count} times`).join(", ");
   const median = startMs[startMs.length >> 1] ?? 0;
+  const failed = [...faults].map(([fault, count]) => `${fault} ${count}`).join(", ");
   const lines = [
-    `${crashes} times ${plan.signal}, durability ${plan.durability}, ${plan.clients} clients`,
-    `messages: ${counts.written} written, ${counts.acked} acknowledged, ${stored} in the file, ` +
+    plan.nodes > 1
+      ? `${crashes} rounds, ${plan.nodes} nodes, appendfsync ${plan.appendfsync}, ${plan.clients} clients`
+      : `${crashes} times ${plan.signal}, durability ${plan.durability}, ${plan.clients} clients`,
+    ...(failed === "" ? [] : [`failed: ${failed}`]),
+    `messages: ${counts.written} written, ${counts.acked} acknowledged, ${stored} in the log, ` +
     `${counts.repeats} sent again though they were stored, ${counts.received} received`,
     `connections: ${counts.connections}, ended by the server with ${ended || "nothing"}`,
     `rooms resumed: ${counts.recovered} times whole, ${counts.pages} of them in part, ` +
     `${counts.notRecovered} times with ${counts.missed} messages announced as missed`,
     `names: ${counts.renames} renames, ${counts.taken} refused`,
+    `refused since the log could not be reached: ${counts.unavailable} commands`,
     `start: ${median.toFixed(0)} ms (median), ${(startMs.at(-1) ?? 0).toFixed(0)} ms at most`,
   ];
   if (violations.length === 0) return [...lines, "no promise was broken"].join("\n");
   const again = `deno task crash-test --rounds ${plan.rounds} --seed ${plan.seed} ` +
-    `--signal ${plan.signal} --durability ${plan.durability} --clients ${plan.clients} ` +
+    `--signal ${plan.signal} --durability ${plan.durability} --nodes ${plan.nodes} ` +
+    `--appendfsync ${plan.appendfsync} --clients ${plan.clients} ` +
     `--frames ${plan.framesMost}`;
   return [...lines, "", ...violations, "", `The server's files are in ${dir}`, `Again: ${again}`]
     .join("\n");
@@ -336,6 +321,8 @@ function readPlan(args: readonly string[]): Plan {
     seed: Number(flag("seed") ?? Math.floor(Math.random() * 1e6)),
     signal: choice("signal", ["KILL", "TERM", "mixed"]),
     durability: choice("durability", ["normal", "full"]),
+    nodes: Number(flag("nodes") ?? 1),
+    appendfsync: choice("appendfsync", ["always", "everysec"]),
     clients: Number(flag("clients") ?? 50),
     framesMost: Number(flag("frames") ?? 250),
   };

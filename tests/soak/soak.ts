@@ -190,7 +190,7 @@ class Run {
     const id = `person ${++this.#persons}`;
     const { books } = this;
     const client = new Client({
-      url: `${this.#server.url.replace("http", "ws")}ws`,
+      urls: [`${this.#server.url.replace("http", "ws")}ws`],
       person: new Person(books, id, this.#token()),
       tab: 0,
       username: `Client ${this.#persons}`,
