@@ -125,10 +125,10 @@ function draw(): void {
     composer.update(room);
     if (refused !== undefined) void composer.complain(refused);
     refused = undefined;
-    status.update(room);
+    const isCalm = status.update(room);
     messages.update(room);
     // Last, since what is shown now is read.
-    sides.update(room);
+    sides.update(room, isCalm);
   }
   const unread = [...chat.rooms.values()].reduce((sum, { unread }) => sum + unread, 0);
   document.title = `${unread > 0 ? `(${unread}) ` : ""}#${shown} · Parley`;

@@ -244,10 +244,11 @@ function noteRow(notes: readonly Note[]): Row | undefined {
 /** Who came and went again in one gap between messages is not worth a word; the rest is told together. */
 function foldNotes(notes: readonly Note[]): string[] {
   const net = new Map<string, Note>();
-  const renames: string[] = [];
+  const renames = new Map<string, { readonly from: string; readonly to: string }>();
   for (const note of notes) {
     if (note.kind === "renamed") {
-      renames.push(words.renamed(isolate(note.username), isolate(note.to ?? "")));
+      const from = renames.get(note.member)?.from ?? note.username;
+      renames.set(note.member, { from, to: note.to ?? "" });
       continue;
     }
     const before = net.get(note.member);
@@ -262,7 +263,10 @@ function foldNotes(notes: readonly Note[]): string[] {
     const names = namesOf(kind);
     if (names.length > 0) told.push(words[kind](names));
   }
-  return [...told, ...renames];
+  for (const { from, to } of renames.values()) {
+    if (from !== to) told.push(words.renamed(isolate(from), isolate(to)));
+  }
+  return told;
 }
 
 /** Keeps a name from turning the sentence around it (Unicode's first strong isolate). */

@@ -68,7 +68,10 @@ export function mountPanels(lent: Lent, chat: Chat, verbs: PanelVerbs) {
       const rows = Object.entries(sentences.commands).map(([command, [argument, what]]) =>
         [`${command} ${argument}`, what] as const
       );
-      const list = [...rows, ...sentences.keys].flatMap(([key, what]) => [
+      // Who types on the screen has no such keys.
+      const isTouch = matchMedia("(pointer: coarse)").matches;
+      const keys = sentences.keys.slice(isTouch ? -1 : 0);
+      const list = [...rows, ...keys].flatMap(([key, what]) => [
         element("dt", {}, element("code", {}, key)),
         element("dd", {}, what),
       ]);

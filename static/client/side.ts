@@ -112,7 +112,8 @@ export function mountSides(chat: Chat, verbs: SideVerbs) {
   return {
     close,
     showPeople: () => open(people, toggle),
-    update(shown: Room): void {
+    /** `isCalm` as long as nothing has to be said about the connection. */
+    update(shown: Room, isCalm: boolean): void {
       roomList.update([...chat.rooms.values()].map((room) => ({
         key: room.name,
         version: `${room === shown} ${room.unread} ${room.mentions}`,
@@ -121,13 +122,14 @@ export function mountSides(chat: Chat, verbs: SideVerbs) {
       shownName = shown.name;
       drawTitle(shown);
       const { retentionDays = 0, retentionMessages = 0 } = chat.limits ?? {};
-      const isLive = shown.phase === "live";
+      // Who is here is not known yet when not even the person is, and not any more without a connection.
+      const isKnown = isCalm && shown.count > 0;
       const here = words.here(shown.count);
-      setText(roomHere, isLive ? `${here} · ` : "");
-      setText(roomKept, isLive ? words.kept(retentionDays, retentionMessages) : "");
-      setText(toggle, isLive ? here : peopleWord);
-      // Who is here is not known yet when not even the person is.
-      setText(peopleTitle, shown.count > 0 ? words.hereTitle(shown.count) : "");
+      setText(roomHere, isKnown ? `${here} · ` : "");
+      setText(roomKept, chat.limits ? words.kept(retentionDays, retentionMessages) : "");
+      setText(toggle, isKnown ? here : peopleWord);
+      setText(peopleTitle, isKnown ? words.hereTitle(shown.count) : "");
+      people.classList.toggle("off", !isKnown);
       const members = [...shown.members].sort(([, one], [, other]) => one.localeCompare(other));
       peopleList.update(
         shown.crowded
@@ -139,8 +141,8 @@ export function mountSides(chat: Chat, verbs: SideVerbs) {
           })),
       );
       setText(meName, chat.username);
-      meDot.classList.toggle("off", !chat.isReady);
-      setText(meState, chat.isReady ? "" : words.notConnected);
+      meDot.classList.toggle("off", !isCalm);
+      setText(meState, isCalm ? "" : words.notConnected);
     },
   };
 }

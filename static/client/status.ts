@@ -1,5 +1,6 @@
 // The line that says how the connection is, when there is something to say, and the line that says who writes.
 
+import { closeCode } from "../../app/protocol.ts";
 import type { Chat } from "./chat.ts";
 import { button, byId, setText } from "./dom.ts";
 import type { Room } from "./state.ts";
@@ -31,36 +32,38 @@ export function mountStatus(chat: Chat, redraw: () => void) {
   };
 
   return {
-    update(room: Room): void {
+    /** Draws both lines. Answers whether all is well, or has not been otherwise for long. */
+    update(room: Room): boolean {
       setText(typing, room.typing.length === 0 ? "" : words.typing(room.typing));
       clearTimeout(timer);
       const { status } = chat;
       const now = performance.now();
       if (chat.isReady) {
         troubleSince = undefined;
-        return say(words.problem(chat.problem ?? ""), undefined);
-      }
-      if (status.kind === "ended") {
-        const isReplaced = status.code === 4005;
-        return say(
-          isReplaced ? words.replacedTab : words.refused(words.problem(status.reason)),
-          isReplaced ? words.useHere : undefined,
-        );
+        say(words.problem(chat.problem ?? ""), undefined);
+        return true;
       }
       troubleSince ??= now;
       const calm = troubleSince + blipMs - now;
-      if (calm > 0) {
+      if (status.kind === "ended") {
+        const isReplaced = status.code === closeCode.replaced;
+        say(
+          isReplaced ? words.replacedTab : words.refused(words.problem(status.reason)),
+          isReplaced ? words.useHere : undefined,
+        );
+      } else if (calm > 0) {
         timer = setTimeout(redraw, calm + 10);
-        return;
-      }
-      if (!navigator.onLine) return say(words.offline, words.tryNow);
-      if (status.kind !== "waiting") return say(words.connecting, undefined);
-      timer = setTimeout(redraw, 1_000);
-      const seconds = Math.max(0, Math.ceil((status.at - now) / 1_000));
-      say(
-        words.reconnecting(seconds, status.problem && words.problem(status.problem)),
-        words.tryNow,
-      );
+        return true;
+      } else if (!navigator.onLine) say(words.offline, words.tryNow);
+      else if (status.kind === "waiting") {
+        timer = setTimeout(redraw, 1_000);
+        const seconds = Math.max(0, Math.ceil((status.at - now) / 1_000));
+        say(
+          words.reconnecting(seconds, status.problem && words.problem(status.problem)),
+          words.tryNow,
+        );
+      } else say(words.connecting, undefined);
+      return false;
     },
   };
 }

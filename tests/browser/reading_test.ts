@@ -193,9 +193,15 @@ test("folds who came and went between two messages into one line", async (scene)
   server.say("lobby", { text: "between" });
   await hears(ada, "between");
   go("Cy", "timeout");
-  server.push({ type: "renamed", room: "lobby", member: "Ed", from: "Ed", to: "Edda" });
-  await until("each has its line", async () => (await plain()).length === 2);
-  assertEquals((await plain())[1], "Cy lost the connection · Ed is now Edda");
+  const rename = (member: string, from: string, to: string) =>
+    server.push({ type: "renamed", room: "lobby", member, from, to });
+  rename("Ed", "Ed", "Eddie");
+  rename("Ed", "Eddie", "Edda");
+  rename("Fay", "Fay", "Fee");
+  rename("Fay", "Fee", "Fay");
+  const told = "Cy lost the connection · Ed is now Edda";
+  await until("it is folded", async () => (await plain()).at(-1) === told);
+  assertEquals((await plain()).length, 2);
 });
 
 test("shows right-to-left text from the right, and lets no name turn the line around it", async (scene) => {

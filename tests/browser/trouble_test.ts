@@ -79,39 +79,54 @@ test("tells being offline from a server that is down", async (scene) => {
 });
 
 test("says nothing of a blip of less than two seconds", async (scene) => {
-  const ada = await scene.enter("Ada");
-  await ada.clock.install();
-  const { port } = scene.server;
-  await ada.evaluate(() => {
+  const context = await scene.browser.newContext({ locale: "en-GB" });
+  await context.addInitScript(() => {
     const said: string[] = [];
     Object.assign(globalThis, { said });
-    const line = document.querySelector("#status");
-    if (line === null) return;
-    new MutationObserver(() => said.push(line.textContent)).observe(line, {
-      childList: true,
-      characterData: true,
-      subtree: true,
+    addEventListener("DOMContentLoaded", () => {
+      const parts = document.querySelectorAll("#status, #me-state, #room-about, #people-title");
+      for (const part of parts) {
+        new MutationObserver(() => said.push(part.textContent)).observe(part, {
+          childList: true,
+          characterData: true,
+          subtree: true,
+        });
+      }
     });
   });
-  const said = () => ada.evaluate(() => (globalThis as unknown as { said: string[] }).said);
+  const sockets = { opened: 0, closed: 0 };
+  context.on("page", (page) =>
+    page.on("websocket", (socket) => {
+      socket.once("framereceived", () => sockets.opened++);
+      socket.on("close", () => sockets.closed++);
+    }));
+  const ada = await scene.tab(context);
+  await signIn(ada, "Ada");
+  await ada.locator("#room-about", { hasText: "1 here" }).waitFor();
+  const said = () =>
+    ada.evaluate(() => (globalThis as unknown as { said: string[] }).said.splice(0));
+  await said();
   // Its time goes on only as far as it is told, the pictures with it.
+  await ada.clock.install();
   await ada.clock.pauseAt(new Date(Date.now() + 60_000));
-  const passes = (isConnected: boolean) =>
-    until("the page notices", async () => {
+  const passes = (what: keyof typeof sockets, count: number) =>
+    until(`${count} sockets are ${what}`, async () => {
       await ada.clock.runFor(4);
-      return (await ada.textContent("#me-state") === "") === isConnected;
+      return sockets[what] === count;
     });
+  const { port } = scene.server;
   await scene.server.end("SIGKILL");
-  await passes(false);
+  await passes("closed", 1);
   scene.server = await ServerProcess.start(scene.dir, { port });
   await ada.clock.runFor(1_100);
-  await passes(true);
+  await passes("opened", 2);
   await ada.clock.runFor(5_000);
   assertEquals(await said(), []);
   await scene.server.end("SIGKILL");
-  await passes(false);
+  await passes("closed", 2);
   await ada.clock.runFor(2_100);
-  await until("it is said", async () => (await said()).length > 0);
+  const words = await said();
+  assert(words.includes("not connected") && words.some((text) => /ing/.test(text)), words.join());
 });
 
 test("says what the server says of a name that is asked for too often [L3]", async (scene) => {
