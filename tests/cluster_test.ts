@@ -122,6 +122,25 @@ test(
 );
 
 test(
+  "closes the old connection of a tab that comes to another node, and no newer one [N9]",
+  2,
+  async ({ join }) => {
+    const zoe = await join(0, "Zoe");
+    const token = "A".repeat(43);
+    const first = await join(0, "Ada", { token, tab: "one" });
+    const tab = await join(0, "Ada", { token, tab: "two" });
+    const second = await join(1, "Ada", { token, tab: "one" });
+    assertEquals(await first.closed, 4005);
+    const third = await join(0, "Ada", { token, tab: "one" });
+    assertEquals(await second.closed, 4005);
+    await third.says("from the third", "a");
+    await tab.says("from the other tab", "b");
+    await hears(zoe, "from the other tab");
+    assertEquals(news(zoe), ["Ada joined"]);
+  },
+);
+
+test(
   "makes no noise about who comes back to another node, also when theirs died [N10] [R4]",
   3,
   async ({ join, nodes }) => {

@@ -78,6 +78,8 @@ export interface BrokerListener {
   went?(room: string, member: Elsewhere, reason: LeftReason): void;
   /** A member has this name now, on whichever node it asked for it. */
   renamed?(member: string, username: string): void;
+  /** A tab of a member has come to another node: what this one has of it is older. */
+  replaced?(member: string, tab: string): void;
   /** A member types in a room by way of another node. Some of these are lost. */
   typed?(room: string, member: string): void;
 }
@@ -123,9 +125,10 @@ export interface Broker {
 
   /**
    * Gives `member` a name to hold while it is here: the one that it still holds, whatever is asked for, or else
-   * `username`. Answers the name held, or `undefined` when another member holds `username`.
+   * `username`. Answers the name held, or `undefined` when another member holds `username`. Other nodes are told of the `tab`
+   * with which it comes.
    */
-  claim(member: string, username: string): Outcome<string | undefined>;
+  claim(member: string, username: string, tab?: string): Outcome<string | undefined>;
 
   /** Gives a member that is here another name; the one before stays its own too. Answers false when another member holds it. */
   rename(member: string, username: string): Outcome<boolean>;

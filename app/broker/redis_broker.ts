@@ -77,6 +77,12 @@ type Event =
     readonly changes: readonly PresenceChange[];
   }
   | { readonly kind: "renamed"; readonly member: string; readonly username: string }
+  | {
+    readonly kind: "replaced";
+    readonly node: string;
+    readonly member: string;
+    readonly tab: string;
+  }
   | { readonly kind: "lost"; readonly node: string };
 
 /** What nodes tell each other past the feed. */
@@ -199,9 +205,9 @@ export class RedisBroker implements Broker {
 
   // ---------------------------------------------------------------- names
 
-  async claim(member: string, username: string): Promise<string | undefined> {
+  async claim(member: string, username: string, tab = ""): Promise<string | undefined> {
     this.#unreleased.delete(member);
-    const args = [this.#hold, member, usernameKey(username), username];
+    const args = [this.#hold, member, usernameKey(username), username, tab];
     const reply = await this.#run<Reply & { username?: string }>(scripts.claim, args);
     // Who had the name before has gone by then, here as well.
     await this.#heard(reply.feed);
@@ -389,7 +395,7 @@ export class RedisBroker implements Broker {
   async #holdsNames(link: RedisLink): Promise<boolean> {
     const held = await Promise.all(
       Array.from(this.#names, async ([member, username]) => {
-        const args = [this.#hold, member, usernameKey(username), username];
+        const args = [this.#hold, member, usernameKey(username), username, ""];
         const reply = await this.#run<Reply & { username?: string }>(scripts.claim, args, link);
         return reply.username === username;
       }),
@@ -462,6 +468,9 @@ export class RedisBroker implements Broker {
         return this.cluster.hear(event.node, event.changes);
       case "renamed":
         return this.#renamed(event.member, event.username);
+      case "replaced":
+        if (event.node === this.#node) return;
+        return this.#listener?.replaced?.(event.member, event.tab);
       case "lost":
         if (event.node === this.#node) throw new Error("the other nodes hold this one for dead");
         return this.cluster.lose(event.node);

@@ -355,14 +355,22 @@ local function seen(member, book)
 end
 `;
 
-/** Arguments: hold in ms, member, key of the name, the name. */
+/**
+ * Arguments: hold in ms, member, key of the name, the name, and the tab or nothing. Other nodes hear of the tab in the order of
+ * the claims, and before their own later ones are answered.
+ */
 export const claim = script(
   "",
   `
 ${books}
-local member, name, username = ARGV[5], ARGV[6], ARGV[7]
+local member, name, username, tab = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local book = hash(key('member', member))
 if book.key and isHeld(book) then
+  book['node:' .. node] = nil
+  if tab ~= '' and isLive(book) then
+    tell('{"kind":"replaced","node":"' .. node .. '","member":"' .. member .. '","tab":' ..
+      cjson.encode(tab) .. '}')
+  end
   seen(member, book)
   return answer(',"username":' .. cjson.encode(book.username))
 end

@@ -341,7 +341,7 @@ export class ChatHub {
     this.#claims.set(id, (this.#claims.get(id) ?? 0) + 1);
     this.#settle(
       session,
-      () => broker.claim(id, command.username),
+      () => broker.claim(id, command.username, command.tab),
       (username) => {
         this.#claimed(id);
         if (username === undefined) {
@@ -413,9 +413,7 @@ export class ChatHub {
     }
     member.until = undefined;
     this.#graces.delete(member);
-    const older = tab === undefined
-      ? []
-      : [...member.sessions].filter(({ state }) => state.kind === "active" && state.tab === tab);
+    const older = sessionsOf(member, tab);
     member.sessions.add(session);
     session.state = { kind: "active", member, tab };
     session.username = member.username;
@@ -440,8 +438,12 @@ export class ChatHub {
       this.#enter(session, member, room, position, budget);
     }
     // After the new one is in: so nobody left, and nobody joined.
-    for (const replaced of older) {
-      this.#end(replaced, closeCode.replaced, "this tab has a new connection");
+    this.#replace(older);
+  }
+
+  #replace(older: readonly Session[]): void {
+    for (const session of older) {
+      this.#end(session, closeCode.replaced, "this tab has a new connection");
     }
   }
 
@@ -929,6 +931,7 @@ export class ChatHub {
       came: (room, member) => at(room, (there) => there.addElsewhere(member, this.#isQuiet)),
       went: (room, member, reason) => at(room, (there) => there.removeElsewhere(member, reason)),
       renamed: (member, username) => void this.#renamed(member, username),
+      replaced: (member, tab) => this.#replace(sessionsOf(this.#members.get(member), tab)),
       typed: (room, member) => at(room, (there) => there.type(member, this.#ports.clock.now())),
     };
   }
@@ -1040,6 +1043,12 @@ export class ChatHub {
 }
 
 // ------------------------------------------------------------------ small things
+
+/** The sessions that are the same tab. */
+function sessionsOf(member: Member | undefined, tab: string | undefined): readonly Session[] {
+  if (member === undefined || tab === undefined) return [];
+  return [...member.sessions].filter(({ state }) => state.kind === "active" && state.tab === tab);
+}
 
 function isLoopback(address: string): boolean {
   return address.startsWith("127.") || address === "::1";

@@ -120,6 +120,17 @@ Deno.test("ChatHub tells the other nodes who comes and goes, once for each membe
   ]);
 });
 
+Deno.test("ChatHub closes the connection of a tab that has come to another node [N9]", () => {
+  const { bench, broker, ada } = start();
+  const ben = bench.enter("Ben", ["lobby"], { tab: "one" });
+  const other = bench.enter("Ben", ["lobby"], { tab: "two" });
+  ada.frames();
+  broker.hub?.replaced?.("id-Ben", "one");
+  broker.hub?.replaced?.("id-Nobody", "two");
+  assertEquals([ben.socket.closed?.code, other.socket.closed], [4005, undefined]);
+  assertEquals(news(ada), []);
+});
+
 Deno.test("ChatHub tells of a rename once, wherever it was asked for [N11]", () => {
   const { bench, broker, ada } = start();
   const ben = bench.enter("Ben");

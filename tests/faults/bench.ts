@@ -87,6 +87,7 @@ export async function refusal(start: Promise<ServerProcess>): Promise<string> {
 export interface Who {
   readonly token?: string;
   readonly room?: string;
+  readonly tab?: string;
   /** Where they stopped before. */
   readonly position?: Position;
 }
@@ -104,13 +105,13 @@ export class Talker {
   constructor(
     url: string,
     username: string,
-    { token = newToken(), room = "lobby", position }: Who = {},
+    { token = newToken(), room = "lobby", tab, position }: Who = {},
   ) {
     this.token = token;
     this.room = room;
     this.#socket = new WebSocket(new URL("ws", url.replace("http", "ws")));
     this.#socket.onopen = () =>
-      this.send({ type: "hello", username, token, rooms: [{ room, ...position }] });
+      this.send({ type: "hello", username, token, tab, rooms: [{ room, ...position }] });
     this.#socket.onmessage = ({ data }) => {
       this.heard.push(...JSON.parse(data) as Push[]);
       for (const look of this.#waiting) look();
