@@ -42,6 +42,7 @@ export function mountComposer(chat: Chat, storage: KeyValue, verbs: ComposerVerb
     keepDraft(storage, room.name, text.value);
     const left = most() - codePointLength(text.value.trim());
     setText(hint, left < countFrom ? words.charactersLeft(left) : words.send);
+    hint.classList.toggle("count", left < countFrom);
     hint.classList.toggle("trouble", left < 0);
     setText(problem, "");
     aids?.changed();

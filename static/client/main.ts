@@ -77,7 +77,9 @@ adopt(linkAtLoad);
 addEventListener("hashchange", () => adopt(takeLink()));
 // Another tab has another name, or has forgotten this one.
 addEventListener("storage", ({ key }) => {
-  if (key === profileKey && keptProfile().token !== profile.token) location.reload();
+  if (isOver || key !== profileKey || keptProfile().token === profile.token) return;
+  isOver = true;
+  location.reload();
 });
 addEventListener("popstate", () => {
   refused = goTo(roomOfAddress());

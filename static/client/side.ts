@@ -128,7 +128,7 @@ export function mountSides(chat: Chat, verbs: SideVerbs) {
       setText(roomHere, isKnown ? `${here} · ` : "");
       setText(roomKept, chat.limits ? words.kept(retentionDays, retentionMessages) : "");
       setText(toggle, isKnown ? here : peopleWord);
-      setText(peopleTitle, isKnown ? words.hereTitle(shown.count) : "");
+      setText(peopleTitle, isKnown ? words.hereTitle(shown.count) : peopleWord);
       people.classList.toggle("off", !isKnown);
       const members = [...shown.members].sort(([, one], [, other]) => one.localeCompare(other));
       peopleList.update(

@@ -108,6 +108,9 @@ test("forgets the device, after it has asked", async (scene) => {
   const ada = await scene.enter("Ada");
   const tab = await scene.tab(ada.context());
   await tab.waitForSelector("#app:not([hidden])");
+  await say(tab, "to be forgotten too");
+  await hears(ada, "to be forgotten too");
+  await ada.bringToFront();
   await say(ada, "/join design");
   await ada.fill("#text", "half");
   await openMe(ada);
@@ -120,7 +123,9 @@ test("forgets the device, after it has asked", async (scene) => {
     assertEquals(await page.inputValue("#prompt-name"), "");
   }
   const kept = await ada.evaluate(() =>
-    Object.entries(localStorage).filter(([key, value]) => /Ada|half|design/.test(key + value))
+    Object.entries(localStorage).filter(([key, value]) =>
+      /Ada|half|design|forgotten/.test(key + value)
+    )
   );
   assertEquals(kept, []);
 });

@@ -110,7 +110,7 @@ test("keeps a draft for each room, over a reload too", async (scene) => {
   await ada.fill("#text", "half of design");
   await ada.click("#room-list >> text=# lobby");
   await ada.locator("#room-title", { hasText: "# lobby" }).waitFor();
-  assertEquals(await written(ada), "");
+  await until("it is empty", async () => await written(ada) === "");
   await ada.fill("#text", "half of lobby");
   await ada.reload();
   await ada.waitForSelector("#app:not([hidden])");
@@ -120,7 +120,7 @@ test("keeps a draft for each room, over a reload too", async (scene) => {
   await ada.fill("#text", "");
   await ada.click("#room-list >> text=# lobby");
   await ada.click("#room-list >> text=# design");
-  assertEquals(await written(ada), "");
+  await until("it is empty", async () => await written(ada) === "");
 });
 
 test("counts near the limit, and sends nothing that is over it [M1]", async (scene) => {
@@ -222,6 +222,10 @@ test("begins a line by Enter and sends by a button where one types on the screen
   assertEquals(await texts(ada), []);
   await ada.tap("#send");
   await hears(ada, "one\ntwo");
+  await ada.fill("#text", "a".repeat(3_990));
+  await ada.locator("#composer-hint", { hasText: "10 left" }).waitFor();
+  await ada.fill("#text", "");
+  assert(!await ada.isVisible("#composer-hint"));
   await ada.tap("#room-title");
   await ada.locator("#rooms.open").waitFor();
   await ada.fill("#room-name", "design");
