@@ -253,11 +253,9 @@ type Voice = ReturnType<typeof import("./notify.ts").mountNotify>;
 function tell(room: Room, message: Message, mentionsMe: boolean): void {
   const { sound, notify } = settings.now;
   const when = notify.get(room.name) ?? "mention";
-  if (when === "never" || (when === "mention" && !mentionsMe)) return;
-  // A plain http address has no notifications.
-  const notification = isSecureContext && globalThis.Notification?.permission === "granted";
-  if (!sound && !notification) return;
-  speak((voice) => voice.arrived(room.name, message, { sound, notification }));
+  if (when === "always" || (when === "mention" && mentionsMe)) {
+    speak((voice) => voice.arrived(room.name, message, sound));
+  }
 }
 
 async function speak(use: (voice: Voice) => void): Promise<void> {

@@ -1,4 +1,5 @@
-// Tells the person of messages outside the page, by a notification and a sound: loaded when somebody has asked for either.
+// Tells the person of messages outside the page, by a notification and a sound, where they have asked for them: loaded with
+// the first message that there is to tell of.
 
 import { Speaker } from "./speaker.ts";
 import type { Message } from "./state.ts";
@@ -8,12 +9,6 @@ export interface NotifyVerbs {
   /** Shows a room, when its notification was clicked. */
   show(room: string): void;
   title(from: string, room: string): string;
-}
-
-/** The ways that were chosen. */
-export interface Ways {
-  readonly sound: boolean;
-  readonly notification: boolean;
 }
 
 const bodyMaxLength = 200;
@@ -58,7 +53,10 @@ export function mountNotify(verbs: NotifyVerbs) {
 
   return {
     /** Tells of a message, unless another tab does or the person looks at one. */
-    arrived(room: string, message: Message, { sound, notification }: Ways): void {
+    arrived(room: string, message: Message, sound: boolean): void {
+      // A plain http address has none.
+      const notification = isSecureContext && globalThis.Notification?.permission === "granted";
+      if (!sound && !notification) return;
       const id = `${room} ${message.member} ${message.nonce}`;
       speaker.arrived(id, () => {
         if (sound) play();

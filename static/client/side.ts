@@ -37,7 +37,6 @@ export function mountSides(chat: Chat, verbs: SideVerbs) {
 
   const floats = (panel: HTMLElement) => getComputedStyle(panel).position === "fixed";
   let opener: HTMLElement | undefined;
-  let shownName = "";
   let titleVersion = "";
   /** Opens a panel that floats over the conversation; one that stands beside it only gets the focus. */
   const open = (panel: HTMLElement, from: HTMLElement) => {
@@ -70,13 +69,6 @@ export function mountSides(chat: Chat, verbs: SideVerbs) {
     if (panel instanceof HTMLElement && !floats(panel)) close();
   });
   document.addEventListener("keydown", (event) => {
-    const step = event.altKey ? ["ArrowUp", "", "ArrowDown"].indexOf(event.key) - 1 : 0;
-    if (Math.abs(step) === 1) {
-      const names = [...chat.rooms.keys()];
-      const next = names.at((names.indexOf(shownName) + step) % names.length);
-      if (next !== undefined) verbs.show(next);
-      event.preventDefault();
-    }
     if (event.key !== "Escape") return;
     if (opener !== undefined) close();
     else if (event.target instanceof Element && event.target.closest(".side") !== null) {
@@ -119,7 +111,6 @@ export function mountSides(chat: Chat, verbs: SideVerbs) {
         version: `${room === shown} ${room.unread} ${room.mentions}`,
         make: () => drawRoom(room, room === shown, () => verbs.show(room.name)),
       })));
-      shownName = shown.name;
       drawTitle(shown);
       const { retentionDays = 0, retentionMessages = 0 } = chat.limits ?? {};
       // Who is here is not known yet when not even the person is, and not any more without a connection.

@@ -42,7 +42,7 @@ export const words = {
     `${number.format(count)} ${
       two(count, "message is", "messages are")
     } not here: scroll up to load them`,
-  replaced: "The log was set back to an earlier state: what you saw before may be gone from it",
+  replaced: "The room was set back to an earlier state: what you saw before may be gone",
   pruned: "Older messages are no longer kept",
   beginning: (room: string) => `This is the beginning of #${room}.`,
   empty:
@@ -72,7 +72,7 @@ export const words = {
     count >= 0 ? `${number.format(count)} left` : `${number.format(-count)} too many`,
   copy: "Copy",
   copied: "Copied",
-  notLoaded: "This part of the page could not be loaded: try again when the connection is back",
+  notLoaded: "This could not be loaded: try again when the connection is back",
   /** Loads what the first moment does not need. */
   loadRest: async () => {},
   /** What the server and the shared rules say in English, in this language, as soon as the rest is loaded. */

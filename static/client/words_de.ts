@@ -46,8 +46,7 @@ export const words: Words = {
     `${number.format(count)} ${
       two(count, "Nachricht fehlt", "Nachrichten fehlen")
     } hier: nach oben rollen lädt sie`,
-  replaced:
-    "Das Protokoll wurde auf einen früheren Stand gesetzt: was du vorher sahst, kann daraus verschwunden sein",
+  replaced: "Der Raum ist auf einem früheren Stand: was du vorher sahst, kann fehlen",
   pruned: "Ältere Nachrichten werden nicht mehr aufbewahrt",
   beginning: (room) => `Hier beginnt #${room}.`,
   empty:
@@ -78,8 +77,7 @@ export const words: Words = {
     count >= 0 ? `noch ${number.format(count)}` : `${number.format(-count)} zu viel`,
   copy: "Kopieren",
   copied: "Kopiert",
-  notLoaded:
-    "Dieser Teil der Seite ließ sich nicht laden: versuch es, wenn die Verbindung wieder da ist",
+  notLoaded: "Das ließ sich nicht laden: versuch es, wenn die Verbindung wieder da ist",
   async loadRest() {
     ({ translate } = await import("./problems_de.ts"));
   },

@@ -1,5 +1,5 @@
-// Helps to write: completes slash commands from a list, names and rooms with Tab, brings the last message back, and refuses
-// what is too long to paste. Loaded after the page, which lends it what it has already.
+// Helps to write: completes slash commands from a list, names and rooms with Tab, brings the last message back, goes to the
+// next room, and refuses what is too long to paste. Loaded after the page, which lends it what it has already.
 
 import type { Chat } from "./chat.ts";
 import type { element } from "./dom.ts";
@@ -97,6 +97,14 @@ export function mountWritingAids(
     return true;
   };
 
+  document.addEventListener("keydown", (event) => {
+    const step = event.altKey ? ["ArrowUp", "", "ArrowDown"].indexOf(event.key) - 1 : 0;
+    if (Math.abs(step) !== 1) return;
+    event.preventDefault();
+    const rooms = [...document.querySelectorAll<HTMLElement>("#room-list button")];
+    const shown = rooms.findIndex(({ ariaCurrent }) => ariaCurrent !== null);
+    rooms.at((shown + step) % rooms.length)?.click();
+  });
   text.addEventListener("paste", (event) => {
     const pasted = event.clipboardData?.getData("text/plain").trim() ?? "";
     // What has fewer units has fewer characters too.
