@@ -356,8 +356,8 @@ function drawMessage(chat: Chat, drawn: Drawn, actions: readonly HTMLElement[]):
   return element("article", { class: starts ? "row start" : "row" }, time, said);
 }
 
-/** The nodes of a message's text. */
-export function drawText(text: string, me: string): (Node | string)[] {
+/** The nodes of a text. */
+function drawText(text: string, me: string): (Node | string)[] {
   return partsOf(text, me).map((part) => {
     switch (part.kind) {
       case "text":

@@ -17,7 +17,11 @@ export const words = {
   you: "(you)",
   crowded: "Too many to list.",
   kept: (days: number, messages: number) =>
-    days > 0
+    days > 0 && messages > 0
+      ? `the last ${number.format(messages)} messages of ${number.format(days)} ${
+        two(days, "day", "days")
+      } are kept`
+      : days > 0
       ? `messages kept for ${number.format(days)} ${two(days, "day", "days")}`
       : messages > 0
       ? `the last ${number.format(messages)} messages are kept`

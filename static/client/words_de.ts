@@ -22,7 +22,11 @@ export const words: Words = {
   you: "(du)",
   crowded: "Zu viele für eine Liste.",
   kept: (days, messages) =>
-    days > 0
+    days > 0 && messages > 0
+      ? `die letzten ${number.format(messages)} Nachrichten aus ${number.format(days)} ${
+        two(days, "Tag", "Tagen")
+      } bleiben`
+      : days > 0
       ? `Nachrichten bleiben ${number.format(days)} ${two(days, "Tag", "Tage")}`
       : messages > 0
       ? `die letzten ${number.format(messages)} Nachrichten bleiben`

@@ -58,7 +58,7 @@ async function signInWith(page: Page, code: string): Promise<void> {
   await page.waitForSelector("#app:not([hidden])");
 }
 
-test("says how long messages are kept, and in a new room that none is private", async (scene) => {
+test("says how long messages are kept, and in a new room that none is private [R11]", async (scene) => {
   const ada = await scene.enter("Ada");
   await ada.locator("#room-about", { hasText: "messages kept for 30 days" }).waitFor();
   await ada.locator("#rows .empty", { hasText: "Rooms are not private" }).waitFor();

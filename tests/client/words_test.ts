@@ -29,6 +29,18 @@ Deno.test("words say one and many as each language does", () => {
     "2 neue Nachrichten",
     "1.200 neue Nachrichten",
   ]);
+  assertEquals(
+    [[0, 0], [1, 0], [30, 0], [0, 1_000], [30, 1_000]].map(([days = 0, most = 0]) =>
+      english.kept(days, most)
+    ),
+    [
+      "messages are kept",
+      "messages kept for 1 day",
+      "messages kept for 30 days",
+      "the last 1,000 messages are kept",
+      "the last 1,000 messages of 30 days are kept",
+    ],
+  );
   assertEquals(german.typing(["Ada", "Ben"]), "Ada und Ben schreiben");
   assertEquals(german.joined(["Ada", "Ben", "Cy", "Di"]), "Ada, Ben und 2 andere sind gekommen");
 });
