@@ -76,7 +76,7 @@ export interface BrokerListener {
   came?(room: string, member: Elsewhere): void;
   /** No other node has the member in the room any more; this one may. */
   went?(room: string, member: Elsewhere, reason: LeftReason): void;
-  /** A member has this name now, on whichever node it asked for it. */
+  /** A member has this name now, on whichever node it asked for it; told before `rename` answers. */
   renamed?(member: string, username: string): void;
   /** A tab of a member has come to another node: what this one has of it is older. */
   replaced?(member: string, tab: string): void;

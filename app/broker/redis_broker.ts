@@ -16,6 +16,7 @@ import { RedisLink } from "./redis_link.ts";
 import { RedisPresence } from "./redis_presence.ts";
 import type { PresenceChange, PresenceSnapshot } from "./redis_presence.ts";
 import * as scripts from "./redis_scripts.ts";
+import type { Link, RedisLinkOptions } from "./redis_link.ts";
 import type { RedisScript } from "./redis_scripts.ts";
 
 /** What a Redis broker is made of; times in ms. */
@@ -41,6 +42,10 @@ export interface RedisBrokerOptions {
   readonly timeoutMs: number;
   /** Told when the storage begins to fail, and when it works again. */
   readonly report: (event: string, error: unknown) => void;
+  /** For tests. Absent: over the network, by the machine's timers and chance. */
+  readonly connect?: (options: RedisLinkOptions) => Promise<Link>;
+  readonly later?: (ms: number, task: () => void) => () => void;
+  readonly random?: () => number;
 }
 
 /** Messages that one call of `prune` removes at most, and rooms that one script looks at. */
@@ -61,7 +66,9 @@ interface Reply {
 interface EnterReply extends Reply {
   readonly rooms: readonly {
     readonly room: string;
+    /** Whether what is known of it is part of the log, and what follows that is kept. */
     readonly valid: boolean;
+    readonly first: number;
     readonly head: number;
   }[];
   readonly here: PresenceSnapshot;
@@ -109,7 +116,7 @@ export class RedisBroker implements Broker {
   /** Whether Redis knows this node. */
   #isRegistered = false;
   /** Absent while Redis is away. */
-  #link: RedisLink | undefined;
+  #link: Link | undefined;
   #connecting: Promise<void> | undefined;
   #term = "";
   /** How far the feed has been heard. */
@@ -124,8 +131,8 @@ export class RedisBroker implements Broker {
   /** Settled when the others were told what they had to be. */
   #publishing: Promise<void> | undefined;
   #retryMs = retryMinMs;
-  #retryTimer: ReturnType<typeof setTimeout> | undefined;
-  #renewTimer: ReturnType<typeof setTimeout> | undefined;
+  #cancelRetry = () => {};
+  #cancelRenewal = () => {};
   #isFailing = false;
   #isClosed = false;
 
@@ -229,6 +236,8 @@ export class RedisBroker implements Broker {
     this.#unreleased.add(member);
     // Before its name is another's, the others have to know that it is gone.
     await this.#publishing;
+    // It has come back meanwhile.
+    if (!this.#unreleased.has(member)) return;
     await this.#run(scripts.release, [this.#hold, member]);
     this.#unreleased.delete(member);
   }
@@ -261,14 +270,14 @@ export class RedisBroker implements Broker {
   /** The node is not signed off: its members come back to another one within the lease, and nobody hears of it. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    clearTimeout(this.#retryTimer);
+    this.#cancelRetry();
     this.#link?.close();
     await this.#connecting;
   }
 
   // ---------------------------------------------------------------- asking
 
-  #usable(): RedisLink {
+  #usable(): Link {
     if (this.#link === undefined) throw new Error("Cannot reach Redis: it is being tried again");
     return this.#link;
   }
@@ -293,14 +302,18 @@ export class RedisBroker implements Broker {
   async #heard(feed: number): Promise<void> {
     if (this.#heardTo >= feed) return;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const { timeoutMs } = this.#options;
-    const timer = setTimeout(() => reject(new Error("the feed is late")), timeoutMs);
+    const late = () => reject(new Error("the feed is late"));
+    const cancel = this.#later(this.#options.timeoutMs, late);
     this.#waiters.push({ feed, resolve, reject });
     try {
       await promise;
     } finally {
-      clearTimeout(timer);
+      cancel();
     }
+  }
+
+  #later(ms: number, task: () => void): () => void {
+    return (this.#options.later ?? later)(ms, task);
   }
 
   #fail(error: unknown): void {
@@ -321,7 +334,8 @@ export class RedisBroker implements Broker {
   async #connect(): Promise<void> {
     const { url, prefix, timeoutMs, randomName } = this.#options;
     const hear = (text: string) => this.#hearWhisper(JSON.parse(text));
-    const link = await RedisLink.open({ name: randomName(), url, prefix, timeoutMs, hear });
+    const connect = this.#options.connect ?? RedisLink.open;
+    const link = await connect({ name: randomName(), url, prefix, timeoutMs, hear });
     try {
       if (this.#isClosed) throw new Error("the broker was closed");
       const { term, feed } = await this.#catchUp(link);
@@ -345,7 +359,7 @@ export class RedisBroker implements Broker {
 
   #disconnected(error: Error): void {
     this.#link = undefined;
-    clearTimeout(this.#renewTimer);
+    this.#cancelRenewal();
     this.cluster.pause();
     const waiters = this.#waiters;
     this.#waiters = [];
@@ -357,18 +371,19 @@ export class RedisBroker implements Broker {
 
   #connectLater(): void {
     // Not all nodes at once.
-    const wait = this.#retryMs * (0.5 + Math.random() / 2);
+    const random = this.#options.random ?? Math.random;
+    const wait = this.#retryMs * (0.5 + random() / 2);
     this.#retryMs = Math.min(this.#retryMs * 2, retryMaxMs);
-    this.#retryTimer = setTimeout(() => {
+    this.#cancelRetry = this.#later(wait, () => {
       this.#connecting = this.#connect().catch((error) => {
         this.#fail(error);
         if (!this.#isClosed) this.#connectLater();
       });
-    }, wait);
+    });
   }
 
   /** Compares what the hub was told with what Redis has: tells what is missing, or that it was not the truth. */
-  async #catchUp(link: RedisLink): Promise<Reply> {
+  async #catchUp(link: Link): Promise<Reply> {
     const known = [...this.#positions].flatMap((
       [room, { epoch, offset }],
     ) => [room, epoch, String(offset)]);
@@ -382,7 +397,10 @@ export class RedisBroker implements Broker {
       return await this.#catchUp(link);
     }
     this.#isRegistered = true;
-    for (const { room, head } of reply.rooms) await this.#fill(link, room, head);
+    for (const { room, first, head } of reply.rooms) {
+      this.#listener?.pruned(room, first);
+      await this.#fill(link, room, head);
+    }
     // Of a rename whose answer was lost.
     for (const [, member, username] of reply.here[this.#node] ?? []) {
       if (this.#names.get(member) !== username) this.#renamed(member, username);
@@ -392,7 +410,7 @@ export class RedisBroker implements Broker {
   }
 
   /** Whether everybody who is here still has the name that it had, now or again. */
-  async #holdsNames(link: RedisLink): Promise<boolean> {
+  async #holdsNames(link: Link): Promise<boolean> {
     const held = await Promise.all(
       Array.from(this.#names, async ([member, username]) => {
         const args = [this.#hold, member, usernameKey(username), username, ""];
@@ -420,18 +438,17 @@ export class RedisBroker implements Broker {
   }
 
   /** Tells what was said in a room while nothing could be heard. */
-  async #fill(link: RedisLink, room: string, head: number): Promise<void> {
+  async #fill(link: Link, room: string, head: number): Promise<void> {
     for (;;) {
       const after = this.#positions.get(room);
       if (after === undefined || after.offset >= head) return;
       const args = [room, String(fillCount), String(fillMaxBytes)];
       const where = ["after", after.epoch, String(after.offset)];
       const page = await this.#run<Reply & Page>(scripts.read, [...args, ...where], link);
-      const entries = page.entries.filter(({ offset }) => offset <= head);
-      if (!page.valid) throw new Error(`Cannot repair ${room}: its log has changed meanwhile`);
-      // All of it was pruned.
-      if (entries.length === 0) return;
-      this.#tell(entries);
+      if (!page.valid || page.first > after.offset + 1) {
+        throw new Error(`Cannot repair ${room}: its log has changed meanwhile`);
+      }
+      this.#tell(page.entries.filter(({ offset }) => offset <= head));
     }
   }
 
@@ -440,7 +457,7 @@ export class RedisBroker implements Broker {
     this.#listener?.entries(entries);
   }
 
-  async #listen(link: RedisLink): Promise<void> {
+  async #listen(link: Link): Promise<void> {
     try {
       while (link.isOpen) {
         for (const { id, after, json } of await link.feed(this.#heardTo)) {
@@ -503,9 +520,9 @@ export class RedisBroker implements Broker {
     });
   }
 
-  #renewLater(link: RedisLink): void {
+  #renewLater(link: Link): void {
     const { leaseMs } = this.#options;
-    this.#renewTimer = setTimeout(() => {
+    this.#cancelRenewal = this.#later(leaseMs / 3, () => {
       this.#run(scripts.renew, [String(leaseMs)], link).then(
         () => this.#renewLater(link),
         (error) => {
@@ -513,11 +530,16 @@ export class RedisBroker implements Broker {
           if (link.isOpen) this.#renewLater(link);
         },
       );
-    }, leaseMs / 3);
+    });
   }
 }
 
-function lose(link: RedisLink, why: string): Error {
+function later(ms: number, task: () => void): () => void {
+  const timer = setTimeout(task, ms);
+  return () => clearTimeout(timer);
+}
+
+function lose(link: Link, why: string): Error {
   const error = new Error(`Cannot go on with Redis: ${why}`);
   link.lose(error);
   return error;

@@ -39,6 +39,9 @@ export interface RedisLinkOptions {
   readonly hear: (text: string) => void;
 }
 
+/** The connections to one Redis, as they are used. */
+export type Link = Pick<RedisLink, keyof RedisLink>;
+
 /** What may be lost: who types. */
 const whispers = "typing";
 

@@ -258,7 +258,7 @@ return answer(',"first":' .. digits(room.first) .. ',"head":' .. headOf(room) ..
 /**
  * A node comes, or comes back. Arguments: lease in ms, `back` when it was registered before, then for each room that
  * it knows room, epoch and offset. Answers whether it is still registered; of each room whether what it knows is part of the
- * log, and the head; and who is where.
+ * log and what follows is kept, the oldest that is, and the head; and who is where.
  */
 export const enter = script(
   "flags=allow-oom",
@@ -270,9 +270,10 @@ if alive then
   redis.call('HSET', key('nodes'), node, link)
   redis.call('SET', key('node', node), 1, 'PX', ARGV[4])
   for i = 6, #ARGV, 3 do
-    local room = roomOf(ARGV[i])
-    checked[#checked + 1] = '{"room":"' .. room.name .. '","valid":' ..
-      tostring(isValid(room, ARGV[i + 1], tonumber(ARGV[i + 2]))) .. ',"head":' .. digits(room.head) .. '}'
+    local room, offset = roomOf(ARGV[i]), tonumber(ARGV[i + 2])
+    local valid = isValid(room, ARGV[i + 1], offset) and room.first <= offset + 1
+    checked[#checked + 1] = '{"room":"' .. room.name .. '","valid":' .. tostring(valid) ..
+      ',"first":' .. digits(room.first) .. ',"head":' .. digits(room.head) .. '}'
   end
 end
 for _, other in ipairs(redis.call('HKEYS', key('nodes'))) do

@@ -592,9 +592,10 @@ export class ChatHub {
         if (!renamed) {
           return this.#refuse(session, nameTaken("rename", username));
         }
-        // Other nodes are told by the broker, and then so is this one, before the answer.
-        const isNews = this.#renamed(member.id, username);
-        if (!isNews) this.#answer(session, { type: "you", username });
+        // Where there are other nodes the broker has told this one as well, and of what came after it.
+        const isNews = this.#ports.broker.cluster === undefined &&
+          this.#renamed(member.id, username);
+        if (!isNews) this.#answer(session, { type: "you", username: member.username });
         if (from !== username) {
           this.#ports.log.event("rename", { session: session.id, from, to: username });
         }

@@ -376,6 +376,21 @@ test("reset() is told when another Redis takes over that lacks what was heard [R
   assertNotEquals(a.heard[2]?.epoch, a.heard[1]?.epoch);
 });
 
+test("reset() is told when what was missed is not kept any more [R6] [R11]", async (redis) => {
+  const more = { retentionMessages: 3 };
+  await using wire = new Wire(redis.port);
+  await using a = await Node.start(wire.url, more);
+  await using b = await Node.start(redis.url, more);
+  await a.say("a");
+  wire.cut();
+  await until(() => !a.broker.isReady);
+  await b.broker.append([..."bcde"].map((text) => draft(text)));
+  await b.broker.prune();
+  wire.isCut = false;
+  await until(() => a.broker.isReady);
+  assertEquals([a.resets, a.texts()], [1, "a1"]);
+});
+
 test("append() waits for a replica to be made the master", async (redis) => {
   await using replica = await replicaOf(redis);
   await using wire = new Wire(redis.port);

@@ -147,6 +147,9 @@ Deno.test("ChatHub tells of a rename once, wherever it was asked for [N11]", () 
   assertEquals([...news(ada), ...news(ben)], []);
   ben.say("hi");
   assertEquals(broker.log("lobby")[0]?.from, "Bo");
+  // The answer comes when another rename has been told of: what was told last counts.
+  assertEquals(only(ben.send({ type: "rename", username: "Late" }), "you").username, "Bo");
+  assertEquals(news(ada), ["message"]);
 });
 
 Deno.test("ChatHub shows who types on another node, until their message comes [M10]", () => {

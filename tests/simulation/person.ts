@@ -5,8 +5,8 @@ import type { OutboxMessage, OutboxStore } from "../../static/client/outbox.ts";
 import type { Message, Room } from "../../static/client/state.ts";
 import { TabOutbox } from "../../static/client/storage.ts";
 import type { KeyValue } from "../../static/client/storage.ts";
-import { Violation } from "./server.ts";
-import type { Server } from "./server.ts";
+import { Violation } from "./site.ts";
+import type { Site } from "./site.ts";
 import { Link } from "./world.ts";
 import type { Chance, Timeline } from "./world.ts";
 
@@ -41,7 +41,7 @@ export class Person {
   constructor(
     time: Timeline,
     chance: Chance,
-    server: Server,
+    site: Site,
     books: Books,
     { id, token, shared, own }: { id: string; token: string; shared: KeyValue; own: KeyValue },
   ) {
@@ -61,7 +61,7 @@ export class Person {
             closed: (code, reason) => this.isGone || events.closed(code, reason),
           });
           this.link = link;
-          link.connect(server.acceptor);
+          link.connect(site.acceptor);
           return {
             send: (frame) => link.sendToServer(frame),
             close: (code) => link.clientCloses(code),

@@ -12,12 +12,12 @@ import type {
   Page,
   ReadQuery,
 } from "../../app/broker/broker.ts";
-import { ChatHub } from "../../app/chat/chat_hub.ts";
 import type { HubSettings } from "../../app/chat/ports.ts";
-import type { Session, Socket } from "../../app/chat/session.ts";
+import type { Session } from "../../app/chat/session.ts";
 import { usernameKey } from "../../app/protocol.ts";
-import type { Acceptor } from "./world.ts";
-import type { Chance, Timeline } from "./world.ts";
+import { Process, setBack, Violation } from "./site.ts";
+import type { Site } from "./site.ts";
+import type { Acceptor, Chance, Timeline } from "./world.ts";
 
 /** What a world has decided about its server. */
 export interface ServerSettings {
@@ -28,29 +28,20 @@ export interface ServerSettings {
   readonly hub: HubSettings;
 }
 
-/** Thrown where a promise is broken. */
-export class Violation extends Error {}
-
 /** The server and its disk, over all its lives. */
-export class Server {
+export class Server implements Site {
   readonly #time: Timeline;
   readonly #chance: Chance;
   readonly #settings: ServerSettings;
-  /** The log as it stands, by room: index is offset - 1. */
   readonly log = new Map<string, Entry[]>();
-  /** Messages that were in a log that was then set back: (room, offset) lists of them are gone with the log. */
   readonly lost = new Set<string>();
   #life = 0;
   #disk = 0;
   #broker: SqliteBroker | undefined;
-  #hub: ChatHub | undefined;
+  #process: Process | undefined;
   #refusing = false;
   #backup: { readonly disk: string; readonly log: Map<string, Entry[]> } | undefined;
-  readonly #links = new Set<() => void>();
-  /** The process dies at the so-manieth step from now. */
-  #stepsToLive = Infinity;
   crashes = 0;
-  /** The first promise that was broken inside the server, where what is thrown may be caught. */
   violation: Violation | undefined;
   readonly #nameOwners = new Map<string, string>();
   /** Which sessions of which member are live where, and when the last of them went. */
@@ -66,23 +57,30 @@ export class Server {
   }
 
   get isUp(): boolean {
-    return this.#hub !== undefined;
+    return this.#process !== undefined;
   }
 
-  get hub(): ChatHub | undefined {
-    return this.#hub;
+  get sizes(): Site["sizes"] {
+    return this.#process === undefined ? [] : [this.#process.hub.size];
   }
 
-  set refusing(value: boolean) {
-    this.#refusing = value;
+  get acceptor(): Acceptor | undefined {
+    return this.#process?.acceptor;
+  }
+
+  refuse(): void {
+    this.#refusing = true;
+  }
+
+  repair(): void {
+    this.#refusing = false;
   }
 
   // ---------------------------------------------------------------- lives
 
   start(): void {
-    if (this.#hub !== undefined) return;
+    if (this.#process !== undefined) return;
     const life = ++this.#life;
-    this.#stepsToLive = Infinity;
     this.#nameOwners.clear();
     this.#memberOf.clear();
     this.#here.clear();
@@ -100,44 +98,24 @@ export class Server {
       report: () => {},
     });
     this.#broker = broker;
-    const isAlive = () => life === this.#life;
-    this.#hub = new ChatHub({
-      broker: this.#settings.isSlow
-        ? this.#slow(this.#faulty(broker, isAlive), isAlive)
-        : this.#faulty(broker, isAlive),
-      clock: this.#time,
-      scheduler: {
-        soon: (task) => {
-          this.#time.later(0, () => {
-            if (isAlive()) task();
-          });
-        },
-        later: (ms, task) =>
-          this.#time.later(ms, () => {
-            if (isAlive()) task();
-          }),
+    this.#process = new Process({
+      time: this.#time,
+      chance: this.#chance,
+      settings: this.#settings.hub,
+      broker: (process) => {
+        const faulty = this.#faulty(broker, process);
+        return this.#settings.isSlow ? this.#slow(faulty, process) : faulty;
       },
-      identity: {
-        newToken: () => `${this.#chance.below(1e9)}`.padEnd(43, "-"),
-        memberOf: (token) => `id-${token.replace(/-+$/, "")}`,
-      },
-      log: {
-        event: (event, fields) => {
-          if (isAlive()) this.#watchLog(event, fields);
-        },
-        warn: (event, fields) => {
-          if (isAlive()) this.#watchLog(event, fields);
-        },
-        error: (event, error) => {
-          if (isAlive() && event === "internal") this.#fail(`internal: ${error}`);
-        },
-      },
-    }, this.#settings.hub);
+      logged: (event, fields) => this.#watchLog(event, fields),
+      received: (session, frame) => this.#watchFrame(session, frame),
+      fail: (promise) => this.#fail(promise),
+      die: () => this.crash(),
+    });
   }
 
   /** The process dies: what was committed is on the disk, everything else is gone. */
   crash(): void {
-    if (this.#hub === undefined) return;
+    if (this.#process === undefined) return;
     this.crashes++;
     this.#moveDisk(this.#dirOf(this.#disk));
     this.#die();
@@ -145,83 +123,58 @@ export class Server {
 
   /** The power fails, or an older copy is put back: the log is what it was then. */
   restoreBackup(): void {
-    if (this.#backup === undefined || this.#hub === undefined) return;
+    if (this.#backup === undefined || this.#process === undefined) return;
     const { disk, log } = this.#backup;
     this.#moveDisk(disk);
     this.#die();
-    for (const [room, entries] of this.log) {
-      const kept = log.get(room)?.length ?? 0;
-      for (const { nonce } of entries.slice(kept)) this.lost.add(nonce);
-      this.log.set(room, entries.slice(0, kept));
-    }
+    for (const nonce of setBack(this.log, log)) this.lost.add(nonce);
   }
 
   /** Copies the file as it stands between two commits. */
   takeBackup(): void {
-    if (this.#hub === undefined) return;
+    if (this.#process === undefined) return;
     const disk = `${this.#settings.dir}/backup${this.#life}-${this.#chance.below(1e9)}`;
     copyFolder(this.#dirOf(this.#disk), disk);
     const log = new Map([...this.log].map(([room, entries]) => [room, [...entries]]));
     this.#backup = { disk, log };
   }
 
-  /** Drains and stops, as SIGTERM does. */
   stop(): void {
-    const hub = this.#hub;
-    if (hub === undefined) return;
-    const drained = hub.drain();
-    if (this.#settings.isSlow) void drained.then(() => this.#end(hub));
-    else this.#end(hub);
+    const process = this.#process;
+    if (process === undefined) return;
+    const drained = process.hub.drain();
+    if (this.#settings.isSlow) void drained.then(() => this.#end(process));
+    else this.#end(process);
   }
 
-  #end(hub: ChatHub): void {
-    if (this.#hub !== hub) return;
+  #end(process: Process): void {
+    if (this.#process !== process) return;
     this.#moveDisk(this.#dirOf(this.#disk));
-    this.#hub = undefined;
-    this.#life++;
+    this.#process = undefined;
+    process.end();
     this.#broker?.close();
-    // The closes are on their way; the process is gone after them.
-    this.#links.clear();
   }
 
-  /** Somebody without a page comes in, says `count` things in one go, and goes: as far as the rates allow. */
-  crowd(room: string, count: number, length: number): void {
-    const acceptor = this.acceptor;
-    const id = this.#chance.below(2 ** 31);
-    const link = acceptor?.open({ send: () => {}, close: () => {}, buffered: 0 }, () => {});
-    const token = `crowd${id}`.padEnd(43, "-");
-    link?.receive(
-      JSON.stringify({ type: "hello", username: `Crowd ${id}`, token, rooms: [{ room }] }),
-    );
-    for (let i = 0; i < count; i++) {
-      const text = `${i} `.padEnd(length, "x");
-      link?.receive(JSON.stringify({ type: "message", room, text, nonce: `c${id}n${i}` }));
-    }
-    this.#time.later(3_000, () => link?.closed(1000));
-  }
-
-  /** Arms a death at some step soon: before a commit, between commit and delivery, between two frames. */
   crashSoon(): void {
-    this.#stepsToLive = this.#chance.below(12);
+    this.#process?.dieSoon();
   }
 
   prune(): void {
-    if (this.#hub !== undefined && !this.#refusing) this.#broker?.prune();
+    if (this.#process !== undefined && !this.#refusing) this.#broker?.prune();
   }
 
   close(): void {
-    this.#life++;
+    this.#process?.end();
+    this.#process = undefined;
     this.#broker?.close();
-    this.#hub = undefined;
   }
 
   #die(): void {
-    this.#life++;
-    this.#hub = undefined;
+    const process = this.#process;
+    this.#process = undefined;
     this.#broker?.close();
     this.#broker = undefined;
-    for (const vanish of this.#links) vanish();
-    this.#links.clear();
+    process?.vanish();
   }
 
   #dirOf(disk: number): string {
@@ -233,64 +186,16 @@ export class Server {
     copyFolder(from, this.#dirOf(this.#disk));
   }
 
-  /** A moment at which the process may die. Answers false when it just did. */
-  #step(): boolean {
-    if (this.#stepsToLive-- > 0) return true;
-    this.#stepsToLive = Infinity;
-    this.crash();
-    return false;
-  }
-
-  // ---------------------------------------------------------------- connections
-
-  /** The server's side of new connections; nothing while it is down. */
-  get acceptor(): Acceptor | undefined {
-    const hub = this.#hub;
-    if (hub === undefined) return undefined;
-    const life = this.#life;
-    const isAlive = () => life === this.#life;
-    return {
-      open: (socket, vanish) => {
-        const link: { session: Session | undefined } = { session: undefined };
-        const guarded: Socket = {
-          send: (frame) => {
-            if (isAlive() && this.#step()) socket.send(frame);
-          },
-          close: (code, reason) => {
-            if (isAlive()) socket.close(code, reason);
-          },
-          get buffered() {
-            return socket.buffered;
-          },
-        };
-        if (isAlive()) link.session = hub.connect(guarded, "192.0.2.1");
-        if (isAlive()) this.#links.add(vanish);
-        return {
-          receive: (frame) => {
-            if (isAlive() && link.session !== undefined && this.#step()) {
-              this.#watchFrame(link.session, frame);
-              hub.receive(link.session, frame);
-            }
-          },
-          closed: (code) => {
-            this.#links.delete(vanish);
-            if (isAlive() && link.session !== undefined) hub.disconnect(link.session, code);
-          },
-        };
-      },
-    };
-  }
-
   // ---------------------------------------------------------------- the disk
 
   /** A broker that does what it is asked in order, but later, and whose answers take their time. */
-  #slow(broker: Broker, isAlive: () => boolean): Broker {
+  #slow(broker: Broker, process: Process): Broker {
     let [doneAt, answeredAt] = [0, 0];
     const ask = <T>(work: () => Outcome<T>): Promise<T> => {
       const { promise, resolve, reject } = Promise.withResolvers<T>();
       doneAt = Math.max(doneAt, this.#time.ms + this.#chance.delay(400));
       this.#time.at(doneAt, () => {
-        if (!isAlive()) return;
+        if (!process.isAlive) return;
         let answer: () => void;
         try {
           const outcome = work();
@@ -300,7 +205,7 @@ export class Server {
         }
         answeredAt = Math.max(answeredAt, this.#time.ms + this.#chance.delay(100));
         this.#time.at(answeredAt, () => {
-          if (isAlive()) answer();
+          if (process.isAlive) answer();
         });
       });
       return promise;
@@ -318,17 +223,17 @@ export class Server {
     };
   }
 
-  #faulty(broker: SqliteBroker, isAlive: () => boolean): Broker {
+  #faulty(broker: SqliteBroker, process: Process): Broker {
     const check = () => {
       if (this.#refusing) throw new Error("the disk refuses");
-      if (!isAlive()) throw new Error("this process is dead");
+      if (!process.isAlive) throw new Error("this process is dead");
     };
     return {
       append: (drafts: readonly Draft[]): readonly AppendResult[] => {
         const refused = drafts.map((): AppendResult => ({ kind: "unavailable" }));
-        if (!isAlive() || !this.#step() || this.#refusing) return refused;
+        if (!process.isAlive || !process.step() || this.#refusing) return refused;
         const results = broker.append(drafts);
-        this.#step();
+        process.step();
         return results;
       },
       read: (room: string, query: ReadQuery): Page => {
@@ -338,12 +243,12 @@ export class Server {
       subscribe: (listener: BrokerListener) =>
         broker.subscribe({
           entries: (entries) => {
-            if (!isAlive()) return;
+            if (!process.isAlive) return;
             this.#commit(entries);
-            if (this.#step()) listener.entries(entries);
+            if (process.step()) listener.entries(entries);
           },
           pruned: (room, first) => {
-            if (isAlive()) listener.pruned(room, first);
+            if (process.isAlive) listener.pruned(room, first);
           },
         }),
       claim: (member, username) => {

@@ -5,7 +5,10 @@ import { memoryStorage } from "../../static/client/storage.ts";
 import type { KeyValue } from "../../static/client/storage.ts";
 import { usernameKey } from "../../app/protocol.ts";
 import { Books, Person } from "./person.ts";
-import { Server, Violation } from "./server.ts";
+import { Cluster } from "./cluster.ts";
+import { Server } from "./server.ts";
+import { Violation } from "./site.ts";
+import type { Site } from "./site.ts";
 import { Chance, Timeline } from "./world.ts";
 
 const rooms = ["lobby", "design", "lunch"];
@@ -42,8 +45,9 @@ export async function simulate(seed: number, dir: string): Promise<Outcome> {
 class World {
   readonly #chance: Chance;
   readonly #time = new Timeline();
-  readonly #server: Server;
-  readonly #isSlow: boolean;
+  readonly #site: Site;
+  /** How deep the promises go that a step may settle, one in the next. */
+  readonly #depth: number;
   readonly #books = new Books();
   readonly #browsers: Browser[];
   #people: Person[] = [];
@@ -56,21 +60,22 @@ class World {
 
   constructor(seed: number, dir: string) {
     const chance = this.#chance = new Chance(seed);
-    this.#isSlow = chance.isTrue(0.3);
-    this.#server = new Server(this.#time, chance, {
-      dir,
-      retentionMessages: chance.isTrue(0.3) ? 10 + chance.below(60) : 0,
-      isSlow: this.#isSlow,
-      hub: {
-        rateBurst: 3 + chance.below(20),
-        ratePerSecond: chance.isTrue(0.3) ? 0 : 2,
-        graceMs: 10_000,
-        outboxMaxBytes: chance.isTrue(0.3) ? 4_096 : 1024 * 1024,
-        retentionDays: 0,
-        retentionMessages: 0,
-        logMessageText: false,
-      },
-    });
+    const isCluster = chance.isTrue(0.3);
+    const isSlow = !isCluster && chance.isTrue(0.3);
+    this.#depth = isCluster ? 40 : isSlow ? 4 : 0;
+    const retentionMessages = chance.isTrue(0.3) ? 10 + chance.below(60) : 0;
+    const hub = {
+      rateBurst: 3 + chance.below(20),
+      ratePerSecond: chance.isTrue(0.3) ? 0 : 2,
+      graceMs: 10_000,
+      outboxMaxBytes: chance.isTrue(0.3) ? 4_096 : 1024 * 1024,
+      retentionDays: 0,
+      retentionMessages: 0,
+      logMessageText: false,
+    };
+    this.#site = isCluster
+      ? new Cluster(this.#time, chance, { retentionMessages, hub })
+      : new Server(this.#time, chance, { dir, retentionMessages, isSlow, hub });
     this.#browsers = names.slice(0, 2 + chance.below(4)).map((username) => ({
       token: username.padEnd(43, "-"),
       shared: memoryStorage(),
@@ -79,7 +84,7 @@ class World {
   }
 
   async run(): Promise<Outcome> {
-    this.#server.start();
+    this.#site.start();
     for (const browser of this.#browsers) this.#openTab(browser, memoryStorage());
     const end = 60_000 + this.#chance.below(120_000);
     let nextAct = 0;
@@ -93,23 +98,22 @@ class World {
     }
     await this.#settle();
     this.#judge();
-    const logs = [...this.#server.log.values()];
+    const logs = [...this.#site.log.values()];
     return {
       steps: this.#steps,
       messages: logs.reduce((sum, log) => sum + log.length, 0),
-      crashes: this.#server.crashes,
+      crashes: this.#site.crashes,
     };
   }
 
   close(): void {
-    this.#server.close();
+    this.#site.close();
   }
 
   /** Lets the next thing happen, and what promises make of it. */
   async #step(end: number): Promise<boolean> {
     const happened = this.#time.step(end);
-    // A promise's callback may make the next one: three deep is as deep as the hub goes.
-    for (let i = 0; this.#isSlow && i < 4; i++) await undefined;
+    for (let i = 0; i < this.#depth; i++) await undefined;
     return happened;
   }
 
@@ -128,7 +132,7 @@ class World {
       [3, () => {
         const [count, length] = chance.isTrue(0.1) ? [1_100, 10] : [chance.below(250), 10];
         this.#crowds++;
-        this.#server.crowd(room, count, chance.isTrue(0.3) ? 3_500 : length);
+        this.#crowd(room, count, chance.isTrue(0.3) ? 3_500 : length);
       }],
       [3, () => person.chat.open(room)],
       [2, () => person.chat.leave(room)],
@@ -147,17 +151,17 @@ class World {
         person.chat.goodbye();
         this.#time.later(chance.delay(20_000), () => person.isGone || this.#enter(person));
       }],
-      [6, () => this.#server.crashSoon()],
-      [2, () => this.#server.crash()],
-      [2, () => this.#server.stop()],
-      [10, () => this.#server.start()],
-      [2, () => this.#server.takeBackup()],
-      [1, () => this.#server.restoreBackup()],
+      [6, () => this.#site.crashSoon()],
+      [2, () => this.#site.crash()],
+      [2, () => this.#site.stop()],
+      [10, () => this.#site.start()],
+      [2, () => this.#site.takeBackup()],
+      [1, () => this.#site.restoreBackup()],
       [3, () => {
-        this.#server.refusing = true;
-        this.#time.later(chance.delay(15_000), () => this.#server.refusing = false);
+        this.#site.refuse();
+        this.#time.later(chance.delay(40_000), () => this.#site.repair());
       }],
-      [3, () => this.#server.prune()],
+      [3, () => this.#site.prune()],
       [2, () => this.#time.wallOffset += (chance.next() * 2 - 1) * 3_600_000],
     ];
     let at = chance.below(acts.reduce((sum, [weight]) => sum + weight, 0));
@@ -167,9 +171,27 @@ class World {
     }
   }
 
+  /** Somebody without a page comes in, says `count` things in one go, and goes: as far as the rates allow. */
+  #crowd(room: string, count: number, length: number): void {
+    const id = this.#chance.below(2 ** 31);
+    const link = this.#site.acceptor?.open(
+      { send: () => {}, close: () => {}, buffered: 0 },
+      () => {},
+    );
+    const token = `crowd${id}`.padEnd(43, "-");
+    link?.receive(
+      JSON.stringify({ type: "hello", username: `Crowd ${id}`, token, rooms: [{ room }] }),
+    );
+    for (let i = 0; i < count; i++) {
+      const text = `${i} `.padEnd(length, "x");
+      link?.receive(JSON.stringify({ type: "message", room, text, nonce: `c${id}n${i}` }));
+    }
+    this.#time.later(3_000, () => link?.closed(1000));
+  }
+
   #openTab(browser: Browser, own: KeyValue = memoryStorage()): void {
     if (this.#people.length >= 8) return;
-    const person = new Person(this.#time, this.#chance, this.#server, this.#books, {
+    const person = new Person(this.#time, this.#chance, this.#site, this.#books, {
       id: `${browser.username}/${++this.#tabs}`,
       token: browser.token,
       shared: browser.shared,
@@ -210,27 +232,27 @@ class World {
 
   #look(): void {
     this.#steps++;
-    if (this.#server.violation !== undefined) throw this.#server.violation;
+    if (this.#site.violation !== undefined) throw this.#site.violation;
     const person = this.#chance.pick(this.#people);
     person?.check(this.#chance.isTrue(0.1));
-    const size = this.#server.hub?.size;
-    if (size === undefined) return;
-    if (size.members > this.#browsers.length + this.#crowds || size.rooms > rooms.length) {
-      throw new Violation(`the hub holds ${JSON.stringify(size)}`);
+    const most = this.#browsers.length + this.#crowds;
+    for (const size of this.#site.sizes) {
+      if (size.members <= most && size.rooms <= rooms.length) continue;
+      throw new Violation(`a hub holds ${JSON.stringify(size)}`);
     }
   }
 
   /** Everything works again, nobody writes any more; all that was written has to arrive. */
   async #settle(): Promise<void> {
-    this.#server.refusing = false;
-    this.#server.start();
+    this.#site.repair();
+    this.#site.start();
     for (const browser of this.#browsers) this.#openTab(browser);
     const end = this.#time.ms + 600_000;
     let restarts = 0;
     for (let round = 0; this.#time.ms < end; round++) {
       const until = this.#time.ms + 5_000;
       while (await this.#step(until)) this.#look();
-      if (!this.#server.isUp && restarts++ < 5) this.#server.start();
+      if (!this.#site.isUp && restarts++ < 20) this.#site.start();
       for (const person of this.#people) {
         person.store.alive();
         person.answerQuestions();
@@ -262,7 +284,7 @@ class World {
   }
 
   #judge(): void {
-    const { log, lost } = this.#server;
+    const { log, lost } = this.#site;
     const placeOf = new Map<string, number>();
     for (const [room, entries] of log) {
       for (const { offset, nonce } of entries) {
@@ -293,7 +315,7 @@ class World {
         const [room = "", nonce = ""] = line.split(" ");
         const place = placeOf.get(nonce);
         if (place === undefined || this.#books.adopted.has(nonce)) continue;
-        if (this.#server.lost.size === 0 && place < (last.get(room) ?? 0)) {
+        if (this.#site.lost.size === 0 && place < (last.get(room) ?? 0)) {
           throw new Violation(`${tab} wrote in another order than the log of ${room} has`);
         }
         last.set(room, place);
@@ -302,10 +324,14 @@ class World {
   }
 
   #judgePresence(): void {
-    const size = this.#server.hub?.size;
+    const { sizes } = this.#site;
+    const isEverybody = sum(sizes.map(({ sessions }) => sessions)) === this.#people.length;
     const members = new Set(this.#people.map(({ token }) => token)).size;
-    if (size?.sessions !== this.#people.length || size.members !== members || size.graces > 0) {
-      throw new Violation(`${members} are here, and the hub holds ${JSON.stringify(size)}`);
+    // One that is on several nodes is counted on each.
+    const held = sum(sizes.map(({ members }) => members));
+    const isRight = sizes.length > 1 ? held >= members : held === members;
+    if (!isEverybody || !isRight || sizes.some(({ graces }) => graces > 0)) {
+      throw new Violation(`${members} are here, and the hubs hold ${JSON.stringify(sizes)}`);
     }
     for (const room of rooms) {
       const here = new Map<string, string>();
@@ -334,6 +360,7 @@ export async function simulateMany(first: number, count: number): Promise<Outcom
   try {
     for (let seed = first; seed < first + count; seed++) {
       const dir = `${root}/${seed}`;
+      Deno.mkdirSync(dir);
       try {
         const outcome = await simulate(seed, dir);
         steps += outcome.steps;
