@@ -13,6 +13,8 @@ export interface Written {
   readonly nonce: string;
   /** Where the server said that it is; absent while it is in the outbox. */
   offset?: number;
+  /** Whether it was sent before. */
+  isTried?: boolean;
 }
 
 /** A message as the first client that got it saw it. */

@@ -72,7 +72,7 @@ export class Client {
   #heardAt = 0;
   #silenceMs = 60_000;
   #tries = 0;
-  /** Messages that were said not to be stored, perhaps wrongly: each try may have its own answer. */
+  /** Messages that may be stored by a try that was not answered, while another is under way: each may have its own answer. */
   readonly #retried = new Set<string>();
   /** Rooms that the hello named. */
   #greeted = new Set<View>();
@@ -539,6 +539,11 @@ export class Client {
     const [next] = view.outbox;
     if (next === undefined || view.inFlight || view.phase !== "live") return;
     view.inFlight = true;
+    // One server takes what an older connection sent before the newer one; several do not wait for each other.
+    if (next.isTried && this.#options.urls.length > 1) {
+      this.#retried.add(`${view.name} ${next.nonce}`);
+    }
+    next.isTried = true;
     this.#send({ type: "message", room: view.name, text: next.text, nonce: next.nonce });
   }
 
