@@ -119,7 +119,7 @@ export async function measure(name: string, scene: Case, seconds: number): Promi
       seconds,
       ...(scene.rate === undefined ? {} : { rate: scene.rate }),
     };
-    const { seen, cpu, generatorCpu, residentKiB } = await load(plan, child.pid);
+    const { seen, cpus: [cpu = NaN], generatorCpu, residentKiB } = await load(plan, [child.pid]);
     return {
       server: name,
       case: scene.name,
@@ -136,8 +136,11 @@ export async function measure(name: string, scene: Case, seconds: number): Promi
   }
 }
 
-/** Runs the generator as a process of its own, and looks at the server when it begins and ends. */
-async function load(plan: Plan, pid: number) {
+/**
+ * Runs the generator as a process of its own, and looks at the processes of the server when it begins and ends: the seconds that
+ * each computed, and the memory of the first.
+ */
+export async function load(plan: Plan, pids: readonly number[]) {
   const generator = new Deno.Command("sh", {
     args: [
       "-c",
@@ -154,14 +157,14 @@ async function load(plan: Plan, pid: number) {
     stdout: "piped",
   }).spawn();
   const input = generator.stdin.getWriter();
-  const clocks = () => [cpuSeconds(pid), cpuSeconds(generator.pid)] as const;
+  const clocks = () => [...pids, generator.pid].map(cpuSeconds);
   let [before, after] = [clocks(), clocks()];
   let residentKiB = 0;
   let seen: Seen | undefined;
   for await (const text of generator.stdout.pipeThrough(new TextDecoderStream())) {
     for (const line of text.split("\n")) {
       if (line === "go") before = clocks();
-      else if (line === "stop") [after, residentKiB] = [clocks(), resident(pid)];
+      else if (line === "stop") [after, residentKiB] = [clocks(), resident(pids[0] ?? 0)];
       else if (line !== "") seen = JSON.parse(line);
       if (line === "go" || line === "stop") await input.write(new Uint8Array(1));
     }
@@ -169,8 +172,8 @@ async function load(plan: Plan, pid: number) {
   await input.close().catch(() => {});
   await generator.status;
   if (seen === undefined) throw new Error("Cannot measure: the generator ended early");
-  const [cpu, generatorCpu] = [after[0] - before[0], after[1] - before[1]];
-  return { seen, cpu, generatorCpu, residentKiB };
+  const cpus = after.map((seconds, i) => seconds - (before[i] ?? 0));
+  return { seen, cpus: cpus.slice(0, -1), generatorCpu: cpus.at(-1) ?? NaN, residentKiB };
 }
 
 function cpuSeconds(pid: number): number {

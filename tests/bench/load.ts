@@ -6,6 +6,8 @@ export interface Plan {
   readonly url: string;
   readonly protocol?: string;
   readonly clients: number;
+  /** Number of the first client, where others have those before. */
+  readonly first?: number;
   readonly senders: number;
   readonly rooms: number;
   readonly seconds: number;
@@ -75,10 +77,10 @@ class Client {
   }
 
   #take(frame: string): void {
-    const { heartbeat, senders } = this.#load.plan;
+    const { heartbeat, first = 0, senders } = this.#load.plan;
     if (heartbeat !== undefined && frame === heartbeat[0]) return this.socket.send(heartbeat[1]);
     this.#load.frames++;
-    const isReader = this.#isSampled || this.#id < senders;
+    const isReader = this.#isSampled || this.#id < first + senders;
     for (let at = frame.indexOf(mark); at >= 0; at = frame.indexOf(mark, at + 30)) {
       this.#load.deliveries++;
       if (isReader) this.#read(frame, at + mark.length);
@@ -119,12 +121,12 @@ class Load {
   }
 
   async run(): Promise<Seen> {
-    const { clients, senders, rate, seconds } = this.plan;
+    const { clients, first = 0, senders, rate, seconds } = this.plan;
     const all: Client[] = [];
     while (all.length < clients) {
       const some = Array.from(
         { length: Math.min(100, clients - all.length) },
-        (_, i) => new Client(this, all.length + i),
+        (_, i) => new Client(this, first + all.length + i),
       );
       await Promise.all(some.map(({ ready }) => ready));
       all.push(...some);
