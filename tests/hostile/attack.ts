@@ -13,6 +13,8 @@ export interface Target {
   readonly chance: Chance;
   /** Whether there is time for what takes its time by nature. */
   readonly isPatient: boolean;
+  /** Waits until the people have heard everything: on a busy machine they may be as slow as those who do not want to read. */
+  heard(): Promise<void>;
 }
 
 /** One way to do harm. */

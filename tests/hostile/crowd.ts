@@ -34,6 +34,12 @@ export class Crowd implements AsyncDisposable {
     this.#order({ kind: "write" });
   }
 
+  /** Lets everybody say something and waits until all have it, and with it everything that was sent before. */
+  async catchUp(): Promise<void> {
+    this.write();
+    await this.#ask({ kind: "catch_up" });
+  }
+
   /** Waits until everybody has everything, and answers how it went since the last time. */
   async settle(): Promise<Findings> {
     const answer = await this.#ask({ kind: "settle" });

@@ -16,7 +16,9 @@ export type Order =
   | { readonly kind: "write" }
   /** Whether a lost connection is to be expected from now on. */
   | { readonly kind: "expect"; readonly mayClose: boolean }
-  /** Write nothing more until all have everything; report, and go on with counts from zero. */
+  /** Write nothing more until all have everything; then go on. */
+  | { readonly kind: "catch_up" }
+  /** The same, with a report, and counts from zero. */
   | { readonly kind: "settle" }
   | { readonly kind: "stop" };
 
@@ -39,7 +41,7 @@ export interface Findings {
 }
 
 /** What the thread answers. */
-export type Answer = { readonly kind: "ready" } | {
+export type Answer = { readonly kind: "ready" | "caught_up" } | {
   readonly kind: "settled";
   readonly findings: Findings;
 };
@@ -57,7 +59,8 @@ const thread = globalThis as unknown as {
 
 let clients: Client[] = [];
 let mayClose = false;
-let isSettling = false;
+/** What is waited for until all have everything. */
+let waiting: "catch_up" | "settle" | undefined;
 let timer: ReturnType<typeof setInterval> | undefined;
 let tally = newTally();
 
@@ -237,8 +240,10 @@ function look(): void {
   const isComplete = clients.every(({ isIdle, heard }) =>
     isIdle && clients.every(({ name, count }) => heard.get(name) === count)
   );
-  if (!isSettling || !isComplete) return;
-  isSettling = false;
+  if (waiting === undefined || !isComplete) return;
+  const isReport = waiting === "settle";
+  waiting = undefined;
+  if (!isReport) return thread.postMessage({ kind: "caught_up" });
   const sorted = Float64Array.from(tally.latencies).sort();
   const part = (share: number) => sorted[Math.ceil(sorted.length * share) - 1] ?? 0;
   const { written, strange, closes, returns, violations } = tally;
@@ -269,7 +274,7 @@ thread.onmessage = ({ data: order }) => {
       ready = () => {
         // One after the other, so that there is always somebody who writes.
         timer = setInterval(() => {
-          if (!isSettling) clients[turn++ % count]?.write();
+          if (waiting === undefined) clients[turn++ % count]?.write();
         }, everyMs / count);
         thread.postMessage({ kind: "ready" });
       };
@@ -282,8 +287,9 @@ thread.onmessage = ({ data: order }) => {
     case "write":
       for (const client of clients) client.write();
       return;
+    case "catch_up":
     case "settle":
-      isSettling = true;
+      waiting = order.kind;
       return look();
     case "stop":
       clearInterval(timer);

@@ -36,6 +36,24 @@ async function openMany(
   return sockets;
 }
 
+/** Reads all that a socket is sent. Answers how to wait until the server has said something of a nonce, or has ended it. */
+function answers(socket: RawSocket): (nonce: string) => Promise<void> {
+  let [awaited, resolve] = ["", () => {}];
+  let isOver = false;
+  socket.onText = (text) => {
+    if (text.includes(`"nonce":"${awaited}"`)) resolve();
+  };
+  void socket.ended().finally(() => {
+    isOver = true;
+    resolve();
+  });
+  return (nonce) => {
+    if (isOver) return Promise.resolve();
+    awaited = nonce;
+    return new Promise((done) => resolve = done);
+  };
+}
+
 export const loadAttacks: readonly Attack[] = [
   {
     name: "connections that say nothing",
@@ -82,19 +100,21 @@ export const loadAttacks: readonly Attack[] = [
     async strike(target, most) {
       const stuck = await openMany(target, most, ["lobby"]);
       const loud = await openMany(target, writers, ["lobby"]);
-      const heard = loud.map((socket) => {
-        socket.onText = () => {};
-        return socket.ended();
-      });
+      const answered = loud.map(answers);
       const rounds = target.isPatient ? 20 : 10;
       for (let round = 0; round < rounds; round++) {
         const text = "\u20ac".repeat(textLength);
-        const bytes = command({ type: "message", room: "lobby", text, nonce: `n${round}` });
-        await Promise.all(loud.map((socket) => socket.write(bytes)));
+        await Promise.all(loud.map((socket, i) => {
+          const nonce = `n${round}x${i}`;
+          const wait = answered[i]?.(nonce);
+          void socket.write(command({ type: "message", room: "lobby", text, nonce }));
+          return wait;
+        }));
+        await target.heard();
         if (target.isPatient) await new Promise((resolve) => setTimeout(resolve, 500));
       }
       for (const socket of [...stuck, ...loud]) socket[Symbol.dispose]();
-      await Promise.all(heard);
+      await Promise.all(answered.map((wait) => wait("the end")));
       return most;
     },
   },

@@ -72,6 +72,7 @@ export class Siege implements AsyncDisposable {
       people: Array.from({ length: people }, (_, index) => `Honest${index}`),
       chance: this.#chance,
       isPatient,
+      heard: () => this.crowd.catchUp(),
     };
     const wrongs: string[] = [];
     await this.crowd.settle();
