@@ -1,11 +1,10 @@
 // One node's broker: every message and name in one SQLite file. Its answers are there at once; what cannot be stored is
 // said to be so, and nothing that happens to the disk ends the server.
 
-import { dirname } from "@std/path";
-import { backup, DatabaseSync } from "node:sqlite";
-import type { SQLInputValue, StatementSync } from "node:sqlite";
 import { usernameKey, utf8Length } from "../protocol.ts";
-import { migrate, schemaVersion } from "./sqlite_schema.ts";
+import { cannotOpen, DatabaseFile } from "./sqlite_file.ts";
+import type { Durability } from "./sqlite_file.ts";
+import { NonceBook } from "./sqlite_nonces.ts";
 import type {
   AppendResult,
   Broker,
@@ -20,8 +19,7 @@ import type {
 export interface SqliteBrokerOptions {
   /** The file, or `:memory:`. */
   readonly path: string;
-  /** `normal`: what is stored survives the death of the process. `full`: loss of power too. */
-  readonly durability: "normal" | "full";
+  readonly durability: Durability;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** A name for a term that no other has. */
@@ -36,20 +34,17 @@ export interface SqliteBrokerOptions {
   readonly maxRooms: number;
   /** Told when the storage begins to fail, and when it works again. */
   readonly report: (event: string, error: unknown) => void;
+  /** For tests: how many nonces are known in memory before they go into their table. */
+  readonly recentNonces?: number;
 }
 
 const dayMs = 86_400_000;
-const nonceDays = 7;
-/** So often `prune` walks through all nonces. */
-const nonceWalkMs = 3_600_000;
 /** The names of members that were here when a server died are held at least this long, so that they can come back. */
 const comebackMs = 60_000;
 /** Rows that one call of `prune` removes of each kind, and rooms that it looks at, so that nobody waits for it. */
 const pruneRows = 500;
 /** Rows fetched at once; few are read in vain when the bytes of a page are used up. */
 const chunkRows = 128;
-/** What SQLite keeps of the file in memory, in KiB: nonces are spread over it. */
-const cacheKiB = 16_000;
 /** A server that is about to end may still have the file when this one starts. Later nobody can wait. */
 const lockWaitMs = 500;
 /** After a copy that failed so many looks pass until the next: it can be large, and the disk full. */
@@ -85,11 +80,6 @@ interface NameRow {
   readonly held_until: number;
 }
 
-/** Room, member and nonce, in the order of the table. */
-type NonceKey = readonly [number, string, string];
-const firstNonce: NonceKey = [0, "", ""];
-const lastNonce: NonceKey = [Number.MAX_SAFE_INTEGER, "", ""];
-
 /** An append-only log in a SQLite file. */
 export class SqliteBroker implements Broker {
   readonly #options: SqliteBrokerOptions;
@@ -114,9 +104,7 @@ export class SqliteBroker implements Broker {
   #verdict: string | undefined;
   /** Id of the room with which `prune` goes on when it had enough to do; undefined when it came round. */
   #pruneFrom: number | undefined;
-  /** The nonce after which the walk of `prune` goes on; undefined between two walks. */
-  #nonceFrom: NonceKey | undefined;
-  #nonceWalkAt = -Infinity;
+  readonly #nonces: NonceBook;
 
   /**
    * Opens the file, or makes it, and begins a new term.
@@ -129,12 +117,14 @@ export class SqliteBroker implements Broker {
 
   private constructor(options: SqliteBrokerOptions) {
     this.#options = options;
-    const file = new DatabaseFile(options, lockWaitMs);
+    this.#nonces = new NonceBook(options.recentNonces);
+    const file = new DatabaseFile(options.path, options.durability, lockWaitMs);
     try {
       file.transaction(() => {
         this.#beginTerm(file);
         this.#endLives(file);
       });
+      this.#nonces.load(file);
     } catch (error) {
       file.close();
       throw cannotOpen(options.path, error);
@@ -154,6 +144,7 @@ export class SqliteBroker implements Broker {
     try {
       const file = this.#usable();
       results = file.transaction(() => {
+        this.#nonces.noteIfMany(file);
         const now = this.#options.now();
         const done = drafts.map((draft) => {
           authors.add(draft.member);
@@ -168,9 +159,11 @@ export class SqliteBroker implements Broker {
         return done;
       });
     } catch (error) {
+      this.#nonces.forgetPending();
       this.#fail(error);
       return drafts.map(() => ({ kind: "unavailable" }));
     }
+    this.#nonces.keepPending();
     this.#recover();
     for (const [name, room] of rooms) {
       if (!this.#rooms.has(name)) this.#roomCount++;
@@ -200,10 +193,10 @@ export class SqliteBroker implements Broker {
       rooms.set(draft.room, room);
     }
     const { member, from, text, nonce } = draft;
+    const first = this.#nonces.find(file, room.id, member, nonce);
+    if (first !== undefined) return { kind: "repeat", offset: first };
     const offset = room.head + 1;
-    if (file.addNonce.run(room.id, member, nonce, offset, now).changes === 0) {
-      return { kind: "repeat", offset: Number(file.findNonce.get(room.id, member, nonce)?.offset) };
-    }
+    this.#nonces.add(room.id, member, nonce, offset);
     const at = Math.max(now, room.at);
     file.addMessage.run(room.id, offset, this.#term.id, at, member, from, text, nonce);
     room.head = offset;
@@ -357,11 +350,10 @@ export class SqliteBroker implements Broker {
     let isMore = false;
     const pruned = this.#change((file) => {
       const now = this.#options.now();
-      this.#pruneNonces(file, now);
+      const isMoreNonces = this.#nonces.prune(file, now, pruneRows);
       const names = file.pruneNames.run(now, pruneRows).changes;
       const rooms = this.#pruneRooms(file, now);
-      isMore = this.#pruneFrom !== undefined || this.#nonceFrom !== undefined ||
-        Number(names) === pruneRows;
+      isMore = this.#pruneFrom !== undefined || isMoreNonces || Number(names) === pruneRows;
       return rooms;
     });
     for (const [name, first] of pruned) {
@@ -370,21 +362,6 @@ export class SqliteBroker implements Broker {
       this.#listener?.pruned(name, first);
     }
     return isMore;
-  }
-
-  /** One step of a walk through all nonces, when one is due: looks at some, and forgets those that are old enough. */
-  #pruneNonces(file: DatabaseFile, now: number): void {
-    // The clock can have been set back.
-    const isDue = Math.abs(now - this.#nonceWalkAt) >= nonceWalkMs;
-    if (this.#nonceFrom === undefined && !isDue) return;
-    const from = this.#nonceFrom ?? firstNonce;
-    const next = file.nonceAfter.get(...from, pruneRows - 1);
-    const to: NonceKey = next === undefined
-      ? lastNonce
-      : [Number(next.room), String(next.member), String(next.nonce)];
-    file.pruneNonces.run(...from, ...to, now - nonceDays * dayMs);
-    this.#nonceFrom = next === undefined ? undefined : to;
-    this.#nonceWalkAt = now;
   }
 
   #pruneRooms(file: DatabaseFile, now: number): readonly (readonly [string, number])[] {
@@ -404,6 +381,7 @@ export class SqliteBroker implements Broker {
         : Number(file.firstSince.get(id, first, most, oldest)?.offset ?? most);
       const next = Math.min(Math.max(byCount, byAge), most);
       if (next <= first) continue;
+      this.#nonces.note(file, id);
       file.pruneMessages.run(id, next);
       file.setFirst.run(next, id);
       pruned.push([String(row.name), next]);
@@ -560,8 +538,11 @@ export class SqliteBroker implements Broker {
     if (this.#isLost) throw new Error("the file was taken away");
     try {
       const file = this.#usable();
-      return file.transaction(() => work(file));
+      const result = file.transaction(() => work(file));
+      this.#nonces.keepPending();
+      return result;
     } catch (error) {
+      this.#nonces.forgetPending();
       this.#fail(error);
       throw error;
     }
@@ -588,7 +569,7 @@ export class SqliteBroker implements Broker {
   }
 
   #reopen({ isCopy }: { readonly isCopy: boolean }): DatabaseFile {
-    const file = new DatabaseFile(this.#options, 0);
+    const file = new DatabaseFile(this.#options.path, this.#options.durability, 0);
     try {
       const isWhole = this.#catchUp(file);
       if (!isWhole) {
@@ -599,6 +580,7 @@ export class SqliteBroker implements Broker {
       }
       if (!isWhole || isCopy) this.#beginTerm(file);
       this.#roomCount = file.roomCount();
+      this.#nonces.load(file);
     } catch (error) {
       file.close();
       throw error;
@@ -634,252 +616,6 @@ export class SqliteBroker implements Broker {
     }
     this.#unheard.push(...late);
     return true;
-  }
-}
-
-/** The open file and everything that is asked of it. */
-class DatabaseFile {
-  readonly #database: DatabaseSync;
-  readonly #path: string;
-  /** The file and its journal as they were opened, whatever stands under their names now. */
-  readonly #identity: string | undefined;
-  readonly #logIdentity: string | undefined;
-  isFrozen = false;
-
-  constructor({ path, durability }: SqliteBrokerOptions, waitMs: number) {
-    this.#database = openDatabase(path, durability, waitMs);
-    this.#path = path;
-    this.#identity = identityOf(path);
-    this.#logIdentity = identityOf(`${path}-wal`);
-  }
-
-  /** What stands under the name of the file. Of a file that cannot be looked at nothing is known to be wrong. */
-  place(): "ours" | "free" | "taken" {
-    const found = identityOf(this.#path);
-    if (found === this.#identity || found === "unknown") return "ours";
-    if (found !== undefined) return "taken";
-    const log = identityOf(`${this.#path}-wal`);
-    return log === undefined || log === this.#logIdentity ? "free" : "taken";
-  }
-
-  /** Whether the journal is in its place; without it the end of the process would take what is only there. */
-  hasLog(): boolean {
-    return identityOf(`${this.#path}-wal`) === this.#logIdentity;
-  }
-
-  /** Brings everything from the journal into the file, and then nothing more until `thaw`. */
-  freeze(): void {
-    this.#database.exec("PRAGMA wal_autocheckpoint = 0");
-    this.isFrozen = this.#database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get()?.busy === 0;
-    if (this.isFrozen) return;
-    this.thaw();
-    throw new Error("the journal is in use");
-  }
-
-  thaw(): void {
-    this.isFrozen = false;
-    // What the journal has grown by is given back to the disk.
-    this.#database.exec("PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 16777216");
-  }
-
-  /** Takes the journal out of the way, so that it is not taken for that of another file. */
-  forgetLog(): void {
-    try {
-      // If the file was only moved, it has everything now.
-      this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
-    } catch {
-      // The copy has it.
-    }
-    if (this.#logIdentity === undefined || !this.hasLog()) return;
-    Deno.removeSync(`${this.#path}-wal`);
-  }
-
-  /** Copies everything to a new file, in one go that nothing can come between. The folder is made if need be. */
-  async save(copy: string): Promise<void> {
-    const unfinished = `${this.#path}.saving`;
-    Deno.mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
-    try {
-      await backup(this.#database, unfinished, { rate: -1 });
-      Deno.renameSync(unfinished, copy);
-    } catch (error) {
-      for (const rest of [unfinished, `${unfinished}-journal`]) {
-        if (identityOf(rest) !== undefined) Deno.removeSync(rest);
-      }
-      throw error;
-    }
-  }
-
-  /** Runs `work` in one transaction: either all of it happens, or it throws and nothing did. */
-  transaction<T>(work: () => T): T {
-    this.#begin.run();
-    try {
-      const result = work();
-      this.#commit.run();
-      return result;
-    } catch (error) {
-      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
-      throw error;
-    }
-  }
-
-  /** Writes what is there already; throws when that is not possible. What is taken back would never reach the disk. */
-  probe(): void {
-    this.transaction(() => this.#database.exec(`PRAGMA user_version = ${schemaVersion}`));
-  }
-
-  roomCount(): number {
-    return Number(this.countRooms.get()?.count ?? 0);
-  }
-
-  close(): void {
-    try {
-      this.#database.close();
-    } catch {
-      // It could not be written; the next opening repairs what has to be repaired.
-    }
-  }
-
-  /** False when a failure left the file in a state in which nothing more can be done with it. */
-  get isSound(): boolean {
-    try {
-      return !this.#database.isTransaction && this.countRooms.get() !== undefined;
-    } catch {
-      return false;
-    }
-  }
-
-  readonly #begin = this.#lazy("BEGIN IMMEDIATE");
-  readonly #commit = this.#lazy("COMMIT");
-
-  readonly addTerm = this.#lazy("INSERT INTO terms (name) VALUES (?)");
-  readonly termName = this.#lazy("SELECT name FROM terms WHERE id = ?");
-  readonly knowsTerm = this.#lazy("SELECT id FROM terms WHERE name = ?");
-  readonly lastTerm = this.#lazy("SELECT name FROM terms ORDER BY id DESC LIMIT 1");
-
-  readonly addRoom = this.#lazy("INSERT INTO rooms (name, first, head, at) VALUES (?, 1, 0, 0)");
-  readonly findRoom = this.#lazy("SELECT id, first, head, at FROM rooms WHERE name = ?");
-  readonly updateRoom = this.#lazy("UPDATE rooms SET head = ?, at = ? WHERE id = ?");
-  readonly countRooms = this.#lazy("SELECT count(*) AS count FROM rooms");
-  readonly allRooms = this.#lazy("SELECT id, name, first, head, at FROM rooms");
-  readonly someRooms = this.#lazy(
-    "SELECT id, name, first, head FROM rooms WHERE id >= ? ORDER BY id LIMIT ?",
-  );
-  readonly setFirst = this.#lazy("UPDATE rooms SET first = ? WHERE id = ?");
-
-  readonly addMessage = this.#lazy(
-    `INSERT INTO messages (room, offset, term, at, member, username, text, nonce)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-  );
-  readonly findTerm = this.#lazy("SELECT term FROM messages WHERE room = ? AND offset = ?");
-  readonly readAfter = this.#lazy(
-    "SELECT * FROM messages WHERE room = ? AND offset > ? ORDER BY offset LIMIT ?",
-  );
-  readonly readBefore = this.#lazy(
-    "SELECT * FROM messages WHERE room = ? AND offset < ? ORDER BY offset DESC LIMIT ?",
-  );
-  readonly firstSince = this.#lazy(
-    `SELECT offset FROM messages WHERE room = ? AND offset >= ? AND offset < ? AND at >= ?
-     ORDER BY offset LIMIT 1`,
-  );
-  readonly pruneMessages = this.#lazy("DELETE FROM messages WHERE room = ? AND offset < ?");
-
-  readonly addNonce = this.#lazy(
-    "INSERT INTO nonces (room, member, nonce, offset, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-  );
-  readonly findNonce = this.#lazy(
-    "SELECT offset FROM nonces WHERE room = ? AND member = ? AND nonce = ?",
-  );
-  readonly nonceAfter = this.#lazy(
-    `SELECT room, member, nonce FROM nonces WHERE (room, member, nonce) > (?, ?, ?)
-     ORDER BY room, member, nonce LIMIT 1 OFFSET ?`,
-  );
-  readonly pruneNonces = this.#lazy(
-    `DELETE FROM nonces WHERE (room, member, nonce) > (?, ?, ?) AND (room, member, nonce) <= (?, ?, ?)
-     AND at < ?`,
-  );
-
-  readonly findName = this.#lazy("SELECT * FROM names WHERE key = ?");
-  readonly findNames = this.#lazy("SELECT * FROM names WHERE member = ?");
-  readonly putName = this.#lazy(
-    `INSERT OR REPLACE INTO names (key, member, username, current, live, spoke, held_until)
-     VALUES (?, ?, ?, 1, 1, ?, 0)`,
-  );
-  readonly forgetNames = this.#lazy("DELETE FROM names WHERE member = ?");
-  readonly forgetFormer = this.#lazy("DELETE FROM names WHERE member = ? AND current = 0");
-  readonly makeFormer = this.#lazy("UPDATE names SET current = 0 WHERE member = ?");
-  readonly forgetSilent = this.#lazy("DELETE FROM names WHERE member = ? AND spoke = 0");
-  readonly hold = this.#lazy("UPDATE names SET live = 0, held_until = ? WHERE member = ?");
-  readonly wake = this.#lazy("UPDATE names SET live = 1 WHERE member = ?");
-  readonly speak = this.#lazy("UPDATE names SET spoke = 1 WHERE member = ? AND spoke = 0");
-  readonly endLives = this.#lazy(
-    `UPDATE names SET live = 0, held_until = CASE spoke WHEN 1 THEN ? ELSE ? END WHERE live = 1`,
-  );
-  readonly pruneNames = this.#lazy(
-    `DELETE FROM names WHERE key IN
-     (SELECT key FROM names WHERE live = 0 AND held_until <= ? LIMIT ?)`,
-  );
-
-  /** A statement that is prepared when it is first used: most are rare. */
-  #lazy(sql: string): Statement {
-    let statement: StatementSync | undefined;
-    const prepared = () => statement ??= this.#database.prepare(sql);
-    return {
-      run: (...values) => prepared().run(...values),
-      get: (...values) => prepared().get(...values),
-      all: (...values) => prepared().all(...values),
-    };
-  }
-}
-
-/** A prepared statement, with values by position. */
-interface Statement {
-  run(
-    ...values: SQLInputValue[]
-  ): { readonly lastInsertRowid: number | bigint; readonly changes: number | bigint };
-  get(...values: SQLInputValue[]): Record<string, unknown> | undefined;
-  all(...values: SQLInputValue[]): Record<string, unknown>[];
-}
-
-function openDatabase(
-  path: string,
-  durability: "normal" | "full",
-  waitMs: number,
-): DatabaseSync {
-  let database: DatabaseSync | undefined;
-  try {
-    database = new DatabaseSync(path);
-    database.exec(`
-      PRAGMA busy_timeout = ${waitMs};
-      PRAGMA locking_mode = EXCLUSIVE;
-      PRAGMA journal_mode = WAL;
-      PRAGMA synchronous = ${durability};
-      PRAGMA temp_store = MEMORY;
-      PRAGMA cache_size = -${cacheKiB};
-    `);
-    // The first use takes the lock for as long as the file is open.
-    migrate(database);
-    return database;
-  } catch (error) {
-    database?.close();
-    throw cannotOpen(path, error);
-  }
-}
-
-function cannotOpen(path: string, error: unknown): Error {
-  const message = error instanceof Error ? error.message : String(error);
-  const why = message.includes("locked") ? "another server or program is using it" : message;
-  return new Error(`Cannot open ${path}: ${why}`, { cause: error });
-}
-
-/** Which file stands under a name, if one does. */
-function identityOf(path: string): string | undefined {
-  try {
-    const { dev, ino } = Deno.statSync(path);
-    return `${dev} ${ino}`;
-  } catch (error) {
-    const isAbsent = error instanceof Deno.errors.NotFound ||
-      error instanceof Deno.errors.NotADirectory;
-    return isAbsent ? undefined : "unknown";
   }
 }
 

@@ -30,6 +30,8 @@ export const migrations: readonly string[] = [
   `,
   // Old nonces are found by walking through them: the index cost every message more than that.
   "DROP INDEX nonces_at",
+  // The nonces of later messages are not in their table yet, only with the messages.
+  "ALTER TABLE rooms ADD COLUMN noted INTEGER NOT NULL DEFAULT 0; UPDATE rooms SET noted = head",
 ];
 
 /** The version that `migrate` leads to. */

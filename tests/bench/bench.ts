@@ -2,6 +2,8 @@
 // other, so that a noisy machine is noisy for each of them.
 
 import { dirname } from "@std/path";
+import { chatload } from "./chatload.ts";
+import type { Load } from "./chatload.ts";
 import type { Plan, Seen } from "./load.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
@@ -93,8 +95,13 @@ export interface Result extends Seen {
   readonly residentKiB: number;
 }
 
-/** Starts a server, puts the load on it for that many seconds, and ends it. */
-export async function measure(name: string, scene: Case, seconds: number): Promise<Result> {
+/** Starts a server, puts the load on it for that many seconds, by the program at `generator` if one is given, and ends it. */
+export async function measure(
+  name: string,
+  scene: Case,
+  seconds: number,
+  generator = "",
+): Promise<Result> {
   const dir = await Deno.makeTempDir();
   const port = freePort();
   const server = servers(dir)[name];
@@ -119,7 +126,10 @@ export async function measure(name: string, scene: Case, seconds: number): Promi
       seconds,
       ...(scene.rate === undefined ? {} : { rate: scene.rate }),
     };
-    const { seen, cpus: [cpu = NaN], generatorCpu, residentKiB } = await load(plan, [child.pid]);
+    const { seen, cpus: [cpu = NaN], generatorCpu, residentKiB } =
+      await (generator === "" || plan.rooms > 1
+        ? load(plan, [child.pid])
+        : chatload(generator, plan, child.pid));
     return {
       server: name,
       case: scene.name,
@@ -140,7 +150,7 @@ export async function measure(name: string, scene: Case, seconds: number): Promi
  * Runs the generator as a process of its own, and looks at the processes of the server when it begins and ends: the seconds that
  * each computed, and the memory of the first.
  */
-export async function load(plan: Plan, pids: readonly number[]) {
+export async function load(plan: Plan, pids: readonly number[]): Promise<Load> {
   const generator = new Deno.Command("sh", {
     args: [
       "-c",
@@ -239,7 +249,7 @@ export function table(rows: readonly (readonly string[])[]): string {
 const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
 
 function report(results: readonly Result[], names: readonly string[]): string {
-  const rows = [["case", "server", "of Bun's", ...columns.map(([title]) => title)]];
+  const rows = [["case", "server", "of Bun's", "its p99", ...columns.map(([title]) => title)]];
   for (const { name } of cases) {
     const of = (server: string) =>
       results.filter((one) => one.case === name && one.server === server);
@@ -247,12 +257,14 @@ function report(results: readonly Result[], names: readonly string[]): string {
     for (const server of names) {
       const own = of(server);
       if (own.length === 0) continue;
-      const ratios = own.flatMap((one, i) =>
-        bun[i] ? [one.perCpuSecond / bun[i].perCpuSecond] : []
-      );
+      // Of the same round each, since the machine is another one a minute later.
+      const ratio = (pick: (one: Result) => number) => {
+        const ratios = own.flatMap((one, i) => bun[i] ? [pick(one) / pick(bun[i])] : []);
+        return ratios.length === 0 ? "" : median(ratios).toFixed(2);
+      };
       const ofAll: Median = (pick) => median(own.map(pick));
-      const ratio = ratios.length === 0 ? "" : median(ratios).toFixed(2);
-      rows.push([name, server, ratio, ...columns.map(([, cell]) => cell(ofAll))]);
+      const ratios = [ratio(({ perCpuSecond }) => perCpuSecond), ratio(({ p99 }) => p99)];
+      rows.push([name, server, ...ratios, ...columns.map(([, cell]) => cell(ofAll))]);
     }
   }
   return table(rows);
@@ -291,12 +303,12 @@ async function main(): Promise<void> {
   const peers = "parley,bun,ws,socket_io,deno" + (await hasFastApi() ? ",fastapi" : "");
   const names = flag("servers", peers).split(",");
   const [rounds, seconds] = [Number(flag("rounds", "5")), Number(flag("seconds", "4"))];
-  const only = flag("only", "");
+  const [only, generator] = [flag("only", ""), flag("chatload", "")];
   const results: Result[] = [];
-  for (const scene of cases.filter(({ name }) => only === "" || name === only)) {
+  for (const scene of cases.filter(({ name }) => only === "" || only.split(";").includes(name))) {
     for (let round = 1; round <= rounds; round++) {
       for (const name of names) {
-        const result = await measure(name, scene, seconds);
+        const result = await measure(name, scene, seconds, generator);
         results.push(result);
         const wrong = result.disorder > 0 ? `, ${result.disorder} out of order` : "";
         say(`${scene.name} ${round}: ${name} ${whole(result.perCpuSecond)} a CPU-second${wrong}`);

@@ -257,6 +257,33 @@ Deno.test("SqliteBroker.prune() gets round to every room [R11]", () =>
     assertEquals(pruned.size, 1_100);
   }));
 
+Deno.test("SqliteBroker.append() knows every nonce, in memory or not, also after a restart [M3]", () =>
+  withFile((path) => {
+    const options = { ...optionsFor(path), recentNonces: 3 };
+    const texts = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    const repeats = texts.map((_, i) => [{ kind: "repeat" as const, offset: i + 1 }]);
+    for (const count of [5, 8]) {
+      using(options, (broker) => {
+        broker.append([draft("elsewhere", { room: "design" })]);
+        for (const text of texts.slice(0, count)) broker.append([draft(text)]);
+        assertEquals(texts.slice(0, count).map((text) => broker.append([draft(text)])), [
+          ...repeats.slice(0, count),
+        ]);
+        assertEquals(broker.append([draft("elsewhere", { room: "design" })]), repeats[0]);
+      });
+    }
+  }));
+
+Deno.test("SqliteBroker.append() knows a nonce once its transaction is done, and not before [M3]", () =>
+  using({ ...optionsFor(":memory:"), recentNonces: 2 }, (broker) => {
+    broker.append([draft("a"), draft("b"), draft("a")]);
+    // This one would have put the first two into their table.
+    broker.append([draft("c"), { ...broken, nonce: "n-broken" }]);
+    const results = broker.append([draft("a"), draft("c"), draft("b"), draft("c")]);
+    assertEquals(results.map(({ kind }) => kind), ["repeat", "stored", "repeat", "repeat"]);
+    assertEquals(broker.append([draft("c")]), [{ kind: "repeat", offset: 3 }]);
+  }));
+
 Deno.test("SqliteBroker.prune() says that there are more nonces than it removed [M3]", () => {
   const wall = { ms: Date.UTC(2026, 0, 1) };
   using(optionsFor(":memory:", wall), (broker) => {

@@ -254,7 +254,7 @@ function keptIn(database: DatabaseSync): Kept {
   const lines = database.prepare(
     `SELECT rooms.name AS room, rooms.head, messages.offset, terms.name AS epoch, messages.at,
        messages.member, messages.username AS "from", messages.text, messages.nonce,
-       nonces.offset AS noted
+       iif(messages.offset > rooms.noted, messages.offset, nonces.offset) AS noted
      FROM messages JOIN rooms ON rooms.id = messages.room JOIN terms ON terms.id = messages.term
        LEFT JOIN nonces ON nonces.room = messages.room AND nonces.member = messages.member
          AND nonces.nonce = messages.nonce

@@ -23,6 +23,7 @@ import type { Acceptor, Chance, Timeline } from "./world.ts";
 export interface ServerSettings {
   readonly dir: string;
   readonly retentionMessages: number;
+  readonly recentNonces: number;
   /** Whether the broker answers later, as one over a network does. */
   readonly isSlow: boolean;
   readonly hub: HubSettings;
@@ -96,6 +97,7 @@ export class Server implements Site {
       retentionMessages: this.#settings.retentionMessages,
       maxRooms: 0,
       report: () => {},
+      recentNonces: this.#settings.recentNonces,
     });
     this.#broker = broker;
     this.#process = new Process({

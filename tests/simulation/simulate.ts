@@ -75,7 +75,13 @@ class World {
     };
     this.#site = isCluster
       ? new Cluster(this.#time, chance, { retentionMessages, hub })
-      : new Server(this.#time, chance, { dir, retentionMessages, isSlow, hub });
+      : new Server(this.#time, chance, {
+        dir,
+        retentionMessages,
+        recentNonces: 1 + chance.below(100),
+        isSlow,
+        hub,
+      });
     this.#browsers = names.slice(0, 2 + chance.below(4)).map((username) => ({
       token: username.padEnd(43, "-"),
       shared: memoryStorage(),
