@@ -458,7 +458,7 @@ export class SqliteBroker implements Broker {
     lost.forgetLog();
     Deno.renameSync(copy, path);
     // SQLite sees that the file is not in its place, and leaves alone what is.
-    this.close();
+    this.#letGo();
     this.#isLost = false;
     try {
       // Whoever took the file away may bring it back one day, and then the two have gone different ways.
@@ -475,7 +475,7 @@ export class SqliteBroker implements Broker {
       "storage_log_lost",
       `${this.#options.path}-wal was taken away; it is made anew`,
     );
-    this.close();
+    this.#letGo();
     try {
       this.#usable();
     } catch (error) {
@@ -499,6 +499,17 @@ export class SqliteBroker implements Broker {
   }
 
   close(): void {
+    const file = this.#file;
+    try {
+      // The next start then has no messages to read, and finds no damage there may be in them.
+      if (!this.#isLost) file?.transaction(() => this.#nonces.noteAll(file));
+    } catch {
+      // It reads them.
+    }
+    this.#letGo();
+  }
+
+  #letGo(): void {
     // SQLite removes the journal under its name when it closes, unless it sees another inode there; on another disk that
     // can have the same number.
     if (this.#verdict === undefined) this.#file?.close();
@@ -554,7 +565,7 @@ export class SqliteBroker implements Broker {
     const isStuck = this.#failures % 2 === 0 && this.#options.path !== ":memory:";
     if (!isStuck && this.#file?.isSound !== false) return;
     // What nobody else has must stay open.
-    if (this.#file?.place() === "ours") this.close();
+    if (this.#file?.place() === "ours") this.#letGo();
   }
 
   #recover(): void {

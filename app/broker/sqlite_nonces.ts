@@ -63,7 +63,12 @@ export class NonceBook {
 
   /** Puts all that are in memory into the table, when they are many. */
   noteIfMany(file: DatabaseFile): void {
-    if (this.#size >= this.#most) this.#noteAll(file);
+    if (this.#size >= this.#most) this.noteAll(file);
+  }
+
+  /** Puts all that are in memory into the table. */
+  noteAll(file: DatabaseFile): void {
+    for (const room of this.#recent.keys()) this.note(file, room);
   }
 
   /** Does so for one room, whose messages may be removed after that. */
@@ -73,10 +78,6 @@ export class NonceBook {
     file.noteNonces.run(room);
     file.setNoted.run(room);
     this.#noted.add(room);
-  }
-
-  #noteAll(file: DatabaseFile): void {
-    for (const room of this.#recent.keys()) this.note(file, room);
   }
 
   keepPending(): void {
@@ -110,7 +111,7 @@ export class NonceBook {
     const isDue = Math.abs(now - this.#walkAt) >= walkMs;
     if (this.#walkFrom === undefined) {
       if (!isDue) return false;
-      this.#noteAll(file);
+      this.noteAll(file);
     }
     const from = this.#walkFrom ?? firstNonce;
     const next = file.nonceAfter.get(...from, rows - 1);

@@ -257,19 +257,24 @@ Deno.test("SqliteBroker.prune() gets round to every room [R11]", () =>
     assertEquals(pruned.size, 1_100);
   }));
 
-Deno.test("SqliteBroker.append() knows every nonce, in memory or not, also after a restart [M3]", () =>
+Deno.test("SqliteBroker.append() knows every nonce, in memory or not, after a stop and after a kill [M3]", () =>
   withFile((path) => {
     const options = { ...optionsFor(path), recentNonces: 3 };
-    const texts = ["a", "b", "c", "d", "e", "f", "g", "h"];
-    const repeats = texts.map((_, i) => [{ kind: "repeat" as const, offset: i + 1 }]);
-    for (const count of [5, 8]) {
-      using(options, (broker) => {
-        broker.append([draft("elsewhere", { room: "design" })]);
-        for (const text of texts.slice(0, count)) broker.append([draft(text)]);
-        assertEquals(texts.slice(0, count).map((text) => broker.append([draft(text)])), [
-          ...repeats.slice(0, count),
+    const killed = `${path}.killed`;
+    const said = [..."abcdefgh"].map((text) => draft(text));
+    const elsewhere = draft("elsewhere", { room: "design" });
+    using(options, (broker) => {
+      broker.append([elsewhere]);
+      for (const one of said) broker.append([one]);
+      for (const part of ["", "-wal"]) Deno.copyFileSync(path + part, killed + part);
+    });
+    for (const file of [path, killed]) {
+      using({ ...options, path: file }, (broker) => {
+        const results = broker.append([...said, elsewhere]);
+        assertEquals(results.map((result) => Object.values(result)), [
+          ...said.map((_, i) => ["repeat", i + 1]),
+          ["repeat", 1],
         ]);
-        assertEquals(broker.append([draft("elsewhere", { room: "design" })]), repeats[0]);
       });
     }
   }));
