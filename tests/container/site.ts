@@ -1,0 +1,16 @@
+// What every way to start the containers has to serve, and where it can.
+
+import { assertEquals } from "@std/assert";
+
+/** The page comes, and the program that it names. */
+export async function assertPage(url: string): Promise<void> {
+  const page = await (await fetch(url)).text();
+  const [, script = ""] = /src="([^"]*main[^"]*)"/.exec(page) ?? [];
+  const response = await fetch(new URL(script, url));
+  assertEquals([response.status, (await response.text()).length > 10_000], [200, true]);
+}
+
+export function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
