@@ -163,9 +163,10 @@ export class DatabaseFile {
   );
   readonly pruneMessages = this.#lazy("DELETE FROM messages WHERE room = ? AND offset < ?");
 
+  /** `CROSS` has SQLite begin with the rooms: most have nothing, and there can be millions of messages. */
   readonly recentNonces = this.#lazy(
-    `SELECT room, member, nonce, offset FROM rooms JOIN messages ON room = id AND offset > noted
-     WHERE head > noted ORDER BY room, offset`,
+    `SELECT room, member, nonce, offset FROM rooms CROSS JOIN messages ON room = id AND offset > noted
+     WHERE head > noted`,
   );
   readonly noteNonces = this.#lazy(
     `INSERT OR IGNORE INTO nonces (room, member, nonce, offset, at)
