@@ -9,8 +9,8 @@ import { migrate, schemaVersion } from "./sqlite_schema.ts";
 /** `normal`: what is committed survives the death of the process. `full`: loss of power too. */
 export type Durability = "normal" | "full";
 
-/** What SQLite keeps of the file in memory, in KiB: nonces are spread over it. */
-const cacheKiB = 16_000;
+/** What SQLite keeps of the file in memory, in KiB: no more is any faster, since the kernel keeps the rest. */
+const cacheKiB = 4_000;
 
 /** The open file and everything that is asked of it. */
 export class DatabaseFile {

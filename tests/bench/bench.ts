@@ -93,6 +93,10 @@ export interface Result extends Seen {
   /** The load generator's: near 1 it is the one that limits. */
   readonly generatorShare: number;
   readonly residentKiB: number;
+  /** Resident memory before the first client came. */
+  readonly emptyKiB: number;
+  /** Seconds that all clients took to come, and that the server computed meanwhile. */
+  readonly coming: { readonly seconds: number; readonly cpu: number };
 }
 
 /** Starts a server, puts the load on it for that many seconds, by the program at `generator` if one is given, and ends it. */
@@ -126,7 +130,8 @@ export async function measure(
       seconds,
       ...(scene.rate === undefined ? {} : { rate: scene.rate }),
     };
-    const { seen, cpus: [cpu = NaN], generatorCpu, residentKiB } =
+    const emptyKiB = resident(child.pid);
+    const { seen, cpus: [cpu = NaN], generatorCpu, residentKiB, coming } =
       await (generator === "" || plan.rooms > 1
         ? load(plan, [child.pid])
         : chatload(generator, plan, child.pid));
@@ -138,6 +143,8 @@ export async function measure(
       cpuShare: cpu / seen.seconds,
       generatorShare: generatorCpu / seen.seconds,
       residentKiB,
+      emptyKiB,
+      coming,
     };
   } finally {
     child.kill("SIGKILL");
@@ -168,13 +175,19 @@ export async function load(plan: Plan, pids: readonly number[]): Promise<Load> {
   }).spawn();
   const input = generator.stdin.getWriter();
   const clocks = () => [...pids, generator.pid].map(cpuSeconds);
-  let [before, after] = [clocks(), clocks()];
+  const startedAt = performance.now();
+  const start = clocks();
+  let [before, after] = [start, start];
+  let coming = { seconds: NaN, cpu: NaN };
   let residentKiB = 0;
   let seen: Seen | undefined;
   for await (const text of generator.stdout.pipeThrough(new TextDecoderStream())) {
     for (const line of text.split("\n")) {
-      if (line === "go") before = clocks();
-      else if (line === "stop") [after, residentKiB] = [clocks(), resident(pids[0] ?? 0)];
+      if (line === "go") {
+        before = clocks();
+        const cpu = (before[0] ?? NaN) - (start[0] ?? NaN);
+        coming = { seconds: (performance.now() - startedAt) / 1000, cpu };
+      } else if (line === "stop") [after, residentKiB] = [clocks(), resident(pids[0] ?? 0)];
       else if (line !== "") seen = JSON.parse(line);
       if (line === "go" || line === "stop") await input.write(new Uint8Array(1));
     }
@@ -183,7 +196,7 @@ export async function load(plan: Plan, pids: readonly number[]): Promise<Load> {
   await generator.status;
   if (seen === undefined) throw new Error("Cannot measure: the generator ended early");
   const cpus = after.map((seconds, i) => seconds - (before[i] ?? 0));
-  return { seen, cpus: cpus.slice(0, -1), generatorCpu: cpus.at(-1) ?? NaN, residentKiB };
+  return { seen, cpus: cpus.slice(0, -1), generatorCpu: cpus.at(-1) ?? NaN, residentKiB, coming };
 }
 
 function cpuSeconds(pid: number): number {

@@ -9,6 +9,8 @@ export interface Load {
   readonly cpus: readonly number[];
   readonly generatorCpu: number;
   readonly residentKiB: number;
+  /** Seconds until all clients were there, and that the first server computed meanwhile, where that is known. */
+  readonly coming: { readonly seconds: number; readonly cpu: number };
 }
 
 /**
@@ -59,5 +61,6 @@ export async function chatload(path: string, plan: Plan, pid: number): Promise<L
     cpus: [number(/server cpu (\d+)%/) / 100 * seconds],
     generatorCpu: number(/client cpu (\d+)%/) / 100 * seconds,
     residentKiB: number(/server cpu.*rss (\d+)/),
+    coming: { seconds: number(/up \d+ of \d+ in ([\d.]+)s/), cpu: NaN },
   };
 }

@@ -1,13 +1,16 @@
-// Measures how the server grows: with clients, with messages in a tick, and with what is stored. `deno task growth`
+// Measures how the server grows: with what is stored, with idle clients, with messages in a tick, and with clients that hear
+// them. `deno task growth`, or one part of it: `deno task growth idle`
 
 import { SqliteBroker } from "../../app/broker/sqlite_broker.ts";
 import { frame, RawSocket } from "../hostile/raw_socket.ts";
 import { ServerProcess } from "../server_process.ts";
 import { measure, median, table, whole } from "./bench.ts";
-import type { Case } from "./bench.ts";
+import type { Case, Result } from "./bench.ts";
 
 const seconds = 3;
 const rounds = 3;
+/** Some heartbeats long. */
+const idleSeconds = 60;
 const batch = 1_000;
 const pages = 200;
 
@@ -46,6 +49,35 @@ async function withMessages(): Promise<string> {
     const scene = { name: `${senders}`, clients: 1_000, senders };
     const { perCpuSecond, perFrame, p99 } = await medianOf(scene);
     rows.push([whole(senders), perFrame.toFixed(1), whole(perCpuSecond), p99.toFixed(1)]);
+  }
+  return table(rows);
+}
+
+/** What a connection costs on which nobody says anything, beside one of Deno's that does nothing at all. */
+async function withIdle(): Promise<string> {
+  const rows = [[
+    "server",
+    "idle clients",
+    "s until all are in one room",
+    "CPU s for that",
+    "KiB a client",
+    "CPU for a minute's silence, s",
+  ]];
+  const scene = { name: "idle", clients: 10_000, senders: 0 };
+  for (const server of ["parley", "deno"]) {
+    const results: Result[] = [];
+    for (let round = 0; round < rounds; round++) {
+      results.push(await measure(server, scene, idleSeconds));
+    }
+    const of = (pick: (one: Result) => number) => median(results.map(pick));
+    rows.push([
+      server,
+      whole(scene.clients),
+      of(({ coming }) => coming.seconds).toFixed(1),
+      of(({ coming }) => coming.cpu).toFixed(1),
+      of(({ residentKiB, emptyKiB }) => (residentKiB - emptyKiB) / scene.clients).toFixed(1),
+      of(({ cpuShare }) => 60 * cpuShare).toFixed(2),
+    ]);
   }
   return table(rows);
 }
@@ -138,7 +170,14 @@ async function talk(port: number, messages: number) {
 
 if (import.meta.main) {
   const say = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n\n`));
-  say(await withStored());
-  say(await withMessages());
-  say(await withClients());
+  const parts = {
+    stored: withStored,
+    idle: withIdle,
+    messages: withMessages,
+    clients: withClients,
+  };
+  const [only] = Deno.args;
+  for (const [name, measured] of Object.entries(parts)) {
+    if (only === undefined || only === name) say(await measured());
+  }
 }
