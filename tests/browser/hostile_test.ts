@@ -63,6 +63,53 @@ test("makes no element of what anybody says or is called, whatever it is", async
   assertEquals(await ada.locator("#room-list li").count(), 1);
 });
 
+test("makes no element of random texts either, and shows every word of them", async (scene) => {
+  const { ada, server } = await scripted(scene);
+  const pieces = [
+    ..."<>\"'`*_&/=\\:;@#()[]{} \n\t".split(""),
+    ...["```", "<script>", "</div>", "<img src=x onerror=pwned=1>", "javascript:pwned=1", "&lt;"],
+    ...[
+      "https://a.example/",
+      "http://",
+      "mailto:a@b",
+      "/me ",
+      "@Ada",
+      "\u202e",
+      "\u2068",
+      "é",
+      "👍",
+    ],
+    ...["word", "on", "x"],
+  ];
+  let seed = 11;
+  const random = (below: number) => {
+    seed = Math.imul(seed, 1103515245) + 12345 >>> 0;
+    return Math.floor(seed / 2 ** 32 * below);
+  };
+  const invented = Array.from({ length: 600 }, (_, i) => {
+    const length = 1 + random(24);
+    const text = Array.from({ length }, () => pieces[random(pieces.length)]).join("");
+    return { text: `${text} ${i}`, from: i % 2 === 0 ? "Ben" : text.slice(0, 24) };
+  });
+  server.say("lobby", ...invented);
+  await hears(ada, "599");
+  assertEquals(await foreign(ada), []);
+  // The signs of bold, italic and code are all that may be missing.
+  const wordsOf = (text: string) => text.match(/[\p{L}\p{N}]+/gu)?.join("");
+  const shown = await ada.locator("#rows .text").evaluateAll((nodes) =>
+    nodes.map((node) => {
+      const copy = node.cloneNode(true);
+      if (copy instanceof Element) {
+        for (const part of copy.querySelectorAll("button, bdi")) part.remove();
+      }
+      return copy.textContent ?? "";
+    })
+  );
+  const said = invented.map(({ text }) => wordsOf(text.replace(/^\/me /, "")));
+  assertEquals(shown.map(wordsOf), said.slice(-shown.length));
+  assert(shown.length >= 400);
+});
+
 test("stays usable whatever its server pushes", async (scene) => {
   const { ada, server } = await scripted(scene);
   await say(ada, "before");

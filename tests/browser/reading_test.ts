@@ -110,6 +110,23 @@ test("draws the line where one stopped reading, for each room", async (scene) =>
   await ada.reload();
   await hears(ada, "watched");
   assertEquals(await lines(), ["seen", "missed one", "missed two", "watched"]);
+  // Another room has a line of its own, which waits there for as long as nobody looks.
+  for (const page of [ada, ben]) {
+    await say(page, "/join design");
+    await page.locator("#room-title", { hasText: "# design" }).waitFor();
+  }
+  await say(ben, "first of design");
+  await hears(ada, "first of design");
+  await ada.click("#room-list >> text=# lobby");
+  await hears(ada, "watched");
+  await say(ben, "second of design");
+  await ada.locator("#room-list .badge", { hasText: "1" }).waitFor();
+  await ada.reload();
+  await hears(ada, "watched");
+  assertEquals(await lines(), ["seen", "missed one", "missed two", "watched"]);
+  await ada.click("#room-list >> text=# design");
+  await hears(ada, "second of design");
+  assertEquals(await lines(), ["first of design", "New since …", "second of design"]);
 }, { RATE_PER_SECOND: "0" });
 
 test("keeps the place to the pixel while older pages load, notes come and names change", async (scene) => {

@@ -67,9 +67,14 @@ Deno.test("partsOf() makes links to http, https and mailto only, whatever it is 
   for (let i = 0; i < 5_000; i++) {
     const text = Array.from({ length: 12 }, () => pieces[Math.floor(random() * pieces.length)])
       .join("");
+    let at = 0;
     for (const part of partsOf(text, "Ada")) {
       assert(part.text !== "");
       if (part.kind === "link") assert(/^(https?:\/\/|mailto:)/.test(part.href), part.href);
+      // Nothing is said that was not written, and only signs are left out.
+      const start = text.indexOf(part.text, at);
+      assert(start >= 0 && /^[`*_\n]*[a-z0-9+#-]{0,20}[`*_\n]*$/.test(text.slice(at, start)), text);
+      at = start + part.text.length;
     }
   }
 });
