@@ -46,7 +46,7 @@ export function mountWritingAids(
       const item = make(
         "li",
         { role: "option", id: `suggestion-${i}`, "aria-selected": String(i === chosen) },
-        make("span", {}, `${command} ${argument}`),
+        make("span", {}, `${command} `, make("small", {}, argument)),
         make("small", {}, what),
       );
       item.addEventListener("mousedown", (event) => {
@@ -72,8 +72,10 @@ export function mountWritingAids(
       const start = before.length - typed.length - sign.length;
       const isStart = (name: string) => name.toLowerCase().startsWith(typed.toLowerCase());
       const names = [...room()?.members.values() ?? []].filter((name) => name !== chat.username);
-      const found = sign === "#"
-        ? [...chat.rooms.keys()].filter(isStart).map((name) => `#${name} `)
+      // What follows /join is a room, with its sign or without.
+      const isRoom = sign === "#" || /^\/join\s+\S+$/.test(before);
+      const found = isRoom
+        ? [...chat.rooms.keys()].filter(isStart).map((name) => `${sign}${name} `)
         : names.filter(isStart).sort().map((name) => `@${name} `);
       if (found.length === 0) return false;
       tab = { found, start, index: -1 };

@@ -97,6 +97,9 @@ test("completes names and rooms by Tab, one after the other, and otherwise leave
   await completes("ask be", "ask @Bea Young ", "ask @Ben ", "ask @Bea Young ");
   await completes("@çe", "@Çelik ");
   await completes("see #lo", "see #lobby ");
+  await completes("/join lo", "/join lobby ");
+  await completes("/join #lo", "/join #lobby ");
+  await completes("/nick be", "/nick @Bea Young ");
   assertEquals(await ada.evaluate(() => document.activeElement?.id), "text");
   await ada.fill("#text", "nobody");
   await ada.keyboard.press("Tab");
