@@ -12,7 +12,7 @@ import { mountSides } from "./side.ts";
 import { mountSettings } from "./look.ts";
 import { keepRooms, restoreRoom } from "./snapshots.ts";
 import type { Message, Room } from "./state.ts";
-import { mountStatus } from "./status.ts";
+import { mountStatus, problemOf } from "./status.ts";
 import { forget, keysOf, recall, remember, TabOutbox } from "./storage.ts";
 import { panelWords, words } from "./language.ts";
 import type { Complaint } from "./language.ts";
@@ -54,6 +54,7 @@ const prompt = mountPrompt(shown, profile.username, (username, access) => {
 const composer = mountComposer(chat, shared, { command, sent: () => messages.goToEnd() });
 const messages = mountMessages(chat, {
   read: drawSoon,
+  invite: (place) => inPanels(({ invite }) => invite(place)),
   edit(message) {
     const text = chat.discard(message)?.text;
     if (text !== undefined) composer.edit(text);
@@ -64,7 +65,8 @@ const status = mountStatus(chat, drawSoon);
 
 let panels: Panels | undefined;
 let voice: Promise<Voice> | undefined;
-let badge = 0;
+/** What stands on the icon; at first that is what an earlier visit left there. */
+let badge: number | undefined;
 /** What this browser keeps is another's from now on, or nobody's. */
 let isOver = false;
 /** What the prompt has been told. */
@@ -155,8 +157,7 @@ function drawEntry(): void {
     prompt.hide();
     app.hidden = false;
   } else if (app.hidden) {
-    const { status } = chat;
-    prompt.wait((status.kind === "waiting" ? status.problem : chat.problem) ?? words.entering);
+    prompt.wait(problemOf(chat) ?? chat.problem);
   }
 }
 
@@ -270,7 +271,7 @@ async function speak(use: (voice: Voice) => void): Promise<void> {
 
 async function mountVoice(): Promise<Voice> {
   const [{ mountNotify }, { said }] = await Promise.all([import("./notify.ts"), panelWords()]);
-  return mountNotify({ show, title: said });
+  return mountNotify({ show, title: said, addressOf });
 }
 
 /** Carries a slash command out. */

@@ -14,6 +14,8 @@ export interface MessageVerbs {
   read(): void;
   /** Puts a text back where it can be changed. */
   edit(message: OutboxMessage): void;
+  /** Says in a room where nobody has said anything how it can be shared. */
+  invite(place: HTMLElement): void;
 }
 
 const groupMs = 5 * 60_000;
@@ -154,7 +156,7 @@ function topOf(node: Element): number {
 // ------------------------------------------------------------------ rows
 
 function rowsOf(chat: Chat, room: Room, verbs: MessageVerbs): Row[] {
-  const rows: Row[] = topRows(room);
+  const rows: Row[] = topRows(room, verbs);
   let last: Message | undefined;
   let noteIndex = 0;
   const takeNotes = (upTo: number) => {
@@ -202,20 +204,26 @@ function rowsOf(chat: Chat, room: Room, verbs: MessageVerbs): Row[] {
   return rows;
 }
 
-function topRows(room: Room): Row[] {
+function topRows(room: Room, verbs: MessageVerbs): Row[] {
   if (room.phase === "away" && room.messages.length === 0) return [];
-  const line = (key: string, text: string, className = "top"): Row => ({
+  const line = (key: string, text: string): Row => ({
     key: `top ${key}`,
     version: text,
-    make: () => element("p", { class: className }, text),
+    make: () => element("p", { class: "top" }, text),
   });
   const rows: Row[] = [];
   if (room.replaced) rows.push(ruleRow("rule gap", "replaced", words.replaced));
   if (room.missing > 0) rows.push(ruleRow("rule gap", "missing", words.missing(room.missing)));
   else if (room.hasOlder) rows.push(line("older", room.loadingOlder ? words.loadingOlder : " "));
   else if (room.first > 1) rows.push(line("pruned", words.pruned));
-  else if (room.messages.length === 0) rows.push(line("empty", words.empty, "empty"));
-  else rows.push(line("begin", words.beginning(room.name)));
+  else if (room.messages.length === 0) {
+    const make = () => {
+      const place = element("div", { class: "empty" });
+      verbs.invite(place);
+      return place;
+    };
+    rows.push({ key: "top empty", version: "", make });
+  } else rows.push(line("begin", words.beginning(room.name)));
   return rows;
 }
 
@@ -342,7 +350,8 @@ function drawMessage(chat: Chat, drawn: Drawn, actions: readonly HTMLElement[]):
     isEmojiOnly(text) && "large",
   ].filter((one) => one !== false);
   const body = element("div", { class: classes.join(" "), dir: "auto" });
-  if (emote !== undefined) body.append(`${from} `);
+  // What somebody does begins with the name; it does not stand above as well.
+  if (emote !== undefined) body.append(name, " ");
   body.append(...drawText(emote ?? text, chat.username), ...actions);
   const stamp = new Date(at);
   const time = element("time", {
@@ -350,9 +359,7 @@ function drawMessage(chat: Chat, drawn: Drawn, actions: readonly HTMLElement[]):
     title: full.format(stamp),
     class: starts ? undefined : "later",
   }, clock.format(stamp));
-  const said = starts
-    ? element("div", { class: "said" }, name, body)
-    : element("div", { class: "said" }, body);
+  const said = element("div", { class: "said" }, starts && emote === undefined && name, body);
   return element("article", { class: starts ? "row start" : "row" }, time, said);
 }
 

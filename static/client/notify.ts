@@ -9,6 +9,8 @@ export interface NotifyVerbs {
   /** Shows a room, when its notification was clicked. */
   show(room: string): void;
   title(from: string, room: string): string;
+  /** The address of a room. */
+  addressOf(room: string): string;
 }
 
 const bodyMaxLength = 200;
@@ -31,6 +33,10 @@ export function mountNotify(verbs: NotifyVerbs) {
   addEventListener("focus", () => {
     for (const notification of open) notification.close();
     open.clear();
+    navigator.serviceWorker?.getRegistration()
+      .then((worker) => worker?.getNotifications())
+      .then((shown) => shown?.forEach((notification) => notification.close()))
+      .catch(() => {});
   });
 
   const notify = (room: string, { from, text }: Message, tag: string) => {
@@ -46,7 +52,10 @@ export function mountNotify(verbs: NotifyVerbs) {
     } catch {
       // On a phone only the service worker may show one.
       navigator.serviceWorker?.ready
-        .then((worker) => worker.showNotification(title, { body, tag, silent: true }))
+        .then((worker) => {
+          const data = verbs.addressOf(room);
+          return worker.showNotification(title, { body, tag, data, silent: true });
+        })
         .catch(() => {});
     }
   };

@@ -35,6 +35,8 @@ export const words = {
     "not sent yet: send or discard them, then open the link again.",
   useName: (name: string) => `Be ${name} here`,
   helpTitle: "Commands and keys",
+  empty: "Nobody has said anything here yet. Begin, or share the address of this room:",
+  notPrivate: "Rooms are not private: whoever enters the chat can read them all.",
   said: (from: string, room: string) => `${from} in #${room}`,
   onlyRoom: "This is the only room you are in: open another first",
   notSentYet: "Messages of this room are not sent yet: wait for them, or discard them, then leave",
@@ -58,8 +60,13 @@ export const words = {
     ["Shift+Enter", "new line"],
     ["Tab", "complete a name or room"],
     ["↑", "your last message again"],
-    ["Alt+↑ Alt+↓", "the room before, the next one"],
-    ["*bold* _italic_ `code`", "how to write them; ``` around blocks"],
+    ["Alt+↑ Alt+↓", "go through the rooms"],
+  ] as readonly (readonly [string, string])[],
+  signs: [
+    ["*word*", "bold"],
+    ["_word_", "italic"],
+    ["`word`", "code"],
+    ["```words```", "lines of code"],
   ] as readonly (readonly [string, string])[],
 };
 

@@ -40,6 +40,8 @@ export const words: PanelWords = {
     "noch nicht gesendet: sende oder verwirf sie, dann öffne den Link noch einmal.",
   useName: (name) => `Hier ${name} sein`,
   helpTitle: "Befehle und Tasten",
+  empty: "Hier hat noch niemand etwas gesagt. Fang an, oder teile die Adresse dieses Raums:",
+  notPrivate: "Räume sind nicht privat: wer in den Chat kommt, kann alle lesen.",
   said: (from, room) => `${from} in #${room}`,
   onlyRoom: "Das ist der einzige Raum, in dem du bist: öffne erst einen anderen",
   notSentYet:
@@ -64,7 +66,12 @@ export const words: PanelWords = {
     ["Umschalt+Enter", "neue Zeile"],
     ["Tab", "Namen oder Raum vervollständigen"],
     ["↑", "deine letzte Nachricht noch einmal"],
-    ["Alt+↑ Alt+↓", "der Raum davor, der nächste"],
-    ["*fett* _kursiv_ `Code`", "so schreibt man sie; ``` um Blöcke"],
+    ["Alt+↑ Alt+↓", "durch die Räume gehen"],
+  ],
+  signs: [
+    ["*Wort*", "fett"],
+    ["_Wort_", "kursiv"],
+    ["`Wort`", "Code"],
+    ["```Worte```", "Zeilen von Code"],
   ],
 };

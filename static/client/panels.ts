@@ -4,6 +4,7 @@
 import type { parseUsername } from "../../app/protocol.ts";
 import type { Chat, Profile } from "./chat.ts";
 import type { button, byId, element, setText } from "./dom.ts";
+import { copyButton, invite } from "./invite.ts";
 import type { Settings } from "./settings.ts";
 import type { PanelWords } from "./panel_words.ts";
 import type { Words } from "./words.ts";
@@ -70,13 +71,16 @@ export function mountPanels(lent: Lent, chat: Chat, verbs: PanelVerbs) {
       );
       // Who types on the screen has no such keys.
       const isTouch = matchMedia("(pointer: coarse)").matches;
-      const keys = sentences.keys.slice(isTouch ? -1 : 0);
-      const list = [...rows, ...keys].flatMap(([key, what]) => [
+      const lists = [rows, ...isTouch ? [] : [sentences.keys], sentences.signs];
+      const draw = ([key, what]: readonly [string, string]) => [
         element("dt", {}, element("code", {}, key)),
         element("dd", {}, what),
-      ]);
-      show(sentences.helpTitle, element("dl", {}, ...list));
+      ];
+      show(sentences.helpTitle, ...lists.map((list) => element("dl", {}, ...list.flatMap(draw))));
     },
+
+    /** Says in a room where nobody has said anything how it can be shared. */
+    invite: (place: HTMLElement) => invite(lent, place),
 
     /** Shows the person's own name and settings; those of `room` are told by its name. */
     me(room: string): void {
@@ -215,13 +219,9 @@ export function mountPanels(lent: Lent, chat: Chat, verbs: PanelVerbs) {
         "aria-label": sentences.another,
       });
       field.addEventListener("focus", () => field.select());
-      const copy = button(words.copy, async () => {
-        await navigator.clipboard.writeText(field.value);
-        setText(copy, words.copied);
-      }, { class: "second" });
       const line = element("div", { class: "line" }, field);
       // There is no clipboard on a plain http address.
-      if (navigator.clipboard !== undefined) line.append(copy);
+      if (navigator.clipboard !== undefined) line.append(copyButton(lent, () => field.value));
       link.replaceChildren(element("p", { class: "hint" }, sentences.linkIsYou), line);
       field.focus();
     }, { class: "act" }));

@@ -17,6 +17,7 @@ const problems: Readonly<Record<string, string>> = {
   "Too many wrong": "Zu viele falsche Zugangscodes: versuch es in # s noch einmal",
   "Too many messages": "Zu viele Nachrichten auf einmal: weiter in # s",
   "Too many names": "Zu viele Namen: versuch es in # s noch einmal",
+  "Too much was sent": "Zu viel wurde auf einmal gesendet",
   "Too much": "Zu viel auf einmal: versuch es in # s noch einmal",
   "Too many connections": "Zu viele Verbindungen von deiner Adresse: versuch es später noch einmal",
   "This chat asks": "Dieser Chat fragt nach einem Zugangscode",
@@ -27,6 +28,9 @@ const problems: Readonly<Record<string, string>> = {
     "Die Seite kommt von einer anderen Adresse als der Chat: wer ihn betreibt, kann sie mit ALLOWED_ORIGINS zulassen",
   "A proxy":
     "Ein Proxy lässt keine WebSockets durch: wer ihn betreibt, muss den Kopf Upgrade weitergeben",
+  "The server is restarting": "Der Server startet neu",
+  "This device": "Dieses Gerät kam nicht nach",
+  "The connection ended": "Die Verbindung endete jedes Mal, wenn sie gesendet wurde",
   "The server is full": "Der Server ist voll: versuch es später noch einmal",
   "The server is about": "Der Server startet gleich neu: versuch es später noch einmal",
 };

@@ -24,7 +24,7 @@ export function mountPrompt(
   setText(go, words.enter(room));
   if (input.value === "") input.value = name;
 
-  const complain = (problem: string, field = input) => {
+  const complain = (problem: string, field: HTMLInputElement | null = input) => {
     setText(hint, problem === "" ? words.nameHint : words.problem(problem));
     hint.classList.toggle("trouble", problem !== "");
     for (const one of [input, code]) {
@@ -70,14 +70,15 @@ export function mountPrompt(
       setText(go, words.enter(room));
       const isAccess = reason === "access_denied";
       const field = isAccess ? code : input;
-      if (problem !== undefined) complain(problem, field);
+      complain(problem ?? "", field);
       if (isAccess) access.hidden = false;
       field.focus();
     },
-    /** The name was given and is on its way; `status` says what is waited for. */
-    wait(status: string): void {
-      go.disabled = true;
-      setText(go, words.problem(status));
+    /** The name was given and is on its way. Where a `problem` is in the way, the button goes at once, with any name. */
+    wait(problem: string | undefined): void {
+      go.disabled = problem === undefined;
+      setText(go, problem === undefined ? words.connecting : words.tryNow);
+      if (problem !== undefined) complain(problem, null);
     },
     hide(): void {
       prompt.hidden = true;

@@ -9,6 +9,12 @@ import { words } from "./language.ts";
 /** A loss shorter than this is not worth a word. */
 const blipMs = 2_000;
 
+/** What keeps somebody out who has given a name; nothing as long as an answer may still come. */
+export function problemOf({ status }: Chat): string | undefined {
+  if (!navigator.onLine) return words.offline;
+  return status.kind === "waiting" ? status.problem ?? words.noAnswer : undefined;
+}
+
 /** Mounts both lines. `redraw` is called when time alone changes what they say. */
 export function mountStatus(chat: Chat, redraw: () => void) {
   const line = byId("status");
@@ -23,13 +29,21 @@ export function mountStatus(chat: Chat, redraw: () => void) {
   let troubleSince: number | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
-  const say = (text: string, action: string | undefined) => {
+  /** What was said last of a connection that is not there. */
+  let told = "";
+  /** The same `what` is not read aloud again, though its seconds go down. */
+  const say = (text: string, action?: string, what = text) => {
+    if (said.textContent.trim() !== text) line.ariaLive = what === told ? "off" : "polite";
+    told = what;
     setText(said, text === "" ? "" : `${text} `);
     setText(act, action ?? "");
     if (text === "") line.replaceChildren();
     else if (action === undefined) line.replaceChildren(said);
     else if (act.parentNode !== line) line.replaceChildren(said, act);
   };
+
+  /** One attempt after the other is nothing new. */
+  const lastTold = () => told || words.connecting;
 
   return {
     /** Draws both lines. Answers whether all is well, or has not been otherwise for long. */
@@ -40,7 +54,7 @@ export function mountStatus(chat: Chat, redraw: () => void) {
       const now = performance.now();
       if (chat.isReady) {
         troubleSince = undefined;
-        say(words.problem(chat.problem ?? ""), undefined);
+        say(words.problem(chat.problem ?? ""));
         return true;
       }
       troubleSince ??= now;
@@ -58,11 +72,9 @@ export function mountStatus(chat: Chat, redraw: () => void) {
       else if (status.kind === "waiting") {
         timer = setTimeout(redraw, 1_000);
         const seconds = Math.max(0, Math.ceil((status.at - now) / 1_000));
-        say(
-          words.reconnecting(seconds, status.problem && words.problem(status.problem)),
-          words.tryNow,
-        );
-      } else say(words.connecting, undefined);
+        const problem = status.problem && words.problem(status.problem);
+        say(words.reconnecting(seconds, problem), words.tryNow, problem ?? lastTold());
+      } else say(words.connecting, undefined, lastTold());
       return false;
     },
   };

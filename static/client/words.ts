@@ -11,7 +11,6 @@ const two = (count: number, one: string, many: string) =>
 export const words = {
   nameHint: "Others see it beside what you write.",
   enter: (room: string) => `Enter #${room}`,
-  entering: "Connecting",
   here: (count: number) => `${number.format(count)} here`,
   hereTitle: (count: number) => `Here, ${number.format(count)}`,
   you: "(you)",
@@ -49,9 +48,6 @@ export const words = {
   replaced: "The room was set back to an earlier state: what you saw before may be gone",
   pruned: "Older messages are no longer kept",
   beginning: (room: string) => `This is the beginning of #${room}.`,
-  empty:
-    "Nobody has said anything here yet. Share the address of this page, or begin. Rooms are not " +
-    "private: whoever enters the chat can read them all.",
   joined: (names: readonly string[]) => `${people(names)} joined`,
   left: (names: readonly string[]) => `${people(names)} left`,
   timeout: (names: readonly string[]) => `${people(names)} lost the connection`,
@@ -65,6 +61,7 @@ export const words = {
   offline: "You are offline. What you write is sent when the network is back.",
   reconnecting: (seconds: number, problem: string | undefined) =>
     `${problem === undefined ? "" : `${problem}. `}Reconnecting in ${seconds} s`,
+  noAnswer: "The server does not answer. It is asked again and again.",
   tryNow: "Try now",
   replacedTab: "This chat went on in a newer connection of this page.",
   refused: (reason: string) =>

@@ -16,7 +16,6 @@ let translate = (sentence: string) => sentence;
 export const words: Words = {
   nameHint: "Andere sehen ihn neben dem, was du schreibst.",
   enter: (room) => `#${room} betreten`,
-  entering: "Verbinde",
   here: (count) => `${number.format(count)} hier`,
   hereTitle: (count) => `Hier, ${number.format(count)}`,
   you: "(du)",
@@ -53,9 +52,6 @@ export const words: Words = {
   replaced: "Der Raum ist auf einem früheren Stand: was du vorher sahst, kann fehlen",
   pruned: "Ältere Nachrichten werden nicht mehr aufbewahrt",
   beginning: (room) => `Hier beginnt #${room}.`,
-  empty:
-    "Hier hat noch niemand etwas gesagt. Teile die Adresse dieser Seite, oder fang an. Räume sind " +
-    "nicht privat: wer in den Chat kommt, kann alle lesen.",
   joined: (names) => `${people(names)} ${two(names.length, "ist", "sind")} gekommen`,
   left: (names) => `${people(names)} ${two(names.length, "ist", "sind")} gegangen`,
   timeout: (names) =>
@@ -70,6 +66,7 @@ export const words: Words = {
   offline: "Du bist offline. Was du schreibst, wird gesendet, wenn das Netz wieder da ist.",
   reconnecting: (seconds, problem) =>
     `${problem === undefined ? "" : `${problem}. `}Neuer Versuch in ${seconds} s`,
+  noAnswer: "Der Server antwortet nicht. Er wird immer wieder gefragt.",
   tryNow: "Jetzt versuchen",
   replacedTab: "Dieses Gespräch läuft in einer neueren Verbindung dieser Seite weiter.",
   refused: (reason) =>

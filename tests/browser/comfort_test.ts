@@ -139,6 +139,10 @@ test("shows where one is in forced colours too", async (scene) => {
   assert(await style("#people-list .dot", "background-color") !== canvas);
   assertEquals(await style("#rows .mention", "outline-style"), "solid");
   assertEquals(await style("#room-list [aria-current]", "outline-style"), "solid");
+  await ada.fill("#text", "/");
+  await ada.locator("#suggestions:not([hidden])").waitFor();
+  assertEquals(await style("#suggestions [aria-selected=true]", "outline-style"), "solid");
+  await ada.fill("#text", "");
   await ada.focus("#me");
   await ada.keyboard.press("Shift+Tab");
   await ada.keyboard.press("Tab");

@@ -58,21 +58,35 @@ async function signInWith(page: Page, code: string): Promise<void> {
   await page.waitForSelector("#app:not([hidden])");
 }
 
-test("says how long messages are kept, and in a new room that none is private [R11]", async (scene) => {
-  const ada = await scene.enter("Ada");
-  await ada.locator("#room-about", { hasText: "messages kept for 30 days" }).waitFor();
-  await ada.locator("#rows .empty", { hasText: "Rooms are not private" }).waitFor();
-  await ada.setViewportSize({ width: 320, height: 600 });
-  await ada.locator("#people-toggle", { hasText: "1 here" }).waitFor();
-  const kept = ada.locator("#room-kept");
-  assertEquals(
-    await kept.evaluate((node) => node.parentElement?.scrollWidth),
-    await kept.evaluate((node) => node.parentElement?.clientWidth),
-  );
-  await say(ada, "somebody is here");
-  await hears(ada, "somebody is here");
-  assertEquals(await ada.locator("#rows .empty").count(), 0);
-}, { RETENTION_DAYS: "30" });
+test(
+  "says how long messages are kept, and in a new room that none is private [R11]",
+  async (scene) => {
+    const ada = await scene.enter("Ada");
+    await ada.locator("#room-about", { hasText: "messages kept for 30 days" }).waitFor();
+    await ada.locator("#rows .empty", { hasText: "Rooms are not private" }).waitFor();
+    await ada.setViewportSize({ width: 320, height: 600 });
+    await ada.locator("#people-toggle", { hasText: "1 here" }).waitFor();
+    const kept = ada.locator("#room-kept");
+    assertEquals(
+      await kept.evaluate((node) => node.parentElement?.scrollWidth),
+      await kept.evaluate((node) => node.parentElement?.clientWidth),
+    );
+    await say(ada, "somebody is here");
+    await hears(ada, "somebody is here");
+    assertEquals(await ada.locator("#rows .empty").count(), 0);
+  },
+  { RETENTION_DAYS: "30" },
+);
+
+test("gives the address of a room in which nobody has said anything, to be shared", async (scene) => {
+  const ada = await scene.enter("Ada", { permissions: ["clipboard-read", "clipboard-write"] });
+  await say(ada, "/join garden");
+  const address = `${scene.url}r/garden`;
+  assertEquals(await ada.locator("#rows .empty a").getAttribute("href"), address);
+  await ada.click("#rows .empty button");
+  await ada.locator("#rows .empty button", { hasText: "Copied" }).waitFor();
+  assertEquals(await ada.evaluate(() => navigator.clipboard.readText()), address);
+});
 
 test("goes from the first key to the first message without a mouse", async (scene) => {
   const ada = await scene.person();

@@ -44,7 +44,14 @@ Deno.test({
 
       const again = await scene.tab(ada.context(), "r/design");
       await again.locator("#room-title", { hasText: "# design" }).waitFor();
+      await again.locator("#rows .empty a").waitFor();
+      assertEquals(await again.locator("#rows .empty button").count(), 0);
       await ben.click("#me");
+      await ben.locator("#dialog[open]").waitFor();
+      assertEquals(await ben.locator("#dialog", { hasText: "notifications" }).count(), 0);
+      await ben.click("text=Use this name on another device");
+      await ben.locator("#dialog input[readonly]").waitFor();
+      assertEquals(await ben.locator("#dialog", { hasText: "Copy" }).count(), 0);
       await ben.click("text=Leave the chat");
       await signIn(ben, "Ben B");
       assertEquals(scene.errors, []);

@@ -28,6 +28,25 @@ test("keeps what was chosen, in all tabs and across a reload", async (scene) => 
   assertEquals(await paper(ada), light);
 });
 
+test("changes one's name in the panel, and says there what a name must be [N1] [N7]", async (scene) => {
+  const ada = await scene.enter("Ada");
+  const ben = await scene.enter("Ben");
+  await openMe(ada);
+  const field = ada.locator("#new-name");
+  assertEquals(await field.inputValue(), "Ada");
+  await field.fill("a!");
+  await ada.locator("#dialog .hint", { hasText: "Use letters, digits" }).waitFor();
+  await field.press("Enter");
+  assert(await ada.isVisible("#dialog"));
+  await field.fill("Ida");
+  await field.press("Enter");
+  await ada.locator("#dialog").waitFor({ state: "hidden" });
+  for (const page of [ada, ben]) {
+    await page.locator("#people-list li", { hasText: "Ida" }).waitFor();
+  }
+  assertEquals(await ada.textContent("#me-name"), "Ida");
+});
+
 test("gives the focus back when a panel is closed", async (scene) => {
   const ada = await scene.enter("Ada");
   await ada.focus("#me");
@@ -185,6 +204,61 @@ test("tells of a mention in one tab only, and counts in the title and on the ico
     "Ben in #lobby: @Ada again",
     "Ben in #lobby: @Ada come and look",
   ]);
+});
+
+test("takes from the icon what an earlier visit left there", async (scene) => {
+  const [one] = await pair(scene);
+  // Nothing came in this visit: the count of the one before is still on the icon.
+  assertEquals((await told(one))[0], "badge 0");
+});
+
+test("leads from a notification that the service worker showed to its room", async (scene) => {
+  const context = await scene.browser.newContext({ locale: "en-GB" });
+  await context.grantPermissions(["notifications"], { origin: new URL(scene.url).origin });
+  await context.addInitScript(() => {
+    // As a phone does.
+    class Notification extends EventTarget {
+      static permission = "granted";
+      constructor() {
+        super();
+        throw new TypeError("Illegal constructor");
+      }
+    }
+    Object.assign(globalThis, { Notification });
+    document.hasFocus = () => false;
+  });
+  const ada = await scene.tab(context);
+  await signIn(ada, "Ada");
+  await ada.waitForFunction(() => navigator.serviceWorker.controller?.state === "activated");
+  const ben = await scene.enter("Ben");
+  for (const page of [ada, ben]) {
+    await say(page, "/join design");
+    await page.locator("#room-title", { hasText: "# design" }).waitFor();
+  }
+  await ada.click("#room-list >> text=# lobby");
+  await say(ben, "@Ada come and look");
+  const shown = () =>
+    ada.evaluate(async () => {
+      const { ready } = navigator.serviceWorker;
+      const notifications = await (await ready).getNotifications();
+      return notifications.map(({ title, body }) => `${title}: ${body}`);
+    });
+  await until("it is shown", async () => (await shown()).length > 0);
+  assertEquals(await shown(), ["Ben in #design: @Ada come and look"]);
+  const [worker] = context.serviceWorkers();
+  await worker?.evaluate(async () => {
+    const { registration } = globalThis as unknown as {
+      readonly registration: ServiceWorkerRegistration;
+    };
+    const [notification] = await registration.getNotifications();
+    const { NotificationEvent } = globalThis as unknown as {
+      readonly NotificationEvent: new (type: string, init: object) => Event;
+    };
+    dispatchEvent(new NotificationEvent("notificationclick", { notification }));
+  });
+  await ada.waitForURL(/\/r\/design$/);
+  await hears(ada, "come and look");
+  assertEquals(await shown(), []);
 });
 
 test("tells of all messages of a room, or of none, as it was chosen", async (scene) => {

@@ -8,11 +8,11 @@ async function says(page: Page, sentence: RegExp): Promise<void> {
   await page.locator("#status", { hasText: sentence }).waitFor();
 }
 
-/** Gives a name, and waits for what the button says about it, since there is nothing else to show yet. */
+/** Gives a name, and waits for what is said about it, since there is nothing else to show yet. */
 async function waitsAtTheDoor(page: Page, sentence: RegExp): Promise<void> {
   await page.fill("#prompt-name", "Ada");
   await page.click("#prompt-go");
-  await page.locator("#prompt-go[disabled]", { hasText: sentence }).waitFor();
+  await page.locator("#prompt-hint.trouble", { hasText: sentence }).waitFor();
 }
 
 test("says that the server is full, and enters when there is space [C9]", async (scene) => {
@@ -76,6 +76,41 @@ test("tells being offline from a server that is down", async (scene) => {
   await says(ada, /^Reconnecting in|^Connecting/);
   scene.server = await ServerProcess.start(scene.dir, { port });
   await ada.locator("#status:empty").waitFor({ state: "attached" });
+});
+
+test("says at the door that the server does not answer, and lets one try at once, by another name too", async (scene) => {
+  const ada = await scene.person();
+  await ada.evaluate(async () => void await navigator.serviceWorker.ready);
+  const { port } = scene.server;
+  await scene.server.end("SIGKILL");
+  await waitsAtTheDoor(ada, /The server does not answer/);
+  await ada.context().setOffline(true);
+  await ada.locator("#prompt-hint", { hasText: "You are offline" }).waitFor();
+  await ada.context().setOffline(false);
+  scene.server = await ServerProcess.start(scene.dir, { port });
+  await signIn(ada, "Ida");
+  assertEquals(await ada.textContent("#me-name"), "Ida");
+});
+
+test("reads aloud once that it reconnects, and not how the seconds go down", async (scene) => {
+  const ada = await scene.enter("Ada");
+  await ada.evaluate(() => {
+    const read: string[] = [];
+    Object.assign(globalThis, { read });
+    const line = document.querySelector("#status");
+    if (line === null) return;
+    new MutationObserver(() => {
+      if (line.ariaLive !== "off") read.push(line.textContent);
+    }).observe(line, { childList: true, characterData: true, subtree: true });
+  });
+  await scene.server.end("SIGKILL");
+  const seen = new Set<string>();
+  await until("several seconds have been shown", async () => {
+    seen.add(await ada.textContent("#status") ?? "");
+    return [...seen].filter((text) => text.startsWith("Reconnecting")).length > 3;
+  });
+  const read = () => ada.evaluate(() => (globalThis as unknown as { read: string[] }).read);
+  assertEquals(new Set(await read()).size, 1, (await read()).join());
 });
 
 test("says nothing of a blip of less than two seconds", async (scene) => {

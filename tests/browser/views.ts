@@ -37,6 +37,8 @@ const since: readonly Line[] = [
   ["Ada", "Then we can move on *Thursday*. The list is at https://example.org/move"],
   ["Imran", "I am there all day, call me on `ext 40`"],
   ["Ben", "@Mara can you look at the door? It is _still_ stuck"],
+  ["Imran", "The spare key is with me, ten minutes"],
+  ["Imran", "/me takes the stairs"],
   ["Ada", "☕"],
 ];
 
@@ -84,6 +86,47 @@ const views: readonly View[] = [
         input.value = "https://chat.example.org/#token=3p0mRr9vTt&name=Mara";
       });
       await page.click("text=Forget this device");
+    },
+  },
+  {
+    name: "dense",
+    async show(page) {
+      await page.evaluate(() => {
+        const settings = JSON.parse(localStorage.getItem("parley.settings") ?? "{}");
+        localStorage.setItem("parley.settings", JSON.stringify({ ...settings, density: "dense" }));
+      });
+      await page.reload();
+      await hears(page, "Good morning");
+      await page.locator("#room-kept:not(:empty)").waitFor();
+      await page.evaluate(() => localStorage.removeItem("parley.settings"));
+    },
+  },
+  {
+    name: "unsent",
+    async show(page) {
+      // As a tab leaves them that was closed a day ago.
+      await page.evaluate(() => {
+        const message = {
+          nonce: "old",
+          room: "lobby",
+          text: "I have the key of the door",
+          at: Date.now() - 25 * 3_600_000,
+          state: "waiting",
+          owner: "gone",
+        };
+        localStorage.setItem("parley.message.old", JSON.stringify(message));
+      });
+      await page.reload();
+      await page.locator("#rows .state button").first().waitFor();
+      await page.locator("#room-kept:not(:empty)").waitFor();
+      await page.evaluate(() => localStorage.removeItem("parley.message.old"));
+    },
+  },
+  {
+    name: "above",
+    async show(page) {
+      await page.evaluate(() => document.querySelector("#log")?.scrollTo(0, 0));
+      await page.locator("#to-end:not([hidden])").waitFor();
     },
   },
   {
@@ -145,6 +188,7 @@ export async function tour(
 
   const closed = await Scene.open({ ACCESS_CODE: "open-sesame", RETENTION_DAYS: "30" });
   const kept: (readonly [Page, string])[] = [];
+  const strangers: (readonly [Page, string])[] = [];
   try {
     for (const device of ["desktop", "phone"] as const) {
       for (const colorScheme of ["light", "dark"] as const) {
@@ -153,7 +197,7 @@ export async function tour(
         const stranger = await scene.person(options);
         await stranger.locator("#prompt-here", { hasText: "Ada" }).waitFor();
         await look(stranger, `prompt-${suffix}`);
-        await stranger.context().close();
+        strangers.push([stranger, `door-${suffix}`]);
 
         const guest = await closed.person(options);
         await guest.fill("#prompt-name", "Mara");
@@ -181,6 +225,13 @@ export async function tour(
     await closed.close();
   }
   await scene.server.end("SIGKILL");
+  for (const [page, name] of strangers) {
+    await page.bringToFront();
+    await page.fill("#prompt-name", "Mia");
+    await page.click("#prompt-go");
+    await page.locator("#prompt-hint", { hasText: "does not answer" }).waitFor();
+    await look(page, name);
+  }
   for (const [page, name] of kept) {
     await page.bringToFront();
     await command(page, "I write this without a connection");

@@ -72,7 +72,8 @@ Deno.test("words.problem() has every sentence of the rules that the page keeps t
 });
 
 Deno.test("words.problem() has every sentence of the server that a person can meet", async () => {
-  const sources = ["app/chat/refusals.ts", "app/web/websocket.ts", "static/client/chat.ts"];
+  const client = ["chat", "connection", "outbox"].map((name) => `static/client/${name}.ts`);
+  const sources = ["app/chat/refusals.ts", "app/web/websocket.ts", ...client];
   /** Only a program that breaks the protocol, or no page at all, is told these. */
   const technical = /hello|^Join |WebSocket|header has|header "|subprotocol|JSON|binary/;
   const sentences: string[] = [];
@@ -80,7 +81,7 @@ Deno.test("words.problem() has every sentence of the server that a person can me
     const source = await Deno.readTextFile(new URL(path, root));
     for (
       const [, text = ""] of source.matchAll(
-        /(?:message[:=]|message = .*\n?.*\?|", |\w:|#problem =|detail[:=]|\n\s+:)\s*["`]([A-Z$][^"`]{8,})["`]/g,
+        /(?:message[:=]|message = .*\n?.*\?|", |\w:|#problem =|detail[:=]|return|\n\s+:)\s*["`]([A-Z$][^"`]{8,})["`]/g,
       )
     ) {
       const sentence = text.replace(/\$\{[^}]*\}/g, "20");
