@@ -2,6 +2,7 @@
 // Rounds alternate, so that a noisy machine is noisy for all of them. What one machine cannot run side by side is compared by
 // what each process computed.
 
+import { RedisPresence } from "../../app/broker/redis_presence.ts";
 import { frame, RawSocket } from "../hostile/raw_socket.ts";
 import { RedisProcess } from "../redis_process.ts";
 import { ServerProcess } from "../server_process.ts";
@@ -19,6 +20,8 @@ const everyMs = 20;
 interface Setup {
   readonly name: string;
   readonly nodes: number;
+  /** Further ones that nobody is connected to, and that hear of all the same. */
+  readonly listeners?: number;
   readonly hasRedis: boolean;
 }
 
@@ -26,7 +29,10 @@ const setups: readonly Setup[] = [
   { name: "one on SQLite", nodes: 1, hasRedis: false },
   { name: "one on Redis", nodes: 1, hasRedis: true },
   { name: "two on Redis", nodes: 2, hasRedis: true },
+  { name: "one on Redis, and one that listens", nodes: 1, listeners: 1, hasRedis: true },
 ];
+/** Members on other nodes, to see what each of them takes. */
+const elsewhere = 100_000;
 
 /** What was measured in one round. */
 interface Result {
@@ -42,11 +48,13 @@ interface Result {
   /** Seconds that all nodes computed, and that Redis did. */
   readonly nodeCpu: number;
   readonly redisCpu: number;
+  /** The one that a listener did. */
+  readonly listenerCpu: number;
 }
 
 /** Starts servers for the time of `use`. */
 async function withNodes<T>(
-  { nodes, hasRedis }: Setup,
+  { nodes, listeners = 0, hasRedis }: Setup,
   use: (nodes: readonly ServerProcess[], redis: RedisProcess | undefined) => Promise<T>,
 ): Promise<T> {
   const dir = await Deno.makeTempDir();
@@ -54,7 +62,7 @@ async function withNodes<T>(
   const redis = hasRedis ? await RedisProcess.start("--appendfsync", "everysec") : undefined;
   const started: ServerProcess[] = [];
   try {
-    for (let i = 0; i < nodes; i++) {
+    for (let i = 0; i < nodes + listeners; i++) {
       const env = {
         LOG_DIR: `${dir}/logs/${i}`,
         RATE_PER_SECOND: "0",
@@ -73,7 +81,10 @@ async function withNodes<T>(
 }
 
 function measure(setup: Setup, seconds: number, rate?: number): Promise<Result> {
-  return withNodes(setup, async (nodes, redis) => {
+  return withNodes(setup, async (all, redis) => {
+    const nodes = all.slice(0, setup.nodes);
+    // These are looked at once.
+    const others = [redis?.pid, all[setup.nodes]?.process.pid].filter((pid) => pid !== undefined);
     const parts = await Promise.all(nodes.map(({ url, process }, i) => {
       const plan: Plan = {
         url: `${url.replace("http", "ws")}ws`,
@@ -89,8 +100,7 @@ function measure(setup: Setup, seconds: number, rate?: number): Promise<Result> 
         heartbeat: ["[]", '{"type":"pong"}'],
         ...(rate === undefined ? {} : { rate: rate / nodes.length }),
       };
-      // Redis is looked at once.
-      return load(plan, [process.pid, ...(redis !== undefined && i === 0 ? [redis.pid] : [])]);
+      return load(plan, [process.pid, ...(i === 0 ? others : [])]);
     }));
     const sum = (pick: (part: typeof parts[number]) => number) =>
       parts.reduce((total, part) => total + pick(part), 0);
@@ -105,6 +115,7 @@ function measure(setup: Setup, seconds: number, rate?: number): Promise<Result> 
       p99: Math.max(...parts.map(({ seen }) => seen.p99)),
       nodeCpu: sum(({ cpus }) => cpus[0] ?? NaN),
       redisCpu: parts[0]?.cpus[1] ?? 0,
+      listenerCpu: parts[0]?.cpus[2] ?? 0,
     };
   });
 }
@@ -116,6 +127,7 @@ function report(results: readonly Result[]): string {
     "deliveries a second",
     "deliveries per CPU-second of the nodes",
     "Redis's CPU for a message, µs",
+    "a listener's, µs",
     "p50 ms",
     "p99 ms",
   ]];
@@ -131,6 +143,7 @@ function report(results: readonly Result[]): string {
         whole(of(({ deliveries, seconds }) => deliveries / seconds)),
         whole(of(({ deliveries, nodeCpu }) => deliveries / nodeCpu)),
         whole(of(({ redisCpu, sent }) => redisCpu / sent * 1e6)),
+        whole(of(({ listenerCpu, sent }) => listenerCpu / sent * 1e6)),
         of(({ p50 }) => p50).toFixed(1),
         of(({ p99 }) => p99).toFixed(1),
       ]);
@@ -185,6 +198,20 @@ async function join(port: number, username: string): Promise<RawSocket> {
   return socket;
 }
 
+/** Bytes of memory that a node has for each member who is on another one. */
+function bytesElsewhere(): number {
+  const presence = new RedisPresence(() => {}, () => {}, () => undefined);
+  const before = Deno.memoryUsage().heapUsed;
+  for (let i = 0; i < elsewhere; i++) {
+    const member = crypto.randomUUID().slice(0, 22);
+    const room = `room-${i % (elsewhere / 50)}`;
+    presence.hear("that", [{ kind: "came", room, member, username: `Somebody ${i}` }]);
+  }
+  const after = Deno.memoryUsage().heapUsed;
+  if (presence.others("room-1").length !== 50) throw new Error("Cannot measure: nobody is there");
+  return (after - before) / elsewhere;
+}
+
 async function main(): Promise<void> {
   const say = (line: string) => Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
   const flag = (name: string, fallback: number) => {
@@ -203,6 +230,7 @@ async function main(): Promise<void> {
   const wrong = results.reduce((sum, { disorder }) => sum + disorder, 0);
   say(report(results));
   say(`out of order: ${wrong}`);
+  say(`memory for each member elsewhere: ${whole(bytesElsewhere())} bytes`);
   for (const [name, sorted] of [["the same node", near], ["another node", far]] as const) {
     const of = (share: number) => (sorted?.[Math.floor(messages * share)] ?? NaN).toFixed(2);
     say(
