@@ -308,12 +308,14 @@ function waitingRow(
     key: `nonce ${nonce}`,
     version: `${starts} ${state} ${hint} ${problem}`,
     make: () => {
+      const isOld = state === "asks";
+      const why = isOld ? words.old : words.failed(words.problem(problem));
       const actions = state === "waiting" ? [element("span", { class: "state" }, hint)] : [
         element(
           "span",
           { class: "state trouble" },
-          state === "asks" ? words.old : words.failed(words.problem(problem)),
-          button(state === "asks" ? words.sendNow : words.retry, () => chat.retry(message)),
+          element("span", {}, why),
+          button(isOld ? words.sendNow : words.retry, () => chat.retry(message)),
           button(words.edit, () => verbs.edit(message)),
           button(words.discard, () => chat.discard(message)),
         ),

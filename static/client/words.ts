@@ -61,7 +61,7 @@ export const words = {
   offline: "You are offline. What you write is sent when the network is back.",
   reconnecting: (seconds: number, problem: string | undefined) =>
     `${problem === undefined ? "" : `${problem}. `}Reconnecting in ${seconds} s`,
-  noAnswer: "The server does not answer. It is asked again and again.",
+  noAnswer: "The server does not answer. This page keeps trying.",
   tryNow: "Try now",
   replacedTab: "This chat went on in a newer connection of this page.",
   refused: (reason: string) =>

@@ -66,7 +66,7 @@ export const words: Words = {
   offline: "Du bist offline. Was du schreibst, wird gesendet, wenn das Netz wieder da ist.",
   reconnecting: (seconds, problem) =>
     `${problem === undefined ? "" : `${problem}. `}Neuer Versuch in ${seconds} s`,
-  noAnswer: "Der Server antwortet nicht. Er wird immer wieder gefragt.",
+  noAnswer: "Der Server antwortet nicht. Diese Seite versucht es weiter.",
   tryNow: "Jetzt versuchen",
   replacedTab: "Dieses Gespräch läuft in einer neueren Verbindung dieser Seite weiter.",
   refused: (reason) =>

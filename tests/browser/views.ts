@@ -58,7 +58,9 @@ const views: readonly View[] = [
     name: "empty",
     async show(page) {
       await command(page, "/join garden");
-      await page.locator("#rows .empty").waitFor();
+      await page.locator("#rows .empty a").evaluate((link: HTMLAnchorElement) => {
+        link.textContent = "https://chat.example.org/r/garden";
+      });
     },
   },
   {

@@ -247,3 +247,35 @@ test("begins a line by Enter and sends by a button where one types on the screen
   );
   assertEquals(small, []);
 });
+
+test("lets one send, change or give up what did not go", async (scene) => {
+  const ada = await scene.enter("Ada");
+  const ben = await scene.enter("Ben");
+  await ada.evaluate(() => {
+    const keep = (nonce: string, state: string, hours: number) => {
+      const at = Date.now() - hours * 3_600_000;
+      const problem = "The connection ended each time it was sent";
+      const message = { nonce, room: "lobby", text: nonce, at, state, problem, owner: "gone" };
+      localStorage.setItem(`parley.message.${nonce}`, JSON.stringify(message));
+    };
+    keep("one", "waiting", 30);
+    keep("two", "waiting", 31);
+    keep("three", "failed", 1);
+    keep("four", "failed", 1);
+  });
+  await ada.reload();
+  const row = (text: string) => ada.locator("#rows article", { hasText: text });
+  const act = (text: string, what: string) => row(text).getByRole("button", { name: what }).click();
+  await row("one").getByText("written over a day ago").waitFor();
+  await row("three").getByText("not sent: The connection ended each time").waitFor();
+  await act("two", "Discard");
+  await row("two").waitFor({ state: "detached" });
+  await act("four", "Edit");
+  assertEquals(await written(ada), "four");
+  await row("four").waitFor({ state: "detached" });
+  await act("one", "Send now");
+  await act("three", "Try again");
+  for (const text of ["one", "three"]) await hears(ben, text);
+  await until("all is told", async () => await ada.locator("#rows .pending").count() === 0);
+  assertEquals((await texts(ben)).toSorted(), ["one", "three"]);
+});
