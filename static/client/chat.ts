@@ -222,6 +222,15 @@ export class Chat {
     this.#ports.changed();
   }
 
+  /** Another tab has shown a room up to there. */
+  readElsewhere(name: string, offset: number): void {
+    const room = this.#rooms.get(name);
+    if (room === undefined || offset <= room.read) return;
+    room.read = offset;
+    this.#recount(room);
+    this.#ports.changed();
+  }
+
   /** Tells the room that the person types. */
   typing(name: string): void {
     const now = this.#ports.connection.now();
@@ -360,7 +369,7 @@ export class Chat {
         const isOld = room.isNew && room.read === 0;
         if (room.enter(push) === "hole") return this.#connection.giveUp("a page has a hole");
         for (const message of push.messages) this.#settleOwn(message);
-        if (!isOld) room.recountUnread(this.#member, (message) => this.isMention(message));
+        if (!isOld) this.#recount(room);
         else if (!push.more) room.markRead();
         if (push.more) return this.#join(room);
         this.#answered.add(room.name);
@@ -413,6 +422,10 @@ export class Chat {
     const mentionsMe = this.isMention(push);
     room.countUnread(mentionsMe);
     this.#ports.arrived?.(room, push, mentionsMe);
+  }
+
+  #recount(room: Room): void {
+    room.recountUnread(this.#member, (message) => this.isMention(message));
   }
 
   #settleOwn(push: MessagePush): void {

@@ -77,8 +77,9 @@ else enter(profile);
 adopt(linkAtLoad);
 
 addEventListener("hashchange", () => adopt(takeLink()));
-// Another tab has another name, or has forgotten this one.
+// Another tab has read, has another name, or has forgotten this one.
 addEventListener("storage", ({ key }) => {
+  if (key === readKey) readOffsets().forEach((offset, name) => chat.readElsewhere(name, offset));
   if (isOver || key !== profileKey || keptProfile().token === profile.token) return;
   isOver = true;
   location.reload();

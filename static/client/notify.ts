@@ -40,7 +40,7 @@ export function mountNotify(verbs: NotifyVerbs) {
   });
 
   const notify = (room: string, { from, text }: Message, tag: string) => {
-    const body = text.slice(0, bodyMaxLength);
+    const body = text.replace(/^\/me /, `${from} `).slice(0, bodyMaxLength);
     const title = verbs.title(from, room);
     try {
       const notification = new Notification(title, { body, tag, silent: true });

@@ -43,6 +43,12 @@ export const words = {
   unknownCommand: (command: string) => `There is no ${command}. /help lists the commands.`,
   noRoom: (name: string) => `"${name}" is no room: use a-z, 0-9 and -, up to 32 characters`,
   tooManyRooms: "You are in 20 rooms: leave one first",
+  replacedTab: "This chat went on in a newer connection of this page.",
+  refused: (reason: string) =>
+    `The server ended the connection${
+      reason === "" ? "" : `: ${reason}`
+    }. Reload the page to try again.`,
+  useHere: "Use it here",
   pasteTooLong: (most: number) =>
     `That is longer than a message can be (${
       most.toLocaleString("en")

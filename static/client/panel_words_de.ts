@@ -49,6 +49,12 @@ export const words: PanelWords = {
   unknownCommand: (command) => `${command} gibt es nicht. /help zeigt, was es gibt.`,
   noRoom: (name) => `„${name}“ ist kein Raum: nimm a-z, 0-9 und -, höchstens 32 Zeichen`,
   tooManyRooms: "Du bist in 20 Räumen: verlass erst einen",
+  replacedTab: "Dieses Gespräch läuft in einer neueren Verbindung dieser Seite weiter.",
+  refused: (reason) =>
+    `Der Server hat die Verbindung beendet${
+      reason === "" ? "" : `: ${reason}`
+    }. Lade die Seite neu, um es noch einmal zu versuchen.`,
+  useHere: "Hier weitermachen",
   pasteTooLong: (most) =>
     `Das ist länger, als eine Nachricht sein kann (${
       most.toLocaleString("de")

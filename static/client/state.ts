@@ -164,9 +164,11 @@ export class Room {
     this.#position = { epoch: push.epoch, offset: push.offset };
     this.first = push.first;
     this.phase = push.more ? "behind" : "live";
-    if (!push.more) this.isNew = false;
-    // A log that was restored is shorter than what was read of it.
-    this.read = Math.min(this.read, push.offset);
+    if (!push.more) {
+      this.isNew = false;
+      // A log that was restored is shorter than what was read of it.
+      this.read = Math.min(this.read, push.offset);
+    }
     if (push.count !== undefined) this.#list(push.count, push.members);
     return "taken";
   }
@@ -273,13 +275,15 @@ export class Room {
 
   /** Everything here is read. The line "new since" stays for as long as the person looks at the room. */
   markRead(): void {
-    this.read = this.head;
+    // Another tab may have read what is not here yet.
+    this.read = Math.max(this.read, this.head);
     this.unread = 0;
     this.mentions = 0;
   }
 
-  /** A message of somebody else came, and is not read yet. */
+  /** A message of somebody else came, and is not read yet, unless another tab was quicker. */
   countUnread(isMention: boolean): void {
+    if (this.head <= this.read) return;
     if (this.unread++ === 0) this.newSince = Math.max(this.read, this.head - 1);
     if (isMention) this.mentions++;
   }

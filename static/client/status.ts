@@ -4,7 +4,8 @@ import { closeCode } from "../../app/protocol.ts";
 import type { Chat } from "./chat.ts";
 import { button, byId, setText } from "./dom.ts";
 import type { Room } from "./state.ts";
-import { words } from "./language.ts";
+import type { Status } from "./connection.ts";
+import { sentenceOf, words } from "./language.ts";
 
 /** A loss shorter than this is not worth a word. */
 const blipMs = 2_000;
@@ -45,6 +46,16 @@ export function mountStatus(chat: Chat, redraw: () => void) {
   /** One attempt after the other is nothing new. */
   const lastTold = () => told || words.connecting;
 
+  /** Seldom comes, and its words with it. */
+  const tellEnd = async (ended: Status & { readonly kind: "ended" }) => {
+    const isReplaced = ended.code === closeCode.replaced;
+    const text = await sentenceOf(({ replacedTab, refused }) =>
+      isReplaced ? replacedTab : refused(words.problem(ended.reason))
+    );
+    const action = isReplaced ? await sentenceOf(({ useHere }) => useHere) : undefined;
+    if (chat.status === ended) say(text, action);
+  };
+
   return {
     /** Draws both lines. Answers whether all is well, or has not been otherwise for long. */
     update(room: Room): boolean {
@@ -60,11 +71,7 @@ export function mountStatus(chat: Chat, redraw: () => void) {
       troubleSince ??= now;
       const calm = troubleSince + blipMs - now;
       if (status.kind === "ended") {
-        const isReplaced = status.code === closeCode.replaced;
-        say(
-          isReplaced ? words.replacedTab : words.refused(words.problem(status.reason)),
-          isReplaced ? words.useHere : undefined,
-        );
+        void tellEnd(status);
       } else if (calm > 0) {
         timer = setTimeout(redraw, calm + 10);
         return true;

@@ -63,12 +63,6 @@ export const words = {
     `${problem === undefined ? "" : `${problem}. `}Reconnecting in ${seconds} s`,
   noAnswer: "The server does not answer. This page keeps trying.",
   tryNow: "Try now",
-  replacedTab: "This chat went on in a newer connection of this page.",
-  refused: (reason: string) =>
-    `The server ended the connection${
-      reason === "" ? "" : `: ${reason}`
-    }. Reload the page to try again.`,
-  useHere: "Use it here",
   charactersLeft: (count: number) =>
     count >= 0 ? `${number.format(count)} left` : `${number.format(-count)} too many`,
   copy: "Copy",

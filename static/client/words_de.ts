@@ -68,12 +68,6 @@ export const words: Words = {
     `${problem === undefined ? "" : `${problem}. `}Neuer Versuch in ${seconds} s`,
   noAnswer: "Der Server antwortet nicht. Diese Seite versucht es weiter.",
   tryNow: "Jetzt versuchen",
-  replacedTab: "Dieses Gespräch läuft in einer neueren Verbindung dieser Seite weiter.",
-  refused: (reason) =>
-    `Der Server hat die Verbindung beendet${
-      reason === "" ? "" : `: ${reason}`
-    }. Lade die Seite neu, um es noch einmal zu versuchen.`,
-  useHere: "Hier weitermachen",
   charactersLeft: (count) =>
     count >= 0 ? `noch ${number.format(count)}` : `${number.format(-count)} zu viel`,
   copy: "Kopieren",

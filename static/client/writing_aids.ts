@@ -71,7 +71,10 @@ export function mountWritingAids(
       if (typed === "") return false;
       const start = before.length - typed.length - sign.length;
       const isStart = (name: string) => name.toLowerCase().startsWith(typed.toLowerCase());
-      const names = [...room()?.members.values() ?? []].filter((name) => name !== chat.username);
+      // A crowded room has no list of who is there; who has said something there has a name.
+      const { members, messages } = room() ?? { members: new Map<string, string>(), messages: [] };
+      const known = members.size > 0 ? [...members.values()] : messages.map(({ from }) => from);
+      const names = [...new Set(known)].filter((name) => name !== chat.username);
       // What follows /join is a room, with its sign or without.
       const isRoom = sign === "#" || /^\/join\s+\S+$/.test(before);
       const found = isRoom

@@ -335,13 +335,21 @@ test("colours names so that each can be read, in both themes", async (scene) => 
         );
         return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
       };
-      const paper = luminance(getComputedStyle(document.documentElement).backgroundColor);
+      const { backgroundColor } = getComputedStyle(document.documentElement);
+      // What somebody does to one stands on the mark, the name with it.
+      const marked = document.body.appendChild(document.createElement("p"));
+      marked.className = "text mention";
+      const grounds = [backgroundColor, getComputedStyle(marked).backgroundColor].map(luminance);
       const name = document.body.appendChild(document.createElement("bdi"));
       name.className = "name";
       const contrasts = Array.from({ length: 24 }, (_, i) => {
         name.style.setProperty("--hue", String(i * 15));
         const ink = luminance(getComputedStyle(name).color);
-        return (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05);
+        return Math.min(
+          ...grounds.map((ground) =>
+            (Math.max(ink, ground) + 0.05) / (Math.min(ink, ground) + 0.05)
+          ),
+        );
       });
       return Math.min(...contrasts);
     });

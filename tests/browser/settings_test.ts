@@ -18,6 +18,14 @@ test("keeps what was chosen, in all tabs and across a reload", async (scene) => 
   await ada.getByLabel("Theme").selectOption("dark");
   await ada.getByLabel("Lines").selectOption("dense");
   assert(await paper(ada) !== light);
+  // So has the browser's own bar.
+  const bar = await ada.evaluate(() => {
+    const metas = document.querySelectorAll<HTMLMetaElement>('meta[name="theme-color"]');
+    return [...metas].filter(({ media }) => matchMedia(media).matches).map(({ content }) =>
+      content
+    );
+  });
+  assertEquals(bar, ["#101318"]);
   await until("the other tab follows", async () => await paper(other) !== light);
   await ada.reload();
   await ada.waitForSelector("#app:not([hidden])");
@@ -204,6 +212,27 @@ test("tells of a mention in one tab only, and counts in the title and on the ico
     "Ben in #lobby: @Ada again",
     "Ben in #lobby: @Ada come and look",
   ]);
+});
+
+test("counts in no tab what was read in another", async (scene) => {
+  const one = await scene.enter("Ada");
+  const two = await scene.tab(one.context(), "r/design");
+  await two.locator("#room-title", { hasText: "# design" }).waitFor();
+  await say(one, "/join design");
+  await one.locator("#room-title", { hasText: "# design" }).waitFor();
+  await one.click("#room-list >> text=# lobby");
+  await one.locator("#room-title", { hasText: "# lobby" }).waitFor();
+  const ben = await scene.enter("Ben");
+  await say(ben, "/join design");
+  await ben.locator("#room-title", { hasText: "# design" }).waitFor();
+  await say(ben, "@Ada come and look");
+  await hears(two, "come and look");
+  await ben.click("#room-list >> text=# lobby");
+  await say(ben, "and here");
+  // By then the first tab has been told of both.
+  await hears(one, "and here");
+  await one.locator("#room-list .badge").waitFor({ state: "detached" });
+  await until("the title counts nothing", async () => await one.title() === "#lobby · Parley");
 });
 
 test("takes from the icon what an earlier visit left there", async (scene) => {

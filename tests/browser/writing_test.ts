@@ -100,6 +100,11 @@ test("completes names and rooms by Tab, one after the other, and otherwise leave
   await completes("/join lo", "/join lobby ");
   await completes("/join #lo", "/join #lobby ");
   await completes("/nick be", "/nick @Bea Young ");
+  // A crowded room has no list; who has said something there can be called.
+  server.push({ type: "count", room: "lobby", count: 900 });
+  server.say("lobby", { from: "Zed", member: "zed" }, { from: "Zoe", member: "zoe" });
+  await hears(ada, "m2");
+  await completes("ask z", "ask @Zed ", "ask @Zoe ");
   assertEquals(await ada.evaluate(() => document.activeElement?.id), "text");
   await ada.fill("#text", "nobody");
   await ada.keyboard.press("Tab");

@@ -376,6 +376,32 @@ Deno.test("Chat counts what is not read, and where it begins", () => {
   assertEquals([lobby(page).unread, lobby(page).mentions], [0, 0]);
 });
 
+Deno.test("Chat.readElsewhere() takes for read what another tab has shown, here already or not", () => {
+  const page = new Page().enter();
+  page.wire.push(room(2, { recovered: true }, 1), message(3), message(4), message(5));
+  lobby(page).read = 2;
+  page.chat.readElsewhere("lobby", 4);
+  assertEquals([lobby(page).read, lobby(page).unread, lobby(page).newSince], [4, 1, 4]);
+  page.chat.readElsewhere("lobby", 3);
+  assertEquals(lobby(page).read, 4);
+  // The other tab was told of it first.
+  page.chat.readElsewhere("lobby", 6);
+  assertEquals(lobby(page).unread, 0);
+  page.wire.push(message(6));
+  assertEquals(lobby(page).unread, 0);
+  page.wire.push(message(7));
+  assertEquals(lobby(page).unread, 1);
+  page.chat.readElsewhere("nowhere", 9);
+});
+
+Deno.test("Chat counts nothing as not read while the pages up to it are still coming [R5]", () => {
+  const page = new Page().enter();
+  lobby(page).read = 6;
+  page.wire.push(room(3, { recovered: true, more: true }, 1));
+  page.wire.push(room(6, { recovered: true }, 4));
+  assertEquals([lobby(page).read, lobby(page).unread], [6, 0]);
+});
+
 Deno.test("Chat keeps a long room short, and loads it again", () => {
   const page = new Page().enter();
   page.wire.push(room(700, { recovered: true }, 1));
