@@ -6,18 +6,23 @@ WORKDIR /app
 COPY deno.json deno.lock ./
 COPY std std
 COPY static/client/deno.json static/client/
-RUN deno install -q --frozen
+# The bundler is fetched when something is bundled for the first time.
+RUN deno install -q --frozen \
+  && touch /tmp/nothing.ts && deno bundle -q -o /tmp/nothing.js /tmp/nothing.ts
 COPY static static
 COPY app app
 COPY main.ts ./
 RUN deno task -q build \
   && find static/client -name "*.ts" -delete \
   && rm -rf "$DENO_DIR"/dl "$DENO_DIR"/npm/*/@esbuild \
-  && deno cache -q --frozen main.ts
+  && deno cache -q --frozen main.ts \
+  && mv "$DENO_DIR"/npm /npm
 
 FROM denoland/deno:2.9.6
 WORKDIR /app
 RUN mkdir data logs && chown deno:deno data logs
+# A layer of its own, which stays the same while only the chat changes.
+COPY --from=build /npm /deno-dir/npm
 COPY --from=build /deno-dir /deno-dir
 COPY --from=build /app ./
 USER deno
