@@ -91,5 +91,6 @@ export class Compose {
   }
 }
 
-/** No capability, in hexadecimal. */
+/** No capability, in hexadecimal, and the one to bind ports below 1024. */
 export const none = "0".repeat(16);
+export const lowPortsOnly = "400".padStart(16, "0");

@@ -39,7 +39,7 @@ async function provideBase(engine: Engine): Promise<void> {
   if ((await engine.try("docker", "image", "inspect", base)).success) return;
   const system = `${engine.dir}/debian`;
   await engine.run("debootstrap", "--variant=minbase", release, system);
-  await engine.run("sh", "-c", `tar -C ${system} -c . | docker import - ${base}`);
+  await engine.run("sh", "-c", `tar -C ${system} -c --exclude='*.deb' . | docker import - ${base}`);
 }
 
 const install = "export DEBIAN_FRONTEND=noninteractive && apt-get update -qq" +
@@ -68,7 +68,6 @@ COPY certificates.crt /etc/
 COPY tini /tini
 COPY deno /usr/bin/deno
 COPY docker-entrypoint.sh /usr/local/bin/
-RUN chmod 755 /tini /usr/bin/deno
 ENTRYPOINT ["/tini", "--", "docker-entrypoint.sh"]
 CMD ["eval", "console.log('Welcome to Deno!')"]
 `,
