@@ -23,12 +23,16 @@ export function mountNotify(verbs: NotifyVerbs) {
     : new BroadcastChannel("parley.told");
   const open = new Set<Notification>();
   const speaker = new Speaker({
-    post: (id) => channel?.postMessage(id),
+    post: (id) => channel?.postMessage({ done: id }),
+    ask: (id) => channel?.postMessage({ asked: id }),
     isLooking: () => document.hasFocus(),
     later: (ms, task) => void setTimeout(task, ms),
     random: () => Math.random(),
   });
-  channel?.addEventListener("message", ({ data }) => speaker.heard(String(data)));
+  channel?.addEventListener("message", ({ data }) => {
+    if ("done" in data) speaker.heard(String(data.done));
+    else speaker.asked(String(data.asked));
+  });
   // Who looks at the page has seen them.
   addEventListener("focus", () => {
     for (const notification of open) notification.close();

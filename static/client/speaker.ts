@@ -5,6 +5,8 @@
 export interface SpeakerPorts {
   /** Tells the other tabs that a message needs nothing said any more. */
   post(id: string): void;
+  /** Asks the other tabs whether they know that of a message. */
+  ask(id: string): void;
   /** Whether the person looks at this tab. */
   isLooking(): boolean;
   later(ms: number, task: () => void): void;
@@ -12,6 +14,8 @@ export interface SpeakerPorts {
   random(): number;
 }
 
+/** By then the others have answered. */
+const answerMs = 100;
 /** The tabs' turns are spread over this long; the word of the first reaches the others in about a millisecond. */
 const spreadMs = 400;
 const rememberedMost = 200;
@@ -32,11 +36,17 @@ export class Speaker {
     if (this.#done.size > rememberedMost && oldest !== undefined) this.#done.delete(oldest);
   }
 
+  /** Another tab has got a message, and did not listen before. */
+  asked(id: string): void {
+    if (this.#done.has(id)) this.#ports.post(id);
+  }
+
   /** A message came; `say` is called in at most one of the tabs, and in none while one is looked at. */
   arrived(id: string, say: () => void): void {
     if (this.#done.has(id)) return;
     if (this.#ports.isLooking()) return this.#finish(id);
-    this.#ports.later(this.#ports.random() * spreadMs, () => {
+    this.#ports.ask(id);
+    this.#ports.later(answerMs + this.#ports.random() * spreadMs, () => {
       if (this.#done.has(id)) return;
       this.#finish(id);
       say();

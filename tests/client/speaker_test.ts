@@ -11,6 +11,7 @@ function tabs(time: ManualTime, chances: readonly number[], looking = -1) {
     all.push(
       new Speaker({
         post: (id) => all.forEach((other, j) => j === i || other.heard(id)),
+        ask: (id) => all.forEach((other, j) => j === i || other.asked(id)),
         isLooking: () => i === looking,
         later: (ms, task) => void time.later(ms, task),
         random: () => chance,
@@ -47,6 +48,27 @@ Deno.test("Speaker speaks of each message once, also when a tab gets it late", (
     time.pass(1_000);
   }
   assertEquals(said, ["m1", "m2"]);
+});
+
+Deno.test("Speaker asks the tabs that listened before it did", () => {
+  const time = new ManualTime();
+  const said: number[] = [];
+  const listening: Speaker[] = [];
+  for (const number of [1, 2]) {
+    // The first has spoken before there is a second to hear of it.
+    const others = () => listening.filter((other) => other !== tab);
+    const tab = new Speaker({
+      post: (id) => others().forEach((other) => other.heard(id)),
+      ask: (id) => others().forEach((other) => other.asked(id)),
+      isLooking: () => false,
+      later: (ms, task) => void time.later(ms, task),
+      random: () => 0,
+    });
+    listening.push(tab);
+    tab.arrived("m1", () => said.push(number));
+    time.pass(1_000);
+  }
+  assertEquals(said, [1]);
 });
 
 Deno.test("recallSettings() reads what rememberSettings() kept, and makes sense of anything", () => {
