@@ -96,6 +96,9 @@ test("fits on a phone that is turned, and in German", async (scene) => {
     reducedMotion: "reduce",
   });
   await signIn(page, long);
+  // What stands in the empty field takes one line, however long it is.
+  const { height = 0 } = await page.locator("#text").boundingBox() ?? {};
+  assert(height > 0 && height < 30, `${height}`);
   await page.fill("#text", "/hilfe");
   await page.click("#send");
   await page.locator("#composer-problem", { hasText: "/hilfe" }).waitFor();
