@@ -180,17 +180,23 @@ export function readConfig(
     const arg = args[i] ?? "";
     if (arg === "--help" || arg === "-h") return { kind: "help" };
     if (arg === "--version") return { kind: "version" };
+    if (!arg.startsWith("-")) {
+      const found = "only health, backup, restore and export, which come first";
+      errors.push(`Cannot use ${JSON.stringify(arg)}: there is no such command, ${found}`);
+      continue;
+    }
     const [, flagName, inline] = /^--([a-z][a-z-]*)(?:=(.*))?$/s.exec(arg) ?? [];
     const name = flagName?.toUpperCase().replaceAll("-", "_");
     if (name === undefined || !configNames.includes(name)) {
       errors.push(`Cannot use ${JSON.stringify(arg)}: there is no such flag, --help lists all`);
-    } else if (inline !== undefined) flags.set(name, inline);
-    else if (switches.has(name)) flags.set(name, "1");
-    else if (i + 1 < args.length) flags.set(name, args[++i] ?? "");
-    else errors.push(`Cannot use ${arg}: a value has to follow`);
+      continue;
+    }
+    const typed = inline ?? (switches.has(name) ? "1" : args[++i]);
+    if (typed !== undefined && typed.trim() !== "") flags.set(name, typed);
+    else errors.push(`Cannot use ${flagOf(name)}: a value has to follow`);
   }
   // An empty variable is what a compose file makes of one that is not set.
-  const given = (name: string) => flags.get(name) ?? (env(name) || undefined);
+  const given = (name: string) => flags.get(name) ?? (env(name)?.trim() || undefined);
   const values: Record<string, unknown> = {};
   for (const [key, option] of Object.entries<Option<unknown>>(options)) {
     const typed = given(option.name);

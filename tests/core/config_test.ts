@@ -43,6 +43,25 @@ Deno.test("readConfig() reads the environment, and flags before it", () => {
 
 Deno.test("readConfig() takes an empty variable for one that is not set", () => {
   assertEquals(configOf({ PORT: "", DURABILITY: "" }).port, 8000);
+  const { host, dataDir, logDir } = configOf({ HOST: "", DATA_DIR: " ", LOG_DIR: "\t" });
+  assertEquals([host, dataDir, logDir], ["0.0.0.0", "data", "logs"]);
+});
+
+Deno.test("readConfig() refuses an empty flag, whatever the environment has", () => {
+  const env = { HOST: "127.0.0.1", DATA_DIR: "data", LOG_DIR: "logs" };
+  for (const flag of ["--host", "--data-dir", "--log-dir", "--redis-url", "--dev"]) {
+    const expected = [`Cannot use ${flag}: a value has to follow`];
+    assertEquals(errorsOf(env, `${flag}=`), expected);
+    assertEquals(errorsOf(env, `${flag}=  `, "--port", "0"), expected);
+    if (flag !== "--dev") assertEquals(errorsOf(env, flag, ""), expected);
+  }
+});
+
+Deno.test("readConfig() names a word that is no command, and what there is", () => {
+  const there = "there is no such command, only health, backup, restore and export";
+  for (const args of [["frobnicate"], ["--port", "0", "frobnicate"], ["--dev", "frobnicate"]]) {
+    assertStringIncludes(errorsOf({}, ...args).join(), `Cannot use "frobnicate": ${there}`);
+  }
 });
 
 Deno.test("readConfig() names every wrong value, and what would be right", () => {
