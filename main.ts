@@ -2,7 +2,7 @@
 
 import type { Broker } from "./app/broker/broker.ts";
 import { SqliteBroker } from "./app/broker/sqlite_broker.ts";
-import { Freezer } from "./app/broker/sqlite_freeze.ts";
+import { Freezer, removeLeftCopies } from "./app/broker/sqlite_freeze.ts";
 import { ChatHub } from "./app/chat/chat_hub.ts";
 import { helpText, readConfig } from "./app/core/config.ts";
 import type { Config } from "./app/core/config.ts";
@@ -84,7 +84,7 @@ async function start(config: Config): Promise<void> {
     await run(config, logs);
   } catch (error) {
     logs.close();
-    complain(error instanceof Error ? error.message : String(error));
+    complain(messageOf(error));
     Deno.exit(1);
   }
 }
@@ -233,7 +233,7 @@ async function openStorage(config: Config, logs: Logs): Promise<Storage> {
     });
     return { broker, ready: () => broker.isReady, look: () => Promise.resolve(undefined) };
   }
-  Deno.mkdirSync(config.dataDir, { recursive: true });
+  makeDataDir(config);
   const path = databasePath(config);
   const broker = SqliteBroker.open({
     ...common,
@@ -242,6 +242,7 @@ async function openStorage(config: Config, logs: Logs): Promise<Storage> {
     now: Date.now,
     graceMs: config.graceSeconds * 1000,
   });
+  removeLeftCopies(path);
   const freezer = new Freezer(path, broker, Date.now, common.report);
   return {
     broker,
@@ -251,6 +252,17 @@ async function openStorage(config: Config, logs: Logs): Promise<Storage> {
       return broker.look(isLast);
     },
   };
+}
+
+function makeDataDir({ dataDir }: Config): void {
+  try {
+    Deno.mkdirSync(dataDir, { recursive: true });
+  } catch (error) {
+    const isFile = error instanceof Deno.errors.AlreadyExists ||
+      error instanceof Deno.errors.NotADirectory;
+    const why = isFile ? "it has to be a folder" : messageOf(error);
+    throw new Error(`Cannot use DATA_DIR=${JSON.stringify(dataDir)}: ${why}`, { cause: error });
+  }
 }
 
 function databasePath(config: Config): string {
@@ -297,7 +309,7 @@ function followCertificate(
 }
 
 function isDatabaseVerb(verb: string | undefined): verb is keyof typeof databaseVerbs {
-  return verb !== undefined && verb in databaseVerbs;
+  return verb !== undefined && Object.hasOwn(databaseVerbs, verb);
 }
 
 /** Copies the database, puts a copy back, or writes a room out. Answers the exit status. */
@@ -310,35 +322,41 @@ async function useDatabase(
   const result = readConfig((name) => Deno.env.get(name), args.slice(words.length));
   const [name, file] = words;
   if (
-    result.kind !== "config" || name === undefined || words.length > (verb === "export" ? 2 : 1)
+    result.kind !== "config" || name === undefined || words.includes("") ||
+    words.length > (verb === "export" ? 2 : 1)
   ) {
     const errors = result.kind === "errors" ? result.errors : [databaseVerbs[verb]];
     for (const error of errors) complain(error);
     return 2;
   }
+  if (result.config.redisUrl !== "") {
+    complain(
+      `Cannot use ${verb}: it is for the database in DATA_DIR, and with REDIS_URL the messages are in Redis`,
+    );
+    return 2;
+  }
   const path = databasePath(result.config);
   // A server has no use for them.
-  const { backUp, exportRoom, restore } = await import("./app/broker/sqlite_tools.ts");
+  const { backUp, exportRoom, exportToFile, restore } = await import(
+    "./app/broker/sqlite_tools.ts"
+  );
   try {
     if (verb === "backup") {
       await backUp(path, name);
       print(`${path} is copied to ${name}\n`);
     } else if (verb === "restore") {
+      makeDataDir(result.config);
       const saved = await restore(path, name, new Date());
       const before = saved === undefined ? "" : `; what was there is in ${saved}`;
       print(`${name} is copied to ${path}${before}\n`);
     } else {
-      using target = file === undefined ? undefined : Deno.openSync(file, {
-        write: true,
-        create: true,
-        truncate: true,
-      });
-      const write = (part: string) => writeAll(target ?? Deno.stdout, part);
-      await exportRoom(path, name, file?.endsWith(".txt") ? "text" : "jsonl", write);
+      const format = file?.endsWith(".txt") ? "text" : "jsonl";
+      if (file !== undefined) await exportToFile(path, name, format, file);
+      else for await (const part of exportRoom(path, name, format)) print(part);
     }
     return 0;
   } catch (error) {
-    complain(error instanceof Error ? error.message : String(error));
+    complain(messageOf(error));
     return 1;
   }
 }
@@ -351,7 +369,7 @@ async function isHealthy(url: string): Promise<boolean> {
     await response.body?.cancel();
     return response.ok;
   } catch (error) {
-    complain(`Cannot reach ${url}: ${error instanceof Error ? error.message : error}`);
+    complain(`Cannot reach ${url}: ${messageOf(error)}`);
     return false;
   }
 }
@@ -409,6 +427,10 @@ async function within(ms: number, promise: Promise<void>): Promise<void> {
   const cancel = later(ms, resolve);
   await Promise.race([promise, over]);
   cancel();
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function print(text: string): void {

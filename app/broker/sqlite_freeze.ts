@@ -1,7 +1,10 @@
 // How a running server and a program that copies its database agree. The server has the file for itself, and the copying of
 // SQLite stops a whole process; so the program asks by a file beside the database that it be frozen, the server brings
 // everything into the database and leaves it as it is for a while, new messages going into the journal, and the program
-// copies it. Who may write into the folder may ask; nobody else.
+// copies it. Who may write into the folder may ask; nobody else. What a program that was killed meanwhile has left is removed by
+// the next of both that has the file for itself.
+
+import { basename, dirname, join } from "@std/path";
 
 /** What the server does to its database. */
 export interface Freezable {
@@ -21,6 +24,24 @@ const answerMostMs = 15_000;
 
 function requestPath(path: string): string {
   return `${path}.freeze`;
+}
+
+/** A name for a copy that is needed no longer than its program keeps all others from copying. */
+export function newCopyPath(path: string): string {
+  return `${path}.copy-${crypto.randomUUID()}`;
+}
+
+/** Removes the copies under such names. Only for who keeps all others from copying. */
+export function removeLeftCopies(path: string): void {
+  const dir = dirname(path);
+  for (const { name } of Deno.readDirSync(dir)) {
+    if (!name.startsWith(`${basename(path)}.copy-`)) continue;
+    try {
+      Deno.removeSync(join(dir, name));
+    } catch {
+      // On Windows it may be read still; the next one removes it.
+    }
+  }
 }
 
 /** The server's side, for the database at `path`. `look` is to be called about once a second. */
@@ -79,11 +100,11 @@ export class Freezer {
  *
  * @throws {Error} If no server answers, or it could not leave the file as it is until the end of `work`.
  */
-export async function whileFrozen(
+export async function whileFrozen<T>(
   path: string,
-  work: () => Promise<void>,
+  work: () => Promise<T>,
   answerMs = answerMostMs,
-): Promise<void> {
+): Promise<T> {
   const request = requestPath(path);
   const id = crypto.randomUUID();
   try {
@@ -106,8 +127,9 @@ export async function whileFrozen(
       await new Promise((resolve) => setTimeout(resolve, askMs));
     }
     const before = stateOf(path);
-    await work();
+    const result = await work();
     if (!isFrozen() || stateOf(path) !== before) throw notFrozen(path);
+    return result;
   } finally {
     clearInterval(alive);
     if (readRequest(request)?.id === id) Deno.removeSync(request);

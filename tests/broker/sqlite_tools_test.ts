@@ -1,10 +1,16 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { SqliteBroker } from "../../app/broker/sqlite_broker.ts";
-import { Freezer } from "../../app/broker/sqlite_freeze.ts";
+import { Freezer, newCopyPath } from "../../app/broker/sqlite_freeze.ts";
 import { migrate, migrations, schemaVersion } from "../../app/broker/sqlite_schema.ts";
 import type { Position } from "../../app/protocol.ts";
-import { backUp, exportRoom, restore } from "../../app/broker/sqlite_tools.ts";
+import { backUp, exportRoom, exportToFile, restore } from "../../app/broker/sqlite_tools.ts";
 
 const at = Date.UTC(2025, 10, 24, 9, 30, 5);
 
@@ -156,6 +162,65 @@ Deno.test("Freezer lets go of a file whose program is gone, and of what a server
   assert(!place.names().includes("parley.db.freeze"));
 });
 
+Deno.test("backUp() and exportToFile() write nothing over the database, or over what is no regular file", async () => {
+  await using place = await scene();
+  const { dir, path } = place;
+  const broker = place.open();
+  say(broker, "one");
+  place.serve(broker);
+  await Deno.symlink(path, `${dir}/soft.db`);
+  await Deno.link(`${path}-wal`, `${dir}/hard.db`);
+  await Deno.symlink(dir, `${dir}/here`);
+  await Deno.mkdir(`${dir}/folder`);
+  await new Deno.Command("mkfifo", { args: [`${dir}/pipe`] }).output();
+  const before = place.names();
+  const own = "this is the database itself";
+  for (
+    const [name, message] of [
+      ["parley.db", own],
+      ["parley.db-wal", own],
+      ["parley.db-shm", own],
+      ["here/parley.db-journal", own],
+      ["soft.db", own],
+      ["hard.db", own],
+      ["pipe", "is no regular file"],
+      ["folder", "is no regular file"],
+      ["nowhere/copy.db", `there is no folder ${dir}/nowhere`],
+      ["parley.db/copy.db", `there is no folder ${path}`],
+    ] as const
+  ) {
+    const to = `${dir}/${name}`;
+    const said = `Cannot write ${to}: `;
+    for (
+      const work of [() => backUp(path, to), () => exportToFile(path, "lobby", "jsonl", to)]
+    ) assertStringIncludes((await assertRejects(work, Error, message)).message, said);
+  }
+  assertEquals(place.names(), before);
+  assertEquals((await Deno.lstat(`${dir}/pipe`)).isFifo, true);
+  assertEquals(textsOf(broker), ["one"]);
+});
+
+Deno.test("backUp() names what it cannot open and where it cannot write", async () => {
+  await using place = await scene();
+  const { dir, path } = place;
+  await Deno.mkdir(path);
+  await assertRejects(() => backUp(path, `${dir}/copy.db`), Error, `Cannot open ${path}: `);
+  await Deno.remove(path);
+  place.open().close();
+  const long = `${dir}/${"x".repeat(250)}`;
+  await assertRejects(() => backUp(path, long), Error, `Cannot write ${long}.unfinished: `);
+});
+
+Deno.test("backUp() takes nothing from a copy that is being made to the same file", async () => {
+  await using place = await scene();
+  place.open();
+  await Deno.writeTextFile(`${place.path}.freeze`, "frozen by-another\n");
+  await Deno.writeTextFile(`${place.dir}/copy.db.unfinished`, "half");
+  const copy = () => backUp(place.path, `${place.dir}/copy.db`);
+  await assertRejects(copy, Error, "another copy is being made");
+  assertEquals(await Deno.readTextFile(`${place.dir}/copy.db.unfinished`), "half");
+});
+
 Deno.test("restore() puts a copy in the place of the database, keeps what was there, and the log has forked [R1]", async () => {
   await using place = await scene();
   const broker = place.open();
@@ -178,6 +243,29 @@ Deno.test("restore() puts a copy in the place of the database, keeps what was th
   };
   assertEquals([since(head), since(lost)], [["another two"], undefined]);
   assertEquals(textsOf(place.open(saved)), ["one", "two"]);
+});
+
+Deno.test("restore() takes the journal that stands beside a copy, as kill -9 leaves it, and changes neither", async () => {
+  await using place = await scene();
+  const { dir } = place;
+  const killed = place.open(`${dir}/killed.db`);
+  for (let i = 0; i < 100; i++) say(killed, `${i}`);
+  await Deno.mkdir(`${dir}/cold`);
+  for (const part of ["", "-wal"]) {
+    await Deno.copyFile(`${dir}/killed.db${part}`, `${dir}/cold/parley.db${part}`);
+  }
+  await Deno.symlink(`${dir}/cold/parley.db`, `${dir}/link.db`);
+  const states = () =>
+    ["", "-wal"].map((part) => Deno.readFileSync(`${dir}/cold/parley.db${part}`));
+  const before = states();
+  for (const from of ["cold/parley.db", "link.db"]) {
+    await restore(place.path, `${dir}/${from}`, new Date(at));
+    const restored = place.open();
+    assertEquals(textsOf(restored), Array.from({ length: 100 }, (_, i) => `${i}`), from);
+    restored.close();
+  }
+  assertEquals(states(), before);
+  assertEquals(place.names().filter((name) => name.includes("unfinished")), []);
 });
 
 Deno.test("restore() makes a database where there was none, and puts a broken one aside", async () => {
@@ -234,11 +322,8 @@ Deno.test("exportRoom() writes a room as JSON lines and as text in which nobody 
   say(broker, "two\n2025-11-24 09:30:05 Ben: lines");
   say(broker, "elsewhere", "tea");
   place.serve(broker);
-  const write = async (room: string, format: "jsonl" | "text") => {
-    let written = "";
-    await exportRoom(place.path, room, format, (part) => written += part);
-    return written;
-  };
+  const write = async (room: string, format: "jsonl" | "text") =>
+    (await Array.fromAsync(exportRoom(place.path, room, format))).join("");
   const lines = (await write("lobby", "jsonl")).trimEnd().split("\n").map((line) =>
     JSON.parse(line)
   );
@@ -257,6 +342,60 @@ Deno.test("exportRoom() writes a room as JSON lines and as text in which nobody 
       "2025-11-24 09:30:05 Ada: two\n    2025-11-24 09:30:05 Ben: lines\n",
   );
   await assertRejects(() => write("nowhere", "text"), Error, "nobody has written there");
+});
+
+Deno.test("exportToFile() leaves a file as it is until the export has worked", async () => {
+  await using place = await scene();
+  const broker = place.open();
+  say(broker, "Good morning");
+  broker.close();
+  const file = `${place.dir}/old.txt`;
+  await Deno.writeTextFile(file, "old");
+  // As one that was killed has left it.
+  await Deno.writeTextFile(`${file}.unfinished`, "half of something longer ".repeat(100));
+  const write = (room: string) => exportToFile(place.path, room, "text", file);
+  await assertRejects(() => write("nowhere"), Error, "nobody has written there");
+  assertEquals(await Deno.readTextFile(file), "old");
+  await write("lobby");
+  assertEquals(await Deno.readTextFile(file), "2025-11-24 09:30:05 Ada: Good morning\n");
+  assertEquals(place.names(), ["old.txt", "parley.db"]);
+  const none = exportToFile(`${place.dir}/none/parley.db`, "lobby", "text", file);
+  await assertRejects(() => none, Error, "none/parley.db: it is not there");
+});
+
+Deno.test("exportRoom() has no copy under a name while it writes, so that none is left when it is killed", async () => {
+  for (const isServed of [false, true]) {
+    await using place = await scene();
+    const broker = place.open();
+    for (let i = 0; i < 3; i++) say(broker, `${i}`);
+    if (isServed) place.serve(broker);
+    else broker.close();
+    let parts = 0;
+    for await (const _ of exportRoom(place.path, "lobby", "text")) {
+      parts++;
+      const rest = place.names().filter((name) => !/^parley\.db(-wal|-shm|\.freeze)?$/.test(name));
+      assertEquals(rest, []);
+    }
+    assertEquals(parts, 3);
+  }
+});
+
+Deno.test("backUp() removes the copy of an export that was killed while it copied, and none in use", async () => {
+  await using place = await scene();
+  const broker = place.open();
+  say(broker, "one");
+  const left = newCopyPath(place.path);
+  for (const part of ["", "-journal"]) await Deno.writeTextFile(left + part, "half");
+  const copies = () => place.names().filter((name) => name.includes(".copy-")).length;
+  await assertRejects(() => backUp(place.path, `${place.dir}/copy.db`, 0));
+  assertEquals(copies(), 2);
+  await Deno.writeTextFile(`${place.path}.freeze`, "frozen by-another\n");
+  await assertRejects(() => backUp(place.path, `${place.dir}/copy.db`), Error, "another copy");
+  assertEquals(copies(), 2);
+  await Deno.remove(`${place.path}.freeze`);
+  broker.close();
+  await backUp(place.path, `${place.dir}/copy.db`);
+  assertEquals(copies(), 0);
 });
 
 Deno.test("migrate() takes a database from every version to the present one, with what is in it", () => {

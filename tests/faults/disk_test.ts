@@ -1,6 +1,7 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { backUp, exportToFile } from "../../app/broker/sqlite_tools.ts";
 import type { ServerProcess } from "../server_process.ts";
-import { limitFiles, noMount, noncesIn, test, underLimit, withDisk } from "./bench.ts";
+import { limitFiles, namesIn, noMount, noncesIn, test, underLimit, withDisk } from "./bench.ts";
 import type { Answer, Bench } from "./bench.ts";
 
 const codes = (answers: readonly Answer[]) =>
@@ -53,3 +54,27 @@ test("a disk that is really full does the same [M9]", noMount, async (bench) => 
     await fillAndEmpty(bench, server, () => Deno.remove(`${data}/ballast`));
   });
 });
+
+test(
+  "a full disk leaves the export and the copy of before as they are, and is named",
+  noMount,
+  async ({ dir, database, start, join }) => {
+    const server = await start();
+    await (await join(server, "Ada")).floods(100);
+    await server.end();
+    const small = `${dir}/small`;
+    await withDisk(small, 100, async () => {
+      const file = `${small}/lobby.txt`;
+      Deno.writeTextFileSync(file, "of before");
+      const full = /^Cannot write .*small.lobby\.txt\.unfinished: .*(No space|disk is full)/;
+      for (
+        const work of [
+          () => exportToFile(database, "lobby", "text", file),
+          () => backUp(database, file),
+        ]
+      ) assertMatch((await assertRejects(work, Error)).message, full);
+      assertEquals(namesIn(small), ["lobby.txt"]);
+      assertEquals(Deno.readTextFileSync(file), "of before");
+    });
+  },
+);
