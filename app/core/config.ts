@@ -141,7 +141,7 @@ const options = {
   metricsToken: secret(
     "METRICS_TOKEN",
     16,
-    "Lets who knows it see /metrics and /status; nothing shows them on the machine itself only",
+    "Lets who knows it see /metrics and /status; nothing shows them on the machine itself if TRUST_PROXY is 0",
   ),
   dev: flag(
     "DEV",

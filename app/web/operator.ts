@@ -21,6 +21,8 @@ export interface OperatorOptions {
   readonly figures: Figures;
   /** Tells the operator's secret; without one, only who sits at this machine is the operator. */
   readonly isToken?: ((text: string) => boolean) | undefined;
+  /** How many proxies stand in front: behind one, the secret alone tells the operator. */
+  readonly trustProxy: number;
 }
 
 /** Headers that only a proxy has a reason to write: behind one, everybody comes from this machine. */
@@ -41,16 +43,18 @@ export const operatorPaths: readonly string[] = ["/metrics", "/status"];
 
 /** Answers a request for one of `operatorPaths`. `peer` is who holds the other end of the connection, whatever headers say. */
 export function operatorResponse(
-  { figures, isToken }: OperatorOptions,
+  { figures, isToken, trustProxy }: OperatorOptions,
   pathname: string,
   peer: string,
   request: Request,
   basePath: string,
 ): Promise<Response> | Response | Problem {
   const { headers } = request;
-  if (isToken === undefined ? !isLocal(peer, headers) : !isToken(tokenOf(headers))) {
-    return isToken === undefined ? onlyLocal : tokenNeeded;
-  }
+  if (isToken === undefined) {
+    // What a proxy hands on need not show that it came through one.
+    if (trustProxy > 0) return nobody;
+    if (!isLocal(peer, headers)) return onlyLocal;
+  } else if (!isToken(tokenOf(headers))) return tokenNeeded;
   if (pathname === "/metrics") {
     return figures.text().then((text) => answer(request, text, figures.contentType));
   }
@@ -85,6 +89,11 @@ const onlyLocal: Problem = {
   status: 403,
   detail: "Only from the machine that the server runs on, and not through a proxy, can this be " +
     "seen; with METRICS_TOKEN set, from everywhere by who knows it",
+};
+const nobody: Problem = {
+  status: 403,
+  detail: "With TRUST_PROXY set nobody can see this, since everybody may have come through the " +
+    "proxy; with METRICS_TOKEN set too, who knows it can",
 };
 const tokenNeeded: Problem = {
   status: 401,

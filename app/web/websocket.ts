@@ -56,6 +56,7 @@ export class Gate {
   /** Where handshakes came from that something on the way took the upgrade out of. */
   readonly #stripped = new Set<string>();
   #warnedOfProxy = false;
+  #warnedOfSilence = false;
 
   constructor(options: GateOptions) {
     this.#options = options;
@@ -103,6 +104,7 @@ export class Gate {
   /** Answers `GET /ws`: with the upgrade, or with what is wrong. */
   upgrade(request: Request, address: string): Response | Problem {
     const { headers } = request;
+    this.#lookForClaim(headers, address);
     const problem = handshakeProblem(headers) ?? this.#originProblem(headers);
     if (problem !== undefined) {
       if (isStripped(headers)) this.#rememberStripped(address);
@@ -148,6 +150,15 @@ export class Gate {
     const detail = "The page comes from another origin than the chat: " +
       "whoever runs the server can let it in with ALLOWED_ORIGINS";
     return { status: 403, detail };
+  }
+
+  /** A proxy that does not say for whom it asks makes everybody one address, which has its limit, or as loopback none. */
+  #lookForClaim(headers: Headers, address: string): void {
+    const { trustProxy, log } = this.#options;
+    if (trustProxy === 0 || this.#warnedOfSilence || forwardingClaims(headers).length > 0) return;
+    this.#warnedOfSilence = true;
+    const hint = "let the proxy set X-Forwarded-For, or unset TRUST_PROXY if there is none";
+    log.warn("silent_proxy", { peer: address, hint });
   }
 
   #limitReached(address: string): string | undefined {

@@ -52,6 +52,21 @@ Deno.test("serveWeb() shows metrics and status to nobody who comes through a pro
   }
 });
 
+Deno.test("serveWeb() shows metrics and status behind a proxy to who has the token only, since a bare one hides itself", async () => {
+  await using open = await site({ trustProxy: 1 });
+  await using guarded = await site({ ...withToken, trustProxy: 1 });
+  for (const path of operatorPages) {
+    // What nginx sends that was told proxy_pass and nothing else.
+    const { status, body } = await ask(open, path, `127.0.0.1:${open.server.port}`);
+    assertEquals(status, 403);
+    assertStringIncludes(body, "With TRUST_PROXY set");
+    assertStringIncludes(body, "METRICS_TOKEN");
+    const token = `Authorization: Bearer ${secret}`;
+    assertEquals((await ask(guarded, path, "localhost")).status, 401);
+    assertEquals((await ask(guarded, path, "localhost", token)).status, 200);
+  }
+});
+
 Deno.test("serveWeb() asks for the token where there is one, on the machine itself too", async () => {
   await using running = await site(withToken);
   for (const path of operatorPages) {

@@ -326,6 +326,20 @@ Deno.test("Gate.address() warns once of forwarding headers that nobody said to t
   assertEquals(running.access.map(({ address }) => address), ["127.0.0.1", "127.0.0.1"]);
 });
 
+Deno.test("Gate.upgrade() warns once of a trusted proxy that does not say for whom it asks", async () => {
+  await using running = await site({ trustProxy: 1 });
+  const { port } = running.server;
+  // The machine's own look at its health comes through no proxy.
+  await (await fetch(`${running.origin}/healthz`)).body?.cancel();
+  await raw(port, handshake({ "X-Forwarded-For": "192.0.2.1" }));
+  await raw(port, handshake({ Forwarded: "for=192.0.2.1" }));
+  assertEquals(running.warnings, []);
+  await raw(port, handshake());
+  await raw(port, handshake());
+  assertEquals(running.warnings, ["silent_proxy"]);
+  await running.hub.until(({ codes }) => codes.length === 4);
+});
+
 Deno.test("WebServer.shutdown() lets the hub's close frames reach their peers first [C7]", async () => {
   const { hub, server } = await site();
   const peers = Array.from({ length: 50 }, () => dial(server));
