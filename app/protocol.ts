@@ -453,7 +453,7 @@ export function decodeCommand(frame: string): Decoded {
   }
   const decode = decoders.get(type);
   if (decode === undefined) {
-    const shown = type.toWellFormed().slice(0, 32);
+    const shown = type.slice(0, 32).toWellFormed();
     return replying({
       type: "error",
       re: shown,

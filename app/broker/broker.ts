@@ -40,7 +40,10 @@ export type ReadQuery =
   /** The oldest after a position, in order: the way forward. */
   & (
     | { readonly after: Position }
-    /** The newest before an offset, in order: the way back. `Infinity` gives the newest of all. */
+    /**
+     * The newest before an offset, in order: the way back. `Infinity` gives the newest of all, and the listener misses nothing
+     * that comes after them, until `forget`.
+     */
     | { readonly before: number }
   )
   & { readonly limit: number; readonly maxBytes: number };
@@ -119,6 +122,9 @@ export interface Broker {
 
   /** Reads one page of a room. A room that nobody has written in reads as empty, with head 0. */
   read(room: string, query: ReadQuery): Outcome<Page>;
+
+  /** The listener has let go of a room; it reads it anew when somebody comes again. */
+  forget?(room: string): void;
 
   /** The one listener; set before the first call of `append`. */
   subscribe(listener: BrokerListener): void;

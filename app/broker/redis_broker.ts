@@ -55,6 +55,8 @@ const retryMaxMs = 2_000;
 const fillCount = 500;
 const fillMaxBytes = 1024 * 1024;
 const membersAtOnce = 1_000;
+/** Rooms that one script compares, so that nobody waits for it. */
+const roomsAtOnce = 2_000;
 
 /** What every script answers: `alive` is false when the others hold this node for dead. */
 interface Reply {
@@ -64,14 +66,16 @@ interface Reply {
 }
 
 interface EnterReply extends Reply {
-  readonly rooms: readonly {
-    readonly room: string;
-    /** Whether what is known of it is part of the log, and what follows that is kept. */
-    readonly valid: boolean;
-    readonly first: number;
-    readonly head: number;
-  }[];
   readonly here: PresenceSnapshot;
+}
+
+/** How a room stands beside what is known of it. */
+interface Compared {
+  readonly room: string;
+  /** Whether what is known of it is part of the log, and what follows that is kept. */
+  readonly valid: boolean;
+  readonly first: number;
+  readonly head: number;
 }
 
 /** What the feed has. */
@@ -122,7 +126,7 @@ export class RedisBroker implements Broker {
   /** How far the feed has been heard. */
   #heardTo = 0;
   #waiters: Waiter[] = [];
-  /** The end of each room as the hub may know it. */
+  /** The end of each room that the hub has, as it may know it. */
   readonly #positions = new Map<string, Position>();
   /** Who is here, and under which name. */
   readonly #names = new Map<string, string>();
@@ -172,7 +176,7 @@ export class RedisBroker implements Broker {
 
   /** Whether messages can be stored and heard now. */
   get isReady(): boolean {
-    return this.#link !== undefined;
+    return this.#link !== undefined && !this.#isFailing;
   }
 
   // ---------------------------------------------------------------- messages
@@ -202,8 +206,13 @@ export class RedisBroker implements Broker {
       : ["after", query.after.epoch, String(query.after.offset)];
     const args = [room, String(limit), String(maxBytes), ...where];
     const { entries, first, head, valid } = await this.#run<Reply & Page>(scripts.read, args);
-    if (!this.#positions.has(room)) this.#positions.set(room, head);
+    const isNew = "before" in query && query.before === Infinity && !this.#positions.has(room);
+    if (isNew) this.#positions.set(room, head);
     return { entries, first, head, valid };
+  }
+
+  forget(room: string): void {
+    this.#positions.delete(room);
   }
 
   subscribe(listener: BrokerListener): void {
@@ -384,20 +393,18 @@ export class RedisBroker implements Broker {
 
   /** Compares what the hub was told with what Redis has: tells what is missing, or that it was not the truth. */
   async #catchUp(link: Link): Promise<Reply> {
-    const known = [...this.#positions].flatMap((
-      [room, { epoch, offset }],
-    ) => [room, epoch, String(offset)]);
     const back = this.#isRegistered ? "back" : "new";
-    const args = [String(this.#options.leaseMs), back, ...known];
+    const args = [String(this.#options.leaseMs), back];
     const reply = await this.#run<EnterReply>(scripts.enter, args, link);
-    const isSound = reply.alive === true && reply.rooms.every(({ valid }) => valid) &&
+    const rooms = reply.alive === true ? await this.#compare(link) : [];
+    const isSound = reply.alive === true && rooms.every(({ valid }) => valid) &&
       (this.#term === reply.term || await this.#holdsNames(link));
     if (!isSound) {
       this.#reset();
       return await this.#catchUp(link);
     }
     this.#isRegistered = true;
-    for (const { room, first, head } of reply.rooms) {
+    for (const { room, first, head } of rooms) {
       this.#listener?.pruned(room, first);
       await this.#fill(link, room, head);
     }
@@ -407,6 +414,19 @@ export class RedisBroker implements Broker {
     }
     this.cluster.replace(reply.here, this.#node);
     return reply;
+  }
+
+  async #compare(link: Link): Promise<readonly Compared[]> {
+    const known = [...this.#positions].map((
+      [room, { epoch, offset }],
+    ) => [room, epoch, String(offset)]);
+    const compared: Compared[] = [];
+    for (let i = 0; i < known.length; i += roomsAtOnce) {
+      const args = known.slice(i, i + roomsAtOnce).flat();
+      const { rooms } = await this.#run<Reply & { rooms: Compared[] }>(scripts.compare, args, link);
+      compared.push(...rooms);
+    }
+    return compared;
   }
 
   /** Whether everybody who is here still has the name that it had, now or again. */
@@ -453,8 +473,14 @@ export class RedisBroker implements Broker {
   }
 
   #tell(entries: readonly Entry[]): void {
-    for (const { room, epoch, offset } of entries) this.#positions.set(room, { epoch, offset });
-    this.#listener?.entries(entries);
+    const news = entries.filter(({ room, epoch, offset }) => {
+      const known = this.#positions.get(room);
+      // Read already, when the hub took up the room or what was missing of it.
+      if (known !== undefined && offset <= known.offset) return false;
+      if (known !== undefined) this.#positions.set(room, { epoch, offset });
+      return true;
+    });
+    if (news.length > 0) this.#listener?.entries(news);
   }
 
   async #listen(link: Link): Promise<void> {
@@ -520,11 +546,19 @@ export class RedisBroker implements Broker {
     });
   }
 
+  /** Finds out whether something can be stored again, also when nobody comes any more to try. */
+  #probe(link: Link): void {
+    this.#run(scripts.probe, [], link).then(() => this.#recover(), () => {});
+  }
+
   #renewLater(link: Link): void {
     const { leaseMs } = this.#options;
     this.#cancelRenewal = this.#later(leaseMs / 3, () => {
       this.#run(scripts.renew, [String(leaseMs)], link).then(
-        () => this.#renewLater(link),
+        () => {
+          if (this.#isFailing) this.#probe(link);
+          this.#renewLater(link);
+        },
         (error) => {
           this.#fail(error);
           if (link.isOpen) this.#renewLater(link);

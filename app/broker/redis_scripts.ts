@@ -256,25 +256,36 @@ return answer(',"first":' .. digits(room.first) .. ',"head":' .. headOf(room) ..
 );
 
 /**
- * A node comes, or comes back. Arguments: lease in ms, `back` when it was registered before, then for each room that
- * it knows room, epoch and offset. Answers whether it is still registered; of each room whether what it knows is part of the
- * log and what follows is kept, the oldest that is, and the head; and who is where.
+ * What a node knows of rooms. Arguments: for each of them room, epoch and offset. Answers of each whether that is part of the
+ * log and what follows is kept, the oldest that is, and the head.
+ */
+export const compare = script(
+  "flags=allow-oom",
+  `
+${rooms}
+local compared = {}
+for i = 4, #ARGV, 3 do
+  local room, offset = roomOf(ARGV[i]), tonumber(ARGV[i + 2])
+  local valid = isValid(room, ARGV[i + 1], offset) and room.first <= offset + 1
+  compared[#compared + 1] = '{"room":"' .. room.name .. '","valid":' .. tostring(valid) ..
+    ',"first":' .. digits(room.first) .. ',"head":' .. digits(room.head) .. '}'
+end
+return answer(',"rooms":[' .. table.concat(compared, ',') .. ']')
+`,
+);
+
+/**
+ * A node comes, or comes back. Arguments: lease in ms, `back` when it was registered before. Answers whether it is still
+ * registered, and who is where.
  */
 export const enter = script(
   "flags=allow-oom",
   `
-${rooms}
 local alive = isAlive(node) or ARGV[5] ~= 'back'
-local checked, here = {}, {}
+local here = {}
 if alive then
   redis.call('HSET', key('nodes'), node, link)
   redis.call('SET', key('node', node), 1, 'PX', ARGV[4])
-  for i = 6, #ARGV, 3 do
-    local room, offset = roomOf(ARGV[i]), tonumber(ARGV[i + 2])
-    local valid = isValid(room, ARGV[i + 1], offset) and room.first <= offset + 1
-    checked[#checked + 1] = '{"room":"' .. room.name .. '","valid":' .. tostring(valid) ..
-      ',"first":' .. digits(room.first) .. ',"head":' .. digits(room.head) .. '}'
-  end
 end
 for _, other in ipairs(redis.call('HKEYS', key('nodes'))) do
   local places = {}
@@ -285,8 +296,7 @@ for _, other in ipairs(redis.call('HKEYS', key('nodes'))) do
   end
   here[#here + 1] = '"' .. other .. '":[' .. table.concat(places, ',') .. ']'
 end
-return answer(',"alive":' .. tostring(alive) .. ',"rooms":[' .. table.concat(checked, ',') ..
-  '],"here":{' .. table.concat(here, ',') .. '}')
+return answer(',"alive":' .. tostring(alive) .. ',"here":{' .. table.concat(here, ',') .. '}')
 `,
 );
 
@@ -310,6 +320,12 @@ if alive then
 end
 return answer(',"alive":' .. tostring(alive))
 `,
+);
+
+/** Writes something, as storing a message would; fails where nothing can be stored. */
+export const probe = script(
+  "",
+  "redis.call('HSET', key('meta'), 'probed', now)\nreturn answer('')",
 );
 
 /** Who is where. Arguments: for each change its kind, room, member, and the username or reason. */

@@ -92,7 +92,8 @@ export class CatchUp {
       (page) => {
         room.loading = false;
         room.load(page);
-        this.#host.tickSoon();
+        // Everybody may have gone meanwhile.
+        this.#host.touchRoom(room);
       },
       (error) => {
         room.loading = false;
@@ -132,17 +133,17 @@ export class CatchUp {
       joining.joins[0]?.place.room === room
     );
     for (const joining of waiting) {
-      joining.joins.shift();
+      const [failed, others] = partition(joining.joins, ({ place }) => place.room === room);
+      joining.joins.splice(0, Infinity, ...others);
       const place = joining.places.get(room.name);
       if (place === undefined) continue;
       joining.places.delete(room.name);
       if (joining.state.kind === "active") {
         this.#host.vacate(joining, joining.state.member, place, undefined);
       }
-      this.#host.refuse(
-        joining,
-        storageUnavailable({ re: "join", room: room.name }),
-      );
+      for (const _ of failed) {
+        this.#host.refuse(joining, storageUnavailable({ re: "join", room: room.name }));
+      }
     }
     this.#host.tickSoon();
   }
@@ -183,6 +184,10 @@ export class CatchUp {
     this.#host.own(session, json + "}");
     this.#host.touchRoom(room);
   }
+}
+
+function partition<T>(items: readonly T[], isFirst: (item: T) => boolean): readonly [T[], T[]] {
+  return [items.filter(isFirst), items.filter((item) => !isFirst(item))];
 }
 
 function pageBytes({ budget }: Join): number {

@@ -1,7 +1,7 @@
 // The hub: takes commands from sessions, hands messages to the broker, and sends each session at most one frame a tick.
 // Pure: sockets, broker, clock, ids, scheduler and log come in through the constructor.
 
-import { closeCode, decodeCommand, limits, protocolVersion } from "../protocol.ts";
+import { closeCode, decodeCommand, limits, protocolVersion, utf8Length } from "../protocol.ts";
 import type {
   Command,
   ErrorPush,
@@ -84,6 +84,8 @@ export class ChatHub {
 
   readonly #messageRate: RateLimiter;
   readonly #addressRate: RateLimiter;
+  /** Messages are counted apart, so that who reads too much keeps nobody beside them from writing. */
+  readonly #addressMessageRate: RateLimiter;
   readonly #renameRate: RateLimiter;
   readonly #accessRate = new RateLimiter(accessBurst, accessPerSecond);
 
@@ -123,10 +125,9 @@ export class ChatHub {
     };
     const { ratePerSecond } = settings;
     this.#messageRate = new RateLimiter(settings.rateBurst, ratePerSecond);
-    this.#addressRate = new RateLimiter(
-      addressBurstBytes,
-      ratePerSecond === 0 ? 0 : addressBytesPerSecond,
-    );
+    const bytesPerSecond = ratePerSecond === 0 ? 0 : addressBytesPerSecond;
+    this.#addressRate = new RateLimiter(addressBurstBytes, bytesPerSecond);
+    this.#addressMessageRate = new RateLimiter(addressBurstBytes, bytesPerSecond);
     this.#renameRate = new RateLimiter(
       renameBurst,
       ratePerSecond === 0 ? 0 : renamesPerSecond,
@@ -182,7 +183,9 @@ export class ChatHub {
   disconnect(session: Session, code: number): void {
     if (session.ended) return;
     session.ended = true;
-    this.#forget(session, code === closeCode.left ? "quit" : undefined);
+    const reason = code === closeCode.left ? "quit" : undefined;
+    if (reason === undefined || this.#draining) this.#forget(session, reason);
+    else this.#afterMessages(session, () => this.#forget(session, reason));
     this.#ports.log.event("disconnect", {
       session: session.id,
       name: session.username,
@@ -240,7 +243,7 @@ export class ChatHub {
       rooms: this.#rooms.size,
       graces: this.#graces.size,
       rates: this.#messageRate.size + this.#addressRate.size +
-        this.#renameRate.size + this.#accessRate.size,
+        this.#addressMessageRate.size + this.#renameRate.size + this.#accessRate.size,
     };
   }
 
@@ -505,28 +508,32 @@ export class ChatHub {
   }
 
   #leave(session: Session, member: Member, { room }: LeaveCommand): void {
-    const place = session.places.get(room);
-    if (place === undefined) {
-      return this.#refuse(session, notJoined({ re: "leave", room }));
-    }
-    this.#answer(session, leftPush(room, member.id, member.username, "quit"));
-    session.places.delete(room);
-    this.#vacate(session, member, place, "quit");
+    this.#afterMessages(session, () => {
+      const place = session.places.get(room);
+      if (place === undefined) {
+        return this.#refuse(session, notJoined({ re: "leave", room }));
+      }
+      this.#answer(session, leftPush(room, member.id, member.username, "quit"));
+      session.places.delete(room);
+      this.#vacate(session, member, place, "quit");
+    });
   }
 
   #message(session: Session, member: Member, command: MessageCommand): void {
     const { room, text, nonce } = command;
-    if (!session.places.has(room)) {
-      return this.#refuse(session, notJoined({ re: "message", nonce, room }));
-    }
+    const about = { re: "message", nonce, room };
+    const place = session.places.get(room);
+    if (place === undefined) return this.#refuse(session, notJoined(about));
     const now = this.#ports.clock.now();
     const retryAfter = this.#messageRate.take(member.id, now);
     if (retryAfter > 0) {
-      const about = { re: "message", nonce, room };
       return this.#refuse(session, rateLimited(about, "messages", retryAfter));
     }
     const cost = messageCostBytes + text.length;
-    if (this.#isOverBytes(session, member.id, cost, { re: "message", nonce, room })) return;
+    // The first message makes a room, which costs an address more than the message.
+    const rate = place.room.head.offset === 0 ? this.#addressRate : this.#addressMessageRate;
+    if (this.#isOverBytes(session, member.id, cost, about, rate)) return;
+    session.writing++;
     this.#drafts.push({
       session,
       draft: { room, member: member.id, from: member.username, text, nonce },
@@ -539,14 +546,17 @@ export class ChatHub {
     if (!session.places.has(room)) {
       return this.#refuse(session, notJoined({ re: "history", room }));
     }
-    if (session.ownLength >= limits.helloMaxBytes) {
+    // Each may cost a page, and what was asked for before is not there yet.
+    if (session.isScrolling || session.ownLength >= limits.helloMaxBytes) {
       return this.#refuse(session, rateLimited({ re: "history", room }, "bytes", sweepMs));
     }
     if (this.#isOverBytes(session, member.id, commandCostBytes, { re: "history", room })) return;
     const query = { before, limit, maxBytes: limits.pageMaxBytes };
+    session.isScrolling = true;
     this.#await(
       () => this.#ports.broker.read(room, query),
       (page) => {
+        session.isScrolling = false;
         if (session.state.kind === "closing") return;
         // The oldest ones give way when the bytes do not suffice: the newest are next to what the client has.
         const entries = encodeEntries(page.entries, undefined);
@@ -559,6 +569,7 @@ export class ChatHub {
         );
       },
       (error) => {
+        session.isScrolling = false;
         this.#ports.log.error("read", error, { room });
         this.#refuse(session, storageUnavailable({ re: "history", room }));
       },
@@ -586,7 +597,11 @@ export class ChatHub {
     const from = member.username;
     this.#settle(
       session,
-      () => this.#ports.broker.rename(member.id, username),
+      () => {
+        const rename = () => this.#ports.broker.rename(member.id, username);
+        const written = this.#written(session);
+        return written === undefined ? rename() : written.then(rename);
+      },
       (renamed) => {
         if (this.#members.get(member.id) !== member) return;
         if (!renamed) {
@@ -674,13 +689,34 @@ export class ChatHub {
   }
 
   /** Charges a command, unless its address has used up what it may cause: then it is refused. */
-  #isOverBytes(session: Session, member: string, cost: number, about: About): boolean {
+  #isOverBytes(
+    session: Session,
+    member: string,
+    cost: number,
+    about: About,
+    rate = this.#addressRate,
+  ): boolean {
     const payer = this.#payer(session, member);
     const now = this.#ports.clock.now();
-    const retryAfter = this.#addressRate.wait(payer, now);
-    if (retryAfter === 0) this.#addressRate.charge(payer, cost, now);
+    const retryAfter = rate.wait(payer, now);
+    if (retryAfter === 0) rate.charge(payer, cost, now);
     else this.#refuse(session, rateLimited(about, "bytes", retryAfter));
     return retryAfter > 0;
+  }
+
+  // ---------------------------------------------------------------- after one's own messages
+
+  /** Does what the room must not hear of before the session's messages. */
+  #afterMessages(session: Session, task: () => void): void {
+    if (this.#written(session) === undefined) task();
+    else this.#settle(session, () => this.#written(session), task, task);
+  }
+
+  /** Has the session's messages stored; the answer is absent when they are. */
+  #written(session: Session): Promise<void> | undefined {
+    if (session.writing > 0) this.#append();
+    if (session.writing === 0) return undefined;
+    return new Promise((resolve) => session.written = resolve);
   }
 
   // ---------------------------------------------------------------- the tick
@@ -744,6 +780,7 @@ export class ChatHub {
   /** Answers the author of a draft, unless the message push does. */
   #answerDraft(session: Session, draft: Draft, result: AppendResult): void {
     const { room, nonce } = draft;
+    if (--session.writing === 0) session.written?.();
     this.#ports.meter?.message(result.kind);
     switch (result.kind) {
       case "unavailable":
@@ -801,9 +838,7 @@ export class ChatHub {
     for (const room of rooms) {
       room.sayTyping(now);
       if (room.pushes.length > 0) this.#flushRoom(room);
-      if (room.presences.size === 0 && this.#rooms.get(room.name) === room) {
-        this.#rooms.delete(room.name);
-      }
+      this.#letGo(room);
     }
     const sessions = this.#touchedSessions;
     this.#touchedSessions = new Set();
@@ -813,6 +848,13 @@ export class ChatHub {
         if (live) room.live.add(session);
       }
     }
+  }
+
+  /** Forgets a room that nobody is in; what is being read of it is waited for. */
+  #letGo(room: Room): void {
+    if (room.presences.size > 0 || room.loading) return;
+    if (this.#rooms.get(room.name) === room) this.#rooms.delete(room.name);
+    if (!this.#rooms.has(room.name)) this.#ports.broker.forget?.(room.name);
   }
 
   #flushRoom(room: Room): void {
@@ -844,7 +886,8 @@ export class ChatHub {
     // Asking the socket costs a tenth of sending: only when as much was sent as may wait.
     if (session.waitingMost + bytes > outboxMaxBytes) {
       session.waitingMost = socket.buffered;
-      if (session.waitingMost > 0 && session.waitingMost + bytes > outboxMaxBytes) {
+      const isOver = () => session.waitingMost + utf8Length(frame) > outboxMaxBytes;
+      if (session.waitingMost > 0 && session.waitingMost + bytes > outboxMaxBytes && isOver()) {
         return this.#end(session, closeCode.slowConsumer, "too slow to keep up");
       }
     }
@@ -979,6 +1022,7 @@ export class ChatHub {
     }
     this.#messageRate.sweep(now);
     this.#addressRate.sweep(now);
+    this.#addressMessageRate.sweep(now);
     this.#renameRate.sweep(now);
     this.#accessRate.sweep(now);
     if (now - this.#seenAt >= seenMs) {

@@ -172,9 +172,11 @@ export class Room {
   /** Takes over the end of the log as the broker read it. */
   load(page: Page): void {
     this.loaded = true;
-    this.#first = page.first;
+    // More may have been removed since it was read.
+    const first = Math.max(this.#first, page.first);
     this.#head = page.head;
     this.#recent = encodeEntries(page.entries, undefined);
+    this.prune(first);
     const early = this.#early;
     this.#early = [];
     for (const entry of early) this.accept(entry);

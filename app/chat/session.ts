@@ -88,6 +88,12 @@ export class Session {
   readonly joins: Join[] = [];
   /** True while the broker reads for the first of `joins`. */
   reading = false;
+  /** True while the broker reads a page of history. */
+  isScrolling = false;
+  /** Messages that the broker has not answered yet. */
+  writing = 0;
+  /** Told when it has answered them all. */
+  written: (() => void) | undefined;
   /** Commands that wait behind a claim or rename that the broker has not answered yet. */
   held: Command[] | undefined;
   /** More bytes than this cannot wait for the peer: those that did when it was last looked at, and all sent since. */

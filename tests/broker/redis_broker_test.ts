@@ -62,7 +62,10 @@ class Node {
   ): Promise<Node> {
     const said: string[] = [];
     const report = (event: string) => said.push(event);
-    return new Node(await RedisBroker.open(optionsFor(url, { report, ...more })), said);
+    const node = new Node(await RedisBroker.open(optionsFor(url, { report, ...more })), said);
+    // As a hub with somebody in the lobby does.
+    await node.broker.read("lobby", all);
+    return node;
   }
 
   /** What it heard of a room, as text and offset. */
@@ -214,7 +217,7 @@ test("append() refuses a name that another member has taken meanwhile [N4]", asy
 });
 
 test("append() stores nothing in a Redis that is full, and reads go on [M9]", async (redis) => {
-  await using a = await Node.start(redis.url);
+  await using a = await Node.start(redis.url, { leaseMs: 300 });
   await a.say("a");
   await redis.ask("CONFIG", "SET", "maxmemory", "1");
   assertEquals(await a.broker.append([draft("b"), draft("c")]), [
@@ -222,8 +225,11 @@ test("append() stores nothing in a Redis that is full, and reads go on [M9]", as
     { kind: "unavailable" },
   ]);
   assertEquals((await a.broker.read("lobby", all)).head.offset, 1);
-  assert(a.broker.isReady);
+  assertEquals(a.broker.isReady, false);
   await redis.ask("CONFIG", "SET", "maxmemory", "0");
+  // Also when nobody tries.
+  await until(() => a.broker.isReady);
+  assertEquals(a.said, ["storage_failed", "storage_recovered"]);
   assertEquals(await a.broker.append([draft("b")]), [{ kind: "stored", offset: 2 }]);
   assertEquals(a.texts(), "a1 b2");
   assertEquals(a.said, ["storage_failed", "storage_recovered"]);

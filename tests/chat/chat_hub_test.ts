@@ -482,7 +482,7 @@ Deno.test("ChatHub.join() from more than 1,000 behind says how many are missed [
 Deno.test("ChatHub.join() from before what is kept starts anew [R6] [R11]", () => {
   const bench = new Bench();
   bench.broker.fill("lobby", 300);
-  bench.broker.forget("lobby", 200);
+  bench.broker.keepFrom("lobby", 200);
   const room = only(
     bench.connect().hello("Ada", [{ room: "lobby", epoch: "term1", offset: 100 }]),
     "room",

@@ -199,7 +199,7 @@ export class MemoryBroker implements Broker {
   }
 
   /** Forgets what comes before an offset. */
-  forget(room: string, first: number): void {
+  keepFrom(room: string, first: number): void {
     this.#first.set(room, first);
     this.#listener?.pruned(room, first);
   }

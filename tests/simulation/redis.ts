@@ -129,6 +129,8 @@ class Call {
     switch (script) {
       case scripts.enter:
         return this.#enter(args);
+      case scripts.compare:
+        return this.#compare(args);
       case scripts.read:
         return this.#read(args);
       case scripts.prune:
@@ -149,6 +151,7 @@ class Call {
       case scripts.release:
         return this.#release(args);
       case scripts.seen:
+      case scripts.probe:
         return {};
     }
     throw new Error("Cannot run a script that nobody has told of");
@@ -231,19 +234,12 @@ class Call {
 
   // ---------------------------------------------------------------- nodes
 
-  #enter([lease, back, ...known]: readonly string[]): object {
+  #enter([lease, back]: readonly string[]): object {
     const { nodes, leases, here, members } = this.#state;
     const alive = back !== "back" || nodes.has(this.#node);
-    const rooms: object[] = [];
     if (alive) {
       nodes.set(this.#node, this.#link);
       leases.set(this.#node, this.#time.ms + Number(lease));
-      for (let i = 0; i < known.length; i += 3) {
-        const [room = "", epoch = "", offset] = known.slice(i, i + 3);
-        const { first, log } = this.#room(room);
-        const valid = this.#isValid(room, epoch, Number(offset)) && first <= Number(offset) + 1;
-        rooms.push({ room, valid, first, head: log.length });
-      }
     }
     const there = [...nodes.keys()].map((node) => [
       node,
@@ -253,7 +249,18 @@ class Call {
         members.get(member)?.username ?? member,
       ]),
     ]);
-    return { alive, rooms, here: Object.fromEntries(there) };
+    return { alive, here: Object.fromEntries(there) };
+  }
+
+  #compare(known: readonly string[]): object {
+    const rooms: object[] = [];
+    for (let i = 0; i < known.length; i += 3) {
+      const [room = "", epoch = "", offset] = known.slice(i, i + 3);
+      const { first, log } = this.#room(room);
+      const valid = this.#isValid(room, epoch, Number(offset)) && first <= Number(offset) + 1;
+      rooms.push({ room, valid, first, head: log.length });
+    }
+    return { rooms };
   }
 
   #renew([lease]: readonly string[]): object {
