@@ -39,6 +39,8 @@ export function mountMessages(chat: Chat, verbs: MessageVerbs) {
   /** Whether the person has just looked at the newest message there was, and where the line "new since" stood. */
   let watched: { readonly newSince: number | undefined } | undefined;
   let height = log.clientHeight;
+  /** What the list could not be moved by, since a screen has whole pixels: the next time makes up for it. */
+  let owed = 0;
   /** What was drawn last: from which message on, and whether that was all. */
   let drawn = { oldest: 0, isLive: false };
   let calm: ReturnType<typeof setTimeout> | undefined;
@@ -114,7 +116,12 @@ export function mountMessages(chat: Chat, verbs: MessageVerbs) {
       else if (isOther) log.scrollTop = places.get(room.name)?.top ?? 0;
       else {
         const anchor = anchors.find(({ node }) => node.isConnected);
-        if (anchor !== undefined) log.scrollTop += topOf(anchor.node) - anchor.top;
+        if (anchor !== undefined) {
+          const before = log.scrollTop;
+          const wanted = topOf(anchor.node) - anchor.top + owed;
+          log.scrollTop += wanted;
+          owed = (wanted - log.scrollTop + before) % 1;
+        }
       }
       look();
       showToEnd();
