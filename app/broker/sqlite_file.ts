@@ -11,6 +11,8 @@ export type Durability = "normal" | "full";
 
 /** What SQLite keeps of the file in memory, in KiB: no more is any faster, since the kernel keeps the rest. */
 const cacheKiB = 4_000;
+/** The journal goes into the file when it has so many pages of 4 KiB: the fewer times, the fewer messages wait for a disk. */
+const journalPages = 4_000;
 
 /** The open file and everything that is asked of it. */
 export class DatabaseFile {
@@ -59,7 +61,11 @@ export class DatabaseFile {
   thaw(): void {
     this.isFrozen = false;
     // What the journal has grown by is given back to the disk.
-    this.#database.exec("PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 16777216");
+    this.#database.exec(
+      `PRAGMA wal_autocheckpoint = ${journalPages}; PRAGMA journal_size_limit = ${
+        4_096 * journalPages
+      }`,
+    );
   }
 
   /** Takes the journal out of the way, so that it is not taken for that of another file. */
@@ -244,6 +250,7 @@ function openDatabase(
       PRAGMA synchronous = ${durability};
       PRAGMA temp_store = MEMORY;
       PRAGMA cache_size = -${cacheKiB};
+      PRAGMA wal_autocheckpoint = ${journalPages};
     `);
     // The first use takes the lock for as long as the file is open.
     migrate(database);
