@@ -41,6 +41,8 @@ export function mountMessages(chat: Chat, verbs: MessageVerbs) {
   let height = log.clientHeight;
   /** What the list could not be moved by, since a screen has whole pixels: the next time makes up for it. */
   let owed = 0;
+  /** Where the list was when it was last looked at. */
+  let scrolled = 0;
   /** What was drawn last: from which message on, and whether that was all. */
   let drawn = { oldest: 0, isLive: false };
   let calm: ReturnType<typeof setTimeout> | undefined;
@@ -48,6 +50,13 @@ export function mountMessages(chat: Chat, verbs: MessageVerbs) {
   const goToEnd = () => {
     log.scrollTop = log.scrollHeight;
     atEnd = true;
+    scrolled = log.scrollTop;
+  };
+  /** Finds out whether the person has scrolled; the browser tells of it only when it next draws. */
+  const feel = () => {
+    if (log.scrollTop === scrolled) return;
+    scrolled = log.scrollTop;
+    atEnd = log.scrollHeight - scrolled - log.clientHeight < endPx;
   };
   const look = () => {
     if (shown === undefined) return;
@@ -65,7 +74,7 @@ export function mountMessages(chat: Chat, verbs: MessageVerbs) {
     setText(toEnd, unread > 0 ? words.newMessages(unread) : words.toEnd);
   };
   log.addEventListener("scroll", () => {
-    atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < endPx;
+    feel();
     look();
     showToEnd();
   }, { passive: true });
@@ -85,6 +94,7 @@ export function mountMessages(chat: Chat, verbs: MessageVerbs) {
   return {
     /** Draws a room. */
     update(room: Room): void {
+      feel();
       const isOther = room !== shown;
       if (isOther) {
         if (shown !== undefined) {

@@ -22,7 +22,7 @@ Deno.test(
       const { port } = scene.server;
       await scene.server.end("SIGKILL");
       await ada.goto(`${scene.server.url}r/design`);
-      await ada.waitForSelector("#app:not([hidden]), #prompt-go[disabled]");
+      await ada.waitForSelector("#app:not([hidden]), #prompt:not([hidden])");
       await ada.goto(scene.server.url);
       await hears(ada, "before the night");
       assertEquals(await ada.textContent("#me-name"), "Ada");
