@@ -15,8 +15,10 @@ export const measured = {
   hearSeconds: 60e-6,
   /** A member on another node, in bytes of a node's memory. */
   elsewhereBytes: 750,
-  /** A message, in CPU-seconds of Redis. */
+  /** Storing a message and giving it to one node, in CPU-seconds of Redis. */
   redisSeconds: 70e-6,
+  /** Giving it to one node more. */
+  readSeconds: 25e-6,
 };
 
 /** What is assumed of people and machines. */
@@ -59,12 +61,17 @@ export function forecast(connected: number, perHour: number): Forecast {
   const nodes = byLoad && Math.max(byLoad, Math.ceil(connected / connectionsMost));
   const count = nodes ?? Math.ceil(connected / connectionsMost);
   const nodeLoad = shared / count + onEach;
-  const redisLoad = messagesPerSecond * measured.redisSeconds;
+  const storing = messagesPerSecond * measured.redisSeconds;
+  const reading = messagesPerSecond * (count - 1) * measured.readSeconds;
+  const redisLoad = storing + reading;
   const elsewhere = connected - connected / count;
   const memoryMiB = (connected / count * connectionKiB +
     elsewhere * measured.elsewhereBytes / 1024) / 1024;
   const limits = [
-    { what: "Redis's core", of: redisLoad / loadMost },
+    {
+      what: storing > reading ? "Redis, storing" : "Redis, read by so many",
+      of: redisLoad / loadMost,
+    },
     { what: "hearing everything, on each node", of: onEach / loadMost },
     { what: "members of other nodes, in memory", of: memoryMiB / assumed.memoryMiB },
   ].sort((one, other) => other.of - one.of);
