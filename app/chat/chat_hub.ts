@@ -546,18 +546,28 @@ export class ChatHub {
     if (!session.places.has(room)) {
       return this.#refuse(session, notJoined({ re: "history", room }));
     }
-    // Each may cost a page, and what was asked for before is not there yet.
-    if (session.isScrolling || session.ownLength >= limits.helloMaxBytes) {
+    // More could not all be of use, and each may cost a page.
+    const isMany = session.scrolls.length >= limits.roomsPerSession;
+    if (isMany || session.ownLength >= limits.helloMaxBytes) {
       return this.#refuse(session, rateLimited({ re: "history", room }, "bytes", sweepMs));
     }
     if (this.#isOverBytes(session, member.id, commandCostBytes, { re: "history", room })) return;
-    const query = { before, limit, maxBytes: limits.pageMaxBytes };
-    session.isScrolling = true;
+    session.scrolls.push({ room, query: { before, limit, maxBytes: limits.pageMaxBytes } });
+    if (session.scrolls.length === 1) this.#scroll(session, member);
+  }
+
+  /** Reads the first page of history that a session waits for, and then the next: one at a time, whatever each may cost. */
+  #scroll(session: Session, member: Member): void {
+    const [next] = session.scrolls;
+    if (next === undefined || session.state.kind === "closing") return;
+    const { room, query } = next;
+    const goOn = () => {
+      session.scrolls.shift();
+      this.#scroll(session, member);
+    };
     this.#await(
       () => this.#ports.broker.read(room, query),
       (page) => {
-        session.isScrolling = false;
-        if (session.state.kind === "closing") return;
         // The oldest ones give way when the bytes do not suffice: the newest are next to what the client has.
         const entries = encodeEntries(page.entries, undefined);
         this.#charge(session, member.id, byteLength(entries));
@@ -567,11 +577,12 @@ export class ChatHub {
             joined(entries)
           }],"first":${page.first}}`,
         );
+        goOn();
       },
       (error) => {
-        session.isScrolling = false;
         this.#ports.log.error("read", error, { room });
         this.#refuse(session, storageUnavailable({ re: "history", room }));
+        goOn();
       },
     );
   }

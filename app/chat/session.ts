@@ -1,7 +1,7 @@
 // One live connection, and the member it speaks for: the state that the hub keeps of each. No rules live here.
 
 import type { Command, Position } from "../protocol.ts";
-import type { Page } from "../broker/broker.ts";
+import type { Page, ReadQuery } from "../broker/broker.ts";
 import type { Presence, Room } from "./room.ts";
 
 /** All that the hub knows of a connection. */
@@ -88,8 +88,8 @@ export class Session {
   readonly joins: Join[] = [];
   /** True while the broker reads for the first of `joins`. */
   reading = false;
-  /** True while the broker reads a page of history. */
-  isScrolling = false;
+  /** Pages of history that are asked for; the broker reads the first. */
+  readonly scrolls: { readonly room: string; readonly query: ReadQuery }[] = [];
   /** Messages that the broker has not answered yet. */
   writing = 0;
   /** Told when it has answered them all. */

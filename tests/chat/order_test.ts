@@ -4,6 +4,7 @@
 import { assertEquals } from "@std/assert";
 import { Bench, FakeSocket, MemoryBroker, token } from "./fakes.ts";
 import type { Peer } from "./fakes.ts";
+import type { Page, ReadQuery } from "../../app/broker/broker.ts";
 import type { Push } from "../../app/protocol.ts";
 
 const modes = [["at once", false], ["later", true]] as const;
@@ -73,23 +74,45 @@ for (const [when, async] of modes) {
   });
 }
 
-Deno.test("ChatHub reads one page of history at a time for a session [L3]", async () => {
-  const bench = new Bench();
-  bench.broker.fill("lobby", 300);
-  const ada = bench.enter("Ada");
-  bench.broker.async = true;
-  const ask = () => ada.put({ type: "history", room: "lobby", before: 200 });
-  for (let i = 0; i < 3; i++) ask();
+Deno.test("ChatHub reads a session's pages of history one after the other, and no more than 20 wait [L3]", async () => {
+  let [reads, readsMost] = [0, 0];
+  const broker = new class extends MemoryBroker {
+    override async read(room: string, query: ReadQuery): Promise<Page> {
+      readsMost = Math.max(readsMost, ++reads);
+      try {
+        return await super.read(room, query);
+      } finally {
+        reads--;
+      }
+    }
+  }();
+  const bench = new Bench({ ratePerSecond: 0 }, broker);
+  broker.fill("lobby", 300);
+  broker.async = true;
+  const ada = bench.connect();
+  ada.hello("Ada");
   await bench.settle();
-  assertEquals(told(ada.pushes()), ["rate_limited", "rate_limited", "history"]);
-  bench.broker.failing = true;
-  ask();
+  ada.frames();
+  const ask = (count: number) => {
+    for (let i = 0; i < count; i++) ada.put({ type: "history", room: "lobby", before: 200 + i });
+  };
+  ask(22);
   await bench.settle();
-  assertEquals(told(ada.pushes()), ["storage_unavailable"]);
-  bench.broker.failing = false;
-  ask();
+  const pushes = ada.pushes();
+  const ends = pushes.flatMap((push) =>
+    push.type === "history" ? [push.messages.at(-1)?.offset] : []
+  );
+  assertEquals(told(pushes).slice(0, 2), ["rate_limited", "rate_limited"]);
+  assertEquals(ends, Array.from({ length: 20 }, (_, i) => 199 + i));
+  assertEquals(readsMost, 1);
+  broker.failing = true;
+  ask(2);
   await bench.settle();
-  assertEquals(told(ada.pushes()), ["history"]);
+  assertEquals(told(ada.pushes()), ["storage_unavailable", "storage_unavailable"]);
+  ask(3);
+  ada.drop();
+  await bench.settle();
+  assertEquals(reads, 0);
 });
 
 Deno.test("ChatHub lets people write whose neighbour reads too much [L3] [L2]", () => {
