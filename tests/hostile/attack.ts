@@ -23,6 +23,8 @@ export interface Attack {
   /** Blows that the short test and the torture deal at least. */
   readonly short: number;
   readonly long: number;
+  /** Within so many ms honest messages have to arrive, all but one in a hundred, where Deno gives the server no means against it. */
+  readonly p99Most?: number;
   /**
    * Deals blows, at most `most`, and answers how many.
    *
@@ -34,9 +36,7 @@ export interface Attack {
 /** An attack of many equal blows, `atOnce` at the same time. Each is told which it is. */
 export function blows(
   name: string,
-  { short, long, atOnce = 20 }: {
-    readonly short: number;
-    readonly long: number;
+  { atOnce = 20, ...size }: Pick<Attack, "short" | "long" | "p99Most"> & {
     readonly atOnce?: number;
   },
   strike: (target: Target, index: number) => Promise<void>,
@@ -44,8 +44,7 @@ export function blows(
   let index = 0;
   return {
     name,
-    short,
-    long,
+    ...size,
     async strike(target, most) {
       const count = Math.min(atOnce, most);
       await Promise.all(Array.from({ length: count }, () => strike(target, index++)));

@@ -239,14 +239,19 @@ export const frameAttacks: readonly Attack[] = [
     const ending = await provoke(port, hello(chance), frame(text));
     expect(ending.code === closeCode.frameTooBig, "a frame too big", ending);
   }),
-  blows("frames of 32 MiB", { short: 2, long: 100, atOnce: 4 }, async ({ port, chance }) => {
-    const ending = await provoke(
-      port,
-      hello(chance),
-      frame(new Uint8Array(32 * mebibyte).fill(97)),
-    );
-    expect(ending.code === closeCode.frameTooBig, "a huge frame", ending);
-  }),
+  // Deno takes each into memory, and makes a text of it, before anybody can refuse it.
+  blows(
+    "frames of 32 MiB",
+    { short: 2, long: 100, atOnce: 4, p99Most: 500 },
+    async ({ port, chance }) => {
+      const ending = await provoke(
+        port,
+        hello(chance),
+        frame(new Uint8Array(32 * mebibyte).fill(97)),
+      );
+      expect(ending.code === closeCode.frameTooBig, "a huge frame", ending);
+    },
+  ),
   blows("fragments without end", { short: 4, long: 60 }, async (target, index) => {
     const { port, chance, isPatient } = target;
     const first = index % 2 === 0 ? opcode.text : opcode.binary;
