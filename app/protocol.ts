@@ -311,11 +311,6 @@ export function codePointLength(text: string): number {
   return length;
 }
 
-/** Whether `text` has more than `most` code points: it never has more than code units. */
-function isLonger(text: string, most: number): boolean {
-  return text.length > most && codePointLength(text) > most;
-}
-
 const beyondAscii = /[\u0080-\uffff]/;
 
 /** Counts the bytes of `text` in UTF-8; a lone surrogate counts three, as the replacement character does. */
@@ -352,7 +347,7 @@ export function parseUsername(input: string): Checked<string> {
   }
   const name = input.normalize("NFC").trim();
   if (name === "") return refuse(code, "Choose a name");
-  if (isLonger(name, limits.usernameMaxLength)) {
+  if (codePointLength(name) > limits.usernameMaxLength) {
     return refuse(code, nameTooLong);
   }
   if (!nameCharacters.test(name) || invisible.test(name)) {
@@ -399,7 +394,8 @@ export function cleanText(input: string): Checked<string> {
   const text = input.toWellFormed().replace(/\r\n?/g, "\n")
     .replace(removedControls, "").trim();
   if (text === "") return refuse("text_empty", "Write something first");
-  if (isLonger(text, limits.textMaxLength)) {
+  // There are never more code points than code units.
+  if (text.length > limits.textMaxLength && codePointLength(text) > limits.textMaxLength) {
     return refuse(
       "text_too_long",
       `Keep a message to ${limits.textMaxLength} characters or fewer`,
