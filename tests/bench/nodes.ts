@@ -9,10 +9,20 @@ import { ServerProcess } from "../server_process.ts";
 import { load, median, table, whole } from "./bench.ts";
 import type { Plan } from "./load.ts";
 
-const clients = 1_000;
-const senders = 10;
-/** Messages a second, where the load is the same for all. */
-const rate = 200;
+/** What people do. */
+interface Load {
+  readonly name: string;
+  readonly clients: number;
+  readonly senders: number;
+  /** Messages a second, where that is the same for all; without it each sender waits for its message before the next. */
+  readonly rate?: number;
+}
+
+const loads: readonly Load[] = [
+  { name: "1,000 clients, 10 senders, each waits", clients: 1_000, senders: 10 },
+  { name: "1,000 clients, 200 messages a second", clients: 1_000, senders: 10, rate: 200 },
+  { name: "2 clients, 2,000 messages a second", clients: 2, senders: 2, rate: 2_000 },
+];
 const messages = 300;
 const everyMs = 20;
 
@@ -36,9 +46,8 @@ const elsewhere = 100_000;
 
 /** What was measured in one round. */
 interface Result {
-  readonly setup: string;
-  /** Without a rate each sender waits for its message before the next. */
-  readonly rate: number | undefined;
+  readonly setup: Setup;
+  readonly load: Load;
   readonly deliveries: number;
   readonly sent: number;
   readonly seconds: number;
@@ -80,8 +89,9 @@ async function withNodes<T>(
   }
 }
 
-function measure(setup: Setup, seconds: number, rate?: number): Promise<Result> {
+function measure(setup: Setup, seconds: number, people: Load): Promise<Result> {
   return withNodes(setup, async (all, redis) => {
+    const { clients, senders, rate } = people;
     const nodes = all.slice(0, setup.nodes);
     // These are looked at once.
     const others = [redis?.pid, all[setup.nodes]?.process.pid].filter((pid) => pid !== undefined);
@@ -105,8 +115,8 @@ function measure(setup: Setup, seconds: number, rate?: number): Promise<Result> 
     const sum = (pick: (part: typeof parts[number]) => number) =>
       parts.reduce((total, part) => total + pick(part), 0);
     return {
-      setup: setup.name,
-      rate,
+      setup,
+      load: people,
       deliveries: sum(({ seen }) => seen.deliveries),
       sent: sum(({ seen }) => seen.sent),
       seconds: Math.max(...parts.map(({ seen }) => seen.seconds)),
@@ -126,22 +136,23 @@ function report(results: readonly Result[]): string {
     "servers",
     "deliveries a second",
     "deliveries per CPU-second of the nodes",
-    "Redis's CPU for a message, µs",
-    "a listener's, µs",
+    "their CPU for a message, µs",
+    "Redis's",
+    "a listener's",
     "p50 ms",
     "p99 ms",
   ]];
-  const loads = [[undefined, `${senders} senders, each waits`], [rate, `${rate}/s`]] as const;
-  for (const [each, load] of loads) {
-    for (const { name } of setups) {
-      const own = results.filter((one) => one.setup === name && one.rate === each);
+  for (const load of loads) {
+    for (const setup of setups) {
+      const own = results.filter((one) => one.setup === setup && one.load === load);
       if (own.length === 0) continue;
       const of = (pick: (one: Result) => number) => median(own.map(pick));
       rows.push([
-        load,
-        name,
+        load.name,
+        setup.name,
         whole(of(({ deliveries, seconds }) => deliveries / seconds)),
         whole(of(({ deliveries, nodeCpu }) => deliveries / nodeCpu)),
+        whole(of(({ nodeCpu, sent }) => nodeCpu / sent * 1e6)),
         whole(of(({ redisCpu, sent }) => redisCpu / sent * 1e6)),
         whole(of(({ listenerCpu, sent }) => listenerCpu / sent * 1e6)),
         of(({ p50 }) => p50).toFixed(1),
@@ -222,9 +233,9 @@ async function main(): Promise<void> {
   say(`load average before: ${Deno.loadavg().map((one) => one.toFixed(1)).join(" ")}`);
   const [near, far] = await ages();
   const results: Result[] = [];
-  for (const each of [undefined, rate]) {
+  for (const people of loads) {
     for (let round = 0; round < rounds; round++) {
-      for (const setup of setups) results.push(await measure(setup, seconds, each));
+      for (const setup of setups) results.push(await measure(setup, seconds, people));
     }
   }
   const wrong = results.reduce((sum, { disorder }) => sum + disorder, 0);
