@@ -46,6 +46,8 @@ const firstHelloMs = 5_000;
 const nextHelloMs = 60_000;
 const helloTries = 5;
 const sweepMs = 1_000;
+/** Names that are given up in one turn of the event loop. */
+const releasesMost = 100;
 const seenMs = 3_600_000;
 /** After a start everybody comes back at once; nobody wants a line for each. */
 const quietMs = 30_000;
@@ -1020,12 +1022,7 @@ export class ChatHub {
   #sweep(): void {
     const now = this.#ports.clock.now();
     for (const session of this.#sessions) this.#sweepSession(session, now);
-    for (const absent of this.#graces) {
-      if (absent.until === undefined || absent.until > now) break;
-      this.#graces.delete(absent);
-      if ("room" in absent) this.#depart(absent, "timeout");
-      else if (absent.sessions.size === 0) this.#release(absent);
-    }
+    this.#endGraces();
     for (const room of this.#rooms.values()) {
       if (!room.countDue) continue;
       room.sayCount();
@@ -1043,6 +1040,23 @@ export class ChatHub {
         () => {},
         (error) => this.#ports.log.error("seen", error),
       );
+    }
+  }
+
+  /** Those leave who did not come back. Where that is a crowd its names go by and by: each is something to be stored. */
+  #endGraces(): void {
+    const now = this.#ports.clock.now();
+    let released = 0;
+    for (const absent of this.#graces) {
+      if (absent.until === undefined || absent.until > now) break;
+      const isMember = !("room" in absent);
+      if (isMember && absent.sessions.size === 0 && ++released > releasesMost) continue;
+      this.#graces.delete(absent);
+      if (!isMember) this.#depart(absent, "timeout");
+      else if (absent.sessions.size === 0) this.#release(absent);
+    }
+    if (released > releasesMost) {
+      this.#ports.scheduler.soon(() => this.#draining || this.#endGraces());
     }
   }
 

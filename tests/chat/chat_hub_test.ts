@@ -887,6 +887,28 @@ Deno.test("ChatHub makes the network pay that a peer is one of [L3]", () => {
   assert(codes.at(-1)?.startsWith("rate_limited"));
 });
 
+Deno.test("ChatHub releases the names of a crowd that left in several turns [N8]", () => {
+  const bench = new Bench({ ratePerSecond: 0 });
+  const soon = bench.time.soon.bind(bench.time);
+  let turn = 0;
+  bench.time.soon = (task) =>
+    soon(() => {
+      turn++;
+      task();
+    });
+  const releases = new Map<number, number>();
+  bench.broker.release = () => void releases.set(turn, (releases.get(turn) ?? 0) + 1);
+  const watcher = bench.enter("Watcher");
+  const crowd = Array.from({ length: 250 }, (_, i) => bench.enter(`Member ${i}`));
+  for (const peer of crowd) peer.drop();
+  watcher.pushes();
+  bench.time.pass(11_000);
+  assertEquals([...releases.values()].sort(), [100, 100, 50]);
+  // Everybody else is told at once.
+  assertEquals(watcher.pushes().filter(({ type }) => type === "left").length, 250);
+  assertEquals(bench.hub.size.graces, 0);
+});
+
 Deno.test("ChatHub stores what a member said before it releases the name [N8]", () => {
   const bench = new Bench();
   const ada = bench.enter("Ada");

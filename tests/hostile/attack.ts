@@ -66,11 +66,13 @@ export function command(fields: Readonly<Record<string, unknown>>): Uint8Array {
   return frame(JSON.stringify(fields));
 }
 
-/** A `hello` of somebody new. */
+let comers = 0;
+
+/** A `hello` of somebody new, by a name that nobody had before. */
 export function hello(chance: Chance, rooms: readonly string[] = []): Uint8Array {
   return command({
     type: "hello",
-    username: `Mallory${chance.below(1e9)}`,
+    username: `Mallory${++comers}`,
     token: newToken(chance),
     rooms: rooms.map((room) => ({ room })),
   });
