@@ -46,6 +46,8 @@ const firstHelloMs = 5_000;
 const nextHelloMs = 60_000;
 const helloTries = 5;
 const sweepMs = 1_000;
+/** Turns of the event loop in one tick: Deno reads some dozens of frames in each, and the others that wait belong to the same. */
+const turnsMost = 4;
 /** Names that are given up in one turn of the event loop. */
 const releasesMost = 100;
 const seenMs = 3_600_000;
@@ -100,6 +102,8 @@ export class ChatHub {
   /** Claims of each member that the broker has not answered yet: what they take must not be released meanwhile. */
   readonly #claims = new Map<string, number>();
   #tickDue = false;
+  /** Frames that came. */
+  #received = 0;
 
   #sessionCount = 0;
   /** Since the last tick was over. */
@@ -168,6 +172,7 @@ export class ChatHub {
   /** Takes one frame of a session; what is not text breaks the protocol. Never throws for anything that a client sent. */
   receive(session: Session, frame: unknown): void {
     if (session.state.kind === "closing" || this.#draining) return;
+    this.#received++;
     session.heardAt = this.#ports.clock.now();
     session.commandCount++;
     if (typeof frame !== "string") {
@@ -737,8 +742,16 @@ export class ChatHub {
   #tickSoon(): void {
     if (this.#tickDue) return;
     this.#tickDue = true;
+    this.#gather(turnsMost);
+  }
+
+  /** Ends the tick with the first turn of the event loop that brings nothing more, and with the last of so many at the latest. */
+  #gather(turns: number): void {
+    const before = this.#received;
     this.#ports.scheduler.soon(() => {
-      if (this.#tickDue) this.#tick();
+      if (!this.#tickDue) return;
+      if (turns > 1 && this.#received !== before) this.#gather(turns - 1);
+      else this.#tick();
     });
   }
 

@@ -327,6 +327,24 @@ Deno.test("ChatHub.message() gives one tick one commit and each session one fram
   assertEquals(bench.broker.appends.map((drafts) => drafts.length), [10]);
 });
 
+Deno.test("ChatHub takes what several turns bring into one tick, but waits for four and no more", () => {
+  const bench = new Bench({ ratePerSecond: 0 });
+  const ada = bench.enter("Ada");
+  ada.frames();
+  let count = 0;
+  const speak = (turns: number) => {
+    if (turns === 0) return;
+    // The next is read in the next turn, before what the hub does at its end.
+    bench.time.soon(() => speak(turns - 1));
+    ada.put({ type: "message", room: "lobby", text: "hello", nonce: `n${count++}` });
+  };
+  speak(3);
+  assertEquals(ada.frames().map((frame) => frame.length), [3]);
+  // What began the tick, and what the four turns after it brought.
+  speak(6);
+  assertEquals(ada.frames().map((frame) => frame.length), [5, 1]);
+});
+
 Deno.test("ChatHub.message() answers a repeated nonce with the first offset, and stores it once [M3]", () => {
   const bench = new Bench();
   const ada = bench.enter("Ada");
