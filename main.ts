@@ -10,6 +10,7 @@ import { matcherOf, memberOf, newToken, randomName } from "./app/core/identity.t
 import { openLogs } from "./app/core/logging.ts";
 import type { Logs } from "./app/core/logging.ts";
 import { Metrics } from "./app/core/metrics.ts";
+import { isRoomName } from "./app/protocol.ts";
 import { loadAssets } from "./app/web/assets.ts";
 import { readCertificate } from "./app/web/certificate.ts";
 import type { Certificate } from "./app/web/certificate.ts";
@@ -49,9 +50,9 @@ const mirrorMaxBytes = 1024 * 1024;
 if (import.meta.main) await main();
 
 async function main(): Promise<void> {
-  const [verb, url = defaultUrl] = Deno.args;
-  if (verb === "health") return Deno.exit(await isHealthy(url) ? 0 : 1);
-  if (isDatabaseVerb(verb)) return Deno.exit(await useDatabase(verb, Deno.args.slice(1)));
+  const [verb, ...words] = Deno.args;
+  if (verb === "health") return Deno.exit(await askHealth(words));
+  if (isDatabaseVerb(verb)) return Deno.exit(await useDatabase(verb, words));
   const result = readConfig((name) => Deno.env.get(name), Deno.args);
   switch (result.kind) {
     case "help":
@@ -329,6 +330,11 @@ async function useDatabase(
     for (const error of errors) complain(error);
     return 2;
   }
+  const wrong = verb === "export" ? exportProblem(name, file) : undefined;
+  if (wrong !== undefined) {
+    complain(wrong);
+    return 2;
+  }
   if (result.config.redisUrl !== "") {
     complain(
       `Cannot use ${verb}: it is for the database in DATA_DIR, and with REDIS_URL the messages are in Redis`,
@@ -351,8 +357,10 @@ async function useDatabase(
       print(`${name} is copied to ${path}${before}\n`);
     } else {
       const format = file?.endsWith(".txt") ? "text" : "jsonl";
-      if (file !== undefined) await exportToFile(path, name, format, file);
-      else for await (const part of exportRoom(path, name, format)) print(part);
+      if (file !== undefined) {
+        await exportToFile(path, name, format, file);
+        print(`${name} is written to ${file}\n`);
+      } else for await (const part of exportRoom(path, name, format)) print(part);
     }
     return 0;
   } catch (error) {
@@ -361,16 +369,33 @@ async function useDatabase(
   }
 }
 
-/** Asks a running server whether it serves, for container engines. */
-async function isHealthy(url: string): Promise<boolean> {
+/** Why a room cannot be written out to a file of this name. */
+function exportProblem(room: string, file: string | undefined): string | undefined {
+  if (!isRoomName(room)) {
+    return `Cannot export ${
+      JSON.stringify(room)
+    }: a room is 1 to 32 of a-z, 0-9 and -, and begins with no -`;
+  }
+  if (file === undefined || /\.(jsonl|txt)$/.test(file)) return undefined;
+  return `Cannot export to ${JSON.stringify(file)}: its name has to end in .jsonl or .txt`;
+}
+
+/** Asks a running server whether it serves, for container engines. Answers the exit status. */
+async function askHealth([url = defaultUrl, ...more]: readonly string[]): Promise<number> {
+  const { protocol } = URL.parse(url) ?? {};
+  if (more.length > 0 || (protocol !== "http:" && protocol !== "https:")) {
+    complain(`Usage: parley health [URL], which is ${defaultUrl} if none is given`);
+    return 2;
+  }
   try {
     const signal = AbortSignal.timeout(healthTimeoutMs);
     const response = await fetch(new URL("healthz", url), { signal });
     await response.body?.cancel();
-    return response.ok;
+    return response.ok ? 0 : 1;
   } catch (error) {
-    complain(`Cannot reach ${url}: ${messageOf(error)}`);
-    return false;
+    const cause = error instanceof Error ? error.cause : undefined;
+    complain(`Cannot reach ${url}: ${messageOf(cause ?? error)}`);
+    return 1;
   }
 }
 
@@ -438,7 +463,12 @@ function print(text: string): void {
 }
 
 function complain(line: string): void {
-  writeAll(Deno.stderr, `${line}\n`);
+  // Deno's own advice would permit it everywhere.
+  const shown = line.replace(
+    /, run again with the (--allow-[a-z]+) flag/,
+    ', which $1 has to name: see "Permissions" in the README',
+  );
+  writeAll(Deno.stderr, `${shown}\n`);
 }
 
 function writeAll(writer: { writeSync(bytes: Uint8Array): number }, text: string): void {

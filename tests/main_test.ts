@@ -35,15 +35,22 @@ Deno.test("main refuses a word that is no command, also one that every object kn
       const [args, expected] of [
         [["frobnicate"], 'Cannot use "frobnicate": there is no such command, only health, backup'],
         [["toString"], 'Cannot use "toString": there is no such command'],
+        [["--prot", "9000"], 'Cannot use "--prot": there is no such flag'],
         [["constructor", "lobby"], 'Cannot use "constructor": there is no such command'],
         [["--data-dir=", "--log-dir="], "Cannot use --data-dir: a value has to follow"],
         [["export", "lobby", ""], "Usage: parley export ROOM"],
+        [["export", "lobby", "lobby.csv"], "its name has to end in .jsonl or .txt"],
+        [["export", "BAD!", "bad.txt"], "a room is 1 to 32 of a-z, 0-9 and -"],
+        [["health", "127.0.0.1:8000"], "Usage: parley health [URL]"],
+        [["health", "http://127.0.0.1:8000/", "more"], "Usage: parley health [URL]"],
       ] as const
     ) {
       const { code, said } = await parley(dir, args);
       assertEquals(code, 2, said);
       assertStringIncludes(said, expected);
     }
+    const { said } = await parley(dir, ["--prot", "9000"]);
+    assertEquals(said.trim().split("\n").length, 1, said);
     assertEquals(namesIn(dir), []);
   }));
 
@@ -69,6 +76,13 @@ Deno.test("main backs up, exports and restores into a folder that is not there, 
       return said;
     };
     await run(0, ["backup", "copy.db"]);
+    await run(0, ["backup", "copy.db"]);
+    await Deno.writeTextFile(`${dir}/notes.md`, "# Notes that nobody wants to lose");
+    assertStringIncludes(await run(1, ["backup", "notes.md"]), "is there, and is no database");
+    assertStringIncludes(
+      await run(1, ["restore", "nope.db"]),
+      "Cannot copy nope.db: it is not there",
+    );
     await run(0, ["export", "lobby", "lobby.txt"]);
     assertStringIncludes(await Deno.readTextFile(`${dir}/lobby.txt`), " Ada: one\n");
     assertStringIncludes(await run(0, ["export", "lobby"]), `"text":"one"`);

@@ -18,13 +18,14 @@ interface Exported {
 }
 
 /**
- * Copies the database at `path` to the file `to`, which is complete when it is there: one that is there already is replaced at
- * the end. A server that has the database open goes on serving; it is given `answerMs` to say that it is there.
+ * Copies the database at `path` to the file `to`, which is complete when it is there: a database that is there already is
+ * replaced at the end. A server that has the database open goes on serving; it is given `answerMs` to say that it is there.
  *
  * @throws {Error} If there is no database, it cannot be read, or the copy cannot be written; the message says why.
  */
 export async function backUp(path: string, to: string, answerMs?: number): Promise<void> {
   checkTarget(path, to);
+  if (!mayBeCopy(to)) throw new Error(`Cannot write ${to}: it is there, and is no database`);
   const unfinished = `${to}.unfinished`;
   await copyAlone(path, unfinished, () => {}, answerMs);
   try {
@@ -261,6 +262,7 @@ function check(database: DatabaseSync, name: string): void {
 
 async function copyFrom(from: string, to: string): Promise<void> {
   try {
+    if (infoOf(from) === undefined) throw new Error("it is not there");
     const real = Deno.realPathSync(from);
     await Deno.copyFile(real, to);
     if (exists(`${real}-wal`)) await Deno.copyFile(`${real}-wal`, `${to}-wal`);
@@ -284,6 +286,15 @@ function exists(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Whether a file begins as every SQLite database does (section 1.3 of its file format), or there is nothing in it. */
+function mayBeCopy(path: string): boolean {
+  if (infoOf(path) === undefined) return true;
+  using file = Deno.openSync(path);
+  const bytes = new Uint8Array(16);
+  const length = file.readSync(bytes);
+  return length === null || new TextDecoder().decode(bytes) === "SQLite format 3\0";
 }
 
 function removeDatabase(path: string): void {

@@ -33,7 +33,7 @@ const options = {
   ),
   redisUrl: redis(
     "REDIS_URL",
-    "Redis that several servers share, like redis://10.0.0.5; nothing keeps everything in DATA_DIR",
+    "Redis that several servers share, like redis://10.0.0.5; if there is none, everything is in DATA_DIR",
   ),
   logDir: text("LOG_DIR", "logs", "Folder of access.log, error.log and websocket.log"),
   logLevel: choice(
@@ -120,7 +120,7 @@ const options = {
   accessCode: secret(
     "ACCESS_CODE",
     6,
-    "What everybody has to type once to get in; nothing lets everybody in",
+    "What everybody has to type once to get in; if there is none, everybody gets in",
   ),
   trustProxy: integer("TRUST_PROXY", 0, 0, 10, "How many proxies of yours stand in front"),
   drainSeconds: integer(
@@ -141,7 +141,7 @@ const options = {
   metricsToken: secret(
     "METRICS_TOKEN",
     16,
-    "Lets who knows it see /metrics and /status; nothing shows them on the machine itself if TRUST_PROXY is 0",
+    "Lets who knows it see /metrics and /status; if there is none, the machine itself may, unless TRUST_PROXY is set",
   ),
   dev: flag(
     "DEV",
@@ -183,12 +183,14 @@ export function readConfig(
     if (!arg.startsWith("-")) {
       const found = "only health, backup, restore and export, which come first";
       errors.push(`Cannot use ${JSON.stringify(arg)}: there is no such command, ${found}`);
-      continue;
+      break;
     }
     const [, flagName, inline] = /^--([a-z][a-z-]*)(?:=(.*))?$/s.exec(arg) ?? [];
     const name = flagName?.toUpperCase().replaceAll("-", "_");
     if (name === undefined || !configNames.includes(name)) {
       errors.push(`Cannot use ${JSON.stringify(arg)}: there is no such flag, --help lists all`);
+      // What follows may be meant as its value.
+      if (args[i + 1]?.startsWith("-") === false) i++;
       continue;
     }
     const typed = inline ?? (switches.has(name) ? "1" : args[++i]);

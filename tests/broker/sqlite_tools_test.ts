@@ -308,7 +308,7 @@ Deno.test("restore() refuses while a server has the database, and what is no who
       ["half.db", "Cannot use"],
       ["foreign.db", "no database of Parley"],
       ["newer.db", "a newer Parley"],
-      ["none.db", "none.db: No such file"],
+      ["none.db", "none.db: it is not there"],
     ] as const
   ) await assertRejects(() => restore(place.path, `${place.dir}/${name}`, now), Error, message);
   assertEquals(textsOf(running).at(-1), "still here");

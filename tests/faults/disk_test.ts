@@ -65,7 +65,8 @@ test(
     const small = `${dir}/small`;
     await withDisk(small, 100, async () => {
       const file = `${small}/lobby.txt`;
-      Deno.writeTextFileSync(file, "of before");
+      const before = "SQLite format 3\0";
+      Deno.writeTextFileSync(file, before);
       const full = /^Cannot write .*small.lobby\.txt\.unfinished: .*(No space|disk is full)/;
       for (
         const work of [
@@ -74,7 +75,7 @@ test(
         ]
       ) assertMatch((await assertRejects(work, Error)).message, full);
       assertEquals(namesIn(small), ["lobby.txt"]);
-      assertEquals(Deno.readTextFileSync(file), "of before");
+      assertEquals(Deno.readTextFileSync(file), before);
     });
   },
 );
