@@ -10,7 +10,7 @@ import { matcherOf, memberOf, newToken, randomName } from "./app/core/identity.t
 import { openLogs } from "./app/core/logging.ts";
 import type { Logs } from "./app/core/logging.ts";
 import { Metrics } from "./app/core/metrics.ts";
-import { isRoomName } from "./app/protocol.ts";
+import { isRoomName, roomNameRule } from "./app/protocol.ts";
 import { loadAssets } from "./app/web/assets.ts";
 import { readCertificate } from "./app/web/certificate.ts";
 import type { Certificate } from "./app/web/certificate.ts";
@@ -372,9 +372,7 @@ async function useDatabase(
 /** Why a room cannot be written out to a file of this name. */
 function exportProblem(room: string, file: string | undefined): string | undefined {
   if (!isRoomName(room)) {
-    return `Cannot export ${
-      JSON.stringify(room)
-    }: a room is 1 to 32 of a-z, 0-9 and -, and begins with no -`;
+    return `Cannot export ${JSON.stringify(room)}: a room name is ${roomNameRule}`;
   }
   if (file === undefined || /\.(jsonl|txt)$/.test(file)) return undefined;
   return `Cannot export to ${JSON.stringify(file)}: its name has to end in .jsonl or .txt`;

@@ -380,6 +380,8 @@ export function usernameKey(username: string): string {
 }
 
 const roomPattern = /^[a-z0-9][a-z0-9-]{0,31}$/;
+/** What a room name is, in words. */
+export const roomNameRule = "1 to 32 of a-z 0-9 -, not starting with -";
 
 /** True when `room` is a room name. */
 export function isRoomName(room: string): boolean {
@@ -603,7 +605,7 @@ function roomOf(fields: Fields): string {
     "room",
     roomPattern,
     "room_invalid",
-    "1 to 32 of a-z 0-9 -, not starting with -",
+    roomNameRule,
   );
 }
 

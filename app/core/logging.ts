@@ -184,7 +184,9 @@ class LogFile {
       if (!isWithin(retryMs, this.#lostAt, now)) this.#open();
     } else if (!isWithin(retryMs, this.#lookedAt, now)) this.#look(now);
     if (this.#handler === undefined) return this.#fail(this.#path, "it could not be opened");
-    if (this.#bundle.length + line.length > bundleLength) this.#handOver();
+    // A code unit has at most three bytes, and a bundle is not divided between two files.
+    const most = Math.min(bundleLength, this.#options.maxBytes / 4);
+    if (this.#bundle.length + line.length > most) this.#handOver();
     this.#bundle += this.#bundle === "" ? line : `\n${line}`;
   }
 
