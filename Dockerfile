@@ -11,6 +11,7 @@ RUN deno install -q --frozen \
   && touch /tmp/nothing.ts && deno bundle -q -o /tmp/nothing.js /tmp/nothing.ts
 COPY static static
 COPY app app
+COPY scripts scripts
 COPY main.ts ./
 RUN deno task -q build \
   && find static/client -name "*.ts" -delete \

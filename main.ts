@@ -1,8 +1,8 @@
 // The composition root: reads the environment, builds the parts, joins them together, and ends the process. Nobody else does.
 
-import type { Broker } from "./app/broker/broker.ts";
-import { SqliteBroker } from "./app/broker/sqlite_broker.ts";
-import { Freezer, removeLeftCopies } from "./app/broker/sqlite_freeze.ts";
+import type { Broker } from "./app/chat/broker.ts";
+import { SqliteBroker } from "./app/broker/sqlite/sqlite_broker.ts";
+import { Freezer, removeLeftCopies } from "./app/broker/sqlite/freeze.ts";
 import { ChatHub } from "./app/chat/chat_hub.ts";
 import { helpText, readConfig } from "./app/core/config.ts";
 import type { Config } from "./app/core/config.ts";
@@ -10,7 +10,7 @@ import { matcherOf, memberOf, newToken, randomName } from "./app/core/identity.t
 import { openLogs } from "./app/core/logging.ts";
 import type { Logs } from "./app/core/logging.ts";
 import { Metrics } from "./app/core/metrics.ts";
-import { isRoomName, roomNameRule } from "./app/protocol.ts";
+import { isRoomName, roomNameRule } from "./app/protocol/text.ts";
 import { loadAssets } from "./app/web/assets.ts";
 import { readCertificate } from "./app/web/certificate.ts";
 import type { Certificate } from "./app/web/certificate.ts";
@@ -224,7 +224,7 @@ async function openStorage(config: Config, logs: Logs): Promise<Storage> {
   };
   if (config.redisUrl !== "") {
     // Loaded only here: most servers have no Redis.
-    const { RedisBroker } = await import("./app/broker/redis_broker.ts");
+    const { RedisBroker } = await import("./app/broker/redis/redis_broker.ts");
     const broker = await RedisBroker.open({
       ...common,
       url: config.redisUrl,
@@ -344,7 +344,7 @@ async function useDatabase(
   const path = databasePath(result.config);
   // A server has no use for them.
   const { backUp, exportRoom, exportToFile, restore } = await import(
-    "./app/broker/sqlite_tools.ts"
+    "./app/commands/database_tools.ts"
   );
   try {
     if (verb === "backup") {

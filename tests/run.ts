@@ -4,7 +4,7 @@
 const root = new URL("../", import.meta.url).pathname;
 const browserNames = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 /** Folders of tests that have their own configuration. */
-const ownRuns = ["tests/browser"];
+const ownRuns = ["tests/system/browser"];
 
 interface Counts {
   readonly passed: number;
@@ -25,8 +25,8 @@ async function main(): Promise<void> {
 async function runBrowser(): Promise<Counts> {
   const chromium = findBrowser();
   if (chromium !== undefined) {
-    const config = "--config=tests/browser/deno.json";
-    return await run([config, "tests/browser"], { CHROMIUM: chromium });
+    const config = "--config=tests/system/browser/deno.json";
+    return await run([config, "tests/system/browser"], { CHROMIUM: chromium });
   }
   const isRequired = Deno.env.get("REQUIRE_BROWSER") === "1";
   say("The browser tests did not run: no Chromium in CHROMIUM or on PATH");

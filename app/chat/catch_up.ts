@@ -1,8 +1,8 @@
 // How a session catches up with a room: pages of the log from memory or the broker, until it has all and goes live. One
 // reader for joining, resuming and repairing a hole.
 
-import { limits } from "../protocol.ts";
-import type { ErrorPush, LeftReason } from "../protocol.ts";
+import { limits } from "../protocol/wire.ts";
+import type { ErrorPush, LeftReason } from "../protocol/wire.ts";
 import { whenDone } from "./outcome.ts";
 import type { HubPorts } from "./ports.ts";
 import { storageUnavailable } from "./refusals.ts";

@@ -1,7 +1,9 @@
 // The hub: takes commands from sessions, hands messages to the broker, and sends each session at most one frame a tick.
 // Pure: sockets, broker, clock, ids, scheduler and log come in through the constructor.
 
-import { closeCode, decodeCommand, limits, protocolVersion, utf8Length } from "../protocol.ts";
+import { decodeCommand } from "../protocol/decode.ts";
+import { utf8Length } from "../protocol/text.ts";
+import { closeCode, limits, protocolVersion } from "../protocol/wire.ts";
 import type {
   Command,
   ErrorPush,
@@ -16,8 +18,8 @@ import type {
   RenameCommand,
   ServerLimits,
   TypingCommand,
-} from "../protocol.ts";
-import type { AppendResult, BrokerListener, Draft, Entry, Outcome } from "../broker/broker.ts";
+} from "../protocol/wire.ts";
+import type { AppendResult, BrokerListener, Draft, Entry, Outcome } from "./broker.ts";
 import { CatchUp } from "./catch_up.ts";
 import { whenDone } from "./outcome.ts";
 import type { HubPorts, HubSettings } from "./ports.ts";

@@ -1,6 +1,6 @@
 // Goes on with what a broker answers, at once or later. Knows nothing of what was asked.
 
-import type { Outcome } from "../broker/broker.ts";
+import type { Outcome } from "./broker.ts";
 import type { HubLog } from "./ports.ts";
 
 /**

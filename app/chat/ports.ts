@@ -1,6 +1,6 @@
 // What the hub works with and what can be set: the types through which the world comes in. No code.
 
-import type { AppendResult, Broker } from "../broker/broker.ts";
+import type { AppendResult, Broker } from "./broker.ts";
 
 /** Monotonic time, so that a clock set back neither closes nor keeps a session. */
 export interface Clock {

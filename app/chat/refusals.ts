@@ -1,7 +1,7 @@
 // The sentences with which the hub refuses a command, each one that a person can act on. No rules live here.
 
-import { limits } from "../protocol.ts";
-import type { ErrorPush } from "../protocol.ts";
+import { limits } from "../protocol/wire.ts";
+import type { ErrorPush } from "../protocol/wire.ts";
 
 /** When a client asks a storage again that did not answer. */
 const storageRetryMs = 1_000;

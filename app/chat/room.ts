@@ -1,7 +1,8 @@
 // One room in memory: the newest end of its log, encoded once; who is in it; and what is to be said at the end of the
 // tick. It sends nothing itself and knows no clock.
 
-import { limits, utf8Length } from "../protocol.ts";
+import { utf8Length } from "../protocol/text.ts";
+import { limits } from "../protocol/wire.ts";
 import type {
   CountPush,
   JoinedPush,
@@ -12,8 +13,8 @@ import type {
   Position,
   RenamedPush,
   TypingPush,
-} from "../protocol.ts";
-import type { Elsewhere, Entry, Page } from "../broker/broker.ts";
+} from "../protocol/wire.ts";
+import type { Elsewhere, Entry, Page } from "./broker.ts";
 import type { Member, Session } from "./session.ts";
 
 /** More members than this, and a room is crowded: a count takes the place of the list. */

@@ -1,7 +1,7 @@
 // One live connection, and the member it speaks for: the state that the hub keeps of each. No rules live here.
 
-import type { Command, Position } from "../protocol.ts";
-import type { Page, ReadQuery } from "../broker/broker.ts";
+import type { Command, Position } from "../protocol/wire.ts";
+import type { Page, ReadQuery } from "./broker.ts";
 import type { Presence, Room } from "./room.ts";
 
 /** All that the hub knows of a connection. */

@@ -4,8 +4,8 @@
 import { ifNoneMatch } from "@std/http/etag";
 import { acceptsEncodings } from "@std/http/negotiation";
 import type { AccessRecord } from "../core/logging.ts";
-import { isRoomName } from "../protocol.ts";
-import { closeCode } from "../protocol.ts";
+import { isRoomName } from "../protocol/text.ts";
+import { closeCode } from "../protocol/wire.ts";
 import type { Asset, Assets } from "./assets.ts";
 import type { Certificate } from "./certificate.ts";
 import { Listener } from "./listener.ts";

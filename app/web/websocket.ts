@@ -1,6 +1,6 @@
 // From handshake to close event: which WebSockets are let in, how many, and how they speak to the hub. No commands are known here.
 
-import { closeCode, subprotocol } from "../protocol.ts";
+import { closeCode, subprotocol } from "../protocol/wire.ts";
 import type { Session, Socket } from "../chat/session.ts";
 import { addressGroup, clientAddress, forwardingClaims, isLoopback } from "./peer.ts";
 import type { Problem } from "./problem.ts";

@@ -1,8 +1,8 @@
 // What the browser gives the chat: sockets, timers, chance, storage. The only file that makes a WebSocket.
 
-import type { ConnectionPorts } from "./connection.ts";
-import { memoryStorage } from "./storage.ts";
-import type { KeyValue } from "./storage.ts";
+import type { ConnectionPorts } from "./state/connection.ts";
+import { memoryStorage } from "./state/storage.ts";
+import type { KeyValue } from "./state/storage.ts";
 
 /** The path of the page's server, which is not always at the root. */
 export const basePath = new URL(document.baseURI).pathname.replace(/\/(r\/[^/]*)?$/, "");

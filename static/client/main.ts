@@ -1,22 +1,22 @@
 // Mounts the page: makes the chat, joins its parts to it, and draws when something changed.
 
-import { isRoomName, parseUsername } from "../../app/protocol.ts";
+import { isRoomName, parseUsername } from "../../app/protocol/text.ts";
 import { basePath, connectionPorts, linkAtLoad, randomId, storageOf, takeLink } from "./browser.ts";
-import { Chat } from "./chat.ts";
-import type { Entry, Profile } from "./chat.ts";
-import { mountComposer } from "./composer.ts";
-import { button, byId, element, setText } from "./dom.ts";
-import { mountMessages } from "./messages.ts";
-import { mountPrompt } from "./prompt.ts";
-import { mountSides } from "./side.ts";
-import { mountSettings } from "./look.ts";
-import { keepRooms, restoreRoom } from "./snapshots.ts";
-import type { Message, Room } from "./state.ts";
-import { mountStatus, problemOf } from "./status.ts";
-import { forget, keysOf, recall, remember, TabOutbox } from "./storage.ts";
-import { panelWords, words } from "./language.ts";
-import type { Complaint } from "./language.ts";
-import type { Panels } from "./panels.ts";
+import { Chat } from "./state/chat.ts";
+import type { Entry, Profile } from "./state/chat.ts";
+import { mountComposer } from "./views/composer.ts";
+import { button, byId, element, setText } from "./views/dom.ts";
+import { mountMessages } from "./views/messages.ts";
+import { mountPrompt } from "./views/prompt.ts";
+import { mountSides } from "./views/side.ts";
+import { mountSettings } from "./views/appearance.ts";
+import { keepRooms, restoreRoom } from "./state/snapshots.ts";
+import type { Message, Room } from "./state/room_state.ts";
+import { mountStatus, problemOf } from "./views/status.ts";
+import { forget, keysOf, recall, remember, TabOutbox } from "./state/storage.ts";
+import { panelWords, words } from "./words/language.ts";
+import type { Complaint } from "./words/language.ts";
+import type { Panels } from "./views/panels.ts";
 
 const profileKey = "parley.profile";
 const roomsKey = "parley.rooms";
@@ -213,7 +213,10 @@ async function inPanels(use: (panels: Panels) => void): Promise<void> {
 }
 
 async function loadPanels(): Promise<Panels> {
-  const [{ mountPanels }, sentences] = await Promise.all([import("./panels.ts"), panelWords()]);
+  const [{ mountPanels }, sentences] = await Promise.all([
+    import("./views/panels.ts"),
+    panelWords(),
+  ]);
   const lent = { button, byId, element, setText, parseUsername, words, sentences };
   return mountPanels(lent, chat, {
     settings,
@@ -249,7 +252,7 @@ function adopt(link: ReturnType<typeof takeLink>): void {
 
 // ------------------------------------------------------------------ telling
 
-type Voice = ReturnType<typeof import("./notify.ts").mountNotify>;
+type Voice = ReturnType<typeof import("./views/notify.ts").mountNotify>;
 
 /** Tells of a message outside the page, where that is wanted. */
 function tell(room: Room, message: Message, mentionsMe: boolean): void {
@@ -271,7 +274,10 @@ async function speak(use: (voice: Voice) => void): Promise<void> {
 }
 
 async function mountVoice(): Promise<Voice> {
-  const [{ mountNotify }, { said }] = await Promise.all([import("./notify.ts"), panelWords()]);
+  const [{ mountNotify }, { said }] = await Promise.all([
+    import("./views/notify.ts"),
+    panelWords(),
+  ]);
   return mountNotify({ show, title: said, addressOf });
 }
 

@@ -1,0 +1,44 @@
+// The last messages of each room, kept in the browser, so that a page has something to show before its server answers and goes
+// on from there. Pure over the storage that comes in.
+
+import { isMessage } from "./room_state.ts";
+import type { Room, Snapshot } from "./room_state.ts";
+import { forget, keysOf, recall, remember } from "./storage.ts";
+import type { KeyValue } from "./storage.ts";
+
+const prefix = "parley.last.";
+const most = 50;
+/** All rooms together have to fit into what a browser gives a page, which is about 5 million. */
+const mostCharacters = 20_000;
+
+/** Keeps the end of each room, and forgets rooms that are not among them. */
+export function keepRooms(storage: KeyValue, rooms: Iterable<Room>): void {
+  const gone = new Set(keysOf(storage, prefix));
+  for (const room of rooms) {
+    const key = prefix + room.name;
+    const snapshot = room.snapshot(most, mostCharacters);
+    if (snapshot !== undefined && remember(storage, key, snapshot)) gone.delete(key);
+  }
+  for (const key of gone) forget(storage, key);
+}
+
+/** Gives a room that has nothing yet what was kept of it. */
+export function restoreRoom(storage: KeyValue, room: Room): void {
+  const kept = recall(storage, prefix + room.name);
+  if (!isSnapshot(kept)) return;
+  room.restore(kept);
+  // Where it was never noted what was read, all of it was.
+  if (room.read === 0) room.markRead();
+}
+
+function isSnapshot(value: unknown): value is Snapshot {
+  if (typeof value !== "object" || value === null) return false;
+  const { position, first, messages } = value as { [K in keyof Snapshot]?: unknown };
+  if (typeof position !== "object" || position === null || !Array.isArray(messages)) return false;
+  const { epoch, offset } = position as { readonly epoch?: unknown; readonly offset?: unknown };
+  if (typeof epoch !== "string" || !Number.isSafeInteger(offset)) return false;
+  // The last one stands at the position, and each before it one further back.
+  const start = Number(offset) - messages.length + 1;
+  return messages.length > 0 && Number.isSafeInteger(first) && start >= Number(first) &&
+    messages.every((message, i) => isMessage(message) && message.offset === start + i);
+}

@@ -1,0 +1,146 @@
+// The real server as a process of its own, on a free port and in a folder of its own, for tests that kill it.
+
+const root = new URL("../../", import.meta.url).pathname;
+
+/** A running server. */
+export class ServerProcess {
+  readonly process: Deno.ChildProcess;
+  /** Where it is, with a slash at the end. */
+  readonly url: string;
+  readonly #output: Promise<void>;
+  readonly lines: string[];
+  /** Told of every new line. */
+  readonly #waiting: Set<() => void>;
+
+  private constructor(
+    process: Deno.ChildProcess,
+    url: string,
+    lines: string[],
+    output: Promise<void>,
+    waiting: Set<() => void>,
+  ) {
+    this.process = process;
+    this.url = url;
+    this.lines = lines;
+    this.#output = output;
+    this.#waiting = waiting;
+  }
+
+  /** Starts a server and waits until it says where it is. */
+  static async start(
+    dir: string,
+    { tree = root, port = 0, env = {}, flags = [], under = [], hosts = [] }: {
+      /** Where the program is, with a slash at the end. */
+      tree?: string;
+      port?: number;
+      env?: Record<string, string>;
+      flags?: readonly string[];
+      /** A command that runs the server in surroundings of its own: its words go in front of the server's. */
+      under?: readonly string[];
+      /** Whom it may reach beside this machine. */
+      hosts?: readonly string[];
+    } = {},
+  ): Promise<ServerProcess> {
+    const [command = "", ...words] = [...under, Deno.execPath()];
+    const process = new Deno.Command(command, {
+      args: [
+        ...words,
+        "run",
+        "-q",
+        "--no-prompt",
+        `--allow-read=${tree},${dir}`,
+        `--allow-write=${dir}`,
+        `--allow-net=${["127.0.0.1", ...hosts].join(",")}`,
+        "--allow-env",
+        `${tree}main.ts`,
+        ...flags,
+      ],
+      env: {
+        HOST: "127.0.0.1",
+        PORT: String(port),
+        DATA_DIR: `${dir}/data`,
+        LOG_DIR: `${dir}/logs`,
+        ...env,
+      },
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const lines: string[] = [];
+    const waiting = new Set<() => void>();
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    const read = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>) => {
+      let rest = "";
+      for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+        const parts = (rest + text).split("\n");
+        rest = parts.pop() ?? "";
+        for (const line of parts) {
+          lines.push(line);
+          const [, url] = /^Parley is at (\S+)$/.exec(line) ?? [];
+          if (url !== undefined) resolve(url);
+        }
+        for (const look of waiting) look();
+      }
+    };
+    const output = Promise.all([read(process.stdout), read(process.stderr)])
+      .then(() => {
+        reject(new Error(`Cannot start the server: ${lines.join("\n")}`));
+      });
+    return new ServerProcess(process, await promise, lines, output, waiting);
+  }
+
+  /** Waits for a line of its output; one that has come already will do. */
+  said(pattern: RegExp): Promise<string> {
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    const look = () => {
+      const line = this.lines.find((line) => pattern.test(line));
+      if (line !== undefined) resolve(line);
+    };
+    this.#waiting.add(look);
+    look();
+    void this.#output.then(() =>
+      reject(new Error(`It never said ${pattern}: ${this.lines.join("\n")}`))
+    );
+    return promise.finally(() => this.#waiting.delete(look));
+  }
+
+  get port(): number {
+    return Number(new URL(this.url).port);
+  }
+
+  /** Sends a signal and waits for the end. Answers the exit status. */
+  async end(signal: Deno.Signal = "SIGTERM"): Promise<number> {
+    this.process.kill(signal);
+    return await this.ended();
+  }
+
+  /** Waits for its end. Answers the exit status. */
+  async ended(): Promise<number> {
+    const { code } = await this.process.status;
+    await this.#output;
+    return code;
+  }
+}
+
+/** The program in a folder of its own, until the end of the scope; `path` has no slash at the end. */
+export async function copyOfTree() {
+  const path = await Deno.realPath(await Deno.makeTempDir());
+  const copy = async (name: string) => {
+    const from = `${root}${name}`;
+    if ((await Deno.stat(from)).isFile) {
+      return await Deno.copyFile(from, `${path}/${name}`);
+    }
+    await Deno.mkdir(`${path}/${name}`);
+    for await (const entry of Deno.readDir(from)) {
+      if (entry.name !== "dist") await copy(`${name}/${entry.name}`);
+    }
+  };
+  for (
+    const name of ["deno.json", "deno.lock", "main.ts", "app", "static", "std"]
+  ) {
+    await copy(name);
+  }
+  return {
+    path,
+    [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }),
+  };
+}

@@ -1,0 +1,89 @@
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { backUp, exportToFile } from "../../../app/commands/database_tools.ts";
+import type { ServerProcess } from "../../support/server_process.ts";
+import {
+  limitFiles,
+  namesIn,
+  noMount,
+  noncesIn,
+  test,
+  underLimit,
+  withDisk,
+} from "./fault_harness.ts";
+import type { Answer, Bench } from "./fault_harness.ts";
+
+const codes = (answers: readonly Answer[]) =>
+  new Set(answers.flatMap(({ error }) => error === undefined ? [] : [error.code]));
+const noncesOf = (answers: readonly Answer[]) =>
+  answers.filter(({ error }) => error === undefined).map(({ nonce }) => nonce);
+
+/** Writes until the disk is full, makes room again, and looks whether people, log and file agree. */
+async function fillAndEmpty(
+  { join, database, log }: Bench,
+  server: ServerProcess,
+  makeRoom: () => Promise<void>,
+): Promise<void> {
+  const ada = await join(server, "Ada");
+  const ben = await join(server, "Ben");
+  const answers = await ada.floods(400);
+  assertEquals(codes(answers), new Set(["storage_unavailable"]));
+  const sent = noncesOf(answers);
+  await ben.hears((push) => push.type === "message" && push.nonce === sent.at(-1));
+  assertEquals(ben.messages.map(({ nonce }) => nonce), sent);
+  await server.said(/event=storage_failed/);
+  assertMatch(log("error.log"), /event=storage_failed/);
+  // What was said can still be read.
+  ben.send({ type: "history", room: "lobby", before: 5, limit: 10 });
+  await ben.hears((push) => push.type === "history" && push.messages.length === 4);
+
+  await makeRoom();
+  for (const { nonce, error } of answers) {
+    if (error !== undefined) sent.push((await ada.says("again", nonce)).nonce);
+  }
+  await server.said(/event=storage_recovered/);
+  await server.end("SIGKILL");
+  assertEquals(noncesIn(database), sent);
+}
+
+test(
+  "a full disk refuses what it cannot store, shows nothing of it, and goes on when there is room [M9]",
+  undefined,
+  async (bench) => {
+    const server = await bench.start({ under: underLimit(400) });
+    await fillAndEmpty(bench, server, () => limitFiles(server));
+  },
+);
+
+test("a disk that is really full does the same [M9]", noMount, async (bench) => {
+  const data = `${bench.dir}/data`;
+  await withDisk(data, 2_000, async () => {
+    Deno.writeFileSync(`${data}/ballast`, new Uint8Array(1_000_000));
+    const server = await bench.start();
+    await fillAndEmpty(bench, server, () => Deno.remove(`${data}/ballast`));
+  });
+});
+
+test(
+  "a full disk leaves the export and the copy of before as they are, and is named",
+  noMount,
+  async ({ dir, database, start, join }) => {
+    const server = await start();
+    await (await join(server, "Ada")).floods(100);
+    await server.end();
+    const small = `${dir}/small`;
+    await withDisk(small, 100, async () => {
+      const file = `${small}/lobby.txt`;
+      const before = "SQLite format 3\0";
+      Deno.writeTextFileSync(file, before);
+      const full = /^Cannot write .*small.lobby\.txt\.unfinished: .*(No space|disk is full)/;
+      for (
+        const work of [
+          () => exportToFile(database, "lobby", "text", file),
+          () => backUp(database, file),
+        ]
+      ) assertMatch((await assertRejects(work, Error)).message, full);
+      assertEquals(namesIn(small), ["lobby.txt"]);
+      assertEquals(Deno.readTextFileSync(file), before);
+    });
+  },
+);

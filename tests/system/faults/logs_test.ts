@@ -1,0 +1,68 @@
+import { assertEquals } from "@std/assert";
+import { limitFiles, noMount, pause, test, underLimit, withDisk } from "./fault_harness.ts";
+import type { Talker } from "./fault_harness.ts";
+
+/** Writes messages until a log has a line of one: a log is looked at when there is something to write. */
+async function talkUntilLogged(ada: Talker, log: () => string): Promise<void> {
+  while (!log().includes("event=message")) {
+    assertEquals((await ada.says("on")).error, undefined);
+    await pause();
+  }
+}
+
+test(
+  "a log folder that is removed is made anew, and the talk goes on",
+  undefined,
+  async (bench) => {
+    const { dir, start, join, log } = bench;
+    const ada = await join(await start(), "Ada");
+    await ada.says("one");
+    Deno.removeSync(`${dir}/logs`, { recursive: true });
+    await talkUntilLogged(ada, () => log("websocket.log"));
+  },
+);
+
+test(
+  "a full log says so on the console, harms no talk, and is taken up again",
+  undefined,
+  async (bench) => {
+    const { dir, start, join, log } = bench;
+    Deno.mkdirSync(`${dir}/logs`);
+    for (const name of ["access", "error", "websocket"]) {
+      Deno.writeTextFileSync(`${dir}/logs/${name}.log`, "");
+      Deno.truncateSync(`${dir}/logs/${name}.log`, 2_000_000);
+    }
+    const server = await start({ under: underLimit(1_000) });
+    const ada = await join(server, "Ada");
+    assertEquals((await ada.says("one")).offset, 1);
+    await server.said(/^Cannot write .*log: .*the chat goes on without it$/);
+    await limitFiles(server);
+    await talkUntilLogged(ada, () => log("websocket.log"));
+  },
+);
+
+test(
+  "a log folder that cannot be made does not stop the start",
+  undefined,
+  async ({ dir, start, join }) => {
+    Deno.writeTextFileSync(`${dir}/logs`, "in the way");
+    const server = await start();
+    assertEquals((await (await join(server, "Ada")).says("one")).offset, 1);
+    await server.said(/^Cannot write .*the chat goes on without it$/);
+  },
+);
+
+test(
+  "a disk that is full of logs takes nothing from the talk",
+  noMount,
+  async ({ dir, start, join }) => {
+    await withDisk(`${dir}/logs`, 64, async () => {
+      Deno.writeFileSync(`${dir}/logs/ballast`, new Uint8Array(64 * 1024));
+      const server = await start();
+      const ada = await join(server, "Ada");
+      await server.said(/^Cannot write .*No space left.*the chat goes on without it$/);
+      assertEquals((await ada.says("one")).offset, 1);
+      await server.end("SIGKILL");
+    });
+  },
+);

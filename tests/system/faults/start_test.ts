@@ -1,0 +1,141 @@
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
+import {
+  noModes,
+  refusal,
+  test,
+  textsAfterwards,
+  underLimit,
+  underModes,
+} from "./fault_harness.ts";
+
+test(
+  "a data folder that cannot be written stops the start with a sentence",
+  noModes,
+  async ({ dir, start }) => {
+    Deno.mkdirSync(`${dir}/data`);
+    Deno.chmodSync(`${dir}/data`, 0o555);
+    const said = await refusal(start({ under: underModes }));
+    assertStringIncludes(said, `Cannot open ${dir}/data/parley.db: `);
+  },
+);
+
+test(
+  "a database of a newer version stops the start, and is left alone",
+  undefined,
+  async (bench) => {
+    await (await bench.start()).end();
+    const file = new DatabaseSync(bench.database);
+    file.exec("PRAGMA user_version = 1000");
+    file.close();
+    const before = Deno.readFileSync(bench.database);
+    assertStringIncludes(await refusal(bench.start()), "a newer Parley has made it");
+    assertEquals(Deno.readFileSync(bench.database), before);
+  },
+);
+
+test(
+  "a second server on a folder in use does not start, and harms nobody",
+  undefined,
+  async ({ start, join }) => {
+    const server = await start();
+    const ada = await join(server, "Ada");
+    assertStringIncludes(await refusal(start()), "another server or program is using it");
+    assertEquals((await ada.says("here")).offset, 1);
+  },
+);
+
+test(
+  "a database that another program has locked stops the start until it lets go",
+  undefined,
+  async (bench) => {
+    const { start, join, database } = bench;
+    await (await start()).end();
+    const file = new DatabaseSync(database);
+    try {
+      file.exec("BEGIN EXCLUSIVE");
+      assertStringIncludes(await refusal(start()), "another server or program is using it");
+    } finally {
+      file.close();
+    }
+    const ada = await join(await start(), "Ada");
+    assertEquals((await ada.says("one")).offset, 1);
+    // While the server runs it is the other way round.
+    const other = new DatabaseSync(database);
+    try {
+      assertMatch(
+        String(await assertRejects(() => Promise.try(() => other.exec("BEGIN EXCLUSIVE")))),
+        /locked/,
+      );
+    } finally {
+      other.close();
+    }
+    assertEquals((await ada.says("two")).offset, 2);
+  },
+);
+
+test(
+  "a file that is no database any more stops the start, and a backup brings all back",
+  undefined,
+  async (bench) => {
+    const { start, join, database } = bench;
+    const server = await start();
+    await (await join(server, "Ada")).says("one");
+    await server.end();
+    const backup = Deno.readFileSync(database);
+    Deno.writeFileSync(database, backup.slice().fill(0xa5, 0, 4_096));
+    assertStringIncludes(await refusal(start()), `Cannot open ${database}: file is not a database`);
+    Deno.writeFileSync(database, backup);
+    assertEquals(await textsAfterwards(bench), ["one"]);
+  },
+);
+
+test(
+  "damage in old messages is met where they are read, and the talk goes on",
+  undefined,
+  async ({ start, join, database, log }) => {
+    const first = await start();
+    await (await join(first, "Ada")).floods(400);
+    await first.end();
+    const bytes = Deno.readFileSync(database);
+    // Pages of messages are the largest part; the oldest are near the beginning.
+    const pages = [0.25, 0.27].map((part) => Math.floor(bytes.length * part / 4_096) * 4_096);
+    Deno.writeFileSync(database, bytes.fill(0xa5, ...pages as [number, number]));
+    const server = await start();
+    const ben = await join(server, "Ben");
+    let before = ben.messages[0]?.offset ?? 0;
+    let refused: string | undefined;
+    while (refused === undefined) {
+      const since = ben.heard.length;
+      ben.send({ type: "history", room: "lobby", before, limit: 20 });
+      const push = await ben.hears(({ type }) => type === "history" || type === "error", since);
+      if (push.type === "error") refused = push.code;
+      if (push.type === "history") {
+        before = push.first === before ? 0 : push.messages[0]?.offset ?? 0;
+      }
+      assert(before > 1, "nothing is damaged");
+    }
+    assertEquals(refused, "storage_unavailable");
+    assertMatch(log("error.log"), /event=read .*room=lobby .*malformed/);
+    assertEquals((await ben.says("all the same")).offset, 401);
+  },
+);
+
+test(
+  "a disk that is full stops the start with a sentence, and all is there when there is room",
+  undefined,
+  async (bench) => {
+    const first = await bench.start();
+    await (await bench.join(first, "Ada")).says("one");
+    await first.end();
+    const said = await refusal(bench.start({ under: underLimit(1) }));
+    assertStringIncludes(said, `Cannot open ${bench.database}: `);
+    assertEquals(await textsAfterwards(bench), ["one"]);
+  },
+);

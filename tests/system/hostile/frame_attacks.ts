@@ -1,0 +1,302 @@
+// Attacks inside the WebSocket: frames that are none, JSON that is none, and commands that mean harm.
+
+import { decodeCommand } from "../../../app/protocol/decode.ts";
+import { closeCode, limits } from "../../../app/protocol/wire.ts";
+import type { Chance } from "../simulation/world.ts";
+import { blows, command, converse, expect, hello, newToken, provoke, pushes } from "./attack.ts";
+import type { Attack, Target } from "./attack.ts";
+import { concat, frame, opcode, RawSocket } from "./raw_socket.ts";
+
+/** Fewer than the refusals that end a connection. */
+const refusalsMost = 90;
+const fuzzConnections = 10;
+const abnormal = 1006;
+const mebibyte = 1024 * 1024;
+
+/** One good command of each type. */
+const commands: readonly Readonly<Record<string, unknown>>[] = [
+  { type: "hello", username: "Eve", token: "A".repeat(43), tab: "t", access: "a", rooms: [] },
+  { type: "join", room: "fuzz", epoch: "abc", offset: 1 },
+  { type: "leave", room: "fuzz" },
+  { type: "message", room: "fuzz", text: "fuzz", nonce: "n1" },
+  { type: "history", room: "fuzz", before: 10, limit: 5 },
+  { type: "typing", room: "fuzz" },
+  { type: "rename", username: "Eve2" },
+  { type: "pong" },
+];
+
+/** Values that no field should have. */
+const wrongValues: readonly unknown[] = [
+  null,
+  true,
+  0,
+  -1,
+  1.5,
+  1e308,
+  "",
+  "\0",
+  "\ud800",
+  "\u202egnal\u202c",
+  "e" + "\u0301".repeat(4_000),
+  "__proto__",
+  "constructor",
+  "toString",
+  "../../etc/passwd",
+  "'; DROP TABLE messages; --",
+  "<script>alert(1)</script>",
+  "a".repeat(60_000),
+  [],
+  [[]],
+  {},
+  { __proto__: null, toString: 1, length: 1e9 },
+  [{ room: { room: "a" } }],
+  Array.from({ length: 1_000 }, () => ({ room: "a" })),
+  Array.from({ length: 21 }, (_, i) => ({ room: `fuzz${i}` })),
+];
+
+/** Every command with every field missing, then wrong in every way; then some that are JSON by a hair. */
+const wrongCommands: readonly string[] = [
+  ...commands.flatMap((good) =>
+    Object.keys(good).flatMap((field) => [
+      JSON.stringify({ ...good, [field]: undefined }),
+      ...wrongValues.map((value) => JSON.stringify({ ...good, [field]: value })),
+    ])
+  ),
+  ...commands.map((good) => `{"__proto__":${JSON.stringify(good)}}`),
+  ...commands.map((good) => JSON.stringify(good).replace("{", '{"__proto__":{"room":"lobby"},')),
+  ...commands.map((good) => JSON.stringify({ ...good, constructor: { prototype: good } })),
+  `{"type":"join","room":${'{"room":'.repeat(5_000)}1${"}".repeat(5_000)}}`,
+  "[".repeat(60_000),
+  '{"a":'.repeat(12_000),
+  `{"type":"join","type":"leave","room":"a","room":"fuzz"}`,
+  `{"type":"history","room":"fuzz","before":1e400}`,
+  `{"type":"history","room":"fuzz","before":9007199254740993}`,
+  `{"type":"history","room":"fuzz","before":-0}`,
+  `\ufeff{"type":"pong"}`,
+  "",
+  "null",
+  '"hello"',
+  "NaN",
+  "{",
+];
+
+const fragments = [
+  ..."{}[]:,\"\\'",
+  "\\u0000",
+  "\\ud800",
+  "\\",
+  "1e999",
+  "-",
+  "null",
+  '"type"',
+  '"room"',
+  '"lobby"',
+  "__proto__",
+  "\ud83d",
+  "\u202e",
+  "\0",
+  "\u2028",
+];
+
+/** A good command with something broken, or nothing but noise. */
+function mutant(chance: Chance): string {
+  if (chance.isTrue(0.1)) {
+    return String.fromCharCode(
+      ...Array.from({ length: chance.below(100) }, () => chance.below(65_536)),
+    );
+  }
+  const good = { ...chance.pick(commands) };
+  if (chance.isTrue(0.7)) {
+    const field = chance.pick([...Object.keys(good), "__proto__", "extra"]) ?? "extra";
+    good[field] = chance.isTrue(0.5) ? chance.pick(wrongValues) : chance.pick(Object.values(good));
+    if (field !== "type" || chance.isTrue(0.9)) return JSON.stringify(good).slice(0, 2_000);
+  }
+  let text = JSON.stringify(good);
+  for (let i = chance.below(4); i >= 0; i--) {
+    const at = chance.below(text.length);
+    text = text.slice(0, at) + (chance.pick(fragments) ?? "") + text.slice(at + chance.below(4));
+  }
+  return text;
+}
+
+/** Sends frames on connections of their own, and looks whether each was answered as it should be. */
+async function feed(target: Target, texts: readonly string[]): Promise<void> {
+  let batch: Uint8Array[] = [];
+  let refusals = 0;
+  const flush = async (expected: number) => {
+    const talk = expected === closeCode.left ? converse : provoke;
+    const ending = await talk(target.port, hello(target.chance, ["fuzz"]), ...batch);
+    const got = pushes(ending).filter(({ type }) => type === "error").length;
+    batch = [];
+    // Messages and names have rates of their own, and what was taken may be refused for that.
+    const isRight = ending.code === expected && got >= refusals;
+    expect(isRight, `${expected} after ${refusals} refusals, got ${got}`, ending);
+    refusals = 0;
+  };
+  for (const text of texts) {
+    const bytes = frame(text);
+    batch.push(bytes);
+    const decoded = decodeCommand(text.toWellFormed());
+    if (decoded.ok) refusals += decoded.command.type === "hello" ? 1 : 0;
+    else if (decoded.failure.kind === "close") await flush(decoded.failure.code);
+    else refusals++;
+    // Any command may be refused, by what went before.
+    if (batch.length >= refusalsMost) await flush(closeCode.left);
+  }
+  if (batch.length > 0) await flush(closeCode.left);
+}
+
+/** Frames that break RFC 6455. */
+const brokenFrames: readonly Uint8Array[] = [
+  ...[1, 2, 4, 7].map((reserved) => frame("{}", { reserved })),
+  ...[3, 4, 7, 11, 15].map((code) => frame("{}", { opcode: code })),
+  frame("a", { opcode: opcode.ping, fin: false }),
+  frame("a".repeat(126), { opcode: opcode.ping }),
+  frame("a".repeat(1_000), { opcode: opcode.close }),
+  frame("{}", { opcode: opcode.continuation }),
+  concat([frame("{", { fin: false }), frame("}")]),
+  frame(new Uint8Array([0xc3, 0x28])),
+  frame(new Uint8Array([0xed, 0xa0, 0x80])),
+  frame(new Uint8Array([0xf8, 0x88, 0x80, 0x80, 0x80])),
+  frame(new Uint8Array([1]), { opcode: opcode.close }),
+  frame(new Uint8Array([0, 0]), { opcode: opcode.close }),
+  frame(new Uint8Array([3, 237]), { opcode: opcode.close }),
+  frame(new Uint8Array([255, 255]), { opcode: opcode.close }),
+  frame(new Uint8Array([3, 232, 0xff]), { opcode: opcode.close }),
+  frame("", { claimed: 2 ** 62 }),
+  frame("", { claimed: 2 ** 53 }),
+  frame("", { claimed: 65 * mebibyte }),
+];
+
+/** Texts that are hard to show, to count or to compare. */
+const hardTexts: readonly string[] = [
+  "\ud800",
+  "\udc00\ud800",
+  "a\ud83d",
+  "\u202e\u2066\u2067\u2068abc",
+  "e" + "\u0301".repeat(3_999),
+  "\u0301".repeat(4_000),
+  "\ufdfa".repeat(4_000),
+  "\u200d".repeat(4_000),
+  "\u{1f468}\u200d".repeat(2_000),
+  "\u{10ffff}".repeat(4_000),
+  "\n".repeat(3_000) + "a",
+  "a\u2028b\u2029c",
+  "</script><!--",
+];
+
+export const frameAttacks: readonly Attack[] = [
+  {
+    name: "mutated JSON",
+    short: 4_000,
+    long: 200_000,
+    async strike(target, most) {
+      const each = Math.ceil(Math.min(most, 5_000) / fuzzConnections);
+      await Promise.all(Array.from({ length: fuzzConnections }, () => {
+        const texts = Array.from({ length: each }, () => mutant(target.chance));
+        return feed(target, texts);
+      }));
+      return fuzzConnections * each;
+    },
+  },
+  blows("random frames", { short: 500, long: 50_000 }, async ({ port, chance }) => {
+    const bytes = Uint8Array.from({ length: 2 + chance.below(200) }, () => chance.below(256));
+    using socket = await RawSocket.open(port, hello(chance), bytes);
+    await socket.finish();
+    await socket.ended();
+  }),
+  {
+    name: "wrong fields",
+    short: wrongCommands.length,
+    long: 20 * wrongCommands.length,
+    async strike(target) {
+      await feed(target, wrongCommands);
+      return wrongCommands.length;
+    },
+  },
+  blows("broken frames", { short: brokenFrames.length, long: 5_000 }, async (target, index) => {
+    const { port, chance } = target;
+    const broken = brokenFrames[index % brokenFrames.length]!;
+    using socket = await RawSocket.open(port, hello(chance), broken);
+    await socket.finish();
+    const ending = await socket.ended();
+    expect(ending.status === 101 && ending.code !== closeCode.left, `frame ${index}`, ending);
+  }),
+  blows("hard texts", { short: hardTexts.length, long: 1_000 }, async ({ port, chance }, index) => {
+    const text = hardTexts[index % hardTexts.length]!;
+    const ending = await converse(
+      port,
+      hello(chance, ["lobby"]),
+      command({ type: "message", room: "lobby", text, nonce: "n1" }),
+      command({ type: "rename", username: text.slice(0, 24) }),
+    );
+    const isAnswered = pushes(ending).some((push) => "nonce" in push && push.nonce === "n1");
+    expect(isAnswered, `text ${index}`, ending);
+  }),
+  blows("frames of 64 KiB + 1", { short: 40, long: 2_000 }, async ({ port, chance }, index) => {
+    const text = index % 2 === 0
+      ? "a".repeat(limits.frameMaxBytes + 1)
+      : "\u20ac".repeat(Math.ceil((limits.frameMaxBytes + 1) / 3));
+    const ending = await provoke(port, hello(chance), frame(text));
+    expect(ending.code === closeCode.frameTooBig, "a frame too big", ending);
+  }),
+  // Deno takes each into memory, and makes a text of it, before anybody can refuse it.
+  blows(
+    "frames of 32 MiB",
+    { short: 2, long: 100, atOnce: 4, p99Most: 500 },
+    async ({ port, chance }) => {
+      const ending = await provoke(
+        port,
+        hello(chance),
+        frame(new Uint8Array(32 * mebibyte).fill(97)),
+      );
+      expect(ending.code === closeCode.frameTooBig, "a huge frame", ending);
+    },
+  ),
+  blows("fragments without end", { short: 4, long: 60 }, async (target, index) => {
+    const { port, chance, isPatient } = target;
+    const first = index % 2 === 0 ? opcode.text : opcode.binary;
+    using socket = await RawSocket.open(
+      port,
+      hello(chance),
+      frame("a", { opcode: first, fin: false }),
+    );
+    const bytes = new Uint8Array(64 * 1024).fill(97);
+    const more = frame(bytes, { opcode: opcode.continuation, fin: false });
+    const most = (isPatient ? 16 : 2) * mebibyte;
+    for (let sent = 0; sent < most; sent += bytes.length) await socket.write(more);
+    for (let i = 0; i < 1_000; i++) {
+      await socket.write(frame("", { opcode: opcode.continuation, fin: false }));
+    }
+  }),
+  blows("binary frames", { short: 40, long: 5_000 }, async ({ port, chance }) => {
+    const bytes = new TextEncoder().encode('{"type":"pong"}');
+    const ending = await provoke(port, hello(chance), frame(bytes, { opcode: opcode.binary }));
+    expect(ending.code === closeCode.protocolBroken, "a binary frame", ending);
+  }),
+  blows("unmasked frames", { short: 40, long: 5_000 }, async ({ port, chance }) => {
+    const ending = await converse(port, hello(chance), frame('{"type":"no"}', { masked: false }));
+    // Deno takes them, against the standard: they are commands like all others.
+    const isAnswered = pushes(ending).some(({ type }) => type === "error");
+    expect(isAnswered || ending.code === abnormal, "an unmasked frame", ending);
+  }),
+  blows("a second claim on a live name", { short: 20, long: 2_000 }, async (target, index) => {
+    const { port, chance, people } = target;
+    const name = chance.pick(people) ?? "";
+    const alike = [
+      name,
+      name.toUpperCase(),
+      name.toLowerCase(),
+      ` ${name} `,
+      name.replace("H", "\uff28"),
+      name.replace("s", "\u017f"),
+    ];
+    const username = alike[index % alike.length];
+    const claim = command({ type: "hello", username, token: newToken(chance), rooms: [] });
+    const ending = await converse(port, claim);
+    const isTaken = pushes(ending).some((push) =>
+      push.type === "error" && push.code === "username_taken"
+    );
+    expect(isTaken, `the name ${username}`, ending);
+  }),
+];

@@ -1,0 +1,218 @@
+// The proxy configurations of docs/, each run by the real program where there is one. NGINX=1 and CADDY=1 ask for them: then a
+// missing one fails, and nginx has to hold an idle connection for longer than its own default of a minute.
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { loadAssets } from "../../app/web/assets.ts";
+import { ServerProcess } from "../support/server_process.ts";
+import { folder, site } from "../support/web_harness.ts";
+
+const root = new URL("../../", import.meta.url).pathname;
+const spoof = { "x-forwarded-for": "198.51.100.66", forwarded: "for=198.51.100.66" };
+
+/** How a proxy is started with its configuration from docs/ changed no more than a person would change it. */
+interface Proxy {
+  readonly program: string;
+  readonly file: string;
+  /** The configuration for an address to listen on and one of Parley, in a folder of its own. */
+  configure(text: string, listen: string, parley: string, path: string, dir: string): string;
+  args(config: string, dir: string): string[];
+  /** What it says when it listens. */
+  readonly ready: string;
+}
+
+const nginx: Proxy = {
+  program: "nginx",
+  file: "nginx.conf",
+  configure(text, listen, parley, path, dir) {
+    const server = text
+      .replace("listen 443 ssl;", `listen ${listen};`)
+      .replace(/ +ssl_certificate.*\n/g, "")
+      .replace("127.0.0.1:8000", parley)
+      .replace("location / {", `location ${path}/ {`);
+    const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+      .map((name) => `${name}_temp_path ${dir}/${name};`);
+    return `daemon off; pid ${dir}/pid; error_log stderr notice; events {}
+      http { access_log off; ${temporary.join(" ")} ${server} }`;
+  },
+  args: (config, dir) => ["-p", dir, "-c", config, "-e", "stderr"],
+  ready: "start worker process",
+};
+
+const caddy: Proxy = {
+  program: "caddy",
+  file: "Caddyfile",
+  configure(text, listen, parley, path) {
+    const inside = `reverse_proxy ${parley}`;
+    return "{\n admin off\n auto_https off\n}\n" + text
+      .replace("\nchat.example.org {", `\nhttp://${listen} {`)
+      .replace(
+        "\treverse_proxy 127.0.0.1:8000",
+        path === "" ? inside : `handle ${path}/* {\n${inside}\n}\nredir ${path} ${path}/`,
+      );
+  },
+  args: (config) => ["run", "--adapter", "caddyfile", "--config", config],
+  ready: "serving initial configuration",
+};
+
+for (const proxy of [nginx, caddy]) {
+  const { program, file } = proxy;
+  const isAsked = Deno.env.get(program.toUpperCase()) === "1";
+  const ignore = !isAsked && !isInstalled(program);
+
+  Deno.test({
+    name:
+      `docs/${file} lets ${program} hand everything on: upgrades, the name, the client's address`,
+    ignore,
+    fn: () => checkSite(proxy, ""),
+  });
+
+  Deno.test({
+    name: `docs/${file} lets ${program} serve the chat below a path, with BASE_PATH`,
+    ignore,
+    fn: () => checkSite(proxy, "/chat"),
+  });
+
+  Deno.test({
+    name: `docs/${file} lets ${program} hold a connection on which nobody says anything for 75 s`,
+    ignore: !isAsked,
+    fn: () => checkIdle(proxy),
+  });
+}
+
+Deno.test("docs/nginx.conf waits longer than Parley is silent [P8]", async () => {
+  const text = await Deno.readTextFile(`${root}docs/nginx.conf`);
+  const heartbeatSeconds = 25;
+  for (const name of ["proxy_read_timeout", "proxy_send_timeout"]) {
+    const [, seconds] = new RegExp(`${name} (\\d+)s;`).exec(text) ?? [];
+    assert(Number(seconds) > 2 * heartbeatSeconds, name);
+  }
+});
+
+async function checkSite(proxy: Proxy, path: string): Promise<void> {
+  await using files = await folder();
+  const assets = await loadAssets({
+    staticDir: files.path,
+    dev: false,
+    basePath: path,
+    bundled: true,
+  });
+  await using running = await site({ assets, trustProxy: 1 });
+  await using front = await start(proxy, `127.0.0.1:${running.server.port}`, path);
+  const { host } = front;
+  // Another address of this machine than the one that the proxy has.
+  using elsewhere = Deno.createHttpClient({ localAddress: "127.0.0.5" });
+  const get = async (pathname: string) => {
+    const response = await fetch(`http://${host}${pathname}`, {
+      headers: spoof,
+      client: elsewhere,
+    });
+    return { status: response.status, text: await response.text() };
+  };
+
+  const page = await get(`${path}/`);
+  assertStringIncludes(page.text, "<title>Parley</title>");
+  const [, script = ""] = /src="([^"]*)"/.exec(page.text) ?? [];
+  assert(script.startsWith(`${path}/assets/`), script);
+  assertEquals((await get(script)).status, 200);
+  assertEquals((await get(`${path}/r/tea`)).status, 200);
+  assertEquals((await get(`${path}/metrics`)).status, 403);
+  assertEquals(new Set(running.access.map(({ address }) => address)), new Set(["127.0.0.5"]));
+  assertEquals(running.warnings, []);
+
+  const headers = { origin: `http://${host}`, ...spoof };
+  const socket = new WebSocket(`ws://${host}${path}/ws`, { protocols: ["parley.v1"], headers });
+  const heard = new Promise<string>((resolve) =>
+    socket.addEventListener("message", ({ data }) => resolve(data), { once: true })
+  );
+  const closed = new Promise<CloseEvent>((resolve) => socket.addEventListener("close", resolve));
+  await running.hub.until(({ connected }) => connected.length === 1);
+  const [connection] = running.hub.connected;
+  assertEquals(connection?.address, "127.0.0.1");
+  connection?.socket.send(`["hello"]`);
+  assertEquals(await heard, `["hello"]`);
+  assertEquals(socket.protocol, "parley.v1");
+  socket.send("from outside");
+  await running.hub.until(({ frames }) => frames.length === 1);
+  connection?.socket.close(4005, "over there");
+  const { code, reason } = await closed;
+  assertEquals([code, reason], [4005, "over there"]);
+  await running.hub.until(({ codes }) => codes.length === 1);
+
+  const foreign = new WebSocket(`ws://${host}${path}/ws`, {
+    headers: { origin: "http://evil.example" },
+  });
+  await new Promise((resolve) => foreign.addEventListener("close", resolve));
+  assertEquals(running.access.at(-1)?.status, 403);
+}
+
+async function checkIdle(proxy: Proxy): Promise<void> {
+  await using dir = await folder();
+  const server = await ServerProcess.start(dir.path, { env: { TRUST_PROXY: "1" } });
+  try {
+    await using front = await start(proxy, `127.0.0.1:${server.port}`, "");
+    const socket = new WebSocket(`ws://${front.host}/ws`);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    let heartbeats = 0;
+    socket.addEventListener("open", () => {
+      socket.send(JSON.stringify({ type: "hello", username: "Ada", rooms: [] }));
+    });
+    socket.addEventListener("message", ({ data }) => {
+      if (data !== "[]") return;
+      socket.send(`{"type":"pong"}`);
+      if (++heartbeats === 3) resolve();
+    });
+    socket.addEventListener("close", ({ code }) => reject(new Error(`Closed with ${code}`)));
+    await promise;
+    socket.close();
+  } finally {
+    await server.end();
+  }
+}
+
+/** Starts a proxy on a port that was free a moment ago. */
+async function start(proxy: Proxy, parley: string, path: string) {
+  const dir = await Deno.makeTempDir();
+  const text = await Deno.readTextFile(`${root}docs/${proxy.file}`);
+  const host = `127.0.0.1:${freePort()}`;
+  const config = `${dir}/config`;
+  await Deno.writeTextFile(config, proxy.configure(text, host, parley, path, dir));
+  const process = new Deno.Command(proxy.program, {
+    args: proxy.args(config, dir),
+    env: { HOME: dir, XDG_DATA_HOME: dir, XDG_CONFIG_HOME: dir },
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
+  let said = "";
+  const read = async () => {
+    for await (const part of process.stderr.pipeThrough(new TextDecoderStream())) {
+      said += part;
+      if (said.includes(proxy.ready)) resolve();
+    }
+    reject(new Error(`Cannot start ${proxy.program}: ${said}`));
+  };
+  const reading = read();
+  await ready;
+  const dispose = async () => {
+    process.kill("SIGTERM");
+    await process.status;
+    await reading;
+    await Deno.remove(dir, { recursive: true });
+  };
+  return { host, [Symbol.asyncDispose]: dispose };
+}
+
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+function isInstalled(program: string): boolean {
+  return (Deno.env.get("PATH") ?? "").split(":").some((folder) => {
+    try {
+      return Deno.statSync(`${folder}/${program}`).isFile;
+    } catch {
+      return false;
+    }
+  });
+}

@@ -1,0 +1,373 @@
+// What every broker promises, whatever it is made of. Each implementation's tests run this suite.
+
+import { assert, assertEquals } from "@std/assert";
+import type { Broker, Draft, Entry, ReadQuery } from "../../../app/chat/broker.ts";
+
+/** What a suite may set for one test. */
+export interface BrokerSettings {
+  readonly nameHoldMs: number;
+  readonly graceMs: number;
+  readonly retentionDays: number;
+  readonly retentionMessages: number;
+  readonly maxRooms: number;
+}
+
+export const defaults: BrokerSettings = {
+  nameHoldMs: 86_400_000,
+  graceMs: 10_000,
+  retentionDays: 0,
+  retentionMessages: 0,
+  maxRooms: 0,
+};
+
+/** Time that a test moves. */
+export interface Wall {
+  ms: number;
+}
+
+type Open = (settings: BrokerSettings, wall: Wall) => Broker | Promise<Broker>;
+
+export function draft(text: string, more: Partial<Draft> = {}): Draft {
+  return { room: "lobby", member: "ada", from: "Ada", text, nonce: `n-${text}`, ...more };
+}
+
+/** Runs the contract's tests against what `open` gives. */
+export function testBroker(name: string, open: Open): void {
+  const test = (
+    criterion: string,
+    run: (broker: Broker, wall: Wall, heard: Entry[]) => Promise<void>,
+    settings: Partial<BrokerSettings> = {},
+  ) =>
+    Deno.test(`${name} ${criterion}`, async () => {
+      const wall = { ms: Date.UTC(2026, 0, 1) };
+      const broker = await open({ ...defaults, ...settings }, wall);
+      const heard: Entry[] = [];
+      broker.subscribe({ entries: (entries) => heard.push(...entries), pruned: () => {} });
+      try {
+        await run(broker, wall, heard);
+      } finally {
+        await broker.close();
+      }
+    });
+  const newest: ReadQuery = { before: Infinity, limit: 100, maxBytes: 1e6 };
+  const fill = async (broker: Broker, count: number) => {
+    await broker.append(Array.from({ length: count }, (_, i) => draft(`m${i + 1}`)));
+  };
+  const texts = (entries: readonly Entry[]) => entries.map(({ text }) => text);
+
+  test("append() gives offsets that rise by one from 1, in each room [M4]", async (broker) => {
+    const results = await broker.append([
+      draft("a"),
+      draft("b", { room: "other" }),
+      draft("c"),
+    ]);
+    assertEquals(results, [
+      { kind: "stored", offset: 1 },
+      { kind: "stored", offset: 1 },
+      { kind: "stored", offset: 2 },
+    ]);
+    assertEquals(await broker.append([draft("d")]), [{ kind: "stored", offset: 3 }]);
+  });
+
+  test(
+    "append() tells the listener what it stored, before it answers [M5]",
+    async (broker, wall, heard) => {
+      await broker.append([draft("a"), draft("b")]);
+      const { epoch } = heard[0] ?? { epoch: "" };
+      const common = { room: "lobby", member: "ada", from: "Ada", epoch, at: wall.ms };
+      assertEquals(heard, [
+        { ...common, text: "a", nonce: "n-a", offset: 1 },
+        { ...common, text: "b", nonce: "n-b", offset: 2 },
+      ]);
+      assert(epoch !== "");
+    },
+  );
+
+  test(
+    "append() answers a known (room, member, nonce) with the first result [M3]",
+    async (broker, _, heard) => {
+      await fill(broker, 3);
+      const repeat = draft("m2", { text: "something else" });
+      const results = await broker.append([
+        repeat,
+        draft("new"),
+        draft("new"),
+        { ...repeat, member: "ben" },
+        { ...repeat, room: "other" },
+      ]);
+      assertEquals(results, [
+        { kind: "repeat", offset: 2 },
+        { kind: "stored", offset: 4 },
+        { kind: "repeat", offset: 4 },
+        { kind: "stored", offset: 5 },
+        { kind: "stored", offset: 1 },
+      ]);
+      assertEquals(heard.length, 6);
+    },
+  );
+
+  test(
+    "append() knows a nonce for 7 days, also when its message is pruned [M3] [R11]",
+    async (broker, wall) => {
+      await fill(broker, 3);
+      wall.ms += 6 * 86_400_000;
+      await broker.prune();
+      assertEquals((await broker.read("lobby", newest)).first, 3);
+      assertEquals(await broker.append([draft("m1")]), [{ kind: "repeat", offset: 1 }]);
+      wall.ms += 2 * 86_400_000;
+      await broker.prune();
+      assertEquals(await broker.append([draft("m1")]), [{ kind: "stored", offset: 4 }]);
+    },
+    { retentionMessages: 1 },
+  );
+
+  test("append() gives times that never fall [M6]", async (broker, wall, heard) => {
+    await broker.append([draft("a")]);
+    wall.ms -= 5_000;
+    await broker.append([draft("b")]);
+    wall.ms += 9_000;
+    await broker.append([draft("c")]);
+    const start = heard[0]?.at ?? 0;
+    assertEquals(heard.map(({ at }) => at - start), [0, 0, 4_000]);
+  });
+
+  test(
+    "append() keeps no more rooms than it may, and goes on with those it has",
+    async (broker) => {
+      const results = await broker.append([
+        draft("a", { room: "one" }),
+        draft("b", { room: "two" }),
+        draft("c", { room: "three" }),
+        draft("d", { room: "one" }),
+      ]);
+      assertEquals(results.map(({ kind }) => kind), ["stored", "stored", "rooms_full", "stored"]);
+    },
+    { maxRooms: 2 },
+  );
+
+  test("append() stores any text and name as it is", async (broker) => {
+    const odd = "'; DROP TABLE messages; --\n\t\u{1f600}\u202e";
+    await broker.append([draft(odd, { from: odd, nonce: "n" })]);
+    const [entry] = (await broker.read("lobby", newest)).entries;
+    assertEquals([entry?.text, entry?.from], [odd, odd]);
+  });
+
+  test(
+    "read() of a room without messages is empty, in the present term [R2]",
+    async (broker, _, heard) => {
+      const page = await broker.read("lobby", newest);
+      await fill(broker, 1);
+      assertEquals(page, {
+        entries: [],
+        first: 1,
+        head: { epoch: heard[0]?.epoch ?? "", offset: 0 },
+        valid: true,
+      });
+      const again = await broker.read("lobby", { ...newest, after: page.head });
+      assertEquals([again.valid, texts(again.entries)], [true, ["m1"]]);
+    },
+  );
+
+  test("read() before an offset gives the newest of them, in order [R9]", async (broker) => {
+    await fill(broker, 20);
+    const all = await broker.read("lobby", { before: Infinity, limit: 5, maxBytes: 1e6 });
+    assertEquals(texts(all.entries), ["m16", "m17", "m18", "m19", "m20"]);
+    const some = await broker.read("lobby", { before: 4, limit: 100, maxBytes: 1e6 });
+    assertEquals(texts(some.entries), ["m1", "m2", "m3"]);
+    assertEquals([some.first, some.head.offset], [1, 20]);
+    assertEquals((await broker.read("lobby", { before: 1, limit: 5, maxBytes: 1 })).entries, []);
+  });
+
+  test("read() after a position gives the oldest, in order [R4]", async (broker, _, heard) => {
+    await fill(broker, 20);
+    const epoch = heard[0]?.epoch ?? "";
+    const page = await broker.read("lobby", {
+      after: { epoch, offset: 15 },
+      limit: 3,
+      maxBytes: 1e6,
+    });
+    assertEquals([page.valid, texts(page.entries)], [true, ["m16", "m17", "m18"]]);
+    const none = await broker.read("lobby", {
+      after: { epoch, offset: 20 },
+      limit: 3,
+      maxBytes: 1,
+    });
+    assertEquals([none.valid, none.entries], [true, []]);
+  });
+
+  test("read() finds a position of another log not valid [R3]", async (broker, _, heard) => {
+    await fill(broker, 3);
+    const epoch = heard[0]?.epoch ?? "";
+    for (
+      const after of [{ epoch, offset: 4 }, { epoch: "other", offset: 2 }, {
+        epoch: "x",
+        offset: 0,
+      }]
+    ) {
+      const page = await broker.read("lobby", { after, limit: 10, maxBytes: 1e6 });
+      assertEquals([page.valid, page.entries], [false, []], JSON.stringify(after));
+    }
+    const start = await broker.read("lobby", {
+      after: { epoch, offset: 0 },
+      limit: 10,
+      maxBytes: 1e6,
+    });
+    assertEquals([start.valid, start.entries.length], [true, 3]);
+  });
+
+  test("read() gives what fits, and at least one message [R4]", async (broker, _, heard) => {
+    const text = "x".repeat(1_000);
+    await broker.append(Array.from({ length: 10 }, (_, i) => draft(text, { nonce: `${i}` })));
+    const after = { epoch: heard[0]?.epoch ?? "", offset: 2 };
+    const some = await broker.read("lobby", { after, limit: 10, maxBytes: 3_500 });
+    assertEquals(some.entries.map(({ offset }) => offset), [3, 4, 5]);
+    const one = await broker.read("lobby", { before: Infinity, limit: 10, maxBytes: 10 });
+    assertEquals(one.entries.map(({ offset }) => offset), [10]);
+  });
+
+  test("read() counts bytes, not characters [R4]", async (broker) => {
+    const text = "\u4e16".repeat(1_000);
+    await broker.append(Array.from({ length: 10 }, (_, i) => draft(text, { nonce: `${i}` })));
+    const page = await broker.read("lobby", { before: Infinity, limit: 10, maxBytes: 7_000 });
+    assertEquals(page.entries.map(({ offset }) => offset), [9, 10]);
+  });
+
+  test("read() gives long pages without a hole, either way [R4] [R9]", async (broker, _, heard) => {
+    await fill(broker, 700);
+    const epoch = heard[0]?.epoch ?? "";
+    const offsets = (from: number, count: number) =>
+      Array.from({ length: count }, (_, i) => from + i);
+    const bounds = { limit: 500, maxBytes: 1e6 };
+    const on = await broker.read("lobby", { after: { epoch, offset: 100 }, ...bounds });
+    assertEquals(on.entries.map(({ offset }) => offset), offsets(101, 500));
+    const back = await broker.read("lobby", { before: 601, ...bounds });
+    assertEquals(back.entries.map(({ offset }) => offset), offsets(101, 500));
+    const rest = await broker.read("lobby", { before: 300, ...bounds });
+    assertEquals(rest.entries.map(({ offset }) => offset), offsets(1, 299));
+  });
+
+  test("prune() tells the listener what is gone, once [R11]", async (broker) => {
+    const told: unknown[] = [];
+    broker.subscribe({
+      entries: () => {},
+      pruned: (room, first) => told.push([room, first]),
+    });
+    await fill(broker, 5);
+    await broker.append([draft("a", { room: "other" })]);
+    await broker.prune();
+    await broker.prune();
+    assertEquals(told, [["lobby", 4]]);
+  }, { retentionMessages: 2 });
+
+  test(
+    "prune() removes from the beginning, and no offset is used again [R11]",
+    async (broker, _, heard) => {
+      await fill(broker, 10);
+      await broker.prune();
+      const page = await broker.read("lobby", newest);
+      assertEquals([page.first, texts(page.entries)], [8, ["m8", "m9", "m10"]]);
+      const after = { epoch: heard[0]?.epoch ?? "", offset: 2 };
+      const valid = await broker.read("lobby", { after, limit: 10, maxBytes: 1e6 });
+      assertEquals([valid.valid, valid.entries[0]?.offset], [true, 8]);
+    },
+    { retentionMessages: 3 },
+  );
+
+  test("prune() removes what is older than the days that are kept [R11]", async (broker, wall) => {
+    await fill(broker, 3);
+    wall.ms += 86_400_000 + 1;
+    await broker.append([draft("new")]);
+    await broker.prune();
+    const page = await broker.read("lobby", newest);
+    assertEquals([page.first, texts(page.entries)], [4, ["new"]]);
+    wall.ms += 2 * 86_400_000;
+    await broker.prune();
+    const empty = await broker.read("lobby", newest);
+    assertEquals([empty.first, empty.head.offset, empty.entries], [5, 4, []]);
+    assertEquals(await broker.append([draft("next")]), [{ kind: "stored", offset: 5 }]);
+  }, { retentionDays: 1 });
+
+  test("claim() gives a name to one member, whatever its case and width [N4]", async (broker) => {
+    assertEquals(await broker.claim("ada", "Straße"), "Straße");
+    for (const same of ["Straße", "STRASSE", "strasse", "Ｓtraße"]) {
+      assertEquals(await broker.claim("ben", same), undefined, same);
+    }
+    assertEquals(await broker.claim("ben", "Strasse2"), "Strasse2");
+  });
+
+  test("claim() gives a member the name that it holds, whatever it asks for [N7]", async (broker) => {
+    await broker.claim("ada", "Ada");
+    assertEquals(await broker.claim("ada", "Ida"), "Ada");
+    assertEquals(await broker.claim("ben", "Ida"), "Ida");
+    assertEquals(await broker.claim("ada", "Ida"), "Ada");
+  });
+
+  test("release() frees the name of who said nothing, at once [N8]", async (broker) => {
+    await broker.claim("ada", "Ada");
+    await broker.release("ada");
+    assertEquals(await broker.claim("ben", "ada"), "ada");
+    assertEquals(await broker.claim("ada", "Ada"), undefined);
+  });
+
+  test("release() keeps the name of who wrote, for the hold [N8]", async (broker, wall) => {
+    await broker.claim("ada", "Ada");
+    await broker.append([draft("a")]);
+    await broker.release("ada");
+    wall.ms += defaults.nameHoldMs - 1;
+    assertEquals(await broker.claim("ben", "Ada"), undefined);
+    assertEquals(await broker.claim("ada", "Other"), "Ada");
+    await broker.release("ada");
+    wall.ms += defaults.nameHoldMs;
+    assertEquals(await broker.claim("ben", "Ada"), "Ada");
+    assertEquals(await broker.claim("ada", "Other"), "Other");
+  });
+
+  test("release() keeps the name of who wrote, also after an earlier message came late [N8]", async (broker) => {
+    await broker.claim("ada", "Ada");
+    await broker.release("ada");
+    await broker.append([draft("late")]);
+    await broker.claim("ada", "Ada");
+    await broker.append([draft("a")]);
+    await broker.release("ada");
+    assertEquals(await broker.claim("ben", "Ada"), undefined);
+  });
+
+  test("release() keeps both names of who wrote, and neither of who did not [N8]", async (broker) => {
+    await broker.claim("ada", "Ada");
+    await broker.append([draft("a")]);
+    await broker.rename("ada", "Ida");
+    await broker.release("ada");
+    assertEquals(await broker.claim("zoe", "Ada"), undefined);
+    assertEquals(await broker.claim("zoe", "Ida"), undefined);
+    await broker.claim("ben", "Ben");
+    await broker.rename("ben", "Bob");
+    await broker.release("ben");
+    assertEquals(await broker.claim("zoe", "Ben"), "Ben");
+    assertEquals(await broker.rename("zoe", "Bob"), true);
+  });
+
+  test("rename() refuses the name of another member, and changes nothing [N4]", async (broker) => {
+    await broker.claim("ada", "Ada");
+    await broker.claim("ben", "Ben");
+    assertEquals(await broker.rename("ben", "ADA"), false);
+    assertEquals(await broker.claim("ben", "x"), "Ben");
+  });
+
+  test("rename() keeps the name before, but not the one before that [N8]", async (broker) => {
+    await broker.claim("ada", "Ada");
+    assertEquals(await broker.rename("ada", "Ida"), true);
+    assertEquals(await broker.claim("ben", "Ada"), undefined);
+    assertEquals(await broker.claim("ben", "Ida"), undefined);
+    assertEquals(await broker.rename("ada", "Eda"), true);
+    assertEquals(await broker.claim("ben", "Ada"), "Ada");
+    assertEquals(await broker.rename("ada", "Ada"), false);
+    assertEquals(await broker.rename("ada", "Ida"), true);
+    assertEquals(await broker.claim("ada", "x"), "Ida");
+  });
+
+  test("rename() changes the writing of one's own name [N4]", async (broker) => {
+    await broker.claim("ada", "ada");
+    assertEquals(await broker.rename("ada", "ADA"), true);
+    assertEquals(await broker.claim("ada", "x"), "ADA");
+  });
+}

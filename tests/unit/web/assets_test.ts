@@ -1,0 +1,178 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { brotliDecompressSync, gunzipSync } from "node:zlib";
+import { loadAssets } from "../../../app/web/assets.ts";
+import type { Asset } from "../../../app/web/assets.ts";
+import { folder } from "../../support/web_harness.ts";
+
+const clientMain = "client/main.ts";
+
+function textOf(asset: Asset | undefined): string {
+  assert(asset !== undefined);
+  return new TextDecoder().decode(asset.bytes);
+}
+
+function referenceIn(text: string, pattern: RegExp): string {
+  const found = text.match(pattern)?.[1];
+  assert(found !== undefined, `${pattern} is not in ${text}`);
+  return found;
+}
+
+async function load(path: string, options: { dev?: boolean; basePath?: string } = {}) {
+  return await loadAssets({ staticDir: path, dev: false, basePath: "", bundled: true, ...options });
+}
+
+Deno.test("loadAssets() names files by their content where the page and the manifest refer to them", async () => {
+  await using dir = await folder();
+  const assets = await load(dir.path);
+  const page = textOf(assets.get("/"));
+  const manifest = textOf(assets.get("/manifest.webmanifest"));
+  for (
+    const [path, type] of [
+      [referenceIn(page, /src="(\/assets\/main\.[0-9a-f]{12}\.js)"/), "text/javascript"],
+      [referenceIn(page, /href="(\/assets\/style\.[0-9a-f]{12}\.css)"/), "text/css"],
+      [referenceIn(manifest, /"src":"(\/assets\/icon\.[0-9a-f]{12}\.svg)"/), "image/svg+xml"],
+    ] as const
+  ) {
+    const asset = assets.get(path);
+    assert(asset?.immutable);
+    assertStringIncludes(asset.type, type);
+  }
+  assertEquals(assets.get("/")?.immutable, false);
+});
+
+Deno.test("loadAssets() gives other content another name and tag", async () => {
+  await using dir = await folder();
+  const before = await load(dir.path);
+  await Deno.writeTextFile(`${dir.path}/style.css`, "body { margin: 1px }");
+  const after = await load(dir.path);
+  const name = /(\/assets\/style\.[^"]*)/;
+  const old = referenceIn(textOf(before.get("/")), name);
+  assert(referenceIn(textOf(after.get("/")), name) !== old);
+  assertEquals(after.get(old), undefined);
+  assert(before.get("/")?.etag !== after.get("/")?.etag);
+});
+
+Deno.test("loadAssets() hands out plain names too, without keeping them for ever", async () => {
+  await using dir = await folder({ "robots.txt": "User-agent: *" });
+  const assets = await load(dir.path);
+  assertEquals(assets.get("/assets/icon.svg")?.immutable, false);
+  assertEquals(textOf(assets.get("/assets/robots.txt")), "User-agent: *");
+});
+
+Deno.test("loadAssets() leaves out folders, hidden files and sources", async () => {
+  await using dir = await folder({ ".env": "SECRET=1", [clientMain]: "" });
+  const assets = await load(dir.path);
+  for (const path of ["/assets/.env", "/assets/client/main.ts", "/assets/dist/main.js"]) {
+    assertEquals(assets.get(path), undefined);
+  }
+});
+
+Deno.test("loadAssets() puts the base path before every reference", async () => {
+  await using dir = await folder();
+  const assets = await load(dir.path, { basePath: "/talk" });
+  const page = textOf(assets.get("/"));
+  const manifest = textOf(assets.get("/manifest.webmanifest"));
+  assertEquals(page.match(/(src|href)="\/(?!talk\/)/), null);
+  assertStringIncludes(page, `href="/talk/manifest.webmanifest"`);
+  assertStringIncludes(manifest, `"start_url":"/talk/"`);
+  assertStringIncludes(manifest, `"src":"/talk/assets/icon.`);
+});
+
+Deno.test("loadAssets() bundles and minifies the scripts", async () => {
+  await using dir = await folder({
+    [clientMain]:
+      `import { greeting } from "./words.ts";\nconst text: string = greeting;\nalert(text);`,
+    "client/words.ts": `export const greeting = "good morning";`,
+  });
+  const assets = await loadAssets({ staticDir: dir.path, dev: false, basePath: "" });
+  const script = textOf(assets.get("/assets/main.js"));
+  assertStringIncludes(script, "good morning");
+  assertEquals(script.match(/import|: string|sourceMappingURL|EventSource/), null);
+});
+
+Deno.test("loadAssets() takes what was built beforehand where the sources of the scripts were left out", async () => {
+  await using dir = await folder({ "dist/main.js": "alert('built before')", [clientMain]: "" });
+  const plain = { staticDir: dir.path, dev: false, basePath: "" };
+  const fresh = await loadAssets(plain);
+  await Deno.remove(`${dir.path}/${clientMain}`);
+  const built = await loadAssets(plain);
+  assertEquals(textOf(fresh.get("/assets/main.js")).includes("built before"), false);
+  assertEquals(textOf(built.get("/assets/main.js")), "alert('built before')");
+});
+
+Deno.test("loadAssets() keeps a source map and lets the page reload itself in development", async () => {
+  await using dir = await folder({ [clientMain]: `alert("hello");` });
+  const assets = await loadAssets({ staticDir: dir.path, dev: true, basePath: "/talk" });
+  const script = textOf(assets.get("/assets/main.js"));
+  assertStringIncludes(script, "sourceMappingURL=data:");
+  assertStringIncludes(script, `new EventSource("/talk/dev/reload")`);
+});
+
+Deno.test("loadAssets() refuses scripts with a syntax error or an unresolved import, and says where", async () => {
+  await using dir = await folder();
+  for (
+    const [source, message] of [
+      ["alert(", "SyntaxError"],
+      [`import "./missing.ts";`, "missing.ts"],
+    ] as const
+  ) {
+    await Deno.mkdir(`${dir.path}/client`, { recursive: true });
+    await Deno.writeTextFile(`${dir.path}/${clientMain}`, source);
+    const error = await assertRejects(
+      () => loadAssets({ staticDir: dir.path, dev: false, basePath: "" }),
+      Error,
+      `Cannot bundle ${dir.path}/${clientMain}: `,
+    );
+    assertStringIncludes(error.message, message);
+    assertEquals(error.message.includes("\x1b"), false);
+  }
+});
+
+Deno.test("loadAssets() hands out what a script loads later by the name that it asks for", async () => {
+  await using dir = await folder({
+    [clientMain]: `const { greeting } = await import("./later.ts");\nalert(greeting);`,
+    "client/later.ts": `export const greeting = "${"good morning ".repeat(100)}";`,
+  });
+  const assets = await loadAssets({ staticDir: dir.path, dev: false, basePath: "/talk" });
+  const main = textOf(assets.get("/assets/main.js"));
+  assertEquals(main.includes("good morning"), false);
+  const later = assets.get(`/assets/${referenceIn(main, /import\("\.\/(later-[^"]*\.js)"\)/)}`);
+  assertStringIncludes(textOf(later), "good morning");
+  await assets.compress();
+  assertEquals([later?.immutable, later?.encoded.br !== undefined], [true, true]);
+});
+
+Deno.test("loadAssets() tells the service worker what belongs to the page, and changes it with any of that", async () => {
+  await using dir = await folder({ "dist/service_worker.js": "work();", "icon.png": "" });
+  const worker = async () =>
+    (await load(dir.path, { basePath: "/talk" })).get("/service_worker.js");
+  const before = await worker();
+  const [, told = ""] = /^self\.shell=(.*);\nwork\(\);$/.exec(textOf(before)) ?? [];
+  const { paths } = JSON.parse(told);
+  assertEquals(paths.map((path: string) => path.replace(/\.[0-9a-f]{12}/, "")).toSorted(), [
+    "/talk/",
+    "/talk/assets/icon.svg",
+    "/talk/assets/main.js",
+    "/talk/assets/style.css",
+  ]);
+  assertEquals([paths[0], before?.immutable], ["/talk/", false]);
+  await Deno.writeTextFile(`${dir.path}/style.css`, "body { margin: 1px }");
+  assert(textOf(await worker()) !== textOf(before));
+});
+
+Deno.test("Assets.compress() makes smaller forms of texts, once for both names of a file", async () => {
+  await using dir = await folder();
+  const assets = await load(dir.path);
+  const plain = assets.get("/assets/main.js");
+  assert(plain !== undefined);
+  assertEquals(plain.encoded, {});
+  await assets.compress();
+  const { br, gzip } = plain.encoded;
+  assert(br !== undefined && gzip !== undefined);
+  assert(br.length < plain.bytes.length);
+  assertEquals(new Uint8Array(brotliDecompressSync(br)), plain.bytes);
+  assertEquals(new Uint8Array(gunzipSync(gzip)), plain.bytes);
+  const hashed = referenceIn(textOf(assets.get("/")), /src="([^"]*)"/);
+  assertEquals(assets.get(hashed)?.encoded, plain.encoded);
+  assertEquals(assets.get("/assets/icon.svg")?.encoded, {});
+});

@@ -1,0 +1,94 @@
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { readCertificate } from "../../../app/web/certificate.ts";
+import type { Certificate } from "../../../app/web/certificate.ts";
+import { firstCertificate, secondCertificate } from "../../support/certificates.ts";
+import { folder, handshake, site } from "../../support/web_harness.ts";
+import type { RunningSite } from "../../support/web_harness.ts";
+
+/** Opens a connection that trusts one certificate only, and sends what is asked for. */
+async function ask({ server }: RunningSite, { cert }: Certificate, lines: readonly string[]) {
+  const connection = await Deno.connectTls({
+    hostname: "localhost",
+    port: server.port,
+    caCerts: [cert],
+  });
+  try {
+    await connection.write(new TextEncoder().encode(`${lines.join("\r\n")}\r\n\r\n`));
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+  return connection;
+}
+
+async function readAll(connection: Deno.Conn): Promise<string> {
+  return await new Response(connection.readable).text();
+}
+
+async function readUntil(connection: Deno.Conn, bytes: string): Promise<void> {
+  const buffer = new Uint8Array(4_096);
+  let read = "";
+  while (!read.includes(bytes)) {
+    const count = await connection.read(buffer);
+    assert(count !== null, "the connection ended");
+    read += String.fromCharCode(...buffer.subarray(0, count));
+  }
+}
+
+const getPage = ["GET /healthz HTTP/1.1", "Host: localhost", "Connection: close"];
+
+Deno.test("serveWeb() speaks TLS with a certificate", async () => {
+  await using running = await site({ certificate: firstCertificate, hostname: "localhost" });
+  assertEquals(running.server.url, `https://localhost:${running.server.port}/`);
+  const text = await readAll(await ask(running, firstCertificate, getPage));
+  assertStringIncludes(text, "HTTP/1.1 200");
+});
+
+Deno.test("WebServer.renew() closes all with 1012, and listens with the other certificate on the same port", async () => {
+  await using running = await site({ certificate: firstCertificate, hostname: "localhost" });
+  const { hub, server } = running;
+  const { port } = server;
+  const before = await ask(running, firstCertificate, handshake());
+  await hub.until(({ connected }) => connected.length === 1);
+  assertEquals(server.connections, 1);
+  // A close frame: its length, 1012 and the reason. Who has read it hangs up.
+  const told = readUntil(before, "\x88\x06\x03\xf43000").then(() => before.close());
+  await server.renew(secondCertificate, 3_000);
+  await told;
+  assertEquals(server.port, port);
+  await hub.until(({ codes }) => codes.length === 1);
+  const after = await readAll(await ask(running, secondCertificate, getPage));
+  assertStringIncludes(after, "HTTP/1.1 200");
+  await assertRejects(() => ask(running, firstCertificate, getPage), Deno.errors.InvalidData);
+  const again = await ask(running, secondCertificate, handshake());
+  await hub.until(({ connected }) => connected.length === 2);
+  assertEquals(server.connections, 1);
+  again.close();
+  await hub.until(({ codes }) => codes.length === 2);
+});
+
+Deno.test("readCertificate() takes a certificate with its key, and says what is wrong with any other", async () => {
+  await using dir = await folder({
+    "one.pem": firstCertificate.cert,
+    "one.key": firstCertificate.key,
+    "two.key": secondCertificate.key,
+    "half.pem": firstCertificate.cert.slice(0, 300),
+  });
+  const read = (cert: string, key: string) =>
+    readCertificate(`${dir.path}/${cert}`, `${dir.path}/${key}`, "127.0.0.1");
+  assertEquals(read("one.pem", "one.key"), firstCertificate);
+  for (
+    const [cert, key, message] of [
+      ["one.pem", "two.key", `Cannot use ${dir.path}/one.pem with ${dir.path}/two.key: keys`],
+      ["half.pem", "one.key", `Cannot use ${dir.path}/half.pem with`],
+      ["one.key", "one.key", "No certificates found"],
+      ["none.pem", "one.key", `Cannot read ${dir.path}/none.pem: No such file`],
+    ] as const
+  ) assertThrows(() => read(cert, key), Error, message);
+});

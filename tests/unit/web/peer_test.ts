@@ -1,0 +1,60 @@
+import { assertEquals } from "@std/assert";
+import { addressGroup, clientAddress, isLoopback, normalAddress } from "../../../app/web/peer.ts";
+
+Deno.test("normalAddress() writes every address in one way and refuses the rest", () => {
+  for (
+    const [text, expected] of [
+      ["192.0.2.7", "192.0.2.7"],
+      ["::ffff:192.0.2.7", "192.0.2.7"],
+      ["::FFFF:c000:207", "192.0.2.7"],
+      ["2001:DB8:0:0::1", "2001:db8::1"],
+      ["fe80::1%eth0", "fe80::1"],
+      ["::1", "::1"],
+      ["256.1.1.1", undefined],
+      ["unknown", undefined],
+      ["", undefined],
+      ["1", undefined],
+      ["::1]/x[", undefined],
+      ["12:34", undefined],
+    ] as const
+  ) assertEquals(normalAddress(text), expected, text);
+});
+
+Deno.test("addressGroup() counts IPv4 by address and IPv6 by its /64 network", () => {
+  assertEquals(addressGroup("192.0.2.7"), "192.0.2.7");
+  const household = addressGroup("2001:db8:0:7:1:2:3:4");
+  assertEquals(addressGroup("2001:db8:0:7::1"), household);
+  assertEquals(addressGroup("2001:db8:0:8::1") === household, false);
+  assertEquals(addressGroup("2001:db8::1") === addressGroup("2001:db8:1::1"), false);
+  assertEquals(addressGroup("::1"), "0:0:0:0::/64");
+});
+
+Deno.test("isLoopback() knows this machine", () => {
+  assertEquals(["127.0.0.1", "127.8.8.8", "::1"].map(isLoopback), [true, true, true]);
+  assertEquals(["10.0.0.1", "1.127.0.1", "::2"].map(isLoopback), [false, false, false]);
+});
+
+Deno.test("clientAddress() believes as many proxies as stand in front, and no more", () => {
+  const list = { "x-forwarded-for": "198.51.100.66, 203.0.113.5, 10.0.0.2" };
+  for (
+    const [trustProxy, headers, expected] of [
+      [0, list, "10.0.0.1"],
+      [1, list, "10.0.0.2"],
+      [2, list, "203.0.113.5"],
+      [3, list, "198.51.100.66"],
+      [9, list, "198.51.100.66"],
+      [1, {}, "10.0.0.1"],
+      [1, { "x-forwarded-for": "unknown" }, "10.0.0.1"],
+      [1, { "x-forwarded-for": "" }, "10.0.0.1"],
+      [1, { "x-forwarded-for": "192.0.2.1:4711" }, "192.0.2.1"],
+      [1, { "x-forwarded-for": "[2001:db8::1]:4711" }, "2001:db8::1"],
+      [1, { forwarded: `for=192.0.2.1, for="[2001:db8::1]:80";proto=https` }, "2001:db8::1"],
+      [2, { forwarded: "proto=https; For=192.0.2.1;by=10.0.0.1, for=10.0.0.2" }, "192.0.2.1"],
+      [1, { forwarded: "for=_hidden" }, "10.0.0.1"],
+      [1, { forwarded: "proto=https" }, "10.0.0.1"],
+    ] as const
+  ) {
+    const address = clientAddress("::ffff:10.0.0.1", new Headers({ ...headers }), trustProxy);
+    assertEquals(address, expected, `${trustProxy} ${JSON.stringify(headers)}`);
+  }
+});
