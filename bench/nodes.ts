@@ -219,7 +219,9 @@ function bytesElsewhere(): number {
     presence.hear("that", [{ kind: "came", room, member, username: `Somebody ${i}` }]);
   }
   const after = Deno.memoryUsage().heapUsed;
-  if (presence.others("room-1").length !== 50) throw new Error("Cannot measure: nobody is there");
+  if (presence.remoteMembers("room-1").length !== 50) {
+    throw new Error("Cannot measure: nobody is there");
+  }
   return (after - before) / elsewhere;
 }
 

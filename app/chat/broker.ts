@@ -76,19 +76,19 @@ export interface BrokerListener {
    */
   reset?(): void;
   /** A member is in a room by way of another node now, and was not by way of any other. */
-  came?(room: string, member: Elsewhere): void;
+  memberJoined?(room: string, member: RemoteMember): void;
   /** No other node has the member in the room any more; this one may. */
-  went?(room: string, member: Elsewhere, reason: LeftReason): void;
+  memberLeft?(room: string, member: RemoteMember, reason: LeftReason): void;
   /** A member has this name now, on whichever node it asked for it; told before `rename` answers. */
-  renamed?(member: string, username: string): void;
+  memberRenamed?(member: string, username: string): void;
   /** A tab of a member has come to another node: what this one has of it is older. */
-  replaced?(member: string, tab: string): void;
+  tabMoved?(member: string, tab: string): void;
   /** A member types in a room by way of another node. Some of these are lost. */
-  typed?(room: string, member: string): void;
+  memberTyping?(room: string, member: string): void;
 }
 
 /** A member by way of other nodes. */
-export interface Elsewhere {
+export interface RemoteMember {
   /** Its public id. */
   readonly member: string;
   readonly username: string;
@@ -100,13 +100,13 @@ export interface Elsewhere {
  */
 export interface Cluster {
   /** A member is in a room by way of this node. */
-  enter(room: string, member: string, username: string): void;
+  join(room: string, member: string, username: string): void;
   /** It is not any more, its grace included. */
   leave(room: string, member: string, reason: LeftReason): void;
   /** A member types. */
-  type(room: string, member: string): void;
+  typing(room: string, member: string): void;
   /** Who is in a room by way of other nodes, whether this one has it there too or not. */
-  others(room: string): readonly Elsewhere[];
+  remoteMembers(room: string): readonly RemoteMember[];
 }
 
 /** An append-only log of messages for each room, and the book of who holds which name. */
@@ -143,7 +143,7 @@ export interface Broker {
   release(member: string): Outcome<void>;
 
   /** Tells hourly which members are here, so that the hold of their names counts from now should the node die. */
-  seen(members: readonly string[]): Outcome<void>;
+  renewHolds(members: readonly string[]): Outcome<void>;
 
   /**
    * Removes from the beginning of each room what retention no longer keeps, and nonces older than 7 days; in steps that

@@ -8,7 +8,7 @@ import type { HubPorts } from "./ports.ts";
 import { storageUnavailable } from "./refusals.ts";
 import { byteLength, continuing, encodeEntries, fitting, joined } from "./room.ts";
 import type { Room, Slice } from "./room.ts";
-import type { Join, Member, Place, Session } from "./session.ts";
+import type { Join, Member, Session, Subscription } from "./session.ts";
 
 /** What the hub does for those who catch up. */
 export interface CatchUpHost {
@@ -18,7 +18,12 @@ export interface CatchUpHost {
   /** Lets the network of a session pay for bytes. */
   charge(session: Session, member: string, bytes: number): void;
   /** Takes a session out of a room. */
-  vacate(session: Session, member: Member, place: Place, reason: LeftReason | undefined): void;
+  vacate(
+    session: Session,
+    member: Member,
+    place: Subscription,
+    reason: LeftReason | undefined,
+  ): void;
   touchRoom(room: Room): void;
   tickSoon(): void;
 }
@@ -59,10 +64,10 @@ export class CatchUp {
         this.#joining.delete(session);
         return;
       }
-      const { place } = next;
-      if (this.#isVoid(session, place)) session.joins.shift();
-      else if (!place.room.loaded) {
-        if (place.room.loading) return;
+      const { subscription } = next;
+      if (this.#isVoid(session, subscription)) session.joins.shift();
+      else if (!subscription.room.loaded) {
+        if (subscription.room.loading) return;
         this.#load(session, next);
       } else {
         const slice = sliceFor(next);
@@ -73,14 +78,14 @@ export class CatchUp {
     }
   }
 
-  #isVoid(session: Session, place: Place): boolean {
-    return session.places.get(place.room.name) !== place;
+  #isVoid(session: Session, place: Subscription): boolean {
+    return session.subscriptions.get(place.room.name) !== place;
   }
 
   /** Reads the end of a room's log when the first session comes in. */
-  #load(session: Session, { place }: Join): void {
+  #load(session: Session, { subscription }: Join): void {
     const { broker, log } = this.#ports;
-    const { room } = place;
+    const { room } = subscription;
     room.loading = true;
     const query = {
       before: Infinity,
@@ -105,7 +110,7 @@ export class CatchUp {
 
   /** Reads what memory does not reach. */
   #readAfter(session: Session, next: Join): void {
-    const { place: { room }, position } = next;
+    const { subscription: { room }, position } = next;
     if (position === undefined) return;
     const { broker, log } = this.#ports;
     session.reading = true;
@@ -130,14 +135,17 @@ export class CatchUp {
   #fail(session: Session, room: Room, error: unknown): void {
     this.#ports.log.error("read", error, { room: room.name });
     const waiting = [...this.#joining.add(session)].filter((joining) =>
-      joining.joins[0]?.place.room === room
+      joining.joins[0]?.subscription.room === room
     );
     for (const joining of waiting) {
-      const [failed, others] = partition(joining.joins, ({ place }) => place.room === room);
+      const [failed, others] = partition(
+        joining.joins,
+        ({ subscription }) => subscription.room === room,
+      );
       joining.joins.splice(0, Infinity, ...others);
-      const place = joining.places.get(room.name);
+      const place = joining.subscriptions.get(room.name);
       if (place === undefined) continue;
-      joining.places.delete(room.name);
+      joining.subscriptions.delete(room.name);
       if (joining.state.kind === "active") {
         this.#host.vacate(joining, joining.state.member, place, undefined);
       }
@@ -152,8 +160,8 @@ export class CatchUp {
     session.joins.shift();
     const { state } = session;
     if (state.kind !== "active") return;
-    const { place, budget } = next;
-    const { room } = place;
+    const { subscription, budget } = next;
+    const { room } = subscription;
     const { entries, recovered, missed, end } = slice;
     const bytes = byteLength(entries);
     budget.bytes -= bytes;
@@ -169,7 +177,7 @@ export class CatchUp {
       const members = room.membersJson;
       if (members !== undefined) json += `,"members":${members}`;
       // Marked now, sent to from the next tick on: this push has all that the room says in this one.
-      place.live = true;
+      subscription.live = true;
       const wasThere = next.position !== undefined;
       this.#ports.meter?.join(recovered ? "recovered" : wasThere ? "lost" : "new");
       this.#ports.log.event("join", {
@@ -196,7 +204,7 @@ function pageBytes({ budget }: Join): number {
 
 /** What a join is sent; or that the log has to be read for it; or that it waits until this node has heard what was read. */
 function sliceFor(next: Join): Slice | "read" | "wait" {
-  const { place: { room }, position, page } = next;
+  const { subscription: { room }, position, page } = next;
   const maxBytes = pageBytes(next);
   if (position === undefined) return room.newest(maxBytes, undefined);
   if (page === undefined) return room.after(position, maxBytes) ?? "read";

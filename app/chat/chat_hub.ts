@@ -39,7 +39,7 @@ import type { About } from "./refusals.ts";
 import { byteLength, encodeEntries, joined, leftPush, Room } from "./room.ts";
 import type { Presence } from "./room.ts";
 import { Session } from "./session.ts";
-import type { Member, Place, Socket } from "./session.ts";
+import type { Member, Socket, Subscription } from "./session.ts";
 
 const heartbeatMs = 25_000;
 const silenceMs = 60_000;
@@ -282,19 +282,19 @@ export class ChatHub {
     if (session.state.kind === "closing") return;
     const { state } = session;
     session.state = { kind: "closing" };
-    session.held = undefined;
-    session.own = [];
-    session.ownLength = 0;
+    session.heldCommands = undefined;
+    session.privatePushes = [];
+    session.privateLength = 0;
     this.#sessions.delete(session);
     this.#touchedSessions.delete(session);
     this.#catchUp.drop(session);
     if (state.kind !== "active") return;
     const { member } = state;
     member.sessions.delete(session);
-    for (const place of session.places.values()) {
+    for (const place of session.subscriptions.values()) {
       this.#vacate(session, member, place, reason);
     }
-    session.places.clear();
+    session.subscriptions.clear();
     if (member.sessions.size > 0) return;
     if (reason !== undefined && member.presences.size === 0) {
       this.#release(member);
@@ -304,9 +304,9 @@ export class ChatHub {
   // ---------------------------------------------------------------- commands
 
   #take(session: Session, command: Command): void {
-    if (session.held !== undefined) {
-      session.held.push(command);
-      if (session.held.length > heldMax) {
+    if (session.heldCommands !== undefined) {
+      session.heldCommands.push(command);
+      if (session.heldCommands.length > heldMax) {
         this.#end(session, closeCode.flooding, "too many commands at once");
       }
       return;
@@ -462,8 +462,8 @@ export class ChatHub {
   #join(session: Session, member: Member, command: JoinCommand): void {
     const { room, position } = command;
     if (
-      !session.places.has(room) &&
-      session.places.size >= limits.roomsPerSession
+      !session.subscriptions.has(room) &&
+      session.subscriptions.size >= limits.roomsPerSession
     ) {
       return this.#refuse(session, tooManyRooms(room));
     }
@@ -486,7 +486,7 @@ export class ChatHub {
   ): void {
     let room = this.#rooms.get(name);
     if (room === undefined) {
-      room = new Room(name, this.#ports.broker.cluster?.others(name));
+      room = new Room(name, this.#ports.broker.cluster?.remoteMembers(name));
       this.#rooms.set(name, room);
     }
     let presence = room.presences.get(member.id);
@@ -499,31 +499,31 @@ export class ChatHub {
       };
       room.addPresence(presence, this.#isQuiet);
       member.presences.set(name, presence);
-      this.#ports.broker.cluster?.enter(name, member.id, member.username);
+      this.#ports.broker.cluster?.join(name, member.id, member.username);
       this.#touchRoom(room);
     }
     presence.until = undefined;
     this.#graces.delete(presence);
     presence.sessions.add(session);
-    let place = session.places.get(name);
+    let place = session.subscriptions.get(name);
     if (place === undefined) {
       place = { room, live: false };
-      session.places.set(name, place);
+      session.subscriptions.set(name, place);
     }
     place.live = false;
     room.live.delete(session);
-    this.#catchUp.add(session, { place, position, budget, page: undefined });
+    this.#catchUp.add(session, { subscription: place, position, budget, page: undefined });
     this.#tickSoon();
   }
 
   #leave(session: Session, member: Member, { room }: LeaveCommand): void {
     this.#afterMessages(session, () => {
-      const place = session.places.get(room);
+      const place = session.subscriptions.get(room);
       if (place === undefined) {
         return this.#refuse(session, notJoined({ re: "leave", room }));
       }
       this.#answer(session, leftPush(room, member.id, member.username, "quit"));
-      session.places.delete(room);
+      session.subscriptions.delete(room);
       this.#vacate(session, member, place, "quit");
     });
   }
@@ -531,7 +531,7 @@ export class ChatHub {
   #message(session: Session, member: Member, command: MessageCommand): void {
     const { room, text, nonce } = command;
     const about = { re: "message", nonce, room };
-    const place = session.places.get(room);
+    const place = session.subscriptions.get(room);
     if (place === undefined) return this.#refuse(session, notJoined(about));
     const now = this.#ports.clock.now();
     const retryAfter = this.#messageRate.take(member.id, now);
@@ -552,26 +552,26 @@ export class ChatHub {
 
   #history(session: Session, member: Member, command: HistoryCommand): void {
     const { room, before, limit } = command;
-    if (!session.places.has(room)) {
+    if (!session.subscriptions.has(room)) {
       return this.#refuse(session, notJoined({ re: "history", room }));
     }
     // More could not all be of use, and each may cost a page.
-    const isMany = session.scrolls.length >= limits.roomsPerSession;
-    if (isMany || session.ownLength >= limits.helloMaxBytes) {
+    const isMany = session.historyQueue.length >= limits.roomsPerSession;
+    if (isMany || session.privateLength >= limits.helloMaxBytes) {
       return this.#refuse(session, rateLimited({ re: "history", room }, "bytes", sweepMs));
     }
     if (this.#isOverBytes(session, member.id, commandCostBytes, { re: "history", room })) return;
-    session.scrolls.push({ room, query: { before, limit, maxBytes: limits.pageMaxBytes } });
-    if (session.scrolls.length === 1) this.#scroll(session, member);
+    session.historyQueue.push({ room, query: { before, limit, maxBytes: limits.pageMaxBytes } });
+    if (session.historyQueue.length === 1) this.#scroll(session, member);
   }
 
   /** Reads the first page of history that a session waits for, and then the next: one at a time, whatever each may cost. */
   #scroll(session: Session, member: Member): void {
-    const [next] = session.scrolls;
+    const [next] = session.historyQueue;
     if (next === undefined || session.state.kind === "closing") return;
     const { room, query } = next;
     const goOn = () => {
-      session.scrolls.shift();
+      session.historyQueue.shift();
       this.#scroll(session, member);
     };
     this.#await(
@@ -598,12 +598,12 @@ export class ChatHub {
 
   #typing(session: Session, member: Member, { room }: TypingCommand): void {
     const presence = member.presences.get(room);
-    if (presence === undefined || !session.places.has(room)) {
+    if (presence === undefined || !session.subscriptions.has(room)) {
       return this.#refuse(session, notJoined({ re: "typing", room }));
     }
     if (presence.room.type(member.id, this.#ports.clock.now())) {
       this.#touchRoom(presence.room);
-      this.#ports.broker.cluster?.type(room, member.id);
+      this.#ports.broker.cluster?.typing(room, member.id);
     } else this.#countRefusal(session);
   }
 
@@ -663,8 +663,8 @@ export class ChatHub {
   /** Adds an encoded push to what this session alone is sent at the end of the tick. */
   #own(session: Session, json: string): void {
     if (session.state.kind === "closing") return;
-    session.own.push(json);
-    session.ownLength += json.length;
+    session.privatePushes.push(json);
+    session.privateLength += json.length;
     this.#touchedSessions.add(session);
     this.#tickSoon();
   }
@@ -825,7 +825,7 @@ export class ChatHub {
         if (result.kind === "stored" && offset === 1) {
           this.#charge(session, draft.member, newRoomCostBytes);
         }
-        if (result.kind === "repeat" || !session.places.get(room)?.live) {
+        if (result.kind === "repeat" || !session.subscriptions.get(room)?.live) {
           this.#answer(session, { type: "ack", room, nonce, offset });
         }
       }
@@ -872,7 +872,7 @@ export class ChatHub {
     this.#touchedSessions = new Set();
     for (const session of sessions) {
       this.#sendOwn(session);
-      for (const { room, live } of session.places.values()) {
+      for (const { room, live } of session.subscriptions.values()) {
         if (live) room.live.add(session);
       }
     }
@@ -892,17 +892,17 @@ export class ChatHub {
     room.pushes = [];
     for (const session of room.live) {
       // Most sessions are in one room and have nothing of their own: they share the string.
-      if (session.own.length === 0 && session.places.size === 1) {
+      if (session.privatePushes.length === 0 && session.subscriptions.size === 1) {
         this.#send(session, frame);
       } else this.#own(session, body);
     }
   }
 
   #sendOwn(session: Session): void {
-    if (session.own.length === 0) return;
-    const frame = `[${session.own.join(",")}]`;
-    session.own = [];
-    session.ownLength = 0;
+    if (session.privatePushes.length === 0) return;
+    const frame = `[${session.privatePushes.join(",")}]`;
+    session.privatePushes = [];
+    session.privateLength = 0;
     this.#send(session, frame);
   }
 
@@ -912,14 +912,14 @@ export class ChatHub {
     // A code unit has at most three bytes: no need to count them.
     const bytes = frame.length * 3;
     // Asking the socket costs a tenth of sending: only when as much was sent as may wait.
-    if (session.waitingMost + bytes > outboxMaxBytes) {
-      session.waitingMost = socket.buffered;
-      const isOver = () => session.waitingMost + utf8Length(frame) > outboxMaxBytes;
-      if (session.waitingMost > 0 && session.waitingMost + bytes > outboxMaxBytes && isOver()) {
+    if (session.bufferedMax + bytes > outboxMaxBytes) {
+      session.bufferedMax = socket.buffered;
+      const isOver = () => session.bufferedMax + utf8Length(frame) > outboxMaxBytes;
+      if (session.bufferedMax > 0 && session.bufferedMax + bytes > outboxMaxBytes && isOver()) {
         return this.#end(session, closeCode.slowConsumer, "too slow to keep up");
       }
     }
-    session.waitingMost += bytes;
+    session.bufferedMax += bytes;
     session.frameCount++;
     this.#framesSent++;
     socket.send(frame);
@@ -931,7 +931,7 @@ export class ChatHub {
   #vacate(
     session: Session,
     member: Member,
-    { room }: Place,
+    { room }: Subscription,
     reason: LeftReason | undefined,
   ): void {
     room.live.delete(session);
@@ -1000,11 +1000,14 @@ export class ChatHub {
       entries: (entries) => this.#deliver(entries),
       pruned: (room, first) => this.#rooms.get(room)?.prune(first),
       reset: () => this.#reset(),
-      came: (room, member) => at(room, (there) => there.addElsewhere(member, this.#isQuiet)),
-      went: (room, member, reason) => at(room, (there) => there.removeElsewhere(member, reason)),
-      renamed: (member, username) => void this.#renamed(member, username),
-      replaced: (member, tab) => this.#replace(sessionsOf(this.#members.get(member), tab)),
-      typed: (room, member) => at(room, (there) => there.type(member, this.#ports.clock.now())),
+      memberJoined: (room, member) =>
+        at(room, (there) => there.addElsewhere(member, this.#isQuiet)),
+      memberLeft: (room, member, reason) =>
+        at(room, (there) => there.removeElsewhere(member, reason)),
+      memberRenamed: (member, username) => void this.#renamed(member, username),
+      tabMoved: (member, tab) => this.#replace(sessionsOf(this.#members.get(member), tab)),
+      memberTyping: (room, member) =>
+        at(room, (there) => there.type(member, this.#ports.clock.now())),
     };
   }
 
@@ -1051,7 +1054,7 @@ export class ChatHub {
     if (now - this.#seenAt >= seenMs) {
       this.#seenAt = now;
       this.#await(
-        () => this.#ports.broker.seen([...this.#members.keys()]),
+        () => this.#ports.broker.renewHolds([...this.#members.keys()]),
         () => {},
         (error) => this.#ports.log.error("seen", error),
       );
@@ -1105,10 +1108,10 @@ export class ChatHub {
     done: (value: T) => void,
     failed: (error: unknown) => void,
   ): void {
-    session.held = [];
+    session.heldCommands = [];
     const release = () => {
-      const held = session.held ?? [];
-      session.held = undefined;
+      const held = session.heldCommands ?? [];
+      session.heldCommands = undefined;
       return held;
     };
     const replay = (commands: readonly Command[]) => {

@@ -14,7 +14,7 @@ import type {
   RenamedPush,
   TypingPush,
 } from "../protocol/wire.ts";
-import type { Elsewhere, Entry, Page } from "./broker.ts";
+import type { Entry, Page, RemoteMember } from "./broker.ts";
 import type { Member, Session } from "./session.ts";
 
 /** More members than this, and a room is crowded: a count takes the place of the list. */
@@ -152,7 +152,7 @@ export class Room {
   #typingChanged = false;
 
   /** `others` are those who are here by way of other nodes. */
-  constructor(name: string, others: readonly Elsewhere[] = []) {
+  constructor(name: string, others: readonly RemoteMember[] = []) {
     this.name = name;
     this.#elsewhere = new Set(others.map(({ member }) => member));
     this.#usernames = new Map(others.map(({ member, username }) => [member, username]));
@@ -264,13 +264,13 @@ export class Room {
   }
 
   /** The same for a member that other nodes have. */
-  addElsewhere({ member, username }: Elsewhere, quiet: boolean): void {
+  addElsewhere({ member, username }: RemoteMember, quiet: boolean): void {
     this.#elsewhere.add(member);
     this.#came(member, username, quiet);
   }
 
   /** No other node has a member any more. */
-  removeElsewhere({ member }: Elsewhere, reason: LeftReason): void {
+  removeElsewhere({ member }: RemoteMember, reason: LeftReason): void {
     this.#elsewhere.delete(member);
     if (!this.presences.has(member)) this.#went(member, reason);
   }

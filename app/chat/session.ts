@@ -42,14 +42,14 @@ export type SessionState =
   | { readonly kind: "closing" };
 
 /** A session's place in a room. Only a live place is sent the room's pushes. */
-export interface Place {
+export interface Subscription {
   readonly room: Room;
   live: boolean;
 }
 
 /** A `room` push that is owed to a session. */
 export interface Join {
-  readonly place: Place;
+  readonly subscription: Subscription;
   readonly position: Position | undefined;
   /** Bytes that the pages of this command may still have, shared by the rooms of one `hello`. */
   readonly budget: { bytes: number };
@@ -79,25 +79,25 @@ export class Session {
   readonly network: string;
   readonly openedAt: number;
   state: SessionState;
-  readonly places = new Map<string, Place>();
+  readonly subscriptions = new Map<string, Subscription>();
   /** Encoded pushes for this session alone, sent with the tick. */
-  own: string[] = [];
+  privatePushes: string[] = [];
   /** Length of `own` in code units. */
-  ownLength = 0;
+  privateLength = 0;
   /** Joins that wait for the tick, or for the broker. */
   readonly joins: Join[] = [];
   /** True while the broker reads for the first of `joins`. */
   reading = false;
   /** Pages of history that are asked for; the broker reads the first. */
-  readonly scrolls: { readonly room: string; readonly query: ReadQuery }[] = [];
+  readonly historyQueue: { readonly room: string; readonly query: ReadQuery }[] = [];
   /** Messages that the broker has not answered yet. */
   writing = 0;
   /** Told when it has answered them all. */
   written: (() => void) | undefined;
   /** Commands that wait behind a claim or rename that the broker has not answered yet. */
-  held: Command[] | undefined;
+  heldCommands: Command[] | undefined;
   /** More bytes than this cannot wait for the peer: those that did when it was last looked at, and all sent since. */
-  waitingMost = 0;
+  bufferedMax = 0;
   heardAt: number;
   heartbeatAt: number;
   /** Heartbeats that are not answered yet. */

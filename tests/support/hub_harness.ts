@@ -175,7 +175,7 @@ export class MemoryBroker implements Broker {
     for (const [key, owner] of this.#names) if (owner === member) this.#names.delete(key);
   }
 
-  seen(): void {}
+  renewHolds(): void {}
   prune(): boolean {
     return false;
   }

@@ -2,7 +2,7 @@
 // and always there to be asked; how it gets to Redis and back is the broker's affair.
 
 import type { LeftReason } from "../../protocol/wire.ts";
-import type { BrokerListener, Cluster, Elsewhere } from "../../chat/broker.ts";
+import type { BrokerListener, Cluster, RemoteMember } from "../../chat/broker.ts";
 
 /** One change of who is where. */
 export type PresenceChange =
@@ -25,7 +25,7 @@ export type PresenceSnapshot = Readonly<
 >;
 
 /** A member by way of other nodes. */
-interface Member extends Elsewhere {
+interface Member extends RemoteMember {
   username: string;
   /** The nodes by way of which it is in each of its rooms. */
   readonly rooms: Map<string, Set<string>>;
@@ -56,7 +56,7 @@ export class RedisPresence implements Cluster {
 
   // ---------------------------------------------------------------- here
 
-  enter(room: string, member: string, username: string): void {
+  join(room: string, member: string, username: string): void {
     const change = { kind: "came", room, member, username } as const;
     this.#here.set(placeOf(room, member), change);
     this.#change(change);
@@ -67,11 +67,11 @@ export class RedisPresence implements Cluster {
     this.#change({ kind: "went", room, member, reason });
   }
 
-  type(room: string, member: string): void {
+  typing(room: string, member: string): void {
     this.#typed(room, member);
   }
 
-  others(room: string): readonly Elsewhere[] {
+  remoteMembers(room: string): readonly RemoteMember[] {
     return [...this.#rooms.get(room) ?? []];
   }
 
@@ -114,7 +114,7 @@ export class RedisPresence implements Cluster {
   rename(member: string, username: string): void {
     const known = this.#members.get(member);
     if (known !== undefined) known.username = username;
-    this.#listener()?.renamed?.(member, username);
+    this.#listener()?.memberRenamed?.(member, username);
   }
 
   /** Another node is dead, and everybody gone who was here by way of it alone. */
@@ -180,7 +180,7 @@ export class RedisPresence implements Cluster {
     const others = this.#rooms.get(room);
     if (others === undefined) this.#rooms.set(room, new Set([known]));
     else others.add(known);
-    this.#listener()?.came?.(room, { member, username: known.username });
+    this.#listener()?.memberJoined?.(room, { member, username: known.username });
   }
 
   #went(node: string, room: string, member: string, reason: LeftReason): void {
@@ -193,7 +193,7 @@ export class RedisPresence implements Cluster {
     const others = this.#rooms.get(room);
     others?.delete(known);
     if (others?.size === 0) this.#rooms.delete(room);
-    this.#listener()?.went?.(room, { member, username: known.username }, reason);
+    this.#listener()?.memberLeft?.(room, { member, username: known.username }, reason);
   }
 }
 

@@ -251,7 +251,7 @@ export class RedisBroker implements Broker {
     this.#unreleased.delete(member);
   }
 
-  async seen(members: readonly string[]): Promise<void> {
+  async renewHolds(members: readonly string[]): Promise<void> {
     for (let i = 0; i < members.length; i += membersAtOnce) {
       const some = members.slice(i, i + membersAtOnce);
       await this.#run(scripts.seen, [this.#hold, ...some]);
@@ -513,7 +513,7 @@ export class RedisBroker implements Broker {
         return this.#renamed(event.member, event.username);
       case "replaced":
         if (event.node === this.#node) return;
-        return this.#listener?.replaced?.(event.member, event.tab);
+        return this.#listener?.tabMoved?.(event.member, event.tab);
       case "lost":
         if (event.node === this.#node) throw new Error("the other nodes hold this one for dead");
         return this.cluster.lose(event.node);
@@ -521,7 +521,7 @@ export class RedisBroker implements Broker {
   }
 
   #hearWhisper({ node, room, member }: Whisper): void {
-    if (node !== this.#node) this.#listener?.typed?.(room, member);
+    if (node !== this.#node) this.#listener?.memberTyping?.(room, member);
   }
 
   /** Tells the others who is here: all that changed in a turn at once, and what changes meanwhile after that. */

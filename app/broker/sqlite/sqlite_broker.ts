@@ -327,7 +327,7 @@ export class SqliteBroker implements Broker {
   }
 
   /** Nothing to do: who was here when a server died is seen by the next one in the file. */
-  seen(): void {}
+  renewHolds(): void {}
 
   #isTaken(file: DatabaseFile, member: string, username: string): boolean {
     const row = file.findName.get(usernameKey(username));

@@ -219,7 +219,7 @@ export class Server implements Site {
       claim: (member, username) => ask(() => broker.claim(member, username)),
       rename: (member, username) => ask(() => broker.rename(member, username)),
       release: (member) => ask(() => broker.release(member)),
-      seen: (members) => ask(() => broker.seen(members)),
+      renewHolds: (members) => ask(() => broker.renewHolds(members)),
       prune: () => ask(() => broker.prune()),
       close: () => broker.close(),
     };
@@ -272,7 +272,7 @@ export class Server implements Site {
           if (owner === member) this.#nameOwners.delete(key);
         }
       },
-      seen: () => {},
+      renewHolds: () => {},
       prune: () => broker.prune(),
       close: () => broker.close(),
     };

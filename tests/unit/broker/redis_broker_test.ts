@@ -49,10 +49,11 @@ class Node {
       entries: (entries) => this.heard.push(...entries),
       pruned: (room, first) => this.pruned.push(`${room} ${first}`),
       reset: () => this.resets++,
-      came: (room, { username }) => this.news.push(`${username} came to ${room}`),
-      went: (room, { username }, reason) => this.news.push(`${username} went: ${reason} ${room}`),
-      renamed: (member, username) => this.news.push(`${member} is ${username}`),
-      typed: (room, member) => this.news.push(`${member} types in ${room}`),
+      memberJoined: (room, { username }) => this.news.push(`${username} came to ${room}`),
+      memberLeft: (room, { username }, reason) =>
+        this.news.push(`${username} went: ${reason} ${room}`),
+      memberRenamed: (member, username) => this.news.push(`${member} is ${username}`),
+      memberTyping: (room, member) => this.news.push(`${member} types in ${room}`),
     });
   }
 
@@ -77,12 +78,12 @@ class Node {
   /** Takes a name and goes into a room. */
   async enter(member: string, username: string, room = "lobby"): Promise<void> {
     await this.broker.claim(member, username);
-    this.broker.cluster.enter(room, member, username);
+    this.broker.cluster.join(room, member, username);
   }
 
   /** Who is in a room by way of other nodes. */
   others(room = "lobby"): string {
-    return this.broker.cluster.others(room).map(({ username }) => username).sort().join(" ");
+    return this.broker.cluster.remoteMembers(room).map(({ username }) => username).sort().join(" ");
   }
 
   /** Appends one message until it is in the log, as a client does, and answers how often it was tried. */
@@ -556,7 +557,7 @@ test("cluster.enter() and leave() tell the other nodes who is where [N10]", asyn
   await using b = await Node.start(url);
   await a.enter("ada", "Ada");
   await a.enter("ben", "Ben");
-  a.broker.cluster.enter("other", "ada", "Ada");
+  a.broker.cluster.join("other", "ada", "Ada");
   a.broker.cluster.leave("lobby", "ben", "quit");
   await until(() => b.news.length === 4);
   assertEquals(b.news, [
@@ -600,7 +601,7 @@ test("rename() tells every node, and who comes later [N8]", async ({ url }) => {
 test("cluster.type() reaches the other nodes, and is kept nowhere [M10]", async ({ url }) => {
   await using a = await Node.start(url);
   await using b = await Node.start(url);
-  a.broker.cluster.type("lobby", "ada");
+  a.broker.cluster.typing("lobby", "ada");
   await until(() => b.news.length === 1);
   assertEquals([a.news, b.news], [[], ["ada types in lobby"]]);
 });
@@ -636,7 +637,7 @@ test("came() and went() catch up after a node was cut off, both ways [N11]", asy
   wire.cut();
   await until(() => !a.broker.isReady);
   a.broker.cluster.leave("lobby", "ben", "quit");
-  a.broker.cluster.enter("other", "ada", "Ada");
+  a.broker.cluster.join("other", "ada", "Ada");
   b.broker.cluster.leave("lobby", "lea", "quit");
   await b.broker.rename("kim", "Tim");
   await b.enter("mia", "Mia");

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { BrokerListener, Cluster, Elsewhere } from "../../../app/chat/broker.ts";
+import type { BrokerListener, Cluster, RemoteMember } from "../../../app/chat/broker.ts";
 import { Bench, MemoryBroker, only, token } from "../../support/hub_harness.ts";
 import type { Peer } from "../../support/hub_harness.ts";
 
@@ -7,14 +7,14 @@ import type { Peer } from "../../support/hub_harness.ts";
 class SharedBroker extends MemoryBroker {
   /** What the other nodes were told. */
   told: string[] = [];
-  elsewhere: Elsewhere[] = [];
+  elsewhere: RemoteMember[] = [];
   hub: BrokerListener | undefined;
 
   readonly cluster: Cluster = {
-    enter: (room, member, username) => this.told.push(`${member} ${username} enters ${room}`),
+    join: (room, member, username) => this.told.push(`${member} ${username} enters ${room}`),
     leave: (room, member, reason) => this.told.push(`${member} leaves ${room}: ${reason}`),
-    type: (room, member) => this.told.push(`${member} types in ${room}`),
-    others: () => this.elsewhere,
+    typing: (room, member) => this.told.push(`${member} types in ${room}`),
+    remoteMembers: () => this.elsewhere,
   };
 
   override subscribe(listener: BrokerListener): void {
@@ -23,11 +23,11 @@ class SharedBroker extends MemoryBroker {
   }
 
   came(username: string, room = "lobby"): void {
-    this.hub?.came?.(room, { member: `id-${username}`, username });
+    this.hub?.memberJoined?.(room, { member: `id-${username}`, username });
   }
 
   went(username: string, room = "lobby"): void {
-    this.hub?.went?.(room, { member: `id-${username}`, username }, "timeout");
+    this.hub?.memberLeft?.(room, { member: `id-${username}`, username }, "timeout");
   }
 }
 
@@ -125,8 +125,8 @@ Deno.test("ChatHub closes the connection of a tab that has come to another node 
   const ben = bench.enter("Ben", ["lobby"], { tab: "one" });
   const other = bench.enter("Ben", ["lobby"], { tab: "two" });
   ada.frames();
-  broker.hub?.replaced?.("id-Ben", "one");
-  broker.hub?.replaced?.("id-Nobody", "two");
+  broker.hub?.tabMoved?.("id-Ben", "one");
+  broker.hub?.tabMoved?.("id-Nobody", "two");
   assertEquals([ben.socket.closed?.code, other.socket.closed], [4005, undefined]);
   assertEquals(news(ada), []);
 });
@@ -138,12 +138,12 @@ Deno.test("ChatHub tells of a rename once, wherever it was asked for [N11]", () 
   broker.came("Cy");
   ada.frames();
   ben.frames();
-  broker.hub?.renamed?.("id-Ben", "Bo");
-  broker.hub?.renamed?.("id-Cy", "Cyd");
-  broker.hub?.renamed?.("id-Nobody", "No");
+  broker.hub?.memberRenamed?.("id-Ben", "Bo");
+  broker.hub?.memberRenamed?.("id-Cy", "Cyd");
+  broker.hub?.memberRenamed?.("id-Nobody", "No");
   assertEquals(news(ada), ["renamed Ben Bo", "renamed Cy Cyd"]);
   assertEquals(news(ben), ["you", "renamed Ben Bo", "renamed Cy Cyd"]);
-  broker.hub?.renamed?.("id-Ben", "Bo");
+  broker.hub?.memberRenamed?.("id-Ben", "Bo");
   assertEquals([...news(ada), ...news(ben)], []);
   ben.say("hi");
   assertEquals(broker.log("lobby")[0]?.from, "Bo");
@@ -156,9 +156,9 @@ Deno.test("ChatHub shows who types on another node, until their message comes [M
   const { bench, broker, ada } = start();
   broker.came("Ben");
   ada.frames();
-  broker.hub?.typed?.("lobby", "id-Ben");
-  broker.hub?.typed?.("lobby", "id-Ben");
-  broker.hub?.typed?.("lobby", "id-Nobody");
+  broker.hub?.memberTyping?.("lobby", "id-Ben");
+  broker.hub?.memberTyping?.("lobby", "id-Ben");
+  broker.hub?.memberTyping?.("lobby", "id-Nobody");
   assertEquals(news(ada), ["typing Ben"]);
   void broker.append([{ room: "lobby", member: "id-Ben", from: "Ben", text: "x", nonce: "n" }]);
   assertEquals(news(ada), ["message"]);
