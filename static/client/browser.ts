@@ -29,9 +29,8 @@ export const connectionPorts: ConnectionPorts = {
   probe(done) {
     fetch(`${basePath}/ws`, { method: "POST", headers: { accept: "application/problem+json" } })
       .then(async (response) => {
-        if (response.ok) return done(undefined);
-        const problem: unknown = await response.json();
-        done(detailOf(problem));
+        const { detail } = Object(response.ok || await response.json()) as { detail?: unknown };
+        done(typeof detail === "string" ? detail : undefined);
       })
       .catch(() => done(undefined));
   },
@@ -42,12 +41,6 @@ export const connectionPorts: ConnectionPorts = {
   },
   random: () => Math.random(),
 };
-
-function detailOf(problem: unknown): string | undefined {
-  if (typeof problem !== "object" || problem === null) return undefined;
-  const { detail } = problem as { readonly detail?: unknown };
-  return typeof detail === "string" ? detail : undefined;
-}
 
 /** Random bytes in base64url. There is no `randomUUID` on a plain http address; this there is. */
 export function randomId(bytes: number): string {

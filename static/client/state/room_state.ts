@@ -312,7 +312,7 @@ export function isMessage(value: unknown): value is Message {
 }
 
 function toMessage(push: MessagePush): Message {
-  if (!isMessage(push)) throw new TypeError("Cannot show a message: a field is missing or wrong");
+  if (!isMessage(push)) throw new TypeError("Invalid message push");
   const { offset, member, from, text, at, nonce } = push;
   return { offset, member, from, text, at, nonce };
 }

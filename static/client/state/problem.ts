@@ -1,0 +1,11 @@
+// Why something was refused or failed, in a form that the page can translate.
+
+/** A refusal or failure: from the server, from a rule the page checks itself, or from the network. */
+export interface Problem {
+  /** Stable and machine-readable; the words of each language map it to a sentence. */
+  readonly code: string;
+  /** The same in English, shown when the language has no sentence for `code`. */
+  readonly message: string;
+  /** When to try again, in ms from the time of the refusal. */
+  readonly retryAfter?: number;
+}
