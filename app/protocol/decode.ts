@@ -10,7 +10,7 @@ import {
 } from "./text.ts";
 import type { Checked } from "./text.ts";
 import { closeCode, limits } from "./wire.ts";
-import type { Command, ErrorPush, RoomRequest } from "./wire.ts";
+import type { Command, ErrorCode, ErrorPush, RoomRequest } from "./wire.ts";
 
 /** Why a frame is no command: either the connection is closed, or the client is told and goes on. */
 export type DecodeFailure =
@@ -30,9 +30,9 @@ type Fields = Readonly<Record<string, unknown>>;
 
 /** Thrown and caught inside this file only: the first field of a command that is wrong. */
 class FieldError extends Error {
-  readonly code: string;
+  readonly code: ErrorCode;
 
-  constructor(code: string, message: string) {
+  constructor(code: ErrorCode, message: string) {
     super(message);
     this.code = code;
   }
@@ -174,7 +174,7 @@ function matchOf(
   fields: Fields,
   key: string,
   pattern: RegExp,
-  code: string,
+  code: ErrorCode,
   rule: string,
 ): string {
   const value = fields[key];

@@ -1,20 +1,21 @@
 // Names and message text: cleaning, checking and comparing. SPEC.md rules N1 to N4, M1, M2 and L5.
 
 import { limits } from "./wire.ts";
+import type { ErrorCode } from "./wire.ts";
 
 /** A checked value, or why it was refused: a code for programs and a sentence for people. */
 export type Checked<T> =
   | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly code: string; readonly message: string };
+  | { readonly ok: false; readonly code: ErrorCode; readonly message: string };
 
 function accept<T>(value: T): Checked<T> {
   return { ok: true, value };
 }
 
 function refuse(
-  code: string,
+  code: ErrorCode,
   message: string,
-): { readonly ok: false; readonly code: string; readonly message: string } {
+): { readonly ok: false; readonly code: ErrorCode; readonly message: string } {
   return { ok: false, code, message };
 }
 
@@ -61,36 +62,35 @@ const cyrillicOrGreek = /[\p{Script=Cyrillic}\p{Script=Greek}]/u;
 
 /** Checks a username against the rules N1 to N6 of SPEC.md and gives it in its stored form (NFC, trimmed). */
 export function parseUsername(input: string): Checked<string> {
-  const code = "username_invalid";
   // Before anything else: normalising is not free, and no valid name is this long.
   if (input.length > 8 * limits.usernameMaxLength) {
-    return refuse(code, nameTooLong);
+    return refuse("username_too_long", nameTooLong);
   }
   const name = input.normalize("NFC").trim();
-  if (name === "") return refuse(code, "Choose a name");
+  if (name === "") return refuse("username_empty", "Choose a name");
   if (codePointLength(name) > limits.usernameMaxLength) {
-    return refuse(code, nameTooLong);
+    return refuse("username_too_long", nameTooLong);
   }
   if (!nameCharacters.test(name) || invisible.test(name)) {
-    return refuse(code, "Use letters, digits, spaces and _ - . in a name");
+    return refuse("username_characters", "Use letters, digits, spaces and _ - .");
   }
   if (!nameStart.test(name) || !nameEnd.test(name)) {
-    return refuse(code, "Begin and end a name with a letter or a digit");
+    return refuse("username_ends", "Start and end with a letter or digit");
   }
   if (name.includes("  ")) {
-    return refuse(code, "Put only one space between the parts of a name");
+    return refuse("username_spaces", "Use single spaces");
   }
   if (markRun.test(name)) {
-    return refuse(code, "Put at most three marks on a letter of a name");
+    return refuse("username_marks", "Too many accents on one letter");
   }
   const folded = name.normalize("NFKC");
   if (latin.test(folded) && cyrillicOrGreek.test(folded)) {
-    return refuse(code, "Do not mix Latin with Cyrillic or Greek in a name");
+    return refuse("username_mixed_scripts", "Don't mix Latin with Cyrillic or Greek");
   }
   return accept(name);
 }
 
-const nameTooLong = `Keep a name to ${limits.usernameMaxLength} characters or fewer`;
+const nameTooLong = `Names can have up to ${limits.usernameMaxLength} characters`;
 
 /** The form in which names are compared: two names with one key are one name (NFKC, case folded). */
 export function usernameKey(username: string): string {
@@ -122,7 +122,7 @@ export function cleanText(input: string): Checked<string> {
   if (text.length > limits.textMaxLength && codePointLength(text) > limits.textMaxLength) {
     return refuse(
       "text_too_long",
-      `Keep a message to ${limits.textMaxLength} characters or fewer`,
+      `Messages can have up to ${limits.textMaxLength.toLocaleString("en")} characters`,
     );
   }
   return accept(text);

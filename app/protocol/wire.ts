@@ -15,10 +15,6 @@ export const limits = {
   textMaxLength: 4_000,
   /** Longest username, in code points. */
   usernameMaxLength: 24,
-  /** Longest nonce, in characters. */
-  nonceMaxLength: 36,
-  /** Longest room name, in characters. */
-  roomMaxLength: 32,
   /** Rooms that one session may be in. */
   roomsPerSession: 20,
   /** Messages in a `history` push when the command names no limit. */
@@ -239,7 +235,7 @@ export interface ErrorPush {
   readonly type: "error";
   /** The type of the command that was refused. */
   readonly re: string;
-  readonly code: string;
+  readonly code: ErrorCode;
   /** A sentence that a person can act on. */
   readonly message: string;
   readonly nonce?: string;
@@ -262,6 +258,54 @@ export type Push =
   | CountPush
   | TypingPush
   | ErrorPush;
+
+/** Codes of `error` pushes. A client treats a code it does not know as final for the command. */
+export type ErrorCode =
+  | "access_denied"
+  | "access_locked"
+  | "access_required"
+  | "already_greeted"
+  | "draining"
+  | "field_invalid"
+  | "hello_required"
+  | "nonce_invalid"
+  | "not_joined"
+  | "rate_limited"
+  | "room_invalid"
+  | "rooms_full"
+  | "storage_unavailable"
+  | "text_empty"
+  | "text_too_long"
+  | "token_invalid"
+  | "too_many_rooms"
+  | "unknown_type"
+  | "username_characters"
+  | "username_empty"
+  | "username_ends"
+  | "username_marks"
+  | "username_mixed_scripts"
+  | "username_spaces"
+  | "username_taken"
+  | "username_too_long";
+
+/** Codes of HTTP problems: the `code` member of problem+json (RFC 9457, section 3.2). */
+export type ProblemCode =
+  | "address_full"
+  | "draining"
+  | "handshake_invalid"
+  | "host_invalid"
+  | "internal"
+  | "local_only"
+  | "method_not_allowed"
+  | "not_found"
+  | "origin_denied"
+  | "server_full"
+  | "storage_unavailable"
+  | "subprotocol_unsupported"
+  | "token_required"
+  | "upgrade_dropped"
+  | "upgrade_required"
+  | "version_unsupported";
 
 /** Codes of `error` pushes after which a message is sent again by itself, with the same nonce. */
 const retryableCodes: ReadonlySet<string> = new Set([

@@ -87,16 +87,19 @@ function tokenOf(headers: Headers): string {
 
 const onlyLocal: Problem = {
   status: 403,
+  code: "local_only",
   detail: "Only from the machine that the server runs on, and not through a proxy, can this be " +
     "seen; with METRICS_TOKEN set, from everywhere by who knows it",
 };
 const nobody: Problem = {
   status: 403,
+  code: "local_only",
   detail: "With TRUST_PROXY set nobody can see this, since everybody may have come through the " +
     "proxy; with METRICS_TOKEN set too, who knows it can",
 };
 const tokenNeeded: Problem = {
   status: 401,
+  code: "token_required",
   detail: "This is for who knows the METRICS_TOKEN: as bearer, or as password with any name",
   headers: { "www-authenticate": 'Basic realm="Parley", charset="UTF-8"' },
 };

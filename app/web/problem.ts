@@ -3,10 +3,12 @@
 import { accepts } from "@std/http/negotiation";
 import { STATUS_TEXT } from "@std/http/status";
 import type { ErrorStatus } from "@std/http/status";
+import type { ProblemCode } from "../protocol/wire.ts";
 
 /** Why a request is refused. */
 export interface Problem {
   readonly status: ErrorStatus;
+  readonly code: ProblemCode;
   /** A sentence that a person can act on. Never has anything of the request in it, since it goes into a page as it is. */
   readonly detail: string;
   /** Further headers that the status asks for. */
@@ -24,7 +26,7 @@ export function shortList({ headers }: Request, name: string): string | undefine
 
 /** The answer that says `problem` the way the client of `request` asks for; `basePath` is where the chat is for a browser. */
 export function problemResponse(
-  { status, detail, headers = {} }: Problem,
+  { status, code, detail, headers = {} }: Problem,
   request: Request,
   basePath: string,
 ): Response {
@@ -35,7 +37,7 @@ export function problemResponse(
   const body = new TextEncoder().encode(
     wantsPage
       ? page(title, detail, basePath)
-      : JSON.stringify({ type: "about:blank", title, status, detail }),
+      : JSON.stringify({ type: "about:blank", title, status, code, detail }),
   );
   return new Response(request.method === "HEAD" ? null : body, {
     status,

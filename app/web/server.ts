@@ -190,9 +190,14 @@ export function serveWeb(options: WebOptions): WebServer {
 
 const internalProblem: Problem = {
   status: 500,
+  code: "internal",
   detail: "Something went wrong in the server, which its error log tells more of",
 };
-const notFound: Problem = { status: 404, detail: "There is nothing at this address" };
+const notFound: Problem = {
+  status: 404,
+  code: "not_found",
+  detail: "There is nothing at this address",
+};
 
 /** What is at which path. */
 class Site {
@@ -217,7 +222,11 @@ class Site {
     const { method } = request;
     const asked = URL.parse(request.url)?.pathname;
     if (asked === undefined) {
-      return { status: 400, detail: "The Host header is not the name of a host" };
+      return {
+        status: 400,
+        code: "host_invalid",
+        detail: "The Host header is not the name of a host",
+      };
     }
     const { basePath } = assets;
     if (basePath !== "" && asked === basePath) return redirect(`${basePath}/`);
@@ -259,9 +268,15 @@ class Site {
   }
 
   #healthProblem(pathname: string): Problem | undefined {
-    if (this.#options.hub.draining) return { status: 503, detail: "The server is about to stop" };
+    if (this.#options.hub.draining) {
+      return { status: 503, code: "draining", detail: "The server is about to stop" };
+    }
     if (pathname === "/healthz" || this.#isReady()) return undefined;
-    return { status: 503, detail: "No message can be stored now: the error log says why" };
+    return {
+      status: 503,
+      code: "storage_unavailable",
+      detail: "No message can be stored now: the error log says why",
+    };
   }
 
   #isReady(): boolean {
@@ -351,5 +366,10 @@ function noContent(): Response {
 
 function notAllowed(methods: readonly string[]): Problem {
   const allow = methods.join(", ");
-  return { status: 405, detail: `Here one can only ${allow}`, headers: { allow } };
+  return {
+    status: 405,
+    code: "method_not_allowed",
+    detail: `Here one can only ${allow}`,
+    headers: { allow },
+  };
 }

@@ -1,6 +1,7 @@
 // From handshake to close event: which WebSockets are let in, how many, and how they speak to the hub. No commands are known here.
 
 import { closeCode, subprotocol } from "../protocol/wire.ts";
+import type { ProblemCode } from "../protocol/wire.ts";
 import type { Session, Socket } from "../chat/session.ts";
 import { addressGroup, clientAddress, forwardingClaims, isLoopback } from "./peer.ts";
 import type { Problem } from "./problem.ts";
@@ -41,8 +42,16 @@ const turnedAwayMax = 100;
 /** Addresses whose proxy drops upgrades that are remembered. */
 const strippedMax = 1_000;
 
-const full = "the server is full";
-const crowdedAddress = "too many connections from your address";
+/** A limit that is reached: the code of the problem, and the reason of the close. */
+interface LimitReached {
+  readonly code: "server_full" | "address_full";
+  readonly reason: string;
+}
+const serverFull: LimitReached = { code: "server_full", reason: "the server is full" };
+const addressFull: LimitReached = {
+  code: "address_full",
+  reason: "too many connections from your address",
+};
 
 /** Lets WebSockets in, and counts them until they are really closed. */
 export class Gate {
@@ -110,8 +119,10 @@ export class Gate {
       if (isStripped(headers)) this.#rememberStripped(address);
       return problem;
     }
-    const reason = this.#limitReached(address);
-    if (reason !== undefined && this.#turnedAway >= turnedAwayMax) return unavailable(reason);
+    const limit = this.#limitReached(address);
+    if (limit !== undefined && this.#turnedAway >= turnedAwayMax) {
+      return unavailable(limit.code, limit.reason);
+    }
     this.#stripped.delete(address);
     // From the upgrade on, the request cannot be read any more.
     const chosen = offered(headers).includes(subprotocol);
@@ -126,9 +137,11 @@ export class Gate {
   diagnose({ headers }: Request, address: string): Problem | undefined {
     const problem = this.#originProblem(headers);
     if (problem !== undefined) return problem;
-    if (this.#options.hub.draining) return unavailable("the server is about to restart");
-    const reason = this.#limitReached(address);
-    if (reason !== undefined) return unavailable(reason);
+    if (this.#options.hub.draining) {
+      return unavailable("draining", "the server is about to restart");
+    }
+    const limit = this.#limitReached(address);
+    if (limit !== undefined) return unavailable(limit.code, limit.reason);
     return this.#stripped.has(address) ? strippedProblem : undefined;
   }
 
@@ -149,7 +162,7 @@ export class Gate {
     if (own) return undefined;
     const detail = "The page comes from another origin than the chat: " +
       "whoever runs the server can let it in with ALLOWED_ORIGINS";
-    return { status: 403, detail };
+    return { status: 403, code: "origin_denied", detail };
   }
 
   /** A proxy that does not say for whom it asks makes everybody one address, which has its limit, or as loopback none. */
@@ -161,12 +174,12 @@ export class Gate {
     log.warn("silent_proxy", { peer: address, hint });
   }
 
-  #limitReached(address: string): string | undefined {
+  #limitReached(address: string): LimitReached | undefined {
     const { maxConnections, maxConnectionsPerAddress } = this.#options;
-    if (maxConnections > 0 && this.#count >= maxConnections) return full;
+    if (maxConnections > 0 && this.#count >= maxConnections) return serverFull;
     if (maxConnectionsPerAddress === 0 || isLoopback(address)) return undefined;
     const count = this.#countByGroup.get(addressGroup(address)) ?? 0;
-    return count >= maxConnectionsPerAddress ? crowdedAddress : undefined;
+    return count >= maxConnectionsPerAddress ? addressFull : undefined;
   }
 
   #rememberStripped(address: string): void {
@@ -179,9 +192,9 @@ export class Gate {
   #attend(webSocket: WebSocket, address: string): void {
     webSocket.binaryType = "arraybuffer";
     webSocket.addEventListener("open", () => {
-      const reason = this.#limitReached(address);
-      if (reason === undefined) this.#letIn(webSocket, address);
-      else this.#turnAway(webSocket, reason);
+      const limit = this.#limitReached(address);
+      if (limit === undefined) this.#letIn(webSocket, address);
+      else this.#turnAway(webSocket, limit.reason);
     }, { once: true });
     // Without a listener an error would be the process's.
     webSocket.addEventListener("error", (event) => event.preventDefault());
@@ -269,14 +282,15 @@ class OpenSocket implements Socket {
 
 const strippedProblem: Problem = {
   status: 426,
+  code: "upgrade_dropped",
   detail: "A proxy between you and the chat takes the Upgrade header out of requests, " +
     "so no WebSocket can be opened: whoever runs the proxy has to let it pass",
   headers: { upgrade: "websocket", connection: "Upgrade" },
 };
 
-function unavailable(reason: string): Problem {
+function unavailable(code: ProblemCode, reason: string): Problem {
   const detail = `${reason.charAt(0).toUpperCase()}${reason.slice(1)}: try again later`;
-  return { status: 503, detail, headers: { "retry-after": "5" } };
+  return { status: 503, code, detail, headers: { "retry-after": "5" } };
 }
 
 /** A browser's handshake without the headers that only live for one hop. */
@@ -289,22 +303,27 @@ function handshakeProblem(headers: Headers): Problem | undefined {
   if (isStripped(headers)) return strippedProblem;
   const upgrade = { upgrade: "websocket", connection: "Upgrade" };
   if (!lists(headers, "upgrade", "websocket")) {
-    return { status: 426, detail: "Only WebSockets are served here", headers: upgrade };
+    const detail = "Only WebSockets are served here";
+    return { status: 426, code: "upgrade_required", detail, headers: upgrade };
   }
   if (headers.get("sec-websocket-version") !== "13") {
     const detail = "The WebSocket version has to be 13";
-    return { status: 426, detail, headers: { ...upgrade, "sec-websocket-version": "13" } };
+    const headers = { ...upgrade, "sec-websocket-version": "13" };
+    return { status: 426, code: "version_unsupported", detail, headers };
   }
   if (!lists(headers, "connection", "upgrade")) {
-    return { status: 400, detail: "The Connection header has to name Upgrade" };
+    const detail = "The Connection header has to name Upgrade";
+    return { status: 400, code: "handshake_invalid", detail };
   }
   // 16 bytes are 22 characters, the last of which has two bits only, and padding.
   if (!/^[A-Za-z\d+/]{21}[AQgw]==$/.test(headers.get("sec-websocket-key") ?? "")) {
-    return { status: 400, detail: "The Sec-WebSocket-Key header has to be 16 bytes in base64" };
+    const detail = "The Sec-WebSocket-Key header has to be 16 bytes in base64";
+    return { status: 400, code: "handshake_invalid", detail };
   }
   const protocols = offered(headers);
   if (protocols.length > 0 && !protocols.includes(subprotocol)) {
-    return { status: 400, detail: `The only subprotocol here is ${subprotocol}` };
+    const detail = `The only subprotocol here is ${subprotocol}`;
+    return { status: 400, code: "subprotocol_unsupported", detail };
   }
   return undefined;
 }

@@ -68,7 +68,7 @@ export function mountPrompt(
       tellWhoIsHere().catch(() => {});
       go.disabled = false;
       setText(go, words.enter(room));
-      const isAccess = reason === "access_denied";
+      const isAccess = reason?.startsWith("access_");
       const field = isAccess ? code : input;
       complain(problem ?? "", field);
       if (isAccess) access.hidden = false;

@@ -3,14 +3,14 @@
 /** What the server and the shared rules say in English, by how it begins; # is the first figure in it. */
 const problems: Readonly<Record<string, string>> = {
   "Choose a name": "Wähle einen Namen",
-  "Keep a name": "Ein Name hat höchstens # Zeichen",
+  "Names can": "Ein Name hat höchstens # Zeichen",
   "Use letters": "Ein Name hat Buchstaben, Ziffern, Leerzeichen und _ - .",
-  "Begin and end": "Ein Name beginnt und endet mit einem Buchstaben oder einer Ziffer",
-  "Put only one space": "Zwischen den Teilen eines Namens steht nur ein Leerzeichen",
-  "Put at most": "Auf einem Buchstaben eines Namens stehen höchstens drei Zeichen",
-  "Do not mix": "Ein Name mischt Latein nicht mit Kyrillisch oder Griechisch",
+  "Start and end": "Ein Name beginnt und endet mit einem Buchstaben oder einer Ziffer",
+  "Use single": "Zwischen den Teilen eines Namens steht nur ein Leerzeichen",
+  "Too many accents": "Auf einem Buchstaben eines Namens stehen höchstens drei Zeichen",
+  "Don't mix": "Ein Name mischt Latein nicht mit Kyrillisch oder Griechisch",
   "Write something": "Schreib erst etwas",
-  "Keep a message": "Eine Nachricht hat höchstens # Zeichen",
+  "Messages can": "Eine Nachricht hat höchstens # Zeichen",
   "Messages of this room": "Nachrichten dieses Raums sind noch nicht gesendet",
   "Leave a room": "Verlass erst einen Raum: # ist das Höchste",
   "The server keeps": "Der Server nimmt keinen weiteren Raum auf: nimm einen, den es gibt",
@@ -42,5 +42,8 @@ export function translate(sentence: string): string {
   const lower = sentence.toLowerCase();
   const begin = Object.keys(problems).find((begin) => lower.startsWith(begin.toLowerCase()));
   if (begin === undefined) return sentence;
-  return (problems[begin] ?? "").replace("#", /\d+/.exec(sentence)?.[0] ?? "");
+  return (problems[begin] ?? "").replace(
+    "#",
+    /\d[\d,]*/.exec(sentence)?.[0].replace(",", ".") ?? "",
+  );
 }

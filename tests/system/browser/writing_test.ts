@@ -142,7 +142,7 @@ test("counts near the limit, and sends nothing that is over it [M1]", async (sce
   await ada.fill("#text", "a".repeat(4_003));
   assertEquals(await hint(), "3 too many");
   await ada.press("#text", "Enter");
-  await ada.locator("#composer-problem", { hasText: "Keep a message to 4000" }).waitFor();
+  await ada.locator("#composer-problem", { hasText: "Messages can have up to 4,000" }).waitFor();
   assertEquals((await written(ada)).length, 4_003);
   await ada.fill("#text", "a".repeat(4_000));
   await ada.press("#text", "Enter");

@@ -69,7 +69,7 @@ Deno.test("ChatHub lets a refused hello be tried again on the same connection [P
   const peer = bench.connect();
   const rooms = [{ room: "lobby" }];
   assertEquals(codesOf(peer.send({ type: "hello", username: "ADA", rooms })), ["username_taken"]);
-  assertEquals(codesOf(peer.send({ type: "hello", username: "-", rooms })), ["username_invalid"]);
+  assertEquals(codesOf(peer.send({ type: "hello", username: "-", rooms })), ["username_ends"]);
   assertEquals(
     only(peer.send({ type: "hello", username: "Ben", rooms }), "welcome").username,
     "Ben",

@@ -151,7 +151,7 @@ Deno.test("Chat sends again what was in flight when the connection was lost, wit
 });
 
 Deno.test("Chat tries again by itself what may be tried again, after retryAfter [M8] [L2]", () => {
-  for (const code of ["rate_limited", "storage_unavailable", "draining"]) {
+  for (const code of ["rate_limited", "storage_unavailable", "draining"] as const) {
     const page = new Page().enter();
     page.chat.send("lobby", "one");
     const [first] = page.wire.take();

@@ -201,6 +201,7 @@ Deno.test("serveWeb() explains a refusal as problem+json to programs and as a pa
       type: "about:blank",
       title: "Not Found",
       status: 404,
+      code: "not_found",
       detail: "There is nothing at this address",
     });
   }

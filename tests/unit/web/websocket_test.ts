@@ -6,8 +6,8 @@ import type { RunningSite } from "../../support/web_harness.ts";
 async function diagnose({ origin }: RunningSite, headers: Record<string, string> = {}) {
   const response = await fetch(`${origin}/ws`, { method: "POST", headers });
   const text = await response.text();
-  const detail: unknown = text === "" ? undefined : JSON.parse(text).detail;
-  return { status: response.status, detail: String(detail) };
+  const { code = "", detail = "" } = text === "" ? {} : JSON.parse(text);
+  return { status: response.status, code: String(code), detail: String(detail) };
 }
 
 Deno.test("Gate.upgrade() takes a handshake as the standard has it [P1]", async () => {
@@ -51,26 +51,46 @@ Deno.test("Gate.upgrade() refuses what is no handshake of version 13, and says w
   await using running = await site();
   const upgrade = { upgrade: "websocket" };
   for (
-    const [change, status, detail, expected] of [
-      [{ Upgrade: undefined, "Sec-WebSocket-Key": undefined }, 426, "Only WebSockets", upgrade],
-      [{ Upgrade: "h2c", "Sec-WebSocket-Key": undefined }, 426, "Only WebSockets", upgrade],
-      [{ Upgrade: undefined }, 426, "A proxy", upgrade],
-      [{ "Sec-WebSocket-Version": "8" }, 426, "13", { "sec-websocket-version": "13" }],
-      [{ "Sec-WebSocket-Version": "13, 8" }, 426, "13", { "sec-websocket-version": "13" }],
-      [{ "Sec-WebSocket-Version": undefined }, 426, "13", { "sec-websocket-version": "13" }],
-      [{ Connection: "keep-alive" }, 400, "Connection", {}],
-      [{ "Sec-WebSocket-Key": undefined }, 400, "Key", {}],
-      [{ "Sec-WebSocket-Key": "" }, 400, "Key", {}],
-      [{ "Sec-WebSocket-Key": "c2hvcnQ=" }, 400, "Key", {}],
-      [{ "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ" }, 400, "Key", {}],
-      [{ "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZR==" }, 400, "Key", {}],
-      [{ "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==, a" }, 400, "Key", {}],
+    const [change, status, code, detail, expected] of [
+      [
+        { Upgrade: undefined, "Sec-WebSocket-Key": undefined },
+        426,
+        "upgrade_required",
+        "Only WebSockets",
+        upgrade,
+      ],
+      [
+        { Upgrade: "h2c", "Sec-WebSocket-Key": undefined },
+        426,
+        "upgrade_required",
+        "Only WebSockets",
+        upgrade,
+      ],
+      [{ Upgrade: undefined }, 426, "upgrade_dropped", "A proxy", upgrade],
+      [{ "Sec-WebSocket-Version": "8" }, 426, "version_unsupported", "13", {
+        "sec-websocket-version": "13",
+      }],
+      [{ "Sec-WebSocket-Version": "13, 8" }, 426, "version_unsupported", "13", {
+        "sec-websocket-version": "13",
+      }],
+      [{ "Sec-WebSocket-Version": undefined }, 426, "version_unsupported", "13", {
+        "sec-websocket-version": "13",
+      }],
+      [{ Connection: "keep-alive" }, 400, "handshake_invalid", "Connection", {}],
+      [{ "Sec-WebSocket-Key": undefined }, 400, "handshake_invalid", "Key", {}],
+      [{ "Sec-WebSocket-Key": "" }, 400, "handshake_invalid", "Key", {}],
+      [{ "Sec-WebSocket-Key": "c2hvcnQ=" }, 400, "handshake_invalid", "Key", {}],
+      [{ "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ" }, 400, "handshake_invalid", "Key", {}],
+      [{ "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZR==" }, 400, "handshake_invalid", "Key", {}],
+      [{ "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==, a" }, 400, "handshake_invalid", "Key", {}],
     ] as const
   ) {
     const about = JSON.stringify(change);
     const response = await raw(running.server.port, closing(handshake(change)));
     assertEquals(response.status, status, about);
-    assertStringIncludes(JSON.parse(response.body).detail, detail, about);
+    const problem = JSON.parse(response.body);
+    assertEquals(problem.code, code, about);
+    assertStringIncludes(problem.detail, detail, about);
     for (const [name, value] of Object.entries(expected)) {
       assertEquals(response.headers.get(name), value, about);
     }
@@ -203,6 +223,7 @@ Deno.test("Gate closes with 1013 who comes when the server is full, until somebo
   assertEquals(await dial(server).closed, { code: 1013, reason: "the server is full" });
   assertEquals(await diagnose(running), {
     status: 503,
+    code: "server_full",
     detail: "The server is full: try again later",
   });
   inside[0]?.socket.close();
@@ -265,7 +286,8 @@ Deno.test("Gate counts connections by address, and not those of the machine itse
       reason: "too many connections from your address",
     }, address);
   }
-  assertEquals((await diagnose(running, { "x-forwarded-for": "192.0.2.1" })).status, 503);
+  const greedy = await diagnose(running, { "x-forwarded-for": "192.0.2.1" });
+  assertEquals([greedy.status, greedy.code], [503, "address_full"]);
   assertEquals((await diagnose(running, { "x-forwarded-for": "192.0.2.9" })).status, 204);
   assertEquals(hub.connected.length, 5);
   for (const socket of sockets) socket.close();
@@ -282,11 +304,12 @@ Deno.test("Gate.diagnose() answers 204 when nothing is wrong, and else why [C9]"
   assertEquals((await diagnose(running)).status, 204);
   assertEquals((await diagnose(running, { origin: host })).status, 204);
   const foreign = await diagnose(running, { origin: "https://evil.example" });
-  assertEquals(foreign.status, 403);
+  assertEquals([foreign.status, foreign.code], [403, "origin_denied"]);
   assertStringIncludes(foreign.detail, "another origin");
   running.hub.draining = true;
   assertEquals(await diagnose(running), {
     status: 503,
+    code: "draining",
     detail: "The server is about to restart: try again later",
   });
 });
@@ -297,7 +320,7 @@ Deno.test("Gate.diagnose() tells that a proxy drops upgrades, until one gets thr
   await raw(running.server.port, closing(handshake({ Upgrade: undefined })));
   assertEquals(running.warnings, ["proxy_without_upgrade"]);
   const refused = await diagnose(running);
-  assertEquals(refused.status, 426);
+  assertEquals([refused.status, refused.code], [426, "upgrade_dropped"]);
   assertStringIncludes(refused.detail, "proxy");
   await raw(running.server.port, handshake());
   assertEquals((await diagnose(running)).status, 204);
