@@ -2,21 +2,21 @@
 
 import { isRoomName, parseUsername } from "../../app/protocol/text.ts";
 import { basePath, connectionPorts, linkAtLoad, randomId, storageOf, takeLink } from "./browser.ts";
-import { Chat } from "./state/chat.ts";
-import type { Entry, Profile } from "./state/chat.ts";
+import { Chat } from "./state/chat_client.ts";
+import type { Entry, Profile } from "./state/chat_client.ts";
 import { mountComposer } from "./views/composer.ts";
 import { button, byId, element, setText } from "./views/dom.ts";
-import { mountMessages } from "./views/messages.ts";
-import { mountPrompt } from "./views/prompt.ts";
-import { mountSides } from "./views/side.ts";
+import { mountMessages } from "./views/conversation.ts";
+import { mountPrompt } from "./views/name_prompt.ts";
+import { mountSides } from "./views/sidebars.ts";
 import { mountSettings } from "./views/appearance.ts";
 import { keepRooms, restoreRoom } from "./state/snapshots.ts";
-import type { Message, Room } from "./state/room_state.ts";
-import { mountStatus, problemOf } from "./views/status.ts";
+import type { Message, Room } from "./state/room.ts";
+import { mountStatus, problemOf } from "./views/status_line.ts";
 import { forget, keysOf, recall, remember, TabOutbox } from "./state/storage.ts";
 import { panelWords, words } from "./words/language.ts";
 import type { Complaint } from "./words/language.ts";
-import type { Panels } from "./views/panels.ts";
+import type { Panels } from "./views/dialogs.ts";
 
 const profileKey = "parley.profile";
 const roomsKey = "parley.rooms";
@@ -214,7 +214,7 @@ async function inPanels(use: (panels: Panels) => void): Promise<void> {
 
 async function loadPanels(): Promise<Panels> {
   const [{ mountPanels }, sentences] = await Promise.all([
-    import("./views/panels.ts"),
+    import("./views/dialogs.ts"),
     panelWords(),
   ]);
   const lent = { button, byId, element, setText, parseUsername, words, sentences };
@@ -252,7 +252,7 @@ function adopt(link: ReturnType<typeof takeLink>): void {
 
 // ------------------------------------------------------------------ telling
 
-type Voice = ReturnType<typeof import("./views/notify.ts").mountNotify>;
+type Voice = ReturnType<typeof import("./views/notifications.ts").mountNotify>;
 
 /** Tells of a message outside the page, where that is wanted. */
 function tell(room: Room, message: Message, mentionsMe: boolean): void {
@@ -275,7 +275,7 @@ async function speak(use: (voice: Voice) => void): Promise<void> {
 
 async function mountVoice(): Promise<Voice> {
   const [{ mountNotify }, { said }] = await Promise.all([
-    import("./views/notify.ts"),
+    import("./views/notifications.ts"),
     panelWords(),
   ]);
   return mountNotify({ show, title: said, addressOf });

@@ -1,6 +1,6 @@
 // A page in a glass: a chat whose sockets, time, chance and storage do what a test says.
 
-import { Chat } from "../../static/client/state/chat.ts";
+import { Chat } from "../../static/client/state/chat_client.ts";
 import type { Wire, WireEvents } from "../../static/client/state/connection.ts";
 import { memoryStorage, TabOutbox } from "../../static/client/state/storage.ts";
 import type { KeyValue } from "../../static/client/state/storage.ts";

@@ -1,8 +1,8 @@
 // The last messages of each room, kept in the browser, so that a page has something to show before its server answers and goes
 // on from there. Pure over the storage that comes in.
 
-import { isMessage } from "./room_state.ts";
-import type { Room, Snapshot } from "./room_state.ts";
+import { isMessage } from "./room.ts";
+import type { Room, Snapshot } from "./room.ts";
 import { forget, keysOf, recall, remember } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";
 

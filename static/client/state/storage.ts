@@ -2,7 +2,7 @@
 // missing or full; nothing here throws. Pure over the two storages that come in.
 
 import type { OutboxMessage, OutboxStore } from "./outbox.ts";
-import { isTime } from "./room_state.ts";
+import { isTime } from "./room.ts";
 
 /** The part of the browser's `Storage` that is used. */
 export interface KeyValue {

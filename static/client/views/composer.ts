@@ -1,13 +1,13 @@
 // Where messages are written: grows, counts and sends. What a slash command does is not known here.
 
-import type { Chat } from "../state/chat.ts";
+import type { Chat } from "../state/chat_client.ts";
 import { byId, element, setText } from "./dom.ts";
 import { draftOf, keepDraft, tidyDrafts } from "../state/storage.ts";
 import type { KeyValue } from "../state/storage.ts";
 import { codePointLength } from "../../../app/protocol/text.ts";
 import type { Complaint } from "../words/language.ts";
-import type { Room } from "../state/room_state.ts";
-import type { WritingAids } from "./writing_aids.ts";
+import type { Room } from "../state/room.ts";
+import type { WritingAids } from "./composer_aids.ts";
 import { panelWords, sentenceOf, words } from "../words/language.ts";
 
 /** What the composer asks for. */
@@ -71,7 +71,7 @@ export function mountComposer(chat: Chat, storage: KeyValue, verbs: ComposerVerb
     if (aids !== undefined) return;
     try {
       const [{ mountWritingAids }, sentences] = await Promise.all([
-        import("./writing_aids.ts"),
+        import("./composer_aids.ts"),
         panelWords(),
       ]);
       aids ??= mountWritingAids(element, sentences, chat, {

@@ -1,10 +1,10 @@
 // Somebody who uses the chat in the containers as a page does: the page's own code on a real WebSocket, so that what is shown
 // of lost connections and of outboxes is what people have.
 
-import { Chat } from "../../../static/client/state/chat.ts";
+import { Chat } from "../../../static/client/state/chat_client.ts";
 import type { ConnectionPorts } from "../../../static/client/state/connection.ts";
 import type { OutboxStore } from "../../../static/client/state/outbox.ts";
-import type { Room } from "../../../static/client/state/room_state.ts";
+import type { Room } from "../../../static/client/state/room.ts";
 
 const lobby = "lobby";
 const waitMs = 60_000;

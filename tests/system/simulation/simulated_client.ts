@@ -1,8 +1,8 @@
 // A simulated person's tab: the page's real chat on a simulated network, and the books that are kept of what it was told.
 
-import { Chat } from "../../../static/client/state/chat.ts";
+import { Chat } from "../../../static/client/state/chat_client.ts";
 import type { OutboxMessage, OutboxStore } from "../../../static/client/state/outbox.ts";
-import type { Message, Room } from "../../../static/client/state/room_state.ts";
+import type { Message, Room } from "../../../static/client/state/room.ts";
 import { TabOutbox } from "../../../static/client/state/storage.ts";
 import type { KeyValue } from "../../../static/client/state/storage.ts";
 import { Violation } from "./deployment.ts";

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { keepRooms, restoreRoom } from "../../../static/client/state/snapshots.ts";
-import { Room } from "../../../static/client/state/room_state.ts";
+import { Room } from "../../../static/client/state/room.ts";
 import { memoryStorage } from "../../../static/client/state/storage.ts";
 import { message, room as push } from "../../support/page_harness.ts";
 

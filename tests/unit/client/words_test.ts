@@ -72,7 +72,9 @@ Deno.test("words.problem() has every sentence of the rules that the page keeps t
 });
 
 Deno.test("words.problem() has every sentence of the server that a person can meet", async () => {
-  const client = ["chat", "connection", "outbox"].map((name) => `static/client/state/${name}.ts`);
+  const client = ["chat_client", "connection", "outbox"].map((name) =>
+    `static/client/state/${name}.ts`
+  );
   const sources = ["app/chat/refusals.ts", "app/web/websocket.ts", ...client];
   /** Only a program that breaks the protocol, or no page at all, is told these. */
   const technical = /hello|^Join |WebSocket|header has|header "|subprotocol|JSON|binary/;

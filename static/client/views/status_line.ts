@@ -1,9 +1,9 @@
 // The line that says how the connection is, when there is something to say, and the line that says who writes.
 
 import { closeCode } from "../../../app/protocol/wire.ts";
-import type { Chat } from "../state/chat.ts";
+import type { Chat } from "../state/chat_client.ts";
 import { button, byId, setText } from "./dom.ts";
-import type { Room } from "../state/room_state.ts";
+import type { Room } from "../state/room.ts";
 import type { Status } from "../state/connection.ts";
 import { sentenceOf, words } from "../words/language.ts";
 

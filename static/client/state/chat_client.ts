@@ -14,9 +14,9 @@ import { Connection } from "./connection.ts";
 import type { ConnectionPorts, Status } from "./connection.ts";
 import { Outbox } from "./outbox.ts";
 import type { OutboxMessage, OutboxPorts } from "./outbox.ts";
-import { Room } from "./room_state.ts";
-import type { Message } from "./room_state.ts";
-import { mentionsIn } from "./text.ts";
+import { Room } from "./room.ts";
+import type { Message } from "./room.ts";
+import { mentionsIn } from "./formatting.ts";
 
 /** Who this page speaks for. */
 export interface Profile {

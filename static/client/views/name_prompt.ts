@@ -2,7 +2,7 @@
 
 import { parseUsername } from "../../../app/protocol/text.ts";
 import { basePath } from "../browser.ts";
-import type { Entry } from "../state/chat.ts";
+import type { Entry } from "../state/chat_client.ts";
 import { byId, setText } from "./dom.ts";
 import { words } from "../words/language.ts";
 

@@ -2,9 +2,9 @@
 // what the first scripts have already is lent to them. The browser's dialog keeps and gives back the focus.
 
 import type { parseUsername } from "../../../app/protocol/text.ts";
-import type { Chat, Profile } from "../state/chat.ts";
+import type { Chat, Profile } from "../state/chat_client.ts";
 import type { button, byId, element, setText } from "./dom.ts";
-import { copyButton, invite } from "./invite.ts";
+import { copyButton, invite } from "./empty_room.ts";
 import type { Settings } from "../state/settings.ts";
 import type { PanelWords } from "../words/panel_words_en.ts";
 import type { Words } from "../words/words_en.ts";

@@ -1,8 +1,8 @@
 // Tells the person of messages outside the page, by a notification and a sound, where they have asked for them: loaded with
 // the first message that there is to tell of.
 
-import { Speaker } from "../state/speaker.ts";
-import type { Message } from "../state/room_state.ts";
+import { Speaker } from "../state/notification_leader.ts";
+import type { Message } from "../state/room.ts";
 
 /** What a notification does, and says. */
 export interface NotifyVerbs {

@@ -1,10 +1,10 @@
 // Helps to write: completes slash commands from a list, names and rooms with Tab, brings the last message back, goes to the
 // next room, and refuses what is too long to paste. Loaded after the page, which lends it what it has already.
 
-import type { Chat } from "../state/chat.ts";
+import type { Chat } from "../state/chat_client.ts";
 import type { element } from "./dom.ts";
 import type { PanelWords } from "../words/panel_words_en.ts";
-import type { Room } from "../state/room_state.ts";
+import type { Room } from "../state/room.ts";
 
 /** What the composer has. */
 export interface Writing {

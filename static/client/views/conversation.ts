@@ -1,12 +1,12 @@
 // The conversation: draws one room's messages, notes and outbox, and keeps the reader's place in it.
 
-import type { Chat } from "../state/chat.ts";
+import type { Chat } from "../state/chat_client.ts";
 import { button, byId, element, List, setText } from "./dom.ts";
 import type { Row } from "./dom.ts";
 import { locale, words } from "../words/language.ts";
 import type { OutboxMessage } from "../state/outbox.ts";
-import type { Message, Note, Room } from "../state/room_state.ts";
-import { isEmojiOnly, partsOf } from "../state/text.ts";
+import type { Message, Note, Room } from "../state/room.ts";
+import { isEmojiOnly, partsOf } from "../state/formatting.ts";
 
 /** What a person can do to the conversation. */
 export interface MessageVerbs {

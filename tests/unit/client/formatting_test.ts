@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { isEmojiOnly, mentionsIn, partsOf } from "../../../static/client/state/text.ts";
+import { isEmojiOnly, mentionsIn, partsOf } from "../../../static/client/state/formatting.ts";
 
 function shown(text: string, name = "Ada"): string {
   return partsOf(text, name).map((part) =>

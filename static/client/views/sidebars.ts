@@ -1,8 +1,8 @@
 // The two sides of the page, rooms on one and people on the other, and the head between them.
 
-import type { Chat } from "../state/chat.ts";
+import type { Chat } from "../state/chat_client.ts";
 import { button, byId, element, List, setText } from "./dom.ts";
-import type { Room } from "../state/room_state.ts";
+import type { Room } from "../state/room.ts";
 import type { Complaint } from "../words/language.ts";
 import { sentenceOf, words } from "../words/language.ts";
 

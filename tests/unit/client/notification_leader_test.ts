@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { recallSettings, rememberSettings } from "../../../static/client/state/settings.ts";
-import { Speaker } from "../../../static/client/state/speaker.ts";
+import { Speaker } from "../../../static/client/state/notification_leader.ts";
 import { memoryStorage } from "../../../static/client/state/storage.ts";
 import { ManualTime } from "../../support/hub_harness.ts";
 

@@ -1,7 +1,7 @@
 // What a room shows in which nobody has said anything: a sentence, and the address to share. Loaded with the panels, by which
 // it is lent what it needs.
 
-import type { Lent } from "./panels.ts";
+import type { Lent } from "./dialogs.ts";
 
 /** Fills the place where the messages will be. */
 export function invite(lent: Lent, place: HTMLElement): void {
