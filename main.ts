@@ -6,6 +6,7 @@ import { Freezer, removeLeftCopies } from "./app/broker/sqlite/freeze.ts";
 import { ChatHub } from "./app/chat/chat_hub.ts";
 import { helpText, readConfig } from "./app/core/config.ts";
 import type { Config } from "./app/core/config.ts";
+import { errorMessage } from "./app/core/error_message.ts";
 import { matcherOf, memberOf, newToken, randomName } from "./app/core/identity.ts";
 import { openLogs } from "./app/core/logging.ts";
 import type { Logs } from "./app/core/logging.ts";
@@ -85,7 +86,7 @@ async function start(config: Config): Promise<void> {
     await run(config, logs);
   } catch (error) {
     logs.close();
-    complain(messageOf(error));
+    complain(errorMessage(error));
     Deno.exit(1);
   }
 }
@@ -261,7 +262,7 @@ function makeDataDir({ dataDir }: Config): void {
   } catch (error) {
     const isFile = error instanceof Deno.errors.AlreadyExists ||
       error instanceof Deno.errors.NotADirectory;
-    const why = isFile ? "it has to be a folder" : messageOf(error);
+    const why = isFile ? "it has to be a folder" : errorMessage(error);
     throw new Error(`Cannot use DATA_DIR=${JSON.stringify(dataDir)}: ${why}`, { cause: error });
   }
 }
@@ -364,7 +365,7 @@ async function useDatabase(
     }
     return 0;
   } catch (error) {
-    complain(messageOf(error));
+    complain(errorMessage(error));
     return 1;
   }
 }
@@ -392,7 +393,7 @@ async function askHealth([url = defaultUrl, ...more]: readonly string[]): Promis
     return response.ok ? 0 : 1;
   } catch (error) {
     const cause = error instanceof Error ? error.cause : undefined;
-    complain(`Cannot reach ${url}: ${messageOf(cause ?? error)}`);
+    complain(`Cannot reach ${url}: ${errorMessage(cause ?? error)}`);
     return 1;
   }
 }
@@ -450,10 +451,6 @@ async function within(ms: number, promise: Promise<void>): Promise<void> {
   const cancel = later(ms, resolve);
   await Promise.race([promise, over]);
   cancel();
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function print(text: string): void {

@@ -27,10 +27,8 @@ export interface Identity {
 /** Whether a code opens a chat that is not open to everybody. Takes equally long for every wrong one. Must not throw. */
 export type AccessCheck = (code: string) => boolean;
 
-/** Values that a log line may have. */
-export type LogFields = Readonly<
-  Record<string, string | number | boolean | undefined>
->;
+/** Fields of a log line; `undefined` ones are left out. */
+export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
 
 /** Where the hub writes what happened. Must not throw. */
 export interface HubLog {

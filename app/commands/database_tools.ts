@@ -5,6 +5,7 @@ import { basename, dirname } from "@std/path";
 import { backup, DatabaseSync } from "node:sqlite";
 import { newCopyPath, removeLeftCopies, whileFrozen } from "../broker/sqlite/freeze.ts";
 import { schemaVersion } from "../broker/sqlite/schema.ts";
+import { errorMessage } from "../core/error_message.ts";
 
 /** A message as it is written out. */
 interface Exported {
@@ -180,7 +181,7 @@ async function copyAlone<T>(
     try {
       await make();
     } catch (error) {
-      throw new Error(`Cannot write ${to}: ${messageOf(error)}`, { cause: error });
+      throw new Error(`Cannot write ${to}: ${errorMessage(error)}`, { cause: error });
     }
     return use();
   };
@@ -205,7 +206,7 @@ function openAlone(path: string): DatabaseSync | undefined {
   } catch (error) {
     database?.close();
     if (isLocked(error)) return undefined;
-    throw new Error(`Cannot open ${path}: ${messageOf(error)}`, { cause: error });
+    throw new Error(`Cannot open ${path}: ${errorMessage(error)}`, { cause: error });
   }
 }
 
@@ -237,7 +238,7 @@ function openCopy(path: string, name = path): DatabaseSync {
     return database;
   } catch (error) {
     database.close();
-    throw new Error(`Cannot use ${name}: ${messageOf(error)}`, { cause: error });
+    throw new Error(`Cannot use ${name}: ${errorMessage(error)}`, { cause: error });
   }
 }
 
@@ -255,7 +256,7 @@ function check(database: DatabaseSync, name: string): void {
     else if (version > schemaVersion) why = "a newer Parley has made it";
     else if (checked !== "ok") why = checked;
   } catch (error) {
-    why = messageOf(error);
+    why = errorMessage(error);
   }
   if (why !== undefined) throw new Error(`Cannot use ${name}: ${why}`);
 }
@@ -267,16 +268,12 @@ async function copyFrom(from: string, to: string): Promise<void> {
     await Deno.copyFile(real, to);
     if (exists(`${real}-wal`)) await Deno.copyFile(`${real}-wal`, `${to}-wal`);
   } catch (error) {
-    throw new Error(`Cannot copy ${from}: ${messageOf(error)}`, { cause: error });
+    throw new Error(`Cannot copy ${from}: ${errorMessage(error)}`, { cause: error });
   }
 }
 
 function isLocked(error: unknown): boolean {
-  return messageOf(error).includes("locked");
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return errorMessage(error).includes("locked");
 }
 
 function exists(path: string): boolean {

@@ -3,9 +3,7 @@
 
 import { RotatingFileHandler } from "@std/log";
 import { join } from "@std/path";
-
-/** Values that a line may have; `undefined` ones are left out. */
-export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
+import type { LogFields } from "../chat/ports.ts";
 
 /** One request, as access.log has it. */
 export interface AccessRecord {

@@ -1,5 +1,7 @@
 // The server's certificate: read, checked, and read again when it may have been renewed.
 
+import { errorMessage } from "../core/error_message.ts";
+
 /** A certificate with its chain, and its private key, both as PEM. */
 export interface Certificate {
   readonly cert: string;
@@ -21,7 +23,7 @@ export function readCertificate(
     // The only one who knows what a listener takes is a listener.
     Deno.listenTls({ hostname, port: 0, ...certificate }).close();
   } catch (error) {
-    throw new Error(`Cannot use ${certPath} with ${keyPath}: ${messageOf(error)}`, {
+    throw new Error(`Cannot use ${certPath} with ${keyPath}: ${errorMessage(error)}`, {
       cause: error,
     });
   }
@@ -32,10 +34,6 @@ function readPem(path: string): string {
   try {
     return Deno.readTextFileSync(path);
   } catch (error) {
-    throw new Error(`Cannot read ${path}: ${messageOf(error)}`, { cause: error });
+    throw new Error(`Cannot read ${path}: ${errorMessage(error)}`, { cause: error });
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -2,6 +2,7 @@
 
 import { closeCode, subprotocol } from "../protocol/wire.ts";
 import type { ProblemCode } from "../protocol/wire.ts";
+import type { LogFields } from "../chat/ports.ts";
 import type { Session, Socket } from "../chat/session.ts";
 import { addressGroup, clientAddress, forwardingClaims, isLoopback } from "./peer.ts";
 import type { Problem } from "./problem.ts";
@@ -15,13 +16,10 @@ export interface Hub {
   readonly draining: boolean;
 }
 
-/** Values that a log line may have. */
-type Fields = Readonly<Record<string, string | number | boolean | undefined>>;
-
 /** Where the web server tells what should not have happened. Must not throw. */
 export interface TroubleLog {
-  warn(event: string, fields: Fields): void;
-  error(event: string, error: unknown, fields?: Fields): void;
+  warn(event: string, fields: LogFields): void;
+  error(event: string, error: unknown, fields?: LogFields): void;
 }
 
 /** What the gate works with. */

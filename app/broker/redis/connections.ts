@@ -115,7 +115,7 @@ export class RedisLink {
       return String(await this.#ask(this.#commands, ["EVALSHA", script.sha1, ...rest]));
     } catch (error) {
       // It has never run in this life of Redis.
-      if (!messageOf(error).startsWith("NOSCRIPT")) throw error;
+      if (!isUnknownScript(error)) throw error;
       return String(await this.#ask(this.#commands, ["EVAL", script.text, ...rest]));
     }
   }
@@ -211,6 +211,6 @@ function requireFit(commands: Fields, feed: Fields): void {
   }
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+function isUnknownScript(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith("NOSCRIPT");
 }
