@@ -139,7 +139,7 @@ async function run(config: Config, logs: Logs): Promise<void> {
     maxConnections: config.maxConnections,
     maxConnectionsPerAddress: config.maxConnectionsPerIp,
     dev: config.dev,
-    figures: metrics,
+    metrics,
     isToken: config.metricsToken === "" ? undefined : matcherOf(config.metricsToken),
     ready: () => storage.ready(),
     log: logs,

@@ -178,7 +178,7 @@ export class ChatHub {
     session.heardAt = this.#ports.clock.now();
     session.commandCount++;
     if (typeof frame !== "string") {
-      this.#end(session, closeCode.protocolBroken, "a frame is JSON text");
+      this.#end(session, closeCode.protocolError, "a frame is JSON text");
       return;
     }
     const decoded = decodeCommand(frame);
@@ -1083,7 +1083,7 @@ export class ChatHub {
     if (state.kind === "greeting" && now >= state.deadline) {
       this.#end(session, closeCode.noHello, "no good hello in time");
     } else if (now - session.heardAt >= silenceMs) {
-      this.#end(session, closeCode.silent, "nothing heard");
+      this.#end(session, closeCode.timeout, "nothing heard");
     } else if (now >= session.heartbeatAt) {
       session.heartbeatAt += heartbeatMs;
       session.pongsDue++;

@@ -8,7 +8,7 @@ import {
   roomPattern,
   utf8Length,
 } from "./text.ts";
-import type { Checked } from "./text.ts";
+import type { Validated } from "./text.ts";
 import { closeCode, limits } from "./wire.ts";
 import type { Command, ErrorCode, ErrorPush, RoomRequest } from "./wire.ts";
 
@@ -53,14 +53,14 @@ export function decodeCommand(frame: string): Decoded {
   try {
     value = JSON.parse(frame);
   } catch {
-    return closing(closeCode.protocolBroken, "a frame is JSON text");
+    return closing(closeCode.protocolError, "a frame is JSON text");
   }
   if (!isFields(value)) {
-    return closing(closeCode.protocolBroken, "a frame is one JSON object");
+    return closing(closeCode.protocolError, "a frame is one JSON object");
   }
   const type = value.type;
   if (typeof type !== "string") {
-    return closing(closeCode.protocolBroken, "a command has a type");
+    return closing(closeCode.protocolError, "a command has a type");
   }
   const decode = decoders.get(type);
   if (decode === undefined) {
@@ -138,7 +138,7 @@ function isFields(value: unknown): value is Fields {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function valueOf<T>(checked: Checked<T>): T {
+function valueOf<T>(checked: Validated<T>): T {
   if (!checked.ok) throw new FieldError(checked.code, checked.message);
   return checked.value;
 }

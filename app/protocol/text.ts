@@ -4,11 +4,11 @@ import { limits } from "./wire.ts";
 import type { ErrorCode } from "./wire.ts";
 
 /** A checked value, or why it was refused: a code for programs and a sentence for people. */
-export type Checked<T> =
+export type Validated<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly code: ErrorCode; readonly message: string };
 
-function accept<T>(value: T): Checked<T> {
+function accept<T>(value: T): Validated<T> {
   return { ok: true, value };
 }
 
@@ -61,7 +61,7 @@ const latin = /\p{Script=Latin}/u;
 const cyrillicOrGreek = /[\p{Script=Cyrillic}\p{Script=Greek}]/u;
 
 /** Checks a username against the rules N1 to N6 of SPEC.md and gives it in its stored form (NFC, trimmed). */
-export function parseUsername(input: string): Checked<string> {
+export function parseUsername(input: string): Validated<string> {
   // Before anything else: normalising is not free, and no valid name is this long.
   if (input.length > 8 * limits.usernameMaxLength) {
     return refuse("username_too_long", nameTooLong);
@@ -114,7 +114,7 @@ export function isRoomName(room: string): boolean {
 const removedControls = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
 
 /** Cleans a message text as rule M2 says, and checks its length (M1). */
-export function cleanText(input: string): Checked<string> {
+export function cleanText(input: string): Validated<string> {
   const text = input.toWellFormed().replace(/\r\n?/g, "\n")
     .replace(removedControls, "").trim();
   if (text === "") return refuse("text_empty", "Write something first");

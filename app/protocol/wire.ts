@@ -37,12 +37,12 @@ export const closeCode = {
   internal: 1011,
   restarting: 1012,
   full: 1013,
-  protocolBroken: 4000,
+  protocolError: 4000,
   replaced: 4005,
   noHello: 4100,
   slowConsumer: 4101,
   flooding: 4102,
-  silent: 4103,
+  timeout: 4103,
 } as const;
 
 /** True when a client that was closed with `code` connects again by itself. */

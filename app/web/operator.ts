@@ -6,7 +6,7 @@ import type { Problem } from "./problem.ts";
 import { statusPage } from "./status.ts";
 
 /** Where the figures come from. */
-export interface Figures {
+export interface MetricsSource {
   /** Type of `text()`. */
   readonly contentType: string;
   /** All figures for a program that collects them. */
@@ -18,7 +18,7 @@ export interface Figures {
 
 /** What the operator's pages work with. */
 export interface OperatorOptions {
-  readonly figures: Figures;
+  readonly metrics: MetricsSource;
   /** Tells the operator's secret; without one, only who sits at this machine is the operator. */
   readonly isToken?: ((text: string) => boolean) | undefined;
   /** How many proxies stand in front: behind one, the secret alone tells the operator. */
@@ -43,7 +43,7 @@ export const operatorPaths: readonly string[] = ["/metrics", "/status"];
 
 /** Answers a request for one of `operatorPaths`. `peer` is who holds the other end of the connection, whatever headers say. */
 export function operatorResponse(
-  { figures, isToken, trustProxy }: OperatorOptions,
+  { metrics, isToken, trustProxy }: OperatorOptions,
   pathname: string,
   peer: string,
   request: Request,
@@ -56,9 +56,9 @@ export function operatorResponse(
     if (!isLocal(peer, headers)) return onlyLocal;
   } else if (!isToken(tokenOf(headers))) return tokenNeeded;
   if (pathname === "/metrics") {
-    return figures.text().then((text) => answer(request, text, figures.contentType));
+    return metrics.text().then((text) => answer(request, text, metrics.contentType));
   }
-  const page = statusPage(figures.totals(), figures.samples, basePath);
+  const page = statusPage(metrics.totals(), metrics.samples, basePath);
   return answer(request, page, "text/html; charset=utf-8", { refresh: String(refreshSeconds) });
 }
 

@@ -5,7 +5,7 @@ import { Session } from "../../app/chat/session.ts";
 import type { AccessRecord } from "../../app/core/logging.ts";
 import { loadAssets } from "../../app/web/assets.ts";
 import type { Assets } from "../../app/web/assets.ts";
-import type { Figures } from "../../app/web/operator.ts";
+import type { MetricsSource } from "../../app/web/operator.ts";
 import { serveWeb } from "../../app/web/server.ts";
 import type { WebOptions, WebServer } from "../../app/web/server.ts";
 import type { Hub } from "../../app/web/websocket.ts";
@@ -90,7 +90,7 @@ export class FakeHub implements Hub {
 }
 
 /** What a server has to tell that has just been started. */
-export const noFigures: Figures = {
+export const noMetrics: MetricsSource = {
   contentType: "application/openmetrics-text",
   text: () => Promise.resolve("# EOF\n"),
   samples: [],
@@ -134,7 +134,7 @@ export async function site(options: Partial<WebOptions> = {}): Promise<RunningSi
     maxConnections: 0,
     maxConnectionsPerAddress: 0,
     dev: false,
-    figures: noFigures,
+    metrics: noMetrics,
     ready: () => true,
     now: () => 0,
     log: {

@@ -114,7 +114,7 @@ export class Connection {
   /** Gives the present connection up and dials again after a wait: the server does not keep to the protocol. */
   giveUp(reason: string): void {
     if (this.#wire === undefined) return;
-    this.#drop(closeCode.protocolBroken, reason);
+    this.#drop(closeCode.protocolError, reason);
     this.#lost(lostCode, "");
   }
 
@@ -166,7 +166,7 @@ export class Connection {
       this.#cancelTimer = this.#ports.later(left, () => this.#watch());
       return;
     }
-    this.#drop(closeCode.silent, "nothing heard");
+    this.#drop(closeCode.timeout, "nothing heard");
     this.#lost(lostCode, "");
   }
 

@@ -45,7 +45,7 @@ const strikesMost = 2;
 const badEnds: ReadonlySet<number> = new Set([
   closeCode.frameTooBig,
   closeCode.internal,
-  closeCode.protocolBroken,
+  closeCode.protocolError,
 ]);
 
 /** The messages of one tab, at most one in flight for each room. */

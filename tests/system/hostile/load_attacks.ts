@@ -91,7 +91,7 @@ export const loadAttacks: readonly Attack[] = [
         if (!isPatient) await socket.finish();
         const ending = await ended;
         // Half a frame is nothing heard.
-        expect(!isPatient || ending.code === closeCode.silent, "a slow frame", ending);
+        expect(!isPatient || ending.code === closeCode.timeout, "a slow frame", ending);
       };
       await Promise.all(Array.from({ length: most }, drip));
       return most;

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { Sample } from "../../../app/core/metrics.ts";
 import { linePoints, statusPage } from "../../../app/web/status.ts";
-import { noFigures, raw, site } from "../../support/web_harness.ts";
+import { noMetrics, raw, site } from "../../support/web_harness.ts";
 import type { RunningSite } from "../../support/web_harness.ts";
 
 const secret = "a-secret-of-the-operator";
@@ -18,7 +18,7 @@ Deno.test("serveWeb() shows metrics and status to the machine's own user", async
   for (const host of ["localhost:8000", "127.0.0.1", "[::1]:8000", "LOCALHOST"]) {
     const metrics = await ask(running, "/metrics", host);
     assertEquals([metrics.status, metrics.body], [200, "# EOF\n"], host);
-    assertEquals(metrics.headers.get("content-type"), noFigures.contentType);
+    assertEquals(metrics.headers.get("content-type"), noMetrics.contentType);
     assertEquals(metrics.headers.get("cache-control"), "no-store");
     const status = await ask(running, "/status", host);
     assertEquals([status.status, status.headers.get("refresh")], [200, "5"]);
@@ -152,7 +152,7 @@ function sample(change: Partial<Sample>): Sample {
 
 Deno.test("statusPage() shows the newest figures and the most, with nothing inline that the policy forbids", () => {
   const samples = [sample({ messages: 1234.5, memoryMib: 70.26 }), sample({ messages: 0.25 })];
-  const totals = { ...noFigures.totals(), upMs: 26 * 3_600_000, recovered: 7 };
+  const totals = { ...noMetrics.totals(), upMs: 26 * 3_600_000, recovered: 7 };
   const page = statusPage(totals, samples, "/talk");
   assertStringIncludes(page, "Messages <b>0.25/s</b> <span>most 1,235</span>");
   assertStringIncludes(page, "most 70.3");
