@@ -26,6 +26,8 @@ import type { HubPorts, HubSettings } from "./ports.ts";
 import { RateLimiter } from "./rate_limiter.ts";
 import {
   accessDenied,
+  accessLocked,
+  accessRequired,
   alreadyGreeted,
   helloRequired,
   nameTaken,
@@ -389,10 +391,7 @@ export class ChatHub {
     const now = this.#ports.clock.now();
     const retryAfter = access === undefined ? 0 : this.#accessRate.wait(session.network, now);
     if (retryAfter > 0) {
-      this.#refuse(
-        session,
-        rateLimited({ re: "hello" }, "codes", retryAfter),
-      );
+      this.#refuse(session, accessLocked(retryAfter));
       return false;
     }
     if (access !== undefined && isRight(access)) return true;
@@ -400,7 +399,7 @@ export class ChatHub {
       this.#accessRate.charge(session.network, 1, now);
       this.#ports.log.warn("access_denied", { session: session.id, address: session.address });
     }
-    this.#refuse(session, accessDenied(access === undefined));
+    this.#refuse(session, access === undefined ? accessRequired() : accessDenied());
     return false;
   }
 
@@ -612,7 +611,7 @@ export class ChatHub {
     const now = this.#ports.clock.now();
     const retryAfter = this.#renameRate.take(member.id, now);
     if (retryAfter > 0) {
-      return this.#refuse(session, rateLimited({ re: "rename" }, "names", retryAfter));
+      return this.#refuse(session, rateLimited({ re: "rename" }, "renames", retryAfter));
     }
     const from = member.username;
     this.#settle(

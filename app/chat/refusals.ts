@@ -1,12 +1,12 @@
-// The sentences with which the hub refuses a command, each one that a person can act on. No rules live here.
+// The `error` pushes with which the hub refuses commands: a code for programs, a sentence for people.
 
 import { limits } from "../protocol/wire.ts";
-import type { ErrorPush } from "../protocol/wire.ts";
+import type { ErrorCode, ErrorPush } from "../protocol/wire.ts";
 
-/** When a client asks a storage again that did not answer. */
+/** When a client retries after storage was unavailable. */
 const storageRetryMs = 1_000;
 
-/** The command that a refusal is about. */
+/** The command that is refused. */
 export interface About {
   readonly re: string;
   readonly nonce?: string;
@@ -18,56 +18,62 @@ export function helloRequired(re: string): ErrorPush {
 }
 
 export function alreadyGreeted(): ErrorPush {
-  return refusal({ re: "hello" }, "already_greeted", "This connection has said hello already");
+  return refusal({ re: "hello" }, "already_greeted", "This connection has already said hello");
 }
 
-export function accessDenied(isMissing: boolean): ErrorPush {
-  const message = isMissing ? "This chat asks for an access code" : "This is not the access code";
-  return refusal({ re: "hello" }, "access_denied", message);
+export function accessRequired(): ErrorPush {
+  return refusal({ re: "hello" }, "access_required", "This chat needs an access code");
+}
+
+export function accessDenied(): ErrorPush {
+  return refusal({ re: "hello" }, "access_denied", "Wrong access code");
+}
+
+/** Too many wrong access codes; `retryAfter` in ms. */
+export function accessLocked(retryAfter: number): ErrorPush {
+  const message = `Too many wrong access codes. Try again in ${inSeconds(retryAfter)}`;
+  return { ...refusal({ re: "hello" }, "access_locked", message), retryAfter };
 }
 
 export function nameTaken(re: string, username: string): ErrorPush {
-  return refusal({ re }, "username_taken", `${username} is taken: choose another name`);
+  return refusal({ re }, "username_taken", `${username} is taken. Choose another name`);
 }
 
 export function tooManyRooms(room: string): ErrorPush {
-  const message = `Leave a room first: ${limits.roomsPerSession} is the most`;
+  const message = `You're in ${limits.roomsPerSession} rooms, the maximum. Leave one first`;
   return refusal({ re: "join", room }, "too_many_rooms", message);
 }
 
 export function roomsFull(about: About): ErrorPush {
-  const message = "The server keeps no further room: use one that exists";
-  return refusal(about, "rooms_full", message);
+  return refusal(about, "rooms_full", "Room limit reached. Join an existing room.");
 }
 
 export function notJoined(about: About & { readonly room: string }): ErrorPush {
   return refusal(about, "not_joined", `Join ${about.room} first`);
 }
 
-/** What a client can have had too much of. */
-const excess = {
-  messages: "Too many messages at once",
-  names: "Too many names",
-  codes: "Too many wrong access codes",
-  bytes: "Too much at once",
+const rateProblems = {
+  messages: "Sending too fast",
+  renames: "You've changed your name too often",
+  bytes: "Too many requests",
 };
 
-/** There was too much of something; `retryAfter` in ms. */
+/** A quota is used up; `retryAfter` in ms. */
 export function rateLimited(
   about: About,
-  what: keyof typeof excess,
+  quota: keyof typeof rateProblems,
   retryAfter: number,
 ): ErrorPush {
-  const message = `${excess[what]}: try again in ${inSeconds(retryAfter)}`;
+  const message = `${rateProblems[quota]}. Try again in ${inSeconds(retryAfter)}`;
   return { ...refusal(about, "rate_limited", message), retryAfter };
 }
 
 export function storageUnavailable(about: About): ErrorPush {
-  const message = "The storage cannot be reached: it is tried again";
+  const message = "Storage is unavailable. Retrying…";
   return { ...refusal(about, "storage_unavailable", message), retryAfter: storageRetryMs };
 }
 
-function refusal(about: About, code: ErrorPush["code"], message: string): ErrorPush {
+function refusal(about: About, code: ErrorCode, message: string): ErrorPush {
   return { type: "error", ...about, code, message };
 }
 

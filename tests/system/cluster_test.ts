@@ -198,7 +198,7 @@ test(
     const { nonce, error } = await ada.says("waits", "waiting");
     assertEquals([error?.code, error?.message], [
       "storage_unavailable",
-      "The storage cannot be reached: it is tried again",
+      "Storage is unavailable. Retrying…",
     ]);
     if (one !== undefined && two !== undefined) {
       assertEquals([await readiness(one), await readiness(two)], [503, 503]);

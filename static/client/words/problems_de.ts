@@ -12,17 +12,17 @@ const problems: Readonly<Record<string, string>> = {
   "Write something": "Schreib erst etwas",
   "Messages can": "Eine Nachricht hat höchstens # Zeichen",
   "Messages of this room": "Nachrichten dieses Raums sind noch nicht gesendet",
-  "Leave a room": "Verlass erst einen Raum: # ist das Höchste",
-  "The server keeps": "Der Server nimmt keinen weiteren Raum auf: nimm einen, den es gibt",
+  "You're in": "Du bist in # Räumen, mehr geht nicht: verlass erst einen",
+  "Room limit": "Der Server nimmt keinen weiteren Raum auf: nimm einen, den es gibt",
   "Too many wrong": "Zu viele falsche Zugangscodes: versuch es in # s noch einmal",
-  "Too many messages": "Zu viele Nachrichten auf einmal: weiter in # s",
-  "Too many names": "Zu viele Namen: versuch es in # s noch einmal",
+  "Sending too": "Zu viele Nachrichten auf einmal: weiter in # s",
+  "You've changed": "Zu viele Namen: versuch es in # s noch einmal",
   "Too much was sent": "Zu viel wurde auf einmal gesendet",
-  "Too much": "Zu viel auf einmal: versuch es in # s noch einmal",
+  "Too many requests": "Zu viel auf einmal: versuch es in # s noch einmal",
   "Too many connections": "Zu viele Verbindungen von deiner Adresse: versuch es später noch einmal",
-  "This chat asks": "Dieser Chat fragt nach einem Zugangscode",
-  "This is not": "Das ist nicht der Zugangscode",
-  "The storage": "Der Speicher ist nicht zu erreichen: es wird noch einmal versucht",
+  "This chat needs": "Dieser Chat fragt nach einem Zugangscode",
+  "Wrong access": "Das ist nicht der Zugangscode",
+  "Storage is": "Der Speicher ist nicht zu erreichen: es wird noch einmal versucht",
   "Your name can": "Dein Name lässt sich ändern, wenn die Verbindung wieder da ist",
   "The page comes":
     "Die Seite kommt von einer anderen Adresse als der Chat: wer ihn betreibt, kann sie mit ALLOWED_ORIGINS zulassen",
@@ -37,7 +37,7 @@ const problems: Readonly<Record<string, string>> = {
 
 /** A sentence of the server or of the shared rules in German, or as it is when it is not known. */
 export function translate(sentence: string): string {
-  const [, name] = /^(.*) is taken: /.exec(sentence) ?? [];
+  const [, name] = /^(.*) is taken\. /.exec(sentence) ?? [];
   if (name !== undefined) return `${name} ist vergeben: wähle einen anderen Namen`;
   const lower = sentence.toLowerCase();
   const begin = Object.keys(problems).find((begin) => lower.startsWith(begin.toLowerCase()));

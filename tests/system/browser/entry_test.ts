@@ -14,10 +14,10 @@ test("asks for an access code once, and keeps the right one over a reload [N13]"
   assert(!await ada.isVisible("#prompt-access"));
   await ada.fill("#prompt-name", "Ada");
   await ada.click("#prompt-go");
-  await ada.locator("#prompt-hint", { hasText: "asks for an access code" }).waitFor();
+  await ada.locator("#prompt-hint", { hasText: "needs an access code" }).waitFor();
   assertEquals(await ada.evaluate(() => document.activeElement?.getAttribute("name")), "access");
   await tryCode(ada, "sesame");
-  await ada.locator("#prompt-hint", { hasText: "not the access code" }).waitFor();
+  await ada.locator("#prompt-hint", { hasText: "Wrong access code" }).waitFor();
   assertEquals(await ada.getAttribute("#prompt-access input", "aria-invalid"), "true");
   assertEquals(await ada.getAttribute("#prompt-name", "aria-invalid"), "false");
   await tryCode(ada, "open-sesame");
@@ -112,7 +112,7 @@ test("tells a stranger nothing of who is in a chat that asks for a code [N13]", 
   const ben = await scene.person();
   await ben.fill("#prompt-name", "Ben");
   await ben.click("#prompt-go");
-  await ben.locator("#prompt-hint", { hasText: "asks for an access code" }).waitFor();
+  await ben.locator("#prompt-hint", { hasText: "needs an access code" }).waitFor();
   assertEquals(await ben.textContent("#prompt-here"), "");
 }, code);
 

@@ -206,7 +206,7 @@ export async function tour(
         await guest.click("#prompt-go");
         await guest.fill("#prompt-access input", "sesame");
         await guest.click("#prompt-go");
-        await guest.locator("#prompt-hint", { hasText: "not the access code" }).waitFor();
+        await guest.locator("#prompt-hint", { hasText: "Wrong access code" }).waitFor();
         await look(guest, `access-${suffix}`);
         await guest.context().close();
 

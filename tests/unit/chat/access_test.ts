@@ -11,7 +11,7 @@ Deno.test("ChatHub lets nobody in without the access code, and who then has it o
   const hall = bench();
   const peer = hall.connect();
   const missing = only(peer.hello("Ada"), "error");
-  assertEquals([missing.re, missing.code], ["hello", "access_denied"]);
+  assertEquals([missing.re, missing.code], ["hello", "access_required"]);
   const wrong = only(peer.hello("Ada", ["lobby"], { access: "open-sesam" }), "error");
   assertEquals(wrong.code, "access_denied");
   assert(wrong.message !== missing.message);
@@ -24,7 +24,7 @@ Deno.test("ChatHub asks for the access code at each hello, of members too [N13]"
   const hall = bench();
   const ada = hall.enter("Ada", ["lobby"], { access: code });
   ada.drop();
-  assertEquals(only(hall.connect().hello("Ada"), "error").code, "access_denied");
+  assertEquals(only(hall.connect().hello("Ada"), "error").code, "access_required");
 });
 
 Deno.test("ChatHub needs no code where there is none, and minds none [N13]", () => {
@@ -45,14 +45,14 @@ Deno.test("ChatHub lets an address try ten wrong codes, then one a minute, the r
   }
   for (const access of ["wrong", code]) {
     const refused = tryFrom("192.0.2.1", access);
-    assertEquals([refused?.code, refused?.retryAfter], ["rate_limited", 60_000]);
+    assertEquals([refused?.code, refused?.retryAfter], ["access_locked", 60_000]);
   }
   // To ask without a code is how a page finds out that it needs one.
-  assertEquals(tryFrom("192.0.2.1", undefined)?.code, "access_denied");
+  assertEquals(tryFrom("192.0.2.1", undefined)?.code, "access_required");
   assertEquals(tryFrom("192.0.2.2", code), undefined);
   hall.time.pass(60_000);
   assertEquals(tryFrom("192.0.2.1", "wrong")?.code, "access_denied");
-  assertEquals(tryFrom("192.0.2.1", "wrong")?.code, "rate_limited");
+  assertEquals(tryFrom("192.0.2.1", "wrong")?.code, "access_locked");
   hall.time.pass(60_000);
   assertEquals(tryFrom("192.0.2.1", code), undefined);
 });
