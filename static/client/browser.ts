@@ -13,9 +13,9 @@ export const connectionPorts: ConnectionPorts = {
     const url = new URL(`${basePath}/ws`, location.href);
     url.protocol = url.protocol.replace("http", "ws");
     const socket = new WebSocket(url, subprotocol);
-    socket.addEventListener("open", () => events.opened());
-    socket.addEventListener("message", ({ data }) => events.received(String(data)));
-    socket.addEventListener("close", ({ code, reason }) => events.closed(code, reason));
+    socket.addEventListener("open", () => events.onOpen());
+    socket.addEventListener("message", ({ data }) => events.onFrame(String(data)));
+    socket.addEventListener("close", ({ code, reason }) => events.onClose(code, reason));
     return {
       send(frame) {
         if (socket.readyState === WebSocket.OPEN) socket.send(frame);

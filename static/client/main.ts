@@ -2,21 +2,21 @@
 
 import { isRoomName, parseUsername } from "../../app/protocol/text.ts";
 import { basePath, connectionPorts, linkAtLoad, randomId, storageOf, takeLink } from "./browser.ts";
-import { Chat } from "./state/chat_client.ts";
-import type { Entry, Profile } from "./state/chat_client.ts";
+import { ChatClient } from "./state/chat_client.ts";
+import type { Profile, SignInState } from "./state/chat_client.ts";
 import { mountComposer } from "./views/composer.ts";
 import { button, byId, element, setText } from "./views/dom.ts";
-import { mountMessages } from "./views/conversation.ts";
-import { mountPrompt } from "./views/name_prompt.ts";
-import { mountSides } from "./views/sidebars.ts";
+import { mountConversation } from "./views/conversation.ts";
+import { mountNamePrompt } from "./views/name_prompt.ts";
+import { mountSidebars } from "./views/sidebars.ts";
 import { mountSettings } from "./views/appearance.ts";
-import { keepRooms, restoreRoom } from "./state/snapshots.ts";
+import { restoreSnapshot, saveSnapshots } from "./state/snapshots.ts";
 import type { Message, Room } from "./state/room.ts";
-import { mountStatus, problemOf } from "./views/status_line.ts";
-import { forget, keysOf, recall, remember, TabOutbox } from "./state/storage.ts";
+import { connectionProblem, mountStatusLine } from "./views/status_line.ts";
+import { keysWithPrefix, readJson, removeKey, TabOutbox, writeJson } from "./state/storage.ts";
 import { panelWords, words } from "./words/language.ts";
 import type { Complaint } from "./words/language.ts";
-import type { Panels } from "./views/dialogs.ts";
+import type { Dialogs } from "./views/dialogs.ts";
 
 const profileKey = "parley.profile";
 const roomsKey = "parley.rooms";
@@ -30,12 +30,12 @@ const settings = mountSettings(shared);
 const store = new TabOutbox(shared, own, () => randomId(12), Date.now);
 let isDrawDue = false;
 let keptNames = "";
-const chat = new Chat({
+const chat = new ChatClient({
   connection: connectionPorts,
   outbox: { store, now: Date.now, newNonce: () => randomId(12) },
   tab: randomId(12),
-  changed: drawSoon,
-  arrived: tell,
+  onChange: drawSoon,
+  onMessage: tell,
 });
 
 const read = readOffsets();
@@ -43,16 +43,16 @@ for (const name of keptRooms()) open(name);
 let shown = "";
 /** Why a room that was wanted is not shown, until it is said. */
 let refused = goTo(roomOfAddress());
-for (const room of chat.rooms.values()) restoreRoom(shared, room);
+for (const room of chat.rooms.values()) restoreSnapshot(shared, room);
 
 const app = byId("app");
 let profile = keptProfile();
-const prompt = mountPrompt(shown, profile.username, (username, access) => {
+const prompt = mountNamePrompt(shown, profile.username, (username, access) => {
   profile = { ...profile, username, ...(access === undefined ? {} : { access }) };
   enter(profile);
 });
 const composer = mountComposer(chat, shared, { command, sent: () => messages.goToEnd() });
-const messages = mountMessages(chat, {
+const messages = mountConversation(chat, {
   read: drawSoon,
   invite: (place) => inPanels(({ invite }) => invite(place)),
   edit(message) {
@@ -60,17 +60,17 @@ const messages = mountMessages(chat, {
     if (text !== undefined) composer.edit(text);
   },
 });
-const sides = mountSides(chat, { show, me: () => inPanels((panels) => panels.me(shown)) });
-const status = mountStatus(chat, drawSoon);
+const sides = mountSidebars(chat, { show, me: () => inPanels((panels) => panels.me(shown)) });
+const status = mountStatusLine(chat, drawSoon);
 
-let panels: Panels | undefined;
+let panels: Dialogs | undefined;
 let voice: Promise<Voice> | undefined;
 /** What stands on the icon; at first that is what an earlier visit left there. */
 let badge: number | undefined;
 /** What this browser keeps is another's from now on, or nobody's. */
 let isOver = false;
 /** What the prompt has been told. */
-let asked: Entry | undefined;
+let asked: SignInState | undefined;
 
 if (profile.username === "") drawEntry();
 else enter(profile);
@@ -79,7 +79,7 @@ adopt(linkAtLoad);
 addEventListener("hashchange", () => adopt(takeLink()));
 // Another tab has read, has another name, or has forgotten this one.
 addEventListener("storage", ({ key }) => {
-  if (key === readKey) readOffsets().forEach((offset, name) => chat.readElsewhere(name, offset));
+  if (key === readKey) readOffsets().forEach((offset, name) => chat.markReadUpTo(name, offset));
   if (isOver || key !== profileKey || keptProfile().token === profile.token) return;
   isOver = true;
   location.reload();
@@ -89,21 +89,21 @@ addEventListener("popstate", () => {
   sides.close();
   drawSoon();
 });
-addEventListener("online", () => chat.awake());
+addEventListener("online", () => chat.checkConnection());
 addEventListener("offline", drawSoon);
 addEventListener("pagehide", () => {
-  store.gone();
+  store.release();
   keepSnapshots();
 });
-addEventListener("pageshow", () => store.alive());
+addEventListener("pageshow", () => store.heartbeat());
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) keepSnapshots();
-  else chat.awake();
+  else chat.checkConnection();
   messages.visibilityChanged();
   drawSoon();
 });
 setInterval(() => {
-  store.alive();
+  store.heartbeat();
   keepSnapshots();
 }, aliveEveryMs);
 // There is no service worker on a plain http address; the page itself then needs its server, and nothing else does.
@@ -144,35 +144,35 @@ function draw(): void {
 
 /** Shows the prompt or the chat: the chat once somebody is in, and from then on; sooner where there is something to show. */
 function drawEntry(): void {
-  const { entry } = chat;
-  if (entry.kind === "in") {
+  const { signInState } = chat;
+  if (signInState.kind === "in") {
     if (!app.hidden) return;
     prompt.hide();
     app.hidden = false;
-  } else if (entry.kind === "asking") {
+  } else if (signInState.kind === "asking") {
     app.hidden = true;
     // Once: the person is typing the next name.
-    if (asked !== entry) prompt.show(entry);
-    asked = entry;
+    if (asked !== signInState) prompt.show(signInState);
+    asked = signInState;
   } else if (app.hidden && (chat.rooms.get(shown)?.messages.length ?? 0) > 0) {
     prompt.hide();
     app.hidden = false;
   } else if (app.hidden) {
-    prompt.wait(problemOf(chat) ?? chat.problem);
+    prompt.wait(connectionProblem(chat) ?? chat.problem);
   }
 }
 
 // ------------------------------------------------------------------ verbs
 
 function enter(entered: Profile): void {
-  remember(shared, profileKey, entered);
-  chat.enter(entered);
+  writeJson(shared, profileKey, entered);
+  chat.signIn(entered);
 }
 
 function open(name: string): boolean {
-  const isOpen = chat.open(name);
+  const isOpen = chat.openRoom(name);
   const room = chat.rooms.get(name);
-  if (room !== undefined && room.read === 0) room.read = read.get(name) ?? 0;
+  if (room !== undefined && room.readOffset === 0) room.readOffset = read.get(name) ?? 0;
   return isOpen;
 }
 
@@ -198,12 +198,12 @@ function leave(name: string): Complaint | undefined {
   const others = [...chat.rooms.keys()].filter((other) => other !== name);
   const next = others.at(-1) ?? "lobby";
   if (name === next) return (words) => words.onlyRoom;
-  if (!chat.leave(name)) return (words) => words.notSentYet;
+  if (!chat.leaveRoom(name)) return (words) => words.notSentYet;
   return show(next);
 }
 
 /** Opens one of the panels, whose code comes when it is first wanted. */
-async function inPanels(use: (panels: Panels) => void): Promise<void> {
+async function inPanels(use: (panels: Dialogs) => void): Promise<void> {
   try {
     panels ??= await loadPanels();
     use(panels);
@@ -212,27 +212,27 @@ async function inPanels(use: (panels: Panels) => void): Promise<void> {
   }
 }
 
-async function loadPanels(): Promise<Panels> {
-  const [{ mountPanels }, sentences] = await Promise.all([
+async function loadPanels(): Promise<Dialogs> {
+  const [{ mountDialogs }, sentences] = await Promise.all([
     import("./views/dialogs.ts"),
     panelWords(),
   ]);
   const lent = { button, byId, element, setText, parseUsername, words, sentences };
-  return mountPanels(lent, chat, {
+  return mountDialogs(lent, chat, {
     settings,
     signOut,
     profile,
     home: `${location.origin}${basePath}/`,
     become(other) {
       isOver = true;
-      remember(shared, profileKey, other);
+      writeJson(shared, profileKey, other);
       location.reload();
     },
     forget() {
       isOver = true;
       signOut();
       for (const storage of [shared, own]) {
-        for (const key of keysOf(storage, "parley.")) forget(storage, key);
+        for (const key of keysWithPrefix(storage, "parley.")) removeKey(storage, key);
       }
       location.replace(`${basePath}/`);
     },
@@ -241,8 +241,8 @@ async function loadPanels(): Promise<Panels> {
 }
 
 function signOut(): void {
-  chat.goodbye();
-  keepRooms(shared, []);
+  chat.signOut();
+  saveSnapshots(shared, []);
 }
 
 /** A name that came with the address. */
@@ -252,7 +252,9 @@ function adopt(link: ReturnType<typeof takeLink>): void {
 
 // ------------------------------------------------------------------ telling
 
-type Voice = ReturnType<typeof import("./views/notifications.ts").mountNotify>;
+type Voice = ReturnType<
+  typeof import("./views/notifications.ts").mountNotifications
+>;
 
 /** Tells of a message outside the page, where that is wanted. */
 function tell(room: Room, message: Message, mentionsMe: boolean): void {
@@ -274,11 +276,11 @@ async function speak(use: (voice: Voice) => void): Promise<void> {
 }
 
 async function mountVoice(): Promise<Voice> {
-  const [{ mountNotify }, { said }] = await Promise.all([
+  const [{ mountNotifications }, { said }] = await Promise.all([
     import("./views/notifications.ts"),
     panelWords(),
   ]);
-  return mountNotify({ show, title: said, addressOf });
+  return mountNotifications({ show, title: said, addressOf });
 }
 
 /** Carries a slash command out. */
@@ -317,56 +319,51 @@ function addressOf(name: string): string {
 }
 
 function keptProfile(): Profile {
-  const kept = recall(shared, profileKey);
-  const { username, token, access } = typeof kept === "object" && kept !== null
-    ? kept as { readonly [key in keyof Profile]?: unknown }
-    : {};
+  const { username, token, access } = Object(readJson(shared, profileKey)) as {
+    readonly [K in keyof Profile]?: unknown;
+  };
   const profile = {
     username: typeof username === "string" && parseUsername(username).ok ? username : "",
     token: typeof token === "string" && /^[\w-]{43}$/.test(token) ? token : randomId(32),
     ...(typeof access === "string" && access.length <= 256 ? { access } : {}),
   };
   // Before the first hello, so that a lost answer does not lose the name.
-  remember(shared, profileKey, profile);
+  writeJson(shared, profileKey, profile);
   return profile;
 }
 
 function keptRooms(): string[] {
-  const kept = recall(shared, roomsKey);
+  const kept = readJson(shared, roomsKey);
   if (!Array.isArray(kept)) return [];
   return kept.filter((name): name is string => typeof name === "string" && isRoomName(name));
 }
 
 function readOffsets(): Map<string, number> {
-  const kept = recall(shared, readKey);
-  const offsets = new Map<string, number>();
-  if (typeof kept !== "object" || kept === null) return offsets;
-  for (const [name, offset] of Object.entries(kept)) {
-    if (typeof offset === "number" && Number.isSafeInteger(offset)) offsets.set(name, offset);
-  }
-  return offsets;
+  const isOffset = (entry: [string, unknown]): entry is [string, number] =>
+    Number.isSafeInteger(entry[1]);
+  return new Map(Object.entries(Object(readJson(shared, readKey))).filter(isOffset));
 }
 
 /** Only of somebody who is in or comes back: who left has taken everything along. */
 function keepSnapshots(): void {
-  if (!isOver && chat.entry.kind !== "asking") keepRooms(shared, chat.rooms.values());
+  if (!isOver && chat.signInState.kind !== "asking") saveSnapshots(shared, chat.rooms.values());
 }
 
 function keep(): void {
   if (isOver) return;
   const rooms = [...chat.rooms.values()];
-  const isNew = rooms.some(({ name, read: offset }: Room) => read.get(name) !== offset);
+  const isNew = rooms.some(({ name, readOffset: offset }: Room) => read.get(name) !== offset);
   if (isNew) {
-    for (const room of rooms) read.set(room.name, room.read);
-    remember(shared, readKey, Object.fromEntries(read));
+    for (const room of rooms) read.set(room.name, room.readOffset);
+    writeJson(shared, readKey, Object.fromEntries(read));
   }
   const names = rooms.map(({ name }) => name);
   if (names.join() !== keptNames) {
     keptNames = names.join();
-    remember(shared, roomsKey, names);
+    writeJson(shared, roomsKey, names);
   }
   if (chat.username !== "" && chat.username !== profile.username && chat.isReady) {
     profile = { ...profile, username: chat.username };
-    remember(shared, profileKey, profile);
+    writeJson(shared, profileKey, profile);
   }
 }

@@ -1,19 +1,19 @@
 // A page in a glass: a chat whose sockets, time, chance and storage do what a test says.
 
-import { Chat } from "../../static/client/state/chat_client.ts";
-import type { Wire, WireEvents } from "../../static/client/state/connection.ts";
+import { ChatClient } from "../../static/client/state/chat_client.ts";
+import type { ClientSocket, SocketEvents } from "../../static/client/state/connection.ts";
 import { memoryStorage, TabOutbox } from "../../static/client/state/storage.ts";
 import type { KeyValue } from "../../static/client/state/storage.ts";
 import type { MessagePush, Push, RoomPush } from "../../app/protocol/wire.ts";
 import { ManualTime } from "./hub_harness.ts";
 
 /** One dialled socket, from the server's side. */
-export class FakeWire implements Wire {
-  readonly events: WireEvents;
+export class FakeSocket implements ClientSocket {
+  readonly events: SocketEvents;
   readonly sent: Record<string, unknown>[] = [];
   closed: { readonly code: number; readonly reason: string } | undefined;
 
-  constructor(events: WireEvents) {
+  constructor(events: SocketEvents) {
     this.events = events;
   }
 
@@ -31,17 +31,17 @@ export class FakeWire implements Wire {
   }
 
   push(...pushes: Push[]): void {
-    this.events.received(JSON.stringify(pushes));
+    this.events.onFrame(JSON.stringify(pushes));
   }
 }
 
 /** A page: its chat, and everything that the browser would be. */
 export class Page {
   readonly time = new ManualTime();
-  readonly wires: FakeWire[] = [];
+  readonly sockets: FakeSocket[] = [];
   readonly shared: KeyValue;
   readonly own: KeyValue;
-  readonly chat: Chat;
+  readonly chat: ChatClient;
   readonly store: TabOutbox;
   /** What `POST /ws` says. */
   problem: string | undefined;
@@ -55,12 +55,12 @@ export class Page {
     this.wall = wall;
     const newId = () => `id${++count}`;
     this.store = new TabOutbox(shared, own, newId, () => this.wall);
-    this.chat = new Chat({
+    this.chat = new ChatClient({
       connection: {
         dial: (_subprotocol, events) => {
-          const wire = new FakeWire(events);
-          this.wires.push(wire);
-          return wire;
+          const socket = new FakeSocket(events);
+          this.sockets.push(socket);
+          return socket;
         },
         probe: (done) => {
           this.probes++;
@@ -72,26 +72,26 @@ export class Page {
       },
       outbox: { store: this.store, now: () => this.wall, newNonce: newId },
       tab: "tab",
-      changed: () => {},
+      onChange: () => {},
     });
   }
 
-  get wire(): FakeWire {
-    const wire = this.wires.at(-1);
+  get wire(): FakeSocket {
+    const wire = this.sockets.at(-1);
     if (wire === undefined) throw new Error("Cannot use a wire: nothing was dialled");
     return wire;
   }
 
   /** Connects, is welcomed, and enters the lobby. */
-  enter(username = "Ada"): this {
-    this.chat.open("lobby");
-    this.chat.enter({ username, token: "t".repeat(43) });
+  signIn(username = "Ada"): this {
+    this.chat.openRoom("lobby");
+    this.chat.signIn({ username, token: "t".repeat(43) });
     return this.accept(username);
   }
 
   /** The server takes the connection that was dialled. */
   accept(username = "Ada", ...rooms: RoomPush[]): this {
-    this.wire.events.opened();
+    this.wire.events.onOpen();
     this.wire.take();
     this.wire.push(welcome(username), ...(rooms.length > 0 ? rooms : [room(0)]));
     return this;

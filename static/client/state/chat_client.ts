@@ -11,12 +11,12 @@ import type {
   WelcomePush,
 } from "../../../app/protocol/wire.ts";
 import { Connection } from "./connection.ts";
-import type { ConnectionPorts, Status } from "./connection.ts";
+import type { ConnectionPorts, ConnectionStatus } from "./connection.ts";
 import { Outbox } from "./outbox.ts";
 import type { OutboxMessage, OutboxPorts } from "./outbox.ts";
 import { Room } from "./room.ts";
 import type { Message } from "./room.ts";
-import { mentionsIn } from "./formatting.ts";
+import { findMentions } from "./formatting.ts";
 
 /** Who this page speaks for. */
 export interface Profile {
@@ -29,19 +29,19 @@ export interface Profile {
 }
 
 /** What the chat works with. */
-export interface ChatPorts {
+export interface ChatClientPorts {
   readonly connection: ConnectionPorts;
   readonly outbox: OutboxPorts;
   /** Made at each load of the page and kept nowhere: two loads are two tabs. */
   readonly tab: string;
   /** Called after everything that changes the picture; draws may be gathered. */
-  readonly changed: () => void;
+  readonly onChange: () => void;
   /** A message of somebody else came in, live. */
-  readonly arrived?: (room: Room, message: Message, mentionsMe: boolean) => void;
+  readonly onMessage?: (room: Room, message: Message, mentionsMe: boolean) => void;
 }
 
 /** Whether the person has a name here. */
-export type Entry =
+export type SignInState =
   /** Nobody has entered yet, or the name or access code was refused: `problem` says why, `code` for the page. */
   | { readonly kind: "asking"; readonly problem?: string; readonly code?: string }
   | { readonly kind: "entering" }
@@ -52,12 +52,12 @@ const typingLastsMs = 6_000;
 const retryMs = 1_000;
 
 /** One page's chat. */
-export class Chat {
-  readonly #ports: ChatPorts;
+export class ChatClient {
+  readonly #ports: ChatClientPorts;
   readonly #connection: Connection;
   readonly outbox: Outbox;
   readonly #rooms = new Map<string, Room>();
-  #entry: Entry = { kind: "asking" };
+  #entry: SignInState = { kind: "asking" };
   #profile: Profile | undefined;
   #member = "";
   #limits: ServerLimits | undefined;
@@ -74,37 +74,37 @@ export class Chat {
   readonly #timers = new Map<string, () => void>();
   #typedAt = -Infinity;
 
-  constructor(ports: ChatPorts) {
+  constructor(ports: ChatClientPorts) {
     this.#ports = ports;
     this.outbox = new Outbox(ports.outbox);
     this.#connection = new Connection(ports.connection, {
-      opened: () => {
+      onOpen: () => {
         if (this.#entry.kind !== "asking") this.#hello();
       },
-      received: (pushes) => {
+      onPushes: (pushes) => {
         try {
           for (const push of pushes) {
             if (this.#connection.status.kind === "open") this.#take(push);
           }
         } catch {
           // A server that sends what makes no sense is as good as none.
-          this.#connection.giveUp("a push makes no sense");
+          this.#connection.abort("a push makes no sense");
         }
-        ports.changed();
+        ports.onChange();
       },
-      lost: (code) => this.#lost(code),
-      statusChanged: () => ports.changed(),
+      onLost: (code) => this.#lost(code),
+      onStatusChange: () => ports.onChange(),
     });
     this.#openWaiting();
   }
 
   // ---------------------------------------------------------------- the picture
 
-  get entry(): Entry {
+  get signInState(): SignInState {
     return this.#entry;
   }
 
-  get status(): Status {
+  get status(): ConnectionStatus {
     return this.#connection.status;
   }
 
@@ -136,7 +136,7 @@ export class Chat {
   }
 
   /** Until when the server wants no further message in a room, in the connection's ms; or nothing. */
-  waitsUntil(room: string): number | undefined {
+  retryAt(room: string): number | undefined {
     const until = this.#waitUntil.get(room);
     return until !== undefined && until > this.#ports.connection.now() ? until : undefined;
   }
@@ -144,45 +144,45 @@ export class Chat {
   /** Whether a message addresses this person. */
   isMention({ text, member }: Message): boolean {
     if (member === this.#member || this.username === "") return false;
-    return mentionsIn(text, this.username).length > 0;
+    return findMentions(text, this.username).length > 0;
   }
 
   // ---------------------------------------------------------------- verbs
 
   /** Asks for a name, and connects when there is no connection yet. Who is in already stays who they are. */
-  enter(profile: Profile): void {
+  signIn(profile: Profile): void {
     if (this.#welcomed) return;
     this.#problem = undefined;
     this.#profile = profile;
     this.#entry = { kind: "entering" };
     if (this.#connection.status.kind === "open") this.#hello();
-    else this.#connection.start();
-    this.#connection.tryNow();
-    this.#ports.changed();
+    else this.#connection.connect();
+    this.#connection.retryNow();
+    this.#ports.onChange();
   }
 
   /** Is in a room from now on. Answers false for what is no room's name, and when it would be one room too many. */
-  open(name: string): boolean {
+  openRoom(name: string): boolean {
     this.#problem = undefined;
     if (this.#rooms.has(name)) return true;
     if (!isRoomName(name) || this.#rooms.size >= limits.roomsPerSession) return false;
     const room = new Room(name);
     this.#rooms.set(name, room);
     if (this.#welcomed) this.#join(room);
-    this.#ports.changed();
+    this.#ports.onChange();
     return true;
   }
 
   /** Is in a room no more. Answers false while a message waits to be sent there, which would go on, or fail, out of sight. */
-  leave(name: string): boolean {
+  leaveRoom(name: string): boolean {
     this.#problem = undefined;
-    if (this.outbox.of(name).length > 0) return false;
+    if (this.outbox.messagesIn(name).length > 0) return false;
     if (!this.#rooms.delete(name)) return true;
     this.#cancel(`join ${name}`);
     this.#answered.delete(name);
     if (this.#welcomed) this.#send({ type: "leave", room: name });
     this.#openWaiting();
-    this.#ports.changed();
+    this.#ports.onChange();
     return true;
   }
 
@@ -194,7 +194,7 @@ export class Chat {
     this.#problem = undefined;
     this.#typedAt = -Infinity;
     this.#go(name);
-    this.#ports.changed();
+    this.#ports.onChange();
     return undefined;
   }
 
@@ -203,37 +203,39 @@ export class Chat {
     this.outbox.retry(nonce);
     this.#problem = undefined;
     this.#go(room);
-    this.#ports.changed();
+    this.#ports.onChange();
   }
 
   /** Gives up a message that is not in flight. Answers what it was. */
   discard({ nonce }: OutboxMessage): OutboxMessage | undefined {
     const discarded = this.outbox.discard(nonce);
-    this.#ports.changed();
+    this.#ports.onChange();
     return discarded;
   }
 
   /** Asks for the messages before those that are here. */
-  older(name: string): void {
+  loadOlder(name: string): void {
     const room = this.#rooms.get(name);
-    if (room === undefined || room.phase !== "live" || room.loadingOlder || !room.hasOlder) return;
-    room.loadingOlder = true;
+    if (room === undefined || room.phase !== "live" || room.isLoadingOlder || !room.hasOlder) {
+      return;
+    }
+    room.isLoadingOlder = true;
     const limit = this.#limits?.historyMax ?? limits.historyDefault;
     this.#send({ type: "history", room: name, before: room.oldest, limit });
-    this.#ports.changed();
+    this.#ports.onChange();
   }
 
   /** Another tab has shown a room up to there. */
-  readElsewhere(name: string, offset: number): void {
+  markReadUpTo(name: string, offset: number): void {
     const room = this.#rooms.get(name);
-    if (room === undefined || offset <= room.read) return;
-    room.read = offset;
+    if (room === undefined || offset <= room.readOffset) return;
+    room.readOffset = offset;
     this.#recount(room);
-    this.#ports.changed();
+    this.#ports.onChange();
   }
 
   /** Tells the room that the person types. */
-  typing(name: string): void {
+  sendTyping(name: string): void {
     const now = this.#ports.connection.now();
     if (this.#rooms.get(name)?.phase !== "live" || now - this.#typedAt < typingEveryMs) return;
     this.#typedAt = now;
@@ -245,30 +247,30 @@ export class Chat {
     this.#problem = undefined;
     if (this.#welcomed) this.#send({ type: "rename", username });
     else this.#problem = "Your name can be changed when the connection is back";
-    this.#ports.changed();
+    this.#ports.onChange();
   }
 
   /** Tries to connect at once. */
-  tryNow(): void {
-    this.#connection.tryNow();
+  retryNow(): void {
+    this.#connection.retryNow();
   }
 
   /** The page became visible, or the network came back. */
-  awake(): void {
+  checkConnection(): void {
     this.#connection.check();
   }
 
   /** Takes the chat back into this tab. */
   takeOver(): void {
-    this.#connection.start();
+    this.#connection.connect();
   }
 
   /** Says goodbye: the rooms are told at once. */
-  goodbye(): void {
-    this.#connection.stop();
+  signOut(): void {
+    this.#connection.close();
     this.#lost(closeCode.left);
     this.#entry = { kind: "asking" };
-    this.#ports.changed();
+    this.#ports.onChange();
   }
 
   // ---------------------------------------------------------------- what goes out
@@ -289,7 +291,7 @@ export class Chat {
 
   /** Opens the rooms that messages wait for, as far as there is space; the others follow when a room is left. */
   #openWaiting(): void {
-    for (const name of this.outbox.rooms) this.open(name);
+    for (const name of this.outbox.rooms) this.openRoom(name);
   }
 
   #join(room: Room): void {
@@ -310,8 +312,8 @@ export class Chat {
   #pump(name: string): void {
     const room = this.#rooms.get(name);
     if (room === undefined || room.phase === "away" || !this.#welcomed) return;
-    if (!this.#answered.has(name) || this.waitsUntil(name) !== undefined) return;
-    const next = this.outbox.take(name);
+    if (!this.#answered.has(name) || this.retryAt(name) !== undefined) return;
+    const next = this.outbox.takeNext(name);
     if (next === undefined) return;
     this.#send({ type: "message", room: name, text: next.text, nonce: next.nonce });
   }
@@ -322,7 +324,7 @@ export class Chat {
     const cancel = this.#ports.connection.later(ms, () => {
       this.#timers.delete(what);
       task();
-      this.#ports.changed();
+      this.#ports.onChange();
     });
     this.#timers.set(what, cancel);
   }
@@ -334,15 +336,15 @@ export class Chat {
 
   #lost(code: number): void {
     // Without a name there is nothing to say hello with; the next name dials.
-    if (this.#entry.kind === "asking") this.#connection.stop();
+    if (this.#entry.kind === "asking") this.#connection.close();
     this.#welcomed = false;
     this.#answered.clear();
     this.#waitUntil.clear();
     for (const cancel of this.#timers.values()) cancel();
     this.#timers.clear();
-    this.outbox.lost(code);
-    for (const room of this.#rooms.values()) room.leave();
-    this.#ports.changed();
+    this.outbox.connectionLost(code);
+    for (const room of this.#rooms.values()) room.disconnect();
+    this.#ports.onChange();
   }
 
   // ---------------------------------------------------------------- what comes in
@@ -367,8 +369,8 @@ export class Chat {
     switch (push.type) {
       case "room": {
         // What was there before the first visit is not news.
-        const isOld = room.isNew && room.read === 0;
-        if (room.enter(push) === "hole") return this.#connection.giveUp("a page has a hole");
+        const isOld = room.isFirstVisit && room.readOffset === 0;
+        if (room.applyPage(push) === "hole") return this.#connection.abort("a page has a hole");
         for (const message of push.messages) this.#settleOwn(message);
         if (!isOld) this.#recount(room);
         else if (!push.more) room.markRead();
@@ -379,18 +381,18 @@ export class Chat {
       case "message":
         return this.#message(room, push);
       case "history":
-        room.takeOlder(push);
+        room.prepend(push);
         for (const message of push.messages) this.#settleOwn(message);
         return;
       case "joined":
-        return room.join(push, at);
+        return room.addMember(push, at);
       case "left":
         // One's own goodbye, from another tab: this one is still here.
-        return push.member === this.#member ? undefined : room.depart(push, at);
+        return push.member === this.#member ? undefined : room.removeMember(push, at);
       case "renamed":
-        return room.rename(push, at);
+        return room.renameMember(push, at);
       case "count":
-        return room.recount(push);
+        return room.replaceMembers(push);
       case "typing":
         return this.#typing(room, push.usernames);
     }
@@ -401,7 +403,7 @@ export class Chat {
     this.#entry = { kind: "in" };
     this.#member = push.member;
     this.#limits = push.limits;
-    this.#connection.silenceMs = push.heartbeat.timeoutMs;
+    this.#connection.timeoutMs = push.heartbeat.timeoutMs;
     this.#profile = { ...this.#profile, username: String(push.username), token: push.token };
     this.#problem = undefined;
     const greeted = new Set(this.#greeted);
@@ -416,13 +418,13 @@ export class Chat {
     this.#settleOwn(push);
     // Until the room's page has come, what is live is left to it.
     if (room.phase !== "live") return;
-    const accepted = room.take(push);
+    const accepted = room.append(push);
     if (accepted === "hole") return this.#join(room);
     if (accepted === "known" || push.member === this.#member) return;
-    room.typing = room.typing.filter((name) => name !== push.from);
+    room.typingNames = room.typingNames.filter((name) => name !== push.from);
     const mentionsMe = this.isMention(push);
     room.countUnread(mentionsMe);
-    this.#ports.arrived?.(room, push, mentionsMe);
+    this.#ports.onMessage?.(room, push, mentionsMe);
   }
 
   #recount(room: Room): void {
@@ -434,14 +436,14 @@ export class Chat {
   }
 
   #settle(room: string, nonce: string): void {
-    this.outbox.settle(room, nonce);
+    this.outbox.acknowledge(room, nonce);
     this.#pump(room);
   }
 
   #typing(room: Room, usernames: readonly string[]): void {
     const { name } = room;
-    room.typing = usernames.map(String).filter((username) => username !== this.username);
-    this.#later(`typing ${name}`, typingLastsMs, () => room.typing = []);
+    room.typingNames = usernames.map(String).filter((username) => username !== this.username);
+    this.#later(`typing ${name}`, typingLastsMs, () => room.typingNames = []);
   }
 
   #refused(push: ErrorPush): void {
@@ -449,7 +451,7 @@ export class Chat {
     const room = name === undefined ? undefined : this.#rooms.get(name);
     if (re === "hello") return this.#helloRefused(push);
     if (re === "message" && name !== undefined && nonce !== undefined) {
-      const again = this.outbox.refuse(name, nonce, code, message);
+      const again = this.outbox.reject(name, nonce, code, message);
       if (!again) return this.#pump(name);
       if (code === "not_joined" && room !== undefined) {
         this.#answered.delete(name);
@@ -461,15 +463,15 @@ export class Chat {
         this.#pump(name);
       });
     }
-    if (re === "history" && room !== undefined) room.loadingOlder = false;
+    if (re === "history" && room !== undefined) room.isLoadingOlder = false;
     if (re === "join" && room !== undefined) {
       room.phase = "away";
       if (mayRetry(code)) {
         return this.#later(`join ${room.name}`, retryAfter, () => this.#join(room));
       }
       // What waits to be sent there stays in sight, with the reason; so does the only room.
-      const waiting = this.outbox.of(room.name);
-      for (const { nonce } of waiting) this.outbox.refuse(room.name, nonce, code, message);
+      const waiting = this.outbox.messagesIn(room.name);
+      for (const { nonce } of waiting) this.outbox.reject(room.name, nonce, code, message);
       if (waiting.length === 0 && this.#rooms.size > 1) this.#rooms.delete(room.name);
     }
     // What was left is left, also where it had not been joined.

@@ -5,22 +5,22 @@ import { closeCode, mayReconnect, subprotocol } from "../../../app/protocol/wire
 import type { Push } from "../../../app/protocol/wire.ts";
 
 /** What the connection is told by a socket that was dialled. */
-export interface WireEvents {
-  opened(): void;
-  received(frame: string): void;
+export interface SocketEvents {
+  onOpen(): void;
+  onFrame(frame: string): void;
   /** The last thing that is told. */
-  closed(code: number, reason: string): void;
+  onClose(code: number, reason: string): void;
 }
 
 /** A socket that was dialled. */
-export interface Wire {
+export interface ClientSocket {
   send(frame: string): void;
   close(code: number, reason: string): void;
 }
 
 /** What a connection works with; times in ms. */
 export interface ConnectionPorts {
-  dial(subprotocol: string, events: WireEvents): Wire;
+  dial(subprotocol: string, events: SocketEvents): ClientSocket;
   /** Asks the server why a handshake was refused; answers a sentence, or nothing when none is known. */
   probe(done: (problem: string | undefined) => void): void;
   /** Monotonic time. */
@@ -31,7 +31,7 @@ export interface ConnectionPorts {
 }
 
 /** Where the connection stands. */
-export type Status =
+export type ConnectionStatus =
   | { readonly kind: "idle" }
   | { readonly kind: "connecting" }
   | { readonly kind: "open" }
@@ -42,11 +42,11 @@ export type Status =
 
 /** Who is told of the connection. */
 export interface ConnectionListener {
-  opened(): void;
-  received(pushes: readonly Push[]): void;
+  onOpen(): void;
+  onPushes(pushes: readonly Push[]): void;
   /** The connection that had opened is gone. */
-  lost(code: number): void;
-  statusChanged(): void;
+  onLost(code: number): void;
+  onStatusChange(): void;
 }
 
 const backoffLeastMs = 500;
@@ -63,8 +63,8 @@ const lostCode = 1006;
 export class Connection {
   readonly #ports: ConnectionPorts;
   readonly #listener: ConnectionListener;
-  #status: Status = { kind: "idle" };
-  #wire: Wire | undefined;
+  #status: ConnectionStatus = { kind: "idle" };
+  #wire: ClientSocket | undefined;
   /** Tells the events of the present socket from those of one that was given up. */
   #generation = 0;
   #attempt = 0;
@@ -72,38 +72,38 @@ export class Connection {
   #heardAt = 0;
   #cancelTimer: (() => void) | undefined;
   /** How long the server may be silent; it says so itself in `welcome`. */
-  silenceMs = silenceMs;
+  timeoutMs = silenceMs;
 
   constructor(ports: ConnectionPorts, listener: ConnectionListener) {
     this.#ports = ports;
     this.#listener = listener;
   }
 
-  get status(): Status {
+  get status(): ConnectionStatus {
     return this.#status;
   }
 
   /** Connects now, unless there is a connection or one is on its way. */
-  start(): void {
+  connect(): void {
     if (this.#wire !== undefined) return;
     this.#dial();
   }
 
   /** Says goodbye, or gives up, and does not come back by itself. */
-  stop(code: number = closeCode.left, reason = ""): void {
+  close(code: number = closeCode.left, reason = ""): void {
     this.#drop(code, reason);
     this.#set({ kind: "idle" });
   }
 
   /** Goes at once, where it would wait. */
-  tryNow(): void {
+  retryNow(): void {
     if (this.#status.kind === "waiting") this.#dial();
   }
 
   /** The network may have changed or the device slept: looks whether the connection is still there. */
   check(): void {
     if (this.#status.kind === "open") this.#watch();
-    else this.tryNow();
+    else this.retryNow();
   }
 
   /** Sends a frame, when there is a connection. */
@@ -112,7 +112,7 @@ export class Connection {
   }
 
   /** Gives the present connection up and dials again after a wait: the server does not keep to the protocol. */
-  giveUp(reason: string): void {
+  abort(reason: string): void {
     if (this.#wire === undefined) return;
     this.#drop(closeCode.protocolError, reason);
     this.#lost(lostCode, "");
@@ -128,13 +128,13 @@ export class Connection {
       this.#lost(lostCode, "");
     });
     this.#wire = this.#ports.dial(subprotocol, {
-      opened: () => {
+      onOpen: () => {
         if (isPresent()) this.#opened();
       },
-      received: (frame) => {
+      onFrame: (frame) => {
         if (isPresent()) this.#received(frame);
       },
-      closed: (code, reason) => {
+      onClose: (code, reason) => {
         if (!isPresent()) return;
         this.#forget();
         this.#lost(code, reason);
@@ -146,22 +146,22 @@ export class Connection {
     this.#openedAt = this.#heardAt = this.#ports.now();
     this.#set({ kind: "open" });
     this.#watch();
-    this.#listener.opened();
+    this.#listener.onOpen();
   }
 
   #received(frame: string): void {
     this.#heardAt = this.#ports.now();
     const pushes = decodePushes(frame);
-    if (pushes === undefined) this.giveUp("not a frame of this protocol");
+    if (pushes === undefined) this.abort("not a frame of this protocol");
     // The timers of a hidden page are throttled, so the answer goes from here.
     else if (pushes.length === 0) this.send('{"type":"pong"}');
-    else this.#listener.received(pushes);
+    else this.#listener.onPushes(pushes);
   }
 
   /** Arms the timer for the moment at which the silence has lasted too long. */
   #watch(): void {
     this.#cancelTimer?.();
-    const left = this.#heardAt + this.silenceMs - this.#ports.now();
+    const left = this.#heardAt + this.timeoutMs - this.#ports.now();
     if (left > 0) {
       this.#cancelTimer = this.#ports.later(left, () => this.#watch());
       return;
@@ -200,7 +200,7 @@ export class Connection {
       this.#wait(wait, wordsFor(code, reason));
       if (openedAt === undefined) this.#ask();
     }
-    if (openedAt !== undefined) this.#listener.lost(code);
+    if (openedAt !== undefined) this.#listener.onLost(code);
   }
 
   #wait(ms: number, problem: string | undefined): void {
@@ -222,9 +222,9 @@ export class Connection {
     });
   }
 
-  #set(status: Status): void {
+  #set(status: ConnectionStatus): void {
     this.#status = status;
-    this.#listener.statusChanged();
+    this.#listener.onStatusChange();
   }
 }
 
@@ -247,18 +247,16 @@ function sentence(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-/** The pushes of a frame; `undefined` when it is none. What is inside them is the server's word. */
+/** The pushes of a frame, or `undefined` if it is not a JSON array of them. Their fields are not checked. */
 function decodePushes(frame: string): readonly Push[] | undefined {
-  let value: unknown;
   try {
-    value = JSON.parse(frame);
+    const pushes: unknown = JSON.parse(frame);
+    return Array.isArray(pushes) && pushes.every(isPush) ? pushes : undefined;
   } catch {
     return undefined;
   }
-  return Array.isArray(value) && value.every(isPush) ? value : undefined;
 }
 
 function isPush(value: unknown): value is Push {
-  return typeof value === "object" && value !== null && "type" in value &&
-    typeof value.type === "string";
+  return typeof Object(value).type === "string";
 }

@@ -2,7 +2,7 @@
 // the length of the text.
 
 /** A piece of a text. */
-export type Part =
+export type MarkupPart =
   | {
     readonly kind: "text" | "code" | "block" | "bold" | "italic" | "mention";
     readonly text: string;
@@ -14,8 +14,8 @@ const inline =
   /`([^`\n]{1,2000})`|(?<![\p{L}\p{N}_])(?:(https?:\/\/|mailto:)[^\s<>"'`]{1,2000})|(?<![\p{L}\p{N}*])\*(?![\s*])([^*\n]{1,500}?)(?<!\s)\*(?![\p{L}\p{N}*])|(?<![\p{L}\p{N}_])_(?![\s_])([^_\n]{1,500}?)(?<!\s)_(?![\p{L}\p{N}_])/gu;
 
 /** The parts of a text, in order; together they are the text without its signs. `name` is marked where it is addressed. */
-export function partsOf(text: string, name: string): readonly Part[] {
-  const parts: Part[] = [];
+export function parseMarkup(text: string, name: string): readonly MarkupPart[] {
+  const parts: MarkupPart[] = [];
   let end = 0;
   for (const match of text.matchAll(fence)) {
     addInline(parts, text.slice(end, match.index), name);
@@ -28,7 +28,7 @@ export function partsOf(text: string, name: string): readonly Part[] {
   return parts;
 }
 
-function addInline(parts: Part[], text: string, name: string): void {
+function addInline(parts: MarkupPart[], text: string, name: string): void {
   let end = 0;
   for (const match of text.matchAll(inline)) {
     const [whole, code, scheme, bold, italic] = match;
@@ -66,9 +66,9 @@ function linkTarget(text: string): string | undefined {
   return url.protocol !== "mailto:" && url.hostname === "" ? undefined : url.href;
 }
 
-function addPlain(parts: Part[], text: string, name: string): void {
+function addPlain(parts: MarkupPart[], text: string, name: string): void {
   if (text === "") return;
-  const called = name === "" ? [] : mentionsIn(text, name);
+  const called = name === "" ? [] : findMentions(text, name);
   let end = 0;
   for (const start of called) {
     if (start > end) parts.push({ kind: "text", text: text.slice(end, start) });
@@ -79,7 +79,7 @@ function addPlain(parts: Part[], text: string, name: string): void {
 }
 
 /** Where a text addresses somebody: the places of each @ before the name. */
-export function mentionsIn(text: string, name: string): readonly number[] {
+export function findMentions(text: string, name: string): readonly number[] {
   const places: number[] = [];
   const wanted = name.toLowerCase();
   for (let i = text.indexOf("@"); i >= 0; i = text.indexOf("@", i + 1)) {

@@ -2,13 +2,13 @@
 // for all. Pure: the other tabs, the clock and chance come in.
 
 /** What a speaker works with. */
-export interface SpeakerPorts {
+export interface NotificationLeaderPorts {
   /** Tells the other tabs that a message needs nothing said any more. */
   post(id: string): void;
   /** Asks the other tabs whether they know that of a message. */
   ask(id: string): void;
   /** Whether the person looks at this tab. */
-  isLooking(): boolean;
+  hasFocus(): boolean;
   later(ms: number, task: () => void): void;
   /** From 0 to below 1. */
   random(): number;
@@ -21,11 +21,11 @@ const spreadMs = 400;
 const rememberedMost = 200;
 
 /** One tab's voice. */
-export class Speaker {
-  readonly #ports: SpeakerPorts;
+export class NotificationLeader {
+  readonly #ports: NotificationLeaderPorts;
   readonly #done = new Set<string>();
 
-  constructor(ports: SpeakerPorts) {
+  constructor(ports: NotificationLeaderPorts) {
     this.#ports = ports;
   }
 
@@ -44,7 +44,7 @@ export class Speaker {
   /** A message came; `say` is called in at most one of the tabs, and in none while one is looked at. */
   arrived(id: string, say: () => void): void {
     if (this.#done.has(id)) return;
-    if (this.#ports.isLooking()) return this.#finish(id);
+    if (this.#ports.hasFocus()) return this.#finish(id);
     this.#ports.ask(id);
     this.#ports.later(answerMs + this.#ports.random() * spreadMs, () => {
       if (this.#done.has(id)) return;

@@ -61,7 +61,7 @@ export class Outbox {
   }
 
   /** The messages of a room, in the order in which they go. */
-  of(room: string): readonly OutboxMessage[] {
+  messagesIn(room: string): readonly OutboxMessage[] {
     return this.#messages.filter((message) => message.room === room);
   }
 
@@ -87,7 +87,7 @@ export class Outbox {
   }
 
   /** The message to send next in a room, which is in flight from now on; none while another is. */
-  take(room: string): OutboxMessage | undefined {
+  takeNext(room: string): OutboxMessage | undefined {
     if (this.#inFlight.has(room)) return undefined;
     this.#askForStale();
     const next = this.#messages.find((one) => one.room === room && one.state === "waiting");
@@ -96,7 +96,7 @@ export class Outbox {
   }
 
   /** The message is in the log. */
-  settle(room: string, nonce: string): void {
+  acknowledge(room: string, nonce: string): void {
     this.#land(room, nonce);
     if (!this.#messages.some((message) => message.nonce === nonce)) return;
     this.#messages = this.#messages.filter((message) => message.nonce !== nonce);
@@ -104,7 +104,7 @@ export class Outbox {
   }
 
   /** The server has refused the message. Answers true when it goes again by itself. */
-  refuse(room: string, nonce: string, code: string, problem: string): boolean {
+  reject(room: string, nonce: string, code: string, problem: string): boolean {
     this.#land(room, nonce);
     if (mayRetry(code) || code === "not_joined") return true;
     this.#change(nonce, (message) => ({ ...message, state: "failed", problem }));
@@ -112,7 +112,7 @@ export class Outbox {
   }
 
   /** The connection is gone; what was in flight goes again on the next, unless it seems to be the reason. */
-  lost(code: number): void {
+  connectionLost(code: number): void {
     const inFlight = [...this.#inFlight.values()];
     this.#inFlight.clear();
     for (const nonce of inFlight) {
@@ -146,7 +146,7 @@ export class Outbox {
   discard(nonce: string): OutboxMessage | undefined {
     const message = this.#messages.find((one) => one.nonce === nonce);
     if (message === undefined || this.isInFlight(message)) return undefined;
-    this.settle(message.room, nonce);
+    this.acknowledge(message.room, nonce);
     return message;
   }
 

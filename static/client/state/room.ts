@@ -23,12 +23,12 @@ export interface Message {
 }
 
 /** Something that happened between two messages and is in no log: who came, went, or changed their name. */
-export interface Note {
+export interface PresenceEvent {
   readonly kind: "joined" | "left" | "timeout" | "renamed";
   /** Makes it one of a kind among the notes of the room. */
   readonly id: number;
   /** Stands behind the message with this offset. */
-  readonly after: number;
+  readonly afterOffset: number;
   readonly at: number;
   readonly member: string;
   readonly username: string;
@@ -46,7 +46,7 @@ export interface Snapshot {
 }
 
 /** What became of a push. */
-export type Accepted =
+export type PushResult =
   /** It continued what was there. */
   | "taken"
   /** It was there already. */
@@ -66,29 +66,29 @@ export class Room {
   phase: "away" | "behind" | "live" = "away";
   /** In the order of their offsets, which rise by one. */
   messages: readonly Message[] = [];
-  notes: readonly Note[] = [];
+  presenceEvents: readonly PresenceEvent[] = [];
   readonly members = new Map<string, string>();
   /** Known also in a crowded room, where `members` is empty. */
-  count = 0;
-  crowded = false;
-  typing: readonly string[] = [];
+  memberCount = 0;
+  isCrowded = false;
+  typingNames: readonly string[] = [];
   /** Offset of the oldest message that the server keeps. */
   first = 1;
   /** The last message before the range that this page had already; what lies between is not here. */
   #lastSeen: number | undefined;
   /** The log was not the one that the page had: how much of it is new cannot be known. */
-  replaced = false;
+  wasReset = false;
   /** True while older messages are on their way. */
-  loadingOlder = false;
+  isLoadingOlder = false;
   /** Up to where the person has read. */
-  read = 0;
+  readOffset = 0;
   /** Where the line "new since" stands: behind this offset; none when `undefined`. */
   newSince: number | undefined;
   /** Messages of others, and those that name this person, behind `read`. */
   unread = 0;
   mentions = 0;
   /** Nothing of it was ever here to be read. */
-  isNew = true;
+  isFirstVisit = true;
   #position: Position | undefined;
   #nextNote = 1;
 
@@ -117,7 +117,7 @@ export class Room {
   }
 
   /** How many messages lie, not loaded, between what was seen before and the first one here. */
-  get missing(): number {
+  get missingCount(): number {
     return this.#lastSeen === undefined ? 0 : Math.max(0, this.oldest - 1 - this.#lastSeen);
   }
 
@@ -140,34 +140,34 @@ export class Room {
     this.#position = position;
     this.first = first;
     this.messages = messages;
-    this.isNew = false;
+    this.isFirstVisit = false;
   }
 
   /** Takes the answer to a join. */
-  enter(push: RoomPush): Accepted {
+  applyPage(push: RoomPush): PushResult {
     const { head } = this;
     if (push.recovered) {
       for (const message of push.messages) {
-        if (this.take(message) === "hole") return "hole";
+        if (this.append(message) === "hole") return "hole";
       }
       if (this.head !== push.offset) return "hole";
     } else {
       // What was here is another log's, or too far behind: the newest takes its place.
       if (this.#position !== undefined) {
-        this.replaced = push.missed === undefined && !this.#continues(push);
+        this.wasReset = push.missed === undefined && !this.#continues(push);
         this.#lastSeen = push.missed === undefined ? undefined : head;
-        if (this.replaced) this.newSince = undefined;
+        if (this.wasReset) this.newSince = undefined;
       }
       this.messages = push.messages.map(toMessage);
-      this.notes = [];
+      this.presenceEvents = [];
     }
     this.#position = { epoch: push.epoch, offset: push.offset };
     this.first = push.first;
     this.phase = push.more ? "behind" : "live";
     if (!push.more) {
-      this.isNew = false;
+      this.isFirstVisit = false;
       // A log that was restored is shorter than what was read of it.
-      this.read = Math.min(this.read, push.offset);
+      this.readOffset = Math.min(this.readOffset, push.offset);
     }
     if (push.count !== undefined) this.#list(push.count, push.members);
     return "taken";
@@ -180,7 +180,7 @@ export class Room {
   }
 
   /** Takes a live message. */
-  take(push: MessagePush): Accepted {
+  append(push: MessagePush): PushResult {
     const { head } = this;
     if (push.offset <= head) return "known";
     if (push.offset !== head + 1) return "hole";
@@ -190,85 +190,85 @@ export class Room {
   }
 
   /** Takes older messages, when they lie just before those that are here. */
-  takeOlder(push: HistoryPush): void {
-    this.loadingOlder = false;
+  prepend(push: HistoryPush): void {
+    this.isLoadingOlder = false;
     this.first = push.first;
     const older = push.messages.map(toMessage).filter(({ offset }) => offset < this.oldest);
     if (older.length > 0 && older[older.length - 1]?.offset !== this.oldest - 1) return;
     this.messages = [...older, ...this.messages];
     if (older.length === 0) this.first = this.oldest;
-    if (this.missing === 0) this.#lastSeen = undefined;
+    if (this.missingCount === 0) this.#lastSeen = undefined;
   }
 
   /** Forgets old messages, when there are many and nobody looks at them. */
   trim(): void {
     if (this.messages.length <= keptMost) return;
-    if (this.missing === 0) this.#lastSeen = undefined;
+    if (this.missingCount === 0) this.#lastSeen = undefined;
     this.messages = this.messages.slice(-trimmedTo);
     const { oldest } = this;
-    this.notes = this.notes.filter(({ after }) => after >= oldest);
+    this.presenceEvents = this.presenceEvents.filter(({ afterOffset }) => afterOffset >= oldest);
   }
 
   /** The connection is gone. */
-  leave(): void {
+  disconnect(): void {
     this.phase = "away";
-    this.loadingOlder = false;
-    this.typing = [];
+    this.isLoadingOlder = false;
+    this.typingNames = [];
   }
 
   // ---------------------------------------------------------------- who is here
 
   /** Somebody came. */
-  join(push: JoinedPush, at: number): void {
+  addMember(push: JoinedPush, at: number): void {
     if (this.members.has(push.member)) return;
     this.members.set(push.member, String(push.username));
-    this.count = this.members.size;
+    this.memberCount = this.members.size;
     if (push.quiet !== true) this.#note("joined", push, at);
   }
 
   /** Somebody went. */
-  depart(push: LeftPush, at: number): void {
+  removeMember(push: LeftPush, at: number): void {
     if (!this.members.delete(push.member)) return;
-    this.count = this.members.size;
-    this.typing = this.typing.filter((name) => name !== push.username);
+    this.memberCount = this.members.size;
+    this.typingNames = this.typingNames.filter((name) => name !== push.username);
     this.#note(push.reason === "timeout" ? "timeout" : "left", push, at);
   }
 
   /** Somebody has another name. */
-  rename({ member, from, to }: RenamedPush, at: number): void {
+  renameMember({ member, from, to }: RenamedPush, at: number): void {
     if (this.members.get(member) === to) return;
     this.members.set(member, String(to));
     this.#note("renamed", { member, username: from }, at, to);
   }
 
   /** The room is, or was, too crowded for a list. */
-  recount({ count, members }: CountPush): void {
+  replaceMembers({ count, members }: CountPush): void {
     this.#list(count, members);
   }
 
   #list(count: number, members: readonly { member: string; username: string }[] | undefined): void {
-    this.count = count;
-    this.crowded = members === undefined;
+    this.memberCount = count;
+    this.isCrowded = members === undefined;
     this.members.clear();
     for (const { member, username } of members ?? []) this.members.set(member, String(username));
   }
 
   #note(
-    kind: Note["kind"],
+    kind: PresenceEvent["kind"],
     { member, username }: { readonly member: string; readonly username: string },
     at: number,
     to?: string,
   ): void {
-    const note: Note = {
+    const note: PresenceEvent = {
       kind,
       id: this.#nextNote++,
-      after: this.head,
+      afterOffset: this.head,
       at,
       member,
       username,
       ...(to === undefined ? {} : { to }),
     };
-    this.notes = [...this.notes, note].slice(-notesMost);
+    this.presenceEvents = [...this.presenceEvents, note].slice(-notesMost);
   }
 
   // ---------------------------------------------------------------- what was read
@@ -276,29 +276,31 @@ export class Room {
   /** Everything here is read. The line "new since" stays for as long as the person looks at the room. */
   markRead(): void {
     // Another tab may have read what is not here yet.
-    this.read = Math.max(this.read, this.head);
+    this.readOffset = Math.max(this.readOffset, this.head);
     this.unread = 0;
     this.mentions = 0;
   }
 
   /** A message of somebody else came, and is not read yet, unless another tab was quicker. */
   countUnread(isMention: boolean): void {
-    if (this.head <= this.read) return;
-    if (this.unread++ === 0) this.newSince = Math.max(this.read, this.head - 1);
+    if (this.head <= this.readOffset) return;
+    if (this.unread++ === 0) this.newSince = Math.max(this.readOffset, this.head - 1);
     if (isMention) this.mentions++;
   }
 
   /** Counts what is not read yet, and puts the line "new since" before it. */
   recountUnread(me: string, isMention: (message: Message) => boolean): void {
-    const news = this.messages.filter(({ offset, member }) => offset > this.read && member !== me);
-    this.unread = news.length + Math.max(0, this.oldest - 1 - this.read);
+    const news = this.messages.filter(({ offset, member }) =>
+      offset > this.readOffset && member !== me
+    );
+    this.unread = news.length + Math.max(0, this.oldest - 1 - this.readOffset);
     this.mentions = news.filter(isMention).length;
-    if (this.unread > 0) this.newSince = this.read;
+    if (this.unread > 0) this.newSince = this.readOffset;
   }
 }
 
 /** Whether a value is a time in ms that a `Date` can hold. */
-export function isTime(value: unknown): value is number {
+export function isTimestamp(value: unknown): value is number {
   return typeof value === "number" && value >= 0 && value <= 8.64e15;
 }
 
@@ -307,7 +309,7 @@ export function isMessage(value: unknown): value is Message {
   const { offset, member, from, text, at, nonce } = Object(value) as {
     readonly [K in keyof Message]?: unknown;
   };
-  return typeof offset === "number" && isTime(at) &&
+  return typeof offset === "number" && isTimestamp(at) &&
     [member, from, text, nonce].every((one) => typeof one === "string");
 }
 

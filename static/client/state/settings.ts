@@ -1,10 +1,10 @@
 // What the person has chosen, as the browser keeps it. Pure over the storage that comes in.
 
-import { recall, remember } from "./storage.ts";
+import { readJson, writeJson } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";
 
 /** Of which messages the person is told outside the page. */
-export type NotifyWhen = "mention" | "always" | "never";
+export type NotifyLevel = "mention" | "always" | "never";
 
 /** What can be chosen. */
 export interface Settings {
@@ -12,18 +12,18 @@ export interface Settings {
   readonly density: "roomy" | "dense";
   readonly sound: boolean;
   /** By room, where it is not `mention`. */
-  readonly notify: ReadonlyMap<string, NotifyWhen>;
+  readonly notify: ReadonlyMap<string, NotifyLevel>;
 }
 
 /** Where they are kept. */
 export const settingsKey = "parley.settings";
 
 /** Reads what was chosen; what is missing or makes no sense is as it was at first. */
-export function recallSettings(storage: KeyValue): Settings {
-  const { theme, density, sound, notify } = Object(recall(storage, settingsKey)) as {
+export function loadSettings(storage: KeyValue): Settings {
+  const { theme, density, sound, notify } = Object(readJson(storage, settingsKey)) as {
     readonly [K in keyof Settings]?: unknown;
   };
-  const isWhen = (entry: [string, unknown]): entry is [string, NotifyWhen] =>
+  const isWhen = (entry: [string, unknown]): entry is [string, NotifyLevel] =>
     entry[1] === "always" || entry[1] === "never";
   return {
     theme: theme === "light" || theme === "dark" ? theme : "system",
@@ -34,7 +34,7 @@ export function recallSettings(storage: KeyValue): Settings {
 }
 
 /** Keeps what was chosen. */
-export function rememberSettings(storage: KeyValue, settings: Settings): void {
+export function saveSettings(storage: KeyValue, settings: Settings): void {
   const notify = [...settings.notify].filter(([, when]) => when !== "mention");
-  remember(storage, settingsKey, { ...settings, notify: Object.fromEntries(notify) });
+  writeJson(storage, settingsKey, { ...settings, notify: Object.fromEntries(notify) });
 }

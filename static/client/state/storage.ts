@@ -2,7 +2,7 @@
 // missing or full; nothing here throws. Pure over the two storages that come in.
 
 import type { OutboxMessage, OutboxStore } from "./outbox.ts";
-import { isTime } from "./room.ts";
+import { isTimestamp } from "./room.ts";
 
 /** The part of the browser's `Storage` that is used. */
 export interface KeyValue {
@@ -28,7 +28,7 @@ export function memoryStorage(): KeyValue {
 }
 
 /** Reads a value; whatever cannot be read as JSON is as good as missing. */
-export function recall(storage: KeyValue, key: string): unknown {
+export function readJson(storage: KeyValue, key: string): unknown {
   try {
     return JSON.parse(storage.getItem(key) ?? "null");
   } catch {
@@ -37,7 +37,7 @@ export function recall(storage: KeyValue, key: string): unknown {
 }
 
 /** Keeps a value as JSON. Answers false when it could not be kept. */
-export function remember(storage: KeyValue, key: string, value: unknown): boolean {
+export function writeJson(storage: KeyValue, key: string, value: unknown): boolean {
   try {
     storage.setItem(key, JSON.stringify(value));
     return true;
@@ -47,7 +47,7 @@ export function remember(storage: KeyValue, key: string, value: unknown): boolea
 }
 
 /** Removes a value, where there is one. */
-export function forget(storage: KeyValue, key: string): void {
+export function removeKey(storage: KeyValue, key: string): void {
   try {
     storage.removeItem(key);
   } catch {
@@ -56,7 +56,7 @@ export function forget(storage: KeyValue, key: string): void {
 }
 
 /** The keys that begin with `prefix`. */
-export function keysOf(storage: KeyValue, prefix: string): string[] {
+export function keysWithPrefix(storage: KeyValue, prefix: string): string[] {
   const keys: string[] = [];
   try {
     for (let i = 0; i < storage.length; i++) {
@@ -74,22 +74,22 @@ const draftMaxLength = 10_000;
 const draftsMost = 40;
 
 /** What was half written in a room. */
-export function draftOf(storage: KeyValue, room: string): string {
-  const kept = recall(storage, draftPrefix + room);
+export function loadDraft(storage: KeyValue, room: string): string {
+  const kept = readJson(storage, draftPrefix + room);
   return typeof kept === "string" ? kept : "";
 }
 
 /** Keeps what is half written, up to 10,000 characters, under a key of its room, so that no tab overwrites another's room. */
-export function keepDraft(storage: KeyValue, room: string, text: string): void {
-  if (text.trim() === "") forget(storage, draftPrefix + room);
-  else remember(storage, draftPrefix + room, text.slice(0, draftMaxLength));
+export function saveDraft(storage: KeyValue, room: string, text: string): void {
+  if (text.trim() === "") removeKey(storage, draftPrefix + room);
+  else writeJson(storage, draftPrefix + room, text.slice(0, draftMaxLength));
 }
 
 /** Forgets the drafts of rooms that are not `open`, when there are more than 40. */
-export function tidyDrafts(storage: KeyValue, open: { has(room: string): boolean }): void {
-  const keys = keysOf(storage, draftPrefix);
+export function pruneDrafts(storage: KeyValue, open: { has(room: string): boolean }): void {
+  const keys = keysWithPrefix(storage, draftPrefix);
   if (keys.length <= draftsMost) return;
-  for (const key of keys) if (!open.has(key.slice(draftPrefix.length))) forget(storage, key);
+  for (const key of keys) if (!open.has(key.slice(draftPrefix.length))) removeKey(storage, key);
 }
 
 const messagePrefix = "parley.message.";
@@ -108,31 +108,31 @@ export class TabOutbox implements OutboxStore {
   constructor(shared: KeyValue, own: KeyValue, newId: () => string, now: () => number) {
     this.#shared = shared;
     this.#now = now;
-    const known = recall(own, ownerKey);
+    const known = readJson(own, ownerKey);
     this.#owner = typeof known === "string" ? known : newId();
-    remember(own, ownerKey, this.#owner);
-    this.alive();
+    writeJson(own, ownerKey, this.#owner);
+    this.heartbeat();
   }
 
   /** Says that this tab is still there. To be called more often than every three minutes. */
-  alive(): void {
-    remember(this.#shared, tabPrefix + this.#owner, this.#now());
+  heartbeat(): void {
+    writeJson(this.#shared, tabPrefix + this.#owner, this.#now());
   }
 
   /** Says that this tab goes, so that the next may take its messages at once. */
-  gone(): void {
-    forget(this.#shared, tabPrefix + this.#owner);
+  release(): void {
+    removeKey(this.#shared, tabPrefix + this.#owner);
   }
 
   load(): readonly OutboxMessage[] {
     const found: OutboxMessage[] = [];
-    for (const key of keysOf(this.#shared, tabPrefix)) {
-      if (this.#isGone(key.slice(tabPrefix.length))) forget(this.#shared, key);
+    for (const key of keysWithPrefix(this.#shared, tabPrefix)) {
+      if (this.#isGone(key.slice(tabPrefix.length))) removeKey(this.#shared, key);
     }
-    for (const key of keysOf(this.#shared, messagePrefix)) {
-      const kept = recall(this.#shared, key);
+    for (const key of keysWithPrefix(this.#shared, messagePrefix)) {
+      const kept = readJson(this.#shared, key);
       if (!isKept(kept)) {
-        forget(this.#shared, key);
+        removeKey(this.#shared, key);
         continue;
       }
       const { owner, ...message } = kept;
@@ -146,18 +146,18 @@ export class TabOutbox implements OutboxStore {
   }
 
   put(message: OutboxMessage): boolean {
-    return remember(this.#shared, messagePrefix + message.nonce, {
+    return writeJson(this.#shared, messagePrefix + message.nonce, {
       ...message,
       owner: this.#owner,
     });
   }
 
   remove(nonce: string): void {
-    forget(this.#shared, messagePrefix + nonce);
+    removeKey(this.#shared, messagePrefix + nonce);
   }
 
   #isGone(owner: string): boolean {
-    const seen = recall(this.#shared, tabPrefix + owner);
+    const seen = readJson(this.#shared, tabPrefix + owner);
     return typeof seen !== "number" || this.#now() - seen > goneMs;
   }
 }
@@ -168,6 +168,6 @@ function isKept(value: unknown): value is OutboxMessage & { readonly owner: stri
   // The server cannot answer for another nonce, and the message would be on its way for ever.
   return /^[\w-]{1,36}$/.test(String(nonce)) && typeof room === "string" &&
     typeof text === "string" &&
-    isTime(at) && typeof owner === "string" &&
+    isTimestamp(at) && typeof owner === "string" &&
     (state === "waiting" || state === "asks" || state === "failed");
 }

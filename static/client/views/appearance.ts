@@ -1,12 +1,12 @@
 // Applies what the person has chosen to the page, and follows the other tabs.
 
-import { recallSettings, rememberSettings, settingsKey } from "../state/settings.ts";
+import { loadSettings, saveSettings, settingsKey } from "../state/settings.ts";
 import type { Settings } from "../state/settings.ts";
 import type { KeyValue } from "../state/storage.ts";
 
 /** The settings of the page: read, applied, and followed when another tab changes them. */
 export function mountSettings(storage: KeyValue) {
-  let settings = recallSettings(storage);
+  let settings = loadSettings(storage);
   const apply = () => {
     const { dataset } = document.documentElement;
     dataset.theme = settings.theme;
@@ -22,7 +22,7 @@ export function mountSettings(storage: KeyValue) {
   apply();
   addEventListener("storage", ({ key }) => {
     if (key !== settingsKey) return;
-    settings = recallSettings(storage);
+    settings = loadSettings(storage);
     apply();
   });
   return {
@@ -31,7 +31,7 @@ export function mountSettings(storage: KeyValue) {
     },
     change(part: Partial<Settings>): void {
       settings = { ...settings, ...part };
-      rememberSettings(storage, settings);
+      saveSettings(storage, settings);
       apply();
     },
   };

@@ -1,17 +1,17 @@
 // Where messages are written: grows, counts and sends. What a slash command does is not known here.
 
-import type { Chat } from "../state/chat_client.ts";
+import type { ChatClient } from "../state/chat_client.ts";
 import { byId, element, setText } from "./dom.ts";
-import { draftOf, keepDraft, tidyDrafts } from "../state/storage.ts";
+import { loadDraft, pruneDrafts, saveDraft } from "../state/storage.ts";
 import type { KeyValue } from "../state/storage.ts";
 import { codePointLength } from "../../../app/protocol/text.ts";
 import type { Complaint } from "../words/language.ts";
 import type { Room } from "../state/room.ts";
-import type { WritingAids } from "./composer_aids.ts";
+import type { ComposerAids } from "./composer_aids.ts";
 import { panelWords, sentenceOf, words } from "../words/language.ts";
 
 /** What the composer asks for. */
-export interface ComposerVerbs {
+export interface ComposerActions {
   /** Carries a slash command out. Answers why not when it cannot be. */
   command(command: string, argument: string): Complaint | undefined;
   /** A message was sent. */
@@ -22,14 +22,14 @@ export interface ComposerVerbs {
 const countFrom = 200;
 
 /** Mounts the composer; `update` gives it the room that is shown. */
-export function mountComposer(chat: Chat, storage: KeyValue, verbs: ComposerVerbs) {
+export function mountComposer(chat: ChatClient, storage: KeyValue, verbs: ComposerActions) {
   const form = byId("composer");
   const text = byId("text");
   const hint = byId("composer-hint");
   const problem = byId("composer-problem");
-  tidyDrafts(storage, chat.rooms);
+  pruneDrafts(storage, chat.rooms);
   let room: Room | undefined;
-  let aids: WritingAids | undefined;
+  let aids: ComposerAids | undefined;
 
   const grow = () => {
     if (CSS.supports("field-sizing", "content")) return;
@@ -39,7 +39,7 @@ export function mountComposer(chat: Chat, storage: KeyValue, verbs: ComposerVerb
   const most = () => chat.limits?.textMaxLength ?? Infinity;
   const changed = () => {
     if (room === undefined) return;
-    keepDraft(storage, room.name, text.value);
+    saveDraft(storage, room.name, text.value);
     const left = most() - codePointLength(text.value.trim());
     setText(hint, left < countFrom ? words.charactersLeft(left) : words.send);
     hint.classList.toggle("count", left < countFrom);
@@ -70,11 +70,11 @@ export function mountComposer(chat: Chat, storage: KeyValue, verbs: ComposerVerb
   const loadAids = async () => {
     if (aids !== undefined) return;
     try {
-      const [{ mountWritingAids }, sentences] = await Promise.all([
+      const [{ mountComposerAids }, sentences] = await Promise.all([
         import("./composer_aids.ts"),
         panelWords(),
       ]);
-      aids ??= mountWritingAids(element, sentences, chat, {
+      aids ??= mountComposerAids(element, sentences, chat, {
         text,
         list: byId("suggestions"),
         room: () => room,
@@ -95,7 +95,7 @@ export function mountComposer(chat: Chat, storage: KeyValue, verbs: ComposerVerb
   text.addEventListener("input", () => {
     changed();
     if (room !== undefined && text.value !== "" && !text.value.startsWith("/")) {
-      chat.typing(room.name);
+      chat.sendTyping(room.name);
     }
   });
   text.addEventListener("keydown", (event) => {
@@ -114,7 +114,7 @@ export function mountComposer(chat: Chat, storage: KeyValue, verbs: ComposerVerb
       if (shown === room) return;
       room = shown;
       text.placeholder = words.message(shown.name);
-      set(draftOf(storage, shown.name));
+      set(loadDraft(storage, shown.name));
       if (!isTouch()) text.focus();
     },
     /** Puts a text where it can be changed. */

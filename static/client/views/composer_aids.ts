@@ -1,13 +1,13 @@
 // Helps to write: completes slash commands from a list, names and rooms with Tab, brings the last message back, goes to the
 // next room, and refuses what is too long to paste. Loaded after the page, which lends it what it has already.
 
-import type { Chat } from "../state/chat_client.ts";
+import type { ChatClient } from "../state/chat_client.ts";
 import type { element } from "./dom.ts";
 import type { PanelWords } from "../words/panel_words_en.ts";
 import type { Room } from "../state/room.ts";
 
 /** What the composer has. */
-export interface Writing {
+export interface ComposerParts {
   readonly text: HTMLTextAreaElement;
   readonly list: HTMLUListElement;
   room(): Room | undefined;
@@ -20,14 +20,14 @@ export interface Writing {
 }
 
 /** The aids of a composer. */
-export type WritingAids = ReturnType<typeof mountWritingAids>;
+export type ComposerAids = ReturnType<typeof mountComposerAids>;
 
 /** Mounts the aids. */
-export function mountWritingAids(
+export function mountComposerAids(
   make: typeof element,
   sentences: PanelWords,
-  chat: Chat,
-  { text, list, room, most, set, complain }: Writing,
+  chat: ChatClient,
+  { text, list, room, most, set, complain }: ComposerParts,
 ) {
   let chosen = 0;
   let tab:

@@ -1,15 +1,15 @@
 // The conversation: draws one room's messages, notes and outbox, and keeps the reader's place in it.
 
-import type { Chat } from "../state/chat_client.ts";
+import type { ChatClient } from "../state/chat_client.ts";
 import { button, byId, element, List, setText } from "./dom.ts";
 import type { Row } from "./dom.ts";
 import { locale, words } from "../words/language.ts";
 import type { OutboxMessage } from "../state/outbox.ts";
-import type { Message, Note, Room } from "../state/room.ts";
-import { isEmojiOnly, partsOf } from "../state/formatting.ts";
+import type { Message, PresenceEvent, Room } from "../state/room.ts";
+import { isEmojiOnly, parseMarkup } from "../state/formatting.ts";
 
 /** What a person can do to the conversation. */
-export interface MessageVerbs {
+export interface ConversationActions {
   /** Something was read. */
   read(): void;
   /** Puts a text back where it can be changed. */
@@ -29,7 +29,7 @@ const day = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", m
 const full = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "medium" });
 
 /** Mounts the conversation; `update` draws the room that is shown. */
-export function mountMessages(chat: Chat, verbs: MessageVerbs) {
+export function mountConversation(chat: ChatClient, verbs: ConversationActions) {
   const log = byId("log");
   const toEnd = byId("to-end");
   const rows = new List(byId("rows"));
@@ -66,7 +66,7 @@ export function mountMessages(chat: Chat, verbs: MessageVerbs) {
       verbs.read();
     }
     // What has come and is not drawn yet would seem to be missing.
-    if (log.scrollTop < olderPx && shown.oldest === drawn.oldest) chat.older(shown.name);
+    if (log.scrollTop < olderPx && shown.oldest === drawn.oldest) chat.loadOlder(shown.name);
   };
   const showToEnd = () => {
     const unread = shown?.unread ?? 0;
@@ -113,7 +113,7 @@ export function mountMessages(chat: Chat, verbs: MessageVerbs) {
       // Only what is said now is read aloud, not what was loaded.
       const isLive = room.phase === "live";
       const isHistory = isOther || !drawn.isLive || room.oldest < drawn.oldest;
-      const isLoading = room.loadingOlder || !isLive;
+      const isLoading = room.isLoadingOlder || !isLive;
       log.ariaBusy = String(isHistory || isLoading);
       clearTimeout(calm);
       if (!isLoading) calm = setTimeout(() => log.ariaBusy = "false");
@@ -172,14 +172,14 @@ function topOf(node: Element): number {
 
 // ------------------------------------------------------------------ rows
 
-function rowsOf(chat: Chat, room: Room, verbs: MessageVerbs): Row[] {
+function rowsOf(chat: ChatClient, room: Room, verbs: ConversationActions): Row[] {
   const rows: Row[] = topRows(room, verbs);
   let last: Message | undefined;
   let noteIndex = 0;
   const takeNotes = (upTo: number) => {
     const start = noteIndex;
-    while ((room.notes[noteIndex]?.after ?? Infinity) <= upTo) noteIndex++;
-    const row = noteRow(room.notes.slice(start, noteIndex));
+    while ((room.presenceEvents[noteIndex]?.afterOffset ?? Infinity) <= upTo) noteIndex++;
+    const row = noteRow(room.presenceEvents.slice(start, noteIndex));
     if (row !== undefined) {
       rows.push(row);
       last = undefined;
@@ -206,7 +206,7 @@ function rowsOf(chat: Chat, room: Room, verbs: MessageVerbs): Row[] {
     last = message;
     takeNotes(message.offset);
   }
-  for (const waiting of chat.outbox.of(room.name)) {
+  for (const waiting of chat.outbox.messagesIn(room.name)) {
     const starts = last?.member !== chat.member || waiting.at - last.at > groupMs;
     rows.push(waitingRow(chat, waiting, starts, verbs));
     last = {
@@ -221,7 +221,7 @@ function rowsOf(chat: Chat, room: Room, verbs: MessageVerbs): Row[] {
   return rows;
 }
 
-function topRows(room: Room, verbs: MessageVerbs): Row[] {
+function topRows(room: Room, verbs: ConversationActions): Row[] {
   if (room.phase === "away" && room.messages.length === 0) return [];
   const line = (key: string, text: string): Row => ({
     key: `top ${key}`,
@@ -229,10 +229,12 @@ function topRows(room: Room, verbs: MessageVerbs): Row[] {
     make: () => element("p", { class: "top" }, text),
   });
   const rows: Row[] = [];
-  if (room.replaced) rows.push(ruleRow("rule gap", "replaced", words.replaced));
-  if (room.missing > 0) rows.push(ruleRow("rule gap", "missing", words.missing(room.missing)));
-  else if (room.hasOlder) rows.push(line("older", room.loadingOlder ? words.loadingOlder : " "));
-  else if (room.first > 1) rows.push(line("pruned", words.pruned));
+  if (room.wasReset) rows.push(ruleRow("rule gap", "replaced", words.replaced));
+  if (room.missingCount > 0) {
+    rows.push(ruleRow("rule gap", "missing", words.missing(room.missingCount)));
+  } else if (room.hasOlder) {
+    rows.push(line("older", room.isLoadingOlder ? words.loadingOlder : " "));
+  } else if (room.first > 1) rows.push(line("pruned", words.pruned));
   else if (room.messages.length === 0) {
     const make = () => {
       const place = element("div", { class: "empty" });
@@ -253,7 +255,7 @@ function ruleRow(className: string, key: string, text: string): Row {
   };
 }
 
-function noteRow(notes: readonly Note[]): Row | undefined {
+function noteRow(notes: readonly PresenceEvent[]): Row | undefined {
   const [first] = notes;
   if (first === undefined) return undefined;
   const sentences = foldNotes(notes);
@@ -267,8 +269,8 @@ function noteRow(notes: readonly Note[]): Row | undefined {
 }
 
 /** Who came and went again in one gap between messages is not worth a word; the rest is told together. */
-function foldNotes(notes: readonly Note[]): string[] {
-  const net = new Map<string, Note>();
+function foldNotes(notes: readonly PresenceEvent[]): string[] {
+  const net = new Map<string, PresenceEvent>();
   const renames = new Map<string, { readonly from: string; readonly to: string }>();
   for (const note of notes) {
     if (note.kind === "renamed") {
@@ -281,7 +283,7 @@ function foldNotes(notes: readonly Note[]): string[] {
       net.delete(note.member);
     } else net.set(note.member, note);
   }
-  const namesOf = (kind: Note["kind"]) =>
+  const namesOf = (kind: PresenceEvent["kind"]) =>
     [...net.values()].filter((note) => note.kind === kind).map(({ username }) => isolate(username));
   const told: string[] = [];
   for (const kind of ["joined", "left", "timeout"] as const) {
@@ -299,7 +301,7 @@ function isolate(name: string): string {
   return `\u2068${name}\u2069`;
 }
 
-function messageRow(chat: Chat, message: Message, starts: boolean): Row {
+function messageRow(chat: ChatClient, message: Message, starts: boolean): Row {
   const { offset, member, from, text, at, nonce } = message;
   const mine = member === chat.member;
   const mentions = chat.isMention(message);
@@ -313,13 +315,13 @@ function messageRow(chat: Chat, message: Message, starts: boolean): Row {
 }
 
 function waitingRow(
-  chat: Chat,
+  chat: ChatClient,
   message: OutboxMessage,
   starts: boolean,
-  verbs: MessageVerbs,
+  verbs: ConversationActions,
 ): Row {
   const { nonce, text, at, room, state, problem = "" } = message;
-  const slow = state === "waiting" && chat.waitsUntil(room) !== undefined;
+  const slow = state === "waiting" && chat.retryAt(room) !== undefined;
   const hint = slow ? words.slowDown : chat.isReady ? words.sending : words.waiting;
   return {
     key: `nonce ${nonce}`,
@@ -356,7 +358,7 @@ interface Drawn {
   readonly pending: boolean;
 }
 
-function drawMessage(chat: Chat, drawn: Drawn, actions: readonly HTMLElement[]): HTMLElement {
+function drawMessage(chat: ChatClient, drawn: Drawn, actions: readonly HTMLElement[]): HTMLElement {
   const { from, text, at, starts, mentions, pending } = drawn;
   const name = element("bdi", { class: "name" }, from);
   name.style.setProperty("--hue", String(hueOf(from)));
@@ -384,7 +386,7 @@ function drawMessage(chat: Chat, drawn: Drawn, actions: readonly HTMLElement[]):
 
 /** The nodes of a text. */
 function drawText(text: string, me: string): (Node | string)[] {
-  return partsOf(text, me).map((part) => {
+  return parseMarkup(text, me).map((part) => {
     switch (part.kind) {
       case "text":
         return part.text;

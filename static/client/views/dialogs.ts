@@ -2,7 +2,7 @@
 // what the first scripts have already is lent to them. The browser's dialog keeps and gives back the focus.
 
 import type { parseUsername } from "../../../app/protocol/text.ts";
-import type { Chat, Profile } from "../state/chat_client.ts";
+import type { ChatClient, Profile } from "../state/chat_client.ts";
 import type { button, byId, element, setText } from "./dom.ts";
 import { copyButton, invite } from "./empty_room.ts";
 import type { Settings } from "../state/settings.ts";
@@ -21,7 +21,7 @@ export interface Lent {
 }
 
 /** What the panels ask of the page. */
-export interface PanelVerbs {
+export interface DialogActions {
   readonly settings: { readonly now: Settings; change(part: Partial<Settings>): void };
   readonly profile: Readonly<Profile>;
   /** The address of the page, without a room. */
@@ -43,10 +43,10 @@ export interface Link {
 }
 
 /** The panels. */
-export type Panels = ReturnType<typeof mountPanels>;
+export type Dialogs = ReturnType<typeof mountDialogs>;
 
 /** Mounts the panels; each method opens one. */
-export function mountPanels(lent: Lent, chat: Chat, verbs: PanelVerbs) {
+export function mountDialogs(lent: Lent, chat: ChatClient, verbs: DialogActions) {
   const { button, byId, element, setText, parseUsername, words, sentences } = lent;
   const dialog = byId("dialog");
 

@@ -2,12 +2,12 @@
 
 import { parseUsername } from "../../../app/protocol/text.ts";
 import { basePath } from "../browser.ts";
-import type { Entry } from "../state/chat_client.ts";
+import type { SignInState } from "../state/chat_client.ts";
 import { byId, setText } from "./dom.ts";
 import { words } from "../words/language.ts";
 
 /** Mounts the prompt; `enter` is called with a name that keeps the rules, and an access code where one was asked for. */
-export function mountPrompt(
+export function mountNamePrompt(
   room: string,
   name: string,
   enter: (username: string, access: string | undefined) => void,
@@ -63,7 +63,7 @@ export function mountPrompt(
   };
 
   return {
-    show({ problem, code: reason }: Entry & { readonly kind: "asking" }): void {
+    show({ problem, code: reason }: SignInState & { readonly kind: "asking" }): void {
       if (prompt.hidden) prompt.hidden = false;
       tellWhoIsHere().catch(() => {});
       go.disabled = false;

@@ -1,7 +1,7 @@
 // Tells the person of messages outside the page, by a notification and a sound, where they have asked for them: loaded with
 // the first message that there is to tell of.
 
-import { Speaker } from "../state/notification_leader.ts";
+import { NotificationLeader } from "../state/notification_leader.ts";
 import type { Message } from "../state/room.ts";
 
 /** What a notification does, and says. */
@@ -17,15 +17,15 @@ const bodyMaxLength = 200;
 const toneSeconds = 0.12;
 
 /** Mounts the voice of this tab. */
-export function mountNotify(verbs: NotifyVerbs) {
+export function mountNotifications(verbs: NotifyVerbs) {
   const channel = typeof BroadcastChannel === "undefined"
     ? undefined
     : new BroadcastChannel("parley.told");
   const open = new Set<Notification>();
-  const speaker = new Speaker({
+  const speaker = new NotificationLeader({
     post: (id) => channel?.postMessage({ done: id }),
     ask: (id) => channel?.postMessage({ asked: id }),
-    isLooking: () => document.hasFocus(),
+    hasFocus: () => document.hasFocus(),
     later: (ms, task) => void setTimeout(task, ms),
     random: () => Math.random(),
   });

@@ -1,13 +1,13 @@
 // The two sides of the page, rooms on one and people on the other, and the head between them.
 
-import type { Chat } from "../state/chat_client.ts";
+import type { ChatClient } from "../state/chat_client.ts";
 import { button, byId, element, List, setText } from "./dom.ts";
 import type { Room } from "../state/room.ts";
 import type { Complaint } from "../words/language.ts";
 import { sentenceOf, words } from "../words/language.ts";
 
 /** What the sides ask for. */
-export interface SideVerbs {
+export interface SidebarActions {
   /** Shows a room. Answers why not when it cannot be. */
   show(name: string): Complaint | undefined;
   /** Shows the person's own settings. */
@@ -15,7 +15,7 @@ export interface SideVerbs {
 }
 
 /** Mounts rooms, people and head; `update` draws them for the room that is shown. */
-export function mountSides(chat: Chat, verbs: SideVerbs) {
+export function mountSidebars(chat: ChatClient, verbs: SidebarActions) {
   const rooms = byId("rooms");
   const people = byId("people");
   const talk = byId("talk");
@@ -114,16 +114,16 @@ export function mountSides(chat: Chat, verbs: SideVerbs) {
       drawTitle(shown);
       const { retentionDays = 0, retentionMessages = 0 } = chat.limits ?? {};
       // Who is here is not known yet when not even the person is, and not any more without a connection.
-      const isKnown = isCalm && shown.count > 0;
-      const here = words.here(shown.count);
+      const isKnown = isCalm && shown.memberCount > 0;
+      const here = words.here(shown.memberCount);
       setText(roomHere, isKnown ? `${here} · ` : "");
       setText(roomKept, chat.limits ? words.kept(retentionDays, retentionMessages) : "");
       setText(toggle, isKnown ? here : peopleWord);
-      setText(peopleTitle, isKnown ? words.hereTitle(shown.count) : peopleWord);
+      setText(peopleTitle, isKnown ? words.hereTitle(shown.memberCount) : peopleWord);
       people.classList.toggle("off", !isKnown);
       const members = [...shown.members].sort(([, one], [, other]) => one.localeCompare(other));
       peopleList.update(
-        shown.crowded
+        shown.isCrowded
           ? [{ key: "", version: "", make: () => element("li", { class: "hint" }, words.crowded) }]
           : members.map(([member, username]) => ({
             key: member,

@@ -1,23 +1,23 @@
 // The line that says how the connection is, when there is something to say, and the line that says who writes.
 
 import { closeCode } from "../../../app/protocol/wire.ts";
-import type { Chat } from "../state/chat_client.ts";
+import type { ChatClient } from "../state/chat_client.ts";
 import { button, byId, setText } from "./dom.ts";
 import type { Room } from "../state/room.ts";
-import type { Status } from "../state/connection.ts";
+import type { ConnectionStatus } from "../state/connection.ts";
 import { sentenceOf, words } from "../words/language.ts";
 
 /** A loss shorter than this is not worth a word. */
 const blipMs = 2_000;
 
 /** What keeps somebody out who has given a name; nothing as long as an answer may still come. */
-export function problemOf({ status }: Chat): string | undefined {
+export function connectionProblem({ status }: ChatClient): string | undefined {
   if (!navigator.onLine) return words.offline;
   return status.kind === "waiting" ? status.problem ?? words.noAnswer : undefined;
 }
 
 /** Mounts both lines. `redraw` is called when time alone changes what they say. */
-export function mountStatus(chat: Chat, redraw: () => void) {
+export function mountStatusLine(chat: ChatClient, redraw: () => void) {
   const line = byId("status");
   const typing = byId("typing");
   const said = document.createElement("span");
@@ -25,7 +25,7 @@ export function mountStatus(chat: Chat, redraw: () => void) {
   act.className = "link";
   act.addEventListener("click", () => {
     if (chat.status.kind === "ended") chat.takeOver();
-    else chat.tryNow();
+    else chat.retryNow();
   });
   let troubleSince: number | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -47,7 +47,7 @@ export function mountStatus(chat: Chat, redraw: () => void) {
   const lastTold = () => told || words.connecting;
 
   /** Seldom comes, and its words with it. */
-  const tellEnd = async (ended: Status & { readonly kind: "ended" }) => {
+  const tellEnd = async (ended: ConnectionStatus & { readonly kind: "ended" }) => {
     const isReplaced = ended.code === closeCode.replaced;
     const text = await sentenceOf(({ replacedTab, refused }) =>
       isReplaced ? replacedTab : refused(words.problem(ended.reason))
@@ -59,7 +59,7 @@ export function mountStatus(chat: Chat, redraw: () => void) {
   return {
     /** Draws both lines. Answers whether all is well, or has not been otherwise for long. */
     update(room: Room): boolean {
-      setText(typing, room.typing.length === 0 ? "" : words.typing(room.typing));
+      setText(typing, room.typingNames.length === 0 ? "" : words.typing(room.typingNames));
       clearTimeout(timer);
       const { status } = chat;
       const now = performance.now();

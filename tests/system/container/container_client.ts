@@ -1,7 +1,7 @@
 // Somebody who uses the chat in the containers as a page does: the page's own code on a real WebSocket, so that what is shown
 // of lost connections and of outboxes is what people have.
 
-import { Chat } from "../../../static/client/state/chat_client.ts";
+import { ChatClient } from "../../../static/client/state/chat_client.ts";
 import type { ConnectionPorts } from "../../../static/client/state/connection.ts";
 import type { OutboxStore } from "../../../static/client/state/outbox.ts";
 import type { Room } from "../../../static/client/state/room.ts";
@@ -14,7 +14,7 @@ const noStore: OutboxStore = { load: () => [], put: () => true, remove: () => {}
 /** A page of the chat, in the lobby. */
 export class Caller implements AsyncDisposable {
   readonly username: string;
-  readonly #chat: Chat;
+  readonly #chat: ChatClient;
   /** Connections whose close event has not come. */
   readonly #open = new Map<WebSocket, Promise<void>>();
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
@@ -22,14 +22,14 @@ export class Caller implements AsyncDisposable {
 
   private constructor(url: string, username: string) {
     this.username = username;
-    this.#chat = new Chat({
+    this.#chat = new ChatClient({
       connection: this.#ports(url),
       outbox: { store: noStore, now: () => Date.now(), newNonce: () => randomId(12) },
       tab: randomId(12),
-      changed: () => this.#changed(),
+      onChange: () => this.#changed(),
     });
-    this.#chat.open(lobby);
-    this.#chat.enter({ username, token: randomId(32) });
+    this.#chat.openRoom(lobby);
+    this.#chat.signIn({ username, token: randomId(32) });
   }
 
   /** Comes to the address of a server or proxy, and waits to be in. */
@@ -67,7 +67,7 @@ export class Caller implements AsyncDisposable {
 
   /** How many of its messages are not known to be in the log. */
   get unsent(): number {
-    return this.#chat.outbox.of(lobby).length;
+    return this.#chat.outbox.messagesIn(lobby).length;
   }
 
   say(text: string): void {
@@ -92,7 +92,7 @@ export class Caller implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#chat.goodbye();
+    this.#chat.signOut();
     for (const timer of this.#timers) clearTimeout(timer);
     await Promise.all(this.#open.values());
   }
@@ -102,8 +102,8 @@ export class Caller implements AsyncDisposable {
   }
 
   get #refusal(): string | undefined {
-    const { entry } = this.#chat;
-    return entry.kind === "asking" ? entry.problem : undefined;
+    const { signInState } = this.#chat;
+    return signInState.kind === "asking" ? signInState.problem : undefined;
   }
 
   #changed(): void {
@@ -117,12 +117,12 @@ export class Caller implements AsyncDisposable {
         const socket = new WebSocket(new URL("ws", url.replace("http", "ws")), subprotocol);
         const { promise, resolve } = Promise.withResolvers<void>();
         this.#open.set(socket, promise);
-        socket.onopen = () => events.opened();
-        socket.onmessage = ({ data }) => events.received(String(data));
+        socket.onopen = () => events.onOpen();
+        socket.onmessage = ({ data }) => events.onFrame(String(data));
         socket.onclose = ({ code, reason }) => {
           this.#open.delete(socket);
           resolve();
-          events.closed(code, reason);
+          events.onClose(code, reason);
         };
         return {
           send: (frame) => {

@@ -140,12 +140,12 @@ class World {
         this.#crowds++;
         this.#crowd(room, count, chance.isTrue(0.3) ? 3_500 : length);
       }],
-      [3, () => person.chat.open(room)],
-      [2, () => person.chat.leave(room)],
+      [3, () => person.chat.openRoom(room)],
+      [2, () => person.chat.leaveRoom(room)],
       [3, () => person.chat.rename(`${chance.pick(names)}${chance.below(3)}`)],
-      [3, () => person.chat.older(room)],
-      [2, () => person.chat.typing(room)],
-      [3, () => person.chat.awake()],
+      [3, () => person.chat.loadOlder(room)],
+      [2, () => person.chat.sendTyping(room)],
+      [3, () => person.chat.checkConnection()],
       [7, () => person.link?.cut(chance.isTrue(0.7), chance.isTrue(0.7))],
       [4, () => person.link?.stall(chance.delay(40_000))],
       [4, () => this.#reload(person)],
@@ -154,7 +154,7 @@ class World {
       [1, () => this.#openTab(this.#browserOf.get(person) ?? browser, this.#own.get(person))],
       [2, () => person.answerQuestions()],
       [1, () => {
-        person.chat.goodbye();
+        person.chat.signOut();
         this.#time.later(chance.delay(20_000), () => person.isGone || this.#enter(person));
       }],
       [6, () => this.#site.crashSoon()],
@@ -206,15 +206,15 @@ class World {
     this.#people.push(person);
     this.#own.set(person, own);
     this.#browserOf.set(person, browser);
-    person.chat.open("lobby");
-    if (this.#chance.isTrue(0.5)) person.chat.open("design");
+    person.chat.openRoom("lobby");
+    if (this.#chance.isTrue(0.5)) person.chat.openRoom("design");
     this.#enter(person);
   }
 
   #enter(person: Person): void {
     const browser = this.#browserOf.get(person);
     if (browser === undefined) return;
-    person.chat.enter({ username: browser.username, token: browser.token });
+    person.chat.signIn({ username: browser.username, token: browser.token });
   }
 
   #reload(person: Person): void {
@@ -260,13 +260,13 @@ class World {
       while (await this.#step(until)) this.#look();
       if (!this.#site.isUp && restarts++ < 20) this.#site.start();
       for (const person of this.#people) {
-        person.store.alive();
+        person.store.heartbeat();
         person.answerQuestions();
-        for (const room of person.chat.outbox.rooms) person.chat.open(room);
+        for (const room of person.chat.outbox.rooms) person.chat.openRoom(room);
         if (person.chat.status.kind === "ended") person.chat.takeOver();
-        const { entry } = person.chat;
-        if (entry.kind === "asking") {
-          person.chat.enter({ username: `Guest${this.#chance.below(1e6)}`, token: person.token });
+        const { signInState } = person.chat;
+        if (signInState.kind === "asking") {
+          person.chat.signIn({ username: `Guest${this.#chance.below(1e6)}`, token: person.token });
         }
       }
       if (round > 3 && this.#isQuiet()) break;

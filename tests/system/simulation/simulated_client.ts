@@ -1,6 +1,6 @@
 // A simulated person's tab: the page's real chat on a simulated network, and the books that are kept of what it was told.
 
-import { Chat } from "../../../static/client/state/chat_client.ts";
+import { ChatClient } from "../../../static/client/state/chat_client.ts";
 import type { OutboxMessage, OutboxStore } from "../../../static/client/state/outbox.ts";
 import type { Message, Room } from "../../../static/client/state/room.ts";
 import { TabOutbox } from "../../../static/client/state/storage.ts";
@@ -26,7 +26,7 @@ export class Books {
 
 /** One tab. */
 export class Person {
-  readonly chat: Chat;
+  readonly chat: ChatClient;
   readonly store: TabOutbox;
   readonly #time: Timeline;
   readonly #books: Books;
@@ -52,13 +52,13 @@ export class Person {
     const newId = () => `x${chance.below(2 ** 31)}y${chance.below(2 ** 31)}`;
     this.store = new TabOutbox(shared, own, newId, () => time.wall());
     this.#own = own;
-    this.chat = new Chat({
+    this.chat = new ChatClient({
       connection: {
         dial: (_subprotocol, events) => {
           const link = new Link(time, chance, {
-            opened: () => this.isGone || events.opened(),
-            received: (frame) => this.isGone || events.received(frame),
-            closed: (code, reason) => this.isGone || events.closed(code, reason),
+            onOpen: () => this.isGone || events.onOpen(),
+            onFrame: (frame) => this.isGone || events.onFrame(frame),
+            onClose: (code, reason) => this.isGone || events.onClose(code, reason),
           });
           this.link = link;
           link.connect(site.acceptor);
@@ -74,7 +74,7 @@ export class Person {
       },
       outbox: { store: this.#watched(this.store), now: () => time.wall(), newNonce: newId },
       tab: newId(),
-      changed: () => this.check(false),
+      onChange: () => this.check(false),
     });
   }
 
@@ -97,12 +97,12 @@ export class Person {
   }
 
   say(room: string, text: string): void {
-    const before = new Set(this.chat.outbox.of(room).map(({ nonce }) => nonce));
+    const before = new Set(this.chat.outbox.messagesIn(room).map(({ nonce }) => nonce));
     if (this.chat.send(room, text) !== undefined) return;
     const written = this.#books.written.get(this.id) ?? [];
     this.#books.written.set(this.id, written);
     // It may have been answered at once; then it is no longer there, but it never is in this world.
-    for (const { nonce } of this.chat.outbox.of(room)) {
+    for (const { nonce } of this.chat.outbox.messagesIn(room)) {
       if (before.has(nonce)) continue;
       written.push(`${room} ${nonce}`);
       this.#books.writers.set(nonce, this.#own);
@@ -112,7 +112,7 @@ export class Person {
   /** Answers the questions that the page asks of messages which did not go by themselves. */
   answerQuestions(): void {
     for (const room of this.chat.outbox.rooms) {
-      for (const message of this.chat.outbox.of(room)) this.#answer(message);
+      for (const message of this.chat.outbox.messagesIn(room)) this.#answer(message);
     }
   }
 
@@ -125,7 +125,7 @@ export class Person {
 
   /** The tab is closed, or the page reloaded: nothing of it happens any more. */
   vanish(isClosed: boolean): void {
-    if (isClosed) this.store.gone();
+    if (isClosed) this.store.release();
     this.isGone = true;
     this.link?.clientCloses(1001);
   }
@@ -137,17 +137,17 @@ export class Person {
   }
 
   #checkRoom(room: Room, all: boolean): void {
-    const { oldest, head, messages, replaced } = room;
+    const { oldest, head, messages, wasReset } = room;
     const where = `${this.id} at ${Math.round(this.#time.ms)} in ${room.name}`;
     if (messages.length > 0 && messages.at(-1)?.offset !== head) {
       throw new Violation(`${where}: the last message is not the head`);
     }
     const before = this.#seen.get(room);
     if (before !== undefined) {
-      if (oldest > before.head + 1 && room.missing === 0 && !replaced && before.head > 0) {
+      if (oldest > before.head + 1 && room.missingCount === 0 && !wasReset && before.head > 0) {
         throw new Violation(`${where}: a hole from ${before.head} to ${oldest} is not announced`);
       }
-      if (head < before.head && !replaced) throw new Violation(`${where}: the log became shorter`);
+      if (head < before.head && !wasReset) throw new Violation(`${where}: the log became shorter`);
     }
     this.#seen.set(room, { head });
     if (!all) return;

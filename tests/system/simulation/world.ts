@@ -1,7 +1,7 @@
 // Time, chance and the network of a simulated world: everything that happens is drawn from one seed, and happens again the
 // same way.
 
-import type { WireEvents } from "../../../static/client/state/connection.ts";
+import type { SocketEvents } from "../../../static/client/state/connection.ts";
 import type { Socket } from "../../../app/chat/session.ts";
 
 /** Chance from a seed (mulberry32). */
@@ -143,7 +143,7 @@ export interface Acceptor {
 export class Link {
   readonly #time: Timeline;
   readonly #chance: Chance;
-  readonly #client: WireEvents;
+  readonly #client: SocketEvents;
   readonly #latency: number;
   #server: ReturnType<Acceptor["open"]> | undefined;
   /** Frames that are on their way are lost, and no more come through. */
@@ -156,7 +156,7 @@ export class Link {
   #stalled: string[] | undefined;
   buffered = 0;
 
-  constructor(time: Timeline, chance: Chance, client: WireEvents) {
+  constructor(time: Timeline, chance: Chance, client: SocketEvents) {
     this.#time = time;
     this.#chance = chance;
     this.#client = client;
@@ -177,7 +177,7 @@ export class Link {
       };
       const link = this as Link;
       this.#server = acceptor.open(socket, () => this.#vanish());
-      this.#toClient(() => this.#client.opened());
+      this.#toClient(() => this.#client.onOpen());
     });
   }
 
@@ -224,7 +224,7 @@ export class Link {
       const frames = this.#stalled ?? [];
       this.#stalled = undefined;
       this.buffered = 0;
-      for (const frame of frames) this.#toClient(() => this.#client.received(frame));
+      for (const frame of frames) this.#toClient(() => this.#client.onFrame(frame));
     });
   }
 
@@ -232,7 +232,7 @@ export class Link {
     if (this.#stalled !== undefined) {
       this.#stalled.push(frame);
       this.buffered += frame.length;
-    } else this.#toClient(() => this.#client.received(frame));
+    } else this.#toClient(() => this.#client.onFrame(frame));
   }
 
   #toClient(run: () => void): void {
@@ -254,7 +254,7 @@ export class Link {
   #endClient(code: number, reason: string): void {
     if (this.#clientKnows) return;
     this.#clientKnows = true;
-    this.#client.closed(code, reason);
+    this.#client.onClose(code, reason);
   }
 
   #endServer(code: number): void {

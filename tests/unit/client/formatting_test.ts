@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
-import { isEmojiOnly, mentionsIn, partsOf } from "../../../static/client/state/formatting.ts";
+import { findMentions, isEmojiOnly, parseMarkup } from "../../../static/client/state/formatting.ts";
 
 function shown(text: string, name = "Ada"): string {
-  return partsOf(text, name).map((part) =>
+  return parseMarkup(text, name).map((part) =>
     part.kind === "text"
       ? part.text
       : part.kind === "link"
@@ -68,7 +68,7 @@ Deno.test("partsOf() makes links to http, https and mailto only, whatever it is 
     const text = Array.from({ length: 12 }, () => pieces[Math.floor(random() * pieces.length)])
       .join("");
     let at = 0;
-    for (const part of partsOf(text, "Ada")) {
+    for (const part of parseMarkup(text, "Ada")) {
       assert(part.text !== "");
       if (part.kind === "link") assert(/^(https?:\/\/|mailto:)/.test(part.href), part.href);
       // Nothing is said that was not written, and only signs are left out.
@@ -81,12 +81,12 @@ Deno.test("partsOf() makes links to http, https and mailto only, whatever it is 
 
 Deno.test("partsOf() takes hardly longer for what is made to be slow", () => {
   for (const piece of ["`", "*a", "_a ", "```", "https://", "https://a)", ")", "@Ada", "*_`"]) {
-    partsOf(piece.repeat(4_000 / piece.length), "Ada");
+    parseMarkup(piece.repeat(4_000 / piece.length), "Ada");
   }
 });
 
 Deno.test("mentionsIn() finds a name as a whole", () => {
-  assertEquals(mentionsIn("@Ada @Ada1 a@Ada @ada.", "Ada"), [0, 12, 17]);
+  assertEquals(findMentions("@Ada @Ada1 a@Ada @ada.", "Ada"), [0, 12, 17]);
 });
 
 Deno.test("isEmojiOnly() is true for a few emoji and nothing else", () => {

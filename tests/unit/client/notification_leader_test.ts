@@ -1,18 +1,18 @@
 import { assertEquals } from "@std/assert";
-import { recallSettings, rememberSettings } from "../../../static/client/state/settings.ts";
-import { Speaker } from "../../../static/client/state/notification_leader.ts";
+import { loadSettings, saveSettings } from "../../../static/client/state/settings.ts";
+import { NotificationLeader } from "../../../static/client/state/notification_leader.ts";
 import { memoryStorage } from "../../../static/client/state/storage.ts";
 import { ManualTime } from "../../support/hub_harness.ts";
 
 /** The tabs of one browser, which hear each other at once. */
 function tabs(time: ManualTime, chances: readonly number[], looking = -1) {
-  const all: Speaker[] = [];
+  const all: NotificationLeader[] = [];
   chances.forEach((chance, i) => {
     all.push(
-      new Speaker({
+      new NotificationLeader({
         post: (id) => all.forEach((other, j) => j === i || other.heard(id)),
         ask: (id) => all.forEach((other, j) => j === i || other.asked(id)),
-        isLooking: () => i === looking,
+        hasFocus: () => i === looking,
         later: (ms, task) => void time.later(ms, task),
         random: () => chance,
       }),
@@ -53,14 +53,14 @@ Deno.test("Speaker speaks of each message once, also when a tab gets it late", (
 Deno.test("Speaker asks the tabs that listened before it did", () => {
   const time = new ManualTime();
   const said: number[] = [];
-  const listening: Speaker[] = [];
+  const listening: NotificationLeader[] = [];
   for (const number of [1, 2]) {
     // The first has spoken before there is a second to hear of it.
     const others = () => listening.filter((other) => other !== tab);
-    const tab = new Speaker({
+    const tab = new NotificationLeader({
       post: (id) => others().forEach((other) => other.heard(id)),
       ask: (id) => others().forEach((other) => other.asked(id)),
-      isLooking: () => false,
+      hasFocus: () => false,
       later: (ms, task) => void time.later(ms, task),
       random: () => 0,
     });
@@ -76,7 +76,7 @@ Deno.test("recallSettings() reads what rememberSettings() kept, and makes sense 
   const plain = { theme: "system", density: "roomy", sound: false, notify: new Map() } as const;
   for (const value of ["", "{", "7", "null", '{"theme":"red","notify":7,"sound":"yes"}']) {
     storage.setItem("parley.settings", value);
-    assertEquals(recallSettings(storage), plain);
+    assertEquals(loadSettings(storage), plain);
   }
   const chosen = {
     theme: "dark",
@@ -84,6 +84,6 @@ Deno.test("recallSettings() reads what rememberSettings() kept, and makes sense 
     sound: true,
     notify: new Map([["constructor", "never"], ["lobby", "always"]] as const),
   } as const;
-  rememberSettings(storage, { ...chosen, notify: new Map([...chosen.notify, ["x", "mention"]]) });
-  assertEquals(recallSettings(storage), chosen);
+  saveSettings(storage, { ...chosen, notify: new Map([...chosen.notify, ["x", "mention"]]) });
+  assertEquals(loadSettings(storage), chosen);
 });

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { keepRooms, restoreRoom } from "../../../static/client/state/snapshots.ts";
+import { restoreSnapshot, saveSnapshots } from "../../../static/client/state/snapshots.ts";
 import { Room } from "../../../static/client/state/room.ts";
 import { memoryStorage } from "../../../static/client/state/storage.ts";
 import { message, room as push } from "../../support/page_harness.ts";
@@ -8,30 +8,30 @@ const key = "parley.last.lobby";
 
 function lobby(messages: number): Room {
   const room = new Room("lobby");
-  room.enter(push(messages, {}, 1));
+  room.applyPage(push(messages, {}, 1));
   return room;
 }
 
 function restored(storage = memoryStorage()): Room {
   const room = new Room("lobby");
-  restoreRoom(storage, room);
+  restoreSnapshot(storage, room);
   return room;
 }
 
 Deno.test("restoreRoom() goes on where keepRooms() ended [R2]", () => {
   const storage = memoryStorage();
-  keepRooms(storage, [lobby(80)]);
+  saveSnapshots(storage, [lobby(80)]);
   const room = restored(storage);
   assertEquals([room.oldest, room.head, room.messages.length, room.unread], [31, 80, 50, 0]);
   assertEquals(room.position, lobby(80).position);
-  assertEquals(room.take(message(81)), "taken");
+  assertEquals(room.append(message(81)), "taken");
 });
 
 Deno.test("restoreRoom() leaves a room alone that has something", () => {
   const storage = memoryStorage();
-  keepRooms(storage, [lobby(3)]);
+  saveSnapshots(storage, [lobby(3)]);
   const room = lobby(5);
-  restoreRoom(storage, room);
+  restoreSnapshot(storage, room);
   assertEquals(room.head, 5);
 });
 
@@ -42,21 +42,21 @@ Deno.test("keepRooms() keeps no more than fits, newest first", () => {
     { length: 9 },
     (_, i) => ({ ...message(i + 1), text: "x".repeat(4000) }),
   );
-  room.enter({ ...push(0, {}, 1), messages: texts, offset: 9 });
-  keepRooms(storage, [room]);
+  room.applyPage({ ...push(0, {}, 1), messages: texts, offset: 9 });
+  saveSnapshots(storage, [room]);
   assertEquals(restored(storage).messages.map(({ offset }) => offset), [5, 6, 7, 8, 9]);
 });
 
 Deno.test("keepRooms() forgets rooms that were left", () => {
   const storage = memoryStorage();
-  keepRooms(storage, [lobby(3)]);
-  keepRooms(storage, []);
+  saveSnapshots(storage, [lobby(3)]);
+  saveSnapshots(storage, []);
   assertEquals([storage.getItem(key), restored(storage).position], [null, undefined]);
 });
 
 Deno.test("restoreRoom() takes nothing that is broken", () => {
   const storage = memoryStorage();
-  keepRooms(storage, [lobby(3)]);
+  saveSnapshots(storage, [lobby(3)]);
   const good = JSON.parse(storage.getItem(key) ?? "");
   for (
     const bad of [
@@ -82,6 +82,6 @@ Deno.test("keepRooms() and restoreRoom() bear a storage that is full or forbidde
       throw new DOMException("full", "QuotaExceededError");
     },
   };
-  keepRooms(storage, [lobby(3)]);
+  saveSnapshots(storage, [lobby(3)]);
   assertEquals(restored(storage).position, undefined);
 });

@@ -1,16 +1,16 @@
 import { assertEquals } from "@std/assert";
 import {
-  draftOf,
-  keepDraft,
+  loadDraft,
   memoryStorage,
-  tidyDrafts,
+  pruneDrafts,
+  saveDraft,
 } from "../../../static/client/state/storage.ts";
 
 Deno.test("keepDraft() keeps one room's draft and leaves the others alone", () => {
   const storage = memoryStorage();
-  keepDraft(storage, "lobby", "half a");
-  keepDraft(storage, "design", " two\nlines ");
-  assertEquals(["lobby", "design", "none"].map((room) => draftOf(storage, room)), [
+  saveDraft(storage, "lobby", "half a");
+  saveDraft(storage, "design", " two\nlines ");
+  assertEquals(["lobby", "design", "none"].map((room) => loadDraft(storage, room)), [
     "half a",
     " two\nlines ",
     "",
@@ -19,27 +19,27 @@ Deno.test("keepDraft() keeps one room's draft and leaves the others alone", () =
 
 Deno.test("keepDraft() leaves nothing behind of what is empty, and bounds the rest", () => {
   const storage = memoryStorage();
-  keepDraft(storage, "lobby", "x".repeat(20_000));
-  assertEquals(draftOf(storage, "lobby").length, 10_000);
-  keepDraft(storage, "lobby", " \n");
+  saveDraft(storage, "lobby", "x".repeat(20_000));
+  assertEquals(loadDraft(storage, "lobby").length, 10_000);
+  saveDraft(storage, "lobby", " \n");
   assertEquals(storage.length, 0);
 });
 
 Deno.test("tidyDrafts() forgets those of closed rooms when there are many", () => {
   const storage = memoryStorage();
-  for (let i = 0; i < 40; i++) keepDraft(storage, `room-${i}`, "half");
+  for (let i = 0; i < 40; i++) saveDraft(storage, `room-${i}`, "half");
   storage.setItem("other", "kept");
-  tidyDrafts(storage, new Set(["room-7"]));
+  pruneDrafts(storage, new Set(["room-7"]));
   assertEquals(storage.length, 41);
-  keepDraft(storage, "one-more", "half");
-  tidyDrafts(storage, new Set(["room-7"]));
-  assertEquals([storage.length, draftOf(storage, "room-7")], [2, "half"]);
+  saveDraft(storage, "one-more", "half");
+  pruneDrafts(storage, new Set(["room-7"]));
+  assertEquals([storage.length, loadDraft(storage, "room-7")], [2, "half"]);
 });
 
 Deno.test("draftOf() takes what is no draft as none", () => {
   const storage = memoryStorage();
   for (const value of ["{", "7", "null"]) {
     storage.setItem("parley.draft.lobby", value);
-    assertEquals(draftOf(storage, "lobby"), "");
+    assertEquals(loadDraft(storage, "lobby"), "");
   }
 });
