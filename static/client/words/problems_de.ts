@@ -12,7 +12,7 @@ const problems: Readonly<Record<string, string>> = {
   "Write something": "Schreib erst etwas",
   "Messages can": "Eine Nachricht hat höchstens # Zeichen",
   "Messages of this room": "Nachrichten dieses Raums sind noch nicht gesendet",
-  "You're in": "Du bist in # Räumen, mehr geht nicht: verlass erst einen",
+  "You're in": "Verlass erst einen Raum: # ist das Höchste",
   "Room limit": "Der Server nimmt keinen weiteren Raum auf: nimm einen, den es gibt",
   "Too many wrong": "Zu viele falsche Zugangscodes: versuch es in # s noch einmal",
   "Sending too": "Zu viele Nachrichten auf einmal: weiter in # s",
