@@ -1,4 +1,5 @@
-// Decoding: turns an untrusted frame into a validated command, or says why it is refused. SPEC.md rules P2 to P5.
+// Decoding: turns an untrusted frame into a validated command, or says why it is refused.
+// SPEC.md, P2 to P5.
 
 import {
   cleanText,
@@ -12,13 +13,9 @@ import type { Validated } from "./text.ts";
 import { closeCode, limits } from "./wire.ts";
 import type { Command, ErrorCode, ErrorPush, RoomRequest } from "./wire.ts";
 
-/** Why a frame is no command: either the connection is closed, or the client is told and goes on. */
+/** Why a frame was refused: the server closes the connection, or replies and keeps it open. */
 export type DecodeFailure =
-  | {
-    readonly kind: "close";
-    readonly code: number;
-    readonly reason: string;
-  }
+  | { readonly kind: "close"; readonly code: number; readonly reason: string }
   | { readonly kind: "reply"; readonly push: ErrorPush };
 
 /** A decoded command, or why there is none. */
@@ -28,7 +25,7 @@ export type Decoded =
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Thrown and caught inside this file only: the first field of a command that is wrong. */
+/** The first invalid field of a command. Thrown and caught in this file only. */
 class FieldError extends Error {
   readonly code: ErrorCode;
 
@@ -39,44 +36,33 @@ class FieldError extends Error {
 }
 
 /**
- * Turns one frame from a client into a command. Never throws. Unknown fields are left behind; an unknown type
- * or a wrong field gives an `error` push; what is not a JSON object with a type closes the connection.
+ * Decodes one frame from a client. Never throws. Ignores unknown fields. An unknown type or an
+ * invalid field gives an `error` push; anything but a JSON object with a `type` closes the
+ * connection.
  */
 export function decodeCommand(frame: string): Decoded {
   if (isLargerThan(frame, limits.frameMaxBytes)) {
-    return closing(
-      closeCode.frameTooBig,
-      `a frame has at most ${limits.frameMaxBytes} bytes`,
-    );
+    return close(closeCode.frameTooBig, `frames can have up to ${limits.frameMaxBytes} bytes`);
   }
   let value: unknown;
   try {
     value = JSON.parse(frame);
   } catch {
-    return closing(closeCode.protocolError, "a frame is JSON text");
+    return close(closeCode.protocolError, "a frame must be JSON");
   }
-  if (!isFields(value)) {
-    return closing(closeCode.protocolError, "a frame is one JSON object");
-  }
-  const type = value.type;
-  if (typeof type !== "string") {
-    return closing(closeCode.protocolError, "a command has a type");
-  }
+  if (!isFields(value)) return close(closeCode.protocolError, "a frame must be a JSON object");
+  const { type } = value;
+  if (typeof type !== "string") return close(closeCode.protocolError, "a command must have a type");
   const decode = decoders.get(type);
   if (decode === undefined) {
-    const shown = type.slice(0, 32).toWellFormed();
-    return replying({
-      type: "error",
-      re: shown,
-      code: "unknown_type",
-      message: `There is no command "${shown}"`,
-    });
+    const re = type.slice(0, 32).toWellFormed();
+    return reply({ type: "error", re, code: "unknown_type", message: `Unknown command "${re}"` });
   }
   try {
     return { ok: true, command: decode(value) };
   } catch (error) {
     if (!(error instanceof FieldError)) throw error;
-    return replying({
+    return reply({
       type: "error",
       re: type,
       code: error.code,
@@ -105,7 +91,7 @@ const decoders: ReadonlyMap<string, (fields: Fields) => Command> = new Map<
     type: "message",
     room: roomOf(fields),
     text: valueOf(cleanText(stringOf(fields, "text"))),
-    nonce: nonceOf(fields),
+    nonce: matchOf(fields, "nonce", idPattern, "nonce_invalid", idRule),
   })],
   ["history", (fields) => ({
     type: "history",
@@ -120,54 +106,41 @@ const decoders: ReadonlyMap<string, (fields: Fields) => Command> = new Map<
   ["pong", () => ({ type: "pong" })],
 ]);
 
-function closing(code: number, reason: string): Decoded {
+function close(code: number, reason: string): Decoded {
   return { ok: false, failure: { kind: "close", code, reason } };
 }
 
-function replying(push: ErrorPush): Decoded {
+function reply(push: ErrorPush): Decoded {
   return { ok: false, failure: { kind: "reply", push } };
 }
 
-function isLargerThan(text: string, bytes: number): boolean {
-  // A code unit has one to three bytes, so most frames are settled without counting.
-  if (text.length > bytes) return true;
-  return text.length * 3 > bytes && utf8Length(text) > bytes;
+function isLargerThan(text: string, maxBytes: number): boolean {
+  // A code unit takes 1 to 3 bytes, so most frames need no counting.
+  if (text.length > maxBytes) return true;
+  return text.length * 3 > maxBytes && utf8Length(text) > maxBytes;
 }
 
 function isFields(value: unknown): value is Fields {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function valueOf<T>(checked: Validated<T>): T {
-  if (!checked.ok) throw new FieldError(checked.code, checked.message);
-  return checked.value;
+function valueOf<T>(validated: Validated<T>): T {
+  if (!validated.ok) throw new FieldError(validated.code, validated.message);
+  return validated.value;
 }
 
 function stringOf(fields: Fields, key: string): string {
   const value = fields[key];
-  if (typeof value !== "string") {
-    throw new FieldError("field_invalid", `"${key}" is a string`);
-  }
+  if (typeof value !== "string") throw new FieldError("field_invalid", `"${key}" must be a string`);
   return value;
 }
 
-function integerOf(
-  fields: Fields,
-  key: string,
-  least: number,
-  most: number,
-): number {
+function integerOf(fields: Fields, key: string, min: number, max: number): number {
   const value = fields[key];
-  if (
-    typeof value !== "number" || !Number.isInteger(value) || value < least ||
-    value > most
-  ) {
-    throw new FieldError(
-      "field_invalid",
-      `"${key}" is a whole number from ${least} to ${most}`,
-    );
+  if (typeof value === "number" && Number.isInteger(value) && value >= min && value <= max) {
+    return value;
   }
-  return value;
+  throw new FieldError("field_invalid", `"${key}" must be an integer from ${min} to ${max}`);
 }
 
 function matchOf(
@@ -178,39 +151,22 @@ function matchOf(
   rule: string,
 ): string {
   const value = fields[key];
-  if (typeof value !== "string" || !pattern.test(value)) {
-    throw new FieldError(code, `"${key}" is ${rule}`);
-  }
-  return value;
+  if (typeof value === "string" && pattern.test(value)) return value;
+  throw new FieldError(code, `"${key}" must be ${rule}`);
 }
 
-const noncePattern = /^[A-Za-z0-9_-]{1,36}$/;
+/** Matches nonces, tabs and epochs. */
+const idPattern = /^[A-Za-z0-9_-]{1,36}$/;
+const idRule = "1 to 36 of A-Z, a-z, 0-9, _ and -";
 const tokenPattern = /^[A-Za-z0-9_-]{43}$/;
-const tabPattern = /^[A-Za-z0-9_-]{1,36}$/;
-const epochPattern = /^[A-Za-z0-9_-]{1,36}$/;
+const accessMaxLength = 256;
 
 function isNonce(value: unknown): value is string {
-  return typeof value === "string" && noncePattern.test(value);
-}
-
-function nonceOf(fields: Fields): string {
-  return matchOf(
-    fields,
-    "nonce",
-    noncePattern,
-    "nonce_invalid",
-    "1 to 36 of A-Z a-z 0-9 _ -",
-  );
+  return typeof value === "string" && idPattern.test(value);
 }
 
 function roomOf(fields: Fields): string {
-  return matchOf(
-    fields,
-    "room",
-    roomPattern,
-    "room_invalid",
-    roomNameRule,
-  );
+  return matchOf(fields, "room", roomPattern, "room_invalid", roomNameRule);
 }
 
 function usernameOf(fields: Fields): string {
@@ -225,54 +181,42 @@ function tokenOf(fields: Fields): { readonly token?: string } {
 
 function tabOf(fields: Fields): { readonly tab?: string } {
   if (fields.tab === undefined) return {};
-  const rule = "1 to 36 of A-Z a-z 0-9 _ -";
-  return { tab: matchOf(fields, "tab", tabPattern, "field_invalid", rule) };
+  return { tab: matchOf(fields, "tab", idPattern, "field_invalid", idRule) };
 }
 
 function accessOf(fields: Fields): { readonly access?: string } {
   if (fields.access === undefined) return {};
   const access = stringOf(fields, "access");
-  if (access.length > 256) {
-    throw new FieldError("field_invalid", '"access" has at most 256 characters');
-  }
-  return { access };
+  if (access.length <= accessMaxLength) return { access };
+  throw new FieldError("field_invalid", `"access" can have up to ${accessMaxLength} characters`);
 }
 
 function roomRequestOf(fields: Fields): RoomRequest {
   const room = roomOf(fields);
-  if (fields.epoch === undefined && fields.offset === undefined) {
-    return { room };
-  }
+  if (fields.epoch === undefined && fields.offset === undefined) return { room };
   const epoch = matchOf(
     fields,
     "epoch",
-    epochPattern,
+    idPattern,
     "field_invalid",
-    "a name that the server gave, and goes with offset",
+    "an epoch from the server, together with offset",
   );
   const offset = integerOf(fields, "offset", 0, Number.MAX_SAFE_INTEGER);
   return { room, position: { epoch, offset } };
 }
 
 function roomRequestsOf(fields: Fields): readonly RoomRequest[] {
-  const value = fields.rooms;
-  if (!Array.isArray(value) || value.length > limits.roomsPerSession) {
-    throw new FieldError(
-      "field_invalid",
-      `"rooms" is an array of at most ${limits.roomsPerSession} rooms`,
-    );
+  const { rooms } = fields;
+  const max = limits.roomsPerSession;
+  if (!Array.isArray(rooms) || rooms.length > max) {
+    throw new FieldError("field_invalid", `"rooms" must be an array of up to ${max} rooms`);
   }
   const seen = new Set<string>();
-  return value.map((item: unknown) => {
-    if (!isFields(item)) {
-      throw new FieldError("field_invalid", '"rooms" has objects with a room');
-    }
+  return rooms.map((item: unknown) => {
+    if (!isFields(item)) throw new FieldError("field_invalid", '"rooms" must contain objects');
     const request = roomRequestOf(item);
     if (seen.has(request.room)) {
-      throw new FieldError(
-        "field_invalid",
-        `"rooms" names ${request.room} only once`,
-      );
+      throw new FieldError("field_invalid", `"rooms" must not repeat ${request.room}`);
     }
     seen.add(request.room);
     return request;

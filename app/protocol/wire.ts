@@ -1,35 +1,35 @@
-// The wire protocol, version 1: commands, pushes, limits and close codes. Shared by the server, the page and the tests;
-// SPEC.md states the rules. Imports nothing.
+// The wire protocol, version 1: commands, pushes, error codes, limits and close codes.
+// Shared by the server, the page and the tests. SPEC.md states the rules.
 
 /** The WebSocket subprotocol of this version (RFC 6455, section 1.9). */
 export const subprotocol = "parley.v1";
 
-/** The protocol version that `welcome` announces. */
+/** The protocol version announced in `welcome`. */
 export const protocolVersion = 1;
 
-/** Bounds that no configuration changes. */
+/** Limits that no configuration changes. */
 export const limits = {
-  /** Largest frame a client may send, in bytes of UTF-8. */
+  /** Max size of a client's frame, in bytes of UTF-8. */
   frameMaxBytes: 64 * 1024,
-  /** Longest message text, in code points after cleaning. */
+  /** Max length of a cleaned message text, in code points. */
   textMaxLength: 4_000,
-  /** Longest username, in code points. */
+  /** Max length of a username, in code points. */
   usernameMaxLength: 24,
-  /** Rooms that one session may be in. */
+  /** Max rooms per session. */
   roomsPerSession: 20,
-  /** Messages in a `history` push when the command names no limit. */
+  /** Messages in a `history` push when the command sets no `limit`. */
   historyDefault: 50,
-  /** Most messages in a `history` push, and in a `room` push that did not recover. */
+  /** Max messages in a `history` push, and in a `room` push that did not recover. */
   historyMax: 100,
-  /** Most messages that a resume sends; who is further behind starts from the newest. */
+  /** Max messages a resume replays. A client further behind starts from the newest. */
   resumeMax: 1_000,
-  /** Bytes of messages in one `room` push. */
+  /** Max bytes of messages in one `room` push. */
   pageMaxBytes: 256 * 1024,
-  /** Bytes of messages in all `room` pushes that answer one `hello`. */
+  /** Max bytes of messages in all `room` pushes that answer one `hello`. */
   helloMaxBytes: 512 * 1024,
 } as const;
 
-/** Why a connection ends. Codes from 4000 to 4099, and 1000, mean: do not come back. */
+/** Why a connection closed. A client does not reconnect after 1000 and 4000 to 4099. */
 export const closeCode = {
   left: 1000,
   goingAway: 1001,
@@ -45,18 +45,18 @@ export const closeCode = {
   timeout: 4103,
 } as const;
 
-/** True when a client that was closed with `code` connects again by itself. */
+/** Returns true if a client reconnects by itself after a close with `code`. */
 export function mayReconnect(code: number): boolean {
   return code !== closeCode.left && !(code >= 4000 && code <= 4099);
 }
 
-/** A place in a room's log: the term of the entry there, and its number. */
+/** A position in a room's log: an entry's epoch and offset. */
 export interface Position {
   readonly epoch: string;
   readonly offset: number;
 }
 
-/** A room to enter, and where the client stopped in it. */
+/** A room to join, and the client's last position in it. */
 export interface RoomRequest {
   readonly room: string;
   readonly position?: Position;
@@ -87,7 +87,7 @@ export interface MessageCommand {
 export interface HistoryCommand {
   readonly type: "history";
   readonly room: string;
-  /** Messages with smaller offsets are asked for. */
+  /** Requests messages with smaller offsets. */
   readonly before: number;
   readonly limit: number;
 }
@@ -103,7 +103,7 @@ export interface PongCommand {
   readonly type: "pong";
 }
 
-/** What a client may send, decoded and validated. */
+/** A client's command, decoded and validated. */
 export type Command =
   | HelloCommand
   | JoinCommand
@@ -114,7 +114,7 @@ export type Command =
   | RenameCommand
   | PongCommand;
 
-/** A member of a room, as others see it. */
+/** A member as others see it. */
 export interface MemberInfo {
   readonly member: string;
   readonly username: string;
@@ -129,22 +129,23 @@ export interface WelcomePush {
   readonly limits: ServerLimits;
   readonly heartbeat: Heartbeat;
 }
-/** What a client must know about this server's bounds. */
+/** The limits a client needs to know. */
 export interface ServerLimits {
   readonly frameMaxBytes: number;
   readonly textMaxLength: number;
   readonly usernameMaxLength: number;
   readonly roomsPerSession: number;
   readonly historyMax: number;
-  /** Messages may be sent in a burst of this many, then `ratePerSecond`; 0 is no limit. */
+  /** Messages a member can send in a burst. */
   readonly rateBurst: number;
+  /** Messages per second after the burst; 0 is unlimited. */
   readonly ratePerSecond: number;
-  /** How long messages are kept; 0 is for ever. */
+  /** Days that messages are kept; 0 is forever. */
   readonly retentionDays: number;
-  /** How many messages of a room are kept; 0 is all. */
+  /** Messages kept per room; 0 is all. */
   readonly retentionMessages: number;
 }
-/** How often the server sends an empty frame, and after how much silence either side gives up, in ms. */
+/** The interval of heartbeats, and the silence after which either side gives up. */
 export interface Heartbeat {
   readonly intervalMs: number;
   readonly timeoutMs: number;
@@ -156,22 +157,22 @@ export interface YouPush {
 export interface RoomPush {
   readonly type: "room";
   readonly room: string;
-  /** Term of the entry at `offset`, or the present term where there is none. */
+  /** Epoch of the message at `offset`, or the server's current epoch if there is none. */
   readonly epoch: string;
-  /** Offset of the oldest message kept, or one past the newest when none is. */
+  /** Offset of the oldest stored message, or one past the newest if none is stored. */
   readonly first: number;
-  /** Offset of the last message that this push brings the client to. */
+  /** The client's position after this push. */
   readonly offset: number;
   readonly messages: readonly MessagePush[];
-  /** True when the client must join again from `offset` to get the rest. */
+  /** True if the client must join again from `offset` to get the rest. */
   readonly more: boolean;
-  /** True when `messages` continue the position that the client gave. */
+  /** True if `messages` continue from the client's position. */
   readonly recovered: boolean;
-  /** Messages between the client's position and the first of `messages` that it does not get. */
+  /** Messages skipped between the client's position and the first of `messages`. */
   readonly missed?: number;
-  /** How many members are in the room; only when `more` is false. */
+  /** Members in the room; only if `more` is false. */
   readonly count?: number;
-  /** Who they are; only when `more` is false and the room is not crowded. */
+  /** The members; only if `more` is false and the room is not crowded. */
   readonly members?: readonly MemberInfo[];
 }
 export interface MessagePush {
@@ -181,10 +182,10 @@ export interface MessagePush {
   readonly member: string;
   readonly from: string;
   readonly text: string;
-  /** Milliseconds since 1970, never earlier than the message before. */
+  /** Milliseconds since 1970, never earlier than the previous message. */
   readonly at: number;
   readonly nonce: string;
-  /** The entry's term, when it differs from the entry before. */
+  /** The message's epoch, if it differs from the previous message's. */
   readonly epoch?: string;
 }
 export interface AckPush {
@@ -202,7 +203,7 @@ export interface HistoryPush {
 export interface JoinedPush extends MemberInfo {
   readonly type: "joined";
   readonly room: string;
-  /** True when the page shows no line for it. */
+  /** True if the page shows no line for it. */
   readonly quiet?: boolean;
 }
 export interface LeftPush extends MemberInfo {
@@ -210,7 +211,7 @@ export interface LeftPush extends MemberInfo {
   readonly room: string;
   readonly reason: LeftReason;
 }
-/** `quit`: the member said goodbye; `timeout`: its connection was lost and did not return. */
+/** `quit`: the member left. `timeout`: it lost its connection and did not return. */
 export type LeftReason = "quit" | "timeout";
 export interface RenamedPush {
   readonly type: "renamed";
@@ -223,7 +224,7 @@ export interface CountPush {
   readonly type: "count";
   readonly room: string;
   readonly count: number;
-  /** The whole list, once, when the room stops being crowded. */
+  /** All members, once, when the room stops being crowded. */
   readonly members?: readonly MemberInfo[];
 }
 export interface TypingPush {
@@ -233,18 +234,18 @@ export interface TypingPush {
 }
 export interface ErrorPush {
   readonly type: "error";
-  /** The type of the command that was refused. */
+  /** The type of the refused command. */
   readonly re: string;
   readonly code: ErrorCode;
-  /** A sentence that a person can act on. */
+  /** A sentence a person can act on. */
   readonly message: string;
   readonly nonce?: string;
   readonly room?: string;
-  /** Try again after this many ms. */
+  /** When to retry, in ms from now. */
   readonly retryAfter?: number;
 }
 
-/** What the server may send; a frame is an array of these, in order. */
+/** A server's push. A frame is an array of these, in order. */
 export type Push =
   | WelcomePush
   | YouPush
@@ -259,7 +260,7 @@ export type Push =
   | TypingPush
   | ErrorPush;
 
-/** Codes of `error` pushes. A client treats a code it does not know as final for the command. */
+/** Codes of `error` pushes. A client treats an unknown code as final for the command. */
 export type ErrorCode =
   | "access_denied"
   | "access_locked"
@@ -288,7 +289,7 @@ export type ErrorCode =
   | "username_taken"
   | "username_too_long";
 
-/** Codes of HTTP problems: the `code` member of problem+json (RFC 9457, section 3.2). */
+/** Codes of HTTP errors: the `code` member of problem+json (RFC 9457, section 3.2). */
 export type ProblemCode =
   | "address_full"
   | "draining"
@@ -307,14 +308,13 @@ export type ProblemCode =
   | "upgrade_required"
   | "version_unsupported";
 
-/** Codes of `error` pushes after which a message is sent again by itself, with the same nonce. */
-const retryableCodes: ReadonlySet<string> = new Set([
+const retryableCodes: ReadonlySet<string> = new Set<ErrorCode>([
   "rate_limited",
   "storage_unavailable",
   "draining",
 ]);
 
-/** True when a message that was refused with `code` is sent again by itself, with the same nonce. */
+/** Returns true if a client retries a message refused with `code`, with the same nonce. */
 export function mayRetry(code: string): boolean {
   return retryableCodes.has(code);
 }

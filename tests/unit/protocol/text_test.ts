@@ -1,0 +1,95 @@
+import { assert, assertEquals } from "@std/assert";
+import {
+  cleanText,
+  codePointLength,
+  isRoomName,
+  parseUsername,
+  usernameKey,
+  utf8Length,
+} from "../../../app/protocol/text.ts";
+
+Deno.test("parseUsername() accepts names in many scripts, trimmed and in NFC [N1] [N2]", () => {
+  const names = [
+    "A",
+    "7",
+    "Ada",
+    "Ada L. Byron",
+    "jean-luc",
+    "x_y",
+    "Žižek",
+    "李小龍",
+    "محمد",
+    "नमस्ते",
+    "Ωμέγα",
+  ];
+  for (const name of names) {
+    assertEquals(parseUsername(name), { ok: true, value: name.normalize("NFC") });
+  }
+  assertEquals(parseUsername("  Ada\t"), { ok: true, value: "Ada" });
+  assertEquals(parseUsername("A\u030a"), { ok: true, value: "Å" });
+  assert(parseUsername("x".repeat(24)).ok);
+  assert(parseUsername("𝒳".repeat(24)).ok);
+});
+
+Deno.test("parseUsername() refuses invalid names with a code and a sentence [N1] [N2] [N3]", () => {
+  const cases: [string, string, string][] = [
+    ["", "username_empty", "Choose a name"],
+    ["   ", "username_empty", "Choose a name"],
+    ["x".repeat(25), "username_too_long", "24 characters"],
+    ["a".repeat(100_000), "username_too_long", "24 characters"],
+    ["a!", "username_characters", "Use letters"],
+    ["<b>", "username_characters", "Use letters"],
+    ["a\nb", "username_characters", "Use letters"],
+    ["a\u200bb", "username_characters", "Use letters"],
+    ["a\u202eb", "username_characters", "Use letters"],
+    ["a\u3164", "username_characters", "Use letters"],
+    ["\ud800a", "username_characters", "Use letters"],
+    ["😀", "username_characters", "Use letters"],
+    ["-a", "username_ends", "Start and end"],
+    ["a.", "username_ends", "Start and end"],
+    ["_", "username_ends", "Start and end"],
+    ["\u0301a", "username_ends", "Start and end"],
+    ["a  b", "username_spaces", "single spaces"],
+    ["a" + "\u0316".repeat(4), "username_marks", "Too many accents"],
+    ["pаypal", "username_mixed_scripts", "Don't mix"],
+    ["ΑBC", "username_mixed_scripts", "Don't mix"],
+  ];
+  for (const [name, code, sentence] of cases) {
+    const parsed = parseUsername(name);
+    assert(!parsed.ok && parsed.code === code, JSON.stringify(name));
+    assert(parsed.message.includes(sentence), `${name.slice(0, 20)}: ${parsed.message}`);
+  }
+});
+
+Deno.test("usernameKey() is equal for names that differ only in case or compatibility forms [N4]", () => {
+  const same = [["Ada", "ADA"], ["Straße", "STRASSE"], ["ﬁ", "FI"], ["Å", "A\u030a"], [
+    "Σίσυφος",
+    "ΣΊΣΥΦΟΣ",
+  ]];
+  for (const [one = "", other = ""] of same) assertEquals(usernameKey(one), usernameKey(other));
+  assert(usernameKey("Ada") !== usernameKey("Adb"));
+});
+
+Deno.test("isRoomName() accepts 1 to 32 of a-z, 0-9 and -, not starting with - [L5]", () => {
+  for (const name of ["a", "0", "lobby", "a-b", "a-", "x".repeat(32)]) {
+    assert(isRoomName(name), name);
+  }
+  for (const name of ["", "-a", "A", "a_b", "ä", "a b", "x".repeat(33), "a\n", "../x"]) {
+    assert(!isRoomName(name), name);
+  }
+});
+
+Deno.test("cleanText() normalizes line ends, removes controls, trims and counts code points [M1] [M2]", () => {
+  assertEquals(cleanText("  a\r\nb\rc\t\u0000\u009f \n"), { ok: true, value: "a\nb\nc" });
+  assertEquals(cleanText("a\ud800"), { ok: true, value: "a\ufffd" });
+  assert(cleanText("😀".repeat(4_000)).ok);
+  assert(!cleanText("😀".repeat(4_001)).ok);
+  assert(!cleanText("\u0007 \n").ok);
+});
+
+Deno.test("codePointLength() and utf8Length() count lone surrogates like the platform does", () => {
+  for (const text of ["", "abc", "é", "€", "😀", "a😀b", "\ud800", "\udc00\ud800"]) {
+    assertEquals(codePointLength(text), [...text].length, text);
+    assertEquals(utf8Length(text), new TextEncoder().encode(text).length, text);
+  }
+});
