@@ -41,7 +41,7 @@ import type { About } from "./refusals.ts";
 import { byteLength, encodeEntries, joined, leftPush, Room } from "./room.ts";
 import type { Presence } from "./room.ts";
 import { Session } from "./session.ts";
-import type { Member, Socket, Subscription } from "./session.ts";
+import type { Member, PeerAddress, Socket, Subscription } from "./session.ts";
 
 const heartbeatMs = 25_000;
 const silenceMs = 60_000;
@@ -155,15 +155,15 @@ export class ChatHub {
 
   // ---------------------------------------------------------------- connections
 
-  /** Takes a new connection. `address` is the peer's, for logs; `network` is who pays for what it causes. */
-  connect(socket: Socket, address: string, network = address): Session {
+  /** Takes a new connection. */
+  connect(socket: Socket, peer: PeerAddress): Session {
     const now = this.#ports.clock.now();
     const id = ++this.#sessionCount;
     // Spread over the interval, so that all who came at once are not spoken to at once for ever after.
     const heartbeatAt = now + heartbeatMs - (id % 25) * (heartbeatMs / 25);
     const deadline = now + firstHelloMs;
-    const session = new Session({ id, socket, address, network, now, deadline, heartbeatAt });
-    this.#ports.log.event("connect", { session: id, address });
+    const session = new Session({ id, socket, peer, now, deadline, heartbeatAt });
+    this.#ports.log.event("connect", { session: id, address: peer.address });
     if (this.#draining) {
       this.#end(session, closeCode.restarting, "0");
       return session;
@@ -268,7 +268,7 @@ export class ChatHub {
     } else if (code !== closeCode.restarting) {
       this.#ports.log.warn("close", {
         session: session.id,
-        address: session.address,
+        address: session.peer.address,
         name: session.username,
         code,
         reason,
@@ -389,15 +389,15 @@ export class ChatHub {
     const isRight = this.#ports.access;
     if (isRight === undefined) return true;
     const now = this.#ports.clock.now();
-    const retryAfter = access === undefined ? 0 : this.#accessRate.wait(session.network, now);
+    const retryAfter = access === undefined ? 0 : this.#accessRate.wait(session.peer.network, now);
     if (retryAfter > 0) {
       this.#refuse(session, accessLocked(retryAfter));
       return false;
     }
     if (access !== undefined && isRight(access)) return true;
     if (access !== undefined) {
-      this.#accessRate.charge(session.network, 1, now);
-      this.#ports.log.warn("access_denied", { session: session.id, address: session.address });
+      this.#accessRate.charge(session.peer.network, 1, now);
+      this.#ports.log.warn("access_denied", { session: session.id, address: session.peer.address });
     }
     this.#refuse(session, access === undefined ? accessRequired() : accessDenied());
     return false;
@@ -430,7 +430,7 @@ export class ChatHub {
     session.username = member.username;
     this.#ports.log.event("hello", {
       session: session.id,
-      address: session.address,
+      address: session.peer.address,
       name: member.username,
       member: id,
       rooms: command.rooms.map(({ room }) => room).join(",") || undefined,
@@ -699,7 +699,7 @@ export class ChatHub {
 
   /** Who is charged for bytes: the network, or the member where many come from the machine itself. */
   #payer(session: Session, member: string): string {
-    return isLoopback(session.address) ? member : session.network;
+    return session.peer.isLoopback ? member : session.peer.network;
   }
 
   #charge(session: Session, member: string, bytes: number): void {
@@ -1135,8 +1135,4 @@ export class ChatHub {
 function sessionsOf(member: Member | undefined, tab: string | undefined): readonly Session[] {
   if (member === undefined || tab === undefined) return [];
   return [...member.sessions].filter(({ state }) => state.kind === "active" && state.tab === tab);
-}
-
-function isLoopback(address: string): boolean {
-  return address.startsWith("127.") || address === "::1";
 }

@@ -14,6 +14,16 @@ export interface Socket {
   readonly buffered: number;
 }
 
+/** Where a connection comes from. */
+export interface PeerAddress {
+  /** For logs. */
+  readonly address: string;
+  /** The address, or the network it belongs to: its connections share their quotas. */
+  readonly network: string;
+  /** Whether it is this machine. Its members have quotas of their own, because a proxy or many people may be behind it. */
+  readonly isLoopback: boolean;
+}
+
 /** Who a token stands for, while at least one session, or the grace after the last, lasts. */
 export interface Member {
   readonly id: string;
@@ -61,8 +71,7 @@ export interface Join {
 export interface SessionStart {
   readonly id: number;
   readonly socket: Socket;
-  readonly address: string;
-  readonly network: string;
+  readonly peer: PeerAddress;
   readonly now: number;
   readonly deadline: number;
   readonly heartbeatAt: number;
@@ -73,10 +82,7 @@ export class Session {
   readonly socket: Socket;
   /** Number of this connection since the start, for logs. */
   readonly id: number;
-  /** The peer's address, for logs. */
-  readonly address: string;
-  /** Who pays for what the connection causes: the address, or the network that it is one of. */
-  readonly network: string;
+  readonly peer: PeerAddress;
   readonly openedAt: number;
   state: SessionState;
   readonly subscriptions = new Map<string, Subscription>();
@@ -114,8 +120,7 @@ export class Session {
   constructor(opened: SessionStart) {
     this.socket = opened.socket;
     this.id = opened.id;
-    this.address = opened.address;
-    this.network = opened.network;
+    this.peer = opened.peer;
     this.openedAt = opened.now;
     this.heardAt = opened.now;
     this.heartbeatAt = opened.heartbeatAt;

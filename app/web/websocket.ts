@@ -3,13 +3,13 @@
 import { closeCode, subprotocol } from "../protocol/wire.ts";
 import type { ProblemCode } from "../protocol/wire.ts";
 import type { LogFields } from "../chat/ports.ts";
-import type { Session, Socket } from "../chat/session.ts";
+import type { PeerAddress, Session, Socket } from "../chat/session.ts";
 import { addressGroup, clientAddress, forwardingClaims, isLoopback } from "./peer.ts";
 import type { Problem } from "./problem.ts";
 
 /** What the hub is to a connection. */
 export interface Hub {
-  connect(socket: Socket, address: string, network: string): Session;
+  connect(socket: Socket, peer: PeerAddress): Session;
   receive(session: Session, frame: unknown): void;
   disconnect(session: Session, code: number): void;
   here(room: string, most: number): { readonly count: number; readonly usernames: string[] };
@@ -236,7 +236,10 @@ export class Gate {
       if (current !== undefined) guard(() => hub.disconnect(current, code || abnormal));
       this.#closed?.();
     }, { once: true });
-    guard(() => session = hub.connect(socket, address, group));
+    guard(() => {
+      const peer = { address, network: group, isLoopback: isLoopback(address) };
+      session = hub.connect(socket, peer);
+    });
   }
 }
 

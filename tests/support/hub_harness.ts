@@ -3,7 +3,7 @@
 
 import { ChatHub } from "../../app/chat/chat_hub.ts";
 import type { HubPorts, HubSettings, LogFields } from "../../app/chat/ports.ts";
-import type { Session, Socket } from "../../app/chat/session.ts";
+import type { PeerAddress, Session, Socket } from "../../app/chat/session.ts";
 import type {
   AppendResult,
   Broker,
@@ -310,6 +310,11 @@ export class Bench {
   }
 }
 
+/** A peer's address; `network` is the address itself unless given. */
+export function peerAddress(address: string, network = address): PeerAddress {
+  return { address, network, isLoopback: address === "127.0.0.1" };
+}
+
 /** A token that is easy to recognise. */
 export function token(name: string): string {
   return name.padEnd(43, "-");
@@ -324,7 +329,7 @@ export class Peer {
 
   constructor(bench: Bench, address: string) {
     this.#bench = bench;
-    this.session = bench.hub.connect(this.socket, address);
+    this.session = bench.hub.connect(this.socket, peerAddress(address));
   }
 
   /** Sends a frame without ending the turn. */

@@ -1,6 +1,6 @@
 // A small site on a free port with a fake hub, and ways to speak to it below what `fetch` allows. Only for the tests of app/web.
 
-import type { Socket } from "../../app/chat/session.ts";
+import type { PeerAddress, Socket } from "../../app/chat/session.ts";
 import { Session } from "../../app/chat/session.ts";
 import type { AccessRecord } from "../../app/core/logging.ts";
 import { loadAssets } from "../../app/web/assets.ts";
@@ -48,17 +48,16 @@ export class FakeHub implements Hub {
   onReceive: (session: Session) => void = () => {};
   #waiting: (() => void)[] = [];
 
-  connect(socket: Socket, address: string): Session {
+  connect(socket: Socket, peer: PeerAddress): Session {
     const session = new Session({
       id: this.connected.length + 1,
       socket,
-      address,
-      network: address,
+      peer,
       now: 0,
       deadline: 0,
       heartbeatAt: 0,
     });
-    this.connected.push({ session, socket, address });
+    this.connected.push({ session, socket, address: peer.address });
     this.#wake();
     return session;
   }

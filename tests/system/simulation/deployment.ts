@@ -57,6 +57,8 @@ export interface ProcessOptions {
   readonly die: () => void;
 }
 
+const peer = { address: "192.0.2.1", network: "192.0.2.1", isLoopback: false };
+
 /** One life of a server: a hub and its connections, that may end between any two steps. */
 export class Process {
   readonly #options: ProcessOptions;
@@ -131,7 +133,7 @@ export class Process {
             return socket.buffered;
           },
         };
-        if (this.isAlive) link.session = this.hub.connect(guarded, "192.0.2.1");
+        if (this.isAlive) link.session = this.hub.connect(guarded, peer);
         if (this.isAlive) this.#links.add(vanish);
         return {
           receive: (frame) => {

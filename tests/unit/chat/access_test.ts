@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { Bench, FakeSocket, MemoryBroker, only } from "../../support/hub_harness.ts";
+import { Bench, FakeSocket, MemoryBroker, only, peerAddress } from "../../support/hub_harness.ts";
 
 const code = "open-sesame";
 
@@ -62,7 +62,7 @@ Deno.test("ChatHub counts wrong codes by network, and those from the machine its
   for (const network of ["2001:db8:0:0::/64", "127.0.0.1"]) {
     const hall = bench();
     for (let i = 0; i < 20; i++) {
-      const session = hall.hub.connect(new FakeSocket(), `2001:db8::${i}`, network);
+      const session = hall.hub.connect(new FakeSocket(), peerAddress(`2001:db8::${i}`, network));
       hall.hub.receive(session, JSON.stringify(hello));
     }
     const denied = hall.lines.filter(({ event }) => event === "access_denied");

@@ -1,6 +1,13 @@
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import type { Push } from "../../../app/protocol/wire.ts";
-import { Bench, FakeSocket, MemoryBroker, only, token } from "../../support/hub_harness.ts";
+import {
+  Bench,
+  FakeSocket,
+  MemoryBroker,
+  only,
+  peerAddress,
+  token,
+} from "../../support/hub_harness.ts";
 import type { Peer } from "../../support/hub_harness.ts";
 
 function codesOf(pushes: readonly Push[]): string[] {
@@ -893,7 +900,7 @@ Deno.test("ChatHub makes the network pay that a peer is one of [L3]", () => {
   const bench = new Bench();
   const sockets = range(1, 30).map(() => new FakeSocket());
   const codes = sockets.map((socket, i) => {
-    const session = bench.hub.connect(socket, `2001:db8::${i}`, "2001:db8::/64");
+    const session = bench.hub.connect(socket, peerAddress(`2001:db8::${i}`, "2001:db8::/64"));
     const say = (command: object) => bench.hub.receive(session, JSON.stringify(command));
     say({ type: "hello", username: `M${i}`, rooms: [{ room: `room-${i}` }] });
     say({ type: "message", room: `room-${i}`, text: "mine", nonce: "n" });

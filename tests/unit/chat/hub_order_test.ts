@@ -2,7 +2,7 @@
 // not.
 
 import { assertEquals } from "@std/assert";
-import { Bench, FakeSocket, MemoryBroker, token } from "../../support/hub_harness.ts";
+import { Bench, FakeSocket, MemoryBroker, peerAddress, token } from "../../support/hub_harness.ts";
 import type { Peer } from "../../support/hub_harness.ts";
 import type { Page, ReadQuery } from "../../../app/chat/broker.ts";
 import type { Push } from "../../../app/protocol/wire.ts";
@@ -207,7 +207,7 @@ Deno.test("ChatHub answers each join of a room that cannot be read", () => {
 Deno.test("ChatHub cuts the type of a command that there is not between letters [P4]", () => {
   const bench = new Bench();
   const socket = new FakeSocket();
-  const session = bench.hub.connect(socket, "192.0.2.1");
+  const session = bench.hub.connect(socket, peerAddress("192.0.2.1"));
   bench.hub.receive(session, JSON.stringify({ type: `${"x".repeat(31)}\u{1f600}` }));
   bench.time.settle();
   assertEquals(socket.frames.length, 1);
