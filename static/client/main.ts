@@ -22,7 +22,8 @@ const profileKey = "parley.profile";
 const roomsKey = "parley.rooms";
 const readKey = "parley.read";
 const aliveEveryMs = 20_000;
-const tooManyRooms: Complaint = (words) => words.tooManyRooms;
+const tooManyRooms: Complaint = { code: "too_many_rooms", message: "" };
+const roomInvalid: Complaint = { code: "room_invalid", message: "" };
 
 const shared = storageOf("localStorage");
 const own = storageOf("sessionStorage");
@@ -177,7 +178,7 @@ function open(name: string): boolean {
 }
 
 function show(name: string): Complaint | undefined {
-  if (!open(name)) return isRoomName(name) ? tooManyRooms : (words) => words.noRoom(name);
+  if (!open(name)) return isRoomName(name) ? tooManyRooms : roomInvalid;
   if (name !== shown) history.pushState(null, "", addressOf(name));
   shown = name;
   sides.close();
@@ -198,7 +199,7 @@ function leave(name: string): Complaint | undefined {
   const others = [...chat.rooms.keys()].filter((other) => other !== name);
   const next = others.at(-1) ?? "lobby";
   if (name === next) return (words) => words.onlyRoom;
-  if (!chat.leaveRoom(name)) return (words) => words.notSentYet;
+  if (!chat.leaveRoom(name)) return (words) => words.unsentHere;
   return show(next);
 }
 
@@ -208,7 +209,7 @@ async function inPanels(use: (panels: Dialogs) => void): Promise<void> {
     panels ??= await loadPanels();
     use(panels);
   } catch {
-    void composer.complain(() => words.notLoaded);
+    void composer.complain(() => words.loadFailed);
   }
 }
 
@@ -276,11 +277,11 @@ async function speak(use: (voice: Voice) => void): Promise<void> {
 }
 
 async function mountVoice(): Promise<Voice> {
-  const [{ mountNotifications }, { said }] = await Promise.all([
+  const [{ mountNotifications }, { notificationTitle }] = await Promise.all([
     import("./views/notifications.ts"),
     panelWords(),
   ]);
-  return mountNotifications({ show, title: said, addressOf });
+  return mountNotifications({ show, title: notificationTitle, addressOf });
 }
 
 /** Carries a slash command out. */

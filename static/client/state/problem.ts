@@ -6,6 +6,8 @@ export interface Problem {
   readonly code: string;
   /** The same in English, shown when the language has no sentence for `code`. */
   readonly message: string;
+  /** The type of the refused command, where the sentence depends on it. */
+  readonly re?: string;
   /** When to try again, in ms from the time of the refusal. */
   readonly retryAfter?: number;
 }

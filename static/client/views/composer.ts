@@ -41,7 +41,7 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, verbs: Compos
     if (room === undefined) return;
     saveDraft(storage, room.name, text.value);
     const left = most() - codePointLength(text.value.trim());
-    setText(hint, left < countFrom ? words.charactersLeft(left) : words.send);
+    setText(hint, left < countFrom ? words.charactersLeft(left) : words.sendHint);
     hint.classList.toggle("count", left < countFrom);
     hint.classList.toggle("trouble", left < 0);
     setText(problem, "");
@@ -113,7 +113,7 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, verbs: Compos
     update(shown: Room): void {
       if (shown === room) return;
       room = shown;
-      text.placeholder = words.message(shown.name);
+      text.placeholder = words.placeholder(shown.name);
       set(loadDraft(storage, shown.name));
       if (!isTouch()) text.focus();
     },

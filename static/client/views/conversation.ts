@@ -71,7 +71,7 @@ export function mountConversation(chat: ChatClient, verbs: ConversationActions) 
   const showToEnd = () => {
     const unread = shown?.unread ?? 0;
     toEnd.hidden = atEnd;
-    setText(toEnd, unread > 0 ? words.newMessages(unread) : words.toEnd);
+    setText(toEnd, unread > 0 ? words.newMessages(unread) : words.jumpToLatest);
   };
   log.addEventListener("scroll", () => {
     feel();
@@ -229,7 +229,7 @@ function topRows(room: Room, verbs: ConversationActions): Row[] {
     make: () => element("p", { class: "top" }, text),
   });
   const rows: Row[] = [];
-  if (room.wasReset) rows.push(ruleRow("rule gap", "replaced", words.replaced));
+  if (room.wasReset) rows.push(ruleRow("rule gap", "replaced", words.restored));
   if (room.missingCount > 0) {
     rows.push(ruleRow("rule gap", "missing", words.missing(room.missingCount)));
   } else if (room.hasOlder) {
@@ -322,13 +322,13 @@ function waitingRow(
 ): Row {
   const { nonce, text, at, room, state, problem = "" } = message;
   const slow = state === "waiting" && chat.retryAt(room) !== undefined;
-  const hint = slow ? words.slowDown : chat.isReady ? words.sending : words.waiting;
+  const hint = slow ? words.queued : chat.isReady ? words.sending : words.willSend;
   return {
     key: `nonce ${nonce}`,
     version: `${starts} ${state} ${hint} ${problem}`,
     make: () => {
       const isOld = state === "asks";
-      const why = isOld ? words.old : words.failed(words.problem(problem));
+      const why = isOld ? words.stale : `${words.notSent} ${words.problem(problem)}`;
       const actions = state === "waiting" ? [element("span", { class: "state" }, hint)] : [
         element(
           "span",

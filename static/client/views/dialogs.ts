@@ -7,7 +7,7 @@ import type { button, byId, element, setText } from "./dom.ts";
 import { copyButton, invite } from "./empty_room.ts";
 import type { Settings } from "../state/settings.ts";
 import type { PanelWords } from "../words/panel_words_en.ts";
-import type { Words } from "../words/words_en.ts";
+import type { PageWords } from "../words/language.ts";
 
 /** What the page's first scripts lend. */
 export interface Lent {
@@ -16,7 +16,7 @@ export interface Lent {
   readonly element: typeof element;
   readonly setText: typeof setText;
   readonly parseUsername: typeof parseUsername;
-  readonly words: Words;
+  readonly words: PageWords;
   readonly sentences: PanelWords;
 }
 
@@ -71,7 +71,7 @@ export function mountDialogs(lent: Lent, chat: ChatClient, verbs: DialogActions)
       );
       // Who types on the screen has no such keys.
       const isTouch = matchMedia("(pointer: coarse)").matches;
-      const lists = [rows, ...isTouch ? [] : [sentences.keys], sentences.signs];
+      const lists = [rows, ...isTouch ? [] : [sentences.keys], sentences.formatting];
       const draw = ([key, what]: readonly [string, string]) => [
         element("dt", {}, element("code", {}, key)),
         element("dd", {}, what),
@@ -85,11 +85,11 @@ export function mountDialogs(lent: Lent, chat: ChatClient, verbs: DialogActions)
     /** Shows the person's own name and settings; those of `room` are told by its name. */
     me(room: string): void {
       show(
-        sentences.title,
+        sentences.settings,
         nameForm(),
-        section(sentences.look, ...lookLines()),
-        section(sentences.told, ...toldLines(room)),
-        section(sentences.device, ...deviceLines()),
+        section(sentences.appearance, ...lookLines()),
+        section(sentences.notifications, ...toldLines(room)),
+        section(sentences.thisDevice, ...deviceLines()),
       );
     },
 
@@ -101,10 +101,12 @@ export function mountDialogs(lent: Lent, chat: ChatClient, verbs: DialogActions)
       // What was written under one name does not go out under another.
       const isWaiting = chat.outbox.rooms.size > 0;
       const username = parsed.value;
-      const text = isWaiting ? sentences.adoptLater : sentences.adopt(username, profile.username);
+      const text = isWaiting
+        ? sentences.offerNameLater
+        : sentences.offerName(username, profile.username);
       const become = () => verbs.become({ username, token });
-      const yes = button(sentences.useName(username), become, { class: "primary" });
-      show(sentences.device, element("section", {}, element("p", {}, text), !isWaiting && yes));
+      const yes = button(sentences.continueAs(username), become, { class: "primary" });
+      show(sentences.thisDevice, element("section", {}, element("p", {}, text), !isWaiting && yes));
     },
   };
 
@@ -179,8 +181,8 @@ export function mountDialogs(lent: Lent, chat: ChatClient, verbs: DialogActions)
   function toldLines(room: string): HTMLElement[] {
     const { now, change } = verbs.settings;
     const when = choice(
-      sentences.tellMe(room),
-      sentences.whens,
+      sentences.notifyAbout(room),
+      sentences.notifyChoices,
       now.notify.get(room) ?? "mention",
       (value) => change({ notify: new Map(verbs.settings.now.notify).set(room, value) }),
     );
@@ -201,8 +203,11 @@ export function mountDialogs(lent: Lent, chat: ChatClient, verbs: DialogActions)
       const { permission } = Notification;
       if (permission === "default") {
         const ask = () => void Notification.requestPermission().then(draw);
-        line.replaceChildren(button(sentences.allow, ask, { class: "act" }));
-      } else setText(line, permission === "granted" ? sentences.allowed : sentences.blocked);
+        line.replaceChildren(button(sentences.allowNotifications, ask, { class: "act" }));
+      } else {
+        const isOn = permission === "granted";
+        setText(line, isOn ? sentences.notificationsOn : sentences.notificationsBlocked);
+      }
     };
     draw();
     return line;
@@ -210,35 +215,35 @@ export function mountDialogs(lent: Lent, chat: ChatClient, verbs: DialogActions)
 
   function deviceLines(): HTMLElement[] {
     const link = element("div", {});
-    link.append(button(sentences.another, () => {
+    link.append(button(sentences.linkDevice, () => {
       const { token } = verbs.profile;
       const fragment = new URLSearchParams({ token, name: chat.username });
       const field = element("input", {
         readonly: true,
         value: `${verbs.home}#${fragment}`,
-        "aria-label": sentences.another,
+        "aria-label": sentences.linkDevice,
       });
       field.addEventListener("focus", () => field.select());
       const line = element("div", { class: "line" }, field);
       // There is no clipboard on a plain http address.
       if (navigator.clipboard !== undefined) line.append(copyButton(lent, () => field.value));
-      link.replaceChildren(element("p", { class: "hint" }, sentences.linkIsYou), line);
+      link.replaceChildren(element("p", { class: "hint" }, sentences.linkWarning), line);
       field.focus();
     }, { class: "act" }));
 
     const forget = element("div", {});
     const offerToForget = () => {
-      const first = button(sentences.forget, () => {
-        const no = button(sentences.keep, () => {
+      const first = button(sentences.forgetDevice, () => {
+        const no = button(sentences.cancel, () => {
           offerToForget();
           forget.querySelector("button")?.focus();
         }, { class: "second" });
         forget.replaceChildren(
-          element("p", { class: "hint trouble" }, sentences.forgetMeans),
+          element("p", { class: "hint trouble" }, sentences.forgetWarning),
           element(
             "div",
             { class: "line" },
-            button(sentences.forgetNow, () => verbs.forget(), { class: "second" }),
+            button(sentences.confirmForget, () => verbs.forget(), { class: "second" }),
             no,
           ),
         );

@@ -12,7 +12,7 @@ export function invite(lent: Lent, place: HTMLElement): void {
   // There is no clipboard on a plain http address.
   if (navigator.clipboard !== undefined) line.append(copyButton(lent, () => address));
   place.replaceChildren(
-    element("p", {}, sentences.empty),
+    element("p", {}, sentences.emptyRoom),
     line,
     element("p", { class: "hint" }, sentences.notPrivate),
   );

@@ -117,9 +117,9 @@ export function mountSidebars(chat: ChatClient, verbs: SidebarActions) {
       const isKnown = isCalm && shown.memberCount > 0;
       const here = words.here(shown.memberCount);
       setText(roomHere, isKnown ? `${here} · ` : "");
-      setText(roomKept, chat.limits ? words.kept(retentionDays, retentionMessages) : "");
+      setText(roomKept, chat.limits ? words.retention(retentionDays, retentionMessages) : "");
       setText(toggle, isKnown ? here : peopleWord);
-      setText(peopleTitle, isKnown ? words.hereTitle(shown.memberCount) : peopleWord);
+      setText(peopleTitle, isKnown ? words.hereNow(shown.memberCount) : peopleWord);
       people.classList.toggle("off", !isKnown);
       const members = [...shown.members].sort(([, one], [, other]) => one.localeCompare(other));
       peopleList.update(

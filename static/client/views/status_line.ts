@@ -13,7 +13,7 @@ const blipMs = 2_000;
 /** What keeps somebody out who has given a name; nothing as long as an answer may still come. */
 export function connectionProblem({ status }: ChatClient): string | undefined {
   if (!navigator.onLine) return words.offline;
-  return status.kind === "waiting" ? status.problem ?? words.noAnswer : undefined;
+  return status.kind === "waiting" ? status.problem ?? words.unreachable : undefined;
 }
 
 /** Mounts both lines. `redraw` is called when time alone changes what they say. */
@@ -49,8 +49,8 @@ export function mountStatusLine(chat: ChatClient, redraw: () => void) {
   /** Seldom comes, and its words with it. */
   const tellEnd = async (ended: ConnectionStatus & { readonly kind: "ended" }) => {
     const isReplaced = ended.code === closeCode.replaced;
-    const text = await sentenceOf(({ replacedTab, refused }) =>
-      isReplaced ? replacedTab : refused(words.problem(ended.reason))
+    const text = await sentenceOf(({ connectedElsewhere, connectionEnded }) =>
+      isReplaced ? connectedElsewhere : connectionEnded(ended.reason)
     );
     const action = isReplaced ? await sentenceOf(({ useHere }) => useHere) : undefined;
     if (chat.status === ended) say(text, action);

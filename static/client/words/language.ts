@@ -1,75 +1,77 @@
-// Which language the page speaks: the first of the reader's that there is, and English otherwise. Only that one is loaded.
+// Picks the page's language: the reader's first supported one, else English. Loads only its words.
 
+import type { Problem } from "../state/problem.ts";
 import type { PanelWords } from "./panel_words_en.ts";
 import type { Words } from "./words_en.ts";
 
 const languages = {
-  en: () => import("./words_en.ts"),
-  de: () => import("./words_de.ts"),
+  en: { words: () => import("./words_en.ts"), panels: () => import("./panel_words_en.ts") },
+  de: { words: () => import("./words_de.ts"), panels: () => import("./panel_words_de.ts") },
 };
-const panelLanguages = {
-  en: () => import("./panel_words_en.ts"),
-  de: () => import("./panel_words_de.ts"),
-};
-type Language = keyof typeof languages;
-/** By then the page stands and is connecting. */
-const restAfterMs = 300;
+/** Delay before the panels' words load, so that they don't compete with the first paint. */
+const panelDelayMs = 300;
 
-const tag = navigator.languages.find((tag) => isKnown(languageOf(tag))) ?? "en";
-const language = languageOf(tag);
+/** The reader's tag for the language, such as `de-AT`: for dates. */
+export const locale = navigator.languages.find((tag) => isSupported(languageOf(tag))) ?? "en";
+const tag = languageOf(locale);
+const language = isSupported(tag) ? tag : "en";
 
-/** The words of that language. */
-export const { words }: { readonly words: Words } = isKnown(language)
-  ? await languages[language]()
-  : await languages.en();
+let panels: PanelWords | undefined;
 
-/** The words of the panels in that language, when they are wanted. */
-export async function panelWords(): Promise<PanelWords> {
-  const { words } = await panelLanguages[isKnown(language) ? language : "en"]();
-  return words;
+/** The page's words, with the words for problems. */
+export interface PageWords extends Words {
+  /** Returns the sentence for a problem, or its English message if there is none (yet). */
+  problem(problem: Problem | string): string;
 }
 
-/** Why something was not done: a sentence in English, or what the words for it make of it once they are loaded. */
-export type Complaint = string | ((words: PanelWords) => string);
+/** The words in the page's language. */
+export const words: PageWords = {
+  ...(await languages[language].words()).words,
+  problem(problem) {
+    if (typeof problem === "string") return problem;
+    const text = panels?.problems[problem.code] ?? problem.message;
+    return typeof text === "string" ? text : text(problem);
+  },
+};
 
-/** A complaint in that language. */
+/** Loads the words of the panels. */
+export async function panelWords(): Promise<PanelWords> {
+  return panels ??= (await languages[language].panels()).words;
+}
+
+/** Why something was not done: a problem, or a text picked from the panels' words. */
+export type Complaint = Problem | string | ((words: PanelWords) => string);
+
+/** Returns the text of a complaint. */
 export async function sentenceOf(complaint: Complaint): Promise<string> {
-  if (typeof complaint === "string") return words.problem(complaint);
   try {
-    return complaint(await panelWords());
+    const panels = await panelWords();
+    return typeof complaint === "function" ? complaint(panels) : words.problem(complaint);
   } catch {
-    return words.notLoaded;
+    return typeof complaint === "function" ? words.loadFailed : words.problem(complaint);
   }
 }
 
-/** That language as the reader has it (`de-AT`), for dates and numbers. */
-export const locale = tag;
-
 translatePage();
-setTimeout(() => words.loadRest().catch(() => {}), restAfterMs);
+setTimeout(() => panelWords().catch(() => {}), panelDelayMs);
 
 function languageOf(tag: string): string {
   return tag.split("-")[0]?.toLowerCase() ?? "";
 }
 
-function isKnown(language: string): language is Language {
+function isSupported(language: string): language is keyof typeof languages {
   return Object.hasOwn(languages, language);
 }
 
-/** Puts the words of the page's file, which is in English, into the language. */
+/** Replaces the English texts of index.html, in elements and in attributes. */
 function translatePage(): void {
   const page: Readonly<Record<string, string>> = words.page;
   document.documentElement.lang = language;
-  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (texts.nextNode()) {
-    const { data } = texts.currentNode as Text;
-    const said = page[data.trim()];
-    if (said !== undefined) (texts.currentNode as Text).data = data.replace(data.trim(), said);
-  }
-  for (const name of ["aria-label", "placeholder"]) {
-    for (const node of document.querySelectorAll(`[${name}]`)) {
-      const said = page[node.getAttribute(name) ?? ""];
-      if (said !== undefined) node.setAttribute(name, said);
-    }
+  const path = "//body//text() | //body//@aria-label | //body//@placeholder";
+  const found = document.evaluate(path, document, null, XPathResult.ORDERED_NODE_SNAPSHOT_TYPE);
+  for (let i = 0; i < found.snapshotLength; i++) {
+    const node = found.snapshotItem(i);
+    const text = page[node?.nodeValue?.trim() ?? ""];
+    if (node !== null && text !== undefined) node.nodeValue = text;
   }
 }

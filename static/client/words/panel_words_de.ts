@@ -1,69 +1,66 @@
-// What the panels, the list of commands and rare complaints say, in German.
+// German words that load after the page: panels, commands, and problems.
 
+import type { Problem } from "../state/problem.ts";
 import type { PanelWords } from "./panel_words_en.ts";
 
-/** The panels' words. */
+const language = "de";
+const number = new Intl.NumberFormat(language);
+
+/** Words that are not needed at first. */
 export const words: PanelWords = {
   close: "Schließen",
-  title: "Du und diese Seite",
+  settings: "Einstellungen",
   yourName: "Dein Name",
   change: "Ändern",
-  look: "Aussehen",
+  appearance: "Darstellung",
   theme: "Farben",
   themes: { system: "Wie das System", light: "Hell", dark: "Dunkel" },
-  density: "Zeilen",
-  densities: { roomy: "Weit", dense: "Dicht" },
-  told: "Melden, wenn ich woanders hinsehe",
-  tellMe: (room) => `Nachrichten in #${room}`,
-  whens: { mention: "Erwähnungen", always: "Alle", never: "Keine" },
-  sound: "Mit einem Ton",
-  allow: "Benachrichtigungen erlauben",
-  allowed: "Benachrichtigungen sind an.",
-  blocked:
-    "Dieser Browser lässt keine Benachrichtigungen dieser Seite zu: seine Einstellungen können es ändern.",
-  device: "Dieses Gerät",
-  another: "Diesen Namen auf einem anderen Gerät benutzen",
-  linkIsYou: "Öffne diesen Link dort. Wer ihn hat, kann als du sprechen: zeig ihn sonst niemandem.",
-  forget: "Dieses Gerät vergessen",
-  forgetMeans:
-    "Dein Name, deine Räume und was noch nicht gesendet ist, verschwinden aus diesem Browser. " +
-    "Den Namen kann niemand benutzen, bis der Server ihn freigibt.",
-  forgetNow: "Vergessen",
-  keep: "Behalten",
-  signOut: "Den Chat verlassen",
-  adopt: (name, before) =>
-    before === ""
-      ? `Der Link, den du geöffnet hast, bringt den Namen ${name} in diesen Browser.`
-      : `Der Link, den du geöffnet hast, bringt den Namen ${name} in diesen Browser, anstelle von ${before}, der hier dann vergessen ist.`,
-  adoptLater:
-    "Der Link, den du geöffnet hast, bringt einen anderen Namen. Nachrichten unter dem jetzigen sind " +
-    "noch nicht gesendet: sende oder verwirf sie, dann öffne den Link noch einmal.",
-  useName: (name) => `Hier ${name} sein`,
+  density: "Abstände",
+  densities: { roomy: "Komfortabel", dense: "Kompakt" },
+  notifications: "Benachrichtigen, wenn ich weg bin",
+  notifyAbout: (room) => `Nachrichten in #${room}`,
+  notifyChoices: { mention: "Erwähnungen", always: "Alle", never: "Keine" },
+  sound: "Ton abspielen",
+  allowNotifications: "Benachrichtigungen erlauben",
+  notificationsOn: "Benachrichtigungen sind an",
+  notificationsBlocked: "Benachrichtigungen sind blockiert. " +
+    "Erlaube sie in den Website-Einstellungen deines Browsers.",
+  thisDevice: "Dieses Gerät",
+  linkDevice: "Diesen Namen auf einem anderen Gerät nutzen",
+  linkWarning: "Öffne diesen Link auf dem anderen Gerät. " +
+    "Wer ihn hat, kann in deinem Namen schreiben. Behalte ihn für dich.",
+  forgetDevice: "Dieses Gerät vergessen",
+  forgetWarning: "Dein Name, deine Räume und nicht gesendete Nachrichten verschwinden aus diesem " +
+    "Browser. Der Name bleibt reserviert, bis der Server ihn freigibt.",
+  confirmForget: "Dieses Gerät vergessen",
+  cancel: "Abbrechen",
+  signOut: "Abmelden",
+  offerName: (name, before) =>
+    `Den Namen ${name} in diesem Browser nutzen?${
+      before === "" ? "" : ` Er ersetzt ${before}; dieser Browser vergisst ihn dann.`
+    }`,
+  offerNameLater: "Der geöffnete Link ist für einen anderen Namen, aber du hast noch nicht " +
+    "gesendete Nachrichten. Sende oder verwirf sie, dann öffne den Link noch einmal.",
+  continueAs: (name) => `Weiter als ${name}`,
   helpTitle: "Befehle und Tasten",
-  empty: "Hier hat noch niemand etwas gesagt. Fang an, oder teile die Adresse dieses Raums:",
-  notPrivate: "Räume sind nicht privat: wer in den Chat kommt, kann alle lesen.",
-  said: (from, room) => `${from} in #${room}`,
-  onlyRoom: "Das ist der einzige Raum, in dem du bist: öffne erst einen anderen",
-  notSentYet:
-    "Nachrichten dieses Raums sind noch nicht gesendet: warte auf sie oder verwirf sie, dann geh",
-  unknownCommand: (command) => `${command} gibt es nicht. /help zeigt, was es gibt.`,
-  noRoom: (name) => `„${name}“ ist kein Raum: nimm a-z, 0-9 und -, höchstens 32 Zeichen`,
-  tooManyRooms: "Du bist in 20 Räumen: verlass erst einen",
-  replacedTab: "Dieses Gespräch läuft in einer neueren Verbindung dieser Seite weiter.",
-  refused: (reason) =>
+  emptyRoom: "Noch keine Nachrichten. Schreib etwas oder teile diesen Link:",
+  notPrivate: "Räume sind nicht privat: Alle in diesem Chat können sie lesen.",
+  notificationTitle: (from, room) => `${from} in #${room}`,
+  onlyRoom: "Öffne erst einen anderen Raum, bevor du diesen verlässt",
+  unsentHere: "Hier sind noch Nachrichten nicht gesendet. Warte oder verwirf sie erst.",
+  unknownCommand: (command) => `${command} gibt es nicht. Mit /help siehst du alle Befehle.`,
+  connectedElsewhere: "Diese Seite ist anderswo verbunden.",
+  connectionEnded: (reason) =>
     `Der Server hat die Verbindung beendet${
       reason === "" ? "" : `: ${reason}`
     }. Lade die Seite neu, um es noch einmal zu versuchen.`,
-  useHere: "Hier weitermachen",
-  pasteTooLong: (most) =>
-    `Das ist länger, als eine Nachricht sein kann (${
-      most.toLocaleString("de")
-    } Zeichen): verteile es auf mehrere`,
+  useHere: "Hier nutzen",
+  pasteTooLong: (max) => `Mehr als ${number.format(max)} Zeichen. Teile den Text auf.`,
   commands: {
-    "/nick": ["Name", "den Namen ändern"],
-    "/join": ["Raum", "einen Raum öffnen"],
+    "/nick": ["Name", "deinen Namen ändern"],
+    "/join": ["Raum", "einen Raum öffnen oder anlegen"],
     "/leave": ["", "diesen Raum verlassen"],
-    "/me": ["tut etwas", "sagen, was du tust"],
+    "/me": ["Handlung", "eine Handlung beschreiben"],
     "/who": ["", "zeigen, wer hier ist"],
     "/help": ["", "Befehle und Tasten zeigen"],
   },
@@ -71,13 +68,51 @@ export const words: PanelWords = {
     ["Enter", "senden"],
     ["Umschalt+Enter", "neue Zeile"],
     ["Tab", "Namen oder Raum vervollständigen"],
-    ["↑", "deine letzte Nachricht noch einmal"],
-    ["Alt+↑ Alt+↓", "durch die Räume gehen"],
+    ["↑", "deine letzte Nachricht zurückholen"],
+    ["Alt+↑ Alt+↓", "Raum wechseln"],
   ],
-  signs: [
+  formatting: [
     ["*Wort*", "fett"],
     ["_Wort_", "kursiv"],
     ["`Wort`", "Code"],
-    ["```Worte```", "Zeilen von Code"],
+    ["```Wörter```", "Codeblock"],
   ],
+  problems: {
+    access_denied: "Falscher Zugangscode.",
+    access_locked: (problem) => `Zu viele falsche Zugangscodes. ${retry(problem)}`,
+    access_required: "Dieser Chat braucht einen Zugangscode.",
+    address_full: "Zu viele Verbindungen aus deinem Netz. Versuch es später noch einmal.",
+    draining: "Der Server startet neu.",
+    origin_denied: "Die Adresse dieser Seite ist hier nicht erlaubt. " +
+      "Wer den Chat betreibt, kann sie in ALLOWED_ORIGINS eintragen.",
+    rate_limited: (problem) =>
+      `${problem.re === "rename" ? "Du hast deinen Namen zu oft geändert" : "Zu viele Anfragen"}. ${
+        retry(problem)
+      }`,
+    room_invalid: "Raumnamen bestehen aus a–z, 0–9 und Bindestrichen. Zum Beispiel: mein-raum.",
+    rooms_full: "Die Höchstzahl an Räumen ist erreicht. Öffne einen, den es schon gibt.",
+    server_full: "Der Server ist voll. Versuch es später noch einmal.",
+    storage_unavailable: "Der Speicher ist nicht erreichbar. Wird weiter versucht …",
+    text_empty: "Schreib erst etwas.",
+    text_too_long: "Eine Nachricht hat höchstens 4.000 Zeichen.",
+    too_many_rooms: "Du bist in 20 Räumen, mehr geht nicht. Verlass erst einen.",
+    upgrade_dropped: "Ein Proxy blockiert WebSockets. " +
+      "Wer ihn betreibt, muss den Header Upgrade durchlassen.",
+    username_characters:
+      "Erlaubt sind Buchstaben, Ziffern, Leerzeichen, Punkte, Binde- und Unterstriche.",
+    username_empty: "Wähle einen Namen.",
+    username_ends: "Am Anfang und Ende steht ein Buchstabe oder eine Ziffer.",
+    username_marks: "Zu viele Akzente auf einem Buchstaben.",
+    username_mixed_scripts: "Mische Latein nicht mit Kyrillisch oder Griechisch.",
+    username_spaces: "Nur einzelne Leerzeichen.",
+    username_taken: "Dieser Name ist vergeben. Wähle einen anderen.",
+    username_too_long: "Ein Name hat höchstens 24 Zeichen.",
+  },
 };
+
+function retry({ retryAfter = 0 }: Problem): string {
+  const seconds = Math.ceil(retryAfter / 1000);
+  const [unit, count] = seconds < 120 ? ["second", seconds] : ["minute", Math.ceil(seconds / 60)];
+  const time = new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" });
+  return `Versuch es in ${time.format(count)} noch einmal.`;
+}

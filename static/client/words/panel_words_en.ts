@@ -1,80 +1,122 @@
-// What the panels, the list of commands and rare complaints say, in English: loaded when they are needed.
+// English words that load after the page: panels, commands, and problems.
 
-/** The panels' words. */
+import type { Problem } from "../state/problem.ts";
+
+/** What a problem's code says to a person. Codes that only broken clients cause are left to the server's message. */
+export type Problems = Readonly<Record<string, string | ((problem: Problem) => string)>>;
+
+const language = "en";
+const number = new Intl.NumberFormat(language);
+
+/** Words that are not needed at first. */
 export const words = {
   close: "Close",
-  title: "You and this page",
+  settings: "Settings",
   yourName: "Your name",
   change: "Change",
-  look: "Look",
+  appearance: "Appearance",
   theme: "Theme",
-  themes: { system: "Like the system", light: "Light", dark: "Dark" },
-  density: "Lines",
-  densities: { roomy: "Roomy", dense: "Dense" },
-  told: "Tell me when I look elsewhere",
-  tellMe: (room: string) => `Messages in #${room}`,
-  whens: { mention: "Mentions", always: "All", never: "None" },
-  sound: "With a sound",
-  allow: "Allow notifications",
-  allowed: "Notifications are on.",
-  blocked: "This browser blocks notifications of this page: its own settings can allow them.",
-  device: "This device",
-  another: "Use this name on another device",
-  linkIsYou: "Open this link there. Whoever has it can speak as you: show it to nobody else.",
-  forget: "Forget this device",
-  forgetMeans: "Your name, your rooms and what is not sent yet are removed from this browser. " +
-    "Nobody can use the name again until the server frees it.",
-  forgetNow: "Forget it",
-  keep: "Keep it",
-  signOut: "Leave the chat",
-  adopt: (name: string, before: string) =>
-    before === ""
-      ? `The link that you opened brings the name ${name} to this browser.`
-      : `The link that you opened brings the name ${name} to this browser, in place of ${before}, which is then forgotten here.`,
-  adoptLater: "The link that you opened brings another name. Messages under the present one are " +
-    "not sent yet: send or discard them, then open the link again.",
-  useName: (name: string) => `Be ${name} here`,
-  helpTitle: "Commands and keys",
-  empty: "Nobody has said anything here yet. Begin, or share the address of this room:",
-  notPrivate: "Rooms are not private: whoever enters the chat can read them all.",
-  said: (from: string, room: string) => `${from} in #${room}`,
-  onlyRoom: "This is the only room you are in: open another first",
-  notSentYet: "Messages of this room are not sent yet: wait for them, or discard them, then leave",
-  unknownCommand: (command: string) => `There is no ${command}. /help lists the commands.`,
-  noRoom: (name: string) => `"${name}" is no room: use a-z, 0-9 and -, up to 32 characters`,
-  tooManyRooms: "You are in 20 rooms: leave one first",
-  replacedTab: "This chat went on in a newer connection of this page.",
-  refused: (reason: string) =>
-    `The server ended the connection${
+  themes: { system: "Match system", light: "Light", dark: "Dark" },
+  density: "Density",
+  densities: { roomy: "Comfortable", dense: "Compact" },
+  notifications: "Notify me when I'm away",
+  notifyAbout: (room: string) => `Messages in #${room}`,
+  notifyChoices: { mention: "Mentions", always: "All", never: "None" },
+  sound: "Play a sound",
+  allowNotifications: "Allow notifications",
+  notificationsOn: "Notifications are on",
+  notificationsBlocked: "Notifications are blocked. Allow them in your browser's site settings.",
+  thisDevice: "This device",
+  linkDevice: "Use this name on another device",
+  linkWarning:
+    "Open this link on the other device. Anyone with this link can post as you. Keep it private.",
+  forgetDevice: "Forget this device",
+  forgetWarning: "This removes your name, rooms and unsent messages from this browser. " +
+    "The name stays reserved until the server releases it.",
+  confirmForget: "Forget this device",
+  cancel: "Cancel",
+  signOut: "Sign out",
+  offerName: (name: string, before: string) =>
+    `Use the name ${name} in this browser?${
+      before === "" ? "" : ` It replaces ${before}, which this browser then forgets.`
+    }`,
+  offerNameLater:
+    "The link you opened is for another name, but some of your messages are unsent. " +
+    "Send or discard them, then open the link again.",
+  continueAs: (name: string) => `Continue as ${name}`,
+  helpTitle: "Commands and shortcuts",
+  emptyRoom: "No messages yet. Say something, or share this link:",
+  notPrivate: "Rooms aren't private: anyone in this chat can read them.",
+  notificationTitle: (from: string, room: string) => `${from} in #${room}`,
+  onlyRoom: "Join another room before leaving this one",
+  unsentHere: "Some messages here are unsent. Wait or discard them first.",
+  unknownCommand: (command: string) => `There is no ${command}. Type /help to see all commands.`,
+  connectedElsewhere: "This page is connected elsewhere.",
+  connectionEnded: (reason: string) =>
+    `The server closed the connection${
       reason === "" ? "" : `: ${reason}`
     }. Reload the page to try again.`,
-  useHere: "Use it here",
-  pasteTooLong: (most: number) =>
-    `That is longer than a message can be (${
-      most.toLocaleString("en")
-    } characters): put it into several`,
+  useHere: "Use here",
+  pasteTooLong: (max: number) => `Over the ${number.format(max)}-character limit. Split it up.`,
   commands: {
     "/nick": ["name", "change your name"],
-    "/join": ["room", "open a room"],
+    "/join": ["room", "join or create a room"],
     "/leave": ["", "leave this room"],
-    "/me": ["does something", "say what you do"],
+    "/me": ["action", "describe an action"],
     "/who": ["", "show who is here"],
-    "/help": ["", "list commands and keys"],
+    "/help": ["", "show commands and shortcuts"],
   } as Readonly<Record<string, readonly [string, string]>>,
   keys: [
     ["Enter", "send"],
     ["Shift+Enter", "new line"],
     ["Tab", "complete a name or room"],
-    ["↑", "your last message again"],
-    ["Alt+↑ Alt+↓", "go through the rooms"],
+    ["↑", "recall your last message"],
+    ["Alt+↑ Alt+↓", "switch rooms"],
   ] as readonly (readonly [string, string])[],
-  signs: [
+  formatting: [
     ["*word*", "bold"],
     ["_word_", "italic"],
     ["`word`", "code"],
-    ["```words```", "lines of code"],
+    ["```words```", "code block"],
   ] as readonly (readonly [string, string])[],
+  problems: {
+    access_denied: "Wrong access code.",
+    access_locked: (problem) => `Too many wrong access codes. ${retry(problem)}`,
+    access_required: "This chat needs an access code.",
+    address_full: "Too many connections from your network. Try again later.",
+    draining: "The server is restarting.",
+    origin_denied:
+      "This page's address isn't allowed here. Ask whoever runs the chat to add it to ALLOWED_ORIGINS.",
+    rate_limited: (problem) =>
+      `${problem.re === "rename" ? "You've changed your name too often" : "Too many requests"}. ${
+        retry(problem)
+      }`,
+    room_invalid: "Room names use a–z, 0–9 and hyphens. Try my-room.",
+    rooms_full: "Room limit reached. Join an existing room.",
+    server_full: "The server is full. Try again later.",
+    storage_unavailable: "Storage is unavailable. Retrying…",
+    text_empty: "Write something first.",
+    text_too_long: "Messages can have up to 4,000 characters.",
+    too_many_rooms: "You're in 20 rooms, the maximum. Leave one first.",
+    upgrade_dropped:
+      "A proxy blocks WebSockets. Ask whoever runs it to pass on the Upgrade header.",
+    username_characters: "Use letters, digits, spaces, dots, hyphens and underscores.",
+    username_empty: "Choose a name.",
+    username_ends: "Start and end with a letter or digit.",
+    username_marks: "Too many accents on one letter.",
+    username_mixed_scripts: "Don't mix Latin letters with Cyrillic or Greek.",
+    username_spaces: "Use single spaces.",
+    username_taken: "That name is taken. Choose another.",
+    username_too_long: "Names can have up to 24 characters.",
+  } as Problems,
 };
 
-/** The panels' words in a language. */
+/** The words of the panels in a language. */
 export type PanelWords = typeof words;
+
+function retry({ retryAfter = 0 }: Problem): string {
+  const seconds = Math.ceil(retryAfter / 1000);
+  const [unit, count] = seconds < 120 ? ["second", seconds] : ["minute", Math.ceil(seconds / 60)];
+  const time = new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" });
+  return `Try again in ${time.format(count)}.`;
+}

@@ -1,96 +1,84 @@
-// Every word that the page says, in German.
+// The page's German words that the first moment needs. Panels and problems are in panel_words_de.ts.
 
 import type { Words } from "./words_en.ts";
 
-const language = "de";
-const number = new Intl.NumberFormat(language);
-const list = new Intl.ListFormat(language, { type: "conjunction" });
-const plural = new Intl.PluralRules(language);
-const two = (count: number, one: string, many: string) =>
-  plural.select(count) === "one" ? one : many;
-
-/** Until it is loaded, English has to do. */
-let translate = (sentence: string) => sentence;
+const number = new Intl.NumberFormat("de");
+const list = new Intl.ListFormat("de");
+const pick = (count: number, one: string, many: string) => count === 1 ? one : many;
 
 /** The page's words. */
 export const words: Words = {
-  nameHint: "Andere sehen ihn neben dem, was du schreibst.",
+  nameHint: "So sehen dich die anderen.",
   enter: (room) => `#${room} betreten`,
   here: (count) => `${number.format(count)} hier`,
-  hereTitle: (count) => `Hier, ${number.format(count)}`,
+  hereNow: (count) => `Gerade hier: ${number.format(count)}`,
   you: "(du)",
-  crowded: "Zu viele für eine Liste.",
-  kept: (days, messages) =>
-    days > 0 && messages > 0
-      ? `die letzten ${number.format(messages)} Nachrichten aus ${number.format(days)} ${
-        two(days, "Tag", "Tagen")
-      } bleiben`
-      : days > 0
-      ? `Nachrichten bleiben ${number.format(days)} ${two(days, "Tag", "Tage")}`
-      : messages > 0
-      ? `die letzten ${number.format(messages)} Nachrichten bleiben`
-      : "Nachrichten bleiben",
-  message: (room) => `Nachricht an #${room}`,
-  send: "Enter sendet",
-  sending: "wird gesendet",
-  waiting: "wartet auf die Verbindung",
-  slowDown: "wartet einen Moment: du bist schnell",
-  retry: "Noch einmal",
+  crowded: "Zu viele für eine Liste",
+  retention: (days, messages) => {
+    const last = `die letzten ${number.format(messages)} Nachrichten bleiben`;
+    const time = `${number.format(days)} ${pick(days, "Tag", "Tage")}`;
+    if (days > 0) {
+      return messages > 0 ? `${last}, höchstens ${time}` : `Nachrichten bleiben ${time}`;
+    }
+    return messages > 0 ? last : "der Verlauf bleibt erhalten";
+  },
+  placeholder: (room) => `Nachricht an #${room}`,
+  sendHint: "Mit Enter senden",
+  sending: "Wird gesendet …",
+  willSend: "Wird gesendet, sobald du wieder online bist",
+  queued: "Wartet kurz: du sendest viel",
+  retry: "Erneut senden",
   sendNow: "Jetzt senden",
-  edit: "Ändern",
+  edit: "Bearbeiten",
   discard: "Verwerfen",
-  old: "vor über einem Tag geschrieben, nicht gesendet",
-  failed: (why) => `nicht gesendet: ${why}`,
+  stale: "Nicht gesendet. Vor über einem Tag geschrieben.",
+  notSent: "Nicht gesendet.",
   newSince: (time) => time === "" ? "Neu" : `Neu seit ${time}`,
-  newMessages: (count) => `${number.format(count)} neue ${two(count, "Nachricht", "Nachrichten")}`,
-  toEnd: "Zum Neuesten",
-  loadingOlder: "Ältere Nachrichten werden geladen",
+  newMessages: (count) => `${number.format(count)} neue ${pick(count, "Nachricht", "Nachrichten")}`,
+  jumpToLatest: "Zum Neuesten",
+  loadingOlder: "Ältere Nachrichten werden geladen …",
   missing: (count) =>
     `${number.format(count)} ${
-      two(count, "Nachricht fehlt", "Nachrichten fehlen")
-    } hier: nach oben rollen lädt sie`,
-  replaced: "Der Raum ist auf einem früheren Stand: was du vorher sahst, kann fehlen",
-  pruned: "Ältere Nachrichten werden nicht mehr aufbewahrt",
-  beginning: (room) => `Hier beginnt #${room}.`,
-  joined: (names) => `${people(names)} ${two(names.length, "ist", "sind")} gekommen`,
-  left: (names) => `${people(names)} ${two(names.length, "ist", "sind")} gegangen`,
+      pick(count, "Nachricht ist", "Nachrichten sind")
+    } nicht geladen. Scrolle nach oben, um sie zu laden.`,
+  restored: "Der Raum kommt aus einem Backup; neuere Nachrichten fehlen vielleicht",
+  pruned: "Ältere Nachrichten werden nicht aufbewahrt",
+  beginning: (room) => `Hier beginnt #${room}`,
+  joined: (names) => `${people(names)} ${pick(names.length, "ist", "sind")} gekommen`,
+  left: (names) => `${people(names)} ${pick(names.length, "ist", "sind")} gegangen`,
   timeout: (names) =>
-    `${people(names)} ${two(names.length, "hat", "haben")} die Verbindung verloren`,
+    `${people(names)} ${pick(names.length, "hat", "haben")} die Verbindung verloren`,
   renamed: (from, to) => `${from} heißt jetzt ${to}`,
   typing: (names) =>
     names.length > 3
-      ? "Mehrere schreiben gerade"
-      : `${list.format(names)} ${two(names.length, "schreibt", "schreiben")}`,
-  connecting: "Verbinde",
+      ? "Mehrere schreiben …"
+      : `${list.format(names)} ${pick(names.length, "schreibt", "schreiben")} …`,
+  connecting: "Verbinden …",
   notConnected: "nicht verbunden",
-  offline: "Du bist offline. Was du schreibst, wird gesendet, wenn das Netz wieder da ist.",
-  reconnecting: (seconds, problem) =>
-    `${problem === undefined ? "" : `${problem}. `}Neuer Versuch in ${seconds} s`,
-  noAnswer: "Der Server antwortet nicht. Diese Seite versucht es weiter.",
+  offline: "Du bist offline. Nachrichten werden gesendet, sobald du wieder online bist.",
+  reconnecting: (seconds, problem = "") => `${problem} Neuer Versuch in ${seconds} s`.trim(),
+  unreachable: "Server nicht erreichbar. Neuer Versuch …",
   tryNow: "Jetzt versuchen",
   charactersLeft: (count) =>
     count >= 0 ? `noch ${number.format(count)}` : `${number.format(-count)} zu viel`,
   copy: "Kopieren",
   copied: "Kopiert",
-  notLoaded: "Das ließ sich nicht laden: versuch es, wenn die Verbindung wieder da ist",
-  async loadRest() {
-    ({ translate } = await import("./problems_de.ts"));
-  },
-  problem: (sentence) => translate(sentence),
+  loadFailed: "Das ließ sich nicht laden. Versuch es noch einmal, wenn du online bist.",
   page: {
+    "A chat. No account needed.": "Ein Chat, ganz ohne Konto.",
     "Your name": "Dein Name",
     "Access code": "Zugangscode",
     "Rooms": "Räume",
-    "Open a room": "Raum öffnen",
+    "Join or create a room": "Raum öffnen oder anlegen",
     "People": "Leute",
     "Commands": "Befehle",
     "Message": "Nachricht",
     "Send": "Senden",
-    "Close the panel": "Leiste schließen",
+    "Close panel": "Leiste schließen",
   },
 };
 
 function people(names: readonly string[]): string {
   if (names.length <= 3) return list.format(names);
-  return `${names[0]}, ${names[1]} und ${number.format(names.length - 2)} andere`;
+  return `${names[0]}, ${names[1]} und ${number.format(names.length - 2)} weitere`;
 }

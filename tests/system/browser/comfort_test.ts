@@ -52,7 +52,7 @@ async function everywhere(
   await page.click("text=Use this name on another device");
   await page.click("text=Forget this device");
   await look(page);
-  await page.click("text=Keep it");
+  await page.click("text=Cancel");
   await page.keyboard.press("Escape");
   await page.keyboard.press("Escape");
   await say(page, "/who");
@@ -250,14 +250,14 @@ test(
     await ada.locator("#dialog[open]").waitFor();
     assertEquals(await told(), []);
     await ada.click("text=Allow notifications");
-    await ada.locator("#dialog", { hasText: "Notifications are on." }).waitFor();
+    await ada.locator("#dialog", { hasText: "Notifications are on" }).waitFor();
     assertEquals(await told(), ["asked"]);
     await ada.keyboard.press("Escape");
     await say(ben, "@Ada two");
     await until("it tells", async () => (await told()).includes("Ben in #lobby"));
     assertEquals(await told(), ["asked", "Ben in #lobby"]);
     await ada.click("#me");
-    await ada.getByLabel("With a sound").check();
+    await ada.getByLabel("Play a sound").check();
     // So that it is known.
     await until("it sounds", async () => (await told()).at(-1) === "sound");
     await ada.keyboard.press("Escape");

@@ -37,7 +37,7 @@ test("tells the rules of names while one is typed [N1]", async (scene) => {
   await page.click("#prompt-go");
   assert(await page.isVisible("#prompt"));
   await page.fill("#prompt-name", "a");
-  await page.locator("#prompt-hint", { hasText: "Others see it" }).waitFor();
+  await page.locator("#prompt-hint", { hasText: "others will see" }).waitFor();
 });
 
 test("keeps the name across a reload, and the goodbye ends it [N7]", async (scene) => {
@@ -46,7 +46,7 @@ test("keeps the name across a reload, and the goodbye ends it [N7]", async (scen
   await ada.waitForSelector("#app:not([hidden])");
   assertEquals(await ada.textContent("#me-name"), "Ada");
   await ada.click("#me");
-  await ada.click("text=Leave the chat");
+  await ada.click("text=Sign out");
   await ada.waitForSelector("#prompt:not([hidden])");
 });
 
@@ -131,9 +131,9 @@ test("shows who writes, who came and who went [M10] [N10]", async (scene) => {
   const ada = await scene.enter("Ada");
   const ben = await scene.enter("Ben");
   await ben.type("#text", "hm");
-  await ada.locator("#typing", { hasText: "Ben is writing" }).waitFor();
+  await ada.locator("#typing", { hasText: "Ben is typing" }).waitFor();
   await ben.click("#me");
-  await ben.click("text=Leave the chat");
+  await ben.click("text=Sign out");
   await ada.locator("#people-list li", { hasText: "Ben" }).waitFor({ state: "detached" });
 });
 
@@ -183,7 +183,7 @@ test("changes one's name [N7]", async (scene) => {
   await say(ada, "/nick Ida");
   await ben.locator("#people-list li", { hasText: "Ida" }).waitFor();
   await say(ada, "/nick Ben");
-  await ada.locator("#status", { hasText: "Ben is taken" }).waitFor();
+  await ada.locator("#status", { hasText: "That name is taken" }).waitFor();
 });
 
 test("lets two tabs of one person talk side by side [N9]", async (scene) => {
@@ -210,7 +210,7 @@ test("shows text as text, whatever is in it", async (scene) => {
 test("sends messages over the rate limit by itself, and says so [L2]", async (scene) => {
   const ada = await scene.enter("Ada");
   for (let i = 0; i < 5; i++) await say(ada, `quick ${i}`);
-  await ada.locator("#rows .state", { hasText: "waits a moment" }).first().waitFor();
+  await ada.locator("#rows .state", { hasText: "Queued" }).first().waitFor();
   await until("all are sent", () => isSettled(ada));
   assertEquals(await texts(ada), ["quick 0", "quick 1", "quick 2", "quick 3", "quick 4"]);
 }, { RATE_BURST: "2" });

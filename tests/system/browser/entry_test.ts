@@ -42,7 +42,7 @@ test(
       port,
       env: { ACCESS_CODE: "open-barley" },
     });
-    await ada.locator("#prompt-hint", { hasText: "Das ist nicht der Zugangscode" }).waitFor();
+    await ada.locator("#prompt-hint", { hasText: "Falscher Zugangscode" }).waitFor();
     await ada.locator("#prompt-access", { hasText: "Zugangscode" }).waitFor();
     assertEquals(await ada.inputValue("#prompt-name"), "Ada");
     await tryCode(ada, "open-barley");
@@ -63,7 +63,7 @@ test(
   async (scene) => {
     const ada = await scene.enter("Ada");
     await ada.locator("#room-about", { hasText: "messages kept for 30 days" }).waitFor();
-    await ada.locator("#rows .empty", { hasText: "Rooms are not private" }).waitFor();
+    await ada.locator("#rows .empty", { hasText: "Rooms aren't private" }).waitFor();
     await ada.setViewportSize({ width: 320, height: 600 });
     await ada.locator("#people-toggle", { hasText: "1 here" }).waitFor();
     const kept = ada.locator("#room-kept");

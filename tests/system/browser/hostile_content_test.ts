@@ -209,7 +209,7 @@ test("starts with whatever its storage has", async (scene) => {
     });
     assertEquals(await foreign(ada), []);
     await ada.click("#me");
-    await ada.click("text=Leave the chat");
+    await ada.click("text=Sign out");
     await ada.locator("#prompt:not([hidden])").waitFor();
     await ada.evaluate(() => localStorage.clear());
   }

@@ -39,7 +39,7 @@ Deno.test(
       await page.fill("#prompt-name", "Ada");
       await page.click("#prompt-go");
       await page.locator("#room-about", {
-        hasText: "1 hier · Nachrichten bleiben",
+        hasText: "1 hier · der Verlauf bleibt erhalten",
       }).waitFor();
       assertEquals(await page.getAttribute("#people", "aria-label"), "Leute");
       assertEquals(
@@ -69,7 +69,7 @@ Deno.test(
     await inScene(async (scene) => {
       const page = await scene.enter("Ada", { locale: "fr-FR" });
       await page.locator("#room-about", {
-        hasText: "1 here · messages are kept",
+        hasText: "1 here · history is kept",
       }).waitFor();
       assertEquals(await page.getAttribute("html", "lang"), "en");
     });

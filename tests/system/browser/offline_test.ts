@@ -38,7 +38,7 @@ Deno.test(
       ]);
       await ada.locator("#status:empty").waitFor({ state: "attached" });
       await ada.click("#me");
-      await ada.click("text=Leave the chat");
+      await ada.click("text=Sign out");
       await ada.waitForSelector("#prompt:not([hidden])");
       assertEquals(
         await ada.evaluate(() => localStorage.getItem("parley.last.lobby")),

@@ -28,7 +28,7 @@ Deno.test({
       await hears(ben, "here");
       assertEquals(await ben.locator("#rows .block button").count(), 0);
       await ben.type("#text", "hm");
-      await ada.locator("#typing", { hasText: "Ben is writing" }).waitFor();
+      await ada.locator("#typing", { hasText: "Ben is typing" }).waitFor();
       await ben.fill("#text", "");
 
       const { port } = scene.server;
@@ -52,7 +52,7 @@ Deno.test({
       await ben.click("text=Use this name on another device");
       await ben.locator("#dialog input[readonly]").waitFor();
       assertEquals(await ben.locator("#dialog", { hasText: "Copy" }).count(), 0);
-      await ben.click("text=Leave the chat");
+      await ben.click("text=Sign out");
       await signIn(ben, "Ben B");
       assertEquals(scene.errors, []);
     } finally {

@@ -44,7 +44,7 @@ test("groups what one author said within five minutes, and parts the days", asyn
   );
   const year = new Date().getFullYear() === 2026 ? "" : " 2026";
   assertEquals(rows, [
-    "This is the beginning of #lobby.",
+    "This is the beginning of #lobby",
     `Wednesday${year === "" ? "" : ","} 4 March${year}`,
     "Ben: one",
     "-: two",
@@ -216,7 +216,7 @@ test("folds who came and went between two messages into one line", async (scene)
   rename("Ed", "Eddie", "Edda");
   rename("Fay", "Fay", "Fee");
   rename("Fay", "Fee", "Fay");
-  const told = "Cy lost the connection · Ed is now Edda";
+  const told = "Cy was disconnected · Ed is now Edda";
   await until("it is folded", async () => (await plain()).at(-1) === told);
   assertEquals((await plain()).length, 2);
 });

@@ -38,10 +38,10 @@ test(
     const ada = await scene.enter("Ada");
     for (let i = 1; i < 20; i++) await openRoom(ada, `room-${i}`);
     await say(ada, "/join room-20");
-    await ada.locator("#composer-problem", { hasText: "You are in 20 rooms" }).waitFor();
+    await ada.locator("#composer-problem", { hasText: "You're in 20 rooms" }).waitFor();
     await ada.goto(`${scene.server.url}r/room-20`);
     await shows(ada, "room-19");
-    await ada.locator("#composer-problem", { hasText: "You are in 20 rooms" }).waitFor();
+    await ada.locator("#composer-problem", { hasText: "You're in 20 rooms" }).waitFor();
     assert(ada.url().endsWith("/r/room-19"));
     await say(ada, "still here");
     await hears(ada, "still here");
@@ -55,15 +55,15 @@ test(
 test("leaves no room in which a message waits to be sent, and says why", async (scene) => {
   const ada = await scene.enter("Ada");
   await say(ada, "/leave");
-  await ada.locator("#composer-problem", { hasText: "the only room" }).waitFor();
+  await ada.locator("#composer-problem", { hasText: "Join another room" }).waitFor();
   await openRoom(ada, "design");
   await scene.server.end("SIGKILL");
   await ada.locator("#me-state", { hasText: "not connected" }).waitFor();
   await say(ada, "waits");
   await say(ada, "/leave");
-  await ada.locator("#composer-problem", { hasText: "not sent yet" }).waitFor();
+  await ada.locator("#composer-problem", { hasText: "are unsent" }).waitFor();
   await shows(ada, "design");
-  assertEquals(await texts(ada), ["waitswaiting for the connection"]);
+  assertEquals(await texts(ada), ["waitsWill send when you're back online"]);
 });
 
 test("opens a panel only where it floats, and gives the focus back", async (scene) => {

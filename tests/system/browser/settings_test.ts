@@ -16,7 +16,7 @@ test("keeps what was chosen, in all tabs and across a reload", async (scene) => 
   const light = await paper(ada);
   await openMe(ada);
   await ada.getByLabel("Theme").selectOption("dark");
-  await ada.getByLabel("Lines").selectOption("dense");
+  await ada.getByLabel("Density").selectOption("dense");
   assert(await paper(ada) !== light);
   // So has the browser's own bar.
   const bar = await ada.evaluate(() => {
@@ -31,7 +31,7 @@ test("keeps what was chosen, in all tabs and across a reload", async (scene) => 
   await ada.waitForSelector("#app:not([hidden])");
   assert(await paper(ada) !== light);
   await openMe(ada);
-  assertEquals(await ada.getByLabel("Lines").inputValue(), "dense");
+  assertEquals(await ada.getByLabel("Density").inputValue(), "dense");
   await ada.getByLabel("Theme").selectOption("system");
   assertEquals(await paper(ada), light);
 });
@@ -91,7 +91,7 @@ test("brings a name to another device by a link that leaves the address at once 
   await phone.goto("about:blank");
   await phone.goto(link);
   assertEquals(await phone.evaluate(() => location.hash), "");
-  await phone.click("text=Be Ada L here");
+  await phone.click("text=Continue as Ada L");
   await phone.waitForSelector("#app:not([hidden])");
   assertEquals(await phone.textContent("#me-name"), "Ada L");
   await say(phone, "from the phone");
@@ -108,13 +108,13 @@ test("asks before a link replaces a name, also in a page that is open", async (s
   const follow = (page: Page) =>
     page.evaluate((hash) => location.hash = hash, new URL(link).hash.slice(1));
   await follow(ben);
-  await ben.locator("#dialog", { hasText: "in place of Ben" }).waitFor();
+  await ben.locator("#dialog", { hasText: "replaces Ben" }).waitFor();
   assertEquals(await ben.evaluate(() => location.hash), "");
   await ben.click("#dialog >> text=Close");
   await say(ben, "still Ben");
   await ada.locator(".name", { hasText: "Ben" }).waitFor();
   await follow(ben);
-  await ben.click("text=Be Ada here");
+  await ben.click("text=Continue as Ada");
   for (const page of [ben, tab]) {
     await page.locator("#me-name", { hasText: "Ada" }).waitFor();
   }
@@ -142,9 +142,9 @@ test("forgets the device, after it has asked", async (scene) => {
   await ada.fill("#text", "half");
   await openMe(ada);
   await ada.click("text=Forget this device");
-  await ada.click("text=Keep it");
+  await ada.click("text=Cancel");
   await ada.click("text=Forget this device");
-  await ada.click("text=Forget it");
+  await ada.click("#dialog .second >> text=Forget this device");
   for (const page of [ada, tab]) {
     await page.waitForSelector("#prompt:not([hidden])");
     assertEquals(await page.inputValue("#prompt-name"), "");

@@ -71,7 +71,7 @@ test("tells being offline from a server that is down", async (scene) => {
   await scene.server.end("SIGKILL");
   await says(ada, /^Reconnecting in \d+ s Try now$/);
   await ada.context().setOffline(true);
-  await says(ada, /^You are offline\./);
+  await says(ada, /^You're offline\./);
   await ada.context().setOffline(false);
   await says(ada, /^Reconnecting in|^Connecting/);
   scene.server = await ServerProcess.start(scene.dir, { port });
@@ -83,9 +83,9 @@ test("says at the door that the server does not answer, and lets one try at once
   await ada.evaluate(async () => void await navigator.serviceWorker.ready);
   const { port } = scene.server;
   await scene.server.end("SIGKILL");
-  await waitsAtTheDoor(ada, /The server does not answer/);
+  await waitsAtTheDoor(ada, /Can't reach the server/);
   await ada.context().setOffline(true);
-  await ada.locator("#prompt-hint", { hasText: "You are offline" }).waitFor();
+  await ada.locator("#prompt-hint", { hasText: "You're offline" }).waitFor();
   await ada.context().setOffline(false);
   scene.server = await ServerProcess.start(scene.dir, { port });
   await signIn(ada, "Ida");
@@ -190,8 +190,8 @@ test("goes on in this tab when another took its place, and says so until then [N
   const ida = await scene.tab(context);
   await signIn(ida, "Ida");
   await tabs.at(-1)?.close({ code: 4005, reason: "this tab has a newer connection" });
-  await says(ida, /went on in a newer connection of this page\. Use it here$/);
-  await ida.click("#status >> text=Use it here");
+  await says(ida, /connected elsewhere\. Use here$/);
+  await ida.click("#status >> text=Use here");
   await ida.locator("#status:empty").waitFor({ state: "attached" });
   await say(ida, "here again");
   await hears(ada, "here again");

@@ -51,7 +51,7 @@ const views: readonly View[] = [
       await page.locator("#rows .note", { hasText: "Zoe" }).waitFor();
       await ben.fill("#text", "");
       await ben.type("#text", "Tea");
-      await page.locator("#typing", { hasText: "Ben is writing" }).waitFor();
+      await page.locator("#typing", { hasText: "Ben is typing" }).waitFor();
     },
   },
   {
@@ -231,7 +231,7 @@ export async function tour(
     await page.bringToFront();
     await page.fill("#prompt-name", "Mia");
     await page.click("#prompt-go");
-    await page.locator("#prompt-hint", { hasText: "does not answer" }).waitFor();
+    await page.locator("#prompt-hint", { hasText: "Can't reach" }).waitFor();
     await look(page, name);
   }
   for (const [page, name] of kept) {

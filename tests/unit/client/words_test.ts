@@ -1,14 +1,47 @@
+// The page's words: every language has all of them, and one for each problem that a person can meet.
+
 import { assert, assertEquals } from "@std/assert";
-import { cleanText, parseUsername } from "../../../app/protocol/text.ts";
+import { limits } from "../../../app/protocol/wire.ts";
 import { words as englishPanels } from "../../../static/client/words/panel_words_en.ts";
 import { words as germanPanels } from "../../../static/client/words/panel_words_de.ts";
 import { words as english } from "../../../static/client/words/words_en.ts";
 import { words as german } from "../../../static/client/words/words_de.ts";
 
-await german.loadRest();
 const root = new URL("../../../", import.meta.url);
 
-/** The shape of words: what is text, what is a list, what is a function of how many values. */
+/** Codes that only a faulty client, another program or an operator meets. */
+const technicalCodes = new Set(
+  `already_greeted field_invalid handshake_invalid hello_required host_invalid internal local_only
+  method_not_allowed nonce_invalid not_found not_joined subprotocol_unsupported token_invalid
+  token_required unknown_type upgrade_required version_unsupported`.split(/\s+/),
+);
+
+/** The members of `ErrorCode` and `ProblemCode` in the protocol's source. */
+async function protocolCodes(): Promise<string[]> {
+  const sources = (await sourcesIn("app/protocol/")).join("\n");
+  return ["ErrorCode", "ProblemCode"].flatMap((type) => {
+    const [, union = ""] = new RegExp(`export type ${type} =([^;]*);`).exec(sources) ?? [];
+    return [...union.matchAll(/"(\w+)"/g)].map(([, code = ""]) => code);
+  });
+}
+
+/** Codes of problems that the page itself finds. */
+async function pageCodes(): Promise<string[]> {
+  const folders = ["static/client/", "static/client/state/", "static/client/views/"];
+  const sources = (await Promise.all(folders.map(sourcesIn))).flat();
+  return sources.flatMap((source) =>
+    [...source.matchAll(/\bcode: "(\w+)"/g)].map(([, code = ""]) => code)
+  );
+}
+
+async function sourcesIn(folder: string): Promise<string[]> {
+  const directory = new URL(folder, root);
+  const names = Array.from(Deno.readDirSync(directory), ({ name }) => name);
+  const sources = names.filter((name) => name.endsWith(".ts"));
+  return await Promise.all(sources.map((name) => Deno.readTextFile(new URL(name, directory))));
+}
+
+/** The kinds of the words: text, list, or function with its number of parameters. */
 function shapeOf(value: unknown): unknown {
   if (typeof value === "function") return `function of ${value.length}`;
   if (Array.isArray(value)) return value.map(shapeOf);
@@ -17,12 +50,12 @@ function shapeOf(value: unknown): unknown {
   return Object.fromEntries(entries.map(([key, part]) => [key, shapeOf(part)]));
 }
 
-Deno.test("words are the same in number and kind in every language", () => {
+Deno.test("words have the same keys and kinds in every language", () => {
   assertEquals(shapeOf(german), shapeOf(english));
   assertEquals(shapeOf(germanPanels), shapeOf(englishPanels));
 });
 
-Deno.test("words say one and many as each language does", () => {
+Deno.test("words use each language's plural and number format", () => {
   assertEquals([1, 2].map(english.newMessages), ["1 new message", "2 new messages"]);
   assertEquals([1, 2, 1200].map(german.newMessages), [
     "1 neue Nachricht",
@@ -30,71 +63,82 @@ Deno.test("words say one and many as each language does", () => {
     "1.200 neue Nachrichten",
   ]);
   assertEquals(
-    [[0, 0], [1, 0], [30, 0], [0, 1_000], [30, 1_000]].map(([days = 0, most = 0]) =>
-      english.kept(days, most)
+    [[0, 0], [1, 0], [30, 0], [0, 1_000], [30, 1_000]].map(([days = 0, messages = 0]) =>
+      english.retention(days, messages)
     ),
     [
-      "messages are kept",
+      "history is kept",
       "messages kept for 1 day",
       "messages kept for 30 days",
-      "the last 1,000 messages are kept",
-      "the last 1,000 messages of 30 days are kept",
+      "last 1,000 messages kept",
+      "last 1,000 messages kept, up to 30 days",
     ],
   );
-  assertEquals(german.typing(["Ada", "Ben"]), "Ada und Ben schreiben");
-  assertEquals(german.joined(["Ada", "Ben", "Cy", "Di"]), "Ada, Ben und 2 andere sind gekommen");
+  assertEquals([1, 3].map(english.missing), [
+    "1 message not loaded. Scroll up to load it.",
+    "3 messages not loaded. Scroll up to load them.",
+  ]);
+  assertEquals(english.typing(["Ada"]), "Ada is typing…");
+  assertEquals(german.typing(["Ada", "Ben"]), "Ada und Ben schreiben …");
+  assertEquals(german.joined(["Ada", "Ben", "Cy", "Di"]), "Ada, Ben und 2 weitere sind gekommen");
 });
 
-Deno.test("words.page has everything that is written in the page's file", async () => {
+Deno.test("words.page translates every text of index.html", async () => {
   const html = await Deno.readTextFile(new URL("static/index.html", root));
-  // What stands where there are no scripts stays as it is.
+  // The text for browsers without scripts stays in English.
   const body = html.slice(html.indexOf("<body>")).replace(/<noscript>.*<\/noscript>/, "");
   const texts = [
     ...body.matchAll(/>([^<>]+)</g),
     ...body.matchAll(/(?:aria-label|placeholder)="([^"]+)"/g),
   ].map(([, text = ""]) => text.trim()).filter((text) => /[a-z]{2}/i.test(text));
   assert(texts.length > 8);
-  // The script has other words for the button before anybody reads it.
-  const same = ["Parley", "# lobby", "Enter"];
-  const missing = texts.filter((text) => !same.includes(text) && german.page[text] === undefined);
-  assertEquals(missing, []);
-});
-
-Deno.test("words.problem() has every sentence of the rules that the page keeps too", () => {
-  const refused = [
-    ...["", "x".repeat(30), "a!", "-a", "a  b", "a\u0301\u0302\u0303\u0304\u0305\u0306", "aя"].map(
-      parseUsername,
-    ),
-    ...["", "x".repeat(5000)].map(cleanText),
-  ].map((checked) => checked.ok ? "" : checked.message);
-  assertEquals(new Set(refused).size, refused.length);
-  for (const sentence of refused) assert(german.problem(sentence) !== sentence, sentence);
-});
-
-Deno.test("words.problem() has every sentence of the server that a person can meet", async () => {
-  const client = ["chat_client", "connection", "outbox"].map((name) =>
-    `static/client/state/${name}.ts`
+  // The name stays; the script replaces the room's name and the button's label at once.
+  const untranslated = ["Parley", "# lobby", "Enter"];
+  const missing = texts.filter((text) =>
+    !untranslated.includes(text) && german.page[text] === undefined
   );
-  const sources = ["app/chat/refusals.ts", "app/web/websocket.ts", ...client];
-  /** Only a program that breaks the protocol, or no page at all, is told these. */
-  const technical = /hello|^Join |WebSocket|header has|header "|subprotocol|JSON|binary/;
-  const sentences: string[] = [];
-  for (const path of sources) {
-    const source = await Deno.readTextFile(new URL(path, root));
-    for (
-      const [, text = ""] of source.matchAll(
-        /(?:message[:=]|message = .*\n?.*\?|", |\w:|#problem =|detail[:=]|return|\n\s+:)\s*["`]([A-Z$][^"`]{8,})["`]/g,
-      )
-    ) {
-      const sentence = text.replace(/\$\{[^}]*\}/g, "20");
-      sentences.push(
-        sentence.startsWith("Too ") ? `${sentence}: try again in 20 seconds` : sentence,
-      );
+  assertEquals(missing, []);
+  assertEquals(Object.keys(german.page).filter((text) => !texts.includes(text)), []);
+});
+
+Deno.test("problems have a sentence for each code that a person can meet, and no other", async () => {
+  const codes = [...await protocolCodes(), ...await pageCodes()];
+  const expected = new Set(codes.filter((code) => !technicalCodes.has(code)));
+  assert(expected.size > 20, `${[...expected]}`);
+  for (const { problems } of [englishPanels, germanPanels]) {
+    assertEquals(Object.keys(problems).toSorted(), [...expected].toSorted());
+    for (const [code, text] of Object.entries(problems)) {
+      const sentence = typeof text === "string"
+        ? text
+        : text({ code, message: "", retryAfter: 720_000 });
+      assert(/^\p{Lu}.*[.…]$/u.test(sentence), `${code}: ${sentence}`);
     }
   }
-  const missing = sentences.filter((sentence) =>
-    !technical.test(sentence) && german.problem(sentence) === sentence
+});
+
+Deno.test("problems name the limits of the protocol and the time to wait", () => {
+  for (const [words, language] of [[englishPanels, "en"], [germanPanels, "de"]] as const) {
+    const expected = {
+      text_too_long: limits.textMaxLength,
+      too_many_rooms: limits.roomsPerSession,
+      username_too_long: limits.usernameMaxLength,
+    };
+    for (const [code, limit] of Object.entries(expected)) {
+      const number = limit.toLocaleString(language);
+      assert(String(words.problems[code]).includes(number), `${code} in ${language}`);
+    }
+  }
+  const limited = englishPanels.problems.rate_limited;
+  assert(typeof limited === "function");
+  const problem = { code: "rate_limited", message: "" };
+  assertEquals(
+    [
+      limited({ ...problem, retryAfter: 300 }),
+      limited({ ...problem, re: "rename", retryAfter: 720_000 }),
+    ],
+    [
+      "Too many requests. Try again in 1 second.",
+      "You've changed your name too often. Try again in 12 minutes.",
+    ],
   );
-  assert(sentences.length > 8, sentences.join("\n"));
-  assertEquals(missing, []);
 });
