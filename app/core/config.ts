@@ -1,367 +1,393 @@
-// Everything that can be set, in one table: environment variables, flags, defaults, checks and the text of --help.
+// All settings in one table: environment variables, flags, defaults, validation and --help.
 
-/** One thing that can be set. */
-interface Option<T> {
-  /** The environment variable; the flag is the same in lower case with dashes. */
+import { parseArgs } from "node:util";
+
+/** One setting. */
+interface Setting<T> {
+  /** The environment variable. The flag is the same in lower case with dashes. */
   readonly name: string;
-  readonly fallback: T;
+  readonly default: T;
   readonly help: string;
-  /** Whether what was typed must not be repeated anywhere. */
-  readonly secret?: true;
-  /** Turns what was typed into a value, or says what would be right. */
+  /** Whether the value must never appear in an error message. */
+  readonly isSecret?: true;
+  /** Returns the value of `text`, or what a valid one looks like, to follow "must be". */
   parse(text: string): { readonly value: T } | { readonly expected: string };
 }
 
-const second = "s";
-const bytes = "bytes";
 const secretMaxLength = 256;
 
-const options = {
+const table = {
   host: text("HOST", "0.0.0.0", "Address to listen on"),
-  port: integer("PORT", 8000, 0, 65_535, "Port to listen on; 0 takes any free one"),
+  port: integer("PORT", 8000, 0, 65_535, "Port to listen on; 0 picks any free port"),
   basePath: pathPrefix(
     "BASE_PATH",
-    "Path that the chat has in its address, like /chat, when a proxy has it below its root",
+    "Path prefix when a proxy serves the chat below its root, such as /chat",
   ),
-  tlsCert: text("TLS_CERT", "", "File of the certificate and its chain, as PEM, to serve https"),
-  tlsKey: text("TLS_KEY", "", "File of the certificate's private key, as PEM"),
-  dataDir: text("DATA_DIR", "data", "Folder of the database"),
+  tlsCert: text("TLS_CERT", "", "PEM file with the certificate chain; enables https"),
+  tlsKey: text("TLS_KEY", "", "PEM file with the certificate's private key"),
+  dataDir: text("DATA_DIR", "data", "Folder for the database"),
   durability: choice(
     "DURABILITY",
     ["normal", "full"],
-    "What a sent message survives: normal is the death of the process, full is loss of power too",
+    "Stored messages survive a crash of the server (normal) or also power loss (full)",
   ),
-  redisUrl: redis(
+  redisUrl: redisUrl(
     "REDIS_URL",
-    "Redis that several servers share, like redis://10.0.0.5; if there is none, everything is in DATA_DIR",
+    "Redis shared by several servers, such as redis://10.0.0.5; replaces the database in DATA_DIR",
   ),
-  logDir: text("LOG_DIR", "logs", "Folder of access.log, error.log and websocket.log"),
-  logLevel: choice(
-    "LOG_LEVEL",
-    ["info", "debug", "warn", "error"],
-    "Least severe kind that is logged",
+  logDir: text("LOG_DIR", "logs", "Folder for access.log, error.log and websocket.log"),
+  logLevel: choice("LOG_LEVEL", ["info", "warn", "error"], "Min level to log: info, warn or error"),
+  logFormat: choice(
+    "LOG_FORMAT",
+    ["text", "json"],
+    "Log format: text for people, json for one object per line",
   ),
-  logFormat: choice("LOG_FORMAT", ["text", "json"], "Lines for people, or one JSON object a line"),
   logMaxBytes: integer(
     "LOG_MAX_BYTES",
     10 * 1024 * 1024,
     4096,
     2 ** 40,
-    "Size at which a log is put aside and begun anew",
-    bytes,
+    "Max size of a log file before it is rotated, in bytes",
   ),
-  logBackups: integer("LOG_BACKUPS", 5, 1, 100, "Logs put aside that are kept"),
-  logMessageText: flag("LOG_MESSAGE_TEXT", "Write the text of messages into websocket.log"),
+  logBackups: integer("LOG_BACKUPS", 5, 1, 100, "Rotated files to keep of each log"),
+  logMessageText: boolean("LOG_MESSAGE_TEXT", "Include message text in websocket.log"),
   retentionDays: integer(
     "RETENTION_DAYS",
     0,
     0,
     36_500,
-    "Days that messages are kept; 0 is for ever",
+    "Days to keep messages; 0 keeps them forever",
   ),
   retentionMessages: integer(
     "RETENTION_MESSAGES",
     0,
     0,
     1e12,
-    "Messages that are kept of each room; 0 is all",
+    "Messages to keep per room; 0 keeps all",
   ),
-  maxRooms: integer("MAX_ROOMS", 10_000, 0, 1e9, "Rooms that can have messages; 0 is no limit"),
-  rateBurst: integer("RATE_BURST", 10, 1, 1e6, "Messages that a member may send in one go"),
+  maxRooms: integer("MAX_ROOMS", 10_000, 0, 1e9, "Max rooms that have messages; 0 is unlimited"),
+  rateBurst: integer("RATE_BURST", 10, 1, 1e6, "Messages a member can send in one burst"),
   ratePerSecond: decimal(
     "RATE_PER_SECOND",
     2,
     0,
     1e6,
-    "Messages a second after that; 0 lifts all limits of rate",
+    "Messages per second after a burst; 0 turns off all rate limits",
   ),
   maxConnections: integer(
     "MAX_CONNECTIONS",
     10_000,
     0,
     1e7,
-    "Connections at a time; 0 is no limit",
+    "Max open connections; 0 is unlimited",
   ),
   maxConnectionsPerIp: integer(
     "MAX_CONNECTIONS_PER_IP",
     32,
     0,
     1e7,
-    "Connections from one address; 0 is no limit",
+    "Max open connections per address; 0 is unlimited",
   ),
   nameHoldSeconds: integer(
     "NAME_HOLD_SECONDS",
     86_400,
     0,
     1e9,
-    "How long the name of somebody who wrote is kept after they went",
-    second,
+    "How long a name stays reserved after a member who sent a message leaves, in seconds",
   ),
   graceSeconds: integer(
     "GRACE_SECONDS",
     10,
     0,
     3_600,
-    "How long somebody whose connection was lost is still here",
-    second,
+    "How long a disconnected member stays listed, in seconds",
   ),
   outboxMaxBytes: integer(
     "OUTBOX_MAX_BYTES",
     1024 * 1024,
     65_536,
     2 ** 30,
-    "What may wait for a slow reader before it is closed",
-    bytes,
+    "Max bytes buffered for a slow client before it is disconnected",
   ),
   allowedOrigins: origins(
     "ALLOWED_ORIGINS",
-    "Further origins whose pages may connect, with commas between; the server's own always may",
+    "Other origins whose pages may connect, separated by commas",
   ),
   accessCode: secret(
     "ACCESS_CODE",
     6,
-    "What everybody has to type once to get in; if there is none, everybody gets in",
+    "Code everyone must enter once; without it, the chat is open to all",
   ),
-  trustProxy: integer("TRUST_PROXY", 0, 0, 10, "How many proxies of yours stand in front"),
+  trustProxy: integer("TRUST_PROXY", 0, 0, 10, "Number of your own proxies in front of the server"),
   drainSeconds: integer(
     "DRAIN_SECONDS",
     5,
     0,
     600,
-    "How long a stop waits for connections to close",
-    second,
+    "Max time for connections to close on shutdown, in seconds",
   ),
   maxRssMb: integer(
     "MAX_RSS_MB",
     0,
     0,
     1e6,
-    "Memory in MiB above which the server ends, for its supervisor to start it anew; 0 is no limit",
+    "Memory in MiB above which the server exits for its supervisor to restart it; 0 is unlimited",
   ),
   metricsToken: secret(
     "METRICS_TOKEN",
     16,
-    "Lets who knows it see /metrics and /status; if there is none, the machine itself may, unless TRUST_PROXY is set",
+    "Token for /metrics and /status; without it, only localhost can read them, and no one if TRUST_PROXY is set",
   ),
-  dev: flag(
+  dev: boolean(
     "DEV",
-    "For work on Parley itself: readable scripts, and pages that reload with the server",
+    "Development mode: readable scripts, and pages that reload when the server restarts",
   ),
-} satisfies Record<string, Option<unknown>>;
+} satisfies Record<string, Setting<unknown>>;
 
-type Options = typeof options;
+type Table = typeof table;
 
-/** All settings, checked. */
+/** The validated settings. */
 export type Config = {
-  readonly [K in keyof Options]: Options[K] extends Option<infer T> ? T : never;
+  readonly [K in keyof Table]: Table[K] extends Setting<infer T> ? T : never;
 };
 
 /** What the command line asks for. */
 export type ConfigResult =
-  | { readonly kind: "config"; readonly config: Config }
+  /** `words` are the arguments that are not flags: a command and its operands. */
+  | { readonly kind: "config"; readonly config: Config; readonly words: readonly string[] }
   | { readonly kind: "help" }
   | { readonly kind: "version" }
-  /** One sentence for each thing that is wrong. */
+  /** One sentence per problem. */
   | { readonly kind: "errors"; readonly errors: readonly string[] };
 
-/** The environment variables that are read, for permissions. */
-export const configNames: readonly string[] = [
-  ...Object.values(options).map(({ name }) => name),
-];
+/** The environment variables of all settings, for permissions. */
+export const configNames: readonly string[] = Object.values(table).map(({ name }) => name);
 
-/** Reads flags, then the environment, then the defaults. Never throws; every wrong value is named. */
+/**
+ * Reads the settings: a flag wins over its environment variable, which wins over the default. Never
+ * throws, and reports every wrong value at once.
+ */
 export function readConfig(
   env: (name: string) => string | undefined,
   args: readonly string[],
 ): ConfigResult {
-  const errors: string[] = [];
-  const flags = new Map<string, string>();
-  for (let i = 0; i < args.length; i++) {
-    const arg = args[i] ?? "";
-    if (arg === "--help" || arg === "-h") return { kind: "help" };
-    if (arg === "--version") return { kind: "version" };
-    if (!arg.startsWith("-")) {
-      const found = "only health, backup, restore and export, which come first";
-      errors.push(`Cannot use ${JSON.stringify(arg)}: there is no such command, ${found}`);
-      break;
-    }
-    const [, flagName, inline] = /^--([a-z][a-z-]*)(?:=(.*))?$/s.exec(arg) ?? [];
-    const name = flagName?.toUpperCase().replaceAll("-", "_");
-    if (name === undefined || !configNames.includes(name)) {
-      errors.push(`Cannot use ${JSON.stringify(arg)}: there is no such flag, --help lists all`);
-      // What follows may be meant as its value.
-      if (args[i + 1]?.startsWith("-") === false) i++;
-      continue;
-    }
-    const typed = inline ?? (switches.has(name) ? "1" : args[++i]);
-    if (typed !== undefined && typed.trim() !== "") flags.set(name, typed);
-    else errors.push(`Cannot use ${flagOf(name)}: a value has to follow`);
-  }
-  // An empty variable is what a compose file makes of one that is not set.
-  const given = (name: string) => flags.get(name) ?? (env(name)?.trim() || undefined);
+  const { flags, words, errors, asks } = parseCommandLine(args);
+  if (asks !== undefined) return { kind: asks };
   const values: Record<string, unknown> = {};
-  for (const [key, option] of Object.entries<Option<unknown>>(options)) {
-    const typed = given(option.name);
+  for (const [key, setting] of Object.entries<Setting<unknown>>(table)) {
+    // Compose files set a variable to nothing when it is unset where they run.
+    const typed = flags.get(setting.name) ?? (env(setting.name)?.trim() || undefined);
     if (typed === undefined) {
-      values[key] = option.fallback;
+      values[key] = setting.default;
       continue;
     }
-    const parsed = option.parse(typed.trim());
+    const parsed = setting.parse(typed.trim());
     if ("value" in parsed) values[key] = parsed.value;
     else {
-      const shown = option.secret ? "" : `=${JSON.stringify(typed)}`;
-      errors.push(`Cannot use ${option.name}${shown}: it has to be ${parsed.expected}`);
+      const shown = setting.isSecret ? "" : `=${JSON.stringify(typed)}`;
+      errors.push(`Cannot use ${setting.name}${shown}: must be ${parsed.expected}`);
     }
   }
   if (values["tlsCert"] === "" !== (values["tlsKey"] === "")) {
-    errors.push("Cannot use TLS_CERT or TLS_KEY: each needs the other");
+    errors.push("Cannot use TLS_CERT or TLS_KEY alone: set both");
   }
   if (errors.length > 0) return { kind: "errors", errors };
-  // The table gives every key its type; only the loop above cannot say so.
-  return { kind: "config", config: Object.freeze(values) as Config };
+  // The loop above sets every key of the table to a value of its type.
+  return { kind: "config", config: Object.freeze(values) as Config, words };
 }
 
-/** All that can be set, as it is shown to people: the default is empty where there is none. */
+interface CommandLine {
+  /** Values by the name of the setting. */
+  readonly flags: ReadonlyMap<string, string>;
+  readonly words: readonly string[];
+  readonly errors: string[];
+  readonly asks: "help" | "version" | undefined;
+}
+
+function parseCommandLine(args: readonly string[]): CommandLine {
+  const flags = new Map<string, string>();
+  const words: string[] = [];
+  const errors: string[] = [];
+  let asks: CommandLine["asks"];
+  const { tokens } = parseArgs({
+    args: [...args],
+    options: flagTypes,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  let unknownAt = NaN;
+  for (const token of tokens) {
+    if (token.kind === "option-terminator") continue;
+    if (token.kind === "positional") {
+      // A word after an unknown flag is probably its value.
+      if (token.index !== unknownAt + 1) words.push(token.value);
+      continue;
+    }
+    const name = namesByFlag.get(token.name);
+    if (token.name === "help" || token.name === "version") asks ??= token.name;
+    else if (name === undefined) {
+      if (token.index !== unknownAt) {
+        const shown = JSON.stringify(args[token.index]);
+        errors.push(`Cannot use ${shown}: unknown flag; --help lists all flags`);
+      }
+      unknownAt = token.index;
+    } else {
+      const value = token.value ?? (flagTypes[token.name]?.type === "boolean" ? "1" : "");
+      if (value.trim() !== "") flags.set(name, value);
+      else errors.push(`Cannot use --${token.name}: its value is missing`);
+    }
+  }
+  return { flags, words, errors, asks };
+}
+
+/** Every setting as shown in the docs and in --help; `default` is empty if there is none. */
 export const settings: readonly {
   readonly name: string;
-  readonly fallback: string;
+  readonly default: string;
   readonly help: string;
-}[] = Object.values<Option<unknown>>(options).map(({ name, fallback, help }) => ({
-  name,
-  fallback: typeof fallback === "boolean" ? String(Number(fallback)) : String(fallback),
-  help,
+}[] = Object.values<Setting<unknown>>(table).map((setting) => ({
+  name: setting.name,
+  default: String(
+    typeof setting.default === "boolean" ? Number(setting.default) : setting.default,
+  ),
+  help: setting.help,
 }));
 
-/** What --help prints. */
+/** Returns the text of --help. */
 export function helpText(): string {
-  const rows = settings.map(({ name, fallback, help }) => {
-    const shown = fallback === "" ? "" : ` [${fallback}]`;
-    return `  ${flagOf(name).padEnd(26)} ${name.padEnd(24)} ${help}${shown}`;
+  const rows = settings.map((setting) => {
+    const shown = setting.default === "" ? "" : ` [${setting.default}]`;
+    const flag = `--${flagOf(setting.name)}`;
+    return `  ${flag.padEnd(26)} ${setting.name.padEnd(24)} ${setting.help}${shown}`;
   });
   return `Parley, a small chat server.
 
-Usage: parley [flags]
-       parley health [url]          asks a running server whether it serves
-       parley backup FILE [flags]   copies the database, while the server serves or not
-       parley restore FILE [flags]  puts a copy back; the server has to be stopped
-       parley export ROOM [FILE] [flags]
-                                    writes a room to FILE.jsonl, to FILE.txt, or as JSON lines to the console
+Usage: parley [flags]                      Start the server
+       parley health [URL]                 Check whether a server is running
+       parley backup FILE [flags]          Copy the database, even while the server runs
+       parley restore FILE [flags]         Replace the database with a copy; stop the server first
+       parley export ROOM [FILE] [flags]   Write a room to FILE.jsonl or FILE.txt, or to the console
 
-Each setting is a flag or an environment variable; a flag comes first. The default is in brackets.
+Every setting is a flag or an environment variable; the flag wins. Defaults are in brackets.
 
 ${rows.join("\n")}
-  ${"--help".padEnd(26)} ${"".padEnd(24)} Print this
+  ${"-h, --help".padEnd(26)} ${"".padEnd(24)} Print this help
   ${"--version".padEnd(26)} ${"".padEnd(24)} Print the version
 `;
 }
 
-const switches: ReadonlySet<string> = new Set(
-  Object.values<Option<unknown>>(options)
-    .filter(({ fallback }) => typeof fallback === "boolean")
-    .map(({ name }) => name),
+const namesByFlag: ReadonlyMap<string, string> = new Map(
+  configNames.map((name) => [flagOf(name), name]),
 );
 
+const flagTypes: Record<string, { type: "string" | "boolean"; short?: string }> = {
+  ...Object.fromEntries(
+    Object.values<Setting<unknown>>(table).map((setting) => [
+      flagOf(setting.name),
+      { type: typeof setting.default === "boolean" ? "boolean" : "string" },
+    ]),
+  ),
+  help: { type: "boolean", short: "h" },
+  version: { type: "boolean" },
+};
+
 function flagOf(name: string): string {
-  return `--${name.toLowerCase().replaceAll("_", "-")}`;
+  return name.toLowerCase().replaceAll("_", "-");
 }
 
-function text(name: string, fallback: string, help: string): Option<string> {
-  return { name, fallback, help, parse: (value) => ({ value }) };
+function text(name: string, fallback: string, help: string): Setting<string> {
+  return { name, default: fallback, help, parse: (value) => ({ value }) };
 }
 
-function pathPrefix(name: string, help: string): Option<string> {
+function pathPrefix(name: string, help: string): Setting<string> {
   const parse = (typed: string) => {
     const value = typed.replace(/\/$/, "");
     return /^(\/[\w~.-]*[\w~-])*$/.test(value)
       ? { value }
-      : { expected: "a path like /chat, of letters, digits and - . _ ~" };
+      : { expected: "a path such as /chat, made of letters, digits and - . _ ~" };
   };
-  return { name, fallback: "", help, parse };
+  return { name, default: "", help, parse };
 }
 
-/** The address of a Redis, which may have a password in it. */
-function redis(name: string, help: string): Option<string> {
+/** A Redis address, which may contain a password. */
+function redisUrl(name: string, help: string): Setting<string> {
   const parse = (value: string) =>
     /^rediss?:$/.test(URL.parse(value)?.protocol ?? "") && URL.parse(value)?.hostname !== ""
       ? { value }
-      : { expected: "an address like redis://user:password@host:6379, or rediss:// for TLS" };
-  return { name, fallback: "", help, secret: true, parse };
+      : { expected: "an address such as redis://user:password@host:6379, or rediss:// for TLS" };
+  return { name, default: "", help, isSecret: true, parse };
 }
 
-/** What only those know who are told, in a form that fits into a frame and a header. */
-function secret(name: string, least: number, help: string): Option<string> {
+/** A secret that fits into a frame and a header. */
+function secret(name: string, minLength: number, help: string): Setting<string> {
   const parse = (value: string) =>
-    value.length >= least && value.length <= secretMaxLength && /^[\x21-\x7e]+$/.test(value)
+    value.length >= minLength && value.length <= secretMaxLength && /^[\x21-\x7e]+$/.test(value)
       ? { value }
-      : { expected: `${least} to ${secretMaxLength} letters, digits and signs without spaces` };
-  return { name, fallback: "", help, secret: true, parse };
+      : { expected: `${minLength} to ${secretMaxLength} ASCII characters without spaces` };
+  return { name, default: "", help, isSecret: true, parse };
 }
 
 function integer(
   name: string,
   fallback: number,
-  least: number,
-  most: number,
+  min: number,
+  max: number,
   help: string,
-  unit?: string,
-): Option<number> {
+): Setting<number> {
   const parse = (typed: string) =>
-    /^\d{1,16}$/.test(typed) && Number(typed) >= least && Number(typed) <= most
+    /^\d{1,16}$/.test(typed) && Number(typed) >= min && Number(typed) <= max
       ? { value: Number(typed) }
-      : { expected: `a whole number from ${least} to ${most}` };
-  return { name, fallback, help: withUnit(help, unit), parse };
+      : { expected: `a whole number from ${min} to ${max}` };
+  return { name, default: fallback, help, parse };
 }
 
 function decimal(
   name: string,
   fallback: number,
-  least: number,
-  most: number,
+  min: number,
+  max: number,
   help: string,
-): Option<number> {
+): Setting<number> {
   const parse = (typed: string) =>
-    /^\d{1,9}(\.\d{1,9})?$/.test(typed) && Number(typed) >= least && Number(typed) <= most
+    /^\d{1,9}(\.\d{1,9})?$/.test(typed) && Number(typed) >= min && Number(typed) <= max
       ? { value: Number(typed) }
-      : { expected: `a number from ${least} to ${most}` };
-  return { name, fallback, help, parse };
+      : { expected: `a number from ${min} to ${max}` };
+  return { name, default: fallback, help, parse };
 }
 
 function choice<const T extends string>(
   name: string,
   values: readonly [T, ...T[]],
   help: string,
-): Option<T> {
+): Setting<T> {
   const parse = (typed: string) => {
     const value = values.find((one) => one === typed);
-    return value === undefined ? { expected: `one of ${values.join(", ")}` } : { value };
+    return value === undefined ? { expected: values.join(" or ") } : { value };
   };
-  return { name, fallback: values[0], help: `${help} (${values.join(", ")})`, parse };
+  return { name, default: values[0], help, parse };
 }
 
-function flag(name: string, help: string): Option<boolean> {
+function boolean(name: string, help: string): Setting<boolean> {
   const parse = (typed: string) =>
     typed === "1" || typed === "true"
       ? { value: true }
       : typed === "0" || typed === "false"
       ? { value: false }
       : { expected: "1 or 0" };
-  return { name, fallback: false, help, parse };
+  return { name, default: false, help, parse };
 }
 
-function origins(name: string, help: string): Option<readonly string[]> {
+function origins(name: string, help: string): Setting<readonly string[]> {
   const parse = (typed: string) => {
     const value = typed.split(",").map((part) => part.trim()).filter((part) => part !== "");
     return value.every(isOrigin)
       ? { value }
-      : { expected: "origins like https://chat.example.org, with commas between" };
+      : { expected: "origins such as https://chat.example.org, separated by commas" };
   };
-  return { name, fallback: [], help, parse };
+  return { name, default: [], help, parse };
 }
 
 function isOrigin(value: string): boolean {
   return URL.parse(value)?.origin === value;
-}
-
-function withUnit(help: string, unit: string | undefined): string {
-  return unit === undefined ? help : `${help}, in ${unit === second ? "seconds" : unit}`;
 }

@@ -18,7 +18,7 @@ function errorsOf(env: Record<string, string>, ...args: string[]): readonly stri
   return result.kind === "errors" ? result.errors : [];
 }
 
-Deno.test("readConfig() has a default for everything", () => {
+Deno.test("readConfig() has a default for every setting", () => {
   const config = configOf({});
   assertEquals([config.host, config.port, config.dataDir, config.logDir], [
     "0.0.0.0",
@@ -30,7 +30,7 @@ Deno.test("readConfig() has a default for everything", () => {
   assert(Object.isFrozen(config));
 });
 
-Deno.test("readConfig() reads the environment, and flags before it", () => {
+Deno.test("readConfig() prefers flags over the environment", () => {
   assertEquals(configOf({ PORT: "9000" }).port, 9000);
   assertEquals(configOf({ PORT: "9000" }, "--port", "9001").port, 9001);
   assertEquals(configOf({}, "--port=9002", "--log-message-text").logMessageText, true);
@@ -41,78 +41,86 @@ Deno.test("readConfig() reads the environment, and flags before it", () => {
   ]);
 });
 
-Deno.test("readConfig() takes an empty variable for one that is not set", () => {
+Deno.test("readConfig() treats an empty variable as unset", () => {
   assertEquals(configOf({ PORT: "", DURABILITY: "" }).port, 8000);
   const { host, dataDir, logDir } = configOf({ HOST: "", DATA_DIR: " ", LOG_DIR: "\t" });
   assertEquals([host, dataDir, logDir], ["0.0.0.0", "data", "logs"]);
 });
 
-Deno.test("readConfig() refuses an empty flag, whatever the environment has", () => {
+Deno.test("readConfig() refuses a flag without a value, whatever the environment says", () => {
   const env = { HOST: "127.0.0.1", DATA_DIR: "data", LOG_DIR: "logs" };
   for (const flag of ["--host", "--data-dir", "--log-dir", "--redis-url", "--dev"]) {
-    const expected = [`Cannot use ${flag}: a value has to follow`];
+    const expected = [`Cannot use ${flag}: its value is missing`];
     assertEquals(errorsOf(env, `${flag}=`), expected);
     assertEquals(errorsOf(env, `${flag}=  `, "--port", "0"), expected);
     if (flag !== "--dev") assertEquals(errorsOf(env, flag, ""), expected);
   }
 });
 
-Deno.test("readConfig() names a word that is no command, and what there is", () => {
-  const there = "there is no such command, only health, backup, restore and export";
-  for (const args of [["frobnicate"], ["--port", "0", "frobnicate"], ["--dev", "frobnicate"]]) {
-    assertStringIncludes(errorsOf({}, ...args).join(), `Cannot use "frobnicate": ${there}`);
+Deno.test("readConfig() returns the words that belong to no flag, in order", () => {
+  for (
+    const [args, expected] of [
+      [["backup", "copy.db"], ["backup", "copy.db"]],
+      [["--port", "0", "export", "lobby", "--dev", "lobby.txt"], ["export", "lobby", "lobby.txt"]],
+      [["--", "--port"], ["--port"]],
+    ] as const
+  ) {
+    const result = read({}, ...args);
+    assertEquals(result.kind === "config" ? result.words : result, expected);
   }
 });
 
-Deno.test("readConfig() names every wrong value, and what would be right", () => {
+Deno.test("readConfig() reports every wrong value, and what a valid one looks like", () => {
   const errors = errorsOf(
-    { PORT: "70000", DURABILITY: "most", LOG_MESSAGE_TEXT: "yes", ALLOWED_ORIGINS: "a.example/" },
+    { PORT: "70000", DURABILITY: "max", LOG_MESSAGE_TEXT: "yes", ALLOWED_ORIGINS: "a.example/" },
     "--speed",
     "9",
+    "-p9000",
+    "--toString",
     "--rate-burst",
   );
-  const all = errors.join("\n");
-  for (
-    const part of [
-      'PORT="70000": it has to be a whole number from 0 to 65535',
-      "one of normal, full",
-      'LOG_MESSAGE_TEXT="yes": it has to be 1 or 0',
-      "https://chat.example.org",
-      '"--speed": there is no such flag',
-      "--rate-burst: a value has to follow",
-    ]
-  ) assertStringIncludes(all, part);
+  assertEquals(errors, [
+    'Cannot use "--speed": unknown flag; --help lists all flags',
+    'Cannot use "-p9000": unknown flag; --help lists all flags',
+    'Cannot use "--toString": unknown flag; --help lists all flags',
+    "Cannot use --rate-burst: its value is missing",
+    'Cannot use PORT="70000": must be a whole number from 0 to 65535',
+    'Cannot use DURABILITY="max": must be normal or full',
+    'Cannot use LOG_MESSAGE_TEXT="yes": must be 1 or 0',
+    'Cannot use ALLOWED_ORIGINS="a.example/": must be origins such as https://chat.example.org, ' +
+    "separated by commas",
+  ]);
 });
 
-Deno.test("readConfig() takes the address of a Redis, and does not repeat its password", () => {
+Deno.test("readConfig() accepts a Redis address and never shows its password", () => {
   for (const url of ["redis://cache", "rediss://ada:hunter2@cache:6380/1"]) {
     assertEquals(configOf({ REDIS_URL: url }).redisUrl, url);
   }
   for (const wrong of ["cache:6379", "http://:hunter2@cache", "redis://"]) {
     const [error = ""] = errorsOf({ REDIS_URL: wrong });
-    assertStringIncludes(error, "Cannot use REDIS_URL: it has to be an address like redis://");
+    assertStringIncludes(error, "Cannot use REDIS_URL: must be an address such as redis://");
     assert(!error.includes("hunter2"), error);
   }
 });
 
-Deno.test("readConfig() repeats no secret in what it complains of", () => {
+Deno.test("readConfig() never shows a secret in an error", () => {
   for (const code of ["short", "two words", "w\u00f6rterbuch", "x".repeat(257)]) {
     const [error = ""] = errorsOf({ ACCESS_CODE: code });
-    assertStringIncludes(error, "Cannot use ACCESS_CODE: it has to be 6 to 256 letters");
+    assertStringIncludes(error, "Cannot use ACCESS_CODE: must be 6 to 256 ASCII characters");
     assert(!error.includes(code), error);
   }
   assertEquals(configOf({ ACCESS_CODE: "open-sesame" }).accessCode, "open-sesame");
   assertEquals(configOf({}).accessCode, "");
 });
 
-Deno.test("readConfig() takes a certificate only with its key", () => {
+Deno.test("readConfig() accepts a certificate only with its key", () => {
   for (const half of [{ TLS_CERT: "a.pem" }, { TLS_KEY: "a.key" }]) {
-    assertStringIncludes(errorsOf(half).join(), "each needs the other");
+    assertStringIncludes(errorsOf(half).join(), "set both");
   }
   assertEquals(configOf({ TLS_CERT: "a.pem", TLS_KEY: "a.key" }).tlsKey, "a.key");
 });
 
-Deno.test("readConfig() takes a path for BASE_PATH, with or without a slash at its end", () => {
+Deno.test("readConfig() accepts BASE_PATH with and without a trailing slash", () => {
   for (
     const [typed, expected] of [
       ["/chat", "/chat"],
@@ -126,12 +134,13 @@ Deno.test("readConfig() takes a path for BASE_PATH, with or without a slash at i
   }
 });
 
-Deno.test("readConfig() knows --help and --version", () => {
+Deno.test("readConfig() recognizes --help, -h and --version", () => {
   assertEquals(read({}, "--help").kind, "help");
+  assertEquals(read({}, "backup", "-h").kind, "help");
   assertEquals(read({ PORT: "x" }, "--version").kind, "version");
 });
 
-Deno.test("helpText() has every setting and its flag", () => {
+Deno.test("helpText() lists settings, flags and defaults", () => {
   const help = helpText();
   for (const shown of ["[0.0.0.0]", "[8000]", "[normal]"]) assertStringIncludes(help, shown);
   assertEquals(help.match(/ACCESS_CODE.*\[/), null);
@@ -141,16 +150,26 @@ Deno.test("helpText() has every setting and its flag", () => {
   }
 });
 
-Deno.test("deno.json lets the start task read exactly the variables that there are", () => {
+Deno.test("deno.json grants the start task exactly the variables of the settings", () => {
   assertEquals(denoJson.permissions.start.env.toSorted(), [...configNames].toSorted());
 });
 
-Deno.test("README.md has every setting as it is, and no other", async () => {
-  const readme = await Deno.readTextFile(new URL("../../../README.md", import.meta.url));
-  const rows = [...readme.matchAll(/^\| `([A-Z_]+)` *\| *(.*?) *\| *(.*?) *\|$/gm)];
-  const shown = rows.map(([, name, fallback, help]) => ({ name, fallback, help }));
-  const inReadme = new Set(shown.map(({ name }) => name));
-  // DEV is for work on Parley itself.
-  const expected = settings.filter(({ name }) => name !== "DEV" || inReadme.has(name));
-  assertEquals(shown, expected);
+Deno.test("the docs list exactly the settings of --help", async () => {
+  const docs = await readDocs();
+  const rows = [...docs.matchAll(/^\| `([A-Z_]+)` *\| *(.*?) *\| *(.*?) *\|$/gm)];
+  const listed = rows.map(([, name, fallback, help]) => ({ name, default: fallback, help }));
+  const names = new Set(listed.map(({ name }) => name));
+  // DEV is only for development of Parley.
+  const expected = settings.filter(({ name }) => name !== "DEV" || names.has(name));
+  assertEquals(listed, expected);
 });
+
+/** Returns the page with the table of settings. */
+async function readDocs(): Promise<string> {
+  const root = new URL("../../../", import.meta.url);
+  try {
+    return await Deno.readTextFile(new URL("docs/configuration.md", root));
+  } catch {
+    return await Deno.readTextFile(new URL("README.md", root));
+  }
+}
