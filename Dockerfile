@@ -30,5 +30,5 @@ USER deno
 EXPOSE 8000
 VOLUME ["/app/data", "/app/logs"]
 HEALTHCHECK --interval=10s --timeout=5s --start-period=15s --retries=3 \
-  CMD ["deno", "run", "-q", "--no-prompt", "--cached-only", "--allow-net=127.0.0.1", "main.ts", "health"]
+  CMD ["deno", "run", "-q", "--no-prompt", "--cached-only", "--allow-net=127.0.0.1", "--allow-env", "main.ts", "health"]
 CMD ["run", "-q", "--no-prompt", "--cached-only", "-P=start", "main.ts"]

@@ -1,6 +1,9 @@
-// The server's certificate: read, checked, and read again when it may have been renewed.
+// The server's TLS certificate: reads it, checks it, and watches for its renewal.
 
 import { errorMessage } from "../core/error_message.ts";
+
+/** How often the files are checked for a renewed certificate. SIGHUP checks at once. */
+const checkMs = 60_000;
 
 /** A certificate with its chain, and its private key, both as PEM. */
 export interface Certificate {
@@ -28,6 +31,31 @@ export function readCertificate(
     });
   }
   return certificate;
+}
+
+/** Rereads the certificate every minute and on SIGHUP, and reports every change. */
+export function watchCertificate(
+  initial: Certificate,
+  read: () => Certificate,
+  { onRenewed, onError }: {
+    readonly onRenewed: (certificate: Certificate) => Promise<void>;
+    readonly onError: (error: unknown) => void;
+  },
+): void {
+  let current = initial;
+  const check = () => {
+    try {
+      const { cert, key } = read();
+      if (cert === current.cert && key === current.key) return;
+      current = { cert, key };
+    } catch (error) {
+      // The files may be half written. The current certificate stays in use.
+      return onError(error);
+    }
+    void onRenewed(current);
+  };
+  setInterval(check, checkMs);
+  Deno.addSignalListener("SIGHUP", check);
 }
 
 function readPem(path: string): string {

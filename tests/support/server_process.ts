@@ -75,7 +75,7 @@ export class ServerProcess {
         rest = parts.pop() ?? "";
         for (const line of parts) {
           lines.push(line);
-          const [, url] = /^Parley is at (\S+)$/.exec(line) ?? [];
+          const [, url] = /^Parley is running at (\S+)$/.exec(line) ?? [];
           if (url !== undefined) resolve(url);
         }
         for (const look of waiting) look();

@@ -84,7 +84,7 @@ Deno.test("deno task compile refuses what it cannot compile for in a sentence", 
       "-q",
       "--allow-run",
       "--allow-read",
-      "app/build/program.ts",
+      "scripts/compile.ts",
       arg,
     ]);
     assertEquals(code, 1);
@@ -133,7 +133,7 @@ Deno.test("the program serves the page that it carries, and writes beside where 
     const { value, done } = await reader.read();
     if (done) throw new Error(`Cannot start the server: ${said}`);
     said += value;
-    url = /^Parley is at (\S+)$/m.exec(said)?.[1];
+    url = /^Parley is running at (\S+)$/m.exec(said)?.[1];
   }
   const page = await (await fetch(url)).text();
   const [, path = ""] = /src="([^"]*)"/.exec(page) ?? [];

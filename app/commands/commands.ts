@@ -1,0 +1,124 @@
+// The commands of the program besides serving: `parley COMMAND OPERANDS`.
+
+import type { Config } from "../core/config.ts";
+import { print } from "../core/console.ts";
+import { databasePath, makeDataDir } from "../core/data_dir.ts";
+import { isRoomName, roomNameRule } from "../protocol/text.ts";
+import { checkHealth, defaultUrl } from "./health.ts";
+
+interface Command {
+  readonly usage: string;
+  readonly minOperands: number;
+  readonly maxOperands: number;
+  /** Whether it works on the database in DATA_DIR. */
+  readonly usesDatabase?: true;
+  run(operands: readonly string[], config: Config): Promise<void>;
+}
+
+/** A wrong command line: exit status 2. */
+export class UsageError extends Error {}
+
+const commands = new Map<string, Command>([
+  ["backup", {
+    usage: "parley backup FILE [flags]",
+    minOperands: 1,
+    maxOperands: 1,
+    usesDatabase: true,
+    async run([file = ""], config) {
+      const { backUp } = await databaseTools();
+      const path = databasePath(config);
+      await backUp(path, file);
+      print(`Copied ${path} to ${file}\n`);
+    },
+  }],
+  ["restore", {
+    usage: "parley restore FILE [flags]",
+    minOperands: 1,
+    maxOperands: 1,
+    usesDatabase: true,
+    async run([file = ""], config) {
+      const { restore } = await databaseTools();
+      const path = databasePath(config);
+      makeDataDir(config);
+      const saved = await restore(path, file, new Date());
+      const previous = saved === undefined ? "" : `; the previous database is now ${saved}`;
+      print(`Copied ${file} to ${path}${previous}\n`);
+    },
+  }],
+  ["export", {
+    usage: "parley export ROOM [FILE.jsonl | FILE.txt] [flags]",
+    minOperands: 1,
+    maxOperands: 2,
+    usesDatabase: true,
+    async run([room = "", file], config) {
+      checkExport(room, file);
+      const { exportRoom, exportToFile } = await databaseTools();
+      const path = databasePath(config);
+      const format = file?.endsWith(".txt") ? "text" : "jsonl";
+      if (file === undefined) {
+        for await (const part of exportRoom(path, room, format)) print(part);
+      } else {
+        await exportToFile(path, room, format, file);
+        print(`Wrote ${room} to ${file}\n`);
+      }
+    },
+  }],
+  ["health", {
+    usage: `parley health [URL], by default ${defaultUrl}`,
+    minOperands: 0,
+    maxOperands: 1,
+    async run([url = defaultUrl]) {
+      if (!/^https?:$/.test(URL.parse(url)?.protocol ?? "")) {
+        throw new UsageError(`Cannot check ${JSON.stringify(url)}: must be an http or https URL`);
+      }
+      await checkHealth(url);
+    },
+  }],
+]);
+
+/**
+ * Runs the command `name`.
+ *
+ * @throws {UsageError} If the command line is wrong.
+ * @throws {Error} If the command fails; the message says why.
+ */
+export async function runCommand(
+  [name = "", ...operands]: readonly string[],
+  config: Config,
+): Promise<void> {
+  const command = commands.get(name);
+  if (command === undefined) {
+    const names = [...commands.keys()].join(", ");
+    throw new UsageError(
+      `Cannot run ${JSON.stringify(name)}: unknown command; the commands are ${names}`,
+    );
+  }
+  const { usage, minOperands, maxOperands, usesDatabase } = command;
+  if (operands.length < minOperands || operands.length > maxOperands || operands.includes("")) {
+    throw new UsageError(`Usage: ${usage}`);
+  }
+  if (usesDatabase && config.redisUrl !== "") {
+    throw new UsageError(
+      `Cannot ${name}: messages are in Redis (REDIS_URL), not in a database in DATA_DIR`,
+    );
+  }
+  await command.run(operands, config);
+}
+
+/** Loads the database commands, which a server never needs. */
+function databaseTools() {
+  return import("./database_tools.ts");
+}
+
+function checkExport(room: string, file: string | undefined): void {
+  if (!isRoomName(room)) {
+    throw new UsageError(
+      `Cannot export ${JSON.stringify(room)}: room names have ${roomNameRule}`,
+    );
+  }
+  if (file !== undefined && !/\.(jsonl|txt)$/.test(file)) {
+    throw new UsageError(
+      `Cannot export to ${JSON.stringify(file)}: its name must end in .jsonl or .txt`,
+    );
+  }
+}

@@ -1,0 +1,52 @@
+// The console: text for people, and log lines that never block the server.
+
+/** Log lines buffered for a console that doesn't read; further ones are dropped. */
+const mirrorMaxChars = 1024 * 1024;
+
+/** Writes text to standard output. */
+export function print(text: string): void {
+  writeAll(Deno.stdout, text);
+}
+
+/** Writes a line to standard error. Replaces Deno's advice to allow everything. */
+export function printError(line: string): void {
+  const advice = /, run again with the (--allow-[a-z]+) flag/;
+  writeAll(Deno.stderr, `${line.replace(advice, "; $1 must include it, see the docs")}\n`);
+}
+
+/** Returns a function that writes text to standard output in the background. */
+export function consoleMirror(): (text: string) => void {
+  let pending: string[] = [];
+  let pendingChars = 0;
+  let isWriting = false;
+  const write = async () => {
+    isWriting = true;
+    while (pending.length > 0) {
+      const bytes = new TextEncoder().encode(pending.join(""));
+      pending = [];
+      pendingChars = 0;
+      try {
+        for (let written = 0; written < bytes.length;) {
+          written += await Deno.stdout.write(bytes.subarray(written));
+        }
+      } catch {
+        // The reader is gone for good. The log files have every line.
+        return;
+      }
+    }
+    isWriting = false;
+  };
+  return (text) => {
+    if (pendingChars + text.length > mirrorMaxChars) return;
+    pending.push(text);
+    pendingChars += text.length;
+    if (!isWriting) void write();
+  };
+}
+
+function writeAll(writer: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  for (let written = 0; written < bytes.length;) {
+    written += writer.writeSync(bytes.subarray(written));
+  }
+}

@@ -1,0 +1,37 @@
+import { assertRejects } from "@std/assert";
+import { runCommand, UsageError } from "../../../app/commands/commands.ts";
+import { readConfig } from "../../../app/core/config.ts";
+import type { Config } from "../../../app/core/config.ts";
+
+function configOf(env: Record<string, string>): Config {
+  const result = readConfig((name) => env[name], []);
+  if (result.kind !== "config") throw new Error(JSON.stringify(result));
+  return result.config;
+}
+
+Deno.test("runCommand() rejects a wrong command line before it touches any file", async () => {
+  const config = configOf({ DATA_DIR: "/nowhere" });
+  const unknown = "unknown command; the commands are backup, restore, export, health";
+  for (
+    const [words, expected] of [
+      [["frobnicate"], `Cannot run "frobnicate": ${unknown}`],
+      [["toString"], `Cannot run "toString": ${unknown}`],
+      [["constructor", "lobby"], `Cannot run "constructor": ${unknown}`],
+      [["backup"], "Usage: parley backup FILE"],
+      [["restore", "a.db", "b.db"], "Usage: parley restore FILE"],
+      [["export", "lobby", ""], "Usage: parley export ROOM"],
+      [["export", "lobby", "lobby.csv"], "its name must end in .jsonl or .txt"],
+      [["export", "BAD!", "bad.txt"], 'Cannot export "BAD!": room names have 1 to 32 of a-z'],
+      [["health", "127.0.0.1:8000"], "must be an http or https URL"],
+      [["health", "http://127.0.0.1:8000/", "more"], "Usage: parley health [URL]"],
+    ] as const
+  ) await assertRejects(() => runCommand(words, config), UsageError, expected);
+});
+
+Deno.test("runCommand() refuses database commands while messages are in Redis", async () => {
+  const config = configOf({ REDIS_URL: "redis://127.0.0.1:1", DATA_DIR: "/nowhere" });
+  for (const name of ["backup", "restore", "export"]) {
+    const expected = `Cannot ${name}: messages are in Redis (REDIS_URL)`;
+    await assertRejects(() => runCommand([name, "x"], config), UsageError, expected);
+  }
+});
