@@ -80,7 +80,7 @@ for (const proxy of [nginx, caddy]) {
 }
 
 Deno.test("docs/nginx.conf waits longer than Parley is silent [P8]", async () => {
-  const text = await Deno.readTextFile(`${root}docs/nginx.conf`);
+  const text = await Deno.readTextFile(`${root}docs/examples/nginx.conf`);
   const heartbeatSeconds = 25;
   for (const name of ["proxy_read_timeout", "proxy_send_timeout"]) {
     const [, seconds] = new RegExp(`${name} (\\d+)s;`).exec(text) ?? [];
@@ -172,7 +172,7 @@ async function checkIdle(proxy: Proxy): Promise<void> {
 /** Starts a proxy on a port that was free a moment ago. */
 async function start(proxy: Proxy, parley: string, path: string) {
   const dir = await Deno.makeTempDir();
-  const text = await Deno.readTextFile(`${root}docs/${proxy.file}`);
+  const text = await Deno.readTextFile(`${root}docs/examples/${proxy.file}`);
   const host = `127.0.0.1:${freePort()}`;
   const config = `${dir}/config`;
   await Deno.writeTextFile(config, proxy.configure(text, host, parley, path, dir));

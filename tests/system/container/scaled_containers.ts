@@ -24,7 +24,7 @@ interface Greeting {
 export async function manyNodes(t: Deno.TestContext, engine: Engine): Promise<void> {
   const port = freePort();
   const url = `http://127.0.0.1:${port}/`;
-  const options = "--env-file docs/cluster.env --profile cluster".split(" ");
+  const options = "--env-file docs/examples/cluster.env --profile cluster".split(" ");
   const compose = new Compose(engine, { PROXY_PORT: String(port) }, ...options);
   await using people = new AsyncDisposableStack();
   const callers: Caller[] = [];

@@ -154,8 +154,9 @@ Deno.test("deno.json grants the start task exactly the variables of the settings
   assertEquals(denoJson.permissions.start.env.toSorted(), [...configNames].toSorted());
 });
 
-Deno.test("the docs list exactly the settings of --help", async () => {
-  const docs = await readDocs();
+Deno.test("docs/configuration.md lists exactly the settings of --help", async () => {
+  const page = new URL("../../../docs/configuration.md", import.meta.url);
+  const docs = await Deno.readTextFile(page);
   const rows = [...docs.matchAll(/^\| `([A-Z_]+)` *\| *(.*?) *\| *(.*?) *\|$/gm)];
   const listed = rows.map(([, name, fallback, help]) => ({ name, default: fallback, help }));
   const names = new Set(listed.map(({ name }) => name));
@@ -163,13 +164,3 @@ Deno.test("the docs list exactly the settings of --help", async () => {
   const expected = settings.filter(({ name }) => name !== "DEV" || names.has(name));
   assertEquals(listed, expected);
 });
-
-/** Returns the page with the table of settings. */
-async function readDocs(): Promise<string> {
-  const root = new URL("../../../", import.meta.url);
-  try {
-    return await Deno.readTextFile(new URL("docs/configuration.md", root));
-  } catch {
-    return await Deno.readTextFile(new URL("README.md", root));
-  }
-}
