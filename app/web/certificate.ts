@@ -12,18 +12,13 @@ export interface Certificate {
 }
 
 /**
- * Reads a certificate and its key. `hostname` is what the server listens on.
+ * Reads a certificate and its key, and checks that a listener on `hostname` accepts them.
  *
- * @throws {Error} If a file cannot be read, or the two do not belong together; the message says which and why.
+ * @throws {Error} If a file cannot be read, or the two do not belong together.
  */
-export function readCertificate(
-  certPath: string,
-  keyPath: string,
-  hostname: string,
-): Certificate {
+export function readCertificate(certPath: string, keyPath: string, hostname: string): Certificate {
   const certificate = { cert: readPem(certPath), key: readPem(keyPath) };
   try {
-    // The only one who knows what a listener takes is a listener.
     Deno.listenTls({ hostname, port: 0, ...certificate }).close();
   } catch (error) {
     throw new Error(`Cannot use ${certPath} with ${keyPath}: ${errorMessage(error)}`, {

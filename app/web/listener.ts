@@ -1,70 +1,70 @@
-// The port: one listener after the other, since a certificate is renewed, and since Deno gives a listener up for good when it
-// cannot accept once, as with too many files open. Knows no paths.
+// The listening port. Deno drops a listener for good if it fails to accept once, as with too many
+// open files, and cannot change its certificate. So one listener replaces another on the same port.
 
+import { errorMessage } from "../core/error_message.ts";
 import type { Certificate } from "./certificate.ts";
 
-/** What answers requests. */
-export type Handler = (
+/** Responds to a request. */
+export type RequestHandler = (
   request: Request,
   info: Deno.ServeHandlerInfo<Deno.NetAddr>,
 ) => Promise<Response>;
 
-/** Where and how to listen. */
 export interface ListenerOptions {
   readonly hostname: string;
-  /** 0 takes any free one. */
+  /** 0 picks a free port. */
   readonly port: number;
   readonly certificate?: Certificate | undefined;
-  /** Told why no connection was accepted any more. Must not throw. */
-  readonly report: (error: unknown) => void;
+  /** Called when a listener fails to accept connections. Must not throw. */
+  readonly onError: (error: unknown) => void;
 }
 
-/** A listener that is closed gives its port back a moment later. */
-const againMs = 20;
-const renewTries = 50;
-/** What kept Deno from accepting lasts a while, and each try is told of. */
-const afterFaultMs = 1_000;
+/** A closed listener frees its port a moment later. */
+const renewRetryMs = 20;
+const renewTriesMax = 50;
+/** Accepting fails for a while, and each failure is logged. */
+const errorRetryMs = 1_000;
 
-/** Listens until it is shut down. */
+/** Listens on one port until shut down. */
 export class Listener {
   readonly port: number;
   readonly #options: ListenerOptions;
-  readonly #handler: Handler;
+  readonly #handler: RequestHandler;
   readonly #servers = new Set<Deno.HttpServer>();
   #certificate: Certificate | undefined;
-  #isShut = false;
-  /** True while a listener that was given up, or put down, is not replaced yet. */
+  #isShutDown = false;
+  /** True until a failed or closed listener is replaced. */
   #isReplacing = false;
 
   /** @throws {Error} If the address cannot be listened on. */
-  constructor(options: ListenerOptions, handler: Handler) {
+  constructor(options: ListenerOptions, handler: RequestHandler) {
     this.#options = options;
     this.#handler = handler;
     this.#certificate = options.certificate;
     this.port = this.#listen(options.port).addr.port;
   }
 
-  /** Resolves when nothing is open any more. */
+  /** Resolves when all listeners and connections are closed. */
   get finished(): Promise<void> {
     return Promise.allSettled(Array.from(this.#servers, ({ finished }) => finished)).then(() => {});
   }
 
   /**
-   * Listens with another certificate from now on.
+   * Replaces the certificate.
    *
-   * @throws {Error} If the address cannot be listened on any more.
+   * @throws {Error} If the address cannot be listened on anymore.
    */
   async renew(certificate: Certificate): Promise<void> {
     this.#certificate = certificate;
     if (this.#isReplacing) return;
     this.#isReplacing = true;
     for (const server of this.#servers) void server.shutdown();
-    await this.#listenAgain(againMs, renewTries);
+    await this.#replace(renewRetryMs, renewTriesMax);
   }
 
-  /** Takes no further connections, and resolves when all are closed. */
+  /** Stops accepting connections. Resolves when all are closed. */
   async shutdown(): Promise<void> {
-    this.#isShut = true;
+    this.#isShutDown = true;
     await Promise.all(Array.from(this.#servers, (server) => server.shutdown()));
   }
 
@@ -74,42 +74,41 @@ export class Listener {
     try {
       const server = Deno.serve({ ...address, onListen() {} }, this.#handler);
       this.#servers.add(server);
-      void this.#attend(server);
+      void this.#watch(server);
       return server;
     } catch (error) {
-      const why = error instanceof Deno.errors.AddrInUse
-        ? "another program has this port"
-        : error instanceof Error
-        ? error.message
-        : String(error);
-      throw new Error(`Cannot listen on ${hostname}:${port}: ${why}`, { cause: error });
+      const reason = error instanceof Deno.errors.AddrInUse
+        ? "the port is in use"
+        : errorMessage(error);
+      throw new Error(`Cannot listen on ${hostname}:${port}: ${reason}`, { cause: error });
     }
   }
 
-  async #attend(server: Deno.HttpServer): Promise<void> {
+  /** Replaces `server` if it fails. */
+  async #watch(server: Deno.HttpServer): Promise<void> {
     try {
       await server.finished;
       this.#servers.delete(server);
     } catch (error) {
-      // What it has accepted is served on.
+      // Connections that it has accepted stay open.
       this.#servers.delete(server);
-      this.#options.report(error);
+      this.#options.onError(error);
       if (this.#isReplacing) return;
       this.#isReplacing = true;
-      await this.#listenAgain(afterFaultMs, Infinity);
+      await this.#replace(errorRetryMs, Infinity);
     }
   }
 
-  async #listenAgain(pauseMs: number, tries: number): Promise<void> {
-    for (let tried = 1; !this.#isShut; tried++) {
-      await new Promise((resolve) => setTimeout(resolve, pauseMs));
-      if (this.#isShut) return;
+  async #replace(retryMs: number, triesMax: number): Promise<void> {
+    for (let tries = 1; !this.#isShutDown; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, retryMs));
+      if (this.#isShutDown) return;
       try {
         this.#listen(this.port);
         this.#isReplacing = false;
         return;
       } catch (error) {
-        if (tried >= tries) throw error;
+        if (tries >= triesMax) throw error;
       }
     }
   }

@@ -1,31 +1,38 @@
-// Who is at the other end of a request: addresses, and what trusted proxies say of them. No limits and no answers live here.
+// Client addresses: what trusted proxies report, how addresses are written, and how they are grouped.
 
-const forwardingHeaders = ["forwarded", "x-forwarded-for"];
+import { BlockList, isIP } from "node:net";
+import type { PeerAddress } from "../chat/session.ts";
 
-/** The headers of a request that claim where it comes from. */
-export function forwardingClaims(headers: Headers): readonly string[] {
-  return forwardingHeaders.filter((name) => headers.has(name));
-}
+const loopback = new BlockList();
+loopback.addSubnet("127.0.0.0", 8, "ipv4");
+loopback.addAddress("::1", "ipv6");
 
 /**
- * The client's address: the peer's, or what the proxy `trustProxy` steps before this server saw as its peer. Entries further
- * left are the client's own words. An entry that is no address leaves the peer's.
+ * Returns the client's address: the peer's, or the one reported by the outermost of `trustProxy`
+ * proxies. Entries further left are written by the client and ignored. Falls back to the peer's
+ * address if the entry is not an address.
  */
 export function clientAddress(peer: string, headers: Headers, trustProxy: number): string {
-  const direct = normalAddress(peer) ?? peer;
+  const direct = normalizeAddress(peer) ?? peer;
   if (trustProxy === 0) return direct;
-  const claims = forwardedFor(headers);
-  const claim = claims.at(-trustProxy) ?? claims[0];
-  return claim === undefined ? direct : normalAddress(withoutPort(claim)) ?? direct;
+  const entries = forwardedFor(headers);
+  const entry = entries.at(-trustProxy) ?? entries[0];
+  return entry === undefined ? direct : normalizeAddress(withoutPort(entry)) ?? direct;
 }
 
-/** Whether `address` is this machine. */
+/** Describes a client to the hub. */
+export function peerAddress(address: string): PeerAddress {
+  return { address, network: addressNetwork(address), isLoopback: isLoopback(address) };
+}
+
+/** Returns true if `address` belongs to this machine. */
 export function isLoopback(address: string): boolean {
-  return address === "::1" || address.startsWith("127.");
+  const version = isIP(address);
+  return version !== 0 && loopback.check(address, version === 4 ? "ipv4" : "ipv6");
 }
 
-/** What connections are counted by: an IPv4 address, or the /64 network that one household has of IPv6. */
-export function addressGroup(address: string): string {
+/** Returns the network that shares quotas: an IPv4 address, or the /64 of an IPv6 address. */
+export function addressNetwork(address: string): string {
   if (!address.includes(":")) return address;
   const [head = "", tail] = address.split("::");
   const left = head === "" ? [] : head.split(":");
@@ -34,23 +41,22 @@ export function addressGroup(address: string): string {
   return [...left, ...zeros, ...right].slice(0, 4).join(":") + "::/64";
 }
 
-/** The one way to write an address, IPv4 inside IPv6 as IPv4; `undefined` for what is no address. */
-export function normalAddress(text: string): string | undefined {
-  if (/^\d{1,3}(\.\d{1,3}){3}$/.test(text)) {
-    const parts = text.split(".").map(Number);
-    return parts.every((part) => part <= 255) ? parts.join(".") : undefined;
-  }
-  // A zone says which card a link-local address belongs to, and only on its own machine.
-  const bare = text.replace(/%.*$/, "");
-  if (!/^[\da-f:.]+$/i.test(bare)) return undefined;
-  const v6 = URL.parse(`http://[${bare}]/`)?.hostname.slice(1, -1);
-  const mapped = v6?.match(/^::ffff:([\da-f]+):([\da-f]+)$/);
-  if (!mapped) return v6;
+/**
+ * Returns the canonical form of an address, with IPv4-mapped IPv6 as IPv4, or `undefined` if
+ * `text` is not an address.
+ */
+export function normalizeAddress(text: string): string | undefined {
+  const version = isIP(text);
+  if (version !== 6) return version === 4 ? text : undefined;
+  // A zone only has meaning on the machine that wrote it.
+  const canonical = URL.parse(`http://[${text.replace(/%.*$/, "")}]/`)?.hostname.slice(1, -1);
+  const mapped = canonical?.match(/^::ffff:([\da-f]+):([\da-f]+)$/);
+  if (!mapped) return canonical;
   const [high, low] = [parseInt(mapped[1] ?? "", 16), parseInt(mapped[2] ?? "", 16)];
   return [high >> 8, high & 255, low >> 8, low & 255].join(".");
 }
 
-/** The addresses that proxies wrote down, the nearest last. */
+/** Returns the addresses that proxies reported, the nearest last. */
 function forwardedFor(headers: Headers): readonly string[] {
   const list = headers.get("x-forwarded-for");
   if (list !== null) return list.split(",").map((part) => part.trim());

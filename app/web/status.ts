@@ -1,7 +1,8 @@
-// The operator's page: how the server does now and did in the last quarter of an hour, as figures and small line charts.
-// Knows no requests, and writes no script and no style into the page.
+// The status page: totals since the start, and line charts of the last 15 minutes. Contains no
+// script and no inline style, because the content security policy forbids both.
 
 import type { Sample, Totals } from "../core/metrics.ts";
+import { htmlPage } from "./html.ts";
 
 interface Chart {
   readonly title: string;
@@ -22,89 +23,76 @@ const charts: readonly Chart[] = [
 ];
 const widthPx = 240;
 const heightPx = 48;
-/** As many samples as fit the width: fewer start further right, so that time always runs at the same speed. */
+/** Samples across the full width. Fewer start further right, so the time scale never changes. */
 const samplesMax = 180;
 
-/** The page as HTML. */
+/** Returns the page as HTML. The newest sample is the last. */
 export function statusPage(totals: Totals, samples: readonly Sample[], basePath: string): string {
   const rows: readonly [string, string][] = [
     ["Version", totals.version],
-    ["Running for", duration(totals.upMs)],
-    ["Connections", figure(totals.connections)],
-    ["Members", figure(totals.members)],
-    ["Rooms in use", figure(totals.rooms)],
-    ["Messages", figure(totals.messages)],
-    ["Returns recovered", figure(totals.recovered)],
-    ["Returns not recovered", figure(totals.lost)],
-    ["Slow consumers closed", figure(totals.slowConsumers)],
-    ["Log lines lost", figure(totals.logFailures)],
+    ["Uptime", formatDuration(totals.upMs)],
+    ["Connections", formatNumber(totals.connections)],
+    ["Members", formatNumber(totals.members)],
+    ["Active rooms", formatNumber(totals.rooms)],
+    ["Messages", formatNumber(totals.messages)],
+    ["Resumes recovered", formatNumber(totals.recovered)],
+    ["Resumes not recovered", formatNumber(totals.lost)],
+    ["Slow consumers closed", formatNumber(totals.slowConsumers)],
+    ["Log lines lost", formatNumber(totals.logFailures)],
   ];
   const newest = samples.at(-1);
   const title = newest === undefined
     ? "Status"
-    : `${figure(newest.connections)} connected, ${figure(newest.messages)} messages/s`;
-  return `<!DOCTYPE html>
-<html lang="en">
-  <head>
-    <meta charset="utf-8">
-    <title>${title} · Parley</title>
-    <meta name="viewport" content="width=device-width, initial-scale=1">
-    <meta name="color-scheme" content="light dark">
-    <link rel="icon" href="${basePath}/assets/icon.svg">
-    <link rel="stylesheet" href="${basePath}/assets/style.css">
-    <link rel="stylesheet" href="${basePath}/assets/status.css">
-  </head>
-  <body class="status-page">
-    <h1>Parley, since it was started</h1>
+    : `${formatNumber(newest.connections)} connected, ${formatNumber(newest.messages)} messages/s`;
+  const body = `  <body class="status-page">
+    <h1>Parley since its start</h1>
     <dl>
 ${rows.map(([name, value]) => `      <div><dt>${name}</dt><dd>${value}</dd></div>`).join("\n")}
     </dl>
-    <h2>The last quarter of an hour</h2>
+    <h2>Last 15 minutes</h2>
     <div class="charts">
-${charts.map((chart) => chartFigure(chart, samples)).join("\n")}
+${charts.map((chart) => renderChart(chart, samples)).join("\n")}
     </div>
-  </body>
-</html>
-`;
+  </body>`;
+  return htmlPage({ title, basePath, stylesheets: ["style.css", "status.css"], body });
 }
 
-function chartFigure({ title, unit, read }: Chart, samples: readonly Sample[]): string {
+function renderChart({ title, unit, read }: Chart, samples: readonly Sample[]): string {
   const values = samples.map(read);
-  const most = Math.max(0, ...values);
-  const now = values.at(-1) ?? 0;
-  const about = `${title}: now ${figure(now)}${unit}, at most ${figure(most)}${unit}`;
+  const maxValue = Math.max(0, ...values);
+  const now = `${formatNumber(values.at(-1) ?? 0)}${unit}`;
+  const max = `max ${formatNumber(maxValue)}${unit}`;
   return `      <figure>
-        <figcaption>${title} <b>${figure(now)}${unit}</b> <span>most ${
-    figure(most)
-  }</span></figcaption>
-        <svg viewBox="0 0 ${widthPx} ${heightPx}" preserveAspectRatio="none" role="img" aria-label="${about}">
-          <polyline points="${linePoints(values, most)}"/>
+        <figcaption>${title} <b>${now}</b> <span>${max}</span></figcaption>
+        <svg viewBox="0 0 ${widthPx} ${heightPx}" preserveAspectRatio="none" role="img" aria-label="${title}: now ${now}, ${max}">
+          <polyline points="${linePoints(values, maxValue)}"/>
         </svg>
       </figure>`;
 }
 
-/** Points of a line through `values`, the newest at the right edge and `most` at the top. */
-export function linePoints(values: readonly number[], most: number): string {
+/** Returns an SVG line through `values`, the newest at the right edge and `max` at the top. */
+export function linePoints(values: readonly number[], max: number): string {
   const step = widthPx / (samplesMax - 1);
   const start = widthPx - (values.length - 1) * step;
-  // Half a line's width from the edge, so that it is not cut.
+  // 1 px of padding, so the edge does not cut the line.
   const height = heightPx - 2;
   return values.map((value, i) => {
-    const y = heightPx - 1 - (most === 0 ? 0 : value / most * height);
-    return `${rounded(start + i * step)},${rounded(y)}`;
+    const y = heightPx - 1 - (max === 0 ? 0 : value / max * height);
+    return `${round(start + i * step)},${round(y)}`;
   }).join(" ");
 }
 
-function rounded(value: number): number {
+/** Rounds to one decimal. */
+function round(value: number): number {
   return Math.round(value * 10) / 10;
 }
 
-function figure(value: number): string {
+function formatNumber(value: number): string {
   const digits = value >= 100 || Number.isInteger(value) ? 0 : value >= 10 ? 1 : 2;
   return value.toLocaleString("en", { maximumFractionDigits: digits });
 }
 
-function duration(ms: number): string {
+function formatDuration(ms: number): string {
   const minutes = Math.floor(ms / 60_000);
   const [days, hours] = [Math.floor(minutes / 1440), Math.floor(minutes / 60) % 24];
   if (days > 0) return `${days} d ${hours} h`;

@@ -1,22 +1,22 @@
-// A small site on a free port with a fake hub, and ways to speak to it below what `fetch` allows. Only for the tests of app/web.
+// A web server on a free port with a fake hub, and raw requests to it. For tests of app/web.
 
 import type { PeerAddress, Socket } from "../../app/chat/session.ts";
 import { Session } from "../../app/chat/session.ts";
 import type { AccessRecord } from "../../app/core/logging.ts";
 import { loadAssets } from "../../app/web/assets.ts";
 import type { Assets } from "../../app/web/assets.ts";
-import type { MetricsSource } from "../../app/web/operator.ts";
 import { serveWeb } from "../../app/web/server.ts";
 import type { WebOptions, WebServer } from "../../app/web/server.ts";
+import type { MetricsSource } from "../../app/web/site.ts";
 import type { Hub } from "../../app/web/websocket.ts";
 
 export const indexHtml = `<!DOCTYPE html><html><head><title>Parley</title>
 <link rel="icon" href="/assets/icon.svg"><link rel="manifest" href="/manifest.webmanifest">
 <link rel="stylesheet" href="/assets/style.css"><script type="module" src="/assets/main.js"></script>
-</head><body>${"<p>a page that is worth compressing</p>".repeat(30)}</body></html>`;
+</head><body>${"<p>compressible text</p>".repeat(30)}</body></html>`;
 
-/** Files of a site by their path in it, in a folder of their own until the end of the scope. */
-export async function folder(files: Readonly<Record<string, string>> = {}) {
+/** Writes a temporary static folder with `files` by path. Disposing removes it. */
+export async function staticFolder(files: Readonly<Record<string, string>> = {}) {
   const path = await Deno.makeTempDir();
   const all = {
     "index.html": indexHtml,
@@ -33,20 +33,20 @@ export async function folder(files: Readonly<Record<string, string>> = {}) {
   return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
 }
 
-export async function someAssets(): Promise<Assets> {
-  await using dir = await folder();
+export async function testAssets(): Promise<Assets> {
+  await using dir = await staticFolder();
   return await loadAssets({ staticDir: dir.path, dev: false, basePath: "", bundled: true });
 }
 
-/** Writes down what it is told, and lets tests wait for it. */
+/** Records its calls, and lets tests wait for them. */
 export class FakeHub implements Hub {
   draining = false;
   readonly connected: { session: Session; socket: Socket; address: string }[] = [];
   readonly frames: unknown[] = [];
   readonly codes: number[] = [];
-  /** What `receive` does besides. */
+  /** Called by `receive`. */
   onReceive: (session: Session) => void = () => {};
-  #waiting: (() => void)[] = [];
+  #waiters: (() => void)[] = [];
 
   connect(socket: Socket, peer: PeerAddress): Session {
     const session = new Session({
@@ -68,8 +68,8 @@ export class FakeHub implements Hub {
     this.#wake();
   }
 
-  here(room: string, most: number) {
-    return { count: 7, usernames: [`in ${room}`, `${most} at most`] };
+  here(room: string, max: number) {
+    return { count: 7, usernames: [`in ${room}`, `up to ${max}`] };
   }
 
   disconnect(_session: Session, code: number): void {
@@ -78,17 +78,17 @@ export class FakeHub implements Hub {
   }
 
   async until(condition: (hub: this) => boolean): Promise<void> {
-    while (!condition(this)) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    while (!condition(this)) await new Promise<void>((resolve) => this.#waiters.push(resolve));
   }
 
   #wake(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const resolve of waiting) resolve();
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const resolve of waiters) resolve();
   }
 }
 
-/** What a server has to tell that has just been started. */
+/** The metrics of a server that has just started. */
 export const noMetrics: MetricsSource = {
   contentType: "application/openmetrics-text",
   text: () => Promise.resolve("# EOF\n"),
@@ -117,7 +117,7 @@ export interface RunningSite extends AsyncDisposable {
   readonly errors: string[];
 }
 
-export async function site(options: Partial<WebOptions> = {}): Promise<RunningSite> {
+export async function startSite(options: Partial<WebOptions> = {}): Promise<RunningSite> {
   const hub = new FakeHub();
   const access: AccessRecord[] = [];
   const warnings: string[] = [];
@@ -125,7 +125,7 @@ export async function site(options: Partial<WebOptions> = {}): Promise<RunningSi
   const server = serveWeb({
     isOpen: true,
     hub,
-    assets: options.assets ?? await someAssets(),
+    assets: options.assets ?? await testAssets(),
     hostname: "127.0.0.1",
     port: 0,
     allowedOrigins: [],
@@ -151,15 +151,15 @@ export async function site(options: Partial<WebOptions> = {}): Promise<RunningSi
   return { server, hub, origin, access, warnings, errors, [Symbol.asyncDispose]: dispose };
 }
 
-/** What came back for a request that was written byte by byte. */
+/** The response to a raw request. */
 export interface RawResponse {
   readonly status: number;
   readonly headers: Headers;
   readonly body: string;
 }
 
-/** Sends `head` (a request line and headers), without what `fetch` would add or refuse. Upgraded connections are cut off. */
-export async function raw(port: number, head: readonly string[]): Promise<RawResponse> {
+/** Sends a request line and headers as they are. Disconnects after an upgrade. */
+export async function rawRequest(port: number, head: readonly string[]): Promise<RawResponse> {
   using connection = await Deno.connect({ hostname: "127.0.0.1", port });
   await connection.write(new TextEncoder().encode(`${head.join("\r\n")}\r\n\r\n`));
   const decoder = new TextDecoder();
@@ -181,8 +181,10 @@ export async function raw(port: number, head: readonly string[]): Promise<RawRes
   return { status: Number(statusLine.split(" ")[1]), headers, body };
 }
 
-/** The lines of a good handshake; `change` replaces headers, and `undefined` takes one out. */
-export function handshake(change: Readonly<Record<string, string | undefined>> = {}): string[] {
+/** Returns the lines of a valid handshake. `change` replaces headers; `undefined` removes one. */
+export function handshakeLines(
+  change: Readonly<Record<string, string | undefined>> = {},
+): string[] {
   const headers: Record<string, string | undefined> = {
     Host: "chat.example.org",
     Upgrade: "websocket",
@@ -197,8 +199,16 @@ export function handshake(change: Readonly<Record<string, string | undefined>> =
   return ["GET /ws HTTP/1.1", ...lines];
 }
 
-/** A client's WebSocket with what happens to it. */
-export function dial(server: WebServer, options?: { protocol?: string; headers?: HeadersInit }) {
+/** Adds `Connection: close`, so that a refused handshake ends the connection. */
+export function withClose(lines: readonly string[]): string[] {
+  return lines.map((line) => line.startsWith("Connection:") ? `${line}, close` : line);
+}
+
+/** Opens a WebSocket, and resolves as it opens and closes. */
+export function dialSocket(
+  server: WebServer,
+  options?: { protocol?: string; headers?: HeadersInit },
+) {
   const { protocol, headers } = options ?? {};
   const socket = new WebSocket(`ws://127.0.0.1:${server.port}/ws`, {
     protocols: protocol === undefined ? [] : [protocol],
@@ -209,4 +219,16 @@ export function dial(server: WebServer, options?: { protocol?: string; headers?:
   socket.addEventListener("open", () => opened.resolve());
   socket.addEventListener("close", ({ code, reason }) => closed.resolve({ code, reason }));
   return { socket, opened: opened.promise, closed: closed.promise };
+}
+
+/** Fetches a path without following redirects, and reads the body. */
+export async function fetchPath({ origin }: RunningSite, path: string, init?: RequestInit) {
+  const response = await fetch(origin + path, { redirect: "manual", ...init });
+  return { response, body: await response.text(), headers: response.headers };
+}
+
+/** Requests `target`, a method and a path, without the decoding that `fetch` does. */
+export async function requestPath({ server }: RunningSite, target: string, ...headers: string[]) {
+  const lines = [`${target} HTTP/1.1`, "Host: x", "Connection: close", ...headers];
+  return await rawRequest(server.port, lines);
 }

@@ -4,7 +4,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { loadAssets } from "../../app/web/assets.ts";
 import { ServerProcess } from "../support/server_process.ts";
-import { folder, site } from "../support/web_harness.ts";
+import { startSite, staticFolder } from "../support/web_harness.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 const spoof = { "x-forwarded-for": "198.51.100.66", forwarded: "for=198.51.100.66" };
@@ -89,14 +89,14 @@ Deno.test("docs/nginx.conf waits longer than Parley is silent [P8]", async () =>
 });
 
 async function checkSite(proxy: Proxy, path: string): Promise<void> {
-  await using files = await folder();
+  await using files = await staticFolder();
   const assets = await loadAssets({
     staticDir: files.path,
     dev: false,
     basePath: path,
     bundled: true,
   });
-  await using running = await site({ assets, trustProxy: 1 });
+  await using running = await startSite({ assets, trustProxy: 1 });
   await using front = await start(proxy, `127.0.0.1:${running.server.port}`, path);
   const { host } = front;
   // Another address of this machine than the one that the proxy has.
@@ -146,7 +146,7 @@ async function checkSite(proxy: Proxy, path: string): Promise<void> {
 }
 
 async function checkIdle(proxy: Proxy): Promise<void> {
-  await using dir = await folder();
+  await using dir = await staticFolder();
   const server = await ServerProcess.start(dir.path, { env: { TRUST_PROXY: "1" } });
   try {
     await using front = await start(proxy, `127.0.0.1:${server.port}`, "");

@@ -5,7 +5,7 @@ import { Books, Person } from "../crash/ledger.ts";
 import { Client } from "../crash/crash_client.ts";
 import { ServerProcess } from "../../support/server_process.ts";
 import { Chance } from "../simulation/world.ts";
-import { handshake } from "../../support/web_harness.ts";
+import { handshakeLines } from "../../support/web_harness.ts";
 
 /** How long, with whom and how much. */
 export interface Plan {
@@ -347,7 +347,7 @@ class Run {
 async function vanish(port: number, number: number, room: string): Promise<void> {
   using connection = await Deno.connect({ hostname: "127.0.0.1", port });
   const encoder = new TextEncoder();
-  await connection.write(encoder.encode(`${handshake().join("\r\n")}\r\n\r\n`));
+  await connection.write(encoder.encode(`${handshakeLines().join("\r\n")}\r\n\r\n`));
   await connection.read(new Uint8Array(4_096));
   const hello = encoder.encode(
     JSON.stringify({ type: "hello", username: `Gone ${number}`, rooms: [{ room }] }),

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import { loadAssets } from "../../../app/web/assets.ts";
 import type { Asset } from "../../../app/web/assets.ts";
-import { folder } from "../../support/web_harness.ts";
+import { staticFolder } from "../../support/web_harness.ts";
 
 const clientMain = "client/main.ts";
 
@@ -21,8 +21,8 @@ async function load(path: string, options: { dev?: boolean; basePath?: string } 
   return await loadAssets({ staticDir: path, dev: false, basePath: "", bundled: true, ...options });
 }
 
-Deno.test("loadAssets() names files by their content where the page and the manifest refer to them", async () => {
-  await using dir = await folder();
+Deno.test("loadAssets() puts content hashes into the references of the page and the manifest", async () => {
+  await using dir = await staticFolder();
   const assets = await load(dir.path);
   const page = textOf(assets.get("/"));
   const manifest = textOf(assets.get("/manifest.webmanifest"));
@@ -40,8 +40,8 @@ Deno.test("loadAssets() names files by their content where the page and the mani
   assertEquals(assets.get("/")?.immutable, false);
 });
 
-Deno.test("loadAssets() gives other content another name and tag", async () => {
-  await using dir = await folder();
+Deno.test("loadAssets() changes path and ETag with the content", async () => {
+  await using dir = await staticFolder();
   const before = await load(dir.path);
   await Deno.writeTextFile(`${dir.path}/style.css`, "body { margin: 1px }");
   const after = await load(dir.path);
@@ -52,23 +52,23 @@ Deno.test("loadAssets() gives other content another name and tag", async () => {
   assert(before.get("/")?.etag !== after.get("/")?.etag);
 });
 
-Deno.test("loadAssets() hands out plain names too, without keeping them for ever", async () => {
-  await using dir = await folder({ "robots.txt": "User-agent: *" });
+Deno.test("loadAssets() also serves files by their plain names, without caching them", async () => {
+  await using dir = await staticFolder({ "robots.txt": "User-agent: *" });
   const assets = await load(dir.path);
   assertEquals(assets.get("/assets/icon.svg")?.immutable, false);
   assertEquals(textOf(assets.get("/assets/robots.txt")), "User-agent: *");
 });
 
 Deno.test("loadAssets() leaves out folders, hidden files and sources", async () => {
-  await using dir = await folder({ ".env": "SECRET=1", [clientMain]: "" });
+  await using dir = await staticFolder({ ".env": "SECRET=1", [clientMain]: "" });
   const assets = await load(dir.path);
   for (const path of ["/assets/.env", "/assets/client/main.ts", "/assets/dist/main.js"]) {
     assertEquals(assets.get(path), undefined);
   }
 });
 
-Deno.test("loadAssets() puts the base path before every reference", async () => {
-  await using dir = await folder();
+Deno.test("loadAssets() prefixes every reference with the base path", async () => {
+  await using dir = await staticFolder();
   const assets = await load(dir.path, { basePath: "/talk" });
   const page = textOf(assets.get("/"));
   const manifest = textOf(assets.get("/manifest.webmanifest"));
@@ -79,7 +79,7 @@ Deno.test("loadAssets() puts the base path before every reference", async () => 
 });
 
 Deno.test("loadAssets() bundles and minifies the scripts", async () => {
-  await using dir = await folder({
+  await using dir = await staticFolder({
     [clientMain]:
       `import { greeting } from "./words.ts";\nconst text: string = greeting;\nalert(text);`,
     "client/words.ts": `export const greeting = "good morning";`,
@@ -90,8 +90,11 @@ Deno.test("loadAssets() bundles and minifies the scripts", async () => {
   assertEquals(script.match(/import|: string|sourceMappingURL|EventSource/), null);
 });
 
-Deno.test("loadAssets() takes what was built beforehand where the sources of the scripts were left out", async () => {
-  await using dir = await folder({ "dist/main.js": "alert('built before')", [clientMain]: "" });
+Deno.test("loadAssets() uses dist if there are no script sources", async () => {
+  await using dir = await staticFolder({
+    "dist/main.js": "alert('built before')",
+    [clientMain]: "",
+  });
   const plain = { staticDir: dir.path, dev: false, basePath: "" };
   const fresh = await loadAssets(plain);
   await Deno.remove(`${dir.path}/${clientMain}`);
@@ -100,16 +103,16 @@ Deno.test("loadAssets() takes what was built beforehand where the sources of the
   assertEquals(textOf(built.get("/assets/main.js")), "alert('built before')");
 });
 
-Deno.test("loadAssets() keeps a source map and lets the page reload itself in development", async () => {
-  await using dir = await folder({ [clientMain]: `alert("hello");` });
+Deno.test("loadAssets() adds a source map and a reloader in development", async () => {
+  await using dir = await staticFolder({ [clientMain]: `alert("hello");` });
   const assets = await loadAssets({ staticDir: dir.path, dev: true, basePath: "/talk" });
   const script = textOf(assets.get("/assets/main.js"));
   assertStringIncludes(script, "sourceMappingURL=data:");
   assertStringIncludes(script, `new EventSource("/talk/dev/reload")`);
 });
 
-Deno.test("loadAssets() refuses scripts with a syntax error or an unresolved import, and says where", async () => {
-  await using dir = await folder();
+Deno.test("loadAssets() throws for a syntax error or an unresolved import, and says where", async () => {
+  await using dir = await staticFolder();
   for (
     const [source, message] of [
       ["alert(", "SyntaxError"],
@@ -128,8 +131,8 @@ Deno.test("loadAssets() refuses scripts with a syntax error or an unresolved imp
   }
 });
 
-Deno.test("loadAssets() hands out what a script loads later by the name that it asks for", async () => {
-  await using dir = await folder({
+Deno.test("loadAssets() serves lazily loaded scripts by the names that other scripts import", async () => {
+  await using dir = await staticFolder({
     [clientMain]: `const { greeting } = await import("./later.ts");\nalert(greeting);`,
     "client/later.ts": `export const greeting = "${"good morning ".repeat(100)}";`,
   });
@@ -142,8 +145,8 @@ Deno.test("loadAssets() hands out what a script loads later by the name that it 
   assertEquals([later?.immutable, later?.encoded.br !== undefined], [true, true]);
 });
 
-Deno.test("loadAssets() tells the service worker what belongs to the page, and changes it with any of that", async () => {
-  await using dir = await folder({ "dist/service_worker.js": "work();", "icon.png": "" });
+Deno.test("loadAssets() lists the page's files in the service worker, which changes with any of them", async () => {
+  await using dir = await staticFolder({ "dist/service_worker.js": "work();", "icon.png": "" });
   const worker = async () =>
     (await load(dir.path, { basePath: "/talk" })).get("/service_worker.js");
   const before = await worker();
@@ -160,8 +163,8 @@ Deno.test("loadAssets() tells the service worker what belongs to the page, and c
   assert(textOf(await worker()) !== textOf(before));
 });
 
-Deno.test("Assets.compress() makes smaller forms of texts, once for both names of a file", async () => {
-  await using dir = await folder();
+Deno.test("Assets.compress() compresses text files, once for both paths of a file", async () => {
+  await using dir = await staticFolder();
   const assets = await load(dir.path);
   const plain = assets.get("/assets/main.js");
   assert(plain !== undefined);

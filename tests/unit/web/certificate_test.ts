@@ -8,7 +8,7 @@ import {
 import { readCertificate } from "../../../app/web/certificate.ts";
 import type { Certificate } from "../../../app/web/certificate.ts";
 import { firstCertificate, secondCertificate } from "../../support/certificates.ts";
-import { folder, handshake, site } from "../../support/web_harness.ts";
+import { handshakeLines, startSite, staticFolder } from "../../support/web_harness.ts";
 import type { RunningSite } from "../../support/web_harness.ts";
 
 /** Opens a connection that trusts one certificate only, and sends what is asked for. */
@@ -43,18 +43,18 @@ async function readUntil(connection: Deno.Conn, bytes: string): Promise<void> {
 
 const getPage = ["GET /healthz HTTP/1.1", "Host: localhost", "Connection: close"];
 
-Deno.test("serveWeb() speaks TLS with a certificate", async () => {
-  await using running = await site({ certificate: firstCertificate, hostname: "localhost" });
+Deno.test("serveWeb() serves TLS if it has a certificate", async () => {
+  await using running = await startSite({ certificate: firstCertificate, hostname: "localhost" });
   assertEquals(running.server.url, `https://localhost:${running.server.port}/`);
   const text = await readAll(await ask(running, firstCertificate, getPage));
   assertStringIncludes(text, "HTTP/1.1 200");
 });
 
-Deno.test("WebServer.renew() closes all with 1012, and listens with the other certificate on the same port", async () => {
-  await using running = await site({ certificate: firstCertificate, hostname: "localhost" });
+Deno.test("WebServer.renew() closes all sockets with 1012 and uses the new certificate on the same port", async () => {
+  await using running = await startSite({ certificate: firstCertificate, hostname: "localhost" });
   const { hub, server } = running;
   const { port } = server;
-  const before = await ask(running, firstCertificate, handshake());
+  const before = await ask(running, firstCertificate, handshakeLines());
   await hub.until(({ connected }) => connected.length === 1);
   assertEquals(server.connections, 1);
   // A close frame: its length, 1012 and the reason. Who has read it hangs up.
@@ -66,15 +66,15 @@ Deno.test("WebServer.renew() closes all with 1012, and listens with the other ce
   const after = await readAll(await ask(running, secondCertificate, getPage));
   assertStringIncludes(after, "HTTP/1.1 200");
   await assertRejects(() => ask(running, firstCertificate, getPage), Deno.errors.InvalidData);
-  const again = await ask(running, secondCertificate, handshake());
+  const again = await ask(running, secondCertificate, handshakeLines());
   await hub.until(({ connected }) => connected.length === 2);
   assertEquals(server.connections, 1);
   again.close();
   await hub.until(({ codes }) => codes.length === 2);
 });
 
-Deno.test("readCertificate() takes a certificate with its key, and says what is wrong with any other", async () => {
-  await using dir = await folder({
+Deno.test("readCertificate() accepts a certificate with its key, and throws for others with the reason", async () => {
+  await using dir = await staticFolder({
     "one.pem": firstCertificate.cert,
     "one.key": firstCertificate.key,
     "two.key": secondCertificate.key,

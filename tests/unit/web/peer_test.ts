@@ -1,7 +1,12 @@
 import { assertEquals } from "@std/assert";
-import { addressGroup, clientAddress, isLoopback, normalAddress } from "../../../app/web/peer.ts";
+import {
+  addressNetwork,
+  clientAddress,
+  isLoopback,
+  normalizeAddress,
+} from "../../../app/web/peer.ts";
 
-Deno.test("normalAddress() writes every address in one way and refuses the rest", () => {
+Deno.test("normalizeAddress() returns one form per address, and undefined for anything else", () => {
   for (
     const [text, expected] of [
       ["192.0.2.7", "192.0.2.7"],
@@ -17,24 +22,24 @@ Deno.test("normalAddress() writes every address in one way and refuses the rest"
       ["::1]/x[", undefined],
       ["12:34", undefined],
     ] as const
-  ) assertEquals(normalAddress(text), expected, text);
+  ) assertEquals(normalizeAddress(text), expected, text);
 });
 
-Deno.test("addressGroup() counts IPv4 by address and IPv6 by its /64 network", () => {
-  assertEquals(addressGroup("192.0.2.7"), "192.0.2.7");
-  const household = addressGroup("2001:db8:0:7:1:2:3:4");
-  assertEquals(addressGroup("2001:db8:0:7::1"), household);
-  assertEquals(addressGroup("2001:db8:0:8::1") === household, false);
-  assertEquals(addressGroup("2001:db8::1") === addressGroup("2001:db8:1::1"), false);
-  assertEquals(addressGroup("::1"), "0:0:0:0::/64");
+Deno.test("addressNetwork() groups IPv6 by /64 and keeps IPv4", () => {
+  assertEquals(addressNetwork("192.0.2.7"), "192.0.2.7");
+  const household = addressNetwork("2001:db8:0:7:1:2:3:4");
+  assertEquals(addressNetwork("2001:db8:0:7::1"), household);
+  assertEquals(addressNetwork("2001:db8:0:8::1") === household, false);
+  assertEquals(addressNetwork("2001:db8::1") === addressNetwork("2001:db8:1::1"), false);
+  assertEquals(addressNetwork("::1"), "0:0:0:0::/64");
 });
 
-Deno.test("isLoopback() knows this machine", () => {
+Deno.test("isLoopback() returns true for IPv4 and IPv6 loopback only", () => {
   assertEquals(["127.0.0.1", "127.8.8.8", "::1"].map(isLoopback), [true, true, true]);
   assertEquals(["10.0.0.1", "1.127.0.1", "::2"].map(isLoopback), [false, false, false]);
 });
 
-Deno.test("clientAddress() believes as many proxies as stand in front, and no more", () => {
+Deno.test("clientAddress() trusts as many proxies as configured, and no more", () => {
   const list = { "x-forwarded-for": "198.51.100.66, 203.0.113.5, 10.0.0.2" };
   for (
     const [trustProxy, headers, expected] of [

@@ -1,0 +1,93 @@
+// WebSocket handshakes: what RFC 6455 requires of their headers, and which origins may connect.
+// Deno accepts many invalid handshakes, and throws on some others.
+
+import { subprotocol } from "../protocol/wire.ts";
+import type { Problem } from "./problem.ts";
+
+const upgradeHeaders = { upgrade: "websocket", connection: "Upgrade" };
+
+export const upgradeDropped: Problem = {
+  status: 426,
+  code: "upgrade_dropped",
+  detail: "A proxy between you and the chat removes the Upgrade header, so WebSockets cannot " +
+    "connect. Configure the proxy to forward it",
+  headers: upgradeHeaders,
+};
+
+/** Returns true for a browser's handshake whose hop-by-hop headers were removed on the way. */
+export function isUpgradeDropped(headers: Headers): boolean {
+  return !listIncludes(headers, "upgrade", "websocket") && headers.has("sec-websocket-key");
+}
+
+/** Returns what is wrong with a handshake (RFC 6455, section 4.2.1). */
+export function handshakeProblem(headers: Headers): Problem | undefined {
+  if (isUpgradeDropped(headers)) return upgradeDropped;
+  if (!listIncludes(headers, "upgrade", "websocket")) {
+    const detail = "This address only serves WebSockets";
+    return { status: 426, code: "upgrade_required", detail, headers: upgradeHeaders };
+  }
+  if (headers.get("sec-websocket-version") !== "13") {
+    return {
+      status: 426,
+      code: "version_unsupported",
+      detail: "The Sec-WebSocket-Version header must be 13",
+      headers: { ...upgradeHeaders, "sec-websocket-version": "13" },
+    };
+  }
+  if (!listIncludes(headers, "connection", "upgrade")) {
+    const detail = "The Connection header must include Upgrade";
+    return { status: 400, code: "handshake_invalid", detail };
+  }
+  // 16 bytes are 22 characters and padding. The last character only carries two bits.
+  if (!/^[A-Za-z\d+/]{21}[AQgw]==$/.test(headers.get("sec-websocket-key") ?? "")) {
+    const detail = "The Sec-WebSocket-Key header must be 16 bytes in base64";
+    return { status: 400, code: "handshake_invalid", detail };
+  }
+  const protocols = offeredProtocols(headers);
+  if (protocols.length > 0 && !protocols.includes(subprotocol)) {
+    const detail = `The only supported subprotocol is ${subprotocol}`;
+    return { status: 400, code: "subprotocol_unsupported", detail };
+  }
+  return undefined;
+}
+
+/** Returns true if the client offers our subprotocol. It may also offer none. */
+export function offersSubprotocol(headers: Headers): boolean {
+  return offeredProtocols(headers).includes(subprotocol);
+}
+
+/**
+ * Returns a problem if a request comes from a foreign page, which could otherwise use the chat from
+ * inside its visitors' networks. Believes X-Forwarded-Host only if `trustsProxy`.
+ */
+export function originProblem(
+  headers: Headers,
+  allowedOrigins: readonly string[],
+  trustsProxy: boolean,
+): Problem | undefined {
+  const origin = headers.get("origin");
+  if (origin === null || allowedOrigins.includes(origin)) return undefined;
+  const hosts = [headers.get("host")];
+  if (trustsProxy) hosts.push(listOf(headers, "x-forwarded-host").at(-1) ?? null);
+  const { protocol, host: ownHost } = URL.parse(origin) ?? { protocol: "", host: "" };
+  // Only the host is compared: behind a proxy that terminates TLS, the scheme differs.
+  const isOwn = ownHost !== "" &&
+    hosts.some((host) => host !== null && URL.parse(`${protocol}//${host}`)?.host === ownHost);
+  if (isOwn) return undefined;
+  const detail = "The page comes from another origin than the chat. " +
+    "Add it to ALLOWED_ORIGINS to let it connect";
+  return { status: 403, code: "origin_denied", detail };
+}
+
+function offeredProtocols(headers: Headers): readonly string[] {
+  return listOf(headers, "sec-websocket-protocol");
+}
+
+function listIncludes(headers: Headers, name: string, value: string): boolean {
+  return listOf(headers, name).some((part) => part.toLowerCase() === value);
+}
+
+function listOf(headers: Headers, name: string): readonly string[] {
+  const list = headers.get(name)?.split(",") ?? [];
+  return list.map((part) => part.trim()).filter((part) => part !== "");
+}

@@ -1,0 +1,66 @@
+// Responses with text or an asset as their body.
+
+import { ifNoneMatch } from "@std/http/etag";
+import { acceptsEncodings } from "@std/http/negotiation";
+import type { Asset } from "./assets.ts";
+
+/** Browsers send much shorter lists. Matching one of 60 KiB would block the event loop for 20 ms. */
+const listMaxLength = 1_024;
+/** In the order of preference. */
+const encodings = ["br", "gzip"] as const;
+
+/** Returns a header whose value is a list, or `undefined` if it is missing or too long to match. */
+export function listHeader({ headers }: Request, name: string): string | undefined {
+  const list = headers.get(name);
+  return list === null || list.length > listMaxLength ? undefined : list;
+}
+
+/** Returns a response with a text that must not be cached. */
+export function textResponse(
+  text: string,
+  type: string,
+  { status = 200, headers = {} }: {
+    readonly status?: number;
+    readonly headers?: Readonly<Record<string, string>>;
+  } = {},
+): Response {
+  const bytes = new TextEncoder().encode(text);
+  return new Response(bytes, {
+    status,
+    headers: {
+      "content-type": type,
+      "content-length": String(bytes.length),
+      "cache-control": "no-store",
+      ...headers,
+    },
+  });
+}
+
+/** Returns a response without a body. */
+export function noContent(): Response {
+  return new Response(null, { status: 204, headers: { "cache-control": "no-store" } });
+}
+
+/** Returns the smallest encoding of `asset` the client accepts, or 304 if it has the asset. */
+export function assetResponse(asset: Asset, request: Request): Response {
+  const headers = new Headers({
+    "cache-control": asset.immutable ? "public, max-age=31536000, immutable" : "no-cache",
+    etag: asset.etag,
+    vary: "Accept-Encoding",
+  });
+  const tags = listHeader(request, "if-none-match");
+  if (tags !== undefined && !ifNoneMatch(tags, asset.etag)) {
+    return new Response(null, { status: 304, headers });
+  }
+  // By the standard a client without the header accepts any encoding. Few of them can decode one.
+  const encoding = listHeader(request, "accept-encoding") === undefined
+    ? undefined
+    : encodings.find((name) =>
+      asset.encoded[name] !== undefined && acceptsEncodings(request, name) === name
+    );
+  const bytes = encoding && asset.encoded[encoding] || asset.bytes;
+  if (encoding !== undefined) headers.set("content-encoding", encoding);
+  headers.set("content-type", asset.type);
+  headers.set("content-length", String(bytes.length));
+  return new Response(bytes, { headers });
+}

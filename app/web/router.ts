@@ -1,0 +1,90 @@
+// The router: finds the handler for a path and a method. Knows no routes.
+
+import { roomPattern } from "../protocol/text.ts";
+import { notFound } from "./problem.ts";
+import type { Problem } from "./problem.ts";
+
+export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+type Parameter = "room" | "file";
+
+/** A request on its way to a handler. */
+export interface Exchange {
+  readonly request: Request;
+  /** The path without the base path. */
+  readonly pathname: string;
+  /** The path's parameters. Those that the route does not have are empty. */
+  readonly params: Readonly<Record<Parameter, string>>;
+  /** Address of the connection's other end, which may be a proxy. */
+  readonly peer: string;
+  /** Address of the client, as reported by trusted proxies. */
+  readonly address: string;
+}
+
+type Result = Response | Problem | Promise<Response | Problem>;
+
+/** Handles a request. For HEAD, the caller discards the response's body. */
+export type Handler = (exchange: Exchange) => Result;
+
+/** A path and its handlers by method. */
+export interface Route {
+  /** The path, with parameters in braces: `/r/{room}`. */
+  readonly path: string;
+  readonly methods: Readonly<Partial<Record<Method, Handler>>>;
+}
+
+interface CompiledRoute {
+  readonly pattern: RegExp;
+  readonly handlers: ReadonlyMap<string, Handler>;
+}
+
+/** What each path parameter matches. */
+const parameterPatterns: ReadonlyMap<string, string> = new Map<Parameter, string>([
+  ["room", roomPattern.source.slice(1, -1)],
+  ["file", "[^/]+"],
+]);
+
+/** A route table. The first route whose path matches wins. */
+export class Router {
+  readonly #routes: readonly CompiledRoute[];
+
+  constructor(routes: readonly Route[]) {
+    this.#routes = routes.map(({ path, methods }) => ({
+      pattern: compile(path),
+      handlers: new Map(Object.entries(methods)),
+    }));
+  }
+
+  /** Calls the handler for a request, or returns 404 or 405. */
+  handle(exchange: Omit<Exchange, "params">): Result {
+    for (const { pattern, handlers } of this.#routes) {
+      const match = pattern.exec(exchange.pathname);
+      if (match === null) continue;
+      const handler = handlers.get(exchange.request.method);
+      if (handler === undefined) return methodNotAllowed([...handlers.keys()]);
+      return handler({ ...exchange, params: { room: "", file: "", ...match.groups } });
+    }
+    return notFound;
+  }
+}
+
+/** Returns the methods of a route that can only be read. */
+export function readOnly(handler: Handler): Route["methods"] {
+  return { GET: handler, HEAD: handler };
+}
+
+/** Compiles a path. `URLPattern` would do, but matching one takes longer than serving a request. */
+function compile(path: string): RegExp {
+  const source = path.replaceAll(".", "\\.").replaceAll(/\{(\w+)\}/g, (_, name: string) => {
+    const pattern = parameterPatterns.get(name);
+    if (pattern === undefined) throw new Error(`Cannot route ${path}: unknown parameter ${name}`);
+    return `(?<${name}>${pattern})`;
+  });
+  return new RegExp(`^${source}$`);
+}
+
+function methodNotAllowed(methods: readonly string[]): Problem {
+  const allow = methods.join(", ");
+  const detail = `This address only supports ${allow}`;
+  return { status: 405, code: "method_not_allowed", detail, headers: { allow } };
+}

@@ -1,0 +1,161 @@
+// The site: its route table and the small handlers. Nothing here knows of connections or logs.
+
+import type { Sample, Totals } from "../core/metrics.ts";
+import type { Assets } from "./assets.ts";
+import { DevReload } from "./dev_reload.ts";
+import { operatorProblem } from "./operator.ts";
+import type { OperatorAccess } from "./operator.ts";
+import { notFound } from "./problem.ts";
+import type { Problem } from "./problem.ts";
+import { assetResponse, noContent, textResponse } from "./responses.ts";
+import { readOnly, Router } from "./router.ts";
+import type { Exchange, Handler, Route } from "./router.ts";
+import { statusPage } from "./status.ts";
+import type { Hub, WebSockets } from "./websocket.ts";
+
+/** The server's metrics. */
+export interface MetricsSource {
+  /** Media type of `text()`. */
+  readonly contentType: string;
+  /** Returns all metrics for a collector. */
+  text(): Promise<string>;
+  /** The newest last. */
+  readonly samples: readonly Sample[];
+  totals(): Totals;
+}
+
+export interface SiteOptions extends OperatorAccess {
+  readonly hub: Hub;
+  readonly assets: Assets;
+  readonly metrics: MetricsSource;
+  /** Whether the chat has no access code, so anyone may see who is in a room. */
+  readonly isOpen: boolean;
+  /** Whether pages reload themselves when the server restarts. */
+  readonly dev: boolean;
+  /** Returns true if a message could be stored now. Called at most once a second. */
+  readonly ready: () => boolean;
+  /** Monotonic time in ms. */
+  readonly now: () => number;
+}
+
+/** Names shown to someone about to join a room. */
+const hereMax = 5;
+/** Anyone may ask for readiness, and finding out writes to the disk. */
+const readinessMs = 1_000;
+/** How often an open status page reloads. */
+const statusRefreshSeconds = 5;
+
+/** Answers requests. */
+export class Site {
+  readonly #options: SiteOptions;
+  readonly #sockets: WebSockets;
+  readonly #reload = new DevReload();
+  readonly #router: Router;
+  #readiness = { isReady: true, until: -Infinity };
+
+  constructor(options: SiteOptions, sockets: WebSockets) {
+    this.#options = options;
+    this.#sockets = sockets;
+    this.#router = new Router(this.#routes());
+  }
+
+  #routes(): readonly Route[] {
+    const page = readOnly(({ request }) => this.#asset("/", request));
+    const file = readOnly(({ request, pathname }) => this.#asset(pathname, request));
+    return [
+      { path: "/", methods: page },
+      { path: "/r/{room}", methods: page },
+      { path: "/here/{room}", methods: readOnly(({ params }) => this.#here(params.room)) },
+      {
+        path: "/ws",
+        methods: {
+          GET: ({ request, address }) => this.#sockets.upgrade(request, address),
+          POST: ({ request, address }) => this.#sockets.diagnose(request, address) ?? noContent(),
+        },
+      },
+      { path: "/assets/{file}", methods: file },
+      {
+        path: "/favicon.ico",
+        methods: readOnly(({ request }) => this.#asset("/assets/icon.svg", request)),
+      },
+      { path: "/manifest.webmanifest", methods: file },
+      { path: "/service_worker.js", methods: file },
+      { path: "/healthz", methods: readOnly(() => this.#health()) },
+      { path: "/readyz", methods: readOnly(() => this.#ready()) },
+      { path: "/metrics", methods: readOnly(this.#forOperator(() => this.#metrics())) },
+      { path: "/status", methods: readOnly(this.#forOperator(() => this.#status())) },
+      ...(this.#options.dev
+        ? [{ path: "/dev/reload", methods: readOnly(() => this.#reload.response()) }]
+        : []),
+    ];
+  }
+
+  /** Handles a request. */
+  handle(request: Request, peer: string, address: string): ReturnType<Handler> {
+    const path = URL.parse(request.url)?.pathname;
+    if (path === undefined) {
+      return { status: 400, code: "host_invalid", detail: "The Host header is not a valid host" };
+    }
+    const { basePath } = this.#options.assets;
+    if (basePath !== "" && path === basePath) {
+      return new Response(null, { status: 308, headers: { location: `${basePath}/` } });
+    }
+    // Some proxies remove the base path and some do not.
+    const hasBasePath = basePath !== "" && path.startsWith(`${basePath}/`);
+    const pathname = hasBasePath ? path.slice(basePath.length) : path;
+    return this.#router.handle({ request, pathname, peer, address });
+  }
+
+  /** Ends the responses that would not end by themselves. */
+  close(): void {
+    this.#reload.close();
+  }
+
+  #asset(path: string, request: Request): Response | Problem {
+    const asset = this.#options.assets.get(path);
+    return asset === undefined ? notFound : assetResponse(asset, request);
+  }
+
+  #here(room: string): Response {
+    if (!this.#options.isOpen) return noContent();
+    return textResponse(JSON.stringify(this.#options.hub.here(room, hereMax)), "application/json");
+  }
+
+  #health(): Response | Problem {
+    if (this.#options.hub.draining) {
+      return { status: 503, code: "draining", detail: "The server is about to stop" };
+    }
+    return textResponse("ok", "text/plain; charset=utf-8");
+  }
+
+  #ready(): Response | Problem {
+    if (this.#options.hub.draining || this.#isReady()) return this.#health();
+    const detail = "Messages cannot be stored. See the error log";
+    return { status: 503, code: "storage_unavailable", detail };
+  }
+
+  #isReady(): boolean {
+    const now = this.#options.now();
+    if (now >= this.#readiness.until) {
+      this.#readiness = { isReady: this.#options.ready(), until: now + readinessMs };
+    }
+    return this.#readiness.isReady;
+  }
+
+  #forOperator(handler: Handler): Handler {
+    return (exchange: Exchange) =>
+      operatorProblem(this.#options, exchange.peer, exchange.request.headers) ?? handler(exchange);
+  }
+
+  async #metrics(): Promise<Response> {
+    const { metrics } = this.#options;
+    return textResponse(await metrics.text(), metrics.contentType);
+  }
+
+  #status(): Response {
+    const { metrics, assets } = this.#options;
+    const html = statusPage(metrics.totals(), metrics.samples, assets.basePath);
+    const headers = { refresh: String(statusRefreshSeconds) };
+    return textResponse(html, "text/html; charset=utf-8", { headers });
+  }
+}

@@ -1,0 +1,28 @@
+import { assertEquals } from "@std/assert";
+import { handshakeLines, rawRequest, startSite } from "../../support/web_harness.ts";
+
+Deno.test("ProxyWarnings logs one warning about untrusted forwarding headers", async () => {
+  await using running = await startSite();
+  const ask = async () => {
+    const headers = { "x-forwarded-for": "192.0.2.1" };
+    await (await fetch(`${running.origin}/healthz`, { headers })).body?.cancel();
+  };
+  await ask();
+  await ask();
+  assertEquals(running.warnings, ["untrusted_proxy"]);
+  assertEquals(running.access.map(({ address }) => address), ["127.0.0.1", "127.0.0.1"]);
+});
+
+Deno.test("ProxyWarnings logs one warning about a trusted proxy that reports no client", async () => {
+  await using running = await startSite({ trustProxy: 1 });
+  const { port } = running.server;
+  // The machine's own look at its health comes through no proxy.
+  await (await fetch(`${running.origin}/healthz`)).body?.cancel();
+  await rawRequest(port, handshakeLines({ "X-Forwarded-For": "192.0.2.1" }));
+  await rawRequest(port, handshakeLines({ Forwarded: "for=192.0.2.1" }));
+  assertEquals(running.warnings, []);
+  await rawRequest(port, handshakeLines());
+  await rawRequest(port, handshakeLines());
+  assertEquals(running.warnings, ["silent_proxy"]);
+  await running.hub.until(({ codes }) => codes.length === 4);
+});

@@ -1,0 +1,44 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { readOnly, Router } from "../../../app/web/router.ts";
+import type { Route } from "../../../app/web/router.ts";
+
+/** Returns what the handler got, or the status and Allow header of a problem. */
+async function route(routes: readonly Route[], method: string, pathname: string) {
+  const request = new Request(`http://localhost${pathname}`, { method });
+  const exchange = { request, pathname, peer: "192.0.2.1", address: "192.0.2.2" };
+  const result = await new Router(routes).handle(exchange);
+  return result instanceof Response ? await result.text() : [result.status, result.headers?.allow];
+}
+
+const routes: readonly Route[] = [
+  { path: "/", methods: readOnly(() => new Response("page")) },
+  { path: "/r/lobby", methods: readOnly(() => new Response("lobby")) },
+  { path: "/r/{room}", methods: readOnly(({ params }) => new Response(`room ${params.room}`)) },
+  { path: "/assets/{file}", methods: readOnly(({ params }) => new Response(params.file)) },
+  { path: "/a.b", methods: { POST: ({ address, peer }) => new Response(`${address} ${peer}`) } },
+];
+
+Deno.test("Router.handle() calls the first route that matches, with its parameters", async () => {
+  assertEquals(await route(routes, "GET", "/"), "page");
+  assertEquals(await route(routes, "GET", "/r/lobby"), "lobby");
+  assertEquals(await route(routes, "GET", "/r/tea-4-two"), "room tea-4-two");
+  assertEquals(await route(routes, "HEAD", "/assets/main.js"), "main.js");
+  assertEquals(await route(routes, "POST", "/a.b"), "192.0.2.2 192.0.2.1");
+});
+
+Deno.test("Router.handle() returns 404 for any other path", async () => {
+  for (const path of ["/r/", "/r/Tea", "/r/a/b", "/r/a%62", "/assets/", "/assets/a/b", "/aXb"]) {
+    assertEquals(await route(routes, "GET", path), [404, undefined], path);
+  }
+});
+
+Deno.test("Router.handle() returns 405 with the route's methods in Allow", async () => {
+  assertEquals(await route(routes, "DELETE", "/"), [405, "GET, HEAD"]);
+  assertEquals(await route(routes, "GET", "/a.b"), [405, "POST"]);
+  assertEquals(await route(routes, "constructor", "/a.b"), [405, "POST"]);
+});
+
+Deno.test("new Router() throws for an unknown parameter", () => {
+  const methods = readOnly(() => new Response());
+  assertThrows(() => new Router([{ path: "/x/{who}", methods }]), Error, "Cannot route /x/{who}");
+});

@@ -1,0 +1,298 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { brotliDecompressSync, gunzipSync } from "node:zlib";
+import { loadAssets } from "../../../app/web/assets.ts";
+import type { RunningSite } from "../../support/web_harness.ts";
+import {
+  fetchPath,
+  handshakeLines,
+  rawRequest,
+  requestPath,
+  startSite,
+  staticFolder,
+  testAssets,
+} from "../../support/web_harness.ts";
+
+async function scriptPath(running: RunningSite): Promise<string> {
+  const { body } = await fetchPath(running, "/");
+  const path = body.match(/src="([^"]*)"/)?.[1];
+  assert(path !== undefined);
+  return path;
+}
+
+Deno.test("serveWeb() serves the page for the lobby and for every room", async () => {
+  await using running = await startSite();
+  const lobby = await fetchPath(running, "/");
+  assertEquals(lobby.response.status, 200);
+  assertStringIncludes(lobby.body, "<title>Parley</title>");
+  assertEquals(lobby.headers.get("content-type"), "text/html; charset=utf-8");
+  assertEquals(lobby.headers.get("cache-control"), "no-cache");
+  for (const path of ["/r/lobby", "/r/a", `/r/${"a".repeat(32)}`, "/r/tea-4-two?x=1"]) {
+    assertEquals((await fetchPath(running, path)).body, lobby.body, path);
+  }
+});
+
+Deno.test("serveWeb() returns 404 for an invalid room name [L5]", async () => {
+  await using running = await startSite();
+  for (
+    const path of ["/r/", "/r/Big", "/r/-a", `/r/${"a".repeat(33)}`, "/r/a/b", "/r/%61", "/r/a/"]
+  ) assertEquals((await fetchPath(running, path)).response.status, 404, path);
+});
+
+Deno.test("serveWeb() makes hashed files immutable and lets others be revalidated", async () => {
+  await using running = await startSite();
+  const hashed = await fetchPath(running, await scriptPath(running));
+  assertEquals(hashed.headers.get("cache-control"), "public, max-age=31536000, immutable");
+  assertEquals(hashed.headers.get("content-type"), "text/javascript; charset=utf-8");
+  for (const path of ["/assets/style.css", "/manifest.webmanifest", "/favicon.ico"]) {
+    const { response, headers } = await fetchPath(running, path);
+    assertEquals(response.status, 200, path);
+    assertEquals(headers.get("cache-control"), "no-cache", path);
+  }
+});
+
+Deno.test("serveWeb() returns 304 without a body if the ETag matches", async () => {
+  await using running = await startSite();
+  const { headers } = await fetchPath(running, "/");
+  const etag = headers.get("etag") ?? "";
+  for (const tags of [etag, etag.replace("W/", ""), `"other", ${etag}`, "*"]) {
+    const again = await requestPath(running, "GET /", `If-None-Match: ${tags}`);
+    assertEquals([again.status, again.body], [304, ""], tags);
+    assertEquals(again.headers.get("etag"), etag);
+    assertEquals(again.headers.get("vary"), "Accept-Encoding");
+  }
+  const other = await requestPath(running, "GET /", `If-None-Match: "other"`);
+  assertEquals(other.status, 200);
+});
+
+Deno.test("serveWeb() responds to HEAD as to GET, without the body", async () => {
+  await using running = await startSite();
+  for (const path of ["/", "/assets/style.css", "/healthz", "/nothing", "/r/NO"]) {
+    const full = await requestPath(running, `GET ${path}`);
+    const head = await requestPath(running, `HEAD ${path}`);
+    assertEquals(head.body, "", path);
+    assertEquals(head.status, full.status, path);
+    for (const headers of [full.headers, head.headers]) headers.delete("date");
+    assertEquals([...head.headers], [...full.headers], path);
+    assertEquals(Number(head.headers.get("content-length")), full.body.length, path);
+  }
+});
+
+Deno.test("serveWeb() sends the best encoding the client accepts, once it is compressed", async () => {
+  const assets = await testAssets();
+  await using running = await startSite({ assets });
+  const ask = (accept?: string) =>
+    fetch(`${running.origin}/assets/main.js`, {
+      method: "HEAD",
+      headers: { "accept-encoding": accept ?? "identity" },
+    });
+  assertEquals((await ask("br")).headers.get("content-encoding"), null);
+  await assets.compress();
+  for (
+    const [accept, expected] of [
+      ["gzip, deflate, br, zstd", "br"],
+      ["gzip", "gzip"],
+      ["br;q=0, gzip", "gzip"],
+      ["br;q=0.5, gzip;q=1", "br"],
+      ["*", "br"],
+      ["zstd", null],
+      ["identity", null],
+      ["gzip;q=0", null],
+    ] as const
+  ) {
+    const { headers } = await ask(accept);
+    assertEquals(headers.get("content-encoding"), expected, accept);
+    assertEquals(headers.get("vary"), "Accept-Encoding");
+    const asset = assets.get("/assets/main.js");
+    const bytes = expected === null ? asset?.bytes : asset?.encoded[expected];
+    assertEquals(headers.get("content-length"), String(bytes?.length), accept);
+  }
+  const bare = await requestPath(running, "HEAD /assets/main.js");
+  assertEquals(bare.headers.get("content-encoding"), null);
+});
+
+Deno.test("serveWeb() sends bodies that decode to the asset", async () => {
+  const assets = await testAssets();
+  await assets.compress();
+  await using running = await startSite({ assets });
+  const { bytes, encoded } = assets.get("/assets/main.js") ?? {};
+  assert(bytes !== undefined && encoded?.br !== undefined && encoded.gzip !== undefined);
+  for (const accept of ["br", "gzip", "identity"]) {
+    const response = await fetch(`${running.origin}/assets/main.js`, {
+      headers: { "accept-encoding": accept },
+    });
+    assertEquals(await response.bytes(), bytes, accept);
+  }
+  assertEquals(brotliDecompressSync(encoded.br).length, gunzipSync(encoded.gzip).length);
+});
+
+Deno.test("serveWeb() sends errors as problem+json to programs and as a page to browsers", async () => {
+  await using running = await startSite();
+  for (
+    const accept of ["*/*", "application/json", "application/problem+json, text/html;q=0.5", ""]
+  ) {
+    const { response, body, headers } = await fetchPath(running, "/nothing", {
+      headers: { accept },
+    });
+    assertEquals(response.status, 404);
+    assertEquals(headers.get("content-type"), "application/problem+json", accept);
+    assertEquals(headers.get("cache-control"), "no-store");
+    assertEquals(JSON.parse(body), {
+      type: "about:blank",
+      title: "Not Found",
+      status: 404,
+      code: "not_found",
+      detail: "There is nothing at this address",
+    });
+  }
+  const browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+  const { body, headers } = await fetchPath(running, "/<b>x", { headers: { accept: browser } });
+  assertEquals(headers.get("content-type"), "text/html; charset=utf-8");
+  assertEquals(headers.get("vary"), "Accept");
+  assertStringIncludes(body, "<h1>Not Found</h1>");
+  assertStringIncludes(body, `href="/assets/style.css"`);
+  assertEquals(body.match(/style=|<style|<script|<b>/), null);
+});
+
+Deno.test("serveWeb() returns 405 with Allow for other methods", async () => {
+  await using running = await startSite();
+  for (
+    const [path, method, allow] of [
+      ["/", "POST", "GET, HEAD"],
+      ["/r/lobby", "DELETE", "GET, HEAD"],
+      ["/assets/style.css", "PUT", "GET, HEAD"],
+      ["/healthz", "OPTIONS", "GET, HEAD"],
+      ["/ws", "HEAD", "GET, POST"],
+      ["/ws", "PUT", "GET, POST"],
+    ] as const
+  ) {
+    const { response, headers } = await fetchPath(running, path, { method });
+    assertEquals([response.status, headers.get("allow")], [405, allow], `${method} ${path}`);
+  }
+});
+
+Deno.test("serveWeb() serves nothing outside its files", async () => {
+  await using running = await startSite();
+  for (
+    const path of [
+      "/..%2f..%2fetc/passwd",
+      "/assets/../../etc/passwd",
+      "/assets/..%2findex.html",
+      "/assets/%00",
+      "/assets/style.css%00.js",
+      "/assets/",
+      "/assets",
+      "/index.html",
+      "/client/main.ts",
+      "//evil.example/",
+      "/r/..%2f",
+      "/constructor",
+      "/__proto__",
+      "/dev/reload",
+      `/${"a".repeat(8_000)}`,
+    ]
+  ) assertEquals((await requestPath(running, `GET ${path}`)).status, 404, path.slice(0, 40));
+  assertEquals(running.errors, []);
+});
+
+Deno.test("serveWeb() reports at /healthz whether it serves or drains", async () => {
+  await using running = await startSite();
+  const healthy = await fetchPath(running, "/healthz");
+  assertEquals([healthy.response.status, healthy.body], [200, "ok"]);
+  running.hub.draining = true;
+  const draining = await fetchPath(running, "/healthz");
+  assertEquals(draining.response.status, 503);
+  assertEquals(draining.headers.get("content-type"), "application/problem+json");
+  assertEquals(draining.headers.get("cache-control"), "no-store");
+});
+
+Deno.test("serveWeb() reports at /readyz whether messages can be stored, and checks once a second", async () => {
+  let time = 0;
+  let isReady = true;
+  let checks = 0;
+  const ready = () => {
+    checks++;
+    return isReady;
+  };
+  await using running = await startSite({ ready, now: () => time });
+  const status = async () => {
+    const response = await fetch(`${running.origin}/readyz`);
+    await response.body?.cancel();
+    return response.status;
+  };
+  assertEquals([await status(), await status(), checks], [200, 200, 1]);
+  isReady = false;
+  time += 1_000;
+  assertEquals([await status(), await status(), checks], [503, 503, 2]);
+  const health = await fetch(`${running.origin}/healthz`);
+  assertEquals(await health.text(), "ok");
+  isReady = true;
+  time += 1_000;
+  assertEquals(await status(), 200);
+  running.hub.draining = true;
+  assertEquals(await status(), 503);
+});
+
+Deno.test("serveWeb() sends an id per start at /dev/reload in development", async () => {
+  const readId = async (running: RunningSite) => {
+    const response = await fetch(`${running.origin}/dev/reload`);
+    assertEquals(response.headers.get("content-type"), "text/event-stream");
+    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+    const { value } = await reader?.read() ?? {};
+    return { id: value?.match(/^data: (.+)$/m)?.[1], reader };
+  };
+  const first = await startSite({ dev: true });
+  const before = await readId(first);
+  const again = await readId(first);
+  assertEquals(again.id, before.id);
+  await again.reader?.cancel();
+  await first[Symbol.asyncDispose]();
+  assertEquals((await before.reader?.read())?.done, true);
+  await using second = await startSite({ dev: true });
+  const after = await readId(second);
+  assert(after.id !== undefined && after.id !== before.id);
+  await after.reader?.cancel();
+});
+
+Deno.test("serveWeb() serves below BASE_PATH, whether or not a proxy removes it", async () => {
+  await using dir = await staticFolder();
+  const assets = await loadAssets({
+    staticDir: dir.path,
+    dev: false,
+    basePath: "/our/chat",
+    bundled: true,
+  });
+  await using running = await startSite({ assets });
+  const page = await fetchPath(running, "/our/chat/");
+  assertStringIncludes(page.body, "<title>Parley</title>");
+  for (const path of ["/our/chat/r/tea", "/", "/r/tea"]) {
+    assertEquals((await fetchPath(running, path)).body, page.body, path);
+  }
+  const links = [...page.body.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, link = ""]) => link);
+  assertEquals(links.length, 4);
+  for (const link of links) {
+    assert(link.startsWith("/our/chat/"), link);
+    assertEquals((await fetchPath(running, link)).response.status, 200, link);
+    const stripped = link.replace("/our/chat", "");
+    assertEquals((await fetchPath(running, stripped)).response.status, 200, stripped);
+  }
+  for (const path of ["/our/chat/healthz", "/our/chat/metrics"]) {
+    assertEquals((await fetchPath(running, path)).response.status, 200, path);
+  }
+  const bare = await fetchPath(running, "/our/chat");
+  assertEquals([bare.response.status, bare.headers.get("location")], [308, "/our/chat/"]);
+  for (const path of ["/our/chatter/", "/our/", "/our/chat/our/chat/"]) {
+    assertEquals((await fetchPath(running, path)).response.status, 404, path);
+  }
+  const lines = handshakeLines().map((line) => line.replace("/ws", "/our/chat/ws"));
+  assertEquals((await rawRequest(running.server.port, lines)).status, 101);
+  assertEquals(running.server.url, `${running.origin}/our/chat/`);
+});
+
+Deno.test("serveWeb() lists a room's members at /here unless the chat has an access code", async () => {
+  await using open = await startSite();
+  const { body } = await fetchPath(open, "/here/lobby");
+  assertEquals(JSON.parse(body), { count: 7, usernames: ["in lobby", "up to 5"] });
+  assertEquals((await fetchPath(open, "/here/No%20Room")).response.status, 404);
+  await using closed = await startSite({ isOpen: false });
+  assertEquals((await fetchPath(closed, "/here/lobby")).response.status, 204);
+});
