@@ -1,18 +1,19 @@
-// Everything that the server hands out as a file: bundled, named by its content and kept in memory. No requests are known here.
+// The page's files: bundled, named by their content, and kept in memory. Knows no requests.
 
 import { promisify, stripVTControlCharacters } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
 import { basename, extname, join, parse } from "@std/path";
 
-/** What is handed out under one path. */
+/** A file and its compressed forms. */
 export interface Asset {
   readonly bytes: Bytes;
+  /** The media type. */
   readonly type: string;
-  /** Weak, since all encodings share it. */
+  /** Weak, because all encodings share it. */
   readonly etag: string;
-  /** True when the path names the content, so that it can be kept for ever. */
+  /** True if the path contains the content's hash, so that browsers can cache it forever. */
   readonly immutable: boolean;
-  /** Smaller forms of `bytes`, as far as they are made already. */
+  /** Filled by {@linkcode Assets.compress}, if the result is smaller. */
   readonly encoded: { br?: Bytes; gzip?: Bytes };
 }
 
@@ -20,24 +21,23 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 /** The files of the page. */
 export interface Assets {
-  /** Where the page is for a browser: `AssetOptions.basePath`. */
+  /** See {@linkcode AssetOptions.basePath}. */
   readonly basePath: string;
-  /** What `pathname` stands for; `/` is the page itself. */
+  /** Returns the file at `pathname`, without the base path. `/` is the page. */
   get(pathname: string): Asset | undefined;
-  /** Makes the smaller forms, which takes a moment: to be called when the server listens. */
+  /** Compresses all text files. Takes a moment, so call it after the server listens. */
   compress(): Promise<void>;
 }
 
-/** Where the files are and how they are prepared. */
 export interface AssetOptions {
   readonly staticDir: string;
-  /** Readable scripts with a source map, and a page that reloads itself with the server. */
+  /** Keeps scripts readable, adds a source map, and reloads the page when the server restarts. */
   readonly dev: boolean;
-  /** A path that a proxy takes away before it asks this server, without a slash at its end; empty for none. */
+  /** Where a browser finds the chat, without a trailing slash; empty at the root. */
   readonly basePath: string;
   /**
-   * Whether `dist` is taken instead of bundling. By default in a compiled program, which has no bundler, and where the sources
-   * of the scripts were left out, as in the container.
+   * Uses the scripts in `dist` instead of bundling. Default: in a compiled program, which has no
+   * bundler, and without script sources, as in the container.
    */
   readonly bundled?: boolean;
 }
@@ -55,36 +55,36 @@ const types: Readonly<Record<string, string>> = {
   ".woff2": "font/woff2",
 };
 const compressible = /^text\/|json$|svg\+xml$/;
-/** Less than this is one packet, however it is encoded. */
+/** Smaller files fit one packet anyway. */
 const compressMinBytes = 512;
-
-/** The script that is asked for by a fixed path, since a browser knows it by that. */
+/** Browsers identify a service worker by its path, so it has no hash. */
 const workerFile = "service_worker.js";
 
 /**
- * Reads and bundles everything in `staticDir`. Each file has two paths: one with its hash, for references, and one without, for
- * who does not know it. The service worker is told which files the page cannot do without.
+ * Reads and bundles the files in `staticDir`. Each has a path with its hash, used in references,
+ * and a plain path.
  *
- * @throws {Error} If a file cannot be read or the scripts cannot be bundled; the message says where and why.
+ * @throws {Error} If a file cannot be read or the scripts cannot be bundled.
  */
 export async function loadAssets(options: AssetOptions): Promise<Assets> {
   const { staticDir, basePath } = options;
   const assets = new Map<string, Asset>();
-  const hashedPaths = new Map<string, string>();
-  const laterPaths: string[] = [];
+  /** Quoted references in the documents, and their replacements. */
+  const references = new Map<string, string>();
+  const lazyScripts: string[] = [];
 
-  const add = async (file: string, bytes: Bytes) => {
+  const addFile = async (file: string, bytes: Bytes) => {
     const { name, ext } = parse(file);
     const hash = await hashOf(bytes);
     const hashedPath = `/assets/${name}.${hash}${ext}`;
     const asset = assetOf(file, bytes, hash);
     assets.set(`/assets/${file}`, asset);
     assets.set(hashedPath, { ...asset, immutable: true });
-    hashedPaths.set(`"/assets/${file}"`, `"${basePath}${hashedPath}"`);
+    references.set(`"/assets/${file}"`, `"${basePath}${hashedPath}"`);
   };
   const addDocument = async (pathname: string, file: string) => {
     let text = await Deno.readTextFile(join(staticDir, file));
-    for (const [reference, hashed] of hashedPaths) text = text.replaceAll(reference, hashed);
+    for (const [reference, hashed] of references) text = text.replaceAll(reference, hashed);
     for (const path of ["/", "/manifest.webmanifest"]) {
       text = text.replaceAll(`"${path}"`, `"${basePath}${path}"`);
     }
@@ -97,46 +97,58 @@ export async function loadAssets(options: AssetOptions): Promise<Assets> {
   const documents = ["index.html", "manifest.webmanifest"];
   for await (const { name, isFile } of Deno.readDir(staticDir)) {
     if (!isFile || name.startsWith(".") || documents.includes(name)) continue;
-    await add(name, await Deno.readFile(join(staticDir, name)));
+    await addFile(name, await Deno.readFile(join(staticDir, name)));
   }
   const { [workerFile]: worker, ...scripts } = await readScripts(options);
   for (const [name, bytes] of Object.entries(scripts)) {
-    if (name === "main.js") await add(name, bytes);
-    else {
-      // The bundler has put a hash into the name, and the other scripts ask for it by that.
-      const asset = assetOf(name, bytes, await hashOf(bytes));
-      assets.set(`/assets/${name}`, { ...asset, immutable: true });
-      laterPaths.push(`${basePath}/assets/${name}`);
+    if (name === "main.js") {
+      await addFile(name, bytes);
+      continue;
     }
+    // The bundler has put a hash into the name, which other scripts import.
+    const asset = assetOf(name, bytes, await hashOf(bytes));
+    assets.set(`/assets/${name}`, { ...asset, immutable: true });
+    lazyScripts.push(`${basePath}/assets/${name}`);
   }
   await addDocument("/manifest.webmanifest", "manifest.webmanifest");
   const page = await addDocument("/", "index.html");
   if (worker !== undefined) {
-    // What the page is made of is in this file, so that a browser sees a new one in its bytes.
-    const text = new TextDecoder().decode(page.bytes);
-    const named = [...hashedPaths.values()].filter((path) =>
-      text.includes(path) && !path.endsWith('.png"')
-    );
-    const paths = [`${basePath}/`, ...named.map((path) => path.slice(1, -1)), ...laterPaths];
-    const told = `self.shell=${JSON.stringify({ version: page.etag, paths })};\n`;
-    const bytes = new TextEncoder().encode(told + new TextDecoder().decode(worker));
-    assets.set("/service_worker.js", assetOf(workerFile, bytes, await hashOf(bytes)));
+    const html = new TextDecoder().decode(page.bytes);
+    const referenced = [...references.values()].filter((path) =>
+      html.includes(path) && !path.endsWith('.png"')
+    ).map((path) => path.slice(1, -1));
+    const paths = [`${basePath}/`, ...referenced, ...lazyScripts];
+    const bytes = workerWithShell(worker, { version: page.etag, paths });
+    assets.set(`/${workerFile}`, assetOf(workerFile, bytes, await hashOf(bytes)));
   }
 
   return {
     basePath,
     get: (pathname) => assets.get(pathname),
     async compress() {
-      // Both paths of a file share its smaller forms.
-      const once = new Map(Array.from(assets.values(), (asset) => [asset.encoded, asset]));
-      const texts = [...once.values()].filter(({ type }) => compressible.test(type));
+      // Both paths of a file share `encoded`.
+      const unique = new Map(Array.from(assets.values(), (asset) => [asset.encoded, asset]));
+      const texts = [...unique.values()].filter(({ type }) => compressible.test(type));
       await Promise.all(texts.map(compress));
     },
   };
 }
 
 /**
- * The page's scripts by their names: `main.js`, what it loads besides, and the service worker.
+ * Puts the page's files at the top of the service worker. Browsers install a worker again when its
+ * bytes change, and so whenever the page changes.
+ */
+function workerWithShell(
+  worker: Bytes,
+  shell: { readonly version: string; readonly paths: readonly string[] },
+): Bytes {
+  const script = new TextDecoder().decode(worker);
+  return new TextEncoder().encode(`self.shell=${JSON.stringify(shell)};\n${script}`);
+}
+
+/**
+ * Returns the page's scripts by name: `main.js`, the scripts it loads lazily, and the service
+ * worker.
  *
  * @throws {Error} If they cannot be read or bundled.
  */
@@ -144,20 +156,20 @@ export async function readScripts(options: AssetOptions): Promise<Record<string,
   const { staticDir, dev, basePath } = options;
   const sources = join(staticDir, "client");
   const entrypoints = [join(sources, "main.ts"), join(sources, "service_worker.ts")];
-  const { bundled = Deno.build.standalone || !await exists(entrypoints[0]) } = options;
+  const { bundled = Deno.build.standalone || !await isFile(entrypoints[0]) } = options;
   const scripts: Record<string, Bytes> = {};
   if (bundled) {
-    const built = join(staticDir, "dist");
-    for await (const { name } of Deno.readDir(built)) {
-      scripts[name] = await Deno.readFile(join(built, name));
+    const dist = join(staticDir, "dist");
+    for await (const { name } of Deno.readDir(dist)) {
+      scripts[name] = await Deno.readFile(join(dist, name));
     }
     return scripts;
   }
   const present = [];
-  for (const path of entrypoints) if (await exists(path)) present.push(path);
+  for (const path of entrypoints) if (await isFile(path)) present.push(path);
   for (const [name, text] of await bundle(present, dev)) {
-    const isMain = dev && name === "main.js";
-    scripts[name] = new TextEncoder().encode(isMain ? reloader(basePath) + text : text);
+    const prefix = dev && name === "main.js" ? reloader(basePath) : "";
+    scripts[name] = new TextEncoder().encode(prefix + text);
   }
   return scripts;
 }
@@ -167,7 +179,7 @@ function assetOf(name: string, bytes: Bytes, hash: string): Asset {
   return { bytes, type, etag: `W/"${hash}"`, immutable: false, encoded: {} };
 }
 
-async function exists(path: string | undefined): Promise<boolean> {
+async function isFile(path: string | undefined): Promise<boolean> {
   try {
     return path !== undefined && (await Deno.stat(path)).isFile;
   } catch {
@@ -196,7 +208,7 @@ async function bundle(
   throw new Error(`Cannot bundle ${entrypoints[0]}: ${messages.join("\n")}`);
 }
 
-/** In development: a server that was started anew says another id. On one line, so that the source map stays nearly right. */
+/** Reloads the page when the server's start id changes. One line, to keep the source map right. */
 function reloader(basePath: string): string {
   return `{let id;new EventSource("${basePath}/dev/reload").onmessage=({data})=>` +
     `{if(id!==undefined&&id!==data)location.reload();id=data}}`;
