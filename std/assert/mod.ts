@@ -1,4 +1,4 @@
-// @std/assert with types: the code comes from npm.
+// Adds types to the code of @std/assert on npm.
 
 // @ts-types="./mod.d.ts"
 export * from "npm:deno-std@1.4.0/assert/mod.js";

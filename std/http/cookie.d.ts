@@ -1,35 +1,35 @@
-// Types of @std/http/cookie 1.0, written for the code on npm, which has none.
+// Types of @std/http/cookie 1.1.3 for the untyped code on npm.
 
-/** A cookie and how it may be used. */
+/** A cookie and its attributes. */
 export interface Cookie {
   name: string;
   value: string;
-  /** When it ends; a number is in milliseconds since 1970. */
+  /** When it expires; a number is milliseconds since 1970. */
   expires?: Date | number;
-  /** Seconds until it ends. */
+  /** Seconds until it expires. */
   maxAge?: number;
   domain?: string;
   path?: string;
-  /** Only over HTTPS. */
+  /** Sent over HTTPS only. */
   secure?: boolean;
-  /** Not for scripts. */
+  /** Hidden from scripts. */
   httpOnly?: boolean;
-  /** A cookie for each site that this one is part of. */
+  /** Stored separately for each top-level site. */
   partitioned?: boolean;
   sameSite?: "Strict" | "Lax" | "None";
-  /** Attributes that are none of these, as `key=value`. */
+  /** Further attributes as `key=value`. */
   unparsed?: string[];
 }
 
-/** The cookies that a request brings, by name. Throws a `SyntaxError` if one has no name. */
-export function getCookies(headers: Headers): Record<string, string>;
-/** Adds a cookie to the headers of an answer. Throws a `SyntaxError` if it is not a valid one. */
+/** Returns the cookies of a request by name. Throws a `SyntaxError` if one has no name. */
+export function getCookies(headers: Headers): Partial<Record<string, string>>;
+/** Adds a cookie to the headers of a response. Throws a `SyntaxError` if it is invalid. */
 export function setCookie(headers: Headers, cookie: Cookie): void;
-/** Adds what makes a browser forget a cookie; the attributes must be those that it was set with. */
+/** Makes the browser delete a cookie; the attributes must be those of the cookie. */
 export function deleteCookie(
   headers: Headers,
   name: string,
   attributes?: Pick<Cookie, "path" | "domain" | "secure" | "httpOnly" | "partitioned">,
 ): void;
-/** The cookies that an answer sets. */
+/** Returns the cookies that a response sets. */
 export function getSetCookies(headers: Headers): Cookie[];

@@ -1,26 +1,29 @@
-// Types of @std/http/etag 1.0, written for the code on npm, which has none.
+// Types of @std/http/etag 1.1.3 for the untyped code on npm.
 
-/** What a tag is made of for a file; `Deno.FileInfo` is such. */
+/** The part of `Deno.FileInfo` that an ETag is made of. */
 export interface FileInfo {
-  /** When it was changed; without it there is no tag. */
+  /** Time of the last change; without it there is no ETag. */
   mtime: Date | null;
   /** In bytes. */
   size: number;
 }
 
-/** How a tag is made. */
+/** How an ETag is made. */
 export interface ETagOptions {
-  /** SHA-256 by default. */
+  /** Default: SHA-256. */
   algorithm?: AlgorithmIdentifier;
-  /** Whether the tag says "as good as equal"; by default for files only. */
+  /** Whether the ETag is weak. Default: true for files only. */
   weak?: boolean;
 }
 
-/** Tag of a text or of bytes. */
-export function eTag(entity: string | Uint8Array, options?: ETagOptions): Promise<string>;
-/** Tag of a file, if it is known when it was changed. */
+/** Returns the ETag of text or bytes. */
+export function eTag(
+  entity: string | Uint8Array<ArrayBuffer>,
+  options?: ETagOptions,
+): Promise<string>;
+/** Returns the ETag of a file, if its time of change is known. */
 export function eTag(entity: FileInfo, options?: ETagOptions): Promise<string | undefined>;
-/** Whether `If-Match` of that value lets a request go on; weak tags never do. */
+/** Returns true if `If-Match` allows the request. Weak ETags never match. */
 export function ifMatch(value: string | null, etag: string | undefined): boolean;
-/** Whether `If-None-Match` of that value lets a request go on; if not, the answer is 304. */
+/** Returns true if `If-None-Match` allows the request; otherwise the response is 304. */
 export function ifNoneMatch(value: string | null, etag: string | undefined): boolean;

@@ -1,4 +1,4 @@
-// The public face of @std/http but for its file server, which npm's copy of the code lacks the files for.
+// The public API of @std/http, without the file server and the event stream parser.
 
 export * from "./cookie.ts";
 export * from "./etag.ts";

@@ -1,20 +1,23 @@
-// Types of @std/http/negotiation 1.0, written for the code on npm, which has none.
+// Types of @std/http/negotiation 1.1.3 for the untyped code on npm.
 
-/** The media types that a client takes, the best first. */
+/** Returns the media types that a client accepts, best first. */
 export function accepts(request: Pick<Request, "headers">): string[];
-/** The one of `types` that a client likes best, if it takes any. */
-export function accepts(request: Pick<Request, "headers">, ...types: string[]): string | undefined;
-/** The encodings that a client takes, the best first. */
+/** Returns the media type of `types` that a client prefers, if it accepts any. */
+export function accepts<T extends string = string>(
+  request: Pick<Request, "headers">,
+  ...types: T[]
+): T | undefined;
+/** Returns the encodings that a client accepts, best first. */
 export function acceptsEncodings(request: Pick<Request, "headers">): string[];
-/** The one of `encodings` that a client likes best, if it takes any. */
-export function acceptsEncodings(
+/** Returns the encoding of `encodings` that a client prefers, if it accepts any. */
+export function acceptsEncodings<T extends string = string>(
   request: Pick<Request, "headers">,
-  ...encodings: string[]
-): string | undefined;
-/** The languages that a client takes, the best first. */
+  ...encodings: T[]
+): T | undefined;
+/** Returns the languages that a client accepts, best first. */
 export function acceptsLanguages(request: Pick<Request, "headers">): string[];
-/** The one of `langs` that a client likes best, if it takes any. */
-export function acceptsLanguages(
+/** Returns the language of `langs` that a client prefers, if it accepts any. */
+export function acceptsLanguages<T extends string = string>(
   request: Pick<Request, "headers">,
-  ...langs: string[]
-): string | undefined;
+  ...langs: T[]
+): T | undefined;

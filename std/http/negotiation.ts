@@ -1,4 +1,4 @@
-// @std/http/negotiation with types: the code comes from npm.
+// Adds types to the code of @std/http/negotiation on npm.
 
 // @ts-types="./negotiation.d.ts"
 export * from "npm:deno-std@1.4.0/http/negotiation.js";

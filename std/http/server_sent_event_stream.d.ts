@@ -1,19 +1,19 @@
-// Types of @std/http/server-sent-event-stream 1.0, written for the code on npm, which has none.
+// Types of @std/http/server-sent-event-stream 1.1.3 for the untyped code on npm.
 
-/** One event for an `EventSource`. */
+/** An event of an event stream. */
 export interface ServerSentEventMessage {
-  /** Nobody sees it, but it keeps a connection busy. */
+  /** Ignored by clients; keeps a connection alive. */
   comment?: string;
-  /** Its type; one line. */
+  /** The event's type; one line. */
   event?: string;
   data?: string;
-  /** What a client says it saw last; one line. */
+  /** Becomes the client's `Last-Event-ID`; one line. */
   id?: string | number;
-  /** Milliseconds that a client waits before it comes back. */
+  /** Milliseconds before the client reconnects. */
   retry?: number;
 }
 
-/** Makes bytes of events. Fails with a `SyntaxError` if a type or an id has more than one line. */
+/** Encodes events. Fails with a `SyntaxError` if a type or an id has several lines. */
 export class ServerSentEventStream extends TransformStream<ServerSentEventMessage, Uint8Array> {
   constructor();
 }

@@ -1,6 +1,6 @@
-// Types of @std/http/status 1.0, written for the code on npm, which has none.
+// Types of @std/http/status 1.1.3 for the untyped code on npm.
 
-/** Every status by name. */
+/** Status codes by name. */
 export const STATUS_CODE: {
   readonly Continue: 100;
   readonly SwitchingProtocols: 101;
@@ -66,7 +66,7 @@ export const STATUS_CODE: {
   readonly NetworkAuthenticationRequired: 511;
 };
 
-/** What each status is called in an answer. */
+/** Reason phrases by status code. */
 export const STATUS_TEXT: {
   readonly 100: "Continue";
   readonly 101: "Switching Protocols";
@@ -132,17 +132,17 @@ export const STATUS_TEXT: {
   readonly 511: "Network Authentication Required";
 };
 
-/** A status. */
+/** Any status code. */
 export type StatusCode = typeof STATUS_CODE[keyof typeof STATUS_CODE];
-/** What a status is called. */
+/** Any reason phrase. */
 export type StatusText = typeof STATUS_TEXT[keyof typeof STATUS_TEXT];
-/** A status of 1xx. */
+/** A 1xx status code. */
 export type InformationalStatus = 100 | 101 | 102 | 103;
-/** A status of 2xx. */
+/** A 2xx status code. */
 export type SuccessfulStatus = 200 | 201 | 202 | 203 | 204 | 205 | 206 | 207 | 208 | 226;
-/** A status of 3xx. */
-export type RedirectStatus = 300 | 301 | 302 | 303 | 304 | 305 | 307 | 308;
-/** A status of 4xx. */
+/** A 3xx status code. */
+export type RedirectStatus = 300 | 301 | 302 | 303 | 305 | 307 | 308;
+/** A 4xx status code. */
 export type ClientErrorStatus =
   | 400
   | 401
@@ -167,28 +167,27 @@ export type ClientErrorStatus =
   | 422
   | 423
   | 424
-  | 425
   | 426
   | 428
   | 429
   | 431
   | 451;
-/** A status of 5xx. */
+/** A 5xx status code. */
 export type ServerErrorStatus = 500 | 501 | 502 | 503 | 504 | 505 | 506 | 507 | 508 | 510 | 511;
-/** A status of 4xx or 5xx. */
+/** A 4xx or 5xx status code. */
 export type ErrorStatus = ClientErrorStatus | ServerErrorStatus;
 
-/** Whether `status` is one that there is. */
+/** Returns true if `status` is a known status code. */
 export function isStatus(status: number): status is StatusCode;
-/** Whether `status` is one of 1xx. */
+/** Returns true if `status` is a known 1xx status code. */
 export function isInformationalStatus(status: number): status is InformationalStatus;
-/** Whether `status` is one of 2xx. */
+/** Returns true if `status` is a known 2xx status code. */
 export function isSuccessfulStatus(status: number): status is SuccessfulStatus;
-/** Whether `status` is one of 3xx. */
+/** Returns true if `status` is a known 3xx status code. */
 export function isRedirectStatus(status: number): status is RedirectStatus;
-/** Whether `status` is one of 4xx. */
+/** Returns true if `status` is a known 4xx status code. */
 export function isClientErrorStatus(status: number): status is ClientErrorStatus;
-/** Whether `status` is one of 5xx. */
+/** Returns true if `status` is a known 5xx status code. */
 export function isServerErrorStatus(status: number): status is ServerErrorStatus;
-/** Whether `status` is one of 4xx or 5xx. */
+/** Returns true if `status` is a known 4xx or 5xx status code. */
 export function isErrorStatus(status: number): status is ErrorStatus;

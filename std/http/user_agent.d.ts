@@ -1,19 +1,19 @@
-// Types of @std/http/user-agent 1.0, written for the code on npm, which has none.
+// Types of @std/http/user-agent 1.1.3 for the untyped code on npm.
 
-/** Which browser. */
+/** A browser. */
 export interface Browser {
   readonly name: string | undefined;
   readonly version: string | undefined;
-  /** First number of the version. */
+  /** The first number of the version. */
   readonly major: string | undefined;
 }
 
-/** Which processor. */
+/** A processor. */
 export interface Cpu {
   readonly architecture: string | undefined;
 }
 
-/** Which device. */
+/** A device. */
 export interface Device {
   readonly model: string | undefined;
   readonly type:
@@ -27,19 +27,19 @@ export interface Device {
   readonly vendor: string | undefined;
 }
 
-/** Which engine of a browser. */
+/** A browser engine. */
 export interface Engine {
   readonly name: string | undefined;
   readonly version: string | undefined;
 }
 
-/** Which operating system. */
+/** An operating system. */
 export interface Os {
   readonly name: string | undefined;
   readonly version: string | undefined;
 }
 
-/** What the text of `User-Agent` tells, as far as it can be believed. */
+/** The contents of a `User-Agent` header. */
 export class UserAgent {
   constructor(ua: string | null);
   get browser(): Browser;
@@ -47,7 +47,7 @@ export class UserAgent {
   get device(): Device;
   get engine(): Engine;
   get os(): Os;
-  /** The text itself. */
+  /** The header itself. */
   get ua(): string;
   toJSON(): { browser: Browser; cpu: Cpu; device: Device; engine: Engine; os: Os; ua: string };
   toString(): string;

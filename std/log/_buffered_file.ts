@@ -1,6 +1,9 @@
-// A file that is written in blocks; it knows no lines, levels or handlers.
+// A file written through a buffer.
 
-/** Writes bytes to a file, the small ones through a buffer. */
+/** Key under which file handlers keep their file, so that it is not part of the public API. */
+export const file: unique symbol = Symbol("file");
+
+/** A file whose writes wait in a buffer. */
 export class BufferedFile {
   readonly #path: string;
   readonly #options: Deno.OpenOptions;
@@ -8,26 +11,25 @@ export class BufferedFile {
   #used = 0;
   #file: Deno.FsFile | undefined;
 
-  /** Opens nothing yet; `bufferSize` is in bytes. */
-  constructor(path: string, options: Deno.OpenOptions, bufferSize: number) {
+  /** Does not open the file yet. */
+  constructor(path: string, options: Deno.OpenOptions, bufferBytes: number) {
     this.#path = path;
     this.#options = options;
-    this.#buffer = new Uint8Array(bufferSize);
+    this.#buffer = new Uint8Array(bufferBytes);
   }
 
-  /** Opens the file anew. */
+  /** Opens the file, with an empty buffer. */
   open(): void {
     this.#closeFile();
+    this.#used = 0;
     this.#file = Deno.openSync(this.#path, this.#options);
   }
 
-  /** Writes `bytes`, later if they fit into the buffer. Throws an `Error` if they do not and the file is closed. */
+  /** Buffers `bytes`, or writes them if they don't fit. Throws if the file is closed and they don't fit. */
   write(bytes: Uint8Array): void {
     if (bytes.length > this.#buffer.length - this.#used) this.flush();
     if (bytes.length > this.#buffer.length - this.#used) {
-      if (this.#file === undefined) {
-        throw new Error(`Cannot write ${this.#path}: it is not open`);
-      }
+      if (this.#file === undefined) throw new Error(`Cannot write ${this.#path}: it is closed`);
       let rest = bytes;
       while (rest.length > 0) rest = rest.subarray(this.#file.writeSync(rest));
       return;
@@ -36,18 +38,16 @@ export class BufferedFile {
     this.#used += bytes.length;
   }
 
-  /** Writes what is in the buffer; does nothing while the file is closed. What could not be written stays. */
+  /** Writes the buffer to the file, if it is open. Unwritten bytes stay in the buffer on failure. */
   flush(): void {
     while (this.#file !== undefined && this.#used > 0) {
-      const written = this.#file.writeSync(
-        this.#buffer.subarray(0, this.#used),
-      );
+      const written = this.#file.writeSync(this.#buffer.subarray(0, this.#used));
       this.#buffer.copyWithin(0, written, this.#used);
       this.#used -= written;
     }
   }
 
-  /** Flushes and closes; the file is closed even if flushing throws. */
+  /** Flushes and closes the file. It is closed even if flushing throws. */
   close(): void {
     try {
       this.flush();

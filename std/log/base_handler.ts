@@ -1,31 +1,31 @@
-// What every handler has in common; where the lines go is for the handlers to say.
+// The base class of all handlers.
 
 import { getLevelByName, getLevelName, type LevelName, type LogLevel } from "./levels.ts";
 import type { LogRecord } from "./logger.ts";
 
-/** Makes the line of a record. */
+export type { LevelName, LogLevel, LogRecord };
+
+/** Turns a record into a line. */
 export type FormatterFunction = (logRecord: LogRecord) => string;
 
-/** What every handler may be given. */
+/** Options of every handler. */
 export interface BaseHandlerOptions {
-  /** Makes the lines; without it they are `{levelName} {msg}`. */
+  /** By default, lines look like `{levelName} {msg}`. */
   formatter?: FormatterFunction;
 }
 
-/** Makes lines of records, from its level on, and brings them somewhere. */
+/** Formats records and writes them somewhere. */
 export abstract class BaseHandler {
-  /** Makes the lines. */
   formatter: FormatterFunction;
   #level: LogLevel;
 
-  /** Throws an `Error` if there is no level `levelName`. */
+  /** Throws an `Error` if there is no level of that name. */
   constructor(levelName: LevelName, options: BaseHandlerOptions = {}) {
     this.#level = getLevelByName(levelName);
-    this.formatter = options.formatter ??
-      (({ levelName, msg }) => `${levelName} ${msg}`);
+    this.formatter = options.formatter ?? (({ levelName, msg }) => `${levelName} ${msg}`);
   }
 
-  /** Least severity that is let through. Throws an `Error` when set to what is none. */
+  /** The min level of records to handle. Throws an `Error` if set to an invalid level. */
   get level(): LogLevel {
     return this.#level;
   }
@@ -34,7 +34,7 @@ export abstract class BaseHandler {
     this.#level = level;
   }
 
-  /** The same by name. */
+  /** The name of `level`. */
   get levelName(): LevelName {
     return getLevelName(this.#level);
   }
@@ -42,17 +42,17 @@ export abstract class BaseHandler {
     this.#level = getLevelByName(levelName);
   }
 
-  /** Logs the line of a record that is grave enough. */
+  /** Logs a record unless it is below the handler's level. */
   handle(logRecord: LogRecord): void {
     if (logRecord.level >= this.#level) this.log(this.format(logRecord));
   }
 
-  /** The line of a record. */
+  /** Returns the line of a record. */
   format(logRecord: LogRecord): string {
     return this.formatter(logRecord);
   }
 
-  /** Brings a line, without its line end, to where it belongs. */
+  /** Writes a line; `msg` has no line break at its end. */
   abstract log(msg: string): void;
 
   /** Called before the first line. */
@@ -61,7 +61,7 @@ export abstract class BaseHandler {
   /** Called after the last line. */
   destroy(): void {}
 
-  /** The same, for `using`. */
+  /** Destroys the handler, for `using`. */
   [Symbol.dispose](): void {
     this.destroy();
   }

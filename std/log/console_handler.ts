@@ -1,16 +1,16 @@
-// Lines on the standard output, coloured by severity.
+// A handler that writes to the console, colored by level.
 
 import { BaseHandler, type BaseHandlerOptions } from "./base_handler.ts";
-import { type LevelName, type LogLevel, LogLevels } from "./levels.ts";
+import { type LevelName, LogLevels } from "./levels.ts";
 import type { LogRecord } from "./logger.ts";
 
-/** How lines are shown. */
+/** Options of `ConsoleHandler`. */
 export interface ConsoleHandlerOptions extends BaseHandlerOptions {
-  /** Whether lines have colours (unless `NO_COLOR` forbids them); they have by default. */
+  /** Whether to color lines. Default: true; `NO_COLOR` turns colors off too. */
   useColors?: boolean;
 }
 
-/** Shows lines with `console.log`. */
+/** Writes lines with `console.log()`. */
 export class ConsoleHandler extends BaseHandler {
   readonly #useColors: boolean;
 
@@ -25,12 +25,12 @@ export class ConsoleHandler extends BaseHandler {
   }
 
   override log(msg: string): void {
-    // deno-lint-ignore no-console -- the console is what this handler is for
+    // deno-lint-ignore no-console -- this handler is for the console
     console.log(msg);
   }
 }
 
-function colored(line: string, level: LogLevel): string {
+function colored(line: string, level: number): string {
   switch (level) {
     case LogLevels.INFO:
       return wrapped(line, 34, 39);
@@ -45,7 +45,7 @@ function colored(line: string, level: LogLevel): string {
   }
 }
 
-/** Between two ANSI codes; where the line ends a colour of its own, ours begins again. */
+/** Wraps a line in two ANSI codes, and restores the first one where the line itself resets it. */
 function wrapped(line: string, start: number, end: number): string {
   const open = `\x1b[${start}m`;
   const close = `\x1b[${end}m`;

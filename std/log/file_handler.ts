@@ -1,37 +1,36 @@
-// Lines in a file, through a buffer; when a file is full is not known here.
+// A handler that appends to a file through a buffer.
 
-import { BufferedFile } from "./_buffered_file.ts";
+import { BufferedFile, file } from "./_buffered_file.ts";
 import { BaseHandler, type BaseHandlerOptions } from "./base_handler.ts";
 import { type LevelName, LogLevels } from "./levels.ts";
 import type { LogRecord } from "./logger.ts";
 
-/** `a` appends, `w` begins anew, `x` begins anew and throws if there is a file already. */
+/** `a` appends, `w` truncates, `x` creates a new file and throws if one exists. */
 export type LogMode = "a" | "w" | "x";
 
-/** Which file, and how it is written. */
+/** Options of `FileHandler`. */
 export interface FileHandlerOptions extends BaseHandlerOptions {
   filename: string;
-  /** `a` by default. */
+  /** Default: `a`. */
   mode?: LogMode;
-  /** Bytes of lines that wait for each other; 4096 by default. */
+  /** Size of the buffer in bytes. Default: 4096. */
   bufferSize?: number;
 }
 
 const encoder = new TextEncoder();
 
 /**
- * Writes lines to a file. They wait in a buffer until it is full, `flush()` is called, something critical is logged, the
- * handler is destroyed or the program ends.
+ * Writes lines to a file. They stay in a buffer until it is full, a critical record is handled, the
+ * program ends, or `flush()` or `destroy()` is called.
  */
 export class FileHandler extends BaseHandler {
-  /** The file, for the handlers of this module. */
-  protected readonly _file: BufferedFile;
+  protected readonly [file]: BufferedFile;
   readonly #onUnload = () => this.destroy();
 
-  /** Opens nothing yet: `setup()` does. */
+  /** Does not open the file; `setup()` does. */
   constructor(levelName: LevelName, options: FileHandlerOptions) {
     super(levelName, options);
-    const mode = options.mode ?? "a";
+    const { filename, mode = "a", bufferSize = 4096 } = options;
     const openOptions = {
       write: true,
       create: mode !== "x",
@@ -39,16 +38,12 @@ export class FileHandler extends BaseHandler {
       append: mode === "a",
       truncate: mode === "w",
     };
-    this._file = new BufferedFile(
-      options.filename,
-      openOptions,
-      options.bufferSize ?? 4096,
-    );
+    this[file] = new BufferedFile(filename, openOptions, bufferSize);
   }
 
-  /** Opens the file. Throws what `Deno.openSync()` does. */
+  /** Opens the file. Throws the errors of `Deno.openSync()`. */
   override setup(): void {
-    this._file.open();
+    this[file].open();
     addEventListener("unload", this.#onUnload);
   }
 
@@ -57,19 +52,18 @@ export class FileHandler extends BaseHandler {
     if (logRecord.level > LogLevels.ERROR) this.flush();
   }
 
-  /** Writes a line, into the buffer if it fits. */
   override log(msg: string): void {
-    this._file.write(encoder.encode(`${msg}\n`));
+    this[file].write(encoder.encode(`${msg}\n`));
   }
 
-  /** Brings every line to the file. */
+  /** Writes the buffer to the file. */
   flush(): void {
-    this._file.flush();
+    this[file].flush();
   }
 
   /** Flushes and closes the file. */
   override destroy(): void {
     removeEventListener("unload", this.#onUnload);
-    this._file.close();
+    this[file].close();
   }
 }

@@ -1,20 +1,21 @@
-// Formatters that handlers can be given.
+// Formatters for handlers.
 
 import type { LogRecord } from "./logger.ts";
 
-/** A record as one line of JSON: `level` (its name), `datetime` (milliseconds since 1970), `message` and, if any, `args`. */
+/**
+ * Formats a record as a line of JSON: `level` (its name), `datetime` (milliseconds since 1970),
+ * `message`, and `args` if there are any.
+ */
 export function jsonFormatter(logRecord: LogRecord): string {
-  const { args } = logRecord;
+  const { levelName, datetime, msg, args } = logRecord;
   return JSON.stringify({
-    level: logRecord.levelName,
-    datetime: logRecord.datetime.getTime(),
-    message: logRecord.msg,
-    // One argument stands for itself; JSON leaves out what is undefined.
+    level: levelName,
+    datetime: datetime.getTime(),
+    message: msg,
+    // A single argument is not wrapped in a list.
     args: args.length > 1 ? args : args[0],
   });
 }
 
-/** The formatters by name. */
-export const formatters: {
-  jsonFormatter(logRecord: LogRecord): string;
-} = { jsonFormatter };
+/** All formatters by name. */
+export const formatters: { readonly jsonFormatter: typeof jsonFormatter } = { jsonFormatter };

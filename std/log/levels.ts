@@ -1,6 +1,6 @@
-// The severities, by name and by number; no logging happens here.
+// The log levels, by name and by number.
 
-/** Every severity with its number; a larger one is graver. */
+/** The number of every level. */
 export const LogLevels = {
   NOTSET: 0,
   DEBUG: 10,
@@ -10,13 +10,13 @@ export const LogLevels = {
   CRITICAL: 50,
 } as const;
 
-/** Name of a severity. */
+/** The name of a level. */
 export type LevelName = keyof typeof LogLevels;
 
-/** Number of a severity. */
+/** The number of a level. */
 export type LogLevel = typeof LogLevels[LevelName];
 
-/** The names, the least grave first. */
+/** All names, lowest level first. */
 export const LogLevelNames: LevelName[] = [
   "NOTSET",
   "DEBUG",
@@ -26,20 +26,16 @@ export const LogLevelNames: LevelName[] = [
   "CRITICAL",
 ];
 
-/** Number of the severity `name`. Throws an `Error` if there is none of that name. */
+/** Returns the number of a level. Throws an `Error` if there is no level of that name. */
 export function getLevelByName(name: LevelName): LogLevel {
-  const level: LogLevel | undefined = Object.hasOwn(LogLevels, name) ? LogLevels[name] : undefined;
-  if (level === undefined) {
-    throw new Error(`Cannot get log level: no level named ${name}`);
-  }
+  const level: LogLevel | undefined = LogLevels[name];
+  if (level === undefined) throw new Error(`Cannot get log level: no level named ${name}`);
   return level;
 }
 
-/** Name of the severity `level`. Throws an `Error` if there is none of that number. */
+/** Returns the name of a level. Throws an `Error` if there is no level of that number. */
 export function getLevelName(level: LogLevel): LevelName {
   const name = LogLevelNames.find((name) => LogLevels[name] === level);
-  if (name === undefined) {
-    throw new Error(`Cannot get log level: no name for level: ${level}`);
-  }
+  if (name === undefined) throw new Error(`Cannot get log level: no name for level: ${level}`);
   return name;
 }

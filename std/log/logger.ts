@@ -1,4 +1,4 @@
-// What a logger is and what it hands to its handlers; which loggers there are is not known here.
+// Loggers, and the records that they pass to handlers.
 
 import type { BaseHandler } from "./base_handler.ts";
 import {
@@ -10,30 +10,41 @@ import {
 } from "./levels.ts";
 
 /** Any function. */
-// deno-lint-ignore no-explicit-any -- nothing narrower takes in functions of every kind
+// deno-lint-ignore no-explicit-any -- no narrower type accepts every function
 export type GenericFunction = (...args: any[]) => any;
 
-/** What a record is made of. */
+/** The configuration of a logger. */
+export class LoggerConfig {
+  /** Default: INFO. */
+  level?: LevelName;
+  /** Names of handlers; unknown ones are ignored. */
+  handlers?: string[];
+}
+
+/** What `setup()` takes: handlers and loggers by name. */
+export interface LogConfig {
+  handlers?: { [name: string]: BaseHandler };
+  loggers?: { [name: string]: LoggerConfig };
+}
+
+/** Options of `LogRecord`. */
 export interface LogRecordOptions {
-  /** The message as text. */
   msg: string;
-  /** What was given after the message. */
+  /** The arguments after the message. */
   args: unknown[];
   level: LogLevel;
-  /** Name of the logger that was called. */
   loggerName: string;
 }
 
-/** One thing that was logged. */
+/** One call of a logger. */
 export class LogRecord {
   readonly msg: string;
-  readonly level: LogLevel;
-  readonly levelName: LevelName;
+  readonly level: number;
+  readonly levelName: string;
   readonly loggerName: string;
   readonly #args: unknown[];
   readonly #datetime = new Date();
 
-  /** Takes the time of now and a copy of the list of arguments. */
   constructor(options: LogRecordOptions) {
     this.msg = options.msg;
     this.#args = [...options.args];
@@ -42,41 +53,36 @@ export class LogRecord {
     this.levelName = getLevelName(options.level);
   }
 
-  /** What was given after the message: a fresh copy, as the record goes to several handlers. */
+  /** A copy of the arguments after the message. */
   get args(): unknown[] {
     return [...this.#args];
   }
 
-  /** When it was logged: a fresh copy. */
+  /** A copy of the time of the record. */
   get datetime(): Date {
     return new Date(this.#datetime);
   }
 }
 
-/** What a logger starts with. */
+/** Options of `Logger`. */
 export interface LoggerOptions {
   handlers?: BaseHandler[];
 }
 
-/** Hands what is logged, from its level on, to its handlers. */
+/** Passes records of at least its level to its handlers. */
 export class Logger {
-  /** Where the records go, in this order. */
   handlers: BaseHandler[];
-  readonly #name: string;
+  readonly #loggerName: string;
   #level: LogLevel;
 
-  /** Throws an `Error` if there is no level `levelName`. */
-  constructor(
-    loggerName: string,
-    levelName: LevelName,
-    options: LoggerOptions = {},
-  ) {
-    this.#name = loggerName;
+  /** Throws an `Error` if there is no level of that name. */
+  constructor(loggerName: string, levelName: LevelName, options: LoggerOptions = {}) {
+    this.#loggerName = loggerName;
     this.#level = getLevelByName(levelName);
     this.handlers = options.handlers ?? [];
   }
 
-  /** Least severity that is logged. Throws a `TypeError` when set to what is none. */
+  /** The min level of records to log. Throws a `TypeError` if set to an invalid level. */
   get level(): LogLevel {
     return this.#level;
   }
@@ -87,7 +93,7 @@ export class Logger {
     this.#level = level;
   }
 
-  /** The same by name. Throws an `Error` when set to what is none. */
+  /** The name of `level`. */
   get levelName(): LevelName {
     return getLevelName(this.#level);
   }
@@ -96,73 +102,57 @@ export class Logger {
   }
 
   get loggerName(): string {
-    return this.#name;
+    return this.#loggerName;
   }
 
-  /** Logs what `msg` makes; it is not called, and nothing returned, if that would not be logged. */
+  /** Logs the result of `msg`. Does not call it, and returns undefined, if the level is not logged. */
   debug<T>(msg: () => T, ...args: unknown[]): T | undefined;
-  /** Logs `msg` and returns it, logged or not. */
+  /** Logs `msg`. Returns it, logged or not. */
   debug<T>(msg: T extends GenericFunction ? never : T, ...args: unknown[]): T;
   debug<T>(msg: T | (() => T), ...args: unknown[]): T | undefined {
     return this.#log(LogLevels.DEBUG, msg, args);
   }
 
-  /** Logs what `msg` makes; it is not called, and nothing returned, if that would not be logged. */
+  /** Logs the result of `msg`. Does not call it, and returns undefined, if the level is not logged. */
   info<T>(msg: () => T, ...args: unknown[]): T | undefined;
-  /** Logs `msg` and returns it, logged or not. */
+  /** Logs `msg`. Returns it, logged or not. */
   info<T>(msg: T extends GenericFunction ? never : T, ...args: unknown[]): T;
   info<T>(msg: T | (() => T), ...args: unknown[]): T | undefined {
     return this.#log(LogLevels.INFO, msg, args);
   }
 
-  /** Logs what `msg` makes; it is not called, and nothing returned, if that would not be logged. */
+  /** Logs the result of `msg`. Does not call it, and returns undefined, if the level is not logged. */
   warn<T>(msg: () => T, ...args: unknown[]): T | undefined;
-  /** Logs `msg` and returns it, logged or not. */
+  /** Logs `msg`. Returns it, logged or not. */
   warn<T>(msg: T extends GenericFunction ? never : T, ...args: unknown[]): T;
   warn<T>(msg: T | (() => T), ...args: unknown[]): T | undefined {
     return this.#log(LogLevels.WARN, msg, args);
   }
 
-  /** Logs what `msg` makes; it is not called, and nothing returned, if that would not be logged. */
+  /** Logs the result of `msg`. Does not call it, and returns undefined, if the level is not logged. */
   error<T>(msg: () => T, ...args: unknown[]): T | undefined;
-  /** Logs `msg` and returns it, logged or not. */
+  /** Logs `msg`. Returns it, logged or not. */
   error<T>(msg: T extends GenericFunction ? never : T, ...args: unknown[]): T;
   error<T>(msg: T | (() => T), ...args: unknown[]): T | undefined {
     return this.#log(LogLevels.ERROR, msg, args);
   }
 
-  /** Logs what `msg` makes; it is not called, and nothing returned, if that would not be logged. */
+  /** Logs the result of `msg`. Does not call it, and returns undefined, if the level is not logged. */
   critical<T>(msg: () => T, ...args: unknown[]): T | undefined;
-  /** Logs `msg` and returns it, logged or not. */
-  critical<T>(
-    msg: T extends GenericFunction ? never : T,
-    ...args: unknown[]
-  ): T;
+  /** Logs `msg`. Returns it, logged or not. */
+  critical<T>(msg: T extends GenericFunction ? never : T, ...args: unknown[]): T;
   critical<T>(msg: T | (() => T), ...args: unknown[]): T | undefined {
     return this.#log(LogLevels.CRITICAL, msg, args);
   }
 
-  /** Text of a message: an error is its stack, an object its own properties. */
-  asString(data: unknown, isProperty = false): string {
-    if (typeof data === "string") return isProperty ? `"${data}"` : data;
-    if (typeof data === "function") return "undefined";
-    if (typeof data !== "object" || data === null) return String(data);
-    if (data instanceof Error) return data.stack ?? String(data);
-    const properties = Object.entries(data)
-      .map(([key, value]) => `"${key}":${this.asString(value, true)}`);
-    return `{${properties.join(",")}}`;
-  }
-
   #log<T>(level: LogLevel, msg: T | (() => T), args: unknown[]): T | undefined {
-    const isOn = this.#level <= level;
-    if (!isOn) return isLazy(msg) ? undefined : msg;
+    if (level < this.#level) return isLazy(msg) ? undefined : msg;
     const value = isLazy(msg) ? msg() : msg;
-    const loggerName = this.#name;
     const record = new LogRecord({
-      msg: this.asString(value),
+      msg: asString(value),
       args,
       level,
-      loggerName,
+      loggerName: this.#loggerName,
     });
     for (const handler of this.handlers) handler.handle(record);
     return value;
@@ -171,4 +161,15 @@ export class Logger {
 
 function isLazy<T>(msg: T | (() => T)): msg is () => T {
   return typeof msg === "function";
+}
+
+/** Returns the text of a message: the stack of an error, the own properties of an object. */
+function asString(data: unknown, isProperty = false): string {
+  if (typeof data === "string") return isProperty ? `"${data}"` : data;
+  if (typeof data === "function") return "undefined";
+  if (typeof data !== "object" || data === null) return String(data);
+  if (data instanceof Error) return data.stack ?? String(data);
+  const properties = Object.entries(data)
+    .map(([key, value]) => `"${key}":${asString(value, true)}`);
+  return `{${properties.join(",")}}`;
 }

@@ -1,39 +1,29 @@
-// Setting up which loggers and handlers there are.
+// Configures the program's loggers and handlers.
 
-import { defaults, handlers, type LogConfig, type LoggerConfig, loggers } from "./_registry.ts";
-import { Logger } from "./logger.ts";
-
-export type { LogConfig, LoggerConfig };
+import type { BaseHandler } from "./base_handler.ts";
+import { defaultHandler, handlers, loggers } from "./_registry.ts";
+import { type LogConfig, Logger, type LoggerConfig } from "./logger.ts";
 
 /**
- * Destroys the handlers and forgets the loggers that there were, and sets up these. What is not given of the name
- * `default` is the console from INFO on.
+ * Replaces all loggers and handlers; destroys the previous handlers. The `default` logger writes to
+ * the console from INFO unless `config` has one. Loggers have level INFO by default, and ignore
+ * handlers that don't exist.
  */
 export function setup(config: LogConfig): void {
   for (const handler of handlers.values()) handler.destroy();
   handlers.clear();
-  loggers.clear();
-  for (
-    const [name, handler] of Object.entries({
-      ...defaults.handlers,
-      ...config.handlers,
-    })
-  ) {
+  const newHandlers: Record<string, BaseHandler> = { default: defaultHandler, ...config.handlers };
+  for (const [name, handler] of Object.entries(newHandlers)) {
     handler.setup();
     handlers.set(name, handler);
   }
-  const configs: Record<string, LoggerConfig> = {
-    ...defaults.loggers,
+  loggers.clear();
+  const newLoggers: Record<string, LoggerConfig> = {
+    default: { handlers: ["default"] },
     ...config.loggers,
   };
-  for (
-    const [name, { level = "NOTSET", handlers: names = [] }] of Object.entries(
-      configs,
-    )
-  ) {
-    const found = names.map((name) => handlers.get(name)).filter((handler) =>
-      handler !== undefined
-    );
+  for (const [name, { level = "INFO", handlers: names = [] }] of Object.entries(newLoggers)) {
+    const found = names.flatMap((name) => handlers.get(name) ?? []);
     loggers.set(name, new Logger(name, level, { handlers: found }));
   }
 }

@@ -1,15 +1,17 @@
-// The function of its name, which logs with the default logger.
+// The warn level of the default logger.
 
 import { getLogger } from "./get_logger.ts";
 import type { GenericFunction } from "./logger.ts";
 
-/** Logs what `msg` makes; it is not called, and nothing returned, if that would not be logged. */
+export type { GenericFunction };
+
+/**
+ * Logs the result of `msg` with the default logger. Does not call it, and
+ * returns undefined, if the level is not logged.
+ */
 export function warn<T>(msg: () => T, ...args: unknown[]): T | undefined;
-/** Logs `msg` with the default logger and returns it, logged or not. */
-export function warn<T>(
-  msg: T extends GenericFunction ? never : T,
-  ...args: unknown[]
-): T;
+/** Logs `msg` with the default logger. Returns it, logged or not. */
+export function warn<T>(msg: T extends GenericFunction ? never : T, ...args: unknown[]): T;
 export function warn<T>(
   msg: (T extends GenericFunction ? never : T) | (() => T),
   ...args: unknown[]

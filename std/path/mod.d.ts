@@ -1,73 +1,69 @@
-// Types of @std/path 1.0, written for the code on npm, which has none.
+// Types of @std/path 1.1.6 for the untyped code on npm.
 
-/** What a path is made of. */
+/** The parts of a path. */
 export interface ParsedPath {
-  /** `/` or a drive, if the path is absolute. */
+  /** `/` or a drive if the path is absolute. */
   root: string;
-  /** All but the last part. */
+  /** Everything before the last part. */
   dir: string;
   /** The last part. */
   base: string;
-  /** Extension of the last part, with its dot. */
+  /** The extension of the last part, with its dot. */
   ext: string;
   /** The last part without its extension. */
   name: string;
 }
 
-/** Which globs there are. */
+/** How globs are interpreted. */
 export interface GlobOptions {
-  /** Whether `?(a)`, `*(a)` and the like mean something; they do by default. */
+  /** Whether extended patterns such as `*(a|b)` are supported. Default: true. */
   extended?: boolean;
-  /** Whether `**` means any number of directories; it does by default. */
+  /** Whether `**` matches any number of directories. Default: true. */
   globstar?: boolean;
-}
-
-/** Which globs there are, and how they match. */
-export interface GlobToRegExpOptions extends GlobOptions {
-  /** Whether upper and lower case are the same; they are not by default. */
+  /** Default: false. */
   caseInsensitive?: boolean;
 }
 
-/** What stands between two paths in a list: `:` or `;`. */
+/** Separates the paths of a list. */
 export const DELIMITER: ":" | ";";
-/** What stands between two parts of a path: `/` or `\`. */
+/** Separates the parts of a path. */
 export const SEPARATOR: "/" | "\\";
-/** One separator or several. */
+/** Matches one or more separators. */
 export const SEPARATOR_PATTERN: RegExp;
 
-/** The last part of `path`, without `suffix` if it ends so. */
-export function basename(path: string, suffix?: string): string;
-/** The directory that all of `paths` begin with, with its separator, or "". */
+/** Returns the last part of a path, without `suffix`. */
+export function basename(path: string | URL, suffix?: string): string;
+/** Returns the common directory of all paths with its separator, or an empty string. */
 export function common(paths: string[]): string;
-/** All of `path` but its last part, or `.`. */
-export function dirname(path: string): string;
-/** The extension of `path` with its dot, or "". */
-export function extname(path: string): string;
-/** The path that is made of these parts. */
+/** Returns everything before the last part of a path, or `.`. */
+export function dirname(path: string | URL): string;
+/** Returns the extension of a path with its dot, or an empty string. */
+export function extname(path: string | URL): string;
+/** Returns the path made of the given parts. */
 export function format(pathObject: Partial<ParsedPath>): string;
-/** Path of a file URL. Throws a `TypeError` if it is of another kind. */
-export function fromFileUrl(url: URL | string): string;
-/** A pattern for the paths that `glob` means. */
-export function globToRegExp(glob: string, options?: GlobToRegExpOptions): RegExp;
-/** Whether `path` begins at a root. */
+/** Returns the path of a file URL. Throws a `TypeError` for other URLs. */
+export function fromFileUrl(url: string | URL): string;
+/** Returns a regular expression that matches the paths of a glob. */
+export function globToRegExp(glob: string, options?: GlobOptions): RegExp;
+/** Returns true if a path starts at a root. */
 export function isAbsolute(path: string): boolean;
-/** Whether `str` means more than itself as a glob. */
+/** Returns true if a string contains glob syntax. */
 export function isGlob(str: string): boolean;
-/** `paths` one after the other, normalized. */
-export function join(...paths: string[]): string;
-/** The same for globs, where `**` and `..` do not cancel each other. */
+/** Joins paths and normalizes the result. */
+export function join(path: string | URL, ...paths: string[]): string;
+/** Joins globs and normalizes the result, without resolving `**` and `..` against each other. */
 export function joinGlobs(globs: string[], options?: GlobOptions): string;
-/** `path` without `.`, `..` (as far as it can be) and repeated separators. */
-export function normalize(path: string): string;
-/** The same for globs, where `**` and `..` do not cancel each other. */
+/** Resolves `.`, `..` and repeated separators in a path. */
+export function normalize(path: string | URL): string;
+/** Normalizes a glob, without resolving `**` and `..` against each other. */
 export function normalizeGlob(glob: string, options?: GlobOptions): string;
-/** The parts of `path`. */
+/** Returns the parts of a path. */
 export function parse(path: string): ParsedPath;
-/** How to get from one path to the other; both are resolved first. */
+/** Returns the relative path from one path to another; both are resolved first. */
 export function relative(from: string, to: string): string;
-/** The absolute path that `pathSegments` lead to, from right to left, from the working directory if need be. */
+/** Resolves segments from right to left to an absolute path. */
 export function resolve(...pathSegments: string[]): string;
-/** File URL of an absolute path. Throws a `TypeError` if it is not absolute. */
+/** Returns the file URL of an absolute path. Throws a `TypeError` for a relative one. */
 export function toFileUrl(path: string): URL;
-/** `path` for Windows' own interfaces; elsewhere as it is. */
+/** Returns a namespaced path on Windows, and the path itself elsewhere. */
 export function toNamespacedPath(path: string): string;

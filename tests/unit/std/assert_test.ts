@@ -1,4 +1,4 @@
-// What the tests may rely on of @std/assert, be it ours or JSR's: each assertion holds for the right thing and throws for a wrong one.
+// The public API of @std/assert. Every test passes on upstream's package too.
 
 import {
   assert,
@@ -31,8 +31,8 @@ import {
 } from "@std/assert";
 import { assertEquals as assertEqualsAlone } from "@std/assert/equals";
 
-/** Each with what holds and what does not. */
-const cases: Record<string, [right: () => void, wrong: () => void]> = {
+/** For every assertion, a call that passes and one that fails. */
+const cases: Record<string, [passes: () => void, fails: () => void]> = {
   assert: [() => assert(1), () => assert("")],
   assertAlmostEquals: [
     () => assertAlmostEquals(0.1 + 0.2, 0.3),
@@ -71,20 +71,20 @@ const cases: Record<string, [right: () => void, wrong: () => void]> = {
   assertThrows: [() => assertThrows(() => fail()), () => assertThrows(() => {})],
 };
 
-for (const [name, [right, wrong]] of Object.entries(cases)) {
-  Deno.test(`${name}() holds for the right thing and throws for a wrong one`, () => {
-    right();
+for (const [name, [passes, fails]] of Object.entries(cases)) {
+  Deno.test(`${name}() passes if it holds and throws if not`, () => {
+    passes();
     let thrown: unknown;
     try {
-      wrong();
+      fails();
     } catch (error) {
       thrown = error;
     }
-    if (!(thrown instanceof AssertionError)) throw new Error("It threw no AssertionError");
+    if (!(thrown instanceof AssertionError)) throw new Error("no AssertionError");
   });
 }
 
-Deno.test("assertThrows() and assertRejects() return what was thrown, by its type", async () => {
+Deno.test("assertThrows() and assertRejects() return the typed error", async () => {
   const thrown: RangeError = assertThrows(
     () => {
       throw new RangeError("too far");
@@ -98,7 +98,7 @@ Deno.test("assertThrows() and assertRejects() return what was thrown, by its typ
   await assertRejects(() => assertRejects(() => Promise.resolve()), AssertionError);
 });
 
-Deno.test("fail(), unimplemented() and unreachable() throw, equal() only answers", () => {
+Deno.test("fail(), unimplemented() and unreachable() throw; equal() returns a boolean", () => {
   for (const end of [fail, unimplemented, unreachable]) {
     assertThrows(() => end("why"), AssertionError, "why");
   }

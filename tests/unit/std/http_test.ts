@@ -1,4 +1,4 @@
-// What the project may rely on of @std/http, be it ours or JSR's.
+// The public API of @std/http. Every test passes on upstream's package too.
 
 import { assert, assertEquals, assertFalse, assertMatch, assertThrows } from "@std/assert";
 import {
@@ -41,7 +41,7 @@ Deno.test("STATUS_CODE and STATUS_TEXT name every status", () => {
   for (const code of Object.values(STATUS_CODE)) assert(STATUS_TEXT[code].length > 0);
 });
 
-Deno.test("isStatus() and its kin tell the kinds of status apart", () => {
+Deno.test("isStatus() and the other predicates classify status codes", () => {
   const status: number = 404;
   assert(isStatus(status));
   const code: StatusCode = status;
@@ -51,7 +51,7 @@ Deno.test("isStatus() and its kin tell the kinds of status apart", () => {
   assertFalse(isStatus(499));
 });
 
-Deno.test("eTag() makes strong tags of text and weak ones of files", async () => {
+Deno.test("eTag() returns strong ETags for text and weak ones for files", async () => {
   const strong: string = await eTag("some");
   assertMatch(strong, /^"4-.+"$/);
   assertEquals(await eTag(new TextEncoder().encode("some")), strong);
@@ -60,14 +60,14 @@ Deno.test("eTag() makes strong tags of text and weak ones of files", async () =>
   assertEquals(await eTag({ mtime: null, size: 16 }), undefined);
 });
 
-Deno.test("ifMatch() and ifNoneMatch() compare with a header", () => {
+Deno.test("ifMatch() and ifNoneMatch() compare an ETag with a header", () => {
   assert(ifMatch('"a", "b"', '"b"'));
   assertFalse(ifMatch(null, '"b"'));
   assertFalse(ifNoneMatch('"a", W/"b"', '"b"'));
   assert(ifNoneMatch(null, '"b"'));
 });
 
-Deno.test("accepts(), acceptsEncodings() and acceptsLanguages() choose what is liked best", () => {
+Deno.test("accepts(), acceptsEncodings() and acceptsLanguages() return what the client prefers", () => {
   const headers = new Headers({
     "accept": "text/html, application/json;q=0.5",
     "accept-encoding": "gzip, br;q=0.9",
@@ -83,7 +83,7 @@ Deno.test("accepts(), acceptsEncodings() and acceptsLanguages() choose what is l
   assertEquals(acceptsLanguages(request, "en", "de"), "de");
 });
 
-Deno.test("setCookie() and its kin write and read cookies", () => {
+Deno.test("setCookie(), deleteCookie(), getCookies() and getSetCookies() agree", () => {
   const headers = new Headers();
   const cookie: Cookie = { name: "a", value: "1", httpOnly: true, sameSite: "Strict", path: "/" };
   setCookie(headers, cookie);
@@ -95,7 +95,7 @@ Deno.test("setCookie() and its kin write and read cookies", () => {
   assertThrows(() => setCookie(headers, { name: "a;", value: "" }), SyntaxError);
 });
 
-Deno.test("ServerSentEventStream makes bytes of events", async () => {
+Deno.test("ServerSentEventStream encodes events", async () => {
   const messages: ServerSentEventMessage[] = [{ event: "a", data: "b\nc", id: 1 }, {
     comment: "d",
   }];
@@ -103,7 +103,7 @@ Deno.test("ServerSentEventStream makes bytes of events", async () => {
   assertEquals(await new Response(stream).text(), "event:a\ndata:b\ndata:c\nid:1\n\n:d\n\n");
 });
 
-Deno.test("UserAgent tells the browser", () => {
+Deno.test("UserAgent detects the browser", () => {
   const agent = new UserAgent(
     "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0",
   );
@@ -112,7 +112,7 @@ Deno.test("UserAgent tells the browser", () => {
   assertEquals(new UserAgent(null).browser.name, undefined);
 });
 
-Deno.test("@std/http has the same things by its single paths", () => {
+Deno.test("@std/http exports the same from its single paths", () => {
   assert(statusAlone === STATUS_CODE && eTagAlone === eTag && acceptsAlone === accepts);
   assert(getCookiesAlone === getCookies && StreamAlone === ServerSentEventStream);
   assert(UserAgentAlone === UserAgent);
