@@ -225,6 +225,8 @@ async function openStorage(config: Config, logs: Logs): Promise<Storage> {
       prefix: redisPrefix,
       leaseMs: Math.max(redisLeaseMinMs, config.graceSeconds * redisLeaseMsPerGraceSecond),
       timeoutMs: redisTimeoutMs,
+      later,
+      random: Math.random,
     });
     return { broker, isReady: () => broker.isReady, check: () => Promise.resolve(undefined) };
   }

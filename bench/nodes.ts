@@ -2,7 +2,7 @@
 // Rounds alternate, so that a noisy machine is noisy for all of them. What one machine cannot run side by side is compared by
 // what each process computed.
 
-import { RedisPresence } from "../app/broker/redis/presence.ts";
+import { RemotePresence } from "../app/broker/redis/remote_presence.ts";
 import { frame, RawSocket } from "../tests/system/hostile/raw_socket.ts";
 import { RedisProcess } from "../tests/support/redis_process.ts";
 import { ServerProcess } from "../tests/support/server_process.ts";
@@ -211,15 +211,15 @@ async function join(port: number, username: string): Promise<RawSocket> {
 
 /** Bytes of memory that a node has for each member who is on another one. */
 function bytesElsewhere(): number {
-  const presence = new RedisPresence(() => {}, () => {}, () => undefined);
+  const presence = new RemotePresence(() => undefined);
   const before = Deno.memoryUsage().heapUsed;
   for (let i = 0; i < elsewhere; i++) {
     const member = crypto.randomUUID().slice(0, 22);
     const room = `room-${i % (elsewhere / 50)}`;
-    presence.hear("that", [{ kind: "came", room, member, username: `Somebody ${i}` }]);
+    presence.apply("that", [{ kind: "joined", room, member, username: `Somebody ${i}` }]);
   }
   const after = Deno.memoryUsage().heapUsed;
-  if (presence.remoteMembers("room-1").length !== 50) {
+  if (presence.membersOf("room-1").length !== 50) {
     throw new Error("Cannot measure: nobody is there");
   }
   return (after - before) / elsewhere;

@@ -2,7 +2,7 @@
 // starts again on the same port and file. `deno task crash-test --rounds 100 --seed 1 --signal KILL`; with `--nodes 3` it is
 // several servers and a Redis.
 
-import { Chance } from "../simulation/world.ts";
+import { SeededRandom } from "../../support/seeded_random.ts";
 import { Books, Person } from "./ledger.ts";
 import { Client } from "./crash_client.ts";
 import { ManyNodes } from "./redis_nodes.ts";
@@ -63,7 +63,7 @@ export async function crash(plan: Plan): Promise<Report> {
 class Run {
   readonly #plan: Plan;
   readonly #dir: string;
-  readonly #chance: Chance;
+  readonly #chance: SeededRandom;
   readonly #books: Books;
   readonly #site: Site;
   #clients: Client[] = [];
@@ -75,7 +75,7 @@ class Run {
   constructor(plan: Plan, dir: string) {
     this.#plan = plan;
     this.#dir = dir;
-    const chance = this.#chance = new Chance(plan.seed);
+    const chance = this.#chance = new SeededRandom(plan.seed);
     // Of several nodes the grace is short, and so is the lease.
     const books = this.#books = new Books(plan.nodes > 1 ? 1_000 : undefined);
     const surroundings = {

@@ -11,7 +11,7 @@ import type {
   Push,
   RoomPush,
 } from "../../../app/protocol/wire.ts";
-import type { Chance } from "../simulation/world.ts";
+import type { SeededRandom } from "../../support/seeded_random.ts";
 import type { Books, Person, Written } from "./ledger.ts";
 
 /** What a client is made of. */
@@ -23,7 +23,7 @@ export interface ClientOptions {
   readonly tab: number;
   readonly username: string;
   readonly books: Books;
-  readonly chance: Chance;
+  readonly chance: SeededRandom;
 }
 
 /** A room as this client has it. */

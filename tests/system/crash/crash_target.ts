@@ -1,6 +1,6 @@
 // What a crash test's clients talk to: something that is started, fails in some way in each round, and is judged at the end.
 
-import type { Chance } from "../simulation/world.ts";
+import type { SeededRandom } from "../../support/seeded_random.ts";
 import type { Books } from "./ledger.ts";
 import type { Client } from "./crash_client.ts";
 import type { Plan } from "./crash.ts";
@@ -29,7 +29,7 @@ export interface Surroundings {
   readonly plan: Plan;
   /** Its folder. */
   readonly dir: string;
-  readonly chance: Chance;
+  readonly chance: SeededRandom;
   readonly books: Books;
   readonly clients: () => readonly Client[];
   /** Waits; with `otherwise` as the error when it takes too long. */

@@ -201,7 +201,7 @@ export class ManyNodes implements Site {
 
 // ------------------------------------------------------------------ what Redis has
 
-/** Reads everything by the keys of app/broker/redis_scripts.ts. */
+/** Reads everything by the keys of app/broker/redis/scripts.ts. */
 async function keptIn(redis: RedisProcess): Promise<Kept> {
   const ask = async (command: string, ...args: string[]) =>
     (await redis.ask(command, ...args)).split("\n");
@@ -211,9 +211,9 @@ async function keptIn(redis: RedisProcess): Promise<Kept> {
     const fields = await ask("XRANGE", `${prefix}log:${room}`, "-", "+");
     // An id, and three fields with their values.
     for (let i = 0; i + 6 < fields.length; i += 7) {
-      const [id = "", , epoch = "", , at, , rest] = fields.slice(i, i + 7);
+      const [id = "", , epoch = "", , at, , body] = fields.slice(i, i + 7);
       const offset = Number.parseInt(id);
-      lines.push({ room, head, offset, epoch, at: Number(at), ...JSON.parse(`{${rest}}`) });
+      lines.push({ room, head, offset, epoch, at: Number(at), ...JSON.parse(`{${body}}`) });
     }
   }
   const keys = lines.map(({ room, member, nonce }) => `${prefix}nonce:${room}:${member}:${nonce}`);
@@ -236,9 +236,9 @@ async function ownersIn(
     const flat = await ask("HGETALL", `${prefix}member:${member}`);
     const book = new Map(flat.flatMap((key, i) => i % 2 === 0 ? [[key, flat[i + 1] ?? ""]] : []));
     const key = name.slice(`${prefix}name:`.length);
-    const isItsOwn = book.get("key") === key || book.get("former") === key;
+    const isItsOwn = book.get("key") === key || book.get("formerKey") === key;
     const isHere = [...book.keys()].some((field) => field.startsWith("node:"));
-    const isHeld = book.get("spoke") === "1" && Number(book.get("until")) > Date.now();
+    const isHeld = book.get("hasWritten") === "1" && Number(book.get("heldUntil")) > Date.now();
     if (isItsOwn && (isHere || isHeld)) owners.set(key, member);
   }
   return owners;

@@ -1,7 +1,7 @@
 // What an attack is, and what it is made with. The attacks themselves live in the files that end in `_attacks.ts`.
 
 import type { Push } from "../../../app/protocol/wire.ts";
-import type { Chance } from "../simulation/world.ts";
+import type { SeededRandom } from "../../support/seeded_random.ts";
 import { frame, opcode, RawSocket } from "./raw_socket.ts";
 import type { Ending } from "./raw_socket.ts";
 
@@ -10,7 +10,7 @@ export interface Target {
   readonly port: number;
   /** Names of people who are in the lobby. */
   readonly people: readonly string[];
-  readonly chance: Chance;
+  readonly chance: SeededRandom;
   /** Whether there is time for what takes its time by nature. */
   readonly isPatient: boolean;
   /** Waits until the people have heard everything: on a busy machine they may be as slow as those who do not want to read. */
@@ -69,7 +69,7 @@ export function command(fields: Readonly<Record<string, unknown>>): Uint8Array {
 let comers = 0;
 
 /** A `hello` of somebody new, by a name that nobody had before. */
-export function hello(chance: Chance, rooms: readonly string[] = []): Uint8Array {
+export function hello(chance: SeededRandom, rooms: readonly string[] = []): Uint8Array {
   return command({
     type: "hello",
     username: `Mallory${++comers}`,
@@ -79,7 +79,7 @@ export function hello(chance: Chance, rooms: readonly string[] = []): Uint8Array
 }
 
 /** A token that nobody else has. */
-export function newToken(chance: Chance): string {
+export function newToken(chance: SeededRandom): string {
   const bytes = Uint8Array.from({ length: 32 }, () => chance.below(256));
   return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
 }

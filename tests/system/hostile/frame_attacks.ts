@@ -2,7 +2,7 @@
 
 import { decodeCommand } from "../../../app/protocol/decode.ts";
 import { closeCode, limits } from "../../../app/protocol/wire.ts";
-import type { Chance } from "../simulation/world.ts";
+import type { SeededRandom } from "../../support/seeded_random.ts";
 import { blows, command, converse, expect, hello, newToken, provoke, pushes } from "./attack.ts";
 import type { Attack, Target } from "./attack.ts";
 import { concat, frame, opcode, RawSocket } from "./raw_socket.ts";
@@ -99,7 +99,7 @@ const fragments = [
 ];
 
 /** A good command with something broken, or nothing but noise. */
-function mutant(chance: Chance): string {
+function mutant(chance: SeededRandom): string {
   if (chance.isTrue(0.1)) {
     return String.fromCharCode(
       ...Array.from({ length: chance.below(100) }, () => chance.below(65_536)),

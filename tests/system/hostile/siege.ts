@@ -1,6 +1,6 @@
 // One server, honest people in it, and the attacks one after the other: how each went for the people and for the memory.
 
-import { Chance } from "../simulation/world.ts";
+import { SeededRandom } from "../../support/seeded_random.ts";
 import { ServerProcess } from "../../support/server_process.ts";
 import type { Attack } from "./attack.ts";
 import { Crowd } from "./crowd.ts";
@@ -46,14 +46,14 @@ export class Siege implements AsyncDisposable {
   readonly crowd: Crowd;
   readonly #plan: Plan;
   readonly #dir: string;
-  readonly #chance: Chance;
+  readonly #chance: SeededRandom;
 
   private constructor(plan: Plan, dir: string, server: ServerProcess, crowd: Crowd) {
     this.#plan = plan;
     this.#dir = dir;
     this.server = server;
     this.crowd = crowd;
-    this.#chance = new Chance(plan.seed);
+    this.#chance = new SeededRandom(plan.seed);
   }
 
   /** Starts a server with 20 people who each write once in `everyMs`. */

@@ -1,4 +1,4 @@
-// A short run of the simulation, from seeds that nobody has seen before: `deno task simulate` is the long one.
+// A short run of the simulation with random seeds; `deno task simulate` is the long one.
 
 import { simulateMany } from "./simulate.ts";
 

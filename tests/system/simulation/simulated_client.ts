@@ -1,173 +1,188 @@
-// A simulated person's tab: the page's real chat on a simulated network, and the books that are kept of what it was told.
+// A simulated user with one tab: the page's real chat client on a simulated network.
 
 import { ChatClient } from "../../../static/client/state/chat_client.ts";
 import type { OutboxMessage, OutboxStore } from "../../../static/client/state/outbox.ts";
 import type { Message, Room } from "../../../static/client/state/room.ts";
 import { TabOutbox } from "../../../static/client/state/storage.ts";
 import type { KeyValue } from "../../../static/client/state/storage.ts";
+import type { Entry } from "../../../app/chat/broker.ts";
+import type { SeededRandom } from "../../support/seeded_random.ts";
+import type { ClientLedger } from "./client_ledger.ts";
 import { Violation } from "./deployment.ts";
-import type { Site } from "./deployment.ts";
-import { Link } from "./world.ts";
-import type { Chance, Timeline } from "./world.ts";
+import type { Deployment } from "./deployment.ts";
+import { SimulatedConnection } from "./network.ts";
+import type { Timeline } from "./timeline.ts";
 
-/** What all tabs together were told, and wrote. */
-export class Books {
-  /** Nonces in the order in which each tab wrote them. */
-  readonly written = new Map<string, string[]>();
-  /** Nonces that a tab was told are in the log. */
-  readonly told = new Set<string>();
-  /** Which storage of a tab wrote a nonce. */
-  readonly writers = new Map<string, KeyValue>();
-  /** Nonces that another tab took over: two clocks may then have put them in another order. */
-  readonly adopted = new Set<string>();
-  /** Nonces that a tab gave up. */
-  readonly discarded = new Set<string>();
+export interface ClientOptions {
+  readonly time: Timeline;
+  readonly random: SeededRandom;
+  readonly deployment: Deployment;
+  readonly ledger: ClientLedger;
+  /** For messages about this client. */
+  readonly id: string;
+  readonly username: string;
+  readonly token: string;
+  /** The storage of the browser, and that of the tab. */
+  readonly browserStorage: KeyValue;
+  readonly tabStorage: KeyValue;
 }
 
-/** One tab. */
-export class Person {
+export class SimulatedClient {
   readonly chat: ChatClient;
-  readonly store: TabOutbox;
-  readonly #time: Timeline;
-  readonly #books: Books;
-  readonly token: string;
-  readonly id: string;
-  readonly #own: KeyValue;
-  link: Link | undefined;
-  isGone = false;
-  /** What was seen of each room, to notice when it changes behind one's back. */
-  readonly #seen = new WeakMap<Room, { readonly head: number }>();
+  readonly outboxStore: TabOutbox;
+  readonly options: ClientOptions;
+  connection: SimulatedConnection | undefined;
+  isClosed = false;
+  /** The head of each room when it was checked last. */
+  readonly #heads = new WeakMap<Room, number>();
 
-  constructor(
-    time: Timeline,
-    chance: Chance,
-    site: Site,
-    books: Books,
-    { id, token, shared, own }: { id: string; token: string; shared: KeyValue; own: KeyValue },
-  ) {
-    this.#time = time;
-    this.#books = books;
-    this.token = token;
-    this.id = id;
-    const newId = () => `x${chance.below(2 ** 31)}y${chance.below(2 ** 31)}`;
-    this.store = new TabOutbox(shared, own, newId, () => time.wall());
-    this.#own = own;
+  constructor(options: ClientOptions) {
+    this.options = options;
+    const { time, random, browserStorage, tabStorage } = options;
+    const newId = () => `x${random.below(2 ** 31)}y${random.below(2 ** 31)}`;
+    this.outboxStore = new TabOutbox(browserStorage, tabStorage, newId, () => time.wall());
     this.chat = new ChatClient({
       connection: {
         dial: (_subprotocol, events) => {
-          const link = new Link(time, chance, {
-            onOpen: () => this.isGone || events.onOpen(),
-            onFrame: (frame) => this.isGone || events.onFrame(frame),
-            onClose: (code, reason) => this.isGone || events.onClose(code, reason),
+          const connection = new SimulatedConnection(time, random, {
+            onOpen: () => this.isClosed || events.onOpen(),
+            onFrame: (frame) => this.isClosed || events.onFrame(frame),
+            onClose: (code, reason) => this.isClosed || events.onClose(code, reason),
           });
-          this.link = link;
-          link.connect(site.acceptor);
+          this.connection = connection;
+          connection.connect(options.deployment.acceptor);
           return {
-            send: (frame) => link.sendToServer(frame),
-            close: (code) => link.clientCloses(code),
+            send: (frame) => connection.sendToServer(frame),
+            close: (code) => connection.closeFromClient(code),
           };
         },
         probe: (done) => done(undefined),
         now: () => time.now(),
-        later: (ms, task) => time.later(ms, () => this.isGone || task()),
-        random: () => chance.next(),
+        later: (ms, task) => time.later(ms, () => this.isClosed || task()),
+        random: () => random.next(),
       },
-      outbox: { store: this.#watched(this.store), now: () => time.wall(), newNonce: newId },
+      outbox: {
+        store: this.#recorded(this.outboxStore),
+        now: () => time.wall(),
+        newNonce: newId,
+      },
       tab: newId(),
       onChange: () => this.check(false),
     });
   }
 
-  /** Tells of every message that leaves the outbox. */
-  #watched(store: TabOutbox): OutboxStore {
+  signIn(): void {
+    const { username, token } = this.options;
+    this.chat.signIn({ username, token });
+  }
+
+  send(room: string, text: string): void {
+    const { ledger, id, tabStorage } = this.options;
+    const before = new Set(this.chat.outbox.messagesIn(room).map(({ nonce }) => nonce));
+    if (this.chat.send(room, text) !== undefined) return;
+    const sent = ledger.sent.get(id) ?? [];
+    ledger.sent.set(id, sent);
+    // The network has a latency, so the message cannot have been acknowledged yet.
+    for (const { nonce } of this.chat.outbox.messagesIn(room)) {
+      if (before.has(nonce)) continue;
+      sent.push({ room, nonce });
+      ledger.origins.set(nonce, tabStorage);
+    }
+  }
+
+  /** Decides about every message that the page asks the user about. */
+  answerPrompts(): void {
+    for (const room of this.chat.outbox.rooms) {
+      for (const message of this.chat.outbox.messagesIn(room)) this.#answerPrompt(message);
+    }
+  }
+
+  #answerPrompt(message: OutboxMessage): void {
+    if (message.state === "asks") this.chat.retry(message);
+    if (message.state !== "failed") return;
+    this.options.ledger.discarded.add(message.nonce);
+    this.chat.discard(message);
+  }
+
+  /** Closes or reloads the tab: nothing of it happens any more. */
+  close(isReload: boolean): void {
+    if (!isReload) this.outboxStore.release();
+    this.isClosed = true;
+    this.connection?.closeFromClient(1001);
+  }
+
+  /** Records what the outbox takes over and what leaves it. */
+  #recorded(store: TabOutbox): OutboxStore {
+    const { ledger, tabStorage } = this.options;
     return {
       load: () => {
         const messages = store.load();
         for (const { nonce } of messages) {
-          if (this.#books.writers.get(nonce) !== this.#own) this.#books.adopted.add(nonce);
+          if (ledger.origins.get(nonce) !== tabStorage) ledger.adopted.add(nonce);
         }
         return messages;
       },
       put: (message) => store.put(message),
       remove: (nonce) => {
         store.remove(nonce);
-        if (!this.#books.discarded.has(nonce)) this.#books.told.add(nonce);
+        if (!ledger.discarded.has(nonce)) ledger.acknowledged.add(nonce);
       },
     };
   }
 
-  say(room: string, text: string): void {
-    const before = new Set(this.chat.outbox.messagesIn(room).map(({ nonce }) => nonce));
-    if (this.chat.send(room, text) !== undefined) return;
-    const written = this.#books.written.get(this.id) ?? [];
-    this.#books.written.set(this.id, written);
-    // It may have been answered at once; then it is no longer there, but it never is in this world.
-    for (const { nonce } of this.chat.outbox.messagesIn(room)) {
-      if (before.has(nonce)) continue;
-      written.push(`${room} ${nonce}`);
-      this.#books.writers.set(nonce, this.#own);
-    }
+  /**
+   * Checks that every room the page has is a range of its log without unannounced holes.
+   *
+   * @param isThorough Whether to look at each message.
+   * @throws {Violation} If it is not.
+   */
+  check(isThorough: boolean): void {
+    // The client calls this from its constructor too.
+    if (this.isClosed || this.chat === undefined) return;
+    for (const room of this.chat.rooms.values()) this.#checkRoom(room, isThorough);
   }
 
-  /** Answers the questions that the page asks of messages which did not go by themselves. */
-  answerQuestions(): void {
-    for (const room of this.chat.outbox.rooms) {
-      for (const message of this.chat.outbox.messagesIn(room)) this.#answer(message);
-    }
-  }
-
-  #answer(message: OutboxMessage): void {
-    if (message.state === "asks") this.chat.retry(message);
-    if (message.state !== "failed") return;
-    this.#books.discarded.add(message.nonce);
-    this.chat.discard(message);
-  }
-
-  /** The tab is closed, or the page reloaded: nothing of it happens any more. */
-  vanish(isClosed: boolean): void {
-    if (isClosed) this.store.release();
-    this.isGone = true;
-    this.link?.clientCloses(1001);
-  }
-
-  /** Looks at what the page has; `all` at every message of it. */
-  check(all: boolean): void {
-    if (this.isGone || this.chat === undefined) return;
-    for (const room of this.chat.rooms.values()) this.#checkRoom(room, all);
-  }
-
-  #checkRoom(room: Room, all: boolean): void {
-    const { oldest, head, messages, wasReset } = room;
-    const where = `${this.id} at ${Math.round(this.#time.ms)} in ${room.name}`;
+  #checkRoom(room: Room, isThorough: boolean): void {
+    const { oldest, head, messages, missingCount, wasReset } = room;
+    const where = `${this.options.id} at ${Math.round(this.options.time.ms)} in ${room.name}`;
     if (messages.length > 0 && messages.at(-1)?.offset !== head) {
       throw new Violation(`${where}: the last message is not the head`);
     }
-    const before = this.#seen.get(room);
+    const before = this.#heads.get(room);
     if (before !== undefined) {
-      if (oldest > before.head + 1 && room.missingCount === 0 && !wasReset && before.head > 0) {
-        throw new Violation(`${where}: a hole from ${before.head} to ${oldest} is not announced`);
+      if (oldest > before + 1 && missingCount === 0 && !wasReset && before > 0) {
+        throw new Violation(`${where}: a hole from ${before} to ${oldest} is not announced`);
       }
-      if (head < before.head && !wasReset) throw new Violation(`${where}: the log became shorter`);
+      if (head < before && !wasReset) throw new Violation(`${where}: the log became shorter`);
     }
-    this.#seen.set(room, { head });
-    if (!all) return;
+    this.#heads.set(room, head);
+    if (!isThorough) return;
     for (const [i, { offset }] of messages.entries()) {
       if (offset !== oldest + i) throw new Violation(`${where}: offset ${offset} at ${i}`);
     }
   }
 
-  /** Compares what the page has with the log. */
-  compare(room: Room, log: readonly { readonly nonce: string; readonly text: string }[]): void {
+  /**
+   * Compares the rooms that the page has with the log.
+   *
+   * @throws {Violation} If they differ.
+   */
+  compare(logs: ReadonlyMap<string, readonly Entry[]>): void {
+    for (const room of this.chat.rooms.values()) this.#compareRoom(room, logs.get(room.name) ?? []);
+  }
+
+  #compareRoom(room: Room, log: readonly Entry[]): void {
     const differs = (message: Message) => {
       const entry = log[message.offset - 1];
       return entry?.nonce !== message.nonce || entry.text !== message.text;
     };
     const wrong = room.messages.find(differs);
+    const { id } = this.options;
     if (wrong !== undefined) {
-      throw new Violation(`${this.id}: ${room.name} has another message at ${wrong.offset}`);
+      throw new Violation(`${id}: ${room.name} has another message at ${wrong.offset}`);
     }
     if (room.head !== log.length) {
-      throw new Violation(`${this.id}: ${room.name} ends at ${room.head}, not at ${log.length}`);
+      throw new Violation(`${id}: ${room.name} ends at ${room.head}, its log at ${log.length}`);
     }
   }
 }

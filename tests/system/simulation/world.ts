@@ -1,265 +1,300 @@
-// Time, chance and the network of a simulated world: everything that happens is drawn from one seed, and happens again the
-// same way.
+// One simulated world: a chat from its first client to its last, with everything that may go wrong,
+// decided by a seed.
 
-import type { SocketEvents } from "../../../static/client/state/connection.ts";
-import type { Socket } from "../../../app/chat/session.ts";
+import { memoryStorage } from "../../../static/client/state/storage.ts";
+import type { KeyValue } from "../../../static/client/state/storage.ts";
+import { SeededRandom } from "../../support/seeded_random.ts";
+import { ClientLedger } from "./client_ledger.ts";
+import { Violation } from "./deployment.ts";
+import type { Deployment } from "./deployment.ts";
+import { checkFinalState } from "./final_checks.ts";
+import { RedisDeployment } from "./redis_deployment.ts";
+import { SimulatedClient } from "./simulated_client.ts";
+import { SqliteDeployment } from "./sqlite_deployment.ts";
+import { Timeline } from "./timeline.ts";
 
-/** Chance from a seed (mulberry32). */
-export class Chance {
-  #state: number;
+const rooms = ["lobby", "design", "lunch"];
+const usernames = ["Ada", "Ben", "Cy", "Dee", "Eve", "Fay"];
+const maxClients = 8;
+/** Restarts of servers that die once more while the world comes to rest. */
+const maxFinalRestarts = 20;
 
-  constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-
-  /** From 0 to below 1. */
-  next(): number {
-    this.#state = this.#state + 0x6d2b79f5 >>> 0;
-    let t = this.#state;
-    t = Math.imul(t ^ t >>> 15, t | 1);
-    t ^= t + Math.imul(t ^ t >>> 7, t | 61);
-    return ((t ^ t >>> 14) >>> 0) / 2 ** 32;
-  }
-
-  /** A whole number from 0 to below `end`. */
-  below(end: number): number {
-    return Math.floor(this.next() * end);
-  }
-
-  isTrue(probability: number): boolean {
-    return this.next() < probability;
-  }
-
-  pick<T>(items: readonly T[]): T | undefined {
-    return items[this.below(items.length)];
-  }
-
-  /** Ms, mostly short. */
-  delay(mostMs: number): number {
-    return this.next() ** 3 * mostMs;
-  }
+/** What happened in one world. */
+export interface WorldSummary {
+  readonly steps: number;
+  readonly messages: number;
+  readonly crashes: number;
 }
 
-interface Happening {
-  readonly at: number;
-  readonly order: number;
-  readonly run: () => void;
-  cancelled: boolean;
+/** A browser and its user; its tabs share a storage. */
+interface Browser {
+  readonly username: string;
+  readonly token: string;
+  readonly browserStorage: KeyValue;
 }
 
-/** Simulated time: a queue of what is going to happen. */
-export class Timeline {
-  ms = 0;
-  /** What the clocks on the walls show is this much later. */
-  wallOffset = Date.UTC(2026, 0, 1);
-  #order = 0;
-  /** A binary heap by time, then by order of arrival. */
-  readonly #heap: Happening[] = [];
+export class World {
+  readonly #random: SeededRandom;
+  readonly #time = new Timeline();
+  readonly #deployment: Deployment;
+  /** How many turns of the microtask queue one step may need, as promises wait for promises. */
+  readonly #turnsPerStep: number;
+  readonly #ledger = new ClientLedger();
+  readonly #browsers: readonly Browser[];
+  #clients: SimulatedClient[] = [];
+  #tabsOpened = 0;
+  #messagesSent = 0;
+  #floods = 0;
+  #steps = 0;
 
-  now(): number {
-    return this.ms;
+  /** `dir` is an empty folder. */
+  constructor(seed: number, dir: string) {
+    const random = this.#random = new SeededRandom(seed);
+    const hasRedis = random.isTrue(0.3);
+    const isSlow = !hasRedis && random.isTrue(0.3);
+    this.#turnsPerStep = hasRedis ? 40 : isSlow ? 4 : 0;
+    const retentionMessages = random.isTrue(0.3) ? 10 + random.below(60) : 0;
+    const hub = {
+      rateBurst: 3 + random.below(20),
+      ratePerSecond: random.isTrue(0.3) ? 0 : 2,
+      graceMs: 10_000,
+      outboxMaxBytes: random.isTrue(0.3) ? 4_096 : 1024 * 1024,
+      retentionDays: 0,
+      retentionMessages: 0,
+      logMessageText: false,
+    };
+    this.#deployment = hasRedis
+      ? new RedisDeployment(this.#time, random, { retentionMessages, hub })
+      : new SqliteDeployment(this.#time, random, {
+        dir,
+        retentionMessages,
+        recentNonces: 1 + random.below(100),
+        isSlow,
+        hub,
+      });
+    this.#browsers = usernames.slice(0, 2 + random.below(4)).map((username) => ({
+      username,
+      token: username.padEnd(43, "-"),
+      browserStorage: memoryStorage(),
+    }));
   }
 
-  wall(): number {
-    return Math.floor(this.ms) + this.wallOffset;
-  }
-
-  at(ms: number, run: () => void): () => void {
-    const happening = { at: Math.max(ms, this.ms), order: this.#order++, run, cancelled: false };
-    this.#push(happening);
-    return () => happening.cancelled = true;
-  }
-
-  later(ms: number, run: () => void): () => void {
-    return this.at(this.ms + ms, run);
-  }
-
-  /** Lets the next thing happen; answers false when there is none before `end`. */
-  step(end: number): boolean {
-    for (;;) {
-      const next = this.#heap[0];
-      if (next === undefined || next.at > end) {
-        this.ms = Math.max(this.ms, end);
-        return false;
+  /**
+   * Runs the world to its end.
+   *
+   * @throws {Violation} If a promise is broken.
+   */
+  async run(): Promise<WorldSummary> {
+    this.#deployment.start();
+    for (const browser of this.#browsers) this.#openTab(browser, memoryStorage());
+    const end = 60_000 + this.#random.below(120_000);
+    let nextActionAt = 0;
+    while (this.#time.ms < end) {
+      if (this.#time.ms >= nextActionAt) {
+        this.#act();
+        nextActionAt = this.#time.ms + this.#random.delay(2_500);
       }
-      this.#pop();
-      if (next.cancelled) continue;
-      this.ms = next.at;
-      next.run();
-      return true;
+      await this.#step(Math.min(end, nextActionAt));
+      this.#check();
+    }
+    await this.#settle();
+    checkFinalState({
+      deployment: this.#deployment,
+      ledger: this.#ledger,
+      clients: this.#clients,
+      rooms,
+    });
+    let messages = 0;
+    for (const log of this.#deployment.log.rooms.values()) messages += log.length;
+    return { steps: this.#steps, messages, crashes: this.#deployment.crashes };
+  }
+
+  close(): void {
+    this.#deployment.close();
+  }
+
+  /** Runs the next task, and the promises that it settles. Returns false if there is none. */
+  async #step(end: number): Promise<boolean> {
+    const hasRun = this.#time.step(end);
+    for (let i = 0; i < this.#turnsPerStep; i++) await undefined;
+    return hasRun;
+  }
+
+  /** Does one random thing. */
+  #act(): void {
+    const random = this.#random;
+    const deployment = this.#deployment;
+    const client = random.pick(this.#clients);
+    const browser = random.pick(this.#browsers);
+    if (client === undefined || browser === undefined) return;
+    const room = random.pick(rooms) ?? "lobby";
+    const { chat, connection } = client;
+    const weightedActions: readonly (readonly [number, () => void])[] = [
+      [45, () => {
+        for (let i = random.below(4); i >= 0; i--) {
+          client.send(room, `message ${++this.#messagesSent}`);
+        }
+      }],
+      [3, () => this.#flood(room)],
+      [3, () => chat.openRoom(room)],
+      [2, () => chat.leaveRoom(room)],
+      [3, () => chat.rename(`${random.pick(usernames)}${random.below(3)}`)],
+      [3, () => chat.loadOlder(room)],
+      [2, () => chat.sendTyping(room)],
+      [3, () => chat.checkConnection()],
+      [7, () => connection?.cut(random.isTrue(0.7), random.isTrue(0.7))],
+      [4, () => connection?.stall(random.delay(40_000))],
+      [4, () => this.#reload(client)],
+      [2, () => this.#closeTab(client)],
+      [3, () => this.#openTab(browser, memoryStorage())],
+      [1, () => this.#duplicateTab(client)],
+      [2, () => client.answerPrompts()],
+      [1, () => {
+        chat.signOut();
+        this.#time.later(random.delay(20_000), () => client.isClosed || client.signIn());
+      }],
+      [6, () => deployment.crashSoon()],
+      [2, () => deployment.crash()],
+      [2, () => deployment.stop()],
+      [10, () => deployment.start()],
+      [2, () => deployment.takeBackup()],
+      [1, () => deployment.restoreBackup()],
+      [3, () => {
+        deployment.failStorage();
+        this.#time.later(random.delay(40_000), () => deployment.repairStorage());
+      }],
+      [3, () => deployment.prune()],
+      [2, () => this.#time.wallOffset += (random.next() * 2 - 1) * 3_600_000],
+    ];
+    let left = random.below(weightedActions.reduce((sum, [weight]) => sum + weight, 0));
+    for (const [weight, run] of weightedActions) {
+      left -= weight;
+      if (left < 0) return run();
     }
   }
 
-  #push(item: Happening): void {
-    const heap = this.#heap;
-    heap.push(item);
-    for (let i = heap.length - 1; i > 0;) {
-      const parent = (i - 1) >> 1;
-      if (!isBefore(heap[i], heap[parent])) break;
-      swap(heap, i, parent);
-      i = parent;
+  /** Someone without a page sends many messages at once, as many as the rate limit lets through. */
+  #flood(room: string): void {
+    const random = this.#random;
+    const count = random.isTrue(0.1) ? 1_100 : random.below(250);
+    this.#floods++;
+    const length = random.isTrue(0.3) ? 3_500 : 10;
+    const id = random.below(2 ** 31);
+    const server = this.#deployment.acceptor?.open(
+      { send: () => {}, close: () => {}, buffered: 0 },
+      () => {},
+    );
+    const hello = {
+      type: "hello",
+      username: `Flood ${id}`,
+      token: `flood${id}`.padEnd(43, "-"),
+      rooms: [{ room }],
+    };
+    server?.receive(JSON.stringify(hello));
+    for (let i = 0; i < count; i++) {
+      const text = `${i} `.padEnd(length, "x");
+      server?.receive(JSON.stringify({ type: "message", room, text, nonce: `f${id}n${i}` }));
+    }
+    this.#time.later(3_000, () => server?.closed(1000));
+  }
+
+  #openTab({ username, token, browserStorage }: Browser, tabStorage: KeyValue): void {
+    if (this.#clients.length >= maxClients) return;
+    const client = new SimulatedClient({
+      time: this.#time,
+      random: this.#random,
+      deployment: this.#deployment,
+      ledger: this.#ledger,
+      id: `${username}/${++this.#tabsOpened}`,
+      username,
+      token,
+      browserStorage,
+      tabStorage,
+    });
+    this.#clients.push(client);
+    client.chat.openRoom("lobby");
+    if (this.#random.isTrue(0.5)) client.chat.openRoom("design");
+    client.signIn();
+  }
+
+  /** A browser copies the storage of a tab that is duplicated. */
+  #duplicateTab({ options }: SimulatedClient): void {
+    this.#openTab(options, options.tabStorage);
+  }
+
+  #reload(client: SimulatedClient): void {
+    client.close(true);
+    this.#remove(client);
+    this.#openTab(client.options, client.options.tabStorage);
+  }
+
+  #closeTab(client: SimulatedClient): void {
+    if (this.#clients.length <= 1) return;
+    client.close(false);
+    this.#remove(client);
+  }
+
+  #remove(client: SimulatedClient): void {
+    this.#clients = this.#clients.filter((other) => other !== client);
+  }
+
+  /** Checks the promises that hold at every moment. */
+  #check(): void {
+    this.#steps++;
+    if (this.#deployment.violation !== undefined) throw this.#deployment.violation;
+    const client = this.#random.pick(this.#clients);
+    client?.check(this.#random.isTrue(0.1));
+    const maxMembers = this.#browsers.length + this.#floods;
+    for (const size of this.#deployment.hubSizes) {
+      if (size.members <= maxMembers && size.rooms <= rooms.length) continue;
+      throw new Violation(`a hub holds ${JSON.stringify(size)}`);
     }
   }
 
-  #pop(): void {
-    const heap = this.#heap;
-    const last = heap.pop();
-    if (last === undefined || heap.length === 0) return;
-    heap[0] = last;
-    for (let i = 0;;) {
-      const [left, right] = [2 * i + 1, 2 * i + 2];
-      let least = i;
-      if (left < heap.length && isBefore(heap[left], heap[least])) least = left;
-      if (right < heap.length && isBefore(heap[right], heap[least])) least = right;
-      if (least === i) break;
-      swap(heap, i, least);
-      i = least;
+  /** Lets everything work again, and waits until all messages have arrived and nothing happens. */
+  async #settle(): Promise<void> {
+    this.#deployment.repairStorage();
+    this.#deployment.start();
+    for (const browser of this.#browsers) this.#openTab(browser, memoryStorage());
+    const end = this.#time.ms + 600_000;
+    let restarts = 0;
+    for (let round = 0; this.#time.ms < end; round++) {
+      await this.#runFor(5_000);
+      if (!this.#deployment.isUp && restarts++ < maxFinalRestarts) this.#deployment.start();
+      for (const client of this.#clients) this.#helpToFinish(client);
+      if (round > 3 && this.#isAtRest()) break;
+    }
+    for (const { chat, options } of this.#clients) {
+      if (chat.outbox.rooms.size > 0) throw new Violation(`${options.id} has unsent messages`);
+      if (!chat.isReady) {
+        throw new Violation(`${options.id} did not reconnect: ${JSON.stringify(chat.status)}`);
+      }
+    }
+    // Long enough for every grace to end.
+    await this.#runFor(90_000);
+  }
+
+  async #runFor(ms: number): Promise<void> {
+    const end = this.#time.ms + ms;
+    while (await this.#step(end)) this.#check();
+  }
+
+  /** Does what a user must do before the rest of its messages can be sent. */
+  #helpToFinish(client: SimulatedClient): void {
+    const { chat, outboxStore, options } = client;
+    outboxStore.heartbeat();
+    client.answerPrompts();
+    for (const room of chat.outbox.rooms) chat.openRoom(room);
+    if (chat.status.kind === "ended") chat.takeOver();
+    if (chat.signInState.kind === "asking") {
+      chat.signIn({ username: `Guest${this.#random.below(1e6)}`, token: options.token });
     }
   }
-}
 
-function isBefore(one: Happening | undefined, other: Happening | undefined): boolean {
-  if (one === undefined || other === undefined) return false;
-  return one.at < other.at || (one.at === other.at && one.order < other.order);
-}
-
-function swap(heap: Happening[], i: number, j: number): void {
-  const [one, other] = [heap[i], heap[j]];
-  if (one === undefined || other === undefined) return;
-  heap[i] = other;
-  heap[j] = one;
-}
-
-/** What a server does with a connection. */
-export interface Acceptor {
-  /** `vanish` ends the connection as the death of the process does. */
-  open(socket: Socket, vanish: () => void): {
-    receive(frame: string): void;
-    closed(code: number): void;
-  };
-}
-
-/** One connection between a page and a server: two ordered streams that may lag, stall, be cut, or be half dead. */
-export class Link {
-  readonly #time: Timeline;
-  readonly #chance: Chance;
-  readonly #client: SocketEvents;
-  readonly #latency: number;
-  #server: ReturnType<Acceptor["open"]> | undefined;
-  /** Frames that are on their way are lost, and no more come through. */
-  #isCut = false;
-  #clientKnows = false;
-  #serverKnows = false;
-  #toServerAt = 0;
-  #toClientAt = 0;
-  /** While the page does not read: what waits for it. */
-  #stalled: string[] | undefined;
-  buffered = 0;
-
-  constructor(time: Timeline, chance: Chance, client: SocketEvents) {
-    this.#time = time;
-    this.#chance = chance;
-    this.#client = client;
-    this.#latency = chance.delay(200);
-  }
-
-  /** The server takes the connection, or nobody is there. */
-  connect(acceptor: Acceptor | undefined): void {
-    this.#time.later(this.#latency, () => {
-      if (this.#isCut) return;
-      if (acceptor === undefined) return this.cut(true, true);
-      const socket: Socket = {
-        send: (frame) => this.#sendToClient(frame),
-        close: (code, reason) => this.#serverCloses(code, reason),
-        get buffered() {
-          return link.buffered;
-        },
-      };
-      const link = this as Link;
-      this.#server = acceptor.open(socket, () => this.#vanish());
-      this.#toClient(() => this.#client.onOpen());
-    });
-  }
-
-  get isOpen(): boolean {
-    return !this.#isCut && this.#server !== undefined;
-  }
-
-  sendToServer(frame: string): void {
-    this.#toServer(() => this.#server?.receive(frame));
-  }
-
-  clientCloses(code: number): void {
-    this.#clientKnows = true;
-    this.#toServer(() => this.#endServer(code));
-    this.#time.later(this.#latency * 3, () => this.#isCut = true);
-  }
-
-  #serverCloses(code: number, reason: string): void {
-    this.#toClient(() => {
-      this.#endClient(code, reason);
-      this.#isCut = true;
-      this.#endServer(code);
-    });
-  }
-
-  /** Cuts the connection. Each side may learn of it soon, or never. */
-  cut(clientLearns: boolean, serverLearns: boolean): void {
-    this.#isCut = true;
-    if (clientLearns) this.#time.later(this.#chance.delay(3_000), () => this.#endClient(1006, ""));
-    if (serverLearns) this.#time.later(this.#chance.delay(3_000), () => this.#endServer(1006));
-  }
-
-  /** What was sent may still arrive, or not; and the page may not even learn that nobody is there any more. */
-  #vanish(): void {
-    if (this.#chance.isTrue(0.5)) this.#serverCloses(1006, "");
-    else this.cut(this.#chance.isTrue(0.8), false);
-  }
-
-  /** The page stops reading for a while. */
-  stall(ms: number): void {
-    if (this.#stalled !== undefined) return;
-    this.#stalled = [];
-    this.#time.later(ms, () => {
-      const frames = this.#stalled ?? [];
-      this.#stalled = undefined;
-      this.buffered = 0;
-      for (const frame of frames) this.#toClient(() => this.#client.onFrame(frame));
-    });
-  }
-
-  #sendToClient(frame: string): void {
-    if (this.#stalled !== undefined) {
-      this.#stalled.push(frame);
-      this.buffered += frame.length;
-    } else this.#toClient(() => this.#client.onFrame(frame));
-  }
-
-  #toClient(run: () => void): void {
-    this.#toClientAt = Math.max(this.#toClientAt, this.#time.ms + this.#latency);
-    this.#time.at(this.#toClientAt, () => {
-      if (!this.#isCut && !this.#clientKnows) run();
-    });
-  }
-
-  #toServer(run: () => void): void {
-    // Most frames take one way; some wait somewhere, and those behind them as well.
-    const wait = this.#chance.isTrue(0.2) ? this.#chance.delay(800) : 0;
-    this.#toServerAt = Math.max(this.#toServerAt, this.#time.ms + this.#latency + wait);
-    this.#time.at(this.#toServerAt, () => {
-      if (!this.#isCut && !this.#serverKnows) run();
-    });
-  }
-
-  #endClient(code: number, reason: string): void {
-    if (this.#clientKnows) return;
-    this.#clientKnows = true;
-    this.#client.onClose(code, reason);
-  }
-
-  #endServer(code: number): void {
-    if (this.#serverKnows) return;
-    this.#serverKnows = true;
-    this.#server?.closed(code);
+  #isAtRest(): boolean {
+    return this.#clients.every(({ chat }) =>
+      chat.isReady && chat.outbox.rooms.size === 0 &&
+      [...chat.rooms.values()].every(({ phase }) => phase === "live")
+    );
   }
 }

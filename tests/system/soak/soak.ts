@@ -4,7 +4,7 @@
 import { Books, Person } from "../crash/ledger.ts";
 import { Client } from "../crash/crash_client.ts";
 import { ServerProcess } from "../../support/server_process.ts";
-import { Chance } from "../simulation/world.ts";
+import { SeededRandom } from "../../support/seeded_random.ts";
 import { handshakeLines } from "../../support/web_harness.ts";
 
 /** How long, with whom and how much. */
@@ -108,7 +108,7 @@ class Run {
   readonly #plan: Plan;
   readonly #server: ServerProcess;
   readonly #tell: (sample: Sample) => void;
-  readonly #chance: Chance;
+  readonly #chance: SeededRandom;
   readonly books: Books;
   readonly #clients: Client[] = [];
   /** What is not over yet of those who are gone. */
@@ -134,7 +134,7 @@ class Run {
     this.#plan = plan;
     this.#server = server;
     this.#tell = tell;
-    this.#chance = new Chance(plan.seed);
+    this.#chance = new SeededRandom(plan.seed);
     // Half of the grace, since clients count from when they went and the server from when it noticed.
     this.books = new Books(plan.graceSeconds * 500);
   }

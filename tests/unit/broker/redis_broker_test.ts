@@ -2,6 +2,7 @@ import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/asser
 import { RedisBroker } from "../../../app/broker/redis/redis_broker.ts";
 import type { RedisBrokerOptions } from "../../../app/broker/redis/redis_broker.ts";
 import type { Entry } from "../../../app/chat/broker.ts";
+import { later } from "../../../app/core/timers.ts";
 import { hasRedis, RedisProcess } from "../../support/redis_process.ts";
 import { defaults, draft, testBroker } from "./broker_contract.ts";
 import type { BrokerSettings, Wall } from "./broker_contract.ts";
@@ -17,6 +18,8 @@ function optionsFor(
     leaseMs: 15_000,
     timeoutMs: 3_000,
     report: () => {},
+    later,
+    random: Math.random,
     ...defaults,
     ...more,
   };

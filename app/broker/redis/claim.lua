@@ -1,0 +1,28 @@
+#!lua
+-- Gives a member that connects the name it still holds, or else the name it asks for unless that is
+-- taken.
+--
+-- args    member, username, key (of that name), optionally tab, nameHoldMs, recordTtlMs
+-- result  username: the name that it has now; absent when the one it asked for is taken
+
+if isFenced() then return replyFenced() end
+local member, record = args.member, readMember(args.member)
+if record.key and holdsName(record) then
+  record['node:' .. node] = nil
+  -- Published before a later claim can be answered, so that tabs move in the order of their claims.
+  if args.tab and isConnected(record) then
+    publish('{"kind":"tab_moved","node":"' .. node .. '","member":"' .. member .. '","tab":' ..
+      cjson.encode(args.tab) .. '}')
+  end
+  markConnected(member, record)
+  return reply('"username":' .. cjson.encode(record.username))
+end
+if isTaken(args.key, member) then return reply() end
+freeName(record.key, member)
+freeName(record.formerKey, member)
+redis.call('DEL', key('member', member))
+redis.call('HSET', key('member', member), 'key', args.key, 'username', args.username,
+  'hasWritten', 0)
+redis.call('SET', key('name', args.key), member)
+markConnected(member, { key = args.key })
+return reply('"username":' .. cjson.encode(args.username))

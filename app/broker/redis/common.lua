@@ -1,0 +1,53 @@
+-- The beginning of every script: reads the arguments, settles the epoch, and defines what scripts
+-- share.
+--
+-- KEYS[1]   the prefix of all keys (listed in scripts.ts)
+-- ARGV[1]   a JSON object: `node` and `link` of the caller, `feedMaxBytes`, optionally `now`
+--           (default: the clock of Redis, one for all nodes), and the script's own arguments
+-- ARGV[2…]  the rows of scripts that take a list, flattened
+-- Result    a JSON object: `epoch`, `feed` (id of the last event), and the script's own fields; or
+--           `fenced` instead
+
+local prefix, args = KEYS[1], cjson.decode(ARGV[1])
+local node = args.node
+local clock = redis.call('TIME')
+local now = args.now or (clock[1] * 1000 + math.floor(clock[2] / 1000))
+
+local function key(...) return prefix .. table.concat({...}, ':') end
+
+-- Lua would print a large number in scientific notation.
+local function digits(number) return string.format('%.0f', number) end
+
+-- Another run of Redis may have lost the end of the log, so it continues in a new epoch. A Redis
+-- that has lost everything starts one.
+local run = redis.call('INFO', 'server'):match('run_id:(%x+)')
+local meta = redis.call('HMGET', key('meta'), 'run', 'epoch', 'feed')
+local epoch, feed = meta[2], tonumber(meta[3] or 0)
+if meta[1] ~= run then
+  epoch = redis.sha1hex(run .. clock[1] .. '.' .. clock[2]):sub(1, 16)
+  redis.call('HSET', key('meta'), 'run', run, 'epoch', epoch)
+  redis.call('SADD', key('epochs'), epoch)
+end
+
+-- Appends an event to the feed. Its id is the number of bytes published so far, which lets the feed
+-- be trimmed by size; `after` is the id of the event before, which lets a reader notice a gap.
+local function publish(event)
+  local after = feed
+  feed = feed + #event
+  redis.call('XADD', key('feed'), 'MINID', '~', digits(math.max(0, feed - args.feedMaxBytes)),
+    digits(feed) .. '-0', 'after', digits(after), 'event', event)
+  redis.call('HSET', key('meta'), 'feed', digits(feed))
+end
+
+-- Returns the script's result; `fields` are its own, as JSON without braces.
+local function reply(fields)
+  local own = fields and ',' .. fields or ''
+  return '{"epoch":"' .. epoch .. '","feed":' .. digits(feed) .. own .. '}'
+end
+
+local function isRegistered(other) return redis.call('HEXISTS', key('nodes'), other) == 1 end
+
+-- True for a node whose lease ran out, as others may hold the names of its members by now, and for
+-- commands sent through a link that the node has replaced.
+local function isFenced() return redis.call('HGET', key('nodes'), node) ~= args.link end
+local function replyFenced() return reply('"fenced":true') end

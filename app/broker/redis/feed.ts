@@ -1,0 +1,97 @@
+// The feed that every node reads: its events, and how far this node has read it.
+
+import type { Entry } from "../../chat/broker.ts";
+import type { PresenceChange } from "./local_presence.ts";
+import type { Link } from "./redis_link.ts";
+
+/** Something that every node has to hear. */
+export type FeedEvent =
+  | { readonly kind: "entries"; readonly entries: readonly Entry[] }
+  | { readonly kind: "pruned"; readonly room: string; readonly first: number }
+  | {
+    readonly kind: "presence";
+    readonly node: string;
+    readonly changes: readonly PresenceChange[];
+  }
+  | { readonly kind: "renamed"; readonly member: string; readonly username: string }
+  | {
+    readonly kind: "tab_moved";
+    readonly node: string;
+    readonly member: string;
+    readonly tab: string;
+  }
+  | { readonly kind: "node_lost"; readonly node: string };
+
+interface Waiter {
+  readonly id: number;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+export interface FeedOptions {
+  /** How long `reached` waits. */
+  readonly timeoutMs: number;
+  readonly later: (ms: number, task: () => void) => () => void;
+  readonly onEvent: (event: FeedEvent) => void;
+}
+
+/** This node's reading of the feed. */
+export class Feed {
+  readonly #options: FeedOptions;
+  /** Id of the last event handled. */
+  #position = 0;
+  #waiters: Waiter[] = [];
+
+  constructor(options: FeedOptions) {
+    this.#options = options;
+  }
+
+  /** Counts the feed up to `id` as handled. */
+  startAt(id: number): void {
+    this.#position = id;
+  }
+
+  /** Reads the feed until the link is lost. An error, or a gap in the feed, loses the link. */
+  async follow(link: Link): Promise<void> {
+    try {
+      while (link.isOpen) {
+        for (const { id, after, json } of await link.readFeed(this.#position)) {
+          if (after !== this.#position) throw new Error("the feed has a gap");
+          this.#options.onEvent(JSON.parse(json));
+          this.#position = id;
+        }
+        this.#resolveReached();
+      }
+    } catch (error) {
+      link.lose(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  /** Resolves once this node has handled the feed up to `id`. Rejects on a timeout or a lost link. */
+  async reached(id: number): Promise<void> {
+    if (this.#position >= id) return;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const { later, timeoutMs } = this.#options;
+    const cancel = later(timeoutMs, () => reject(new Error("the feed is late")));
+    this.#waiters.push({ id, resolve, reject });
+    try {
+      await promise;
+    } finally {
+      cancel();
+    }
+  }
+
+  /** Rejects every pending `reached`. */
+  interrupt(error: Error): void {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const { reject } of waiters) reject(error);
+  }
+
+  #resolveReached(): void {
+    const reached = this.#waiters.filter(({ id }) => id <= this.#position);
+    if (reached.length === 0) return;
+    this.#waiters = this.#waiters.filter(({ id }) => id > this.#position);
+    for (const { resolve } of reached) resolve();
+  }
+}

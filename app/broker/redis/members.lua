@@ -1,0 +1,53 @@
+-- Shared by scripts that read or change names. A member's record is a hash: `username`, its `key`,
+-- `formerKey` (the key of the name before), `hasWritten`, `heldUntil`, and a field node:{node} for
+-- each node that it is connected to.
+
+local function readMember(member)
+  local flat, record = redis.call('HGETALL', key('member', member)), {}
+  for i = 1, #flat, 2 do record[flat[i]] = flat[i + 1] end
+  return record
+end
+
+local function isConnected(record)
+  for field in pairs(record) do
+    local other = field:match('^node:(.+)$')
+    if other and isRegistered(other) then return true end
+  end
+  return false
+end
+
+local function holdsName(record)
+  return isConnected(record) or (record.hasWritten == '1' and tonumber(record.heldUntil) > now)
+end
+
+-- Whether another member holds the name.
+local function isTaken(name, member)
+  local owner = redis.call('GET', key('name', name))
+  if not owner or owner == member then return false end
+  local record = readMember(owner)
+  return (record.key == name or record.formerKey == name) and holdsName(record)
+end
+
+local function freeName(name, member)
+  if name and redis.call('GET', key('name', name)) == member then
+    redis.call('DEL', key('name', name))
+  end
+end
+
+local function extendTtl(member, record)
+  local ttl = digits(args.recordTtlMs)
+  redis.call('PEXPIRE', key('member', member), ttl)
+  redis.call('PEXPIRE', key('name', record.key), ttl)
+  if record.formerKey then redis.call('PEXPIRE', key('name', record.formerKey), ttl) end
+end
+
+-- Marks a member as connected to this node, and drops the nodes that are gone.
+local function markConnected(member, record)
+  for field in pairs(record) do
+    local other = field:match('^node:(.+)$')
+    if other and not isRegistered(other) then redis.call('HDEL', key('member', member), field) end
+  end
+  redis.call('HSET', key('member', member), 'node:' .. node, 1, 'heldUntil',
+    digits(now + args.nameHoldMs))
+  extendTtl(member, record)
+end

@@ -1,0 +1,5 @@
+#!lua
+-- Writes one field. Fails where storing a message would fail, on a full Redis for one.
+
+redis.call('HSET', key('meta'), 'probedAt', digits(now))
+return reply()

@@ -1,0 +1,41 @@
+#!lua flags=allow-oom
+-- Removes from the start of each room's log the entries that retention no longer keeps.
+--
+-- args    retentionDays and retentionMessages (0: keep all), maxEntries (how many to remove at
+--         most)
+-- rows    room
+-- result  left: how many more entries the caller may remove; 0 when there may be more to do
+
+local left = args.maxEntries
+local oldestAt = now - args.retentionDays * 86400000
+
+-- Returns the offset of the first entry in [from, to) that is young enough, or `to`.
+local function skipOld(log, from, to)
+  while from < to do
+    local found = redis.call('XRANGE', log, digits(from) .. '-0', '+', 'COUNT', 100)
+    if #found == 0 then return from end
+    for _, entry in ipairs(found) do
+      if from >= to or tonumber(entry[2][4]) >= oldestAt then return from end
+      from = tonumber(entry[1]:match('^%d+')) + 1
+    end
+  end
+  return from
+end
+
+for i = 2, #ARGV do
+  local room = readRoom(ARGV[i])
+  local log = key('log', room.name)
+  local limit = math.min(room.head + 1, room.first + left)
+  local first = room.first
+  if args.retentionMessages > 0 then
+    first = math.min(limit, math.max(first, room.head - args.retentionMessages + 1))
+  end
+  if args.retentionDays > 0 then first = skipOld(log, first, limit) end
+  if first > room.first then
+    redis.call('XTRIM', log, 'MINID', digits(first) .. '-0')
+    redis.call('HSET', key('room', room.name), 'first', digits(first))
+    publish('{"kind":"pruned","room":"' .. room.name .. '","first":' .. digits(first) .. '}')
+    left = left - (first - room.first)
+  end
+end
+return reply('"left":' .. digits(left))

@@ -1,0 +1,24 @@
+#!lua flags=allow-oom
+-- Registers a node with a new link. A node that was registered before must still be: once the
+-- others gave it up, it has to come back under another name.
+--
+-- args    leaseMs, isReturning (the node was registered before)
+-- result  registered; presence: for each node a list of [room, member, username]
+
+local registered = isRegistered(node) or not args.isReturning
+if registered then
+  redis.call('HSET', key('nodes'), node, args.link)
+  redis.call('SET', key('lease', node), 1, 'PX', digits(args.leaseMs))
+end
+local presence = {}
+for _, other in ipairs(redis.call('HKEYS', key('nodes'))) do
+  local members = {}
+  for i, field in ipairs(redis.call('HKEYS', key('presence', other))) do
+    local room, member = field:match('^(%S+) (.+)$')
+    local username = redis.call('HGET', key('member', member), 'username') or member
+    members[i] = '["' .. room .. '","' .. member .. '",' .. cjson.encode(username) .. ']'
+  end
+  presence[#presence + 1] = '"' .. other .. '":[' .. table.concat(members, ',') .. ']'
+end
+return reply('"registered":' .. tostring(registered) ..
+  ',"presence":{' .. table.concat(presence, ',') .. '}')

@@ -1,0 +1,115 @@
+// The members in rooms through other nodes, as those nodes published them.
+
+import type { BrokerListener, RemoteMember } from "../../chat/broker.ts";
+import type { LeftReason } from "../../protocol/wire.ts";
+import { presenceKey } from "./local_presence.ts";
+import type { NodePresence, PresenceChange } from "./local_presence.ts";
+
+/** The presence of every node, by its name. */
+export type PresenceSnapshot = Readonly<Record<string, NodePresence>>;
+
+interface Member extends RemoteMember {
+  username: string;
+  /** Its rooms, and for each the nodes through which it is there. */
+  readonly rooms: Map<string, Set<string>>;
+}
+
+/** Keeps the remote members of all rooms and reports every change to the listener. */
+export class RemotePresence {
+  readonly #listener: () => BrokerListener | undefined;
+  readonly #members = new Map<string, Member>();
+  readonly #rooms = new Map<string, Set<Member>>();
+
+  constructor(listener: () => BrokerListener | undefined) {
+    this.#listener = listener;
+  }
+
+  membersOf(room: string): readonly RemoteMember[] {
+    return [...this.#rooms.get(room) ?? []];
+  }
+
+  /** Applies changes that another node has published. */
+  apply(node: string, changes: readonly PresenceChange[]): void {
+    for (const change of changes) {
+      if (change.kind === "joined") this.#join(node, change.room, change.member, change.username);
+      else this.#leave(node, change.room, change.member, change.reason);
+    }
+  }
+
+  /** Applies a rename, of a remote member or one of this node. */
+  rename(member: string, username: string): void {
+    const remote = this.#members.get(member);
+    if (remote !== undefined) remote.username = username;
+    this.#listener()?.memberRenamed?.(member, username);
+  }
+
+  /** Removes a dead node, and every member that was present through it alone. */
+  removeNode(node: string): void {
+    for (const { member, rooms } of [...this.#members.values()]) {
+      for (const room of [...rooms.keys()]) this.#leave(node, room, member, "timeout");
+    }
+  }
+
+  /** Catches up with the presence of the other nodes after a time without their changes. */
+  reconcile(others: PresenceSnapshot): void {
+    const anywhere = new Set(
+      Object.values(others).flat().map(([room, member]) => presenceKey(room, member)),
+    );
+    // Members that left come first, as another member may have their name by now.
+    this.#leaveWhere((_, room, member) => !anywhere.has(presenceKey(room, member)));
+    for (const [node, members] of Object.entries(others)) {
+      for (const [room, member, username] of members) {
+        const remote = this.#members.get(member);
+        if (remote !== undefined && remote.username !== username) this.rename(member, username);
+        this.#join(node, room, member, username);
+      }
+    }
+    const onNode = new Set(
+      Object.entries(others).flatMap(([node, members]) =>
+        members.map(([room, member]) => `${node} ${presenceKey(room, member)}`)
+      ),
+    );
+    this.#leaveWhere((node, room, member) => !onNode.has(`${node} ${presenceKey(room, member)}`));
+  }
+
+  #leaveWhere(isGone: (node: string, room: string, member: string) => boolean): void {
+    for (const { member, rooms } of [...this.#members.values()]) {
+      for (const [room, nodes] of [...rooms]) {
+        for (const node of [...nodes]) {
+          if (isGone(node, room, member)) this.#leave(node, room, member, "timeout");
+        }
+      }
+    }
+  }
+
+  #join(node: string, room: string, member: string, username: string): void {
+    let remote = this.#members.get(member);
+    if (remote === undefined) {
+      remote = { member, username, rooms: new Map() };
+      this.#members.set(member, remote);
+    }
+    const nodes = remote.rooms.get(room);
+    if (nodes !== undefined) {
+      nodes.add(node);
+      return;
+    }
+    remote.rooms.set(room, new Set([node]));
+    const inRoom = this.#rooms.get(room);
+    if (inRoom === undefined) this.#rooms.set(room, new Set([remote]));
+    else inRoom.add(remote);
+    this.#listener()?.memberJoined?.(room, { member, username: remote.username });
+  }
+
+  #leave(node: string, room: string, member: string, reason: LeftReason): void {
+    const remote = this.#members.get(member);
+    const nodes = remote?.rooms.get(room);
+    if (remote === undefined || nodes === undefined || !nodes.delete(node)) return;
+    if (nodes.size > 0) return;
+    remote.rooms.delete(room);
+    if (remote.rooms.size === 0) this.#members.delete(member);
+    const inRoom = this.#rooms.get(room);
+    inRoom?.delete(remote);
+    if (inRoom?.size === 0) this.#rooms.delete(room);
+    this.#listener()?.memberLeft?.(room, { member, username: remote.username }, reason);
+  }
+}

@@ -1,0 +1,18 @@
+#!lua flags=allow-oom
+-- Renews the node's lease, and removes the nodes whose lease ran out.
+--
+-- args    leaseMs
+
+if isFenced() then return replyFenced() end
+local wasInTime = redis.call('SET', key('lease', node), 1, 'PX', digits(args.leaseMs), 'GET')
+-- A late node removes nobody: if Redis itself stood still, the others are late as well.
+if wasInTime then
+  for _, other in ipairs(redis.call('HKEYS', key('nodes'))) do
+    if redis.call('EXISTS', key('lease', other)) == 0 then
+      redis.call('HDEL', key('nodes'), other)
+      redis.call('DEL', key('presence', other))
+      publish('{"kind":"node_lost","node":"' .. other .. '"}')
+    end
+  end
+end
+return reply()

@@ -1,0 +1,28 @@
+-- Shared by scripts that read rooms. An entry of a log's stream is { id, { 'epoch', …, 'at', …,
+-- 'body', … } }.
+
+local function readRoom(name)
+  local stored = redis.call('HMGET', key('room', name), 'head', 'first')
+  return { name = name, head = tonumber(stored[1] or 0), first = tonumber(stored[2] or 1) }
+end
+
+local function entryAt(room, offset)
+  if offset < 1 then return nil end
+  local id = digits(offset) .. '-0'
+  return redis.call('XRANGE', key('log', room.name), id, id)[1]
+end
+
+-- Whether a position is part of the room's log.
+local function isValid(room, positionEpoch, offset)
+  if offset > room.head then return false end
+  if offset == 0 then return redis.call('SISMEMBER', key('epochs'), positionEpoch) == 1 end
+  -- An epoch never continues after the log was set back. So for a pruned position, the epoch of the
+  -- oldest entry kept decides, and an older epoch without any entry left is refused.
+  local entry = entryAt(room, math.max(offset, room.first))
+  return positionEpoch == (entry and entry[2][2] or epoch)
+end
+
+local function entryJson(name, offset, entryEpoch, at, body)
+  return '{"room":"' .. name .. '","offset":' .. offset .. ',"epoch":"' .. entryEpoch ..
+    '","at":' .. at .. ',' .. body .. '}'
+end

@@ -1,0 +1,22 @@
+// What the pages of a world did and were told, to compare with the log at its end.
+
+import type { KeyValue } from "../../../static/client/state/storage.ts";
+
+export interface SentMessage {
+  readonly room: string;
+  readonly nonce: string;
+}
+
+/** A record that all clients share. Messages are known by their nonces. */
+export class ClientLedger {
+  /** The messages of each client, in the order in which they were sent. */
+  readonly sent = new Map<string, SentMessage[]>();
+  /** Messages that the page was told are in the log. */
+  readonly acknowledged = new Set<string>();
+  /** The tab storage through which each message was sent. */
+  readonly origins = new Map<string, KeyValue>();
+  /** Messages that another tab took over, which may change their order. */
+  readonly adopted = new Set<string>();
+  /** Messages that the user gave up. */
+  readonly discarded = new Set<string>();
+}

@@ -1,0 +1,117 @@
+// Brokers that misbehave as real storage does: one fails and dies with its process, one is slow.
+
+import type { AppendResult, Broker, BrokerListener, Outcome } from "../../../app/chat/broker.ts";
+import type { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
+import type { SeededRandom } from "../../support/seeded_random.ts";
+import type { NameInvariant } from "./invariants.ts";
+import type { ReferenceLog } from "./reference_log.ts";
+import type { SimulatedProcess } from "./simulated_process.ts";
+import type { Timeline } from "./timeline.ts";
+
+export interface FaultyBrokerOptions {
+  readonly broker: SqliteBroker;
+  readonly process: SimulatedProcess;
+  readonly isFailing: () => boolean;
+  readonly log: ReferenceLog;
+  readonly names: NameInvariant;
+  /** Runs a check, and records the violation it throws. */
+  readonly check: (run: () => void) => void;
+}
+
+/** Wraps a broker whose disk may fail and whose process may die before and after each commit. */
+export function faultyBroker(options: FaultyBrokerOptions): Broker {
+  const { broker, process, isFailing, log, names, check } = options;
+  const requireWorking = () => {
+    if (isFailing()) throw new Error("the disk fails");
+    if (!process.isAlive) throw new Error("this process is dead");
+  };
+  return {
+    append: (drafts) => {
+      const failed = drafts.map((): AppendResult => ({ kind: "unavailable" }));
+      if (!process.isAlive || !process.survivesStep() || isFailing()) return failed;
+      const results = broker.append(drafts);
+      process.survivesStep();
+      return results;
+    },
+    read: (room, query) => {
+      requireWorking();
+      return broker.read(room, query);
+    },
+    subscribe: (listener: BrokerListener) =>
+      broker.subscribe({
+        entries: (entries) => {
+          if (!process.isAlive) return;
+          check(() => {
+            for (const entry of entries) {
+              names.check(entry.from, entry.member);
+              log.append(entry);
+            }
+          });
+          if (process.survivesStep()) listener.entries(entries);
+        },
+        pruned: (room, first) => {
+          if (process.isAlive) listener.pruned(room, first);
+        },
+      }),
+    claim: (member, username) => {
+      requireWorking();
+      const held = broker.claim(member, username);
+      if (held !== undefined) check(() => names.hold(held, member));
+      return held;
+    },
+    rename: (member, username) => {
+      requireWorking();
+      const renamed = broker.rename(member, username);
+      if (renamed) check(() => names.hold(username, member));
+      return renamed;
+    },
+    release: (member) => {
+      requireWorking();
+      broker.release(member);
+      names.release(member);
+    },
+    renewHolds: () => {},
+    prune: () => broker.prune(),
+    close: () => broker.close(),
+  };
+}
+
+/** Wraps a broker so that its calls take time, as over a network: they run and resolve in order. */
+export function slowBroker(
+  broker: Broker,
+  process: SimulatedProcess,
+  time: Timeline,
+  random: SeededRandom,
+): Broker {
+  let [runsAt, resolvesAt] = [0, 0];
+  const call = <T>(run: () => Outcome<T>): Promise<T> => {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    runsAt = Math.max(runsAt, time.ms + random.delay(400));
+    time.at(runsAt, () => {
+      if (!process.isAlive) return;
+      let settle: () => void;
+      try {
+        const outcome = run();
+        settle = () => resolve(outcome);
+      } catch (error) {
+        settle = () => reject(error);
+      }
+      resolvesAt = Math.max(resolvesAt, time.ms + random.delay(100));
+      time.at(resolvesAt, () => {
+        if (process.isAlive) settle();
+      });
+    });
+    return promise;
+  };
+  return {
+    append: (drafts) => call(() => broker.append(drafts)),
+    read: (room, query) => call(() => broker.read(room, query)),
+    subscribe: (listener) => broker.subscribe(listener),
+    claim: (member, username) => call(() => broker.claim(member, username)),
+    rename: (member, username) => call(() => broker.rename(member, username)),
+    release: (member) => call(() => broker.release(member)),
+    renewHolds: (members) => call(() => broker.renewHolds(members)),
+    prune: () => call(() => broker.prune()),
+    close: () => broker.close(),
+  };
+}

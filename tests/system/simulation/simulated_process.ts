@@ -1,0 +1,118 @@
+// One process of a simulated server: a hub and its connections, which may die between any two steps.
+
+import type { Broker } from "../../../app/chat/broker.ts";
+import { ChatHub } from "../../../app/chat/chat_hub.ts";
+import type { HubSettings, LogFields } from "../../../app/chat/ports.ts";
+import type { Session, Socket } from "../../../app/chat/session.ts";
+import type { SeededRandom } from "../../support/seeded_random.ts";
+import type { Acceptor } from "./network.ts";
+import type { Timeline } from "./timeline.ts";
+
+export interface ProcessOptions {
+  readonly time: Timeline;
+  readonly random: SeededRandom;
+  readonly settings: HubSettings;
+  readonly broker: (process: SimulatedProcess) => Broker;
+  /** Called with what the hub logs. */
+  readonly onLog: (event: string, fields: LogFields) => void;
+  /** Called with each frame before the hub gets it. */
+  readonly onFrame?: (session: Session, frame: string) => void;
+  readonly onViolation: (message: string) => void;
+  /** Called when the process has to die at a crash point. */
+  readonly onCrash: () => void;
+}
+
+const peer = { address: "192.0.2.1", network: "192.0.2.1", isLoopback: false };
+const crashSoonMaxSteps = 12;
+
+export class SimulatedProcess {
+  readonly #options: ProcessOptions;
+  readonly hub: ChatHub;
+  isAlive = true;
+  #stepsToCrash = Infinity;
+  /** Ends each open connection the way a dead process does. */
+  readonly #connections = new Set<() => void>();
+
+  constructor(options: ProcessOptions) {
+    this.#options = options;
+    const { time, random, onLog } = options;
+    const later = (ms: number, task: () => void) =>
+      time.later(ms, () => {
+        if (this.isAlive) task();
+      });
+    this.hub = new ChatHub({
+      broker: options.broker(this),
+      clock: time,
+      scheduler: { soon: (task) => void later(0, task), later },
+      identity: {
+        newToken: () => `${random.below(1e9)}`.padEnd(43, "-"),
+        memberOf: (token) => `id-${token.replace(/-+$/, "")}`,
+      },
+      log: {
+        event: (event, fields) => this.isAlive && onLog(event, fields),
+        warn: (event, fields) => this.isAlive && onLog(event, fields),
+        error: (event, error) => {
+          if (this.isAlive && event === "internal") options.onViolation(`internal: ${error}`);
+        },
+      },
+    }, options.settings);
+  }
+
+  /** A step at which the process may die, see `crashSoon`. Returns false if it does. */
+  survivesStep(): boolean {
+    if (this.#stepsToCrash-- > 0) return true;
+    this.#stepsToCrash = Infinity;
+    this.#options.onCrash();
+    return false;
+  }
+
+  /** Dies at a coming step: before a commit, between commit and delivery, between two frames. */
+  crashSoon(): void {
+    this.#stepsToCrash = this.#options.random.below(crashSoonMaxSteps);
+  }
+
+  /** Dies at once, and its connections with it. */
+  kill(): void {
+    this.isAlive = false;
+    for (const kill of this.#connections) kill();
+    this.#connections.clear();
+  }
+
+  /** Ends after a drain. The closes of its connections are on their way. */
+  end(): void {
+    this.isAlive = false;
+    this.#connections.clear();
+  }
+
+  get acceptor(): Acceptor {
+    return {
+      open: (socket, kill) => {
+        let session: Session | undefined;
+        const guarded: Socket = {
+          send: (frame) => {
+            if (this.isAlive && this.survivesStep()) socket.send(frame);
+          },
+          close: (code, reason) => {
+            if (this.isAlive) socket.close(code, reason);
+          },
+          get buffered() {
+            return socket.buffered;
+          },
+        };
+        if (this.isAlive) session = this.hub.connect(guarded, peer);
+        if (this.isAlive) this.#connections.add(kill);
+        return {
+          receive: (frame) => {
+            if (!this.isAlive || session === undefined || !this.survivesStep()) return;
+            this.#options.onFrame?.(session, frame);
+            this.hub.receive(session, frame);
+          },
+          closed: (code) => {
+            this.#connections.delete(kill);
+            if (this.isAlive && session !== undefined) this.hub.disconnect(session, code);
+          },
+        };
+      },
+    };
+  }
+}
