@@ -1,114 +1,129 @@
-// How many servers a chat needs, and what gives way first: the arithmetic behind docs/scaling.md. `deno run scripts/scaling_model.ts`
-// prints its table.
+// Computes how many servers a chat needs and what reaches its limit first, for docs/scaling.md.
+// `deno run scripts/scaling_model.ts` prints the table.
 
-/** What was measured, on one core of the machine that docs/scaling.md names; it says by which commands. */
+/** Measurements on one core. docs/scaling.md names the machine and the commands. */
 export const measured = {
   /** Memory of a connection in a room, in KiB. */
   connectionKiB: 20.5,
-  /** What a connection costs a node on which nobody says anything, in CPU-seconds a second. */
+  /** CPU-seconds per second of a connection on which nothing is said. */
   idleLoad: 2.5e-6,
-  /** Sending one frame to one connection, in CPU-seconds. */
+  /** CPU-seconds to send one frame to one connection. */
   frameSeconds: 8e-6,
-  /** Taking a message from its author, handing it to Redis and hearing it, without its frames, in CPU-seconds of a node. */
+  /** CPU-seconds of a node to accept a message, store it in Redis and read it back, without its frames. */
   messageSeconds: 150e-6,
-  /** Hearing a message that nobody on the node is sent, in CPU-seconds. */
-  hearSeconds: 60e-6,
-  /** A member on another node, in bytes of a node's memory. */
-  elsewhereBytes: 741,
-  /** Storing a message and giving it to one node, in CPU-seconds of Redis. */
-  redisSeconds: 98e-6,
-  /** Giving it to one node more. */
-  readSeconds: 12e-6,
+  /** CPU-seconds of a node to read a message that it delivers to no one. */
+  feedSeconds: 60e-6,
+  /** Memory of a remote member, in bytes. */
+  remoteMemberBytes: 741,
+  /** CPU-seconds of Redis to store a message and pass it to one node. */
+  redisStoreSeconds: 98e-6,
+  /** CPU-seconds of Redis to pass it to one more node. */
+  redisReadSeconds: 12e-6,
 };
 
-/** What is assumed of people and machines. */
+/** Assumptions about people and machines. */
 export const assumed = {
-  /** People in a room; each is in one. */
+  /** Members per room; each is in one room. */
   roomSize: 50,
-  /** Connections that one node is given, as MAX_CONNECTIONS. */
-  connectionsMost: 10_000,
-  /** Of one core; the rest is for the moments when everybody comes back. */
-  loadMost: 0.7,
-  /** Memory of a node, in MiB, beside what it takes when it is empty. */
-  memoryMiB: 900,
+  /** Max connections per node, the default of MAX_CONNECTIONS. */
+  maxConnections: 10_000,
+  /** Max load of one core. The rest is for the moment when everyone reconnects. */
+  maxLoad: 0.7,
+  /** Max memory of a node in MiB, beyond what an empty node takes. */
+  maxMemoryMiB: 900,
 };
 
-/** How a number of people fares. */
+/** What a chat of a certain size needs. */
 export interface Forecast {
   readonly connected: number;
+  /** Messages per hour and person. */
   readonly perHour: number;
   readonly messagesPerSecond: number;
-  /** Nodes by connections and by CPU, whichever is more; `undefined` where no number suffices. */
+  /** Number of nodes; `undefined` if no number is enough. */
   readonly nodes: number | undefined;
-  /** Of one core of each node, and of Redis. */
+  /** Share of one core, on each node. */
   readonly nodeLoad: number;
+  /** Share of one core. */
   readonly redisLoad: number;
+  /** Memory of each node. */
   readonly memoryMiB: number;
-  readonly first: string;
+  /** What reaches its limit first. */
+  readonly bottleneck: string;
 }
 
-/** Computes a chat of `connected` people who each write `perHour` messages. */
+/** Computes a chat of `connected` people who each write `perHour` messages per hour. */
 export function forecast(connected: number, perHour: number): Forecast {
-  const { connectionKiB, idleLoad, frameSeconds, messageSeconds, hearSeconds } = measured;
-  const { roomSize, connectionsMost, loadMost } = assumed;
+  const { connectionKiB, idleLoad, frameSeconds, messageSeconds, feedSeconds } = measured;
+  const { roomSize, maxConnections, maxLoad, maxMemoryMiB } = assumed;
   const messagesPerSecond = connected * perHour / 3600;
-  // So few messages fall into one tick of one room that each goes in a frame of its own.
-  const shared = connected * idleLoad +
-    messagesPerSecond * (messageSeconds - hearSeconds + roomSize * frameSeconds);
-  // Every node hears everything.
-  const onEach = messagesPerSecond * hearSeconds;
-  const byLoad = onEach < loadMost ? Math.ceil(shared / (loadMost - onEach)) : undefined;
-  const nodes = byLoad && Math.max(byLoad, Math.ceil(connected / connectionsMost));
-  const count = nodes ?? Math.ceil(connected / connectionsMost);
-  const nodeLoad = shared / count + onEach;
-  const storing = messagesPerSecond * measured.redisSeconds;
-  const reading = messagesPerSecond * (count - 1) * measured.readSeconds;
-  const redisLoad = storing + reading;
-  const elsewhere = connected - connected / count;
+  // With so few messages per tick and room, each travels in a frame of its own.
+  const sharedLoad = connected * idleLoad +
+    messagesPerSecond * (messageSeconds - feedSeconds + roomSize * frameSeconds);
+  // Every node reads every message.
+  const feedLoad = messagesPerSecond * feedSeconds;
+  const minNodes = Math.ceil(connected / maxConnections);
+  const nodes = feedLoad < maxLoad
+    ? Math.max(minNodes, Math.ceil(sharedLoad / (maxLoad - feedLoad)))
+    : undefined;
+  const count = nodes ?? minNodes;
+  const nodeLoad = sharedLoad / count + feedLoad;
+  const redisStoring = messagesPerSecond * measured.redisStoreSeconds;
+  const redisReading = messagesPerSecond * (count - 1) * measured.redisReadSeconds;
+  const redisLoad = redisStoring + redisReading;
+  const remoteMembers = connected - connected / count;
   const memoryMiB = (connected / count * connectionKiB +
-    elsewhere * measured.elsewhereBytes / 1024) / 1024;
+    remoteMembers * measured.remoteMemberBytes / 1024) / 1024;
   const limits = [
     {
-      what: storing > reading ? "Redis, storing" : "Redis, read by so many",
-      of: redisLoad / loadMost,
+      name: redisStoring > redisReading ? "Redis, storing" : "Redis, read by every server",
+      used: redisLoad / maxLoad,
     },
-    { what: "hearing everything, on each node", of: onEach / loadMost },
-    { what: "members of other nodes, in memory", of: memoryMiB / assumed.memoryMiB },
-  ].sort((one, other) => other.of - one.of);
+    { name: "reading the feed, on each server", used: feedLoad / maxLoad },
+    { name: "remote members, in memory", used: memoryMiB / maxMemoryMiB },
+  ].sort((one, other) => other.used - one.used);
   const [worst] = limits;
-  const first = worst === undefined || worst.of < 0.5 ? "nothing near" : worst.what;
-  return { connected, perHour, messagesPerSecond, nodes, nodeLoad, redisLoad, memoryMiB, first };
+  const bottleneck = worst === undefined || worst.used < 0.5 ? "nothing" : worst.name;
+  return {
+    connected,
+    perHour,
+    messagesPerSecond,
+    nodes,
+    nodeLoad,
+    redisLoad,
+    memoryMiB,
+    bottleneck,
+  };
 }
 
-/** The table of docs/scaling.md. */
+/** Returns the table of docs/scaling.md. */
 export function scalingTable(): string {
   const whole = (number: number) => Math.round(number).toLocaleString("en");
   const percent = (share: number) => `${whole(100 * share)} %`;
   const rows = [
     [
       "connected",
-      "messages an hour, each",
-      "messages a second",
+      "messages per hour and person",
+      "messages per second",
       "servers",
       "core of each",
       "memory of each, MiB",
       "core of Redis",
-      "what gives way first",
+      "first bottleneck",
     ],
     Array.from({ length: 8 }, () => "---"),
   ];
   for (const connected of [10_000, 100_000, 1_000_000]) {
     for (const perHour of [6, 60]) {
-      const one = forecast(connected, perHour);
+      const result = forecast(connected, perHour);
       rows.push([
         whole(connected),
         whole(perHour),
-        whole(one.messagesPerSecond),
-        one.nodes === undefined ? "no number suffices" : whole(one.nodes),
-        percent(one.nodeLoad),
-        whole(one.memoryMiB),
-        percent(one.redisLoad),
-        one.first,
+        whole(result.messagesPerSecond),
+        result.nodes === undefined ? "no number is enough" : whole(result.nodes),
+        percent(result.nodeLoad),
+        whole(result.memoryMiB),
+        percent(result.redisLoad),
+        result.bottleneck,
       ]);
     }
   }

@@ -1,8 +1,8 @@
-// A program that takes part in a room: it answers !time. `deno run --allow-net docs/examples/bot.ts http://localhost:8000/ lobby`
-// What was asked while it was away it does not hear; SPEC.md tells in R2 to R5 how it would.
+// A bot that answers !time: deno run --allow-net docs/examples/bot.ts http://localhost:8000/ lobby
+// It misses what is asked while it is away. R2 to R5 in SPEC.md say how a client catches up.
 const [server = "http://localhost:8000/", room = "lobby"] = Deno.args;
 
-/** Whoever has this is the member: kept, so that the name is still its own when it comes back. */
+/** Kept over reconnects, so that the bot is the same member and keeps its name. */
 let token: string | undefined;
 
 function connect(): void {
@@ -15,13 +15,14 @@ function connect(): void {
     for (const push of pushes) {
       if (push.type === "welcome") token = push.token;
       if (push.type !== "message" || push.text !== "!time") continue;
+      // A repeated answer has the same nonce, so it is stored once.
       const nonce = `answer-${push.offset}`;
       send({ type: "message", room, text: new Date().toISOString(), nonce });
     }
   };
   socket.onclose = ({ code }) => {
-    const mayReturn = code !== 1000 && (code < 4000 || code > 4099);
-    if (mayReturn) setTimeout(connect, 500 + Math.random() * 1000);
+    const mayReconnect = code !== 1000 && (code < 4000 || code > 4099);
+    if (mayReconnect) setTimeout(connect, 500 + Math.random() * 1000);
   };
 }
 

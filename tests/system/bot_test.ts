@@ -1,37 +1,41 @@
+// docs/examples/bot.ts against a real server.
+
 import { assertMatch } from "@std/assert";
 import { ServerProcess } from "../support/server_process.ts";
 
 const bot = new URL("../../docs/examples/bot.ts", import.meta.url).pathname;
+const isoTime = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
 
-/** Asks the room for the time as soon as the bot is there, and gives its answer. */
-async function ask(url: string, username: string): Promise<string> {
+/** Joins the room, waits for the bot, asks it for the time and returns its answer. */
+async function askTime(url: string, username: string): Promise<string> {
   const socket = new WebSocket(`${url.replace("http", "ws")}ws`);
   const send = (command: unknown) => socket.send(JSON.stringify(command));
   const closed = Promise.withResolvers<void>();
-  const answered = Promise.withResolvers<string>();
+  const answer = Promise.withResolvers<string>();
   const question = { type: "message", room: "lobby", text: "!time", nonce: "question" };
   socket.onopen = () => send({ type: "hello", username, rooms: [{ room: "lobby" }] });
   socket.onclose = () => {
-    answered.reject(new Error("Cannot ask: the connection ended"));
+    answer.reject(new Error("Cannot ask: the connection closed"));
     closed.resolve();
   };
   socket.onmessage = ({ data }) => {
     for (const push of JSON.parse(data)) {
-      if (push.type === "error") answered.reject(new Error(push.message));
-      const here = push.type === "room" ? push.members : push.type === "joined" ? [push] : [];
-      if (here.some((member: { username: string }) => member.username === "Clock")) send(question);
-      if (push.type === "message" && push.from === "Clock") answered.resolve(push.text);
+      if (push.type === "error") answer.reject(new Error(push.message));
+      const present = push.type === "room" ? push.members : push.type === "joined" ? [push] : [];
+      const isHere = present.some((member: { username: string }) => member.username === "Clock");
+      if (isHere) send(question);
+      if (push.type === "message" && push.from === "Clock") answer.resolve(push.text);
     }
   };
   try {
-    return await answered.promise;
+    return await answer.promise;
   } finally {
     socket.close(1000);
     await closed.promise;
   }
 }
 
-Deno.test("docs/bot.ts answers, and comes back when the server was killed", async () => {
+Deno.test("docs/examples/bot.ts answers, and reconnects after the server was killed", async () => {
   const dir = await Deno.makeTempDir();
   let server = await ServerProcess.start(dir);
   const { url, port } = server;
@@ -41,10 +45,10 @@ Deno.test("docs/bot.ts answers, and comes back when the server was killed", asyn
     stderr: "null",
   }).spawn();
   try {
-    assertMatch(await ask(url, "Ada"), /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+    assertMatch(await askTime(url, "Ada"), isoTime);
     await server.end("SIGKILL");
     server = await ServerProcess.start(dir, { port });
-    assertMatch(await ask(url, "Grace"), /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+    assertMatch(await askTime(url, "Grace"), isoTime);
   } finally {
     process.kill("SIGKILL");
     await process.status;

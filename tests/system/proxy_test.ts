@@ -1,5 +1,6 @@
-// The proxy configurations of docs/, each run by the real program where there is one. NGINX=1 and CADDY=1 ask for them: then a
-// missing one fails, and nginx has to hold an idle connection for longer than its own default of a minute.
+// The proxy configurations in docs/examples, each run by the real proxy if it is installed. With NGINX=1
+// or CADDY=1, a missing proxy fails the test, and the proxy must also keep an idle connection for longer
+// than nginx does by default.
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { loadAssets } from "../../app/web/assets.ts";
@@ -9,14 +10,14 @@ import { startSite, staticFolder } from "../support/web_harness.ts";
 const root = new URL("../../", import.meta.url).pathname;
 const spoof = { "x-forwarded-for": "198.51.100.66", forwarded: "for=198.51.100.66" };
 
-/** How a proxy is started with its configuration from docs/ changed no more than a person would change it. */
+/** How to start a proxy with its configuration, adapted as little as a user would. */
 interface Proxy {
   readonly program: string;
   readonly file: string;
-  /** The configuration for an address to listen on and one of Parley, in a folder of its own. */
+  /** Returns `text` for the proxy's address, Parley's address, the base path and a folder for temporary files. */
   configure(text: string, listen: string, parley: string, path: string, dir: string): string;
   args(config: string, dir: string): string[];
-  /** What it says when it listens. */
+  /** What it prints once it listens. */
   readonly ready: string;
 }
 
@@ -56,30 +57,30 @@ const caddy: Proxy = {
 
 for (const proxy of [nginx, caddy]) {
   const { program, file } = proxy;
-  const isAsked = Deno.env.get(program.toUpperCase()) === "1";
-  const ignore = !isAsked && !isInstalled(program);
+  const isRequired = Deno.env.get(program.toUpperCase()) === "1";
+  const ignore = !isRequired && !isInstalled(program);
 
   Deno.test({
     name:
-      `docs/${file} lets ${program} hand everything on: upgrades, the name, the client's address`,
+      `docs/examples/${file} makes ${program} pass on upgrades, the host and the client's address`,
     ignore,
     fn: () => checkSite(proxy, ""),
   });
 
   Deno.test({
-    name: `docs/${file} lets ${program} serve the chat below a path, with BASE_PATH`,
+    name: `docs/examples/${file} makes ${program} serve the chat below a path, with BASE_PATH`,
     ignore,
     fn: () => checkSite(proxy, "/chat"),
   });
 
   Deno.test({
-    name: `docs/${file} lets ${program} hold a connection on which nobody says anything for 75 s`,
-    ignore: !isAsked,
+    name: `docs/examples/${file} makes ${program} keep an idle connection for 75 s`,
+    ignore: !isRequired,
     fn: () => checkIdle(proxy),
   });
 }
 
-Deno.test("docs/nginx.conf waits longer than Parley is silent [P8]", async () => {
+Deno.test("docs/examples/nginx.conf waits for longer than two heartbeats [P8]", async () => {
   const text = await Deno.readTextFile(`${root}docs/examples/nginx.conf`);
   const heartbeatSeconds = 25;
   for (const name of ["proxy_read_timeout", "proxy_send_timeout"]) {
@@ -99,12 +100,12 @@ async function checkSite(proxy: Proxy, path: string): Promise<void> {
   await using running = await startSite({ assets, trustProxy: 1 });
   await using front = await start(proxy, `127.0.0.1:${running.server.port}`, path);
   const { host } = front;
-  // Another address of this machine than the one that the proxy has.
-  using elsewhere = Deno.createHttpClient({ localAddress: "127.0.0.5" });
+  // A client address that differs from the proxy's.
+  using otherAddress = Deno.createHttpClient({ localAddress: "127.0.0.5" });
   const get = async (pathname: string) => {
     const response = await fetch(`http://${host}${pathname}`, {
       headers: spoof,
-      client: elsewhere,
+      client: otherAddress,
     });
     return { status: response.status, text: await response.text() };
   };
@@ -121,7 +122,7 @@ async function checkSite(proxy: Proxy, path: string): Promise<void> {
 
   const headers = { origin: `http://${host}`, ...spoof };
   const socket = new WebSocket(`ws://${host}${path}/ws`, { protocols: ["parley.v1"], headers });
-  const heard = new Promise<string>((resolve) =>
+  const firstFrame = new Promise<string>((resolve) =>
     socket.addEventListener("message", ({ data }) => resolve(data), { once: true })
   );
   const closed = new Promise<CloseEvent>((resolve) => socket.addEventListener("close", resolve));
@@ -129,13 +130,13 @@ async function checkSite(proxy: Proxy, path: string): Promise<void> {
   const [connection] = running.hub.connected;
   assertEquals(connection?.address, "127.0.0.1");
   connection?.socket.send(`["hello"]`);
-  assertEquals(await heard, `["hello"]`);
+  assertEquals(await firstFrame, `["hello"]`);
   assertEquals(socket.protocol, "parley.v1");
   socket.send("from outside");
   await running.hub.until(({ frames }) => frames.length === 1);
-  connection?.socket.close(4005, "over there");
+  connection?.socket.close(4005, "replaced");
   const { code, reason } = await closed;
-  assertEquals([code, reason], [4005, "over there"]);
+  assertEquals([code, reason], [4005, "replaced"]);
   await running.hub.until(({ codes }) => codes.length === 1);
 
   const foreign = new WebSocket(`ws://${host}${path}/ws`, {
@@ -169,7 +170,7 @@ async function checkIdle(proxy: Proxy): Promise<void> {
   }
 }
 
-/** Starts a proxy on a port that was free a moment ago. */
+/** Starts a proxy on a free port and waits until it listens. */
 async function start(proxy: Proxy, parley: string, path: string) {
   const dir = await Deno.makeTempDir();
   const text = await Deno.readTextFile(`${root}docs/examples/${proxy.file}`);
@@ -183,13 +184,13 @@ async function start(proxy: Proxy, parley: string, path: string) {
     stderr: "piped",
   }).spawn();
   const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
-  let said = "";
+  let output = "";
   const read = async () => {
     for await (const part of process.stderr.pipeThrough(new TextDecoderStream())) {
-      said += part;
-      if (said.includes(proxy.ready)) resolve();
+      output += part;
+      if (output.includes(proxy.ready)) resolve();
     }
-    reject(new Error(`Cannot start ${proxy.program}: ${said}`));
+    reject(new Error(`Cannot start ${proxy.program}: ${output}`));
   };
   const reading = read();
   await ready;
