@@ -1,41 +1,36 @@
 // Warnings about proxies that do not match TRUST_PROXY. Each is logged once.
 
-import type { LogFields } from "../chat/ports.ts";
-
-export interface ProxyWarningOptions {
-  /** Number of trusted proxies in front of the server. */
-  readonly trustProxy: number;
-  readonly log: { warn(event: string, fields: LogFields): void };
-}
+import type { FaultLog } from "./websocket.ts";
 
 /** Headers in which a proxy names the client. */
 const forwardingHeaders = ["forwarded", "x-forwarded-for"];
 
-/** Compares requests with TRUST_PROXY. */
+/** Compares requests with TRUST_PROXY, the number of trusted proxies. */
 export class ProxyWarnings {
-  readonly #options: ProxyWarningOptions;
+  readonly #trustProxy: number;
+  readonly #log: FaultLog;
   #hasWarned = false;
 
-  constructor(options: ProxyWarningOptions) {
-    this.#options = options;
+  constructor(trustProxy: number, log: FaultLog) {
+    this.#trustProxy = trustProxy;
+    this.#log = log;
   }
 
   /** Logs a warning if a request from `peer` does not match the setting. */
   check(peer: string, headers: Headers): void {
     if (this.#hasWarned) return;
-    const { trustProxy, log } = this.#options;
     const present = forwardingHeaders.filter((name) => headers.has(name));
-    if (trustProxy === 0 && present.length > 0) {
+    if (this.#trustProxy === 0 && present.length > 0) {
       this.#hasWarned = true;
       const hint = "set TRUST_PROXY to the number of your proxies, if there are any";
-      log.warn("untrusted_proxy", { peer, headers: present.join(" "), hint });
+      this.#log.warn("untrusted_proxy", { peer, headers: present.join(" "), hint });
     }
     // Only handshakes count: a local health check does not come through the proxy. If the proxy
     // names no client, all clients share one address and its limits.
-    if (trustProxy > 0 && present.length === 0 && headers.has("sec-websocket-key")) {
+    if (this.#trustProxy > 0 && present.length === 0 && headers.has("sec-websocket-key")) {
       this.#hasWarned = true;
       const hint = "let the proxy set X-Forwarded-For, or unset TRUST_PROXY if there is none";
-      log.warn("silent_proxy", { peer, hint });
+      this.#log.warn("silent_proxy", { peer, hint });
     }
   }
 }

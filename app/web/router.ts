@@ -6,7 +6,12 @@ import type { Problem } from "./problem.ts";
 
 export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
 
-type Parameter = "room" | "file";
+/** What each path parameter matches. */
+const parameterPatterns = {
+  room: roomPattern.source.slice(1, -1),
+  file: "[^/]+",
+};
+type Parameter = keyof typeof parameterPatterns;
 
 /** A request on its way to a handler. */
 export interface Exchange {
@@ -33,20 +38,12 @@ export interface Route {
   readonly methods: Readonly<Partial<Record<Method, Handler>>>;
 }
 
-interface CompiledRoute {
-  readonly pattern: RegExp;
-  readonly handlers: ReadonlyMap<string, Handler>;
-}
-
-/** What each path parameter matches. */
-const parameterPatterns: ReadonlyMap<string, string> = new Map<Parameter, string>([
-  ["room", roomPattern.source.slice(1, -1)],
-  ["file", "[^/]+"],
-]);
-
 /** A route table. The first route whose path matches wins. */
 export class Router {
-  readonly #routes: readonly CompiledRoute[];
+  readonly #routes: readonly {
+    readonly pattern: RegExp;
+    readonly handlers: ReadonlyMap<string, Handler>;
+  }[];
 
   constructor(routes: readonly Route[]) {
     this.#routes = routes.map(({ path, methods }) => ({
@@ -73,14 +70,17 @@ export function readOnly(handler: Handler): Route["methods"] {
   return { GET: handler, HEAD: handler };
 }
 
-/** Compiles a path. `URLPattern` would do, but matching one takes longer than serving a request. */
+/** Compiles a path. With `URLPattern`, finding a route takes 13 µs instead of 1. */
 function compile(path: string): RegExp {
   const source = path.replaceAll(".", "\\.").replaceAll(/\{(\w+)\}/g, (_, name: string) => {
-    const pattern = parameterPatterns.get(name);
-    if (pattern === undefined) throw new Error(`Cannot route ${path}: unknown parameter ${name}`);
-    return `(?<${name}>${pattern})`;
+    if (isParameter(name)) return `(?<${name}>${parameterPatterns[name]})`;
+    throw new Error(`Cannot route ${path}: unknown parameter ${name}`);
   });
   return new RegExp(`^${source}$`);
+}
+
+function isParameter(name: string): name is Parameter {
+  return Object.hasOwn(parameterPatterns, name);
 }
 
 function methodNotAllowed(methods: readonly string[]): Problem {

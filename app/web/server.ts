@@ -94,7 +94,7 @@ export function serveWeb(options: WebOptions): WebServer {
   const { hostname, log, now, assets, certificate, trustProxy } = options;
   const sockets = new WebSockets(options);
   const site = new Site(options, sockets);
-  const proxyWarnings = new ProxyWarnings(options);
+  const proxyWarnings = new ProxyWarnings(trustProxy, log);
 
   const respond = async (request: Request, peer: string, address: string): Promise<Response> => {
     try {

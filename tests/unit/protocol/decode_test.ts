@@ -169,6 +169,16 @@ Deno.test("decodeCommand() never throws and returns only valid commands for dama
   const badValues = [null, true, -1, 1e99, "", "a", "\ud800", "x".repeat(5_000), [], [[]], {}, {
     room: "a",
   }];
+  const types = new Set<string>([
+    "hello",
+    "join",
+    "leave",
+    "message",
+    "history",
+    "typing",
+    "rename",
+    "pong",
+  ]);
   let seed = 11;
   const random = (below: number) => {
     seed = Math.imul(seed, 1103515245) + 12345 >>> 0;
@@ -190,17 +200,7 @@ Deno.test("decodeCommand() never throws and returns only valid commands for dama
     }
     const result = decodeCommand(frame);
     if (!result.ok) continue;
-    const known = {
-      hello: 5,
-      join: 3,
-      leave: 2,
-      message: 4,
-      history: 4,
-      typing: 2,
-      rename: 2,
-      pong: 1,
-    };
-    assert(Object.hasOwn(known, result.command.type));
+    assert(types.has(result.command.type));
     if ("text" in result.command) assert(result.command.text.isWellFormed());
   }
 });

@@ -150,8 +150,8 @@ Deno.test("loadAssets() lists the page's files in the service worker, which chan
   const worker = async () =>
     (await load(dir.path, { basePath: "/talk" })).get("/service_worker.js");
   const before = await worker();
-  const [, told = ""] = /^self\.shell=(.*);\nwork\(\);$/.exec(textOf(before)) ?? [];
-  const { paths } = JSON.parse(told);
+  const [, json = ""] = /^self\.shell=(.*);\nwork\(\);$/.exec(textOf(before)) ?? [];
+  const { paths } = JSON.parse(json);
   assertEquals(paths.map((path: string) => path.replace(/\.[0-9a-f]{12}/, "")).toSorted(), [
     "/talk/",
     "/talk/assets/icon.svg",

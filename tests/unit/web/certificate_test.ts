@@ -11,7 +11,7 @@ import { firstCertificate, secondCertificate } from "../../support/certificates.
 import { handshakeLines, startSite, staticFolder } from "../../support/web_harness.ts";
 import type { RunningSite } from "../../support/web_harness.ts";
 
-/** Opens a connection that trusts one certificate only, and sends what is asked for. */
+/** Sends a request over TLS, trusting only one certificate. */
 async function ask({ server }: RunningSite, { cert }: Certificate, lines: readonly string[]) {
   const connection = await Deno.connectTls({
     hostname: "localhost",
@@ -57,10 +57,10 @@ Deno.test("WebServer.renew() closes all sockets with 1012 and uses the new certi
   const before = await ask(running, firstCertificate, handshakeLines());
   await hub.until(({ connected }) => connected.length === 1);
   assertEquals(server.connections, 1);
-  // A close frame: its length, 1012 and the reason. Who has read it hangs up.
-  const told = readUntil(before, "\x88\x06\x03\xf43000").then(() => before.close());
+  // A close frame with its length, 1012 and the reason.
+  const closed = readUntil(before, "\x88\x06\x03\xf43000").then(() => before.close());
   await server.renew(secondCertificate, 3_000);
-  await told;
+  await closed;
   assertEquals(server.port, port);
   await hub.until(({ codes }) => codes.length === 1);
   const after = await readAll(await ask(running, secondCertificate, getPage));

@@ -16,7 +16,7 @@ Deno.test("ProxyWarnings logs one warning about untrusted forwarding headers", a
 Deno.test("ProxyWarnings logs one warning about a trusted proxy that reports no client", async () => {
   await using running = await startSite({ trustProxy: 1 });
   const { port } = running.server;
-  // The machine's own look at its health comes through no proxy.
+  // A local health check does not come through the proxy.
   await (await fetch(`${running.origin}/healthz`)).body?.cancel();
   await rawRequest(port, handshakeLines({ "X-Forwarded-For": "192.0.2.1" }));
   await rawRequest(port, handshakeLines({ Forwarded: "for=192.0.2.1" }));

@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { readOnly, Router } from "../../../app/web/router.ts";
 import type { Route } from "../../../app/web/router.ts";
 
-/** Returns what the handler got, or the status and Allow header of a problem. */
+/** Returns the handler's response, or the status and Allow header of a problem. */
 async function route(routes: readonly Route[], method: string, pathname: string) {
   const request = new Request(`http://localhost${pathname}`, { method });
   const exchange = { request, pathname, peer: "192.0.2.1", address: "192.0.2.2" };

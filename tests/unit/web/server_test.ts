@@ -34,7 +34,7 @@ Deno.test("serveWeb() sets the security headers on every response", async () => 
   const requests: [string, RequestInit, number][] = [
     ["/", {}, 200],
     ["/", { headers: { "if-none-match": tag } }, 304],
-    // So long that matching it would cost more than the answer.
+    // The header is too long to match.
     ["/", { headers: { "if-none-match": `${'"x", '.repeat(300)}${tag}` } }, 200],
     ["/", { method: "POST" }, 405],
     ["/assets/style.css", {}, 200],
@@ -173,7 +173,7 @@ Deno.test("WebServer.shutdown() does not wait for a peer that stopped reading", 
   await connection.write(new TextEncoder().encode(handshakeLines().join("\r\n") + "\r\n\r\n"));
   await hub.until(({ connected }) => connected.length === 1);
   const megabyte = "x".repeat(1_000_000);
-  // More than the two kernels between them take.
+  // More than the socket buffers hold.
   for (let sent = 0; sent < 20; sent++) hub.connected[0]?.socket.send(megabyte);
   await server.shutdown(0);
   assertEquals(hub.codes, []);
