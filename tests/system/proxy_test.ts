@@ -1,6 +1,6 @@
-// The proxy configurations in docs/examples, each run by the real proxy if it is installed. With NGINX=1
-// or CADDY=1, a missing proxy fails the test, and the proxy must also keep an idle connection for longer
-// than nginx does by default.
+// The proxy configurations in docs/examples, each run by the real proxy if it is installed. With
+// NGINX=1 or CADDY=1, a missing proxy fails the test, and the proxy must also keep an idle
+// connection for longer than nginx does by default.
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { loadAssets } from "../../app/web/assets.ts";
@@ -14,7 +14,10 @@ const spoof = { "x-forwarded-for": "198.51.100.66", forwarded: "for=198.51.100.6
 interface Proxy {
   readonly program: string;
   readonly file: string;
-  /** Returns `text` for the proxy's address, Parley's address, the base path and a folder for temporary files. */
+  /**
+   * Returns `text` for the proxy's address, Parley's address, the base path and a folder for
+   * temporary files.
+   */
   configure(text: string, listen: string, parley: string, path: string, dir: string): string;
   args(config: string, dir: string): string[];
   /** What it prints once it listens. */

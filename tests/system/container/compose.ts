@@ -1,26 +1,27 @@
-// The project's compose file in an engine, as an operator has it: its settings, its command, its containers.
+// docker-compose with the project's compose file, as an operator uses it.
 
 import type { Engine } from "./engine.ts";
 import { until } from "./engine.ts";
 
 const healthWaitMs = 120_000;
 
-/** What the first process of a container may do. */
+/** Restrictions of the first process of a container. */
 export interface Confinement {
   readonly uid: number;
-  /** Masks in hexadecimal: those that it has, and those that it could ever get. */
+  /** Effective capabilities, as a hexadecimal mask. */
   readonly capabilities: string;
-  readonly reachable: string;
+  /** Capabilities it could ever acquire, as a hexadecimal mask. */
+  readonly boundingSet: string;
   readonly noNewPrivileges: boolean;
   readonly readOnly: boolean;
-  /** Bytes; 0 is no limit. */
-  readonly memory: number;
+  /** Memory limit; 0 is unlimited. */
+  readonly memoryBytes: number;
 }
 
-/** docker-compose with settings of its environment, and with options before its verb. */
+/** Runs docker-compose with environment variables and with options before its commands. */
 export class Compose {
   readonly #engine: Engine;
-  readonly #line: readonly string[];
+  readonly #commandLine: readonly string[];
 
   constructor(
     engine: Engine,
@@ -29,33 +30,34 @@ export class Compose {
   ) {
     this.#engine = engine;
     const settings = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
-    this.#line = [...settings, "docker-compose", ...options];
+    this.#commandLine = [...settings, "docker-compose", ...options];
   }
 
-  /** Runs a verb. Answers what it printed. */
+  /** Runs a command of docker-compose. Returns its output. */
   run(...args: readonly string[]): Promise<string> {
-    return this.#engine.run("env", ...this.#line, ...args);
+    return this.#engine.run("env", ...this.#commandLine, ...args);
   }
 
-  /** Runs a verb that goes on, until it prints what matches. Answers what it printed until then. */
+  /** Runs a command that doesn't end until its output matches. Returns the output up to then. */
   follow(pattern: RegExp, ...args: readonly string[]): Promise<string> {
-    return this.#engine.follow(pattern, "env", ...this.#line, ...args);
+    return this.#engine.follow(pattern, "env", ...this.#commandLine, ...args);
   }
 
-  /** The containers of a service, those that have ended among them. */
+  /** Returns the ids of a service's containers, stopped ones included. */
   async containers(service: string): Promise<readonly string[]> {
     return (await this.run("ps", "-aq", service)).split("\n").filter((line) => line !== "");
   }
 
-  /** The container of a service that has one. */
+  /** Returns the id of a service's only container. */
   async container(service: string): Promise<string> {
     const [id, ...others] = await this.containers(service);
     if (id !== undefined && others.length === 0) return id;
-    throw new Error(`Cannot find the container of ${service}: there are ${others.length + 1}`);
+    const count = id === undefined ? 0 : others.length + 1;
+    throw new Error(`Cannot find the container of ${service}: there are ${count}`);
   }
 
-  /** Waits until a container's own check of its health succeeds. */
-  healthy(id: string): Promise<void> {
+  /** Waits until a container's health check passes. */
+  untilHealthy(id: string): Promise<void> {
     const isHealthy = async () => await this.inspect(id, "{{.State.Health.Status}}") === "healthy";
     return until(`${id} is healthy`, isHealthy, healthWaitMs);
   }
@@ -64,33 +66,35 @@ export class Compose {
     return (await this.#engine.run("docker", "inspect", "-f", template, id)).trim();
   }
 
-  /** Runs a program in a container. Answers what it printed. */
-  inside(id: string, ...command: readonly string[]): Promise<string> {
+  /** Runs a program in a container. Returns its output. */
+  exec(id: string, ...command: readonly string[]): Promise<string> {
     return this.#engine.run("docker", "exec", id, ...command);
   }
 
+  /** Returns the restrictions of a container's first process. */
   async confinement(id: string): Promise<Confinement> {
-    const status = await this.inside(id, "cat", "/proc/1/status");
-    const of = (name: string) => new RegExp(`^${name}:\\s+(\\S+)`, "m").exec(status)?.[1] ?? "";
+    const status = await this.exec(id, "cat", "/proc/1/status");
+    const field = (name: string) => new RegExp(`^${name}:\\s+(\\S+)`, "m").exec(status)?.[1] ?? "";
     const [readOnly, memory] =
       (await this.inspect(id, "{{.HostConfig.ReadonlyRootfs}} {{.HostConfig.Memory}}")).split(" ");
     return {
-      uid: Number(of("Uid")),
-      capabilities: of("CapEff"),
-      reachable: of("CapBnd"),
-      noNewPrivileges: of("NoNewPrivs") === "1",
+      uid: Number(field("Uid")),
+      capabilities: field("CapEff"),
+      boundingSet: field("CapBnd"),
+      noNewPrivileges: field("NoNewPrivs") === "1",
       readOnly: readOnly === "true",
-      memory: Number(memory),
+      memoryBytes: Number(memory),
     };
   }
 
-  /** Why a file cannot be made in a container; nothing when it can. */
-  async refusal(id: string, path: string): Promise<string> {
+  /** Tries to create a file in a container. Returns the error output, or an empty string. */
+  async touchError(id: string, path: string): Promise<string> {
     const { success, stdout, stderr } = await this.#engine.try("docker", "exec", id, "touch", path);
     return success ? "" : stdout + stderr;
   }
 }
 
-/** No capability, in hexadecimal, and the one to bind ports below 1024. */
-export const none = "0".repeat(16);
-export const lowPortsOnly = "400".padStart(16, "0");
+/** The mask of no capabilities. */
+export const noCapabilities = "0".repeat(16);
+/** The mask of CAP_NET_BIND_SERVICE alone. */
+export const bindServiceOnly = "400".padStart(16, "0");

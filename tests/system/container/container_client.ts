@@ -1,5 +1,5 @@
-// Somebody who uses the chat in the containers as a page does: the page's own code on a real WebSocket, so that what is shown
-// of lost connections and of outboxes is what people have.
+// A member of the chat in the containers: the page's own state on a real WebSocket, so that lost
+// connections and outboxes behave as they do for people.
 
 import { ChatClient } from "../../../static/client/state/chat_client.ts";
 import type { ConnectionPorts } from "../../../static/client/state/connection.ts";
@@ -8,17 +8,17 @@ import type { Room } from "../../../static/client/state/room.ts";
 
 const lobby = "lobby";
 const waitMs = 60_000;
-/** Nobody reloads this page, so nothing has to outlive it. */
+/** This page is never reloaded, so its outbox needs no storage. */
 const noStore: OutboxStore = { load: () => [], put: () => true, remove: () => {} };
 
-/** A page of the chat, in the lobby. */
-export class Caller implements AsyncDisposable {
+/** A member in the lobby. */
+export class ContainerClient implements AsyncDisposable {
   readonly username: string;
   readonly #chat: ChatClient;
-  /** Connections whose close event has not come. */
-  readonly #open = new Map<WebSocket, Promise<void>>();
+  /** Sockets not yet closed, each with a promise that resolves when it is. */
+  readonly #openSockets = new Map<WebSocket, Promise<void>>();
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
-  #wake = Promise.withResolvers<void>();
+  #nextChange = Promise.withResolvers<void>();
 
   private constructor(url: string, username: string) {
     this.username = username;
@@ -32,60 +32,63 @@ export class Caller implements AsyncDisposable {
     this.#chat.signIn({ username, token: randomId(32) });
   }
 
-  /** Comes to the address of a server or proxy, and waits to be in. */
-  static async dial(url: string, username: string): Promise<Caller> {
-    const caller = new Caller(url, username);
+  /** Connects to a server or proxy and waits until the room is live. */
+  static async join(url: string, username: string): Promise<ContainerClient> {
+    const client = new ContainerClient(url, username);
     try {
-      await caller.sees(`${username} is in`, () => caller.isIn || caller.#refusal !== undefined);
-      if (!caller.isIn) throw new Error(`Cannot join: ${caller.#refusal}`);
-      return caller;
+      await client.waitFor(
+        `${username} is live`,
+        () => client.isLive || client.#refusal !== undefined,
+      );
+      if (!client.isLive) throw new Error(`Cannot join: ${client.#refusal}`);
+      return client;
     } catch (error) {
-      await caller[Symbol.asyncDispose]();
+      await client[Symbol.asyncDispose]();
       throw error;
     }
   }
 
-  /** Whether everything of the lobby is here, and comes. */
-  get isIn(): boolean {
+  /** Whether the lobby is complete and live. */
+  get isLive(): boolean {
     return this.#chat.isReady && this.#room?.phase === "live";
   }
 
-  /** Who is in the lobby, in the order of the alphabet. */
+  /** The names of the members in the lobby, sorted. */
   get members(): readonly string[] {
     return [...this.#room?.members.values() ?? []].sort();
   }
 
-  /** What was said in the lobby. */
+  /** The texts of the lobby. */
   get texts(): readonly string[] {
     return this.#room?.messages.map(({ text }) => text) ?? [];
   }
 
-  /** Where in the log the messages are. */
+  /** The offsets of the lobby's messages. */
   get offsets(): readonly number[] {
     return this.#room?.messages.map(({ offset }) => offset) ?? [];
   }
 
-  /** How many of its messages are not known to be in the log. */
-  get unsent(): number {
+  /** The number of messages in its outbox. */
+  get unsentCount(): number {
     return this.#chat.outbox.messagesIn(lobby).length;
   }
 
-  say(text: string): void {
+  send(text: string): void {
     const problem = this.#chat.send(lobby, text);
-    if (problem !== undefined) throw new Error(`Cannot say ${text}: ${problem}`);
+    if (problem !== undefined) throw new Error(`Cannot send ${text}: ${problem}`);
   }
 
-  /** Waits until a text has come. */
-  hears(text: string): Promise<void> {
-    return this.sees(`${this.username} hears ${text}`, () => this.texts.includes(text));
+  /** Waits until a message with this text arrives. */
+  waitForText(text: string): Promise<void> {
+    return this.waitFor(`${this.username} receives ${text}`, () => this.texts.includes(text));
   }
 
-  /** Waits until the page shows something; `what` is for the reader of a failure. */
-  async sees(what: string, isSo: () => boolean): Promise<void> {
-    const { promise: late, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => reject(new Error(`Cannot wait any longer: ${what}`)), waitMs);
+  /** Waits until `isDone` returns true. `what` names the condition in the error. */
+  async waitFor(what: string, isDone: () => boolean): Promise<void> {
+    const { promise: timeout, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => reject(new Error(`Timed out waiting until ${what}`)), waitMs);
     try {
-      while (!isSo()) await Promise.race([this.#wake.promise, late]);
+      while (!isDone()) await Promise.race([this.#nextChange.promise, timeout]);
     } finally {
       clearTimeout(timer);
     }
@@ -94,7 +97,7 @@ export class Caller implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#chat.signOut();
     for (const timer of this.#timers) clearTimeout(timer);
-    await Promise.all(this.#open.values());
+    await Promise.all(this.#openSockets.values());
   }
 
   get #room(): Room | undefined {
@@ -107,8 +110,8 @@ export class Caller implements AsyncDisposable {
   }
 
   #changed(): void {
-    this.#wake.resolve();
-    this.#wake = Promise.withResolvers();
+    this.#nextChange.resolve();
+    this.#nextChange = Promise.withResolvers();
   }
 
   #ports(url: string): ConnectionPorts {
@@ -116,11 +119,11 @@ export class Caller implements AsyncDisposable {
       dial: (subprotocol, events) => {
         const socket = new WebSocket(new URL("ws", url.replace("http", "ws")), subprotocol);
         const { promise, resolve } = Promise.withResolvers<void>();
-        this.#open.set(socket, promise);
+        this.#openSockets.set(socket, promise);
         socket.onopen = () => events.onOpen();
         socket.onmessage = ({ data }) => events.onFrame(String(data));
         socket.onclose = ({ code, reason }) => {
-          this.#open.delete(socket);
+          this.#openSockets.delete(socket);
           resolve();
           events.onClose(code, reason);
         };

@@ -1,8 +1,8 @@
-// What every way to start the containers has to serve, and where it can.
+// Checks that every way to start the containers must pass.
 
 import { assertEquals } from "@std/assert";
 
-/** The page comes, and the program that it names. */
+/** Asserts that the page and its script are served. */
 export async function assertPage(url: string): Promise<void> {
   const page = await (await fetch(url)).text();
   const [, script = ""] = /src="([^"]*main[^"]*)"/.exec(page) ?? [];

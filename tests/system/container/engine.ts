@@ -1,20 +1,20 @@
-// A container engine of the tests' own: its daemon, its images and containers in one folder, nothing of the machine's. Knows
-// nothing of the chat but where its files are.
+// A container engine for the tests: a daemon with its images and containers in one folder, apart
+// from the machine's own.
 
 const socketWaitMs = 60_000;
 const commandWaitMs = 300_000;
 const decoder = new TextDecoder();
 
-/** What a command said. */
-export interface Said {
+/** The result of a command. */
+export interface Output {
   readonly success: boolean;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** A daemon that was started by hand, until the end of the scope. */
+/** A running daemon; disposing it stops the daemon and deletes its folder. */
 export class Engine implements AsyncDisposable {
-  /** Everything that it makes is in here, and goes with it. */
+  /** Contains everything the daemon creates. */
   readonly dir: string;
   readonly #daemon: Deno.ChildProcess;
   readonly #env: Readonly<Record<string, string>>;
@@ -25,7 +25,7 @@ export class Engine implements AsyncDisposable {
     this.#env = env;
   }
 
-  /** Starts the daemon; installs it first where Debian's packages can be. */
+  /** Starts the daemon. Installs it from Debian's packages first if it is missing. */
   static async start(): Promise<Engine> {
     await install();
     const dir = await Deno.makeTempDir({ prefix: "engine" });
@@ -41,9 +41,9 @@ export class Engine implements AsyncDisposable {
       stderr: "null",
     }).spawn();
     const engine = new Engine(dir, daemon, { DOCKER_HOST: host, DOCKER_BUILDKIT: "0" });
-    const isUp = async () => (await engine.try("docker", "info")).success;
+    const isReady = async () => (await engine.try("docker", "info")).success;
     try {
-      await until("the engine answers", isUp, socketWaitMs);
+      await until("the engine is ready", isReady, socketWaitMs);
     } catch (error) {
       await engine[Symbol.asyncDispose]();
       throw error;
@@ -51,20 +51,20 @@ export class Engine implements AsyncDisposable {
     return engine;
   }
 
-  /** Runs a command of the engine in the folder of the project. */
-  async try(command: string, ...args: readonly string[]): Promise<Said> {
+  /** Runs a command in the project's folder, against this engine. */
+  async try(command: string, ...args: readonly string[]): Promise<Output> {
     const { success, stdout, stderr } = await this.command(command, args).output();
     return { success, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
   }
 
-  /** The same, for what has to succeed. Answers what it printed. */
+  /** Does the same and returns the output. Throws if the command fails. */
   async run(command: string, ...args: readonly string[]): Promise<string> {
     const { success, stdout, stderr } = await this.try(command, ...args);
     if (success) return stdout;
     throw new Error(`Cannot run ${command} ${args.join(" ")}: ${stderr}${stdout}`);
   }
 
-  /** Runs a command that goes on, until it prints what matches. Answers what it printed until then. */
+  /** Runs a command that doesn't end until its output matches. Returns the output up to then. */
   async follow(
     pattern: RegExp,
     command: string,
@@ -72,20 +72,20 @@ export class Engine implements AsyncDisposable {
   ): Promise<string> {
     const process = this.command(command, args).spawn();
     const timer = setTimeout(() => process.kill(), commandWaitMs);
-    let text = "";
+    let output = "";
     for await (const part of process.stdout.pipeThrough(new TextDecoderStream())) {
-      text += part;
-      if (pattern.test(text)) break;
+      output += part;
+      if (pattern.test(output)) break;
     }
     clearTimeout(timer);
     try {
       process.kill();
     } catch {
-      // It ended by itself.
+      // It has already ended.
     }
     await process.stderr.cancel();
     await process.status;
-    return text;
+    return output;
   }
 
   command(command: string, args: readonly string[]): Deno.Command {
@@ -118,15 +118,15 @@ async function install(): Promise<void> {
   if (!success) throw new Error(`Cannot install an engine: ${decoder.decode(stderr)}`);
 }
 
-/** Asks again and again until something is so. */
+/** Polls until `isDone` returns true. `what` names the condition in the error. */
 export async function until(
   what: string,
-  isSo: () => Promise<boolean>,
+  isDone: () => Promise<boolean>,
   waitMs = 60_000,
 ): Promise<void> {
-  const end = Date.now() + waitMs;
-  while (!await isSo()) {
-    if (Date.now() > end) throw new Error(`Cannot wait any longer: ${what}`);
+  const deadline = Date.now() + waitMs;
+  while (!await isDone()) {
+    if (Date.now() > deadline) throw new Error(`Timed out waiting until ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }

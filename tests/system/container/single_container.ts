@@ -1,38 +1,38 @@
-// One container on its own storage, as `docker-compose up` starts it.
+// One container with its own database, as `docker-compose up` starts it.
 
 import { assertEquals, assertMatch } from "@std/assert";
-import { Caller } from "./container_client.ts";
-import { Compose, none } from "./compose.ts";
+import { ContainerClient } from "./container_client.ts";
+import { Compose, noCapabilities } from "./compose.ts";
 import type { Engine } from "./engine.ts";
 import { assertPage, freePort } from "./container_target.ts";
 
-export async function oneServer(t: Deno.TestContext, engine: Engine): Promise<void> {
+export async function testSingleContainer(t: Deno.TestContext, engine: Engine): Promise<void> {
   const port = freePort();
   const url = `http://127.0.0.1:${port}/`;
   const compose = new Compose(engine, { PORT: String(port) });
   const chat = () => compose.container("chat");
 
-  await t.step("builds, starts and turns healthy", async () => {
+  await t.step("builds, starts and becomes healthy", async () => {
     await compose.run("up", "--build", "-d");
-    await compose.healthy(await chat());
+    await compose.untilHealthy(await chat());
   });
 
   await t.step("serves the page", () => assertPage(url));
 
   await t.step("carries a chat", async () => {
-    await using ada = await Caller.dial(url, "Ada");
-    await using ben = await Caller.dial(url, "Ben");
-    ada.say("Good morning");
-    await ben.hears("Good morning");
+    await using ada = await ContainerClient.join(url, "Ada");
+    await using ben = await ContainerClient.join(url, "Ben");
+    ada.send("Good morning");
+    await ben.waitForText("Good morning");
   });
 
   await t.step("shows the access log of the running container", async () => {
-    const tail = compose.follow(
+    const accessLog = compose.follow(
       /GET \/healthz\?tail .* 200/,
       ..."exec -T chat tail -f /app/logs/access.log".split(" "),
     );
     await (await fetch(`${url}healthz?tail`)).body?.cancel();
-    assertMatch(await tail, /"GET \/healthz\?tail HTTP\/1\.1" 200 2 /);
+    assertMatch(await accessLog, /"GET \/healthz\?tail HTTP\/1\.1" 200 2 /);
   });
 
   await t.step("shows all three logs in docker-compose logs -f", async () => {
@@ -41,40 +41,40 @@ export async function oneServer(t: Deno.TestContext, engine: Engine): Promise<vo
     assertMatch(await compose.follow(all, "logs", "-f", "--no-color"), all);
   });
 
-  await t.step("runs as deno, with nothing that it does not need", async () => {
+  await t.step("runs as deno, without capabilities, on a read-only file system", async () => {
     const id = await chat();
     assertEquals(await compose.confinement(id), {
       uid: 1993,
-      capabilities: none,
-      reachable: none,
+      capabilities: noCapabilities,
+      boundingSet: noCapabilities,
       noNewPrivileges: true,
       readOnly: true,
-      memory: 2 ** 30,
+      memoryBytes: 2 ** 30,
     });
-    assertMatch(await compose.refusal(id, "/app/x"), /Read-only file system/);
-    const find = "ls static/client; find / -name '*esbuild*' 2>/dev/null; true";
-    const here = (await compose.inside(id, "sh", "-c", find)).split("\n");
-    assertEquals(here.filter((name) => name !== ""), ["deno.json"]);
+    assertMatch(await compose.touchError(id, "/app/x"), /Read-only file system/);
+    const list = "ls static/client; find / -name '*esbuild*' 2>/dev/null; true";
+    const found = (await compose.exec(id, "sh", "-c", list)).split("\n");
+    assertEquals(found.filter((name) => name !== ""), ["deno.json"]);
   });
 
-  await t.step("keeps every message over down and up", async () => {
+  await t.step("keeps every message across down and up", async () => {
     await compose.run("down");
     await compose.run("up", "-d");
-    await compose.healthy(await chat());
-    await using ida = await Caller.dial(url, "Ida");
+    await compose.untilHealthy(await chat());
+    await using ida = await ContainerClient.join(url, "Ida");
     assertEquals(ida.texts, ["Good morning"]);
   });
 
-  await t.step("stops by itself when it is told to", async () => {
+  await t.step("exits with status 0 on stop", async () => {
     await compose.run("stop");
     assertEquals(await compose.inspect(await chat(), "{{.State.ExitCode}}"), "0");
     await compose.run("down", "-v");
   });
 
   await t.step("starts without a network", async () => {
-    const alone = "run -d --network none --read-only --tmpfs /tmp --cap-drop ALL --memory 256m";
-    const id = (await engine.run("docker", ...alone.split(" "), "parley")).trim();
-    await compose.healthy(id);
+    const options = "run -d --network none --read-only --tmpfs /tmp --cap-drop ALL --memory 256m";
+    const id = (await engine.run("docker", ...options.split(" "), "parley")).trim();
+    await compose.untilHealthy(id);
     await engine.run("docker", "rm", "-f", "-v", id);
   });
 }

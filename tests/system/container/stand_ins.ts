@@ -1,5 +1,6 @@
-// Stand-ins for official images where none can be fetched: made of Debian's packages and this Deno, each with the user, the
-// folders, the variables and the first process that the official one has, and under its very name.
+// Stand-ins for official images, for machines that cannot fetch them. They are built from Debian's
+// packages and this Deno, and have the name, user, folders, variables and first process of the
+// official image.
 
 import type { Engine } from "./engine.ts";
 
@@ -7,32 +8,32 @@ const release = "bookworm";
 const base = "debian:stand-in";
 const certificates = "/etc/ssl/certs/ca-certificates.crt";
 
-/** What an image is built of. */
+/** How to build an image. */
 interface Recipe {
   readonly dockerfile: string;
-  /** Programs that are written here, by their names. */
+  /** Executable files by name, with their text. */
   readonly scripts?: Readonly<Record<string, string>>;
-  /** Files of this machine, by the names that they get. */
+  /** Paths on this machine, by name in the build context. */
   readonly files?: Readonly<Record<string, string>>;
 }
 
-/** Has an image in the engine: the real one where it can be fetched, and else a stand-in. */
-export async function provide(engine: Engine, image: string): Promise<void> {
+/** Fetches an image into the engine, or builds its stand-in if it can't be fetched. */
+export async function provideImage(engine: Engine, image: string): Promise<void> {
   if ((await engine.try("docker", "pull", "-q", image)).success) return;
   const [name = ""] = image.split(":");
   const recipe = recipes[name];
-  if (recipe === undefined) throw new Error(`Cannot stand in for ${image}: it has no recipe`);
+  if (recipe === undefined) throw new Error(`Cannot fetch or replace ${image}: it has no stand-in`);
   await provideBase(engine);
-  const context = `${engine.dir}/${name.replaceAll("/", "-")}`;
-  await Deno.mkdir(context);
-  await Deno.writeTextFile(`${context}/Dockerfile`, `FROM ${base}\n${recipe.dockerfile}`);
+  const contextDir = `${engine.dir}/${name.replaceAll("/", "-")}`;
+  await Deno.mkdir(contextDir);
+  await Deno.writeTextFile(`${contextDir}/Dockerfile`, `FROM ${base}\n${recipe.dockerfile}`);
   for (const [name, script] of Object.entries(recipe.scripts ?? {})) {
-    await Deno.writeTextFile(`${context}/${name}`, script, { mode: 0o755 });
+    await Deno.writeTextFile(`${contextDir}/${name}`, script, { mode: 0o755 });
   }
   for (const [name, path] of Object.entries(recipe.files ?? {})) {
-    await Deno.copyFile(await Deno.realPath(path), `${context}/${name}`);
+    await Deno.copyFile(await Deno.realPath(path), `${contextDir}/${name}`);
   }
-  await engine.run("docker", "build", "-q", "-t", image, context);
+  await engine.run("docker", "build", "-q", "-t", image, contextDir);
 }
 
 async function provideBase(engine: Engine): Promise<void> {
@@ -46,7 +47,7 @@ const install = "export DEBIAN_FRONTEND=noninteractive && apt-get update -qq" +
   " && apt-get install -y -qq --no-install-recommends";
 
 const recipes: Readonly<Record<string, Recipe>> = {
-  // With the machine's certificates besides, for the network inside.
+  // Also has this machine's certificates, for network access in the build.
   "denoland/deno": {
     files: {
       deno: Deno.execPath(),
@@ -54,7 +55,7 @@ const recipes: Readonly<Record<string, Recipe>> = {
       "certificates.crt": certificates,
     },
     scripts: {
-      // Verbs of Deno are its, anything else is a program.
+      // Runs Deno's subcommands with Deno, and anything else as a program.
       "docker-entrypoint.sh": `#!/bin/sh
 set -e
 if deno "$1" --help >/dev/null 2>&1; then exec deno "$@"; fi
@@ -74,11 +75,12 @@ CMD ["eval", "console.log('Welcome to Deno!')"]
   },
   redis: {
     scripts: {
-      // The official server is built without the protected mode, which would refuse everybody from other containers.
+      // The official build has no protected mode, which would refuse connections from other
+      // containers.
       "redis-server": `#!/bin/sh
 exec /usr/bin/redis-server --protected-mode no "$@"
 `,
-      // Started by root, the server steps down; options alone are the server's.
+      // Drops root privileges, and takes leading options as options of redis-server.
       "docker-entrypoint.sh": `#!/bin/sh
 set -e
 case "$1" in -* | *.conf) set -- redis-server "$@" ;; esac
@@ -103,7 +105,8 @@ CMD ["redis-server"]
 `,
   },
   caddy: {
-    // The capability on the file makes a container that may not have it fail to start, as it does with the official image.
+    // Like the official image, its program has a file capability and fails to start where that is
+    // dropped.
     dockerfile: `RUN ${install} caddy libcap2-bin
 RUN mkdir -p /config/caddy /data/caddy && setcap cap_net_bind_service=+ep /usr/bin/caddy
 ENV XDG_CONFIG_HOME=/config XDG_DATA_HOME=/data
