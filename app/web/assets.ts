@@ -72,6 +72,8 @@ export async function loadAssets(options: AssetOptions): Promise<Assets> {
   /** Quoted references in the documents, and their replacements. */
   const references = new Map<string, string>();
   const lazyScripts: string[] = [];
+  /** Links that load the static imports of main.js together with it, not after it. */
+  const preloads: string[] = [];
 
   const addFile = async (file: string, bytes: Bytes) => {
     const { name, ext } = parse(file);
@@ -88,6 +90,7 @@ export async function loadAssets(options: AssetOptions): Promise<Assets> {
     for (const path of ["/", "/manifest.webmanifest"]) {
       text = text.replaceAll(`"${path}"`, `"${basePath}${path}"`);
     }
+    text = text.replace("</head>", `${preloads.join("")}$&`);
     const bytes = new TextEncoder().encode(text);
     const asset = assetOf(file, bytes, await hashOf(bytes));
     assets.set(pathname, asset);
@@ -109,6 +112,9 @@ export async function loadAssets(options: AssetOptions): Promise<Assets> {
     const asset = assetOf(name, bytes, await hashOf(bytes));
     assets.set(`/assets/${name}`, { ...asset, immutable: true });
     lazyScripts.push(`${basePath}/assets/${name}`);
+  }
+  for (const name of staticImports(scripts, "main.js")) {
+    preloads.push(`<link rel="modulepreload" href="${basePath}/assets/${name}">`);
   }
   await addDocument("/manifest.webmanifest", "manifest.webmanifest");
   const page = await addDocument("/", "index.html");
@@ -172,6 +178,21 @@ export async function readScripts(options: AssetOptions): Promise<Record<string,
     scripts[name] = new TextEncoder().encode(prefix + text);
   }
   return scripts;
+}
+
+/** Returns the scripts that a script needs before it runs: its static imports and theirs. */
+export function staticImports(
+  scripts: Readonly<Record<string, Bytes>>,
+  name: string,
+  found: Set<string> = new Set(),
+): ReadonlySet<string> {
+  const text = new TextDecoder().decode(scripts[name]);
+  for (const [, imported = ""] of text.matchAll(/(?:from|import)\s*"\.\/([^"]+)"/g)) {
+    if (found.has(imported)) continue;
+    found.add(imported);
+    staticImports(scripts, imported, found);
+  }
+  return found;
 }
 
 function assetOf(name: string, bytes: Bytes, hash: string): Asset {

@@ -145,6 +145,21 @@ Deno.test("loadAssets() serves lazily loaded scripts by the names that other scr
   assertEquals([later?.immutable, later?.encoded.br !== undefined], [true, true]);
 });
 
+Deno.test("loadAssets() preloads what main.js imports statically, and nothing else", async () => {
+  await using dir = await staticFolder({
+    [clientMain]: `import { name } from "./shared.ts";\nawait import("./later.ts");\nalert(name);`,
+    "client/later.ts": `import { name } from "./shared.ts";\nalert(\`later: \${name}\`);`,
+    "client/shared.ts": `export const name = crypto.randomUUID();`,
+  });
+  const assets = await loadAssets({ staticDir: dir.path, dev: false, basePath: "/talk" });
+  const page = textOf(assets.get("/"));
+  const [[, path = ""] = [], ...others] = [
+    ...page.matchAll(/<link rel="modulepreload" href="\/talk([^"]*)">/g),
+  ];
+  assertStringIncludes(textOf(assets.get(path)), "randomUUID");
+  assertEquals(others, []);
+});
+
 Deno.test("loadAssets() lists the page's files in the service worker, which changes with any of them", async () => {
   await using dir = await staticFolder({ "dist/service_worker.js": "work();", "icon.png": "" });
   const worker = async () =>
