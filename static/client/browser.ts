@@ -1,13 +1,14 @@
-// What the browser gives the chat: sockets, timers, chance, storage. The only file that makes a WebSocket.
+// What the browser provides to the chat: sockets, timers, randomness and storage.
 
 import type { ConnectionPorts } from "./state/connection.ts";
+import type { Problem } from "./state/problem.ts";
 import { memoryStorage } from "./state/storage.ts";
 import type { KeyValue } from "./state/storage.ts";
 
-/** The path of the page's server, which is not always at the root. */
+/** The path of the server, without a slash at its end: empty unless a proxy serves it elsewhere. */
 export const basePath = new URL(document.baseURI).pathname.replace(/\/(r\/[^/]*)?$/, "");
 
-/** The browser's side of a connection. */
+/** The environment of the connection. */
 export const connectionPorts: ConnectionPorts = {
   dial(subprotocol, events) {
     const url = new URL(`${basePath}/ws`, location.href);
@@ -21,17 +22,13 @@ export const connectionPorts: ConnectionPorts = {
         if (socket.readyState === WebSocket.OPEN) socket.send(frame);
       },
       close(code, reason) {
-        // Pages may close with 1000 and with 3000 to 4999 only; all of ours are.
         socket.close(code, reason);
       },
     };
   },
   probe(done) {
     fetch(`${basePath}/ws`, { method: "POST", headers: { accept: "application/problem+json" } })
-      .then(async (response) => {
-        const { detail } = Object(response.ok || await response.json()) as { detail?: unknown };
-        done(typeof detail === "string" ? detail : undefined);
-      })
+      .then(async (response) => done(response.ok ? undefined : problemIn(await response.json())))
       .catch(() => done(undefined));
   },
   now: () => performance.now(),
@@ -42,14 +39,21 @@ export const connectionPorts: ConnectionPorts = {
   random: () => Math.random(),
 };
 
-/** Random bytes in base64url. There is no `randomUUID` on a plain http address; this there is. */
+/** Reads problem+json (RFC 9457). */
+function problemIn(body: unknown): Problem | undefined {
+  const { code, detail } = Object(body) as { readonly code?: unknown; readonly detail?: unknown };
+  if (typeof detail !== "string") return undefined;
+  return { code: String(code), message: detail };
+}
+
+/** Returns random bytes in base64url. Unlike `randomUUID()`, this works on plain http. */
 export function randomId(bytes: number): string {
   const random = crypto.getRandomValues(new Uint8Array(bytes));
   return btoa(String.fromCharCode(...random)).replaceAll("+", "-").replaceAll("/", "_")
     .replaceAll("=", "");
 }
 
-/** One of the browser's storages, or one that forgets where the person allows none. */
+/** Returns a storage of the browser, or one that lasts as long as the page where it is forbidden. */
 export function storageOf(kind: "localStorage" | "sessionStorage"): KeyValue {
   try {
     const storage = globalThis[kind];
@@ -60,15 +64,3 @@ export function storageOf(kind: "localStorage" | "sessionStorage"): KeyValue {
     return memoryStorage();
   }
 }
-
-/** A name that comes from another device, in the fragment of the address; it leaves the address at once. */
-export function takeLink(): { readonly token: string; readonly name: string } | undefined {
-  const fragment = new URLSearchParams(location.hash.slice(1));
-  const token = fragment.get("token");
-  if (token === null) return undefined;
-  history.replaceState(null, "", location.pathname);
-  return { token, name: fragment.get("name") ?? "" };
-}
-
-/** That of the address that was loaded: taken before anything else is waited for. */
-export const linkAtLoad = takeLink();

@@ -1,27 +1,45 @@
-// Mounts the page: makes the chat, joins its parts to it, and draws when something changed.
+// Starts the page: creates the chat client, mounts the views, and redraws them on every change.
 
 import { isRoomName, parseUsername } from "../../app/protocol/text.ts";
-import { basePath, connectionPorts, linkAtLoad, randomId, storageOf, takeLink } from "./browser.ts";
+import {
+  addressOf,
+  defaultRoom,
+  initialDeviceLink,
+  roomInAddress,
+  takeDeviceLink,
+} from "./address.ts";
+import { basePath, connectionPorts, randomId, storageOf } from "./browser.ts";
 import { ChatClient } from "./state/chat_client.ts";
-import type { Profile, SignInState } from "./state/chat_client.ts";
-import { mountComposer } from "./views/composer.ts";
-import { button, byId, element, setText } from "./views/dom.ts";
-import { mountConversation } from "./views/conversation.ts";
-import { mountNamePrompt } from "./views/name_prompt.ts";
-import { mountSidebars } from "./views/sidebars.ts";
-import { mountSettings } from "./views/appearance.ts";
+import type { SignInState } from "./state/chat_client.ts";
+import {
+  loadOpenRooms,
+  loadReadOffsets,
+  readOffsetsKey,
+  saveOpenRooms,
+  saveReadOffsets,
+} from "./state/open_rooms.ts";
+import { loadProfile, profileKey, saveProfile } from "./state/profile.ts";
+import type { Problem } from "./state/problem.ts";
+import type { Profile } from "./state/profile.ts";
+import { countUnread } from "./state/room.ts";
 import { restoreSnapshot, saveSnapshots } from "./state/snapshots.ts";
-import type { Message, Room } from "./state/room.ts";
-import { connectionProblem, mountStatusLine } from "./views/status_line.ts";
-import { keysWithPrefix, readJson, removeKey, TabOutbox, writeJson } from "./state/storage.ts";
+import { keysWithPrefix, removeKey } from "./state/storage.ts";
+import { TabOutbox } from "./state/tab_outbox.ts";
+import { mountSettings } from "./views/appearance.ts";
+import { mountComposer } from "./views/composer.ts";
+import { mountConversation } from "./views/conversation.ts";
+import type { Dialogs } from "./views/dialogs.ts";
+import { byId } from "./views/dom.ts";
+import { mountNamePrompt } from "./views/name_prompt.ts";
+import type { Notifications } from "./views/notifications.ts";
+import { mountSidebars } from "./views/sidebars.ts";
+import { mountStatusLine, signInDelay } from "./views/status_line.ts";
 import { panelWords, words } from "./words/language.ts";
 import type { Complaint } from "./words/language.ts";
-import type { Dialogs } from "./views/dialogs.ts";
 
-const profileKey = "parley.profile";
-const roomsKey = "parley.rooms";
-const readKey = "parley.read";
-const aliveEveryMs = 20_000;
+const heartbeatMs = 20_000;
+/** Delay before the panels' words load, so that they don't compete with the first paint. */
+const panelWordsDelayMs = 300;
 const tooManyRooms: Complaint = { code: "too_many_rooms", message: "" };
 const roomInvalid: Complaint = { code: "room_invalid", message: "" };
 
@@ -29,216 +47,151 @@ const shared = storageOf("localStorage");
 const own = storageOf("sessionStorage");
 const settings = mountSettings(shared);
 const store = new TabOutbox(shared, own, () => randomId(12), Date.now);
-let isDrawDue = false;
-let keptNames = "";
+let isDrawPending = false;
 const chat = new ChatClient({
   connection: connectionPorts,
   outbox: { store, now: Date.now, newNonce: () => randomId(12) },
   tab: randomId(12),
   onChange: drawSoon,
-  onMessage: tell,
+  onMessage({ name }, message, isMention) {
+    const { sound, notify } = settings.current;
+    const level = notify.get(name) ?? "mention";
+    if (level === "always" || (level === "mention" && isMention)) {
+      withNotifications((it) => it.onMessage(name, message, sound));
+    }
+  },
 });
 
-const read = readOffsets();
-for (const name of keptRooms()) open(name);
-let shown = "";
-/** Why a room that was wanted is not shown, until it is said. */
-let refused = goTo(roomOfAddress());
+const readOffsets = loadReadOffsets(shared);
+let savedRooms = "";
+for (const name of loadOpenRooms(shared)) openRoom(name);
+let current = "";
+/** Why the room of the address is not shown, until the composer shows it. */
+let complaint = goTo(roomInAddress());
 for (const room of chat.rooms.values()) restoreSnapshot(shared, room);
 
+let profile = loadProfile(shared, () => randomId(32));
+// Stored before the first hello, so that a lost answer doesn't lose the name.
+saveProfile(shared, profile);
+/** Whether another tab or this one gave the storage to another identity. */
+let isReplaced = false;
+let drawnSignIn: SignInState | undefined;
+/** Unknown at first: an earlier visit may have left a badge. */
+let drawnBadge: number | undefined;
+let dialogs: Dialogs | undefined;
+let notifications: Notifications | undefined;
+
 const app = byId("app");
-let profile = keptProfile();
-const prompt = mountNamePrompt(shown, profile.username, (username, access) => {
-  profile = { ...profile, username, ...(access === undefined ? {} : { access }) };
-  enter(profile);
+const prompt = mountNamePrompt(current, profile.username, (username, access) => {
+  signIn({ ...profile, username, ...(access === undefined ? {} : { access }) });
 });
-const composer = mountComposer(chat, shared, { command, sent: () => messages.goToEnd() });
-const messages = mountConversation(chat, {
-  read: drawSoon,
-  invite: (place) => inPanels(({ invite }) => invite(place)),
+const composer = mountComposer(chat, shared, {
+  command: runCommand,
+  onSent: () => conversation.goToEnd(),
+});
+const conversation = mountConversation(chat, {
+  onRead: drawSoon,
+  showEmptyRoom: (place) => withDialogs((dialogs) => dialogs.showEmptyRoom(place)),
   edit(message) {
     const text = chat.discard(message)?.text;
     if (text !== undefined) composer.edit(text);
   },
 });
-const sides = mountSidebars(chat, { show, me: () => inPanels((panels) => panels.me(shown)) });
-const status = mountStatusLine(chat, drawSoon);
+const sidebars = mountSidebars(chat, {
+  showRoom,
+  openSettings: () => withDialogs((dialogs) => dialogs.openSettings(current)),
+});
+const statusLine = mountStatusLine(chat, drawSoon);
 
-let panels: Dialogs | undefined;
-let voice: Promise<Voice> | undefined;
-/** What stands on the icon; at first that is what an earlier visit left there. */
-let badge: number | undefined;
-/** What this browser keeps is another's from now on, or nobody's. */
-let isOver = false;
-/** What the prompt has been told. */
-let asked: SignInState | undefined;
+if (profile.username === "") drawSignIn();
+else signIn(profile);
+offerName(initialDeviceLink);
 
-if (profile.username === "") drawEntry();
-else enter(profile);
-adopt(linkAtLoad);
-
-addEventListener("hashchange", () => adopt(takeLink()));
-// Another tab has read, has another name, or has forgotten this one.
+addEventListener("hashchange", () => offerName(takeDeviceLink()));
 addEventListener("storage", ({ key }) => {
-  if (key === readKey) readOffsets().forEach((offset, name) => chat.markReadUpTo(name, offset));
-  if (isOver || key !== profileKey || keptProfile().token === profile.token) return;
-  isOver = true;
-  location.reload();
+  if (key === readOffsetsKey) {
+    loadReadOffsets(shared).forEach((offset, name) => chat.markReadUpTo(name, offset));
+  }
+  if (isReplaced || key !== profileKey) return;
+  if (loadProfile(shared, () => "").token !== profile.token) reload();
 });
 addEventListener("popstate", () => {
-  refused = goTo(roomOfAddress());
-  sides.close();
+  complaint = goTo(roomInAddress());
+  sidebars.closeDrawers();
   drawSoon();
 });
 addEventListener("online", () => chat.checkConnection());
 addEventListener("offline", drawSoon);
 addEventListener("pagehide", () => {
   store.release();
-  keepSnapshots();
+  saveRoomSnapshots();
 });
 addEventListener("pageshow", () => store.heartbeat());
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden) keepSnapshots();
+  if (document.hidden) saveRoomSnapshots();
   else chat.checkConnection();
-  messages.visibilityChanged();
+  conversation.onVisibilityChange();
   drawSoon();
 });
 setInterval(() => {
   store.heartbeat();
-  keepSnapshots();
-}, aliveEveryMs);
-// There is no service worker on a plain http address; the page itself then needs its server, and nothing else does.
+  saveRoomSnapshots();
+}, heartbeatMs);
+setTimeout(() => panelWords().then(drawSoon, () => {}), panelWordsDelayMs);
+// Plain http has no service workers; the page then needs its server to load.
 navigator.serviceWorker?.register(`${basePath}/service_worker.js`).catch(() => {});
 
-// ------------------------------------------------------------------ drawing
-
 function drawSoon(): void {
-  if (isDrawDue) return;
-  isDrawDue = true;
-  // A hidden page gets no frames, but its title still counts.
+  if (isDrawPending) return;
+  isDrawPending = true;
+  // A hidden page gets no frames, but its title must change.
   if (document.hidden) setTimeout(draw, 0);
   else requestAnimationFrame(draw);
 }
 
 function draw(): void {
-  isDrawDue = false;
-  drawEntry();
-  // The server may have refused the room that is shown.
-  if (!chat.rooms.has(shown)) refused = goTo([...chat.rooms.keys()].at(-1) ?? "lobby");
-  const room = chat.rooms.get(shown);
+  isDrawPending = false;
+  drawSignIn();
+  // The server may have refused the current room.
+  if (!chat.rooms.has(current)) complaint = goTo([...chat.rooms.keys()].at(-1) ?? defaultRoom);
+  const room = chat.rooms.get(current);
   if (room === undefined) return;
   if (!app.hidden) {
     composer.update(room);
-    if (refused !== undefined) void composer.complain(refused);
-    refused = undefined;
-    const isCalm = status.update(room);
-    messages.update(room);
-    // Last, since what is shown now is read.
-    sides.update(room, isCalm);
+    if (complaint !== undefined) void composer.complain(complaint);
+    complaint = undefined;
+    const isOnline = statusLine.update(room);
+    conversation.update(room);
+    // Last, since drawing the conversation marks it read.
+    sidebars.update(room, isOnline);
   }
-  const unread = [...chat.rooms.values()].reduce((sum, { unread }) => sum + unread, 0);
-  document.title = `${unread > 0 ? `(${unread}) ` : ""}#${shown} · Parley`;
-  if (unread !== badge) navigator.setAppBadge?.(unread).catch(() => {});
-  badge = unread;
-  keep();
+  const { unread } = countUnread([...chat.rooms.values()]);
+  document.title = `${unread > 0 ? `(${unread}) ` : ""}#${current} · Parley`;
+  if (unread !== drawnBadge) navigator.setAppBadge?.(unread).catch(() => {});
+  drawnBadge = unread;
+  if (!isReplaced) save();
 }
 
-/** Shows the prompt or the chat: the chat once somebody is in, and from then on; sooner where there is something to show. */
-function drawEntry(): void {
+/** Shows the prompt or the chat: the chat once signed in, or before if there are saved messages. */
+function drawSignIn(): void {
   const { signInState } = chat;
-  if (signInState.kind === "in") {
-    if (!app.hidden) return;
-    prompt.hide();
-    app.hidden = false;
-  } else if (signInState.kind === "asking") {
+  if (signInState.kind === "required") {
     app.hidden = true;
-    // Once: the person is typing the next name.
-    if (asked !== signInState) prompt.show(signInState);
-    asked = signInState;
-  } else if (app.hidden && (chat.rooms.get(shown)?.messages.length ?? 0) > 0) {
+    // Not again, since the person may be typing.
+    if (drawnSignIn !== signInState) prompt.show(signInState.problem);
+    drawnSignIn = signInState;
+  } else if (app.hidden) {
+    const hasMessages = (chat.rooms.get(current)?.messages.length ?? 0) > 0;
+    if (signInState.kind === "pending" && !hasMessages) return prompt.wait(signInDelay(chat));
     prompt.hide();
     app.hidden = false;
-  } else if (app.hidden) {
-    prompt.wait(connectionProblem(chat) ?? chat.problem);
   }
 }
 
-// ------------------------------------------------------------------ verbs
-
-function enter(entered: Profile): void {
-  writeJson(shared, profileKey, entered);
-  chat.signIn(entered);
-}
-
-function open(name: string): boolean {
-  const isOpen = chat.openRoom(name);
-  const room = chat.rooms.get(name);
-  if (room !== undefined && room.readOffset === 0) room.readOffset = read.get(name) ?? 0;
-  return isOpen;
-}
-
-function show(name: string): Complaint | undefined {
-  if (!open(name)) return isRoomName(name) ? tooManyRooms : roomInvalid;
-  if (name !== shown) history.pushState(null, "", addressOf(name));
-  shown = name;
-  sides.close();
-  drawSoon();
-  return undefined;
-}
-
-/** Shows the room of the address, or what there is when it cannot be had. Answers why not. */
-function goTo(name: string): Complaint | undefined {
-  const isOpen = open(name);
-  if (isOpen) shown = name;
-  else if (!chat.rooms.has(shown)) shown = [...chat.rooms.keys()].at(-1) ?? "lobby";
-  if (roomOfAddress() !== shown) history.replaceState(null, "", addressOf(shown));
-  return isOpen ? undefined : tooManyRooms;
-}
-
-function leave(name: string): Complaint | undefined {
-  const others = [...chat.rooms.keys()].filter((other) => other !== name);
-  const next = others.at(-1) ?? "lobby";
-  if (name === next) return (words) => words.onlyRoom;
-  if (!chat.leaveRoom(name)) return (words) => words.unsentHere;
-  return show(next);
-}
-
-/** Opens one of the panels, whose code comes when it is first wanted. */
-async function inPanels(use: (panels: Dialogs) => void): Promise<void> {
-  try {
-    panels ??= await loadPanels();
-    use(panels);
-  } catch {
-    void composer.complain(() => words.loadFailed);
-  }
-}
-
-async function loadPanels(): Promise<Dialogs> {
-  const [{ mountDialogs }, sentences] = await Promise.all([
-    import("./views/dialogs.ts"),
-    panelWords(),
-  ]);
-  const lent = { button, byId, element, setText, parseUsername, words, sentences };
-  return mountDialogs(lent, chat, {
-    settings,
-    signOut,
-    profile,
-    home: `${location.origin}${basePath}/`,
-    become(other) {
-      isOver = true;
-      writeJson(shared, profileKey, other);
-      location.reload();
-    },
-    forget() {
-      isOver = true;
-      signOut();
-      for (const storage of [shared, own]) {
-        for (const key of keysWithPrefix(storage, "parley.")) removeKey(storage, key);
-      }
-      location.replace(`${basePath}/`);
-    },
-    tryOut: () => speak(({ play }) => play()),
-  });
+function signIn(wanted: Profile): void {
+  profile = wanted;
+  saveProfile(shared, profile);
+  chat.signIn(profile);
 }
 
 function signOut(): void {
@@ -246,125 +199,144 @@ function signOut(): void {
   saveSnapshots(shared, []);
 }
 
-/** A name that came with the address. */
-function adopt(link: ReturnType<typeof takeLink>): void {
-  if (link !== undefined) void inPanels((panels) => panels.adopt(link));
+function openRoom(name: string): boolean {
+  const isOpen = chat.openRoom(name);
+  const room = chat.rooms.get(name);
+  if (room?.readOffset === 0) room.readOffset = readOffsets.get(name) ?? 0;
+  return isOpen;
 }
 
-// ------------------------------------------------------------------ telling
-
-type Voice = ReturnType<
-  typeof import("./views/notifications.ts").mountNotifications
->;
-
-/** Tells of a message outside the page, where that is wanted. */
-function tell(room: Room, message: Message, mentionsMe: boolean): void {
-  const { sound, notify } = settings.now;
-  const when = notify.get(room.name) ?? "mention";
-  if (when === "always" || (when === "mention" && mentionsMe)) {
-    speak((voice) => voice.arrived(room.name, message, sound));
-  }
+/** Shows a room and makes it the page's address. Returns a complaint if it cannot. */
+function showRoom(name: string): Complaint | undefined {
+  if (!openRoom(name)) return isRoomName(name) ? tooManyRooms : roomInvalid;
+  if (name !== current) history.pushState(null, "", addressOf(name));
+  current = name;
+  sidebars.closeDrawers();
+  drawSoon();
+  return undefined;
 }
 
-async function speak(use: (voice: Voice) => void): Promise<void> {
-  try {
-    voice ??= mountVoice();
-    use(await voice);
-  } catch {
-    // The next message tries again.
-    voice = undefined;
-  }
+/** Shows a room, or another one with a complaint, and corrects the address. */
+function goTo(name: string): Complaint | undefined {
+  const isOpen = openRoom(name);
+  if (isOpen) current = name;
+  else if (!chat.rooms.has(current)) current = [...chat.rooms.keys()].at(-1) ?? defaultRoom;
+  if (roomInAddress() !== current) history.replaceState(null, "", addressOf(current));
+  return isOpen ? undefined : tooManyRooms;
 }
 
-async function mountVoice(): Promise<Voice> {
-  const [{ mountNotifications }, { notificationTitle }] = await Promise.all([
-    import("./views/notifications.ts"),
-    panelWords(),
-  ]);
-  return mountNotifications({ show, title: notificationTitle, addressOf });
+function leaveRoom(name: string): Complaint | undefined {
+  const next = [...chat.rooms.keys()].findLast((other) => other !== name) ?? defaultRoom;
+  if (name === next) return (words) => words.onlyRoom;
+  if (!chat.leaveRoom(name)) return (words) => words.unsentHere;
+  return showRoom(next);
 }
 
-/** Carries a slash command out. */
-function command(command: string, argument: string): Complaint | undefined {
+function runCommand(command: string, argument: string): Complaint | undefined {
   switch (command) {
-    case "/nick": {
-      const parsed = parseUsername(argument);
-      if (!parsed.ok) return parsed.message;
-      chat.rename(parsed.value);
-      return undefined;
-    }
+    case "/nick":
+      return chat.rename(argument);
     case "/join":
-      return show(argument.replace(/^#/, "").toLowerCase());
+      return showRoom(argument.replace(/^#/, "").toLowerCase());
     case "/leave":
-      return leave(shown);
+      return leaveRoom(current);
     case "/who":
-      sides.showPeople();
+      sidebars.showPeople();
       return undefined;
     case "/help":
-      void inPanels((panels) => panels.help());
+      void withDialogs((dialogs) => dialogs.openHelp());
       return undefined;
     default:
       return (words) => words.unknownCommand(command);
   }
 }
 
-// ------------------------------------------------------------------ address and storage
-
-function roomOfAddress(): string {
-  const [, name = "lobby"] = /\/r\/([^/]*)$/.exec(location.pathname) ?? [];
-  return isRoomName(name) ? name : "lobby";
+function checkName(name: string): Problem | undefined {
+  const parsed = parseUsername(name);
+  return parsed.ok ? undefined : parsed;
 }
 
-function addressOf(name: string): string {
-  return name === "lobby" ? `${basePath}/` : `${basePath}/r/${name}`;
+function offerName(link: Profile | undefined): void {
+  if (link === undefined || link.token === profile.token) return;
+  void withDialogs((dialogs) => dialogs.offerName(link));
 }
 
-function keptProfile(): Profile {
-  const { username, token, access } = Object(readJson(shared, profileKey)) as {
-    readonly [K in keyof Profile]?: unknown;
-  };
-  const profile = {
-    username: typeof username === "string" && parseUsername(username).ok ? username : "",
-    token: typeof token === "string" && /^[\w-]{43}$/.test(token) ? token : randomId(32),
-    ...(typeof access === "string" && access.length <= 256 ? { access } : {}),
-  };
-  // Before the first hello, so that a lost answer does not lose the name.
-  writeJson(shared, profileKey, profile);
-  return profile;
+/** Loads the dialogs with their first use. */
+async function withDialogs(use: (dialogs: Dialogs) => void): Promise<void> {
+  try {
+    const [{ mountDialogs }, words] = await Promise.all([
+      import("./views/dialogs.ts"),
+      panelWords(),
+    ]);
+    dialogs ??= mountDialogs(words, chat, {
+      settings,
+      get profile() {
+        return profile;
+      },
+      home: `${location.origin}${basePath}/`,
+      checkName,
+      playSound: () => withNotifications((it) => it.playSound()),
+      signOut,
+      replaceProfile(other) {
+        saveProfile(shared, other);
+        reload();
+      },
+      forgetDevice() {
+        isReplaced = true;
+        signOut();
+        for (const storage of [shared, own]) {
+          for (const key of keysWithPrefix(storage, "parley.")) removeKey(storage, key);
+        }
+        location.replace(`${basePath}/`);
+      },
+    });
+    use(dialogs);
+  } catch {
+    void composer.complain(() => words.loadFailed);
+  }
 }
 
-function keptRooms(): string[] {
-  const kept = readJson(shared, roomsKey);
-  if (!Array.isArray(kept)) return [];
-  return kept.filter((name): name is string => typeof name === "string" && isRoomName(name));
+/** Loads the notifications with their first use. If that fails, the next use tries again. */
+async function withNotifications(use: (notifications: Notifications) => void): Promise<void> {
+  try {
+    const [{ mountNotifications }, { notificationTitle: title }] = await Promise.all([
+      import("./views/notifications.ts"),
+      panelWords(),
+    ]);
+    notifications ??= mountNotifications({ showRoom, title, addressOf });
+    use(notifications);
+  } catch {
+    // A missed notification is no reason to disturb.
+  }
 }
 
-function readOffsets(): Map<string, number> {
-  const isOffset = (entry: [string, unknown]): entry is [string, number] =>
-    Number.isSafeInteger(entry[1]);
-  return new Map(Object.entries(Object(readJson(shared, readKey))).filter(isOffset));
+/** Reloads the page with the identity that is stored now, and saves nothing more. */
+function reload(): void {
+  isReplaced = true;
+  location.reload();
 }
 
-/** Only of somebody who is in or comes back: who left has taken everything along. */
-function keepSnapshots(): void {
-  if (!isOver && chat.signInState.kind !== "asking") saveSnapshots(shared, chat.rooms.values());
+/** Saves the ends of all rooms, except after signing out. */
+function saveRoomSnapshots(): void {
+  if (!isReplaced && chat.signInState.kind !== "required") {
+    saveSnapshots(shared, chat.rooms.values());
+  }
 }
 
-function keep(): void {
-  if (isOver) return;
+/** Saves what changed: open rooms, read offsets, and the name. */
+function save(): void {
   const rooms = [...chat.rooms.values()];
-  const isNew = rooms.some(({ name, readOffset: offset }: Room) => read.get(name) !== offset);
-  if (isNew) {
-    for (const room of rooms) read.set(room.name, room.readOffset);
-    writeJson(shared, readKey, Object.fromEntries(read));
+  if (rooms.some(({ name, readOffset }) => readOffsets.get(name) !== readOffset)) {
+    for (const { name, readOffset } of rooms) readOffsets.set(name, readOffset);
+    saveReadOffsets(shared, readOffsets);
   }
-  const names = rooms.map(({ name }) => name);
-  if (names.join() !== keptNames) {
-    keptNames = names.join();
-    writeJson(shared, roomsKey, names);
+  const names = [...chat.rooms.keys()];
+  if (names.join() !== savedRooms) {
+    savedRooms = names.join();
+    saveOpenRooms(shared, names);
   }
-  if (chat.username !== "" && chat.username !== profile.username && chat.isReady) {
+  if (chat.isReady && chat.username !== profile.username) {
     profile = { ...profile, username: chat.username };
-    writeJson(shared, profileKey, profile);
+    saveProfile(shared, profile);
   }
 }

@@ -1,102 +1,84 @@
-// The page without its server: keeps what it is made of, and shows that when the server cannot be reached. It asks the server
-// first, so that nobody gets an old page from a server that has a new one. WebSockets never come here, and everything but the
-// page and its files is left alone. A notification that a phone let it show leads back to its room. Runs as a worker of its own
-// and shares nothing with the page.
+// The service worker: serves the page from a cache while the server is unreachable, and opens rooms
+// from notifications. The server comes first, so a new page replaces an old one. Imports nothing.
 
-/** An event that lasts until its work is done. */
-interface Lasting {
+interface ExtendableEvent {
   waitUntil(work: Promise<unknown>): void;
 }
-
-/** A request of a page. */
-interface Asked {
+interface FetchEvent {
   readonly request: Request;
   respondWith(response: Promise<Response>): void;
 }
-
-/** A notification that the page asked for was clicked; its data is the address of the room. */
-interface Clicked extends Lasting {
+/** `data` is the address of the room. */
+interface NotificationClickEvent extends ExtendableEvent {
   readonly notification: { readonly data: unknown; close(): void };
 }
-
-/** A window of the page. */
-interface Client {
+interface WindowClient {
   readonly url: string;
   focus(): Promise<unknown>;
   navigate(url: string): Promise<unknown>;
 }
 
-/** The part of a service worker's global that is used; the library of types for pages does not have it. */
+/** The part of a service worker's global scope that is used; TypeScript's DOM types lack it. */
 interface Scope {
-  /** Written before this script by the server: what belongs to the page, the page itself first. */
+  /** The page's files, the page itself first. The server puts them before this script. */
   readonly shell: { readonly version: string; readonly paths: readonly [string, ...string[]] };
   readonly clients: {
     claim(): Promise<void>;
-    matchAll(options: { readonly type: "window" }): Promise<readonly Client[]>;
+    matchAll(options: { readonly type: "window" }): Promise<readonly WindowClient[]>;
     openWindow(url: string): Promise<unknown>;
   };
   skipWaiting(): Promise<void>;
-  addEventListener(type: "install" | "activate", listen: (event: Lasting) => void): void;
-  addEventListener(type: "fetch", listen: (event: Asked) => void): void;
-  addEventListener(type: "notificationclick", listen: (event: Clicked) => void): void;
+  addEventListener(type: "install" | "activate", listener: (event: ExtendableEvent) => void): void;
+  addEventListener(type: "fetch", listener: (event: FetchEvent) => void): void;
+  addEventListener(
+    type: "notificationclick",
+    listener: (event: NotificationClickEvent) => void,
+  ): void;
 }
 
 const scope = globalThis as unknown as Scope;
 const { version, paths } = scope.shell;
 const [page] = paths;
-const prefix = `parley ${page} `;
-const name = prefix + version;
+/** Includes the page's path, since another chat may share the origin. */
+const cachePrefix = `parley ${page} `;
+const cacheName = cachePrefix + version;
 
-scope.addEventListener("install", (event) => {
-  const fill = async () => {
-    const cache = await caches.open(name);
-    await cache.addAll([...paths]);
-    await scope.skipWaiting();
-  };
-  event.waitUntil(fill());
-});
-
-scope.addEventListener("activate", (event) => {
-  const tidy = async () => {
-    for (const other of await caches.keys()) {
-      if (other.startsWith(prefix) && other !== name) await caches.delete(other);
-    }
-    await scope.clients.claim();
-  };
-  event.waitUntil(tidy());
-});
+scope.addEventListener("install", (event) => event.waitUntil(install()));
+scope.addEventListener("activate", (event) => event.waitUntil(activate()));
 
 scope.addEventListener("fetch", (event) => {
   const { request } = event;
   const { origin, pathname } = new URL(request.url);
   if (origin !== location.origin || request.method !== "GET") return;
-  const isRoom = pathname.startsWith(`${page}r/`);
-  if (request.mode === "navigate" && (pathname === page || isRoom)) {
-    event.respondWith(fresh(request));
-  } else if (pathname !== page && paths.includes(pathname)) event.respondWith(kept(request));
+  const isPage = pathname === page || pathname.startsWith(`${page}r/`);
+  if (request.mode === "navigate" && isPage) event.respondWith(networkFirst(request));
+  else if (pathname !== page && paths.includes(pathname)) event.respondWith(cacheFirst(request));
 });
 
 scope.addEventListener("notificationclick", (event) => {
   const { notification } = event;
   notification.close();
-  const address = new URL(String(notification.data), location.origin);
-  if (address.origin === location.origin) event.waitUntil(lead(address.href));
+  const url = new URL(String(notification.data), location.origin);
+  if (url.origin === location.origin) event.waitUntil(openRoom(url.href));
 });
 
-/** Shows the room in a window of the page that there is, or in a new one. */
-async function lead(address: string): Promise<void> {
-  const windows = await scope.clients.matchAll({ type: "window" });
-  const window = windows.find(({ url }) => url === address) ?? windows[0];
-  if (window === undefined) await scope.clients.openWindow(address);
-  else {
-    if (window.url !== address) await window.navigate(address);
-    await window.focus();
-  }
+async function install(): Promise<void> {
+  const cache = await caches.open(cacheName);
+  await cache.addAll([...paths]);
+  await scope.skipWaiting();
 }
 
-/** The server's page; the kept one when there is no server, or a proxy says that there is none. */
-async function fresh(request: Request): Promise<Response> {
-  const cached = () => caches.match(page, { cacheName: name });
+/** Deletes the caches of earlier versions. */
+async function activate(): Promise<void> {
+  for (const name of await caches.keys()) {
+    if (name.startsWith(cachePrefix) && name !== cacheName) await caches.delete(name);
+  }
+  await scope.clients.claim();
+}
+
+/** Returns the server's page, or the cached one if the server or a proxy before it fails. */
+async function networkFirst(request: Request): Promise<Response> {
+  const cached = () => caches.match(page, { cacheName });
   try {
     const response = await fetch(request);
     return response.status < 500 ? response : await cached() ?? response;
@@ -107,6 +89,18 @@ async function fresh(request: Request): Promise<Response> {
   }
 }
 
-async function kept(request: Request): Promise<Response> {
-  return await caches.match(request, { cacheName: name }) ?? await fetch(request);
+/** Returns a file from the cache; its name changes with its content. */
+async function cacheFirst(request: Request): Promise<Response> {
+  return await caches.match(request, { cacheName }) ?? await fetch(request);
+}
+
+/** Shows a room in a window of the page, or in a new one. */
+async function openRoom(url: string): Promise<void> {
+  const windows = await scope.clients.matchAll({ type: "window" });
+  const window = windows.find((client) => client.url === url) ?? windows[0];
+  if (window === undefined) await scope.clients.openWindow(url);
+  else {
+    if (window.url !== url) await window.navigate(url);
+    await window.focus();
+  }
 }

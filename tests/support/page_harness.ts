@@ -1,13 +1,16 @@
-// A page in a glass: a chat whose sockets, time, chance and storage do what a test says.
+// A chat client whose sockets, clock, randomness and storage are controlled by a test.
 
 import { ChatClient } from "../../static/client/state/chat_client.ts";
 import type { ClientSocket, SocketEvents } from "../../static/client/state/connection.ts";
-import { memoryStorage, TabOutbox } from "../../static/client/state/storage.ts";
+import type { Problem } from "../../static/client/state/problem.ts";
+import type { Room } from "../../static/client/state/room.ts";
+import { memoryStorage } from "../../static/client/state/storage.ts";
+import { TabOutbox } from "../../static/client/state/tab_outbox.ts";
 import type { KeyValue } from "../../static/client/state/storage.ts";
 import type { MessagePush, Push, RoomPush } from "../../app/protocol/wire.ts";
 import { ManualTime } from "./hub_harness.ts";
 
-/** One dialled socket, from the server's side. */
+/** A dialed socket, seen from the server. */
 export class FakeSocket implements ClientSocket {
   readonly events: SocketEvents;
   readonly sent: Record<string, unknown>[] = [];
@@ -25,7 +28,7 @@ export class FakeSocket implements ClientSocket {
     this.closed = { code, reason };
   }
 
-  /** What was sent since the last look. */
+  /** Returns and removes the frames sent so far. */
   take(): Record<string, unknown>[] {
     return this.sent.splice(0);
   }
@@ -35,7 +38,7 @@ export class FakeSocket implements ClientSocket {
   }
 }
 
-/** A page: its chat, and everything that the browser would be. */
+/** A page: its chat client, and everything the browser provides. */
 export class Page {
   readonly time = new ManualTime();
   readonly sockets: FakeSocket[] = [];
@@ -43,8 +46,8 @@ export class Page {
   readonly own: KeyValue;
   readonly chat: ChatClient;
   readonly store: TabOutbox;
-  /** What `POST /ws` says. */
-  problem: string | undefined;
+  /** What the server answers to a probe. */
+  problem: Problem | undefined;
   probes = 0;
   chance = 0.5;
   wall: number;
@@ -76,30 +79,49 @@ export class Page {
     });
   }
 
-  get wire(): FakeSocket {
-    const wire = this.sockets.at(-1);
-    if (wire === undefined) throw new Error("Cannot use a wire: nothing was dialled");
-    return wire;
+  /** The socket dialed last. */
+  get socket(): FakeSocket {
+    const socket = this.sockets.at(-1);
+    if (socket === undefined) throw new Error("Cannot use a socket: none was dialed");
+    return socket;
   }
 
-  /** Connects, is welcomed, and enters the lobby. */
+  /** Opens the lobby, signs in, and is welcomed. */
   signIn(username = "Ada"): this {
     this.chat.openRoom("lobby");
     this.chat.signIn({ username, token: "t".repeat(43) });
     return this.accept(username);
   }
 
-  /** The server takes the connection that was dialled. */
+  /** Opens the dialed socket and welcomes the page. */
   accept(username = "Ada", ...rooms: RoomPush[]): this {
-    this.wire.events.onOpen();
-    this.wire.take();
-    this.wire.push(welcome(username), ...(rooms.length > 0 ? rooms : [room(0)]));
+    this.socket.events.onOpen();
+    this.socket.take();
+    this.socket.push(welcome(username), ...(rooms.length > 0 ? rooms : [room(0)]));
     return this;
   }
 }
 
 let count = 0;
 
+/** Returns the lobby of a page. */
+export function lobby(page: Page): Room {
+  const room = page.chat.rooms.get("lobby");
+  if (room === undefined) throw new Error("Cannot find the lobby");
+  return room;
+}
+
+/** Returns the offsets of the messages loaded in the lobby. */
+export function offsets(page: Page): number[] {
+  return lobby(page).messages.map(({ offset }) => offset);
+}
+
+/** Returns the texts of the lobby's messages in the outbox. */
+export function unsent(page: Page): string[] {
+  return page.chat.outbox.messagesIn("lobby").map(({ text }) => text);
+}
+
+/** Returns a `welcome` push. */
 export function welcome(username = "Ada"): Push {
   return {
     type: "welcome",
@@ -122,7 +144,7 @@ export function welcome(username = "Ada"): Push {
   };
 }
 
-/** A `room` push with messages from `first` to `offset`. */
+/** Returns a `room` push with messages `from` to `offset`. */
 export function room(offset: number, more: Partial<RoomPush> = {}, from = offset + 1): RoomPush {
   return {
     type: "room",
@@ -139,6 +161,7 @@ export function room(offset: number, more: Partial<RoomPush> = {}, from = offset
   };
 }
 
+/** Returns the push of a message of Ben. */
 export function message(offset: number, more: Partial<MessagePush> = {}): MessagePush {
   return {
     type: "message",

@@ -1,78 +1,86 @@
-// One lasting connection out of many short ones: dials, keeps alive, notices silence, and comes back after a loss. Pure:
-// sockets, timers, clock and chance come in. What the frames mean is not known here.
+// Keeps one connection to the server: dials, notices silence, and reconnects with backoff. Knows
+// nothing of what pushes mean. Pure: sockets, timers, clock and randomness are injected.
 
 import { closeCode, mayReconnect, subprotocol } from "../../../app/protocol/wire.ts";
 import type { Push } from "../../../app/protocol/wire.ts";
+import type { Problem } from "./problem.ts";
 
-/** What the connection is told by a socket that was dialled. */
+/** Events of a dialed socket. */
 export interface SocketEvents {
   onOpen(): void;
   onFrame(frame: string): void;
-  /** The last thing that is told. */
+  /** Always the last event. */
   onClose(code: number, reason: string): void;
 }
 
-/** A socket that was dialled. */
+/** A dialed socket. */
 export interface ClientSocket {
   send(frame: string): void;
   close(code: number, reason: string): void;
 }
 
-/** What a connection works with; times in ms. */
+/** What a connection needs from its environment. */
 export interface ConnectionPorts {
   dial(subprotocol: string, events: SocketEvents): ClientSocket;
-  /** Asks the server why a handshake was refused; answers a sentence, or nothing when none is known. */
-  probe(done: (problem: string | undefined) => void): void;
-  /** Monotonic time. */
+  /** Asks the server why it refused a handshake; `done` gets `undefined` if it has no reason. */
+  probe(done: (problem: Problem | undefined) => void): void;
+  /** Monotonic time in ms. */
   now(): number;
+  /** Runs `task` after `ms`; returns a function that cancels it. */
   later(ms: number, task: () => void): () => void;
-  /** From 0 to below 1. */
+  /** A random number from 0 to below 1. */
   random(): number;
 }
 
-/** Where the connection stands. */
+/** The state of a connection. */
 export type ConnectionStatus =
   | { readonly kind: "idle" }
   | { readonly kind: "connecting" }
   | { readonly kind: "open" }
-  /** Lost; tries again at `at`. `problem` is what the server said about it. */
-  | { readonly kind: "waiting"; readonly at: number; readonly problem?: string }
-  /** Ended by the server's will, not to come back by itself. */
+  /** Lost. Dials again at `retryAt`, in monotonic ms; `problem` is the server's reason. */
+  | { readonly kind: "backoff"; readonly retryAt: number; readonly problem?: Problem }
+  /** Closed by the server with a code that forbids reconnecting. */
   | { readonly kind: "ended"; readonly code: number; readonly reason: string };
 
-/** Who is told of the connection. */
+/** Receives the events of a connection. */
 export interface ConnectionListener {
   onOpen(): void;
   onPushes(pushes: readonly Push[]): void;
-  /** The connection that had opened is gone. */
+  /** An open connection was lost. */
   onLost(code: number): void;
   onStatusChange(): void;
 }
 
-const backoffLeastMs = 500;
-const backoffMostMs = 20_000;
-/** A connection that lasted this long was a good one: the next wait is short again. */
-const settledMs = 10_000;
+const backoffMinMs = 500;
+const backoffMaxMs = 20_000;
+/** A connection that lasted this long resets the backoff. */
+const stableAfterMs = 10_000;
 const dialTimeoutMs = 20_000;
-const silenceMs = 60_000;
-/** A restarting server may spread its clients, but not for ever. */
-const spreadMostMs = 120_000;
-const lostCode = 1006;
+const defaultTimeoutMs = 60_000;
+/** Max time over which a restarting server may spread its clients. */
+const spreadMaxMs = 120_000;
+/** What close codes say about the next attempt. */
+const closeProblems: Readonly<Record<number, Problem>> = {
+  [closeCode.restarting]: { code: "draining", message: "" },
+  [closeCode.full]: { code: "server_full", message: "" },
+  [closeCode.slowConsumer]: { code: "slow_consumer", message: "" },
+  [closeCode.flooding]: { code: "flooding", message: "" },
+};
+/** The code of a connection that broke without a close frame (RFC 6455, section 7.4.1). */
+const abnormalCode = 1006;
 
-/** Connects, and connects again. */
+/** A connection that reconnects by itself. */
 export class Connection {
   readonly #ports: ConnectionPorts;
   readonly #listener: ConnectionListener;
   #status: ConnectionStatus = { kind: "idle" };
-  #wire: ClientSocket | undefined;
-  /** Tells the events of the present socket from those of one that was given up. */
-  #generation = 0;
-  #attempt = 0;
+  #socket: ClientSocket | undefined;
   #openedAt: number | undefined;
-  #heardAt = 0;
+  #lastFrameAt = 0;
+  #failures = 0;
   #cancelTimer: (() => void) | undefined;
-  /** How long the server may be silent; it says so itself in `welcome`. */
-  timeoutMs = silenceMs;
+  /** Max silence of the server in ms, as `welcome` announces it. */
+  timeoutMs = defaultTimeoutMs;
 
   constructor(ports: ConnectionPorts, listener: ConnectionListener) {
     this.#ports = ports;
@@ -83,171 +91,132 @@ export class Connection {
     return this.#status;
   }
 
-  /** Connects now, unless there is a connection or one is on its way. */
+  /** Dials, unless a socket is open or opening. */
   connect(): void {
-    if (this.#wire !== undefined) return;
-    this.#dial();
+    if (this.#socket === undefined) this.#dial();
   }
 
-  /** Says goodbye, or gives up, and does not come back by itself. */
-  close(code: number = closeCode.left, reason = ""): void {
-    this.#drop(code, reason);
-    this.#set({ kind: "idle" });
+  /** Closes the connection without reconnecting. */
+  close(): void {
+    this.#detach()?.close(closeCode.left, "");
+    this.#setStatus({ kind: "idle" });
   }
 
-  /** Goes at once, where it would wait. */
+  /** Skips the rest of the backoff. */
   retryNow(): void {
-    if (this.#status.kind === "waiting") this.#dial();
+    if (this.#status.kind === "backoff") this.#dial();
   }
 
-  /** The network may have changed or the device slept: looks whether the connection is still there. */
+  /** Checks for silence after the device slept or changed networks; skips the rest of a backoff. */
   check(): void {
-    if (this.#status.kind === "open") this.#watch();
+    if (this.#status.kind === "open") this.#watchSilence();
     else this.retryNow();
   }
 
-  /** Sends a frame, when there is a connection. */
+  /** Sends a frame if the connection is open. */
   send(frame: string): void {
-    if (this.#status.kind === "open") this.#wire?.send(frame);
+    if (this.#status.kind === "open") this.#socket?.send(frame);
   }
 
-  /** Gives the present connection up and dials again after a wait: the server does not keep to the protocol. */
-  abort(reason: string): void {
-    if (this.#wire === undefined) return;
-    this.#drop(closeCode.protocolError, reason);
-    this.#lost(lostCode, "");
+  /** Drops the connection and reconnects after a backoff. Its close event may take minutes. */
+  abort(reason: string, code: number = closeCode.protocolError): void {
+    this.#socket?.close(code, reason);
+    if (this.#socket !== undefined) this.#lost(abnormalCode, "");
   }
 
   #dial(): void {
-    this.#drop(closeCode.left, "");
-    const generation = this.#generation;
-    this.#set({ kind: "connecting" });
-    const isPresent = () => generation === this.#generation;
-    this.#cancelTimer = this.#ports.later(dialTimeoutMs, () => {
-      this.#drop(closeCode.left, "no answer");
-      this.#lost(lostCode, "");
+    this.#cancelTimer?.();
+    this.#setStatus({ kind: "connecting" });
+    this.#cancelTimer = this.#ports.later(
+      dialTimeoutMs,
+      () => this.abort("no answer", closeCode.left),
+    );
+    // Events of a socket that was dropped are ignored.
+    const isCurrent = () => socket === this.#socket;
+    const socket = this.#ports.dial(subprotocol, {
+      onOpen: () => isCurrent() && this.#opened(),
+      onFrame: (frame) => isCurrent() && this.#received(frame),
+      onClose: (code, reason) => isCurrent() && this.#lost(code, reason),
     });
-    this.#wire = this.#ports.dial(subprotocol, {
-      onOpen: () => {
-        if (isPresent()) this.#opened();
-      },
-      onFrame: (frame) => {
-        if (isPresent()) this.#received(frame);
-      },
-      onClose: (code, reason) => {
-        if (!isPresent()) return;
-        this.#forget();
-        this.#lost(code, reason);
-      },
-    });
+    this.#socket = socket;
   }
 
   #opened(): void {
-    this.#openedAt = this.#heardAt = this.#ports.now();
-    this.#set({ kind: "open" });
-    this.#watch();
+    this.#openedAt = this.#lastFrameAt = this.#ports.now();
+    this.#setStatus({ kind: "open" });
+    this.#watchSilence();
     this.#listener.onOpen();
   }
 
   #received(frame: string): void {
-    this.#heardAt = this.#ports.now();
+    this.#lastFrameAt = this.#ports.now();
     const pushes = decodePushes(frame);
-    if (pushes === undefined) this.abort("not a frame of this protocol");
-    // The timers of a hidden page are throttled, so the answer goes from here.
+    if (pushes === undefined) this.abort("invalid frame");
+    // Answered here, since browsers throttle the timers of hidden pages.
     else if (pushes.length === 0) this.send('{"type":"pong"}');
     else this.#listener.onPushes(pushes);
   }
 
-  /** Arms the timer for the moment at which the silence has lasted too long. */
-  #watch(): void {
+  /** Drops the connection once the server was silent for too long, and sets a timer until then. */
+  #watchSilence(): void {
     this.#cancelTimer?.();
-    const left = this.#heardAt + this.timeoutMs - this.#ports.now();
-    if (left > 0) {
-      this.#cancelTimer = this.#ports.later(left, () => this.#watch());
-      return;
-    }
-    this.#drop(closeCode.timeout, "nothing heard");
-    this.#lost(lostCode, "");
+    const remainingMs = this.#lastFrameAt + this.timeoutMs - this.#ports.now();
+    if (remainingMs <= 0) this.abort("nothing heard", closeCode.timeout);
+    else this.#cancelTimer = this.#ports.later(remainingMs, () => this.#watchSilence());
   }
 
-  /** Closes the present socket and listens to it no more: its close event may take minutes. */
-  #drop(code: number, reason: string): void {
-    const wire = this.#wire;
-    this.#forget();
-    wire?.close(code, reason);
-  }
-
-  #forget(): void {
+  /** Forgets the socket, so that its later events are ignored, and returns it. */
+  #detach(): ClientSocket | undefined {
+    const socket = this.#socket;
     this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
-    this.#wire = undefined;
-    this.#generation++;
+    this.#socket = this.#openedAt = undefined;
+    return socket;
   }
 
   #lost(code: number, reason: string): void {
-    const { now, random } = this.#ports;
     const openedAt = this.#openedAt;
-    this.#openedAt = undefined;
-    if (openedAt !== undefined && now() - openedAt >= settledMs) this.#attempt = 0;
-    if (!mayReconnect(code)) this.#set({ kind: "ended", code, reason });
+    this.#detach();
+    if (!mayReconnect(code)) this.#setStatus({ kind: "ended", code, reason });
     else {
-      const most = Math.min(backoffMostMs, 2 * backoffLeastMs * 2 ** this.#attempt);
-      const spread = code === closeCode.restarting ? Number(reason) : NaN;
-      const wait = spread > 0
-        ? random() * Math.min(spread, spreadMostMs)
-        : backoffLeastMs + random() * (most - backoffLeastMs);
-      this.#attempt = Math.min(this.#attempt + 1, 10);
-      this.#wait(wait, wordsFor(code, reason));
-      if (openedAt === undefined) this.#ask();
+      const now = this.#ports.now();
+      if (openedAt !== undefined && now - openedAt >= stableAfterMs) this.#failures = 0;
+      this.#backOff(now + this.#delayMs(code, reason), closeProblems[code]);
+      // A browser hides why a handshake was refused.
+      if (openedAt === undefined) this.#probe();
     }
     if (openedAt !== undefined) this.#listener.onLost(code);
   }
 
-  #wait(ms: number, problem: string | undefined): void {
-    this.#set({
-      kind: "waiting",
-      at: this.#ports.now() + ms,
-      ...(problem === undefined ? {} : { problem }),
-    });
-    this.#cancelTimer = this.#ports.later(ms, () => this.#dial());
+  /** Returns the random delay before the next attempt (rules C2 and C7 of SPEC.md). */
+  #delayMs(code: number, reason: string): number {
+    const random = this.#ports.random();
+    const maxMs = Math.min(backoffMaxMs, 2 * backoffMinMs * 2 ** this.#failures++);
+    const spreadMs = code === closeCode.restarting ? Number(reason) : NaN;
+    return spreadMs > 0
+      ? random * Math.min(spreadMs, spreadMaxMs)
+      : backoffMinMs + random * (maxMs - backoffMinMs);
   }
 
-  /** A refused handshake tells a page nothing; the server tells it when it is asked. */
-  #ask(): void {
-    const generation = this.#generation;
+  #backOff(retryAt: number, problem: Problem | undefined): void {
+    this.#setStatus({ kind: "backoff", retryAt, ...(problem && { problem }) });
+    this.#cancelTimer = this.#ports.later(retryAt - this.#ports.now(), () => this.#dial());
+  }
+
+  #probe(): void {
+    const status = this.#status;
     this.#ports.probe((problem) => {
-      const status = this.#status;
-      if (problem === undefined || generation !== this.#generation) return;
-      if (status.kind === "waiting") this.#set({ ...status, problem });
+      if (problem === undefined || status !== this.#status) return;
+      if (status.kind === "backoff") this.#setStatus({ ...status, problem });
     });
   }
 
-  #set(status: ConnectionStatus): void {
+  #setStatus(status: ConnectionStatus): void {
     this.#status = status;
     this.#listener.onStatusChange();
   }
 }
 
-function wordsFor(code: number, reason: string): string | undefined {
-  switch (code) {
-    case closeCode.restarting:
-      return "The server is restarting";
-    case closeCode.full:
-      return reason === "" ? "The server is full" : sentence(reason);
-    case closeCode.slowConsumer:
-      return "This device could not keep up";
-    case closeCode.flooding:
-      return "Too much was sent at once";
-    default:
-      return undefined;
-  }
-}
-
-function sentence(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
-}
-
-/** The pushes of a frame, or `undefined` if it is not a JSON array of them. Their fields are not checked. */
+/** The pushes of a frame, or `undefined` if it is not a JSON array of them. Fields are unchecked. */
 function decodePushes(frame: string): readonly Push[] | undefined {
   try {
     const pushes: unknown = JSON.parse(frame);

@@ -1,7 +1,7 @@
-// What a message's text looks like: code, links, bold, italic. Finds the parts; the rest is plain text. Pure, and linear in
-// the length of the text.
+// Splits the text of a message into code, links, bold, italic, mentions and plain text. Pure, and
+// linear in the length of the text.
 
-/** A piece of a text. */
+/** A part of a text. */
 export type MarkupPart =
   | {
     readonly kind: "text" | "code" | "block" | "bold" | "italic" | "mention";
@@ -13,7 +13,7 @@ const fence = /```(?:[a-z0-9+#-]{0,20}\n)?([^]*?)```\n?/g;
 const inline =
   /`([^`\n]{1,2000})`|(?<![\p{L}\p{N}_])(?:(https?:\/\/|mailto:)[^\s<>"'`]{1,2000})|(?<![\p{L}\p{N}*])\*(?![\s*])([^*\n]{1,500}?)(?<!\s)\*(?![\p{L}\p{N}*])|(?<![\p{L}\p{N}_])_(?![\s_])([^_\n]{1,500}?)(?<!\s)_(?![\p{L}\p{N}_])/gu;
 
-/** The parts of a text, in order; together they are the text without its signs. `name` is marked where it is addressed. */
+/** Returns the parts of a text in order, without the markup signs. Mentions of `name` are parts. */
 export function parseMarkup(text: string, name: string): readonly MarkupPart[] {
   const parts: MarkupPart[] = [];
   let end = 0;
@@ -38,18 +38,18 @@ function addInline(parts: MarkupPart[], text: string, name: string): void {
     else if (bold !== undefined) parts.push({ kind: "bold", text: bold });
     else if (italic !== undefined) parts.push({ kind: "italic", text: italic });
     else if (scheme !== undefined) {
-      const shown = withoutTail(whole);
-      const href = linkTarget(shown);
-      parts.push(
-        href === undefined ? { kind: "text", text: shown } : { kind: "link", text: shown, href },
-      );
-      addPlain(parts, whole.slice(shown.length), name);
+      const link = withoutTail(whole);
+      // The pattern has checked the scheme, which parsing never changes.
+      const href = URL.parse(link)?.href;
+      if (href === undefined) parts.push({ kind: "text", text: link });
+      else parts.push({ kind: "link", text: link, href });
+      addPlain(parts, whole.slice(link.length), name);
     }
   }
   addPlain(parts, text.slice(end), name);
 }
 
-/** Full stops and brackets behind a link belong to the sentence, unless the bracket was opened in the link. */
+/** Cuts off punctuation and brackets after a link, except brackets that the link itself opens. */
 function withoutTail(link: string): string {
   let unopened = link.split(")").length - link.split("(").length;
   let end = link.length;
@@ -60,17 +60,9 @@ function withoutTail(link: string): string {
   return link.slice(0, end);
 }
 
-function linkTarget(text: string): string | undefined {
-  const url = URL.parse(text);
-  if (url === null || !["http:", "https:", "mailto:"].includes(url.protocol)) return undefined;
-  return url.protocol !== "mailto:" && url.hostname === "" ? undefined : url.href;
-}
-
 function addPlain(parts: MarkupPart[], text: string, name: string): void {
-  if (text === "") return;
-  const called = name === "" ? [] : findMentions(text, name);
   let end = 0;
-  for (const start of called) {
+  for (const start of findMentions(text, name)) {
     if (start > end) parts.push({ kind: "text", text: text.slice(end, start) });
     end = start + name.length + 1;
     parts.push({ kind: "mention", text: text.slice(start, end) });
@@ -78,21 +70,21 @@ function addPlain(parts: MarkupPart[], text: string, name: string): void {
   if (end < text.length) parts.push({ kind: "text", text: text.slice(end) });
 }
 
-/** Where a text addresses somebody: the places of each @ before the name. */
+/** Returns the index of the @ of each mention of `name`; none for an empty name. */
 export function findMentions(text: string, name: string): readonly number[] {
-  const places: number[] = [];
-  const wanted = name.toLowerCase();
-  for (let i = text.indexOf("@"); i >= 0; i = text.indexOf("@", i + 1)) {
+  const indexes: number[] = [];
+  const key = name.toLowerCase();
+  for (let i = text.indexOf("@"); i >= 0 && key !== ""; i = text.indexOf("@", i + 1)) {
     const end = i + 1 + name.length;
-    const isName = text.slice(i + 1, end).toLowerCase() === wanted;
-    if (isName && !/^[\p{L}\p{N}_]/u.test(text.slice(end, end + 2))) places.push(i);
+    const isName = text.slice(i + 1, end).toLowerCase() === key;
+    if (isName && !/^[\p{L}\p{N}_]/u.test(text.slice(end, end + 2))) indexes.push(i);
   }
-  return places;
+  return indexes;
 }
 
 const emojiOnly = /^(?:\p{RGI_Emoji}\s?){1,6}$/v;
 
-/** True when a text is nothing but a few emoji, which are shown large. */
+/** Whether a text is nothing but up to six emoji, which are shown large. */
 export function isEmojiOnly(text: string): boolean {
   return text.length <= 120 && emojiOnly.test(text);
 }

@@ -1,60 +1,60 @@
-// Decides which tab of a browser tells the person of a message: one that is looked at keeps all quiet, otherwise one speaks
-// for all. Pure: the other tabs, the clock and chance come in.
+// Decides which tab of a browser notifies about a message: none while one of them has the focus,
+// otherwise exactly one. Pure: the channel between tabs, the clock and randomness are injected.
 
-/** What a speaker works with. */
+/** What a leader needs from its environment. */
 export interface NotificationLeaderPorts {
-  /** Tells the other tabs that a message needs nothing said any more. */
-  post(id: string): void;
-  /** Asks the other tabs whether they know that of a message. */
-  ask(id: string): void;
-  /** Whether the person looks at this tab. */
+  /** Tells the other tabs that a message is handled. */
+  announce(id: string): void;
+  /** Asks the other tabs whether a message is handled. */
+  query(id: string): void;
+  /** Whether this tab has the focus. */
   hasFocus(): boolean;
   later(ms: number, task: () => void): void;
-  /** From 0 to below 1. */
+  /** A random number from 0 to below 1. */
   random(): number;
 }
 
-/** By then the others have answered. */
+/** Time for the other tabs to answer a query. */
 const answerMs = 100;
-/** The tabs' turns are spread over this long; the word of the first reaches the others in about a millisecond. */
+/** Tabs act in random order within this time; an announcement arrives within about 1 ms. */
 const spreadMs = 400;
-const rememberedMost = 200;
+const handledMax = 200;
 
-/** One tab's voice. */
+/** One tab's part in the election. */
 export class NotificationLeader {
   readonly #ports: NotificationLeaderPorts;
-  readonly #done = new Set<string>();
+  readonly #handled = new Set<string>();
 
   constructor(ports: NotificationLeaderPorts) {
     this.#ports = ports;
   }
 
-  /** Another tab has seen to a message. */
-  heard(id: string): void {
-    this.#done.add(id);
-    const [oldest] = this.#done;
-    if (this.#done.size > rememberedMost && oldest !== undefined) this.#done.delete(oldest);
+  /** Another tab announced that a message is handled. */
+  onAnnounced(id: string): void {
+    this.#handled.add(id);
+    const [oldest] = this.#handled;
+    if (this.#handled.size > handledMax && oldest !== undefined) this.#handled.delete(oldest);
   }
 
-  /** Another tab has got a message, and did not listen before. */
-  asked(id: string): void {
-    if (this.#done.has(id)) this.#ports.post(id);
+  /** Another tab, perhaps opened after the announcement, asks about a message. */
+  onQuery(id: string): void {
+    if (this.#handled.has(id)) this.#ports.announce(id);
   }
 
-  /** A message came; `say` is called in at most one of the tabs, and in none while one is looked at. */
-  arrived(id: string, say: () => void): void {
-    if (this.#done.has(id)) return;
-    if (this.#ports.hasFocus()) return this.#finish(id);
-    this.#ports.ask(id);
+  /** A message arrived. Calls `notify` in at most one tab, and in none while one has the focus. */
+  onMessage(id: string, notify: () => void): void {
+    if (this.#handled.has(id)) return;
+    if (this.#ports.hasFocus()) return this.#handle(id);
+    this.#ports.query(id);
     this.#ports.later(answerMs + this.#ports.random() * spreadMs, () => {
-      if (this.#done.has(id)) return;
-      this.#finish(id);
-      say();
+      if (this.#handled.has(id)) return;
+      this.#handle(id);
+      notify();
     });
   }
 
-  #finish(id: string): void {
-    this.heard(id);
-    this.#ports.post(id);
+  #handle(id: string): void {
+    this.onAnnounced(id);
+    this.#ports.announce(id);
   }
 }

@@ -1,9 +1,10 @@
-// Messages that this tab has written and that are not yet known to be in the log, in order, kept across reloads. Pure:
-// where they are kept, the clock and the ids come in.
+// Messages written in this tab that are not yet known to be in the log, in order. Pure: the store
+// that outlives a reload, the clock and the nonces are injected.
 
 import { closeCode, mayRetry } from "../../../app/protocol/wire.ts";
+import type { Problem } from "./problem.ts";
 
-/** A message on its way. */
+/** A message on its way to the log. */
 export interface OutboxMessage {
   readonly nonce: string;
   readonly room: string;
@@ -11,56 +12,56 @@ export interface OutboxMessage {
   /** When it was written, in ms since 1970. */
   readonly at: number;
   /**
-   * `waiting`: goes by itself. `asks`: so old that its author has to say whether it should still go. `failed`: the
-   * server will not have it, for the reason in `problem`.
+   * `pending`: sent as soon as possible. `stale`: so old that its author must confirm it.
+   * `failed`: refused for good, because of `problem`.
    */
-  readonly state: "waiting" | "asks" | "failed";
-  readonly problem?: string;
-  /** Connections in a row that ended badly while it was in flight. */
+  readonly state: "pending" | "stale" | "failed";
+  readonly problem?: Problem;
+  /** How many connections in a row ended suspiciously while it was in flight. */
   readonly strikes?: number;
 }
 
-/** Where the messages outlive the page. No method throws. */
+/** Where messages outlive the page. No method throws. */
 export interface OutboxStore {
-  /** This tab's own, and those of tabs that are gone; in the order in which they were written. */
+  /** Returns the messages of this tab and of tabs that are gone, in the order they were written. */
   load(): readonly OutboxMessage[];
-  /** Answers false when it could not be kept. */
+  /** Returns false if the message could not be stored. */
   put(message: OutboxMessage): boolean;
   remove(nonce: string): void;
 }
 
-/** What an outbox works with. */
+/** What an outbox needs from its environment. */
 export interface OutboxPorts {
   readonly store: OutboxStore;
   /** Milliseconds since 1970. */
   now(): number;
-  /** 96 random bits in the alphabet of a nonce. */
+  /** Returns 96 random bits in base64url. */
   newNonce(): string;
 }
 
-/** After this long a message does not go without its author's word. */
-const staleMs = 24 * 3_600_000;
-/** This often in a row a message may be there when a connection ends badly. */
-const strikesMost = 2;
-const badEnds: ReadonlySet<number> = new Set([
+const staleAfterMs = 24 * 3_600_000;
+const strikesMax = 2;
+/** Codes of a connection that a message in flight may have broken. */
+const suspiciousCodes: ReadonlySet<number> = new Set([
   closeCode.frameTooBig,
   closeCode.internal,
   closeCode.protocolError,
 ]);
 
-/** The messages of one tab, at most one in flight for each room. */
+/** The unacknowledged messages of one tab, at most one of each room in flight. */
 export class Outbox {
   readonly #ports: OutboxPorts;
-  #messages: OutboxMessage[];
+  #messages: readonly OutboxMessage[];
+  /** Nonces by room. */
   readonly #inFlight = new Map<string, string>();
 
   constructor(ports: OutboxPorts) {
     this.#ports = ports;
-    this.#messages = [...ports.store.load()];
-    this.#askForStale();
+    this.#messages = ports.store.load();
+    this.#markStale();
   }
 
-  /** The messages of a room, in the order in which they go. */
+  /** Returns the messages of a room in the order in which they are sent. */
   messagesIn(room: string): readonly OutboxMessage[] {
     return this.#messages.filter((message) => message.room === room);
   }
@@ -70,109 +71,94 @@ export class Outbox {
     return new Set(this.#messages.map(({ room }) => room));
   }
 
-  /** Whether a message was sent and not yet answered. */
-  isInFlight({ room, nonce }: OutboxMessage): boolean {
-    return this.#inFlight.get(room) === nonce;
-  }
-
-  /** Puts a new message at the end. */
-  add(room: string, text: string): OutboxMessage {
+  /** Appends a new message. */
+  add(room: string, text: string): void {
     const { now, newNonce } = this.#ports;
-    // No two at one time, so that the times keep the order across a reload.
+    // Times are unique, so that they keep the order across a reload.
     const at = Math.max(now(), (this.#messages.at(-1)?.at ?? 0) + 1);
-    const message: OutboxMessage = { nonce: newNonce(), room, text, at, state: "waiting" };
-    this.#messages.push(message);
-    this.#keep(message);
-    return message;
+    this.#put({ nonce: newNonce(), room, text, at, state: "pending" });
   }
 
-  /** The message to send next in a room, which is in flight from now on; none while another is. */
+  /** Returns the next message of a room and marks it in flight; none while another is. */
   takeNext(room: string): OutboxMessage | undefined {
     if (this.#inFlight.has(room)) return undefined;
-    this.#askForStale();
-    const next = this.#messages.find((one) => one.room === room && one.state === "waiting");
+    this.#markStale();
+    const next = this.messagesIn(room).find(({ state }) => state === "pending");
     if (next !== undefined) this.#inFlight.set(room, next.nonce);
     return next;
   }
 
-  /** The message is in the log. */
+  /** Removes a message that is in the log. */
   acknowledge(room: string, nonce: string): void {
-    this.#land(room, nonce);
-    if (!this.#messages.some((message) => message.nonce === nonce)) return;
+    this.#clearInFlight(room, nonce);
+    if (this.#find(nonce) === undefined) return;
     this.#messages = this.#messages.filter((message) => message.nonce !== nonce);
     this.#ports.store.remove(nonce);
   }
 
-  /** The server has refused the message. Answers true when it goes again by itself. */
-  reject(room: string, nonce: string, code: string, problem: string): boolean {
-    this.#land(room, nonce);
-    if (mayRetry(code) || code === "not_joined") return true;
-    this.#change(nonce, (message) => ({ ...message, state: "failed", problem }));
+  /** Handles a refusal. Returns true if the message stays pending. */
+  reject(room: string, nonce: string, problem: Problem): boolean {
+    this.#clearInFlight(room, nonce);
+    if (mayRetry(problem.code) || problem.code === "not_joined") return true;
+    const message = this.#find(nonce);
+    if (message !== undefined) this.#put({ ...message, state: "failed", problem });
     return false;
   }
 
-  /** The connection is gone; what was in flight goes again on the next, unless it seems to be the reason. */
+  /** Makes messages in flight pending again, except those that seem to break the connection. */
   connectionLost(code: number): void {
-    const inFlight = [...this.#inFlight.values()];
+    const inFlight = this.#messages.filter(({ room, nonce }) => this.#inFlight.get(room) === nonce);
     this.#inFlight.clear();
-    for (const nonce of inFlight) {
-      this.#change(nonce, ({ strikes = 0, ...message }) => {
-        if (!badEnds.has(code)) return message;
-        if (strikes + 1 < strikesMost) return { ...message, strikes: strikes + 1 };
-        return {
-          ...message,
-          state: "failed",
-          problem: "The connection ended each time it was sent",
-        };
-      });
+    for (const { strikes = 0, ...message } of inFlight) {
+      if (!suspiciousCodes.has(code)) this.#put(message);
+      else if (strikes + 1 < strikesMax) this.#put({ ...message, strikes: strikes + 1 });
+      else this.#put({ ...message, state: "failed", problem: connectionDropped });
     }
   }
 
-  /** The author wants a message to go, as a new one: the server had refused it, or it had become old. */
+  /** Sends a failed or stale message after all. */
   retry(nonce: string): void {
-    const message = this.#messages.find((one) => one.nonce === nonce);
-    if (message === undefined || message.state === "waiting") return;
-    const { room, text } = message;
-    // An old one may be in the log already: only the same nonce keeps it from being there twice.
-    if (message.state === "asks") {
-      this.#change(nonce, (old) => ({ ...old, at: this.#ports.now(), state: "waiting" }));
-    } else {
+    const message = this.#find(nonce);
+    if (message?.state === "stale") {
+      // It may be in the log already; only the same nonce prevents a duplicate.
+      this.#put({ ...message, at: this.#ports.now(), state: "pending" });
+    } else if (message?.state === "failed") {
       this.discard(nonce);
-      this.add(room, text);
+      this.add(message.room, message.text);
     }
   }
 
-  /** The author does not want a message to go. Answers what it was. */
+  /** Removes a message unless it is in flight, and returns it. */
   discard(nonce: string): OutboxMessage | undefined {
-    const message = this.#messages.find((one) => one.nonce === nonce);
-    if (message === undefined || this.isInFlight(message)) return undefined;
+    const message = this.#find(nonce);
+    if (message === undefined || this.#inFlight.get(message.room) === nonce) return undefined;
     this.acknowledge(message.room, nonce);
     return message;
   }
 
-  #land(room: string, nonce: string): void {
+  #find(nonce: string): OutboxMessage | undefined {
+    return this.#messages.find((message) => message.nonce === nonce);
+  }
+
+  #clearInFlight(room: string, nonce: string): void {
     if (this.#inFlight.get(room) === nonce) this.#inFlight.delete(room);
   }
 
-  #askForStale(): void {
-    const now = this.#ports.now();
-    for (const { nonce, at, state } of this.#messages) {
-      if (state === "waiting" && now - at > staleMs) {
-        this.#change(nonce, (message) => ({ ...message, state: "asks" }));
+  #markStale(): void {
+    const oldest = this.#ports.now() - staleAfterMs;
+    for (const message of this.#messages) {
+      if (message.state === "pending" && message.at < oldest) {
+        this.#put({ ...message, state: "stale" });
       }
     }
   }
 
-  #change(nonce: string, change: (message: OutboxMessage) => OutboxMessage): void {
-    this.#messages = this.#messages.map((message) => {
-      if (message.nonce !== nonce) return message;
-      const changed = change(message);
-      this.#keep(changed);
-      return changed;
-    });
-  }
-
-  #keep(message: OutboxMessage): void {
+  /** Stores a message, in place of the one with its nonce or at the end. */
+  #put(message: OutboxMessage): void {
+    const index = this.#messages.findIndex(({ nonce }) => nonce === message.nonce);
+    this.#messages = index < 0 ? [...this.#messages, message] : this.#messages.with(index, message);
     this.#ports.store.put(message);
   }
 }
+
+const connectionDropped: Problem = { code: "connection_dropped", message: "" };

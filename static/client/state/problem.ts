@@ -4,7 +4,7 @@
 export interface Problem {
   /** Stable and machine-readable; the words of each language map it to a sentence. */
   readonly code: string;
-  /** The same in English, shown when the language has no sentence for `code`. */
+  /** The server's sentence, in English, for codes the page has no words for; else empty. */
   readonly message: string;
   /** The type of the refused command, where the sentence depends on it. */
   readonly re?: string;

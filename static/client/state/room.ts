@@ -1,18 +1,10 @@
-// What the page has of one room: one range of its log without a hole, who is there, who types, and what was read. Pure
-// transitions; nothing is sent and nothing drawn here.
+// One room as this page sees it: a range of its log without holes, its roster, and what is unread.
+// Pure: it sends and draws nothing.
 
-import type {
-  CountPush,
-  HistoryPush,
-  JoinedPush,
-  LeftPush,
-  MessagePush,
-  Position,
-  RenamedPush,
-  RoomPush,
-} from "../../../app/protocol/wire.ts";
+import type { HistoryPush, MessagePush, Position, RoomPush } from "../../../app/protocol/wire.ts";
+import { Roster } from "./roster.ts";
 
-/** A message of the log, as the page has it. */
+/** A message of the log. */
 export interface Message {
   readonly offset: number;
   readonly member: string;
@@ -22,119 +14,90 @@ export interface Message {
   readonly nonce: string;
 }
 
-/** Something that happened between two messages and is in no log: who came, went, or changed their name. */
-export interface PresenceEvent {
-  readonly kind: "joined" | "left" | "timeout" | "renamed";
-  /** Makes it one of a kind among the notes of the room. */
-  readonly id: number;
-  /** Stands behind the message with this offset. */
-  readonly afterOffset: number;
-  readonly at: number;
-  readonly member: string;
-  readonly username: string;
-  /** The new name. */
-  readonly to?: string;
-}
-
-/** The end of a room as it was, for a page that starts without its server. */
+/** The newest messages of a room, saved so that a page can start without its server. */
 export interface Snapshot {
-  /** That of the last message. */
+  /** Position of the last message. */
   readonly position: Position;
   readonly first: number;
-  /** Without a hole, and at least one. */
+  /** At least one, without holes. */
   readonly messages: readonly Message[];
 }
 
-/** What became of a push. */
-export type PushResult =
-  /** It continued what was there. */
-  | "taken"
-  /** It was there already. */
-  | "known"
-  /** Messages before it are missing: the room has to be joined again from its position. */
-  | "hole";
-
-/** Messages that a room keeps while nobody reads further up; older ones are read from the server again. */
-const keptMost = 600;
-const trimmedTo = 400;
-const notesMost = 200;
+/** A room drops old messages beyond this many; scrolling up loads them again. */
+const messagesMax = 600;
+const trimmedLength = 400;
 
 /** One room of this page. */
 export class Room {
   readonly name: string;
-  /** `live`: every push comes. `behind`: joined, and pages are still coming. `away`: not joined on this connection. */
-  phase: "away" | "behind" | "live" = "away";
-  /** In the order of their offsets, which rise by one. */
+  readonly roster = new Roster();
+  /** Whether this connection has joined the room, and is still paging or gets every push. */
+  phase: "not_joined" | "catching_up" | "live" = "not_joined";
+  /** Whether this connection got all pages once: only then may messages be sent. */
+  isJoined = false;
+  /** Whether the server asked to wait before sending more messages. */
+  isThrottled = false;
+  /** Offsets rise by one. */
   messages: readonly Message[] = [];
-  presenceEvents: readonly PresenceEvent[] = [];
-  readonly members = new Map<string, string>();
-  /** Known also in a crowded room, where `members` is empty. */
-  memberCount = 0;
-  isCrowded = false;
-  typingNames: readonly string[] = [];
-  /** Offset of the oldest message that the server keeps. */
+  /** Offset of the oldest message that the server has. */
   first = 1;
-  /** The last message before the range that this page had already; what lies between is not here. */
-  #lastSeen: number | undefined;
-  /** The log was not the one that the page had: how much of it is new cannot be known. */
-  wasReset = false;
-  /** True while older messages are on their way. */
   isLoadingOlder = false;
-  /** Up to where the person has read. */
+  /** True if the server's log did not continue the one this page had. */
+  wasReset = false;
+  /** True until a snapshot or the first complete page was applied. */
+  isFirstVisit = true;
   readOffset = 0;
-  /** Where the line "new since" stands: behind this offset; none when `undefined`. */
+  /** The line "new since" follows this offset. */
   newSince: number | undefined;
-  /** Messages of others, and those that name this person, behind `read`. */
+  /** Messages of others after `readOffset`, and those of them that mention this person. */
   unread = 0;
   mentions = 0;
-  /** Nothing of it was ever here to be read. */
-  isFirstVisit = true;
   #position: Position | undefined;
-  #nextNote = 1;
+  /** The last message this page had before it skipped to a newer range. */
+  #lastSeen: number | undefined;
 
   constructor(name: string) {
     this.name = name;
   }
 
-  /** Where a join goes on. */
+  /** Where to resume; `undefined` if nothing is loaded. */
   get position(): Position | undefined {
     return this.#position;
   }
 
-  /** Offset of the newest message here. */
+  /** Offset of the newest message loaded. */
   get head(): number {
     return this.#position?.offset ?? 0;
   }
 
-  /** Offset of the oldest message here, or one past the newest. */
+  /** Offset of the oldest message loaded, or one past the newest. */
   get oldest(): number {
     return this.messages[0]?.offset ?? this.head + 1;
   }
 
-  /** Whether the server keeps messages from before the first one here. */
+  /** Whether the server has messages before those loaded. */
   get hasOlder(): boolean {
     return this.oldest > this.first;
   }
 
-  /** How many messages lie, not loaded, between what was seen before and the first one here. */
+  /** The number of messages not loaded between what this page had before and what it has now. */
   get missingCount(): number {
     return this.#lastSeen === undefined ? 0 : Math.max(0, this.oldest - 1 - this.#lastSeen);
   }
 
-  /** The newest messages, at most `most` and `mostCharacters` long together; nothing where there are none. */
-  snapshot(most: number, mostCharacters: number): Snapshot | undefined {
+  /** Returns the newest messages within both limits, or `undefined` if there are none. */
+  snapshot(maxMessages: number, maxCharacters: number): Snapshot | undefined {
     const position = this.#position;
-    let start = this.messages.length;
-    for (let characters = 0; start > 0 && this.messages.length - start < most; start--) {
-      characters += this.messages[start - 1]?.text.length ?? 0;
-      if (characters > mostCharacters) break;
-    }
-    const messages = this.messages.slice(start);
+    let characters = 0;
+    const tooLong = this.messages.findLastIndex(({ text }) =>
+      (characters += text.length) > maxCharacters
+    );
+    const messages = this.messages.slice(tooLong + 1).slice(-maxMessages);
     if (position === undefined || messages.length === 0) return undefined;
     return { position, first: this.first, messages };
   }
 
-  /** Begins where a snapshot ended; only for a room that has nothing yet. */
+  /** Starts from a snapshot, if nothing is loaded yet. */
   restore({ position, first, messages }: Snapshot): void {
     if (this.#position !== undefined) return;
     this.#position = position;
@@ -143,174 +106,123 @@ export class Room {
     this.isFirstVisit = false;
   }
 
-  /** Takes the answer to a join. */
-  applyPage(push: RoomPush): PushResult {
-    const { head } = this;
+  /** Applies a page of a join. Returns false if the page leaves a hole. */
+  applyPage(push: RoomPush): boolean {
     if (push.recovered) {
-      for (const message of push.messages) {
-        if (this.append(message) === "hole") return "hole";
-      }
-      if (this.head !== push.offset) return "hole";
+      if (push.messages.some((message) => this.append(message) === "gap")) return false;
+      if (this.head !== push.offset) return false;
     } else {
-      // What was here is another log's, or too far behind: the newest takes its place.
       if (this.#position !== undefined) {
-        this.wasReset = push.missed === undefined && !this.#continues(push);
-        this.#lastSeen = push.missed === undefined ? undefined : head;
+        this.wasReset = push.missed === undefined && !this.#isContinuedBy(push);
+        this.#lastSeen = push.missed === undefined ? undefined : this.head;
         if (this.wasReset) this.newSince = undefined;
       }
       this.messages = push.messages.map(toMessage);
-      this.presenceEvents = [];
+      this.roster.events = [];
     }
     this.#position = { epoch: push.epoch, offset: push.offset };
     this.first = push.first;
-    this.phase = push.more ? "behind" : "live";
+    this.phase = push.more ? "catching_up" : "live";
     if (!push.more) {
       this.isFirstVisit = false;
-      // A log that was restored is shorter than what was read of it.
+      // A restored log can be shorter than what was read.
       this.readOffset = Math.min(this.readOffset, push.offset);
     }
-    if (push.count !== undefined) this.#list(push.count, push.members);
-    return "taken";
+    if (push.count !== undefined) this.roster.replace(push.count, push.members);
+    return true;
   }
 
-  /** Whether a page that does not recover is nevertheless of the same log, as in a room without messages. */
-  #continues(push: RoomPush): boolean {
-    if (this.head === 0 && push.offset === 0) return true;
-    return push.epoch === this.#position?.epoch && push.offset >= this.head;
-  }
-
-  /** Takes a live message. */
-  append(push: MessagePush): PushResult {
+  /** Whether a page that did not recover is of the same log, as in a room without messages. */
+  #isContinuedBy({ epoch, offset }: RoomPush): boolean {
     const { head } = this;
-    if (push.offset <= head) return "known";
-    if (push.offset !== head + 1) return "hole";
-    this.#position = { epoch: push.epoch ?? this.#position?.epoch ?? "", offset: push.offset };
-    this.messages = [...this.messages, toMessage(push)];
-    return "taken";
+    return head === 0 && offset === 0 || epoch === this.#position?.epoch && offset >= head;
   }
 
-  /** Takes older messages, when they lie just before those that are here. */
+  /** Appends a live message. On a gap the room must be joined again from its position. */
+  append(push: MessagePush): "applied" | "duplicate" | "gap" {
+    const { offset, epoch = this.#position?.epoch ?? "" } = push;
+    if (offset <= this.head) return "duplicate";
+    if (offset !== this.head + 1) return "gap";
+    this.messages = [...this.messages, toMessage(push)];
+    this.#position = { epoch, offset };
+    return "applied";
+  }
+
+  /** Prepends a page of history if it ends just before the messages loaded. */
   prepend(push: HistoryPush): void {
     this.isLoadingOlder = false;
     this.first = push.first;
     const older = push.messages.map(toMessage).filter(({ offset }) => offset < this.oldest);
-    if (older.length > 0 && older[older.length - 1]?.offset !== this.oldest - 1) return;
-    this.messages = [...older, ...this.messages];
     if (older.length === 0) this.first = this.oldest;
+    else if (older.at(-1)?.offset !== this.oldest - 1) return;
+    this.messages = [...older, ...this.messages];
     if (this.missingCount === 0) this.#lastSeen = undefined;
   }
 
-  /** Forgets old messages, when there are many and nobody looks at them. */
+  /** Drops old messages if there are many. Only for a room that is read at its end. */
   trim(): void {
-    if (this.messages.length <= keptMost) return;
+    if (this.messages.length <= messagesMax) return;
     if (this.missingCount === 0) this.#lastSeen = undefined;
-    this.messages = this.messages.slice(-trimmedTo);
-    const { oldest } = this;
-    this.presenceEvents = this.presenceEvents.filter(({ afterOffset }) => afterOffset >= oldest);
+    this.messages = this.messages.slice(-trimmedLength);
+    const { oldest, roster } = this;
+    roster.events = roster.events.filter(({ afterOffset }) => afterOffset >= oldest);
   }
 
-  /** The connection is gone. */
+  /** Resets what belonged to a lost connection. */
   disconnect(): void {
-    this.phase = "away";
-    this.isLoadingOlder = false;
-    this.typingNames = [];
+    this.phase = "not_joined";
+    this.isJoined = this.isThrottled = this.isLoadingOlder = false;
+    this.roster.typing = [];
   }
 
-  // ---------------------------------------------------------------- who is here
-
-  /** Somebody came. */
-  addMember(push: JoinedPush, at: number): void {
-    if (this.members.has(push.member)) return;
-    this.members.set(push.member, String(push.username));
-    this.memberCount = this.members.size;
-    if (push.quiet !== true) this.#note("joined", push, at);
-  }
-
-  /** Somebody went. */
-  removeMember(push: LeftPush, at: number): void {
-    if (!this.members.delete(push.member)) return;
-    this.memberCount = this.members.size;
-    this.typingNames = this.typingNames.filter((name) => name !== push.username);
-    this.#note(push.reason === "timeout" ? "timeout" : "left", push, at);
-  }
-
-  /** Somebody has another name. */
-  renameMember({ member, from, to }: RenamedPush, at: number): void {
-    if (this.members.get(member) === to) return;
-    this.members.set(member, String(to));
-    this.#note("renamed", { member, username: from }, at, to);
-  }
-
-  /** The room is, or was, too crowded for a list. */
-  replaceMembers({ count, members }: CountPush): void {
-    this.#list(count, members);
-  }
-
-  #list(count: number, members: readonly { member: string; username: string }[] | undefined): void {
-    this.memberCount = count;
-    this.isCrowded = members === undefined;
-    this.members.clear();
-    for (const { member, username } of members ?? []) this.members.set(member, String(username));
-  }
-
-  #note(
-    kind: PresenceEvent["kind"],
-    { member, username }: { readonly member: string; readonly username: string },
-    at: number,
-    to?: string,
-  ): void {
-    const note: PresenceEvent = {
-      kind,
-      id: this.#nextNote++,
-      afterOffset: this.head,
-      at,
-      member,
-      username,
-      ...(to === undefined ? {} : { to }),
-    };
-    this.presenceEvents = [...this.presenceEvents, note].slice(-notesMost);
-  }
-
-  // ---------------------------------------------------------------- what was read
-
-  /** Everything here is read. The line "new since" stays for as long as the person looks at the room. */
+  /** Marks everything read. The line "new since" stays until the person leaves the room. */
   markRead(): void {
-    // Another tab may have read what is not here yet.
+    // Another tab may have read messages that are not loaded here.
     this.readOffset = Math.max(this.readOffset, this.head);
-    this.unread = 0;
-    this.mentions = 0;
+    this.unread = this.mentions = 0;
   }
 
-  /** A message of somebody else came, and is not read yet, unless another tab was quicker. */
-  countUnread(isMention: boolean): void {
+  /** Counts the newest message as unread, unless another tab has read it. */
+  addUnread(isMention: boolean): void {
     if (this.head <= this.readOffset) return;
     if (this.unread++ === 0) this.newSince = Math.max(this.readOffset, this.head - 1);
     if (isMention) this.mentions++;
   }
 
-  /** Counts what is not read yet, and puts the line "new since" before it. */
+  /** Counts again what is unread, and moves the line "new since" before it. */
   recountUnread(me: string, isMention: (message: Message) => boolean): void {
-    const news = this.messages.filter(({ offset, member }) =>
-      offset > this.readOffset && member !== me
+    const { readOffset } = this;
+    const unread = this.messages.filter(({ offset, member }) =>
+      offset > readOffset && member !== me
     );
-    this.unread = news.length + Math.max(0, this.oldest - 1 - this.readOffset);
-    this.mentions = news.filter(isMention).length;
-    if (this.unread > 0) this.newSince = this.readOffset;
+    this.unread = unread.length + Math.max(0, this.oldest - 1 - readOffset);
+    this.mentions = unread.filter(isMention).length;
+    if (this.unread > 0) this.newSince = readOffset;
   }
 }
 
-/** Whether a value is a time in ms that a `Date` can hold. */
+/** Returns how many messages are unread in all of these rooms, and how many of those are mentions. */
+export function countUnread(rooms: readonly Room[]): { unread: number; mentions: number } {
+  const total = { unread: 0, mentions: 0 };
+  for (const { unread, mentions } of rooms) {
+    total.unread += unread;
+    total.mentions += mentions;
+  }
+  return total;
+}
+
+/** Whether a value is a time in ms that a `Date` can represent. */
 export function isTimestamp(value: unknown): value is number {
   return typeof value === "number" && value >= 0 && value <= 8.64e15;
 }
 
-/** Whether a value is a message that can be shown. */
+/** Whether a value is a valid message. */
 export function isMessage(value: unknown): value is Message {
   const { offset, member, from, text, at, nonce } = Object(value) as {
     readonly [K in keyof Message]?: unknown;
   };
   return typeof offset === "number" && isTimestamp(at) &&
-    [member, from, text, nonce].every((one) => typeof one === "string");
+    [member, from, text, nonce].every((field) => typeof field === "string");
 }
 
 function toMessage(push: MessagePush): Message {

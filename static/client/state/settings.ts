@@ -1,40 +1,40 @@
-// What the person has chosen, as the browser keeps it. Pure over the storage that comes in.
+// The person's settings, as the browser stores them.
 
 import { readJson, writeJson } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";
 
-/** Of which messages the person is told outside the page. */
+/** Which messages of a room cause notifications. */
 export type NotifyLevel = "mention" | "always" | "never";
 
-/** What can be chosen. */
+/** Everything that can be set. */
 export interface Settings {
   readonly theme: "system" | "light" | "dark";
-  readonly density: "roomy" | "dense";
+  readonly density: "comfortable" | "compact";
   readonly sound: boolean;
-  /** By room, where it is not `mention`. */
+  /** By room; the default is `mention`. */
   readonly notify: ReadonlyMap<string, NotifyLevel>;
 }
 
-/** Where they are kept. */
+/** The key of the settings in the storage. */
 export const settingsKey = "parley.settings";
 
-/** Reads what was chosen; what is missing or makes no sense is as it was at first. */
+/** Returns the stored settings, with defaults for those missing or invalid. */
 export function loadSettings(storage: KeyValue): Settings {
   const { theme, density, sound, notify } = Object(readJson(storage, settingsKey)) as {
     readonly [K in keyof Settings]?: unknown;
   };
-  const isWhen = (entry: [string, unknown]): entry is [string, NotifyLevel] =>
+  const isLevel = (entry: [string, unknown]): entry is [string, NotifyLevel] =>
     entry[1] === "always" || entry[1] === "never";
   return {
     theme: theme === "light" || theme === "dark" ? theme : "system",
-    density: density === "dense" ? density : "roomy",
+    density: density === "compact" ? density : "comfortable",
     sound: sound === true,
-    notify: new Map(Object.entries(Object(notify)).filter(isWhen)),
+    notify: new Map(Object.entries(Object(notify)).filter(isLevel)),
   };
 }
 
-/** Keeps what was chosen. */
+/** Stores the settings. */
 export function saveSettings(storage: KeyValue, settings: Settings): void {
-  const notify = [...settings.notify].filter(([, when]) => when !== "mention");
+  const notify = [...settings.notify].filter(([, level]) => level !== "mention");
   writeJson(storage, settingsKey, { ...settings, notify: Object.fromEntries(notify) });
 }

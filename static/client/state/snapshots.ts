@@ -1,5 +1,5 @@
-// The last messages of each room, kept in the browser, so that a page has something to show before its server answers and goes
-// on from there. Pure over the storage that comes in.
+// Stores the newest messages of each room, so that a page can show them before its server answers
+// and resume from there.
 
 import type { Position } from "../../../app/protocol/wire.ts";
 import { isMessage } from "./room.ts";
@@ -8,27 +8,27 @@ import { keysWithPrefix, readJson, removeKey, writeJson } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";
 
 const prefix = "parley.last.";
-const most = 50;
-/** All rooms together have to fit into what a browser gives a page, which is about 5 million. */
-const mostCharacters = 20_000;
+const messagesMax = 50;
+/** Twenty rooms of this size fit into the 5 million characters that browsers allow. */
+const charactersMax = 20_000;
 
-/** Keeps the end of each room, and forgets rooms that are not among them. */
+/** Stores a snapshot of each room, and removes those of other rooms. */
 export function saveSnapshots(storage: KeyValue, rooms: Iterable<Room>): void {
-  const gone = new Set(keysWithPrefix(storage, prefix));
+  const obsolete = new Set(keysWithPrefix(storage, prefix));
   for (const room of rooms) {
     const key = prefix + room.name;
-    const snapshot = room.snapshot(most, mostCharacters);
-    if (snapshot !== undefined && writeJson(storage, key, snapshot)) gone.delete(key);
+    const snapshot = room.snapshot(messagesMax, charactersMax);
+    if (snapshot !== undefined && writeJson(storage, key, snapshot)) obsolete.delete(key);
   }
-  for (const key of gone) removeKey(storage, key);
+  for (const key of obsolete) removeKey(storage, key);
 }
 
-/** Gives a room that has nothing yet what was kept of it. */
+/** Restores the snapshot of a room that has nothing loaded. */
 export function restoreSnapshot(storage: KeyValue, room: Room): void {
-  const kept = readJson(storage, prefix + room.name);
-  if (!isSnapshot(kept)) return;
-  room.restore(kept);
-  // Where it was never noted what was read, all of it was.
+  const snapshot = readJson(storage, prefix + room.name);
+  if (!isSnapshot(snapshot)) return;
+  room.restore(snapshot);
+  // Without a stored read offset, all of it counts as read.
   if (room.readOffset === 0) room.markRead();
 }
 
@@ -36,9 +36,8 @@ function isSnapshot(value: unknown): value is Snapshot {
   const { position, first, messages } = Object(value) as { [K in keyof Snapshot]?: unknown };
   const { epoch, offset } = Object(position) as { [K in keyof Position]?: unknown };
   if (!Array.isArray(messages) || typeof epoch !== "string") return false;
-  // The last one stands at the position, and each before it one further back.
-  const start = Number(offset) - messages.length + 1;
+  const oldest = Number(offset) - messages.length + 1;
   return messages.length > 0 && Number.isSafeInteger(offset) && Number.isSafeInteger(first) &&
-    start >= Number(first) &&
-    messages.every((message, i) => isMessage(message) && message.offset === start + i);
+    oldest >= Number(first) &&
+    messages.every((message, i) => isMessage(message) && message.offset === oldest + i);
 }

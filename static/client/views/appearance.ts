@@ -1,17 +1,17 @@
-// Applies what the person has chosen to the page, and follows the other tabs.
+// Applies the settings to the page, and follows changes made in other tabs.
 
 import { loadSettings, saveSettings, settingsKey } from "../state/settings.ts";
 import type { Settings } from "../state/settings.ts";
 import type { KeyValue } from "../state/storage.ts";
 
-/** The settings of the page: read, applied, and followed when another tab changes them. */
+/** Loads and applies the settings; `change` stores and applies new ones. */
 export function mountSettings(storage: KeyValue) {
   let settings = loadSettings(storage);
   const apply = () => {
     const { dataset } = document.documentElement;
     dataset.theme = settings.theme;
     dataset.density = settings.density;
-    // The browser's own bar around the page has the colour of the theme too.
+    // The browser's toolbar takes the colour of the theme.
     const metas = document.querySelectorAll<HTMLMetaElement>('meta[name="theme-color"]');
     metas.forEach((meta, i) => {
       const theme = i === 0 ? "light" : "dark";
@@ -26,7 +26,7 @@ export function mountSettings(storage: KeyValue) {
     apply();
   });
   return {
-    get now(): Settings {
+    get current(): Settings {
       return settings;
     },
     change(part: Partial<Settings>): void {

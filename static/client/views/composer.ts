@@ -1,28 +1,27 @@
-// Where messages are written: grows, counts and sends. What a slash command does is not known here.
+// Where messages are written: counts characters, grows with the text, saves drafts, and sends.
 
-import type { ChatClient } from "../state/chat_client.ts";
-import { byId, element, setText } from "./dom.ts";
-import { loadDraft, pruneDrafts, saveDraft } from "../state/storage.ts";
-import type { KeyValue } from "../state/storage.ts";
 import { codePointLength } from "../../../app/protocol/text.ts";
-import type { Complaint } from "../words/language.ts";
+import type { ChatClient } from "../state/chat_client.ts";
+import { loadDraft, pruneDrafts, saveDraft } from "../state/drafts.ts";
 import type { Room } from "../state/room.ts";
-import type { ComposerAids } from "./composer_aids.ts";
+import type { KeyValue } from "../state/storage.ts";
 import { panelWords, sentenceOf, words } from "../words/language.ts";
+import type { Complaint } from "../words/language.ts";
+import type { ComposerAids } from "./composer_aids.ts";
+import { byId, isTouch, setText } from "./dom.ts";
 
-/** What the composer asks for. */
+/** What the composer asks of the page. */
 export interface ComposerActions {
-  /** Carries a slash command out. Answers why not when it cannot be. */
+  /** Runs a slash command. Returns a complaint if it cannot. */
   command(command: string, argument: string): Complaint | undefined;
-  /** A message was sent. */
-  sent(): void;
+  onSent(): void;
 }
 
 /** The counter shows when fewer characters than this are left. */
-const countFrom = 200;
+const counterMin = 200;
 
-/** Mounts the composer; `update` gives it the room that is shown. */
-export function mountComposer(chat: ChatClient, storage: KeyValue, verbs: ComposerActions) {
+/** Mounts the composer; `update` gives it a room. */
+export function mountComposer(chat: ChatClient, storage: KeyValue, actions: ComposerActions) {
   const form = byId("composer");
   const text = byId("text");
   const hint = byId("composer-hint");
@@ -31,75 +30,69 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, verbs: Compos
   let room: Room | undefined;
   let aids: ComposerAids | undefined;
 
-  const grow = () => {
+  const maxLength = () => chat.limits?.textMaxLength ?? Infinity;
+  const charactersLeft = (text: string) => maxLength() - codePointLength(text.trim());
+  const onChange = () => {
+    if (room === undefined) return;
+    saveDraft(storage, room.name, text.value);
+    const left = charactersLeft(text.value);
+    const isCounting = left < counterMin;
+    setText(hint, isCounting ? words.charactersLeft(left) : words.sendHint);
+    hint.classList.toggle("count", isCounting);
+    hint.classList.toggle("trouble", left < 0);
+    setText(problem, "");
+    aids?.onChange();
     if (CSS.supports("field-sizing", "content")) return;
     text.style.height = "auto";
     text.style.height = `${text.scrollHeight}px`;
   };
-  const most = () => chat.limits?.textMaxLength ?? Infinity;
-  const changed = () => {
-    if (room === undefined) return;
-    saveDraft(storage, room.name, text.value);
-    const left = most() - codePointLength(text.value.trim());
-    setText(hint, left < countFrom ? words.charactersLeft(left) : words.sendHint);
-    hint.classList.toggle("count", left < countFrom);
-    hint.classList.toggle("trouble", left < 0);
-    setText(problem, "");
-    aids?.changed();
-    grow();
-  };
-  const set = (value: string) => {
+  const setValue = (value: string) => {
     text.value = value;
-    changed();
+    onChange();
   };
-  const complain = async (what: Complaint) => setText(problem, await sentenceOf(what));
+  const complain = async (complaint: Complaint) => setText(problem, await sentenceOf(complaint));
   const submit = () => {
-    if (room === undefined || text.value.trim() === "") return;
     const typed = text.value.trim();
+    if (room === undefined || typed === "") return;
     const [, command, argument = ""] = /^(\/[a-z]+)(?:\s+([^]*))?$/.exec(typed) ?? [];
     const isMessage = command === undefined || command === "/me";
-    const refused = isMessage
+    const complaint = isMessage
       ? chat.send(room.name, typed)
-      : verbs.command(command, argument.trim());
-    if (refused !== undefined) return void complain(refused);
-    set("");
-    if (isMessage) verbs.sent();
+      : actions.command(command, argument.trim());
+    if (complaint !== undefined) return void complain(complaint);
+    setValue("");
+    if (isMessage) actions.onSent();
   };
-
-  /** Loaded with the first focus: nobody needs them before. */
   const loadAids = async () => {
     if (aids !== undefined) return;
-    try {
-      const [{ mountComposerAids }, sentences] = await Promise.all([
-        import("./composer_aids.ts"),
-        panelWords(),
-      ]);
-      aids ??= mountComposerAids(element, sentences, chat, {
-        text,
-        list: byId("suggestions"),
-        room: () => room,
-        most,
-        set,
-        complain: (what) => setText(problem, what),
-      });
-      aids.changed();
-    } catch {
-      // The next focus tries again.
-    }
+    const [{ mountComposerAids }, words] = await Promise.all([
+      import("./composer_aids.ts"),
+      panelWords(),
+    ]);
+    aids ??= mountComposerAids(words, chat, {
+      text,
+      room: () => room,
+      maxLength,
+      charactersLeft,
+      setValue,
+      complain,
+    });
+    aids.onChange();
   };
-  text.addEventListener("focus", () => void loadAids());
+  // If it fails, the next focus tries again.
+  text.addEventListener("focus", () => loadAids().catch(() => {}));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     submit();
   });
   text.addEventListener("input", () => {
-    changed();
+    onChange();
     if (room !== undefined && text.value !== "" && !text.value.startsWith("/")) {
       chat.sendTyping(room.name);
     }
   });
   text.addEventListener("keydown", (event) => {
-    // Enter ends a composition of an input method; Safari says so only by the old code.
+    // Enter also ends a composition of an input method; Safari reports that by key code 229 only.
     if (event.isComposing || event.keyCode === 229) return;
     if (aids?.takes(event)) event.preventDefault();
     else if (event.key === "Enter" && !event.shiftKey && !isTouch()) {
@@ -109,25 +102,19 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, verbs: Compos
   });
 
   return {
-    /** Gives the composer to a room. */
-    update(shown: Room): void {
-      if (shown === room) return;
-      room = shown;
-      text.placeholder = words.placeholder(shown.name);
-      set(loadDraft(storage, shown.name));
+    update(current: Room): void {
+      if (current === room) return;
+      room = current;
+      text.placeholder = words.placeholder(room.name);
+      setValue(loadDraft(storage, room.name));
       if (!isTouch()) text.focus();
     },
-    /** Puts a text where it can be changed. */
+    /** Replaces the text, for the person to change it. */
     edit(value: string): void {
-      set(value);
+      setValue(value);
       text.focus();
     },
-    /** Says why something was not done. */
+    /** Shows why something was not done. */
     complain,
   };
-}
-
-/** On a phone Enter begins a line, and a button sends. */
-function isTouch(): boolean {
-  return matchMedia("(pointer: coarse)").matches;
 }

@@ -1,104 +1,107 @@
-// Helps to write: completes slash commands from a list, names and rooms with Tab, brings the last message back, goes to the
-// next room, and refuses what is too long to paste. Loaded after the page, which lends it what it has already.
+// Aids for writing: a list of slash commands, completion of names and rooms, recall of the last
+// message, a limit for pasted text, and keys that switch rooms. Loads with the composer's first focus.
 
 import type { ChatClient } from "../state/chat_client.ts";
-import type { element } from "./dom.ts";
-import type { PanelWords } from "../words/panel_words_en.ts";
 import type { Room } from "../state/room.ts";
+import type { Complaint } from "../words/language.ts";
+import type { PanelWords } from "../words/panel_words_en.ts";
+import { byId, element } from "./dom.ts";
 
-/** What the composer has. */
+/** What the aids use of the composer. */
 export interface ComposerParts {
   readonly text: HTMLTextAreaElement;
-  readonly list: HTMLUListElement;
   room(): Room | undefined;
-  /** How many characters a message can have. */
-  most(): number;
-  /** Replaces what is written. */
-  set(value: string): void;
-  /** Says why something was not done. */
-  complain(sentence: string): void;
+  maxLength(): number;
+  /** Returns how many characters a text may still grow by. */
+  charactersLeft(text: string): number;
+  setValue(value: string): void;
+  complain(complaint: Complaint): void;
 }
 
-/** The aids of a composer. */
+/** The aids of the composer. */
 export type ComposerAids = ReturnType<typeof mountComposerAids>;
 
 /** Mounts the aids. */
 export function mountComposerAids(
-  make: typeof element,
-  sentences: PanelWords,
+  words: PanelWords,
   chat: ChatClient,
-  { text, list, room, most, set, complain }: ComposerParts,
+  { text, room, maxLength, charactersLeft, setValue, complain }: ComposerParts,
 ) {
-  let chosen = 0;
-  let tab:
-    | { readonly found: readonly string[]; readonly start: number; index: number }
+  const list = byId("suggestions");
+  let selected = 0;
+  /** What Tab completes, until the text changes otherwise. */
+  let completion:
+    | { readonly candidates: readonly string[]; readonly start: number; index: number }
     | undefined;
 
-  const matching = () =>
+  const matchingCommands = () =>
     /^\/[a-z]*$/.test(text.value)
-      ? Object.keys(sentences.commands).filter((command) => command.startsWith(text.value))
+      ? Object.keys(words.commands).filter((command) => command.startsWith(text.value))
       : [];
   const suggest = () => {
-    const found = matching();
-    list.hidden = found.length === 0;
-    list.replaceChildren(...found.map((command, i) => {
-      const [argument, what] = sentences.commands[command] ?? ["", ""];
-      const item = make(
+    const commands = matchingCommands();
+    list.hidden = commands.length === 0;
+    list.replaceChildren(...commands.map((command, i) => {
+      const [argument, meaning] = words.commands[command] ?? ["", ""];
+      const item = element(
         "li",
-        { role: "option", id: `suggestion-${i}`, "aria-selected": String(i === chosen) },
-        make("span", {}, `${command} `, make("small", {}, argument)),
-        make("small", {}, what),
+        { role: "option", id: `suggestion-${i}`, "aria-selected": String(i === selected) },
+        element("span", {}, `${command} `, element("small", {}, argument)),
+        element("small", {}, meaning),
       );
       item.addEventListener("mousedown", (event) => {
         event.preventDefault();
-        take(command);
+        accept(command);
       });
       return item;
     }));
-    if (found.length === 0) text.removeAttribute("aria-activedescendant");
-    else text.setAttribute("aria-activedescendant", `suggestion-${chosen}`);
+    if (commands.length === 0) text.removeAttribute("aria-activedescendant");
+    else text.setAttribute("aria-activedescendant", `suggestion-${selected}`);
   };
-  const take = (command: string) => {
-    set(sentences.commands[command]?.[0] === "" ? command : `${command} `);
+  const accept = (command: string) => {
+    setValue(words.commands[command]?.[0] === "" ? command : `${command} `);
     list.hidden = true;
     text.focus();
   };
 
+  const findCompletion = () => {
+    const before = text.value.slice(0, text.selectionStart);
+    const [, sign = "", typed = ""] = /(?:^|\s)([@#]?)([^\s@#]+)$/.exec(before) ?? [];
+    const start = before.length - typed.length - sign.length;
+    const matches = (name: string) => name.toLowerCase().startsWith(typed.toLowerCase());
+    // The argument of /join is a room, with or without its sign.
+    const isRoom = sign === "#" || /^\/join\s+\S+$/.test(before);
+    const candidates = typed === ""
+      ? []
+      : isRoom
+      ? [...chat.rooms.keys()].filter(matches).map((name) => `${sign}${name} `)
+      : knownNames().filter(matches).sort().map((name) => `@${name} `);
+    return candidates.length === 0 ? undefined : { candidates, start, index: -1 };
+  };
+  /** A crowded room has no list of members, but its messages have authors. */
+  const knownNames = () => {
+    const names = [...room()?.roster.members.values() ?? []];
+    const known = names.length > 0 ? names : room()?.messages.map(({ from }) => from);
+    return [...new Set(known)].filter((name) => name !== chat.username);
+  };
+  /** Completes the word before the cursor, or replaces the last completion by the next. */
   const complete = (): boolean => {
-    if (tab === undefined) {
-      const before = text.value.slice(0, text.selectionStart);
-      const [, sign = "", typed = ""] = /(?:^|\s)([@#]?)([^\s@#]+)$/.exec(before) ?? [];
-      if (typed === "") return false;
-      const start = before.length - typed.length - sign.length;
-      const isStart = (name: string) => name.toLowerCase().startsWith(typed.toLowerCase());
-      // A crowded room has no list of who is there; who has said something there has a name.
-      const { members, messages } = room() ?? { members: new Map<string, string>(), messages: [] };
-      const known = members.size > 0 ? [...members.values()] : messages.map(({ from }) => from);
-      const names = [...new Set(known)].filter((name) => name !== chat.username);
-      // What follows /join is a room, with its sign or without.
-      const isRoom = sign === "#" || /^\/join\s+\S+$/.test(before);
-      const found = isRoom
-        ? [...chat.rooms.keys()].filter(isStart).map((name) => `${sign}${name} `)
-        : names.filter(isStart).sort().map((name) => `@${name} `);
-      if (found.length === 0) return false;
-      tab = { found, start, index: -1 };
-    }
-    const going = tab;
-    going.index = (going.index + 1) % going.found.length;
-    const word = going.found[going.index] ?? "";
-    const end = text.selectionStart;
-    set(text.value.slice(0, going.start) + word + text.value.slice(end));
-    const cursor = going.start + word.length;
-    text.setSelectionRange(cursor, cursor);
-    tab = going;
+    const current = completion ?? findCompletion();
+    if (current === undefined) return false;
+    const { candidates, start } = current;
+    current.index = (current.index + 1) % candidates.length;
+    const word = candidates[current.index] ?? "";
+    setValue(text.value.slice(0, start) + word + text.value.slice(text.selectionStart));
+    text.setSelectionRange(start + word.length, start + word.length);
+    completion = current;
     return true;
   };
 
-  /** Brings the last own message back, where nothing is written. */
+  /** Puts the person's last message into an empty composer. */
   const recall = (): boolean => {
-    const mine = room()?.messages.findLast(({ member }) => member === chat.member);
-    if (text.value !== "" || mine === undefined) return false;
-    set(mine.text);
+    const last = room()?.messages.findLast(({ member }) => member === chat.member);
+    if (text.value !== "" || last === undefined) return false;
+    setValue(last.text);
     return true;
   };
 
@@ -107,37 +110,36 @@ export function mountComposerAids(
     if (Math.abs(step) !== 1) return;
     event.preventDefault();
     const rooms = [...document.querySelectorAll<HTMLElement>("#room-list button")];
-    const shown = rooms.findIndex(({ ariaCurrent }) => ariaCurrent !== null);
-    rooms.at((shown + step) % rooms.length)?.click();
+    const current = rooms.findIndex(({ ariaCurrent }) => ariaCurrent !== null);
+    rooms.at((current + step) % rooms.length)?.click();
   });
   text.addEventListener("paste", (event) => {
-    const pasted = event.clipboardData?.getData("text/plain").trim() ?? "";
-    // What has fewer units has fewer characters too.
-    if (pasted.length <= most() || [...pasted].length <= most()) return;
+    const pasted = event.clipboardData?.getData("text/plain") ?? "";
+    if (charactersLeft(pasted) >= 0) return;
     event.preventDefault();
-    complain(sentences.pasteTooLong(most()));
+    complain(() => words.pasteTooLong(maxLength()));
   });
 
   return {
-    /** What is written has changed. */
-    changed(): void {
-      tab = undefined;
-      chosen = 0;
+    /** The text changed. */
+    onChange(): void {
+      completion = undefined;
+      selected = 0;
       suggest();
     },
-    /** Whether a key was meant for one of the aids. */
+    /** Handles a key. Returns false if it is not for the aids. */
     takes({ key, shiftKey, altKey }: KeyboardEvent): boolean {
-      // With Alt the arrows go through the rooms.
+      // Alt and an arrow key switch rooms.
       if (altKey) return false;
-      const found = list.hidden ? [] : matching();
-      const picked = found[chosen];
-      if (picked === undefined) {
+      const commands = list.hidden ? [] : matchingCommands();
+      const command = commands[selected];
+      if (command === undefined) {
         return key === "ArrowUp" ? recall() : key === "Tab" && !shiftKey && complete();
       }
       switch (key) {
         case "ArrowDown":
         case "ArrowUp":
-          chosen = (chosen + (key === "ArrowDown" ? 1 : found.length - 1)) % found.length;
+          selected = (selected + (key === "ArrowDown" ? 1 : commands.length - 1)) % commands.length;
           suggest();
           return true;
         case "Escape":
@@ -145,8 +147,8 @@ export function mountComposerAids(
           return true;
         case "Tab":
         case "Enter":
-          if (shiftKey || (key === "Enter" && picked === text.value)) return false;
-          take(picked);
+          if (shiftKey || (key === "Enter" && command === text.value)) return false;
+          accept(command);
           return true;
         default:
           return false;

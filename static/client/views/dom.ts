@@ -1,9 +1,11 @@
-// Building and keeping DOM nodes: the only ways in which the page makes any. Text is always text, never HTML.
+// Creates DOM nodes. All of the page's nodes come from here, so text never becomes HTML.
+
+import { words } from "../words/language.ts";
 
 type Child = Node | string | undefined | false;
 type Attributes = Readonly<Record<string, string | number | boolean | undefined>>;
 
-/** Makes an element. An attribute that is `false` or `undefined` is left out; `true` is an empty one. */
+/** Creates an element. Attributes that are `false` or `undefined` are left out; `true` is empty. */
 export function element<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   attributes: Attributes = {},
@@ -18,18 +20,18 @@ export function element<K extends keyof HTMLElementTagNameMap>(
   return node;
 }
 
-/** A button that does something. */
+/** Creates a button. */
 export function button(
   label: Child,
-  act: () => void,
+  onClick: () => void,
   attributes: Attributes = {},
 ): HTMLButtonElement {
   const node = element("button", { type: "button", ...attributes }, label);
-  node.addEventListener("click", act);
+  node.addEventListener("click", onClick);
   return node;
 }
 
-/** The elements of index.html that the scripts use, and what each is. */
+/** The ids of index.html that the scripts use, and their elements. A test compares them. */
 interface PageTags {
   readonly prompt: "main";
   readonly "prompt-form": "form";
@@ -71,50 +73,27 @@ interface PageTags {
   readonly dialog: "dialog";
 }
 
-/** Returns the element of index.html with this id. A test compares {@linkcode PageTags} with the file. */
+/** Returns the element of index.html with this id. */
 export function byId<Id extends keyof PageTags>(id: Id) {
   return document.getElementById(id) as HTMLElementTagNameMap[PageTags[Id]];
 }
 
-/** Sets the text of a node, when it is another: a live region would say it again. */
+/** Sets the text of a node if it differs, since a live region reads every change aloud. */
 export function setText(node: HTMLElement, text: string): void {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** One thing of a list: the same `key` is the same thing, the same `version` looks the same. */
-export interface Row {
-  readonly key: string;
-  readonly version: string;
-  readonly make: () => HTMLElement;
+/** Creates a button that copies a text; `undefined` on plain http, where there is no clipboard. */
+export function copyButton(text: () => string, className?: string): HTMLElement | undefined {
+  if (navigator.clipboard === undefined) return undefined;
+  const copy = button(words.copy, async () => {
+    await navigator.clipboard.writeText(text());
+    setText(copy, words.copied);
+  }, { class: className });
+  return copy;
 }
 
-/** Makes the children of a parent be those of the rows, in order, and leaves alone what has not changed. */
-export class List {
-  readonly #parent: HTMLElement;
-  #shown = new Map<string, { readonly version: string; readonly node: HTMLElement }>();
-
-  constructor(parent: HTMLElement) {
-    this.#parent = parent;
-  }
-
-  update(rows: readonly Row[]): void {
-    const before = this.#shown;
-    this.#shown = new Map();
-    const keys = new Set(rows.map(({ key }) => key));
-    for (const [key, { node }] of before) {
-      if (!keys.has(key)) node.remove();
-    }
-    let cursor = this.#parent.firstElementChild;
-    for (const { key, version, make } of rows) {
-      const known = before.get(key);
-      const node = known?.version === version ? known.node : make();
-      this.#shown.set(key, { version, node });
-      if (known !== undefined && known.node !== node) {
-        if (cursor === known.node) cursor = node;
-        known.node.replaceWith(node);
-      }
-      if (node === cursor) cursor = cursor.nextElementSibling;
-      else this.#parent.insertBefore(node, cursor);
-    }
-  }
+/** Whether the person types on the screen, where Enter begins a new line. */
+export function isTouch(): boolean {
+  return matchMedia("(pointer: coarse)").matches;
 }

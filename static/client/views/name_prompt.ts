@@ -1,84 +1,84 @@
-// The first page: asks for a name, and tells its rules while it is typed.
+// The first page: asks for a name, and on some servers for an access code.
 
 import { parseUsername } from "../../../app/protocol/text.ts";
 import { basePath } from "../browser.ts";
-import type { SignInState } from "../state/chat_client.ts";
+import type { Problem } from "../state/problem.ts";
+import { sentenceOf, words } from "../words/language.ts";
 import { byId, setText } from "./dom.ts";
-import { words } from "../words/language.ts";
 
-/** Mounts the prompt; `enter` is called with a name that keeps the rules, and an access code where one was asked for. */
+/** Mounts the prompt. `signIn` gets a valid name, and the access code if one was entered. */
 export function mountNamePrompt(
   room: string,
   name: string,
-  enter: (username: string, access: string | undefined) => void,
+  signIn: (username: string, access: string | undefined) => void,
 ) {
   const prompt = byId("prompt");
-  const form = byId("prompt-form");
   const input = byId("prompt-name");
   const hint = byId("prompt-hint");
   const access = byId("prompt-access");
   const code = access.control as HTMLInputElement;
-  const here = byId("prompt-here");
-  const go = byId("prompt-go");
+  const submit = byId("prompt-go");
   setText(byId("prompt-title"), `# ${room}`);
-  setText(go, words.enter(room));
+  setText(submit, words.enter(room));
   if (input.value === "") input.value = name;
 
-  const complain = (problem: string, field: HTMLInputElement | null = input) => {
-    setText(hint, problem === "" ? words.nameHint : words.problem(problem));
-    hint.classList.toggle("trouble", problem !== "");
-    for (const one of [input, code]) {
-      one.setAttribute("aria-invalid", String(problem !== "" && one === field));
-    }
+  const showHint = (text: string, invalid?: HTMLInputElement) => {
+    setText(hint, text === "" ? words.nameHint : text);
+    hint.classList.toggle("trouble", text !== "");
+    for (const field of [input, code]) field.ariaInvalid = String(field === invalid);
+  };
+  /** The problem to show once its words are loaded. */
+  let current: Problem | undefined;
+  const complain = async (problem: Problem | undefined, field = input) => {
+    current = problem;
+    if (problem === undefined) return showHint("");
+    const text = await sentenceOf(problem);
+    if (current === problem) showHint(text, field);
   };
   input.addEventListener("input", () => {
     const parsed = parseUsername(input.value);
-    complain(parsed.ok || input.value.trim() === "" ? "" : parsed.message);
+    void complain(parsed.ok || input.value.trim() === "" ? undefined : parsed);
   });
-  complain("");
-  code.addEventListener("input", () => complain(""));
-  form.addEventListener("submit", (event) => {
+  code.addEventListener("input", () => complain(undefined));
+  byId("prompt-form").addEventListener("submit", (event) => {
     event.preventDefault();
     const parsed = parseUsername(input.value);
-    if (parsed.ok) enter(parsed.value, code.value === "" ? undefined : code.value);
-    else {
-      complain(parsed.message);
-      input.focus();
-    }
+    if (parsed.ok) return signIn(parsed.value, code.value === "" ? undefined : code.value);
+    void complain(parsed);
+    input.focus();
   });
+  showHint("");
 
-  let isTold = false;
-  /** Names whom one is about to meet. What cannot be known is not said. */
-  const tellWhoIsHere = async () => {
-    if (isTold) return;
-    isTold = true;
+  let isPeopleShown = false;
+  const showPeople = async () => {
+    if (isPeopleShown) return;
+    isPeopleShown = true;
     const response = await fetch(`${basePath}/here/${room}`);
     const { count, usernames } = await response.json();
-    if (count > 0) {
-      setText(
-        here,
-        `${words.here(count)}: ${usernames.join(", ")}${count > usernames.length ? "…" : ""}`,
-      );
-    }
+    if (count === 0) return;
+    const more = count > usernames.length ? "…" : "";
+    setText(byId("prompt-here"), `${words.here(count)}: ${usernames.join(", ")}${more}`);
   };
 
   return {
-    show({ problem, code: reason }: SignInState & { readonly kind: "asking" }): void {
-      if (prompt.hidden) prompt.hidden = false;
-      tellWhoIsHere().catch(() => {});
-      go.disabled = false;
-      setText(go, words.enter(room));
-      const isAccess = reason?.startsWith("access_");
-      const field = isAccess ? code : input;
-      complain(problem ?? "", field);
+    /** Asks for a name, or for the access code if `problem` is about that. */
+    show(problem: Problem | undefined): void {
+      prompt.hidden = false;
+      submit.disabled = false;
+      setText(submit, words.enter(room));
+      const isAccess = problem?.code.startsWith("access_");
       if (isAccess) access.hidden = false;
+      const field = isAccess ? code : input;
+      void complain(problem, field);
       field.focus();
+      // Without an answer there is simply no list.
+      showPeople().catch(() => {});
     },
-    /** The name was given and is on its way. Where a `problem` is in the way, the button goes at once, with any name. */
-    wait(problem: string | undefined): void {
-      go.disabled = problem === undefined;
-      setText(go, problem === undefined ? words.connecting : words.tryNow);
-      if (problem !== undefined) complain(problem, null);
+    /** Waits for the server; with a `reason` for the wait, the person may try again at once. */
+    wait(reason: string | undefined): void {
+      submit.disabled = reason === undefined;
+      setText(submit, reason === undefined ? words.connecting : words.tryNow);
+      if (reason !== undefined) showHint(reason);
     },
     hide(): void {
       prompt.hidden = true;

@@ -1,39 +1,39 @@
-// Tells the person of messages outside the page, by a notification and a sound, where they have asked for them: loaded with
-// the first message that there is to tell of.
+// Notifies about messages with a notification and a sound. Loads with the first message to notify of.
 
 import { NotificationLeader } from "../state/notification_leader.ts";
 import type { Message } from "../state/room.ts";
 
-/** What a notification does, and says. */
-export interface NotifyVerbs {
-  /** Shows a room, when its notification was clicked. */
-  show(room: string): void;
+/** What a notification needs from the page. */
+export interface NotificationActions {
+  showRoom(name: string): void;
   title(from: string, room: string): string;
-  /** The address of a room. */
   addressOf(room: string): string;
 }
 
 const bodyMaxLength = 200;
 const toneSeconds = 0.12;
 
-/** Mounts the voice of this tab. */
-export function mountNotifications(verbs: NotifyVerbs) {
+/** The notifications of a tab. */
+export type Notifications = ReturnType<typeof mountNotifications>;
+
+/** Mounts the notifications of this tab. */
+export function mountNotifications(actions: NotificationActions) {
   const channel = typeof BroadcastChannel === "undefined"
     ? undefined
-    : new BroadcastChannel("parley.told");
+    : new BroadcastChannel("parley.notified");
   const open = new Set<Notification>();
-  const speaker = new NotificationLeader({
-    post: (id) => channel?.postMessage({ done: id }),
-    ask: (id) => channel?.postMessage({ asked: id }),
+  const leader = new NotificationLeader({
+    announce: (handled) => channel?.postMessage({ handled }),
+    query: (asked) => channel?.postMessage({ asked }),
     hasFocus: () => document.hasFocus(),
     later: (ms, task) => void setTimeout(task, ms),
     random: () => Math.random(),
   });
   channel?.addEventListener("message", ({ data }) => {
-    if ("done" in data) speaker.heard(String(data.done));
-    else speaker.asked(String(data.asked));
+    if ("handled" in data) leader.onAnnounced(String(data.handled));
+    else leader.onQuery(String(data.asked));
   });
-  // Who looks at the page has seen them.
+  // Whoever focuses the page sees the messages.
   addEventListener("focus", () => {
     for (const notification of open) notification.close();
     open.clear();
@@ -45,43 +45,41 @@ export function mountNotifications(verbs: NotifyVerbs) {
 
   const notify = (room: string, { from, text }: Message, tag: string) => {
     const body = text.replace(/^\/me /, `${from} `).slice(0, bodyMaxLength);
-    const title = verbs.title(from, room);
+    const title = actions.title(from, room);
     try {
       const notification = new Notification(title, { body, tag, silent: true });
       open.add(notification);
       notification.addEventListener("click", () => {
         focus();
-        verbs.show(room);
+        actions.showRoom(room);
       });
     } catch {
-      // On a phone only the service worker may show one.
+      // On phones only the service worker may show one.
+      const data = actions.addressOf(room);
       navigator.serviceWorker?.ready
-        .then((worker) => {
-          const data = verbs.addressOf(room);
-          return worker.showNotification(title, { body, tag, data, silent: true });
-        })
+        .then((worker) => worker.showNotification(title, { body, tag, data, silent: true }))
         .catch(() => {});
     }
   };
 
   return {
-    /** Tells of a message, unless another tab does or the person looks at one. */
-    arrived(room: string, message: Message, sound: boolean): void {
-      // A plain http address has none.
-      const notification = isSecureContext && globalThis.Notification?.permission === "granted";
-      if (!sound && !notification) return;
+    /** Notifies about a message, unless another tab does or one of them has the focus. */
+    onMessage(room: string, message: Message, hasSound: boolean): void {
+      // Plain http has no notifications.
+      const isAllowed = isSecureContext && globalThis.Notification?.permission === "granted";
+      if (!hasSound && !isAllowed) return;
       const id = `${room} ${message.member} ${message.nonce}`;
-      speaker.arrived(id, () => {
-        if (sound) play();
-        if (notification) notify(room, message, id);
+      leader.onMessage(id, () => {
+        if (hasSound) playSound();
+        if (isAllowed) notify(room, message, id);
       });
     },
-    play,
+    playSound,
   };
 }
 
-/** Two soft tones. A page that nobody has touched yet may not make a sound: then there is none. */
-function play(): void {
+/** Plays two soft tones. Browsers keep a page silent until the person has clicked in it. */
+function playSound(): void {
   const audio = new AudioContext();
   const gain = audio.createGain();
   gain.gain.value = 0.08;

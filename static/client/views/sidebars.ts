@@ -1,147 +1,110 @@
-// The two sides of the page, rooms on one and people on the other, and the head between them.
+// The list of rooms, the list of people, and the header between them.
 
 import type { ChatClient } from "../state/chat_client.ts";
-import { button, byId, element, List, setText } from "./dom.ts";
+import { countUnread } from "../state/room.ts";
 import type { Room } from "../state/room.ts";
-import type { Complaint } from "../words/language.ts";
 import { sentenceOf, words } from "../words/language.ts";
+import type { Complaint } from "../words/language.ts";
+import { button, byId, element, setText } from "./dom.ts";
+import { mountDrawers } from "./drawers.ts";
+import { KeyedList } from "./keyed_list.ts";
 
-/** What the sides ask for. */
+/** What the sidebars ask of the page. */
 export interface SidebarActions {
-  /** Shows a room. Answers why not when it cannot be. */
-  show(name: string): Complaint | undefined;
-  /** Shows the person's own settings. */
-  me(): void;
+  /** Shows a room. Returns a complaint if it cannot. */
+  showRoom(name: string): Complaint | undefined;
+  openSettings(): void;
 }
 
-/** Mounts rooms, people and head; `update` draws them for the room that is shown. */
-export function mountSidebars(chat: ChatClient, verbs: SidebarActions) {
-  const rooms = byId("rooms");
+/** Mounts both sidebars and the header; `update` draws them for the current room. */
+export function mountSidebars(chat: ChatClient, actions: SidebarActions) {
+  const drawers = mountDrawers();
   const people = byId("people");
-  const talk = byId("talk");
-  const shade = byId("shade");
-  const toggle = byId("people-toggle");
+  const peopleToggle = byId("people-toggle");
+  const peopleLabel = peopleToggle.textContent;
   const roomTitle = byId("room-title");
-  const roomHere = byId("room-here");
-  const roomKept = byId("room-kept");
-  const peopleWord = toggle.textContent;
-  const peopleTitle = byId("people-title");
-  const meDot = byId("me-dot");
-  const meName = byId("me-name");
-  const meState = byId("me-state");
-  const roomForm = byId("room-form");
   const roomName = byId("room-name");
   const roomHint = byId("room-hint");
-  const roomList = new List(byId("room-list"));
-  const peopleList = new List(byId("people-list"));
-
-  const floats = (panel: HTMLElement) => getComputedStyle(panel).position === "fixed";
-  let opener: HTMLElement | undefined;
+  const roomList = new KeyedList(byId("room-list"));
+  const peopleList = new KeyedList(byId("people-list"));
   let titleVersion = "";
-  /** Opens a panel that floats over the conversation; one that stands beside it only gets the focus. */
-  const open = (panel: HTMLElement, from: HTMLElement) => {
-    if (floats(panel)) {
-      opener = from;
-      panel.classList.add("open");
-      shade.hidden = false;
-      // What lies below cannot be reached until the panel is closed.
-      talk.inert = true;
-      from.setAttribute("aria-expanded", "true");
-    }
-    const first = panel.querySelector<HTMLElement>('[aria-current], [tabindex="-1"]');
-    (first ?? panel).focus();
-  };
-  const close = () => {
-    if (opener === undefined) return;
-    for (const panel of [rooms, people]) panel.classList.remove("open");
-    shade.hidden = true;
-    talk.inert = false;
-    opener.setAttribute("aria-expanded", "false");
-    opener.focus();
-    opener = undefined;
-  };
-  shade.addEventListener("click", close);
-  toggle.addEventListener("click", () => open(people, toggle));
-  roomTitle.addEventListener("click", () => open(rooms, roomTitle));
-  // A panel that stands beside the conversation again is not open any more.
-  addEventListener("resize", () => {
-    const panel = opener === undefined ? undefined : document.querySelector(".side.open");
-    if (panel instanceof HTMLElement && !floats(panel)) close();
-  });
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
-    if (opener !== undefined) close();
-    else if (event.target instanceof Element && event.target.closest(".side") !== null) {
-      byId("text").focus();
-    }
-  });
-  roomForm.addEventListener("submit", async (event) => {
+
+  const showPeople = () => drawers.open(people, peopleToggle);
+  peopleToggle.addEventListener("click", showPeople);
+  roomTitle.addEventListener("click", () => drawers.open(byId("rooms"), roomTitle));
+  byId("me").addEventListener("click", () => actions.openSettings());
+  roomName.addEventListener("input", () => setText(roomHint, ""));
+  byId("room-form").addEventListener("submit", async (event) => {
     event.preventDefault();
     const name = roomName.value.trim().replace(/^#/, "").toLowerCase();
     if (name === "") return;
-    const problem = verbs.show(name);
-    if (problem === undefined) roomName.value = "";
-    setText(roomHint, problem === undefined ? "" : await sentenceOf(problem));
+    const complaint = actions.showRoom(name);
+    if (complaint === undefined) roomName.value = "";
+    setText(roomHint, complaint === undefined ? "" : await sentenceOf(complaint));
   });
-  roomName.addEventListener("input", () => setText(roomHint, ""));
-  byId("me").addEventListener("click", () => verbs.me());
 
-  /** The room's name, and what is not read elsewhere, for where the list of rooms is out of sight. */
-  const drawTitle = (shown: Room) => {
-    let [unread, mentions] = [0, 0];
-    for (const room of chat.rooms.values()) {
-      if (room === shown) continue;
-      unread += room.unread;
-      mentions += room.mentions;
-    }
-    const version = `${shown.name} ${unread} ${mentions}`;
+  /** Draws the current room's name, with what is unread in the rooms of the hidden list. */
+  const drawTitle = (current: Room) => {
+    const others = [...chat.rooms.values()].filter((room) => room !== current);
+    const { unread, mentions } = countUnread(others);
+    const version = `${current.name} ${unread} ${mentions}`;
     if (version === titleVersion) return;
     titleVersion = version;
-    const name = element("span", {}, `# ${shown.name}`);
-    roomTitle.replaceChildren(name, ...drawBadge(unread, mentions));
+    roomTitle.replaceChildren(
+      element("span", {}, `# ${current.name}`),
+      ...drawBadge(unread, mentions),
+    );
   };
 
   return {
-    close,
-    showPeople: () => open(people, toggle),
-    /** `isCalm` as long as nothing has to be said about the connection. */
-    update(shown: Room, isCalm: boolean): void {
+    closeDrawers: drawers.close,
+    showPeople,
+    /** `isOnline` is false once the connection has been lost for a while. */
+    update(current: Room, isOnline: boolean): void {
       roomList.update([...chat.rooms.values()].map((room) => ({
         key: room.name,
-        version: `${room === shown} ${room.unread} ${room.mentions}`,
-        make: () => drawRoom(room, room === shown, () => verbs.show(room.name)),
+        version: `${room === current} ${room.unread} ${room.mentions}`,
+        create: () => drawRoom(room, room === current, () => actions.showRoom(room.name)),
       })));
-      drawTitle(shown);
-      const { retentionDays = 0, retentionMessages = 0 } = chat.limits ?? {};
-      // Who is here is not known yet when not even the person is, and not any more without a connection.
-      const isKnown = isCalm && shown.memberCount > 0;
-      const here = words.here(shown.memberCount);
-      setText(roomHere, isKnown ? `${here} · ` : "");
-      setText(roomKept, chat.limits ? words.retention(retentionDays, retentionMessages) : "");
-      setText(toggle, isKnown ? here : peopleWord);
-      setText(peopleTitle, isKnown ? words.hereNow(shown.memberCount) : peopleWord);
+      drawTitle(current);
+
+      const { count, members, isCrowded } = current.roster;
+      // The roster is empty before the first page, and outdated without a connection.
+      const isKnown = isOnline && count > 0;
+      setText(byId("room-here"), isKnown ? `${words.here(count)} · ` : "");
+      setText(peopleToggle, isKnown ? words.here(count) : peopleLabel);
+      setText(byId("people-title"), isKnown ? words.hereNow(count) : peopleLabel);
       people.classList.toggle("off", !isKnown);
-      const members = [...shown.members].sort(([, one], [, other]) => one.localeCompare(other));
+      const byName = [...members].sort(([, a], [, b]) => a.localeCompare(b));
       peopleList.update(
-        shown.isCrowded
-          ? [{ key: "", version: "", make: () => element("li", { class: "hint" }, words.crowded) }]
-          : members.map(([member, username]) => ({
+        isCrowded
+          ? [{
+            key: "",
+            version: "",
+            create: () => element("li", { class: "hint" }, words.crowded),
+          }]
+          : byName.map(([member, username]) => ({
             key: member,
             version: `${username} ${member === chat.member}`,
-            make: () => drawPerson(username, member === chat.member),
+            create: () => drawPerson(username, member === chat.member),
           })),
       );
-      setText(meName, chat.username);
-      meDot.classList.toggle("off", !isCalm);
-      setText(meState, isCalm ? "" : words.notConnected);
+
+      const { limits } = chat;
+      const retention = limits && words.retention(limits.retentionDays, limits.retentionMessages);
+      setText(byId("room-kept"), retention ?? "");
+      setText(byId("me-name"), chat.username);
+      byId("me-dot").classList.toggle("off", !isOnline);
+      setText(byId("me-state"), isOnline ? "" : words.notConnected);
     },
   };
 }
 
-function drawRoom(room: Room, isShown: boolean, show: () => void): HTMLElement {
-  const label = element("span", {}, `# ${room.name}`);
-  const node = button(label, show, { class: room.unread > 0 ? "unread" : undefined });
-  if (isShown) node.setAttribute("aria-current", "page");
+function drawRoom(room: Room, isCurrent: boolean, show: () => void): HTMLElement {
+  const node = button(element("span", {}, `# ${room.name}`), show, {
+    class: room.unread > 0 && "unread",
+    "aria-current": isCurrent && "page",
+  });
   node.append(...drawBadge(room.unread, room.mentions));
   return element("li", {}, node);
 }

@@ -1,87 +1,82 @@
-// The line that says how the connection is, when there is something to say, and the line that says who writes.
+// Two lines above the composer: the state of the connection, if there is trouble, and who is typing.
 
 import { closeCode } from "../../../app/protocol/wire.ts";
 import type { ChatClient } from "../state/chat_client.ts";
-import { button, byId, setText } from "./dom.ts";
-import type { Room } from "../state/room.ts";
 import type { ConnectionStatus } from "../state/connection.ts";
+import type { Room } from "../state/room.ts";
 import { sentenceOf, words } from "../words/language.ts";
+import { button, byId, element, setText } from "./dom.ts";
 
-/** A loss shorter than this is not worth a word. */
-const blipMs = 2_000;
+/** A shorter interruption is not shown. */
+const shortMs = 2_000;
 
-/** What keeps somebody out who has given a name; nothing as long as an answer may still come. */
-export function connectionProblem({ status }: ChatClient): string | undefined {
+/** Returns why signing in takes so long; `undefined` while the server may still answer. */
+export function signInDelay({ status, problem }: ChatClient): string | undefined {
   if (!navigator.onLine) return words.offline;
-  return status.kind === "waiting" ? status.problem ?? words.unreachable : undefined;
+  if (status.kind !== "backoff") return problem && words.problem(problem);
+  return status.problem === undefined ? words.unreachable : words.problem(status.problem);
 }
 
-/** Mounts both lines. `redraw` is called when time alone changes what they say. */
+/** Mounts both lines. `redraw` is called when time alone changes them. */
 export function mountStatusLine(chat: ChatClient, redraw: () => void) {
   const line = byId("status");
   const typing = byId("typing");
-  const said = document.createElement("span");
-  const act = button("", () => {});
-  act.className = "link";
-  act.addEventListener("click", () => {
+  const text = element("span");
+  const action = button("", () => {
     if (chat.status.kind === "ended") chat.takeOver();
     else chat.retryNow();
-  });
+  }, { class: "link" });
   let troubleSince: number | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let lastTopic = "";
 
-  /** What was said last of a connection that is not there. */
-  let told = "";
-  /** The same `what` is not read aloud again, though its seconds go down. */
-  const say = (text: string, action?: string, what = text) => {
-    if (said.textContent.trim() !== text) line.ariaLive = what === told ? "off" : "polite";
-    told = what;
-    setText(said, text === "" ? "" : `${text} `);
-    setText(act, action ?? "");
-    if (text === "") line.replaceChildren();
-    else if (action === undefined) line.replaceChildren(said);
-    else if (act.parentNode !== line) line.replaceChildren(said, act);
+  /** Shows a sentence. It is read aloud only if its topic is new, which the seconds left are not. */
+  const show = (sentence: string, label = "", topic = sentence) => {
+    if (text.textContent.trim() !== sentence) {
+      line.ariaLive = topic === lastTopic ? "off" : "polite";
+    }
+    lastTopic = topic;
+    setText(text, sentence === "" ? "" : `${sentence} `);
+    setText(action, label);
+    const nodes = sentence === "" ? [] : label === "" ? [text] : [text, action];
+    if (line.childElementCount !== nodes.length) line.replaceChildren(...nodes);
   };
-
-  /** One attempt after the other is nothing new. */
-  const lastTold = () => told || words.connecting;
-
-  /** Seldom comes, and its words with it. */
-  const tellEnd = async (ended: ConnectionStatus & { readonly kind: "ended" }) => {
+  const showEnd = async (ended: ConnectionStatus & { readonly kind: "ended" }) => {
     const isReplaced = ended.code === closeCode.replaced;
-    const text = await sentenceOf(({ connectedElsewhere, connectionEnded }) =>
+    const sentence = await sentenceOf(({ connectedElsewhere, connectionEnded }) =>
       isReplaced ? connectedElsewhere : connectionEnded(ended.reason)
     );
-    const action = isReplaced ? await sentenceOf(({ useHere }) => useHere) : undefined;
-    if (chat.status === ended) say(text, action);
+    const label = isReplaced ? await sentenceOf(({ useHere }) => useHere) : "";
+    if (chat.status === ended) show(sentence, label);
   };
 
   return {
-    /** Draws both lines. Answers whether all is well, or has not been otherwise for long. */
-    update(room: Room): boolean {
-      setText(typing, room.typingNames.length === 0 ? "" : words.typing(room.typingNames));
+    /** Draws both lines. Returns whether the connection works, or stopped only a moment ago. */
+    update({ roster }: Room): boolean {
+      setText(typing, roster.typing.length === 0 ? "" : words.typing(roster.typing));
       clearTimeout(timer);
-      const { status } = chat;
+      const { status, problem } = chat;
       const now = performance.now();
       if (chat.isReady) {
         troubleSince = undefined;
-        say(words.problem(chat.problem ?? ""));
+        show(problem === undefined ? "" : words.problem(problem));
         return true;
       }
       troubleSince ??= now;
-      const calm = troubleSince + blipMs - now;
-      if (status.kind === "ended") {
-        void tellEnd(status);
-      } else if (calm > 0) {
-        timer = setTimeout(redraw, calm + 10);
+      const shortFor = troubleSince + shortMs - now;
+      // One attempt after the other is nothing new.
+      const sameTopic = lastTopic || words.connecting;
+      if (status.kind === "ended") void showEnd(status);
+      else if (shortFor > 0) {
+        timer = setTimeout(redraw, shortFor + 10);
         return true;
-      } else if (!navigator.onLine) say(words.offline, words.tryNow);
-      else if (status.kind === "waiting") {
+      } else if (!navigator.onLine) show(words.offline, words.tryNow);
+      else if (status.kind === "backoff") {
         timer = setTimeout(redraw, 1_000);
-        const seconds = Math.max(0, Math.ceil((status.at - now) / 1_000));
-        const problem = status.problem && words.problem(status.problem);
-        say(words.reconnecting(seconds, problem), words.tryNow, problem ?? lastTold());
-      } else say(words.connecting, undefined, lastTold());
+        const seconds = Math.max(0, Math.ceil((status.retryAt - now) / 1_000));
+        const reason = status.problem && words.problem(status.problem);
+        show(words.reconnecting(seconds, reason), words.tryNow, reason ?? sameTopic);
+      } else show(words.connecting, "", sameTopic);
       return false;
     },
   };

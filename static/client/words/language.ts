@@ -8,8 +8,6 @@ const languages = {
   en: { words: () => import("./words_en.ts"), panels: () => import("./panel_words_en.ts") },
   de: { words: () => import("./words_de.ts"), panels: () => import("./panel_words_de.ts") },
 };
-/** Delay before the panels' words load, so that they don't compete with the first paint. */
-const panelDelayMs = 300;
 
 /** The reader's tag for the language, such as `de-AT`: for dates. */
 export const locale = navigator.languages.find((tag) => isSupported(languageOf(tag))) ?? "en";
@@ -21,14 +19,13 @@ let panels: PanelWords | undefined;
 /** The page's words, with the words for problems. */
 export interface PageWords extends Words {
   /** Returns the sentence for a problem, or its English message if there is none (yet). */
-  problem(problem: Problem | string): string;
+  problem(problem: Problem): string;
 }
 
 /** The words in the page's language. */
 export const words: PageWords = {
   ...(await languages[language].words()).words,
   problem(problem) {
-    if (typeof problem === "string") return problem;
     const text = panels?.problems[problem.code] ?? problem.message;
     return typeof text === "string" ? text : text(problem);
   },
@@ -40,7 +37,7 @@ export async function panelWords(): Promise<PanelWords> {
 }
 
 /** Why something was not done: a problem, or a text picked from the panels' words. */
-export type Complaint = Problem | string | ((words: PanelWords) => string);
+export type Complaint = Problem | ((words: PanelWords) => string);
 
 /** Returns the text of a complaint. */
 export async function sentenceOf(complaint: Complaint): Promise<string> {
@@ -53,7 +50,6 @@ export async function sentenceOf(complaint: Complaint): Promise<string> {
 }
 
 translatePage();
-setTimeout(() => panelWords().catch(() => {}), panelDelayMs);
 
 function languageOf(tag: string): string {
   return tag.split("-")[0]?.toLowerCase() ?? "";

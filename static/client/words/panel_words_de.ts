@@ -16,7 +16,7 @@ export const words: PanelWords = {
   theme: "Farben",
   themes: { system: "Wie das System", light: "Hell", dark: "Dunkel" },
   density: "Abstände",
-  densities: { roomy: "Komfortabel", dense: "Kompakt" },
+  densities: { comfortable: "Komfortabel", compact: "Kompakt" },
   notifications: "Benachrichtigen, wenn ich weg bin",
   notifyAbout: (room) => `Nachrichten in #${room}`,
   notifyChoices: { mention: "Erwähnungen", always: "Alle", never: "Keine" },
@@ -82,16 +82,20 @@ export const words: PanelWords = {
     access_locked: (problem) => `Zu viele falsche Zugangscodes. ${retry(problem)}`,
     access_required: "Dieser Chat braucht einen Zugangscode.",
     address_full: "Zu viele Verbindungen aus deinem Netz. Versuch es später noch einmal.",
+    connection_dropped: "Die Verbindung brach jedes Mal ab.",
     draining: "Der Server startet neu.",
+    flooding: "Diese Seite hat zu viel auf einmal gesendet.",
     origin_denied: "Die Adresse dieser Seite ist hier nicht erlaubt. " +
       "Wer den Chat betreibt, kann sie in ALLOWED_ORIGINS eintragen.",
     rate_limited: (problem) =>
       `${problem.re === "rename" ? "Du hast deinen Namen zu oft geändert" : "Zu viele Anfragen"}. ${
         retry(problem)
       }`,
+    rename_offline: "Du kannst deinen Namen ändern, sobald du wieder online bist.",
     room_invalid: "Raumnamen bestehen aus a–z, 0–9 und Bindestrichen. Zum Beispiel: mein-raum.",
     rooms_full: "Die Höchstzahl an Räumen ist erreicht. Öffne einen, den es schon gibt.",
     server_full: "Der Server ist voll. Versuch es später noch einmal.",
+    slow_consumer: "Dieses Gerät kam nicht nach.",
     storage_unavailable: "Der Speicher ist nicht erreichbar. Wird weiter versucht …",
     text_empty: "Schreib erst etwas.",
     text_too_long: "Eine Nachricht hat höchstens 4.000 Zeichen.",

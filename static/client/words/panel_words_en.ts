@@ -18,7 +18,7 @@ export const words = {
   theme: "Theme",
   themes: { system: "Match system", light: "Light", dark: "Dark" },
   density: "Density",
-  densities: { roomy: "Comfortable", dense: "Compact" },
+  densities: { comfortable: "Comfortable", compact: "Compact" },
   notifications: "Notify me when I'm away",
   notifyAbout: (room: string) => `Messages in #${room}`,
   notifyChoices: { mention: "Mentions", always: "All", never: "None" },
@@ -84,16 +84,20 @@ export const words = {
     access_locked: (problem) => `Too many wrong access codes. ${retry(problem)}`,
     access_required: "This chat needs an access code.",
     address_full: "Too many connections from your network. Try again later.",
+    connection_dropped: "The connection dropped each time.",
     draining: "The server is restarting.",
+    flooding: "This page sent too much at once.",
     origin_denied:
       "This page's address isn't allowed here. Ask whoever runs the chat to add it to ALLOWED_ORIGINS.",
     rate_limited: (problem) =>
       `${problem.re === "rename" ? "You've changed your name too often" : "Too many requests"}. ${
         retry(problem)
       }`,
+    rename_offline: "You can change your name when you're back online.",
     room_invalid: "Room names use a–z, 0–9 and hyphens. Try my-room.",
     rooms_full: "Room limit reached. Join an existing room.",
     server_full: "The server is full. Try again later.",
+    slow_consumer: "This device couldn't keep up.",
     storage_unavailable: "Storage is unavailable. Retrying…",
     text_empty: "Write something first.",
     text_too_long: "Messages can have up to 4,000 characters.",

@@ -167,7 +167,7 @@ test("starts with whatever its storage has", async (scene) => {
     room: "lobby",
     text: "t",
     at: 1e300,
-    state: "waiting",
+    state: "pending",
     owner: "gone",
   };
   const snapshot = {

@@ -16,7 +16,7 @@ test("keeps what was chosen, in all tabs and across a reload", async (scene) => 
   const light = await paper(ada);
   await openMe(ada);
   await ada.getByLabel("Theme").selectOption("dark");
-  await ada.getByLabel("Density").selectOption("dense");
+  await ada.getByLabel("Density").selectOption("compact");
   assert(await paper(ada) !== light);
   // So has the browser's own bar.
   const bar = await ada.evaluate(() => {
@@ -31,7 +31,7 @@ test("keeps what was chosen, in all tabs and across a reload", async (scene) => 
   await ada.waitForSelector("#app:not([hidden])");
   assert(await paper(ada) !== light);
   await openMe(ada);
-  assertEquals(await ada.getByLabel("Density").inputValue(), "dense");
+  assertEquals(await ada.getByLabel("Density").inputValue(), "compact");
   await ada.getByLabel("Theme").selectOption("system");
   assertEquals(await paper(ada), light);
 });

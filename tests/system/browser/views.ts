@@ -95,7 +95,7 @@ const views: readonly View[] = [
     async show(page) {
       await page.evaluate(() => {
         const settings = JSON.parse(localStorage.getItem("parley.settings") ?? "{}");
-        localStorage.setItem("parley.settings", JSON.stringify({ ...settings, density: "dense" }));
+        localStorage.setItem("parley.settings", JSON.stringify({ ...settings, density: "compact" }));
       });
       await page.reload();
       await hears(page, "Good morning");
@@ -113,7 +113,7 @@ const views: readonly View[] = [
           room: "lobby",
           text: "I have the key of the door",
           at: Date.now() - 25 * 3_600_000,
-          state: "waiting",
+          state: "pending",
           owner: "gone",
         };
         localStorage.setItem("parley.message.old", JSON.stringify(message));

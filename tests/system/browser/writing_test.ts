@@ -259,12 +259,12 @@ test("lets one send, change or give up what did not go", async (scene) => {
   await ada.evaluate(() => {
     const keep = (nonce: string, state: string, hours: number) => {
       const at = Date.now() - hours * 3_600_000;
-      const problem = "The connection dropped each time";
+      const problem = { code: "connection_dropped", message: "" };
       const message = { nonce, room: "lobby", text: nonce, at, state, problem, owner: "gone" };
       localStorage.setItem(`parley.message.${nonce}`, JSON.stringify(message));
     };
-    keep("one", "waiting", 30);
-    keep("two", "waiting", 31);
+    keep("one", "pending", 30);
+    keep("two", "pending", 31);
     keep("three", "failed", 1);
     keep("four", "failed", 1);
   });

@@ -55,7 +55,7 @@ export class ContainerClient implements AsyncDisposable {
 
   /** The names of the members in the lobby, sorted. */
   get members(): readonly string[] {
-    return [...this.#room?.members.values() ?? []].sort();
+    return [...this.#room?.roster.members.values() ?? []].sort();
   }
 
   /** The texts of the lobby. */
@@ -75,7 +75,7 @@ export class ContainerClient implements AsyncDisposable {
 
   send(text: string): void {
     const problem = this.#chat.send(lobby, text);
-    if (problem !== undefined) throw new Error(`Cannot send ${text}: ${problem}`);
+    if (problem !== undefined) throw new Error(`Cannot send ${text}: ${problem.message}`);
   }
 
   /** Waits until a message with this text arrives. */
@@ -106,7 +106,7 @@ export class ContainerClient implements AsyncDisposable {
 
   get #refusal(): string | undefined {
     const { signInState } = this.#chat;
-    return signInState.kind === "asking" ? signInState.problem : undefined;
+    return signInState.kind === "required" ? signInState.problem?.message : undefined;
   }
 
   #changed(): void {

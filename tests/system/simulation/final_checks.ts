@@ -91,7 +91,7 @@ function checkPresence(room: string, clients: readonly SimulatedClient[]): void 
   if (keys.size !== present.size) throw new Violation(`two members of ${room} have one name`);
   const expected = JSON.stringify([...present].sort());
   for (const { chat, options } of clients) {
-    const members = chat.rooms.get(room)?.members;
+    const members = chat.rooms.get(room)?.roster.members;
     if (members === undefined) continue;
     const shown = JSON.stringify([...members].sort());
     if (shown !== expected) {

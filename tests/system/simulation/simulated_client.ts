@@ -3,7 +3,7 @@
 import { ChatClient } from "../../../static/client/state/chat_client.ts";
 import type { OutboxMessage, OutboxStore } from "../../../static/client/state/outbox.ts";
 import type { Message, Room } from "../../../static/client/state/room.ts";
-import { TabOutbox } from "../../../static/client/state/storage.ts";
+import { TabOutbox } from "../../../static/client/state/tab_outbox.ts";
 import type { KeyValue } from "../../../static/client/state/storage.ts";
 import type { Entry } from "../../../app/chat/broker.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
@@ -98,7 +98,7 @@ export class SimulatedClient {
   }
 
   #answerPrompt(message: OutboxMessage): void {
-    if (message.state === "asks") this.chat.retry(message);
+    if (message.state === "stale") this.chat.retry(message);
     if (message.state !== "failed") return;
     this.options.ledger.discarded.add(message.nonce);
     this.chat.discard(message);

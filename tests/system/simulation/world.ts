@@ -286,7 +286,7 @@ export class World {
     client.answerPrompts();
     for (const room of chat.outbox.rooms) chat.openRoom(room);
     if (chat.status.kind === "ended") chat.takeOver();
-    if (chat.signInState.kind === "asking") {
+    if (chat.signInState.kind === "required") {
       chat.signIn({ username: `Guest${this.#random.below(1e6)}`, token: options.token });
     }
   }

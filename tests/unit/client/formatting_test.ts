@@ -1,7 +1,9 @@
+// Splitting a message into its parts.
+
 import { assert, assertEquals } from "@std/assert";
 import { findMentions, isEmojiOnly, parseMarkup } from "../../../static/client/state/formatting.ts";
 
-function shown(text: string, name = "Ada"): string {
+function format(text: string, name = "Ada"): string {
   return parseMarkup(text, name).map((part) =>
     part.kind === "text"
       ? part.text
@@ -11,7 +13,7 @@ function shown(text: string, name = "Ada"): string {
   ).join("");
 }
 
-Deno.test("partsOf() finds code, links, bold, italic and mentions", () => {
+Deno.test("parseMarkup() finds code, links, bold, italic and mentions", () => {
   const cases: [string, string][] = [
     ["plain text", "plain text"],
     ["a `b` c", "a <code>b</code> c"],
@@ -38,10 +40,10 @@ Deno.test("partsOf() finds code, links, bold, italic and mentions", () => {
     ["```", "```"],
     ["* a * b", "* a * b"],
   ];
-  for (const [text, expected] of cases) assertEquals(shown(text), expected);
+  for (const [text, expected] of cases) assertEquals(format(text), expected);
 });
 
-Deno.test("partsOf() makes links to http, https and mailto only, whatever it is given", () => {
+Deno.test("parseMarkup() links to http, https and mailto only, and loses no text, for random input", () => {
   const pieces = [
     "http://",
     "https://",
@@ -71,7 +73,7 @@ Deno.test("partsOf() makes links to http, https and mailto only, whatever it is 
     for (const part of parseMarkup(text, "Ada")) {
       assert(part.text !== "");
       if (part.kind === "link") assert(/^(https?:\/\/|mailto:)/.test(part.href), part.href);
-      // Nothing is said that was not written, and only signs are left out.
+      // Each part is in the text, and only markup signs are left out.
       const start = text.indexOf(part.text, at);
       assert(start >= 0 && /^[`*_\n]*[a-z0-9+#-]{0,20}[`*_\n]*$/.test(text.slice(at, start)), text);
       at = start + part.text.length;
@@ -79,17 +81,18 @@ Deno.test("partsOf() makes links to http, https and mailto only, whatever it is 
   }
 });
 
-Deno.test("partsOf() takes hardly longer for what is made to be slow", () => {
+Deno.test("parseMarkup() takes linear time for pathological input", () => {
   for (const piece of ["`", "*a", "_a ", "```", "https://", "https://a)", ")", "@Ada", "*_`"]) {
     parseMarkup(piece.repeat(4_000 / piece.length), "Ada");
   }
 });
 
-Deno.test("mentionsIn() finds a name as a whole", () => {
+Deno.test("findMentions() finds whole names only", () => {
   assertEquals(findMentions("@Ada @Ada1 a@Ada @ada.", "Ada"), [0, 12, 17]);
+  assertEquals(findMentions("@ @", ""), []);
 });
 
-Deno.test("isEmojiOnly() is true for a few emoji and nothing else", () => {
+Deno.test("isEmojiOnly() is true for up to six emoji and nothing else", () => {
   for (const text of ["👍", "👩‍👩‍👧 🎉", "🇫🇷"]) assert(isEmojiOnly(text), text);
   for (const text of ["a", "1", "👍 ok", "👍".repeat(7), ""]) assert(!isEmojiOnly(text), text);
 });

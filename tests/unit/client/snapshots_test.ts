@@ -1,3 +1,5 @@
+// Snapshots of rooms in the storage.
+
 import { assertEquals } from "@std/assert";
 import { restoreSnapshot, saveSnapshots } from "../../../static/client/state/snapshots.ts";
 import { Room } from "../../../static/client/state/room.ts";
@@ -18,16 +20,16 @@ function restored(storage = memoryStorage()): Room {
   return room;
 }
 
-Deno.test("restoreRoom() goes on where keepRooms() ended [R2]", () => {
+Deno.test("restoreSnapshot() resumes where saveSnapshots() ended [R2]", () => {
   const storage = memoryStorage();
   saveSnapshots(storage, [lobby(80)]);
   const room = restored(storage);
   assertEquals([room.oldest, room.head, room.messages.length, room.unread], [31, 80, 50, 0]);
   assertEquals(room.position, lobby(80).position);
-  assertEquals(room.append(message(81)), "taken");
+  assertEquals(room.append(message(81)), "applied");
 });
 
-Deno.test("restoreRoom() leaves a room alone that has something", () => {
+Deno.test("restoreSnapshot() leaves a room alone that has messages", () => {
   const storage = memoryStorage();
   saveSnapshots(storage, [lobby(3)]);
   const room = lobby(5);
@@ -35,7 +37,7 @@ Deno.test("restoreRoom() leaves a room alone that has something", () => {
   assertEquals(room.head, 5);
 });
 
-Deno.test("keepRooms() keeps no more than fits, newest first", () => {
+Deno.test("saveSnapshots() stores the newest messages up to its limit", () => {
   const storage = memoryStorage();
   const room = new Room("lobby");
   const texts = Array.from(
@@ -47,14 +49,14 @@ Deno.test("keepRooms() keeps no more than fits, newest first", () => {
   assertEquals(restored(storage).messages.map(({ offset }) => offset), [5, 6, 7, 8, 9]);
 });
 
-Deno.test("keepRooms() forgets rooms that were left", () => {
+Deno.test("saveSnapshots() removes the snapshots of other rooms", () => {
   const storage = memoryStorage();
   saveSnapshots(storage, [lobby(3)]);
   saveSnapshots(storage, []);
   assertEquals([storage.getItem(key), restored(storage).position], [null, undefined]);
 });
 
-Deno.test("restoreRoom() takes nothing that is broken", () => {
+Deno.test("restoreSnapshot() ignores an invalid snapshot", () => {
   const storage = memoryStorage();
   saveSnapshots(storage, [lobby(3)]);
   const good = JSON.parse(storage.getItem(key) ?? "");
@@ -68,6 +70,7 @@ Deno.test("restoreRoom() takes nothing that is broken", () => {
       { ...good, messages: good.messages.slice(0, 2) },
       { ...good, messages: [...good.messages.slice(0, 2), { offset: 3 }] },
       { ...good, first: "1" },
+      { ...good, position: { ...good.position, offset: "3" } },
     ]
   ) {
     storage.setItem(key, typeof bad === "string" ? bad : JSON.stringify(bad));
@@ -75,7 +78,7 @@ Deno.test("restoreRoom() takes nothing that is broken", () => {
   }
 });
 
-Deno.test("keepRooms() and restoreRoom() bear a storage that is full or forbidden", () => {
+Deno.test("saveSnapshots() and restoreSnapshot() survive a full storage", () => {
   const storage = {
     ...memoryStorage(),
     setItem() {

@@ -1,12 +1,10 @@
-import { assertEquals } from "@std/assert";
-import {
-  loadDraft,
-  memoryStorage,
-  pruneDrafts,
-  saveDraft,
-} from "../../../static/client/state/storage.ts";
+// Drafts in the storage.
 
-Deno.test("keepDraft() keeps one room's draft and leaves the others alone", () => {
+import { assertEquals } from "@std/assert";
+import { loadDraft, pruneDrafts, saveDraft } from "../../../static/client/state/drafts.ts";
+import { memoryStorage } from "../../../static/client/state/storage.ts";
+
+Deno.test("saveDraft() stores one room's draft and leaves the others alone", () => {
   const storage = memoryStorage();
   saveDraft(storage, "lobby", "half a");
   saveDraft(storage, "design", " two\nlines ");
@@ -17,7 +15,7 @@ Deno.test("keepDraft() keeps one room's draft and leaves the others alone", () =
   ]);
 });
 
-Deno.test("keepDraft() leaves nothing behind of what is empty, and bounds the rest", () => {
+Deno.test("saveDraft() removes a blank draft, and truncates a long one", () => {
   const storage = memoryStorage();
   saveDraft(storage, "lobby", "x".repeat(20_000));
   assertEquals(loadDraft(storage, "lobby").length, 10_000);
@@ -25,7 +23,7 @@ Deno.test("keepDraft() leaves nothing behind of what is empty, and bounds the re
   assertEquals(storage.length, 0);
 });
 
-Deno.test("tidyDrafts() forgets those of closed rooms when there are many", () => {
+Deno.test("pruneDrafts() removes the drafts of closed rooms when there are many", () => {
   const storage = memoryStorage();
   for (let i = 0; i < 40; i++) saveDraft(storage, `room-${i}`, "half");
   storage.setItem("other", "kept");
@@ -36,7 +34,7 @@ Deno.test("tidyDrafts() forgets those of closed rooms when there are many", () =
   assertEquals([storage.length, loadDraft(storage, "room-7")], [2, "half"]);
 });
 
-Deno.test("draftOf() takes what is no draft as none", () => {
+Deno.test("loadDraft() ignores an invalid draft", () => {
   const storage = memoryStorage();
   for (const value of ["{", "7", "null"]) {
     storage.setItem("parley.draft.lobby", value);

@@ -1,0 +1,33 @@
+// The page's address: the room in its path, and the device link in its fragment.
+
+import { isRoomName, parseUsername } from "../../app/protocol/text.ts";
+import { basePath } from "./browser.ts";
+import { isToken } from "./state/profile.ts";
+import type { Profile } from "./state/profile.ts";
+
+/** The room of the address without a path. */
+export const defaultRoom = "lobby";
+
+/** Returns the room of the current address. */
+export function roomInAddress(): string {
+  const [, name = defaultRoom] = /\/r\/([^/]*)$/.exec(location.pathname) ?? [];
+  return isRoomName(name) ? name : defaultRoom;
+}
+
+/** Returns the path of a room. */
+export function addressOf(room: string): string {
+  return room === defaultRoom ? `${basePath}/` : `${basePath}/r/${room}`;
+}
+
+/** Takes the identity of another device out of the address, so that it isn't seen or shared. */
+export function takeDeviceLink(): Profile | undefined {
+  const fragment = new URLSearchParams(location.hash.slice(1));
+  const token = fragment.get("token");
+  if (token === null) return undefined;
+  history.replaceState(null, "", location.pathname);
+  const name = parseUsername(fragment.get("name") ?? "");
+  return name.ok && isToken(token) ? { username: name.value, token } : undefined;
+}
+
+/** The identity in the address of the loaded page, taken before anything is awaited. */
+export const initialDeviceLink = takeDeviceLink();

@@ -1,0 +1,41 @@
+// Who this browser is: the name, the token that proves it, and the access code.
+
+import { parseUsername } from "../../../app/protocol/text.ts";
+import { readJson, writeJson } from "./storage.ts";
+import type { KeyValue } from "./storage.ts";
+
+/** The identity that a page signs in with. */
+export interface Profile {
+  /** The name to ask for; empty before the first visit. */
+  readonly username: string;
+  /** 32 random bytes in base64url. Anyone who has them is the member. */
+  readonly token: string;
+  /** The access code, on servers that ask for one. */
+  readonly access?: string;
+}
+
+/** The key of the profile in the storage. */
+export const profileKey = "parley.profile";
+const tokenPattern = /^[\w-]{43}$/;
+
+/** Whether a value is a well-formed token. */
+export function isToken(value: unknown): value is string {
+  return typeof value === "string" && tokenPattern.test(value);
+}
+
+/** Returns the stored profile. Invalid parts are replaced: the name by an empty one, the token by `newToken()`. */
+export function loadProfile(storage: KeyValue, newToken: () => string): Profile {
+  const { username, token, access } = Object(readJson(storage, profileKey)) as {
+    readonly [K in keyof Profile]?: unknown;
+  };
+  return {
+    username: typeof username === "string" && parseUsername(username).ok ? username : "",
+    token: isToken(token) ? token : newToken(),
+    ...(typeof access === "string" && access.length <= 256 ? { access } : {}),
+  };
+}
+
+/** Stores a profile. */
+export function saveProfile(storage: KeyValue, profile: Profile): void {
+  writeJson(storage, profileKey, profile);
+}

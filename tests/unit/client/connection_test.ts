@@ -1,0 +1,121 @@
+// Dialing, backoff and timeouts of the page's connection, through a chat client.
+
+import { assert, assertEquals, assertGreaterOrEqual, assertLessOrEqual } from "@std/assert";
+import { message, offsets, Page } from "../../support/page_harness.ts";
+
+Deno.test("Connection answers a heartbeat [P8]", () => {
+  const page = new Page().signIn();
+  page.socket.take();
+  page.socket.push();
+  assertEquals(page.socket.take(), [{ type: "pong" }]);
+});
+
+Deno.test("Connection reconnects on every code but 1000 and 4000 to 4099 [C1]", () => {
+  for (const code of [1001, 1006, 1009, 1011, 1012, 1013, 4100, 4101, 4102, 4103]) {
+    const page = new Page().signIn();
+    page.socket.events.onClose(code, "");
+    assertEquals(page.chat.status.kind, "backoff", String(code));
+    page.time.pass(130_000);
+    assert(page.sockets.length > 1);
+  }
+  for (const code of [1000, 4000, 4005, 4099]) {
+    const page = new Page().signIn();
+    page.socket.events.onClose(code, "");
+    page.time.pass(130_000);
+    assertEquals([page.chat.status.kind, page.sockets.length], ["ended", 1]);
+  }
+});
+
+Deno.test("Connection backs off from 0.5 s to 20 s, longer each time and at random [C2]", () => {
+  const page = new Page().signIn();
+  for (const chance of [0, 0.99]) {
+    page.chance = chance;
+    for (let i = 0; i < 12; i++) {
+      const lostAt = page.time.now();
+      page.socket.events.onClose(1006, "");
+      const { status } = page.chat;
+      if (status.kind !== "backoff") throw new Error(status.kind);
+      assertGreaterOrEqual(status.retryAt - lostAt, 500);
+      assertLessOrEqual(status.retryAt - lostAt, 20_000);
+      page.time.pass(status.retryAt - lostAt);
+    }
+  }
+});
+
+Deno.test("Connection resets its backoff after 10 s of connection [C2]", () => {
+  const page = new Page().signIn();
+  page.chance = 0.99;
+  for (let i = 0; i < 8; i++) {
+    page.socket.events.onClose(1006, "");
+    page.time.pass(20_000);
+  }
+  page.accept();
+  page.time.pass(10_000);
+  const lostAt = page.time.now();
+  page.socket.events.onClose(1006, "");
+  const { status } = page.chat;
+  assertLessOrEqual(status.kind === "backoff" ? status.retryAt - lostAt : Infinity, 1_000);
+});
+
+Deno.test("Connection skips the backoff when checked or told to retry [C2]", () => {
+  for (const verb of ["checkConnection", "retryNow"] as const) {
+    const page = new Page().signIn();
+    page.socket.events.onClose(1006, "");
+    page.chat[verb]();
+    assertEquals([page.chat.status.kind, page.sockets.length], ["connecting", 2]);
+  }
+});
+
+Deno.test("Connection spreads its return over the time that a restarting server names [C7]", () => {
+  const page = new Page().signIn();
+  page.chance = 0.5;
+  page.socket.events.onClose(1012, "8000");
+  page.time.pass(3_999);
+  assertEquals(page.sockets.length, 1);
+  page.time.pass(1);
+  assertEquals(page.sockets.length, 2);
+});
+
+Deno.test("Connection probes why a handshake was refused [C9]", () => {
+  const page = new Page();
+  page.problem = { code: "address_full", message: "Too many connections" };
+  page.chat.openRoom("lobby");
+  page.chat.signIn({ username: "Ada", token: "t".repeat(43) });
+  page.socket.events.onClose(1006, "");
+  const { status } = page.chat;
+  assertEquals([page.probes, status.kind === "backoff" && status.problem], [
+    1,
+    page.problem,
+  ]);
+});
+
+Deno.test("Connection drops a server that is silent for the announced timeout [C4]", () => {
+  const page = new Page().signIn();
+  for (let i = 0; i < 4; i++) {
+    page.time.pass(25_000);
+    page.socket.push();
+  }
+  assertEquals(page.sockets.length, 1);
+  page.time.pass(61_000);
+  assertEquals(page.sockets[0]?.closed?.code, 4103);
+  assert(page.sockets.length > 1);
+});
+
+Deno.test("Connection ignores the events of a dropped socket", () => {
+  const page = new Page().signIn();
+  const old = page.socket;
+  page.time.pass(60_000);
+  page.time.pass(20_000);
+  old.events.onFrame(JSON.stringify([message(1)]));
+  old.events.onClose(4005, "");
+  assertEquals(offsets(page), []);
+  assert(page.chat.status.kind !== "ended");
+});
+
+Deno.test("Connection leaves no timer behind after a loss except the backoff", () => {
+  const page = new Page().signIn();
+  page.chat.send("lobby", "one");
+  page.socket.push({ type: "typing", room: "lobby", usernames: ["Ben"] });
+  page.socket.events.onClose(1006, "");
+  assertEquals(page.time.timers, 1);
+});

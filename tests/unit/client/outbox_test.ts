@@ -1,0 +1,169 @@
+// Sending: the outbox, through a chat client on a fake socket.
+
+import { assert, assertEquals } from "@std/assert";
+import { memoryStorage } from "../../../static/client/state/storage.ts";
+import { message, Page, room, unsent, welcome } from "../../support/page_harness.ts";
+
+Deno.test("Outbox has at most one message of a room in flight [M8]", () => {
+  const page = new Page().signIn();
+  page.chat.send("lobby", "one");
+  page.chat.send("lobby", "two");
+  const [first] = page.socket.take();
+  assertEquals(first?.text, "one");
+  page.socket.push(message(1, { member: "me", nonce: String(first?.nonce) }));
+  assertEquals(page.socket.take().map(({ text }) => text), ["two"]);
+});
+
+Deno.test("Outbox sends nothing before the last page of a join [M8]", () => {
+  const page = new Page();
+  page.chat.openRoom("lobby");
+  page.chat.send("lobby", "early");
+  page.chat.signIn({ username: "Ada", token: "t".repeat(43) });
+  page.socket.events.onOpen();
+  page.socket.take();
+  page.socket.push(welcome());
+  assertEquals(page.socket.take(), []);
+  page.socket.push(room(1, { more: true }, 1));
+  assertEquals(page.socket.take().map(({ type }) => type), ["join"]);
+  page.socket.push(room(2, { recovered: true }, 2));
+  assertEquals(page.socket.take().map(({ text }) => text), ["early"]);
+});
+
+Deno.test("Outbox removes a message by its push, its ack, or its place in a page [M5]", () => {
+  for (const how of ["push", "ack", "page"] as const) {
+    const page = new Page().signIn();
+    page.chat.send("lobby", "one");
+    const nonce = String(page.socket.take()[0]?.nonce);
+    const mine = message(1, { member: "me", nonce });
+    if (how === "push") page.socket.push(mine);
+    if (how === "ack") page.socket.push({ type: "ack", room: "lobby", nonce, offset: 1 });
+    if (how === "page") page.socket.push(room(1, { messages: [mine], recovered: true }));
+    assertEquals(unsent(page), [], how);
+  }
+});
+
+Deno.test("Outbox resends a message with its nonce after the connection was lost in flight [M8]", () => {
+  const page = new Page().signIn();
+  page.chat.send("lobby", "one");
+  const [first] = page.socket.take();
+  page.socket.events.onClose(1006, "");
+  page.time.pass(30_000);
+  page.accept();
+  const [again] = page.socket.take();
+  assertEquals([again?.nonce, again?.text], [first?.nonce, "one"]);
+});
+
+Deno.test("Outbox retries after a temporary refusal, with the same nonce and after retryAfter [M8] [L2]", () => {
+  for (const code of ["rate_limited", "storage_unavailable", "draining"] as const) {
+    const page = new Page().signIn();
+    page.chat.send("lobby", "one");
+    const [first] = page.socket.take();
+    const nonce = String(first?.nonce);
+    const retryAfter = 1_500;
+    page.socket.push({
+      type: "error",
+      re: "message",
+      code,
+      message: "",
+      nonce,
+      room: "lobby",
+      retryAfter,
+    });
+    page.chat.send("lobby", "two");
+    page.time.pass(1_400);
+    assertEquals(page.socket.take(), [], code);
+    page.time.pass(100);
+    assertEquals(page.socket.take().map((sent) => sent.nonce), [nonce], code);
+  }
+});
+
+Deno.test("Outbox resends after joining again a room that was not joined [M7]", () => {
+  const page = new Page().signIn();
+  page.chat.send("lobby", "one");
+  const nonce = String(page.socket.take()[0]?.nonce);
+  const error = { type: "error", re: "message", code: "not_joined", message: "", nonce } as const;
+  page.socket.push({ ...error, room: "lobby" });
+  assertEquals(page.socket.take().map(({ type }) => type), ["join"]);
+  page.socket.push(room(0));
+  assertEquals(page.socket.take().map((sent) => sent.nonce), [nonce]);
+});
+
+Deno.test("Outbox keeps a refused message with its problem, and retries it with another nonce", () => {
+  const page = new Page().signIn();
+  page.chat.send("lobby", "one");
+  const nonce = String(page.socket.take()[0]?.nonce);
+  const error = { type: "error", re: "message", code: "rooms_full", message: "No room" } as const;
+  page.socket.push({ ...error, nonce, room: "lobby" });
+  const [failed] = page.chat.outbox.messagesIn("lobby");
+  assertEquals([failed?.state, failed?.problem?.message], ["failed", "No room"]);
+  if (failed !== undefined) page.chat.retry(failed);
+  const [resent] = page.socket.take();
+  assertEquals(resent?.text, "one");
+  assert(resent?.nonce !== nonce);
+});
+
+Deno.test("Outbox gives up a message that broke two connections in a row [C8]", () => {
+  const page = new Page().signIn();
+  page.chat.send("lobby", "poison");
+  for (const code of [1009, 1011]) {
+    page.socket.events.onClose(code, "");
+    page.time.pass(30_000);
+    page.accept();
+  }
+  assertEquals(page.chat.outbox.messagesIn("lobby").map(({ state }) => state), ["failed"]);
+});
+
+Deno.test("Outbox does not give up a message that broke connections, but not in a row [C8]", () => {
+  const page = new Page().signIn();
+  page.chat.send("lobby", "fine");
+  for (const code of [1011, 1006, 1011, 1012]) {
+    page.socket.events.onClose(code, "");
+    page.chat.retryNow();
+    page.accept();
+  }
+  assertEquals(page.chat.outbox.messagesIn("lobby").map(({ state }) => state), ["pending"]);
+});
+
+Deno.test("ChatClient.send() refuses an invalid message without sending it [M1]", () => {
+  const page = new Page().signIn();
+  assert(page.chat.send("lobby", "  ") !== undefined);
+  assert(page.chat.send("lobby", "x".repeat(4_001)) !== undefined);
+  assertEquals(unsent(page), []);
+});
+
+Deno.test("TabOutbox keeps messages across a reload, in order", () => {
+  const shared = memoryStorage();
+  const own = memoryStorage();
+  const page = new Page(shared, own);
+  page.chat.openRoom("lobby");
+  for (const text of ["one", "two", "three"]) page.chat.send("lobby", text);
+  assertEquals(unsent(new Page(shared, own)), ["one", "two", "three"]);
+});
+
+Deno.test("TabOutbox adopts the messages of a tab that is gone, but not of an open one", () => {
+  const shared = memoryStorage();
+  const page = new Page(shared);
+  page.chat.openRoom("lobby");
+  page.chat.send("lobby", "one");
+  assertEquals(unsent(new Page(shared)), []);
+  page.store.release();
+  assertEquals(unsent(new Page(shared)), ["one"]);
+  const crashed = new Page(memoryStorage());
+  crashed.chat.openRoom("lobby");
+  crashed.chat.send("lobby", "two");
+  assertEquals(unsent(new Page(crashed.shared, memoryStorage(), crashed.wall + 200_000)), ["two"]);
+});
+
+Deno.test("Outbox sends a message older than a day only after it is confirmed", () => {
+  const shared = memoryStorage();
+  const own = memoryStorage();
+  const page = new Page(shared, own);
+  page.chat.openRoom("lobby");
+  page.chat.send("lobby", "old");
+  const later = new Page(shared, own, page.wall + 25 * 3_600_000).signIn();
+  assertEquals(later.socket.take(), []);
+  const [old] = later.chat.outbox.messagesIn("lobby");
+  assertEquals(old?.state, "stale");
+  if (old !== undefined) later.chat.retry(old);
+  assertEquals(later.socket.take().map(({ nonce }) => nonce), [old?.nonce]);
+});

@@ -1,0 +1,154 @@
+// Receiving: a room's log, roster and unread counts, through a chat client on a fake socket.
+
+import { assertEquals } from "@std/assert";
+import { lobby, message, offsets, Page, room, unsent } from "../../support/page_harness.ts";
+
+Deno.test("Room applies each message once, in the order of offsets [M4]", () => {
+  const page = new Page().signIn();
+  page.socket.push(message(1), message(2));
+  page.socket.push(message(2), message(3));
+  assertEquals(offsets(page), [1, 2, 3]);
+});
+
+Deno.test("Room is joined again from its position on a gap [R8]", () => {
+  const page = new Page().signIn();
+  page.socket.push(message(1, { epoch: "e1" }));
+  page.socket.take();
+  page.socket.push(message(3), message(4));
+  assertEquals(page.socket.take(), [{ type: "join", room: "lobby", epoch: "e1", offset: 1 }]);
+  page.socket.push(room(4, { recovered: true }, 2));
+  assertEquals(offsets(page), [1, 2, 3, 4]);
+});
+
+Deno.test("Room is paged until it is live [R5]", () => {
+  const page = new Page().signIn();
+  page.socket.push(room(2, { more: true, recovered: true }, 1));
+  assertEquals(page.socket.take(), [{ type: "join", room: "lobby", epoch: "e1", offset: 2 }]);
+  page.socket.push(room(4, { recovered: true }, 3), message(5));
+  assertEquals(offsets(page), [1, 2, 3, 4, 5]);
+  assertEquals(lobby(page).phase, "live");
+});
+
+Deno.test("Room.missingCount is the number of messages skipped by a page that did not recover [R6] [R7]", () => {
+  const page = new Page().signIn();
+  page.socket.push(room(3, { recovered: true }, 1));
+  page.chat.send("lobby", "kept");
+  page.socket.push(room(2_000, { missed: 1_897 }, 1_901));
+  assertEquals(offsets(page)[0], 1_901);
+  assertEquals(lobby(page).missingCount, 1_897);
+  assertEquals(unsent(page), ["kept"]);
+  page.socket.push({
+    type: "history",
+    room: "lobby",
+    first: 1,
+    messages: Array.from({ length: 100 }, (_, i) => message(1_801 + i)),
+  });
+  assertEquals(lobby(page).missingCount, 1_797);
+});
+
+Deno.test("Room.wasReset is true after a page of another log [R6]", () => {
+  const page = new Page().signIn();
+  page.socket.push(room(3, { recovered: true }, 1));
+  page.socket.push(room(2, { epoch: "e2" }, 1));
+  assertEquals([lobby(page).wasReset, offsets(page)], [true, [1, 2]]);
+});
+
+Deno.test("Room loads older messages before those it has [R9]", () => {
+  const page = new Page().signIn();
+  page.socket.push(room(200, {}, 101));
+  page.socket.take();
+  page.chat.loadOlder("lobby");
+  page.chat.loadOlder("lobby");
+  assertEquals(page.socket.take(), [{ type: "history", room: "lobby", before: 101, limit: 100 }]);
+  const messages = Array.from({ length: 100 }, (_, i) => message(1 + i));
+  page.socket.push({ type: "history", room: "lobby", messages, first: 1 });
+  assertEquals([offsets(page).length, offsets(page)[0]], [200, 1]);
+  page.chat.loadOlder("lobby");
+  assertEquals(page.socket.take(), []);
+});
+
+Deno.test("Roster applies membership pushes as set operations [N11]", () => {
+  const page = new Page().signIn();
+  const push = { room: "lobby", member: "ben", username: "Ben" };
+  page.socket.push({ type: "joined", ...push });
+  page.socket.push({ type: "joined", ...push });
+  assertEquals([lobby(page).roster.count, lobby(page).roster.events.length], [2, 1]);
+  page.socket.push({ type: "renamed", room: "lobby", member: "ben", from: "Ben", to: "Bo" });
+  page.socket.push({ type: "left", ...push, username: "Bo", reason: "quit" });
+  page.socket.push({ type: "left", ...push, username: "Bo", reason: "quit" });
+  assertEquals(lobby(page).roster.events.map(({ kind }) => kind), ["joined", "renamed", "left"]);
+  page.socket.push({ type: "joined", room: "lobby", member: "c", username: "C", quiet: true });
+  assertEquals(lobby(page).roster.events.length, 3);
+});
+
+Deno.test("Roster counts the members of a crowded room, and lists them again later [N12]", () => {
+  const page = new Page().signIn();
+  page.socket.push({ type: "count", room: "lobby", count: 600 });
+  assertEquals([lobby(page).roster.isCrowded, lobby(page).roster.count], [true, 600]);
+  page.socket.push({
+    type: "count",
+    room: "lobby",
+    count: 1,
+    members: [{ member: "me", username: "Ada" }],
+  });
+  assertEquals([lobby(page).roster.isCrowded, lobby(page).roster.members.size], [false, 1]);
+});
+
+Deno.test("Roster.typing lists others until the server stops naming them [M10]", () => {
+  const page = new Page().signIn();
+  page.socket.push({ type: "typing", room: "lobby", usernames: ["Ada", "Ben"] });
+  assertEquals(lobby(page).roster.typing, ["Ben"]);
+  page.time.pass(6_000);
+  assertEquals(lobby(page).roster.typing, []);
+});
+
+Deno.test("Room counts unread messages and mentions, and knows where they start", () => {
+  const page = new Page().signIn();
+  page.socket.push(room(2, { recovered: true }, 1));
+  lobby(page).markRead();
+  page.socket.push(message(3), message(4, { text: "@ada are you there?" }));
+  assertEquals([lobby(page).unread, lobby(page).mentions, lobby(page).newSince], [2, 1, 2]);
+  lobby(page).markRead();
+  assertEquals([lobby(page).unread, lobby(page).mentions], [0, 0]);
+});
+
+Deno.test("ChatClient.markReadUpTo() marks messages read, whether they have arrived here or not", () => {
+  const page = new Page().signIn();
+  page.socket.push(room(2, { recovered: true }, 1), message(3), message(4), message(5));
+  lobby(page).readOffset = 2;
+  page.chat.markReadUpTo("lobby", 4);
+  assertEquals([lobby(page).readOffset, lobby(page).unread, lobby(page).newSince], [4, 1, 4]);
+  page.chat.markReadUpTo("lobby", 3);
+  assertEquals(lobby(page).readOffset, 4);
+  // The other tab was told of it first.
+  page.chat.markReadUpTo("lobby", 6);
+  assertEquals(lobby(page).unread, 0);
+  page.socket.push(message(6));
+  assertEquals(lobby(page).unread, 0);
+  page.socket.push(message(7));
+  assertEquals(lobby(page).unread, 1);
+  page.chat.markReadUpTo("nowhere", 9);
+});
+
+Deno.test("Room keeps its read offset while pages up to it are still coming [R5]", () => {
+  const page = new Page().signIn();
+  lobby(page).readOffset = 6;
+  page.socket.push(room(3, { recovered: true, more: true }, 1));
+  page.socket.push(room(6, { recovered: true }, 4));
+  assertEquals([lobby(page).readOffset, lobby(page).unread], [6, 0]);
+});
+
+Deno.test("Room counts messages as unread that came into an empty room during an interruption", () => {
+  const page = new Page().signIn();
+  page.socket.events.onClose(1006, "");
+  page.time.pass(30_000);
+  page.accept("Ada", room(2, { recovered: true }, 1));
+  assertEquals([lobby(page).unread, lobby(page).newSince], [2, 0]);
+});
+
+Deno.test("Room.trim() drops old messages, which can be loaded again", () => {
+  const page = new Page().signIn();
+  page.socket.push(room(700, { recovered: true }, 1));
+  lobby(page).trim();
+  assertEquals([offsets(page)[0], lobby(page).hasOlder, lobby(page).missingCount], [301, true, 0]);
+});
