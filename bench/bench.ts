@@ -1,27 +1,29 @@
-// Measures Parley beside chats that only pass messages on: `deno task bench`. Every round runs all servers one after the
-// other, so that a noisy machine is noisy for each of them.
+// Measures Parley beside servers that only pass messages on: `deno task bench`. Each round runs all
+// servers in turn, so that noise on the machine affects them alike.
 
 import { dirname } from "@std/path";
-import { chatload } from "./chatload.ts";
-import type { Load } from "./chatload.ts";
-import type { Plan, Seen } from "./load.ts";
+import { runChatload } from "./chatload.ts";
+import type { LoadMeasurement } from "./chatload.ts";
+import type { LoadResult, Plan } from "./load.ts";
 
 const root = new URL("../", import.meta.url).pathname;
 const peersDir = `${root}bench/peers`;
-/** The one that Debian's packages are for. */
+/** Debian's Python, which has the packages of FastAPI. */
 const python = "/usr/bin/python3";
 
-/** A load. */
-export interface Case {
+/** A load to measure servers under. */
+export interface Scenario {
   readonly name: string;
   readonly clients: number;
   readonly senders: number;
   readonly rooms?: number;
+  /** Messages per second over all senders; by default each sender waits for its own message. */
   readonly rate?: number;
+  /** Characters added to each message. */
   readonly padding?: number;
 }
 
-const cases: readonly Case[] = [
+const scenarios: readonly Scenario[] = [
   { name: "32/32", clients: 32, senders: 32 },
   { name: "1000/10", clients: 1000, senders: 10 },
   { name: "1000/100", clients: 1000, senders: 100 },
@@ -32,15 +34,15 @@ const cases: readonly Case[] = [
   { name: "1 KB, 1000/10", clients: 1000, senders: 10, padding: 1000 },
 ];
 
-/** How a server is started, and how one speaks to it. */
+/** How to start a server and how to talk to it. */
 interface Server {
   readonly command: readonly [string, ...string[]];
   readonly env?: Readonly<Record<string, string>>;
   readonly path: string;
-  readonly speech: Pick<Plan, "protocol" | "join" | "message" | "heartbeat">;
+  readonly templates: Pick<Plan, "protocol" | "join" | "message" | "heartbeat">;
 }
 
-const plain = { path: "/r%r", speech: { join: [], message: "%s" } };
+const plainServer = { path: "/r%r", templates: { join: [], message: "%s" } };
 
 function servers(dir: string): Readonly<Record<string, Server>> {
   return {
@@ -60,91 +62,97 @@ function servers(dir: string): Readonly<Record<string, Server>> {
         MAX_CONNECTIONS: "20000",
       },
       path: "/ws",
-      speech: {
+      templates: {
         protocol: "parley.v1",
         join: ['{"type":"hello","username":"u%d","rooms":[{"room":"r%r"}]}'],
         message: '{"type":"message","room":"r%r","text":"%s","nonce":"n%n"}',
         heartbeat: ["[]", '{"type":"pong"}'],
       },
     },
-    bun: { command: [`${peersDir}/node_modules/bun/bin/bun.exe`, `${peersDir}/bun.ts`], ...plain },
-    ws: { command: ["node", `${peersDir}/ws.mjs`], ...plain },
+    bun: {
+      command: [`${peersDir}/node_modules/bun/bin/bun.exe`, `${peersDir}/bun.ts`],
+      ...plainServer,
+    },
+    ws: { command: ["node", `${peersDir}/ws.mjs`], ...plainServer },
     socket_io: {
       command: ["node", `${peersDir}/socket_io.mjs`],
       path: "/socket.io/?EIO=4&transport=websocket&room=r%r",
-      speech: { join: ["40"], message: '42["say","%s"]', heartbeat: ["2", "3"] },
+      templates: { join: ["40"], message: '42["say","%s"]', heartbeat: ["2", "3"] },
     },
     deno: {
       command: [Deno.execPath(), "run", "-q", "--no-check", "-A", `${peersDir}/deno.ts`],
-      ...plain,
+      ...plainServer,
     },
-    fastapi: { command: [python, `${peersDir}/fast_api.py`], ...plain },
+    fastapi: { command: [python, `${peersDir}/fast_api.py`], ...plainServer },
   };
 }
 
-/** What was measured of one server under one load. */
-export interface Result extends Seen {
+/** The measurement of one server under one load. */
+export interface Result extends LoadResult {
   readonly server: string;
-  readonly case: string;
-  /** Deliveries for each second that the server's process computed. */
+  readonly scenario: string;
+  /** Deliveries per second of CPU time of the server. */
   readonly perCpuSecond: number;
-  /** Of one core. */
+  /** CPU of the server, as a share of one core. */
   readonly cpuShare: number;
-  /** The load generator's: near 1 it is the one that limits. */
+  /** CPU of the load generator, as a share of one core. Near 1, the generator is the limit. */
   readonly generatorShare: number;
   readonly residentKiB: number;
-  /** Resident memory before the first client came. */
+  /** Resident memory before the first client connected. */
   readonly emptyKiB: number;
-  /** Seconds that all clients took to come, and that the server computed meanwhile. */
-  readonly coming: { readonly seconds: number; readonly cpu: number };
+  /** Seconds until all clients were connected, and the server's CPU time meanwhile. */
+  readonly connecting: { readonly seconds: number; readonly cpu: number };
 }
 
-/** Starts a server, puts the load on it for that many seconds, by the program at `generator` if one is given, and ends it. */
+/**
+ * Starts a server, measures it under a load for some seconds, and stops it. `generatorPath` names
+ * an external load generator.
+ */
 export async function measure(
   name: string,
-  scene: Case,
+  scenario: Scenario,
   seconds: number,
-  generator = "",
+  generatorPath = "",
 ): Promise<Result> {
   const dir = await Deno.makeTempDir();
   const port = freePort();
   const server = servers(dir)[name];
-  if (server === undefined) throw new Error(`Cannot measure ${name}: there is no such server`);
+  if (server === undefined) throw new Error(`Cannot measure ${name}: unknown server`);
   const [program, ...args] = server.command;
   const child = new Deno.Command("sh", {
-    // So many connections need as many descriptors; `exec` leaves the server with the shell's pid.
+    // Each connection needs a descriptor. `exec` gives the server the shell's pid.
     args: ["-c", 'ulimit -n $(ulimit -H -n); exec "$0" "$@"', program, ...args],
     env: { PORT: String(port), ...server.env },
     stdout: "null",
     stderr: "null",
   }).spawn();
   try {
-    await untilListening(port);
+    await waitUntilListening(port);
     const plan: Plan = {
       url: `ws://127.0.0.1:${port}${server.path}`,
-      ...server.speech,
-      clients: scene.clients,
-      senders: scene.senders,
-      rooms: scene.rooms ?? 1,
-      padding: scene.padding ?? 0,
+      ...server.templates,
+      clients: scenario.clients,
+      senders: scenario.senders,
+      rooms: scenario.rooms ?? 1,
+      padding: scenario.padding ?? 0,
       seconds,
-      ...(scene.rate === undefined ? {} : { rate: scene.rate }),
+      ...(scenario.rate === undefined ? {} : { rate: scenario.rate }),
     };
-    const emptyKiB = resident(child.pid);
-    const { seen, cpus: [cpu = NaN], generatorCpu, residentKiB, coming } =
-      await (generator === "" || plan.rooms > 1
-        ? load(plan, [child.pid])
-        : chatload(generator, plan, child.pid));
+    const emptyKiB = residentKiBOf(child.pid);
+    const { result, cpus: [cpu = NaN], generatorCpu, residentKiB, connecting } =
+      await (generatorPath === "" || plan.rooms > 1
+        ? runLoad(plan, [child.pid])
+        : runChatload(generatorPath, plan, child.pid));
     return {
       server: name,
-      case: scene.name,
-      ...seen,
-      perCpuSecond: seen.deliveries / cpu,
-      cpuShare: cpu / seen.seconds,
-      generatorShare: generatorCpu / seen.seconds,
+      scenario: scenario.name,
+      ...result,
+      perCpuSecond: result.deliveries / cpu,
+      cpuShare: cpu / result.seconds,
+      generatorShare: generatorCpu / result.seconds,
       residentKiB,
       emptyKiB,
-      coming,
+      connecting,
     };
   } finally {
     child.kill("SIGKILL");
@@ -154,10 +162,10 @@ export async function measure(
 }
 
 /**
- * Runs the generator as a process of its own, and looks at the processes of the server when it begins and ends: the seconds that
- * each computed, and the memory of the first.
+ * Runs the load generator as a process of its own. Measures the CPU time of each server process
+ * while the load lasts, and the memory of the first.
  */
-export async function load(plan: Plan, pids: readonly number[]): Promise<Load> {
+export async function runLoad(plan: Plan, pids: readonly number[]): Promise<LoadMeasurement> {
   const generator = new Deno.Command("sh", {
     args: [
       "-c",
@@ -174,37 +182,43 @@ export async function load(plan: Plan, pids: readonly number[]): Promise<Load> {
     stdout: "piped",
   }).spawn();
   const input = generator.stdin.getWriter();
-  const clocks = () => [...pids, generator.pid].map(cpuSeconds);
+  const readCpus = () => [...pids, generator.pid].map(cpuSecondsOf);
   const startedAt = performance.now();
-  const start = clocks();
+  const start = readCpus();
   let [before, after] = [start, start];
-  let coming = { seconds: NaN, cpu: NaN };
+  let connecting = { seconds: NaN, cpu: NaN };
   let residentKiB = 0;
-  let seen: Seen | undefined;
+  let result: LoadResult | undefined;
   for await (const text of generator.stdout.pipeThrough(new TextDecoderStream())) {
     for (const line of text.split("\n")) {
       if (line === "go") {
-        before = clocks();
+        before = readCpus();
         const cpu = (before[0] ?? NaN) - (start[0] ?? NaN);
-        coming = { seconds: (performance.now() - startedAt) / 1000, cpu };
-      } else if (line === "stop") [after, residentKiB] = [clocks(), resident(pids[0] ?? 0)];
-      else if (line !== "") seen = JSON.parse(line);
+        connecting = { seconds: (performance.now() - startedAt) / 1000, cpu };
+      } else if (line === "stop") [after, residentKiB] = [readCpus(), residentKiBOf(pids[0] ?? 0)];
+      else if (line !== "") result = JSON.parse(line);
       if (line === "go" || line === "stop") await input.write(new Uint8Array(1));
     }
   }
   await input.close().catch(() => {});
   await generator.status;
-  if (seen === undefined) throw new Error("Cannot measure: the generator ended early");
+  if (result === undefined) throw new Error("Cannot measure: the generator ended early");
   const cpus = after.map((seconds, i) => seconds - (before[i] ?? 0));
-  return { seen, cpus: cpus.slice(0, -1), generatorCpu: cpus.at(-1) ?? NaN, residentKiB, coming };
+  return {
+    result,
+    cpus: cpus.slice(0, -1),
+    generatorCpu: cpus.at(-1) ?? NaN,
+    residentKiB,
+    connecting,
+  };
 }
 
-function cpuSeconds(pid: number): number {
+function cpuSecondsOf(pid: number): number {
   const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).replace(/^.*\) /, "").split(" ");
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
-function resident(pid: number): number {
+function residentKiBOf(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(Deno.readTextFileSync(`/proc/${pid}/status`))?.[1]);
 }
 
@@ -213,7 +227,7 @@ function freePort(): number {
   return listener.addr.port;
 }
 
-async function untilListening(port: number): Promise<void> {
+async function waitUntilListening(port: number): Promise<void> {
   for (let tries = 0; tries < 200; tries++) {
     try {
       (await Deno.connect({ hostname: "127.0.0.1", port })).close();
@@ -225,36 +239,42 @@ async function untilListening(port: number): Promise<void> {
   throw new Error(`Cannot reach port ${port}: the server does not listen`);
 }
 
-/** The middle one of some numbers. */
+/** Returns the median of some numbers. */
 export function median(numbers: readonly number[]): number {
   const sorted = numbers.toSorted((one, other) => one - other);
   return sorted[Math.floor(sorted.length / 2)] ?? NaN;
 }
 
-const columns: readonly (readonly [title: string, cell: (of: Median) => string])[] = [
-  ["deliveries per CPU-second", (of) => whole(of(({ perCpuSecond }) => perCpuSecond))],
-  ["deliveries a second", (of) => whole(of(({ deliveries, seconds }) => deliveries / seconds))],
-  ["messages a frame", (of) => of(({ deliveries, frames }) => deliveries / frames).toFixed(1)],
-  ["p50 ms", (of) => of(({ p50 }) => p50).toFixed(1)],
-  ["p99 ms", (of) => of(({ p99 }) => p99).toFixed(1)],
-  ["to the last ms", (of) => of(({ last }) => last).toFixed(1)],
-  ["CPU", (of) => percent(of(({ cpuShare }) => cpuShare))],
-  ["generator's CPU", (of) => percent(of(({ generatorShare }) => generatorShare))],
-  ["MiB", (of) => whole(of(({ residentKiB }) => residentKiB / 1024))],
+const columns: readonly (readonly [title: string, cell: (medianOf: Median) => string])[] = [
+  ["deliveries per CPU-second", (medianOf) => whole(medianOf(({ perCpuSecond }) => perCpuSecond))],
+  [
+    "deliveries per second",
+    (medianOf) => whole(medianOf(({ deliveries, seconds }) => deliveries / seconds)),
+  ],
+  [
+    "messages per frame",
+    (medianOf) => medianOf(({ deliveries, frames }) => deliveries / frames).toFixed(1),
+  ],
+  ["p50 ms", (medianOf) => medianOf(({ p50 }) => p50).toFixed(1)],
+  ["p99 ms", (medianOf) => medianOf(({ p99 }) => p99).toFixed(1)],
+  ["last reader ms", (medianOf) => medianOf(({ lastReader }) => lastReader).toFixed(1)],
+  ["CPU", (medianOf) => percent(medianOf(({ cpuShare }) => cpuShare))],
+  ["generator's CPU", (medianOf) => percent(medianOf(({ generatorShare }) => generatorShare))],
+  ["MiB", (medianOf) => whole(medianOf(({ residentKiB }) => residentKiB / 1024))],
 ];
 
-/** The median over the rounds. */
+/** Returns the median of a value over the rounds. */
 type Median = (pick: (one: Result) => number) => number;
 
-/** A whole number, as people read it. */
+/** Formats a rounded number with thousands separators. */
 export function whole(number: number): string {
   return Math.round(number).toLocaleString("en");
 }
 
-/** A table in Markdown; the first row is its head. */
+/** Formats a Markdown table; the first row is its header. */
 export function table(rows: readonly (readonly string[])[]): string {
-  const [head = [], ...body] = rows;
-  return [head, head.map(() => "---"), ...body].map((cells) => `| ${cells.join(" | ")} |`).join(
+  const [header = [], ...body] = rows;
+  return [header, header.map(() => "---"), ...body].map((cells) => `| ${cells.join(" | ")} |`).join(
     "\n",
   );
 }
@@ -262,22 +282,28 @@ export function table(rows: readonly (readonly string[])[]): string {
 const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
 
 function report(results: readonly Result[], names: readonly string[]): string {
-  const rows = [["case", "server", "of Bun's", "its p99", ...columns.map(([title]) => title)]];
-  for (const { name } of cases) {
-    const of = (server: string) =>
-      results.filter((one) => one.case === name && one.server === server);
-    const bun = of("bun");
+  const rows = [[
+    "scenario",
+    "server",
+    "ratio to Bun",
+    "p99 ratio",
+    ...columns.map(([title]) => title),
+  ]];
+  for (const { name } of scenarios) {
+    const resultsOf = (server: string) =>
+      results.filter((one) => one.scenario === name && one.server === server);
+    const bun = resultsOf("bun");
     for (const server of names) {
-      const own = of(server);
+      const own = resultsOf(server);
       if (own.length === 0) continue;
-      // Of the same round each, since the machine is another one a minute later.
+      // Compare within a round, since the machine's speed changes from minute to minute.
       const ratio = (pick: (one: Result) => number) => {
         const ratios = own.flatMap((one, i) => bun[i] ? [pick(one) / pick(bun[i])] : []);
         return ratios.length === 0 ? "" : median(ratios).toFixed(2);
       };
-      const ofAll: Median = (pick) => median(own.map(pick));
+      const medianOfAll: Median = (pick) => median(own.map(pick));
       const ratios = [ratio(({ perCpuSecond }) => perCpuSecond), ratio(({ p99 }) => p99)];
-      rows.push([name, server, ...ratios, ...columns.map(([, cell]) => cell(ofAll))]);
+      rows.push([name, server, ...ratios, ...columns.map(([, cell]) => cell(medianOfAll))]);
     }
   }
   return table(rows);
@@ -297,38 +323,43 @@ async function installPeers(): Promise<void> {
   if (!success) throw new Error(`Cannot install the peers: npm install failed in ${peersDir}`);
 }
 
-/** FastAPI is measured where Debian's packages of it are: python3-fastapi, uvicorn and python3-websockets. */
+/** Returns whether Debian's python3-fastapi, uvicorn and python3-websockets are installed. */
 async function hasFastApi(): Promise<boolean> {
   try {
-    const look = new Deno.Command(python, {
+    const check = new Deno.Command(python, {
       args: ["-c", "import fastapi, uvicorn, websockets"],
       stderr: "null",
     });
-    return (await look.output()).success;
+    return (await check.output()).success;
   } catch {
     return false;
   }
 }
 
 async function main(): Promise<void> {
-  const say = (line: string) => Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
+  const print = (line: string) => Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
   await installPeers();
   const peers = "parley,bun,ws,socket_io,deno" + (await hasFastApi() ? ",fastapi" : "");
   const names = flag("servers", peers).split(",");
   const [rounds, seconds] = [Number(flag("rounds", "5")), Number(flag("seconds", "4"))];
-  const [only, generator] = [flag("only", ""), flag("chatload", "")];
+  const [only, generatorPath] = [flag("only", ""), flag("chatload", "")];
   const results: Result[] = [];
-  for (const scene of cases.filter(({ name }) => only === "" || only.split(";").includes(name))) {
+  const isSelected = ({ name }: Scenario) => only === "" || only.split(";").includes(name);
+  for (const scenario of scenarios.filter(isSelected)) {
     for (let round = 1; round <= rounds; round++) {
       for (const name of names) {
-        const result = await measure(name, scene, seconds, generator);
+        const result = await measure(name, scenario, seconds, generatorPath);
         results.push(result);
-        const wrong = result.disorder > 0 ? `, ${result.disorder} out of order` : "";
-        say(`${scene.name} ${round}: ${name} ${whole(result.perCpuSecond)} a CPU-second${wrong}`);
+        const disorder = result.outOfOrder > 0 ? `, ${result.outOfOrder} out of order` : "";
+        print(
+          `${scenario.name} ${round}: ${name} ${
+            whole(result.perCpuSecond)
+          } per CPU-second${disorder}`,
+        );
       }
     }
   }
-  say(report(results, names));
+  print(report(results, names));
   const json = flag("json", `${root}dist/bench.json`);
   await Deno.mkdir(dirname(json), { recursive: true });
   await Deno.writeTextFile(json, JSON.stringify(results, null, 2));

@@ -1,24 +1,29 @@
-// Another load generator, a program that takes less of the machine than the one in load.ts: how it is told a plan, and what it
-// says. It knows one room only.
+// Runs an external load generator that takes less CPU than load.ts: its flags and its output. It
+// supports one room only.
 
-import type { Plan, Seen } from "./load.ts";
+import type { LoadResult, Plan } from "./load.ts";
 
-/** What a generator saw, and what the server and it computed meanwhile, in seconds. */
-export interface Load {
-  readonly seen: Seen;
+/** The result of a load, and what it cost. CPU times are in seconds. */
+export interface LoadMeasurement {
+  readonly result: LoadResult;
+  /** CPU time of each server process. */
   readonly cpus: readonly number[];
   readonly generatorCpu: number;
   readonly residentKiB: number;
-  /** Seconds until all clients were there, and that the first server computed meanwhile, where that is known. */
-  readonly coming: { readonly seconds: number; readonly cpu: number };
+  /** Seconds until all clients were connected, and the first server's CPU time, or NaN. */
+  readonly connecting: { readonly seconds: number; readonly cpu: number };
 }
 
 /**
- * Puts a plan's load on a server by the program at `path`.
+ * Runs a plan against the server with process id `pid`, by the program at `path`.
  *
- * @throws {Error} If it ends early, or a message is lost or comes out of order.
+ * @throws {Error} If the program's output is incomplete.
  */
-export async function chatload(path: string, plan: Plan, pid: number): Promise<Load> {
+export async function runChatload(
+  path: string,
+  plan: Plan,
+  pid: number,
+): Promise<LoadMeasurement> {
   const { port, pathname, search } = new URL(plan.url);
   const fill = (template: string) => template.replaceAll("%r", "0").replaceAll("%n", "%d");
   const [join] = plan.join;
@@ -44,23 +49,25 @@ export async function chatload(path: string, plan: Plan, pid: number): Promise<L
   const number = (pattern: RegExp) => {
     const [, found] = pattern.exec(text) ?? [];
     if (found !== undefined) return Number(found);
-    throw new Error(`Cannot measure: ${path} said ${text}${new TextDecoder().decode(stderr)}`);
+    throw new Error(
+      `Cannot measure: unexpected output of ${path}: ${text}${new TextDecoder().decode(stderr)}`,
+    );
   };
   const { seconds } = plan;
   return {
-    seen: {
+    result: {
       seconds,
       sent: number(/sent (\d+)/),
       deliveries: number(/deliveries (\d+)/),
       frames: number(/frames (\d+)/),
-      disorder: number(/gaps (\d+)/) + number(/dups (\d+)/) + number(/dead (\d+)/),
+      outOfOrder: number(/gaps (\d+)/) + number(/dups (\d+)/) + number(/dead (\d+)/),
       p50: number(/p50 ([\d.]+)/),
       p99: number(/p99 ([\d.]+)/),
-      last: number(/max ([\d.]+)/),
+      lastReader: number(/max ([\d.]+)/),
     },
     cpus: [number(/server cpu (\d+)%/) / 100 * seconds],
     generatorCpu: number(/client cpu (\d+)%/) / 100 * seconds,
     residentKiB: number(/server cpu.*rss (\d+)/),
-    coming: { seconds: number(/up \d+ of \d+ in ([\d.]+)s/), cpu: NaN },
+    connecting: { seconds: number(/up \d+ of \d+ in ([\d.]+)s/), cpu: NaN },
   };
 }

@@ -1,42 +1,46 @@
-// The load generator: opens many WebSockets, lets some of them write, and counts what all of them are sent. Takes a plan as
-// JSON from the command line and prints what it saw as JSON; knows no server but by the plan's templates.
+// The load generator: opens many WebSockets, sends messages on some of them, and counts deliveries
+// on all. Takes a plan as JSON on the command line and prints the result as JSON. The plan's
+// templates adapt it to a server.
 
-/** What to do. `%d` is the number of a client, `%r` of its room, `%n` of its message, `%s` the token that is counted. */
+/**
+ * A load. In templates, `%d` is the client's number, `%r` its room's, `%n` its message's, and `%s`
+ * the counted token.
+ */
 export interface Plan {
   readonly url: string;
   readonly protocol?: string;
   readonly clients: number;
-  /** Number of the first client, where others have those before. */
+  /** Number of the first client, if another generator has those before. */
   readonly first?: number;
   readonly senders: number;
   readonly rooms: number;
   readonly seconds: number;
-  /** Messages a second over all senders; without it each sender waits for its own message before the next. */
+  /** Messages per second over all senders; by default each sender waits for its own message. */
   readonly rate?: number;
-  /** Characters that are added to each message. */
+  /** Characters added to each message. */
   readonly padding: number;
   readonly join: readonly string[];
   readonly message: string;
-  /** A frame that asks, and what is answered. */
+  /** A heartbeat frame of the server, and the client's answer. */
   readonly heartbeat?: readonly [string, string];
 }
 
-/** What was seen while the load lasted. */
-export interface Seen {
+/** Counts while the load lasted. */
+export interface LoadResult {
   readonly seconds: number;
   readonly sent: number;
   readonly deliveries: number;
   readonly frames: number;
-  /** Tokens that did not follow the one before of their sender, on every sixteenth receiver. */
-  readonly disorder: number;
-  /** Ages of messages when they arrived, in ms. */
+  /** Tokens out of their sender's order, on every sixteenth receiver. */
+  readonly outOfOrder: number;
+  /** Age of messages on arrival at the sampled receivers, in ms. */
   readonly p50: number;
   readonly p99: number;
-  /** How old a message was when the last of the looked-at receivers had it, in ms: the median over all messages. */
-  readonly last: number;
+  /** Age of a message when the last sampled receiver has it, in ms; median over all messages. */
+  readonly lastReader: number;
 }
 
-const mark = "~T";
+const tokenPrefix = "~T";
 const settleMs = 1_000;
 
 class Client {
@@ -45,8 +49,8 @@ class Client {
   readonly #load: Load;
   readonly #id: number;
   readonly #isSampled: boolean;
-  readonly #last = new Map<number, number>();
-  sent = 0;
+  readonly #lastNumbers = new Map<number, number>();
+  sentCount = 0;
 
   constructor(load: Load, id: number) {
     this.#load = load;
@@ -61,14 +65,16 @@ class Client {
       resolve();
     });
     this.socket.addEventListener("error", () => reject(new Error(`Cannot connect to ${url}`)));
-    this.socket.addEventListener("message", ({ data }) => this.#take(String(data)));
+    this.socket.addEventListener("message", ({ data }) => this.#receive(String(data)));
   }
 
-  say(): void {
+  sendMessage(): void {
     const { message, padding } = this.#load.plan;
-    const token = mark + hex(this.#id, 4) + hex(this.sent, 8) + hex(microseconds(), 16);
+    const token = tokenPrefix + hex(this.#id, 4) + hex(this.sentCount, 8) + hex(microseconds(), 16);
     const text = token + "x".repeat(padding);
-    this.socket.send(this.#fill(message).replace("%n", String(this.sent++)).replace("%s", text));
+    this.socket.send(
+      this.#fill(message).replace("%n", String(this.sentCount++)).replace("%s", text),
+    );
   }
 
   #fill(template: string): string {
@@ -76,29 +82,29 @@ class Client {
     return template.replace("%d", String(this.#id)).replace("%r", String(this.#id % rooms));
   }
 
-  #take(frame: string): void {
+  #receive(frame: string): void {
     const { heartbeat, first = 0, senders } = this.#load.plan;
     if (heartbeat !== undefined && frame === heartbeat[0]) return this.socket.send(heartbeat[1]);
     this.#load.frames++;
-    const isReader = this.#isSampled || this.#id < first + senders;
-    for (let at = frame.indexOf(mark); at >= 0; at = frame.indexOf(mark, at + 30)) {
+    const needsParsing = this.#isSampled || this.#id < first + senders;
+    for (let at = frame.indexOf(tokenPrefix); at >= 0; at = frame.indexOf(tokenPrefix, at + 30)) {
       this.#load.deliveries++;
-      if (isReader) this.#read(frame, at + mark.length);
+      if (needsParsing) this.#parse(frame, at + tokenPrefix.length);
     }
   }
 
-  #read(frame: string, at: number): void {
+  #parse(frame: string, at: number): void {
     const sender = parseInt(frame.slice(at, at + 4), 16);
     const number = parseInt(frame.slice(at + 4, at + 12), 16);
     if (this.#isSampled) {
       const sentAt = parseInt(frame.slice(at + 12, at + 28), 16);
       const age = microseconds() - sentAt;
       this.#load.ages.push(age);
-      this.#load.last.set(sentAt, age);
-      if (number !== (this.#last.get(sender) ?? -1) + 1) this.#load.disorder++;
-      this.#last.set(sender, number);
+      this.#load.latestAges.set(sentAt, age);
+      if (number !== (this.#lastNumbers.get(sender) ?? -1) + 1) this.#load.outOfOrder++;
+      this.#lastNumbers.set(sender, number);
     }
-    if (sender === this.#id) this.#load.heardOwn(this);
+    if (sender === this.#id) this.#load.onOwnMessage(this);
   }
 }
 
@@ -106,62 +112,65 @@ class Load {
   readonly plan: Plan;
   deliveries = 0;
   frames = 0;
-  disorder = 0;
+  outOfOrder = 0;
   ages: number[] = [];
   /** Age at the latest arrival, by the time of sending. */
-  readonly last = new Map<number, number>();
+  readonly latestAges = new Map<number, number>();
   #isOver = false;
 
   constructor(plan: Plan) {
     this.plan = plan;
   }
 
-  heardOwn(client: Client): void {
-    if (this.plan.rate === undefined && !this.#isOver) client.say();
+  onOwnMessage(client: Client): void {
+    if (this.plan.rate === undefined && !this.#isOver) client.sendMessage();
   }
 
-  async run(): Promise<Seen> {
+  async run(): Promise<LoadResult> {
     const { clients, first = 0, senders, rate, seconds } = this.plan;
     const all: Client[] = [];
     while (all.length < clients) {
-      const some = Array.from(
+      const batch = Array.from(
         { length: Math.min(100, clients - all.length) },
         (_, i) => new Client(this, first + all.length + i),
       );
-      await Promise.all(some.map(({ ready }) => ready));
-      all.push(...some);
+      await Promise.all(batch.map(({ ready }) => ready));
+      all.push(...batch);
     }
-    await pause(settleMs);
-    // The benchmark looks at the server's clock between these two lines.
-    await tell("go");
+    await sleep(settleMs);
+    // The benchmark reads the server's CPU time at "go" and at "stop".
+    await announce("go");
     this.frames = 0;
     const startedAt = performance.now();
     const writers = all.slice(0, senders);
-    if (rate === undefined) { for (const writer of writers) writer.say(); }
-    else {for (let said = 0; said < rate * seconds;) {
+    if (rate === undefined) {
+      for (const writer of writers) writer.sendMessage();
+    } else {
+      for (let sent = 0; sent < rate * seconds;) {
         const due = Math.min(rate * seconds, (performance.now() - startedAt) / 1000 * rate);
-        while (said < due) writers[said++ % senders]?.say();
-        await pause(1);
-      }}
-    await pause(seconds * 1000 - (performance.now() - startedAt));
-    const took = (performance.now() - startedAt) / 1000;
+        while (sent < due) writers[sent++ % senders]?.sendMessage();
+        await sleep(1);
+      }
+    }
+    await sleep(seconds * 1000 - (performance.now() - startedAt));
+    const elapsed = (performance.now() - startedAt) / 1000;
     const { deliveries, frames } = this;
     this.#isOver = true;
-    await tell("stop");
-    await pause(settleMs);
+    await announce("stop");
+    await sleep(settleMs);
     const ages = this.ages.sort((one, other) => one - other);
-    const lasts = [...this.last.values()].sort((one, other) => one - other);
-    const of = (sorted: readonly number[], share: number) =>
+    const latest = [...this.latestAges.values()].sort((one, other) => one - other);
+    const percentile = (sorted: readonly number[], share: number) =>
       (sorted[Math.floor(sorted.length * share)] ?? 0) / 1000;
     return {
-      seconds: took,
-      sent: all.reduce((sum, { sent }) => sum + sent, 0),
+      seconds: elapsed,
+      sent: all.reduce((sum, { sentCount }) => sum + sentCount, 0),
       deliveries,
       frames,
-      disorder: this.disorder,
-      p50: of(ages, 0.5),
-      p99: of(ages, 0.99),
-      last: of(lasts, 0.5),
+      outOfOrder: this.outOfOrder,
+      p50: percentile(ages, 0.5),
+      p99: percentile(ages, 0.99),
+      lastReader: percentile(latest, 0.5),
     };
   }
 }
@@ -174,19 +183,19 @@ function hex(number: number, digits: number): string {
   return number.toString(16).padStart(digits, "0");
 }
 
-function pause(ms: number): Promise<void> {
+function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
 }
 
-/** Says how far it is, and waits until whoever started it has seen that. */
-async function tell(what: string): Promise<void> {
-  Deno.stdout.writeSync(new TextEncoder().encode(`${what}\n`));
+/** Prints a phase and waits until the parent process has read it. */
+async function announce(phase: string): Promise<void> {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${phase}\n`));
   await Deno.stdin.read(new Uint8Array(1));
 }
 
 if (import.meta.main) {
   const plan: Plan = JSON.parse(Deno.args[0] ?? "");
-  const seen = await new Load(plan).run();
-  Deno.stdout.writeSync(new TextEncoder().encode(`${JSON.stringify(seen)}\n`));
+  const result = await new Load(plan).run();
+  Deno.stdout.writeSync(new TextEncoder().encode(`${JSON.stringify(result)}\n`));
   Deno.exit(0);
 }

@@ -1,4 +1,4 @@
-// Passes every message on to everybody in the room of its address, by Bun's own publish.
+// A chat on Bun: forwards each message to the room named by the URL, with Bun's own publish.
 
 const server = Bun.serve<{ room: string }>({
   hostname: "127.0.0.1",

@@ -1,4 +1,4 @@
-// Passes every message on to everybody in the room of its address, with one send for each.
+// A chat on Deno: forwards each message to the room named by the URL, with one send per reader.
 
 const rooms = new Map<string, Set<WebSocket>>();
 Deno.serve({ hostname: "127.0.0.1", port: Number(Deno.env.get("PORT")) }, (request) => {

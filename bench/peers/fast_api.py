@@ -1,4 +1,4 @@
-"""Passes every message on to everybody in the room of its address, by FastAPI."""
+"""A chat on FastAPI: forwards each message to the room named by the URL."""
 
 import os
 

@@ -1,4 +1,4 @@
-// Passes every message on to everybody in its room, by `socket.io`.
+// A chat on socket.io: forwards each message to its room.
 
 import { Server } from "socket.io";
 

@@ -1,4 +1,4 @@
-// Passes every message on to everybody in the room of its address, by the `ws` package.
+// A chat on the ws package: forwards each message to the room named by the URL.
 
 import { WebSocketServer } from "ws";
 
