@@ -1,6 +1,7 @@
 // The status page: totals since the start, and line charts of the last 15 minutes. Contains no
 // script and no inline style, because the content security policy forbids both.
 
+import { samplesMax } from "../core/metrics.ts";
 import type { Sample, Totals } from "../core/metrics.ts";
 import { htmlPage } from "./html.ts";
 
@@ -23,8 +24,6 @@ const charts: readonly Chart[] = [
 ];
 const widthPx = 240;
 const heightPx = 48;
-/** Samples across the full width. Fewer start further right, so the time scale never changes. */
-const samplesMax = 180;
 
 /** Returns the page as HTML. The newest sample is the last. */
 export function statusPage(totals: Totals, samples: readonly Sample[], basePath: string): string {
@@ -72,6 +71,7 @@ function renderChart({ title, unit, read }: Chart, samples: readonly Sample[]): 
 
 /** Returns an SVG line through `values`, the newest at the right edge and `max` at the top. */
 export function linePoints(values: readonly number[], max: number): string {
+  // Fewer samples start further right, so the time scale never changes.
   const step = widthPx / (samplesMax - 1);
   const start = widthPx - (values.length - 1) * step;
   // 1 px of padding, so the edge does not cut the line.

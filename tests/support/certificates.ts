@@ -1,4 +1,4 @@
-// Two self-signed certificates for localhost with their keys, good for a hundred years. They protect nothing.
+// Two self-signed certificates for localhost, valid for 100 years. For tests only.
 
 import type { Certificate } from "../../app/web/certificate.ts";
 
