@@ -1,4 +1,4 @@
-// Client addresses: what trusted proxies report, how addresses are written, and how they are grouped.
+// Client addresses: reading them from trusted proxies, normalizing and grouping them.
 
 import { BlockList, isIP } from "node:net";
 import type { PeerAddress } from "../chat/session.ts";

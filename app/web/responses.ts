@@ -4,7 +4,7 @@ import { ifNoneMatch } from "@std/http/etag";
 import { acceptsEncodings } from "@std/http/negotiation";
 import type { Asset } from "./assets.ts";
 
-/** Browsers send much shorter lists. Matching one of 60 KiB would block the event loop for 20 ms. */
+/** Browsers send shorter lists. Matching one of 60 KiB would block the event loop for 20 ms. */
 const listMaxLength = 1_024;
 /** In the order of preference. */
 const encodings = ["br", "gzip"] as const;

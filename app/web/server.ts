@@ -123,7 +123,7 @@ export function serveWeb(options: WebOptions): WebServer {
       referrer: truncate(headers.get("referer")),
       userAgent: truncate(headers.get("user-agent")),
     };
-    // Browsers send this header over https and to localhost, and ignore the opener policy elsewhere.
+    // Browsers send this header over https and to localhost. Elsewhere they ignore the policy.
     const isTrustworthy = headers.has("sec-fetch-dest");
     let response = await respond(request, peer, address);
     if (method === "HEAD") response = await withoutBody(response);
