@@ -2,8 +2,7 @@
 
 import type { Broker } from "./app/chat/broker.ts";
 import { startPruning } from "./app/broker/pruning.ts";
-import { SqliteBroker } from "./app/broker/sqlite/sqlite_broker.ts";
-import { Freezer, removeLeftCopies } from "./app/broker/sqlite/freeze.ts";
+import { openSqliteStorage } from "./app/broker/sqlite/storage.ts";
 import { ChatHub } from "./app/chat/chat_hub.ts";
 import { runCommand, UsageError } from "./app/commands/commands.ts";
 import { helpText, readConfig } from "./app/core/config.ts";
@@ -29,7 +28,6 @@ const redisLeaseMsPerGraceSecond = 1_500;
 /** Min lease: the time it takes to notice that Redis was away. */
 const redisLeaseMinMs = 4_500;
 const redisTimeoutMs = 3_000;
-const storageCheckMs = 1_000;
 /** One Ctrl-C arrives twice, from the terminal and the task runner; a later one forces the exit. */
 const secondSignalMs = 500;
 
@@ -140,9 +138,6 @@ async function serve(config: Config, logs: Logs): Promise<void> {
 
   metrics.start();
   const stopPruning = startPruning(broker, later);
-  const storageCheck = setInterval(async () => {
-    if (await storage.check() !== undefined) await stop("storage", 1);
-  }, storageCheckMs);
   let stoppingSince: number | undefined;
   const stop = async (reason: string, status: number) => {
     if (stoppingSince !== undefined) {
@@ -153,23 +148,24 @@ async function serve(config: Config, logs: Logs): Promise<void> {
     stoppingSince = performance.now();
     logs.event("stop", { reason, sessions: hub.size.sessions });
     stopPruning();
-    clearInterval(storageCheck);
     const deadline = stoppingSince + config.drainSeconds * 1000;
     const remainingMs = () => Math.max(0, deadline - performance.now());
     // Draining may wait for a storage that doesn't respond.
     await waitAtMost(remainingMs(), hub.drain());
     await server.shutdown(remainingMs());
-    const storageError = await storage.check(true);
-    if (storageError !== undefined) logs.error("storage", storageError);
+    const storageLoss = await storage.close();
+    if (storageLoss !== undefined) logs.error("storage_lost", storageLoss);
     logs.event("stopped", { ms: Math.round(performance.now() - stoppingSince) });
     logs.close();
-    await broker.close();
-    if (storageError !== undefined) printError(storageError);
-    Deno.exit(storageError === undefined ? status : 1);
+    if (storageLoss !== undefined) printError(storageLoss);
+    Deno.exit(storageLoss === undefined ? status : 1);
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => void stop(signal, 0));
   }
+  void storage.lost?.then(() => {
+    if (stoppingSince === undefined) void stop("storage_lost", 1);
+  });
   // Print only after the signal handlers are installed: the reader may stop the server at once.
   print(`Parley is running at ${server.url}\n`);
   if (certificate !== undefined) {
@@ -202,8 +198,10 @@ interface Storage {
   readonly broker: Broker;
   /** Whether a message could be stored now. */
   isReady(): boolean;
-  /** Checks the storage, for the last time if `isLast`. Returns why the server must stop, if so. */
-  check(isLast?: boolean): Promise<string | undefined>;
+  /** Resolves with the reason when the server must stop. */
+  readonly lost?: Promise<string>;
+  /** Closes the broker. Returns the reason if the storage was lost. */
+  close(): Promise<string | undefined>;
 }
 
 async function openStorage(config: Config, logs: Logs): Promise<Storage> {
@@ -228,25 +226,17 @@ async function openStorage(config: Config, logs: Logs): Promise<Storage> {
       later,
       random: Math.random,
     });
-    return { broker, isReady: () => broker.isReady, check: () => Promise.resolve(undefined) };
+    const close = async () => void await broker.close();
+    return { broker, isReady: () => broker.isReady, close };
   }
   makeDataDir(config);
-  const path = databasePath(config);
-  const broker = SqliteBroker.open({
+  const storage = await openSqliteStorage({
     ...common,
-    path,
+    path: databasePath(config),
     durability: config.durability,
     now: Date.now,
+    later,
     graceMs: config.graceSeconds * 1000,
   });
-  removeLeftCopies(path);
-  const freezer = new Freezer(path, broker, Date.now, common.report);
-  return {
-    broker,
-    isReady: () => broker.writable(),
-    check(isLast) {
-      freezer.look();
-      return broker.look(isLast);
-    },
-  };
+  return { ...storage, isReady: () => storage.broker.isWritable() };
 }

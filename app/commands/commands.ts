@@ -25,7 +25,7 @@ const commands = new Map<string, Command>([
     maxOperands: 1,
     usesDatabase: true,
     async run([file = ""], config) {
-      const { backUp } = await databaseTools();
+      const { backUp } = await import("./backup.ts");
       const path = databasePath(config);
       await backUp(path, file);
       print(`Copied ${path} to ${file}\n`);
@@ -37,7 +37,7 @@ const commands = new Map<string, Command>([
     maxOperands: 1,
     usesDatabase: true,
     async run([file = ""], config) {
-      const { restore } = await databaseTools();
+      const { restore } = await import("./restore.ts");
       const path = databasePath(config);
       makeDataDir(config);
       const saved = await restore(path, file, new Date());
@@ -52,11 +52,11 @@ const commands = new Map<string, Command>([
     usesDatabase: true,
     async run([room = "", file], config) {
       checkExport(room, file);
-      const { exportRoom, exportToFile } = await databaseTools();
+      const { exportRoom, exportToFile } = await import("./export.ts");
       const path = databasePath(config);
       const format = file?.endsWith(".txt") ? "text" : "jsonl";
       if (file === undefined) {
-        for await (const part of exportRoom(path, room, format)) print(part);
+        for (const line of exportRoom(path, room, format)) print(line);
       } else {
         await exportToFile(path, room, format, file);
         print(`Wrote ${room} to ${file}\n`);
@@ -103,11 +103,6 @@ export async function runCommand(
     );
   }
   await command.run(operands, config);
-}
-
-/** Loads the database commands, which a server never needs. */
-function databaseTools() {
-  return import("./database_tools.ts");
 }
 
 function checkExport(room: string, file: string | undefined): void {

@@ -13,3 +13,8 @@ export async function waitAtMost(ms: number, promise: Promise<void>): Promise<vo
   await Promise.race([promise, timeout.promise]);
   cancel();
 }
+
+/** Resolves after `ms`. */
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => void later(ms, resolve));
+}

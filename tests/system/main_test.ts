@@ -69,27 +69,19 @@ Deno.test("main backs up, exports, and restores into a new folder", () =>
     await run(0, ["backup", "copy.db"]);
     await run(0, ["backup", "copy.db"]);
     await Deno.writeTextFile(`${dir}/notes.md`, "# Notes to keep");
-    assertStringIncludes(await run(1, ["backup", "notes.md"]), "is there, and is no database");
+    assertStringIncludes(await run(1, ["backup", "notes.md"]), "it exists and is not a database");
     assertStringIncludes(
       await run(1, ["restore", "nope.db"]),
-      "Cannot copy nope.db: it is not there",
+      "Cannot copy nope.db: it does not exist",
     );
     await run(0, ["export", "lobby", "lobby.txt"]);
     assertStringIncludes(await Deno.readTextFile(`${dir}/lobby.txt`), " Ada: one\n");
     assertStringIncludes(await run(0, ["export", "lobby"]), `"text":"one"`);
     const otherDir = { DATA_DIR: "deep/down" };
-    const none = "Cannot copy deep/down/parley.db: it is not there\n";
+    const none = "Cannot open deep/down/parley.db: it does not exist\n";
     assertEquals(await run(1, ["export", "lobby"], otherDir), none);
     assertEquals(await run(1, ["export", "lobby", "lobby.txt"], otherDir), none);
     assertEquals(await run(1, ["backup", "copy.db"], otherDir), none);
     await run(0, ["restore", "copy.db"], otherDir);
     assertStringIncludes(await run(0, ["export", "lobby"], otherDir), `"text":"one"`);
-  }));
-
-Deno.test("main removes the leftover copy of a killed export on start", () =>
-  withBench(async ({ dir, start }) => {
-    await (await start()).end();
-    await Deno.writeTextFile(`${dir}/data/parley.db.copy-left`, "half");
-    await (await start()).end();
-    assertEquals(namesIn(`${dir}/data`), ["parley.db"]);
   }));

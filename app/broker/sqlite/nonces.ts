@@ -1,97 +1,113 @@
-// Which messages are known by their nonces: the last ones in memory, since their messages bring them back after a restart, and
-// those before them in a table of their own. One by one, each nonce would have a page of that table written anew.
+// Which messages are known by their nonces. The latest nonces are kept in memory, and a restart reads
+// them from their messages; earlier ones are in a table. Written one by one, each nonce would rewrite
+// a page of that table.
 
 import type { DatabaseFile } from "./database.ts";
 
-/** So many are in memory before they go into the table: the fewer at a time, the fewer share a page; the more, the longer it takes. */
-const recentMost = 2_048;
+/** Nonces in memory that are flushed together: fewer share a page less often, more take longer. */
+const recentMax = 2_048;
 const keptMs = 7 * 86_400_000;
-/** So often `prune` walks through all that are in the table. */
+/** Time between two walks of `prune` through the table. */
 const walkMs = 3_600_000;
 
-/** Room, member and nonce, in the order of the table. */
-type NonceKey = readonly [number, string, string];
-const firstNonce: NonceKey = [0, "", ""];
-const lastNonce: NonceKey = [Number.MAX_SAFE_INTEGER, "", ""];
+const sql = {
+  // CROSS makes SQLite start with the rooms: most have nothing new, and there may be millions of messages.
+  recent: `SELECT room, member, nonce, offset
+           FROM rooms CROSS JOIN messages ON room = id AND offset > indexed WHERE head > indexed`,
+  // In the order of the table, so that each of its pages is visited once.
+  flush: `INSERT OR IGNORE INTO nonces (room, member, nonce, offset, at)
+          SELECT room, member, nonce, offset, at FROM messages
+          WHERE room = ?1 AND offset > (SELECT indexed FROM rooms WHERE id = ?1)
+          ORDER BY member, nonce`,
+  setIndexed: "UPDATE rooms SET indexed = head WHERE id = ?",
+  find: "SELECT offset FROM nonces WHERE room = ? AND member = ? AND nonce = ?",
+  skip: `SELECT room, member, nonce FROM nonces WHERE (room, member, nonce) > (?, ?, ?)
+         ORDER BY room, member, nonce LIMIT 1 OFFSET ?`,
+  prune: `DELETE FROM nonces
+          WHERE (room, member, nonce) > (?, ?, ?) AND (room, member, nonce) <= (?, ?, ?) AND at < ?`,
+} as const;
 
-/**
- * The nonces of one file. What a transaction changes is pending until its end: the owner then calls `keepPending`, or
- * `forgetPending` when it failed.
- */
-export class NonceBook {
-  readonly #most: number;
-  /** Offsets by member and nonce of the messages whose nonces are not in the table, by the id of their room. */
+/** Room id, member and nonce, in the order of the table. */
+type NonceKey = readonly [number, string, string];
+const firstKey: NonceKey = [0, "", ""];
+const lastKey: NonceKey = [Number.MAX_SAFE_INTEGER, "", ""];
+
+/** The nonces of one database. Changes are pending until `commit` or `rollback`. */
+export class Nonces {
+  readonly #max: number;
+  /** By room id: offsets by member and nonce, of messages whose nonces are not in the table. */
   readonly #recent = new Map<number, Map<string, number>>();
   #size = 0;
-  /** Those of the transaction under way. */
+  /** Nonces added by the current transaction. */
   readonly #added = new Map<string, readonly [number, string, number]>();
-  /** Rooms whose nonces it has put into the table. */
-  readonly #noted = new Set<number>();
-  /** The nonce after which the walk of `prune` goes on; undefined between two walks. */
+  /** Rooms whose nonces the current transaction flushed. */
+  readonly #flushed = new Set<number>();
+  /** The key after which the walk of `prune` continues; undefined between walks. */
   #walkFrom: NonceKey | undefined;
   #walkAt = -Infinity;
 
-  /** `most` are in memory, besides those of one transaction. */
-  constructor(most = recentMost) {
-    this.#most = most;
+  /** Keeps up to `max` nonces in memory, besides those of one transaction. */
+  constructor(max = recentMax) {
+    this.#max = max;
   }
 
-  /** Reads again what is not in the table. */
+  /** Reads the nonces that are not in the table. */
   load(file: DatabaseFile): void {
-    this.forgetPending();
+    this.rollback();
     this.#recent.clear();
     this.#size = 0;
-    for (const { room, member, nonce, offset } of file.recentNonces.all()) {
+    for (const { room, member, nonce, offset } of file.all(sql.recent)) {
       this.#keep(Number(room), `${member} ${nonce}`, Number(offset));
     }
   }
 
-  /** Offset of the message that has this nonce already. */
+  /** Returns the offset of the message with this nonce. */
   find(file: DatabaseFile, room: number, member: string, nonce: string): number | undefined {
     const key = `${member} ${nonce}`;
     const recent = this.#recent.get(room)?.get(key) ?? this.#added.get(`${room} ${key}`)?.[2];
     if (recent !== undefined) return recent;
-    const row = file.findNonce.get(room, member, nonce);
+    const row = file.get(sql.find, room, member, nonce);
     return row === undefined ? undefined : Number(row.offset);
   }
 
-  /** A message has its place now; it is stored by the same transaction. */
+  /** Adds the nonce of a message stored by the same transaction. */
   add(room: number, member: string, nonce: string, offset: number): void {
     const key = `${member} ${nonce}`;
     this.#added.set(`${room} ${key}`, [room, key, offset]);
   }
 
-  /** Puts all that are in memory into the table, when they are many. */
-  noteIfMany(file: DatabaseFile): void {
-    if (this.#size >= this.#most) this.noteAll(file);
+  /** Moves the nonces in memory to the table if there are too many. */
+  flushIfFull(file: DatabaseFile): void {
+    if (this.#size >= this.#max) this.flush(file);
   }
 
-  /** Puts all that are in memory into the table. */
-  noteAll(file: DatabaseFile): void {
-    for (const room of this.#recent.keys()) this.note(file, room);
+  /** Moves all nonces in memory to the table. */
+  flush(file: DatabaseFile): void {
+    for (const room of this.#recent.keys()) this.flushRoom(file, room);
   }
 
-  /** Does so for one room, whose messages may be removed after that. */
-  note(file: DatabaseFile, room: number): void {
+  /** Moves those of one room, whose messages may then be deleted. */
+  flushRoom(file: DatabaseFile, room: number): void {
     if (!this.#recent.has(room)) return;
-    // In the order of the table, so that it goes through its pages once.
-    file.noteNonces.run(room);
-    file.setNoted.run(room);
-    this.#noted.add(room);
+    file.run(sql.flush, room);
+    file.run(sql.setIndexed, room);
+    this.#flushed.add(room);
   }
 
-  keepPending(): void {
-    for (const room of this.#noted) {
+  /** The transaction succeeded. */
+  commit(): void {
+    for (const room of this.#flushed) {
       this.#size -= this.#recent.get(room)?.size ?? 0;
       this.#recent.delete(room);
     }
-    this.#noted.clear();
+    this.#flushed.clear();
     for (const added of this.#added.values()) this.#keep(...added);
     this.#added.clear();
   }
 
-  forgetPending(): void {
-    this.#noted.clear();
+  /** The transaction failed. */
+  rollback(): void {
+    this.#flushed.clear();
     this.#added.clear();
   }
 
@@ -103,22 +119,22 @@ export class NonceBook {
   }
 
   /**
-   * One step of a walk through the table, when one is due: looks at `rows` nonces, and forgets those older than 7 days. Answers
-   * whether the walk goes on.
+   * Takes one step of a walk through the table, if one is due: checks `rows` nonces and deletes those
+   * older than 7 days. Returns whether the walk continues.
    */
   prune(file: DatabaseFile, now: number, rows: number): boolean {
-    // The clock can have been set back.
+    // The clock may have been set back.
     const isDue = Math.abs(now - this.#walkAt) >= walkMs;
     if (this.#walkFrom === undefined) {
       if (!isDue) return false;
-      this.noteAll(file);
+      this.flush(file);
     }
-    const from = this.#walkFrom ?? firstNonce;
-    const next = file.nonceAfter.get(...from, rows - 1);
+    const from = this.#walkFrom ?? firstKey;
+    const next = file.get(sql.skip, ...from, rows - 1);
     const to: NonceKey = next === undefined
-      ? lastNonce
+      ? lastKey
       : [Number(next.room), String(next.member), String(next.nonce)];
-    file.pruneNonces.run(...from, ...to, now - keptMs);
+    file.run(sql.prune, ...from, ...to, now - keptMs);
     this.#walkFrom = next === undefined ? undefined : to;
     this.#walkAt = now;
     return this.#walkFrom !== undefined;

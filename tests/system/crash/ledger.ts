@@ -252,10 +252,10 @@ export class Books {
 
 function keptIn(database: DatabaseSync): Kept {
   const lines = database.prepare(
-    `SELECT rooms.name AS room, rooms.head, messages.offset, terms.name AS epoch, messages.at,
+    `SELECT rooms.name AS room, rooms.head, messages.offset, epochs.name AS epoch, messages.at,
        messages.member, messages.username AS "from", messages.text, messages.nonce,
-       iif(messages.offset > rooms.noted, messages.offset, nonces.offset) AS noted
-     FROM messages JOIN rooms ON rooms.id = messages.room JOIN terms ON terms.id = messages.term
+       iif(messages.offset > rooms.indexed, messages.offset, nonces.offset) AS noted
+     FROM messages JOIN rooms ON rooms.id = messages.room JOIN epochs ON epochs.id = messages.epoch
        LEFT JOIN nonces ON nonces.room = messages.room AND nonces.member = messages.member
          AND nonces.nonce = messages.nonce
      ORDER BY messages.room, messages.offset`,

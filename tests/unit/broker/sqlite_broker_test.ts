@@ -1,5 +1,5 @@
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { join } from "@std/path";
+import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
+import { dirname, join } from "@std/path";
 import { DatabaseSync } from "node:sqlite";
 import { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
 import type { SqliteBrokerOptions } from "../../../app/broker/sqlite/sqlite_broker.ts";
@@ -7,7 +7,7 @@ import type { Entry } from "../../../app/chat/broker.ts";
 import { defaults, draft, testBroker } from "./broker_contract.ts";
 import type { BrokerSettings, Wall } from "./broker_contract.ts";
 
-let terms = 0;
+let epochs = 0;
 
 function optionsFor(
   path: string,
@@ -18,7 +18,7 @@ function optionsFor(
     path,
     durability: "normal",
     now: () => wall.ms,
-    randomName: () => `term${++terms}`,
+    randomName: () => `epoch${++epochs}`,
     report: () => {},
     ...defaults,
     ...settings,
@@ -51,7 +51,7 @@ function using<T>(options: SqliteBrokerOptions, use: (broker: SqliteBroker) => T
 const forward = { limit: 1_000, maxBytes: 1e6 };
 const all = { before: Infinity, limit: 1_000, maxBytes: 1e6 };
 
-Deno.test("SqliteBroker.open() finds everything again, in a new term [R1]", () =>
+Deno.test("SqliteBroker.open() finds all messages again, in a new epoch [R1]", () =>
   withFile((path) => {
     const options = optionsFor(path);
     const before = using(options, (broker) => {
@@ -68,7 +68,7 @@ Deno.test("SqliteBroker.open() finds everything again, in a new term [R1]", () =
     });
   }));
 
-Deno.test("SqliteBroker.open() finds a position behind a restored backup not valid [R3]", () =>
+Deno.test("SqliteBroker.open() invalidates positions after a restored backup [R3]", () =>
   withFile((path) => {
     const options = optionsFor(path);
     using(options, (broker) => broker.append([draft("a")]));
@@ -85,7 +85,7 @@ Deno.test("SqliteBroker.open() finds a position behind a restored backup not val
     });
   }));
 
-Deno.test("SqliteBroker.read() trusts no pruned position of a term without messages [R3] [R11]", () =>
+Deno.test("SqliteBroker.read() distrusts pruned positions of an epoch without messages [R3] [R11]", () =>
   withFile((path) => {
     const options = optionsFor(path, undefined, { retentionMessages: 2 });
     const older = using(options, (broker) => {
@@ -98,7 +98,7 @@ Deno.test("SqliteBroker.read() trusts no pruned position of a term without messa
       broker.prune();
       const isValid = (epoch: string, offset: number) =>
         broker.read("lobby", { ...forward, after: { epoch, offset } }).valid;
-      // Another log may have had something else at 3 and at 4; nobody can tell of the older term any more.
+      // Another log may have had other messages at 3 and 4, which the older epoch no longer shows.
       assertEquals(isValid(older, 3), false);
       assertEquals(isValid(older, 4), false);
       assertEquals(isValid(epoch, 4), true);
@@ -106,7 +106,7 @@ Deno.test("SqliteBroker.read() trusts no pruned position of a term without messa
     });
   }));
 
-Deno.test("SqliteBroker.open() holds the names of members that were here when the server died [N8]", () =>
+Deno.test("SqliteBroker.open() holds the names of members who were present when the server died [N8]", () =>
   withFile((path) => {
     const wall = { ms: Date.UTC(2026, 0, 1) };
     const options = optionsFor(path, wall);
@@ -126,7 +126,7 @@ Deno.test("SqliteBroker.open() holds the names of members that were here when th
     });
   }));
 
-Deno.test("SqliteBroker goes on when the clock is set back an hour, also after a restart [M6] [M3] [N8]", () =>
+Deno.test("SqliteBroker tolerates a clock set back an hour, also across a restart [M6] [M3] [N8]", () =>
   withFile((path) => {
     const start = Date.UTC(2026, 0, 1);
     const wall = { ms: start };
@@ -153,21 +153,11 @@ Deno.test("SqliteBroker goes on when the clock is set back an hour, also after a
     });
   }));
 
-Deno.test("SqliteBroker.open() refuses a file that another server is using", () =>
-  withFile((path) => {
-    const options = optionsFor(path);
-    using(options, () => {
-      const error = assertThrows(() => SqliteBroker.open(options), Error);
-      assertStringIncludes(error.message, "another server or program is using it");
-    });
-    using(options, (broker) => assert(broker.writable()));
-  }));
-
-Deno.test("SqliteBroker.open() says why a file is of no use", () =>
+Deno.test("SqliteBroker.open() says why a file is unusable", () =>
   withFile((path) => {
     Deno.writeTextFileSync(
       path,
-      "this is no database, but a text that somebody put there\n".repeat(50),
+      "this is a text, not a database\n".repeat(50),
     );
     const error = assertThrows(() => SqliteBroker.open(optionsFor(path)), Error);
     assertStringIncludes(error.message, `Cannot open ${path}: `);
@@ -178,14 +168,18 @@ Deno.test("SqliteBroker.open() says why a file is of no use", () =>
     );
   }));
 
-Deno.test("SqliteBroker.open() refuses the file of a newer version", () =>
+Deno.test("SqliteBroker.open() refuses a file made by a newer version", () =>
   withFile((path) => {
     using(optionsFor(path), () => {});
     change(path, "PRAGMA user_version = 1000");
-    assertThrows(() => SqliteBroker.open(optionsFor(path)), Error, "a newer Parley has made it");
+    assertThrows(
+      () => SqliteBroker.open(optionsFor(path)),
+      Error,
+      "made by a newer version of Parley",
+    );
   }));
 
-Deno.test("SqliteBroker.open() says that a file is damaged, and lets go of it", () =>
+Deno.test("SqliteBroker.open() reports a damaged file and closes it", () =>
   withFile((path) => {
     using(optionsFor(path), (broker) => broker.append([draft("a")]));
     const bytes = Deno.readFileSync(path);
@@ -196,7 +190,7 @@ Deno.test("SqliteBroker.open() says that a file is damaged, and lets go of it", 
     using(optionsFor(path), (broker) => assertEquals(broker.read("lobby", all).head.offset, 1));
   }));
 
-Deno.test("SqliteBroker.writable() says that the disk is full, and that it is not any more", () =>
+Deno.test("SqliteBroker.isWritable() tells whether the disk is full", () =>
   withFile(async (path) => {
     const module = import.meta.resolve("../../../app/broker/sqlite/sqlite_broker.ts");
     const options = JSON.stringify({ path, durability: "normal", ...defaults });
@@ -206,17 +200,17 @@ Deno.test("SqliteBroker.writable() says that the disk is full, and that it is no
         args: ["--pid", String(Deno.pid), "--fsize=" + size + ":unlimited"],
       }).outputSync();
       const broker = SqliteBroker.open({
-        ...${options}, now: Date.now, randomName: () => "term", report: () => {},
+        ...${options}, now: Date.now, randomName: () => "epoch", report: () => {},
       });
       const draft = { room: "lobby", member: "ada", from: "Ada", text: "a", nonce: "n" };
-      const said = [broker.writable()];
+      const results = [broker.isWritable()];
       limit(4096);
       for (let i = 0; i < 4; i++) {
-        said.push(broker.append([draft])[0].kind, broker.writable());
+        results.push(broker.append([draft])[0].kind, broker.isWritable());
       }
       limit("unlimited");
-      said.push(broker.writable(), broker.append([draft])[0].kind);
-      console.log(said.join(" "));
+      results.push(broker.isWritable(), broker.append([draft])[0].kind);
+      console.log(results.join(" "));
       broker.close();
     `;
     const run = `trap '' XFSZ; exec "$0" eval -q "$1"`;
@@ -227,26 +221,26 @@ Deno.test("SqliteBroker.writable() says that the disk is full, and that it is no
     assertEquals(new TextDecoder().decode(stdout).trim(), `true ${full}true stored`);
   }));
 
-Deno.test("SqliteBroker.writable() changes nothing", () =>
+Deno.test("SqliteBroker.isWritable() leaves the log unchanged", () =>
   using(optionsFor(":memory:"), (broker) => {
     broker.append([draft("a")]);
     const before = broker.read("lobby", all);
-    assert(broker.writable());
+    assert(broker.isWritable());
     assertEquals(broker.read("lobby", all), before);
   }));
 
-Deno.test("SqliteBroker.prune() takes long logs in bounded steps, and says when there is more [R11]", () =>
+Deno.test("SqliteBroker.prune() prunes long logs in bounded steps and returns whether more is left [R11]", () =>
   using(optionsFor(":memory:", undefined, { retentionMessages: 10 }), (broker) => {
-    const heard: number[] = [];
-    broker.subscribe({ entries: () => {}, pruned: (_, first) => heard.push(first) });
+    const firsts: number[] = [];
+    broker.subscribe({ entries: () => {}, pruned: (_, first) => firsts.push(first) });
     broker.append(Array.from({ length: 1_250 }, (_, i) => draft(`m${i}`)));
-    const said = [broker.prune(), broker.prune(), broker.prune(), broker.prune()];
-    assertEquals(heard, [501, 1_001, 1_241]);
-    assertEquals(said, [true, true, false, false]);
+    const hasMore = [broker.prune(), broker.prune(), broker.prune(), broker.prune()];
+    assertEquals(firsts, [501, 1_001, 1_241]);
+    assertEquals(hasMore, [true, true, false, false]);
     assertEquals(broker.read("lobby", all).entries.length, 10);
   }));
 
-Deno.test("SqliteBroker.prune() gets round to every room [R11]", () =>
+Deno.test("SqliteBroker.prune() visits every room [R11]", () =>
   using(optionsFor(":memory:", undefined, { retentionMessages: 1 }), (broker) => {
     const pruned = new Set<string>();
     broker.subscribe({ entries: () => {}, pruned: (room) => pruned.add(room) });
@@ -257,39 +251,39 @@ Deno.test("SqliteBroker.prune() gets round to every room [R11]", () =>
     assertEquals(pruned.size, 1_100);
   }));
 
-Deno.test("SqliteBroker.append() knows every nonce, in memory or not, after a stop and after a kill [M3]", () =>
+Deno.test("SqliteBroker.append() recognizes every nonce after a stop and after a kill [M3]", () =>
   withFile((path) => {
     const options = { ...optionsFor(path), recentNonces: 3 };
     const killed = `${path}.killed`;
-    const said = [..."abcdefgh"].map((text) => draft(text));
-    const elsewhere = draft("elsewhere", { room: "design" });
+    const drafts = [..."abcdefgh"].map((text) => draft(text));
+    const otherRoom = draft("other", { room: "design" });
     using(options, (broker) => {
-      broker.append([elsewhere]);
-      for (const one of said) broker.append([one]);
+      broker.append([otherRoom]);
+      for (const one of drafts) broker.append([one]);
       for (const part of ["", "-wal"]) Deno.copyFileSync(path + part, killed + part);
     });
     for (const file of [path, killed]) {
       using({ ...options, path: file }, (broker) => {
-        const results = broker.append([...said, elsewhere]);
+        const results = broker.append([...drafts, otherRoom]);
         assertEquals(results.map((result) => Object.values(result)), [
-          ...said.map((_, i) => ["repeat", i + 1]),
+          ...drafts.map((_, i) => ["repeat", i + 1]),
           ["repeat", 1],
         ]);
       });
     }
   }));
 
-Deno.test("SqliteBroker.append() knows a nonce once its transaction is done, and not before [M3]", () =>
+Deno.test("SqliteBroker.append() recognizes a nonce only once its transaction is committed [M3]", () =>
   using({ ...optionsFor(":memory:"), recentNonces: 2 }, (broker) => {
     broker.append([draft("a"), draft("b"), draft("a")]);
-    // This one would have put the first two into their table.
+    // This transaction would have moved the first two into their table.
     broker.append([draft("c"), { ...broken, nonce: "n-broken" }]);
     const results = broker.append([draft("a"), draft("c"), draft("b"), draft("c")]);
     assertEquals(results.map(({ kind }) => kind), ["repeat", "stored", "repeat", "repeat"]);
     assertEquals(broker.append([draft("c")]), [{ kind: "repeat", offset: 3 }]);
   }));
 
-Deno.test("SqliteBroker.prune() says that there are more nonces than it removed [M3]", () => {
+Deno.test("SqliteBroker.prune() returns whether more nonces are left [M3]", () => {
   const wall = { ms: Date.UTC(2026, 0, 1) };
   using(optionsFor(":memory:", wall), (broker) => {
     broker.append(Array.from({ length: 750 }, (_, i) => draft(`m${i}`)));
@@ -299,14 +293,13 @@ Deno.test("SqliteBroker.prune() says that there are more nonces than it removed 
   });
 });
 
-/** A broker on a file, with what it reports and tells its listener. */
-async function withWatched(
-  use: (bench: {
+/** A broker on a file in a folder of its own, and the events it reports. */
+async function withDataFolder(
+  use: (folder: {
     broker: SqliteBroker;
     path: string;
     dir: string;
-    said: string[];
-    entries: Entry[];
+    reported: string[];
     texts(): string[];
   }) => Promise<void>,
 ): Promise<void> {
@@ -314,149 +307,148 @@ async function withWatched(
   const dir = join(root, "data");
   const path = join(dir, "parley.db");
   Deno.mkdirSync(dir);
-  const said: string[] = [];
-  const entries: Entry[] = [];
-  const report = (event: string) => said.push(event);
+  const reported: string[] = [];
+  const report = (event: string) => reported.push(event);
   const broker = SqliteBroker.open({ ...optionsFor(path), report });
-  broker.subscribe({ entries: (some) => entries.push(...some), pruned: () => {} });
   const texts = () => broker.read("lobby", all).entries.map(({ text }) => text);
   try {
     broker.append([draft("a"), draft("b")]);
-    await use({ broker, path, dir, said, entries, texts });
+    await use({ broker, path, dir, reported, texts });
   } finally {
     broker.close();
     await Deno.remove(root, { recursive: true });
   }
 }
 
-const stored = (offset: number) => [{ kind: "stored" as const, offset }];
 const namesIn = (dir: string) => [...Deno.readDirSync(dir)].map(({ name }) => name).sort();
 
-Deno.test("SqliteBroker.look() finds nothing wrong with a file in its place", () =>
-  withWatched(async ({ broker, said, dir }) => {
-    assertEquals(await broker.look(), undefined);
-    assertEquals(said, []);
-    assertEquals(namesIn(dir), ["parley.db", "parley.db-wal"]);
+Deno.test("SqliteBroker.saveIfMoved() leaves a file at its path alone", () =>
+  withDataFolder(async ({ broker, reported, dir }) => {
+    assertEquals(await broker.saveIfMoved(), undefined);
+    assertEquals(reported, []);
+    assertEquals(namesIn(dir), ["parley.db", "parley.db-shm", "parley.db-wal"]);
   }));
 
-Deno.test("SqliteBroker.look() puts back a folder that was removed, in a new term [R1]", () =>
-  withWatched(async ({ broker, path, dir, said, entries, texts }) => {
-    Deno.removeSync(dir, { recursive: true });
-    broker.append([draft("c")]);
-    assertEquals(await broker.look(), undefined);
-    assertEquals(said, ["storage_lost", "storage_restored"]);
-    assertEquals(texts(), ["a", "b", "c"]);
-    assertEquals(broker.append([draft("b")]), [{ kind: "repeat", offset: 2 }]);
-    assertEquals(broker.append([draft("d")]), stored(4));
-    assert(entries[3]?.epoch !== entries[2]?.epoch);
-    assertEquals(await broker.look(), undefined);
-    assertEquals(said.length, 2);
-    broker.close();
-    using(optionsFor(path), (next) => assertEquals(next.read("lobby", all).head.offset, 4));
-  }));
-
-Deno.test("SqliteBroker.look() puts back a file that was removed beside its journal", () =>
-  withWatched(async ({ broker, path, dir, texts }) => {
-    Deno.removeSync(path);
-    await broker.look();
-    broker.append([draft("c")]);
-    assertEquals(texts(), ["a", "b", "c"]);
-    assertEquals(namesIn(dir), ["parley.db", "parley.db-wal"]);
-    assertEquals(await broker.look(), undefined);
-  }));
-
-Deno.test("SqliteBroker.look() puts back a file that was moved away, and leaves that one whole", () =>
-  withWatched(async ({ broker, path, dir, texts }) => {
-    Deno.renameSync(path, join(dir, "moved.db"));
-    await broker.look();
-    assertEquals(broker.append([draft("c")]), stored(3));
-    assertEquals(texts(), ["a", "b", "c"]);
-    using(
-      optionsFor(join(dir, "moved.db")),
-      (moved) => assertEquals(moved.read("lobby", all).head.offset, 2),
-    );
-  }));
-
-Deno.test("SqliteBroker.look() makes a journal anew that was removed", () =>
-  withWatched(async ({ broker, path, said }) => {
-    Deno.removeSync(`${path}-wal`);
-    assertEquals(await broker.look(), undefined);
-    assertEquals(said, ["storage_log_lost"]);
-    broker.append([draft("c")]);
-    const [copy, log] = [`${path}.as-it-is`, `${path}.as-it-is-wal`];
-    Deno.copyFileSync(path, copy);
-    Deno.copyFileSync(`${path}-wal`, log);
-    using(optionsFor(copy), (next) => assertEquals(next.read("lobby", all).head.offset, 3));
-    assertEquals(await broker.look(), undefined);
-    assertEquals(said.length, 1);
-  }));
-
-Deno.test("SqliteBroker.look() saves a copy beside a file that took the place of its own, and has the server end", () =>
-  withWatched(async ({ broker, path, dir, said }) => {
+/** What can happen to the files of a running server, and the files that are there afterwards. */
+const losses: Readonly<
+  Record<string, readonly [(path: string, dir: string) => void, readonly string[]]>
+> = {
+  "a removed folder": [(_, dir) => Deno.removeSync(dir, { recursive: true }), []],
+  "a moved folder": [(_, dir) => Deno.renameSync(dir, `${dir}.moved`), []],
+  "a removed database": [(path) => Deno.removeSync(path), []],
+  "a moved database": [(path) => Deno.renameSync(path, `${path}.moved`), ["parley.db.moved"]],
+  "a removed journal": [(path) => Deno.removeSync(`${path}-wal`), ["parley.db"]],
+  "a removed journal index": [(path) => Deno.removeSync(`${path}-shm`), ["parley.db"]],
+  "a replaced database": [(path) => {
     using(optionsFor(`${path}.other`), (other) => other.append([draft("x")]));
     Deno.renameSync(`${path}.other`, path);
-    const sentence = await broker.look();
-    assertStringIncludes(sentence ?? "", `Another file took the place of ${path}`);
-    assertEquals(await broker.look(), sentence);
-    assertEquals(said, ["storage_lost"]);
-    const copy = namesIn(dir).find((name) => name.startsWith("parley.db.saved-")) ?? "";
-    assertStringIncludes(sentence ?? "", copy);
-    assertEquals(namesIn(dir), ["parley.db", copy]);
-    assertEquals(broker.append([draft("c")]), [{ kind: "unavailable" }]);
-    assertThrows(() => broker.claim("zoe", "Zoe"));
-    assertEquals(broker.writable(), false);
+  }, ["parley.db"]],
+};
+
+for (const [loss, [lose, left]] of Object.entries(losses)) {
+  Deno.test(`SqliteBroker.saveIfMoved() stops storing and saves a copy after ${loss} [M5]`, () =>
+    withDataFolder(async ({ broker, path, dir }) => {
+      lose(path, dir);
+      broker.append([draft("c")]);
+      const sentence = await broker.saveIfMoved() ?? "";
+      const copy = namesIn(dir).find((name) => name.startsWith("parley.db.saved-")) ?? "";
+      assertEquals(namesIn(dir), [...left, copy].sort());
+      assertStringIncludes(sentence, `${path} was moved, removed or replaced`);
+      assertStringIncludes(sentence, join(dir, copy));
+      assertEquals(broker.append([draft("d")]), [{ kind: "unavailable" }]);
+      assertThrows(() => broker.claim("zoe", "Zoe"));
+      assertEquals(broker.isWritable(), false);
+      broker.close();
+      using(optionsFor(join(dir, copy)), (saved) => {
+        assertEquals(saved.read("lobby", all).entries.map(({ text }) => text), ["a", "b", "c"]);
+      });
+    }));
+}
+
+Deno.test("SqliteBroker.saveIfMoved() leaves a moved database complete", () =>
+  withDataFolder(async ({ broker, path }) => {
+    Deno.renameSync(path, `${path}.moved`);
+    await broker.saveIfMoved();
+    using(optionsFor(`${path}.moved`), (moved) => {
+      assertEquals(moved.read("lobby", all).head.offset, 2);
+    });
+  }));
+
+Deno.test("SqliteBroker.close() touches nothing of the database that replaced its own", () =>
+  withDataFolder(async ({ broker, path, dir }) => {
+    losses["a replaced database"]?.[0](path, dir);
+    await broker.saveIfMoved();
     using(optionsFor(path), (next) => {
       assertEquals(next.read("lobby", all).entries.map(({ text }) => text), ["x"]);
-      // The journal is that of the server which has the file now.
       broker.close();
       assert(namesIn(dir).includes("parley.db-wal"));
     });
-    using(
-      optionsFor(join(dir, copy)),
-      (saved) => assertEquals(saved.read("lobby", all).head.offset, 2),
-    );
   }));
 
-Deno.test("SqliteBroker.look() stores nothing while the file cannot be put back, tries again, and says at the end what is lost", () =>
-  withWatched(async ({ broker, dir, said, texts }) => {
+Deno.test("SqliteBroker.saveIfMoved() says why it cannot save a copy", () =>
+  withDataFolder(async ({ broker, dir, texts }) => {
     Deno.removeSync(dir, { recursive: true });
     Deno.writeTextFileSync(dir, "in the way");
-    for (let i = 0; i < 10; i++) assertEquals(await broker.look(), undefined);
-    assertEquals(said, ["storage_lost", "storage_not_saved"]);
+    assertMatch(await broker.saveIfMoved() ?? "", /saving its messages in .* failed: /);
     assertEquals(broker.append([draft("c")]), [{ kind: "unavailable" }]);
-    assertEquals(broker.writable(), false);
     assertEquals(texts(), ["a", "b"]);
-    assertStringIncludes(await broker.look(true) ?? "", "is lost");
-    Deno.removeSync(dir);
-    for (let i = 0; i < 11; i++) await broker.look();
-    assertEquals(said.at(-1), "storage_restored");
-    assertEquals(broker.append([draft("c")]), stored(3));
   }));
 
-Deno.test("SqliteBroker.look() goes on when the file is brought back", () =>
-  withWatched(async ({ broker, dir, said, entries }) => {
-    Deno.renameSync(dir, `${dir}.away`);
-    Deno.writeTextFileSync(dir, "in the way");
-    await broker.look();
-    Deno.removeSync(dir);
-    Deno.renameSync(`${dir}.away`, dir);
-    await broker.look();
-    assertEquals(said.at(-1), "storage_found");
-    assertEquals(broker.append([draft("c")]), stored(3));
-    assertEquals(entries[2]?.epoch, entries[0]?.epoch);
-  }));
-
-Deno.test("SqliteBroker.append() never lets go of a file that only it has", () =>
-  withWatched(async ({ broker, dir, texts }) => {
+Deno.test("SqliteBroker.append() keeps a file open that only it has", () =>
+  withDataFolder(async ({ broker, dir, texts }) => {
     Deno.removeSync(dir, { recursive: true });
-    const unheardOf = { ...broken, nonce: "n-new" };
     for (let i = 0; i < 4; i++) {
-      assertEquals(broker.append([unheardOf]), [{ kind: "unavailable" }]);
+      assertEquals(broker.append([{ ...broken, nonce: "n-new" }]), [{ kind: "unavailable" }]);
     }
-    await broker.look();
     assertEquals(texts(), ["a", "b"]);
-    assertEquals(broker.append([draft("c")]), stored(3));
+    assertStringIncludes(await broker.saveIfMoved() ?? "", "its messages are in");
   }));
+
+/** A lock that is lost when a test says so. */
+function testLock() {
+  let lossReason: string | undefined;
+  return {
+    get lossReason() {
+      return lossReason;
+    },
+    lose: () => lossReason = "another process took it",
+    check() {
+      if (lossReason !== undefined) throw new Error(lossReason);
+    },
+  };
+}
+
+Deno.test("SqliteBroker commits nothing once its lock is lost, and leaves the files to the new owner", () =>
+  withFile((path) => {
+    const lock = testLock();
+    const dir = dirname(path);
+    const broker = SqliteBroker.open({ ...optionsFor(path), lock });
+    broker.append([draft("a")]);
+    lock.lose();
+    for (let i = 0; i < 4; i++) {
+      assertEquals(broker.append([draft("b")]), [{ kind: "unavailable" }]);
+    }
+    assertThrows(() => broker.claim("zoe", "Zoe"), Error, "another process took it");
+    assertThrows(() => broker.prune());
+    assertEquals(broker.isWritable(), false);
+    broker.close();
+    assertEquals(namesIn(dir), ["parley.db", "parley.db-shm", "parley.db-wal"]);
+    using(optionsFor(path), (next) => {
+      assertEquals(next.read("lobby", all).entries.map(({ text }) => text), ["a"]);
+    });
+  }));
+
+Deno.test("SqliteBroker.append() stores nothing while the lock cannot be checked [M9]", () => {
+  let isReadable = false;
+  const check = () => {
+    if (!isReadable) throw new Error("the disk fails");
+  };
+  using({ ...optionsFor(":memory:"), lock: { lossReason: undefined, check } }, (broker) => {
+    assertEquals(broker.append([draft("a")]), [{ kind: "unavailable" }]);
+    isReadable = true;
+    assertEquals(broker.append([draft("a")]), [{ kind: "stored", offset: 1 }]);
+  });
+});
 
 function change(path: string, sql: string): void {
   const database = new DatabaseSync(path);
@@ -487,31 +479,31 @@ async function* linesOf(process: Deno.ChildProcess): AsyncGenerator<string> {
   }
 }
 
-Deno.test("SqliteBroker.append() loses nothing that it answered when the process is killed [M5]", () =>
+Deno.test("SqliteBroker.append() loses no stored message when the process is killed [M5]", () =>
   withFile(async (path) => {
     const process = start(path, "flood");
-    let answered = 0;
+    let acknowledged = 0;
     for await (const line of linesOf(process)) {
-      answered = Number(line);
-      if (answered === 300) process.kill("SIGKILL");
+      acknowledged = Number(line);
+      if (acknowledged === 300) process.kill("SIGKILL");
     }
     await process.stdin.close();
     await process.status;
     using(optionsFor(path), (broker) => {
       const stored = broker.read("lobby", { ...all, limit: 100_000, maxBytes: 1e9 }).entries;
-      assert(stored.length >= answered);
+      assert(stored.length >= acknowledged);
       assertEquals(stored.map(({ offset }) => offset), stored.map((_, i) => i + 1));
     });
   }));
 
-Deno.test("SqliteBroker.append() survives a disk that is full, and goes on when it is not [M9]", () =>
+Deno.test("SqliteBroker.append() refuses messages while the disk is full and recovers [M9]", () =>
   withFile(async (path) => {
-    // No file may grow over 400 KiB; the signal that would say so is ignored.
+    // No file may grow beyond 400 KiB. The signal of the limit is ignored, so that writes fail.
     const process = start(path, "full", "trap '' XFSZ; ulimit -S -f 400;");
     const writer = process.stdin.getWriter();
-    const said: string[] = [];
+    const reported: string[] = [];
     for await (const line of linesOf(process)) {
-      said.push(line);
+      reported.push(line);
       if (line !== "full") continue;
       await new Deno.Command("prlimit", {
         args: ["--pid", String(process.pid), "--fsize=unlimited:unlimited"],
@@ -520,7 +512,7 @@ Deno.test("SqliteBroker.append() survives a disk that is full, and goes on when 
       await writer.close();
     }
     await process.status;
-    assertEquals(said, [
+    assertEquals(reported, [
       "storage_failed",
       "full",
       "readable true",
@@ -530,10 +522,10 @@ Deno.test("SqliteBroker.append() survives a disk that is full, and goes on when 
     ]);
   }));
 
-/** What SQLite cannot bind makes the whole transaction fail. */
+/** SQLite cannot bind this text, so the whole transaction fails. */
 const broken = { ...draft("b"), text: Symbol("no text") as unknown as string };
 
-Deno.test("SqliteBroker.append() gives the listener dense offsets after a failure [M4]", () => {
+Deno.test("SqliteBroker.append() reports dense offsets after a failure [M4]", () => {
   const entries: Entry[] = [];
   using(optionsFor(":memory:"), (broker) => {
     broker.subscribe({ entries: (some) => entries.push(...some), pruned: () => {} });
@@ -547,8 +539,8 @@ Deno.test("SqliteBroker.append() gives the listener dense offsets after a failur
   assertEquals(entries.map(({ text, offset }) => `${text}${offset}`), ["a1", "c2"]);
 });
 
-/** Runs `meanwhile` after two failures in a row, when the broker has given up the file and not yet opened it again. */
-function whileGivenUp(
+/** Runs `meanwhile` after two failures in a row, while the broker has its file closed. */
+function whileClosed(
   path: string,
   report: (event: string) => void,
   meanwhile: () => void,
@@ -566,25 +558,25 @@ function whileGivenUp(
   return entries;
 }
 
-Deno.test("SqliteBroker.append() opens a file that fails twice anew, in the same term, and says each once [M4]", () =>
+Deno.test("SqliteBroker.append() reopens a file that failed twice, in the same epoch [M4]", () =>
   withFile((path) => {
-    const said: string[] = [];
-    const entries = whileGivenUp(path, (event) => said.push(event), () => {});
+    const reported: string[] = [];
+    const entries = whileClosed(path, (event) => reported.push(event), () => {});
     assertEquals(entries.map(({ text, offset }) => `${text}${offset}`), ["a1", "c2", "d3"]);
     assertEquals(new Set(entries.map(({ epoch }) => epoch)).size, 1);
-    assertEquals(said, ["storage_failed", "storage_recovered"]);
+    assertEquals(reported, ["storage_failed", "storage_recovered"]);
   }));
 
-Deno.test("SqliteBroker.append() tells of a commit that seemed to fail and did not [M4]", () =>
+Deno.test("SqliteBroker.append() reports entries of a commit that only seemed to fail [M4]", () =>
   withFile((path) => {
-    const entries = whileGivenUp(path, () => {}, () =>
+    const entries = whileClosed(path, () => {}, () =>
       change(
         path,
-        `INSERT INTO messages SELECT room, 3, term, at, member, username, 'late', 'n-late'
+        `INSERT INTO messages SELECT room, 3, epoch, at, member, username, 'late', 'n-late'
            FROM messages WHERE offset = 2;
          UPDATE rooms SET head = 3;
          INSERT INTO rooms (name, first, head, at) VALUES ('new', 1, 1, 1);
-         INSERT INTO messages SELECT 2, 1, term, at, member, username, 'first', 'n-first'
+         INSERT INTO messages SELECT 2, 1, epoch, at, member, username, 'first', 'n-first'
            FROM messages WHERE offset = 2;`,
       ));
     assertEquals(entries.map(({ room, text, offset }) => `${room} ${text}${offset}`), [
@@ -596,19 +588,19 @@ Deno.test("SqliteBroker.append() tells of a commit that seemed to fail and did n
     ]);
   }));
 
-Deno.test("SqliteBroker.append() begins a new term in a file that was put in the place of its own [R1]", () =>
+Deno.test("SqliteBroker.append() starts an epoch if the file was replaced while closed [R1]", () =>
   withFile((path) => {
     using(optionsFor(path), (broker) => broker.append([draft("x")]));
     const older = `${path}.older`;
     Deno.copyFileSync(path, older);
-    const entries = whileGivenUp(path, () => {}, () => Deno.renameSync(older, path));
+    const entries = whileClosed(path, () => {}, () => Deno.renameSync(older, path));
     assertEquals(entries.map(({ text, offset }) => `${text}${offset}`), ["a2", "c3", "d2"]);
     assert(entries[2]?.epoch !== entries[1]?.epoch);
   }));
 
-Deno.test("SqliteBroker.append() begins a new term when a message of this term is gone from the file [R1]", () =>
+Deno.test("SqliteBroker.append() starts an epoch if a message is gone from the file [R1]", () =>
   withFile((path) => {
-    const entries = whileGivenUp(
+    const entries = whileClosed(
       path,
       () => {},
       () =>

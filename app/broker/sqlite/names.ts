@@ -1,0 +1,145 @@
+// The names that members hold, and for how long.
+
+import { usernameKey } from "../../protocol/text.ts";
+import type { DatabaseFile } from "./database.ts";
+
+export interface NamesOptions {
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** How long the names of a member that wrote are held after it left. */
+  readonly nameHoldMs: number;
+  readonly graceMs: number;
+}
+
+/** Min time that names are held for members who were present when a server died. */
+const comebackMs = 60_000;
+
+const sql = {
+  byKey: "SELECT * FROM names WHERE key = ?",
+  byMember: "SELECT * FROM names WHERE member = ?",
+  put: `INSERT OR REPLACE INTO names (key, member, username, current, live, wrote, held_until)
+        VALUES (?, ?, ?, 1, 1, ?, 0)`,
+  deleteAll: "DELETE FROM names WHERE member = ?",
+  deleteFormer: "DELETE FROM names WHERE member = ? AND current = 0",
+  deleteUnlessWrote: "DELETE FROM names WHERE member = ? AND wrote = 0",
+  deleteExpired: `DELETE FROM names WHERE key IN
+                  (SELECT key FROM names WHERE live = 0 AND held_until <= ? LIMIT ?)`,
+  setFormer: "UPDATE names SET current = 0 WHERE member = ?",
+  setLive: "UPDATE names SET live = 1 WHERE member = ?",
+  setWrote: "UPDATE names SET wrote = 1 WHERE member = ? AND wrote = 0",
+  hold: "UPDATE names SET live = 0, held_until = ? WHERE member = ?",
+  holdAll: `UPDATE names SET live = 0, held_until = CASE wrote WHEN 1 THEN ? ELSE ? END
+            WHERE live = 1`,
+} as const;
+
+interface NameRow {
+  readonly key: string;
+  readonly member: string;
+  readonly username: string;
+  readonly current: number;
+  readonly live: number;
+  readonly wrote: number;
+  readonly held_until: number;
+}
+
+/** The names in one database. All methods but `commit` and `rollback` belong inside a transaction. */
+export class Names {
+  readonly #options: NamesOptions;
+  /** Members known to be marked as having written. */
+  readonly #writers = new Set<string>();
+  /** Those marked by the current transaction. */
+  readonly #newWriters = new Set<string>();
+
+  constructor(options: NamesOptions) {
+    this.#options = options;
+  }
+
+  /** Gives a member the name it still holds, or else `username`; `undefined` if another holds that. */
+  claim(file: DatabaseFile, member: string, username: string): string | undefined {
+    const own = namesOf(file, member).find(({ current }) => current === 1);
+    if (own !== undefined && this.#isHeld(own)) {
+      file.run(sql.setLive, member);
+      return own.username;
+    }
+    if (this.#isTaken(file, member, username)) return undefined;
+    file.run(sql.deleteAll, member);
+    // The mark goes with the old name.
+    this.#writers.delete(member);
+    file.run(sql.put, usernameKey(username), member, username, 0);
+    return username;
+  }
+
+  /** Gives a member another name and keeps its present one as the former. False if it is taken. */
+  rename(file: DatabaseFile, member: string, username: string): boolean {
+    if (this.#isTaken(file, member, username)) return false;
+    const key = usernameKey(username);
+    const current = namesOf(file, member).find((name) => name.current === 1);
+    if (current?.key !== key) {
+      file.run(sql.deleteFormer, member);
+      file.run(sql.setFormer, member);
+    }
+    file.run(sql.put, key, member, username, current?.wrote ?? 0);
+    return true;
+  }
+
+  /** Starts the hold of a member's names if it wrote, and frees them otherwise. */
+  release(file: DatabaseFile, member: string): void {
+    this.#writers.delete(member);
+    file.run(sql.deleteUnlessWrote, member);
+    file.run(sql.hold, this.#options.now() + this.#options.nameHoldMs, member);
+  }
+
+  /** Starts the hold of all names that were live when the last server ended, with time to reconnect. */
+  holdAll(file: DatabaseFile): void {
+    const { now, nameHoldMs, graceMs } = this.#options;
+    const comeback = Math.max(graceMs, comebackMs);
+    file.run(sql.holdAll, now() + Math.max(nameHoldMs, comeback), now() + comeback);
+  }
+
+  /** Marks a member as having written, so that its names are held after it leaves. */
+  markWriter(file: DatabaseFile, member: string): void {
+    if (this.#writers.has(member) || this.#newWriters.has(member)) return;
+    file.run(sql.setWrote, member);
+    this.#newWriters.add(member);
+  }
+
+  /** Removes up to `rows` names whose hold is over. Returns whether there may be more. */
+  prune(file: DatabaseFile, now: number, rows: number): boolean {
+    return Number(file.run(sql.deleteExpired, now, rows).changes) === rows;
+  }
+
+  /** The transaction succeeded. */
+  commit(): void {
+    for (const member of this.#newWriters) this.#writers.add(member);
+    this.#newWriters.clear();
+  }
+
+  /** The transaction failed. */
+  rollback(): void {
+    this.#newWriters.clear();
+  }
+
+  /** Forgets what it knows of the database, which was opened again. */
+  reset(): void {
+    this.rollback();
+    this.#writers.clear();
+  }
+
+  #isTaken(file: DatabaseFile, member: string, username: string): boolean {
+    const name = file.get(sql.byKey, usernameKey(username));
+    return name !== undefined && name.member !== member && this.#isHeld(nameRow(name));
+  }
+
+  #isHeld(name: NameRow): boolean {
+    return name.live === 1 || name.held_until > this.#options.now();
+  }
+}
+
+function namesOf(file: DatabaseFile, member: string): readonly NameRow[] {
+  return file.all(sql.byMember, member).map(nameRow);
+}
+
+/** The schema guarantees the columns. */
+function nameRow(row: unknown): NameRow {
+  return row as NameRow;
+}

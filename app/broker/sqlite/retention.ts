@@ -1,0 +1,85 @@
+// What retention deletes from the start of each room, in bounded steps.
+
+import type { DatabaseFile } from "./database.ts";
+import type { Nonces } from "./nonces.ts";
+
+export interface RetentionOptions {
+  /** Days that messages are kept; 0 is no limit. */
+  readonly retentionDays: number;
+  /** Messages kept per room; 0 is no limit. */
+  readonly retentionMessages: number;
+}
+
+const dayMs = 86_400_000;
+
+const sql = {
+  roomsFrom: "SELECT id, name, first, head FROM rooms WHERE id >= ? ORDER BY id LIMIT ?",
+  firstSince: `SELECT offset FROM messages WHERE room = ? AND offset >= ? AND offset < ? AND at >= ?
+               ORDER BY offset LIMIT 1`,
+  deleteBefore: "DELETE FROM messages WHERE room = ? AND offset < ?",
+  setFirst: "UPDATE rooms SET first = ? WHERE id = ?",
+} as const;
+
+/** Room name and the offset of the oldest message kept. */
+export type PrunedRoom = readonly [name: string, first: number];
+
+/** Retention in one database. */
+export class Retention {
+  readonly #options: RetentionOptions;
+  readonly #nonces: Nonces;
+  /** Id of the room where the next step starts; undefined once all rooms were visited. */
+  #nextRoom: number | undefined;
+
+  constructor(options: RetentionOptions, nonces: Nonces) {
+    this.#options = options;
+    this.#nonces = nonces;
+  }
+
+  /** Whether the last step left rooms for the next one. */
+  get hasMore(): boolean {
+    return this.#nextRoom !== undefined;
+  }
+
+  /** Visits up to `rows` rooms and deletes up to `rows` messages, inside a transaction. */
+  prune(file: DatabaseFile, now: number, rows: number): readonly PrunedRoom[] {
+    const { retentionDays, retentionMessages } = this.#options;
+    if (retentionDays === 0 && retentionMessages === 0) return [];
+    const pruned: PrunedRoom[] = [];
+    let left = rows;
+    const rooms = file.all(sql.roomsFrom, this.#nextRoom ?? 0, rows);
+    this.#nextRoom = rooms.length < rows ? undefined : Number(rooms.at(-1)?.id) + 1;
+    for (const room of rooms) {
+      const [id, first, head] = [Number(room.id), Number(room.first), Number(room.head)];
+      const max = Math.min(head + 1, first + left);
+      const next = Math.max(
+        first,
+        Math.min(this.#firstByCount(first, head), max),
+        this.#firstByAge(file, id, first, max, now),
+      );
+      if (next === first) continue;
+      this.#nonces.flushRoom(file, id);
+      file.run(sql.deleteBefore, id, next);
+      file.run(sql.setFirst, next, id);
+      pruned.push([String(room.name), next]);
+      left -= next - first;
+      if (left > 0) continue;
+      // This room may have more.
+      this.#nextRoom = id;
+      break;
+    }
+    return pruned;
+  }
+
+  #firstByCount(first: number, head: number): number {
+    const { retentionMessages } = this.#options;
+    return retentionMessages === 0 ? first : head - retentionMessages + 1;
+  }
+
+  /** Returns the first offset below `max` that is young enough; `max` if none is. */
+  #firstByAge(file: DatabaseFile, id: number, first: number, max: number, now: number): number {
+    const { retentionDays } = this.#options;
+    if (retentionDays === 0) return first;
+    const oldest = now - retentionDays * dayMs;
+    return Number(file.get(sql.firstSince, id, first, max, oldest)?.offset ?? max);
+  }
+}

@@ -1,0 +1,280 @@
+// The logs of all rooms: their messages, offsets and epochs.
+
+import type { AppendResult, Draft, Entry, Page, ReadQuery } from "../../chat/broker.ts";
+import { utf8Length } from "../../protocol/text.ts";
+import type { DatabaseFile } from "./database.ts";
+import type { Nonces } from "./nonces.ts";
+
+export interface RoomLogOptions {
+  /** Returns a name that no epoch has had. */
+  readonly randomName: () => string;
+  /** Max rooms with messages; 0 is no limit. */
+  readonly maxRooms: number;
+}
+
+/** Rows fetched at once. Few are wasted when a page's bytes are used up. */
+const chunkRows = 128;
+
+const sql = {
+  addEpoch: "INSERT INTO epochs (name) VALUES (?)",
+  epochName: "SELECT name FROM epochs WHERE id = ?",
+  epochByName: "SELECT id FROM epochs WHERE name = ?",
+  lastEpoch: "SELECT name FROM epochs ORDER BY id DESC LIMIT 1",
+  addRoom: "INSERT INTO rooms (name, first, head, at) VALUES (?, 1, 0, 0)",
+  findRoom: "SELECT id, first, head, at FROM rooms WHERE name = ?",
+  updateRoom: "UPDATE rooms SET head = ?, at = ? WHERE id = ?",
+  countRooms: "SELECT count(*) AS count FROM rooms",
+  allRooms: "SELECT id, name, first, head, at FROM rooms",
+  addMessage: `INSERT INTO messages (room, offset, epoch, at, member, username, text, nonce)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+  epochAt: "SELECT epoch FROM messages WHERE room = ? AND offset = ?",
+  readAfter: "SELECT * FROM messages WHERE room = ? AND offset > ? ORDER BY offset LIMIT ?",
+  readBefore: "SELECT * FROM messages WHERE room = ? AND offset < ? ORDER BY offset DESC LIMIT ?",
+} as const;
+
+/** A room that has or had messages. */
+interface StoredRoom {
+  readonly id: number;
+  /** Offset of the oldest message kept. */
+  readonly first: number;
+  readonly head: number;
+  /** Time of the newest message. */
+  readonly at: number;
+}
+
+interface MessageRow {
+  readonly offset: number;
+  readonly epoch: number;
+  readonly at: number;
+  readonly member: string;
+  readonly username: string;
+  readonly text: string;
+  readonly nonce: string;
+}
+
+const emptyRoom: StoredRoom = { id: 0, first: 1, head: 0, at: 0 };
+
+/** The room logs in one database. What `append` changes is pending until `commit` or `rollback`. */
+export class RoomLog {
+  readonly #options: RoomLogOptions;
+  readonly #nonces: Nonces;
+  /** Committed rooms: all that this process wrote to, and others once they were read. */
+  readonly #rooms = new Map<string, StoredRoom>();
+  #roomCount = 0;
+  /** Rooms as the current transaction leaves them. */
+  readonly #pending = new Map<string, StoredRoom>();
+  #epoch = { id: 0, name: "" };
+  readonly #epochNames = new Map<number, string>();
+
+  constructor(options: RoomLogOptions, nonces: Nonces) {
+    this.#options = options;
+    this.#nonces = nonces;
+  }
+
+  /** Starts an epoch: from here the log may differ from one that clients remember. */
+  beginEpoch(file: DatabaseFile): void {
+    const name = this.#options.randomName();
+    this.#epoch = { id: Number(file.run(sql.addEpoch, name).lastInsertRowid), name };
+    this.#roomCount = roomCount(file);
+  }
+
+  /** Stores drafts, in order, inside a transaction. Returns a result for each, and the new entries. */
+  append(
+    file: DatabaseFile,
+    drafts: readonly Draft[],
+    now: number,
+  ): { readonly results: readonly AppendResult[]; readonly entries: readonly Entry[] } {
+    const entries: Entry[] = [];
+    const results = drafts.map((draft) => this.#store(file, draft, now, entries));
+    for (const { id, head, at } of this.#pending.values()) file.run(sql.updateRoom, head, at, id);
+    return { results, entries };
+  }
+
+  #store(file: DatabaseFile, draft: Draft, now: number, entries: Entry[]): AppendResult {
+    const { member, from, text, nonce } = draft;
+    let room = this.#pending.get(draft.room) ?? this.#roomOf(file, draft.room);
+    if (room === undefined) {
+      if (this.#isFull()) return { kind: "rooms_full" };
+      room = { ...emptyRoom, id: Number(file.run(sql.addRoom, draft.room).lastInsertRowid) };
+    }
+    const stored = this.#nonces.find(file, room.id, member, nonce);
+    if (stored !== undefined) return { kind: "repeat", offset: stored };
+    const offset = room.head + 1;
+    const at = Math.max(now, room.at);
+    file.run(sql.addMessage, room.id, offset, this.#epoch.id, at, member, from, text, nonce);
+    this.#nonces.add(room.id, member, nonce, offset);
+    this.#pending.set(draft.room, { ...room, head: offset, at });
+    entries.push({ ...draft, offset, epoch: this.#epoch.name, at });
+    return { kind: "stored", offset };
+  }
+
+  /** Returns whether the room limit is reached, counting the new rooms of this transaction. */
+  #isFull(): boolean {
+    const { maxRooms } = this.#options;
+    if (maxRooms === 0) return false;
+    let count = this.#roomCount;
+    for (const name of this.#pending.keys()) if (!this.#rooms.has(name)) count++;
+    return count >= maxRooms;
+  }
+
+  /** The transaction succeeded. */
+  commit(): void {
+    for (const [name, room] of this.#pending) {
+      if (!this.#rooms.has(name)) this.#roomCount++;
+      this.#rooms.set(name, room);
+    }
+    this.#pending.clear();
+  }
+
+  /** The transaction failed. */
+  rollback(): void {
+    this.#pending.clear();
+  }
+
+  /** Retention removed all messages of a room before `first`. */
+  setFirst(name: string, first: number): void {
+    const room = this.#rooms.get(name);
+    if (room !== undefined) this.#rooms.set(name, { ...room, first });
+  }
+
+  /** Reads a page of a room. */
+  read(file: DatabaseFile, name: string, query: ReadQuery): Page {
+    const room = this.#roomOf(file, name) ?? emptyRoom;
+    const { id, first, head: offset } = room;
+    const head = { epoch: this.#epochAt(file, id, offset), offset };
+    const entriesOf = (rows: readonly MessageRow[]) => this.#entries(file, name, rows);
+    if ("before" in query) {
+      // Infinity is no value for SQLite.
+      const before = Math.min(query.before, offset + 1);
+      const rows = collect(
+        query,
+        before,
+        (from, count) => file.all(sql.readBefore, id, from, count),
+      );
+      return { entries: entriesOf(rows.reverse()), first, head, valid: true };
+    }
+    const { after } = query;
+    if (!this.#isValid(file, room, after.epoch, after.offset)) {
+      return { entries: [], first, head, valid: false };
+    }
+    const rows = collect(
+      query,
+      after.offset,
+      (from, count) => file.all(sql.readAfter, id, from, count),
+    );
+    return { entries: entriesOf(rows), first, head, valid: true };
+  }
+
+  #isValid(file: DatabaseFile, room: StoredRoom, epoch: string, offset: number): boolean {
+    if (offset > room.head) return false;
+    if (offset === 0) return file.get(sql.epochByName, epoch) !== undefined;
+    // An epoch never continues after the log was set back. So if the oldest message kept is of this
+    // epoch, the client saw the pruned ones before it too. Otherwise that is unknown.
+    return epoch === this.#epochAt(file, room.id, Math.max(offset, room.first));
+  }
+
+  /** Returns the epoch of the message at an offset; the current one if there is none. */
+  #epochAt(file: DatabaseFile, room: number, offset: number): string {
+    const found = file.get(sql.epochAt, room, offset);
+    return found === undefined ? this.#epoch.name : this.#epochName(file, Number(found.epoch));
+  }
+
+  #epochName(file: DatabaseFile, id: number): string {
+    if (id === this.#epoch.id) return this.#epoch.name;
+    let name = this.#epochNames.get(id);
+    if (name === undefined) {
+      name = String(file.get(sql.epochName, id)?.name ?? "");
+      this.#epochNames.set(id, name);
+    }
+    return name;
+  }
+
+  #entries(file: DatabaseFile, room: string, rows: readonly MessageRow[]): Entry[] {
+    return rows.map(({ offset, epoch, at, member, username, text, nonce }) => ({
+      room,
+      member,
+      from: username,
+      text,
+      nonce,
+      offset,
+      epoch: this.#epochName(file, epoch),
+      at,
+    }));
+  }
+
+  #roomOf(file: DatabaseFile, name: string): StoredRoom | undefined {
+    const known = this.#rooms.get(name);
+    if (known !== undefined) return known;
+    const row = file.get(sql.findRoom, name);
+    if (row === undefined) return undefined;
+    const room = storedRoom(row);
+    this.#rooms.set(name, room);
+    return room;
+  }
+
+  /**
+   * Compares a database that was opened again with what is known of it. Returns the entries that were
+   * committed though the commit reported failure. If anything is missing, forgets everything, starts an
+   * epoch and returns `undefined`.
+   */
+  catchUp(file: DatabaseFile): readonly Entry[] | undefined {
+    const rooms = new Map(file.all(sql.allRooms).map((row) => [String(row.name), storedRoom(row)]));
+    const isComplete = file.get(sql.lastEpoch)?.name === this.#epoch.name &&
+      this.#rooms.entries().every(([name, { head }]) => (rooms.get(name)?.head ?? 0) >= head);
+    if (!isComplete) {
+      this.#rooms.clear();
+      this.#epochNames.clear();
+      this.beginEpoch(file);
+      return undefined;
+    }
+    const late: Entry[] = [];
+    for (const [name, room] of rooms) {
+      const known = this.#rooms.get(name);
+      const { id, head } = room;
+      if (known !== undefined) this.#rooms.set(name, room);
+      // This process knows every room that it wrote to, unless the commit in question created it.
+      const isNew = known === undefined &&
+        Number(file.get(sql.epochAt, id, head)?.epoch) === this.#epoch.id;
+      const knownHead = isNew ? 0 : known?.head ?? head;
+      if (knownHead === head) continue;
+      const rows = file.all(sql.readAfter, id, knownHead, head - knownHead).map(messageRow);
+      late.push(...this.#entries(file, name, rows));
+    }
+    this.#roomCount = rooms.size;
+    return late;
+  }
+}
+
+/** Takes rows while they fit, at least one. `fetch` returns up to `count` rows from an offset on. */
+function collect(
+  { limit, maxBytes }: ReadQuery,
+  from: number,
+  fetch: (from: number, count: number) => Record<string, unknown>[],
+): MessageRow[] {
+  const collected: MessageRow[] = [];
+  let bytes = 0;
+  while (collected.length < limit) {
+    const count = Math.min(chunkRows, limit - collected.length);
+    const rows = fetch(collected.at(-1)?.offset ?? from, count);
+    for (const row of rows.map(messageRow)) {
+      bytes += utf8Length(row.text);
+      if (bytes > maxBytes && collected.length > 0) return collected;
+      collected.push(row);
+    }
+    if (rows.length < count) break;
+  }
+  return collected;
+}
+
+function roomCount(file: DatabaseFile): number {
+  return Number(file.get(sql.countRooms)?.count ?? 0);
+}
+
+function storedRoom({ id, first, head, at }: Record<string, unknown>): StoredRoom {
+  return { id: Number(id), first: Number(first), head: Number(head), at: Number(at) };
+}
+
+/** The schema guarantees the columns. */
+function messageRow(row: unknown): MessageRow {
+  return row as MessageRow;
+}

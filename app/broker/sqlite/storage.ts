@@ -1,0 +1,72 @@
+// A data folder in use by a server: its lock, its database, and the end of the server if it loses one.
+
+import { FolderLock, lockPathOf, thisProcess } from "./lock.ts";
+import { SqliteBroker } from "./sqlite_broker.ts";
+import type { SqliteBrokerOptions } from "./sqlite_broker.ts";
+
+export interface SqliteStorageOptions extends Omit<SqliteBrokerOptions, "lock"> {
+  /** Runs `task` after `ms`; the returned function cancels it. */
+  readonly later: (ms: number, task: () => void) => () => void;
+}
+
+/** An open data folder. */
+export interface SqliteStorage {
+  readonly broker: SqliteBroker;
+  /** Resolves with a sentence when the server must end: the database or the lock is lost. */
+  readonly lost: Promise<string>;
+  /** Checks both a last time and closes them. Returns the sentence of `lost` if they are lost. */
+  close(): Promise<string | undefined>;
+}
+
+const checkMs = 1_000;
+
+/**
+ * Takes a data folder and opens its database.
+ *
+ * @throws {Error} If another process uses the folder or it cannot be used; the message says which.
+ */
+export async function openSqliteStorage(options: SqliteStorageOptions): Promise<SqliteStorage> {
+  const { path, now, later } = options;
+  const lock = await FolderLock.acquire({
+    path: lockPathOf(path),
+    owner: thisProcess(),
+    now,
+    wait: (ms) => new Promise((resolve) => void later(ms, resolve)),
+  });
+  let broker: SqliteBroker;
+  try {
+    broker = SqliteBroker.open({ ...options, lock });
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+  const lost = Promise.withResolvers<string>();
+  let isClosed = false;
+  let cancel = () => {};
+  let checked = Promise.resolve<string | undefined>(undefined);
+  const check = () =>
+    checked = checked.then(async (reason) => {
+      if (reason !== undefined) return reason;
+      const found = await broker.saveIfMoved();
+      if (found === undefined) lock.refresh();
+      return found ?? lock.lossReason;
+    });
+  const checkAgain = async () => {
+    const reason = await check();
+    if (reason !== undefined) lost.resolve(reason);
+    else if (!isClosed) cancel = later(checkMs, checkAgain);
+  };
+  void checkAgain();
+  return {
+    broker,
+    lost: lost.promise,
+    async close() {
+      isClosed = true;
+      cancel();
+      const reason = await check();
+      broker.close();
+      lock.release();
+      return reason;
+    },
+  };
+}

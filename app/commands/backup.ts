@@ -1,0 +1,39 @@
+// `parley backup`: copies the database to a file, whether a server uses it or not.
+
+import { backup } from "node:sqlite";
+import { errorMessage } from "../core/error_message.ts";
+import { checkCopy, infoOf, openDatabase } from "./database_access.ts";
+import { checkOutput, writeOutput } from "./output_file.ts";
+
+/** How every SQLite file starts (https://sqlite.org/fileformat2.html, 1.3.1). */
+const sqliteMagic = "SQLite format 3\0";
+
+/**
+ * Copies the database at `path` to `to`, which must not exist or be a database. A server that uses the
+ * database is not held up; the copy has what was stored when it began.
+ *
+ * @throws {Error} If there is no database, it cannot be read, or the copy cannot be written.
+ */
+export async function backUp(path: string, to: string): Promise<void> {
+  using database = openDatabase(path);
+  checkOutput(path, to);
+  if (!isReplaceable(to)) throw new Error(`Cannot write ${to}: it exists and is not a database`);
+  await writeOutput(to, async (unfinished) => {
+    try {
+      // All pages in one step, which reads one snapshot. Several steps would start again after each
+      // message that the server stores between them.
+      await backup(database, unfinished, { rate: -1 });
+    } catch (error) {
+      throw new Error(`Cannot write ${unfinished}: ${errorMessage(error)}`, { cause: error });
+    }
+    checkCopy(unfinished);
+  });
+}
+
+/** Returns whether a file may be replaced by a copy: it is missing, empty or a database. */
+function isReplaceable(path: string): boolean {
+  if (infoOf(path) === undefined) return true;
+  using file = Deno.openSync(path);
+  const bytes = new Uint8Array(sqliteMagic.length);
+  return file.readSync(bytes) === null || new TextDecoder().decode(bytes) === sqliteMagic;
+}

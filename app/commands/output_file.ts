@@ -1,0 +1,73 @@
+// Files that commands write: never over the database, and complete once they exist.
+
+import { basename, dirname, join } from "@std/path";
+import { errorMessage } from "../core/error_message.ts";
+import { databaseSuffixes, infoOf, removeDatabase } from "./database_access.ts";
+
+/** An unfinished file that has not changed for this long was left by a command that was killed. */
+const abandonedMs = 3_600_000;
+
+/**
+ * Throws unless a command that reads `database` may write `to`.
+ *
+ * @throws {Error} If `to` is the database itself or not a regular file, or its folder is missing.
+ */
+export function checkOutput(database: string, to: string): void {
+  const found = infoOf(to);
+  const why = isPartOf(database, to)
+    ? "this is the database itself"
+    : found !== undefined && !found.isFile
+    ? "it exists and is not a regular file"
+    : infoOf(dirname(to))?.isDirectory
+    ? undefined
+    : `there is no folder ${dirname(to)}`;
+  if (why !== undefined) throw new Error(`Cannot write ${to}: ${why}`);
+}
+
+/**
+ * Calls `write` with the path of an unfinished file, which then replaces `to`. If anything fails, `to`
+ * stays as it is.
+ */
+export async function writeOutput(
+  to: string,
+  write: (unfinished: string) => Promise<void>,
+): Promise<void> {
+  const prefix = `${basename(to)}.unfinished-`;
+  removeAbandoned(dirname(to), prefix);
+  // Two commands may write to the same file.
+  const unfinished = join(dirname(to), prefix + crypto.randomUUID().slice(0, 8));
+  try {
+    await write(unfinished);
+    Deno.renameSync(unfinished, to);
+  } catch (error) {
+    // Errors of the system don't name the file.
+    if (!(error instanceof Error && "code" in error)) throw error;
+    throw new Error(`Cannot write ${unfinished}: ${errorMessage(error)}`, { cause: error });
+  } finally {
+    removeDatabase(unfinished);
+  }
+}
+
+function removeAbandoned(dir: string, prefix: string): void {
+  for (const { name } of Deno.readDirSync(dir)) {
+    if (!name.startsWith(prefix)) continue;
+    const path = join(dir, name);
+    const changedAt = infoOf(path)?.mtime?.getTime() ?? Infinity;
+    if (changedAt < Date.now() - abandonedMs) Deno.removeSync(path);
+  }
+}
+
+/** Returns whether `to` names the database or one of its companion files, perhaps through links. */
+function isPartOf(database: string, to: string): boolean {
+  const real = Deno.realPathSync(database);
+  return databaseSuffixes.some((suffix) =>
+    isSame(to, real + suffix) ||
+    // A companion file that does not exist now may be created later.
+    basename(to) === basename(real) + suffix && isSame(dirname(to), dirname(real))
+  );
+}
+
+function isSame(one: string, other: string): boolean {
+  const [a, b] = [infoOf(one), infoOf(other)];
+  return a !== undefined && a.dev === b?.dev && a.ino === b.ino;
+}

@@ -1,0 +1,64 @@
+// `parley restore`: puts a copy in the place of the database.
+
+import { FolderLock, lockPathOf, thisProcess } from "../broker/sqlite/lock.ts";
+import { fileTimestamp } from "../broker/sqlite/sqlite_broker.ts";
+import { errorMessage } from "../core/error_message.ts";
+import { sleep } from "../core/timers.ts";
+import { checkCopy, infoOf, openDatabase, removeDatabase } from "./database_access.ts";
+
+/**
+ * Puts the copy `from`, with the journal beside it if there is one, in the place of the database at
+ * `path`. Keeps the previous database and returns its new path, if there was one.
+ *
+ * @throws {Error} If a server uses the folder, or `from` is not a whole database of Parley.
+ */
+export async function restore(path: string, from: string, now: Date): Promise<string | undefined> {
+  if (infoOf(from) === undefined) throw new Error(`Cannot copy ${from}: it does not exist`);
+  const lock = await FolderLock.acquire({
+    path: lockPathOf(path),
+    owner: thisProcess(),
+    now: Date.now,
+    wait: sleep,
+  });
+  const unfinished = `${path}.unfinished`;
+  try {
+    removeDatabase(unfinished);
+    await copyDatabase(from, unfinished);
+    checkCopy(unfinished, from);
+    // The copy may have taken longer than others wait for signs of life.
+    lock.check();
+    const previous = setAside(path, `${path}.before-${fileTimestamp(now.getTime())}`);
+    Deno.renameSync(unfinished, path);
+    return previous;
+  } finally {
+    removeDatabase(unfinished);
+    lock.release();
+  }
+}
+
+/** Copies a database and its journal, through links. */
+async function copyDatabase(from: string, to: string): Promise<void> {
+  try {
+    const real = Deno.realPathSync(from);
+    await Deno.copyFile(real, to);
+    if (infoOf(`${real}-wal`) !== undefined) await Deno.copyFile(`${real}-wal`, `${to}-wal`);
+  } catch (error) {
+    throw new Error(`Cannot copy ${from}: ${errorMessage(error)}`, { cause: error });
+  }
+}
+
+/** Renames the database at `path`, if there is one, and returns its new path. */
+function setAside(path: string, to: string): string | undefined {
+  if (infoOf(path) === undefined) return undefined;
+  try {
+    // Brings the journal into the database.
+    openDatabase(path).close();
+  } catch {
+    // A damaged database is kept as it is.
+  }
+  // The database last, so that its journal is never beside another.
+  for (const suffix of ["-wal", "-shm", ""]) {
+    if (infoOf(path + suffix) !== undefined) Deno.renameSync(path + suffix, to + suffix);
+  }
+  return to;
+}

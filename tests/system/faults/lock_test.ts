@@ -1,0 +1,46 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { refusal, test, textsAfterwards } from "./fault_harness.ts";
+
+test(
+  "a second server in a folder in use names the first and disturbs nobody",
+  undefined,
+  async ({ dir, start, join }) => {
+    const server = await start();
+    const ada = await join(server, "Ada");
+    assertMatch(
+      await refusal(start()),
+      new RegExp(`${dir}/data/parley.lock: process ${server.process.pid} on host .* stop it first`),
+    );
+    assertEquals((await ada.says("here")).offset, 1);
+  },
+);
+
+test("a server starts at once after kill -9", undefined, async (bench) => {
+  const first = await bench.start();
+  await (await bench.join(first, "Ada")).says("one");
+  await first.end("SIGKILL");
+  const startedAt = performance.now();
+  assertEquals(await textsAfterwards(bench), ["one"]);
+  // It would wait six seconds for the heartbeat of another host.
+  assert(performance.now() - startedAt < 6_000);
+});
+
+test(
+  "a server whose folder another host took ends with a sentence, and stores nothing more [M5]",
+  undefined,
+  async (bench) => {
+    const { dir, start, join } = bench;
+    const server = await start();
+    const ada = await join(server, "Ada");
+    await ada.says("one");
+    // The file system of a network disk shows what the other host wrote, and grants it every lock.
+    Deno.writeTextFileSync(`${dir}/data/parley.lock`, "beta 7 another-id 1\n");
+    assertEquals(await ada.closed, 1012);
+    assertEquals(await server.ended(), 1);
+    await server.said(/^Lost the lock .*parley.lock: process 7 on host beta took it$/);
+    assertEquals(
+      Deno.readTextFileSync(`${dir}/data/parley.lock`),
+      "beta 7 another-id 1\n",
+    );
+  },
+);

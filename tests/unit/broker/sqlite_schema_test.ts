@@ -1,0 +1,30 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
+import { migrate, migrations, schemaVersion } from "../../../app/broker/sqlite/schema.ts";
+
+Deno.test("migrate() brings a database of any version to the current one, with its rows", () => {
+  const steps = [...migrations, "CREATE TABLE pets (name)", "ALTER TABLE pets ADD COLUMN age"];
+  for (let version = 0; version <= steps.length; version++) {
+    using database = new DatabaseSync(":memory:");
+    if (version > 0) {
+      migrate(database, steps.slice(0, version));
+      database.exec("INSERT INTO epochs (name) VALUES ('kept')");
+    }
+    migrate(database, steps);
+    assertEquals(database.prepare("PRAGMA user_version").get()?.user_version, steps.length);
+    assertEquals(database.prepare("SELECT name FROM epochs").all().length, version > 0 ? 1 : 0);
+    database.exec("INSERT INTO pets (name, age) VALUES ('Tom', 3)");
+  }
+  assertEquals(schemaVersion, migrations.length);
+});
+
+Deno.test("migrate() changes nothing if a step fails, and nothing of a newer version", () => {
+  using database = new DatabaseSync(":memory:");
+  migrate(database);
+  const bad = [...migrations, "CREATE TABLE pets (name)", "CREATE TABLE pets (name)"];
+  assertThrows(() => migrate(database, bad), Error, "already exists");
+  assertEquals(database.isTransaction, false);
+  assertEquals(database.prepare("PRAGMA user_version").get()?.user_version, schemaVersion);
+  migrate(database, bad.slice(0, -1));
+  assertThrows(() => migrate(database), Error, "made by a newer version of Parley");
+});

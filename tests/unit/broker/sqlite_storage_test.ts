@@ -1,0 +1,108 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { openSqliteStorage } from "../../../app/broker/sqlite/storage.ts";
+import { defaults, draft } from "./broker_contract.ts";
+
+/** A data folder, and storage in it whose checks run when the test says so. */
+async function withStorage(
+  use: (scene: {
+    dir: string;
+    open(): ReturnType<typeof openSqliteStorage>;
+    /** Runs the task that is due next and waits for what it started. */
+    pass(): Promise<void>;
+    names(): readonly string[];
+  }) => Promise<void>,
+): Promise<void> {
+  const dir = await Deno.makeTempDir();
+  let tasks: (() => void)[] = [];
+  const opened: Awaited<ReturnType<typeof openSqliteStorage>>[] = [];
+  try {
+    await use({
+      dir,
+      async open() {
+        const opening = openSqliteStorage({
+          ...defaults,
+          path: `${dir}/parley.db`,
+          durability: "normal",
+          now: Date.now,
+          randomName: () => crypto.randomUUID(),
+          report: () => {},
+          later(ms, task) {
+            // Waiting for a lock takes no time here.
+            if (ms < 1_000) queueMicrotask(task);
+            else tasks.push(task);
+            return () => tasks = tasks.filter((other) => other !== task);
+          },
+        });
+        opened.push(await opening);
+        return await opening;
+      },
+      async pass() {
+        const due = tasks;
+        tasks = [];
+        for (const task of due) task();
+        await new Promise((resolve) => setTimeout(resolve));
+      },
+      names: () => [...Deno.readDirSync(dir)].map(({ name }) => name).sort(),
+    });
+  } finally {
+    for (const storage of opened) await storage.close();
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+Deno.test("openSqliteStorage() locks the folder until close()", () =>
+  withStorage(async ({ open, names }) => {
+    const storage = await open();
+    assertEquals(names(), ["parley.db", "parley.db-shm", "parley.db-wal", "parley.lock"]);
+    await assertRejects(open, Error, `process ${Deno.pid}`);
+    assertEquals(storage.broker.append([draft("a")]), [{ kind: "stored", offset: 1 }]);
+    assertEquals(await storage.close(), undefined);
+    assertEquals(names(), ["parley.db"]);
+    await (await open()).close();
+  }));
+
+Deno.test("openSqliteStorage() releases the folder if the database cannot be opened", () =>
+  withStorage(async ({ dir, open, names }) => {
+    Deno.writeTextFileSync(`${dir}/parley.db`, "this is not a database\n".repeat(100));
+    await assertRejects(open, Error, "Cannot open");
+    assertEquals(names(), ["parley.db"]);
+  }));
+
+Deno.test("SqliteStorage.lost resolves once the database was removed, with the path of the copy", () =>
+  withStorage(async ({ dir, open, pass, names }) => {
+    const storage = await open();
+    storage.broker.append([draft("a")]);
+    await pass();
+    Deno.removeSync(`${dir}/parley.db`);
+    await pass();
+    const sentence = await storage.lost;
+    const copy = names().find((name) => name.includes(".saved-")) ?? "none";
+    assertStringIncludes(sentence, copy);
+    assertEquals(await storage.close(), sentence);
+    assertEquals(names(), [copy]);
+  }));
+
+Deno.test("SqliteStorage.lost resolves once another process took the lock, and nothing is stored", () =>
+  withStorage(async ({ dir, open, pass, names }) => {
+    const storage = await open();
+    storage.broker.append([draft("a")]);
+    await pass();
+    Deno.writeTextFileSync(`${dir}/parley.lock`, "beta 7 id 1\n");
+    await pass();
+    assertEquals(
+      await storage.lost,
+      `Lost the lock ${dir}/parley.lock: process 7 on host beta took it`,
+    );
+    assertEquals(storage.broker.append([draft("b")]), [{ kind: "unavailable" }]);
+    await storage.close();
+    assertEquals(names(), ["parley.db", "parley.db-shm", "parley.db-wal", "parley.lock"]);
+  }));
+
+Deno.test("SqliteStorage.close() saves a database that was removed just before", () =>
+  withStorage(async ({ dir, open, names }) => {
+    const storage = await open();
+    storage.broker.append([draft("a")]);
+    Deno.removeSync(dir, { recursive: true });
+    assertStringIncludes(await storage.close() ?? "", "its messages are in");
+    assert(names().some((name) => name.includes(".saved-")));
+  }));

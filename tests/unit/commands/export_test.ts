@@ -1,0 +1,63 @@
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { exportRoom, exportToFile } from "../../../app/commands/export.ts";
+import type { ExportFormat } from "../../../app/commands/export.ts";
+import { databaseFolder, say } from "../../support/database_folder.ts";
+
+Deno.test("exportRoom() yields a served room as JSON lines, and as text that cannot be forged", async () => {
+  await using folder = await databaseFolder();
+  const broker = folder.open();
+  say(broker, "Good morning");
+  say(broker, "two\n2025-11-24 09:30:05 Ben: lines");
+  say(broker, "in another room", "tea");
+  const write = (room: string, format: ExportFormat) =>
+    exportRoom(folder.path, room, format).toArray().join("");
+  const lines = write("lobby", "jsonl").trimEnd().split("\n").map((line) => JSON.parse(line));
+  assertEquals(lines.length, 2);
+  assertEquals(lines[0], {
+    room: "lobby",
+    offset: 1,
+    at: "2025-11-24T09:30:05.000Z",
+    member: "m1",
+    from: "Ada",
+    text: "Good morning",
+  });
+  assertEquals(
+    write("lobby", "text"),
+    "2025-11-24 09:30:05 Ada: Good morning\n" +
+      "2025-11-24 09:30:05 Ada: two\n    2025-11-24 09:30:05 Ben: lines\n",
+  );
+  assertThrows(() => write("nowhere", "text"), Error, "it has no messages");
+});
+
+Deno.test("exportRoom() yields each message stored when it began once, while the server goes on", async () => {
+  await using folder = await databaseFolder();
+  const broker = folder.open();
+  for (let i = 1; i <= 1_200; i++) say(broker, `${i}`);
+  const offsets: number[] = [];
+  for (const line of exportRoom(folder.path, "lobby", "jsonl")) {
+    offsets.push(JSON.parse(line).offset);
+    say(broker, "later");
+  }
+  assertEquals(offsets, Array.from({ length: 1_200 }, (_, i) => i + 1));
+  assertEquals(folder.names(), ["parley.db", "parley.db-shm", "parley.db-wal"]);
+});
+
+Deno.test("exportToFile() leaves a file as it is until the export succeeded", async () => {
+  await using folder = await databaseFolder();
+  const broker = folder.open();
+  say(broker, "Good morning");
+  broker.close();
+  const file = `${folder.dir}/old.txt`;
+  await Deno.writeTextFile(file, "old");
+  const write = (room: string) => exportToFile(folder.path, room, "text", file);
+  await assertRejects(() => write("nowhere"), Error, "it has no messages");
+  assertEquals(await Deno.readTextFile(file), "old");
+  await write("lobby");
+  assertEquals(await Deno.readTextFile(file), "2025-11-24 09:30:05 Ada: Good morning\n");
+  assertEquals(folder.names(), ["old.txt", "parley.db"]);
+  await assertRejects(
+    () => exportToFile(`${folder.dir}/none/parley.db`, "lobby", "text", file),
+    Error,
+    "none/parley.db: it does not exist",
+  );
+});

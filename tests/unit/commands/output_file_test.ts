@@ -1,0 +1,43 @@
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { backUp } from "../../../app/commands/backup.ts";
+import { exportToFile } from "../../../app/commands/export.ts";
+import { databaseFolder, say, textsOf } from "../../support/database_folder.ts";
+
+Deno.test("backUp() and exportToFile() never write over the database or what is not a regular file", async () => {
+  await using folder = await databaseFolder();
+  const { dir, path } = folder;
+  const broker = folder.open();
+  say(broker, "one");
+  await Deno.symlink(path, `${dir}/soft.db`);
+  await Deno.link(`${path}-wal`, `${dir}/hard.db`);
+  await Deno.symlink(dir, `${dir}/here`);
+  await Deno.mkdir(`${dir}/folder`);
+  await new Deno.Command("mkfifo", { args: [`${dir}/pipe`] }).output();
+  const before = folder.names();
+  const own = "this is the database itself";
+  for (
+    const [name, message] of [
+      ["parley.db", own],
+      ["parley.db-wal", own],
+      ["parley.db-shm", own],
+      ["here/parley.db-journal", own],
+      ["soft.db", own],
+      ["hard.db", own],
+      ["pipe", "is not a regular file"],
+      ["folder", "is not a regular file"],
+      ["nowhere/copy.db", `there is no folder ${dir}/nowhere`],
+      ["parley.db/copy.db", `there is no folder ${path}`],
+    ] as const
+  ) {
+    const to = `${dir}/${name}`;
+    for (
+      const write of [() => backUp(path, to), () => exportToFile(path, "lobby", "jsonl", to)]
+    ) {
+      const { message: actual } = await assertRejects(write, Error, message);
+      assertStringIncludes(actual, `Cannot write ${to}: `);
+    }
+  }
+  assertEquals(folder.names(), before);
+  assertEquals((await Deno.lstat(`${dir}/pipe`)).isFifo, true);
+  assertEquals(textsOf(broker), ["one"]);
+});

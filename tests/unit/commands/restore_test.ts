@@ -1,0 +1,128 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
+import { FolderLock, lockPathOf } from "../../../app/broker/sqlite/lock.ts";
+import { migrate, migrations } from "../../../app/broker/sqlite/schema.ts";
+import { backUp } from "../../../app/commands/backup.ts";
+import { restore } from "../../../app/commands/restore.ts";
+import type { Position } from "../../../app/protocol/wire.ts";
+import { databaseFolder, messageAt, say, textsOf } from "../../support/database_folder.ts";
+
+const now = new Date(messageAt);
+
+Deno.test("restore() replaces the database, keeps the previous one, and forks the log [R1]", async () => {
+  await using folder = await databaseFolder();
+  const broker = folder.open();
+  say(broker, "one");
+  const { head } = broker.read("lobby", { before: Infinity, limit: 1, maxBytes: 1 });
+  broker.close();
+  await backUp(folder.path, `${folder.dir}/copy.db`);
+  const again = folder.open();
+  say(again, "two");
+  const { head: lost } = again.read("lobby", { before: Infinity, limit: 1, maxBytes: 1 });
+  again.close();
+  const previous = await restore(folder.path, `${folder.dir}/copy.db`, now);
+  assertEquals(previous, `${folder.path}.before-2025-11-24T093005.000Z`);
+  assertEquals(folder.names(), [
+    "copy.db",
+    "parley.db",
+    "parley.db.before-2025-11-24T093005.000Z",
+  ]);
+  const restored = folder.open();
+  assertEquals(textsOf(restored), ["one"]);
+  say(restored, "another two");
+  const since = (after: Position) => {
+    const { valid, entries } = restored.read("lobby", { after, limit: 10, maxBytes: 1e9 });
+    return valid ? entries.map(({ text }) => text) : undefined;
+  };
+  assertEquals([since(head), since(lost)], [["another two"], undefined]);
+  assertEquals(textsOf(folder.open(previous)), ["one", "two"]);
+});
+
+Deno.test("restore() takes the journal that kill -9 left beside a copy, and changes neither", async () => {
+  await using folder = await databaseFolder();
+  const { dir } = folder;
+  const killed = folder.open(`${dir}/killed.db`);
+  for (let i = 0; i < 100; i++) say(killed, `${i}`);
+  await Deno.mkdir(`${dir}/cold`);
+  for (const suffix of ["", "-wal"]) {
+    await Deno.copyFile(`${dir}/killed.db${suffix}`, `${dir}/cold/parley.db${suffix}`);
+  }
+  await Deno.symlink(`${dir}/cold/parley.db`, `${dir}/link.db`);
+  const states = () =>
+    ["", "-wal"].map((suffix) => Deno.readFileSync(`${dir}/cold/parley.db${suffix}`));
+  const before = states();
+  for (const from of ["cold/parley.db", "link.db"]) {
+    await restore(folder.path, `${dir}/${from}`, now);
+    const restored = folder.open();
+    assertEquals(textsOf(restored), Array.from({ length: 100 }, (_, i) => `${i}`), from);
+    restored.close();
+  }
+  assertEquals(states(), before);
+  assertEquals(folder.names().filter((name) => name.includes("unfinished")), []);
+});
+
+Deno.test("restore() creates a missing database, and keeps a damaged one beside it", async () => {
+  await using folder = await databaseFolder();
+  const copy = `${folder.dir}/copy.db`;
+  const other = folder.open(copy);
+  say(other, "one");
+  other.close();
+  assertEquals(await restore(folder.path, copy, now), undefined);
+  await Deno.writeTextFile(folder.path, "broken ".repeat(1_000));
+  const previous = await restore(folder.path, copy, now);
+  assertEquals(textsOf(folder.open()), ["one"]);
+  assert((await Deno.readTextFile(previous ?? "")).startsWith("broken"));
+});
+
+Deno.test("restore() refuses while a server uses the folder, and names it", async () => {
+  await using folder = await databaseFolder();
+  const copy = `${folder.dir}/copy.db`;
+  const running = folder.open();
+  say(running, "one");
+  await backUp(folder.path, copy);
+  const lock = await FolderLock.acquire({
+    path: lockPathOf(folder.path),
+    owner: { host: "alpha", pid: 7, id: "id" },
+    now: Date.now,
+    wait: () => Promise.resolve(),
+  });
+  const before = folder.names();
+  await assertRejects(
+    () => restore(folder.path, copy, now),
+    Error,
+    "process 7 on host alpha is using this folder; stop it first",
+  );
+  assertEquals(folder.names(), before);
+  lock.check();
+  lock.release();
+});
+
+Deno.test("restore() refuses what is not a whole database of Parley, and changes nothing", async () => {
+  await using folder = await databaseFolder();
+  const { dir } = folder;
+  const broker = folder.open();
+  for (let i = 0; i < 1_000; i++) say(broker, "x".repeat(1_000));
+  broker.close();
+  const copy = `${dir}/copy.db`;
+  await backUp(folder.path, copy);
+  const bytes = await Deno.readFile(copy);
+  await Deno.writeFile(`${dir}/half.db`, bytes.subarray(0, bytes.length / 2));
+  await Deno.writeTextFile(`${dir}/wrong.db`, "not a database");
+  const newer = new DatabaseSync(`${dir}/newer.db`);
+  migrate(newer, [...migrations, "CREATE TABLE news (x)"]);
+  newer.close();
+  const foreign = new DatabaseSync(`${dir}/foreign.db`);
+  foreign.exec("CREATE TABLE cats (name)");
+  foreign.close();
+  for (
+    const [name, message] of [
+      ["wrong.db", "file is not a database"],
+      ["half.db", "Cannot use"],
+      ["foreign.db", "not a database of Parley"],
+      ["newer.db", "made by a newer version of Parley"],
+      ["none.db", "none.db: it does not exist"],
+    ] as const
+  ) await assertRejects(() => restore(folder.path, `${dir}/${name}`, now), Error, message);
+  assertEquals(textsOf(folder.open()).length, 1_000);
+  assertEquals(folder.names().filter((name) => /before|unfinished|lock/.test(name)), []);
+});
