@@ -16,6 +16,7 @@ Deno.test("normalizeAddress() returns one form per address, and undefined for an
       ["fe80::1%eth0", "fe80::1"],
       ["::1", "::1"],
       ["256.1.1.1", undefined],
+      ["010.1.1.1", undefined],
       ["unknown", undefined],
       ["", undefined],
       ["1", undefined],
@@ -35,8 +36,11 @@ Deno.test("addressNetwork() groups IPv6 by /64 and keeps IPv4", () => {
 });
 
 Deno.test("isLoopback() returns true for IPv4 and IPv6 loopback only", () => {
-  assertEquals(["127.0.0.1", "127.8.8.8", "::1"].map(isLoopback), [true, true, true]);
-  assertEquals(["10.0.0.1", "1.127.0.1", "::2"].map(isLoopback), [false, false, false]);
+  assertEquals(
+    ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"].map(isLoopback),
+    Array(4).fill(true),
+  );
+  assertEquals(["10.0.0.1", "1.127.0.1", "::2", "localhost"].map(isLoopback), Array(4).fill(false));
 });
 
 Deno.test("clientAddress() trusts as many proxies as configured, and no more", () => {
