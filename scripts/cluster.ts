@@ -1,60 +1,102 @@
-// Three nodes on one Redis, to try by hand what many nodes are like: `deno task cluster --nodes 3 --port 8001`. The Redis is
-// the one of REDIS_URL, or one that is started for the time.
+// Starts several servers on one Redis, to try a cluster by hand: `deno task cluster --nodes 3
+// --port 8001`. Uses the Redis at REDIS_URL, or starts one of its own.
 
-import { RedisProcess, redisServer } from "../tests/support/redis_process.ts";
+import { parseArgs } from "node:util";
+import { RedisProcess, redisServerPath } from "../tests/support/redis_process.ts";
 import { ServerProcess } from "../tests/support/server_process.ts";
 
-const say = (line: string) => Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
+const usage = `Usage: deno task cluster [--nodes N] [--port P]
+
+  --nodes N  number of servers (default: 3)
+  --port P   port of the first server; the others follow (default: 8001; 0: any free ports)
+
+REDIS_URL names the Redis to use. Without it, the task starts a redis-server of its own.
+`;
+
+interface Flags {
+  readonly nodes: number;
+  readonly port: number;
+}
 
 async function main(): Promise<number> {
-  const flag = (name: string, fallback: number) => {
-    const at = Deno.args.indexOf(`--${name}`);
-    return at < 0 ? fallback : Number(Deno.args[at + 1]);
-  };
-  const [count, firstPort] = [flag("nodes", 3), flag("port", 8001)];
-  const given = Deno.env.get("REDIS_URL") ?? "";
-  if (given === "" && redisServer === undefined) {
-    say("Cannot start a cluster: set REDIS_URL, or install redis-server");
+  const flags = readFlags(Deno.args);
+  if (flags === undefined) {
+    print(usage);
     return 2;
   }
-  const { promise: told, resolve: stop } = Promise.withResolvers<void>();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, stop);
+  const redisUrl = Deno.env.get("REDIS_URL") ?? "";
+  if (redisUrl === "" && redisServerPath === undefined) {
+    print("Cannot start a cluster: install redis-server, or set REDIS_URL\n");
+    return 2;
+  }
+  const { promise: interrupted, resolve: interrupt } = Promise.withResolvers<void>();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, interrupt);
   const dir = await Deno.makeTempDir({ prefix: "parley-cluster-" });
-  const redis = given === "" ? await RedisProcess.startApart() : undefined;
-  const url = redis?.url ?? given;
-  const nodes: ServerProcess[] = [];
+  const redis = redisUrl === "" ? await RedisProcess.startDetached() : undefined;
+  const servers: ServerProcess[] = [];
   try {
-    for (let i = 0; i < count; i++) {
-      const port = firstPort === 0 ? 0 : firstPort + i;
-      const env = { REDIS_URL: url, LOG_DIR: `${dir}/logs/${i + 1}` };
-      const hosts = [new URL(url).host];
-      const node = await ServerProcess.start(dir, { port, env, hosts });
-      nodes.push(node);
-      void report(node);
-      say(`Node ${i + 1} is at ${node.url} (pid ${node.process.pid})`);
-    }
-    say(
-      `They are one chat on Redis at ${new URL(url).host}${
-        redis === undefined ? "" : ", started for it alone"
-      }.`,
+    await startServers(flags, redis?.url ?? redisUrl, dir, servers);
+    const host = new URL(redis?.url ?? redisUrl).host;
+    print(
+      `They are one chat on ${redis === undefined ? "the" : "their own"} Redis at ${host}.
+Kill a server: its pages wait for it, the others carry on. The logs are in ${dir}/logs.
+Ctrl-C stops everything.
+`,
     );
-    say(`Kill a node, and its pages wait for it; the others go on. Their logs are in ${dir}/logs.`);
-    say("Ctrl-C ends all.");
-    await told;
+    await interrupted;
     return 0;
   } catch (error) {
-    say(error instanceof Error ? error.message : String(error));
+    print(`${error instanceof Error ? error.message : String(error)}\n`);
     return 1;
   } finally {
-    await Promise.all(nodes.map((node) => node.end().catch(() => {})));
+    // Some may have ended already.
+    await Promise.all(servers.map((server) => server.end().catch(() => {})));
     await redis?.[Symbol.asyncDispose]();
     await Deno.remove(dir, { recursive: true });
   }
 }
 
-async function report(node: ServerProcess): Promise<void> {
-  const { code, signal } = await node.process.status;
-  if (code !== 0) say(`The node at ${node.url} has ended: ${signal ?? `status ${code}`}`);
+/** Returns `undefined` if the flags make no sense. */
+function readFlags(args: readonly string[]): Flags | undefined {
+  const integer = { type: "string" } as const;
+  try {
+    const { values } = parseArgs({ args: [...args], options: { nodes: integer, port: integer } });
+    const [nodes, port] = [Number(values.nodes ?? 3), Number(values.port ?? 8001)];
+    const isValid = Number.isInteger(nodes) && nodes > 0 && Number.isInteger(port) && port >= 0 &&
+      port + nodes <= 65_536;
+    return isValid ? { nodes, port } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Starts the servers one by one, and adds each to `servers`. */
+async function startServers(
+  flags: Flags,
+  redisUrl: string,
+  dir: string,
+  servers: ServerProcess[],
+): Promise<void> {
+  for (let i = 0; i < flags.nodes; i++) {
+    const server = await ServerProcess.start(dir, {
+      port: flags.port === 0 ? 0 : flags.port + i,
+      env: { REDIS_URL: redisUrl, LOG_DIR: `${dir}/logs/${i + 1}` },
+      hosts: [new URL(redisUrl).host],
+    });
+    servers.push(server);
+    void reportEnd(server);
+    print(`Server ${i + 1} is at ${server.url} (pid ${server.process.pid})\n`);
+  }
+}
+
+/** Says so when a server ends that was not asked to. */
+async function reportEnd(server: ServerProcess): Promise<void> {
+  const { code, signal } = await server.process.status;
+  if (code !== 0) print(`The server at ${server.url} has ended: ${signal ?? `status ${code}`}\n`);
+}
+
+function print(text: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(text));
 }
 
 if (import.meta.main) Deno.exit(await main());

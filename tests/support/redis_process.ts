@@ -1,13 +1,13 @@
-// A Redis of its own for tests that need one: Debian's redis-server on a free port and in a folder of its own, ended by pid.
+// Starts a redis-server for a test, on a free port and in a temporary folder.
 
 import { join } from "@std/path";
 
-/** Where redis-server is; `undefined` on a machine without it. */
-export const redisServer: string | undefined = (Deno.env.get("PATH") ?? "").split(":")
+/** The path of redis-server; `undefined` if it is not on PATH. */
+export const redisServerPath: string | undefined = (Deno.env.get("PATH") ?? "").split(":")
   .map((folder) => join(folder, "redis-server")).find(isFile);
 
-/** Whether tests with Redis run: always with REDIS=1, which fails on a machine without it. */
-export const hasRedis = redisServer !== undefined || Deno.env.get("REDIS") === "1";
+/** Whether tests with Redis run. With REDIS=1 they always do, and fail without a redis-server. */
+export const hasRedis = redisServerPath !== undefined || Deno.env.get("REDIS") === "1";
 
 /** A running Redis. */
 export class RedisProcess {
@@ -15,7 +15,6 @@ export class RedisProcess {
   readonly dir: string;
   readonly #args: readonly string[];
   #process: Deno.ChildProcess;
-  #isRunning = true;
 
   private constructor(
     port: number,
@@ -29,25 +28,25 @@ export class RedisProcess {
     this.#process = process;
   }
 
-  /** Starts a Redis that keeps everything (`appendfsync always`), with further arguments, and waits until it answers. */
+  /** Starts a Redis that loses nothing (`appendfsync always`) and waits until it accepts connections. */
   static start(...args: readonly string[]): Promise<RedisProcess> {
     return RedisProcess.#start(args, false);
   }
 
-  /** The same, for one that a Ctrl-C in the terminal does not reach. */
-  static startApart(...args: readonly string[]): Promise<RedisProcess> {
+  /** The same, in its own process group, so that Ctrl-C in the terminal does not reach it. */
+  static startDetached(...args: readonly string[]): Promise<RedisProcess> {
     return RedisProcess.#start(args, true);
   }
 
-  static async #start(args: readonly string[], isApart: boolean): Promise<RedisProcess> {
+  static async #start(args: readonly string[], isDetached: boolean): Promise<RedisProcess> {
     const dir = await Deno.makeTempDir({ prefix: "parley-redis-" });
     for (;;) {
       const port = freePort();
       try {
-        return new RedisProcess(port, dir, args, await spawn(port, dir, args, isApart));
+        return new RedisProcess(port, dir, args, await spawn(port, dir, args, isDetached));
       } catch (error) {
-        // Somebody was quicker to take the port.
-        if (!(error instanceof PortTaken)) throw error;
+        // Another process has taken the port since it was found free.
+        if (!(error instanceof PortTakenError)) throw error;
       }
     }
   }
@@ -60,27 +59,29 @@ export class RedisProcess {
     return this.#process.pid;
   }
 
-  /** Sends a signal: SIGSTOP and SIGCONT make it hang and go on. */
+  /** Sends a signal: SIGSTOP makes it hang, SIGCONT ends that. */
   signal(signal: Deno.Signal): void {
     this.#process.kill(signal);
   }
 
-  /** Kills it, as a loss of the machine would. What it had written to its folder stays. */
+  /** Kills it, unless it has ended already. Its folder stays. */
   async kill(): Promise<void> {
-    if (!this.#isRunning) return;
-    this.#isRunning = false;
-    this.#process.kill("SIGKILL");
+    try {
+      this.#process.kill("SIGKILL");
+    } catch (error) {
+      const hasEnded = error instanceof TypeError;
+      if (!hasEnded) throw error;
+    }
     await this.#process.status;
   }
 
-  /** Starts it again where it was, with the folder as it is. */
+  /** Starts it again, with the same port and folder. */
   async restart(): Promise<void> {
     this.#process = await spawn(this.port, this.dir, this.#args);
-    this.#isRunning = true;
   }
 
-  /** Runs one command in it, and answers what redis-cli prints. */
-  async ask(...args: readonly string[]): Promise<string> {
+  /** Runs a command and returns what redis-cli prints. */
+  async cli(...args: readonly string[]): Promise<string> {
     const { stdout } = await new Deno.Command("redis-cli", {
       args: ["-p", String(this.port), ...args],
     }).output();
@@ -93,33 +94,33 @@ export class RedisProcess {
   }
 }
 
-class PortTaken extends Error {}
+class PortTakenError extends Error {}
 
 async function spawn(
   port: number,
   dir: string,
   args: readonly string[],
-  isApart = false,
+  isDetached = false,
 ): Promise<Deno.ChildProcess> {
   const kept = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""];
-  const process = new Deno.Command(redisServer ?? "redis-server", {
+  const process = new Deno.Command(redisServerPath ?? "redis-server", {
     args: ["--port", String(port), "--bind", "127.0.0.1", "--dir", dir, ...kept, ...args],
     stdin: "null",
     stdout: "piped",
     stderr: "null",
-    detached: isApart,
+    detached: isDetached,
   }).spawn();
   const ready = Promise.withResolvers<void>();
   void (async () => {
     let output = "";
-    // It is read to its end, so that a full pipe never stops the server.
+    // Read to the end, as a full pipe would block the server.
     for await (const text of process.stdout.pipeThrough(new TextDecoderStream())) {
       output += text;
       if (output.includes("Ready to accept connections")) ready.resolve();
     }
     const isTaken = output.includes("Address already in use");
     ready.reject(
-      isTaken ? new PortTaken() : new Error(`Cannot start redis-server: ${output}`),
+      isTaken ? new PortTakenError() : new Error(`Cannot start redis-server: ${output}`),
     );
   })();
   await ready.promise;

@@ -1,38 +1,101 @@
+// `deno task cluster`, the way a person uses it: started, tried out, and ended with Ctrl-C.
+
 import { assertEquals } from "@std/assert";
 import { Talker } from "./faults/fault_harness.ts";
 import { hasRedis } from "../support/redis_process.ts";
 
-Deno.test({
-  name: "deno task cluster starts nodes that are one chat, and ends all that it started",
-  ignore: !hasRedis,
-  fn: async () => {
-    const task = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-q", "--no-prompt", "-A", "tests/cluster.ts", "--port", "0"],
-      cwd: new URL("../../", import.meta.url),
-      stdout: "piped",
-    }).spawn();
-    let output = "";
-    const { promise: isUp, resolve } = Promise.withResolvers<void>();
-    const read = (async () => {
-      for await (const text of task.stdout.pipeThrough(new TextDecoderStream())) {
-        output += text;
-        if (output.includes("Ctrl-C")) resolve();
-      }
-      resolve();
-    })();
-    await isUp;
-    const nodes = [...output.matchAll(/is at (\S+) \(pid (\d+)\)/g)];
-    assertEquals(nodes.length, 3, output);
-    const [ada, ben] = nodes.slice(1).map(([, url = ""], i) => new Talker(url, `Talker ${i}`));
-    await Promise.all([ada?.joined(), ben?.joined()]);
-    await ada?.says("hello");
-    await ben?.hears((push) => push.type === "message" && push.text === "hello");
-    task.kill("SIGINT");
-    assertEquals(await Promise.all([ada?.closed, ben?.closed]), [1012, 1012]);
-    assertEquals((await task.status).code, 0);
-    await read;
-    for (const [, , pid] of nodes) {
-      assertEquals(await Deno.stat(`/proc/${pid}`).catch(() => undefined), undefined);
+const root = new URL("../../", import.meta.url).pathname;
+
+/** A running task, which has started its servers. */
+interface ClusterTask {
+  readonly process: Deno.ChildProcess;
+  readonly servers: readonly { readonly url: string; readonly pid: number }[];
+  /** Everything printed, once the task has ended. */
+  readonly output: Promise<string>;
+}
+
+async function startTask(tempDir: string): Promise<ClusterTask> {
+  const process = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-q", "--no-prompt", "-A", "scripts/cluster.ts", "--port", "0"],
+    cwd: root,
+    env: { TMPDIR: tempDir },
+    stdout: "piped",
+  }).spawn();
+  let printed = "";
+  const started = Promise.withResolvers<void>();
+  const output = (async () => {
+    for await (const text of process.stdout.pipeThrough(new TextDecoderStream())) {
+      printed += text;
+      if (printed.includes("Ctrl-C")) started.resolve();
     }
-  },
+    started.reject(new Error(`The cluster did not start: ${printed}`));
+    return printed;
+  })();
+  await started.promise;
+  const servers = [...printed.matchAll(/is at (\S+) \(pid (\d+)\)/g)]
+    .map(([, url = "", pid]) => ({ url, pid: Number(pid) }));
+  return { process, servers, output };
+}
+
+/** Ends a task with Ctrl-C, and checks that nothing is left of it. */
+async function interrupt({ process, servers, output }: ClusterTask, tempDir: string) {
+  process.kill("SIGINT");
+  const { code } = await process.status;
+  assertEquals(code, 0, await output);
+  for (const { pid } of servers) assertEquals(isRunning(pid), false);
+  assertEquals(Array.from(Deno.readDirSync(tempDir), ({ name }) => name), []);
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return Deno.statSync(`/proc/${pid}`).isDirectory;
+  } catch {
+    return false;
+  }
+}
+
+/** Returns the pid of the redis-server that works in a subfolder of `tempDir`. */
+function redisPidIn(tempDir: string): number {
+  for (const { name } of Deno.readDirSync("/proc")) {
+    try {
+      const isRedis = Deno.readTextFileSync(`/proc/${name}/comm`).trim() === "redis-server";
+      if (isRedis && Deno.readLinkSync(`/proc/${name}/cwd`).startsWith(tempDir)) {
+        return Number(name);
+      }
+    } catch {
+      // Not a process, or one that has just ended.
+    }
+  }
+  throw new Error(`No redis-server works in ${tempDir}`);
+}
+
+function test(promise: string, run: (tempDir: string) => Promise<void>): void {
+  const fn = async () => {
+    const tempDir = await Deno.realPath(await Deno.makeTempDir());
+    try {
+      await run(tempDir);
+    } finally {
+      await Deno.remove(tempDir, { recursive: true });
+    }
+  };
+  Deno.test({ name: `deno task cluster ${promise}`, ignore: !hasRedis, fn });
+}
+
+test("starts servers that are one chat, and ends everything it started", async (tempDir) => {
+  const task = await startTask(tempDir);
+  assertEquals(task.servers.length, 3);
+  const [ada, ben] = task.servers.slice(1).map(({ url }, i) => new Talker(url, `Talker ${i}`));
+  await Promise.all([ada?.joined(), ben?.joined()]);
+  await ada?.says("hello");
+  await ben?.hears((push) => push.type === "message" && push.text === "hello");
+  await interrupt(task, tempDir);
+  assertEquals(await Promise.all([ada?.closed, ben?.closed]), [1012, 1012]);
+});
+
+test("ends everything it started after its Redis has died", async (tempDir) => {
+  const task = await startTask(tempDir);
+  const redis = redisPidIn(tempDir);
+  Deno.kill(redis, "SIGKILL");
+  while (isRunning(redis)) await new Promise((resolve) => setTimeout(resolve, 5));
+  await interrupt(task, tempDir);
 });

@@ -204,10 +204,10 @@ export class ManyNodes implements Site {
 /** Reads everything by the keys of app/broker/redis/scripts.ts. */
 async function keptIn(redis: RedisProcess): Promise<Kept> {
   const ask = async (command: string, ...args: string[]) =>
-    (await redis.ask(command, ...args)).split("\n");
+    (await redis.cli(command, ...args)).split("\n");
   const lines: Omit<Kept["lines"][number], "noted">[] = [];
   for (const room of await ask("SMEMBERS", `${prefix}rooms`)) {
-    const head = Number(await redis.ask("HGET", `${prefix}room:${room}`, "head"));
+    const head = Number(await redis.cli("HGET", `${prefix}room:${room}`, "head"));
     const fields = await ask("XRANGE", `${prefix}log:${room}`, "-", "+");
     // An id, and three fields with their values.
     for (let i = 0; i + 6 < fields.length; i += 7) {

@@ -223,14 +223,14 @@ test("append() refuses a name that another member has taken meanwhile [N4]", asy
 test("append() stores nothing in a Redis that is full, and reads go on [M9]", async (redis) => {
   await using a = await Node.start(redis.url, { leaseMs: 300 });
   await a.say("a");
-  await redis.ask("CONFIG", "SET", "maxmemory", "1");
+  await redis.cli("CONFIG", "SET", "maxmemory", "1");
   assertEquals(await a.broker.append([draft("b"), draft("c")]), [
     { kind: "unavailable" },
     { kind: "unavailable" },
   ]);
   assertEquals((await a.broker.read("lobby", all)).head.offset, 1);
   assertEquals(a.broker.isReady, false);
-  await redis.ask("CONFIG", "SET", "maxmemory", "0");
+  await redis.cli("CONFIG", "SET", "maxmemory", "0");
   // Also when nobody tries.
   await until(() => a.broker.isReady);
   assertEquals(a.said, ["storage_failed", "storage_recovered"]);
@@ -333,7 +333,7 @@ test("reset() is told to all nodes when Redis has forgotten everything [R3]", as
   await a.say("a");
   const { head } = await a.broker.read("lobby", all);
   await until(() => b.heard.length === 1);
-  await redis.ask("FLUSHALL");
+  await redis.cli("FLUSHALL");
   await until(() => a.resets === 1 && b.resets === 1);
   await until(() => a.broker.isReady && b.broker.isReady);
   const page = await b.broker.read("lobby", { ...forward, after: head });
@@ -371,8 +371,8 @@ test("reset() is told when another Redis takes over that lacks what was heard [R
   await using a = await Node.start(wire.url);
   await a.say("a");
   const head = ["HGET", "parley:{test}:room:lobby", "head"];
-  await until(async () => await replica.ask(...head) === "1");
-  await replica.ask("REPLICAOF", "NO", "ONE");
+  await until(async () => await replica.cli(...head) === "1");
+  await replica.cli("REPLICAOF", "NO", "ONE");
   await a.say("b");
   wire.cut();
   await redis.kill();
@@ -407,13 +407,13 @@ test("append() waits for a replica to be made the master", async (redis) => {
   await using a = await Node.start(wire.url);
   await a.say("a");
   const head = ["HGET", "parley:{test}:room:lobby", "head"];
-  await until(async () => await replica.ask(...head) === "1");
+  await until(async () => await replica.cli(...head) === "1");
   wire.target = replica.port;
   wire.cut();
   wire.isCut = false;
-  await until(async () => (await replica.ask("INFO", "errorstats")).includes("READONLY"));
+  await until(async () => (await replica.cli("INFO", "errorstats")).includes("READONLY"));
   assertEquals(a.broker.isReady, false);
-  await replica.ask("REPLICAOF", "NO", "ONE");
+  await replica.cli("REPLICAOF", "NO", "ONE");
   await until(() => a.broker.isReady);
   await a.say("b");
   assertEquals([a.texts(), a.resets], ["a1 b2", 0]);
@@ -444,9 +444,9 @@ test("entries() fills a hole in the feed [R8]", async (redis) => {
   await using b = await Node.start(redis.url);
   await a.say("a");
   await until(() => b.heard.length === 1);
-  const end = Number(await redis.ask("HGET", "parley:{test}:meta", "feed"));
+  const end = Number(await redis.cli("HGET", "parley:{test}:meta", "feed"));
   const event = ["after", String(end + 1), "event", "{}"];
-  await redis.ask("XADD", "parley:{test}:feed", `${end + 2}-0`, ...event);
+  await redis.cli("XADD", "parley:{test}:feed", `${end + 2}-0`, ...event);
   await a.say("b");
   await until(() => b.heard.length === 2);
   assertEquals([a.texts(), b.texts()], ["a1 b2", "a1 b2"]);
@@ -657,7 +657,7 @@ test("came() and went() catch up after a node was cut off, both ways [N11]", asy
 });
 
 test("open() refuses a Redis that throws keys away when it is full", async (redis) => {
-  await redis.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru");
+  await redis.cli("CONFIG", "SET", "maxmemory-policy", "allkeys-lru");
   await assertRejects(
     () => RedisBroker.open(optionsFor(redis.url)),
     Error,
@@ -673,7 +673,7 @@ test("open() says why Redis cannot be used, without its password", async (redis)
 });
 
 async function replicaOf(redis: RedisProcess): Promise<RedisProcess> {
-  await redis.ask("CONFIG", "SET", "repl-diskless-sync-delay", "0");
+  await redis.cli("CONFIG", "SET", "repl-diskless-sync-delay", "0");
   return await RedisProcess.start("--replicaof", "127.0.0.1", `${redis.port}`);
 }
 
