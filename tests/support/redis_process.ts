@@ -9,6 +9,11 @@ export const redisServerPath: string | undefined = (Deno.env.get("PATH") ?? "").
 /** Whether tests with Redis run. With REDIS=1 they always do, and fail without a redis-server. */
 export const hasRedis = redisServerPath !== undefined || Deno.env.get("REDIS") === "1";
 
+/** The URL of a Redis, or of a proxy to it, at a local port. */
+export function redisUrl(port: number): string {
+  return `redis://127.0.0.1:${port}/`;
+}
+
 /** A running Redis. */
 export class RedisProcess {
   readonly port: number;
@@ -52,7 +57,7 @@ export class RedisProcess {
   }
 
   get url(): string {
-    return `redis://127.0.0.1:${this.port}/`;
+    return redisUrl(this.port);
   }
 
   get pid(): number {

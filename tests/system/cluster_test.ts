@@ -1,5 +1,5 @@
-// Several real servers on one real Redis: what people on different nodes see of one another, and what they see when a node
-// or Redis is gone.
+// Several real servers on one real Redis: what users on different nodes see of each other, and what
+// they see when a node or Redis fails.
 
 import { assertEquals } from "@std/assert";
 import type { Push } from "../../app/protocol/wire.ts";
@@ -8,30 +8,29 @@ import type { Bench, Talker, Who } from "./faults/fault_harness.ts";
 import { hasRedis, RedisProcess } from "../support/redis_process.ts";
 import type { ServerProcess } from "../support/server_process.ts";
 
-/** Nodes on one Redis. */
 interface Cluster {
   readonly redis: RedisProcess;
   readonly nodes: readonly ServerProcess[];
-  /** Somebody who joins by way of the so-manieth node. */
+  /** Connects a user to a node, given by its index, and joins the lobby. */
   join(node: number, username: string, who?: Who): Promise<Talker>;
 }
 
-function test(name: string, count: number, use: (cluster: Cluster) => Promise<void>): void {
+function test(promise: string, nodeCount: number, use: (cluster: Cluster) => Promise<void>): void {
   const fn = async () => {
     await using redis = await RedisProcess.start();
     await withBench(async (bench) => {
       const nodes = await Promise.all(
-        Array.from({ length: count }, (_, i) => startNode(bench, redis, i)),
+        Array.from({ length: nodeCount }, (_, i) => startNode(bench, redis, i)),
       );
       const join = (node: number, username: string, who?: Who) => {
         const server = nodes[node];
-        if (server === undefined) throw new RangeError(`Cannot join: there is no node ${node}`);
+        if (server === undefined) throw new RangeError(`There is no node ${node}`);
         return bench.join(server, username, who);
       };
       await use({ redis, nodes, join });
     });
   };
-  Deno.test({ name: `A cluster ${name}`, ignore: !hasRedis, fn });
+  Deno.test({ name: `A cluster ${promise}`, ignore: !hasRedis, fn });
 }
 
 async function startNode(bench: Bench, redis: RedisProcess, i: number): Promise<ServerProcess> {
@@ -39,8 +38,8 @@ async function startNode(bench: Bench, redis: RedisProcess, i: number): Promise<
   return await bench.start({ env });
 }
 
-/** What somebody was told of the comings and goings of others, in short; what is said at the start is quiet and counts as well. */
-function news(talker: Talker): string[] {
+/** What a user was told about others, in words. */
+function presenceOf(talker: Talker): string[] {
   return talker.heard.flatMap((push) => {
     switch (push.type) {
       case "joined":
@@ -48,22 +47,22 @@ function news(talker: Talker): string[] {
       case "left":
         return [`${push.username} left: ${push.reason}`];
       case "renamed":
-        return [`${push.from} is ${push.to}`];
+        return [`${push.from} renamed to ${push.to}`];
       case "typing":
-        return push.usernames.length > 0 ? [`${push.usernames.join(" ")} types`] : [];
+        return push.usernames.length > 0 ? [`${push.usernames.join(" ")} typing`] : [];
       default:
         return [];
     }
   });
 }
 
-/** Waits until somebody has heard a message: all that was said before has come by then. */
-async function hears(talker: Talker, text: string): Promise<void> {
+/** Waits until a user receives a message, and with it everything sent before. */
+async function receives(talker: Talker, text: string): Promise<void> {
   await talker.hears((push) => push.type === "message" && push.text === text);
 }
 
-/** Waits until a node can store messages, which no event tells of. */
-async function ready(node: ServerProcess | undefined): Promise<void> {
+/** Waits until a node can store messages. */
+async function untilReady(node: ServerProcess | undefined): Promise<void> {
   while (node !== undefined && await readiness(node) !== 200) await pause();
 }
 
@@ -71,7 +70,7 @@ const isJoined = (push: Push) => push.type === "joined";
 const isLeft = (push: Push) => push.type === "left";
 
 test(
-  "is one chat: what is said, who is here, who types, who is called what [M4] [N10] [N11] [M10]",
+  "shares messages, presence, names and typing [M4] [N10] [N11] [M10]",
   2,
   async ({ join }) => {
     const ada = await join(0, "Ada");
@@ -83,7 +82,7 @@ test(
     ]);
     await Promise.all([ada.says("from one"), ben.says("from the other")]);
     for (const talker of [ada, ben]) {
-      await Promise.all(["from one", "from the other"].map((text) => hears(talker, text)));
+      await Promise.all(["from one", "from the other"].map((text) => receives(talker, text)));
     }
     assertEquals(ada.messages, ben.messages);
     ada.send({ type: "typing", room: "lobby" });
@@ -92,15 +91,15 @@ test(
     await ben.hears(({ type }) => type === "renamed");
     await ada.close();
     await ben.hears(isLeft);
-    assertEquals(news(ben), ["Ada types", "Ada is Ida", "Ida left: timeout"]);
-    assertEquals(news(ada), ["Ben joined", "Ada types", "Ada is Ida"]);
+    assertEquals(presenceOf(ben), ["Ada typing", "Ada renamed to Ida", "Ida left: timeout"]);
+    assertEquals(presenceOf(ada), ["Ben joined", "Ada typing", "Ada renamed to Ida"]);
   },
 );
 
 test(
-  "has one member for one token, and one owner for one name [N4] [N6] [N7]",
+  "has one member per token and one holder per name [N4] [N6] [N7]",
   2,
-  async ({ join, nodes }) => {
+  async ({ join }) => {
     const zoe = await join(0, "Zoe");
     const ada = await join(0, "Ada");
     const again = await join(1, "Other", { token: ada.token });
@@ -110,9 +109,7 @@ test(
     await again.says("still here");
     again.send({ type: "leave", room: "lobby" });
     await zoe.hears(isLeft);
-    assertEquals(news(zoe), ["Ada joined", "Ada left: timeout"]);
-    const [, other] = nodes;
-    if (other === undefined) return;
+    assertEquals(presenceOf(zoe), ["Ada joined", "Ada left: timeout"]);
     const taken = await join(1, "zoe").then(
       () => "joined",
       ({ message }) => JSON.parse(message).code,
@@ -122,7 +119,7 @@ test(
 );
 
 test(
-  "closes the old connection of a tab that comes to another node, and no newer one [N9]",
+  "closes the old connection of a tab that moves to another node, and no newer one [N9]",
   2,
   async ({ join }) => {
     const zoe = await join(0, "Zoe");
@@ -135,13 +132,13 @@ test(
     assertEquals(await second.closed, 4005);
     await third.says("from the third", "a");
     await tab.says("from the other tab", "b");
-    await hears(zoe, "from the other tab");
-    assertEquals(news(zoe), ["Ada joined"]);
+    await receives(zoe, "from the other tab");
+    assertEquals(presenceOf(zoe), ["Ada joined"]);
   },
 );
 
 test(
-  "makes no noise about who comes back to another node, also when theirs died [N10] [R4]",
+  "reports nothing when members move to another node, even if theirs died [N10] [R4]",
   3,
   async ({ join, nodes }) => {
     const zoe = await join(2, "Zoe");
@@ -157,16 +154,16 @@ test(
     const back = await join(1, "Ada", { token: ada.token, position: head });
     assertEquals(back.texts, ["meanwhile"]);
     await zoe.hears(isLeft);
-    // Whatever else was to be said would have been said with it.
+    // Any other report would have come before this message.
     await back.says("after", "after");
-    await hears(zoe, "after");
-    assertEquals(news(zoe), ["Ada joined", "Ben joined", "Cy joined", "Cy left: timeout"]);
-    assertEquals(news(back), ["Cy left: timeout"]);
+    await receives(zoe, "after");
+    assertEquals(presenceOf(zoe), ["Ada joined", "Ben joined", "Cy joined", "Cy left: timeout"]);
+    assertEquals(presenceOf(back), ["Cy left: timeout"]);
   },
 );
 
 test(
-  "lets a node go that was away for too long, and its people come again [C1]",
+  "resets a node that was away for longer than its lease [C1]",
   2,
   async ({ join, nodes }) => {
     const ada = await join(0, "Ada");
@@ -174,12 +171,12 @@ test(
     nodes[0]?.process.kill("SIGSTOP");
     await zoe.hears(isLeft);
     await zoe.says("alone");
-    // Ada was silent and is gone, so her name is free.
+    // Ada wrote nothing, so her name is free now that her node is dead.
     const other = await join(1, "Ada");
     nodes[0]?.process.kill("SIGCONT");
     assertEquals(await ada.closed, 1012);
     assertEquals(ada.texts, []);
-    await ready(nodes[0]);
+    await untilReady(nodes[0]);
     const again = await join(0, "Ida", { token: ada.token });
     assertEquals((await again.joined()).messages.map(({ text }) => text), ["alone"]);
     await other.hears((push) => push.type === "joined" && push.username === "Ida");
@@ -187,36 +184,33 @@ test(
 );
 
 test(
-  "waits while Redis is away, and goes on by itself with nothing lost or doubled [M3] [M5] [M9]",
+  "recovers after Redis was away, with nothing lost or duplicated [M3] [M5] [M9]",
   2,
   async ({ redis, join, nodes }) => {
-    const [one, two] = nodes;
     const ada = await join(0, "Ada");
     const ben = await join(1, "Ben");
     await ada.says("before");
     await redis.kill();
-    const { nonce, error } = await ada.says("waits", "waiting");
+    const { nonce, error } = await ada.says("retried", "n");
     assertEquals([error?.code, error?.message], [
       "storage_unavailable",
       "Storage is unavailable. Retrying…",
     ]);
-    if (one !== undefined && two !== undefined) {
-      assertEquals([await readiness(one), await readiness(two)], [503, 503]);
-    }
+    assertEquals(await Promise.all(nodes.map(readiness)), [503, 503]);
     await redis.restart();
-    // As a page does: the same message again until it is in the log.
-    while ((await ada.says("waits", nonce)).error !== undefined) {
+    // Retry the same message until it is stored, as a page does.
+    while ((await ada.says("retried", nonce)).error !== undefined) {
       await pause();
     }
-    await hears(ben, "waits");
-    assertEquals((await ada.says("waits", nonce)).offset, 2);
+    await receives(ben, "retried");
+    assertEquals((await ada.says("retried", nonce)).offset, 2);
     await ben.says("after");
-    await hears(ada, "after");
-    assertEquals([ada.texts, ben.texts], [["before", "waits", "after"], [
+    await receives(ada, "after");
+    assertEquals([ada.texts, ben.texts], [["before", "retried", "after"], [
       "before",
-      "waits",
+      "retried",
       "after",
     ]]);
-    assertEquals([news(ada), news(ben)], [["Ben joined"], []]);
+    assertEquals([presenceOf(ada), presenceOf(ben)], [["Ben joined"], []]);
   },
 );

@@ -1,0 +1,82 @@
+// RedisBroker: names of members on several nodes.
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { BrokerNode, testWithRedis, until } from "../../support/broker_node.ts";
+import { redisUrl } from "../../support/redis_process.ts";
+import { TcpProxy } from "../../support/tcp_proxy.ts";
+import { draft } from "./broker_contract.ts";
+
+testWithRedis("claim() and release() count the nodes of a member [N8]", async ({ url }) => {
+  await using a = await BrokerNode.start(url);
+  await using b = await BrokerNode.start(url);
+  assertEquals(await a.broker.claim("ada", "Ada"), "Ada");
+  assertEquals(await b.broker.claim("ben", "ada"), undefined);
+  assertEquals(await b.broker.claim("ada", "Other"), "Ada");
+  await a.broker.release("ada");
+  assertEquals(await a.broker.claim("ben", "Ada"), undefined);
+  await b.broker.release("ada");
+  assertEquals(await a.broker.claim("ben", "Ada"), "Ada");
+});
+
+testWithRedis(
+  "release() frees a name that was released while Redis was away [N8]",
+  async (redis) => {
+    await using proxy = new TcpProxy(redis.port);
+    await using a = await BrokerNode.start(redisUrl(proxy.port));
+    await using b = await BrokerNode.start(redis.url);
+    await a.broker.claim("ada", "Ada");
+    await a.broker.claim("eda", "Eda");
+    proxy.cut();
+    await until(() => !a.broker.isReady);
+    for (const member of ["ada", "eda"]) await assertRejects(() => a.broker.release(member));
+    await assertRejects(() => a.broker.claim("eda", "Eda"));
+    proxy.isCut = false;
+    await until(async () => await b.broker.claim("ben", "Ada") === "Ada");
+    assertEquals(await b.broker.claim("zoe", "Eda"), undefined);
+  },
+);
+
+testWithRedis("memberRenamed() is called for a rename whose reply was lost [N8]", async (redis) => {
+  await using proxy = new TcpProxy(redis.port);
+  await using a = await BrokerNode.start(redisUrl(proxy.port));
+  await using b = await BrokerNode.start(redis.url);
+  await a.join("ada", "Ada");
+  await until(() => b.remote() === "Ada");
+  proxy.cut();
+  await until(() => !a.broker.isReady);
+  // The same member, as if the node itself had asked.
+  await b.broker.rename("ada", "Ida");
+  proxy.isCut = false;
+  await until(() => a.presence.length === 1);
+  assertEquals(a.presence, ["ada renamed to Ida"]);
+});
+
+testWithRedis(
+  "claim() frees the name of a silent member when its node is declared dead [N8]",
+  async ({ url }) => {
+    await using b = await BrokerNode.start(url, { leaseMs: 200 });
+    {
+      await using a = await BrokerNode.start(url, { leaseMs: 200 });
+      await a.broker.claim("ada", "Ada");
+      await a.broker.claim("eda", "Eda");
+      await a.broker.append([draft("a", { member: "eda", from: "Eda" })]);
+    }
+    await until(async () => await b.broker.claim("ben", "Ada") === "Ada");
+    assertEquals(await b.broker.claim("zoe", "Eda"), undefined);
+    assertEquals(await b.broker.claim("eda", "x"), "Eda");
+  },
+);
+
+testWithRedis(
+  "rename() is reported to every node, and known to later ones [N8]",
+  async ({ url }) => {
+    await using a = await BrokerNode.start(url);
+    await using b = await BrokerNode.start(url);
+    await a.join("ada", "Ada");
+    assert(await a.broker.rename("ada", "Ida"));
+    await until(() => b.presence.length === 2 && a.presence.length === 1);
+    assertEquals(b.presence, ["Ada joined lobby", "ada renamed to Ida"]);
+    await using c = await BrokerNode.start(url);
+    assertEquals([b.remote(), c.remote()], ["Ida", "Ida"]);
+  },
+);

@@ -1,0 +1,136 @@
+// RedisBroker: when a node starts over, as what it has reported can no longer be relied on.
+
+import { assertEquals, assertNotEquals } from "@std/assert";
+import {
+  BrokerNode,
+  newest,
+  pageLimits,
+  startReplica,
+  testKey,
+  testWithRedis,
+  until,
+} from "../../support/broker_node.ts";
+import { redisUrl } from "../../support/redis_process.ts";
+import { TcpProxy } from "../../support/tcp_proxy.ts";
+import { draft } from "./broker_contract.ts";
+
+testWithRedis("reset() is called on all nodes when Redis was emptied [R3]", async (redis) => {
+  await using a = await BrokerNode.start(redis.url, { leaseMs: 300 });
+  await using b = await BrokerNode.start(redis.url, { leaseMs: 300 });
+  await a.broker.claim("ada", "Ada");
+  await a.send("a");
+  const { head } = await a.broker.read("lobby", newest);
+  await until(() => b.entries.length === 1);
+  await redis.cli("FLUSHALL");
+  await until(() => a.resets === 1 && b.resets === 1);
+  await until(() => a.broker.isReady && b.broker.isReady);
+  const page = await b.broker.read("lobby", { ...pageLimits, after: head });
+  assertEquals([page.valid, page.head.offset], [false, 0]);
+  assertEquals(await b.broker.claim("ben", "Ada"), "Ada");
+  await b.broker.append([draft("b", { member: "ben" })]);
+  await until(() => a.entries.length === 2);
+  assertEquals(a.texts(), "a1 b1");
+});
+
+testWithRedis(
+  "reset() is called when a restored backup lacks a reported entry [R3]",
+  async (redis) => {
+    await using a = await BrokerNode.start(redis.url);
+    await a.send("a");
+    await copyFolder(`${redis.dir}/appendonlydir`, `${redis.dir}/backup`);
+    await a.send("b");
+    const { head } = await a.broker.read("lobby", newest);
+    await redis.kill();
+    await until(() => !a.broker.isReady);
+    await Deno.remove(`${redis.dir}/appendonlydir`, { recursive: true });
+    await Deno.rename(`${redis.dir}/backup`, `${redis.dir}/appendonlydir`);
+    await redis.restart();
+    await until(() => a.broker.isReady);
+    assertEquals(a.resets, 1);
+    for (const text of ["c", "d"]) {
+      const page = await a.broker.read("lobby", { ...pageLimits, after: head });
+      assertEquals(page.valid, false);
+      await a.send(text);
+    }
+    assertEquals(a.texts(), "a1 b2 c2 d3");
+  },
+);
+
+testWithRedis(
+  "reset() is called when a promoted replica lacks a reported entry [R3]",
+  async (redis) => {
+    await using replica = await startReplica(redis);
+    await using proxy = new TcpProxy(redis.port);
+    await using a = await BrokerNode.start(redisUrl(proxy.port));
+    await a.send("a");
+    const head = ["HGET", testKey("room:lobby"), "head"];
+    await until(async () => await replica.cli(...head) === "1");
+    await replica.cli("REPLICAOF", "NO", "ONE");
+    await a.send("b");
+    proxy.cut();
+    await redis.kill();
+    await until(() => !a.broker.isReady);
+    proxy.targetPort = replica.port;
+    proxy.isCut = false;
+    await until(() => a.broker.isReady);
+    assertEquals(a.resets, 1);
+    await a.send("c");
+    assertEquals(a.texts(), "a1 b2 c2");
+    assertNotEquals(a.entries[2]?.epoch, a.entries[1]?.epoch);
+  },
+);
+
+testWithRedis(
+  "reset() is called when missed entries have been pruned [R6] [R11]",
+  async (redis) => {
+    const more = { retentionMessages: 3 };
+    await using proxy = new TcpProxy(redis.port);
+    await using a = await BrokerNode.start(redisUrl(proxy.port), more);
+    await using b = await BrokerNode.start(redis.url, more);
+    await a.send("a");
+    proxy.cut();
+    await until(() => !a.broker.isReady);
+    await b.broker.append([..."bcde"].map((text) => draft(text)));
+    await b.broker.prune();
+    proxy.isCut = false;
+    await until(() => a.broker.isReady);
+    assertEquals([a.resets, a.texts()], [1, "a1"]);
+  },
+);
+
+testWithRedis("reset() is called first on a node that was declared dead", async (redis) => {
+  await using proxy = new TcpProxy(redis.port);
+  await using a = await BrokerNode.start(redisUrl(proxy.port), { leaseMs: 200 });
+  await using b = await BrokerNode.start(redis.url, { leaseMs: 200 });
+  await a.broker.claim("ada", "Ada");
+  proxy.cut();
+  await until(async () => await b.broker.claim("ben", "Ada") === "Ada");
+  await b.broker.append([draft("a", { member: "ben" })]);
+  await a.broker.append([draft("never", { from: "Ida" })]);
+  proxy.isCut = false;
+  await until(() => a.broker.isReady);
+  assertEquals([a.resets, a.entries], [1, []]);
+  assertEquals(await a.broker.claim("ada", "Ada"), undefined);
+  await a.broker.append([draft("b", { from: "Ida" })]);
+  assertEquals(a.texts(), "b2");
+});
+
+testWithRedis("leases survive a Redis that hung for longer than they last", async (redis) => {
+  await using a = await BrokerNode.start(redis.url, { leaseMs: 300, timeoutMs: 100 });
+  await using b = await BrokerNode.start(redis.url, { leaseMs: 300, timeoutMs: 100 });
+  await a.broker.claim("ada", "Ada");
+  redis.signal("SIGSTOP");
+  const stopped = performance.now();
+  await until(() => performance.now() - stopped > 600);
+  redis.signal("SIGCONT");
+  await until(() => a.broker.isReady && b.broker.isReady);
+  assertEquals(await b.broker.claim("ben", "Ada"), undefined);
+  assertEquals([a.resets, b.resets], [0, 0]);
+});
+
+async function copyFolder(from: string, to: string): Promise<void> {
+  await Deno.mkdir(to);
+  for await (const { name } of Deno.readDir(from)) {
+    await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
+  }
+}
