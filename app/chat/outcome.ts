@@ -1,11 +1,11 @@
-// Goes on with what a broker answers, at once or later. Knows nothing of what was asked.
+// Continues with the result of a broker call, whether it is available at once or later.
 
 import type { Outcome } from "./broker.ts";
 import type { HubLog } from "./ports.ts";
 
 /**
- * Asks, and hands the answer to `done` or what was thrown to `failed`: in this turn when the answer is there in this turn.
- * What the two throw later is logged.
+ * Calls `ask` and passes its result to `done`, or what it threw to `failed`: before returning if the
+ * result is available at once. Errors thrown later by these two are logged.
  */
 export function whenDone<T>(
   ask: () => Outcome<T>,

@@ -1,14 +1,14 @@
-// Token buckets by key: how much each member or address may still do. Knows no clock and no meaning of a token.
+// Token buckets by key. Knows neither a clock nor what a token stands for.
 
 interface Bucket {
   tokens: number;
-  /** When `tokens` was right, in ms. */
-  at: number;
+  /** When `tokens` was last updated, in ms. */
+  updatedAt: number;
 }
 
 /**
- * Limits each key to a burst and then to a steady rate. A bucket may go into debt when the cost is known only afterwards;
- * it is forgotten when it is full again, so a key that comes back early finds what it left.
+ * Limits each key to a burst, then to a steady rate. A bucket may go into debt if the cost is known only
+ * afterwards. Only full buckets are forgotten, so reconnecting does not refill one.
  */
 export class RateLimiter {
   readonly #buckets = new Map<string, Bucket>();
@@ -21,29 +21,29 @@ export class RateLimiter {
     this.#perMs = perSecond / 1000;
   }
 
-  /** Takes one token and answers 0, or takes nothing and answers the ms until there is one. */
-  take(key: string, now: number): number {
+  /** Charges `cost` and returns 0 if the key has a token; otherwise returns the ms until it has one. */
+  take(key: string, now: number, cost = 1): number {
     const wait = this.wait(key, now);
-    if (wait === 0) this.charge(key, 1, now);
+    if (wait === 0) this.charge(key, cost, now);
     return wait;
   }
 
-  /** Milliseconds until the key has a token; 0 when it has one. */
+  /** Returns the ms until the key has a token; 0 if it has one. */
   wait(key: string, now: number): number {
     if (this.#perMs === 0) return 0;
     const tokens = this.#tokens(this.#buckets.get(key), now);
     return tokens >= 1 ? 0 : Math.ceil((1 - tokens) / this.#perMs);
   }
 
-  /** Takes `cost` tokens, into debt if need be; the debt is at most one burst. */
+  /** Takes `cost` tokens, if necessary into a debt of at most one burst. */
   charge(key: string, cost: number, now: number): void {
     if (this.#perMs === 0) return;
     const bucket = this.#buckets.get(key);
     const tokens = Math.max(-this.#burst, this.#tokens(bucket, now) - cost);
-    if (bucket === undefined) this.#buckets.set(key, { tokens, at: now });
+    if (bucket === undefined) this.#buckets.set(key, { tokens, updatedAt: now });
     else {
       bucket.tokens = tokens;
-      bucket.at = now;
+      bucket.updatedAt = now;
     }
   }
 
@@ -61,9 +61,6 @@ export class RateLimiter {
 
   #tokens(bucket: Bucket | undefined, now: number): number {
     if (bucket === undefined) return this.#burst;
-    return Math.min(
-      this.#burst,
-      bucket.tokens + (now - bucket.at) * this.#perMs,
-    );
+    return Math.min(this.#burst, bucket.tokens + (now - bucket.updatedAt) * this.#perMs);
   }
 }

@@ -1,16 +1,16 @@
-// One live connection, and the member it speaks for: the state that the hub keeps of each. No rules live here.
+// Connections and the members behind them: what the hub knows of each. No rules live here.
 
 import type { Command, Position } from "../protocol/wire.ts";
-import type { Page, ReadQuery } from "./broker.ts";
-import type { Presence, Room } from "./room.ts";
+import type { Page } from "./broker.ts";
+import type { Room } from "./room.ts";
 
-/** All that the hub knows of a connection. */
+/** The connection of a session. */
 export interface Socket {
   /** Sends one text frame. Must not throw. */
   send(text: string): void;
-  /** Starts to close the connection. Must not throw. */
+  /** Starts closing the connection. Must not throw. */
   close(code: number, reason: string): void;
-  /** Bytes handed over that the peer has not taken yet. */
+  /** Bytes sent that the peer has not taken yet. */
   readonly buffered: number;
 }
 
@@ -20,55 +20,111 @@ export interface PeerAddress {
   readonly address: string;
   /** The address, or the network it belongs to: its connections share their quotas. */
   readonly network: string;
-  /** Whether it is this machine. Its members have quotas of their own, because a proxy or many people may be behind it. */
+  /**
+   * Whether it is this machine. Its members have quotas of their own, because a proxy or many people
+   * may be behind it.
+   */
   readonly isLoopback: boolean;
 }
 
-/** Who a token stands for, while at least one session, or the grace after the last, lasts. */
+/** The identity behind a token, from its first session to the end of the grace after its last. */
 export interface Member {
   readonly id: string;
   username: string;
-  readonly sessions: Set<Session>;
-  /** Where the member is, by room name. */
+  readonly sessions: Set<ActiveSession>;
+  /** By room name. */
   readonly presences: Map<string, Presence>;
-  /** When the last session is gone: the end of its grace, in ms of the hub's clock. */
-  until: number | undefined;
 }
 
-/** Where a session stands between its first frame and its last. */
-export type SessionState =
-  /** No good `hello` yet. */
-  | {
-    readonly kind: "greeting";
-    readonly deadline: number;
-    readonly tries: number;
-  }
-  | {
-    readonly kind: "active";
-    readonly member: Member;
-    readonly tab: string | undefined;
-  }
-  /** Forgotten by the hub; only the close event is still to come. */
-  | { readonly kind: "closing" };
-
-/** A session's place in a room. Only a live place is sent the room's pushes. */
-export interface Subscription {
+/** A member in a room through this node; without sessions during its grace. */
+export interface Presence {
+  readonly member: Member;
   readonly room: Room;
-  live: boolean;
+  readonly sessions: Set<ActiveSession>;
 }
 
-/** A `room` push that is owed to a session. */
-export interface Join {
+/** A session's membership in a room. */
+export interface Subscription {
+  readonly active: ActiveSession;
+  readonly room: Room;
+  /** Whether it has caught up with the log and is sent the room's pushes. */
+  isLive: boolean;
+}
+
+/** A `room` push that a session waits for. */
+export interface JoinRequest {
+  readonly kind: "join";
   readonly subscription: Subscription;
+  /** Where to resume, if anywhere. */
   readonly position: Position | undefined;
-  /** Bytes that the pages of this command may still have, shared by the rooms of one `hello`. */
-  readonly budget: { bytes: number };
-  /** What the broker read, when memory did not reach back far enough. */
+  /** What the broker read, if memory does not reach back to `position`. */
   page: Page | undefined;
 }
 
-/** What a session begins with; times in ms of the hub's clock. */
+/** A `history` push that a session waits for. */
+export interface HistoryRequest {
+  readonly kind: "history";
+  readonly room: string;
+  readonly before: number;
+  readonly limit: number;
+}
+
+/** A page of a log that a session waits for. */
+export type PageRequest = JoinRequest | HistoryRequest;
+
+/** Before a `hello` has been accepted. */
+interface Greeting {
+  readonly kind: "greeting";
+  /** When the session is closed unless it has been greeted, in ms of the hub's clock. */
+  readonly deadline: number;
+  /** How many times `hello` was refused. */
+  readonly refusals: number;
+}
+
+/** Forgotten by the hub; only the close event is still to come. */
+interface Closing {
+  readonly kind: "closing";
+  /** For logs. */
+  readonly username: string | undefined;
+}
+
+/** A session that speaks for a member. */
+export class ActiveSession {
+  readonly kind = "active";
+  readonly session: Session;
+  readonly member: Member;
+  readonly tab: string | undefined;
+  /** Whose quota its commands use: see `Quotas`. */
+  readonly payer: string;
+  /** By room name. */
+  readonly subscriptions = new Map<string, Subscription>();
+  /** Pages it waits for, in the order they were requested. */
+  pages: PageRequest[] = [];
+  /** Bytes left for the `room` pushes that it waits for. */
+  pageBytesLeft = 0;
+  /** Whether the broker is reading for the first of `pages`. */
+  isReading = false;
+  /** Messages waiting for the broker. */
+  writing = 0;
+  /** Called when no message waits for the broker any more. */
+  onWritten: (() => void) | undefined;
+
+  constructor(session: Session, member: Member, tab: string | undefined, payer: string) {
+    this.session = session;
+    this.member = member;
+    this.tab = tab;
+    this.payer = payer;
+  }
+
+  /** Whether the hub still knows the session. */
+  get isOpen(): boolean {
+    return this.session.state === this;
+  }
+}
+
+/** The beginning of a session; times in ms of the hub's clock. */
 export interface SessionStart {
+  /** Number of the connection since the server started, for logs. */
   readonly id: number;
   readonly socket: Socket;
   readonly peer: PeerAddress;
@@ -79,51 +135,46 @@ export interface SessionStart {
 
 /** One live connection, from open to close. */
 export class Session {
-  readonly socket: Socket;
-  /** Number of this connection since the start, for logs. */
   readonly id: number;
+  readonly socket: Socket;
   readonly peer: PeerAddress;
   readonly openedAt: number;
-  state: SessionState;
-  readonly subscriptions = new Map<string, Subscription>();
+  state: Greeting | ActiveSession | Closing;
   /** Encoded pushes for this session alone, sent with the tick. */
-  privatePushes: string[] = [];
-  /** Length of `own` in code units. */
-  privateLength = 0;
-  /** Joins that wait for the tick, or for the broker. */
-  readonly joins: Join[] = [];
-  /** True while the broker reads for the first of `joins`. */
-  reading = false;
-  /** Pages of history that are asked for; the broker reads the first. */
-  readonly historyQueue: { readonly room: string; readonly query: ReadQuery }[] = [];
-  /** Messages that the broker has not answered yet. */
-  writing = 0;
-  /** Told when it has answered them all. */
-  written: (() => void) | undefined;
-  /** Commands that wait behind a claim or rename that the broker has not answered yet. */
-  heldCommands: Command[] | undefined;
-  /** More bytes than this cannot wait for the peer: those that did when it was last looked at, and all sent since. */
+  queued: string[] = [];
+  /** Length of `queued` in code units. */
+  queuedLength = 0;
+  /** Upper bound of the bytes waiting for the peer: those at the last check and all sent since. */
   bufferedMax = 0;
-  heardAt: number;
-  heartbeatAt: number;
-  /** Heartbeats that are not answered yet. */
-  pongsDue = 0;
-  /** The member's name, once there is one; for logs. */
-  username: string | undefined;
-  /** Refusals since `refusedSince`. */
-  refusals = 0;
-  refusedSince = 0;
+  /** Commands waiting for a claim or rename to finish. */
+  heldCommands: Command[] | undefined;
+  readonly heartbeat: {
+    /** When the last frame was received. */
+    heardAt: number;
+    /** When the next heartbeat is sent. */
+    dueAt: number;
+    unanswered: number;
+  };
+  /** Refused commands since `since`. */
+  readonly refusals = { count: 0, since: 0 };
   commandCount = 0;
   frameCount = 0;
-  ended = false;
+  /** Whether the socket has closed. */
+  isDisconnected = false;
 
-  constructor(opened: SessionStart) {
-    this.socket = opened.socket;
-    this.id = opened.id;
-    this.peer = opened.peer;
-    this.openedAt = opened.now;
-    this.heardAt = opened.now;
-    this.heartbeatAt = opened.heartbeatAt;
-    this.state = { kind: "greeting", deadline: opened.deadline, tries: 0 };
+  constructor({ id, socket, peer, now, deadline, heartbeatAt }: SessionStart) {
+    this.id = id;
+    this.socket = socket;
+    this.peer = peer;
+    this.openedAt = now;
+    this.state = { kind: "greeting", deadline, refusals: 0 };
+    this.heartbeat = { heardAt: now, dueAt: heartbeatAt, unanswered: 0 };
+  }
+
+  /** The member's username if it has one, for logs. */
+  get username(): string | undefined {
+    const { state } = this;
+    if (state.kind === "active") return state.member.username;
+    return state.kind === "closing" ? state.username : undefined;
   }
 }

@@ -1,0 +1,171 @@
+// Everything the hub sends: each session gets at most one frame per tick (law 1), and a slow consumer is reported (law 7).
+
+import { utf8Length } from "../protocol/text.ts";
+import type { Push } from "../protocol/wire.ts";
+import type { Clock, HubMeter } from "./ports.ts";
+import type { Room } from "./room.ts";
+import type { Rooms } from "./rooms.ts";
+import type { ActiveSession, Session, Subscription } from "./session.ts";
+import type { Ticker } from "./ticker.ts";
+
+/** What `Outbound` works with. */
+export interface OutboundOptions {
+  readonly clock: Clock;
+  readonly meter: HubMeter | undefined;
+  readonly ticker: Ticker;
+  readonly rooms: Rooms;
+  /** Max bytes buffered for a session. */
+  readonly outboxMaxBytes: number;
+  /** Called when a frame would exceed `outboxMaxBytes`; the frame is not sent. */
+  readonly onSlowConsumer: (session: Session) => void;
+}
+
+/** Collects pushes and sends them with the tick. */
+export class Outbound {
+  readonly #options: OutboundOptions;
+  /** Sessions with pushes of their own, and rooms with something to do, in this tick. */
+  #touchedSessions = new Set<Session>();
+  #touchedRooms = new Set<Room>();
+  /** The sessions that are sent each room's pushes. */
+  readonly #live = new Map<Room, Set<ActiveSession>>();
+  /** Subscriptions that went live in this tick. */
+  #goneLive: Subscription[] = [];
+  #framesSent = 0;
+
+  constructor(options: OutboundOptions) {
+    this.#options = options;
+  }
+
+  /** Queues a push for one session. */
+  queue(session: Session, push: Push): void {
+    this.queueJson(session, JSON.stringify(push));
+  }
+
+  /** Queues an encoded push, or several separated by commas, for one session. */
+  queueJson(session: Session, json: string): void {
+    if (session.state.kind === "closing") return;
+    session.queued.push(json);
+    session.queuedLength += json.length;
+    this.#touchedSessions.add(session);
+    this.#options.ticker.soon();
+  }
+
+  /** Has a room's pushes sent, and the room released if it is empty. */
+  touch(room: Room): void {
+    this.#touchedRooms.add(room);
+    this.#options.ticker.soon();
+  }
+
+  /**
+   * Makes a subscription live. The room's pushes reach it from the next tick on, since the `room` push
+   * of this tick includes them.
+   */
+  goLive(subscription: Subscription): void {
+    subscription.isLive = true;
+    this.#goneLive.push(subscription);
+  }
+
+  /** Sends a subscription no more pushes of its room. */
+  mute(subscription: Subscription): void {
+    const { room, active } = subscription;
+    subscription.isLive = false;
+    const live = this.#live.get(room);
+    if (live?.delete(active) && live.size === 0) this.#live.delete(room);
+  }
+
+  /** Drops what is queued for a session. */
+  drop(session: Session): void {
+    session.queued = [];
+    session.queuedLength = 0;
+    this.#touchedSessions.delete(session);
+  }
+
+  /** Forgets all rooms. */
+  clear(): void {
+    this.#touchedRooms.clear();
+    this.#live.clear();
+  }
+
+  /** Sends the tick's pushes. */
+  flush(): void {
+    const now = this.#options.clock.now();
+    const rooms = this.#touchedRooms;
+    this.#touchedRooms = new Set();
+    for (const room of rooms) {
+      room.roster.pushTyping(now);
+      if (room.pushes.length > 0) this.#flushRoom(room);
+      this.#options.rooms.releaseIfEmpty(room);
+    }
+    const sessions = this.#touchedSessions;
+    this.#touchedSessions = new Set();
+    for (const session of sessions) this.sendQueued(session);
+    if (this.#goneLive.length > 0) this.#addLive();
+  }
+
+  /** Whether something was queued or touched since the last flush. */
+  get isPending(): boolean {
+    return this.#touchedSessions.size + this.#touchedRooms.size > 0;
+  }
+
+  /** Returns the number of frames sent since the last call. */
+  takeFramesSent(): number {
+    const count = this.#framesSent;
+    this.#framesSent = 0;
+    return count;
+  }
+
+  /** Sends what is queued for a session. */
+  sendQueued(session: Session): void {
+    if (session.queued.length === 0) return;
+    const frame = `[${session.queued.join(",")}]`;
+    session.queued = [];
+    session.queuedLength = 0;
+    this.sendFrame(session, frame);
+  }
+
+  /** Sends one frame, unless the session is a slow consumer. */
+  sendFrame(session: Session, frame: string): void {
+    const { socket } = session;
+    const { outboxMaxBytes } = this.#options;
+    // A code unit has at most three bytes: no need to count them.
+    const maxBytes = frame.length * 3;
+    // Asking the socket costs a tenth of sending: only once as much was sent as may be buffered.
+    if (session.bufferedMax + maxBytes > outboxMaxBytes) {
+      session.bufferedMax = socket.buffered;
+      if (
+        session.bufferedMax > 0 && session.bufferedMax + maxBytes > outboxMaxBytes &&
+        session.bufferedMax + utf8Length(frame) > outboxMaxBytes
+      ) return this.#options.onSlowConsumer(session);
+    }
+    session.bufferedMax += maxBytes;
+    session.frameCount++;
+    this.#framesSent++;
+    socket.send(frame);
+  }
+
+  #flushRoom(room: Room): void {
+    const { pushes } = room;
+    room.pushes = [];
+    const live = this.#live.get(room);
+    if (live === undefined) return;
+    const body = pushes.join(",");
+    const frame = `[${body}]`;
+    this.#options.meter?.deliveries(pushes.length * live.size);
+    for (const { session, subscriptions } of live) {
+      // Most sessions are in one room and have nothing else queued: they share the frame.
+      if (session.queued.length === 0 && subscriptions.size === 1) this.sendFrame(session, frame);
+      else this.queueJson(session, body);
+    }
+  }
+
+  #addLive(): void {
+    for (const { room, active, isLive } of this.#goneLive) {
+      // It may have been left or joined again in this tick.
+      if (!isLive) continue;
+      const live = this.#live.get(room);
+      if (live === undefined) this.#live.set(room, new Set([active]));
+      else live.add(active);
+    }
+    this.#goneLive = [];
+  }
+}

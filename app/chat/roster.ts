@@ -1,0 +1,173 @@
+// The members of one room, on all nodes, and which of them are typing. Every change becomes a push.
+
+import type {
+  CountPush,
+  JoinedPush,
+  LeftPush,
+  LeftReason,
+  MemberInfo,
+  RenamedPush,
+  TypingPush,
+} from "../protocol/wire.ts";
+import type { RemoteMember } from "./broker.ts";
+
+/** Above this many members a room is crowded: it pushes a count instead of each change. */
+const crowdedAbove = 500;
+/** Below this many members a crowded room lists them again. */
+const uncrowdedBelow = 400;
+/** Above this many members a room shows nobody typing. */
+const typingMaxMembers = 50;
+/** A member's typing is passed on at most this often. */
+const typingIntervalMs = 3_000;
+/** A member counts as typing for this long. */
+const typingTimeoutMs = 5_000;
+
+type RosterPush = JoinedPush | LeftPush | RenamedPush | CountPush | TypingPush;
+
+/** Who is in a room, and what its sessions have to hear of that. */
+export class Roster {
+  readonly #room: string;
+  readonly #push: (push: RosterPush) => void;
+  /** Members present through this node. */
+  readonly #local = new Set<string>();
+  /** Members present through other nodes. */
+  readonly #remote: Set<string>;
+  /** Usernames of all members, local or remote. */
+  readonly #usernames: Map<string, string>;
+  /** When each member last typed; those who stopped long ago may be missing. */
+  readonly #typedAt = new Map<string, number>();
+  #hasTypingChanged = false;
+  #isCrowded = false;
+  /** Whether the count of a crowded room has changed since the last `count` push. */
+  #isCountDue = false;
+  /** Cache of `membersJson`. */
+  #membersJson: string | undefined;
+
+  /** `push` takes what the room's sessions have to hear. */
+  constructor(room: string, remote: readonly RemoteMember[], push: (push: RosterPush) => void) {
+    this.#room = room;
+    this.#push = push;
+    this.#remote = new Set(remote.map(({ member }) => member));
+    this.#usernames = new Map(remote.map(({ member, username }) => [member, username]));
+  }
+
+  /** How many members are in the room. */
+  get count(): number {
+    return this.#usernames.size;
+  }
+
+  get usernames(): Iterable<string> {
+    return this.#usernames.values();
+  }
+
+  /** Whether any member is present through this node. */
+  get hasLocal(): boolean {
+    return this.#local.size > 0;
+  }
+
+  /** The list of members as JSON; `undefined` while the room is crowded. */
+  get membersJson(): string | undefined {
+    if (this.#isCrowded) return undefined;
+    this.#membersJson ??= JSON.stringify(this.#memberInfos());
+    return this.#membersJson;
+  }
+
+  /** Adds a member present through this node. A quiet arrival is marked so that the page shows no line for it. */
+  addLocal(member: string, username: string, isQuiet: boolean): void {
+    this.#local.add(member);
+    this.#add(member, username, isQuiet);
+  }
+
+  removeLocal(member: string, reason: LeftReason): void {
+    this.#local.delete(member);
+    if (!this.#remote.has(member)) this.#remove(member, reason);
+  }
+
+  /** Adds a member present through another node. */
+  addRemote({ member, username }: RemoteMember, isQuiet: boolean): void {
+    this.#remote.add(member);
+    this.#add(member, username, isQuiet);
+  }
+
+  removeRemote({ member }: RemoteMember, reason: LeftReason): void {
+    this.#remote.delete(member);
+    if (!this.#local.has(member)) this.#remove(member, reason);
+  }
+
+  /** Returns false if the member is not here or already has that name. */
+  rename(member: string, to: string): boolean {
+    const from = this.#usernames.get(member);
+    if (from === undefined || from === to) return false;
+    this.#usernames.set(member, to);
+    this.#changed({ type: "renamed", room: this.#room, member, from, to });
+    return true;
+  }
+
+  /** Pushes the count of a crowded room if it has changed; returns whether it did. */
+  pushCount(): boolean {
+    if (!this.#isCountDue) return false;
+    this.#isCountDue = false;
+    this.#push({ type: "count", room: this.#room, count: this.count });
+    return true;
+  }
+
+  /** Records that a member is typing. Returns false if it is too soon after the last time, or the room too large. */
+  type(member: string, now: number): boolean {
+    if (this.count > typingMaxMembers || !this.#usernames.has(member)) return false;
+    if (now - (this.#typedAt.get(member) ?? -Infinity) < typingIntervalMs) return false;
+    this.#typedAt.set(member, now);
+    this.#hasTypingChanged = true;
+    return true;
+  }
+
+  /** Records that a member has stopped typing, which clients see by themselves. */
+  stopTyping(member: string): void {
+    this.#typedAt.delete(member);
+  }
+
+  /** Pushes who is typing, if that has changed. */
+  pushTyping(now: number): void {
+    if (!this.#hasTypingChanged) return;
+    this.#hasTypingChanged = false;
+    const usernames: string[] = [];
+    for (const [member, typedAt] of this.#typedAt) {
+      if (now - typedAt < typingTimeoutMs) usernames.push(this.#usernames.get(member) ?? "");
+      else this.#typedAt.delete(member);
+    }
+    this.#push({ type: "typing", room: this.#room, usernames });
+  }
+
+  #add(member: string, username: string, isQuiet: boolean): void {
+    if (this.#usernames.has(member)) return;
+    this.#usernames.set(member, username);
+    const push: JoinedPush = { type: "joined", room: this.#room, member, username };
+    this.#changed(isQuiet ? { ...push, quiet: true } : push);
+  }
+
+  #remove(member: string, reason: LeftReason): void {
+    const username = this.#usernames.get(member);
+    if (username === undefined) return;
+    this.#usernames.delete(member);
+    this.#typedAt.delete(member);
+    this.#changed({ type: "left", room: this.#room, member, username, reason });
+  }
+
+  #changed(push: JoinedPush | LeftPush | RenamedPush): void {
+    this.#membersJson = undefined;
+    if (this.#isCrowded && this.count < uncrowdedBelow) {
+      this.#isCrowded = false;
+      this.#isCountDue = false;
+      const members = this.#memberInfos();
+      this.#push({ type: "count", room: this.#room, count: this.count, members });
+    } else if (this.#isCrowded || this.count > crowdedAbove) {
+      this.#isCrowded = true;
+      this.#isCountDue = true;
+    } else {
+      this.#push(push);
+    }
+  }
+
+  #memberInfos(): MemberInfo[] {
+    return Array.from(this.#usernames, ([member, username]) => ({ member, username }));
+  }
+}

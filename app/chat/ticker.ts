@@ -1,0 +1,49 @@
+// Decides when a tick runs: soon after something is to be done, but late enough for queued frames to share it.
+
+import type { Scheduler } from "./ports.ts";
+
+/**
+ * Max event-loop turns per tick. Deno delivers a few dozen frames per turn; waiting lets queued frames
+ * share one commit.
+ */
+const maxTurns = 4;
+
+/** Schedules ticks. */
+export class Ticker {
+  readonly #scheduler: Scheduler;
+  readonly #tick: () => void;
+  #isDue = false;
+  #framesReceived = 0;
+
+  /** `tick` must call `finish` at its end. */
+  constructor(scheduler: Scheduler, tick: () => void) {
+    this.#scheduler = scheduler;
+    this.#tick = tick;
+  }
+
+  /** Counts a frame: a turn that received one delays a due tick to the next turn. */
+  frameReceived(): void {
+    this.#framesReceived++;
+  }
+
+  /** Schedules a tick unless one is due or running. */
+  soon(): void {
+    if (this.#isDue) return;
+    this.#isDue = true;
+    this.#waitTurn(maxTurns);
+  }
+
+  /** Ends a tick: from now on `soon` schedules the next one. */
+  finish(): void {
+    this.#isDue = false;
+  }
+
+  #waitTurn(turnsLeft: number): void {
+    const before = this.#framesReceived;
+    this.#scheduler.soon(() => {
+      if (!this.#isDue) return;
+      if (turnsLeft > 1 && this.#framesReceived !== before) this.#waitTurn(turnsLeft - 1);
+      else this.#tick();
+    });
+  }
+}

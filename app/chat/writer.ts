@@ -1,0 +1,97 @@
+// Collects the messages of a tick and appends them to the log in one batch (law 1), one batch at a time.
+
+import type { AppendResult, Draft } from "./broker.ts";
+import { whenDone } from "./outcome.ts";
+import type { HubPorts } from "./ports.ts";
+import type { ActiveSession } from "./session.ts";
+import type { Ticker } from "./ticker.ts";
+
+/** A draft and the session that sent it. */
+export interface Sent {
+  readonly active: ActiveSession;
+  readonly draft: Draft;
+}
+
+/** Appends drafts. */
+export class Writer {
+  readonly #ports: HubPorts;
+  readonly #ticker: Ticker;
+  readonly #onResult: (sent: Sent, result: AppendResult) => void;
+  #waiting: Sent[] = [];
+  #isAppending = false;
+  #onAppended: (() => void) | undefined;
+
+  constructor(
+    ports: HubPorts,
+    ticker: Ticker,
+    onResult: (sent: Sent, result: AppendResult) => void,
+  ) {
+    this.#ports = ports;
+    this.#ticker = ticker;
+    this.#onResult = onResult;
+  }
+
+  /** Adds a draft to the tick's batch. */
+  add(active: ActiveSession, draft: Draft): void {
+    active.writing++;
+    this.#waiting.push({ active, draft });
+    this.#ticker.soon();
+  }
+
+  /** Appends the waiting drafts, unless a batch is being appended. */
+  append(): void {
+    if (this.#isAppending || this.#waiting.length === 0) return;
+    const batch = this.#waiting;
+    this.#waiting = [];
+    this.#isAppending = true;
+    const { broker, clock, log, meter } = this.#ports;
+    const startedAt = clock.now();
+    const done = (results: readonly AppendResult[]) => {
+      this.#isAppending = false;
+      meter?.append(clock.now() - startedAt);
+      for (const [i, sent] of batch.entries()) {
+        const { active } = sent;
+        if (--active.writing === 0) active.onWritten?.();
+        const result = results[i] ?? unavailable;
+        meter?.message(result.kind);
+        this.#onResult(sent, result);
+      }
+      if (this.#waiting.length > 0) this.#ticker.soon();
+      this.#onAppended?.();
+    };
+    const failed = (error: unknown) => {
+      log.error("append", error, { messages: batch.length });
+      done([]);
+    };
+    whenDone(() => broker.append(batch.map(({ draft }) => draft)), done, failed, log);
+  }
+
+  /** Whether drafts of a member wait for the next batch. */
+  isWaiting(member: string): boolean {
+    return this.#waiting.some(({ draft }) => draft.member === member);
+  }
+
+  /** Appends a session's drafts; returns `undefined` if none is left to wait for. */
+  written(active: ActiveSession): Promise<void> | undefined {
+    if (active.writing > 0) this.append();
+    if (active.writing === 0) return undefined;
+    return new Promise((resolve) => active.onWritten = resolve);
+  }
+
+  /** Whether the broker is appending a batch. */
+  get isAppending(): boolean {
+    return this.#isAppending;
+  }
+
+  /** Resolves when the batch being appended is done. */
+  whenAppended(): Promise<void> {
+    return new Promise((resolve) => this.#onAppended = resolve);
+  }
+
+  /** Drops the waiting drafts. */
+  clear(): void {
+    this.#waiting = [];
+  }
+}
+
+const unavailable: AppendResult = { kind: "unavailable" };
