@@ -1,26 +1,24 @@
-// Makes the page's icons from static/icon.svg, in the sizes that devices ask for: `deno task icons`, when that changes.
+// Draws the page's icons from static/icon.svg, in the sizes that devices ask for. Run `deno task icons` when it changes.
 
-import { launch } from "../../tests/system/browser/browser_harness.ts";
+import { launchBrowser } from "../../tests/system/browser/browser_harness.ts";
 
 const staticDir = new URL("../../static/", import.meta.url);
-/** `full` ones go to the edge, since the device cuts its own shape out of them. */
+/** Full-bleed icons have square corners, since the device crops them to its own shape. */
 const icons = [
-  { file: "icon-192.png", size: 192, full: false },
-  { file: "icon-512.png", size: 512, full: false },
-  { file: "icon-full-180.png", size: 180, full: true },
-  { file: "icon-full-512.png", size: 512, full: true },
+  { file: "icon-192.png", size: 192, isFullBleed: false },
+  { file: "icon-512.png", size: 512, isFullBleed: false },
+  { file: "icon-full-180.png", size: 180, isFullBleed: true },
+  { file: "icon-full-512.png", size: 512, isFullBleed: true },
 ];
 
-const svg = await Deno.readTextFile(new URL("icon.svg", staticDir));
-const browser = await launch();
+const source = await Deno.readTextFile(new URL("icon.svg", staticDir));
+const browser = await launchBrowser();
 const page = await browser.newPage();
-for (const { file, size, full } of icons) {
+for (const { file, size, isFullBleed } of icons) {
   await page.setViewportSize({ width: size, height: size });
-  const drawn = full ? svg.replace(/ rx="[^"]*"/, "") : svg;
-  await page.setContent(
-    `<style>body { margin: 0 } svg { display: block }</style>${drawn}`,
-  );
-  const bytes = await page.screenshot({ omitBackground: true });
-  await Deno.writeFile(new URL(file, staticDir), new Uint8Array(bytes));
+  const svg = isFullBleed ? source.replace(/ rx="[^"]*"/, "") : source;
+  await page.setContent(`<style>body { margin: 0 } svg { display: block }</style>${svg}`);
+  const png = await page.screenshot({ omitBackground: true });
+  await Deno.writeFile(new URL(file, staticDir), new Uint8Array(png));
 }
 await browser.close();

@@ -1,13 +1,13 @@
-// Makes a screenshot small: a PNG of at most 256 colours, which is what a page of text has, nearly.
+// Shrinks a screenshot to a PNG of at most 256 colours, which is nearly what a page of text has.
 
 import { crc32, deflateSync } from "node:zlib";
 import type { Page } from "../../tests/system/browser/browser_harness.ts";
 
 const signature = [137, 80, 78, 71, 13, 10, 26, 10];
-const indexed = 3;
-const coloursMost = 256;
+const indexedColour = 3;
+const coloursMax = 256;
 
-/** The same picture with at most 256 colours; `page` is any page, which decodes it. */
+/** Returns the picture with at most 256 colours. `page` is any page, which decodes the PNG. */
 export async function smallPng(page: Page, png: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
   const { width, height, rgba } = await page.evaluate(async (source) => {
     const image = new Image();
@@ -19,7 +19,7 @@ export async function smallPng(page: Page, png: Uint8Array): Promise<Uint8Array<
     const { data } = context?.getImageData(0, 0, width, height) ?? {};
     return { width, height, rgba: new Uint8Array(data?.buffer ?? []).toBase64() };
   }, `data:image/png;base64,${png.toBase64()}`);
-  const { palette, indices } = inFewColours(Uint8Array.fromBase64(rgba));
+  const { palette, indices } = quantise(Uint8Array.fromBase64(rgba));
   const rows = new Uint8Array(height * (width + 1));
   for (let y = 0; y < height; y++) {
     rows.set(indices.subarray(y * width, (y + 1) * width), y * (width + 1) + 1);
@@ -28,7 +28,7 @@ export async function smallPng(page: Page, png: Uint8Array): Promise<Uint8Array<
   header.setUint32(0, width);
   header.setUint32(4, height);
   header.setUint8(8, 8);
-  header.setUint8(9, indexed);
+  header.setUint8(9, indexedColour);
   return join([
     Uint8Array.from(signature),
     chunk("IHDR", new Uint8Array(header.buffer)),
@@ -38,41 +38,42 @@ export async function smallPng(page: Page, png: Uint8Array): Promise<Uint8Array<
   ]);
 }
 
-/** Keeps the colours that are seen most, and gives every other pixel the nearest of them. */
-function inFewColours(rgba: Uint8Array): { palette: Uint8Array; indices: Uint8Array } {
+/** Keeps the most frequent colours and maps every other pixel to the nearest of them. */
+function quantise(rgba: Uint8Array): { palette: Uint8Array; indices: Uint8Array } {
   const pixels = new Uint32Array(rgba.buffer, rgba.byteOffset, rgba.length / 4);
   const counts = new Map<number, number>();
   for (const pixel of pixels) counts.set(pixel, (counts.get(pixel) ?? 0) + 1);
-  const often = [...counts].toSorted(([, one], [, other]) => other - one);
-  const kept = often.slice(0, coloursMost).map(([pixel]) => pixel);
-  const known = new Map(kept.map((pixel, index) => [pixel, index]));
+  const byCount = [...counts].toSorted(([, one], [, other]) => other - one);
+  const palette = byCount.slice(0, coloursMax).map(([pixel]) => pixel);
+  const indexOf = new Map(palette.map((pixel, index) => [pixel, index]));
   const indices = Uint8Array.from(pixels, (pixel) => {
-    const index = known.get(pixel) ?? nearest(kept, pixel);
-    known.set(pixel, index);
+    const index = indexOf.get(pixel) ?? nearest(palette, pixel);
+    indexOf.set(pixel, index);
     return index;
   });
-  return { palette: Uint8Array.from(kept.flatMap(partsOf)), indices };
+  return { palette: Uint8Array.from(palette.flatMap(channelsOf)), indices };
 }
 
-function nearest(colours: readonly number[], wanted: number): number {
+/** The index of the colour nearest to a pixel. */
+function nearest(colours: readonly number[], pixel: number): number {
   const distances = colours.map((colour) => {
-    const parts = partsOf(colour);
-    return partsOf(wanted).reduce((sum, part, i) => sum + (part - (parts[i] ?? 0)) ** 2, 0);
+    const channels = channelsOf(colour);
+    return channelsOf(pixel).reduce((sum, value, i) => sum + (value - (channels[i] ?? 0)) ** 2, 0);
   });
   return distances.indexOf(Math.min(...distances));
 }
 
-/** Red, green and blue of a pixel as it lies in memory. */
-function partsOf(pixel: number): number[] {
+/** Red, green and blue of an RGBA pixel in little-endian order. */
+function channelsOf(pixel: number): number[] {
   return [pixel & 255, (pixel >> 8) & 255, (pixel >> 16) & 255];
 }
 
 function chunk(type: string, data: Uint8Array): Uint8Array {
   const name = new TextEncoder().encode(type);
-  const ends = new DataView(new ArrayBuffer(8));
-  ends.setUint32(0, data.length);
-  ends.setUint32(4, crc32(data, crc32(name)));
-  const bytes = new Uint8Array(ends.buffer);
+  const numbers = new DataView(new ArrayBuffer(8));
+  numbers.setUint32(0, data.length);
+  numbers.setUint32(4, crc32(data, crc32(name)));
+  const bytes = new Uint8Array(numbers.buffer);
   return join([bytes.subarray(0, 4), name, data, bytes.subarray(4)]);
 }
 

@@ -1,10 +1,12 @@
+// Checks every view of the page with axe-core.
+
 import axe from "axe-core";
 import { assertEquals } from "@std/assert";
-import { Scene } from "./browser_harness.ts";
+import { browserTest, noRateLimit } from "./browser_harness.ts";
 import type { Page } from "./browser_harness.ts";
-import { tour } from "./views.ts";
+import { tour } from "./page_tour.ts";
 
-/** What axe-core says of a page, as lines that a person can act on. */
+/** What axe-core finds wrong on a page, one line each. */
 async function violations(page: Page): Promise<string[]> {
   await page.evaluate(axe.source);
   return await page.evaluate(async () => {
@@ -18,20 +20,9 @@ async function violations(page: Page): Promise<string[]> {
   });
 }
 
-Deno.test({
-  name: "axe-core finds nothing on any view, in both themes",
-  sanitizeOps: false,
-  sanitizeResources: false,
-  async fn(t) {
-    const scene = await Scene.open({ RATE_PER_SECOND: "0" });
-    try {
-      await tour(scene, async (page, name) => {
-        const found = await violations(page);
-        await t.step(name, () => assertEquals(found, []));
-      });
-      assertEquals(scene.errors, []);
-    } finally {
-      await scene.close();
-    }
-  },
-});
+browserTest("has no axe-core violation on any view, in either theme", async (chat, t) => {
+  await tour(chat, async (page, name) => {
+    const found = await violations(page);
+    await t.step(name, () => assertEquals(found, []));
+  });
+}, noRateLimit);

@@ -1,4 +1,4 @@
-// A Chromium and pages in it, for tests that do what a person does.
+// A chat server with a Chromium to visit it, for tests that act as people do.
 
 import { assertEquals } from "@std/assert";
 import { chromium } from "playwright-core";
@@ -7,7 +7,7 @@ import { ServerProcess } from "../../support/server_process.ts";
 
 export type { BrowserContext, BrowserContextOptions, Page };
 
-/** Keeps the browser from talking to anybody but the page's server. */
+/** Keeps the browser from contacting any other host than the page's server. */
 const flags = [
   "--disable-background-networking",
   "--disable-component-update",
@@ -21,139 +21,208 @@ const flags = [
   "--no-pings",
 ];
 
-/** Launches the Chromium that the runner found. */
-export async function launch(...more: readonly string[]): Promise<Browser> {
+/** A host name that leads to this machine, but is not one that browsers take for secure. */
+export const plainHost = "chat.office.example";
+
+/** Launches the Chromium named by the environment. */
+export async function launchBrowser(): Promise<Browser> {
   const executablePath = Deno.env.get("CHROMIUM") ?? "/usr/bin/chromium";
-  return await chromium.launch({ executablePath, args: ["--no-sandbox", ...flags, ...more] });
+  const hostRule = `--host-resolver-rules=MAP ${plainHost} 127.0.0.1`;
+  return await chromium.launch({ executablePath, args: ["--no-sandbox", hostRule, ...flags] });
 }
 
-/** One test's browser and server. */
-export class Scene {
-  readonly browser: Browser;
-  readonly dir: string;
+/** One browser for all tests of a file: each test has contexts of its own, which share nothing. */
+let sharedBrowser: Promise<Browser> | undefined;
+
+/** Closes the shared browser. Tests need not call it. */
+export async function closeBrowser(): Promise<void> {
+  await (await sharedBrowser)?.close();
+  sharedBrowser = undefined;
+}
+
+Deno.test.afterAll(closeBrowser);
+
+/** A running server and the browser that visits it. */
+export class TestChat {
+  readonly #browser: Browser;
+  readonly #contexts: BrowserContext[] = [];
+  readonly #dir: string;
+  readonly #env: Record<string, string>;
   readonly #host: string;
   server: ServerProcess;
-  /** What any page wrote on its console as an error, or threw. */
-  readonly errors: string[] = [];
+  /** Errors that any page threw or wrote to its console. */
+  readonly consoleErrors: string[] = [];
 
-  private constructor(browser: Browser, dir: string, server: ServerProcess, host: string) {
+  private constructor(
+    browser: Browser,
+    dir: string,
+    server: ServerProcess,
+    env: Record<string, string>,
+    host: string,
+  ) {
+    this.#browser = browser;
+    this.#dir = dir;
+    this.#env = env;
     this.#host = host;
-    this.browser = browser;
-    this.dir = dir;
     this.server = server;
   }
 
-  /** `host` is what the browser takes the server's address to be called. */
-  static async open(
-    env: Record<string, string> = {},
-    { host = "127.0.0.1" }: { readonly host?: string } = {},
-  ): Promise<Scene> {
+  /** Starts a server with these settings; `host` is its name for the browser. */
+  static async open(env: Record<string, string> = {}, host = "127.0.0.1"): Promise<TestChat> {
+    sharedBrowser ??= launchBrowser();
+    const browser = await sharedBrowser;
     const dir = await Deno.makeTempDir();
     const server = await ServerProcess.start(dir, { env });
-    const browser = await launch(`--host-resolver-rules=MAP ${host} 127.0.0.1`);
-    return new Scene(browser, dir, server, host);
+    return new TestChat(browser, dir, server, env, host);
   }
 
-  /** Where the browser finds the chat, with a slash at the end. */
+  /** The chat's address for the browser, with a slash at the end. */
   get url(): string {
     return this.server.url.replace("127.0.0.1", this.#host);
   }
 
-  /** A person with a browser of their own. */
-  async person(options: BrowserContextOptions = {}): Promise<Page> {
-    const context = await this.browser.newContext({ locale: "en-GB", ...options });
-    return await this.tab(context);
+  /** Makes a browser context: the browser of another person. */
+  async newContext(options: BrowserContextOptions = {}): Promise<BrowserContext> {
+    const context = await this.#browser.newContext({ locale: "en-GB", ...options });
+    this.#contexts.push(context);
+    return context;
   }
 
-  /** A tab of a person's browser. */
-  async tab(context: BrowserContext, path = ""): Promise<Page> {
+  /** Opens the chat in a new tab of a context. */
+  async openTab(context: BrowserContext, path = ""): Promise<Page> {
     const page = await context.newPage();
     page.setDefaultTimeout(15_000);
-    page.on("pageerror", (error) => this.errors.push(String(error)));
+    page.on("pageerror", (error) => this.consoleErrors.push(String(error)));
     page.on("console", (message) => {
-      // That a server cannot be reached is what some tests are about.
+      // Some tests take the server away on purpose.
       const text = message.text();
       if (message.type() === "error" && !/ERR_|WebSocket connection/.test(text)) {
-        this.errors.push(text);
+        this.consoleErrors.push(text);
       }
     });
     await page.goto(this.url + path);
     return page;
   }
 
-  /** A person who has entered. */
-  async enter(name: string, options: BrowserContextOptions = {}): Promise<Page> {
-    const page = await this.person(options);
+  /** Opens the chat in a new context. */
+  async visit(options: BrowserContextOptions = {}): Promise<Page> {
+    return await this.openTab(await this.newContext(options));
+  }
+
+  /** Opens the chat in a new context and enters it. */
+  async signIn(name: string, options: BrowserContextOptions = {}): Promise<Page> {
+    const page = await this.visit(options);
     await signIn(page, name);
     return page;
   }
 
-  /** Kills the server and starts it again on the same port and folder. */
-  async restart(signal: Deno.Signal = "SIGKILL"): Promise<void> {
-    const { port } = this.server;
-    await this.server.end(signal);
-    this.server = await ServerProcess.start(this.dir, { port });
+  /** Ends the server without warning. */
+  async killServer(): Promise<void> {
+    await this.server.end("SIGKILL");
+  }
+
+  /** Starts the ended server again, on the same port and folder. */
+  async startServer(env: Record<string, string> = this.#env): Promise<void> {
+    this.server = await ServerProcess.start(this.#dir, { port: this.server.port, env });
   }
 
   async close(): Promise<void> {
-    await this.browser.close();
-    // Unless the test has ended it already.
+    await Promise.all(this.#contexts.map((context) => context.close()));
+    // The test may have ended it already.
     await this.server.end().catch(() => {});
-    await Deno.remove(this.dir, { recursive: true });
+    await Deno.remove(this.#dir, { recursive: true });
   }
 }
 
-/** A test of the page, which must write no error on its console. */
-export function test(
+/** Settings of a chat for one test. */
+export interface BrowserTestOptions {
+  readonly env?: Record<string, string>;
+  readonly host?: string;
+}
+
+/** Declares a test of the page, which must write no error to its console. */
+export function browserTest(
   name: string,
-  run: (scene: Scene) => Promise<void>,
-  env: Record<string, string> = {},
-) {
+  run: (chat: TestChat, t: Deno.TestContext) => Promise<void>,
+  { env = {}, host = "127.0.0.1" }: BrowserTestOptions = {},
+): void {
   Deno.test({
     name: `page ${name}`,
-    // Playwright keeps the browser's process and pipe, which end with the scene but not with the test's last line.
+    // The shared browser's process and pipe outlive the test.
     sanitizeOps: false,
     sanitizeResources: false,
-    async fn() {
-      const scene = await Scene.open(env);
+    async fn(t) {
+      const chat = await TestChat.open(env, host);
       try {
-        await run(scene);
-        assertEquals(scene.errors, []);
+        await run(chat, t);
+        assertEquals(chat.consoleErrors, []);
       } finally {
-        await scene.close();
+        await chat.close();
       }
     },
   });
 }
 
-/** Gives the prompt a name. */
+/** Settings of a server that limits no rates. */
+export const noRateLimit = { env: { RATE_PER_SECOND: "0" } };
+
+/** Enters the chat by a name. */
 export async function signIn(page: Page, name: string): Promise<void> {
   await page.fill("#prompt-name", name);
   await page.click("#prompt-go");
   await page.waitForSelector("#app:not([hidden])");
 }
 
-/** Writes a message and sends it. */
-export async function say(page: Page, text: string): Promise<void> {
+/** Types a message, or a command, and presses Enter. */
+export async function send(page: Page, text: string): Promise<void> {
   await page.fill("#text", text);
   await page.press("#text", "Enter");
 }
 
+/** Opens a room by a command. */
+export async function joinRoom(page: Page, name: string): Promise<void> {
+  await send(page, `/join ${name}`);
+  await waitForRoom(page, name);
+}
+
+/** Waits until a room is shown. */
+export async function waitForRoom(page: Page, name: string): Promise<void> {
+  await page.locator("#room-title", { hasText: `# ${name}` }).waitFor();
+}
+
+/** Opens the settings. */
+export async function openSettings(page: Page): Promise<void> {
+  await page.click("#me");
+  await page.locator("#dialog[open]").waitFor();
+}
+
 /** The texts of the conversation, in order. */
-export async function texts(page: Page): Promise<string[]> {
+export async function messageTexts(page: Page): Promise<string[]> {
   return await page.locator("#rows .text").allTextContents();
 }
 
-/** Waits until a message is shown and settled. */
-export async function hears(page: Page, text: string): Promise<void> {
+/** Waits until a message is shown and stored. */
+export async function waitForMessage(page: Page, text: string): Promise<void> {
   await page.locator("#rows .text:not(.pending)", { hasText: text }).first().waitFor();
 }
 
-/** Asks again and again until something is so, for what no locator can wait for. */
-export async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
+/** Waits until no message is on its way. */
+export async function waitForSent(page: Page): Promise<void> {
+  await waitUntil("no message is pending", async () => {
+    return await page.locator("#rows .pending").count() === 0;
+  });
+}
+
+/** Waits until the page has nothing to say about its connection. */
+export async function waitForCalm(page: Page): Promise<void> {
+  await page.locator("#status:empty").waitFor({ state: "attached" });
+}
+
+/** Polls a condition that no locator can wait for. Throws after 20 s. */
+export async function waitUntil(what: string, isSo: () => Promise<boolean>): Promise<void> {
   const end = Date.now() + 20_000;
   while (!await isSo()) {
-    if (Date.now() > end) throw new Error(`Cannot wait any longer: ${what}`);
+    if (Date.now() > end) throw new Error(`Timed out waiting until ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

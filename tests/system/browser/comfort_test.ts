@@ -1,72 +1,83 @@
-import { assert, assertEquals } from "@std/assert";
-import { hears, say, signIn, test, until } from "./browser_harness.ts";
-import type { BrowserContextOptions, Page, Scene } from "./browser_harness.ts";
+// Fits small windows, works by keyboard, on slow networks, and without sound or motion that was not asked for.
 
-const long = "W".repeat(24);
-const talk = [
-  "A line that is long enough to be broken where the page is narrow, and once more after that",
+import { assert, assertEquals } from "@std/assert";
+import {
+  browserTest,
+  noRateLimit,
+  openSettings,
+  send,
+  signIn,
+  waitForMessage,
+  waitForSent,
+  waitUntil,
+} from "./browser_harness.ts";
+import type { BrowserContextOptions, Page, TestChat } from "./browser_harness.ts";
+
+const longName = "W".repeat(24);
+const messages = [
+  "A line that is long enough to wrap where the page is narrow, and once more after that",
   "https://example.org/" + "very-long-".repeat(20),
   "```\nparley --data-dir /srv/parley --log-dir /var/log/parley --port 9000 --host 127.0.0.1\n```",
   "x".repeat(300),
   "🎉🎉🎉",
 ];
 
-/** What reaches out of the window at its sides. */
-async function outside(page: Page): Promise<string[]> {
+/** Elements that reach beyond the sides of the window. */
+async function overflowing(page: Page): Promise<string[]> {
   return await page.evaluate(() =>
     [...document.querySelectorAll("body *")].filter((node) => {
       const { left, right, width } = node.getBoundingClientRect();
-      // Code scrolls in its own box, and a closed panel waits outside.
-      const isApart = node.closest("pre, .side:not(.open)") !== null;
-      return width > 0 && !isApart && (left < -0.5 || right > innerWidth + 0.5);
+      // Code scrolls in its own box, and closed panels wait outside.
+      const isAllowed = node.closest("pre, .side:not(.open)") !== null;
+      return width > 0 && !isAllowed && (left < -0.5 || right > innerWidth + 0.5);
     }).map((node) => node.outerHTML.slice(0, 120))
   );
 }
 
-/** Looks at everything that opens, in a window of this kind. */
-async function everywhere(
-  scene: Scene,
+/** Opens everything that can be opened, and checks each view. */
+async function checkEveryView(
+  chat: TestChat,
   options: BrowserContextOptions,
-  look: (page: Page) => Promise<void>,
+  check: (page: Page) => Promise<void>,
 ): Promise<void> {
-  const page = await scene.person({ ...options, reducedMotion: "reduce" });
-  await look(page);
-  await signIn(page, long);
-  for (const text of talk) await say(page, text);
-  await until("all are sent", async () => await page.locator("#rows .pending").count() === 0);
-  await look(page);
+  const page = await chat.visit({ ...options, reducedMotion: "reduce" });
+  await check(page);
+  await signIn(page, longName);
+  for (const text of messages) await send(page, text);
+  await waitForSent(page);
+  await check(page);
   await page.fill("#text", "/");
   await page.locator("#suggestions:not([hidden])").waitFor();
-  await look(page);
+  await check(page);
   await page.fill("#text", "");
-  await say(page, "/help");
+  await send(page, "/help");
   await page.locator("#dialog[open]").waitFor();
-  await look(page);
+  await check(page);
   await page.keyboard.press("Escape");
   if (!await page.isVisible("#me")) {
     await page.click("#room-title");
     await page.locator("#rooms.open").waitFor();
-    await look(page);
+    await check(page);
   }
   await page.click("#me");
   await page.click("text=Use this name on another device");
   await page.click("text=Forget this device");
-  await look(page);
+  await check(page);
   await page.click("text=Cancel");
   await page.keyboard.press("Escape");
   await page.keyboard.press("Escape");
-  await say(page, "/who");
+  await send(page, "/who");
   await page.locator("#people-title").waitFor();
-  await look(page);
+  await check(page);
   await page.keyboard.press("Escape");
-  await scene.server.end("SIGKILL");
+  await chat.killServer();
   await page.locator("#status", { hasText: "Reconnecting" }).waitFor();
-  await say(page, "not sent yet");
-  await look(page);
+  await send(page, "not sent yet");
+  await check(page);
 }
 
-async function fits(page: Page): Promise<void> {
-  assertEquals(await outside(page), []);
+async function assertFits(page: Page): Promise<void> {
+  assertEquals(await overflowing(page), []);
   assert(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
   if (await page.isVisible("#composer")) {
     const { bottom } = await page.locator("#composer").boundingBox()
@@ -75,44 +86,42 @@ async function fits(page: Page): Promise<void> {
   }
 }
 
-const unhurried = { RATE_PER_SECOND: "0" };
+browserTest("fits into 320 px on every view", async (chat) => {
+  await checkEveryView(chat, { viewport: { width: 320, height: 568 } }, assertFits);
+}, noRateLimit);
 
-test("fits into 320 px, everywhere", async (scene) => {
-  await everywhere(scene, { viewport: { width: 320, height: 568 } }, fits);
-}, unhurried);
-
-test("fits at 200 % of a laptop's window, everywhere", async (scene) => {
-  // A browser zooms by making a px larger, of which there are then fewer.
+browserTest("fits a laptop at 200 % zoom on every view", async (chat) => {
+  // Zoom makes each px larger, so fewer fit.
   const viewport = { width: 640, height: 360 };
-  await everywhere(scene, { viewport, deviceScaleFactor: 2 }, fits);
-}, unhurried);
+  await checkEveryView(chat, { viewport, deviceScaleFactor: 2 }, assertFits);
+}, noRateLimit);
 
-test("fits on a phone that is turned, and in German", async (scene) => {
-  const page = await scene.person({
+browserTest("fits a small square screen in German", async (chat) => {
+  const page = await chat.visit({
     viewport: { width: 320, height: 320 },
     hasTouch: true,
     isMobile: true,
     locale: "de",
     reducedMotion: "reduce",
   });
-  await signIn(page, long);
-  // What stands in the empty field takes one line, however long it is.
+  await signIn(page, longName);
+  // However long the placeholder is, the empty field has one line.
   const { height = 0 } = await page.locator("#text").boundingBox() ?? {};
   assert(height > 0 && height < 30, `${height}`);
   await page.fill("#text", "/hilfe");
   await page.click("#send");
   await page.locator("#composer-problem", { hasText: "/hilfe" }).waitFor();
-  await fits(page);
+  await assertFits(page);
   await page.fill("#text", "hallo");
   await page.click("#send");
-  await hears(page, "hallo");
+  await waitForMessage(page, "hallo");
   await page.click("#room-title");
   await page.click("#me");
   await page.locator("#dialog[open]").waitFor();
-  await fits(page);
-}, unhurried);
+  await assertFits(page);
+}, noRateLimit);
 
-test("moves nothing for who wants no motion", async (scene) => {
+browserTest("has no motion for people who prefer none", async (chat) => {
   const moving = (page: Page) =>
     page.evaluate(() =>
       [...document.querySelectorAll("*")].filter((node) => {
@@ -122,17 +131,17 @@ test("moves nothing for who wants no motion", async (scene) => {
       }).length
     );
   const size = { viewport: { width: 600, height: 700 } };
-  const calm = await scene.enter("Ada", { ...size, reducedMotion: "reduce" });
-  assertEquals(await moving(calm), 0);
-  const other = await scene.enter("Ben", { ...size, reducedMotion: "no-preference" });
+  const reduced = await chat.signIn("Ada", { ...size, reducedMotion: "reduce" });
+  assertEquals(await moving(reduced), 0);
+  const other = await chat.signIn("Ben", { ...size, reducedMotion: "no-preference" });
   assert(await moving(other) > 0);
 });
 
-test("shows where one is in forced colours too", async (scene) => {
-  const ada = await scene.enter("Ada", { forcedColors: "active" });
-  const ben = await scene.enter("Ben");
-  await say(ben, "@Ada look");
-  await hears(ada, "look");
+browserTest("marks presence, mentions and the current room in forced colours", async (chat) => {
+  const ada = await chat.signIn("Ada", { forcedColors: "active" });
+  const ben = await chat.signIn("Ben");
+  await send(ben, "@Ada look");
+  await waitForMessage(ada, "look");
   const style = (selector: string, name: string) =>
     ada.locator(selector).first().evaluate(
       (node, name) => getComputedStyle(node).getPropertyValue(name),
@@ -152,11 +161,11 @@ test("shows where one is in forced colours too", async (scene) => {
   assertEquals(await style("#me", "outline-style"), "solid");
 });
 
-test("shows the focus wherever it goes", async (scene) => {
+browserTest("shows the focus on everything that takes it", async (chat) => {
   for (const colorScheme of ["light", "dark"] as const) {
-    const ada = await scene.enter(`Ada ${colorScheme}`, { colorScheme });
-    await say(ada, "https://example.org/ and `code`\n```\nblock\n```");
-    await hears(ada, "block");
+    const ada = await chat.signIn(`Ada ${colorScheme}`, { colorScheme });
+    await send(ada, "https://example.org/ and `code`\n```\nblock\n```");
+    await waitForMessage(ada, "block");
     const seen = new Set<string>();
     for (let i = 0; i < 14; i++) {
       await ada.keyboard.press("Tab");
@@ -176,54 +185,53 @@ test("shows the focus wherever it goes", async (scene) => {
   }
 });
 
-test("works on a slow network, and shows what it has meanwhile", async (scene) => {
-  const ben = await scene.enter("Ben");
-  await say(ben, "here before you");
-  await hears(ben, "here before you");
-  const context = await scene.browser.newContext({ locale: "en-GB" });
+browserTest("works on a slow network before all of it has loaded", async (chat) => {
+  const ben = await chat.signIn("Ben");
+  await send(ben, "here before you");
+  await waitForMessage(ben, "here before you");
+  const context = await chat.newContext();
   const ada = await context.newPage();
   const devtools = await context.newCDPSession(ada);
   await devtools.send("Network.enable");
-  // A train: 400 ms there and back, 50 kB a second.
+  // A train: 400 ms round trip, 50 kB a second.
   await devtools.send("Network.emulateNetworkConditions", {
     offline: false,
     latency: 400,
     downloadThroughput: 50_000,
     uploadThroughput: 50_000,
   });
-  await ada.goto(scene.server.url, { waitUntil: "commit" });
-  // A name that is typed before the script has come is not lost, and Enter does not send the form away.
+  await ada.goto(chat.server.url, { waitUntil: "commit" });
+  // A name typed before the script runs is kept, and Enter does not submit the form to the server.
   await ada.fill("#prompt-name", "Ada");
   await ada.press("#prompt-name", "Enter");
   await ada.click("#prompt-go");
   await ada.waitForSelector("#app:not([hidden])");
   assertEquals(new URL(ada.url()).search, "");
-  await hears(ada, "here before you");
-  // Typed before what helps to write has come.
-  await say(ada, "from the train");
-  await say(ada, "and once more");
-  await hears(ben, "and once more");
-  await ada.click("#me");
-  await ada.locator("#dialog[open]").waitFor();
+  await waitForMessage(ada, "here before you");
+  // Before the composer's aids have loaded.
+  await send(ada, "from the train");
+  await send(ada, "and once more");
+  await waitForMessage(ben, "and once more");
+  await openSettings(ada);
 });
 
-test(
-  "asks for notifications only by a click, and makes no sound until it was chosen",
-  async (scene) => {
-    const context = await scene.browser.newContext({ locale: "en-GB" });
+browserTest(
+  "asks for notifications only on a click, and plays no sound until told to",
+  async (chat) => {
+    const context = await chat.newContext();
     await context.addInitScript(() => {
-      const told: string[] = [];
-      Object.assign(globalThis, { told });
+      const calls: string[] = [];
+      Object.assign(globalThis, { calls });
       class Notification extends EventTarget {
         static permission = "default";
         static requestPermission = () => {
-          told.push("asked");
+          calls.push("asked");
           Notification.permission = "granted";
           return Promise.resolve("granted");
         };
         constructor(title: string) {
           super();
-          told.push(title);
+          calls.push(title);
         }
         close() {}
       }
@@ -234,44 +242,46 @@ test(
         createOscillator = () => ({ frequency: {}, connect() {}, start() {}, stop() {} });
         close = () => Promise.resolve();
         constructor() {
-          told.push("sound");
+          calls.push("sound");
         }
       }
       Object.assign(globalThis, { Notification, AudioContext: Sound });
       document.hasFocus = () => false;
     });
-    const ada = await scene.tab(context);
+    const ada = await chat.openTab(context);
     await signIn(ada, "Ada");
-    const ben = await scene.enter("Ben");
-    const told = () => ada.evaluate(() => (globalThis as unknown as { told: string[] }).told);
-    await say(ben, "@Ada one");
-    await hears(ada, "one");
-    await ada.click("#me");
-    await ada.locator("#dialog[open]").waitFor();
-    assertEquals(await told(), []);
+    const ben = await chat.signIn("Ben");
+    const calls = () => ada.evaluate(() => (globalThis as unknown as { calls: string[] }).calls);
+    await send(ben, "@Ada one");
+    await waitForMessage(ada, "one");
+    await openSettings(ada);
+    assertEquals(await calls(), []);
     await ada.click("text=Allow notifications");
     await ada.locator("#dialog", { hasText: "Notifications are on" }).waitFor();
-    assertEquals(await told(), ["asked"]);
+    assertEquals(await calls(), ["asked"]);
     await ada.keyboard.press("Escape");
-    await say(ben, "@Ada two");
-    await until("it tells", async () => (await told()).includes("Ben in #lobby"));
-    assertEquals(await told(), ["asked", "Ben in #lobby"]);
+    await send(ben, "@Ada two");
+    await waitUntil(
+      "a notification is shown",
+      async () => (await calls()).includes("Ben in #lobby"),
+    );
+    assertEquals(await calls(), ["asked", "Ben in #lobby"]);
     await ada.click("#me");
     await ada.getByLabel("Play a sound").check();
-    // So that it is known.
-    await until("it sounds", async () => (await told()).at(-1) === "sound");
+    // As a sample.
+    await waitUntil("the sound is played", async () => (await calls()).at(-1) === "sound");
     await ada.keyboard.press("Escape");
-    await say(ben, "@Ada three");
-    await until("it tells again", async () => (await told()).length === 5);
-    assertEquals((await told()).slice(3).toSorted(), ["Ben in #lobby", "sound"]);
+    await send(ben, "@Ada three");
+    await waitUntil("both have followed", async () => (await calls()).length === 5);
+    assertEquals((await calls()).slice(3).toSorted(), ["Ben in #lobby", "sound"]);
   },
-  unhurried,
+  noRateLimit,
 );
 
-test("traps the focus in a panel that floats", async (scene) => {
-  const ada = await scene.enter("Ada", { viewport: { width: 390, height: 700 } });
-  await say(ada, "hello");
-  await hears(ada, "hello");
+browserTest("keeps the focus inside an open panel", async (chat) => {
+  const ada = await chat.signIn("Ada", { viewport: { width: 390, height: 700 } });
+  await send(ada, "hello");
+  await waitForMessage(ada, "hello");
   await ada.focus("#room-title");
   await ada.keyboard.press("Enter");
   await ada.locator("#rooms.open").waitFor();

@@ -1,67 +1,66 @@
+// Getting in: the prompt, the access code, and the first view of a room.
+
 import { assert, assertEquals } from "@std/assert";
-import { hears, say, signIn, test } from "./browser_harness.ts";
+import { browserTest, joinRoom, send, signIn, waitForMessage } from "./browser_harness.ts";
 import type { Page } from "./browser_harness.ts";
 
-const code = { ACCESS_CODE: "open-sesame" };
+const accessCode = "open-sesame";
+const withCode = { env: { ACCESS_CODE: accessCode } };
 
-async function tryCode(page: Page, code: string): Promise<void> {
+async function enterCode(page: Page, code: string): Promise<void> {
   await page.fill("#prompt-access input", code);
   await page.click("#prompt-go");
 }
 
-test("asks for an access code once, and keeps the right one over a reload [N13]", async (scene) => {
-  const ada = await scene.person();
-  assert(!await ada.isVisible("#prompt-access"));
-  await ada.fill("#prompt-name", "Ada");
-  await ada.click("#prompt-go");
-  await ada.locator("#prompt-hint", { hasText: "needs an access code" }).waitFor();
-  assertEquals(await ada.evaluate(() => document.activeElement?.getAttribute("name")), "access");
-  await tryCode(ada, "sesame");
-  await ada.locator("#prompt-hint", { hasText: "Wrong access code" }).waitFor();
-  assertEquals(await ada.getAttribute("#prompt-access input", "aria-invalid"), "true");
-  assertEquals(await ada.getAttribute("#prompt-name", "aria-invalid"), "false");
-  await tryCode(ada, "open-sesame");
-  await ada.waitForSelector("#app:not([hidden])");
-  await say(ada, "inside");
-  await hears(ada, "inside");
-  await ada.reload();
-  await hears(ada, "inside");
-  await ada.locator("#room-about", { hasText: "1 here" }).waitFor();
-  assert(!await ada.isVisible("#prompt"));
-}, code);
-
-test(
-  "asks again when the code was changed, and tells it in the reader's language",
-  async (scene) => {
-    const ada = await scene.person({ locale: "de" });
-    await signInWith(ada, "open-sesame");
-    await scene.server.end();
-    const { ServerProcess } = await import("../../support/server_process.ts");
-    const port = Number(new URL(scene.server.url).port);
-    scene.server = await ServerProcess.start(scene.dir, {
-      port,
-      env: { ACCESS_CODE: "open-barley" },
-    });
-    await ada.locator("#prompt-hint", { hasText: "Falscher Zugangscode" }).waitFor();
-    await ada.locator("#prompt-access", { hasText: "Zugangscode" }).waitFor();
-    assertEquals(await ada.inputValue("#prompt-name"), "Ada");
-    await tryCode(ada, "open-barley");
-    await ada.waitForSelector("#app:not([hidden])");
-  },
-  code,
-);
-
-async function signInWith(page: Page, code: string): Promise<void> {
+async function signInWithCode(page: Page): Promise<void> {
   await page.fill("#prompt-name", "Ada");
   await page.click("#prompt-go");
-  await tryCode(page, code);
+  await enterCode(page, accessCode);
   await page.waitForSelector("#app:not([hidden])");
 }
 
-test(
-  "says how long messages are kept, and in a new room that none is private [R11]",
-  async (scene) => {
-    const ada = await scene.enter("Ada");
+browserTest("says on the first visit what it is, and that no account is needed", async (chat) => {
+  const page = await chat.visit();
+  await page.locator("#prompt", { hasText: "A chat. No account needed." }).waitFor();
+});
+
+browserTest("asks once for the access code, and keeps it across a reload [N13]", async (chat) => {
+  const ada = await chat.visit();
+  assert(!await ada.isVisible("#prompt-access"));
+  await ada.fill("#prompt-name", "Ada");
+  await ada.click("#prompt-go");
+  await ada.locator("#prompt-hint", { hasText: "This chat needs an access code" }).waitFor();
+  assertEquals(await ada.evaluate(() => document.activeElement?.getAttribute("name")), "access");
+  await enterCode(ada, "sesame");
+  await ada.locator("#prompt-hint", { hasText: "Wrong access code" }).waitFor();
+  assertEquals(await ada.getAttribute("#prompt-access input", "aria-invalid"), "true");
+  assertEquals(await ada.getAttribute("#prompt-name", "aria-invalid"), "false");
+  await enterCode(ada, accessCode);
+  await ada.waitForSelector("#app:not([hidden])");
+  await send(ada, "inside");
+  await waitForMessage(ada, "inside");
+  await ada.reload();
+  await waitForMessage(ada, "inside");
+  await ada.locator("#room-about", { hasText: "1 here" }).waitFor();
+  assert(!await ada.isVisible("#prompt"));
+}, withCode);
+
+browserTest("asks for a changed access code, in the reader's language", async (chat) => {
+  const ada = await chat.visit({ locale: "de" });
+  await signInWithCode(ada);
+  await chat.killServer();
+  await chat.startServer({ ACCESS_CODE: "open-barley" });
+  await ada.locator("#prompt-hint", { hasText: "Falscher Zugangscode" }).waitFor();
+  await ada.locator("#prompt-access", { hasText: "Zugangscode" }).waitFor();
+  assertEquals(await ada.inputValue("#prompt-name"), "Ada");
+  await enterCode(ada, "open-barley");
+  await ada.waitForSelector("#app:not([hidden])");
+}, withCode);
+
+browserTest(
+  "says how long messages are kept, and in an empty room that no room is private [R11]",
+  async (chat) => {
+    const ada = await chat.signIn("Ada");
     await ada.locator("#room-about", { hasText: "messages kept for 30 days" }).waitFor();
     await ada.locator("#rows .empty", { hasText: "Rooms aren't private" }).waitFor();
     await ada.setViewportSize({ width: 320, height: 600 });
@@ -71,33 +70,33 @@ test(
       await kept.evaluate((node) => node.parentElement?.scrollWidth),
       await kept.evaluate((node) => node.parentElement?.clientWidth),
     );
-    await say(ada, "somebody is here");
-    await hears(ada, "somebody is here");
+    await send(ada, "not empty any more");
+    await waitForMessage(ada, "not empty any more");
     assertEquals(await ada.locator("#rows .empty").count(), 0);
   },
-  { RETENTION_DAYS: "30" },
+  { env: { RETENTION_DAYS: "30" } },
 );
 
-test("gives the address of a room in which nobody has said anything, to be shared", async (scene) => {
-  const ada = await scene.enter("Ada", { permissions: ["clipboard-read", "clipboard-write"] });
-  await say(ada, "/join garden");
-  const address = `${scene.url}r/garden`;
+browserTest("offers the link of an empty room to share", async (chat) => {
+  const ada = await chat.signIn("Ada", { permissions: ["clipboard-read", "clipboard-write"] });
+  await joinRoom(ada, "garden");
+  const address = `${chat.url}r/garden`;
   assertEquals(await ada.locator("#rows .empty a").getAttribute("href"), address);
   await ada.click("#rows .empty button");
   await ada.locator("#rows .empty button", { hasText: "Copied" }).waitFor();
   assertEquals(await ada.evaluate(() => navigator.clipboard.readText()), address);
 });
 
-test("goes from the first key to the first message without a mouse", async (scene) => {
-  const ada = await scene.person();
+browserTest("leads from the first key to the first message without a mouse", async (chat) => {
+  const ada = await chat.visit();
   await ada.locator("#prompt-name:focus").waitFor();
   await ada.keyboard.type("Ada");
   await ada.keyboard.press("Enter");
   await ada.waitForSelector("#app:not([hidden])");
   await ada.keyboard.type("by keys alone");
   await ada.keyboard.press("Enter");
-  await hears(ada, "by keys alone");
-  // From the composer back to the rooms, over everything that can be reached.
+  await waitForMessage(ada, "by keys alone");
+  // Walk back from the composer over everything that takes the focus.
   const reached = new Set<string>();
   for (let i = 0; i < 12; i++) {
     await ada.keyboard.press("Shift+Tab");
@@ -106,18 +105,18 @@ test("goes from the first key to the first message without a mouse", async (scen
   for (const id of ["log", "room-title", "me", "room-name"]) assert(reached.has(id), id);
 });
 
-test("tells a stranger nothing of who is in a chat that asks for a code [N13]", async (scene) => {
-  const ada = await scene.person();
-  await signInWith(ada, "open-sesame");
-  const ben = await scene.person();
+browserTest("hides who is here from strangers without the access code [N13]", async (chat) => {
+  const ada = await chat.visit();
+  await signInWithCode(ada);
+  const ben = await chat.visit();
   await ben.fill("#prompt-name", "Ben");
   await ben.click("#prompt-go");
-  await ben.locator("#prompt-hint", { hasText: "needs an access code" }).waitFor();
+  await ben.locator("#prompt-hint", { hasText: "This chat needs an access code" }).waitFor();
   assertEquals(await ben.textContent("#prompt-here"), "");
-}, code);
+}, withCode);
 
-test("takes a name that a storage made of nonsense had, as none", async (scene) => {
-  const ada = await scene.enter("Ada");
+browserTest("ignores a stored profile that makes no sense", async (chat) => {
+  const ada = await chat.signIn("Ada");
   await ada.evaluate(() => {
     localStorage.setItem("parley.profile", '{"username":"<b>","token":7,"access":[1]}');
   });

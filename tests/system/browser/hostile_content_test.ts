@@ -1,7 +1,19 @@
+// What hostile people, servers, storages and addresses can do to the page: nothing.
+
 import { assert, assertEquals } from "@std/assert";
-import { hears, say, test, texts, until } from "./browser_harness.ts";
+import {
+  browserTest,
+  joinRoom,
+  messageTexts,
+  noRateLimit,
+  openSettings,
+  send,
+  signIn,
+  waitForMessage,
+  waitUntil,
+} from "./browser_harness.ts";
 import type { Page } from "./browser_harness.ts";
-import { scripted, ScriptedServer } from "./scripted_server.ts";
+import { ScriptedServer, signInScripted } from "./scripted_server.ts";
 
 const payloads = [
   "<img src=x onerror=pwned=1>",
@@ -22,29 +34,29 @@ const payloads = [
   "a".repeat(3_000),
   "@Ada " + "*".repeat(500) + "`".repeat(500),
 ];
-const allowed = "article time div bdi a code strong em pre button span p";
+const allowedElements = "article time div bdi a code strong em pre button span p";
 
-/** What is in the conversation that must not be: elements, attributes, links. */
-async function foreign(page: Page): Promise<string[]> {
-  return await page.evaluate((allowed) => {
+/** Elements, attributes and links that must not be in the page. */
+async function injected(page: Page): Promise<string[]> {
+  return await page.evaluate((allowedElements) => {
     const isPwned = "pwned" in globalThis ? ["pwned"] : [];
     const nodes = [...document.querySelectorAll("#rows *, #people-list *, #room-list *, .foot *")];
     const bad = nodes.filter((node) =>
-      node.closest("#rows") !== null && !allowed.split(" ").includes(node.localName) ||
+      node.closest("#rows") !== null && !allowedElements.split(" ").includes(node.localName) ||
       [...node.attributes].some(({ name }) => name.startsWith("on")) ||
       node instanceof HTMLAnchorElement && !/^(https?|mailto):$/.test(node.protocol)
     );
     return [...isPwned, ...bad.map((node) => node.outerHTML)];
-  }, allowed);
+  }, allowedElements);
 }
 
-test("makes no element of what anybody says or is called, whatever it is", async (scene) => {
-  const { ada, server } = await scripted(scene);
+browserTest("makes no element of any message or name", async (chat) => {
+  const { ada, server } = await signInScripted(chat);
   for (const [i, payload] of payloads.entries()) {
     const member = `m${i}`;
     const other = payloads[(i + 5) % payloads.length] ?? "";
     server.push({ type: "joined", room: "lobby", member, username: payload });
-    server.say("lobby", { member, from: payload, text: `${payload} ${other}` }, {
+    server.publish("lobby", { member, from: payload, text: `${payload} ${other}` }, {
       member,
       from: payload,
       text: `/me ${other}`,
@@ -56,70 +68,76 @@ test("makes no element of what anybody says or is called, whatever it is", async
       { type: "joined", room: payload, member, username: payload },
       { type: "room", room: payload, epoch: "e", first: 1, offset: 0, messages: [] },
     );
-    await until("it is drawn", async () => (await texts(ada)).length === 2 * i + 2);
-    assertEquals(await foreign(ada), []);
+    await waitUntil(
+      "both messages are drawn",
+      async () => (await messageTexts(ada)).length === 2 * i + 2,
+    );
+    assertEquals(await injected(ada), []);
   }
   await ada.locator("#room-list li").waitFor();
   assertEquals(await ada.locator("#room-list li").count(), 1);
 });
 
-test("makes no element of random texts either, and shows every word of them", async (scene) => {
-  const { ada, server } = await scripted(scene);
-  const pieces = [
-    ..."<>\"'`*_&/=\\:;@#()[]{} \n\t".split(""),
-    ...["```", "<script>", "</div>", "<img src=x onerror=pwned=1>", "javascript:pwned=1", "&lt;"],
-    ...[
-      "https://a.example/",
-      "http://",
-      "mailto:a@b",
-      "/me ",
-      "@Ada",
-      "\u202e",
-      "\u2068",
-      "é",
-      "👍",
-    ],
-    ...["word", "on", "x"],
-  ];
-  let seed = 11;
-  const random = (below: number) => {
-    seed = Math.imul(seed, 1103515245) + 12345 >>> 0;
-    return Math.floor(seed / 2 ** 32 * below);
-  };
-  const invented = Array.from({ length: 600 }, (_, i) => {
-    const length = 1 + random(24);
-    const text = Array.from({ length }, () => pieces[random(pieces.length)]).join("");
-    return { text: `${text} ${i}`, from: i % 2 === 0 ? "Ben" : text.slice(0, 24) };
-  });
-  server.say("lobby", ...invented);
-  await hears(ada, "599");
-  assertEquals(await foreign(ada), []);
-  // The signs of bold, italic and code are all that may be missing.
-  const wordsOf = (text: string) => text.match(/[\p{L}\p{N}]+/gu)?.join("");
-  const shown = await ada.locator("#rows .text").evaluateAll((nodes) =>
-    nodes.map((node) => {
-      const copy = node.cloneNode(true);
-      if (copy instanceof Element) {
-        for (const part of copy.querySelectorAll("button, bdi")) part.remove();
-      }
-      return copy.textContent ?? "";
-    })
-  );
-  const said = invented.map(({ text }) => wordsOf(text.replace(/^\/me /, "")));
-  assertEquals(shown.map(wordsOf), said.slice(-shown.length));
-  assert(shown.length >= 400);
-});
+browserTest(
+  "makes no element of random texts, and shows all their words",
+  async (chat) => {
+    const { ada, server } = await signInScripted(chat);
+    const pieces = [
+      ..."<>\"'`*_&/=\\:;@#()[]{} \n\t".split(""),
+      ...["```", "<script>", "</div>", "<img src=x onerror=pwned=1>", "javascript:pwned=1", "&lt;"],
+      ...[
+        "https://a.example/",
+        "http://",
+        "mailto:a@b",
+        "/me ",
+        "@Ada",
+        "\u202e",
+        "\u2068",
+        "é",
+        "👍",
+      ],
+      ...["word", "on", "x"],
+    ];
+    let seed = 11;
+    const random = (below: number) => {
+      seed = Math.imul(seed, 1103515245) + 12345 >>> 0;
+      return Math.floor(seed / 2 ** 32 * below);
+    };
+    const messages = Array.from({ length: 600 }, (_, i) => {
+      const length = 1 + random(24);
+      const text = Array.from({ length }, () => pieces[random(pieces.length)]).join("");
+      return { text: `${text} ${i}`, from: i % 2 === 0 ? "Ben" : text.slice(0, 24) };
+    });
+    server.publish("lobby", ...messages);
+    await waitForMessage(ada, "599");
+    assertEquals(await injected(ada), []);
+    // Only the marks of bold, italic and code may be missing.
+    const wordsOf = (text: string) => text.match(/[\p{L}\p{N}]+/gu)?.join("");
+    const shown = await ada.locator("#rows .text").evaluateAll((nodes) =>
+      nodes.map((node) => {
+        const copy = node.cloneNode(true);
+        if (copy instanceof Element) {
+          for (const part of copy.querySelectorAll("button, bdi")) part.remove();
+        }
+        return copy.textContent ?? "";
+      })
+    );
+    const expected = messages.map(({ text }) => wordsOf(text.replace(/^\/me /, "")));
+    assertEquals(shown.map(wordsOf), expected.slice(-shown.length));
+    assert(shown.length >= 400);
+  },
+);
 
-test("stays usable whatever its server pushes", async (scene) => {
-  const { ada, server } = await scripted(scene);
-  await say(ada, "before");
-  await hears(ada, "before");
+browserTest("stays usable whatever the server pushes", async (chat) => {
+  const { ada, server } = await signInScripted(chat);
+  await send(ada, "before");
+  await waitForMessage(ada, "before");
   const values = [undefined, null, 0, -1, 1e300, "x", [], {}, [null], true];
   const types = [
     "welcome room message ack history joined left renamed count typing error you future",
     "__proto__ constructor",
   ].join(" ").split(" ");
-  const honest: Record<string, unknown> = {
+  const valid: Record<string, unknown> = {
     room: "lobby",
     member: "ben",
     from: "Ben",
@@ -141,24 +159,23 @@ test("stays usable whatever its server pushes", async (scene) => {
     offset: 2,
   };
   for (const type of types) {
-    for (const field of Object.keys(honest)) {
-      for (const value of values) server.push({ ...honest, type, [field]: value });
+    for (const field of Object.keys(valid)) {
+      for (const value of values) server.push({ ...valid, type, [field]: value });
     }
   }
   server.push({});
   server.push("x", 7, null);
-  // What it was told may be nonsense; a new connection to an honest server puts it right.
-  await say(ada, "after");
-  await hears(ada, "after");
-  assertEquals(await foreign(ada), []);
+  // A new connection to a sane server repairs what the nonsense broke.
+  await send(ada, "after");
+  await waitForMessage(ada, "after");
+  assertEquals(await injected(ada), []);
 });
 
-test("starts with whatever its storage has", async (scene) => {
-  const ada = await scene.enter("Ada");
-  await say(ada, "/join design");
-  await ada.locator("#room-title", { hasText: "# design" }).waitFor();
-  await say(ada, "kept");
-  await hears(ada, "kept");
+browserTest("starts with any nonsense in its storage", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  await joinRoom(ada, "design");
+  await send(ada, "kept");
+  await waitForMessage(ada, "kept");
   await ada.evaluate(() => dispatchEvent(new Event("pagehide")));
   const keys = await ada.evaluate(() => Object.keys(localStorage));
   assert(keys.length > 3, keys.join());
@@ -197,76 +214,78 @@ test("starts with whatever its storage has", async (scene) => {
       localStorage.setItem("parley.draft.lobby", junk);
       sessionStorage.setItem("parley.owner", junk);
     }, [keys, junk] as const);
-    await ada.goto(scene.server.url);
+    await ada.goto(chat.server.url);
     await ada.locator("#prompt:not([hidden])").waitFor();
-    await ada.fill("#prompt-name", `Ida ${i}`);
-    await ada.click("#prompt-go");
-    await ada.locator("#app:not([hidden])").waitFor();
-    await say(ada, `after ${junk.slice(0, 20)}`);
-    await until("it is sent", async () => {
-      const said = await ada.locator("#rows .text:not(.pending)").allTextContents();
-      return said.some((text) => text.startsWith("after"));
+    await signIn(ada, `Ida ${i}`);
+    await send(ada, `after ${junk.slice(0, 20)}`);
+    await waitUntil("the message is sent", async () => {
+      const sent = await ada.locator("#rows .text:not(.pending)").allTextContents();
+      return sent.some((text) => text.startsWith("after"));
     });
-    assertEquals(await foreign(ada), []);
-    await ada.click("#me");
+    assertEquals(await injected(ada), []);
+    await openSettings(ada);
     await ada.click("text=Sign out");
     await ada.locator("#prompt:not([hidden])").waitFor();
     await ada.evaluate(() => localStorage.clear());
   }
-}, { RATE_PER_SECOND: "0" });
+}, noRateLimit);
 
-test("shows the right room after quick changes, back and forward", async (scene) => {
+browserTest("shows the right room after quick changes and steps in history", async (chat) => {
   const server = new ScriptedServer();
   const rooms = ["lobby", "one", "two", "three", "four"];
   for (const name of rooms) {
-    server.write(name, ...Array.from({ length: 120 }, (_, i) => ({ text: `${name} ${i + 1}` })));
+    server.append(name, ...Array.from({ length: 120 }, (_, i) => ({ text: `${name} ${i + 1}` })));
   }
-  const { ada } = await scripted(scene, {}, server);
-  for (const name of rooms) await say(ada, `/join ${name}`);
+  const { ada } = await signInScripted(chat, {}, server);
+  for (const name of rooms) await send(ada, `/join ${name}`);
   for (let i = 0; i < 60; i++) {
     const key = i % 3 === 2 ? "Alt+ArrowUp" : "Alt+ArrowDown";
     await ada.press("#text", key);
   }
   for (let i = 0; i < 8; i++) await ada.evaluate((i) => history.go(i % 3 === 2 ? 1 : -1), i);
-  // The browser goes back and forth in its own time.
-  await until("all agree", async () => {
+  // The browser moves through its history in its own time.
+  await waitUntil("title, address and messages agree", async () => {
     const name = (await ada.locator("#room-title").textContent())?.slice(2) ?? "";
     const path = new URL(ada.url()).pathname;
-    const said = await texts(ada);
-    return path === (name === "lobby" ? "/" : `/r/${name}`) && said.length === 120 - 20 &&
-      said.every((text) => text.startsWith(`${name} `));
+    const shown = await messageTexts(ada);
+    return path === (name === "lobby" ? "/" : `/r/${name}`) && shown.length === 100 &&
+      shown.every((text) => text.startsWith(`${name} `));
   });
   assertEquals(await ada.locator("#room-list li").count(), rooms.length);
   assertEquals(await ada.locator("#room-list [aria-current]").count(), 1);
 });
 
-test("keeps a long room short, unless one reads further up", async (scene) => {
+browserTest("trims a long room, unless the person has scrolled up", async (chat) => {
   const server = new ScriptedServer();
-  server.write("lobby", ...Array.from({ length: 1_000 }, (_, i) => ({ text: `line ${i + 1}` })));
-  const { ada } = await scripted(scene, {}, server);
-  await hears(ada, "line 1000");
+  server.append("lobby", ...Array.from({ length: 1_000 }, (_, i) => ({ text: `line ${i + 1}` })));
+  const { ada } = await signInScripted(chat, {}, server);
+  await waitForMessage(ada, "line 1000");
   const count = () => ada.locator("#rows article").count();
-  await until("all is loaded", async () => {
+  await waitUntil("all messages are loaded", async () => {
     await ada.evaluate(() => document.querySelector("#log")?.scrollTo(0, 0));
     return await count() === 1_000;
   });
   await ada.click("#to-end");
-  server.say("lobby", { text: "and goes on" });
-  await hears(ada, "and goes on");
+  server.publish("lobby", { text: "and goes on" });
+  await waitForMessage(ada, "and goes on");
   assert(await count() <= 600);
 });
 
-test("takes no address for more than it is", async (scene) => {
-  const ada = await scene.enter("Ada");
+browserTest("ignores addresses and fragments that make no sense", async (chat) => {
+  const ada = await chat.signIn("Ada");
   for (const path of ["r/No", "r/..%2f", "r/%3Cscript%3E", "r/-", "r/a/b"]) {
-    const response = await ada.goto(scene.server.url + path);
+    const response = await ada.goto(chat.server.url + path);
     assertEquals(response?.status(), 404, path);
   }
   for (const hash of ["#%", "#token=%E0%A4%A", "#token=<b>&name=<b>", "#".repeat(2_000)]) {
     await ada.goto("about:blank");
-    await ada.goto(scene.server.url + hash);
+    await ada.goto(chat.server.url + hash);
     await ada.waitForSelector("#app:not([hidden])");
     assertEquals(await ada.locator("#dialog[open]").count(), 0);
   }
-  scene.errors.splice(0, scene.errors.length, ...scene.errors.filter((text) => !/404/.test(text)));
+  chat.consoleErrors.splice(
+    0,
+    chat.consoleErrors.length,
+    ...chat.consoleErrors.filter((text) => !/404/.test(text)),
+  );
 });

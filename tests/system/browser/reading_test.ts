@@ -1,38 +1,49 @@
+// How the conversation is drawn and read: groups, times, unread lines, scrolling, notes and texts.
+
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { hears, say, test, texts, until } from "./browser_harness.ts";
+import {
+  browserTest,
+  joinRoom,
+  messageTexts,
+  noRateLimit,
+  send,
+  signIn,
+  waitForMessage,
+  waitUntil,
+} from "./browser_harness.ts";
 import type { Page } from "./browser_harness.ts";
-import { scripted, ScriptedServer } from "./scripted_server.ts";
+import { ScriptedServer, signInScripted } from "./scripted_server.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;
 
-/** Where a row stands on the screen, in px. */
+/** The top of a row on the screen, in px. */
 async function topOf(page: Page, text: string): Promise<number> {
   const row = page.locator("#rows article", { hasText: new RegExp(`${text}$`) }).first();
   return await row.evaluate((node) => node.getBoundingClientRect().top);
 }
 
-/** What happened since the last drawn picture is drawn. */
-async function drawn(page: Page): Promise<void> {
+/** Waits until everything that happened so far is drawn. */
+async function waitForDraw(page: Page): Promise<void> {
   await page.evaluate(() =>
     new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))
   );
 }
 
-test("groups what one author said within five minutes, and parts the days", async (scene) => {
+browserTest("groups an author's messages within five minutes, and separates days", async (chat) => {
   const server = new ScriptedServer();
   const noon = new Date(2026, 2, 4, 12).getTime();
-  server.write(
+  server.append(
     "lobby",
     { text: "one", at: noon },
     { text: "two", at: noon + 4 * minute },
     { text: "after a while", at: noon + 10 * minute },
     { text: "other", member: "cy", from: "Cy", at: noon + 10 * minute },
     { text: "next day", member: "cy", from: "Cy", at: noon + 24 * hour },
-    { text: "years before the reader", at: new Date(2026, 11, 24, 23, 59).getTime() },
+    { text: "months later", at: new Date(2026, 11, 24, 23, 59).getTime() },
   );
-  const { ada } = await scripted(scene, {}, server);
-  await hears(ada, "years before");
+  const { ada } = await signInScripted(chat, {}, server);
+  await waitForMessage(ada, "months later");
   const rows = await ada.locator("#rows > *").evaluateAll((nodes) =>
     nodes.map((node) =>
       node.localName === "article"
@@ -53,115 +64,120 @@ test("groups what one author said within five minutes, and parts the days", asyn
     `Thursday${year === "" ? "" : ","} 5 March${year}`,
     "Cy: next day",
     `Thursday${year === "" ? "" : ","} 24 December${year}`,
-    "Ben: years before the reader",
+    "Ben: months later",
   ]);
   const separators = ada.locator("#rows [role=separator]");
   assertEquals(await separators.count(), 3);
 });
 
-test("shows times in the reader's way, and the full one on hover and for screen readers", async (scene) => {
-  const server = new ScriptedServer();
-  const at = new Date(2026, 2, 4, 15, 7, 9).getTime();
-  server.write("lobby", { text: "one", at }, { text: "two", at: at + minute });
-  for (
-    const [locale, shown, full] of [
-      ["en-US", "03:07 PM", "March 4, 2026"],
-      ["en-GB", "15:07", "4 March 2026"],
-    ] as const
-  ) {
-    const { ada } = await scripted(scene, { locale }, server);
-    await hears(ada, "one");
-    const time = ada.locator("#rows time").first();
-    assertEquals((await time.textContent())?.replace("\u202f", " "), shown);
-    assert((await time.getAttribute("title"))?.includes(full));
-    const devtools = await ada.context().newCDPSession(ada);
-    const { nodes } = await devtools.send("Accessibility.getFullAXTree");
-    const described = nodes.filter(({ role }) => role?.value === "time")
-      .map(({ name, description }) => `${name?.value ?? ""} ${description?.value ?? ""}`);
-    assert(described.every((said) => said.includes(full)), described.join("\n"));
-    // That of a grouped message shows when one points at it, and is there for who cannot.
-    const later = ada.locator("#rows time.later");
-    assertEquals(await later.evaluate((node) => getComputedStyle(node).opacity), "0");
-    await ada.locator("#rows article", { hasText: "two" }).hover();
-    assertEquals(await later.evaluate((node) => getComputedStyle(node).opacity), "1");
-  }
-});
+browserTest(
+  "shows times in the reader's format, in full on hover and to screen readers",
+  async (chat) => {
+    const server = new ScriptedServer();
+    const at = new Date(2026, 2, 4, 15, 7, 9).getTime();
+    server.append("lobby", { text: "one", at }, { text: "two", at: at + minute });
+    for (
+      const [locale, shown, full] of [
+        ["en-US", "03:07 PM", "March 4, 2026"],
+        ["en-GB", "15:07", "4 March 2026"],
+      ] as const
+    ) {
+      const { ada } = await signInScripted(chat, { locale }, server);
+      await waitForMessage(ada, "one");
+      const time = ada.locator("#rows time").first();
+      assertEquals((await time.textContent())?.replace("\u202f", " "), shown);
+      assert((await time.getAttribute("title"))?.includes(full));
+      const devtools = await ada.context().newCDPSession(ada);
+      const { nodes } = await devtools.send("Accessibility.getFullAXTree");
+      const described = nodes.filter(({ role }) => role?.value === "time")
+        .map(({ name, description }) => `${name?.value ?? ""} ${description?.value ?? ""}`);
+      assert(described.every((text) => text.includes(full)), described.join("\n"));
+      // A grouped message shows its time on hover; screen readers always have it.
+      const later = ada.locator("#rows time.later");
+      assertEquals(await later.evaluate((node) => getComputedStyle(node).opacity), "0");
+      await ada.locator("#rows article", { hasText: "two" }).hover();
+      assertEquals(await later.evaluate((node) => getComputedStyle(node).opacity), "1");
+    }
+  },
+);
 
-test("draws the line where one stopped reading, for each room", async (scene) => {
-  const ada = await scene.enter("Ada");
-  const ben = await scene.enter("Ben");
-  await say(ben, "seen");
-  await hears(ada, "seen");
+browserTest("draws a line where the person stopped reading, for each room", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  const ben = await chat.signIn("Ben");
+  await send(ben, "seen");
+  await waitForMessage(ada, "seen");
   const path = ada.url();
   await ada.goto("about:blank");
-  for (const text of ["missed one", "missed two"]) await say(ben, text);
-  await hears(ben, "missed two");
+  for (const text of ["missed one", "missed two"]) await send(ben, text);
+  await waitForMessage(ben, "missed two");
   await ada.goto(path);
-  await hears(ada, "missed two");
+  await waitForMessage(ada, "missed two");
   const lines = () =>
     ada.locator("#rows > .new, #rows article .text").evaluateAll((nodes) =>
       nodes.map((node) => node.textContent.replace(/\d\d:\d\d/, "…"))
     );
   assertEquals(await lines(), ["seen", "New since …", "missed one", "missed two"]);
-  // What comes while one looks on is not new since anything, and the line stays where it is.
-  await say(ben, "watched");
-  await hears(ada, "watched");
+  // A message that arrives in view is not new, and the line stays.
+  await send(ben, "watched");
+  await waitForMessage(ada, "watched");
   assertEquals(await lines(), ["seen", "New since …", "missed one", "missed two", "watched"]);
   await ada.reload();
-  await hears(ada, "watched");
+  await waitForMessage(ada, "watched");
   assertEquals(await lines(), ["seen", "missed one", "missed two", "watched"]);
-  // Another room has a line of its own, which waits there for as long as nobody looks.
+  // Another room keeps its own line until it is shown.
   for (const page of [ada, ben]) {
-    await say(page, "/join design");
-    await page.locator("#room-title", { hasText: "# design" }).waitFor();
+    await joinRoom(page, "design");
   }
-  await say(ben, "first of design");
-  await hears(ada, "first of design");
+  await send(ben, "first of design");
+  await waitForMessage(ada, "first of design");
   await ada.click("#room-list >> text=# lobby");
-  await hears(ada, "watched");
-  await say(ben, "second of design");
+  await waitForMessage(ada, "watched");
+  await send(ben, "second of design");
   await ada.locator("#room-list .badge", { hasText: "1" }).waitFor();
   await ada.reload();
-  await hears(ada, "watched");
+  await waitForMessage(ada, "watched");
   assertEquals(await lines(), ["seen", "missed one", "missed two", "watched"]);
   await ada.click("#room-list >> text=# design");
-  await hears(ada, "second of design");
+  await waitForMessage(ada, "second of design");
   assertEquals(await lines(), ["first of design", "New since …", "second of design"]);
-}, { RATE_PER_SECOND: "0" });
+}, noRateLimit);
 
-test("keeps the place to the pixel while older pages load, notes come and names change", async (scene) => {
-  const server = new ScriptedServer();
-  server.write(
-    "lobby",
-    ...Array.from({ length: 350 }, (_, i) => ({
-      text: i % 7 === 0 ? `line\n`.repeat(i % 5) + (i + 1) : `${i + 1}`,
-      at: Date.now() - hour + i * 1_000,
-    })),
-  );
-  const { ada } = await scripted(scene, { viewport: { width: 900, height: 500 } }, server);
-  await hears(ada, "350");
-  for (const [first, watched] of [[251, "254"], [151, "154"]] as const) {
-    await ada.evaluate(() => document.querySelector("#log")?.scrollTo(0, 100));
-    const before = await topOf(ada, watched);
-    await ada.locator("#rows .text", { hasText: new RegExp(`(^|\n)${first - 100}$`) })
-      .waitFor({ state: "attached" });
-    await drawn(ada);
-    // A screen has whole pixels only.
-    assertAlmostEquals(await topOf(ada, watched), before, 0.5);
-  }
-  const before = await topOf(ada, "154");
-  server.push({ type: "joined", room: "lobby", member: "cy", username: "Cy" });
-  server.say("lobby", { text: "news at the end" });
-  await ada.locator("#to-end", { hasText: "1 new message" }).waitFor();
-  assertAlmostEquals(await topOf(ada, "154"), before, 0.5);
-});
+browserTest(
+  "keeps the position to the pixel while older pages load and people join",
+  async (chat) => {
+    const server = new ScriptedServer();
+    server.append(
+      "lobby",
+      ...Array.from({ length: 350 }, (_, i) => ({
+        text: i % 7 === 0 ? `line\n`.repeat(i % 5) + (i + 1) : `${i + 1}`,
+        at: Date.now() - hour + i * 1_000,
+      })),
+    );
+    const { ada } = await signInScripted(chat, { viewport: { width: 900, height: 500 } }, server);
+    await waitForMessage(ada, "350");
+    for (const [first, watched] of [[251, "254"], [151, "154"]] as const) {
+      await ada.evaluate(() => document.querySelector("#log")?.scrollTo(0, 100));
+      const before = await topOf(ada, watched);
+      await ada.locator("#rows .text", { hasText: new RegExp(`(^|\n)${first - 100}$`) })
+        .waitFor({ state: "attached" });
+      await waitForDraw(ada);
+      // The browser scrolls by whole pixels.
+      assertAlmostEquals(await topOf(ada, watched), before, 0.5);
+    }
+    const before = await topOf(ada, "154");
+    server.push({ type: "joined", room: "lobby", member: "cy", username: "Cy" });
+    server.publish("lobby", { text: "news at the end" });
+    await ada.locator("#to-end", { hasText: "1 new message" }).waitFor();
+    assertAlmostEquals(await topOf(ada, "154"), before, 0.5);
+  },
+);
 
-test("keeps what is at the bottom there when a phone's keyboard opens", async (scene) => {
+browserTest("keeps the bottom in view when a phone's keyboard opens", async (chat) => {
   const server = new ScriptedServer();
-  server.write("lobby", ...Array.from({ length: 90 }, (_, i) => ({ text: `line ${i + 1}` })));
+  server.append("lobby", ...Array.from({ length: 90 }, (_, i) => ({ text: `line ${i + 1}` })));
   const phone = { viewport: { width: 360, height: 720 }, hasTouch: true, isMobile: true };
-  const { ada } = await scripted(scene, phone, server);
-  await hears(ada, "line 90");
+  const { ada } = await signInScripted(chat, phone, server);
+  await waitForMessage(ada, "line 90");
   const bottomOf = (text: string) =>
     ada.locator("#rows article", { hasText: new RegExp(`${text}$`) }).evaluate((node) => {
       const foot = document.querySelector(".foot")?.getBoundingClientRect().top ?? 0;
@@ -170,120 +186,136 @@ test("keeps what is at the bottom there when a phone's keyboard opens", async (s
   for (const [name, watched] of [["at the end", "line 90"], ["further up", "line 60"]] as const) {
     const above = await bottomOf(watched);
     await ada.setViewportSize({ width: 360, height: 420 });
-    await drawn(ada);
+    await waitForDraw(ada);
     assertEquals(await bottomOf(watched), above, name);
     assert(
       await ada.locator("#send").evaluate((node) => node.getBoundingClientRect().bottom < 420),
     );
     await ada.setViewportSize({ width: 360, height: 720 });
-    await drawn(ada);
+    await waitForDraw(ada);
     assertEquals(await bottomOf(watched), above, name);
     await ada.evaluate(() => document.querySelector("#log")?.scrollBy(0, -600));
   }
 });
 
-test("folds who came and went between two messages into one line", async (scene) => {
-  const { ada, server } = await scripted(scene);
-  const come = (...names: string[]) =>
+browserTest("folds joins, leaves and renames between two messages into one line", async (chat) => {
+  const { ada, server } = await signInScripted(chat);
+  const join = (...names: string[]) =>
     server.push(...names.map((username) => ({
       type: "joined",
       room: "lobby",
       member: username,
       username,
     })));
-  const go = (username: string, reason = "quit") =>
+  const leave = (username: string, reason = "quit") =>
     server.push({ type: "left", room: "lobby", member: username, username, reason });
-  const note = (text: string) => ada.locator("#rows .note", { hasText: text }).last().waitFor();
-  const plain = async () =>
+  const waitForNote = (text: string) =>
+    ada.locator("#rows .note", { hasText: text }).last().waitFor();
+  const notes = async () =>
     (await ada.locator("#rows .note").allTextContents())
       .map((text) => text.replaceAll(/[\u2068\u2069]/g, ""));
-  come("Ben");
-  await note("Ben");
-  come("Cy", "Di", "Ed");
-  go("Di");
-  await until("it is folded", async () => (await plain()).join() === "Ben, Cy, and Ed joined");
-  come("Fay");
-  go("Ben", "timeout");
-  await until("it is folded", async () => (await plain()).join() === "Cy, Ed, and Fay joined");
-  come("Gil");
-  await until("it is short", async () => (await plain()).join() === "Cy, Ed and 2 others joined");
-  server.say("lobby", { text: "between" });
-  await hears(ada, "between");
-  go("Cy", "timeout");
+  join("Ben");
+  await waitForNote("Ben");
+  join("Cy", "Di", "Ed");
+  leave("Di");
+  await waitUntil(
+    "the note is folded",
+    async () => (await notes()).join() === "Ben, Cy, and Ed joined",
+  );
+  join("Fay");
+  leave("Ben", "timeout");
+  await waitUntil(
+    "the note is folded",
+    async () => (await notes()).join() === "Cy, Ed, and Fay joined",
+  );
+  join("Gil");
+  await waitUntil(
+    "the note is shortened",
+    async () => (await notes()).join() === "Cy, Ed and 2 others joined",
+  );
+  server.publish("lobby", { text: "between" });
+  await waitForMessage(ada, "between");
+  leave("Cy", "timeout");
   const rename = (member: string, from: string, to: string) =>
     server.push({ type: "renamed", room: "lobby", member, from, to });
   rename("Ed", "Ed", "Eddie");
   rename("Ed", "Eddie", "Edda");
   rename("Fay", "Fay", "Fee");
   rename("Fay", "Fee", "Fay");
-  const told = "Cy was disconnected · Ed is now Edda";
-  await until("it is folded", async () => (await plain()).at(-1) === told);
-  assertEquals((await plain()).length, 2);
+  const expected = "Cy was disconnected · Ed is now Edda";
+  await waitUntil("the note is folded", async () => (await notes()).at(-1) === expected);
+  assertEquals((await notes()).length, 2);
 });
 
-test("shows right-to-left text from the right, and lets no name turn the line around it", async (scene) => {
-  const { ada, server } = await scripted(scene);
-  server.say(
-    "lobby",
-    { text: "שלום לכולם, מה נשמע?" },
-    { text: "plain", member: "h", from: "דנה" },
-    { text: "مرحبا\nhello" },
-  );
-  server.push({ type: "joined", room: "lobby", member: "h", username: "דנה" });
-  await ada.locator("#rows .note").waitFor();
-  const directionOf = (text: string) =>
-    ada.locator("#rows .text", { hasText: text }).evaluate((node) =>
-      getComputedStyle(node).direction
+browserTest(
+  "shows right-to-left text from the right, and isolates names",
+  async (chat) => {
+    const { ada, server } = await signInScripted(chat);
+    server.publish(
+      "lobby",
+      { text: "שלום לכולם, מה נשמע?" },
+      { text: "plain", member: "h", from: "דנה" },
+      { text: "مرحبا\nhello" },
     );
-  assertEquals(await directionOf("שלום"), "rtl");
-  assertEquals(await directionOf("plain"), "ltr");
-  assertEquals(await directionOf("مرحبا"), "rtl");
-  const name = ada.locator("#rows .name", { hasText: "דנה" });
-  assertEquals(await name.evaluate((node) => getComputedStyle(node).unicodeBidi), "isolate");
-  // The Hebrew name comes first in the line, at its left, as any other would.
-  assertEquals(await ada.locator("#rows .note").textContent(), "\u2068דנה\u2069 joined");
-  await ada.type("#text", "שלום");
-  assertEquals(
-    await ada.locator("#text").evaluate((node) => getComputedStyle(node).direction),
-    "rtl",
-  );
-});
+    server.push({ type: "joined", room: "lobby", member: "h", username: "דנה" });
+    await ada.locator("#rows .note").waitFor();
+    const directionOf = (text: string) =>
+      ada.locator("#rows .text", { hasText: text }).evaluate((node) =>
+        getComputedStyle(node).direction
+      );
+    assertEquals(await directionOf("שלום"), "rtl");
+    assertEquals(await directionOf("plain"), "ltr");
+    assertEquals(await directionOf("مرحبا"), "rtl");
+    const name = ada.locator("#rows .name", { hasText: "דנה" });
+    assertEquals(await name.evaluate((node) => getComputedStyle(node).unicodeBidi), "isolate");
+    // The Hebrew name comes first in the line, like any other.
+    assertEquals(await ada.locator("#rows .note").textContent(), "\u2068דנה\u2069 joined");
+    await ada.type("#text", "שלום");
+    assertEquals(
+      await ada.locator("#text").evaluate((node) => getComputedStyle(node).direction),
+      "rtl",
+    );
+  },
+);
 
-test("makes of a text what it says, and links that tell nobody where they were", async (scene) => {
-  const { ada, server } = await scripted(scene);
-  server.say(
-    "lobby",
-    { text: "*bold* _italic_ `code` https://example.org/a_b_c?x=(1). mailto:a@example.org" },
-    { text: "javascript:alert(1) data:text/html,x file:///etc ftp://example.org //example.org" },
-    { text: "🎉 ☕" },
-    { text: "🎉 party" },
-  );
-  await hears(ada, "party");
-  const first = ada.locator("#rows .text").first();
-  assertEquals(await first.locator("strong").textContent(), "bold");
-  assertEquals(await first.locator("em").textContent(), "italic");
-  assertEquals(await first.locator("code").textContent(), "code");
-  const links = await ada.locator("#rows a").evaluateAll((nodes) =>
-    nodes.map((node) => [node.getAttribute("href"), node.getAttribute("rel")])
-  );
-  assertEquals(links, [
-    ["https://example.org/a_b_c?x=(1)", "noopener noreferrer nofollow"],
-    ["mailto:a@example.org", "noopener noreferrer nofollow"],
-  ]);
-  const sizes = await ada.locator("#rows .text").evaluateAll((nodes) =>
-    nodes.slice(2).map((node) => parseFloat(getComputedStyle(node).fontSize))
-  );
-  assert((sizes[0] ?? 0) > 2 * (sizes[1] ?? 0), `${sizes}`);
-});
+browserTest(
+  "formats text, and makes links that reveal nothing about the chat",
+  async (chat) => {
+    const { ada, server } = await signInScripted(chat);
+    server.publish(
+      "lobby",
+      { text: "*bold* _italic_ `code` https://example.org/a_b_c?x=(1). mailto:a@example.org" },
+      { text: "javascript:alert(1) data:text/html,x file:///etc ftp://example.org //example.org" },
+      { text: "🎉 ☕" },
+      { text: "🎉 party" },
+    );
+    await waitForMessage(ada, "party");
+    const first = ada.locator("#rows .text").first();
+    assertEquals(await first.locator("strong").textContent(), "bold");
+    assertEquals(await first.locator("em").textContent(), "italic");
+    assertEquals(await first.locator("code").textContent(), "code");
+    const links = await ada.locator("#rows a").evaluateAll((nodes) =>
+      nodes.map((node) => [node.getAttribute("href"), node.getAttribute("rel")])
+    );
+    assertEquals(links, [
+      ["https://example.org/a_b_c?x=(1)", "noopener noreferrer nofollow"],
+      ["mailto:a@example.org", "noopener noreferrer nofollow"],
+    ]);
+    const sizes = await ada.locator("#rows .text").evaluateAll((nodes) =>
+      nodes.slice(2).map((node) => parseFloat(getComputedStyle(node).fontSize))
+    );
+    assert((sizes[0] ?? 0) > 2 * (sizes[1] ?? 0), `${sizes}`);
+  },
+);
 
-test("reads aloud what is said now, and no history", async (scene) => {
+browserTest("reads new messages aloud, and no history", async (chat) => {
   const server = new ScriptedServer();
-  server.write("lobby", ...Array.from({ length: 250 }, (_, i) => ({ text: `line ${i + 1}` })));
-  const context = await scene.browser.newContext({ locale: "en-GB" });
-  // Writes down what is added to the log while it is not busy: that is what is read.
+  server.append("lobby", ...Array.from({ length: 250 }, (_, i) => ({ text: `line ${i + 1}` })));
+  const context = await chat.newContext();
+  // Records what is added to the log while it is not busy, as screen readers announce it.
   await context.addInitScript(() => {
-    const read: string[] = [];
-    Object.assign(globalThis, { read });
+    const announced: string[] = [];
+    Object.assign(globalThis, { announced });
     addEventListener("DOMContentLoaded", () => {
       const log = document.querySelector("#log");
       const rows = document.querySelector("#rows");
@@ -292,36 +324,36 @@ test("reads aloud what is said now, and no history", async (scene) => {
         if (log.ariaBusy === "true") return;
         for (const { addedNodes } of changes) {
           for (const node of addedNodes) {
-            const isRead = node instanceof HTMLElement && node.ariaLive !== "off";
-            if (isRead && node.localName === "article") read.push(node.textContent);
+            const isAnnounced = node instanceof HTMLElement && node.ariaLive !== "off";
+            if (isAnnounced && node.localName === "article") announced.push(node.textContent);
           }
         }
       }).observe(rows, { childList: true });
     });
   });
   await server.attach(context);
-  const ada = await scene.tab(context);
-  const read = () => ada.evaluate(() => (globalThis as unknown as { read: string[] }).read.length);
-  await ada.fill("#prompt-name", "Ada");
-  await ada.click("#prompt-go");
-  await hears(ada, "line 250");
+  const ada = await chat.openTab(context);
+  const announcedCount = () =>
+    ada.evaluate(() => (globalThis as unknown as { announced: string[] }).announced.length);
+  await signIn(ada, "Ada");
+  await waitForMessage(ada, "line 250");
   assertEquals(await ada.getAttribute("#log", "role"), "log");
-  assertEquals(await read(), 0);
+  assertEquals(await announcedCount(), 0);
   await ada.evaluate(() => document.querySelector("#log")?.scrollTo(0, 0));
   await ada.locator("#rows .text", { hasText: /^line 51$/ }).waitFor({ state: "attached" });
   await ada.locator("#log[aria-busy=false]").waitFor();
-  assertEquals(await read(), 0);
-  server.say("lobby", { text: "said now" });
-  await hears(ada, "said now");
-  assertEquals(await read(), 1);
-  await say(ada, "and answered");
-  await hears(ada, "and answered");
-  assertEquals(await read(), 2);
+  assertEquals(await announcedCount(), 0);
+  server.publish("lobby", { text: "new" });
+  await waitForMessage(ada, "new");
+  assertEquals(await announcedCount(), 1);
+  await send(ada, "answer");
+  await waitForMessage(ada, "answer");
+  assertEquals(await announcedCount(), 2);
 });
 
-test("colours names so that each can be read, in both themes", async (scene) => {
+browserTest("colours names with enough contrast in both themes", async (chat) => {
   for (const colorScheme of ["light", "dark"] as const) {
-    const page = await scene.person({ colorScheme });
+    const page = await chat.visit({ colorScheme });
     const worst = await page.evaluate(() => {
       const context = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
       const luminance = (colour: string) => {
@@ -336,7 +368,7 @@ test("colours names so that each can be read, in both themes", async (scene) => 
         return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
       };
       const { backgroundColor } = getComputedStyle(document.documentElement);
-      // What somebody does to one stands on the mark, the name with it.
+      // In a /me message with a mention the name stands on the mark too.
       const marked = document.body.appendChild(document.createElement("p"));
       marked.className = "text mention";
       const grounds = [backgroundColor, getComputedStyle(marked).backgroundColor].map(luminance);
@@ -357,21 +389,24 @@ test("colours names so that each can be read, in both themes", async (scene) => 
   }
 });
 
-test("keeps the place of each room, and shows the newest where there was none", async (scene) => {
-  const server = new ScriptedServer();
-  for (const name of ["lobby", "design"]) {
-    server.write(name, ...Array.from({ length: 80 }, (_, i) => ({ text: `${name} ${i + 1}` })));
-  }
-  const { ada } = await scripted(scene, {}, server);
-  await hears(ada, "lobby 80");
-  await ada.evaluate(() => document.querySelector("#log")?.scrollBy(0, -900));
-  await drawn(ada);
-  const before = await topOf(ada, "lobby 50");
-  await say(ada, "/join design");
-  await hears(ada, "design 80");
-  assert(await topOf(ada, "design 80") < 720);
-  await ada.click("#room-list >> text=# lobby");
-  await hears(ada, "lobby 50");
-  assertEquals(await topOf(ada, "lobby 50"), before);
-  assertEquals((await texts(ada)).length, 80);
-});
+browserTest(
+  "keeps the position of each room, and opens new ones at the end",
+  async (chat) => {
+    const server = new ScriptedServer();
+    for (const name of ["lobby", "design"]) {
+      server.append(name, ...Array.from({ length: 80 }, (_, i) => ({ text: `${name} ${i + 1}` })));
+    }
+    const { ada } = await signInScripted(chat, {}, server);
+    await waitForMessage(ada, "lobby 80");
+    await ada.evaluate(() => document.querySelector("#log")?.scrollBy(0, -900));
+    await waitForDraw(ada);
+    const before = await topOf(ada, "lobby 50");
+    await joinRoom(ada, "design");
+    await waitForMessage(ada, "design 80");
+    assert(await topOf(ada, "design 80") < 720);
+    await ada.click("#room-list >> text=# lobby");
+    await waitForMessage(ada, "lobby 50");
+    assertEquals(await topOf(ada, "lobby 50"), before);
+    assertEquals((await messageTexts(ada)).length, 80);
+  },
+);

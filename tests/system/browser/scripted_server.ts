@@ -1,20 +1,20 @@
-// A server in the test's hand: answers the page as SPEC.md says, from a log that the test wrote, and pushes what the test
-// wants, also what no honest server would.
+// A WebSocket server inside the browser: answers the page as SPEC.md says, from logs that the test writes, and pushes
+// whatever the test wants.
 
 import type { MessagePush } from "../../../app/protocol/wire.ts";
 import { message, room, welcome } from "../../support/page_harness.ts";
 import { signIn } from "./browser_harness.ts";
-import type { BrowserContext, BrowserContextOptions, Page, Scene } from "./browser_harness.ts";
+import type { BrowserContext, BrowserContextOptions, Page, TestChat } from "./browser_harness.ts";
 
-const newestMost = 100;
+const newestMax = 100;
 
-/** The server of one browser. */
+/** The server of one browser context. */
 export class ScriptedServer {
-  /** What was said in each room, from the first message on. */
-  readonly logs = new Map<string, MessagePush[]>();
+  /** The log of each room. */
+  readonly #logs = new Map<string, MessagePush[]>();
   readonly #sockets = new Set<{ send(frame: string): void }>();
 
-  /** Stands between a browser and the server of its page. */
+  /** Takes over the WebSockets of a context. */
   async attach(context: BrowserContext): Promise<void> {
     await context.routeWebSocket(/\/ws$/, (socket) => {
       this.#sockets.add(socket);
@@ -23,21 +23,21 @@ export class ScriptedServer {
     });
   }
 
-  /** Writes messages into a room's log, `each` with what is special about it, and pushes none. */
-  write(name: string, ...each: Partial<MessagePush>[]): MessagePush[] {
-    const log = this.logs.get(name) ?? [];
-    this.logs.set(name, log);
-    const written = each.map((part, i) => message(log.length + i + 1, { room: name, ...part }));
-    log.push(...written);
-    return written;
+  /** Appends messages to a room's log without pushing them; `parts` override the defaults. */
+  append(name: string, ...parts: Partial<MessagePush>[]): MessagePush[] {
+    const log = this.#logs.get(name) ?? [];
+    this.#logs.set(name, log);
+    const entries = parts.map((part, i) => message(log.length + i + 1, { room: name, ...part }));
+    log.push(...entries);
+    return entries;
   }
 
-  /** Writes messages and pushes them. */
-  say(name: string, ...each: Partial<MessagePush>[]): void {
-    this.push(...this.write(name, ...each));
+  /** Appends messages and pushes them. */
+  publish(name: string, ...parts: Partial<MessagePush>[]): void {
+    this.push(...this.append(name, ...parts));
   }
 
-  /** Pushes anything at all. */
+  /** Pushes anything. */
   push(...pushes: unknown[]): void {
     for (const socket of this.#sockets) socket.send(JSON.stringify(pushes));
   }
@@ -45,7 +45,7 @@ export class ScriptedServer {
   #answer(socket: { send(frame: string): void }, command: Record<string, unknown>): void {
     const send = (...pushes: unknown[]) => socket.send(JSON.stringify(pushes));
     const name = String(command.room);
-    const log = this.logs.get(name) ?? [];
+    const log = this.#logs.get(name) ?? [];
     switch (command.type) {
       case "hello": {
         const rooms = command.rooms as readonly { readonly room: string }[];
@@ -63,26 +63,26 @@ export class ScriptedServer {
       }
       case "message": {
         const { text, nonce } = command as { readonly text: string; readonly nonce: string };
-        return this.say(name, { text, nonce, member: "me", from: "Ada", at: Date.now() });
+        return this.publish(name, { text, nonce, member: "me", from: "Ada", at: Date.now() });
       }
     }
   }
 
   #page(name: string) {
-    const log = this.logs.get(name) ?? [];
-    return room(log.length, { room: name, messages: log.slice(-newestMost) });
+    const log = this.#logs.get(name) ?? [];
+    return room(log.length, { room: name, messages: log.slice(-newestMax) });
   }
 }
 
-/** Ada, in a browser whose server does what the test says. */
-export async function scripted(
-  scene: Scene,
+/** Signs Ada in to a scripted server. */
+export async function signInScripted(
+  chat: TestChat,
   options: BrowserContextOptions = {},
   server = new ScriptedServer(),
 ): Promise<{ ada: Page; server: ScriptedServer }> {
-  const context = await scene.browser.newContext({ locale: "en-GB", ...options });
+  const context = await chat.newContext(options);
   await server.attach(context);
-  const ada = await scene.tab(context);
+  const ada = await chat.openTab(context);
   await signIn(ada, "Ada");
   return { ada, server };
 }

@@ -1,127 +1,151 @@
-import { assert, assertEquals } from "@std/assert";
-import { hears, launch, say, signIn, test, until } from "./browser_harness.ts";
-import type { Page, Scene } from "./browser_harness.ts";
-import { scripted } from "./scripted_server.ts";
-import { ServerProcess } from "../../support/server_process.ts";
+// What the page says when the server, the network or a proxy fails, and how it recovers.
 
-async function says(page: Page, sentence: RegExp): Promise<void> {
+import { assert, assertEquals } from "@std/assert";
+import {
+  browserTest,
+  send,
+  signIn,
+  waitForCalm,
+  waitForMessage,
+  waitUntil,
+} from "./browser_harness.ts";
+import type { Page, TestChat } from "./browser_harness.ts";
+import { signInScripted } from "./scripted_server.ts";
+
+async function waitForStatus(page: Page, sentence: RegExp): Promise<void> {
   await page.locator("#status", { hasText: sentence }).waitFor();
 }
 
-/** Gives a name, and waits for what is said about it, since there is nothing else to show yet. */
-async function waitsAtTheDoor(page: Page, sentence: RegExp): Promise<void> {
+/** Enters a name and waits for what the prompt says is wrong. */
+async function waitForRefusal(page: Page, sentence: RegExp): Promise<void> {
   await page.fill("#prompt-name", "Ada");
   await page.click("#prompt-go");
   await page.locator("#prompt-hint.trouble", { hasText: sentence }).waitFor();
 }
 
-test("says that the server is full, and enters when there is space [C9]", async (scene) => {
-  const ben = await scene.enter("Ben");
-  const ada = await scene.person();
-  await waitsAtTheDoor(ada, /The server is full/);
+browserTest("says that the server is full, and enters once there is room [C9]", async (chat) => {
+  const ben = await chat.signIn("Ben");
+  const ada = await chat.visit();
+  await waitForRefusal(ada, /The server is full/);
   await ben.context().close();
   await ada.waitForSelector("#app:not([hidden])");
-}, { MAX_CONNECTIONS: "1" });
+}, { env: { MAX_CONNECTIONS: "1" } });
 
-/** Stands before the chat and passes on what is no WebSocket, without the headers that it does not like. */
-async function behindProxy(
-  scene: Scene,
-  without: readonly string[],
-  look: (page: Page) => Promise<void>,
+const hopByHop = ["connection", "upgrade", "host"];
+
+/** Opens the chat through a proxy that drops some headers, and so passes on no WebSocket. */
+async function visitThroughProxy(
+  chat: TestChat,
+  dropped: readonly string[],
+  check: (page: Page) => Promise<void>,
   locale = "en-GB",
 ): Promise<void> {
   await using proxy = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },
     (request) => {
       const { pathname } = new URL(request.url);
-      const headers = [...request.headers].filter(([name]) => !without.includes(name));
-      return fetch(new URL(pathname, scene.server.url), { method: request.method, headers });
+      const headers = [...request.headers].filter(([name]) => !dropped.includes(name));
+      return fetch(new URL(pathname, chat.server.url), { method: request.method, headers });
     },
   );
-  const browser = await launch();
+  const context = await chat.newContext({ locale });
+  const page = await context.newPage();
   try {
-    const page = await (await browser.newContext({ locale })).newPage();
     await page.goto(`http://127.0.0.1:${proxy.addr.port}/`);
-    await look(page);
+    await check(page);
   } finally {
-    await browser.close();
+    // Before the proxy, which waits for the page's requests.
+    await context.close();
   }
 }
 
-const hopByHop = ["connection", "upgrade", "host"];
-
-test("says that a proxy lets no WebSocket through [C9]", async (scene) => {
-  await behindProxy(scene, [...hopByHop, "origin"], async (page) => {
-    await waitsAtTheDoor(page, /A proxy between you and the chat/);
+browserTest("says that a proxy blocks WebSockets [C9]", async (chat) => {
+  await visitThroughProxy(chat, [...hopByHop, "origin"], async (page) => {
+    await waitForRefusal(page, /A proxy blocks WebSockets.*Upgrade/);
   });
 });
 
-test("says that its address is not one that the chat allows, in the reader's language [C9]", async (scene) => {
-  await behindProxy(scene, hopByHop, async (page) => {
-    await waitsAtTheDoor(page, /comes from another origin than the chat.*ALLOWED_ORIGINS/);
+browserTest("says in the reader's language that its origin is not allowed [C9]", async (chat) => {
+  await visitThroughProxy(chat, hopByHop, async (page) => {
+    await waitForRefusal(page, /This page's address isn't allowed.*ALLOWED_ORIGINS/);
   });
-  await behindProxy(scene, hopByHop, async (page) => {
-    await waitsAtTheDoor(page, /Seite kommt von einer anderen/);
+  await visitThroughProxy(chat, hopByHop, async (page) => {
+    await waitForRefusal(page, /Die Adresse dieser Seite ist hier nicht erlaubt/);
   }, "de");
 });
 
-test("tells being offline from a server that is down", async (scene) => {
-  const ada = await scene.enter("Ada");
-  const { port } = scene.server;
-  await scene.server.end("SIGKILL");
-  await says(ada, /^Reconnecting in \d+ s Try now$/);
+browserTest("tells being offline from a server that is down", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  await chat.killServer();
+  await waitForStatus(ada, /^Reconnecting in \d+ s Try now$/);
   await ada.context().setOffline(true);
-  await says(ada, /^You're offline\./);
+  await waitForStatus(ada, /^You're offline\./);
   await ada.context().setOffline(false);
-  await says(ada, /^Reconnecting in|^Connecting/);
-  scene.server = await ServerProcess.start(scene.dir, { port });
-  await ada.locator("#status:empty").waitFor({ state: "attached" });
+  await waitForStatus(ada, /^Reconnecting in|^Connecting/);
+  await chat.startServer();
+  await waitForCalm(ada);
 });
 
-test("says at the door that the server does not answer, and lets one try at once, by another name too", async (scene) => {
-  const ada = await scene.person();
-  await ada.evaluate(async () => void await navigator.serviceWorker.ready);
-  const { port } = scene.server;
-  await scene.server.end("SIGKILL");
-  await waitsAtTheDoor(ada, /Can't reach the server/);
-  await ada.context().setOffline(true);
-  await ada.locator("#prompt-hint", { hasText: "You're offline" }).waitFor();
-  await ada.context().setOffline(false);
-  scene.server = await ServerProcess.start(scene.dir, { port });
-  await signIn(ada, "Ida");
-  assertEquals(await ada.textContent("#me-name"), "Ida");
-});
+browserTest(
+  "says before entering that the server is unreachable, and tries at once by another name",
+  async (chat) => {
+    const ada = await chat.visit();
+    await ada.evaluate(async () => void await navigator.serviceWorker.ready);
+    await chat.killServer();
+    await waitForRefusal(ada, /Can't reach the server/);
+    await ada.context().setOffline(true);
+    await ada.locator("#prompt-hint", { hasText: "You're offline" }).waitFor();
+    await ada.context().setOffline(false);
+    // Stop the page's clock while it waits, so that only the click makes it try.
+    await ada.clock.install();
+    await ada.clock.pauseAt(new Date(Date.now() + 60_000));
+    await waitUntil("it waits to try again", async () => {
+      await ada.clock.runFor(100);
+      return await ada.isEnabled("#prompt-go");
+    });
+    await chat.startServer();
+    await ada.fill("#prompt-name", "Ida");
+    const dialled = ada.waitForEvent("websocket");
+    await ada.click("#prompt-go");
+    await dialled;
+    await ada.clock.resume();
+    await ada.waitForSelector("#app:not([hidden])");
+    assertEquals(await ada.textContent("#me-name"), "Ida");
+  },
+);
 
-test("reads aloud once that it reconnects, and not how the seconds go down", async (scene) => {
-  const ada = await scene.enter("Ada");
+browserTest("reads aloud once that it reconnects, not each second", async (chat) => {
+  const ada = await chat.signIn("Ada");
   await ada.evaluate(() => {
-    const read: string[] = [];
-    Object.assign(globalThis, { read });
+    const announced: string[] = [];
+    Object.assign(globalThis, { announced });
     const line = document.querySelector("#status");
     if (line === null) return;
     new MutationObserver(() => {
-      if (line.ariaLive !== "off") read.push(line.textContent);
+      if (line.ariaLive !== "off") announced.push(line.textContent);
     }).observe(line, { childList: true, characterData: true, subtree: true });
   });
-  await scene.server.end("SIGKILL");
+  await chat.killServer();
   const seen = new Set<string>();
-  await until("several seconds have been shown", async () => {
+  await waitUntil("several seconds have been shown", async () => {
     seen.add(await ada.textContent("#status") ?? "");
     return [...seen].filter((text) => text.startsWith("Reconnecting")).length > 3;
   });
-  const read = () => ada.evaluate(() => (globalThis as unknown as { read: string[] }).read);
-  assertEquals(new Set(await read()).size, 1, (await read()).join());
+  const announced = await ada.evaluate(() =>
+    (globalThis as unknown as { announced: string[] }).announced
+  );
+  assertEquals(new Set(announced).size, 1, announced.join());
 });
 
-test("says nothing of a blip of less than two seconds", async (scene) => {
-  const context = await scene.browser.newContext({ locale: "en-GB" });
+browserTest("says nothing about a connection lost for less than two seconds", async (chat) => {
+  const context = await chat.newContext();
   await context.addInitScript(() => {
-    const said: string[] = [];
-    Object.assign(globalThis, { said });
+    const changes: string[] = [];
+    Object.assign(globalThis, { changes });
     addEventListener("DOMContentLoaded", () => {
       const parts = document.querySelectorAll("#status, #me-state, #room-about, #people-title");
       for (const part of parts) {
-        new MutationObserver(() => said.push(part.textContent)).observe(part, {
+        new MutationObserver(() => changes.push(part.textContent)).observe(part, {
           childList: true,
           characterData: true,
           subtree: true,
@@ -135,65 +159,68 @@ test("says nothing of a blip of less than two seconds", async (scene) => {
       socket.once("framereceived", () => sockets.opened++);
       socket.on("close", () => sockets.closed++);
     }));
-  const ada = await scene.tab(context);
+  const ada = await chat.openTab(context);
   await signIn(ada, "Ada");
   await ada.locator("#room-about", { hasText: "1 here" }).waitFor();
-  const said = () =>
-    ada.evaluate(() => (globalThis as unknown as { said: string[] }).said.splice(0));
-  await said();
-  // Its time goes on only as far as it is told, the pictures with it.
+  const takeChanges = () =>
+    ada.evaluate(() => (globalThis as unknown as { changes: string[] }).changes.splice(0));
+  await takeChanges();
+  // From here on the page's clock, and its drawing, advance only when told to.
   await ada.clock.install();
   await ada.clock.pauseAt(new Date(Date.now() + 60_000));
-  const passes = (what: keyof typeof sockets, count: number) =>
-    until(`${count} sockets are ${what}`, async () => {
+  const advanceUntil = (event: keyof typeof sockets, count: number) =>
+    waitUntil(`${count} sockets are ${event}`, async () => {
       await ada.clock.runFor(4);
-      return sockets[what] === count;
+      return sockets[event] === count;
     });
-  const { port } = scene.server;
-  await scene.server.end("SIGKILL");
-  await passes("closed", 1);
-  scene.server = await ServerProcess.start(scene.dir, { port });
+  await chat.killServer();
+  await advanceUntil("closed", 1);
+  await chat.startServer();
   await ada.clock.runFor(1_100);
-  await passes("opened", 2);
+  await advanceUntil("opened", 2);
   await ada.clock.runFor(5_000);
-  assertEquals(await said(), []);
-  await scene.server.end("SIGKILL");
-  await passes("closed", 2);
+  assertEquals(await takeChanges(), []);
+  await chat.killServer();
+  await advanceUntil("closed", 2);
   await ada.clock.runFor(2_100);
-  const words = await said();
-  assert(words.includes("not connected") && words.some((text) => /ing/.test(text)), words.join());
+  const texts = await takeChanges();
+  const isTold = texts.some((text) => /Connecting|Reconnecting/.test(text));
+  assert(texts.includes("not connected") && isTold, texts.join());
 });
 
-test("says what the server says of a name that is asked for too often [L3]", async (scene) => {
-  const { ada, server } = await scripted(scene);
+browserTest("says when a name was changed too often [L3]", async (chat) => {
+  const { ada, server } = await signInScripted(chat);
   server.push({
     type: "error",
     re: "rename",
     code: "rate_limited",
-    message: "Too many names: try again in 720 seconds",
+    message: "You've changed your name too often. Try again in 720 seconds.",
     retryAfter: 720_000,
   });
-  await says(ada, /Too many names: try again in 720 seconds/);
-  await say(ada, "still talking");
-  await hears(ada, "still talking");
-  await ada.locator("#status:empty").waitFor({ state: "attached" });
+  await waitForStatus(ada, /You've changed your name too often\. Try again in 12 minutes\./);
+  await send(ada, "still talking");
+  await waitForMessage(ada, "still talking");
+  await waitForCalm(ada);
 });
 
-test("goes on in this tab when another took its place, and says so until then [N9]", async (scene) => {
-  const ada = await scene.enter("Ada");
-  const context = await scene.browser.newContext({ locale: "en-GB" });
-  const tabs: { close(options: { code: number; reason: string }): Promise<void> }[] = [];
-  await context.routeWebSocket(/\/ws$/, (socket) => {
-    tabs.push(socket);
-    socket.connectToServer();
-  });
-  const ida = await scene.tab(context);
-  await signIn(ida, "Ida");
-  await tabs.at(-1)?.close({ code: 4005, reason: "this tab has a newer connection" });
-  await says(ida, /connected elsewhere\. Use here$/);
-  await ida.click("#status >> text=Use here");
-  await ida.locator("#status:empty").waitFor({ state: "attached" });
-  await say(ida, "here again");
-  await hears(ada, "here again");
-  assert(tabs.length === 2);
-});
+browserTest(
+  "says that a newer connection took over, and takes the chat back [N9]",
+  async (chat) => {
+    const ada = await chat.signIn("Ada");
+    const context = await chat.newContext();
+    const sockets: { close(options: { code: number; reason: string }): Promise<void> }[] = [];
+    await context.routeWebSocket(/\/ws$/, (socket) => {
+      sockets.push(socket);
+      socket.connectToServer();
+    });
+    const ida = await chat.openTab(context);
+    await signIn(ida, "Ida");
+    await sockets.at(-1)?.close({ code: 4005, reason: "this tab has a newer connection" });
+    await waitForStatus(ida, /This page is connected elsewhere\. Use here$/);
+    await ida.click("#status >> text=Use here");
+    await waitForCalm(ida);
+    await send(ida, "here again");
+    await waitForMessage(ada, "here again");
+    assertEquals(sockets.length, 2);
+  },
+);

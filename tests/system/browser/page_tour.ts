@@ -1,21 +1,20 @@
-// Everything that the page can show, in both themes, on a desktop and on a phone: for the pictures and for the checks of
-// accessibility.
+// A tour of every view of the page, in both themes, on a desktop and a phone: for screenshots and accessibility checks.
 
-import { hears, say, Scene, until } from "./browser_harness.ts";
+import { send, TestChat, waitForMessage, waitForSent } from "./browser_harness.ts";
 import type { BrowserContextOptions, Page } from "./browser_harness.ts";
 
-/** One thing that the page can show. */
+/** A view of the page. */
 interface View {
   readonly name: string;
-  /** Whether it is only there where the sides are panels. */
+  /** Whether only a phone has it. */
   readonly phone?: true;
-  /** Goes there from the conversation. */
+  /** Opens it from the conversation. */
   show(page: Page, device: Device, others: Others): Promise<void>;
 }
 
 type Device = "desktop" | "phone";
 
-/** Who else is in the room: somebody who writes, and somebody who changes their name. */
+/** Other people in the room: Ben types, Zoe changes her name. */
 interface Others {
   readonly ben: Page;
   readonly zoe: Page;
@@ -28,12 +27,12 @@ const devices: Readonly<Record<Device, BrowserContextOptions>> = {
 
 type Line = readonly [name: string, text: string];
 
-const before: readonly Line[] = [
+const readLines: readonly Line[] = [
   ["Ada", "Good morning. Did the backup run?"],
   ["Ben", "It did, at four. 2.1 GB, and the restore took eleven minutes."],
-  ["Ben", "For those who asked:\n```\nparley backup /srv/backup/parley.db\nsync\n```"],
+  ["Ben", "For everyone who asked:\n```\nparley backup /srv/backup/parley.db\nsync\n```"],
 ];
-const since: readonly Line[] = [
+const newLines: readonly Line[] = [
   ["Ada", "Then we can move on *Thursday*. The list is at https://example.org/move"],
   ["Imran", "I am there all day, call me on `ext 40`"],
   ["Ben", "@Mara can you look at the door? It is _still_ stuck"],
@@ -47,7 +46,7 @@ const views: readonly View[] = [
     name: "room",
     async show(page, _device, { ben, zoe }) {
       const isLong = (await zoe.textContent("#me-name")) === "Zoe B";
-      await say(zoe, isLong ? "/nick Zoe" : "/nick Zoe B");
+      await send(zoe, isLong ? "/nick Zoe" : "/nick Zoe B");
       await page.locator("#rows .note", { hasText: "Zoe" }).waitFor();
       await ben.fill("#text", "");
       await ben.type("#text", "Tea");
@@ -57,7 +56,7 @@ const views: readonly View[] = [
   {
     name: "empty",
     async show(page) {
-      await command(page, "/join garden");
+      await submit(page, "/join garden");
       await page.locator("#rows .empty a").evaluate((link: HTMLAnchorElement) => {
         link.textContent = "https://chat.example.org/r/garden";
       });
@@ -73,7 +72,7 @@ const views: readonly View[] = [
   {
     name: "help",
     async show(page) {
-      await command(page, "/help");
+      await submit(page, "/help");
       await page.locator("#dialog[open]").waitFor();
     },
   },
@@ -83,7 +82,7 @@ const views: readonly View[] = [
     async show(page, device) {
       await openSettings(page, device);
       await page.click("text=Use this name on another device");
-      // Each picture would have another token, and none is to be shown.
+      // A fixed token keeps the picture stable and reveals none.
       await page.locator("#dialog input[readonly]").evaluate((input: HTMLInputElement) => {
         input.value = "https://chat.example.org/#token=3p0mRr9vTt&name=Mara";
       });
@@ -91,14 +90,12 @@ const views: readonly View[] = [
     },
   },
   {
-    name: "dense",
-    async show(page) {
-      await page.evaluate(() => {
-        const settings = JSON.parse(localStorage.getItem("parley.settings") ?? "{}");
-        localStorage.setItem("parley.settings", JSON.stringify({ ...settings, density: "compact" }));
-      });
+    name: "compact",
+    async show(page, device) {
+      await openSettings(page, device);
+      await page.getByLabel("Density").selectOption({ label: "Compact" });
       await page.reload();
-      await hears(page, "Good morning");
+      await waitForMessage(page, "Good morning");
       await page.locator("#room-kept:not(:empty)").waitFor();
       await page.evaluate(() => localStorage.removeItem("parley.settings"));
     },
@@ -106,7 +103,7 @@ const views: readonly View[] = [
   {
     name: "unsent",
     async show(page) {
-      // As a tab leaves them that was closed a day ago.
+      // As a tab that was closed a day ago leaves it.
       await page.evaluate(() => {
         const message = {
           nonce: "old",
@@ -125,7 +122,7 @@ const views: readonly View[] = [
     },
   },
   {
-    name: "above",
+    name: "scrolled-up",
     async show(page) {
       await page.evaluate(() => document.querySelector("#log")?.scrollTo(0, 0));
       await page.locator("#to-end:not([hidden])").waitFor();
@@ -149,96 +146,98 @@ const views: readonly View[] = [
   },
 ];
 
-/** Shows everything, one after the other; `look` is called when it stands still, with a name for each. */
+/** Shows each view in turn and passes it to `visit` by name, once nothing moves. Ends the server on the way. */
 export async function tour(
-  scene: Scene,
-  look: (page: Page, name: string) => Promise<void>,
+  chat: TestChat,
+  visit: (page: Page, name: string) => Promise<void>,
 ): Promise<void> {
   const pages = new Map<string, Page>();
-  const tell = async (lines: readonly Line[]) => {
+  const talk = async (lines: readonly Line[]) => {
     for (const [name, text] of lines) {
-      const page = pages.get(name) ?? await scene.enter(name);
+      const page = pages.get(name) ?? await chat.signIn(name);
       pages.set(name, page);
-      await say(page, text);
-      await until("it is sent", async () => await page.locator("#rows .pending").count() === 0);
+      await send(page, text);
+      await waitForSent(page);
     }
   };
-  // Mara reads the beginning and goes; what comes then is new to her.
-  await tell(before);
-  const mara = await scene.enter("Mara");
+  // Mara reads the first lines and leaves; the others are new to her.
+  await talk(readLines);
+  const mara = await chat.signIn("Mara");
   for (const room of ["design", "deploys"]) {
-    await command(mara, `/join ${room}`);
-    await say(mara, `This is for ${room}`);
-    await hears(mara, `This is for ${room}`);
+    await submit(mara, `/join ${room}`);
+    await send(mara, `This is for ${room}`);
+    await waitForMessage(mara, `This is for ${room}`);
   }
   await mara.click("#room-list >> text=# lobby");
-  await hears(mara, "For those who asked");
+  await waitForMessage(mara, "For everyone who asked");
   const storageState = await mara.context().storageState();
   await mara.goto("about:blank");
-  await tell(since);
+  await talk(newLines);
   const ada = pages.get("Ada");
   const ben = pages.get("Ben");
-  if (ada === undefined || ben === undefined) throw new Error("Cannot go on without Ada and Ben");
-  for (const [room, text] of [["design", "@Mara blue or green?"], ["deploys", "Done"]] as const) {
-    await command(ada, `/join ${room}`);
-    await say(ada, text);
-    await hears(ada, text);
+  if (ada === undefined || ben === undefined) {
+    throw new Error("Cannot continue without Ada and Ben");
   }
-  await command(ada, "/leave");
-  await command(ada, "/leave");
-  const zoe = await scene.enter("Zoe");
+  for (const [room, text] of [["design", "@Mara blue or green?"], ["deploys", "Done"]] as const) {
+    await submit(ada, `/join ${room}`);
+    await send(ada, text);
+    await waitForMessage(ada, text);
+  }
+  await submit(ada, "/leave");
+  await submit(ada, "/leave");
+  const zoe = await chat.signIn("Zoe");
 
-  const closed = await Scene.open({ ACCESS_CODE: "open-sesame", RETENTION_DAYS: "30" });
-  const kept: (readonly [Page, string])[] = [];
+  const withCode = await TestChat.open({ ACCESS_CODE: "open-sesame", RETENTION_DAYS: "30" });
+  const returning: (readonly [Page, string])[] = [];
   const strangers: (readonly [Page, string])[] = [];
   try {
     for (const device of ["desktop", "phone"] as const) {
       for (const colorScheme of ["light", "dark"] as const) {
         const options = { ...devices[device], colorScheme, reducedMotion: "reduce" as const };
         const suffix = `${device}-${colorScheme}`;
-        const stranger = await scene.person(options);
+        const stranger = await chat.visit(options);
         await stranger.locator("#prompt-here", { hasText: "Ada" }).waitFor();
-        await look(stranger, `prompt-${suffix}`);
-        strangers.push([stranger, `door-${suffix}`]);
+        await visit(stranger, `prompt-${suffix}`);
+        strangers.push([stranger, `unreachable-${suffix}`]);
 
-        const guest = await closed.person(options);
+        const guest = await withCode.visit(options);
         await guest.fill("#prompt-name", "Mara");
         await guest.click("#prompt-go");
         await guest.fill("#prompt-access input", "sesame");
         await guest.click("#prompt-go");
         await guest.locator("#prompt-hint", { hasText: "Wrong access code" }).waitFor();
-        await look(guest, `access-${suffix}`);
+        await visit(guest, `access-${suffix}`);
         await guest.context().close();
 
-        const page = await scene.person({ ...options, storageState });
+        const page = await chat.visit({ ...options, storageState });
         for (const view of views) {
           if (view.phone && device !== "phone") continue;
-          await page.goto(scene.server.url);
-          await hears(page, "Good morning");
+          await page.goto(chat.server.url);
+          await waitForMessage(page, "Good morning");
           await page.locator("#room-kept:not(:empty)").waitFor();
           await view.show(page, device, { ben, zoe });
-          await look(page, `${view.name}-${suffix}`);
+          await visit(page, `${view.name}-${suffix}`);
         }
-        await page.goto(scene.server.url);
-        kept.push([page, `offline-${suffix}`]);
+        await page.goto(chat.server.url);
+        returning.push([page, `offline-${suffix}`]);
       }
     }
   } finally {
-    await closed.close();
+    await withCode.close();
   }
-  await scene.server.end("SIGKILL");
+  await chat.killServer();
   for (const [page, name] of strangers) {
     await page.bringToFront();
     await page.fill("#prompt-name", "Mia");
     await page.click("#prompt-go");
     await page.locator("#prompt-hint", { hasText: "Can't reach" }).waitFor();
-    await look(page, name);
+    await visit(page, name);
   }
-  for (const [page, name] of kept) {
+  for (const [page, name] of returning) {
     await page.bringToFront();
-    await command(page, "I write this without a connection");
+    await submit(page, "Written without a connection");
     await page.locator("#status", { hasText: /Reconnecting in/ }).waitFor();
-    await look(page, name);
+    await visit(page, name);
   }
 }
 
@@ -248,8 +247,8 @@ async function openSettings(page: Page, device: Device): Promise<void> {
   await page.locator("#dialog[open]").waitFor();
 }
 
-/** Writes and sends, with the key on a desktop and the button on a phone. */
-async function command(page: Page, text: string): Promise<void> {
+/** Submits the composer, on a desktop and a phone alike. */
+async function submit(page: Page, text: string): Promise<void> {
   await page.fill("#text", text);
   await page.locator("#composer").evaluate((form: HTMLFormElement) => form.requestSubmit());
 }

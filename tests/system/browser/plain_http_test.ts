@@ -1,0 +1,58 @@
+// The page on a plain http address of a network, where browsers withhold many APIs.
+
+import { assertEquals } from "@std/assert";
+import {
+  browserTest,
+  messageTexts,
+  openSettings,
+  plainHost,
+  send,
+  signIn,
+  waitForMessage,
+  waitForRoom,
+} from "./browser_harness.ts";
+
+browserTest("works without the APIs that browsers withhold from plain http", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  const present = await ada.evaluate(() => ({
+    secure: isSecureContext,
+    uuid: "randomUUID" in crypto,
+    locks: "locks" in navigator,
+    worker: "serviceWorker" in navigator,
+    notification: "Notification" in globalThis && Notification.permission !== "denied",
+    badge: "setAppBadge" in navigator,
+    clipboard: "clipboard" in navigator,
+  }));
+  assertEquals(Object.values(present), Object.values(present).map(() => false));
+  assertEquals(new URL(ada.url()).hostname, plainHost);
+
+  const ben = await chat.signIn("Ben");
+  await send(ada, "```\nhere\n```");
+  await waitForMessage(ben, "here");
+  assertEquals(await ben.locator("#rows .block button").count(), 0);
+  await ben.type("#text", "hm");
+  await ada.locator("#typing", { hasText: "Ben is typing…" }).waitFor();
+  await ben.fill("#text", "");
+
+  await chat.killServer();
+  await ada.locator("#status:not(:empty)").waitFor();
+  await send(ada, "written without the server");
+  await chat.startServer();
+  await waitForMessage(ben, "written without the server");
+  await ada.reload();
+  await waitForMessage(ada, "written without the server");
+  assertEquals(await ada.textContent("#me-name"), "Ada");
+  assertEquals(await messageTexts(ada), await messageTexts(ben));
+
+  const design = await chat.openTab(ada.context(), "r/design");
+  await waitForRoom(design, "design");
+  await design.locator("#rows .empty a").waitFor();
+  assertEquals(await design.locator("#rows .empty button").count(), 0);
+  await openSettings(ben);
+  assertEquals(await ben.locator("#dialog", { hasText: "notifications" }).count(), 0);
+  await ben.click("text=Use this name on another device");
+  await ben.locator("#dialog input[readonly]").waitFor();
+  assertEquals(await ben.locator("#dialog", { hasText: "Copy" }).count(), 0);
+  await ben.click("text=Sign out");
+  await signIn(ben, "Ben B");
+}, { host: plainHost });
