@@ -1,5 +1,6 @@
-// A plain client of the protocol, written from SPEC.md alone: it writes, comes back after every loss and keeps books. What it
-// does, and when, is said by the test.
+// A plain client of the protocol, written from SPEC.md alone. It sends, reconnects after every
+// loss, checks what it receives and records it in the ledger. The test decides what it does and
+// when.
 
 import { usernameKey } from "../../../app/protocol/text.ts";
 import { mayRetry, subprotocol } from "../../../app/protocol/wire.ts";
@@ -12,41 +13,44 @@ import type {
   RoomPush,
 } from "../../../app/protocol/wire.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
-import type { Books, Person, Written } from "./ledger.ts";
+import type { Ledger, SentMessage } from "./ledger.ts";
+import type { Person } from "./person.ts";
 
-/** What a client is made of. */
+/** The parts of a client. */
 export interface ClientOptions {
-  /** Where the servers are; each connection is made to any of them. */
+  /** The nodes' URLs. Each connection goes to a random one. */
   readonly urls: readonly string[];
   readonly person: Person;
-  /** Which of the person's tabs this is; the first one is who renames. */
+  /** The number of the person's tab. Only tab 0 renames. */
   readonly tab: number;
   readonly username: string;
-  readonly books: Books;
-  readonly chance: SeededRandom;
+  readonly ledger: Ledger;
+  readonly random: SeededRandom;
 }
 
-/** A room as this client has it. */
-interface View {
+/** A room as this client knows it. */
+interface RoomView {
   readonly name: string;
   phase: "out" | "joining" | "live" | "leaving";
-  /** The last message that it has. */
+  /** Position of its last message. */
   position: Position | undefined;
-  /** The position with which it asked to come in. */
-  asked: Position | undefined;
-  /** Offset of the oldest message of the range that ends at `position`. */
-  first: number;
-  historyBefore: number | undefined;
-  readonly outbox: Written[];
-  inFlight: boolean;
-  count: number;
-  /** Names by member, and members by the key of the name. */
-  readonly nameOf: Map<string, string>;
-  readonly memberOf: Map<string, string>;
+  /** Position in its last join. */
+  requested: Position | undefined;
+  /** Offset of the oldest message in the range that ends at `position`. */
+  oldest: number;
+  /** `before` of the pending history request. */
+  pendingHistory: number | undefined;
+  readonly outbox: SentMessage[];
+  hasInFlight: boolean;
+  sentCount: number;
+  /** Usernames by member. */
+  readonly usernames: Map<string, string>;
+  /** Members by the key of their username. */
+  readonly members: Map<string, string>;
 }
 
-const backoffLeastMs = 500;
-const backoffMostMs = 20_000;
+const backoffMinMs = 500;
+const backoffMaxMs = 20_000;
 const settledMs = 10_000;
 const restartingCode = 1012;
 const abnormalCode = 1006;
@@ -56,86 +60,85 @@ const retryMs = 1_000;
 export class Client {
   readonly #options: ClientOptions;
   readonly id: string;
-  readonly views = new Map<string, View>();
-  /** Whether it comes back when its connection is lost. */
-  isOn = false;
+  readonly views = new Map<string, RoomView>();
+  /** Whether it reconnects after losing its connection. */
+  isStarted = false;
   #socket: WebSocket | undefined;
-  /** Where its connection leads to. */
+  /** URL of its current connection. */
   url = "";
   #welcomed = false;
-  /** Sockets whose close event has not come, abandoned ones among them. */
-  readonly #open = new Map<WebSocket, Promise<void>>();
-  /** Ends what waits for its time. */
+  /** Sockets without a close event yet, including abandoned ones. */
+  readonly #openSockets = new Map<WebSocket, Promise<void>>();
+  /** Cancels pending timers. */
   readonly #timers = new Set<() => void>();
   #cancelReconnect = () => {};
   #attempt = 0;
   #openedAt: number | undefined;
   #heardAt = 0;
   #silenceMs = 60_000;
-  #tries = 0;
-  /** Messages that may be stored by a try that was not answered, while another is under way: each may have its own answer. */
-  readonly #retried = new Set<string>();
-  /** Rooms that the hello named. */
-  #greeted = new Set<View>();
+  #helloTries = 0;
+  /** Nonces whose earlier, unanswered try may be stored, so that two answers may arrive. */
+  readonly #retriedNonces = new Set<string>();
+  /** Rooms named in the last `hello`. */
+  #helloRooms = new Set<RoomView>();
 
   constructor(options: ClientOptions) {
     this.#options = options;
     this.id = `${options.person.id}/${options.tab}`;
   }
 
-  // ---------------------------------------------------------------- what it is told to do
-
-  /** Connects, and comes back until it says goodbye. */
+  /** Connects, and reconnects until `goodbye` or `vanish`. */
   start(): void {
-    this.isOn = true;
+    this.isStarted = true;
     if (this.#socket === undefined) this.#connect();
   }
 
-  /** The network has returned: it goes at once. */
-  hurry(): void {
-    if (this.isOn && this.#socket === undefined) this.#connect();
+  /** Reconnects at once, as when the network returns. */
+  reconnectNow(): void {
+    if (this.isStarted && this.#socket === undefined) this.#connect();
   }
 
-  /** Closes a connection that was silent for too long. */
-  watch(): void {
+  /** Abandons a connection that was silent for too long. */
+  checkSilence(): void {
     if (!this.#welcomed || performance.now() - this.#heardAt < this.#silenceMs) return;
-    this.#options.books.violate(`${this.id} heard nothing for a minute`);
+    this.#options.ledger.addViolation(`${this.id} received nothing for ${this.#silenceMs} ms`);
     this.abandon();
   }
 
-  /** The public id of who it speaks for. */
+  /** The public id of its person. */
   get member(): string {
     return this.#options.person.member ?? "";
   }
 
-  get isHere(): boolean {
+  get isConnected(): boolean {
     return this.#welcomed;
   }
 
-  /** True when it has everything and nothing waits to be sent. */
+  /** Whether it has every message and an empty outbox. */
   get isSettled(): boolean {
-    const { books } = this.#options;
+    const { ledger } = this.#options;
     return this.#welcomed && [...this.views.values()].every((view) =>
       view.phase === "out" ||
       view.phase === "live" && view.outbox.length === 0 &&
-        view.position?.offset === books.headOf(view.name)
+        view.position?.offset === ledger.headOf(view.name)
     );
   }
 
-  /** Rooms that it is in and can say something in. */
+  /** The rooms that it is in or joining. */
   get rooms(): readonly string[] {
     return [...this.views.values()].filter(({ phase }) => phase === "live" || phase === "joining")
       .map(({ name }) => name);
   }
 
-  /** Puts a message into the outbox; it goes when it is its turn. */
-  say(room: string, text: string): void {
-    const { person, tab, books } = this.#options;
+  /** Puts a message into the outbox. */
+  send(room: string, text: string): void {
+    const { person, tab, ledger } = this.#options;
     const view = this.#view(room);
-    // Others have the same nonces, and so has this one in other rooms: a repeat goes by all three.
-    const written: Written = { person, room, text, nonce: `${tab}-${++view.count}` };
-    books.writes(written);
-    view.outbox.push(written);
+    // Nonces repeat across clients and rooms, since a repeat is identified by room, member and
+    // nonce.
+    const message: SentMessage = { person, room, text, nonce: `${tab}-${++view.sentCount}` };
+    ledger.onSent(message);
+    view.outbox.push(message);
     if (view.phase === "out") this.join(room);
     this.#sendNext(view);
   }
@@ -157,135 +160,135 @@ export class Client {
   rename(username: string): void {
     const { person, tab } = this.#options;
     if (!this.#welcomed || tab !== 0 || person.isRenaming || username === person.name) return;
-    person.asks(username);
+    person.requestName(username);
     this.#send({ type: "rename", username });
   }
 
-  /** Asks for what is before the oldest message that it has. */
+  /** Requests the page before its oldest message. */
   scrollBack(room: string): void {
     const view = this.#view(room);
-    if (view.phase !== "live" || view.historyBefore !== undefined || view.first <= 1) return;
-    view.historyBefore = view.first;
-    this.#send({ type: "history", room, before: view.first, limit: 100 });
+    if (view.phase !== "live" || view.pendingHistory !== undefined || view.oldest <= 1) return;
+    view.pendingHistory = view.oldest;
+    this.#send({ type: "history", room, before: view.oldest, limit: 100 });
   }
 
-  /** The network is gone and nobody was told: the old connection stays as it is, and a new one is made. */
+  /** Leaves its connection half-open and makes a new one, as after a network change. */
   abandon(): void {
     if (!this.#welcomed) return;
-    this.#forget();
-    this.#lost(abnormalCode, "");
-    this.hurry();
+    this.#detach();
+    this.#scheduleReconnect(abnormalCode, "");
+    this.reconnectNow();
   }
 
-  /** Closes as a page does that is reloaded or torn off: not a goodbye. */
+  /** Closes without a goodbye, as a reloaded page does, and reconnects. */
   drop(): void {
     if (!this.#welcomed) return;
     const socket = this.#socket;
-    this.#forget();
+    this.#detach();
     socket?.close(3000);
-    this.#lost(abnormalCode, "");
+    this.#scheduleReconnect(abnormalCode, "");
   }
 
-  /** Is gone for a time without a goodbye. */
+  /** Closes without a goodbye and stays away until it is started. */
   vanish(): void {
-    this.isOn = false;
+    this.isStarted = false;
     const socket = this.#socket;
-    this.#forget();
+    this.#detach();
     socket?.close(3000);
-    if (this.#options.tab === 0) this.#options.person.isAway(false);
+    if (this.#options.tab === 0) this.#options.person.onDisconnect(false);
   }
 
-  /** Says goodbye, and does not come back before it is started. */
+  /** Says goodbye and stays away until it is started. */
   goodbye(): void {
     const { person, tab } = this.#options;
-    this.isOn = false;
+    this.isStarted = false;
     const socket = this.#socket;
-    this.#forget();
+    this.#detach();
     socket?.close(1000);
-    if (tab === 0) person.isAway(true);
+    if (tab === 0) person.onDisconnect(true);
   }
 
-  /** It is held for gone, and does not know it yet. */
-  mayLoseItsName(): void {
-    if (this.#options.tab === 0) this.#options.person.isAway(false);
+  /** Its node may already be declared dead, and its name lost, without it knowing. */
+  expectNameLoss(): void {
+    if (this.#options.tab === 0) this.#options.person.onDisconnect(false);
   }
 
-  /** Ends the use of the client; resolves when nothing of it is left. */
+  /** Says goodbye, and resolves when all its sockets and timers are gone. */
   async end(): Promise<void> {
     this.goodbye();
     for (const cancel of this.#timers) cancel();
-    await Promise.all(this.#open.values());
+    await Promise.all(this.#openSockets.values());
   }
-
-  // ---------------------------------------------------------------- the connection
 
   #connect(): void {
     this.#cancelReconnect();
-    const { urls, books, chance } = this.#options;
-    this.url = chance.pick(urls) ?? "";
+    const { urls, ledger, random } = this.#options;
+    this.url = random.pick(urls) ?? "";
     const socket = new WebSocket(this.url, subprotocol);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#socket = socket;
-    this.#open.set(socket, promise);
+    this.#openSockets.set(socket, promise);
     socket.addEventListener("open", () => {
-      // Given up before it was open: it says no hello, and the server need not wait for one.
+      // It was abandoned before it opened, so close it instead of sending a hello.
       if (socket !== this.#socket) return socket.close(3000);
       this.#openedAt = this.#heardAt = performance.now();
-      this.#sayHello(this.#options.username);
+      this.#sendHello(this.#options.username);
     });
     socket.addEventListener("message", ({ data }) => {
       if (socket !== this.#socket) return;
-      books.frames++;
+      ledger.frameCount++;
       this.#heardAt = performance.now();
-      this.#take(JSON.parse(data));
+      this.#receive(JSON.parse(data));
     });
     socket.addEventListener("close", ({ code, reason }) => {
-      this.#open.delete(socket);
+      this.#openSockets.delete(socket);
       resolve();
       if (socket !== this.#socket) return;
-      this.#ended(code, reason);
-      this.#forget();
-      this.#lost(code, reason);
+      this.#checkClose(code, reason);
+      this.#detach();
+      this.#scheduleReconnect(code, reason);
     });
   }
 
-  /** Looks whether the server had a right to end a connection, and how. */
-  #ended(code: number, reason: string): void {
+  /** Checks that the server was allowed to close a connection with this code. */
+  #checkClose(code: number, reason: string): void {
     if (!this.#welcomed) return;
-    const { books } = this.#options;
-    books.codes.set(code, (books.codes.get(code) ?? 0) + 1);
-    if (!books.mayEndWith.get(this.url)?.includes(code)) {
-      books.violate(`${this.id} was closed with ${code} ${reason}`);
+    const { ledger } = this.#options;
+    ledger.closeCodes.set(code, (ledger.closeCodes.get(code) ?? 0) + 1);
+    if (!ledger.allowedCloseCodes.get(this.url)?.includes(code)) {
+      ledger.addViolation(`${this.id} was closed with ${code} ${reason}`);
     }
     if (code === restartingCode && !/^\d+$/.test(reason)) {
-      books.violate(`${this.id} was told to come back within ${JSON.stringify(reason)}`);
+      ledger.addViolation(
+        `${this.id} was closed with 1012 and the reason ${JSON.stringify(reason)}`,
+      );
     }
   }
 
-  #forget(): void {
+  #detach(): void {
     this.#socket = undefined;
     this.#welcomed = false;
     this.#cancelReconnect();
     for (const view of this.views.values()) {
-      view.inFlight = false;
-      view.historyBefore = undefined;
+      view.hasInFlight = false;
+      view.pendingHistory = undefined;
       view.phase = view.phase === "out" || view.phase === "leaving" ? "out" : "joining";
     }
   }
 
-  /** C2: when it comes back. */
-  #lost(code: number, reason: string): void {
-    const { person, tab, chance } = this.#options;
-    if (tab === 0) person.isAway(false);
-    if (!this.isOn) return;
+  /** Reconnects by rule C2. */
+  #scheduleReconnect(code: number, reason: string): void {
+    const { person, tab, random } = this.#options;
+    if (tab === 0) person.onDisconnect(false);
+    if (!this.isStarted) return;
     const now = performance.now();
     if (this.#openedAt !== undefined && now - this.#openedAt >= settledMs) this.#attempt = 0;
     this.#openedAt = undefined;
-    const most = Math.min(backoffMostMs, 2 * backoffLeastMs * 2 ** this.#attempt++);
-    const wait = code === restartingCode
-      ? chance.next() * Number(reason)
-      : backoffLeastMs + chance.next() * (most - backoffLeastMs);
-    this.#cancelReconnect = this.#later(wait, () => this.hurry());
+    const maxMs = Math.min(backoffMaxMs, 2 * backoffMinMs * 2 ** this.#attempt++);
+    const waitMs = code === restartingCode
+      ? random.next() * Number(reason)
+      : backoffMinMs + random.next() * (maxMs - backoffMinMs);
+    this.#cancelReconnect = this.#later(waitMs, () => this.reconnectNow());
   }
 
   #later(ms: number, task: () => void): () => void {
@@ -305,264 +308,275 @@ export class Client {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(command));
   }
 
-  // ---------------------------------------------------------------- what it is told
-
-  #take(pushes: readonly Push[]): void {
+  #receive(pushes: readonly Push[]): void {
     if (pushes.length === 0) this.#send({ type: "pong" });
-    for (const push of pushes) this.#takePush(push);
+    for (const push of pushes) this.#handlePush(push);
   }
 
-  #takePush(push: Push): void {
-    const { person, tab, books } = this.#options;
+  #handlePush(push: Push): void {
+    const { person, tab, ledger } = this.#options;
     switch (push.type) {
       case "welcome":
         this.#welcomed = true;
-        this.#tries = 0;
+        this.#helloTries = 0;
         this.#silenceMs = push.heartbeat.timeoutMs;
-        books.counts.connections++;
-        books.meets(person, push.member);
-        if (tab === 0) person.isCalled(push.username);
+        ledger.counts.connections++;
+        ledger.onWelcome(person, push.member);
+        if (tab === 0) person.onNameConfirmed(push.username);
         for (const view of this.views.values()) {
-          if (view.phase === "joining" && !this.#greeted.has(view)) this.#sendJoin(view);
+          if (view.phase === "joining" && !this.#helloRooms.has(view)) this.#sendJoin(view);
         }
         return;
       case "you":
-        if (tab === 0) person.isCalled(push.username);
+        if (tab === 0) person.onNameConfirmed(push.username);
         return;
       case "room":
-        return this.#takeRoom(push);
+        return this.#handleRoom(push);
       case "message":
-        return this.#takeMessage(push);
+        return this.#handleMessage(push);
       case "ack":
-        return this.#takeAnswer(push.room, push.nonce, push.offset, true);
+        return this.#handleAck(push.room, push.nonce, push.offset, true);
       case "history":
-        return this.#takeHistory(push);
+        return this.#handleHistory(push);
       case "joined":
-        return this.#isThere(this.#view(push.room), push.member, push.username);
+        return this.#setMember(this.#view(push.room), push.member, push.username);
       case "renamed":
-        return this.#isThere(this.#view(push.room), push.member, push.to);
+        return this.#setMember(this.#view(push.room), push.member, push.to);
       case "left": {
         const view = this.#view(push.room);
-        const name = view.nameOf.get(push.member);
-        if (name !== undefined) view.memberOf.delete(usernameKey(name));
-        view.nameOf.delete(push.member);
+        const name = view.usernames.get(push.member);
+        if (name !== undefined) view.members.delete(usernameKey(name));
+        view.usernames.delete(push.member);
         if (push.member === person.member && view.phase === "leaving") view.phase = "out";
         return;
       }
       case "error":
-        if (push.re === "hello" && push.code === "username_taken" && this.#tries++ < 3) {
-          books.counts.taken++;
-          return this.#sayHello(`${this.#options.username} ${this.#tries}`);
+        if (push.re === "hello" && push.code === "username_taken" && this.#helloTries++ < 3) {
+          ledger.counts.namesTaken++;
+          return this.#sendHello(`${this.#options.username} ${this.#helloTries}`);
         }
         if (push.re === "rename" && ["username_taken", "rate_limited"].includes(push.code)) {
-          return person.isRefused();
+          return person.onNameRefused();
         }
         if (push.re === "message" && push.code === "draining") return;
         if (push.re === "message" && mayRetry(push.code)) {
           const view = this.#view(push.room ?? "");
           const socket = this.#socket;
           if (push.code === "storage_unavailable") {
-            books.counts.unavailable++;
-            this.#retried.add(`${push.room} ${push.nonce}`);
+            ledger.counts.unavailable++;
+            this.#retriedNonces.add(`${push.room} ${push.nonce}`);
           }
           this.#later(push.retryAfter ?? retryMs, () => {
             if (socket !== this.#socket) return;
-            view.inFlight = false;
+            view.hasInFlight = false;
             this.#sendNext(view);
           });
           return;
         }
-        if (push.code === "storage_unavailable") return this.#takeUnavailable(push);
-        return books.violate(`${this.id} was refused: ${JSON.stringify(push)}`);
+        if (push.code === "storage_unavailable") return this.#retryUnavailable(push);
+        return ledger.addViolation(`${this.id} was refused: ${JSON.stringify(push)}`);
     }
   }
 
-  /** The log could not be reached; what was asked for is asked for again on this connection, unless it is gone by then. */
-  #takeUnavailable({ re, room, retryAfter }: ErrorPush): void {
+  /** Repeats a refused command later, if the connection still exists then. */
+  #retryUnavailable({ re, room, retryAfter }: ErrorPush): void {
     const socket = this.#socket;
     const view = room === undefined ? undefined : this.#view(room);
-    this.#options.books.counts.unavailable++;
-    if (re === "history" && view !== undefined) view.historyBefore = undefined;
-    // Whether a rename was done is told by what comes.
+    this.#options.ledger.counts.unavailable++;
+    if (re === "history" && view !== undefined) view.pendingHistory = undefined;
+    // A `you` push will tell whether a rename was done.
     this.#later(retryAfter ?? retryMs, () => {
       if (socket !== this.#socket) return;
-      if (re === "hello" && !this.#welcomed) this.#sayHello(this.#options.username);
+      if (re === "hello" && !this.#welcomed) this.#sendHello(this.#options.username);
       if (re === "join" && view?.phase === "joining") this.#sendJoin(view);
     });
   }
 
-  #sayHello(username: string): void {
+  #sendHello(username: string): void {
     const { person, tab } = this.#options;
     person.names.add(username);
-    this.#greeted = new Set([...this.views.values()].filter(({ phase }) => phase === "joining"));
-    for (const view of this.#greeted) view.asked = view.position;
-    const rooms = Array.from(this.#greeted, ({ name, asked }) => ({ room: name, ...asked }));
+    this.#helloRooms = new Set([...this.views.values()].filter(({ phase }) => phase === "joining"));
+    for (const view of this.#helloRooms) view.requested = view.position;
+    const rooms = Array.from(
+      this.#helloRooms,
+      ({ name, requested }) => ({ room: name, ...requested }),
+    );
     this.#send({ type: "hello", username, token: person.token, tab: `tab${tab}`, rooms });
   }
 
-  #sendJoin(view: View): void {
-    view.asked = view.position;
+  #sendJoin(view: RoomView): void {
+    view.requested = view.position;
     this.#send({ type: "join", room: view.name, ...view.position });
   }
 
-  #takeRoom(push: RoomPush): void {
-    const { books } = this.#options;
+  #handleRoom(push: RoomPush): void {
+    const { ledger } = this.#options;
     const view = this.#view(push.room);
-    const { asked } = view;
+    const { requested } = view;
     const where = `${this.id} in ${push.room}`;
     if (view.phase !== "joining") {
-      return books.violate(`${where} got a room that it did not ask for`);
+      return ledger.addViolation(`${where} got a room that it did not join`);
     }
     const oldest = push.messages[0]?.offset ?? push.offset + 1;
-    const missed = asked === undefined ? 0 : oldest - 1 - asked.offset;
+    const missed = requested === undefined ? 0 : oldest - 1 - requested.offset;
     if (push.recovered) {
-      books.counts.recovered++;
-      if (asked === undefined || missed !== 0 || push.missed !== undefined) {
-        books.violate(`${where} recovered ${asked?.offset} with ${oldest} to ${push.offset}`);
+      ledger.counts.recovered++;
+      if (requested === undefined || missed !== 0 || push.missed !== undefined) {
+        ledger.addViolation(
+          `${where} recovered ${requested?.offset} with ${oldest} to ${push.offset}`,
+        );
       }
     } else {
-      view.first = oldest;
-      // No log of this test is ever taken back, so every position is valid.
-      if (asked !== undefined) {
-        books.counts.notRecovered++;
-        books.counts.missed += missed;
-        if (push.offset - asked.offset <= 1_000 || push.missed !== missed || missed <= 0) {
-          books.violate(
-            `${where} lost ${asked.offset} with ${oldest} to ${push.offset}, missed ${push.missed}`,
+      view.oldest = oldest;
+      // This test never restores an older log, so every position is valid.
+      if (requested !== undefined) {
+        ledger.counts.notRecovered++;
+        ledger.counts.missed += missed;
+        if (push.offset - requested.offset <= 1_000 || push.missed !== missed || missed <= 0) {
+          ledger.addViolation(
+            `${where} lost ${requested.offset} with ${oldest} to ${push.offset}, missed ${push.missed}`,
           );
         }
       } else if (push.missed !== undefined || push.messages.length > 100) {
-        books.violate(`${where} began with ${oldest} to ${push.offset}`);
+        ledger.addViolation(`${where} began with ${oldest} to ${push.offset}`);
       }
     }
-    if (push.more) books.counts.pages++;
-    const end = this.#takeRange(push, oldest, push.recovered ? asked?.epoch : undefined);
+    if (push.more) ledger.counts.pages++;
+    const end = this.#checkRange(push, oldest, push.recovered ? requested?.epoch : undefined);
     if (end.offset !== push.offset || push.offset > 0 && (end.epoch ?? push.epoch) !== push.epoch) {
-      books.violate(
+      ledger.addViolation(
         `${where} was brought to ${end.offset}, not to ${push.offset} of ${push.epoch}`,
       );
     }
     view.position = { epoch: push.epoch, offset: push.offset };
     if (push.more) return this.#sendJoin(view);
     view.phase = "live";
-    view.nameOf.clear();
-    view.memberOf.clear();
-    for (const { member, username } of push.members ?? []) this.#isThere(view, member, username);
+    view.usernames.clear();
+    view.members.clear();
+    for (const { member, username } of push.members ?? []) this.#setMember(view, member, username);
     this.#sendNext(view);
   }
 
-  /** Takes messages that have to follow one another; answers where they end. */
-  #takeRange(
+  /** Checks that messages are consecutive. Returns the position after them. */
+  #checkRange(
     { room, messages }: RoomPush | HistoryPush,
     from: number,
     before: string | undefined,
   ): { offset: number; epoch: string | undefined } {
-    const { books, person } = this.#options;
+    const { ledger, person } = this.#options;
     let [epoch, offset] = [before, from - 1];
     for (const message of messages) {
       epoch = message.epoch ?? epoch;
       if (message.offset !== ++offset || message.room !== room) {
-        books.violate(`${this.id} in ${room} got ${message.offset} of ${epoch} at ${offset}`);
+        ledger.addViolation(`${this.id} in ${room} got ${message.offset} of ${epoch} at ${offset}`);
       }
-      books.received(this.id, message, epoch);
-      // Half of the clients take their own message in the log for an answer; the others ask again, and have to be told so.
-      if (message.member === person.member && this.#isTrusting) {
-        this.#takeAnswer(room, message.nonce, message.offset, false);
+      ledger.onReceived(this.id, message, epoch);
+      // Half of the clients take their own message for an ack. The others send it again and must
+      // get an ack.
+      if (message.member === person.member && this.#acceptsOwnMessageAsAck) {
+        this.#handleAck(room, message.nonce, message.offset, false);
       }
     }
     return { offset, epoch };
   }
 
-  get #isTrusting(): boolean {
+  get #acceptsOwnMessageAsAck(): boolean {
     return this.#options.tab % 2 === 1 || this.#attempt % 2 === 1;
   }
 
-  #takeMessage(push: MessagePush): void {
-    const { books, person } = this.#options;
+  #handleMessage(push: MessagePush): void {
+    const { ledger, person } = this.#options;
     const view = this.#view(push.room);
     const { position } = view;
     const isLive = view.phase === "live" || view.phase === "leaving";
     if (!isLive || position === undefined || push.offset !== position.offset + 1) {
-      return books.violate(
+      return ledger.addViolation(
         `${this.id} in ${push.room} (${view.phase}) got ${push.offset} after ${position?.offset}`,
       );
     }
     const epoch = push.epoch ?? (position.offset === 0 ? "" : position.epoch);
     view.position = { epoch, offset: push.offset };
-    books.received(this.id, push, epoch);
-    if (push.member === person.member) this.#takeAnswer(push.room, push.nonce, push.offset, false);
+    ledger.onReceived(this.id, push, epoch);
+    if (push.member === person.member) this.#handleAck(push.room, push.nonce, push.offset, false);
   }
 
-  #takeAnswer(room: string, nonce: string, offset: number, isAck: boolean): void {
-    const { books } = this.#options;
+  #handleAck(room: string, nonce: string, offset: number, isAck: boolean): void {
+    const { ledger } = this.#options;
     const view = this.#view(room);
     const [first] = view.outbox;
     if (first?.nonce !== nonce) {
-      if (isAck && !this.#retried.has(`${room} ${nonce}`)) {
-        books.violate(`${this.id} in ${room} got an answer to ${nonce} that it did not wait for`);
+      if (isAck && !this.#retriedNonces.has(`${room} ${nonce}`)) {
+        ledger.addViolation(
+          `${this.id} in ${room} got an unexpected ack for ${nonce}`,
+        );
       }
       return;
     }
-    if (isAck) books.counts.repeats++;
+    if (isAck) ledger.counts.repeats++;
     view.outbox.shift();
-    view.inFlight = false;
-    books.acked(first, offset);
+    view.hasInFlight = false;
+    ledger.onAcknowledged(first, offset);
     this.#sendNext(view);
   }
 
-  #takeHistory(push: HistoryPush): void {
-    const { books } = this.#options;
+  #handleHistory(push: HistoryPush): void {
+    const { ledger } = this.#options;
     const view = this.#view(push.room);
-    const before = view.historyBefore ?? 0;
-    view.historyBefore = undefined;
+    const before = view.pendingHistory ?? 0;
+    view.pendingHistory = undefined;
     const oldest = push.messages[0]?.offset ?? before;
-    const end = this.#takeRange(push, oldest, undefined);
+    const end = this.#checkRange(push, oldest, undefined);
     if (end.offset !== before - 1 || before > 1 && push.messages.length === 0) {
-      books.violate(`${this.id} scrolled back in ${push.room} from ${before}, and got ${oldest}`);
+      ledger.addViolation(
+        `${this.id} requested ${push.room} before ${before} and got ${oldest}`,
+      );
     }
-    if (view.first === before) view.first = oldest;
+    if (view.oldest === before) view.oldest = oldest;
   }
 
-  /** Two members of a room never have one name. */
-  #isThere(view: View, member: string, username: string): void {
+  /** Sets a member's username. No two members of a room may have the same one. */
+  #setMember(view: RoomView, member: string, username: string): void {
     const key = usernameKey(username);
-    const before = view.nameOf.get(member);
-    if (before !== undefined) view.memberOf.delete(usernameKey(before));
-    if ((view.memberOf.get(key) ?? member) !== member) {
-      this.#options.books.violate(`${this.id} sees two members of ${view.name} called ${username}`);
+    const before = view.usernames.get(member);
+    if (before !== undefined) view.members.delete(usernameKey(before));
+    if ((view.members.get(key) ?? member) !== member) {
+      this.#options.ledger.addViolation(
+        `${this.id} sees two members called ${username} in ${view.name}`,
+      );
     }
-    view.nameOf.set(member, username);
-    view.memberOf.set(key, member);
+    view.usernames.set(member, username);
+    view.members.set(key, member);
   }
 
-  /** M8: one message in flight in each room, none before the room is live. */
-  #sendNext(view: View): void {
+  /** Sends the next message by rule M8: one in flight per room, none before the room is live. */
+  #sendNext(view: RoomView): void {
     const [next] = view.outbox;
-    if (next === undefined || view.inFlight || view.phase !== "live") return;
-    view.inFlight = true;
-    // One server takes what an older connection sent before the newer one; several do not wait for each other.
-    if (next.isTried && this.#options.urls.length > 1) {
-      this.#retried.add(`${view.name} ${next.nonce}`);
+    if (next === undefined || view.hasInFlight || view.phase !== "live") return;
+    view.hasInFlight = true;
+    // One node handles an older connection's commands first. Several nodes don't wait for each
+    // other.
+    if (next.wasSent && this.#options.urls.length > 1) {
+      this.#retriedNonces.add(`${view.name} ${next.nonce}`);
     }
-    next.isTried = true;
+    next.wasSent = true;
     this.#send({ type: "message", room: view.name, text: next.text, nonce: next.nonce });
   }
 
-  #view(name: string): View {
+  #view(name: string): RoomView {
     let view = this.views.get(name);
     if (view === undefined) {
       view = {
         name,
         phase: "out",
         position: undefined,
-        asked: undefined,
-        first: 1,
-        historyBefore: undefined,
+        requested: undefined,
+        oldest: 1,
+        pendingHistory: undefined,
         outbox: [],
-        inFlight: false,
-        count: 0,
-        nameOf: new Map(),
-        memberOf: new Map(),
+        hasInFlight: false,
+        sentCount: 0,
+        usernames: new Map(),
+        members: new Map(),
       };
       this.views.set(name, view);
     }

@@ -1,51 +1,55 @@
-// What a crash test's clients talk to: something that is started, fails in some way in each round, and is judged at the end.
+// What the clients of a crash test connect to: it fails in each round, and its storage is checked
+// at the end.
 
 import type { SeededRandom } from "../../support/seeded_random.ts";
-import type { Books } from "./ledger.ts";
+import type { Ledger } from "./ledger.ts";
 import type { Client } from "./crash_client.ts";
 import type { Plan } from "./crash.ts";
 
-/** One server, or several. */
-export interface Site {
-  /** Where the clients may connect. */
+/** One node or several. */
+export interface CrashTarget {
+  /** The WebSocket URLs of the nodes. */
   readonly urls: readonly string[];
-  /** How long starts took until the server could be reached, in ms. */
+  /** Duration of each start, until the server was reachable. */
   readonly startMs: readonly number[];
-  /** What failed, and how often. */
+  /** Number of faults of each kind. */
   readonly faults: ReadonlyMap<string, number>;
   start(): Promise<void>;
-  /** Something fails, and is repaired. */
+  /** Causes a fault and repairs it. */
   fail(): Promise<void>;
-  /** Compares what is kept with the books, when everything has arrived. Answers how many messages that is. */
-  judge(): Promise<number>;
-  /** Ends whatever still runs. */
+  /**
+   * Stops the nodes and compares their storage with the ledger. Returns the number of stored
+   * messages.
+   */
+  check(): Promise<number>;
+  /** Ends every process. */
   end(): Promise<void>;
-  /** What servers wrote into their error logs and must not have. */
-  errors(): Promise<readonly string[]>;
+  /** Returns the lines of the error logs that no fault explains. */
+  unexpectedErrors(): Promise<readonly string[]>;
 }
 
-/** What a site works with. */
-export interface Surroundings {
+/** What a target needs from the run. */
+export interface TargetOptions {
   readonly plan: Plan;
-  /** Its folder. */
+  /** Folder for data and logs. */
   readonly dir: string;
-  readonly chance: SeededRandom;
-  readonly books: Books;
+  readonly random: SeededRandom;
+  readonly ledger: Ledger;
   readonly clients: () => readonly Client[];
-  /** Waits; with `otherwise` as the error when it takes too long. */
-  readonly until: (condition: () => boolean, otherwise: string) => Promise<void>;
-  readonly pause: (ms: number) => Promise<void>;
+  /** Waits for a condition. Throws an error with the message `failure` on timeout. */
+  readonly waitUntil: (condition: () => boolean, failure: string) => Promise<void>;
+  readonly sleep: (ms: number) => Promise<void>;
 }
 
-/** What the standard and what Deno says of a connection that ended without a close frame. */
+/** The codes of a connection without a close frame: in the standard, and in Deno. */
 export const abnormalCodes: readonly number[] = [1006, 0];
 export const restartingCode = 1012;
-/** Longest wait between two signals, so that the second falls anywhere in what the first causes. */
+/** Max random delay before a signal, so that it falls anywhere in the server's work. */
 export const jitterMs = 12;
 
 /**
- * A port that the system gives to no outgoing connection: a client that dials a port where nobody listens could otherwise be
- * given that very port, and be connected to itself.
+ * Returns a free port below the range for outgoing connections. A client that dials a closed port
+ * in that range could be assigned the same port and connect to itself.
  */
 export function freePort(): number {
   for (;;) {
@@ -59,13 +63,13 @@ export function freePort(): number {
   }
 }
 
-/** Where a server on a port takes connections. */
+/** Returns the WebSocket URL of a server on a port. */
 export function urlOf(port: number): string {
   return `ws://127.0.0.1:${port}/ws`;
 }
 
-/** The lines of the error log in a folder. */
-export async function errorsIn(logDir: string): Promise<readonly string[]> {
+/** Returns the lines of the error log in a folder. */
+export async function readErrorLog(logDir: string): Promise<readonly string[]> {
   const text = await Deno.readTextFile(`${logDir}/error.log`).catch(() => "");
   return text.split("\n").filter((line) => line !== "");
 }

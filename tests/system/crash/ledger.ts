@@ -1,356 +1,275 @@
-// What the clients of one run know together: the log as they saw it, what they wrote, who holds which name; and the judgement
-// of the database by it. It speaks to no server.
+// What the clients of one run know together: the log as they received it, the messages they sent
+// and the names they hold. Compares it with what the server stored.
 
-import { DatabaseSync } from "node:sqlite";
 import { usernameKey } from "../../../app/protocol/text.ts";
 import type { MessagePush } from "../../../app/protocol/wire.ts";
+import type { Person } from "./person.ts";
 
-/** A message that a client wrote. */
-export interface Written {
+/** A message that a client sent. */
+export interface SentMessage {
   readonly person: Person;
   readonly room: string;
   readonly text: string;
   readonly nonce: string;
-  /** Where the server said that it is; absent while it is in the outbox. */
+  /** The acknowledged offset; absent while it is in the outbox. */
   offset?: number;
-  /** Whether it was sent before. */
-  isTried?: boolean;
+  /** Whether it was sent on an earlier connection or try. */
+  wasSent?: boolean;
 }
 
-/** A message as the first client that got it saw it. */
-type Line = Omit<MessagePush, "type" | "room" | "epoch"> & {
-  /** Absent where the client could not know it: nothing is said of the term before the first message that it got. */
+/** A message as the first client received it. */
+type ReceivedMessage = Omit<MessagePush, "type" | "room" | "epoch"> & {
+  /**
+   * Absent if the client cannot know it, since the epoch before its first message is not announced.
+   */
   epoch: string | undefined;
 };
 
-/** A message as it is kept at the end. */
-type KeptLine = Line & {
+/** A message in storage at the end. */
+export type StoredMessage = ReceivedMessage & {
   readonly room: string;
-  /** Offset of the newest message of the room. */
+  /** Offset of the room's newest message. */
   readonly head: number;
-  /** Where its nonce is said to be. */
-  readonly noted: number | undefined;
+  /** The offset stored for its nonce. */
+  readonly nonceOffset: number | undefined;
 };
 
-/** What a storage has at the end. */
-export interface Kept {
-  /** All messages, by room and offset. */
-  readonly lines: readonly KeptLine[];
-  /** Which member a name belongs to now, by its key. */
+/** The storage at the end. */
+export interface StoredLog {
+  /** All messages, ordered by room and offset. */
+  readonly messages: readonly StoredMessage[];
+  /** The member that holds each name, by the name's key. */
   readonly owners: ReadonlyMap<string, string>;
 }
 
-/** A name that its holder has not let go, in ms of the monotonic clock. */
+/** A held name. `until` is in ms of the monotonic clock. */
 interface Hold {
   readonly person: Person;
   readonly until: number;
 }
 
-/** A client that finds its name taken all the time is wrong, but nobody needs to read it a thousand times. */
-const violationsMax = 20;
+/** One fault can repeat thousands of times; the first reports are enough. */
+const maxViolations = 20;
 
-/** The books of all clients. */
-export class Books {
-  /** Promises that were broken, one sentence each. */
+/** The record that all clients of a run share. */
+export class Ledger {
+  /** Broken promises, one sentence each. */
   readonly violations: string[] = [];
   readonly counts = {
-    /** Messages written, and said to be sent. */
-    written: 0,
-    acked: 0,
-    /** Answers to a message that was stored before the connection was lost. */
+    /** Messages put into an outbox, and acknowledged. */
+    sent: 0,
+    acknowledged: 0,
+    /** Acks for messages that were already stored before the connection was lost. */
     repeats: 0,
-    /** Messages that the clients received in all. */
+    /** Messages received by all clients together. */
     received: 0,
     /** Welcomes. */
     connections: 0,
-    /** Rooms entered again with everything that was missing; without, since it was too much; and in several pages. */
+    /**
+     * Rooms joined with a position: recovered, not recovered because too much was missed, and pages
+     * before the last.
+     */
     recovered: 0,
     notRecovered: 0,
     pages: 0,
-    /** Messages announced as `missed`. */
+    /** Messages announced in `missed`. */
     missed: 0,
-    /** Renames that were done, and that were refused since somebody had the name. */
+    /** Completed renames, and refusals because the name was taken. */
     renames: 0,
-    taken: 0,
-    /** Commands that were refused since the log could not be reached. */
+    namesTaken: 0,
+    /** Commands refused because storage was unavailable. */
     unavailable: 0,
   };
-  /** How often connections ended with which code, of those that had been welcomed. */
-  readonly codes = new Map<number, number>();
-  /** Frames that came, so that moments can be chosen by what happened and not by the clock. */
-  frames = 0;
-  /** What a server may end a connection with at the moment, by its address. */
-  readonly mayEndWith = new Map<string, readonly number[]>();
-  readonly #lines = new Map<string, Line[]>();
-  readonly #written: Written[] = [];
+  /** Number of closes per code, of connections that had a `welcome`. */
+  readonly closeCodes = new Map<number, number>();
+  /** Frames received. Faults are timed by this, not by the clock. */
+  frameCount = 0;
+  /** The codes each server may close connections with right now, by URL. */
+  readonly allowedCloseCodes = new Map<string, readonly number[]>();
+  readonly #received = new Map<string, ReceivedMessage[]>();
+  readonly #sent: SentMessage[] = [];
   readonly #holds = new Map<string, Hold>();
   readonly #persons = new Map<string, Person>();
 
   readonly #graceMs: number;
 
-  /** `graceMs` is less than the grace of the server: how long somebody who never wrote keeps a name while away. */
+  /**
+   * `graceMs` must be less than the server's grace. A member who has sent nothing keeps its name
+   * that long.
+   */
   constructor(graceMs = 5_000) {
     this.#graceMs = graceMs;
   }
 
-  violate(sentence: string): void {
-    if (this.violations.length < violationsMax) this.violations.push(sentence);
+  addViolation(sentence: string): void {
+    if (this.violations.length < maxViolations) this.violations.push(sentence);
   }
 
-  // ---------------------------------------------------------------- messages
-
-  writes(written: Written): void {
-    this.#written.push(written);
-    this.counts.written++;
+  /** A client put a message into its outbox. */
+  onSent(message: SentMessage): void {
+    this.#sent.push(message);
+    this.counts.sent++;
   }
 
-  /** The server said that a message is at an offset. */
-  acked(written: Written, offset: number): void {
-    if (written.offset === undefined) this.counts.acked++;
-    else if (written.offset !== offset) {
-      this.violate(`${nameOf(written)} was said to be at ${written.offset} and at ${offset}`);
+  /** The server acknowledged a message. */
+  onAcknowledged(message: SentMessage, offset: number): void {
+    if (message.offset === undefined) this.counts.acknowledged++;
+    else if (message.offset !== offset) {
+      this.addViolation(
+        `${describe(message)} was acknowledged at ${message.offset} and at ${offset}`,
+      );
     }
-    written.offset = offset;
-    written.person.spoke = true;
+    message.offset = offset;
+    message.person.hasWritten = true;
   }
 
-  /** A client received a message: it has to be the one that all others got there. */
-  received(who: string, message: MessagePush, epoch: string | undefined): void {
+  /** A client received a message. It must be the one that all others received at that offset. */
+  onReceived(who: string, message: MessagePush, epoch: string | undefined): void {
     this.counts.received++;
     const { room, offset, member, from, text, at, nonce } = message;
-    let lines = this.#lines.get(room);
-    if (lines === undefined) this.#lines.set(room, lines = []);
-    const line = { offset, member, from, text, at, nonce, epoch };
-    const known = lines[offset];
-    if (known === undefined) lines[offset] = line;
-    else if (!isSame(known, line)) {
-      this.violate(`${who} got ${shown(line)} at ${offset} of ${room}, others ${shown(known)}`);
+    let messages = this.#received.get(room);
+    if (messages === undefined) this.#received.set(room, messages = []);
+    const received = { offset, member, from, text, at, nonce, epoch };
+    const known = messages[offset];
+    if (known === undefined) messages[offset] = received;
+    else if (!isSame(known, received)) {
+      this.addViolation(
+        `${who} got ${format(received)} at ${offset} of ${room}, others ${format(known)}`,
+      );
     } else known.epoch ??= epoch;
   }
 
-  /** Offset of the newest message of a room that anybody received. */
+  /** Returns the highest offset of a room that any client received. */
   headOf(room: string): number {
-    return Math.max(0, (this.#lines.get(room)?.length ?? 0) - 1);
+    return Math.max(0, (this.#received.get(room)?.length ?? 0) - 1);
   }
 
-  // ---------------------------------------------------------------- names
-
-  /** Makes a person known by the public id that the server gave it. */
-  meets(person: Person, member: string): void {
+  /** The server told a person its public id. */
+  onWelcome(person: Person, member: string): void {
     if (person.member !== undefined && person.member !== member) {
-      this.violate(`${person.id} became another member`);
+      this.addViolation(`${person.id} became another member`);
     }
     person.member = member;
     if ((this.#persons.get(member) ?? person) !== person) {
-      this.violate(`${person.id} is the same member as another token`);
+      this.addViolation(`${person.id} is the same member as another token`);
     }
     this.#persons.set(member, person);
   }
 
-  /** A person is said to hold a name now. */
-  holds(person: Person, name: string): void {
+  /** The server told a person that it holds a name. */
+  claimName(person: Person, name: string): void {
     const holder = this.#holds.get(usernameKey(name));
     if (holder !== undefined && holder.person !== person && holder.until > performance.now()) {
-      this.violate(`${name} belongs to ${holder.person.id} and to ${person.id}`);
+      this.addViolation(`${name} is held by ${holder.person.id} and by ${person.id}`);
     }
-    this.#hold(person, name, Infinity);
+    this.#setHold(person, name, Infinity);
   }
 
-  /** A person may lose a name from now on, or after the grace. */
-  risks(person: Person, name: string | undefined, when: "now" | "later"): void {
+  /** A person may lose a name, now or after the grace. */
+  releaseName(person: Person, name: string | undefined, when: "now" | "later"): void {
     if (name === undefined || this.#holds.get(usernameKey(name))?.person !== person) return;
     if (when === "now") this.#holds.delete(usernameKey(name));
-    else this.#hold(person, name, performance.now() + this.#graceMs);
+    else this.#setHold(person, name, performance.now() + this.#graceMs);
   }
 
-  #hold(person: Person, name: string, until: number): void {
+  #setHold(person: Person, name: string, until: number): void {
     this.#holds.set(usernameKey(name), { person, until });
   }
 
-  // ---------------------------------------------------------------- what is kept
-
-  /** Compares everything with the file of a server that has ended. Answers how many messages are in it. */
-  judge(path: string): number {
-    const database = new DatabaseSync(path);
-    try {
-      const [check] = database.prepare("PRAGMA integrity_check").all();
-      if (check?.integrity_check !== "ok") this.violate(`the file is not sound: ${check}`);
-      return this.judgeKept(keptIn(database));
-    } finally {
-      database.close();
-    }
+  /** Compares everything with the storage. Returns the number of stored messages. */
+  check(stored: StoredLog): number {
+    this.#checkMessages(stored);
+    this.#checkNames(stored);
+    return stored.messages.length;
   }
 
-  /** Compares everything with what a storage has. Answers how many messages that is. */
-  judgeKept(kept: Kept): number {
-    this.#judgeMessages(kept);
-    this.#judgeNames(kept);
-    return kept.lines.length;
-  }
-
-  #judgeMessages({ lines: kept }: Kept): void {
-    const byKey = new Map(this.#written.map((written) => [keyOf(written), written]));
-    const found = new Map<Written, number>();
-    /** The last message of each author in each room, and of each room. */
+  #checkMessages({ messages }: StoredLog): void {
+    const byKey = new Map(this.#sent.map((sent) => [keyOf(sent), sent]));
+    const found = new Map<SentMessage, number>();
+    /** The last message of each room. */
     const last = new Map<string, { readonly at: number; readonly offset: number }>();
-    for (const { room, head, noted, ...line } of kept) {
-      const { offset, at, member, nonce } = line;
+    for (const { room, head, nonceOffset, ...message } of messages) {
+      const { offset, at, member, nonce } = message;
       const where = `${room} ${offset}`;
       const before = last.get(room) ?? { offset: 0, at: 0 };
-      if (offset !== before.offset + 1) this.violate(`${where} follows ${before.offset}`);
-      if (at < before.at) this.violate(`${where} is earlier than the one before`);
-      if (offset > head) this.violate(`${where} is past the head ${head}`);
-      if (noted !== offset) this.violate(`${where} is noted at ${noted}`);
-      last.set(room, line);
-      const seen = this.#lines.get(room)?.[offset];
-      if (seen !== undefined && !isSame(seen, line)) {
-        this.violate(`${where} is ${shown(line)} in the file, clients got ${shown(seen)}`);
+      if (offset !== before.offset + 1) this.addViolation(`${where} follows ${before.offset}`);
+      if (at < before.at) this.addViolation(`${where} has an earlier time than the one before`);
+      if (offset > head) this.addViolation(`${where} is past the head ${head}`);
+      if (nonceOffset !== offset) {
+        this.addViolation(`the nonce of ${where} is stored at ${nonceOffset}`);
+      }
+      last.set(room, message);
+      const received = this.#received.get(room)?.[offset];
+      if (received !== undefined && !isSame(received, message)) {
+        this.addViolation(
+          `${where} is stored as ${format(message)}, clients got ${format(received)}`,
+        );
       }
       const person = this.#persons.get(member);
-      const written = person && byKey.get(keyOf({ person, room, nonce }));
-      if (written === undefined || written.text !== line.text) {
-        this.violate(`${where} is ${shown(line)}, which nobody wrote`);
+      const sent = person && byKey.get(keyOf({ person, room, nonce }));
+      if (sent === undefined || sent.text !== message.text) {
+        this.addViolation(`${where} is ${format(message)}, which no client sent`);
         continue;
       }
-      if (found.has(written)) this.violate(`${nameOf(written)} is there twice`);
-      found.set(written, offset);
-      if (!person?.names.has(line.from)) {
-        this.violate(`${where} is from ${line.from}, not its name`);
+      if (found.has(sent)) this.addViolation(`${describe(sent)} is stored twice`);
+      found.set(sent, offset);
+      if (!person?.names.has(message.from)) {
+        this.addViolation(`${where} is from ${message.from}, which is not the author's name`);
       }
     }
-    for (const [room, lines] of this.#lines) {
+    for (const [room, received] of this.#received) {
       const head = last.get(room)?.offset ?? 0;
-      if (lines.length - 1 > head) this.violate(`${room} ends at ${head}, clients got more`);
+      if (received.length - 1 > head) {
+        this.addViolation(`${room} ends at ${head}, clients received more`);
+      }
     }
-    this.#judgeOrder(found);
+    this.#checkOrder(found);
   }
 
-  /** What was acknowledged is where it was said to be, and what one client wrote into a room is in its order. */
-  #judgeOrder(found: ReadonlyMap<Written, number>): void {
+  /**
+   * Checks that messages are at their acknowledged offsets, and in the order each client sent them.
+   */
+  #checkOrder(found: ReadonlyMap<SentMessage, number>): void {
     const last = new Map<string, number>();
-    for (const written of this.#written) {
-      const offset = found.get(written);
-      if (written.offset !== undefined && written.offset !== offset) {
-        this.violate(`${nameOf(written)} was said to be at ${written.offset}, is at ${offset}`);
+    for (const sent of this.#sent) {
+      const offset = found.get(sent);
+      if (sent.offset !== undefined && sent.offset !== offset) {
+        this.addViolation(
+          `${describe(sent)} was acknowledged at ${sent.offset}, but is at ${offset}`,
+        );
       }
       if (offset === undefined) continue;
-      // The nonce begins with which tab wrote it.
-      const writer = `${written.person.id} ${written.nonce.split("-")[0]} ${written.room}`;
+      // A nonce begins with the number of the tab.
+      const writer = `${sent.person.id} ${sent.nonce.split("-")[0]} ${sent.room}`;
       const before = last.get(writer) ?? 0;
-      if (offset < before) this.violate(`${nameOf(written)} at ${offset} comes before ${before}`);
+      if (offset < before) {
+        this.addViolation(`${describe(sent)} is at ${offset}, before ${before}`);
+      }
       last.set(writer, offset);
     }
   }
 
-  #judgeNames({ owners }: Kept): void {
+  #checkNames({ owners }: StoredLog): void {
     for (const [key, { person, until }] of this.#holds) {
       if (until < performance.now() || owners.get(key) === person.member) continue;
-      this.violate(`${key} belongs to ${person.id}, but not in the file`);
+      this.addViolation(`${key} is held by ${person.id}, but not in storage`);
     }
   }
 }
 
-function keptIn(database: DatabaseSync): Kept {
-  const lines = database.prepare(
-    `SELECT rooms.name AS room, rooms.head, messages.offset, epochs.name AS epoch, messages.at,
-       messages.member, messages.username AS "from", messages.text, messages.nonce,
-       iif(messages.offset > rooms.indexed, messages.offset, nonces.offset) AS noted
-     FROM messages JOIN rooms ON rooms.id = messages.room JOIN epochs ON epochs.id = messages.epoch
-       LEFT JOIN nonces ON nonces.room = messages.room AND nonces.member = messages.member
-         AND nonces.nonce = messages.nonce
-     ORDER BY messages.room, messages.offset`,
-  ).all() as unknown as KeptLine[];
-  const names = database.prepare("SELECT key, member, live, held_until FROM names").all()
-    .filter(({ live, held_until }) => live === 1 || Number(held_until) > Date.now());
-  const owners = new Map(names.map(({ key, member }) => [String(key), String(member)]));
-  return { lines, owners };
-}
-
-/** Who a token stands for, as its client knows it. */
-export class Person {
-  readonly id: string;
-  readonly token: string;
-  member: string | undefined;
-  /** Every name that it had, and may have. */
-  readonly names = new Set<string>();
-  /** Whether something that it wrote is known to be stored, from when its name is held while it is away. */
-  spoke = false;
-  readonly #books: Books;
-  #held: string | undefined;
-  /** The name before, which is its own too. */
-  #former: string | undefined;
-  #asked: string | undefined;
-
-  constructor(books: Books, id: string, token: string) {
-    this.#books = books;
-    this.id = id;
-    this.token = token;
-  }
-
-  get name(): string | undefined {
-    return this.#held;
-  }
-
-  /** True while it is not known whether a rename was done. */
-  get isRenaming(): boolean {
-    return this.#asked !== undefined;
-  }
-
-  /** Asks for another name: from now on the one before the present may be anybody's. */
-  asks(name: string): void {
-    this.#asked = name;
-    this.names.add(name);
-    this.#books.risks(this, this.#former, "now");
-  }
-
-  /** The server said what it is called. */
-  isCalled(name: string): void {
-    const books = this.#books;
-    this.names.add(name);
-    if (this.#held !== undefined && name === this.#asked) {
-      if (name !== this.#held) this.#former = this.#held;
-      books.counts.renames++;
-    } else if (this.#held !== undefined && name !== this.#held) {
-      if (this.spoke) books.violate(`${this.id} is called ${name}, but holds ${this.#held}`);
-      books.risks(this, this.#held, "now");
-      books.risks(this, this.#former, "now");
-      this.#former = undefined;
-    }
-    this.#asked = undefined;
-    this.#held = name;
-    books.holds(this, name);
-    if (this.#former !== undefined) books.holds(this, this.#former);
-  }
-
-  /** The name that it asked for is another's. */
-  isRefused(): void {
-    this.#asked = undefined;
-    this.#books.counts.taken++;
-    if (this.#former !== undefined) this.#books.holds(this, this.#former);
-  }
-
-  /** Its connection is gone; with a goodbye nobody waits for it. */
-  isAway(saidGoodbye: boolean): void {
-    if (this.spoke) return;
-    const when = saidGoodbye ? "now" : "later";
-    this.#books.risks(this, this.#held, when);
-    this.#books.risks(this, this.#former, when);
-  }
-}
-
-function keyOf({ person, room, nonce }: Omit<Written, "text">): string {
+function keyOf({ person, room, nonce }: Omit<SentMessage, "text">): string {
   return `${person.id} ${room} ${nonce}`;
 }
 
-function nameOf({ person, room, nonce }: Written): string {
+function describe({ person, room, nonce }: SentMessage): string {
   return `message ${nonce} of ${person.id} in ${room}`;
 }
 
-function isSame(a: Line, b: Line): boolean {
+function isSame(a: ReceivedMessage, b: ReceivedMessage): boolean {
   return a.member === b.member && a.from === b.from && a.text === b.text && a.at === b.at &&
     a.nonce === b.nonce && (a.epoch ?? b.epoch) === (b.epoch ?? a.epoch);
 }
 
-function shown({ from, nonce, text, epoch }: Line): string {
+function format({ from, nonce, text, epoch }: ReceivedMessage): string {
   return `${nonce} of ${from} (${epoch}) ${JSON.stringify(text.slice(0, 40))}`;
 }

@@ -1,19 +1,19 @@
-// Several servers on one Redis. In each round a node dies, hangs or is stopped, or Redis does; the clients come back to
-// whichever node there is.
+// The target of the crash test with several nodes on one Redis. In each round a node or Redis is
+// killed, stopped or hangs, and the clients reconnect to any node.
 
 import { RedisProcess } from "../../support/redis_process.ts";
 import { ServerProcess } from "../../support/server_process.ts";
-import type { Kept } from "./ledger.ts";
-import { abnormalCodes, errorsIn, freePort, restartingCode, urlOf } from "./crash_target.ts";
-import type { Site, Surroundings } from "./crash_target.ts";
+import type { StoredLog, StoredMessage } from "./ledger.ts";
+import { abnormalCodes, freePort, readErrorLog, restartingCode, urlOf } from "./crash_target.ts";
+import type { CrashTarget, TargetOptions } from "./crash_target.ts";
 
-/** The server's grace, and what its lease is then (main.ts). */
+/** The nodes' grace, and the lease that main.ts derives from it. */
 const graceSeconds = 2;
 const leaseMs = 4_500;
 const prefix = "parley:{chat}:";
-const noncesAtOnce = 500;
-/** What a node may write while it or Redis was away. */
-const expectedErrors = new Set([
+const nonceBatch = 500;
+/** Events that a node may log when it or Redis was away. */
+const expectedEvents = new Set([
   "storage_failed",
   "storage_recovered",
   "reset",
@@ -22,34 +22,36 @@ const expectedErrors = new Set([
   "release",
 ]);
 
-/** Nodes that fail one by one, and their Redis. */
-export class ManyNodes implements Site {
-  readonly #around: Surroundings;
+/** Nodes that fail in turn, and their Redis. */
+export class RedisNodes implements CrashTarget {
+  readonly #options: TargetOptions;
   readonly #ports: readonly number[];
   readonly urls: readonly string[];
   readonly startMs: number[] = [];
   readonly faults = new Map<string, number>();
   readonly #nodes: ServerProcess[] = [];
   #redis: RedisProcess | undefined;
+  /** Resolves when Redis is up again; absent while it is up. */
+  #redisRestarted: Promise<void> | undefined;
 
-  constructor(around: Surroundings) {
-    this.#around = around;
+  constructor(options: TargetOptions) {
+    this.#options = options;
     const ports = new Set<number>();
-    while (ports.size < around.plan.nodes) ports.add(freePort());
+    while (ports.size < options.plan.nodes) ports.add(freePort());
     this.#ports = [...ports];
     this.urls = this.#ports.map(urlOf);
   }
 
   async start(): Promise<void> {
-    this.#redis = await RedisProcess.start("--appendfsync", this.#around.plan.appendfsync);
+    this.#redis = await RedisProcess.start("--appendfsync", this.#options.plan.appendfsync);
     for (const i of this.#ports.keys()) await this.#startNode(i);
   }
 
   async fail(): Promise<void> {
-    const { chance } = this.#around;
-    // A node that hung in the round before had time until now to send its people away.
-    for (const i of this.#ports.keys()) this.#mayEnd(i, []);
-    const node = chance.below(this.#ports.length);
+    const { random } = this.#options;
+    // A node that hung in the previous round has closed its sessions by now.
+    for (const i of this.#ports.keys()) this.#allowCloseCodes(i, []);
+    const node = random.below(this.#ports.length);
     const other = (node + 1) % this.#ports.length;
     const faults: readonly (readonly [number, string, () => Promise<void>])[] = [
       [10, "node killed", () => this.#kill([node])],
@@ -61,10 +63,10 @@ export class ManyNodes implements Site {
         await Promise.all([this.#killRedis(), this.#kill([node])]);
       }],
       [2, "redis hung", () => this.#hangRedis()],
-      [2, "node hung", () => this.#hang(node, chance.next() * 2_000)],
+      [2, "node hung", () => this.#hang(node, random.next() * 2_000)],
       [2, "node hung past its lease", () => this.#hang(node, leaseMs * 1.6)],
     ];
-    let at = chance.below(faults.reduce((sum, [weight]) => sum + weight, 0));
+    let at = random.below(faults.reduce((sum, [weight]) => sum + weight, 0));
     for (const [weight, name, run] of faults) {
       at -= weight;
       if (at >= 0) continue;
@@ -73,13 +75,13 @@ export class ManyNodes implements Site {
     }
   }
 
-  async judge(): Promise<number> {
+  async check(): Promise<number> {
     for (const i of this.#nodes.keys()) {
-      this.#mayEnd(i, [restartingCode, ...abnormalCodes]);
+      this.#allowCloseCodes(i, [restartingCode, ...abnormalCodes]);
       await this.#nodes[i]?.end("SIGTERM");
     }
     if (this.#redis === undefined) return 0;
-    return this.#around.books.judgeKept(await keptIn(this.#redis));
+    return this.#options.ledger.check(await readStored(this.#redis));
   }
 
   async end(): Promise<void> {
@@ -87,20 +89,20 @@ export class ManyNodes implements Site {
     await this.#redis?.[Symbol.asyncDispose]();
   }
 
-  async errors(): Promise<readonly string[]> {
-    const lines = await Promise.all([...this.#ports.keys()].map((i) => errorsIn(this.#logs(i))));
-    return lines.flat().filter((line) => !expectedErrors.has(/event=(\S+)/.exec(line)?.[1] ?? ""));
+  async unexpectedErrors(): Promise<readonly string[]> {
+    const lines = await Promise.all(
+      [...this.#ports.keys()].map((i) => readErrorLog(this.#logs(i))),
+    );
+    return lines.flat().filter((line) => !expectedEvents.has(/event=(\S+)/.exec(line)?.[1] ?? ""));
   }
 
-  // ---------------------------------------------------------------- nodes
-
   #logs(i: number): string {
-    return `${this.#around.dir}/logs/${i}`;
+    return `${this.#options.dir}/logs/${i}`;
   }
 
   async #startNode(i: number): Promise<void> {
     const startedAt = performance.now();
-    this.#nodes[i] = await ServerProcess.start(this.#around.dir, {
+    this.#nodes[i] = await ServerProcess.start(this.#options.dir, {
       port: this.#ports[i] ?? 0,
       env: {
         RATE_PER_SECOND: "0",
@@ -110,136 +112,139 @@ export class ManyNodes implements Site {
       },
     });
     this.startMs.push(performance.now() - startedAt);
-    this.#mayEnd(i, []);
+    this.#allowCloseCodes(i, []);
   }
 
-  #mayEnd(i: number, codes: readonly number[]): void {
-    this.#around.books.mayEndWith.set(this.urls[i] ?? "", codes);
+  #allowCloseCodes(i: number, codes: readonly number[]): void {
+    this.#options.ledger.allowedCloseCodes.set(this.urls[i] ?? "", codes);
   }
 
   async #kill(nodes: readonly number[]): Promise<void> {
-    const { until, clients } = this.#around;
-    for (const i of nodes) this.#mayEnd(i, abnormalCodes);
+    const { waitUntil, clients } = this.#options;
+    for (const i of nodes) this.#allowCloseCodes(i, abnormalCodes);
     await Promise.all(nodes.map((i) => this.#nodes[i]?.end("SIGKILL")));
-    const gone = nodes.map((i) => this.urls[i] ?? "");
-    const isOver = () => clients().every(({ isHere, url }) => !isHere || !gone.includes(url));
-    await until(isOver, "connections do not end");
-    await this.#whileOthersServe();
-    await this.#redisIsUp;
+    const killed = nodes.map((i) => this.urls[i] ?? "");
+    const areClosed = () =>
+      clients().every(({ isConnected, url }) => !isConnected || !killed.includes(url));
+    await waitUntil(areClosed, "connections stay open");
+    await this.#letOthersServe();
+    await this.#redisRestarted;
     await Promise.all(nodes.map((i) => this.#startNode(i)));
   }
 
   async #stop(i: number): Promise<void> {
-    const { books } = this.#around;
-    this.#mayEnd(i, [restartingCode, ...abnormalCodes]);
+    const { ledger } = this.#options;
+    this.#allowCloseCodes(i, [restartingCode, ...abnormalCodes]);
     const code = await this.#nodes[i]?.end("SIGTERM");
-    if (code !== 0) books.violate(`a node that was stopped ended with ${code}`);
-    await this.#whileOthersServe();
+    if (code !== 0) ledger.addViolation(`a stopped node exited with status ${code}`);
+    await this.#letOthersServe();
     await this.#startNode(i);
   }
 
-  /** A node stands still. When that was too long, the others went on without it, and it sends its people away. */
+  /**
+   * Suspends a node. Beyond its lease, the others declare it dead, and it then closes all its
+   * sessions.
+   */
   async #hang(i: number, ms: number): Promise<void> {
-    const { clients, pause } = this.#around;
+    const { clients, sleep } = this.#options;
     const node = this.#nodes[i];
     if (ms > leaseMs / 2) {
-      // They do not know it yet, but may lose their names.
-      this.#mayEnd(i, [restartingCode, ...abnormalCodes]);
-      for (const client of clients()) if (client.url === this.urls[i]) client.mayLoseItsName();
+      // Its clients don't know yet, but may lose their names.
+      this.#allowCloseCodes(i, [restartingCode, ...abnormalCodes]);
+      for (const client of clients()) if (client.url === this.urls[i]) client.expectNameLoss();
     }
     node?.process.kill("SIGSTOP");
-    await pause(ms);
+    await sleep(ms);
     node?.process.kill("SIGCONT");
-    await this.#ready();
+    await this.#waitUntilReady();
   }
 
-  /** So that clients come back to others before the node is there again, sometimes. */
-  async #whileOthersServe(): Promise<void> {
-    const { chance, clients, pause } = this.#around;
-    for (const client of clients()) if (chance.isTrue(0.5)) client.hurry();
-    if (chance.isTrue(0.5)) await pause(chance.next() * 1_000);
+  /** Sometimes lets clients reconnect to other nodes before the node is back. */
+  async #letOthersServe(): Promise<void> {
+    const { random, clients, sleep } = this.#options;
+    for (const client of clients()) if (random.isTrue(0.5)) client.reconnectNow();
+    if (random.isTrue(0.5)) await sleep(random.next() * 1_000);
   }
-
-  // ---------------------------------------------------------------- Redis
-
-  #redisIsUp: Promise<void> | undefined;
 
   async #killRedis(): Promise<void> {
-    const { chance, pause } = this.#around;
+    const { random, sleep } = this.#options;
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#redisIsUp = promise;
+    this.#redisRestarted = promise;
     await this.#redis?.kill();
-    await pause(chance.next() * 1_500);
+    await sleep(random.next() * 1_500);
     await this.#redis?.restart();
     resolve();
-    this.#redisIsUp = undefined;
-    await this.#ready();
+    this.#redisRestarted = undefined;
+    await this.#waitUntilReady();
   }
 
   async #hangRedis(): Promise<void> {
-    const { chance, pause } = this.#around;
+    const { random, sleep } = this.#options;
     this.#redis?.signal("SIGSTOP");
-    // Longer than nodes wait for an answer, sometimes.
-    await pause(chance.next() * 6_000);
+    // Sometimes longer than the nodes' timeout.
+    await sleep(random.next() * 6_000);
     this.#redis?.signal("SIGCONT");
-    await this.#ready();
+    await this.#waitUntilReady();
   }
 
-  /** Waits until every node that runs can store messages again. */
-  async #ready(): Promise<void> {
+  /** Waits until every running node can store messages again. */
+  async #waitUntilReady(): Promise<void> {
     for (const port of this.#ports) {
       for (;;) {
         const response = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined);
         await response?.body?.cancel();
-        // One that does not run is being started by somebody else.
+        // A node that isn't running is being started elsewhere.
         if (response === undefined || response.ok) break;
-        await this.#around.pause(50);
+        await this.#options.sleep(50);
       }
     }
   }
 }
 
-// ------------------------------------------------------------------ what Redis has
-
-/** Reads everything by the keys of app/broker/redis/scripts.ts. */
-async function keptIn(redis: RedisProcess): Promise<Kept> {
-  const ask = async (command: string, ...args: string[]) =>
+/** Reads everything by the keys of app/broker/redis. */
+async function readStored(redis: RedisProcess): Promise<StoredLog> {
+  const cli = async (command: string, ...args: string[]) =>
     (await redis.cli(command, ...args)).split("\n");
-  const lines: Omit<Kept["lines"][number], "noted">[] = [];
-  for (const room of await ask("SMEMBERS", `${prefix}rooms`)) {
+  const messages: Omit<StoredMessage, "nonceOffset">[] = [];
+  for (const room of await cli("SMEMBERS", `${prefix}rooms`)) {
     const head = Number(await redis.cli("HGET", `${prefix}room:${room}`, "head"));
-    const fields = await ask("XRANGE", `${prefix}log:${room}`, "-", "+");
-    // An id, and three fields with their values.
+    const fields = await cli("XRANGE", `${prefix}log:${room}`, "-", "+");
+    // Each entry is an id and three fields with their values.
     for (let i = 0; i + 6 < fields.length; i += 7) {
       const [id = "", , epoch = "", , at, , body] = fields.slice(i, i + 7);
       const offset = Number.parseInt(id);
-      lines.push({ room, head, offset, epoch, at: Number(at), ...JSON.parse(`{${body}}`) });
+      messages.push({ room, head, offset, epoch, at: Number(at), ...JSON.parse(`{${body}}`) });
     }
   }
-  const keys = lines.map(({ room, member, nonce }) => `${prefix}nonce:${room}:${member}:${nonce}`);
-  const noted: string[] = [];
-  for (let i = 0; i < keys.length; i += noncesAtOnce) {
-    noted.push(...await ask("MGET", ...keys.slice(i, i + noncesAtOnce)));
+  const keys = messages.map(({ room, member, nonce }) =>
+    `${prefix}nonce:${room}:${member}:${nonce}`
+  );
+  const nonceOffsets: string[] = [];
+  for (let i = 0; i < keys.length; i += nonceBatch) {
+    nonceOffsets.push(...await cli("MGET", ...keys.slice(i, i + nonceBatch)));
   }
   return {
-    lines: lines.map((line, i) => ({ ...line, noted: Number.parseInt(noted[i] ?? "") })),
-    owners: await ownersIn(ask),
+    messages: messages.map((message, i) => ({
+      ...message,
+      nonceOffset: Number.parseInt(nonceOffsets[i] ?? ""),
+    })),
+    owners: await readOwners(cli),
   };
 }
 
-async function ownersIn(
-  ask: (command: string, ...args: string[]) => Promise<string[]>,
+async function readOwners(
+  cli: (command: string, ...args: string[]) => Promise<string[]>,
 ): Promise<ReadonlyMap<string, string>> {
   const owners = new Map<string, string>();
-  for (const name of await ask("KEYS", `${prefix}name:*`)) {
-    const [member = ""] = await ask("GET", name);
-    const flat = await ask("HGETALL", `${prefix}member:${member}`);
-    const book = new Map(flat.flatMap((key, i) => i % 2 === 0 ? [[key, flat[i + 1] ?? ""]] : []));
+  for (const name of await cli("KEYS", `${prefix}name:*`)) {
+    const [member = ""] = await cli("GET", name);
+    const flat = await cli("HGETALL", `${prefix}member:${member}`);
+    const record = new Map(flat.flatMap((key, i) => i % 2 === 0 ? [[key, flat[i + 1] ?? ""]] : []));
     const key = name.slice(`${prefix}name:`.length);
-    const isItsOwn = book.get("key") === key || book.get("formerKey") === key;
-    const isHere = [...book.keys()].some((field) => field.startsWith("node:"));
-    const isHeld = book.get("hasWritten") === "1" && Number(book.get("heldUntil")) > Date.now();
-    if (isItsOwn && (isHere || isHeld)) owners.set(key, member);
+    const isOwner = record.get("key") === key || record.get("formerKey") === key;
+    const isPresent = [...record.keys()].some((field) => field.startsWith("node:"));
+    const isHeld = record.get("hasWritten") === "1" && Number(record.get("heldUntil")) > Date.now();
+    if (isOwner && (isPresent || isHeld)) owners.set(key, member);
   }
   return owners;
 }

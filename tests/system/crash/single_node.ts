@@ -1,38 +1,40 @@
-// One server on its SQLite file, which dies in each round and is started again.
+// The target of the crash test with one node: a server on SQLite that dies and restarts in each
+// round.
 
 import { ServerProcess } from "../../support/server_process.ts";
 import {
   abnormalCodes,
-  errorsIn,
   freePort,
   jitterMs,
+  readErrorLog,
   restartingCode,
   urlOf,
 } from "./crash_target.ts";
-import type { Site, Surroundings } from "./crash_target.ts";
+import type { CrashTarget, TargetOptions } from "./crash_target.ts";
+import { checkDatabase } from "./stored_log.ts";
 
-/** A server that is killed, stopped, or killed while it stops. */
-export class OneServer implements Site {
-  readonly #around: Surroundings;
+/** A server that is killed, stopped, or killed while it drains. */
+export class SingleNode implements CrashTarget {
+  readonly #options: TargetOptions;
   readonly #port = freePort();
   readonly urls = [urlOf(this.#port)];
   readonly startMs: number[] = [];
   readonly faults = new Map<string, number>();
   #server: ServerProcess | undefined;
 
-  constructor(around: Surroundings) {
-    this.#around = around;
+  constructor(options: TargetOptions) {
+    this.#options = options;
   }
 
   async start(): Promise<void> {
-    const { dir, plan, books } = this.#around;
+    const { dir, plan, ledger } = this.#options;
     const startedAt = performance.now();
     this.#server = await ServerProcess.start(dir, {
       port: this.#port,
       env: { RATE_PER_SECOND: "0", DURABILITY: plan.durability },
     });
     this.startMs.push(performance.now() - startedAt);
-    books.mayEndWith.clear();
+    ledger.allowedCloseCodes.clear();
   }
 
   async fail(): Promise<void> {
@@ -40,35 +42,42 @@ export class OneServer implements Site {
     await this.start();
   }
 
-  async judge(): Promise<number> {
+  async check(): Promise<number> {
     await this.#stop();
-    return this.#around.books.judge(`${this.#around.dir}/data/parley.db`);
+    const { dir, ledger } = this.#options;
+    return checkDatabase(`${dir}/data/parley.db`, ledger);
   }
 
   async end(): Promise<void> {
     await this.#server?.end("SIGKILL").catch(() => {});
   }
 
-  /** No part of the server may find that something went wrong in it. */
-  errors(): Promise<readonly string[]> {
-    return errorsIn(`${this.#around.dir}/logs`);
+  /** Every line of the error log is unexpected. */
+  unexpectedErrors(): Promise<readonly string[]> {
+    return readErrorLog(`${this.#options.dir}/logs`);
   }
 
-  /** Ends the server in the way that is this round's turn. */
+  /** Ends the server in one of the ways of `signal`. */
   async #stop(): Promise<void> {
-    const { plan: { signal }, chance, books, pause, until, clients } = this.#around;
+    const { plan: { signal }, random, ledger, sleep, waitUntil, clients } = this.#options;
     const server = this.#server;
     const ways = signal === "mixed" ? ["KILL", "TERM", "both"] : [signal];
-    const way = chance.pick(ways);
-    // Deno forgets the close frame when it reads something of the client before that has gone (1006 then).
+    const way = random.pick(ways);
+    // Deno drops its close frame if it reads from the client before sending it; the code is then
+    // 1006.
     const codes = way === "KILL" ? abnormalCodes : [restartingCode, ...abnormalCodes];
-    for (const url of this.urls) books.mayEndWith.set(url, codes);
+    for (const url of this.urls) ledger.allowedCloseCodes.set(url, codes);
     if (way === "both") {
       server?.process.kill("SIGTERM");
-      await pause(chance.next() * jitterMs);
+      await sleep(random.next() * jitterMs);
     }
     const code = await server?.end(way === "TERM" ? "SIGTERM" : "SIGKILL").catch(() => undefined);
-    if (way === "TERM" && code !== 0) books.violate(`a server that was stopped ended with ${code}`);
-    await until(() => clients().every(({ isHere }) => !isHere), "connections do not end");
+    if (way === "TERM" && code !== 0) {
+      ledger.addViolation(`a stopped server exited with status ${code}`);
+    }
+    await waitUntil(
+      () => clients().every(({ isConnected }) => !isConnected),
+      "connections stay open",
+    );
   }
 }

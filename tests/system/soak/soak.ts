@@ -1,25 +1,28 @@
-// The real server for a long time: clients write at a steady rate, come, go and are replaced, while memory, descriptors and
-// threads are measured from outside. `deno task soak --minutes 30`.
+// The soak test: for a long time, clients send at a steady rate, come, leave and are replaced,
+// while the server's memory, descriptors and threads are measured from outside. `deno task soak
+// --minutes 30`.
 
-import { Books, Person } from "../crash/ledger.ts";
+import { Ledger } from "../crash/ledger.ts";
+import { Person } from "../crash/person.ts";
+import { checkDatabase } from "../crash/stored_log.ts";
 import { Client } from "../crash/crash_client.ts";
 import { ServerProcess } from "../../support/server_process.ts";
 import { SeededRandom } from "../../support/seeded_random.ts";
 import { handshakeLines } from "../../support/web_harness.ts";
 
-/** How long, with whom and how much. */
+/** The parameters of a run. */
 export interface Plan {
   readonly seconds: number;
   readonly clients: number;
   readonly messagesPerSecond: number;
   readonly seed: number;
-  /** The server's grace. */
+  /** `GRACE_SECONDS` of the server. */
   readonly graceSeconds: number;
 }
 
-/** The server at one moment. Memory in MiB. */
+/** The server's state at one moment. Memory is in MiB. */
 export interface Sample {
-  /** Seconds since the clients came. */
+  /** Seconds since the clients connected. */
   readonly at: number;
   readonly resident: number;
   readonly heap: number;
@@ -30,7 +33,7 @@ export interface Sample {
   readonly rooms: number;
 }
 
-/** What became of one figure. */
+/** How one value of the samples developed. */
 export interface Trend {
   readonly name: keyof Sample;
   /** Medians of the first and the last third after the warm-up. */
@@ -39,66 +42,69 @@ export interface Trend {
   readonly isFlat: boolean;
 }
 
-/** What happened. */
+/** The result of a run. */
 export interface Report {
   readonly violations: readonly string[];
-  readonly books: Books;
+  readonly ledger: Ledger;
   readonly samples: readonly Sample[];
   readonly trends: readonly Trend[];
-  /** Before the first client and after the last. */
+  /** Before the first client connected, and after the last was gone. */
   readonly before: Sample;
   readonly after: Sample;
   readonly churn: Readonly<Record<string, number>>;
   readonly stored: number;
-  /** Folder of the server, which is kept when something is wrong. */
+  /** The server's folder. It is kept after a violation. */
   readonly dir: string;
 }
 
 const paceMs = 20;
-const samplesMost = 360;
-const sampleLeastMs = 1_000;
-/** V8 fills its spaces, SQLite its cache and the lists of the newest messages grow for this part of the time. */
+const maxSamples = 360;
+const minSampleMs = 1_000;
+/** Share of the time in which V8's heap, SQLite's cache and the rooms' messages still grow. */
 const warmUp = 1 / 6;
-/** What still counts as flat. */
+/** Max growth that counts as flat. */
 const tolerance = 0.05;
-const patienceMs = 60_000;
+const timeoutMs = 60_000;
 const metricsToken = "soak-test-metrics-token";
 const rooms = ["lobby", ...Array.from({ length: 10 }, (_, i) => `room-${i}`)];
-/** How often each happens in a second, among 200 clients. */
+/** Number of each action per second, among 200 clients. */
 const churnPerSecond = {
-  /** The connection is closed without a goodbye, and made again. */
+  /** Close without a goodbye, and reconnect. */
   drop: 2,
-  /** The connection is given up, and another takes its place. */
+  /** Leave the connection half-open, and make a new one. */
   abandon: 1,
-  /** Somebody says goodbye for good, and somebody with a new token comes. */
+  /** Leave for good; a client with a new token takes its place. */
   replace: 0.5,
-  /** Somebody comes, and its TCP connection ends without a word. */
+  /** A new client connects, and its TCP connection ends without a close frame. */
   vanish: 0.5,
   join: 1,
   leave: 1,
   scrollBack: 0.5,
   rename: 0.3,
 };
-type Act = keyof typeof churnPerSecond;
+type Action = keyof typeof churnPerSecond;
 
-/** Lets a plan happen, and judges it. */
-export async function soak(plan: Plan, tell: (sample: Sample) => void = () => {}): Promise<Report> {
+/** Runs a plan and checks its result. */
+export async function runSoakTest(
+  plan: Plan,
+  onSample: (sample: Sample) => void = () => {},
+): Promise<Report> {
   const dir = await Deno.makeTempDir({ prefix: "parley-soak-" });
   const server = await ServerProcess.start(dir, {
     env: { METRICS_TOKEN: metricsToken, GRACE_SECONDS: String(plan.graceSeconds) },
   });
-  const run = new Run(plan, server, tell);
-  const { books } = run;
+  const run = new Run(plan, server, onSample);
+  const { ledger } = run;
   try {
     await run.run();
     const code = await server.end();
-    if (code !== 0) books.violate(`the server ended with ${code}`);
+    if (code !== 0) ledger.addViolation(`the server exited with status ${code}`);
   } catch (error) {
-    books.violate(error instanceof Error ? error.message : String(error));
+    ledger.addViolation(error instanceof Error ? error.message : String(error));
     await server.end("SIGKILL").catch(() => {});
   }
   await run.end();
-  const stored = books.judge(`${dir}/data/parley.db`);
+  const stored = checkDatabase(`${dir}/data/parley.db`, ledger);
   const report = run.report(dir, stored);
   if (report.violations.length === 0) await Deno.remove(dir, { recursive: true });
   return report;
@@ -107,14 +113,14 @@ export async function soak(plan: Plan, tell: (sample: Sample) => void = () => {}
 class Run {
   readonly #plan: Plan;
   readonly #server: ServerProcess;
-  readonly #tell: (sample: Sample) => void;
-  readonly #chance: SeededRandom;
-  readonly books: Books;
+  readonly #onSample: (sample: Sample) => void;
+  readonly #random: SeededRandom;
+  readonly ledger: Ledger;
   readonly #clients: Client[] = [];
-  /** What is not over yet of those who are gone. */
-  readonly #going = new Set<Promise<void>>();
+  /** Departures still in progress. */
+  readonly #departures = new Set<Promise<void>>();
   readonly #samples: Sample[] = [];
-  readonly #churn: Record<Act, number> = {
+  readonly #churn: Record<Action, number> = {
     drop: 0,
     abandon: 0,
     replace: 0,
@@ -126,42 +132,45 @@ class Run {
   };
   #before: Sample | undefined;
   #after: Sample | undefined;
-  #persons = 0;
-  #said = 0;
+  #personCount = 0;
+  #messageCount = 0;
   #startedAt = performance.now();
 
-  constructor(plan: Plan, server: ServerProcess, tell: (sample: Sample) => void) {
+  constructor(plan: Plan, server: ServerProcess, onSample: (sample: Sample) => void) {
     this.#plan = plan;
     this.#server = server;
-    this.#tell = tell;
-    this.#chance = new SeededRandom(plan.seed);
-    // Half of the grace, since clients count from when they went and the server from when it noticed.
-    this.books = new Books(plan.graceSeconds * 500);
+    this.#onSample = onSample;
+    this.#random = new SeededRandom(plan.seed);
+    // Half of the grace: clients count from when they left, the server from when it noticed.
+    this.ledger = new Ledger(plan.graceSeconds * 500);
   }
 
   async run(): Promise<void> {
-    // The first look makes what later ones use again.
-    await this.#look();
-    const before = this.#before = await this.#look();
-    for (let i = 0; i < this.#plan.clients; i++) this.#clients.push(this.#arrive());
-    await this.#until(() => this.#clients.every(({ isHere }) => isHere), "clients cannot come in");
-    await this.#live();
-    for (const client of this.#clients) client.hurry();
+    // The first sample allocates what later ones reuse.
+    await this.#takeSample();
+    const before = this.#before = await this.#takeSample();
+    for (let i = 0; i < this.#plan.clients; i++) this.#clients.push(this.#addClient());
+    await this.#waitUntil(
+      () => this.#clients.every(({ isConnected }) => isConnected),
+      "some client never connects",
+    );
+    await this.#run();
+    for (const client of this.#clients) client.reconnectNow();
     const isSettled = () => this.#clients.every((client) => client.isSettled);
-    await this.#until(isSettled, "something never arrives");
-    await Promise.all([...this.#clients.map((client) => client.end()), ...this.#going]);
-    await this.#empty(before);
+    await this.#waitUntil(isSettled, "some message never arrives");
+    await Promise.all([...this.#clients.map((client) => client.end()), ...this.#departures]);
+    await this.#checkEmpty(before);
   }
 
-  /** Ends what is left of the clients when something went wrong. */
+  /** Ends the remaining clients after an error. */
   async end(): Promise<void> {
     await Promise.all(this.#clients.map((client) => client.end()));
-    await Promise.all(this.#going);
+    await Promise.all(this.#departures);
   }
 
   report(dir: string, stored: number): Report {
-    const { books } = this;
-    const none = {
+    const { ledger } = this;
+    const emptySample = {
       at: 0,
       resident: 0,
       heap: 0,
@@ -172,121 +181,121 @@ class Run {
       rooms: 0,
     };
     return {
-      violations: books.violations,
-      books,
+      violations: ledger.violations,
+      ledger,
       samples: this.#samples,
       trends: trendsOf(this.#samples),
-      before: this.#before ?? none,
-      after: this.#after ?? none,
+      before: this.#before ?? emptySample,
+      after: this.#after ?? emptySample,
       churn: this.#churn,
       stored,
       dir,
     };
   }
 
-  // ---------------------------------------------------------------- the clients
-
-  #arrive(): Client {
-    const id = `person ${++this.#persons}`;
-    const { books } = this;
+  #addClient(): Client {
+    const id = `person ${++this.#personCount}`;
+    const { ledger } = this;
     const client = new Client({
       urls: [`${this.#server.url.replace("http", "ws")}ws`],
-      person: new Person(books, id, this.#token()),
+      person: new Person(ledger, id, this.#token()),
       tab: 0,
-      username: `Client ${this.#persons}`,
-      books,
-      chance: this.#chance,
+      username: `Client ${this.#personCount}`,
+      ledger,
+      random: this.#random,
     });
     client.join("lobby");
-    client.join(this.#someRoom());
+    client.join(this.#randomRoom());
     client.start();
     return client;
   }
 
   #token(): string {
-    const letters = Array.from({ length: 42 }, () => "abcdefghijklmnop"[this.#chance.below(16)]);
+    const letters = Array.from({ length: 42 }, () => "abcdefghijklmnop"[this.#random.below(16)]);
     return `${letters.join("")}A`;
   }
 
-  #someRoom(): string {
-    return this.#chance.pick(rooms) ?? "lobby";
+  #randomRoom(): string {
+    return this.#random.pick(rooms) ?? "lobby";
   }
 
-  async #live(): Promise<void> {
+  async #run(): Promise<void> {
     const { seconds, messagesPerSecond, clients } = this.#plan;
-    const acts: readonly (readonly [number, () => void])[] = [
-      [messagesPerSecond, () => this.#say()],
-      ...(Object.keys(churnPerSecond) as Act[]).map((act) =>
-        [churnPerSecond[act] * clients / 200, () => this.#act(act)] as const
+    const actions: readonly (readonly [number, () => void])[] = [
+      [messagesPerSecond, () => this.#sendMessage()],
+      ...(Object.keys(churnPerSecond) as Action[]).map((action) =>
+        [churnPerSecond[action] * clients / 200, () => this.#act(action)] as const
       ),
-      [1, () => this.#clients.forEach((client) => client.watch())],
+      [1, () => this.#clients.forEach((client) => client.checkSilence())],
     ];
-    const done = acts.map(() => 0);
-    const sampleMs = Math.max(sampleLeastMs, seconds * 1_000 / samplesMost);
+    const doneCounts = actions.map(() => 0);
+    const sampleMs = Math.max(minSampleMs, seconds * 1_000 / maxSamples);
     this.#startedAt = performance.now();
     let sampleAt = 0;
     for (;;) {
       const elapsed = performance.now() - this.#startedAt;
-      if (elapsed >= seconds * 1_000 || this.books.violations.length > 0) return;
-      for (const [i, [perSecond, act]] of acts.entries()) {
-        for (; (done[i] ?? 0) < elapsed / 1_000 * perSecond; done[i] = (done[i] ?? 0) + 1) act();
+      if (elapsed >= seconds * 1_000 || this.ledger.violations.length > 0) return;
+      for (const [i, [perSecond, act]] of actions.entries()) {
+        const dueCount = Math.ceil(elapsed / 1_000 * perSecond);
+        for (let count = doneCounts[i] ?? 0; count < dueCount; count++) act();
+        doneCounts[i] = Math.max(doneCounts[i] ?? 0, dueCount);
       }
       if (elapsed >= sampleAt) {
-        const sample = await this.#look();
+        const sample = await this.#takeSample();
         this.#samples.push(sample);
-        this.#tell(sample);
+        this.#onSample(sample);
         sampleAt += sampleMs;
       }
-      await this.#pause(paceMs);
+      await sleep(paceMs);
     }
   }
 
-  #say(): void {
-    const client = this.#chance.pick(this.#clients.filter(({ isHere }) => isHere));
+  #sendMessage(): void {
+    const client = this.#random.pick(this.#clients.filter(({ isConnected }) => isConnected));
     if (client === undefined) return;
-    const room = this.#chance.isTrue(0.5) ? "lobby" : this.#chance.pick(client.rooms) ?? "lobby";
-    const length = this.#chance.isTrue(0.05) ? this.#chance.below(300) : this.#chance.below(10);
-    client.say(room, `said ${++this.#said} ${"äöü 🙂 ".repeat(length)}`.trim());
+    const room = this.#random.isTrue(0.5) ? "lobby" : this.#random.pick(client.rooms) ?? "lobby";
+    const length = this.#random.isTrue(0.05) ? this.#random.below(300) : this.#random.below(10);
+    client.send(room, `said ${++this.#messageCount} ${"äöü 🙂 ".repeat(length)}`.trim());
   }
 
-  #act(act: Act): void {
-    const at = this.#chance.below(this.#clients.length);
+  #act(action: Action): void {
+    const at = this.#random.below(this.#clients.length);
     const client = this.#clients[at];
-    if (client === undefined || !client.isHere && act !== "vanish") return;
-    this.#churn[act]++;
-    switch (act) {
+    if (client === undefined || !client.isConnected && action !== "vanish") return;
+    this.#churn[action]++;
+    switch (action) {
       case "drop":
       case "abandon":
-        return client[act]();
+        return client[action]();
       case "join":
-        return client.rooms.length < 6 ? client.join(this.#someRoom()) : undefined;
+        return client.rooms.length < 6 ? client.join(this.#randomRoom()) : undefined;
       case "leave": {
-        const room = this.#chance.pick(client.rooms);
+        const room = this.#random.pick(client.rooms);
         return room === undefined || room === "lobby" ? undefined : client.leave(room);
       }
       case "scrollBack":
-        return client.scrollBack(this.#chance.pick(client.rooms) ?? "lobby");
+        return client.scrollBack(this.#random.pick(client.rooms) ?? "lobby");
       case "rename":
-        return client.rename(`Name ${this.#chance.below(150)}`);
+        return client.rename(`Name ${this.#random.below(150)}`);
       case "replace":
         if (!client.isSettled) return;
-        this.#clients[at] = this.#arrive();
-        return this.#follow(client.end());
+        this.#clients[at] = this.#addClient();
+        return this.#trackDeparture(client.end());
       case "vanish":
-        return this.#follow(vanish(this.#server.port, this.#churn.vanish, this.#someRoom()));
+        return this.#trackDeparture(
+          vanish(this.#server.port, this.#churn.vanish, this.#randomRoom()),
+        );
     }
   }
 
-  #follow(going: Promise<void>): void {
-    const followed = going
-      .catch((error) => this.books.violate(String(error)))
-      .finally(() => this.#going.delete(followed));
-    this.#going.add(followed);
+  #trackDeparture(departure: Promise<void>): void {
+    const tracked = departure
+      .catch((error) => this.ledger.addViolation(String(error)))
+      .finally(() => this.#departures.delete(tracked));
+    this.#departures.add(tracked);
   }
 
-  // ---------------------------------------------------------------- the server
-
-  async #look(): Promise<Sample> {
+  async #takeSample(): Promise<Sample> {
     const { pid } = this.#server.process;
     const status = await Deno.readTextFile(`/proc/${pid}/status`);
     const field = (name: string) =>
@@ -311,39 +320,37 @@ class Run {
     };
   }
 
-  /** When everybody is gone, nothing of them may be left. */
-  async #empty(before: Sample): Promise<void> {
-    const end = performance.now() + patienceMs;
+  /** Checks that nothing is left of the clients once they are gone. */
+  async #checkEmpty(before: Sample): Promise<void> {
+    const deadline = performance.now() + timeoutMs;
     for (;;) {
-      const { connections, members, rooms, descriptors } = this.#after = await this.#look();
-      const left = connections + members + rooms;
-      if (left === 0 && descriptors <= before.descriptors) return;
-      if (performance.now() > end) {
-        return this.books.violate(
-          `after everybody is gone there are ${connections} connections, ${members} members and ` +
+      const { connections, members, rooms, descriptors } = this.#after = await this.#takeSample();
+      const remaining = connections + members + rooms;
+      if (remaining === 0 && descriptors <= before.descriptors) return;
+      if (performance.now() > deadline) {
+        return this.ledger.addViolation(
+          `after all clients are gone there are ${connections} connections, ${members} members and ` +
             `${rooms} rooms, and ${descriptors} descriptors instead of ${before.descriptors}`,
         );
       }
-      await this.#pause(100);
+      await sleep(100);
     }
   }
 
-  // ---------------------------------------------------------------- time
-
-  async #until(condition: () => boolean, otherwise: string): Promise<void> {
-    const end = performance.now() + patienceMs;
-    while (!condition() && this.books.violations.length === 0) {
-      if (performance.now() > end) throw new Error(otherwise);
-      await this.#pause(paceMs);
+  async #waitUntil(condition: () => boolean, failure: string): Promise<void> {
+    const deadline = performance.now() + timeoutMs;
+    while (!condition() && this.ledger.violations.length === 0) {
+      if (performance.now() > deadline) throw new Error(failure);
+      await sleep(paceMs);
     }
-  }
-
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => setTimeout(resolve, ms));
   }
 }
 
-/** A client whose cable is cut: it says hello, and then its connection ends without a close frame. */
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** A client whose network fails: it says hello, and its connection ends without a close frame. */
 async function vanish(port: number, number: number, room: string): Promise<void> {
   using connection = await Deno.connect({ hostname: "127.0.0.1", port });
   const encoder = new TextEncoder();
@@ -356,8 +363,6 @@ async function vanish(port: number, number: number, room: string): Promise<void>
   await connection.write(new Uint8Array([0x81, 0x80 | hello.length, 0, 0, 0, 0, ...hello]));
   await connection.read(new Uint8Array(4_096));
 }
-
-// ------------------------------------------------------------------ what it means
 
 function trendsOf(samples: readonly Sample[]): Trend[] {
   const settled = samples.slice(Math.floor(samples.length * warmUp));
@@ -374,30 +379,30 @@ function medianOf(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
 }
 
-function lineOf(sample: Sample): string {
+function formatSample(sample: Sample): string {
   const { at, resident, heap, descriptors, threads, connections, members, rooms } = sample;
   return `${at.toFixed(0).padStart(6)} s  ${resident.toFixed(1)} MiB resident, ` +
     `${heap.toFixed(1)} MiB heap, ${descriptors} descriptors, ${threads} threads, ` +
     `${connections} connections, ${members} members, ${rooms} rooms`;
 }
 
-/** A few lines that say what happened, and whether everything stayed flat. */
+/** Returns a summary of a run. */
 export function summary(plan: Plan, report: Report): string {
-  const { books: { counts }, stored, churn, trends, before, after, violations, dir } = report;
-  const done = Object.entries(churn).map(([act, times]) => `${act} ${times}`).join(", ");
+  const { ledger: { counts }, stored, churn, trends, before, after, violations, dir } = report;
+  const actions = Object.entries(churn).map(([action, times]) => `${action} ${times}`).join(", ");
   const lines = [
-    `${plan.seconds} s, ${plan.clients} clients, ${plan.messagesPerSecond} messages a second`,
-    `messages: ${counts.written} written, ${counts.acked} acknowledged, ${stored} in the file, ` +
+    `${plan.seconds} s, ${plan.clients} clients, ${plan.messagesPerSecond} messages per second`,
+    `messages: ${counts.sent} sent, ${counts.acknowledged} acknowledged, ${stored} stored, ` +
     `${counts.received} received`,
-    `churn: ${counts.connections} connections, ${counts.recovered} rooms resumed; ${done}`,
+    `churn: ${counts.connections} connections, ${counts.recovered} rooms recovered; ${actions}`,
     ...trends.map(({ name, first, last, isFlat }) =>
       `${name}: ${first.toFixed(1)} then ${last.toFixed(1)}, ` +
       `${((last / first - 1) * 100).toFixed(1)} % ${isFlat ? "flat" : "NOT FLAT"}`
     ),
-    `before the first client: ${lineOf(before).trim()}`,
-    `after the last: ${lineOf(after).trim()}`,
+    `before the first client: ${formatSample(before).trim()}`,
+    `after the last: ${formatSample(after).trim()}`,
   ];
-  if (violations.length === 0) return [...lines, "nothing was lost or doubled"].join("\n");
+  if (violations.length === 0) return [...lines, "nothing was lost or duplicated"].join("\n");
   return [...lines, "", ...violations, "", `The server's files are in ${dir}`].join("\n");
 }
 
@@ -406,7 +411,7 @@ if (import.meta.main) {
     const at = Deno.args.indexOf(`--${name}`);
     return at < 0 ? fallback : Number(Deno.args[at + 1]);
   };
-  const say = (line: string) => Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
+  const print = (line: string) => Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
   const plan = {
     seconds: flag("seconds", flag("minutes", 30) * 60),
     clients: flag("clients", 200),
@@ -415,9 +420,12 @@ if (import.meta.main) {
     graceSeconds: 10,
   };
   let count = 0;
-  const report = await soak(plan, (sample) => count++ % 10 === 0 && say(lineOf(sample)));
-  say(summary(plan, report));
-  // The heap goes up and down with each collection: only what the system has given counts.
+  const report = await runSoakTest(
+    plan,
+    (sample) => count++ % 10 === 0 && print(formatSample(sample)),
+  );
+  print(summary(plan, report));
+  // The heap rises and falls with garbage collection, so only resident memory counts.
   const isFlat = report.trends.every(({ name, isFlat }) => isFlat || name === "heap");
   Deno.exit(report.violations.length === 0 && isFlat ? 0 : 1);
 }

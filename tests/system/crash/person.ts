@@ -1,0 +1,81 @@
+// A person behind a token: the names it may hold, as its client knows them.
+
+import type { Ledger } from "./ledger.ts";
+
+/** The holder of a token. */
+export class Person {
+  readonly id: string;
+  readonly token: string;
+  /** The public id, once the server has told it. */
+  member: string | undefined;
+  /** Every name it has had or asked for. */
+  readonly names = new Set<string>();
+  /**
+   * Whether a message of it was acknowledged. From then on the server holds its name while it is
+   * away.
+   */
+  hasWritten = false;
+  readonly #ledger: Ledger;
+  #name: string | undefined;
+  /** The name before the last rename, which it still holds. */
+  #previousName: string | undefined;
+  #requestedName: string | undefined;
+
+  constructor(ledger: Ledger, id: string, token: string) {
+    this.#ledger = ledger;
+    this.id = id;
+    this.token = token;
+  }
+
+  get name(): string | undefined {
+    return this.#name;
+  }
+
+  /** Whether the result of a rename is unknown. */
+  get isRenaming(): boolean {
+    return this.#requestedName !== undefined;
+  }
+
+  /** It asks for another name, and may lose the one before the current one. */
+  requestName(name: string): void {
+    this.#requestedName = name;
+    this.names.add(name);
+    this.#ledger.releaseName(this, this.#previousName, "now");
+  }
+
+  /** The server told its name. */
+  onNameConfirmed(name: string): void {
+    const ledger = this.#ledger;
+    this.names.add(name);
+    if (this.#name !== undefined && name === this.#requestedName) {
+      if (name !== this.#name) this.#previousName = this.#name;
+      ledger.counts.renames++;
+    } else if (this.#name !== undefined && name !== this.#name) {
+      if (this.hasWritten) {
+        ledger.addViolation(`${this.id} is called ${name}, but holds ${this.#name}`);
+      }
+      ledger.releaseName(this, this.#name, "now");
+      ledger.releaseName(this, this.#previousName, "now");
+      this.#previousName = undefined;
+    }
+    this.#requestedName = undefined;
+    this.#name = name;
+    ledger.claimName(this, name);
+    if (this.#previousName !== undefined) ledger.claimName(this, this.#previousName);
+  }
+
+  /** The requested name belongs to another member. */
+  onNameRefused(): void {
+    this.#requestedName = undefined;
+    this.#ledger.counts.namesTaken++;
+    if (this.#previousName !== undefined) this.#ledger.claimName(this, this.#previousName);
+  }
+
+  /** Its connection is gone. After a goodbye there is no grace. */
+  onDisconnect(saidGoodbye: boolean): void {
+    if (this.hasWritten) return;
+    const when = saidGoodbye ? "now" : "later";
+    this.#ledger.releaseName(this, this.#name, when);
+    this.#ledger.releaseName(this, this.#previousName, when);
+  }
+}

@@ -1,0 +1,37 @@
+// What a SQLite database holds at the end of a run, for comparison with the ledger.
+
+import { DatabaseSync } from "node:sqlite";
+import type { Ledger, StoredLog, StoredMessage } from "./ledger.ts";
+
+/**
+ * Checks a database of a stopped server against the ledger. Returns the number of stored messages.
+ */
+export function checkDatabase(path: string, ledger: Ledger): number {
+  const database = new DatabaseSync(path);
+  try {
+    const [result] = database.prepare("PRAGMA integrity_check").all();
+    if (result?.integrity_check !== "ok") {
+      ledger.addViolation(`the database is damaged: ${JSON.stringify(result)}`);
+    }
+    return ledger.check(readStored(database));
+  } finally {
+    database.close();
+  }
+}
+
+/** Reads everything from a database. */
+function readStored(database: DatabaseSync): StoredLog {
+  const messages = database.prepare(
+    `SELECT rooms.name AS room, rooms.head, messages.offset, epochs.name AS epoch, messages.at,
+       messages.member, messages.username AS "from", messages.text, messages.nonce,
+       iif(messages.offset > rooms.indexed, messages.offset, nonces.offset) AS nonceOffset
+     FROM messages JOIN rooms ON rooms.id = messages.room JOIN epochs ON epochs.id = messages.epoch
+       LEFT JOIN nonces ON nonces.room = messages.room AND nonces.member = messages.member
+         AND nonces.nonce = messages.nonce
+     ORDER BY messages.room, messages.offset`,
+  ).all() as unknown as StoredMessage[];
+  const names = database.prepare("SELECT key, member, live, held_until FROM names").all()
+    .filter(({ live, held_until }) => live === 1 || Number(held_until) > Date.now());
+  const owners = new Map(names.map(({ key, member }) => [String(key), String(member)]));
+  return { messages, owners };
+}
