@@ -41,8 +41,6 @@ const checkMs = 2_000;
 const fileMaxBytes = 512;
 /** The host where the permission to ask for its name is missing. */
 const unknownHost = "unknown";
-/** Error codes of file systems without locks. */
-const unsupportedCodes = ["ENOLCK", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EINVAL"];
 /** On Windows no other handle can read a locked file, and no process can replace it. */
 const isWindows = Deno.build.os === "windows";
 
@@ -181,12 +179,12 @@ export class FolderLock {
     try {
       return this.#options.tryLock?.(file) ?? file.tryLockSync(true);
     } catch (error) {
-      const message = errorMessage(error);
-      const code = error instanceof Error && "code" in error ? String(error.code) : "";
-      const why = unsupportedCodes.includes(code)
-        ? `its file system does not support locks (${message}); use a folder on a local disk`
-        : message;
-      throw new Error(`Cannot lock ${this.#options.path}: ${why}`, { cause: error });
+      // Such as ENOLCK. A lock held by another process is no error.
+      const why = `its file system does not support locks (${errorMessage(error)})`;
+      throw new Error(
+        `Cannot lock ${this.#options.path}: ${why}; use a folder on a local disk`,
+        { cause: error },
+      );
     }
   }
 
