@@ -1,9 +1,9 @@
-// What every broker promises, whatever it is made of. Each implementation's tests run this suite.
+// The promises of the broker port. The tests of each implementation run this suite.
 
 import { assert, assertEquals } from "@std/assert";
 import type { Broker, Draft, Entry, ReadQuery } from "../../../app/chat/broker.ts";
 
-/** What a suite may set for one test. */
+/** Settings that a test may change; times in ms. */
 export interface BrokerSettings {
   readonly nameHoldMs: number;
   readonly graceMs: number;
@@ -20,7 +20,7 @@ export const defaults: BrokerSettings = {
   maxRooms: 0,
 };
 
-/** Time that a test moves. */
+/** A wall clock that a test moves. */
 export interface Wall {
   ms: number;
 }
@@ -31,20 +31,20 @@ export function draft(text: string, more: Partial<Draft> = {}): Draft {
   return { room: "lobby", member: "ada", from: "Ada", text, nonce: `n-${text}`, ...more };
 }
 
-/** Runs the contract's tests against what `open` gives. */
+/** Tests the brokers that `open` returns. */
 export function testBroker(name: string, open: Open): void {
   const test = (
-    criterion: string,
-    run: (broker: Broker, wall: Wall, heard: Entry[]) => Promise<void>,
+    promise: string,
+    run: (broker: Broker, wall: Wall, entries: Entry[]) => Promise<void>,
     settings: Partial<BrokerSettings> = {},
   ) =>
-    Deno.test(`${name} ${criterion}`, async () => {
+    Deno.test(`${name} ${promise}`, async () => {
       const wall = { ms: Date.UTC(2026, 0, 1) };
       const broker = await open({ ...defaults, ...settings }, wall);
-      const heard: Entry[] = [];
-      broker.subscribe({ entries: (entries) => heard.push(...entries), pruned: () => {} });
+      const entries: Entry[] = [];
+      broker.subscribe({ entries: (some) => entries.push(...some), pruned: () => {} });
       try {
-        await run(broker, wall, heard);
+        await run(broker, wall, entries);
       } finally {
         await broker.close();
       }
@@ -55,7 +55,7 @@ export function testBroker(name: string, open: Open): void {
   };
   const texts = (entries: readonly Entry[]) => entries.map(({ text }) => text);
 
-  test("append() gives offsets that rise by one from 1, in each room [M4]", async (broker) => {
+  test("append() numbers the messages of each room 1, 2, 3, … [M4]", async (broker) => {
     const results = await broker.append([
       draft("a"),
       draft("b", { room: "other" }),
@@ -70,12 +70,12 @@ export function testBroker(name: string, open: Open): void {
   });
 
   test(
-    "append() tells the listener what it stored, before it answers [M5]",
-    async (broker, wall, heard) => {
+    "append() reports stored entries to the listener before it returns [M5]",
+    async (broker, wall, entries) => {
       await broker.append([draft("a"), draft("b")]);
-      const { epoch } = heard[0] ?? { epoch: "" };
+      const { epoch } = entries[0] ?? { epoch: "" };
       const common = { room: "lobby", member: "ada", from: "Ada", epoch, at: wall.ms };
-      assertEquals(heard, [
+      assertEquals(entries, [
         { ...common, text: "a", nonce: "n-a", offset: 1 },
         { ...common, text: "b", nonce: "n-b", offset: 2 },
       ]);
@@ -84,8 +84,8 @@ export function testBroker(name: string, open: Open): void {
   );
 
   test(
-    "append() answers a known (room, member, nonce) with the first result [M3]",
-    async (broker, _, heard) => {
+    "append() returns the first result for a known (room, member, nonce) [M3]",
+    async (broker, _, entries) => {
       await fill(broker, 3);
       const repeat = draft("m2", { text: "something else" });
       const results = await broker.append([
@@ -102,12 +102,12 @@ export function testBroker(name: string, open: Open): void {
         { kind: "stored", offset: 5 },
         { kind: "stored", offset: 1 },
       ]);
-      assertEquals(heard.length, 6);
+      assertEquals(entries.length, 6);
     },
   );
 
   test(
-    "append() knows a nonce for 7 days, also when its message is pruned [M3] [R11]",
+    "append() recognizes a nonce for 7 days, even if its message was pruned [M3] [R11]",
     async (broker, wall) => {
       await fill(broker, 3);
       wall.ms += 6 * 86_400_000;
@@ -121,18 +121,18 @@ export function testBroker(name: string, open: Open): void {
     { retentionMessages: 1 },
   );
 
-  test("append() gives times that never fall [M6]", async (broker, wall, heard) => {
+  test("append() gives times that never decrease [M6]", async (broker, wall, entries) => {
     await broker.append([draft("a")]);
     wall.ms -= 5_000;
     await broker.append([draft("b")]);
     wall.ms += 9_000;
     await broker.append([draft("c")]);
-    const start = heard[0]?.at ?? 0;
-    assertEquals(heard.map(({ at }) => at - start), [0, 0, 4_000]);
+    const start = entries[0]?.at ?? 0;
+    assertEquals(entries.map(({ at }) => at - start), [0, 0, 4_000]);
   });
 
   test(
-    "append() keeps no more rooms than it may, and goes on with those it has",
+    "append() creates no room beyond the limit and still stores in existing ones",
     async (broker) => {
       const results = await broker.append([
         draft("a", { room: "one" }),
@@ -145,7 +145,7 @@ export function testBroker(name: string, open: Open): void {
     { maxRooms: 2 },
   );
 
-  test("append() stores any text and name as it is", async (broker) => {
+  test("append() stores texts and names unchanged", async (broker) => {
     const odd = "'; DROP TABLE messages; --\n\t\u{1f600}\u202e";
     await broker.append([draft(odd, { from: odd, nonce: "n" })]);
     const [entry] = (await broker.read("lobby", newest)).entries;
@@ -153,14 +153,14 @@ export function testBroker(name: string, open: Open): void {
   });
 
   test(
-    "read() of a room without messages is empty, in the present term [R2]",
-    async (broker, _, heard) => {
+    "read() returns an empty page of the current epoch for a room without messages [R2]",
+    async (broker, _, entries) => {
       const page = await broker.read("lobby", newest);
       await fill(broker, 1);
       assertEquals(page, {
         entries: [],
         first: 1,
-        head: { epoch: heard[0]?.epoch ?? "", offset: 0 },
+        head: { epoch: entries[0]?.epoch ?? "", offset: 0 },
         valid: true,
       });
       const again = await broker.read("lobby", { ...newest, after: page.head });
@@ -168,7 +168,7 @@ export function testBroker(name: string, open: Open): void {
     },
   );
 
-  test("read() before an offset gives the newest of them, in order [R9]", async (broker) => {
+  test("read() returns the newest messages before an offset, in order [R9]", async (broker) => {
     await fill(broker, 20);
     const all = await broker.read("lobby", { before: Infinity, limit: 5, maxBytes: 1e6 });
     assertEquals(texts(all.entries), ["m16", "m17", "m18", "m19", "m20"]);
@@ -178,26 +178,29 @@ export function testBroker(name: string, open: Open): void {
     assertEquals((await broker.read("lobby", { before: 1, limit: 5, maxBytes: 1 })).entries, []);
   });
 
-  test("read() after a position gives the oldest, in order [R4]", async (broker, _, heard) => {
-    await fill(broker, 20);
-    const epoch = heard[0]?.epoch ?? "";
-    const page = await broker.read("lobby", {
-      after: { epoch, offset: 15 },
-      limit: 3,
-      maxBytes: 1e6,
-    });
-    assertEquals([page.valid, texts(page.entries)], [true, ["m16", "m17", "m18"]]);
-    const none = await broker.read("lobby", {
-      after: { epoch, offset: 20 },
-      limit: 3,
-      maxBytes: 1,
-    });
-    assertEquals([none.valid, none.entries], [true, []]);
-  });
+  test(
+    "read() returns the oldest messages after a position, in order [R4]",
+    async (broker, _, entries) => {
+      await fill(broker, 20);
+      const epoch = entries[0]?.epoch ?? "";
+      const page = await broker.read("lobby", {
+        after: { epoch, offset: 15 },
+        limit: 3,
+        maxBytes: 1e6,
+      });
+      assertEquals([page.valid, texts(page.entries)], [true, ["m16", "m17", "m18"]]);
+      const none = await broker.read("lobby", {
+        after: { epoch, offset: 20 },
+        limit: 3,
+        maxBytes: 1,
+      });
+      assertEquals([none.valid, none.entries], [true, []]);
+    },
+  );
 
-  test("read() finds a position of another log not valid [R3]", async (broker, _, heard) => {
+  test("read() rejects a position of another log [R3]", async (broker, _, entries) => {
     await fill(broker, 3);
-    const epoch = heard[0]?.epoch ?? "";
+    const epoch = entries[0]?.epoch ?? "";
     for (
       const after of [{ epoch, offset: 4 }, { epoch: "other", offset: 2 }, {
         epoch: "x",
@@ -215,10 +218,10 @@ export function testBroker(name: string, open: Open): void {
     assertEquals([start.valid, start.entries.length], [true, 3]);
   });
 
-  test("read() gives what fits, and at least one message [R4]", async (broker, _, heard) => {
+  test("read() returns what fits, and at least one message [R4]", async (broker, _, entries) => {
     const text = "x".repeat(1_000);
     await broker.append(Array.from({ length: 10 }, (_, i) => draft(text, { nonce: `${i}` })));
-    const after = { epoch: heard[0]?.epoch ?? "", offset: 2 };
+    const after = { epoch: entries[0]?.epoch ?? "", offset: 2 };
     const some = await broker.read("lobby", { after, limit: 10, maxBytes: 3_500 });
     assertEquals(some.entries.map(({ offset }) => offset), [3, 4, 5]);
     const one = await broker.read("lobby", { before: Infinity, limit: 10, maxBytes: 10 });
@@ -232,48 +235,51 @@ export function testBroker(name: string, open: Open): void {
     assertEquals(page.entries.map(({ offset }) => offset), [9, 10]);
   });
 
-  test("read() gives long pages without a hole, either way [R4] [R9]", async (broker, _, heard) => {
-    await fill(broker, 700);
-    const epoch = heard[0]?.epoch ?? "";
-    const offsets = (from: number, count: number) =>
-      Array.from({ length: count }, (_, i) => from + i);
-    const bounds = { limit: 500, maxBytes: 1e6 };
-    const on = await broker.read("lobby", { after: { epoch, offset: 100 }, ...bounds });
-    assertEquals(on.entries.map(({ offset }) => offset), offsets(101, 500));
-    const back = await broker.read("lobby", { before: 601, ...bounds });
-    assertEquals(back.entries.map(({ offset }) => offset), offsets(101, 500));
-    const rest = await broker.read("lobby", { before: 300, ...bounds });
-    assertEquals(rest.entries.map(({ offset }) => offset), offsets(1, 299));
-  });
+  test(
+    "read() returns long pages without holes, in both directions [R4] [R9]",
+    async (broker, _, entries) => {
+      await fill(broker, 700);
+      const epoch = entries[0]?.epoch ?? "";
+      const offsets = (from: number, count: number) =>
+        Array.from({ length: count }, (_, i) => from + i);
+      const bounds = { limit: 500, maxBytes: 1e6 };
+      const on = await broker.read("lobby", { after: { epoch, offset: 100 }, ...bounds });
+      assertEquals(on.entries.map(({ offset }) => offset), offsets(101, 500));
+      const back = await broker.read("lobby", { before: 601, ...bounds });
+      assertEquals(back.entries.map(({ offset }) => offset), offsets(101, 500));
+      const rest = await broker.read("lobby", { before: 300, ...bounds });
+      assertEquals(rest.entries.map(({ offset }) => offset), offsets(1, 299));
+    },
+  );
 
-  test("prune() tells the listener what is gone, once [R11]", async (broker) => {
-    const told: unknown[] = [];
+  test("prune() reports once to the listener what is gone [R11]", async (broker) => {
+    const pruned: unknown[] = [];
     broker.subscribe({
       entries: () => {},
-      pruned: (room, first) => told.push([room, first]),
+      pruned: (room, first) => pruned.push([room, first]),
     });
     await fill(broker, 5);
     await broker.append([draft("a", { room: "other" })]);
     await broker.prune();
     await broker.prune();
-    assertEquals(told, [["lobby", 4]]);
+    assertEquals(pruned, [["lobby", 4]]);
   }, { retentionMessages: 2 });
 
   test(
-    "prune() removes from the beginning, and no offset is used again [R11]",
-    async (broker, _, heard) => {
+    "prune() deletes from the start and never reuses an offset [R11]",
+    async (broker, _, entries) => {
       await fill(broker, 10);
       await broker.prune();
       const page = await broker.read("lobby", newest);
       assertEquals([page.first, texts(page.entries)], [8, ["m8", "m9", "m10"]]);
-      const after = { epoch: heard[0]?.epoch ?? "", offset: 2 };
+      const after = { epoch: entries[0]?.epoch ?? "", offset: 2 };
       const valid = await broker.read("lobby", { after, limit: 10, maxBytes: 1e6 });
       assertEquals([valid.valid, valid.entries[0]?.offset], [true, 8]);
     },
     { retentionMessages: 3 },
   );
 
-  test("prune() removes what is older than the days that are kept [R11]", async (broker, wall) => {
+  test("prune() deletes messages older than the retention days [R11]", async (broker, wall) => {
     await fill(broker, 3);
     wall.ms += 86_400_000 + 1;
     await broker.append([draft("new")]);
@@ -287,7 +293,7 @@ export function testBroker(name: string, open: Open): void {
     assertEquals(await broker.append([draft("next")]), [{ kind: "stored", offset: 5 }]);
   }, { retentionDays: 1 });
 
-  test("claim() gives a name to one member, whatever its case and width [N4]", async (broker) => {
+  test("claim() gives a name to one member only, whatever its case and width [N4]", async (broker) => {
     assertEquals(await broker.claim("ada", "Straße"), "Straße");
     for (const same of ["Straße", "STRASSE", "strasse", "Ｓtraße"]) {
       assertEquals(await broker.claim("ben", same), undefined, same);
@@ -295,21 +301,21 @@ export function testBroker(name: string, open: Open): void {
     assertEquals(await broker.claim("ben", "Strasse2"), "Strasse2");
   });
 
-  test("claim() gives a member the name that it holds, whatever it asks for [N7]", async (broker) => {
+  test("claim() returns the name a member holds, whatever it asks for [N7]", async (broker) => {
     await broker.claim("ada", "Ada");
     assertEquals(await broker.claim("ada", "Ida"), "Ada");
     assertEquals(await broker.claim("ben", "Ida"), "Ida");
     assertEquals(await broker.claim("ada", "Ida"), "Ada");
   });
 
-  test("release() frees the name of who said nothing, at once [N8]", async (broker) => {
+  test("release() immediately frees the name of a member that never wrote [N8]", async (broker) => {
     await broker.claim("ada", "Ada");
     await broker.release("ada");
     assertEquals(await broker.claim("ben", "ada"), "ada");
     assertEquals(await broker.claim("ada", "Ada"), undefined);
   });
 
-  test("release() keeps the name of who wrote, for the hold [N8]", async (broker, wall) => {
+  test("release() holds the name of a member that wrote [N8]", async (broker, wall) => {
     await broker.claim("ada", "Ada");
     await broker.append([draft("a")]);
     await broker.release("ada");
@@ -322,7 +328,7 @@ export function testBroker(name: string, open: Open): void {
     assertEquals(await broker.claim("ada", "Other"), "Other");
   });
 
-  test("release() keeps the name of who wrote, also after an earlier message came late [N8]", async (broker) => {
+  test("release() holds the name of a member that wrote, also after a late message [N8]", async (broker) => {
     await broker.claim("ada", "Ada");
     await broker.release("ada");
     await broker.append([draft("late")]);
@@ -332,7 +338,7 @@ export function testBroker(name: string, open: Open): void {
     assertEquals(await broker.claim("ben", "Ada"), undefined);
   });
 
-  test("release() keeps both names of who wrote, and neither of who did not [N8]", async (broker) => {
+  test("release() holds both names of a member that wrote, and none of others [N8]", async (broker) => {
     await broker.claim("ada", "Ada");
     await broker.append([draft("a")]);
     await broker.rename("ada", "Ida");
@@ -346,14 +352,14 @@ export function testBroker(name: string, open: Open): void {
     assertEquals(await broker.rename("zoe", "Bob"), true);
   });
 
-  test("rename() refuses the name of another member, and changes nothing [N4]", async (broker) => {
+  test("rename() refuses the name of another member and changes nothing [N4]", async (broker) => {
     await broker.claim("ada", "Ada");
     await broker.claim("ben", "Ben");
     assertEquals(await broker.rename("ben", "ADA"), false);
     assertEquals(await broker.claim("ben", "x"), "Ben");
   });
 
-  test("rename() keeps the name before, but not the one before that [N8]", async (broker) => {
+  test("rename() keeps the former name, but not the one before it [N8]", async (broker) => {
     await broker.claim("ada", "Ada");
     assertEquals(await broker.rename("ada", "Ida"), true);
     assertEquals(await broker.claim("ben", "Ada"), undefined);
@@ -365,7 +371,7 @@ export function testBroker(name: string, open: Open): void {
     assertEquals(await broker.claim("ada", "x"), "Ida");
   });
 
-  test("rename() changes the writing of one's own name [N4]", async (broker) => {
+  test("rename() changes the case of a member's own name [N4]", async (broker) => {
     await broker.claim("ada", "ada");
     assertEquals(await broker.rename("ada", "ADA"), true);
     assertEquals(await broker.claim("ada", "x"), "ADA");
