@@ -1,7 +1,7 @@
 // `deno task cluster`, the way a person uses it: started, tried out, and ended with Ctrl-C.
 
 import { assertEquals } from "@std/assert";
-import { Talker } from "./faults/fault_harness.ts";
+import { ChatClient } from "../support/chat_client.ts";
 import { hasRedis } from "../support/redis_process.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
@@ -84,7 +84,7 @@ function test(promise: string, run: (tempDir: string) => Promise<void>): void {
 test("starts servers that are one chat, and ends everything it started", async (tempDir) => {
   const task = await startTask(tempDir);
   assertEquals(task.servers.length, 3);
-  const [ada, ben] = task.servers.slice(1).map(({ url }, i) => new Talker(url, `Talker ${i}`));
+  const [ada, ben] = task.servers.slice(1).map(({ url }, i) => new ChatClient(url, `Client ${i}`));
   await Promise.all([ada?.joined(), ben?.joined()]);
   await ada?.says("hello");
   await ben?.hears((push) => push.type === "message" && push.text === "hello");

@@ -3,8 +3,9 @@
 
 import { assertEquals } from "@std/assert";
 import type { Push } from "../../app/protocol/wire.ts";
-import { pause, readiness, withBench } from "./faults/fault_harness.ts";
-import type { Bench, Talker, Who } from "./faults/fault_harness.ts";
+import type { ChatClient, ChatClientOptions } from "../support/chat_client.ts";
+import { pause, readiness, withBench } from "../support/server_bench.ts";
+import type { Bench } from "../support/server_bench.ts";
 import { hasRedis, RedisProcess } from "../support/redis_process.ts";
 import type { ServerProcess } from "../support/server_process.ts";
 
@@ -12,7 +13,7 @@ interface Cluster {
   readonly redis: RedisProcess;
   readonly nodes: readonly ServerProcess[];
   /** Connects a user to a node, given by its index, and joins the lobby. */
-  join(node: number, username: string, who?: Who): Promise<Talker>;
+  join(node: number, username: string, options?: ChatClientOptions): Promise<ChatClient>;
 }
 
 function test(promise: string, nodeCount: number, use: (cluster: Cluster) => Promise<void>): void {
@@ -22,10 +23,10 @@ function test(promise: string, nodeCount: number, use: (cluster: Cluster) => Pro
       const nodes = await Promise.all(
         Array.from({ length: nodeCount }, (_, i) => startNode(bench, redis, i)),
       );
-      const join = (node: number, username: string, who?: Who) => {
+      const join = (node: number, username: string, options?: ChatClientOptions) => {
         const server = nodes[node];
         if (server === undefined) throw new RangeError(`There is no node ${node}`);
-        return bench.join(server, username, who);
+        return bench.join(server, username, options);
       };
       await use({ redis, nodes, join });
     });
@@ -39,8 +40,8 @@ async function startNode(bench: Bench, redis: RedisProcess, i: number): Promise<
 }
 
 /** What a user was told about others, in words. */
-function presenceOf(talker: Talker): string[] {
-  return talker.heard.flatMap((push) => {
+function presenceOf(client: ChatClient): string[] {
+  return client.pushes.flatMap((push) => {
     switch (push.type) {
       case "joined":
         return [`${push.username} joined`];
@@ -57,8 +58,8 @@ function presenceOf(talker: Talker): string[] {
 }
 
 /** Waits until a user receives a message, and with it everything sent before. */
-async function receives(talker: Talker, text: string): Promise<void> {
-  await talker.hears((push) => push.type === "message" && push.text === text);
+async function receives(client: ChatClient, text: string): Promise<void> {
+  await client.hears((push) => push.type === "message" && push.text === text);
 }
 
 /** Waits until a node can store messages. */

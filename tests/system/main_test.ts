@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { namesIn, withBench } from "./faults/fault_harness.ts";
+import { namesIn, withBench } from "../support/server_bench.ts";
 
 const main = new URL("../../main.ts", import.meta.url).pathname;
 

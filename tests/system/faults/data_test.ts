@@ -1,5 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { namesIn, test, textsAfterwards } from "./fault_harness.ts";
+import { namesIn, textsAfterwards } from "../../support/server_bench.ts";
+import { test } from "./fault_harness.ts";
 
 /** What can happen to the database of a running server, and the files that are then in its folder. */
 const losses: readonly (readonly [string, (dir: string) => void, readonly string[]])[] = [

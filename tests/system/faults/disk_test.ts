@@ -2,23 +2,17 @@ import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { backUp } from "../../../app/commands/backup.ts";
 import { exportToFile } from "../../../app/commands/export.ts";
 import type { ServerProcess } from "../../support/server_process.ts";
-import {
-  limitFiles,
-  namesIn,
-  noMount,
-  noncesIn,
-  test,
-  underLimit,
-  withDisk,
-} from "./fault_harness.ts";
-import type { Answer, Bench } from "./fault_harness.ts";
+import type { SendResult } from "../../support/chat_client.ts";
+import { namesIn } from "../../support/server_bench.ts";
+import type { Bench } from "../../support/server_bench.ts";
+import { limitFiles, noMount, noncesIn, test, underLimit, withDisk } from "./fault_harness.ts";
 
-const codes = (answers: readonly Answer[]) =>
-  new Set(answers.flatMap(({ error }) => error === undefined ? [] : [error.code]));
-const noncesOf = (answers: readonly Answer[]) =>
-  answers.filter(({ error }) => error === undefined).map(({ nonce }) => nonce);
+const codes = (results: readonly SendResult[]) =>
+  new Set(results.flatMap(({ error }) => error === undefined ? [] : [error.code]));
+const noncesOf = (results: readonly SendResult[]) =>
+  results.filter(({ error }) => error === undefined).map(({ nonce }) => nonce);
 
-/** Writes until the disk is full, makes room again, and looks whether people, log and file agree. */
+/** Sends until the disk is full, makes room, and checks that clients, log and database agree. */
 async function fillAndEmpty(
   { join, database, log }: Bench,
   server: ServerProcess,
@@ -26,19 +20,19 @@ async function fillAndEmpty(
 ): Promise<void> {
   const ada = await join(server, "Ada");
   const ben = await join(server, "Ben");
-  const answers = await ada.floods(400);
-  assertEquals(codes(answers), new Set(["storage_unavailable"]));
-  const sent = noncesOf(answers);
+  const results = await ada.floods(400);
+  assertEquals(codes(results), new Set(["storage_unavailable"]));
+  const sent = noncesOf(results);
   await ben.hears((push) => push.type === "message" && push.nonce === sent.at(-1));
   assertEquals(ben.messages.map(({ nonce }) => nonce), sent);
   await server.said(/event=storage_failed/);
   assertMatch(log("error.log"), /event=storage_failed/);
-  // What was said can still be read.
+  // History can still be read.
   ben.send({ type: "history", room: "lobby", before: 5, limit: 10 });
   await ben.hears((push) => push.type === "history" && push.messages.length === 4);
 
   await makeRoom();
-  for (const { nonce, error } of answers) {
+  for (const { nonce, error } of results) {
     if (error !== undefined) sent.push((await ada.says("again", nonce)).nonce);
   }
   await server.said(/event=storage_recovered/);
@@ -47,7 +41,7 @@ async function fillAndEmpty(
 }
 
 test(
-  "a full disk refuses what it cannot store, shows nothing of it, and goes on when there is room [M9]",
+  "a full disk refuses messages, shows none of them, and recovers [M9]",
   undefined,
   async (bench) => {
     const server = await bench.start({ under: underLimit(400) });
@@ -55,7 +49,7 @@ test(
   },
 );
 
-test("a disk that is really full does the same [M9]", noMount, async (bench) => {
+test("a small disk that is full does the same [M9]", noMount, async (bench) => {
   const data = `${bench.dir}/data`;
   await withDisk(data, 2_000, async () => {
     Deno.writeFileSync(`${data}/ballast`, new Uint8Array(1_000_000));
@@ -65,7 +59,7 @@ test("a disk that is really full does the same [M9]", noMount, async (bench) => 
 });
 
 test(
-  "a full disk leaves the export and the copy of before as they are, and is named",
+  "a full disk fails a backup and an export, and leaves the earlier file",
   noMount,
   async ({ dir, database, start, join }) => {
     const server = await start();

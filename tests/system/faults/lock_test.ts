@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { refusal, test, textsAfterwards } from "./fault_harness.ts";
+import { refusal, textsAfterwards } from "../../support/server_bench.ts";
+import { test } from "./fault_harness.ts";
 
 test(
   "a second server in a folder in use names the first and disturbs nobody",

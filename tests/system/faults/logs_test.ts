@@ -1,9 +1,10 @@
 import { assertEquals } from "@std/assert";
-import { limitFiles, noMount, pause, test, underLimit, withDisk } from "./fault_harness.ts";
-import type { Talker } from "./fault_harness.ts";
+import type { ChatClient } from "../../support/chat_client.ts";
+import { pause } from "../../support/server_bench.ts";
+import { limitFiles, noMount, test, underLimit, withDisk } from "./fault_harness.ts";
 
-/** Writes messages until a log has a line of one: a log is looked at when there is something to write. */
-async function talkUntilLogged(ada: Talker, log: () => string): Promise<void> {
+/** Sends messages until a log has a line of one: a log is opened again when there is a line to write. */
+async function sendUntilLogged(ada: ChatClient, log: () => string): Promise<void> {
   while (!log().includes("event=message")) {
     assertEquals((await ada.says("on")).error, undefined);
     await pause();
@@ -11,19 +12,19 @@ async function talkUntilLogged(ada: Talker, log: () => string): Promise<void> {
 }
 
 test(
-  "a log folder that is removed is made anew, and the talk goes on",
+  "a removed log folder is created again, and the chat goes on",
   undefined,
   async (bench) => {
     const { dir, start, join, log } = bench;
     const ada = await join(await start(), "Ada");
     await ada.says("one");
     Deno.removeSync(`${dir}/logs`, { recursive: true });
-    await talkUntilLogged(ada, () => log("websocket.log"));
+    await sendUntilLogged(ada, () => log("websocket.log"));
   },
 );
 
 test(
-  "a full log says so on the console, harms no talk, and is taken up again",
+  "a log that cannot grow says so on the console, and resumes later",
   undefined,
   async (bench) => {
     const { dir, start, join, log } = bench;
@@ -37,12 +38,12 @@ test(
     assertEquals((await ada.says("one")).offset, 1);
     await server.said(/^Cannot write .*log: .*the chat goes on without it$/);
     await limitFiles(server);
-    await talkUntilLogged(ada, () => log("websocket.log"));
+    await sendUntilLogged(ada, () => log("websocket.log"));
   },
 );
 
 test(
-  "a log folder that cannot be made does not stop the start",
+  "a log folder that cannot be created does not stop the start",
   undefined,
   async ({ dir, start, join }) => {
     Deno.writeTextFileSync(`${dir}/logs`, "in the way");
@@ -53,7 +54,7 @@ test(
 );
 
 test(
-  "a disk that is full of logs takes nothing from the talk",
+  "a disk full of logs does not disturb the chat",
   noMount,
   async ({ dir, start, join }) => {
     await withDisk(`${dir}/logs`, 64, async () => {

@@ -1,13 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
-import {
-  noModes,
-  refusal,
-  test,
-  textsAfterwards,
-  underLimit,
-  underModes,
-} from "./fault_harness.ts";
+import { refusal, textsAfterwards } from "../../support/server_bench.ts";
+import { noModes, test, underLimit, underModes } from "./fault_harness.ts";
 
 test(
   "a data folder that cannot be written stops the start with a sentence",
@@ -84,7 +78,7 @@ test(
     await (await join(first, "Ada")).floods(400);
     await first.end();
     const bytes = Deno.readFileSync(database);
-    // Pages of messages are the largest part; the oldest are near the beginning.
+    // Most pages hold messages, the oldest ones near the start.
     const pages = [0.25, 0.27].map((part) => Math.floor(bytes.length * part / 4_096) * 4_096);
     Deno.writeFileSync(database, bytes.fill(0xa5, ...pages as [number, number]));
     const server = await start();
@@ -92,7 +86,7 @@ test(
     let before = ben.messages[0]?.offset ?? 0;
     let refused: string | undefined;
     while (refused === undefined) {
-      const since = ben.heard.length;
+      const since = ben.pushes.length;
       ben.send({ type: "history", room: "lobby", before, limit: 20 });
       const push = await ben.hears(({ type }) => type === "history" || type === "error", since);
       if (push.type === "error") refused = push.code;
@@ -114,8 +108,8 @@ test(
     const first = await bench.start();
     await (await bench.join(first, "Ada")).says("one");
     await first.end();
-    const said = await refusal(bench.start({ under: underLimit(1) }));
-    assertStringIncludes(said, `Cannot open ${bench.database}: `);
+    const message = await refusal(bench.start({ under: underLimit(1) }));
+    assertStringIncludes(message, `Cannot open ${bench.database}: `);
     assertEquals(await textsAfterwards(bench), ["one"]);
   },
 );

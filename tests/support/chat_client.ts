@@ -1,0 +1,126 @@
+// A person's connection to a running server, which speaks SPEC.md over WebSocket.
+
+import type { ErrorPush, MessagePush, Position, Push, RoomPush } from "../../app/protocol/wire.ts";
+
+/** Who connects, and where to. */
+export interface ChatClientOptions {
+  readonly token?: string;
+  /** The lobby by default. */
+  readonly room?: string;
+  readonly tab?: string;
+  /** Where an earlier connection ended. */
+  readonly position?: Position;
+}
+
+/** The outcome of a message. */
+export interface SendResult {
+  readonly nonce: string;
+  readonly offset?: number;
+  readonly error?: ErrorPush;
+}
+
+/** A connection that joins one room, sends messages, and records every push. */
+export class ChatClient {
+  readonly pushes: Push[] = [];
+  readonly token: string;
+  readonly room: string;
+  readonly #socket: WebSocket;
+  readonly #closed = Promise.withResolvers<number>();
+  /** Called after each frame. */
+  readonly #waiting = new Set<() => void>();
+  #nonces = 0;
+
+  constructor(
+    url: string,
+    username: string,
+    { token = newToken(), room = "lobby", tab, position }: ChatClientOptions = {},
+  ) {
+    this.token = token;
+    this.room = room;
+    this.#socket = new WebSocket(new URL("ws", url.replace("http", "ws")));
+    this.#socket.onopen = () =>
+      this.send({ type: "hello", username, token, tab, rooms: [{ room, ...position }] });
+    this.#socket.onmessage = ({ data }) => {
+      this.pushes.push(...JSON.parse(data) as Push[]);
+      for (const check of this.#waiting) check();
+    };
+    this.#socket.onclose = ({ code }) => this.#closed.resolve(code);
+  }
+
+  /** Sends a command. */
+  send(command: Readonly<Record<string, unknown>>): void {
+    this.#socket.send(JSON.stringify(command));
+  }
+
+  /** Resolves with the first matching push from index `since` on; rejects if the connection closes. */
+  hears(matches: (push: Push) => boolean, since = 0): Promise<Push> {
+    const { promise, resolve, reject } = Promise.withResolvers<Push>();
+    const check = () => {
+      const push = this.pushes.slice(since).find(matches);
+      if (push !== undefined) resolve(push);
+    };
+    this.#waiting.add(check);
+    check();
+    void this.#closed.promise.then((code) => reject(new Error(`closed with ${code}`)));
+    return promise.finally(() => this.#waiting.delete(check));
+  }
+
+  /** Resolves once the room is joined; rejects if that is refused. */
+  async joined(): Promise<RoomPush> {
+    const push = await this.hears(({ type }) => type === "room" || type === "error");
+    if (push.type !== "room") throw new Error(JSON.stringify(push));
+    return push;
+  }
+
+  /** Sends a message and resolves with its outcome. Pass the `nonce` of another to retry it. */
+  async says(text: string, nonce = `n${++this.#nonces}`): Promise<SendResult> {
+    const since = this.pushes.length;
+    this.send({ type: "message", room: this.room, text, nonce });
+    const push = await this.hears((push) => "nonce" in push && push.nonce === nonce, since);
+    if (push.type === "error") return { nonce, error: push };
+    if (push.type !== "message" && push.type !== "ack") throw new Error(push.type);
+    return { nonce, offset: push.offset };
+  }
+
+  /** Sends messages of about 4 KB, up to `max`, until one is refused. */
+  async floods(max: number): Promise<readonly SendResult[]> {
+    const text = "x".repeat(3_900);
+    const results: SendResult[] = [];
+    while (results.length < max && !results.some(({ error }) => error !== undefined)) {
+      const batch = Array.from(
+        { length: 10 },
+        (_, i) => this.says(`${results.length + i} ${text}`),
+      );
+      results.push(...await Promise.all(batch));
+    }
+    return results;
+  }
+
+  /** All messages received, in order. */
+  get messages(): readonly MessagePush[] {
+    return this.pushes.flatMap((push) =>
+      push.type === "message" ? [push] : push.type === "room" ? push.messages : []
+    );
+  }
+
+  get texts(): readonly string[] {
+    return this.messages.map(({ text }) => text);
+  }
+
+  /** Resolves with the close code. */
+  get closed(): Promise<number> {
+    return this.#closed.promise;
+  }
+
+  async close(): Promise<void> {
+    this.#socket.close();
+    await this.closed;
+  }
+}
+
+function newToken(): string {
+  return crypto.getRandomValues(new Uint8Array(32)).toBase64({
+    alphabet: "base64url",
+    omitPadding: true,
+  });
+}
