@@ -53,7 +53,7 @@ export function randomId(bytes: number): string {
     .replaceAll("=", "");
 }
 
-/** Returns a storage of the browser, or one that lasts as long as the page where it is forbidden. */
+/** Returns a storage of the browser, or one that lasts as long as the page if it is forbidden. */
 export function storageOf(kind: "localStorage" | "sessionStorage"): KeyValue {
   try {
     const storage = globalThis[kind];

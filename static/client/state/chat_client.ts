@@ -1,5 +1,5 @@
-// The chat as the page uses it: joins connection, outbox and rooms. Commands go in, state comes out.
-// Pure: everything that belongs to the browser is injected.
+// The chat as the page uses it: connection, outbox and rooms together. Commands go in, state comes
+// out. Pure: everything that belongs to the browser is injected.
 
 import { cleanText, isRoomName, parseUsername } from "../../../app/protocol/text.ts";
 import { closeCode, limits, mayRetry } from "../../../app/protocol/wire.ts";
@@ -158,7 +158,7 @@ export class ChatClient {
     return true;
   }
 
-  /** Closes a room. Returns false while it has unsent messages, which would be sent or fail unseen. */
+  /** Closes a room. Returns false while it has unsent messages, which might fail unseen. */
   leaveRoom(name: string): boolean {
     this.#problem = undefined;
     if (this.outbox.messagesIn(name).length > 0) return false;
@@ -170,7 +170,7 @@ export class ChatClient {
     return true;
   }
 
-  /** Puts a message into the outbox, which sends it. Returns a problem if it is not a valid message. */
+  /** Puts a message into the outbox to be sent. Returns a problem if it is not a valid one. */
   send(name: string, text: string): Problem | undefined {
     const cleaned = cleanText(text);
     if (!cleaned.ok) return cleaned;
@@ -261,7 +261,7 @@ export class ChatClient {
     this.#send({ type: "hello", ...this.#profile, tab: this.#ports.tab, rooms });
   }
 
-  /** Opens the rooms of unsent messages, up to the limit; leaving a room makes place for the rest. */
+  /** Opens the rooms of unsent messages, up to the limit. Leaving a room makes place for more. */
   #openOutboxRooms(): void {
     for (const name of this.outbox.rooms) this.openRoom(name);
   }

@@ -216,7 +216,7 @@ export class Connection {
   }
 }
 
-/** The pushes of a frame, or `undefined` if it is not a JSON array of them. Fields are unchecked. */
+/** Returns the pushes of a frame, or `undefined` if it isn't a JSON array of pushes. */
 function decodePushes(frame: string): readonly Push[] | undefined {
   try {
     const pushes: unknown = JSON.parse(frame);

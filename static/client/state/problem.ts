@@ -1,6 +1,6 @@
 // Why something was refused or failed, in a form that the page can translate.
 
-/** A refusal or failure: from the server, from a rule the page checks itself, or from the network. */
+/** Why the server, a rule of the page, or the network stopped something. */
 export interface Problem {
   /** Stable and machine-readable; the words of each language map it to a sentence. */
   readonly code: string;

@@ -23,7 +23,7 @@ export function isToken(value: unknown): value is string {
   return typeof value === "string" && tokenPattern.test(value);
 }
 
-/** Returns the stored profile. Invalid parts are replaced: the name by an empty one, the token by `newToken()`. */
+/** Returns the stored profile, with an empty name and a `newToken()` if those are invalid. */
 export function loadProfile(storage: KeyValue, newToken: () => string): Profile {
   const { username, token, access } = Object(readJson(storage, profileKey)) as {
     readonly [K in keyof Profile]?: unknown;

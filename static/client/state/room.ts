@@ -201,7 +201,7 @@ export class Room {
   }
 }
 
-/** Returns how many messages are unread in all of these rooms, and how many of those are mentions. */
+/** Returns how many messages are unread in these rooms, and how many of those are mentions. */
 export function countUnread(rooms: readonly Room[]): { unread: number; mentions: number } {
   const total = { unread: 0, mentions: 0 };
   for (const { unread, mentions } of rooms) {

@@ -1,4 +1,4 @@
-// JSON values in the browser's storage, which may be forbidden, full or damaged. Nothing here throws.
+// JSON values in the browser's storage, which may be forbidden, full or damaged. Nothing throws.
 
 /** The part of the browser's `Storage` that the page uses. */
 export interface KeyValue {

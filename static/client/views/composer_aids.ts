@@ -1,5 +1,5 @@
 // Aids for writing: a list of slash commands, completion of names and rooms, recall of the last
-// message, a limit for pasted text, and keys that switch rooms. Loads with the composer's first focus.
+// message, a limit for pasted text, and keys that switch rooms. Loads when the composer is focused.
 
 import type { ChatClient } from "../state/chat_client.ts";
 import type { Room } from "../state/room.ts";

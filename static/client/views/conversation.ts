@@ -131,7 +131,7 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
   };
 }
 
-/** Returns the first messages in view and where they are; the first that remains keeps its place. */
+/** Returns the first messages in view and where they are. The first that stays keeps its place. */
 function anchorsIn(log: HTMLElement): { readonly node: Element; readonly top: number }[] {
   const { top } = log.getBoundingClientRect();
   const children = log.firstElementChild?.children ?? [];

@@ -1,4 +1,4 @@
-// Notifies about messages with a notification and a sound. Loads with the first message to notify of.
+// Notifies about messages with a notification and a sound. Loads when first needed.
 
 import { NotificationLeader } from "../state/notification_leader.ts";
 import type { Message } from "../state/room.ts";

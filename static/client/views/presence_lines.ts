@@ -3,7 +3,7 @@
 import type { PresenceEvent } from "../state/roster.ts";
 import { words } from "../words/language.ts";
 
-/** Returns the sentences for consecutive events. Coming and going, or renames and back, cancel out. */
+/** Returns sentences for consecutive events. Joining and leaving, or renaming back, cancel out. */
 export function presenceSentences(events: readonly PresenceEvent[]): string[] {
   const net = new Map<string, PresenceEvent>();
   const renames = new Map<string, { readonly from: string; readonly to: string }>();

@@ -1,4 +1,4 @@
-// Two lines above the composer: the state of the connection, if there is trouble, and who is typing.
+// Two lines above the composer: trouble with the connection, and who is typing.
 
 import { closeCode } from "../../../app/protocol/wire.ts";
 import type { ChatClient } from "../state/chat_client.ts";
@@ -30,7 +30,7 @@ export function mountStatusLine(chat: ChatClient, redraw: () => void) {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let lastTopic = "";
 
-  /** Shows a sentence. It is read aloud only if its topic is new, which the seconds left are not. */
+  /** Shows a sentence. Screen readers read it only if its topic changed: not each second left. */
   const show = (sentence: string, label = "", topic = sentence) => {
     if (text.textContent.trim() !== sentence) {
       line.ariaLive = topic === lastTopic ? "off" : "polite";

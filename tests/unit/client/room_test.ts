@@ -120,7 +120,7 @@ Deno.test("ChatClient.markReadUpTo() marks messages read, whether they have arri
   assertEquals([lobby(page).readOffset, lobby(page).unread, lobby(page).newSince], [4, 1, 4]);
   page.chat.markReadUpTo("lobby", 3);
   assertEquals(lobby(page).readOffset, 4);
-  // The other tab was told of it first.
+  // The other tab received it first.
   page.chat.markReadUpTo("lobby", 6);
   assertEquals(lobby(page).unread, 0);
   page.socket.push(message(6));
