@@ -79,7 +79,7 @@ Deno.test("openLogs() writes an event as one logfmt line", () =>
     ]);
   }));
 
-Deno.test("openLogs() lets no value break a line, hide in it or turn it round", () =>
+Deno.test("openLogs() escapes whatever could break or disguise a line", () =>
   withLogs({}, ({ logs, lines }) => {
     const nasty = 'a\nb\rc\u001b[31m"q"\\ \u2028\u202e=\u0000\u0085';
     logs.event("x", { nasty });
@@ -87,12 +87,12 @@ Deno.test("openLogs() lets no value break a line, hide in it or turn it round", 
     logs.flush();
     for (const name of ["websocket.log", "access.log"]) {
       assertEquals(lines(name).length, 1);
-      // deno-lint-ignore no-control-regex -- these must not be there
+      // deno-lint-ignore no-control-regex -- the characters that must not occur
       assert(!/[\x00-\x1f\x7f-\x9f\u2028\u202e]/.test(lines(name)[0] ?? "\n"));
     }
   }));
 
-Deno.test("openLogs() writes JSON lines where that is wanted", () =>
+Deno.test("openLogs() writes JSON lines if configured", () =>
   withLogs({ format: "json" }, ({ logs, lines }) => {
     logs.access(request);
     logs.event("join", { room: "a\u2028b" });
@@ -104,7 +104,7 @@ Deno.test("openLogs() writes JSON lines where that is wanted", () =>
     assertEquals(JSON.parse(lines("websocket.log")[0] ?? "").room, "a\u2028b");
   }));
 
-Deno.test("openLogs() brings a line to the disk within a second, a warning at once", () =>
+Deno.test("openLogs() flushes lines within a second, and warnings at once", () =>
   withLogs({}, ({ logs, time, lines, mirrored }) => {
     logs.event("slow", {});
     assertEquals(lines("websocket.log"), []);
@@ -116,7 +116,7 @@ Deno.test("openLogs() brings a line to the disk within a second, a warning at on
     assertEquals(mirrored.join("").split("\n").length, 4);
   }));
 
-Deno.test("openLogs() needs no timer while nothing happens", () =>
+Deno.test("openLogs() runs no timer while idle", () =>
   withLogs({}, ({ logs, time }) => {
     logs.event("one", {});
     time.pass(5_000);
@@ -132,7 +132,7 @@ Deno.test("openLogs() writes errors with their stack, on one line", () =>
     assertEquals(lines("error.log").length, 1);
   }));
 
-Deno.test("openLogs() leaves out what is less severe than the level", () =>
+Deno.test("openLogs() drops lines below the level", () =>
   withLogs({ level: "error" }, ({ logs, lines }) => {
     logs.access(request);
     logs.event("e", {});
@@ -145,7 +145,7 @@ Deno.test("openLogs() leaves out what is less severe than the level", () =>
     );
   }));
 
-Deno.test("openLogs() puts a full log aside", () =>
+Deno.test("openLogs() rotates a full log", () =>
   withLogs({ maxBytes: 4096 }, ({ logs, dir }) => {
     for (let i = 0; i < 200; i++) logs.event("fill", { text: "\u20ac".repeat(50) });
     logs.flush();
@@ -159,7 +159,7 @@ Deno.test("openLogs() puts a full log aside", () =>
     for (const name of names) assert(Deno.statSync(join(dir, name)).size <= 4096);
   }));
 
-Deno.test("openLogs() goes on without a log that cannot be written, tells it once a minute, and takes it up again", () =>
+Deno.test("openLogs() complains once a minute while a log cannot be written, and then resumes", () =>
   withLogs({}, async ({ logs, time, dir, complaints, lines }) => {
     logs.close();
     await Deno.remove(dir, { recursive: true });
@@ -171,21 +171,21 @@ Deno.test("openLogs() goes on without a log that cannot be written, tells it onc
       now: () => at + time.ms,
       later: (ms, task) => time.later(ms, task),
     });
-    for (let i = 0; i < 100; i++) broken.warn("unheard", {});
+    for (let i = 0; i < 100; i++) broken.warn("lost", {});
     assertEquals(complaints.length, 1);
-    assertStringIncludes(complaints[0] ?? "", "the chat goes on without it");
-    assert(broken.failures >= 100);
+    assertStringIncludes(complaints[0] ?? "", "the chat continues without it");
+    assertEquals(broken.failures, 100);
     time.pass(61_000);
-    broken.warn("unheard", {});
+    broken.warn("lost", {});
     assertEquals(complaints.length, 2);
     await Deno.remove(dir);
     time.pass(2_000);
-    broken.warn("heard", {});
+    broken.warn("written", {});
     assertEquals(lines("error.log").length, 1);
     broken.close();
   }));
 
-Deno.test("openLogs() takes up a log again at once after the clock was set back", () =>
+Deno.test("openLogs() reopens a log at once after the clock was set back", () =>
   withLogs({}, async ({ logs, time, dir, complaints }) => {
     logs.close();
     await Deno.remove(dir, { recursive: true });
@@ -200,12 +200,12 @@ Deno.test("openLogs() takes up a log again at once after the clock was set back"
     });
     await Deno.remove(dir);
     wall -= 3_600_000;
-    broken.warn("heard", {});
-    assertStringIncludes(Deno.readTextFileSync(join(dir, "error.log")), "event=heard");
+    broken.warn("written", {});
+    assertStringIncludes(Deno.readTextFileSync(join(dir, "error.log")), "event=written");
     broken.close();
   }));
 
-Deno.test("openLogs() makes a log anew that was removed or moved, within a second", () =>
+Deno.test("openLogs() recreates a removed or moved log within a second", () =>
   withLogs({}, async ({ logs, time, dir, complaints, lines }) => {
     logs.warn("before", {});
     await Deno.remove(dir, { recursive: true });
@@ -220,7 +220,7 @@ Deno.test("openLogs() makes a log anew that was removed or moved, within a secon
     assertEquals(complaints, []);
   }));
 
-Deno.test("openLogs() leaves the start out of the mirror: the console has the address", () =>
+Deno.test("openLogs() does not mirror the start", () =>
   withLogs({}, ({ logs, time, lines, mirrored }) => {
     logs.event("start", { port: 8000 });
     time.pass(1_000);
@@ -229,3 +229,42 @@ Deno.test("openLogs() leaves the start out of the mirror: the console has the ad
     time.pass(1_000);
     assertEquals(mirrored.length, 1);
   }));
+
+Deno.test({
+  name: "openLogs() leaks no descriptor while the disk is full",
+  ignore: Deno.build.os !== "linux",
+  fn: () =>
+    withLogs({}, ({ logs, time, dir, complaints, lines }) => {
+      logs.close();
+      const countDescriptors = () => [...Deno.readDirSync("/proc/self/fd")].length;
+      const before = countDescriptors();
+      for (const name of ["access.log", "error.log", "websocket.log"]) {
+        Deno.removeSync(join(dir, name));
+        Deno.symlinkSync("/dev/full", join(dir, name));
+      }
+      const full = openLogs({
+        ...quiet,
+        dir,
+        complain: (line) => complaints.push(line),
+        now: () => at + time.ms,
+        later: (ms, task) => time.later(ms, task),
+      });
+      const open = countDescriptors();
+      for (let retry = 0; retry < 20; retry++) {
+        full.warn("lost", {});
+        // Longer than the buffer, so that writing fails too, not only flushing.
+        full.event("lost", { text: "x".repeat(100_000) });
+        full.access(request);
+        full.flush();
+        time.pass(1_000);
+      }
+      assertEquals(full.failures, 60);
+      assert(countDescriptors() <= open, `${countDescriptors()} descriptors, ${open} at first`);
+      assertStringIncludes(complaints.join(), "No space left");
+      Deno.removeSync(join(dir, "error.log"));
+      full.warn("written", {});
+      assertEquals(lines("error.log").length, 1);
+      full.close();
+      assertEquals(countDescriptors(), before);
+    }),
+});

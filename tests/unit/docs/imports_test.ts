@@ -15,9 +15,9 @@ const rules: Readonly<Record<string, readonly string[]>> = {
   "static/client/": ["app/protocol/"],
 };
 
-/** The only importer of each package. */
+/** The only importers of each package, by the start of their paths. */
 const packages: Readonly<Record<string, string>> = {
-  "@std/log": "app/core/logging.ts",
+  "@std/log": "app/core/log",
   "prom-client": "app/core/metrics.ts",
   "@redis/client": "app/broker/redis/",
 };

@@ -1,0 +1,151 @@
+// A rotating log file that survives a full disk, and being moved or removed.
+
+import { RotatingFileHandler } from "@std/log";
+import type { LogRecord } from "@std/log";
+import { dirname } from "@std/path";
+
+/** Options of `LogFile`. */
+export interface LogFileOptions {
+  readonly filename: string;
+  readonly maxBytes: number;
+  readonly maxBackupCount: number;
+  readonly formatter: (record: LogRecord) => string;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Called after every line. */
+  readonly onLine: () => void;
+  /** Called when lines are lost. */
+  readonly onLoss: (error: unknown, lines: number) => void;
+}
+
+/** How often a failed file is reopened, and an open one is checked. */
+const retryMs = 1_000;
+const bufferBytes = 64 * 1024;
+/** Max length of a batch. Encoding and counting lines one by one costs twice as much. */
+const batchMaxChars = 4_096;
+
+/**
+ * A handler that never throws. When writing fails it closes the file, drops what is buffered, and
+ * opens the file again a second later at the earliest.
+ */
+export class LogFile extends RotatingFileHandler {
+  readonly #options: LogFileOptions;
+  #isOpen = false;
+  /** Whether a method of the base class is running. */
+  #isWriting = false;
+  /** The error that closed the file. */
+  #error: unknown;
+  #triedAt = -Infinity;
+  /** Identifies the open file, even if another one has its name now. */
+  #identity = "";
+  /** Lines for the next call of `super.log()`. */
+  #batch = "";
+  /** Number of lines that are not known to be on disk. */
+  #unwrittenLines = 0;
+
+  constructor(options: LogFileOptions) {
+    super("NOTSET", { ...options, bufferSize: bufferBytes });
+    this.#options = options;
+  }
+
+  override setup(): void {
+    this.#open();
+  }
+
+  override log(line: string): void {
+    if (this.#isDue()) {
+      if (this.#isOpen && identityOf(this.#options.filename) !== this.#identity) this.destroy();
+      if (!this.#isOpen) this.#open();
+    }
+    this.#unwrittenLines++;
+    if (!this.#isOpen) this.#reportLoss();
+    else {
+      // A code unit is at most three bytes, and a batch is not split between files.
+      const maxChars = Math.min(batchMaxChars, this.#options.maxBytes / 4);
+      if (this.#batch.length + line.length > maxChars) this.#writeBatch();
+      this.#batch += this.#batch === "" ? line : `\n${line}`;
+    }
+    this.#options.onLine();
+  }
+
+  override flush(): void {
+    if (!this.#isOpen) return;
+    // Upstream's log() and rotateLogFiles() call flush() too.
+    if (this.#isWriting) return super.flush();
+    this.#writeBatch();
+    this.#attempt(() => super.flush());
+    this.#unwrittenLines = 0;
+  }
+
+  override destroy(): void {
+    this.flush();
+    this.#close();
+  }
+
+  #open(): void {
+    this.#triedAt = this.#options.now();
+    this.#isOpen = true;
+    this.#attempt(() => {
+      const { filename } = this.#options;
+      Deno.mkdirSync(dirname(filename), { recursive: true });
+      super.setup();
+      this.#identity = identityOf(filename);
+    });
+  }
+
+  #writeBatch(): void {
+    if (this.#batch === "") return;
+    const batch = this.#batch;
+    this.#batch = "";
+    this.#attempt(() => super.log(batch));
+  }
+
+  /** Calls `use`, and closes the file if that throws. */
+  #attempt(use: () => void): void {
+    if (!this.#isOpen) return;
+    this.#isWriting = true;
+    try {
+      use();
+    } catch (error) {
+      this.#error = error;
+      this.#triedAt = this.#options.now();
+      this.#close();
+      this.#reportLoss();
+    } finally {
+      this.#isWriting = false;
+    }
+  }
+
+  #close(): void {
+    this.#isOpen = false;
+    this.#batch = "";
+    try {
+      // Upstream's destroy() closes the file only if flush() does not throw. Ours does nothing now.
+      super.destroy();
+    } catch {
+      // It fails for the reason that is reported already, or the file is closed.
+    }
+  }
+
+  #reportLoss(): void {
+    this.#options.onLoss(this.#error, this.#unwrittenLines);
+    this.#unwrittenLines = 0;
+  }
+
+  /** Returns true once per `retryMs`, and after the clock was set back. */
+  #isDue(): boolean {
+    const now = this.#options.now();
+    if (Math.abs(now - this.#triedAt) < retryMs) return false;
+    this.#triedAt = now;
+    return true;
+  }
+}
+
+function identityOf(path: string): string {
+  try {
+    const { dev, ino } = Deno.statSync(path);
+    return `${dev} ${ino}`;
+  } catch {
+    return "";
+  }
+}

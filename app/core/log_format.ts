@@ -1,0 +1,118 @@
+// Formats log records as lines: logfmt, JSON, or the NCSA combined format for requests.
+
+import type { LogRecord } from "@std/log";
+import type { LogFields } from "../chat/ports.ts";
+
+/** A request in access.log. */
+export interface AccessRecord {
+  readonly address: string;
+  readonly method: string;
+  /** The requested path and query. */
+  readonly path: string;
+  readonly protocol: string;
+  readonly status: number;
+  /** Size of the response body. */
+  readonly bytes: number;
+  readonly referrer?: string | undefined;
+  readonly userAgent?: string | undefined;
+  /** Time until the response. */
+  readonly ms: number;
+}
+
+/**
+ * Returns a formatter for all loggers. The message of a record is its event; its argument is an
+ * `AccessRecord` for the logger `access`, and `LogFields` for all others. `now` is in milliseconds
+ * since 1970.
+ */
+export function lineFormatter(
+  format: "text" | "json",
+  now: () => number,
+): (record: LogRecord) => string {
+  const encode = format === "json" ? jsonLine : logfmtLine;
+  const timestamp = cachedTimestamp();
+  let last: { record: LogRecord; line: string } | undefined;
+  return (record) => {
+    // A file and the console get the same record.
+    if (last?.record === record) return last.line;
+    const { loggerName, levelName, msg: event, args: [argument] } = record;
+    const time = now();
+    let line: string;
+    if (loggerName !== "access") {
+      const level = levelName.toLowerCase();
+      const fields = argument as LogFields;
+      line = encode({ time: timestamp(time), level, event, ...fields });
+    } else {
+      const request = argument as AccessRecord;
+      line = format === "json"
+        ? jsonLine({ time: timestamp(time), event, ...request })
+        : combinedLine(new Date(time), request);
+    }
+    last = { record, line };
+    return line;
+  };
+}
+
+/** Returns a function that formats a time as ISO 8601, which many lines share. */
+function cachedTimestamp(): (ms: number) => string {
+  let cached = { ms: NaN, text: "" };
+  return (ms) => {
+    if (ms !== cached.ms) cached = { ms, text: new Date(ms).toISOString() };
+    return cached.text;
+  };
+}
+
+/** Control characters, line separators and bidi controls, which could break or disguise a line. */
+// deno-lint-ignore no-control-regex -- they are what is escaped
+const unsafe = /[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+function escapeUnsafe(text: string): string {
+  return text.replace(unsafe, (character) => {
+    if (character === "\n") return "\\n";
+    if (character === "\t") return "\\t";
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
+}
+
+function logfmtLine(fields: LogFields): string {
+  const parts: string[] = [];
+  for (const [key, value] of Object.entries(fields)) {
+    if (value === undefined) continue;
+    parts.push(`${key}=${typeof value === "string" ? logfmtValue(value) : value}`);
+  }
+  return parts.join(" ");
+}
+
+const unquoted = /^[\p{L}\p{N}\p{M}_.:,/+@[\]~%#?&()-]+$/u;
+/** Matches most values, in half the time of `unquoted`. */
+const unquotedAscii = /^[\w.:,/+@-]+$/;
+
+function logfmtValue(value: string): string {
+  return unquotedAscii.test(value) || unquoted.test(value) ? value : quoted(value);
+}
+
+function jsonLine(fields: LogFields): string {
+  // JSON.stringify() escapes only some of the unsafe characters.
+  return escapeUnsafe(JSON.stringify(fields));
+}
+
+/** Returns a line in the NCSA combined format, which goaccess and lnav read. */
+function combinedLine(at: Date, record: AccessRecord): string {
+  const { address, method, path, protocol, status, bytes, referrer, userAgent } = record;
+  const request = quoted(`${method} ${path} ${protocol}`);
+  return `${address} - - [${ncsaTime(at)}] ${request} ${status} ${bytes} ` +
+    `${quoted(referrer || "-")} ${quoted(userAgent || "-")}`;
+}
+
+function quoted(value: string): string {
+  const escaped = value.toWellFormed().replaceAll("\\", "\\\\").replaceAll('"', '\\"');
+  return `"${escapeUnsafe(escaped)}"`;
+}
+
+const months = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
+
+function ncsaTime(at: Date): string {
+  const two = (value: number) => String(value).padStart(2, "0");
+  const day = `${two(at.getUTCDate())}/${months[at.getUTCMonth()]}/${at.getUTCFullYear()}`;
+  const time = `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}:${two(at.getUTCSeconds())}`;
+  return `${day}:${time} +0000`;
+}
