@@ -1,10 +1,10 @@
-// What the server counts of itself, as OpenMetrics text and as samples of the last quarter of an hour. The only importer of
-// prom-client. Counting is adding to a number; all else happens when somebody asks.
+// Metrics of the hub and the process, as OpenMetrics text and as samples of the last 15 minutes. The
+// only importer of prom-client. Counting only adds to a number; the rest happens on demand.
 
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { OpenMetricsContentType } from "prom-client";
 
-/** What is read at the moment when somebody asks. */
+/** Values that are read on demand. */
 export interface Gauges {
   readonly connections: number;
   readonly sessions: number;
@@ -13,21 +13,21 @@ export interface Gauges {
   readonly logFailures: number;
 }
 
-/** What metrics work with. */
+/** What `Metrics` depends on. */
 export interface MetricsOptions {
   readonly version: string;
   readonly gauges: () => Gauges;
-  /** Bytes of the process. */
+  /** Memory of the process in bytes. */
   readonly memory: () => { readonly rss: number; readonly heapUsed: number };
   /** Monotonic time in ms. */
   readonly now: () => number;
   /** Milliseconds since 1970. */
   readonly wallNow: () => number;
-  /** Runs a task later; the answer cancels it. */
+  /** Runs a task after `ms`. Returns a function that cancels it. */
   readonly later: (ms: number, task: () => void) => () => void;
 }
 
-/** How things were for some seconds: counts are by the second, times the longest in ms. */
+/** Rates per second and max times in ms since the previous sample. */
 export interface Sample {
   /** Milliseconds since 1970. */
   readonly at: number;
@@ -42,29 +42,30 @@ export interface Sample {
   readonly memoryMib: number;
 }
 
-/** How things stand since the start. */
+/** Current values, and totals since the start. */
 export interface Totals extends Gauges {
   readonly version: string;
   readonly upMs: number;
   readonly messages: number;
   readonly slowConsumers: number;
-  /** Returns to a room that went on where they were, and those that could not. */
+  /** Resumes that recovered every missed message, and those that didn't. */
   readonly recovered: number;
   readonly lost: number;
 }
 
-/** How far apart samples are, and how many are kept. */
+/** Interval between samples. */
 export const sampleMs = 5_000;
+/** Max samples to keep. */
 export const samplesMax = 180;
-/** How often it is measured how late a timer is. */
+/** Interval between measurements of the event-loop delay. */
 const delayProbeMs = 250;
 const slowConsumerCode = 4101;
 const buckets = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
 
-/** Counts by a name out of few. */
+/** Counts by label. */
 type Counts = Map<string, number>;
 
-/** Counts what the hub and the process do. Its verbs are those of the hub's meter. */
+/** Collects metrics. Implements the hub's meter. */
 export class Metrics {
   readonly #options: MetricsOptions;
   readonly #registry = new Registry<OpenMetricsContentType>();
@@ -75,62 +76,64 @@ export class Metrics {
   readonly #joins: Counts = new Map([["new", 0], ["recovered", 0], ["lost", 0]]);
   #frames = 0;
   #deliveries = 0;
-  readonly #tick = this.#histogram("tick", "Time of a tick: store, encode and send");
-  readonly #append = this.#histogram("append", "Time that the log took for a tick's messages");
-  readonly #delay = this.#histogram("event_loop_delay", "How late a timer was");
-  /** The longest since the last sample, in ms. */
-  #longest = { tick: 0, append: 0, delay: 0 };
+  readonly #tick = this.#histogram("tick", "Time to store, encode and send a tick");
+  readonly #append = this.#histogram("append", "Time to store a tick's messages");
+  readonly #delay = this.#histogram("event_loop_delay", "How late timers fire");
+  /** Max times since the last sample, in ms. */
+  #max = { tick: 0, append: 0, delay: 0 };
   readonly #samples: Sample[] = [];
-  #sampled = { at: 0, messages: 0, deliveries: 0, frames: 0, refusals: 0 };
+  #previous = { at: 0, messages: 0, deliveries: 0, frames: 0, refusals: 0 };
   #cancel: (() => void) | undefined;
 
   constructor(options: MetricsOptions) {
     this.#options = options;
     this.#startedAt = options.now();
-    this.#sampled.at = this.#startedAt;
+    this.#previous.at = this.#startedAt;
     this.#registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
     const { gauges, memory } = options;
     this.#gauge("connections", "Open WebSockets", () => gauges().connections);
-    this.#gauge("sessions", "Connections that the hub knows", () => gauges().sessions);
-    this.#gauge("members", "Members that are here", () => gauges().members);
-    this.#gauge("rooms", "Rooms that somebody is in", () => gauges().rooms);
-    this.#gauge("resident_memory_bytes", "Memory of the process", () => memory().rss);
-    this.#gauge("heap_used_bytes", "Memory of its objects", () => memory().heapUsed);
-    this.#gauge("uptime_seconds", "Time since the start", () => this.#upMs() / 1000);
-    this.#counter("frames", "Frames sent, one for each session and tick", () => this.#frames);
+    this.#gauge("sessions", "Live sessions", () => gauges().sessions);
+    this.#gauge("members", "Members present", () => gauges().members);
+    this.#gauge("rooms", "Rooms with sessions", () => gauges().rooms);
+    this.#gauge("resident_memory_bytes", "Resident memory of the process", () => memory().rss);
+    this.#gauge("heap_used_bytes", "Used heap", () => memory().heapUsed);
+    this.#gauge("uptime_seconds", "Time since start", () => this.#upMs() / 1000);
+    this.#counter("frames", "Frames sent: one per session and tick", () => this.#frames);
     this.#counter(
       "deliveries",
-      "Pushes of rooms sent, one for each session that got it",
+      "Room pushes sent, counted once per session",
       () => this.#deliveries,
     );
-    this.#counter("log_failures", "Log lines that were not written", () => gauges().logFailures);
-    this.#counts("messages", "What became of messages", "result", this.#messages);
-    this.#counts("refusals", "Commands refused", "code", this.#refusals);
+    this.#counter(
+      "log_failures",
+      "Log lines that could not be written",
+      () => gauges().logFailures,
+    );
+    this.#counts("messages", "Messages by result", "result", this.#messages);
+    this.#counts("refusals", "Refused commands by error code", "code", this.#refusals);
     this.#counts(
       "closes",
-      "Connections that this side ended; 4101 is a slow consumer",
+      "Connections closed by the server, by close code; 4101 is a slow consumer",
       "code",
       this.#closes,
     );
     this.#counts(
       "joins",
-      "Sessions that went live in a room: new, recovered, or lost their place",
+      "Joins of rooms: new, or resumed with (recovered) or without (lost) every missed message",
       "outcome",
       this.#joins,
     );
   }
 
-  // ---------------------------------------------------------------- what is told
-
   tick(ms: number, frames: number): void {
     this.#frames += frames;
     this.#tick.observe(ms / 1000);
-    this.#longest.tick = Math.max(this.#longest.tick, ms);
+    this.#max.tick = Math.max(this.#max.tick, ms);
   }
 
   append(ms: number): void {
     this.#append.observe(ms / 1000);
-    this.#longest.append = Math.max(this.#longest.append, ms);
+    this.#max.append = Math.max(this.#max.append, ms);
   }
 
   message(result: string): void {
@@ -153,19 +156,17 @@ export class Metrics {
     this.#deliveries += count;
   }
 
-  // ---------------------------------------------------------------- what is asked
-
-  /** Type of `text()`. */
+  /** Content type of `text()`. */
   get contentType(): string {
     return this.#registry.contentType;
   }
 
-  /** Everything in OpenMetrics 1.0. */
+  /** Returns all metrics as OpenMetrics 1.0. */
   async text(): Promise<string> {
     return await this.#registry.metrics();
   }
 
-  /** The newest last, `sampleMs` apart, at most `samplesMax`. */
+  /** The latest samples, oldest first: `sampleMs` apart, at most `samplesMax`. */
   get samples(): readonly Sample[] {
     return this.#samples;
   }
@@ -182,15 +183,15 @@ export class Metrics {
     };
   }
 
-  /** Begins to sample, until `stop`. */
+  /** Starts sampling, until `stop()`. */
   start(): void {
     const { now, later } = this.#options;
     const dueAt = now() + delayProbeMs;
     this.#cancel = later(delayProbeMs, () => {
       const late = Math.max(0, now() - dueAt);
       this.#delay.observe(late / 1000);
-      this.#longest.delay = Math.max(this.#longest.delay, late);
-      if (now() - this.#sampled.at >= sampleMs) this.#sample();
+      this.#max.delay = Math.max(this.#max.delay, late);
+      if (now() - this.#previous.at >= sampleMs) this.#sample();
       this.start();
     });
   }
@@ -201,37 +202,35 @@ export class Metrics {
 
   #sample(): void {
     const { gauges, memory, now, wallNow } = this.#options;
-    const before = this.#sampled;
-    const present = {
+    const previous = this.#previous;
+    const current = {
       at: now(),
       messages: this.#messages.get("stored") ?? 0,
       deliveries: this.#deliveries,
       frames: this.#frames,
       refusals: this.#refusals.values().reduce((sum, count) => sum + count, 0),
     };
-    const seconds = (present.at - before.at) / 1000;
-    this.#sampled = present;
+    const seconds = (current.at - previous.at) / 1000;
+    this.#previous = current;
     this.#samples.push({
       at: wallNow(),
       connections: gauges().connections,
-      messages: (present.messages - before.messages) / seconds,
-      deliveries: (present.deliveries - before.deliveries) / seconds,
-      frames: (present.frames - before.frames) / seconds,
-      refusals: (present.refusals - before.refusals) / seconds,
-      tickMs: this.#longest.tick,
-      appendMs: this.#longest.append,
-      delayMs: this.#longest.delay,
+      messages: (current.messages - previous.messages) / seconds,
+      deliveries: (current.deliveries - previous.deliveries) / seconds,
+      frames: (current.frames - previous.frames) / seconds,
+      refusals: (current.refusals - previous.refusals) / seconds,
+      tickMs: this.#max.tick,
+      appendMs: this.#max.append,
+      delayMs: this.#max.delay,
       memoryMib: memory().rss / 1024 / 1024,
     });
-    this.#longest = { tick: 0, append: 0, delay: 0 };
+    this.#max = { tick: 0, append: 0, delay: 0 };
     if (this.#samples.length > samplesMax) this.#samples.shift();
   }
 
   #upMs(): number {
     return this.#options.now() - this.#startedAt;
   }
-
-  // ---------------------------------------------------------------- the registry
 
   #gauge(name: string, help: string, read: () => number): void {
     new Gauge({

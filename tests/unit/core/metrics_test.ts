@@ -16,16 +16,16 @@ function scene() {
   return { time, gauges, metrics };
 }
 
-Deno.test("Metrics.text() is OpenMetrics: every family typed and explained, one end", async () => {
+Deno.test("Metrics.text() is valid OpenMetrics", async () => {
   const { metrics } = scene();
   metrics.refusal("rate_limited");
   const text = await metrics.text();
   assertEquals(metrics.contentType, "application/openmetrics-text; version=1.0.0; charset=utf-8");
   assert(text.endsWith("\n# EOF\n"));
   const lines = text.trimEnd().split("\n");
-  const told = lines.flatMap((line) => line.startsWith("# TYPE ") ? [line.split(" ")] : []);
-  const types = new Map(told.map(([, , name, type]) => [name, type]));
-  assertEquals(types.size, told.length, "a family is told twice");
+  const declared = lines.flatMap((line) => line.startsWith("# TYPE ") ? [line.split(" ")] : []);
+  const types = new Map(declared.map(([, , name, type]) => [name, type]));
+  assertEquals(types.size, declared.length, "a family is declared twice");
   for (const line of lines.filter((line) => !line.startsWith("#"))) {
     const [, name = "", suffix = ""] =
       /^(parley_\w+?)(_total|_bucket|_sum|_count)?(?:\{[a-z]+="[\w+.]+"\})? [\d.e+-]+$/.exec(
@@ -40,7 +40,7 @@ Deno.test("Metrics.text() is OpenMetrics: every family typed and explained, one 
   }
 });
 
-Deno.test("Metrics.text() has what was counted, and what is read when it is asked for", async () => {
+Deno.test("Metrics.text() contains all counters and gauges", async () => {
   const { metrics, gauges } = scene();
   metrics.deliveries(7);
   metrics.message("stored");
@@ -52,7 +52,7 @@ Deno.test("Metrics.text() has what was counted, and what is read when it is aske
   metrics.append(0.2);
   gauges.connections = 9;
   gauges.logFailures = 4;
-  // Twice, since a scrape must not count again what the one before has told.
+  // Twice, because a scrape must not count again what the previous one counted.
   await metrics.text();
   const text = await metrics.text();
   for (
@@ -78,7 +78,7 @@ Deno.test("Metrics.text() has what was counted, and what is read when it is aske
   ) assertStringIncludes(text, `${line}\n`);
 });
 
-Deno.test("Metrics.samples are by the second, with the longest times, and only the newest are kept", () => {
+Deno.test("Metrics.samples has rates per second and max times, and keeps only the latest", () => {
   const { time, metrics } = scene();
   metrics.start();
   for (let i = 0; i < 50; i++) metrics.message("stored");
@@ -102,7 +102,7 @@ Deno.test("Metrics.samples are by the second, with the longest times, and only t
   assertEquals(time.timers, 0);
 });
 
-Deno.test("Metrics sees how late the event loop is", () => {
+Deno.test("Metrics measures the event-loop delay", () => {
   const { time, metrics } = scene();
   metrics.start();
   time.ms += 1_000;
@@ -112,7 +112,7 @@ Deno.test("Metrics sees how late the event loop is", () => {
   metrics.stop();
 });
 
-Deno.test("Metrics.totals() are those since the start", () => {
+Deno.test("Metrics.totals() counts since the start", () => {
   const { time, metrics } = scene();
   metrics.close(4101);
   metrics.close(4102);
