@@ -1,12 +1,12 @@
-# The chat as a container. One image builds: it fetches what is depended on, bundles the page and compiles nothing that
-# serving needs again. The other serves: it has no bundler, no sources of the page, and fetches nothing when it starts.
+# The chat as a container. The first image fetches the dependencies and bundles the page. The second only serves: it has neither
+# the bundler nor the page's sources, and fetches nothing when it starts.
 FROM denoland/deno:2.9.6 AS build
 WORKDIR /app
-# What changes least comes first, so that its layers are kept.
+# What changes least comes first, so that its layers stay cached.
 COPY deno.json deno.lock ./
 COPY std std
 COPY static/client/deno.json static/client/
-# The bundler is fetched when something is bundled for the first time.
+# Deno fetches the bundler when it first bundles something.
 RUN deno install -q --frozen \
   && touch /tmp/nothing.ts && deno bundle -q -o /tmp/nothing.js /tmp/nothing.ts
 COPY static static
@@ -22,7 +22,7 @@ RUN deno task -q build \
 FROM denoland/deno:2.9.6
 WORKDIR /app
 RUN mkdir data logs && chown deno:deno data logs
-# A layer of its own, which stays the same while only the chat changes.
+# A separate layer that stays cached while only the chat changes.
 COPY --from=build /npm /deno-dir/npm
 COPY --from=build /deno-dir /deno-dir
 COPY --from=build /app ./
