@@ -1,9 +1,9 @@
-// The broker port: the log of each room and the names members hold. Types only; the implementations in app/broker run
-// against one contract suite (tests/unit/broker/broker_contract.ts).
+// The broker port: the log of each room and the names members hold. Types only; the implementations
+// in app/broker run against one contract suite (tests/unit/broker/broker_contract.ts).
 
 import type { LeftReason, Position } from "../protocol/wire.ts";
 
-/** A result available at once (SQLite) or later (Redis). A throw or rejection means: storage unavailable. */
+/** A result, at once (SQLite) or later (Redis). An error means that storage is unavailable. */
 export type Outcome<T> = T | Promise<T>;
 
 /** A message not yet in the log. Its author and room were fixed when the command arrived. */
@@ -44,8 +44,8 @@ export type ReadQuery =
   & (
     | { readonly after: Position }
     /**
-     * The newest messages before an offset, in order. `Infinity` reads the end of the log; from then
-     * on the listener hears of every later entry of the room, until `forget`.
+     * The newest messages before an offset, in order. `Infinity` reads the end of the log; from
+     * then on the listener hears of every later entry of the room, until `forget`.
      */
     | { readonly before: number }
   )
@@ -57,14 +57,15 @@ export interface Page {
   /** Offset of the oldest message kept; one past the head if none is. */
   readonly first: number;
   /**
-   * Position of the newest message. The offset is 0 in a room without messages, and the epoch is the
-   * current one if the newest message has been pruned.
+   * Position of the newest message. The offset is 0 in a room without messages, and the epoch is
+   * the current one if the newest message has been pruned.
    */
   readonly head: Position;
   /**
-   * Only for `after`: whether the position belongs to this log. It does if the offset is not past the
-   * head and the entry at that offset has that epoch. For a pruned offset the oldest kept entry decides,
-   * or the next one to be stored; for offset 0 any known epoch is valid. If false, `entries` is empty.
+   * Only for `after`: whether the position belongs to this log. It does if the offset is not past
+   * the head and the entry at that offset has that epoch. For a pruned offset the oldest kept entry
+   * decides, or the next one to be stored; for offset 0 any known epoch is valid. If false,
+   * `entries` is empty.
    */
   readonly valid: boolean;
 }
@@ -76,9 +77,9 @@ export interface BrokerListener {
   /** Everything before `first` is gone from the room. */
   pruned(room: string, first: number): void;
   /**
-   * Everything reported so far is void: the log has forked, or the other nodes declared this one dead.
-   * The hub forgets all rooms and members and closes all sessions with 1012. Called before anything
-   * else is reported.
+   * Everything reported so far is void: the log has forked, or the other nodes declared this one
+   * dead. The hub forgets all rooms and members and closes all sessions with 1012. Called before
+   * anything else is reported.
    */
   reset?(): void;
   /** A member entered a room through another node and was in it through no other before. */
@@ -101,8 +102,8 @@ export interface RemoteMember {
 }
 
 /**
- * What a node announces to the other nodes of the same chat. Nothing here waits or fails: the others
- * hear of it now, or once they can be reached again.
+ * What a node announces to the other nodes of the same chat. Nothing here waits or fails: the
+ * others hear of it now, or once they can be reached again.
  */
 export interface Cluster {
   /** A member is in a room through this node. */
@@ -137,8 +138,8 @@ export interface Broker {
   subscribe(listener: BrokerListener): void;
 
   /**
-   * Gives a present member its name: the one it still holds, or else `username`. Returns the name, or
-   * `undefined` if another member holds `username`. `tab` is announced to the other nodes.
+   * Gives a present member its name: the one it still holds, or else `username`. Returns the name,
+   * or `undefined` if another member holds `username`. `tab` is announced to the other nodes.
    */
   claim(member: string, username: string, tab?: string): Outcome<string | undefined>;
 
@@ -148,15 +149,17 @@ export interface Broker {
    */
   rename(member: string, username: string): Outcome<boolean>;
 
-  /** Releases the names of a member that is gone: at once, or after the hold if it wrote anything. */
+  /**
+   * Releases the names of a member that is gone: after the hold if it wrote anything, or at once.
+   */
   release(member: string): Outcome<void>;
 
-  /** Renews the holds of present members, once an hour, so that they survive the death of this node. */
+  /** Renews the holds of present members' names, once an hour, in case this node dies. */
   renewHolds(members: readonly string[]): Outcome<void>;
 
   /**
-   * Removes the oldest messages beyond retention, and nonces older than 7 days, in steps too short to
-   * delay a tick. Returns whether more remains to be removed.
+   * Removes the oldest messages beyond retention, and nonces older than 7 days, in steps too short
+   * to delay a tick. Returns whether more remains to be removed.
    */
   prune(): Outcome<boolean>;
 

@@ -1,5 +1,6 @@
-// The hub: takes the commands of sessions in order, and has the other parts of app/chat carry them out. It is pure (law 6):
-// sockets, broker, clock, scheduler, identities and log are passed in.
+// The hub: takes commands from sessions and carries them out in order, with the parts of this
+// folder that own the state. It is pure (law 6): sockets, broker, clock, scheduler, identities and
+// log are passed in.
 
 import { decodeCommand } from "../protocol/decode.ts";
 import { closeCode, limits, protocolVersion } from "../protocol/wire.ts";
@@ -51,14 +52,15 @@ const silenceMs = 60_000;
 const helloTimeoutMs = 5_000;
 /** Timeout after a refused `hello`, while a person chooses another name. */
 const nextHelloTimeoutMs = 60_000;
-const maxHellos = 5;
+/** A session is closed when this many hellos were refused. */
+const maxRefusedHellos = 5;
 const sweepMs = 1_000;
-/** Clients that are told to reconnect spread that over this long per thousand sessions. */
+/** Clients told to reconnect spread their return over this long per thousand sessions. */
 const spreadMsPerThousand = 1_000;
 /** Max commands of a session held back while the broker is slow. */
 const maxHeld = 256;
 
-/** A chat without network and disk: sessions, their commands, and the order of what follows from them. */
+/** The chat without its network and disk: sessions, and their commands in order. */
 export class ChatHub {
   readonly #ports: HubPorts;
   readonly #settings: HubSettings;
@@ -133,7 +135,7 @@ export class ChatHub {
     } else this.#refuse(session, decoded.failure.push);
   }
 
-  /** Takes the close event of a session's connection. Further calls for the session do nothing. */
+  /** Takes the close event of a session's socket. Further calls for the session do nothing. */
   disconnect(session: Session, code: number): void {
     if (session.isDisconnected) return;
     session.isDisconnected = true;
@@ -151,8 +153,8 @@ export class ChatHub {
   }
 
   /**
-   * Stops: commits and delivers what was received, then closes all sessions with 1012, after which
-   * clients reconnect. Nobody `left`, and no name is released.
+   * Commits and delivers everything received, then closes all sessions with 1012, so that clients
+   * reconnect. No member leaves and no name is released.
    */
   async drain(): Promise<void> {
     this.#isDraining = true;
@@ -167,12 +169,12 @@ export class ChatHub {
     this.#endAll();
   }
 
-  /** True once `drain` was called. */
+  /** Whether `drain` has been called. */
   get draining(): boolean {
     return this.#isDraining;
   }
 
-  /** Over how many ms clients should spread their return if all have to reconnect. */
+  /** How long clients spread their return if all have to reconnect. */
   get spreadMs(): number {
     return Math.ceil(this.#sessions.size / 1_000) * spreadMsPerThousand;
   }
@@ -183,7 +185,7 @@ export class ChatHub {
     return { count: usernames.length, usernames: usernames.slice(0, max) };
   }
 
-  /** What the hub holds at the moment, for operators and tests. */
+  /** What the hub holds now, for operators and tests. */
   get size() {
     return {
       sessions: this.#sessions.size,
@@ -193,14 +195,14 @@ export class ChatHub {
     };
   }
 
-  /** Closes a session and forgets it at once, since the close event of a stuck peer may never come. */
+  /** Closes a session and forgets it at once: the close event of a stuck peer may never come. */
   #end(session: Session, code: number, reason: string): void {
-    // Refusals and acks of this tick are still worth sending, but not to a peer that does not read.
+    // Send this tick's refusals and acks first, except to a peer that does not read.
     if (code !== closeCode.slowConsumer) this.#outbound.sendQueued(session);
     if (session.state.kind === "closing") return;
     const { log, meter } = this.#ports;
     const { id, peer: { address }, username: name } = session;
-    if (code === closeCode.replaced) log.event("replaced", { session: id, name });
+    if (code === closeCode.replaced) log.event("session_replaced", { session: id, name });
     else if (code !== closeCode.restarting) {
       log.warn("close", { session: id, address, name, code, reason });
     }
@@ -290,7 +292,7 @@ export class ChatHub {
         const member = this.#members.admit(id, username);
         const active = new ActiveSession(session, member, command.tab, payer);
         this.#welcome(active, command, token);
-        // Only now that the new one is there: so nobody left, and nobody joined.
+        // After the new session is in, so that the member neither leaves nor joins.
         this.#replace(older);
       },
       () => {
@@ -301,7 +303,7 @@ export class ChatHub {
     );
   }
 
-  /** Checks the access code; wrong ones count against the network, so that guessing leads nowhere. */
+  /** Checks the access code. Wrong codes count against the network, so that nobody can guess it. */
   #hasAccess(session: Session, { access }: HelloCommand): boolean {
     const { access: isCode, log } = this.#ports;
     if (isCode === undefined) return true;
@@ -350,7 +352,7 @@ export class ChatHub {
 
   #replace(older: readonly ActiveSession[]): void {
     for (const { session } of older) {
-      this.#end(session, closeCode.replaced, "this tab has a new connection");
+      this.#end(session, closeCode.replaced, "this tab has a newer connection");
     }
   }
 
@@ -365,12 +367,13 @@ export class ChatHub {
   }
 
   #leave(active: ActiveSession, { room }: LeaveCommand): void {
-    const { session, member: { id, username } } = active;
+    const { session, member } = active;
     this.#afterWriting(session, () => {
       const subscription = active.subscriptions.get(room);
       if (subscription === undefined) {
         return this.#refuse(session, notJoined({ re: "leave", room }));
       }
+      const { id, username } = member;
       this.#outbound.queue(session, { type: "left", room, member: id, username, reason: "quit" });
       this.#members.unsubscribe(subscription, "quit");
     });
@@ -429,7 +432,7 @@ export class ChatHub {
       (isRenamed) => {
         if (!this.#members.has(member)) return;
         if (!isRenamed) return this.#refuse(session, nameTaken("rename", username));
-        // In a cluster the broker has announced it here too, and perhaps a later rename since.
+        // In a cluster the broker has already announced it here, and perhaps a later rename.
         const isAnnounced = broker.cluster === undefined &&
           this.#members.rename(member.id, username);
         if (!isAnnounced) {
@@ -448,8 +451,8 @@ export class ChatHub {
     this.#outbound.queue(session, push);
     if (state.kind === "greeting" && push.re === "hello") {
       const refusals = state.refusals + 1;
-      if (refusals >= maxHellos) {
-        return this.#end(session, closeCode.noHello, "no good hello");
+      if (refusals >= maxRefusedHellos) {
+        return this.#end(session, closeCode.noHello, "too many refused hellos");
       }
       const deadline = this.#ports.clock.now() + nextHelloTimeoutMs;
       session.state = { kind: "greeting", deadline, refusals };
@@ -458,7 +461,7 @@ export class ChatHub {
   }
 
   #countRefusal(session: Session): void {
-    if (this.#quotas.takeRefusal(session)) return;
+    if (!this.#quotas.countRefusal(session)) return;
     this.#end(session, closeCode.flooding, "too many refused commands");
   }
 
@@ -469,14 +472,14 @@ export class ChatHub {
     return retryAfter === 0;
   }
 
-  /** Refuses a command that reads the log while the session waits for as many pages as it can have rooms. */
+  /** Refuses a command that reads the log if the session already waits for too many pages. */
   #mayRead({ session, pages }: ActiveSession, about: About): boolean {
     if (pages.length < limits.roomsPerSession) return true;
     this.#refuse(session, rateLimited(about, "bytes", sweepMs));
     return false;
   }
 
-  /** Runs a task that the room must not hear of before the session's messages. */
+  /** Runs a task once the session's messages are stored, because rooms must hear of them first. */
   #afterWriting(session: Session, task: () => void): void {
     const { state } = session;
     const written = state.kind === "active" ? this.#writer.written(state) : undefined;
@@ -484,7 +487,7 @@ export class ChatHub {
     else this.#settle(session, () => written, task, task);
   }
 
-  /** Law 1: one commit, one encode, one frame. */
+  /** Commits, encodes and sends what this tick has collected (law 1). */
   #tick(): void {
     const { clock, meter } = this.#ports;
     const startedAt = clock.now();
@@ -555,7 +558,7 @@ export class ChatHub {
     };
   }
 
-  /** Takes new entries of the log: the only way in which a message reaches a room. */
+  /** Adds new log entries to their rooms: the only delivery path (law 2). */
   #deliver(entries: readonly Entry[]): void {
     for (const entry of entries) {
       const room = this.#rooms.get(entry.room);
@@ -565,7 +568,7 @@ export class ChatHub {
     }
   }
 
-  /** Forgets everything: the log has forked, so all clients have to come again. */
+  /** Starts over after the log has forked: forgets everything and has all clients reconnect. */
   #reset(): void {
     this.#ports.log.warn("reset", { sessions: this.#sessions.size });
     this.#writer.clear();
@@ -598,9 +601,9 @@ export class ChatHub {
   #checkTimeouts(session: Session, now: number): void {
     const { state, heartbeat } = session;
     if (state.kind === "greeting" && now >= state.deadline) {
-      this.#end(session, closeCode.noHello, "no good hello in time");
+      this.#end(session, closeCode.noHello, "no hello accepted in time");
     } else if (now - heartbeat.heardAt >= silenceMs) {
-      this.#end(session, closeCode.timeout, "nothing heard");
+      this.#end(session, closeCode.timeout, "no frame received in time");
     } else if (now >= heartbeat.dueAt) {
       heartbeat.dueAt += heartbeatMs;
       heartbeat.unanswered++;
@@ -608,7 +611,7 @@ export class ChatHub {
     }
   }
 
-  /** Waits for the broker on behalf of a session, whose further commands are held back until then. */
+  /** Waits for the broker, and holds back the session's further commands until then. */
   #settle<T>(
     session: Session,
     ask: () => Outcome<T>,
@@ -624,7 +627,7 @@ export class ChatHub {
     };
     const { log } = this.#ports;
     whenDone(ask, (value) => finish(() => done(value)), (error) => {
-      log.error("names", error);
+      log.error("name_change_failed", error);
       finish(() => failed(error));
     }, log);
   }

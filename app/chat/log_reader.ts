@@ -1,4 +1,4 @@
-// The paged reader (law 5): joining, resuming, repairing a hole and scrolling back all read the log through it.
+// The one paged reader (law 5): sessions join, resume, repair holes and scroll back through it.
 
 import { limits } from "../protocol/wire.ts";
 import type { ErrorPush, HistoryCommand, Position } from "../protocol/wire.ts";
@@ -32,7 +32,7 @@ export interface LogReaderOptions {
   readonly refuse: (session: Session, push: ErrorPush) => void;
 }
 
-/** Sends sessions the pages they wait for: those of one session in order, one read at a time. */
+/** Sends sessions the pages they request: for each session in order, one read at a time. */
 export class LogReader {
   readonly #options: LogReaderOptions;
   readonly #waiting = new Set<ActiveSession>();
@@ -42,8 +42,8 @@ export class LogReader {
   }
 
   /**
-   * Owes a session a `room` push, from `position` on or the newest entries. It is sent at the end of a
-   * tick; with the last page the subscription goes live.
+   * Requests a `room` push: the entries after `position`, or the newest. It is sent at the end of a
+   * tick; if it has the last entries, the subscription goes live.
    */
   join(subscription: Subscription, position: Position | undefined): void {
     const { active } = subscription;
@@ -54,20 +54,20 @@ export class LogReader {
     this.#options.ticker.soon();
   }
 
-  /** Owes a session a `history` push, which is read at once unless it waits for other pages. */
+  /** Requests a `history` push, which is read at once unless other pages are pending. */
   history(active: ActiveSession, { room, before, limit }: HistoryCommand): void {
     active.pages.push({ kind: "history", room, before, limit });
     this.#waiting.add(active);
     if (active.pages.length === 1) this.#serve(active);
   }
 
-  /** Forgets what a session waits for. */
+  /** Forgets a session's requests. */
   drop(active: ActiveSession): void {
     active.pages = [];
     this.#waiting.delete(active);
   }
 
-  /** Sends pages as far as memory and finished reads allow. Called once per tick, after its messages are in. */
+  /** Sends the pages that are ready. Called once per tick, after its messages were delivered. */
   serve(): void {
     for (const active of this.#waiting) this.#serve(active);
   }
@@ -85,7 +85,7 @@ export class LogReader {
     }
   }
 
-  /** Sends the page of a join or starts reading it. Returns false if it has to wait for another event. */
+  /** Sends a `room` push or starts reading for it. Returns false if it must wait. */
   #serveJoin(request: JoinRequest): boolean {
     const { subscription: { active, room }, position, page } = request;
     if (room.state === "reading") return false;
@@ -98,7 +98,7 @@ export class LogReader {
       else this.#send(request, slice);
     } else if (!page.valid) this.#send(request, room.newest(maxBytes));
     else if (page.head.offset > room.head.offset) {
-      // The page has entries that this node has not been told of yet.
+      // The broker has not reported all entries of the page to this node yet.
       return false;
     } else this.#send(request, slicePage(room, position, page, maxBytes));
     return true;
@@ -110,7 +110,7 @@ export class LogReader {
     room.state = "reading";
     this.#read(room.name, query, (page) => {
       room.load(page);
-      // Everybody may have left by now.
+      // All sessions may have left by now.
       this.#options.outbound.touch(room);
     }, () => {
       room.state = "unread";
@@ -164,12 +164,12 @@ export class LogReader {
   ): void {
     const { broker, log } = this.#options.ports;
     whenDone(() => broker.read(room, query), done, (error) => {
-      log.error("read", error, { room });
+      log.error("read_failed", error, { room });
       failed();
     }, log);
   }
 
-  /** Ends the joins that wait for a room whose log cannot be read. Their clients retry. */
+  /** Fails the joins of a room whose log cannot be read. The clients retry. */
   #failJoins(room: Room): void {
     const { members, refuse, ticker } = this.#options;
     const isFailed = (request: PageRequest | undefined) =>
@@ -221,13 +221,13 @@ export class LogReader {
   }
 }
 
-/** Whether the room was left since, or joined again. */
+/** Whether the session has left the room since. */
 function isVoid({ subscription }: JoinRequest): boolean {
   const { active, room } = subscription;
   return active.subscriptions.get(room.name) !== subscription;
 }
 
-/** Returns what a resume is sent: the page that was read, and what memory has after it. */
+/** Returns the entries of a page that was read, followed by newer ones from memory. */
 function slicePage(room: Room, position: Position, page: Page, maxBytes: number): Slice {
   const behind = room.head.offset - position.offset;
   if (behind > limits.resumeMax || page.first > position.offset + 1) {

@@ -1,4 +1,5 @@
-// The members on this node: where they are present, the grace after their last session, and when their names are released.
+// The members on this node: where they are present, their graces, and when their names are
+// released.
 
 import type { LeftReason } from "../protocol/wire.ts";
 import { whenDone } from "./outcome.ts";
@@ -8,9 +9,9 @@ import type { Rooms } from "./rooms.ts";
 import type { ActiveSession, Member, Presence, Subscription } from "./session.ts";
 import type { Writer } from "./writer.ts";
 
-/** After a start everybody comes back at once; their arrivals are quiet. */
+/** After a start all members come back at once; for this long their arrivals are quiet. */
 const quietMs = 30_000;
-/** How often the broker is told who is present, so that their names stay held. */
+/** How often the holds of present members' names are renewed. */
 const renewHoldsMs = 3_600_000;
 /** Max names released per event-loop turn. */
 const maxReleases = 100;
@@ -28,9 +29,9 @@ export interface MembersOptions {
 export class Members {
   readonly #options: MembersOptions;
   readonly #members = new Map<string, Member>();
-  /** When the grace of those without a session ends, in ms of the hub's clock; the earliest first. */
+  /** When the graces of those without a session end, in ms of the hub's clock; earliest first. */
   readonly #graces = new Map<Member | Presence, number>();
-  /** How many claims of each member are pending. Its name must not be released meanwhile. */
+  /** How many claims of each member are pending; until then its name must not be released. */
   readonly #claims = new Map<string, number>();
   #quietUntil: number;
   #holdsRenewedAt: number;
@@ -55,12 +56,12 @@ export class Members {
     return [...found.sessions].filter((active) => active.tab === tab);
   }
 
-  /** Whether this is still the member with its id. */
+  /** Whether the member has not been released. */
   has(member: Member): boolean {
     return this.#members.get(member.id) === member;
   }
 
-  /** A claim of a member's name is pending until `claimEnded`. */
+  /** Keeps a member's name from being released until `claimEnded`. */
   claimStarted(id: string): void {
     this.#claims.set(id, (this.#claims.get(id) ?? 0) + 1);
   }
@@ -71,13 +72,13 @@ export class Members {
     else this.#claims.delete(id);
   }
 
-  /** Releases a name that was claimed for nothing, unless the member is present or claims it again. */
+  /** Releases the name of a claim without a session, unless the member is present or claiming. */
   abandonClaim(id: string): void {
     if (this.#isFrozen || this.#members.has(id) || this.#claims.has(id)) return;
     this.#releaseName(id);
   }
 
-  /** Returns the member, whose grace ends now, or a new one. */
+  /** Returns the member with an id and ends its grace, or returns a new member. */
   admit(id: string, username: string): Member {
     let member = this.#members.get(id);
     if (member === undefined) {
@@ -88,7 +89,10 @@ export class Members {
     return member;
   }
 
-  /** Removes a session that has no subscriptions any more. With a reason its member left; without one the grace begins. */
+  /**
+   * Removes a session without subscriptions. If it was its member's last, the member is released
+   * (with a reason) or its grace begins (without).
+   */
   removeSession(active: ActiveSession, reason: LeftReason | undefined): void {
     const { member } = active;
     member.sessions.delete(active);
@@ -97,7 +101,7 @@ export class Members {
     else this.#startGrace(member);
   }
 
-  /** Returns a session's subscription to a room, not live. Its member becomes present there. */
+  /** Subscribes a session to a room, not live yet, and makes its member present there. */
   subscribe(active: ActiveSession, name: string): Subscription {
     const { ports: { broker }, rooms, outbound } = this.#options;
     const { member } = active;
@@ -122,8 +126,8 @@ export class Members {
   }
 
   /**
-   * Takes a session out of a room. If it was the last of its member there, the member leaves with a
-   * reason, and its grace begins without one.
+   * Takes a session out of a room. If it was its member's last one there, the member leaves (with a
+   * reason) or its grace begins (without).
    */
   unsubscribe(subscription: Subscription, reason: LeftReason | undefined): void {
     const { active, room } = subscription;
@@ -137,8 +141,8 @@ export class Members {
   }
 
   /**
-   * Gives a member its new name, on whichever node it is, and announces it to its rooms and sessions.
-   * Returns false if it has no session here that had to be told.
+   * Announces a member's new name to its rooms and its sessions here, whichever node it is on.
+   * Returns false if no session here had to be told.
    */
   rename(id: string, username: string): boolean {
     const { rooms, outbound } = this.#options;
@@ -152,19 +156,19 @@ export class Members {
     return true;
   }
 
-  /** From now on nobody leaves and no name is released. */
+  /** Stops graces, so that no member leaves and no name is released any more. */
   freeze(): void {
     this.#isFrozen = true;
   }
 
-  /** Forgets everybody. All are about to come back, quietly. */
+  /** Forgets all members, who are about to come back. */
   clear(): void {
     this.#members.clear();
     this.#graces.clear();
     this.#quietUntil = this.#options.ports.clock.now() + quietMs;
   }
 
-  /** Ends the graces that are over and renews the holds of names. Called once a second. */
+  /** Ends graces and renews the holds of names, when due. Called once a second. */
   sweep(): void {
     this.#endGraces();
     const { broker, clock, log } = this.#options.ports;
@@ -174,12 +178,12 @@ export class Members {
     whenDone(
       () => broker.renewHolds([...this.#members.keys()]),
       () => {},
-      (error) => log.error("seen", error),
+      (error) => log.error("hold_renewal_failed", error),
       log,
     );
   }
 
-  /** Whether everybody is just coming back, so that arrivals are not worth a line each. */
+  /** Whether members are just coming back after a start, too many to show a line for each. */
   get isQuiet(): boolean {
     return this.#options.ports.clock.now() < this.#quietUntil;
   }
@@ -202,7 +206,9 @@ export class Members {
     this.#graces.set(absent, this.#options.ports.clock.now() + this.#options.graceMs);
   }
 
-  /** Lets those leave whose grace is over. A crowd's names are released over several turns, since each is stored. */
+  /**
+   * Ends the graces that are due; many names are released over several turns, as each is stored.
+   */
   #endGraces(): void {
     const { clock, scheduler } = this.#options.ports;
     const now = clock.now();
@@ -215,7 +221,7 @@ export class Members {
     if (releases > maxReleases) scheduler.soon(() => this.#isFrozen || this.#endGraces());
   }
 
-  /** Forgets a member and releases its name; not before its messages are stored and its claims are over. */
+  /** Releases a member and its name, once its messages are stored and no claim is pending. */
   #release(member: Member): void {
     const { writer } = this.#options;
     writer.append();
@@ -229,6 +235,11 @@ export class Members {
 
   #releaseName(id: string): void {
     const { broker, log } = this.#options.ports;
-    whenDone(() => broker.release(id), () => {}, (error) => log.error("release", error), log);
+    whenDone(
+      () => broker.release(id),
+      () => {},
+      (error) => log.error("release_failed", error),
+      log,
+    );
   }
 }

@@ -1,4 +1,5 @@
-// Everything the hub sends: each session gets at most one frame per tick (law 1), and a slow consumer is reported (law 7).
+// What the hub sends: at most one frame per session and tick (law 1), none to slow consumers (law
+// 7).
 
 import { utf8Length } from "../protocol/text.ts";
 import type { Push } from "../protocol/wire.ts";
@@ -23,10 +24,11 @@ export interface OutboundOptions {
 /** Collects pushes and sends them with the tick. */
 export class Outbound {
   readonly #options: OutboundOptions;
-  /** Sessions with pushes of their own, and rooms with something to do, in this tick. */
+  /** Sessions with queued pushes. */
   #touchedSessions = new Set<Session>();
+  /** Rooms that have pushes or may be empty. */
   #touchedRooms = new Set<Room>();
-  /** The sessions that are sent each room's pushes. */
+  /** The live sessions of each room. */
   readonly #live = new Map<Room, Set<ActiveSession>>();
   /** Subscriptions that went live in this tick. */
   #goneLive: Subscription[] = [];
@@ -50,22 +52,22 @@ export class Outbound {
     this.#options.ticker.soon();
   }
 
-  /** Has a room's pushes sent, and the room released if it is empty. */
+  /** Makes the next flush send a room's pushes, and release the room if it is empty. */
   touch(room: Room): void {
     this.#touchedRooms.add(room);
     this.#options.ticker.soon();
   }
 
   /**
-   * Makes a subscription live. The room's pushes reach it from the next tick on, since the `room` push
-   * of this tick includes them.
+   * Makes a subscription live. It is sent the room's pushes from the next tick on, because those of
+   * this tick are part of its `room` push.
    */
   goLive(subscription: Subscription): void {
     subscription.isLive = true;
     this.#goneLive.push(subscription);
   }
 
-  /** Sends a subscription no more pushes of its room. */
+  /** Stops sending a room's pushes to a subscription. */
   mute(subscription: Subscription): void {
     const { room, active } = subscription;
     subscription.isLive = false;
@@ -123,13 +125,13 @@ export class Outbound {
     this.sendFrame(session, frame);
   }
 
-  /** Sends one frame, unless the session is a slow consumer. */
+  /** Sends one frame, or reports a slow consumer. */
   sendFrame(session: Session, frame: string): void {
     const { socket } = session;
     const { outboxMaxBytes } = this.#options;
     // A code unit has at most three bytes: no need to count them.
     const maxBytes = frame.length * 3;
-    // Asking the socket costs a tenth of sending: only once as much was sent as may be buffered.
+    // Asking the socket costs a tenth of sending, so ask only if the limit might be reached.
     if (session.bufferedMax + maxBytes > outboxMaxBytes) {
       session.bufferedMax = socket.buffered;
       if (
@@ -160,7 +162,7 @@ export class Outbound {
 
   #addLive(): void {
     for (const { room, active, isLive } of this.#goneLive) {
-      // It may have been left or joined again in this tick.
+      // The room may have been left or joined again in this tick.
       if (!isLive) continue;
       const live = this.#live.get(room);
       if (live === undefined) this.#live.set(room, new Set([active]));

@@ -4,8 +4,8 @@ import type { Outcome } from "./broker.ts";
 import type { HubLog } from "./ports.ts";
 
 /**
- * Calls `ask` and passes its result to `done`, or what it threw to `failed`: before returning if the
- * result is available at once. Errors thrown later by these two are logged.
+ * Calls `ask` and passes its result to `done`, or what it threw to `failed`: before returning if
+ * the result is available at once. Errors thrown later by these two are logged.
  */
 export function whenDone<T>(
   ask: () => Outcome<T>,

@@ -1,4 +1,4 @@
-// What the hub works with and what can be set: the types through which the world comes in. No code.
+// What the hub needs from the world: its ports and its settings. Types only.
 
 import type { AppendResult, Broker } from "./broker.ts";
 
@@ -8,76 +8,77 @@ export interface Clock {
   now(): number;
 }
 
-/** When the hub's own work is done. */
+/** Runs the hub's own work. */
 export interface Scheduler {
-  /** Runs `task` at the end of this turn of the event loop (`setImmediate`). */
+  /** Runs `task` at the end of this event-loop turn (`setImmediate`). */
   soon(task: () => void): void;
-  /** Runs `task` after `ms`; the answer cancels it. */
+  /** Runs `task` after `ms`; the returned function cancels it. */
   later(ms: number, task: () => void): () => void;
 }
 
-/** The source of tokens, and what they stand for. */
+/** Makes tokens and knows the members they stand for. */
 export interface Identity {
-  /** 32 random bytes in base64url. */
+  /** Returns 32 random bytes in base64url. */
   newToken(): string;
-  /** The public id of whoever has `token`: always the same, and of no use for finding the token. */
+  /** Returns the member's public id: always the same for a token, and no help in finding it. */
   memberOf(token: string): string;
 }
 
-/** Whether a code opens a chat that is not open to everybody. Takes equally long for every wrong one. Must not throw. */
+/** Returns whether a code is the access code, in constant time. Must not throw. */
 export type AccessCheck = (code: string) => boolean;
 
 /** Fields of a log line; `undefined` ones are left out. */
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
 
-/** Where the hub writes what happened. Must not throw. */
+/** The hub's log. Must not throw. */
 export interface HubLog {
   event(event: string, fields: LogFields): void;
   warn(event: string, fields: LogFields): void;
   error(event: string, error: unknown, fields?: LogFields): void;
 }
 
-/** Who counts what the hub does, for the operator. Must not throw, and takes next to no time. */
+/** Counts what the hub does. Must not throw, and must be cheap. */
 export interface HubMeter {
-  /** A tick is over; so many frames were sent since the one before. */
+  /** A tick took `ms`; `frames` were sent since the tick before. */
   tick(ms: number, frames: number): void;
-  /** The log has answered for a tick's messages. */
+  /** The log took `ms` to append a tick's messages. */
   append(ms: number): void;
-  /** What became of one message. */
+  /** One message was stored, was a repeat, or could not be stored. */
   message(result: AppendResult["kind"]): void;
-  /** A command was refused, for this reason. */
+  /** A command was refused. */
   refusal(code: string): void;
-  /** Somebody is live in a room: anew, from where it was, or from somewhere else than that. */
+  /** A session went live in a room: without a position, from its position, or not from it. */
   join(outcome: "new" | "recovered" | "lost"): void;
-  /** This side ended a connection. */
+  /** The hub closed a session. */
   close(code: number): void;
-  /** So many pushes of a room went out, counted for each session that got them. */
+  /** A room's pushes were sent, counted once per receiving session. */
   deliveries(count: number): void;
 }
 
-/** What can be set; times in ms. */
+/** The hub's settings. */
 export interface HubSettings {
-  /** Messages of a member in one go, and then in a second. A `ratePerSecond` of 0 lifts all rates. */
+  /** Messages of a member: a burst, then this many per second. 0 per second means no limits. */
   readonly rateBurst: number;
   readonly ratePerSecond: number;
-  /** How long a member whose connection was lost is still here. */
+  /** How long a member stays listed after its last connection was lost. */
   readonly graceMs: number;
-  /** Bytes that may wait for a peer before it is closed as a slow consumer. */
+  /** Max bytes buffered for a slow client before it is disconnected. */
   readonly outboxMaxBytes: number;
-  /** Told to clients; the broker is who prunes. 0 is for ever, and all. */
+  /** Announced to clients; the broker prunes. 0 keeps messages forever. */
   readonly retentionDays: number;
+  /** Announced to clients, per room. 0 keeps all. */
   readonly retentionMessages: number;
-  /** Whether the log has the text of messages. */
+  /** Whether the text of messages is logged. */
   readonly logMessageText: boolean;
 }
 
-/** What the hub works with. */
+/** The hub's ports. */
 export interface HubPorts {
   readonly broker: Broker;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
   readonly identity: Identity;
-  /** Absent where everybody may come in. */
+  /** Absent if the chat needs no access code. */
   readonly access?: AccessCheck | undefined;
   readonly log: HubLog;
   readonly meter?: HubMeter;

@@ -16,13 +16,13 @@ const commandCostBytes = 16 * 1024;
 const messageCostBytes = 1024;
 /** Cost of a stored room. Rooms are never removed, and all members share `MAX_ROOMS`. */
 const roomCostBytes = 1024 * 1024;
-/** Refused commands of a session within `floodMs` that make it flooding. */
+/** A session with this many refused commands within `floodMs` is flooding. */
 const floodRefusals = 100;
 const floodMs = 10_000;
 
 /**
- * The quotas of members and networks. A `take` method charges and returns 0, or charges nothing and
- * returns the ms until a retry.
+ * The quotas of members and networks. Methods that take from a quota return 0, or the ms until a
+ * retry if it is used up.
  */
 export class Quotas {
   readonly #clock: Clock;
@@ -42,7 +42,7 @@ export class Quotas {
     this.#messageBytes = new RateLimiter(bytesBurst, isUnlimited ? 0 : bytesPerSecond);
   }
 
-  /** Returns who is charged for a member's bytes: its network, or the member itself on this machine. */
+  /** Returns who is charged for a member's bytes: its network, or on loopback the member itself. */
   payer({ isLoopback, network }: PeerAddress, member: string): string {
     return isLoopback ? member : network;
   }
@@ -62,7 +62,7 @@ export class Quotas {
     return this.#bytes.take(payer, this.#clock.now(), commandCostBytes);
   }
 
-  /** Takes the bytes of a message. The first message of a room counts as a command, since it makes the room. */
+  /** Takes the bytes of a message. The first of a room counts as a command, as it makes a room. */
   takeMessageBytes(payer: string, length: number, isFirst: boolean): number {
     const limiter = isFirst ? this.#bytes : this.#messageBytes;
     return limiter.take(payer, this.#clock.now(), messageCostBytes + length);
@@ -88,14 +88,14 @@ export class Quotas {
     this.#accessCodes.charge(network, 1, this.#clock.now());
   }
 
-  /** Counts a refused command; returns false once a session has had too many of them. */
-  takeRefusal({ refusals }: Session): boolean {
+  /** Counts a refused command; returns true if the session is flooding. */
+  countRefusal({ refusals }: Session): boolean {
     const now = this.#clock.now();
     if (now - refusals.since > floodMs) {
       refusals.since = now;
       refusals.count = 0;
     }
-    return ++refusals.count < floodRefusals;
+    return ++refusals.count >= floodRefusals;
   }
 
   /** Forgets buckets that are full again. */

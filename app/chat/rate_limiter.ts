@@ -7,8 +7,8 @@ interface Bucket {
 }
 
 /**
- * Limits each key to a burst, then to a steady rate. A bucket may go into debt if the cost is known only
- * afterwards. Only full buckets are forgotten, so reconnecting does not refill one.
+ * Limits each key to a burst, then to a steady rate. A bucket may go into debt if the cost is known
+ * only afterwards. Only full buckets are forgotten, so reconnecting does not refill one.
  */
 export class RateLimiter {
   readonly #buckets = new Map<string, Bucket>();
@@ -21,7 +21,9 @@ export class RateLimiter {
     this.#perMs = perSecond / 1000;
   }
 
-  /** Charges `cost` and returns 0 if the key has a token; otherwise returns the ms until it has one. */
+  /**
+   * Charges `cost` and returns 0 if the key has a token; otherwise returns the ms until it has one.
+   */
   take(key: string, now: number, cost = 1): number {
     const wait = this.wait(key, now);
     if (wait === 0) this.charge(key, cost, now);

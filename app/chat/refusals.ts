@@ -1,4 +1,4 @@
-// The `error` pushes with which the hub refuses commands: a code for programs, a sentence for people.
+// The `error` pushes of the hub: why a command is refused, as a code and as a sentence.
 
 import { limits } from "../protocol/wire.ts";
 import type { ErrorCode, ErrorPush } from "../protocol/wire.ts";

@@ -1,4 +1,4 @@
-// One room in memory: the newest entries of its log, its members, and its pushes of this tick. It sends nothing itself.
+// One room in memory: the end of its log, its members, and the pushes of this tick.
 
 import { limits } from "../protocol/wire.ts";
 import type { Position } from "../protocol/wire.ts";

@@ -24,7 +24,7 @@ const typingTimeoutMs = 5_000;
 
 type RosterPush = JoinedPush | LeftPush | RenamedPush | CountPush | TypingPush;
 
-/** Who is in a room, and what its sessions have to hear of that. */
+/** Keeps the list of members, and pushes its changes. */
 export class Roster {
   readonly #room: string;
   readonly #push: (push: RosterPush) => void;
@@ -43,7 +43,6 @@ export class Roster {
   /** Cache of `membersJson`. */
   #membersJson: string | undefined;
 
-  /** `push` takes what the room's sessions have to hear. */
   constructor(room: string, remote: readonly RemoteMember[], push: (push: RosterPush) => void) {
     this.#room = room;
     this.#push = push;
@@ -72,7 +71,7 @@ export class Roster {
     return this.#membersJson;
   }
 
-  /** Adds a member present through this node. A quiet arrival is marked so that the page shows no line for it. */
+  /** Adds a member present through this node. The page shows no line for a quiet arrival. */
   addLocal(member: string, username: string, isQuiet: boolean): void {
     this.#local.add(member);
     this.#add(member, username, isQuiet);
@@ -111,7 +110,7 @@ export class Roster {
     return true;
   }
 
-  /** Records that a member is typing. Returns false if it is too soon after the last time, or the room too large. */
+  /** Records that a member is typing. Returns false if it is too soon or the room too large. */
   type(member: string, now: number): boolean {
     if (this.count > typingMaxMembers || !this.#usernames.has(member)) return false;
     if (now - (this.#typedAt.get(member) ?? -Infinity) < typingIntervalMs) return false;
@@ -120,7 +119,7 @@ export class Roster {
     return true;
   }
 
-  /** Records that a member has stopped typing, which clients see by themselves. */
+  /** Records that a member has stopped typing. Clients infer it from the message. */
   stopTyping(member: string): void {
     this.#typedAt.delete(member);
   }

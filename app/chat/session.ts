@@ -20,10 +20,7 @@ export interface PeerAddress {
   readonly address: string;
   /** The address, or the network it belongs to: its connections share their quotas. */
   readonly network: string;
-  /**
-   * Whether it is this machine. Its members have quotas of their own, because a proxy or many people
-   * may be behind it.
-   */
+  /** Whether it is this machine: then each member has quotas of its own. */
   readonly isLoopback: boolean;
 }
 

@@ -1,10 +1,10 @@
-// Decides when a tick runs: soon after something is to be done, but late enough for queued frames to share it.
+// Decides when a tick runs: soon, but late enough for queued frames to share it.
 
 import type { Scheduler } from "./ports.ts";
 
 /**
- * Max event-loop turns per tick. Deno delivers a few dozen frames per turn; waiting lets queued frames
- * share one commit.
+ * Max event-loop turns per tick. Deno delivers a few dozen frames per turn; waiting lets queued
+ * frames share one commit.
  */
 const maxTurns = 4;
 
@@ -21,7 +21,7 @@ export class Ticker {
     this.#tick = tick;
   }
 
-  /** Counts a frame: a turn that received one delays a due tick to the next turn. */
+  /** Counts a received frame. A due tick waits while turns bring further frames. */
   frameReceived(): void {
     this.#framesReceived++;
   }

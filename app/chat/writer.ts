@@ -1,4 +1,4 @@
-// Collects the messages of a tick and appends them to the log in one batch (law 1), one batch at a time.
+// Collects a tick's messages and appends them to the log in one batch (law 1).
 
 import type { AppendResult, Draft } from "./broker.ts";
 import { whenDone } from "./outcome.ts";
@@ -12,7 +12,7 @@ export interface Sent {
   readonly draft: Draft;
 }
 
-/** Appends drafts. */
+/** Appends drafts in batches, one at a time. */
 export class Writer {
   readonly #ports: HubPorts;
   readonly #ticker: Ticker;
@@ -60,7 +60,7 @@ export class Writer {
       this.#onAppended?.();
     };
     const failed = (error: unknown) => {
-      log.error("append", error, { messages: batch.length });
+      log.error("append_failed", error, { messages: batch.length });
       done([]);
     };
     whenDone(() => broker.append(batch.map(({ draft }) => draft)), done, failed, log);

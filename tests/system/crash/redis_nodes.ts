@@ -17,9 +17,9 @@ const expectedEvents = new Set([
   "storage_failed",
   "storage_recovered",
   "reset",
-  "read",
-  "names",
-  "release",
+  "read_failed",
+  "name_change_failed",
+  "release_failed",
 ]);
 
 /** Nodes that fail in turn, and their Redis. */

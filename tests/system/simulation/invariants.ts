@@ -79,7 +79,7 @@ export class GraceInvariant {
       // The hub forgets a session when it closes it, maybe before the other side has replied.
       case "disconnect":
       case "close":
-      case "replaced":
+      case "session_replaced":
         for (const [lost, sessions] of this.#sessions) {
           if (sessions.delete(session) && sessions.size === 0) {
             this.#lostAt.set(lost, this.#time.ms);
