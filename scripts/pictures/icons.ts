@@ -1,4 +1,5 @@
-// Draws the page's icons from static/icon.svg, in the sizes that devices ask for. Run `deno task icons` when it changes.
+// Draws the page's icons from static/icon.svg, in the sizes that devices ask for. Run
+// `deno task icons` when it changes.
 
 import { launchBrowser } from "../../tests/system/browser/browser_harness.ts";
 

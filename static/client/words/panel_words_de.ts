@@ -30,8 +30,8 @@ export const words: PanelWords = {
   linkWarning: "Öffne diesen Link auf dem anderen Gerät. " +
     "Wer ihn hat, kann in deinem Namen schreiben. Behalte ihn für dich.",
   forgetDevice: "Dieses Gerät vergessen",
-  forgetWarning: "Dein Name, deine Räume und nicht gesendete Nachrichten verschwinden aus diesem " +
-    "Browser. Der Name bleibt reserviert, bis der Server ihn freigibt.",
+  forgetWarning: "Das entfernt deinen Namen, deine Räume und nicht gesendete Nachrichten aus " +
+    "diesem Browser. Der Name bleibt reserviert, bis der Server ihn freigibt.",
   confirmForget: "Dieses Gerät vergessen",
   cancel: "Abbrechen",
   signOut: "Abmelden",
@@ -46,7 +46,7 @@ export const words: PanelWords = {
   emptyRoom: "Noch keine Nachrichten. Schreib etwas oder teile diesen Link:",
   notPrivate: "Räume sind nicht privat: Alle in diesem Chat können sie lesen.",
   notificationTitle: (from, room) => `${from} in #${room}`,
-  onlyRoom: "Öffne erst einen anderen Raum, bevor du diesen verlässt",
+  onlyRoom: "Öffne erst einen anderen Raum, bevor du diesen verlässt.",
   unsentHere: "Hier sind noch Nachrichten nicht gesendet. Warte oder verwirf sie erst.",
   unknownCommand: (command) => `${command} gibt es nicht. Mit /help siehst du alle Befehle.`,
   connectedElsewhere: "Diese Seite ist anderswo verbunden.",
@@ -105,7 +105,7 @@ export const words: PanelWords = {
     username_characters:
       "Erlaubt sind Buchstaben, Ziffern, Leerzeichen, Punkte, Binde- und Unterstriche.",
     username_empty: "Wähle einen Namen.",
-    username_ends: "Am Anfang und Ende steht ein Buchstabe oder eine Ziffer.",
+    username_ends: "Beginne und ende mit einem Buchstaben oder einer Ziffer.",
     username_marks: "Zu viele Akzente auf einem Buchstaben.",
     username_mixed_scripts: "Mische Latein nicht mit Kyrillisch oder Griechisch.",
     username_spaces: "Nur einzelne Leerzeichen.",

@@ -2,7 +2,7 @@
 
 import type { Problem } from "../state/problem.ts";
 
-/** What a problem's code says to a person. Codes that only broken clients cause are left to the server's message. */
+/** Sentences by problem code. Codes that only faulty clients cause have none. */
 export type Problems = Readonly<Record<string, string | ((problem: Problem) => string)>>;
 
 const language = "en";
@@ -48,7 +48,7 @@ export const words = {
   emptyRoom: "No messages yet. Say something, or share this link:",
   notPrivate: "Rooms aren't private: anyone in this chat can read them.",
   notificationTitle: (from: string, room: string) => `${from} in #${room}`,
-  onlyRoom: "Join another room before leaving this one",
+  onlyRoom: "Join another room before leaving this one.",
   unsentHere: "Some messages here are unsent. Wait or discard them first.",
   unknownCommand: (command: string) => `There is no ${command}. Type /help to see all commands.`,
   connectedElsewhere: "This page is connected elsewhere.",
@@ -87,8 +87,8 @@ export const words = {
     connection_dropped: "The connection dropped each time.",
     draining: "The server is restarting.",
     flooding: "This page sent too much at once.",
-    origin_denied:
-      "This page's address isn't allowed here. Ask whoever runs the chat to add it to ALLOWED_ORIGINS.",
+    origin_denied: "This page's address isn't allowed here. " +
+      "Ask whoever runs the chat to add it to ALLOWED_ORIGINS.",
     rate_limited: (problem) =>
       `${problem.re === "rename" ? "You've changed your name too often" : "Too many requests"}. ${
         retry(problem)

@@ -1,4 +1,5 @@
-// The page's German words that the first moment needs. Panels and problems are in panel_words_de.ts.
+// German words that the page needs at once. Those for panels and problems load later, from
+// panel_words_de.ts.
 
 import type { Words } from "./words_en.ts";
 
@@ -26,7 +27,7 @@ export const words: Words = {
   sendHint: "Mit Enter senden",
   sending: "Wird gesendet …",
   willSend: "Wird gesendet, sobald du wieder online bist",
-  queued: "Wartet kurz: du sendest viel",
+  queued: "In der Warteschlange: du sendest gerade viel",
   retry: "Erneut senden",
   sendNow: "Jetzt senden",
   edit: "Bearbeiten",
@@ -41,7 +42,7 @@ export const words: Words = {
     `${number.format(count)} ${
       pick(count, "Nachricht ist", "Nachrichten sind")
     } nicht geladen. Scrolle nach oben, um sie zu laden.`,
-  restored: "Der Raum kommt aus einem Backup; neuere Nachrichten fehlen vielleicht",
+  restored: "Dieser Raum kommt aus einem Backup; die letzten Nachrichten fehlen vielleicht",
   pruned: "Ältere Nachrichten werden nicht aufbewahrt",
   beginning: (room) => `Hier beginnt #${room}`,
   joined: (names) => `${people(names)} ${pick(names.length, "ist", "sind")} gekommen`,
@@ -53,17 +54,17 @@ export const words: Words = {
     names.length > 3
       ? "Mehrere schreiben …"
       : `${list.format(names)} ${pick(names.length, "schreibt", "schreiben")} …`,
-  connecting: "Verbinden …",
+  connecting: "Verbindung wird aufgebaut …",
   notConnected: "nicht verbunden",
   offline: "Du bist offline. Nachrichten werden gesendet, sobald du wieder online bist.",
   reconnecting: (seconds, problem = "") => `${problem} Neuer Versuch in ${seconds} s`.trim(),
-  unreachable: "Server nicht erreichbar. Neuer Versuch …",
+  unreachable: "Der Server ist nicht erreichbar. Neuer Versuch läuft …",
   tryNow: "Jetzt versuchen",
   charactersLeft: (count) =>
     count >= 0 ? `noch ${number.format(count)}` : `${number.format(-count)} zu viel`,
   copy: "Kopieren",
   copied: "Kopiert",
-  loadFailed: "Das ließ sich nicht laden. Versuch es noch einmal, wenn du online bist.",
+  loadFailed: "Das konnte nicht geladen werden. Versuch es noch einmal, wenn du online bist.",
   page: {
     "A chat. No account needed.": "Ein Chat, ganz ohne Konto.",
     "Your name": "Dein Name",

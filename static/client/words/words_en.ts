@@ -1,4 +1,5 @@
-// The page's English words that the first moment needs. Panels and problems are in panel_words_en.ts.
+// English words that the page needs at once. Those for panels and problems load later, from
+// panel_words_en.ts.
 
 const number = new Intl.NumberFormat("en");
 const list = new Intl.ListFormat("en");

@@ -1,4 +1,4 @@
-// Fits small windows, works by keyboard, on slow networks, and without sound or motion that was not asked for.
+// Small windows, keyboards, slow networks, and no sound or motion that was not asked for.
 
 import { assert, assertEquals } from "@std/assert";
 import {

@@ -1,4 +1,5 @@
-// A tour of every view of the page, in both themes, on a desktop and a phone: for screenshots and accessibility checks.
+// A tour of every view of the page, in both themes, on a desktop and a phone: for screenshots and
+// accessibility checks.
 
 import { send, TestChat, waitForMessage, waitForSent } from "./browser_harness.ts";
 import type { BrowserContextOptions, Page } from "./browser_harness.ts";
@@ -146,7 +147,7 @@ const views: readonly View[] = [
   },
 ];
 
-/** Shows each view in turn and passes it to `visit` by name, once nothing moves. Ends the server on the way. */
+/** Shows each view in turn and passes it to `visit` with its name. Ends the server on the way. */
 export async function tour(
   chat: TestChat,
   visit: (page: Page, name: string) => Promise<void>,

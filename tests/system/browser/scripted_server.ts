@@ -1,5 +1,5 @@
-// A WebSocket server inside the browser: answers the page as SPEC.md says, from logs that the test writes, and pushes
-// whatever the test wants.
+// A WebSocket server in the test's hands: answers the page as SPEC.md says, from logs that the test
+// writes, and pushes whatever the test wants.
 
 import type { MessagePush } from "../../../app/protocol/wire.ts";
 import { message, room, welcome } from "../../support/page_harness.ts";

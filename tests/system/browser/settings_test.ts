@@ -168,7 +168,7 @@ browserTest("forgets the device after asking", async (chat) => {
   assertEquals(remaining, []);
 });
 
-/** Records the notifications and badges that a context's pages show, as if the person were elsewhere. */
+/** Records the notifications and badges of a context's pages, as if the person were away. */
 async function recordNotifications(context: BrowserContext): Promise<void> {
   await context.addInitScript(() => {
     const shown: string[] = [];

@@ -67,7 +67,7 @@ browserTest("sends nothing while an input method is composing", async (chat) => 
     selectionStart: 3,
     selectionEnd: 3,
   });
-  // Browsers report Enter that picks a candidate during the composition, or after it with key code 229.
+  // Enter that picks a candidate comes during the composition, or after it with key code 229.
   for (const init of [{ isComposing: true }, { keyCode: 229 }]) {
     await ada.locator("#text").evaluate((field, init) => {
       field.dispatchEvent(

@@ -1,4 +1,4 @@
-// The page's words: every language has all of them, and one for each problem that a person can meet.
+// The page's words: each language has all of them, and a sentence for each problem people can meet.
 
 import { assert, assertEquals } from "@std/assert";
 import { limits } from "../../../app/protocol/wire.ts";
