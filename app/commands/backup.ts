@@ -2,7 +2,7 @@
 
 import { backup } from "node:sqlite";
 import { errorMessage } from "../core/error_message.ts";
-import { checkCopy, infoOf, openDatabase } from "./database_access.ts";
+import { checkCopy, infoOf, openToRead } from "./database_access.ts";
 import { checkOutput, writeOutput } from "./output_file.ts";
 
 /** How every SQLite file starts (https://sqlite.org/fileformat2.html, 1.3.1). */
@@ -15,7 +15,7 @@ const sqliteMagic = "SQLite format 3\0";
  * @throws {Error} If there is no database, it cannot be read, or the copy cannot be written.
  */
 export async function backUp(path: string, to: string): Promise<void> {
-  using database = openDatabase(path);
+  using database = await openToRead(path);
   checkOutput(path, to);
   if (!isReplaceable(to)) throw new Error(`Cannot write ${to}: it exists and is not a database`);
   await writeOutput(to, async (unfinished) => {

@@ -56,7 +56,7 @@ const commands = new Map<string, Command>([
       const path = databasePath(config);
       const format = file?.endsWith(".txt") ? "text" : "jsonl";
       if (file === undefined) {
-        for (const line of exportRoom(path, room, format)) print(line);
+        for await (const line of exportRoom(path, room, format)) print(line);
       } else {
         await exportToFile(path, room, format, file);
         print(`Wrote ${room} to ${file}\n`);

@@ -1,16 +1,35 @@
 // Opens and checks databases outside the server, which may be using them.
 
 import { DatabaseSync } from "node:sqlite";
+import { checkReadable, lockPathOf } from "../broker/sqlite/lock.ts";
+import type { FolderLockOptions } from "../broker/sqlite/lock.ts";
+import { thisProcess } from "../broker/sqlite/lock_file.ts";
 import { schemaVersion } from "../broker/sqlite/schema.ts";
 import { errorMessage } from "../core/error_message.ts";
+import { sleep } from "../core/timers.ts";
 
 /** The database and the files that SQLite keeps beside it. */
 export const databaseSuffixes = ["", "-wal", "-shm", "-journal"];
 /** Max wait for a server that is starting and replays its journal. */
 const busyMs = 5_000;
 
+/** Returns the lock of the folder that a database is in, as this process takes it. */
+export function folderLock(path: string): FolderLockOptions {
+  return { path: lockPathOf(path), owner: thisProcess(), now: Date.now, wait: sleep };
+}
+
 /**
- * Opens the database at `path`; a server that uses it goes on.
+ * Opens the database at `path` to read it; a server that uses it goes on.
+ *
+ * @throws {Error} As `openDatabase`, or if SQLite's locks do not reach the server.
+ */
+export async function openToRead(path: string): Promise<DatabaseSync> {
+  await checkReadable(folderLock(path));
+  return openDatabase(path);
+}
+
+/**
+ * Opens the database at `path`, in a folder that no server uses unless `openToRead` has checked it.
  *
  * @throws {Error} If there is none, or it is not a database of this version or an earlier one.
  */

@@ -2,7 +2,7 @@
 
 import type { DatabaseSync } from "node:sqlite";
 import { errorMessage } from "../core/error_message.ts";
-import { openDatabase } from "./database_access.ts";
+import { openToRead } from "./database_access.ts";
 import { checkOutput, writeOutput } from "./output_file.ts";
 
 export type ExportFormat = "jsonl" | "text";
@@ -33,7 +33,7 @@ export async function exportToFile(
   format: ExportFormat,
   file: string,
 ): Promise<void> {
-  using database = openDatabase(path);
+  using database = await openToRead(path);
   checkOutput(path, file);
   await writeOutput(file, async (unfinished) => {
     const lines = ReadableStream.from(linesOf(database, path, room, format));
@@ -46,8 +46,12 @@ export async function exportToFile(
  *
  * @throws {Error} If the room has no messages, or the database cannot be read.
  */
-export function* exportRoom(path: string, room: string, format: ExportFormat): Generator<string> {
-  using database = openDatabase(path);
+export async function* exportRoom(
+  path: string,
+  room: string,
+  format: ExportFormat,
+): AsyncGenerator<string> {
+  using database = await openToRead(path);
   yield* linesOf(database, path, room, format);
 }
 

@@ -1,10 +1,9 @@
 // `parley restore`: puts a copy in the place of the database.
 
-import { FolderLock, lockPathOf, thisProcess } from "../broker/sqlite/lock.ts";
+import { FolderLock } from "../broker/sqlite/lock.ts";
 import { fileTimestamp } from "../broker/sqlite/sqlite_broker.ts";
 import { errorMessage } from "../core/error_message.ts";
-import { sleep } from "../core/timers.ts";
-import { checkCopy, infoOf, openDatabase, removeDatabase } from "./database_access.ts";
+import { checkCopy, folderLock, infoOf, openDatabase, removeDatabase } from "./database_access.ts";
 
 /**
  * Puts the copy `from`, with the journal beside it if there is one, in the place of the database at
@@ -14,12 +13,7 @@ import { checkCopy, infoOf, openDatabase, removeDatabase } from "./database_acce
  */
 export async function restore(path: string, from: string, now: Date): Promise<string | undefined> {
   if (infoOf(from) === undefined) throw new Error(`Cannot copy ${from}: it does not exist`);
-  const lock = await FolderLock.acquire({
-    path: lockPathOf(path),
-    owner: thisProcess(),
-    now: Date.now,
-    wait: sleep,
-  });
+  const lock = await FolderLock.acquire(folderLock(path));
   const unfinished = `${path}.unfinished`;
   try {
     removeDatabase(unfinished);

@@ -6,15 +6,19 @@
 // host's only after the file has not changed for a while.
 
 import { dirname, join } from "@std/path";
-import { errorMessage } from "../../core/error_message.ts";
-
-/** A process that uses a data folder. */
-export interface LockOwner {
-  readonly host: string;
-  readonly pid: number;
-  /** Random, since pids and host names repeat. */
-  readonly id: string;
-}
+import {
+  formatLock,
+  isAtPath,
+  nameOf,
+  openIfPresent,
+  openOrCreate,
+  parseLock,
+  readFrom,
+  readLock,
+  tryLock,
+  writeTo,
+} from "./lock_file.ts";
+import type { LockOwner } from "./lock_file.ts";
 
 export interface FolderLockOptions {
   /** The lock file. */
@@ -24,7 +28,7 @@ export interface FolderLockOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly wait: (ms: number) => Promise<void>;
-  /** Takes the operating system's exclusive lock; returns false if another process holds it. */
+  /** Takes the operating system's lock and returns whether it was granted; for tests. */
   readonly tryLock?: (file: Deno.FsFile) => boolean;
 }
 
@@ -38,11 +42,13 @@ const stalePollMs = 500;
 const settleMs = 1_000;
 /** Max age of the last check at a commit: well below `staleMs`. */
 const checkMs = 2_000;
-const fileMaxBytes = 512;
-/** The host where the permission to ask for its name is missing. */
-const unknownHost = "unknown";
 /** On Windows no other handle can read a locked file, and no process can replace it. */
 const isWindows = Deno.build.os === "windows";
+
+/** Returns the path of the lock of the folder that a database is in. */
+export function lockPathOf(databasePath: string): string {
+  return join(dirname(databasePath), "parley.lock");
+}
 
 /** A data folder that this process holds. */
 export class FolderLock {
@@ -68,12 +74,12 @@ export class FolderLock {
   static async acquire(options: FolderLockOptions): Promise<FolderLock> {
     const { path, wait } = options;
     for (let waitedMs = 0;; waitedMs += handoverPollMs) {
-      const { file, isNew } = openLockFile(path);
+      const { file, isNew } = openOrCreate(path);
       const lock = new FolderLock(options, file);
       try {
-        const isLocked = lock.#tryLock(file);
+        const isLocked = tryLock(path, file, options.tryLock);
         if (isLocked && isAtPath(file, path) && await lock.#takeOver(isNew)) return lock;
-        if (!isLocked && waitedMs >= handoverMs) throw heldBy(path, ownerIn(path));
+        if (!isLocked && waitedMs >= handoverMs) throw heldBy(path, readOwner(path));
       } catch (error) {
         file.close();
         throw error;
@@ -87,18 +93,16 @@ export class FolderLock {
   async #takeOver(isNew: boolean): Promise<boolean> {
     const { path, owner, wait } = this.#options;
     const found = isNew ? "" : readLock(path);
-    const { host = owner.host } = parseOwner(found) ?? {};
-    const isDecided = isNew || (host === owner.host && this.#locksExclude());
-    for (let waitedMs = 0; !isDecided && waitedMs < staleMs; waitedMs += stalePollMs) {
-      await wait(stalePollMs);
-      const text = readLock(path);
+    const isDecided = isNew || isFree(this.#options, found);
+    if (!isDecided) {
+      const text = await nextText(this.#options, found);
       if (text === undefined) return false;
-      if (text !== found) throw heldBy(path, parseOwner(text));
+      if (text !== found) throw heldBy(path, parseLock(text));
     }
     this.#write(this.#file);
     if (isDecided) return true;
     await wait(settleMs);
-    const winner = ownerIn(path);
+    const winner = readOwner(path);
     if (winner?.id !== owner.id) throw heldBy(path, winner);
     return true;
   }
@@ -109,8 +113,8 @@ export class FolderLock {
   }
 
   /**
-   * Checks that this process still holds the lock, unless a check a moment ago found so. Call it
-   * before each commit: a process that was suspended must not write into another's folder.
+   * Checks that this process still holds the lock, unless a recent check found so. Call it before each
+   * commit: a process that was suspended must not write into another's folder.
    *
    * @throws {Error} If the lock is lost, or its file cannot be read.
    */
@@ -147,13 +151,13 @@ export class FolderLock {
     const { path, owner, now } = this.#options;
     if (this.#lossReason !== undefined) return;
     // Opened each time: network file systems compare their caches on opening and write on closing.
-    const file = isWindows ? this.#file : openIfThere(path);
+    const file = isWindows ? this.#file : openIfPresent(path);
     if (file === undefined) {
       this.#lossReason = `Lost the lock ${path}: the file was removed`;
       return;
     }
     try {
-      const found = parseOwner(readFrom(file));
+      const found = parseLock(readFrom(file));
       if (found?.id === owner.id) {
         use(file);
         this.#checkedAt = now();
@@ -165,117 +169,70 @@ export class FolderLock {
     }
   }
 
-  /** Returns whether a second lock on the locked file is refused, as it should be. */
-  #locksExclude(): boolean {
-    const second = openIfThere(this.#options.path);
-    try {
-      return second !== undefined && !this.#tryLock(second);
-    } finally {
-      second?.close();
-    }
-  }
-
-  #tryLock(file: Deno.FsFile): boolean {
-    try {
-      return this.#options.tryLock?.(file) ?? file.tryLockSync(true);
-    } catch (error) {
-      // Such as ENOLCK. A lock held by another process is no error.
-      const why = `its file system does not support locks (${errorMessage(error)})`;
-      throw new Error(
-        `Cannot lock ${this.#options.path}: ${why}; use a folder on a local disk`,
-        { cause: error },
-      );
-    }
-  }
-
   #write(file: Deno.FsFile): void {
-    const { host, pid, id } = this.#options.owner;
-    const bytes = new TextEncoder().encode(`${host} ${pid} ${id} ${++this.#beats}\n`);
-    // In place, so that a full disk still has room for it.
-    file.seekSync(0, Deno.SeekMode.Start);
-    file.writeSync(bytes);
-    file.truncateSync(bytes.length);
+    writeTo(file, formatLock(this.#options.owner, ++this.#beats));
   }
 }
 
-/** Returns the path of the lock of the folder that a database is in. */
-export function lockPathOf(databasePath: string): string {
-  return join(dirname(databasePath), "parley.lock");
-}
-
-/** Returns this process as an owner. */
-export function thisProcess(): LockOwner {
-  const { state } = Deno.permissions.querySync({ name: "sys", kind: "hostname" });
-  const host = state === "granted" ? Deno.hostname().replaceAll(/[^\w.-]/g, "-") : "";
-  return { host: host.slice(0, 255) || unknownHost, pid: Deno.pid, id: crypto.randomUUID() };
-}
-
-function openLockFile(path: string): { readonly file: Deno.FsFile; readonly isNew: boolean } {
-  for (;;) {
-    try {
-      const file = Deno.openSync(path, { createNew: true, read: true, write: true });
-      return { file, isNew: true };
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AlreadyExists)) throw cannotOpen(path, error);
-    }
-    const file = openIfThere(path);
-    if (file !== undefined) return { file, isNew: false };
-  }
-}
-
-function openIfThere(path: string): Deno.FsFile | undefined {
+/**
+ * Checks that this process may read the database while the owner of the folder writes. Where the
+ * owner's locks do not reach this process, SQLite's do not either, and even reading does damage.
+ *
+ * @throws {Error} If they don't and the owner is alive.
+ */
+export async function checkReadable(options: FolderLockOptions): Promise<void> {
+  const { path } = options;
+  const file = openIfPresent(path);
+  if (file === undefined) return;
+  let found: string;
   try {
-    return Deno.openSync(path, { read: true, write: true });
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw cannotOpen(path, error);
+    if (!tryLock(path, file, options.tryLock)) return;
+    found = readFrom(file);
+    if (isFree(options, found)) return;
+  } finally {
+    // A server may start meanwhile.
+    file.close();
   }
+  const text = await nextText(options, found);
+  if (text === undefined || text === found) return;
+  throw new Error(
+    `Cannot read ${dirname(path)}: ${nameOf(parseLock(text))} is using it, ` +
+      "and its locks have no effect here; stop it first",
+  );
 }
 
-function cannotOpen(path: string, error: unknown): Error {
-  return new Error(`Cannot open ${path}: ${errorMessage(error)}`, { cause: error });
+/** Returns whether a lock that was granted is free: its owner would hold it if it were alive. */
+function isFree(
+  { path, owner, ...options }: FolderLockOptions,
+  found: string | undefined,
+): boolean {
+  const { host } = parseLock(found) ?? owner;
+  if (host !== owner.host) return false;
+  // A second lock must be refused.
+  using second = openIfPresent(path);
+  return second !== undefined && !tryLock(path, second, options.tryLock);
 }
 
-/** Returns whether `path` still names the open file. */
-function isAtPath(file: Deno.FsFile, path: string): boolean {
-  const { dev, ino } = file.statSync();
-  using found = openIfThere(path);
-  const at = found?.statSync();
-  return at?.dev === dev && at.ino === ino;
+/** Returns the text of the lock file once it differs from `found`, or a live owner would have changed it. */
+async function nextText(
+  { path, wait }: FolderLockOptions,
+  found: string | undefined,
+): Promise<string | undefined> {
+  let text = found;
+  for (let waitedMs = 0; text === found && waitedMs < staleMs; waitedMs += stalePollMs) {
+    await wait(stalePollMs);
+    text = readLock(path);
+  }
+  return text;
 }
 
-/** Returns the text of the lock file; `undefined` if there is none. */
-function readLock(path: string): string | undefined {
-  using file = openIfThere(path);
-  return file === undefined ? undefined : readFrom(file);
-}
-
-function readFrom(file: Deno.FsFile): string {
-  const bytes = new Uint8Array(fileMaxBytes);
-  file.seekSync(0, Deno.SeekMode.Start);
-  return new TextDecoder().decode(bytes.subarray(0, file.readSync(bytes) ?? 0));
-}
-
-/** Returns who holds the lock, as far as the file says. */
-function ownerIn(path: string): LockOwner | undefined {
+/** Returns who holds the lock, as far as the file can be read. */
+function readOwner(path: string): LockOwner | undefined {
   try {
-    return parseOwner(readLock(path));
+    return parseLock(readLock(path));
   } catch {
-    // Windows lets nobody else read it.
     return undefined;
   }
-}
-
-function parseOwner(text = ""): LockOwner | undefined {
-  const [, host, pid, id] = /^([\w.-]{1,255}) (\d{1,10}) ([\w-]{1,64}) \d+\n/.exec(text) ?? [];
-  if (host === undefined || pid === undefined || id === undefined) return undefined;
-  return { host, pid: Number(pid), id };
-}
-
-function nameOf(owner: LockOwner | undefined): string {
-  if (owner === undefined) return "another process";
-  const { host, pid } = owner;
-  return host === unknownHost ? `process ${pid}` : `process ${pid} on host ${host}`;
 }
 
 function heldBy(path: string, owner: LockOwner | undefined): Error {

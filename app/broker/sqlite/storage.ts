@@ -1,6 +1,7 @@
 // A data folder in use by a server: its lock, its database, and the end of the server if it loses one.
 
-import { FolderLock, lockPathOf, thisProcess } from "./lock.ts";
+import { FolderLock, lockPathOf } from "./lock.ts";
+import { thisProcess } from "./lock_file.ts";
 import { SqliteBroker } from "./sqlite_broker.ts";
 import type { SqliteBrokerOptions } from "./sqlite_broker.ts";
 

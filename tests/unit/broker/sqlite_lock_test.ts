@@ -1,3 +1,4 @@
+import { dirname } from "@std/path";
 import {
   assert,
   assertEquals,
@@ -6,15 +7,18 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { FolderLock, thisProcess } from "../../../app/broker/sqlite/lock.ts";
+import { checkReadable, FolderLock } from "../../../app/broker/sqlite/lock.ts";
 import type { FolderLockOptions } from "../../../app/broker/sqlite/lock.ts";
+import { thisProcess } from "../../../app/broker/sqlite/lock_file.ts";
 
 /** A lock path, a clock that only waiting moves, and processes that want the lock. */
 async function withPath(
   use: (scene: {
     path: string;
     clock: { ms: number };
-    /** Takes the lock as a process with this pid. Cleans up at the end of the test. */
+    /** How a process with this pid takes the lock. */
+    optionsOf(pid: number, options?: Partial<FolderLockOptions>): FolderLockOptions;
+    /** Takes the lock as a process with this pid, until the end of the test. */
     acquire(pid: number, options?: Partial<FolderLockOptions>): Promise<FolderLock>;
     text(): string;
   }) => Promise<void>,
@@ -23,21 +27,23 @@ async function withPath(
   const path = `${dir}/parley.lock`;
   const clock = { ms: 1_000_000 };
   const locks: FolderLock[] = [];
+  const optionsOf = (pid: number, options: Partial<FolderLockOptions> = {}) => ({
+    path,
+    owner: { host: "alpha", pid, id: `id-${pid}` },
+    now: () => clock.ms,
+    wait: (ms: number) => {
+      clock.ms += ms;
+      return Promise.resolve();
+    },
+    ...options,
+  });
   try {
     await use({
       path,
       clock,
-      async acquire(pid, options = {}) {
-        const lock = await FolderLock.acquire({
-          path,
-          owner: { host: "alpha", pid, id: `id-${pid}` },
-          now: () => clock.ms,
-          wait: (ms) => {
-            clock.ms += ms;
-            return Promise.resolve();
-          },
-          ...options,
-        });
+      optionsOf,
+      async acquire(pid, options) {
+        const lock = await FolderLock.acquire(optionsOf(pid, options));
         locks.push(lock);
         return lock;
       },
@@ -228,6 +234,36 @@ Deno.test("FolderLock.acquire() says that a file system has no locks, and closes
       `Cannot lock ${path}: its file system does not support locks (No locks available`,
     );
     await acquire(2);
+  }));
+
+Deno.test("checkReadable() permits reading where locks work, or nobody writes", () =>
+  withPath(async ({ acquire, path, clock, optionsOf }) => {
+    await checkReadable(optionsOf(2));
+    const lock = await acquire(1);
+    await checkReadable(optionsOf(2, { owner: onBeta.owner }));
+    lock.release();
+    Deno.writeTextFileSync(path, "alpha 1 id-1 17\n");
+    await checkReadable(optionsOf(2));
+    assertEquals(clock.ms, 1_000_000);
+    Deno.writeTextFileSync(path, "beta 1 id-1 17\n");
+    await checkReadable(optionsOf(2));
+    assertEquals(clock.ms, 1_006_000);
+    assertEquals(Deno.readTextFileSync(path), "beta 1 id-1 17\n");
+  }));
+
+Deno.test("checkReadable() refuses if the locks of a live owner have no effect", () =>
+  withPath(async ({ acquire, path, optionsOf }) => {
+    const lock = await acquire(1, alwaysGranted);
+    const wait = () => {
+      lock.refresh();
+      return Promise.resolve();
+    };
+    await assertRejects(
+      () => checkReadable(optionsOf(2, { ...alwaysGranted, wait })),
+      Error,
+      `Cannot read ${dirname(path)}: process 1 on host alpha is using it`,
+    );
+    lock.check();
   }));
 
 Deno.test("thisProcess() names this process by host, pid and a random id", () => {

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { exportRoom, exportToFile } from "../../../app/commands/export.ts";
 import type { ExportFormat } from "../../../app/commands/export.ts";
 import { databaseFolder, say } from "../../support/database_folder.ts";
@@ -9,9 +9,11 @@ Deno.test("exportRoom() yields a served room as JSON lines, and as text that can
   say(broker, "Good morning");
   say(broker, "two\n2025-11-24 09:30:05 Ben: lines");
   say(broker, "in another room", "tea");
-  const write = (room: string, format: ExportFormat) =>
-    exportRoom(folder.path, room, format).toArray().join("");
-  const lines = write("lobby", "jsonl").trimEnd().split("\n").map((line) => JSON.parse(line));
+  const write = async (room: string, format: ExportFormat) =>
+    (await Array.fromAsync(exportRoom(folder.path, room, format))).join("");
+  const lines = (await write("lobby", "jsonl")).trimEnd().split("\n").map((line) =>
+    JSON.parse(line)
+  );
   assertEquals(lines.length, 2);
   assertEquals(lines[0], {
     room: "lobby",
@@ -22,11 +24,11 @@ Deno.test("exportRoom() yields a served room as JSON lines, and as text that can
     text: "Good morning",
   });
   assertEquals(
-    write("lobby", "text"),
+    await write("lobby", "text"),
     "2025-11-24 09:30:05 Ada: Good morning\n" +
       "2025-11-24 09:30:05 Ada: two\n    2025-11-24 09:30:05 Ben: lines\n",
   );
-  assertThrows(() => write("nowhere", "text"), Error, "it has no messages");
+  await assertRejects(() => write("nowhere", "text"), Error, "it has no messages");
 });
 
 Deno.test("exportRoom() yields each message stored when it began once, while the server goes on", async () => {
@@ -34,7 +36,7 @@ Deno.test("exportRoom() yields each message stored when it began once, while the
   const broker = folder.open();
   for (let i = 1; i <= 1_200; i++) say(broker, `${i}`);
   const offsets: number[] = [];
-  for (const line of exportRoom(folder.path, "lobby", "jsonl")) {
+  for await (const line of exportRoom(folder.path, "lobby", "jsonl")) {
     offsets.push(JSON.parse(line).offset);
     say(broker, "later");
   }
