@@ -2,7 +2,7 @@
 // clients. `deno task growth` measures all four; `deno task growth idle` measures one.
 
 import { SqliteBroker } from "../app/broker/sqlite/sqlite_broker.ts";
-import { frame, RawSocket } from "../tests/system/hostile/raw_socket.ts";
+import { frame, RawSocket } from "../tests/support/raw_socket.ts";
 import { ServerProcess } from "../tests/support/server_process.ts";
 import { measure, median, table, whole } from "./bench.ts";
 import type { Result, Scenario } from "./bench.ts";

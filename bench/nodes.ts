@@ -3,7 +3,7 @@
 // share one machine, so compare CPU time.
 
 import { RemotePresence } from "../app/broker/redis/remote_presence.ts";
-import { frame, RawSocket } from "../tests/system/hostile/raw_socket.ts";
+import { frame, RawSocket } from "../tests/support/raw_socket.ts";
 import { RedisProcess } from "../tests/support/redis_process.ts";
 import { ServerProcess } from "../tests/support/server_process.ts";
 import { median, runLoad, table, whole } from "./bench.ts";

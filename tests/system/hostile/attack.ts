@@ -1,59 +1,67 @@
-// What an attack is, and what it is made with. The attacks themselves live in the files that end in `_attacks.ts`.
+// An attack, and what attacks are made of. The attacks themselves are in the files whose names end
+// in `_attacks.ts`.
 
 import type { Push } from "../../../app/protocol/wire.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
-import { frame, opcode, RawSocket } from "./raw_socket.ts";
-import type { Ending } from "./raw_socket.ts";
+import { frame, opcode, RawSocket } from "../../support/raw_socket.ts";
+import type { Ending } from "../../support/raw_socket.ts";
 
-/** Whom to attack, and how. */
+/** The server under attack. */
 export interface Target {
   readonly port: number;
-  /** Names of people who are in the lobby. */
-  readonly people: readonly string[];
-  readonly chance: SeededRandom;
-  /** Whether there is time for what takes its time by nature. */
+  /** Names of honest members in the lobby. */
+  readonly honestNames: readonly string[];
+  readonly random: SeededRandom;
+  /** Whether attacks may take minutes, for example to reach a timeout. */
   readonly isPatient: boolean;
-  /** Waits until the people have heard everything: on a busy machine they may be as slow as those who do not want to read. */
-  heard(): Promise<void>;
+  /**
+   * Waits until the honest clients have received everything, since on a busy machine they can be
+   * slow too.
+   */
+  waitForHonest(): Promise<void>;
 }
 
-/** One way to do harm. */
+/** One way to harm a server. */
 export interface Attack {
   readonly name: string;
-  /** Blows that the short test and the torture deal at least. */
+  /** Min repetitions in the short test. */
   readonly short: number;
+  /** Min repetitions in the torture. */
   readonly long: number;
-  /** Within so many ms honest messages have to arrive, all but one in a hundred, where Deno gives the server no means against it. */
-  readonly p99Most?: number;
   /**
-   * Deals blows, at most `most`, and answers how many.
-   *
-   * @throws {Error} If the server answered one of them wrongly.
+   * Max p99 delay of honest messages, in ms, for attacks that Deno gives the server no means
+   * against.
    */
-  strike(target: Target, most: number): Promise<number>;
+  readonly maxP99?: number;
+  /**
+   * Attacks at most `max` times, and returns the number of times.
+   *
+   * @throws {Error} If the server reacts wrongly.
+   */
+  run(target: Target, max: number): Promise<number>;
 }
 
-/** An attack of many equal blows, `atOnce` at the same time. Each is told which it is. */
-export function blows(
+/** Returns an attack that repeats `run`, `concurrency` times at once. `index` counts the runs. */
+export function repeated(
   name: string,
-  { atOnce = 20, ...size }: Pick<Attack, "short" | "long" | "p99Most"> & {
-    readonly atOnce?: number;
+  { concurrency = 20, ...size }: Pick<Attack, "short" | "long" | "maxP99"> & {
+    readonly concurrency?: number;
   },
-  strike: (target: Target, index: number) => Promise<void>,
+  run: (target: Target, index: number) => Promise<void>,
 ): Attack {
   let index = 0;
   return {
     name,
     ...size,
-    async strike(target, most) {
-      const count = Math.min(atOnce, most);
-      await Promise.all(Array.from({ length: count }, () => strike(target, index++)));
+    async run(target, max) {
+      const count = Math.min(concurrency, max);
+      await Promise.all(Array.from({ length: count }, () => run(target, index++)));
       return count;
     },
   };
 }
 
-/** Throws unless the server did what it should. */
+/** Throws unless the server reacted as it should. */
 export function expect(isRight: boolean, what: string, ending: Ending): void {
   if (isRight) return;
   const { status, code, texts, answer } = ending;
@@ -61,30 +69,30 @@ export function expect(isRight: boolean, what: string, ending: Ending): void {
   throw new Error(`${what}: status ${status}, code ${code}, ${last ?? answer.slice(0, 200)}`);
 }
 
-/** A command as a frame. */
+/** Returns a command as a frame. */
 export function command(fields: Readonly<Record<string, unknown>>): Uint8Array {
   return frame(JSON.stringify(fields));
 }
 
-let comers = 0;
+let helloCount = 0;
 
-/** A `hello` of somebody new, by a name that nobody had before. */
-export function hello(chance: SeededRandom, rooms: readonly string[] = []): Uint8Array {
+/** Returns a `hello` with a new token and a new name. */
+export function hello(random: SeededRandom, rooms: readonly string[] = []): Uint8Array {
   return command({
     type: "hello",
-    username: `Mallory${++comers}`,
-    token: newToken(chance),
+    username: `Mallory${++helloCount}`,
+    token: newToken(random),
     rooms: rooms.map((room) => ({ room })),
   });
 }
 
-/** A token that nobody else has. */
-export function newToken(chance: SeededRandom): string {
-  const bytes = Uint8Array.from({ length: 32 }, () => chance.below(256));
+/** Returns a new token. */
+export function newToken(random: SeededRandom): string {
+  const bytes = Uint8Array.from({ length: 32 }, () => random.below(256));
   return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
-/** A conversation: a handshake and these frames at once, and a goodbye when all are answered. Answers what was said. */
+/** Sends a handshake and frames at once, and says goodbye once all are answered. */
 export async function converse(port: number, ...frames: readonly Uint8Array[]): Promise<Ending> {
   using socket = await RawSocket.open(port, ...frames, command({ type: "last" }));
   const texts: string[] = [];
@@ -95,7 +103,7 @@ export async function converse(port: number, ...frames: readonly Uint8Array[]): 
   return { ...await socket.ended(), texts };
 }
 
-/** The same with frames of which the last makes the server end it. */
+/** Sends a handshake and frames, the last of which makes the server close the connection. */
 export async function provoke(port: number, ...frames: readonly Uint8Array[]): Promise<Ending> {
   using socket = await RawSocket.open(port, ...frames);
   return await socket.ended();
@@ -103,7 +111,7 @@ export async function provoke(port: number, ...frames: readonly Uint8Array[]): P
 
 const goodbye = frame(new Uint8Array([3, 232]), { opcode: opcode.close });
 
-/** Whatever was pushed in a conversation. */
+/** Returns all pushes of a connection. */
 export function pushes({ texts }: Ending): readonly Push[] {
   return texts.flatMap((text) => JSON.parse(text) as Push[]);
 }

@@ -1,19 +1,19 @@
-// Attacks inside the WebSocket: frames that are none, JSON that is none, and commands that mean harm.
+// Attacks inside a WebSocket: broken frames, broken JSON and malicious commands.
 
 import { decodeCommand } from "../../../app/protocol/decode.ts";
 import { closeCode, limits } from "../../../app/protocol/wire.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
-import { blows, command, converse, expect, hello, newToken, provoke, pushes } from "./attack.ts";
+import { command, converse, expect, hello, newToken, provoke, pushes, repeated } from "./attack.ts";
 import type { Attack, Target } from "./attack.ts";
-import { concat, frame, opcode, RawSocket } from "./raw_socket.ts";
+import { concat, frame, opcode, RawSocket } from "../../support/raw_socket.ts";
 
-/** Fewer than the refusals that end a connection. */
-const refusalsMost = 90;
+/** Below the number of refusals that closes a connection. */
+const maxRefusals = 90;
 const fuzzConnections = 10;
 const abnormal = 1006;
 const mebibyte = 1024 * 1024;
 
-/** One good command of each type. */
+/** One valid command of each type. */
 const commands: readonly Readonly<Record<string, unknown>>[] = [
   { type: "hello", username: "Eve", token: "A".repeat(43), tab: "t", access: "a", rooms: [] },
   { type: "join", room: "fuzz", epoch: "abc", offset: 1 },
@@ -25,7 +25,7 @@ const commands: readonly Readonly<Record<string, unknown>>[] = [
   { type: "pong" },
 ];
 
-/** Values that no field should have. */
+/** Invalid values for any field. */
 const wrongValues: readonly unknown[] = [
   null,
   true,
@@ -54,7 +54,7 @@ const wrongValues: readonly unknown[] = [
   Array.from({ length: 21 }, (_, i) => ({ room: `fuzz${i}` })),
 ];
 
-/** Every command with every field missing, then wrong in every way; then some that are JSON by a hair. */
+/** Every command with each field missing and with each wrong value, and unusual or broken JSON. */
 const wrongCommands: readonly string[] = [
   ...commands.flatMap((good) =>
     Object.keys(good).flatMap((field) => [
@@ -98,37 +98,37 @@ const fragments = [
   "\u2028",
 ];
 
-/** A good command with something broken, or nothing but noise. */
-function mutant(chance: SeededRandom): string {
-  if (chance.isTrue(0.1)) {
+/** Returns a valid command with a mutation, or noise. */
+function mutant(random: SeededRandom): string {
+  if (random.isTrue(0.1)) {
     return String.fromCharCode(
-      ...Array.from({ length: chance.below(100) }, () => chance.below(65_536)),
+      ...Array.from({ length: random.below(100) }, () => random.below(65_536)),
     );
   }
-  const good = { ...chance.pick(commands) };
-  if (chance.isTrue(0.7)) {
-    const field = chance.pick([...Object.keys(good), "__proto__", "extra"]) ?? "extra";
-    good[field] = chance.isTrue(0.5) ? chance.pick(wrongValues) : chance.pick(Object.values(good));
-    if (field !== "type" || chance.isTrue(0.9)) return JSON.stringify(good).slice(0, 2_000);
+  const good = { ...random.pick(commands) };
+  if (random.isTrue(0.7)) {
+    const field = random.pick([...Object.keys(good), "__proto__", "extra"]) ?? "extra";
+    good[field] = random.isTrue(0.5) ? random.pick(wrongValues) : random.pick(Object.values(good));
+    if (field !== "type" || random.isTrue(0.9)) return JSON.stringify(good).slice(0, 2_000);
   }
   let text = JSON.stringify(good);
-  for (let i = chance.below(4); i >= 0; i--) {
-    const at = chance.below(text.length);
-    text = text.slice(0, at) + (chance.pick(fragments) ?? "") + text.slice(at + chance.below(4));
+  for (let i = random.below(4); i >= 0; i--) {
+    const at = random.below(text.length);
+    text = text.slice(0, at) + (random.pick(fragments) ?? "") + text.slice(at + random.below(4));
   }
   return text;
 }
 
-/** Sends frames on connections of their own, and looks whether each was answered as it should be. */
-async function feed(target: Target, texts: readonly string[]): Promise<void> {
+/** Sends frames on new connections and checks that each is answered as it should be. */
+async function sendTexts(target: Target, texts: readonly string[]): Promise<void> {
   let batch: Uint8Array[] = [];
   let refusals = 0;
   const flush = async (expected: number) => {
-    const talk = expected === closeCode.left ? converse : provoke;
-    const ending = await talk(target.port, hello(target.chance, ["fuzz"]), ...batch);
+    const exchange = expected === closeCode.left ? converse : provoke;
+    const ending = await exchange(target.port, hello(target.random, ["fuzz"]), ...batch);
     const got = pushes(ending).filter(({ type }) => type === "error").length;
     batch = [];
-    // Messages and names have rates of their own, and what was taken may be refused for that.
+    // Valid messages and renames may be refused by a rate limit.
     const isRight = ending.code === expected && got >= refusals;
     expect(isRight, `${expected} after ${refusals} refusals, got ${got}`, ending);
     refusals = 0;
@@ -140,8 +140,8 @@ async function feed(target: Target, texts: readonly string[]): Promise<void> {
     if (decoded.ok) refusals += decoded.command.type === "hello" ? 1 : 0;
     else if (decoded.failure.kind === "close") await flush(decoded.failure.code);
     else refusals++;
-    // Any command may be refused, by what went before.
-    if (batch.length >= refusalsMost) await flush(closeCode.left);
+    // Any command may be refused because of earlier ones.
+    if (batch.length >= maxRefusals) await flush(closeCode.left);
   }
   if (batch.length > 0) await flush(closeCode.left);
 }
@@ -168,8 +168,8 @@ const brokenFrames: readonly Uint8Array[] = [
   frame("", { claimed: 65 * mebibyte }),
 ];
 
-/** Texts that are hard to show, to count or to compare. */
-const hardTexts: readonly string[] = [
+/** Texts that are difficult to display, count or compare. */
+const difficultTexts: readonly string[] = [
   "\ud800",
   "\udc00\ud800",
   "a\ud83d",
@@ -190,18 +190,18 @@ export const frameAttacks: readonly Attack[] = [
     name: "mutated JSON",
     short: 4_000,
     long: 200_000,
-    async strike(target, most) {
-      const each = Math.ceil(Math.min(most, 5_000) / fuzzConnections);
+    async run(target, max) {
+      const each = Math.ceil(Math.min(max, 5_000) / fuzzConnections);
       await Promise.all(Array.from({ length: fuzzConnections }, () => {
-        const texts = Array.from({ length: each }, () => mutant(target.chance));
-        return feed(target, texts);
+        const texts = Array.from({ length: each }, () => mutant(target.random));
+        return sendTexts(target, texts);
       }));
       return fuzzConnections * each;
     },
   },
-  blows("random frames", { short: 500, long: 50_000 }, async ({ port, chance }) => {
-    const bytes = Uint8Array.from({ length: 2 + chance.below(200) }, () => chance.below(256));
-    using socket = await RawSocket.open(port, hello(chance), bytes);
+  repeated("random frames", { short: 500, long: 50_000 }, async ({ port, random }) => {
+    const bytes = Uint8Array.from({ length: 2 + random.below(200) }, () => random.below(256));
+    using socket = await RawSocket.open(port, hello(random), bytes);
     await socket.finish();
     await socket.ended();
   }),
@@ -209,81 +209,85 @@ export const frameAttacks: readonly Attack[] = [
     name: "wrong fields",
     short: wrongCommands.length,
     long: 20 * wrongCommands.length,
-    async strike(target) {
-      await feed(target, wrongCommands);
+    async run(target) {
+      await sendTexts(target, wrongCommands);
       return wrongCommands.length;
     },
   },
-  blows("broken frames", { short: brokenFrames.length, long: 5_000 }, async (target, index) => {
-    const { port, chance } = target;
+  repeated("broken frames", { short: brokenFrames.length, long: 5_000 }, async (target, index) => {
+    const { port, random } = target;
     const broken = brokenFrames[index % brokenFrames.length]!;
-    using socket = await RawSocket.open(port, hello(chance), broken);
+    using socket = await RawSocket.open(port, hello(random), broken);
     await socket.finish();
     const ending = await socket.ended();
     expect(ending.status === 101 && ending.code !== closeCode.left, `frame ${index}`, ending);
   }),
-  blows("hard texts", { short: hardTexts.length, long: 1_000 }, async ({ port, chance }, index) => {
-    const text = hardTexts[index % hardTexts.length]!;
-    const ending = await converse(
-      port,
-      hello(chance, ["lobby"]),
-      command({ type: "message", room: "lobby", text, nonce: "n1" }),
-      command({ type: "rename", username: text.slice(0, 24) }),
-    );
-    const isAnswered = pushes(ending).some((push) => "nonce" in push && push.nonce === "n1");
-    expect(isAnswered, `text ${index}`, ending);
-  }),
-  blows("frames of 64 KiB + 1", { short: 40, long: 2_000 }, async ({ port, chance }, index) => {
+  repeated(
+    "difficult texts",
+    { short: difficultTexts.length, long: 1_000 },
+    async ({ port, random }, index) => {
+      const text = difficultTexts[index % difficultTexts.length]!;
+      const ending = await converse(
+        port,
+        hello(random, ["lobby"]),
+        command({ type: "message", room: "lobby", text, nonce: "n1" }),
+        command({ type: "rename", username: text.slice(0, 24) }),
+      );
+      const isAnswered = pushes(ending).some((push) => "nonce" in push && push.nonce === "n1");
+      expect(isAnswered, `text ${index}`, ending);
+    },
+  ),
+  repeated("frames of 64 KiB + 1", { short: 40, long: 2_000 }, async ({ port, random }, index) => {
     const text = index % 2 === 0
       ? "a".repeat(limits.frameMaxBytes + 1)
       : "\u20ac".repeat(Math.ceil((limits.frameMaxBytes + 1) / 3));
-    const ending = await provoke(port, hello(chance), frame(text));
+    const ending = await provoke(port, hello(random), frame(text));
     expect(ending.code === closeCode.frameTooBig, "a frame too big", ending);
   }),
-  // Deno takes each into memory, and makes a text of it, before anybody can refuse it.
-  blows(
+  // Deno reads each into memory and decodes it before the server can refuse it.
+  repeated(
     "frames of 32 MiB",
-    { short: 2, long: 100, atOnce: 4, p99Most: 500 },
-    async ({ port, chance }) => {
+    { short: 2, long: 100, concurrency: 4, maxP99: 500 },
+    async ({ port, random }) => {
       const ending = await provoke(
         port,
-        hello(chance),
+        hello(random),
         frame(new Uint8Array(32 * mebibyte).fill(97)),
       );
       expect(ending.code === closeCode.frameTooBig, "a huge frame", ending);
     },
   ),
-  blows("fragments without end", { short: 4, long: 60 }, async (target, index) => {
-    const { port, chance, isPatient } = target;
+  repeated("endless fragments", { short: 4, long: 60 }, async (target, index) => {
+    const { port, random, isPatient } = target;
     const first = index % 2 === 0 ? opcode.text : opcode.binary;
     using socket = await RawSocket.open(
       port,
-      hello(chance),
+      hello(random),
       frame("a", { opcode: first, fin: false }),
     );
     const bytes = new Uint8Array(64 * 1024).fill(97);
     const more = frame(bytes, { opcode: opcode.continuation, fin: false });
-    const most = (isPatient ? 16 : 2) * mebibyte;
-    for (let sent = 0; sent < most; sent += bytes.length) await socket.write(more);
+    const maxBytes = (isPatient ? 16 : 2) * mebibyte;
+    for (let sent = 0; sent < maxBytes; sent += bytes.length) await socket.write(more);
     for (let i = 0; i < 1_000; i++) {
       await socket.write(frame("", { opcode: opcode.continuation, fin: false }));
     }
   }),
-  blows("binary frames", { short: 40, long: 5_000 }, async ({ port, chance }) => {
+  repeated("binary frames", { short: 40, long: 5_000 }, async ({ port, random }) => {
     const bytes = new TextEncoder().encode('{"type":"pong"}');
-    const ending = await provoke(port, hello(chance), frame(bytes, { opcode: opcode.binary }));
+    const ending = await provoke(port, hello(random), frame(bytes, { opcode: opcode.binary }));
     expect(ending.code === closeCode.protocolError, "a binary frame", ending);
   }),
-  blows("unmasked frames", { short: 40, long: 5_000 }, async ({ port, chance }) => {
-    const ending = await converse(port, hello(chance), frame('{"type":"no"}', { masked: false }));
-    // Deno takes them, against the standard: they are commands like all others.
+  repeated("unmasked frames", { short: 40, long: 5_000 }, async ({ port, random }) => {
+    const ending = await converse(port, hello(random), frame('{"type":"no"}', { masked: false }));
+    // Deno accepts them, against the standard, so they are commands like any others.
     const isAnswered = pushes(ending).some(({ type }) => type === "error");
     expect(isAnswered || ending.code === abnormal, "an unmasked frame", ending);
   }),
-  blows("a second claim on a live name", { short: 20, long: 2_000 }, async (target, index) => {
-    const { port, chance, people } = target;
-    const name = chance.pick(people) ?? "";
-    const alike = [
+  repeated("claims of taken names", { short: 20, long: 2_000 }, async (target, index) => {
+    const { port, random, honestNames } = target;
+    const name = random.pick(honestNames) ?? "";
+    const variants = [
       name,
       name.toUpperCase(),
       name.toLowerCase(),
@@ -291,8 +295,8 @@ export const frameAttacks: readonly Attack[] = [
       name.replace("H", "\uff28"),
       name.replace("s", "\u017f"),
     ];
-    const username = alike[index % alike.length];
-    const claim = command({ type: "hello", username, token: newToken(chance), rooms: [] });
+    const username = variants[index % variants.length];
+    const claim = command({ type: "hello", username, token: newToken(random), rooms: [] });
     const ending = await converse(port, claim);
     const isTaken = pushes(ending).some((push) =>
       push.type === "error" && push.code === "username_taken"

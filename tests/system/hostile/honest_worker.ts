@@ -1,85 +1,85 @@
-// A thread of honest clients: they write at a steady pace, come back after every loss, and look at everything that they get. A
-// thread of its own, so that what they measure is the server and not the attacks.
+// The worker with honest clients: they send at a steady rate, reconnect after every loss, and check
+// everything they receive.
 
 import { mayRetry } from "../../../app/protocol/wire.ts";
 import type { MessagePush, Position, Push, RoomPush } from "../../../app/protocol/wire.ts";
 
-/** What the thread is told. */
-export type Order =
+/** A command to the worker. */
+export type WorkerCommand =
   | {
     readonly kind: "start";
     readonly url: string;
     readonly count: number;
     readonly everyMs: number;
   }
-  /** Write once more each. */
-  | { readonly kind: "write" }
-  /** Whether a lost connection is to be expected from now on. */
+  /** Send one more message from every client. */
+  | { readonly kind: "send" }
+  /** Set whether connections may be lost. */
   | { readonly kind: "expect"; readonly mayClose: boolean }
-  /** Write nothing more until all have everything; then go on. */
+  /** Pause sending until all clients have received all messages. */
   | { readonly kind: "catch_up" }
-  /** The same, with a report, and counts from zero. */
+  /** Do the same, send a report, and reset the counts. */
   | { readonly kind: "settle" }
   | { readonly kind: "stop" };
 
-/** How it went since the last time. */
-export interface Findings {
-  /** Messages that were written, and that arrived, at all clients together. */
-  readonly written: number;
-  readonly arrived: number;
-  /** From the wish to write until a client has it, in ms. */
+/** What the clients measured since the last report. */
+export interface HonestReport {
+  /** Messages sent, and received by all clients together. */
+  readonly sent: number;
+  readonly received: number;
+  /** Time from queueing a message until a client receives it, in ms. */
   readonly p50: number;
   readonly p99: number;
-  readonly most: number;
-  /** Messages of others, the attackers. */
-  readonly strange: number;
-  /** How connections ended that should not have. */
+  readonly max: number;
+  /** Messages of the attackers. */
+  readonly foreign: number;
+  /** Close codes of connections that should not have closed. */
   readonly closes: readonly number[];
-  readonly returns: number;
-  /** Broken promises, a sentence each. */
+  readonly reconnects: number;
+  /** Broken promises, one sentence each. */
   readonly violations: readonly string[];
 }
 
-/** What the thread answers. */
-export type Answer = { readonly kind: "ready" | "caught_up" } | {
+/** A reply of the worker. */
+export type WorkerReply = { readonly kind: "ready" | "caught_up" } | {
   readonly kind: "settled";
-  readonly findings: Findings;
+  readonly report: HonestReport;
 };
 
 const room = "lobby";
-const returnMs = 100;
-const violationsMost = 10;
+const reconnectMs = 100;
+const maxViolations = 10;
 
-/** The part of a worker's global scope that is used here; the server's types have none of it. */
+/** The part of a worker's global scope used here. The project's types don't include it. */
 const thread = globalThis as unknown as {
-  onmessage: (event: MessageEvent<Order>) => void;
-  postMessage(answer: Answer): void;
+  onmessage: (event: MessageEvent<WorkerCommand>) => void;
+  postMessage(reply: WorkerReply): void;
   close(): void;
 };
 
 let clients: Client[] = [];
 let mayClose = false;
-/** What is waited for until all have everything. */
-let waiting: "catch_up" | "settle" | undefined;
+/** The command that waits until all clients have everything. */
+let pending: "catch_up" | "settle" | undefined;
 let timer: ReturnType<typeof setInterval> | undefined;
-let tally = newTally();
+let counts = newCounts();
 
-function newTally() {
+function newCounts() {
   return {
-    written: 0,
-    strange: 0,
-    returns: 0,
+    sent: 0,
+    foreign: 0,
+    reconnects: 0,
     latencies: [] as number[],
     closes: [] as number[],
     violations: [] as string[],
   };
 }
 
-function violate(sentence: string): void {
-  if (tally.violations.length < violationsMost) tally.violations.push(sentence);
+function addViolation(sentence: string): void {
+  if (counts.violations.length < maxViolations) counts.violations.push(sentence);
 }
 
-/** One honest person. */
+/** One honest client. */
 class Client {
   readonly #url: string;
   readonly name: string;
@@ -90,13 +90,13 @@ class Client {
   #member: string | undefined;
   #position: Position | undefined;
   #isLive = false;
-  isOff = false;
-  /** How many messages it wrote, and of these arrived at itself. */
-  count = 0;
+  isStopped = false;
+  /** Number of messages it queued. */
+  sentCount = 0;
   readonly #outbox: { readonly text: string; readonly nonce: string }[] = [];
   #inFlight = false;
-  /** The last number that it has of each. */
-  readonly heard = new Map<string, number>();
+  /** The last message number received, by sender. */
+  readonly lastNumbers = new Map<string, number>();
 
   constructor(url: string, index: number) {
     this.#url = new URL("ws", url.replace("http", "ws")).href;
@@ -112,16 +112,16 @@ class Client {
     return this.#isLive && this.#outbox.length === 0;
   }
 
-  write(): void {
-    const n = ++this.count;
+  send(): void {
+    const n = ++this.sentCount;
     const at = performance.now();
     this.#outbox.push({ text: `honest ${this.name} ${n} ${at}`, nonce: `n${n}` });
-    tally.written++;
+    counts.sent++;
     this.#sendNext();
   }
 
   stop(): void {
-    this.isOff = true;
+    this.isStopped = true;
     this.#socket?.close(1000);
   }
 
@@ -129,7 +129,7 @@ class Client {
     const socket = this.#socket = new WebSocket(this.#url);
     socket.onopen = () => {
       const { epoch, offset } = this.#position ?? {};
-      this.#send({
+      this.#sendCommand({
         type: "hello",
         username: this.name,
         token: this.#token,
@@ -139,23 +139,23 @@ class Client {
     };
     socket.onmessage = ({ data }) => {
       const pushes: Push[] = JSON.parse(data);
-      if (pushes.length === 0) this.#send({ type: "pong" });
-      for (const push of pushes) this.#take(push);
-      look();
+      if (pushes.length === 0) this.#sendCommand({ type: "pong" });
+      for (const push of pushes) this.#handle(push);
+      checkComplete();
     };
     socket.onerror = (event) => event.preventDefault();
     socket.onclose = ({ code }) => {
       this.#isLive = false;
       this.#inFlight = false;
-      if (this.isOff) return look();
-      if (!mayClose) tally.closes.push(code);
+      if (this.isStopped) return checkComplete();
+      if (!mayClose) counts.closes.push(code);
       setTimeout(() => {
-        if (!this.isOff) this.#connect();
-      }, returnMs);
+        if (!this.isStopped) this.#connect();
+      }, reconnectMs);
     };
   }
 
-  #send(command: Readonly<Record<string, unknown>>): void {
+  #sendCommand(command: Readonly<Record<string, unknown>>): void {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(command));
   }
 
@@ -163,67 +163,67 @@ class Client {
     const next = this.#outbox[0];
     if (next === undefined || this.#inFlight || !this.#isLive) return;
     this.#inFlight = true;
-    this.#send({ type: "message", room, ...next });
+    this.#sendCommand({ type: "message", room, ...next });
   }
 
-  #take(push: Push): void {
+  #handle(push: Push): void {
     switch (push.type) {
       case "welcome":
-        if (push.username !== this.name) violate(`${this.name} was called ${push.username}`);
+        if (push.username !== this.name) addViolation(`${this.name} was called ${push.username}`);
         this.#member = push.member;
         return;
       case "room":
-        return this.#enter(push);
+        return this.#enterRoom(push);
       case "message":
-        return this.#hear(push);
+        return this.#receive(push);
       case "ack":
-        return this.#sent(push.nonce);
+        return this.#onAcknowledged(push.nonce);
       case "error":
         if (push.nonce === undefined || !mayRetry(push.code)) {
-          return violate(`${this.name} was refused: ${push.message}`);
+          return addViolation(`${this.name} was refused: ${push.message}`);
         }
         setTimeout(() => {
           this.#inFlight = false;
           this.#sendNext();
-        }, push.retryAfter ?? returnMs);
+        }, push.retryAfter ?? reconnectMs);
     }
   }
 
-  #enter(push: RoomPush): void {
+  #enterRoom(push: RoomPush): void {
     if (this.#position !== undefined) {
-      tally.returns++;
-      if (!push.recovered) violate(`${this.name} lost its place`);
+      counts.reconnects++;
+      if (!push.recovered) addViolation(`${this.name} lost its position`);
     } else {
-      // Whoever comes later than others has not heard their first words.
+      // Clients that join later have missed earlier messages.
       const before = push.offset - push.messages.length;
       this.#position = { epoch: push.epoch, offset: before };
     }
-    for (const message of push.messages) this.#hear({ ...message, epoch: push.epoch });
+    for (const message of push.messages) this.#receive({ ...message, epoch: push.epoch });
     this.#position = { epoch: push.epoch, offset: push.offset };
-    if (push.more) return this.#send({ type: "join", room, ...this.#position });
+    if (push.more) return this.#sendCommand({ type: "join", room, ...this.#position });
     this.#isLive = true;
     this.#sendNext();
   }
 
-  #hear({ offset, epoch, text, member, nonce }: MessagePush): void {
+  #receive({ offset, epoch, text, member, nonce }: MessagePush): void {
     const before = this.#position;
     if (before !== undefined && offset !== before.offset + 1) {
-      violate(`${this.name} got ${offset} after ${before.offset}`);
+      addViolation(`${this.name} got ${offset} after ${before.offset}`);
     }
     this.#position = { epoch: epoch ?? before?.epoch ?? "", offset };
-    if (!text.isWellFormed()) violate(`${this.name} got a text that is not well-formed`);
+    if (!text.isWellFormed()) addViolation(`${this.name} got a text that is not well-formed`);
     const [, from = "", n = "", at = ""] = /^honest (\w+) (\d+) ([\d.]+)$/.exec(text) ?? [];
-    if (from === "") return void tally.strange++;
-    const last = this.heard.get(from);
+    if (from === "") return void counts.foreign++;
+    const last = this.lastNumbers.get(from);
     if (last !== undefined && Number(n) !== last + 1) {
-      violate(`${this.name} got number ${n} of ${from} after ${last}`);
+      addViolation(`${this.name} got number ${n} of ${from} after ${last}`);
     }
-    this.heard.set(from, Number(n));
-    tally.latencies.push(performance.now() - Number(at));
-    if (member === this.#member) this.#sent(nonce);
+    this.lastNumbers.set(from, Number(n));
+    counts.latencies.push(performance.now() - Number(at));
+    if (member === this.#member) this.#onAcknowledged(nonce);
   }
 
-  #sent(nonce: string): void {
+  #onAcknowledged(nonce: string): void {
     if (this.#outbox[0]?.nonce !== nonce) return;
     this.#outbox.shift();
     this.#inFlight = false;
@@ -231,50 +231,53 @@ class Client {
   }
 }
 
-/** Whether everybody has everything, or is here at all. */
-function look(): void {
+/**
+ * Starts once all clients are connected, and replies to the pending command once all have
+ * everything.
+ */
+function checkComplete(): void {
   if (clients.every(({ isReady }) => isReady) && timer === undefined) {
-    for (const client of clients) client.write();
-    return ready();
+    for (const client of clients) client.send();
+    return onReady();
   }
-  const isComplete = clients.every(({ isIdle, heard }) =>
-    isIdle && clients.every(({ name, count }) => heard.get(name) === count)
+  const isComplete = clients.every(({ isIdle, lastNumbers }) =>
+    isIdle && clients.every(({ name, sentCount }) => lastNumbers.get(name) === sentCount)
   );
-  if (waiting === undefined || !isComplete) return;
-  const isReport = waiting === "settle";
-  waiting = undefined;
+  if (pending === undefined || !isComplete) return;
+  const isReport = pending === "settle";
+  pending = undefined;
   if (!isReport) return thread.postMessage({ kind: "caught_up" });
-  const sorted = Float64Array.from(tally.latencies).sort();
-  const part = (share: number) => sorted[Math.ceil(sorted.length * share) - 1] ?? 0;
-  const { written, strange, closes, returns, violations } = tally;
-  tally = newTally();
+  const sorted = Float64Array.from(counts.latencies).sort();
+  const percentile = (share: number) => sorted[Math.ceil(sorted.length * share) - 1] ?? 0;
+  const { sent, foreign, closes, reconnects, violations } = counts;
+  counts = newCounts();
   thread.postMessage({
     kind: "settled",
-    findings: {
-      written,
-      arrived: sorted.length,
-      p50: part(0.5),
-      p99: part(0.99),
-      most: part(1),
-      strange,
+    report: {
+      sent,
+      received: sorted.length,
+      p50: percentile(0.5),
+      p99: percentile(0.99),
+      max: percentile(1),
+      foreign,
       closes,
-      returns,
+      reconnects,
       violations,
     },
   });
 }
 
-let ready = () => {};
+let onReady = () => {};
 
-thread.onmessage = ({ data: order }) => {
-  switch (order.kind) {
+thread.onmessage = ({ data: command }) => {
+  switch (command.kind) {
     case "start": {
-      const { url, count, everyMs } = order;
+      const { url, count, everyMs } = command;
       let turn = 0;
-      ready = () => {
-        // One after the other, so that there is always somebody who writes.
+      onReady = () => {
+        // In turn, so that messages are spread over the time.
         timer = setInterval(() => {
-          if (waiting === undefined) clients[turn++ % count]?.write();
+          if (pending === undefined) clients[turn++ % count]?.send();
         }, everyMs / count);
         thread.postMessage({ kind: "ready" });
       };
@@ -282,15 +285,15 @@ thread.onmessage = ({ data: order }) => {
       return;
     }
     case "expect":
-      mayClose = order.mayClose;
+      mayClose = command.mayClose;
       return;
-    case "write":
-      for (const client of clients) client.write();
+    case "send":
+      for (const client of clients) client.send();
       return;
     case "catch_up":
     case "settle":
-      waiting = order.kind;
-      return look();
+      pending = command.kind;
+      return checkComplete();
     case "stop":
       clearInterval(timer);
       for (const client of clients) client.stop();

@@ -1,18 +1,18 @@
-// Attacks below and beside the WebSocket: bytes that are no HTTP, requests that nobody should send, and those that never end.
+// Attacks on HTTP: bytes that are not HTTP, malformed requests, and requests that never end.
 
-import { blows, expect } from "./attack.ts";
+import { expect, repeated } from "./attack.ts";
 import type { Attack, Target } from "./attack.ts";
-import { concat, handshake, RawSocket, requestHead } from "./raw_socket.ts";
-import type { Ending } from "./raw_socket.ts";
+import { concat, handshake, RawSocket, requestHead } from "../../support/raw_socket.ts";
+import type { Ending } from "../../support/raw_socket.ts";
 
 type Headers = Readonly<Record<string, string | undefined>>;
 
-const headMost = 60 * 1024;
+const headBytes = 60 * 1024;
 const drippers = { short: 20, long: 1_000 };
 const dripSeconds = 20;
 const endlessBytes = 32 * 1024 * 1024;
 
-async function ask(port: number, ...bytes: readonly Uint8Array[]): Promise<Ending> {
+async function request(port: number, ...bytes: readonly Uint8Array[]): Promise<Ending> {
   using socket = await RawSocket.connect(port);
   await socket.write(concat(bytes));
   await socket.finish();
@@ -21,7 +21,7 @@ async function ask(port: number, ...bytes: readonly Uint8Array[]): Promise<Endin
 
 const encode = (text: string) => new TextEncoder().encode(text);
 
-/** What other protocols begin with. */
+/** The first bytes of other protocols. */
 const prefaces = [
   new Uint8Array(0),
   encode("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
@@ -31,11 +31,11 @@ const prefaces = [
   encode("SSH-2.0-OpenSSH\r\n"),
 ];
 
-function randomBytes({ chance }: Target, most: number): Uint8Array {
-  return Uint8Array.from({ length: chance.below(most) }, () => chance.below(256));
+function randomBytes({ random }: Target, maxLength: number): Uint8Array {
+  return Uint8Array.from({ length: random.below(maxLength) }, () => random.below(256));
 }
 
-/** Paths, with the status that they have to get. */
+/** Paths and their expected status. */
 const paths: readonly (readonly [path: string, status: number])[] = [
   ["/..%2f", 404],
   ["/../deno.json", 404],
@@ -107,25 +107,25 @@ const origins = [
   "http://127.0.0.1:1, http://evil.example",
 ];
 
-/** Headers that take long to understand, or that there are too many of. */
+/** Headers that are slow to parse, or too many. */
 const heavyHeaders: readonly Headers[] = [
   { "X-Large": "a".repeat(64 * 1024) },
-  { Cookie: "a".repeat(headMost) },
-  { "If-None-Match": '"a",'.repeat(headMost / 4) },
-  { "If-None-Match": 'W/"'.repeat(headMost / 3) },
-  { Accept: "a/b,".repeat(headMost / 4) },
-  { Accept: '"' + ",".repeat(headMost) },
-  { Accept: 'text/html;a="' + ";".repeat(headMost) },
-  { "Accept-Encoding": "a,".repeat(headMost / 2) },
-  { "Accept-Encoding": "br;q=0.1,".repeat(headMost / 9) },
-  { "User-Agent": '\\"'.repeat(headMost / 2) },
-  { Referer: "\x80".repeat(headMost / 2) },
-  { "X-Forwarded-For": "1.1.1.1,".repeat(headMost / 8), Forwarded: "for=".repeat(headMost / 16) },
-  { Authorization: "Basic " + "A".repeat(headMost) },
+  { Cookie: "a".repeat(headBytes) },
+  { "If-None-Match": '"a",'.repeat(headBytes / 4) },
+  { "If-None-Match": 'W/"'.repeat(headBytes / 3) },
+  { Accept: "a/b,".repeat(headBytes / 4) },
+  { Accept: '"' + ",".repeat(headBytes) },
+  { Accept: 'text/html;a="' + ";".repeat(headBytes) },
+  { "Accept-Encoding": "a,".repeat(headBytes / 2) },
+  { "Accept-Encoding": "br;q=0.1,".repeat(headBytes / 9) },
+  { "User-Agent": '\\"'.repeat(headBytes / 2) },
+  { Referer: "\x80".repeat(headBytes / 2) },
+  { "X-Forwarded-For": "1.1.1.1,".repeat(headBytes / 8), Forwarded: "for=".repeat(headBytes / 16) },
+  { Authorization: "Basic " + "A".repeat(headBytes) },
   Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`X-${i}`, "a"])),
 ];
 
-/** Handshakes with something wrong, and the status that says so. */
+/** Wrong handshakes and their expected status. */
 const handshakes: readonly (readonly [headers: Headers, status: number])[] = [
   [{ Upgrade: undefined }, 426],
   [{ Upgrade: "h2c" }, 426],
@@ -134,12 +134,12 @@ const handshakes: readonly (readonly [headers: Headers, status: number])[] = [
   [{ "Sec-WebSocket-Version": "13, 13" }, 426],
   [{ "Sec-WebSocket-Key": "a" }, 400],
   [{ "Sec-WebSocket-Key": undefined }, 400],
-  [{ "Sec-WebSocket-Key": "A".repeat(headMost) }, 400],
+  [{ "Sec-WebSocket-Key": "A".repeat(headBytes) }, 400],
   [{ "Sec-WebSocket-Protocol": "parley.v2" }, 400],
-  [{ "Sec-WebSocket-Protocol": "x,".repeat(headMost / 2) }, 400],
+  [{ "Sec-WebSocket-Protocol": "x,".repeat(headBytes / 2) }, 400],
 ];
 
-/** Requests of which two servers would see two different ones. */
+/** Headers by which two servers could disagree about where a request ends. */
 const ambiguous: readonly string[] = [
   "Content-Length: 4\r\nContent-Length: 5",
   "Content-Length: 4, 5",
@@ -160,84 +160,92 @@ const ambiguous: readonly string[] = [
 ];
 
 export const httpAttacks: readonly Attack[] = [
-  blows("random bytes on TCP", { short: 100, long: 10_000 }, async (target) => {
-    const { port, chance } = target;
-    await ask(port, chance.pick(prefaces) ?? prefaces[0]!, randomBytes(target, 2_048));
+  repeated("random bytes on TCP", { short: 100, long: 10_000 }, async (target) => {
+    const { port, random } = target;
+    await request(port, random.pick(prefaces) ?? prefaces[0]!, randomBytes(target, 2_048));
   }),
-  blows("path tricks", { short: paths.length, long: 5_000 }, async ({ port }, index) => {
+  repeated("path tricks", { short: paths.length, long: 5_000 }, async ({ port }, index) => {
     const [path, status] = paths[index % paths.length]!;
-    const ending = await ask(port, requestHead(`GET ${path} HTTP/1.1`));
+    const ending = await request(port, requestHead(`GET ${path} HTTP/1.1`));
     const isRight = ending.status === status || ending.status === 400;
     expect(isRight && !ending.answer.includes("@parley/"), path.slice(0, 50), ending);
   }),
-  blows("other methods", { short: 2 * methods.length, long: 5_000 }, async ({ port }, index) => {
+  repeated("other methods", { short: 2 * methods.length, long: 5_000 }, async ({ port }, index) => {
     const method = methods[index % methods.length]!;
     const path = index % 2 === 0 ? "/" : "/ws";
-    const ending = await ask(
+    const ending = await request(
       port,
       requestHead(`${method} ${path} HTTP/1.1`, { Connection: "close" }),
     );
-    const isAsked = method === "POST" && path === "/ws" && ending.status === 204;
-    expect(isAsked || ending.status >= 400 && ending.status < 500, method.slice(0, 50), ending);
+    const isDiagnosis = method === "POST" && path === "/ws" && ending.status === 204;
+    expect(isDiagnosis || ending.status >= 400 && ending.status < 500, method.slice(0, 50), ending);
   }),
-  blows("wrong Host", { short: hosts.length, long: 5_000 }, async ({ port }, index) => {
+  repeated("wrong Host", { short: hosts.length, long: 5_000 }, async ({ port }, index) => {
     const Host = hosts[index % hosts.length];
-    const ending = await ask(port, requestHead("GET / HTTP/1.1", { Host }));
+    const ending = await request(port, requestHead("GET / HTTP/1.1", { Host }));
     expect([200, 400].includes(ending.status), `Host ${Host?.slice(0, 50)}`, ending);
-    const twice = await ask(port, encode(`GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n`));
+    const twice = await request(port, encode(`GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n`));
     expect([200, 400].includes(twice.status), "two Hosts", twice);
   }),
-  blows("wrong Origin", { short: origins.length, long: 5_000 }, async ({ port }, index) => {
+  repeated("wrong Origin", { short: origins.length, long: 5_000 }, async ({ port }, index) => {
     const Origin = origins[index % origins.length];
-    const ending = await ask(port, handshake({ Origin }));
+    const ending = await request(port, handshake({ Origin }));
     expect(ending.status === 403, `Origin ${Origin}`, ending);
   }),
-  blows("wrong handshakes", { short: handshakes.length, long: 5_000 }, async ({ port }, index) => {
-    const [headers, status] = handshakes[index % handshakes.length]!;
-    const ending = await ask(port, handshake(headers));
-    expect(ending.status === status, JSON.stringify(headers).slice(0, 80), ending);
-  }),
-  blows("headers of 60 KiB", { short: 28, long: 5_000 }, async ({ port }, index) => {
+  repeated(
+    "wrong handshakes",
+    { short: handshakes.length, long: 5_000 },
+    async ({ port }, index) => {
+      const [headers, status] = handshakes[index % handshakes.length]!;
+      const ending = await request(port, handshake(headers));
+      expect(ending.status === status, JSON.stringify(headers).slice(0, 80), ending);
+    },
+  ),
+  repeated("headers of 60 KiB", { short: 28, long: 5_000 }, async ({ port }, index) => {
     const headers = heavyHeaders[index % heavyHeaders.length]!;
     const path = index % 3 === 0 ? "/nothing" : "/";
-    const ending = await ask(port, requestHead(`GET ${path} HTTP/1.1`, headers));
+    const ending = await request(port, requestHead(`GET ${path} HTTP/1.1`, headers));
     const what = JSON.stringify(headers).slice(0, 40);
     expect([200, 400, 404, 431].includes(ending.status), what, ending);
   }),
-  blows("request smuggling", { short: ambiguous.length, long: 5_000 }, async ({ port }, index) => {
-    const lines = ambiguous[index % ambiguous.length]!;
-    const inner = "GET /healthz HTTP/1.1\r\nHost: inner\r\n\r\n";
-    const head = `POST /ws HTTP/1.1\r\nHost: 127.0.0.1\r\n${lines}\r\n\r\n`;
-    const ending = await ask(port, encode(`${head}0\r\n\r\n${inner}`));
-    // Where both lengths are given, the standard says that chunked counts, and that the connection has to end after it.
-    expect([0, 204, 400, 426, 501].includes(ending.status), lines, ending);
-  }),
+  repeated(
+    "request smuggling",
+    { short: ambiguous.length, long: 5_000 },
+    async ({ port }, index) => {
+      const lines = ambiguous[index % ambiguous.length]!;
+      const inner = "GET /healthz HTTP/1.1\r\nHost: inner\r\n\r\n";
+      const head = `POST /ws HTTP/1.1\r\nHost: 127.0.0.1\r\n${lines}\r\n\r\n`;
+      const ending = await request(port, encode(`${head}0\r\n\r\n${inner}`));
+      // If both lengths are given, chunked counts and the connection must close (RFC 9112, 6.3).
+      expect([0, 204, 400, 426, 501].includes(ending.status), lines, ending);
+    },
+  ),
   {
     name: "slowloris",
     short: drippers.short,
     long: drippers.long,
-    async strike({ port, isPatient }, most) {
+    async run({ port, isPatient }, max) {
       const sockets = await Promise.all(
-        Array.from({ length: most }, () => RawSocket.connect(port)),
+        Array.from({ length: max }, () => RawSocket.connect(port)),
       );
       const bytes = requestHead("GET / HTTP/1.1", { "X-Slow": "a".repeat(1_000) });
       for (let i = 0; i < dripSeconds; i++) {
         await Promise.all(sockets.map((socket) => socket.write(bytes.subarray(i, i + 1))));
         if (isPatient) await seconds(1);
       }
-      const other = await ask(port, requestHead("GET /healthz HTTP/1.1"));
-      expect(other.status === 200, "somebody else", other);
-      // Whoever goes on in the end is served.
+      const bystander = await request(port, requestHead("GET /healthz HTTP/1.1"));
+      expect(bystander.status === 200, "another client", bystander);
+      // A client that completes its request is served.
       const ending = await Promise.all(sockets.map(async (socket) => {
         await socket.write(bytes.subarray(dripSeconds));
         await socket.finish();
         return await socket.ended();
       }));
       for (const one of ending) expect(one.status === 200, "a slow request", one);
-      return most;
+      return max;
     },
   },
-  blows("bodies without end", { short: 4, long: 100 }, async ({ port, isPatient }, index) => {
+  repeated("endless bodies", { short: 4, long: 100 }, async ({ port, isPatient }, index) => {
     const isChunked = index % 2 === 0;
     const path = index % 4 < 2 ? "/ws" : "/nothing";
     using socket = await RawSocket.connect(port);
@@ -248,8 +256,8 @@ export const httpAttacks: readonly Attack[] = [
     const bytes = new Uint8Array(64 * 1024).fill(97);
     const piece = isChunked ? concat([encode("10000\r\n"), bytes, encode("\r\n")]) : bytes;
     const ended = socket.ended();
-    const most = isPatient ? endlessBytes : endlessBytes / 16;
-    for (let sent = 0; sent < most; sent += bytes.length) {
+    const maxBytes = isPatient ? endlessBytes : endlessBytes / 16;
+    for (let sent = 0; sent < maxBytes; sent += bytes.length) {
       if (!await socket.write(piece)) break;
     }
     await socket.finish();

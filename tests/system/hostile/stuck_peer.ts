@@ -1,4 +1,5 @@
-// A process with connections to the lobby, for a test that stops it: told a port and a number, it says when all are open.
+// A process with connections to the lobby, for a test that suspends it. Takes a port and a number
+// of connections, and prints a line once all are open.
 
 const [port, count] = Deno.args.map(Number);
 let open = 0;

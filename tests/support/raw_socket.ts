@@ -1,24 +1,24 @@
-// A TCP connection with frames written by hand, right or wrong, for clients that no library would be. Knows no commands.
+// A TCP connection with hand-made WebSocket frames, valid or not. Knows no commands.
 
-/** Kinds of frames (RFC 6455, section 5.2). */
+/** Opcodes of frames (RFC 6455, section 5.2). */
 export const opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
-/** What a frame may be besides a whole, masked one. */
+/** Deviations from a complete, masked text frame. */
 export interface FrameShape {
   readonly opcode?: number;
-  /** False when more fragments follow. */
+  /** False if more fragments follow. */
   readonly fin?: boolean;
   readonly masked?: boolean;
-  /** Bits that no extension has given a meaning, from 0 to 7. */
+  /** The three reserved bits, 0 to 7. */
   readonly reserved?: number;
-  /** What the frame says that its length is, instead of what it is. */
+  /** The length in the header, instead of the actual one. */
   readonly claimed?: number;
 }
 
 const encoder = new TextEncoder();
 const key = "dGhlIHNhbXBsZSBub25jZQ==";
 
-/** The bytes of a frame. The mask is zero, so that the payload goes as it is: a server cannot tell. */
+/** Returns the bytes of a frame. The mask is zero, so the payload stays as it is. */
 export function frame(
   payload: string | Uint8Array,
   shape: FrameShape = {},
@@ -44,7 +44,7 @@ export function frame(
   return bytes;
 }
 
-/** The head of a request, as bytes; a value may have anything in it. */
+/** Returns the head of a request. Header values may contain anything. */
 export function requestHead(
   line: string,
   headers: Readonly<Record<string, string | undefined>> = {},
@@ -55,7 +55,7 @@ export function requestHead(
   return encoder.encode(`${[line, ...lines].join("\r\n")}\r\n\r\n`);
 }
 
-/** A good handshake; `headers` change it. */
+/** Returns a valid handshake, changed by `headers`. */
 export function handshake(
   headers: Readonly<Record<string, string | undefined>> = {},
 ): Uint8Array<ArrayBuffer> {
@@ -68,7 +68,7 @@ export function handshake(
   });
 }
 
-/** Many pieces as one, to be written at once. */
+/** Joins byte arrays, to write them at once. */
 export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
   let at = 0;
@@ -79,15 +79,15 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   return whole;
 }
 
-/** What the server had said when it ended the connection. */
+/** What the server sent until the connection ended. */
 export interface Ending {
-  /** Of the answer to the first request; 0 when there was none. */
+  /** Status of the first response; 0 if there was none. */
   readonly status: number;
-  /** Of the close frame; 1006 when there was none. */
+  /** Code of the close frame; 1006 if there was none. */
   readonly code: number;
-  /** Text frames, as they came. */
+  /** Text frames in order. */
   readonly texts: readonly string[];
-  /** The answer to the first request with all that followed, when it was no WebSocket. */
+  /** Everything received, if the response was not an upgrade. */
   readonly answer: string;
 }
 
@@ -96,33 +96,33 @@ const closedWithoutFrame = 1006;
 /** One connection. */
 export class RawSocket implements Disposable {
   readonly #connection: Deno.TcpConn;
-  /** What came since the last whole frame. */
+  /** Bytes received since the last complete frame. */
   #rest = new Uint8Array(0);
   #status = 0;
   #code = closedWithoutFrame;
   #answer = "";
   #isClosed = false;
   readonly #texts: string[] = [];
-  /** What to do with each text frame; by default it is kept for `ended`. */
+  /** Receives each text frame; by default frames are kept for `ended`. */
   onText: (text: string) => void = (text) => this.#texts.push(text);
 
   private constructor(connection: Deno.TcpConn) {
     this.#connection = connection;
   }
 
-  /** A connection on which nothing was said yet. */
+  /** Opens a TCP connection. */
   static async connect(port: number): Promise<RawSocket> {
     return new RawSocket(await Deno.connect({ hostname: "127.0.0.1", port }));
   }
 
-  /** A WebSocket that has sent its handshake, and `frames` with it; nothing is read. */
+  /** Opens a connection and sends a handshake and `frames` at once, without reading. */
   static async open(port: number, ...frames: readonly Uint8Array[]): Promise<RawSocket> {
     const socket = await RawSocket.connect(port);
     await socket.write(concat([handshake(), ...frames]));
     return socket;
   }
 
-  /** Writes all of it, and answers false when the server has closed. */
+  /** Writes all bytes. Returns false if the server has closed. */
   async write(bytes: Uint8Array): Promise<boolean> {
     try {
       for (let done = 0; done < bytes.length;) {
@@ -134,7 +134,7 @@ export class RawSocket implements Disposable {
     }
   }
 
-  /** Reads until the server ends the connection, and answers its close frame as a good client does. */
+  /** Reads until the connection ends, and replies to a close frame. */
   async ended(): Promise<Ending> {
     const buffer = new Uint8Array(65_536);
     for (;;) {
@@ -145,7 +145,7 @@ export class RawSocket implements Disposable {
         break;
       }
       if (count === null) break;
-      this.#take(buffer.subarray(0, count));
+      this.#receive(buffer.subarray(0, count));
     }
     this[Symbol.dispose]();
     return {
@@ -156,27 +156,27 @@ export class RawSocket implements Disposable {
     };
   }
 
-  /** Says that nothing more comes. */
+  /** Closes the sending side. */
   async finish(): Promise<void> {
     try {
       await this.#connection.closeWrite();
     } catch {
-      // The server was faster.
+      // The server has closed it already.
     }
   }
 
-  /** Closes without a word. */
+  /** Closes the connection without a close frame. */
   [Symbol.dispose](): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     try {
       this.#connection.close();
     } catch {
-      // The server was faster.
+      // The server has closed it already.
     }
   }
 
-  #take(bytes: Uint8Array): void {
+  #receive(bytes: Uint8Array): void {
     this.#rest = concat([this.#rest, bytes]);
     if (this.#status === 0) {
       const text = new TextDecoder("latin1").decode(this.#rest);
@@ -185,14 +185,14 @@ export class RawSocket implements Disposable {
       this.#status = Number(text.split(" ")[1]) || 0;
       if (this.#status === 101) this.#rest = this.#rest.slice(end + 4);
     }
-    if (this.#status === 101) { while (this.#takeFrame()); }
+    if (this.#status === 101) { while (this.#readFrame()); }
     else {
       this.#answer += new TextDecoder("latin1").decode(this.#rest);
       this.#rest = new Uint8Array(0);
     }
   }
 
-  #takeFrame(): boolean {
+  #readFrame(): boolean {
     const view = new DataView(this.#rest.buffer, this.#rest.byteOffset, this.#rest.length);
     if (view.byteLength < 2) return false;
     let length = view.getUint8(1) & 127;

@@ -1,0 +1,143 @@
+// A server under attack: runs attacks one by one and measures honest clients and the server's
+// memory.
+
+import { SeededRandom } from "../../support/seeded_random.ts";
+import { ServerProcess } from "../../support/server_process.ts";
+import type { Attack } from "./attack.ts";
+import { HonestClients } from "./honest_clients.ts";
+import { frameAttacks } from "./frame_attacks.ts";
+import type { HonestReport } from "./honest_worker.ts";
+import { httpAttacks } from "./http_attacks.ts";
+import { loadAttacks } from "./load_attacks.ts";
+
+/** All attacks. */
+export const attacks: readonly Attack[] = [...httpAttacks, ...frameAttacks, ...loadAttacks];
+
+/** The result of an attack. */
+export interface AttackResult {
+  readonly name: string;
+  readonly count: number;
+  readonly seconds: number;
+  readonly report: HonestReport;
+  /** Resident memory of the server, in MiB. */
+  readonly before: number;
+  readonly peak: number;
+  readonly after: number;
+  /** What went wrong, one sentence each. */
+  readonly problems: readonly string[];
+}
+
+/** How long and how hard to attack. */
+export interface Plan {
+  readonly seed: number;
+  /** Whether attacks may take minutes and run at their long size. */
+  readonly isPatient: boolean;
+  /** Min duration of an attack; it is repeated until then. */
+  readonly minMs: number;
+  /** Max time for the server to give memory back. */
+  readonly restMs: number;
+}
+
+const honestCount = 20;
+const pollMs = 250;
+
+/** A server with honest clients. */
+export class AttackedServer implements AsyncDisposable {
+  readonly server: ServerProcess;
+  readonly honest: HonestClients;
+  readonly #plan: Plan;
+  readonly #dir: string;
+  readonly #random: SeededRandom;
+
+  private constructor(plan: Plan, dir: string, server: ServerProcess, honest: HonestClients) {
+    this.#plan = plan;
+    this.#dir = dir;
+    this.server = server;
+    this.honest = honest;
+    this.#random = new SeededRandom(plan.seed);
+  }
+
+  /** Starts a server with 20 honest clients that each send a message every `everyMs`. */
+  static async start(plan: Plan, everyMs: number, env = {}): Promise<AttackedServer> {
+    const dir = await Deno.realPath(await Deno.makeTempDir());
+    const server = await ServerProcess.start(dir, { env });
+    return new AttackedServer(
+      plan,
+      dir,
+      server,
+      await HonestClients.join(server.url, honestCount, everyMs),
+    );
+  }
+
+  /** Runs one attack. */
+  async run(attack: Attack): Promise<AttackResult> {
+    const { isPatient, minMs, restMs } = this.#plan;
+    const target = {
+      port: this.server.port,
+      honestNames: Array.from({ length: honestCount }, (_, index) => `Honest${index}`),
+      random: this.#random,
+      isPatient,
+      waitForHonest: () => this.honest.catchUp(),
+    };
+    const problems: string[] = [];
+    await this.honest.settle();
+    const before = this.#memory("VmRSS");
+    this.#resetPeak();
+    const startedAt = performance.now();
+    const minCount = isPatient ? attack.long : attack.short;
+    let count = 0;
+    try {
+      while (count < minCount || performance.now() - startedAt < minMs) {
+        count += await attack.run(target, Math.max(1, minCount - count));
+      }
+    } catch (error) {
+      problems.push(error instanceof Error ? error.message : String(error));
+    }
+    this.honest.send();
+    const report = await this.honest.settle();
+    const seconds = (performance.now() - startedAt) / 1000;
+    const peak = this.#memory("VmHWM");
+    const after = await this.#waitForMemory(before, restMs);
+    if (report.received !== report.sent * honestCount) {
+      problems.push(`${report.sent} sent, ${report.received} received`);
+    }
+    if (report.closes.length > 0) problems.push(`closed with ${[...new Set(report.closes)]}`);
+    problems.push(...report.violations);
+    return { name: attack.name, count, seconds, report, before, peak, after, problems };
+  }
+
+  /** Returns the errors in the server's log. */
+  loggedErrors(): readonly string[] {
+    const lines = Deno.readTextFileSync(`${this.#dir}/logs/error.log`).split("\n");
+    return lines.filter((line) => line.includes("level=error"));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.honest[Symbol.asyncDispose]();
+    this.server.process.kill("SIGKILL");
+    await this.server.ended();
+    await Deno.remove(this.#dir, { recursive: true });
+  }
+
+  /**
+   * Waits until memory is down to `maxMib`, for at most `ms`. Only the honest clients make the
+   * server collect garbage.
+   */
+  async #waitForMemory(maxMib: number, ms: number): Promise<number> {
+    const deadline = performance.now() + ms;
+    while (this.#memory("VmRSS") > maxMib && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, pollMs));
+    }
+    return this.#memory("VmRSS");
+  }
+
+  #memory(field: "VmRSS" | "VmHWM"): number {
+    const status = Deno.readTextFileSync(`/proc/${this.server.process.pid}/status`);
+    const [, kib = "0"] = new RegExp(`${field}:\\s+(\\d+) kB`).exec(status) ?? [];
+    return Math.round(Number(kib) / 1024);
+  }
+
+  #resetPeak(): void {
+    Deno.writeTextFileSync(`/proc/${this.server.process.pid}/clear_refs`, "5");
+  }
+}
