@@ -9,8 +9,8 @@ import { checkOutput, writeOutput } from "./output_file.ts";
 const sqliteMagic = "SQLite format 3\0";
 
 /**
- * Copies the database at `path` to `to`, which must not exist or be a database. A server that uses the
- * database is not held up; the copy has what was stored when it began.
+ * Copies the database at `path` to `to`, which must not exist or be a database. A server that uses
+ * the database is not held up; the copy has what was stored when it began.
  *
  * @throws {Error} If there is no database, it cannot be read, or the copy cannot be written.
  */

@@ -49,8 +49,8 @@ export function openDatabase(path: string): DatabaseSync {
 /**
  * Turns a copy with its journal into a single file, and reads all of it.
  *
- * @throws {Error} If it is not a whole database of this version or an earlier one. The message calls
- *   it `name`.
+ * @throws {Error} If it is not a whole database of this version or an earlier one. The message
+ *   calls it `name`.
  */
 export function checkCopy(path: string, name = path): void {
   try {

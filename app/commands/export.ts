@@ -18,7 +18,7 @@ interface ExportedMessage {
   readonly text: string;
 }
 
-/** Messages read at once. Between two reads the server may reuse its journal, however slow the reader. */
+/** Messages read at once. Between reads the server can reuse its journal. */
 const pageRows = 500;
 
 /**

@@ -25,8 +25,8 @@ export function checkOutput(database: string, to: string): void {
 }
 
 /**
- * Calls `write` with the path of an unfinished file, which then replaces `to`. If anything fails, `to`
- * stays as it is.
+ * Calls `write` with the path of an unfinished file, which then replaces `to`. If anything fails,
+ * `to` stays as it is.
  */
 export async function writeOutput(
   to: string,

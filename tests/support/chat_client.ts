@@ -52,7 +52,7 @@ export class ChatClient {
     this.#socket.send(JSON.stringify(command));
   }
 
-  /** Resolves with the first matching push from index `since` on; rejects if the connection closes. */
+  /** Resolves with the first matching push from index `since` on; rejects on close. */
   hears(matches: (push: Push) => boolean, since = 0): Promise<Push> {
     const { promise, resolve, reject } = Promise.withResolvers<Push>();
     const check = () => {

@@ -1,4 +1,4 @@
-// Servers in a folder of their own and people who talk to them, for the tests that start a server.
+// Servers in a temporary folder and their clients, for tests that start a server.
 
 import { join } from "@std/path";
 import { ChatClient } from "./chat_client.ts";
@@ -81,7 +81,7 @@ export async function readiness(server: ServerProcess): Promise<number> {
   return response.status;
 }
 
-/** Starts a server on what is in the folder, and returns the lobby's texts as a new member sees them. */
+/** Starts a server on the same folder and returns the texts a new member sees in the lobby. */
 export async function textsAfterwards({ start, join }: Bench): Promise<readonly string[]> {
   const server = await start();
   const { texts } = await join(server, "Zoe");
@@ -94,7 +94,7 @@ export function namesIn(dir: string): readonly string[] {
   return [...Deno.readDirSync(dir)].map(({ name }) => name).sort();
 }
 
-/** Waits before the next look at what reports no event. */
+/** Waits between two polls of something that reports no event. */
 export async function pause(): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 20));
 }

@@ -12,7 +12,7 @@ export type Durability = "normal" | "full";
 /** SQLite's page cache, in KiB. A larger one is no faster, since the kernel caches the file too. */
 const cacheKiB = 4_000;
 const pageBytes = 4_096;
-/** Pages in the journal that start a checkpoint. The fewer checkpoints, the fewer commits wait for one. */
+/** Journal pages that start a checkpoint, which one commit then waits for. */
 const journalPages = 4_000;
 /** The files of a database in use: the database, its journal and the journal's index. */
 const suffixes = ["", "-wal", "-shm"];
@@ -100,7 +100,7 @@ export class DatabaseFile {
     this.#database.exec(`PRAGMA user_version = ${schemaVersion}`);
   }
 
-  /** Returns whether the open files are still at their paths. Files that cannot be checked count as present. */
+  /** Returns whether the open files are still at their paths, as far as that can be checked. */
   isInPlace(): boolean {
     return suffixes.every((suffix, i) => {
       const found = identityOf(this.#path + suffix);
@@ -108,7 +108,7 @@ export class DatabaseFile {
     });
   }
 
-  /** Copies the open database to a new file, whatever is at its path now. Creates the folder if needed. */
+  /** Copies the open database to a new file, and creates its folder if needed. */
   async copyTo(path: string): Promise<void> {
     const unfinished = `${path}.unfinished`;
     Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });

@@ -113,8 +113,8 @@ export class FolderLock {
   }
 
   /**
-   * Checks that this process still holds the lock, unless a recent check found so. Call it before each
-   * commit: a process that was suspended must not write into another's folder.
+   * Checks that this process still holds the lock, unless a recent check found so. Call it before
+   * each commit: a process that was suspended must not write into another's folder.
    *
    * @throws {Error} If the lock is lost, or its file cannot be read.
    */
@@ -146,7 +146,7 @@ export class FolderLock {
     this.#file.close();
   }
 
-  /** Calls `use` with the file at the path if it is still this process's. Otherwise the lock is lost. */
+  /** Calls `use` with the file at the path. If it names another owner, the lock is lost. */
   #withOwnFile(use: (file: Deno.FsFile) => void): void {
     const { path, owner, now } = this.#options;
     if (this.#lossReason !== undefined) return;
@@ -213,7 +213,10 @@ function isFree(
   return second !== undefined && !tryLock(path, second, options.tryLock);
 }
 
-/** Returns the text of the lock file once it differs from `found`, or a live owner would have changed it. */
+/**
+ * Waits until the text of the lock file is no longer `found`, or its owner must be dead. Returns the
+ * text; `undefined` if the file was removed.
+ */
 async function nextText(
   { path, wait }: FolderLockOptions,
   found: string | undefined,

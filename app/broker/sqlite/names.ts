@@ -42,7 +42,7 @@ interface NameRow {
   readonly held_until: number;
 }
 
-/** The names in one database. All methods but `commit` and `rollback` belong inside a transaction. */
+/** The names in one database. Changes belong inside a transaction. */
 export class Names {
   readonly #options: NamesOptions;
   /** Members known to be marked as having written. */
@@ -54,7 +54,7 @@ export class Names {
     this.#options = options;
   }
 
-  /** Gives a member the name it still holds, or else `username`; `undefined` if another holds that. */
+  /** Returns the name a member holds, or gives it `username` unless another member holds that. */
   claim(file: DatabaseFile, member: string, username: string): string | undefined {
     const own = namesOf(file, member).find(({ current }) => current === 1);
     if (own !== undefined && this.#isHeld(own)) {
@@ -89,7 +89,7 @@ export class Names {
     file.run(sql.hold, this.#options.now() + this.#options.nameHoldMs, member);
   }
 
-  /** Starts the hold of all names that were live when the last server ended, with time to reconnect. */
+  /** Starts the hold of all names that were live when the last server ended. */
   holdAll(file: DatabaseFile): void {
     const { now, nameHoldMs, graceMs } = this.#options;
     const comeback = Math.max(graceMs, comebackMs);

@@ -1,6 +1,6 @@
-// Which messages are known by their nonces. The latest nonces are kept in memory, and a restart reads
-// them from their messages; earlier ones are in a table. Written one by one, each nonce would rewrite
-// a page of that table.
+// Which messages are known by their nonces. The latest nonces are kept in memory, and a restart
+// reads them from their messages; earlier ones are in a table. Written one by one, each nonce would
+// rewrite a page of that table.
 
 import type { DatabaseFile } from "./database.ts";
 
@@ -11,7 +11,8 @@ const keptMs = 7 * 86_400_000;
 const walkMs = 3_600_000;
 
 const sql = {
-  // CROSS makes SQLite start with the rooms: most have nothing new, and there may be millions of messages.
+  // CROSS makes SQLite start with the rooms: most have nothing new, and there may be millions of
+  // messages.
   recent: `SELECT room, member, nonce, offset
            FROM rooms CROSS JOIN messages ON room = id AND offset > indexed WHERE head > indexed`,
   // In the order of the table, so that each of its pages is visited once.
@@ -119,8 +120,8 @@ export class Nonces {
   }
 
   /**
-   * Takes one step of a walk through the table, if one is due: checks `rows` nonces and deletes those
-   * older than 7 days. Returns whether the walk continues.
+   * Takes one step of a walk through the table, if one is due: checks `rows` nonces and deletes
+   * those older than 7 days. Returns whether the walk continues.
    */
   prune(file: DatabaseFile, now: number, rows: number): boolean {
     // The clock may have been set back.

@@ -78,7 +78,9 @@ export class RoomLog {
     this.#roomCount = roomCount(file);
   }
 
-  /** Stores drafts, in order, inside a transaction. Returns a result for each, and the new entries. */
+  /**
+   * Stores drafts, in order, inside a transaction. Returns a result for each, and the new entries.
+   */
   append(
     file: DatabaseFile,
     drafts: readonly Draft[],
@@ -213,9 +215,9 @@ export class RoomLog {
   }
 
   /**
-   * Compares a database that was opened again with what is known of it. Returns the entries that were
-   * committed though the commit reported failure. If anything is missing, forgets everything, starts an
-   * epoch and returns `undefined`.
+   * Compares a database that was opened again with what is known of it. Returns the entries that
+   * were committed though the commit reported failure. If anything is missing, forgets everything,
+   * starts an epoch and returns `undefined`.
    */
   catchUp(file: DatabaseFile): readonly Entry[] | undefined {
     const rooms = new Map(file.all(sql.allRooms).map((row) => [String(row.name), storedRoom(row)]));
@@ -245,7 +247,9 @@ export class RoomLog {
   }
 }
 
-/** Takes rows while they fit, at least one. `fetch` returns up to `count` rows from an offset on. */
+/**
+ * Takes rows while they fit, at least one. `fetch` returns up to `count` rows from an offset on.
+ */
 function collect(
   { limit, maxBytes }: ReadQuery,
   from: number,

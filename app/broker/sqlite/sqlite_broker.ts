@@ -43,7 +43,7 @@ export interface BrokerLock {
 
 /** Rows of each kind that one call of `prune` deletes, and rooms that it visits. */
 const pruneRows = 500;
-/** Max wait for another program's lock when the server starts. Later, waiting would block the chat. */
+/** Max wait for another program's lock at the start. Later, waiting would block the chat. */
 const startWaitMs = 500;
 
 /** Message log and names in a SQLite file. */
@@ -162,8 +162,9 @@ export class SqliteBroker implements Broker {
   }
 
   /**
-   * Checks that the open file is still the one at its path; call it about once a second. If it is not,
-   * stores nothing more, saves a copy beside the path and returns a sentence: the server must end.
+   * Checks that the open file is still the one at its path; call it about once a second. If it is
+   * not, stores nothing more, saves a copy beside the path and returns a sentence: the server must
+   * end.
    */
   async saveIfMoved(): Promise<string | undefined> {
     const { path, now } = this.#options;
@@ -193,7 +194,10 @@ export class SqliteBroker implements Broker {
     if (!this.#isAbandoned) this.#closeFile();
   }
 
-  /** Whether the file is no longer this process's. Then it is never closed: SQLite would remove the journal at the path. */
+  /**
+   * Whether the files at the path belong to another process. Then the database is never closed,
+   * since SQLite would remove the journal at the path.
+   */
   get #isAbandoned(): boolean {
     return this.#isMoved || this.#options.lock?.lossReason !== undefined;
   }

@@ -1,4 +1,4 @@
-// A data folder in use by a server: its lock, its database, and the end of the server if it loses one.
+// A data folder in use by a server: its lock, its database, and the loss of either.
 
 import { FolderLock, lockPathOf } from "./lock.ts";
 import { thisProcess } from "./lock_file.ts";

@@ -2,7 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { namesIn, textsAfterwards } from "../../support/server_bench.ts";
 import { test } from "./fault_harness.ts";
 
-/** What can happen to the database of a running server, and the files that are then in its folder. */
+/** Ways to lose the database of a running server, and the files they leave in its folder. */
 const losses: readonly (readonly [string, (dir: string) => void, readonly string[]])[] = [
   ["is removed with its folder", (dir) => Deno.removeSync(dir, { recursive: true }), []],
   ["is moved away", (dir) => Deno.renameSync(`${dir}/parley.db`, `${dir}/moved.db`), ["moved.db"]],

@@ -1,6 +1,5 @@
-// Ways to take a server's disk away, for the tests of what people see and what the disk holds when
-// something below the server fails. docs/failures.md has a row for each. The tests with a clock that is
-// set back are in tests/unit (sqlite_broker_test.ts, logging_test.ts).
+// Ways to limit or remove a server's disk, for the tests of docs/failures.md. The clock that is set
+// back is tested in tests/unit (sqlite_broker_test.ts, logging_test.ts).
 
 import { assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";

@@ -3,7 +3,7 @@ import type { ChatClient } from "../../support/chat_client.ts";
 import { pause } from "../../support/server_bench.ts";
 import { limitFiles, noMount, test, underLimit, withDisk } from "./fault_harness.ts";
 
-/** Sends messages until a log has a line of one: a log is opened again when there is a line to write. */
+/** Sends messages until one is logged: a log is opened again when there is a line to write. */
 async function sendUntilLogged(ada: ChatClient, log: () => string): Promise<void> {
   while (!log().includes("event=message")) {
     assertEquals((await ada.says("on")).error, undefined);

@@ -59,7 +59,7 @@ const onBeta = { owner: { host: "beta", pid: 2, id: "id-2" } };
 /** The lock of a network disk that grants every lock. */
 const alwaysGranted = { tryLock: () => true };
 
-Deno.test("FolderLock.acquire() writes host and pid, at once where nobody was", () =>
+Deno.test("FolderLock.acquire() writes host and pid at once where there is no lock", () =>
   withPath(async ({ acquire, clock, text }) => {
     const startedAt = clock.ms;
     await acquire(1);
@@ -236,7 +236,7 @@ Deno.test("FolderLock.acquire() says that a file system has no locks, and closes
     await acquire(2);
   }));
 
-Deno.test("checkReadable() permits reading where locks work, or nobody writes", () =>
+Deno.test("checkReadable() permits reading where locks work, or the owner is dead", () =>
   withPath(async ({ acquire, path, clock, optionsOf }) => {
     await checkReadable(optionsOf(2));
     const lock = await acquire(1);
