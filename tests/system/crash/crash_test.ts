@@ -1,3 +1,5 @@
+// Short runs of the crash test, on one node and on three. `deno task crash-test` is the long one.
+
 import { assertEquals } from "@std/assert";
 import { hasRedis } from "../../support/redis_process.ts";
 import { runCrashTest, summary } from "./crash.ts";

@@ -1,3 +1,5 @@
+// A short run of the soak test. `deno task soak` is the long one.
+
 import { assertEquals, assertLess } from "@std/assert";
 import { runSoakTest, summary } from "./soak.ts";
 
