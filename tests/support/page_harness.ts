@@ -8,7 +8,7 @@ import { memoryStorage } from "../../static/client/state/storage.ts";
 import { TabOutbox } from "../../static/client/state/tab_outbox.ts";
 import type { KeyValue } from "../../static/client/state/storage.ts";
 import type { MessagePush, Push, RoomPush } from "../../app/protocol/wire.ts";
-import { ManualTime } from "./hub_harness.ts";
+import { ManualTime } from "./manual_time.ts";
 
 /** A dialed socket, seen from the server. */
 export class FakeSocket implements ClientSocket {

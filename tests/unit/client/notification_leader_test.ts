@@ -2,7 +2,7 @@
 
 import { assertEquals } from "@std/assert";
 import { NotificationLeader } from "../../../static/client/state/notification_leader.ts";
-import { ManualTime } from "../../support/hub_harness.ts";
+import { ManualTime } from "../../support/manual_time.ts";
 
 /** Returns one tab for each random number; they hear each other at once. */
 function openTabs(time: ManualTime, randoms: readonly number[], focused = -1) {

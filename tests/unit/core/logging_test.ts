@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { join } from "@std/path";
 import { openLogs } from "../../../app/core/logging.ts";
 import type { LogOptions } from "../../../app/core/logging.ts";
-import { ManualTime } from "../../support/hub_harness.ts";
+import { ManualTime } from "../../support/manual_time.ts";
 
 const at = Date.UTC(2026, 10, 23, 21, 2, 20, 123);
 const request = {

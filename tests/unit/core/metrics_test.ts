@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Metrics, sampleMs, samplesMax } from "../../../app/core/metrics.ts";
-import { ManualTime } from "../../support/hub_harness.ts";
+import { ManualTime } from "../../support/manual_time.ts";
 
 function scene() {
   const time = new ManualTime();

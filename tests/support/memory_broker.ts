@@ -1,0 +1,170 @@
+// A broker in memory that can fail, and can answer later.
+
+import type {
+  AppendResult,
+  Broker,
+  BrokerListener,
+  Draft,
+  Entry,
+  Outcome,
+  Page,
+  ReadQuery,
+} from "../../app/chat/broker.ts";
+import { usernameKey } from "../../app/protocol/text.ts";
+
+/** Keeps rooms and names in maps, and records what the hub asked for. */
+export class MemoryBroker implements Broker {
+  readonly #rooms = new Map<string, Entry[]>();
+  readonly #first = new Map<string, number>();
+  /** Holders by name, and names by holder. */
+  readonly #holders = new Map<string, string>();
+  readonly #names = new Map<string, string>();
+  #listener: BrokerListener | undefined;
+  #epoch = "epoch1";
+  readonly #epochs = new Set(["epoch1"]);
+  /** True: nothing can be stored or read. */
+  isFailing = false;
+  /** True: results come with a later microtask. */
+  isAsync = false;
+  readonly appends: (readonly Draft[])[] = [];
+  readonly released: string[] = [];
+
+  append(drafts: readonly Draft[]): Outcome<readonly AppendResult[]> {
+    return this.#run(() => {
+      this.appends.push(drafts);
+      if (this.isFailing) return drafts.map(() => ({ kind: "unavailable" } as const));
+      const stored: Entry[] = [];
+      const results = drafts.map((draft): AppendResult => {
+        const log = this.#logOf(draft.room);
+        const known = log.find(({ member, nonce }) =>
+          member === draft.member && nonce === draft.nonce
+        );
+        if (known !== undefined) return { kind: "repeat", offset: known.offset };
+        const offset = (log.at(-1)?.offset ?? 0) + 1;
+        const entry = { ...draft, offset, epoch: this.#epoch, at: 1_000 };
+        log.push(entry);
+        stored.push(entry);
+        return { kind: "stored", offset };
+      });
+      if (stored.length > 0) this.#listener?.entries(stored);
+      return results;
+    });
+  }
+
+  read(room: string, query: ReadQuery): Outcome<Page> {
+    return this.#run(() => {
+      this.#requireStorage();
+      const first = this.#first.get(room) ?? 1;
+      const all = this.#logOf(room);
+      const log = all.filter(({ offset }) => offset >= first);
+      const newest = all.at(-1);
+      const head = { epoch: newest?.epoch ?? this.#epoch, offset: newest?.offset ?? 0 };
+      if ("before" in query) {
+        const entries = fitting(log.filter(({ offset }) => offset < query.before).reverse(), query);
+        return { entries: entries.reverse(), first, head, valid: true };
+      }
+      const { epoch, offset } = query.after;
+      const decisive = log.find((entry) => entry.offset === Math.max(offset, first));
+      const valid = offset <= head.offset &&
+        (offset === 0 ? this.#epochs.has(epoch) : epoch === (decisive?.epoch ?? this.#epoch));
+      const entries = valid ? fitting(log.filter((entry) => entry.offset > offset), query) : [];
+      return { entries, first, head, valid };
+    });
+  }
+
+  subscribe(listener: BrokerListener): void {
+    this.#listener = listener;
+  }
+
+  claim(member: string, username: string): Outcome<string | undefined> {
+    return this.#run(() => {
+      this.#requireStorage();
+      return this.#names.get(member) ?? (this.#hold(member, username) ? username : undefined);
+    });
+  }
+
+  rename(member: string, username: string): Outcome<boolean> {
+    return this.#run(() => this.#hold(member, username));
+  }
+
+  release(member: string): void {
+    this.released.push(member);
+    this.#names.delete(member);
+    for (const [key, holder] of this.#holders) if (holder === member) this.#holders.delete(key);
+  }
+
+  renewHolds(): void {}
+
+  prune(): boolean {
+    return false;
+  }
+
+  close(): void {}
+
+  /** Adds messages to the log as if they had always been there. */
+  fill(room: string, count: number, text = "old"): void {
+    const log = this.#logOf(room);
+    for (let i = 0; i < count; i++) {
+      log.push({
+        room,
+        member: "someone",
+        from: "Someone",
+        text,
+        nonce: `old${log.length}`,
+        offset: log.length + 1,
+        epoch: this.#epoch,
+        at: 1_000,
+      });
+    }
+  }
+
+  /** Prunes what comes before an offset. */
+  pruneBefore(room: string, first: number): void {
+    this.#first.set(room, first);
+    this.#listener?.pruned(room, first);
+  }
+
+  /** Begins another epoch, as a restart does. */
+  startEpoch(epoch: string): void {
+    this.#epoch = epoch;
+    this.#epochs.add(epoch);
+  }
+
+  log(room: string): readonly Entry[] {
+    return this.#logOf(room);
+  }
+
+  #hold(member: string, username: string): boolean {
+    const key = usernameKey(username);
+    const holder = this.#holders.get(key);
+    if (holder !== undefined && holder !== member) return false;
+    this.#holders.set(key, member);
+    this.#names.set(member, username);
+    return true;
+  }
+
+  #logOf(room: string): Entry[] {
+    const log = this.#rooms.get(room) ?? [];
+    this.#rooms.set(room, log);
+    return log;
+  }
+
+  #requireStorage(): void {
+    if (this.isFailing) throw new Error("Cannot use storage: the disk is gone");
+  }
+
+  #run<T>(work: () => T): Outcome<T> {
+    return this.isAsync ? Promise.resolve().then(work) : work();
+  }
+}
+
+function fitting(entries: readonly Entry[], { limit, maxBytes }: ReadQuery): Entry[] {
+  const fitting: Entry[] = [];
+  let bytes = 0;
+  for (const entry of entries.slice(0, limit)) {
+    bytes += entry.text.length;
+    if (bytes > maxBytes && fitting.length > 0) break;
+    fitting.push(entry);
+  }
+  return fitting;
+}

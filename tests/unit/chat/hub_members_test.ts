@@ -1,0 +1,261 @@
+// Members: their names and tokens, where they are present, and how rooms hear of it.
+
+import { assert, assertEquals } from "@std/assert";
+import {
+  codesOf,
+  helloOf,
+  only,
+  range,
+  TestChat,
+  textsOf,
+  tokenOf,
+} from "../../support/hub_harness.ts";
+
+Deno.test("ChatHub.hello() issues a token to a client without one, and recognizes it later [N5] [N6]", () => {
+  const chat = new TestChat();
+  const first = chat.connect();
+  const welcome = only(
+    first.send({ type: "hello", username: "Ada", rooms: [{ room: "lobby" }] }),
+    "welcome",
+  );
+  assertEquals(welcome.token.length, 43);
+  first.drop();
+  const second = chat.connect();
+  const again = only(second.hello("Other", ["lobby"], { token: welcome.token }), "welcome");
+  assertEquals([again.member, again.username], [welcome.member, "Ada"]);
+});
+
+Deno.test("ChatHub never sends a token to another member [N5]", () => {
+  const chat = new TestChat();
+  const ben = chat.enter("Ben");
+  const ada = chat.enter("Ada");
+  ada.say("hello");
+  const received = JSON.stringify(ben.pushes());
+  assert(!received.includes(tokenOf("Ada")), received);
+});
+
+Deno.test("ChatHub.hello() keeps the name a member holds when it asks for another [N7]", () => {
+  const chat = new TestChat();
+  chat.enter("Ada");
+  const phone = chat.connect();
+  const welcome = only(phone.hello("Zoe", ["lobby"], { token: tokenOf("Ada") }), "welcome");
+  assertEquals(welcome.username, "Ada");
+});
+
+Deno.test("ChatHub holds a name through the grace and releases it afterwards [N8] [N10]", () => {
+  const chat = new TestChat();
+  chat.enter("Ada").drop();
+  const thief = chat.connect();
+  assertEquals(codesOf(thief.hello("Ada", ["lobby"], { token: tokenOf("thief") })), [
+    "username_taken",
+  ]);
+  chat.time.pass(12_000);
+  assertEquals(chat.broker.released, ["id-Ada"]);
+  assertEquals(
+    only(thief.hello("Ada", ["lobby"], { token: tokenOf("thief") }), "welcome").username,
+    "Ada",
+  );
+});
+
+Deno.test("ChatHub.hello() replaces the older session of a tab without telling the room [N9]", () => {
+  const chat = new TestChat();
+  const ben = chat.enter("Ben");
+  const old = chat.enter("Ada", ["lobby"], { tab: "t1" });
+  ben.pushes();
+  chat.enter("Ada", ["lobby"], { tab: "t1" });
+  assertEquals(old.socket.closed?.code, 4005);
+  old.drop(1005);
+  chat.time.pass(15_000);
+  assertEquals(ben.types().filter((type) => type === "joined" || type === "left"), []);
+});
+
+Deno.test("ChatHub lets several tabs of a member be connected at once [N9]", () => {
+  const chat = new TestChat();
+  const one = chat.enter("Ada", ["lobby"], { tab: "t1" });
+  const two = chat.enter("Ada", ["lobby"], { tab: "t2" });
+  const ben = chat.enter("Ben");
+  one.pushes();
+  two.pushes();
+  ben.say("both");
+  assertEquals([textsOf(one.pushes()), textsOf(two.pushes())], [["both"], ["both"]]);
+  one.drop(1000);
+  assertEquals(ben.types().includes("left"), false);
+});
+
+Deno.test("ChatHub announces joined and left once per member [N10] [C6]", () => {
+  const chat = new TestChat();
+  chat.time.pass(31_000);
+  const ben = chat.enter("Ben");
+  const ada = chat.enter("Ada");
+  assertEquals(only(ben.pushes(), "joined"), {
+    type: "joined",
+    room: "lobby",
+    member: "id-Ada",
+    username: "Ada",
+  });
+  ada.drop(1000);
+  assertEquals(only(ben.pushes(), "left").reason, "quit");
+});
+
+Deno.test("ChatHub announces a timeout only after the grace [N10] [C6]", () => {
+  const chat = new TestChat();
+  const ben = chat.enter("Ben");
+  chat.enter("Ada").drop();
+  ben.pushes();
+  chat.time.pass(8_000);
+  assertEquals(ben.types().includes("left"), false);
+  chat.time.pass(4_000);
+  assertEquals(only(ben.pushes(), "left").reason, "timeout");
+});
+
+Deno.test("ChatHub announces nothing when a member returns within the grace [N10]", () => {
+  const chat = new TestChat();
+  const ben = chat.enter("Ben");
+  const ada = chat.enter("Ada");
+  ben.pushes();
+  ada.drop();
+  chat.time.pass(5_000);
+  chat.enter("Ada");
+  chat.time.pass(30_000);
+  assertEquals(ben.types().filter((type) => type === "joined" || type === "left"), []);
+});
+
+Deno.test("ChatHub marks arrivals as quiet for 30 s after a start [N10]", () => {
+  const chat = new TestChat();
+  const ben = chat.enter("Ben");
+  chat.enter("Ada");
+  assertEquals(only(ben.pushes(), "joined").quiet, true);
+});
+
+Deno.test("ChatHub.leave() sends left to the session and to the room [N10]", () => {
+  const chat = new TestChat();
+  const ben = chat.enter("Ben");
+  const ada = chat.enter("Ada");
+  ben.pushes();
+  assertEquals(only(ada.send({ type: "leave", room: "lobby" }), "left").reason, "quit");
+  assertEquals(only(ben.pushes(), "left").member, "id-Ada");
+  assertEquals(codesOf(ada.say("still there?")), ["not_joined"]);
+});
+
+Deno.test("ChatHub.rename() tells the member's sessions and rooms [N11] [N4]", () => {
+  const chat = new TestChat();
+  const ben = chat.enter("Ben");
+  const ada = chat.enter("Ada", ["lobby"], { tab: "a" });
+  const other = chat.enter("Ada", ["lobby"], { tab: "b" });
+  ben.pushes();
+  ada.pushes();
+  ada.put({ type: "rename", username: "Ida" });
+  assertEquals(only(ada.pushes(), "you").username, "Ida");
+  assertEquals(only(other.pushes(), "you").username, "Ida");
+  assertEquals(only(ben.pushes(), "renamed"), {
+    type: "renamed",
+    room: "lobby",
+    member: "id-Ada",
+    from: "Ada",
+    to: "Ida",
+  });
+  assertEquals(codesOf(ada.send({ type: "rename", username: "Ben" })), ["username_taken"]);
+});
+
+Deno.test("ChatHub.rename() does nothing if the member is gone when the broker answers", async () => {
+  const chat = new TestChat();
+  const ben = chat.enter("Ben");
+  const ada = chat.enter("Ada");
+  chat.broker.isAsync = true;
+  ada.put({ type: "rename", username: "Bea" });
+  ada.drop(1000);
+  ben.pushes();
+  await chat.settle();
+  assertEquals(ben.types(), []);
+});
+
+Deno.test("ChatHub counts the members of a crowded room, at most once a second, instead of listing them [N12]", () => {
+  const chat = new TestChat({ ratePerSecond: 0 });
+  const watcher = chat.enter("M0");
+  const clients = range(1, 500).map((i) => chat.enter(`M${i}`));
+  chat.time.pass(1_000);
+  watcher.pushes();
+  const late = chat.connect();
+  const room = only(late.hello("Late"), "room");
+  assertEquals([room.count, room.members], [502, undefined]);
+  assertEquals(watcher.types(), []);
+  chat.time.pass(1_000);
+  assertEquals(watcher.pushes().filter(({ type }) => type === "count"), [
+    { type: "count", room: "lobby", count: 502 },
+  ]);
+  for (const client of clients.slice(299)) client.drop(1000);
+  const counts = watcher.pushes().filter((push) => push.type === "count");
+  assertEquals(counts.filter(({ members }) => members !== undefined).length, 1);
+  assertEquals(only(watcher.pushes().concat(counts.slice(-1)), "count").count, 399);
+});
+
+Deno.test("ChatHub releases many names over several turns [N8]", () => {
+  const chat = new TestChat({ ratePerSecond: 0 });
+  const soon = chat.time.soon.bind(chat.time);
+  let turn = 0;
+  chat.time.soon = (task) =>
+    soon(() => {
+      turn++;
+      task();
+    });
+  const releases = new Map<number, number>();
+  chat.broker.release = () => void releases.set(turn, (releases.get(turn) ?? 0) + 1);
+  const watcher = chat.enter("Watcher");
+  const crowd = range(1, 250).map((i) => chat.enter(`Member ${i}`));
+  for (const client of crowd) client.drop();
+  watcher.pushes();
+  chat.time.pass(11_000);
+  assertEquals([...releases.values()].sort(), [100, 100, 50]);
+  // The departures are announced at once.
+  assertEquals(watcher.pushes().filter(({ type }) => type === "left").length, 250);
+  assertEquals(chat.hub.size.graces, 0);
+});
+
+Deno.test("ChatHub stores a member's messages before it releases the name [N8]", () => {
+  const chat = new TestChat();
+  const ada = chat.enter("Ada");
+  ada.put({ type: "message", room: "lobby", text: "goodbye", nonce: "n1" });
+  ada.put({ type: "leave", room: "lobby" });
+  let stored = -1;
+  const release = chat.broker.release.bind(chat.broker);
+  chat.broker.release = (id) => {
+    stored = chat.broker.log("lobby").length;
+    release(id);
+  };
+  ada.drop(1000);
+  assertEquals(stored, 1);
+});
+
+Deno.test("ChatHub.hello() keeps no member whose connection is lost during the claim [N8]", async () => {
+  const chat = new TestChat();
+  chat.broker.isAsync = true;
+  const ada = chat.connect();
+  ada.put(helloOf("Ada"));
+  ada.drop(1006);
+  await chat.settle();
+  assertEquals(chat.hub.size.members, 0);
+  assertEquals(chat.broker.released, ["id-Ada"]);
+});
+
+Deno.test("ChatHub does not release a name while its holder is claiming it [N8]", async () => {
+  const chat = new TestChat();
+  chat.enter("Ada").drop(1006);
+  chat.broker.isAsync = true;
+  const again = chat.connect();
+  again.put(helloOf("Ada"));
+  // The broker answers only after the grace.
+  chat.time.pass(30_000);
+  assertEquals(chat.broker.released, []);
+  await chat.settle();
+  const other = chat.connect();
+  other.put(helloOf("Ada", ["lobby"], { token: tokenOf("Eve") }));
+  await chat.settle();
+  assertEquals(codesOf(other.pushes()), ["username_taken"]);
+});
+
+Deno.test("ChatHub.here() returns the number of members and the first names", () => {
+  const chat = new TestChat();
+  for (const name of ["Ada", "Ben", "Cy"]) chat.enter(name);
+  assertEquals(chat.hub.here("lobby", 2), { count: 3, usernames: ["Ada", "Ben"] });
+  assertEquals(chat.hub.here("other", 2), { count: 0, usernames: [] });
+});

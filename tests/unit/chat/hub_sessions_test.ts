@@ -1,0 +1,121 @@
+// Sessions from open to close: heartbeats, timeouts, slow consumers and draining.
+
+import { assertEquals, assertLess } from "@std/assert";
+import { range, TestChat, textsOf, tokenOf } from "../../support/hub_harness.ts";
+
+Deno.test("ChatHub sends an empty frame every 25 s, whatever the traffic [P8]", () => {
+  const chat = new TestChat();
+  const ada = chat.enter("Ada");
+  let beats = 0;
+  for (let second = 0; second < 100; second++) {
+    chat.time.pass(1_000);
+    if (second % 3 === 0) ada.put({ type: "typing", room: "lobby" });
+    for (const frame of ada.frames()) {
+      if (frame.length > 0) continue;
+      beats++;
+      ada.put({ type: "pong" });
+    }
+  }
+  assertEquals(beats, 4);
+});
+
+Deno.test("ChatHub closes a session without hello after 5 s [C3]", () => {
+  const chat = new TestChat();
+  const client = chat.connect();
+  chat.time.pass(7_000);
+  assertEquals(client.socket.closed?.code, 4100);
+});
+
+Deno.test("ChatHub allows 60 s and five tries after a refused hello [C3]", () => {
+  const chat = new TestChat();
+  chat.enter("Ada");
+  const slow = chat.connect();
+  slow.hello("Ada", ["lobby"], { token: tokenOf("x") });
+  chat.time.pass(50_000);
+  assertEquals(slow.socket.closed, undefined);
+  chat.time.pass(12_000);
+  assertEquals(slow.socket.closed?.code, 4100);
+  const eager = chat.connect();
+  for (let i = 0; i < 5; i++) eager.hello("-", ["lobby"], { token: tokenOf("x") });
+  assertEquals(eager.socket.closed?.code, 4100);
+});
+
+Deno.test("ChatHub closes a session that is silent for 60 s [C4]", () => {
+  const chat = new TestChat();
+  const ada = chat.enter("Ada");
+  chat.time.pass(62_000);
+  assertEquals(ada.socket.closed?.code, 4103);
+});
+
+Deno.test("Outbound closes a slow consumer and sends it nothing more [C5]", () => {
+  const chat = new TestChat({ outboxMaxBytes: 10_000, ratePerSecond: 0 });
+  const ada = chat.enter("Ada");
+  const ben = chat.enter("Ben");
+  ben.frames();
+  const send = ben.socket.send.bind(ben.socket);
+  ben.socket.send = (text) => {
+    send(text);
+    ben.socket.buffered += text.length;
+  };
+  for (let i = 0; i < 20; i++) {
+    assertEquals(ben.socket.closed, undefined);
+    ada.say("x".repeat(300));
+  }
+  while (ben.socket.closed === undefined) ada.say("x".repeat(300));
+  assertEquals(ben.socket.closed.code, 4101);
+  assertLess(ben.socket.buffered, 10_000);
+  assertEquals(textsOf(ada.say("still here")), ["still here"]);
+});
+
+Deno.test("Outbound counts bytes exactly before it closes a slow consumer [C5]", () => {
+  const chat = new TestChat({ ratePerSecond: 0 });
+  chat.broker.fill("lobby", 300, "x".repeat(4_000));
+  const ada = chat.enter("Ada");
+  const page = () => ada.send({ type: "history", room: "lobby", before: 300, limit: 60 });
+  ada.socket.buffered = 300_000;
+  for (let i = 0; i < 4; i++) assertEquals(page().map(({ type }) => type), ["history"]);
+  assertEquals(ada.socket.closed, undefined);
+  ada.socket.buffered = 900_000;
+  page();
+  assertEquals(ada.socket.closed?.code, 4101);
+});
+
+Deno.test("ChatHub.drain() delivers what was sent, then closes all sessions with 1012; nobody left [C7]", async () => {
+  const chat = new TestChat();
+  const ada = chat.enter("Ada");
+  const ben = chat.enter("Ben");
+  ada.pushes();
+  chat.broker.isAsync = true;
+  ada.put({ type: "message", room: "lobby", text: "last words", nonce: "n1" });
+  const drained = chat.hub.drain();
+  ada.put({ type: "message", room: "lobby", text: "too late", nonce: "n2" });
+  await drained;
+  assertEquals(textsOf(ben.pushes()), ["last words"]);
+  assertEquals(ben.socket.closed, { code: 1012, reason: "1000" });
+  assertEquals(chat.broker.log("lobby").length, 1);
+  assertEquals(chat.broker.released, []);
+  assertEquals(chat.time.timers, 0);
+});
+
+Deno.test("ChatHub.disconnect() may be called twice, and after the hub closed the session", () => {
+  const chat = new TestChat();
+  const ben = chat.enter("Ben");
+  const ada = chat.enter("Ada");
+  ben.pushes();
+  ada.drop(1001);
+  ada.drop(1005);
+  chat.time.pass(12_000);
+  assertEquals(ben.types().filter((type) => type === "left").length, 1);
+});
+
+Deno.test("ChatHub forgets everything once all members are gone", () => {
+  const chat = new TestChat();
+  const clients = range(1, 50).map((i) => chat.enter(`M${i}`, ["lobby", `r${i}`]));
+  for (const [i, client] of clients.entries()) {
+    if (i % 2 === 0) client.say("hello");
+    client.drop(i % 3 === 0 ? 1000 : 1006);
+  }
+  chat.time.pass(3_600_000 * 2);
+  assertEquals(chat.hub.size, { sessions: 0, members: 0, rooms: 0, graces: 0, rates: 0 });
+  assertEquals(chat.time.timers, 0);
+});
