@@ -2,6 +2,7 @@
 
 import { assertEquals } from "@std/assert";
 import { SqliteBroker } from "../../app/broker/sqlite/sqlite_broker.ts";
+import { optionsFor } from "./sqlite_harness.ts";
 
 /** The time of every message. */
 export const messageAt = Date.UTC(2025, 10, 24, 9, 30, 5);
@@ -15,18 +16,7 @@ export async function databaseFolder() {
     path: `${dir}/parley.db`,
     /** Opens a database as a server does. */
     open(path = `${dir}/parley.db`): SqliteBroker {
-      const broker = SqliteBroker.open({
-        path,
-        durability: "normal",
-        now: () => messageAt,
-        randomName: () => crypto.randomUUID(),
-        nameHoldMs: 0,
-        graceMs: 0,
-        retentionDays: 0,
-        retentionMessages: 0,
-        maxRooms: 0,
-        report: () => {},
-      });
+      const broker = SqliteBroker.open(optionsFor(path, { ms: messageAt }));
       brokers.push(broker);
       return broker;
     },

@@ -1,0 +1,59 @@
+// SQLite brokers for tests, in memory or on a file.
+
+import { join } from "@std/path";
+import { DatabaseSync } from "node:sqlite";
+import { SqliteBroker } from "../../app/broker/sqlite/sqlite_broker.ts";
+import type { SqliteBrokerOptions } from "../../app/broker/sqlite/sqlite_broker.ts";
+import { defaults, draft } from "../unit/broker/broker_contract.ts";
+import type { BrokerSettings, Wall } from "../unit/broker/broker_contract.ts";
+
+let epochs = 0;
+
+/** Returns the options of a broker on the file at `path`. */
+export function optionsFor(
+  path: string,
+  wall: Wall = { ms: Date.UTC(2026, 0, 1) },
+  settings: Partial<BrokerSettings> = {},
+): SqliteBrokerOptions {
+  return {
+    path,
+    durability: "normal",
+    now: () => wall.ms,
+    randomName: () => `epoch${++epochs}`,
+    report: () => {},
+    ...defaults,
+    ...settings,
+  };
+}
+
+/** Runs `use` with the path of a database in a folder of its own. */
+export async function withFile(use: (path: string) => void | Promise<void>): Promise<void> {
+  const dir = await Deno.makeTempDir();
+  try {
+    await use(join(dir, "parley.db"));
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+/** Runs `use` with a broker that is closed afterwards. */
+export function withBroker<T>(options: SqliteBrokerOptions, use: (broker: SqliteBroker) => T): T {
+  const broker = SqliteBroker.open(options);
+  try {
+    return use(broker);
+  } finally {
+    broker.close();
+  }
+}
+
+/** Reads the newest messages. */
+export const all = { before: Infinity, limit: 1_000, maxBytes: 1e6 };
+
+/** A draft whose text SQLite cannot bind, so that the whole transaction fails. */
+export const broken = { ...draft("b"), text: Symbol("no text") as unknown as string };
+
+/** Changes a database behind the back of its broker. */
+export function change(path: string, sql: string): void {
+  using database = new DatabaseSync(path);
+  database.exec(sql);
+}

@@ -1,0 +1,161 @@
+import { assert, assertEquals } from "@std/assert";
+import type { Entry } from "../../../app/chat/broker.ts";
+import {
+  all,
+  broken,
+  change,
+  optionsFor,
+  withBroker,
+  withFile,
+} from "../../support/sqlite_harness.ts";
+import { draft } from "./broker_contract.ts";
+
+const child = import.meta.resolve("../../support/sqlite_child.ts");
+
+function start(path: string, mode: string, shell = ""): Deno.ChildProcess {
+  const run = `${shell} exec "$0" run -q --no-prompt -A "$1" "$2" "$3"`;
+  return new Deno.Command("bash", {
+    args: ["-c", run, Deno.execPath(), child, path, mode],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+}
+
+async function* linesOf(process: Deno.ChildProcess): AsyncGenerator<string> {
+  let rest = "";
+  for await (const text of process.stdout.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    yield* lines;
+  }
+}
+
+Deno.test("SqliteBroker.append() loses no stored message when the process is killed [M5]", () =>
+  withFile(async (path) => {
+    const process = start(path, "flood");
+    let acknowledged = 0;
+    for await (const line of linesOf(process)) {
+      acknowledged = Number(line);
+      if (acknowledged === 300) process.kill("SIGKILL");
+    }
+    await process.stdin.close();
+    await process.status;
+    withBroker(optionsFor(path), (broker) => {
+      const stored = broker.read("lobby", { ...all, limit: 100_000, maxBytes: 1e9 }).entries;
+      assert(stored.length >= acknowledged);
+      assertEquals(stored.map(({ offset }) => offset), stored.map((_, i) => i + 1));
+    });
+  }));
+
+Deno.test("SqliteBroker.append() refuses messages while the disk is full and recovers [M9]", () =>
+  withFile(async (path) => {
+    // No file may grow beyond 400 KiB. The signal of the limit is ignored, so that writes fail.
+    const process = start(path, "full", "trap '' XFSZ; ulimit -S -f 400;");
+    const writer = process.stdin.getWriter();
+    const reported: string[] = [];
+    for await (const line of linesOf(process)) {
+      reported.push(line);
+      if (line !== "full") continue;
+      await new Deno.Command("prlimit", {
+        args: ["--pid", String(process.pid), "--fsize=unlimited:unlimited"],
+      }).output();
+      await writer.write(new TextEncoder().encode("\n"));
+      await writer.close();
+    }
+    await process.status;
+    assertEquals(reported, [
+      "storage_failed",
+      "full",
+      "readable true",
+      "storage_recovered",
+      "stored",
+      "dense true",
+    ]);
+  }));
+Deno.test("SqliteBroker.append() reports dense offsets after a failure [M4]", () => {
+  const entries: Entry[] = [];
+  withBroker(optionsFor(":memory:"), (broker) => {
+    broker.subscribe({ entries: (some) => entries.push(...some), pruned: () => {} });
+    broker.append([draft("a")]);
+    assertEquals(broker.append([draft("c"), broken]), [
+      { kind: "unavailable" },
+      { kind: "unavailable" },
+    ]);
+    assertEquals(broker.append([draft("c")]), [{ kind: "stored", offset: 2 }]);
+  });
+  assertEquals(entries.map(({ text, offset }) => `${text}${offset}`), ["a1", "c2"]);
+});
+
+/** Runs `meanwhile` after two failures in a row, while the broker has its file closed. */
+function whileClosed(
+  path: string,
+  report: (event: string) => void,
+  meanwhile: () => void,
+): readonly Entry[] {
+  const entries: Entry[] = [];
+  withBroker({ ...optionsFor(path), report }, (broker) => {
+    broker.subscribe({ entries: (some) => entries.push(...some), pruned: () => {} });
+    broker.append([draft("a")]);
+    broker.append([draft("c")]);
+    broker.append([broken]);
+    broker.append([broken]);
+    meanwhile();
+    broker.append([draft("d")]);
+  });
+  return entries;
+}
+
+Deno.test("SqliteBroker.append() reopens a file that failed twice, in the same epoch [M4]", () =>
+  withFile((path) => {
+    const reported: string[] = [];
+    const entries = whileClosed(path, (event) => reported.push(event), () => {});
+    assertEquals(entries.map(({ text, offset }) => `${text}${offset}`), ["a1", "c2", "d3"]);
+    assertEquals(new Set(entries.map(({ epoch }) => epoch)).size, 1);
+    assertEquals(reported, ["storage_failed", "storage_recovered"]);
+  }));
+
+Deno.test("SqliteBroker.append() reports entries of a commit that only seemed to fail [M4]", () =>
+  withFile((path) => {
+    const entries = whileClosed(path, () => {}, () =>
+      change(
+        path,
+        `INSERT INTO messages SELECT room, 3, epoch, at, member, username, 'late', 'n-late'
+           FROM messages WHERE offset = 2;
+         UPDATE rooms SET head = 3;
+         INSERT INTO rooms (name, first, head, at) VALUES ('new', 1, 1, 1);
+         INSERT INTO messages SELECT 2, 1, epoch, at, member, username, 'first', 'n-first'
+           FROM messages WHERE offset = 2;`,
+      ));
+    assertEquals(entries.map(({ room, text, offset }) => `${room} ${text}${offset}`), [
+      "lobby a1",
+      "lobby c2",
+      "lobby late3",
+      "new first1",
+      "lobby d4",
+    ]);
+  }));
+
+Deno.test("SqliteBroker.append() starts an epoch if the file was replaced while closed [R1]", () =>
+  withFile((path) => {
+    withBroker(optionsFor(path), (broker) => broker.append([draft("x")]));
+    const older = `${path}.older`;
+    Deno.copyFileSync(path, older);
+    const entries = whileClosed(path, () => {}, () => Deno.renameSync(older, path));
+    assertEquals(entries.map(({ text, offset }) => `${text}${offset}`), ["a2", "c3", "d2"]);
+    assert(entries[2]?.epoch !== entries[1]?.epoch);
+  }));
+
+Deno.test("SqliteBroker.append() starts an epoch if a message is gone from the file [R1]", () =>
+  withFile((path) => {
+    const entries = whileClosed(
+      path,
+      () => {},
+      () =>
+        change(
+          path,
+          "DELETE FROM messages WHERE offset = 2; UPDATE rooms SET head = 1; DELETE FROM nonces",
+        ),
+    );
+    assertEquals(entries.map(({ text, offset }) => `${text}${offset}`), ["a1", "c2", "d2"]);
+    assert(entries[2]?.epoch !== entries[1]?.epoch);
+  }));
