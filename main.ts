@@ -175,7 +175,7 @@ async function serve(config: Config, logs: Logs): Promise<void> {
         if (stoppingSince !== undefined) return;
         logs.event("certificate", { sessions: hub.size.sessions });
         try {
-          await server.renew(renewed, hub.spreadMs);
+          await server.renew(renewed, hub.reconnectSpreadMs);
         } catch (error) {
           logs.error("certificate", error);
           await stop("certificate", 1);

@@ -170,12 +170,12 @@ export class ChatHub {
   }
 
   /** Whether `drain` has been called. */
-  get draining(): boolean {
+  get isDraining(): boolean {
     return this.#isDraining;
   }
 
   /** How long clients spread their return if all have to reconnect. */
-  get spreadMs(): number {
+  get reconnectSpreadMs(): number {
     return Math.ceil(this.#sessions.size / 1_000) * spreadMsPerThousand;
   }
 
@@ -213,7 +213,7 @@ export class ChatHub {
 
   /** Closes all sessions; their clients reconnect. */
   #endAll(): void {
-    const spreadMs = String(this.spreadMs);
+    const spreadMs = String(this.reconnectSpreadMs);
     for (const session of this.#sessions) this.#end(session, closeCode.restarting, spreadMs);
   }
 

@@ -122,14 +122,14 @@ export class Site {
   }
 
   #health(): Response | Problem {
-    if (this.#options.hub.draining) {
+    if (this.#options.hub.isDraining) {
       return { status: 503, code: "draining", detail: "The server is about to stop" };
     }
     return textResponse("ok", "text/plain; charset=utf-8");
   }
 
   #ready(): Response | Problem {
-    if (this.#options.hub.draining || this.#isReady()) return this.#health();
+    if (this.#options.hub.isDraining || this.#isReady()) return this.#health();
     const detail = "Messages cannot be stored. See the error log";
     return { status: 503, code: "storage_unavailable", detail };
   }

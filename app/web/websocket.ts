@@ -23,7 +23,7 @@ export interface Hub {
   disconnect(session: Session, code: number): void;
   /** Returns how many members are in a room, and the names of up to `max` of them. */
   here(room: string, max: number): { readonly count: number; readonly usernames: string[] };
-  readonly draining: boolean;
+  readonly isDraining: boolean;
 }
 
 /** Receives warnings and errors. Must not throw. */
@@ -124,7 +124,7 @@ export class WebSockets {
   diagnose({ headers }: Request, address: string): Problem | undefined {
     const problem = this.#originProblem(headers);
     if (problem !== undefined) return problem;
-    if (this.#options.hub.draining) {
+    if (this.#options.hub.isDraining) {
       return unavailable("draining", "the server is about to restart");
     }
     const limit = this.#limits.reached(peerAddress(address));

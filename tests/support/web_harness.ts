@@ -40,7 +40,7 @@ export async function testAssets(): Promise<Assets> {
 
 /** Records its calls, and lets tests wait for them. */
 export class FakeHub implements Hub {
-  draining = false;
+  isDraining = false;
   readonly connected: { session: Session; socket: Socket; address: string }[] = [];
   readonly frames: unknown[] = [];
   readonly codes: number[] = [];

@@ -8,7 +8,7 @@ const root = new URL("../../../", import.meta.url);
 const rules: Readonly<Record<string, readonly string[]>> = {
   "app/protocol/": [],
   "app/chat/": ["app/protocol/"],
-  "app/broker/": ["app/protocol/", "app/chat/broker.ts", "app/core/error_message.ts"],
+  "app/broker/": ["app/protocol/", "app/chat/broker.ts", "app/core/"],
   "app/core/": ["app/protocol/", "app/chat/ports.ts"],
   "app/web/": ["app/protocol/", "app/chat/", "app/core/"],
   "app/commands/": ["app/"],

@@ -198,7 +198,7 @@ Deno.test("serveWeb() reports at /healthz whether it serves or drains", async ()
   await using running = await startSite();
   const healthy = await fetchPath(running, "/healthz");
   assertEquals([healthy.response.status, healthy.body], [200, "ok"]);
-  running.hub.draining = true;
+  running.hub.isDraining = true;
   const draining = await fetchPath(running, "/healthz");
   assertEquals(draining.response.status, 503);
   assertEquals(draining.headers.get("content-type"), "application/problem+json");
@@ -228,7 +228,7 @@ Deno.test("serveWeb() reports at /readyz whether messages can be stored, and che
   isReady = true;
   time += 1_000;
   assertEquals(await status(), 200);
-  running.hub.draining = true;
+  running.hub.isDraining = true;
   assertEquals(await status(), 503);
 });
 

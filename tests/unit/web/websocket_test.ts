@@ -176,7 +176,7 @@ Deno.test("WebSockets.diagnose() returns 204, or why a handshake fails [C9]", as
   const foreign = await diagnose(running, { origin: "https://evil.example" });
   assertEquals([foreign.status, foreign.code], [403, "origin_denied"]);
   assertStringIncludes(foreign.detail, "another origin");
-  running.hub.draining = true;
+  running.hub.isDraining = true;
   assertEquals(await diagnose(running), {
     status: 503,
     code: "draining",
@@ -199,7 +199,7 @@ Deno.test("WebSockets.diagnose() reports a proxy that drops upgrades until one s
 Deno.test("WebSockets lets the hub close connections made while it drains [C7]", async () => {
   await using running = await startSite();
   const { hub, server } = running;
-  hub.draining = true;
+  hub.isDraining = true;
   const { closed } = dialSocket(server);
   await hub.until(({ connected }) => connected.length === 1);
   hub.connected[0]?.socket.close(1012, "0");
