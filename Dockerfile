@@ -1,12 +1,12 @@
-# The chat as a container. The first image fetches the dependencies and bundles the page. The second only serves: it has neither
-# the bundler nor the page's sources, and fetches nothing when it starts.
+# The build stage fetches dependencies and bundles the page. The final image has no bundler and no
+# page sources, and fetches nothing at startup.
 FROM denoland/deno:2.9.6 AS build
 WORKDIR /app
-# What changes least comes first, so that its layers stay cached.
+# Least often changed first, to reuse cached layers.
 COPY deno.json deno.lock ./
 COPY std std
 COPY static/client/deno.json static/client/
-# Deno fetches the bundler when it first bundles something.
+# The first bundle fetches the bundler.
 RUN deno install -q --frozen \
   && touch /tmp/nothing.ts && deno bundle -q -o /tmp/nothing.js /tmp/nothing.ts
 COPY static static
@@ -22,7 +22,7 @@ RUN deno task -q build \
 FROM denoland/deno:2.9.6
 WORKDIR /app
 RUN mkdir data logs && chown deno:deno data logs
-# A separate layer that stays cached while only the chat changes.
+# Dependencies get a layer of their own, which is reused while only the chat changes.
 COPY --from=build /npm /deno-dir/npm
 COPY --from=build /deno-dir /deno-dir
 COPY --from=build /app ./

@@ -1,12 +1,12 @@
-// Bundles the page's scripts into static/dist, for programs that have no bundler of their own, and to fetch the bundler ahead of
-// time.
+// Bundles the page's scripts into static/dist, for compiled programs and containers, which have no
+// bundler.
 
 import { readScripts } from "../app/web/assets.ts";
 
 const staticDir = `${import.meta.dirname}/../static`;
 const scripts = await readScripts({ staticDir, dev: false, basePath: "", bundled: false });
 try {
-  // Scripts of before would be handed out too.
+  // Scripts of previous builds would be served too.
   await Deno.remove(`${staticDir}/dist`, { recursive: true });
 } catch (error) {
   if (!(error instanceof Deno.errors.NotFound)) throw error;

@@ -1,9 +1,9 @@
-// Compiles the server and its page into one program, dist/parley, that may do no more than it has to. Behind `deno task compile`;
-// the server itself imports nothing of this.
+// `deno task compile`: compiles server and page into one program, dist/parley, with least privilege.
 
+import { errorMessage } from "../app/core/error_message.ts";
 import denoJson from "../deno.json" with { type: "json" };
 
-/** What can be compiled for, as Deno names it. */
+/** The targets of `deno compile`. */
 export const targets = [
   "x86_64-unknown-linux-gnu",
   "aarch64-unknown-linux-gnu",
@@ -12,7 +12,7 @@ export const targets = [
   "x86_64-pc-windows-msvc",
 ];
 
-/** What the program may do: as `start` in deno.json, but beside where it is started, since it can be put anywhere. */
+/** Permissions of the program: those of `start` in deno.json, relative to the working directory. */
 const permissions: Readonly<Record<string, readonly string[]>> = {
   read: ["data", "logs"],
   write: ["data", "logs"],
@@ -22,23 +22,23 @@ const permissions: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * What `deno` is told to compile for `target`, or for this machine when there is none. `more` widens permissions
- * (`--allow-read=/srv/chat`); `unread` are files that are left out.
+ * Returns the arguments of `deno` that compile for `target`, by default for this machine.
+ * `extraFlags` add permissions, such as `--allow-read=/srv/chat`; `excluded` are files to leave out.
  *
- * @throws {TypeError} If something in `more` is no such flag.
+ * @throws {TypeError} If an extra flag does not add a permission.
  */
 export function compileArgs(
   target: string | undefined,
-  more: readonly string[],
-  unread: readonly string[] = [],
+  extraFlags: readonly string[],
+  excluded: readonly string[] = [],
 ): string[] {
   const allowed = new Map(Object.entries(permissions));
-  for (const flag of more) {
+  for (const flag of extraFlags) {
     const [, kind = "", values = ""] = /^--allow-([a-z]+)=(.+)$/.exec(flag) ?? [];
     const known = allowed.get(kind);
     if (known === undefined) {
       throw new TypeError(
-        `Cannot compile with ${flag}: only targets, and flags like --allow-read=FOLDER`,
+        `Cannot compile with ${flag}: must be a target or a flag such as --allow-read=FOLDER`,
       );
     }
     allowed.set(kind, [...known, ...values.split(",")]);
@@ -49,7 +49,7 @@ export function compileArgs(
     "--exclude-unused-npm",
     "--include=static",
     "--exclude=static/client",
-    ...unread.map((path) => `--exclude=${path}`),
+    ...excluded.map((path) => `--exclude=${path}`),
     ...Array.from(allowed, ([kind, values]) => `--allow-${kind}=${values.join(",")}`),
     ...(target === undefined ? [] : [`--target=${target}`]),
     `--output=dist/parley${target === undefined ? "" : `-${target}`}`,
@@ -57,45 +57,44 @@ export function compileArgs(
   ];
 }
 
-/** A sentence for what `deno compile` said when it failed. */
+/** Returns an error message for the output of a failed `deno compile`. */
 export function failureOf(stderr: string): string {
   if (!/denort|base binary/.test(stderr)) {
     return `Cannot compile: ${stderr.slice(stderr.indexOf("error: "))}`;
   }
-  return "Cannot compile: Deno's runtime for compiled programs cannot be downloaded from Deno's own site. " +
-    `Try again where that can be reached, or set DENORT_BIN to the file of it (denort, ${Deno.version.deno})`;
+  return "Cannot compile: Deno's runtime for compiled programs cannot be downloaded. " +
+    `Set DENORT_BIN to the path of denort ${Deno.version.deno}, or allow access to dl.deno.land`;
 }
 
 const usage = `Usage: deno task compile [target... | all] [--allow-read=FOLDER,...]
 
-Targets: ${targets.join(", ")}; without one, this machine
+Targets: ${targets.join(", ")}; by default this machine
 `;
 
 async function main(): Promise<number> {
-  const named = Deno.args.filter((arg) => !arg.startsWith("-"));
-  const more = Deno.args.filter((arg) => arg.startsWith("-"));
-  const wanted = named.includes("all") ? targets : named.length > 0 ? named : [undefined];
-  if (wanted.some((target) => target !== undefined && !targets.includes(target))) {
-    return complain(usage);
+  const names = Deno.args.filter((arg) => !arg.startsWith("-"));
+  const flags = Deno.args.filter((arg) => arg.startsWith("-"));
+  const selected = names.includes("all") ? targets : names.length > 0 ? names : [undefined];
+  if (selected.some((target) => target !== undefined && !targets.includes(target))) {
+    return fail(usage);
   }
   try {
-    // Refused before anything else is done.
-    for (const target of wanted) compileArgs(target, more);
+    // Checks the flags before the build.
+    for (const target of selected) compileArgs(target, flags);
     await deno(["install", "-q", "--frozen"]);
     await deno(["task", "-q", "build"]);
-    const unread = unreadFiles();
-    for (const target of wanted) await deno(compileArgs(target, more, unread));
+    const excluded = unparsableFiles();
+    for (const target of selected) await deno(compileArgs(target, flags, excluded));
     return 0;
   } catch (error) {
-    return complain(error instanceof Error ? error.message : String(error));
+    return fail(errorMessage(error));
   }
 }
 
 /**
- * Test data in a dependency of a dependency, which Deno 2.9 takes for a script and cannot parse: it overflows its stack. Nothing
- * reads it.
+ * Returns unused test data of a dependency. Deno 2.9 parses it as a script and overflows its stack.
  */
-function unreadFiles(): string[] {
+function unparsableFiles(): string[] {
   const { stdout } = new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).outputSync();
   const { npmCache } = JSON.parse(new TextDecoder().decode(stdout));
   const found: string[] = [];
@@ -105,13 +104,13 @@ function unreadFiles(): string[] {
       Deno.statSync(path);
       found.push(path);
     } catch {
-      // Another registry's folder.
+      // The folder of another registry.
     }
   }
   return found;
 }
 
-/** Runs Deno in the project's folder. */
+/** Runs Deno at the project's root. */
 async function deno(args: string[]): Promise<void> {
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
     args,
@@ -123,7 +122,7 @@ async function deno(args: string[]): Promise<void> {
   if (!success) throw new Error(failureOf(new TextDecoder().decode(stderr)));
 }
 
-function complain(text: string): number {
+function fail(text: string): number {
   Deno.stderr.writeSync(new TextEncoder().encode(`${text.trimEnd()}\n`));
   return 1;
 }

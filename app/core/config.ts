@@ -136,7 +136,7 @@ const table = {
   metricsToken: secret(
     "METRICS_TOKEN",
     16,
-    "Token for /metrics and /status; without it, only localhost can read them, and no one if TRUST_PROXY is set",
+    "Token for /metrics and /status; without it, only localhost has access, or no one with TRUST_PROXY",
   ),
   dev: boolean(
     "DEV",

@@ -2,14 +2,14 @@
 
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 
-/** Returns a new token: 32 random bytes as 43 base64url characters. Whoever has it is the member. */
+/** Returns a new token: 32 random bytes as 43 base64url characters. Its holder is the member. */
 export function newToken(): string {
   return randomBytes(32).toString("base64url");
 }
 
 /**
- * Returns the public id of a token: 96 bits of its SHA-256 as 16 base64url characters. It is the same
- * on every node, survives a loss of the database, and does not reveal the token.
+ * Returns the public id of a token: 96 bits of its SHA-256 as 16 base64url characters. It is the
+ * same on every node, survives a loss of the database, and does not reveal the token.
  */
 export function memberOf(token: string): string {
   return createHash("sha256").update(`parley member ${token}`).digest("base64url").slice(0, 16);

@@ -1,5 +1,5 @@
-// Metrics of the hub and the process, as OpenMetrics text and as samples of the last 15 minutes. The
-// only importer of prom-client. Counting only adds to a number; the rest happens on demand.
+// Metrics of the hub and the process, as OpenMetrics text and as samples of the last 15 minutes.
+// Counting only adds to a number; the rest happens on demand.
 
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { OpenMetricsContentType } from "prom-client";

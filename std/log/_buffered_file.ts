@@ -25,7 +25,7 @@ export class BufferedFile {
     this.#file = Deno.openSync(this.#path, this.#options);
   }
 
-  /** Buffers `bytes`, or writes them if they don't fit. Throws if the file is closed and they don't fit. */
+  /** Buffers `bytes`, or writes them if they don't fit. Throws if the file is closed then. */
   write(bytes: Uint8Array): void {
     if (bytes.length > this.#buffer.length - this.#used) this.flush();
     if (bytes.length > this.#buffer.length - this.#used) {
@@ -38,7 +38,7 @@ export class BufferedFile {
     this.#used += bytes.length;
   }
 
-  /** Writes the buffer to the file, if it is open. Unwritten bytes stay in the buffer on failure. */
+  /** Writes the buffer to the file if it is open. On failure, unwritten bytes stay buffered. */
   flush(): void {
     while (this.#file !== undefined && this.#used > 0) {
       const written = this.#file.writeSync(this.#buffer.subarray(0, this.#used));

@@ -4,8 +4,8 @@ import { getLogger } from "./get_logger.ts";
 import type { GenericFunction } from "./logger.ts";
 
 /**
- * Logs the result of `msg` with the default logger. Does not call it, and
- * returns undefined, if the level is not logged.
+ * Logs the result of `msg` with the default logger, or returns undefined without calling it if the
+ * level is off.
  */
 export function info<T>(msg: () => T, ...args: unknown[]): T | undefined;
 /** Logs `msg` with the default logger. Returns it, logged or not. */

@@ -105,7 +105,7 @@ export class Logger {
     return this.#loggerName;
   }
 
-  /** Logs the result of `msg`. Does not call it, and returns undefined, if the level is not logged. */
+  /** Logs the result of `msg`, or returns undefined without calling it if the level is off. */
   debug<T>(msg: () => T, ...args: unknown[]): T | undefined;
   /** Logs `msg`. Returns it, logged or not. */
   debug<T>(msg: T extends GenericFunction ? never : T, ...args: unknown[]): T;
@@ -113,7 +113,7 @@ export class Logger {
     return this.#log(LogLevels.DEBUG, msg, args);
   }
 
-  /** Logs the result of `msg`. Does not call it, and returns undefined, if the level is not logged. */
+  /** Logs the result of `msg`, or returns undefined without calling it if the level is off. */
   info<T>(msg: () => T, ...args: unknown[]): T | undefined;
   /** Logs `msg`. Returns it, logged or not. */
   info<T>(msg: T extends GenericFunction ? never : T, ...args: unknown[]): T;
@@ -121,7 +121,7 @@ export class Logger {
     return this.#log(LogLevels.INFO, msg, args);
   }
 
-  /** Logs the result of `msg`. Does not call it, and returns undefined, if the level is not logged. */
+  /** Logs the result of `msg`, or returns undefined without calling it if the level is off. */
   warn<T>(msg: () => T, ...args: unknown[]): T | undefined;
   /** Logs `msg`. Returns it, logged or not. */
   warn<T>(msg: T extends GenericFunction ? never : T, ...args: unknown[]): T;
@@ -129,7 +129,7 @@ export class Logger {
     return this.#log(LogLevels.WARN, msg, args);
   }
 
-  /** Logs the result of `msg`. Does not call it, and returns undefined, if the level is not logged. */
+  /** Logs the result of `msg`, or returns undefined without calling it if the level is off. */
   error<T>(msg: () => T, ...args: unknown[]): T | undefined;
   /** Logs `msg`. Returns it, logged or not. */
   error<T>(msg: T extends GenericFunction ? never : T, ...args: unknown[]): T;
@@ -137,7 +137,7 @@ export class Logger {
     return this.#log(LogLevels.ERROR, msg, args);
   }
 
-  /** Logs the result of `msg`. Does not call it, and returns undefined, if the level is not logged. */
+  /** Logs the result of `msg`, or returns undefined without calling it if the level is off. */
   critical<T>(msg: () => T, ...args: unknown[]): T | undefined;
   /** Logs `msg`. Returns it, logged or not. */
   critical<T>(msg: T extends GenericFunction ? never : T, ...args: unknown[]): T;

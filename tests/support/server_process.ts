@@ -1,43 +1,43 @@
-// The real server as a process of its own, on a free port and in a folder of its own, for tests that kill it.
+// Runs the real server as a process with a folder and a port of its own.
 
 const root = new URL("../../", import.meta.url).pathname;
 
 /** A running server. */
 export class ServerProcess {
   readonly process: Deno.ChildProcess;
-  /** Where it is, with a slash at the end. */
+  /** The address, with a slash at the end. */
   readonly url: string;
   readonly #output: Promise<void>;
   readonly lines: string[];
-  /** Told of every new line. */
-  readonly #waiting: Set<() => void>;
+  /** Called after new output. */
+  readonly #listeners: Set<() => void>;
 
   private constructor(
     process: Deno.ChildProcess,
     url: string,
     lines: string[],
     output: Promise<void>,
-    waiting: Set<() => void>,
+    listeners: Set<() => void>,
   ) {
     this.process = process;
     this.url = url;
     this.lines = lines;
     this.#output = output;
-    this.#waiting = waiting;
+    this.#listeners = listeners;
   }
 
-  /** Starts a server and waits until it says where it is. */
+  /** Starts a server and waits until it prints its address. */
   static async start(
     dir: string,
     { tree = root, port = 0, env = {}, flags = [], under = [], hosts = [] }: {
-      /** Where the program is, with a slash at the end. */
+      /** The folder of the program, with a slash at the end. */
       tree?: string;
       port?: number;
       env?: Record<string, string>;
       flags?: readonly string[];
-      /** A command that runs the server in surroundings of its own: its words go in front of the server's. */
+      /** A command line to run the server with. */
       under?: readonly string[];
-      /** Whom it may reach beside this machine. */
+      /** Hosts that it may reach besides localhost. */
       hosts?: readonly string[];
     } = {},
   ): Promise<ServerProcess> {
@@ -67,7 +67,7 @@ export class ServerProcess {
       stderr: "piped",
     }).spawn();
     const lines: string[] = [];
-    const waiting = new Set<() => void>();
+    const listeners = new Set<() => void>();
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     const read = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>) => {
       let rest = "";
@@ -79,42 +79,42 @@ export class ServerProcess {
           const [, url] = /^Parley is running at (\S+)$/.exec(line) ?? [];
           if (url !== undefined) resolve(url);
         }
-        for (const look of waiting) look();
+        for (const listener of listeners) listener();
       }
     };
     const output = Promise.all([read(process.stdout), read(process.stderr)])
       .then(() => {
         reject(new Error(`Cannot start the server: ${lines.join("\n")}`));
       });
-    return new ServerProcess(process, await promise, lines, output, waiting);
+    return new ServerProcess(process, await promise, lines, output, listeners);
   }
 
-  /** Waits for a line of its output; one that has come already will do. */
-  said(pattern: RegExp): Promise<string> {
+  /** Waits for a line of output, which may be an earlier one. */
+  waitForLine(pattern: RegExp): Promise<string> {
     const { promise, resolve, reject } = Promise.withResolvers<string>();
-    const look = () => {
+    const check = () => {
       const line = this.lines.find((line) => pattern.test(line));
       if (line !== undefined) resolve(line);
     };
-    this.#waiting.add(look);
-    look();
+    this.#listeners.add(check);
+    check();
     void this.#output.then(() =>
-      reject(new Error(`It never said ${pattern}: ${this.lines.join("\n")}`))
+      reject(new Error(`It never printed ${pattern}: ${this.lines.join("\n")}`))
     );
-    return promise.finally(() => this.#waiting.delete(look));
+    return promise.finally(() => this.#listeners.delete(check));
   }
 
   get port(): number {
     return Number(new URL(this.url).port);
   }
 
-  /** Sends a signal and waits for the end. Answers the exit status. */
+  /** Sends a signal and waits for the end. Returns the exit status. */
   async end(signal: Deno.Signal = "SIGTERM"): Promise<number> {
     this.process.kill(signal);
     return await this.ended();
   }
 
-  /** Waits for its end. Answers the exit status. */
+  /** Waits for the end. Returns the exit status. */
   async ended(): Promise<number> {
     const { code } = await this.process.status;
     await this.#output;
@@ -122,7 +122,7 @@ export class ServerProcess {
   }
 }
 
-/** The program in a folder of its own, until the end of the scope; `path` has no slash at the end. */
+/** Copies the program to a folder that is removed at the end of the scope. */
 export async function copyOfTree() {
   const path = await Deno.realPath(await Deno.makeTempDir());
   const copy = async (name: string) => {

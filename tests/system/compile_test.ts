@@ -1,5 +1,5 @@
-// The compiled program, as far as it can be proven where Deno's runtime for it cannot be downloaded: Deno itself stands in for
-// that file, and the same files with the same permissions are run without being compiled.
+// The compiled program. Its runtime cannot be downloaded everywhere, so Deno itself stands in for
+// it, and the program's files run uncompiled with the program's permissions.
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { compileArgs, failureOf, targets } from "../../scripts/compile.ts";
@@ -8,7 +8,7 @@ import { copyOfTree } from "../support/server_process.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 
-Deno.test("compileArgs() bakes in what the program needs, and no path of this machine", () => {
+Deno.test("compileArgs() includes what the program needs, and no path of this machine", () => {
   const args = compileArgs(undefined, []);
   assertEquals(
     args.filter((arg) => arg.includes(root) || /^-(P|A|-allow-all)/.test(arg)),
@@ -28,7 +28,7 @@ Deno.test("compileArgs() bakes in what the program needs, and no path of this ma
   assertEquals(env.split(",").toSorted(), configNames.toSorted());
 });
 
-Deno.test("compileArgs() takes targets, and folders that the program may use besides", () => {
+Deno.test("compileArgs() accepts targets and additional permissions", () => {
   for (const target of targets) {
     const args = compileArgs(target, [
       "--allow-read=/srv/chat,/etc/tls",
@@ -41,7 +41,7 @@ Deno.test("compileArgs() takes targets, and folders that the program may use bes
   }
 });
 
-Deno.test("failureOf() says what to do where the runtime cannot be downloaded", () => {
+Deno.test("failureOf() says what to do if the runtime cannot be downloaded", () => {
   const offline = `Download https://host/denort.zip
 error: Writing deno compile executable
 
@@ -58,27 +58,26 @@ Caused by:
   );
 });
 
-Deno.test("deno task compile makes one file that has the page in it", async () => {
+Deno.test("deno task compile creates one file that contains the page", async () => {
   await using tree = await copyOfTree();
   const { code, stderr } = await deno(tree.path, ["task", "compile"], {
     DENORT_BIN: await Deno.realPath(Deno.execPath()),
   });
   assertEquals(code, 0, stderr);
   const program = await Deno.readFile(`${tree.path}/dist/parley`);
-  assert(!includes(program, new TextEncoder().encode(tree.path)), "it has a path of this machine");
+  assert(
+    !includes(program, new TextEncoder().encode(tree.path)),
+    "it contains a path of this machine",
+  );
   for (const file of ["index.html", "style.css", "dist/main.js"]) {
     const bytes = await Deno.readFile(`${tree.path}/static/${file}`);
     assert(includes(program, bytes), `${file} is not in the program`);
   }
 });
 
-Deno.test("deno task compile refuses what it cannot compile for in a sentence", async () => {
-  for (
-    const [arg, says] of [["amiga", "Usage: "], [
-      "--allow-ffi=x",
-      "Cannot compile with --allow-ffi=x",
-    ]] as const
-  ) {
+Deno.test("deno task compile refuses unknown targets and flags in one sentence", async () => {
+  const cases = { "amiga": "Usage: ", "--allow-ffi=x": "Cannot compile with --allow-ffi=x" };
+  for (const [arg, expected] of Object.entries(cases)) {
     const { code, stderr } = await deno(root, [
       "run",
       "-q",
@@ -88,12 +87,12 @@ Deno.test("deno task compile refuses what it cannot compile for in a sentence", 
       arg,
     ]);
     assertEquals(code, 1);
-    assertStringIncludes(stderr, says);
+    assertStringIncludes(stderr, expected);
     assertEquals(stderr.includes("    at "), false);
   }
 });
 
-Deno.test("the program serves the page that it carries, and writes beside where it is started", async () => {
+Deno.test("the program serves its page, and writes to the working directory", async () => {
   await using tree = await copyOfTree();
   await deno(tree.path, ["task", "-q", "build"]);
   for await (const { name } of Deno.readDir(`${tree.path}/static/client`)) {
@@ -126,14 +125,14 @@ Deno.test("the program serves the page that it carries, and writes beside where 
     cwd: here,
     stdout: "piped",
   }).spawn();
-  let said = "";
+  let output = "";
   let url: string | undefined;
   const reader = server.stdout.pipeThrough(new TextDecoderStream()).getReader();
   while (url === undefined) {
     const { value, done } = await reader.read();
-    if (done) throw new Error(`Cannot start the server: ${said}`);
-    said += value;
-    url = /^Parley is running at (\S+)$/m.exec(said)?.[1];
+    if (done) throw new Error(`Cannot start the server: ${output}`);
+    output += value;
+    url = /^Parley is running at (\S+)$/m.exec(output)?.[1];
   }
   const page = await (await fetch(url)).text();
   const [, path = ""] = /src="([^"]*)"/.exec(page) ?? [];

@@ -22,7 +22,7 @@ Deno.test("main prints its address, and then only log lines", () =>
   withBench(async ({ start, join, log }) => {
     const server = await start();
     await join(server, "Ada");
-    await server.said(/event=hello/);
+    await server.waitForLine(/event=hello/);
     const [address, next = ""] = server.lines;
     assertEquals(address, `Parley is running at ${server.url}`);
     assertMatch(next, /"GET .ws HTTP/);

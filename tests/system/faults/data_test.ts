@@ -26,7 +26,7 @@ for (const [loss, lose, left] of losses) {
       assertEquals(await server.ended(), 1);
       const copy = namesIn(data).find((name) => name.includes(".saved-")) ?? "";
       assertEquals(namesIn(data), [...left, copy].sort());
-      const sentence = await server.said(/parley.db was moved, removed or replaced/);
+      const sentence = await server.waitForLine(/parley.db was moved, removed or replaced/);
       assertStringIncludes(sentence, `${data}/${copy}`);
       assertStringIncludes(log("error.log"), "event=storage_lost");
       Deno.renameSync(`${data}/${copy}`, database);
@@ -56,7 +56,7 @@ test(
     Deno.removeSync(`${dir}/data`, { recursive: true });
     Deno.writeTextFileSync(`${dir}/data`, "in the way");
     assertEquals(await server.ended(), 1);
-    await server.said(/parley.db was moved, removed or replaced .* failed: /);
+    await server.waitForLine(/parley.db was moved, removed or replaced .* failed: /);
   },
 );
 

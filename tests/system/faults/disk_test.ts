@@ -25,7 +25,7 @@ async function fillAndEmpty(
   const sent = noncesOf(results);
   await ben.hears((push) => push.type === "message" && push.nonce === sent.at(-1));
   assertEquals(ben.messages.map(({ nonce }) => nonce), sent);
-  await server.said(/event=storage_failed/);
+  await server.waitForLine(/event=storage_failed/);
   assertMatch(log("error.log"), /event=storage_failed/);
   // History can still be read.
   ben.send({ type: "history", room: "lobby", before: 5, limit: 10 });
@@ -35,7 +35,7 @@ async function fillAndEmpty(
   for (const { nonce, error } of results) {
     if (error !== undefined) sent.push((await ada.says("again", nonce)).nonce);
   }
-  await server.said(/event=storage_recovered/);
+  await server.waitForLine(/event=storage_recovered/);
   await server.end("SIGKILL");
   assertEquals(noncesIn(database), sent);
 }

@@ -38,7 +38,7 @@ test(
     Deno.writeTextFileSync(`${dir}/data/parley.lock`, "beta 7 another-id 1\n");
     assertEquals(await ada.closed, 1012);
     assertEquals(await server.ended(), 1);
-    await server.said(/^Lost the lock .*parley.lock: process 7 on host beta took it$/);
+    await server.waitForLine(/^Lost the lock .*parley.lock: process 7 on host beta took it$/);
     assertEquals(
       Deno.readTextFileSync(`${dir}/data/parley.lock`),
       "beta 7 another-id 1\n",

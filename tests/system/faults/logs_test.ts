@@ -36,7 +36,7 @@ test(
     const server = await start({ under: underLimit(1_000) });
     const ada = await join(server, "Ada");
     assertEquals((await ada.says("one")).offset, 1);
-    await server.said(/^Cannot write .*log: .*the chat continues without it$/);
+    await server.waitForLine(/^Cannot write .*log: .*the chat continues without it$/);
     await limitFiles(server);
     await sendUntilLogged(ada, () => log("websocket.log"));
   },
@@ -49,7 +49,7 @@ test(
     Deno.writeTextFileSync(`${dir}/logs`, "in the way");
     const server = await start();
     assertEquals((await (await join(server, "Ada")).says("one")).offset, 1);
-    await server.said(/^Cannot write .*the chat continues without it$/);
+    await server.waitForLine(/^Cannot write .*the chat continues without it$/);
   },
 );
 
@@ -61,7 +61,7 @@ test(
       Deno.writeFileSync(`${dir}/logs/ballast`, new Uint8Array(64 * 1024));
       const server = await start();
       const ada = await join(server, "Ada");
-      await server.said(/^Cannot write .*No space left.*the chat continues without it$/);
+      await server.waitForLine(/^Cannot write .*No space left.*the chat continues without it$/);
       assertEquals((await ada.says("one")).offset, 1);
       await server.end("SIGKILL");
     });
