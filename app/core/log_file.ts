@@ -3,6 +3,7 @@
 import { RotatingFileHandler } from "@std/log";
 import type { LogRecord } from "@std/log";
 import { dirname } from "@std/path";
+import { fileIdentity } from "./file_identity.ts";
 
 /** Options of `LogFile`. */
 export interface LogFileOptions {
@@ -37,7 +38,7 @@ export class LogFile extends RotatingFileHandler {
   #error: unknown;
   #triedAt = -Infinity;
   /** Identifies the open file, even if another one has its name now. */
-  #identity = "";
+  #identity: string | undefined;
   /** Lines for the next call of `super.log()`. */
   #batch = "";
   /** Number of lines that are not known to be on disk. */
@@ -54,7 +55,7 @@ export class LogFile extends RotatingFileHandler {
 
   override log(line: string): void {
     if (this.#isDue()) {
-      if (this.#isOpen && identityOf(this.#options.filename) !== this.#identity) this.destroy();
+      if (this.#isOpen && fileIdentity(this.#options.filename) !== this.#identity) this.destroy();
       if (!this.#isOpen) this.#open();
     }
     this.#unwrittenLines++;
@@ -89,7 +90,7 @@ export class LogFile extends RotatingFileHandler {
       const { filename } = this.#options;
       Deno.mkdirSync(dirname(filename), { recursive: true });
       super.setup();
-      this.#identity = identityOf(filename);
+      this.#identity = fileIdentity(filename);
     });
   }
 
@@ -138,14 +139,5 @@ export class LogFile extends RotatingFileHandler {
     if (Math.abs(now - this.#triedAt) < retryMs) return false;
     this.#triedAt = now;
     return true;
-  }
-}
-
-function identityOf(path: string): string {
-  try {
-    const { dev, ino } = Deno.statSync(path);
-    return `${dev} ${ino}`;
-  } catch {
-    return "";
   }
 }

@@ -4,6 +4,7 @@ import { dirname } from "@std/path";
 import { backup, DatabaseSync } from "node:sqlite";
 import type { SQLInputValue, StatementResultingChanges, StatementSync } from "node:sqlite";
 import { errorMessage } from "../../core/error_message.ts";
+import { fileIdentity } from "../../core/file_identity.ts";
 import { migrate, schemaVersion } from "./schema.ts";
 
 /** `normal`: commits survive the death of the process. `full`: they survive power loss too. */
@@ -51,7 +52,7 @@ export class DatabaseFile {
     }
     this.#database = database;
     this.#path = path;
-    this.#identities = suffixes.map((suffix) => identityOf(path + suffix));
+    this.#identities = suffixes.map((suffix) => fileIdentity(path + suffix));
   }
 
   /** Runs a statement that returns no rows. Statements are prepared once. */
@@ -103,7 +104,7 @@ export class DatabaseFile {
   /** Returns whether the open files are still at their paths, as far as that can be checked. */
   isInPlace(): boolean {
     return suffixes.every((suffix, i) => {
-      const found = identityOf(this.#path + suffix);
+      const found = fileIdentity(this.#path + suffix);
       return found === this.#identities[i] || found === "unknown";
     });
   }
@@ -117,7 +118,7 @@ export class DatabaseFile {
       Deno.renameSync(unfinished, path);
     } catch (error) {
       for (const rest of [unfinished, `${unfinished}-journal`]) {
-        if (identityOf(rest) !== undefined) Deno.removeSync(rest);
+        if (fileIdentity(rest) !== undefined) Deno.removeSync(rest);
       }
       throw error;
     }
@@ -133,7 +134,7 @@ export class DatabaseFile {
     }
     suffixes.forEach((suffix, i) => {
       const path = this.#path + suffix;
-      const isOurs = identityOf(path) === this.#identities[i];
+      const isOurs = fileIdentity(path) === this.#identities[i];
       if (suffix !== "" && isOurs && this.#identities[i] !== undefined) Deno.removeSync(path);
     });
   }
@@ -162,16 +163,4 @@ export function cannotOpen(path: string, error: unknown): Error {
   const message = errorMessage(error);
   const why = message.includes("locked") ? "another program is using it" : message;
   return new Error(`Cannot open ${path}: ${why}`, { cause: error });
-}
-
-/** Returns the device and inode of the file at a path; `undefined` if there is none. */
-function identityOf(path: string): string | undefined {
-  try {
-    const { dev, ino } = Deno.statSync(path);
-    return `${dev} ${ino}`;
-  } catch (error) {
-    const isAbsent = error instanceof Deno.errors.NotFound ||
-      error instanceof Deno.errors.NotADirectory;
-    return isAbsent ? undefined : "unknown";
-  }
 }

@@ -1,0 +1,16 @@
+// Tells whether a path still leads to the same file.
+
+/**
+ * Returns the device and inode of the file at a path, `undefined` if there is none, and `"unknown"`
+ * if it cannot be found out.
+ */
+export function fileIdentity(path: string): string | undefined {
+  try {
+    const { dev, ino } = Deno.statSync(path);
+    return `${dev} ${ino}`;
+  } catch (error) {
+    const isAbsent = error instanceof Deno.errors.NotFound ||
+      error instanceof Deno.errors.NotADirectory;
+    return isAbsent ? undefined : "unknown";
+  }
+}
