@@ -14,7 +14,7 @@ import { matcherOf, memberOf, newToken, randomName } from "./app/core/identity.t
 import { openLogs } from "./app/core/logging.ts";
 import type { Logs } from "./app/core/logging.ts";
 import { Metrics } from "./app/core/metrics.ts";
-import { catchUncaughtErrors, watchMemory } from "./app/core/process.ts";
+import { catchUncaughtErrors, countDescriptors, watchMemory } from "./app/core/process.ts";
 import { later, waitAtMost } from "./app/core/timers.ts";
 import { loadAssets } from "./app/web/assets.ts";
 import { readCertificate, watchCertificate } from "./app/web/certificate.ts";
@@ -83,11 +83,14 @@ async function start(config: Config): Promise<void> {
 async function serve(config: Config, logs: Logs): Promise<void> {
   const storage = await openStorage(config, logs);
   const { broker } = storage;
+  const staticDir = `${import.meta.dirname}/static`;
   const metrics: Metrics = new Metrics({
     version: denoJson.version,
     gauges: () => ({
       ...hub.size,
       connections: server.connections,
+      leakedSockets: server.leakedSockets,
+      descriptors: countDescriptors(`${staticDir}/index.html`),
       logFailures: logs.failures,
     }),
     memory: Deno.memoryUsage,
@@ -112,7 +115,6 @@ async function serve(config: Config, logs: Logs): Promise<void> {
     retentionMessages: config.retentionMessages,
     logMessageText: config.logMessageText,
   });
-  const staticDir = `${import.meta.dirname}/static`;
   const assets = await loadAssets({ staticDir, dev: config.dev, basePath: config.basePath });
   const readTls = () => readCertificate(config.tlsCert, config.tlsKey, config.host);
   const certificate = config.tlsCert === "" ? undefined : readTls();
@@ -124,6 +126,7 @@ async function serve(config: Config, logs: Logs): Promise<void> {
     port: config.port,
     certificate,
     allowedOrigins: config.allowedOrigins,
+    allowedHosts: config.allowedHosts,
     trustProxy: config.trustProxy,
     maxConnections: config.maxConnections,
     maxConnectionsPerAddress: config.maxConnectionsPerIp,
@@ -133,6 +136,7 @@ async function serve(config: Config, logs: Logs): Promise<void> {
     ready: () => storage.isReady(),
     log: logs,
     now: () => performance.now(),
+    onExhausted: () => void stop("listener", 1),
   });
   logs.event("start", { version: denoJson.version, port: server.port, pid: Deno.pid });
 

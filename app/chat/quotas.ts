@@ -43,8 +43,8 @@ export class Quotas {
   }
 
   /** Returns who is charged for a member's bytes: its network, or on loopback the member itself. */
-  payer({ isLoopback, network }: PeerAddress, member: string): string {
-    return isLoopback ? member : network;
+  payer({ scope, network }: PeerAddress, member: string): string {
+    return scope === "loopback" ? member : network;
   }
 
   /** Takes a message of a member. */

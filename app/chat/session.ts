@@ -20,8 +20,11 @@ export interface PeerAddress {
   readonly address: string;
   /** The address, or the network it belongs to: its connections share their quotas. */
   readonly network: string;
-  /** Whether it is this machine: then each member has quotas of its own. */
-  readonly isLoopback: boolean;
+  /**
+   * Where the address is valid. Members on this machine have quotas of their own, because a proxy or
+   * many people may be behind it. So may a private address, which has more than a public one.
+   */
+  readonly scope: "loopback" | "private" | "public";
 }
 
 /** The identity behind a token, from its first session to the end of the grace after its last. */

@@ -113,6 +113,10 @@ const table = {
     "ALLOWED_ORIGINS",
     "Other origins whose pages may connect, separated by commas",
   ),
+  allowedHosts: hosts(
+    "ALLOWED_HOSTS",
+    "Other host names under which people on your network reach the server, separated by commas",
+  ),
   accessCode: secret(
     "ACCESS_CODE",
     6,
@@ -389,5 +393,20 @@ function origins(name: string, help: string): Setting<readonly string[]> {
 }
 
 function isOrigin(value: string): boolean {
-  return URL.parse(value)?.origin === value;
+  return /^https?:/.test(value) && URL.parse(value)?.origin === value;
+}
+
+function hosts(name: string, help: string): Setting<readonly string[]> {
+  const parse = (typed: string) => {
+    const parts = typed.toLowerCase().split(",").map((part) => part.trim());
+    const value = parts.filter((part) => part !== "");
+    return value.every(isHostName)
+      ? { value }
+      : { expected: "host names without ports such as chat.example.org, separated by commas" };
+  };
+  return { name, default: [], help, parse };
+}
+
+function isHostName(value: string): boolean {
+  return URL.parse(`http://${value}/`)?.host === value;
 }

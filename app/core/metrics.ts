@@ -7,6 +7,10 @@ import type { OpenMetricsContentType } from "prom-client";
 /** Values that are read on demand. */
 export interface Gauges {
   readonly connections: number;
+  /** WebSockets since the start that never opened. */
+  readonly leakedSockets: number;
+  /** File descriptors in use, or 0 if that cannot be determined. */
+  readonly descriptors: number;
   readonly sessions: number;
   readonly members: number;
   readonly rooms: number;
@@ -92,6 +96,12 @@ export class Metrics {
     this.#registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
     const { gauges, memory } = options;
     this.#gauge("connections", "Open WebSockets", () => gauges().connections);
+    this.#counter(
+      "leaked_sockets",
+      "WebSockets that never opened; Deno keeps the descriptor of each",
+      () => gauges().leakedSockets,
+    );
+    this.#gauge("descriptors", "File descriptors in use", () => gauges().descriptors);
     this.#gauge("sessions", "Live sessions", () => gauges().sessions);
     this.#gauge("members", "Members present", () => gauges().members);
     this.#gauge("rooms", "Rooms with sessions", () => gauges().rooms);

@@ -1,4 +1,6 @@
-// Guards for the whole process: uncaught errors and memory.
+// Guards for the whole process: uncaught errors, memory and descriptors.
+
+import { closeSync, openSync } from "node:fs";
 
 const memoryCheckMs = 5_000;
 
@@ -25,4 +27,19 @@ export function watchMemory(maxMib: number, onExceeded: (mib: number) => void): 
     clearInterval(timer);
     onExceeded(mib);
   }, memoryCheckMs);
+}
+
+/**
+ * Returns about how many file descriptors the process uses, or 0 if that cannot be determined. The
+ * kernel gives a new file the lowest free number, and Deno forbids reading /proc/self/fd. `path` is
+ * any readable file.
+ */
+export function countDescriptors(path: string): number {
+  try {
+    const descriptor = openSync(path, "r");
+    closeSync(descriptor);
+    return descriptor;
+  } catch {
+    return 0;
+  }
 }

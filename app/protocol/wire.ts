@@ -294,6 +294,7 @@ export type ProblemCode =
   | "address_full"
   | "draining"
   | "handshake_invalid"
+  | "host_denied"
   | "host_invalid"
   | "internal"
   | "local_only"

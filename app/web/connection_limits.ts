@@ -1,11 +1,11 @@
-// Connection limits: how many may be open in total and per network.
+// Connection limits: how many WebSockets may exist in total and per network.
 
 import type { PeerAddress } from "../chat/session.ts";
 
 export interface ConnectionLimitOptions {
-  /** Max open connections; 0 is unlimited. */
+  /** Max connections; 0 is unlimited. */
   readonly maxConnections: number;
-  /** Max open connections per network, loopback excepted; 0 is unlimited. */
+  /** Max connections per network; 0 is unlimited. Private networks and this machine have more. */
   readonly maxConnectionsPerAddress: number;
 }
 
@@ -15,44 +15,145 @@ export interface LimitReached {
   readonly reason: string;
 }
 
+/** One counted WebSocket, from its upgrade until it is released. */
+export interface Slot {
+  readonly peer: PeerAddress;
+}
+
 const serverFull: LimitReached = { code: "server_full", reason: "the server is full" };
 const addressFull: LimitReached = {
   code: "address_full",
   reason: "too many connections from your address",
 };
 
-/** Counts open connections. */
+/** Factor for a private address: an office or a container gateway may have many people behind it. */
+const privateFactor = 32;
+/**
+ * Max sockets of this machine that have not opened. Open ones are unlimited, because a proxy or a
+ * load test may hold them all.
+ */
+const loopbackUnopenedMax = 1_024;
+/** After this long, a socket that never opened or never closed only counts for its own network. */
+const stuckAfterMs = 10_000;
+/**
+ * A socket whose peer reset the connection during the handshake never opens, and Deno never returns
+ * its descriptor. Its network may open as many new ones every hour.
+ */
+const unopenedMaxMs = 3_600_000;
+
+/** Counts connections from their upgrade on: a socket may never open, and may never close. */
 export class ConnectionLimits {
   readonly #options: ConnectionLimitOptions;
-  readonly #countByNetwork = new Map<string, number>();
-  #count = 0;
+  readonly #now: () => number;
+  readonly #slotsByNetwork = new Map<string, number>();
+  readonly #unopenedByNetwork = new Map<string, number>();
+  /** Sockets that may still open, by the time of their upgrade, the oldest first. */
+  readonly #opening = new Map<Slot, number>();
+  /** Sockets that will not open, by the time of their upgrade, the oldest first. */
+  readonly #stuck = new Map<Slot, number>();
+  /** Sockets that this side has closed, by the time of that, the oldest first. */
+  readonly #closing = new Map<Slot, number>();
+  /** Slots that count towards the total. */
+  readonly #counted = new Set<Slot>();
+  #leaked = 0;
 
-  constructor(options: ConnectionLimitOptions) {
+  constructor(options: ConnectionLimitOptions, now: () => number) {
     this.#options = options;
+    this.#now = now;
   }
 
+  /** Number of connections that count towards the total. */
   get count(): number {
-    return this.#count;
+    this.#expire();
+    return this.#counted.size;
+  }
+
+  /** Number of sockets that never opened since the start. Each holds a descriptor until the end. */
+  get leaked(): number {
+    this.#expire();
+    return this.#leaked;
   }
 
   /** Returns the limit that one more connection would exceed. */
-  reached({ network, isLoopback }: PeerAddress): LimitReached | undefined {
+  reached({ network, scope }: PeerAddress): LimitReached | undefined {
     const { maxConnections, maxConnectionsPerAddress } = this.#options;
-    if (maxConnections > 0 && this.#count >= maxConnections) return serverFull;
-    if (maxConnectionsPerAddress === 0 || isLoopback) return undefined;
-    const count = this.#countByNetwork.get(network) ?? 0;
-    return count >= maxConnectionsPerAddress ? addressFull : undefined;
+    this.#expire();
+    if (maxConnections > 0 && this.#counted.size >= maxConnections) return serverFull;
+    if (maxConnectionsPerAddress === 0) return undefined;
+    const [count, max] = scope === "loopback"
+      ? [this.#unopenedByNetwork.get(network) ?? 0, loopbackUnopenedMax]
+      : [this.#slotsByNetwork.get(network) ?? 0, this.maxPerNetwork(scope)];
+    return count >= max ? addressFull : undefined;
   }
 
-  add({ network }: PeerAddress): void {
-    this.#count++;
-    this.#countByNetwork.set(network, (this.#countByNetwork.get(network) ?? 0) + 1);
+  /** Returns the max connections of one network of this kind. */
+  maxPerNetwork(scope: PeerAddress["scope"]): number {
+    const { maxConnectionsPerAddress } = this.#options;
+    return scope === "private"
+      ? maxConnectionsPerAddress * privateFactor
+      : maxConnectionsPerAddress;
   }
 
-  remove({ network }: PeerAddress): void {
-    this.#count--;
-    const count = (this.#countByNetwork.get(network) ?? 1) - 1;
-    if (count > 0) this.#countByNetwork.set(network, count);
-    else this.#countByNetwork.delete(network);
+  /** Returns the number of connections of a network. */
+  countOf({ network }: PeerAddress): number {
+    return this.#slotsByNetwork.get(network) ?? 0;
   }
+
+  /** Counts a socket that is being upgraded. */
+  add(peer: PeerAddress): Slot {
+    const slot: Slot = { peer };
+    this.#counted.add(slot);
+    increment(this.#slotsByNetwork, peer.network);
+    increment(this.#unopenedByNetwork, peer.network);
+    this.#opening.set(slot, this.#now());
+    return slot;
+  }
+
+  opened(slot: Slot): void {
+    const isUnopened = this.#opening.delete(slot) || this.#stuck.delete(slot);
+    if (isUnopened) decrement(this.#unopenedByNetwork, slot.peer.network);
+  }
+
+  /** This side has sent a close frame. The peer may never answer it. */
+  closing(slot: Slot): void {
+    if (!this.#closing.has(slot)) this.#closing.set(slot, this.#now());
+  }
+
+  /** The socket has closed. */
+  release(slot: Slot): void {
+    this.opened(slot);
+    this.#closing.delete(slot);
+    this.#counted.delete(slot);
+    decrement(this.#slotsByNetwork, slot.peer.network);
+  }
+
+  #expire(): void {
+    const now = this.#now();
+    for (const [slot, since] of this.#closing) {
+      if (now - since < stuckAfterMs) break;
+      this.#closing.delete(slot);
+      this.#counted.delete(slot);
+    }
+    for (const [slot, since] of this.#opening) {
+      if (now - since < stuckAfterMs) break;
+      this.#opening.delete(slot);
+      this.#counted.delete(slot);
+      this.#stuck.set(slot, since);
+      this.#leaked++;
+    }
+    for (const [slot, since] of this.#stuck) {
+      if (now - since < unopenedMaxMs) break;
+      this.release(slot);
+    }
+  }
+}
+
+function increment(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}
+
+function decrement(counts: Map<string, number>, key: string): void {
+  const count = (counts.get(key) ?? 1) - 1;
+  if (count > 0) counts.set(key, count);
+  else counts.delete(key);
 }

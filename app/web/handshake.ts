@@ -71,7 +71,8 @@ export function originProblem(
   if (trustsProxy) hosts.push(listOf(headers, "x-forwarded-host").at(-1) ?? null);
   const { protocol, host: ownHost } = URL.parse(origin) ?? { protocol: "", host: "" };
   // Only the host is compared: behind a proxy that terminates TLS, the scheme differs.
-  const isOwn = ownHost !== "" &&
+  const isWeb = protocol === "http:" || protocol === "https:";
+  const isOwn = isWeb && ownHost !== "" &&
     hosts.some((host) => host !== null && URL.parse(`${protocol}//${host}`)?.host === ownHost);
   if (isOwn) return undefined;
   const detail = "The page comes from another origin than the chat. " +

@@ -17,6 +17,10 @@ export interface ListenerOptions {
   readonly certificate?: Certificate | undefined;
   /** Called when a listener fails to accept connections. Must not throw. */
   readonly onError: (error: unknown) => void;
+  /** Called once if no connection could be accepted for 30 s. Must not throw. */
+  readonly onExhausted: (error: unknown) => void;
+  /** Monotonic time in ms. */
+  readonly now: () => number;
 }
 
 /** A closed listener frees its port a moment later. */
@@ -24,6 +28,8 @@ const renewRetryMs = 20;
 const renewTriesMax = 50;
 /** Accepting fails for a while, and each failure is logged. */
 const errorRetryMs = 1_000;
+/** After this long without an accepted request, a restart is the only way to free descriptors. */
+const exhaustedMs = 30_000;
 
 /** Listens on one port until shut down. */
 export class Listener {
@@ -32,6 +38,7 @@ export class Listener {
   readonly #handler: RequestHandler;
   readonly #servers = new Set<Deno.HttpServer>();
   #certificate: Certificate | undefined;
+  readonly #failures: AcceptFailures;
   #isShutDown = false;
   /** True until a failed or closed listener is replaced. */
   #isReplacing = false;
@@ -39,7 +46,11 @@ export class Listener {
   /** @throws {Error} If the address cannot be listened on. */
   constructor(options: ListenerOptions, handler: RequestHandler) {
     this.#options = options;
-    this.#handler = handler;
+    this.#failures = new AcceptFailures(options.now);
+    this.#handler = (request, info) => {
+      this.#failures.clear();
+      return handler(request, info);
+    };
     this.#certificate = options.certificate;
     this.port = this.#listen(options.port).addr.port;
   }
@@ -93,6 +104,7 @@ export class Listener {
       // Connections that it has accepted stay open.
       this.#servers.delete(server);
       this.#options.onError(error);
+      if (this.#failures.add()) this.#options.onExhausted(error);
       if (this.#isReplacing) return;
       this.#isReplacing = true;
       await this.#replace(errorRetryMs, Infinity);
@@ -111,5 +123,27 @@ export class Listener {
         if (tries >= triesMax) throw error;
       }
     }
+  }
+}
+
+/** How long accepting connections has failed. */
+export class AcceptFailures {
+  readonly #now: () => number;
+  /** Time of the first failure since the last request. */
+  #since: number | undefined;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** Counts a failure. Returns true if only a restart can help. */
+  add(): boolean {
+    this.#since ??= this.#now();
+    return this.#now() - this.#since >= exhaustedMs;
+  }
+
+  /** A request has arrived. */
+  clear(): void {
+    this.#since = undefined;
   }
 }

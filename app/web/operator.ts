@@ -1,6 +1,6 @@
 // Access to the operator's pages: metrics and status.
 
-import { isLoopback } from "./peer.ts";
+import { addressScope } from "./peer.ts";
 import type { Problem } from "./problem.ts";
 
 /** Who may see the operator's pages. */
@@ -56,7 +56,7 @@ export function operatorProblem(
  * a foreign page can point its own name to this machine (DNS rebinding).
  */
 function isLocal(peer: string, headers: Headers): boolean {
-  return isLoopback(peer) &&
+  return addressScope(peer) === "loopback" &&
     localHost.test(headers.get("host") ?? "") &&
     proxyHeaders.every((name) => !headers.has(name));
 }

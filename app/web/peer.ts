@@ -7,28 +7,51 @@ const loopback = new BlockList();
 loopback.addSubnet("127.0.0.0", 8, "ipv4");
 loopback.addAddress("::1", "ipv6");
 
+/** RFC 1918, 3927, 4193, 4291 and 6598: addresses that one of several networks uses inside. */
+const privateNetworks = new BlockList();
+privateNetworks.addSubnet("10.0.0.0", 8, "ipv4");
+privateNetworks.addSubnet("100.64.0.0", 10, "ipv4");
+privateNetworks.addSubnet("169.254.0.0", 16, "ipv4");
+privateNetworks.addSubnet("172.16.0.0", 12, "ipv4");
+privateNetworks.addSubnet("192.168.0.0", 16, "ipv4");
+privateNetworks.addSubnet("fc00::", 7, "ipv6");
+privateNetworks.addSubnet("fe80::", 10, "ipv6");
+
+/** The client of a trusted proxy that names none. All of them share one set of limits. */
+const unknownClient = "unknown";
+
 /**
  * Returns the client's address: the peer's, or the one reported by the outermost of `trustProxy`
- * proxies. Entries further left are written by the client and ignored. Falls back to the peer's
- * address if the entry is not an address.
+ * proxies. Entries further left are written by the client and ignored. Returns `unknown` if the
+ * entry is not an address, so that writing none does not lift any limit.
  */
 export function clientAddress(peer: string, headers: Headers, trustProxy: number): string {
   const direct = normalizeAddress(peer) ?? peer;
   if (trustProxy === 0) return direct;
   const entries = forwardedFor(headers);
   const entry = entries.at(-trustProxy) ?? entries[0];
-  return entry === undefined ? direct : normalizeAddress(withoutPort(entry)) ?? direct;
+  return entry === undefined ? direct : normalizeAddress(withoutPort(entry)) ?? unknownClient;
 }
 
-/** Describes a client to the hub. */
-export function peerAddress(address: string): PeerAddress {
-  return { address, network: addressNetwork(address), isLoopback: isLoopback(address) };
+/** Describes a client to the hub. Behind a trusted proxy, nobody is exempt as loopback. */
+export function peerAddress(address: string, trustProxy = 0): PeerAddress {
+  const scope = addressScope(address);
+  return {
+    address,
+    network: addressNetwork(address),
+    scope: trustProxy > 0 && scope === "loopback" ? "private" : scope,
+  };
 }
 
-/** Returns true if `address` belongs to this machine. */
-export function isLoopback(address: string): boolean {
+/** Returns where an address is valid: on this machine, in a private network, or everywhere. */
+export function addressScope(address: string): PeerAddress["scope"] {
+  if (contains(loopback, address)) return "loopback";
+  return contains(privateNetworks, address) ? "private" : "public";
+}
+
+function contains(list: BlockList, address: string): boolean {
   const version = isIP(address);
-  return version !== 0 && loopback.check(address, version === 4 ? "ipv4" : "ipv6");
+  return version !== 0 && list.check(address, version === 4 ? "ipv4" : "ipv6");
 }
 
 /** Returns the network that shares quotas: an IPv4 address, or the /64 of an IPv6 address. */

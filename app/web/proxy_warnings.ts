@@ -1,5 +1,6 @@
 // Warnings about proxies that do not match TRUST_PROXY. Each is logged once.
 
+import type { PeerAddress } from "../chat/session.ts";
 import type { FaultLog } from "./websocket.ts";
 
 /** Headers in which a proxy names the client. */
@@ -10,6 +11,7 @@ export class ProxyWarnings {
   readonly #trustProxy: number;
   readonly #log: FaultLog;
   #hasWarned = false;
+  #hasWarnedOfSharing = false;
 
   constructor(trustProxy: number, log: FaultLog) {
     this.#trustProxy = trustProxy;
@@ -32,5 +34,18 @@ export class ProxyWarnings {
       const hint = "let the proxy set X-Forwarded-For, or unset TRUST_PROXY if there is none";
       this.#log.warn("silent_proxy", { peer, hint });
     }
+  }
+
+  /**
+   * Logs a warning if all `count` connections come from one private address, and are more than one
+   * public address may have: a proxy or a container gateway hides who they are.
+   */
+  checkSharing({ address, scope }: PeerAddress, count: number, max: number): void {
+    if (this.#hasWarnedOfSharing || scope !== "private" || max === 0 || count <= max) return;
+    this.#hasWarnedOfSharing = true;
+    const hint =
+      "everyone seems to come from this address and shares its limits; if it is a proxy " +
+      "or a container gateway, let it set X-Forwarded-For, and set TRUST_PROXY";
+    this.#log.warn("shared_address", { address, connections: count, hint });
   }
 }

@@ -2,7 +2,10 @@
 
 import type { AccessRecord } from "../core/logging.ts";
 import { closeCode } from "../protocol/wire.ts";
+import { AccessLog, truncate } from "./access_log.ts";
 import type { Certificate } from "./certificate.ts";
+import { HostGuard } from "./host_guard.ts";
+import type { HostGuardOptions } from "./host_guard.ts";
 import { Listener } from "./listener.ts";
 import { clientAddress } from "./peer.ts";
 import { problemResponse } from "./problem.ts";
@@ -18,13 +21,15 @@ export interface WebLog extends FaultLog {
   access(record: AccessRecord): void;
 }
 
-export interface WebOptions extends SiteOptions, WebSocketOptions {
+export interface WebOptions extends SiteOptions, WebSocketOptions, HostGuardOptions {
   readonly hostname: string;
   /** 0 picks a free port. */
   readonly port: number;
   /** Absent without TLS, or if a proxy terminates it. */
   readonly certificate?: Certificate | undefined;
   readonly log: WebLog;
+  /** Called when no connection could be accepted for 30 s. */
+  readonly onExhausted: (error: unknown) => void;
 }
 
 /** A running server. */
@@ -34,6 +39,8 @@ export interface WebServer {
   readonly url: string;
   /** Number of open WebSockets. */
   readonly connections: number;
+  /** Number of sockets since the start that never opened; each holds a descriptor. */
+  readonly leakedSockets: number;
   /** Resolves when everything is closed. */
   readonly finished: Promise<void>;
   /**
@@ -62,6 +69,8 @@ const contentSecurityPolicy = [
   "base-uri 'none'",
   "form-action 'none'",
   "frame-ancestors 'none'",
+  "require-trusted-types-for 'script'",
+  "trusted-types parley",
 ].join("; ");
 
 const securityHeaders = Object.entries({
@@ -74,8 +83,6 @@ const securityHeaders = Object.entries({
   "x-frame-options": "DENY",
 });
 
-/** Max length of a client's value in the access log. */
-const loggedMaxLength = 1_024;
 /** How long connections may take to close before a certificate is replaced. */
 const renewGraceMs = 2_000;
 
@@ -83,6 +90,11 @@ const internalError: Problem = {
   status: 500,
   code: "internal",
   detail: "Something went wrong. See the server's error log",
+};
+const invalidHost: Problem = {
+  status: 400,
+  code: "host_invalid",
+  detail: "The Host header is not a valid host",
 };
 
 /**
@@ -92,13 +104,22 @@ const internalError: Problem = {
  */
 export function serveWeb(options: WebOptions): WebServer {
   const { hostname, log, now, assets, certificate, trustProxy } = options;
-  const sockets = new WebSockets(options);
-  const site = new Site(options, sockets);
+  const hostGuard = new HostGuard(options);
   const proxyWarnings = new ProxyWarnings(trustProxy, log);
+  const sockets = new WebSockets(options, (peer, countOfNetwork, count) => {
+    if (countOfNetwork === count) {
+      proxyWarnings.checkSharing(peer, count, options.maxConnectionsPerAddress);
+    }
+  });
+  const site = new Site(options, sockets);
+  const accessLog = new AccessLog(log, now);
 
   const respond = async (request: Request, peer: string, address: string): Promise<Response> => {
     try {
-      const result = await site.handle(request, peer, address);
+      const host = URL.parse(request.url)?.hostname;
+      const result = host === undefined
+        ? invalidHost
+        : hostGuard.problem(host, peer) ?? await site.handle(request, peer, address);
       return result instanceof Response
         ? result
         : problemResponse(result, request, assets.basePath);
@@ -133,7 +154,7 @@ export function serveWeb(options: WebOptions): WebServer {
       if (isTrustworthy) response.headers.set("cross-origin-opener-policy", "same-origin");
     }
     const bytes = body === null ? 0 : Number(response.headers.get("content-length") ?? 0);
-    log.access({ ...record, status, bytes, ms: now() - startedAt });
+    accessLog.write({ ...record, status, bytes, ms: now() - startedAt });
     return response;
   };
 
@@ -141,7 +162,9 @@ export function serveWeb(options: WebOptions): WebServer {
     hostname,
     port: options.port,
     certificate,
+    now,
     onError: (error) => log.error("listener", error),
+    onExhausted: options.onExhausted,
   }, handle);
   const { port } = listener;
   const scheme = certificate === undefined ? "http" : "https";
@@ -151,6 +174,9 @@ export function serveWeb(options: WebOptions): WebServer {
     get connections() {
       return sockets.count;
     },
+    get leakedSockets() {
+      return sockets.leaked;
+    },
     get finished() {
       return listener.finished;
     },
@@ -158,6 +184,7 @@ export function serveWeb(options: WebOptions): WebServer {
       sockets.closeAll(closeCode.restarting, String(spreadMs));
       site.close();
       await sockets.settled(renewGraceMs);
+      hostGuard.renew(certificate);
       await listener.renew(certificate);
     },
     async shutdown(graceMs) {
@@ -176,11 +203,6 @@ export function serveWeb(options: WebOptions): WebServer {
 async function withoutBody({ body, status, headers }: Response): Promise<Response> {
   await body?.cancel();
   return new Response(null, { status, headers });
-}
-
-function truncate(value: string | null): string | undefined {
-  if (value === null || value.length <= loggedMaxLength) return value ?? undefined;
-  return `${value.slice(0, loggedMaxLength)}...`;
 }
 
 /** Returns the host for a URL. The unspecified address is not a valid target. */

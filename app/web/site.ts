@@ -92,10 +92,7 @@ export class Site {
 
   /** Handles a request. */
   handle(request: Request, peer: string, address: string): ReturnType<Handler> {
-    const path = URL.parse(request.url)?.pathname;
-    if (path === undefined) {
-      return { status: 400, code: "host_invalid", detail: "The Host header is not a valid host" };
-    }
+    const path = new URL(request.url).pathname;
     const { basePath } = this.#options.assets;
     if (basePath !== "" && path === basePath) {
       return new Response(null, { status: 308, headers: { location: `${basePath}/` } });

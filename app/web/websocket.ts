@@ -39,7 +39,12 @@ export interface WebSocketOptions extends ConnectionLimitOptions {
   /** Number of trusted proxies in front of the server. */
   readonly trustProxy: number;
   readonly log: FaultLog;
+  /** Monotonic time in ms. */
+  readonly now: () => number;
 }
+
+/** Learns of each connection that is counted. */
+export type ConnectionObserver = (peer: PeerAddress, countOfNetwork: number, count: number) => void;
 
 /**
  * Max sockets over the limit that are still closing. Each is accepted first, so that it gets a
@@ -55,6 +60,7 @@ const abnormalClosure = 1006;
 export class WebSockets {
   readonly #options: WebSocketOptions;
   readonly #limits: ConnectionLimits;
+  readonly #onConnection: ConnectionObserver;
   readonly #sockets = new Set<WebSocket>();
   /** Called after a socket has closed. */
   #onClosed: (() => void) | undefined;
@@ -63,19 +69,25 @@ export class WebSockets {
   /** Addresses whose last handshake lost its Upgrade header to a proxy. */
   readonly #dropped = new Set<string>();
 
-  constructor(options: WebSocketOptions) {
+  constructor(options: WebSocketOptions, onConnection: ConnectionObserver = () => {}) {
     this.#options = options;
-    this.#limits = new ConnectionLimits(options);
+    this.#onConnection = onConnection;
+    this.#limits = new ConnectionLimits(options, options.now);
   }
 
-  /** Number of open sockets. */
+  /** Number of sockets that count towards the limit of connections. */
   get count(): number {
     return this.#limits.count;
   }
 
+  /** Number of sockets since the start that never opened, see {@linkcode ConnectionLimits}. */
+  get leaked(): number {
+    return this.#limits.leaked;
+  }
+
   /** Closes all sockets. The hub learns of each from its close event. */
   closeAll(code: number, reason: string): void {
-    for (const socket of this.#sockets) new HubSocket(socket).close(code, reason);
+    for (const socket of this.#sockets) closeSocket(socket, code, reason);
   }
 
   /** Resolves when all closing sockets have closed, or after `graceMs`. */
@@ -102,7 +114,7 @@ export class WebSockets {
       if (isUpgradeDropped(headers)) this.#rememberDropped(address);
       return problem;
     }
-    const peer = peerAddress(address);
+    const peer = this.#peerOf(address);
     const limit = this.#limits.reached(peer);
     if (limit !== undefined && this.#rejected >= rejectedMax) {
       return unavailable(limit.code, limit.reason);
@@ -113,7 +125,9 @@ export class WebSockets {
     const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
     // Deno's own option throws if an offer has no space after its commas.
     if (hasSubprotocol) response.headers.set("sec-websocket-protocol", subprotocol);
-    this.#attach(socket, peer);
+    this.#attach(socket);
+    if (limit === undefined) this.#connect(socket, peer);
+    else this.#reject(socket, limit.reason);
     return response;
   }
 
@@ -127,7 +141,7 @@ export class WebSockets {
     if (this.#options.hub.isDraining) {
       return unavailable("draining", "the server is about to restart");
     }
-    const limit = this.#limits.reached(peerAddress(address));
+    const limit = this.#limits.reached(this.#peerOf(address));
     if (limit !== undefined) return unavailable(limit.code, limit.reason);
     return this.#dropped.has(address) ? upgradeDropped : undefined;
   }
@@ -144,28 +158,29 @@ export class WebSockets {
     if (this.#dropped.size < droppedMax) this.#dropped.add(address);
   }
 
-  #attach(webSocket: WebSocket, peer: PeerAddress): void {
+  #peerOf(address: string): PeerAddress {
+    return peerAddress(address, this.#options.trustProxy);
+  }
+
+  #attach(webSocket: WebSocket): void {
     webSocket.binaryType = "arraybuffer";
-    webSocket.addEventListener("open", () => {
-      const limit = this.#limits.reached(peer);
-      if (limit === undefined) this.#connect(webSocket, peer);
-      else this.#reject(webSocket, limit.reason);
-    }, { once: true });
     // An unhandled error event would end the process.
     webSocket.addEventListener("error", (event) => event.preventDefault());
   }
 
   #reject(webSocket: WebSocket, reason: string): void {
     this.#rejected++;
+    webSocket.addEventListener("open", () => closeSocket(webSocket, closeCode.full, reason));
     webSocket.addEventListener("close", () => this.#rejected--, { once: true });
-    new HubSocket(webSocket).close(closeCode.full, reason);
   }
 
+  /** Connects a socket to the hub once it opens. It counts from now on: it may never open. */
   #connect(webSocket: WebSocket, peer: PeerAddress): void {
     const { hub, log } = this.#options;
-    this.#limits.add(peer);
+    const slot = this.#limits.add(peer);
+    this.#onConnection(peer, this.#limits.countOf(peer), this.#limits.count);
     this.#sockets.add(webSocket);
-    const socket = new HubSocket(webSocket);
+    const socket = new HubSocket(webSocket, () => this.#limits.closing(slot));
     let session: Session | undefined;
     /** An exception in a listener would end the process. */
     const guard = (task: () => void) => {
@@ -182,22 +197,27 @@ export class WebSockets {
     });
     // Deno may fire `close` twice.
     webSocket.addEventListener("close", ({ code }) => {
-      this.#limits.remove(peer);
+      this.#limits.release(slot);
       this.#sockets.delete(webSocket);
       const current = session;
       if (current !== undefined) guard(() => hub.disconnect(current, code || abnormalClosure));
       this.#onClosed?.();
     }, { once: true });
-    guard(() => session = hub.connect(socket, peer));
+    webSocket.addEventListener("open", () => {
+      this.#limits.opened(slot);
+      guard(() => session = hub.connect(socket, peer));
+    }, { once: true });
   }
 }
 
 /** The hub's side of a WebSocket. Never throws, whatever the state of the connection. */
 class HubSocket implements Socket {
   readonly #webSocket: WebSocket;
+  readonly #onClosing: () => void;
 
-  constructor(webSocket: WebSocket) {
+  constructor(webSocket: WebSocket, onClosing: () => void) {
     this.#webSocket = webSocket;
+    this.#onClosing = onClosing;
   }
 
   get buffered(): number {
@@ -214,12 +234,17 @@ class HubSocket implements Socket {
   }
 
   close(code: number, reason: string): void {
-    try {
-      this.#webSocket.close(code, reason);
-    } catch {
-      // The code or the reason is invalid. Closing is more important.
-      this.#webSocket.close(closeCode.internal);
-    }
+    this.#onClosing();
+    closeSocket(this.#webSocket, code, reason);
+  }
+}
+
+function closeSocket(webSocket: WebSocket, code: number, reason: string): void {
+  try {
+    webSocket.close(code, reason);
+  } catch {
+    // The code or the reason is invalid. Closing is more important.
+    webSocket.close(closeCode.internal);
   }
 }
 

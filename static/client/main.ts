@@ -138,8 +138,10 @@ setInterval(() => {
   saveRoomSnapshots();
 }, heartbeatMs);
 setTimeout(() => panelWords().then(drawSoon, () => {}), panelWordsDelayMs);
-// Plain http has no service workers; the page then needs its server to load.
-navigator.serviceWorker?.register(`${basePath}/service_worker.js`).catch(() => {});
+import("./register_worker.ts").then(
+  ({ registerWorker }) => registerWorker(`${basePath}/service_worker.js`),
+  () => {},
+);
 
 function drawSoon(): void {
   if (isDrawPending) return;

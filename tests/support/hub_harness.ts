@@ -74,7 +74,11 @@ export class TestChat {
 
   /** Connects a client; `network` is the address unless given. */
   connect(address = "192.0.2.1", network = address): TestClient {
-    return new TestClient(this, { address, network, isLoopback: address === "127.0.0.1" });
+    return new TestClient(this, {
+      address,
+      network,
+      scope: address === "127.0.0.1" ? "loopback" : "public",
+    });
   }
 
   /** Connects a client that says hello, and drops what it is sent. */

@@ -22,7 +22,7 @@ export interface ProcessOptions {
   readonly onCrash: () => void;
 }
 
-const peer = { address: "192.0.2.1", network: "192.0.2.1", isLoopback: false };
+const peer = { address: "192.0.2.1", network: "192.0.2.1", scope: "public" } as const;
 const crashSoonMaxSteps = 12;
 
 export class SimulatedProcess {

@@ -4,7 +4,15 @@ import { ManualTime } from "../../support/manual_time.ts";
 
 function scene() {
   const time = new ManualTime();
-  const gauges = { connections: 3, sessions: 2, members: 2, rooms: 1, logFailures: 0 };
+  const gauges = {
+    connections: 3,
+    leakedSockets: 0,
+    descriptors: 30,
+    sessions: 2,
+    members: 2,
+    rooms: 1,
+    logFailures: 0,
+  };
   const metrics = new Metrics({
     version: "1.2.3",
     gauges: () => gauges,

@@ -111,6 +111,8 @@ Deno.test("WebSockets.upgrade() accepts its own origin, allowed origins, and pro
       ["chat.example.org", "null", 403],
       ["chat.example.org", "file://", 403],
       ["chat.example.org", "", 403],
+      ["chat.example.org", "ftp://chat.example.org", 403],
+      ["chat.example.org", "chrome-extension://chat.example.org", 403],
     ] as const
   ) {
     const lines = handshakeLines({ Host: host, Origin: origin });

@@ -1,9 +1,10 @@
 import { assertEquals } from "@std/assert";
 import {
   addressNetwork,
+  addressScope,
   clientAddress,
-  isLoopback,
   normalizeAddress,
+  peerAddress,
 } from "../../../app/web/peer.ts";
 
 Deno.test("normalizeAddress() returns one form per address, and undefined for anything else", () => {
@@ -35,12 +36,29 @@ Deno.test("addressNetwork() groups IPv6 by /64 and keeps IPv4", () => {
   assertEquals(addressNetwork("::1"), "0:0:0:0::/64");
 });
 
-Deno.test("isLoopback() returns true for IPv4 and IPv6 loopback only", () => {
-  assertEquals(
-    ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"].map(isLoopback),
-    Array(4).fill(true),
-  );
-  assertEquals(["10.0.0.1", "1.127.0.1", "::2", "localhost"].map(isLoopback), Array(4).fill(false));
+Deno.test("addressScope() tells loopback and private networks from public ones", () => {
+  for (
+    const [scope, addresses] of [
+      ["loopback", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"]],
+      ["private", [
+        "10.0.0.1",
+        "172.31.255.1",
+        "192.168.1.1",
+        "169.254.1.1",
+        "100.64.0.1",
+        "fd00::1",
+      ]],
+      ["public", ["172.32.0.1", "1.127.0.1", "100.128.0.1", "2001:db8::1", "::2", "localhost"]],
+    ] as const
+  ) {
+    for (const address of addresses) assertEquals(addressScope(address), scope, address);
+  }
+});
+
+Deno.test("peerAddress() exempts nobody as loopback behind a trusted proxy", () => {
+  assertEquals(peerAddress("127.0.0.1").scope, "loopback");
+  assertEquals(peerAddress("127.0.0.1", 1).scope, "private");
+  assertEquals(peerAddress("203.0.113.5", 1).scope, "public");
 });
 
 Deno.test("clientAddress() trusts as many proxies as configured, and no more", () => {
@@ -53,14 +71,15 @@ Deno.test("clientAddress() trusts as many proxies as configured, and no more", (
       [3, list, "198.51.100.66"],
       [9, list, "198.51.100.66"],
       [1, {}, "10.0.0.1"],
-      [1, { "x-forwarded-for": "unknown" }, "10.0.0.1"],
-      [1, { "x-forwarded-for": "" }, "10.0.0.1"],
+      [1, { "x-forwarded-for": "unknown" }, "unknown"],
+      [1, { "x-forwarded-for": "" }, "unknown"],
+      [1, { "x-forwarded-for": "unix:" }, "unknown"],
       [1, { "x-forwarded-for": "192.0.2.1:4711" }, "192.0.2.1"],
       [1, { "x-forwarded-for": "[2001:db8::1]:4711" }, "2001:db8::1"],
       [1, { forwarded: `for=192.0.2.1, for="[2001:db8::1]:80";proto=https` }, "2001:db8::1"],
       [2, { forwarded: "proto=https; For=192.0.2.1;by=10.0.0.1, for=10.0.0.2" }, "192.0.2.1"],
-      [1, { forwarded: "for=_hidden" }, "10.0.0.1"],
-      [1, { forwarded: "proto=https" }, "10.0.0.1"],
+      [1, { forwarded: "for=_hidden" }, "unknown"],
+      [1, { forwarded: "proto=https" }, "unknown"],
     ] as const
   ) {
     const address = clientAddress("::ffff:10.0.0.1", new Headers({ ...headers }), trustProxy);

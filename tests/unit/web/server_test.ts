@@ -65,9 +65,10 @@ Deno.test("serveWeb() allows no foreign origin and nothing unsafe in its content
   await using running = await startSite();
   const policy = (await fetchPath(running, "/")).headers.get("content-security-policy") ?? "";
   const sources = policy.split("; ").flatMap((directive) => directive.split(" ").slice(1));
-  assertEquals(new Set(sources), new Set(["'none'", "'self'", "data:"]));
+  assertEquals(new Set(sources), new Set(["'none'", "'self'", "data:", "'script'", "parley"]));
   assertStringIncludes(policy, "default-src 'none'");
   assertStringIncludes(policy, "frame-ancestors 'none'");
+  assertStringIncludes(policy, "require-trusted-types-for 'script'; trusted-types parley");
 });
 
 Deno.test("serveWeb() returns 400 for an invalid Host, and keeps serving", async () => {

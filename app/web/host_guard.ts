@@ -1,0 +1,68 @@
+// The hosts by which this server may be called. Without this check, a foreign page could point its
+// own name to an address in its visitor's network and read the chat there (DNS rebinding).
+
+import { X509Certificate } from "node:crypto";
+import { isIP } from "node:net";
+import type { Certificate } from "./certificate.ts";
+import { addressScope, normalizeAddress } from "./peer.ts";
+import type { Problem } from "./problem.ts";
+
+export interface HostGuardOptions {
+  /** Host names besides the ones that are always allowed, in lower case and without a port. */
+  readonly allowedHosts: readonly string[];
+  /** Number of trusted proxies. They decide which hosts they forward. */
+  readonly trustProxy: number;
+  readonly certificate?: Certificate | undefined;
+}
+
+/** Names that public DNS never resolves. */
+const localSuffixes = [".local", ".internal", ".localhost"];
+
+/** Checks the host of requests that come from this machine or from a private network. */
+export class HostGuard {
+  readonly #options: HostGuardOptions;
+  #certificateNames: readonly string[];
+
+  constructor(options: HostGuardOptions) {
+    this.#options = options;
+    this.#certificateNames = certificateNames(options.certificate);
+  }
+
+  renew(certificate: Certificate): void {
+    this.#certificateNames = certificateNames(certificate);
+  }
+
+  /**
+   * Returns a problem if `host` (a URL's hostname) may be a foreign page's. Rebinding needs a
+   * browser inside the network, so a peer with a public address is not checked.
+   */
+  problem(host: string, peer: string): Problem | undefined {
+    const { allowedHosts, trustProxy } = this.#options;
+    if (trustProxy > 0 || addressScope(normalizeAddress(peer) ?? peer) === "public") {
+      return undefined;
+    }
+    const name = host.toLowerCase().replace(/\.$/, "");
+    const isAllowed = isIP(name.replace(/^\[(.*)\]$/, "$1")) !== 0 ||
+      !name.includes(".") ||
+      localSuffixes.some((suffix) => name.endsWith(suffix)) ||
+      allowedHosts.includes(name) ||
+      this.#certificateNames.some((pattern) => matches(pattern, name));
+    if (isAllowed) return undefined;
+    const detail = `This chat does not know the host ${JSON.stringify(name)}. ` +
+      "Add it to ALLOWED_HOSTS, or set TRUST_PROXY if a proxy of yours forwards it";
+    return { status: 421, code: "host_denied", detail };
+  }
+}
+
+/** Returns the DNS names of a certificate, in lower case. */
+function certificateNames(certificate: Certificate | undefined): readonly string[] {
+  if (certificate === undefined) return [];
+  const { subjectAltName = "" } = new X509Certificate(certificate.cert);
+  return [...subjectAltName.matchAll(/DNS:([^,\s"]+)/g)].map(([, name = ""]) => name.toLowerCase());
+}
+
+/** Matches a name with a pattern whose first label may be a wildcard (RFC 6125, section 6.4.3). */
+function matches(pattern: string, name: string): boolean {
+  if (!pattern.startsWith("*.")) return pattern === name;
+  return name.slice(name.indexOf(".")) === pattern.slice(1);
+}

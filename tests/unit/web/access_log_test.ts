@@ -1,0 +1,48 @@
+import { assertEquals } from "@std/assert";
+import { AccessLog, truncate } from "../../../app/web/access_log.ts";
+
+function createLog() {
+  const clock = { now: 0 };
+  const lines: string[] = [];
+  const warnings: string[] = [];
+  const log = new AccessLog({
+    access: ({ address }) => lines.push(address),
+    warn: (event, { address }) => warnings.push(`${event} ${address}`),
+  }, () => clock.now);
+  const request = (address: string, path = "/", status = 200) =>
+    log.write({ address, method: "HEAD", path, protocol: "HTTP/1.1", status, bytes: 0, ms: 0 });
+  return { clock, lines, warnings, request };
+}
+
+Deno.test("AccessLog.write() logs a flood as a burst and then a line per second", () => {
+  const { clock, lines, warnings, request } = createLog();
+  for (let i = 0; i < 23_850; i++) request("192.0.2.1");
+  assertEquals(lines.length, 100);
+  assertEquals(warnings, ["access_log_limited 192.0.2.1"]);
+  for (clock.now = 0; clock.now < 3_000; clock.now++) request("192.0.2.1");
+  assertEquals(lines.length, 102);
+  request("192.0.2.2");
+  assertEquals(lines.at(-1), "192.0.2.2");
+});
+
+Deno.test("AccessLog.write() leaves out health checks unless they fail", () => {
+  const { lines, request } = createLog();
+  request("192.0.2.1", "/healthz");
+  request("192.0.2.1", "/readyz");
+  assertEquals(lines, []);
+  request("192.0.2.1", "/readyz", 503);
+  assertEquals(lines.length, 1);
+});
+
+Deno.test("AccessLog.write() bounds the addresses it remembers", () => {
+  const { lines, request } = createLog();
+  for (let i = 0; i < 10_000; i++) request(`a${i}`);
+  for (let i = 0; i < 1_000; i++) request(`b${i}`);
+  assertEquals(lines.length, 10_100);
+});
+
+Deno.test("truncate() bounds what a client can put into a line", () => {
+  assertEquals(truncate("x".repeat(256))?.length, 256);
+  assertEquals(truncate("x".repeat(8_000))?.length, 259);
+  assertEquals(truncate(null), undefined);
+});
