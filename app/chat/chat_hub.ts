@@ -128,7 +128,9 @@ export class ChatHub {
     if (typeof frame !== "string") {
       return this.#end(session, closeCode.protocolError, "a frame is JSON text");
     }
-    const decoded = decodeCommand(frame);
+    const isGreeting = session.state.kind === "greeting";
+    const maxBytes = isGreeting ? limits.greetingFrameMaxBytes : limits.frameMaxBytes;
+    const decoded = decodeCommand(frame, maxBytes);
     if (decoded.ok) this.#take(session, decoded.command);
     else if (decoded.failure.kind === "close") {
       this.#end(session, decoded.failure.code, decoded.failure.reason);

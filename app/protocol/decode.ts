@@ -38,11 +38,14 @@ class FieldError extends Error {
 /**
  * Decodes one frame from a client. Never throws. Ignores unknown fields. An unknown type or an
  * invalid field gives an `error` push; anything but a JSON object with a `type` closes the
- * connection.
+ * connection, as does a frame of more than `maxBytes`.
  */
-export function decodeCommand(frame: string): Decoded {
-  if (isLargerThan(frame, limits.frameMaxBytes)) {
-    return close(closeCode.frameTooBig, `frames can have up to ${limits.frameMaxBytes} bytes`);
+export function decodeCommand(frame: string, maxBytes: number = limits.frameMaxBytes): Decoded {
+  if (isLargerThan(frame, maxBytes)) {
+    return close(closeCode.frameTooBig, `frames can have up to ${maxBytes} bytes`);
+  }
+  if (isDeeperThan(frame, limits.nestingMax)) {
+    return close(closeCode.protocolError, `JSON can be nested up to ${limits.nestingMax} deep`);
   }
   let value: unknown;
   try {
@@ -118,6 +121,32 @@ function isLargerThan(text: string, maxBytes: number): boolean {
   // A code unit takes 1 to 3 bytes, so most frames need no counting.
   if (text.length > maxBytes) return true;
   return text.length * 3 > maxBytes && utf8Length(text) > maxBytes;
+}
+
+const quote = 0x22;
+const backslash = 0x5c;
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
+
+/**
+ * Returns true if arrays and objects in `json` are nested deeper than `maxDepth`. It looks before
+ * JSON.parse does, which takes long over deep nesting. Broken JSON can return either.
+ */
+function isDeeperThan(json: string, maxDepth: number): boolean {
+  let depth = 0;
+  let isInString = false;
+  for (let i = 0; i < json.length; i++) {
+    const unit = json.charCodeAt(i);
+    if (isInString) {
+      if (unit === backslash) i++;
+      else if (unit === quote) isInString = false;
+    } else if (unit === quote) isInString = true;
+    // Setting bit 5 turns brackets into braces.
+    else if ((unit | 0x20) === openBrace) {
+      if (++depth > maxDepth) return true;
+    } else if ((unit | 0x20) === closeBrace) depth--;
+  }
+  return false;
 }
 
 function isFields(value: unknown): value is Fields {

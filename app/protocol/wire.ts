@@ -11,6 +11,10 @@ export const protocolVersion = 1;
 export const limits = {
   /** Max size of a client's frame, in bytes of UTF-8. */
   frameMaxBytes: 64 * 1024,
+  /** Max size of a client's frame before `welcome`, in bytes of UTF-8. */
+  greetingFrameMaxBytes: 8 * 1024,
+  /** Max depth of arrays and objects in a client's frame. */
+  nestingMax: 8,
   /** Max length of a cleaned message text, in code points. */
   textMaxLength: 4_000,
   /** Max length of a username, in code points. */

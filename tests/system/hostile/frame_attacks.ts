@@ -244,6 +244,12 @@ export const frameAttacks: readonly Attack[] = [
     const ending = await provoke(port, hello(random), frame(text));
     expect(ending.code === closeCode.frameTooBig, "a frame too big", ending);
   }),
+  repeated("nested JSON before hello", { short: 98, long: 5_000 }, async ({ port }, index) => {
+    const isTooBig = index % 2 === 0;
+    const ending = await provoke(port, frame("[".repeat(isTooBig ? 32_000 : 8_000)));
+    const expected = isTooBig ? closeCode.frameTooBig : closeCode.protocolError;
+    expect(ending.code === expected, "nested JSON", ending);
+  }),
   // Deno reads each into memory and decodes it before the server can refuse it.
   repeated(
     "frames of 32 MiB",

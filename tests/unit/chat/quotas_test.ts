@@ -10,6 +10,19 @@ Deno.test("ChatHub.receive() closes with 1009 on a frame that is too big [L1]", 
   assertEquals(ada.socket.closed?.code, 1009);
 });
 
+Deno.test("ChatHub.receive() closes with 1009 on a frame over 8 KiB before welcome [L1]", () => {
+  const chat = new TestChat();
+  const filled = (length: number) => `{"type":"pong","x":"${"x".repeat(length - 22)}"}`;
+  const client = chat.connect();
+  client.put(filled(8_192));
+  assertEquals(client.socket.closed, undefined);
+  client.put(filled(8_193));
+  assertEquals(client.socket.closed?.code, 1009);
+  const ada = chat.enter("Ada");
+  ada.put(filled(65_536));
+  assertEquals(ada.socket.closed, undefined);
+});
+
 Deno.test("Quotas limits a member's messages across its sessions, later ones included [L2]", () => {
   const chat = new TestChat();
   const one = chat.enter("Ada", ["lobby"], { tab: "1" });

@@ -153,6 +153,18 @@ Deno.test("decodeCommand() closes with 1009 on a frame over 64 KiB [L1]", () => 
   assertEquals(codeOf(frame("é".repeat((limits.frameMaxBytes - empty) / 2 + 1))), 1009);
 });
 
+Deno.test("decodeCommand() closes with 4000 on JSON nested deeper than 8 [L1]", () => {
+  const nested = (depth: number) =>
+    `{"type":"pong","x":${"[".repeat(depth - 1)}${"]".repeat(depth - 1)}}`;
+  assertEquals(codeOf(nested(8)), "ok");
+  assertEquals(codeOf(nested(9)), 4000);
+  assertEquals(codeOf(`{"type":"pong","x":${'{"y":'.repeat(8)}1${"}".repeat(9)}`), 4000);
+  assertEquals(codeOf("[".repeat(32_000)), 4000);
+  // Siblings and text add no depth.
+  assertEquals(codeOf(`{"type":"pong","x":[${"[],".repeat(99)}{}]}`), "ok");
+  assertEquals(codeOf(JSON.stringify({ type: "pong", x: '\\"[{'.repeat(99) })), "ok");
+});
+
 Deno.test("decodeCommand() never throws and returns only valid commands for damaged frames", () => {
   const good = [
     {
