@@ -38,7 +38,7 @@ export function rowsOf(chat: ChatClient, room: Room, actions: RowActions): Row[]
     const start = nextEvent;
     while ((events[nextEvent]?.afterOffset ?? Infinity) <= upTo) nextEvent++;
     const text = presenceSentences(events.slice(start, nextEvent)).join(" · ");
-    if (text !== "") add(lineRow(`note ${events[start]?.id}`, "note", text));
+    if (text !== "") add(lineRow(`presence ${events[start]?.id}`, "presence", text));
   };
   addEvents(room.oldest - 1);
   for (const message of room.messages) {

@@ -48,7 +48,7 @@ const views: readonly View[] = [
     async show(page, _device, { ben, zoe }) {
       const isLong = (await zoe.textContent("#me-name")) === "Zoe B";
       await send(zoe, isLong ? "/nick Zoe" : "/nick Zoe B");
-      await page.locator("#rows .note", { hasText: "Zoe" }).waitFor();
+      await page.locator("#rows .presence", { hasText: "Zoe" }).waitFor();
       await ben.fill("#text", "");
       await ben.type("#text", "Tea");
       await page.locator("#typing", { hasText: "Ben is typing" }).waitFor();

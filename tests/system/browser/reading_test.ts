@@ -210,9 +210,9 @@ browserTest("folds joins, leaves and renames between two messages into one line"
   const leave = (username: string, reason = "quit") =>
     server.push({ type: "left", room: "lobby", member: username, username, reason });
   const waitForNote = (text: string) =>
-    ada.locator("#rows .note", { hasText: text }).last().waitFor();
+    ada.locator("#rows .presence", { hasText: text }).last().waitFor();
   const notes = async () =>
-    (await ada.locator("#rows .note").allTextContents())
+    (await ada.locator("#rows .presence").allTextContents())
       .map((text) => text.replaceAll(/[\u2068\u2069]/g, ""));
   join("Ben");
   await waitForNote("Ben");
@@ -258,7 +258,7 @@ browserTest(
       { text: "مرحبا\nhello" },
     );
     server.push({ type: "joined", room: "lobby", member: "h", username: "דנה" });
-    await ada.locator("#rows .note").waitFor();
+    await ada.locator("#rows .presence").waitFor();
     const directionOf = (text: string) =>
       ada.locator("#rows .text", { hasText: text }).evaluate((node) =>
         getComputedStyle(node).direction
@@ -269,7 +269,7 @@ browserTest(
     const name = ada.locator("#rows .name", { hasText: "דנה" });
     assertEquals(await name.evaluate((node) => getComputedStyle(node).unicodeBidi), "isolate");
     // The Hebrew name comes first in the line, like any other.
-    assertEquals(await ada.locator("#rows .note").textContent(), "\u2068דנה\u2069 joined");
+    assertEquals(await ada.locator("#rows .presence").textContent(), "\u2068דנה\u2069 joined");
     await ada.type("#text", "שלום");
     assertEquals(
       await ada.locator("#text").evaluate((node) => getComputedStyle(node).direction),
