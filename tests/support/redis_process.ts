@@ -33,7 +33,7 @@ export class RedisProcess {
     this.#process = process;
   }
 
-  /** Starts a Redis that loses nothing (`appendfsync always`) and waits until it accepts connections. */
+  /** Starts a Redis that loses nothing (`appendfsync always`), and waits until it is ready. */
   static start(...args: readonly string[]): Promise<RedisProcess> {
     return RedisProcess.#start(args, false);
   }

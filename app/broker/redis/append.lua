@@ -1,6 +1,7 @@
 #!lua
 -- Appends drafts to the logs of their rooms, in order, and publishes the new entries as one event.
 --
+-- keys    reads name:*; writes log:*, room:*, rooms, nonce:*, member:*, feed
 -- args    maxRooms (0: no limit), nonceTtlMs
 -- rows    room, member, nonce, key of the author's name, body (the entry's other fields, as JSON
 --         without braces)

@@ -2,6 +2,7 @@
 -- Gives a member that connects the name it still holds, or else the name it asks for unless that is
 -- taken.
 --
+-- keys    writes member:*, name:*, feed
 -- args    member, username, key (of that name), optionally tab, nameHoldMs, recordTtlMs
 -- result  username: the name that it has now; absent when the one it asked for is taken
 

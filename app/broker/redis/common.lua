@@ -1,7 +1,7 @@
 -- The beginning of every script: reads the arguments, settles the epoch, and defines what scripts
 -- share.
 --
--- KEYS[1]   the prefix of all keys (listed in scripts.ts)
+-- KEYS[1]   the prefix of all keys (see scripts.ts); the headers of the scripts leave it out
 -- ARGV[1]   a JSON object: `node` and `link` of the caller, `feedMaxBytes`, optionally `now`
 --           (default: the clock of Redis, one for all nodes), and the script's own arguments
 -- ARGV[2…]  the rows of scripts that take a list, flattened

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- Compares the rooms that a node has loaded with their logs.
 --
+-- keys    reads room:*, log:*
 -- rows    room, and the epoch and offset of the last entry that the node has delivered there
 -- result  rooms: for each { room, valid, first, head }; valid is false when the log does not have
 --         that position, or no longer keeps every entry after it

@@ -67,7 +67,7 @@ export class Feed {
     }
   }
 
-  /** Resolves once this node has handled the feed up to `id`. Rejects on a timeout or a lost link. */
+  /** Resolves once the feed is handled up to `id`. Rejects on a timeout or a lost link. */
   async reached(id: number): Promise<void> {
     if (this.#position >= id) return;
     const { promise, resolve, reject } = Promise.withResolvers<void>();

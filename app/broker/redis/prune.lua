@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- Removes from the start of each room's log the entries that retention no longer keeps.
 --
+-- keys    writes log:*, room:*, feed
 -- args    retentionDays and retentionMessages (0: keep all), maxEntries (how many to remove at
 --         most)
 -- rows    room

@@ -2,6 +2,7 @@
 -- Records which members have joined and left rooms through this node, and publishes the changes as
 -- one event.
 --
+-- keys    writes presence:*, feed; reads member:*
 -- rows    kind (joined or left), room, member, and the username (joined) or the reason (left)
 
 if isFenced() then return replyFenced() end

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- Reads one page of a room, in order.
 --
+-- keys    reads room:*, log:*
 -- args    room, limit, maxBytes; either `before` (an offset), or `after` (an offset) with `epoch`
 -- result  entries; first (oldest offset kept); head (position of the newest entry); valid (whether
 --         the log has the position `after`; always true for `before`)

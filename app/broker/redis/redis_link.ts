@@ -63,7 +63,7 @@ export class RedisLink {
   /**
    * Connects.
    *
-   * @throws {Error} If Redis cannot be reached or is not set up to store a chat; the message says why.
+   * @throws {Error} If Redis cannot be reached or cannot store a chat; the message says why.
    */
   static async open(options: RedisLinkOptions): Promise<RedisLink> {
     const link = new RedisLink(options);

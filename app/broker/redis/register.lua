@@ -2,6 +2,7 @@
 -- Registers a node with a new link. A node that was registered before must still be: once the
 -- others gave it up, it has to come back under another name.
 --
+-- keys    writes nodes, lease:*; reads presence:*, member:*
 -- args    leaseMs, isReturning (the node was registered before)
 -- result  registered; presence: for each node a list of [room, member, username]
 

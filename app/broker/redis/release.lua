@@ -2,6 +2,7 @@
 -- Ends a member's connection to this node. With its last one the hold of its names begins, or ends
 -- at once when the member has not written anything.
 --
+-- keys    writes member:*, name:*
 -- args    member, nameHoldMs, recordTtlMs
 
 if isFenced() then return replyFenced() end

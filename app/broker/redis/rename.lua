@@ -2,6 +2,7 @@
 -- Gives a connected member another name unless that is taken. The name before stays the member's
 -- too.
 --
+-- keys    writes member:*, name:*, feed
 -- args    member, username, key (of that name), nameHoldMs, recordTtlMs
 -- result  renamed
 

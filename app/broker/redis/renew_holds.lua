@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- Restarts the hold of the names of members that are still connected to this node.
 --
+-- keys    writes member:*, name:*
 -- args    nameHoldMs, recordTtlMs
 -- rows    member
 

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- Renews the node's lease, and removes the nodes whose lease ran out.
 --
+-- keys    writes lease:*, nodes, presence:*, feed
 -- args    leaseMs
 
 if isFenced() then return replyFenced() end

@@ -2,8 +2,8 @@
 // calls. Nothing else writes to Redis.
 //
 // Keys, after the prefix. Its {tag} keeps all of them on one node of a Redis Cluster.
-//   meta                 hash: epoch, run (of Redis, to which the epoch belongs), feed (id of the last
-//                        event), probedAt
+//   meta                 hash: epoch, run (of Redis, to which the epoch belongs), feed (id of the
+//                        last event), probedAt
 //   epochs               set: every epoch so far
 //   feed                 stream: what all nodes have to hear, in one order; fields after, event
 //   rooms                set: rooms with messages

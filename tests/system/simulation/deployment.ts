@@ -1,4 +1,4 @@
-// What the clients of a simulated world connect to: one server or several, and what can happen to it.
+// What the clients of a simulated world connect to: one server or several, and what can befall them.
 
 import type { ChatHub } from "../../../app/chat/chat_hub.ts";
 import type { Acceptor } from "./network.ts";

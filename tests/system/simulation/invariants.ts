@@ -34,7 +34,7 @@ export class NameInvariant {
   }
 }
 
-/** Checks that no member times out before its grace is over, by reading the hub's log and frames. */
+/** Checks that no member times out before its grace is over, from the hub's log and frames. */
 export class GraceInvariant {
   readonly #time: Timeline;
   readonly #graceMs: number;

@@ -1,5 +1,5 @@
-// Three simulated servers on one simulated Redis: real hubs and Redis brokers that die, hang and are
-// cut off one by one.
+// Three simulated servers on one simulated Redis: real hubs and Redis brokers that die, hang and
+// are cut off one by one.
 
 import { RedisBroker } from "../../../app/broker/redis/redis_broker.ts";
 import type { RedisLinkOptions } from "../../../app/broker/redis/redis_link.ts";

@@ -107,9 +107,8 @@ async function main(): Promise<number> {
   try {
     const { steps, messages, crashes } = await simulateInWorkers(first, count);
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-    print(
-      `${count} worlds, ${steps} steps, ${messages} messages, ${crashes} crashes: ok in ${seconds} s`,
-    );
+    const what = `${count} worlds, ${steps} steps, ${messages} messages, ${crashes} crashes`;
+    print(`${what}: ok in ${seconds} s`);
     return 0;
   } catch (error) {
     print(error instanceof Error ? error.message : String(error));

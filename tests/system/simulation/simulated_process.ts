@@ -1,4 +1,4 @@
-// One process of a simulated server: a hub and its connections, which may die between any two steps.
+// One process of a simulated server: a hub and its connections, which may die at any step.
 
 import type { Broker } from "../../../app/chat/broker.ts";
 import { ChatHub } from "../../../app/chat/chat_hub.ts";

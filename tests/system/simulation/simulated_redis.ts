@@ -1,6 +1,6 @@
 // A simulated Redis: what the Lua scripts in app/broker/redis do, in memory. The scripts themselves
-// are tested on a real Redis (tests/unit/broker); this one shows what the nodes make of the order in
-// which its replies and its feed reach them.
+// are tested on a real Redis (tests/unit/broker); this one is for what the nodes make of the order
+// in which its replies and its feed reach them.
 
 import type { StoredEvent } from "../../../app/broker/redis/redis_link.ts";
 import type { FeedEvent } from "../../../app/broker/redis/feed.ts";
