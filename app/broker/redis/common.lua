@@ -1,5 +1,5 @@
--- The beginning of every script: reads the arguments, settles the epoch, and defines what scripts
--- share.
+-- The beginning of every script: reads the arguments, determines the epoch, and defines shared
+-- functions.
 --
 -- KEYS[1]   the prefix of all keys (see scripts.ts); the headers of the scripts leave it out
 -- ARGV[1]   a JSON object: `node` and `link` of the caller, `feedMaxBytes`, optionally `now`

@@ -24,7 +24,7 @@ export type NodePresence = readonly (
   readonly [room: string, member: string, username: string]
 )[];
 
-/** This node's presence, and what the other nodes do not know of it. */
+/** This node's presence, and the changes to it that are not yet published. */
 export class LocalPresence {
   readonly #onChange: () => void;
   readonly #joined = new Map<string, JoinedChange>();

@@ -41,7 +41,7 @@ local function extendTtl(member, record)
   if record.formerKey then redis.call('PEXPIRE', key('name', record.formerKey), ttl) end
 end
 
--- Marks a member as connected to this node, and drops the nodes that are gone.
+-- Marks a member as connected to this node, and drops dead nodes.
 local function markConnected(member, record)
   for field in pairs(record) do
     local other = field:match('^node:(.+)$')

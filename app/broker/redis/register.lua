@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Registers a node with a new link. A node that was registered before must still be: once the
--- others gave it up, it has to come back under another name.
+-- Registers a node with a new link. A returning node must still be registered; once it was declared
+-- dead, it needs a new name.
 --
 -- keys    writes nodes, lease:*; reads presence:*, member:*
 -- args    leaseMs, isReturning (the node was registered before)

@@ -1,4 +1,4 @@
-// What the clients of a simulated world connect to: one server or several, and what can befall them.
+// The servers of a simulated world: what clients connect to, and what can go wrong with it.
 
 import type { ChatHub } from "../../../app/chat/chat_hub.ts";
 import type { Acceptor } from "./network.ts";
