@@ -33,6 +33,11 @@ export function clientAddress(peer: string, headers: Headers, trustProxy: number
   return entry === undefined ? direct : normalizeAddress(withoutPort(entry)) ?? unknownClient;
 }
 
+/** Returns true if the peer of a connection has no address, because it has reset the connection. */
+export function isUnspecified(peer: string): boolean {
+  return peer === "0.0.0.0" || peer === "::";
+}
+
 /** Describes a client to the hub. Behind a trusted proxy, nobody is exempt as loopback. */
 export function peerAddress(address: string, trustProxy = 0): PeerAddress {
   const scope = addressScope(address);

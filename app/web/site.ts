@@ -69,7 +69,7 @@ export class Site {
       {
         path: "/ws",
         methods: {
-          GET: ({ request, address }) => this.#sockets.upgrade(request, address),
+          GET: ({ request, address, peer }) => this.#sockets.upgrade(request, address, peer),
           POST: ({ request, address }) => this.#sockets.diagnose(request, address) ?? noContent(),
         },
       },

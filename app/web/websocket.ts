@@ -13,7 +13,7 @@ import {
   originProblem,
   upgradeDropped,
 } from "./handshake.ts";
-import { peerAddress } from "./peer.ts";
+import { isUnspecified, peerAddress } from "./peer.ts";
 import type { Problem } from "./problem.ts";
 
 /** The hub, as seen by the web server. */
@@ -55,6 +55,16 @@ const rejectedMax = 100;
 const droppedMax = 1_000;
 /** RFC 6455: the connection ended without a close frame. Deno reports 0. */
 const abnormalClosure = 1006;
+
+/**
+ * The answer to a connection that its peer has already reset. Upgrading it would cost a descriptor
+ * for good (docs/deno-issues.md).
+ */
+const connectionReset: Problem = {
+  status: 400,
+  code: "handshake_invalid",
+  detail: "The connection was reset",
+};
 
 /** The server's WebSockets. */
 export class WebSockets {
@@ -107,15 +117,16 @@ export class WebSockets {
   }
 
   /** Handles `GET /ws`: upgrades the connection, or returns why not. */
-  upgrade(request: Request, address: string): Response | Problem {
+  upgrade(request: Request, address: string, peer: string): Response | Problem {
     const { headers } = request;
+    if (isUnspecified(peer)) return connectionReset;
     const problem = handshakeProblem(headers) ?? this.#originProblem(headers);
     if (problem !== undefined) {
       if (isUpgradeDropped(headers)) this.#rememberDropped(address);
       return problem;
     }
-    const peer = this.#peerOf(address);
-    const limit = this.#limits.reached(peer);
+    const client = this.#peerOf(address);
+    const limit = this.#limits.reached(client);
     if (limit !== undefined && this.#rejected >= rejectedMax) {
       return unavailable(limit.code, limit.reason);
     }
@@ -126,7 +137,7 @@ export class WebSockets {
     // Deno's own option throws if an offer has no space after its commas.
     if (hasSubprotocol) response.headers.set("sec-websocket-protocol", subprotocol);
     this.#attach(socket);
-    if (limit === undefined) this.#connect(socket, peer);
+    if (limit === undefined) this.#connect(socket, client);
     else this.#reject(socket, limit.reason);
     return response;
   }

@@ -1,5 +1,6 @@
 // Attacks on HTTP: bytes that are not HTTP, malformed requests, and requests that never end.
 
+import { connect } from "node:net";
 import { expect, repeated } from "./attack.ts";
 import type { Attack, Target } from "./attack.ts";
 import { concat, handshake, RawSocket, requestHead } from "../../support/raw_socket.ts";
@@ -17,6 +18,19 @@ async function request(port: number, ...bytes: readonly Uint8Array[]): Promise<E
   await socket.write(concat(bytes));
   await socket.finish();
   return await socket.ended();
+}
+
+/** Sends a valid handshake and resets the connection before the answer. */
+function resetHandshake(port: number): Promise<void> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1", () => {
+      socket.write(handshake(), () => {
+        socket.resetAndDestroy();
+        resolve();
+      });
+    });
+    socket.on("error", () => resolve());
+  });
 }
 
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -57,7 +71,7 @@ const paths: readonly (readonly [path: string, status: number])[] = [
   ["/%ff%fe", 404],
   ["/?" + "a=b&".repeat(5_000), 200],
   ["/" + "a/".repeat(10_000), 404],
-  ["http://evil.example/deno.json", 404],
+  ["http://evil.example/deno.json", 421],
   ["/ws/", 404],
   ["/WS", 404],
 ];
@@ -160,6 +174,19 @@ const ambiguous: readonly string[] = [
 ];
 
 export const httpAttacks: readonly Attack[] = [
+  repeated("handshakes that are reset", { short: 400, long: 20_000 }, async ({ port }) => {
+    await resetHandshake(port);
+  }),
+  repeated("names pointed at this machine", { short: 8, long: 5_000 }, async ({ port }, index) => {
+    const path = index % 2 === 0 ? "/ws" : "/here/lobby";
+    const host = "evil.example:8000";
+    const headers = { Host: host, Origin: `http://${host}` };
+    const ending = await request(
+      port,
+      path === "/ws" ? handshake(headers) : requestHead(`GET ${path} HTTP/1.1`, headers),
+    );
+    expect(ending.status === 421, `Host ${host} ${path}`, ending);
+  }),
   repeated("random bytes on TCP", { short: 100, long: 10_000 }, async (target) => {
     const { port, random } = target;
     await request(port, random.pick(prefaces) ?? prefaces[0]!, randomBytes(target, 2_048));
@@ -183,7 +210,7 @@ export const httpAttacks: readonly Attack[] = [
   repeated("wrong Host", { short: hosts.length, long: 5_000 }, async ({ port }, index) => {
     const Host = hosts[index % hosts.length];
     const ending = await request(port, requestHead("GET / HTTP/1.1", { Host }));
-    expect([200, 400].includes(ending.status), `Host ${Host?.slice(0, 50)}`, ending);
+    expect([200, 400, 421].includes(ending.status), `Host ${Host?.slice(0, 50)}`, ending);
     const twice = await request(port, encode(`GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n`));
     expect([200, 400].includes(twice.status), "two Hosts", twice);
   }),

@@ -3,6 +3,7 @@ import {
   addressNetwork,
   addressScope,
   clientAddress,
+  isUnspecified,
   normalizeAddress,
   peerAddress,
 } from "../../../app/web/peer.ts";
@@ -85,4 +86,13 @@ Deno.test("clientAddress() trusts as many proxies as configured, and no more", (
     const address = clientAddress("::ffff:10.0.0.1", new Headers({ ...headers }), trustProxy);
     assertEquals(address, expected, `${trustProxy} ${JSON.stringify(headers)}`);
   }
+});
+
+Deno.test("isUnspecified() returns true for the peer of a connection that was reset", () => {
+  assertEquals(["0.0.0.0", "::", "127.0.0.1", "::1"].map(isUnspecified), [
+    true,
+    true,
+    false,
+    false,
+  ]);
 });
