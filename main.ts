@@ -1,5 +1,6 @@
 // The composition root: reads the settings, builds the parts, connects them, and ends the process.
 
+import { setImmediate } from "node:timers";
 import type { Broker } from "./app/chat/broker.ts";
 import { startPruning } from "./app/broker/pruning.ts";
 import { openSqliteStorage } from "./app/broker/sqlite/storage.ts";
@@ -70,7 +71,7 @@ async function start(config: Config): Promise<void> {
     now: Date.now,
     later,
   });
-  catchUncaughtErrors((error) => logs.error("fault", error));
+  catchUncaughtErrors((error) => logs.error("uncaught_error", error));
   try {
     await serve(config, logs);
   } catch (error) {
@@ -174,24 +175,29 @@ async function serve(config: Config, logs: Logs): Promise<void> {
   print(`Parley is running at ${server.url}\n`);
   if (certificate !== undefined) {
     watchCertificate(certificate, readTls, {
-      onError: (error) => logs.error("certificate", error),
+      onError: (error) => logs.error("certificate_failed", error),
       async onRenewed(renewed) {
         if (stoppingSince !== undefined) return;
-        logs.event("certificate", { sessions: hub.size.sessions });
+        logs.event("certificate_renewed", { sessions: hub.size.sessions });
         try {
           await server.renew(renewed, hub.reconnectSpreadMs);
         } catch (error) {
-          logs.error("certificate", error);
-          await stop("certificate", 1);
+          logs.error("certificate_failed", error);
+          await stop("certificate_failed", 1);
         }
       },
     });
   }
   if (config.maxRssMb > 0) {
-    watchMemory(config.maxRssMb, (mib) => {
-      if (stoppingSince !== undefined) return;
-      logs.warn("memory", { mib, max: config.maxRssMb });
-      void stop("memory", 1);
+    watchMemory({
+      maxMib: config.maxRssMb,
+      readBytes: () => Deno.memoryUsage().rss,
+      later,
+      onExceeded(mib) {
+        if (stoppingSince !== undefined) return;
+        logs.warn("memory_exceeded", { mib, max: config.maxRssMb });
+        void stop("memory_exceeded", 1);
+      },
     });
   }
   await assets.compress();

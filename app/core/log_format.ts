@@ -19,6 +19,8 @@ export interface AccessRecord {
   readonly ms: number;
 }
 
+const levels = new Map([["INFO", "info"], ["WARN", "warn"], ["ERROR", "error"]]);
+
 /**
  * Returns a formatter for all loggers. The message of a record is its event; its argument is an
  * `AccessRecord` for the logger `access`, and `LogFields` for all others. `now` is in milliseconds
@@ -30,25 +32,28 @@ export function lineFormatter(
 ): (record: LogRecord) => string {
   const encode = format === "json" ? jsonLine : logfmtLine;
   const timestamp = cachedTimestamp();
-  let last: { record: LogRecord; line: string } | undefined;
+  const formatLine = (record: LogRecord) => {
+    const { loggerName, levelName, msg: event } = record;
+    const argument = record.args[0];
+    const time = now();
+    if (loggerName !== "access") {
+      const fields = argument as LogFields;
+      return encode({ time: timestamp(time), level: levels.get(levelName), event, ...fields });
+    }
+    const request = argument as AccessRecord;
+    return format === "json"
+      ? jsonLine({ time: timestamp(time), event, ...request })
+      : combinedLine(new Date(time), request);
+  };
+  let lastRecord: LogRecord | undefined;
+  let lastLine = "";
   return (record) => {
     // A file and the console get the same record.
-    if (last?.record === record) return last.line;
-    const { loggerName, levelName, msg: event, args: [argument] } = record;
-    const time = now();
-    let line: string;
-    if (loggerName !== "access") {
-      const level = levelName.toLowerCase();
-      const fields = argument as LogFields;
-      line = encode({ time: timestamp(time), level, event, ...fields });
-    } else {
-      const request = argument as AccessRecord;
-      line = format === "json"
-        ? jsonLine({ time: timestamp(time), event, ...request })
-        : combinedLine(new Date(time), request);
+    if (record !== lastRecord) {
+      lastLine = formatLine(record);
+      lastRecord = record;
     }
-    last = { record, line };
-    return line;
+    return lastLine;
   };
 }
 

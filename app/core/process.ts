@@ -19,14 +19,19 @@ export function catchUncaughtErrors(report: (error: unknown) => void): void {
   });
 }
 
-/** Calls `onExceeded` once the process uses more than `maxMib` MiB of memory. */
-export function watchMemory(maxMib: number, onExceeded: (mib: number) => void): void {
-  const timer = setInterval(() => {
-    const mib = Math.round(Deno.memoryUsage().rss / 1024 / 1024);
-    if (mib <= maxMib) return;
-    clearInterval(timer);
-    onExceeded(mib);
-  }, memoryCheckMs);
+/** Calls `onExceeded` once, when the process uses more than `maxMib` MiB of memory. */
+export function watchMemory({ maxMib, readBytes, later, onExceeded }: {
+  readonly maxMib: number;
+  readonly readBytes: () => number;
+  readonly later: (ms: number, task: () => void) => () => void;
+  readonly onExceeded: (mib: number) => void;
+}): void {
+  const check = () => {
+    const mib = Math.round(readBytes() / 1024 / 1024);
+    if (mib > maxMib) onExceeded(mib);
+    else later(memoryCheckMs, check);
+  };
+  later(memoryCheckMs, check);
 }
 
 /**

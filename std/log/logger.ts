@@ -43,11 +43,11 @@ export class LogRecord {
   readonly levelName: string;
   readonly loggerName: string;
   readonly #args: unknown[];
-  readonly #datetime = new Date();
+  readonly #time = Date.now();
 
   constructor(options: LogRecordOptions) {
     this.msg = options.msg;
-    this.#args = [...options.args];
+    this.#args = options.args.slice();
     this.level = options.level;
     this.loggerName = options.loggerName;
     this.levelName = getLevelName(options.level);
@@ -55,12 +55,12 @@ export class LogRecord {
 
   /** A copy of the arguments after the message. */
   get args(): unknown[] {
-    return [...this.#args];
+    return this.#args.slice();
   }
 
   /** A copy of the time of the record. */
   get datetime(): Date {
-    return new Date(this.#datetime);
+    return new Date(this.#time);
   }
 }
 
