@@ -133,6 +133,8 @@ const closeBrace = 0x7d;
  * JSON.parse does, which takes long over deep nesting. Broken JSON can return either.
  */
 function isDeeperThan(json: string, maxDepth: number): boolean {
+  // Most commands are one object without arrays.
+  if (!json.includes("[") && !json.includes("{", 1)) return false;
   let depth = 0;
   let isInString = false;
   for (let i = 0; i < json.length; i++) {
