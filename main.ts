@@ -110,6 +110,7 @@ async function serve(config: Config, logs: Logs): Promise<void> {
   }, {
     rateBurst: config.rateBurst,
     ratePerSecond: config.ratePerSecond,
+    maxRooms: config.maxRooms,
     graceMs: config.graceSeconds * 1000,
     outboxMaxBytes: config.outboxMaxBytes,
     retentionDays: config.retentionDays,

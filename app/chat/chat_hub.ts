@@ -13,6 +13,7 @@ import type {
   LeaveCommand,
   LeftReason,
   MessageCommand,
+  Position,
   RenameCommand,
   ServerLimits,
   TypingCommand,
@@ -41,7 +42,7 @@ import type { About } from "./refusals.ts";
 import type { Room } from "./room.ts";
 import { Rooms } from "./rooms.ts";
 import { ActiveSession, Session } from "./session.ts";
-import type { PeerAddress, Socket } from "./session.ts";
+import type { Payer, PeerAddress, Socket } from "./session.ts";
 import { Ticker } from "./ticker.ts";
 import { Writer } from "./writer.ts";
 import type { Sent } from "./writer.ts";
@@ -278,7 +279,7 @@ export class ChatHub {
     const { identity, broker } = this.#ports;
     const token = command.token ?? identity.newToken();
     const id = identity.memberOf(token);
-    const payer = this.#quotas.payer(session.peer, id);
+    const payer = { member: id, ...session.peer };
     if (!this.#mayRun(session, payer, { re: "hello" })) return;
     this.#members.claimStarted(id);
     this.#settle(
@@ -292,7 +293,7 @@ export class ChatHub {
         if (session.state.kind === "closing") return this.#members.abandonClaim(id);
         const older = this.#members.sessionsOf(id, command.tab);
         const member = this.#members.admit(id, username);
-        const active = new ActiveSession(session, member, command.tab, payer);
+        const active = new ActiveSession(session, member, command.tab);
         this.#welcome(active, command, token);
         // After the new session is in, so that the member neither leaves nor joins.
         this.#replace(older);
@@ -348,8 +349,17 @@ export class ChatHub {
       heartbeat: { intervalMs: heartbeatMs, timeoutMs: silenceMs },
     });
     for (const { room, position } of rooms) {
-      this.#reader.join(this.#members.subscribe(active, room), position);
+      this.#enter(active, room, position);
     }
+  }
+
+  /** Adds a session to a room. Pays for the `joined` that the room's members get. */
+  #enter(active: ActiveSession, name: string, position: Position | undefined): void {
+    if (!active.member.presences.has(name)) {
+      const audience = this.#rooms.get(name)?.roster.audience ?? 0;
+      this.#quotas.chargeAnnouncement(active.payer, audience);
+    }
+    this.#reader.join(this.#members.subscribe(active, name), position);
   }
 
   #replace(older: readonly ActiveSession[]): void {
@@ -365,7 +375,7 @@ export class ChatHub {
     }
     const about = { re: "join", room };
     if (!this.#mayRead(active, about) || !this.#mayRun(session, payer, about)) return;
-    this.#reader.join(this.#members.subscribe(active, room), position);
+    this.#enter(active, room, position);
   }
 
   #leave(active: ActiveSession, { room }: LeaveCommand): void {
@@ -386,14 +396,13 @@ export class ChatHub {
     const about = { re: "message", nonce, room };
     const subscription = active.subscriptions.get(room);
     if (subscription === undefined) return this.#refuse(session, notJoined(about));
-    const messageWait = this.#quotas.takeMessage(member.id);
-    if (messageWait > 0) {
-      return this.#refuse(session, rateLimited(about, "messages", messageWait));
-    }
     const isFirst = subscription.room.head.offset === 0;
-    const bytesWait = this.#quotas.takeMessageBytes(payer, text.length, isFirst);
-    if (bytesWait > 0) return this.#refuse(session, rateLimited(about, "bytes", bytesWait));
-    this.#writer.add(active, { room, member: member.id, from: member.username, text, nonce });
+    const usedUp = this.#quotas.takeMessage(payer, text, isFirst);
+    if (usedUp !== undefined) {
+      return this.#refuse(session, rateLimited(about, usedUp.quota, usedUp.retryAfter));
+    }
+    const draft = { room, member: member.id, from: member.username, text, nonce };
+    this.#writer.add(active, draft, isFirst);
   }
 
   #history(active: ActiveSession, command: HistoryCommand): void {
@@ -424,6 +433,9 @@ export class ChatHub {
     if (retryAfter > 0) return this.#refuse(session, rateLimited(about, "renames", retryAfter));
     const { broker, log } = this.#ports;
     const from = member.username;
+    for (const { room } of member.presences.values()) {
+      this.#quotas.chargeAnnouncement(payer, room.roster.audience);
+    }
     this.#settle(
       session,
       () => {
@@ -468,7 +480,7 @@ export class ChatHub {
   }
 
   /** Charges a command, or refuses it if the payer's quota is used up. */
-  #mayRun(session: Session, payer: string, about: About): boolean {
+  #mayRun(session: Session, payer: Payer, about: About): boolean {
     const retryAfter = this.#quotas.takeCommandBytes(payer);
     if (retryAfter > 0) this.#refuse(session, rateLimited(about, "bytes", retryAfter));
     return retryAfter === 0;
@@ -505,9 +517,11 @@ export class ChatHub {
   }
 
   /** Reports the outcome of a draft to its author, unless the message push does. */
-  #appended({ active, draft }: Sent, result: AppendResult): void {
+  #appended({ active, draft, isFirst }: Sent, result: AppendResult): void {
     const { room, nonce } = draft;
     const { session, payer, subscriptions } = active;
+    const hasMadeRoom = result.kind === "stored" && result.offset === 1;
+    if (isFirst && !hasMadeRoom) this.#quotas.refundRoom(payer);
     switch (result.kind) {
       case "unavailable":
         return this.#refuse(session, storageUnavailable({ re: "message", nonce, room }));
@@ -516,10 +530,7 @@ export class ChatHub {
       case "repeat":
       case "stored": {
         const { kind, offset } = result;
-        if (kind === "stored") {
-          this.#logMessage(session, draft, offset);
-          if (offset === 1) this.#quotas.chargeRoom(payer);
-        }
+        if (kind === "stored") this.#logMessage(session, draft, offset);
         if (kind === "repeat" || !subscriptions.get(room)?.isLive) {
           this.#outbound.queue(session, { type: "ack", room, nonce, offset });
         }

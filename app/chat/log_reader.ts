@@ -195,15 +195,15 @@ export class LogReader {
     active.pages.shift();
     const bytes = byteLength(entries);
     active.pageBytesLeft -= bytes;
-    quotas.chargeBytes(active.payer, bytes);
     const more = end.offset < room.head.offset;
+    const membersJson = more ? undefined : room.roster.membersJson;
+    quotas.chargeBytes(active.payer, bytes + (membersJson?.length ?? 0));
     let json = `{"type":"room","room":"${room.name}","epoch":"${end.epoch}",` +
       `"first":${room.first},"offset":${end.offset},"messages":[${jsonElements(entries)}],` +
       `"more":${more},"recovered":${recovered}`;
     if (missed > 0) json += `,"missed":${missed}`;
     if (!more) {
-      const { count, membersJson } = room.roster;
-      json += `,"count":${count}`;
+      json += `,"count":${room.roster.count}`;
       if (membersJson !== undefined) json += `,"members":${membersJson}`;
       outbound.goLive(subscription);
       meter?.join(recovered ? "recovered" : position === undefined ? "new" : "lost");

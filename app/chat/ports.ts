@@ -60,6 +60,8 @@ export interface HubSettings {
   /** Messages of a member: a burst, then this many per second. 0 per second means no limits. */
   readonly rateBurst: number;
   readonly ratePerSecond: number;
+  /** Max rooms that have messages; 0 is unlimited. An address gets a share. */
+  readonly maxRooms: number;
   /** How long a member stays listed after its last connection was lost. */
   readonly graceMs: number;
   /** Max bytes buffered for a slow client before it is disconnected. */

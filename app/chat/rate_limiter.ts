@@ -1,5 +1,9 @@
 // Token buckets by key. Knows neither a clock nor what a token stands for.
 
+/** Max buckets remembered. Keys beyond it share one, so that memory stays bounded. */
+const maxBuckets = 100_000;
+const sharedKey = "";
+
 interface Bucket {
   tokens: number;
   /** When `tokens` was last updated, in ms. */
@@ -7,8 +11,8 @@ interface Bucket {
 }
 
 /**
- * Limits each key to a burst, then to a steady rate. A bucket may go into debt if the cost is known
- * only afterwards. Only full buckets are forgotten, so reconnecting does not refill one.
+ * Limits each key to a burst, then to a steady rate. A cost beyond the tokens left is debt, paid
+ * off at the steady rate. Only full buckets are forgotten, so reconnecting does not refill one.
  */
 export class RateLimiter {
   readonly #buckets = new Map<string, Bucket>();
@@ -33,16 +37,17 @@ export class RateLimiter {
   /** Returns the ms until the key has a token; 0 if it has one. */
   wait(key: string, now: number): number {
     if (this.#perMs === 0) return 0;
-    const tokens = this.#tokens(this.#buckets.get(key), now);
+    const tokens = this.#tokens(this.#buckets.get(this.#bucketKey(key)), now);
     return tokens >= 1 ? 0 : Math.ceil((1 - tokens) / this.#perMs);
   }
 
-  /** Takes `cost` tokens, if necessary into a debt of at most one burst. */
+  /** Takes `cost` tokens, if necessary into debt. A negative cost is a refund. */
   charge(key: string, cost: number, now: number): void {
     if (this.#perMs === 0) return;
-    const bucket = this.#buckets.get(key);
-    const tokens = Math.max(-this.#burst, this.#tokens(bucket, now) - cost);
-    if (bucket === undefined) this.#buckets.set(key, { tokens, updatedAt: now });
+    const bucketKey = this.#bucketKey(key);
+    const bucket = this.#buckets.get(bucketKey);
+    const tokens = Math.min(this.#burst, this.#tokens(bucket, now) - cost);
+    if (bucket === undefined) this.#buckets.set(bucketKey, { tokens, updatedAt: now });
     else {
       bucket.tokens = tokens;
       bucket.updatedAt = now;
@@ -59,6 +64,10 @@ export class RateLimiter {
   /** How many keys are remembered. */
   get size(): number {
     return this.#buckets.size;
+  }
+
+  #bucketKey(key: string): string {
+    return this.#buckets.size < maxBuckets || this.#buckets.has(key) ? key : sharedKey;
   }
 
   #tokens(bucket: Bucket | undefined, now: number): number {

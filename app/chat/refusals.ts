@@ -56,6 +56,7 @@ const rateProblems = {
   messages: "Sending too fast",
   renames: "You've changed your name too often",
   bytes: "Too many requests",
+  rooms: "Too many new rooms",
 };
 
 /** A quota is used up; `retryAfter` in ms. */

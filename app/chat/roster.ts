@@ -55,6 +55,11 @@ export class Roster {
     return this.#usernames.size;
   }
 
+  /** How many members are told of each change: none while the room is crowded. */
+  get audience(): number {
+    return this.#isCrowded ? 0 : this.count;
+  }
+
   get usernames(): Iterable<string> {
     return this.#usernames.values();
   }

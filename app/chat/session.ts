@@ -27,6 +27,11 @@ export interface PeerAddress {
   readonly scope: "loopback" | "private" | "public";
 }
 
+/** Whose quotas a command uses: a member's and those of its address. */
+export interface Payer extends Pick<PeerAddress, "network" | "scope"> {
+  readonly member: string;
+}
+
 /** The identity behind a token, from its first session to the end of the grace after its last. */
 export interface Member {
   readonly id: string;
@@ -94,8 +99,7 @@ export class ActiveSession {
   readonly session: Session;
   readonly member: Member;
   readonly tab: string | undefined;
-  /** Whose quota its commands use: see `Quotas`. */
-  readonly payer: string;
+  readonly payer: Payer;
   /** By room name. */
   readonly subscriptions = new Map<string, Subscription>();
   /** Pages it waits for, in the order they were requested. */
@@ -109,11 +113,11 @@ export class ActiveSession {
   /** Called when no message waits for the broker any more. */
   onWritten: (() => void) | undefined;
 
-  constructor(session: Session, member: Member, tab: string | undefined, payer: string) {
+  constructor(session: Session, member: Member, tab: string | undefined) {
     this.session = session;
     this.member = member;
     this.tab = tab;
-    this.payer = payer;
+    this.payer = { member: member.id, ...session.peer };
   }
 
   /** Whether the hub still knows the session. */

@@ -10,6 +10,8 @@ import type { Ticker } from "./ticker.ts";
 export interface Sent {
   readonly active: ActiveSession;
   readonly draft: Draft;
+  /** Whether its room had no messages, as far as the hub knew. */
+  readonly isFirst: boolean;
 }
 
 /** Appends drafts in batches, one at a time. */
@@ -32,9 +34,9 @@ export class Writer {
   }
 
   /** Adds a draft to the tick's batch. */
-  add(active: ActiveSession, draft: Draft): void {
+  add(active: ActiveSession, draft: Draft, isFirst: boolean): void {
     active.writing++;
-    this.#waiting.push({ active, draft });
+    this.#waiting.push({ active, draft, isFirst });
     this.#ticker.soon();
   }
 

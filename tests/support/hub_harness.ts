@@ -26,6 +26,7 @@ export class FakeSocket implements Socket {
 const defaults: HubSettings = {
   rateBurst: 10,
   ratePerSecond: 2,
+  maxRooms: 10_000,
   graceMs: 10_000,
   outboxMaxBytes: 1024 * 1024,
   retentionDays: 0,
@@ -77,7 +78,11 @@ export class TestChat {
     return new TestClient(this, {
       address,
       network,
-      scope: address === "127.0.0.1" ? "loopback" : "public",
+      scope: address === "127.0.0.1"
+        ? "loopback"
+        : address.startsWith("10.")
+        ? "private"
+        : "public",
     });
   }
 

@@ -57,6 +57,7 @@ export class World {
     const hub = {
       rateBurst: 3 + random.below(20),
       ratePerSecond: random.isTrue(0.3) ? 0 : 2,
+      maxRooms: 10_000,
       graceMs: 10_000,
       outboxMaxBytes: random.isTrue(0.3) ? 4_096 : 1024 * 1024,
       retentionDays: 0,

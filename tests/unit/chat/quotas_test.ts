@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import { codesOf, only, range, TestChat, textsOf } from "../../support/hub_harness.ts";
+import type { TestClient } from "../../support/hub_harness.ts";
 
 Deno.test("ChatHub.receive() closes with 1009 on a frame that is too big [L1]", () => {
   const chat = new TestChat();
@@ -39,6 +40,36 @@ Deno.test("Quotas limits a member's messages across its sessions, later ones inc
   assertEquals(textsOf(again.say("now", "lobby", "s1")), ["now"]);
 });
 
+/** Sends `count` messages, each by a new member at one address; returns how many were stored. */
+function sendAsNewMembers(chat: TestChat, address: string, count: number): number {
+  const stored = range(1, count).map((i) => {
+    const client = chat.connect(address);
+    client.hello(`M${i}`, []);
+    client.send({ type: "join", room: "lobby" });
+    const nonce = `${address.replaceAll(".", "-")}-${chat.time.now()}-${i}`;
+    const isStored = textsOf(client.say(nonce, "lobby", nonce)).includes(nonce);
+    client.drop(1000);
+    return isStored;
+  });
+  return stored.filter(Boolean).length;
+}
+
+Deno.test("Quotas limits the messages of an address, whatever the number of its members [L2]", () => {
+  const chat = new TestChat();
+  chat.broker.fill("lobby", 1);
+  assertEquals(sendAsNewMembers(chat, "192.0.2.1", 150), 100);
+  chat.time.pass(1_000);
+  assertEquals(sendAsNewMembers(chat, "192.0.2.1", 50), 20);
+  assertEquals(sendAsNewMembers(chat, "192.0.2.2", 50), 50);
+});
+
+Deno.test("Quotas allows more messages from addresses that many people share [L2]", () => {
+  const chat = new TestChat();
+  chat.broker.fill("lobby", 1);
+  assertEquals(sendAsNewMembers(chat, "10.0.0.1", 1_100), 991);
+  assertEquals(sendAsNewMembers(chat, "127.0.0.1", 1_100), 1_100);
+});
+
 Deno.test("Quotas limits nothing if the rate is 0 [L2]", () => {
   const chat = new TestChat({ ratePerSecond: 0 });
   const ada = chat.enter("Ada");
@@ -72,6 +103,93 @@ Deno.test("Quotas charges one network for all its addresses, and for each room t
   // Rooms are never removed, so one network must not use up MAX_ROOMS.
   assertEquals(codes.slice(0, 15), Array(15).fill(""));
   assert(codes.at(-1)?.startsWith("rate_limited"));
+});
+
+Deno.test("Quotas charges a room when its first message arrives, and not if it made none [L10]", () => {
+  const chat = new TestChat();
+  const rooms = range(1, 20).map((i) => `room-${i}`);
+  const open = (address: string) => {
+    const client = chat.connect(address);
+    client.hello(`M${address}`, rooms);
+    return client;
+  };
+  const writeToAll = (client: TestClient) =>
+    rooms.slice(0, 10).forEach((room, i) =>
+      client.put({ type: "message", room, text: "mine", nonce: `${i}` })
+    );
+  // All in one tick, from two connections.
+  const [ada, ben] = [open("192.0.2.1"), open("192.0.2.1")];
+  writeToAll(ada);
+  writeToAll(ben);
+  assertEquals(codesOf(ada.pushes()), []);
+  assertEquals(codesOf(ben.pushes()).slice(-1), ["rate_limited"]);
+});
+
+Deno.test("Quotas gives a room back that was not stored [L10]", () => {
+  const chat = new TestChat({ rateBurst: 100 });
+  const ada = chat.enter("Ada", ["new"]);
+  chat.broker.isFailing = true;
+  for (let i = 0; i < 50; i++) {
+    assertEquals(codesOf(ada.say("hi", "new")), ["storage_unavailable"]);
+  }
+  chat.broker.isFailing = false;
+  assertEquals(textsOf(ada.say("hi", "new")), ["hi"]);
+});
+
+Deno.test("Quotas gives an address 5 % of MAX_ROOMS, and as much again each day [L10]", () => {
+  const makeRooms = (chat: TestChat, address: string, count: number) => {
+    const codes = range(1, count).map((i) => {
+      const client = chat.connect(address);
+      const room = `room-${chat.time.now()}-${i}`;
+      client.hello(`M${i}`, [room]);
+      const [code] = codesOf(client.say("mine", room));
+      client.drop(1000);
+      // So that neither bytes nor messages are used up.
+      chat.time.pass(2_000);
+      return code;
+    });
+    return codes.filter((code) => code === undefined).length;
+  };
+  const chat = new TestChat({ maxRooms: 1_000 });
+  assertEquals(makeRooms(chat, "192.0.2.1", 100), 50);
+  const many = makeRooms(chat, "10.0.0.1", 600);
+  assert(many > 490 && many < 510, `${many} rooms`);
+  chat.time.pass(86_400_000);
+  assertEquals(makeRooms(chat, "192.0.2.1", 100), 50);
+  assertEquals(makeRooms(new TestChat({ maxRooms: 0 }), "192.0.2.1", 100), 100);
+});
+
+Deno.test("Quotas charges newcomers for the joins and renames that others are told of [L3]", () => {
+  const chat = new TestChat();
+  const rooms = range(1, 20).map((i) => `room-${i}`);
+  for (let i = 1; i <= 100; i++) chat.connect(`198.51.100.${i}`).hello(`Reader${i}`, rooms);
+  const greet = (name: string) => {
+    const client = chat.connect();
+    const refusal = client.hello(name, rooms).find((push) => push.type === "error");
+    client.drop();
+    return refusal?.type === "error" ? refusal.retryAfter ?? 0 : 0;
+  };
+  let hellos = 0;
+  while (greet(`M${hellos}`) === 0) hellos++;
+  assertGreater(hellos, 20);
+  assertLess(hellos, 40);
+  chat.time.pass(greet("M-1"));
+  assertEquals(greet("M-1"), 0);
+  assertGreater(greet("M-2"), 400);
+});
+
+Deno.test("Quotas counts a message's bytes in UTF-8 [L3]", () => {
+  const countUntilRefused = (text: string) => {
+    const chat = new TestChat({ rateBurst: 1_000_000 });
+    chat.broker.fill("lobby", 1);
+    const ada = chat.connect();
+    ada.hello("Ada");
+    let count = 0;
+    while (codesOf(ada.say(text)).length === 0) count++;
+    return count;
+  };
+  assertEquals(countUntilRefused("a".repeat(4_000)), Math.ceil(2 ** 24 / 5_024));
+  assertEquals(countUntilRefused("語".repeat(4_000)), Math.ceil(2 ** 24 / 13_024));
 });
 
 Deno.test("Quotas charges members themselves on loopback [L3]", () => {

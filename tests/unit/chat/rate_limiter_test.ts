@@ -1,0 +1,40 @@
+// Token buckets.
+
+import { assertEquals } from "@std/assert";
+import { RateLimiter } from "../../../app/chat/rate_limiter.ts";
+import { range } from "../../support/hub_harness.ts";
+
+Deno.test("RateLimiter allows a burst, then a steady rate", () => {
+  const limiter = new RateLimiter(3, 2);
+  assertEquals(range(1, 4).map(() => limiter.take("a", 0)), [0, 0, 0, 500]);
+  assertEquals(limiter.take("b", 0), 0);
+  assertEquals([limiter.take("a", 500), limiter.take("a", 500)], [0, 500]);
+});
+
+Deno.test("RateLimiter has a debt paid in full", () => {
+  const limiter = new RateLimiter(10, 10);
+  assertEquals(limiter.take("a", 0, 1_000), 0);
+  assertEquals(limiter.wait("a", 0), 99_100);
+  limiter.sweep(99_099);
+  assertEquals(limiter.wait("a", 99_099), 1);
+  assertEquals(limiter.wait("a", 99_100), 0);
+});
+
+Deno.test("RateLimiter refunds up to a burst", () => {
+  const limiter = new RateLimiter(2, 1);
+  limiter.charge("a", 2, 0);
+  limiter.charge("a", -1, 0);
+  assertEquals(limiter.wait("a", 0), 0);
+  limiter.charge("a", -100, 0);
+  assertEquals(range(1, 3).map(() => limiter.take("a", 0)), [0, 0, 1_000]);
+});
+
+Deno.test("RateLimiter remembers a bounded number of keys; later ones share a bucket", () => {
+  const limiter = new RateLimiter(1, 1);
+  for (let i = 0; i < 100_000; i++) limiter.take(`${i}`, 0);
+  assertEquals([limiter.take("new", 0), limiter.take("newer", 0)], [0, 1_000]);
+  assertEquals(limiter.take("5", 0), 1_000);
+  assertEquals(limiter.size, 100_001);
+  limiter.sweep(1_000);
+  assertEquals(limiter.size, 0);
+});
