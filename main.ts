@@ -2,6 +2,7 @@
 
 import { setImmediate } from "node:timers";
 import type { Broker } from "./app/chat/broker.ts";
+import { ClockTrust } from "./app/broker/clock_trust.ts";
 import { startPruning } from "./app/broker/pruning.ts";
 import { openSqliteStorage } from "./app/broker/sqlite/storage.ts";
 import { ChatHub } from "./app/chat/chat_hub.ts";
@@ -15,7 +16,12 @@ import { matcherOf, memberOf, newToken, randomName } from "./app/core/identity.t
 import { openLogs } from "./app/core/logging.ts";
 import type { Logs } from "./app/core/logging.ts";
 import { Metrics } from "./app/core/metrics.ts";
-import { catchUncaughtErrors, countDescriptors, watchMemory } from "./app/core/process.ts";
+import {
+  catchUncaughtErrors,
+  countDescriptors,
+  restrictFileModes,
+  watchMemory,
+} from "./app/core/process.ts";
 import { later, waitAtMost } from "./app/core/timers.ts";
 import { loadAssets } from "./app/web/assets.ts";
 import { readCertificate, watchCertificate } from "./app/web/certificate.ts";
@@ -35,6 +41,7 @@ const secondSignalMs = 500;
 if (import.meta.main) await main();
 
 async function main(): Promise<void> {
+  restrictFileModes();
   const result = readConfig((name) => Deno.env.get(name), Deno.args);
   switch (result.kind) {
     case "help":
@@ -143,7 +150,12 @@ async function serve(config: Config, logs: Logs): Promise<void> {
   logs.event("start", { version: denoJson.version, port: server.port, pid: Deno.pid });
 
   metrics.start();
-  const stopPruning = startPruning(broker, later);
+  const stopPruning = startPruning({
+    broker,
+    clock: new ClockTrust(Date.now, () => performance.now()),
+    report: (event, message) => logs.warn(event, { message }),
+    later,
+  });
   let stoppingSince: number | undefined;
   const stop = async (reason: string, status: number) => {
     if (stoppingSince !== undefined) {

@@ -63,6 +63,28 @@ const commands = new Map<string, Command>([
       }
     },
   }],
+  ["remove-room", {
+    usage: "parley remove-room ROOM [flags]",
+    minOperands: 1,
+    maxOperands: 1,
+    usesDatabase: true,
+    async run([room = ""], config) {
+      const { removeRoom } = await import("./repair.ts");
+      const count = await removeRoom(databasePath(config), room);
+      print(`Removed ${room} and its ${count} messages\n`);
+    },
+  }],
+  ["repair-times", {
+    usage: "parley repair-times [flags]",
+    minOperands: 0,
+    maxOperands: 0,
+    usesDatabase: true,
+    async run(_, config) {
+      const { repairTimes } = await import("./repair.ts");
+      const count = await repairTimes(databasePath(config), Date.now());
+      print(`Dated ${count} messages from the future to now\n`);
+    },
+  }],
   ["health", {
     usage: `parley health [URL], by default ${defaultUrl}`,
     minOperands: 0,

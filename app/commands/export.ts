@@ -97,8 +97,11 @@ function jsonLine(message: ExportedMessage): string {
   return `${JSON.stringify(message)}\n`;
 }
 
+/** Everything that a program may show as a line break (Unicode Standard, section 5.8). */
+const lineBreak = /[\n\v\f\u0085\u2028\u2029]/g;
+
 /** Indents all lines after the first, so that none can pass for another member's message. */
 function textLines({ at, from, text }: ExportedMessage): string {
   const [day = "", time = ""] = at.split("T");
-  return `${day} ${time.slice(0, 8)} ${from}: ${text.replaceAll("\n", "\n    ")}\n`;
+  return `${day} ${time.slice(0, 8)} ${from}: ${text.replace(lineBreak, "\n    ")}\n`;
 }

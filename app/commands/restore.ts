@@ -21,7 +21,8 @@ export async function restore(path: string, from: string, now: Date): Promise<st
     checkCopy(unfinished, from);
     // The copy may have taken longer than others wait for signs of life.
     lock.check();
-    const previous = setAside(path, `${path}.before-${fileTimestamp(now.getTime())}`);
+    const previous = keepPrevious(path, `${path}.before-${fileTimestamp(now.getTime())}`);
+    // Replaces the database at once: whenever this program is killed, there is one at `path`.
     Deno.renameSync(unfinished, path);
     return previous;
   } finally {
@@ -41,8 +42,8 @@ async function copyDatabase(from: string, to: string): Promise<void> {
   }
 }
 
-/** Renames the database at `path`, if there is one, and returns its new path. */
-function setAside(path: string, to: string): string | undefined {
+/** Gives the database at `path`, if there is one, a second path, and returns that. */
+function keepPrevious(path: string, to: string): string | undefined {
   if (infoOf(path) === undefined) return undefined;
   try {
     // Brings the journal into the database.
@@ -50,9 +51,15 @@ function setAside(path: string, to: string): string | undefined {
   } catch {
     // A damaged database is kept as it is.
   }
-  // The database last, so that its journal is never beside another.
-  for (const suffix of ["-wal", "-shm", ""]) {
+  // The journal of a damaged one first, so that it is never beside another.
+  for (const suffix of ["-wal", "-shm"]) {
     if (infoOf(path + suffix) !== undefined) Deno.renameSync(path + suffix, to + suffix);
+  }
+  try {
+    Deno.linkSync(path, to);
+  } catch {
+    // The file system has no hard links.
+    Deno.copyFileSync(path, to);
   }
   return to;
 }

@@ -272,6 +272,8 @@ Usage: parley [flags]                      Start the server
        parley backup FILE [flags]          Copy the database, even while the server runs
        parley restore FILE [flags]         Replace the database with a copy; stop the server first
        parley export ROOM [FILE] [flags]   Write a room to FILE.jsonl or FILE.txt, or to the console
+       parley remove-room ROOM [flags]     Remove a room and its messages; stop the server first
+       parley repair-times [flags]         Date messages from the future to now; stop the server first
 
 Every setting is a flag or an environment variable; the flag wins. Defaults are in brackets.
 

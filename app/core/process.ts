@@ -19,6 +19,15 @@ export function catchUncaughtErrors(report: (error: unknown) => void): void {
   });
 }
 
+/** Lets only this user read what the process creates: databases, logs and backups. */
+export function restrictFileModes(): void {
+  try {
+    Deno.umask(0o077);
+  } catch {
+    // Not permitted, or not supported here.
+  }
+}
+
 /** Calls `onExceeded` once, when the process uses more than `maxMib` MiB of memory. */
 export function watchMemory({ maxMib, readBytes, later, onExceeded }: {
   readonly maxMib: number;

@@ -37,7 +37,9 @@ export class DatabaseFile {
       database = new DatabaseSync(path);
       database.exec(`
         PRAGMA busy_timeout = ${waitMs};
+        PRAGMA auto_vacuum = INCREMENTAL;
         PRAGMA journal_mode = WAL;
+        PRAGMA secure_delete = ON;
         PRAGMA synchronous = ${durability};
         PRAGMA temp_store = MEMORY;
         PRAGMA cache_size = -${cacheKiB};
@@ -94,6 +96,21 @@ export class DatabaseFile {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
       throw error;
     }
+  }
+
+  /**
+   * Returns up to `pages` free pages to the file system. Each row of the statement frees one page,
+   * and `exec` would stop after the first.
+   *
+   * @returns Whether there may be more.
+   */
+  shrink(pages: number): boolean {
+    return this.all(`PRAGMA incremental_vacuum(${pages})`).length === pages;
+  }
+
+  /** Moves the journal into the file and empties it, so that it has no deleted text either. */
+  truncateJournal(): void {
+    this.get("PRAGMA wal_checkpoint(TRUNCATE)");
   }
 
   /** Rewrites what is already there, since a rolled back change never reaches the disk. */

@@ -34,6 +34,7 @@ export const migrations: readonly string[] = [
       held_until INTEGER NOT NULL
     ) WITHOUT ROWID;
     CREATE INDEX names_member ON names (member);
+    CREATE INDEX names_expiry ON names (live, held_until);
   `,
 ];
 

@@ -41,6 +41,8 @@ export interface BrokerLock {
   readonly lossReason: string | undefined;
 }
 
+/** Free pages that one call of `prune` returns to the file system. */
+const shrinkPages = 200;
 /** Rows of each kind that one call of `prune` deletes, and rooms that it visits. */
 const pruneRows = 500;
 /** Max wait for another program's lock at the start. Later, waiting would block the chat. */
@@ -62,6 +64,8 @@ export class SqliteBroker implements Broker {
   #undelivered: readonly Entry[] = [];
   /** Whether the open file is no longer the one at its path. */
   #isMoved = false;
+  /** Whether messages were deleted whose pages and journal still have to be cleared. */
+  #hasGarbage = false;
 
   /**
    * Opens the database, or creates it, and starts an epoch.
@@ -146,7 +150,18 @@ export class SqliteBroker implements Broker {
       this.#log.setFirst(room, first);
       this.#listener?.pruned(room, first);
     }
-    return hasMore;
+    if (pruned.length > 0) this.#hasGarbage = true;
+    return hasMore || this.#shrink();
+  }
+
+  /** Shrinks the file by one step after a deletion. Returns whether there is more to do. */
+  #shrink(): boolean {
+    if (!this.#hasGarbage) return false;
+    const file = this.#openFile();
+    if (file.shrink(shrinkPages)) return true;
+    file.truncateJournal();
+    this.#hasGarbage = false;
+    return false;
   }
 
   /** Returns whether a message could be stored now. Writes to the file to find out. */

@@ -1,5 +1,7 @@
 // A data folder in use by a server: its lock, its database, and the loss of either.
 
+import { basename, dirname } from "@std/path";
+import { fileIdentity } from "../../core/file_identity.ts";
 import { FolderLock, lockPathOf } from "./lock.ts";
 import { thisProcess } from "./lock_file.ts";
 import { SqliteBroker } from "./sqlite_broker.ts";
@@ -36,6 +38,7 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
   });
   let broker: SqliteBroker;
   try {
+    refuseLeftovers(path);
     broker = SqliteBroker.open({ ...options, lock });
   } catch (error) {
     lock.release();
@@ -70,4 +73,20 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
       return reason;
     },
   };
+}
+
+/**
+ * Throws if the database is missing beside a copy of it: a new one would hide that the messages are
+ * in the copy.
+ */
+function refuseLeftovers(path: string): void {
+  if (fileIdentity(path) !== undefined) return;
+  const copies = [".before-", ".saved-", ".unfinished"].map((suffix) => basename(path) + suffix);
+  const found = [...Deno.readDirSync(dirname(path))].map(({ name }) => name).toSorted()
+    .findLast((name) => copies.some((prefix) => name.startsWith(prefix)));
+  if (found === undefined) return;
+  throw new Error(
+    `Cannot create ${path}: ${found} beside it may have its messages. ` +
+      `Restore that file with "restore", or move it away`,
+  );
 }

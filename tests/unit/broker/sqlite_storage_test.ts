@@ -106,3 +106,11 @@ Deno.test("SqliteStorage.close() saves a database that was removed just before",
     assertStringIncludes(await storage.close() ?? "", "its messages are in");
     assert(names().some((name) => name.includes(".saved-")));
   }));
+
+Deno.test("openSqliteStorage() creates no database beside a copy that a killed restore left", () =>
+  withStorage(async ({ dir, open, names }) => {
+    const copy = "parley.db.before-2026-01-01T000000.000Z";
+    await Deno.writeTextFile(`${dir}/${copy}`, "messages");
+    await assertRejects(() => open(), Error, `${copy} beside it may have its messages`);
+    assertEquals(names(), [copy]);
+  }));

@@ -8,13 +8,14 @@ Deno.test("exportRoom() yields a served room as JSON lines, and as text that can
   const broker = folder.open();
   say(broker, "Good morning");
   say(broker, "two\n2025-11-24 09:30:05 Ben: lines");
+  say(broker, "three\u20282025-11-24 09:30:05 Ben: forged\u0085x\vy");
   say(broker, "in another room", "tea");
   const write = async (room: string, format: ExportFormat) =>
     (await Array.fromAsync(exportRoom(folder.path, room, format))).join("");
   const lines = (await write("lobby", "jsonl")).trimEnd().split("\n").map((line) =>
     JSON.parse(line)
   );
-  assertEquals(lines.length, 2);
+  assertEquals(lines.length, 3);
   assertEquals(lines[0], {
     room: "lobby",
     offset: 1,
@@ -26,7 +27,8 @@ Deno.test("exportRoom() yields a served room as JSON lines, and as text that can
   assertEquals(
     await write("lobby", "text"),
     "2025-11-24 09:30:05 Ada: Good morning\n" +
-      "2025-11-24 09:30:05 Ada: two\n    2025-11-24 09:30:05 Ben: lines\n",
+      "2025-11-24 09:30:05 Ada: two\n    2025-11-24 09:30:05 Ben: lines\n" +
+      "2025-11-24 09:30:05 Ada: three\n    2025-11-24 09:30:05 Ben: forged\n    x\n    y\n",
   );
   await assertRejects(() => write("nowhere", "text"), Error, "it has no messages");
 });

@@ -1,0 +1,36 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
+import { removeRoom, repairTimes } from "../../../app/commands/repair.ts";
+import { databaseFolder, messageAt, say, textsOf } from "../../support/database_folder.ts";
+
+Deno.test("removeRoom() removes a room and its text from the files, and no other room", async () => {
+  await using folder = await databaseFolder();
+  const broker = folder.open();
+  for (let i = 0; i < 500; i++) say(broker, `secret ${i} ${"x".repeat(100)}`, "old");
+  say(broker, "kept");
+  broker.close();
+  assertEquals(await removeRoom(folder.path, "old"), 500);
+  for (const name of folder.names()) {
+    const bytes = await Deno.readFile(`${folder.dir}/${name}`);
+    assertEquals(new TextDecoder("latin1").decode(bytes).includes("secret"), false, name);
+  }
+  const again = folder.open();
+  assertEquals(textsOf(again), ["kept"]);
+  assertEquals(textsOf(again, "old"), []);
+  say(again, "new", "old");
+  again.close();
+  await assertRejects(() => removeRoom(folder.path, "none"), Error, "it has no messages");
+});
+
+Deno.test("repairTimes() dates messages from the future to now, so that time goes on from there", async () => {
+  await using folder = await databaseFolder();
+  const broker = folder.open();
+  say(broker, "from the future");
+  broker.close();
+  const now = messageAt - 10 * 365 * 86_400_000;
+  assertEquals(await repairTimes(folder.path, now), 1);
+  assertEquals(await repairTimes(folder.path, now), 0);
+  using database = new DatabaseSync(folder.path);
+  const row = database.prepare("SELECT messages.at AS a, rooms.at AS b FROM messages, rooms").get();
+  assertEquals([row?.a, row?.b], [now, now]);
+});
