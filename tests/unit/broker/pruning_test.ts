@@ -11,10 +11,12 @@ Deno.test("startPruning() prunes every minute, at once again while there is more
     () => false,
   ];
   let runs = 0;
-  const stop = startPruning(
-    { prune: () => results[runs++]?.() ?? false },
-    (ms, task) => time.later(ms, task),
-  );
+  const stop = startPruning({
+    broker: { prune: () => results[runs++]?.() ?? false },
+    clock: { check: () => true },
+    report: () => {},
+    later: (ms, task) => time.later(ms, task),
+  });
   const pass = async (ms: number) => {
     time.pass(ms);
     // Lets the pending run finish and schedule the next one.
