@@ -1,5 +1,6 @@
 // `deno task compile`: compiles server and page into one program, dist/parley, with least privilege.
 
+import { printError } from "../app/core/console.ts";
 import { errorMessage } from "../app/core/error_message.ts";
 import denoJson from "../deno.json" with { type: "json" };
 
@@ -63,7 +64,7 @@ export function failureOf(stderr: string): string {
     return `Cannot compile: ${stderr.slice(stderr.indexOf("error: "))}`;
   }
   return "Cannot compile: Deno's runtime for compiled programs cannot be downloaded. " +
-    `Set DENORT_BIN to the path of denort ${Deno.version.deno}, or allow access to dl.deno.land`;
+    `Set DENORT_BIN to the path of denort ${Deno.version.deno}, or allow downloads from Deno's site`;
 }
 
 const usage = `Usage: deno task compile [target... | all] [--allow-read=FOLDER,...]
@@ -123,7 +124,7 @@ async function deno(args: string[]): Promise<void> {
 }
 
 function fail(text: string): number {
-  Deno.stderr.writeSync(new TextEncoder().encode(`${text.trimEnd()}\n`));
+  printError(text.trimEnd());
   return 1;
 }
 

@@ -136,7 +136,7 @@ export async function copyOfTree() {
     }
   };
   for (
-    const name of ["deno.json", "deno.lock", "main.ts", "app", "static", "std"]
+    const name of ["deno.json", "deno.lock", "main.ts", "app", "scripts", "static", "std"]
   ) {
     await copy(name);
   }
