@@ -18,7 +18,7 @@ const secretMaxLength = 256;
 
 const table = {
   host: text("HOST", "0.0.0.0", "Address to listen on"),
-  port: integer("PORT", 8000, 0, 65_535, "Port to listen on; 0 picks any free port"),
+  port: number("PORT", { default: 8000, max: 65_535 }, "Port to listen on; 0 picks any free port"),
   basePath: pathPrefix(
     "BASE_PATH",
     "Path prefix when a proxy serves the chat below its root, such as /chat",
@@ -42,71 +42,65 @@ const table = {
     ["text", "json"],
     "Log format: text for people, json for one object per line",
   ),
-  logMaxBytes: integer(
+  logMaxBytes: number(
     "LOG_MAX_BYTES",
-    10 * 1024 * 1024,
-    4096,
-    2 ** 40,
+    { default: 10 * 1024 * 1024, min: 4096, max: 2 ** 40 },
     "Max size of a log file before it is rotated, in bytes",
   ),
-  logBackups: integer("LOG_BACKUPS", 5, 1, 100, "Rotated files to keep of each log"),
+  logBackups: number(
+    "LOG_BACKUPS",
+    { default: 5, min: 1, max: 100 },
+    "Rotated files to keep of each log",
+  ),
   logMessageText: boolean("LOG_MESSAGE_TEXT", "Include message text in websocket.log"),
-  retentionDays: integer(
+  retentionDays: number(
     "RETENTION_DAYS",
-    0,
-    0,
-    36_500,
+    { default: 0, max: 36_500 },
     "Days to keep messages; 0 keeps them forever",
   ),
-  retentionMessages: integer(
+  retentionMessages: number(
     "RETENTION_MESSAGES",
-    0,
-    0,
-    1e12,
+    { default: 0, max: 1e12 },
     "Messages to keep per room; 0 keeps all",
   ),
-  maxRooms: integer("MAX_ROOMS", 10_000, 0, 1e9, "Max rooms that have messages; 0 is unlimited"),
-  rateBurst: integer("RATE_BURST", 10, 1, 1e6, "Messages a member can send in one burst"),
-  ratePerSecond: decimal(
+  maxRooms: number(
+    "MAX_ROOMS",
+    { default: 10_000, max: 1e9 },
+    "Max rooms that have messages; 0 is unlimited",
+  ),
+  rateBurst: number(
+    "RATE_BURST",
+    { default: 10, min: 1, max: 1e6 },
+    "Messages a member can send in one burst",
+  ),
+  ratePerSecond: number(
     "RATE_PER_SECOND",
-    2,
-    0,
-    1e6,
+    { default: 2, max: 1e6, isDecimal: true },
     "Messages per second after a burst; 0 turns off all rate limits",
   ),
-  maxConnections: integer(
+  maxConnections: number(
     "MAX_CONNECTIONS",
-    10_000,
-    0,
-    1e7,
+    { default: 10_000, max: 1e7 },
     "Max open connections; 0 is unlimited",
   ),
-  maxConnectionsPerIp: integer(
+  maxConnectionsPerIp: number(
     "MAX_CONNECTIONS_PER_IP",
-    32,
-    0,
-    1e7,
+    { default: 32, max: 1e7 },
     "Max open connections per address; 0 is unlimited",
   ),
-  nameHoldSeconds: integer(
+  nameHoldSeconds: number(
     "NAME_HOLD_SECONDS",
-    86_400,
-    0,
-    1e9,
+    { default: 86_400, max: 1e9 },
     "How long a name stays reserved after a member who sent a message leaves, in seconds",
   ),
-  graceSeconds: integer(
+  graceSeconds: number(
     "GRACE_SECONDS",
-    10,
-    0,
-    3_600,
+    { default: 10, max: 3_600 },
     "How long a disconnected member stays listed, in seconds",
   ),
-  outboxMaxBytes: integer(
+  outboxMaxBytes: number(
     "OUTBOX_MAX_BYTES",
-    1024 * 1024,
-    65_536,
-    2 ** 30,
+    { default: 1024 * 1024, min: 65_536, max: 2 ** 30 },
     "Max bytes buffered for a slow client before it is disconnected",
   ),
   allowedOrigins: origins(
@@ -122,19 +116,19 @@ const table = {
     6,
     "Code everyone must enter once; without it, the chat is open to all",
   ),
-  trustProxy: integer("TRUST_PROXY", 0, 0, 10, "Number of your own proxies in front of the server"),
-  drainSeconds: integer(
+  trustProxy: number(
+    "TRUST_PROXY",
+    { default: 0, max: 10 },
+    "Number of your own proxies in front of the server",
+  ),
+  drainSeconds: number(
     "DRAIN_SECONDS",
-    5,
-    0,
-    600,
+    { default: 5, max: 600 },
     "Max time for connections to close on shutdown, in seconds",
   ),
-  maxRssMb: integer(
+  maxRssMb: number(
     "MAX_RSS_MB",
-    0,
-    0,
-    1e6,
+    { default: 0, max: 1e6 },
     "Memory in MiB above which the server exits for its supervisor to restart it; 0 is unlimited",
   ),
   metricsToken: secret(
@@ -334,32 +328,25 @@ function secret(name: string, minLength: number, help: string): Setting<string> 
   return { name, default: "", help, isSecret: true, parse };
 }
 
-function integer(
+function number(
   name: string,
-  fallback: number,
-  min: number,
-  max: number,
+  options: {
+    readonly default: number;
+    readonly min?: number;
+    readonly max: number;
+    readonly isDecimal?: true;
+  },
   help: string,
 ): Setting<number> {
-  const parse = (typed: string) =>
-    /^\d{1,16}$/.test(typed) && Number(typed) >= min && Number(typed) <= max
-      ? { value: Number(typed) }
-      : { expected: `a whole number from ${min} to ${max}` };
-  return { name, default: fallback, help, parse };
-}
-
-function decimal(
-  name: string,
-  fallback: number,
-  min: number,
-  max: number,
-  help: string,
-): Setting<number> {
-  const parse = (typed: string) =>
-    /^\d{1,9}(\.\d{1,9})?$/.test(typed) && Number(typed) >= min && Number(typed) <= max
-      ? { value: Number(typed) }
-      : { expected: `a number from ${min} to ${max}` };
-  return { name, default: fallback, help, parse };
+  const { min = 0, max, isDecimal } = options;
+  const pattern = isDecimal ? /^\d{1,9}(\.\d{1,9})?$/ : /^\d{1,16}$/;
+  const parse = (typed: string) => {
+    const value = Number(typed);
+    return pattern.test(typed) && value >= min && value <= max
+      ? { value }
+      : { expected: `a ${isDecimal ? "" : "whole "}number from ${min} to ${max}` };
+  };
+  return { name, default: options.default, help, parse };
 }
 
 function choice<const T extends string>(
