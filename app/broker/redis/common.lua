@@ -29,13 +29,39 @@ if meta[1] ~= run then
   redis.call('SADD', key('epochs'), epoch)
 end
 
+-- True if a key is missing or has this type.
+local function hasType(name, expected)
+  local found = redis.call('TYPE', name).ok
+  return found == 'none' or found == expected
+end
+
+-- Continues the feed after whatever another program has written to it. Nodes find a gap there and
+-- start over from the logs.
+local function repairFeed()
+  if not hasType(key('feed'), 'stream') then redis.call('DEL', key('feed')) end
+  if redis.call('EXISTS', key('feed')) == 0 then return end
+  local info = redis.call('XINFO', 'STREAM', key('feed'))
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' then
+      feed = math.max(feed, tonumber(info[i + 1]:match('^%d+')))
+    end
+  end
+end
+
 -- Appends an event to the feed. Its id is the number of bytes published so far, which lets the feed
 -- be trimmed by size; `after` is the id of the event before, which lets a reader notice a gap.
 local function publish(event)
-  local after = feed
-  feed = feed + #event
-  redis.call('XADD', key('feed'), 'MINID', '~', digits(math.max(0, feed - args.feedMaxBytes)),
-    digits(feed) .. '-0', 'after', digits(after), 'event', event)
+  local function add()
+    local after = feed
+    feed = feed + #event
+    return redis.pcall('XADD', key('feed'), 'MINID', '~',
+      digits(math.max(0, feed - args.feedMaxBytes)), digits(feed) .. '-0',
+      'after', digits(after), 'event', event)
+  end
+  if type(add()) ~= 'string' then
+    repairFeed()
+    add()
+  end
   redis.call('HSET', key('meta'), 'feed', digits(feed))
 end
 

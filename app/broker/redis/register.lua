@@ -2,12 +2,14 @@
 -- Registers a node with a new link. A returning node must still be registered; once it was declared
 -- dead, it needs a new name.
 --
--- keys    writes nodes, lease:*; reads presence:*, member:*
+-- keys    writes nodes, lease:*, meta; reads feed, presence:*, member:*
 -- args    leaseMs, isReturning (the node was registered before)
 -- result  registered; presence: for each node a list of [room, member, username]
 
 local registered = isRegistered(node) or not args.isReturning
 if registered then
+  repairFeed()
+  redis.call('HSET', key('meta'), 'feed', digits(feed))
   redis.call('HSET', key('nodes'), node, args.link)
   redis.call('SET', key('lease', node), 1, 'PX', digits(args.leaseMs))
 end
