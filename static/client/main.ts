@@ -155,7 +155,7 @@ function draw(): void {
   isDrawPending = false;
   drawSignIn();
   // The server may have refused the current room.
-  if (!chat.rooms.has(current)) complaint = goTo([...chat.rooms.keys()].at(-1) ?? defaultRoom);
+  if (!chat.rooms.has(current)) complaint = goTo(lastRoomExcept(current));
   const room = chat.rooms.get(current);
   if (room === undefined) return;
   if (!app.hidden) {
@@ -222,13 +222,17 @@ function showRoom(name: string): Complaint | undefined {
 function goTo(name: string): Complaint | undefined {
   const isOpen = openRoom(name);
   if (isOpen) current = name;
-  else if (!chat.rooms.has(current)) current = [...chat.rooms.keys()].at(-1) ?? defaultRoom;
+  else if (!chat.rooms.has(current)) current = lastRoomExcept(name);
   if (roomInAddress() !== current) history.replaceState(null, "", addressOf(current));
   return isOpen ? undefined : tooManyRooms;
 }
 
+function lastRoomExcept(name: string): string {
+  return [...chat.rooms.keys()].findLast((other) => other !== name) ?? defaultRoom;
+}
+
 function leaveRoom(name: string): Complaint | undefined {
-  const next = [...chat.rooms.keys()].findLast((other) => other !== name) ?? defaultRoom;
+  const next = lastRoomExcept(name);
   if (name === next) return (words) => words.onlyRoom;
   if (!chat.leaveRoom(name)) return (words) => words.unsentHere;
   return showRoom(next);
