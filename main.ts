@@ -19,6 +19,7 @@ import { Metrics } from "./app/core/metrics.ts";
 import {
   catchUncaughtErrors,
   countDescriptors,
+  defaultMaxRssMb,
   restrictFileModes,
   watchMemory,
 } from "./app/core/process.ts";
@@ -201,14 +202,15 @@ async function serve(config: Config, logs: Logs): Promise<void> {
       },
     });
   }
-  if (config.maxRssMb > 0) {
+  const maxRssMb = config.maxRssMb === "auto" ? defaultMaxRssMb() : config.maxRssMb;
+  if (maxRssMb > 0) {
     watchMemory({
-      maxMib: config.maxRssMb,
+      maxMib: maxRssMb,
       readBytes: () => Deno.memoryUsage().rss,
       later,
       onExceeded(mib) {
         if (stoppingSince !== undefined) return;
-        logs.warn("memory_exceeded", { mib, max: config.maxRssMb });
+        logs.warn("memory_exceeded", { mib, max: maxRssMb });
         void stop("memory_exceeded", 1);
       },
     });

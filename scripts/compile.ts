@@ -17,7 +17,7 @@ export const targets = [
 const permissions: Readonly<Record<string, readonly string[]>> = {
   read: ["data", "logs"],
   write: ["data", "logs"],
-  sys: ["hostname"],
+  sys: ["hostname", "systemMemoryInfo"],
   net: ["0.0.0.0", "127.0.0.1", "localhost", "[::]", "[::1]"],
   env: denoJson.permissions.start.env,
 };

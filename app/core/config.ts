@@ -1,6 +1,7 @@
 // All settings in one table: environment variables, flags, defaults, validation and --help.
 
 import { parseArgs } from "node:util";
+import { errorMessage } from "./error_message.ts";
 
 /** One setting. */
 interface Setting<T> {
@@ -126,10 +127,11 @@ const table = {
     { default: 5, max: 600 },
     "Max time for connections to close on shutdown, in seconds",
   ),
-  maxRssMb: number(
+  maxRssMb: numberOrAuto(
     "MAX_RSS_MB",
-    { default: 0, max: 1e6 },
-    "Memory in MiB above which the server exits for its supervisor to restart it; 0 is unlimited",
+    1e6,
+    "Memory in MiB above which the server exits for its supervisor to restart it; auto is three " +
+      "quarters of the machine's or container's, up to 2048; 0 is unlimited",
   ),
   metricsToken: secret(
     "METRICS_TOKEN",
@@ -158,23 +160,39 @@ export type ConfigResult =
   /** One sentence per problem. */
   | { readonly kind: "errors"; readonly errors: readonly string[] };
 
-/** The environment variables of all settings, for permissions. */
-export const configNames: readonly string[] = Object.values(table).map(({ name }) => name);
+/** The settings, by the names of their environment variables. */
+const settingNames: readonly string[] = Object.values(table).map(({ name }) => name);
+
+/** All environment variables that are read, for permissions. */
+export const configNames: readonly string[] = Object.values<Setting<unknown>>(table)
+  .flatMap(({ name, isSecret }) => isSecret ? [name, `${name}_FILE`] : [name]);
 
 /**
- * Reads the settings: a flag wins over its environment variable, which wins over the default. Never
- * throws, and reports every wrong value at once.
+ * Reads the settings: a flag wins over its environment variable, which wins over the default. A
+ * secret can also come from the file that NAME_FILE names. Never throws, and reports every wrong
+ * value at once.
  */
 export function readConfig(
   env: (name: string) => string | undefined,
   args: readonly string[],
+  readFile: (path: string) => string = Deno.readTextFileSync,
 ): ConfigResult {
   const { flags, words, errors, asks } = parseCommandLine(args);
   if (asks !== undefined) return { kind: asks };
   const values: Record<string, unknown> = {};
   for (const [key, setting] of Object.entries<Setting<unknown>>(table)) {
     // Compose files set a variable to nothing when it is unset where they run.
-    const typed = flags.get(setting.name) ?? (env(setting.name)?.trim() || undefined);
+    let typed = flags.get(setting.name) ?? (env(setting.name)?.trim() || undefined);
+    const file = setting.isSecret ? env(`${setting.name}_FILE`)?.trim() : undefined;
+    if (typed === undefined && file) {
+      try {
+        typed = readFile(file).trim();
+      } catch (error) {
+        errors.push(
+          `Cannot use ${setting.name}_FILE=${JSON.stringify(file)}: ${errorMessage(error)}`,
+        );
+      }
+    }
     if (typed === undefined) {
       values[key] = setting.default;
       continue;
@@ -278,7 +296,7 @@ ${rows.join("\n")}
 }
 
 const namesByFlag: ReadonlyMap<string, string> = new Map(
-  configNames.map((name) => [flagOf(name), name]),
+  settingNames.map((name) => [flagOf(name), name]),
 );
 
 const flagTypes: Record<string, { type: "string" | "boolean"; short?: string }> = {
@@ -347,6 +365,16 @@ function number(
       : { expected: `a ${isDecimal ? "" : "whole "}number from ${min} to ${max}` };
   };
   return { name, default: options.default, help, parse };
+}
+
+function numberOrAuto(name: string, max: number, help: string): Setting<number | "auto"> {
+  const { parse } = number(name, { default: 0, max }, help);
+  return {
+    name,
+    default: "auto",
+    help,
+    parse: (typed) => typed === "auto" ? { value: typed } : parse(typed),
+  };
 }
 
 function choice<const T extends string>(

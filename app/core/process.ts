@@ -1,6 +1,7 @@
 // Guards for the whole process: uncaught errors, memory and descriptors.
 
 import { closeSync, openSync } from "node:fs";
+import { constrainedMemory } from "node:process";
 
 const memoryCheckMs = 5_000;
 
@@ -25,6 +26,22 @@ export function restrictFileModes(): void {
     Deno.umask(0o077);
   } catch {
     // Not permitted, or not supported here.
+  }
+}
+
+/** A chat of 10,000 connections needs less. */
+const defaultMaxMib = 2_048;
+
+/**
+ * Returns the default of MAX_RSS_MB: three quarters of the memory that the machine or the container
+ * has, up to 2 GiB, or 0 if that cannot be determined.
+ */
+export function defaultMaxRssMb(): number {
+  try {
+    const bytes = Math.min(Deno.systemMemoryInfo().total, constrainedMemory() || Infinity);
+    return Math.min(defaultMaxMib, Math.floor(bytes * 0.75 / 1024 / 1024));
+  } catch {
+    return 0;
   }
 }
 

@@ -164,3 +164,20 @@ Deno.test("docs/configuration.md lists exactly the settings of --help", async ()
   const expected = settings.filter(({ name }) => name !== "DEV" || names.has(name));
   assertEquals(listed, expected);
 });
+
+Deno.test("readConfig() reads secrets from the files that NAME_FILE names", () => {
+  const files: Record<string, string> = { "/run/secrets/token": "0123456789abcdef\n" };
+  const read = (path: string) => {
+    const text = files[path];
+    if (text === undefined) throw new Error("No such file");
+    return text;
+  };
+  const result = (env: Record<string, string>) => readConfig((name) => env[name], [], read);
+  const found = result({ METRICS_TOKEN_FILE: "/run/secrets/token" });
+  assert(found.kind === "config" && found.config.metricsToken === "0123456789abcdef");
+  const missing = result({ METRICS_TOKEN_FILE: "/nowhere", PORT_FILE: "/run/secrets/token" });
+  assertEquals(missing, {
+    kind: "errors",
+    errors: [`Cannot use METRICS_TOKEN_FILE="/nowhere": No such file`],
+  });
+});
