@@ -91,7 +91,7 @@ export class TestChat {
   /** Opens the chat in a new tab of a context. */
   async openTab(context: BrowserContext, path = ""): Promise<Page> {
     const page = await context.newPage();
-    page.setDefaultTimeout(15_000);
+    page.setDefaultTimeout(45_000);
     page.on("pageerror", (error) => this.consoleErrors.push(String(error)));
     page.on("console", (message) => {
       // Some tests take the server away on purpose.
