@@ -36,6 +36,7 @@ const redisLeaseMsPerGraceSecond = 1_500;
 /** Min lease: the time it takes to notice that Redis was away. */
 const redisLeaseMinMs = 4_500;
 const redisTimeoutMs = 3_000;
+const notStored = "Messages cannot be stored. See the error log";
 /** One Ctrl-C arrives twice, from the terminal and the task runner; a later one forces the exit. */
 const secondSignalMs = 500;
 
@@ -143,7 +144,7 @@ async function serve(config: Config, logs: Logs): Promise<void> {
     dev: config.dev,
     metrics,
     isToken: config.metricsToken === "" ? undefined : matcherOf(config.metricsToken),
-    ready: () => storage.isReady(),
+    notReadyReason: () => storage.notReadyReason(),
     log: logs,
     now: () => performance.now(),
     onExhausted: () => void stop("listener", 1),
@@ -221,8 +222,8 @@ async function serve(config: Config, logs: Logs): Promise<void> {
 /** The message log and its health. */
 interface Storage {
   readonly broker: Broker;
-  /** Whether a message could be stored now. */
-  isReady(): boolean;
+  /** Returns why no message could be stored now, if that is so. */
+  notReadyReason(): string | undefined;
   /** Resolves with the reason when the server must stop. */
   readonly lost?: Promise<string>;
   /** Closes the broker. Returns the reason if the storage was lost. */
@@ -252,16 +253,21 @@ async function openStorage(config: Config, logs: Logs): Promise<Storage> {
       random: Math.random,
     });
     const close = async () => void await broker.close();
-    return { broker, isReady: () => broker.isReady, close };
+    return { broker, notReadyReason: () => broker.isReady ? undefined : notStored, close };
   }
   makeDataDir(config);
   const storage = await openSqliteStorage({
     ...common,
     path: databasePath(config),
     durability: config.durability,
+    maxDataBytes: config.maxDataMb * 1024 * 1024,
     now: Date.now,
     later,
     graceMs: config.graceSeconds * 1000,
   });
-  return { ...storage, isReady: () => storage.broker.isWritable() };
+  const notReadyReason = () => {
+    if (storage.broker.isFull) return "The database has reached MAX_DATA_MB";
+    return storage.broker.isWritable() ? undefined : notStored;
+  };
+  return { ...storage, notReadyReason };
 }

@@ -96,6 +96,7 @@ function fillDatabase(path: string, messages: number): void {
     retentionDays: 0,
     retentionMessages: 0,
     maxRooms: 0,
+    maxDataBytes: 0,
     report: (event, error) => {
       throw new Error(event, { cause: error });
     },

@@ -33,7 +33,9 @@ export type AppendResult =
   /** It is not in the log. The same draft may be retried. */
   | { readonly kind: "unavailable" }
   /** It is not in the log: it would create a room beyond `MAX_ROOMS`. */
-  | { readonly kind: "rooms_full" };
+  | { readonly kind: "rooms_full" }
+  /** Not stored: the database has reached `MAX_DATA_MB`. */
+  | { readonly kind: "storage_full" };
 
 /**
  * The part of a room to read. A page has at most `limit` messages and about `maxBytes` of text, and

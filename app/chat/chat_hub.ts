@@ -35,6 +35,7 @@ import {
   notJoined,
   rateLimited,
   roomsFull,
+  storageFull,
   storageUnavailable,
   tooManyRooms,
 } from "./refusals.ts";
@@ -525,6 +526,8 @@ export class ChatHub {
     switch (result.kind) {
       case "unavailable":
         return this.#refuse(session, storageUnavailable({ re: "message", nonce, room }));
+      case "storage_full":
+        return this.#refuse(session, storageFull({ re: "message", nonce, room }));
       case "rooms_full":
         return this.#refuse(session, roomsFull({ re: "message", nonce, room }));
       case "repeat":

@@ -44,6 +44,11 @@ export function tooManyRooms(room: string): ErrorPush {
   return refusal({ re: "join", room }, "too_many_rooms", message);
 }
 
+export function storageFull(about: About): ErrorPush {
+  const message = "This chat's storage is full. Ask whoever runs it to make room.";
+  return refusal(about, "storage_full", message);
+}
+
 export function roomsFull(about: About): ErrorPush {
   return refusal(about, "rooms_full", "Room limit reached. Join an existing room.");
 }

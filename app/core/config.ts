@@ -64,6 +64,11 @@ const table = {
     { default: 0, max: 1e12 },
     "Messages to keep per room; 0 keeps all",
   ),
+  maxDataMb: number(
+    "MAX_DATA_MB",
+    { default: 10_240, max: 1e9 },
+    "Max size of the database in MiB before messages are refused; 0 is unlimited",
+  ),
   maxRooms: number(
     "MAX_ROOMS",
     { default: 10_000, max: 1e9 },

@@ -278,6 +278,7 @@ export type ErrorCode =
   | "rate_limited"
   | "room_invalid"
   | "rooms_full"
+  | "storage_full"
   | "storage_unavailable"
   | "text_empty"
   | "text_too_long"

@@ -32,8 +32,11 @@ export interface SiteOptions extends OperatorAccess {
   readonly isOpen: boolean;
   /** Whether pages reload themselves when the server restarts. */
   readonly dev: boolean;
-  /** Returns true if a message could be stored now. Called at most once a second. */
-  readonly ready: () => boolean;
+  /**
+   * Returns a sentence that says why no message could be stored now, if that is so. Called at most
+   * once a second.
+   */
+  readonly notReadyReason: () => string | undefined;
   /** Monotonic time in ms. */
   readonly now: () => number;
 }
@@ -51,7 +54,10 @@ export class Site {
   readonly #sockets: WebSockets;
   readonly #reload = new DevReload();
   readonly #router: Router;
-  #readiness = { isReady: true, until: -Infinity };
+  #readiness: { readonly reason: string | undefined; readonly until: number } = {
+    reason: undefined,
+    until: -Infinity,
+  };
 
   constructor(options: SiteOptions, sockets: WebSockets) {
     this.#options = options;
@@ -126,17 +132,17 @@ export class Site {
   }
 
   #ready(): Response | Problem {
-    if (this.#options.hub.isDraining || this.#isReady()) return this.#health();
-    const detail = "Messages cannot be stored. See the error log";
-    return { status: 503, code: "storage_unavailable", detail };
+    const reason = this.#options.hub.isDraining ? undefined : this.#notReadyReason();
+    if (reason === undefined) return this.#health();
+    return { status: 503, code: "storage_unavailable", detail: reason };
   }
 
-  #isReady(): boolean {
+  #notReadyReason(): string | undefined {
     const now = this.#options.now();
     if (now >= this.#readiness.until) {
-      this.#readiness = { isReady: this.#options.ready(), until: now + readinessMs };
+      this.#readiness = { reason: this.#options.notReadyReason(), until: now + readinessMs };
     }
-    return this.#readiness.isReady;
+    return this.#readiness.reason;
   }
 
   #forOperator(handler: Handler): Handler {

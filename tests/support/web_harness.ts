@@ -138,7 +138,7 @@ export async function startSite(options: Partial<WebOptions> = {}): Promise<Runn
     maxConnectionsPerAddress: 0,
     dev: false,
     metrics: noMetrics,
-    ready: () => true,
+    notReadyReason: () => undefined,
     now: () => 0,
     log: {
       access: (record) => access.push(record),

@@ -113,6 +113,13 @@ export class DatabaseFile {
     this.get("PRAGMA wal_checkpoint(TRUNCATE)");
   }
 
+  /** Returns the size of the database without free pages and the journal. */
+  usedBytes(): number {
+    const pages = Number(this.get("PRAGMA page_count")?.page_count);
+    const free = Number(this.get("PRAGMA freelist_count")?.freelist_count);
+    return (pages - free) * pageBytes;
+  }
+
   /** Rewrites what is already there, since a rolled back change never reaches the disk. */
   probe(): void {
     this.#database.exec(`PRAGMA user_version = ${schemaVersion}`);

@@ -10,10 +10,15 @@ export interface RoomLogOptions {
   readonly randomName: () => string;
   /** Max rooms with messages; 0 is no limit. */
   readonly maxRooms: number;
+  /** Max bytes of the database, without free pages; 0 is no limit. */
+  readonly maxDataBytes: number;
 }
 
 /** Rows fetched at once. Few are wasted when a page's bytes are used up. */
 const chunkRows = 128;
+
+/** The size of the database is checked no more often than this. */
+const sizeCheckMs = 1_000;
 
 const sql = {
   addEpoch: "INSERT INTO epochs (name) VALUES (?)",
@@ -61,6 +66,8 @@ export class RoomLog {
   /** Committed rooms: all that this process wrote to, and others once they were read. */
   readonly #rooms = new Map<string, StoredRoom>();
   #roomCount = 0;
+  #hasReachedSize = false;
+  #sizeCheckedAt = -Infinity;
   /** Rooms as the current transaction leaves them. */
   readonly #pending = new Map<string, StoredRoom>();
   #epoch = { id: 0, name: "" };
@@ -86,6 +93,7 @@ export class RoomLog {
     drafts: readonly Draft[],
     now: number,
   ): { readonly results: readonly AppendResult[]; readonly entries: readonly Entry[] } {
+    this.#checkSize(file, now);
     const entries: Entry[] = [];
     const results = drafts.map((draft) => this.#store(file, draft, now, entries));
     for (const { id, head, at } of this.#pending.values()) file.run(sql.updateRoom, head, at, id);
@@ -96,11 +104,13 @@ export class RoomLog {
     const { member, from, text, nonce } = draft;
     let room = this.#pending.get(draft.room) ?? this.#roomOf(file, draft.room);
     if (room === undefined) {
+      if (this.#hasReachedSize) return { kind: "storage_full" };
       if (this.#isFull()) return { kind: "rooms_full" };
       room = { ...emptyRoom, id: Number(file.run(sql.addRoom, draft.room).lastInsertRowid) };
     }
     const stored = this.#nonces.find(file, room.id, member, nonce);
     if (stored !== undefined) return { kind: "repeat", offset: stored };
+    if (this.#hasReachedSize) return { kind: "storage_full" };
     const offset = room.head + 1;
     const at = Math.max(now, room.at);
     file.run(sql.addMessage, room.id, offset, this.#epoch.id, at, member, from, text, nonce);
@@ -108,6 +118,18 @@ export class RoomLog {
     this.#pending.set(draft.room, { ...room, head: offset, at });
     entries.push({ ...draft, offset, epoch: this.#epoch.name, at });
     return { kind: "stored", offset };
+  }
+
+  /** Whether messages are refused because the database has reached its max size. */
+  get hasReachedSize(): boolean {
+    return this.#hasReachedSize;
+  }
+
+  #checkSize(file: DatabaseFile, now: number): void {
+    const { maxDataBytes } = this.#options;
+    if (maxDataBytes === 0 || Math.abs(now - this.#sizeCheckedAt) < sizeCheckMs) return;
+    this.#sizeCheckedAt = now;
+    this.#hasReachedSize = file.usedBytes() >= maxDataBytes;
   }
 
   /** Returns whether the room limit is reached, counting the new rooms of this transaction. */

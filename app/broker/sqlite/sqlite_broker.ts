@@ -164,6 +164,11 @@ export class SqliteBroker implements Broker {
     return false;
   }
 
+  /** Whether messages are refused because the database has reached `maxDataBytes`. */
+  get isFull(): boolean {
+    return this.#log.hasReachedSize;
+  }
+
   /** Returns whether a message could be stored now. Writes to the file to find out. */
   isWritable(): boolean {
     if (this.#isAbandoned) return false;

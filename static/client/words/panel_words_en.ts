@@ -95,6 +95,7 @@ export const words = {
       }`,
     rename_offline: "You can change your name when you're back online.",
     room_invalid: "Room names use a–z, 0–9 and hyphens. Try my-room.",
+    storage_full: "This chat's storage is full. Ask whoever runs it to make room.",
     rooms_full: "Room limit reached. Join an existing room.",
     server_full: "The server is full. Try again later.",
     slow_consumer: "This device couldn't keep up.",

@@ -83,6 +83,7 @@ export class SqliteDeployment implements Deployment {
       retentionDays: 0,
       retentionMessages,
       maxRooms: 0,
+      maxDataBytes: 0,
       report: () => {},
       recentNonces,
     });

@@ -10,6 +10,7 @@ export interface BrokerSettings {
   readonly retentionDays: number;
   readonly retentionMessages: number;
   readonly maxRooms: number;
+  readonly maxDataBytes: number;
 }
 
 export const defaults: BrokerSettings = {
@@ -18,6 +19,7 @@ export const defaults: BrokerSettings = {
   retentionDays: 0,
   retentionMessages: 0,
   maxRooms: 0,
+  maxDataBytes: 0,
 };
 
 /** A wall clock that a test moves. */

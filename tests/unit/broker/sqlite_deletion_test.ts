@@ -21,3 +21,29 @@ Deno.test("SqliteBroker.prune() leaves no deleted text in the files, and shrinks
       assert(after < before / 4, `${before} ${after}`);
     });
   }));
+
+Deno.test("SqliteBroker.append() refuses messages beyond maxDataBytes, and still answers repeats [M3]", () =>
+  withFile((path) => {
+    const wall = { ms: Date.UTC(2026, 0, 1) };
+    const options = optionsFor(path, wall, { maxDataBytes: 200_000 });
+    withBroker(options, (broker) => {
+      let stored = 0;
+      for (;;) {
+        wall.ms += 1_000;
+        const more = { ...draft("x".repeat(2_000)), nonce: `n${stored}` };
+        const kind = broker.append([more])[0]?.kind;
+        if (kind !== "stored") {
+          assertEquals(kind, "storage_full");
+          break;
+        }
+        stored++;
+        assert(stored < 200);
+      }
+      assert(stored > 20 && broker.isFull);
+      const [repeat, newRoom] = broker.append([
+        { ...draft("x".repeat(2_000)), nonce: "n0" },
+        draft("x", { room: "new" }),
+      ]);
+      assertEquals([repeat?.kind, newRoom?.kind], ["repeat", "storage_full"]);
+    });
+  }));

@@ -209,14 +209,15 @@ Deno.test("serveWeb() reports at /readyz whether messages can be stored, and che
   let time = 0;
   let isReady = true;
   let checks = 0;
-  const ready = () => {
+  const notReadyReason = () => {
     checks++;
-    return isReady;
+    return isReady ? undefined : "The disk is gone";
   };
-  await using running = await startSite({ ready, now: () => time });
+  await using running = await startSite({ notReadyReason, now: () => time });
   const status = async () => {
     const response = await fetch(`${running.origin}/readyz`);
-    await response.body?.cancel();
+    const text = await response.text();
+    if (!isReady) assertStringIncludes(text, "The disk is gone");
     return response.status;
   };
   assertEquals([await status(), await status(), checks], [200, 200, 1]);
