@@ -121,6 +121,7 @@ async function serve(config: Config, logs: Logs): Promise<void> {
     ratePerSecond: config.ratePerSecond,
     maxRooms: config.maxRooms,
     graceMs: config.graceSeconds * 1000,
+    nameHoldMs: config.nameHoldSeconds * 1000,
     outboxMaxBytes: config.outboxMaxBytes,
     retentionDays: config.retentionDays,
     retentionMessages: config.retentionMessages,

@@ -152,9 +152,10 @@ export interface Broker {
   rename(member: string, username: string): Outcome<boolean>;
 
   /**
-   * Releases the names of a member that is gone: after the hold if it wrote anything, or at once.
+   * Starts the hold of the names of a member that is gone, which is shorter if it wrote nothing; or
+   * frees them at once.
    */
-  release(member: string): Outcome<void>;
+  release(member: string, isFreed?: boolean): Outcome<void>;
 
   /** Renews the holds of present members' names, once an hour, in case this node dies. */
   renewHolds(members: readonly string[]): Outcome<void>;

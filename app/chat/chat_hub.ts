@@ -80,7 +80,7 @@ export class ChatHub {
 
   constructor(ports: HubPorts, settings: HubSettings) {
     const { broker, clock, meter, scheduler } = ports;
-    const { graceMs, outboxMaxBytes } = settings;
+    const { graceMs, nameHoldMs, outboxMaxBytes } = settings;
     this.#ports = ports;
     this.#settings = settings;
     const quotas = this.#quotas = new Quotas(clock, settings);
@@ -97,7 +97,14 @@ export class ChatHub {
     });
     const onResult = (sent: Sent, result: AppendResult) => this.#appended(sent, result);
     const writer = this.#writer = new Writer(ports, ticker, onResult);
-    const members = this.#members = new Members({ ports, graceMs, rooms, outbound, writer });
+    const members = this.#members = new Members({
+      ports,
+      graceMs,
+      nameHoldMs,
+      rooms,
+      outbound,
+      writer,
+    });
     const refuse = (session: Session, push: ErrorPush) => this.#refuse(session, push);
     this.#reader = new LogReader({ ports, ticker, outbound, quotas, members, refuse });
     broker.subscribe(this.#listener());
@@ -280,7 +287,7 @@ export class ChatHub {
     const { identity, broker } = this.#ports;
     const token = command.token ?? identity.newToken();
     const id = identity.memberOf(token);
-    const payer = { member: id, ...session.peer };
+    const payer = { ...session.peer, member: id };
     if (!this.#mayRun(session, payer, { re: "hello" })) return;
     this.#members.claimStarted(id);
     this.#settle(
@@ -291,17 +298,17 @@ export class ChatHub {
         if (username === undefined) {
           return this.#refuse(session, nameTaken("hello", command.username));
         }
-        if (session.state.kind === "closing") return this.#members.abandonClaim(id);
+        if (session.state.kind === "closing") return this.#members.abandonClaim(payer);
         const older = this.#members.sessionsOf(id, command.tab);
-        const member = this.#members.admit(id, username);
-        const active = new ActiveSession(session, member, command.tab);
+        const member = this.#members.admit(payer, username);
+        const active = new ActiveSession(session, member, command.tab, payer);
         this.#welcome(active, command, token);
         // After the new session is in, so that the member neither leaves nor joins.
         this.#replace(older);
       },
       () => {
         this.#members.claimEnded(id);
-        this.#members.abandonClaim(id);
+        this.#members.abandonClaim(payer);
         this.#refuse(session, storageUnavailable({ re: "hello" }));
       },
     );
@@ -402,6 +409,7 @@ export class ChatHub {
     if (usedUp !== undefined) {
       return this.#refuse(session, rateLimited(about, usedUp.quota, usedUp.retryAfter));
     }
+    member.hasWritten = true;
     const draft = { room, member: member.id, from: member.username, text, nonce };
     this.#writer.add(active, draft, isFirst);
   }

@@ -2,11 +2,12 @@
 // released.
 
 import type { LeftReason } from "../protocol/wire.ts";
+import { HeldNames } from "./held_names.ts";
 import { whenDone } from "./outcome.ts";
 import type { Outbound } from "./outbound.ts";
 import type { HubPorts } from "./ports.ts";
 import type { Rooms } from "./rooms.ts";
-import type { ActiveSession, Member, Presence, Subscription } from "./session.ts";
+import type { ActiveSession, Member, Payer, Presence, Subscription } from "./session.ts";
 import type { Writer } from "./writer.ts";
 
 /** After a start all members come back at once; for this long their arrivals are quiet. */
@@ -20,6 +21,7 @@ const maxReleases = 100;
 export interface MembersOptions {
   readonly ports: HubPorts;
   readonly graceMs: number;
+  readonly nameHoldMs: number;
   readonly rooms: Rooms;
   readonly outbound: Outbound;
   readonly writer: Writer;
@@ -33,6 +35,7 @@ export class Members {
   readonly #graces = new Map<Member | Presence, number>();
   /** How many claims of each member are pending; until then its name must not be released. */
   readonly #claims = new Map<string, number>();
+  readonly #heldNames: HeldNames;
   #quietUntil: number;
   #holdsRenewedAt: number;
   #isFrozen = false;
@@ -40,6 +43,7 @@ export class Members {
   constructor(options: MembersOptions) {
     const now = options.ports.clock.now();
     this.#options = options;
+    this.#heldNames = new HeldNames(options.nameHoldMs);
     this.#quietUntil = now + quietMs;
     this.#holdsRenewedAt = now;
   }
@@ -73,18 +77,28 @@ export class Members {
   }
 
   /** Releases the name of a claim without a session, unless the member is present or claiming. */
-  abandonClaim(id: string): void {
-    if (this.#isFrozen || this.#members.has(id) || this.#claims.has(id)) return;
-    this.#releaseName(id);
+  abandonClaim(payer: Payer): void {
+    const { member } = payer;
+    if (this.#isFrozen || this.#members.has(member) || this.#claims.has(member)) return;
+    this.#releaseName(payer, false);
   }
 
-  /** Returns the member with an id and ends its grace, or returns a new member. */
-  admit(id: string, username: string): Member {
+  /** Returns the member that pays and ends its grace, or returns a new member. */
+  admit(payer: Payer, username: string): Member {
+    const { member: id } = payer;
     let member = this.#members.get(id);
     if (member === undefined) {
-      member = { id, username, sessions: new Set(), presences: new Map() };
+      member = {
+        id,
+        username,
+        payer,
+        hasWritten: false,
+        sessions: new Set(),
+        presences: new Map(),
+      };
       this.#members.set(id, member);
     }
+    member.payer = payer;
     this.#graces.delete(member);
     return member;
   }
@@ -175,6 +189,7 @@ export class Members {
     const now = clock.now();
     if (now - this.#holdsRenewedAt < renewHoldsMs) return;
     this.#holdsRenewedAt = now;
+    this.#heldNames.sweep(now);
     whenDone(
       () => broker.renewHolds([...this.#members.keys()]),
       () => {},
@@ -230,13 +245,14 @@ export class Members {
     }
     this.#graces.delete(member);
     this.#members.delete(member.id);
-    this.#releaseName(member.id);
+    this.#releaseName(member.payer, member.hasWritten);
   }
 
-  #releaseName(id: string): void {
-    const { broker, log } = this.#options.ports;
+  #releaseName(payer: Payer, hasWritten: boolean): void {
+    const { broker, clock, log } = this.#options.ports;
+    const isHeld = this.#heldNames.add(payer, hasWritten, clock.now());
     whenDone(
-      () => broker.release(id),
+      () => broker.release(payer.member, !isHeld),
       () => {},
       (error) => log.error("release_failed", error),
       log,

@@ -64,6 +64,8 @@ export interface HubSettings {
   readonly maxRooms: number;
   /** How long a member stays listed after its last connection was lost. */
   readonly graceMs: number;
+  /** How long the broker holds the names of a member that wrote, after it left. */
+  readonly nameHoldMs: number;
   /** Max bytes buffered for a slow client before it is disconnected. */
   readonly outboxMaxBytes: number;
   /** Announced to clients; the broker prunes. 0 keeps messages forever. */

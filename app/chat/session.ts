@@ -36,6 +36,10 @@ export interface Payer extends Pick<PeerAddress, "network" | "scope"> {
 export interface Member {
   readonly id: string;
   username: string;
+  /** Who pays for its newest session, and for its name when it is gone. */
+  payer: Payer;
+  /** Whether it has sent a message since it came. */
+  hasWritten: boolean;
   readonly sessions: Set<ActiveSession>;
   /** By room name. */
   readonly presences: Map<string, Presence>;
@@ -113,11 +117,11 @@ export class ActiveSession {
   /** Called when no message waits for the broker any more. */
   onWritten: (() => void) | undefined;
 
-  constructor(session: Session, member: Member, tab: string | undefined) {
+  constructor(session: Session, member: Member, tab: string | undefined, payer: Payer) {
     this.session = session;
     this.member = member;
     this.tab = tab;
-    this.payer = { member: member.id, ...session.peer };
+    this.payer = payer;
   }
 
   /** Whether the hub still knows the session. */

@@ -19,6 +19,8 @@ export const limits = {
   textMaxLength: 4_000,
   /** Max length of a username, in code points. */
   usernameMaxLength: 24,
+  /** How long the name of a member that wrote nothing is held after it was last seen, in ms. */
+  readerHoldMs: 600_000,
   /** Max rooms per session. */
   roomsPerSession: 20,
   /** Messages in a `history` push when the command sets no `limit`. */

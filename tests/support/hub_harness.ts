@@ -28,6 +28,7 @@ const defaults: HubSettings = {
   ratePerSecond: 2,
   maxRooms: 10_000,
   graceMs: 10_000,
+  nameHoldMs: 86_400_000,
   outboxMaxBytes: 1024 * 1024,
   retentionDays: 0,
   retentionMessages: 0,

@@ -28,6 +28,8 @@ export class MemoryBroker implements Broker {
   isAsync = false;
   readonly appends: (readonly Draft[])[] = [];
   readonly released: string[] = [];
+  /** Members whose names were freed, not held. */
+  readonly freed: string[] = [];
 
   append(drafts: readonly Draft[]): Outcome<readonly AppendResult[]> {
     return this.#run(() => {
@@ -87,8 +89,9 @@ export class MemoryBroker implements Broker {
     return this.#run(() => this.#hold(member, username));
   }
 
-  release(member: string): void {
+  release(member: string, isFreed?: boolean): void {
     this.released.push(member);
+    if (isFreed) this.freed.push(member);
     this.#names.delete(member);
     for (const [key, holder] of this.#holders) if (holder === member) this.#holders.delete(key);
   }

@@ -1,5 +1,6 @@
 -- Shared by scripts that read or change names. A member's record is a hash: `username`, its `key`,
--- `formerKey` (the key of the name before), `hasWritten`, `heldUntil`, and a field node:{node} for
+-- `formerKey` (the key of the name before), `hasWritten`, `heldUntil`,
+-- `readerHeldUntil` (if it was released, whether or not it has written), and a field node:{node} for
 -- each node that it is connected to.
 
 local function readMember(member)
@@ -17,7 +18,8 @@ local function isConnected(record)
 end
 
 local function holdsName(record)
-  return isConnected(record) or (record.hasWritten == '1' and tonumber(record.heldUntil) > now)
+  return isConnected(record) or tonumber(record.readerHeldUntil or 0) > now or
+    (record.hasWritten == '1' and tonumber(record.heldUntil) > now)
 end
 
 -- Whether another member holds the name.
@@ -47,6 +49,7 @@ local function markConnected(member, record)
     local other = field:match('^node:(.+)$')
     if other and not isRegistered(other) then redis.call('HDEL', key('member', member), field) end
   end
+  redis.call('HDEL', key('member', member), 'readerHeldUntil')
   redis.call('HSET', key('member', member), 'node:' .. node, 1, 'heldUntil',
     digits(now + args.nameHoldMs))
   extendTtl(member, record)

@@ -2,6 +2,7 @@
 // reads. What happens inside Redis is in the .lua files.
 
 import { usernameKey } from "../../protocol/text.ts";
+import { limits } from "../../protocol/wire.ts";
 import type {
   AppendResult,
   Broker,
@@ -83,8 +84,8 @@ export class RedisBroker implements Broker {
   readonly #remotePresence: RemotePresence;
   /** The username of each member connected to this node. */
   readonly #names = new Map<string, string>();
-  /** Members that left and whose release Redis has not confirmed. */
-  readonly #unreleased = new Set<string>();
+  /** Members that left and whose release Redis has not confirmed; true if it frees their names. */
+  readonly #unreleased = new Map<string, boolean>();
   /** Settles once the pending presence changes are published. */
   #publishing: Promise<void> | undefined;
   #cancelRenewal = () => {};
@@ -202,14 +203,15 @@ export class RedisBroker implements Broker {
     return renamed;
   }
 
-  async release(member: string): Promise<void> {
+  async release(member: string, isFreed = false): Promise<void> {
     this.#names.delete(member);
-    this.#unreleased.add(member);
+    this.#unreleased.set(member, isFreed);
     // The other nodes must hear that the member left before another one can claim its name.
     await this.#publishing;
     const hasReturned = !this.#unreleased.has(member);
     if (hasReturned) return;
-    await this.#run("release", { ...this.#nameArgs, member });
+    const readerHoldMs = Math.min(this.#options.nameHoldMs, limits.readerHoldMs);
+    await this.#run("release", { ...this.#nameArgs, member, readerHoldMs, isFreed });
     this.#unreleased.delete(member);
   }
 
@@ -299,8 +301,8 @@ export class RedisBroker implements Broker {
     void this.#feed.follow(link);
     this.#renewLeaseLater(link);
     this.#publishPresence();
-    for (const member of this.#unreleased) {
-      this.release(member).catch((error) => link.lose(error));
+    for (const [member, isFreed] of this.#unreleased) {
+      this.release(member, isFreed).catch((error) => link.lose(error));
     }
   }
 

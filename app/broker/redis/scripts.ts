@@ -133,7 +133,12 @@ export interface ScriptCalls {
     readonly reply: { readonly renamed: boolean };
   };
   readonly release: {
-    readonly args: NameArgs & { readonly member: string };
+    readonly args: NameArgs & {
+      readonly member: string;
+      /** How long the names of a member that wrote nothing are held. */
+      readonly readerHoldMs: number;
+      readonly isFreed: boolean;
+    };
     readonly row: never;
     readonly reply: Empty;
   };

@@ -1,6 +1,7 @@
 // The names that members hold, and for how long.
 
 import { usernameKey } from "../../protocol/text.ts";
+import { limits } from "../../protocol/wire.ts";
 import type { DatabaseFile } from "./database.ts";
 
 export interface NamesOptions {
@@ -21,13 +22,13 @@ const sql = {
         VALUES (?, ?, ?, 1, 1, ?, 0)`,
   deleteAll: "DELETE FROM names WHERE member = ?",
   deleteFormer: "DELETE FROM names WHERE member = ? AND current = 0",
-  deleteUnlessWrote: "DELETE FROM names WHERE member = ? AND wrote = 0",
   deleteExpired: `DELETE FROM names WHERE key IN
                   (SELECT key FROM names WHERE live = 0 AND held_until <= ? LIMIT ?)`,
   setFormer: "UPDATE names SET current = 0 WHERE member = ?",
   setLive: "UPDATE names SET live = 1 WHERE member = ?",
   setWrote: "UPDATE names SET wrote = 1 WHERE member = ? AND wrote = 0",
-  hold: "UPDATE names SET live = 0, held_until = ? WHERE member = ?",
+  hold: `UPDATE names SET live = 0, held_until = CASE wrote WHEN 1 THEN ? ELSE ? END
+         WHERE member = ?`,
   holdAll: `UPDATE names SET live = 0, held_until = CASE wrote WHEN 1 THEN ? ELSE ? END
             WHERE live = 1`,
 } as const;
@@ -82,11 +83,15 @@ export class Names {
     return true;
   }
 
-  /** Starts the hold of a member's names if it wrote, and frees them otherwise. */
-  release(file: DatabaseFile, member: string): void {
+  /** Starts the hold of a member's names, or frees them. */
+  release(file: DatabaseFile, member: string, isFreed: boolean): void {
+    const { now, nameHoldMs } = this.#options;
     this.#writers.delete(member);
-    file.run(sql.deleteUnlessWrote, member);
-    file.run(sql.hold, this.#options.now() + this.#options.nameHoldMs, member);
+    if (isFreed) file.run(sql.deleteAll, member);
+    else {
+      const readerHoldMs = Math.min(nameHoldMs, limits.readerHoldMs);
+      file.run(sql.hold, now() + nameHoldMs, now() + readerHoldMs, member);
+    }
   }
 
   /** Starts the hold of all names that were live when the last server ended. */

@@ -131,8 +131,8 @@ export class SqliteBroker implements Broker {
     return this.#transaction((file) => this.#names.rename(file, member, username));
   }
 
-  release(member: string): void {
-    this.#transaction((file) => this.#names.release(file, member));
+  release(member: string, isFreed = false): void {
+    this.#transaction((file) => this.#names.release(file, member, isFreed));
   }
 
   /** Does nothing: the next server finds in the file who was present when this one died. */

@@ -25,6 +25,7 @@ interface MemberRecord {
   formerKey: string | undefined;
   hasWritten: boolean;
   heldUntil: number;
+  readerHeldUntil: number;
   readonly nodes: Set<string>;
 }
 
@@ -337,6 +338,7 @@ class ScriptCall {
 
   #holdsName(record: MemberRecord): boolean {
     return this.#isConnected(record) ||
+      record.readerHeldUntil > this.#time.wall() ||
       record.hasWritten && record.heldUntil > this.#time.wall();
   }
 
@@ -365,6 +367,7 @@ class ScriptCall {
       }
       record.nodes.add(this.#node);
       record.heldUntil = heldUntil;
+      record.readerHeldUntil = 0;
       return { username: record.username };
     }
     if (this.#isTaken(key, member)) return {};
@@ -377,6 +380,7 @@ class ScriptCall {
       formerKey: undefined,
       hasWritten: false,
       heldUntil,
+      readerHeldUntil: 0,
       nodes,
     });
     names.set(key, member);
@@ -396,6 +400,7 @@ class ScriptCall {
         formerKey: undefined,
         hasWritten: false,
         heldUntil,
+        readerHeldUntil: 0,
         nodes: new Set<string>(),
       };
     if (record.key !== key) {
@@ -404,6 +409,7 @@ class ScriptCall {
     }
     record.nodes.add(this.#node);
     record.heldUntil = heldUntil;
+    record.readerHeldUntil = 0;
     members.set(member, record);
     names.set(key, member);
     const isNew = record.username !== username;
@@ -412,14 +418,17 @@ class ScriptCall {
     return { renamed: true };
   }
 
-  #release({ nameHoldMs, member }: ScriptArgs<"release">): ScriptCalls["release"]["reply"] {
+  #release(args: ScriptArgs<"release">): ScriptCalls["release"]["reply"] {
+    const { nameHoldMs, readerHoldMs, member, isFreed } = args;
     const { members } = this.#storage;
     const record = members.get(member);
     if (record === undefined) return {};
     record.nodes.delete(this.#node);
     if (this.#isConnected(record)) return {};
-    if (record.hasWritten) record.heldUntil = this.#time.wall() + nameHoldMs;
-    else {
+    if (!isFreed) {
+      record.heldUntil = this.#time.wall() + nameHoldMs;
+      record.readerHeldUntil = this.#time.wall() + readerHoldMs;
+    } else {
       this.#freeName(record.key, member);
       this.#freeName(record.formerKey, member);
       members.delete(member);

@@ -59,6 +59,7 @@ export class World {
       ratePerSecond: random.isTrue(0.3) ? 0 : 2,
       maxRooms: 10_000,
       graceMs: 10_000,
+      nameHoldMs: 86_400_000,
       outboxMaxBytes: random.isTrue(0.3) ? 4_096 : 1024 * 1024,
       retentionDays: 0,
       retentionMessages: 0,

@@ -310,9 +310,30 @@ export function testBroker(name: string, open: Open): void {
     assertEquals(await broker.claim("ada", "Ida"), "Ada");
   });
 
-  test("release() immediately frees the name of a member that never wrote [N8]", async (broker) => {
+  test(
+    "release() holds the name of a member that never wrote for 10 minutes [N8]",
+    async (broker, wall) => {
+      await broker.claim("ada", "Ada");
+      await broker.release("ada");
+      wall.ms += 599_999;
+      assertEquals(await broker.claim("ben", "ada"), undefined);
+      assertEquals(await broker.claim("ada", "Other"), "Ada");
+      await broker.release("ada");
+      wall.ms += 600_000;
+      assertEquals(await broker.claim("ben", "ada"), "ada");
+    },
+  );
+
+  test("release() can free all names of a member immediately [N8]", async (broker) => {
+    await broker.claim("zoe", "Zoe");
+    await broker.append([{ ...draft("a"), member: "zoe" }]);
+    await broker.rename("zoe", "Zoë");
+    await broker.release("zoe", true);
+    assertEquals(await broker.claim("ben", "Zoe"), "Zoe");
+    assertEquals(await broker.rename("ben", "Zoë"), true);
     await broker.claim("ada", "Ada");
-    await broker.release("ada");
+    await broker.release("ada", true);
+    await broker.release("ben", true);
     assertEquals(await broker.claim("ben", "ada"), "ada");
     assertEquals(await broker.claim("ada", "Ada"), undefined);
   });
@@ -340,7 +361,7 @@ export function testBroker(name: string, open: Open): void {
     assertEquals(await broker.claim("ben", "Ada"), undefined);
   });
 
-  test("release() holds both names of a member that wrote, and none of others [N8]", async (broker) => {
+  test("release() holds both names of a member, and frees both [N8]", async (broker) => {
     await broker.claim("ada", "Ada");
     await broker.append([draft("a")]);
     await broker.rename("ada", "Ida");
@@ -349,7 +370,7 @@ export function testBroker(name: string, open: Open): void {
     assertEquals(await broker.claim("zoe", "Ida"), undefined);
     await broker.claim("ben", "Ben");
     await broker.rename("ben", "Bob");
-    await broker.release("ben");
+    await broker.release("ben", true);
     assertEquals(await broker.claim("zoe", "Ben"), "Ben");
     assertEquals(await broker.rename("zoe", "Bob"), true);
   });

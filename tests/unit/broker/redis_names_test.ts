@@ -14,7 +14,7 @@ testWithRedis("claim() and release() count the nodes of a member [N8]", async ({
   assertEquals(await b.broker.claim("ada", "Other"), "Ada");
   await a.broker.release("ada");
   assertEquals(await a.broker.claim("ben", "Ada"), undefined);
-  await b.broker.release("ada");
+  await b.broker.release("ada", true);
   assertEquals(await a.broker.claim("ben", "Ada"), "Ada");
 });
 
@@ -28,7 +28,7 @@ testWithRedis(
     await a.broker.claim("eda", "Eda");
     proxy.cut();
     await until(() => !a.broker.isReady);
-    for (const member of ["ada", "eda"]) await assertRejects(() => a.broker.release(member));
+    for (const member of ["ada", "eda"]) await assertRejects(() => a.broker.release(member, true));
     await assertRejects(() => a.broker.claim("eda", "Eda"));
     proxy.isCut = false;
     await until(async () => await b.broker.claim("ben", "Ada") === "Ada");

@@ -1,0 +1,54 @@
+// How many names each address holds for members that left (law 7).
+
+import { limits } from "../protocol/wire.ts";
+import type { Payer } from "./session.ts";
+
+/** Max members of an address whose names are held. */
+const maxPerAddress = { public: 50, private: 500, loopback: 5_000 };
+/** Max members of all addresses whose names are held. */
+const maxTotal = 100_000;
+
+/** Counts members whose names are held since this server started, by address. */
+export class HeldNames {
+  readonly #nameHoldMs: number;
+  /** When the holds of members end, by network and member. */
+  readonly #holds = new Map<string, Map<string, number>>();
+  #size = 0;
+
+  constructor(nameHoldMs: number) {
+    this.#nameHoldMs = nameHoldMs;
+  }
+
+  /** How many members are counted. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Counts a member that left. Returns false if its address or all hold too many names already. */
+  add({ member, network, scope }: Payer, hasWritten: boolean, now: number): boolean {
+    let holds = this.#holds.get(network);
+    if (holds === undefined) this.#holds.set(network, holds = new Map());
+    const endsAt = holds.get(member);
+    if (endsAt === undefined) {
+      if (holds.size >= maxPerAddress[scope]) this.#prune(network, holds, now);
+      if (holds.size >= maxPerAddress[scope] || this.#size >= maxTotal) return false;
+      this.#size++;
+    }
+    const holdMs = hasWritten ? this.#nameHoldMs : limits.readerHoldMs;
+    // It may have written in an earlier session.
+    holds.set(member, Math.max(endsAt ?? 0, now + holdMs));
+    return true;
+  }
+
+  /** Forgets holds that are over. */
+  sweep(now: number): void {
+    for (const [network, holds] of this.#holds) this.#prune(network, holds, now);
+  }
+
+  #prune(network: string, holds: Map<string, number>, now: number): void {
+    for (const [member, endsAt] of holds) {
+      if (endsAt <= now && holds.delete(member)) this.#size--;
+    }
+    if (holds.size === 0) this.#holds.delete(network);
+  }
+}
