@@ -23,7 +23,7 @@ import { LogReader } from "./log_reader.ts";
 import { Members } from "./members.ts";
 import { whenDone } from "./outcome.ts";
 import { Outbound } from "./outbound.ts";
-import type { HubPorts, HubSettings } from "./ports.ts";
+import type { AccessCheck, HubPorts, HubSettings } from "./ports.ts";
 import { Quotas } from "./quotas.ts";
 import {
   accessDenied,
@@ -283,11 +283,54 @@ export class ChatHub {
   }
 
   #hello(session: Session, command: HelloCommand): void {
-    if (!this.#hasAccess(session, command)) return;
-    const { identity, broker } = this.#ports;
+    const { access: isCode, identity } = this.#ports;
     const token = command.token ?? identity.newToken();
-    const id = identity.memberOf(token);
-    const payer = { ...session.peer, member: id };
+    const payer = { ...session.peer, member: identity.memberOf(token) };
+    if (isCode !== undefined) {
+      const refusal = this.#checkAccess(payer, command.access, isCode);
+      if (refusal !== undefined) {
+        if (refusal.code === "access_denied") {
+          this.#ports.log.warn("access_denied", {
+            session: session.id,
+            address: session.peer.address,
+          });
+        }
+        return this.#refuse(session, refusal);
+      }
+    }
+    this.#claim(session, command, token, payer);
+  }
+
+  /**
+   * Checks the access code. Wrong codes count against the network, so that nobody can guess it. A
+   * known member has tries of its own, so that a guesser cannot lock out the rest of a house.
+   */
+  #checkAccess(
+    payer: Payer,
+    access: string | undefined,
+    isCode: AccessCheck,
+  ): ErrorPush | undefined {
+    const quotas = this.#quotas;
+    if (access === undefined) return accessRequired();
+    const retryAfter = quotas.accessWait(payer);
+    if (retryAfter === 0) {
+      if (isCode(access)) return undefined;
+      quotas.chargeAccess(payer);
+      return accessDenied();
+    }
+    // Without looking at the code of anybody unknown, whom the time it takes could help.
+    if (!this.#members.isKnown(payer) || quotas.memberAccessWait(payer) > 0) {
+      return accessLocked(retryAfter);
+    }
+    if (isCode(access)) return undefined;
+    quotas.chargeMemberAccess(payer);
+    return accessDenied();
+  }
+
+  /** Claims the member's name, then welcomes the session. */
+  #claim(session: Session, command: HelloCommand, token: string, payer: Payer): void {
+    const { broker } = this.#ports;
+    const id = payer.member;
     if (!this.#mayRun(session, payer, { re: "hello" })) return;
     this.#members.claimStarted(id);
     this.#settle(
@@ -312,27 +355,6 @@ export class ChatHub {
         this.#refuse(session, storageUnavailable({ re: "hello" }));
       },
     );
-  }
-
-  /** Checks the access code. Wrong codes count against the network, so that nobody can guess it. */
-  #hasAccess(session: Session, { access }: HelloCommand): boolean {
-    const { access: isCode, log } = this.#ports;
-    if (isCode === undefined) return true;
-    if (access === undefined) {
-      this.#refuse(session, accessRequired());
-      return false;
-    }
-    const { network, address } = session.peer;
-    const retryAfter = this.#quotas.accessWait(network);
-    if (retryAfter > 0) {
-      this.#refuse(session, accessLocked(retryAfter));
-      return false;
-    }
-    if (isCode(access)) return true;
-    this.#quotas.chargeAccess(network);
-    log.warn("access_denied", { session: session.id, address });
-    this.#refuse(session, accessDenied());
-    return false;
   }
 
   #welcome(active: ActiveSession, { rooms }: HelloCommand, token: string): void {

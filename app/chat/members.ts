@@ -65,6 +65,12 @@ export class Members {
     return this.#members.get(member.id) === member;
   }
 
+  /** Whether a member is present, or was at the same address and its name is still held. */
+  isKnown(payer: Payer): boolean {
+    const { clock } = this.#options.ports;
+    return this.#members.has(payer.member) || this.#heldNames.has(payer, clock.now());
+  }
+
   /** Keeps a member's name from being released until `claimEnded`. */
   claimStarted(id: string): void {
     this.#claims.set(id, (this.#claims.get(id) ?? 0) + 1);

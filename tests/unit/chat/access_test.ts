@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import type { ErrorPush } from "../../../app/protocol/wire.ts";
-import { codesOf, only, TestChat } from "../../support/hub_harness.ts";
+import { codesOf, only, range, TestChat } from "../../support/hub_harness.ts";
 import { MemoryBroker } from "../../support/memory_broker.ts";
 
 const code = "open-sesame";
@@ -60,15 +60,50 @@ Deno.test("ChatHub.hello() allows a network ten wrong codes, then one a minute [
   assertEquals(tryFrom("192.0.2.1", code), undefined);
 });
 
-Deno.test("ChatHub.hello() counts wrong codes by network, loopback included [N13]", () => {
-  for (const [address, network] of [["2001:db8::", "2001:db8::/64"], ["127.0.0.1", "127.0.0.1"]]) {
-    const chat = closedChat();
-    for (let i = 0; i < 20; i++) {
-      chat.connect(address, network).hello("Ada", [], { access: "wrong" });
-    }
-    const denied = chat.lines.filter(({ event }) => event === "access_denied");
-    assertEquals(denied.length, 10, network);
+/** Sends wrong codes until no more are looked at; returns how many were. */
+function guess(chat: TestChat, addresses: readonly (readonly [string, string?])[]): number {
+  for (const [address, network] of addresses) {
+    chat.connect(address, network).hello("Eve", [], { access: "wrong" });
   }
+  return chat.lines.filter(({ event }) => event === "access_denied").length;
+}
+
+Deno.test("ChatHub.hello() allows more wrong codes where many share an address [N13]", () => {
+  const from = (address: string, network?: string) =>
+    guess(closedChat(), Array(200).fill([address, network]));
+  assertEquals(from("2001:db8::", "2001:db8:0:1::/64"), 10);
+  assertEquals(from("10.0.0.1"), 91);
+  assertEquals(from("127.0.0.1"), 91);
+});
+
+Deno.test("ChatHub.hello() limits wrong codes of a /48, and of all together [N13]", () => {
+  const chat = closedChat();
+  const inPrefix = range(1, 200).map((i) => ["2001:db8::", `2001:db8:0:${i}::/64`] as const);
+  assertEquals(guess(chat, inPrefix), 40);
+  assertEquals(guess(chat, [["2001:db8::", "2001:db8:1:1::/64"]]), 41);
+  const everywhere = range(1, 1_000).map((i) => [`192.0.2.${i}`] as const);
+  assertEquals(guess(closedChat(), everywhere), 600);
+});
+
+Deno.test("ChatHub.hello() lets known members in while their address is locked out [N13]", () => {
+  const chat = closedChat();
+  const ada = chat.enter("Ada", ["lobby"], { access: code });
+  chat.enter("Ben", ["lobby"], { access: code }).drop();
+  chat.time.pass(20_000);
+  assertEquals(chat.broker.released, ["id-Ben"]);
+  assertEquals(guess(chat, Array(20).fill(["192.0.2.1"])), 10);
+  const enter = (name: string, access: string) => chat.connect().hello(name, [], { access })[0];
+  assertEquals(enter("Ada", code)?.type, "welcome");
+  assertEquals(enter("Ben", code)?.type, "welcome");
+  const stranger = enter("Cleo", code);
+  assertEquals(stranger?.type === "error" && stranger.code, "access_locked");
+  // A member who no longer knows the code can guess no better.
+  const codes = range(1, 12).map(() => enter("Ada", "wrong")).flatMap((push) =>
+    push === undefined ? [] : codesOf([push])
+  );
+  assertEquals(codes, [...Array(10).fill("access_denied"), ...Array(2).fill("access_locked")]);
+  assertEquals(enter("Ben", code)?.type, "welcome");
+  assertEquals(ada.socket.closed, undefined);
 });
 
 Deno.test("ChatHub.hello() logs no code [N13]", () => {
