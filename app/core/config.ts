@@ -119,7 +119,7 @@ const table = {
   ),
   accessCode: secret(
     "ACCESS_CODE",
-    6,
+    10,
     "Code everyone must enter once; without it, the chat is open to all",
   ),
   trustProxy: number(

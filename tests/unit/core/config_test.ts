@@ -106,7 +106,7 @@ Deno.test("readConfig() accepts a Redis address and never shows its password", (
 Deno.test("readConfig() never shows a secret in an error", () => {
   for (const code of ["short", "two words", "w\u00f6rterbuch", "x".repeat(257)]) {
     const [error = ""] = errorsOf({ ACCESS_CODE: code });
-    assertStringIncludes(error, "Cannot use ACCESS_CODE: must be 6 to 256 ASCII characters");
+    assertStringIncludes(error, "Cannot use ACCESS_CODE: must be 10 to 256 ASCII characters");
     assert(!error.includes(code), error);
   }
   assertEquals(configOf({ ACCESS_CODE: "open-sesame" }).accessCode, "open-sesame");
