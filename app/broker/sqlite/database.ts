@@ -35,9 +35,11 @@ export class DatabaseFile {
     let database: DatabaseSync | undefined;
     try {
       database = new DatabaseSync(path);
+      // Only while there is no table yet; on a database it would change the file.
+      const { page_count: pages } = database.prepare("PRAGMA page_count").get() ?? {};
+      if (pages === 0) database.exec("PRAGMA auto_vacuum = INCREMENTAL");
       database.exec(`
         PRAGMA busy_timeout = ${waitMs};
-        PRAGMA auto_vacuum = INCREMENTAL;
         PRAGMA journal_mode = WAL;
         PRAGMA secure_delete = ON;
         PRAGMA synchronous = ${durability};

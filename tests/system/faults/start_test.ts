@@ -96,7 +96,7 @@ test(
       assert(before > 1, "no damaged message was read");
     }
     assertEquals(refused, "storage_unavailable");
-    assertMatch(log("error.log"), /event=read .*room=lobby .*malformed/);
+    assertMatch(log("error.log"), /event=read_failed room=lobby .*malformed/);
     assertEquals((await ben.says("still works")).offset, 401);
   },
 );
