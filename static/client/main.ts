@@ -30,6 +30,7 @@ import { mountComposer } from "./views/composer.ts";
 import { mountConversation } from "./views/conversation.ts";
 import type { Dialogs } from "./views/dialogs.ts";
 import { byId } from "./views/dom.ts";
+import type { Formatter } from "./views/message_text.ts";
 import { mountNamePrompt } from "./views/name_prompt.ts";
 import type { Notifications } from "./views/notifications.ts";
 import { mountSidebars } from "./views/sidebars.ts";
@@ -40,6 +41,7 @@ import type { Complaint } from "./words/language.ts";
 const heartbeatMs = 20_000;
 /** Delay before the panels' words load, so that they don't compete with the first paint. */
 const panelWordsDelayMs = 300;
+const formatterRetryMs = 10_000;
 const tooManyRooms: Complaint = { code: "too_many_rooms", message: "" };
 const roomInvalid: Complaint = { code: "room_invalid", message: "" };
 
@@ -47,11 +49,14 @@ const shared = storageOf("localStorage");
 const own = storageOf("sessionStorage");
 const settings = mountSettings(shared);
 const store = new TabOutbox(shared, own, () => randomId(12), Date.now);
+let formatter: Formatter | undefined;
 let isDrawPending = false;
 const chat = new ChatClient({
   connection: connectionPorts,
   outbox: { store, now: Date.now, newNonce: () => randomId(12) },
   tab: randomId(12),
+  // Before the formatter has loaded, nothing counts as a mention; it is counted again then.
+  mentions: (text, reader) => formatter?.mentions(text, reader) ?? false,
   onChange: drawSoon,
   onMessage({ name }, message, isMention) {
     const { sound, notify } = settings.current;
@@ -91,6 +96,9 @@ const composer = mountComposer(chat, shared, {
 });
 const conversation = mountConversation(chat, {
   onRead: drawSoon,
+  get formatter() {
+    return formatter;
+  },
   showEmptyRoom: (place) => withDialogs((dialogs) => dialogs.showEmptyRoom(place)),
   edit(message) {
     const text = chat.discard(message)?.text;
@@ -103,6 +111,7 @@ const sidebars = mountSidebars(chat, {
 });
 const statusLine = mountStatusLine(chat, drawSoon);
 
+void loadFormatter();
 if (profile.username === "") drawSignIn();
 else signIn(profile);
 offerName(initialDeviceLink);
@@ -265,6 +274,24 @@ function checkName(name: string): Problem | undefined {
 function offerName(link: Profile | undefined): void {
   if (link === undefined || link.token === profile.token) return;
   void withDialogs((dialogs) => dialogs.offerName(link));
+}
+
+/** Loads what formats messages, which show as plain text until then. */
+async function loadFormatter(): Promise<void> {
+  try {
+    const { createFormatter } = await import("./views/message_text.ts");
+    formatter = createFormatter({
+      defaultRoom,
+      addressOf,
+      showRoom(name) {
+        const complaint = showRoom(name);
+        if (complaint !== undefined) void composer.complain(complaint);
+      },
+    });
+    chat.recountMentions();
+  } catch {
+    setTimeout(loadFormatter, formatterRetryMs);
+  }
 }
 
 /** Loads the dialogs with their first use. */

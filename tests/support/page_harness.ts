@@ -1,6 +1,7 @@
 // A chat client whose sockets, clock, randomness and storage are controlled by a test.
 
 import { ChatClient } from "../../static/client/state/chat_client.ts";
+import { mentions } from "../../static/client/state/formatting.ts";
 import type { ClientSocket, SocketEvents } from "../../static/client/state/connection.ts";
 import type { Problem } from "../../static/client/state/problem.ts";
 import type { Room } from "../../static/client/state/room.ts";
@@ -75,6 +76,7 @@ export class Page {
       },
       outbox: { store: this.store, now: () => this.wall, newNonce: newId },
       tab: "tab",
+      mentions,
       onChange: () => {},
     });
   }

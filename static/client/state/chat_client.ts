@@ -13,7 +13,7 @@ import type {
 } from "../../../app/protocol/wire.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionPorts, ConnectionStatus } from "./connection.ts";
-import { findMentions } from "./formatting.ts";
+import type { TextReader } from "./formatting.ts";
 import { Outbox } from "./outbox.ts";
 import type { OutboxMessage, OutboxPorts } from "./outbox.ts";
 import type { Problem } from "./problem.ts";
@@ -27,6 +27,8 @@ export interface ChatClientPorts {
   readonly outbox: OutboxPorts;
   /** Identifies this load of the page; never stored. */
   readonly tab: string;
+  /** Returns true if a text mentions its reader. */
+  readonly mentions: (text: string, reader: TextReader) => boolean;
   /** The state changed. Called often: gather redraws. */
   readonly onChange: () => void;
   /** A live message of another member arrived. */
@@ -121,9 +123,30 @@ export class ChatClient {
     return this.#rooms;
   }
 
-  /** Whether a message mentions this person. */
-  isMention({ text, member }: Message): boolean {
-    return member !== this.#member && findMentions(text, this.username).length > 0;
+  /** Returns this person as the reader of a room's messages. */
+  readerOf({ roster, messages }: Room): TextReader {
+    return {
+      name: this.username,
+      names: {
+        *[Symbol.iterator]() {
+          yield* roster.members.values();
+          for (const { from } of messages) yield from;
+        },
+      },
+    };
+  }
+
+  /** Whether a message of a room mentions this person. */
+  isMention(room: Room, { text, member }: Message): boolean {
+    return member !== this.#member && this.#ports.mentions(text, this.readerOf(room));
+  }
+
+  /** Counts unread mentions again, because what finds them has loaded. */
+  recountMentions(): void {
+    for (const room of this.#rooms.values()) {
+      if (room.unread > 0) this.#recountUnread(room);
+    }
+    this.#ports.onChange();
   }
 
   /** Asks for a name, connecting first if necessary. Does nothing once welcomed. */
@@ -395,13 +418,13 @@ export class ChatClient {
     if (result === "gap") return this.#join(room);
     if (result === "duplicate" || push.member === this.#member) return;
     room.roster.stopTyping(push.from);
-    const isMention = this.isMention(push);
+    const isMention = this.isMention(room, push);
     room.addUnread(isMention);
     this.#ports.onMessage?.(room, push, isMention);
   }
 
   #recountUnread(room: Room): void {
-    room.recountUnread(this.#member, (message) => this.isMention(message));
+    room.recountUnread(this.#member, (message) => this.isMention(room, message));
   }
 
   #acknowledgeOwn(messages: readonly MessagePush[]): void {

@@ -66,6 +66,12 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
     readScroll();
     onView();
   }, { passive: true });
+  // Unfolding a message moves the end away without scrolling.
+  log.addEventListener("fold", () => {
+    lastScrollTop = NaN;
+    readScroll();
+    onView();
+  });
   jump.addEventListener("click", () => {
     goToEnd();
     onView();

@@ -8,10 +8,13 @@ import { locale, words } from "../words/language.ts";
 import { button, element } from "./dom.ts";
 import type { Row } from "./keyed_list.ts";
 import { clockTime, drawMessage } from "./message_view.ts";
+import type { Formatter } from "./message_text.ts";
 import { presenceSentences } from "./presence_lines.ts";
 
 /** What rows ask of the page. */
 export interface RowActions {
+  /** Formats messages; `undefined` until it has loaded. */
+  readonly formatter: Formatter | undefined;
   /** Moves an unsent message back to the composer. */
   edit(message: OutboxMessage): void;
   /** Fills the place of the messages in a room that has none. */
@@ -51,7 +54,7 @@ export function rowsOf(chat: ChatClient, room: Room, actions: RowActions): Row[]
       add(ruleRow("new", "rule new", words.newSince(time)));
     }
     const isStart = above?.member !== member || above.from !== from || at - above.at > groupMs;
-    rows.push(messageRow(chat, message, isStart));
+    rows.push(messageRow(chat, room, message, isStart, actions));
     above = message;
     previousAt = at;
     addEvents(offset);
@@ -96,15 +99,24 @@ function ruleRow(key: string, className: string, text: string): Row {
   return { key, version: text, create: () => element("p", attributes, text) };
 }
 
-function messageRow(chat: ChatClient, message: Message, isStart: boolean): Row {
+function messageRow(
+  chat: ChatClient,
+  room: Room,
+  message: Message,
+  isStart: boolean,
+  { formatter }: RowActions,
+): Row {
   const { offset, member, nonce } = message;
-  const isMention = chat.isMention(message);
+  const isMention = chat.isMention(room, message);
   return {
     // The row of an own message keeps its key when the message leaves the outbox.
     key: member === chat.member ? `nonce ${nonce}` : `message ${offset}`,
     // After a reset another message can have the same offset.
-    version: `${isStart} ${isMention} ${offset} ${member} ${nonce}`,
-    create: () => drawMessage({ ...message, isStart, isMention, isPending: false }, chat.username),
+    version: `${isStart} ${isMention} ${formatter !== undefined} ${offset} ${member} ${nonce}`,
+    create: () => {
+      const view = { ...message, isStart, isMention, isPending: false };
+      return drawMessage(view, chat.readerOf(room), formatter);
+    },
   };
 }
 
@@ -120,7 +132,7 @@ function outboxRow(
   const text = outboxState(chat, room, message);
   return {
     key: `nonce ${nonce}`,
-    version: `${isStart} ${state} ${text}`,
+    version: `${isStart} ${state} ${actions.formatter !== undefined} ${text}`,
     create: () => {
       const extra = isPending ? element("span", { class: "state" }, text) : element(
         "span",
@@ -131,7 +143,7 @@ function outboxRow(
         button(words.discard, () => chat.discard(message)),
       );
       const view = { ...message, from: chat.username, isStart, isMention: false, isPending: true };
-      const node = drawMessage(view, chat.username, extra);
+      const node = drawMessage(view, chat.readerOf(room), actions.formatter, extra);
       // A pending message is read aloud once it is in the log or has failed.
       if (isPending) node.ariaLive = "off";
       return node;

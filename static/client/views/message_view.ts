@@ -1,8 +1,9 @@
 // Draws one message: author, time, formatted text, and whatever follows the text.
 
-import { isEmojiOnly, parseMarkup } from "../state/formatting.ts";
+import type { TextReader } from "../state/formatting.ts";
 import { locale } from "../words/language.ts";
-import { copyButton, element } from "./dom.ts";
+import { element } from "./dom.ts";
+import type { Formatter } from "./message_text.ts";
 
 /** A message to draw. */
 export interface MessageView {
@@ -23,28 +24,30 @@ export function clockTime(at: number): string {
   return clock.format(at);
 }
 
-/** Draws a message. Mentions of `username` in its text are marked; `extra` follows the text. */
+/** Draws a message, as plain text without a formatter. `extra` follows the text. */
 export function drawMessage(
   { from, text, at, isStart, isMention, isPending }: MessageView,
-  username: string,
+  reader: TextReader,
+  formatter: Formatter | undefined,
   extra?: HTMLElement,
 ): HTMLElement {
-  const name = element("bdi", { class: "name" }, from);
+  const name = element("bdi", { class: "name", translate: "no" }, from);
   name.style.setProperty("--hue", String(hueOf(from)));
   const action = text.startsWith("/me ") ? text.slice(4) : undefined;
+  const shown = action ?? text;
   const classes = [
     "text",
     isPending && "pending",
     isMention && "mention",
     action !== undefined && "emote",
-    isEmojiOnly(text) && "large",
+    formatter?.isEmojiOnly(text) && "large",
   ];
   const body = element(
     "div",
     { class: classes.filter(Boolean).join(" "), dir: "auto" },
     // An action starts with the name, which then isn't shown above it as well.
     ...action === undefined ? [] : [name, " "],
-    ...drawText(action ?? text, username),
+    ...formatter?.draw(shown, reader) ?? [shown],
     extra,
   );
   return element(
@@ -57,34 +60,6 @@ export function drawMessage(
     }, clockTime(at)),
     element("div", { class: "content" }, isStart && action === undefined && name, body),
   );
-}
-
-const tags = { bold: "strong", mention: "strong", italic: "em" } as const;
-
-function drawText(text: string, username: string): (Node | string)[] {
-  return parseMarkup(text, username).map((part) => {
-    switch (part.kind) {
-      case "text":
-        return part.text;
-      case "code":
-        return element("code", {}, part.text);
-      case "link":
-        return element("a", {
-          href: part.href,
-          target: "_blank",
-          rel: "noopener noreferrer nofollow",
-        }, part.text);
-      case "block":
-        return element(
-          "div",
-          { class: "block" },
-          element("pre", { tabindex: 0 }, part.text),
-          copyButton(() => part.text),
-        );
-      default:
-        return element(tags[part.kind], {}, part.text);
-    }
-  });
 }
 
 /** Returns the hue of a name, always the same for the same name (FNV-1a hash). */

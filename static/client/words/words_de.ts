@@ -62,6 +62,8 @@ export const words: Words = {
   tryNow: "Jetzt versuchen",
   charactersLeft: (count) =>
     count >= 0 ? `noch ${number.format(count)}` : `${number.format(-count)} zu viel`,
+  showAll: (lines) => `Alles zeigen (${number.format(lines)} Zeilen)`,
+  showLess: "Weniger zeigen",
   copy: "Kopieren",
   copied: "Kopiert",
   loadFailed: "Das konnte nicht geladen werden. Versuch es noch einmal, wenn du online bist.",

@@ -63,6 +63,8 @@ export const words = {
   tryNow: "Try now",
   charactersLeft: (count: number) =>
     count >= 0 ? `${number.format(count)} left` : `${number.format(-count)} over the limit`,
+  showAll: (lines: number) => `Show all (${number.format(lines)} lines)`,
+  showLess: "Show less",
   copy: "Copy",
   copied: "Copied",
   loadFailed: "Couldn't load this. Try again once you're online.",

@@ -2,6 +2,7 @@
 // connections and outboxes behave as they do for people.
 
 import { ChatClient } from "../../../static/client/state/chat_client.ts";
+import { mentions } from "../../../static/client/state/formatting.ts";
 import type { ConnectionPorts } from "../../../static/client/state/connection.ts";
 import type { OutboxStore } from "../../../static/client/state/outbox.ts";
 import type { Room } from "../../../static/client/state/room.ts";
@@ -26,6 +27,7 @@ export class ContainerClient implements AsyncDisposable {
       connection: this.#ports(url),
       outbox: { store: noStore, now: () => Date.now(), newNonce: () => randomId(12) },
       tab: randomId(12),
+      mentions,
       onChange: () => this.#changed(),
     });
     this.#chat.openRoom(lobby);

@@ -1,6 +1,7 @@
 // A simulated user with one tab: the page's real chat client on a simulated network.
 
 import { ChatClient } from "../../../static/client/state/chat_client.ts";
+import { mentions } from "../../../static/client/state/formatting.ts";
 import type { OutboxMessage, OutboxStore } from "../../../static/client/state/outbox.ts";
 import type { Message, Room } from "../../../static/client/state/room.ts";
 import { TabOutbox } from "../../../static/client/state/tab_outbox.ts";
@@ -67,6 +68,7 @@ export class SimulatedClient {
         newNonce: newId,
       },
       tab: newId(),
+      mentions,
       onChange: () => this.check(false),
     });
   }

@@ -1,0 +1,120 @@
+// Draws the formatted text of a message. Loads after the page.
+
+import { isEmojiOnly, mentions, parseText } from "../state/formatting.ts";
+import type { TextPart, TextReader } from "../state/formatting.ts";
+import { words } from "../words/language.ts";
+import { button, copyButton, element, setText } from "./dom.ts";
+
+/** What the formatter asks of the page. */
+export interface FormatterActions {
+  readonly defaultRoom: string;
+  showRoom(name: string): void;
+  /** Returns the path of a room. */
+  addressOf(name: string): string;
+}
+
+/** Formats messages. */
+export type Formatter = ReturnType<typeof createFormatter>;
+
+/** Longer messages fold. */
+const foldedLines = 20;
+const lineLength = 78;
+/** Several lines without anything visible. */
+const blankLines = /\n(?:[^\S\n]|[\p{Default_Ignorable_Code_Point}\u2800\n])*\n/gu;
+const tags = { bold: "strong", italic: "em", strike: "s", quote: "blockquote" } as const;
+
+/** Creates the formatter of a page. */
+export function createFormatter({ defaultRoom, showRoom, addressOf }: FormatterActions) {
+  const roomLink = (room: string, children: readonly (Node | string)[]) => {
+    const link = element("a", { href: addressOf(room) }, ...children);
+    link.addEventListener("click", (event) => {
+      // With a modifier the browser opens a tab or window.
+      if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+      event.preventDefault();
+      showRoom(room);
+    });
+    return link;
+  };
+  /** Returns the room of an address in this chat. */
+  const roomOf = ({ origin, pathname, search, hash }: URL) => {
+    const [, room = defaultRoom] = /\/r\/([^/]+)$/.exec(pathname) ?? [];
+    const isHere = origin === location.origin && search + hash === "";
+    return isHere && addressOf(room) === pathname ? room : undefined;
+  };
+  const draw = (parts: readonly TextPart[]): (Node | string)[] => parts.map(drawPart);
+  const drawPart = (part: TextPart): Node | string => {
+    switch (part.kind) {
+      case "text":
+        return collapseBlankLines(part.text);
+      case "code":
+        return element("code", { translate: "no" }, part.text);
+      case "mention":
+        return element("strong", {}, part.text);
+      case "room":
+        return roomLink(part.room, [part.text]);
+      case "link": {
+        const room = roomOf(new URL(part.href));
+        const children = draw(part.parts);
+        if (room !== undefined) return roomLink(room, children);
+        return element(
+          "a",
+          { href: part.href, target: "_blank", rel: "noopener noreferrer nofollow" },
+          ...children,
+          part.host !== undefined && element("small", {}, ` (${part.host})`),
+        );
+      }
+      case "block":
+        return element(
+          "div",
+          { class: "block" },
+          element("pre", { tabindex: 0, translate: "no" }, part.text),
+          copyButton(() => part.text),
+        );
+      default:
+        return element(tags[part.kind], {}, ...draw(part.parts));
+    }
+  };
+
+  return {
+    mentions,
+    isEmojiOnly,
+    /** Draws a text. Long ones are folded. */
+    draw(text: string, reader: TextReader): readonly (Node | string)[] {
+      const nodes = draw(parseText(text, reader));
+      const lines = lineCount(collapseBlankLines(text));
+      return lines > foldedLines ? fold(nodes, lines) : nodes;
+    },
+  };
+}
+
+function collapseBlankLines(text: string): string {
+  return text.replace(blankLines, "\n\n");
+}
+
+/** Returns about how many lines a text takes. */
+function lineCount(text: string): number {
+  return text.split("\n").reduce(
+    (count, line) => count + Math.max(1, Math.ceil(line.length / lineLength)),
+    0,
+  );
+}
+
+/** Shows the start of the content, and a button for the rest. */
+function fold(nodes: readonly (Node | string)[], lines: number): readonly HTMLElement[] {
+  const content = element("div", { class: "folded" }, ...nodes);
+  const toggle = button("", () => setFolded(!content.classList.contains("folded")), {
+    class: "unfold",
+  });
+  const setFolded = (isFolded: boolean) => {
+    content.classList.toggle("folded", isFolded);
+    toggle.ariaExpanded = String(!isFolded);
+    setText(toggle, isFolded ? words.showAll(lines) : words.showLess);
+    toggle.dispatchEvent(new Event("fold", { bubbles: true }));
+  };
+  setFolded(true);
+  // Keyboard focus must not get lost in the hidden part.
+  content.addEventListener("focusin", ({ target }) => {
+    if (target instanceof Element && target.matches(":focus-visible")) setFolded(false);
+  });
+  return [content, toggle];
+}
