@@ -112,7 +112,9 @@ const removedControls = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
 
 /** Cleans a message text (M2) and checks its length (M1). */
 export function cleanText(input: string): Validated<string> {
-  const text = input.toWellFormed().replace(/\r\n?/g, "\n").replace(removedControls, "").trim();
+  const text = input.toWellFormed().replace(/\r\n?/g, "\n").replace(removedControls, "").trimEnd()
+    // The indentation of the first line stays.
+    .replace(/^\s*\n/, "");
   if (text === "") return refuse("text_empty", "Write something first");
   // Counting is only needed if there are more code units than that.
   if (text.length > limits.textMaxLength && codePointLength(text) > limits.textMaxLength) {

@@ -71,7 +71,7 @@ Deno.test("ChatHub.message() cleans the text before storing it [M2]", () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada");
   ada.say("  a\r\nb\u0007 \ud800 ");
-  assertEquals(chat.broker.log("lobby").map(({ text }) => text), ["a\nb \ufffd"]);
+  assertEquals(chat.broker.log("lobby").map(({ text }) => text), ["  a\nb \ufffd"]);
 });
 
 Deno.test("ChatHub.message() refuses empty and overlong texts [M1]", () => {

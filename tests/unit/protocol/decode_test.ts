@@ -47,7 +47,7 @@ Deno.test("decodeCommand() decodes every command [P2]", () => {
     ],
     [{ type: "leave", room: "lobby" }, { type: "leave", room: "lobby" }],
     [
-      { type: "message", room: "lobby", text: " hi ", nonce: "n" },
+      { type: "message", room: "lobby", text: "hi ", nonce: "n" },
       { type: "message", room: "lobby", text: "hi", nonce: "n" },
     ],
     [

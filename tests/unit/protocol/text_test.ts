@@ -79,8 +79,9 @@ Deno.test("isRoomName() accepts 1 to 32 of a-z, 0-9 and -, not starting with - [
   }
 });
 
-Deno.test("cleanText() normalizes line ends, removes controls, trims and counts code points [M1] [M2]", () => {
-  assertEquals(cleanText("  a\r\nb\rc\t\u0000\u009f \n"), { ok: true, value: "a\nb\nc" });
+Deno.test("cleanText() normalizes line ends, removes controls, keeps indentation and counts code points [M1] [M2]", () => {
+  assertEquals(cleanText("a\r\nb\rc\t\u0000\u009f \n"), { ok: true, value: "a\nb\nc" });
+  assertEquals(cleanText(" \n\t\r\n  if x:\n    y\n\n"), { ok: true, value: "  if x:\n    y" });
   assertEquals(cleanText("a\ud800"), { ok: true, value: "a\ufffd" });
   assert(cleanText("😀".repeat(4_000)).ok);
   assert(!cleanText("😀".repeat(4_001)).ok);
