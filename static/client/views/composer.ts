@@ -31,7 +31,7 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, actions: Comp
   let aids: ComposerAids | undefined;
 
   const maxLength = () => chat.limits?.textMaxLength ?? Infinity;
-  const charactersLeft = (text: string) => maxLength() - codePointLength(text.trim());
+  const charactersLeft = (text: string) => maxLength() - codePointLength(text.trimEnd());
   const onChange = () => {
     if (room === undefined) return;
     saveDraft(storage, room.name, text.value);
@@ -51,13 +51,20 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, actions: Comp
     onChange();
   };
   const complain = async (complaint: Complaint) => setText(problem, await sentenceOf(complaint));
+  const isInCodeBlock = () =>
+    text.value.slice(0, text.selectionStart).split("```").length % 2 === 0;
   const submit = () => {
     const typed = text.value.trim();
     if (room === undefined || typed === "") return;
-    const [, command, argument = ""] = /^(\/[a-z]+)(?:\s+([^]*))?$/.exec(typed) ?? [];
+    const [, sign, name, argument = ""] = /^(\/?)(\/[a-z]+)(?:\s+([^]*))?$/i.exec(typed) ?? [];
+    // Two slashes send what would be a command.
+    const command = sign === "" ? name?.toLowerCase() : undefined;
     const isMessage = command === undefined || command === "/me";
     const complaint = isMessage
-      ? chat.send(room.name, typed)
+      ? chat.send(
+        room.name,
+        sign ? typed.slice(1) : command ? `${command} ${argument}` : text.value,
+      )
       : actions.command(command, argument.trim());
     if (complaint !== undefined) return void complain(complaint);
     setValue("");
@@ -95,7 +102,10 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, actions: Comp
     // Enter also ends a composition of an input method; Safari reports that by key code 229 only.
     if (event.isComposing || event.keyCode === 229) return;
     if (aids?.takes(event)) event.preventDefault();
-    else if (event.key === "Enter" && !event.shiftKey && !isTouch()) {
+    else if (
+      event.key === "Enter" &&
+      (event.ctrlKey || event.metaKey || !(event.shiftKey || isTouch() || isInCodeBlock()))
+    ) {
       event.preventDefault();
       submit();
     }

@@ -39,6 +39,7 @@ export function drawMessage(
     "text",
     isPending && "pending",
     isMention && "mention",
+    text.includes("\n") && "lines",
     action !== undefined && "emote",
     formatter?.isEmojiOnly(text) && "large",
   ];

@@ -48,7 +48,8 @@ export const words: PanelWords = {
   notificationTitle: (from, room) => `${from} in #${room}`,
   onlyRoom: "Öffne erst einen anderen Raum, bevor du diesen verlässt.",
   unsentHere: "Hier sind noch Nachrichten nicht gesendet. Warte oder verwirf sie erst.",
-  unknownCommand: (command) => `${command} gibt es nicht. Mit /help siehst du alle Befehle.`,
+  unknownCommand: (command) =>
+    `${command} gibt es nicht. /help zeigt alle Befehle, /${command} sendet es als Text.`,
   connectedElsewhere: "Diese Seite ist anderswo verbunden.",
   connectionEnded: (reason) =>
     `Der Server hat die Verbindung beendet${
@@ -74,6 +75,8 @@ export const words: PanelWords = {
   formatting: [
     ["*Wort*", "fett"],
     ["_Wort_", "kursiv"],
+    ["~~Wort~~", "durchgestrichen"],
+    ["> Wörter", "Zitat"],
     ["`Wort`", "Code"],
     ["```Wörter```", "Codeblock"],
   ],

@@ -50,7 +50,8 @@ export const words = {
   notificationTitle: (from: string, room: string) => `${from} in #${room}`,
   onlyRoom: "Join another room before leaving this one.",
   unsentHere: "Some messages here are unsent. Wait or discard them first.",
-  unknownCommand: (command: string) => `There is no ${command}. Type /help to see all commands.`,
+  unknownCommand: (command: string) =>
+    `There is no ${command}. Type /help to see all commands, or /${command} to send it as text.`,
   connectedElsewhere: "This page is connected elsewhere.",
   connectionEnded: (reason: string) =>
     `The server closed the connection${
@@ -76,6 +77,8 @@ export const words = {
   formatting: [
     ["*word*", "bold"],
     ["_word_", "italic"],
+    ["~~word~~", "struck through"],
+    ["> words", "quote"],
     ["`word`", "code"],
     ["```words```", "code block"],
   ] as readonly (readonly [string, string])[],

@@ -10,9 +10,10 @@ import {
   send,
   signIn,
   waitForMessage,
+  waitForRoom,
   waitUntil,
 } from "./browser_harness.ts";
-import type { Page } from "./browser_harness.ts";
+import type { BrowserContextOptions, Page, TestChat } from "./browser_harness.ts";
 import { ScriptedServer, signInScripted } from "./scripted_server.ts";
 
 const payloads = [
@@ -34,7 +35,7 @@ const payloads = [
   "a".repeat(3_000),
   "@Ada " + "*".repeat(500) + "`".repeat(500),
 ];
-const allowedElements = "article time div bdi a code strong em pre button span p";
+const allowedElements = "article time div bdi a code strong em s small blockquote pre button span p";
 
 /** Elements, attributes and links that must not be in the page. */
 async function injected(page: Page): Promise<string[]> {
@@ -111,13 +112,13 @@ browserTest(
     server.publish("lobby", ...messages);
     await waitForMessage(ada, "599");
     assertEquals(await injected(ada), []);
-    // Only the marks of bold, italic and code may be missing.
+    // Only the marks of formatting may be missing.
     const wordsOf = (text: string) => text.match(/[\p{L}\p{N}]+/gu)?.join("");
     const shown = await ada.locator("#rows .text").evaluateAll((nodes) =>
       nodes.map((node) => {
         const copy = node.cloneNode(true);
         if (copy instanceof Element) {
-          for (const part of copy.querySelectorAll("button, bdi")) part.remove();
+          for (const part of copy.querySelectorAll("button, bdi, a small")) part.remove();
         }
         return copy.textContent ?? "";
       })
@@ -127,6 +128,168 @@ browserTest(
     assert(shown.length >= 400);
   },
 );
+
+/** Signs in to a scripted server whose room has these messages, and waits until they are formatted. */
+async function showMessages(
+  chat: TestChat,
+  texts: readonly string[],
+  options: BrowserContextOptions = {},
+): Promise<Page> {
+  const server = new ScriptedServer();
+  server.append("lobby", ...texts.map((text) => ({ text, from: "Eve", member: "eve" })), {
+    text: "*formatted*",
+  });
+  const { ada } = await signInScripted(chat, options, server);
+  await ada.locator("#rows strong", { hasText: /^formatted$/ }).waitFor();
+  return ada;
+}
+
+browserTest("folds messages of more than 20 lines", async (chat) => {
+  const lines = Array.from({ length: 120 }, (_, i) => `line ${i + 1}`);
+  const short = lines.slice(0, 20).join("\n");
+  const ada = await showMessages(chat, [short, lines.join("\n"), "x".repeat(3_000)]);
+  const texts = ada.locator("#rows .text");
+  assertEquals(await texts.nth(0).locator("button").count(), 0);
+  const toggle = texts.nth(1).locator("button");
+  assertEquals(await toggle.textContent(), "Show all (120 lines)");
+  assertEquals(await toggle.getAttribute("aria-expanded"), "false");
+  const heights = () => texts.evaluateAll((all) => all.map((node) => node.clientHeight));
+  const [, folded = 0, long = 0] = await heights();
+  assert(folded < 550 && long < 550, `${folded} and ${long} px`);
+  await toggle.focus();
+  await ada.keyboard.press("Enter");
+  assertEquals(await toggle.textContent(), "Show less");
+  assertEquals(await toggle.getAttribute("aria-expanded"), "true");
+  const [, unfolded = 0] = await heights();
+  assert(unfolded > 2_000, `${unfolded} px`);
+  // The focus stays on the button.
+  assert(await ada.evaluate(() => document.activeElement?.className === "unfold"));
+  await toggle.click();
+  assertEquals((await heights())[1], folded);
+});
+
+browserTest("shows many blank lines as one", async (chat) => {
+  const blank = ["\n", " \n", "\u200b\n", "\u2800\n", "\u3164\n"];
+  const texts = blank.map((line) => `a${"\n"}${line.repeat(1_500)}b`);
+  const ada = await showMessages(chat, [...texts, "a\n\nb"]);
+  const heights = await ada.locator("#rows .text").evaluateAll((all) =>
+    all.map((node) => node.clientHeight)
+  );
+  const usual = heights[texts.length];
+  assertEquals(heights.slice(0, texts.length), texts.map(() => usual));
+  assertEquals(await ada.locator("#rows .unfold").count(), 0);
+});
+
+browserTest("keeps stacked accents inside their row", async (chat) => {
+  const ada = await showMessages(chat, ["above", "plain text", "below"]);
+  const rows = ada.locator("#rows article");
+  const neighbours = async () => [await rows.nth(0).screenshot(), await rows.nth(2).screenshot()];
+  const before = await neighbours();
+  await rows.nth(1).locator(".text").evaluate((node, marks) => {
+    node.textContent = `Z${marks}`.repeat(10);
+  }, "\u0301\u0316".repeat(30));
+  assertEquals(await neighbours(), before);
+});
+
+for (const [device, options] of Object.entries({ desktop: {}, phone: { viewport: { width: 390, height: 844 } } })) {
+  browserTest(`lets no message imitate another's row on a ${device}`, async (chat) => {
+    const fake = "\n\n**Ada**  11:42\nI resign";
+    const ada = await showMessages(chat, [`hi${fake}`, "a"], options);
+    const seen = await ada.locator("#rows article").first().evaluate((row) => {
+      const style = (selector: string) => {
+        const node = row.querySelector(selector);
+        if (node === null) throw new Error(`No ${selector}`);
+        const { color, fontSize } = getComputedStyle(node);
+        const { left, top } = node.getBoundingClientRect();
+        return { color, fontSize, left, top };
+      };
+      const text = row.querySelector(".text");
+      return {
+        name: style(".name"),
+        bold: style("strong"),
+        time: style("time"),
+        line: text === null ? "" : getComputedStyle(text).borderInlineStartWidth,
+      };
+    });
+    // A name has a colour of its own, and its time is in the gutter or small beside it.
+    assert(seen.bold.color !== seen.name.color);
+    assertEquals([seen.bold.fontSize, seen.time.fontSize], ["15px", "12px"]);
+    if (device === "desktop") assert(seen.time.left + 40 < seen.bold.left);
+    else {
+      assertEquals(seen.line, "2px");
+      assert(seen.bold.left >= seen.name.left + 8);
+    }
+  });
+}
+
+browserTest("bounds the elements of messages full of signs", async (chat) => {
+  const ada = await showMessages(chat, Array.from({ length: 60 }, () => "*a* ".repeat(1_000)));
+  const counts = await ada.locator("#rows article").evaluateAll((rows) =>
+    rows.map((row) => row.querySelectorAll("*").length)
+  );
+  assert(Math.max(...counts) < 220, `${Math.max(...counts)} elements`);
+});
+
+browserTest("shows where links lead", async (chat) => {
+  const ada = await showMessages(chat, [
+    "https://аррӏе.com/",
+    "https://bank.example@evil.example/",
+    "[bank.example](https://evil.example/)",
+    "\u202ehttps://a.example/\u202egpj",
+  ]);
+  assertEquals(await ada.locator("#rows a").allTextContents(), [
+    "https://аррӏе.com/ (xn--80ak6aa92e.com)",
+    "https://bank.example@evil.example/ (evil.example)",
+    "bank.example (evil.example)",
+    "https://a.example/",
+  ]);
+  // An override before a link doesn't reach into it.
+  assertEquals(
+    await ada.locator("#rows a").last().evaluate((node) => getComputedStyle(node).unicodeBidi),
+    "isolate",
+  );
+});
+
+browserTest("opens links to its own rooms in place", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  await send(ada, `see #design and ${chat.url}r/ops or ${chat.url}r/ops?x`);
+  const links = ada.locator("#rows a");
+  await links.first().click();
+  await waitForRoom(ada, "design");
+  await ada.goBack();
+  await waitForRoom(ada, "lobby");
+  assertEquals(await links.nth(2).getAttribute("target"), "_blank");
+  await links.nth(1).click();
+  await waitForRoom(ada, "ops");
+  assertEquals(ada.context().pages().length, 1);
+});
+
+browserTest("sends what people write as they wrote it", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  const written = ["  if x:\n    y()", "¯\\_(ツ)_/¯", "COUNT(*), SUM(*)", "/usr/bin/env x"];
+  for (const text of written) {
+    await send(ada, text);
+    await waitForMessage(ada, text.trim().slice(0, 5));
+  }
+  await send(ada, "//tmp");
+  await waitForMessage(ada, "/tmp");
+  assertEquals(await messageTexts(ada), [...written, "/tmp"]);
+  await send(ada, "/tmp");
+  await ada.locator("#composer-problem", { hasText: "or //tmp to send it as text" }).waitFor();
+  await send(ada, "/ME waves");
+  await ada.locator("#rows .emote", { hasText: "Ada waves" }).waitFor();
+  await send(ada, "/JOIN design");
+  await waitForRoom(ada, "design");
+  // Inside a fence Enter makes a new line.
+  await ada.focus("#text");
+  await ada.keyboard.type("```");
+  await ada.keyboard.press("Enter");
+  await ada.keyboard.type("code");
+  await ada.keyboard.press("Enter");
+  await ada.keyboard.type("```");
+  await ada.keyboard.press("Enter");
+  await ada.locator("#rows pre", { hasText: /^code$/ }).waitFor();
+});
 
 browserTest("stays usable whatever the server pushes", async (chat) => {
   const { ada, server } = await signInScripted(chat);
