@@ -32,7 +32,7 @@ export const words: PanelWords = {
   forgetDevice: "Dieses Gerät vergessen",
   forgetWarning: "Das entfernt deinen Namen, deine Räume und nicht gesendete Nachrichten aus " +
     "diesem Browser. Der Name bleibt reserviert, bis der Server ihn freigibt.",
-  confirmForget: "Dieses Gerät vergessen",
+  confirmForget: "Vergessen",
   cancel: "Abbrechen",
   signOut: "Abmelden",
   offerName: (name, before) =>

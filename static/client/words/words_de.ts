@@ -55,7 +55,7 @@ export const words: Words = {
       ? "Mehrere schreiben …"
       : `${list.format(names)} ${pick(names.length, "schreibt", "schreiben")} …`,
   connecting: "Verbindung wird aufgebaut …",
-  notConnected: "nicht verbunden",
+  notConnected: "offline",
   offline: "Du bist offline. Nachrichten werden gesendet, sobald du wieder online bist.",
   reconnecting: (seconds, problem = "") => `${problem} Neuer Versuch in ${seconds} s`.trim(),
   unreachable: "Der Server ist nicht erreichbar. Neuer Versuch läuft …",
@@ -72,7 +72,7 @@ export const words: Words = {
     "Your name": "Dein Name",
     "Access code": "Zugangscode",
     "Rooms": "Räume",
-    "Join or create a room": "Raum öffnen oder anlegen",
+    "Join or create a room": "Raum öffnen",
     "People": "Leute",
     "Commands": "Befehle",
     "Message": "Nachricht",

@@ -56,7 +56,7 @@ export const words = {
       ? "Several people are typing…"
       : `${list.format(names)} ${pick(names.length, "is", "are")} typing…`,
   connecting: "Connecting…",
-  notConnected: "not connected",
+  notConnected: "offline",
   offline: "You're offline. Messages will be sent when you're back online.",
   reconnecting: (seconds: number, problem = "") => `${problem} Reconnecting in ${seconds} s`.trim(),
   unreachable: "Can't reach the server. Still trying…",

@@ -22,14 +22,16 @@ const messages = [
   "🎉🎉🎉",
 ];
 
-/** Elements that reach beyond the sides of the window. */
+/** Elements that reach beyond the sides of the window, or of the dialog they are in. */
 async function overflowing(page: Page): Promise<string[]> {
   return await page.evaluate(() =>
     [...document.querySelectorAll("body *")].filter((node) => {
       const { left, right, width } = node.getBoundingClientRect();
+      const frame = node.parentElement?.closest("dialog")?.getBoundingClientRect();
+      const [start, end] = [frame?.left ?? 0, frame?.right ?? innerWidth];
       // Code scrolls in its own box, and closed panels wait outside.
       const isAllowed = node.closest("pre, .side:not(.open)") !== null;
-      return width > 0 && !isAllowed && (left < -0.5 || right > innerWidth + 0.5);
+      return width > 0 && !isAllowed && (left < start - 0.5 || right > end + 0.5);
     }).map((node) => node.outerHTML.slice(0, 120))
   );
 }
@@ -118,6 +120,9 @@ browserTest("fits a small square screen in German", async (chat) => {
   await page.click("#room-title");
   await page.click("#me");
   await page.locator("#dialog[open]").waitFor();
+  await assertFits(page);
+  await page.click("text=Dieses Gerät vergessen");
+  await page.locator("#dialog", { hasText: "Abbrechen" }).waitFor();
   await assertFits(page);
 }, noRateLimit);
 

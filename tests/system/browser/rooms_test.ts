@@ -65,7 +65,7 @@ browserTest(
     await ada.locator("#composer-problem", { hasText: "Join another room" }).waitFor();
     await joinRoom(ada, "design");
     await chat.killServer();
-    await ada.locator("#me-state", { hasText: "not connected" }).waitFor();
+    await ada.locator("#me-state", { hasText: "offline" }).waitFor();
     await send(ada, "unsent");
     await send(ada, "/leave");
     await ada.locator("#composer-problem", { hasText: "are unsent" }).waitFor();

@@ -185,7 +185,7 @@ browserTest("says nothing about a connection lost for less than two seconds", as
   await ada.clock.runFor(2_100);
   const texts = await takeChanges();
   const isTold = texts.some((text) => /Connecting|Reconnecting/.test(text));
-  assert(texts.includes("not connected") && isTold, texts.join());
+  assert(texts.includes("offline") && isTold, texts.join());
 });
 
 browserTest("says when a name was changed too often [L3]", async (chat) => {
