@@ -110,17 +110,6 @@ browserTest("keeps a message written offline across a reload, and sends it once"
   await waitForCalm(ada);
 });
 
-browserTest("says when it will reconnect, and reconnects at once when asked", async (chat) => {
-  const ada = await chat.signIn("Ada");
-  await chat.killServer();
-  await ada.locator("#status", { hasText: /Reconnecting in \d+ s/ }).waitFor();
-  await chat.startServer();
-  await ada.click("#status >> text=Try now");
-  await waitForCalm(ada);
-  await send(ada, "back");
-  await waitForMessage(ada, "back");
-});
-
 browserTest("shows before entering who is in the room", async (chat) => {
   await chat.signIn("Ada");
   const ben = await chat.visit();

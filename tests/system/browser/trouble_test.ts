@@ -23,6 +23,21 @@ async function waitForRefusal(page: Page, sentence: RegExp): Promise<void> {
   await page.locator("#prompt-hint.trouble", { hasText: sentence }).waitFor();
 }
 
+/** Starts the server and clicks a button that makes the page try at once. Needs an installed clock. */
+async function tryNow(chat: TestChat, page: Page, button: string): Promise<void> {
+  // With its clock stopped, the page cannot try by itself before the click.
+  await page.clock.pauseAt(new Date(Date.now() + 60_000));
+  await waitUntil("the page waits to try again", async () => {
+    await page.clock.runFor(100);
+    return await page.locator(button).isVisible() && await page.isEnabled(button);
+  });
+  await chat.startServer();
+  const dialled = page.waitForEvent("websocket");
+  await page.click(button);
+  await dialled;
+  await page.clock.resume();
+}
+
 browserTest("says that the server is full, and enters once there is room [C9]", async (chat) => {
   const ben = await chat.signIn("Ben");
   const ada = await chat.visit();
@@ -86,29 +101,30 @@ browserTest("tells being offline from a server that is down", async (chat) => {
   await waitForCalm(ada);
 });
 
+browserTest("says when it will reconnect, and reconnects at once when asked", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  await ada.clock.install();
+  await chat.killServer();
+  await waitForStatus(ada, /Reconnecting in \d+ s/);
+  await tryNow(chat, ada, "#status >> text=Try now");
+  await waitForCalm(ada);
+  await send(ada, "back");
+  await waitForMessage(ada, "back");
+});
+
 browserTest(
   "says before entering that the server is unreachable, and tries at once by another name",
   async (chat) => {
     const ada = await chat.visit();
     await ada.evaluate(async () => void await navigator.serviceWorker.ready);
+    await ada.clock.install();
     await chat.killServer();
     await waitForRefusal(ada, /Can't reach the server/);
     await ada.context().setOffline(true);
     await ada.locator("#prompt-hint", { hasText: "You're offline" }).waitFor();
     await ada.context().setOffline(false);
-    // Stop the page's clock while it waits, so that only the click makes it try.
-    await ada.clock.install();
-    await ada.clock.pauseAt(new Date(Date.now() + 60_000));
-    await waitUntil("it waits to try again", async () => {
-      await ada.clock.runFor(100);
-      return await ada.isEnabled("#prompt-go");
-    });
-    await chat.startServer();
     await ada.fill("#prompt-name", "Ida");
-    const dialled = ada.waitForEvent("websocket");
-    await ada.click("#prompt-go");
-    await dialled;
-    await ada.clock.resume();
+    await tryNow(chat, ada, "#prompt-go");
     await ada.waitForSelector("#app:not([hidden])");
     assertEquals(await ada.textContent("#me-name"), "Ida");
   },
