@@ -1,6 +1,6 @@
 // Measures servers on Redis beside one on SQLite, and the time a message takes between nodes:
-// `deno task bench-nodes`. Rounds alternate between the setups, so that noise affects them alike. All
-// share one machine, so compare CPU time.
+// `deno task bench-nodes`. Rounds alternate between the setups, so that noise affects both equally.
+// All share one machine, so compare CPU time.
 
 import { RemotePresence } from "../app/broker/redis/remote_presence.ts";
 import { frame, RawSocket } from "../tests/support/raw_socket.ts";

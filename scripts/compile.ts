@@ -1,4 +1,5 @@
-// `deno task compile`: compiles server and page into one program, dist/parley, with least privilege.
+// `deno task compile`: compiles server and page into one program, dist/parley, with minimal
+// permissions.
 
 import { printError } from "../app/core/console.ts";
 import { errorMessage } from "../app/core/error_message.ts";
@@ -24,7 +25,8 @@ const permissions: Readonly<Record<string, readonly string[]>> = {
 
 /**
  * Returns the arguments of `deno` that compile for `target`, by default for this machine.
- * `extraFlags` add permissions, such as `--allow-read=/srv/chat`; `excluded` are files to leave out.
+ * `extraFlags` add permissions, such as `--allow-read=/srv/chat`. The files in `excluded` are left
+ * out.
  *
  * @throws {TypeError} If an extra flag does not add a permission.
  */

@@ -9,7 +9,7 @@ export const measured = {
   idleLoad: 2.5e-6,
   /** CPU-seconds to send one frame to one connection. */
   frameSeconds: 8e-6,
-  /** CPU-seconds of a node to accept a message, store it in Redis and read it back, without its frames. */
+  /** CPU-seconds of a node to accept, store and read back a message, without its frames. */
   messageSeconds: 150e-6,
   /** CPU-seconds of a node to read a message that it delivers to no one. */
   feedSeconds: 60e-6,

@@ -1,9 +1,9 @@
-// Runs all tests, including those in a browser if there is a Chromium. The last line counts them; the
-// exit status is 1 if one failed.
+// Runs all tests, including those in a browser if Chromium is installed. The last line counts them;
+// the exit status is 1 if one failed.
 
 const root = new URL("../", import.meta.url).pathname;
 const browserNames = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-/** These tests have a configuration of their own. */
+/** These tests have their own configuration. */
 const browserTests = "tests/system/browser";
 
 interface Counts {

@@ -1,10 +1,13 @@
 // Whether the wall clock can be trusted with deleting messages by their age.
 
 const hourMs = 3_600_000;
-/** How long a clock that was set must go steadily before it is believed. */
+/** How long a clock must run steadily after a jump before it is trusted again. */
 const confirmMs = 24 * hourMs;
 
-/** Compares the wall clock with a monotonic one. A clock that is years ahead would delete everything. */
+/**
+ * Compares the wall clock with a monotonic one: with a clock that is years ahead, retention would
+ * delete everything.
+ */
 export class ClockTrust {
   readonly #wallNow: () => number;
   readonly #now: () => number;

@@ -54,10 +54,10 @@ const silenceMs = 60_000;
 const helloTimeoutMs = 5_000;
 /** Timeout after a refused `hello`, while a person chooses another name. */
 const nextHelloTimeoutMs = 60_000;
-/** A session is closed when this many hellos were refused. */
+/** Max refused hellos before a session is closed. */
 const maxRefusedHellos = 5;
 const sweepMs = 1_000;
-/** Clients told to reconnect spread their return over this long per thousand sessions. */
+/** Clients that must reconnect spread their attempts over this long, per thousand sessions. */
 const spreadMsPerThousand = 1_000;
 /** Max commands of a session held back while the broker is slow. */
 const maxHeld = 256;
@@ -135,7 +135,7 @@ export class ChatHub {
     session.heartbeat.heardAt = this.#ports.clock.now();
     session.commandCount++;
     if (typeof frame !== "string") {
-      return this.#end(session, closeCode.protocolError, "a frame is JSON text");
+      return this.#end(session, closeCode.protocolError, "frames must be JSON text");
     }
     const isGreeting = session.state.kind === "greeting";
     const maxBytes = isGreeting ? limits.greetingFrameMaxBytes : limits.frameMaxBytes;
@@ -185,7 +185,7 @@ export class ChatHub {
     return this.#isDraining;
   }
 
-  /** How long clients spread their return if all have to reconnect. */
+  /** The time over which clients spread their attempts if all must reconnect. */
   get reconnectSpreadMs(): number {
     return Math.ceil(this.#sessions.size / 1_000) * spreadMsPerThousand;
   }
@@ -302,8 +302,8 @@ export class ChatHub {
   }
 
   /**
-   * Checks the access code. Wrong codes count against the network, so that nobody can guess it. A
-   * known member has tries of its own, so that a guesser cannot lock out the rest of a house.
+   * Checks the access code. Wrong codes are charged to the network, so that guessing takes too
+   * long. A known member has its own quota, so that a guesser cannot lock out a whole household.
    */
   #checkAccess(
     payer: Payer,
@@ -318,7 +318,7 @@ export class ChatHub {
       quotas.chargeAccess(payer);
       return accessDenied();
     }
-    // Without looking at the code of anybody unknown, whom the time it takes could help.
+    // Don't check an unknown member's code: the time this takes could help a guesser.
     if (!this.#members.isKnown(payer) || quotas.memberAccessWait(payer) > 0) {
       return accessLocked(retryAfter);
     }
@@ -346,7 +346,7 @@ export class ChatHub {
         const member = this.#members.admit(payer, username);
         const active = new ActiveSession(session, member, command.tab, payer);
         this.#welcome(active, command, token);
-        // After the new session is in, so that the member neither leaves nor joins.
+        // After the new session is active, so that the member's presence has no gap.
         this.#replace(older);
       },
       () => {
@@ -383,7 +383,7 @@ export class ChatHub {
     }
   }
 
-  /** Adds a session to a room. Pays for the `joined` that the room's members get. */
+  /** Adds a session to a room. Charges for the `joined` push to the room's members. */
   #enter(active: ActiveSession, name: string, position: Position | undefined): void {
     if (!active.member.presences.has(name)) {
       const audience = this.#rooms.get(name)?.roster.audience ?? 0;
@@ -517,14 +517,14 @@ export class ChatHub {
     return retryAfter === 0;
   }
 
-  /** Refuses a command that reads the log if the session already waits for too many pages. */
+  /** Refuses a command that reads the log if the session has too many pages pending. */
   #mayRead({ session, pages }: ActiveSession, about: About): boolean {
     if (pages.length < limits.roomsPerSession) return true;
     this.#refuse(session, rateLimited(about, "bytes", sweepMs));
     return false;
   }
 
-  /** Runs a task once the session's messages are stored, because rooms must hear of them first. */
+  /** Runs a task once the session's messages are stored, because rooms must receive them first. */
   #afterWriting(session: Session, task: () => void): void {
     const { state } = session;
     const written = state.kind === "active" ? this.#writer.written(state) : undefined;

@@ -162,7 +162,7 @@ export class Members {
 
   /**
    * Announces a member's new name to its rooms and its sessions here, whichever node it is on.
-   * Returns false if no session here had to be told.
+   * Returns false if no session here needed a push.
    */
   rename(id: string, username: string): boolean {
     const { rooms, outbound } = this.#options;

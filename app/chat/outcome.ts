@@ -1,25 +1,25 @@
-// Continues with the result of a broker call, whether it is available at once or later.
+// Handles the result of a broker call, whether it is returned at once or as a promise.
 
 import type { Outcome } from "./broker.ts";
 import type { HubLog } from "./ports.ts";
 
 /**
- * Calls `ask` and passes its result to `done`, or what it threw to `failed`: before returning if
- * the result is available at once. Errors thrown later by these two are logged.
+ * Calls the broker and passes the result to `onResult`, or the error to `onError`. Both run before
+ * this function returns, unless the result is a promise; then errors that they throw are logged.
  */
 export function whenDone<T>(
-  ask: () => Outcome<T>,
-  done: (value: T) => void,
-  failed: (error: unknown) => void,
+  callBroker: () => Outcome<T>,
+  onResult: (value: T) => void,
+  onError: (error: unknown) => void,
   log: HubLog,
 ): void {
   let outcome: Outcome<T>;
   try {
-    outcome = ask();
+    outcome = callBroker();
   } catch (error) {
-    return failed(error);
+    return onError(error);
   }
   if (outcome instanceof Promise) {
-    outcome.then(done, failed).catch((error) => log.error("internal", error));
-  } else done(outcome);
+    outcome.then(onResult, onError).catch((error) => log.error("internal", error));
+  } else onResult(outcome);
 }

@@ -93,7 +93,7 @@ export class Quotas {
       this.#addressMessages.wait(network, now),
     );
     if (messageWait > 0) return { quota: "messages", retryAfter: messageWait };
-    // Whoever has read too much may still write, but not make rooms.
+    // A member that has read too much may still send messages, but not make rooms.
     const byteLimiter = isFirst ? this.#bytes : this.#messageBytes;
     const bytesWait = wait(byteLimiter, payer, now);
     if (bytesWait > 0) return { quota: "bytes", retryAfter: bytesWait };
@@ -131,12 +131,12 @@ export class Quotas {
     charge(this.#bytes, payer, bytes, this.#clock.now());
   }
 
-  /** Charges a change that `members` are told, into debt if necessary. */
+  /** Charges a push to `members` members, into debt if necessary. */
   chargeAnnouncement(payer: Payer, members: number): void {
     this.chargeBytes(payer, members * announcementCostBytes);
   }
 
-  /** Returns the ms until anybody on a network may try an access code; 0 if they may now. */
+  /** Returns the ms until anyone on a network may try an access code; 0 if they may now. */
   accessWait({ network }: Payer): number {
     const now = this.#clock.now();
     return Math.max(

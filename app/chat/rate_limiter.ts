@@ -1,6 +1,6 @@
-// Token buckets by key. Knows neither a clock nor what a token stands for.
+// Token buckets by key. The caller passes the time and decides what a token is worth.
 
-/** Max buckets remembered. Keys beyond it share one, so that memory stays bounded. */
+/** Max buckets kept. Further keys share one, so that memory stays bounded. */
 const maxBuckets = 100_000;
 const sharedKey = "";
 
@@ -29,9 +29,9 @@ export class RateLimiter {
    * Charges `cost` and returns 0 if the key has a token; otherwise returns the ms until it has one.
    */
   take(key: string, now: number, cost = 1): number {
-    const wait = this.wait(key, now);
-    if (wait === 0) this.charge(key, cost, now);
-    return wait;
+    const waitMs = this.wait(key, now);
+    if (waitMs === 0) this.charge(key, cost, now);
+    return waitMs;
   }
 
   /** Returns the ms until the key has a token; 0 if it has one. */

@@ -38,7 +38,7 @@ export class Room {
     return this.#head;
   }
 
-  /** Takes over the end of the log as read by the broker. */
+  /** Loads the end of the log, as the broker read it. */
   load(page: Page): void {
     this.state = "read";
     this.#head = page.head;
@@ -71,7 +71,7 @@ export class Room {
     this.#recent = this.#recent.filter((entry) => entry.offset >= first);
   }
 
-  /** Returns the newest entries within `maxBytes`, or one if that is larger. */
+  /** Returns the newest entries that fit into `maxBytes`, but at least one. */
   newest(maxBytes: number, missedSince?: number): Slice {
     let start = this.#recent.length;
     let bytes = 0;
@@ -87,7 +87,7 @@ export class Room {
   }
 
   /**
-   * Returns what follows `position`: `undefined` if memory does not reach back that far, and the
+   * Returns the entries after `position`, `undefined` if memory does not reach back that far, or the
    * newest entries if the position does not belong to this log.
    */
   after(position: Position, maxBytes: number): Slice | undefined {

@@ -55,7 +55,7 @@ export class Roster {
     return this.#usernames.size;
   }
 
-  /** How many members are told of each change: none while the room is crowded. */
+  /** How many members receive each change: none while the room is crowded. */
   get audience(): number {
     return this.#isCrowded ? 0 : this.count;
   }

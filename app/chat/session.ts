@@ -21,8 +21,9 @@ export interface PeerAddress {
   /** The address, or the network it belongs to: its connections share their quotas. */
   readonly network: string;
   /**
-   * Where the address is valid. Members on this machine have quotas of their own, because a proxy or
-   * many people may be behind it. So may a private address, which has more than a public one.
+   * Where the address is valid. Members on this machine have separate quotas, because a proxy or
+   * many people may be behind it. The same can be true of a private address, so its quotas are
+   * larger than those of a public one.
    */
   readonly scope: "loopback" | "private" | "public";
 }

@@ -26,7 +26,7 @@ const addressFull: LimitReached = {
   reason: "too many connections from your address",
 };
 
-/** Factor for a private address: an office or a container gateway may have many people behind it. */
+/** Factor for a private address, which may be an office or a container gateway. */
 const privateFactor = 32;
 /**
  * Max sockets of this machine that have not opened. Open ones are unlimited, because a proxy or a
@@ -114,7 +114,7 @@ export class ConnectionLimits {
     if (isUnopened) decrement(this.#unopenedByNetwork, slot.peer.network);
   }
 
-  /** This side has sent a close frame. The peer may never answer it. */
+  /** This side has sent a close frame. The peer may never reply. */
   closing(slot: Slot): void {
     if (!this.#closing.has(slot)) this.#closing.set(slot, this.#now());
   }

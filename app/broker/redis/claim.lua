@@ -1,16 +1,16 @@
 #!lua
--- Gives a member that connects the name it still holds, or else the name it asks for unless that is
+-- Gives a connecting member the name it still holds, or else the name it asks for unless that is
 -- taken.
 --
 -- keys    writes member:*, name:*, feed
 -- args    member, username, key (of that name), optionally tab, nameHoldMs, recordTtlMs
--- result  username: the name that it has now; absent when the one it asked for is taken
+-- result  username: the member's name; absent if it holds none and the one it asks for is taken
 
 if isFenced() then return replyFenced() end
 local member, record = args.member, readMember(args.member)
 if record.key and holdsName(record) then
   record['node:' .. node] = nil
-  -- Published before a later claim can be answered, so that tabs move in the order of their claims.
+  -- Published before any later claim runs, so that tabs move in the order of their claims.
   if args.tab and isConnected(record) then
     publish('{"kind":"tab_moved","node":"' .. node .. '","member":"' .. member .. '","tab":' ..
       cjson.encode(args.tab) .. '}')

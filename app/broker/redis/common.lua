@@ -1,5 +1,5 @@
--- The beginning of every script: reads the arguments, determines the epoch, and defines shared
--- functions.
+-- Inserted at the start of every script: reads the arguments, determines the epoch, and defines
+-- shared functions.
 --
 -- KEYS[1]   the prefix of all keys (see scripts.ts); the headers of the scripts leave it out
 -- ARGV[1]   a JSON object: `node` and `link` of the caller, `feedMaxBytes`, optionally `now`
@@ -18,8 +18,8 @@ local function key(...) return prefix .. table.concat({...}, ':') end
 -- Lua would print a large number in scientific notation.
 local function digits(number) return string.format('%.0f', number) end
 
--- Another run of Redis may have lost the end of the log, so it continues in a new epoch. A Redis
--- that has lost everything starts one.
+-- A restarted Redis may have lost the end of the log, or all of it, so every run of Redis starts a
+-- new epoch.
 local run = redis.call('INFO', 'server'):match('run_id:(%x+)')
 local meta = redis.call('HMGET', key('meta'), 'run', 'epoch', 'feed')
 local epoch, feed = meta[2], tonumber(meta[3] or 0)
@@ -35,7 +35,7 @@ local function hasType(name, expected)
   return found == 'none' or found == expected
 end
 
--- Continues the feed after whatever another program has written to it. Nodes find a gap there and
+-- Makes the feed usable again after another program has written to it. Nodes find a gap there and
 -- start over from the logs.
 local function repairFeed()
   if not hasType(key('feed'), 'stream') then redis.call('DEL', key('feed')) end
@@ -73,7 +73,7 @@ end
 
 local function isRegistered(other) return redis.call('HEXISTS', key('nodes'), other) == 1 end
 
--- True for a node whose lease ran out, as others may hold the names of its members by now, and for
--- commands sent through a link that the node has replaced.
+-- True if the node's lease has expired, because others may hold its members' names by now. Also true
+-- for a command sent through a link that the node has since replaced.
 local function isFenced() return redis.call('HGET', key('nodes'), node) ~= args.link end
 local function replyFenced() return reply('"fenced":true') end

@@ -1,5 +1,5 @@
-// How far each loaded room has been delivered to the hub, so that no entry is delivered twice and
-// missing ones can be found.
+// Tracks how far each loaded room has been delivered to the hub, so that no entry is delivered twice
+// and gaps can be detected.
 
 import type { Entry } from "../../chat/broker.ts";
 import type { Position } from "../../protocol/wire.ts";

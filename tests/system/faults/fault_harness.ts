@@ -7,14 +7,18 @@ import { withBench } from "../../support/server_bench.ts";
 import type { Bench } from "../../support/server_bench.ts";
 import type { ServerProcess } from "../../support/server_process.ts";
 
-/** Defines a test, which is skipped if there is a `reason` to. */
+/** Defines a test, which is skipped if a `skipReason` is given. */
 export function test(
   name: string,
-  reason: string | undefined,
+  skipReason: string | undefined,
   use: (bench: Bench) => Promise<void>,
 ): void {
-  const title = reason === undefined ? name : `${name} (${reason})`;
-  Deno.test({ name: `Faults: ${title}`, ignore: reason !== undefined, fn: () => withBench(use) });
+  const title = skipReason === undefined ? name : `${name} (${skipReason})`;
+  Deno.test({
+    name: `Faults: ${title}`,
+    ignore: skipReason !== undefined,
+    fn: () => withBench(use),
+  });
 }
 
 /** Returns the nonces of a database that no server uses, whose offsets must be 1, 2, 3, … */
@@ -25,7 +29,7 @@ export function noncesIn(database: string): readonly string[] {
   return rows.map(({ nonce }) => String(nonce));
 }
 
-/** A command that limits the size of a server's files, like a full disk, until `limitFiles`. */
+/** A command prefix that limits the size of a server's files, like a full disk. */
 export function underLimit(kib: number): readonly string[] {
   return ["bash", "-c", `trap '' XFSZ; ulimit -S -f ${kib}; exec "$0" "$@"`];
 }
@@ -40,29 +44,29 @@ export async function limitFiles(server: ServerProcess, bytes?: number): Promise
 
 const isRoot = Deno.uid() === 0;
 
-/** A command that binds a server to the modes of files, which root otherwise overrides. */
+/** A command prefix that makes file modes apply to a server even if it is run by root. */
 export const underModes: readonly string[] = isRoot
   ? ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
   : [];
 
-/** Why `underModes` does not work here, if so. */
+/** Why `underModes` does not work here; `undefined` if it does. */
 export const noModes = underModes.length > 0 && !succeeds([...underModes, "true"])
   ? "needs setpriv when run by root"
   : undefined;
 
-/** Why no small disk can be mounted here, if so. */
-export const noMount = reasonAgainstMounts();
+/** Why no small disk can be mounted here; `undefined` if one can. */
+export const noMount = mountSkipReason();
 
-function reasonAgainstMounts(): string | undefined {
+function mountSkipReason(): string | undefined {
   if (!isRoot) return "needs root";
   const dir = Deno.makeTempDirSync();
   const isMounted = succeeds(["mount", "-t", "tmpfs", "none", dir]);
   if (isMounted) succeeds(["umount", dir]);
   Deno.removeSync(dir);
-  return isMounted ? undefined : "needs the right to mount";
+  return isMounted ? undefined : "needs permission to mount";
 }
 
-/** Runs `use` while `dir` is a disk of its own with `kib` KiB. */
+/** Runs `use` while `dir` is a separate disk of `kib` KiB. */
 export async function withDisk(dir: string, kib: number, use: () => Promise<void>): Promise<void> {
   Deno.mkdirSync(dir);
   succeeds(["mount", "-t", "tmpfs", "-o", `size=${kib}k`, "none", dir]);

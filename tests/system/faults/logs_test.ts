@@ -3,7 +3,7 @@ import type { ChatClient } from "../../support/chat_client.ts";
 import { pause } from "../../support/server_bench.ts";
 import { limitFiles, noMount, test, underLimit, withDisk } from "./fault_harness.ts";
 
-/** Sends messages until one is logged: a log is opened again when there is a line to write. */
+/** Sends messages until one is logged, since a log is only reopened to write a line. */
 async function sendUntilLogged(ada: ChatClient, log: () => string): Promise<void> {
   while (!log().includes("event=message")) {
     assertEquals((await ada.says("on")).error, undefined);
@@ -12,7 +12,7 @@ async function sendUntilLogged(ada: ChatClient, log: () => string): Promise<void
 }
 
 test(
-  "a removed log folder is created again, and the chat goes on",
+  "a removed log folder is recreated, and the chat continues",
   undefined,
   async (bench) => {
     const { dir, start, join, log } = bench;
@@ -24,7 +24,7 @@ test(
 );
 
 test(
-  "a log that cannot grow says so on the console, and resumes later",
+  "a log that cannot grow is reported on the console, and resumes later",
   undefined,
   async (bench) => {
     const { dir, start, join, log } = bench;
@@ -43,7 +43,7 @@ test(
 );
 
 test(
-  "a log folder that cannot be created does not stop the start",
+  "a log folder that cannot be created does not prevent the start",
   undefined,
   async ({ dir, start, join }) => {
     Deno.writeTextFileSync(`${dir}/logs`, "in the way");

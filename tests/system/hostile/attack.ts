@@ -1,5 +1,5 @@
-// An attack, and what attacks are made of. The attacks themselves are in the files whose names end
-// in `_attacks.ts`.
+// The type of an attack, and the functions that attacks share. The attacks are in the files
+// `*_attacks.ts`.
 
 import type { Push } from "../../../app/protocol/wire.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
@@ -29,8 +29,7 @@ export interface Attack {
   /** Min repetitions in the torture. */
   readonly long: number;
   /**
-   * Max p99 delay of honest messages, in ms, for attacks that Deno gives the server no means
-   * against.
+   * Max p99 delay of honest messages, in ms. Set for attacks that a server on Deno cannot prevent.
    */
   readonly maxP99?: number;
   /**
@@ -62,11 +61,11 @@ export function repeated(
 }
 
 /** Throws unless the server reacted as it should. */
-export function expect(isRight: boolean, what: string, ending: Ending): void {
+export function expect(isRight: boolean, subject: string, ending: Ending): void {
   if (isRight) return;
   const { status, code, texts, answer } = ending;
   const last = texts.at(-1)?.slice(0, 200);
-  throw new Error(`${what}: status ${status}, code ${code}, ${last ?? answer.slice(0, 200)}`);
+  throw new Error(`${subject}: status ${status}, code ${code}, ${last ?? answer.slice(0, 200)}`);
 }
 
 /** Returns a command as a frame. */
@@ -92,7 +91,7 @@ export function newToken(random: SeededRandom): string {
   return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
-/** Sends a handshake and frames at once, and says goodbye once all are answered. */
+/** Sends a handshake and frames at once, and closes once the server has handled them all. */
 export async function converse(port: number, ...frames: readonly Uint8Array[]): Promise<Ending> {
   using socket = await RawSocket.open(port, ...frames, command({ type: "last" }));
   const texts: string[] = [];

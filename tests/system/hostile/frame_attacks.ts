@@ -7,7 +7,7 @@ import { command, converse, expect, hello, newToken, provoke, pushes, repeated }
 import type { Attack, Target } from "./attack.ts";
 import { concat, frame, opcode, RawSocket } from "../../support/raw_socket.ts";
 
-/** Below the number of refusals that closes a connection. */
+/** Max refusals per connection, below the number that closes it. */
 const maxRefusals = 90;
 const fuzzConnections = 10;
 const abnormal = 1006;
@@ -119,7 +119,7 @@ function mutant(random: SeededRandom): string {
   return text;
 }
 
-/** Sends frames on new connections and checks that each is answered as it should be. */
+/** Sends texts on new connections, and checks the number of refusals and the close codes. */
 async function sendTexts(target: Target, texts: readonly string[]): Promise<void> {
   let batch: Uint8Array[] = [];
   let refusals = 0;
@@ -286,7 +286,7 @@ export const frameAttacks: readonly Attack[] = [
   }),
   repeated("unmasked frames", { short: 40, long: 5_000 }, async ({ port, random }) => {
     const ending = await converse(port, hello(random), frame('{"type":"no"}', { masked: false }));
-    // Deno accepts them, against the standard, so they are commands like any others.
+    // Deno accepts them, in violation of RFC 6455, so the server treats them as commands.
     const isAnswered = pushes(ending).some(({ type }) => type === "error");
     expect(isAnswered || ending.code === abnormal, "an unmasked frame", ending);
   }),

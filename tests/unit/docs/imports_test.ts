@@ -1,10 +1,14 @@
-// What may import what: the layers of docs/architecture.md, and no cycles. Type-only imports count too.
+// Checks the import rules of docs/architecture.md, and that there are no cycles. Type-only imports
+// count too.
 
 import { assert, assertEquals } from "@std/assert";
 
 const root = new URL("../../../", import.meta.url);
 
-/** What the files of a folder may import beside its own; files are named in full, folders end in a slash. */
+/**
+ * The files and folders that a folder may import from besides itself. Files are named in full,
+ * folders end in a slash.
+ */
 const rules: Readonly<Record<string, readonly string[]>> = {
   "app/protocol/": [],
   "app/chat/": ["app/protocol/"],
