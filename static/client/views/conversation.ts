@@ -35,7 +35,7 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
   let lastScrollTop = 0;
   /** The fraction of a pixel that the last correction could not scroll. */
   let scrollRest = 0;
-  let drawn = { oldest: 0, isLive: false };
+  let drawn = { oldest: 0, isLive: false, isFormatted: false };
   let busyTimer: ReturnType<typeof setTimeout> | undefined;
 
   const goToEnd = () => {
@@ -104,12 +104,15 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
       if (isAtEnd) room.trim();
       // Screen readers read live messages aloud, but not loaded ones.
       const isLive = room.phase === "live";
-      const isHistory = isOther || !drawn.isLive || room.oldest < drawn.oldest;
+      const isFormatted = actions.formatter !== undefined;
+      // The formatter draws all messages again, and they must not be read again.
+      const isHistory = isOther || !drawn.isLive || room.oldest < drawn.oldest ||
+        isFormatted !== drawn.isFormatted;
       const isLoading = room.isLoadingOlder || !isLive;
       log.ariaBusy = String(isHistory || isLoading);
       clearTimeout(busyTimer);
       if (!isLoading) busyTimer = setTimeout(() => log.ariaBusy = "false");
-      drawn = { oldest: room.oldest, isLive };
+      drawn = { oldest: room.oldest, isLive, isFormatted };
 
       const anchors = isOther || isAtEnd ? [] : anchorsIn(log);
       // One list draws all rooms in turn.
