@@ -9,7 +9,7 @@ import type { Rooms } from "./rooms.ts";
 import type { ActiveSession, Session, Subscription } from "./session.ts";
 import type { Ticker } from "./ticker.ts";
 
-/** What `Outbound` works with. */
+/** The dependencies and bounds of `Outbound`. */
 export interface OutboundOptions {
   readonly clock: Clock;
   readonly meter: HubMeter | undefined;
@@ -59,8 +59,8 @@ export class Outbound {
   }
 
   /**
-   * Makes a subscription live. It is sent the room's pushes from the next tick on, because those of
-   * this tick are part of its `room` push.
+   * Makes a subscription live. It receives the room's pushes from the next tick on, because its
+   * `room` push covers those of this tick.
    */
   goLive(subscription: Subscription): void {
     subscription.isLive = true;
@@ -75,7 +75,7 @@ export class Outbound {
     if (live?.delete(active) && live.size === 0) this.#live.delete(room);
   }
 
-  /** Drops what is queued for a session. */
+  /** Drops a session's queued pushes. */
   drop(session: Session): void {
     session.queued = [];
     session.queuedLength = 0;
@@ -116,7 +116,7 @@ export class Outbound {
     return count;
   }
 
-  /** Sends what is queued for a session. */
+  /** Sends a session's queued pushes in one frame. */
   sendQueued(session: Session): void {
     if (session.queued.length === 0) return;
     const frame = `[${session.queued.join(",")}]`;
@@ -129,9 +129,9 @@ export class Outbound {
   sendFrame(session: Session, frame: string): void {
     const { socket } = session;
     const { outboxMaxBytes } = this.#options;
-    // A code unit has at most three bytes: no need to count them.
+    // An upper bound: a UTF-16 code unit takes at most three bytes in UTF-8.
     const maxBytes = frame.length * 3;
-    // Asking the socket costs a tenth of sending, so ask only if the limit might be reached.
+    // Reading `buffered` costs a tenth of a send, so read it only if the limit might be exceeded.
     if (session.bufferedMax + maxBytes > outboxMaxBytes) {
       session.bufferedMax = socket.buffered;
       if (

@@ -1,10 +1,10 @@
-// What the hub needs from the world: its ports and its settings. Types only.
+// Types of the hub's ports and settings.
 
 import type { AppendResult, Broker } from "./broker.ts";
 
-/** Monotonic time, so that a clock set back neither closes nor keeps a session. */
+/** A monotonic clock, so that changes to the system time don't affect timeouts. */
 export interface Clock {
-  /** Milliseconds since some fixed moment. */
+  /** Milliseconds since an arbitrary origin. */
   now(): number;
 }
 
@@ -16,11 +16,11 @@ export interface Scheduler {
   later(ms: number, task: () => void): () => void;
 }
 
-/** Makes tokens and knows the members they stand for. */
+/** Issues tokens and derives members from them. */
 export interface Identity {
   /** Returns 32 random bytes in base64url. */
   newToken(): string;
-  /** Returns the member's public id: always the same for a token, and no help in finding it. */
+  /** Returns the member's public id: always the same for a token, which it does not reveal. */
   memberOf(token: string): string;
 }
 
@@ -39,7 +39,7 @@ export interface HubLog {
 
 /** Counts what the hub does. Must not throw, and must be cheap. */
 export interface HubMeter {
-  /** A tick took `ms`; `frames` were sent since the tick before. */
+  /** A tick took `ms`; `frames` were sent since the previous tick. */
   tick(ms: number, frames: number): void;
   /** The log took `ms` to append a tick's messages. */
   append(ms: number): void;
@@ -47,7 +47,7 @@ export interface HubMeter {
   message(result: AppendResult["kind"]): void;
   /** A command was refused. */
   refusal(code: string): void;
-  /** A session went live in a room: without a position, from its position, or not from it. */
+  /** A session went live in a room: it sent no position, recovered from it, or could not. */
   join(outcome: "new" | "recovered" | "lost"): void;
   /** The hub closed a session. */
   close(code: number): void;

@@ -1,5 +1,5 @@
 #!lua
--- Writes one field. Fails where storing a message would fail, on a full Redis for one.
+-- Writes one field. Fails if storing a message would fail, for example because Redis is full.
 --
 -- keys    writes meta
 

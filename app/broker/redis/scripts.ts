@@ -180,7 +180,7 @@ export const scripts: Readonly<Record<ScriptName, RedisScript>> = {
   prune: script(pruneLua, roomsLua),
 };
 
-/** Puts a script together. Its first line, which carries its flags, has to stay the first. */
+/** Assembles a script. Its first line must stay first, because it carries the flags. */
 function script(source: string, ...shared: readonly string[]): RedisScript {
   const bodyAt = source.indexOf("\n") + 1;
   const text = [source.slice(0, bodyAt), commonLua, ...shared, source.slice(bodyAt)].join("\n");

@@ -1,4 +1,4 @@
-// What retention deletes from the start of each room, in bounded steps.
+// Deletes messages beyond the retention limits from the start of each room, in bounded steps.
 
 import type { DatabaseFile } from "./database.ts";
 import type { Nonces } from "./nonces.ts";
@@ -27,7 +27,7 @@ export type PrunedRoom = readonly [name: string, first: number];
 export class Retention {
   readonly #options: RetentionOptions;
   readonly #nonces: Nonces;
-  /** Id of the room where the next step starts; undefined once all rooms were visited. */
+  /** Id of the room where the next step starts; `undefined` once all rooms have been visited. */
   #nextRoom: number | undefined;
 
   constructor(options: RetentionOptions, nonces: Nonces) {
@@ -35,7 +35,7 @@ export class Retention {
     this.#nonces = nonces;
   }
 
-  /** Whether the last step left rooms for the next one. */
+  /** Whether the last step left rooms to visit. */
   get hasMore(): boolean {
     return this.#nextRoom !== undefined;
   }
@@ -63,7 +63,7 @@ export class Retention {
       pruned.push([String(room.name), next]);
       left -= next - first;
       if (left > 0) continue;
-      // This room may have more.
+      // This room may have more to delete.
       this.#nextRoom = id;
       break;
     }
@@ -75,11 +75,11 @@ export class Retention {
     return retentionMessages === 0 ? first : head - retentionMessages + 1;
   }
 
-  /** Returns the first offset below `max` that is young enough; `max` if none is. */
+  /** Returns the first offset below `max` whose message is recent enough to keep, or else `max`. */
   #firstByAge(file: DatabaseFile, id: number, first: number, max: number, now: number): number {
     const { retentionDays } = this.#options;
     if (retentionDays === 0) return first;
-    const oldest = now - retentionDays * dayMs;
-    return Number(file.get(sql.firstSince, id, first, max, oldest)?.offset ?? max);
+    const oldestAt = now - retentionDays * dayMs;
+    return Number(file.get(sql.firstSince, id, first, max, oldestAt)?.offset ?? max);
   }
 }

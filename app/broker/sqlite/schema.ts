@@ -1,13 +1,13 @@
-// The tables of the database, and the steps that lead an older database to them.
+// The tables of the database, and the migrations that upgrade an older one.
 
 import type { DatabaseSync } from "node:sqlite";
 
 /**
- * The step to each version from the one before; the first turns an empty file into a database.
+ * The step to each version from the previous one; the first creates the tables in an empty file.
  * Released steps never change.
  *
- * `names.key` is the username as it is compared; of a member's names one is `current`, and at most
- * one is former. `rooms.indexed` is the offset up to which nonces are in their table; later ones
+ * `names.key` is the username normalized for comparison. One of a member's names is `current`, and
+ * at most one is former. `rooms.indexed` is the offset up to which nonces are in their table; later ones
  * are read from the messages.
  */
 export const migrations: readonly string[] = [

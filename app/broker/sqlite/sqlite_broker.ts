@@ -25,7 +25,7 @@ export interface SqliteBrokerOptions extends NamesOptions, RetentionOptions, Roo
   /** The database file, or `:memory:`. */
   readonly path: string;
   readonly durability: Durability;
-  /** Proves before each commit that the file is this process's to write. */
+  /** Checked before each commit, so that only the owner of the folder writes. */
   readonly lock?: BrokerLock;
   /** Called when the storage starts to fail, when it works again, and when it lost messages. */
   readonly report: (event: string, error: unknown) => void;
@@ -33,7 +33,7 @@ export interface SqliteBrokerOptions extends NamesOptions, RetentionOptions, Roo
   readonly recentNonces?: number;
 }
 
-/** What the broker needs of the folder's lock. */
+/** The part of the folder's lock that the broker uses. */
 export interface BrokerLock {
   /** Throws unless the lock is held. */
   check(): void;
@@ -58,13 +58,13 @@ export class SqliteBroker implements Broker {
   /** Undefined after repeated failures, until the file is opened again. */
   #file: DatabaseFile | undefined;
   #listener: BrokerListener | undefined;
-  /** Failures in a row. */
+  /** Consecutive failures. */
   #failures = 0;
   /** Entries from a commit that reported failure but succeeded; not yet delivered. */
   #undelivered: readonly Entry[] = [];
   /** Whether the open file is no longer the one at its path. */
   #isMoved = false;
-  /** Whether messages were deleted whose pages and journal still have to be cleared. */
+  /** Whether deleted messages are still in free pages or in the journal. */
   #hasGarbage = false;
 
   /**
@@ -135,7 +135,7 @@ export class SqliteBroker implements Broker {
     this.#transaction((file) => this.#names.release(file, member, isFreed));
   }
 
-  /** Does nothing: the next server finds in the file who was present when this one died. */
+  /** Does nothing: the next server reads from the file which members were present. */
   renewHolds(): void {}
 
   prune(): boolean {
@@ -206,7 +206,7 @@ export class SqliteBroker implements Broker {
     const file = this.#file;
     if (this.#isAbandoned || file === undefined) return;
     try {
-      // Saves the next start from reading the messages for their nonces.
+      // Spares the next start from reading the messages for their nonces.
       this.#transaction((file) => this.#nonces.flush(file));
     } catch {
       // It reads them.
@@ -259,7 +259,7 @@ export class SqliteBroker implements Broker {
     this.#file = undefined;
   }
 
-  /** Returns the file, which it opens again after failures. */
+  /** Returns the file, reopening it after failures. */
   #openFile(): DatabaseFile {
     return this.#file ??= this.#reopen();
   }

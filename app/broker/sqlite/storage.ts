@@ -1,4 +1,4 @@
-// A data folder in use by a server: its lock, its database, and the loss of either.
+// Opens a data folder for a server, and watches for the loss of its lock or database.
 
 import { basename, dirname } from "@std/path";
 import { fileIdentity } from "../../core/file_identity.ts";
@@ -15,16 +15,16 @@ export interface SqliteStorageOptions extends Omit<SqliteBrokerOptions, "lock"> 
 /** An open data folder. */
 export interface SqliteStorage {
   readonly broker: SqliteBroker;
-  /** Resolves with a sentence when the server must end: the database or the lock is lost. */
+  /** Resolves when the database or lock is lost and the server must end, with the reason. */
   readonly lost: Promise<string>;
-  /** Checks both a last time and closes them. Returns the sentence of `lost` if they are lost. */
+  /** Checks both one last time and closes them. Returns the reason if either is lost. */
   close(): Promise<string | undefined>;
 }
 
 const checkMs = 1_000;
 
 /**
- * Takes a data folder and opens its database.
+ * Locks a data folder and opens its database.
  *
  * @throws {Error} If another process uses the folder or it cannot be used; the message says which.
  */
@@ -76,8 +76,8 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
 }
 
 /**
- * Throws if the database is missing beside a copy of it: a new one would hide that the messages are
- * in the copy.
+ * Throws if the database is missing but the folder has a copy of it. Creating a new one would hide
+ * the messages in the copy.
  */
 function refuseLeftovers(path: string): void {
   if (fileIdentity(path) !== undefined) return;

@@ -5,7 +5,7 @@ import type { KeyValue } from "./storage.ts";
 
 const prefix = "parley.draft.";
 const maxLength = 10_000;
-const draftsMax = 40;
+const maxDrafts = 40;
 
 /** Returns the draft of a room, or an empty string. */
 export function loadDraft(storage: KeyValue, room: string): string {
@@ -22,6 +22,6 @@ export function saveDraft(storage: KeyValue, room: string, text: string): void {
 /** Removes the drafts of rooms that are not open, if there are more than 40. */
 export function pruneDrafts(storage: KeyValue, open: { has(room: string): boolean }): void {
   const keys = keysWithPrefix(storage, prefix);
-  if (keys.length <= draftsMax) return;
+  if (keys.length <= maxDrafts) return;
   for (const key of keys) if (!open.has(key.slice(prefix.length))) removeKey(storage, key);
 }

@@ -11,7 +11,7 @@ const losses: readonly (readonly [string, (dir: string) => void, readonly string
 
 for (const [loss, lose, left] of losses) {
   test(
-    `a database that ${loss} is saved beside its path, and the server ends with a sentence [M5]`,
+    `a database that ${loss} is saved beside its path, and the server exits with the reason [M5]`,
     undefined,
     async (bench) => {
       const { dir, database, start, join, log } = bench;
@@ -48,7 +48,7 @@ test("a data folder removed just before a stop is saved at the stop", undefined,
 });
 
 test(
-  "a data folder that cannot be written again ends the server with the reason",
+  "a data folder that cannot be recreated makes the server exit with the reason",
   undefined,
   async ({ dir, start, join }) => {
     const server = await start();

@@ -1,4 +1,4 @@
-// Honest clients that chat during attacks, on a thread of their own, so that they measure the
+// Honest clients that chat during attacks, in a separate thread, so that they measure the
 // server and not the attacks.
 
 import type { HonestReport, WorkerCommand, WorkerReply } from "./honest_worker.ts";
