@@ -18,17 +18,15 @@ import type {
   ServerLimits,
   TypingCommand,
 } from "../protocol/wire.ts";
+import { AccessGuard } from "./access.ts";
 import type { AppendResult, BrokerListener, Draft, Entry, Outcome } from "./broker.ts";
 import { LogReader } from "./log_reader.ts";
 import { Members } from "./members.ts";
 import { whenDone } from "./outcome.ts";
 import { Outbound } from "./outbound.ts";
-import type { AccessCheck, HubPorts, HubSettings } from "./ports.ts";
+import type { HubPorts, HubSettings } from "./ports.ts";
 import { Quotas } from "./quotas.ts";
 import {
-  accessDenied,
-  accessLocked,
-  accessRequired,
   alreadyGreeted,
   helloRequired,
   nameTaken,
@@ -68,6 +66,7 @@ export class ChatHub {
   readonly #settings: HubSettings;
   readonly #sessions = new Set<Session>();
   readonly #rooms: Rooms;
+  readonly #access: AccessGuard;
   readonly #quotas: Quotas;
   readonly #ticker: Ticker;
   readonly #outbound: Outbound;
@@ -83,6 +82,7 @@ export class ChatHub {
     const { graceMs, nameHoldMs, outboxMaxBytes } = settings;
     this.#ports = ports;
     this.#settings = settings;
+    this.#access = new AccessGuard(clock, ports.access);
     const quotas = this.#quotas = new Quotas(clock, settings);
     const rooms = this.#rooms = new Rooms(broker);
     const ticker = this.#ticker = new Ticker(scheduler, () => this.#tick());
@@ -202,7 +202,7 @@ export class ChatHub {
       sessions: this.#sessions.size,
       ...this.#members.size,
       rooms: this.#rooms.size,
-      rates: this.#quotas.size,
+      rates: this.#quotas.size + this.#access.size,
     };
   }
 
@@ -283,48 +283,15 @@ export class ChatHub {
   }
 
   #hello(session: Session, command: HelloCommand): void {
-    const { access: isCode, identity } = this.#ports;
+    const { identity, log } = this.#ports;
     const token = command.token ?? identity.newToken();
     const payer = { ...session.peer, member: identity.memberOf(token) };
-    if (isCode !== undefined) {
-      const refusal = this.#checkAccess(payer, command.access, isCode);
-      if (refusal !== undefined) {
-        if (refusal.code === "access_denied") {
-          this.#ports.log.warn("access_denied", {
-            session: session.id,
-            address: session.peer.address,
-          });
-        }
-        return this.#refuse(session, refusal);
-      }
+    const refusal = this.#access.check(payer, command.access, this.#members.isKnown(payer));
+    if (refusal === undefined) return this.#claim(session, command, token, payer);
+    if (refusal.code === "access_denied") {
+      log.warn("access_denied", { session: session.id, address: payer.address });
     }
-    this.#claim(session, command, token, payer);
-  }
-
-  /**
-   * Checks the access code. Wrong codes are charged to the network, so that guessing takes too
-   * long. A known member has its own quota, so that a guesser cannot lock out a whole household.
-   */
-  #checkAccess(
-    payer: Payer,
-    access: string | undefined,
-    isCode: AccessCheck,
-  ): ErrorPush | undefined {
-    const quotas = this.#quotas;
-    if (access === undefined) return accessRequired();
-    const retryAfter = quotas.accessWait(payer);
-    if (retryAfter === 0) {
-      if (isCode(access)) return undefined;
-      quotas.chargeAccess(payer);
-      return accessDenied();
-    }
-    // Don't check an unknown member's code: the time this takes could help a guesser.
-    if (!this.#members.isKnown(payer) || quotas.memberAccessWait(payer) > 0) {
-      return accessLocked(retryAfter);
-    }
-    if (isCode(access)) return undefined;
-    quotas.chargeMemberAccess(payer);
-    return accessDenied();
+    this.#refuse(session, refusal);
   }
 
   /** Claims the member's name, then welcomes the session. */
@@ -642,6 +609,7 @@ export class ChatHub {
       if (room.roster.pushCount()) this.#outbound.touch(room);
     }
     this.#quotas.sweep();
+    this.#access.sweep();
   }
 
   #checkTimeouts(session: Session, now: number): void {

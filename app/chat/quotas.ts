@@ -7,16 +7,6 @@ import type { Payer, Session } from "./session.ts";
 
 const renameBurst = 5;
 const renamesPerSecond = 5 / 3_600;
-/** Wrong access codes: enough for typing errors, too few for guessing. */
-const accessBurst = 10;
-const accessPerSecond = 1 / 60;
-/** The same for an IPv6 /48, which one person can have, and for all addresses together. */
-const wideAccessBurst = 40;
-const wideAccessPerSecond = 4 / 60;
-const totalAccessBurst = 600;
-const totalAccessPerSecond = 1;
-/** The part of a wrong code that is charged to a network: many share one that is not public. */
-const accessPart = { public: 1, private: 1 / 10, loopback: 1 / 10 };
 const bytesBurst = 16 * 1024 * 1024;
 const bytesPerSecond = 1024 * 1024;
 /** Cost of a command on top of the pages it reads: it is announced to others or reads the log. */
@@ -63,10 +53,6 @@ export class Quotas {
   /** Separate bucket, so that a heavy reader cannot block senders on the same network. */
   readonly #messageBytes: RateLimiter;
   readonly #rooms: RateLimiter;
-  /** By network, and by member for those that are known. */
-  readonly #accessCodes = new RateLimiter(accessBurst, accessPerSecond);
-  readonly #wideAccessCodes = new RateLimiter(wideAccessBurst, wideAccessPerSecond);
-  readonly #totalAccessCodes = new RateLimiter(totalAccessBurst, totalAccessPerSecond);
 
   constructor(clock: Clock, { rateBurst, ratePerSecond, maxRooms }: HubSettings) {
     const limiter = (burst: number, perSecond: number) =>
@@ -136,35 +122,6 @@ export class Quotas {
     this.chargeBytes(payer, members * announcementCostBytes);
   }
 
-  /** Returns the ms until anyone on a network may try an access code; 0 if they may now. */
-  accessWait({ network }: Payer): number {
-    const now = this.#clock.now();
-    return Math.max(
-      this.#accessCodes.wait(network, now),
-      this.#wideAccessCodes.wait(wideNetwork(network), now),
-      this.#totalAccessCodes.wait(everybody, now),
-    );
-  }
-
-  /** Charges a wrong access code. */
-  chargeAccess({ network, scope }: Payer): void {
-    const now = this.#clock.now();
-    const cost = accessPart[scope];
-    this.#accessCodes.charge(network, cost, now);
-    this.#wideAccessCodes.charge(wideNetwork(network), cost, now);
-    this.#totalAccessCodes.charge(everybody, cost, now);
-  }
-
-  /** Returns the ms until a known member may try an access code although its network may not. */
-  memberAccessWait({ member }: Payer): number {
-    return this.#accessCodes.wait(member, this.#clock.now());
-  }
-
-  /** Charges a known member for a wrong access code. */
-  chargeMemberAccess({ member }: Payer): void {
-    this.#accessCodes.charge(member, 1, this.#clock.now());
-  }
-
   /** Counts a refused command; returns true if the session is flooding. */
   countRefusal({ refusals }: Session): boolean {
     const now = this.#clock.now();
@@ -194,9 +151,6 @@ export class Quotas {
       this.#bytes,
       this.#messageBytes,
       this.#rooms,
-      this.#accessCodes,
-      this.#wideAccessCodes,
-      this.#totalAccessCodes,
     ];
   }
 
@@ -204,13 +158,6 @@ export class Quotas {
     charge(this.#bytes, payer, count * roomCostBytes, now);
     this.#rooms.charge(payer.network, count * addressRoomPart[payer.scope], now);
   }
-}
-
-const everybody = "all";
-
-/** Returns the /48 of an IPv6 network, or an IPv4 network itself. */
-function wideNetwork(network: string): string {
-  return network.includes(":") ? network.split(":").slice(0, 3).join(":") : network;
 }
 
 /** Returns the ms until the payer's buckets have tokens; 0 if they have. */

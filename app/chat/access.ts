@@ -1,0 +1,84 @@
+// The access code of a chat that is not open to everybody, and how often it may be tried (law 7).
+
+import type { ErrorPush } from "../protocol/wire.ts";
+import type { AccessCheck, Clock } from "./ports.ts";
+import { RateLimiter } from "./rate_limiter.ts";
+import { accessDenied, accessLocked, accessRequired } from "./refusals.ts";
+import type { Payer } from "./session.ts";
+
+/** Wrong codes of a network or a known member: enough for typing errors, too few for guessing. */
+const burst = 10;
+const perSecond = 1 / 60;
+/** The same for an IPv6 /48, which one person can have, and for all addresses together. */
+const wideBurst = 40;
+const widePerSecond = 4 / 60;
+const totalBurst = 600;
+const totalPerSecond = 1;
+/** The part of a wrong code that is charged to a network: many share one that is not public. */
+const networkPart = { public: 1, private: 1 / 10, loopback: 1 / 10 };
+/** The key of all addresses together. */
+const everybody = "all";
+
+/** Checks access codes and counts wrong ones. */
+export class AccessGuard {
+  readonly #clock: Clock;
+  readonly #isCode: AccessCheck | undefined;
+  /** Wrong codes by network, and by known member. */
+  readonly #wrong = new RateLimiter(burst, perSecond);
+  readonly #wrongWide = new RateLimiter(wideBurst, widePerSecond);
+  readonly #wrongTotal = new RateLimiter(totalBurst, totalPerSecond);
+
+  /** `isCode` is absent if the chat needs no code. */
+  constructor(clock: Clock, isCode: AccessCheck | undefined) {
+    this.#clock = clock;
+    this.#isCode = isCode;
+  }
+
+  /**
+   * Returns why a code is refused, or `undefined` if it is right. Wrong codes are charged to the
+   * network, so that guessing takes too long. A known member has its own quota, so that a guesser
+   * cannot lock out a whole household.
+   */
+  check(payer: Payer, code: string | undefined, isKnown: boolean): ErrorPush | undefined {
+    const { network, member, scope } = payer;
+    const now = this.#clock.now();
+    if (this.#isCode === undefined) return undefined;
+    if (code === undefined) return accessRequired();
+    const retryAfter = Math.max(
+      this.#wrong.wait(network, now),
+      this.#wrongWide.wait(wideNetwork(network), now),
+      this.#wrongTotal.wait(everybody, now),
+    );
+    // Don't check an unknown member's code: the time this takes could help a guesser.
+    if (retryAfter > 0 && (!isKnown || this.#wrong.wait(member, now) > 0)) {
+      return accessLocked(retryAfter);
+    }
+    if (this.#isCode(code)) return undefined;
+    if (retryAfter > 0) this.#wrong.charge(member, 1, now);
+    else {
+      const cost = networkPart[scope];
+      this.#wrong.charge(network, cost, now);
+      this.#wrongWide.charge(wideNetwork(network), cost, now);
+      this.#wrongTotal.charge(everybody, cost, now);
+    }
+    return accessDenied();
+  }
+
+  /** Forgets buckets that are full again. */
+  sweep(): void {
+    const now = this.#clock.now();
+    this.#wrong.sweep(now);
+    this.#wrongWide.sweep(now);
+    this.#wrongTotal.sweep(now);
+  }
+
+  /** How many buckets are remembered. */
+  get size(): number {
+    return this.#wrong.size + this.#wrongWide.size + this.#wrongTotal.size;
+  }
+}
+
+/** Returns the /48 of an IPv6 network, or an IPv4 network itself. */
+function wideNetwork(network: string): string {
+  return network.includes(":") ? network.split(":").slice(0, 3).join(":") : network;
+}
