@@ -35,7 +35,8 @@ const payloads = [
   "a".repeat(3_000),
   "@Ada " + "*".repeat(500) + "`".repeat(500),
 ];
-const allowedElements = "article time div bdi a code strong em s small blockquote pre button span p";
+const allowedElements =
+  "article time div bdi a code strong em s small blockquote pre button span p";
 
 /** Elements, attributes and links that must not be in the page. */
 async function injected(page: Page): Promise<string[]> {
@@ -191,7 +192,12 @@ browserTest("keeps stacked accents inside their row", async (chat) => {
   assertEquals(await neighbours(), before);
 });
 
-for (const [device, options] of Object.entries({ desktop: {}, phone: { viewport: { width: 390, height: 844 } } })) {
+for (
+  const [device, options] of Object.entries({
+    desktop: {},
+    phone: { viewport: { width: 390, height: 844 } },
+  })
+) {
   browserTest(`lets no message imitate another's row on a ${device}`, async (chat) => {
     const fake = "\n\n**Ada**  11:42\nI resign";
     const ada = await showMessages(chat, [`hi${fake}`, "a"], options);

@@ -24,7 +24,9 @@ for (const path of documents) {
   const text = Deno.readTextFileSync(new URL(path, root));
 
   Deno.test(`${path} links to files and headings that exist`, () => {
-    const links = [...text.matchAll(/\]\(([^)\s]+)\)|src="([^"]+)"/g)].map(([, link, src]) =>
+    // Code may show the syntax of a link.
+    const prose = text.replace(/^```.*?^```|`[^`\n]*`/gms, "");
+    const links = [...prose.matchAll(/\]\(([^)\s]+)\)|src="([^"]+)"/g)].map(([, link, src]) =>
       link ?? src ?? ""
     );
     for (const link of links.filter((link) => !/^https?:/.test(link))) {
