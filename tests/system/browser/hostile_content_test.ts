@@ -186,9 +186,10 @@ browserTest("keeps stacked accents inside their row", async (chat) => {
   const rows = ada.locator("#rows article");
   const neighbours = async () => [await rows.nth(0).screenshot(), await rows.nth(2).screenshot()];
   const before = await neighbours();
-  await rows.nth(1).locator(".text").evaluate((node, marks) => {
-    node.textContent = `Z${marks}`.repeat(10);
-  }, "\u0301\u0316".repeat(30));
+  // Not every font stacks accents. A shadow paints outside of its box just as they do.
+  await rows.nth(1).evaluate((row) => {
+    if (row instanceof HTMLElement) row.style.textShadow = "0 -24px red, 0 24px red";
+  });
   assertEquals(await neighbours(), before);
 });
 
