@@ -1,14 +1,8 @@
 // Decoding: turns an untrusted frame into a validated command, or says why it is refused.
 // SPEC.md, P2 to P5.
 
-import {
-  cleanText,
-  isRoomName,
-  parseUsername,
-  roomNameRule,
-  roomPattern,
-  utf8Length,
-} from "./text.ts";
+import { validateUsername } from "./names.ts";
+import { cleanText, isRoomName, roomNameRule, roomPattern, utf8Length } from "./text.ts";
 import type { Validated } from "./text.ts";
 import { closeCode, limits } from "./wire.ts";
 import type { Command, ErrorCode, ErrorPush, RoomRequest } from "./wire.ts";
@@ -201,7 +195,7 @@ function roomOf(fields: Fields): string {
 }
 
 function usernameOf(fields: Fields): string {
-  return valueOf(parseUsername(stringOf(fields, "username")));
+  return valueOf(validateUsername(stringOf(fields, "username")));
 }
 
 function tokenOf(fields: Fields): { readonly token?: string } {

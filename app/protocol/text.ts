@@ -1,5 +1,5 @@
-// Usernames, room names and message text: validation, cleaning and comparison. SPEC.md, N1 to N4,
-// M1, M2 and L5.
+// Usernames, room names and message text: validation and cleaning. SPEC.md, N1 to N3, M1, M2
+// and L5.
 
 import { limits } from "./wire.ts";
 import type { ErrorCode } from "./wire.ts";
@@ -57,16 +57,20 @@ function isLowSurrogate(unit: number): boolean {
   return unit >= 0xdc00 && unit <= 0xdfff;
 }
 
-const nameCharacters = /^[\p{L}\p{M}\p{Nd} _.-]+$/u;
+const nameCharacters = /^[\p{L}\p{M}\p{Nd} _.'’-]+$/u;
 const nameStart = /^[\p{L}\p{Nd}]/u;
-const nameEnd = /[\p{L}\p{Nd}]\p{M}*$/u;
+const nameEnd = /[\p{L}\p{Nd}]\p{M}*\.?$/u;
 const fourMarks = /\p{M}{4}/u;
 const invisible = /\p{Default_Ignorable_Code_Point}/u;
-const latin = /\p{Script=Latin}/u;
-const cyrillicOrGreek = /[\p{Script=Cyrillic}\p{Script=Greek}]/u;
+// Joiners change how letters connect, from Arabic to the Indic scripts.
+const joiner = /(?<=[\u0600-\u0dff])[\u200c\u200d](?=[\u0600-\u0dff])/g;
+const remark = / \(([^()]+)\)$/;
 const nameTooLong = `Names can have up to ${limits.usernameMaxLength} characters`;
 
-/** Validates a username (N1 to N3) and returns it as it is stored: trimmed and in NFC. */
+/**
+ * Validates a username (N1, N2 and the marks and joiners of N3) and returns it as it is stored:
+ * trimmed and in NFC. The server also checks its scripts (validateUsername).
+ */
 export function parseUsername(input: string): Validated<string> {
   // Normalizing long input is slow, and no valid name is this long.
   if (input.length > 8 * limits.usernameMaxLength) return refuse("username_too_long", nameTooLong);
@@ -75,25 +79,16 @@ export function parseUsername(input: string): Validated<string> {
   if (codePointLength(name) > limits.usernameMaxLength) {
     return refuse("username_too_long", nameTooLong);
   }
-  if (!nameCharacters.test(name) || invisible.test(name)) {
-    return refuse("username_characters", "Use letters, digits, spaces and _ - .");
+  const plain = name.replace(joiner, "").replace(remark, " $1");
+  if (!nameCharacters.test(plain) || invisible.test(plain)) {
+    return refuse("username_characters", "Use letters, digits, spaces and _ - . '");
   }
-  if (!nameStart.test(name) || !nameEnd.test(name)) {
+  if (!nameStart.test(plain) || !nameEnd.test(plain)) {
     return refuse("username_ends", "Start and end with a letter or digit");
   }
-  if (name.includes("  ")) return refuse("username_spaces", "Use single spaces");
-  if (fourMarks.test(name)) return refuse("username_marks", "Too many accents on one letter");
-  const folded = name.normalize("NFKC");
-  if (latin.test(folded) && cyrillicOrGreek.test(folded)) {
-    return refuse("username_mixed_scripts", "Don't mix Latin with Cyrillic or Greek");
-  }
+  if (plain.includes("  ")) return refuse("username_spaces", "Use single spaces");
+  if (fourMarks.test(plain)) return refuse("username_marks", "Too many accents on one letter");
   return accept(name);
-}
-
-/** Returns the form in which names are compared (N4): NFKC, case folded. */
-export function usernameKey(username: string): string {
-  // Lowercasing alone keeps some equal names apart (ß, final sigma, dotless i).
-  return username.normalize("NFKC").toUpperCase().toLowerCase().normalize("NFKC");
 }
 
 /** Matches a room name (L5). */

@@ -10,7 +10,7 @@ import type {
   Page,
   ReadQuery,
 } from "../../app/chat/broker.ts";
-import { usernameKey } from "../../app/protocol/text.ts";
+import { usernameKey } from "../../app/protocol/names.ts";
 
 /** Keeps rooms and names in maps, and records what the hub asked for. */
 export class MemoryBroker implements Broker {

@@ -1,7 +1,7 @@
 // The broker for several nodes: all messages and names in one Redis, and a feed that every node
 // reads. What happens inside Redis is in the .lua files.
 
-import { usernameKey } from "../../protocol/text.ts";
+import { usernameKey } from "../../protocol/names.ts";
 import { limits } from "../../protocol/wire.ts";
 import type {
   AppendResult,

@@ -1,6 +1,6 @@
 // The names that members hold, and for how long.
 
-import { usernameKey } from "../../protocol/text.ts";
+import { usernameKey } from "../../protocol/names.ts";
 import { limits } from "../../protocol/wire.ts";
 import type { DatabaseFile } from "./database.ts";
 

@@ -107,11 +107,11 @@ export const words: PanelWords = {
     upgrade_dropped: "Ein Proxy blockiert WebSockets. " +
       "Wer ihn betreibt, muss den Header Upgrade durchlassen.",
     username_characters:
-      "Erlaubt sind Buchstaben, Ziffern, Leerzeichen, Punkte, Binde- und Unterstriche.",
+      "Erlaubt sind Buchstaben, Ziffern, Leerzeichen, Apostrophe, Punkte, Binde- und Unterstriche.",
     username_empty: "Wähle einen Namen.",
     username_ends: "Beginne und ende mit einem Buchstaben oder einer Ziffer.",
     username_marks: "Zu viele Akzente auf einem Buchstaben.",
-    username_mixed_scripts: "Mische Latein nicht mit Kyrillisch oder Griechisch.",
+    username_mixed_scripts: "Nimm Buchstaben und Ziffern aus einer einzigen Schrift.",
     username_spaces: "Nur einzelne Leerzeichen.",
     username_taken: "Dieser Name ist vergeben. Wähle einen anderen.",
     username_too_long: "Ein Name hat höchstens 24 Zeichen.",

@@ -108,11 +108,11 @@ export const words = {
     too_many_rooms: "You're in 20 rooms, the maximum. Leave one first.",
     upgrade_dropped:
       "A proxy blocks WebSockets. Ask whoever runs it to pass on the Upgrade header.",
-    username_characters: "Use letters, digits, spaces, dots, hyphens and underscores.",
+    username_characters: "Use letters, digits, spaces, apostrophes, dots, hyphens and underscores.",
     username_empty: "Choose a name.",
     username_ends: "Start and end with a letter or digit.",
     username_marks: "Too many accents on one letter.",
-    username_mixed_scripts: "Don't mix Latin letters with Cyrillic or Greek.",
+    username_mixed_scripts: "Use letters and digits of one script.",
     username_spaces: "Use single spaces.",
     username_taken: "That name is taken. Choose another.",
     username_too_long: "Names can have up to 24 characters.",

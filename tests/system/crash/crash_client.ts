@@ -2,7 +2,7 @@
 // loss, checks what it receives and records it in the ledger. The test decides what it does and
 // when.
 
-import { usernameKey } from "../../../app/protocol/text.ts";
+import { usernameKey } from "../../../app/protocol/names.ts";
 import { mayRetry, subprotocol } from "../../../app/protocol/wire.ts";
 import type {
   ErrorPush,

@@ -1,7 +1,7 @@
 // What the clients of one run know together: the log as they received it, the messages they sent
 // and the names they hold. Compares it with what the server stored.
 
-import { usernameKey } from "../../../app/protocol/text.ts";
+import { usernameKey } from "../../../app/protocol/names.ts";
 import type { MessagePush } from "../../../app/protocol/wire.ts";
 import type { Person } from "./person.ts";
 

@@ -1,6 +1,6 @@
 // The promises checked once a world has come to rest.
 
-import { usernameKey } from "../../../app/protocol/text.ts";
+import { usernameKey } from "../../../app/protocol/names.ts";
 import type { ClientLedger } from "./client_ledger.ts";
 import { Violation } from "./deployment.ts";
 import type { Deployment } from "./deployment.ts";

@@ -1,7 +1,7 @@
 // Promises checked at every step of a single server: names have one holder, and grace lasts.
 
 import type { LogFields } from "../../../app/chat/ports.ts";
-import { usernameKey } from "../../../app/protocol/text.ts";
+import { usernameKey } from "../../../app/protocol/names.ts";
 import { Violation } from "./deployment.ts";
 import type { Timeline } from "./timeline.ts";
 

@@ -4,11 +4,10 @@ import {
   codePointLength,
   isRoomName,
   parseUsername,
-  usernameKey,
   utf8Length,
 } from "../../../app/protocol/text.ts";
 
-Deno.test("parseUsername() accepts names in many scripts, trimmed and in NFC [N1] [N2]", () => {
+Deno.test("parseUsername() accepts names that people have, trimmed and in NFC [N1] [N2]", () => {
   const names = [
     "A",
     "7",
@@ -21,6 +20,13 @@ Deno.test("parseUsername() accepts names in many scripts, trimmed and in NFC [N1
     "محمد",
     "नमस्ते",
     "Ωμέγα",
+    "O'Brien",
+    "O’Brien",
+    "Bob (work)",
+    "Ada (b. 1815.)",
+    "Mr. T.",
+    "علی\u200cرضا",
+    "क्\u200dष",
   ];
   for (const name of names) {
     assertEquals(parseUsername(name), { ok: true, value: name.normalize("NFC") });
@@ -40,34 +46,34 @@ Deno.test("parseUsername() refuses invalid names with a code and a sentence [N1]
     ["a!", "username_characters", "Use letters"],
     ["<b>", "username_characters", "Use letters"],
     ["a\nb", "username_characters", "Use letters"],
+    ["a\u200cb", "username_characters", "Use letters"],
+    ["علی\u200c", "username_characters", "Use letters"],
+    ["علی\u200c\u200cرضا", "username_characters", "Use letters"],
+    ["Bob(work", "username_characters", "Use letters"],
+    ["Bob (a) (b)", "username_characters", "Use letters"],
+    ["(Bob)", "username_characters", "Use letters"],
+    ["Bob ()", "username_characters", "Use letters"],
     ["a\u200bb", "username_characters", "Use letters"],
     ["a\u202eb", "username_characters", "Use letters"],
     ["a\u3164", "username_characters", "Use letters"],
     ["\ud800a", "username_characters", "Use letters"],
     ["😀", "username_characters", "Use letters"],
     ["-a", "username_ends", "Start and end"],
-    ["a.", "username_ends", "Start and end"],
+    ["a..", "username_ends", "Start and end"],
+    ["a.)", "username_characters", "Use letters"],
+    ["a'", "username_ends", "Start and end"],
+    ["'a", "username_ends", "Start and end"],
+    ["a ( b)", "username_spaces", "single spaces"],
     ["_", "username_ends", "Start and end"],
     ["\u0301a", "username_ends", "Start and end"],
     ["a  b", "username_spaces", "single spaces"],
     ["a" + "\u0316".repeat(4), "username_marks", "Too many accents"],
-    ["pаypal", "username_mixed_scripts", "Don't mix"],
-    ["ΑBC", "username_mixed_scripts", "Don't mix"],
   ];
   for (const [name, code, sentence] of cases) {
     const parsed = parseUsername(name);
     assert(!parsed.ok && parsed.code === code, JSON.stringify(name));
     assert(parsed.message.includes(sentence), `${name.slice(0, 20)}: ${parsed.message}`);
   }
-});
-
-Deno.test("usernameKey() is equal for names that differ only in case or compatibility forms [N4]", () => {
-  const same = [["Ada", "ADA"], ["Straße", "STRASSE"], ["ﬁ", "FI"], ["Å", "A\u030a"], [
-    "Σίσυφος",
-    "ΣΊΣΥΦΟΣ",
-  ]];
-  for (const [one = "", other = ""] of same) assertEquals(usernameKey(one), usernameKey(other));
-  assert(usernameKey("Ada") !== usernameKey("Adb"));
 });
 
 Deno.test("isRoomName() accepts 1 to 32 of a-z, 0-9 and -, not starting with - [L5]", () => {
