@@ -162,7 +162,7 @@ export async function measure(
 }
 
 /**
- * Runs the load generator as a process of its own. Measures the CPU time of each server process
+ * Runs the load generator as a separate process. Measures the CPU time of each server process
  * while the load lasts, and the memory of the first.
  */
 export async function runLoad(plan: Plan, pids: readonly number[]): Promise<LoadMeasurement> {

@@ -1,5 +1,5 @@
 // Starts several servers on one Redis, to try a cluster by hand: `deno task cluster --nodes 3
-// --port 8001`. Uses the Redis at REDIS_URL, or starts one of its own.
+// --port 8001`. Uses the Redis at REDIS_URL, or starts its own.
 
 import { parseArgs } from "node:util";
 import { RedisProcess, redisServerPath } from "../tests/support/redis_process.ts";

@@ -56,7 +56,7 @@ export function forecast(connected: number, perHour: number): Forecast {
   const { connectionKiB, idleLoad, frameSeconds, messageSeconds, feedSeconds } = measured;
   const { roomSize, maxConnections, maxLoad, maxMemoryMiB } = assumed;
   const messagesPerSecond = connected * perHour / 3600;
-  // With so few messages per tick and room, each travels in a frame of its own.
+  // With so few messages per tick and room, each needs a separate frame.
   const sharedLoad = connected * idleLoad +
     messagesPerSecond * (messageSeconds - feedSeconds + roomSize * frameSeconds);
   // Every node reads every message.

@@ -10,7 +10,7 @@ const pruneStepMs = 20;
 export interface PruningOptions {
   readonly broker: Pick<Broker, "prune">;
   readonly clock: Pick<ClockTrust, "check">;
-  /** Called when pruning pauses because of the clock, and when it goes on. */
+  /** Called when pruning pauses because of the clock, and when it resumes. */
   readonly report: (event: string, message: string) => void;
   /** Runs `task` after `ms`; the returned function cancels it. */
   readonly later: (ms: number, task: () => void) => () => void;

@@ -19,7 +19,7 @@ export function folderLock(path: string): FolderLockOptions {
 }
 
 /**
- * Opens the database at `path` to read it; a server that uses it goes on.
+ * Opens the database at `path` to read it, while a server may be using it.
  *
  * @throws {Error} As `openDatabase`, or if SQLite's locks do not reach the server.
  */
