@@ -1,7 +1,7 @@
 // The name rules that only the server applies: one script a name, and the form in which names are
 // compared. The page leaves them out of its first script. SPEC.md, N3 and N4.
 
-import { confusables } from "./confusables.ts";
+import confusables from "./confusables.txt" with { type: "text" };
 import { parseUsername } from "./text.ts";
 import type { Validated } from "./text.ts";
 
@@ -52,7 +52,7 @@ export function foldName(name: string): string {
 }
 
 const skeletons = new Map<string, string>();
-for (const [, skeleton = "", sources = ""] of confusables.matchAll(/([^:;\n]+):([^:;\n]+)/g)) {
+for (const [, skeleton = "", sources = ""] of confusables.matchAll(/([\da-f ]+):([\da-f ]+)/g)) {
   const target = decodeHex(skeleton).join("");
   for (const source of decodeHex(sources)) skeletons.set(source, target);
 }
