@@ -47,6 +47,8 @@ import { Writer } from "./writer.ts";
 import type { Sent } from "./writer.ts";
 
 const heartbeatMs = 25_000;
+/** Min time between the pings of a session. */
+const pingMinMs = 1_000;
 /** A session that sends nothing for this long is closed. */
 const silenceMs = 60_000;
 const helloTimeoutMs = 5_000;
@@ -245,6 +247,8 @@ export class ChatHub {
   }
 
   #take(session: Session, command: Command): void {
+    // Answered before commands that are held, so that a slow broker doesn't look like a dead link.
+    if (command.type === "ping") return this.#ping(session);
     if (session.heldCommands !== undefined) {
       session.heldCommands.push(command);
       if (session.heldCommands.length > maxHeld) {
@@ -280,6 +284,16 @@ export class ChatHub {
       case "rename":
         return this.#rename(state, command);
     }
+  }
+
+  #ping(session: Session): void {
+    const { heartbeat } = session;
+    const now = this.#ports.clock.now();
+    if (session.state.kind === "closing") return;
+    if (now < heartbeat.pingableAt) return this.#countRefusal(session);
+    heartbeat.pingableAt = now + pingMinMs;
+    heartbeat.unanswered++;
+    this.#outbound.sendFrame(session, "[]");
   }
 
   #hello(session: Session, command: HelloCommand): void {

@@ -163,6 +163,8 @@ export class Session {
     /** When the next heartbeat is sent. */
     dueAt: number;
     unanswered: number;
+    /** When the client may ask for one again. */
+    pingableAt: number;
   };
   /** Refused commands since `since`. */
   readonly refusals = { count: 0, since: 0 };
@@ -177,7 +179,7 @@ export class Session {
     this.peer = peer;
     this.openedAt = now;
     this.state = { kind: "greeting", deadline, refusals: 0 };
-    this.heartbeat = { heardAt: now, dueAt: heartbeatAt, unanswered: 0 };
+    this.heartbeat = { heardAt: now, dueAt: heartbeatAt, unanswered: 0, pingableAt: now };
   }
 
   /** The member's username if it has one, for logs. */

@@ -100,6 +100,7 @@ const decoders: ReadonlyMap<string, (fields: Fields) => Command> = new Map<
   })],
   ["typing", (fields) => ({ type: "typing", room: roomOf(fields) })],
   ["rename", (fields) => ({ type: "rename", username: usernameOf(fields) })],
+  ["ping", () => ({ type: "ping" })],
   ["pong", () => ({ type: "pong" })],
 ]);
 

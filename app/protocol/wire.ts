@@ -105,6 +105,9 @@ export interface RenameCommand {
   readonly type: "rename";
   readonly username: string;
 }
+export interface PingCommand {
+  readonly type: "ping";
+}
 export interface PongCommand {
   readonly type: "pong";
 }
@@ -118,6 +121,7 @@ export type Command =
   | HistoryCommand
   | TypingCommand
   | RenameCommand
+  | PingCommand
   | PongCommand;
 
 /** A member as others see it. */

@@ -162,6 +162,7 @@ export const loadAttacks: readonly Attack[] = [
     text: "the same",
     nonce: "n1",
   })),
+  flood("a flood of ping commands", () => ({ type: "ping" })),
   flood("a flood of pongs", () => ({ type: "pong" })),
   repeated(
     "a flood of pings",

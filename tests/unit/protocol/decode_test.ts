@@ -60,6 +60,7 @@ Deno.test("decodeCommand() decodes every command [P2]", () => {
     ],
     [{ type: "typing", room: "lobby" }, { type: "typing", room: "lobby" }],
     [{ type: "rename", username: "Ida" }, { type: "rename", username: "Ida" }],
+    [{ type: "ping" }, { type: "ping" }],
     [{ type: "pong" }, { type: "pong" }],
   ];
   for (const [sent, expected] of commands) assertEquals(decoded(sent), expected);
@@ -189,6 +190,7 @@ Deno.test("decodeCommand() never throws and returns only valid commands for dama
     "history",
     "typing",
     "rename",
+    "ping",
     "pong",
   ]);
   let seed = 11;
