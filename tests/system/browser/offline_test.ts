@@ -98,9 +98,10 @@ browserTest(
       await waitUntil("only the new files are cached", () =>
         page.evaluate(async () => {
           const [name = "", ...others] = await caches.keys();
-          const cached = await (await caches.open(name)).keys();
           const style = document.querySelector<HTMLLinkElement>("link[rel=stylesheet]")?.href;
-          return others.length === 0 && cached.some(({ url }) => url === style);
+          // caches.open() would create a cache again that the worker has just deleted.
+          const cached = await caches.match(style ?? "", { cacheName: name });
+          return others.length === 0 && cached !== undefined;
         }));
       await waitForWorker(page);
       await server.end();
