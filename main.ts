@@ -96,16 +96,19 @@ async function serve(config: Config, logs: Logs): Promise<void> {
   const staticDir = `${import.meta.dirname}/static`;
   const metrics: Metrics = new Metrics({
     version: denoJson.version,
-    gauges: () => ({
-      ...hub.size,
-      connections: server.connections,
-      leakedSockets: server.leakedSockets,
-      descriptors: countDescriptors(`${staticDir}/index.html`),
-      logFailures: logs.failures,
-    }),
-    memory: Deno.memoryUsage,
+    readings: () => {
+      const { rss, heapUsed } = Deno.memoryUsage();
+      return {
+        ...hub.size,
+        connections: server.connections,
+        leakedSockets: server.leakedSockets,
+        residentBytes: rss,
+        heapBytes: heapUsed,
+        descriptors: countDescriptors(`${staticDir}/index.html`),
+        logFailures: logs.failures,
+      };
+    },
     now: () => performance.now(),
-    wallNow: Date.now,
     later,
   });
   const hub = new ChatHub({

@@ -1,60 +1,49 @@
-// Metrics of the hub and the process, as OpenMetrics text and as samples of the last 15 minutes.
+// Metrics of the hub and the process: as text for collectors, and as charts of the last 15 minutes.
 // Counting only adds to a number; the rest happens on demand.
 
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { OpenMetricsContentType } from "prom-client";
-
-/** Values that are read on demand. */
-export interface Gauges {
+/** Values that are read on demand. Those that cannot be determined are undefined. */
+export interface Readings {
   readonly connections: number;
-  /** WebSockets since the start that never opened. */
-  readonly leakedSockets: number;
-  /** File descriptors in use, or 0 if that cannot be determined. */
-  readonly descriptors: number;
   readonly sessions: number;
   readonly members: number;
   readonly rooms: number;
   readonly logFailures: number;
+  /** WebSockets since the start that never opened. */
+  readonly leakedSockets: number;
+  readonly residentBytes: number;
+  readonly heapBytes: number;
+  readonly descriptors: number | undefined;
 }
 
 /** What `Metrics` depends on. */
 export interface MetricsOptions {
   readonly version: string;
-  readonly gauges: () => Gauges;
-  /** Memory of the process in bytes. */
-  readonly memory: () => { readonly rss: number; readonly heapUsed: number };
+  readonly readings: () => Readings;
   /** Monotonic time in ms. */
   readonly now: () => number;
-  /** Milliseconds since 1970. */
-  readonly wallNow: () => number;
   /** Runs a task after `ms`. Returns a function that cancels it. */
   readonly later: (ms: number, task: () => void) => () => void;
 }
 
-/** Rates per second and max times in ms since the previous sample. */
-export interface Sample {
-  /** Milliseconds since 1970. */
-  readonly at: number;
-  readonly connections: number;
-  readonly messages: number;
-  readonly deliveries: number;
-  readonly frames: number;
-  readonly refusals: number;
-  readonly tickMs: number;
-  readonly appendMs: number;
-  readonly delayMs: number;
-  readonly memoryMib: number;
-}
-
 /** Current values, and totals since the start. */
-export interface Totals extends Gauges {
+export interface Totals extends Readings {
   readonly version: string;
   readonly upMs: number;
   readonly messages: number;
+  readonly frames: number;
+  readonly deliveries: number;
   readonly slowConsumers: number;
   /** Resumes that recovered every missed message, and those that didn't. */
   readonly recovered: number;
   readonly lost: number;
+}
+
+/** Samples of one value for the status page. */
+export interface Chart {
+  readonly title: string;
+  readonly unit: string;
+  /** `sampleMs` apart, at most `samplesMax`, the newest last. */
+  readonly values: readonly number[];
 }
 
 /** Interval between samples. */
@@ -63,8 +52,34 @@ export const sampleMs = 5_000;
 export const samplesMax = 180;
 /** Interval between measurements of the event-loop delay. */
 const delayProbeMs = 250;
-const slowConsumerCode = 4101;
+const slowConsumerCode = "4101";
 const buckets = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
+
+/** Name, help, and where the value comes from. A counter's name ends with `_total`. */
+type Family = readonly [name: string, help: string, read: (totals: Totals) => number | undefined];
+
+/** Names that start with `process_` are those that dashboards know from other servers. */
+const families: readonly Family[] = [
+  ["parley_connections", "Open WebSockets", ({ connections }) => connections],
+  ["parley_sessions", "Live sessions", ({ sessions }) => sessions],
+  ["parley_members", "Members present", ({ members }) => members],
+  ["parley_rooms", "Rooms with sessions", ({ rooms }) => rooms],
+  ["parley_uptime_seconds", "Time since start", ({ upMs }) => upMs / 1000],
+  ["parley_heap_used_bytes", "Used heap", ({ heapBytes }) => heapBytes],
+  ["process_resident_memory_bytes", "Resident memory", ({ residentBytes }) => residentBytes],
+  ["process_open_fds", "File descriptors in use", ({ descriptors }) => descriptors],
+  [
+    "parley_leaked_sockets_total",
+    "WebSockets that never opened; Deno keeps the descriptor of each",
+    ({ leakedSockets }) => leakedSockets,
+  ],
+  ["parley_log_failures_total", "Log lines that could not be written", (t) => t.logFailures],
+  ["parley_frames_total", "Frames sent: one per session and tick", ({ frames }) => frames],
+  ["parley_deliveries_total", "Room pushes sent, counted once per session", (t) => t.deliveries],
+];
+const joinsHelp =
+  "Joins of rooms: new, or resumed with (recovered) or without (lost) every missed message";
+const closesHelp = "Connections closed by the server, by close code; 4101 is a slow consumer";
 
 /** Counts by label. */
 type Counts = Map<string, number>;
@@ -72,78 +87,49 @@ type Counts = Map<string, number>;
 /** Collects metrics. Implements the hub's meter. */
 export class Metrics {
   readonly #options: MetricsOptions;
-  readonly #registry = new Registry<OpenMetricsContentType>();
   readonly #startedAt: number;
   readonly #messages: Counts = new Map([["stored", 0]]);
   readonly #refusals: Counts = new Map();
-  readonly #closes: Counts = new Map([[String(slowConsumerCode), 0]]);
+  readonly #closes: Counts = new Map([[slowConsumerCode, 0]]);
   readonly #joins: Counts = new Map([["new", 0], ["recovered", 0], ["lost", 0]]);
   #frames = 0;
   #deliveries = 0;
-  readonly #tick = this.#histogram("tick", "Time to store, encode and send a tick");
-  readonly #append = this.#histogram("append", "Time to store a tick's messages");
-  readonly #delay = this.#histogram("event_loop_delay", "How late timers fire");
-  /** Max times since the last sample, in ms. */
-  #max = { tick: 0, append: 0, delay: 0 };
-  readonly #samples: Sample[] = [];
-  #previous = { at: 0, messages: 0, deliveries: 0, frames: 0, refusals: 0 };
+  readonly #tick = new Histogram();
+  readonly #append = new Histogram();
+  readonly #delay = new Histogram();
+  readonly #histograms = [
+    ["parley_tick_seconds", "Time to store, encode and send a tick", this.#tick],
+    ["parley_append_seconds", "Time to store a tick's messages", this.#append],
+    ["parley_event_loop_delay_seconds", "How late timers fire", this.#delay],
+  ] as const;
+  readonly #series: readonly Series[];
+  #sampledAt: number;
   #cancel: (() => void) | undefined;
 
   constructor(options: MetricsOptions) {
+    const { readings, now } = options;
     this.#options = options;
-    this.#startedAt = options.now();
-    this.#previous.at = this.#startedAt;
-    this.#registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
-    const { gauges, memory } = options;
-    this.#gauge("connections", "Open WebSockets", () => gauges().connections);
-    this.#counter(
-      "leaked_sockets",
-      "WebSockets that never opened; Deno keeps the descriptor of each",
-      () => gauges().leakedSockets,
-    );
-    this.#gauge("descriptors", "File descriptors in use", () => gauges().descriptors);
-    this.#gauge("sessions", "Live sessions", () => gauges().sessions);
-    this.#gauge("members", "Members present", () => gauges().members);
-    this.#gauge("rooms", "Rooms with sessions", () => gauges().rooms);
-    this.#gauge("resident_memory_bytes", "Resident memory of the process", () => memory().rss);
-    this.#gauge("heap_used_bytes", "Used heap", () => memory().heapUsed);
-    this.#gauge("uptime_seconds", "Time since start", () => this.#upMs() / 1000);
-    this.#counter("frames", "Frames sent: one per session and tick", () => this.#frames);
-    this.#counter(
-      "deliveries",
-      "Room pushes sent, counted once per session",
-      () => this.#deliveries,
-    );
-    this.#counter(
-      "log_failures",
-      "Log lines that could not be written",
-      () => gauges().logFailures,
-    );
-    this.#counts("messages", "Messages by result", "result", this.#messages);
-    this.#counts("refusals", "Refused commands by error code", "code", this.#refusals);
-    this.#counts(
-      "closes",
-      "Connections closed by the server, by close code; 4101 is a slow consumer",
-      "code",
-      this.#closes,
-    );
-    this.#counts(
-      "joins",
-      "Joins of rooms: new, or resumed with (recovered) or without (lost) every missed message",
-      "outcome",
-      this.#joins,
-    );
+    this.#startedAt = this.#sampledAt = now();
+    this.#series = [
+      series("Connections", "", () => readings().connections),
+      rate("Messages", () => this.#messages.get("stored") ?? 0),
+      rate("Deliveries", () => this.#deliveries),
+      rate("Frames", () => this.#frames),
+      rate("Refusals", () => this.#refusals.values().reduce((sum, count) => sum + count, 0)),
+      series("Longest tick", " ms", () => this.#tick.takeMax()),
+      series("Longest append", " ms", () => this.#append.takeMax()),
+      series("Loop delay", " ms", () => this.#delay.takeMax()),
+      series("Memory", " MiB", () => readings().residentBytes / 1024 / 1024),
+    ];
   }
 
   tick(ms: number, frames: number): void {
     this.#frames += frames;
-    this.#tick.observe(ms / 1000);
-    this.#max.tick = Math.max(this.#max.tick, ms);
+    this.#tick.observe(ms);
   }
 
   append(ms: number): void {
-    this.#append.observe(ms / 1000);
-    this.#max.append = Math.max(this.#max.append, ms);
+    this.#append.observe(ms);
   }
 
   message(result: string): void {
@@ -166,28 +152,48 @@ export class Metrics {
     this.#deliveries += count;
   }
 
-  /** Content type of `text()`. */
-  get contentType(): string {
-    return this.#registry.contentType;
+  /** Returns all metrics in the text format of Prometheus, or as OpenMetrics 1.0. */
+  text(isOpenMetrics = false): string {
+    const lines: string[] = [];
+    const add = (type: string, name: string, help: string, samples: Samples) => {
+      const family = isOpenMetrics ? name.replace(/_total$/, "") : name;
+      lines.push(`# HELP ${family} ${help}`, `# TYPE ${family} ${type}`);
+      for (const [suffix, value] of samples) lines.push(`${name}${suffix} ${value}`);
+    };
+    const addCounts = (name: string, help: string, label: string, counts: Counts) =>
+      add("counter", name, help, Array.from(counts, ([key, n]) => [`{${label}="${key}"}`, n]));
+
+    const totals = this.totals();
+    for (const [name, help, read] of families) {
+      const value = read(totals);
+      const type = name.endsWith("_total") ? "counter" : "gauge";
+      if (value !== undefined) add(type, name, help, [["", value]]);
+    }
+    addCounts("parley_messages_total", "Messages by result", "result", this.#messages);
+    addCounts("parley_refusals_total", "Refused commands by error code", "code", this.#refusals);
+    addCounts("parley_closes_total", closesHelp, "code", this.#closes);
+    addCounts("parley_joins_total", joinsHelp, "outcome", this.#joins);
+    for (const [name, help, histogram] of this.#histograms) {
+      add("histogram", name, help, histogram.samples());
+    }
+    if (isOpenMetrics) lines.push("# EOF");
+    return `${lines.join("\n")}\n`;
   }
 
-  /** Returns all metrics as OpenMetrics 1.0. */
-  async text(): Promise<string> {
-    return await this.#registry.metrics();
-  }
-
-  /** The latest samples, oldest first: `sampleMs` apart, at most `samplesMax`. */
-  get samples(): readonly Sample[] {
-    return this.#samples;
+  /** What the status page shows of the last 15 minutes. */
+  get charts(): readonly Chart[] {
+    return this.#series;
   }
 
   totals(): Totals {
     return {
-      ...this.#options.gauges(),
+      ...this.#options.readings(),
       version: this.#options.version,
       upMs: this.#upMs(),
       messages: this.#messages.get("stored") ?? 0,
-      slowConsumers: this.#closes.get(String(slowConsumerCode)) ?? 0,
+      frames: this.#frames,
+      deliveries: this.#deliveries,
+      slowConsumers: this.#closes.get(slowConsumerCode) ?? 0,
       recovered: this.#joins.get("recovered") ?? 0,
       lost: this.#joins.get("lost") ?? 0,
     };
@@ -198,10 +204,15 @@ export class Metrics {
     const { now, later } = this.#options;
     const dueAt = now() + delayProbeMs;
     this.#cancel = later(delayProbeMs, () => {
-      const late = Math.max(0, now() - dueAt);
-      this.#delay.observe(late / 1000);
-      this.#max.delay = Math.max(this.#max.delay, late);
-      if (now() - this.#previous.at >= sampleMs) this.#sample();
+      this.#delay.observe(Math.max(0, now() - dueAt));
+      const elapsedMs = now() - this.#sampledAt;
+      if (elapsedMs >= sampleMs) {
+        this.#sampledAt += elapsedMs;
+        for (const { values, next } of this.#series) {
+          values.push(next(elapsedMs / 1000));
+          if (values.length > samplesMax) values.shift();
+        }
+      }
       this.start();
     });
   }
@@ -210,82 +221,66 @@ export class Metrics {
     this.#cancel?.();
   }
 
-  #sample(): void {
-    const { gauges, memory, now, wallNow } = this.#options;
-    const previous = this.#previous;
-    const current = {
-      at: now(),
-      messages: this.#messages.get("stored") ?? 0,
-      deliveries: this.#deliveries,
-      frames: this.#frames,
-      refusals: this.#refusals.values().reduce((sum, count) => sum + count, 0),
-    };
-    const seconds = (current.at - previous.at) / 1000;
-    this.#previous = current;
-    this.#samples.push({
-      at: wallNow(),
-      connections: gauges().connections,
-      messages: (current.messages - previous.messages) / seconds,
-      deliveries: (current.deliveries - previous.deliveries) / seconds,
-      frames: (current.frames - previous.frames) / seconds,
-      refusals: (current.refusals - previous.refusals) / seconds,
-      tickMs: this.#max.tick,
-      appendMs: this.#max.append,
-      delayMs: this.#max.delay,
-      memoryMib: memory().rss / 1024 / 1024,
-    });
-    this.#max = { tick: 0, append: 0, delay: 0 };
-    if (this.#samples.length > samplesMax) this.#samples.shift();
-  }
-
   #upMs(): number {
     return this.#options.now() - this.#startedAt;
   }
+}
 
-  #gauge(name: string, help: string, read: () => number): void {
-    new Gauge({
-      name: `parley_${name}`,
-      help,
-      registers: [this.#registry],
-      collect() {
-        this.set(read());
-      },
-    });
+type Samples = Iterable<readonly [suffix: string, value: number]>;
+
+/** Counts times in buckets, and remembers the max. */
+class Histogram {
+  readonly #counts = buckets.map(() => 0);
+  #count = 0;
+  #sumSeconds = 0;
+  #maxMs = 0;
+
+  observe(ms: number): void {
+    const seconds = ms / 1000;
+    const index = buckets.findIndex((bound) => seconds <= bound);
+    if (index >= 0) this.#counts[index] = (this.#counts[index] ?? 0) + 1;
+    this.#count++;
+    this.#sumSeconds += seconds;
+    this.#maxMs = Math.max(this.#maxMs, ms);
   }
 
-  #counter(name: string, help: string, read: () => number): void {
-    new Counter({
-      name: `parley_${name}_total`,
-      help,
-      registers: [this.#registry],
-      collect() {
-        this.reset();
-        this.inc(read());
-      },
-    });
+  /** Returns the max in ms since the previous call. */
+  takeMax(): number {
+    const max = this.#maxMs;
+    this.#maxMs = 0;
+    return max;
   }
 
-  #counts(name: string, help: string, label: string, counts: Counts): void {
-    new Counter({
-      name: `parley_${name}_total`,
-      help,
-      labelNames: [label],
-      registers: [this.#registry],
-      collect() {
-        this.reset();
-        for (const [value, count] of counts) this.inc({ [label]: value }, count);
-      },
-    });
+  *samples(): Samples {
+    let cumulative = 0;
+    for (const [i, bound] of buckets.entries()) {
+      cumulative += this.#counts[i] ?? 0;
+      yield [`_bucket{le="${bound}"}`, cumulative];
+    }
+    yield ['_bucket{le="+Inf"}', this.#count];
+    yield ["_sum", this.#sumSeconds];
+    yield ["_count", this.#count];
   }
+}
 
-  #histogram(name: string, help: string): Histogram {
-    return new Histogram({
-      name: `parley_${name}_seconds`,
-      help,
-      buckets,
-      registers: [this.#registry],
-    });
-  }
+/** A chart and where its next value comes from. */
+interface Series extends Chart {
+  readonly values: number[];
+  readonly next: (seconds: number) => number;
+}
+
+function series(title: string, unit: string, next: Series["next"]): Series {
+  return { title, unit, values: [], next };
+}
+
+/** Charts how fast a total grows. */
+function rate(title: string, total: () => number): Series {
+  let previous = 0;
+  return series(title, "/s", (seconds) => {
+    const growth = total() - previous;
+    previous += growth;
+    return growth / seconds;
+  });
 }
 
 function increment(counts: Counts, name: string): void {

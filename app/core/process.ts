@@ -61,16 +61,16 @@ export function watchMemory({ maxMib, readBytes, later, onExceeded }: {
 }
 
 /**
- * Returns about how many file descriptors the process uses, or 0 if that cannot be determined. The
- * kernel gives a new file the lowest free number, and Deno forbids reading /proc/self/fd. `path` is
+ * Returns about how many file descriptors the process uses, if that can be determined. The kernel
+ * gives a new file the lowest free number, and Deno forbids reading /proc/self/fd. `path` is
  * any readable file.
  */
-export function countDescriptors(path: string): number {
+export function countDescriptors(path: string): number | undefined {
   try {
     const descriptor = openSync(path, "r");
     closeSync(descriptor);
     return descriptor;
   } catch {
-    return 0;
+    return undefined;
   }
 }

@@ -1,28 +1,20 @@
 // The site: its route table and the small handlers. Nothing here knows of connections or logs.
 
-import type { Sample, Totals } from "../core/metrics.ts";
+import type { Metrics } from "../core/metrics.ts";
 import type { Assets } from "./assets.ts";
 import { DevReload } from "./dev_reload.ts";
 import { operatorProblem } from "./operator.ts";
 import type { OperatorAccess } from "./operator.ts";
 import { notFound } from "./problem.ts";
 import type { Problem } from "./problem.ts";
-import { assetResponse, noContent, textResponse } from "./responses.ts";
+import { assetResponse, listHeader, noContent, textResponse } from "./responses.ts";
 import { readOnly, Router } from "./router.ts";
 import type { Exchange, Handler, Route } from "./router.ts";
 import { statusPage } from "./status.ts";
 import type { Hub, WebSockets } from "./websocket.ts";
 
 /** The server's metrics. */
-export interface MetricsSource {
-  /** Media type of `text()`. */
-  readonly contentType: string;
-  /** Returns all metrics for a collector. */
-  text(): Promise<string>;
-  /** The newest last. */
-  readonly samples: readonly Sample[];
-  totals(): Totals;
-}
+export type MetricsSource = Pick<Metrics, "text" | "charts" | "totals">;
 
 export interface SiteOptions extends OperatorAccess {
   readonly hub: Hub;
@@ -45,6 +37,7 @@ export interface SiteOptions extends OperatorAccess {
 const hereMax = 5;
 /** Anyone may ask for readiness, and finding out writes to the disk. */
 const readinessMs = 1_000;
+const wantsOpenMetrics = /application\/openmetrics-text/i;
 /** How often an open status page reloads. */
 const statusRefreshSeconds = 5;
 
@@ -88,7 +81,10 @@ export class Site {
       { path: "/service_worker.js", methods: file },
       { path: "/healthz", methods: readOnly(() => this.#health()) },
       { path: "/readyz", methods: readOnly(() => this.#ready()) },
-      { path: "/metrics", methods: readOnly(this.#forOperator(() => this.#metrics())) },
+      {
+        path: "/metrics",
+        methods: readOnly(this.#forOperator(({ request }) => this.#metrics(request))),
+      },
       { path: "/status", methods: readOnly(this.#forOperator(() => this.#status())) },
       ...(this.#options.dev
         ? [{ path: "/dev/reload", methods: readOnly(() => this.#reload.response()) }]
@@ -150,14 +146,18 @@ export class Site {
       operatorProblem(this.#options, exchange.peer, exchange.request.headers) ?? handler(exchange);
   }
 
-  async #metrics(): Promise<Response> {
+  #metrics(request: Request): Response {
     const { metrics } = this.#options;
-    return textResponse(await metrics.text(), metrics.contentType);
+    const isOpenMetrics = wantsOpenMetrics.test(listHeader(request, "accept") ?? "");
+    const type = isOpenMetrics
+      ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+      : "text/plain; version=0.0.4; charset=utf-8";
+    return textResponse(metrics.text(isOpenMetrics), type, { headers: { vary: "Accept" } });
   }
 
   #status(): Response {
     const { metrics, assets } = this.#options;
-    const html = statusPage(metrics.totals(), metrics.samples, assets.basePath);
+    const html = statusPage(metrics.totals(), metrics.charts, assets.basePath);
     const headers = { refresh: String(statusRefreshSeconds) };
     return textResponse(html, "text/html; charset=utf-8", { headers });
   }

@@ -2,31 +2,14 @@
 // script and no inline style, because the content security policy forbids both.
 
 import { samplesMax } from "../core/metrics.ts";
-import type { Sample, Totals } from "../core/metrics.ts";
+import type { Chart, Totals } from "../core/metrics.ts";
 import { htmlPage } from "./html.ts";
 
-interface Chart {
-  readonly title: string;
-  readonly unit: string;
-  readonly read: (sample: Sample) => number;
-}
-
-const charts: readonly Chart[] = [
-  { title: "Connections", unit: "", read: (sample) => sample.connections },
-  { title: "Messages", unit: "/s", read: (sample) => sample.messages },
-  { title: "Deliveries", unit: "/s", read: (sample) => sample.deliveries },
-  { title: "Frames", unit: "/s", read: (sample) => sample.frames },
-  { title: "Refusals", unit: "/s", read: (sample) => sample.refusals },
-  { title: "Longest tick", unit: " ms", read: (sample) => sample.tickMs },
-  { title: "Longest append", unit: " ms", read: (sample) => sample.appendMs },
-  { title: "Loop delay", unit: " ms", read: (sample) => sample.delayMs },
-  { title: "Memory", unit: " MiB", read: (sample) => sample.memoryMib },
-];
 const widthPx = 240;
 const heightPx = 48;
 
-/** Returns the page as HTML. The newest sample is the last. */
-export function statusPage(totals: Totals, samples: readonly Sample[], basePath: string): string {
+/** Returns the page as HTML. */
+export function statusPage(totals: Totals, charts: readonly Chart[], basePath: string): string {
   const rows: readonly [string, string][] = [
     ["Version", totals.version],
     ["Uptime", formatDuration(totals.upMs)],
@@ -39,10 +22,7 @@ export function statusPage(totals: Totals, samples: readonly Sample[], basePath:
     ["Slow consumers closed", formatNumber(totals.slowConsumers)],
     ["Log lines lost", formatNumber(totals.logFailures)],
   ];
-  const newest = samples.at(-1);
-  const title = newest === undefined
-    ? "Status"
-    : `${formatNumber(newest.connections)} connected, ${formatNumber(newest.messages)} messages/s`;
+  const title = `${formatNumber(totals.connections)} connected`;
   const body = `  <body class="status-page">
     <h1>Parley since its start</h1>
     <dl>
@@ -50,14 +30,13 @@ ${rows.map(([name, value]) => `      <div><dt>${name}</dt><dd>${value}</dd></div
     </dl>
     <h2>Last 15 minutes</h2>
     <div class="charts">
-${charts.map((chart) => renderChart(chart, samples)).join("\n")}
+${charts.map(renderChart).join("\n")}
     </div>
   </body>`;
   return htmlPage({ title, basePath, stylesheets: ["style.css", "status.css"], body });
 }
 
-function renderChart({ title, unit, read }: Chart, samples: readonly Sample[]): string {
-  const values = samples.map(read);
+function renderChart({ title, unit, values }: Chart): string {
   const maxValue = Math.max(0, ...values);
   const now = `${formatNumber(values.at(-1) ?? 0)}${unit}`;
   const max = `max ${formatNumber(maxValue)}${unit}`;

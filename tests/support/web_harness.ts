@@ -90,9 +90,8 @@ export class FakeHub implements Hub {
 
 /** The metrics of a server that has just started. */
 export const noMetrics: MetricsSource = {
-  contentType: "application/openmetrics-text",
-  text: () => Promise.resolve("# EOF\n"),
-  samples: [],
+  text: (isOpenMetrics = false) => isOpenMetrics ? "# EOF\n" : "",
+  charts: [],
   totals: () => ({
     version: "1.2.3",
     upMs: 0,
@@ -102,7 +101,11 @@ export const noMetrics: MetricsSource = {
     sessions: 0,
     members: 0,
     rooms: 0,
+    residentBytes: 0,
+    heapBytes: 0,
     messages: 0,
+    frames: 0,
+    deliveries: 0,
     slowConsumers: 0,
     recovered: 0,
     lost: 0,

@@ -4,7 +4,7 @@ import { ManualTime } from "../../support/manual_time.ts";
 
 function scene() {
   const time = new ManualTime();
-  const gauges = {
+  const readings = {
     connections: 3,
     leakedSockets: 0,
     descriptors: 30,
@@ -12,44 +12,50 @@ function scene() {
     members: 2,
     rooms: 1,
     logFailures: 0,
+    residentBytes: 64 * 1024 * 1024,
+    heapBytes: 1024,
   };
   const metrics = new Metrics({
     version: "1.2.3",
-    gauges: () => gauges,
-    memory: () => ({ rss: 64 * 1024 * 1024, heapUsed: 1024 }),
+    readings: () => readings,
     now: () => time.now(),
-    wallNow: () => 1_700_000_000_000 + time.now(),
     later: (ms, task) => time.later(ms, task),
   });
-  return { time, gauges, metrics };
+  const valuesOf = (title: string) =>
+    metrics.charts.find((chart) => chart.title === title)?.values ?? [];
+  return { time, readings, metrics, valuesOf };
 }
 
-Deno.test("Metrics.text() is valid OpenMetrics", async () => {
+Deno.test("Metrics.text() is valid Prometheus text, and valid OpenMetrics", () => {
   const { metrics } = scene();
   metrics.refusal("rate_limited");
-  const text = await metrics.text();
-  assertEquals(metrics.contentType, "application/openmetrics-text; version=1.0.0; charset=utf-8");
-  assert(text.endsWith("\n# EOF\n"));
-  const lines = text.trimEnd().split("\n");
-  const declared = lines.flatMap((line) => line.startsWith("# TYPE ") ? [line.split(" ")] : []);
-  const types = new Map(declared.map(([, , name, type]) => [name, type]));
-  assertEquals(types.size, declared.length, "a family is declared twice");
-  for (const line of lines.filter((line) => !line.startsWith("#"))) {
-    const [, name = "", suffix = ""] =
-      /^(parley_\w+?)(_total|_bucket|_sum|_count)?(?:\{[a-z]+="[\w+.]+"\})? [\d.e+-]+$/.exec(
-        line,
-      ) ??
-        [];
-    const type = types.get(name);
-    assert(type !== undefined, line);
-    assertStringIncludes(text, `# HELP ${name} `);
-    const suffixes = { counter: ["_total"], gauge: [""], histogram: ["_bucket", "_sum", "_count"] };
-    assert(Object.entries(suffixes).some(([kind, all]) => kind === type && all.includes(suffix)));
+  assert(metrics.text(true).endsWith("\n# EOF\n"));
+  for (const [text, total] of [[metrics.text(), ""], [metrics.text(true), "_total"]] as const) {
+    const lines = text.trimEnd().split("\n");
+    const declared = lines.flatMap((line) => line.startsWith("# TYPE ") ? [line.split(" ")] : []);
+    const types = new Map(declared.map(([, , name, type]) => [name, type]));
+    assertEquals(types.size, declared.length, "a family is declared twice");
+    for (const line of lines.filter((line) => !line.startsWith("#"))) {
+      const [, sample = ""] = /^((?:parley|process)_\w+)(?:\{[a-z]+="[\w+.]+"\})? [\d.e+-]+$/
+        .exec(line) ?? [];
+      const suffix = /_(bucket|sum|count)$/.exec(sample)?.[0] ??
+        (sample.endsWith("_total") ? total : "");
+      const name = sample.slice(0, sample.length - suffix.length);
+      const type = types.get(name);
+      assert(type !== undefined, line);
+      assertStringIncludes(text, `# HELP ${name} `);
+      const suffixes: Record<string, string[]> = {
+        counter: [total],
+        gauge: [""],
+        histogram: ["_bucket", "_sum", "_count"],
+      };
+      assert(suffixes[type]?.includes(suffix), line);
+    }
   }
 });
 
-Deno.test("Metrics.text() contains all counters and gauges", async () => {
-  const { metrics, gauges } = scene();
+Deno.test("Metrics.text() contains all counters and gauges", () => {
+  const { metrics, readings } = scene();
   metrics.deliveries(7);
   metrics.message("stored");
   metrics.message("repeat");
@@ -58,11 +64,9 @@ Deno.test("Metrics.text() contains all counters and gauges", async () => {
   metrics.join("recovered");
   metrics.tick(2, 2);
   metrics.append(0.2);
-  gauges.connections = 9;
-  gauges.logFailures = 4;
-  // Twice, because a scrape must not count again what the previous one counted.
-  await metrics.text();
-  const text = await metrics.text();
+  readings.connections = 9;
+  readings.logFailures = 4;
+  const text = metrics.text();
   for (
     const line of [
       "parley_connections 9",
@@ -77,7 +81,7 @@ Deno.test("Metrics.text() contains all counters and gauges", async () => {
       `parley_joins_total{outcome="recovered"} 1`,
       `parley_joins_total{outcome="lost"} 0`,
       "parley_log_failures_total 4",
-      "parley_resident_memory_bytes 67108864",
+      "process_resident_memory_bytes 67108864",
       `parley_tick_seconds_bucket{le="0.001"} 0`,
       `parley_tick_seconds_bucket{le="0.0025"} 1`,
       "parley_tick_seconds_sum 0.002",
@@ -86,37 +90,33 @@ Deno.test("Metrics.text() contains all counters and gauges", async () => {
   ) assertStringIncludes(text, `${line}\n`);
 });
 
-Deno.test("Metrics.samples has rates per second and max times, and keeps only the latest", () => {
-  const { time, metrics } = scene();
+Deno.test("Metrics.charts have rates per second and max times, and keep only the latest", () => {
+  const { time, metrics, valuesOf } = scene();
   metrics.start();
   for (let i = 0; i < 50; i++) metrics.message("stored");
   metrics.deliveries(500);
   metrics.tick(3, 20);
   metrics.tick(1, 30);
   time.pass(sampleMs);
-  const [first] = metrics.samples;
-  assertEquals([first?.messages, first?.frames, first?.deliveries, first?.tickMs], [
-    10,
-    10,
-    100,
-    3,
-  ]);
-  assertEquals(first?.memoryMib, 64);
+  assertEquals(
+    ["Messages", "Frames", "Deliveries", "Longest tick", "Memory"].map(valuesOf),
+    [[10], [10], [100], [3], [64]],
+  );
   time.pass(sampleMs);
-  assertEquals([metrics.samples[1]?.messages, metrics.samples[1]?.tickMs], [0, 0]);
+  assertEquals(["Messages", "Longest tick"].map(valuesOf), [[10, 0], [3, 0]]);
   time.pass(sampleMs * 2 * samplesMax);
-  assertEquals(metrics.samples.length, samplesMax);
+  assertEquals(valuesOf("Messages").length, samplesMax);
   metrics.stop();
   assertEquals(time.timers, 0);
 });
 
 Deno.test("Metrics measures the event-loop delay", () => {
-  const { time, metrics } = scene();
+  const { time, metrics, valuesOf } = scene();
   metrics.start();
   time.ms += 1_000;
   time.pass(0);
   time.pass(sampleMs);
-  assertEquals(metrics.samples[0]?.delayMs, 750);
+  assertEquals(valuesOf("Loop delay"), [750]);
   metrics.stop();
 });
 

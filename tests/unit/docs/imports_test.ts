@@ -22,7 +22,6 @@ const rules: Readonly<Record<string, readonly string[]>> = {
 /** The only importers of each package, by the start of their paths. */
 const packages: Readonly<Record<string, string>> = {
   "@std/log": "app/core/log",
-  "prom-client": "app/core/metrics.ts",
   "@redis/client": "app/broker/redis/",
 };
 

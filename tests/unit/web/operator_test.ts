@@ -15,13 +15,23 @@ Deno.test("serveWeb() shows metrics and status to clients on localhost", async (
   await using running = await startSite();
   for (const host of ["localhost:8000", "127.0.0.1", "[::1]:8000", "LOCALHOST"]) {
     const metrics = await ask(running, "/metrics", host);
-    assertEquals([metrics.status, metrics.body], [200, "# EOF\n"], host);
-    assertEquals(metrics.headers.get("content-type"), noMetrics.contentType);
+    assertEquals([metrics.status, metrics.body], [200, noMetrics.text()], host);
     assertEquals(metrics.headers.get("cache-control"), "no-store");
     const status = await ask(running, "/status", host);
     assertEquals([status.status, status.headers.get("refresh")], [200, "5"]);
     assertStringIncludes(status.body, "</html>");
   }
+});
+
+Deno.test("serveWeb() sends metrics as Prometheus text, and as OpenMetrics if asked", async () => {
+  await using running = await startSite();
+  const prometheus = await ask(running, "/metrics", "localhost", "Accept: */*");
+  assertEquals(prometheus.headers.get("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+  const accept = "Accept: application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.2";
+  const open = await ask(running, "/metrics", "localhost", accept);
+  const type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+  assertEquals([open.headers.get("content-type"), open.body], [type, noMetrics.text(true)]);
+  assertEquals(open.headers.get("vary"), "Accept");
 });
 
 Deno.test("serveWeb() hides metrics and status from proxied requests and foreign hosts", async () => {

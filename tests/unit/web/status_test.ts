@@ -1,28 +1,14 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import type { Sample } from "../../../app/core/metrics.ts";
 import { linePoints, statusPage } from "../../../app/web/status.ts";
 import { noMetrics } from "../../support/web_harness.ts";
 
-function sample(change: Partial<Sample>): Sample {
-  return {
-    at: 0,
-    connections: 0,
-    messages: 0,
-    deliveries: 0,
-    frames: 0,
-    refusals: 0,
-    tickMs: 0,
-    appendMs: 0,
-    delayMs: 0,
-    memoryMib: 0,
-    ...change,
-  };
-}
-
 Deno.test("statusPage() shows current and max values, without inline script or style", () => {
-  const samples = [sample({ messages: 1234.5, memoryMib: 70.26 }), sample({ messages: 0.25 })];
+  const charts = [
+    { title: "Messages", unit: "/s", values: [1234.5, 0.25] },
+    { title: "Memory", unit: " MiB", values: [70.26, 0] },
+  ];
   const totals = { ...noMetrics.totals(), upMs: 26 * 3_600_000, recovered: 7 };
-  const page = statusPage(totals, samples, "/talk");
+  const page = statusPage(totals, charts, "/talk");
   assertStringIncludes(page, "Messages <b>0.25/s</b> <span>max 1,235/s</span>");
   assertStringIncludes(page, "max 70.3 MiB");
   assertStringIncludes(page, "<dt>Uptime</dt><dd>1 d 2 h</dd>");
