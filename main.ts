@@ -2,8 +2,7 @@
 
 import { setImmediate } from "node:timers";
 import type { Broker } from "./app/chat/broker.ts";
-import { ClockTrust } from "./app/broker/clock_trust.ts";
-import { startPruning } from "./app/broker/pruning.ts";
+import { ClockTrust, startPruning } from "./app/broker/pruning.ts";
 import { openSqliteStorage } from "./app/broker/sqlite/storage.ts";
 import { ChatHub } from "./app/chat/chat_hub.ts";
 import { runCommand, UsageError } from "./app/commands/commands.ts";

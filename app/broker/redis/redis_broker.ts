@@ -428,9 +428,10 @@ export class RedisBroker implements Broker {
     });
   }
 
-  /** Finds out whether storage works again, even if nobody sends a message. */
+  /** Checks whether storage works again, even if nobody sends: a full Redis runs no `append`. */
   #probe(link: Link): void {
-    this.#run("probe", {}, [], link).then(() => this.#link.recovered(), () => {});
+    const args = { maxRooms: 0, nonceTtlMs };
+    this.#run("append", args, [], link).then(() => this.#link.recovered(), () => {});
   }
 }
 

@@ -3,7 +3,7 @@
 //
 // Keys, after the prefix. Its {tag} keeps all of them on one node of a Redis Cluster.
 //   meta                 hash: epoch, run (of Redis, to which the epoch belongs), feed (id of the
-//                        last event), probedAt
+//                        last event)
 //   epochs               set: every epoch so far
 //   feed                 stream: what all nodes have to hear, in one order; fields after, event
 //   rooms                set: rooms with messages
@@ -25,7 +25,6 @@ import claimLua from "./claim.lua" with { type: "text" };
 import commonLua from "./common.lua" with { type: "text" };
 import compareLua from "./compare.lua" with { type: "text" };
 import membersLua from "./members.lua" with { type: "text" };
-import probeLua from "./probe.lua" with { type: "text" };
 import pruneLua from "./prune.lua" with { type: "text" };
 import publishPresenceLua from "./publish_presence.lua" with { type: "text" };
 import readLua from "./read.lua" with { type: "text" };
@@ -85,77 +84,56 @@ export interface ComparedRoom {
   readonly head: number;
 }
 
-/** What each script takes and returns; its file says more. `row` is one item of a list. */
+interface Call<Args, Row, Reply> {
+  readonly args: Args;
+  readonly row: Row;
+  readonly reply: Reply;
+}
+
+/** What each script takes and returns; its file says more. `Row` is one item of a list. */
 export interface ScriptCalls {
-  readonly append: {
-    readonly args: { readonly maxRooms: number; readonly nonceTtlMs: number };
-    readonly row: readonly [room: string, member: string, nonce: string, key: string, body: string];
-    readonly reply: { readonly results: readonly AppendResult[] };
-  };
-  readonly read: {
-    readonly args:
-      & { readonly room: string; readonly limit: number; readonly maxBytes: number }
-      & ({ readonly before: number } | { readonly after: number; readonly epoch: string });
-    readonly row: never;
-    readonly reply: Page;
-  };
-  readonly compare: {
-    readonly args: Empty;
-    readonly row: readonly [room: string, epoch: string, offset: string];
-    readonly reply: { readonly rooms: readonly ComparedRoom[] };
-  };
-  readonly register: {
-    readonly args: { readonly leaseMs: number; readonly isReturning: boolean };
-    readonly row: never;
-    readonly reply: { readonly registered: boolean; readonly presence: PresenceSnapshot };
-  };
-  readonly renewLease: {
-    readonly args: { readonly leaseMs: number };
-    readonly row: never;
-    readonly reply: Empty;
-  };
-  readonly probe: { readonly args: Empty; readonly row: never; readonly reply: Empty };
-  readonly publishPresence: {
-    readonly args: Empty;
-    readonly row:
-      | readonly [kind: "joined", room: string, member: string, username: string]
-      | readonly [kind: "left", room: string, member: string, reason: LeftReason];
-    readonly reply: Empty;
-  };
-  readonly claim: {
-    readonly args: ClaimArgs & { readonly tab?: string };
-    readonly row: never;
-    readonly reply: { readonly username?: string };
-  };
-  readonly rename: {
-    readonly args: ClaimArgs;
-    readonly row: never;
-    readonly reply: { readonly renamed: boolean };
-  };
-  readonly release: {
-    readonly args: NameArgs & {
-      readonly member: string;
-      /** How long the names of a member that wrote nothing are held. */
-      readonly readerHoldMs: number;
-      readonly isFreed: boolean;
-    };
-    readonly row: never;
-    readonly reply: Empty;
-  };
-  readonly renewHolds: {
-    readonly args: NameArgs;
-    readonly row: readonly [member: string];
-    readonly reply: Empty;
-  };
-  readonly prune: {
-    readonly args: {
-      readonly retentionDays: number;
-      readonly retentionMessages: number;
-      readonly maxEntries: number;
-    };
-    readonly row: readonly [room: string];
-    readonly reply: { readonly left: number };
-  };
+  append: Call<
+    Readonly<{ maxRooms: number; nonceTtlMs: number }>,
+    readonly [room: string, member: string, nonce: string, key: string, body: string],
+    { readonly results: readonly AppendResult[] }
+  >;
+  read: Call<
+    & Readonly<{ room: string; limit: number; maxBytes: number }>
+    & Readonly<{ before: number } | { after: number; epoch: string }>,
+    never,
+    Page
+  >;
+  compare: Call<
+    Empty,
+    readonly [room: string, epoch: string, offset: string],
+    { readonly rooms: readonly ComparedRoom[] }
+  >;
+  register: Call<
+    Readonly<{ leaseMs: number; isReturning: boolean }>,
+    never,
+    Readonly<{ registered: boolean; presence: PresenceSnapshot }>
+  >;
+  renewLease: Call<{ readonly leaseMs: number }, never, Empty>;
+  publishPresence: Call<
+    Empty,
+    | readonly [kind: "joined", room: string, member: string, username: string]
+    | readonly [kind: "left", room: string, member: string, reason: LeftReason],
+    Empty
+  >;
+  claim: Call<ClaimArgs & { readonly tab?: string }, never, { readonly username?: string }>;
+  rename: Call<ClaimArgs, never, { readonly renamed: boolean }>;
+  /** `readerHoldMs` is how long the names of a member that wrote nothing are held. */
+  release: Call<
+    NameArgs & Readonly<{ member: string; readerHoldMs: number; isFreed: boolean }>,
+    never,
+    Empty
+  >;
+  renewHolds: Call<NameArgs, readonly [member: string], Empty>;
+  prune: Call<
+    Readonly<{ retentionDays: number; retentionMessages: number; maxEntries: number }>,
+    readonly [room: string],
+    { readonly left: number }
+  >;
 }
 
 type Empty = Readonly<Record<never, never>>;
@@ -171,7 +149,6 @@ export const scripts: Readonly<Record<ScriptName, RedisScript>> = {
   compare: script(compareLua, roomsLua),
   register: script(registerLua),
   renewLease: script(renewLeaseLua),
-  probe: script(probeLua),
   publishPresence: script(publishPresenceLua),
   claim: script(claimLua, membersLua),
   rename: script(renameLua, membersLua),

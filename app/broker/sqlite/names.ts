@@ -46,10 +46,8 @@ interface NameRow {
 /** The names in one database. Changes belong inside a transaction. */
 export class Names {
   readonly #options: NamesOptions;
-  /** Members known to be marked as having written. */
+  /** Members known to be marked as having written. Forgotten when a transaction fails. */
   readonly #writers = new Set<string>();
-  /** Those marked by the current transaction. */
-  readonly #newWriters = new Set<string>();
 
   constructor(options: NamesOptions) {
     this.#options = options;
@@ -103,9 +101,9 @@ export class Names {
 
   /** Marks a member as having written, so that its names are held after it leaves. */
   markWriter(file: DatabaseFile, member: string): void {
-    if (this.#writers.has(member) || this.#newWriters.has(member)) return;
+    if (this.#writers.has(member)) return;
     file.run(sql.setWrote, member);
-    this.#newWriters.add(member);
+    this.#writers.add(member);
   }
 
   /** Removes up to `rows` names whose hold is over. Returns whether there may be more. */
@@ -113,20 +111,8 @@ export class Names {
     return Number(file.run(sql.deleteExpired, now, rows).changes) === rows;
   }
 
-  /** The transaction succeeded. */
-  commit(): void {
-    for (const member of this.#newWriters) this.#writers.add(member);
-    this.#newWriters.clear();
-  }
-
-  /** The transaction failed. */
+  /** The transaction failed, or the database was opened again. */
   rollback(): void {
-    this.#newWriters.clear();
-  }
-
-  /** Forgets what it knows of the database, which was opened again. */
-  reset(): void {
-    this.rollback();
     this.#writers.clear();
   }
 

@@ -33,16 +33,14 @@ type NonceKey = readonly [number, string, string];
 const firstKey: NonceKey = [0, "", ""];
 const lastKey: NonceKey = [Number.MAX_SAFE_INTEGER, "", ""];
 
-/** The nonces of one database. Changes are pending until `commit` or `rollback`. */
+/** The nonces of one database. Changes belong inside a transaction. */
 export class Nonces {
   readonly #max: number;
   /** By room id: offsets by member and nonce, of messages whose nonces are not in the table. */
   readonly #recent = new Map<number, Map<string, number>>();
   #size = 0;
-  /** Nonces added by the current transaction. */
-  readonly #added = new Map<string, readonly [number, string, number]>();
-  /** Rooms whose nonces the current transaction flushed. */
-  readonly #flushed = new Set<number>();
+  /** Whether `#recent` is what the database has: not after a transaction has failed. */
+  #isLoaded = false;
   /** The key after which the walk of `prune` continues; undefined between walks. */
   #walkFrom: NonceKey | undefined;
   #walkAt = -Infinity;
@@ -52,20 +50,20 @@ export class Nonces {
     this.#max = max;
   }
 
-  /** Reads the nonces that are not in the table. */
+  /** Reads the nonces that are not in the table, unless they are known. */
   load(file: DatabaseFile): void {
-    this.rollback();
+    if (this.#isLoaded) return;
     this.#recent.clear();
     this.#size = 0;
     for (const { room, member, nonce, offset } of file.all(sql.recent)) {
-      this.#keep(Number(room), `${member} ${nonce}`, Number(offset));
+      this.add(Number(room), String(member), String(nonce), Number(offset));
     }
+    this.#isLoaded = true;
   }
 
   /** Returns the offset of the message with this nonce. */
   find(file: DatabaseFile, room: number, member: string, nonce: string): number | undefined {
-    const key = `${member} ${nonce}`;
-    const recent = this.#recent.get(room)?.get(key) ?? this.#added.get(`${room} ${key}`)?.[2];
+    const recent = this.#recent.get(room)?.get(`${member} ${nonce}`);
     if (recent !== undefined) return recent;
     const row = file.get(sql.find, room, member, nonce);
     return row === undefined ? undefined : Number(row.offset);
@@ -73,50 +71,38 @@ export class Nonces {
 
   /** Adds the nonce of a message stored by the same transaction. */
   add(room: number, member: string, nonce: string, offset: number): void {
-    const key = `${member} ${nonce}`;
-    this.#added.set(`${room} ${key}`, [room, key, offset]);
+    let offsets = this.#recent.get(room);
+    if (offsets === undefined) this.#recent.set(room, offsets = new Map());
+    offsets.set(`${member} ${nonce}`, offset);
+    this.#size++;
   }
 
   /** Moves the nonces in memory to the table if there are too many. */
   flushIfFull(file: DatabaseFile): void {
+    this.load(file);
     if (this.#size >= this.#max) this.flush(file);
   }
 
   /** Moves all nonces in memory to the table. */
   flush(file: DatabaseFile): void {
+    this.load(file);
     for (const room of this.#recent.keys()) this.flushRoom(file, room);
   }
 
   /** Moves those of one room, whose messages may then be deleted. */
   flushRoom(file: DatabaseFile, room: number): void {
-    if (!this.#recent.has(room)) return;
+    this.load(file);
+    const offsets = this.#recent.get(room);
+    if (offsets === undefined) return;
     file.run(sql.flush, room);
     file.run(sql.setIndexed, room);
-    this.#flushed.add(room);
+    this.#size -= offsets.size;
+    this.#recent.delete(room);
   }
 
-  /** The transaction succeeded. */
-  commit(): void {
-    for (const room of this.#flushed) {
-      this.#size -= this.#recent.get(room)?.size ?? 0;
-      this.#recent.delete(room);
-    }
-    this.#flushed.clear();
-    for (const added of this.#added.values()) this.#keep(...added);
-    this.#added.clear();
-  }
-
-  /** The transaction failed. */
+  /** A transaction failed, or the database was opened again. */
   rollback(): void {
-    this.#flushed.clear();
-    this.#added.clear();
-  }
-
-  #keep(room: number, key: string, offset: number): void {
-    let offsets = this.#recent.get(room);
-    if (offsets === undefined) this.#recent.set(room, offsets = new Map());
-    offsets.set(key, offset);
-    this.#size++;
+    this.#isLoaded = false;
   }
 
   /**

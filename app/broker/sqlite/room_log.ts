@@ -2,6 +2,7 @@
 
 import type { AppendResult, Draft, Entry, Page, ReadQuery } from "../../chat/broker.ts";
 import { utf8Length } from "../../protocol/text.ts";
+import type { Position } from "../../protocol/wire.ts";
 import type { DatabaseFile } from "./database.ts";
 import type { Nonces } from "./nonces.ts";
 
@@ -20,9 +21,13 @@ const chunkRows = 128;
 /** The size of the database is checked no more often than this. */
 const sizeCheckMs = 1_000;
 
+/** The columns of an `Entry`; the room's name is given. */
+const selectEntries = `SELECT ?1 AS room, member, username AS "from", text, nonce, offset,
+                              name AS epoch, at
+                       FROM messages JOIN epochs ON id = epoch`;
+
 const sql = {
   addEpoch: "INSERT INTO epochs (name) VALUES (?)",
-  epochName: "SELECT name FROM epochs WHERE id = ?",
   epochByName: "SELECT id FROM epochs WHERE name = ?",
   lastEpoch: "SELECT name FROM epochs ORDER BY id DESC LIMIT 1",
   addRoom: "INSERT INTO rooms (name, first, head, at) VALUES (?, 1, 0, 0)",
@@ -32,9 +37,9 @@ const sql = {
   allRooms: "SELECT id, name, first, head, at FROM rooms",
   addMessage: `INSERT INTO messages (room, offset, epoch, at, member, username, text, nonce)
                VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-  epochAt: "SELECT epoch FROM messages WHERE room = ? AND offset = ?",
-  readAfter: "SELECT * FROM messages WHERE room = ? AND offset > ? ORDER BY offset LIMIT ?",
-  readBefore: "SELECT * FROM messages WHERE room = ? AND offset < ? ORDER BY offset DESC LIMIT ?",
+  epochAt: "SELECT name FROM messages JOIN epochs ON id = epoch WHERE room = ? AND offset = ?",
+  readAfter: `${selectEntries} WHERE room = ?2 AND offset > ?3 ORDER BY offset LIMIT ?4`,
+  readBefore: `${selectEntries} WHERE room = ?2 AND offset < ?3 ORDER BY offset DESC LIMIT ?4`,
 } as const;
 
 /** A room that has or had messages. */
@@ -45,16 +50,6 @@ interface StoredRoom {
   readonly head: number;
   /** Time of the newest message. */
   readonly at: number;
-}
-
-interface MessageRow {
-  readonly offset: number;
-  readonly epoch: number;
-  readonly at: number;
-  readonly member: string;
-  readonly username: string;
-  readonly text: string;
-  readonly nonce: string;
 }
 
 const emptyRoom: StoredRoom = { id: 0, first: 1, head: 0, at: 0 };
@@ -71,7 +66,6 @@ export class RoomLog {
   /** Rooms as the current transaction leaves them. */
   readonly #pending = new Map<string, StoredRoom>();
   #epoch = { id: 0, name: "" };
-  readonly #epochNames = new Map<number, string>();
 
   constructor(options: RoomLogOptions, nonces: Nonces) {
     this.#options = options;
@@ -166,30 +160,18 @@ export class RoomLog {
     const room = this.#roomOf(file, name) ?? emptyRoom;
     const { id, first, head: offset } = room;
     const head = { epoch: this.#epochAt(file, id, offset), offset };
-    const entriesOf = (rows: readonly MessageRow[]) => this.#entries(file, name, rows);
-    if ("before" in query) {
-      // Infinity is no value for SQLite.
-      const before = Math.min(query.before, offset + 1);
-      const rows = collect(
-        query,
-        before,
-        (from, count) => file.all(sql.readBefore, id, from, count),
-      );
-      return { entries: entriesOf(rows.reverse()), first, head, valid: true };
-    }
-    const { after } = query;
-    if (!this.#isValid(file, room, after.epoch, after.offset)) {
-      return { entries: [], first, head, valid: false };
-    }
-    const rows = collect(
-      query,
-      after.offset,
-      (from, count) => file.all(sql.readAfter, id, from, count),
-    );
-    return { entries: entriesOf(rows), first, head, valid: true };
+    const isForward = "after" in query;
+    const valid = !isForward || this.#isValid(file, room, query.after);
+    // Infinity is no value for SQLite.
+    const from = isForward ? query.after.offset : Math.min(query.before, offset + 1);
+    const statement = isForward ? sql.readAfter : sql.readBefore;
+    const entries = valid
+      ? collect(query, from, (from, count) => entriesOf(file, statement, name, id, from, count))
+      : [];
+    return { entries: isForward ? entries : entries.reverse(), first, head, valid };
   }
 
-  #isValid(file: DatabaseFile, room: StoredRoom, epoch: string, offset: number): boolean {
+  #isValid(file: DatabaseFile, room: StoredRoom, { epoch, offset }: Position): boolean {
     if (offset > room.head) return false;
     if (offset === 0) return file.get(sql.epochByName, epoch) !== undefined;
     // An epoch never continues after the log was set back. So if the oldest message kept is of this
@@ -199,31 +181,7 @@ export class RoomLog {
 
   /** Returns the epoch of the message at an offset; the current one if there is none. */
   #epochAt(file: DatabaseFile, room: number, offset: number): string {
-    const found = file.get(sql.epochAt, room, offset);
-    return found === undefined ? this.#epoch.name : this.#epochName(file, Number(found.epoch));
-  }
-
-  #epochName(file: DatabaseFile, id: number): string {
-    if (id === this.#epoch.id) return this.#epoch.name;
-    let name = this.#epochNames.get(id);
-    if (name === undefined) {
-      name = String(file.get(sql.epochName, id)?.name ?? "");
-      this.#epochNames.set(id, name);
-    }
-    return name;
-  }
-
-  #entries(file: DatabaseFile, room: string, rows: readonly MessageRow[]): Entry[] {
-    return rows.map(({ offset, epoch, at, member, username, text, nonce }) => ({
-      room,
-      member,
-      from: username,
-      text,
-      nonce,
-      offset,
-      epoch: this.#epochName(file, epoch),
-      at,
-    }));
+    return String(file.get(sql.epochAt, room, offset)?.name ?? this.#epoch.name);
   }
 
   #roomOf(file: DatabaseFile, name: string): StoredRoom | undefined {
@@ -247,7 +205,6 @@ export class RoomLog {
       this.#rooms.entries().every(([name, { head }]) => (rooms.get(name)?.head ?? 0) >= head);
     if (!isComplete) {
       this.#rooms.clear();
-      this.#epochNames.clear();
       this.beginEpoch(file);
       return undefined;
     }
@@ -258,38 +215,44 @@ export class RoomLog {
       if (known !== undefined) this.#rooms.set(name, room);
       // This process knows every room that it wrote to, unless the commit in question created it.
       const isNew = known === undefined &&
-        Number(file.get(sql.epochAt, id, head)?.epoch) === this.#epoch.id;
+        file.get(sql.epochAt, id, head)?.name === this.#epoch.name;
       const knownHead = isNew ? 0 : known?.head ?? head;
       if (knownHead === head) continue;
-      const rows = file.all(sql.readAfter, id, knownHead, head - knownHead).map(messageRow);
-      late.push(...this.#entries(file, name, rows));
+      late.push(...entriesOf(file, sql.readAfter, name, id, knownHead, head - knownHead));
     }
     this.#roomCount = rooms.size;
     return late;
   }
 }
 
-/**
- * Takes rows while they fit, at least one. `fetch` returns up to `count` rows from an offset on.
- */
+/** Takes entries while they fit, at least one. `fetch` returns up to `count` from an offset on. */
 function collect(
   { limit, maxBytes }: ReadQuery,
   from: number,
-  fetch: (from: number, count: number) => Record<string, unknown>[],
-): MessageRow[] {
-  const collected: MessageRow[] = [];
+  fetch: (from: number, count: number) => readonly Entry[],
+): Entry[] {
+  const collected: Entry[] = [];
   let bytes = 0;
   while (collected.length < limit) {
     const count = Math.min(chunkRows, limit - collected.length);
-    const rows = fetch(collected.at(-1)?.offset ?? from, count);
-    for (const row of rows.map(messageRow)) {
-      bytes += utf8Length(row.text);
+    const entries = fetch(collected.at(-1)?.offset ?? from, count);
+    for (const entry of entries) {
+      bytes += utf8Length(entry.text);
       if (bytes > maxBytes && collected.length > 0) return collected;
-      collected.push(row);
+      collected.push(entry);
     }
-    if (rows.length < count) break;
+    if (entries.length < count) break;
   }
   return collected;
+}
+
+/** Runs `readAfter` or `readBefore`. Their columns are the fields of an entry. */
+function entriesOf(
+  file: DatabaseFile,
+  statement: string,
+  ...values: readonly [name: string, room: number, from: number, count: number]
+): readonly Entry[] {
+  return file.all(statement, ...values) as unknown as readonly Entry[];
 }
 
 function roomCount(file: DatabaseFile): number {
@@ -298,9 +261,4 @@ function roomCount(file: DatabaseFile): number {
 
 function storedRoom({ id, first, head, at }: Record<string, unknown>): StoredRoom {
   return { id: Number(id), first: Number(first), head: Number(head), at: Number(at) };
-}
-
-/** The schema guarantees the columns. */
-function messageRow(row: unknown): MessageRow {
-  return row as MessageRow;
 }

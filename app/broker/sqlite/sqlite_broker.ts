@@ -13,6 +13,7 @@ import type {
 import { errorMessage } from "../../core/error_message.ts";
 import { cannotOpen, DatabaseFile } from "./database.ts";
 import type { Durability } from "./database.ts";
+import type { FolderLock } from "./lock.ts";
 import { Names } from "./names.ts";
 import type { NamesOptions } from "./names.ts";
 import { Nonces } from "./nonces.ts";
@@ -26,19 +27,11 @@ export interface SqliteBrokerOptions extends NamesOptions, RetentionOptions, Roo
   readonly path: string;
   readonly durability: Durability;
   /** Checked before each commit, so that only the owner of the folder writes. */
-  readonly lock?: BrokerLock;
+  readonly lock?: Pick<FolderLock, "check" | "lossReason">;
   /** Called when the storage starts to fail, when it works again, and when it lost messages. */
   readonly report: (event: string, error: unknown) => void;
   /** Max nonces in memory before they move to their table; for tests. */
   readonly recentNonces?: number;
-}
-
-/** The part of the folder's lock that the broker uses. */
-export interface BrokerLock {
-  /** Throws unless the lock is held. */
-  check(): void;
-  /** Set once the lock is lost for good. */
-  readonly lossReason: string | undefined;
 }
 
 /** Free pages that one call of `prune` returns to the file system. */
@@ -224,15 +217,14 @@ export class SqliteBroker implements Broker {
 
   /** Runs `work` in one transaction. If it throws, nothing has changed. */
   #transaction<T>(work: (file: DatabaseFile) => T): T {
-    const parts = [this.#nonces, this.#names, this.#log];
     try {
       if (this.#isMoved) throw new Error("the file was moved away");
       const file = this.#openFile();
       const result = file.transaction(() => work(file), () => this.#options.lock?.check());
-      for (const part of parts) part.commit();
+      this.#log.commit();
       return result;
     } catch (error) {
-      for (const part of parts) part.rollback();
+      for (const part of [this.#nonces, this.#names, this.#log]) part.rollback();
       this.#fail(error);
       throw error;
     }
@@ -271,8 +263,7 @@ export class SqliteBroker implements Broker {
       const late = this.#log.catchUp(file);
       if (late === undefined) report("storage_changed", "the file lacks messages stored earlier");
       this.#undelivered = late === undefined ? [] : [...this.#undelivered, ...late];
-      this.#nonces.load(file);
-      this.#names.reset();
+      for (const part of [this.#nonces, this.#names]) part.rollback();
       return file;
     } catch (error) {
       file.close();

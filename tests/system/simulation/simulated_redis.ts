@@ -171,7 +171,6 @@ class ScriptCall {
     compare: (_, rows) => this.#compare(rows),
     register: (args) => this.#register(args),
     renewLease: (args) => this.#renewLease(args),
-    probe: () => ({}),
     publishPresence: (_, rows) => this.#publishPresence(rows),
     claim: (args) => this.#claim(args),
     rename: (args) => this.#rename(args),

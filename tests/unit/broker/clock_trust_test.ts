@@ -1,6 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { ClockTrust } from "../../../app/broker/clock_trust.ts";
-import { startPruning } from "../../../app/broker/pruning.ts";
+import { ClockTrust, startPruning } from "../../../app/broker/pruning.ts";
 
 const hourMs = 3_600_000;
 const yearMs = 365 * 24 * hourMs;
