@@ -2,7 +2,7 @@
 // `deno task bench-nodes`. Rounds alternate between the setups, so that noise affects both equally.
 // All share one machine, so compare CPU time.
 
-import { RemotePresence } from "../app/broker/redis/remote_presence.ts";
+import { RemotePresence } from "../app/broker/redis/presence.ts";
 import { frame, RawSocket } from "../tests/support/raw_socket.ts";
 import { RedisProcess } from "../tests/support/redis_process.ts";
 import { ServerProcess } from "../tests/support/server_process.ts";

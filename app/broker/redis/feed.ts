@@ -1,7 +1,8 @@
 // The feed that every node reads: its events, and how far this node has read it.
 
 import type { Entry } from "../../chat/broker.ts";
-import type { PresenceChange } from "./local_presence.ts";
+import type { Position } from "../../protocol/wire.ts";
+import type { PresenceChange } from "./presence.ts";
 import type { Link } from "./redis_link.ts";
 
 /** Something that every node has to hear. */
@@ -94,4 +95,21 @@ export class Feed {
     this.#waiters = this.#waiters.filter(({ id }) => id > this.#position);
     for (const { resolve } of reached) resolve();
   }
+}
+
+/**
+ * Returns the entries that are not delivered yet, and counts them as delivered. A page that loaded
+ * the room, or filled a gap in it, may have brought some before the feed did.
+ */
+export function takeUndelivered(
+  delivered: Map<string, Position>,
+  entries: readonly Entry[],
+): readonly Entry[] {
+  return entries.filter(({ room, epoch, offset }) => {
+    const last = delivered.get(room);
+    if (last === undefined) return true;
+    if (offset <= last.offset) return false;
+    delivered.set(room, { epoch, offset });
+    return true;
+  });
 }

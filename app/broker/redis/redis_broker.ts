@@ -3,6 +3,7 @@
 
 import { usernameKey } from "../../protocol/names.ts";
 import { limits } from "../../protocol/wire.ts";
+import type { Position } from "../../protocol/wire.ts";
 import type {
   AppendResult,
   Broker,
@@ -14,14 +15,12 @@ import type {
   ReadQuery,
 } from "../../chat/broker.ts";
 import { errorMessage } from "../../core/error_message.ts";
-import { DeliveredPositions } from "./delivered_positions.ts";
-import { Feed } from "./feed.ts";
+import { Feed, takeUndelivered } from "./feed.ts";
 import type { FeedEvent } from "./feed.ts";
-import { LocalPresence } from "./local_presence.ts";
+import { LocalPresence, RemotePresence } from "./presence.ts";
 import { ReconnectingLink } from "./reconnecting_link.ts";
 import { RedisLink } from "./redis_link.ts";
 import type { Link, RedisLinkOptions } from "./redis_link.ts";
-import { RemotePresence } from "./remote_presence.ts";
 import type { ComparedRoom, ScriptArgs, ScriptName, ScriptReply, ScriptRow } from "./scripts.ts";
 
 export interface RedisBrokerOptions {
@@ -79,7 +78,8 @@ export class RedisBroker implements Broker {
   readonly #link: ReconnectingLink;
   #epoch = "";
   readonly #feed: Feed;
-  readonly #delivered = new DeliveredPositions();
+  /** The position of the last entry delivered in each room that the hub has loaded. */
+  readonly #delivered = new Map<string, Position>();
   readonly #localPresence: LocalPresence;
   readonly #remotePresence: RemotePresence;
   /** The username of each member connected to this node. */
@@ -173,12 +173,13 @@ export class RedisBroker implements Broker {
       : { after: query.after.offset, epoch: query.after.epoch };
     const reply = await this.#run("read", { room, limit, maxBytes, ...range });
     const { entries, first, head, valid } = reply;
-    if ("before" in query && query.before === Infinity) this.#delivered.track(room, head);
+    const isEnd = "before" in query && query.before === Infinity;
+    if (isEnd && !this.#delivered.has(room)) this.#delivered.set(room, head);
     return { entries, first, head, valid };
   }
 
   forget(room: string): void {
-    this.#delivered.forget(room);
+    this.#delivered.delete(room);
   }
 
   subscribe(listener: BrokerListener): void {
@@ -313,7 +314,10 @@ export class RedisBroker implements Broker {
   }
 
   async #compareRooms(link: Link): Promise<readonly ComparedRoom[]> {
-    const delivered = this.#delivered.all();
+    const delivered = Array.from(
+      this.#delivered,
+      ([room, { epoch, offset }]) => [room, epoch, String(offset)] as const,
+    );
     const compared: ComparedRoom[] = [];
     for (let i = 0; i < delivered.length; i += compareMaxRooms) {
       const rows = delivered.slice(i, i + compareMaxRooms);
@@ -360,7 +364,7 @@ export class RedisBroker implements Broker {
   }
 
   #deliver(entries: readonly Entry[]): void {
-    const missing = this.#delivered.advance(entries);
+    const missing = takeUndelivered(this.#delivered, entries);
     if (missing.length > 0) this.#listener?.entries(missing);
   }
 

@@ -34,7 +34,7 @@ import renameLua from "./rename.lua" with { type: "text" };
 import renewHoldsLua from "./renew_holds.lua" with { type: "text" };
 import renewLeaseLua from "./renew_lease.lua" with { type: "text" };
 import roomsLua from "./rooms.lua" with { type: "text" };
-import type { PresenceSnapshot } from "./remote_presence.ts";
+import type { PresenceSnapshot } from "./presence.ts";
 
 /** A script as Redis knows it: by its text or by the SHA-1 of that. */
 export interface RedisScript {

@@ -4,7 +4,7 @@
 
 import type { StoredEvent } from "../../../app/broker/redis/redis_link.ts";
 import type { FeedEvent } from "../../../app/broker/redis/feed.ts";
-import type { PresenceChange } from "../../../app/broker/redis/local_presence.ts";
+import type { PresenceChange } from "../../../app/broker/redis/presence.ts";
 import type {
   CommonArgs,
   CommonReply,

@@ -1,14 +1,13 @@
 // The parts that RedisBroker is made of, each alone and without a Redis.
 
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { DeliveredPositions } from "../../../app/broker/redis/delivered_positions.ts";
-import { Feed } from "../../../app/broker/redis/feed.ts";
+import { Feed, takeUndelivered } from "../../../app/broker/redis/feed.ts";
 import type { FeedEvent } from "../../../app/broker/redis/feed.ts";
-import { LocalPresence } from "../../../app/broker/redis/local_presence.ts";
+import { LocalPresence, RemotePresence } from "../../../app/broker/redis/presence.ts";
 import { ReconnectingLink } from "../../../app/broker/redis/reconnecting_link.ts";
 import type { Link, StoredEvent } from "../../../app/broker/redis/redis_link.ts";
-import { RemotePresence } from "../../../app/broker/redis/remote_presence.ts";
 import type { Entry } from "../../../app/chat/broker.ts";
+import type { Position } from "../../../app/protocol/wire.ts";
 import { draft } from "./broker_contract.ts";
 
 /** A link whose feed is given in batches; it is lost at their end. */
@@ -92,16 +91,15 @@ Deno.test("Feed.reached() rejects on a timeout, and when it is interrupted", asy
   await feed.reached(3);
 });
 
-Deno.test("DeliveredPositions.advance() drops entries that a page already had", () => {
-  const positions = new DeliveredPositions();
-  const offsets = (entries: readonly Entry[]) => entries.map(({ offset }) => offset);
-  assertEquals(offsets(positions.advance([entryAt(1)])), [1]);
-  positions.track("lobby", { epoch: "e", offset: 2 });
-  positions.track("lobby", { epoch: "e", offset: 9 });
-  assertEquals(offsets(positions.advance([entryAt(2), entryAt(3), entryAt(4)])), [3, 4]);
-  assertEquals(positions.all(), [["lobby", "e", "4"]]);
-  positions.forget("lobby");
-  assertEquals(positions.all(), []);
+Deno.test("takeUndelivered() drops entries that a page already had", () => {
+  const delivered = new Map<string, Position>();
+  const take = (...offsets: readonly number[]) =>
+    takeUndelivered(delivered, offsets.map(entryAt)).map(({ offset }) => offset);
+  assertEquals(take(1), [1]);
+  assertEquals(delivered.size, 0);
+  delivered.set("lobby", { epoch: "e", offset: 2 });
+  assertEquals(take(2, 3, 4), [3, 4]);
+  assertEquals(delivered.get("lobby"), { epoch: "e", offset: 4 });
 });
 
 Deno.test("LocalPresence.resume() publishes the difference to what Redis has", () => {

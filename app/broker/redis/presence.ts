@@ -1,12 +1,92 @@
-// The members in rooms through other nodes, as those nodes published them.
+// Which members are in rooms through which nodes: through this one, with the changes that the other
+// nodes have not heard of, and through the others.
 
 import type { BrokerListener, RemoteMember } from "../../chat/broker.ts";
 import type { LeftReason } from "../../protocol/wire.ts";
-import { presenceKey } from "./local_presence.ts";
-import type { NodePresence, PresenceChange } from "./local_presence.ts";
+
+/** A member joined or left a room through one node. */
+export type PresenceChange = JoinedChange | LeftChange;
+
+interface JoinedChange {
+  readonly kind: "joined";
+  readonly room: string;
+  readonly member: string;
+  readonly username: string;
+}
+
+interface LeftChange {
+  readonly kind: "left";
+  readonly room: string;
+  readonly member: string;
+  readonly reason: LeftReason;
+}
+
+/** The members in rooms through one node. */
+export type NodePresence = readonly (
+  readonly [room: string, member: string, username: string]
+)[];
 
 /** The presence of every node, by its name. */
 export type PresenceSnapshot = Readonly<Record<string, NodePresence>>;
+
+/** This node's presence, and the changes to it that are not yet published. */
+export class LocalPresence {
+  readonly #onChange: () => void;
+  readonly #joined = new Map<string, JoinedChange>();
+  /** Not yet published; `undefined` while Redis is away. */
+  #pending: PresenceChange[] | undefined = [];
+
+  /** `onChange` is called when there is something to publish. */
+  constructor(onChange: () => void) {
+    this.#onChange = onChange;
+  }
+
+  join(room: string, member: string, username: string): void {
+    const change = { kind: "joined", room, member, username } as const;
+    this.#joined.set(presenceKey(room, member), change);
+    this.#add(change);
+  }
+
+  leave(room: string, member: string, reason: LeftReason): void {
+    if (!this.#joined.delete(presenceKey(room, member))) return;
+    this.#add({ kind: "left", room, member, reason });
+  }
+
+  #add(change: PresenceChange): void {
+    if (this.#pending === undefined) return;
+    this.#pending.push(change);
+    this.#onChange();
+  }
+
+  /** Returns the pending changes; from then on they count as published. */
+  takeChanges(): readonly PresenceChange[] {
+    if (this.#pending === undefined) return [];
+    const changes = this.#pending;
+    this.#pending = [];
+    return changes;
+  }
+
+  /** Stops collecting changes: `resume` will work them out. */
+  pause(): void {
+    this.#pending = undefined;
+  }
+
+  /** Makes the difference to what Redis has of this node the pending changes. */
+  resume(published: NodePresence): void {
+    const known = new Set(published.map(([room, member]) => presenceKey(room, member)));
+    this.#pending = [
+      ...[...this.#joined].filter(([key]) => !known.has(key)).map(([, change]) => change),
+      ...published.filter(([room, member]) => !this.#joined.has(presenceKey(room, member)))
+        .map(([room, member]) => ({ kind: "left", reason: "timeout", room, member }) as const),
+    ];
+  }
+
+  /** Forgets all members without publishing anything. */
+  clear(): void {
+    this.#joined.clear();
+    this.#pending = [];
+  }
+}
 
 interface Member extends RemoteMember {
   username: string;
@@ -112,4 +192,9 @@ export class RemotePresence {
     if (inRoom?.size === 0) this.#rooms.delete(room);
     this.#listener()?.memberLeft?.(room, { member, username: remote.username }, reason);
   }
+}
+
+/** Identifies a member in a room; neither contains a space. */
+export function presenceKey(room: string, member: string): string {
+  return `${room} ${member}`;
 }
