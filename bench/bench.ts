@@ -1,15 +1,13 @@
-// Measures Parley beside servers that only pass messages on: `deno task bench`. Each round runs all
-// servers in turn, so that noise on the machine affects them alike.
+// Measures Parley beside other servers and the floors, which are the least that Deno itself costs:
+// `deno task bench`. Each round runs all servers in turn, so that noise affects them alike.
 
 import { dirname } from "@std/path";
 import { runChatload } from "./chatload.ts";
 import type { LoadMeasurement } from "./chatload.ts";
 import type { LoadResult, Plan } from "./load.ts";
+import { installServers, serversFor } from "./servers.ts";
 
 const root = new URL("../", import.meta.url).pathname;
-const peersDir = `${root}bench/peers`;
-/** Debian's Python, which has the packages of FastAPI. */
-const python = "/usr/bin/python3";
 
 /** A load to measure servers under. */
 export interface Scenario {
@@ -33,59 +31,6 @@ const scenarios: readonly Scenario[] = [
   { name: "1 to 5000 idle", clients: 5000, senders: 1, rate: 2 },
   { name: "1 KB, 1000/10", clients: 1000, senders: 10, padding: 1000 },
 ];
-
-/** How to start a server and how to talk to it. */
-interface Server {
-  readonly command: readonly [string, ...string[]];
-  readonly env?: Readonly<Record<string, string>>;
-  readonly path: string;
-  readonly templates: Pick<Plan, "protocol" | "join" | "message" | "heartbeat">;
-}
-
-const plainServer = { path: "/r%r", templates: { join: [], message: "%s" } };
-
-function servers(dir: string): Readonly<Record<string, Server>> {
-  return {
-    parley: {
-      command: [
-        Deno.execPath(),
-        ..."run -q --no-prompt -P=start".split(" "),
-        `--allow-read=${root},${dir}`,
-        `--allow-write=${dir}`,
-        `${root}main.ts`,
-      ],
-      env: {
-        HOST: "127.0.0.1",
-        DATA_DIR: `${dir}/data`,
-        LOG_DIR: `${dir}/logs`,
-        RATE_PER_SECOND: "0",
-        MAX_CONNECTIONS: "20000",
-      },
-      path: "/ws",
-      templates: {
-        protocol: "parley.v1",
-        join: ['{"type":"hello","username":"u%d","rooms":[{"room":"r%r"}]}'],
-        message: '{"type":"message","room":"r%r","text":"%s","nonce":"n%n"}',
-        heartbeat: ["[]", '{"type":"pong"}'],
-      },
-    },
-    bun: {
-      command: [`${peersDir}/node_modules/bun/bin/bun.exe`, `${peersDir}/bun.ts`],
-      ...plainServer,
-    },
-    ws: { command: ["node", `${peersDir}/ws.mjs`], ...plainServer },
-    socket_io: {
-      command: ["node", `${peersDir}/socket_io.mjs`],
-      path: "/socket.io/?EIO=4&transport=websocket&room=r%r",
-      templates: { join: ["40"], message: '42["say","%s"]', heartbeat: ["2", "3"] },
-    },
-    deno: {
-      command: [Deno.execPath(), "run", "-q", "--no-check", "-A", `${peersDir}/deno.ts`],
-      ...plainServer,
-    },
-    fastapi: { command: [python, `${peersDir}/fast_api.py`], ...plainServer },
-  };
-}
 
 /** The measurement of one server under one load. */
 export interface Result extends LoadResult {
@@ -116,13 +61,13 @@ export async function measure(
 ): Promise<Result> {
   const dir = await Deno.makeTempDir();
   const port = freePort();
-  const server = servers(dir)[name];
+  const server = serversFor(dir, port, scenario.padding ?? 0)[name];
   if (server === undefined) throw new Error(`Cannot measure ${name}: unknown server`);
   const [program, ...args] = server.command;
   const child = new Deno.Command("sh", {
     // Each connection needs a descriptor. `exec` gives the server the shell's pid.
     args: ["-c", 'ulimit -n $(ulimit -H -n); exec "$0" "$@"', program, ...args],
-    env: { PORT: String(port), ...server.env },
+    env: server.env ?? {},
     stdout: "null",
     stderr: "null",
   }).spawn();
@@ -245,8 +190,10 @@ export function median(numbers: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? NaN;
 }
 
+const perCpuSecond = (one: Result) => one.perCpuSecond;
+
 const columns: readonly (readonly [title: string, cell: (medianOf: Median) => string])[] = [
-  ["deliveries per CPU-second", (medianOf) => whole(medianOf(({ perCpuSecond }) => perCpuSecond))],
+  ["deliveries per CPU-second", (medianOf) => whole(medianOf(perCpuSecond))],
   [
     "deliveries per second",
     (medianOf) => whole(medianOf(({ deliveries, seconds }) => deliveries / seconds)),
@@ -281,32 +228,53 @@ export function table(rows: readonly (readonly string[])[]): string {
 
 const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
 
+/** Returns tables of all results: servers side by side, then every measured value. */
 function report(results: readonly Result[], names: readonly string[]): string {
-  const rows = [[
-    "scenario",
-    "server",
-    "ratio to Bun",
-    "p99 ratio",
-    ...columns.map(([title]) => title),
-  ]];
+  const of = (scenario: string, server: string) =>
+    results.filter((one) => one.scenario === scenario && one.server === server);
+  const measured = scenarios.map(({ name }) => name).filter((name) =>
+    of(name, names[0] ?? "").length > 0
+  );
+  const sideBySide = (title: string, cell: (own: readonly Result[]) => string) =>
+    table([
+      [title, ...names],
+      ...measured.map((scenario) => [scenario, ...names.map((name) => cell(of(scenario, name)))]),
+    ]);
+  const details = measured.flatMap((scenario) =>
+    names.map((name) => {
+      const medianOf: Median = (pick) => median(of(scenario, name).map(pick));
+      return [scenario, name, ...columns.map(([, cell]) => cell(medianOf))];
+    })
+  );
+  return [
+    sideBySide("deliveries per CPU-second", (own) => whole(median(own.map(perCpuSecond)))),
+    sideBySide("p99, ms", (own) => median(own.map(({ p99 }) => p99)).toFixed(1)),
+    ratios(results, names),
+    table([["case", "server", ...columns.map(([title]) => title)], ...details]),
+  ].join("\n\n");
+}
+
+/** Returns Parley's ratios to the other servers: the median of the ratios within a round. */
+function ratios(results: readonly Result[], names: readonly string[]): string {
+  const others = names.filter((name) => name !== "parley");
+  const rows: string[][] = [];
   for (const { name } of scenarios) {
-    const resultsOf = (server: string) =>
+    const of = (server: string) =>
       results.filter((one) => one.scenario === name && one.server === server);
-    const bun = resultsOf("bun");
-    for (const server of names) {
-      const own = resultsOf(server);
-      if (own.length === 0) continue;
-      // Compare within a round, since the machine's speed changes from minute to minute.
-      const ratio = (pick: (one: Result) => number) => {
-        const ratios = own.flatMap((one, i) => bun[i] ? [pick(one) / pick(bun[i])] : []);
-        return ratios.length === 0 ? "" : median(ratios).toFixed(2);
-      };
-      const medianOfAll: Median = (pick) => median(own.map(pick));
-      const ratios = [ratio(({ perCpuSecond }) => perCpuSecond), ratio(({ p99 }) => p99)];
-      rows.push([name, server, ...ratios, ...columns.map(([, cell]) => cell(medianOfAll))]);
-    }
+    const own = of("parley");
+    if (own.length === 0) continue;
+    const row = (title: string, pick: (one: Result) => number) => [
+      title,
+      ...others.map((other) => {
+        const peers = of(other);
+        // Compare within a round, since the machine's speed changes from minute to minute.
+        const pairs = own.flatMap((one, i) => peers[i] ? [pick(one) / pick(peers[i])] : []);
+        return pairs.length === 0 ? "" : median(pairs).toFixed(2);
+      }),
+    ];
+    rows.push(row(name, perCpuSecond), row(`${name}, p99`, ({ p99 }) => p99));
   }
-  return table(rows);
+  return table([["Parley relative to", ...others], ...rows]);
 }
 
 function flag(name: string, fallback: string): string {
@@ -314,35 +282,25 @@ function flag(name: string, fallback: string): string {
   return at < 0 ? fallback : Deno.args[at + 1] ?? fallback;
 }
 
-async function installPeers(): Promise<void> {
-  const npm = new Deno.Command("npm", {
-    args: ["install", "--no-audit", "--no-fund", "--silent"],
-    cwd: peersDir,
-  });
-  const { success } = await npm.output();
-  if (!success) throw new Error(`Cannot install the peers: npm install failed in ${peersDir}`);
-}
-
-/** Returns whether Debian's python3-fastapi, uvicorn and python3-websockets are installed. */
-async function hasFastApi(): Promise<boolean> {
-  try {
-    const check = new Deno.Command(python, {
-      args: ["-c", "import fastapi, uvicorn, websockets"],
-      stderr: "null",
-    });
-    return (await check.output()).success;
-  } catch {
-    return false;
-  }
-}
+/** The cases and the length of `--quick`: about two minutes. */
+const quick = {
+  servers: "parley,durable",
+  only: "32/32;1000/10;1000/100",
+  rounds: "3",
+  seconds: "3",
+};
 
 async function main(): Promise<void> {
-  const print = (line: string) => Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
-  await installPeers();
-  const peers = "parley,bun,ws,socket_io,deno" + (await hasFastApi() ? ",fastapi" : "");
-  const names = flag("servers", peers).split(",");
-  const [rounds, seconds] = [Number(flag("rounds", "5")), Number(flag("seconds", "4"))];
-  const [only, generatorPath] = [flag("only", ""), flag("chatload", "")];
+  const print = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
+  const isQuick = Deno.args.includes("--quick");
+  const defaults = isQuick
+    ? quick
+    : { servers: (await installServers()).join(","), only: "", rounds: "5", seconds: "4" };
+  const names = flag("servers", defaults.servers).split(",");
+  const only = flag("only", defaults.only);
+  const rounds = Number(flag("rounds", defaults.rounds));
+  const seconds = Number(flag("seconds", defaults.seconds));
+  const generatorPath = flag("chatload", "");
   const results: Result[] = [];
   const isSelected = ({ name }: Scenario) => only === "" || only.split(";").includes(name);
   for (const scenario of scenarios.filter(isSelected)) {
@@ -350,16 +308,14 @@ async function main(): Promise<void> {
       for (const name of names) {
         const result = await measure(name, scenario, seconds, generatorPath);
         results.push(result);
+        if (isQuick) continue;
         const disorder = result.outOfOrder > 0 ? `, ${result.outOfOrder} out of order` : "";
-        print(
-          `${scenario.name} ${round}: ${name} ${
-            whole(result.perCpuSecond)
-          } per CPU-second${disorder}`,
-        );
+        const rate = whole(perCpuSecond(result));
+        print(`${scenario.name} ${round}: ${name} ${rate} per CPU-second${disorder}`);
       }
     }
   }
-  print(report(results, names));
+  print(isQuick ? ratios(results, names) : report(results, names));
   const json = flag("json", `${root}dist/bench.json`);
   await Deno.mkdir(dirname(json), { recursive: true });
   await Deno.writeTextFile(json, JSON.stringify(results, null, 2));

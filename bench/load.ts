@@ -42,6 +42,7 @@ export interface LoadResult {
 
 const tokenPrefix = "~T";
 const settleMs = 1_000;
+const decoder = new TextDecoder();
 
 class Client {
   readonly socket: WebSocket;
@@ -65,7 +66,11 @@ class Client {
       resolve();
     });
     this.socket.addEventListener("error", () => reject(new Error(`Cannot connect to ${url}`)));
-    this.socket.addEventListener("message", ({ data }) => this.#receive(String(data)));
+    // NATS sends text in binary frames.
+    this.socket.binaryType = "arraybuffer";
+    this.socket.addEventListener("message", ({ data }) => {
+      this.#receive(typeof data === "string" ? data : decoder.decode(data));
+    });
   }
 
   sendMessage(): void {
