@@ -52,6 +52,8 @@ export class Page {
   probes = 0;
   chance = 0.5;
   wall: number;
+  /** The messages that the client reported to its page: offset, and whether it is a mention. */
+  readonly reported: string[] = [];
 
   constructor(shared = memoryStorage(), own = memoryStorage(), wall = 1_000_000) {
     this.shared = shared;
@@ -78,6 +80,7 @@ export class Page {
       tab: "tab",
       mentions,
       onChange: () => {},
+      onMessage: (_room, { offset }, isMention) => this.reported.push(`${offset} ${isMention}`),
     });
   }
 

@@ -31,7 +31,7 @@ export interface ChatClientPorts {
   readonly mentions: (text: string, reader: TextReader) => boolean;
   /** The state changed. Called often: gather redraws. */
   readonly onChange: () => void;
-  /** A live message of another member arrived. */
+  /** A message of another member arrived live, or is what the page missed while it was not. */
   readonly onMessage?: (room: Room, message: Message, isMention: boolean) => void;
 }
 
@@ -231,7 +231,7 @@ export class ChatClient {
     const room = this.#rooms.get(name);
     if (room === undefined || offset <= room.readOffset) return;
     room.readOffset = offset;
-    this.#recountUnread(room);
+    this.#recountUnread(room, true);
     this.#ports.onChange();
   }
 
@@ -291,7 +291,7 @@ export class ChatClient {
 
   #join(room: Room): void {
     this.#cancel(`join ${room.name}`);
-    room.phase = "catching_up";
+    room.suspend("catching_up");
     this.#send({ type: "join", room: room.name, ...room.position });
   }
 
@@ -363,6 +363,7 @@ export class ChatClient {
         return this.#onMessage(room, push);
       case "history":
         room.prepend(push);
+        if (room.unread > 0) this.#recountUnread(room);
         return this.#acknowledgeOwn(push.messages);
       case "joined":
         return room.roster.add(push, room.head);
@@ -403,10 +404,12 @@ export class ChatClient {
     const isKnown = !room.isFirstVisit || room.readOffset > 0;
     if (!room.applyPage(push)) return this.#connection.abort("a page leaves a hole");
     this.#acknowledgeOwn(push.messages);
-    if (isKnown) this.#recountUnread(room);
+    if (isKnown) this.#recountUnread(room, true);
     else if (!push.more) room.markRead();
     if (push.more) return this.#join(room);
     room.isJoined = true;
+    const missed = room.takeMissed();
+    if (missed !== undefined) this.#ports.onMessage?.(room, missed.message, missed.isMention);
     this.#sendNext(room.name);
   }
 
@@ -423,8 +426,12 @@ export class ChatClient {
     this.#ports.onMessage?.(room, push, isMention);
   }
 
-  #recountUnread(room: Room): void {
+  /** Counts again what is unread, and moves the line "new since" if `hasNews`. */
+  #recountUnread(room: Room, hasNews = false): void {
     room.recountUnread(this.#member, (message) => this.isMention(room, message));
+    if (room.unread > 0 && (hasNews || room.newSince === undefined)) {
+      room.newSince = room.firstUnread - 1;
+    }
   }
 
   #acknowledgeOwn(messages: readonly MessagePush[]): void {

@@ -46,12 +46,18 @@ export class Room {
   wasReset = false;
   /** True until a snapshot or the first complete page was applied. */
   isFirstVisit = true;
+  /** Everything up to this offset is read. */
   readOffset = 0;
   /** The line "new since" follows this offset. */
   newSince: number | undefined;
-  /** Messages of others after `readOffset`, and those of them that mention this person. */
-  unread = 0;
-  mentions = 0;
+  /** The unread messages that are loaded, by offset, and whether each mentions this person. */
+  readonly #unread = new Map<number, boolean>();
+  /** How many messages before those loaded are unread. */
+  #unreadBefore = 0;
+  /** Offsets after `readOffset` that were read. */
+  readonly #seen = new Set<number>();
+  /** The newest message when the room stopped being live; what follows comes in pages. */
+  #liveUntil: number | undefined;
   #position: Position | undefined;
   /** The last message this page had before it skipped to a newer range. */
   #lastSeen: number | undefined;
@@ -115,7 +121,10 @@ export class Room {
       if (this.#position !== undefined) {
         this.wasReset = push.missed === undefined && !this.#isContinuedBy(push);
         this.#lastSeen = push.missed === undefined ? undefined : this.head;
-        if (this.wasReset) this.newSince = undefined;
+        if (this.wasReset) {
+          this.newSince = undefined;
+          this.#seen.clear();
+        }
       }
       this.messages = push.messages.map(toMessage);
       this.roster.events = [];
@@ -168,36 +177,82 @@ export class Room {
     roster.events = roster.events.filter(({ afterOffset }) => afterOffset >= oldest);
   }
 
+  /** Stops being live, because the room has to be joined again. */
+  suspend(phase: "not_joined" | "catching_up"): void {
+    if (this.phase === "live") this.#liveUntil = this.head;
+    this.phase = phase;
+  }
+
+  /** Returns the first mention, or else the newest message, that came while not live and is unread. */
+  takeMissed(): { readonly message: Message; readonly isMention: boolean } | undefined {
+    const liveUntil = this.#liveUntil ?? Infinity;
+    this.#liveUntil = undefined;
+    const missed = [...this.#unread].filter(([offset]) => offset > liveUntil);
+    const [offset = 0, isMention = false] = missed.find(([, isMention]) => isMention) ??
+      missed.at(-1) ?? [];
+    const message = this.messages[offset - this.oldest];
+    return message && { message, isMention };
+  }
+
   /** Resets what belonged to a lost connection. */
   disconnect(): void {
-    this.phase = "not_joined";
+    this.suspend("not_joined");
     this.isJoined = this.isThrottled = this.isLoadingOlder = false;
     this.roster.typing = [];
   }
 
+  /** The number of unread messages of others. */
+  get unread(): number {
+    return this.#unread.size + this.#unreadBefore;
+  }
+
+  /** The number of unread messages that mention this person. */
+  get mentions(): number {
+    return [...this.#unread.values()].filter(Boolean).length;
+  }
+
+  /** Offset of the first unread message, or one past the newest. */
+  get firstUnread(): number {
+    if (this.#unreadBefore > 0) return this.readOffset + 1;
+    const [offset = this.head + 1] = this.#unread.keys();
+    return offset;
+  }
+
   /** Marks everything read. The line "new since" stays until the person leaves the room. */
   markRead(): void {
+    this.#unreadBefore = 0;
+    this.markSeen(0, Infinity);
+  }
+
+  /** Marks the messages from one offset to another read. Returns whether one of them was unread. */
+  markSeen(from: number, to: number): boolean {
+    const before = this.#unread.size;
+    for (const offset of this.#unread.keys()) {
+      if (offset >= from && offset <= to && this.#unread.delete(offset)) this.#seen.add(offset);
+    }
     // Another tab may have read messages that are not loaded here.
-    this.readOffset = Math.max(this.readOffset, this.head);
-    this.unread = this.mentions = 0;
+    this.readOffset = Math.max(this.readOffset, this.firstUnread - 1);
+    for (const offset of this.#seen) if (offset <= this.readOffset) this.#seen.delete(offset);
+    return this.#unread.size < before;
   }
 
   /** Counts the newest message as unread, unless another tab has read it. */
   addUnread(isMention: boolean): void {
     if (this.head <= this.readOffset) return;
-    if (this.unread++ === 0) this.newSince = Math.max(this.readOffset, this.head - 1);
-    if (isMention) this.mentions++;
+    if (this.unread === 0) this.newSince = Math.max(this.readOffset, this.head - 1);
+    this.#unread.set(this.head, isMention);
   }
 
-  /** Counts again what is unread, and moves the line "new since" before it. */
+  /** Counts again what is unread. */
   recountUnread(me: string, isMention: (message: Message) => boolean): void {
     const { readOffset } = this;
-    const unread = this.messages.filter(({ offset, member }) =>
-      offset > readOffset && member !== me
-    );
-    this.unread = unread.length + Math.max(0, this.oldest - 1 - readOffset);
-    this.mentions = unread.filter(isMention).length;
-    if (this.unread > 0) this.newSince = readOffset;
+    this.#unread.clear();
+    this.#unreadBefore = Math.max(0, this.oldest - 1 - readOffset);
+    for (const message of this.messages) {
+      const { offset, member } = message;
+      if (offset <= readOffset || member === me || this.#seen.has(offset)) continue;
+      this.#unread.set(offset, isMention(message));
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 // Receiving: a room's log, roster and unread counts, through a chat client on a fake socket.
 
 import { assertEquals } from "@std/assert";
+import type { RoomPush } from "../../../app/protocol/wire.ts";
 import { lobby, message, offsets, Page, room, unsent } from "../../support/page_harness.ts";
 
 Deno.test("Room applies each message once, in the order of offsets [M4]", () => {
@@ -151,4 +152,68 @@ Deno.test("Room.trim() drops old messages, which can be loaded again", () => {
   page.socket.push(room(700, { recovered: true }, 1));
   lobby(page).trim();
   assertEquals([offsets(page)[0], lobby(page).hasOlder, lobby(page).missingCount], [301, true, 0]);
+});
+
+Deno.test("Room.markSeen() marks only what was on screen, and reads up to the first unread message", () => {
+  const page = new Page().signIn();
+  page.socket.push(room(2, { recovered: true }, 1));
+  lobby(page).markRead();
+  page.socket.push(message(3), message(4), message(5, { text: "@Ada?" }), message(6));
+  const counts = () => [lobby(page).unread, lobby(page).mentions, lobby(page).readOffset];
+  assertEquals(counts(), [4, 1, 2]);
+  // The reader jumped to the end.
+  assertEquals(lobby(page).markSeen(6, 6), true);
+  assertEquals(counts(), [3, 1, 2]);
+  assertEquals(lobby(page).markSeen(6, 6), false);
+  assertEquals(lobby(page).markSeen(2, 3), true);
+  assertEquals(counts(), [2, 1, 3]);
+  // Counting again keeps what was seen further down.
+  page.chat.recountMentions();
+  assertEquals([...counts(), lobby(page).newSince], [2, 1, 3, 2]);
+  assertEquals(lobby(page).markSeen(4, 5), true);
+  assertEquals(counts(), [0, 0, 6]);
+});
+
+Deno.test("Room counts unread messages before those loaded, and their mentions once they are", () => {
+  const page = new Page().signIn();
+  lobby(page).readOffset = 79;
+  page.socket.push(room(200, {}, 101));
+  assertEquals([lobby(page).unread, lobby(page).firstUnread], [121, 80]);
+  lobby(page).markSeen(150, 200);
+  assertEquals([lobby(page).unread, lobby(page).readOffset, lobby(page).newSince], [70, 79, 79]);
+  const messages = Array.from(
+    { length: 100 },
+    (_, i) => message(1 + i, i === 79 ? { text: "@ada" } : {}),
+  );
+  page.socket.push({ type: "history", room: "lobby", messages, first: 1 });
+  assertEquals([lobby(page).unread, lobby(page).mentions, lobby(page).newSince], [70, 1, 79]);
+  lobby(page).markSeen(80, 149);
+  assertEquals([lobby(page).unread, lobby(page).readOffset], [0, 200]);
+});
+
+Deno.test("ChatClient reports what was missed while reconnecting once: a mention before the rest", () => {
+  const page = new Page().signIn();
+  page.socket.push(message(1));
+  assertEquals(page.reported, ["1 false"]);
+  const reconnect = (...pages: RoomPush[]) => {
+    page.socket.events.onClose(1006, "");
+    page.time.pass(30_000);
+    page.accept("Ada", ...pages);
+    return page.reported.splice(0);
+  };
+  page.reported.length = 0;
+  const missed = room(4, { recovered: true }, 2);
+  const messages = missed.messages.map((it) => it.offset === 3 ? { ...it, text: "@Ada" } : it);
+  assertEquals(reconnect({ ...missed, messages }), ["3 true"]);
+  assertEquals(reconnect(room(6, { recovered: true }, 5)), ["6 false"]);
+  assertEquals(reconnect(room(6, { recovered: true }, 7)), []);
+  // Another tab has read it.
+  page.chat.markReadUpTo("lobby", 7);
+  assertEquals(reconnect(room(7, { recovered: true }, 7)), []);
+});
+
+Deno.test("ChatClient reports nothing of what was there before the page", () => {
+  const page = new Page().signIn();
+  page.socket.push(room(2, { recovered: true }, 1));
+  assertEquals(page.reported, []);
 });
