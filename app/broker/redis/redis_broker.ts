@@ -14,7 +14,7 @@ import type {
   Page,
   ReadQuery,
 } from "../../chat/broker.ts";
-import { errorMessage } from "../../core/error_message.ts";
+import { connectError } from "./connect_error.ts";
 import { Feed, takeUndelivered } from "./feed.ts";
 import type { FeedEvent } from "./feed.ts";
 import { LocalPresence, RemotePresence } from "./presence.ts";
@@ -26,7 +26,7 @@ import type { ComparedRoom, ScriptArgs, ScriptName, ScriptReply, ScriptRow } fro
 export interface RedisBrokerOptions {
   /** `redis://` or `rediss://`, with user and password where needed. */
   readonly url: string;
-  /** The start of every key. A {tag} in it keeps the keys together in a Redis Cluster. */
+  /** The start of every key. */
   readonly prefix: string;
   /** Milliseconds since 1970, for tests. Default: the clock of Redis, one for all nodes. */
   readonly now?: () => number;
@@ -101,9 +101,7 @@ export class RedisBroker implements Broker {
       await broker.#link.connect();
       return broker;
     } catch (error) {
-      // Not the whole URL, which may contain a password.
-      const { host } = new URL(options.url);
-      throw new Error(`Cannot use Redis at ${host}: ${errorMessage(error)}`, { cause: error });
+      throw connectError(options.url, options.prefix, error);
     }
   }
 

@@ -2,6 +2,7 @@
 // signals. When one of them fails the link is lost as a whole; nothing is sent again.
 
 import { createClient, ErrorReply } from "@redis/client";
+import { requireUsable, typingChannel } from "./connect_error.ts";
 import { scripts } from "./scripts.ts";
 import type { CommonArgs, ScriptArgs, ScriptName, ScriptReply, ScriptRow } from "./scripts.ts";
 
@@ -20,7 +21,6 @@ const fatalErrors = /^(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|MOVED|UNBLOCKED|N
 const feedWaitMs = 2_000;
 const feedMaxEvents = 128;
 const scanCount = 500;
-const minVersion = 7;
 
 /** An event of the feed as it is stored. Ids increase; `after` is the id of the event before. */
 export interface StoredEvent {
@@ -72,16 +72,31 @@ export class RedisLink {
       const [commands, feed] = await Promise.all(
         [link.#commands, link.#feed].map((client) => link.#send(client, ["INFO"])),
       );
-      requireUsable(parseInfo(commands), parseInfo(feed));
-      await link.#typing.subscribe(
-        link.#typingChannel,
-        (text) => options.onTyping(JSON.parse(text)),
-      );
+      requireUsable(commands, feed);
+      await link.#requireRights();
+      await link.#typing.subscribe(link.#typingChannel, (text) => {
+        const signal = parseTyping(text);
+        if (signal !== undefined) options.onTyping(signal);
+      });
       return link;
     } catch (error) {
-      link.close();
-      throw error;
+      // The first error is the cause of the others.
+      link.lose(toError(error));
+      throw await link.lost;
     }
+  }
+
+  /** Rejects if the user may not run a command that is needed only later. Such errors are fatal. */
+  async #requireRights(): Promise<void> {
+    const { prefix } = this.#options;
+    const commands = [
+      ["EVAL", "return 1", "0"],
+      ["SSCAN", `${prefix}rooms`, "0", "COUNT", "1"],
+      ["XREAD", "COUNT", "1", "STREAMS", `${prefix}feed`, "$"],
+      ["PUBLISH", this.#typingChannel, ""],
+    ];
+    await Promise.allSettled(commands.map((command) => this.#send(this.#commands, command)));
+    if (!this.#isOpen) throw await this.#lost.promise;
   }
 
   private constructor(options: RedisLinkOptions) {
@@ -104,7 +119,7 @@ export class RedisLink {
   }
 
   get #typingChannel(): string {
-    return `${this.#options.prefix}typing`;
+    return typingChannel(this.#options.prefix, this.#options.url);
   }
 
   get name(): string {
@@ -176,7 +191,11 @@ export class RedisLink {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     for (const client of this.#clients) {
-      if (client.isOpen) client.destroy();
+      try {
+        if (client.isOpen) client.destroy();
+      } catch {
+        // It has no socket yet: its `connect` rejects.
+      }
     }
     this.#lost.resolve(error);
   }
@@ -198,7 +217,7 @@ export class RedisLink {
       return await Promise.race([client.sendCommand(args), timeout.promise]);
     } catch (error) {
       if (!(error instanceof ErrorReply) || fatalErrors.test(error.message)) {
-        this.lose(error instanceof Error ? error : new Error(String(error)));
+        this.lose(toError(error));
       }
       throw error;
     } finally {
@@ -207,30 +226,19 @@ export class RedisLink {
   }
 }
 
-type Info = ReadonlyMap<string, string>;
-
-/** Reads the reply to INFO: lines `name:value`. */
-function parseInfo(info: unknown): Info {
-  const lines = String(info).split("\r\n").filter((line) => line.includes(":"));
-  return new Map(lines.map((line) => {
-    const at = line.indexOf(":");
-    return [line.slice(0, at), line.slice(at + 1)];
-  }));
+/** Returns the signal in a message, which another program may have sent. */
+function parseTyping(text: string): TypingSignal | undefined {
+  try {
+    const { node, room, member } = JSON.parse(text);
+    const isSignal = [node, room, member].every((field) => typeof field === "string");
+    return isSignal ? { node, room, member } : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
-/** Throws if a chat cannot be stored there, seen from two connections. */
-function requireUsable(commands: Info, feed: Info): void {
-  const version = commands.get("redis_version") ?? "";
-  if (Number.parseInt(version) < minVersion) {
-    throw new Error(`its version is ${version}; it must be ${minVersion} or later`);
-  }
-  const policy = commands.get("maxmemory_policy");
-  if (policy !== "noeviction") {
-    throw new Error(`its maxmemory-policy is ${policy}, which evicts messages; set noeviction`);
-  }
-  if (commands.get("run_id") !== feed.get("run_id")) {
-    throw new Error("its address leads to more than one server");
-  }
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 function isUnknownScript(error: unknown): boolean {

@@ -1,7 +1,7 @@
 // The Lua scripts that run inside Redis, each of them atomic: their sources and the types of their
 // calls. Nothing else writes to Redis.
 //
-// Keys, after the prefix. Its {tag} keeps all of them on one node of a Redis Cluster.
+// Keys, after the prefix:
 //   meta                 hash: epoch, run (of Redis, to which the epoch belongs), feed (id of the
 //                        last event)
 //   epochs               set: every epoch so far
@@ -15,7 +15,7 @@
 //   nodes                hash: the registered nodes and the current link of each
 //   lease:{node}         string: there until the node's lease runs out
 //   presence:{node}      hash: fields "{room} {member}", the members in rooms through the node
-// The pub/sub channel `typing` carries what may be lost.
+// The pub/sub channel `typing:{database}` carries what may be lost.
 
 import { createHash } from "node:crypto";
 import type { AppendResult, Page } from "../../chat/broker.ts";
