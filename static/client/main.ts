@@ -86,7 +86,7 @@ let drawnBadge: number | undefined;
 let dialogs: Dialogs | undefined;
 let notifications: Notifications | undefined;
 
-const app = byId("app");
+const app = byId<"div">("app");
 const prompt = mountNamePrompt(current, profile.username, (username, access) => {
   signIn({ ...profile, username, ...(access === undefined ? {} : { access }) });
 });

@@ -22,10 +22,10 @@ const counterMin = 200;
 
 /** Mounts the composer; `update` gives it a room. */
 export function mountComposer(chat: ChatClient, storage: KeyValue, actions: ComposerActions) {
-  const form = byId("composer");
-  const text = byId("text");
-  const hint = byId("composer-hint");
-  const problem = byId("composer-problem");
+  const form = byId<"form">("composer");
+  const text = byId<"textarea">("text");
+  const hint = byId<"span">("composer-hint");
+  const problem = byId<"p">("composer-problem");
   pruneDrafts(storage, chat.rooms);
   let room: Room | undefined;
   let aids: ComposerAids | undefined;

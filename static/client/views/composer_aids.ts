@@ -27,7 +27,7 @@ export function mountComposerAids(
   chat: ChatClient,
   { text, room, maxLength, charactersLeft, setValue, complain }: ComposerParts,
 ) {
-  const list = byId("suggestions");
+  const list = byId<"ul">("suggestions");
   let selected = 0;
   /** What Tab completes, until the text changes otherwise. */
   let completion:

@@ -23,9 +23,9 @@ const anchorsMax = 20;
 
 /** Mounts the conversation; `update` draws a room. */
 export function mountConversation(chat: ChatClient, actions: ConversationActions) {
-  const log = byId("log");
-  const jump = byId("to-end");
-  const list = new KeyedList(byId("rows"));
+  const log = byId<"div">("log");
+  const jump = byId<"button">("to-end");
+  const list = new KeyedList(byId<"div">("rows"));
   const savedScroll = new WeakMap<Room, { readonly isAtEnd: boolean; readonly top: number }>();
   let current: Room | undefined;
   let isAtEnd = true;

@@ -20,7 +20,7 @@ export type Dialogs = ReturnType<typeof mountDialogs>;
 
 /** Mounts the dialogs; each method opens one. */
 export function mountDialogs(words: PanelWords, chat: ChatClient, actions: DialogActions) {
-  const dialog = byId("dialog");
+  const dialog = byId<"dialog">("dialog");
   const close = () => dialog.close();
   const open = (title: string, ...content: readonly Node[]) => {
     dialog.replaceChildren(

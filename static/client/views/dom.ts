@@ -31,51 +31,9 @@ export function button(
   return node;
 }
 
-/** The ids of index.html that the scripts use, and their elements. A test compares them. */
-interface PageTags {
-  readonly prompt: "main";
-  readonly "prompt-form": "form";
-  readonly "prompt-title": "h1";
-  readonly "prompt-here": "p";
-  readonly "prompt-name": "input";
-  readonly "prompt-access": "label";
-  readonly "prompt-hint": "p";
-  readonly "prompt-go": "button";
-  readonly app: "div";
-  readonly rooms: "nav";
-  readonly "room-list": "ul";
-  readonly "room-form": "form";
-  readonly "room-name": "input";
-  readonly "room-hint": "p";
-  readonly me: "button";
-  readonly "me-dot": "span";
-  readonly "me-name": "bdi";
-  readonly "me-state": "small";
-  readonly talk: "main";
-  readonly "room-title": "button";
-  readonly "room-here": "span";
-  readonly "room-kept": "span";
-  readonly "people-toggle": "button";
-  readonly log: "div";
-  readonly rows: "div";
-  readonly "to-end": "button";
-  readonly status: "p";
-  readonly typing: "p";
-  readonly suggestions: "ul";
-  readonly composer: "form";
-  readonly text: "textarea";
-  readonly "composer-hint": "span";
-  readonly "composer-problem": "p";
-  readonly people: "aside";
-  readonly "people-title": "h2";
-  readonly "people-list": "ul";
-  readonly shade: "button";
-  readonly dialog: "dialog";
-}
-
-/** Returns the element of index.html with this id. */
-export function byId<Id extends keyof PageTags>(id: Id) {
-  return document.getElementById(id) as HTMLElementTagNameMap[PageTags[Id]];
+/** Returns the element of index.html with this tag and id. A test checks that it exists. */
+export function byId<Tag extends keyof HTMLElementTagNameMap>(id: string) {
+  return document.getElementById(id) as HTMLElementTagNameMap[Tag];
 }
 
 /** Sets the text of a node if it differs, since a live region reads every change aloud. */

@@ -4,9 +4,9 @@ import { byId } from "./dom.ts";
 
 /** Mounts the drawers. */
 export function mountDrawers() {
-  const drawers = [byId("rooms"), byId("people")];
-  const talk = byId("talk");
-  const shade = byId("shade");
+  const drawers = [byId<"nav">("rooms"), byId<"aside">("people")];
+  const talk = byId<"main">("talk");
+  const shade = byId<"button">("shade");
   /** The button that opened a drawer. */
   let opener: HTMLElement | undefined;
 
@@ -41,7 +41,9 @@ export function mountDrawers() {
   document.addEventListener("keydown", ({ key, target }) => {
     if (key !== "Escape") return;
     if (opener !== undefined) close();
-    else if (target instanceof Element && target.closest(".side") !== null) byId("text").focus();
+    else if (target instanceof Element && target.closest(".side") !== null) {
+      byId<"textarea">("text").focus();
+    }
   });
   return { open, close };
 }

@@ -12,13 +12,13 @@ export function mountNamePrompt(
   name: string,
   signIn: (username: string, access: string | undefined) => void,
 ) {
-  const prompt = byId("prompt");
-  const input = byId("prompt-name");
-  const hint = byId("prompt-hint");
-  const access = byId("prompt-access");
+  const prompt = byId<"main">("prompt");
+  const input = byId<"input">("prompt-name");
+  const hint = byId<"p">("prompt-hint");
+  const access = byId<"label">("prompt-access");
   const code = access.control as HTMLInputElement;
-  const submit = byId("prompt-go");
-  setText(byId("prompt-title"), `# ${room}`);
+  const submit = byId<"button">("prompt-go");
+  setText(byId<"h1">("prompt-title"), `# ${room}`);
   setText(submit, words.enter(room));
   if (input.value === "") input.value = name;
 
@@ -40,7 +40,7 @@ export function mountNamePrompt(
     void complain(parsed.ok || input.value.trim() === "" ? undefined : parsed);
   });
   code.addEventListener("input", () => complain(undefined));
-  byId("prompt-form").addEventListener("submit", (event) => {
+  byId<"form">("prompt-form").addEventListener("submit", (event) => {
     event.preventDefault();
     const parsed = parseUsername(input.value);
     if (parsed.ok) return signIn(parsed.value, code.value === "" ? undefined : code.value);
@@ -57,7 +57,7 @@ export function mountNamePrompt(
     const { count, usernames } = await response.json();
     if (count === 0) return;
     const more = count > usernames.length ? "…" : "";
-    setText(byId("prompt-here"), `${words.here(count)}: ${usernames.join(", ")}${more}`);
+    setText(byId<"p">("prompt-here"), `${words.here(count)}: ${usernames.join(", ")}${more}`);
   };
 
   return {

@@ -19,22 +19,22 @@ export interface SidebarActions {
 /** Mounts both sidebars and the header; `update` draws them for the current room. */
 export function mountSidebars(chat: ChatClient, actions: SidebarActions) {
   const drawers = mountDrawers();
-  const people = byId("people");
-  const peopleToggle = byId("people-toggle");
+  const people = byId<"aside">("people");
+  const peopleToggle = byId<"button">("people-toggle");
   const peopleLabel = peopleToggle.textContent;
-  const roomTitle = byId("room-title");
-  const roomName = byId("room-name");
-  const roomHint = byId("room-hint");
-  const roomList = new KeyedList(byId("room-list"));
-  const peopleList = new KeyedList(byId("people-list"));
+  const roomTitle = byId<"button">("room-title");
+  const roomName = byId<"input">("room-name");
+  const roomHint = byId<"p">("room-hint");
+  const roomList = new KeyedList(byId<"ul">("room-list"));
+  const peopleList = new KeyedList(byId<"ul">("people-list"));
   let titleVersion = "";
 
   const showPeople = () => drawers.open(people, peopleToggle);
   peopleToggle.addEventListener("click", showPeople);
-  roomTitle.addEventListener("click", () => drawers.open(byId("rooms"), roomTitle));
-  byId("me").addEventListener("click", () => actions.openSettings());
+  roomTitle.addEventListener("click", () => drawers.open(byId<"nav">("rooms"), roomTitle));
+  byId<"button">("me").addEventListener("click", () => actions.openSettings());
   roomName.addEventListener("input", () => setText(roomHint, ""));
-  byId("room-form").addEventListener("submit", async (event) => {
+  byId<"form">("room-form").addEventListener("submit", async (event) => {
     event.preventDefault();
     const name = roomName.value.trim().replace(/^#/, "").toLowerCase();
     if (name === "") return;
@@ -71,9 +71,9 @@ export function mountSidebars(chat: ChatClient, actions: SidebarActions) {
       const { count, members, isCrowded } = current.roster;
       // The roster is empty before the first page, and outdated without a connection.
       const isKnown = isOnline && count > 0;
-      setText(byId("room-here"), isKnown ? `${words.here(count)} · ` : "");
+      setText(byId<"span">("room-here"), isKnown ? `${words.here(count)} · ` : "");
       setText(peopleToggle, isKnown ? words.here(count) : peopleLabel);
-      setText(byId("people-title"), isKnown ? words.hereNow(count) : peopleLabel);
+      setText(byId<"h2">("people-title"), isKnown ? words.hereNow(count) : peopleLabel);
       people.classList.toggle("off", !isKnown);
       const byName = [...members].sort(([, a], [, b]) => a.localeCompare(b));
       peopleList.update(
@@ -92,10 +92,10 @@ export function mountSidebars(chat: ChatClient, actions: SidebarActions) {
 
       const { limits } = chat;
       const retention = limits && words.retention(limits.retentionDays, limits.retentionMessages);
-      setText(byId("room-kept"), retention ?? "");
-      setText(byId("me-name"), chat.username);
-      byId("me-dot").classList.toggle("off", !isOnline);
-      setText(byId("me-state"), isOnline ? "" : words.notConnected);
+      setText(byId<"span">("room-kept"), retention ?? "");
+      setText(byId<"bdi">("me-name"), chat.username);
+      byId<"span">("me-dot").classList.toggle("off", !isOnline);
+      setText(byId<"small">("me-state"), isOnline ? "" : words.notConnected);
     },
   };
 }

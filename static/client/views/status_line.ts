@@ -19,8 +19,8 @@ export function signInDelay({ status, problem }: ChatClient): string | undefined
 
 /** Mounts both lines. `redraw` is called when time alone changes them. */
 export function mountStatusLine(chat: ChatClient, redraw: () => void) {
-  const line = byId("status");
-  const typing = byId("typing");
+  const line = byId<"p">("status");
+  const typing = byId<"p">("typing");
   const text = element("span");
   const action = button("", () => {
     if (chat.status.kind === "ended") chat.takeOver();

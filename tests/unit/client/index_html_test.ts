@@ -6,16 +6,21 @@ import { readScripts, staticImports } from "../../../app/web/assets.ts";
 
 const root = new URL("../../../static/", import.meta.url);
 
-Deno.test("byId() knows the type of each element in index.html", async () => {
+Deno.test("byId() is called with tags and ids that index.html has", async () => {
   const html = await Deno.readTextFile(new URL("index.html", root));
-  const source = await Deno.readTextFile(new URL("client/views/dom.ts", root));
-  const tags = new Map(
-    [...html.matchAll(/<(\w+)[^>]*?\sid="([^"]+)"/g)].map(([, tag, id]) => [id, tag]),
+  const elements = [...html.matchAll(/<(\w+)[^>]*?\sid="([^"]+)"/g)]
+    .map(([, tag, id]) => `${tag}#${id}`);
+  const views = new URL("client/views/", root);
+  const names = Array.from(Deno.readDirSync(views), ({ name }) => `views/${name}`);
+  const sources = await Promise.all(
+    [...names, "main.ts"].map((name) => Deno.readTextFile(new URL(`client/${name}`, root))),
   );
-  const [list = ""] = /interface PageTags \{[^}]*/.exec(source) ?? [];
-  const known = [...list.matchAll(/readonly "?([\w-]+)"?: "(\w+)"/g)];
-  assertEquals(known.map(([, id]) => tags.get(id)), known.map(([, , tag]) => tag));
-  assert(known.length > 30);
+  const found = sources.flatMap((source) =>
+    [...source.matchAll(/byId<"(\w+)">\(\s*"([^"]+)"/g)].map(([, tag, id]) => `${tag}#${id}`)
+  );
+  assertEquals(sources.join().match(/byId\(/g)?.length, undefined);
+  assertEquals(found.filter((selector) => !elements.includes(selector)), []);
+  assert(new Set(found).size > 30);
 });
 
 function sizeOf(bytes: Uint8Array): number {
