@@ -47,7 +47,7 @@ import { Writer } from "./writer.ts";
 import type { Sent } from "./writer.ts";
 
 const heartbeatMs = 25_000;
-/** Min time between the pings of a session. */
+/** A ping that follows the last one sooner counts as a refusal. */
 const pingMinMs = 1_000;
 /** A session that sends nothing for this long is closed. */
 const silenceMs = 60_000;
@@ -290,10 +290,10 @@ export class ChatHub {
     const { heartbeat } = session;
     const now = this.#ports.clock.now();
     if (session.state.kind === "closing") return;
-    if (now < heartbeat.pingableAt) return this.#countRefusal(session);
-    heartbeat.pingableAt = now + pingMinMs;
     heartbeat.unanswered++;
     this.#outbound.sendFrame(session, "[]");
+    if (now < heartbeat.pingableAt) this.#countRefusal(session);
+    heartbeat.pingableAt = now + pingMinMs;
   }
 
   #hello(session: Session, command: HelloCommand): void {

@@ -163,7 +163,7 @@ export class Session {
     /** When the next heartbeat is sent. */
     dueAt: number;
     unanswered: number;
-    /** When the client may ask for one again. */
+    /** When the client may ask for a heartbeat without a penalty. */
     pingableAt: number;
   };
   /** Refused commands since `since`. */

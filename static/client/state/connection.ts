@@ -57,6 +57,10 @@ const backoffMaxMs = 20_000;
 const stableAfterMs = 10_000;
 const dialTimeoutMs = 20_000;
 const defaultTimeoutMs = 60_000;
+/** Max time that a server takes to answer once there is a reason to doubt the connection. */
+const pingTimeoutMs = 3_000;
+/** After a silence of this length, a send is such a reason. */
+const quietMs = 10_000;
 /** Max time over which a restarting server may spread its clients. */
 const spreadMaxMs = 120_000;
 /** What close codes say about the next attempt. */
@@ -77,6 +81,8 @@ export class Connection {
   #socket: ClientSocket | undefined;
   #openedAt: number | undefined;
   #lastFrameAt = 0;
+  /** When the ping was sent that the server has not answered yet. */
+  #pingedAt: number | undefined;
   #failures = 0;
   #cancelTimer: (() => void) | undefined;
   /** Max silence of the server in ms, as `welcome` announces it. */
@@ -107,15 +113,22 @@ export class Connection {
     if (this.#status.kind === "backoff") this.#dial();
   }
 
-  /** Checks for silence after the device slept or changed networks; skips the rest of a backoff. */
+  /**
+   * Checks the connection after the device slept or changed networks: without an answer within 3 s
+   * it dials again. Skips the rest of a backoff.
+   */
   check(): void {
-    if (this.#status.kind === "open") this.#watchSilence();
-    else this.retryNow();
+    if (this.#status.kind === "open") this.#ping();
+    else if (this.#status.kind === "connecting") {
+      this.#setTimer(pingTimeoutMs, () => this.#redial("no answer"));
+    } else this.retryNow();
   }
 
   /** Sends a frame if the connection is open. */
   send(frame: string): void {
-    if (this.#status.kind === "open") this.#socket?.send(frame);
+    if (this.#status.kind !== "open") return;
+    this.#socket?.send(frame);
+    if (this.#ports.now() - this.#lastFrameAt >= quietMs) this.#ping();
   }
 
   /** Drops the connection and reconnects after a backoff. Its close event may take minutes. */
@@ -125,12 +138,8 @@ export class Connection {
   }
 
   #dial(): void {
-    this.#cancelTimer?.();
     this.#setStatus({ kind: "connecting" });
-    this.#cancelTimer = this.#ports.later(
-      dialTimeoutMs,
-      () => this.abort("no answer", closeCode.left),
-    );
+    this.#setTimer(dialTimeoutMs, () => this.abort("no answer", closeCode.left));
     // Events of a socket that was dropped are ignored.
     const isCurrent = () => socket === this.#socket;
     const socket = this.#ports.dial(subprotocol, {
@@ -139,6 +148,18 @@ export class Connection {
       onClose: (code, reason) => isCurrent() && this.#lost(code, reason),
     });
     this.#socket = socket;
+  }
+
+  /** Drops a connection that the person may be waiting for, and dials without a backoff. */
+  #redial(reason: string): void {
+    this.abort(reason, closeCode.timeout);
+    this.retryNow();
+  }
+
+  /** Sets the only timer. */
+  #setTimer(ms: number, task: () => void): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = this.#ports.later(ms, task);
   }
 
   #opened(): void {
@@ -150,6 +171,10 @@ export class Connection {
 
   #received(frame: string): void {
     this.#lastFrameAt = this.#ports.now();
+    if (this.#pingedAt !== undefined) {
+      this.#pingedAt = undefined;
+      this.#watchSilence();
+    }
     const pushes = decodePushes(frame);
     if (pushes === undefined) this.abort("invalid frame");
     // Answered here, since browsers throttle the timers of hidden pages.
@@ -157,19 +182,30 @@ export class Connection {
     else this.#listener.onPushes(pushes);
   }
 
+  /** Asks the server for a sign of life, unless it already owes one. */
+  #ping(): void {
+    if (this.#pingedAt === undefined) {
+      this.#pingedAt = this.#ports.now();
+      this.#socket?.send('{"type":"ping"}');
+    }
+    this.#watchSilence();
+  }
+
   /** Drops the connection once the server was silent for too long, and sets a timer until then. */
   #watchSilence(): void {
-    this.#cancelTimer?.();
-    const remainingMs = this.#lastFrameAt + this.timeoutMs - this.#ports.now();
-    if (remainingMs <= 0) this.abort("nothing heard", closeCode.timeout);
-    else this.#cancelTimer = this.#ports.later(remainingMs, () => this.#watchSilence());
+    const pingEndsAt = (this.#pingedAt ?? Infinity) + pingTimeoutMs;
+    const endsAt = Math.min(this.#lastFrameAt + this.timeoutMs, pingEndsAt);
+    const remainingMs = endsAt - this.#ports.now();
+    if (remainingMs > 0) this.#setTimer(remainingMs, () => this.#watchSilence());
+    else if (this.#pingedAt !== undefined) this.#redial("no answer");
+    else this.abort("nothing heard", closeCode.timeout);
   }
 
   /** Forgets the socket, so that its later events are ignored, and returns it. */
   #detach(): ClientSocket | undefined {
     const socket = this.#socket;
     this.#cancelTimer?.();
-    this.#socket = this.#openedAt = undefined;
+    this.#socket = this.#openedAt = this.#pingedAt = undefined;
     return socket;
   }
 
@@ -199,7 +235,7 @@ export class Connection {
 
   #backOff(retryAt: number, problem: Problem | undefined): void {
     this.#setStatus({ kind: "backoff", retryAt, ...(problem && { problem }) });
-    this.#cancelTimer = this.#ports.later(retryAt - this.#ports.now(), () => this.#dial());
+    this.#setTimer(retryAt - this.#ports.now(), () => this.#dial());
   }
 
   #probe(): void {

@@ -19,19 +19,22 @@ Deno.test("ChatHub sends an empty frame every 25 s, whatever the traffic [P8]", 
   assertEquals(beats, 4);
 });
 
-Deno.test("ChatHub sends a heartbeat at once when asked, at most once a second [P11]", () => {
+Deno.test("ChatHub sends a heartbeat at once when asked, and ends a flood of pings [P11]", () => {
   const chat = new TestChat();
   const client = chat.connect();
   const beats = () => {
+    client.frames();
     client.put({ type: "ping" });
     const count = client.frames().filter((frame) => frame.length === 0).length;
     if (count > 0) client.put({ type: "pong" });
     return count;
   };
-  assertEquals([beats(), beats()], [1, 0]);
-  chat.time.pass(1_000);
+  assertEquals(beats(), 1);
   client.hello("Ada", ["lobby"], { token: tokenOf("x") });
-  assertEquals([beats(), beats()], [1, 0]);
+  for (let i = 0; i < 200; i++) {
+    chat.time.pass(1_000);
+    assertEquals(beats(), 1);
+  }
   for (let i = 0; i < 100; i++) beats();
   assertEquals(client.socket.closed?.code, 4102);
 });

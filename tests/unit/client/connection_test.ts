@@ -101,6 +101,48 @@ Deno.test("Connection drops a server that is silent for the announced timeout [C
   assert(page.sockets.length > 1);
 });
 
+Deno.test("Connection dials within 3 s when a checked server stays silent [C4] [P11]", () => {
+  const page = new Page().signIn();
+  page.time.pass(1_000);
+  page.chat.checkConnection();
+  page.chat.checkConnection();
+  assertEquals(page.socket.take(), [{ type: "ping" }]);
+  page.time.pass(2_999);
+  assertEquals(page.sockets.length, 1);
+  page.time.pass(1);
+  assertEquals([page.sockets[0]?.closed?.code, page.sockets.length], [4103, 2]);
+  // The dial may hang in the same dead network.
+  page.chat.checkConnection();
+  page.time.pass(3_000);
+  assertEquals(page.sockets.length, 3);
+  page.time.pass(20_000);
+  assertEquals(page.chat.status.kind, "backoff");
+});
+
+Deno.test("Connection keeps a server that answers its ping, and asks again when checked [C4]", () => {
+  const page = new Page().signIn();
+  for (let i = 0; i < 30; i++) {
+    page.chat.checkConnection();
+    page.time.pass(2_500);
+    page.socket.push();
+    page.time.pass(10_000);
+  }
+  const pings = page.socket.take().filter(({ type }) => type === "ping");
+  assertEquals([pings.length, page.sockets.length], [30, 1]);
+});
+
+Deno.test("Connection pings with a send after 10 s of silence, and then dials within 3 s [C4]", () => {
+  const page = new Page().signIn();
+  page.time.pass(9_000);
+  page.chat.send("lobby", "one");
+  assertEquals(page.socket.take().map(({ type }) => type), ["message"]);
+  page.time.pass(2_000);
+  page.chat.sendTyping("lobby");
+  assertEquals(page.socket.take().map(({ type }) => type), ["typing", "ping"]);
+  page.time.pass(3_000);
+  assertEquals(page.sockets.length, 2);
+});
+
 Deno.test("Connection ignores the events of a dropped socket", () => {
   const page = new Page().signIn();
   const old = page.socket;
