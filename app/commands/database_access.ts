@@ -4,6 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { checkReadable, lockPathOf } from "../broker/sqlite/lock.ts";
 import type { FolderLockOptions } from "../broker/sqlite/lock.ts";
 import { thisProcess } from "../broker/sqlite/lock_file.ts";
+import { openError } from "../broker/sqlite/open_error.ts";
 import { schemaVersion } from "../broker/sqlite/schema.ts";
 import { errorMessage } from "../core/error_message.ts";
 import { sleep } from "../core/timers.ts";
@@ -42,7 +43,7 @@ export function openDatabase(path: string): DatabaseSync {
     return database;
   } catch (error) {
     database?.close();
-    throw new Error(`Cannot open ${path}: ${errorMessage(error)}`, { cause: error });
+    throw openError(path, error);
   }
 }
 

@@ -50,7 +50,7 @@ export class ServerProcess {
         "--no-prompt",
         `--allow-read=${tree},${dir}`,
         `--allow-write=${dir}`,
-        "--allow-sys=hostname",
+        "--allow-sys=hostname,uid",
         `--allow-net=${["127.0.0.1", ...hosts].join(",")}`,
         "--allow-env",
         `${tree}main.ts`,

@@ -3,8 +3,8 @@
 import { dirname } from "@std/path";
 import { backup, DatabaseSync } from "node:sqlite";
 import type { SQLInputValue, StatementResultingChanges, StatementSync } from "node:sqlite";
-import { errorMessage } from "../../core/error_message.ts";
 import { fileIdentity } from "../../core/file_identity.ts";
+import { openError } from "./open_error.ts";
 import { migrate, schemaVersion } from "./schema.ts";
 
 /** `normal`: commits survive the death of the process. `full`: they survive power loss too. */
@@ -52,7 +52,7 @@ export class DatabaseFile {
       database.exec("PRAGMA busy_timeout = 0");
     } catch (error) {
       database?.close();
-      throw cannotOpen(path, error);
+      throw openError(path, error);
     }
     this.#database = database;
     this.#path = path;
@@ -182,11 +182,4 @@ export class DatabaseFile {
       // It could not be written. SQLite repairs it when it is opened again.
     }
   }
-}
-
-/** Returns an error that says why a database cannot be used. */
-export function cannotOpen(path: string, error: unknown): Error {
-  const message = errorMessage(error);
-  const why = message.includes("locked") ? "another program is using it" : message;
-  return new Error(`Cannot open ${path}: ${why}`, { cause: error });
 }

@@ -1,6 +1,7 @@
 // The lock file itself: its text, which names the owner, and the operating system's lock on it.
 
 import { errorMessage } from "../../core/error_message.ts";
+import { openError } from "./open_error.ts";
 
 /** A process that uses a data folder. */
 export interface LockOwner {
@@ -49,7 +50,7 @@ export function openOrCreate(
       const file = Deno.openSync(path, { createNew: true, read: true, write: true });
       return { file, isNew: true };
     } catch (error) {
-      if (!(error instanceof Deno.errors.AlreadyExists)) throw cannotOpen(path, error);
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw openError(path, error);
     }
     const file = openIfPresent(path);
     if (file !== undefined) return { file, isNew: false };
@@ -62,12 +63,8 @@ export function openIfPresent(path: string): Deno.FsFile | undefined {
     return Deno.openSync(path, { read: true, write: true });
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    throw cannotOpen(path, error);
+    throw openError(path, error);
   }
-}
-
-function cannotOpen(path: string, error: unknown): Error {
-  return new Error(`Cannot open ${path}: ${errorMessage(error)}`, { cause: error });
 }
 
 /** Returns whether `path` still names the open file. */

@@ -11,12 +11,13 @@ import type {
   ReadQuery,
 } from "../../chat/broker.ts";
 import { errorMessage } from "../../core/error_message.ts";
-import { cannotOpen, DatabaseFile } from "./database.ts";
+import { DatabaseFile } from "./database.ts";
 import type { Durability } from "./database.ts";
 import type { FolderLock } from "./lock.ts";
 import { Names } from "./names.ts";
 import type { NamesOptions } from "./names.ts";
 import { Nonces } from "./nonces.ts";
+import { openError } from "./open_error.ts";
 import { Retention } from "./retention.ts";
 import type { RetentionOptions } from "./retention.ts";
 import { RoomLog } from "./room_log.ts";
@@ -84,7 +85,7 @@ export class SqliteBroker implements Broker {
       this.#nonces.load(file);
     } catch (error) {
       file.close();
-      throw cannotOpen(options.path, error);
+      throw openError(options.path, error);
     }
     this.#file = file;
   }

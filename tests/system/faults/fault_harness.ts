@@ -54,6 +54,9 @@ export const noModes = underModes.length > 0 && !succeeds([...underModes, "true"
   ? "needs setpriv when run by root"
   : undefined;
 
+/** Why a file cannot be given to another user here; `undefined` if it can. */
+export const noOwners = isRoot ? undefined : "needs root";
+
 /** Why no small disk can be mounted here; `undefined` if one can. */
 export const noMount = mountSkipReason();
 

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { refusal, textsAfterwards } from "../../support/server_bench.ts";
-import { noModes, test, underLimit, underModes } from "./fault_harness.ts";
+import { noModes, noOwners, test, underLimit, underModes } from "./fault_harness.ts";
 
 test(
   "a data folder that cannot be written stops the start with a sentence",
@@ -11,6 +11,26 @@ test(
     Deno.chmodSync(`${dir}/data`, 0o555);
     const message = await refusal(start({ under: underModes }));
     assertStringIncludes(message, `Cannot open ${dir}/data/parley.lock: Permission denied`);
+  },
+);
+
+test(
+  "a data folder of another user stops the start with its owner, ours and the remedy",
+  noModes ?? noOwners,
+  async ({ dir, start }) => {
+    await (await start()).end();
+    const data = `${dir}/data`;
+    for (const owned of [`${data}/parley.db`, data]) {
+      Deno.chmodSync(owned, 0o700);
+      Deno.chownSync(owned, 12_345, null);
+      const message = await refusal(start({ under: underModes }));
+      assertStringIncludes(
+        message,
+        `${owned} belongs to user 12345, and this process runs as user 0; ` +
+          `start it as user 12345, or run: chown -R 0 ${data}`,
+      );
+      Deno.chownSync(owned, 0, null);
+    }
   },
 );
 

@@ -1,0 +1,34 @@
+import { assertEquals } from "@std/assert";
+import { openError } from "../../../app/broker/sqlite/open_error.ts";
+
+Deno.test("openError() names the owner of a folder or file of another user, and the remedy", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const path = `${dir}/parley.db`;
+    const { uid } = await Deno.stat(dir);
+    const other = Number(uid) + 1;
+    const denied = [
+      "unable to open database file",
+      "disk I/O error",
+      "Permission denied (os error 13)",
+    ];
+    for (const message of denied) {
+      assertEquals(
+        openError(path, new Error(message), other).message,
+        `Cannot open ${path}: ${dir} belongs to user ${uid}, and this process runs as user ` +
+          `${other}; start it as user ${uid}, or run: chown -R ${other} ${dir}`,
+      );
+      assertEquals(openError(path, new Error(message)).message, `Cannot open ${path}: ${message}`);
+      assertEquals(
+        openError(path, new Error(message), null).message,
+        `Cannot open ${path}: ${message}`,
+      );
+    }
+    assertEquals(
+      openError(path, new Error("file is not a database"), other).message,
+      `Cannot open ${path}: file is not a database`,
+    );
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
