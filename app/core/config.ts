@@ -3,10 +3,8 @@
 import { parseArgs } from "node:util";
 import { errorMessage } from "./error_message.ts";
 
-/** One setting. */
+/** One setting. The table's keys give the names of its environment variable and its flag. */
 interface Setting<T> {
-  /** The environment variable. The flag is the same in lower case with dashes. */
-  readonly name: string;
   readonly default: T;
   readonly help: string;
   /** Whether the value must never appear in an error message. */
@@ -17,134 +15,90 @@ interface Setting<T> {
 
 const secretMaxLength = 256;
 
+/** A number has a default, a min and a max. */
 const table = {
-  host: text("HOST", "0.0.0.0", "Address to listen on"),
-  port: number("PORT", { default: 8000, max: 65_535 }, "Port to listen on; 0 picks any free port"),
-  basePath: pathPrefix(
-    "BASE_PATH",
-    "Path prefix when a proxy serves the chat below its root, such as /chat",
-  ),
-  tlsCert: text("TLS_CERT", "", "PEM file with the certificate chain; enables https"),
-  tlsKey: text("TLS_KEY", "", "PEM file with the certificate's private key"),
-  dataDir: text("DATA_DIR", "data", "Folder for the database"),
+  host: text("0.0.0.0", "Address to listen on"),
+  port: number(8000, 0, 65_535, "Port to listen on; 0 picks any free port"),
+  basePath: pathPrefix("Path prefix when a proxy serves the chat below its root, such as /chat"),
+  tlsCert: text("", "PEM file with the certificate chain; enables https"),
+  tlsKey: text("", "PEM file with the certificate's private key"),
+  dataDir: text("data", "Folder for the database"),
   durability: choice(
-    "DURABILITY",
     ["normal", "full"],
     "Stored messages survive a crash of the server (normal) or also power loss (full)",
   ),
   redisUrl: redisUrl(
-    "REDIS_URL",
     "Redis shared by several servers, such as redis://10.0.0.5; replaces the database in DATA_DIR",
   ),
-  logDir: text("LOG_DIR", "logs", "Folder for access.log, error.log and websocket.log"),
-  logLevel: choice("LOG_LEVEL", ["info", "warn", "error"], "Min level to log: info, warn or error"),
-  logFormat: choice(
-    "LOG_FORMAT",
-    ["text", "json"],
-    "Log format: text for people, json for one object per line",
-  ),
+  logDir: text("logs", "Folder for access.log, error.log and websocket.log"),
+  logLevel: choice(["info", "warn", "error"], "Min level to log: info, warn or error"),
+  logFormat: choice(["text", "json"], "Log format: text for people, json for one object per line"),
   logMaxBytes: number(
-    "LOG_MAX_BYTES",
-    { default: 10 * 1024 * 1024, min: 4096, max: 2 ** 40 },
+    10 * 1024 * 1024,
+    4096,
+    2 ** 40,
     "Max size of a log file before it is rotated, in bytes",
   ),
-  logBackups: number(
-    "LOG_BACKUPS",
-    { default: 5, min: 1, max: 100 },
-    "Rotated files to keep of each log",
-  ),
-  logMessageText: boolean("LOG_MESSAGE_TEXT", "Include message text in websocket.log"),
-  retentionDays: number(
-    "RETENTION_DAYS",
-    { default: 0, max: 36_500 },
-    "Days to keep messages; 0 keeps them forever",
-  ),
-  retentionMessages: number(
-    "RETENTION_MESSAGES",
-    { default: 0, max: 1e12 },
-    "Messages to keep per room; 0 keeps all",
-  ),
+  logBackups: number(5, 1, 100, "Rotated files to keep of each log"),
+  logMessageText: boolean("Include message text in websocket.log"),
+  retentionDays: number(0, 0, 36_500, "Days to keep messages; 0 keeps them forever"),
+  retentionMessages: number(0, 0, 1e12, "Messages to keep per room; 0 keeps all"),
   maxDataMb: number(
-    "MAX_DATA_MB",
-    { default: 10_240, max: 1e9 },
+    10_240,
+    0,
+    1e9,
     "Max size of the database in MiB before messages are refused; 0 is unlimited",
   ),
-  maxRooms: number(
-    "MAX_ROOMS",
-    { default: 10_000, max: 1e9 },
-    "Max rooms that have messages; 0 is unlimited",
-  ),
-  rateBurst: number(
-    "RATE_BURST",
-    { default: 10, min: 1, max: 1e6 },
-    "Messages a member can send in one burst",
-  ),
-  ratePerSecond: number(
-    "RATE_PER_SECOND",
-    { default: 2, max: 1e6, isDecimal: true },
+  maxRooms: number(10_000, 0, 1e9, "Max rooms that have messages; 0 is unlimited"),
+  rateBurst: number(10, 1, 1e6, "Messages a member can send in one burst"),
+  ratePerSecond: decimal(
+    2,
+    0,
+    1e6,
     "Messages per second after a burst; 0 turns off all rate limits",
   ),
-  maxConnections: number(
-    "MAX_CONNECTIONS",
-    { default: 10_000, max: 1e7 },
-    "Max open connections; 0 is unlimited",
-  ),
-  maxConnectionsPerIp: number(
-    "MAX_CONNECTIONS_PER_IP",
-    { default: 32, max: 1e7 },
-    "Max open connections per address; 0 is unlimited",
-  ),
+  maxConnections: number(10_000, 0, 1e7, "Max open connections; 0 is unlimited"),
+  maxConnectionsPerIp: number(32, 0, 1e7, "Max open connections per address; 0 is unlimited"),
   nameHoldSeconds: number(
-    "NAME_HOLD_SECONDS",
-    { default: 86_400, max: 1e9 },
+    86_400,
+    0,
+    1e9,
     "How long a name stays reserved after a member who sent a message leaves, in seconds",
   ),
-  graceSeconds: number(
-    "GRACE_SECONDS",
-    { default: 10, max: 3_600 },
-    "How long a disconnected member stays listed, in seconds",
-  ),
+  graceSeconds: number(10, 0, 3_600, "How long a disconnected member stays listed, in seconds"),
   outboxMaxBytes: number(
-    "OUTBOX_MAX_BYTES",
-    { default: 1024 * 1024, min: 65_536, max: 2 ** 30 },
+    1024 * 1024,
+    65_536,
+    2 ** 30,
     "Max bytes buffered for a slow client before it is disconnected",
   ),
-  allowedOrigins: origins(
-    "ALLOWED_ORIGINS",
+  allowedOrigins: list(
+    isOrigin,
+    "origins such as https://chat.example.org",
     "Other origins whose pages may connect, separated by commas",
   ),
-  allowedHosts: hosts(
-    "ALLOWED_HOSTS",
+  allowedHosts: list(
+    isHostName,
+    "host names without ports such as chat.example.org",
     "Other host names under which people on your network reach the server, separated by commas",
   ),
-  accessCode: secret(
-    "ACCESS_CODE",
-    10,
-    "Code everyone must enter once; without it, the chat is open to all",
-  ),
-  trustProxy: number(
-    "TRUST_PROXY",
-    { default: 0, max: 10 },
-    "Number of your own proxies in front of the server",
-  ),
-  drainSeconds: number(
-    "DRAIN_SECONDS",
-    { default: 5, max: 600 },
-    "Max time for connections to close on shutdown, in seconds",
-  ),
-  maxRssMb: numberOrAuto(
-    "MAX_RSS_MB",
-    1e6,
-    "Memory in MiB above which the server exits for its supervisor to restart it; auto is three " +
-      "quarters of the machine's or container's, up to 2048; 0 is unlimited",
+  accessCode: secret(10, "Code everyone must enter once; without it, the chat is open to all"),
+  trustProxy: number(0, 0, 10, "Number of your own proxies in front of the server"),
+  drainSeconds: number(5, 0, 600, "Max time for connections to close on shutdown, in seconds"),
+  maxRssMb: auto(
+    number(
+      0,
+      0,
+      1e6,
+      "Memory in MiB above which the server exits for its supervisor to restart it; auto is three " +
+        "quarters of the machine's or container's, up to 2048; 0 is unlimited",
+    ),
   ),
   metricsToken: secret(
-    "METRICS_TOKEN",
     16,
     "Token for /metrics and /status; without it, only localhost has access, or no one with TRUST_PROXY",
   ),
   dev: boolean(
-    "DEV",
     "Development mode: readable scripts, and pages that reload when the server restarts",
   ),
 } satisfies Record<string, Setting<unknown>>;
@@ -165,11 +119,24 @@ export type ConfigResult =
   /** One sentence per problem. */
   | { readonly kind: "errors"; readonly errors: readonly string[] };
 
-/** The settings, by the names of their environment variables. */
-const settingNames: readonly string[] = Object.values(table).map(({ name }) => name);
+/** A setting with its names. */
+interface NamedSetting extends Setting<unknown> {
+  readonly key: string;
+  /** The environment variable, such as MAX_ROOMS. */
+  readonly name: string;
+  /** Such as max-rooms. */
+  readonly flag: string;
+}
+
+const namedSettings: readonly NamedSetting[] = Object.entries<Setting<unknown>>(table).map(
+  ([key, setting]) => {
+    const flag = key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    return { ...setting, key, flag, name: flag.toUpperCase().replaceAll("-", "_") };
+  },
+);
 
 /** All environment variables that are read, for permissions. */
-export const configNames: readonly string[] = Object.values<Setting<unknown>>(table)
+export const configNames: readonly string[] = namedSettings
   .flatMap(({ name, isSecret }) => isSecret ? [name, `${name}_FILE`] : [name]);
 
 /**
@@ -185,28 +152,22 @@ export function readConfig(
   const { flags, words, errors, asks } = parseCommandLine(args);
   if (asks !== undefined) return { kind: asks };
   const values: Record<string, unknown> = {};
-  for (const [key, setting] of Object.entries<Setting<unknown>>(table)) {
+  for (const { key, name, isSecret, ...setting } of namedSettings) {
     // Compose files set a variable to nothing when it is unset where they run.
-    let typed = flags.get(setting.name) ?? (env(setting.name)?.trim() || undefined);
-    const file = setting.isSecret ? env(`${setting.name}_FILE`)?.trim() : undefined;
+    let typed = flags.get(name) ?? (env(name)?.trim() || undefined);
+    const file = isSecret ? env(`${name}_FILE`)?.trim() : undefined;
     if (typed === undefined && file) {
       try {
         typed = readFile(file).trim();
       } catch (error) {
-        errors.push(
-          `Cannot use ${setting.name}_FILE=${JSON.stringify(file)}: ${errorMessage(error)}`,
-        );
+        errors.push(`Cannot use ${name}_FILE=${JSON.stringify(file)}: ${errorMessage(error)}`);
       }
     }
-    if (typed === undefined) {
-      values[key] = setting.default;
-      continue;
-    }
-    const parsed = setting.parse(typed.trim());
+    const parsed = typed === undefined ? { value: setting.default } : setting.parse(typed.trim());
     if ("value" in parsed) values[key] = parsed.value;
     else {
-      const shown = setting.isSecret ? "" : `=${JSON.stringify(typed)}`;
-      errors.push(`Cannot use ${setting.name}${shown}: must be ${parsed.expected}`);
+      const assigned = isSecret ? name : `${name}=${JSON.stringify(typed)}`;
+      errors.push(`Cannot use ${assigned}: must be ${parsed.expected}`);
     }
   }
   if (values["tlsCert"] === "" !== (values["tlsKey"] === "")) {
@@ -262,26 +223,22 @@ function parseCommandLine(args: readonly string[]): CommandLine {
   return { flags, words, errors, asks };
 }
 
-/** Every setting as shown in the docs and in --help; `default` is empty if there is none. */
-export const settings: readonly {
-  readonly name: string;
-  readonly default: string;
-  readonly help: string;
-}[] = Object.values<Setting<unknown>>(table).map((setting) => ({
-  name: setting.name,
-  default: String(
-    typeof setting.default === "boolean" ? Number(setting.default) : setting.default,
-  ),
-  help: setting.help,
+/** Every setting as listed in the docs and in --help; `default` is empty if there is none. */
+export const settings = namedSettings.map(({ name, flag, default: value, help }) => ({
+  name,
+  flag,
+  default: String(typeof value === "boolean" ? Number(value) : value),
+  help,
 }));
 
 /** Returns the text of --help. */
 export function helpText(): string {
-  const rows = settings.map((setting) => {
-    const shown = setting.default === "" ? "" : ` [${setting.default}]`;
-    const flag = `--${flagOf(setting.name)}`;
-    return `  ${flag.padEnd(26)} ${setting.name.padEnd(24)} ${setting.help}${shown}`;
-  });
+  const row = (flag: string, name: string, help: string) =>
+    `  ${flag.padEnd(26)} ${name.padEnd(24)} ${help}`;
+  const rows = settings.map(({ name, flag, help, default: value }) =>
+    row(`--${flag}`, name, value === "" ? help : `${help} [${value}]`)
+  );
+  rows.push(row("-h, --help", "", "Print this help"), row("--version", "", "Print the version"));
   return `Parley, a small chat server.
 
 Usage: parley [flags]                      Start the server
@@ -295,87 +252,78 @@ Usage: parley [flags]                      Start the server
 Every setting is a flag or an environment variable; the flag wins. Defaults are in brackets.
 
 ${rows.join("\n")}
-  ${"-h, --help".padEnd(26)} ${"".padEnd(24)} Print this help
-  ${"--version".padEnd(26)} ${"".padEnd(24)} Print the version
 `;
 }
 
 const namesByFlag: ReadonlyMap<string, string> = new Map(
-  settingNames.map((name) => [flagOf(name), name]),
+  namedSettings.map(({ name, flag }) => [flag, name]),
 );
 
 const flagTypes: Record<string, { type: "string" | "boolean"; short?: string }> = {
-  ...Object.fromEntries(
-    Object.values<Setting<unknown>>(table).map((setting) => [
-      flagOf(setting.name),
-      { type: typeof setting.default === "boolean" ? "boolean" : "string" },
-    ]),
-  ),
+  ...Object.fromEntries(namedSettings.map((setting) => [
+    setting.flag,
+    { type: typeof setting.default === "boolean" ? "boolean" : "string" },
+  ])),
   help: { type: "boolean", short: "h" },
   version: { type: "boolean" },
 };
 
-function flagOf(name: string): string {
-  return name.toLowerCase().replaceAll("_", "-");
+function text(fallback: string, help: string): Setting<string> {
+  return { default: fallback, help, parse: (value) => ({ value }) };
 }
 
-function text(name: string, fallback: string, help: string): Setting<string> {
-  return { name, default: fallback, help, parse: (value) => ({ value }) };
-}
-
-function pathPrefix(name: string, help: string): Setting<string> {
+function pathPrefix(help: string): Setting<string> {
   const parse = (typed: string) => {
     const value = typed.replace(/\/$/, "");
     return /^(\/[\w~.-]*[\w~-])*$/.test(value)
       ? { value }
       : { expected: "a path such as /chat, made of letters, digits and - . _ ~" };
   };
-  return { name, default: "", help, parse };
+  return { default: "", help, parse };
 }
 
 /** A Redis address, which may contain a password. */
-function redisUrl(name: string, help: string): Setting<string> {
+function redisUrl(help: string): Setting<string> {
   const parse = (value: string) =>
     /^rediss?:$/.test(URL.parse(value)?.protocol ?? "") && URL.parse(value)?.hostname !== ""
       ? { value }
       : { expected: "an address such as redis://user:password@host:6379, or rediss:// for TLS" };
-  return { name, default: "", help, isSecret: true, parse };
+  return { default: "", help, isSecret: true, parse };
 }
 
 /** A secret that fits into a frame and a header. */
-function secret(name: string, minLength: number, help: string): Setting<string> {
+function secret(minLength: number, help: string): Setting<string> {
   const parse = (value: string) =>
     value.length >= minLength && value.length <= secretMaxLength && /^[\x21-\x7e]+$/.test(value)
       ? { value }
       : { expected: `${minLength} to ${secretMaxLength} ASCII characters without spaces` };
-  return { name, default: "", help, isSecret: true, parse };
+  return { default: "", help, isSecret: true, parse };
 }
 
 function number(
-  name: string,
-  options: {
-    readonly default: number;
-    readonly min?: number;
-    readonly max: number;
-    readonly isDecimal?: true;
-  },
+  fallback: number,
+  min: number,
+  max: number,
   help: string,
+  pattern = /^\d{1,16}$/,
+  kind = "whole number",
 ): Setting<number> {
-  const { min = 0, max, isDecimal } = options;
-  const pattern = isDecimal ? /^\d{1,9}(\.\d{1,9})?$/ : /^\d{1,16}$/;
   const parse = (typed: string) => {
     const value = Number(typed);
     return pattern.test(typed) && value >= min && value <= max
       ? { value }
-      : { expected: `a ${isDecimal ? "" : "whole "}number from ${min} to ${max}` };
+      : { expected: `a ${kind} from ${min} to ${max}` };
   };
-  return { name, default: options.default, help, parse };
+  return { default: fallback, help, parse };
 }
 
-function numberOrAuto(name: string, max: number, help: string): Setting<number | "auto"> {
-  const { parse } = number(name, { default: 0, max }, help);
+function decimal(fallback: number, min: number, max: number, help: string): Setting<number> {
+  return number(fallback, min, max, help, /^\d{1,9}(\.\d{1,9})?$/, "number");
+}
+
+/** The word `auto`, which is the default, or a value of another kind. */
+function auto<T>({ help, parse }: Setting<T>): Setting<T | "auto"> {
   return {
-    name,
     default: "auto",
     help,
     parse: (typed) => typed === "auto" ? { value: typed } : parse(typed),
@@ -383,7 +331,6 @@ function numberOrAuto(name: string, max: number, help: string): Setting<number |
 }
 
 function choice<const T extends string>(
-  name: string,
   values: readonly [T, ...T[]],
   help: string,
 ): Setting<T> {
@@ -391,42 +338,34 @@ function choice<const T extends string>(
     const value = values.find((one) => one === typed);
     return value === undefined ? { expected: values.join(" or ") } : { value };
   };
-  return { name, default: values[0], help, parse };
+  return { default: values[0], help, parse };
 }
 
-function boolean(name: string, help: string): Setting<boolean> {
+function boolean(help: string): Setting<boolean> {
   const parse = (typed: string) =>
     typed === "1" || typed === "true"
       ? { value: true }
       : typed === "0" || typed === "false"
       ? { value: false }
       : { expected: "1 or 0" };
-  return { name, default: false, help, parse };
+  return { default: false, help, parse };
 }
 
-function origins(name: string, help: string): Setting<readonly string[]> {
+function list(
+  isValid: (value: string) => boolean,
+  expected: string,
+  help: string,
+): Setting<readonly string[]> {
   const parse = (typed: string) => {
-    const value = typed.split(",").map((part) => part.trim()).filter((part) => part !== "");
-    return value.every(isOrigin)
-      ? { value }
-      : { expected: "origins such as https://chat.example.org, separated by commas" };
+    const parts = typed.toLowerCase().split(",").map((part) => part.trim());
+    const value = parts.filter((part) => part !== "");
+    return value.every(isValid) ? { value } : { expected: `${expected}, separated by commas` };
   };
-  return { name, default: [], help, parse };
+  return { default: [], help, parse };
 }
 
 function isOrigin(value: string): boolean {
   return /^https?:/.test(value) && URL.parse(value)?.origin === value;
-}
-
-function hosts(name: string, help: string): Setting<readonly string[]> {
-  const parse = (typed: string) => {
-    const parts = typed.toLowerCase().split(",").map((part) => part.trim());
-    const value = parts.filter((part) => part !== "");
-    return value.every(isHostName)
-      ? { value }
-      : { expected: "host names without ports such as chat.example.org, separated by commas" };
-  };
-  return { name, default: [], help, parse };
 }
 
 function isHostName(value: string): boolean {

@@ -231,8 +231,8 @@ async function bundle(
 
 /** Reloads the page when the server's start id changes. One line, to keep the source map right. */
 function reloader(basePath: string): string {
-  return `{let id;new EventSource("${basePath}/dev/reload").onmessage=({data})=>` +
-    `{if(id!==undefined&&id!==data)location.reload();id=data}}`;
+  return `{let id;setInterval(async()=>{try{const now=await(await fetch("${basePath}/dev/start"))` +
+    `.text();if(id!==undefined&&id!==now)location.reload();id=now}catch{}},500)}`;
 }
 
 async function hashOf(bytes: Bytes): Promise<string> {

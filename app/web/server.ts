@@ -182,13 +182,11 @@ export function serveWeb(options: WebOptions): WebServer {
     },
     async renew(certificate, spreadMs) {
       sockets.closeAll(closeCode.restarting, String(spreadMs));
-      site.close();
       await sockets.settled(renewGraceMs);
       hostGuard.renew(certificate);
       await listener.renew(certificate);
     },
     async shutdown(graceMs) {
-      site.close();
       let timer: ReturnType<typeof setTimeout> | undefined;
       const grace = new Promise<void>((resolve) => timer = setTimeout(resolve, graceMs));
       // Deno's shutdown sends 1001 to all, and discards close frames that are still queued.

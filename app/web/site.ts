@@ -2,7 +2,6 @@
 
 import type { Metrics } from "../core/metrics.ts";
 import type { Assets } from "./assets.ts";
-import { DevReload } from "./dev_reload.ts";
 import { operatorProblem } from "./operator.ts";
 import type { OperatorAccess } from "./operator.ts";
 import { notFound } from "./problem.ts";
@@ -45,7 +44,8 @@ const statusRefreshSeconds = 5;
 export class Site {
   readonly #options: SiteOptions;
   readonly #sockets: WebSockets;
-  readonly #reload = new DevReload();
+  /** Differs at each start, so that pages in development know when to reload. */
+  readonly #startId = crypto.randomUUID();
   readonly #router: Router;
   #readiness: { readonly reason: string | undefined; readonly until: number } = {
     reason: undefined,
@@ -87,7 +87,7 @@ export class Site {
       },
       { path: "/status", methods: readOnly(this.#forOperator(() => this.#status())) },
       ...(this.#options.dev
-        ? [{ path: "/dev/reload", methods: readOnly(() => this.#reload.response()) }]
+        ? [{ path: "/dev/start", methods: readOnly(() => plainText(this.#startId)) }]
         : []),
     ];
   }
@@ -105,11 +105,6 @@ export class Site {
     return this.#router.handle({ request, pathname, peer, address });
   }
 
-  /** Ends the responses that would not end by themselves. */
-  close(): void {
-    this.#reload.close();
-  }
-
   #asset(path: string, request: Request): Response | Problem {
     const asset = this.#options.assets.get(path);
     return asset === undefined ? notFound : assetResponse(asset, request);
@@ -124,7 +119,7 @@ export class Site {
     if (this.#options.hub.isDraining) {
       return { status: 503, code: "draining", detail: "The server is about to stop" };
     }
-    return textResponse("ok", "text/plain; charset=utf-8");
+    return plainText("ok");
   }
 
   #ready(): Response | Problem {
@@ -161,4 +156,8 @@ export class Site {
     const headers = { refresh: String(statusRefreshSeconds) };
     return textResponse(html, "text/html; charset=utf-8", { headers });
   }
+}
+
+function plainText(text: string): Response {
+  return textResponse(text, "text/plain; charset=utf-8");
 }

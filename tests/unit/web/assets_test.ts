@@ -108,7 +108,7 @@ Deno.test("loadAssets() adds a source map and a reloader in development", async 
   const assets = await loadAssets({ staticDir: dir.path, dev: true, basePath: "/talk" });
   const script = textOf(assets.get("/assets/main.js"));
   assertStringIncludes(script, "sourceMappingURL=data:");
-  assertStringIncludes(script, `new EventSource("/talk/dev/reload")`);
+  assertStringIncludes(script, `fetch("/talk/dev/start")`);
 });
 
 Deno.test("loadAssets() throws for a syntax error or an unresolved import, and says where", async () => {

@@ -44,7 +44,7 @@ Deno.test("serveWeb() sets the security headers on every response", async () => 
     ["/ws", { method: "POST", headers: { origin: "http://evil.example" } }, 403],
     ["/nothing", {}, 404],
     ["/nothing", { headers: { accept: "text/html" } }, 404],
-    ["/dev/reload", { method: "HEAD" }, 200],
+    ["/dev/start", { method: "HEAD" }, 200],
   ];
   for (const [path, init, status] of requests) {
     const response = await fetch(origin + path, init);
