@@ -4,12 +4,14 @@ import type { Config } from "../core/config.ts";
 import { print } from "../core/console.ts";
 import { databasePath, makeDataDir } from "../core/data_dir.ts";
 import { isRoomName, roomNameRule } from "../protocol/text.ts";
-import { checkHealth, defaultUrl } from "./health.ts";
+import { checkHealth, serverUrl } from "./health.ts";
 
 interface Command {
   readonly usage: string;
   readonly minOperands: number;
   readonly maxOperands: number;
+  /** Index of the operand that names a file. */
+  readonly file?: number;
   /** Whether it works on the database in DATA_DIR. */
   readonly usesDatabase?: true;
   run(operands: readonly string[], config: Config): Promise<void>;
@@ -23,6 +25,7 @@ const commands = new Map<string, Command>([
     usage: "parley backup FILE [flags]",
     minOperands: 1,
     maxOperands: 1,
+    file: 0,
     usesDatabase: true,
     async run([file = ""], config) {
       const { backUp } = await import("./backup.ts");
@@ -35,6 +38,7 @@ const commands = new Map<string, Command>([
     usage: "parley restore FILE [flags]",
     minOperands: 1,
     maxOperands: 1,
+    file: 0,
     usesDatabase: true,
     async run([file = ""], config) {
       const { restore } = await import("./restore.ts");
@@ -49,6 +53,7 @@ const commands = new Map<string, Command>([
     usage: "parley export ROOM [FILE.jsonl | FILE.txt] [flags]",
     minOperands: 1,
     maxOperands: 2,
+    file: 1,
     usesDatabase: true,
     async run([room = "", file], config) {
       checkExport(room, file);
@@ -86,17 +91,24 @@ const commands = new Map<string, Command>([
     },
   }],
   ["health", {
-    usage: `parley health [URL], by default ${defaultUrl}`,
+    usage: "parley health [URL] [flags]",
     minOperands: 0,
     maxOperands: 1,
-    async run([url = defaultUrl]) {
+    async run([url], config) {
+      if (url === undefined) return await checkHealth(serverUrl(config), true);
       if (!/^https?:$/.test(URL.parse(url)?.protocol ?? "")) {
         throw new UsageError(`Cannot check ${JSON.stringify(url)}: must be an http or https URL`);
       }
-      await checkHealth(url);
+      await checkHealth(url, false);
     },
   }],
 ]);
+
+/** Returns the file that a command line names, if any. */
+export function fileOperand([name = "", ...operands]: readonly string[]): string | undefined {
+  const index = commands.get(name)?.file;
+  return index === undefined ? undefined : operands[index];
+}
 
 /**
  * Runs the command `name`.

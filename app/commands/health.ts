@@ -1,27 +1,52 @@
 // The `health` command: asks a running server whether it is healthy, for container engines.
 
+import type { Config } from "../core/config.ts";
 import { errorMessage } from "../core/error_message.ts";
-
-/** The server that is asked by default. */
-export const defaultUrl = "http://127.0.0.1:8000/";
 
 const timeoutMs = 3_000;
 
+/** Returns the address of the server that has these settings. */
+export function serverUrl({ host, port, tlsCert, basePath }: Config): string {
+  const isUnspecified = ["", "0.0.0.0", "::", "[::]"].includes(host);
+  const name = isUnspecified ? "localhost" : /^[^[].*:/.test(host) ? `[${host}]` : host;
+  return `${tlsCert === "" ? "http" : "https"}://${name}:${port}${basePath}/`;
+}
+
 /**
- * Checks the server at `url`.
+ * Checks the server at `url`. If it is our own, its certificate may be for any name.
  *
  * @throws {Error} If it cannot be reached or is not healthy.
  */
-export async function checkHealth(url: string): Promise<void> {
-  const signal = AbortSignal.timeout(timeoutMs);
-  let status: number;
+export async function checkHealth(url: string, isOwn: boolean): Promise<void> {
+  const address = new URL("healthz", url);
+  let status: number | undefined;
   try {
-    const response = await fetch(new URL("healthz", url), { signal });
-    await response.body?.cancel();
-    status = response.status;
+    const isUnverified = isOwn && address.protocol === "https:";
+    status = await (isUnverified ? unverifiedStatus(address) : verifiedStatus(address));
   } catch (error) {
     const cause = error instanceof Error ? error.cause : undefined;
     throw new Error(`Cannot reach ${url}: ${errorMessage(cause ?? error)}`, { cause: error });
   }
   if (status !== 200) throw new Error(`${url} is not healthy: status ${status}`);
+}
+
+async function verifiedStatus(address: URL): Promise<number> {
+  const response = await fetch(address, { signal: AbortSignal.timeout(timeoutMs) });
+  await response.body?.cancel();
+  return response.status;
+}
+
+async function unverifiedStatus(address: URL): Promise<number | undefined> {
+  const { request } = await import("node:https");
+  const { promise, resolve, reject } = Promise.withResolvers<number | undefined>();
+  // With an agent or the default CAs, Deno asks for access to the system's certificates.
+  const options = { agent: false, ca: [], rejectUnauthorized: false, timeout: timeoutMs };
+  const sent = request(address, options, (response) => {
+    resolve(response.statusCode);
+    response.resume();
+  });
+  sent.on("timeout", () => sent.destroy(new Error("it does not respond")));
+  sent.on("error", reject);
+  sent.end();
+  return await promise;
 }

@@ -1,0 +1,132 @@
+// Runs main.ts with exactly the permissions that its settings need: `launch.ts [COMMAND] [flags]`.
+// The tasks in deno.json, the container and the systemd unit start the program with it.
+
+import { dirname, resolve } from "node:path";
+import { fileOperand } from "../app/commands/commands.ts";
+import { serverUrl } from "../app/commands/health.ts";
+import { configNames, readConfig } from "../app/core/config.ts";
+import type { Config } from "../app/core/config.ts";
+import { printError } from "../app/core/console.ts";
+import { errorMessage } from "../app/core/error_message.ts";
+
+const minVersion = "2.9.2";
+const root = resolve(import.meta.dirname ?? ".", "..");
+/** What the server reads to serve the page, which it bundles from the sources. */
+const ownPaths = ["static", "app/protocol", "deno.json"].map((path) => resolve(root, path));
+const main = resolve(root, "main.ts");
+const watchedPaths = [resolve(root, "app"), resolve(root, "static"), main];
+
+/** What the program may access. */
+export interface Permissions {
+  /** Files and folders. */
+  readonly read: readonly string[];
+  readonly write: readonly string[];
+  /** HOST:PORT to listen on or to connect to. */
+  readonly net: readonly string[];
+}
+
+/** Returns the permissions to serve, or to run the command in `words`. */
+export function permissionsFor(config: Config, words: readonly string[]): Permissions {
+  const { host, port, redisUrl, dataDir, logDir, tlsCert, tlsKey } = config;
+  const redis = redisUrl === "" ? [] : [hostAndPort(redisUrl, 6379)];
+  const data = redisUrl === "" ? [dataDir] : [];
+  if (words.length === 0) {
+    const address = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
+    // Checking the certificate opens another listener, on any free port.
+    const ports = tlsCert === "" ? [port] : [port, 0];
+    return {
+      read: [...ownPaths, ...data, logDir, tlsCert, tlsKey].filter((path) => path !== ""),
+      write: [...data, logDir],
+      net: [...ports.map((port) => `${address}:${port}`), ...redis],
+    };
+  }
+  if (words[0] === "health") {
+    const url = words[1] ?? serverUrl(config);
+    return { read: [], write: [], net: URL.canParse(url) ? [hostAndPort(url, 80)] : [] };
+  }
+  const file = fileOperand(words);
+  const folders = file === undefined ? data : [...data, dirname(file)];
+  return { read: folders, write: folders, net: redis };
+}
+
+function hostAndPort(url: string, defaultPort: number): string {
+  const { protocol, hostname, port } = new URL(url);
+  return `${hostname}:${port || (protocol === "https:" ? 443 : defaultPort)}`;
+}
+
+/** Returns the flags of `deno run` that grant permissions, and what every run needs. */
+export function permissionFlags({ read, write, net }: Permissions): string[] {
+  const flags = [
+    "--allow-sys=hostname,systemMemoryInfo,uid",
+    `--allow-env=${configNames.join(",")}`,
+  ];
+  for (const [kind, values] of Object.entries({ read, write, net })) {
+    const unusable = values.find((value) => value.includes(","));
+    if (unusable !== undefined) {
+      throw new Error(`Cannot use ${JSON.stringify(unusable)}: Deno's permissions forbid commas`);
+    }
+    if (values.length > 0) flags.push(`--allow-${kind}=${values.join(",")}`);
+  }
+  return flags;
+}
+
+/**
+ * Returns the arguments of `deno` that run the program. A task runs in the project's folder: a file
+ * that a command names is relative to `startDir`, where the task was started.
+ */
+function denoArgs(args: readonly string[], startDir: string): string[] {
+  const env = (name: string) => Deno.env.get(name)?.trim() ?? "";
+  const result = readConfig(env, args);
+  const secretFiles = configNames.filter((name) => name.endsWith("_FILE")).map(env)
+    .filter((path) => path !== "");
+  const flags = ["run", "-q", "--no-prompt"];
+  if (result.kind !== "config") {
+    // The program says what is wrong.
+    const none = { read: secretFiles, write: [], net: [] };
+    return [...flags, ...permissionFlags(none), main, ...args];
+  }
+  const { config, words } = result;
+  const file = fileOperand(words);
+  const resolved = file === undefined ? undefined : resolve(startDir, file);
+  const isElsewhere = file !== undefined && resolved !== resolve(file);
+  const replace = (arg: string) => isElsewhere && arg === file ? resolved ?? arg : arg;
+  const permissions = permissionsFor(config, words.map(replace));
+  if (config.dev && words.length === 0) flags.push(`--watch=${watchedPaths.join(",")}`);
+  const read = [...permissions.read, ...secretFiles];
+  return [...flags, ...permissionFlags({ ...permissions, read }), main, ...args.map(replace)];
+}
+
+/** Returns whether a version of Deno runs the program. */
+export function isSupported(version: string): boolean {
+  return version.localeCompare(minVersion, "en", { numeric: true }) >= 0;
+}
+
+/** Runs the program until it ends, passes signals on, and returns its exit status. */
+async function launch(): Promise<number> {
+  const { deno } = Deno.version;
+  if (!isSupported(deno)) {
+    printError(`Parley needs Deno ${minVersion} or later; this is ${deno}`);
+    return 2;
+  }
+  let args: string[];
+  try {
+    args = denoArgs(Deno.args, Deno.env.get("INIT_CWD") ?? Deno.cwd());
+  } catch (error) {
+    printError(errorMessage(error));
+    return 2;
+  }
+  const isWindows = Deno.build.os === "windows";
+  // Only this user may read databases, logs and backups. Deno can't grant the program this right.
+  if (!isWindows) Deno.umask(0o077);
+  const child = new Deno.Command(Deno.execPath(), { args }).spawn();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    if (isWindows && signal !== "SIGINT") continue;
+    Deno.addSignalListener(signal, () => {
+      // Windows tells the program by itself.
+      if (!isWindows) child.kill(signal);
+    });
+  }
+  return (await child.status).code;
+}
+
+if (import.meta.main) Deno.exit(await launch());

@@ -1,0 +1,136 @@
+// scripts/launch.ts, which `deno task start` runs: exact permissions, signals and exit statuses.
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { parseLock } from "../../app/broker/sqlite/lock_file.ts";
+import { readConfig } from "../../app/core/config.ts";
+import { isSupported, permissionsFor } from "../../scripts/launch.ts";
+
+const root = new URL("../../", import.meta.url).pathname;
+const launcher = ["run", "-q", "-A", "--no-config", "--no-lock", `${root}scripts/launch.ts`];
+const own = [`${root}static`, `${root}app/protocol`, `${root}deno.json`];
+
+function permissions(env: Record<string, string>, ...args: readonly string[]) {
+  const result = readConfig((name) => env[name], args);
+  if (result.kind !== "config") throw new Error(result.kind);
+  return permissionsFor(result.config, result.words);
+}
+
+Deno.test("permissionsFor() grants the server its folders and its address, nothing else", () => {
+  assertEquals(permissions({}), {
+    read: [...own, "data", "logs"],
+    write: ["data", "logs"],
+    net: ["0.0.0.0:8000"],
+  });
+  const env = { DATA_DIR: "/srv/chat", LOG_DIR: "/var/log/chat", HOST: "::1", PORT: "9000" };
+  assertEquals(permissions(env), {
+    read: [...own, "/srv/chat", "/var/log/chat"],
+    write: ["/srv/chat", "/var/log/chat"],
+    net: ["[::1]:9000"],
+  });
+});
+
+Deno.test("permissionsFor() grants the certificate, and Redis in place of the data folder", () => {
+  const tls = permissions({ TLS_CERT: "/tls/cert.pem", TLS_KEY: "/tls/key.pem", PORT: "443" });
+  assertEquals(tls.read.slice(-2), ["/tls/cert.pem", "/tls/key.pem"]);
+  assertEquals(tls.net, ["0.0.0.0:443", "0.0.0.0:0"]);
+  const redis = permissions({ REDIS_URL: "rediss://me:secret@10.0.0.5" });
+  assertEquals(redis.write, ["logs"]);
+  assertEquals(redis.net, ["0.0.0.0:8000", "10.0.0.5:6379"]);
+});
+
+Deno.test("permissionsFor() grants a command the data and the folder of its file", () => {
+  const folders = ["data", "/backups"];
+  assertEquals(permissions({}, "backup", "/backups/today.db"), {
+    read: folders,
+    write: folders,
+    net: [],
+  });
+  assertEquals(permissions({}, "export", "lobby").write, ["data"]);
+  assertEquals(permissions({}, "export", "lobby", "/backups/lobby.txt").write, folders);
+  assertEquals(permissions({ PORT: "9000" }, "health"), {
+    read: [],
+    write: [],
+    net: ["localhost:9000"],
+  });
+  assertEquals(permissions({}, "health", "https://chat.example/").net, ["chat.example:443"]);
+});
+
+Deno.test("isSupported() compares versions by number", () => {
+  const versions = ["2.5.6", "2.9.1", "2.9.2", "2.10.0", "3.0.0"];
+  assertEquals(versions.filter(isSupported), ["2.9.2", "2.10.0", "3.0.0"]);
+});
+
+/** Starts the launcher in `cwd`, and waits until the server prints its address. */
+async function start(cwd: string, ...args: readonly string[]) {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [...launcher, "--host", "127.0.0.1", "--port", "0", ...args],
+    cwd,
+    stdout: "piped",
+  }).spawn();
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const { value = "" } = await reader.read();
+  assertStringIncludes(value, "Parley is running at ");
+  const ended = async () => {
+    while (!(await reader.read()).done);
+    return (await child.status).code;
+  };
+  const lock = await Deno.readTextFile(`${cwd}/deep/data/parley.lock`);
+  return { child, ended, pid: parseLock(lock)?.pid ?? 0 };
+}
+
+async function run(cwd: string, args: readonly string[], env: Record<string, string> = {}) {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [...args],
+    cwd,
+    env,
+  }).output();
+  return { code, output: new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr) };
+}
+
+Deno.test("launch serves from any folder, and passes signals and the exit status on", async () => {
+  const dir = await Deno.realPath(await Deno.makeTempDir());
+  try {
+    const folders = ["--data-dir", `${dir}/deep/data`, "--log-dir", "deep/logs"];
+    const first = await start(dir, ...folders);
+    assert(first.pid !== first.child.pid);
+    for (const path of ["deep/data/parley.db", "deep/logs/access.log"]) {
+      assertEquals(((await Deno.stat(`${dir}/${path}`)).mode ?? 0) & 0o777, 0o600);
+    }
+    const backup = await run(dir, [...launcher, "backup", "copy.db", ...folders]);
+    assertEquals(backup.code, 0, backup.output);
+    first.child.kill("SIGTERM");
+    assertEquals(await first.ended(), 0);
+
+    await Deno.remove(`${dir}/deep/logs`, { recursive: true });
+    const second = await start(dir, ...folders);
+    Deno.kill(second.pid, "SIGKILL");
+    assertEquals(await second.ended(), 128 + 9);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("deno task backup takes a file relative to where it was started", async () => {
+  const dir = await Deno.realPath(await Deno.makeTempDir());
+  try {
+    const task = ["task", "-q", `--config=${root}deno.json`];
+    const env = { DATA_DIR: `${dir}/none` };
+    const { code, output } = await run(dir, [...task, "restore", "copy.db"], env);
+    assertEquals([code, output], [1, `Cannot copy ${dir}/copy.db: it does not exist\n`]);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("launch exits with status 2 on a wrong setting, which the program explains", async () => {
+  for (
+    const [args, expected] of [
+      [["--port", "x"], 'Cannot use PORT="x"'],
+      [["--data-dir", "a,b"], 'Cannot use "a,b": Deno\'s permissions forbid commas'],
+    ] as const
+  ) {
+    const { code, output } = await run(root, [...launcher, ...args]);
+    assertEquals(code, 2);
+    assertStringIncludes(output, expected);
+  }
+});
