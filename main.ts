@@ -136,6 +136,7 @@ async function serve(config: Config, logs: Logs): Promise<void> {
     hub,
     assets,
     isOpen: config.accessCode === "",
+    hasDirectory: config.roomDirectory,
     hostname: config.host,
     port: config.port,
     certificate,

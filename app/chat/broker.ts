@@ -72,6 +72,13 @@ export interface Page {
   readonly valid: boolean;
 }
 
+/** A room that has messages. */
+export interface RoomSummary {
+  readonly room: string;
+  /** Time of the newest message, in ms since 1970. */
+  readonly at: number;
+}
+
 /** Hears how the log changes: after the commit, before `append` returns. Must not throw. */
 export interface BrokerListener {
   /** New messages, by any author on any node; those of one room in the order of their offsets. */
@@ -132,6 +139,9 @@ export interface Broker {
 
   /** Reads one page of a room. A room without messages reads as empty, with head 0. */
   read(room: string, query: ReadQuery): Outcome<Page>;
+
+  /** Returns up to `limit` rooms that have messages, those used last. */
+  newestRooms(limit: number): Outcome<readonly RoomSummary[]>;
 
   /** Stops reporting the entries of a room until its end is read again. */
   forget?(room: string): void;

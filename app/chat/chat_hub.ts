@@ -20,6 +20,7 @@ import type {
 } from "../protocol/wire.ts";
 import { AccessGuard } from "./access.ts";
 import type { AppendResult, BrokerListener, Draft, Entry, Outcome } from "./broker.ts";
+import { Directory } from "./directory.ts";
 import { LogReader } from "./log_reader.ts";
 import { Members } from "./members.ts";
 import { whenDone } from "./outcome.ts";
@@ -75,6 +76,7 @@ export class ChatHub {
   readonly #writer: Writer;
   readonly #members: Members;
   readonly #reader: LogReader;
+  readonly #directory: Directory;
   #sessionCount = 0;
   #cancelSweep: (() => void) | undefined;
   #isDraining = false;
@@ -109,6 +111,7 @@ export class ChatHub {
     });
     const refuse = (session: Session, push: ErrorPush) => this.#refuse(session, push);
     this.#reader = new LogReader({ ports, ticker, outbound, quotas, members, refuse });
+    this.#directory = new Directory(broker, clock, rooms);
     broker.subscribe(this.#listener());
   }
 
@@ -196,6 +199,15 @@ export class ChatHub {
   here(name: string, max: number) {
     const usernames = [...this.#rooms.get(name)?.roster.usernames ?? []];
     return { count: usernames.length, usernames: usernames.slice(0, max) };
+  }
+
+  /**
+   * Returns the rooms, for a client without a session, or why it may not see them. Rejects while
+   * storage is unavailable.
+   */
+  async directory(peer: PeerAddress, accessCode: string | undefined) {
+    const refusal = this.#access.check({ ...peer, member: "" }, accessCode, false);
+    return refusal ?? await this.#directory.list();
   }
 
   /** What the hub holds now, for operators and tests. */

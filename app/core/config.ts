@@ -82,6 +82,7 @@ const table = {
     "host names without ports such as chat.example.org",
     "Other host names under which people on your network reach the server, separated by commas",
   ),
+  roomDirectory: boolean("Let everyone who may enter the chat list its rooms", true),
   accessCode: secret(10, "Code everyone must enter once; without it, the chat is open to all"),
   trustProxy: number(0, 0, 10, "Number of your own proxies in front of the server"),
   drainSeconds: number(5, 0, 600, "Max time for connections to close on shutdown, in seconds"),
@@ -262,7 +263,8 @@ const namesByFlag: ReadonlyMap<string, string> = new Map(
 const flagTypes: Record<string, { type: "string" | "boolean"; short?: string }> = {
   ...Object.fromEntries(namedSettings.map((setting) => [
     setting.flag,
-    { type: typeof setting.default === "boolean" ? "boolean" : "string" },
+    // A flag that turns something off needs a value.
+    { type: setting.default === false ? "boolean" : "string" },
   ])),
   help: { type: "boolean", short: "h" },
   version: { type: "boolean" },
@@ -341,14 +343,14 @@ function choice<const T extends string>(
   return { default: values[0], help, parse };
 }
 
-function boolean(help: string): Setting<boolean> {
+function boolean(help: string, fallback = false): Setting<boolean> {
   const parse = (typed: string) =>
     typed === "1" || typed === "true"
       ? { value: true }
       : typed === "0" || typed === "false"
       ? { value: false }
       : { expected: "1 or 0" };
-  return { default: false, help, parse };
+  return { default: fallback, help, parse };
 }
 
 function list(

@@ -300,8 +300,20 @@ export type ErrorCode =
   | "username_taken"
   | "username_too_long";
 
+/** A room in the directory, `GET /rooms`. */
+export interface DirectoryRoom {
+  readonly room: string;
+  /** How many members are in it. */
+  readonly members: number;
+  /** Time of its newest message in ms since 1970, if it has any. */
+  readonly at?: number;
+}
+
 /** Codes of HTTP errors: the `code` member of problem+json (RFC 9457, section 3.2). */
 export type ProblemCode =
+  | "access_denied"
+  | "access_locked"
+  | "access_required"
   | "address_full"
   | "draining"
   | "handshake_invalid"
@@ -312,6 +324,7 @@ export type ProblemCode =
   | "method_not_allowed"
   | "not_found"
   | "origin_denied"
+  | "room_invalid"
   | "server_full"
   | "storage_unavailable"
   | "subprotocol_unsupported"

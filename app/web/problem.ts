@@ -16,6 +16,8 @@ export interface Problem {
    * so it must not contain request data.
    */
   readonly detail: string;
+  /** A room to go to instead of the chat's front page. */
+  readonly room?: string | undefined;
   /** Headers that belong to the status. */
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -28,26 +30,33 @@ export const notFound: Problem = {
 
 /** Returns `problem` in the format the client asks for. */
 export function problemResponse(problem: Problem, request: Request, basePath: string): Response {
-  const { status, code, detail, headers = {} } = problem;
+  const { status, code, detail, room, headers = {} } = problem;
   const title = STATUS_TEXT[status];
   const init = { status, headers: { vary: "Accept", ...headers } };
   const wantsHtml = listHeader(request, "accept") !== undefined &&
     accepts(request, "application/problem+json", "text/html") === "text/html";
   if (wantsHtml) {
-    return textResponse(problemPage(title, detail, basePath), "text/html; charset=utf-8", init);
+    return textResponse(
+      problemPage(title, detail, basePath, room),
+      "text/html; charset=utf-8",
+      init,
+    );
   }
-  const text = JSON.stringify({ type: "about:blank", title, status, code, detail });
+  const text = JSON.stringify({ type: "about:blank", title, status, code, detail, room });
   return textResponse(text, "application/problem+json", init);
 }
 
-function problemPage(title: string, detail: string, basePath: string): string {
+function problemPage(title: string, detail: string, basePath: string, room?: string): string {
+  const [path, text] = room === undefined
+    ? ["/", "Go to the chat"]
+    : [`/r/${room}`, `Go to ${room}`];
   const body = `  <body>
     <main class="prompt">
       <div>
         <p class="brand">Parley</p>
         <h1>${title}</h1>
         <p class="hint">${detail}.</p>
-        <p><a class="link" href="${basePath}/">Go to the chat</a></p>
+        <p><a class="link" href="${basePath}${path}">${text}</a></p>
       </div>
     </main>
   </body>`;

@@ -10,6 +10,7 @@ export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
 const parameterPatterns = {
   room: roomPattern.source.slice(1, -1),
   file: "[^/]+",
+  other: "[^/]+/?",
 };
 type Parameter = keyof typeof parameterPatterns;
 
@@ -59,7 +60,7 @@ export class Router {
       if (match === null) continue;
       const handler = handlers.get(exchange.request.method);
       if (handler === undefined) return methodNotAllowed([...handlers.keys()]);
-      return handler({ ...exchange, params: { room: "", file: "", ...match.groups } });
+      return handler({ ...exchange, params: { room: "", file: "", other: "", ...match.groups } });
     }
     return notFound;
   }

@@ -1,9 +1,12 @@
 // The site: its route table and the small handlers. Nothing here knows of connections or logs.
 
+import { suggestRoomName } from "../protocol/text.ts";
+import type { ErrorPush } from "../protocol/wire.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { Assets } from "./assets.ts";
 import { operatorProblem } from "./operator.ts";
 import type { OperatorAccess } from "./operator.ts";
+import { peerAddress } from "./peer.ts";
 import { notFound } from "./problem.ts";
 import type { Problem } from "./problem.ts";
 import { assetResponse, listHeader, noContent, textResponse } from "./responses.ts";
@@ -21,6 +24,8 @@ export interface SiteOptions extends OperatorAccess {
   readonly metrics: MetricsSource;
   /** Whether the chat has no access code, so anyone may see who is in a room. */
   readonly isOpen: boolean;
+  /** Whether anyone who may enter the chat may list its rooms. */
+  readonly hasDirectory: boolean;
   /** Whether pages reload themselves when the server restarts. */
   readonly dev: boolean;
   /**
@@ -64,6 +69,10 @@ export class Site {
     return [
       { path: "/", methods: page },
       { path: "/r/{room}", methods: page },
+      { path: "/r/{other}", methods: readOnly(({ params }) => this.#otherRoom(params.other)) },
+      ...(this.#options.hasDirectory
+        ? [{ path: "/rooms", methods: readOnly((exchange) => this.#rooms(exchange)) }]
+        : []),
       { path: "/here/{room}", methods: readOnly(({ params }) => this.#here(params.room)) },
       {
         path: "/ws",
@@ -97,7 +106,7 @@ export class Site {
     const path = new URL(request.url).pathname;
     const { basePath } = this.#options.assets;
     if (basePath !== "" && path === basePath) {
-      return new Response(null, { status: 308, headers: { location: `${basePath}/` } });
+      return this.#redirect("/");
     }
     // Some proxies remove the base path and some do not.
     const hasBasePath = basePath !== "" && path.startsWith(`${basePath}/`);
@@ -105,9 +114,36 @@ export class Site {
     return this.#router.handle({ request, pathname, peer, address });
   }
 
+  #redirect(path: string): Response {
+    const location = this.#options.assets.basePath + path;
+    return new Response(null, { status: 308, headers: { location } });
+  }
+
   #asset(path: string, request: Request): Response | Problem {
     const asset = this.#options.assets.get(path);
     return asset === undefined ? notFound : assetResponse(asset, request);
+  }
+
+  /** Redirects to the room that was meant, or offers one whose name resembles the address. */
+  #otherRoom(typed: string): Response | Problem {
+    const name = decoded(typed).replace(/\/$/, "");
+    const room = suggestRoomName(name);
+    if (room === name.toLowerCase()) return this.#redirect(`/r/${room}`);
+    const detail = "Room names use a–z, 0–9 and hyphens";
+    return { status: 404, code: "room_invalid", detail, room: room || undefined };
+  }
+
+  async #rooms({ request, address }: Exchange): Promise<Response | Problem> {
+    const { hub, trustProxy } = this.#options;
+    const code = request.headers.get("parley-access-code") ?? undefined;
+    try {
+      const found = await hub.directory(peerAddress(address, trustProxy), code);
+      if ("code" in found) return accessProblem(found);
+      return textResponse(JSON.stringify({ rooms: found }), "application/json");
+    } catch {
+      const detail = "Rooms cannot be read now. Try again later";
+      return { status: 503, code: "storage_unavailable", detail, headers: { "retry-after": "5" } };
+    }
   }
 
   #here(room: string): Response {
@@ -156,6 +192,26 @@ export class Site {
     const headers = { refresh: String(statusRefreshSeconds) };
     return textResponse(html, "text/html; charset=utf-8", { headers });
   }
+}
+
+/** Returns `text` without percent-encoding, or as it is if that is malformed. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** Returns the HTTP error for a refused access code. */
+function accessProblem({ code, message: detail, retryAfter = 0 }: ErrorPush): Problem {
+  if (code === "access_locked") {
+    const headers = { "retry-after": String(Math.ceil(retryAfter / 1000)) };
+    return { status: 429, code, detail, headers };
+  }
+  const isMissing = code === "access_required";
+  const headers = { "www-authenticate": "Parley-Access-Code" };
+  return { status: 401, code: isMissing ? code : "access_denied", detail, headers };
 }
 
 function plainText(text: string): Response {

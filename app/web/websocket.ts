@@ -1,5 +1,6 @@
 // WebSockets: accepts or refuses handshakes, and connects open sockets to the hub.
 
+import type { ChatHub } from "../chat/chat_hub.ts";
 import type { LogFields } from "../chat/ports.ts";
 import type { PeerAddress, Session, Socket } from "../chat/session.ts";
 import { closeCode, subprotocol } from "../protocol/wire.ts";
@@ -17,14 +18,10 @@ import { isUnspecified, peerAddress } from "./peer.ts";
 import type { Problem } from "./problem.ts";
 
 /** The hub, as seen by the web server. */
-export interface Hub {
-  connect(socket: Socket, peer: PeerAddress): Session;
-  receive(session: Session, frame: unknown): void;
-  disconnect(session: Session, code: number): void;
-  /** Returns how many members are in a room, and the names of up to `max` of them. */
-  here(room: string, max: number): { readonly count: number; readonly usernames: string[] };
-  readonly isDraining: boolean;
-}
+export type Hub = Pick<
+  ChatHub,
+  "connect" | "receive" | "disconnect" | "here" | "directory" | "isDraining"
+>;
 
 /** Receives warnings and errors. Must not throw. */
 export interface FaultLog {

@@ -9,6 +9,7 @@ import type {
   Outcome,
   Page,
   ReadQuery,
+  RoomSummary,
 } from "../../app/chat/broker.ts";
 import { usernameKey } from "../../app/protocol/names.ts";
 
@@ -71,6 +72,17 @@ export class MemoryBroker implements Broker {
         (offset === 0 ? this.#epochs.has(epoch) : epoch === (decisive?.epoch ?? this.#epoch));
       const entries = valid ? fitting(log.filter((entry) => entry.offset > offset), query) : [];
       return { entries, first, head, valid };
+    });
+  }
+
+  newestRooms(limit: number): Outcome<readonly RoomSummary[]> {
+    return this.#run(() => {
+      this.#requireStorage();
+      const rooms = [...this.#rooms].flatMap(([room, log]) => {
+        const newest = log.at(-1);
+        return newest === undefined ? [] : [{ room, at: newest.at }];
+      });
+      return rooms.sort((a, b) => b.at - a.at).slice(0, limit);
     });
   }
 

@@ -68,6 +68,16 @@ export class FakeHub implements Hub {
     this.#wake();
   }
 
+  /** What `directory` returns, or throws. */
+  rooms: Awaited<ReturnType<Hub["directory"]>> | Error = [];
+  readonly accessCodes: (string | undefined)[] = [];
+
+  directory(_peer: PeerAddress, accessCode: string | undefined) {
+    this.accessCodes.push(accessCode);
+    const { rooms } = this;
+    return rooms instanceof Error ? Promise.reject(rooms) : Promise.resolve(rooms);
+  }
+
   here(room: string, max: number) {
     return { count: 7, usernames: [`in ${room}`, `up to ${max}`] };
   }
@@ -129,6 +139,7 @@ export async function startSite(options: Partial<WebOptions> = {}): Promise<Runn
   const errors: string[] = [];
   const server = serveWeb({
     isOpen: true,
+    hasDirectory: true,
     hub,
     assets: options.assets ?? await testAssets(),
     hostname: "127.0.0.1",

@@ -13,6 +13,7 @@ import type {
   Entry,
   Page,
   ReadQuery,
+  RoomSummary,
 } from "../../chat/broker.ts";
 import { connectError } from "./connect_error.ts";
 import { Feed, takeUndelivered } from "./feed.ts";
@@ -63,6 +64,10 @@ const pruneMaxEntries = 5_000;
 /** Bounds of one page when a gap is filled. */
 const fillMaxEntries = 500;
 const fillMaxBytes = 1024 * 1024;
+/** An offset that no entry has. JSON has no Infinity. */
+const endOffset = Number.MAX_SAFE_INTEGER;
+/** Max rooms read for the directory. */
+const directoryMaxRooms = 1_000;
 /** Max rows of one script call, so that other nodes do not wait long for it. */
 const renewMaxMembers = 1_000;
 const compareMaxRooms = 2_000;
@@ -166,14 +171,27 @@ export class RedisBroker implements Broker {
   async read(room: string, query: ReadQuery): Promise<Page> {
     const { limit, maxBytes } = query;
     const range = "before" in query
-      // JSON has no Infinity.
-      ? { before: Math.min(query.before, Number.MAX_SAFE_INTEGER) }
+      ? { before: Math.min(query.before, endOffset) }
       : { after: query.after.offset, epoch: query.after.epoch };
     const reply = await this.#run("read", { room, limit, maxBytes, ...range });
     const { entries, first, head, valid } = reply;
     const isEnd = "before" in query && query.before === Infinity;
     if (isEnd && !this.#delivered.has(room)) this.#delivered.set(room, head);
     return { entries, first, head, valid };
+  }
+
+  /** Looks at up to 1,000 rooms, in no order. */
+  async newestRooms(limit: number): Promise<readonly RoomSummary[]> {
+    const names = new Set<string>();
+    for await (const rooms of this.#link.require().rooms()) {
+      for (const room of rooms) names.add(room);
+      if (names.size >= directoryMaxRooms) break;
+    }
+    const pages = await Promise.all(
+      Array.from(names, (room) => this.read(room, { before: endOffset, limit: 1, maxBytes: 0 })),
+    );
+    return pages.flatMap(({ entries }) => entries).map(({ room, at }) => ({ room, at }))
+      .sort((a, b) => b.at - a.at).slice(0, limit);
   }
 
   forget(room: string): void {

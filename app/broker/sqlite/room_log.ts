@@ -1,6 +1,13 @@
 // The logs of all rooms: their messages, offsets and epochs.
 
-import type { AppendResult, Draft, Entry, Page, ReadQuery } from "../../chat/broker.ts";
+import type {
+  AppendResult,
+  Draft,
+  Entry,
+  Page,
+  ReadQuery,
+  RoomSummary,
+} from "../../chat/broker.ts";
 import { utf8Length } from "../../protocol/text.ts";
 import type { Position } from "../../protocol/wire.ts";
 import type { DatabaseFile } from "./database.ts";
@@ -34,6 +41,7 @@ const sql = {
   findRoom: "SELECT id, first, head, at FROM rooms WHERE name = ?",
   updateRoom: "UPDATE rooms SET head = ?, at = ? WHERE id = ?",
   countRooms: "SELECT count(*) AS count FROM rooms",
+  newestRooms: "SELECT name, at FROM rooms WHERE head >= first ORDER BY at DESC LIMIT ?",
   allRooms: "SELECT id, name, first, head, at FROM rooms",
   addMessage: `INSERT INTO messages (room, offset, epoch, at, member, username, text, nonce)
                VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -169,6 +177,14 @@ export class RoomLog {
       ? collect(query, from, (from, count) => entriesOf(file, statement, name, id, from, count))
       : [];
     return { entries: isForward ? entries : entries.reverse(), first, head, valid };
+  }
+
+  /** Returns up to `limit` rooms that have messages, those used last. */
+  newestRooms(file: DatabaseFile, limit: number): readonly RoomSummary[] {
+    return file.all(sql.newestRooms, limit).map(({ name, at }) => ({
+      room: String(name),
+      at: Number(at),
+    }));
   }
 
   #isValid(file: DatabaseFile, room: StoredRoom, { epoch, offset }: Position): boolean {

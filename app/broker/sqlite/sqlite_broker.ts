@@ -9,6 +9,7 @@ import type {
   Entry,
   Page,
   ReadQuery,
+  RoomSummary,
 } from "../../chat/broker.ts";
 import { errorMessage } from "../../core/error_message.ts";
 import { DatabaseFile } from "./database.ts";
@@ -111,6 +112,10 @@ export class SqliteBroker implements Broker {
 
   read(room: string, query: ReadQuery): Page {
     return this.#log.read(this.#openFile(), room, query);
+  }
+
+  newestRooms(limit: number): readonly RoomSummary[] {
+    return this.#log.newestRooms(this.#openFile(), limit);
   }
 
   subscribe(listener: BrokerListener): void {

@@ -53,6 +53,7 @@ export function faultyBroker(options: FaultyBrokerOptions): Broker {
           if (process.isAlive) listener.pruned(room, first);
         },
       }),
+    newestRooms: (limit) => broker.newestRooms(limit),
     claim: (member, username) => {
       requireWorking();
       const held = broker.claim(member, username);
@@ -107,6 +108,7 @@ export function slowBroker(
     append: (drafts) => call(() => broker.append(drafts)),
     read: (room, query) => call(() => broker.read(room, query)),
     subscribe: (listener) => broker.subscribe(listener),
+    newestRooms: (limit) => call(() => broker.newestRooms(limit)),
     claim: (member, username) => call(() => broker.claim(member, username)),
     rename: (member, username) => call(() => broker.rename(member, username)),
     release: (member) => call(() => broker.release(member)),

@@ -254,6 +254,23 @@ export function testBroker(name: string, open: Open): void {
     },
   );
 
+  test(
+    "newestRooms() returns the rooms that have messages, those used last",
+    async (broker, wall) => {
+      const rooms = ["attic", "cellar", "lobby"];
+      for (const [i, room] of ["lobby", ...rooms].entries()) {
+        wall.ms += 1_000;
+        await broker.append([draft(`m${i}`, { room })]);
+      }
+      const found = await broker.newestRooms(2);
+      assertEquals(found, [
+        { room: "lobby", at: wall.ms },
+        { room: "cellar", at: wall.ms - 1_000 },
+      ]);
+      assertEquals((await broker.newestRooms(10)).length, 3);
+    },
+  );
+
   test("prune() reports once to the listener what is gone [R11]", async (broker) => {
     const pruned: unknown[] = [];
     broker.subscribe({

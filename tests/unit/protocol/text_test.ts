@@ -4,6 +4,7 @@ import {
   codePointLength,
   isRoomName,
   parseUsername,
+  suggestRoomName,
   utf8Length,
 } from "../../../app/protocol/text.ts";
 
@@ -98,5 +99,26 @@ Deno.test("codePointLength() and utf8Length() count lone surrogates like the pla
   for (const text of ["", "abc", "é", "€", "😀", "a😀b", "\ud800", "\udc00\ud800"]) {
     assertEquals(codePointLength(text), [...text].length, text);
     assertEquals(utf8Length(text), new TextEncoder().encode(text).length, text);
+  }
+});
+
+Deno.test("suggestRoomName() returns a valid name that resembles what was typed [D2]", () => {
+  for (
+    const [typed, expected] of [
+      ["My Room", "my-room"],
+      ["café", "cafe"],
+      ["Größe", "grosse"],
+      ["room_1", "room-1"],
+      ["# dev", "dev"],
+      [" --a--b-- ", "a-b"],
+      ["ＦＵＬＬ", "full"],
+      ["東京", ""],
+      ["x".repeat(40), "x".repeat(32)],
+      [`${"x".repeat(31)} y`, "x".repeat(31)],
+    ] as const
+  ) {
+    const suggested = suggestRoomName(typed);
+    assertEquals(suggested, expected);
+    assert(suggested === "" || isRoomName(suggested), typed);
   }
 });

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
+import { accessDenied, accessLocked, accessRequired } from "../../../app/chat/refusals.ts";
 import { loadAssets } from "../../../app/web/assets.ts";
 import type { RunningSite } from "../../support/web_harness.ts";
 import {
@@ -34,7 +35,7 @@ Deno.test("serveWeb() serves the page for the lobby and for every room", async (
 Deno.test("serveWeb() returns 404 for an invalid room name [L5]", async () => {
   await using running = await startSite();
   for (
-    const path of ["/r/", "/r/Big", "/r/-a", `/r/${"a".repeat(33)}`, "/r/a/b", "/r/%61", "/r/a/"]
+    const path of ["/r/", "/r/-a", `/r/${"a".repeat(33)}`, "/r/a/b", "/r/a%2Fb"]
   ) assertEquals((await fetchPath(running, path)).response.status, 404, path);
 });
 
@@ -276,6 +277,83 @@ Deno.test("serveWeb() serves below BASE_PATH, whether or not a proxy removes it"
   const lines = handshakeLines().map((line) => line.replace("/ws", "/our/chat/ws"));
   assertEquals((await rawRequest(running.server.port, lines)).status, 101);
   assertEquals(running.server.url, `${running.origin}/our/chat/`);
+});
+
+Deno.test("serveWeb() lists the rooms at /rooms, for the access code [D1]", async () => {
+  await using running = await startSite();
+  running.hub.rooms = [{ room: "lobby", members: 2, at: 1 }];
+  const ask = async (code?: string) => {
+    const headers: Record<string, string> = code === undefined
+      ? {}
+      : { "parley-access-code": code };
+    return await fetchPath(running, "/rooms", { headers });
+  };
+  const { response, body } = await ask("open-sesame");
+  assertEquals(JSON.parse(body), { rooms: [{ room: "lobby", members: 2, at: 1 }] });
+  assertEquals(response.headers.get("cache-control"), "no-store");
+  assertEquals(running.hub.accessCodes, ["open-sesame"]);
+  for (
+    const [rooms, status, code] of [
+      [accessRequired(), 401, "access_required"],
+      [accessDenied(), 401, "access_denied"],
+      [accessLocked(59_001), 429, "access_locked"],
+      [new Error("no storage"), 503, "storage_unavailable"],
+    ] as const
+  ) {
+    running.hub.rooms = rooms;
+    const { response, body } = await ask();
+    assertEquals([response.status, JSON.parse(body).code], [status, code]);
+    assertEquals(
+      response.headers.get("retry-after"),
+      status === 429 ? "60" : status === 503 ? "5" : null,
+    );
+    assertEquals(response.headers.has("www-authenticate"), status === 401);
+  }
+});
+
+Deno.test("serveWeb() has no /rooms without the room directory [D1]", async () => {
+  await using running = await startSite({ hasDirectory: false });
+  assertEquals((await fetchPath(running, "/rooms")).response.status, 404);
+  assertEquals(running.hub.accessCodes, []);
+});
+
+Deno.test("serveWeb() redirects a room's address that differs only in case or a slash [D2]", async () => {
+  await using dir = await staticFolder();
+  const assets = await loadAssets({
+    staticDir: dir.path,
+    dev: false,
+    basePath: "/chat",
+    bundled: true,
+  });
+  await using running = await startSite({ assets });
+  for (const path of ["/r/Design", "/r/design/", "/r/D%45sign/", "/chat/r/DESIGN"]) {
+    const { response } = await fetchPath(running, path, { redirect: "manual" });
+    assertEquals(
+      [response.status, response.headers.get("location")],
+      [308, "/chat/r/design"],
+      path,
+    );
+  }
+});
+
+Deno.test("serveWeb() offers a room whose name resembles the address [D2]", async () => {
+  await using running = await startSite();
+  for (
+    const [path, room] of [
+      ["/r/My%20Room", "my-room"],
+      ["/r/caf%C3%A9", "cafe"],
+      ["/r/room_1/", "room-1"],
+      ["/r/%E6%9D%B1%E4%BA%AC", undefined],
+      ["/r/%FF", "ff"],
+      ["/r/%3Cscript%3E", "script"],
+    ] as const
+  ) {
+    const { response, body } = await fetchPath(running, path);
+    const problem = JSON.parse(body);
+    assertEquals([response.status, problem.code, problem.room], [404, "room_invalid", room], path);
+  }
+  const page = await fetchPath(running, "/r/My%20Room", { headers: { accept: "text/html" } });
+  assertStringIncludes(page.body, '<a class="link" href="/r/my-room">Go to my-room</a>');
 });
 
 Deno.test("serveWeb() lists a room's members at /here unless the chat has an access code", async () => {

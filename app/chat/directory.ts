@@ -1,0 +1,53 @@
+// The room directory: which rooms there are, how many members each has, and when it was last used.
+
+import type { DirectoryRoom } from "../protocol/wire.ts";
+import type { Broker } from "./broker.ts";
+import type { Clock } from "./ports.ts";
+import type { Rooms } from "./rooms.ts";
+
+/** Max rooms listed: those used last. */
+const roomsMax = 500;
+/** Anyone may ask, and reading may take a moment. */
+const maxAgeMs = 5_000;
+
+/** Lists the rooms that have members on this node or messages. */
+export class Directory {
+  readonly #broker: Broker;
+  readonly #clock: Clock;
+  readonly #rooms: Rooms;
+  #list: Promise<readonly DirectoryRoom[]> | undefined;
+  #readAt = 0;
+
+  constructor(broker: Broker, clock: Clock, rooms: Rooms) {
+    this.#broker = broker;
+    this.#clock = clock;
+    this.#rooms = rooms;
+  }
+
+  /** Returns the rooms, as they were at most 5 s ago. Rejects while storage is unavailable. */
+  list(): Promise<readonly DirectoryRoom[]> {
+    const now = this.#clock.now();
+    if (this.#list === undefined || now - this.#readAt >= maxAgeMs) {
+      this.#readAt = now;
+      this.#list = this.#read();
+    }
+    return this.#list;
+  }
+
+  async #read(): Promise<readonly DirectoryRoom[]> {
+    const stored = await this.#broker.newestRooms(roomsMax);
+    const found = new Map<string, DirectoryRoom>();
+    for (const { name, roster: { count } } of this.#rooms.values()) {
+      if (count > 0) found.set(name, { room: name, members: count });
+    }
+    for (const { room, at } of stored) {
+      const members = found.get(room)?.members ??
+        this.#broker.cluster?.remoteMembers(room).length ?? 0;
+      found.set(room, { room, members, at });
+    }
+    // A room without messages has members now.
+    const lastUsed = ({ at = Infinity }: DirectoryRoom) => at;
+    return [...found.values()].sort((a, b) => lastUsed(b) - lastUsed(a) || b.members - a.members)
+      .slice(0, roomsMax);
+  }
+}

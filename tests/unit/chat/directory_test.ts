@@ -1,0 +1,46 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { TestChat } from "../../support/hub_harness.ts";
+
+const peer = { address: "192.0.2.1", network: "192.0.2.1", scope: "public" } as const;
+
+Deno.test("ChatHub.directory() lists rooms with members or messages [D1]", async () => {
+  const chat = new TestChat();
+  chat.broker.fill("attic", 3);
+  chat.enter("Ada", ["lobby", "cellar"]);
+  chat.enter("Ben");
+  chat.time.pass(0);
+  const expected = [
+    { room: "lobby", members: 2 },
+    { room: "cellar", members: 1 },
+    { room: "attic", members: 0, at: 1_000 },
+  ];
+  assertEquals(await chat.hub.directory(peer, undefined), expected);
+  chat.enter("Cleo");
+  assertEquals(await chat.hub.directory(peer, undefined), expected, "cached");
+  chat.time.pass(5_000);
+  const [lobby] = await chat.hub.directory(peer, undefined) as typeof expected;
+  assertEquals(lobby?.members, 3);
+});
+
+Deno.test("ChatHub.directory() reads again after storage failed [D1]", async () => {
+  const chat = new TestChat();
+  chat.broker.isFailing = true;
+  await assertRejects(() => chat.hub.directory(peer, undefined));
+  chat.broker.isFailing = false;
+  chat.time.pass(5_000);
+  assertEquals(await chat.hub.directory(peer, undefined), []);
+});
+
+Deno.test("ChatHub.directory() counts wrong access codes as hello does [D1] [N13]", async () => {
+  const chat = new TestChat({}, undefined, { access: (code) => code === "open-sesame" });
+  const codeOf = async (code?: string) => {
+    const result = await chat.hub.directory(peer, code);
+    return "code" in result ? result.code : "listed";
+  };
+  assertEquals(await codeOf(), "access_required");
+  assertEquals(await codeOf("open-sesame"), "listed");
+  for (let i = 0; i < 10; i++) assertEquals(await codeOf("guess"), "access_denied");
+  assertEquals(await codeOf("open-sesame"), "access_locked");
+  const refusal = await chat.hub.directory(peer, "open-sesame");
+  assert("code" in refusal && (refusal.retryAfter ?? 0) > 0);
+});
