@@ -1,17 +1,15 @@
 // The composition root: reads the settings, builds the parts, connects them, and ends the process.
 
 import { setImmediate } from "node:timers";
-import type { Broker } from "./app/chat/broker.ts";
 import { ClockTrust, startPruning } from "./app/broker/pruning.ts";
-import { openSqliteStorage } from "./app/broker/sqlite/storage.ts";
+import { openStorage } from "./app/broker/storage.ts";
 import { ChatHub } from "./app/chat/chat_hub.ts";
 import { runCommand, UsageError } from "./app/commands/commands.ts";
 import { helpText, readConfig } from "./app/core/config.ts";
 import type { Config } from "./app/core/config.ts";
 import { consoleMirror, print, printError } from "./app/core/console.ts";
-import { databasePath, makeDataDir } from "./app/core/data_dir.ts";
 import { errorMessage } from "./app/core/error_message.ts";
-import { matcherOf, memberOf, newToken, randomName } from "./app/core/identity.ts";
+import { matcherOf, memberOf, newToken } from "./app/core/identity.ts";
 import { openLogs } from "./app/core/logging.ts";
 import type { Logs } from "./app/core/logging.ts";
 import { Metrics } from "./app/core/metrics.ts";
@@ -28,14 +26,6 @@ import { readCertificate, watchCertificate } from "./app/web/certificate.ts";
 import { serveWeb } from "./app/web/server.ts";
 import denoJson from "./deno.json" with { type: "json" };
 
-/** Prefix of all Redis keys. The hash tag keeps them in one slot of a Redis Cluster. */
-const redisPrefix = "parley:{chat}:";
-/** A node without a heartbeat for this long is dead: longer than its members' grace. */
-const redisLeaseMsPerGraceSecond = 1_500;
-/** Min lease: the time it takes to notice that Redis was away. */
-const redisLeaseMinMs = 4_500;
-const redisTimeoutMs = 3_000;
-const notStored = "Messages cannot be stored. See the error log";
 /** One Ctrl-C arrives twice, from the terminal and the task runner; a later one forces the exit. */
 const secondSignalMs = 500;
 
@@ -90,7 +80,7 @@ async function start(config: Config): Promise<void> {
 }
 
 async function serve(config: Config, logs: Logs): Promise<void> {
-  const storage = await openStorage(config, logs);
+  const storage = await openStorage(config, (event, error) => logs.error(event, error));
   const { broker } = storage;
   const staticDir = `${import.meta.dirname}/static`;
   const metrics: Metrics = new Metrics({
@@ -221,57 +211,4 @@ async function serve(config: Config, logs: Logs): Promise<void> {
     });
   }
   await assets.compress();
-}
-
-/** The message log and its health. */
-interface Storage {
-  readonly broker: Broker;
-  /** Returns why no message could be stored now, if that is so. */
-  notReadyReason(): string | undefined;
-  /** Resolves with the reason when the server must stop. */
-  readonly lost?: Promise<string>;
-  /** Closes the broker. Returns the reason if the storage was lost. */
-  close(): Promise<string | undefined>;
-}
-
-async function openStorage(config: Config, logs: Logs): Promise<Storage> {
-  const { retentionDays, retentionMessages, maxRooms } = config;
-  const common = {
-    randomName,
-    nameHoldMs: config.nameHoldSeconds * 1000,
-    retentionDays,
-    retentionMessages,
-    maxRooms,
-    report: (event: string, error: unknown) => logs.error(event, error),
-  };
-  if (config.redisUrl !== "") {
-    // Loaded on demand, since most servers have no Redis.
-    const { RedisBroker } = await import("./app/broker/redis/redis_broker.ts");
-    const broker = await RedisBroker.open({
-      ...common,
-      url: config.redisUrl,
-      prefix: redisPrefix,
-      leaseMs: Math.max(redisLeaseMinMs, config.graceSeconds * redisLeaseMsPerGraceSecond),
-      timeoutMs: redisTimeoutMs,
-      later,
-      random: Math.random,
-    });
-    const close = async () => void await broker.close();
-    return { broker, notReadyReason: () => broker.isReady ? undefined : notStored, close };
-  }
-  makeDataDir(config);
-  const storage = await openSqliteStorage({
-    ...common,
-    path: databasePath(config),
-    durability: config.durability,
-    maxDataBytes: config.maxDataMb * 1024 * 1024,
-    now: Date.now,
-    later,
-    graceMs: config.graceSeconds * 1000,
-  });
-  const notReadyReason = () => {
-    if (storage.broker.isFull) return "The database has reached MAX_DATA_MB";
-    return storage.broker.isWritable() ? undefined : notStored;
-  };
-  return { ...storage, notReadyReason };
 }

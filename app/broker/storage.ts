@@ -1,0 +1,78 @@
+// Opens the message log: the Redis at REDIS_URL, or the database in DATA_DIR.
+
+import type { Broker } from "../chat/broker.ts";
+import type { Config } from "../core/config.ts";
+import { databasePath, makeDataDir } from "../core/data_dir.ts";
+import { randomName } from "../core/identity.ts";
+import { later } from "../core/timers.ts";
+import { openSqliteStorage } from "./sqlite/storage.ts";
+
+/** Prefix of all Redis keys. The hash tag keeps them in one slot of a Redis Cluster. */
+const redisPrefix = "parley:{chat}:";
+/** A node without a heartbeat for this long is dead: longer than its members' grace. */
+const redisLeaseMsPerGraceSecond = 1_500;
+/** Min lease: the time it takes to notice that Redis was away. */
+const redisLeaseMinMs = 4_500;
+const redisTimeoutMs = 3_000;
+const notStored = "Messages cannot be stored. See the error log";
+
+/** The message log and its health. */
+export interface Storage {
+  readonly broker: Broker;
+  /** Returns why no message could be stored now, if that is so. */
+  notReadyReason(): string | undefined;
+  /** Resolves with the reason when the server must stop. */
+  readonly lost?: Promise<string>;
+  /** Closes the broker. Returns the reason if the storage was lost. */
+  close(): Promise<string | undefined>;
+}
+
+/**
+ * Opens the message log that the settings name.
+ *
+ * @throws {Error} If it cannot be used; the message says why.
+ */
+export async function openStorage(
+  config: Config,
+  report: (event: string, error: unknown) => void,
+): Promise<Storage> {
+  const { retentionDays, retentionMessages, maxRooms } = config;
+  const common = {
+    randomName,
+    nameHoldMs: config.nameHoldSeconds * 1000,
+    retentionDays,
+    retentionMessages,
+    maxRooms,
+    report,
+  };
+  if (config.redisUrl !== "") {
+    // Loaded on demand, since most servers have no Redis.
+    const { RedisBroker } = await import("./redis/redis_broker.ts");
+    const broker = await RedisBroker.open({
+      ...common,
+      url: config.redisUrl,
+      prefix: redisPrefix,
+      leaseMs: Math.max(redisLeaseMinMs, config.graceSeconds * redisLeaseMsPerGraceSecond),
+      timeoutMs: redisTimeoutMs,
+      later,
+      random: Math.random,
+    });
+    const close = async () => void await broker.close();
+    return { broker, notReadyReason: () => broker.isReady ? undefined : notStored, close };
+  }
+  makeDataDir(config);
+  const storage = await openSqliteStorage({
+    ...common,
+    path: databasePath(config),
+    durability: config.durability,
+    maxDataBytes: config.maxDataMb * 1024 * 1024,
+    now: Date.now,
+    later,
+    graceMs: config.graceSeconds * 1000,
+  });
+  const notReadyReason = () => {
+    if (storage.broker.isFull) return "The database has reached MAX_DATA_MB";
+    return storage.broker.isWritable() ? undefined : notStored;
+  };
+  return { ...storage, notReadyReason };
+}
