@@ -86,7 +86,7 @@ async function measureIdle(): Promise<string> {
 
 /** Fills a database: half of the messages in one room, the rest in a hundred others. */
 function fillDatabase(path: string, messages: number): void {
-  const broker = SqliteBroker.open({
+  const broker = new SqliteBroker({
     path,
     durability: "normal",
     now: Date.now,

@@ -16,7 +16,7 @@ export async function databaseFolder() {
     path: `${dir}/parley.db`,
     /** Opens a database as a server does. */
     open(path = `${dir}/parley.db`): SqliteBroker {
-      const broker = SqliteBroker.open(optionsFor(path, { ms: messageAt }));
+      const broker = new SqliteBroker(optionsFor(path, { ms: messageAt }));
       brokers.push(broker);
       return broker;
     },

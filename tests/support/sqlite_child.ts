@@ -5,7 +5,7 @@ import { defaults, draft } from "../unit/broker/broker_contract.ts";
 
 const [path = "", mode = ""] = Deno.args;
 const print = (line: string) => Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
-const broker = SqliteBroker.open({
+const broker = new SqliteBroker({
   path,
   durability: "normal",
   now: Date.now,

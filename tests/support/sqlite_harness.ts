@@ -38,7 +38,7 @@ export async function withFile(use: (path: string) => void | Promise<void>): Pro
 
 /** Runs `use` with a broker that is closed afterwards. */
 export function withBroker<T>(options: SqliteBrokerOptions, use: (broker: SqliteBroker) => T): T {
-  const broker = SqliteBroker.open(options);
+  const broker = new SqliteBroker(options);
   try {
     return use(broker);
   } finally {

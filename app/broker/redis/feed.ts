@@ -23,12 +23,6 @@ export type FeedEvent =
   }
   | { readonly kind: "node_lost"; readonly node: string };
 
-interface Waiter {
-  readonly id: number;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
-}
-
 export interface FeedOptions {
   /** How long `reached` waits. */
   readonly timeoutMs: number;
@@ -41,7 +35,8 @@ export class Feed {
   readonly #options: FeedOptions;
   /** Id of the last event handled. */
   #position = 0;
-  #waiters: Waiter[] = [];
+  /** Settles with the next batch of events, or when the link is lost. */
+  #progress = Promise.withResolvers<void>();
 
   constructor(options: FeedOptions) {
     this.#options = options;
@@ -61,7 +56,8 @@ export class Feed {
           this.#options.onEvent(JSON.parse(json));
           this.#position = id;
         }
-        this.#resolveReached();
+        this.#progress.resolve();
+        this.#progress = Promise.withResolvers();
       }
     } catch (error) {
       link.lose(error instanceof Error ? error : new Error(String(error)));
@@ -71,12 +67,11 @@ export class Feed {
   /** Resolves once the feed is handled up to `id`. Rejects on a timeout or a lost link. */
   async reached(id: number): Promise<void> {
     if (this.#position >= id) return;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const late = Promise.withResolvers<never>();
     const { later, timeoutMs } = this.#options;
-    const cancel = later(timeoutMs, () => reject(new Error("the feed is late")));
-    this.#waiters.push({ id, resolve, reject });
+    const cancel = later(timeoutMs, () => late.reject(new Error("the feed is late")));
     try {
-      await promise;
+      while (this.#position < id) await Promise.race([this.#progress.promise, late.promise]);
     } finally {
       cancel();
     }
@@ -84,16 +79,9 @@ export class Feed {
 
   /** Rejects every pending `reached`. */
   interrupt(error: Error): void {
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const { reject } of waiters) reject(error);
-  }
-
-  #resolveReached(): void {
-    const reached = this.#waiters.filter(({ id }) => id <= this.#position);
-    if (reached.length === 0) return;
-    this.#waiters = this.#waiters.filter(({ id }) => id > this.#position);
-    for (const { resolve } of reached) resolve();
+    this.#progress.promise.catch(() => {});
+    this.#progress.reject(error);
+    this.#progress = Promise.withResolvers();
   }
 }
 

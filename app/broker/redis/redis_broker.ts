@@ -416,11 +416,10 @@ export class RedisBroker implements Broker {
     const publish = async () => {
       await Promise.resolve();
       for (let changes; link.isOpen && (changes = this.#localPresence.takeChanges()).length > 0;) {
-        const rows = changes.map((change): ScriptRow<"publishPresence"> =>
-          change.kind === "joined"
-            ? [change.kind, change.room, change.member, change.username]
-            : [change.kind, change.room, change.member, change.reason]
-        );
+        const rows = changes.map((change) => {
+          const detail = change.kind === "joined" ? change.username : change.reason;
+          return [change.kind, change.room, change.member, detail] as const;
+        });
         await this.#run("publishPresence", {}, rows, link);
       }
       this.#publishing = undefined;

@@ -53,10 +53,13 @@ export type Link = Pick<RedisLink, keyof RedisLink>;
 
 /** The connections to one Redis. */
 export class RedisLink {
+  readonly name: string;
   readonly #options: RedisLinkOptions;
+  readonly #typingChannel: string;
   readonly #commands: Client;
   readonly #feed: Client;
   readonly #typing: Client;
+  readonly #clients: readonly Client[];
   readonly #lost = Promise.withResolvers<Error>();
   #isOpen = true;
 
@@ -101,6 +104,8 @@ export class RedisLink {
 
   private constructor(options: RedisLinkOptions) {
     this.#options = options;
+    this.name = options.name;
+    this.#typingChannel = typingChannel(options.prefix, options.url);
     const client = (): Client =>
       createClient({
         url: options.url,
@@ -109,21 +114,11 @@ export class RedisLink {
       })
         .on("error", (error: Error) => this.lose(error))
         .on("end", () => this.lose(new Error("the connection was closed")));
-    this.#commands = client();
-    this.#feed = client();
-    this.#typing = client();
-  }
-
-  get #clients(): readonly Client[] {
-    return [this.#commands, this.#feed, this.#typing];
-  }
-
-  get #typingChannel(): string {
-    return typingChannel(this.#options.prefix, this.#options.url);
-  }
-
-  get name(): string {
-    return this.#options.name;
+    this.#clients = [
+      this.#commands = client(),
+      this.#feed = client(),
+      this.#typing = client(),
+    ];
   }
 
   /** True until the link is lost or closed. */

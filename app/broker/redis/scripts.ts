@@ -19,7 +19,6 @@
 
 import { createHash } from "node:crypto";
 import type { AppendResult, Page } from "../../chat/broker.ts";
-import type { LeftReason } from "../../protocol/wire.ts";
 import appendLua from "./append.lua" with { type: "text" };
 import claimLua from "./claim.lua" with { type: "text" };
 import commonLua from "./common.lua" with { type: "text" };
@@ -34,7 +33,7 @@ import renameLua from "./rename.lua" with { type: "text" };
 import renewHoldsLua from "./renew_holds.lua" with { type: "text" };
 import renewLeaseLua from "./renew_lease.lua" with { type: "text" };
 import roomsLua from "./rooms.lua" with { type: "text" };
-import type { PresenceSnapshot } from "./presence.ts";
+import type { PresenceChange, PresenceSnapshot } from "./presence.ts";
 
 /** A script as Redis knows it: by its text or by the SHA-1 of that. */
 export interface RedisScript {
@@ -114,10 +113,10 @@ export interface ScriptCalls {
     Readonly<{ registered: boolean; presence: PresenceSnapshot }>
   >;
   renewLease: Call<{ readonly leaseMs: number }, never, Empty>;
+  /** `detail` is the username, or the reason for leaving. */
   publishPresence: Call<
     Empty,
-    | readonly [kind: "joined", room: string, member: string, username: string]
-    | readonly [kind: "left", room: string, member: string, reason: LeftReason],
+    readonly [kind: PresenceChange["kind"], room: string, member: string, detail: string],
     Empty
   >;
   claim: Call<ClaimArgs & { readonly tab?: string }, never, { readonly username?: string }>;

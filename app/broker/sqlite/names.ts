@@ -17,7 +17,7 @@ const comebackMs = 60_000;
 
 const sql = {
   byKey: "SELECT * FROM names WHERE key = ?",
-  byMember: "SELECT * FROM names WHERE member = ?",
+  currentOf: "SELECT * FROM names WHERE member = ? AND current = 1",
   put: `INSERT OR REPLACE INTO names (key, member, username, current, live, wrote, held_until)
         VALUES (?, ?, ?, 1, 1, ?, 0)`,
   deleteAll: "DELETE FROM names WHERE member = ?",
@@ -33,16 +33,6 @@ const sql = {
             WHERE live = 1`,
 } as const;
 
-interface NameRow {
-  readonly key: string;
-  readonly member: string;
-  readonly username: string;
-  readonly current: number;
-  readonly live: number;
-  readonly wrote: number;
-  readonly held_until: number;
-}
-
 /** The names in one database. Changes belong inside a transaction. */
 export class Names {
   readonly #options: NamesOptions;
@@ -55,10 +45,10 @@ export class Names {
 
   /** Returns the name a member holds, or gives it `username` unless another member holds that. */
   claim(file: DatabaseFile, member: string, username: string): string | undefined {
-    const own = namesOf(file, member).find(({ current }) => current === 1);
+    const own = file.get(sql.currentOf, member);
     if (own !== undefined && this.#isHeld(own)) {
       file.run(sql.setLive, member);
-      return own.username;
+      return String(own.username);
     }
     if (this.#isTaken(file, member, username)) return undefined;
     file.run(sql.deleteAll, member);
@@ -72,12 +62,12 @@ export class Names {
   rename(file: DatabaseFile, member: string, username: string): boolean {
     if (this.#isTaken(file, member, username)) return false;
     const key = usernameKey(username);
-    const current = namesOf(file, member).find((name) => name.current === 1);
+    const current = file.get(sql.currentOf, member);
     if (current?.key !== key) {
       file.run(sql.deleteFormer, member);
       file.run(sql.setFormer, member);
     }
-    file.run(sql.put, key, member, username, current?.wrote ?? 0);
+    file.run(sql.put, key, member, username, Number(current?.wrote ?? 0));
     return true;
   }
 
@@ -118,19 +108,10 @@ export class Names {
 
   #isTaken(file: DatabaseFile, member: string, username: string): boolean {
     const name = file.get(sql.byKey, usernameKey(username));
-    return name !== undefined && name.member !== member && this.#isHeld(nameRow(name));
+    return name !== undefined && name.member !== member && this.#isHeld(name);
   }
 
-  #isHeld(name: NameRow): boolean {
-    return name.live === 1 || name.held_until > this.#options.now();
+  #isHeld(name: Record<string, unknown>): boolean {
+    return name.live === 1 || Number(name.held_until) > this.#options.now();
   }
-}
-
-function namesOf(file: DatabaseFile, member: string): readonly NameRow[] {
-  return file.all(sql.byMember, member).map(nameRow);
-}
-
-/** The schema guarantees the columns. */
-function nameRow(row: unknown): NameRow {
-  return row as NameRow;
 }

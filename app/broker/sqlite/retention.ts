@@ -35,16 +35,15 @@ export class Retention {
     this.#nonces = nonces;
   }
 
-  /** Whether the last step left rooms to visit. */
-  get hasMore(): boolean {
-    return this.#nextRoom !== undefined;
-  }
-
   /** Visits up to `rows` rooms and deletes up to `rows` messages, inside a transaction. */
-  prune(file: DatabaseFile, now: number, rows: number): readonly PrunedRoom[] {
+  prune(
+    file: DatabaseFile,
+    now: number,
+    rows: number,
+  ): { readonly pruned: readonly PrunedRoom[]; readonly hasMore: boolean } {
     const { retentionDays, retentionMessages } = this.#options;
-    if (retentionDays === 0 && retentionMessages === 0) return [];
     const pruned: PrunedRoom[] = [];
+    if (retentionDays === 0 && retentionMessages === 0) return { pruned, hasMore: false };
     let left = rows;
     const rooms = file.all(sql.roomsFrom, this.#nextRoom ?? 0, rows);
     this.#nextRoom = rooms.length < rows ? undefined : Number(rooms.at(-1)?.id) + 1;
@@ -53,7 +52,7 @@ export class Retention {
       const max = Math.min(head + 1, first + left);
       const next = Math.max(
         first,
-        Math.min(this.#firstByCount(first, head), max),
+        retentionMessages === 0 ? first : Math.min(head - retentionMessages + 1, max),
         this.#firstByAge(file, id, first, max, now),
       );
       if (next === first) continue;
@@ -67,12 +66,7 @@ export class Retention {
       this.#nextRoom = id;
       break;
     }
-    return pruned;
-  }
-
-  #firstByCount(first: number, head: number): number {
-    const { retentionMessages } = this.#options;
-    return retentionMessages === 0 ? first : head - retentionMessages + 1;
+    return { pruned, hasMore: this.#nextRoom !== undefined };
   }
 
   /** Returns the first offset below `max` whose message is recent enough to keep, or else `max`. */

@@ -68,7 +68,6 @@ export class RoomLog {
   readonly #nonces: Nonces;
   /** Committed rooms: all that this process wrote to, and others once they were read. */
   readonly #rooms = new Map<string, StoredRoom>();
-  #roomCount = 0;
   #hasReachedSize = false;
   #sizeCheckedAt = -Infinity;
   /** Rooms as the current transaction leaves them. */
@@ -84,7 +83,6 @@ export class RoomLog {
   beginEpoch(file: DatabaseFile): void {
     const name = this.#options.randomName();
     this.#epoch = { id: Number(file.run(sql.addEpoch, name).lastInsertRowid), name };
-    this.#roomCount = roomCount(file);
   }
 
   /**
@@ -107,7 +105,7 @@ export class RoomLog {
     let room = this.#pending.get(draft.room) ?? this.#roomOf(file, draft.room);
     if (room === undefined) {
       if (this.#hasReachedSize) return { kind: "storage_full" };
-      if (this.#isFull()) return { kind: "rooms_full" };
+      if (this.#isFull(file)) return { kind: "rooms_full" };
       room = { ...emptyRoom, id: Number(file.run(sql.addRoom, draft.room).lastInsertRowid) };
     }
     const stored = this.#nonces.find(file, room.id, member, nonce);
@@ -135,20 +133,14 @@ export class RoomLog {
   }
 
   /** Returns whether the room limit is reached, counting the new rooms of this transaction. */
-  #isFull(): boolean {
+  #isFull(file: DatabaseFile): boolean {
     const { maxRooms } = this.#options;
-    if (maxRooms === 0) return false;
-    let count = this.#roomCount;
-    for (const name of this.#pending.keys()) if (!this.#rooms.has(name)) count++;
-    return count >= maxRooms;
+    return maxRooms > 0 && Number(file.get(sql.countRooms)?.count) >= maxRooms;
   }
 
   /** The transaction succeeded. */
   commit(): void {
-    for (const [name, room] of this.#pending) {
-      if (!this.#rooms.has(name)) this.#roomCount++;
-      this.#rooms.set(name, room);
-    }
+    for (const [name, room] of this.#pending) this.#rooms.set(name, room);
     this.#pending.clear();
   }
 
@@ -236,7 +228,6 @@ export class RoomLog {
       if (knownHead === head) continue;
       late.push(...entriesOf(file, sql.readAfter, name, id, knownHead, head - knownHead));
     }
-    this.#roomCount = rooms.size;
     return late;
   }
 }
@@ -269,10 +260,6 @@ function entriesOf(
   ...values: readonly [name: string, room: number, from: number, count: number]
 ): readonly Entry[] {
   return file.all(statement, ...values) as unknown as readonly Entry[];
-}
-
-function roomCount(file: DatabaseFile): number {
-  return Number(file.get(sql.countRooms)?.count ?? 0);
 }
 
 function storedRoom({ id, first, head, at }: Record<string, unknown>): StoredRoom {

@@ -67,11 +67,7 @@ export class SqliteBroker implements Broker {
    *
    * @throws {Error} If the file cannot be used; the message says why.
    */
-  static open(options: SqliteBrokerOptions): SqliteBroker {
-    return new SqliteBroker(options);
-  }
-
-  private constructor(options: SqliteBrokerOptions) {
+  constructor(options: SqliteBrokerOptions) {
     this.#options = options;
     this.#nonces = new Nonces(options.recentNonces);
     this.#names = new Names(options);
@@ -142,8 +138,8 @@ export class SqliteBroker implements Broker {
       const now = this.#options.now();
       const hasMoreNonces = this.#nonces.prune(file, now, pruneRows);
       const hasMoreNames = this.#names.prune(file, now, pruneRows);
-      const pruned = this.#retention.prune(file, now, pruneRows);
-      return { pruned, hasMore: hasMoreNonces || hasMoreNames || this.#retention.hasMore };
+      const { pruned, hasMore } = this.#retention.prune(file, now, pruneRows);
+      return { pruned, hasMore: hasMoreNonces || hasMoreNames || hasMore };
     });
     for (const [room, first] of pruned) {
       this.#log.setFirst(room, first);

@@ -39,7 +39,7 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
   let broker: SqliteBroker;
   try {
     refuseLeftovers(path);
-    broker = SqliteBroker.open({ ...options, lock });
+    broker = new SqliteBroker({ ...options, lock });
   } catch (error) {
     lock.release();
     throw error;

@@ -15,6 +15,7 @@ import type {
   ScriptRow,
 } from "../../../app/broker/redis/scripts.ts";
 import type { Entry } from "../../../app/chat/broker.ts";
+import type { LeftReason } from "../../../app/protocol/wire.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
 import type { SimulatedLink } from "./simulated_link.ts";
 import type { Timeline } from "./timeline.ts";
@@ -325,7 +326,7 @@ class ScriptCall {
         return { kind: "joined", room, member, username };
       }
       own.delete(`${room} ${member}`);
-      return { kind: "left", room, member, reason: row[3] };
+      return { kind: "left", room, member, reason: row[3] as LeftReason };
     });
     this.#publish({ kind: "presence", node: this.#node, changes });
     return {};

@@ -73,7 +73,7 @@ export class SqliteDeployment implements Deployment {
     const { hub, isSlow, retentionMessages, recentNonces } = this.#settings;
     const names = new NameInvariant();
     const grace = new GraceInvariant(this.#time, hub.graceMs);
-    const broker = SqliteBroker.open({
+    const broker = new SqliteBroker({
       path: `${this.#diskDir}/parley.db`,
       durability: "normal",
       now: () => this.#time.wall(),

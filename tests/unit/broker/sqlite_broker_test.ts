@@ -13,11 +13,11 @@ import { defaults, draft, testBroker } from "./broker_contract.ts";
 
 testBroker(
   "SqliteBroker (memory)",
-  (settings, wall) => SqliteBroker.open(optionsFor(":memory:", wall, settings)),
+  (settings, wall) => new SqliteBroker(optionsFor(":memory:", wall, settings)),
 );
 const forward = { limit: 1_000, maxBytes: 1e6 };
 
-Deno.test("SqliteBroker.open() finds all messages again, in a new epoch [R1]", () =>
+Deno.test("SqliteBroker() finds all messages again, in a new epoch [R1]", () =>
   withFile((path) => {
     const options = optionsFor(path);
     const before = withBroker(options, (broker) => {
@@ -34,7 +34,7 @@ Deno.test("SqliteBroker.open() finds all messages again, in a new epoch [R1]", (
     });
   }));
 
-Deno.test("SqliteBroker.open() invalidates positions after a restored backup [R3]", () =>
+Deno.test("SqliteBroker() invalidates positions after a restored backup [R3]", () =>
   withFile((path) => {
     const options = optionsFor(path);
     withBroker(options, (broker) => broker.append([draft("a")]));
@@ -72,7 +72,7 @@ Deno.test("SqliteBroker.read() distrusts pruned positions of an epoch without me
     });
   }));
 
-Deno.test("SqliteBroker.open() holds the names of members who were present when the server died [N8]", () =>
+Deno.test("SqliteBroker() holds the names of members who were present when the server died [N8]", () =>
   withFile((path) => {
     const wall = { ms: Date.UTC(2026, 0, 1) };
     const options = optionsFor(path, wall);
@@ -119,39 +119,39 @@ Deno.test("SqliteBroker tolerates a clock set back an hour, also across a restar
     });
   }));
 
-Deno.test("SqliteBroker.open() says why a file is unusable", () =>
+Deno.test("SqliteBroker() says why a file is unusable", () =>
   withFile((path) => {
     Deno.writeTextFileSync(
       path,
       "this is a text, not a database\n".repeat(50),
     );
-    const error = assertThrows(() => SqliteBroker.open(optionsFor(path)), Error);
+    const error = assertThrows(() => new SqliteBroker(optionsFor(path)), Error);
     assertStringIncludes(error.message, `Cannot open ${path}: `);
     assertThrows(
-      () => SqliteBroker.open(optionsFor(join(path, "nowhere", "x.db"))),
+      () => new SqliteBroker(optionsFor(join(path, "nowhere", "x.db"))),
       Error,
       "Cannot open",
     );
   }));
 
-Deno.test("SqliteBroker.open() refuses a file made by a newer version", () =>
+Deno.test("SqliteBroker() refuses a file made by a newer version", () =>
   withFile((path) => {
     withBroker(optionsFor(path), () => {});
     change(path, "PRAGMA user_version = 1000");
     assertThrows(
-      () => SqliteBroker.open(optionsFor(path)),
+      () => new SqliteBroker(optionsFor(path)),
       Error,
       "made by a newer version of Parley",
     );
   }));
 
-Deno.test("SqliteBroker.open() reports a damaged file and closes it", () =>
+Deno.test("SqliteBroker() reports a damaged file and closes it", () =>
   withFile((path) => {
     withBroker(optionsFor(path), (broker) => broker.append([draft("a")]));
     const bytes = Deno.readFileSync(path);
     // The first page, with the schema, stays whole.
     Deno.writeFileSync(path, bytes.slice().fill(0xa5, 4_096));
-    assertThrows(() => SqliteBroker.open(optionsFor(path)), Error, `Cannot open ${path}: `);
+    assertThrows(() => new SqliteBroker(optionsFor(path)), Error, `Cannot open ${path}: `);
     Deno.writeFileSync(path, bytes);
     withBroker(
       optionsFor(path),
@@ -168,7 +168,7 @@ Deno.test("SqliteBroker.isWritable() tells whether the disk is full", () =>
       const limit = (size) => new Deno.Command("prlimit", {
         args: ["--pid", String(Deno.pid), "--fsize=" + size + ":unlimited"],
       }).outputSync();
-      const broker = SqliteBroker.open({
+      const broker = new SqliteBroker({
         ...${options}, now: Date.now, randomName: () => "epoch", report: () => {},
       });
       const draft = { room: "lobby", member: "ada", from: "Ada", text: "a", nonce: "n" };

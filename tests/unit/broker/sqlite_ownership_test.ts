@@ -20,7 +20,7 @@ async function withDataFolder(
   Deno.mkdirSync(dir);
   const reported: string[] = [];
   const report = (event: string) => reported.push(event);
-  const broker = SqliteBroker.open({ ...optionsFor(path), report });
+  const broker = new SqliteBroker({ ...optionsFor(path), report });
   const texts = () => broker.read("lobby", all).entries.map(({ text }) => text);
   try {
     broker.append([draft("a"), draft("b")]);
@@ -133,7 +133,7 @@ Deno.test("SqliteBroker commits nothing once its lock is lost, and leaves the fi
   withFile((path) => {
     const lock = testLock();
     const dir = dirname(path);
-    const broker = SqliteBroker.open({ ...optionsFor(path), lock });
+    const broker = new SqliteBroker({ ...optionsFor(path), lock });
     broker.append([draft("a")]);
     lock.lose();
     for (let i = 0; i < 4; i++) {
