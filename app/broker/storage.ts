@@ -7,8 +7,8 @@ import { randomName } from "../core/identity.ts";
 import { later } from "../core/timers.ts";
 import { openSqliteStorage } from "./sqlite/storage.ts";
 
-/** Prefix of all Redis keys. The hash tag keeps them in one slot of a Redis Cluster. */
-const redisPrefix = "parley:{chat}:";
+/** Prefix of all Redis keys. */
+export const redisPrefix = "parley:{chat}:";
 /** A node without a heartbeat for this long is dead: longer than its members' grace. */
 const redisLeaseMsPerGraceSecond = 1_500;
 /** Min lease: the time it takes to notice that Redis was away. */
@@ -58,7 +58,11 @@ export async function openStorage(
       random: Math.random,
     });
     const close = async () => void await broker.close();
-    return { broker, notReadyReason: () => broker.isReady ? undefined : notStored, close };
+    const notReadyReason = () => {
+      if (broker.isFull) return "Redis has reached its maxmemory";
+      return broker.isReady ? undefined : notStored;
+    };
+    return { broker, notReadyReason, close };
   }
   makeDataDir(config);
   const storage = await openSqliteStorage({

@@ -34,7 +34,7 @@ export type AppendResult =
   | { readonly kind: "unavailable" }
   /** It is not in the log: it would create a room beyond `MAX_ROOMS`. */
   | { readonly kind: "rooms_full" }
-  /** Not stored: the database has reached `MAX_DATA_MB`. */
+  /** Not stored: the database has reached `MAX_DATA_MB`, or Redis its maxmemory. */
   | { readonly kind: "storage_full" };
 
 /**

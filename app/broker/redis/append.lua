@@ -3,7 +3,7 @@
 -- Redis rolls nothing back when a script fails. So a room whose keys another program has changed is
 -- found out before anything is written for it, and the nonces, which acknowledge, come last.
 --
--- keys    reads name:*; writes log:*, room:*, rooms, nonce:*, member:*, feed
+-- keys    reads name:*, presence:*; writes log:*, room:*, rooms, meta, nonce:*, member:*, feed
 -- args    maxRooms (0: no limit), nonceTtlMs
 -- rows    room, member, nonce, key of the author's name, body (the entry's other fields, as JSON
 --         without braces)
@@ -14,21 +14,52 @@ if isFenced() then return replyFenced() end
 
 local unavailable = '{"kind":"unavailable"}'
 local rooms, roomsAdded = {}, 0
+
+-- Makes a place for another room. Among some rooms, finds one with a single message that is over a
+-- day old, and with nobody in it. The room keeps its head, so that no position in it becomes valid
+-- for another message.
+local function evictRoom()
+  local fullAt = tonumber(redis.call('HGET', key('meta'), 'roomsFullAt') or 0)
+  if math.abs(now - fullAt) < 1000 then return false end
+  local occupied = {}
+  for _, other in ipairs(redis.call('HKEYS', key('nodes'))) do
+    for _, field in ipairs(redis.call('HKEYS', key('presence', other))) do
+      occupied[field:match('^%S+')] = true
+    end
+  end
+  for _, name in ipairs(redis.call('SRANDMEMBER', key('rooms'), 100)) do
+    local stored = redis.pcall('HMGET', key('room', name), 'head', 'first', 'at')
+    if stored[1] == '1' and stored[2] == '1' and tonumber(stored[3]) < now - 86400000 and
+      not occupied[name] and not rooms[name] then
+      redis.call('DEL', key('log', name))
+      redis.call('HSET', key('room', name), 'first', 2)
+      redis.call('SREM', key('rooms'), name)
+      publish('{"kind":"pruned","room":"' .. name .. '","first":2}')
+      return true
+    end
+  end
+  redis.call('HSET', key('meta'), 'roomsFullAt', digits(now))
+  return false
+end
+
+local function isFull()
+  return args.maxRooms > 0 and redis.call('SCARD', key('rooms')) + roomsAdded >= args.maxRooms and
+    not evictRoom()
+end
+
 -- Returns the room, nil if there may be no more rooms, or false if its keys are not usable.
 local function openRoom(name)
   local room = rooms[name]
   if room ~= nil then return room end
-  local stored = redis.pcall('HMGET', key('room', name), 'head', 'at')
+  local stored = redis.pcall('HMGET', key('room', name), 'head', 'at', 'first')
   if stored.err or not hasType(key('rooms'), 'set') then
     rooms[name] = false
     return false
   end
-  if stored[1] then
-    room = { head = tonumber(stored[1]), at = tonumber(stored[2]) }
-  elseif args.maxRooms > 0 and redis.call('SCARD', key('rooms')) + roomsAdded >= args.maxRooms then
-    return nil
-  else
-    room = { head = 0, at = 0, isNew = true }
+  room = { head = tonumber(stored[1] or 0), at = tonumber(stored[2] or 0) }
+  room.isEmpty = tonumber(stored[3] or 1) > room.head
+  if room.isEmpty then
+    if isFull() then return nil end
     roomsAdded = roomsAdded + 1
   end
   rooms[name] = room
@@ -103,8 +134,8 @@ end
 for name, room in pairs(rooms) do
   if room then
     redis.call('HSET', key('room', name), 'head', digits(room.head), 'at', digits(room.at))
-    if room.isNew then
-      redis.call('HSET', key('room', name), 'first', 1)
+    if room.isEmpty then
+      redis.call('HSETNX', key('room', name), 'first', 1)
       redis.call('SADD', key('rooms'), name)
     end
   end

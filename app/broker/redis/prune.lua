@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Removes from the start of each room's log the entries that retention no longer keeps.
 --
--- keys    writes log:*, room:*, feed
+-- keys    writes log:*, room:*, rooms, feed
 -- args    retentionDays and retentionMessages (0: keep all), maxEntries (how many to remove at
 --         most)
 -- rows    room
@@ -35,6 +35,7 @@ for i = 2, #ARGV do
   if first > room.first then
     redis.call('XTRIM', log, 'MINID', digits(first) .. '-0')
     redis.call('HSET', key('room', room.name), 'first', digits(first))
+    if first > room.head then redis.call('SREM', key('rooms'), room.name) end
     publish('{"kind":"pruned","room":"' .. room.name .. '","first":' .. digits(first) .. '}')
     left = left - (first - room.first)
   end

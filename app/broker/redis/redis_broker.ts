@@ -15,6 +15,7 @@ import type {
   ReadQuery,
   RoomSummary,
 } from "../../chat/broker.ts";
+import { errorMessage } from "../../core/error_message.ts";
 import { connectError } from "./connect_error.ts";
 import { Feed, takeUndelivered } from "./feed.ts";
 import type { FeedEvent } from "./feed.ts";
@@ -94,6 +95,8 @@ export class RedisBroker implements Broker {
   /** Settles once the pending presence changes are published. */
   #publishing: Promise<void> | undefined;
   #cancelRenewal = () => {};
+  /** Whether the last failed `append` found Redis at its maxmemory. */
+  #wasFull = false;
 
   /**
    * Connects, and begins to follow the feed.
@@ -150,6 +153,11 @@ export class RedisBroker implements Broker {
     return this.#link.current !== undefined && !this.#link.isFailing;
   }
 
+  /** Whether messages are refused because Redis has reached its maxmemory. */
+  get isFull(): boolean {
+    return this.#link.isFailing && this.#wasFull;
+  }
+
   async append(drafts: readonly Draft[]): Promise<readonly AppendResult[]> {
     const { maxRooms } = this.#options;
     const rows = drafts.map(({ room, member, from, text, nonce }) => {
@@ -164,7 +172,8 @@ export class RedisBroker implements Broker {
     } catch (error) {
       // The drafts may be stored all the same; then a retry gets their first results.
       this.#link.failed(error);
-      return drafts.map(() => ({ kind: "unavailable" }));
+      this.#wasFull = errorMessage(error).startsWith("OOM");
+      return drafts.map(() => ({ kind: this.#wasFull ? "storage_full" : "unavailable" }));
     }
   }
 

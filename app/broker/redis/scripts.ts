@@ -3,11 +3,11 @@
 //
 // Keys, after the prefix:
 //   meta                 hash: epoch, run (of Redis, to which the epoch belongs), feed (id of the
-//                        last event)
+//                        last event), roomsFullAt (when no room could be evicted)
 //   epochs               set: every epoch so far
 //   feed                 stream: what all nodes have to hear, in one order; fields after, event
 //   rooms                set: rooms with messages
-//   room:{room}          hash: head, first, at (time of the newest message)
+//   room:{room}          hash: head, first, at (time of the newest message); stays without messages
 //   log:{room}           stream: the messages; the id is the offset; fields epoch, at, body
 //   nonce:{room}:{member}:{nonce}   string: offset, and when the nonce expires
 //   name:{key}           string: the member that has the name

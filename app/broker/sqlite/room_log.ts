@@ -27,6 +27,10 @@ const chunkRows = 128;
 
 /** The size of the database is checked no more often than this. */
 const sizeCheckMs = 1_000;
+/** While the room limit is reached, a room to evict is searched no more often than this. */
+const fullMs = 1_000;
+/** Min age of a room's only message before the room may be evicted. */
+const evictionMs = 86_400_000;
 
 /** The columns of an `Entry`; the room's name is given. */
 const selectEntries = `SELECT ?1 AS room, member, username AS "from", text, nonce, offset,
@@ -40,8 +44,12 @@ const sql = {
   addRoom: "INSERT INTO rooms (name, first, head, at) VALUES (?, 1, 0, 0)",
   findRoom: "SELECT id, first, head, at FROM rooms WHERE name = ?",
   updateRoom: "UPDATE rooms SET head = ?, at = ? WHERE id = ?",
-  countRooms: "SELECT count(*) AS count FROM rooms",
   newestRooms: "SELECT name, at FROM rooms WHERE head >= first ORDER BY at DESC LIMIT ?",
+  countRooms: "SELECT count(*) AS count FROM rooms WHERE first <= head",
+  idleRooms: `SELECT id, name, first, head, at FROM rooms WHERE first = 1 AND head = 1 AND at < ?
+              ORDER BY at`,
+  deleteMessages: "DELETE FROM messages WHERE room = ?",
+  setFirst: "UPDATE rooms SET first = ? WHERE id = ?",
   allRooms: "SELECT id, name, first, head, at FROM rooms",
   addMessage: `INSERT INTO messages (room, offset, epoch, at, member, username, text, nonce)
                VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -68,6 +76,10 @@ export class RoomLog {
   readonly #nonces: Nonces;
   /** Committed rooms: all that this process wrote to, and others once they were read. */
   readonly #rooms = new Map<string, StoredRoom>();
+  /** Rooms whose end was read, which have members: they are not evicted. */
+  readonly #loaded = new Set<string>();
+  #fullAt = -Infinity;
+  #hasEvicted = false;
   #hasReachedSize = false;
   #sizeCheckedAt = -Infinity;
   /** Rooms as the current transaction leaves them. */
@@ -94,6 +106,7 @@ export class RoomLog {
     now: number,
   ): { readonly results: readonly AppendResult[]; readonly entries: readonly Entry[] } {
     this.#checkSize(file, now);
+    this.#hasEvicted = false;
     const entries: Entry[] = [];
     const results = drafts.map((draft) => this.#store(file, draft, now, entries));
     for (const { id, head, at } of this.#pending.values()) file.run(sql.updateRoom, head, at, id);
@@ -103,16 +116,16 @@ export class RoomLog {
   #store(file: DatabaseFile, draft: Draft, now: number, entries: Entry[]): AppendResult {
     const { member, from, text, nonce } = draft;
     let room = this.#pending.get(draft.room) ?? this.#roomOf(file, draft.room);
-    if (room === undefined) {
-      if (this.#hasReachedSize) return { kind: "storage_full" };
-      if (this.#isFull(file)) return { kind: "rooms_full" };
-      room = { ...emptyRoom, id: Number(file.run(sql.addRoom, draft.room).lastInsertRowid) };
-    }
-    const stored = this.#nonces.find(file, room.id, member, nonce);
+    const stored = room && this.#nonces.find(file, room.id, member, nonce);
     if (stored !== undefined) return { kind: "repeat", offset: stored };
     if (this.#hasReachedSize) return { kind: "storage_full" };
+    const isEmpty = room === undefined || room.first > room.head;
+    if (isEmpty && !this.#mayOpenRoom(file, now)) return { kind: "rooms_full" };
+    room ??= { ...emptyRoom, id: Number(file.run(sql.addRoom, draft.room).lastInsertRowid) };
     const offset = room.head + 1;
     const at = Math.max(now, room.at);
+    // So that the next room of this transaction counts this one.
+    if (isEmpty) file.run(sql.updateRoom, offset, at, room.id);
     file.run(sql.addMessage, room.id, offset, this.#epoch.id, at, member, from, text, nonce);
     this.#nonces.add(room.id, member, nonce, offset);
     this.#pending.set(draft.room, { ...room, head: offset, at });
@@ -132,10 +145,36 @@ export class RoomLog {
     this.#hasReachedSize = file.usedBytes() >= maxDataBytes;
   }
 
-  /** Returns whether the room limit is reached, counting the new rooms of this transaction. */
-  #isFull(file: DatabaseFile): boolean {
+  /** Returns whether another room may have messages. If there are too many, evicts an idle one. */
+  #mayOpenRoom(file: DatabaseFile, now: number): boolean {
     const { maxRooms } = this.#options;
-    return maxRooms > 0 && Number(file.get(sql.countRooms)?.count) >= maxRooms;
+    if (maxRooms === 0) return true;
+    if (Math.abs(now - this.#fullAt) < fullMs) return false;
+    if (Number(file.get(sql.countRooms)?.count) < maxRooms) return true;
+    const idle = file.all(sql.idleRooms, now - evictionMs)
+      .find(({ name }) => !this.#loaded.has(String(name)));
+    if (idle === undefined) {
+      this.#fullAt = now;
+      return false;
+    }
+    const room = storedRoom(idle);
+    this.#nonces.flushRoom(file, room.id);
+    file.run(sql.deleteMessages, room.id);
+    // The room keeps its head, so that no position in it becomes valid for another message.
+    file.run(sql.setFirst, room.head + 1, room.id);
+    this.#pending.set(String(idle.name), { ...room, first: room.head + 1 });
+    this.#hasEvicted = true;
+    return true;
+  }
+
+  /** Whether the last `append` has evicted a room. */
+  get hasEvicted(): boolean {
+    return this.#hasEvicted;
+  }
+
+  /** The room has no members any more. */
+  forget(name: string): void {
+    this.#loaded.delete(name);
   }
 
   /** The transaction succeeded. */
@@ -161,6 +200,7 @@ export class RoomLog {
     const { id, first, head: offset } = room;
     const head = { epoch: this.#epochAt(file, id, offset), offset };
     const isForward = "after" in query;
+    if (!isForward && query.before === Infinity) this.#loaded.add(name);
     const valid = !isForward || this.#isValid(file, room, query.after);
     // Infinity is no value for SQLite.
     const from = isForward ? query.after.offset : Math.min(query.before, offset + 1);

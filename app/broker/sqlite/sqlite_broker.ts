@@ -100,6 +100,7 @@ export class SqliteBroker implements Broker {
       return drafts.map(() => ({ kind: "unavailable" }));
     }
     this.#recover();
+    this.#hasGarbage ||= this.#log.hasEvicted;
     const entries = [...this.#undelivered, ...appended.entries];
     this.#undelivered = [];
     if (entries.length > 0) this.#listener?.entries(entries);
@@ -112,6 +113,10 @@ export class SqliteBroker implements Broker {
 
   newestRooms(limit: number): readonly RoomSummary[] {
     return this.#log.newestRooms(this.#openFile(), limit);
+  }
+
+  forget(room: string): void {
+    this.#log.forget(room);
   }
 
   subscribe(listener: BrokerListener): void {

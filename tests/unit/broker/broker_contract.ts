@@ -147,6 +147,56 @@ export function testBroker(name: string, open: Open): void {
     { maxRooms: 2 },
   );
 
+  test(
+    "append() beyond the limit evicts a room with a single message, a day old, that nobody is in [L11]",
+    async (broker, wall) => {
+      const append = async (room: string) => {
+        const [result] = await broker.append([draft(`in ${room}`, { room, nonce: `${wall.ms}` })]);
+        // No room is searched in the second after a search in vain.
+        wall.ms += 1_001;
+        return result;
+      };
+      const first = wall.ms;
+      await append("one");
+      await append("two");
+      assertEquals(await append("three"), { kind: "rooms_full" });
+      await broker.claim("ada", "Ada");
+      broker.cluster?.join("one", "ada", "Ada");
+      await broker.read("one", newest);
+      const { head } = await broker.read("two", newest);
+      broker.forget?.("two");
+      wall.ms += 86_400_000;
+      assertEquals(await append("three"), { kind: "stored", offset: 1 });
+      const two = await broker.read("two", newest);
+      assertEquals([two.entries, two.first, two.head.offset], [[], 2, 1]);
+      assertEquals((await broker.read("two", { ...newest, after: head })).valid, true);
+      broker.forget?.("two");
+      assertEquals(await append("two"), { kind: "rooms_full" });
+      // The nonce of an evicted message is still known.
+      const again = draft("in two", { room: "two", nonce: `${first + 1_001}` });
+      assertEquals(await broker.append([again]), [{ kind: "repeat", offset: 1 }]);
+      assertEquals(await append("one"), { kind: "stored", offset: 2 });
+      wall.ms += 86_400_000;
+      assertEquals(await append("two"), { kind: "stored", offset: 2 });
+      assertEquals((await broker.read("three", newest)).entries, []);
+    },
+    { maxRooms: 2 },
+  );
+
+  test(
+    "append() opens a room in the place of one that retention has emptied [R11]",
+    async (broker, wall) => {
+      await broker.append([draft("a", { room: "one" })]);
+      wall.ms += 3 * 86_400_000;
+      await broker.prune();
+      assertEquals(await broker.append([draft("b", { room: "two" })]), [
+        { kind: "stored", offset: 1 },
+      ]);
+      assertEquals(await broker.append([draft("c", { room: "one" })]), [{ kind: "rooms_full" }]);
+    },
+    { maxRooms: 1, retentionDays: 2 },
+  );
+
   test("append() stores texts and names unchanged", async (broker) => {
     const odd = "'; DROP TABLE messages; --\n\t\u{1f600}\u202e";
     await broker.append([draft(odd, { from: odd, nonce: "n" })]);

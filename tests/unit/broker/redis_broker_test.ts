@@ -76,14 +76,16 @@ testWithRedis(
     await a.send("a");
     await redis.cli("CONFIG", "SET", "maxmemory", "1");
     assertEquals(await a.broker.append([draft("b"), draft("c")]), [
-      { kind: "unavailable" },
-      { kind: "unavailable" },
+      { kind: "storage_full" },
+      { kind: "storage_full" },
     ]);
+    assert(a.broker.isFull);
     assertEquals((await a.broker.read("lobby", newest)).head.offset, 1);
     assertEquals(a.broker.isReady, false);
     await redis.cli("CONFIG", "SET", "maxmemory", "0");
     // Even though nobody sends anything.
     await until(() => a.broker.isReady);
+    assertEquals(a.broker.isFull, false);
     assertEquals(a.events, ["storage_failed", "storage_recovered"]);
     assertEquals(await a.broker.append([draft("b")]), [{ kind: "stored", offset: 2 }]);
     assertEquals(a.texts(), "a1 b2");
