@@ -4,6 +4,7 @@
 import { printError } from "../app/core/console.ts";
 import { errorMessage } from "../app/core/error_message.ts";
 import denoJson from "../deno.json" with { type: "json" };
+import { prepare } from "./prepare.ts";
 
 /** The targets of `deno compile`. */
 export const targets = [
@@ -25,15 +26,13 @@ const permissions: Readonly<Record<string, readonly string[]>> = {
 
 /**
  * Returns the arguments of `deno` that compile for `target`, by default for this machine.
- * `extraFlags` add permissions, such as `--allow-read=/srv/chat`. The files in `excluded` are left
- * out.
+ * `extraFlags` add permissions, such as `--allow-read=/srv/chat`.
  *
  * @throws {TypeError} If an extra flag does not add a permission.
  */
 export function compileArgs(
   target: string | undefined,
   extraFlags: readonly string[],
-  excluded: readonly string[] = [],
 ): string[] {
   const allowed = new Map(Object.entries(permissions));
   for (const flag of extraFlags) {
@@ -52,7 +51,6 @@ export function compileArgs(
     "--exclude-unused-npm",
     "--include=static",
     "--exclude=static/client",
-    ...excluded.map((path) => `--exclude=${path}`),
     ...Array.from(allowed, ([kind, values]) => `--allow-${kind}=${values.join(",")}`),
     ...(target === undefined ? [] : [`--target=${target}`]),
     `--output=dist/parley${target === undefined ? "" : `-${target}`}`,
@@ -84,33 +82,13 @@ async function main(): Promise<number> {
   try {
     // Checks the flags before the build.
     for (const target of selected) compileArgs(target, flags);
-    await deno(["install", "-q", "--frozen"]);
+    await prepare();
     await deno(["task", "-q", "build"]);
-    const excluded = unparsableFiles();
-    for (const target of selected) await deno(compileArgs(target, flags, excluded));
+    for (const target of selected) await deno(compileArgs(target, flags));
     return 0;
   } catch (error) {
     return fail(errorMessage(error));
   }
-}
-
-/**
- * Returns unused test data of a dependency. Deno 2.9 parses it as a script and overflows its stack.
- */
-function unparsableFiles(): string[] {
-  const { stdout } = new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).outputSync();
-  const { npmCache } = JSON.parse(new TextDecoder().decode(stdout));
-  const found: string[] = [];
-  for (const { name } of Deno.readDirSync(npmCache)) {
-    const path = `${npmCache}/${name}/bintrees/1.0.2/test`;
-    try {
-      Deno.statSync(path);
-      found.push(path);
-    } catch {
-      // The folder of another registry.
-    }
-  }
-  return found;
 }
 
 /** Runs Deno at the project's root. */

@@ -8,6 +8,7 @@ import { configNames, readConfig } from "../app/core/config.ts";
 import type { Config } from "../app/core/config.ts";
 import { printError } from "../app/core/console.ts";
 import { errorMessage } from "../app/core/error_message.ts";
+import { prepare } from "./prepare.ts";
 
 const minVersion = "2.9.2";
 const root = resolve(import.meta.dirname ?? ".", "..");
@@ -74,12 +75,12 @@ export function permissionFlags({ read, write, net }: Permissions): string[] {
  * Returns the arguments of `deno` that run the program. A task runs in the project's folder: a file
  * that a command names is relative to `startDir`, where the task was started.
  */
-function denoArgs(args: readonly string[], startDir: string): string[] {
+async function denoArgs(args: readonly string[], startDir: string): Promise<string[]> {
   const env = (name: string) => Deno.env.get(name)?.trim() ?? "";
   const result = readConfig(env, args);
   const secretFiles = configNames.filter((name) => name.endsWith("_FILE")).map(env)
     .filter((path) => path !== "");
-  const flags = ["run", "-q", "--no-prompt"];
+  const flags = ["run", "-q", "--no-prompt", "--frozen"];
   if (result.kind !== "config") {
     // The program says what is wrong.
     const none = { read: secretFiles, write: [], net: [] };
@@ -91,6 +92,10 @@ function denoArgs(args: readonly string[], startDir: string): string[] {
   const isElsewhere = file !== undefined && resolved !== resolve(file);
   const replace = (arg: string) => isElsewhere && arg === file ? resolved ?? arg : arg;
   const permissions = permissionsFor(config, words.map(replace));
+  if (words.length === 0) {
+    await prepare();
+    flags.push("--cached-only");
+  }
   if (config.dev && words.length === 0) flags.push(`--watch=${watchedPaths.join(",")}`);
   const read = [...permissions.read, ...secretFiles];
   return [...flags, ...permissionFlags({ ...permissions, read }), main, ...args.map(replace)];
@@ -110,7 +115,7 @@ async function launch(): Promise<number> {
   }
   let args: string[];
   try {
-    args = denoArgs(Deno.args, Deno.env.get("INIT_CWD") ?? Deno.cwd());
+    args = await denoArgs(Deno.args, Deno.env.get("INIT_CWD") ?? Deno.cwd());
   } catch (error) {
     printError(errorMessage(error));
     return 2;

@@ -1,0 +1,110 @@
+// Fetches what the server needs before it starts, checked by hash, so that the server itself never
+// reaches a registry. Packages are checked against deno.lock. Deno records no hash of esbuild, which
+// is behind Deno.bundle, so the published ones are listed here.
+
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { printError } from "../app/core/console.ts";
+import { errorMessage } from "../app/core/error_message.ts";
+
+/** SHA-256 of the program in each npm package @esbuild/{platform}, by version. */
+const esbuildHashes: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  "0.25.5": {
+    "linux-x64": "3331e0b23c99d93d9a39e436a4838de40ca1c95ac3bcbd9874ba169d8545b634",
+    "linux-arm64": "d6d656d9326ce1c55c01f73604a3cffda35c63cce60016e9ed795ac91cd1e67d",
+    "darwin-x64": "e7b2a105f88836f1e080a76180e5cd8e59d1c22f6575d63f5a77a104954c427e",
+    "darwin-arm64": "58d144357454bca840167171380785b133b1e5e682d0c51afa8c80158bfd3f8a",
+    "win32-x64": "889543031385fb79a28b09a5611a3a03f913beb5a608c7de29390c13f1030994",
+    "win32-arm64": "34dd62536675871311e6e0d2bf9917f5671f3ecee695205dc4eaf649947348e7",
+  },
+};
+
+/**
+ * Fetches missing packages and the bundler, and checks the bundler. Does nothing if the page has
+ * been built already and its sources are gone, as in the container.
+ *
+ * @throws {Error} If something cannot be fetched, or differs from what was published.
+ */
+export async function prepare(): Promise<void> {
+  const root = join(import.meta.dirname ?? ".", "..");
+  const hasSources = (await namesIn(join(root, "static/client"), /^(main\.ts)$/)).length > 0;
+  if (!hasSources) return;
+  await Promise.all([runDeno(["cache", "-q", "--frozen", "main.ts"], root), prepareBundler()]);
+}
+
+async function prepareBundler(): Promise<void> {
+  const { denoDir } = JSON.parse(await runDeno(["info", "--json"]));
+  const folder = join(denoDir, "dl");
+  if (await checkBundlers(folder) > 0) return;
+  const script = await Deno.makeTempFile({ suffix: ".ts" });
+  try {
+    await runDeno(["bundle", "-q", "--no-config", "--no-lock", "-o", `${script}.js`, script]);
+  } finally {
+    for (const path of [script, `${script}.js`]) await Deno.remove(path).catch(() => {});
+  }
+  await checkBundlers(folder);
+}
+
+/**
+ * Checks the bundlers that Deno keeps in `folder`. Returns how many there are.
+ *
+ * @throws {Error} If the hash of one differs. Deno keeps each of its versions in a folder; the hash
+ * of one that another Deno may use is not known.
+ */
+export async function checkBundlers(folder: string, hashes = esbuildHashes): Promise<number> {
+  let count = 0;
+  for (const version of await namesIn(folder, /^esbuild-(\d+\.\d+\.\d+)/)) {
+    for (
+      const platform of await namesIn(join(folder, version.name), /^esbuild-([a-z\d]+-[a-z\d]+)/)
+    ) {
+      const path = join(folder, version.name, platform.name);
+      const expected = hashes[version.key]?.[platform.key];
+      count++;
+      if (expected === undefined) continue;
+      // Ten times as fast as crypto.subtle.
+      const digest = createHash("sha256").update(await Deno.readFile(path)).digest("hex");
+      if (digest !== expected) {
+        throw new Error(`Cannot use ${path}: it is not the esbuild that was published. Delete it`);
+      }
+    }
+  }
+  return count;
+}
+
+/** Returns the entries of a folder that match, with the first group of the match. */
+async function namesIn(folder: string, pattern: RegExp) {
+  try {
+    const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+    return names.flatMap((name) => {
+      const key = pattern.exec(name)?.[1];
+      return key === undefined ? [] : [{ name, key }];
+    });
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+/** Runs Deno and returns its output. */
+async function runDeno(args: string[], cwd?: string): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args,
+    ...(cwd === undefined ? {} : { cwd }),
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+  const decoder = new TextDecoder();
+  if (!success) throw new Error(`Cannot prepare the start: ${decoder.decode(stderr).trim()}`);
+  return decoder.decode(stdout);
+}
+
+if (import.meta.main) {
+  try {
+    await prepare();
+  } catch (error) {
+    printError(errorMessage(error));
+    Deno.exit(1);
+  }
+}
