@@ -3,7 +3,7 @@
 import type { ErrorPush } from "../protocol/wire.ts";
 import type { AccessCheck, Clock } from "./ports.ts";
 import { RateLimiter } from "./rate_limiter.ts";
-import { accessDenied, accessLocked, accessRequired } from "./refusals.ts";
+import { accessLocked, refusal } from "./refusals.ts";
 import type { Payer } from "./session.ts";
 
 /** Wrong codes of a network or a known member: enough for typing errors, too few for guessing. */
@@ -43,7 +43,7 @@ export class AccessGuard {
     const { network, member, scope } = payer;
     const now = this.#clock.now();
     if (this.#isCode === undefined) return undefined;
-    if (code === undefined) return accessRequired();
+    if (code === undefined) return refusal({ re: "hello" }, "access_required");
     const retryAfter = Math.max(
       this.#wrong.wait(network, now),
       this.#wrongWide.wait(wideNetwork(network), now),
@@ -61,7 +61,7 @@ export class AccessGuard {
       this.#wrongWide.charge(wideNetwork(network), cost, now);
       this.#wrongTotal.charge(everybody, cost, now);
     }
-    return accessDenied();
+    return refusal({ re: "hello" }, "access_denied");
   }
 
   /** Forgets buckets that are full again. */

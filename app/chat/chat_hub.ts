@@ -9,14 +9,11 @@ import type {
   ErrorPush,
   HelloCommand,
   HistoryCommand,
-  JoinCommand,
-  LeaveCommand,
   LeftReason,
   MessageCommand,
   Position,
-  RenameCommand,
+  RoomRequest,
   ServerLimits,
-  TypingCommand,
 } from "../protocol/wire.ts";
 import { AccessGuard } from "./access.ts";
 import type { AppendResult, BrokerListener, Draft, Entry, Outcome } from "./broker.ts";
@@ -27,17 +24,7 @@ import { whenDone } from "./outcome.ts";
 import { Outbound } from "./outbound.ts";
 import type { HubPorts, HubSettings } from "./ports.ts";
 import { Quotas } from "./quotas.ts";
-import {
-  alreadyGreeted,
-  helloRequired,
-  nameTaken,
-  notJoined,
-  rateLimited,
-  roomsFull,
-  storageFull,
-  storageUnavailable,
-  tooManyRooms,
-} from "./refusals.ts";
+import { nameTaken, notJoined, rateLimited, refusal, storageUnavailable } from "./refusals.ts";
 import type { About } from "./refusals.ts";
 import type { Room } from "./room.ts";
 import { Rooms } from "./rooms.ts";
@@ -206,8 +193,8 @@ export class ChatHub {
    * storage is unavailable.
    */
   async directory(peer: PeerAddress, accessCode: string | undefined) {
-    const refusal = this.#access.check({ ...peer, member: "" }, accessCode, false);
-    return refusal ?? await this.#directory.list();
+    const denied = this.#access.check({ ...peer, member: "" }, accessCode, false);
+    return denied ?? await this.#directory.list();
   }
 
   /** What the hub holds now, for operators and tests. */
@@ -277,24 +264,24 @@ export class ChatHub {
     }
     if (state.kind === "greeting") {
       if (command.type === "hello") this.#hello(session, command);
-      else this.#refuse(session, helloRequired(command.type));
+      else this.#refuse(session, refusal({ re: command.type }, "hello_required"));
       return;
     }
     switch (command.type) {
       case "hello":
-        return this.#refuse(session, alreadyGreeted());
+        return this.#refuse(session, refusal({ re: "hello" }, "already_greeted"));
       case "join":
         return this.#join(state, command);
       case "leave":
-        return this.#leave(state, command);
+        return this.#leave(state, command.room);
       case "message":
         return this.#message(state, command);
       case "history":
         return this.#history(state, command);
       case "typing":
-        return this.#typing(state, command);
+        return this.#typing(state, command.room);
       case "rename":
-        return this.#rename(state, command);
+        return this.#rename(state, command.username);
     }
   }
 
@@ -312,12 +299,12 @@ export class ChatHub {
     const { identity, log } = this.#ports;
     const token = command.token ?? identity.newToken();
     const payer = { ...session.peer, member: identity.memberOf(token) };
-    const refusal = this.#access.check(payer, command.access, this.#members.isKnown(payer));
-    if (refusal === undefined) return this.#claim(session, command, token, payer);
-    if (refusal.code === "access_denied") {
+    const denied = this.#access.check(payer, command.access, this.#members.isKnown(payer));
+    if (denied === undefined) return this.#claim(session, command, token, payer);
+    if (denied.code === "access_denied") {
       log.warn("access_denied", { session: session.id, address: payer.address });
     }
-    this.#refuse(session, refusal);
+    this.#refuse(session, denied);
   }
 
   /** Claims the member's name, then welcomes the session. */
@@ -391,17 +378,17 @@ export class ChatHub {
     }
   }
 
-  #join(active: ActiveSession, { room, position }: JoinCommand): void {
+  #join(active: ActiveSession, { room, position }: RoomRequest): void {
     const { session, payer, subscriptions } = active;
     if (!subscriptions.has(room) && subscriptions.size >= limits.roomsPerSession) {
-      return this.#refuse(session, tooManyRooms(room));
+      return this.#refuse(session, refusal({ re: "join", room }, "too_many_rooms"));
     }
     const about = { re: "join", room };
     if (!this.#mayRead(active, about) || !this.#mayRun(session, payer, about)) return;
     this.#enter(active, room, position);
   }
 
-  #leave(active: ActiveSession, { room }: LeaveCommand): void {
+  #leave(active: ActiveSession, room: string): void {
     const { session, member } = active;
     this.#afterWriting(session, () => {
       const subscription = active.subscriptions.get(room);
@@ -440,7 +427,7 @@ export class ChatHub {
     this.#reader.history(active, command);
   }
 
-  #typing({ session, member, subscriptions }: ActiveSession, { room: name }: TypingCommand): void {
+  #typing({ session, member, subscriptions }: ActiveSession, name: string): void {
     const room = subscriptions.get(name)?.room;
     if (room === undefined) return this.#refuse(session, notJoined({ re: "typing", room: name }));
     if (room.roster.type(member.id, this.#ports.clock.now())) {
@@ -449,7 +436,7 @@ export class ChatHub {
     } else this.#countRefusal(session);
   }
 
-  #rename(active: ActiveSession, { username }: RenameCommand): void {
+  #rename(active: ActiveSession, username: string): void {
     const { session, member, payer } = active;
     const about = { re: "rename" };
     if (!this.#mayRun(session, payer, about)) return;
@@ -550,9 +537,8 @@ export class ChatHub {
       case "unavailable":
         return this.#refuse(session, storageUnavailable({ re: "message", nonce, room }));
       case "storage_full":
-        return this.#refuse(session, storageFull({ re: "message", nonce, room }));
       case "rooms_full":
-        return this.#refuse(session, roomsFull({ re: "message", nonce, room }));
+        return this.#refuse(session, refusal({ re: "message", nonce, room }, result.kind));
       case "repeat":
       case "stored": {
         const { kind, offset } = result;

@@ -26,8 +26,7 @@ export class HeldNames {
 
   /** Counts a member that left. Returns false if its address or all hold too many names already. */
   add({ member, network, scope }: Payer, hasWritten: boolean, now: number): boolean {
-    let holds = this.#holds.get(network);
-    if (holds === undefined) this.#holds.set(network, holds = new Map());
+    const holds = this.#holds.getOrInsertComputed(network, () => new Map());
     const endsAt = holds.get(member);
     if (endsAt === undefined) {
       if (holds.size >= maxPerAddress[scope]) this.#prune(network, holds, now);

@@ -92,18 +92,14 @@ export class Members {
   /** Returns the member that pays and ends its grace, or returns a new member. */
   admit(payer: Payer, username: string): Member {
     const { member: id } = payer;
-    let member = this.#members.get(id);
-    if (member === undefined) {
-      member = {
-        id,
-        username,
-        payer,
-        hasWritten: false,
-        sessions: new Set(),
-        presences: new Map(),
-      };
-      this.#members.set(id, member);
-    }
+    const member = this.#members.getOrInsertComputed(id, () => ({
+      id,
+      username,
+      payer,
+      hasWritten: false,
+      sessions: new Set(),
+      presences: new Map(),
+    }));
     member.payer = payer;
     this.#graces.delete(member);
     return member;
@@ -136,11 +132,7 @@ export class Members {
     }
     this.#graces.delete(presence);
     presence.sessions.add(active);
-    let subscription = active.subscriptions.get(name);
-    if (subscription === undefined) {
-      subscription = { active, room, isLive: false };
-      active.subscriptions.set(name, subscription);
-    }
+    const subscription = active.subscriptions.getOrInsert(name, { active, room, isLive: false });
     outbound.mute(subscription);
     return subscription;
   }

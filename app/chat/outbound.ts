@@ -1,5 +1,4 @@
-// What the hub sends: at most one frame per session and tick (law 1), none to slow consumers (law
-// 7).
+// What the hub sends: at most one frame per session and tick, none to slow consumers (laws 1 and 7).
 
 import { utf8Length } from "../protocol/text.ts";
 import type { Push } from "../protocol/wire.ts";
@@ -163,10 +162,7 @@ export class Outbound {
   #addLive(): void {
     for (const { room, active, isLive } of this.#goneLive) {
       // The room may have been left or joined again in this tick.
-      if (!isLive) continue;
-      const live = this.#live.get(room);
-      if (live === undefined) this.#live.set(room, new Set([active]));
-      else live.add(active);
+      if (isLive) this.#live.getOrInsertComputed(room, () => new Set()).add(active);
     }
     this.#goneLive = [];
   }

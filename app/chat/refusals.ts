@@ -1,7 +1,7 @@
 // The `error` pushes of the hub: why a command is refused, as a code and as a sentence.
 
 import { limits } from "../protocol/wire.ts";
-import type { ErrorCode, ErrorPush } from "../protocol/wire.ts";
+import type { ErrorPush } from "../protocol/wire.ts";
 
 /** When a client retries after storage was unavailable. */
 const storageRetryMs = 1_000;
@@ -13,48 +13,34 @@ export interface About {
   readonly room?: string;
 }
 
-export function helloRequired(re: string): ErrorPush {
-  return refusal({ re }, "hello_required", "Say hello first");
-}
+/** The reasons that need no details. */
+const sentences = {
+  access_denied: "Wrong access code",
+  access_required: "This chat needs an access code",
+  already_greeted: "This connection has already said hello",
+  hello_required: "Say hello first",
+  rooms_full: "Room limit reached. Join an existing room.",
+  storage_full: "This chat's storage is full. Ask whoever runs it to make room.",
+  too_many_rooms: `You're in ${limits.roomsPerSession} rooms, the maximum. Leave one first`,
+};
 
-export function alreadyGreeted(): ErrorPush {
-  return refusal({ re: "hello" }, "already_greeted", "This connection has already said hello");
-}
-
-export function accessRequired(): ErrorPush {
-  return refusal({ re: "hello" }, "access_required", "This chat needs an access code");
-}
-
-export function accessDenied(): ErrorPush {
-  return refusal({ re: "hello" }, "access_denied", "Wrong access code");
+export function refusal(about: About, code: keyof typeof sentences): ErrorPush {
+  return { type: "error", ...about, code, message: sentences[code] };
 }
 
 /** Too many wrong access codes; `retryAfter` in ms. */
 export function accessLocked(retryAfter: number): ErrorPush {
   const message = `Too many wrong access codes. Try again in ${inSeconds(retryAfter)}`;
-  return { ...refusal({ re: "hello" }, "access_locked", message), retryAfter };
+  return { type: "error", re: "hello", code: "access_locked", message, retryAfter };
 }
 
 export function nameTaken(re: string, username: string): ErrorPush {
-  return refusal({ re }, "username_taken", `${username} is taken. Choose another name`);
-}
-
-export function tooManyRooms(room: string): ErrorPush {
-  const message = `You're in ${limits.roomsPerSession} rooms, the maximum. Leave one first`;
-  return refusal({ re: "join", room }, "too_many_rooms", message);
-}
-
-export function storageFull(about: About): ErrorPush {
-  const message = "This chat's storage is full. Ask whoever runs it to make room.";
-  return refusal(about, "storage_full", message);
-}
-
-export function roomsFull(about: About): ErrorPush {
-  return refusal(about, "rooms_full", "Room limit reached. Join an existing room.");
+  const message = `${username} is taken. Choose another name`;
+  return { type: "error", re, code: "username_taken", message };
 }
 
 export function notJoined(about: About & { readonly room: string }): ErrorPush {
-  return refusal(about, "not_joined", `Join ${about.room} first`);
+  return { type: "error", ...about, code: "not_joined", message: `Join ${about.room} first` };
 }
 
 const rateProblems = {
@@ -71,16 +57,13 @@ export function rateLimited(
   retryAfter: number,
 ): ErrorPush {
   const message = `${rateProblems[quota]}. Try again in ${inSeconds(retryAfter)}`;
-  return { ...refusal(about, "rate_limited", message), retryAfter };
+  return { type: "error", ...about, code: "rate_limited", message, retryAfter };
 }
 
 export function storageUnavailable(about: About): ErrorPush {
   const message = "Storage is unavailable. Retrying…";
-  return { ...refusal(about, "storage_unavailable", message), retryAfter: storageRetryMs };
-}
-
-function refusal(about: About, code: ErrorCode, message: string): ErrorPush {
-  return { type: "error", ...about, code, message };
+  const retryAfter = storageRetryMs;
+  return { type: "error", ...about, code: "storage_unavailable", message, retryAfter };
 }
 
 function inSeconds(ms: number): string {

@@ -24,14 +24,10 @@ export class Rooms {
     return this.#rooms.values();
   }
 
-  /** Returns the room, which begins to exist in memory if it did not. */
+  /** Returns the room, creating it if it is not in memory. */
   open(name: string): Room {
-    let room = this.#rooms.get(name);
-    if (room === undefined) {
-      room = new Room(name, this.#broker.cluster?.remoteMembers(name));
-      this.#rooms.set(name, room);
-    }
-    return room;
+    const create = () => new Room(name, this.#broker.cluster?.remoteMembers(name));
+    return this.#rooms.getOrInsertComputed(name, create);
   }
 
   /** Forgets a room without members here, unless its log is still being read. */

@@ -70,10 +70,7 @@ export function decodeCommand(frame: string, maxBytes: number = limits.frameMaxB
   }
 }
 
-const decoders: ReadonlyMap<string, (fields: Fields) => Command> = new Map<
-  string,
-  (fields: Fields) => Command
->([
+const decoders = new Map<string, (fields: Fields) => Command>([
   ["hello", (fields) => ({
     type: "hello",
     username: usernameOf(fields),

@@ -76,13 +76,6 @@ export interface HelloCommand {
   readonly access?: string;
   readonly rooms: readonly RoomRequest[];
 }
-export interface JoinCommand extends RoomRequest {
-  readonly type: "join";
-}
-export interface LeaveCommand {
-  readonly type: "leave";
-  readonly room: string;
-}
 export interface MessageCommand {
   readonly type: "message";
   readonly room: string;
@@ -97,32 +90,16 @@ export interface HistoryCommand {
   readonly before: number;
   readonly limit: number;
 }
-export interface TypingCommand {
-  readonly type: "typing";
-  readonly room: string;
-}
-export interface RenameCommand {
-  readonly type: "rename";
-  readonly username: string;
-}
-export interface PingCommand {
-  readonly type: "ping";
-}
-export interface PongCommand {
-  readonly type: "pong";
-}
 
 /** A client's command, decoded and validated. */
 export type Command =
   | HelloCommand
-  | JoinCommand
-  | LeaveCommand
+  | { readonly type: "join" } & RoomRequest
   | MessageCommand
   | HistoryCommand
-  | TypingCommand
-  | RenameCommand
-  | PingCommand
-  | PongCommand;
+  | { readonly type: "leave" | "typing"; readonly room: string }
+  | { readonly type: "rename"; readonly username: string }
+  | { readonly type: "ping" | "pong" };
 
 /** A member as others see it. */
 export interface MemberInfo {
@@ -159,10 +136,6 @@ export interface ServerLimits {
 export interface Heartbeat {
   readonly intervalMs: number;
   readonly timeoutMs: number;
-}
-export interface YouPush {
-  readonly type: "you";
-  readonly username: string;
 }
 export interface RoomPush {
   readonly type: "room";
@@ -258,7 +231,7 @@ export interface ErrorPush {
 /** A server's push. A frame is an array of these, in order. */
 export type Push =
   | WelcomePush
-  | YouPush
+  | { readonly type: "you"; readonly username: string }
   | RoomPush
   | MessagePush
   | AckPush

@@ -163,20 +163,17 @@ export class RemotePresence {
   }
 
   #join(node: string, room: string, member: string, username: string): void {
-    let remote = this.#members.get(member);
-    if (remote === undefined) {
-      remote = { member, username, rooms: new Map() };
-      this.#members.set(member, remote);
-    }
+    const remote = this.#members.getOrInsertComputed(
+      member,
+      () => ({ member, username, rooms: new Map() }),
+    );
     const nodes = remote.rooms.get(room);
     if (nodes !== undefined) {
       nodes.add(node);
       return;
     }
     remote.rooms.set(room, new Set([node]));
-    const inRoom = this.#rooms.get(room);
-    if (inRoom === undefined) this.#rooms.set(room, new Set([remote]));
-    else inRoom.add(remote);
+    this.#rooms.getOrInsertComputed(room, () => new Set()).add(remote);
     this.#listener()?.memberJoined?.(room, { member, username: remote.username });
   }
 

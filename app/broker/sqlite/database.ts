@@ -75,11 +75,7 @@ export class DatabaseFile {
   }
 
   #prepare(sql: string): StatementSync {
-    let statement = this.#statements.get(sql);
-    if (statement === undefined) {
-      this.#statements.set(sql, statement = this.#database.prepare(sql));
-    }
-    return statement;
+    return this.#statements.getOrInsertComputed(sql, () => this.#database.prepare(sql));
   }
 
   /**

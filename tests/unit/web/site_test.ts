@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
-import { accessDenied, accessLocked, accessRequired } from "../../../app/chat/refusals.ts";
+import { accessLocked, refusal } from "../../../app/chat/refusals.ts";
 import { loadAssets } from "../../../app/web/assets.ts";
 import type { RunningSite } from "../../support/web_harness.ts";
 import {
@@ -294,8 +294,8 @@ Deno.test("serveWeb() lists the rooms at /rooms, for the access code [D1]", asyn
   assertEquals(running.hub.accessCodes, ["open-sesame"]);
   for (
     const [rooms, status, code] of [
-      [accessRequired(), 401, "access_required"],
-      [accessDenied(), 401, "access_denied"],
+      [refusal({ re: "GET" }, "access_required"), 401, "access_required"],
+      [refusal({ re: "GET" }, "access_denied"), 401, "access_denied"],
       [accessLocked(59_001), 429, "access_locked"],
       [new Error("no storage"), 503, "storage_unavailable"],
     ] as const
