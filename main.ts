@@ -59,11 +59,7 @@ async function runToEnd(words: readonly string[], config: Config): Promise<void>
 
 async function start(config: Config): Promise<void> {
   const logs = openLogs({
-    dir: config.logDir,
-    level: config.logLevel,
-    format: config.logFormat,
-    maxBytes: config.logMaxBytes,
-    backups: config.logBackups,
+    ...config,
     mirror: consoleMirror(),
     complain: printError,
     now: Date.now,
@@ -109,33 +105,22 @@ async function serve(config: Config, logs: Logs): Promise<void> {
     log: logs,
     meter: metrics,
   }, {
-    rateBurst: config.rateBurst,
-    ratePerSecond: config.ratePerSecond,
-    maxRooms: config.maxRooms,
+    ...config,
     graceMs: config.graceSeconds * 1000,
     nameHoldMs: config.nameHoldSeconds * 1000,
-    outboxMaxBytes: config.outboxMaxBytes,
-    retentionDays: config.retentionDays,
-    retentionMessages: config.retentionMessages,
-    logMessageText: config.logMessageText,
   });
-  const assets = await loadAssets({ staticDir, dev: config.dev, basePath: config.basePath });
+  const assets = await loadAssets({ ...config, staticDir });
   const readTls = () => readCertificate(config.tlsCert, config.tlsKey, config.host);
   const certificate = config.tlsCert === "" ? undefined : readTls();
   const server = serveWeb({
+    ...config,
     hub,
     assets,
     isOpen: config.accessCode === "",
     hasDirectory: config.roomDirectory,
     hostname: config.host,
-    port: config.port,
     certificate,
-    allowedOrigins: config.allowedOrigins,
-    allowedHosts: config.allowedHosts,
-    trustProxy: config.trustProxy,
-    maxConnections: config.maxConnections,
     maxConnectionsPerAddress: config.maxConnectionsPerIp,
-    dev: config.dev,
     metrics,
     isToken: config.metricsToken === "" ? undefined : matcherOf(config.metricsToken),
     notReadyReason: () => storage.notReadyReason(),

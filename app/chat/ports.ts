@@ -32,8 +32,11 @@ export type LogFields = Readonly<Record<string, string | number | boolean | unde
 
 /** The hub's log. Must not throw. */
 export interface HubLog {
+  /** Logs an event of the chat to websocket.log. */
   event(event: string, fields: LogFields): void;
+  /** Logs a problem to error.log. */
   warn(event: string, fields: LogFields): void;
+  /** Logs an error with its stack to error.log. */
   error(event: string, error: unknown, fields?: LogFields): void;
 }
 

@@ -3,7 +3,8 @@
 import { BaseHandler, getLogger, setup } from "@std/log";
 import type { LogRecord } from "@std/log";
 import { join } from "@std/path";
-import type { LogFields } from "../chat/ports.ts";
+import type { HubLog } from "../chat/ports.ts";
+import type { Config } from "./config.ts";
 import { errorMessage } from "./error_message.ts";
 import { LogFile } from "./log_file.ts";
 import { lineFormatter } from "./log_format.ts";
@@ -11,16 +12,10 @@ import type { AccessRecord } from "./log_format.ts";
 
 export type { AccessRecord };
 
-/** Where and how logs are written. */
-export interface LogOptions {
-  readonly dir: string;
-  /** The min level to log. Requests and events have level info. */
-  readonly level: "info" | "warn" | "error";
-  readonly format: "text" | "json";
-  /** Max size of a file before it is rotated. */
-  readonly maxBytes: number;
-  /** Rotated files to keep of each log. */
-  readonly backups: number;
+type LogSettings = "logDir" | "logLevel" | "logFormat" | "logMaxBytes" | "logBackups";
+
+/** Where and how logs are written. Requests and events have level info. */
+export interface LogOptions extends Pick<Config, LogSettings> {
   /** Receives a copy of all lines, in batches that end with a line break. Must not throw. */
   readonly mirror: (text: string) => void;
   /** Called at most once a minute while a log cannot be written. */
@@ -32,16 +27,10 @@ export interface LogOptions {
 }
 
 /** The logs. No method throws. */
-export interface Logs {
+export interface Logs extends HubLog {
   /** Logs a request to access.log. */
   access(record: AccessRecord): void;
-  /** Logs an event of the chat to websocket.log. */
-  event(event: string, fields: LogFields): void;
-  /** Logs a problem to error.log, and flushes. */
-  warn(event: string, fields: LogFields): void;
-  /** Logs an error with its stack to error.log, and flushes. */
-  error(event: string, error: unknown, fields?: LogFields): void;
-  /** Writes all lines to disk. */
+  /** Writes all lines to disk. Warnings and errors do that themselves. */
   flush(): void;
   /** Flushes and closes the files. Later lines are dropped. */
   close(): void;
@@ -64,14 +53,14 @@ export function openLogs(options: LogOptions): Logs {
   let cancelFlush: (() => void) | undefined;
   let isClosed = false;
 
-  const formatter = lineFormatter(options.format, now);
+  const formatter = lineFormatter(options.logFormat, now);
   const mirror = new MirrorHandler(formatter, options.mirror);
   const fileOf = (name: string) => {
-    const filename = join(options.dir, `${name}.log`);
+    const filename = join(options.logDir, `${name}.log`);
     return new LogFile({
       filename,
-      maxBytes: options.maxBytes,
-      maxBackupCount: options.backups,
+      maxBytes: options.logMaxBytes,
+      maxBackupCount: options.logBackups,
       formatter,
       now,
       onLine: () => cancelFlush ??= options.later(flushMs, flush),
@@ -94,7 +83,7 @@ export function openLogs(options: LogOptions): Logs {
     for (const file of Object.values(files)) file.flush();
     mirror.flush();
   };
-  const level = levels[options.level];
+  const level = levels[options.logLevel];
   setup({
     handlers: { ...files, mirror },
     loggers: Object.fromEntries(

@@ -1,8 +1,7 @@
 // The access log under load: one address cannot rotate everyone else's lines away.
 
 import { RateLimiter } from "../chat/rate_limiter.ts";
-import type { AccessRecord } from "../core/logging.ts";
-import type { FaultLog } from "./websocket.ts";
+import type { AccessRecord, Logs } from "../core/logging.ts";
 
 /** Max length of a client's value in the access log. */
 const valueMaxLength = 256;
@@ -10,26 +9,21 @@ const valueMaxLength = 256;
 const linesBurst = 100;
 /** How often addresses that log less are forgotten. */
 const sweepMs = 60_000;
-/** Max addresses a minute for which the log says that lines are left out. */
+/** Max warnings about such addresses per minute. */
 const warningsMax = 100;
-/** Container engines, load balancers and pages in development ask these all day. */
+/** Container engines, load balancers and pages in development poll these all day. */
 const unloggedPaths: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/dev/start"]);
-
-/** Where requests and warnings go. Must not throw. */
-export interface AccessLogTarget extends Pick<FaultLog, "warn"> {
-  access(record: AccessRecord): void;
-}
 
 /** Writes requests to the access log, at most one line per second for an address that floods. */
 export class AccessLog {
-  readonly #log: AccessLogTarget;
+  readonly #log: Pick<Logs, "access" | "warn">;
   readonly #now: () => number;
   readonly #limiter = new RateLimiter(linesBurst, 1);
   /** Addresses over their limit since the last sweep. */
   readonly #limited = new Set<string>();
   #sweptAt = 0;
 
-  constructor(log: AccessLogTarget, now: () => number) {
+  constructor(log: Pick<Logs, "access" | "warn">, now: () => number) {
     this.#log = log;
     this.#now = now;
   }

@@ -2,6 +2,7 @@
 // open files, and cannot change its certificate. So one listener replaces another on the same port.
 
 import { errorMessage } from "../core/error_message.ts";
+import { sleep } from "../core/timers.ts";
 import type { Certificate } from "./certificate.ts";
 
 /** Responds to a request. */
@@ -113,7 +114,7 @@ export class Listener {
 
   async #replace(retryMs: number, triesMax: number): Promise<void> {
     for (let tries = 1; !this.#isShutDown; tries++) {
-      await new Promise((resolve) => setTimeout(resolve, retryMs));
+      await sleep(retryMs);
       if (this.#isShutDown) return;
       try {
         this.#listen(this.port);

@@ -1,7 +1,7 @@
 // Warnings about proxies that do not match TRUST_PROXY. Each is logged once.
 
+import type { HubLog } from "../chat/ports.ts";
 import type { PeerAddress } from "../chat/session.ts";
-import type { FaultLog } from "./websocket.ts";
 
 /** Headers in which a proxy names the client. */
 const forwardingHeaders = ["forwarded", "x-forwarded-for"];
@@ -9,11 +9,11 @@ const forwardingHeaders = ["forwarded", "x-forwarded-for"];
 /** Compares requests with TRUST_PROXY, the number of trusted proxies. */
 export class ProxyWarnings {
   readonly #trustProxy: number;
-  readonly #log: FaultLog;
+  readonly #log: Pick<HubLog, "warn">;
   #hasWarned = false;
   #hasWarnedOfSharing = false;
 
-  constructor(trustProxy: number, log: FaultLog) {
+  constructor(trustProxy: number, log: Pick<HubLog, "warn">) {
     this.#trustProxy = trustProxy;
     this.#log = log;
   }

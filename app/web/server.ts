@@ -1,6 +1,7 @@
 // The web server: listens, adds headers to every response, logs every request, and shuts down.
 
-import type { AccessRecord } from "../core/logging.ts";
+import type { Logs } from "../core/logging.ts";
+import { waitAtMost } from "../core/timers.ts";
 import { closeCode } from "../protocol/wire.ts";
 import { AccessLog, truncate } from "./access_log.ts";
 import type { Certificate } from "./certificate.ts";
@@ -14,12 +15,7 @@ import { ProxyWarnings } from "./proxy_warnings.ts";
 import { Site } from "./site.ts";
 import type { SiteOptions } from "./site.ts";
 import { WebSockets } from "./websocket.ts";
-import type { FaultLog, WebSocketOptions } from "./websocket.ts";
-
-/** Receives the access log, warnings and errors. Must not throw. */
-export interface WebLog extends FaultLog {
-  access(record: AccessRecord): void;
-}
+import type { WebSocketOptions } from "./websocket.ts";
 
 export interface WebOptions extends SiteOptions, WebSocketOptions, HostGuardOptions {
   readonly hostname: string;
@@ -27,7 +23,7 @@ export interface WebOptions extends SiteOptions, WebSocketOptions, HostGuardOpti
   readonly port: number;
   /** Absent without TLS, or if a proxy terminates it. */
   readonly certificate?: Certificate | undefined;
-  readonly log: WebLog;
+  readonly log: Pick<Logs, "access" | "warn" | "error">;
   /** Called when no connection could be accepted for 30 s. */
   readonly onExhausted: (error: unknown) => void;
 }
@@ -187,12 +183,8 @@ export function serveWeb(options: WebOptions): WebServer {
       await listener.renew(certificate);
     },
     async shutdown(graceMs) {
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      const grace = new Promise<void>((resolve) => timer = setTimeout(resolve, graceMs));
       // Deno's shutdown sends 1001 to all, and discards close frames that are still queued.
-      await sockets.settled(graceMs);
-      await Promise.race([listener.shutdown(), grace]);
-      clearTimeout(timer);
+      await waitAtMost(graceMs, sockets.settled(graceMs).then(() => listener.shutdown()));
     },
   };
 }

@@ -1,8 +1,9 @@
 // WebSockets: accepts or refuses handshakes, and connects open sockets to the hub.
 
 import type { ChatHub } from "../chat/chat_hub.ts";
-import type { LogFields } from "../chat/ports.ts";
+import type { HubLog } from "../chat/ports.ts";
 import type { PeerAddress, Session, Socket } from "../chat/session.ts";
+import { waitAtMost } from "../core/timers.ts";
 import { closeCode, subprotocol } from "../protocol/wire.ts";
 import type { ProblemCode } from "../protocol/wire.ts";
 import { ConnectionLimits } from "./connection_limits.ts";
@@ -23,19 +24,13 @@ export type Hub = Pick<
   "connect" | "receive" | "disconnect" | "here" | "directory" | "isDraining"
 >;
 
-/** Receives warnings and errors. Must not throw. */
-export interface FaultLog {
-  warn(event: string, fields: LogFields): void;
-  error(event: string, error: unknown, fields?: LogFields): void;
-}
-
 export interface WebSocketOptions extends ConnectionLimitOptions {
   readonly hub: Hub;
   /** Origins that may connect besides the server's own, as browsers send them. */
   readonly allowedOrigins: readonly string[];
   /** Number of trusted proxies in front of the server. */
   readonly trustProxy: number;
-  readonly log: FaultLog;
+  readonly log: Pick<HubLog, "warn" | "error">;
   /** Monotonic time in ms. */
   readonly now: () => number;
 }
@@ -102,14 +97,9 @@ export class WebSockets {
     const isClosing = () =>
       this.#sockets.values().some(({ readyState }) => readyState === WebSocket.CLOSING);
     if (!isClosing() || graceMs === 0) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, graceMs);
-      this.#onClosed = () => {
-        if (isClosing()) return;
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onClosed = () => isClosing() || resolve();
+    await waitAtMost(graceMs, promise);
     this.#onClosed = undefined;
   }
 

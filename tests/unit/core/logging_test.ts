@@ -17,11 +17,11 @@ const request = {
   ms: 3,
 };
 
-const quiet: Pick<LogOptions, "level" | "format" | "maxBytes" | "backups" | "mirror"> = {
-  level: "info",
-  format: "text",
-  maxBytes: 1024 * 1024,
-  backups: 3,
+const quiet: Omit<LogOptions, "logDir" | "complain" | "now" | "later"> = {
+  logLevel: "info",
+  logFormat: "text",
+  logMaxBytes: 1024 * 1024,
+  logBackups: 3,
   mirror: () => {},
 };
 
@@ -42,7 +42,7 @@ async function withLogs(
   const mirrored: string[] = [];
   const complaints: string[] = [];
   const logs = openLogs({
-    dir,
+    logDir: dir,
     ...quiet,
     mirror: (text) => mirrored.push(text),
     complain: (line) => complaints.push(line),
@@ -93,7 +93,7 @@ Deno.test("openLogs() escapes whatever could break or disguise a line", () =>
   }));
 
 Deno.test("openLogs() writes JSON lines if configured", () =>
-  withLogs({ format: "json" }, ({ logs, lines }) => {
+  withLogs({ logFormat: "json" }, ({ logs, lines }) => {
     logs.access(request);
     logs.event("join", { room: "a\u2028b" });
     logs.warn("w", {});
@@ -133,7 +133,7 @@ Deno.test("openLogs() writes errors with their stack, on one line", () =>
   }));
 
 Deno.test("openLogs() drops lines below the level", () =>
-  withLogs({ level: "error" }, ({ logs, lines }) => {
+  withLogs({ logLevel: "error" }, ({ logs, lines }) => {
     logs.access(request);
     logs.event("e", {});
     logs.warn("w", {});
@@ -146,7 +146,7 @@ Deno.test("openLogs() drops lines below the level", () =>
   }));
 
 Deno.test("openLogs() rotates a full log", () =>
-  withLogs({ maxBytes: 4096 }, ({ logs, dir }) => {
+  withLogs({ logMaxBytes: 4096 }, ({ logs, dir }) => {
     for (let i = 0; i < 200; i++) logs.event("fill", { text: "\u20ac".repeat(50) });
     logs.flush();
     const names = [...Deno.readDirSync(dir)].map(({ name }) => name).sort();
@@ -165,7 +165,7 @@ Deno.test("openLogs() complains once a minute while a log cannot be written, and
     await Deno.remove(dir, { recursive: true });
     await Deno.writeTextFile(dir, "in the way");
     const broken = openLogs({
-      dir,
+      logDir: dir,
       ...quiet,
       complain: (line) => complaints.push(line),
       now: () => at + time.ms,
@@ -193,7 +193,7 @@ Deno.test("openLogs() reopens a log at once after the clock was set back", () =>
     let wall = at;
     const broken = openLogs({
       ...quiet,
-      dir,
+      logDir: dir,
       complain: (line) => complaints.push(line),
       now: () => wall,
       later: (ms, task) => time.later(ms, task),
@@ -247,7 +247,7 @@ Deno.test({
       }
       const full = openLogs({
         ...quiet,
-        dir,
+        logDir: dir,
         complain: (line) => complaints.push(line),
         now: () => at + time.ms,
         later: (ms, task) => time.later(ms, task),
