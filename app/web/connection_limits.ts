@@ -1,6 +1,7 @@
 // Connection limits: how many WebSockets may exist in total and per network.
 
 import type { PeerAddress } from "../chat/session.ts";
+import { Tally } from "./tally.ts";
 
 export interface ConnectionLimitOptions {
   /** Max connections; 0 is unlimited. */
@@ -18,6 +19,7 @@ export interface LimitReached {
 /** One counted WebSocket, from its upgrade until it is released. */
 export interface Slot {
   readonly peer: PeerAddress;
+  hasOpened: boolean;
 }
 
 const serverFull: LimitReached = { code: "server_full", reason: "the server is full" };
@@ -45,14 +47,12 @@ const unopenedMaxMs = 3_600_000;
 export class ConnectionLimits {
   readonly #options: ConnectionLimitOptions;
   readonly #now: () => number;
-  readonly #slotsByNetwork = new Map<string, number>();
-  readonly #unopenedByNetwork = new Map<string, number>();
-  /** Sockets that may still open, by the time of their upgrade, the oldest first. */
-  readonly #opening = new Map<Slot, number>();
+  readonly #slots = new Tally();
+  readonly #unopened = new Tally();
+  /** Sockets that are opening or closing, by when they began, the oldest first. */
+  readonly #pending = new Map<Slot, number>();
   /** Sockets that will not open, by the time of their upgrade, the oldest first. */
   readonly #stuck = new Map<Slot, number>();
-  /** Sockets that this side has closed, by the time of that, the oldest first. */
-  readonly #closing = new Map<Slot, number>();
   /** Slots that count towards the total. */
   readonly #counted = new Set<Slot>();
   #leaked = 0;
@@ -77,67 +77,58 @@ export class ConnectionLimits {
   /** Returns the limit that one more connection would exceed. */
   reached({ network, scope }: PeerAddress): LimitReached | undefined {
     const { maxConnections, maxConnectionsPerAddress } = this.#options;
-    this.#expire();
-    if (maxConnections > 0 && this.#counted.size >= maxConnections) return serverFull;
+    if (maxConnections > 0 && this.count >= maxConnections) return serverFull;
     if (maxConnectionsPerAddress === 0) return undefined;
-    const [count, max] = scope === "loopback"
-      ? [this.#unopenedByNetwork.get(network) ?? 0, loopbackUnopenedMax]
-      : [this.#slotsByNetwork.get(network) ?? 0, this.maxPerNetwork(scope)];
-    return count >= max ? addressFull : undefined;
-  }
-
-  /** Returns the max connections of one network of this kind. */
-  maxPerNetwork(scope: PeerAddress["scope"]): number {
-    const { maxConnectionsPerAddress } = this.#options;
-    return scope === "private"
-      ? maxConnectionsPerAddress * privateFactor
-      : maxConnectionsPerAddress;
+    const isFull = scope === "loopback"
+      ? this.#unopened.of(network) >= loopbackUnopenedMax
+      : this.#slots.of(network) >=
+        maxConnectionsPerAddress * (scope === "private" ? privateFactor : 1);
+    return isFull ? addressFull : undefined;
   }
 
   /** Returns the number of connections of a network. */
   countOf({ network }: PeerAddress): number {
-    return this.#slotsByNetwork.get(network) ?? 0;
+    return this.#slots.of(network);
   }
 
   /** Counts a socket that is being upgraded. */
   add(peer: PeerAddress): Slot {
-    const slot: Slot = { peer };
+    const slot: Slot = { peer, hasOpened: false };
     this.#counted.add(slot);
-    increment(this.#slotsByNetwork, peer.network);
-    increment(this.#unopenedByNetwork, peer.network);
-    this.#opening.set(slot, this.#now());
+    this.#slots.add(peer.network);
+    this.#unopened.add(peer.network);
+    this.#pending.set(slot, this.#now());
     return slot;
   }
 
   opened(slot: Slot): void {
-    const isUnopened = this.#opening.delete(slot) || this.#stuck.delete(slot);
-    if (isUnopened) decrement(this.#unopenedByNetwork, slot.peer.network);
+    if (slot.hasOpened) return;
+    slot.hasOpened = true;
+    this.#pending.delete(slot);
+    this.#stuck.delete(slot);
+    this.#unopened.remove(slot.peer.network);
   }
 
   /** This side has sent a close frame. The peer may never reply. */
   closing(slot: Slot): void {
-    if (!this.#closing.has(slot)) this.#closing.set(slot, this.#now());
+    if (!this.#pending.has(slot)) this.#pending.set(slot, this.#now());
   }
 
   /** The socket has closed. */
   release(slot: Slot): void {
     this.opened(slot);
-    this.#closing.delete(slot);
+    this.#pending.delete(slot);
     this.#counted.delete(slot);
-    decrement(this.#slotsByNetwork, slot.peer.network);
+    this.#slots.remove(slot.peer.network);
   }
 
   #expire(): void {
     const now = this.#now();
-    for (const [slot, since] of this.#closing) {
+    for (const [slot, since] of this.#pending) {
       if (now - since < stuckAfterMs) break;
-      this.#closing.delete(slot);
+      this.#pending.delete(slot);
       this.#counted.delete(slot);
-    }
-    for (const [slot, since] of this.#opening) {
-      if (now - since < stuckAfterMs) break;
-      this.#opening.delete(slot);
-      this.#counted.delete(slot);
+      if (slot.hasOpened) continue;
       this.#stuck.set(slot, since);
       this.#leaked++;
     }
@@ -146,14 +137,4 @@ export class ConnectionLimits {
       this.release(slot);
     }
   }
-}
-
-function increment(counts: Map<string, number>, key: string): void {
-  counts.set(key, (counts.get(key) ?? 0) + 1);
-}
-
-function decrement(counts: Map<string, number>, key: string): void {
-  const count = (counts.get(key) ?? 1) - 1;
-  if (count > 0) counts.set(key, count);
-  else counts.delete(key);
 }

@@ -1,5 +1,6 @@
 // The router: finds the handler for a path and a method. Knows no routes.
 
+import type { PeerAddress } from "../chat/session.ts";
 import { roomPattern } from "../protocol/text.ts";
 import { notFound } from "./problem.ts";
 import type { Problem } from "./problem.ts";
@@ -23,8 +24,8 @@ export interface Exchange {
   readonly params: Readonly<Record<Parameter, string>>;
   /** Address of the connection's other end, which may be a proxy. */
   readonly peer: string;
-  /** Address of the client, as reported by trusted proxies. */
-  readonly address: string;
+  /** The client, as reported by trusted proxies. */
+  readonly client: PeerAddress;
 }
 
 type Result = Response | Problem | Promise<Response | Problem>;

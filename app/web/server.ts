@@ -8,9 +8,12 @@ import type { Certificate } from "./certificate.ts";
 import { HostGuard } from "./host_guard.ts";
 import type { HostGuardOptions } from "./host_guard.ts";
 import { Listener } from "./listener.ts";
-import { clientAddress } from "./peer.ts";
+import type { RequestHandler } from "./listener.ts";
+import type { PeerAddress } from "../chat/session.ts";
+import { clientAddress, peerAddress } from "./peer.ts";
 import { problemResponse } from "./problem.ts";
 import type { Problem } from "./problem.ts";
+import { ResponseLimits } from "./response_limits.ts";
 import { ProxyWarnings } from "./proxy_warnings.ts";
 import { Site } from "./site.ts";
 import type { SiteOptions } from "./site.ts";
@@ -109,31 +112,33 @@ export function serveWeb(options: WebOptions): WebServer {
   });
   const site = new Site(options, sockets);
   const accessLog = new AccessLog(log, now);
+  const responseLimits = new ResponseLimits();
 
-  const respond = async (request: Request, peer: string, address: string): Promise<Response> => {
+  const respond = async (request: Request, peer: string, client: PeerAddress) => {
     try {
       const host = URL.parse(request.url)?.hostname;
       const result = host === undefined
         ? invalidHost
-        : hostGuard.problem(host, peer) ?? await site.handle(request, peer, address);
+        : responseLimits.problem(client) ?? hostGuard.problem(host, peer) ??
+          await site.handle(request, peer, client);
       return result instanceof Response
         ? result
         : problemResponse(result, request, assets.basePath);
     } catch (error) {
-      log.error("internal", error, { address });
+      log.error("internal", error, { address: client.address });
       return problemResponse(internalError, request, assets.basePath);
     }
   };
 
-  const handle = async (request: Request, { remoteAddr }: Deno.ServeHandlerInfo<Deno.NetAddr>) => {
+  const handle: RequestHandler = async (request, { remoteAddr, completed }) => {
     const startedAt = now();
     const { method, url, headers } = request;
     const peer = remoteAddr.hostname;
-    const address = clientAddress(peer, headers, trustProxy);
+    const client = peerAddress(clientAddress(peer, headers, trustProxy), trustProxy);
     proxyWarnings.check(peer, headers);
     // An upgrade consumes the request, so read it first.
     const record = {
-      address,
+      address: client.address,
       method,
       path: truncate(url.replace(/^\w+:\/\/[^/]*/, "")) || "/",
       protocol: "HTTP/1.1",
@@ -142,7 +147,7 @@ export function serveWeb(options: WebOptions): WebServer {
     };
     // Browsers send this header over https and to localhost. Elsewhere they ignore the policy.
     const isTrustworthy = headers.has("sec-fetch-dest");
-    let response = await respond(request, peer, address);
+    let response = await respond(request, peer, client);
     if (method === "HEAD") response = await withoutBody(response);
     const { status, body } = response;
     if (status !== 101) {
@@ -150,6 +155,7 @@ export function serveWeb(options: WebOptions): WebServer {
       if (isTrustworthy) response.headers.set("cross-origin-opener-policy", "same-origin");
     }
     const bytes = body === null ? 0 : Number(response.headers.get("content-length") ?? 0);
+    if (bytes > 0) responseLimits.add(client, bytes, completed);
     accessLog.write({ ...record, status, bytes, ms: now() - startedAt });
     return response;
   };

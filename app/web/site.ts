@@ -1,12 +1,12 @@
 // The site: its route table and the small handlers. Nothing here knows of connections or logs.
 
+import type { PeerAddress } from "../chat/session.ts";
 import { suggestRoomName } from "../protocol/text.ts";
 import type { ErrorPush } from "../protocol/wire.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { Assets } from "./assets.ts";
 import { operatorProblem } from "./operator.ts";
 import type { OperatorAccess } from "./operator.ts";
-import { peerAddress } from "./peer.ts";
 import { notFound } from "./problem.ts";
 import type { Problem } from "./problem.ts";
 import { assetResponse, listHeader, noContent, textResponse } from "./responses.ts";
@@ -77,8 +77,8 @@ export class Site {
       {
         path: "/ws",
         methods: {
-          GET: ({ request, address, peer }) => this.#sockets.upgrade(request, address, peer),
-          POST: ({ request, address }) => this.#sockets.diagnose(request, address) ?? noContent(),
+          GET: ({ request, client, peer }) => this.#sockets.upgrade(request, client, peer),
+          POST: ({ request, client }) => this.#sockets.diagnose(request, client) ?? noContent(),
         },
       },
       { path: "/assets/{file}", methods: file },
@@ -102,7 +102,7 @@ export class Site {
   }
 
   /** Handles a request. */
-  handle(request: Request, peer: string, address: string): ReturnType<Handler> {
+  handle(request: Request, peer: string, client: PeerAddress): ReturnType<Handler> {
     const path = new URL(request.url).pathname;
     const { basePath } = this.#options.assets;
     if (basePath !== "" && path === basePath) {
@@ -111,7 +111,7 @@ export class Site {
     // Some proxies remove the base path and some do not.
     const hasBasePath = basePath !== "" && path.startsWith(`${basePath}/`);
     const pathname = hasBasePath ? path.slice(basePath.length) : path;
-    return this.#router.handle({ request, pathname, peer, address });
+    return this.#router.handle({ request, pathname, peer, client });
   }
 
   #redirect(path: string): Response {
@@ -133,11 +133,10 @@ export class Site {
     return { status: 404, code: "room_invalid", detail, room: room || undefined };
   }
 
-  async #rooms({ request, address }: Exchange): Promise<Response | Problem> {
-    const { hub, trustProxy } = this.#options;
+  async #rooms({ request, client }: Exchange): Promise<Response | Problem> {
     const code = request.headers.get("parley-access-code") ?? undefined;
     try {
-      const found = await hub.directory(peerAddress(address, trustProxy), code);
+      const found = await this.#options.hub.directory(client, code);
       if ("code" in found) return accessProblem(found);
       return textResponse(JSON.stringify({ rooms: found }), "application/json");
     } catch {

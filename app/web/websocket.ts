@@ -15,7 +15,7 @@ import {
   originProblem,
   upgradeDropped,
 } from "./handshake.ts";
-import { isUnspecified, peerAddress } from "./peer.ts";
+import { isUnspecified } from "./peer.ts";
 import type { Problem } from "./problem.ts";
 
 /** The hub, as seen by the web server. */
@@ -104,20 +104,19 @@ export class WebSockets {
   }
 
   /** Handles `GET /ws`: upgrades the connection, or returns why not. */
-  upgrade(request: Request, address: string, peer: string): Response | Problem {
+  upgrade(request: Request, client: PeerAddress, peer: string): Response | Problem {
     const { headers } = request;
     if (isUnspecified(peer)) return connectionReset;
     const problem = handshakeProblem(headers) ?? this.#originProblem(headers);
     if (problem !== undefined) {
-      if (isUpgradeDropped(headers)) this.#rememberDropped(address);
+      if (isUpgradeDropped(headers)) this.#rememberDropped(client.address);
       return problem;
     }
-    const client = this.#peerOf(address);
     const limit = this.#limits.reached(client);
     if (limit !== undefined && this.#rejected >= rejectedMax) {
       return unavailable(limit.code, limit.reason);
     }
-    this.#dropped.delete(address);
+    this.#dropped.delete(client.address);
     // The request cannot be read after the upgrade.
     const hasSubprotocol = offersSubprotocol(headers);
     const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
@@ -133,15 +132,15 @@ export class WebSockets {
    * Handles `POST /ws`: returns why a handshake from the same page would fail. Pages cannot read
    * the response to a failed handshake.
    */
-  diagnose({ headers }: Request, address: string): Problem | undefined {
+  diagnose({ headers }: Request, client: PeerAddress): Problem | undefined {
     const problem = this.#originProblem(headers);
     if (problem !== undefined) return problem;
     if (this.#options.hub.isDraining) {
       return unavailable("draining", "the server is about to restart");
     }
-    const limit = this.#limits.reached(this.#peerOf(address));
+    const limit = this.#limits.reached(client);
     if (limit !== undefined) return unavailable(limit.code, limit.reason);
-    return this.#dropped.has(address) ? upgradeDropped : undefined;
+    return this.#dropped.has(client.address) ? upgradeDropped : undefined;
   }
 
   #originProblem(headers: Headers): Problem | undefined {
@@ -154,10 +153,6 @@ export class WebSockets {
       this.#options.log.warn("proxy_without_upgrade", { address, detail: upgradeDropped.detail });
     }
     if (this.#dropped.size < droppedMax) this.#dropped.add(address);
-  }
-
-  #peerOf(address: string): PeerAddress {
-    return peerAddress(address, this.#options.trustProxy);
   }
 
   #attach(webSocket: WebSocket): void {

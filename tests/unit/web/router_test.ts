@@ -1,11 +1,12 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import { peerAddress } from "../../../app/web/peer.ts";
 import { readOnly, Router } from "../../../app/web/router.ts";
 import type { Route } from "../../../app/web/router.ts";
 
 /** Returns the handler's response, or the status and Allow header of a problem. */
 async function route(routes: readonly Route[], method: string, pathname: string) {
   const request = new Request(`http://localhost${pathname}`, { method });
-  const exchange = { request, pathname, peer: "192.0.2.1", address: "192.0.2.2" };
+  const exchange = { request, pathname, peer: "192.0.2.1", client: peerAddress("192.0.2.2") };
   const result = await new Router(routes).handle(exchange);
   return result instanceof Response ? await result.text() : [result.status, result.headers?.allow];
 }
@@ -15,7 +16,10 @@ const routes: readonly Route[] = [
   { path: "/r/lobby", methods: readOnly(() => new Response("lobby")) },
   { path: "/r/{room}", methods: readOnly(({ params }) => new Response(`room ${params.room}`)) },
   { path: "/assets/{file}", methods: readOnly(({ params }) => new Response(params.file)) },
-  { path: "/a.b", methods: { POST: ({ address, peer }) => new Response(`${address} ${peer}`) } },
+  {
+    path: "/a.b",
+    methods: { POST: ({ client, peer }) => new Response(`${client.address} ${peer}`) },
+  },
 ];
 
 Deno.test("Router.handle() calls the first route that matches, with its parameters", async () => {

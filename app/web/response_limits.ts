@@ -1,0 +1,37 @@
+// Response limits: how many bytes of responses a network may leave unread. Over HTTP/2, one
+// connection can request a file a hundred times and read nothing, and each response is a copy of it.
+
+import type { PeerAddress } from "../chat/session.ts";
+import type { Problem } from "./problem.ts";
+import { Tally } from "./tally.ts";
+
+const mib = 1024 * 1024;
+/** Max bytes. A private address or this machine may be a proxy or a gateway. */
+const maxByScope = { public: 8 * mib, private: 32 * mib, loopback: 32 * mib };
+/** What a response costs besides its body. */
+const overheadBytes = 4_096;
+
+const tooMany: Problem = {
+  status: 503,
+  code: "address_full",
+  detail: "Too many responses to your address are unread. Try again later",
+  headers: { "retry-after": "5" },
+};
+
+/** Counts responses from their start until the client has them. */
+export class ResponseLimits {
+  readonly #unread = new Tally();
+
+  /** Returns a problem if the network of a client has too much to read already. */
+  problem({ network, scope }: PeerAddress): Problem | undefined {
+    return this.#unread.of(network) >= maxByScope[scope] ? tooMany : undefined;
+  }
+
+  /** Counts a response until `completed` settles. */
+  add({ network }: PeerAddress, bodyBytes: number, completed: Promise<void>): void {
+    const bytes = bodyBytes + overheadBytes;
+    this.#unread.add(network, bytes);
+    const remove = () => this.#unread.remove(network, bytes);
+    completed.then(remove, remove);
+  }
+}

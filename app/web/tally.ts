@@ -1,0 +1,20 @@
+// Sums by key.
+
+/** Sums what each key has, without keeping keys that have nothing. */
+export class Tally {
+  readonly #sums = new Map<string, number>();
+
+  of(key: string): number {
+    return this.#sums.get(key) ?? 0;
+  }
+
+  add(key: string, amount = 1): void {
+    this.#sums.set(key, this.of(key) + amount);
+  }
+
+  remove(key: string, amount = 1): void {
+    const sum = this.of(key) - amount;
+    if (sum > 0) this.#sums.set(key, sum);
+    else this.#sums.delete(key);
+  }
+}
