@@ -2,13 +2,11 @@
 
 import type { Broker } from "../chat/broker.ts";
 import type { Config } from "../core/config.ts";
-import { databasePath, makeDataDir } from "../core/data_dir.ts";
+import { databasePath, makeDataDir, redisPrefix } from "../core/data_dir.ts";
 import { randomName } from "../core/identity.ts";
 import { later } from "../core/timers.ts";
 import { openSqliteStorage } from "./sqlite/storage.ts";
 
-/** Prefix of all Redis keys. */
-export const redisPrefix = "parley:{chat}:";
 /** A node without a heartbeat for this long is dead: longer than its members' grace. */
 const redisLeaseMsPerGraceSecond = 1_500;
 /** Min lease: the time it takes to notice that Redis was away. */

@@ -2,7 +2,7 @@
 
 import type { Config } from "../core/config.ts";
 import { print } from "../core/console.ts";
-import { databasePath, makeDataDir } from "../core/data_dir.ts";
+import { databasePath, makeDataDir, redisPrefix } from "../core/data_dir.ts";
 import { isRoomName, roomNameRule } from "../protocol/text.ts";
 import { checkHealth, serverUrl } from "./health.ts";
 
@@ -66,6 +66,38 @@ const commands = new Map<string, Command>([
         await exportToFile(path, room, format, file);
         print(`Wrote ${room} to ${file}\n`);
       }
+    },
+  }],
+  ["export-chat", {
+    usage: "parley export-chat FILE.jsonl [flags]",
+    minOperands: 1,
+    maxOperands: 1,
+    file: 0,
+    async run([file = ""], config) {
+      const { exportChat } = await import("./chat_archive.ts");
+      const holdMs = config.nameHoldSeconds * 1000;
+      const { redisUrl } = config;
+      const path = databasePath(config);
+      if (redisUrl === "") (await import("./output_file.ts")).checkOutput(path, file);
+      await using source = redisUrl === ""
+        ? await (await import("./sqlite_archive.ts")).openSqliteSource(path, holdMs)
+        : await (await import("./redis_archive.ts")).openRedisSource(redisUrl, redisPrefix, holdMs);
+      print(`Wrote ${await exportChat(source, file)} messages to ${file}\n`);
+    },
+  }],
+  ["import-chat", {
+    usage: "parley import-chat FILE.jsonl [flags]",
+    minOperands: 1,
+    maxOperands: 1,
+    file: 0,
+    async run([file = ""], config) {
+      const { importChat } = await import("./chat_archive.ts");
+      const { redisUrl } = config;
+      if (redisUrl === "") makeDataDir(config);
+      await using target = redisUrl === ""
+        ? await (await import("./sqlite_archive.ts")).openSqliteTarget(databasePath(config))
+        : await (await import("./redis_archive.ts")).openRedisTarget(redisUrl, redisPrefix);
+      print(`Imported ${await importChat(file, target)} messages from ${file}\n`);
     },
   }],
   ["remove-room", {

@@ -1,7 +1,10 @@
-// Where the database is.
+// Where the messages are.
 
 import type { Config } from "./config.ts";
 import { errorMessage } from "./error_message.ts";
+
+/** Prefix of all keys in Redis. */
+export const redisPrefix = "parley:{chat}:";
 
 /** Returns the path of the database file. */
 export function databasePath({ dataDir }: Config): string {

@@ -23,6 +23,7 @@ import { LocalPresence, RemotePresence } from "./presence.ts";
 import { ReconnectingLink } from "./reconnecting_link.ts";
 import { RedisLink } from "./redis_link.ts";
 import type { Link, RedisLinkOptions } from "./redis_link.ts";
+import { entryBody, nonceTtlMs } from "./scripts.ts";
 import type { ComparedRoom, ScriptArgs, ScriptName, ScriptReply, ScriptRow } from "./scripts.ts";
 
 export interface RedisBrokerOptions {
@@ -56,7 +57,6 @@ export interface RedisBrokerOptions {
 }
 
 const leaseExpired = "the lease of this node has run out";
-const nonceTtlMs = 7 * 86_400_000;
 const feedMaxBytes = 16 * 1024 * 1024;
 /** Sessions renew their holds hourly; a record must outlive that even without a hold. */
 const recordTtlMinMs = 3 * 3_600_000;
@@ -160,9 +160,9 @@ export class RedisBroker implements Broker {
 
   async append(drafts: readonly Draft[]): Promise<readonly AppendResult[]> {
     const { maxRooms } = this.#options;
-    const rows = drafts.map(({ room, member, from, text, nonce }) => {
-      const body = JSON.stringify({ member, from, text, nonce }).slice(1, -1);
-      return [room, member, nonce, usernameKey(from), body] as const;
+    const rows = drafts.map((draft) => {
+      const { room, member, from, nonce } = draft;
+      return [room, member, nonce, usernameKey(from), entryBody(draft)] as const;
     });
     try {
       const { results, feed } = await this.#run("append", { maxRooms, nonceTtlMs }, rows);

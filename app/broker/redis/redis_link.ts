@@ -49,7 +49,7 @@ export interface RedisLinkOptions {
 }
 
 /** What the broker uses of a link. */
-export type Link = Pick<RedisLink, keyof RedisLink>;
+export type Link = Omit<RedisLink, "send">;
 
 /** The connections to one Redis. */
 export class RedisLink {
@@ -179,6 +179,11 @@ export class RedisLink {
     // A lost link shows in the commands that matter.
     this.#send(this.#commands, ["PUBLISH", this.#typingChannel, JSON.stringify(signal)])
       .catch(() => {});
+  }
+
+  /** Sends one command. Rejects as `run` does. */
+  send(...args: readonly string[]): Promise<unknown> {
+    return this.#send(this.#commands, args);
   }
 
   /** Gives the link up: every pending call is rejected. */

@@ -6,6 +6,9 @@
 -- args    leaseMs, isReturning (the node was registered before)
 -- result  registered; presence: for each node a list of [room, member, username]
 
+if redis.call('HEXISTS', key('meta'), 'importing') == 1 then
+  return redis.error_reply('ERR an import into it was cut off; run import-chat again')
+end
 local registered = isRegistered(node) or not args.isReturning
 if registered then
   repairFeed()

@@ -3,7 +3,8 @@
 //
 // Keys, after the prefix:
 //   meta                 hash: epoch, run (of Redis, to which the epoch belongs), feed (id of the
-//                        last event), roomsFullAt (when no room could be evicted)
+//                        last event), roomsFullAt (when no room could be evicted),
+//                        importing (while `import-chat` has not finished)
 //   epochs               set: every epoch so far
 //   feed                 stream: what all nodes have to hear, in one order; fields after, event
 //   rooms                set: rooms with messages
@@ -18,7 +19,7 @@
 // The pub/sub channel `typing:{database}` carries what may be lost.
 
 import { createHash } from "node:crypto";
-import type { AppendResult, Page } from "../../chat/broker.ts";
+import type { AppendResult, Draft, Page } from "../../chat/broker.ts";
 import appendLua from "./append.lua" with { type: "text" };
 import claimLua from "./claim.lua" with { type: "text" };
 import commonLua from "./common.lua" with { type: "text" };
@@ -155,6 +156,14 @@ export const scripts: Readonly<Record<ScriptName, RedisScript>> = {
   renewHolds: script(renewHoldsLua, membersLua),
   prune: script(pruneLua, roomsLua),
 };
+
+/** How long nonces are known. */
+export const nonceTtlMs = 7 * 86_400_000;
+
+/** Returns the fields that an entry has from its draft, as JSON without braces. */
+export function entryBody({ member, from, text, nonce }: Omit<Draft, "room">): string {
+  return JSON.stringify({ member, from, text, nonce }).slice(1, -1);
+}
 
 /** Assembles a script. Its first line must stay first, because it carries the flags. */
 function script(source: string, ...shared: readonly string[]): RedisScript {

@@ -1,0 +1,142 @@
+// `parley export-chat` and `import-chat`: a whole chat as JSON lines, from SQLite or Redis to either.
+
+import { errorMessage } from "../core/error_message.ts";
+import { isRoomName } from "../protocol/text.ts";
+import { writeOutput } from "./output_file.ts";
+
+/** The fields of each kind of line, and their types. Times are in ms since 1970. */
+const shapes = {
+  /** A room, before its messages. It has those from `first` to `head`. */
+  room: { room: "", first: 0, head: 0, at: 0 },
+  message: { room: "", offset: 0, epoch: "", at: 0, member: "", from: "", text: "", nonce: "" },
+  /** The nonce of a message that has been removed. */
+  nonce: { room: "", offset: 0, at: 0, member: "", nonce: "" },
+  /** A name that a member holds until a time, and the key of its former name, or "". */
+  name: { member: "", username: "", formerKey: "", hasWritten: false, heldUntil: 0 },
+};
+
+type Shapes = typeof shapes;
+
+/** One line of an archive. */
+export type ArchiveItem<Kind extends keyof Shapes = keyof Shapes> = {
+  [Each in Kind]: Readonly<{ kind: Each } & Shapes[Each]>;
+}[Kind];
+
+/** A chat that is exported. */
+export interface ArchiveSource extends AsyncDisposable {
+  items(): AsyncIterable<ArchiveItem> | Iterable<ArchiveItem>;
+}
+
+/** An empty chat that is imported into, and discarded unless `complete` succeeds. */
+export interface ArchiveTarget extends AsyncDisposable {
+  write(items: readonly ArchiveItem[]): Promise<void>;
+  complete(): Promise<void>;
+}
+
+const header = JSON.stringify({ kind: "parley", version: 1 });
+const batchItems = 1_000;
+
+/** Writes a chat to a file, which is replaced if it exists. Returns how many messages it has. */
+export async function exportChat(source: ArchiveSource, file: string): Promise<number> {
+  let messages = 0;
+  const lines = async function* () {
+    let items = 0;
+    yield `${header}\n`;
+    for await (const item of source.items()) {
+      items++;
+      if (item.kind === "message") messages++;
+      yield `${JSON.stringify(item)}\n`;
+    }
+    yield `${JSON.stringify({ kind: "end", items })}\n`;
+  };
+  await writeOutput(file, async (unfinished) => {
+    await Deno.writeTextFile(unfinished, ReadableStream.from(lines()), { createNew: true });
+  });
+  return messages;
+}
+
+/**
+ * Reads a chat from a file. Returns how many messages it has.
+ *
+ * @throws {Error} If the file is not a whole archive; then nothing is imported.
+ */
+export async function importChat(file: string, target: ArchiveTarget): Promise<number> {
+  let messages = 0;
+  let batch: ArchiveItem[] = [];
+  for await (const item of readItems(file)) {
+    if (item.kind === "message") messages++;
+    batch.push(item);
+    if (batch.length < batchItems) continue;
+    await target.write(batch);
+    batch = [];
+  }
+  await target.write(batch);
+  await target.complete();
+  return messages;
+}
+
+async function* readItems(file: string): AsyncGenerator<ArchiveItem> {
+  const fail = (line: number, why: string) =>
+    new Error(`Cannot import ${file}: line ${line} ${why}`);
+  let number = 0;
+  let hasEnded = false;
+  let room: ArchiveItem<"room"> | undefined;
+  let next = 0;
+  for await (const line of readLines(file)) {
+    if (++number === 1) {
+      if (line !== header) throw fail(1, "is not the start of an exported chat");
+      continue;
+    }
+    if (hasEnded) throw fail(number, "comes after the end");
+    if (line === JSON.stringify({ kind: "end", items: number - 2 })) {
+      hasEnded = true;
+      continue;
+    }
+    const item = parseItem(line);
+    if (item === undefined) throw fail(number, "is damaged");
+    // The messages of a room follow it without gaps.
+    const isComplete = room === undefined || next > room.head;
+    const isNext = item.kind === "message" && item.room === room?.room && item.offset === next;
+    if (item.kind === "message" ? !isNext : !isComplete) {
+      throw fail(number, "is not the next message of its room");
+    }
+    if (isNext) next++;
+    if (item.kind === "room") [room, next] = [item, item.first];
+    yield item;
+  }
+  if (!hasEnded) throw fail(number + 1, "is missing: the file is incomplete");
+}
+
+function parseItem(line: string): ArchiveItem | undefined {
+  try {
+    const item = JSON.parse(line);
+    const shape = Object.entries(shapes).find(([kind]) => kind === item.kind)?.[1];
+    const isValid = shape !== undefined &&
+      Object.entries(shape).every(([name, example]) => isLike(item[name], example)) &&
+      (item.room === undefined || isRoomName(item.room));
+    return isValid ? item : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isLike(value: unknown, example: unknown): boolean {
+  const isUsable = typeof value !== "number" || Number.isSafeInteger(value) && value >= 0;
+  return typeof value === typeof example && isUsable;
+}
+
+async function* readLines(file: string): AsyncGenerator<string> {
+  let rest = "";
+  try {
+    const { readable } = await Deno.open(file);
+    for await (const chunk of readable.pipeThrough(new TextDecoderStream())) {
+      const lines = (rest + chunk).split("\n");
+      rest = lines.pop() ?? "";
+      yield* lines;
+    }
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error)) throw error;
+    throw new Error(`Cannot read ${file}: ${errorMessage(error)}`, { cause: error });
+  }
+  if (rest !== "") yield rest;
+}

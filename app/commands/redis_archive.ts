@@ -1,0 +1,244 @@
+// The keys of a chat in Redis as the source and the target of an archive.
+
+import { connectError } from "../broker/redis/connect_error.ts";
+import { RedisLink } from "../broker/redis/redis_link.ts";
+import { entryBody, nonceTtlMs } from "../broker/redis/scripts.ts";
+import { limits } from "../protocol/wire.ts";
+import { usernameKey } from "../protocol/names.ts";
+import type { ArchiveItem, ArchiveSource, ArchiveTarget } from "./chat_archive.ts";
+
+const timeoutMs = 10_000;
+const scanCount = 1_000;
+const pageEntries = 500;
+
+/** The keys of one chat. */
+class ChatKeys {
+  readonly #link: RedisLink;
+  readonly prefix: string;
+
+  private constructor(link: RedisLink, prefix: string) {
+    this.#link = link;
+    this.prefix = prefix;
+  }
+
+  /** Connects. Throws while a server uses the chat. */
+  static async open(url: string, prefix: string): Promise<ChatKeys> {
+    try {
+      const onTyping = () => {};
+      const link = await RedisLink.open({ name: "archive", url, prefix, timeoutMs, onTyping });
+      const keys = new ChatKeys(link, prefix);
+      for await (const found of keys.scan("lease:*")) {
+        if (found.length > 0) {
+          throw new Error("servers use it, or did a moment ago; stop them all, and wait a minute");
+        }
+      }
+      return keys;
+    } catch (error) {
+      throw connectError(url, prefix, error);
+    }
+  }
+
+  send(command: string, ...args: readonly (string | number)[]): Promise<unknown> {
+    return this.#link.send(command, ...args.map(String));
+  }
+
+  key(...parts: readonly string[]): string {
+    return this.prefix + parts.join(":");
+  }
+
+  /** Returns fields of a hash; `undefined` where one is missing. */
+  async fields(key: string, ...names: readonly string[]): Promise<readonly (string | undefined)[]> {
+    const values = await this.send("HMGET", key, ...names) as readonly (string | null)[];
+    return values.map((value) => value ?? undefined);
+  }
+
+  /** Yields the chat's keys, some of them maybe twice. `pattern` is without the prefix. */
+  async *scan(pattern: string): AsyncGenerator<readonly string[]> {
+    const match = this.prefix.replaceAll(/[*?[\]\\]/g, "\\$&") + pattern;
+    let cursor = "0";
+    do {
+      const reply = await this.send("SCAN", cursor, "MATCH", match, "COUNT", scanCount);
+      const [next, keys] = reply as readonly [string, readonly string[]];
+      cursor = next;
+      yield keys;
+    } while (cursor !== "0");
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve(this.#link.close());
+  }
+}
+
+/** Opens a chat in Redis to export it. */
+export async function openRedisSource(
+  url: string,
+  prefix: string,
+  nameHoldMs: number,
+): Promise<ArchiveSource> {
+  const keys = await ChatKeys.open(url, prefix);
+  const items = async function* (): AsyncGenerator<ArchiveItem> {
+    const firsts = new Map<string, number>();
+    for await (const name of distinct(keys.scan("room:*"))) {
+      const room = name.slice(keys.key("room:").length);
+      const [first, head, at] = await keys.fields(name, "first", "head", "at");
+      const item: ArchiveItem<"room"> = {
+        kind: "room",
+        room,
+        first: Number(first),
+        head: Number(head),
+        at: Number(at),
+      };
+      firsts.set(room, item.first);
+      yield item;
+      yield* messagesOf(keys, item);
+    }
+    for await (const name of distinct(keys.scan("nonce:*"))) {
+      const [, room = "", member = "", nonce = ""] =
+        /^([^:]*):([^:]*):(.*)$/s.exec(name.slice(keys.key("nonce:").length)) ?? [];
+      const first = firsts.get(room) ?? 1;
+      if (first === 1) continue;
+      const [offset, expiresAt] = String(await keys.send("GET", name)).split(":").map(Number);
+      if (offset === undefined || !(offset < first)) continue;
+      yield { kind: "nonce", room, member, nonce, offset, at: Number(expiresAt) - nonceTtlMs };
+    }
+    for await (const name of distinct(keys.scan("member:*"))) {
+      const [username, formerKey = "", wrote, heldUntil, readerHeldUntil] = await keys
+        .fields(name, "username", "formerKey", "hasWritten", "heldUntil", "readerHeldUntil");
+      if (username === undefined) continue;
+      const hasWritten = wrote === "1";
+      // A member that was connected when its server died has not been released.
+      const releasedAt = readerHeldUntil ?? Date.now() + Math.min(nameHoldMs, limits.readerHoldMs);
+      yield {
+        kind: "name",
+        member: name.slice(keys.key("member:").length),
+        username,
+        formerKey,
+        hasWritten,
+        heldUntil: Math.max(Number(releasedAt), hasWritten ? Number(heldUntil) : 0),
+      };
+    }
+  };
+  return { items, [Symbol.asyncDispose]: () => keys.close() };
+}
+
+async function* distinct(batches: AsyncIterable<readonly string[]>): AsyncGenerator<string> {
+  const seen = new Set<string>();
+  for await (const batch of batches) {
+    for (const key of batch) {
+      if (!seen.has(key)) yield key;
+      seen.add(key);
+    }
+  }
+}
+
+async function* messagesOf(
+  keys: ChatKeys,
+  { room, first, head }: ArchiveItem<"room">,
+): AsyncGenerator<ArchiveItem> {
+  for (let from = first; from <= head;) {
+    const range = [keys.key("log", room), `${from}-0`, `${head}-0`];
+    const page = await keys.send("XRANGE", ...range, "COUNT", pageEntries);
+    const entries = page as readonly (readonly [string, readonly string[]])[];
+    if (entries.length === 0) throw new Error(`Cannot export ${room}: a message is missing`);
+    for (const [id, [, epoch = "", , at, , body]] of entries) {
+      const offset = Number.parseInt(id);
+      const { member, from, text, nonce } = JSON.parse(`{${body}}`);
+      yield { kind: "message", room, offset, epoch, at: Number(at), member, from, text, nonce };
+    }
+    from += entries.length;
+  }
+}
+
+/**
+ * Prepares a chat in Redis that is empty, or whose import was cut off. No server starts with it
+ * until it is complete.
+ *
+ * @throws {Error} If it has messages, or a server uses it.
+ */
+export async function openRedisTarget(url: string, prefix: string): Promise<ArchiveTarget> {
+  const keys = await ChatKeys.open(url, prefix);
+  const removeAll = async () => {
+    for await (const batch of keys.scan("*")) {
+      if (batch.length > 0) await keys.send("UNLINK", ...batch);
+    }
+  };
+  try {
+    const [isUnfinished] = await keys.fields(keys.key("meta"), "importing");
+    if (isUnfinished === undefined && await keys.send("SCARD", keys.key("rooms")) !== 0) {
+      const why = `it has a chat; use another database of it, or remove its keys ${prefix}*`;
+      throw connectError(url, prefix, why);
+    }
+    await removeAll();
+    await keys.send("HSET", keys.key("meta"), "importing", 1);
+  } catch (error) {
+    await keys.close();
+    throw error;
+  }
+  let isComplete = false;
+  return {
+    write: async (items) => {
+      const commands = items.flatMap((item) => commandsFor(keys, item));
+      await Promise.all(commands.map(([name = "", ...args]) => keys.send(String(name), ...args)));
+    },
+    complete: async () => {
+      await keys.send("HDEL", keys.key("meta"), "importing");
+      isComplete = true;
+    },
+    [Symbol.asyncDispose]: async () => {
+      if (!isComplete) await removeAll();
+      await keys.close();
+    },
+  };
+}
+
+type Command = readonly (string | number)[];
+
+function commandsFor(keys: ChatKeys, item: ArchiveItem): readonly Command[] {
+  switch (item.kind) {
+    case "room": {
+      const { room, first, head, at } = item;
+      const hash = ["HSET", keys.key("room", room), "first", first, "head", head, "at", at];
+      return first > head ? [hash] : [hash, ["SADD", keys.key("rooms"), room]];
+    }
+    case "message": {
+      const { room, offset, epoch, at } = item;
+      const fields = ["epoch", epoch, "at", at, "body", entryBody(item)];
+      return [
+        ["SADD", keys.key("epochs"), epoch],
+        ["XADD", keys.key("log", room), `${offset}-0`, ...fields],
+        ...nonceCommands(keys, { ...item, kind: "nonce" }),
+      ];
+    }
+    case "nonce":
+      return nonceCommands(keys, item);
+    case "name":
+      return nameCommands(keys, item);
+  }
+}
+
+function nonceCommands(
+  keys: ChatKeys,
+  { room, member, nonce, offset, at }: ArchiveItem<"nonce">,
+): readonly Command[] {
+  const expiresAt = at + nonceTtlMs;
+  if (expiresAt <= Date.now()) return [];
+  const key = keys.key("nonce", room, member, nonce);
+  return [["SET", key, `${offset}:${expiresAt}`, "PXAT", expiresAt]];
+}
+
+function nameCommands(
+  keys: ChatKeys,
+  { member, username, formerKey, hasWritten, heldUntil }: ArchiveItem<"name">,
+): readonly Command[] {
+  if (heldUntil <= Date.now()) return [];
+  const record = keys.key("member", member);
+  const nameKeys = [usernameKey(username), formerKey].filter((key) => key !== "");
+  const wrote = ["hasWritten", Number(hasWritten), "heldUntil", heldUntil];
+  const held = ["username", username, "readerHeldUntil", heldUntil, ...wrote];
+  return [
+    ["HSET", record, "key", usernameKey(username), ...held],
+    ...(formerKey === "" ? [] : [["HSET", record, "formerKey", formerKey]]),
+    ...nameKeys.map((key) => ["SET", keys.key("name", key), member, "PXAT", heldUntil]),
+    ["PEXPIREAT", record, heldUntil],
+  ];
+}

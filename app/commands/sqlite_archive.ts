@@ -1,0 +1,137 @@
+// The database of a chat as the source and the target of an archive.
+
+import { DatabaseFile } from "../broker/sqlite/database.ts";
+import { FolderLock } from "../broker/sqlite/lock.ts";
+import { limits } from "../protocol/wire.ts";
+import { usernameKey } from "../protocol/names.ts";
+import type { ArchiveItem, ArchiveSource, ArchiveTarget } from "./chat_archive.ts";
+import { checkCopy, folderLock, infoOf, openToRead, removeDatabase } from "./database_access.ts";
+
+const select = {
+  rooms: "SELECT 'room' AS kind, name AS room, first, head, at FROM rooms ORDER BY id",
+  messages: `SELECT 'message' AS kind, rooms.name AS room, offset, epochs.name AS epoch,
+                    messages.at AS at, member, username AS "from", text, nonce
+             FROM rooms JOIN messages ON room = rooms.id JOIN epochs ON epochs.id = epoch
+             WHERE rooms.name = ? AND offset BETWEEN ? AND ? ORDER BY offset`,
+  nonces: `SELECT 'nonce' AS kind, rooms.name AS room, member, nonce, offset, nonces.at AS at
+           FROM nonces JOIN rooms ON rooms.id = room WHERE offset < first`,
+  names: `SELECT member, username, wrote, live, held_until,
+                 (SELECT key FROM names AS former WHERE former.member = names.member
+                  AND current = 0) AS formerKey
+          FROM names WHERE current = 1`,
+} as const;
+
+const insert = {
+  room: "INSERT INTO rooms (name, first, head, at, indexed) VALUES (?, ?, ?, ?, ?)",
+  epoch: "INSERT OR IGNORE INTO epochs (name) VALUES (?)",
+  message: `INSERT INTO messages (room, epoch, offset, at, member, username, text, nonce)
+            SELECT rooms.id, epochs.id, ?3, ?4, ?5, ?6, ?7, ?8 FROM rooms, epochs
+            WHERE rooms.name = ?1 AND epochs.name = ?2`,
+  nonce: `INSERT OR IGNORE INTO nonces (room, member, nonce, offset, at)
+          SELECT id, ?, ?, ?, ? FROM rooms WHERE name = ?`,
+  name: `INSERT OR IGNORE INTO names (key, member, username, current, live, wrote, held_until)
+         VALUES (?, ?, ?, ?, 0, ?, ?)`,
+} as const;
+
+/** Opens a database to export it, at one moment if a server uses it. */
+export async function openSqliteSource(path: string, nameHoldMs: number): Promise<ArchiveSource> {
+  const database = await openToRead(path);
+  database.exec("BEGIN");
+  const rows = (sql: string, ...values: readonly (string | number)[]) =>
+    database.prepare(sql).iterate(...values);
+  // The columns of the other queries are the fields.
+  const itemsOf = (sql: string, ...values: readonly (string | number)[]) =>
+    rows(sql, ...values) as Iterable<unknown> as Iterable<ArchiveItem>;
+  const items = function* (): Generator<ArchiveItem> {
+    for (const room of itemsOf(select.rooms)) {
+      yield room;
+      if (room.kind === "room") yield* itemsOf(select.messages, room.room, room.first, room.head);
+    }
+    yield* itemsOf(select.nonces);
+    for (const { member, username, wrote, live, held_until, formerKey } of rows(select.names)) {
+      const hasWritten = wrote === 1;
+      const holdMs = hasWritten ? nameHoldMs : limits.readerHoldMs;
+      yield {
+        kind: "name",
+        member: String(member),
+        username: String(username),
+        formerKey: String(formerKey ?? ""),
+        hasWritten,
+        heldUntil: live === 1 ? Date.now() + holdMs : Number(held_until),
+      };
+    }
+  };
+  return {
+    items,
+    [Symbol.asyncDispose]: () => Promise.resolve(database.close()),
+  };
+}
+
+/**
+ * Prepares a new database at `path`, which appears there once it is complete.
+ *
+ * @throws {Error} If there is one, or a server uses the folder.
+ */
+export async function openSqliteTarget(path: string): Promise<ArchiveTarget> {
+  const lock = await FolderLock.acquire(folderLock(path));
+  const unfinished = `${path}.unfinished`;
+  const discard = () => {
+    removeDatabase(unfinished);
+    lock.release();
+    return Promise.resolve();
+  };
+  let file: DatabaseFile;
+  try {
+    if (infoOf(path) !== undefined) {
+      throw new Error(`Cannot import into ${path}: it exists; move it away first`);
+    }
+    removeDatabase(unfinished);
+    file = new DatabaseFile(unfinished, "normal", 0);
+  } catch (error) {
+    await discard();
+    throw error;
+  }
+  return {
+    write: (items) => {
+      file.transaction(() => items.forEach((item) => store(file, item)), () => lock.check());
+      return Promise.resolve();
+    },
+    complete: () => {
+      file.close();
+      checkCopy(unfinished);
+      lock.check();
+      Deno.renameSync(unfinished, path);
+      return Promise.resolve();
+    },
+    [Symbol.asyncDispose]: () => {
+      file.close();
+      return discard();
+    },
+  };
+}
+
+function store(file: DatabaseFile, item: ArchiveItem): void {
+  switch (item.kind) {
+    case "room": {
+      const { room, first, head, at } = item;
+      file.run(insert.room, room, first, head, at, head);
+      return;
+    }
+    case "message": {
+      const { room, epoch, offset, at, member, from, text, nonce } = item;
+      file.run(insert.epoch, epoch);
+      file.run(insert.message, room, epoch, offset, at, member, from, text, nonce);
+      file.run(insert.nonce, member, nonce, offset, at, room);
+      return;
+    }
+    case "nonce":
+      file.run(insert.nonce, item.member, item.nonce, item.offset, item.at, item.room);
+      return;
+    case "name": {
+      const { member, username, formerKey, hasWritten, heldUntil } = item;
+      const wrote = Number(hasWritten);
+      file.run(insert.name, usernameKey(username), member, username, 1, wrote, heldUntil);
+      if (formerKey !== "") file.run(insert.name, formerKey, member, username, 0, wrote, heldUntil);
+    }
+  }
+}

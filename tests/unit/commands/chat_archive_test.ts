@@ -1,0 +1,169 @@
+// export-chat and import-chat: a chat moves from SQLite to Redis and back, and nothing else changes.
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { RedisBroker } from "../../../app/broker/redis/redis_broker.ts";
+import type { Broker } from "../../../app/chat/broker.ts";
+import type { Position } from "../../../app/protocol/wire.ts";
+import { exportChat, importChat } from "../../../app/commands/chat_archive.ts";
+import { openRedisSource, openRedisTarget } from "../../../app/commands/redis_archive.ts";
+import { openSqliteSource, openSqliteTarget } from "../../../app/commands/sqlite_archive.ts";
+import { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
+import { redisOptions, testKey, testWithRedis, until } from "../../support/broker_node.ts";
+import { databaseFolder } from "../../support/database_folder.ts";
+import { optionsFor } from "../../support/sqlite_harness.ts";
+import { draft } from "../broker/broker_contract.ts";
+
+const holdMs = 86_400_000;
+const prefix = testKey("");
+const odd = '\u2028 two\nlines, \u{1f600} and "quotes"';
+
+/** Fills a database whose lobby has lost its first three messages, in two epochs. */
+function fillDatabase(path: string): readonly Position[] {
+  const positions: Position[] = [];
+  const settings = { ...optionsFor(path), now: Date.now, retentionMessages: 2, nameHoldMs: holdMs };
+  for (const epoch of ["a", "b"]) {
+    const broker = new SqliteBroker(settings);
+    broker.claim("ada", "Ada");
+    for (let i = 0; i < 3; i++) broker.append([draft(`${epoch}${i} ${odd}`)]);
+    broker.append([draft(epoch, { room: "tea" })]);
+    broker.prune();
+    for (const room of ["lobby", "tea"]) {
+      positions.push(broker.read(room, { before: Infinity, limit: 1, maxBytes: 1 }).head);
+    }
+    broker.claim("ben", "Ben");
+    broker.rename("ada", `Ada ${epoch}`);
+    broker.release("ben");
+    broker.release("ada");
+    broker.close();
+  }
+  return positions;
+}
+
+/** Checks that a broker has what `fillDatabase` stored. */
+async function checkChat(broker: Broker, positions: readonly Position[]): Promise<void> {
+  broker.subscribe({ entries: () => {}, pruned: () => {} });
+  const all = { limit: 100, maxBytes: 1e6 };
+  const lobby = await broker.read("lobby", { before: Infinity, ...all });
+  assertEquals(lobby.entries.map(({ offset, text, from }) => [offset, text, from]), [
+    [5, `b1 ${odd}`, "Ada"],
+    [6, `b2 ${odd}`, "Ada"],
+  ]);
+  assertEquals([lobby.first, lobby.head.offset], [5, 6]);
+  for (const [i, after] of positions.entries()) {
+    const room = i % 2 === 0 ? "lobby" : "tea";
+    // The first position in the lobby is of the epoch before the oldest message kept.
+    assertEquals((await broker.read(room, { after, ...all })).valid, i !== 0, `position ${i}`);
+  }
+  // A removed message, one that is kept, and a new one.
+  assertEquals(
+    await broker.append([draft(`a0 ${odd}`), draft(`b2 ${odd}`), draft("new")]),
+    [
+      { kind: "repeat", offset: 1 },
+      { kind: "repeat", offset: 6 },
+      { kind: "stored", offset: 7 },
+    ],
+  );
+  for (const name of ["Ada b", "Ada a", "Ben"]) {
+    assertEquals(await broker.claim("cleo", name), undefined, name);
+  }
+  assertEquals(await broker.claim("ada", "Another"), "Ada b");
+}
+
+async function linesOf(file: string): Promise<readonly string[]> {
+  return (await Deno.readTextFile(file)).trimEnd().split("\n").toSorted();
+}
+
+testWithRedis(
+  "export-chat and import-chat move a chat from SQLite to Redis and back",
+  async ({ url }) => {
+    await using folder = await databaseFolder();
+    const positions = fillDatabase(folder.path);
+    const [first, second] = [`${folder.dir}/first.jsonl`, `${folder.dir}/second.jsonl`];
+    {
+      await using source = await openSqliteSource(folder.path, holdMs);
+      assertEquals(await exportChat(source, first), 4);
+      await using target = await openRedisTarget(url, prefix);
+      assertEquals(await importChat(first, target), 4);
+    }
+    {
+      await using source = await openRedisSource(url, prefix, holdMs);
+      assertEquals(await exportChat(source, second), 4);
+    }
+    assertEquals(await linesOf(second), await linesOf(first));
+    const redis = await RedisBroker.open(redisOptions(url, { leaseMs: 300 }));
+    await checkChat(redis, positions);
+    await redis.close();
+    const back = `${folder.dir}/back.db`;
+    {
+      await using target = await openSqliteTarget(back);
+      await importChat(second, target);
+    }
+    const sqlite = new SqliteBroker({ ...optionsFor(back), now: Date.now, nameHoldMs: holdMs });
+    await checkChat(sqlite, positions);
+    sqlite.close();
+  },
+);
+
+testWithRedis("import-chat refuses a chat that exists or is in use", async (redis) => {
+  const { url } = redis;
+  await using folder = await databaseFolder();
+  fillDatabase(folder.path);
+  await assertRejects(() => openSqliteTarget(folder.path), Error, "it exists; move it away first");
+  const broker = await RedisBroker.open(redisOptions(url, { leaseMs: 300 }));
+  await assertRejects(() => openRedisTarget(url, prefix), Error, "servers use it");
+  await broker.append([draft("a")]);
+  await broker.close();
+  await until(async () => await redis.cli("KEYS", testKey("lease:*")) === "");
+  await assertRejects(() => openRedisTarget(url, prefix), Error, "it has a chat; use another");
+});
+
+testWithRedis(
+  "import-chat leaves nothing of a damaged file, and no server starts before its end",
+  async (redis) => {
+    const { url } = redis;
+    await using folder = await databaseFolder();
+    fillDatabase(folder.path);
+    const file = `${folder.dir}/chat.jsonl`;
+    {
+      await using source = await openSqliteSource(folder.path, holdMs);
+      await exportChat(source, file);
+    }
+    const lines = (await Deno.readTextFile(file)).trimEnd().split("\n");
+    const damages: readonly (readonly [damaged: readonly string[], why: string])[] = [
+      [lines.slice(0, -1), `line ${lines.length} is missing: the file is incomplete`],
+      [lines.slice(1), "line 1 is not the start of an exported chat"],
+      [lines.toSpliced(3, 1), "line 4 is not the next message of its room"],
+      [lines.toSpliced(2, 1), "line 3 is not the next message of its room"],
+      [lines.toSpliced(2, 0, "{}"), "line 3 is damaged"],
+      [lines.toSpliced(2, 0, "null"), "line 3 is damaged"],
+      [lines.with(1, lines[1]?.replace(/"head":\d+/, '"head":-1') ?? ""), "line 2 is damaged"],
+      [[...lines, "{}"], `line ${lines.length + 1} comes after the end`],
+    ];
+    const imported = `${folder.dir}/imported.db`;
+    for (const [damaged, why] of damages) {
+      await Deno.writeTextFile(file, damaged.join("\n"));
+      const toSqlite = async () => {
+        await using target = await openSqliteTarget(imported);
+        await importChat(file, target);
+      };
+      const toRedis = async () => {
+        await using target = await openRedisTarget(url, prefix);
+        await importChat(file, target);
+      };
+      for (const run of [toSqlite, toRedis]) await assertRejects(run, Error, why);
+    }
+    assertEquals(folder.names(), ["chat.jsonl", "parley.db"]);
+    assertEquals(await redis.cli("DBSIZE"), "0");
+    // As if the import was killed.
+    await redis.cli("HSET", testKey("meta"), "importing", "1");
+    await redis.cli("SADD", testKey("rooms"), "lobby");
+    const open = () => RedisBroker.open(redisOptions(url));
+    await assertRejects(open, Error, "an import into it was cut off; run import-chat again");
+    await Deno.writeTextFile(file, lines.join("\n"));
+    await using target = await openRedisTarget(url, prefix);
+    await importChat(file, target);
+    const broker = await open();
+    assert(broker.isReady);
+    await broker.close();
+  },
+);
