@@ -3,7 +3,7 @@
 // log are passed in.
 
 import { decodeCommand } from "../protocol/decode.ts";
-import { closeCode, limits, protocolVersion } from "../protocol/wire.ts";
+import { closeCode, hubLimits, limits, protocolVersion } from "../protocol/wire.ts";
 import type {
   Command,
   ErrorPush,
@@ -130,7 +130,7 @@ export class ChatHub {
       return this.#end(session, closeCode.protocolError, "frames must be JSON text");
     }
     const isGreeting = session.state.kind === "greeting";
-    const maxBytes = isGreeting ? limits.greetingFrameMaxBytes : limits.frameMaxBytes;
+    const maxBytes = isGreeting ? hubLimits.greetingFrameMaxBytes : hubLimits.frameMaxBytes;
     const decoded = decodeCommand(frame, maxBytes);
     if (decoded.ok) this.#take(session, decoded.command);
     else if (decoded.failure.kind === "close") {
@@ -420,7 +420,7 @@ export class ChatHub {
     const { session, payer, subscriptions } = active;
     const about = { re: "history", room: command.room };
     if (!subscriptions.has(command.room)) return this.#refuse(session, notJoined(about));
-    if (session.queuedLength >= limits.helloMaxBytes) {
+    if (session.queuedLength >= hubLimits.helloMaxBytes) {
       return this.#refuse(session, rateLimited(about, "bytes", sweepMs));
     }
     if (!this.#mayRead(active, about) || !this.#mayRun(session, payer, about)) return;
@@ -661,11 +661,11 @@ export class ChatHub {
 
 function serverLimits(settings: HubSettings): ServerLimits {
   return {
-    frameMaxBytes: limits.frameMaxBytes,
+    frameMaxBytes: hubLimits.frameMaxBytes,
     textMaxLength: limits.textMaxLength,
     usernameMaxLength: limits.usernameMaxLength,
     roomsPerSession: limits.roomsPerSession,
-    historyMax: limits.historyMax,
+    historyMax: hubLimits.historyMax,
     rateBurst: settings.rateBurst,
     ratePerSecond: settings.ratePerSecond,
     retentionDays: settings.retentionDays,

@@ -1,6 +1,6 @@
 // How many names each address holds for members that left (law 7).
 
-import { limits } from "../protocol/wire.ts";
+import { hubLimits } from "../protocol/wire.ts";
 import type { Payer } from "./session.ts";
 
 /** Max members of an address whose names are held. */
@@ -33,7 +33,7 @@ export class HeldNames {
       if (holds.size >= maxPerAddress[scope] || this.#size >= maxTotal) return false;
       this.#size++;
     }
-    const holdMs = hasWritten ? this.#nameHoldMs : limits.readerHoldMs;
+    const holdMs = hasWritten ? this.#nameHoldMs : hubLimits.readerHoldMs;
     // It may have written in an earlier session.
     holds.set(member, Math.max(endsAt ?? 0, now + holdMs));
     return true;

@@ -1,6 +1,6 @@
 // The one paged reader (law 5): sessions join, resume, repair holes and scroll back through it.
 
-import { limits } from "../protocol/wire.ts";
+import { hubLimits } from "../protocol/wire.ts";
 import type { ErrorPush, HistoryCommand, Position } from "../protocol/wire.ts";
 import type { Page, ReadQuery } from "./broker.ts";
 import { byteLength, encodeEntries, jsonElements, prefixWithin, sliceAfter } from "./entries.ts";
@@ -48,7 +48,7 @@ export class LogReader {
   join(subscription: Subscription, position: Position | undefined): void {
     const { active } = subscription;
     const isFirst = !active.pages.some(({ kind }) => kind === "join");
-    if (isFirst) active.pageBytesLeft = limits.helloMaxBytes;
+    if (isFirst) active.pageBytesLeft = hubLimits.helloMaxBytes;
     active.pages.push({ kind: "join", subscription, position, page: undefined });
     this.#waiting.add(active);
     this.#options.ticker.soon();
@@ -89,7 +89,7 @@ export class LogReader {
   #serveJoin(request: JoinRequest): boolean {
     const { subscription: { active, room }, position, page } = request;
     if (room.state === "reading") return false;
-    const maxBytes = Math.max(0, Math.min(active.pageBytesLeft, limits.pageMaxBytes));
+    const maxBytes = Math.max(0, Math.min(active.pageBytesLeft, hubLimits.pageMaxBytes));
     if (room.state === "unread") this.#readEnd(room);
     else if (position === undefined) this.#send(request, room.newest(maxBytes));
     else if (page === undefined) {
@@ -106,7 +106,11 @@ export class LogReader {
 
   /** Reads the end of a room's log when its first session joins. */
   #readEnd(room: Room): void {
-    const query = { before: Infinity, limit: limits.historyMax, maxBytes: limits.pageMaxBytes };
+    const query = {
+      before: Infinity,
+      limit: hubLimits.historyMax,
+      maxBytes: hubLimits.pageMaxBytes,
+    };
     room.state = "reading";
     this.#read(room.name, query, (page) => {
       room.load(page);
@@ -121,7 +125,7 @@ export class LogReader {
   /** Reads entries that memory no longer has. */
   #readAfter(request: JoinRequest, position: Position, maxBytes: number): void {
     const { active, room } = request.subscription;
-    const query = { after: position, limit: limits.resumeMax, maxBytes };
+    const query = { after: position, limit: hubLimits.resumeMax, maxBytes };
     active.isReading = true;
     this.#read(room.name, query, (page) => {
       active.isReading = false;
@@ -136,8 +140,8 @@ export class LogReader {
   #readHistory(active: ActiveSession, request: HistoryRequest): void {
     const { session } = active;
     const { room, before, limit } = request;
-    const maxBytes = Math.max(0, limits.helloMaxBytes - session.queuedLength);
-    const query = { before, limit, maxBytes: Math.min(maxBytes, limits.pageMaxBytes) };
+    const maxBytes = Math.max(0, hubLimits.helloMaxBytes - session.queuedLength);
+    const query = { before, limit, maxBytes: Math.min(maxBytes, hubLimits.pageMaxBytes) };
     const finish = () => {
       active.isReading = false;
       if (active.pages[0] === request) active.pages.shift();
@@ -230,7 +234,7 @@ function isVoid({ subscription }: JoinRequest): boolean {
 /** Returns the entries of a page that was read, followed by newer ones from memory. */
 function slicePage(room: Room, position: Position, page: Page, maxBytes: number): Slice {
   const behind = room.head.offset - position.offset;
-  if (behind > limits.resumeMax || page.first > position.offset + 1) {
+  if (behind > hubLimits.resumeMax || page.first > position.offset + 1) {
     return room.newest(maxBytes, position.offset);
   }
   const read = prefixWithin(encodeEntries(page.entries, position.epoch), maxBytes);

@@ -1,6 +1,6 @@
 // One room in memory: the end of its log, its members, and the pushes of this tick.
 
-import { limits } from "../protocol/wire.ts";
+import { hubLimits } from "../protocol/wire.ts";
 import type { Position } from "../protocol/wire.ts";
 import type { Entry, Page, RemoteMember } from "./broker.ts";
 import { encodeEntries, encodeEntry, prefixWithin, sliceAfter } from "./entries.ts";
@@ -60,7 +60,7 @@ export class Room {
     const encoded = encodeEntry(entry, this.#head.offset === 0 ? undefined : this.#head.epoch);
     this.#recent.push(encoded);
     this.pushes.push(encoded.json);
-    if (this.#recent.length > limits.historyMax) this.#recent.shift();
+    if (this.#recent.length > hubLimits.historyMax) this.#recent.shift();
     this.#head = { epoch: entry.epoch, offset: entry.offset };
     this.roster.stopTyping(entry.member);
   }

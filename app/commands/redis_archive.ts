@@ -3,7 +3,7 @@
 import { connectError } from "../broker/redis/connect_error.ts";
 import { RedisLink } from "../broker/redis/redis_link.ts";
 import { entryBody, nonceTtlMs } from "../broker/redis/scripts.ts";
-import { limits } from "../protocol/wire.ts";
+import { hubLimits } from "../protocol/wire.ts";
 import { usernameKey } from "../protocol/names.ts";
 import type { ArchiveItem, ArchiveSource, ArchiveTarget } from "./chat_archive.ts";
 
@@ -107,7 +107,8 @@ export async function openRedisSource(
       if (username === undefined) continue;
       const hasWritten = wrote === "1";
       // A member that was connected when its server died has not been released.
-      const releasedAt = readerHeldUntil ?? Date.now() + Math.min(nameHoldMs, limits.readerHoldMs);
+      const releasedAt = readerHeldUntil ??
+        Date.now() + Math.min(nameHoldMs, hubLimits.readerHoldMs);
       yield {
         kind: "name",
         member: name.slice(keys.key("member:").length),

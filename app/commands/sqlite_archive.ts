@@ -2,7 +2,7 @@
 
 import { DatabaseFile } from "../broker/sqlite/database.ts";
 import { FolderLock } from "../broker/sqlite/lock.ts";
-import { limits } from "../protocol/wire.ts";
+import { hubLimits } from "../protocol/wire.ts";
 import { usernameKey } from "../protocol/names.ts";
 import type { ArchiveItem, ArchiveSource, ArchiveTarget } from "./chat_archive.ts";
 import { checkCopy, folderLock, infoOf, openToRead, removeDatabase } from "./database_access.ts";
@@ -50,7 +50,7 @@ export async function openSqliteSource(path: string, nameHoldMs: number): Promis
     yield* itemsOf(select.nonces);
     for (const { member, username, wrote, live, held_until, formerKey } of rows(select.names)) {
       const hasWritten = wrote === 1;
-      const holdMs = hasWritten ? nameHoldMs : limits.readerHoldMs;
+      const holdMs = hasWritten ? nameHoldMs : hubLimits.readerHoldMs;
       yield {
         kind: "name",
         member: String(member),

@@ -4,7 +4,7 @@
 import { validateUsername } from "./names.ts";
 import { cleanText, isRoomName, roomNameRule, roomPattern, utf8Length } from "./text.ts";
 import type { Validated } from "./text.ts";
-import { closeCode, limits } from "./wire.ts";
+import { closeCode, hubLimits, limits } from "./wire.ts";
 import type { Command, ErrorCode, ErrorPush, RoomRequest } from "./wire.ts";
 
 /** Why a frame was refused: the server closes the connection, or replies and keeps it open. */
@@ -34,12 +34,12 @@ class FieldError extends Error {
  * invalid field gives an `error` push; anything but a JSON object with a `type` closes the
  * connection, as does a frame of more than `maxBytes`.
  */
-export function decodeCommand(frame: string, maxBytes: number = limits.frameMaxBytes): Decoded {
+export function decodeCommand(frame: string, maxBytes: number = hubLimits.frameMaxBytes): Decoded {
   if (isLargerThan(frame, maxBytes)) {
     return close(closeCode.frameTooBig, `frames can have up to ${maxBytes} bytes`);
   }
-  if (isDeeperThan(frame, limits.nestingMax)) {
-    return close(closeCode.protocolError, `JSON can be nested up to ${limits.nestingMax} deep`);
+  if (isDeeperThan(frame, hubLimits.nestingMax)) {
+    return close(closeCode.protocolError, `JSON can be nested up to ${hubLimits.nestingMax} deep`);
   }
   let value: unknown;
   try {
@@ -93,7 +93,7 @@ const decoders = new Map<string, (fields: Fields) => Command>([
     before: integerOf(fields, "before", 1, Number.MAX_SAFE_INTEGER),
     limit: fields.limit === undefined
       ? limits.historyDefault
-      : integerOf(fields, "limit", 1, limits.historyMax),
+      : integerOf(fields, "limit", 1, hubLimits.historyMax),
   })],
   ["typing", (fields) => ({ type: "typing", room: roomOf(fields) })],
   ["rename", (fields) => ({ type: "rename", username: usernameOf(fields) })],

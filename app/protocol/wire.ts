@@ -9,30 +9,37 @@ export const protocolVersion = 1;
 
 /** Limits that no configuration changes. */
 export const limits = {
-  /** Max size of a client's frame, in bytes of UTF-8. */
-  frameMaxBytes: 64 * 1024,
-  /** Max size of a client's frame before `welcome`, in bytes of UTF-8. */
-  greetingFrameMaxBytes: 8 * 1024,
-  /** Max depth of arrays and objects in a client's frame. */
-  nestingMax: 8,
   /** Max length of a cleaned message text, in code points. */
   textMaxLength: 4_000,
   /** Max length of a username, in code points. */
   usernameMaxLength: 24,
-  /** How long the name of a member that wrote nothing is held after it was last seen, in ms. */
-  readerHoldMs: 600_000,
   /** Max rooms per session. */
   roomsPerSession: 20,
   /** Messages in a `history` push when the command sets no `limit`. */
   historyDefault: 50,
+} as const;
+
+/**
+ * Limits that only the server needs to know. All values are literals, so that the bundler can leave
+ * them out of the page.
+ */
+export const hubLimits = {
+  /** Max size of a client's frame, in bytes of UTF-8. */
+  frameMaxBytes: 65_536,
+  /** Max size of a client's frame before `welcome`, in bytes of UTF-8. */
+  greetingFrameMaxBytes: 8_192,
+  /** Max depth of arrays and objects in a client's frame. */
+  nestingMax: 8,
+  /** How long the name of a member that wrote nothing is held after it was last seen, in ms. */
+  readerHoldMs: 600_000,
   /** Max messages in a `history` push, and in a `room` push that did not recover. */
   historyMax: 100,
   /** Max messages a resume replays. A client further behind starts from the newest. */
   resumeMax: 1_000,
   /** Max bytes of messages in one `room` push. */
-  pageMaxBytes: 256 * 1024,
+  pageMaxBytes: 262_144,
   /** Max bytes of messages in all `room` pushes that answer one `hello`. */
-  helloMaxBytes: 512 * 1024,
+  helloMaxBytes: 524_288,
 } as const;
 
 /** Why a connection closed. A client does not reconnect after 1000 and 4000 to 4099. */

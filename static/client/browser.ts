@@ -41,7 +41,7 @@ export const connectionPorts: ConnectionPorts = {
 
 /** Reads problem+json (RFC 9457). */
 function problemIn(body: unknown): Problem | undefined {
-  const { code, detail } = Object(body) as { readonly code?: unknown; readonly detail?: unknown };
+  const { code, detail } = Object(body);
   if (typeof detail !== "string") return undefined;
   return { code: String(code), message: detail };
 }

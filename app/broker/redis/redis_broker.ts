@@ -2,7 +2,7 @@
 // reads. What happens inside Redis is in the .lua files.
 
 import { usernameKey } from "../../protocol/names.ts";
-import { limits } from "../../protocol/wire.ts";
+import { hubLimits } from "../../protocol/wire.ts";
 import type { Position } from "../../protocol/wire.ts";
 import type {
   AppendResult,
@@ -236,7 +236,7 @@ export class RedisBroker implements Broker {
     await this.#publishing;
     const hasReturned = !this.#unreleased.has(member);
     if (hasReturned) return;
-    const readerHoldMs = Math.min(this.#options.nameHoldMs, limits.readerHoldMs);
+    const readerHoldMs = Math.min(this.#options.nameHoldMs, hubLimits.readerHoldMs);
     await this.#run("release", { ...this.#nameArgs, member, readerHoldMs, isFreed });
     this.#unreleased.delete(member);
   }

@@ -1,7 +1,7 @@
 // The names that members hold, and for how long.
 
 import { usernameKey } from "../../protocol/names.ts";
-import { limits } from "../../protocol/wire.ts";
+import { hubLimits } from "../../protocol/wire.ts";
 import type { DatabaseFile } from "./database.ts";
 
 export interface NamesOptions {
@@ -77,7 +77,7 @@ export class Names {
     this.#writers.delete(member);
     if (isFreed) file.run(sql.deleteAll, member);
     else {
-      const readerHoldMs = Math.min(nameHoldMs, limits.readerHoldMs);
+      const readerHoldMs = Math.min(nameHoldMs, hubLimits.readerHoldMs);
       file.run(sql.hold, now() + nameHoldMs, now() + readerHoldMs, member);
     }
   }

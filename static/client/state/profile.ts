@@ -1,7 +1,7 @@
 // Who this browser is: the name, the token that proves it, and the access code.
 
 import { parseUsername } from "../../../app/protocol/text.ts";
-import { readJson, writeJson } from "./storage.ts";
+import { readFields, writeJson } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";
 
 /** The identity that a page signs in with. */
@@ -25,9 +25,7 @@ export function isToken(value: unknown): value is string {
 
 /** Returns the stored profile, with an empty name and a `newToken()` if those are invalid. */
 export function loadProfile(storage: KeyValue, newToken: () => string): Profile {
-  const { username, token, access } = Object(readJson(storage, profileKey)) as {
-    readonly [K in keyof Profile]?: unknown;
-  };
+  const { username, token, access } = readFields<Profile>(storage, profileKey);
   return {
     username: typeof username === "string" && parseUsername(username).ok ? username : "",
     token: isToken(token) ? token : newToken(),

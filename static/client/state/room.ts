@@ -3,16 +3,10 @@
 
 import type { HistoryPush, MessagePush, Position, RoomPush } from "../../../app/protocol/wire.ts";
 import { Roster } from "./roster.ts";
+import type { Unchecked } from "./storage.ts";
 
 /** A message of the log. */
-export interface Message {
-  readonly offset: number;
-  readonly member: string;
-  readonly from: string;
-  readonly text: string;
-  readonly at: number;
-  readonly nonce: string;
-}
+export type Message = Omit<MessagePush, "type" | "room" | "epoch">;
 
 /** The newest messages of a room, saved so that a page can start without its server. */
 export interface Snapshot {
@@ -273,9 +267,7 @@ export function isTimestamp(value: unknown): value is number {
 
 /** Whether a value is a valid message. */
 export function isMessage(value: unknown): value is Message {
-  const { offset, member, from, text, at, nonce } = Object(value) as {
-    readonly [K in keyof Message]?: unknown;
-  };
+  const { offset, member, from, text, at, nonce }: Unchecked<Message> = Object(value);
   return typeof offset === "number" && isTimestamp(at) &&
     [member, from, text, nonce].every((field) => typeof field === "string");
 }

@@ -1,6 +1,6 @@
 // The person's settings, as the browser stores them.
 
-import { readJson, writeJson } from "./storage.ts";
+import { readFields, writeJson } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";
 
 /** Which messages of a room cause notifications. */
@@ -20,9 +20,7 @@ export const settingsKey = "parley.settings";
 
 /** Returns the stored settings, with defaults for those missing or invalid. */
 export function loadSettings(storage: KeyValue): Settings {
-  const { theme, density, sound, notify } = Object(readJson(storage, settingsKey)) as {
-    readonly [K in keyof Settings]?: unknown;
-  };
+  const { theme, density, sound, notify } = readFields<Settings>(storage, settingsKey);
   const isLevel = (entry: [string, unknown]): entry is [string, NotifyLevel] =>
     entry[1] === "always" || entry[1] === "never";
   return {

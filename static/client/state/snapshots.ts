@@ -5,7 +5,7 @@ import type { Position } from "../../../app/protocol/wire.ts";
 import { isMessage } from "./room.ts";
 import type { Room, Snapshot } from "./room.ts";
 import { keysWithPrefix, readJson, removeKey, writeJson } from "./storage.ts";
-import type { KeyValue } from "./storage.ts";
+import type { KeyValue, Unchecked } from "./storage.ts";
 
 const prefix = "parley.last.";
 const messagesMax = 50;
@@ -33,8 +33,8 @@ export function restoreSnapshot(storage: KeyValue, room: Room): void {
 }
 
 function isSnapshot(value: unknown): value is Snapshot {
-  const { position, first, messages } = Object(value) as { [K in keyof Snapshot]?: unknown };
-  const { epoch, offset } = Object(position) as { [K in keyof Position]?: unknown };
+  const { position, first, messages }: Unchecked<Snapshot> = Object(value);
+  const { epoch, offset }: Unchecked<Position> = Object(position);
   if (!Array.isArray(messages) || typeof epoch !== "string") return false;
   const oldest = Number(offset) - messages.length + 1;
   return messages.length > 0 && Number.isSafeInteger(offset) && Number.isSafeInteger(first) &&

@@ -1,13 +1,10 @@
 // JSON values in the browser's storage, which may be forbidden, full or damaged. Nothing throws.
 
 /** The part of the browser's `Storage` that the page uses. */
-export interface KeyValue {
-  getItem(key: string): string | null;
-  setItem(key: string, value: string): void;
-  removeItem(key: string): void;
-  key(index: number): string | null;
-  readonly length: number;
-}
+export type KeyValue = Pick<Storage, "getItem" | "setItem" | "removeItem" | "key" | "length">;
+
+/** The fields of a value that may not be a valid `T`. */
+export type Unchecked<T> = { readonly [K in keyof T]?: unknown };
 
 /** Returns a storage that lasts as long as the page, for browsers that forbid theirs. */
 export function memoryStorage(): KeyValue {
@@ -30,6 +27,11 @@ export function readJson(storage: KeyValue, key: string): unknown {
   } catch {
     return null;
   }
+}
+
+/** Returns the fields of a value; none if it is missing or not an object. */
+export function readFields<T>(storage: KeyValue, key: string): Unchecked<T> {
+  return Object(readJson(storage, key));
 }
 
 /** Stores a value as JSON. Returns false if that failed. */

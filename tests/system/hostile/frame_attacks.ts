@@ -1,7 +1,7 @@
 // Attacks inside a WebSocket: broken frames, broken JSON and malicious commands.
 
 import { decodeCommand } from "../../../app/protocol/decode.ts";
-import { closeCode, limits } from "../../../app/protocol/wire.ts";
+import { closeCode, hubLimits } from "../../../app/protocol/wire.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
 import { command, converse, expect, hello, newToken, provoke, pushes, repeated } from "./attack.ts";
 import type { Attack, Target } from "./attack.ts";
@@ -239,8 +239,8 @@ export const frameAttacks: readonly Attack[] = [
   ),
   repeated("frames of 64 KiB + 1", { short: 40, long: 2_000 }, async ({ port, random }, index) => {
     const text = index % 2 === 0
-      ? "a".repeat(limits.frameMaxBytes + 1)
-      : "\u20ac".repeat(Math.ceil((limits.frameMaxBytes + 1) / 3));
+      ? "a".repeat(hubLimits.frameMaxBytes + 1)
+      : "\u20ac".repeat(Math.ceil((hubLimits.frameMaxBytes + 1) / 3));
     const ending = await provoke(port, hello(random), frame(text));
     expect(ending.code === closeCode.frameTooBig, "a frame too big", ending);
   }),

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { decodeCommand } from "../../../app/protocol/decode.ts";
-import { limits } from "../../../app/protocol/wire.ts";
+import { hubLimits } from "../../../app/protocol/wire.ts";
 
 const token = "T".repeat(43);
 
@@ -149,9 +149,9 @@ Deno.test("decodeCommand() ignores unknown fields [P5]", () => {
 Deno.test("decodeCommand() closes with 1009 on a frame over 64 KiB [L1]", () => {
   const frame = (padding: string) => JSON.stringify({ type: "pong", padding });
   const empty = frame("").length;
-  assertEquals(codeOf(frame("x".repeat(limits.frameMaxBytes - empty))), "ok");
-  assertEquals(codeOf(frame("x".repeat(limits.frameMaxBytes - empty + 1))), 1009);
-  assertEquals(codeOf(frame("é".repeat((limits.frameMaxBytes - empty) / 2 + 1))), 1009);
+  assertEquals(codeOf(frame("x".repeat(hubLimits.frameMaxBytes - empty))), "ok");
+  assertEquals(codeOf(frame("x".repeat(hubLimits.frameMaxBytes - empty + 1))), 1009);
+  assertEquals(codeOf(frame("é".repeat((hubLimits.frameMaxBytes - empty) / 2 + 1))), 1009);
 });
 
 Deno.test("decodeCommand() closes with 4000 on JSON nested deeper than 8 [L1]", () => {
