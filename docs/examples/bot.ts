@@ -1,9 +1,23 @@
-// A bot that answers !time: deno run --allow-net docs/examples/bot.ts http://localhost:8000/ lobby
+// A bot that answers !time, by default in the lobby of http://localhost:8000/:
+//
+//   deno run --allow-net --allow-read=. --allow-write=. docs/examples/bot.ts URL ROOM
+//
 // It misses what is asked while it is away. R2 to R5 in SPEC.md say how a client catches up.
 const [server = "http://localhost:8000/", room = "lobby"] = Deno.args;
+const token = readToken("clock.token");
 
-/** Kept over reconnects, so that the bot is the same member and keeps its name. */
-let token: string | undefined;
+/** Returns the token of the bot's name. Without it, the name would be locked for 24 hours (N8). */
+function readToken(file: string): string {
+  try {
+    return Deno.readTextFileSync(file);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    const bytes = crypto.getRandomValues(new Uint8Array(32));
+    const token = bytes.toBase64({ alphabet: "base64url", omitPadding: true });
+    Deno.writeTextFileSync(file, token, { mode: 0o600, createNew: true });
+    return token;
+  }
+}
 
 function connect(): void {
   const socket = new WebSocket(new URL("ws", server.replace(/^http/, "ws")));
@@ -13,17 +27,24 @@ function connect(): void {
     const pushes = JSON.parse(data);
     if (pushes.length === 0) send({ type: "pong" });
     for (const push of pushes) {
-      if (push.type === "welcome") token = push.token;
+      if (push.type === "error") print(`Error: ${push.message}`);
+      if (push.type === "room") print(`Listening in ${push.room}`);
       if (push.type !== "message" || push.text !== "!time") continue;
       // A repeated answer has the same nonce, so it is stored once.
       const nonce = `answer-${push.offset}`;
       send({ type: "message", room, text: new Date().toISOString(), nonce });
     }
   };
-  socket.onclose = ({ code }) => {
+  socket.onclose = ({ code, reason }) => {
+    print(`Disconnected: ${reason || code}`);
     const mayReconnect = code !== 1000 && (code < 4000 || code > 4099);
-    if (mayReconnect) setTimeout(connect, 500 + Math.random() * 1000);
+    if (mayReconnect) setTimeout(connect, 1000 + Math.random() * 2000);
   };
+}
+
+function print(line: string): void {
+  // deno-lint-ignore no-console
+  console.error(line);
 }
 
 connect();

@@ -35,24 +35,67 @@ async function askTime(url: string, username: string): Promise<string> {
   }
 }
 
-Deno.test("docs/examples/bot.ts answers, and reconnects after the server was killed", async () => {
+/** A running bot, which keeps its token in a folder. */
+class Bot {
+  readonly #process: Deno.ChildProcess;
+  readonly #output: ReadableStreamDefaultReader<string>;
+
+  constructor(dir: string, url: string) {
+    const access = ["--allow-net=127.0.0.1", "--allow-read=.", "--allow-write=."];
+    this.#process = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-q", "--no-prompt", "--no-config", ...access, bot, url, "lobby"],
+      cwd: dir,
+      stderr: "piped",
+    }).spawn();
+    this.#output = this.#process.stderr.pipeThrough(new TextDecoderStream()).getReader();
+  }
+
+  /** Waits until new output matches. */
+  async prints(pattern: RegExp): Promise<void> {
+    for (let output = ""; !pattern.test(output);) {
+      const { value, done } = await this.#output.read();
+      if (done) throw new Error(`It ended without ${pattern}: ${output}`);
+      output += value;
+    }
+  }
+
+  async kill(): Promise<void> {
+    this.#process.kill("SIGKILL");
+    await this.#output.cancel();
+    await this.#process.status;
+  }
+}
+
+Deno.test("docs/examples/bot.ts answers, and keeps its name over restarts of both", async () => {
   const dir = await Deno.makeTempDir();
+  const otherDir = await Deno.makeTempDir();
   let server = await ServerProcess.start(dir);
   const { url, port } = server;
-  const process = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-q", "--no-prompt", "--allow-net=127.0.0.1", bot, url, "lobby"],
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
+  const bots: Bot[] = [];
+  const start = (dir: string) => {
+    const started = new Bot(dir, url);
+    bots.push(started);
+    return started;
+  };
   try {
+    const first = start(dir);
+    await first.prints(/^Listening in lobby$/m);
     assertMatch(await askTime(url, "Ada"), isoTime);
+    await first.kill();
+    await start(otherDir).prints(/^Error: Clock is taken/m);
+
+    const second = start(dir);
+    await second.prints(/^Listening in lobby$/m);
+    assertMatch(await askTime(url, "Ben"), isoTime);
+
     await server.end("SIGKILL");
     server = await ServerProcess.start(dir, { port });
+    await second.prints(/^Disconnected: \d+\n(.*\n)*Listening in lobby$/m);
     assertMatch(await askTime(url, "Grace"), isoTime);
   } finally {
-    process.kill("SIGKILL");
-    await process.status;
+    await Promise.all(bots.slice(1).map((bot) => bot.kill()));
     await server.end();
     await Deno.remove(dir, { recursive: true });
+    await Deno.remove(otherDir, { recursive: true });
   }
 });
