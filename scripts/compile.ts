@@ -1,9 +1,11 @@
 // `deno task compile`: compiles server and page into one program, dist/parley, with minimal
 // permissions.
 
+import { configNames, readConfig } from "../app/core/config.ts";
+import type { Config } from "../app/core/config.ts";
 import { printError } from "../app/core/console.ts";
 import { errorMessage } from "../app/core/error_message.ts";
-import denoJson from "../deno.json" with { type: "json" };
+import { permissionsFor } from "./launch.ts";
 import { prepare } from "./prepare.ts";
 
 /** The targets of `deno compile`. */
@@ -15,26 +17,32 @@ export const targets = [
   "x86_64-pc-windows-msvc",
 ];
 
-/** Permissions of the program: those of `start` in deno.json, relative to the working directory. */
-const permissions: Readonly<Record<string, readonly string[]>> = {
-  read: ["data", "logs"],
+/** Permissions of every compiled program. Relative folders are in the working directory. */
+const basePermissions: Readonly<Record<string, readonly string[]>> = {
+  // Where containers and systemd put secrets and certificates.
+  read: ["data", "logs", "/run/secrets", "/run/credentials/parley.service"],
   write: ["data", "logs"],
-  sys: ["hostname", "systemMemoryInfo"],
+  sys: ["hostname", "systemMemoryInfo", "uid"],
   net: ["0.0.0.0", "127.0.0.1", "localhost", "[::]", "[::1]"],
-  env: denoJson.permissions.start.env,
+  env: configNames,
 };
 
 /**
- * Returns the arguments of `deno` that compile for `target`, by default for this machine.
- * `extraFlags` add permissions, such as `--allow-read=/srv/chat`.
+ * Returns the arguments of `deno` that compile for `target`, by default for this machine. The
+ * program may also use what `config` names, and what `extraFlags` add, such as
+ * `--allow-read=/backups`.
  *
  * @throws {TypeError} If an extra flag does not add a permission.
  */
 export function compileArgs(
   target: string | undefined,
+  config: Config,
   extraFlags: readonly string[],
 ): string[] {
-  const allowed = new Map(Object.entries(permissions));
+  const allowed = new Map(Object.entries(basePermissions));
+  for (const [kind, values] of Object.entries(permissionsFor(config, []))) {
+    allowed.set(kind, [...new Set([...allowed.get(kind) ?? [], ...values])]);
+  }
   for (const flag of extraFlags) {
     const [, kind = "", values = ""] = /^--allow-([a-z]+)=(.+)$/.exec(flag) ?? [];
     const known = allowed.get(kind);
@@ -67,24 +75,30 @@ export function failureOf(stderr: string): string {
     `Set DENORT_BIN to the path of denort ${Deno.version.deno}, or allow downloads from Deno's site`;
 }
 
-const usage = `Usage: deno task compile [target... | all] [--allow-read=FOLDER,...]
+const usage = `Usage: deno task compile [target... | all] [settings] [--allow-read=FOLDER,...]
 
+The program may use the folders, address and files that the settings name.
 Targets: ${targets.join(", ")}; by default this machine
 `;
 
 async function main(): Promise<number> {
-  const names = Deno.args.filter((arg) => !arg.startsWith("-"));
-  const flags = Deno.args.filter((arg) => arg.startsWith("-"));
+  const flags = Deno.args.filter((arg) => arg.startsWith("--allow-"));
+  const args = Deno.args.filter((arg) => !arg.startsWith("--allow-"));
+  const result = readConfig((name) => Deno.env.get(name), args);
+  if (result.kind !== "config") {
+    return fail(result.kind === "errors" ? result.errors.join("\n") : usage);
+  }
+  const { config, words: names } = result;
   const selected = names.includes("all") ? targets : names.length > 0 ? names : [undefined];
   if (selected.some((target) => target !== undefined && !targets.includes(target))) {
     return fail(usage);
   }
   try {
     // Checks the flags before the build.
-    for (const target of selected) compileArgs(target, flags);
+    for (const target of selected) compileArgs(target, config, flags);
     await prepare();
     await deno(["task", "-q", "build"]);
-    for (const target of selected) await deno(compileArgs(target, flags));
+    for (const target of selected) await deno(compileArgs(target, config, flags));
     return 0;
   } catch (error) {
     return fail(errorMessage(error));

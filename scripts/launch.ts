@@ -2,7 +2,7 @@
 // The tasks in deno.json, the container and the systemd unit start the program with it.
 
 import { dirname, resolve } from "node:path";
-import { fileOperand } from "../app/commands/commands.ts";
+import { fileOperand, UsageError } from "../app/commands/commands.ts";
 import { serverUrl } from "../app/commands/health.ts";
 import { configNames, readConfig } from "../app/core/config.ts";
 import type { Config } from "../app/core/config.ts";
@@ -26,7 +26,7 @@ export interface Permissions {
   readonly net: readonly string[];
 }
 
-/** Returns the permissions to serve, or to run the command in `words`. */
+/** Returns the permissions to serve, besides `ownPaths`, or to run the command in `words`. */
 export function permissionsFor(config: Config, words: readonly string[]): Permissions {
   const { host, port, redisUrl, dataDir, logDir, tlsCert, tlsKey } = config;
   const redis = redisUrl === "" ? [] : [hostAndPort(redisUrl, 6379)];
@@ -36,7 +36,7 @@ export function permissionsFor(config: Config, words: readonly string[]): Permis
     // Checking the certificate opens another listener, on any free port.
     const ports = tlsCert === "" ? [port] : [port, 0];
     return {
-      read: [...ownPaths, ...data, logDir, tlsCert, tlsKey].filter((path) => path !== ""),
+      read: [...data, logDir, tlsCert, tlsKey].filter((path) => path !== ""),
       write: [...data, logDir],
       net: [...ports.map((port) => `${address}:${port}`), ...redis],
     };
@@ -64,7 +64,7 @@ export function permissionFlags({ read, write, net }: Permissions): string[] {
   for (const [kind, values] of Object.entries({ read, write, net })) {
     const unusable = values.find((value) => value.includes(","));
     if (unusable !== undefined) {
-      throw new Error(`Cannot use ${JSON.stringify(unusable)}: Deno's permissions forbid commas`);
+      throw new UsageError(`Cannot use ${JSON.stringify(unusable)}: Deno's permissions forbid commas`);
     }
     if (values.length > 0) flags.push(`--allow-${kind}=${values.join(",")}`);
   }
@@ -93,12 +93,27 @@ async function denoArgs(args: readonly string[], startDir: string): Promise<stri
   const replace = (arg: string) => isElsewhere && arg === file ? resolved ?? arg : arg;
   const permissions = permissionsFor(config, words.map(replace));
   if (words.length === 0) {
+    writeHealthFile(config);
     await prepare();
     flags.push("--cached-only");
   }
   if (config.dev && words.length === 0) flags.push(`--watch=${watchedPaths.join(",")}`);
-  const read = [...permissions.read, ...secretFiles];
+  const own = words.length === 0 ? ownPaths : [];
+  const read = [...own, ...permissions.read, ...secretFiles];
   return [...flags, ...permissionFlags({ ...permissions, read }), main, ...args.map(replace)];
+}
+
+/** Tells the container's health check where the server listens; see container/parley-health. */
+function writeHealthFile(config: Config): void {
+  const file = Deno.env.get("HEALTH_FILE") ?? "";
+  if (file === "") return;
+  try {
+    const { protocol, hostname } = new URL(serverUrl(config));
+    const host = hostname.replace(/[[\]]/g, "");
+    Deno.writeTextFileSync(file, `${protocol} ${host} ${config.port}\n`);
+  } catch {
+    // A read-only file system. The health check assumes the default settings.
+  }
 }
 
 /** Returns whether a version of Deno runs the program. */
@@ -118,7 +133,7 @@ async function launch(): Promise<number> {
     args = await denoArgs(Deno.args, Deno.env.get("INIT_CWD") ?? Deno.cwd());
   } catch (error) {
     printError(errorMessage(error));
-    return 2;
+    return error instanceof UsageError ? 2 : 1;
   }
   const isWindows = Deno.build.os === "windows";
   // Only this user may read databases, logs and backups. Deno can't grant the program this right.

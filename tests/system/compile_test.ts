@@ -3,13 +3,20 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { compileArgs, failureOf, targets } from "../../scripts/compile.ts";
-import { configNames } from "../../app/core/config.ts";
+import { configNames, readConfig } from "../../app/core/config.ts";
+import type { Config } from "../../app/core/config.ts";
 import { copyOfTree } from "../support/server_process.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 
+function config(env: Record<string, string> = {}): Config {
+  const result = readConfig((name) => env[name], []);
+  if (result.kind !== "config") throw new Error(result.kind);
+  return result.config;
+}
+
 Deno.test("compileArgs() includes what the program needs, and no path of this machine", () => {
-  const args = compileArgs(undefined, []);
+  const args = compileArgs(undefined, config(), []);
   assertEquals(
     args.filter((arg) => arg.includes(root) || /^-(P|A|-allow-all)/.test(arg)),
     [],
@@ -18,7 +25,7 @@ Deno.test("compileArgs() includes what the program needs, and no path of this ma
     const arg of [
       "--no-prompt",
       "--exclude-unused-npm",
-      "--allow-read=data,logs",
+      "--allow-read=data,logs,/run/secrets,/run/credentials/parley.service",
       "--output=dist/parley",
     ]
   ) {
@@ -30,14 +37,24 @@ Deno.test("compileArgs() includes what the program needs, and no path of this ma
 
 Deno.test("compileArgs() accepts targets and additional permissions", () => {
   for (const target of targets) {
-    const args = compileArgs(target, [
+    const args = compileArgs(target, config(), [
       "--allow-read=/srv/chat,/etc/tls",
       "--allow-net=cache:6379",
     ]);
     assert(args.includes(`--target=${target}`));
     assert(args.includes(`--output=dist/parley-${target}`));
-    assert(args.includes("--allow-read=data,logs,/srv/chat,/etc/tls"));
+    assert(args.some((arg) => /^--allow-read=data,logs,.*,\/srv\/chat,\/etc\/tls$/.test(arg)));
     assert(args.some((arg) => /^--allow-net=.*,cache:6379$/.test(arg)));
+  }
+});
+
+Deno.test("compileArgs() grants what the settings name", () => {
+  const settings = { DATA_DIR: "/srv/chat", HOST: "192.0.2.7", REDIS_URL: "" };
+  const args = compileArgs(undefined, config(settings), []);
+  for (
+    const end of ["read=data,.*,/srv/chat", "write=data,logs,/srv/chat", "net=.*,192.0.2.7:8000"]
+  ) {
+    assert(args.some((arg) => new RegExp(`^--allow-${end}$`).test(arg)), end);
   }
 });
 
@@ -76,13 +93,18 @@ Deno.test("deno task compile creates one file that contains the page", async () 
 });
 
 Deno.test("deno task compile refuses unknown targets and flags in one sentence", async () => {
-  const cases = { "amiga": "Usage: ", "--allow-ffi=x": "Cannot compile with --allow-ffi=x" };
+  const cases = {
+    "--prt=1": 'Cannot use "--prt=1"',
+    "amiga": "Usage: ",
+    "--allow-ffi=x": "Cannot compile with --allow-ffi=x",
+  };
   for (const [arg, expected] of Object.entries(cases)) {
     const { code, stderr } = await deno(root, [
       "run",
       "-q",
       "--allow-run",
       "--allow-read",
+      "--allow-env",
       "scripts/compile.ts",
       arg,
     ]);
@@ -100,7 +122,7 @@ Deno.test("the program serves its page, and writes to the working directory", as
       await Deno.remove(`${tree.path}/static/client/${name}`);
     }
   }
-  const allowed = compileArgs(undefined, [`--allow-read=${tree.path}`])
+  const allowed = compileArgs(undefined, config(), [`--allow-read=${tree.path}`])
     .filter((arg) => arg.startsWith("--allow-") || arg === "--no-prompt");
   const args = [
     "run",

@@ -3,11 +3,11 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { parseLock } from "../../app/broker/sqlite/lock_file.ts";
 import { readConfig } from "../../app/core/config.ts";
+import { firstCertificate } from "../support/certificates.ts";
 import { isSupported, permissionsFor } from "../../scripts/launch.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 const launcher = ["run", "-q", "-A", "--no-config", "--no-lock", `${root}scripts/launch.ts`];
-const own = [`${root}static`, `${root}app/protocol`, `${root}deno.json`];
 
 function permissions(env: Record<string, string>, ...args: readonly string[]) {
   const result = readConfig((name) => env[name], args);
@@ -17,13 +17,13 @@ function permissions(env: Record<string, string>, ...args: readonly string[]) {
 
 Deno.test("permissionsFor() grants the server its folders and its address, nothing else", () => {
   assertEquals(permissions({}), {
-    read: [...own, "data", "logs"],
+    read: ["data", "logs"],
     write: ["data", "logs"],
     net: ["0.0.0.0:8000"],
   });
   const env = { DATA_DIR: "/srv/chat", LOG_DIR: "/var/log/chat", HOST: "::1", PORT: "9000" };
   assertEquals(permissions(env), {
-    read: [...own, "/srv/chat", "/var/log/chat"],
+    read: ["/srv/chat", "/var/log/chat"],
     write: ["/srv/chat", "/var/log/chat"],
     net: ["[::1]:9000"],
   });
@@ -63,8 +63,9 @@ Deno.test("isSupported() compares versions by number", () => {
 /** Starts the launcher in `cwd`, and waits until the server prints its address. */
 async function start(cwd: string, ...args: readonly string[]) {
   const child = new Deno.Command(Deno.execPath(), {
-    args: [...launcher, "--host", "127.0.0.1", "--port", "0", ...args],
+    args: [...launcher, "--host", "127.0.0.1", ...args],
     cwd,
+    env: { HEALTH_FILE: `${cwd}/health` },
     stdout: "piped",
   }).spawn();
   const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
@@ -78,8 +79,13 @@ async function start(cwd: string, ...args: readonly string[]) {
   return { child, ended, pid: parseLock(lock)?.pid ?? 0 };
 }
 
-async function run(cwd: string, args: readonly string[], env: Record<string, string> = {}) {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+async function run(
+  cwd: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+  program = Deno.execPath(),
+) {
+  const { code, stdout, stderr } = await new Deno.Command(program, {
     args: [...args],
     cwd,
     env,
@@ -90,7 +96,7 @@ async function run(cwd: string, args: readonly string[], env: Record<string, str
 Deno.test("launch serves from any folder, and passes signals and the exit status on", async () => {
   const dir = await Deno.realPath(await Deno.makeTempDir());
   try {
-    const folders = ["--data-dir", `${dir}/deep/data`, "--log-dir", "deep/logs"];
+    const folders = ["--port=0", "--data-dir", `${dir}/deep/data`, "--log-dir", "deep/logs"];
     const first = await start(dir, ...folders);
     assert(first.pid !== first.child.pid);
     for (const path of ["deep/data/parley.db", "deep/logs/access.log"]) {
@@ -109,6 +115,36 @@ Deno.test("launch serves from any folder, and passes signals and the exit status
     await Deno.remove(dir, { recursive: true });
   }
 });
+
+Deno.test("parley-health finds the server where its settings put it, with and without TLS", async () => {
+  const dir = await Deno.realPath(await Deno.makeTempDir());
+  const isHealthy = async () => {
+    const script = `${root}scripts/container/parley-health`;
+    return (await run(dir, [script], { HEALTH_FILE: `${dir}/health` }, "bash")).code === 0;
+  };
+  try {
+    await Deno.writeTextFile(`${dir}/cert.pem`, firstCertificate.cert);
+    await Deno.writeTextFile(`${dir}/key.pem`, firstCertificate.key);
+    const folders = ["--data-dir=deep/data", "--log-dir=deep/logs"];
+    for (const tls of [[], ["--tls-cert=cert.pem", "--tls-key=key.pem"]]) {
+      const settings = [`--port=${freePort()}`, "--base-path=/chat", ...tls, ...folders];
+      const server = await start(dir, ...settings);
+      assertEquals(await isHealthy(), true);
+      assertEquals((await run(dir, [...launcher, "health", "--host=::", ...settings])).code, 0);
+      server.child.kill("SIGTERM");
+      assertEquals(await server.ended(), 0);
+      assertEquals(await isHealthy(), false);
+    }
+    assertEquals(await Deno.readTextFile(`${dir}/deep/logs/access.log`), "");
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
 
 Deno.test("deno task backup takes a file relative to where it was started", async () => {
   const dir = await Deno.realPath(await Deno.makeTempDir());
