@@ -17,18 +17,24 @@ RUN deno task -q build \
   && find static/client -name "*.ts" -delete \
   && rm -rf "$DENO_DIR"/dl "$DENO_DIR"/npm/*/@esbuild \
   && deno cache -q --frozen main.ts \
+  && deno cache -q --no-config --no-lock scripts/launch.ts \
   && mv "$DENO_DIR"/npm /npm
 
 FROM denoland/deno:2.9.6
+LABEL org.opencontainers.image.title="Parley" \
+  org.opencontainers.image.description="A small chat server" \
+  org.opencontainers.image.version="0.1.0" \
+  org.opencontainers.image.licenses="MIT"
 WORKDIR /app
 RUN mkdir data logs && chown deno:deno data logs
 # Dependencies get a layer of their own, which is reused while only the chat changes.
 COPY --from=build /npm /deno-dir/npm
 COPY --from=build /deno-dir /deno-dir
 COPY --from=build /app ./
+# Puts the commands parley and parley-health on the path.
+ENV PATH=/app/scripts/container:$PATH HEALTH_FILE=/tmp/parley-health
 USER deno
 EXPOSE 8000
 VOLUME ["/app/data", "/app/logs"]
-HEALTHCHECK --interval=10s --timeout=5s --start-period=15s --retries=3 \
-  CMD ["deno", "run", "-q", "--no-prompt", "--cached-only", "--allow-net=127.0.0.1", "--allow-env", "main.ts", "health"]
-CMD ["run", "-q", "--no-prompt", "--cached-only", "-P=start", "main.ts"]
+HEALTHCHECK --interval=30s --timeout=5s --start-period=15s CMD ["parley-health"]
+ENTRYPOINT ["/tini", "--", "parley"]

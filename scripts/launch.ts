@@ -64,7 +64,9 @@ export function permissionFlags({ read, write, net }: Permissions): string[] {
   for (const [kind, values] of Object.entries({ read, write, net })) {
     const unusable = values.find((value) => value.includes(","));
     if (unusable !== undefined) {
-      throw new UsageError(`Cannot use ${JSON.stringify(unusable)}: Deno's permissions forbid commas`);
+      throw new UsageError(
+        `Cannot use ${JSON.stringify(unusable)}: Deno's permissions forbid commas`,
+      );
     }
     if (values.length > 0) flags.push(`--allow-${kind}=${values.join(",")}`);
   }

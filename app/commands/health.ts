@@ -5,11 +5,11 @@ import { errorMessage } from "../core/error_message.ts";
 
 const timeoutMs = 3_000;
 
-/** Returns the address of the server that has these settings. */
-export function serverUrl({ host, port, tlsCert, basePath }: Config): string {
+/** Returns the address, without BASE_PATH, of the server that has these settings. */
+export function serverUrl({ host, port, tlsCert }: Config): string {
   const isUnspecified = ["", "0.0.0.0", "::", "[::]"].includes(host);
   const name = isUnspecified ? "localhost" : /^[^[].*:/.test(host) ? `[${host}]` : host;
-  return `${tlsCert === "" ? "http" : "https"}://${name}:${port}${basePath}/`;
+  return `${tlsCert === "" ? "http" : "https"}://${name}:${port}/`;
 }
 
 /**

@@ -16,6 +16,8 @@ export interface Confinement {
   readonly readOnly: boolean;
   /** Memory limit; 0 is unlimited. */
   readonly memoryBytes: number;
+  /** Max threads; 0 is unlimited. */
+  readonly maxThreads: number;
 }
 
 /** Runs docker-compose with environment variables and with options before its commands. */
@@ -75,8 +77,8 @@ export class Compose {
   async confinement(id: string): Promise<Confinement> {
     const status = await this.exec(id, "cat", "/proc/1/status");
     const field = (name: string) => new RegExp(`^${name}:\\s+(\\S+)`, "m").exec(status)?.[1] ?? "";
-    const [readOnly, memory] =
-      (await this.inspect(id, "{{.HostConfig.ReadonlyRootfs}} {{.HostConfig.Memory}}")).split(" ");
+    const limits = "{{with .HostConfig}}{{.ReadonlyRootfs}} {{.Memory}} {{.PidsLimit}}{{end}}";
+    const [readOnly, memory, threads] = (await this.inspect(id, limits)).split(" ");
     return {
       uid: Number(field("Uid")),
       capabilities: field("CapEff"),
@@ -84,6 +86,7 @@ export class Compose {
       noNewPrivileges: field("NoNewPrivs") === "1",
       readOnly: readOnly === "true",
       memoryBytes: Number(memory),
+      maxThreads: Number(threads) || 0,
     };
   }
 

@@ -108,14 +108,35 @@ export class Engine implements AsyncDisposable {
 
 const root = new URL("../../../", import.meta.url).pathname;
 
+/** Programs and their Debian packages. */
+const requirements: Readonly<Record<string, string>> = {
+  dockerd: "docker.io",
+  docker: "docker.io",
+  "docker-compose": "docker-compose",
+  debootstrap: "debootstrap",
+  "tini-static": "tini",
+};
+
 async function install(): Promise<void> {
-  const script = "command -v dockerd docker-compose debootstrap && test -x /usr/bin/tini-static" +
-    " || { apt-get update -qq && apt-get install -y -qq docker.io docker-compose debootstrap tini; }";
+  const programs = Object.keys(requirements);
+  const missing: string[] = [];
+  for (const name of programs) if (!await isInstalled(name)) missing.push(name);
+  if (missing.length === 0) return;
+  const packages = new Set(missing.map((name) => requirements[name]));
+  const line = `apt-get install -y -qq ${[...packages].join(" ")}`;
   const { success, stderr } = await new Deno.Command("sh", {
-    args: ["-c", script],
+    args: ["-c", `apt-get update -qq && ${line}`],
     env: { DEBIAN_FRONTEND: "noninteractive" },
   }).output();
-  if (!success) throw new Error(`Cannot install an engine: ${decoder.decode(stderr)}`);
+  if (success) return;
+  throw new Error(
+    `Cannot find ${missing.join(", ")}. Run ${line} as root: ${decoder.decode(stderr)}`,
+  );
+}
+
+async function isInstalled(program: string): Promise<boolean> {
+  const args = ["-c", `command -v ${program}`];
+  return (await new Deno.Command("sh", { args, stdout: "null" }).output()).success;
 }
 
 /** Polls until `isDone` returns true. `what` names the condition in the error. */

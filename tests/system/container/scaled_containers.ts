@@ -133,12 +133,14 @@ export async function testScaledContainers(t: Deno.TestContext, engine: Engine):
       noNewPrivileges: true,
       readOnly: true,
     };
+    const limits = { memoryBytes: 2 ** 30, maxThreads: 256 };
+    const noLimits = { memoryBytes: 0, maxThreads: 0 };
     for (const id of await nodeIds()) {
-      assertEquals(await compose.confinement(id), { uid: 1993, ...confined, memoryBytes: 2 ** 30 });
+      assertEquals(await compose.confinement(id), { uid: 1993, ...confined, ...limits });
       assertMatch(await compose.touchError(id, "/app/x"), /Read-only file system/);
     }
     const redis = await compose.container("redis");
-    assertEquals(await compose.confinement(redis), { uid: 999, ...confined, memoryBytes: 0 });
+    assertEquals(await compose.confinement(redis), { uid: 999, ...confined, ...noLimits });
     assertMatch(await compose.touchError(redis, "/x"), /Read-only file system/);
     const settings = await compose.exec(redis, "redis-cli", "config", "get", "append*");
     assertMatch(settings, /appendonly\nyes\n/);
@@ -150,7 +152,7 @@ export async function testScaledContainers(t: Deno.TestContext, engine: Engine):
       ...confined,
       capabilities: mask,
       boundingSet: mask,
-      memoryBytes: 0,
+      ...noLimits,
     });
   });
 

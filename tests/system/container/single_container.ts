@@ -1,6 +1,6 @@
 // One container with its own database, as `docker-compose up` starts it.
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { ContainerClient } from "./container_client.ts";
 import { Compose, noCapabilities } from "./compose.ts";
 import type { Engine } from "./engine.ts";
@@ -50,6 +50,7 @@ export async function testSingleContainer(t: Deno.TestContext, engine: Engine): 
       noNewPrivileges: true,
       readOnly: true,
       memoryBytes: 2 ** 30,
+      maxThreads: 256,
     });
     assertMatch(await compose.touchError(id, "/app/x"), /Read-only file system/);
     const list = "ls static/client; find / -name '*esbuild*' 2>/dev/null; true";
@@ -65,10 +66,60 @@ export async function testSingleContainer(t: Deno.TestContext, engine: Engine): 
     assertEquals(ida.texts, ["Good morning"]);
   });
 
+  await t.step("backs up, and restores what was copied in", async () => {
+    const id = await chat();
+    assertMatch(await compose.run("exec", "-T", "chat", "parley", "backup", "data/b.db"), /Copied/);
+    await engine.run("docker", "cp", `${id}:/app/data/b.db`, `${engine.dir}/b.db`);
+    assertStringIncludes(
+      await compose.run("exec", "-T", "chat", "parley", "export", "lobby"),
+      "morn",
+    );
+    await compose.run("stop", "chat");
+    const copyIn = "run --rm -T --entrypoint sh chat -c";
+    const line = `docker-compose ${copyIn} 'cat > data/in.db' < ${engine.dir}/b.db`;
+    await engine.run("env", `PORT=${port}`, "sh", "-c", line);
+    const restored = await compose.run("run", "--rm", "-T", "chat", "restore", "data/in.db");
+    assertStringIncludes(restored, "the previous database is now");
+    await compose.run("start", "chat");
+    await compose.untilHealthy(id);
+    await using eve = await ContainerClient.join(url, "Eve");
+    assertEquals(eve.texts, ["Good morning"]);
+  });
+
   await t.step("exits with status 0 on stop", async () => {
     await compose.run("stop");
     assertEquals(await compose.inspect(await chat(), "{{.State.ExitCode}}"), "0");
     await compose.run("down", "-v");
+  });
+
+  await t.step("takes flags, and the health check follows them", async () => {
+    const flags = "--port 9000 --base-path /chat --rate-burst 5".split(" ");
+    const options = "run -d --read-only --tmpfs /tmp --cap-drop ALL".split(" ");
+    const id = (await engine.run("docker", ...options, "parley", ...flags)).trim();
+    await compose.untilHealthy(id);
+    assertMatch(await engine.run("docker", "logs", id), /running at http:\/\/localhost:9000\/chat/);
+    assertEquals(await compose.exec(id, "cat", "/app/logs/access.log"), "");
+    await engine.run("docker", "rm", "-f", "-v", id);
+  });
+
+  await t.step("prints its version and its help", async () => {
+    const version = await engine.run("docker", "run", "--rm", "parley", "--version");
+    const label = '{{index .Config.Labels "org.opencontainers.image.version"}}';
+    assertEquals(version.trim(), `parley ${await compose.inspect("parley", label)}`);
+    assertStringIncludes(await engine.run("docker", "run", "--rm", "parley", "--help"), "--port");
+  });
+
+  await t.step("names the owner of a folder that it cannot write to", async () => {
+    const mount = ["-v", `${engine.dir}/foreign:/app/data`];
+    const { success, stdout, stderr } = await engine.try(
+      "docker",
+      "run",
+      "--rm",
+      ...mount,
+      "parley",
+    );
+    assertEquals(success, false);
+    assertMatch(stdout + stderr, /DATA_DIR="data".*root|uid 0/);
   });
 
   await t.step("starts without a network", async () => {
