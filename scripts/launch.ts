@@ -2,7 +2,6 @@
 // The tasks in deno.json, the container and the systemd unit start the program with it.
 
 import { dirname, resolve } from "node:path";
-import { fileOperand, UsageError } from "../app/commands/commands.ts";
 import { serverUrl } from "../app/commands/health.ts";
 import { configNames, readConfig } from "../app/core/config.ts";
 import type { Config } from "../app/core/config.ts";
@@ -16,6 +15,18 @@ const root = resolve(import.meta.dirname ?? ".", "..");
 const ownPaths = ["static", "app/protocol", "deno.json"].map((path) => resolve(root, path));
 const main = resolve(root, "main.ts");
 const watchedPaths = [resolve(root, "app"), resolve(root, "static"), main];
+
+/** The commands that name a file, and its place among the words of the command line. */
+const fileAt: Readonly<Record<string, number>> = {
+  backup: 1,
+  restore: 1,
+  export: 2,
+  "export-chat": 1,
+  "import-chat": 1,
+};
+
+/** A wrong setting: exit status 2. */
+class SettingError extends Error {}
 
 /** What the program may access. */
 export interface Permissions {
@@ -50,6 +61,10 @@ export function permissionsFor(config: Config, words: readonly string[]): Permis
   return { read: folders, write: folders, net: redis };
 }
 
+function fileOperand(words: readonly string[]): string | undefined {
+  return words[fileAt[words[0] ?? ""] ?? NaN];
+}
+
 function hostAndPort(url: string, defaultPort: number): string {
   const { protocol, hostname, port } = new URL(url);
   return `${hostname}:${port || (protocol === "https:" ? 443 : defaultPort)}`;
@@ -64,7 +79,7 @@ export function permissionFlags({ read, write, net }: Permissions): string[] {
   for (const [kind, values] of Object.entries({ read, write, net })) {
     const unusable = values.find((value) => value.includes(","));
     if (unusable !== undefined) {
-      throw new UsageError(
+      throw new SettingError(
         `Cannot use ${JSON.stringify(unusable)}: Deno's permissions forbid commas`,
       );
     }
@@ -135,7 +150,7 @@ async function launch(): Promise<number> {
     args = await denoArgs(Deno.args, Deno.env.get("INIT_CWD") ?? Deno.cwd());
   } catch (error) {
     printError(errorMessage(error));
-    return error instanceof UsageError ? 2 : 1;
+    return error instanceof SettingError ? 2 : 1;
   }
   const isWindows = Deno.build.os === "windows";
   // Only this user may read databases, logs and backups. Deno can't grant the program this right.

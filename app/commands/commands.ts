@@ -10,8 +10,6 @@ interface Command {
   readonly usage: string;
   readonly minOperands: number;
   readonly maxOperands: number;
-  /** Index of the operand that names a file. */
-  readonly file?: number;
   /** Whether it works on the database in DATA_DIR. */
   readonly usesDatabase?: true;
   run(operands: readonly string[], config: Config): Promise<void>;
@@ -25,7 +23,6 @@ const commands = new Map<string, Command>([
     usage: "parley backup FILE [flags]",
     minOperands: 1,
     maxOperands: 1,
-    file: 0,
     usesDatabase: true,
     async run([file = ""], config) {
       const { backUp } = await import("./backup.ts");
@@ -38,7 +35,6 @@ const commands = new Map<string, Command>([
     usage: "parley restore FILE [flags]",
     minOperands: 1,
     maxOperands: 1,
-    file: 0,
     usesDatabase: true,
     async run([file = ""], config) {
       const { restore } = await import("./restore.ts");
@@ -53,7 +49,6 @@ const commands = new Map<string, Command>([
     usage: "parley export ROOM [FILE.jsonl | FILE.txt] [flags]",
     minOperands: 1,
     maxOperands: 2,
-    file: 1,
     usesDatabase: true,
     async run([room = "", file], config) {
       checkExport(room, file);
@@ -72,7 +67,6 @@ const commands = new Map<string, Command>([
     usage: "parley export-chat FILE.jsonl [flags]",
     minOperands: 1,
     maxOperands: 1,
-    file: 0,
     async run([file = ""], config) {
       const { exportChat } = await import("./chat_archive.ts");
       const holdMs = config.nameHoldSeconds * 1000;
@@ -89,7 +83,6 @@ const commands = new Map<string, Command>([
     usage: "parley import-chat FILE.jsonl [flags]",
     minOperands: 1,
     maxOperands: 1,
-    file: 0,
     async run([file = ""], config) {
       const { importChat } = await import("./chat_archive.ts");
       const { redisUrl } = config;
@@ -135,12 +128,6 @@ const commands = new Map<string, Command>([
     },
   }],
 ]);
-
-/** Returns the file that a command line names, if any. */
-export function fileOperand([name = "", ...operands]: readonly string[]): string | undefined {
-  const index = commands.get(name)?.file;
-  return index === undefined ? undefined : operands[index];
-}
 
 /**
  * Runs the command `name`.
