@@ -19,7 +19,14 @@ export interface AccessRecord {
   readonly ms: number;
 }
 
-const levels = new Map([["INFO", "info"], ["WARN", "warn"], ["ERROR", "error"]]);
+const levels: Readonly<Record<string, string>> = { INFO: "info", WARN: "warn", ERROR: "error" };
+
+/** The fields that every event has. */
+interface LogHead {
+  readonly time: string;
+  readonly level: string;
+  readonly event: string;
+}
 
 /**
  * Returns a formatter for all loggers. The message of a record is its event; its argument is an
@@ -30,7 +37,7 @@ export function lineFormatter(
   format: "text" | "json",
   now: () => number,
 ): (record: LogRecord) => string {
-  const encode = format === "json" ? jsonLine : logfmtLine;
+  const encode = format === "json" ? jsonEvent : logfmtLine;
   const timestamp = cachedTimestamp();
   const formatLine = (record: LogRecord) => {
     const { loggerName, levelName, msg: event } = record;
@@ -38,7 +45,10 @@ export function lineFormatter(
     const time = now();
     if (loggerName !== "access") {
       const fields = argument as LogFields;
-      return encode({ time: timestamp(time), level: levels.get(levelName), event, ...fields });
+      return encode(
+        { time: timestamp(time), level: levels[levelName] ?? levelName, event },
+        fields,
+      );
     }
     const request = argument as AccessRecord;
     return format === "json"
@@ -78,13 +88,15 @@ function escapeUnsafe(text: string): string {
   });
 }
 
-function logfmtLine(fields: LogFields): string {
-  const parts: string[] = [];
-  for (const [key, value] of Object.entries(fields)) {
+function logfmtLine(head: LogHead, fields: LogFields): string {
+  let line = `time=${head.time} level=${head.level} event=${logfmtValue(head.event)}`;
+  // Not Object.entries(): one line per message is a tenth of the server's work.
+  for (const key in fields) {
+    const value = fields[key];
     if (value === undefined) continue;
-    parts.push(`${key}=${typeof value === "string" ? logfmtValue(value) : value}`);
+    line += ` ${key}=${typeof value === "string" ? logfmtValue(value) : value}`;
   }
-  return parts.join(" ");
+  return line;
 }
 
 const unquoted = /^[\p{L}\p{N}\p{M}_.:,/+@[\]~%#?&()-]+$/u;
@@ -93,6 +105,10 @@ const unquotedAscii = /^[\w.:,/+@-]+$/;
 
 function logfmtValue(value: string): string {
   return unquotedAscii.test(value) || unquoted.test(value) ? value : quoted(value);
+}
+
+function jsonEvent(head: LogHead, fields: LogFields): string {
+  return jsonLine({ ...head, ...fields });
 }
 
 function jsonLine(fields: LogFields): string {

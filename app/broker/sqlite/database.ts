@@ -61,20 +61,21 @@ export class DatabaseFile {
 
   /** Runs a statement that returns no rows. Statements are prepared once. */
   run(sql: string, ...values: SQLInputValue[]): StatementResultingChanges {
-    return this.#prepare(sql).run(...values);
+    return this.prepare(sql).run(...values);
   }
 
   /** Returns the first row of a query. */
   get(sql: string, ...values: SQLInputValue[]): Record<string, unknown> | undefined {
-    return this.#prepare(sql).get(...values);
+    return this.prepare(sql).get(...values);
   }
 
   /** Returns all rows of a query. */
   all(sql: string, ...values: SQLInputValue[]): Record<string, unknown>[] {
-    return this.#prepare(sql).all(...values);
+    return this.prepare(sql).all(...values);
   }
 
-  #prepare(sql: string): StatementSync {
+  /** Returns a statement, for callers that run it many times in a row. */
+  prepare(sql: string): StatementSync {
     return this.#statements.getOrInsertComputed(sql, () => this.#database.prepare(sql));
   }
 

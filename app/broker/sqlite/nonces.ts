@@ -3,6 +3,7 @@
 // rewrite a page of that table.
 
 import type { DatabaseFile } from "./database.ts";
+import { NonceFilter } from "./nonce_filter.ts";
 
 /** Nonces in memory that are flushed together: fewer share a page less often, more take longer. */
 const recentMax = 2_048;
@@ -22,8 +23,9 @@ const sql = {
           ORDER BY member, nonce`,
   setIndexed: "UPDATE rooms SET indexed = head WHERE id = ?",
   find: "SELECT offset FROM nonces WHERE room = ? AND member = ? AND nonce = ?",
-  skip: `SELECT room, member, nonce FROM nonces WHERE (room, member, nonce) > (?, ?, ?)
-         ORDER BY room, member, nonce LIMIT 1 OFFSET ?`,
+  any: "SELECT 1 FROM nonces LIMIT 1",
+  next: `SELECT room, member, nonce FROM nonces WHERE (room, member, nonce) > (?, ?, ?)
+         ORDER BY room, member, nonce LIMIT ?`,
   prune: `DELETE FROM nonces
           WHERE (room, member, nonce) > (?, ?, ?) AND (room, member, nonce) <= (?, ?, ?) AND at < ?`,
 } as const;
@@ -41,6 +43,10 @@ export class Nonces {
   #size = 0;
   /** Whether `#recent` is what the database has: not after a transaction has failed. */
   #isLoaded = false;
+  /** Covers the whole table; undefined until a walk has read a table that was not empty. */
+  #filter: NonceFilter | undefined;
+  /** The filter that the current walk fills. */
+  #nextFilter: NonceFilter | undefined;
   /** The key after which the walk of `prune` continues; undefined between walks. */
   #walkFrom: NonceKey | undefined;
   #walkAt = -Infinity;
@@ -58,13 +64,18 @@ export class Nonces {
     for (const { room, member, nonce, offset } of file.all(sql.recent)) {
       this.add(Number(room), String(member), String(nonce), Number(offset));
     }
+    this.#filter = file.get(sql.any) === undefined ? new NonceFilter() : undefined;
+    this.#walkFrom = undefined;
+    this.#walkAt = -Infinity;
     this.#isLoaded = true;
   }
 
   /** Returns the offset of the message with this nonce. */
   find(file: DatabaseFile, room: number, member: string, nonce: string): number | undefined {
-    const recent = this.#recent.get(room)?.get(`${member} ${nonce}`);
+    const key = `${member} ${nonce}`;
+    const recent = this.#recent.get(room)?.get(key);
     if (recent !== undefined) return recent;
+    if (this.#filter?.mayHave(room, key) === false) return undefined;
     const row = file.get(sql.find, room, member, nonce);
     return row === undefined ? undefined : Number(row.offset);
   }
@@ -98,6 +109,9 @@ export class Nonces {
     file.run(sql.setIndexed, room);
     this.#size -= offsets.size;
     this.#recent.delete(room);
+    for (const filter of [this.#filter, this.#nextFilter]) {
+      for (const key of filter === undefined ? [] : offsets.keys()) filter?.add(room, key);
+    }
   }
 
   /** A transaction failed, or the database was opened again. */
@@ -106,24 +120,32 @@ export class Nonces {
   }
 
   /**
-   * Takes one step of a walk through the table, if one is due: checks `rows` nonces and deletes
-   * those older than 7 days. Returns whether the walk continues.
+   * Takes one step of a walk through the table, if one is due: reads `rows` nonces for the filter
+   * and deletes those older than 7 days. Returns whether the walk continues.
    */
   prune(file: DatabaseFile, now: number, rows: number): boolean {
-    // The clock may have been set back.
-    const isDue = Math.abs(now - this.#walkAt) >= walkMs;
+    this.load(file);
     if (this.#walkFrom === undefined) {
-      if (!isDue) return false;
+      // The clock may have been set back.
+      if (Math.abs(now - this.#walkAt) < walkMs) return false;
       this.flush(file);
+      this.#nextFilter = new NonceFilter();
     }
     const from = this.#walkFrom ?? firstKey;
-    const next = file.get(sql.skip, ...from, rows - 1);
-    const to: NonceKey = next === undefined
-      ? lastKey
-      : [Number(next.room), String(next.member), String(next.nonce)];
-    file.run(sql.prune, ...from, ...to, now - keptMs);
-    this.#walkFrom = next === undefined ? undefined : to;
+    const keys = file.all(sql.next, ...from, rows).map(nonceKey);
+    for (const [room, member, nonce] of keys) this.#nextFilter?.add(room, `${member} ${nonce}`);
+    const last = keys.length === rows ? keys.at(-1) : undefined;
+    file.run(sql.prune, ...from, ...(last ?? lastKey), now - keptMs);
+    this.#walkFrom = last;
     this.#walkAt = now;
-    return this.#walkFrom !== undefined;
+    if (last === undefined) {
+      this.#filter = this.#nextFilter;
+      this.#nextFilter = undefined;
+    }
+    return last !== undefined;
   }
+}
+
+function nonceKey({ room, member, nonce }: Record<string, unknown>): NonceKey {
+  return [Number(room), String(member), String(nonce)];
 }

@@ -10,6 +10,7 @@ import type {
 } from "../../chat/broker.ts";
 import { utf8Length } from "../../protocol/text.ts";
 import type { Position } from "../../protocol/wire.ts";
+import type { StatementSync } from "node:sqlite";
 import type { DatabaseFile } from "./database.ts";
 import type { Nonces } from "./nonces.ts";
 
@@ -108,12 +109,19 @@ export class RoomLog {
     this.#checkSize(file, now);
     this.#hasEvicted = false;
     const entries: Entry[] = [];
-    const results = drafts.map((draft) => this.#store(file, draft, now, entries));
+    const insert = file.prepare(sql.addMessage);
+    const results = drafts.map((draft) => this.#store(file, insert, draft, now, entries));
     for (const { id, head, at } of this.#pending.values()) file.run(sql.updateRoom, head, at, id);
     return { results, entries };
   }
 
-  #store(file: DatabaseFile, draft: Draft, now: number, entries: Entry[]): AppendResult {
+  #store(
+    file: DatabaseFile,
+    insert: StatementSync,
+    draft: Draft,
+    now: number,
+    entries: Entry[],
+  ): AppendResult {
     const { member, from, text, nonce } = draft;
     let room = this.#pending.get(draft.room) ?? this.#roomOf(file, draft.room);
     const stored = room && this.#nonces.find(file, room.id, member, nonce);
@@ -126,10 +134,12 @@ export class RoomLog {
     const at = Math.max(now, room.at);
     // So that the next room of this transaction counts this one.
     if (isEmpty) file.run(sql.updateRoom, offset, at, room.id);
-    file.run(sql.addMessage, room.id, offset, this.#epoch.id, at, member, from, text, nonce);
+    insert.run(room.id, offset, this.#epoch.id, at, member, from, text, nonce);
     this.#nonces.add(room.id, member, nonce, offset);
-    this.#pending.set(draft.room, { ...room, head: offset, at });
-    entries.push({ ...draft, offset, epoch: this.#epoch.name, at });
+    this.#pending.set(draft.room, { id: room.id, first: room.first, head: offset, at });
+    // Not { ...draft }: copying a property that way takes three times as long.
+    const { room: name } = draft;
+    entries.push({ room: name, member, from, text, nonce, offset, epoch: this.#epoch.name, at });
     return { kind: "stored", offset };
   }
 

@@ -242,6 +242,26 @@ Deno.test("SqliteBroker.append() recognizes every nonce after a stop and after a
     }
   }));
 
+Deno.test("SqliteBroker.append() recognizes nonces before, during and after a walk of prune() [M3]", () =>
+  withFile((path) => {
+    const options = { ...optionsFor(path), recentNonces: 3 };
+    const old = Array.from({ length: 501 }, (_, i) => draft(`old-${i}`));
+    withBroker(options, (broker) => broker.append(old));
+    withBroker(options, (broker) => {
+      const recent = ["a", "b", "c", "d", "e", "f"].map((text) => draft(text));
+      const isRepeat = (one: typeof old) =>
+        broker.append(one).every(({ kind }) => kind === "repeat");
+      assert(isRepeat(old));
+      broker.append(recent.slice(0, 3));
+      assert(broker.prune());
+      broker.append(recent.slice(3));
+      assert(isRepeat([...old, ...recent]));
+      assert(!broker.prune());
+      assert(isRepeat([...old, ...recent]));
+      assertEquals(broker.append([draft("g")]), [{ kind: "stored", offset: 508 }]);
+    });
+  }));
+
 Deno.test("SqliteBroker.append() recognizes a nonce only once its transaction is committed [M3]", () =>
   withBroker({ ...optionsFor(":memory:"), recentNonces: 2 }, (broker) => {
     broker.append([draft("a"), draft("b"), draft("a")]);
