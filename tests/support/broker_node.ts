@@ -6,6 +6,7 @@ import type { Entry } from "../../app/chat/broker.ts";
 import { later } from "../../app/core/timers.ts";
 import { defaults, draft } from "../unit/broker/broker_contract.ts";
 import { hasRedis, RedisProcess } from "./redis_process.ts";
+import { until } from "./waiting.ts";
 
 /** The bounds of a page. */
 export const pageLimits = { limit: 1_000, maxBytes: 1e6 };
@@ -96,11 +97,6 @@ export class BrokerNode {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.broker.close();
   }
-}
-
-/** Waits for a condition that another node, or Redis, brings about. */
-export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!await condition()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
 /** Registers a test with a Redis of its own. */

@@ -1,6 +1,8 @@
 // A person's connection to a running server, which speaks SPEC.md over WebSocket.
 
+import { mayRetry } from "../../app/protocol/wire.ts";
 import type { ErrorPush, MessagePush, Position, Push, RoomPush } from "../../app/protocol/wire.ts";
+import { withDeadline } from "./waiting.ts";
 
 /** Who connects, and where to. */
 export interface ChatClientOptions {
@@ -28,6 +30,10 @@ export class ChatClient {
   readonly #closed = Promise.withResolvers<number>();
   /** Called after each frame. */
   readonly #waiting = new Set<() => void>();
+  readonly #hello: Readonly<Record<string, unknown>>;
+  readonly #join: Readonly<Record<string, unknown>>;
+  /** Number of pushes before the latest `hello` or `join`. */
+  #pushesBeforeJoin = 0;
   #nonces = 0;
 
   constructor(
@@ -38,8 +44,9 @@ export class ChatClient {
     this.token = token;
     this.room = room;
     this.#socket = new WebSocket(new URL("ws", url.replace("http", "ws")));
-    this.#socket.onopen = () =>
-      this.send({ type: "hello", username, token, tab, rooms: [{ room, ...position }] });
+    this.#hello = { type: "hello", username, token, tab, rooms: [{ room, ...position }] };
+    this.#join = { type: "join", room, ...position };
+    this.#socket.onopen = () => this.send(this.#hello);
     this.#socket.onmessage = ({ data }) => {
       this.pushes.push(...JSON.parse(data) as Push[]);
       for (const check of this.#waiting) check();
@@ -52,7 +59,7 @@ export class ChatClient {
     this.#socket.send(JSON.stringify(command));
   }
 
-  /** Resolves with the first matching push from index `since` on; rejects on close. */
+  /** Resolves with the first matching push from index `since` on; rejects on close or timeout. */
   hears(matches: (push: Push) => boolean, since = 0): Promise<Push> {
     const { promise, resolve, reject } = Promise.withResolvers<Push>();
     const check = () => {
@@ -62,14 +69,26 @@ export class ChatClient {
     this.#waiting.add(check);
     check();
     void this.#closed.promise.then((code) => reject(new Error(`closed with ${code}`)));
-    return promise.finally(() => this.#waiting.delete(check));
+    return withDeadline(`no push matches ${matches}`, promise)
+      .finally(() => this.#waiting.delete(check));
   }
 
-  /** Resolves once the room is joined; rejects if that is refused. */
+  /**
+   * Resolves once the room is joined; rejects if that is refused. Retries after a temporary
+   * refusal, as a page does.
+   */
   async joined(): Promise<RoomPush> {
-    const push = await this.hears(({ type }) => type === "room" || type === "error");
-    if (push.type !== "room") throw new Error(JSON.stringify(push));
-    return push;
+    for (;;) {
+      const push = await this.hears(
+        ({ type }) => type === "room" || type === "error",
+        this.#pushesBeforeJoin,
+      );
+      if (push.type === "room") return push;
+      if (push.type !== "error" || !mayRetry(push.code)) throw new Error(JSON.stringify(push));
+      await new Promise((resolve) => setTimeout(resolve, push.retryAfter));
+      this.#pushesBeforeJoin = this.pushes.length;
+      this.send(push.re === "hello" ? this.#hello : this.#join);
+    }
   }
 
   /** Sends a message and resolves with its outcome. Pass the `nonce` of another to retry it. */
@@ -109,7 +128,7 @@ export class ChatClient {
 
   /** Resolves with the close code. */
   get closed(): Promise<number> {
-    return this.#closed.promise;
+    return withDeadline("the connection closes", this.#closed.promise);
   }
 
   async close(): Promise<void> {

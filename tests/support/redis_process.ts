@@ -1,6 +1,7 @@
 // Starts a redis-server for a test, on a free port and in a temporary folder.
 
 import { join } from "@std/path";
+import { withDeadline } from "./waiting.ts";
 
 /** The path of redis-server; `undefined` if it is not on PATH. */
 export const redisServerPath: string | undefined = (Deno.env.get("PATH") ?? "").split(":")
@@ -128,7 +129,7 @@ async function spawn(
       isTaken ? new PortTakenError() : new Error(`Cannot start redis-server: ${output}`),
     );
   })();
-  await ready.promise;
+  await withDeadline("Redis is ready", ready.promise);
   return process;
 }
 

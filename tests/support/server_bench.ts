@@ -93,8 +93,3 @@ export async function textsAfterwards({ start, join }: Bench): Promise<readonly 
 export function namesIn(dir: string): readonly string[] {
   return [...Deno.readDirSync(dir)].map(({ name }) => name).sort();
 }
-
-/** Waits between two polls of something that reports no event. */
-export async function pause(): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, 20));
-}

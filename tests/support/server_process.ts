@@ -1,5 +1,7 @@
 // Runs the real server as a process with a folder and a port of its own.
 
+import { withDeadline } from "./waiting.ts";
+
 const root = new URL("../../", import.meta.url).pathname;
 
 /** A running server. */
@@ -86,7 +88,15 @@ export class ServerProcess {
       .then(() => {
         reject(new Error(`Cannot start the server: ${lines.join("\n")}`));
       });
-    return new ServerProcess(process, await promise, lines, output, listeners);
+    try {
+      const url = await withDeadline("the server prints its address", promise);
+      return new ServerProcess(process, url, lines, output, listeners);
+    } catch (error) {
+      // It may be running still.
+      process.kill("SIGKILL");
+      await process.status;
+      throw error;
+    }
   }
 
   /** Waits for a line of output, which may be an earlier one. */
@@ -101,7 +111,8 @@ export class ServerProcess {
     void this.#output.then(() =>
       reject(new Error(`It never printed ${pattern}: ${this.lines.join("\n")}`))
     );
-    return promise.finally(() => this.#listeners.delete(check));
+    return withDeadline(`the server prints ${pattern}`, promise)
+      .finally(() => this.#listeners.delete(check));
   }
 
   get port(): number {
@@ -116,7 +127,7 @@ export class ServerProcess {
 
   /** Waits for the end. Returns the exit status. */
   async ended(): Promise<number> {
-    const { code } = await this.process.status;
+    const { code } = await withDeadline("the server ends", this.process.status);
     await this.#output;
     return code;
   }

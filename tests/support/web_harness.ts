@@ -9,6 +9,7 @@ import { serveWeb } from "../../app/web/server.ts";
 import type { WebOptions, WebServer } from "../../app/web/server.ts";
 import type { MetricsSource } from "../../app/web/site.ts";
 import type { Hub } from "../../app/web/websocket.ts";
+import { withDeadline } from "./waiting.ts";
 
 export const indexHtml = `<!DOCTYPE html><html><head><title>Parley</title>
 <link rel="icon" href="/assets/icon.svg"><link rel="manifest" href="/manifest.webmanifest">
@@ -88,7 +89,10 @@ export class FakeHub implements Hub {
   }
 
   async until(condition: (hub: this) => boolean): Promise<void> {
-    while (!condition(this)) await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    while (!condition(this)) {
+      const change = new Promise<void>((resolve) => this.#waiters.push(resolve));
+      await withDeadline(`the hub fulfils ${condition}`, change);
+    }
   }
 
   #wake(): void {
@@ -184,7 +188,7 @@ export async function rawRequest(port: number, head: readonly string[]): Promise
   const buffer = new Uint8Array(16_384);
   let text = "";
   while (true) {
-    const count = await connection.read(buffer);
+    const count = await withDeadline(`a response to ${head[0]}`, connection.read(buffer));
     if (count === null) break;
     text += decoder.decode(buffer.subarray(0, count), { stream: true });
     if (text.startsWith("HTTP/1.1 101") && text.includes("\r\n\r\n")) break;

@@ -3,6 +3,7 @@
 import { assertEquals } from "@std/assert";
 import { ChatClient } from "../support/chat_client.ts";
 import { hasRedis } from "../support/redis_process.ts";
+import { until, withDeadline } from "../support/waiting.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 
@@ -31,7 +32,7 @@ async function startTask(tempDir: string): Promise<ClusterTask> {
     started.reject(new Error(`The cluster did not start: ${printed}`));
     return printed;
   })();
-  await started.promise;
+  await withDeadline("the cluster prints its addresses", started.promise);
   const servers = [...printed.matchAll(/is at (\S+) \(pid (\d+)\)/g)]
     .map(([, url = "", pid]) => ({ url, pid: Number(pid) }));
   return { process, servers, output };
@@ -40,7 +41,7 @@ async function startTask(tempDir: string): Promise<ClusterTask> {
 /** Ends a task with Ctrl-C, and checks that nothing is left of it. */
 async function interrupt({ process, servers, output }: ClusterTask, tempDir: string) {
   process.kill("SIGINT");
-  const { code } = await process.status;
+  const { code } = await withDeadline("the cluster ends", process.status);
   assertEquals(code, 0, await output);
   for (const { pid } of servers) assertEquals(isRunning(pid), false);
   assertEquals(Array.from(Deno.readDirSync(tempDir), ({ name }) => name), []);
@@ -96,6 +97,6 @@ test("ends everything it started after its Redis has died", async (tempDir) => {
   const task = await startTask(tempDir);
   const redis = redisPidIn(tempDir);
   Deno.kill(redis, "SIGKILL");
-  while (isRunning(redis)) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => !isRunning(redis), "Redis ends");
   await interrupt(task, tempDir);
 });

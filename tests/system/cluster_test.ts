@@ -4,10 +4,11 @@
 import { assertEquals } from "@std/assert";
 import type { Push } from "../../app/protocol/wire.ts";
 import type { ChatClient, ChatClientOptions } from "../support/chat_client.ts";
-import { pause, readiness, withBench } from "../support/server_bench.ts";
+import { readiness, withBench } from "../support/server_bench.ts";
 import type { Bench } from "../support/server_bench.ts";
 import { hasRedis, RedisProcess } from "../support/redis_process.ts";
 import type { ServerProcess } from "../support/server_process.ts";
+import { until } from "../support/waiting.ts";
 
 interface Cluster {
   readonly redis: RedisProcess;
@@ -64,7 +65,7 @@ async function receives(client: ChatClient, text: string): Promise<void> {
 
 /** Waits until a node can store messages. */
 async function untilReady(node: ServerProcess | undefined): Promise<void> {
-  while (node !== undefined && await readiness(node) !== 200) await pause();
+  await until(async () => node === undefined || await readiness(node) === 200, "a node is ready");
 }
 
 const isJoined = (push: Push) => push.type === "joined";
@@ -200,9 +201,10 @@ test(
     assertEquals(await Promise.all(nodes.map(readiness)), [503, 503]);
     await redis.restart();
     // Retry the same message until it is stored, as a page does.
-    while ((await ada.says("retried", nonce)).error !== undefined) {
-      await pause();
-    }
+    await until(
+      async () => (await ada.says("retried", nonce)).error === undefined,
+      "the message is stored",
+    );
     await receives(ben, "retried");
     assertEquals((await ada.says("retried", nonce)).offset, 2);
     await ben.says("after");

@@ -3,6 +3,7 @@
 
 import { RedisProcess } from "../../support/redis_process.ts";
 import { ServerProcess } from "../../support/server_process.ts";
+import { until } from "../../support/waiting.ts";
 import type { StoredLog, StoredMessage } from "./ledger.ts";
 import { abnormalCodes, freePort, readErrorLog, restartingCode, urlOf } from "./crash_target.ts";
 import type { CrashTarget, TargetOptions } from "./crash_target.ts";
@@ -190,13 +191,12 @@ export class RedisNodes implements CrashTarget {
   /** Waits until every running node can store messages again. */
   async #waitUntilReady(): Promise<void> {
     for (const port of this.#ports) {
-      for (;;) {
+      await until(async () => {
         const response = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined);
         await response?.body?.cancel();
-        // A node that isn't running is being started elsewhere.
-        if (response === undefined || response.ok) break;
-        await this.#options.sleep(50);
-      }
+        // Another fault starts the nodes that don't run.
+        return response === undefined || response.ok;
+      }, "every node is ready");
     }
   }
 }

@@ -1,14 +1,14 @@
 import { assertEquals } from "@std/assert";
 import type { ChatClient } from "../../support/chat_client.ts";
-import { pause } from "../../support/server_bench.ts";
+import { until } from "../../support/waiting.ts";
 import { limitFiles, noMount, test, underLimit, withDisk } from "./fault_harness.ts";
 
 /** Sends messages until one is logged, since a log is only reopened to write a line. */
 async function sendUntilLogged(ada: ChatClient, log: () => string): Promise<void> {
-  while (!log().includes("event=message")) {
+  await until(async () => {
     assertEquals((await ada.says("on")).error, undefined);
-    await pause();
-  }
+    return log().includes("event=message");
+  }, "a message is logged");
 }
 
 test(

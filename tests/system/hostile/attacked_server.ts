@@ -3,6 +3,7 @@
 
 import { SeededRandom } from "../../support/seeded_random.ts";
 import { ServerProcess } from "../../support/server_process.ts";
+import { withDeadline } from "../../support/waiting.ts";
 import type { Attack } from "./attack.ts";
 import { HonestClients } from "./honest_clients.ts";
 import { frameAttacks } from "./frame_attacks.ts";
@@ -40,6 +41,8 @@ export interface Plan {
 
 const honestCount = 20;
 const pollMs = 250;
+/** Max duration of a repetition. The longest waits for a timeout of the server. */
+const attackMaxMs = 300_000;
 
 /** A server with honest clients. */
 export class AttackedServer implements AsyncDisposable {
@@ -88,7 +91,8 @@ export class AttackedServer implements AsyncDisposable {
     let count = 0;
     try {
       while (count < minCount || performance.now() - startedAt < minMs) {
-        count += await attack.run(target, Math.max(1, minCount - count));
+        const attacked = attack.run(target, Math.max(1, minCount - count));
+        count += await withDeadline("the attack ends", attacked, attackMaxMs);
       }
     } catch (error) {
       problems.push(error instanceof Error ? error.message : String(error));

@@ -49,6 +49,8 @@ export type WorkerReply = { readonly kind: "ready" | "caught_up" } | {
 const room = "lobby";
 const reconnectMs = 100;
 const maxViolations = 10;
+/** Max time for all clients to connect, or to receive everything. */
+const completeMaxMs = 60_000;
 
 /** The part of a worker's global scope used here. The project's types don't include it. */
 const thread = globalThis as unknown as {
@@ -62,6 +64,7 @@ let mayClose = false;
 /** The command that waits until all clients have everything. */
 let pending: "catch_up" | "settle" | undefined;
 let timer: ReturnType<typeof setInterval> | undefined;
+let deadline: ReturnType<typeof setTimeout> | undefined;
 let counts = newCounts();
 
 function newCounts() {
@@ -108,16 +111,23 @@ class Client {
     return this.#isLive;
   }
 
-  get isIdle(): boolean {
-    return this.#isLive && this.#outbox.length === 0;
-  }
-
   send(): void {
     const n = ++this.sentCount;
     const at = performance.now();
     this.#outbox.push({ text: `honest ${this.name} ${n} ${at}`, nonce: `n${n}` });
     counts.sent++;
     this.#sendNext();
+  }
+
+  /** What it waits for; `undefined` if for nothing. */
+  get awaited(): string | undefined {
+    if (!this.#isLive) return `${this.name} is not in the room`;
+    if (this.#outbox.length > 0) return `${this.name} has ${this.#outbox.length} unsent`;
+    const missing = clients.filter(({ name, sentCount }) =>
+      this.lastNumbers.get(name) !== sentCount
+    );
+    if (missing.length === 0) return undefined;
+    return `${this.name} has not everything of ${missing.map(({ name }) => name).join(", ")}`;
   }
 
   stop(): void {
@@ -127,16 +137,7 @@ class Client {
 
   #connect(): void {
     const socket = this.#socket = new WebSocket(this.#url);
-    socket.onopen = () => {
-      const { epoch, offset } = this.#position ?? {};
-      this.#sendCommand({
-        type: "hello",
-        username: this.name,
-        token: this.#token,
-        tab: this.#tab,
-        rooms: [{ room, epoch, offset }],
-      });
-    };
+    socket.onopen = () => this.#sayHello();
     socket.onmessage = ({ data }) => {
       const pushes: Push[] = JSON.parse(data);
       if (pushes.length === 0) this.#sendCommand({ type: "pong" });
@@ -153,6 +154,16 @@ class Client {
         if (!this.isStopped) this.#connect();
       }, reconnectMs);
     };
+  }
+
+  #sayHello(): void {
+    this.#sendCommand({
+      type: "hello",
+      username: this.name,
+      token: this.#token,
+      tab: this.#tab,
+      rooms: [{ room, ...this.#position }],
+    });
   }
 
   #sendCommand(command: Readonly<Record<string, unknown>>): void {
@@ -179,10 +190,14 @@ class Client {
       case "ack":
         return this.#onAcknowledged(push.nonce);
       case "error":
-        if (push.nonce === undefined || !mayRetry(push.code)) {
+        if (!mayRetry(push.code)) {
           return addViolation(`${this.name} was refused: ${push.message}`);
         }
         setTimeout(() => {
+          if (push.re === "hello") return this.#sayHello();
+          if (push.re === "join") {
+            return this.#sendCommand({ type: "join", room, ...this.#position });
+          }
           this.#inFlight = false;
           this.#sendNext();
         }, push.retryAfter ?? reconnectMs);
@@ -240,12 +255,11 @@ function checkComplete(): void {
     for (const client of clients) client.send();
     return onReady();
   }
-  const isComplete = clients.every(({ isIdle, lastNumbers }) =>
-    isIdle && clients.every(({ name, sentCount }) => lastNumbers.get(name) === sentCount)
-  );
+  const isComplete = clients.every(({ awaited }) => awaited === undefined);
   if (pending === undefined || !isComplete) return;
   const isReport = pending === "settle";
   pending = undefined;
+  clearTimeout(deadline);
   if (!isReport) return thread.postMessage({ kind: "caught_up" });
   const sorted = Float64Array.from(counts.latencies).sort();
   const percentile = (share: number) => sorted[Math.ceil(sorted.length * share) - 1] ?? 0;
@@ -269,6 +283,15 @@ function checkComplete(): void {
 
 let onReady = () => {};
 
+/** Throws an error if the clients are not complete in time. */
+function setDeadline(): void {
+  clearTimeout(deadline);
+  deadline = setTimeout(() => {
+    const awaited = clients.flatMap((client) => client.awaited ?? []);
+    throw new Error(`Timed out after ${completeMaxMs / 1000} s: ${awaited.join("; ")}`);
+  }, completeMaxMs);
+}
+
 thread.onmessage = ({ data: command }) => {
   switch (command.kind) {
     case "start": {
@@ -279,10 +302,11 @@ thread.onmessage = ({ data: command }) => {
         timer = setInterval(() => {
           if (pending === undefined) clients[turn++ % count]?.send();
         }, everyMs / count);
+        clearTimeout(deadline);
         thread.postMessage({ kind: "ready" });
       };
       clients = Array.from({ length: count }, (_, index) => new Client(url, index));
-      return;
+      return setDeadline();
     }
     case "expect":
       mayClose = command.mayClose;
@@ -293,9 +317,11 @@ thread.onmessage = ({ data: command }) => {
     case "catch_up":
     case "settle":
       pending = command.kind;
+      setDeadline();
       return checkComplete();
     case "stop":
       clearInterval(timer);
+      clearTimeout(deadline);
       for (const client of clients) client.stop();
       thread.close();
   }

@@ -1,7 +1,8 @@
 // RedisBroker: keys that another program has changed cost no message and acknowledge none.
 
 import { assertEquals } from "@std/assert";
-import { BrokerNode, newest, testKey, testWithRedis, until } from "../../support/broker_node.ts";
+import { BrokerNode, newest, testKey, testWithRedis } from "../../support/broker_node.ts";
+import { until } from "../../support/waiting.ts";
 import { draft } from "./broker_contract.ts";
 
 testWithRedis(

@@ -1,7 +1,8 @@
 // RedisBroker: who is in which room through which node.
 
 import { assertEquals } from "@std/assert";
-import { BrokerNode, testWithRedis, until } from "../../support/broker_node.ts";
+import { BrokerNode, testWithRedis } from "../../support/broker_node.ts";
+import { until } from "../../support/waiting.ts";
 import { redisUrl } from "../../support/redis_process.ts";
 import { TcpProxy } from "../../support/tcp_proxy.ts";
 

@@ -8,8 +8,8 @@ import {
   startReplica,
   testKey,
   testWithRedis,
-  until,
 } from "../../support/broker_node.ts";
+import { until } from "../../support/waiting.ts";
 import { redisUrl } from "../../support/redis_process.ts";
 import { TcpProxy } from "../../support/tcp_proxy.ts";
 import { draft } from "./broker_contract.ts";
