@@ -47,7 +47,7 @@ export class Page {
   readonly own: KeyValue;
   readonly chat: ChatClient;
   readonly store: TabOutbox;
-  /** What the server answers to a probe. */
+  /** The response to a probe. */
   problem: Problem | undefined;
   probes = 0;
   chance = 0.5;

@@ -40,7 +40,7 @@ async function startNode(bench: Bench, redis: RedisProcess, i: number): Promise<
   return await bench.start({ env });
 }
 
-/** What a user was told about others, in words. */
+/** A user's presence pushes, in words. */
 function presenceOf(client: ChatClient): string[] {
   return client.pushes.flatMap((push) => {
     switch (push.type) {

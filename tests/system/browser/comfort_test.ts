@@ -221,7 +221,7 @@ browserTest("works on a slow network before all of it has loaded", async (chat) 
 });
 
 browserTest(
-  "asks for notifications only on a click, and plays no sound until told to",
+  "asks for notifications only on a click, and plays no sound until it is turned on",
   async (chat) => {
     const context = await chat.newContext();
     await context.addInitScript(() => {

@@ -1,4 +1,4 @@
-// A WebSocket server in the test's hands: answers the page as SPEC.md says, from logs that the test
+// A WebSocket server in the test's hands: replies to the page by SPEC.md, from logs that the test
 // writes, and pushes whatever the test wants.
 
 import type { MessagePush } from "../../../app/protocol/wire.ts";

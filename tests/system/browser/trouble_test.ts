@@ -181,7 +181,7 @@ browserTest("says nothing about a connection lost for less than two seconds", as
   const takeChanges = () =>
     ada.evaluate(() => (globalThis as unknown as { changes: string[] }).changes.splice(0));
   await takeChanges();
-  // From here on the page's clock, and its drawing, advance only when told to.
+  // From here on the page's clock, and its drawing, advance only when the test says so.
   await ada.clock.install();
   await ada.clock.pauseAt(new Date(Date.now() + 60_000));
   const advanceUntil = (event: keyof typeof sockets, count: number) =>
@@ -200,8 +200,8 @@ browserTest("says nothing about a connection lost for less than two seconds", as
   await advanceUntil("closed", 2);
   await ada.clock.runFor(2_100);
   const texts = await takeChanges();
-  const isTold = texts.some((text) => /Connecting|Reconnecting/.test(text));
-  assert(texts.includes("offline") && isTold, texts.join());
+  const isShown = texts.some((text) => /Connecting|Reconnecting/.test(text));
+  assert(texts.includes("offline") && isShown, texts.join());
 });
 
 browserTest("says when a name was changed too often [L3]", async (chat) => {

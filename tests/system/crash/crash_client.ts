@@ -77,7 +77,7 @@ export class Client {
   #heardAt = 0;
   #silenceMs = 60_000;
   #helloTries = 0;
-  /** Nonces whose earlier, unanswered try may be stored, so that two answers may arrive. */
+  /** Nonces whose earlier try had no reply but may be stored, so that two replies may arrive. */
   readonly #retriedNonces = new Set<string>();
   /** Rooms named in the last `hello`. */
   #helloRooms = new Set<RoomView>();

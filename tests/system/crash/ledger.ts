@@ -144,7 +144,7 @@ export class Ledger {
     return Math.max(0, (this.#received.get(room)?.length ?? 0) - 1);
   }
 
-  /** The server told a person its public id. */
+  /** The server sent a person its public id. */
   onWelcome(person: Person, member: string): void {
     if (person.member !== undefined && person.member !== member) {
       this.addViolation(`${person.id} became another member`);
@@ -156,7 +156,7 @@ export class Ledger {
     this.#persons.set(member, person);
   }
 
-  /** The server told a person that it holds a name. */
+  /** The server confirmed a name to a person. */
   claimName(person: Person, name: string): void {
     const holder = this.#holds.get(usernameKey(name));
     if (holder !== undefined && holder.person !== person && holder.until > performance.now()) {

@@ -6,7 +6,7 @@ import type { Ledger } from "./ledger.ts";
 export class Person {
   readonly id: string;
   readonly token: string;
-  /** The public id, once the server has told it. */
+  /** The public id, once the server has sent it. */
   member: string | undefined;
   /** Every name it has had or asked for. */
   readonly names = new Set<string>();
@@ -43,7 +43,7 @@ export class Person {
     this.#ledger.releaseName(this, this.#previousName, "now");
   }
 
-  /** The server told its name. */
+  /** The server sent its name. */
   onNameConfirmed(name: string): void {
     const ledger = this.#ledger;
     this.names.add(name);

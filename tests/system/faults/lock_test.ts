@@ -3,7 +3,7 @@ import { refusal, textsAfterwards } from "../../support/server_bench.ts";
 import { test } from "./fault_harness.ts";
 
 test(
-  "a second server in a folder in use names the first and disturbs nobody",
+  "a second server in a folder in use names the first and leaves it undisturbed",
   undefined,
   async ({ dir, start, join }) => {
     const server = await start();

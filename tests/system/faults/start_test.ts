@@ -91,7 +91,7 @@ test(
 );
 
 test(
-  "damaged old messages fail where they are read, and the chat goes on",
+  "damaged old messages fail where they are read, and the chat continues",
   undefined,
   async ({ start, join, database, log }) => {
     const first = await start();

@@ -31,7 +31,7 @@ export interface Attack {
   /**
    * Max p99 delay of honest messages, in ms. Set for attacks that a server on Deno cannot prevent.
    */
-  readonly maxP99?: number;
+  readonly maxP99Ms?: number;
   /**
    * Attacks at most `max` times, and returns the number of times.
    *
@@ -43,7 +43,7 @@ export interface Attack {
 /** Returns an attack that repeats `run`, `concurrency` times at once. `index` counts the runs. */
 export function repeated(
   name: string,
-  { concurrency = 20, ...size }: Pick<Attack, "short" | "long" | "maxP99"> & {
+  { concurrency = 20, ...size }: Pick<Attack, "short" | "long" | "maxP99Ms"> & {
     readonly concurrency?: number;
   },
   run: (target: Target, index: number) => Promise<void>,

@@ -253,7 +253,7 @@ export const frameAttacks: readonly Attack[] = [
   // Deno reads each into memory and decodes it before the server can refuse it.
   repeated(
     "frames of 32 MiB",
-    { short: 2, long: 100, concurrency: 4, maxP99: 500 },
+    { short: 2, long: 100, concurrency: 4, maxP99Ms: 500 },
     async ({ port, random }) => {
       const ending = await provoke(
         port,

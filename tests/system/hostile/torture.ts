@@ -7,7 +7,7 @@ import type { AttackResult } from "./attacked_server.ts";
 
 const plan = { seed: 1, isPatient: true, minMs: 5_000, restMs: 10_000 };
 const everyMs = 1_000;
-const maxP99 = 100;
+const maxP99Ms = 100;
 /** Max memory that an attack may leave allocated. */
 const maxKeptMib = 48;
 const maxTries = 3;
@@ -50,7 +50,7 @@ async function passes(server: AttackedServer, attack: Attack): Promise<boolean> 
 }
 
 function problemsOf({ problems, report }: AttackResult, attack: Attack): readonly string[] {
-  const max = attack.maxP99 ?? maxP99;
+  const max = attack.maxP99Ms ?? maxP99Ms;
   return report.p99 < max ? problems : [...problems, `p99 is not below ${max} ms`];
 }
 

@@ -1,4 +1,4 @@
-// What the pages of a world did and were told, to compare with the log at its end.
+// What the pages of a world sent and received, to compare with the log at its end.
 
 import type { KeyValue } from "../../../static/client/state/storage.ts";
 
@@ -11,7 +11,7 @@ export interface SentMessage {
 export class ClientLedger {
   /** The messages of each client, in the order in which they were sent. */
   readonly sent = new Map<string, SentMessage[]>();
-  /** Messages that the page was told are in the log. */
+  /** Messages acknowledged to the page. */
   readonly acknowledged = new Set<string>();
   /** The tab storage through which each message was sent. */
   readonly origins = new Map<string, KeyValue>();

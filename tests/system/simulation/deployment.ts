@@ -1,4 +1,4 @@
-// The servers of a simulated world: what clients connect to, and what can go wrong with it.
+// The servers of a simulated world, and their faults.
 
 import type { ChatHub } from "../../../app/chat/chat_hub.ts";
 import type { Acceptor } from "./network.ts";
@@ -11,11 +11,11 @@ export class Violation extends Error {}
 export interface Deployment {
   readonly log: ReferenceLog;
   readonly crashes: number;
-  /** The first promise broken where a thrown error would be caught by the code under test. */
+  /** The first broken promise found where the code under test would catch a thrown error. */
   readonly violation: Violation | undefined;
   /** Whether every server runs. */
   readonly isUp: boolean;
-  /** What the hub of each running server holds. */
+  /** The state of the hub of each running server. */
   readonly hubSizes: readonly ChatHub["size"][];
   /** A running server to connect to, if there is one. */
   readonly acceptor: Acceptor | undefined;

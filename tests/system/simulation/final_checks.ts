@@ -1,4 +1,4 @@
-// The promises checked once a world has come to rest.
+// The promises checked once a world has settled.
 
 import { usernameKey } from "../../../app/protocol/names.ts";
 import type { ClientLedger } from "./client_ledger.ts";
@@ -14,7 +14,7 @@ export interface FinalState {
 }
 
 /**
- * Checks a world in which everything works and nothing is under way.
+ * Checks a world in which everything works and nothing is in flight.
  *
  * @throws {Violation} If a promise was broken.
  */
@@ -35,7 +35,7 @@ export function checkFinalState(state: FinalState): void {
   for (const room of rooms) checkPresence(room, clients);
 }
 
-/** Returns the offset of each nonce, and checks that none is there twice. */
+/** Returns the offset of each nonce, and checks that none is stored twice. */
 function offsetsOf({ log }: Deployment): ReadonlyMap<string, number> {
   const offsets = new Map<string, number>();
   for (const [room, entries] of log.rooms) {
@@ -68,7 +68,7 @@ function checkOrder(
   }
 }
 
-/** Checks that the hubs hold the sessions and members that are there, and no others. */
+/** Checks that the hubs hold exactly the connected sessions and their members. */
 function checkHubs({ hubSizes }: Deployment, clients: readonly SimulatedClient[]): void {
   const members = new Set(clients.map(({ options }) => options.token)).size;
   const sessions = sum(hubSizes.map(({ sessions }) => sessions));

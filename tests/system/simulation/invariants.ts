@@ -9,7 +9,7 @@ import type { Timeline } from "./timeline.ts";
 export class NameInvariant {
   readonly #holders = new Map<string, string>();
 
-  /** A member was given a name. */
+  /** A member got a name. */
   hold(username: string, member: string): void {
     this.check(username, member);
     this.#holders.set(usernameKey(username), member);
@@ -41,7 +41,7 @@ export class GraceInvariant {
   readonly #members = new Map<number, string>();
   /** The sessions in each room of each member. */
   readonly #sessions = new Map<string, Set<number>>();
-  /** When the last of them went without leaving. */
+  /** When the last of them disconnected without leaving. */
   readonly #lostAt = new Map<string, number>();
 
   constructor(time: Timeline, graceMs: number) {
@@ -58,7 +58,7 @@ export class GraceInvariant {
   }
 
   /**
-   * Follows what the hub logs.
+   * Follows the hub's log events.
    *
    * @throws {Violation} If a member times out too early.
    */

@@ -42,7 +42,7 @@ export class SimulatedConnection {
     this.#latencyMs = random.delay(200);
   }
 
-  /** Connects to a server; without an acceptor, nobody listens there. */
+  /** Connects to a server; without an acceptor, the connection is refused. */
   connect(acceptor: Acceptor | undefined): void {
     this.#time.later(this.#latencyMs, () => {
       if (this.#isCut) return;

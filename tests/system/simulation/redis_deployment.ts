@@ -125,7 +125,7 @@ export class RedisDeployment implements Deployment {
     const { promise, resolve, reject } = Promise.withResolvers<SimulatedLink>();
     this.#time.later(this.#random.delay(1_000), () => {
       if (!run.isAlive) return;
-      if (!this.#redis.isUp || node.isCut) return reject(new Error("nobody answers"));
+      if (!this.#redis.isUp || node.isCut) return reject(new Error("no reply"));
       const linked = { isAlive: () => run.isAlive, isCut: () => node.isCut };
       resolve(new SimulatedLink(this.#redis, options, linked));
     });

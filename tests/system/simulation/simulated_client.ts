@@ -19,7 +19,7 @@ export interface ClientOptions {
   readonly random: SeededRandom;
   readonly deployment: Deployment;
   readonly ledger: ClientLedger;
-  /** For messages about this client. */
+  /** Names this client in violations. */
   readonly id: string;
   readonly username: string;
   readonly token: string;
@@ -92,7 +92,7 @@ export class SimulatedClient {
     }
   }
 
-  /** Decides about every message that the page asks the user about. */
+  /** Sends or discards every message that the page asks the user about. */
   answerPrompts(): void {
     for (const room of this.chat.outbox.rooms) {
       for (const message of this.chat.outbox.messagesIn(room)) this.#answerPrompt(message);
@@ -106,14 +106,14 @@ export class SimulatedClient {
     this.chat.discard(message);
   }
 
-  /** Closes or reloads the tab: nothing of it happens any more. */
+  /** Closes or reloads the tab: its pending work stops. */
   close(isReload: boolean): void {
     if (!isReload) this.outboxStore.release();
     this.isClosed = true;
     this.connection?.closeFromClient(1001);
   }
 
-  /** Records what the outbox takes over and what leaves it. */
+  /** Records the messages that enter and leave the outbox. */
   #recorded(store: TabOutbox): OutboxStore {
     const { ledger, tabStorage } = this.options;
     return {

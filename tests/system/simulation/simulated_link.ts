@@ -27,7 +27,7 @@ export class SimulatedLink implements Link {
   readonly #redis: SimulatedRedis;
   readonly #options: RedisLinkOptions;
   readonly #node: LinkedNode;
-  /** Something was lost on the way, so nothing gets through any more. */
+  /** The link lost something, so it delivers nothing more. */
   #isStuck = false;
   readonly #lost = Promise.withResolvers<Error>();
   readonly #pending = new Set<(error: Error) => void>();

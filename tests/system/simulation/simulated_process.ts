@@ -13,12 +13,12 @@ export interface ProcessOptions {
   readonly random: SeededRandom;
   readonly settings: HubSettings;
   readonly broker: (process: SimulatedProcess) => Broker;
-  /** Called with what the hub logs. */
+  /** Called with each log event of the hub. */
   readonly onLog: (event: string, fields: LogFields) => void;
   /** Called with each frame before the hub gets it. */
   readonly onFrame?: (session: Session, frame: string) => void;
   readonly onViolation: (message: string) => void;
-  /** Called when the process has to die at a crash point. */
+  /** Called when the process dies at a crash point. */
   readonly onCrash: () => void;
 }
 

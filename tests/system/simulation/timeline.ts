@@ -7,7 +7,7 @@ interface Task {
   isCancelled: boolean;
 }
 
-/** A clock that stands still between the tasks scheduled on it. */
+/** A clock that only advances to the next scheduled task. */
 export class Timeline {
   ms = 0;
   /** How far the wall clock is ahead of `ms`. */

@@ -1,5 +1,4 @@
-// One simulated world: a chat from its first client to its last, with everything that may go wrong,
-// decided by a seed.
+// One simulated world: a chat and its faults, all decided by a seed.
 
 import { memoryStorage } from "../../../static/client/state/storage.ts";
 import type { KeyValue } from "../../../static/client/state/storage.ts";
@@ -16,10 +15,10 @@ import { Timeline } from "./timeline.ts";
 const rooms = ["lobby", "design", "lunch"];
 const usernames = ["Ada", "Ben", "Cy", "Dee", "Eve", "Fay"];
 const maxClients = 8;
-/** Restarts of servers that die once more while the world comes to rest. */
+/** Max restarts of servers that die again while the world settles. */
 const maxFinalRestarts = 20;
 
-/** What happened in one world. */
+/** The result of one world. */
 export interface WorldSummary {
   readonly steps: number;
   readonly messages: number;
@@ -37,7 +36,7 @@ export class World {
   readonly #random: SeededRandom;
   readonly #time = new Timeline();
   readonly #deployment: Deployment;
-  /** How many turns of the microtask queue one step may need, as promises wait for promises. */
+  /** Max turns of the microtask queue per step, since promises await promises. */
   readonly #turnsPerStep: number;
   readonly #ledger = new ClientLedger();
   readonly #browsers: readonly Browser[];
@@ -175,7 +174,7 @@ export class World {
     }
   }
 
-  /** Someone without a page sends many messages at once, as many as the rate limit lets through. */
+  /** A client without a page sends as many messages at once as the rate limit allows. */
   #flood(room: string): void {
     const random = this.#random;
     const count = random.isTrue(0.1) ? 1_100 : random.below(250);
@@ -240,7 +239,7 @@ export class World {
     this.#clients = this.#clients.filter((other) => other !== client);
   }
 
-  /** Checks the promises that hold at every moment. */
+  /** Checks the promises that hold after every step. */
   #check(): void {
     this.#steps++;
     if (this.#deployment.violation !== undefined) throw this.#deployment.violation;
@@ -253,7 +252,7 @@ export class World {
     }
   }
 
-  /** Lets everything work again, and waits until all messages have arrived and nothing happens. */
+  /** Repairs everything, and waits until all messages have arrived and the world is idle. */
   async #settle(): Promise<void> {
     this.#deployment.repairStorage();
     this.#deployment.start();
@@ -281,7 +280,7 @@ export class World {
     while (await this.#step(end)) this.#check();
   }
 
-  /** Does what a user must do before the rest of its messages can be sent. */
+  /** Makes the choices that block the unsent messages of a user. */
   #helpToFinish(client: SimulatedClient): void {
     const { chat, outboxStore, options } = client;
     outboxStore.heartbeat();

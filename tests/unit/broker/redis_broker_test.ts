@@ -83,7 +83,7 @@ testWithRedis(
     assertEquals((await a.broker.read("lobby", newest)).head.offset, 1);
     assertEquals(a.broker.isReady, false);
     await redis.cli("CONFIG", "SET", "maxmemory", "0");
-    // Even though nobody sends anything.
+    // Even though no one sends anything.
     await until(() => a.broker.isReady);
     assertEquals(a.broker.isFull, false);
     assertEquals(a.events, ["storage_failed", "storage_recovered"]);

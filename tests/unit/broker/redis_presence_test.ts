@@ -71,8 +71,8 @@ testWithRedis(
     await until(() => b.remote() === "" && c.remote() === "Ben");
     await b.join("zoe", "Zoe");
     await until(() => c.remote() === "Ben Zoe");
-    const came = ["Ada joined lobby", "Ben joined lobby"];
-    assertEquals(c.presence, [...came, "Ada left lobby: timeout", "Zoe joined lobby"]);
+    const joins = ["Ada joined lobby", "Ben joined lobby"];
+    assertEquals(c.presence, [...joins, "Ada left lobby: timeout", "Zoe joined lobby"]);
     assertEquals(b.presence.slice(2).sort(), [
       "Ada left lobby: timeout",
       "Ben left lobby: timeout",

@@ -22,7 +22,7 @@ Deno.test("SqliteBroker.prune() leaves no deleted text in the files, and shrinks
     });
   }));
 
-Deno.test("SqliteBroker.append() refuses messages beyond maxDataBytes, and still answers repeats [M3]", () =>
+Deno.test("SqliteBroker.append() refuses new messages beyond maxDataBytes, but not repeats of stored ones [M3]", () =>
   withFile((path) => {
     const wall = { ms: Date.UTC(2026, 0, 1) };
     const options = optionsFor(path, wall, { maxDataBytes: 200_000 });

@@ -25,7 +25,7 @@ Deno.test("HeldNames.add() counts members by address and scope [N8]", () => {
   assertEquals(addMany(names, 60, payer("b", "192.0.2.2"), 0), 50);
   assertEquals(addMany(names, 600, payer("c", "10.0.0.1", "private"), 0), 500);
   assertEquals(addMany(names, 6_000, payer("d", "127.0.0.1", "loopback"), 0), 5_000);
-  // A member that came back and left again is counted once.
+  // A member that returned and left again is counted once.
   assertEquals(names.add(payer("a1"), false, 0), true);
   assertEquals(names.size, 5_600);
 });

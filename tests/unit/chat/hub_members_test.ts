@@ -157,7 +157,7 @@ Deno.test("ChatHub.rename() tells the member's sessions and rooms [N11] [N4]", (
   assertEquals(codesOf(ada.send({ type: "rename", username: "Ben" })), ["username_taken"]);
 });
 
-Deno.test("ChatHub.rename() does nothing if the member is gone when the broker answers", async () => {
+Deno.test("ChatHub.rename() does nothing if the member is gone when the broker replies", async () => {
   const chat = new TestChat();
   const ben = chat.enter("Ben");
   const ada = chat.enter("Ada");
@@ -243,7 +243,7 @@ Deno.test("ChatHub does not release a name while its holder is claiming it [N8]"
   chat.broker.isAsync = true;
   const again = chat.connect();
   again.put(helloOf("Ada"));
-  // The broker answers only after the grace.
+  // The broker replies only after the grace.
   chat.time.pass(30_000);
   assertEquals(chat.broker.released, []);
   await chat.settle();

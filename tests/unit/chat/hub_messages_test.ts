@@ -151,7 +151,7 @@ Deno.test("ChatHub.typing() announces a member at most once in 3 s [M10]", () =>
   assertEquals(only(ben.pushes(), "typing").usernames, ["Ada"]);
 });
 
-Deno.test("ChatHub.typing() announces nobody in rooms of more than 50 members [M10]", () => {
+Deno.test("ChatHub.typing() announces no one in rooms of more than 50 members [M10]", () => {
   const chat = new TestChat({ ratePerSecond: 0 });
   const ada = chat.enter("Ada");
   const ben = chat.enter("Ben");

@@ -100,7 +100,7 @@ Deno.test("Outbound counts bytes exactly before it closes a slow consumer [C5]",
   assertEquals(ada.socket.closed?.code, 4101);
 });
 
-Deno.test("ChatHub.drain() delivers what was sent, then closes all sessions with 1012; nobody left [C7]", async () => {
+Deno.test("ChatHub.drain() delivers what was sent, then closes all sessions with 1012 and announces no leave [C7]", async () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada");
   const ben = chat.enter("Ben");

@@ -295,7 +295,7 @@ Deno.test("LogReader sends the pages of a session in order, in a frame of bounde
   assertLess(JSON.stringify(frames).length, 1024 * 1024);
 });
 
-/** A broker that records which rooms it was told to forget. */
+/** A broker that records the rooms it has to forget. */
 class ForgetfulBroker extends MemoryBroker {
   readonly forgotten: string[] = [];
 

@@ -159,7 +159,7 @@ Deno.test("Quotas gives an address 5 % of MAX_ROOMS, and as much again each day 
   assertEquals(makeRooms(new TestChat({ maxRooms: 0 }), "192.0.2.1", 100), 100);
 });
 
-Deno.test("Quotas charges newcomers for the joins and renames that others are told of [L3]", () => {
+Deno.test("Quotas charges newcomers for the joins and renames it announces to others [L3]", () => {
   const chat = new TestChat();
   const rooms = range(1, 20).map((i) => `room-${i}`);
   for (let i = 1; i <= 100; i++) chat.connect(`198.51.100.${i}`).hello(`Reader${i}`, rooms);

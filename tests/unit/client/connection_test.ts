@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertGreaterOrEqual, assertLessOrEqual } from "@std/assert";
 import { message, offsets, Page } from "../../support/page_harness.ts";
 
-Deno.test("Connection answers a heartbeat [P8]", () => {
+Deno.test("Connection replies to a heartbeat [P8]", () => {
   const page = new Page().signIn();
   page.socket.take();
   page.socket.push();
@@ -57,7 +57,7 @@ Deno.test("Connection resets its backoff after 10 s of connection [C2]", () => {
   assertLessOrEqual(status.kind === "backoff" ? status.retryAt - lostAt : Infinity, 1_000);
 });
 
-Deno.test("Connection skips the backoff when checked or told to retry [C2]", () => {
+Deno.test("Connection skips the backoff on a check or a manual retry [C2]", () => {
   for (const verb of ["checkConnection", "retryNow"] as const) {
     const page = new Page().signIn();
     page.socket.events.onClose(1006, "");

@@ -139,7 +139,7 @@ Deno.test("Room keeps its read offset while pages up to it are still coming [R5]
   assertEquals([lobby(page).readOffset, lobby(page).unread], [6, 0]);
 });
 
-Deno.test("Room counts messages as unread that came into an empty room during an interruption", () => {
+Deno.test("Room counts messages as unread that arrived in an empty room during an interruption", () => {
   const page = new Page().signIn();
   page.socket.events.onClose(1006, "");
   page.time.pass(30_000);

@@ -33,7 +33,7 @@ Deno.test("exportRoom() yields a served room as JSON lines, and as text that can
   await assertRejects(() => write("nowhere", "text"), Error, "it has no messages");
 });
 
-Deno.test("exportRoom() yields each message stored when it began once, while the server goes on", async () => {
+Deno.test("exportRoom() yields each message stored at its start exactly once, while the server keeps running", async () => {
   await using folder = await databaseFolder();
   const broker = folder.open();
   for (let i = 1; i <= 1_200; i++) say(broker, `${i}`);

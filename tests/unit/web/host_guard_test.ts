@@ -42,7 +42,7 @@ Deno.test("HostGuard allows the names of the certificate", () => {
   assertEquals(statusOf(guard, "evil.example", "127.0.0.1"), 421);
 });
 
-Deno.test("serveWeb() answers 421 with the setting to a name pointed at this machine", async () => {
+Deno.test("serveWeb() refuses a foreign name that resolves to this machine with 421 and the setting", async () => {
   await using running = await startSite();
   const { port } = running.server;
   for (const path of ["/", "/here/lobby", "/ws"]) {
