@@ -3,13 +3,8 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { requireUsable } from "../../../app/broker/redis/connect_error.ts";
 import { RedisBroker } from "../../../app/broker/redis/redis_broker.ts";
-import {
-  BrokerNode,
-  redisOptions,
-  testKey,
-  testWithRedis,
-  until,
-} from "../../support/broker_node.ts";
+import { BrokerNode, redisOptions, testKey, testWithRedis } from "../../support/broker_node.ts";
+import { until } from "../../support/waiting.ts";
 import { firstCertificate } from "../../support/certificates.ts";
 import { hasRedis, RedisProcess } from "../../support/redis_process.ts";
 
