@@ -72,7 +72,6 @@ export class AccessGuard {
     this.#wrongTotal.sweep(now);
   }
 
-  /** How many buckets are remembered. */
   get size(): number {
     return this.#wrong.size + this.#wrongWide.size + this.#wrongTotal.size;
   }

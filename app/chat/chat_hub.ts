@@ -642,7 +642,7 @@ export class ChatHub {
     session: Session,
     ask: () => Outcome<T>,
     done: (value: T) => void,
-    failed: (error: unknown) => void,
+    failed: () => void,
   ): void {
     session.heldCommands = [];
     const finish = (task: () => void) => {
@@ -651,11 +651,8 @@ export class ChatHub {
       task();
       for (const command of held) this.#take(session, command);
     };
-    const { log } = this.#ports;
-    whenDone(ask, (value) => finish(() => done(value)), (error) => {
-      log.error("name_change_failed", error);
-      finish(() => failed(error));
-    }, log);
+    const settled = (value: T) => finish(() => done(value));
+    whenDone(this.#ports.log, "name_change_failed", ask, settled, () => finish(failed));
   }
 }
 

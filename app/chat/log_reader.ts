@@ -22,7 +22,6 @@ import type {
 } from "./session.ts";
 import type { Ticker } from "./ticker.ts";
 
-/** What a reader works with. */
 export interface LogReaderOptions {
   readonly ports: HubPorts;
   readonly ticker: Ticker;
@@ -160,17 +159,9 @@ export class LogReader {
     });
   }
 
-  #read(
-    room: string,
-    query: ReadQuery,
-    done: (page: Page) => void,
-    failed: () => void,
-  ): void {
+  #read(room: string, query: ReadQuery, done: (page: Page) => void, failed: () => void): void {
     const { broker, log } = this.#options.ports;
-    whenDone(() => broker.read(room, query), done, (error) => {
-      log.error("read_failed", error, { room });
-      failed();
-    }, log);
+    whenDone(log, "read_failed", () => broker.read(room, query), done, failed, { room });
   }
 
   /** Fails the joins of a room whose log cannot be read. The clients retry. */

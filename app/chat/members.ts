@@ -17,7 +17,6 @@ const renewHoldsMs = 3_600_000;
 /** Max names released per event-loop turn. */
 const maxReleases = 100;
 
-/** What `Members` works with. */
 export interface MembersOptions {
   readonly ports: HubPorts;
   readonly graceMs: number;
@@ -27,7 +26,6 @@ export interface MembersOptions {
   readonly writer: Writer;
 }
 
-/** The members and their presences. */
 export class Members {
   readonly #options: MembersOptions;
   readonly #members = new Map<string, Member>();
@@ -188,12 +186,7 @@ export class Members {
     if (now - this.#holdsRenewedAt < renewHoldsMs) return;
     this.#holdsRenewedAt = now;
     this.#heldNames.sweep(now);
-    whenDone(
-      () => broker.renewHolds([...this.#members.keys()]),
-      () => {},
-      (error) => log.error("hold_renewal_failed", error),
-      log,
-    );
+    whenDone(log, "hold_renewal_failed", () => broker.renewHolds([...this.#members.keys()]));
   }
 
   /** Whether members are just coming back after a start, too many to show a line for each. */
@@ -249,11 +242,6 @@ export class Members {
   #releaseName(payer: Payer, hasWritten: boolean): void {
     const { broker, clock, log } = this.#options.ports;
     const isHeld = this.#heldNames.add(payer, hasWritten, clock.now());
-    whenDone(
-      () => broker.release(payer.member, !isHeld),
-      () => {},
-      (error) => log.error("release_failed", error),
-      log,
-    );
+    whenDone(log, "release_failed", () => broker.release(payer.member, !isHeld));
   }
 }

@@ -8,7 +8,6 @@ import type { Rooms } from "./rooms.ts";
 import type { ActiveSession, Session, Subscription } from "./session.ts";
 import type { Ticker } from "./ticker.ts";
 
-/** The dependencies and bounds of `Outbound`. */
 export interface OutboundOptions {
   readonly clock: Clock;
   readonly meter: HubMeter | undefined;

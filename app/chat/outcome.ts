@@ -1,25 +1,32 @@
 // Handles the result of a broker call, whether it is returned at once or as a promise.
 
 import type { Outcome } from "./broker.ts";
-import type { HubLog } from "./ports.ts";
+import type { HubLog, LogFields } from "./ports.ts";
 
 /**
- * Calls the broker and passes the result to `onResult`, or the error to `onError`. Both run before
- * this function returns, unless the result is a promise; then errors that they throw are logged.
+ * Calls the broker and passes the result to `onResult`. Logs an error as `event` and then calls
+ * `onError`. Both run before this function returns, unless the result is a promise; then errors
+ * that they throw are logged.
  */
 export function whenDone<T>(
-  callBroker: () => Outcome<T>,
-  onResult: (value: T) => void,
-  onError: (error: unknown) => void,
   log: HubLog,
+  event: string,
+  callBroker: () => Outcome<T>,
+  onResult: (value: T) => void = () => {},
+  onError: () => void = () => {},
+  fields?: LogFields,
 ): void {
+  const fail = (error: unknown) => {
+    log.error(event, error, fields);
+    onError();
+  };
   let outcome: Outcome<T>;
   try {
     outcome = callBroker();
   } catch (error) {
-    return onError(error);
+    return fail(error);
   }
   if (outcome instanceof Promise) {
-    outcome.then(onResult, onError).catch((error) => log.error("internal", error));
+    outcome.then(onResult, fail).catch((error) => log.error("internal", error));
   } else onResult(outcome);
 }

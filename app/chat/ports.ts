@@ -58,7 +58,6 @@ export interface HubMeter {
   deliveries(count: number): void;
 }
 
-/** The hub's settings. */
 export interface HubSettings {
   /** Messages of a member: a burst, then this many per second. 0 per second means no limits. */
   readonly rateBurst: number;
@@ -79,7 +78,6 @@ export interface HubSettings {
   readonly logMessageText: boolean;
 }
 
-/** The hub's ports. */
 export interface HubPorts {
   readonly broker: Broker;
   readonly clock: Clock;

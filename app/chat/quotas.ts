@@ -99,7 +99,6 @@ export class Quotas {
     this.#chargeRoom(payer, -1, this.#clock.now());
   }
 
-  /** Takes a rename of a member. */
   takeRename(member: string): number {
     return this.#renames.take(member, this.#clock.now());
   }
@@ -138,7 +137,6 @@ export class Quotas {
     for (const limiter of this.#limiters) limiter.sweep(now);
   }
 
-  /** How many buckets are remembered. */
   get size(): number {
     return this.#limiters.reduce((total, { size }) => total + size, 0);
   }

@@ -61,7 +61,6 @@ export class RateLimiter {
     }
   }
 
-  /** How many keys are remembered. */
   get size(): number {
     return this.#buckets.size;
   }

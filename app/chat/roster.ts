@@ -50,7 +50,6 @@ export class Roster {
     this.#usernames = new Map(remote.map(({ member, username }) => [member, username]));
   }
 
-  /** How many members are in the room. */
   get count(): number {
     return this.#usernames.size;
   }

@@ -4,7 +4,6 @@ import type { Command, Position } from "../protocol/wire.ts";
 import type { Page } from "./broker.ts";
 import type { Room } from "./room.ts";
 
-/** The connection of a session. */
 export interface Socket {
   /** Sends one text frame. Must not throw. */
   send(text: string): void;

@@ -8,7 +8,6 @@ import type { Scheduler } from "./ports.ts";
  */
 const maxTurns = 4;
 
-/** Schedules ticks. */
 export class Ticker {
   readonly #scheduler: Scheduler;
   readonly #tick: () => void;

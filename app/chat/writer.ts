@@ -61,11 +61,8 @@ export class Writer {
       if (this.#waiting.length > 0) this.#ticker.soon();
       this.#onAppended?.();
     };
-    const failed = (error: unknown) => {
-      log.error("append_failed", error, { messages: batch.length });
-      done([]);
-    };
-    whenDone(() => broker.append(batch.map(({ draft }) => draft)), done, failed, log);
+    const append = () => broker.append(batch.map(({ draft }) => draft));
+    whenDone(log, "append_failed", append, done, () => done([]), { messages: batch.length });
   }
 
   /** Whether drafts of a member wait for the next batch. */

@@ -6,7 +6,6 @@ import { errorMessage } from "./error_message.ts";
 /** Prefix of all keys in Redis. */
 export const redisPrefix = "parley:{chat}:";
 
-/** Returns the path of the database file. */
 export function databasePath({ dataDir }: Config): string {
   return `${dataDir}/parley.db`;
 }

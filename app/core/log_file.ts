@@ -5,7 +5,6 @@ import type { LogRecord } from "@std/log";
 import { dirname } from "@std/path";
 import { fileIdentity } from "./file_identity.ts";
 
-/** Options of `LogFile`. */
 export interface LogFileOptions {
   readonly filename: string;
   readonly maxBytes: number;

@@ -15,7 +15,6 @@ export interface Readings {
   readonly descriptors: number | undefined;
 }
 
-/** What `Metrics` depends on. */
 export interface MetricsOptions {
   readonly version: string;
   readonly readings: () => Readings;

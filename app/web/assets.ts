@@ -7,7 +7,6 @@ import { basename, extname, join, parse } from "@std/path";
 /** A file and its compressed forms. */
 export interface Asset {
   readonly bytes: Bytes;
-  /** The media type. */
   readonly type: string;
   /** Weak, because all encodings share it. */
   readonly etag: string;
@@ -19,7 +18,6 @@ export interface Asset {
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** The files of the page. */
 export interface Assets {
   /** See {@linkcode AssetOptions.basePath}. */
   readonly basePath: string;

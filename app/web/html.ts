@@ -11,7 +11,6 @@ export interface HtmlPage {
   readonly body: string;
 }
 
-/** Returns the page as HTML. */
 export function htmlPage({ title, basePath, stylesheets, body }: HtmlPage): string {
   const links = stylesheets.map((file) =>
     `    <link rel="stylesheet" href="${basePath}/assets/${file}">`

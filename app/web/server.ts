@@ -31,7 +31,6 @@ export interface WebOptions extends SiteOptions, WebSocketOptions, HostGuardOpti
   readonly onExhausted: (error: unknown) => void;
 }
 
-/** A running server. */
 export interface WebServer {
   readonly port: number;
   /** The chat's URL for browsers on this machine. */

@@ -15,7 +15,6 @@ import type { Exchange, Handler, Route } from "./router.ts";
 import { statusPage } from "./status.ts";
 import type { Hub, WebSockets } from "./websocket.ts";
 
-/** The server's metrics. */
 export type MetricsSource = Pick<Metrics, "text" | "charts" | "totals">;
 
 export interface SiteOptions extends OperatorAccess {

@@ -8,7 +8,6 @@ import { htmlPage } from "./html.ts";
 const widthPx = 240;
 const heightPx = 48;
 
-/** Returns the page as HTML. */
 export function statusPage(totals: Totals, charts: readonly Chart[], basePath: string): string {
   const rows: readonly [string, string][] = [
     ["Version", totals.version],
@@ -61,7 +60,6 @@ export function linePoints(values: readonly number[], max: number): string {
   }).join(" ");
 }
 
-/** Rounds to one decimal. */
 function round(value: number): number {
   return Math.round(value * 10) / 10;
 }

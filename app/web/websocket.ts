@@ -18,7 +18,6 @@ import {
 import { isUnspecified } from "./peer.ts";
 import type { Problem } from "./problem.ts";
 
-/** The hub, as seen by the web server. */
 export type Hub = Pick<
   ChatHub,
   "connect" | "receive" | "disconnect" | "here" | "directory" | "isDraining"
@@ -58,7 +57,6 @@ const connectionReset: Problem = {
   detail: "The connection was reset",
 };
 
-/** The server's WebSockets. */
 export class WebSockets {
   readonly #options: WebSocketOptions;
   readonly #limits: ConnectionLimits;

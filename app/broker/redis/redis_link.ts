@@ -48,10 +48,8 @@ export interface RedisLinkOptions {
   readonly onTyping: (signal: TypingSignal) => void;
 }
 
-/** What the broker uses of a link. */
 export type Link = Omit<RedisLink, "send">;
 
-/** The connections to one Redis. */
 export class RedisLink {
   readonly name: string;
   readonly #options: RedisLinkOptions;

@@ -81,7 +81,6 @@ export function readLock(path: string): string | undefined {
   return file === undefined ? undefined : readFrom(file);
 }
 
-/** Returns the text of an open lock file. */
 export function readFrom(file: Deno.FsFile): string {
   const bytes = new Uint8Array(maxBytes);
   file.seekSync(0, Deno.SeekMode.Start);

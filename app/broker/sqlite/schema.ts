@@ -38,7 +38,6 @@ export const migrations: readonly string[] = [
   `,
 ];
 
-/** The version that `migrate` leads to. */
 export const schemaVersion = migrations.length;
 
 /**
