@@ -1,0 +1,22 @@
+// The Dockerfile and the compose file, as far as they can be checked without an engine.
+
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { configNames } from "../../../app/core/config.ts";
+import denoJson from "../../../deno.json" with { type: "json" };
+
+const read = (name: string) => Deno.readTextFile(new URL(`../../../${name}`, import.meta.url));
+
+/** Fixed inside the container, or set by an example in docs. */
+const fixed = new Set(["HOST", "PORT", "DATA_DIR", "LOG_DIR", "TLS_CERT", "TLS_KEY", "DEV"]);
+
+Deno.test("docker-compose.yml passes on every setting that is not fixed in the container", async () => {
+  const [, list = ""] = /environment:\n((?: +- [A-Z_]+\n)+)/.exec(
+    await read("docker-compose.yml"),
+  ) ?? [];
+  const passed = list.trim().split(/\s*- /).filter((name) => name !== "");
+  assertEquals(passed, configNames.filter((name) => !fixed.has(name)).toSorted());
+});
+
+Deno.test("the image's label has the version of deno.json", async () => {
+  assertStringIncludes(await read("Dockerfile"), `image.version="${denoJson.version}"`);
+});
