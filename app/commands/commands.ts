@@ -7,9 +7,8 @@ import { isRoomName, roomNameRule } from "../protocol/text.ts";
 import { checkHealth, serverUrl } from "./health.ts";
 
 interface Command {
-  readonly usage: string;
-  readonly minOperands: number;
-  readonly maxOperands: number;
+  /** What follows its name; optional operands are in brackets. */
+  readonly operands: readonly string[];
   /** Whether it works on the database in DATA_DIR. */
   readonly usesDatabase?: true;
   run(operands: readonly string[], config: Config): Promise<void>;
@@ -20,9 +19,7 @@ export class UsageError extends Error {}
 
 const commands = new Map<string, Command>([
   ["backup", {
-    usage: "parley backup FILE [flags]",
-    minOperands: 1,
-    maxOperands: 1,
+    operands: ["FILE"],
     usesDatabase: true,
     async run([file = ""], config) {
       const { backUp } = await import("./backup.ts");
@@ -32,9 +29,7 @@ const commands = new Map<string, Command>([
     },
   }],
   ["restore", {
-    usage: "parley restore FILE [flags]",
-    minOperands: 1,
-    maxOperands: 1,
+    operands: ["FILE"],
     usesDatabase: true,
     async run([file = ""], config) {
       const { restore } = await import("./restore.ts");
@@ -46,9 +41,7 @@ const commands = new Map<string, Command>([
     },
   }],
   ["export", {
-    usage: "parley export ROOM [FILE.jsonl | FILE.txt] [flags]",
-    minOperands: 1,
-    maxOperands: 2,
+    operands: ["ROOM", "[FILE.jsonl | FILE.txt]"],
     usesDatabase: true,
     async run([room = "", file], config) {
       checkExport(room, file);
@@ -64,9 +57,7 @@ const commands = new Map<string, Command>([
     },
   }],
   ["export-chat", {
-    usage: "parley export-chat FILE.jsonl [flags]",
-    minOperands: 1,
-    maxOperands: 1,
+    operands: ["FILE.jsonl"],
     async run([file = ""], config) {
       const { exportChat } = await import("./chat_archive.ts");
       const holdMs = config.nameHoldSeconds * 1000;
@@ -80,9 +71,7 @@ const commands = new Map<string, Command>([
     },
   }],
   ["import-chat", {
-    usage: "parley import-chat FILE.jsonl [flags]",
-    minOperands: 1,
-    maxOperands: 1,
+    operands: ["FILE.jsonl"],
     async run([file = ""], config) {
       const { importChat } = await import("./chat_archive.ts");
       const { redisUrl } = config;
@@ -94,9 +83,7 @@ const commands = new Map<string, Command>([
     },
   }],
   ["remove-room", {
-    usage: "parley remove-room ROOM [flags]",
-    minOperands: 1,
-    maxOperands: 1,
+    operands: ["ROOM"],
     usesDatabase: true,
     async run([room = ""], config) {
       const { removeRoom } = await import("./repair.ts");
@@ -105,9 +92,7 @@ const commands = new Map<string, Command>([
     },
   }],
   ["repair-times", {
-    usage: "parley repair-times [flags]",
-    minOperands: 0,
-    maxOperands: 0,
+    operands: [],
     usesDatabase: true,
     async run(_, config) {
       const { repairTimes } = await import("./repair.ts");
@@ -116,9 +101,7 @@ const commands = new Map<string, Command>([
     },
   }],
   ["health", {
-    usage: "parley health [URL] [flags]",
-    minOperands: 0,
-    maxOperands: 1,
+    operands: ["[URL]"],
     async run([url], config) {
       if (url === undefined) return await checkHealth(serverUrl(config), true);
       if (!/^https?:$/.test(URL.parse(url)?.protocol ?? "")) {
@@ -146,11 +129,12 @@ export async function runCommand(
       `Cannot run ${JSON.stringify(name)}: unknown command; the commands are ${names}`,
     );
   }
-  const { usage, minOperands, maxOperands, usesDatabase } = command;
-  if (operands.length < minOperands || operands.length > maxOperands || operands.includes("")) {
-    throw new UsageError(`Usage: ${usage}`);
+  const required = command.operands.filter((operand) => !operand.startsWith("["));
+  const isComplete = operands.length >= required.length && !operands.includes("");
+  if (!isComplete || operands.length > command.operands.length) {
+    throw new UsageError(`Usage: ${["parley", name, ...command.operands, "[flags]"].join(" ")}`);
   }
-  if (usesDatabase && config.redisUrl !== "") {
+  if (command.usesDatabase && config.redisUrl !== "") {
     throw new UsageError(
       `Cannot ${name}: messages are in Redis (REDIS_URL), not in a database in DATA_DIR`,
     );
@@ -160,9 +144,7 @@ export async function runCommand(
 
 function checkExport(room: string, file: string | undefined): void {
   if (!isRoomName(room)) {
-    throw new UsageError(
-      `Cannot export ${JSON.stringify(room)}: room names have ${roomNameRule}`,
-    );
+    throw new UsageError(`Cannot export ${JSON.stringify(room)}: room names have ${roomNameRule}`);
   }
   if (file !== undefined && !/\.(jsonl|txt)$/.test(file)) {
     throw new UsageError(

@@ -129,11 +129,7 @@ function quoted(value: string): string {
   return `"${escapeUnsafe(escaped)}"`;
 }
 
-const months = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
-
 function ncsaTime(at: Date): string {
-  const two = (value: number) => String(value).padStart(2, "0");
-  const day = `${two(at.getUTCDate())}/${months[at.getUTCMonth()]}/${at.getUTCFullYear()}`;
-  const time = `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}:${two(at.getUTCSeconds())}`;
-  return `${day}:${time} +0000`;
+  const [, day, month, year, time] = at.toUTCString().split(" ");
+  return `${day}/${month}/${year}:${time} +0000`;
 }
