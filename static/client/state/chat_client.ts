@@ -441,6 +441,7 @@ export class ChatClient {
   }
 
   #acknowledge(room: string, nonce: string): void {
+    if (this.#problem?.re === "message") this.#problem = undefined;
     this.outbox.acknowledge(room, nonce);
     this.#sendNext(room);
   }
@@ -456,6 +457,7 @@ export class ChatClient {
         room.isJoined = false;
         return this.#join(room);
       }
+      if (problem.code === "storage_unavailable") this.#problem = problem;
       room.isThrottled = true;
       return this.#schedule(`message ${name}`, retryAfter, () => {
         room.isThrottled = false;

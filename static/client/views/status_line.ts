@@ -76,7 +76,8 @@ export function mountStatusLine(chat: ChatClient, redraw: () => void) {
         const seconds = Math.max(0, Math.ceil((status.retryAt - now) / 1_000));
         const reason = status.problem && words.problem(status.problem);
         show(words.reconnecting(seconds, reason), words.tryNow, reason ?? sameTopic);
-      } else show(words.connecting, "", sameTopic);
+      } else if (status.kind === "open" && problem !== undefined) show(words.problem(problem));
+      else show(words.connecting, "", sameTopic);
       return false;
     },
   };

@@ -194,6 +194,21 @@ Deno.test("ChatClient keeps a refused room with unsent messages, and joins it wh
   assertEquals(page.socket.take(), [{ type: "join", room: "full" }]);
 });
 
+Deno.test("ChatClient.problem says while storage is unavailable, until a message is stored [M9]", () => {
+  const { chat, socket, time } = new Page().signIn();
+  chat.send("lobby", "hello");
+  const [message] = chat.outbox.messagesIn("lobby");
+  const nonce = message?.nonce ?? "";
+  const command = { re: "message", room: "lobby", nonce } as const;
+  socket.push({ type: "error", code: "storage_unavailable", message: "Storage fails", ...command });
+  assertEquals(chat.problem?.code, "storage_unavailable");
+  socket.take();
+  time.pass(1_000);
+  assertEquals(socket.take().map((sent) => sent.nonce), [nonce]);
+  socket.push({ type: "ack", room: "lobby", nonce, offset: 1 });
+  assertEquals(chat.problem, undefined);
+});
+
 Deno.test("ChatClient.problem lasts until the next command, or until the refused one succeeds", () => {
   const { chat, socket } = new Page().signIn();
   const refuse = () =>
