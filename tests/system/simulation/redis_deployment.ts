@@ -167,17 +167,25 @@ export class RedisDeployment implements Deployment {
     for (const { run } of this.#nodes) if (run !== undefined) run.isAlive = false;
   }
 
-  /** Kills Redis, makes it hang, or cuts one node off from it. */
+  /** Kills Redis, makes it hang, fills it, spoils a room, or cuts one node off from it. */
   failStorage(): void {
     const random = this.#random;
+    const redis = this.#redis;
     const node = random.pick(this.#nodes);
-    if (random.isTrue(0.3)) this.#redis.kill();
-    else if (random.isTrue(0.4)) this.#redis.hangsUntil = this.#time.ms + random.delay(10_000);
-    else if (node !== undefined) node.isCut = true;
+    const room = random.pick([...this.log.rooms.keys()]);
+    const failures: readonly (() => void)[] = [
+      () => redis.kill(),
+      () => redis.diesInScript = true,
+      () => redis.hangsUntil = this.#time.ms + random.delay(10_000),
+      () => redis.isFull = true,
+      () => room !== undefined && redis.spoiledRooms.add(room),
+      () => node !== undefined && (node.isCut = true),
+    ];
+    random.pick(failures)?.();
   }
 
   repairStorage(): void {
-    this.#redis.restart();
+    this.#redis.repair();
     for (const node of this.#nodes) node.isCut = false;
   }
 

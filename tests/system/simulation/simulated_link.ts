@@ -70,13 +70,19 @@ export class SimulatedLink implements Link {
       if (!this.#passes()) return;
       const { hangsUntil } = this.#redis;
       if (hangsUntil > time.ms) return void time.at(hangsUntil, arrive);
-      const reply = JSON.stringify(this.#redis.run(name, args, rows));
+      let settle: () => void;
+      try {
+        const reply = JSON.stringify(this.#redis.run(name, args, rows));
+        settle = () => resolve(JSON.parse(reply));
+      } catch (error) {
+        settle = () => reject(error);
+      }
       this.#repliesAt = Math.max(this.#repliesAt, time.ms + this.#delay());
       time.at(this.#repliesAt, () => {
         if (!this.#passes()) return;
         cancel();
         this.#pending.delete(reject);
-        resolve(JSON.parse(reply));
+        settle();
       });
     };
     time.at(this.#arrivesAt, arrive);

@@ -65,6 +65,12 @@ export class SimulatedRedis {
   isUp = true;
   /** It does not reply before this time. */
   hangsUntil = 0;
+  /** Whether it has reached its maxmemory. */
+  isFull = false;
+  /** Rooms whose log another program has made unusable: nothing can be added to it. */
+  readonly spoiledRooms = new Set<string>();
+  /** Whether it dies during the next script. As of any transaction that is cut off, nothing is kept. */
+  diesInScript = false;
   /** The open links of all nodes. */
   readonly links = new Set<SimulatedLink>();
 
@@ -105,6 +111,14 @@ export class SimulatedRedis {
     for (const link of [...this.links]) link.lose(new Error("Redis is gone"));
   }
 
+  /** Ends everything that keeps it from storing messages. */
+  repair(): void {
+    this.isFull = false;
+    this.spoiledRooms.clear();
+    this.diesInScript = false;
+    this.restart();
+  }
+
   restart(): void {
     if (this.isUp) return;
     this.isUp = true;
@@ -117,19 +131,30 @@ export class SimulatedRedis {
     return from < 0 ? [] : feed.slice(from, from + readMaxEvents);
   }
 
-  /** Runs a script at once. */
+  /**
+   * Runs a script at once.
+   *
+   * @throws {Error} If the script fails, or Redis dies.
+   */
   run<Name extends ScriptName>(
     name: Name,
     args: CommonArgs & ScriptArgs<Name>,
     rows: readonly ScriptRow<Name>[],
   ): ScriptReply<Name> {
+    if (this.isFull && memoryScripts.has(name)) throw new Error("OOM command not allowed");
+    const before = this.diesInScript ? this.backup() : undefined;
     const storage = this.#storage;
     if (!storage.epochs.has(storage.epoch) || !storage.epoch.startsWith(`${storage.run}-`)) {
       storage.epoch = `${storage.run}-${this.random.below(1e9)}`;
       storage.epochs.add(storage.epoch);
     }
-    const call = new ScriptCall(storage, this.time, args);
+    const call = new ScriptCall(storage, this.time, args, this.spoiledRooms);
     const reply = call.run(name, args, rows);
+    if (before !== undefined) {
+      this.diesInScript = false;
+      this.kill(before);
+      throw new Error("Redis is gone");
+    }
     if (call.stored.length > 0) this.#onCommit(call.stored);
     if (call.hasPublished) {
       if (storage.feed.length > feedMaxEvents) storage.feed.splice(0, feedMaxEvents / 2);
@@ -157,12 +182,16 @@ const fencedScripts: ReadonlySet<ScriptName> = new Set([
   "renewHolds",
 ]);
 
+/** Scripts that need memory, and do nothing when Redis is full. */
+const memoryScripts: ReadonlySet<ScriptName> = new Set(["append", "claim", "rename"]);
+
 /** One call of a script. */
 class ScriptCall {
   readonly #storage: Storage;
   readonly #time: Timeline;
   readonly #node: string;
   readonly #link: string;
+  readonly #spoiledRooms: ReadonlySet<string>;
   readonly stored: Entry[] = [];
   hasPublished = false;
 
@@ -180,7 +209,13 @@ class ScriptCall {
     prune: (args, rows) => this.#prune(args, rows),
   };
 
-  constructor(storage: Storage, time: Timeline, { node, link }: CommonArgs) {
+  constructor(
+    storage: Storage,
+    time: Timeline,
+    { node, link }: CommonArgs,
+    spoiledRooms: ReadonlySet<string>,
+  ) {
+    this.#spoiledRooms = spoiledRooms;
     this.#storage = storage;
     this.#time = time;
     this.#node = node;
@@ -198,26 +233,38 @@ class ScriptCall {
   }
 
   #append(rows: readonly ScriptRow<"append">[]): ScriptCalls["append"]["reply"] {
-    const { rooms, nonces, epoch, members } = this.#storage;
+    const { nonces, members } = this.#storage;
+    const newNonces = new Map<string, number>();
     const results = rows.map(([name, member, nonce, key, body]) => {
       const id = `${name} ${member} ${nonce}`;
-      const known = nonces.get(id);
+      const known = nonces.get(id) ?? newNonces.get(id);
       if (known !== undefined) return { kind: "repeat", offset: known } as const;
       if (this.#isTaken(key, member)) return { kind: "unavailable" } as const;
-      const room = this.#room(name);
-      rooms.set(name, room);
-      const offset = room.log.length + 1;
-      room.at = Math.max(room.at, this.#time.wall());
-      const entry = { room: name, offset, epoch, at: room.at, ...JSON.parse(`{${body}}`) };
-      room.log.push(entry);
-      this.stored.push(entry);
-      nonces.set(id, offset);
+      const offset = this.#add(name, body);
+      if (offset === undefined) return { kind: "unavailable" } as const;
+      newNonces.set(id, offset);
       const record = members.get(member);
       if (record !== undefined) record.hasWritten = true;
       return { kind: "stored", offset } as const;
     });
     if (this.stored.length > 0) this.#publish({ kind: "entries", entries: this.stored });
+    // Last, as each of them acknowledges an entry.
+    for (const [id, offset] of newNonces) nonces.set(id, offset);
     return { results };
+  }
+
+  /** Adds an entry to the log of a room and returns its offset, unless the log is unusable. */
+  #add(name: string, body: string): number | undefined {
+    if (this.#spoiledRooms.has(name)) return undefined;
+    const { rooms, epoch } = this.#storage;
+    const room = this.#room(name);
+    rooms.set(name, room);
+    const offset = room.log.length + 1;
+    room.at = Math.max(room.at, this.#time.wall());
+    const entry = { room: name, offset, epoch, at: room.at, ...JSON.parse(`{${body}}`) };
+    room.log.push(entry);
+    this.stored.push(entry);
+    return offset;
   }
 
   #read(args: ScriptArgs<"read">): ScriptCalls["read"]["reply"] {
