@@ -67,7 +67,8 @@ function* linesOf(
     `SELECT offset, at, member, username, text FROM messages
      WHERE room = ? AND offset > ? AND offset <= ? ORDER BY offset LIMIT ${pageRows}`,
   );
-  const lineOf = format === "jsonl" ? jsonLine : textLines;
+  const lineOf = (message: ExportedMessage) =>
+    format === "jsonl" ? `${JSON.stringify(message)}\n` : textLines(message);
   for (let after = 0;;) {
     const rows = readPage(() => page.all(Number(found.id), after, Number(found.head)), path);
     for (const row of rows) {
@@ -91,10 +92,6 @@ function readPage<T>(read: () => T, path: string): T {
   } catch (error) {
     throw new Error(`Cannot read ${path}: ${errorMessage(error)}`, { cause: error });
   }
-}
-
-function jsonLine(message: ExportedMessage): string {
-  return `${JSON.stringify(message)}\n`;
 }
 
 /** Everything that a program may show as a line break (Unicode Standard, section 5.8). */

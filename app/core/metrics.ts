@@ -188,7 +188,7 @@ export class Metrics {
     return {
       ...this.#options.readings(),
       version: this.#options.version,
-      upMs: this.#upMs(),
+      upMs: this.#options.now() - this.#startedAt,
       messages: this.#messages.get("stored") ?? 0,
       frames: this.#frames,
       deliveries: this.#deliveries,
@@ -218,10 +218,6 @@ export class Metrics {
 
   stop(): void {
     this.#cancel?.();
-  }
-
-  #upMs(): number {
-    return this.#options.now() - this.#startedAt;
   }
 }
 

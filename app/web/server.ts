@@ -104,11 +104,7 @@ export function serveWeb(options: WebOptions): WebServer {
   const { hostname, log, now, assets, certificate, trustProxy } = options;
   const hostGuard = new HostGuard(options);
   const proxyWarnings = new ProxyWarnings(trustProxy, log);
-  const sockets = new WebSockets(options, (peer, countOfNetwork, count) => {
-    if (countOfNetwork === count) {
-      proxyWarnings.checkSharing(peer, count, options.maxConnectionsPerAddress);
-    }
-  });
+  const sockets = new WebSockets(options, proxyWarnings);
   const site = new Site(options, sockets);
   const accessLog = new AccessLog(log, now);
   const responseLimits = new ResponseLimits();

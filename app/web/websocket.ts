@@ -17,6 +17,7 @@ import {
 } from "./handshake.ts";
 import { isUnspecified } from "./peer.ts";
 import type { Problem } from "./problem.ts";
+import type { ProxyWarnings } from "./proxy_warnings.ts";
 
 export type Hub = Pick<
   ChatHub,
@@ -33,9 +34,6 @@ export interface WebSocketOptions extends ConnectionLimitOptions {
   /** Monotonic time in ms. */
   readonly now: () => number;
 }
-
-/** Learns of each connection that is counted. */
-export type ConnectionObserver = (peer: PeerAddress, countOfNetwork: number, count: number) => void;
 
 /**
  * Max sockets over the limit that are still closing. Each is accepted first, so that it gets a
@@ -60,7 +58,7 @@ const connectionReset: Problem = {
 export class WebSockets {
   readonly #options: WebSocketOptions;
   readonly #limits: ConnectionLimits;
-  readonly #onConnection: ConnectionObserver;
+  readonly #warnings: ProxyWarnings;
   readonly #sockets = new Set<WebSocket>();
   /** Called after a socket has closed. */
   #onClosed: (() => void) | undefined;
@@ -69,9 +67,9 @@ export class WebSockets {
   /** Addresses whose last handshake lost its Upgrade header to a proxy. */
   readonly #dropped = new Set<string>();
 
-  constructor(options: WebSocketOptions, onConnection: ConnectionObserver = () => {}) {
+  constructor(options: WebSocketOptions, warnings: ProxyWarnings) {
     this.#options = options;
-    this.#onConnection = onConnection;
+    this.#warnings = warnings;
     this.#limits = new ConnectionLimits(options, options.now);
   }
 
@@ -120,7 +118,9 @@ export class WebSockets {
     const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
     // Deno's own option throws if an offer has no space after its commas.
     if (hasSubprotocol) response.headers.set("sec-websocket-protocol", subprotocol);
-    this.#attach(socket);
+    socket.binaryType = "arraybuffer";
+    // An unhandled error event would end the process.
+    socket.addEventListener("error", (event) => event.preventDefault());
     if (limit === undefined) this.#connect(socket, client);
     else this.#reject(socket, limit.reason);
     return response;
@@ -153,12 +153,6 @@ export class WebSockets {
     if (this.#dropped.size < droppedMax) this.#dropped.add(address);
   }
 
-  #attach(webSocket: WebSocket): void {
-    webSocket.binaryType = "arraybuffer";
-    // An unhandled error event would end the process.
-    webSocket.addEventListener("error", (event) => event.preventDefault());
-  }
-
   #reject(webSocket: WebSocket, reason: string): void {
     this.#rejected++;
     webSocket.addEventListener("open", () => closeSocket(webSocket, closeCode.full, reason));
@@ -169,7 +163,10 @@ export class WebSockets {
   #connect(webSocket: WebSocket, peer: PeerAddress): void {
     const { hub, log } = this.#options;
     const slot = this.#limits.add(peer);
-    this.#onConnection(peer, this.#limits.countOf(peer), this.#limits.count);
+    const { count } = this.#limits;
+    if (this.#limits.countOf(peer) === count) {
+      this.#warnings.checkSharing(peer, count, this.#options.maxConnectionsPerAddress);
+    }
     this.#sockets.add(webSocket);
     const socket = new HubSocket(webSocket, () => this.#limits.closing(slot));
     let session: Session | undefined;

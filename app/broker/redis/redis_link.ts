@@ -140,7 +140,7 @@ export class RedisLink {
     const reply = await this.#send(this.#commands, ["EVALSHA", sha1, ...rest])
       .catch((error) => {
         // The first call since Redis started.
-        if (!isUnknownScript(error)) throw error;
+        if (!toError(error).message.startsWith("NOSCRIPT")) throw error;
         return this.#send(this.#commands, ["EVAL", text, ...rest]);
       });
     return JSON.parse(String(reply));
@@ -237,8 +237,4 @@ function parseTyping(text: string): TypingSignal | undefined {
 
 function toError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
-}
-
-function isUnknownScript(error: unknown): boolean {
-  return error instanceof Error && error.message.startsWith("NOSCRIPT");
 }

@@ -100,15 +100,15 @@ export function writeTo(file: Deno.FsFile, text: string): void {
  *
  * @throws {Error} If the file system has no locks (ENOLCK and the like).
  */
-export function tryLock(path: string, file: Deno.FsFile, lock = lockExclusively): boolean {
+export function tryLock(
+  path: string,
+  file: Deno.FsFile,
+  lock = (file: Deno.FsFile) => file.tryLockSync(true),
+): boolean {
   try {
     return lock(file);
   } catch (error) {
     const why = `its file system does not support locks (${errorMessage(error)})`;
     throw new Error(`Cannot lock ${path}: ${why}; use a folder on a local disk`, { cause: error });
   }
-}
-
-function lockExclusively(file: Deno.FsFile): boolean {
-  return file.tryLockSync(true);
 }
