@@ -65,10 +65,6 @@ const pruneMaxEntries = 5_000;
 /** Bounds of one page when a gap is filled. */
 const fillMaxEntries = 500;
 const fillMaxBytes = 1024 * 1024;
-/** An offset that no entry has. JSON has no Infinity. */
-const endOffset = Number.MAX_SAFE_INTEGER;
-/** Max rooms read for the directory. */
-const directoryMaxRooms = 1_000;
 /** Max rows of one script call, so that other nodes do not wait long for it. */
 const renewMaxMembers = 1_000;
 const compareMaxRooms = 2_000;
@@ -180,7 +176,8 @@ export class RedisBroker implements Broker {
   async read(room: string, query: ReadQuery): Promise<Page> {
     const { limit, maxBytes } = query;
     const range = "before" in query
-      ? { before: Math.min(query.before, endOffset) }
+      // JSON has no Infinity.
+      ? { before: Math.min(query.before, Number.MAX_SAFE_INTEGER) }
       : { after: query.after.offset, epoch: query.after.epoch };
     const reply = await this.#run("read", { room, limit, maxBytes, ...range });
     const { entries, first, head, valid } = reply;
@@ -191,16 +188,7 @@ export class RedisBroker implements Broker {
 
   /** Looks at up to 1,000 rooms, in no order. */
   async newestRooms(limit: number): Promise<readonly RoomSummary[]> {
-    const names = new Set<string>();
-    for await (const rooms of this.#link.require().rooms()) {
-      for (const room of rooms) names.add(room);
-      if (names.size >= directoryMaxRooms) break;
-    }
-    const pages = await Promise.all(
-      Array.from(names, (room) => this.read(room, { before: endOffset, limit: 1, maxBytes: 0 })),
-    );
-    return pages.flatMap(({ entries }) => entries).map(({ room, at }) => ({ room, at }))
-      .sort((a, b) => b.at - a.at).slice(0, limit);
+    return (await this.#run("newestRooms", { limit })).rooms;
   }
 
   forget(room: string): void {

@@ -19,12 +19,13 @@
 // The pub/sub channel `typing:{database}` carries what may be lost.
 
 import { createHash } from "node:crypto";
-import type { AppendResult, Draft, Page } from "../../chat/broker.ts";
+import type { AppendResult, Draft, Page, RoomSummary } from "../../chat/broker.ts";
 import appendLua from "./append.lua" with { type: "text" };
 import claimLua from "./claim.lua" with { type: "text" };
 import commonLua from "./common.lua" with { type: "text" };
 import compareLua from "./compare.lua" with { type: "text" };
 import membersLua from "./members.lua" with { type: "text" };
+import newestRoomsLua from "./newest_rooms.lua" with { type: "text" };
 import pruneLua from "./prune.lua" with { type: "text" };
 import publishPresenceLua from "./publish_presence.lua" with { type: "text" };
 import readLua from "./read.lua" with { type: "text" };
@@ -103,6 +104,7 @@ export interface ScriptCalls {
     never,
     Page
   >;
+  newestRooms: Call<{ readonly limit: number }, never, { readonly rooms: readonly RoomSummary[] }>;
   compare: Call<
     Empty,
     readonly [room: string, epoch: string, offset: string],
@@ -146,6 +148,7 @@ export type ScriptReply<Name extends ScriptName> = CommonReply & ScriptCalls[Nam
 export const scripts: Readonly<Record<ScriptName, RedisScript>> = {
   append: script(appendLua, roomsLua, membersLua),
   read: script(readLua, roomsLua),
+  newestRooms: script(newestRoomsLua),
   compare: script(compareLua, roomsLua),
   register: script(registerLua),
   renewLease: script(renewLeaseLua),

@@ -148,7 +148,7 @@ testWithRedis("cluster.typing() stays within its database [M10]", async (redis) 
   await using b = await BrokerNode.start(`${redis.url}0`);
   await using other = await BrokerNode.start(`${redis.url}1`);
   // What another program publishes is ignored.
-  for (const text of ["", "x", "null", '{"node":1}']) {
+  for (const text of ["", "x", "null", " "]) {
     await redis.cli("PUBLISH", testKey("typing:0"), text);
   }
   a.broker.cluster.typing("lobby", "ada");
