@@ -17,7 +17,6 @@ import {
   catchUncaughtErrors,
   countDescriptors,
   defaultMaxRssMb,
-  restrictFileModes,
   watchMemory,
 } from "./app/core/process.ts";
 import { later, waitAtMost } from "./app/core/timers.ts";
@@ -26,13 +25,12 @@ import { readCertificate, watchCertificate } from "./app/web/certificate.ts";
 import { serveWeb } from "./app/web/server.ts";
 import denoJson from "./deno.json" with { type: "json" };
 
-/** One Ctrl-C arrives twice, from the terminal and the task runner; a later one forces the exit. */
+/** One Ctrl-C arrives from terminal, task runner and launcher; a later one forces the exit. */
 const secondSignalMs = 500;
 
 if (import.meta.main) await main();
 
 async function main(): Promise<void> {
-  restrictFileModes();
   const result = readConfig((name) => Deno.env.get(name), Deno.args);
   switch (result.kind) {
     case "help":

@@ -20,15 +20,6 @@ export function catchUncaughtErrors(report: (error: unknown) => void): void {
   });
 }
 
-/** Lets only this user read what the process creates: databases, logs and backups. */
-export function restrictFileModes(): void {
-  try {
-    Deno.umask(0o077);
-  } catch {
-    // Not permitted, or not supported here.
-  }
-}
-
 /** A chat of 10,000 connections needs less. */
 const defaultMaxMib = 2_048;
 
