@@ -8,8 +8,9 @@ import { runCommand, UsageError } from "./app/commands/commands.ts";
 import { helpText, readConfig } from "./app/core/config.ts";
 import type { Config } from "./app/core/config.ts";
 import { consoleMirror, print, printError } from "./app/core/console.ts";
+import { makeDir } from "./app/core/data_dir.ts";
 import { errorMessage } from "./app/core/error_message.ts";
-import { matcherOf, memberOf, newToken } from "./app/core/identity.ts";
+import { matcherOf, memberOf, newToken, randomName } from "./app/core/identity.ts";
 import { openLogs } from "./app/core/logging.ts";
 import type { Logs } from "./app/core/logging.ts";
 import { Metrics } from "./app/core/metrics.ts";
@@ -56,6 +57,12 @@ async function runToEnd(words: readonly string[], config: Config): Promise<void>
 }
 
 async function start(config: Config): Promise<void> {
+  try {
+    makeDir("LOG_DIR", config.logDir);
+  } catch (error) {
+    printError(errorMessage(error));
+    Deno.exit(2);
+  }
   const logs = openLogs({
     ...config,
     mirror: consoleMirror(),
@@ -104,6 +111,7 @@ async function serve(config: Config, logs: Logs): Promise<void> {
     meter: metrics,
   }, {
     ...config,
+    sessionPrefix: `${randomName().slice(0, 5)}.`,
     graceMs: config.graceSeconds * 1000,
     nameHoldMs: config.nameHoldSeconds * 1000,
   });

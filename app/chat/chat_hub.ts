@@ -75,7 +75,7 @@ export class ChatHub {
     this.#settings = settings;
     this.#access = new AccessGuard(clock, ports.access);
     const quotas = this.#quotas = new Quotas(clock, settings);
-    const rooms = this.#rooms = new Rooms(broker);
+    const rooms = this.#rooms = new Rooms(broker, settings.joinLines);
     const ticker = this.#ticker = new Ticker(scheduler, () => this.#tick());
     const outbound = this.#outbound = new Outbound({
       clock,
@@ -105,9 +105,10 @@ export class ChatHub {
   /** Takes a new connection. */
   connect(socket: Socket, peer: PeerAddress): Session {
     const now = this.#ports.clock.now();
-    const id = ++this.#sessionCount;
+    const count = ++this.#sessionCount;
+    const id = `${this.#settings.sessionPrefix}${count}`;
     // Stagger heartbeats, so that clients that connected together don't stay in lockstep.
-    const heartbeatAt = now + heartbeatMs - (id % 25) * (heartbeatMs / 25);
+    const heartbeatAt = now + heartbeatMs - (count % 25) * (heartbeatMs / 25);
     const deadline = now + helloTimeoutMs;
     const session = new Session({ id, socket, peer, now, deadline, heartbeatAt });
     this.#ports.log.event("connect", { session: id, address: peer.address });
@@ -148,7 +149,8 @@ export class ChatHub {
     this.#ports.log.event("disconnect", {
       session: session.id,
       name: session.username,
-      code,
+      code: session.closed?.code ?? code,
+      reason: session.closed?.reason,
       ms: Math.round(this.#ports.clock.now() - session.openedAt),
       commands: session.commandCount,
       frames: session.frameCount,
@@ -220,6 +222,7 @@ export class ChatHub {
     }
     meter?.close(code);
     this.#forget(session, undefined);
+    session.closed = { code, reason };
     session.socket.close(code, reason);
   }
 
@@ -430,6 +433,7 @@ export class ChatHub {
   #typing({ session, member, subscriptions }: ActiveSession, name: string): void {
     const room = subscriptions.get(name)?.room;
     if (room === undefined) return this.#refuse(session, notJoined({ re: "typing", room: name }));
+    if (!this.#settings.typing) return;
     if (room.roster.type(member.id, this.#ports.clock.now())) {
       this.#outbound.touch(room);
       this.#ports.broker.cluster?.typing(name, member.id);
@@ -475,6 +479,8 @@ export class ChatHub {
     this.#ports.meter?.refusal(push.code);
     this.#outbound.queue(session, push);
     if (state.kind === "greeting" && push.re === "hello") {
+      const { id, peer: { address } } = session;
+      this.#ports.log.event("hello_refused", { session: id, address, code: push.code });
       const refusals = state.refusals + 1;
       if (refusals >= maxRefusedHellos) {
         return this.#end(session, closeCode.noHello, "too many refused hellos");

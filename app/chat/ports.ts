@@ -74,6 +74,12 @@ export interface HubSettings {
   readonly retentionDays: number;
   /** Announced to clients, per room. 0 keeps all. */
   readonly retentionMessages: number;
+  /** Whether pages show lines for members that join, leave or are renamed. */
+  readonly joinLines: boolean;
+  /** Whether rooms are told who is typing. */
+  readonly typing: boolean;
+  /** Makes the ids of this process's sessions differ from those of earlier ones, in logs. */
+  readonly sessionPrefix: string;
   /** Whether the text of messages is logged. */
   readonly logMessageText: boolean;
 }

@@ -22,10 +22,16 @@ export class Room {
   /** Entries that arrived while the end of the log was being read. */
   #early: Entry[] = [];
 
-  /** `remote` are the members present through other nodes. */
-  constructor(name: string, remote: readonly RemoteMember[] = []) {
+  /**
+   * `remote` are the members present through other nodes. Without join lines, pages show no line for
+   * members that join, leave or are renamed.
+   */
+  constructor(name: string, remote: readonly RemoteMember[] = [], hasJoinLines = true) {
     this.name = name;
-    this.roster = new Roster(name, remote, (push) => this.pushes.push(JSON.stringify(push)));
+    this.roster = new Roster(name, remote, (push) => {
+      const isLine = push.type === "joined" || push.type === "left" || push.type === "renamed";
+      this.pushes.push(JSON.stringify(isLine && !hasJoinLines ? { ...push, quiet: true } : push));
+    });
   }
 
   /** Offset of the oldest entry kept. */

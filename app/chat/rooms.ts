@@ -6,15 +6,18 @@ import { Room } from "./room.ts";
 /** Rooms by name, each from its first member here to its last. */
 export class Rooms extends Map<string, Room> {
   readonly #broker: Broker;
+  readonly #hasJoinLines: boolean;
 
-  constructor(broker: Broker) {
+  constructor(broker: Broker, hasJoinLines: boolean) {
     super();
     this.#broker = broker;
+    this.#hasJoinLines = hasJoinLines;
   }
 
   /** Returns the room, creating it if it is not in memory. */
   open(name: string): Room {
-    const create = () => new Room(name, this.#broker.cluster?.remoteMembers(name));
+    const create = () =>
+      new Room(name, this.#broker.cluster?.remoteMembers(name), this.#hasJoinLines);
     return this.getOrInsertComputed(name, create);
   }
 

@@ -132,8 +132,8 @@ export class ActiveSession {
 
 /** The beginning of a session; times in ms of the hub's clock. */
 export interface SessionStart {
-  /** Number of the connection since the server started, for logs. */
-  readonly id: number;
+  /** For logs. */
+  readonly id: string;
   readonly socket: Socket;
   readonly peer: PeerAddress;
   readonly now: number;
@@ -143,7 +143,7 @@ export interface SessionStart {
 
 /** One live connection, from open to close. */
 export class Session {
-  readonly id: number;
+  readonly id: string;
   readonly socket: Socket;
   readonly peer: PeerAddress;
   readonly openedAt: number;
@@ -169,6 +169,8 @@ export class Session {
   readonly refusals = { count: 0, since: 0 };
   commandCount = 0;
   frameCount = 0;
+  /** How the hub closed the connection, unless the client did. For logs. */
+  closed: { readonly code: number; readonly reason: string } | undefined;
   /** Whether the socket has closed. */
   isDisconnected = false;
 

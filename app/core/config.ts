@@ -17,8 +17,12 @@ const secretMaxLength = 256;
 
 /** A number has a default, a min and a max. */
 const table = {
-  host: text("0.0.0.0", "Address to listen on"),
+  host: host("Address to listen on; [::] is IPv4 and IPv6"),
   port: number(8000, 0, 65_535, "Port to listen on; 0 picks any free port"),
+  title: {
+    ...text("Parley", "Name of the chat, shown in the page and its browser tab"),
+    parse: parseTitle,
+  },
   basePath: pathPrefix("Path prefix when a proxy serves the chat below its root, such as /chat"),
   tlsCert: text("", "PEM file with the certificate chain; enables https"),
   tlsKey: text("", "PEM file with the certificate's private key"),
@@ -30,7 +34,11 @@ const table = {
   redisUrl: redisUrl(
     "Redis shared by several servers, such as redis://10.0.0.5; replaces the database in DATA_DIR",
   ),
-  logDir: text("logs", "Folder for access.log, error.log and websocket.log"),
+  logDir: text("logs", "Folder for access.log, error.log, messages.log and websocket.log"),
+  logAddresses: choice(
+    ["full", "short", "none"],
+    "Client addresses in logs: full, short (without the end of each) or none",
+  ),
   logLevel: choice(["info", "warn", "error"], "Min level to log: info, warn or error"),
   logFormat: choice(["text", "json"], "Log format: text for people, json for one object per line"),
   logMaxBytes: number(
@@ -40,7 +48,7 @@ const table = {
     "Max size of a log file before it is rotated, in bytes",
   ),
   logBackups: number(5, 1, 100, "Rotated files to keep of each log"),
-  logMessageText: boolean("Include message text in websocket.log"),
+  logMessageText: boolean("Include message text in messages.log"),
   retentionDays: number(0, 0, 36_500, "Days to keep messages; 0 keeps them forever"),
   retentionMessages: number(0, 0, 1e12, "Messages to keep per room; 0 keeps all"),
   maxDataMb: number(
@@ -71,6 +79,13 @@ const table = {
     65_536,
     2 ** 30,
     "Max bytes buffered for a slow client before it is disconnected",
+  ),
+  joinLines: boolean("Show a line in the room when someone joins, leaves or is renamed", true),
+  typing: boolean("Show who is typing", true),
+  frameAncestors: list(
+    isOrigin,
+    "origins such as https://intranet.example.org",
+    "Origins whose pages may embed the chat in a frame, separated by commas",
   ),
   allowedOrigins: list(
     isOrigin,
@@ -211,8 +226,11 @@ function parseCommandLine(args: readonly string[]): CommandLine {
     if (token.name === "help" || token.name === "version") asks ??= token.name;
     else if (name === undefined) {
       if (token.index !== unknownAt) {
-        const shown = JSON.stringify(args[token.index]);
-        errors.push(`Cannot use ${shown}: unknown flag; --help lists all flags`);
+        const similar = [...namesByFlag.keys()].find((flag) => distance(flag, token.name) <= 2);
+        const advice = similar === undefined
+          ? "--help lists all flags"
+          : `did you mean --${similar}?`;
+        errors.push(`Cannot use ${JSON.stringify(args[token.index])}: unknown flag; ${advice}`);
       }
       unknownAt = token.index;
     } else {
@@ -222,6 +240,20 @@ function parseCommandLine(args: readonly string[]): CommandLine {
     }
   }
   return { flags, words, errors, asks };
+}
+
+/** Returns how many letters must be inserted, removed or replaced to turn `a` into `b`. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (const [i, letter] of [...a].entries()) {
+    const next = [i + 1];
+    for (let j = 0; j < b.length; j++) {
+      const replaced = (row[j] ?? 0) + (letter === b[j] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row.at(-1) ?? 0;
 }
 
 /** Every setting as listed in the docs and in --help; `default` is empty if there is none. */
@@ -269,6 +301,22 @@ const flagTypes: Record<string, { type: "string" | "boolean"; short?: string }> 
   help: { type: "boolean", short: "h" },
   version: { type: "boolean" },
 };
+
+/** Letters that are typed side by side must not break a header, a page or a manifest. */
+function parseTitle(value: string) {
+  return /^[\p{L}\p{N}\p{P}\p{S}\p{M} ]{1,60}$/u.test(value)
+    ? { value }
+    : { expected: "1 to 60 visible characters" };
+}
+
+/** An address or a host name. Brackets around an IPv6 address are optional. */
+function host(help: string): Setting<string> {
+  return {
+    default: "0.0.0.0",
+    help,
+    parse: (typed) => ({ value: typed.replace(/^\[(.*)\]$/, "$1") }),
+  };
+}
 
 function text(fallback: string, help: string): Setting<string> {
   return { default: fallback, help, parse: (value) => ({ value }) };

@@ -67,6 +67,26 @@ export function lineFormatter(
   };
 }
 
+/** A record that may have the addresses of clients. */
+interface Addressed {
+  readonly address?: unknown;
+  readonly peer?: unknown;
+}
+
+/** Shortens the addresses in a record, or replaces them by `-`. */
+export function maskAddresses<T extends Addressed>(fields: T, mode: "full" | "short" | "none"): T {
+  if (mode === "full") return fields;
+  // Leaves out the last number of an IPv4 address, and all but the first three of an IPv6 address.
+  const shorten = (address: string) =>
+    address.replace(/\.\d+$/, ".0").replace(/^((?:[\da-f]+:){1,3}).*$/i, "$1:");
+  const mask = (value: unknown) => mode === "none" ? "-" : shorten(String(value));
+  return {
+    ...fields,
+    ...(fields.address === undefined ? {} : { address: mask(fields.address) }),
+    ...(fields.peer === undefined ? {} : { peer: mask(fields.peer) }),
+  };
+}
+
 /** Returns a function that formats a time as ISO 8601, which many lines share. */
 function cachedTimestamp(): (ms: number) => string {
   let cached = { ms: NaN, text: "" };

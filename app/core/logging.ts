@@ -7,12 +7,18 @@ import type { HubLog } from "../chat/ports.ts";
 import type { Config } from "./config.ts";
 import { errorMessage } from "./error_message.ts";
 import { LogFile } from "./log_file.ts";
-import { lineFormatter } from "./log_format.ts";
+import { lineFormatter, maskAddresses } from "./log_format.ts";
 import type { AccessRecord } from "./log_format.ts";
 
 export type { AccessRecord };
 
-type LogSettings = "logDir" | "logLevel" | "logFormat" | "logMaxBytes" | "logBackups";
+type LogSettings =
+  | "logDir"
+  | "logAddresses"
+  | "logLevel"
+  | "logFormat"
+  | "logMaxBytes"
+  | "logBackups";
 
 /** Where and how logs are written. Requests and events have level info. */
 export interface LogOptions extends Pick<Config, LogSettings> {
@@ -38,14 +44,14 @@ export interface Logs extends HubLog {
   readonly failures: number;
 }
 
-const names = ["access", "error", "websocket"] as const;
+const names = ["access", "error", "messages", "websocket"] as const;
 const levels = { info: "INFO", warn: "WARN", error: "ERROR" } as const;
 const flushMs = 1_000;
 const complainMs = 60_000;
 /** Not mirrored, because the console shows the address instead. */
 const unmirroredEvent = "start";
 
-/** Opens access.log, error.log and websocket.log. Configures @std/log for the whole program. */
+/** Opens the logs. Configures @std/log for the whole program. */
 export function openLogs(options: LogOptions): Logs {
   const { now, complain } = options;
   let failures = 0;
@@ -75,6 +81,7 @@ export function openLogs(options: LogOptions): Logs {
   const files = {
     access: fileOf("access"),
     error: fileOf("error"),
+    messages: fileOf("messages"),
     websocket: fileOf("websocket"),
   };
   const flush = () => {
@@ -92,24 +99,28 @@ export function openLogs(options: LogOptions): Logs {
   });
   const access = getLogger("access");
   const error = getLogger("error");
+  const messages = getLogger("messages");
   const websocket = getLogger("websocket");
+  const masked = <T extends Parameters<typeof maskAddresses>[0]>(fields: T) =>
+    maskAddresses(fields, options.logAddresses);
 
   return {
     access(record) {
-      if (!isClosed) access.info("request", record);
+      if (!isClosed) access.info("request", masked(record));
     },
     event(event, fields) {
-      if (!isClosed) websocket.info(event, fields);
+      // Their own file, so that they can't rotate everything else away.
+      if (!isClosed) (event === "message" ? messages : websocket).info(event, masked(fields));
     },
     warn(event, fields) {
       if (isClosed) return;
-      error.warn(event, fields);
+      error.warn(event, masked(fields));
       flush();
     },
     error(event, cause, fields = {}) {
       if (isClosed) return;
       const text = cause instanceof Error ? cause.stack ?? cause.message : String(cause);
-      error.error(event, { ...fields, error: text });
+      error.error(event, { ...masked(fields), error: text });
       flush();
     },
     flush,

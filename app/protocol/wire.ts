@@ -200,6 +200,8 @@ export interface LeftPush extends MemberInfo {
   readonly type: "left";
   readonly room: string;
   readonly reason: LeftReason;
+  /** Clients show no line for it. */
+  readonly quiet?: true;
 }
 /** `quit`: the member left. `timeout`: it lost its connection and did not return. */
 export type LeftReason = "quit" | "timeout";
@@ -209,6 +211,8 @@ export interface RenamedPush {
   readonly member: string;
   readonly from: string;
   readonly to: string;
+  /** Clients show no line for it. */
+  readonly quiet?: true;
 }
 export interface CountPush {
   readonly type: "count";

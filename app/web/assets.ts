@@ -3,6 +3,7 @@
 import { promisify, stripVTControlCharacters } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
 import { basename, extname, join, parse } from "@std/path";
+import { escapeHtml } from "./html.ts";
 
 /** A file and its compressed forms. */
 export interface Asset {
@@ -21,6 +22,8 @@ type Bytes = Uint8Array<ArrayBuffer>;
 export interface Assets {
   /** See {@linkcode AssetOptions.basePath}. */
   readonly basePath: string;
+  /** Name of the chat, escaped for HTML. */
+  readonly title: string;
   /** Returns the file at `pathname`, without the base path. `/` is the page. */
   get(pathname: string): Asset | undefined;
   /** Compresses all text files. Takes a moment, so call it after the server listens. */
@@ -33,6 +36,8 @@ export interface AssetOptions {
   readonly dev: boolean;
   /** Where a browser finds the chat, without a trailing slash; empty at the root. */
   readonly basePath: string;
+  /** Name of the chat, in the page and the manifest; default Parley. */
+  readonly title?: string;
   /**
    * Uses the scripts in `dist` instead of bundling. Default: in a compiled program, which has no
    * bundler, and without script sources, as in the container.
@@ -65,7 +70,7 @@ const workerFile = "service_worker.js";
  * @throws {Error} If a file cannot be read or the scripts cannot be bundled.
  */
 export async function loadAssets(options: AssetOptions): Promise<Assets> {
-  const { staticDir, basePath } = options;
+  const { staticDir, basePath, title = "Parley" } = options;
   const assets = new Map<string, Asset>();
   /** Quoted references in the documents, and their replacements. */
   const references = new Map<string, string>();
@@ -88,6 +93,9 @@ export async function loadAssets(options: AssetOptions): Promise<Assets> {
     for (const path of ["/", "/manifest.webmanifest"]) {
       text = text.replaceAll(`"${path}"`, `"${basePath}${path}"`);
     }
+    // Between tags in the page, between quotes in the manifest.
+    text = text.replaceAll(">Parley<", () => `>${escapeHtml(title)}<`)
+      .replaceAll('"Parley"', () => JSON.stringify(title));
     text = text.replace("</head>", `${preloads.join("")}$&`);
     const bytes = new TextEncoder().encode(text);
     const asset = assetOf(file, bytes, await hashOf(bytes));
@@ -128,6 +136,7 @@ export async function loadAssets(options: AssetOptions): Promise<Assets> {
 
   return {
     basePath,
+    title: escapeHtml(title),
     get: (pathname) => assets.get(pathname),
     async compress() {
       // Both paths of a file share `encoded`.

@@ -14,9 +14,13 @@ export const upgradeDropped: Problem = {
   headers: upgradeHeaders,
 };
 
-/** Returns true for a browser's handshake whose hop-by-hop headers were removed on the way. */
+/**
+ * Returns true for a handshake whose headers were removed on the way. A proxy that speaks HTTP/2 to
+ * the server removes the key too, but not the origin, which only a page's requests have.
+ */
 export function isUpgradeDropped(headers: Headers): boolean {
-  return !listIncludes(headers, "upgrade", "websocket") && headers.has("sec-websocket-key");
+  return !listIncludes(headers, "upgrade", "websocket") &&
+    (headers.has("sec-websocket-key") || headers.has("origin"));
 }
 
 /** Returns what is wrong with a handshake (RFC 6455, section 4.2.1). */

@@ -1,6 +1,6 @@
 // Access to the operator's pages: metrics and status.
 
-import { addressScope } from "./peer.ts";
+import { addressScope, isForwarded } from "./peer.ts";
 import type { Problem } from "./problem.ts";
 
 /** Who may see the operator's pages. */
@@ -11,15 +11,6 @@ export interface OperatorAccess {
   readonly trustProxy: number;
 }
 
-/** Headers that proxies add. A request that came through one is not local. */
-const proxyHeaders = [
-  "forwarded",
-  "via",
-  "x-forwarded-for",
-  "x-forwarded-host",
-  "x-forwarded-proto",
-  "x-real-ip",
-];
 const localHost = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
 
 const localOnly: Problem = {
@@ -58,7 +49,7 @@ export function operatorProblem(
 function isLocal(peer: string, headers: Headers): boolean {
   return addressScope(peer) === "loopback" &&
     localHost.test(headers.get("host") ?? "") &&
-    proxyHeaders.every((name) => !headers.has(name));
+    !isForwarded(headers);
 }
 
 /** Returns the bearer token of a program, or the password a browser asked for. */

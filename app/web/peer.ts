@@ -33,6 +33,21 @@ export function clientAddress(peer: string, headers: Headers, trustProxy: number
   return entry === undefined ? direct : normalizeAddress(withoutPort(entry)) ?? unknownClient;
 }
 
+/** Headers that proxies add. */
+const proxyHeaders = [
+  "forwarded",
+  "via",
+  "x-forwarded-for",
+  "x-forwarded-host",
+  "x-forwarded-proto",
+  "x-real-ip",
+];
+
+/** Returns true if a request came through a proxy that says so. */
+export function isForwarded(headers: Headers): boolean {
+  return proxyHeaders.some((name) => headers.has(name));
+}
+
 /** Returns true if the peer of a connection has no address, because it has reset the connection. */
 export function isUnspecified(peer: string): boolean {
   return peer === "0.0.0.0" || peer === "::";

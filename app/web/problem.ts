@@ -5,6 +5,7 @@ import { STATUS_TEXT } from "@std/http/status";
 import type { ErrorStatus } from "@std/http/status";
 import type { ProblemCode } from "../protocol/wire.ts";
 import { htmlPage } from "./html.ts";
+import type { Chat } from "./html.ts";
 import { listHeader, textResponse } from "./responses.ts";
 
 /** Why a request was refused. */
@@ -29,7 +30,7 @@ export const notFound: Problem = {
 };
 
 /** Returns `problem` in the format the client asks for. */
-export function problemResponse(problem: Problem, request: Request, basePath: string): Response {
+export function problemResponse(problem: Problem, request: Request, chat: Chat): Response {
   const { status, code, detail, room, headers = {} } = problem;
   const title = STATUS_TEXT[status];
   const init = { status, headers: { vary: "Accept", ...headers } };
@@ -37,7 +38,7 @@ export function problemResponse(problem: Problem, request: Request, basePath: st
     accepts(request, "application/problem+json", "text/html") === "text/html";
   if (wantsHtml) {
     return textResponse(
-      problemPage(title, detail, basePath, room),
+      problemPage(title, detail, chat, room),
       "text/html; charset=utf-8",
       init,
     );
@@ -46,19 +47,19 @@ export function problemResponse(problem: Problem, request: Request, basePath: st
   return textResponse(text, "application/problem+json", init);
 }
 
-function problemPage(title: string, detail: string, basePath: string, room?: string): string {
+function problemPage(title: string, detail: string, chat: Chat, room?: string): string {
   const [path, text] = room === undefined
     ? ["/", "Go to the chat"]
     : [`/r/${room}`, `Go to ${room}`];
   const body = `  <body>
     <main class="prompt">
       <div>
-        <p class="brand">Parley</p>
+        <p class="brand">${chat.title}</p>
         <h1>${title}</h1>
         <p class="hint">${detail}.</p>
-        <p><a class="link" href="${basePath}${path}">${text}</a></p>
+        <p><a class="link" href="${chat.basePath}${path}">${text}</a></p>
       </div>
     </main>
   </body>`;
-  return htmlPage({ title, basePath, stylesheets: ["style.css"], body });
+  return htmlPage({ title, chat, stylesheets: ["style.css"], body });
 }

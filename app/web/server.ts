@@ -10,7 +10,7 @@ import type { HostGuardOptions } from "./host_guard.ts";
 import { Listener } from "./listener.ts";
 import type { RequestHandler } from "./listener.ts";
 import type { PeerAddress } from "../chat/session.ts";
-import { clientAddress, peerAddress } from "./peer.ts";
+import { clientAddress, normalizeAddress, peerAddress } from "./peer.ts";
 import { problemResponse } from "./problem.ts";
 import type { Problem } from "./problem.ts";
 import { ResponseLimits } from "./response_limits.ts";
@@ -26,6 +26,8 @@ export interface WebOptions extends SiteOptions, WebSocketOptions, HostGuardOpti
   readonly port: number;
   /** Absent without TLS, or if a proxy terminates it. */
   readonly certificate?: Certificate | undefined;
+  /** Origins whose pages may embed the chat in a frame. */
+  readonly frameAncestors: readonly string[];
   readonly log: Pick<Logs, "access" | "warn" | "error">;
   /** Called when no connection could be accepted for 30 s. */
   readonly onExhausted: (error: unknown) => void;
@@ -55,31 +57,30 @@ export interface WebServer {
   shutdown(graceMs: number): Promise<void>;
 }
 
-/** Forbids foreign scripts, styles, images and connections, and framing the page. */
-const contentSecurityPolicy = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "img-src 'self' data:",
-  "connect-src 'self'",
-  "manifest-src 'self'",
-  "worker-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-  "require-trusted-types-for 'script'",
-  "trusted-types parley",
-].join("; ");
+/** Forbids foreign scripts, styles, images and connections, and frames except in `ancestors`. */
+const contentSecurityPolicy = (ancestors: readonly string[]) =>
+  [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' data:",
+    "connect-src 'self'",
+    "manifest-src 'self'",
+    "worker-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    `frame-ancestors ${ancestors.join(" ") || "'none'"}`,
+    "require-trusted-types-for 'script'",
+    "trusted-types parley",
+  ].join("; ");
 
-const securityHeaders = Object.entries({
-  "content-security-policy": contentSecurityPolicy,
+const securityHeaders = {
   "cross-origin-resource-policy": "same-origin",
   "permissions-policy":
     "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
   "referrer-policy": "no-referrer",
   "x-content-type-options": "nosniff",
-  "x-frame-options": "DENY",
-});
+};
 
 /** How long connections may take to close before a certificate is replaced. */
 const renewGraceMs = 2_000;
@@ -107,6 +108,11 @@ export function serveWeb(options: WebOptions): WebServer {
   const sockets = new WebSockets(options, proxyWarnings);
   const site = new Site(options, sockets);
   const accessLog = new AccessLog(log, now);
+  const fixedHeaders = Object.entries({
+    ...securityHeaders,
+    "content-security-policy": contentSecurityPolicy(options.frameAncestors),
+    ...(options.frameAncestors.length === 0 ? { "x-frame-options": "DENY" } : {}),
+  });
   const responseLimits = new ResponseLimits();
 
   const respond = async (request: Request, peer: string, client: PeerAddress) => {
@@ -116,19 +122,18 @@ export function serveWeb(options: WebOptions): WebServer {
         ? invalidHost
         : responseLimits.problem(client) ?? hostGuard.problem(host, peer) ??
           await site.handle(request, peer, client);
-      return result instanceof Response
-        ? result
-        : problemResponse(result, request, assets.basePath);
+      return result instanceof Response ? result : problemResponse(result, request, assets);
     } catch (error) {
       log.error("internal", error, { address: client.address });
-      return problemResponse(internalError, request, assets.basePath);
+      return problemResponse(internalError, request, assets);
     }
   };
 
   const handle: RequestHandler = async (request, { remoteAddr, completed }) => {
     const startedAt = now();
     const { method, url, headers } = request;
-    const peer = remoteAddr.hostname;
+    // With HOST=[::], IPv4 addresses arrive inside IPv6 ones.
+    const peer = normalizeAddress(remoteAddr.hostname) ?? remoteAddr.hostname;
     const client = peerAddress(clientAddress(peer, headers, trustProxy), trustProxy);
     proxyWarnings.check(peer, headers);
     // An upgrade consumes the request, so read it first.
@@ -146,7 +151,7 @@ export function serveWeb(options: WebOptions): WebServer {
     if (method === "HEAD") response = await withoutBody(response);
     const { status, body } = response;
     if (status !== 101) {
-      for (const [name, value] of securityHeaders) response.headers.set(name, value);
+      for (const [name, value] of fixedHeaders) response.headers.set(name, value);
       if (isTrustworthy) response.headers.set("cross-origin-opener-policy", "same-origin");
     }
     const bytes = body === null ? 0 : Number(response.headers.get("content-length") ?? 0);

@@ -186,7 +186,7 @@ export class Site {
 
   #status(): Response {
     const { metrics, assets } = this.#options;
-    const html = statusPage(metrics.totals(), metrics.charts, assets.basePath);
+    const html = statusPage(metrics.totals(), metrics.charts, assets);
     const headers = { refresh: String(statusRefreshSeconds) };
     return textResponse(html, "text/html; charset=utf-8", { headers });
   }

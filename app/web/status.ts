@@ -4,11 +4,12 @@
 import { samplesMax } from "../core/metrics.ts";
 import type { Chart, Totals } from "../core/metrics.ts";
 import { htmlPage } from "./html.ts";
+import type { Chat } from "./html.ts";
 
 const widthPx = 240;
 const heightPx = 48;
 
-export function statusPage(totals: Totals, charts: readonly Chart[], basePath: string): string {
+export function statusPage(totals: Totals, charts: readonly Chart[], chat: Chat): string {
   const rows: readonly [string, string][] = [
     ["Version", totals.version],
     ["Uptime", formatDuration(totals.upMs)],
@@ -23,7 +24,7 @@ export function statusPage(totals: Totals, charts: readonly Chart[], basePath: s
   ];
   const title = `${formatNumber(totals.connections)} connected`;
   const body = `  <body class="status-page">
-    <h1>Parley since its start</h1>
+    <h1>${chat.title} since its start</h1>
     <dl>
 ${rows.map(([name, value]) => `      <div><dt>${name}</dt><dd>${value}</dd></div>`).join("\n")}
     </dl>
@@ -32,7 +33,7 @@ ${rows.map(([name, value]) => `      <div><dt>${name}</dt><dd>${value}</dd></div
 ${charts.map(renderChart).join("\n")}
     </div>
   </body>`;
-  return htmlPage({ title, basePath, stylesheets: ["style.css", "status.css"], body });
+  return htmlPage({ title, chat, stylesheets: ["style.css", "status.css"], body });
 }
 
 function renderChart({ title, unit, values }: Chart): string {

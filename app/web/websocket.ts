@@ -15,7 +15,8 @@ import {
   originProblem,
   upgradeDropped,
 } from "./handshake.ts";
-import { isUnspecified } from "./peer.ts";
+import { truncate } from "./access_log.ts";
+import { isForwarded, isUnspecified } from "./peer.ts";
 import type { Problem } from "./problem.ts";
 import type { ProxyWarnings } from "./proxy_warnings.ts";
 
@@ -42,6 +43,8 @@ export interface WebSocketOptions extends ConnectionLimitOptions {
 const rejectedMax = 100;
 /** Max addresses remembered for {@linkcode WebSockets.diagnose}. */
 const droppedMax = 1_000;
+/** Anyone can send a foreign origin, so the log has only some. */
+const originReportMs = 1_000;
 /** RFC 6455: the connection ended without a close frame. Deno reports 0. */
 const abnormalClosure = 1006;
 
@@ -60,6 +63,7 @@ export class WebSockets {
   readonly #limits: ConnectionLimits;
   readonly #warnings: ProxyWarnings;
   readonly #sockets = new Set<WebSocket>();
+  #originReportedAt = -Infinity;
   /** Called after a socket has closed. */
   #onClosed: (() => void) | undefined;
   /** Sockets over the limit that are still closing. */
@@ -106,6 +110,7 @@ export class WebSockets {
     const problem = handshakeProblem(headers) ?? this.#originProblem(headers);
     if (problem !== undefined) {
       if (isUpgradeDropped(headers)) this.#rememberDropped(client.address);
+      if (problem.code === "origin_denied") this.#reportOrigin(headers, client);
       return problem;
     }
     const limit = this.#limits.reached(client);
@@ -144,6 +149,18 @@ export class WebSockets {
   #originProblem(headers: Headers): Problem | undefined {
     const { allowedOrigins, trustProxy } = this.#options;
     return originProblem(headers, allowedOrigins, trustProxy > 0);
+  }
+
+  /** Logs a refused origin, at most once a second in all. */
+  #reportOrigin(headers: Headers, { address }: PeerAddress): void {
+    const now = this.#options.now();
+    if (now - this.#originReportedAt < originReportMs) return;
+    this.#originReportedAt = now;
+    const hint = isForwarded(headers)
+      ? "if this is the chat's own origin, let the proxy pass on the Host header"
+      : undefined;
+    const [origin, host] = ["origin", "host"].map((name) => truncate(headers.get(name)));
+    this.#options.log.warn("origin_denied", { address, origin, host, hint });
   }
 
   #rememberDropped(address: string): void {

@@ -47,6 +47,7 @@ const roomInvalid: Complaint = { code: "room_invalid", message: "" };
 
 const shared = storageOf("localStorage");
 const own = storageOf("sessionStorage");
+const chatTitle = document.title;
 const settings = mountSettings(shared);
 const store = new TabOutbox(shared, own, () => randomId(12), Date.now);
 let formatter: Formatter | undefined;
@@ -177,7 +178,7 @@ function draw(): void {
     sidebars.update(room, isOnline);
   }
   const { unread } = countUnread([...chat.rooms.values()]);
-  document.title = `${unread > 0 ? `(${unread}) ` : ""}#${current} · Parley`;
+  document.title = `${unread > 0 ? `(${unread}) ` : ""}#${current} · ${chatTitle}`;
   if (unread !== drawnBadge) navigator.setAppBadge?.(unread).catch(() => {});
   drawnBadge = unread;
   if (!isReplaced) save();

@@ -32,6 +32,9 @@ const defaults: HubSettings = {
   outboxMaxBytes: 1024 * 1024,
   retentionDays: 0,
   retentionMessages: 0,
+  joinLines: true,
+  typing: true,
+  sessionPrefix: "",
   logMessageText: false,
 };
 

@@ -51,7 +51,7 @@ export class FakeHub implements Hub {
 
   connect(socket: Socket, peer: PeerAddress): Session {
     const session = new Session({
-      id: this.connected.length + 1,
+      id: String(this.connected.length + 1),
       socket,
       peer,
       now: 0,
@@ -144,6 +144,7 @@ export async function startSite(options: Partial<WebOptions> = {}): Promise<Runn
   const server = serveWeb({
     isOpen: true,
     hasDirectory: true,
+    frameAncestors: [],
     hub,
     assets: options.assets ?? await testAssets(),
     hostname: "127.0.0.1",

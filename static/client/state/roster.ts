@@ -43,18 +43,20 @@ export class Roster {
     if (quiet !== true) this.#record({ kind: "joined", afterOffset: head, member, username });
   }
 
-  remove({ member, username, reason }: LeftPush, head: number): void {
+  remove({ member, username, reason, quiet }: LeftPush, head: number): void {
     if (!this.members.delete(member)) return;
     this.count = this.members.size;
     this.stopTyping(username);
     const kind = reason === "timeout" ? reason : "left";
-    this.#record({ kind, afterOffset: head, member, username });
+    if (quiet !== true) this.#record({ kind, afterOffset: head, member, username });
   }
 
-  rename({ member, from, to }: RenamedPush, head: number): void {
+  rename({ member, from, to, quiet }: RenamedPush, head: number): void {
     if (this.members.get(member) === to) return;
     this.members.set(member, String(to));
-    this.#record({ kind: "renamed", afterOffset: head, member, username: from, to });
+    if (quiet !== true) {
+      this.#record({ kind: "renamed", afterOffset: head, member, username: from, to });
+    }
   }
 
   stopTyping(username: string): void {

@@ -38,9 +38,9 @@ export class NameInvariant {
 export class GraceInvariant {
   readonly #time: Timeline;
   readonly #graceMs: number;
-  readonly #members = new Map<number, string>();
+  readonly #members = new Map<string, string>();
   /** The sessions in each room of each member. */
-  readonly #sessions = new Map<string, Set<number>>();
+  readonly #sessions = new Map<string, Set<string>>();
   /** When the last of them disconnected without leaving. */
   readonly #lostAt = new Map<string, number>();
 
@@ -50,7 +50,7 @@ export class GraceInvariant {
   }
 
   /** A session that leaves a room on purpose has no grace. */
-  onFrame(session: number, frame: string): void {
+  onFrame(session: string, frame: string): void {
     if (!frame.includes('"leave"')) return;
     const { type, room } = JSON.parse(frame) as { readonly type: string; readonly room: string };
     if (type !== "leave") return;
@@ -63,7 +63,7 @@ export class GraceInvariant {
    * @throws {Violation} If a member times out too early.
    */
   onLog(event: string, fields: LogFields): void {
-    const session = Number(fields.session);
+    const session = String(fields.session);
     const member = this.#members.get(session) ?? String(fields.member);
     const key = `${member} ${fields.room}`;
     switch (event) {

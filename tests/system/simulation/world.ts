@@ -62,6 +62,9 @@ export class World {
       outboxMaxBytes: random.isTrue(0.3) ? 4_096 : 1024 * 1024,
       retentionDays: 0,
       retentionMessages: 0,
+      joinLines: true,
+      typing: true,
+      sessionPrefix: "",
       logMessageText: false,
     };
     this.#deployment = hasRedis

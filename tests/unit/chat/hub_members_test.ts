@@ -259,3 +259,27 @@ Deno.test("ChatHub.here() returns the number of members and the first names", ()
   assertEquals(chat.hub.here("lobby", 2), { count: 3, usernames: ["Ada", "Ben"] });
   assertEquals(chat.hub.here("other", 2), { count: 0, usernames: [] });
 });
+
+Deno.test("ChatHub marks presence pushes as quiet without join lines [N10]", () => {
+  const chat = new TestChat({ joinLines: false });
+  const ada = chat.enter("Ada");
+  const ben = chat.enter("Ben");
+  ben.send({ type: "rename", username: "Benno" });
+  ben.drop(1000);
+  const pushes = ada.pushes().filter(({ type }) => type !== "you");
+  assertEquals(pushes.map((push) => [push.type, "quiet" in push && push.quiet]), [
+    ["joined", true],
+    ["renamed", true],
+    ["left", true],
+  ]);
+});
+
+Deno.test("ChatHub tells nobody who is typing if that is turned off [M10]", () => {
+  const chat = new TestChat({ typing: false });
+  const ada = chat.enter("Ada");
+  const ben = chat.enter("Ben");
+  ada.pushes();
+  assertEquals(ben.send({ type: "typing", room: "lobby" }), []);
+  chat.time.pass(1_000);
+  assertEquals(ada.types().filter((type) => type === "typing"), []);
+});

@@ -139,3 +139,24 @@ Deno.test("ChatHub forgets everything once all members are gone", () => {
   assertEquals(chat.hub.size, { sessions: 0, members: 0, rooms: 0, graces: 0, rates: 0 });
   assertEquals(chat.time.timers, 0);
 });
+
+Deno.test("ChatHub logs how it closed a session, with an id that no earlier process used", () => {
+  const chat = new TestChat({ sessionPrefix: "x7." });
+  const client = chat.connect();
+  client.send("{");
+  client.drop(1006);
+  const line = chat.lines.find(({ event }) => event === "disconnect");
+  assertEquals([line?.fields.session, line?.fields.code], ["x7.1", 4000]);
+  assertEquals(typeof line?.fields.reason, "string");
+  const polite = chat.enter("Ada");
+  polite.drop(1001);
+  const last = chat.lines.findLast(({ event }) => event === "disconnect");
+  assertEquals([last?.fields.code, last?.fields.reason], [1001, undefined]);
+});
+
+Deno.test("ChatHub logs refused hellos", () => {
+  const chat = new TestChat();
+  chat.connect().hello("");
+  const { fields } = chat.lines.find(({ event }) => event === "hello_refused") ?? {};
+  assertEquals(fields?.code, "username_empty");
+});

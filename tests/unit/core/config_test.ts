@@ -134,6 +134,36 @@ Deno.test("readConfig() accepts BASE_PATH with and without a trailing slash", ()
   }
 });
 
+Deno.test("readConfig() suggests the flag that was probably meant", () => {
+  const suggestionFor = (flag: string) => {
+    const result = read({}, flag, "1");
+    return result.kind === "errors" ? result.errors.join() : "";
+  };
+  assertStringIncludes(
+    suggestionFor("--prot"),
+    `Cannot use "--prot": unknown flag; did you mean --port?`,
+  );
+  assertStringIncludes(suggestionFor("--max-room"), "did you mean --max-rooms?");
+  assertStringIncludes(suggestionFor("--retention"), "--help lists all flags");
+});
+
+Deno.test("readConfig() accepts an IPv6 HOST with and without brackets", () => {
+  assertEquals([configOf({ HOST: "[::]" }).host, configOf({ HOST: "::1" }).host], ["::", "::1"]);
+});
+
+Deno.test("readConfig() accepts a visible TITLE only", () => {
+  assertEquals(configOf({ TITLE: "Büro-Chat <3" }).title, "Büro-Chat <3");
+  for (const title of ["x".repeat(61), "a\nb", "a\u202eb"]) {
+    assertEquals(errorsOf({ TITLE: title }).length, 1, title);
+  }
+});
+
+Deno.test("readConfig() turns off with 0 what is on by default", () => {
+  assertEquals(configOf({}).typing, true);
+  assertEquals(configOf({ TYPING: "0" }).typing, false);
+  assertEquals(configOf({}, "--room-directory", "0").roomDirectory, false);
+});
+
 Deno.test("readConfig() recognizes --help, -h and --version", () => {
   assertEquals(read({}, "--help").kind, "help");
   assertEquals(read({}, "backup", "-h").kind, "help");

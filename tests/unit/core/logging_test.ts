@@ -18,6 +18,7 @@ const request = {
 };
 
 const quiet: Omit<LogOptions, "logDir" | "complain" | "now" | "later"> = {
+  logAddresses: "full",
   logLevel: "info",
   logFormat: "text",
   logMaxBytes: 1024 * 1024,
@@ -70,11 +71,44 @@ Deno.test("openLogs() writes a request in the NCSA combined format", () =>
     ]);
   }));
 
+Deno.test("openLogs() gives messages a file of their own", () =>
+  withLogs({ logMaxBytes: 4096, logBackups: 1 }, ({ logs, lines }) => {
+    logs.event("connect", { session: "a.1" });
+    for (let i = 0; i < 1_000; i++) logs.event("message", { session: "a.1", length: i });
+    logs.flush();
+    assertEquals(lines("websocket.log").length, 1);
+    assert(lines("messages.log").length < 100);
+  }));
+
+Deno.test("openLogs() shortens or leaves out addresses", async () => {
+  for (
+    const [logAddresses, ipv4, ipv6] of [
+      ["full", "192.0.2.7", "2001:db8:1:2::7"],
+      ["short", "192.0.2.0", "2001:db8:1::"],
+      ["none", "-", "-"],
+    ] as const
+  ) {
+    await withLogs({ logAddresses }, ({ logs, lines }) => {
+      logs.access(request);
+      logs.event("connect", { session: "a.1", address: "2001:db8:1:2::7" });
+      logs.warn("untrusted_proxy", { peer: "192.0.2.7", hint: "192.0.2.7 stays" });
+      logs.error("internal", new Error("failed"), { address: "192.0.2.7" });
+      logs.flush();
+      const [access = "", connect = "", warning = "", error = ""] = ["access", "websocket", "error"]
+        .flatMap((name) => lines(`${name}.log`));
+      assert(access.startsWith(`${ipv4} - - [`), access);
+      assertStringIncludes(connect, `session=a.1 address=${ipv6}`);
+      assertStringIncludes(warning, `peer=${ipv4} `);
+      assertStringIncludes(error, `address=${ipv4} `);
+    });
+  }
+});
+
 Deno.test("openLogs() writes an event as one logfmt line", () =>
   withLogs({}, ({ logs, lines }) => {
     logs.event("message", { session: 3, room: "lobby", name: "Ada L", text: undefined, empty: "" });
     logs.flush();
-    assertEquals(lines("websocket.log"), [
+    assertEquals(lines("messages.log"), [
       'time=2026-11-23T21:02:20.123Z level=info event=message session=3 room=lobby name="Ada L" empty=""',
     ]);
   }));

@@ -194,3 +194,17 @@ Deno.test("Assets.compress() compresses text files, once for both paths of a fil
   assertEquals(assets.get(hashed)?.encoded, plain.encoded);
   assertEquals(assets.get("/assets/icon.svg")?.encoded, {});
 });
+
+Deno.test("loadAssets() puts the chat's title into the page and the manifest", async () => {
+  await using dir = await staticFolder({
+    "index.html": "<head><title>Parley</title></head><p>Parley</p>",
+    "manifest.webmanifest": `{"name":"Parley"}`,
+  });
+  const options = { staticDir: dir.path, dev: false, basePath: "", bundled: true };
+  const assets = await loadAssets({ ...options, title: `Tea & "$&" <3` });
+  const escaped = "Tea &#38; &#34;$&#38;&#34; &#60;3";
+  assertStringIncludes(textOf(assets.get("/")), `<title>${escaped}</title>`);
+  assertStringIncludes(textOf(assets.get("/")), `<p>${escaped}</p>`);
+  const manifest = JSON.parse(textOf(assets.get("/manifest.webmanifest")));
+  assertEquals([manifest.name, assets.title], [`Tea & "$&" <3`, escaped]);
+});

@@ -182,3 +182,25 @@ Deno.test("WebServer.shutdown() does not wait for a peer that stopped reading", 
   await server.finished;
   assertEquals(hub.codes.length, 1);
 });
+
+Deno.test("serveWeb() lets only FRAME_ANCESTORS embed the page", async () => {
+  await using closed = await startSite();
+  const { headers } = await fetchPath(closed, "/");
+  assertStringIncludes(headers.get("content-security-policy") ?? "", "frame-ancestors 'none';");
+  assertEquals(headers.get("x-frame-options"), "DENY");
+  const frameAncestors = ["https://intranet.example.org", "https://b.example"];
+  await using open = await startSite({ frameAncestors });
+  const embeddable = await fetchPath(open, "/");
+  assertStringIncludes(
+    embeddable.headers.get("content-security-policy") ?? "",
+    "frame-ancestors https://intranet.example.org https://b.example;",
+  );
+  assertEquals(embeddable.headers.has("x-frame-options"), false);
+});
+
+Deno.test("serveWeb() logs IPv4 addresses of a server on [::] as such", async () => {
+  await using running = await startSite({ hostname: "::" });
+  const { body } = await fetchPath(running, "/metrics");
+  assertEquals(body, "");
+  assertEquals(running.access[0]?.address, "127.0.0.1");
+});

@@ -8,7 +8,7 @@ Deno.test("statusPage() shows current and max values, without inline script or s
     { title: "Memory", unit: " MiB", values: [70.26, 0] },
   ];
   const totals = { ...noMetrics.totals(), upMs: 26 * 3_600_000, recovered: 7 };
-  const page = statusPage(totals, charts, "/talk");
+  const page = statusPage(totals, charts, { title: "Parley", basePath: "/talk" });
   assertStringIncludes(page, "Messages <b>0.25/s</b> <span>max 1,235/s</span>");
   assertStringIncludes(page, "max 70.3 MiB");
   assertStringIncludes(page, "<dt>Uptime</dt><dd>1 d 2 h</dd>");
@@ -16,7 +16,10 @@ Deno.test("statusPage() shows current and max values, without inline script or s
   assertStringIncludes(page, `href="/talk/assets/status.css"`);
   assertEquals(page.match(/<script|<style|style=| on\w+=|javascript:/), null);
   assertEquals(page.match(/NaN|Infinity|undefined/), null);
-  assertEquals(statusPage(totals, [], "").match(/NaN|Infinity|undefined/), null);
+  assertEquals(
+    statusPage(totals, [], { title: "Parley", basePath: "" }).match(/NaN|Infinity|undefined/),
+    null,
+  );
 });
 
 Deno.test("linePoints() puts the newest value at the right edge and the max at the top", () => {

@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import type { LogFields } from "../../../app/chat/ports.ts";
 import {
   dialSocket,
+  fetchPath,
   handshakeLines,
   rawRequest,
   startSite,
@@ -205,4 +207,47 @@ Deno.test("WebSockets lets the hub close connections made while it drains [C7]",
   hub.connected[0]?.socket.close(1012, "0");
   assertEquals(await closed, { code: 1012, reason: "0" });
   await hub.until(({ codes }) => codes.length === 1);
+});
+
+Deno.test("WebSockets.diagnose() reports a handshake without any of its headers [C9]", async () => {
+  await using running = await startSite();
+  // As a proxy that speaks HTTP/2 to the server passes it on.
+  const stripped = [
+    "GET /ws HTTP/1.1",
+    `Host: ${new URL(running.origin).host}`,
+    "Connection: close",
+  ];
+  await rawRequest(running.server.port, stripped);
+  const post = async () => (await fetchPath(running, "/ws", { method: "POST" })).response.status;
+  assertEquals(await post(), 204);
+  await rawRequest(running.server.port, [...stripped, `Origin: ${running.origin}`]);
+  assertEquals(await post(), 426);
+  assertEquals(running.warnings, ["proxy_without_upgrade"]);
+});
+
+Deno.test("WebSockets logs refused origins, at most once a second, and blames a proxy", async () => {
+  let now = 0;
+  const fields: LogFields[] = [];
+  const log = {
+    access() {},
+    error() {},
+    warn: (event: string, about: LogFields) => {
+      if (event === "origin_denied") fields.push(about);
+    },
+  };
+  await using running = await startSite({ now: () => now, log });
+  const connect = (...headers: string[]) =>
+    rawRequest(running.server.port, [
+      ...handshakeLines({ Origin: "https://chat.example" }),
+      ...headers,
+    ]);
+  assertEquals((await connect()).status, 403);
+  await connect("X-Forwarded-For: 192.0.2.1");
+  assertEquals(fields.map(({ origin, hint }) => [origin, hint]), [[
+    "https://chat.example",
+    undefined,
+  ]]);
+  now = 1_000;
+  await connect("X-Forwarded-For: 192.0.2.1");
+  assertStringIncludes(String(fields[1]?.hint), "pass on the Host header");
 });
