@@ -6,7 +6,7 @@ import { RateLimiter } from "./rate_limiter.ts";
 import { accessLocked, refusal } from "./refusals.ts";
 import type { Payer } from "./session.ts";
 
-/** Wrong codes of a network or a known member: enough for typing errors, too few for guessing. */
+/** Wrong codes of a network or a known member: enough for typos, too few for guessing. */
 const burst = 10;
 const perSecond = 1 / 60;
 /** The same for an IPv6 /48, which one person can have, and for all addresses together. */
@@ -14,7 +14,7 @@ const wideBurst = 40;
 const widePerSecond = 4 / 60;
 const totalBurst = 600;
 const totalPerSecond = 1;
-/** The part of a wrong code that is charged to a network: many share one that is not public. */
+/** The share of a wrong code that is charged to a network: many use one that is not public. */
 const networkPart = { public: 1, private: 1 / 10, loopback: 1 / 10 };
 /** The key of all addresses together. */
 const everybody = "all";

@@ -47,7 +47,7 @@ export type ReadQuery =
     | { readonly after: Position }
     /**
      * The newest messages before an offset, in order. `Infinity` reads the end of the log; from
-     * then on the listener hears of every later entry of the room, until `forget`.
+     * then on the listener receives every later entry of the room, until `forget`.
      */
     | { readonly before: number }
   )
@@ -79,7 +79,7 @@ export interface RoomSummary {
   readonly at: number;
 }
 
-/** Hears how the log changes: after the commit, before `append` returns. Must not throw. */
+/** Receives changes to the log: after the commit, before `append` returns. Must not throw. */
 export interface BrokerListener {
   /** New messages, by any author on any node; those of one room in the order of their offsets. */
   entries(entries: readonly Entry[]): void;
@@ -112,7 +112,7 @@ export interface RemoteMember {
 
 /**
  * What a node announces to the other nodes of the same chat. Nothing here waits or fails: the
- * others hear of it now, or once they can be reached again.
+ * others learn of it now, or once they can be reached again.
  */
 export interface Cluster {
   /** A member is in a room through this node. */

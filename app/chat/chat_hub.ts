@@ -121,7 +121,7 @@ export class ChatHub {
     return session;
   }
 
-  /** Takes one frame of a session. Never throws, whatever the client sent. */
+  /** Handles one frame from a session. Never throws, whatever the client sent. */
   receive(session: Session, frame: unknown): void {
     if (session.state.kind === "closing" || this.#isDraining) return;
     this.#ticker.frameReceived();
@@ -139,7 +139,7 @@ export class ChatHub {
     } else this.#refuse(session, decoded.failure.push);
   }
 
-  /** Takes the close event of a session's socket. Further calls for the session do nothing. */
+  /** Handles the close event of a session's socket. Further calls for the session do nothing. */
   disconnect(session: Session, code: number): void {
     if (session.isDisconnected) return;
     session.isDisconnected = true;
@@ -249,7 +249,7 @@ export class ChatHub {
   }
 
   #take(session: Session, command: Command): void {
-    // Answered before commands that are held, so that a slow broker doesn't look like a dead link.
+    // Not held back like other commands, so that a slow broker doesn't look like a dead link.
     if (command.type === "ping") return this.#ping(session);
     if (session.heldCommands !== undefined) {
       session.heldCommands.push(command);

@@ -38,7 +38,7 @@ export interface Member {
   username: string;
   /** Who pays for its newest session, and for its name when it is gone. */
   payer: Payer;
-  /** Whether it has sent a message since it came. */
+  /** Whether it has sent a message since it arrived. */
   hasWritten: boolean;
   readonly sessions: Set<ActiveSession>;
   /** By room name. */

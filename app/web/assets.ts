@@ -1,4 +1,4 @@
-// The page's files: bundled, named by their content, and kept in memory. Knows no requests.
+// The page's files: bundled, named by their content, and kept in memory.
 
 import { promisify, stripVTControlCharacters } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";

@@ -49,9 +49,9 @@ export class ConnectionLimits {
   readonly #now: () => number;
   readonly #slots = new Tally();
   readonly #unopened = new Tally();
-  /** Sockets that are opening or closing, by when they began, the oldest first. */
+  /** Sockets that are opening or closing, and since when, oldest first. */
   readonly #pending = new Map<Slot, number>();
-  /** Sockets that will not open, by the time of their upgrade, the oldest first. */
+  /** Sockets that will not open, and when they were upgraded, oldest first. */
   readonly #stuck = new Map<Slot, number>();
   /** Slots that count towards the total. */
   readonly #counted = new Set<Slot>();

@@ -7,7 +7,7 @@ const loopback = new BlockList();
 loopback.addSubnet("127.0.0.0", 8, "ipv4");
 loopback.addAddress("::1", "ipv6");
 
-/** RFC 1918, 3927, 4193, 4291 and 6598: addresses that one of several networks uses inside. */
+/** Addresses inside a network rather than on the internet: RFC 1918, 3927, 4193, 4291 and 6598. */
 const privateNetworks = new BlockList();
 privateNetworks.addSubnet("10.0.0.0", 8, "ipv4");
 privateNetworks.addSubnet("100.64.0.0", 10, "ipv4");

@@ -6,7 +6,7 @@ import type { Asset } from "./assets.ts";
 
 /** Browsers send shorter lists. Matching one of 60 KiB would block the event loop for 20 ms. */
 const listMaxLength = 1_024;
-/** In the order of preference. */
+/** In order of preference. */
 const encodings = ["br", "gzip"] as const;
 
 /** Returns a header whose value is a list, or `undefined` if it is missing or too long to match. */

@@ -1,4 +1,4 @@
-// The router: finds the handler for a path and a method. Knows no routes.
+// The router: finds the handler for a path and a method in a table of routes.
 
 import type { PeerAddress } from "../chat/session.ts";
 import { roomPattern } from "../protocol/text.ts";

@@ -1,4 +1,4 @@
-// The site: its route table and the small handlers. Nothing here knows of connections or logs.
+// The site: its route table and the small handlers.
 
 import type { PeerAddress } from "../chat/session.ts";
 import { suggestRoomName } from "../protocol/text.ts";

@@ -5,7 +5,7 @@ import type { Position } from "../../protocol/wire.ts";
 import type { PresenceChange } from "./presence.ts";
 import type { Link } from "./redis_link.ts";
 
-/** Something that every node has to hear. */
+/** An event for every node. */
 export type FeedEvent =
   | { readonly kind: "entries"; readonly entries: readonly Entry[] }
   | { readonly kind: "pruned"; readonly room: string; readonly first: number }

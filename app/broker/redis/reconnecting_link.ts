@@ -18,7 +18,7 @@ export interface ReconnectingLinkOptions {
   readonly random: () => number;
 }
 
-/** The link to Redis over all its connections. */
+/** A link to Redis that is replaced whenever it is lost. */
 export class ReconnectingLink {
   readonly #options: ReconnectingLinkOptions;
   #link: Link | undefined;
@@ -73,7 +73,7 @@ export class ReconnectingLink {
     this.#options.report("storage_failed", error);
   }
 
-  /** Reports that a message can be stored, if that failed before. */
+  /** Reports that messages can be stored again, if that failed before. */
   recovered(): void {
     if (!this.#isFailing) return;
     this.#isFailing = false;

@@ -144,7 +144,7 @@ export class RedisBroker implements Broker {
     };
   }
 
-  /** Whether messages can be stored and heard now. */
+  /** Whether messages can be stored and received now. */
   get isReady(): boolean {
     return this.#link.current !== undefined && !this.#link.isFailing;
   }

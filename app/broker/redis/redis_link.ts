@@ -15,7 +15,7 @@ interface Client {
   destroy(): void;
 }
 
-/** Errors after which this Redis is of no use: another may have taken over, or it is starting. */
+/** Errors that make this Redis unusable: another may have taken over, or it is starting. */
 const fatalErrors = /^(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|MOVED|UNBLOCKED|NOAUTH|NOPERM)/;
 /** How long one read waits for the feed. It bounds how long a dead connection goes unnoticed. */
 const feedWaitMs = 2_000;
@@ -147,7 +147,7 @@ export class RedisLink {
     return JSON.parse(String(reply));
   }
 
-  /** Yields the rooms that have messages, a few hundred at a time, some of them maybe twice. */
+  /** Yields the rooms that have messages, a few hundred at a time, possibly with repeats. */
   async *rooms(): AsyncGenerator<readonly string[]> {
     let cursor = "0";
     do {
@@ -185,7 +185,7 @@ export class RedisLink {
     return this.#send(this.#commands, args);
   }
 
-  /** Gives the link up: every pending call is rejected. */
+  /** Gives up the link, and rejects every pending call. */
   lose(error: Error): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;

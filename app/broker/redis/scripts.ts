@@ -6,7 +6,7 @@
 //                        last event), roomsFullAt (when no room could be evicted),
 //                        importing (while `import-chat` has not finished)
 //   epochs               set: every epoch so far
-//   feed                 stream: what all nodes have to hear, in one order; fields after, event
+//   feed                 stream: the events for all nodes, in one order; fields after, event
 //   rooms                set: rooms with messages
 //   room:{room}          hash: head, first, at (time of the newest message); stays without messages
 //   log:{room}           stream: the messages; the id is the offset; fields epoch, at, body
@@ -16,7 +16,7 @@
 //   nodes                hash: the registered nodes and the current link of each
 //   lease:{node}         string: there until the node's lease runs out
 //   presence:{node}      hash: fields "{room} {member}", the members in rooms through the node
-// The pub/sub channel `typing:{database}` carries what may be lost.
+// The pub/sub channel `typing:{database}` carries typing signals, which may be lost.
 
 import { createHash } from "node:crypto";
 import type { AppendResult, Draft, Page, RoomSummary } from "../../chat/broker.ts";

@@ -162,7 +162,7 @@ export class DatabaseFile {
     });
   }
 
-  /** False if a failure left the connection in a state in which it is of no more use. */
+  /** False if a failure left the connection unusable. */
   get isSound(): boolean {
     try {
       this.get("SELECT id FROM rooms LIMIT 1");

@@ -38,7 +38,7 @@ const handoverPollMs = 50;
 /** A lock file that has not changed for this long belongs to a dead process. */
 const staleMs = 6_000;
 const stalePollMs = 500;
-/** Time in which another process that takes over the same stale lock would overwrite the file. */
+/** How long another process may take to overwrite the file if it takes over the same stale lock. */
 const settleMs = 1_000;
 /** Max age of the last check at a commit: well below `staleMs`. */
 const checkMs = 2_000;
@@ -129,7 +129,7 @@ export class FolderLock {
     try {
       this.#withOwnFile((file) => this.#write(file));
     } catch {
-      // A failing disk is no loss: `check` decides before the next commit.
+      // The disk fails, which doesn't mean that the lock is lost: `check` decides before a commit.
     }
   }
 

@@ -1,8 +1,11 @@
-// A Bloom filter of nonces: tells new ones from those that the table may have, without asking SQLite.
+// A Bloom filter of nonces: recognizes new ones without asking SQLite.
 
 /** Memory of a filter. Untouched pages of it take none. */
 const bytes = 4 * 1024 * 1024;
-/** Bits set per nonce. With a million nonces, one new nonce in 5,000 seems known; with ten, a third. */
+/**
+ * Bits set per nonce. After a million nonces, one new nonce in 5,000 seems known; after ten million,
+ * one in three.
+ */
 const bitsPerNonce = 4;
 
 /** A set of nonces that can err on one side: it may claim to have a nonce that it lacks. */

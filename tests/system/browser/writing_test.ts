@@ -131,7 +131,7 @@ browserTest(
   },
 );
 
-browserTest("keeps a draft for each room, across a reload too", async (chat) => {
+browserTest("keeps a draft for each room, even across a reload", async (chat) => {
   const ada = await chat.signIn("Ada");
   await joinRoom(ada, "design");
   await ada.fill("#text", "half of design");
@@ -155,7 +155,7 @@ browserTest("counts characters near the limit, and sends nothing over it [M1]", 
   const hint = () => ada.textContent("#composer-hint");
   await ada.fill("#text", "a".repeat(3_700));
   assertEquals(await hint(), "Enter to send");
-  // Code points count, as on the server: one each, though two units long.
+  // The page counts code points, as the server does: each of these is one, though two units long.
   await ada.fill("#text", "𝒜".repeat(3_990));
   assertEquals(await hint(), "10 left");
   await ada.fill("#text", "a".repeat(4_003));
@@ -225,7 +225,7 @@ browserTest("copies a code block as it was written", async (chat) => {
   assertEquals(await ada.evaluate(() => navigator.clipboard.readText()), code);
 });
 
-browserTest("switches rooms by Alt and the arrow keys", async (chat) => {
+browserTest("switches rooms with Alt and the arrow keys", async (chat) => {
   const ada = await chat.signIn("Ada");
   for (const name of ["design", "garden"]) await joinRoom(ada, name);
   for (const [key, name] of [["Down", "lobby"], ["Up", "garden"], ["Up", "design"]] as const) {
@@ -235,7 +235,7 @@ browserTest("switches rooms by Alt and the arrow keys", async (chat) => {
 });
 
 browserTest(
-  "starts a line on Enter and sends by a button on a touch screen",
+  "starts a new line on Enter and sends with a button on a touch screen",
   async (chat) => {
     const phone = { viewport: { width: 390, height: 800 }, hasTouch: true, isMobile: true };
     const ada = await chat.visit(phone);
@@ -263,7 +263,7 @@ browserTest(
     await ada.locator("#people.open").waitFor();
     await ada.touchscreen.tap(20, 400);
     await ada.locator("#people:not(.open)").waitFor({ state: "attached" });
-    // Everything to tap is at least 24 px large.
+    // Every tap target is at least 24 px wide and high.
     const small = await ada.evaluate(() =>
       [...document.querySelectorAll("button, input, select")].filter((node) => {
         const { width, height } = node.getBoundingClientRect();

@@ -29,7 +29,7 @@ Deno.test("restoreSnapshot() resumes where saveSnapshots() ended [R2]", () => {
   assertEquals(room.append(message(81)), "applied");
 });
 
-Deno.test("restoreSnapshot() leaves a room alone that has messages", () => {
+Deno.test("restoreSnapshot() does not change a room that has messages", () => {
   const storage = memoryStorage();
   saveSnapshots(storage, [lobby(3)]);
   const room = lobby(5);
