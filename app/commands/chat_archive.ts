@@ -56,7 +56,7 @@ export async function exportChat(source: ArchiveSource, file: string): Promise<n
 }
 
 /**
- * Reads a chat from a file. Returns how many messages it has.
+ * Reads a chat from a file. Returns how many messages it has. Those from the future are dated now.
  *
  * @throws {Error} If the file is not a whole archive; then nothing is imported.
  */
@@ -102,7 +102,7 @@ async function* readItems(file: string): AsyncGenerator<ArchiveItem> {
     }
     if (isNext) next++;
     if (item.kind === "room") [room, next] = [item, item.first];
-    yield item;
+    yield "at" in item ? { ...item, at: Math.min(item.at, Date.now()) } : item;
   }
   if (!hasEnded) throw fail(number + 1, "is missing: the file is incomplete");
 }

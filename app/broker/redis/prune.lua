@@ -3,12 +3,13 @@
 --
 -- keys    writes log:*, room:*, rooms, feed
 -- args    retentionDays and retentionMessages (0: keep all), maxEntries (how many to remove at
---         most)
+--         most), wallNow (the caller's clock)
 -- rows    room
 -- result  left: how many more entries the caller may remove; 0 when there may be more to do
 
 local left = args.maxEntries
-local oldestAt = now - args.retentionDays * 86400000
+-- The earlier of two clocks, so that one that is years ahead removes nothing.
+local oldestAt = math.min(now, args.wallNow) - args.retentionDays * 86400000
 
 -- Returns the offset of the first entry in [from, to) that is young enough, or `to`.
 local function skipOld(log, from, to)

@@ -240,10 +240,11 @@ export class RedisBroker implements Broker {
   async prune(): Promise<boolean> {
     const { retentionDays, retentionMessages } = this.#options;
     if (retentionDays === 0 && retentionMessages === 0) return false;
+    const wallNow = this.#options.now?.() ?? Date.now();
     let left = pruneMaxEntries;
     let feed = 0;
     for await (const rooms of this.#link.require().rooms()) {
-      const args = { retentionDays, retentionMessages, maxEntries: left };
+      const args = { retentionDays, retentionMessages, maxEntries: left, wallNow };
       ({ left, feed } = await this.#run("prune", args, rooms.map((room) => [room] as const)));
       if (left <= 0) break;
     }

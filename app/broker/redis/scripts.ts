@@ -132,7 +132,8 @@ export interface ScriptCalls {
   >;
   renewHolds: Call<NameArgs, readonly [member: string], Empty>;
   prune: Call<
-    Readonly<{ retentionDays: number; retentionMessages: number; maxEntries: number }>,
+    & Readonly<{ retentionDays: number; retentionMessages: number }>
+    & Readonly<{ maxEntries: number; wallNow: number }>,
     readonly [room: string],
     { readonly left: number }
   >;

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { RedisBroker } from "../../../app/broker/redis/redis_broker.ts";
+import { RedisLink } from "../../../app/broker/redis/redis_link.ts";
 import {
   BrokerNode,
   newest,
@@ -258,6 +259,25 @@ testWithRedis(
     do hasMore.push(await a.broker.prune()); while (hasMore.at(-1));
     assertEquals(hasMore, [true, true, false]);
     assertEquals(a.pruned, ["lobby 5001", "lobby 10001", "lobby 10991"]);
+  },
+);
+
+testWithRedis(
+  "prune() removes nothing by age while Redis's clock is years ahead [R11]",
+  async ({ url }) => {
+    await using a = await BrokerNode.start(url);
+    await a.send("a");
+    const onTyping = () => {};
+    const options = { name: "link", url, prefix: testKey(""), timeoutMs: 3_000, onTyping };
+    const link = await RedisLink.open(options);
+    const now = Date.now() + 3_650 * 86_400_000;
+    const common = { node: "node", link: "link", feedMaxBytes: 1e6, now };
+    const args = { ...common, retentionDays: 1, retentionMessages: 0, maxEntries: 100 };
+    const left = async (wallNow: number) =>
+      (await link.run("prune", { ...args, wallNow }, [["lobby"]])).left;
+    assertEquals(await left(Date.now()), 100);
+    assertEquals(await left(now), 99);
+    link.close();
   },
 );
 

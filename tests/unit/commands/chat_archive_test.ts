@@ -105,6 +105,26 @@ testWithRedis(
   },
 );
 
+Deno.test("import-chat dates messages from the future to now", async () => {
+  await using folder = await databaseFolder();
+  const ahead = new SqliteBroker({ ...optionsFor(folder.path), now: () => Date.now() + 1e12 });
+  ahead.append([draft("a")]);
+  ahead.close();
+  const file = `${folder.dir}/chat.jsonl`;
+  await using source = await openSqliteSource(folder.path, holdMs);
+  await exportChat(source, file);
+  const path = `${folder.dir}/imported.db`;
+  {
+    await using target = await openSqliteTarget(path);
+    await importChat(file, target);
+  }
+  const broker = new SqliteBroker({ ...optionsFor(path), now: Date.now });
+  broker.append([draft("b")]);
+  const { entries } = broker.read("lobby", { before: Infinity, limit: 2, maxBytes: 1e6 });
+  assert(entries.length === 2 && entries.every(({ at }) => at <= Date.now()));
+  broker.close();
+});
+
 testWithRedis("import-chat refuses a chat that exists or is in use", async (redis) => {
   const { url } = redis;
   await using folder = await databaseFolder();
