@@ -2,6 +2,8 @@
 
 import type { Ledger } from "./ledger.ts";
 
+const historyMax = 12;
+
 /** The holder of a token. */
 export class Person {
   readonly id: string;
@@ -20,9 +22,20 @@ export class Person {
   /** The name before the last rename, which it still holds. */
   #previousName: string | undefined;
   #requestedName: string | undefined;
+  /**
+   * Requested names whose reply was lost. The old node may send its command to Redis after the
+   * member's welcome on another one.
+   */
+  readonly #unresolvedNames = new Set<string>();
+  /** What happened to its names last, to explain a violation. */
+  readonly #history: string[] = [];
 
-  constructor(ledger: Ledger, id: string, token: string) {
+  readonly #mayRenameLate: boolean;
+
+  /** With several nodes, `mayRenameLate` allows a rename without a reply to take effect later. */
+  constructor(ledger: Ledger, id: string, token: string, mayRenameLate = false) {
     this.#ledger = ledger;
+    this.#mayRenameLate = mayRenameLate;
     this.id = id;
     this.token = token;
   }
@@ -38,6 +51,7 @@ export class Person {
 
   /** It asks for another name, and may lose the one before the current one. */
   requestName(name: string): void {
+    this.#record(`requests ${name}`);
     this.#requestedName = name;
     this.names.add(name);
     this.#ledger.releaseName(this, this.#previousName, "now");
@@ -46,36 +60,57 @@ export class Person {
   /** The server sent its name. */
   onNameConfirmed(name: string): void {
     const ledger = this.#ledger;
+    this.#record(`is called ${name}`);
     this.names.add(name);
-    if (this.#name !== undefined && name === this.#requestedName) {
+    const isRequested = name === this.#requestedName || this.#unresolvedNames.has(name);
+    if (this.#name !== undefined && isRequested) {
       if (name !== this.#name) this.#previousName = this.#name;
+      this.#unresolvedNames.delete(name);
       ledger.counts.renames++;
     } else if (this.#name !== undefined && name !== this.#name) {
       if (this.hasWritten) {
-        ledger.addViolation(`${this.id} is called ${name}, but holds ${this.#name}`);
+        ledger.addViolation(
+          `${this.id} is called ${name}, but holds ${this.#name}: ${this.#history.join(", ")}`,
+        );
       }
       ledger.releaseName(this, this.#name, "now");
       ledger.releaseName(this, this.#previousName, "now");
       this.#previousName = undefined;
     }
+    const requested = this.#requestedName;
+    if (this.#mayRenameLate && requested !== undefined && requested !== name) {
+      this.#unresolvedNames.add(requested);
+    }
     this.#requestedName = undefined;
     this.#name = name;
     ledger.claimName(this, name);
-    if (this.#previousName !== undefined) ledger.claimName(this, this.#previousName);
+    // A late rename takes the name before from it.
+    if (this.#previousName !== undefined && this.#unresolvedNames.size === 0) {
+      ledger.claimName(this, this.#previousName);
+    }
   }
 
   /** The requested name belongs to another member. */
   onNameRefused(): void {
+    this.#record("is refused a name");
     this.#requestedName = undefined;
     this.#ledger.counts.namesTaken++;
-    if (this.#previousName !== undefined) this.#ledger.claimName(this, this.#previousName);
+    if (this.#previousName !== undefined && this.#unresolvedNames.size === 0) {
+      this.#ledger.claimName(this, this.#previousName);
+    }
   }
 
   /** Its connection is gone. After a goodbye there is no grace. */
   onDisconnect(saidGoodbye: boolean): void {
+    this.#record("disconnects");
     if (this.hasWritten) return;
     const when = saidGoodbye ? "now" : "later";
     this.#ledger.releaseName(this, this.#name, when);
     this.#ledger.releaseName(this, this.#previousName, when);
+  }
+
+  #record(event: string): void {
+    this.#history.push(`${Math.round(performance.now())} ms ${event}`);
+    if (this.#history.length > historyMax) this.#history.shift();
   }
 }
