@@ -156,6 +156,11 @@ export class RawSocket implements Disposable {
     };
   }
 
+  /** Code of the close frame received so far; 1006 if there is none. */
+  get closeCode(): number {
+    return this.#code;
+  }
+
   /** Closes the sending side. */
   async finish(): Promise<void> {
     try {

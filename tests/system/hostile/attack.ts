@@ -93,7 +93,15 @@ export function newToken(random: SeededRandom): string {
 
 /** Sends a handshake and frames at once, and closes once the server has handled them all. */
 export async function converse(port: number, ...frames: readonly Uint8Array[]): Promise<Ending> {
-  using socket = await RawSocket.open(port, ...frames, command({ type: "last" }));
+  using socket = await RawSocket.open(port, ...frames, lastCommand);
+  return await untilHandled(socket);
+}
+
+/** Marks the end of a conversation: the server refuses it after all commands before it. */
+export const lastCommand = command({ type: "last" });
+
+/** Reads until the server has handled `lastCommand`, and then closes. */
+export async function untilHandled(socket: RawSocket): Promise<Ending> {
   const texts: string[] = [];
   socket.onText = (text) => {
     texts.push(text);

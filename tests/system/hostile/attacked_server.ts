@@ -6,13 +6,23 @@ import { ServerProcess } from "../../support/server_process.ts";
 import { withDeadline } from "../../support/waiting.ts";
 import type { Attack } from "./attack.ts";
 import { HonestClients } from "./honest_clients.ts";
+import { addressAttacks, proxiedEnv } from "./address_attacks.ts";
 import { frameAttacks } from "./frame_attacks.ts";
 import type { HonestReport } from "./honest_worker.ts";
 import { httpAttacks } from "./http_attacks.ts";
 import { loadAttacks } from "./load_attacks.ts";
 
+/** Attacks that share a server. */
+export interface AttackGroup {
+  readonly env: Readonly<Record<string, string>>;
+  readonly attacks: readonly Attack[];
+}
+
 /** All attacks. */
-export const attacks: readonly Attack[] = [...httpAttacks, ...frameAttacks, ...loadAttacks];
+export const attackGroups: readonly AttackGroup[] = [
+  { env: {}, attacks: [...httpAttacks, ...frameAttacks, ...loadAttacks] },
+  { env: proxiedEnv, attacks: addressAttacks },
+];
 
 /** The result of an attack. */
 export interface AttackResult {

@@ -6,6 +6,7 @@ import type { SeededRandom } from "../../support/seeded_random.ts";
 import { command, converse, expect, hello, newToken, provoke, pushes, repeated } from "./attack.ts";
 import type { Attack, Target } from "./attack.ts";
 import { concat, frame, opcode, RawSocket } from "../../support/raw_socket.ts";
+import { until } from "../../support/waiting.ts";
 
 /** Max refusals per connection, below the number that closes it. */
 const maxRefusals = 90;
@@ -250,6 +251,22 @@ export const frameAttacks: readonly Attack[] = [
     const expected = isTooBig ? closeCode.frameTooBig : closeCode.protocolError;
     expect(ending.code === expected, "nested JSON", ending);
   }),
+  // The socket never ends the frame, so the server's close frame comes before its reply can.
+  repeated(
+    "frames of 63 MiB before hello",
+    { short: 1, long: 4, concurrency: 4, maxP99Ms: 500 },
+    async ({ port, isPatient }) => {
+      using socket = await RawSocket.open(port, frame("", { claimed: 64 * mebibyte - 1 }));
+      const piece = new Uint8Array(mebibyte).fill(97);
+      const sizeMib = isPatient ? 63 : 4;
+      for (let sent = 0; sent < sizeMib; sent++) if (!await socket.write(piece)) break;
+      if (!isPatient) return;
+      const ended = socket.ended();
+      await until(() => socket.closeCode === closeCode.noHello, "a silent connection is closed");
+      socket[Symbol.dispose]();
+      await ended;
+    },
+  ),
   // Deno reads each into memory and decodes it before the server can refuse it.
   repeated(
     "frames of 32 MiB",

@@ -46,6 +46,8 @@ export type WorkerReply = { readonly kind: "ready" | "caught_up" } | {
   readonly report: HonestReport;
 };
 
+/** The access code that all honest clients have. Servers without one ignore it. */
+export const honestCode = "correct-horse-battery";
 const room = "lobby";
 const reconnectMs = 100;
 const maxViolations = 10;
@@ -86,6 +88,8 @@ function addViolation(sentence: string): void {
 class Client {
   readonly #url: string;
   readonly name: string;
+  /** Its address. Servers without a trusted proxy ignore it. */
+  readonly #headers: Readonly<Record<string, string>>;
   readonly #token = crypto.getRandomValues(new Uint8Array(32))
     .toBase64({ alphabet: "base64url", omitPadding: true });
   readonly #tab = crypto.randomUUID().slice(0, 36);
@@ -104,6 +108,7 @@ class Client {
   constructor(url: string, index: number) {
     this.#url = new URL("ws", url.replace("http", "ws")).href;
     this.name = `Honest${index}`;
+    this.#headers = { "X-Forwarded-For": `198.51.100.${index + 1}` };
     this.#connect();
   }
 
@@ -136,7 +141,7 @@ class Client {
   }
 
   #connect(): void {
-    const socket = this.#socket = new WebSocket(this.#url);
+    const socket = this.#socket = new WebSocket(this.#url, { headers: this.#headers });
     socket.onopen = () => this.#sayHello();
     socket.onmessage = ({ data }) => {
       const pushes: Push[] = JSON.parse(data);
@@ -162,6 +167,7 @@ class Client {
       username: this.name,
       token: this.#token,
       tab: this.#tab,
+      access: honestCode,
       rooms: [{ room, ...this.#position }],
     });
   }

@@ -173,6 +173,69 @@ const ambiguous: readonly string[] = [
   "X: a\nContent-Length: 40",
 ];
 
+/** Max bytes of responses that this machine may leave unread; see app/web/response_limits.ts. */
+const unreadMaxBytes = 32 * 1024 * 1024;
+const http2 = { headers: 1, settings: 4, initialWindowSize: 4, lastFrame: 5, status200: 0x88 };
+const http2HeadBytes = 9;
+const unreadConnections = 12;
+const requestsPerConnection = 100;
+
+function http2Frame(type: number, flags: number, stream: number, body: Uint8Array): Uint8Array {
+  const head = new Uint8Array(http2HeadBytes);
+  const view = new DataView(head.buffer);
+  view.setUint32(0, body.length << 8 | type);
+  view.setUint8(4, flags);
+  view.setUint32(5, stream);
+  return concat([head, body]);
+}
+
+/**
+ * Requests a file many times over HTTP/2 and allows no byte of a response. Returns the number of
+ * responses with status 200 and with another.
+ */
+async function requestUnread(
+  connection: Deno.TcpConn,
+  path: string,
+): Promise<{ served: number; refused: number }> {
+  const windowOf0 = new Uint8Array([0, http2.initialWindowSize, 0, 0, 0, 0]);
+  const authority = "127.0.0.1";
+  // GET and http are in HPACK's static table (RFC 7541, appendix A), as are the other two names.
+  const fields = concat([
+    new Uint8Array([0x82, 0x86, 0x04, path.length]),
+    encode(path),
+    new Uint8Array([0x01, authority.length]),
+    encode(authority),
+  ]);
+  const requests = Array.from(
+    { length: requestsPerConnection },
+    (_, i) => http2Frame(http2.headers, http2.lastFrame, 2 * i + 1, fields),
+  );
+  await connection.write(concat([
+    encode("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+    http2Frame(http2.settings, 0, 0, windowOf0),
+    ...requests,
+  ]));
+  const result = { served: 0, refused: 0 };
+  const buffer = new Uint8Array(65_536);
+  let rest = new Uint8Array(0);
+  while (result.served + result.refused < requestsPerConnection) {
+    const count = await connection.read(buffer);
+    if (count === null) throw new Error(`HTTP/2 ended after ${JSON.stringify(result)}`);
+    rest = concat([rest, buffer.subarray(0, count)]);
+    while (rest.length >= http2HeadBytes) {
+      const view = new DataView(rest.buffer, rest.byteOffset);
+      const end = http2HeadBytes + (view.getUint32(0) >>> 8);
+      if (rest.length < end) break;
+      if (rest[3] === http2.headers) {
+        if (rest[http2HeadBytes] === http2.status200) result.served++;
+        else result.refused++;
+      }
+      rest = rest.slice(end);
+    }
+  }
+  return result;
+}
+
 export const httpAttacks: readonly Attack[] = [
   repeated("handshakes that are reset", { short: 400, long: 20_000 }, async ({ port }) => {
     await resetHandshake(port);
@@ -270,6 +333,34 @@ export const httpAttacks: readonly Attack[] = [
       }));
       for (const one of ending) expect(one.status === 200, "a slow request", one);
       return max;
+    },
+  },
+  {
+    name: "HTTP/2 responses left unread",
+    short: requestsPerConnection,
+    long: 10 * requestsPerConnection,
+    async run({ port }) {
+      const url = `http://127.0.0.1:${port}/`;
+      const [, path = ""] = /src="([^"]*)"/.exec(await (await fetch(url)).text()) ?? [];
+      const { byteLength } = await (await fetch(new URL(path, url))).bytes();
+      const connections: Deno.TcpConn[] = [];
+      let [served, refused] = [0, 0];
+      try {
+        for (let i = 0; i < unreadConnections; i++) {
+          const connection = await Deno.connect({ hostname: "127.0.0.1", port });
+          connections.push(connection);
+          const result = await requestUnread(connection, path);
+          served += result.served;
+          refused += result.refused;
+        }
+      } finally {
+        for (const connection of connections) connection.close();
+      }
+      const maxServed = unreadMaxBytes / byteLength + 1;
+      if (served === 0 || served > maxServed || refused === 0) {
+        throw new Error(`${served} responses of ${byteLength} bytes, ${refused} refused`);
+      }
+      return unreadConnections * requestsPerConnection;
     },
   },
   repeated("endless bodies", { short: 4, long: 100 }, async ({ port, isPatient }, index) => {
