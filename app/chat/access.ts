@@ -39,7 +39,7 @@ export class AccessGuard {
    * network, so that guessing takes too long. A known member has its own quota, so that a guesser
    * cannot lock out a whole household.
    */
-  check(payer: Payer, code: string | undefined, isKnown: boolean): ErrorPush | undefined {
+  check(payer: Payer, code: string | undefined, isKnown: () => boolean): ErrorPush | undefined {
     const { network, member, scope } = payer;
     const now = this.#clock.now();
     if (this.#isCode === undefined) return undefined;
@@ -50,7 +50,7 @@ export class AccessGuard {
       this.#wrongTotal.wait(everybody, now),
     );
     // Don't check an unknown member's code: the time this takes could help a guesser.
-    if (retryAfter > 0 && (!isKnown || this.#wrong.wait(member, now) > 0)) {
+    if (retryAfter > 0 && (!isKnown() || this.#wrong.wait(member, now) > 0)) {
       return accessLocked(retryAfter);
     }
     if (this.#isCode(code)) return undefined;

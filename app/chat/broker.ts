@@ -155,6 +155,9 @@ export interface Broker {
    */
   claim(member: string, username: string, tab?: string): Outcome<string | undefined>;
 
+  /** Whether a member holds a name. Absent if that cannot be known at once. */
+  holdsName?(member: string): boolean;
+
   /**
    * Gives a present member another name; it keeps holding the old one too. Returns false if another
    * member holds the new one.

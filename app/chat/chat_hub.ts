@@ -195,7 +195,7 @@ export class ChatHub {
    * storage is unavailable.
    */
   async directory(peer: PeerAddress, accessCode: string | undefined) {
-    const denied = this.#access.check({ ...peer, member: "" }, accessCode, false);
+    const denied = this.#access.check({ ...peer, member: "" }, accessCode, () => false);
     return denied ?? await this.#directory.list();
   }
 
@@ -302,7 +302,7 @@ export class ChatHub {
     const { identity, log } = this.#ports;
     const token = command.token ?? identity.newToken();
     const payer = { ...session.peer, member: identity.memberOf(token) };
-    const denied = this.#access.check(payer, command.access, this.#members.isKnown(payer));
+    const denied = this.#access.check(payer, command.access, () => this.#members.isKnown(payer));
     if (denied === undefined) return this.#claim(session, command, token, payer);
     if (denied.code === "access_denied") {
       log.warn("access_denied", { session: session.id, address: payer.address });
@@ -430,14 +430,16 @@ export class ChatHub {
     this.#reader.history(active, command);
   }
 
-  #typing({ session, member, subscriptions }: ActiveSession, name: string): void {
+  #typing({ session, member, payer, subscriptions }: ActiveSession, name: string): void {
+    const { broker, clock } = this.#ports;
     const room = subscriptions.get(name)?.room;
     if (room === undefined) return this.#refuse(session, notJoined({ re: "typing", room: name }));
     if (!this.#settings.typing) return;
-    if (room.roster.type(member.id, this.#ports.clock.now())) {
-      this.#outbound.touch(room);
-      this.#ports.broker.cluster?.typing(name, member.id);
-    } else this.#countRefusal(session);
+    const maySend = this.#quotas.hasBytes(payer) && room.roster.type(member.id, clock.now());
+    if (!maySend) return this.#countRefusal(session);
+    this.#quotas.chargeAnnouncement(payer, room.roster.audience);
+    this.#outbound.touch(room);
+    broker.cluster?.typing(name, member.id);
   }
 
   #rename(active: ActiveSession, username: string): void {

@@ -63,10 +63,16 @@ export class Members {
     return this.#members.get(member.id) === member;
   }
 
-  /** Whether a member is present, or was at the same address and its name is still held. */
+  /** Whether a member is present or holds a name: it has been admitted before. */
   isKnown(payer: Payer): boolean {
-    const { clock } = this.#options.ports;
-    return this.#members.has(payer.member) || this.#heldNames.has(payer, clock.now());
+    const { broker, clock } = this.#options.ports;
+    if (this.#members.has(payer.member) || this.#heldNames.has(payer, clock.now())) return true;
+    try {
+      return broker.holdsName?.(payer.member) ?? false;
+    } catch {
+      // Storage is unavailable, as the claim will report.
+      return false;
+    }
   }
 
   /** Keeps a member's name from being released until `claimEnded`. */

@@ -111,6 +111,11 @@ export class Quotas {
     return retryAfter;
   }
 
+  /** Whether bytes are left. */
+  hasBytes(payer: Payer): boolean {
+    return wait(this.#bytes, payer, this.#clock.now()) === 0;
+  }
+
   /** Charges bytes that were sent, into debt if necessary. */
   chargeBytes(payer: Payer, bytes: number): void {
     charge(this.#bytes, payer, bytes, this.#clock.now());

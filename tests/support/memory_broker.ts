@@ -97,6 +97,11 @@ export class MemoryBroker implements Broker {
     });
   }
 
+  holdsName(member: string): boolean {
+    this.#requireStorage();
+    return this.#names.has(member);
+  }
+
   rename(member: string, username: string): Outcome<boolean> {
     return this.#run(() => this.#hold(member, username));
   }

@@ -58,6 +58,12 @@ export class Names {
     return username;
   }
 
+  /** Whether a member holds a name. */
+  isHolder(file: DatabaseFile, member: string): boolean {
+    const current = file.get(sql.currentOf, member);
+    return current !== undefined && this.#isHeld(current);
+  }
+
   /** Gives a member another name and keeps its present one as the former. False if it is taken. */
   rename(file: DatabaseFile, member: string, username: string): boolean {
     if (this.#isTaken(file, member, username)) return false;

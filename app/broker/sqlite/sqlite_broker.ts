@@ -127,6 +127,10 @@ export class SqliteBroker implements Broker {
     return this.#transaction((file) => this.#names.claim(file, member, username));
   }
 
+  holdsName(member: string): boolean {
+    return this.#names.isHolder(this.#openFile(), member);
+  }
+
   rename(member: string, username: string): boolean {
     return this.#transaction((file) => this.#names.rename(file, member, username));
   }

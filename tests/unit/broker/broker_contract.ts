@@ -391,6 +391,16 @@ export function testBroker(name: string, open: Open): void {
     },
   );
 
+  test("holdsName() returns whether a member holds a name [N13]", async (broker, wall) => {
+    if (broker.holdsName === undefined) return;
+    await broker.claim("ada", "Ada");
+    await broker.release("ada");
+    wall.ms += 599_999;
+    assertEquals(["ada", "ben"].map((member) => broker.holdsName?.(member)), [true, false]);
+    wall.ms++;
+    assertEquals(broker.holdsName("ada"), false);
+  });
+
   test("release() can free all names of a member immediately [N8]", async (broker) => {
     await broker.claim("zoe", "Zoe");
     await broker.append([{ ...draft("a"), member: "zoe" }]);

@@ -106,6 +106,19 @@ Deno.test("ChatHub.hello() lets known members in while their address is locked o
   assertEquals(ada.socket.closed, undefined);
 });
 
+Deno.test("ChatHub.hello() lets in members whose names were held before the server started [N13]", () => {
+  const broker = new MemoryBroker();
+  broker.claim("id-Ada", "Ada");
+  broker.claim("id-Cleo", "Cleo");
+  const chat = new TestChat({}, broker, { access: (given) => given === code });
+  assertEquals(guess(chat, Array(20).fill(["192.0.2.1"])), 10);
+  const enter = (name: string) => codesOf(chat.connect().hello(name, [], { access: code }));
+  assertEquals(enter("Ada"), []);
+  assertEquals(enter("Ben"), ["access_locked"]);
+  broker.isFailing = true;
+  assertEquals(enter("Cleo"), ["access_locked"]);
+});
+
 Deno.test("ChatHub.hello() logs no code [N13]", () => {
   const chat = closedChat();
   chat.connect().hello("Ada", [], { access: "a-wrong-guess" });

@@ -178,6 +178,31 @@ Deno.test("Quotas charges newcomers for the joins and renames it announces to ot
   assertGreater(greet("M-2"), 400);
 });
 
+Deno.test("Quotas charges a member for its typing, and passes none on without bytes left [L3]", () => {
+  const rooms = range(1, 20).map((i) => `room-${i}`);
+  /** Types in rooms of 50, then reads history until refused; returns how often that worked. */
+  const readsAfterTypingIn = (typedIn: readonly string[]) => {
+    const chat = new TestChat();
+    const readers = range(1, 49).map((i) => {
+      const reader = chat.connect(`198.51.100.${i}`);
+      reader.hello(`Reader${i}`, rooms);
+      return reader;
+    });
+    const ada = chat.connect("192.0.2.1");
+    ada.hello("Ada", rooms);
+    for (const room of typedIn) ada.put({ type: "typing", room });
+    let reads = 0;
+    while (codesOf(ada.send({ type: "history", room: "room-1", before: 1 })).length === 0) reads++;
+    const [reader] = readers;
+    reader?.pushes();
+    chat.time.pass(1);
+    ada.put({ type: "typing", room: "room-20" });
+    assertEquals(reader?.types(), []);
+    return reads;
+  };
+  assertEquals(readsAfterTypingIn([]) - readsAfterTypingIn(rooms.slice(0, 19)), 14);
+});
+
 Deno.test("Quotas counts a message's bytes in UTF-8 [L3]", () => {
   const countUntilRefused = (text: string) => {
     const chat = new TestChat({ rateBurst: 1_000_000 });
