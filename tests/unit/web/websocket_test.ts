@@ -236,11 +236,10 @@ Deno.test("WebSockets logs refused origins, at most once a second, and blames a 
     },
   };
   await using running = await startSite({ now: () => now, log });
-  const connect = (...headers: string[]) =>
-    rawRequest(running.server.port, [
-      ...handshakeLines({ Origin: "https://chat.example" }),
-      ...headers,
-    ]);
+  const connect = (...headers: string[]) => {
+    const lines = [...handshakeLines({ Origin: "https://chat.example" }), ...headers];
+    return rawRequest(running.server.port, withClose(lines));
+  };
   assertEquals((await connect()).status, 403);
   await connect("X-Forwarded-For: 192.0.2.1");
   assertEquals(fields.map(({ origin, hint }) => [origin, hint]), [[
