@@ -27,8 +27,9 @@ export const connectionPorts: ConnectionPorts = {
     };
   },
   probe(done) {
-    fetch(`${basePath}/ws`, { method: "POST", headers: { accept: "application/problem+json" } })
-      .then(async (response) => done(response.ok ? undefined : problemIn(await response.json())))
+    const headers = { accept: "application/problem+json" };
+    fetch(`${basePath}/ws`, { method: "POST", headers, redirect: "manual" })
+      .then(async (response) => done(await problemIn(response)))
       .catch(() => done(undefined));
   },
   now: () => performance.now(),
@@ -39,11 +40,17 @@ export const connectionPorts: ConnectionPorts = {
   random: () => Math.random(),
 };
 
-/** Reads problem+json (RFC 9457). */
-function problemIn(body: unknown): Problem | undefined {
-  const { code, detail } = Object(body);
-  if (typeof detail !== "string") return undefined;
-  return { code: String(code), message: detail };
+/**
+ * Returns why the server refuses connections: its problem+json (RFC 9457), or the sign-on of a
+ * proxy, which redirects, refuses, or sends a page of its own.
+ */
+async function problemIn(response: Response): Promise<Problem | undefined> {
+  if (response.headers.get("content-type")?.includes("problem+json")) {
+    const { code, detail } = Object(await response.json());
+    return { code: String(code), message: String(detail) };
+  }
+  const isSignOn = response.type === "opaqueredirect" || [200, 401].includes(response.status);
+  return isSignOn ? { code: "sign_on_expired", message: "" } : undefined;
 }
 
 /** Returns random bytes in base64url. Unlike `randomUUID()`, this works on plain http. */

@@ -9,6 +9,8 @@ import {
   takeDeviceLink,
 } from "./address.ts";
 import { basePath, connectionPorts, randomId, storageOf } from "./browser.ts";
+import type { Extras } from "./extras.ts";
+import { isOutdated, load, persist } from "./load.ts";
 import { ChatClient } from "./state/chat_client.ts";
 import type { SignInState } from "./state/chat_client.ts";
 import {
@@ -28,20 +30,16 @@ import { TabOutbox } from "./state/tab_outbox.ts";
 import { mountSettings } from "./views/appearance.ts";
 import { mountComposer } from "./views/composer.ts";
 import { mountConversation } from "./views/conversation.ts";
-import type { Dialogs } from "./views/dialogs.ts";
 import { byId } from "./views/dom.ts";
 import type { Formatter } from "./views/message_text.ts";
 import { mountNamePrompt } from "./views/name_prompt.ts";
-import type { Notifications } from "./views/notifications.ts";
 import { mountSidebars } from "./views/sidebars.ts";
-import { mountStatusLine, signInDelay } from "./views/status_line.ts";
-import { panelWords, words } from "./words/language.ts";
+import { words } from "./words/language.ts";
 import type { Complaint } from "./words/language.ts";
 
 const heartbeatMs = 20_000;
-/** Delay before the panels' words load, so that they don't compete with the first paint. */
-const panelWordsDelayMs = 300;
-const formatterRetryMs = 10_000;
+/** Delay before the extras load, so that they don't compete with the first paint. */
+const extrasDelayMs = 300;
 const tooManyRooms: Complaint = { code: "too_many_rooms", message: "" };
 const roomInvalid: Complaint = { code: "room_invalid", message: "" };
 
@@ -63,7 +61,7 @@ const chat = new ChatClient({
     const { sound, notify } = settings.current;
     const level = notify.get(name) ?? "mention";
     if (level === "always" || (level === "mention" && isMention)) {
-      withNotifications((it) => it.onMessage(name, message, sound));
+      extras?.notifications.onMessage(name, message, sound);
     }
   },
 });
@@ -84,8 +82,7 @@ let isReplaced = false;
 let drawnSignIn: SignInState | undefined;
 /** Unknown at first: an earlier visit may have left a badge. */
 let drawnBadge: number | undefined;
-let dialogs: Dialogs | undefined;
-let notifications: Notifications | undefined;
+let extras: Extras | undefined;
 
 const app = byId<"div">("app");
 const prompt = mountNamePrompt(current, profile.username, (username, access) => {
@@ -100,7 +97,7 @@ const conversation = mountConversation(chat, {
   get formatter() {
     return formatter;
   },
-  showEmptyRoom: (place) => withDialogs((dialogs) => dialogs.showEmptyRoom(place)),
+  showEmptyRoom: (place) => withExtras(({ dialogs }) => dialogs.showEmptyRoom(place)),
   edit(message) {
     const text = chat.discard(message)?.text;
     if (text !== undefined) composer.edit(text);
@@ -108,11 +105,11 @@ const conversation = mountConversation(chat, {
 });
 const sidebars = mountSidebars(chat, {
   showRoom,
-  openSettings: () => withDialogs((dialogs) => dialogs.openSettings(current)),
+  openSettings: () => withExtras(({ dialogs }) => dialogs.openSettings(current)),
 });
-const statusLine = mountStatusLine(chat, drawSoon);
 
-void loadFormatter();
+void persist(loadFormatter);
+setTimeout(() => persist(loadExtras), extrasDelayMs);
 if (profile.username === "") drawSignIn();
 else signIn(profile);
 offerName(initialDeviceLink);
@@ -147,11 +144,6 @@ setInterval(() => {
   store.heartbeat();
   saveRoomSnapshots();
 }, heartbeatMs);
-setTimeout(() => panelWords().then(drawSoon, () => {}), panelWordsDelayMs);
-import("./register_worker.ts").then(
-  ({ registerWorker }) => registerWorker(`${basePath}/service_worker.js`),
-  () => {},
-);
 
 function drawSoon(): void {
   if (isDrawPending) return;
@@ -172,7 +164,7 @@ function draw(): void {
     composer.update(room);
     if (complaint !== undefined) void composer.complain(complaint);
     complaint = undefined;
-    const isOnline = statusLine.update(room);
+    const isOnline = extras?.update(room) ?? true;
     conversation.update(room);
     // Last, since drawing the conversation marks it read.
     sidebars.update(room, isOnline);
@@ -194,7 +186,7 @@ function drawSignIn(): void {
     drawnSignIn = signInState;
   } else if (app.hidden) {
     const hasMessages = (chat.rooms.get(current)?.messages.length ?? 0) > 0;
-    if (signInState.kind === "pending" && !hasMessages) return prompt.wait(signInDelay(chat));
+    if (signInState.kind === "pending" && !hasMessages) return prompt.wait(extras?.signInDelay());
     prompt.hide();
     app.hidden = false;
   }
@@ -260,7 +252,7 @@ function runCommand(command: string, argument: string): Complaint | undefined {
       sidebars.showPeople();
       return undefined;
     case "/help":
-      void withDialogs((dialogs) => dialogs.openHelp());
+      void withExtras(({ dialogs }) => dialogs.openHelp());
       return undefined;
     default:
       return (words) => words.unknownCommand(command);
@@ -274,73 +266,59 @@ function checkName(name: string): Problem | undefined {
 
 function offerName(link: Profile | undefined): void {
   if (link === undefined || link.token === profile.token) return;
-  void withDialogs((dialogs) => dialogs.offerName(link));
+  void withExtras(({ dialogs }) => dialogs.offerName(link));
 }
 
 /** Loads what formats messages, which show as plain text until then. */
 async function loadFormatter(): Promise<void> {
-  try {
-    const { createFormatter } = await import("./views/message_text.ts");
-    formatter = createFormatter({
-      defaultRoom,
-      addressOf,
-      showRoom(name) {
-        const complaint = showRoom(name);
-        if (complaint !== undefined) void composer.complain(complaint);
-      },
-    });
-    chat.recountMentions();
-  } catch {
-    setTimeout(loadFormatter, formatterRetryMs);
-  }
+  const { createFormatter } = await load(() => import("./views/message_text.ts"));
+  formatter = createFormatter({
+    defaultRoom,
+    addressOf,
+    showRoom(name) {
+      const complaint = showRoom(name);
+      if (complaint !== undefined) void composer.complain(complaint);
+    },
+  });
+  chat.recountMentions();
 }
 
-/** Loads the dialogs with their first use. */
-async function withDialogs(use: (dialogs: Dialogs) => void): Promise<void> {
-  try {
-    const [{ mountDialogs }, words] = await Promise.all([
-      import("./views/dialogs.ts"),
-      panelWords(),
-    ]);
-    dialogs ??= mountDialogs(words, chat, {
-      settings,
-      get profile() {
-        return profile;
-      },
-      home: `${location.origin}${basePath}/`,
-      checkName,
-      playSound: () => withNotifications((it) => it.playSound()),
-      signOut,
-      replaceProfile(other) {
-        saveProfile(shared, other);
-        reload();
-      },
-      forgetDevice() {
-        isReplaced = true;
-        signOut();
-        for (const storage of [shared, own]) {
-          for (const key of keysWithPrefix(storage, "parley.")) removeKey(storage, key);
-        }
-        location.replace(`${basePath}/`);
-      },
-    });
-    use(dialogs);
-  } catch {
-    void composer.complain(() => words.loadFailed);
-  }
+async function loadExtras(): Promise<Extras> {
+  const { mountExtras } = await load(() => import("./extras.ts"));
+  extras ??= await mountExtras(chat, {
+    settings,
+    home: `${basePath}/`,
+    get profile() {
+      return profile;
+    },
+    checkName,
+    showRoom,
+    addressOf,
+    signOut,
+    redraw: drawSoon,
+    replaceProfile(other) {
+      saveProfile(shared, other);
+      reload();
+    },
+    forgetDevice() {
+      isReplaced = true;
+      signOut();
+      for (const storage of [shared, own]) {
+        for (const key of keysWithPrefix(storage, "parley.")) removeKey(storage, key);
+      }
+      location.replace(`${basePath}/`);
+    },
+  });
+  drawSoon();
+  return extras;
 }
 
-/** Loads the notifications with their first use. If that fails, the next use tries again. */
-async function withNotifications(use: (notifications: Notifications) => void): Promise<void> {
+/** Uses the extras, once they have loaded. */
+async function withExtras(use: (extras: Extras) => void): Promise<void> {
   try {
-    const [{ mountNotifications }, { notificationTitle: title }] = await Promise.all([
-      import("./views/notifications.ts"),
-      panelWords(),
-    ]);
-    notifications ??= mountNotifications({ showRoom, title, addressOf });
-    use(notifications);
+    use(extras ?? await loadExtras());
   } catch {
-    // A missed notification is no reason to disturb.
+    void composer.complain(() => isOutdated ? words.newVersion : words.loadFailed);
   }
 }
 

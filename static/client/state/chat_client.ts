@@ -11,7 +11,7 @@ import type {
   ServerLimits,
   WelcomePush,
 } from "../../../app/protocol/wire.ts";
-import { Connection } from "./connection.ts";
+import { Connection, kickProblems } from "./connection.ts";
 import type { ConnectionPorts, ConnectionStatus } from "./connection.ts";
 import type { TextReader } from "./formatting.ts";
 import { Outbox } from "./outbox.ts";
@@ -58,6 +58,8 @@ export class ChatClient {
   #limits: ServerLimits | undefined;
   #isReady = false;
   #problem: Problem | undefined;
+  /** Why the server closed the last connection. Shown after the next `welcome`, which comes soon. */
+  #kick: Problem | undefined;
   /** The rooms named in the last `hello`. */
   #helloRooms: readonly string[] = [];
   /** Timers of this connection by purpose; each cancels when called. */
@@ -331,6 +333,8 @@ export class ChatClient {
   }
 
   #onLost(code: number): void {
+    this.#problem = undefined;
+    this.#kick = kickProblems[code] ?? this.#kick;
     // Signing in again connects again.
     if (this.#signInState.kind === "required") this.#connection.close();
     this.#isReady = false;
@@ -389,7 +393,8 @@ export class ChatClient {
     this.#limits = push.limits;
     this.#connection.timeoutMs = push.heartbeat.timeoutMs;
     this.#profile = { ...this.#profile, username: String(push.username), token: push.token };
-    this.#problem = undefined;
+    this.#problem = this.#kick;
+    this.#kick = undefined;
     // Rooms may have been opened and closed since the hello.
     const greeted = new Set(this.#helloRooms);
     for (const room of this.#rooms.values()) {

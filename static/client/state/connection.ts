@@ -39,8 +39,8 @@ export type ConnectionStatus =
   | { readonly kind: "open" }
   /** Lost. Dials again at `retryAt`, in monotonic ms; `problem` is the server's reason. */
   | { readonly kind: "backoff"; readonly retryAt: number; readonly problem?: Problem }
-  /** Closed by the server with a code that forbids reconnecting. */
-  | { readonly kind: "ended"; readonly code: number; readonly reason: string };
+  /** Closed by the server with a code that forbids reconnecting, perhaps for a newer connection. */
+  | { readonly kind: "ended"; readonly isReplaced: boolean; readonly reason: string };
 
 /** Receives the events of a connection. */
 export interface ConnectionListener {
@@ -63,12 +63,16 @@ const pingTimeoutMs = 3_000;
 const quietMs = 10_000;
 /** Max time over which a restarting server may spread its clients. */
 const spreadMaxMs = 120_000;
+/** Why the server closes a connection whose page it is. */
+export const kickProblems: Readonly<Record<number, Problem>> = {
+  [closeCode.slowConsumer]: { code: "slow_consumer", message: "" },
+  [closeCode.flooding]: { code: "flooding", message: "" },
+};
 /** What close codes say about the next attempt. */
 const closeProblems: Readonly<Record<number, Problem>> = {
   [closeCode.restarting]: { code: "draining", message: "" },
   [closeCode.full]: { code: "server_full", message: "" },
-  [closeCode.slowConsumer]: { code: "slow_consumer", message: "" },
-  [closeCode.flooding]: { code: "flooding", message: "" },
+  ...kickProblems,
 };
 /** The code of a connection that broke without a close frame (RFC 6455, section 7.4.1). */
 const abnormalCode = 1006;
@@ -212,8 +216,9 @@ export class Connection {
   #lost(code: number, reason: string): void {
     const openedAt = this.#openedAt;
     this.#detach();
-    if (!mayReconnect(code)) this.#setStatus({ kind: "ended", code, reason });
-    else {
+    if (!mayReconnect(code)) {
+      this.#setStatus({ kind: "ended", isReplaced: code === closeCode.replaced, reason });
+    } else {
       const now = this.#ports.now();
       if (openedAt !== undefined && now - openedAt >= stableAfterMs) this.#failures = 0;
       this.#backOff(now + this.#delayMs(code, reason), closeProblems[code]);

@@ -1,6 +1,7 @@
 // Where messages are written: counts characters, grows with the text, saves drafts, and sends.
 
 import { codePointLength } from "../../../app/protocol/text.ts";
+import { load } from "../load.ts";
 import type { ChatClient } from "../state/chat_client.ts";
 import { loadDraft, pruneDrafts, saveDraft } from "../state/drafts.ts";
 import type { Room } from "../state/room.ts";
@@ -73,7 +74,7 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, actions: Comp
   const loadAids = async () => {
     if (aids !== undefined) return;
     const [{ mountComposerAids }, words] = await Promise.all([
-      import("./composer_aids.ts"),
+      load(() => import("./composer_aids.ts")),
       panelWords(),
     ]);
     aids ??= mountComposerAids(words, chat, {

@@ -1,5 +1,4 @@
-// The dialogs: help, settings, and the offer to use a name from another device. Loads when one is
-// first opened.
+// The dialogs: help, settings, and the offer to use a name from another device.
 
 import type { ChatClient } from "../state/chat_client.ts";
 import type { Profile } from "../state/profile.ts";
@@ -14,9 +13,6 @@ export interface DialogActions extends SettingsActions {
   /** Makes this browser use another identity. */
   replaceProfile(profile: Profile): void;
 }
-
-/** The dialogs. */
-export type Dialogs = ReturnType<typeof mountDialogs>;
 
 /** Mounts the dialogs; each method opens one. */
 export function mountDialogs(words: PanelWords, chat: ChatClient, actions: DialogActions) {

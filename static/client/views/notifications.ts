@@ -1,4 +1,4 @@
-// Notifies about messages with a notification and a sound. Loads when first needed.
+// Notifies about messages with a notification and a sound.
 
 import { NotificationLeader } from "../state/notification_leader.ts";
 import type { Message } from "../state/room.ts";
@@ -12,9 +12,6 @@ export interface NotificationActions {
 
 const bodyMaxLength = 200;
 const toneSeconds = 0.12;
-
-/** The notifications of a tab. */
-export type Notifications = ReturnType<typeof mountNotifications>;
 
 /** Mounts the notifications of this tab. */
 export function mountNotifications(actions: NotificationActions) {
@@ -74,12 +71,11 @@ export function mountNotifications(actions: NotificationActions) {
         if (isAllowed) notify(room, message, id);
       });
     },
-    playSound,
   };
 }
 
 /** Plays two soft tones. Browsers keep a page silent until the person has clicked in it. */
-function playSound(): void {
+export function playSound(): void {
   const audio = new AudioContext();
   const gain = audio.createGain();
   gain.gain.value = 0.08;

@@ -7,16 +7,16 @@ import type { Settings } from "../state/settings.ts";
 import { words } from "../words/language.ts";
 import type { PanelWords } from "../words/panel_words_en.ts";
 import { button, copyButton, element, setText } from "./dom.ts";
+import { playSound } from "./notifications.ts";
 
 /** What the settings ask of the page. */
 export interface SettingsActions {
   readonly settings: { readonly current: Settings; change(part: Partial<Settings>): void };
   readonly profile: Profile;
-  /** The page's address without a room. */
+  /** The path of the page without a room. */
   readonly home: string;
   /** Returns why a text is not a valid name. */
   checkName(name: string): Problem | undefined;
-  playSound(): void;
   signOut(): void;
   /** Removes everything this browser stores. */
   forgetDevice(): void;
@@ -37,7 +37,7 @@ export function settingsSections(
   const soundBox = element("input", { type: "checkbox", checked: sound });
   soundBox.addEventListener("change", () => {
     change({ sound: soundBox.checked });
-    if (soundBox.checked) actions.playSound();
+    if (soundBox.checked) playSound();
   });
   // Plain http has no notifications.
   const hasNotifications = isSecureContext && "Notification" in globalThis;
@@ -164,7 +164,7 @@ function deviceLink(
     const fragment = new URLSearchParams({ token: profile.token, name: chat.username });
     const field = element("input", {
       readonly: true,
-      value: `${home}#${fragment}`,
+      value: `${location.origin}${home}#${fragment}`,
       "aria-label": panelWords.linkDevice,
     });
     field.addEventListener("focus", () => field.select());

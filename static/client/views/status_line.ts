@@ -1,53 +1,82 @@
 // Two lines above the composer: trouble with the connection, and who is typing.
 
-import { closeCode } from "../../../app/protocol/wire.ts";
+import { checkVersion, isOutdated } from "../load.ts";
 import type { ChatClient } from "../state/chat_client.ts";
-import type { ConnectionStatus } from "../state/connection.ts";
+import type { Problem } from "../state/problem.ts";
 import type { Room } from "../state/room.ts";
-import { sentenceOf, words } from "../words/language.ts";
+import { words } from "../words/language.ts";
+import type { PanelWords } from "../words/panel_words_en.ts";
 import { button, byId, element, setText } from "./dom.ts";
 
 /** A shorter interruption is not shown. */
 const shortMs = 2_000;
+/** A page that is ready sooner was served by the server it talks to. */
+const freshMs = 10_000;
 
 /** Returns why signing in takes so long; `undefined` while the server may still answer. */
-export function signInDelay({ status, problem }: ChatClient): string | undefined {
+export function signInDelay(chat: ChatClient): string | undefined {
+  const problem = waitReason(chat);
+  if (problem !== undefined) return words.problem(problem);
   if (!navigator.onLine) return words.offline;
-  if (status.kind !== "backoff") return problem && words.problem(problem);
-  return status.problem === undefined ? words.unreachable : words.problem(status.problem);
+  return chat.status.kind === "backoff" ? words.unreachable : undefined;
+}
+
+/** Returns what the server, or a proxy before it, said about the connection. */
+function waitReason({ status, problem }: ChatClient): Problem | undefined {
+  return status.kind === "backoff" ? status.problem : problem;
 }
 
 /** Mounts both lines. `redraw` is called when time alone changes them. */
-export function mountStatusLine(chat: ChatClient, redraw: () => void) {
+export function mountStatusLine(panelWords: PanelWords, chat: ChatClient, redraw: () => void) {
   const line = byId<"p">("status");
   const typing = byId<"p">("typing");
   const text = element("span");
-  const action = button("", () => {
-    if (chat.status.kind === "ended") chat.takeOver();
-    else chat.retryNow();
-  }, { class: "link" });
+  let act = () => {};
+  const action = button("", () => act(), { class: "link" });
   let troubleSince: number | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let lastTopic = "";
 
   /** Shows a sentence. Screen readers read it only if its topic changed: not each second left. */
-  const show = (sentence: string, label = "", topic = sentence) => {
+  const show = (sentence: string, label = "", onAct = () => {}, topic = sentence) => {
     if (text.textContent.trim() !== sentence) {
       line.ariaLive = topic === lastTopic ? "off" : "polite";
     }
     lastTopic = topic;
+    act = onAct;
     setText(text, sentence === "" ? "" : `${sentence} `);
     setText(action, label);
     const nodes = sentence === "" ? [] : label === "" ? [text] : [text, action];
     if (line.childElementCount !== nodes.length) line.replaceChildren(...nodes);
   };
-  const showEnd = async (ended: ConnectionStatus & { readonly kind: "ended" }) => {
-    const isReplaced = ended.code === closeCode.replaced;
-    const sentence = await sentenceOf(({ connectedElsewhere, connectionEnded }) =>
-      isReplaced ? connectedElsewhere : connectionEnded(ended.reason)
-    );
-    const label = isReplaced ? await sentenceOf(({ useHere }) => useHere) : "";
-    if (chat.status === ended) show(sentence, label);
+  const reload = () => location.reload();
+  const tryNow = () => chat.retryNow();
+
+  /** Shows why the chat isn't ready. Returns false unless that may pass in a moment. */
+  const showTrouble = (since: number): boolean => {
+    const { status } = chat;
+    const now = performance.now();
+    const shortFor = since + shortMs - now;
+    const problem = waitReason(chat);
+    const reason = problem && words.problem(problem);
+    // One attempt after the other is nothing new.
+    const topic = reason ?? (lastTopic || words.connecting);
+    if (status.kind === "ended") {
+      if (status.isReplaced) {
+        show(panelWords.connectedElsewhere, panelWords.useHere, () => chat.takeOver());
+      } else show(panelWords.connectionEnded(status.reason));
+    } else if (problem?.code === "sign_on_expired") {
+      show(words.problem(problem), panelWords.signInAgain, reload);
+    } else if (shortFor > 0) {
+      timer = setTimeout(redraw, shortFor + 10);
+      return true;
+    } else if (reason === undefined && !navigator.onLine) show(words.offline, words.tryNow, tryNow);
+    else if (status.kind === "backoff") {
+      timer = setTimeout(redraw, 1_000);
+      const seconds = Math.max(0, Math.ceil((status.retryAt - now) / 1_000));
+      show(words.reconnecting(seconds, reason), words.tryNow, tryNow, topic);
+    } else show(reason ?? words.connecting, "", undefined, topic);
+    return false;
   };
 
   return {
@@ -55,30 +84,15 @@ export function mountStatusLine(chat: ChatClient, redraw: () => void) {
     update({ roster }: Room): boolean {
       setText(typing, roster.typing.length === 0 ? "" : words.typing(roster.typing));
       clearTimeout(timer);
-      const { status, problem } = chat;
-      const now = performance.now();
-      if (chat.isReady) {
-        troubleSince = undefined;
-        show(problem === undefined ? "" : words.problem(problem));
-        return true;
-      }
-      troubleSince ??= now;
-      const shortFor = troubleSince + shortMs - now;
-      // One attempt after the other is nothing new.
-      const sameTopic = lastTopic || words.connecting;
-      if (status.kind === "ended") void showEnd(status);
-      else if (shortFor > 0) {
-        timer = setTimeout(redraw, shortFor + 10);
-        return true;
-      } else if (!navigator.onLine) show(words.offline, words.tryNow);
-      else if (status.kind === "backoff") {
-        timer = setTimeout(redraw, 1_000);
-        const seconds = Math.max(0, Math.ceil((status.retryAt - now) / 1_000));
-        const reason = status.problem && words.problem(status.problem);
-        show(words.reconnecting(seconds, reason), words.tryNow, reason ?? sameTopic);
-      } else if (status.kind === "open" && problem !== undefined) show(words.problem(problem));
-      else show(words.connecting, "", sameTopic);
-      return false;
+      if (!chat.isReady) return showTrouble(troubleSince ??= performance.now());
+      // Servers restart for new versions.
+      const isBack = troubleSince !== undefined && performance.now() > freshMs;
+      if (isBack) void checkVersion().then(redraw);
+      troubleSince = undefined;
+      if (chat.problem !== undefined) show(words.problem(chat.problem));
+      else if (isOutdated) show(words.newVersion, panelWords.reload, reload);
+      else show("");
+      return true;
     },
   };
 }

@@ -1,5 +1,6 @@
 // Picks the page's language: the reader's first supported one, else English. Loads only its words.
 
+import { load, persist } from "../load.ts";
 import type { Problem } from "../state/problem.ts";
 import type { PanelWords } from "./panel_words_en.ts";
 import type { Words } from "./words_en.ts";
@@ -10,7 +11,8 @@ const languages = {
 };
 
 /** The reader's tag for the language, such as `de-AT`: for dates. */
-export const locale = navigator.languages.find((tag) => isSupported(languageOf(tag))) ?? "en";
+export const locale = navigator.languages.map(tagOf).find((tag) => isSupported(languageOf(tag))) ??
+  "en";
 const tag = languageOf(locale);
 const language = isSupported(tag) ? tag : "en";
 
@@ -24,7 +26,7 @@ export interface PageWords extends Words {
 
 /** The words in the page's language. */
 export const words: PageWords = {
-  ...(await languages[language].words()).words,
+  ...(await persist(() => load(languages[language].words))).words,
   problem(problem) {
     const text = panels?.problems[problem.code] ?? problem.message;
     return typeof text === "string" ? text : text(problem);
@@ -33,7 +35,7 @@ export const words: PageWords = {
 
 /** Loads the words of the panels. */
 export async function panelWords(): Promise<PanelWords> {
-  return panels ??= (await languages[language].panels()).words;
+  return panels ??= (await load(languages[language].panels)).words;
 }
 
 /** Why something was not done: a problem, or a text picked from the panels' words. */
@@ -51,8 +53,18 @@ export async function sentenceOf(complaint: Complaint): Promise<string> {
 
 translatePage();
 
+/** Returns a locale of the system, such as `en-US@posix`, as a language tag (BCP 47). */
+function tagOf(locale: string): string {
+  const tag = locale.replace(/[@.].*/, "");
+  try {
+    return Intl.getCanonicalLocales(tag)[0] ?? "";
+  } catch {
+    return languageOf(tag);
+  }
+}
+
 function languageOf(tag: string): string {
-  return tag.split("-")[0]?.toLowerCase() ?? "";
+  return /^[a-z]+/i.exec(tag)?.[0].toLowerCase() ?? "";
 }
 
 function isSupported(language: string): language is keyof typeof languages {

@@ -55,6 +55,8 @@ export const words: PanelWords = {
     `Der Server hat die Verbindung beendet${
       reason === "" ? "" : `: ${reason}`
     }. Lade die Seite neu, um es noch einmal zu versuchen.`,
+  reload: "Neu laden",
+  signInAgain: "Neu anmelden",
   useHere: "Hier nutzen",
   pasteTooLong: (max) => `Mehr als ${number.format(max)} Zeichen. Teile den Text auf.`,
   commands: {
@@ -99,6 +101,8 @@ export const words: PanelWords = {
     storage_full: "Der Speicher dieses Chats ist voll. Bitte den Betreiber, Platz zu schaffen.",
     rooms_full: "Die Höchstzahl an Räumen ist erreicht. Öffne einen, den es schon gibt.",
     server_full: "Der Server ist voll. Versuch es später noch einmal.",
+    sign_on_expired:
+      "Deine Anmeldung bei dieser Website ist abgelaufen. Was du geschrieben hast, bleibt.",
     slow_consumer: "Dieses Gerät kam nicht nach.",
     storage_unavailable: "Der Speicher ist nicht erreichbar. Wird weiter versucht …",
     text_empty: "Schreib erst etwas.",

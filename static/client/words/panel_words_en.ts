@@ -58,6 +58,8 @@ export const words = {
       reason === "" ? "" : `: ${reason}`
     }. Reload the page to try again.`,
   useHere: "Use here",
+  reload: "Reload",
+  signInAgain: "Sign in again",
   pasteTooLong: (max: number) => `Over the ${number.format(max)}-character limit. Split it up.`,
   commands: {
     "/nick": ["name", "change your name"],
@@ -101,6 +103,7 @@ export const words = {
     storage_full: "This chat's storage is full. Ask whoever runs it to make room.",
     rooms_full: "Room limit reached. Join an existing room.",
     server_full: "The server is full. Try again later.",
+    sign_on_expired: "Your sign-in to this site has expired. Nothing you wrote is lost.",
     slow_consumer: "This device couldn't keep up.",
     storage_unavailable: "Storage is unavailable. Retrying…",
     text_empty: "Write something first.",

@@ -66,6 +66,7 @@ export const words: Words = {
   showLess: "Weniger zeigen",
   copy: "Kopieren",
   copied: "Kopiert",
+  newVersion: "Es gibt eine neue Version dieser Seite.",
   loadFailed: "Das konnte nicht geladen werden. Versuch es noch einmal, wenn du online bist.",
   page: {
     "A chat. No account needed.": "Ein Chat, ganz ohne Konto.",

@@ -67,6 +67,7 @@ export const words = {
   showLess: "Show less",
   copy: "Copy",
   copied: "Copied",
+  newVersion: "There is a new version of this page.",
   loadFailed: "Couldn't load this. Try again once you're online.",
   /** Texts of index.html, which is in English, in this language. */
   page: {} as Readonly<Record<string, string>>,

@@ -89,6 +89,25 @@ Deno.test("Connection probes why a handshake was refused [C9]", () => {
   ]);
 });
 
+Deno.test("ChatClient says why the server closed its connection once it is back", () => {
+  for (const [code, expected] of [[4101, "slow_consumer"], [4102, "flooding"]] as const) {
+    const page = new Page().signIn();
+    page.socket.events.onClose(code, "");
+    assertEquals(page.chat.problem, undefined);
+    page.chat.retryNow();
+    page.socket.events.onClose(1006, "");
+    page.chat.retryNow();
+    page.accept();
+    assertEquals(page.chat.problem?.code, expected);
+    page.chat.send("lobby", "one");
+    assertEquals(page.chat.problem, undefined);
+    page.socket.events.onClose(1006, "");
+    page.chat.retryNow();
+    page.accept();
+    assertEquals(page.chat.problem, undefined);
+  }
+});
+
 Deno.test("Connection drops a server that is silent for the announced timeout [C4]", () => {
   const page = new Page().signIn();
   for (let i = 0; i < 4; i++) {

@@ -1,0 +1,48 @@
+// Imports the page's scripts on demand, again if that failed, and notices a new version of them.
+
+const retryMs = 10_000;
+
+/** How often the import of each script failed. */
+const failures = new Map<string, number>();
+
+/** Whether the server has another version of the page than this one. */
+export let isOutdated = false;
+
+/**
+ * Calls an importer such as `() => import("./dialogs.ts")`. Some browsers remember a failed import,
+ * so the call after a failure uses another address for the same script.
+ */
+export async function load<Module>(importer: () => Promise<Module>): Promise<Module> {
+  const [, path = ""] = /import\("([^"]+)"\)/.exec(String(importer)) ?? [];
+  const count = failures.get(path);
+  const again = `${path}?${count}`;
+  try {
+    return await (count === undefined ? importer() : import(again));
+  } catch (error) {
+    if (path !== "") failures.set(path, (count ?? 0) + 1);
+    await checkVersion();
+    throw error;
+  }
+}
+
+/** Asks the server for the page, and compares the script in it with the one that runs here. */
+export async function checkVersion(): Promise<void> {
+  try {
+    const page = await (await fetch(location.pathname, { cache: "no-cache" })).text();
+    const [served] = /\/assets\/main\.\w+\.js/.exec(page) ?? [];
+    isOutdated = served !== undefined && !document.scripts[0]?.src.endsWith(served);
+  } catch {
+    // Without the server, there is no new version.
+  }
+}
+
+/** Runs a task that loads something, again and again until it succeeds. */
+export async function persist<Result>(task: () => Promise<Result>): Promise<Result> {
+  for (;;) {
+    try {
+      return await task();
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, retryMs));
+    }
+  }
+}
