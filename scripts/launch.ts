@@ -58,7 +58,7 @@ export function permissionsFor(config: Config, words: readonly string[]): Permis
   }
   const file = fileOperand(words);
   const folders = file === undefined ? data : [...data, dirname(file)];
-  return { read: folders, write: folders, net: redis };
+  return { read: file === undefined ? folders : [...folders, file], write: folders, net: redis };
 }
 
 function fileOperand(words: readonly string[]): string | undefined {
@@ -116,8 +116,25 @@ async function denoArgs(args: readonly string[], startDir: string): Promise<stri
   }
   if (config.dev && words.length === 0) flags.push(`--watch=${watchedPaths.join(",")}`);
   const own = words.length === 0 ? ownPaths : [];
-  const read = [...own, ...permissions.read, ...secretFiles];
-  return [...flags, ...permissionFlags({ ...permissions, read }), main, ...args.map(replace)];
+  const all = {
+    ...permissions,
+    read: withTargets([...own, ...permissions.read, ...secretFiles]),
+    write: withTargets(permissions.write),
+  };
+  return [...flags, ...permissionFlags(all), main, ...args.map(replace)];
+}
+
+/** Adds what links lead to, for commands that compare or copy real paths. */
+function withTargets(paths: readonly string[]): string[] {
+  const targets = paths.flatMap((path) => {
+    try {
+      return [Deno.realPathSync(path)];
+    } catch {
+      // It does not exist yet.
+      return [];
+    }
+  });
+  return [...paths, ...targets.filter((target) => !paths.some((path) => resolve(path) === target))];
 }
 
 /** Tells the container's health check where the server listens; see container/parley-health. */
