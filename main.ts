@@ -1,5 +1,6 @@
 // The composition root: reads the settings, builds the parts, connects them, and ends the process.
 
+import { cpuUsage } from "node:process";
 import { setImmediate } from "node:timers";
 import { ClockTrust, startPruning } from "./app/broker/pruning.ts";
 import { openStorage } from "./app/broker/storage.ts";
@@ -8,7 +9,7 @@ import { runCommand, UsageError } from "./app/commands/commands.ts";
 import { helpText, readConfig } from "./app/core/config.ts";
 import type { Config } from "./app/core/config.ts";
 import { consoleMirror, print, printError } from "./app/core/console.ts";
-import { makeDir } from "./app/core/data_dir.ts";
+import { databasePath, makeDir } from "./app/core/data_dir.ts";
 import { errorMessage } from "./app/core/error_message.ts";
 import { matcherOf, memberOf, newToken, randomName } from "./app/core/identity.ts";
 import { openLogs } from "./app/core/logging.ts";
@@ -18,6 +19,8 @@ import {
   catchUncaughtErrors,
   countDescriptors,
   defaultMaxRssMb,
+  fileBytes,
+  maxDescriptors,
   watchMemory,
 } from "./app/core/process.ts";
 import { later, waitAtMost } from "./app/core/timers.ts";
@@ -88,13 +91,30 @@ async function serve(config: Config, logs: Logs): Promise<void> {
     version: denoJson.version,
     readings: () => {
       const { rss, heapUsed } = Deno.memoryUsage();
+      const { user, system } = cpuUsage();
+      const database = config.redisUrl === "" ? databasePath(config) : undefined;
       return {
         ...hub.size,
         connections: server.connections,
         leakedSockets: server.leakedSockets,
         residentBytes: rss,
         heapBytes: heapUsed,
-        descriptors: countDescriptors(`${staticDir}/index.html`),
+        cpuSeconds: (user + system) / 1e6,
+        // Getters, since the charts don't need what costs a look at the disk.
+        get descriptors() {
+          return countDescriptors(`${staticDir}/index.html`);
+        },
+        descriptorsMax: maxDescriptors(),
+        get databaseBytes() {
+          return database === undefined ? undefined : fileBytes(database);
+        },
+        get journalBytes() {
+          return database === undefined ? undefined : fileBytes(`${database}-wal`);
+        },
+        get isStorageReady() {
+          return storage.notReadyReason() === undefined;
+        },
+        holdsLock: storage.holdsLock?.(),
         logFailures: logs.failures,
       };
     },

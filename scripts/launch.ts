@@ -7,6 +7,7 @@ import { configNames, readConfig } from "../app/core/config.ts";
 import type { Config } from "../app/core/config.ts";
 import { printError } from "../app/core/console.ts";
 import { errorMessage } from "../app/core/error_message.ts";
+import { descriptorsVariable } from "../app/core/process.ts";
 import { prepare } from "./prepare.ts";
 
 const minVersion = "2.9.2";
@@ -74,7 +75,7 @@ function hostAndPort(url: string, defaultPort: number): string {
 export function permissionFlags({ read, write, net }: Permissions): string[] {
   const flags = [
     "--allow-sys=hostname,systemMemoryInfo,uid",
-    `--allow-env=${configNames.join(",")}`,
+    `--allow-env=${[...configNames, descriptorsVariable].join(",")}`,
   ];
   for (const [kind, values] of Object.entries({ read, write, net })) {
     const unusable = values.find((value) => value.includes(","));
@@ -155,6 +156,16 @@ export function isSupported(version: string): boolean {
   return version.localeCompare(minVersion, "en", { numeric: true }) >= 0;
 }
 
+/** Returns how many file descriptors the program may use; empty if the system doesn't say. */
+function readMaxDescriptors(): string {
+  try {
+    const limits = Deno.readTextFileSync("/proc/self/limits");
+    return /^Max open files +(\d+)/m.exec(limits)?.[1] ?? "";
+  } catch {
+    return "";
+  }
+}
+
 /** Runs the program until it ends, passes signals on, and returns its exit status. */
 async function launch(): Promise<number> {
   const { deno } = Deno.version;
@@ -172,7 +183,8 @@ async function launch(): Promise<number> {
   const isWindows = Deno.build.os === "windows";
   // Only this user may read databases, logs and backups. Deno can't grant the program this right.
   if (!isWindows) Deno.umask(0o077);
-  const child = new Deno.Command(Deno.execPath(), { args }).spawn();
+  const env = { [descriptorsVariable]: readMaxDescriptors() };
+  const child = new Deno.Command(Deno.execPath(), { args, env }).spawn();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     if (isWindows && signal !== "SIGINT") continue;
     Deno.addSignalListener(signal, () => {

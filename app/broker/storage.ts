@@ -19,6 +19,8 @@ export interface Storage {
   readonly broker: Broker;
   /** Returns why no message could be stored now, if that is so. */
   notReadyReason(): string | undefined;
+  /** Whether this process holds the lock of its data folder. Absent with Redis. */
+  holdsLock?(): boolean;
   /** Resolves with the reason when the server must stop. */
   readonly lost?: Promise<string>;
   /** Closes the broker. Returns the reason if the storage was lost. */

@@ -12,7 +12,13 @@ export interface Readings {
   readonly leakedSockets: number;
   readonly residentBytes: number;
   readonly heapBytes: number;
+  readonly cpuSeconds: number;
   readonly descriptors: number | undefined;
+  readonly descriptorsMax: number | undefined;
+  readonly databaseBytes: number | undefined;
+  readonly journalBytes: number | undefined;
+  readonly isStorageReady: boolean;
+  readonly holdsLock: boolean | undefined;
 }
 
 export interface MetricsOptions {
@@ -67,6 +73,20 @@ const families: readonly Family[] = [
   ["parley_heap_used_bytes", "Used heap", ({ heapBytes }) => heapBytes],
   ["process_resident_memory_bytes", "Resident memory", ({ residentBytes }) => residentBytes],
   ["process_open_fds", "File descriptors in use", ({ descriptors }) => descriptors],
+  ["process_max_fds", "Max file descriptors", ({ descriptorsMax }) => descriptorsMax],
+  ["process_cpu_seconds_total", "User and system CPU time", ({ cpuSeconds }) => cpuSeconds],
+  ["parley_database_bytes", "Size of the database file", ({ databaseBytes }) => databaseBytes],
+  ["parley_journal_bytes", "Size of the database's journal", ({ journalBytes }) => journalBytes],
+  [
+    "parley_storage_ready",
+    "1 if a message could be stored now",
+    ({ isStorageReady }) => Number(isStorageReady),
+  ],
+  [
+    "parley_lock_held",
+    "1 while this process holds the lock of its data folder",
+    ({ holdsLock }) => holdsLock === undefined ? undefined : Number(holdsLock),
+  ],
   [
     "parley_leaked_sockets_total",
     "WebSockets that never opened; Deno keeps the descriptor of each",

@@ -51,6 +51,27 @@ export function watchMemory({ maxMib, readBytes, later, onExceeded }: {
   later(memoryCheckMs, check);
 }
 
+/** The variable in which the launcher passes the max on: Deno forbids reading it under /proc. */
+export const descriptorsVariable = "MAX_DESCRIPTORS";
+
+/** Returns how many file descriptors the process may use, if the launcher has found out. */
+export function maxDescriptors(): number | undefined {
+  try {
+    return Number(Deno.env.get(descriptorsVariable)) || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Returns the size of a file, if there is one. */
+export function fileBytes(path: string): number | undefined {
+  try {
+    return Deno.statSync(path).size;
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * Returns about how many file descriptors the process uses, if that can be determined. The kernel
  * gives a new file the lowest free number, and Deno forbids reading /proc/self/fd. `path` is

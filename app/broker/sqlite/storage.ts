@@ -15,6 +15,7 @@ export interface SqliteStorageOptions extends Omit<SqliteBrokerOptions, "lock"> 
 /** An open data folder. */
 export interface SqliteStorage {
   readonly broker: SqliteBroker;
+  holdsLock(): boolean;
   /** Resolves when the database or lock is lost and the server must end, with the reason. */
   readonly lost: Promise<string>;
   /** Checks both one last time and closes them. Returns the reason if either is lost. */
@@ -64,6 +65,7 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
   return {
     broker,
     lost: lost.promise,
+    holdsLock: () => lock.lossReason === undefined,
     async close() {
       isClosed = true;
       cancel();

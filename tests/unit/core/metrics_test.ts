@@ -14,6 +14,12 @@ function scene() {
     logFailures: 0,
     residentBytes: 64 * 1024 * 1024,
     heapBytes: 1024,
+    cpuSeconds: 1.5,
+    descriptorsMax: 8192,
+    databaseBytes: undefined,
+    journalBytes: 4096,
+    isStorageReady: true,
+    holdsLock: false,
   };
   const metrics = new Metrics({
     version: "1.2.3",
@@ -81,6 +87,11 @@ Deno.test("Metrics.text() contains all counters and gauges", () => {
       `parley_joins_total{outcome="recovered"} 1`,
       `parley_joins_total{outcome="lost"} 0`,
       "parley_log_failures_total 4",
+      "process_cpu_seconds_total 1.5",
+      "process_max_fds 8192",
+      "parley_journal_bytes 4096",
+      "parley_storage_ready 1",
+      "parley_lock_held 0",
       "process_resident_memory_bytes 67108864",
       `parley_tick_seconds_bucket{le="0.001"} 0`,
       `parley_tick_seconds_bucket{le="0.0025"} 1`,
@@ -88,6 +99,7 @@ Deno.test("Metrics.text() contains all counters and gauges", () => {
       `parley_append_seconds_bucket{le="0.00025"} 1`,
     ]
   ) assertStringIncludes(text, `${line}\n`);
+  assert(!text.includes("parley_database_bytes"), "undefined values are left out");
 });
 
 Deno.test("Metrics.charts have rates per second and max times, and keep only the latest", () => {
