@@ -35,6 +35,8 @@ import { Writer } from "./writer.ts";
 import type { Sent } from "./writer.ts";
 
 const heartbeatMs = 25_000;
+/** Time between the heartbeats of a client that only answers them. Many proxies wait 60 s. */
+const idleHeartbeatMs = 45_000;
 /** A ping that follows the last one sooner counts as a refusal. */
 const pingMinMs = 1_000;
 /** A session that sends nothing for this long is closed. */
@@ -359,7 +361,7 @@ export class ChatHub {
       username,
       token,
       limits: serverLimits(this.#settings),
-      heartbeat: { intervalMs: heartbeatMs, timeoutMs: silenceMs },
+      heartbeat: { intervalMs: idleHeartbeatMs, timeoutMs: silenceMs },
     });
     for (const { room, position } of rooms) {
       this.#enter(active, room, position);
@@ -639,7 +641,10 @@ export class ChatHub {
     } else if (now - heartbeat.heardAt >= silenceMs) {
       this.#end(session, closeCode.timeout, "no frame received in time");
     } else if (now >= heartbeat.dueAt) {
-      heartbeat.dueAt += heartbeatMs;
+      // The answer to the last heartbeat is a command too.
+      const isIdle = session.commandCount - heartbeat.commandCount <= 1;
+      heartbeat.dueAt += isIdle ? idleHeartbeatMs : heartbeatMs;
+      heartbeat.commandCount = session.commandCount;
       heartbeat.unanswered++;
       this.#outbound.sendFrame(session, "[]");
     }

@@ -161,6 +161,8 @@ export class Session {
     heardAt: number;
     /** When the next heartbeat is sent. */
     dueAt: number;
+    /** Commands received before the last heartbeat. */
+    commandCount: number;
     unanswered: number;
     /** When the client may ask for a heartbeat without a penalty. */
     pingableAt: number;
@@ -180,7 +182,13 @@ export class Session {
     this.peer = peer;
     this.openedAt = now;
     this.state = { kind: "greeting", deadline, refusals: 0 };
-    this.heartbeat = { heardAt: now, dueAt: heartbeatAt, unanswered: 0, pingableAt: now };
+    this.heartbeat = {
+      heardAt: now,
+      dueAt: heartbeatAt,
+      unanswered: 0,
+      commandCount: 0,
+      pingableAt: now,
+    };
   }
 
   /** The member's username if it has one, for logs. */

@@ -19,6 +19,24 @@ Deno.test("ChatHub sends an empty frame every 25 s, whatever the traffic [P8]", 
   assertEquals(beats, 4);
 });
 
+Deno.test("ChatHub sends an empty frame every 45 s to a client that only answers them [P8]", () => {
+  const chat = new TestChat();
+  const ada = chat.enter("Ada");
+  const beats: number[] = [];
+  for (let second = 1; second <= 240; second++) {
+    chat.time.pass(1_000);
+    if (second === 180) ada.say("Still here");
+    for (const frame of ada.frames()) {
+      if (frame.length > 0) continue;
+      beats.push(second);
+      ada.put({ type: "pong" });
+    }
+  }
+  const gaps = beats.map((at, i) => at - (beats[i - 1] ?? 0));
+  assertEquals(gaps.slice(1), [45, 45, 45, 45, 25]);
+  assertEquals(ada.socket.closed, undefined);
+});
+
 Deno.test("ChatHub sends a heartbeat at once when asked, and ends a flood of pings [P11]", () => {
   const chat = new TestChat();
   const client = chat.connect();
