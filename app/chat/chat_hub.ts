@@ -320,6 +320,7 @@ export class ChatHub {
     this.#members.claimStarted(id);
     this.#settle(
       session,
+      "claim_failed",
       () => broker.claim(id, command.username, command.tab),
       (username) => {
         this.#members.claimEnded(id);
@@ -457,6 +458,7 @@ export class ChatHub {
     }
     this.#settle(
       session,
+      "rename_failed",
       () => {
         const rename = () => broker.rename(member.id, username);
         const written = this.#writer.written(active);
@@ -519,7 +521,7 @@ export class ChatHub {
     const { state } = session;
     const written = state.kind === "active" ? this.#writer.written(state) : undefined;
     if (written === undefined) task();
-    else this.#settle(session, () => written, task, task);
+    else this.#settle(session, "internal", () => written, task, task);
   }
 
   /** Commits, encodes and sends what this tick has collected (law 1). */
@@ -650,12 +652,16 @@ export class ChatHub {
     }
   }
 
-  /** Waits for the broker, and holds back the session's further commands until then. */
+  /**
+   * Calls the broker and holds back the session's further commands until its result is handled.
+   * Logs an error as `event`.
+   */
   #settle<T>(
     session: Session,
-    ask: () => Outcome<T>,
-    done: (value: T) => void,
-    failed: () => void,
+    event: string,
+    callBroker: () => Outcome<T>,
+    onResult: (value: T) => void,
+    onError: () => void,
   ): void {
     session.heldCommands = [];
     const finish = (task: () => void) => {
@@ -664,8 +670,8 @@ export class ChatHub {
       task();
       for (const command of held) this.#take(session, command);
     };
-    const settled = (value: T) => finish(() => done(value));
-    whenDone(this.#ports.log, "name_change_failed", ask, settled, () => finish(failed));
+    const finishWith = (value: T) => finish(() => onResult(value));
+    whenDone(this.#ports.log, event, callBroker, finishWith, () => finish(onError));
   }
 }
 

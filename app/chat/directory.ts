@@ -7,7 +7,7 @@ import type { Rooms } from "./rooms.ts";
 
 /** Max rooms listed: those used last. */
 const roomsMax = 500;
-/** Anyone may ask, and reading may take a moment. */
+/** How long a list is reused: anyone may request it, and reading can take long. */
 const maxAgeMs = 5_000;
 
 /** Lists the rooms that have members on this node or messages. */

@@ -159,9 +159,9 @@ export class LogReader {
     });
   }
 
-  #read(room: string, query: ReadQuery, done: (page: Page) => void, failed: () => void): void {
+  #read(room: string, query: ReadQuery, onPage: (page: Page) => void, onError: () => void): void {
     const { broker, log } = this.#options.ports;
-    whenDone(log, "read_failed", () => broker.read(room, query), done, failed, { room });
+    whenDone(log, "read_failed", () => broker.read(room, query), onPage, onError, { room });
   }
 
   /** Fails the joins of a room whose log cannot be read. The clients retry. */

@@ -76,7 +76,7 @@ export interface HubSettings {
   readonly retentionMessages: number;
   /** Whether pages show lines for members that join, leave or are renamed. */
   readonly joinLines: boolean;
-  /** Whether rooms are told who is typing. */
+  /** Whether rooms get `typing` pushes. */
   readonly typing: boolean;
   /** Makes the ids of this process's sessions differ from those of earlier ones, in logs. */
   readonly sessionPrefix: string;

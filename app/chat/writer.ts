@@ -48,7 +48,7 @@ export class Writer {
     this.#isAppending = true;
     const { broker, clock, log, meter } = this.#ports;
     const startedAt = clock.now();
-    const done = (results: readonly AppendResult[]) => {
+    const onResults = (results: readonly AppendResult[]) => {
       this.#isAppending = false;
       meter?.append(clock.now() - startedAt);
       for (const [i, sent] of batch.entries()) {
@@ -62,7 +62,9 @@ export class Writer {
       this.#onAppended?.();
     };
     const append = () => broker.append(batch.map(({ draft }) => draft));
-    whenDone(log, "append_failed", append, done, () => done([]), { messages: batch.length });
+    whenDone(log, "append_failed", append, onResults, () => onResults([]), {
+      messages: batch.length,
+    });
   }
 
   /** Whether drafts of a member wait for the next batch. */

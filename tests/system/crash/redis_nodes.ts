@@ -19,7 +19,8 @@ const expectedEvents = new Set([
   "storage_recovered",
   "reset",
   "read_failed",
-  "name_change_failed",
+  "claim_failed",
+  "rename_failed",
   "release_failed",
 ]);
 
