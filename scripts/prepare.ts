@@ -1,6 +1,6 @@
 // Fetches what the server needs before it starts, checked by hash, so that the server itself never
 // reaches a registry. Packages are checked against deno.lock. Deno records no hash of esbuild, which
-// is behind Deno.bundle, so the published ones are listed here.
+// Deno.bundle uses, so its published hashes are listed here.
 
 import { createHash } from "node:crypto";
 import { join } from "node:path";
@@ -48,8 +48,8 @@ async function prepareBundler(): Promise<void> {
 /**
  * Checks the bundlers that Deno keeps in `folder`. Returns how many there are.
  *
- * @throws {Error} If the hash of one differs. Deno keeps each of its versions in a folder; the hash
- * of one that another Deno may use is not known.
+ * @throws {Error} If the hash of one differs. The folder also keeps versions that other releases of
+ * Deno use, whose hashes are not known.
  */
 export async function checkBundlers(folder: string, hashes = esbuildHashes): Promise<number> {
   let count = 0;

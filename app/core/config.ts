@@ -302,7 +302,7 @@ const flagTypes: Record<string, { type: "string" | "boolean"; short?: string }> 
   version: { type: "boolean" },
 };
 
-/** Letters that are typed side by side must not break a header, a page or a manifest. */
+/** Accepts only characters that cannot break a header, a page or a manifest. */
 function parseTitle(value: string) {
   return /^[\p{L}\p{N}\p{P}\p{S}\p{M} ]{1,60}$/u.test(value)
     ? { value }

@@ -2,7 +2,7 @@
 
 import { errorMessage } from "../../core/error_message.ts";
 
-/** The first version with flags of scripts. */
+/** The first version whose scripts can have flags. */
 const minVersion = 7;
 
 /** Returns the typing channel. Channels are shared by all databases of a Redis, keys are not. */

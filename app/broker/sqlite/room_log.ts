@@ -28,7 +28,7 @@ const chunkRows = 128;
 
 /** The size of the database is checked no more often than this. */
 const sizeCheckMs = 1_000;
-/** While the room limit is reached, a room to evict is searched no more often than this. */
+/** While the room limit is reached, a room to evict is looked for no more often than this. */
 const fullMs = 1_000;
 /** Min age of a room's only message before the room may be evicted. */
 const evictionMs = 86_400_000;
@@ -212,7 +212,7 @@ export class RoomLog {
     const isForward = "after" in query;
     if (!isForward && query.before === Infinity) this.#loaded.add(name);
     const valid = !isForward || this.#isValid(file, room, query.after);
-    // Infinity is no value for SQLite.
+    // SQLite has no Infinity.
     const from = isForward ? query.after.offset : Math.min(query.before, offset + 1);
     const statement = isForward ? sql.readAfter : sql.readBefore;
     const entries = valid
@@ -221,7 +221,7 @@ export class RoomLog {
     return { entries: isForward ? entries : entries.reverse(), first, head, valid };
   }
 
-  /** Returns up to `limit` rooms that have messages, those used last. */
+  /** Returns up to `limit` rooms that have messages, the most recently used. */
   newestRooms(file: DatabaseFile, limit: number): readonly RoomSummary[] {
     return file.all(sql.newestRooms, limit).map(({ name, at }) => ({
       room: String(name),
@@ -253,7 +253,7 @@ export class RoomLog {
   }
 
   /**
-   * Compares a database that was opened again with what is known of it. Returns the entries that
+   * Compares a reopened database with what is known of it. Returns the entries that
    * were committed though the commit reported failure. If anything is missing, forgets everything,
    * starts an epoch and returns `undefined`.
    */

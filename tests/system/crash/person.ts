@@ -13,7 +13,7 @@ export class Person {
   /** Every name it has had or asked for. */
   readonly names = new Set<string>();
   /**
-   * Whether a message of it was acknowledged. From then on the server holds its name while it is
+   * Whether one of its messages was acknowledged. From then on the server holds its name while it is
    * away.
    */
   hasWritten = false;
@@ -49,7 +49,7 @@ export class Person {
     return this.#requestedName !== undefined;
   }
 
-  /** It asks for another name, and may lose the one before the current one. */
+  /** Asks for another name, which may cost it the one before the current one. */
   requestName(name: string): void {
     this.#record(`requests ${name}`);
     this.#requestedName = name;
@@ -84,7 +84,7 @@ export class Person {
     this.#requestedName = undefined;
     this.#name = name;
     ledger.claimName(this, name);
-    // A late rename takes the name before from it.
+    // A late rename takes its previous name.
     if (this.#previousName !== undefined && this.#unresolvedNames.size === 0) {
       ledger.claimName(this, this.#previousName);
     }
@@ -100,7 +100,7 @@ export class Person {
     }
   }
 
-  /** Its connection is gone. After a goodbye there is no grace. */
+  /** Its connection has closed. If it left on purpose, there is no grace. */
   onDisconnect(saidGoodbye: boolean): void {
     this.#record("disconnects");
     if (this.hasWritten) return;

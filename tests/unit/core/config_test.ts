@@ -57,7 +57,7 @@ Deno.test("readConfig() refuses a flag without a value, whatever the environment
   }
 });
 
-Deno.test("readConfig() returns the words that belong to no flag, in order", () => {
+Deno.test("readConfig() returns the arguments that are not flags, in order", () => {
   for (
     const [args, expected] of [
       [["backup", "copy.db"], ["backup", "copy.db"]],
@@ -151,14 +151,14 @@ Deno.test("readConfig() accepts an IPv6 HOST with and without brackets", () => {
   assertEquals([configOf({ HOST: "[::]" }).host, configOf({ HOST: "::1" }).host], ["::", "::1"]);
 });
 
-Deno.test("readConfig() accepts a visible TITLE only", () => {
+Deno.test("readConfig() accepts only visible characters in TITLE", () => {
   assertEquals(configOf({ TITLE: "Büro-Chat <3" }).title, "Büro-Chat <3");
   for (const title of ["x".repeat(61), "a\nb", "a\u202eb"]) {
     assertEquals(errorsOf({ TITLE: title }).length, 1, title);
   }
 });
 
-Deno.test("readConfig() turns off with 0 what is on by default", () => {
+Deno.test("readConfig() turns off settings that are on by default", () => {
   assertEquals(configOf({}).typing, true);
   assertEquals(configOf({ TYPING: "0" }).typing, false);
   assertEquals(configOf({}, "--room-directory", "0").roomDirectory, false);

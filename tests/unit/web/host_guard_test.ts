@@ -30,7 +30,7 @@ Deno.test("HostGuard refuses foreign names from this machine and from private ne
   assertEquals(statusOf(guard, "evil.example", "192.0.2.1"), undefined);
 });
 
-Deno.test("HostGuard leaves hosts to a trusted proxy", () => {
+Deno.test("HostGuard checks no hosts behind a trusted proxy", () => {
   const guard = new HostGuard({ allowedHosts: [], trustProxy: 1 });
   assertEquals(statusOf(guard, "chat.example", "127.0.0.1"), undefined);
 });
