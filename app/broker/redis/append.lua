@@ -15,9 +15,9 @@ if isFenced() then return replyFenced() end
 local unavailable = '{"kind":"unavailable"}'
 local rooms, roomsAdded = {}, 0
 
--- Makes a place for another room. Among some rooms, finds one with a single message that is over a
--- day old, and with nobody in it. The room keeps its head, so that no position in it becomes valid
--- for another message.
+-- Makes way for another room by evicting one of a sample: one that has had a single message, over a
+-- day ago, and has no members. It keeps its head, so that no position in it becomes valid for
+-- another message. Returns whether it has found one.
 local function evictRoom()
   local fullAt = tonumber(redis.call('HGET', key('meta'), 'roomsFullAt') or 0)
   if math.abs(now - fullAt) < 1000 then return false end

@@ -28,7 +28,7 @@ const chunkRows = 128;
 
 /** The size of the database is checked no more often than this. */
 const sizeCheckMs = 1_000;
-/** While the room limit is reached, a room to evict is looked for no more often than this. */
+/** Min time between two searches for a room to evict, after one in vain. */
 const fullMs = 1_000;
 /** Min age of a room's only message before the room may be evicted. */
 const evictionMs = 86_400_000;

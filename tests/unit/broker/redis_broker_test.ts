@@ -251,7 +251,7 @@ testWithRedis("prune() is reported to every node, whichever prunes [R11]", async
 });
 
 testWithRedis(
-  "prune() removes long logs in bounded steps, and tells if more remains [R11]",
+  "prune() removes long logs in bounded steps, and returns whether more remains [R11]",
   async ({ url }) => {
     await using a = await BrokerNode.start(url, { retentionMessages: 10, timeoutMs: 60_000 });
     await a.broker.append(Array.from({ length: 11_000 }, (_, i) => draft(`m${i}`)));
