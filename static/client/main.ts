@@ -286,6 +286,7 @@ async function loadFormatter(): Promise<void> {
 async function loadExtras(): Promise<Extras> {
   const { mountExtras } = await load(() => import("./extras.ts"));
   extras ??= await mountExtras(chat, {
+    store,
     settings,
     home: `${basePath}/`,
     get profile() {

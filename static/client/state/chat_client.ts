@@ -218,6 +218,14 @@ export class ChatClient {
     return discarded;
   }
 
+  /** Takes over the unsent messages of tabs that gave no heartbeat since `heardSince`. */
+  adopt(heardSince: number): void {
+    this.outbox.adopt(heardSince);
+    this.#openOutboxRooms();
+    for (const name of this.outbox.rooms) this.#sendNext(name);
+    this.#ports.onChange();
+  }
+
   /** Asks for the messages before those loaded. */
   loadOlder(name: string): void {
     const room = this.#rooms.get(name);
@@ -310,7 +318,7 @@ export class ChatClient {
   /** Sends the next pending message of a room, if the room is ready for it. */
   #sendNext(name: string): void {
     const room = this.#rooms.get(name);
-    if (room === undefined || !room.isJoined || room.isThrottled) return;
+    if (room === undefined || !room.isJoined || room.waitReason) return;
     const next = this.outbox.takeNext(name);
     if (next === undefined) return;
     this.#send({ type: "message", room: name, text: next.text, nonce: next.nonce });
@@ -463,9 +471,9 @@ export class ChatClient {
         return this.#join(room);
       }
       if (problem.code === "storage_unavailable") this.#problem = problem;
-      room.isThrottled = true;
+      room.waitReason = problem;
       return this.#schedule(`message ${name}`, retryAfter, () => {
-        room.isThrottled = false;
+        room.waitReason = undefined;
         this.#sendNext(name);
       });
     }

@@ -23,9 +23,12 @@ export interface OutboxMessage {
 
 /** Where messages outlive the page. No method throws. */
 export interface OutboxStore {
-  /** Returns the messages of this tab and of tabs that are gone, in the order they were written. */
-  load(): readonly OutboxMessage[];
-  /** Returns false if the message could not be stored. */
+  /**
+   * Returns the messages of this tab and of tabs that are gone, in the order they were written. A
+   * tab is gone if it gave no heartbeat since `heardSince`; the default allows for hidden tabs.
+   */
+  load(heardSince?: number): readonly OutboxMessage[];
+  /** Stores a message of this tab. Returns false if it will not outlive the tab. */
   put(message: OutboxMessage): boolean;
   remove(nonce: string): void;
 }
@@ -51,14 +54,29 @@ const suspiciousCodes: ReadonlySet<number> = new Set([
 /** The unacknowledged messages of one tab, at most one of each room in flight. */
 export class Outbox {
   readonly #ports: OutboxPorts;
-  #messages: readonly OutboxMessage[];
+  #messages: readonly OutboxMessage[] = [];
   /** Nonces by room. */
   readonly #inFlight = new Map<string, string>();
+  /** Nonces of messages that will not outlive the tab. */
+  readonly #unsaved = new Set<string>();
 
   constructor(ports: OutboxPorts) {
     this.#ports = ports;
-    this.#messages = ports.store.load();
+    this.adopt();
+  }
+
+  /** Loads the stored messages of this tab and of tabs that gave no heartbeat since `heardSince`. */
+  adopt(heardSince?: number): void {
+    for (const message of this.#ports.store.load(heardSince)) {
+      if (this.#find(message.nonce) === undefined) this.#put(message);
+    }
+    this.#messages = this.#messages.toSorted((a, b) => a.at - b.at);
     this.#markStale();
+  }
+
+  /** Whether a message will be lost with the tab, because the browser's storage is full. */
+  isUnsaved({ nonce }: OutboxMessage): boolean {
+    return this.#unsaved.has(nonce);
   }
 
   /** Returns the messages of a room in the order in which they are sent. */
@@ -93,6 +111,7 @@ export class Outbox {
     this.#clearInFlight(room, nonce);
     if (this.#find(nonce) === undefined) return;
     this.#messages = this.#messages.filter((message) => message.nonce !== nonce);
+    this.#unsaved.delete(nonce);
     this.#ports.store.remove(nonce);
   }
 
@@ -157,7 +176,8 @@ export class Outbox {
   #put(message: OutboxMessage): void {
     const index = this.#messages.findIndex(({ nonce }) => nonce === message.nonce);
     this.#messages = index < 0 ? [...this.#messages, message] : this.#messages.with(index, message);
-    this.#ports.store.put(message);
+    if (this.#ports.store.put(message)) this.#unsaved.delete(message.nonce);
+    else this.#unsaved.add(message.nonce);
   }
 }
 

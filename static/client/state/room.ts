@@ -2,6 +2,7 @@
 // Pure: it sends and draws nothing.
 
 import type { HistoryPush, MessagePush, Position, RoomPush } from "../../../app/protocol/wire.ts";
+import type { Problem } from "./problem.ts";
 import { Roster } from "./roster.ts";
 import type { Unchecked } from "./storage.ts";
 
@@ -29,8 +30,8 @@ export class Room {
   phase: "not_joined" | "catching_up" | "live" = "not_joined";
   /** Whether this connection got all pages once: only then may messages be sent. */
   isJoined = false;
-  /** Whether the server asked to wait before sending more messages. */
-  isThrottled = false;
+  /** Why the server asked to wait before sending more messages. */
+  waitReason: Problem | undefined;
   /** Offsets rise by one. */
   messages: readonly Message[] = [];
   /** Offset of the oldest message that the server has. */
@@ -191,7 +192,8 @@ export class Room {
   /** Resets what belonged to a lost connection. */
   disconnect(): void {
     this.suspend("not_joined");
-    this.isJoined = this.isThrottled = this.isLoadingOlder = false;
+    this.isJoined = this.isLoadingOlder = false;
+    this.waitReason = undefined;
     this.roster.typing = [];
   }
 

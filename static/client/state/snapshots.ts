@@ -4,19 +4,18 @@
 import type { Position } from "../../../app/protocol/wire.ts";
 import { isMessage } from "./room.ts";
 import type { Room, Snapshot } from "./room.ts";
-import { keysWithPrefix, readJson, removeKey, writeJson } from "./storage.ts";
+import { keysWithPrefix, readJson, removeKey, snapshotPrefix, writeJson } from "./storage.ts";
 import type { KeyValue, Unchecked } from "./storage.ts";
 
-const prefix = "parley.last.";
 const messagesMax = 50;
 /** Twenty rooms of this size fit into the 5 million characters that browsers allow. */
 const charactersMax = 20_000;
 
 /** Stores a snapshot of each room, and removes those of other rooms. */
 export function saveSnapshots(storage: KeyValue, rooms: Iterable<Room>): void {
-  const obsolete = new Set(keysWithPrefix(storage, prefix));
+  const obsolete = new Set(keysWithPrefix(storage, snapshotPrefix));
   for (const room of rooms) {
-    const key = prefix + room.name;
+    const key = snapshotPrefix + room.name;
     const snapshot = room.snapshot(messagesMax, charactersMax);
     if (snapshot !== undefined && writeJson(storage, key, snapshot)) obsolete.delete(key);
   }
@@ -25,7 +24,7 @@ export function saveSnapshots(storage: KeyValue, rooms: Iterable<Room>): void {
 
 /** Restores the snapshot of a room that has nothing loaded. */
 export function restoreSnapshot(storage: KeyValue, room: Room): void {
-  const snapshot = readJson(storage, prefix + room.name);
+  const snapshot = readJson(storage, snapshotPrefix + room.name);
   if (!isSnapshot(snapshot)) return;
   room.restore(snapshot);
   // Without a stored read offset, all of it counts as read.

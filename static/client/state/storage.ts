@@ -34,13 +34,18 @@ export function readFields<T>(storage: KeyValue, key: string): Unchecked<T> {
   return Object(readJson(storage, key));
 }
 
-/** Stores a value as JSON. Returns false if that failed. */
+/** Keys that start so hold copies of what the server has, and give way to others. */
+export const snapshotPrefix = "parley.last.";
+
+/** Stores a value as JSON, in place of snapshots if it must. Returns false if that failed. */
 export function writeJson(storage: KeyValue, key: string, value: unknown): boolean {
   try {
     storage.setItem(key, JSON.stringify(value));
     return true;
   } catch {
-    return false;
+    const snapshots = key.startsWith(snapshotPrefix) ? [] : keysWithPrefix(storage, snapshotPrefix);
+    for (const snapshot of snapshots) removeKey(storage, snapshot);
+    return snapshots.length > 0 && writeJson(storage, key, value);
   }
 }
 

@@ -1,5 +1,5 @@
 // Stores the outbox of one tab where all tabs can find it. Each message has its own key, so no tab
-// overwrites another's, and belongs to a tab; a new tab adopts the messages of tabs that are gone.
+// overwrites another's, and belongs to a tab; open tabs adopt the messages of tabs that are gone.
 
 import type { OutboxMessage, OutboxStore } from "./outbox.ts";
 import { isTimestamp } from "./room.ts";
@@ -9,21 +9,26 @@ import type { KeyValue } from "./storage.ts";
 const messagePrefix = "parley.message.";
 const tabPrefix = "parley.tab.";
 const ownerKey = "parley.owner";
+const rollCallKey = "parley.roll_call";
 /** Browsers may run the timers of a hidden tab only once a minute. */
 const tabTimeoutMs = 180_000;
 
 /** The stored outbox of one tab. */
 export class TabOutbox implements OutboxStore {
   readonly #shared: KeyValue;
+  readonly #own: KeyValue;
   readonly #owner: string;
   readonly #now: () => number;
 
   /** All tabs have `shared` in common; `own` belongs to this tab and survives its reloads. */
   constructor(shared: KeyValue, own: KeyValue, newId: () => string, now: () => number) {
     this.#shared = shared;
+    this.#own = own;
     this.#now = now;
     const owner = readJson(own, ownerKey);
-    this.#owner = typeof owner === "string" ? owner : newId();
+    // A browser copies `own` into a duplicate of a tab, which has then not released its messages.
+    const isReload = typeof owner === "string" && readJson(shared, tabPrefix + owner) === null;
+    this.#owner = isReload ? owner : newId();
     writeJson(own, ownerKey, this.#owner);
     this.heartbeat();
   }
@@ -33,48 +38,77 @@ export class TabOutbox implements OutboxStore {
     writeJson(this.#shared, tabPrefix + this.#owner, this.#now());
   }
 
-  /** Lets the next tab adopt this one's messages. */
+  /** Lets other tabs adopt this one's messages, unless it comes back first, as in a reload. */
   release(): void {
     removeKey(this.#shared, tabPrefix + this.#owner);
   }
 
-  load(): readonly OutboxMessage[] {
+  /**
+   * Asks all open tabs for a heartbeat, if there are messages of others. Some seconds later, pass
+   * the result to {@linkcode load}, which then adopts the messages of tabs that gave none.
+   */
+  callRoll(): number | undefined {
+    const now = this.#now();
+    const owners = this.#storedMessages().map(({ owner }) => owner);
+    if (owners.every((owner) => owner === this.#owner)) return undefined;
+    this.heartbeat();
+    writeJson(this.#shared, rollCallKey, now);
+    return now;
+  }
+
+  /** Handles a `storage` event. Returns true if another tab may have closed. */
+  onStorageEvent(key: string | null, value: string | null): boolean {
+    if (key === rollCallKey) this.heartbeat();
+    return key?.startsWith(tabPrefix) === true && value === null;
+  }
+
+  load(heardSince = this.#now() - tabTimeoutMs): readonly OutboxMessage[] {
     for (const key of keysWithPrefix(this.#shared, tabPrefix)) {
-      if (this.#isGone(key.slice(tabPrefix.length))) removeKey(this.#shared, key);
+      if (this.#isGone(key.slice(tabPrefix.length), heardSince)) removeKey(this.#shared, key);
     }
-    const messages: OutboxMessage[] = [];
-    for (const key of keysWithPrefix(this.#shared, messagePrefix)) {
-      const stored = readJson(this.#shared, key);
-      if (!isStoredMessage(stored)) {
-        removeKey(this.#shared, key);
-        continue;
-      }
-      const { owner, ...message } = stored;
-      if (owner !== this.#owner) {
-        if (!this.#isGone(owner)) continue;
-        this.put(message);
-      }
-      messages.push(message);
-    }
-    return messages.sort((a, b) => a.at - b.at);
+    return this.#storedMessages()
+      .filter(({ owner }) => owner === this.#owner || this.#isGone(owner, heardSince))
+      .map(({ owner: _, ...message }) => message)
+      .sort((a, b) => a.at - b.at);
   }
 
   put(message: OutboxMessage): boolean {
     const key = messagePrefix + message.nonce;
-    return writeJson(this.#shared, key, { ...message, owner: this.#owner });
+    const stored = { ...message, owner: this.#owner };
+    const isShared = writeJson(this.#shared, key, stored);
+    // A full storage still lets the tab keep something for its reloads.
+    if (isShared) removeKey(this.#own, key);
+    else writeJson(this.#own, key, stored);
+    return isShared;
   }
 
   remove(nonce: string): void {
-    removeKey(this.#shared, messagePrefix + nonce);
+    for (const storage of [this.#shared, this.#own]) removeKey(storage, messagePrefix + nonce);
   }
 
-  #isGone(owner: string): boolean {
-    const lastSeen = readJson(this.#shared, tabPrefix + owner);
-    return typeof lastSeen !== "number" || this.#now() - lastSeen > tabTimeoutMs;
+  /** Returns the messages of all tabs, and removes invalid ones. */
+  #storedMessages(): StoredMessage[] {
+    const messages = new Map<string, StoredMessage>();
+    for (const storage of [this.#shared, this.#own]) {
+      for (const key of keysWithPrefix(storage, messagePrefix)) {
+        const stored = readJson(storage, key);
+        if (isStoredMessage(stored)) messages.set(stored.nonce, stored);
+        else removeKey(storage, key);
+      }
+    }
+    return [...messages.values()];
+  }
+
+  #isGone(owner: string, heardSince = this.#now() - tabTimeoutMs): boolean {
+    const lastHeard = readJson(this.#shared, tabPrefix + owner);
+    // A time in the future is from before the clock was set back.
+    return !isTimestamp(lastHeard) || lastHeard < heardSince || lastHeard > this.#now();
   }
 }
 
-function isStoredMessage(value: unknown): value is OutboxMessage & { readonly owner: string } {
+type StoredMessage = OutboxMessage & { readonly owner: string };
+
+function isStoredMessage(value: unknown): value is StoredMessage {
   const { nonce, room, text, at, state, problem, owner } = Object(value) as Record<string, unknown>;
   const { code, message } = Object(problem ?? { code: "", message: "" }) as Record<string, unknown>;
   // The server rejects any other nonce without naming it, and the message would stay in flight.

@@ -3,6 +3,7 @@
 
 import type { ChatClient } from "../state/chat_client.ts";
 import type { OutboxMessage } from "../state/outbox.ts";
+import type { Problem } from "../state/problem.ts";
 import type { Message, Room } from "../state/room.ts";
 import { locale, words } from "../words/language.ts";
 import { button, element } from "./dom.ts";
@@ -151,12 +152,17 @@ function outboxRow(
   };
 }
 
+const notSaved: Problem = { code: "not_saved", message: "" };
+
 /** Returns why a message is not in the log yet. */
-function outboxState(chat: ChatClient, room: Room, { state, problem }: OutboxMessage): string {
+function outboxState(chat: ChatClient, room: Room, message: OutboxMessage): string {
+  const { state, problem } = message;
   if (state === "stale") return words.stale;
   if (state === "failed") return `${words.notSent} ${problem ? words.problem(problem) : ""}`;
-  if (room.isThrottled) return words.queued;
-  return chat.isReady ? words.sending : words.willSend;
+  if (room.waitReason?.code === "rate_limited") return words.queued;
+  if (room.waitReason !== undefined) return words.problem(room.waitReason);
+  if (chat.isReady) return words.sending;
+  return chat.outbox.isUnsaved(message) ? words.problem(notSaved) : words.willSend;
 }
 
 function isSameDay(a: number, b: number): boolean {

@@ -90,6 +90,8 @@ export const words: PanelWords = {
     connection_dropped: "Die Verbindung brach jedes Mal ab.",
     draining: "Der Server startet neu.",
     flooding: "Diese Seite hat zu viel auf einmal gesendet.",
+    not_saved: "Der Speicher dieses Browsers ist voll. Lass diesen Tab offen, bis die Nachricht " +
+      "gesendet ist.",
     origin_denied: "Die Adresse dieser Seite ist hier nicht erlaubt. " +
       "Wer den Chat betreibt, kann sie in ALLOWED_ORIGINS eintragen.",
     rate_limited: (problem) =>

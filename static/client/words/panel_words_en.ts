@@ -92,6 +92,7 @@ export const words = {
     connection_dropped: "The connection dropped each time.",
     draining: "The server is restarting.",
     flooding: "This page sent too much at once.",
+    not_saved: "This browser's storage is full. Keep this tab open until the message is sent.",
     origin_denied: "This page's address isn't allowed here. " +
       "Ask whoever runs the chat to add it to ALLOWED_ORIGINS.",
     rate_limited: (problem) =>

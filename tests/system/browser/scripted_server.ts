@@ -1,7 +1,7 @@
 // A WebSocket server in the test's hands: replies to the page by SPEC.md, from logs that the test
 // writes, and pushes whatever the test wants.
 
-import type { MessagePush } from "../../../app/protocol/wire.ts";
+import type { ErrorPush, MessagePush } from "../../../app/protocol/wire.ts";
 import { message, room, welcome } from "../../support/page_harness.ts";
 import { signIn } from "./browser_harness.ts";
 import type { BrowserContext, BrowserContextOptions, Page, TestChat } from "./browser_harness.ts";
@@ -12,6 +12,8 @@ const newestMax = 100;
 export class ScriptedServer {
   /** The log of each room. */
   readonly #logs = new Map<string, MessagePush[]>();
+  /** The error that every message gets. */
+  refusal: Partial<ErrorPush> | undefined;
   readonly #sockets = new Set<{ send(frame: string): void }>();
 
   /** Takes over the WebSockets of a context. */
@@ -63,6 +65,9 @@ export class ScriptedServer {
       }
       case "message": {
         const { text, nonce } = command as { readonly text: string; readonly nonce: string };
+        if (this.refusal !== undefined) {
+          return send({ type: "error", re: "message", room: name, nonce, ...this.refusal });
+        }
         return this.publish(name, { text, nonce, member: "me", from: "Ada", at: Date.now() });
       }
     }

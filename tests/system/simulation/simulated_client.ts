@@ -106,9 +106,9 @@ export class SimulatedClient {
     this.chat.discard(message);
   }
 
-  /** Closes or reloads the tab: its pending work stops. */
-  close(isReload: boolean): void {
-    if (!isReload) this.outboxStore.release();
+  /** Closes, reloads or crashes the tab: its pending work stops. */
+  close(isCrash = false): void {
+    if (!isCrash) this.outboxStore.release();
     this.isClosed = true;
     this.connection?.closeFromClient(1001);
   }
@@ -117,8 +117,8 @@ export class SimulatedClient {
   #recorded(store: TabOutbox): OutboxStore {
     const { ledger, tabStorage } = this.options;
     return {
-      load: () => {
-        const messages = store.load();
+      load: (heardSince) => {
+        const messages = store.load(heardSince);
         for (const { nonce } of messages) {
           if (ledger.origins.get(nonce) !== tabStorage) ledger.adopted.add(nonce);
         }

@@ -1,6 +1,6 @@
 // One simulated world: a chat and its faults, all decided by a seed.
 
-import { memoryStorage } from "../../../static/client/state/storage.ts";
+import { keysWithPrefix, memoryStorage } from "../../../static/client/state/storage.ts";
 import type { KeyValue } from "../../../static/client/state/storage.ts";
 import { SeededRandom } from "../../support/seeded_random.ts";
 import { ClientLedger } from "./client_ledger.ts";
@@ -149,6 +149,7 @@ export class World {
       [7, () => connection?.cut(random.isTrue(0.7), random.isTrue(0.7))],
       [4, () => connection?.stall(random.delay(40_000))],
       [4, () => this.#reload(client)],
+      [2, () => this.#callRoll(client)],
       [2, () => this.#closeTab(client)],
       [3, () => this.#openTab(browser, memoryStorage())],
       [1, () => this.#duplicateTab(client)],
@@ -223,18 +224,32 @@ export class World {
 
   /** A browser copies the storage of a tab that is duplicated. */
   #duplicateTab({ options }: SimulatedClient): void {
-    this.#openTab(options, options.tabStorage);
+    const copy = memoryStorage();
+    for (const key of keysWithPrefix(options.tabStorage, "")) {
+      copy.setItem(key, options.tabStorage.getItem(key) ?? "");
+    }
+    this.#openTab(options, copy);
+  }
+
+  /** The open tabs of a browser take over what closed and crashed ones left. */
+  #callRoll({ chat, outboxStore, options }: SimulatedClient): void {
+    const calledAt = outboxStore.callRoll();
+    if (calledAt === undefined) return;
+    for (const other of this.#clients) {
+      if (other.options.browserStorage === options.browserStorage) other.outboxStore.heartbeat();
+    }
+    chat.adopt(calledAt);
   }
 
   #reload(client: SimulatedClient): void {
-    client.close(true);
+    client.close(this.#random.isTrue(0.2));
     this.#remove(client);
     this.#openTab(client.options, client.options.tabStorage);
   }
 
   #closeTab(client: SimulatedClient): void {
     if (this.#clients.length <= 1) return;
-    client.close(false);
+    client.close(this.#random.isTrue(0.2));
     this.#remove(client);
   }
 
@@ -270,6 +285,8 @@ export class World {
     }
     for (const { chat, options } of this.#clients) {
       if (chat.outbox.rooms.size > 0) throw new Violation(`${options.id} has unsent messages`);
+      const [left] = keysWithPrefix(options.browserStorage, "parley.message.");
+      if (left !== undefined) throw new Violation(`no tab of ${options.id} adopted ${left}`);
       if (!chat.isReady) {
         throw new Violation(`${options.id} did not reconnect: ${JSON.stringify(chat.status)}`);
       }
@@ -287,6 +304,7 @@ export class World {
   #helpToFinish(client: SimulatedClient): void {
     const { chat, outboxStore, options } = client;
     outboxStore.heartbeat();
+    this.#callRoll(client);
     client.answerPrompts();
     for (const room of chat.outbox.rooms) chat.openRoom(room);
     if (chat.status.kind === "ended") chat.takeOver();

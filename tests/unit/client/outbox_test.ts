@@ -1,7 +1,8 @@
 // Sending: the outbox, through a chat client on a fake socket.
 
 import { assert, assertEquals } from "@std/assert";
-import { memoryStorage } from "../../../static/client/state/storage.ts";
+import { keysWithPrefix, memoryStorage } from "../../../static/client/state/storage.ts";
+import type { KeyValue } from "../../../static/client/state/storage.ts";
 import { message, Page, room, unsent, welcome } from "../../support/page_harness.ts";
 
 Deno.test("Outbox has at most one message of a room in flight [M8]", () => {
@@ -137,6 +138,7 @@ Deno.test("TabOutbox keeps messages across a reload, in order", () => {
   const page = new Page(shared, own);
   page.chat.openRoom("lobby");
   for (const text of ["one", "two", "three"]) page.chat.send("lobby", text);
+  page.store.release();
   assertEquals(unsent(new Page(shared, own)), ["one", "two", "three"]);
 });
 
@@ -154,12 +156,102 @@ Deno.test("TabOutbox adopts the messages of a tab that is gone, but not of an op
   assertEquals(unsent(new Page(crashed.shared, memoryStorage(), crashed.wall + 200_000)), ["two"]);
 });
 
+Deno.test("TabOutbox gives a duplicated tab an outbox of its own", () => {
+  const shared = memoryStorage();
+  const original = new Page(shared);
+  const copied = memoryStorage();
+  copied.setItem("parley.owner", original.own.getItem("parley.owner") ?? "");
+  const duplicate = new Page(shared, copied);
+  for (const page of [original, duplicate]) page.chat.openRoom("lobby");
+  original.chat.send("lobby", "one");
+  duplicate.chat.send("lobby", "two");
+  assertEquals([original, duplicate].map(unsent), [["one"], ["two"]]);
+  original.store.release();
+  const third = new Page(shared);
+  assertEquals([duplicate, third].map(unsent), [["two"], ["one"]]);
+});
+
+Deno.test("TabOutbox adopts within a roll call what a crashed tab left, and sends it", () => {
+  const shared = memoryStorage();
+  const crashed = new Page(shared);
+  const open = new Page(shared);
+  const page = new Page(shared);
+  for (const { chat } of [crashed, open]) chat.openRoom("lobby");
+  assertEquals(page.store.callRoll(), undefined);
+  crashed.chat.send("lobby", "one");
+  open.chat.send("lobby", "two");
+  page.signIn();
+  page.wall = open.wall += 1;
+  const calledAt = page.store.callRoll() ?? NaN;
+  assert(!open.store.onStorageEvent("parley.roll_call", String(calledAt)));
+  page.wall += 4_000;
+  page.chat.adopt(calledAt);
+  assertEquals(unsent(page), ["one"]);
+  assertEquals(page.socket.take().map(({ text }) => text), ["one"]);
+  assertEquals(unsent(new Page(shared, memoryStorage(), page.wall)), []);
+});
+
+Deno.test("TabOutbox notices that another tab has closed", () => {
+  const page = new Page();
+  assert(page.store.onStorageEvent("parley.tab.x", null));
+  assert(!page.store.onStorageEvent("parley.tab.x", "7"));
+});
+
+/** A storage for some characters. */
+function smallStorage(charactersMax: number): KeyValue {
+  const storage = memoryStorage();
+  const used = () => keysWithPrefix(storage, "").map((key) => storage.getItem(key)).join().length;
+  return {
+    ...storage,
+    setItem(key, value) {
+      const before = storage.getItem(key)?.length ?? 0;
+      if (used() - before + value.length > charactersMax) throw new Error("QuotaExceededError");
+      storage.setItem(key, value);
+    },
+    get length() {
+      return storage.length;
+    },
+  };
+}
+
+Deno.test("TabOutbox stores a message in place of snapshots if the storage is full", () => {
+  const shared = smallStorage(1_000);
+  const page = new Page(shared);
+  page.chat.openRoom("lobby");
+  shared.setItem("parley.last.lobby", "x".repeat(800));
+  page.chat.send("lobby", "y".repeat(300));
+  assertEquals(shared.getItem("parley.last.lobby"), null);
+  page.store.release();
+  assertEquals(unsent(new Page(shared)), ["y".repeat(300)]);
+});
+
+Deno.test("TabOutbox keeps for the tab what the storage cannot take, and says so", () => {
+  const shared = smallStorage(1_000);
+  const page = new Page(shared);
+  page.chat.openRoom("lobby");
+  shared.setItem("other", "x".repeat(800));
+  page.chat.send("lobby", "y".repeat(300));
+  page.store.release();
+  assertEquals(unsent(new Page(shared)), []);
+  const reloaded = new Page(shared, page.own);
+  const [message] = reloaded.chat.outbox.messagesIn("lobby");
+  assertEquals(message?.text, "y".repeat(300));
+  assert(message !== undefined && reloaded.chat.outbox.isUnsaved(message));
+  reloaded.store.release();
+  shared.removeItem("other");
+  const again = new Page(shared, page.own);
+  assert(!again.chat.outbox.isUnsaved(message));
+  again.store.release();
+  assertEquals(unsent(new Page(shared)), ["y".repeat(300)]);
+});
+
 Deno.test("Outbox sends a message older than a day only after it is confirmed", () => {
   const shared = memoryStorage();
   const own = memoryStorage();
   const page = new Page(shared, own);
   page.chat.openRoom("lobby");
   page.chat.send("lobby", "old");
+  page.store.release();
   const later = new Page(shared, own, page.wall + 25 * 3_600_000).signIn();
   assertEquals(later.socket.take(), []);
   const [old] = later.chat.outbox.messagesIn("lobby");
