@@ -84,6 +84,7 @@ let drawnSignIn: SignInState | undefined;
 let drawnBadge: number | undefined;
 let extras: Extras | undefined;
 
+byId<"p">("not-started").remove();
 const app = byId<"div">("app");
 const prompt = mountNamePrompt(current, profile.username, (username, access) => {
   signIn({ ...profile, username, ...(access === undefined ? {} : { access }) });

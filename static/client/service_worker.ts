@@ -42,6 +42,8 @@ const [page] = paths;
 /** Includes the page's path, since another chat may share the origin. */
 const cachePrefix = `parley ${page} `;
 const cacheName = cachePrefix + version;
+/** Time the server has before the cached page is shown. */
+const patienceMs = 2_000;
 
 scope.addEventListener("install", (event) => event.waitUntil(install()));
 scope.addEventListener("activate", (event) => event.waitUntil(activate()));
@@ -76,22 +78,20 @@ async function activate(): Promise<void> {
   await scope.clients.claim();
 }
 
-/** Returns the server's page, or the cached one if the server or a proxy before it fails. */
+/** Returns the server's page, or the cached one if the server or a proxy before it fails or waits. */
 async function networkFirst(request: Request): Promise<Response> {
-  const cached = () => caches.match(page, { cacheName });
-  try {
-    const response = await fetch(request);
-    return response.status < 500 ? response : await cached() ?? response;
-  } catch (error) {
-    const response = await cached();
-    if (response === undefined) throw error;
-    return response;
-  }
+  const response = fetch(request);
+  const cached = await caches.match(page, { cacheName });
+  if (cached === undefined) return await response;
+  return await Promise.race([
+    response.then((it) => it.status < 500 ? it : cached, () => cached),
+    new Promise<Response>((resolve) => setTimeout(resolve, patienceMs, cached)),
+  ]);
 }
 
 /** Returns a file from the cache; its name changes with its content. */
 async function cacheFirst(request: Request): Promise<Response> {
-  return await caches.match(request, { cacheName }) ?? await fetch(request);
+  return await caches.match(request, { cacheName, ignoreSearch: true }) ?? await fetch(request);
 }
 
 /** Shows a room in a window of the page, or in a new one. */

@@ -43,6 +43,27 @@ browserTest(
   },
 );
 
+browserTest("opens within 3 s while the server accepts and never answers", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  await send(ada, "before the night");
+  await waitForMessage(ada, "before the night");
+  await waitForWorker(ada);
+  await chat.killServer();
+  const { port } = chat.server;
+  using listener = Deno.listen({ hostname: "127.0.0.1", port });
+  const connections: Deno.Conn[] = [];
+  const accepted = (async () => {
+    for await (const connection of listener) connections.push(connection);
+  })();
+  const start = performance.now();
+  await ada.goto(chat.url, { waitUntil: "commit" });
+  await waitForMessage(ada, "before the night");
+  assert(performance.now() - start < 3_000, `${performance.now() - start} ms`);
+  listener.close();
+  await accepted;
+  for (const connection of connections) connection.close();
+});
+
 browserTest("can be installed", async (chat) => {
   const page = await chat.signIn("Ada");
   await waitForWorker(page);

@@ -1,0 +1,49 @@
+// The page's scripts use only what the oldest supported browsers have: Chrome and Edge 123, Firefox
+// 125, and Safari 17.5. `deno check` knows no JavaScript API newer than ES2024, which these have.
+
+import { assert, assertEquals } from "@std/assert";
+import { readScripts } from "../../../app/web/assets.ts";
+
+const root = new URL("../../../", import.meta.url);
+
+/** Syntax and APIs of the web that came later, and that type checking accepts. */
+const tooNew = [
+  /\bURL\.parse\(/, // Chrome 126, Firefox 126, Safari 18
+  /\(\?[ims]*-?[ims]*:(?<!\(\?:)/, // modifiers in regular expressions: Chrome 125, Firefox 132
+  /\busing [\w$]+\s*=/, // Chrome 134, Firefox 141
+  /\bwith\s*\{\s*type:/, // import attributes: Firefox 138
+  /\.moveBefore\(/, // Chrome 133, Firefox 144
+  /\bcaretPositionFromPoint\(/, // Chrome 128, Safari 26.2
+  /\bstartViewTransition\(/, // Firefox 144, Safari 18
+  /\bscheduler\./, // Firefox 142
+  /\b(?:setHTML|setHTMLUnsafe|parseHTMLUnsafe)\(/, // Chrome 124, Firefox 128
+  /\bnew CloseWatcher\b/, // Chrome 126
+  /\bnew Intl\.DurationFormat\b/, // Chrome 129, Firefox 136
+  /\bAtomics\.waitAsync\(/, // Firefox 145
+  /\b(?:requestClose|closedBy)\b/, // Chrome 134, Firefox 139
+  /\b(?:ariaNotify|commandForElement)\b/, // Chrome 135
+];
+
+Deno.test("the page uses nothing newer than the oldest supported browsers", async () => {
+  const scripts = await readScripts({
+    staticDir: new URL("static", root).pathname,
+    dev: false,
+    basePath: "",
+  });
+  for (const [name, bytes] of Object.entries(scripts)) {
+    const text = new TextDecoder().decode(bytes);
+    for (const pattern of tooNew) assert(!pattern.test(text), `${name} has ${pattern}`);
+  }
+  const { compilerOptions } = JSON.parse(
+    await Deno.readTextFile(new URL("static/client/deno.json", root)),
+  );
+  assertEquals(compilerOptions.lib, ["dom", "dom.iterable", "es2024"]);
+});
+
+Deno.test("index.html tells older browsers what the README says", async () => {
+  const versions = "Chrome or Edge 123, Firefox 125, or Safari 17.5";
+  for (const file of ["static/index.html", "README.md"]) {
+    const text = (await Deno.readTextFile(new URL(file, root))).replace(/\s+/g, " ");
+    assert(text.includes(versions), file);
+  }
+});
