@@ -1,42 +1,69 @@
-// What the first view does without, and loads after it: the status line, dialogs, notifications,
-// the service worker, and new versions.
+// What the first view does without, and loads after it, with the words for it.
 
+import type { PageActions } from "./page_actions.ts";
 import { registerWorker } from "./register_worker.ts";
 import type { ChatClient } from "./state/chat_client.ts";
-import type { Room } from "./state/room.ts";
 import type { TabOutbox } from "./state/tab_outbox.ts";
+import { mountComposerAids } from "./views/composer_aids.ts";
+import type { ComposerParts } from "./views/composer_aids.ts";
+import { mountConversationAids } from "./views/conversation_aids.ts";
 import { mountDialogs } from "./views/dialogs.ts";
-import type { DialogActions } from "./views/dialogs.ts";
+import { byId } from "./views/dom.ts";
+import { mountNavigation } from "./views/navigation.ts";
 import { mountNotifications } from "./views/notifications.ts";
-import type { NotificationActions } from "./views/notifications.ts";
 import { mountStatusLine, signInDelay } from "./views/status_line.ts";
-import { panelWords } from "./words/language.ts";
+import { panels } from "./words/language.ts";
+import type { Complaint } from "./words/language.ts";
+
+export { mountNamePrompt } from "./views/name_prompt.ts";
 
 /** Time that open tabs have to answer, and a reloading one to come back. */
 const rollCallMs = 4_000;
 const rollCallIntervalMs = 20_000;
 
-/** What the extras ask of the page. */
-export interface ExtrasActions extends DialogActions, Omit<NotificationActions, "title"> {
-  readonly store: TabOutbox;
-  redraw(): void;
-}
-
 /** The extras of the page. */
-export type Extras = Awaited<ReturnType<typeof mountExtras>>;
+export type Extras = ReturnType<typeof mountExtras>;
 
 /** Mounts the extras. */
-export async function mountExtras(chat: ChatClient, actions: ExtrasActions) {
-  const words = await panelWords();
-  const statusLine = mountStatusLine(words, chat, actions.redraw);
-  adoptMessages(chat, actions.store);
+export function mountExtras(
+  chat: ChatClient,
+  store: TabOutbox,
+  composer: ComposerParts,
+  actions: PageActions,
+) {
+  adoptMessages(chat, store);
   registerWorker(`${actions.home}service_worker.js`);
+  const dialogs = mountDialogs(chat, actions);
+  byId<"button">("all-rooms").addEventListener("click", dialogs.openDirectory);
+  byId<"button">("me").addEventListener("click", dialogs.openSettings);
+  const navigation = mountNavigation(actions);
   return {
-    dialogs: mountDialogs(words, chat, actions),
-    notifications: mountNotifications({ ...actions, title: words.notificationTitle }),
+    dialogs,
+    composerAids: mountComposerAids(chat, composer),
+    conversationAids: mountConversationAids(chat, actions),
+    navigation,
+    notifications: mountNotifications(actions),
     signInDelay: () => signInDelay(chat),
-    /** Draws the status line. Returns false while the connection is lost. */
-    update: (room: Room) => statusLine.update(room),
+    statusLine: mountStatusLine(chat, actions.redraw),
+    /** Runs a slash command. Returns a complaint if it cannot. */
+    runCommand(command: string, argument: string): Complaint | undefined {
+      switch (command) {
+        case "/nick":
+          return chat.rename(argument);
+        case "/join":
+          return actions.showRoom(argument.replace(/^#\s*/, "").toLowerCase());
+        case "/leave":
+          return actions.leaveRoom();
+        case "/who":
+          navigation.showPeople();
+          return undefined;
+        case "/help":
+          dialogs.openHelp();
+          return undefined;
+        default:
+          return () => panels.unknownCommand(command);
+      }
+    },
   };
 }
 

@@ -1,6 +1,6 @@
 // Starts the page: creates the chat client, mounts the views, and redraws them on every change.
 
-import { isRoomName, parseUsername } from "../../app/protocol/text.ts";
+import { isRoomName, suggestRoomName } from "../../app/protocol/text.ts";
 import {
   addressOf,
   defaultRoom,
@@ -21,41 +21,34 @@ import {
   saveReadOffsets,
 } from "./state/open_rooms.ts";
 import { loadProfile, profileKey, saveProfile } from "./state/profile.ts";
-import type { Problem } from "./state/problem.ts";
 import type { Profile } from "./state/profile.ts";
 import { countUnread } from "./state/room.ts";
 import { restoreSnapshot, saveSnapshots } from "./state/snapshots.ts";
-import { keysWithPrefix, removeKey } from "./state/storage.ts";
 import { TabOutbox } from "./state/tab_outbox.ts";
 import { mountSettings } from "./views/appearance.ts";
 import { mountComposer } from "./views/composer.ts";
 import { mountConversation } from "./views/conversation.ts";
 import { byId } from "./views/dom.ts";
-import type { Formatter } from "./views/message_text.ts";
-import { mountNamePrompt } from "./views/name_prompt.ts";
+import type { NamePrompt } from "./views/name_prompt.ts";
 import { mountSidebars } from "./views/sidebars.ts";
-import { words } from "./words/language.ts";
+import { panelWords, words } from "./words/language.ts";
 import type { Complaint } from "./words/language.ts";
 
 const heartbeatMs = 20_000;
-/** Delay before the extras load, so that they don't compete with the first paint. */
-const extrasDelayMs = 300;
 const tooManyRooms: Complaint = { code: "too_many_rooms", message: "" };
-const roomInvalid: Complaint = { code: "room_invalid", message: "" };
 
 const shared = storageOf("localStorage");
 const own = storageOf("sessionStorage");
 const chatTitle = document.title;
 const settings = mountSettings(shared);
 const store = new TabOutbox(shared, own, () => randomId(12), Date.now);
-let formatter: Formatter | undefined;
 let isDrawPending = false;
 const chat = new ChatClient({
   connection: connectionPorts,
   outbox: { store, now: Date.now, newNonce: () => randomId(12) },
   tab: randomId(12),
-  // Before the formatter has loaded, nothing counts as a mention; it is counted again then.
-  mentions: (text, reader) => formatter?.mentions(text, reader) ?? false,
+  // Before the extras have loaded, nothing counts as a mention; it is counted again then.
+  mentions: (text, reader) => extras?.conversationAids.formatter.mentions(text, reader) ?? false,
   onChange: drawSoon,
   onMessage({ name }, message, isMention) {
     const { sound, notify } = settings.current;
@@ -86,31 +79,27 @@ let extras: Extras | undefined;
 
 byId<"p">("not-started").remove();
 const app = byId<"div">("app");
-const prompt = mountNamePrompt(current, profile.username, (username, access) => {
-  signIn({ ...profile, username, ...(access === undefined ? {} : { access }) });
-});
+let prompt: Promise<NamePrompt> | undefined;
 const composer = mountComposer(chat, shared, {
-  command: runCommand,
+  command(name, argument) {
+    if (extras === undefined) return () => words.loadFailed;
+    return extras.runCommand(name, argument);
+  },
   onSent: () => conversation.goToEnd(),
 });
 const conversation = mountConversation(chat, {
-  onRead: drawSoon,
-  get formatter() {
-    return formatter;
+  redraw: drawSoon,
+  get aids() {
+    return extras?.conversationAids;
   },
   showEmptyRoom: (place) => withExtras(({ dialogs }) => dialogs.showEmptyRoom(place)),
-  edit(message) {
-    const text = chat.discard(message)?.text;
-    if (text !== undefined) composer.edit(text);
-  },
 });
 const sidebars = mountSidebars(chat, {
-  showRoom,
-  openSettings: () => withExtras(({ dialogs }) => dialogs.openSettings(current)),
+  showRoom: tryRoom,
+  leaveRoom: (name) => complain(leaveRoom(name)),
 });
 
-void persist(loadFormatter);
-setTimeout(() => persist(loadExtras), extrasDelayMs);
+void persist(loadExtras);
 if (profile.username === "") drawSignIn();
 else signIn(profile);
 offerName(initialDeviceLink);
@@ -125,7 +114,7 @@ addEventListener("storage", ({ key }) => {
 });
 addEventListener("popstate", () => {
   complaint = goTo(roomInAddress());
-  sidebars.closeDrawers();
+  extras?.navigation.closeDrawers();
   drawSoon();
 });
 addEventListener("online", () => chat.checkConnection());
@@ -138,7 +127,7 @@ addEventListener("pageshow", () => store.heartbeat());
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) saveRoomSnapshots();
   else chat.checkConnection();
-  conversation.onVisibilityChange();
+  conversation.onFocusChange();
   drawSoon();
 });
 setInterval(() => {
@@ -163,9 +152,10 @@ function draw(): void {
   if (room === undefined) return;
   if (!app.hidden) {
     composer.update(room);
-    if (complaint !== undefined) void composer.complain(complaint);
+    complain(complaint);
     complaint = undefined;
-    const isOnline = extras?.update(room) ?? true;
+    extras?.dialogs.update();
+    const isOnline = extras?.statusLine.update(room) ?? true;
     conversation.update(room);
     // Last, since drawing the conversation marks it read.
     sidebars.update(room, isOnline);
@@ -183,14 +173,26 @@ function drawSignIn(): void {
   if (signInState.kind === "required") {
     app.hidden = true;
     // Not again, since the person may be typing.
-    if (drawnSignIn !== signInState) prompt.show(signInState.problem);
+    if (drawnSignIn !== signInState) void withPrompt((it) => it.show(signInState.problem));
     drawnSignIn = signInState;
   } else if (app.hidden) {
     const hasMessages = (chat.rooms.get(current)?.messages.length ?? 0) > 0;
-    if (signInState.kind === "pending" && !hasMessages) return prompt.wait(extras?.signInDelay());
-    prompt.hide();
+    if (signInState.kind === "pending" && !hasMessages) {
+      return void withPrompt((it) => it.wait(extras?.signInDelay()));
+    }
     app.hidden = false;
   }
+  byId<"main">("prompt").hidden = !app.hidden;
+}
+
+/** Loads the prompt with its first use. Most visits need none. */
+async function withPrompt(use: (prompt: NamePrompt) => void): Promise<void> {
+  prompt ??= persist(loadModule).then(({ mountNamePrompt }) =>
+    mountNamePrompt(current, profile.username, (username, access) => {
+      signIn({ ...profile, username, ...(access === undefined ? {} : { access }) });
+    })
+  );
+  use(await prompt);
 }
 
 function signIn(wanted: Profile): void {
@@ -213,12 +215,26 @@ function openRoom(name: string): boolean {
 
 /** Shows a room and makes it the page's address. Returns a complaint if it cannot. */
 function showRoom(name: string): Complaint | undefined {
-  if (!openRoom(name)) return isRoomName(name) ? tooManyRooms : roomInvalid;
-  if (name !== current) history.pushState(null, "", addressOf(name));
+  if (!openRoom(name)) {
+    return isRoomName(name) ? tooManyRooms : (words) => words.roomInvalid(suggestRoomName(name));
+  }
+  if (name !== current) {
+    // An open drawer has an entry of its own in the history.
+    const change = history.state === "drawer" ? "replaceState" : "pushState";
+    history[change](null, "", addressOf(name));
+  }
   current = name;
-  sidebars.closeDrawers();
+  extras?.navigation.closeDrawers();
   drawSoon();
   return undefined;
+}
+
+function tryRoom(name: string): void {
+  complain(showRoom(name));
+}
+
+function complain(complaint: Complaint | undefined): void {
+  if (complaint !== undefined) void composer.complain(complaint);
 }
 
 /** Shows a room, or another one with a complaint, and corrects the address. */
@@ -235,34 +251,10 @@ function lastRoomExcept(name: string): string {
 }
 
 function leaveRoom(name: string): Complaint | undefined {
-  const next = lastRoomExcept(name);
+  const next = name === current ? lastRoomExcept(name) : current;
   if (name === next) return (words) => words.onlyRoom;
   if (!chat.leaveRoom(name)) return (words) => words.unsentHere;
   return showRoom(next);
-}
-
-function runCommand(command: string, argument: string): Complaint | undefined {
-  switch (command) {
-    case "/nick":
-      return chat.rename(argument);
-    case "/join":
-      return showRoom(argument.replace(/^#/, "").toLowerCase());
-    case "/leave":
-      return leaveRoom(current);
-    case "/who":
-      sidebars.showPeople();
-      return undefined;
-    case "/help":
-      void withExtras(({ dialogs }) => dialogs.openHelp());
-      return undefined;
-    default:
-      return (words) => words.unknownCommand(command);
-  }
-}
-
-function checkName(name: string): Problem | undefined {
-  const parsed = parseUsername(name);
-  return parsed.ok ? undefined : parsed;
 }
 
 function offerName(link: Profile | undefined): void {
@@ -270,33 +262,36 @@ function offerName(link: Profile | undefined): void {
   void withExtras(({ dialogs }) => dialogs.offerName(link));
 }
 
-/** Loads what formats messages, which show as plain text until then. */
-async function loadFormatter(): Promise<void> {
-  const { createFormatter } = await load(() => import("./views/message_text.ts"));
-  formatter = createFormatter({
-    defaultRoom,
-    addressOf,
-    showRoom(name) {
-      const complaint = showRoom(name);
-      if (complaint !== undefined) void composer.complain(complaint);
-    },
-  });
-  chat.recountMentions();
+async function loadModule() {
+  const [module] = await Promise.all([load(() => import("./extras.ts")), panelWords()]);
+  return module;
 }
 
 async function loadExtras(): Promise<Extras> {
-  const { mountExtras } = await load(() => import("./extras.ts"));
-  extras ??= await mountExtras(chat, {
-    store,
+  const { mountExtras } = await loadModule();
+  extras ??= mountExtras(chat, store, composer.parts, {
     settings,
+    defaultRoom,
     home: `${basePath}/`,
     get profile() {
       return profile;
     },
-    checkName,
+    get currentRoom() {
+      return current;
+    },
     showRoom,
+    openRoom: tryRoom,
+    leaveRoom: () => leaveRoom(current),
     addressOf,
     signOut,
+    edit(message) {
+      const text = chat.discard(message)?.text;
+      if (text !== undefined) composer.edit(text);
+    },
+    markRead() {
+      chat.rooms.get(current)?.markRead();
+      drawSoon();
+    },
     redraw: drawSoon,
     replaceProfile(other) {
       saveProfile(shared, other);
@@ -305,13 +300,11 @@ async function loadExtras(): Promise<Extras> {
     forgetDevice() {
       isReplaced = true;
       signOut();
-      for (const storage of [shared, own]) {
-        for (const key of keysWithPrefix(storage, "parley.")) removeKey(storage, key);
-      }
-      location.replace(`${basePath}/`);
+      return [shared, own];
     },
   });
-  drawSoon();
+  composer.useAids(extras.composerAids);
+  chat.recountMentions();
   return extras;
 }
 

@@ -209,7 +209,7 @@ export class Room {
 
   /** Offset of the first unread message, or one past the newest. */
   get firstUnread(): number {
-    if (this.#unreadBefore > 0) return this.readOffset + 1;
+    if (this.#unreadBefore > 0) return Math.max(this.readOffset + 1, this.first);
     const [offset = this.head + 1] = this.#unread.keys();
     return offset;
   }
@@ -243,7 +243,8 @@ export class Room {
   recountUnread(me: string, isMention: (message: Message) => boolean): void {
     const { readOffset } = this;
     this.#unread.clear();
-    this.#unreadBefore = Math.max(0, this.oldest - 1 - readOffset);
+    // Messages that the server no longer has can't be read.
+    this.#unreadBefore = Math.max(0, this.oldest - Math.max(readOffset + 1, this.first));
     for (const message of this.messages) {
       const { offset, member } = message;
       if (offset <= readOffset || member === me || this.#seen.has(offset)) continue;

@@ -10,6 +10,7 @@ export type NotifyLevel = "mention" | "always" | "never";
 export interface Settings {
   readonly theme: "system" | "light" | "dark";
   readonly density: "comfortable" | "compact";
+  readonly hours: "system" | "h12" | "h23";
   readonly sound: boolean;
   /** By room; the default is `mention`. */
   readonly notify: ReadonlyMap<string, NotifyLevel>;
@@ -20,12 +21,13 @@ export const settingsKey = "parley.settings";
 
 /** Returns the stored settings, with defaults for those missing or invalid. */
 export function loadSettings(storage: KeyValue): Settings {
-  const { theme, density, sound, notify } = readFields<Settings>(storage, settingsKey);
+  const { theme, density, hours, sound, notify } = readFields<Settings>(storage, settingsKey);
   const isLevel = (entry: [string, unknown]): entry is [string, NotifyLevel] =>
     entry[1] === "always" || entry[1] === "never";
   return {
     theme: theme === "light" || theme === "dark" ? theme : "system",
     density: density === "compact" ? density : "comfortable",
+    hours: hours === "h12" || hours === "h23" ? hours : "system",
     sound: sound === true,
     notify: new Map(Object.entries(Object(notify)).filter(isLevel)),
   };

@@ -3,21 +3,19 @@
 import { loadSettings, saveSettings, settingsKey } from "../state/settings.ts";
 import type { Settings } from "../state/settings.ts";
 import type { KeyValue } from "../state/storage.ts";
+import { refreshTimes } from "./times.ts";
+
+declare global {
+  /** Applies theme and density; from theme.js. */
+  var applyAppearance: (settings: Settings) => void;
+}
 
 /** Loads and applies the settings; `change` stores and applies new ones. */
 export function mountSettings(storage: KeyValue) {
   let settings = loadSettings(storage);
   const apply = () => {
-    const { dataset } = document.documentElement;
-    dataset.theme = settings.theme;
-    dataset.density = settings.density;
-    // The browser's toolbar takes the colour of the theme.
-    const metas = document.querySelectorAll<HTMLMetaElement>('meta[name="theme-color"]');
-    metas.forEach((meta, i) => {
-      const theme = i === 0 ? "light" : "dark";
-      const isChosen = settings.theme === theme ? "all" : "not all";
-      meta.media = settings.theme === "system" ? `(prefers-color-scheme: ${theme})` : isChosen;
-    });
+    applyAppearance(settings);
+    refreshTimes(settings.hours);
   };
   apply();
   addEventListener("storage", ({ key }) => {

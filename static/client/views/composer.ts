@@ -1,12 +1,10 @@
-// Where messages are written: counts characters, grows with the text, saves drafts, and sends.
+// Where messages are written: grows with the text, saves drafts, and sends.
 
-import { codePointLength } from "../../../app/protocol/text.ts";
-import { load } from "../load.ts";
 import type { ChatClient } from "../state/chat_client.ts";
 import { loadDraft, pruneDrafts, saveDraft } from "../state/drafts.ts";
 import type { Room } from "../state/room.ts";
 import type { KeyValue } from "../state/storage.ts";
-import { panelWords, sentenceOf, words } from "../words/language.ts";
+import { sentenceOf, words } from "../words/language.ts";
 import type { Complaint } from "../words/language.ts";
 import type { ComposerAids } from "./composer_aids.ts";
 import { byId, isTouch, setText } from "./dom.ts";
@@ -18,29 +16,18 @@ export interface ComposerActions {
   onSent(): void;
 }
 
-/** The counter shows when fewer characters than this are left. */
-const counterMin = 200;
-
 /** Mounts the composer; `update` gives it a room. */
 export function mountComposer(chat: ChatClient, storage: KeyValue, actions: ComposerActions) {
   const form = byId<"form">("composer");
   const text = byId<"textarea">("text");
-  const hint = byId<"span">("composer-hint");
   const problem = byId<"p">("composer-problem");
   pruneDrafts(storage, chat.rooms);
   let room: Room | undefined;
   let aids: ComposerAids | undefined;
 
-  const maxLength = () => chat.limits?.textMaxLength ?? Infinity;
-  const charactersLeft = (text: string) => maxLength() - codePointLength(text.trimEnd());
   const onChange = () => {
     if (room === undefined) return;
     saveDraft(storage, room.name, text.value);
-    const left = charactersLeft(text.value);
-    const isCounting = left < counterMin;
-    setText(hint, isCounting ? words.charactersLeft(left) : words.sendHint);
-    hint.classList.toggle("count", isCounting);
-    hint.classList.toggle("trouble", left < 0);
     setText(problem, "");
     aids?.onChange();
     if (CSS.supports("field-sizing", "content")) return;
@@ -71,24 +58,6 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, actions: Comp
     setValue("");
     if (isMessage) actions.onSent();
   };
-  const loadAids = async () => {
-    if (aids !== undefined) return;
-    const [{ mountComposerAids }, words] = await Promise.all([
-      load(() => import("./composer_aids.ts")),
-      panelWords(),
-    ]);
-    aids ??= mountComposerAids(words, chat, {
-      text,
-      room: () => room,
-      maxLength,
-      charactersLeft,
-      setValue,
-      complain,
-    });
-    aids.onChange();
-  };
-  // If it fails, the next focus tries again.
-  text.addEventListener("focus", () => loadAids().catch(() => {}));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     submit();
@@ -113,6 +82,12 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, actions: Comp
   });
 
   return {
+    parts: { text, room: () => room, setValue, complain },
+    /** Starts to use the aids, once they have loaded. */
+    useAids(loaded: ComposerAids): void {
+      aids = loaded;
+      aids.onChange();
+    },
     update(current: Room): void {
       if (current === room) return;
       room = current;

@@ -1,48 +1,59 @@
 // Aids for writing: a list of slash commands, completion of names and rooms, recall of the last
-// message, a limit for pasted text, and keys that switch rooms. Loads when the composer is focused.
+// message, a count of characters, a limit for pasted text, and keys that switch rooms. Loads when the composer is focused.
 
+import { codePointLength } from "../../../app/protocol/text.ts";
 import type { ChatClient } from "../state/chat_client.ts";
 import type { Room } from "../state/room.ts";
+import { panels } from "../words/language.ts";
 import type { Complaint } from "../words/language.ts";
-import type { PanelWords } from "../words/panel_words_en.ts";
-import { byId, element } from "./dom.ts";
+import { byId, element, setText } from "./dom.ts";
 
 /** What the aids use of the composer. */
 export interface ComposerParts {
   readonly text: HTMLTextAreaElement;
   room(): Room | undefined;
-  maxLength(): number;
-  /** Returns how many characters a text may still grow by. */
-  charactersLeft(text: string): number;
   setValue(value: string): void;
   complain(complaint: Complaint): void;
 }
+
+/** The counter shows when fewer characters than this are left. */
+const counterMin = 200;
 
 /** The aids of the composer. */
 export type ComposerAids = ReturnType<typeof mountComposerAids>;
 
 /** Mounts the aids. */
 export function mountComposerAids(
-  words: PanelWords,
   chat: ChatClient,
-  { text, room, maxLength, charactersLeft, setValue, complain }: ComposerParts,
+  { text, room, setValue, complain }: ComposerParts,
 ) {
   const list = byId<"ul">("suggestions");
+  const hint = byId<"span">("composer-hint");
   let selected = 0;
   /** What Tab completes, until the text changes otherwise. */
   let completion:
     | { readonly candidates: readonly string[]; readonly start: number; index: number }
     | undefined;
 
+  const maxLength = () => chat.limits?.textMaxLength ?? Infinity;
+  /** Returns how many characters a text may still grow by. */
+  const charactersLeft = (text: string) => maxLength() - codePointLength(text.trimEnd());
+  const count = () => {
+    const left = charactersLeft(text.value);
+    const isCounting = left < counterMin;
+    setText(hint, isCounting ? panels.charactersLeft(left) : panels.sendHint);
+    hint.classList.toggle("count", isCounting);
+    hint.classList.toggle("trouble", left < 0);
+  };
   const matchingCommands = () =>
     /^\/[a-z]*$/.test(text.value)
-      ? Object.keys(words.commands).filter((command) => command.startsWith(text.value))
+      ? Object.keys(panels.commands).filter((command) => command.startsWith(text.value))
       : [];
   const suggest = () => {
     const commands = matchingCommands();
     list.hidden = commands.length === 0;
     list.replaceChildren(...commands.map((command, i) => {
-      const [argument, meaning] = words.commands[command] ?? ["", ""];
+      const [argument, meaning] = panels.commands[command] ?? ["", ""];
       const item = element(
         "li",
         { role: "option", id: `suggestion-${i}`, "aria-selected": String(i === selected) },
@@ -59,7 +70,7 @@ export function mountComposerAids(
     else text.setAttribute("aria-activedescendant", `suggestion-${selected}`);
   };
   const accept = (command: string) => {
-    setValue(words.commands[command]?.[0] === "" ? command : `${command} `);
+    setValue(panels.commands[command]?.[0] === "" ? command : `${command} `);
     list.hidden = true;
     text.focus();
   };
@@ -109,7 +120,7 @@ export function mountComposerAids(
     const step = event.altKey ? ["ArrowUp", "", "ArrowDown"].indexOf(event.key) - 1 : 0;
     if (Math.abs(step) !== 1) return;
     event.preventDefault();
-    const rooms = [...document.querySelectorAll<HTMLElement>("#room-list button")];
+    const rooms = [...document.querySelectorAll<HTMLElement>("#room-list button:not(.leave)")];
     const current = rooms.findIndex(({ ariaCurrent }) => ariaCurrent !== null);
     rooms.at((current + step) % rooms.length)?.click();
   });
@@ -117,7 +128,7 @@ export function mountComposerAids(
     const pasted = event.clipboardData?.getData("text/plain") ?? "";
     if (charactersLeft(pasted) >= 0) return;
     event.preventDefault();
-    complain(() => words.pasteTooLong(maxLength()));
+    complain(() => panels.pasteTooLong(maxLength()));
   });
 
   return {
@@ -126,6 +137,7 @@ export function mountComposerAids(
       completion = undefined;
       selected = 0;
       suggest();
+      count();
     },
     /** Handles a key. Returns false if it is not for the aids. */
     takes({ key, shiftKey, altKey }: KeyboardEvent): boolean {

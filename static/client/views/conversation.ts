@@ -1,33 +1,40 @@
 // The conversation: draws the rows of the current room, keeps the reader's place in them, and marks
-// them read.
+// read what was on the screen of a focused window.
 
 import type { ChatClient } from "../state/chat_client.ts";
 import type { Room } from "../state/room.ts";
 import { words } from "../words/language.ts";
 import { byId, setText } from "./dom.ts";
 import { KeyedList } from "./keyed_list.ts";
-import { rowsOf } from "./message_rows.ts";
+import { ConversationRows } from "./message_rows.ts";
 import type { RowActions } from "./message_rows.ts";
+import { viewOf } from "./message_view.ts";
+import { refreshTimes } from "./times.ts";
 
 /** What the conversation asks of the page. */
 export interface ConversationActions extends RowActions {
-  /** Messages were read. */
-  onRead(): void;
+  /** Something changed that the page shows. */
+  redraw(): void;
 }
 
 /** Closer to the end than this counts as at the end. */
 const endPx = 48;
 /** Older messages load when the reader is closer to the start than this. */
 const olderPx = 600;
-const anchorsMax = 20;
+/** A message is on screen if this much of it is. */
+const firstLinePx = 20;
+const timesIntervalMs = 30_000;
 
 /** Mounts the conversation; `update` draws a room. */
 export function mountConversation(chat: ChatClient, actions: ConversationActions) {
   const log = byId<"div">("log");
   const jump = byId<"button">("to-end");
+  const rows = new ConversationRows(chat, actions);
   const list = new KeyedList(byId<"div">("rows"));
   const savedScroll = new WeakMap<Room, { readonly isAtEnd: boolean; readonly top: number }>();
   let current: Room | undefined;
+  /** Whether the current room was live since it is shown, so that what is unread is known. */
+  let isOpened = false;
   let isAtEnd = true;
   /** The line "new since" as last drawn, if the reader was watching the end. */
   let watched: { readonly newSince: number | undefined } | undefined;
@@ -35,7 +42,7 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
   let lastScrollTop = 0;
   /** The fraction of a pixel that the last correction could not scroll. */
   let scrollRest = 0;
-  let drawn = { oldest: 0, isLive: false, isFormatted: false };
+  let drawn = { oldest: 0, isLive: false, hasAids: false };
   let busyTimer: ReturnType<typeof setTimeout> | undefined;
 
   const goToEnd = () => {
@@ -52,19 +59,30 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
   /** Acts on what is in view: marks it read, and loads more above it. */
   const onView = () => {
     if (current === undefined) return;
-    if (isAtEnd && !document.hidden && current.unread > 0) {
-      current.markRead();
-      actions.onRead();
-    }
+    const [first = 0, last = 0] = offsetsInView(log);
+    const isUnread = current.readOffset < current.head && isOpened && hasFocus();
+    if (isUnread && current.markSeen(first, last)) actions.redraw();
     // Messages that arrived but aren't drawn yet would look like missing ones.
     if (log.scrollTop < olderPx && current.oldest === drawn.oldest) chat.loadOlder(current.name);
+    const { unread, firstUnread } = current;
+    const isAbove = isOpened && unread > 0 && firstUnread < first;
+    actions.aids?.showUnread(current, isAbove);
     jump.hidden = isAtEnd;
-    const { unread } = current;
-    setText(jump, unread > 0 ? words.newMessages(unread) : words.jumpToLatest);
+    setText(jump, unread > 0 && !isAbove ? words.newMessages(unread) : words.jumpToLatest);
   };
+  const onFocusChange = () => {
+    if (!hasFocus() && current?.unread === 0) current.newSince = undefined;
+    watched = undefined;
+    if (refreshTimes()) actions.redraw();
+    onView();
+  };
+  addEventListener("focus", onFocusChange);
+  addEventListener("blur", onFocusChange);
+  setInterval(() => refreshTimes() && actions.redraw(), timesIntervalMs);
   log.addEventListener("scroll", () => {
     readScroll();
     onView();
+    actions.aids?.showDay();
   }, { passive: true });
   // Unfolding a message moves the end away without scrolling.
   log.addEventListener("fold", () => {
@@ -78,7 +96,8 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
   });
   // A phone's keyboard shrinks the log from below; what was at the bottom stays there.
   new ResizeObserver(() => {
-    const shrunkBy = height - log.clientHeight;
+    // It has no height before it is shown.
+    const shrunkBy = height && height - log.clientHeight;
     height = log.clientHeight;
     if (isAtEnd) goToEnd();
     else log.scrollTop += shrunkBy;
@@ -94,30 +113,28 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
           if (current.unread === 0) current.newSince = undefined;
         }
         current = room;
+        isOpened = false;
         isAtEnd = savedScroll.get(room)?.isAtEnd ?? true;
       }
       // Messages that arrive while the reader watches get no line "new since".
-      if (!isOther && isAtEnd && !document.hidden && watched !== undefined) {
-        room.markRead();
-        room.newSince = watched.newSince;
-      }
+      const isWatching = !isOther && isAtEnd && watched !== undefined && hasFocus();
+      if (isWatching) room.newSince = watched?.newSince;
       if (isAtEnd) room.trim();
       // Screen readers read live messages aloud, but not loaded ones.
       const isLive = room.phase === "live";
-      const isFormatted = actions.formatter !== undefined;
-      // The formatter draws all messages again, and they must not be read again.
+      const hasAids = actions.aids !== undefined;
+      // Once formatted, all messages are drawn again, and they must not be read again.
       const isHistory = isOther || !drawn.isLive || room.oldest < drawn.oldest ||
-        isFormatted !== drawn.isFormatted;
+        hasAids !== drawn.hasAids;
       const isLoading = room.isLoadingOlder || !isLive;
       log.ariaBusy = String(isHistory || isLoading);
       clearTimeout(busyTimer);
       if (!isLoading) busyTimer = setTimeout(() => log.ariaBusy = "false");
-      drawn = { oldest: room.oldest, isLive, isFormatted };
+      drawn = { oldest: room.oldest, isLive, hasAids };
 
       const anchors = isOther || isAtEnd ? [] : anchorsIn(log);
-      // One list draws all rooms in turn.
-      const rows = rowsOf(chat, room, actions);
-      list.update(rows.map((row) => ({ ...row, key: `${room.name} ${row.key}` })));
+      const unchanged = rows.update(room);
+      list.update(rows.rows, unchanged);
       const anchor = anchors.find(({ node }) => node.isConnected);
       if (isAtEnd) goToEnd();
       else if (isOther) log.scrollTop = savedScroll.get(room)?.top ?? 0;
@@ -127,34 +144,61 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
         log.scrollTop += moved;
         scrollRest = (moved - log.scrollTop + before) % 1;
       }
+      const isOpening = isLive && hasAids && !isOpened;
+      isOpened ||= isOpening;
+      actions.aids?.jump(room, isOpening && isAtEnd && room.unread > 0);
+      readScroll();
       onView();
-      watched = isAtEnd && !document.hidden && isLive ? { newSince: room.newSince } : undefined;
+      // More arrived at once than fits the screen.
+      if (isWatching && room.unread > 0 && room.newSince === undefined) {
+        room.newSince = room.firstUnread - 1;
+        actions.redraw();
+      }
+      watched = isAtEnd && hasFocus() && isLive ? { newSince: room.newSince } : undefined;
     },
-    /** The page was hidden or shown. */
-    onVisibilityChange(): void {
-      if (document.hidden && current?.unread === 0) current.newSince = undefined;
-      watched = undefined;
-      onView();
-    },
+    onFocusChange,
     goToEnd,
   };
 }
 
-/** Returns the first messages in view and where they are. The first that stays keeps its place. */
-function anchorsIn(log: HTMLElement): { readonly node: Element; readonly top: number }[] {
-  const { top } = log.getBoundingClientRect();
-  const children = log.firstElementChild?.children ?? [];
-  // Binary search for the first row that reaches into view.
+/** Whether the person can be reading: a visible window may lie beside the one in use. */
+function hasFocus(): boolean {
+  return document.hasFocus() && !document.hidden;
+}
+
+/** Returns the index of the first row for which a condition holds, as it does for all after it. */
+function firstRow(rows: HTMLCollection, isAfter: (row: DOMRect) => boolean): number {
   let low = 0;
-  let high = children.length;
+  let high = rows.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if ((children[middle]?.getBoundingClientRect().bottom ?? 0) > top) high = middle;
+    const row = rows[middle];
+    if (row !== undefined && isAfter(row.getBoundingClientRect())) high = middle;
     else low = middle + 1;
   }
-  return Array.from(children).slice(low, low + anchorsMax)
-    .filter(({ localName }) => localName === "article")
-    .map((node) => ({ node, top: topOf(node) }));
+  return low;
+}
+
+/** Returns the rows in view. */
+function rowsInView(log: HTMLElement): Element[] {
+  const { top, bottom } = log.getBoundingClientRect();
+  const rows = log.firstElementChild?.children;
+  if (rows === undefined) return [];
+  const first = firstRow(rows, (row) => row.bottom > top);
+  const end = firstRow(rows, (row) => row.top + firstLinePx > bottom);
+  return Array.from(rows).slice(first, end);
+}
+
+/** Returns the offsets of the messages in view. */
+function offsetsInView(log: HTMLElement): [first?: number, last?: number] {
+  const offsets = rowsInView(log).map((row) => viewOf(row)?.offset)
+    .filter((offset) => offset !== undefined);
+  return offsets.length === 0 ? [] : [Math.min(...offsets), Math.max(...offsets)];
+}
+
+/** Returns the messages in view and where they are. The first that stays keeps its place. */
+function anchorsIn(log: HTMLElement): { readonly node: Element; readonly top: number }[] {
+  return rowsInView(log).filter(viewOf).map((node) => ({ node, top: topOf(node) }));
 }
 
 function topOf(node: Element): number {

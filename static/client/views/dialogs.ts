@@ -1,30 +1,29 @@
 // The dialogs: help, settings, and the offer to use a name from another device.
 
+import type { PageActions } from "../page_actions.ts";
 import type { ChatClient } from "../state/chat_client.ts";
 import type { Profile } from "../state/profile.ts";
-import type { PanelWords } from "../words/panel_words_en.ts";
-import { button, byId, element, isTouch } from "./dom.ts";
-import { showEmptyRoom } from "./empty_room.ts";
-import { settingsSections } from "./settings_form.ts";
-import type { SettingsActions } from "./settings_form.ts";
-
-/** What the dialogs ask of the page. */
-export interface DialogActions extends SettingsActions {
-  /** Makes this browser use another identity. */
-  replaceProfile(profile: Profile): void;
-}
+import { panels } from "../words/language.ts";
+import { directorySection } from "./directory.ts";
+import { button, byId, copyButton, element, isTouch, keepFocus } from "./dom.ts";
+import { nameForm, settingsSections } from "./settings_form.ts";
 
 /** Mounts the dialogs; each method opens one. */
-export function mountDialogs(words: PanelWords, chat: ChatClient, actions: DialogActions) {
+export function mountDialogs(chat: ChatClient, actions: PageActions) {
   const dialog = byId<"dialog">("dialog");
   const close = () => dialog.close();
+  let update: (() => void) | undefined;
+  dialog.addEventListener("close", () => {
+    update = undefined;
+    keepFocus();
+  });
   const open = (title: string, ...content: readonly Node[]) => {
     dialog.replaceChildren(
       element(
         "header",
         { class: "line" },
         element("h2", { id: "dialog-title" }, title),
-        button(words.close, close, { class: "second" }),
+        button(panels.close, close, { class: "second" }),
       ),
       ...content,
     );
@@ -32,23 +31,35 @@ export function mountDialogs(words: PanelWords, chat: ChatClient, actions: Dialo
   };
 
   return {
-    showEmptyRoom: (place: HTMLElement) => showEmptyRoom(words, place),
+    showEmptyRoom,
+    /** The chat has changed. */
+    update: () => update?.(),
+
+    openDirectory(): void {
+      const show = (room: string) => {
+        close();
+        actions.openRoom(room);
+      };
+      open(panels.allRooms, directorySection(actions, show));
+    },
 
     openHelp(): void {
-      const commands = Object.entries(words.commands).map(([command, [argument, meaning]]) =>
+      const commands = Object.entries(panels.commands).map(([command, [argument, meaning]]) =>
         [`${command} ${argument}`, meaning] as const
       );
-      const lists = [commands, ...isTouch() ? [] : [words.keys], words.formatting];
+      const lists = [commands, ...isTouch() ? [] : [panels.keys], panels.formatting];
       const draw = ([key, meaning]: readonly [string, string]) => [
         element("dt", {}, element("code", {}, key)),
         element("dd", {}, meaning),
       ];
-      open(words.helpTitle, ...lists.map((list) => element("dl", {}, ...list.flatMap(draw))));
+      open(panels.helpTitle, ...lists.map((list) => element("dl", {}, ...list.flatMap(draw))));
     },
 
-    /** Opens the settings, with those of `room`. */
-    openSettings(room: string): void {
-      open(words.settings, ...settingsSections(words, chat, room, actions, close));
+    /** Opens the settings, with those of the current room. */
+    openSettings(): void {
+      const name = nameForm(chat, close);
+      update = name.update;
+      open(panels.settings, name.form, ...settingsSections(chat, actions, close));
     },
 
     /** Asks whether to use the identity of another device here. */
@@ -56,14 +67,29 @@ export function mountDialogs(words: PanelWords, chat: ChatClient, actions: Dialo
       // Messages written under one name must not be sent under another.
       const hasUnsent = chat.outbox.rooms.size > 0;
       const text = hasUnsent
-        ? words.offerNameLater
-        : words.offerName(other.username, actions.profile.username);
+        ? panels.offerNameLater
+        : panels.offerName(other.username, actions.profile.username);
       const accept = button(
-        words.continueAs(other.username),
+        panels.continueAs(other.username),
         () => actions.replaceProfile(other),
         { class: "primary" },
       );
-      open(words.thisDevice, element("section", {}, element("p", {}, text), !hasUnsent && accept));
+      open(panels.thisDevice, element("section", {}, element("p", {}, text), !hasUnsent && accept));
     },
   };
+}
+
+/** Invites to write in a room without messages, and gives the link to share. */
+function showEmptyRoom(place: HTMLElement): void {
+  const link = location.origin + location.pathname;
+  place.replaceChildren(
+    element("p", {}, panels.emptyRoom),
+    element(
+      "p",
+      { class: "line" },
+      element("a", { href: link }, link),
+      copyButton(() => link, "second"),
+    ),
+    element("p", { class: "hint" }, panels.notPrivate),
+  );
 }

@@ -1,6 +1,6 @@
 // Creates DOM nodes. All of the page's nodes come from here, so text never becomes HTML.
 
-import { words } from "../words/language.ts";
+import { panels } from "../words/language.ts";
 
 type Child = Node | string | undefined | false;
 type Attributes = Readonly<Record<string, string | number | boolean | undefined>>;
@@ -41,12 +41,19 @@ export function setText(node: HTMLElement, text: string): void {
   if (node.textContent !== text) node.textContent = text;
 }
 
+/** Returns a text as nodes in which isolated names (U+2068 to U+2069) aren't translated. */
+export function withNames(text: string): (Node | string)[] {
+  return text.split(/\u2068(.*?)\u2069/).map((part, i) =>
+    i % 2 === 1 ? element("bdi", { translate: "no" }, part) : part
+  );
+}
+
 /** Creates a button that copies a text; `undefined` on plain http, where there is no clipboard. */
 export function copyButton(text: () => string, className?: string): HTMLElement | undefined {
   if (navigator.clipboard === undefined) return undefined;
-  const copy = button(words.copy, async () => {
+  const copy = button(panels.copy, async () => {
     await navigator.clipboard.writeText(text());
-    setText(copy, words.copied);
+    setText(copy, panels.copied);
   }, { class: className });
   return copy;
 }
@@ -54,4 +61,10 @@ export function copyButton(text: () => string, className?: string): HTMLElement 
 /** Whether the person types on the screen, where Enter begins a new line. */
 export function isTouch(): boolean {
   return matchMedia("(pointer: coarse)").matches;
+}
+
+/** Gives the focus to the composer, or where that opens a keyboard to the log, if nothing has it. */
+export function keepFocus(): void {
+  if (document.activeElement !== document.body) return;
+  (isTouch() ? byId<"div">("log") : byId<"textarea">("text")).focus();
 }

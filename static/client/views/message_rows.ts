@@ -3,95 +3,161 @@
 
 import type { ChatClient } from "../state/chat_client.ts";
 import type { OutboxMessage } from "../state/outbox.ts";
-import type { Problem } from "../state/problem.ts";
 import type { Message, Room } from "../state/room.ts";
-import { locale, words } from "../words/language.ts";
-import { button, element } from "./dom.ts";
+import { panels, words } from "../words/language.ts";
+import type { ConversationAids } from "./conversation_aids.ts";
+import { element, withNames } from "./dom.ts";
 import type { Row } from "./keyed_list.ts";
-import { clockTime, drawMessage } from "./message_view.ts";
-import type { Formatter } from "./message_text.ts";
-import { presenceSentences } from "./presence_lines.ts";
+import { drawMessage } from "./message_view.ts";
+import { dayNumber, timesVersion } from "./times.ts";
 
 /** What rows ask of the page. */
 export interface RowActions {
-  /** Formats messages; `undefined` until it has loaded. */
-  readonly formatter: Formatter | undefined;
-  /** Moves an unsent message back to the composer. */
-  edit(message: OutboxMessage): void;
+  /** Formats messages, among others; `undefined` until they have loaded. */
+  readonly aids: ConversationAids | undefined;
   /** Fills the place of the messages in a room that has none. */
   showEmptyRoom(place: HTMLElement): void;
 }
 
 /** Messages of one author within this time form a group. */
 const groupMs = 5 * 60_000;
-const day = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long" });
 
-/** Returns the rows of a room. */
-export function rowsOf(chat: ChatClient, room: Room, actions: RowActions): Row[] {
-  const rows = topRows(room, actions);
-  const events = room.roster.events;
-  let nextEvent = 0;
-  let previousAt: number | undefined;
-  /** The message directly above, if nothing stands between. */
-  let above: Pick<Message, "member" | "from" | "at"> | undefined;
-  const add = (row: Row) => {
-    rows.push(row);
-    above = undefined;
-  };
-  const addEvents = (upTo: number) => {
-    const start = nextEvent;
-    while ((events[nextEvent]?.afterOffset ?? Infinity) <= upTo) nextEvent++;
-    const text = presenceSentences(events.slice(start, nextEvent)).join(" · ");
-    if (text !== "") add(lineRow(`presence ${events[start]?.id}`, "presence", text));
-  };
-  addEvents(room.oldest - 1);
-  for (const message of room.messages) {
-    const { offset, member, from, at } = message;
-    if (previousAt === undefined || !isSameDay(previousAt, at)) {
-      add(ruleRow(`day ${offset}`, "rule", dayName(at)));
+/** The rows of the conversation. */
+export class ConversationRows {
+  readonly rows: Row[] = [];
+  readonly #chat: ChatClient;
+  readonly #actions: RowActions;
+  #room: Room | undefined;
+  #messages: readonly Message[] = [];
+  /** What all rows depend on. */
+  #version = "";
+  /** How many rows and events there are up to the last message. */
+  #drawn = { rows: 0, events: 0 };
+  #nextEvent = 0;
+  /** The message directly above, if nothing is between. */
+  #above: Pick<Message, "member" | "from" | "at"> | undefined;
+
+  constructor(chat: ChatClient, actions: RowActions) {
+    this.#chat = chat;
+    this.#actions = actions;
+  }
+
+  /** Makes the rows those of a room. Returns how many at the start are as before. */
+  update(room: Room): number {
+    const { messages, newSince, roster } = room;
+    const { username, member, outbox } = this.#chat;
+    const top = topRows(this.#chat, room, this.#actions);
+    const version = [
+      this.#actions.aids !== undefined,
+      username,
+      member,
+      newSince,
+      timesVersion,
+      roster.events[0]?.id,
+      ...top.flatMap(({ key, version }) => [key, version]),
+    ].join();
+    const before = this.#messages;
+    const last = before.at(-1);
+    // Usually messages are appended, and the rows before them stay.
+    const isAppended = room === this.#room && version === this.#version && last !== undefined &&
+      before[0] === messages[0] && last === messages[before.length - 1];
+    if (!isAppended) this.#drawn = { rows: 0, events: 0 };
+    const unchanged = this.#drawn.rows;
+    this.rows.length = unchanged;
+    this.#nextEvent = this.#drawn.events;
+    this.#above = isAppended ? last : undefined;
+    this.#room = room;
+    this.#version = version;
+    this.#messages = messages;
+
+    if (!isAppended) this.rows.push(...top);
+    this.#addEvents(isAppended ? last.offset : room.oldest - 1);
+    for (let i = isAppended ? before.length : 0; i < messages.length; i++) {
+      const message = messages[i];
+      if (message === undefined) break;
+      this.#addMessage(room, message, messages[i - 1]?.at);
+      this.#drawn = { rows: this.rows.length, events: this.#nextEvent };
+      this.#addEvents(message.offset);
+    }
+    for (const message of outbox.messagesIn(room.name)) {
+      const isStart = this.#isStart({ member, from: username, at: message.at });
+      this.rows.push(outboxRow(this.#chat, room, message, isStart, this.#actions.aids));
+    }
+    return unchanged;
+  }
+
+  #addMessage(room: Room, message: Message, previousAt: number | undefined): void {
+    const { offset, member, nonce, at } = message;
+    if (previousAt === undefined || dayNumber(previousAt) !== dayNumber(at)) {
+      this.#addBetween(ruleRow(`day ${offset}`, "rule", this.#actions.aids?.dayName(at) ?? ""));
     }
     if (room.newSince === offset - 1) {
-      const time = previousAt === undefined ? "" : clockTime(previousAt);
-      add(ruleRow("new", "rule new", words.newSince(time)));
+      const text = this.#actions.aids?.newSince(previousAt) ?? "";
+      this.#addBetween(ruleRow("new", "rule new", text));
     }
-    const isStart = above?.member !== member || above.from !== from || at - above.at > groupMs;
-    rows.push(messageRow(chat, room, message, isStart, actions));
-    above = message;
-    previousAt = at;
-    addEvents(offset);
+    const isStart = this.#isStart(message);
+    const isMention = this.#chat.isMention(room, message);
+    const { aids } = this.#actions;
+    this.rows.push({
+      // The row of an own message keeps its key when the message leaves the outbox.
+      key: member === this.#chat.member ? `nonce ${nonce}` : `message ${room.name} ${offset}`,
+      // After a reset another message can have the same offset.
+      version: [isStart, isMention, aids !== undefined, timesVersion, offset, member, nonce].join(),
+      create: () =>
+        drawMessage({ ...message, isStart, isMention }, this.#chat.readerOf(room), aids?.formatter),
+    });
   }
-  const { member, username } = chat;
-  for (const message of chat.outbox.messagesIn(room.name)) {
-    const isStart = above?.member !== member || message.at - above.at > groupMs;
-    rows.push(outboxRow(chat, room, message, isStart, actions));
-    above = { member, from: username, at: message.at };
+
+  /** Whether a message starts a group. */
+  #isStart(message: Pick<Message, "member" | "from" | "at">): boolean {
+    const above = this.#above;
+    this.#above = message;
+    return above?.member !== message.member || above.from !== message.from ||
+      message.at - above.at > groupMs;
   }
-  return rows;
+
+  #addBetween(row: Row): void {
+    this.rows.push(row);
+    this.#above = undefined;
+  }
+
+  /** Adds a line for the presence events up to an offset. */
+  #addEvents(upTo: number): void {
+    const events = this.#room?.roster.events ?? [];
+    const start = this.#nextEvent;
+    while ((events[this.#nextEvent]?.afterOffset ?? Infinity) <= upTo) this.#nextEvent++;
+    const text = this.#actions.aids?.describe(events.slice(start, this.#nextEvent)) ?? "";
+    if (text !== "") this.#addBetween(lineRow(`presence ${events[start]?.id}`, "presence", text));
+  }
 }
 
-function topRows(room: Room, actions: RowActions): Row[] {
-  if (room.phase === "not_joined" && room.messages.length === 0) return [];
+function topRows(chat: ChatClient, room: Room, actions: RowActions): Row[] {
   const rows: Row[] = [];
-  if (room.wasReset) rows.push(ruleRow("reset", "rule gap", words.restored));
-  if (room.missingCount > 0) {
-    rows.push(ruleRow("missing", "rule gap", words.missing(room.missingCount)));
-  } else if (room.hasOlder) {
-    rows.push(lineRow("older", "top", room.isLoadingOlder ? words.loadingOlder : " "));
-  } else if (room.first > 1) rows.push(lineRow("pruned", "top", words.pruned));
-  else if (room.messages.length > 0) rows.push(lineRow("begin", "top", words.beginning(room.name)));
+  const { name, phase } = room;
+  const isEmpty = room.messages.length === 0;
+  const line = (key: string, text: string) => rows.push(lineRow(`${key} ${name}`, "top", text));
+  if (room.wasReset && actions.aids) rows.push(ruleRow("reset", "rule gap", panels.restored));
+  if (room.missingCount > 0 && actions.aids) {
+    rows.push(ruleRow("missing", "rule gap", panels.missing(room.missingCount)));
+  } else if (phase !== "live" && isEmpty) {
+    // A room that was refused has nothing to load.
+    if (phase === "catching_up" || !chat.isReady) line("loading", words.loading);
+  } else if (room.hasOlder) line("older", room.isLoadingOlder ? words.loadingOlder : " ");
+  else if (room.first > 1) line("pruned", words.pruned);
+  else if (!isEmpty) line("begin", words.beginning(name));
   else {
     const create = () => {
       const place = element("div", { class: "empty" });
       actions.showEmptyRoom(place);
       return place;
     };
-    rows.push({ key: "empty", version: "", create });
+    rows.push({ key: `empty ${name}`, version: "", create });
   }
   return rows;
 }
 
 function lineRow(key: string, className: string, text: string): Row {
-  const create = () => element("p", { class: className, dir: "auto" }, text);
+  const create = () => element("p", { class: className, dir: "auto" }, ...withNames(text));
   return { key, version: text, create };
 }
 
@@ -100,76 +166,24 @@ function ruleRow(key: string, className: string, text: string): Row {
   return { key, version: text, create: () => element("p", attributes, text) };
 }
 
-function messageRow(
-  chat: ChatClient,
-  room: Room,
-  message: Message,
-  isStart: boolean,
-  { formatter }: RowActions,
-): Row {
-  const { offset, member, nonce } = message;
-  const isMention = chat.isMention(room, message);
-  return {
-    // The row of an own message keeps its key when the message leaves the outbox.
-    key: member === chat.member ? `nonce ${nonce}` : `message ${offset}`,
-    // After a reset another message can have the same offset.
-    version: `${isStart} ${isMention} ${formatter !== undefined} ${offset} ${member} ${nonce}`,
-    create: () => {
-      const view = { ...message, isStart, isMention, isPending: false };
-      return drawMessage(view, chat.readerOf(room), formatter);
-    },
-  };
-}
-
 function outboxRow(
   chat: ChatClient,
   room: Room,
   message: OutboxMessage,
   isStart: boolean,
-  actions: RowActions,
+  aids: ConversationAids | undefined,
 ): Row {
-  const { nonce, state } = message;
-  const isPending = state === "pending";
-  const text = outboxState(chat, room, message);
+  const text = aids?.stateOf(room, message) ?? "";
   return {
-    key: `nonce ${nonce}`,
-    version: `${isStart} ${state} ${actions.formatter !== undefined} ${text}`,
+    key: `nonce ${message.nonce}`,
+    version: [isStart, message.state, aids !== undefined, timesVersion, text].join(),
     create: () => {
-      const extra = isPending ? element("span", { class: "state" }, text) : element(
-        "span",
-        { class: "state trouble" },
-        element("span", {}, text),
-        button(state === "stale" ? words.sendNow : words.retry, () => chat.retry(message)),
-        button(words.edit, () => actions.edit(message)),
-        button(words.discard, () => chat.discard(message)),
-      );
-      const view = { ...message, from: chat.username, isStart, isMention: false, isPending: true };
-      const node = drawMessage(view, chat.readerOf(room), actions.formatter, extra);
+      const view = { ...message, from: chat.username, isStart, isMention: false };
+      const extra = aids?.drawState(message, text);
+      const node = drawMessage(view, chat.readerOf(room), aids?.formatter, extra);
       // A pending message is read aloud once it is in the log or has failed.
-      if (isPending) node.ariaLive = "off";
+      if (message.state === "pending") node.ariaLive = "off";
       return node;
     },
   };
-}
-
-const notSaved: Problem = { code: "not_saved", message: "" };
-
-/** Returns why a message is not in the log yet. */
-function outboxState(chat: ChatClient, room: Room, message: OutboxMessage): string {
-  const { state, problem } = message;
-  if (state === "stale") return words.stale;
-  if (state === "failed") return `${words.notSent} ${problem ? words.problem(problem) : ""}`;
-  if (room.waitReason?.code === "rate_limited") return words.queued;
-  if (room.waitReason !== undefined) return words.problem(room.waitReason);
-  if (chat.isReady) return words.sending;
-  return chat.outbox.isUnsaved(message) ? words.problem(notSaved) : words.willSend;
-}
-
-function isSameDay(a: number, b: number): boolean {
-  return new Date(a).toDateString() === new Date(b).toDateString();
-}
-
-function dayName(at: number): string {
-  const isThisYear = new Date(at).getFullYear() === new Date().getFullYear();
-  return (isThisYear ? day : new Intl.DateTimeFormat(locale, { dateStyle: "full" })).format(at);
 }

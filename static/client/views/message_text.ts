@@ -1,17 +1,10 @@
 // Draws the formatted text of a message. Loads after the page.
 
+import type { PageActions } from "../page_actions.ts";
 import { isEmojiOnly, mentions, parseText } from "../state/formatting.ts";
 import type { TextPart, TextReader } from "../state/formatting.ts";
-import { words } from "../words/language.ts";
+import { panels } from "../words/language.ts";
 import { button, copyButton, element, setText } from "./dom.ts";
-
-/** What the formatter asks of the page. */
-export interface FormatterActions {
-  readonly defaultRoom: string;
-  showRoom(name: string): void;
-  /** Returns the path of a room. */
-  addressOf(name: string): string;
-}
 
 /** Formats messages. */
 export type Formatter = ReturnType<typeof createFormatter>;
@@ -24,21 +17,22 @@ const blankLines = /\n(?:[^\S\n]|[\p{Default_Ignorable_Code_Point}\u2800\n])*\n/
 const tags = { bold: "strong", italic: "em", strike: "s", quote: "blockquote" } as const;
 
 /** Creates the formatter of a page. */
-export function createFormatter({ defaultRoom, showRoom, addressOf }: FormatterActions) {
+export function createFormatter({ defaultRoom, openRoom, addressOf }: PageActions) {
   const roomLink = (room: string, children: readonly (Node | string)[]) => {
     const link = element("a", { href: addressOf(room) }, ...children);
     link.addEventListener("click", (event) => {
       // With a modifier the browser opens a tab or window.
       if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
       event.preventDefault();
-      showRoom(room);
+      openRoom(room);
     });
     return link;
   };
   /** Returns the room of an address in this chat. */
-  const roomOf = ({ origin, pathname, search, hash }: URL) => {
+  const roomOf = ({ origin, pathname, hash }: URL) => {
     const [, room = defaultRoom] = /\/r\/([^/]+)$/.exec(pathname) ?? [];
-    const isHere = origin === location.origin && search + hash === "";
+    // A device link has a token.
+    const isHere = origin === location.origin && !hash.includes("token=");
     return isHere && addressOf(room) === pathname ? room : undefined;
   };
   const draw = (parts: readonly TextPart[]): (Node | string)[] => parts.map(drawPart);
@@ -49,7 +43,7 @@ export function createFormatter({ defaultRoom, showRoom, addressOf }: FormatterA
       case "code":
         return element("code", { translate: "no" }, part.text);
       case "mention":
-        return element("strong", {}, part.text);
+        return element("strong", { translate: "no" }, part.text);
       case "room":
         return roomLink(part.room, [part.text]);
       case "link": {
@@ -108,7 +102,7 @@ function fold(nodes: readonly (Node | string)[], lines: number): readonly HTMLEl
   const setFolded = (isFolded: boolean) => {
     content.classList.toggle("folded", isFolded);
     toggle.ariaExpanded = String(!isFolded);
-    setText(toggle, isFolded ? words.showAll(lines) : words.showLess);
+    setText(toggle, isFolded ? panels.showAll(lines) : panels.showLess);
     toggle.dispatchEvent(new Event("fold", { bubbles: true }));
   };
   setFolded(true);

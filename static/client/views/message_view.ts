@@ -1,43 +1,49 @@
 // Draws one message: author, time, formatted text, and whatever follows the text.
 
 import type { TextReader } from "../state/formatting.ts";
-import { locale } from "../words/language.ts";
+import { NameHues } from "../state/name_hues.ts";
 import { element } from "./dom.ts";
 import type { Formatter } from "./message_text.ts";
+import { clockTime, fullTime } from "./times.ts";
 
 /** A message to draw. */
 export interface MessageView {
+  /** `undefined` while the message is in the outbox. */
+  readonly offset?: number;
   readonly from: string;
   readonly text: string;
   readonly at: number;
   /** Whether to show the author: the message starts a group. */
   readonly isStart: boolean;
   readonly isMention: boolean;
-  readonly isPending: boolean;
 }
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-const fullTime = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "medium" });
+/** Letters and signs that certainly stay within their line, unlike marks and rare symbols. */
+const flat =
+  /^[\s!-\u024f\u0370-\u0482\u048a-\u052f\u2010-\u2027\u3001-\u3029\u3041-\u3096\u30a1-\u30ff\u4e00-\u9fff\uac00-\ud7a3]*$/;
+const hues = new NameHues();
+const views = new WeakMap<Element, MessageView>();
 
-/** Returns the time of day in the reader's format. */
-export function clockTime(at: number): string {
-  return clock.format(at);
+/** Returns the message that an element of the conversation shows. */
+export function viewOf(node: Element | undefined): MessageView | undefined {
+  return node && views.get(node);
 }
 
 /** Draws a message, as plain text without a formatter. `extra` follows the text. */
 export function drawMessage(
-  { from, text, at, isStart, isMention, isPending }: MessageView,
+  view: MessageView,
   reader: TextReader,
   formatter: Formatter | undefined,
   extra?: HTMLElement,
 ): HTMLElement {
+  const { offset, from, text, at, isStart, isMention } = view;
   const name = element("bdi", { class: "name", translate: "no" }, from);
-  name.style.setProperty("--hue", String(hueOf(from)));
+  name.style.setProperty("--hue", String(hues.hueOf(from)));
   const action = text.startsWith("/me ") ? text.slice(4) : undefined;
   const shown = action ?? text;
   const classes = [
     "text",
-    isPending && "pending",
+    offset === undefined && "pending",
     isMention && "mention",
     text.includes("\n") && "lines",
     action !== undefined && "emote",
@@ -51,23 +57,21 @@ export function drawMessage(
     ...formatter?.draw(shown, reader) ?? [shown],
     extra,
   );
-  return element(
+  const time = clockTime(at);
+  const article = element(
     "article",
-    { class: isStart ? "row start" : "row" },
+    {
+      class: `row${isStart ? " start" : ""}${flat.test(from + text) ? "" : " tall"}`,
+      "aria-label": `${from}, ${time}`,
+    },
     element("time", {
       datetime: new Date(at).toISOString(),
-      title: fullTime.format(at),
+      title: fullTime(at),
       class: !isStart && "later",
-    }, clockTime(at)),
-    element("div", { class: "content" }, isStart && action === undefined && name, body),
+    }, time),
+    // Screen readers read the author of each message; others see it above the first of a group.
+    element("div", { class: "content" }, action === undefined && name, body),
   );
-}
-
-/** Returns the hue of a name, always the same for the same name (FNV-1a hash). */
-function hueOf(name: string): number {
-  let hash = 2166136261;
-  for (const character of name) {
-    hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 16777619);
-  }
-  return ((hash >>> 0) % 24) * 15;
+  views.set(article, view);
+  return article;
 }

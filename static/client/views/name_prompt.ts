@@ -1,10 +1,14 @@
 // The first page: asks for a name, and on some servers for an access code.
 
 import { parseUsername } from "../../../app/protocol/text.ts";
-import { basePath } from "../browser.ts";
+import { basePath, storageOf } from "../browser.ts";
 import type { Problem } from "../state/problem.ts";
-import { sentenceOf, words } from "../words/language.ts";
-import { byId, setText } from "./dom.ts";
+import { panels, sentenceOf, words } from "../words/language.ts";
+import { button, byId, element, setText, withNames } from "./dom.ts";
+import { isolate } from "./presence_lines.ts";
+
+/** The prompt of the page. */
+export type NamePrompt = ReturnType<typeof mountNamePrompt>;
 
 /** Mounts the prompt. `signIn` gets a valid name, and the access code if one was entered. */
 export function mountNamePrompt(
@@ -12,18 +16,17 @@ export function mountNamePrompt(
   name: string,
   signIn: (username: string, access: string | undefined) => void,
 ) {
-  const prompt = byId<"main">("prompt");
   const input = byId<"input">("prompt-name");
   const hint = byId<"p">("prompt-hint");
   const access = byId<"label">("prompt-access");
   const code = access.control as HTMLInputElement;
   const submit = byId<"button">("prompt-go");
   setText(byId<"h1">("prompt-title"), `# ${room}`);
-  setText(submit, words.enter(room));
+  setText(submit, panels.enter(room));
   if (input.value === "") input.value = name;
 
   const showHint = (text: string, invalid?: HTMLInputElement) => {
-    setText(hint, text === "" ? words.nameHint : text);
+    setText(hint, text || (isStored() ? panels.nameHint : panels.notStored));
     hint.classList.toggle("trouble", text !== "");
     for (const field of [input, code]) field.ariaInvalid = String(field === invalid);
   };
@@ -33,7 +36,23 @@ export function mountNamePrompt(
     current = problem;
     if (problem === undefined) return showHint("");
     const text = await sentenceOf(problem);
-    if (current === problem) showHint(text, field);
+    if (current !== problem) return;
+    showHint(text, field);
+    if (problem.code === "username_taken") {
+      hint.append(" ", button(panels.thatsMe, askForLink, { class: "link" }));
+    }
+  };
+  /** Explains how to use a name from another device, and takes the link. */
+  const askForLink = () => {
+    const link = element("input", {
+      "aria-label": panels.deviceLink,
+      placeholder: "https://…#token=…",
+    });
+    link.addEventListener("input", () => location.hash = /#token=.*/.exec(link.value)?.[0] ?? "");
+    showHint(panels.useDeviceLink);
+    hint.classList.remove("trouble");
+    hint.append(link);
+    link.focus();
   };
   input.addEventListener("input", () => {
     const parsed = parseUsername(input.value);
@@ -57,15 +76,15 @@ export function mountNamePrompt(
     const { count, usernames } = await response.json();
     if (count === 0) return;
     const more = count > usernames.length ? "…" : "";
-    setText(byId<"p">("prompt-here"), `${words.here(count)}: ${usernames.join(", ")}${more}`);
+    const sentence = `${words.here(count)}: ${usernames.map(isolate).join(", ")}${more}`;
+    byId<"p">("prompt-here").replaceChildren(...withNames(sentence));
   };
 
   return {
     /** Asks for a name, or for the access code if `problem` is about that. */
     show(problem: Problem | undefined): void {
-      prompt.hidden = false;
       submit.disabled = false;
-      setText(submit, words.enter(room));
+      setText(submit, panels.enter(room));
       const isAccess = problem?.code.startsWith("access_");
       if (isAccess) access.hidden = false;
       const field = isAccess ? code : input;
@@ -77,11 +96,17 @@ export function mountNamePrompt(
     /** Waits for the server; with a `reason` for the wait, the person may try again at once. */
     wait(reason: string | undefined): void {
       submit.disabled = reason === undefined;
-      setText(submit, reason === undefined ? words.connecting : words.tryNow);
+      setText(submit, reason === undefined ? panels.connecting : panels.tryNow);
       if (reason !== undefined) showHint(reason);
     },
-    hide(): void {
-      prompt.hidden = true;
-    },
   };
+}
+
+/** Whether the browser keeps the name; some forbid it in private windows. */
+function isStored(): boolean {
+  try {
+    return storageOf("localStorage") === localStorage;
+  } catch {
+    return false;
+  }
 }

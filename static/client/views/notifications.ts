@@ -1,20 +1,15 @@
 // Notifies about messages with a notification and a sound.
 
+import type { PageActions } from "../page_actions.ts";
 import { NotificationLeader } from "../state/notification_leader.ts";
 import type { Message } from "../state/room.ts";
-
-/** What a notification needs from the page. */
-export interface NotificationActions {
-  showRoom(name: string): void;
-  title(from: string, room: string): string;
-  addressOf(room: string): string;
-}
+import { panels } from "../words/language.ts";
 
 const bodyMaxLength = 200;
 const toneSeconds = 0.12;
 
 /** Mounts the notifications of this tab. */
-export function mountNotifications(actions: NotificationActions) {
+export function mountNotifications(actions: PageActions) {
   const channel = typeof BroadcastChannel === "undefined"
     ? undefined
     : new BroadcastChannel("parley.notified");
@@ -42,13 +37,13 @@ export function mountNotifications(actions: NotificationActions) {
 
   const notify = (room: string, { from, text }: Message, tag: string) => {
     const body = text.replace(/^\/me /, `${from} `).slice(0, bodyMaxLength);
-    const title = actions.title(from, room);
+    const title = panels.notificationTitle(from, room);
     try {
       const notification = new Notification(title, { body, tag, silent: true });
       open.add(notification);
       notification.addEventListener("click", () => {
         focus();
-        actions.showRoom(room);
+        actions.openRoom(room);
       });
     } catch {
       // On phones only the service worker may show one.

@@ -1,7 +1,7 @@
 // Sums up presence events between two messages in a few sentences.
 
 import type { PresenceEvent } from "../state/roster.ts";
-import { words } from "../words/language.ts";
+import { panels } from "../words/language.ts";
 
 /** Returns sentences for consecutive events. Joining and leaving, or renaming back, cancel out. */
 export function presenceSentences(events: readonly PresenceEvent[]): string[] {
@@ -20,15 +20,15 @@ export function presenceSentences(events: readonly PresenceEvent[]): string[] {
   for (const kind of ["joined", "left", "timeout"] as const) {
     const names = [...net.values()].filter((event) => event.kind === kind)
       .map(({ username }) => isolate(username));
-    if (names.length > 0) sentences.push(words[kind](names));
+    if (names.length > 0) sentences.push(panels[kind](names));
   }
   for (const { from, to } of renames.values()) {
-    if (from !== to) sentences.push(words.renamed(isolate(from), isolate(to)));
+    if (from !== to) sentences.push(panels.renamed(isolate(from), isolate(to)));
   }
   return sentences;
 }
 
 /** Keeps a name from changing the direction of its sentence (Unicode's first strong isolate). */
-function isolate(name: string): string {
+export function isolate(name: string): string {
   return `\u2068${name}\u2069`;
 }

@@ -1,38 +1,23 @@
 // The content of the settings dialog: name, appearance, notifications, and this device.
 
+import type { PageActions } from "../page_actions.ts";
+import { parseUsername } from "../../../app/protocol/text.ts";
 import type { ChatClient } from "../state/chat_client.ts";
 import type { Problem } from "../state/problem.ts";
-import type { Profile } from "../state/profile.ts";
-import type { Settings } from "../state/settings.ts";
-import { words } from "../words/language.ts";
-import type { PanelWords } from "../words/panel_words_en.ts";
+import { keysWithPrefix, removeKey } from "../state/storage.ts";
+import { panels, words } from "../words/language.ts";
 import { button, copyButton, element, setText } from "./dom.ts";
 import { playSound } from "./notifications.ts";
 
-/** What the settings ask of the page. */
-export interface SettingsActions {
-  readonly settings: { readonly current: Settings; change(part: Partial<Settings>): void };
-  readonly profile: Profile;
-  /** The path of the page without a room. */
-  readonly home: string;
-  /** Returns why a text is not a valid name. */
-  checkName(name: string): Problem | undefined;
-  signOut(): void;
-  /** Removes everything this browser stores. */
-  forgetDevice(): void;
-}
-
-/** Returns the sections of the dialog. Notifications are those of `room`. */
+/** Returns the sections of the dialog. Notifications are those of the current room. */
 export function settingsSections(
-  panelWords: PanelWords,
   chat: ChatClient,
-  room: string,
-  actions: SettingsActions,
+  actions: PageActions,
   close: () => void,
 ): HTMLElement[] {
-  const { change } = actions.settings;
-  const { theme, density, notify, sound } = actions.settings.current;
-  const { themes, densities, notifyChoices } = panelWords;
+  const { settings: { change }, currentRoom: room } = actions;
+  const { theme, density, hours, notify, sound } = actions.settings.current;
+  const { themes, densities, hourChoices, notifyChoices } = panels;
 
   const soundBox = element("input", { type: "checkbox", checked: sound });
   soundBox.addEventListener("change", () => {
@@ -41,33 +26,33 @@ export function settingsSections(
   });
   // Plain http has no notifications.
   const hasNotifications = isSecureContext && "Notification" in globalThis;
-  const signOut = button(panelWords.signOut, () => {
+  const signOut = button(panels.signOut, () => {
     close();
     actions.signOut();
   }, { class: "act" });
 
   return [
-    nameForm(panelWords, chat, actions, close),
     section(
-      panelWords.appearance,
-      select(panelWords.theme, themes, theme, (theme) => change({ theme })),
-      select(panelWords.density, densities, density, (density) => change({ density })),
+      panels.appearance,
+      select(panels.theme, themes, theme, (theme) => change({ theme })),
+      select(panels.density, densities, density, (density) => change({ density })),
+      select(panels.hours, hourChoices, hours, (hours) => change({ hours })),
     ),
     section(
-      panelWords.notifications,
+      panels.notifications,
       select(
-        panelWords.notifyAbout(room),
+        panels.notifyAbout(room),
         notifyChoices,
         notify.get(room) ?? "mention",
         (level) => change({ notify: new Map(actions.settings.current.notify).set(room, level) }),
       ),
-      element("label", { class: "line" }, panelWords.sound, soundBox),
-      hasNotifications && permissionLine(panelWords),
+      element("label", { class: "line" }, panels.sound, soundBox),
+      hasNotifications && permissionLine(),
     ),
     section(
-      panelWords.thisDevice,
-      deviceLink(panelWords, chat, actions),
-      forgetDevice(panelWords, actions),
+      panels.thisDevice,
+      deviceLink(chat, actions),
+      forgetDevice(actions),
       element("div", {}, signOut),
     ),
   ];
@@ -77,12 +62,8 @@ function section(title: string, ...lines: readonly (Node | false)[]): HTMLElemen
   return element("section", {}, element("h3", {}, title), ...lines);
 }
 
-function nameForm(
-  panelWords: PanelWords,
-  chat: ChatClient,
-  actions: SettingsActions,
-  close: () => void,
-): HTMLElement {
+/** Returns the form for the name, which `update` draws as the server answers. */
+export function nameForm(chat: ChatClient, close: () => void) {
   const input = element("input", {
     id: "new-name",
     value: chat.username,
@@ -92,27 +73,44 @@ function nameForm(
     dir: "auto",
   });
   const hint = element("p", { class: "hint", role: "status" });
-  const submit = element("button", { type: "submit", class: "primary" }, panelWords.change);
+  const submit = element("button", { type: "submit", class: "primary" }, panels.change);
   const form = element(
     "form",
     {},
-    element("label", { for: input.id }, panelWords.yourName),
+    element("label", { for: input.id }, panels.yourName),
     element("div", { class: "line" }, input, submit),
     hint,
   );
-  const check = () => {
-    const problem = actions.checkName(input.value);
+  const show = (problem: Problem | undefined) => {
     setText(hint, problem === undefined ? "" : words.problem(problem));
-    return problem === undefined;
+    input.ariaInvalid = String(problem !== undefined);
   };
+  const check = () => {
+    const parsed = parseUsername(input.value);
+    show(parsed.ok ? undefined : parsed);
+    return parsed.ok ? parsed.value : undefined;
+  };
+  let wanted: string | undefined;
   input.addEventListener("input", check);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (!check()) return;
-    if (input.value.trim() !== chat.username) chat.rename(input.value);
-    close();
+    const name = check();
+    if (name === undefined) return;
+    wanted = name;
+    if (name !== chat.username) chat.rename(name);
+    update();
   });
-  return form;
+  /** Closes the dialog once the name has changed, or shows why it has not. */
+  const update = () => {
+    if (wanted === undefined) return;
+    const isChanged = chat.username === wanted;
+    if (!isChanged && chat.problem === undefined) return;
+    wanted = undefined;
+    if (isChanged) return close();
+    show(chat.problem);
+    input.select();
+  };
+  return { form, update };
 }
 
 function select<Value extends string>(
@@ -136,17 +134,17 @@ function select<Value extends string>(
   return element("label", { class: "line" }, label, node);
 }
 
-function permissionLine(panelWords: PanelWords): HTMLElement {
+function permissionLine(): HTMLElement {
   const line = element("p", { class: "hint", role: "status" });
   const draw = () => {
     const { permission } = Notification;
     const ask = () => void Notification.requestPermission().then(draw);
     line.replaceChildren(
       permission === "default"
-        ? button(panelWords.allowNotifications, ask, { class: "act" })
+        ? button(panels.allowNotifications, ask, { class: "act" })
         : permission === "granted"
-        ? panelWords.notificationsOn
-        : panelWords.notificationsBlocked,
+        ? panels.notificationsOn
+        : panels.notificationsBlocked,
     );
   };
   draw();
@@ -155,9 +153,8 @@ function permissionLine(panelWords: PanelWords): HTMLElement {
 
 /** Offers a link that carries the identity to another device. */
 function deviceLink(
-  panelWords: PanelWords,
   chat: ChatClient,
-  { profile, home }: SettingsActions,
+  { profile, home }: PageActions,
 ): HTMLElement {
   const place = element("div");
   const show = () => {
@@ -165,33 +162,38 @@ function deviceLink(
     const field = element("input", {
       readonly: true,
       value: `${location.origin}${home}#${fragment}`,
-      "aria-label": panelWords.linkDevice,
+      "aria-label": panels.linkDevice,
     });
     field.addEventListener("focus", () => field.select());
     place.replaceChildren(
-      element("p", { class: "hint" }, panelWords.linkWarning),
+      element("p", { class: "hint" }, panels.linkWarning),
       element("div", { class: "line" }, field, copyButton(() => field.value, "second")),
     );
     field.focus();
   };
-  place.append(button(panelWords.linkDevice, show, { class: "act" }));
+  place.append(button(panels.linkDevice, show, { class: "act" }));
   return place;
 }
 
 /** Removes everything from this browser, after a second click. */
-function forgetDevice(panelWords: PanelWords, actions: SettingsActions): HTMLElement {
+function forgetDevice(actions: PageActions): HTMLElement {
   const place = element("div");
-  const offer = button(panelWords.forgetDevice, () => {
+  const offer = button(panels.forgetDevice, () => {
     place.replaceChildren(
-      element("p", { class: "hint trouble" }, panelWords.forgetWarning),
+      element("p", { class: "hint trouble" }, panels.forgetWarning),
       element("div", { class: "line" }, confirm, cancel),
     );
     cancel.focus();
   }, { class: "act" });
-  const confirm = button(panelWords.confirmForget, () => actions.forgetDevice(), {
+  const confirm = button(panels.confirmForget, () => {
+    for (const storage of actions.forgetDevice()) {
+      for (const key of keysWithPrefix(storage, "parley.")) removeKey(storage, key);
+    }
+    location.replace(actions.home);
+  }, {
     class: "second",
   });
-  const cancel = button(panelWords.cancel, () => {
+  const cancel = button(panels.cancel, () => {
     place.replaceChildren(offer);
     offer.focus();
   }, { class: "second" });

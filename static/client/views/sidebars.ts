@@ -3,45 +3,25 @@
 import type { ChatClient } from "../state/chat_client.ts";
 import { countUnread } from "../state/room.ts";
 import type { Room } from "../state/room.ts";
-import { sentenceOf, words } from "../words/language.ts";
-import type { Complaint } from "../words/language.ts";
+import { panels, words } from "../words/language.ts";
 import { button, byId, element, setText } from "./dom.ts";
-import { mountDrawers } from "./drawers.ts";
 import { KeyedList } from "./keyed_list.ts";
 
 /** What the sidebars ask of the page. */
 export interface SidebarActions {
-  /** Shows a room. Returns a complaint if it cannot. */
-  showRoom(name: string): Complaint | undefined;
-  openSettings(): void;
+  showRoom(name: string): void;
+  leaveRoom(name: string): void;
 }
 
 /** Mounts both sidebars and the header; `update` draws them for the current room. */
 export function mountSidebars(chat: ChatClient, actions: SidebarActions) {
-  const drawers = mountDrawers();
   const people = byId<"aside">("people");
   const peopleToggle = byId<"button">("people-toggle");
   const peopleLabel = peopleToggle.textContent;
   const roomTitle = byId<"button">("room-title");
-  const roomName = byId<"input">("room-name");
-  const roomHint = byId<"p">("room-hint");
   const roomList = new KeyedList(byId<"ul">("room-list"));
   const peopleList = new KeyedList(byId<"ul">("people-list"));
   let titleVersion = "";
-
-  const showPeople = () => drawers.open(people, peopleToggle);
-  peopleToggle.addEventListener("click", showPeople);
-  roomTitle.addEventListener("click", () => drawers.open(byId<"nav">("rooms"), roomTitle));
-  byId<"button">("me").addEventListener("click", () => actions.openSettings());
-  roomName.addEventListener("input", () => setText(roomHint, ""));
-  byId<"form">("room-form").addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const name = roomName.value.trim().replace(/^#/, "").toLowerCase();
-    if (name === "") return;
-    const complaint = actions.showRoom(name);
-    if (complaint === undefined) roomName.value = "";
-    setText(roomHint, complaint === undefined ? "" : await sentenceOf(complaint));
-  });
 
   /** Draws the current room's name, with what is unread in the rooms of the hidden list. */
   const drawTitle = (current: Room) => {
@@ -57,14 +37,13 @@ export function mountSidebars(chat: ChatClient, actions: SidebarActions) {
   };
 
   return {
-    closeDrawers: drawers.close,
-    showPeople,
     /** `isOnline` is false once the connection has been lost for a while. */
     update(current: Room, isOnline: boolean): void {
-      roomList.update([...chat.rooms.values()].map((room) => ({
+      const rooms = [...chat.rooms.values()];
+      roomList.update(rooms.map((room) => ({
         key: room.name,
-        version: `${room === current} ${room.unread} ${room.mentions}`,
-        create: () => drawRoom(room, room === current, () => actions.showRoom(room.name)),
+        version: [room === current, rooms.length > 1, room.unread, room.mentions].join(),
+        create: () => drawRoom(room, room === current, rooms.length > 1, actions),
       })));
       drawTitle(current);
 
@@ -80,8 +59,8 @@ export function mountSidebars(chat: ChatClient, actions: SidebarActions) {
         isCrowded
           ? [{
             key: "",
-            version: "",
-            create: () => element("li", { class: "hint" }, words.crowded),
+            version: String(panels?.crowded),
+            create: () => element("li", { class: "hint" }, panels?.crowded),
           }]
           : byName.map(([member, username]) => ({
             key: member,
@@ -91,7 +70,7 @@ export function mountSidebars(chat: ChatClient, actions: SidebarActions) {
       );
 
       const { limits } = chat;
-      const retention = limits && words.retention(limits.retentionDays, limits.retentionMessages);
+      const retention = limits && panels?.retention(limits.retentionDays, limits.retentionMessages);
       setText(byId<"span">("room-kept"), retention ?? "");
       setText(byId<"bdi">("me-name"), chat.username);
       byId<"span">("me-dot").classList.toggle("off", !isOnline);
@@ -100,13 +79,23 @@ export function mountSidebars(chat: ChatClient, actions: SidebarActions) {
   };
 }
 
-function drawRoom(room: Room, isCurrent: boolean, show: () => void): HTMLElement {
-  const node = button(element("span", {}, `# ${room.name}`), show, {
-    class: room.unread > 0 && "unread",
+function drawRoom(
+  room: Room,
+  isCurrent: boolean,
+  mayLeave: boolean,
+  { showRoom, leaveRoom }: SidebarActions,
+): HTMLElement {
+  const { name, unread, mentions } = room;
+  const node = button(element("span", { translate: "no" }, `# ${name}`), () => showRoom(name), {
+    class: unread > 0 && "unread",
+    title: name,
     "aria-current": isCurrent && "page",
   });
-  node.append(...drawBadge(room.unread, room.mentions));
-  return element("li", {}, node);
+  node.append(...drawBadge(unread, mentions));
+  const label = words.leaveRoom(name);
+  const leave = mayLeave &&
+    button("×", () => leaveRoom(name), { class: "leave", "aria-label": label, title: label });
+  return element("li", {}, node, leave || undefined);
 }
 
 function drawBadge(unread: number, mentions: number): HTMLElement[] {
@@ -122,7 +111,7 @@ function drawPerson(username: string, isMe: boolean): HTMLElement {
     "li",
     {},
     element("span", { class: "dot", "aria-hidden": "true" }),
-    element("bdi", {}, username),
+    element("bdi", { translate: "no" }, username),
     isMe && element("small", {}, words.you),
   );
 }

@@ -4,9 +4,9 @@ import { checkVersion, isOutdated } from "../load.ts";
 import type { ChatClient } from "../state/chat_client.ts";
 import type { Problem } from "../state/problem.ts";
 import type { Room } from "../state/room.ts";
-import { words } from "../words/language.ts";
-import type { PanelWords } from "../words/panel_words_en.ts";
-import { button, byId, element, setText } from "./dom.ts";
+import { panels, words } from "../words/language.ts";
+import { button, byId, element, setText, withNames } from "./dom.ts";
+import { isolate } from "./presence_lines.ts";
 
 /** A shorter interruption is not shown. */
 const shortMs = 2_000;
@@ -17,8 +17,8 @@ const freshMs = 10_000;
 export function signInDelay(chat: ChatClient): string | undefined {
   const problem = waitReason(chat);
   if (problem !== undefined) return words.problem(problem);
-  if (!navigator.onLine) return words.offline;
-  return chat.status.kind === "backoff" ? words.unreachable : undefined;
+  if (!navigator.onLine) return panels.offline;
+  return chat.status.kind === "backoff" ? panels.unreachable : undefined;
 }
 
 /** Returns what the server, or a proxy before it, said about the connection. */
@@ -27,7 +27,7 @@ function waitReason({ status, problem }: ChatClient): Problem | undefined {
 }
 
 /** Mounts both lines. `redraw` is called when time alone changes them. */
-export function mountStatusLine(panelWords: PanelWords, chat: ChatClient, redraw: () => void) {
+export function mountStatusLine(chat: ChatClient, redraw: () => void) {
   const line = byId<"p">("status");
   const typing = byId<"p">("typing");
   const text = element("span");
@@ -36,6 +36,7 @@ export function mountStatusLine(panelWords: PanelWords, chat: ChatClient, redraw
   let troubleSince: number | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let lastTopic = "";
+  let lastTyping = "";
 
   /** Shows a sentence. Screen readers read it only if its topic changed: not each second left. */
   const show = (sentence: string, label = "", onAct = () => {}, topic = sentence) => {
@@ -60,29 +61,33 @@ export function mountStatusLine(panelWords: PanelWords, chat: ChatClient, redraw
     const problem = waitReason(chat);
     const reason = problem && words.problem(problem);
     // One attempt after the other is nothing new.
-    const topic = reason ?? (lastTopic || words.connecting);
+    const topic = reason ?? (lastTopic || panels.connecting);
     if (status.kind === "ended") {
       if (status.isReplaced) {
-        show(panelWords.connectedElsewhere, panelWords.useHere, () => chat.takeOver());
-      } else show(panelWords.connectionEnded(status.reason));
+        show(panels.connectedElsewhere, panels.useHere, () => chat.takeOver());
+      } else show(panels.connectionEnded(status.reason));
     } else if (problem?.code === "sign_on_expired") {
-      show(words.problem(problem), panelWords.signInAgain, reload);
+      show(words.problem(problem), panels.signInAgain, reload);
     } else if (shortFor > 0) {
       timer = setTimeout(redraw, shortFor + 10);
       return true;
-    } else if (reason === undefined && !navigator.onLine) show(words.offline, words.tryNow, tryNow);
-    else if (status.kind === "backoff") {
+    } else if (reason === undefined && !navigator.onLine) {
+      show(panels.offline, panels.tryNow, tryNow);
+    } else if (status.kind === "backoff") {
       timer = setTimeout(redraw, 1_000);
       const seconds = Math.max(0, Math.ceil((status.retryAt - now) / 1_000));
-      show(words.reconnecting(seconds, reason), words.tryNow, tryNow, topic);
-    } else show(reason ?? words.connecting, "", undefined, topic);
+      show(panels.reconnecting(seconds, reason), panels.tryNow, tryNow, topic);
+    } else show(reason ?? panels.connecting, "", undefined, topic);
     return false;
   };
 
   return {
     /** Draws both lines. Returns whether the connection works, or stopped only a moment ago. */
     update({ roster }: Room): boolean {
-      setText(typing, roster.typing.length === 0 ? "" : words.typing(roster.typing));
+      const names = roster.typing.map(isolate);
+      const sentence = names.length === 0 ? "" : panels.typing(names);
+      if (sentence !== lastTyping) typing.replaceChildren(...withNames(sentence));
+      lastTyping = sentence;
       clearTimeout(timer);
       if (!chat.isReady) return showTrouble(troubleSince ??= performance.now());
       // Servers restart for new versions.
@@ -90,7 +95,7 @@ export function mountStatusLine(panelWords: PanelWords, chat: ChatClient, redraw
       if (isBack) void checkVersion().then(redraw);
       troubleSince = undefined;
       if (chat.problem !== undefined) show(words.problem(chat.problem));
-      else if (isOutdated) show(words.newVersion, panelWords.reload, reload);
+      else if (isOutdated) show(words.newVersion, panels.reload, reload);
       else show("");
       return true;
     },

@@ -16,7 +16,8 @@ export const locale = navigator.languages.map(tagOf).find((tag) => isSupported(l
 const tag = languageOf(locale);
 const language = isSupported(tag) ? tag : "en";
 
-let panels: PanelWords | undefined;
+/** The words of what loads after the page, which waits for {@linkcode panelWords} to load them. */
+export let panels: PanelWords;
 
 /** The page's words, with the words for problems. */
 export interface PageWords extends Words {
@@ -28,7 +29,7 @@ export interface PageWords extends Words {
 export const words: PageWords = {
   ...(await persist(() => load(languages[language].words))).words,
   problem(problem) {
-    const text = panels?.problems[problem.code] ?? problem.message;
+    const text = (panels as PanelWords | undefined)?.problems[problem.code] ?? problem.message;
     return typeof text === "string" ? text : text(problem);
   },
 };

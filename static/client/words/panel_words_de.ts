@@ -5,9 +5,52 @@ import type { PanelWords } from "./panel_words_en.ts";
 
 const language = "de";
 const number = new Intl.NumberFormat(language);
+const list = new Intl.ListFormat(language);
+const pick = (count: number, one: string, many: string) => count === 1 ? one : many;
 
 /** Words that are not needed at first. */
 export const words: PanelWords = {
+  nameHint: "So sehen dich die anderen.",
+  enter: (room) => `#${room} betreten`,
+  typing: (names) =>
+    names.length > 3
+      ? "Mehrere schreiben …"
+      : `${list.format(names)} ${pick(names.length, "schreibt", "schreiben")} …`,
+  reconnecting: (seconds, problem = "") => `${problem} Neuer Versuch in ${seconds} s`.trim(),
+  offline: "Du bist offline. Nachrichten werden gesendet, sobald du wieder online bist.",
+  unreachable: "Der Server ist nicht erreichbar. Neuer Versuch läuft …",
+  tryNow: "Jetzt versuchen",
+  connecting: "Verbindung wird aufgebaut …",
+  showAll: (lines) => `Alles zeigen (${number.format(lines)} Zeilen)`,
+  showLess: "Weniger zeigen",
+  copy: "Kopieren",
+  copied: "Kopiert",
+  retention: (days, messages) => {
+    const last = `die letzten ${number.format(messages)} Nachrichten bleiben`;
+    const time = `${number.format(days)} ${pick(days, "Tag", "Tage")}`;
+    if (days > 0) {
+      return messages > 0 ? `${last}, höchstens ${time}` : `Nachrichten bleiben ${time}`;
+    }
+    return messages > 0 ? last : "der Verlauf bleibt erhalten";
+  },
+  sending: "Wird gesendet …",
+  willSend: "Wird gesendet, sobald du wieder online bist",
+  queued: "In der Warteschlange: du sendest gerade viel",
+  retry: "Erneut senden",
+  sendNow: "Jetzt senden",
+  edit: "Bearbeiten",
+  discard: "Verwerfen",
+  stale: "Nicht gesendet. Vor über einem Tag geschrieben.",
+  notSent: "Nicht gesendet.",
+  sendHint: "Mit Enter senden",
+  charactersLeft: (count) =>
+    count >= 0 ? `noch ${number.format(count)}` : `${number.format(-count)} zu viel`,
+  restored: "Dieser Raum kommt aus einem Backup; die letzten Nachrichten fehlen vielleicht",
+  missing: (count) =>
+    `${number.format(count)} ${
+      pick(count, "Nachricht ist", "Nachrichten sind")
+    } nicht geladen. Scrolle nach oben, um sie zu laden.`,
+  crowded: "Zu viele für eine Liste",
   close: "Schließen",
   settings: "Einstellungen",
   yourName: "Dein Name",
@@ -17,6 +60,8 @@ export const words: PanelWords = {
   themes: { system: "Wie das System", light: "Hell", dark: "Dunkel" },
   density: "Abstände",
   densities: { comfortable: "Komfortabel", compact: "Kompakt" },
+  hours: "Uhrzeit",
+  hourChoices: { system: "Wie das System", h12: "12 Stunden", h23: "24 Stunden" },
   notifications: "Benachrichtigen, wenn ich weg bin",
   notifyAbout: (room) => `Nachrichten in #${room}`,
   notifyChoices: { mention: "Erwähnungen", always: "Alle", never: "Keine" },
@@ -45,7 +90,31 @@ export const words: PanelWords = {
   helpTitle: "Befehle und Tasten",
   emptyRoom: "Noch keine Nachrichten. Schreib etwas oder teile diesen Link:",
   notPrivate: "Räume sind nicht privat: Alle in diesem Chat können sie lesen.",
+  newSince: (time) => time === "" ? "Neu" : `Neu seit ${time}`,
+  newAbove: (count, since) =>
+    `${number.format(count)} neue${since === "" ? "" : ` seit ${since}`} · Hinspringen`,
+  markRead: "Als gelesen markieren",
+  joined: (names) => `${people(names)} ${pick(names.length, "ist", "sind")} gekommen`,
+  left: (names) => `${people(names)} ${pick(names.length, "ist", "sind")} gegangen`,
+  timeout: (names) =>
+    `${people(names)} ${pick(names.length, "hat", "haben")} die Verbindung verloren`,
+  renamed: (from, to) => `${from} heißt jetzt ${to}`,
   notificationTitle: (from, room) => `${from} in #${room}`,
+  roomInvalid: (similar) =>
+    `Raumnamen bestehen aus a–z, 0–9 und Bindestrichen.${
+      similar === "" ? " Zum Beispiel: mein-raum." : ""
+    }`,
+  openRoom: (room) => `#${room} öffnen`,
+  allRooms: "Alle Räume",
+  findRoom: "Raum finden oder anlegen",
+  newRoom: "neuer Raum",
+  noDirectory: "Dieser Chat zeigt keine Liste. Gib einen Namen ein, um einen Raum zu öffnen.",
+  notStored: "Dieser Browser speichert nichts für diese Seite: dein Name gilt bis zum Neuladen.",
+  thatsMe: "Das bin ich: Gerätelink nutzen",
+  deviceLink: "Gerätelink",
+  useDeviceLink:
+    "Öffne auf einem Gerät mit diesem Namen die Einstellungen und wähle „Diesen Namen " +
+    "auf einem anderen Gerät nutzen“. Öffne den Link hier, oder füge ihn ein:",
   onlyRoom: "Öffne erst einen anderen Raum, bevor du diesen verlässt.",
   unsentHere: "Hier sind noch Nachrichten nicht gesendet. Warte oder verwirf sie erst.",
   unknownCommand: (command) =>
@@ -129,4 +198,9 @@ function retry({ retryAfter = 0 }: Problem): string {
   const [unit, count] = seconds < 120 ? ["second", seconds] : ["minute", Math.ceil(seconds / 60)];
   const time = new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" });
   return `Versuch es in ${time.format(count)} noch einmal.`;
+}
+
+function people(names: readonly string[]): string {
+  if (names.length <= 3) return list.format(names);
+  return `${names[0]}, ${names[1]} und ${number.format(names.length - 2)} weitere`;
 }

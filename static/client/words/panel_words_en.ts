@@ -7,9 +7,54 @@ export type Problems = Readonly<Record<string, string | ((problem: Problem) => s
 
 const language = "en";
 const number = new Intl.NumberFormat(language);
+const list = new Intl.ListFormat(language);
+const pick = (count: number, one: string, many: string) => count === 1 ? one : many;
 
 /** Words that are not needed at first. */
 export const words = {
+  nameHint: "This is the name others will see.",
+  enter: (room: string) => `Enter #${room}`,
+  typing: (names: readonly string[]) =>
+    names.length > 3
+      ? "Several people are typing…"
+      : `${list.format(names)} ${pick(names.length, "is", "are")} typing…`,
+  reconnecting: (seconds: number, problem = "") => `${problem} Reconnecting in ${seconds} s`.trim(),
+  offline: "You're offline. Messages will be sent when you're back online.",
+  unreachable: "Can't reach the server. Still trying…",
+  tryNow: "Try now",
+  connecting: "Connecting…",
+  showAll: (lines: number) => `Show all (${number.format(lines)} lines)`,
+  showLess: "Show less",
+  copy: "Copy",
+  copied: "Copied",
+  retention: (days: number, messages: number) => {
+    const last = `last ${number.format(messages)} messages kept`;
+    const time = `${number.format(days)} ${pick(days, "day", "days")}`;
+    if (days > 0) return messages > 0 ? `${last}, up to ${time}` : `messages kept for ${time}`;
+    return messages > 0 ? last : "history is kept";
+  },
+  sending: "Sending…",
+  willSend: "Will send when you're back online",
+  queued: "Queued: you're sending quickly",
+  retry: "Try again",
+  sendNow: "Send now",
+  edit: "Edit",
+  discard: "Discard",
+  stale: "Not sent. Written over a day ago.",
+  notSent: "Not sent.",
+  sendHint: "Enter to send",
+  charactersLeft: (count: number) =>
+    count >= 0 ? `${number.format(count)} left` : `${number.format(-count)} over the limit`,
+  restored: "This room was restored from a backup; recent messages may be gone",
+  missing: (count: number) =>
+    `${number.format(count)} ${
+      pick(
+        count,
+        "message not loaded. Scroll up to load it.",
+        "messages not loaded. Scroll up to load them.",
+      )
+    }`,
+  crowded: "Too many people to list",
   close: "Close",
   settings: "Settings",
   yourName: "Your name",
@@ -19,6 +64,8 @@ export const words = {
   themes: { system: "Match system", light: "Light", dark: "Dark" },
   density: "Density",
   densities: { comfortable: "Comfortable", compact: "Compact" },
+  hours: "Time format",
+  hourChoices: { system: "Match system", h12: "12 hours", h23: "24 hours" },
   notifications: "Notify me when I'm away",
   notifyAbout: (room: string) => `Messages in #${room}`,
   notifyChoices: { mention: "Mentions", always: "All", never: "None" },
@@ -47,7 +94,28 @@ export const words = {
   helpTitle: "Commands and shortcuts",
   emptyRoom: "No messages yet. Say something, or share this link:",
   notPrivate: "Rooms aren't private: anyone in this chat can read them.",
+  newSince: (time: string) => time === "" ? "New" : `New since ${time}`,
+  newAbove: (count: number, since: string) =>
+    `${number.format(count)} new${since === "" ? "" : ` since ${since}`} · Jump`,
+  markRead: "Mark as read",
+  joined: (names: readonly string[]) => `${people(names)} joined`,
+  left: (names: readonly string[]) => `${people(names)} left`,
+  timeout: (names: readonly string[]) =>
+    `${people(names)} ${pick(names.length, "was", "were")} disconnected`,
+  renamed: (from: string, to: string) => `${from} is now ${to}`,
   notificationTitle: (from: string, room: string) => `${from} in #${room}`,
+  roomInvalid: (similar: string) =>
+    `Room names use a–z, 0–9 and hyphens.${similar === "" ? " Try my-room." : ""}`,
+  openRoom: (room: string) => `Open #${room}`,
+  allRooms: "All rooms",
+  findRoom: "Find or create a room",
+  newRoom: "new room",
+  noDirectory: "This chat doesn't list its rooms. Type a name to open one.",
+  notStored: "This browser stores nothing for this page: your name won't survive a reload.",
+  thatsMe: "That's me: use a device link",
+  deviceLink: "Device link",
+  useDeviceLink: "On a device with this name, open the settings and choose “Use this name on " +
+    "another device”. Open the link here, or paste it:",
   onlyRoom: "Join another room before leaving this one.",
   unsentHere: "Some messages here are unsent. Wait or discard them first.",
   unknownCommand: (command: string) =>
@@ -131,4 +199,9 @@ function retry({ retryAfter = 0 }: Problem): string {
   const [unit, count] = seconds < 120 ? ["second", seconds] : ["minute", Math.ceil(seconds / 60)];
   const time = new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" });
   return `Try again in ${time.format(count)}.`;
+}
+
+function people(names: readonly string[]): string {
+  if (names.length <= 3) return list.format(names);
+  return `${names[0]}, ${names[1]} and ${number.format(names.length - 2)} others`;
 }

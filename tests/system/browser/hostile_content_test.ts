@@ -182,7 +182,7 @@ browserTest("shows many blank lines as one", async (chat) => {
 });
 
 browserTest("keeps stacked accents inside their row", async (chat) => {
-  const ada = await showMessages(chat, ["above", "plain text", "below"]);
+  const ada = await showMessages(chat, ["above", "z\u0335\u0301\u0301algo", "below"]);
   const rows = ada.locator("#rows article");
   const neighbours = async () => [await rows.nth(0).screenshot(), await rows.nth(2).screenshot()];
   const before = await neighbours();

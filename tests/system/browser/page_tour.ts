@@ -77,6 +77,14 @@ const views: readonly View[] = [
       await page.locator("#dialog[open]").waitFor();
     },
   },
+  {
+    name: "directory",
+    async show(page, device) {
+      if (device === "phone") await page.click("#room-title");
+      await page.click("#all-rooms");
+      await page.locator("#dialog .directory", { hasText: "# deploys" }).waitFor();
+    },
+  },
   { name: "settings", show: openSettings },
   {
     name: "device",
@@ -221,6 +229,15 @@ export async function tour(
         }
         await page.goto(chat.server.url);
         returning.push([page, `offline-${suffix}`]);
+      }
+      for (const locale of ["en-US", "de-DE"]) {
+        const reader = await chat.visit({ ...devices[device], locale, storageState });
+        await waitForMessage(reader, "Good morning");
+        await reader.locator("#room-kept:not(:empty)").waitFor();
+        await visit(reader, `room-${device}-${locale}`);
+        await openSettings(reader, device);
+        await visit(reader, `settings-${device}-${locale}`);
+        await reader.context().close();
       }
     }
   } finally {

@@ -142,6 +142,7 @@ Deno.test("ChatClient opens at most 20 rooms, and those of unsent messages as ro
   const own = memoryStorage();
   const before = new Page(shared, own);
   for (let i = 0; i < 22; i++) before.chat.send(`room-${i}`, "kept");
+  before.store.release();
   const { chat, socket } = new Page(shared, own).signIn();
   assertEquals([chat.rooms.size, chat.outbox.rooms.size], [20, 22]);
   socket.push(room(0, { room: "room-0" }));

@@ -217,3 +217,10 @@ Deno.test("ChatClient reports nothing of what was there before the page", () => 
   page.socket.push(room(2, { recovered: true }, 1));
   assertEquals(page.reported, []);
 });
+
+Deno.test("Room doesn't count messages as unread that the server no longer has", () => {
+  const page = new Page().signIn();
+  lobby(page).readOffset = 10;
+  page.socket.push(room(200, { first: 101 }, 101));
+  assertEquals([lobby(page).unread, lobby(page).firstUnread], [100, 101]);
+});

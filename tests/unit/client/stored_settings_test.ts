@@ -19,7 +19,13 @@ const invalid = [
 
 Deno.test("loadSettings() returns what saveSettings() stored, and defaults for invalid values", () => {
   const storage = memoryStorage();
-  const defaults = { theme: "system", density: "comfortable", sound: false, notify: new Map() };
+  const defaults = {
+    theme: "system",
+    density: "comfortable",
+    hours: "system",
+    sound: false,
+    notify: new Map(),
+  };
   for (const value of invalid) {
     storage.setItem("parley.settings", value);
     assertEquals(loadSettings(storage), { ...defaults } as unknown);
@@ -27,6 +33,7 @@ Deno.test("loadSettings() returns what saveSettings() stored, and defaults for i
   const settings = {
     theme: "dark",
     density: "compact",
+    hours: "h23",
     sound: true,
     notify: new Map([["constructor", "never"], ["lobby", "always"]] as const),
   } as const;

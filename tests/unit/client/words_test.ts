@@ -65,7 +65,7 @@ Deno.test("words use each language's plural and number format", () => {
   ]);
   assertEquals(
     [[0, 0], [1, 0], [30, 0], [0, 1_000], [30, 1_000]].map(([days = 0, messages = 0]) =>
-      english.retention(days, messages)
+      englishPanels.retention(days, messages)
     ),
     [
       "history is kept",
@@ -75,13 +75,16 @@ Deno.test("words use each language's plural and number format", () => {
       "last 1,000 messages kept, up to 30 days",
     ],
   );
-  assertEquals([1, 3].map(english.missing), [
+  assertEquals([1, 3].map(englishPanels.missing), [
     "1 message not loaded. Scroll up to load it.",
     "3 messages not loaded. Scroll up to load them.",
   ]);
-  assertEquals(english.typing(["Ada"]), "Ada is typing…");
-  assertEquals(german.typing(["Ada", "Ben"]), "Ada und Ben schreiben …");
-  assertEquals(german.joined(["Ada", "Ben", "Cy", "Di"]), "Ada, Ben und 2 weitere sind gekommen");
+  assertEquals(englishPanels.typing(["Ada"]), "Ada is typing…");
+  assertEquals(germanPanels.typing(["Ada", "Ben"]), "Ada und Ben schreiben …");
+  assertEquals(
+    germanPanels.joined(["Ada", "Ben", "Cy", "Di"]),
+    "Ada, Ben und 2 weitere sind gekommen",
+  );
 });
 
 Deno.test("words.page translates every text of index.html", async () => {

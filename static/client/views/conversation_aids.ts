@@ -1,0 +1,154 @@
+// What the conversation shows once its messages are there: formatted texts, presence, what is unread
+// above, the day while scrolling; and what copying takes from it. Loads after the page.
+
+import type { PageActions } from "../page_actions.ts";
+import type { ChatClient } from "../state/chat_client.ts";
+import type { OutboxMessage } from "../state/outbox.ts";
+import type { Problem } from "../state/problem.ts";
+import type { Room } from "../state/room.ts";
+import { panels, words } from "../words/language.ts";
+import { button, byId, element, setText } from "./dom.ts";
+import { createFormatter } from "./message_text.ts";
+import { viewOf } from "./message_view.ts";
+import type { MessageView } from "./message_view.ts";
+import { presenceSentences } from "./presence_lines.ts";
+import { dayName, shortTime } from "./day_names.ts";
+import { clockTime } from "./times.ts";
+
+/** The aids of a page. */
+export type ConversationAids = ReturnType<typeof mountConversationAids>;
+
+/** The first unread message is shown this far below the top. */
+const contextPx = 96;
+const dayShownMs = 1_200;
+const notSaved: Problem = { code: "not_saved", message: "" };
+
+/** Mounts the aids. */
+export function mountConversationAids(chat: ChatClient, actions: PageActions) {
+  const log = byId<"div">("log");
+  const day = element("p", { class: "day", "aria-hidden": "true", hidden: true });
+  let shown: Room | undefined;
+  /** The room whose older messages are loading until the first unread one is there. */
+  let jumpingIn: Room | undefined;
+  const jumpIn = (room: Room) => {
+    const rows = Array.from(document.querySelectorAll("#rows article"));
+    const first = rows.find((row) => viewOf(row)?.offset === room.firstUnread);
+    jumpingIn = first === undefined && room.hasOlder ? room : undefined;
+    if (jumpingIn !== undefined) chat.loadOlder(room.name);
+    if (first === undefined) return;
+    log.scrollTop += first.getBoundingClientRect().top - log.getBoundingClientRect().top -
+      contextPx;
+  };
+  const jump = button("", () => shown && jumpIn(shown));
+  const pill = element(
+    "p",
+    { class: "pill", hidden: true },
+    jump,
+    button("×", actions.markRead, { "aria-label": panels.markRead, title: panels.markRead }),
+  );
+  log.before(element("div", { class: "above" }, pill, day));
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  log.addEventListener("copy", (event) => {
+    const lines = selectedLines();
+    if (lines.length < 2) return;
+    event.preventDefault();
+    event.clipboardData?.setData("text/plain", lines.join("\n"));
+  });
+
+  return {
+    formatter: createFormatter(actions),
+    /** Returns a line about presence events, which is empty if they cancel out. */
+    describe: (events: Parameters<typeof presenceSentences>[0]) =>
+      presenceSentences(events).join(" · "),
+    /** Returns why a message is not in the log yet. */
+    stateOf(room: Room, message: OutboxMessage): string {
+      const { state, problem } = message;
+      if (state === "stale") return panels.stale;
+      if (state === "failed") return `${panels.notSent} ${problem ? words.problem(problem) : ""}`;
+      if (room.waitReason?.code === "rate_limited") return panels.queued;
+      if (room.waitReason !== undefined) return words.problem(room.waitReason);
+      if (chat.isReady) return panels.sending;
+      return chat.outbox.isUnsaved(message) ? words.problem(notSaved) : panels.willSend;
+    },
+    /** Draws the state of an unsent message, and what can be done about it. */
+    drawState(message: OutboxMessage, text: string): HTMLElement {
+      if (message.state === "pending") return element("span", { class: "state" }, text);
+      const again = message.state === "stale" ? panels.sendNow : panels.retry;
+      return element(
+        "span",
+        { class: "state trouble" },
+        element("span", {}, text),
+        button(again, () => chat.retry(message)),
+        button(panels.edit, () => actions.edit(message)),
+        button(panels.discard, () => chat.discard(message)),
+      );
+    },
+    dayName,
+    /** Returns the line above new messages; `at` is when the last one before them was written. */
+    newSince: (at: number | undefined) => panels.newSince(at === undefined ? "" : shortTime(at)),
+    /** Shows the first unread message if `isWanted`, or if the person asked for it before. */
+    jump(room: Room, isWanted: boolean): void {
+      if (isWanted || room === jumpingIn) jumpIn(room);
+    },
+    /** Shows how much is unread, if it starts above what is in view. */
+    showUnread(room: Room, isAbove: boolean): void {
+      shown = room;
+      pill.hidden = !isAbove;
+      if (!isAbove) return;
+      day.hidden = true;
+      const { messages, oldest, firstUnread, unread } = room;
+      const before = messages[firstUnread - 1 - oldest];
+      setText(jump, panels.newAbove(unread, before ? shortTime(before.at) : ""));
+    },
+    /** Shows the day of what is in view for a moment. */
+    showDay(): void {
+      const { left, top, width } = log.getBoundingClientRect();
+      const row = document.elementFromPoint(left + width / 2, top + 1)?.closest("#rows > *");
+      const view = viewOf(row ?? undefined);
+      if (view !== undefined) setText(day, dayName(view.at));
+      day.hidden = view === undefined || !pill.hidden;
+      clearTimeout(timer);
+      timer = setTimeout(() => day.hidden = true, dayShownMs);
+    },
+  };
+}
+
+/** Returns a line for each selected message: "Ada, 11:56: text". */
+function selectedLines(): string[] {
+  const selection = getSelection();
+  if (selection === null || selection.rangeCount === 0) return [];
+  const range = selection.getRangeAt(0);
+  return Array.from(document.querySelectorAll("#rows article")).flatMap((article) => {
+    const view = viewOf(article);
+    const body = article.querySelector(".text");
+    if (view === undefined || body === null || !selection.containsNode(body, true)) return [];
+    const whole = document.createRange();
+    whole.selectNodeContents(body);
+    const part = textOf(clip(whole.cloneRange(), range));
+    const text = part === textOf(whole) ? view.text : part;
+    return text === "" ? [] : [lineOf(view, text)];
+  });
+}
+
+function lineOf({ from, at }: MessageView, text: string): string {
+  return `${from}, ${clockTime(at)}: ${text}`;
+}
+
+/** Clips a range to another. */
+function clip(range: Range, to: Range): Range {
+  if (range.comparePoint(to.startContainer, to.startOffset) === 0) {
+    range.setStart(to.startContainer, to.startOffset);
+  }
+  if (range.comparePoint(to.endContainer, to.endOffset) === 0) {
+    range.setEnd(to.endContainer, to.endOffset);
+  }
+  return range;
+}
+
+/** Returns the text in a range, without buttons and states. */
+function textOf(range: Range): string {
+  const content = range.cloneContents();
+  for (const node of content.querySelectorAll("button, .state")) node.remove();
+  return content.textContent;
+}

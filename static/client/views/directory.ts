@@ -1,0 +1,61 @@
+// The rooms of the chat, in a dialog: find one, or create one.
+
+import type { PageActions } from "../page_actions.ts";
+import { suggestRoomName } from "../../../app/protocol/text.ts";
+import type { DirectoryRoom } from "../../../app/protocol/wire.ts";
+import { panels, words } from "../words/language.ts";
+import { shortTime } from "./day_names.ts";
+import { button, element, setText } from "./dom.ts";
+
+const shownMax = 100;
+
+/** Returns the field and the list. `open` shows a room. */
+export function directorySection(
+  { profile, home }: PageActions,
+  open: (room: string) => void,
+): HTMLElement {
+  const field = element("input", {
+    "aria-label": panels.findRoom,
+    placeholder: panels.findRoom,
+    autocapitalize: "none",
+    spellcheck: "false",
+    maxlength: 33,
+    enterkeyhint: "go",
+  });
+  const status = element("p", { class: "hint", role: "status" }, words.loading);
+  const list = element("ul", { class: "directory" });
+  const form = element("form", {}, field, status, list);
+  let rooms: readonly DirectoryRoom[] = [];
+
+  const line = (room: string, about: string) =>
+    element(
+      "li",
+      {},
+      button(element("span", { translate: "no" }, `# ${room}`), () => open(room), { title: room }),
+      element("small", {}, about),
+    );
+  const draw = () => {
+    const typed = suggestRoomName(field.value);
+    const found = rooms.filter(({ room }) => room.includes(typed)).slice(0, shownMax);
+    const lines = found.map(({ room, members, at }) =>
+      line(room, words.here(members) + (at === undefined ? "" : ` · ${shortTime(at)}`))
+    );
+    const isNew = typed !== "" && rooms.every(({ room }) => room !== typed);
+    list.replaceChildren(...lines, ...isNew ? [line(typed, panels.newRoom)] : []);
+  };
+  const load = async () => {
+    const headers = profile.access ? { "parley-access-code": profile.access } : undefined;
+    const response = await fetch(`${home}rooms`, { headers: headers ?? {} });
+    if (!response.ok) return setText(status, panels.noDirectory);
+    rooms = (await response.json()).rooms;
+    setText(status, "");
+    draw();
+  };
+  load().catch(() => setText(status, words.loadFailed));
+  field.addEventListener("input", draw);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    list.querySelector("button")?.click();
+  });
+  return form;
+}

@@ -1,0 +1,80 @@
+// Getting about: the sidebars, which float over the conversation on narrow screens, one at a time,
+// and the field that opens a room.
+
+import type { PageActions } from "../page_actions.ts";
+import { suggestRoomName } from "../../../app/protocol/text.ts";
+import { panels, sentenceOf } from "../words/language.ts";
+import { button, byId, setText } from "./dom.ts";
+
+/** Mounts the sidebars' drawers, and the field. */
+export function mountNavigation({ showRoom }: PageActions) {
+  const drawers = [byId<"nav">("rooms"), byId<"aside">("people")];
+  const talk = byId<"main">("talk");
+  const shade = byId<"button">("shade");
+  /** The button that opened a drawer. */
+  let opener: HTMLElement | undefined;
+
+  const isFloating = (sidebar: HTMLElement) => getComputedStyle(sidebar).position === "fixed";
+  /** Opens a sidebar and focuses it. Beside the conversation, it only gets the focus. */
+  const open = (sidebar: HTMLElement, by: HTMLElement) => {
+    if (isFloating(sidebar)) {
+      opener = by;
+      sidebar.classList.add("open");
+      shade.hidden = false;
+      talk.inert = true;
+      by.setAttribute("aria-expanded", "true");
+      history.pushState("drawer", "");
+    }
+    const first = sidebar.querySelector<HTMLElement>('[aria-current], [tabindex="-1"]');
+    (first ?? sidebar).focus();
+  };
+  const close = () => {
+    if (opener === undefined) return;
+    for (const drawer of drawers) drawer.classList.remove("open");
+    shade.hidden = true;
+    talk.inert = false;
+    opener.setAttribute("aria-expanded", "false");
+    opener.focus();
+    opener = undefined;
+    if (history.state === "drawer") history.back();
+  };
+  shade.addEventListener("click", close);
+  // A wider screen shows the sidebar beside the conversation again.
+  addEventListener("resize", () => {
+    const drawer = drawers.find(({ classList }) => classList.contains("open"));
+    if (drawer !== undefined && !isFloating(drawer)) close();
+  });
+  document.addEventListener("keydown", ({ key, target }) => {
+    if (key !== "Escape" || byId<"dialog">("dialog").open) return;
+    if (opener !== undefined) close();
+    else if (target instanceof Element && target.closest(".side") !== null) {
+      byId<"textarea">("text").focus();
+    }
+  });
+
+  const roomName = byId<"input">("room-name");
+  const hint = byId<"p">("room-hint");
+  roomName.addEventListener("input", () => setText(hint, ""));
+  const openRoom = async (typed: string) => {
+    const name = typed.trim().replace(/^#\s*/, "").toLowerCase();
+    if (name === "") return;
+    const complaint = showRoom(name);
+    if (complaint === undefined) roomName.value = "";
+    if (complaint === undefined) return;
+    setText(hint, await sentenceOf(complaint));
+    const similar = suggestRoomName(name);
+    if (typeof complaint !== "function" || similar === "") return;
+    hint.append(" ", button(panels.openRoom(similar), () => openRoom(similar), { class: "link" }));
+  };
+  byId<"form">("room-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    void openRoom(roomName.value);
+  });
+
+  const showPeople = () => open(byId<"aside">("people"), byId<"button">("people-toggle"));
+  byId<"button">("people-toggle").addEventListener("click", showPeople);
+  const roomTitle = byId<"button">("room-title");
+  roomTitle.addEventListener("click", () => open(byId<"nav">("rooms"), roomTitle));
+
+  return { closeDrawers: close, showPeople };
+}

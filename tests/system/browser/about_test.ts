@@ -1,0 +1,233 @@
+// Getting in and about: names, rooms, the directory, drawers, and where the focus is.
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  browserTest,
+  joinRoom,
+  noRateLimit,
+  openSettings,
+  send,
+  signIn,
+  waitForMessage,
+  waitForRoom,
+  waitUntil,
+} from "./browser_harness.ts";
+import type { Page } from "./browser_harness.ts";
+
+const phone = { viewport: { width: 360, height: 720 }, hasTouch: true, isMobile: true };
+
+/** What has the focus: its id, or else its tag. */
+async function focused(page: Page): Promise<string> {
+  return await page.evaluate(() =>
+    document.activeElement?.id || document.activeElement?.localName || ""
+  );
+}
+
+browserTest("offers a valid room for one that is typed otherwise", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  for (const [typed, room] of [["My Room", "my-room"], ["café", "cafe"], ["room_1", "room-1"]]) {
+    await ada.fill("#room-name", typed ?? "");
+    await ada.press("#room-name", "Enter");
+    await ada.click(`#room-hint >> text=Open #${room}`);
+    await waitForRoom(ada, room ?? "");
+    assertEquals(await ada.inputValue("#room-name"), "");
+  }
+  await ada.fill("#room-name", "# dev");
+  await ada.press("#room-name", "Enter");
+  await waitForRoom(ada, "dev");
+  await ada.fill("#room-name", "комната");
+  await ada.press("#room-name", "Enter");
+  await ada.locator("#room-hint", { hasText: "Room names use a–z" }).waitFor();
+  assertEquals(await ada.locator("#room-hint button").count(), 0);
+});
+
+browserTest("lists the rooms of the chat, and finds and creates them there", async (chat) => {
+  const ben = await chat.signIn("Ben");
+  await joinRoom(ben, "design");
+  await send(ben, "blue or green?");
+  await waitForMessage(ben, "blue");
+  const ada = await chat.signIn("Ada");
+  await ada.click("#all-rooms");
+  const lines = ada.locator("#dialog .directory li");
+  await ada.locator("#dialog .directory", { hasText: "# design" }).waitFor();
+  assertStringIncludes(
+    await lines.filter({ hasText: "# design" }).textContent() ?? "",
+    "1 here · ",
+  );
+  await ada.fill("#dialog input", "DES");
+  await waitUntil("the list is filtered", async () => await lines.count() === 2);
+  await ada.press("#dialog input", "Enter");
+  await waitForRoom(ada, "design");
+  assertEquals(await ada.locator("#dialog[open]").count(), 0);
+  await ada.click("#all-rooms");
+  await ada.fill("#dialog input", "My garden");
+  await lines.filter({ hasText: "new room" }).locator("button").click();
+  await waitForRoom(ada, "my-garden");
+}, noRateLimit);
+
+browserTest("says that there is no directory", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  await ada.click("#all-rooms");
+  await ada.locator("#dialog", { hasText: "doesn't list its rooms" }).waitFor();
+  // The browser reports the 404.
+  assertEquals(chat.consoleErrors.splice(0).length, 1);
+}, { env: { ROOM_DIRECTORY: "0" } });
+
+browserTest("closes rooms from the list, and keeps the focus in it", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  assertEquals(await ada.locator("#room-list .leave").count(), 0);
+  await joinRoom(ada, "design");
+  await joinRoom(ada, "a-room-with-a-very-long-name");
+  const long = ada.locator("#room-list button", { hasText: "# a-room" });
+  assertEquals(await long.getAttribute("title"), "a-room-with-a-very-long-name");
+  await ada.getByRole("button", { name: "Leave #design" }).focus();
+  await ada.keyboard.press("Enter");
+  await ada.locator("#room-list", { hasText: "# design" }).waitFor({ state: "detached" });
+  assert(await focused(ada) !== "body");
+  await waitForRoom(ada, "a-room-with-a-very-long-name");
+  await ada.getByRole("button", { name: "Leave #a-room" }).click();
+  await waitForRoom(ada, "lobby");
+  // Choosing a room draws its row again.
+  await joinRoom(ada, "design");
+  await ada.locator("#room-list button", { hasText: "# lobby" }).focus();
+  await ada.keyboard.press("Enter");
+  await waitForRoom(ada, "lobby");
+  assert(await focused(ada) !== "body");
+});
+
+browserTest("closes a drawer before it goes back", async (chat) => {
+  const ada = await chat.signIn("Ada", phone);
+  await ada.fill("#text", "/join design");
+  await ada.click("#send");
+  await waitForRoom(ada, "design");
+  for (const [toggle, drawer] of [["#people-toggle", "#people"], ["#room-title", "#rooms"]]) {
+    await ada.click(toggle ?? "");
+    await ada.locator(`${drawer}.open`).waitFor();
+    await ada.goBack();
+    await ada.locator(`${drawer}.open`).waitFor({ state: "detached" });
+    await waitForRoom(ada, "design");
+    assertEquals(`#${await focused(ada)}`, toggle);
+  }
+  // A room chosen in the drawer takes the drawer's place in the history.
+  await ada.click("#room-title");
+  await ada.click("#room-list >> text=# lobby");
+  await waitForRoom(ada, "lobby");
+  await ada.goBack();
+  await waitForRoom(ada, "design");
+  await ada.click("#people-toggle");
+  await ada.locator("#people.open").waitFor();
+  await ada.keyboard.press("Escape");
+  await ada.goBack();
+  await waitForRoom(ada, "lobby");
+});
+
+browserTest("keeps the focus in the page when dialogs close", async (chat) => {
+  for (const options of [phone, { viewport: { width: 1000, height: 700 } }, {}]) {
+    const page = await chat.visit(options);
+    await signIn(page, `Ada ${Object.keys(options).length}`);
+    if (options === phone) await page.click("#room-title");
+    await openSettings(page);
+    await page.keyboard.press("Escape");
+    await page.locator("#dialog:not([open])").waitFor({ state: "attached" });
+    await waitUntil("something has the focus", async () => await focused(page) !== "body");
+  }
+});
+
+browserTest("finds the Send button with Tab after a completed name", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  await chat.signIn("Ben");
+  await ada.locator("#people-list", { hasText: "Ben" }).waitFor();
+  await ada.type("#text", "@B");
+  await ada.keyboard.press("Tab");
+  assertEquals(await ada.inputValue("#text"), "@Ben ");
+  await ada.type("#text", "hi ");
+  await ada.keyboard.press("Tab");
+  assertEquals(await focused(ada), "send");
+  await ada.keyboard.press("Enter");
+  await waitForMessage(ada, "@Ben hi");
+});
+
+browserTest("offers a device link to the person whose name is taken", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  await openSettings(ada);
+  await ada.click("text=Use this name on another device");
+  const link = await ada.inputValue("#dialog input[readonly]");
+  const other = await chat.visit();
+  await other.fill("#prompt-name", "Ada");
+  await other.click("#prompt-go");
+  await other.click("text=That's me: use a device link");
+  await other.getByLabel("Device link").fill(link);
+  await other.click("text=Continue as Ada");
+  await other.locator("#me-name", { hasText: "Ada" }).waitFor();
+});
+
+browserTest("keeps the dialog and the input when a new name is taken", async (chat) => {
+  await chat.signIn("Ben");
+  const ada = await chat.signIn("Ada");
+  await openSettings(ada);
+  await ada.fill("#new-name", "Ben");
+  await ada.press("#new-name", "Enter");
+  await ada.locator("#dialog .hint", { hasText: "That name is taken" }).waitFor();
+  assertEquals(await ada.inputValue("#new-name"), "Ben");
+  await ada.fill("#new-name", "Adele");
+  await ada.press("#new-name", "Enter");
+  await ada.locator("#dialog:not([open])").waitFor({ state: "attached" });
+  assertEquals(await ada.textContent("#me-name"), "Adele");
+});
+
+browserTest("says once that a name won't survive a reload without storage", async (chat) => {
+  const context = await chat.newContext();
+  await context.addInitScript(() => {
+    for (const name of ["localStorage", "sessionStorage"]) {
+      Object.defineProperty(globalThis, name, {
+        get() {
+          throw new DOMException("forbidden", "SecurityError");
+        },
+      });
+    }
+  });
+  const ada = await chat.openTab(context);
+  await ada.locator("#prompt-hint", { hasText: "won't survive a reload" }).waitFor();
+  await signIn(ada, "Ada");
+  await send(ada, "works anyway");
+  await waitForMessage(ada, "works anyway");
+});
+
+browserTest(
+  "shows a dark page at once where dark is chosen and the system is light",
+  async (chat) => {
+    const context = await chat.newContext({ colorScheme: "light" });
+    const ada = await chat.openTab(context);
+    await ada.evaluate(() => localStorage.setItem("parley.settings", '{"theme":"dark"}'));
+    // The first paint comes long before a slow device has run the page's script.
+    await context.route(/main\.\w+\.js/, () => {});
+    await ada.reload({ waitUntil: "commit" });
+    await ada.locator("#prompt").waitFor();
+    const background = await ada.evaluate(() =>
+      getComputedStyle(document.documentElement).backgroundColor
+    );
+    assert(Number(/oklch\(([\d.]+)/.exec(background)?.[1] ?? 1) < 0.3, background);
+    assertEquals(await ada.locator("meta[media=all]").getAttribute("content"), "#101318");
+  },
+);
+
+browserTest(
+  "follows the browser's font size, and keeps clear of notches on both sides",
+  async (chat) => {
+    const landscape = { viewport: { width: 680, height: 360 }, hasTouch: true, isMobile: true };
+    const ada = await chat.signIn("Ada", landscape);
+    await send(ada, "hello");
+    const sizeOf = (selector: string) =>
+      ada.locator(selector).first().evaluate((node) => parseFloat(getComputedStyle(node).fontSize));
+    assertEquals(await sizeOf("#me-name"), 15);
+    const devtools = await ada.context().newCDPSession(ada);
+    await devtools.send("Emulation.setSafeAreaInsetsOverride", {
+      insets: { left: 40, right: 44, top: 0, bottom: 0 },
+    });
+    const { left, right } = await ada.locator("#composer").evaluate((node) => {
+      const { left, right } = node.getBoundingClientRect();
+      return { left, right: innerWidth - right };
+    });
+    assert(left >= 40 && right >= 44, `${left} ${right}`);
+  },
+);

@@ -1,0 +1,56 @@
+// What an incoming message costs in a room with many rows.
+
+import { assert } from "@std/assert";
+import { browserTest, waitForMessage } from "./browser_harness.ts";
+import { ScriptedServer, signInScripted } from "./scripted_server.ts";
+
+const rowCount = 5_000;
+const samples = 15;
+
+browserTest("draws an incoming message within 8 ms at 5,000 rows", async (chat) => {
+  const server = new ScriptedServer();
+  server.append(
+    "lobby",
+    ...Array.from({ length: rowCount }, (_, i) => ({
+      text: `line ${i + 1} with *some* text and https://example.org/${i}`,
+      from: i % 3 === 0 ? "Ben" : "Cy",
+      member: i % 3 === 0 ? "ben" : "cy",
+      at: Date.now() - (rowCount - i) * 60_000,
+    })),
+  );
+  const { ada } = await signInScripted(chat, {}, server);
+  await waitForMessage(ada, `line ${rowCount} `);
+  for (let loaded = 0; loaded < rowCount;) {
+    loaded = await ada.evaluate(() => {
+      document.querySelector("#log")?.scrollTo(0, 0);
+      return document.querySelectorAll("#rows article").length;
+    });
+  }
+  const devtools = await ada.context().newCDPSession(ada);
+  // Time on the processor, whatever else the machine does.
+  await devtools.send("Performance.enable", { timeDomain: "threadTicks" });
+  const busyMs = async () => {
+    const { metrics } = await devtools.send("Performance.getMetrics");
+    return 1_000 * (metrics.find(({ name }) => name === "TaskDuration")?.value ?? 0);
+  };
+  const costs: number[] = [];
+  for (let i = 0; i < samples; i++) {
+    const drawn = ada.evaluate(() =>
+      new Promise<void>((done) => {
+        const observer = new MutationObserver(() => {
+          observer.disconnect();
+          requestAnimationFrame(() => requestAnimationFrame(() => done()));
+        });
+        const rows = document.querySelector("#rows");
+        if (rows !== null) observer.observe(rows, { childList: true });
+      })
+    );
+    const before = await busyMs();
+    server.publish("lobby", { text: `news ${i}.` });
+    await drawn;
+    costs.push(await busyMs() - before);
+  }
+  costs.sort((a, b) => a - b);
+  console.error(costs.map((c) => c.toFixed(1)).join(" "));
+  assert((costs[0] ?? 0) < 8, `${costs}`);
+});

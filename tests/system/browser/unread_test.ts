@@ -1,0 +1,349 @@
+// What counts as read, where a room opens, and the times that a reader sees.
+
+import { assert, assertEquals } from "@std/assert";
+import {
+  browserTest,
+  joinRoom,
+  send,
+  signIn,
+  waitForMessage,
+  waitUntil,
+} from "./browser_harness.ts";
+import type { BrowserContextOptions, Page, TestChat } from "./browser_harness.ts";
+import { ScriptedServer } from "./scripted_server.ts";
+
+const minute = 60_000;
+const hour = 60 * minute;
+
+/** Numbered messages, a minute apart, the last one a minute ago. */
+function lines(count: number, mention?: number) {
+  return Array.from({ length: count }, (_, i) => ({
+    text: i + 1 === mention ? `line ${i + 1}, @Ada?` : `line ${i + 1}.`,
+    at: Date.now() - (count - i) * minute,
+  }));
+}
+
+/** Opens the chat as Ada, who has read up to an offset. Her window has the focus if `isFocused`. */
+async function openAsAda(
+  chat: TestChat,
+  server: ScriptedServer,
+  readOffset: number,
+  options: BrowserContextOptions & { readonly isFocused?: boolean } = {},
+): Promise<Page> {
+  const context = await chat.newContext(options);
+  await server.attach(context);
+  await context.addInitScript(({ readOffset, isFocused }) => {
+    Object.assign(globalThis, { isFocused });
+    document.hasFocus = () => (globalThis as unknown as { isFocused: boolean }).isFocused;
+    if (localStorage.getItem("parley.read") !== null) return;
+    localStorage.setItem("parley.read", JSON.stringify({ lobby: readOffset }));
+  }, { readOffset, isFocused: options.isFocused ?? true });
+  const ada = await chat.openTab(context);
+  await signIn(ada, "Ada");
+  return ada;
+}
+
+async function setFocus(page: Page, isFocused: boolean): Promise<void> {
+  await page.evaluate((isFocused) => {
+    Object.assign(globalThis, { isFocused });
+    dispatchEvent(new Event(isFocused ? "focus" : "blur"));
+  }, isFocused);
+}
+
+/** The number of unread messages, in the title. */
+async function unreadCount(page: Page): Promise<number> {
+  return Number(/^\((\d+)\)/.exec(await page.title())?.[1] ?? 0);
+}
+
+async function waitForUnread(page: Page, count: number): Promise<void> {
+  await waitUntil(`${count} are unread`, async () => await unreadCount(page) === count);
+}
+
+/** The texts of the messages whose first line is on screen. */
+async function textsInView(page: Page): Promise<string[]> {
+  return await page.evaluate(() => {
+    const view = document.querySelector("#log")?.getBoundingClientRect();
+    return Array.from(document.querySelectorAll("#rows article"))
+      .filter((row) => {
+        const { top, bottom } = row.getBoundingClientRect();
+        return view !== undefined && bottom > view.top && top + 20 <= view.bottom;
+      })
+      .map((row) => row.querySelector(".text")?.textContent ?? "");
+  });
+}
+
+browserTest(
+  "opens a room at its first unread message, and reads what is on screen",
+  async (chat) => {
+    const server = new ScriptedServer();
+    server.append("lobby", ...lines(90, 80));
+    const ada = await openAsAda(chat, server, 40);
+    await ada.locator("#rows .new").waitFor();
+    await waitUntil(
+      "the first unread line is in view",
+      async () => (await textsInView(ada)).includes("line 41."),
+    );
+    const seen = (await textsInView(ada)).length;
+    assert(!(await textsInView(ada)).includes("line 80, @Ada?"));
+    const unread = await unreadCount(ada);
+    assert(unread > 50 - seen - 1 && unread < 50, `${unread}`);
+    // A jump to the end reads only the end.
+    await ada.click("#to-end");
+    await waitUntil("the end is read", async () => await unreadCount(ada) < unread);
+    assert(await unreadCount(ada) > 0);
+    const pill = ada.locator(".pill button").first();
+    assert(/^\d+ new since .*\d · Jump$/.test(await pill.textContent() ?? ""));
+    await pill.click();
+    await waitUntil(
+      "the first unread line is in view again",
+      async () =>
+        (await textsInView(ada)).includes(`line ${40 + seen}.`) ||
+        (await textsInView(ada)).includes(`line ${41 + seen}.`),
+    );
+    // A reload knows what was read.
+    const left = await unreadCount(ada);
+    await ada.reload();
+    await waitForMessage(ada, "line 90.");
+    await waitUntil("the count is back", async () => await unreadCount(ada) >= left - seen);
+    await ada.click("#to-end");
+    await ada.locator(".pill").waitFor();
+    await ada.click(".pill button:last-child");
+    await waitForUnread(ada, 0);
+    await ada.locator(".pill").waitFor({ state: "hidden" });
+  },
+);
+
+browserTest("jumps to an unread message that has to be loaded", async (chat) => {
+  const server = new ScriptedServer();
+  server.append("lobby", ...lines(250, 131));
+  const ada = await openAsAda(chat, server, 129);
+  await waitForMessage(ada, "line 250.");
+  await waitUntil("most are unread", async () => await unreadCount(ada) > 90);
+  await ada.locator(".pill button").first().click();
+  await waitUntil(
+    "the first unread line is in view",
+    async () => (await textsInView(ada)).includes("line 130."),
+  );
+});
+
+browserTest("reads nothing while another window has the focus", async (chat) => {
+  const server = new ScriptedServer();
+  server.append("lobby", ...lines(5));
+  const ada = await openAsAda(chat, server, 5, { isFocused: false });
+  await waitForMessage(ada, "line 5.");
+  server.publish("lobby", { text: "@Ada are you there?" }, { text: "hello" });
+  await waitForMessage(ada, "hello");
+  await waitForUnread(ada, 2);
+  await setFocus(ada, true);
+  await waitForUnread(ada, 0);
+  assertEquals(await ada.locator("#rows .new").count(), 1);
+  await setFocus(ada, false);
+  server.publish("lobby", ...lines(60));
+  await waitForMessage(ada, "line 60.");
+  await waitForUnread(ada, 60);
+  await setFocus(ada, true);
+  await waitUntil("the end is read", async () => await unreadCount(ada) < 60);
+  // What the screen did not show is still unread.
+  assert(await unreadCount(ada) > 20);
+  await ada.locator(".pill", { hasText: "new since" }).waitFor();
+});
+
+browserTest("says that a room is loading, not that it is empty", async (chat) => {
+  const context = await chat.newContext();
+  await context.routeWebSocket(/\/ws$/, () => {});
+  const ada = await chat.openTab(context);
+  await ada.evaluate(() => {
+    const message = { offset: 1, member: "b", from: "Ben", text: "hi", at: 1, nonce: "n" };
+    localStorage.setItem(
+      "parley.last.lobby",
+      JSON.stringify({
+        position: { epoch: "e", offset: 1 },
+        first: 1,
+        messages: [message],
+      }),
+    );
+    localStorage.setItem(
+      "parley.profile",
+      JSON.stringify({ username: "Ada", token: "t".repeat(43) }),
+    );
+  });
+  await ada.reload();
+  await waitForMessage(ada, "hi");
+  await ada.fill("#room-name", "design");
+  await ada.press("#room-name", "Enter");
+  await ada.locator("#rows", { hasText: "Loading messages…" }).waitFor();
+  assertEquals(await ada.locator("#rows .empty").count(), 0);
+});
+
+browserTest(
+  "names days, and follows midnight and the reader's time zone and clock",
+  async (chat) => {
+    const server = new ScriptedServer();
+    const noon = new Date(2026, 2, 4, 12).getTime();
+    server.append(
+      "lobby",
+      { text: "old", at: noon - 50 * hour },
+      { text: "read", at: noon - 24 * hour },
+      { text: "unread", at: noon - hour },
+    );
+    const context = { timezoneId: "Europe/Berlin", locale: "en-US", isFocused: false };
+    const ada = await openAsAda(chat, server, 2, context);
+    await waitForMessage(ada, "unread");
+    await ada.clock.setFixedTime(noon);
+    await setFocus(ada, true);
+    const rules = () => ada.locator("#rows [role=separator]").allTextContents();
+    const spaced = (text: string) => text.replaceAll("\u202f", " ");
+    await waitUntil("days are named", async () => (await rules()).at(-2) === "Today");
+    const [first, yesterday, today, since = ""] = await rules();
+    assertEquals([first, yesterday, today], ["Monday, March 2", "Yesterday", "Today"]);
+    assert(/^New since Tue \d+:00 [AP]M$/.test(spaced(since)), since);
+    const time = async () => spaced(await ada.locator("#rows time").last().textContent() ?? "");
+    const berlin = await time();
+    const devtools = await ada.context().newCDPSession(ada);
+    await devtools.send("Emulation.setTimezoneOverride", { timezoneId: "Asia/Tokyo" });
+    await setFocus(ada, true);
+    await waitUntil("the time follows", async () => await time() !== berlin);
+    // Eight hours later than in Berlin.
+    const at = (text: string) => Number(/^\d+/.exec(text)?.[0]) % 12;
+    assertEquals(
+      (await time()).replace(/^\d+/, ""),
+      berlin.replace(/^\d+/, "").replace("AM", "PM"),
+    );
+    assertEquals((at(berlin) + 8) % 12, at(await time()));
+    await ada.clock.setFixedTime(noon + 24 * hour);
+    await setFocus(ada, true);
+    await waitUntil("days move on", async () => (await rules()).includes("Yesterday"));
+    await ada.click("#me");
+    await ada.getByLabel("Time format").selectOption({ label: "24 hours" });
+    await waitUntil("the clock has 24 hours", async () => /^\d\d:\d\d$/.test(await time()));
+  },
+);
+
+browserTest("fits times of 12 hours into their column, in every language", async (chat) => {
+  const server = new ScriptedServer();
+  server.append(
+    "lobby",
+    { text: "one", at: new Date(2026, 2, 4, 22, 58).getTime() },
+    { text: "two", at: new Date(2026, 2, 4, 22, 59).getTime() },
+  );
+  for (const locale of ["en-US", "en-GB", "de-DE", "ko-KR", "es-US"]) {
+    const ada = await openAsAda(chat, server, 2, { locale });
+    await waitForMessage(ada, "two");
+    const gaps = await ada.locator("#rows article").evaluateAll((rows) =>
+      rows.map((row) => {
+        const range = document.createRange();
+        range.selectNodeContents(row.querySelector("time") ?? row);
+        const left = row.querySelector(".text")?.getBoundingClientRect().left ?? 0;
+        return left - range.getBoundingClientRect().right;
+      })
+    );
+    assert(gaps.every((gap) => gap >= 4 && gap < 40), `${locale}: ${gaps}`);
+  }
+});
+
+browserTest("shows the day at the top while scrolling, and only then", async (chat) => {
+  const server = new ScriptedServer();
+  const now = Date.now();
+  server.append(
+    "lobby",
+    ...lines(60).map((it, i) => ({ ...it, at: now - 24 * hour + i })),
+    ...lines(60).map((it, i) => ({ ...it, at: now + i })),
+  );
+  const ada = await openAsAda(chat, server, 120);
+  await waitForMessage(ada, "line 60.");
+  const day = ada.locator(".day");
+  await ada.waitForTimeout(0);
+  await day.waitFor({ state: "hidden" });
+  await ada.evaluate(() => document.querySelector("#log")?.scrollTo(0, 900));
+  await ada.locator(".day", { hasText: "Yesterday" }).waitFor();
+  await day.waitFor({ state: "hidden" });
+});
+
+browserTest("copies several messages as lines with author and time", async (chat) => {
+  const server = new ScriptedServer();
+  const at = new Date(2026, 2, 4, 11, 56).getTime();
+  server.append(
+    "lobby",
+    { text: "see *this*", from: "Ben", at },
+    { text: "```\ncode\n```", from: "Ben", at },
+    { text: "two\nlines", member: "cy", from: "Cy", at: at + minute },
+  );
+  const ada = await openAsAda(chat, server, 3);
+  await waitForMessage(ada, "lines");
+  const copied = (from: number, to: number) =>
+    ada.evaluate(([from, to]) => {
+      const texts = document.querySelectorAll("#rows .text");
+      const first = texts[from ?? 0];
+      const last = texts[to ?? 0];
+      if (first === undefined || last === undefined) return "";
+      const range = document.createRange();
+      range.setStart(first, 0);
+      range.setEnd(last, last.childNodes.length);
+      getSelection()?.removeAllRanges();
+      getSelection()?.addRange(range);
+      const data = new DataTransfer();
+      const event = new ClipboardEvent("copy", {
+        clipboardData: data,
+        bubbles: true,
+        cancelable: true,
+      });
+      last.dispatchEvent(event);
+      return event.defaultPrevented ? data.getData("text/plain") : `${getSelection()}`;
+    }, [from, to]);
+  assertEquals(
+    await copied(0, 2),
+    "Ben, 11:56: see *this*\nBen, 11:56: ```\ncode\n```\nCy, 11:57: two\nlines",
+  );
+  // One message is copied as it is shown, without time or button.
+  assertEquals((await copied(1, 1)).trim(), "code");
+});
+
+browserTest(
+  "names messages and log for screen readers, and keeps names untranslated",
+  async (chat) => {
+    const server = new ScriptedServer();
+    const at = new Date(2026, 2, 4, 11, 56).getTime();
+    server.append("lobby", { text: "one @Ada", at }, { text: "two `code`", at });
+    const ada = await openAsAda(chat, server, 2);
+    await waitForMessage(ada, "two");
+    const tree = await ada.locator("#talk").ariaSnapshot();
+    assert(tree.includes('- log "Messages"'), tree);
+    assert(tree.includes('- article "Ben, 11:56"'), tree);
+    // A grouped message is read with its author too.
+    const last = await ada.locator("#rows article").last().ariaSnapshot();
+    assert(/Ben.*two|Ben[^]*two/.test(last), last);
+    const untranslated = await ada.locator("[translate=no]").allTextContents();
+    for (const text of ["Ben", "@Ada", "code", "Ada", "# lobby"]) {
+      assert(untranslated.some((it) => it.includes(text)), text);
+    }
+  },
+);
+
+browserTest("rewrites no live region while nothing changes", async (chat) => {
+  const server = new ScriptedServer();
+  server.append("lobby", ...lines(3));
+  const ada = await openAsAda(chat, server, 3);
+  await waitForMessage(ada, "line 3.");
+  await joinRoom(ada, "design");
+  await ada.click("#room-list >> text=# lobby");
+  await waitForMessage(ada, "line 3.");
+  await ada.evaluate(() => {
+    const changes: string[] = [];
+    Object.assign(globalThis, { changes });
+    for (const node of document.querySelectorAll("[role=status], [role=log], [aria-live]")) {
+      new MutationObserver((list) => changes.push(...list.map(({ target }) => target.nodeName)))
+        .observe(node, { childList: true, characterData: true, subtree: true });
+    }
+  });
+  // Each of these draws the page again.
+  for (let i = 0; i < 5; i++) {
+    server.push({ type: "count", room: "design", count: i, members: [] });
+    await ada.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done))));
+  }
+  const changes = () =>
+    ada.evaluate(() => (globalThis as unknown as { changes: string[] }).changes);
+  assertEquals(await changes(), []);
+  await send(ada, "something");
+  await waitForMessage(ada, "something");
+  assert((await changes()).length > 0);
+});
