@@ -92,30 +92,33 @@ async function serve(config: Config, logs: Logs): Promise<void> {
     readings: () => {
       const { rss, heapUsed } = Deno.memoryUsage();
       const { user, system } = cpuUsage();
-      const database = config.redisUrl === "" ? databasePath(config) : undefined;
+      const database = databasePath(config);
+      const { sessions, members, rooms } = hub.size;
       return {
-        ...hub.size,
-        connections: server.connections,
-        leakedSockets: server.leakedSockets,
-        residentBytes: rss,
-        heapBytes: heapUsed,
-        cpuSeconds: (user + system) / 1e6,
+        parley_connections: server.connections,
+        parley_sessions: sessions,
+        parley_members: members,
+        parley_rooms: rooms,
+        parley_leaked_sockets_total: server.leakedSockets,
+        parley_log_failures_total: logs.failures,
+        parley_heap_used_bytes: heapUsed,
+        process_resident_memory_bytes: rss,
+        process_cpu_seconds_total: (user + system) / 1e6,
+        process_max_fds: maxDescriptors(),
+        parley_lock_held: storage.holdsLock && Number(storage.holdsLock()),
         // Getters, since the charts don't need what costs a look at the disk.
-        get descriptors() {
+        get process_open_fds() {
           return countDescriptors(`${staticDir}/index.html`);
         },
-        descriptorsMax: maxDescriptors(),
-        get databaseBytes() {
-          return database === undefined ? undefined : fileBytes(database);
+        get parley_database_bytes() {
+          return fileBytes(database);
         },
-        get journalBytes() {
-          return database === undefined ? undefined : fileBytes(`${database}-wal`);
+        get parley_journal_bytes() {
+          return fileBytes(`${database}-wal`);
         },
-        get isStorageReady() {
-          return storage.notReadyReason() === undefined;
+        get parley_storage_ready() {
+          return Number(storage.notReadyReason() === undefined);
         },
-        holdsLock: storage.holdsLock?.(),
-        logFailures: logs.failures,
       };
     },
     now: () => performance.now(),

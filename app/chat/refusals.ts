@@ -20,7 +20,7 @@ const sentences = {
   already_greeted: "This connection has already said hello",
   hello_required: "Say hello first",
   rooms_full: "Room limit reached. Join an existing room.",
-  storage_full: "This chat's storage is full. Ask whoever runs it to make room.",
+  storage_full: "This chat's storage is full. Its operator must free up space.",
   too_many_rooms: `You're in ${limits.roomsPerSession} rooms, the maximum. Leave one first`,
 };
 

@@ -1,25 +1,30 @@
 // Metrics of the hub and the process: as text for collectors, and as charts of the last 15 minutes.
 // Counting only adds to a number; the rest happens on demand.
 
-/** Values that are read on demand. Those that cannot be determined are undefined. */
-export interface Readings {
-  readonly connections: number;
-  readonly sessions: number;
-  readonly members: number;
-  readonly rooms: number;
-  readonly logFailures: number;
-  /** WebSockets since the start that never opened. */
-  readonly leakedSockets: number;
-  readonly residentBytes: number;
-  readonly heapBytes: number;
-  readonly cpuSeconds: number;
-  readonly descriptors: number | undefined;
-  readonly descriptorsMax: number | undefined;
-  readonly databaseBytes: number | undefined;
-  readonly journalBytes: number | undefined;
-  readonly isStorageReady: boolean;
-  readonly holdsLock: boolean | undefined;
-}
+/**
+ * Metrics that are read on demand, with their descriptions. Counters end with `_total`. Names that
+ * start with `process_` are those that dashboards know from other servers.
+ */
+const readings = {
+  parley_connections: "Open WebSockets",
+  parley_sessions: "Live sessions",
+  parley_members: "Members present",
+  parley_rooms: "Rooms with sessions",
+  parley_leaked_sockets_total: "WebSockets that never opened; Deno keeps the descriptor of each",
+  parley_log_failures_total: "Log lines that could not be written",
+  parley_database_bytes: "Size of the database file",
+  parley_journal_bytes: "Size of the database's journal",
+  parley_storage_ready: "1 if a message could be stored now",
+  parley_lock_held: "1 while this process holds the lock of its data folder",
+  parley_heap_used_bytes: "Used heap",
+  process_resident_memory_bytes: "Resident memory",
+  process_cpu_seconds_total: "User and system CPU time",
+  process_open_fds: "File descriptors in use",
+  process_max_fds: "Max file descriptors",
+} as const;
+
+/** The values of `readings`. Those that cannot be determined are undefined. */
+export type Readings = Readonly<Record<keyof typeof readings, number | undefined>>;
 
 export interface MetricsOptions {
   readonly version: string;
@@ -31,12 +36,11 @@ export interface MetricsOptions {
 }
 
 /** Current values, and totals since the start. */
-export interface Totals extends Readings {
+export interface Totals {
+  readonly readings: Readings;
   readonly version: string;
   readonly upMs: number;
   readonly messages: number;
-  readonly frames: number;
-  readonly deliveries: number;
   readonly slowConsumers: number;
   /** Resumes that recovered every missed message, and those that didn't. */
   readonly recovered: number;
@@ -60,42 +64,6 @@ const delayProbeMs = 250;
 const slowConsumerCode = "4101";
 const buckets = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
 
-/** Name, help, and where the value comes from. A counter's name ends with `_total`. */
-type Family = readonly [name: string, help: string, read: (totals: Totals) => number | undefined];
-
-/** Names that start with `process_` are those that dashboards know from other servers. */
-const families: readonly Family[] = [
-  ["parley_connections", "Open WebSockets", ({ connections }) => connections],
-  ["parley_sessions", "Live sessions", ({ sessions }) => sessions],
-  ["parley_members", "Members present", ({ members }) => members],
-  ["parley_rooms", "Rooms with sessions", ({ rooms }) => rooms],
-  ["parley_uptime_seconds", "Time since start", ({ upMs }) => upMs / 1000],
-  ["parley_heap_used_bytes", "Used heap", ({ heapBytes }) => heapBytes],
-  ["process_resident_memory_bytes", "Resident memory", ({ residentBytes }) => residentBytes],
-  ["process_open_fds", "File descriptors in use", ({ descriptors }) => descriptors],
-  ["process_max_fds", "Max file descriptors", ({ descriptorsMax }) => descriptorsMax],
-  ["process_cpu_seconds_total", "User and system CPU time", ({ cpuSeconds }) => cpuSeconds],
-  ["parley_database_bytes", "Size of the database file", ({ databaseBytes }) => databaseBytes],
-  ["parley_journal_bytes", "Size of the database's journal", ({ journalBytes }) => journalBytes],
-  [
-    "parley_storage_ready",
-    "1 if a message could be stored now",
-    ({ isStorageReady }) => Number(isStorageReady),
-  ],
-  [
-    "parley_lock_held",
-    "1 while this process holds the lock of its data folder",
-    ({ holdsLock }) => holdsLock === undefined ? undefined : Number(holdsLock),
-  ],
-  [
-    "parley_leaked_sockets_total",
-    "WebSockets that never opened; Deno keeps the descriptor of each",
-    ({ leakedSockets }) => leakedSockets,
-  ],
-  ["parley_log_failures_total", "Log lines that could not be written", (t) => t.logFailures],
-  ["parley_frames_total", "Frames sent: one per session and tick", ({ frames }) => frames],
-  ["parley_deliveries_total", "Room pushes sent, counted once per session", (t) => t.deliveries],
-];
 const joinsHelp =
   "Joins of rooms: new, or resumed with (recovered) or without (lost) every missed message";
 const closesHelp = "Connections closed by the server, by close code; 4101 is a slow consumer";
@@ -130,7 +98,7 @@ export class Metrics {
     this.#options = options;
     this.#startedAt = this.#sampledAt = now();
     this.#series = [
-      series("Connections", "", () => readings().connections),
+      series("Connections", "", () => readings().parley_connections ?? 0),
       rate("Messages", () => this.#messages.get("stored") ?? 0),
       rate("Deliveries", () => this.#deliveries),
       rate("Frames", () => this.#frames),
@@ -138,7 +106,7 @@ export class Metrics {
       series("Longest tick", " ms", () => this.#tick.takeMax()),
       series("Longest append", " ms", () => this.#append.takeMax()),
       series("Loop delay", " ms", () => this.#delay.takeMax()),
-      series("Memory", " MiB", () => readings().residentBytes / 1024 / 1024),
+      series("Memory", " MiB", () => (readings().process_resident_memory_bytes ?? 0) / 1024 / 1024),
     ];
   }
 
@@ -182,12 +150,17 @@ export class Metrics {
     const addCounts = (name: string, help: string, label: string, counts: Counts) =>
       add("counter", name, help, Array.from(counts, ([key, n]) => [`{${label}="${key}"}`, n]));
 
-    const totals = this.totals();
-    for (const [name, help, read] of families) {
-      const value = read(totals);
+    const addValue = (name: string, help: string, value: number | undefined) => {
       const type = name.endsWith("_total") ? "counter" : "gauge";
       if (value !== undefined) add(type, name, help, [["", value]]);
-    }
+    };
+
+    const { readings: current, upMs } = this.totals();
+    const values: Readonly<Record<string, number | undefined>> = current;
+    for (const [name, help] of Object.entries(readings)) addValue(name, help, values[name]);
+    addValue("parley_uptime_seconds", "Time since start", upMs / 1000);
+    addValue("parley_frames_total", "Frames sent: one per session and tick", this.#frames);
+    addValue("parley_deliveries_total", "Room pushes sent, per session", this.#deliveries);
     addCounts("parley_messages_total", "Messages by result", "result", this.#messages);
     addCounts("parley_refusals_total", "Refused commands by error code", "code", this.#refusals);
     addCounts("parley_closes_total", closesHelp, "code", this.#closes);
@@ -206,12 +179,10 @@ export class Metrics {
 
   totals(): Totals {
     return {
-      ...this.#options.readings(),
+      readings: this.#options.readings(),
       version: this.#options.version,
       upMs: this.#options.now() - this.#startedAt,
       messages: this.#messages.get("stored") ?? 0,
-      frames: this.#frames,
-      deliveries: this.#deliveries,
       slowConsumers: this.#closes.get(slowConsumerCode) ?? 0,
       recovered: this.#joins.get("recovered") ?? 0,
       lost: this.#joins.get("lost") ?? 0,

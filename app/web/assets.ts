@@ -130,7 +130,10 @@ export async function loadAssets(options: AssetOptions): Promise<Assets> {
       html.includes(path) && !path.endsWith('.png"')
     ).map((path) => path.slice(1, -1));
     const paths = [`${basePath}/`, ...referenced, ...lazyScripts];
-    const bytes = workerWithShell(worker, { version: page.etag, paths });
+    // Browsers install a worker again when its bytes change, and so whenever the page changes.
+    const shell = JSON.stringify({ version: page.etag, paths });
+    const script = new TextDecoder().decode(worker);
+    const bytes = new TextEncoder().encode(`self.shell=${shell};\n${script}`);
     assets.set(`/${workerFile}`, assetOf(workerFile, bytes, await hashOf(bytes)));
   }
 
@@ -145,18 +148,6 @@ export async function loadAssets(options: AssetOptions): Promise<Assets> {
       await Promise.all(texts.map(compress));
     },
   };
-}
-
-/**
- * Puts the page's files at the top of the service worker. Browsers install a worker again when its
- * bytes change, and so whenever the page changes.
- */
-function workerWithShell(
-  worker: Bytes,
-  shell: { readonly version: string; readonly paths: readonly string[] },
-): Bytes {
-  const script = new TextDecoder().decode(worker);
-  return new TextEncoder().encode(`self.shell=${JSON.stringify(shell)};\n${script}`);
 }
 
 /**

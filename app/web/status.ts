@@ -10,19 +10,20 @@ const widthPx = 240;
 const heightPx = 48;
 
 export function statusPage(totals: Totals, charts: readonly Chart[], chat: Chat): string {
+  const { readings } = totals;
   const rows: readonly [string, string][] = [
     ["Version", totals.version],
     ["Uptime", formatDuration(totals.upMs)],
-    ["Connections", formatNumber(totals.connections)],
-    ["Members", formatNumber(totals.members)],
-    ["Active rooms", formatNumber(totals.rooms)],
+    ["Connections", formatNumber(readings.parley_connections)],
+    ["Members", formatNumber(readings.parley_members)],
+    ["Active rooms", formatNumber(readings.parley_rooms)],
     ["Messages", formatNumber(totals.messages)],
     ["Resumes recovered", formatNumber(totals.recovered)],
     ["Resumes not recovered", formatNumber(totals.lost)],
     ["Slow consumers closed", formatNumber(totals.slowConsumers)],
-    ["Log lines lost", formatNumber(totals.logFailures)],
+    ["Log lines lost", formatNumber(readings.parley_log_failures_total)],
   ];
-  const title = `${formatNumber(totals.connections)} connected`;
+  const title = `${formatNumber(readings.parley_connections)} connected`;
   const body = `  <body class="status-page">
     <h1>${chat.title} since its start</h1>
     <dl>
@@ -65,7 +66,7 @@ function round(value: number): number {
   return Math.round(value * 10) / 10;
 }
 
-function formatNumber(value: number): string {
+function formatNumber(value = 0): string {
   const digits = value >= 100 || Number.isInteger(value) ? 0 : value >= 10 ? 1 : 2;
   return value.toLocaleString("en", { maximumFractionDigits: digits });
 }

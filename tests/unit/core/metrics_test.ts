@@ -1,25 +1,19 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Metrics, sampleMs, samplesMax } from "../../../app/core/metrics.ts";
+import { noMetrics } from "../../support/web_harness.ts";
 import { ManualTime } from "../../support/manual_time.ts";
 
 function scene() {
   const time = new ManualTime();
   const readings = {
-    connections: 3,
-    leakedSockets: 0,
-    descriptors: 30,
-    sessions: 2,
-    members: 2,
-    rooms: 1,
-    logFailures: 0,
-    residentBytes: 64 * 1024 * 1024,
-    heapBytes: 1024,
-    cpuSeconds: 1.5,
-    descriptorsMax: 8192,
-    databaseBytes: undefined,
-    journalBytes: 4096,
-    isStorageReady: true,
-    holdsLock: false,
+    ...noMetrics.totals().readings,
+    parley_members: 2,
+    parley_lock_held: 0,
+    parley_journal_bytes: 4096,
+    parley_database_bytes: undefined,
+    process_resident_memory_bytes: 64 * 1024 * 1024,
+    process_cpu_seconds_total: 1.5,
+    process_max_fds: 8192,
   };
   const metrics = new Metrics({
     version: "1.2.3",
@@ -70,14 +64,13 @@ Deno.test("Metrics.text() contains all counters and gauges", () => {
   metrics.join("recovered");
   metrics.tick(2, 2);
   metrics.append(0.2);
-  readings.connections = 9;
-  readings.logFailures = 4;
+  readings.parley_connections = 9;
+  readings.parley_log_failures_total = 4;
   const text = metrics.text();
   for (
     const line of [
       "parley_connections 9",
-      "parley_sessions 2",
-      "parley_rooms 1",
+      "parley_members 2",
       "parley_frames_total 2",
       "parley_deliveries_total 7",
       `parley_messages_total{result="stored"} 1`,
@@ -139,11 +132,10 @@ Deno.test("Metrics.totals() counts since the start", () => {
   metrics.join("lost");
   metrics.message("stored");
   time.pass(90_000);
-  const { version, upMs, members, messages, slowConsumers, recovered, lost } = metrics.totals();
-  assertEquals({ version, upMs, members, messages, slowConsumers, recovered, lost }, {
+  const { version, upMs, messages, slowConsumers, recovered, lost } = metrics.totals();
+  assertEquals({ version, upMs, messages, slowConsumers, recovered, lost }, {
     version: "1.2.3",
     upMs: 90_000,
-    members: 2,
     messages: 1,
     slowConsumers: 1,
     recovered: 0,
