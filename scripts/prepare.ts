@@ -1,6 +1,6 @@
 // Fetches what the server needs before it starts, checked by hash, so that the server itself never
-// reaches a registry. Packages are checked against deno.lock. Deno records no hash of esbuild, which
-// Deno.bundle uses, so its published hashes are listed here.
+// reaches a registry. Packages are checked against deno.lock. Deno records no hash of esbuild,
+// which Deno.bundle uses, so its published hashes are listed here.
 
 import { createHash } from "node:crypto";
 import { join } from "node:path";

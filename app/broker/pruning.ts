@@ -1,4 +1,4 @@
-// Runs retention in the background, unless the wall clock is so wrong that it would delete everything.
+// Runs retention in the background, unless the wall clock is wrong enough to delete everything.
 
 import type { Broker } from "../chat/broker.ts";
 

@@ -1,4 +1,4 @@
-// What the hub sends: at most one frame per session and tick, none to slow consumers (laws 1 and 7).
+// Sends at most one frame per session and tick, and none to slow consumers (laws 1 and 7).
 
 import { utf8Length } from "../protocol/text.ts";
 import type { Push } from "../protocol/wire.ts";

@@ -32,7 +32,7 @@ export type LogFields = Readonly<Record<string, string | number | boolean | unde
 
 /** The hub's log. Must not throw. */
 export interface HubLog {
-  /** Logs an event of the chat to websocket.log. */
+  /** Logs an event of the chat: to messages.log if it is a message, else to websocket.log. */
   event(event: string, fields: LogFields): void;
   /** Logs a problem to error.log. */
   warn(event: string, fields: LogFields): void;

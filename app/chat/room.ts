@@ -23,8 +23,8 @@ export class Room {
   #early: Entry[] = [];
 
   /**
-   * `remote` are the members present through other nodes. Without join lines, pages show no line for
-   * members that join, leave or are renamed.
+   * `remote` are the members present through other nodes. Without join lines, pages show no line
+   * for members that join, leave or are renamed.
    */
   constructor(name: string, remote: readonly RemoteMember[] = [], hasJoinLines = true) {
     this.name = name;
@@ -93,8 +93,8 @@ export class Room {
   }
 
   /**
-   * Returns the entries after `position`, `undefined` if memory does not reach back that far, or the
-   * newest entries if the position does not belong to this log.
+   * Returns the entries after `position`, `undefined` if memory does not reach back that far, or
+   * the newest entries if the position does not belong to this log.
    */
   after(position: Position, maxBytes: number): Slice | undefined {
     if (position.offset > this.#head.offset) return this.newest(maxBytes);

@@ -1,4 +1,4 @@
-// `parley export-chat` and `import-chat`: a whole chat as JSON lines, from SQLite or Redis to either.
+// `parley export-chat` and `import-chat`: a whole chat as JSON lines, between SQLite and Redis.
 
 import { errorMessage } from "../core/error_message.ts";
 import { isRoomName } from "../protocol/text.ts";

@@ -15,7 +15,7 @@ export const nameScripts: readonly string[] = `
   Tai_Le Tai_Tham Tai_Viet Tamil Telugu Thaana Thai Tibetan Tifinagh Vai Wancho Yi
 `.trim().split(/\s+/);
 
-/** Mixtures that people write: Latin with Japanese, Chinese or Korean (UTS 39, highly restrictive). */
+/** Mixtures in use: Latin with Japanese, Chinese or Korean (UTS 39, highly restrictive). */
 const mixtures = ["Latin Han Hiragana Katakana", "Latin Han Bopomofo", "Latin Han Hangul"];
 
 /** Persian digits are in every script by their property, but belong to Arabic. */

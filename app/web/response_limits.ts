@@ -1,5 +1,5 @@
 // Response limits: how many bytes of responses a network may leave unread. Over HTTP/2, one
-// connection can request a file a hundred times and read nothing, and each response is a copy of it.
+// connection can request a file a hundred times and read nothing, and each response is a copy.
 
 import type { PeerAddress } from "../chat/session.ts";
 import type { Problem } from "./problem.ts";

@@ -73,7 +73,7 @@ end
 
 local function isRegistered(other) return redis.call('HEXISTS', key('nodes'), other) == 1 end
 
--- True if the node's lease has expired, because others may hold its members' names by now. Also true
--- for a command sent through a link that the node has since replaced.
+-- True if the node's lease has expired, because others may hold its members' names by now. Also
+-- true for a command sent through a link that the node has since replaced.
 local function isFenced() return redis.call('HGET', key('nodes'), node) ~= args.link end
 local function replyFenced() return reply('"fenced":true') end

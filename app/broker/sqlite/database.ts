@@ -1,4 +1,4 @@
-// The open database file: transactions, statements, and whether it still is at its path.
+// The open database file: transactions, statements, and whether it is still at its path.
 
 import { dirname } from "@std/path";
 import { backup, DatabaseSync } from "node:sqlite";
@@ -13,7 +13,7 @@ export type Durability = "normal" | "full";
 /** SQLite's page cache, in KiB. A larger one is no faster, since the kernel caches the file too. */
 const cacheKiB = 4_000;
 const pageBytes = 4_096;
-/** Journal pages that start a checkpoint, which one commit then waits for. */
+/** Journal size, in pages, at which a commit runs a checkpoint. */
 const journalPages = 4_000;
 /** The files of a database in use: the database, its journal and the journal's index. */
 const suffixes = ["", "-wal", "-shm"];
@@ -107,7 +107,7 @@ export class DatabaseFile {
     return this.all(`PRAGMA incremental_vacuum(${pages})`).length === pages;
   }
 
-  /** Moves the journal into the file and empties it, so that it has no deleted text either. */
+  /** Moves the journal into the file and empties it, so that it holds no deleted text. */
   truncateJournal(): void {
     this.get("PRAGMA wal_checkpoint(TRUNCATE)");
   }
@@ -147,7 +147,7 @@ export class DatabaseFile {
     }
   }
 
-  /** Removes the journal from its path, where SQLite would take it for that of another database. */
+  /** Removes the journal from its path, where SQLite would apply it to another database. */
   discardJournal(): void {
     try {
       // If the database was only moved, it is complete now.

@@ -214,8 +214,8 @@ function isFree(
 }
 
 /**
- * Waits until the text of the lock file is no longer `found`, or its owner must be dead. Returns the
- * text; `undefined` if the file was removed.
+ * Waits until the text of the lock file is no longer `found`, or its owner must be dead. Returns
+ * the text; `undefined` if the file was removed.
  */
 async function nextText(
   { path, wait }: FolderLockOptions,

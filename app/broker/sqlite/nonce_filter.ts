@@ -3,8 +3,8 @@
 /** Memory of a filter. Untouched pages of it take none. */
 const bytes = 4 * 1024 * 1024;
 /**
- * Bits set per nonce. After a million nonces, one new nonce in 5,000 seems known; after ten million,
- * one in three.
+ * Bits set per nonce. After a million nonces, one new nonce in 5,000 seems known; after ten
+ * million, one in three.
  */
 const bitsPerNonce = 4;
 
@@ -31,7 +31,7 @@ export class NonceFilter {
   }
 }
 
-/** Returns the first bit of a nonce and the step to its next ones, by FNV-1a and a variant of it. */
+/** Returns the first bit of a nonce and the step to its next ones (FNV-1a and a variant). */
 function hash(room: number, key: string): { readonly start: number; readonly step: number } {
   let [start, step] = [0x811c9dc5 ^ room, 0x9e3779b9 ^ room];
   for (let i = 0; i < key.length; i++) {

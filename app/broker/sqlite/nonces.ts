@@ -5,7 +5,7 @@
 import type { DatabaseFile } from "./database.ts";
 import { NonceFilter } from "./nonce_filter.ts";
 
-/** Nonces to flush at once. Fewer would seldom share a page of the table; more would take longer. */
+/** Nonces to flush at once. Fewer would rarely share a page of the table; more take longer. */
 const recentMax = 2_048;
 const keptMs = 7 * 86_400_000;
 /** Time between two walks of `prune` through the table. */

@@ -7,8 +7,8 @@ import type { DatabaseSync } from "node:sqlite";
  * Released steps never change.
  *
  * `names.key` is the username normalized for comparison. One of a member's names is `current`, and
- * at most one is former. `rooms.indexed` is the offset up to which nonces are in their table; later ones
- * are read from the messages.
+ * at most one is former. `rooms.indexed` is the offset up to which nonces are in their table; later
+ * ones are read from the messages.
  */
 export const migrations: readonly string[] = [
   `

@@ -13,8 +13,8 @@ export class Person {
   /** Every name it has had or asked for. */
   readonly names = new Set<string>();
   /**
-   * Whether one of its messages was acknowledged. From then on the server holds its name while it is
-   * away.
+   * Whether one of its messages was acknowledged. From then on the server holds its name while it
+   * is away.
    */
   hasWritten = false;
   readonly #ledger: Ledger;

@@ -69,7 +69,9 @@ export class SimulatedRedis {
   isFull = false;
   /** Rooms whose log another program has made unusable: nothing can be added to it. */
   readonly spoiledRooms = new Set<string>();
-  /** Whether it dies during the next script. As of any transaction that is cut off, nothing is kept. */
+  /**
+   * Whether it dies during the next script. As of any transaction that is cut off, nothing is kept.
+   */
   diesInScript = false;
   /** The open links of all nodes. */
   readonly links = new Set<SimulatedLink>();

@@ -152,7 +152,7 @@ export function testBroker(name: string, open: Open): void {
     async (broker, wall) => {
       const append = async (room: string) => {
         const [result] = await broker.append([draft(`in ${room}`, { room, nonce: `${wall.ms}` })]);
-        // No room is searched in the second after a search in vain.
+        // No room is looked for in the second after none was found.
         wall.ms += 1_001;
         return result;
       };

@@ -1,4 +1,5 @@
-// export-chat and import-chat: a chat moves from SQLite to Redis and back, and nothing else changes.
+// export-chat and import-chat: a chat moves from SQLite to Redis and back, and nothing else
+// changes.
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { RedisBroker } from "../../../app/broker/redis/redis_broker.ts";
