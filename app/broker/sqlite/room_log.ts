@@ -48,7 +48,7 @@ const sql = {
   newestRooms: "SELECT name, at FROM rooms WHERE head >= first ORDER BY at DESC LIMIT ?",
   countRooms: "SELECT count(*) AS count FROM rooms WHERE first <= head",
   idleRooms: `SELECT id, name, first, head, at FROM rooms WHERE first = 1 AND head = 1 AND at < ?
-              ORDER BY at`,
+              ORDER BY id LIMIT ?`,
   deleteMessages: "DELETE FROM messages WHERE room = ?",
   setFirst: "UPDATE rooms SET first = ? WHERE id = ?",
   allRooms: "SELECT id, name, first, head, at FROM rooms",
@@ -161,7 +161,8 @@ export class RoomLog {
     if (maxRooms === 0) return true;
     if (Math.abs(now - this.#fullAt) < fullMs) return false;
     if (Number(file.get(sql.countRooms)?.count) < maxRooms) return true;
-    const idle = file.all(sql.idleRooms, now - evictionMs)
+    // Even if every loaded room is idle, one more is not loaded.
+    const idle = file.all(sql.idleRooms, now - evictionMs, this.#loaded.size + 1)
       .find(({ name }) => !this.#loaded.has(String(name)));
     if (idle === undefined) {
       this.#fullAt = now;
