@@ -6,14 +6,14 @@ WORKDIR /app
 COPY deno.json deno.lock ./
 COPY std std
 COPY static/client/deno.json static/client/
-# The first bundle fetches the bundler.
-RUN deno install -q --frozen \
-  && touch /tmp/nothing.ts && deno bundle -q -o /tmp/nothing.js /tmp/nothing.ts
+RUN deno install -q --frozen
 COPY static static
 COPY app app
 COPY scripts scripts
 COPY main.ts ./
-RUN deno task -q build \
+# Fetches the bundler and checks its hash.
+RUN deno run -q -A --no-config --no-lock scripts/prepare.ts \
+  && deno task -q build \
   && find static/client -name "*.ts" -delete \
   && rm -rf "$DENO_DIR"/dl "$DENO_DIR"/npm/*/@esbuild \
   && deno cache -q --frozen main.ts \

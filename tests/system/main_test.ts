@@ -57,6 +57,15 @@ Deno.test("main names DATA_DIR when it is not a folder", () =>
     }
   }));
 
+Deno.test("main exits with status 2 when LOG_DIR is not a folder", () =>
+  withBench(async ({ dir }) => {
+    await Deno.writeTextFile(`${dir}/afile`, "a file");
+    const { code, output } = await parley(dir, [], { LOG_DIR: "afile/logs" });
+    assertEquals(code, 2, output);
+    assertStringIncludes(output, 'Cannot use LOG_DIR="afile/logs": must be a folder');
+    assertEquals(namesIn(dir), ["afile"]);
+  }));
+
 Deno.test("main backs up, exports, and restores into a new folder", () =>
   withBench(async ({ dir, start, join }) => {
     const server = await start();

@@ -20,6 +20,8 @@ const suffixes = ["", "-wal", "-shm"];
 
 /** An open database file with the current schema. */
 export class DatabaseFile {
+  /** The schema's version when the file was opened; 0 if it was empty. */
+  readonly versionBefore: number;
   readonly #database: DatabaseSync;
   readonly #path: string;
   readonly #statements = new Map<string, StatementSync>();
@@ -48,7 +50,7 @@ export class DatabaseFile {
         PRAGMA wal_autocheckpoint = ${journalPages};
         PRAGMA journal_size_limit = ${journalPages * pageBytes};
       `);
-      migrate(database);
+      this.versionBefore = migrate(database);
       database.exec("PRAGMA busy_timeout = 0");
     } catch (error) {
       database?.close();

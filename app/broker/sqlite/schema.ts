@@ -41,19 +41,20 @@ export const migrations: readonly string[] = [
 export const schemaVersion = migrations.length;
 
 /**
- * Brings a database to the current version: all steps or none. Writes nothing to a database that is
+ * Brings a database to the current version: all steps or none. Returns the version it had. Writes nothing to a database that is
  * current, so that one on a full disk can still be read.
  *
  * @throws {Error} If a newer version of Parley made it, or it cannot be written.
  */
-export function migrate(database: DatabaseSync, steps: readonly string[] = migrations): void {
+export function migrate(database: DatabaseSync, steps: readonly string[] = migrations): number {
   const version = Number(database.prepare("PRAGMA user_version").get()?.user_version);
   if (version > steps.length) throw new Error("it was made by a newer version of Parley");
-  if (version === steps.length) return;
+  if (version === steps.length) return version;
   try {
     database.exec("BEGIN IMMEDIATE");
     for (const step of steps.slice(version)) database.exec(step);
     database.exec(`PRAGMA user_version = ${steps.length}; COMMIT`);
+    return version;
   } catch (error) {
     if (database.isTransaction) database.exec("ROLLBACK");
     throw error;

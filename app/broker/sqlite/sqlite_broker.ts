@@ -23,6 +23,7 @@ import { Retention } from "./retention.ts";
 import type { RetentionOptions } from "./retention.ts";
 import { RoomLog } from "./room_log.ts";
 import type { RoomLogOptions } from "./room_log.ts";
+import { schemaVersion } from "./schema.ts";
 
 export interface SqliteBrokerOptions extends NamesOptions, RetentionOptions, RoomLogOptions {
   /** The database file, or `:memory:`. */
@@ -74,6 +75,10 @@ export class SqliteBroker implements Broker {
     this.#log = new RoomLog(options, this.#nonces);
     this.#retention = new Retention(options, this.#nonces);
     const file = new DatabaseFile(options.path, options.durability, startWaitMs);
+    const { versionBefore } = file;
+    if (versionBefore > 0 && versionBefore < schemaVersion) {
+      options.report("database_upgraded", `from version ${versionBefore} to ${schemaVersion}`);
+    }
     try {
       file.transaction(() => {
         this.#log.beginEpoch(file);

@@ -10,7 +10,7 @@ Deno.test("migrate() brings a database of any version to the current one, with i
       migrate(database, steps.slice(0, version));
       database.exec("INSERT INTO epochs (name) VALUES ('kept')");
     }
-    migrate(database, steps);
+    assertEquals(migrate(database, steps), version);
     assertEquals(database.prepare("PRAGMA user_version").get()?.user_version, steps.length);
     assertEquals(database.prepare("SELECT name FROM epochs").all().length, version > 0 ? 1 : 0);
     database.exec("INSERT INTO pets (name, age) VALUES ('Tom', 3)");
