@@ -14,18 +14,19 @@ const pageEntries = 500;
 /** The keys of one chat. */
 class ChatKeys {
   readonly #link: RedisLink;
-  readonly prefix: string;
+  readonly #prefix: string;
 
   private constructor(link: RedisLink, prefix: string) {
     this.#link = link;
-    this.prefix = prefix;
+    this.#prefix = prefix;
   }
 
   /** Connects. Throws while a server uses the chat. */
   static async open(url: string, prefix: string): Promise<ChatKeys> {
+    let link: RedisLink | undefined;
     try {
       const onTyping = () => {};
-      const link = await RedisLink.open({ name: "archive", url, prefix, timeoutMs, onTyping });
+      link = await RedisLink.open({ name: "archive", url, prefix, timeoutMs, onTyping });
       const keys = new ChatKeys(link, prefix);
       for await (const found of keys.scan("lease:*")) {
         if (found.length > 0) {
@@ -34,6 +35,7 @@ class ChatKeys {
       }
       return keys;
     } catch (error) {
+      link?.close();
       throw connectError(url, prefix, error);
     }
   }
@@ -43,7 +45,7 @@ class ChatKeys {
   }
 
   key(...parts: readonly string[]): string {
-    return this.prefix + parts.join(":");
+    return this.#prefix + parts.join(":");
   }
 
   /** Returns fields of a hash; `undefined` where one is missing. */
@@ -54,7 +56,7 @@ class ChatKeys {
 
   /** Yields the chat's keys, some of them maybe twice. `pattern` is without the prefix. */
   async *scan(pattern: string): AsyncGenerator<readonly string[]> {
-    const match = this.prefix.replaceAll(/[*?[\]\\]/g, "\\$&") + pattern;
+    const match = this.#prefix.replaceAll(/[*?[\]\\]/g, "\\$&") + pattern;
     let cursor = "0";
     do {
       const reply = await this.send("SCAN", cursor, "MATCH", match, "COUNT", scanCount);
