@@ -1,4 +1,4 @@
-// What the first view does without, and loads after it, with the words for it.
+// The parts of the page that load after its first view, with their words.
 
 import type { PageActions } from "./page_actions.ts";
 import { registerWorker } from "./register_worker.ts";
@@ -21,10 +21,8 @@ export { mountNamePrompt } from "./views/name_prompt.ts";
 const rollCallMs = 4_000;
 const rollCallIntervalMs = 20_000;
 
-/** The extras of the page. */
 export type Extras = ReturnType<typeof mountExtras>;
 
-/** Mounts the extras. */
 export function mountExtras(
   chat: ChatClient,
   store: TabOutbox,

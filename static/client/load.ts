@@ -1,4 +1,4 @@
-// Imports the page's scripts on demand, again if that failed, and notices a new version of them.
+// Imports the page's scripts on demand, retries after a failure, and notices a new version.
 
 const retryMs = 10_000;
 
@@ -36,7 +36,7 @@ export async function checkVersion(): Promise<void> {
   }
 }
 
-/** Runs a task that loads something, again and again until it succeeds. */
+/** Retries a task that loads something until it succeeds. */
 export async function persist<Result>(task: () => Promise<Result>): Promise<Result> {
   for (;;) {
     try {

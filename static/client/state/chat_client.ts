@@ -21,7 +21,6 @@ import type { Profile } from "./profile.ts";
 import { Room } from "./room.ts";
 import type { Message } from "./room.ts";
 
-/** What a client needs from its environment. */
 export interface ChatClientPorts {
   readonly connection: ConnectionPorts;
   readonly outbox: OutboxPorts;

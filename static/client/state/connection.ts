@@ -13,13 +13,11 @@ export interface SocketEvents {
   onClose(code: number, reason: string): void;
 }
 
-/** A dialed socket. */
 export interface ClientSocket {
   send(frame: string): void;
   close(code: number, reason: string): void;
 }
 
-/** What a connection needs from its environment. */
 export interface ConnectionPorts {
   dial(subprotocol: string, events: SocketEvents): ClientSocket;
   /** Asks the server why it refused a handshake; `done` gets `undefined` if it has no reason. */
@@ -32,7 +30,6 @@ export interface ConnectionPorts {
   random(): number;
 }
 
-/** The state of a connection. */
 export type ConnectionStatus =
   | { readonly kind: "idle" }
   | { readonly kind: "connecting" }

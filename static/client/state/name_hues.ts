@@ -8,7 +8,7 @@ const step = 5;
 export class NameHues {
   readonly #hues = new Map<string, number>();
 
-  /** Returns the hue of a name in degrees; by its hash (FNV-1a) if no other has that hue. */
+  /** Returns the hue of a name in degrees: that of its hash (FNV-1a), if no other name has it. */
   hueOf(name: string): number {
     let hue = this.#hues.get(name);
     if (hue === undefined) {

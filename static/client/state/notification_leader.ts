@@ -1,7 +1,6 @@
 // Decides which tab of a browser notifies about a message: none while one of them has the focus,
 // otherwise exactly one. Pure: the channel between tabs, the clock and randomness are injected.
 
-/** What a leader needs from its environment. */
 export interface NotificationLeaderPorts {
   /** Tells the other tabs that a message is handled. */
   announce(id: string): void;

@@ -5,7 +5,6 @@ import { readJson, writeJson } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";
 
 const roomsKey = "parley.rooms";
-/** The key of the read offsets in the storage. */
 export const readOffsetsKey = "parley.read";
 
 /** Returns the names of the open rooms, in the order in which they were opened. */
@@ -15,7 +14,6 @@ export function loadOpenRooms(storage: KeyValue): string[] {
   return names.filter((name): name is string => typeof name === "string" && isRoomName(name));
 }
 
-/** Stores the names of the open rooms. */
 export function saveOpenRooms(storage: KeyValue, names: readonly string[]): void {
   writeJson(storage, roomsKey, names);
 }

@@ -33,7 +33,6 @@ export interface OutboxStore {
   remove(nonce: string): void;
 }
 
-/** What an outbox needs from its environment. */
 export interface OutboxPorts {
   readonly store: OutboxStore;
   /** Milliseconds since 1970. */

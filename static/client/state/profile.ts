@@ -14,7 +14,6 @@ export interface Profile {
   readonly access?: string;
 }
 
-/** The key of the profile in the storage. */
 export const profileKey = "parley.profile";
 const tokenPattern = /^[\w-]{43}$/;
 
@@ -33,7 +32,6 @@ export function loadProfile(storage: KeyValue, newToken: () => string): Profile 
   };
 }
 
-/** Stores a profile. */
 export function saveProfile(storage: KeyValue, profile: Profile): void {
   writeJson(storage, profileKey, profile);
 }

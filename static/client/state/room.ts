@@ -6,7 +6,6 @@ import type { Problem } from "./problem.ts";
 import { Roster } from "./roster.ts";
 import type { Unchecked } from "./storage.ts";
 
-/** A message of the log. */
 export type Message = Omit<MessagePush, "type" | "room" | "epoch">;
 
 /** The newest messages of a room, saved so that a page can start without its server. */

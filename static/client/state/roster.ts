@@ -17,7 +17,6 @@ export interface PresenceEvent {
 
 const eventsMax = 200;
 
-/** The members of a room. */
 export class Roster {
   /** Usernames by member; empty if the room is crowded. */
   readonly members = new Map<string, string>();

@@ -16,7 +16,6 @@ export interface Settings {
   readonly notify: ReadonlyMap<string, NotifyLevel>;
 }
 
-/** The key of the settings in the storage. */
 export const settingsKey = "parley.settings";
 
 /** Returns the stored settings, with defaults for those missing or invalid. */
@@ -33,7 +32,6 @@ export function loadSettings(storage: KeyValue): Settings {
   };
 }
 
-/** Stores the settings. */
 export function saveSettings(storage: KeyValue, settings: Settings): void {
   const notify = [...settings.notify].filter(([, level]) => level !== "mention");
   writeJson(storage, settingsKey, { ...settings, notify: Object.fromEntries(notify) });

@@ -19,10 +19,8 @@ export interface ComposerParts {
 /** The counter shows when fewer characters than this are left. */
 const counterMin = 200;
 
-/** The aids of the composer. */
 export type ComposerAids = ReturnType<typeof mountComposerAids>;
 
-/** Mounts the aids. */
 export function mountComposerAids(
   chat: ChatClient,
   { text, room, setValue, complain }: ComposerParts,

@@ -11,7 +11,6 @@ import type { RowActions } from "./message_rows.ts";
 import { viewOf } from "./message_view.ts";
 import { refreshTimes } from "./times.ts";
 
-/** What the conversation asks of the page. */
 export interface ConversationActions extends RowActions {
   /** Something changed that the page shows. */
   redraw(): void;
@@ -33,7 +32,7 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
   const list = new KeyedList(byId<"div">("rows"));
   const savedScroll = new WeakMap<Room, { readonly isAtEnd: boolean; readonly top: number }>();
   let current: Room | undefined;
-  /** Whether the current room was live since it is shown, so that what is unread is known. */
+  /** Whether the current room has been live since it was shown, so that what is unread is known. */
   let isOpened = false;
   let isAtEnd = true;
   /** The line "new since" as last drawn, if the reader was watching the end. */
@@ -161,12 +160,12 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
   };
 }
 
-/** Whether the person can be reading: a visible window may lie beside the one in use. */
+/** Whether the person can be reading. A window can be visible without being in use. */
 function hasFocus(): boolean {
   return document.hasFocus() && !document.hidden;
 }
 
-/** Returns the index of the first row for which a condition holds, as it does for all after it. */
+/** Returns the index of the first row for which a condition holds; it holds for all later rows. */
 function firstRow(rows: HTMLCollection, isAfter: (row: DOMRect) => boolean): number {
   let low = 0;
   let high = rows.length;

@@ -15,7 +15,6 @@ import { presenceSentences } from "./presence_lines.ts";
 import { dayName, shortTime } from "./day_names.ts";
 import { clockTime } from "./times.ts";
 
-/** The aids of a page. */
 export type ConversationAids = ReturnType<typeof mountConversationAids>;
 
 /** The first unread message is shown this far below the top. */
@@ -23,7 +22,6 @@ const contextPx = 96;
 const dayShownMs = 1_200;
 const notSaved: Problem = { code: "not_saved", message: "" };
 
-/** Mounts the aids. */
 export function mountConversationAids(chat: ChatClient, actions: PageActions) {
   const log = byId<"div">("log");
   const day = element("p", { class: "day", "aria-hidden": "true", hidden: true });

@@ -11,9 +11,8 @@ import type { Row } from "./keyed_list.ts";
 import { drawMessage } from "./message_view.ts";
 import { dayNumber, timesVersion } from "./times.ts";
 
-/** What rows ask of the page. */
 export interface RowActions {
-  /** Formats messages, among others; `undefined` until they have loaded. */
+  /** Formats messages, and more; `undefined` until loaded. */
   readonly aids: ConversationAids | undefined;
   /** Fills the place of the messages in a room that has none. */
   showEmptyRoom(place: HTMLElement): void;

@@ -1,5 +1,5 @@
-// Getting about: the sidebars, which float over the conversation on narrow screens, one at a time,
-// and the field that opens a room.
+// Navigation: the sidebars, which float over the conversation on narrow screens, one at a time, and
+// the field that opens a room.
 
 import type { PageActions } from "../page_actions.ts";
 import { suggestRoomName } from "../../../app/protocol/text.ts";
@@ -59,8 +59,7 @@ export function mountNavigation({ showRoom }: PageActions) {
     const name = typed.trim().replace(/^#\s*/, "").toLowerCase();
     if (name === "") return;
     const complaint = showRoom(name);
-    if (complaint === undefined) roomName.value = "";
-    if (complaint === undefined) return;
+    if (complaint === undefined) return void (roomName.value = "");
     setText(hint, await sentenceOf(complaint));
     const similar = suggestRoomName(name);
     if (typeof complaint !== "function" || similar === "") return;

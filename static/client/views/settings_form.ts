@@ -62,7 +62,7 @@ function section(title: string, ...lines: readonly (Node | false)[]): HTMLElemen
   return element("section", {}, element("h3", {}, title), ...lines);
 }
 
-/** Returns the form for the name, which `update` draws as the server answers. */
+/** Returns the form for the name. `update` shows the server's reply. */
 export function nameForm(chat: ChatClient, close: () => void) {
   const input = element("input", {
     id: "new-name",
@@ -152,10 +152,7 @@ function permissionLine(): HTMLElement {
 }
 
 /** Offers a link that carries the identity to another device. */
-function deviceLink(
-  chat: ChatClient,
-  { profile, home }: PageActions,
-): HTMLElement {
+function deviceLink(chat: ChatClient, { profile, home }: PageActions): HTMLElement {
   const place = element("div");
   const show = () => {
     const fragment = new URLSearchParams({ token: profile.token, name: chat.username });
@@ -190,9 +187,7 @@ function forgetDevice(actions: PageActions): HTMLElement {
       for (const key of keysWithPrefix(storage, "parley.")) removeKey(storage, key);
     }
     location.replace(actions.home);
-  }, {
-    class: "second",
-  });
+  }, { class: "second" });
   const cancel = button(panels.cancel, () => {
     place.replaceChildren(offer);
     offer.focus();

@@ -7,7 +7,6 @@ import { panels, words } from "../words/language.ts";
 import { button, byId, element, setText } from "./dom.ts";
 import { KeyedList } from "./keyed_list.ts";
 
-/** What the sidebars ask of the page. */
 export interface SidebarActions {
   showRoom(name: string): void;
   leaveRoom(name: string): void;

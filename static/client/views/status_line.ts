@@ -60,7 +60,7 @@ export function mountStatusLine(chat: ChatClient, redraw: () => void) {
     const shortFor = since + shortMs - now;
     const problem = waitReason(chat);
     const reason = problem && words.problem(problem);
-    // One attempt after the other is nothing new.
+    // Another attempt is not a new topic.
     const topic = reason ?? (lastTopic || panels.connecting);
     if (status.kind === "ended") {
       if (status.isReplaced) {

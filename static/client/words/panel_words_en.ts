@@ -191,7 +191,6 @@ export const words = {
   } as Problems,
 };
 
-/** The words of the panels in a language. */
 export type PanelWords = typeof words;
 
 function retry({ retryAfter = 0 }: Problem): string {

@@ -25,5 +25,4 @@ export const words = {
   page: {} as Readonly<Record<string, string>>,
 };
 
-/** The words of a language. */
 export type Words = typeof words;
