@@ -2,6 +2,7 @@
 
 import { assertMatch } from "@std/assert";
 import { ServerProcess } from "../support/server_process.ts";
+import { withDeadline } from "../support/waiting.ts";
 
 const bot = new URL("../../docs/examples/bot.ts", import.meta.url).pathname;
 const isoTime = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
@@ -51,7 +52,11 @@ class Bot {
   }
 
   /** Waits until new output matches. */
-  async prints(pattern: RegExp): Promise<void> {
+  prints(pattern: RegExp): Promise<void> {
+    return withDeadline(`the bot prints ${pattern}`, this.#read(pattern));
+  }
+
+  async #read(pattern: RegExp): Promise<void> {
     for (let output = ""; !pattern.test(output);) {
       const { value, done } = await this.#output.read();
       if (done) throw new Error(`It ended without ${pattern}: ${output}`);

@@ -104,8 +104,9 @@ Deno.test("launch serves from any folder, and passes signals and the exit status
     }
     // systemd's StateDirectory is a link too.
     await Deno.symlink(`${dir}/deep`, `${dir}/link`);
+    await Deno.mkdir(`${dir}/copies`);
     for (const data of ["deep/data", "link/data"]) {
-      const line = [...launcher, "backup", "copy.db", `--data-dir=${data}`];
+      const line = [...launcher, "backup", "copies/copy.db", `--data-dir=${data}`];
       const { code, output } = await run(dir, line);
       assertEquals(code, 0, output);
     }
