@@ -219,6 +219,16 @@ browserTest("says when a name was changed too often [L3]", async (chat) => {
   await waitForCalm(ada);
 });
 
+browserTest("says that storage is unavailable until a message is stored [M9]", async (chat) => {
+  const { ada, server } = await signInScripted(chat);
+  server.refusal = { code: "storage_unavailable" };
+  await send(ada, "patience");
+  await waitForStatus(ada, /Storage is unavailable\. Retrying…/);
+  server.refusal = undefined;
+  await waitForMessage(ada, "patience");
+  await waitForCalm(ada);
+});
+
 browserTest(
   "says that a newer connection took over, and takes the chat back [N9]",
   async (chat) => {
