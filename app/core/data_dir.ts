@@ -10,9 +10,26 @@ export function databasePath({ dataDir }: Config): string {
   return `${dataDir}/parley.db`;
 }
 
-/** Creates the data folder if it is missing; see {@linkcode makeDir}. */
+/** Creates the data folder if it is missing; see `makeDir`. */
 export function makeDataDir({ dataDir }: Config): void {
   makeDir("DATA_DIR", dataDir);
+}
+
+/**
+ * Creates the log folder if it is missing, and checks that logs may be written. A full disk is no
+ * error: logs continue once there is space.
+ *
+ * @throws {Error} If it cannot be used; the message says why.
+ */
+export function makeLogDir({ logDir }: Config): void {
+  makeDir("LOG_DIR", logDir);
+  try {
+    Deno.openSync(`${logDir}/error.log`, { append: true, create: true }).close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.PermissionDenied)) return;
+    const assigned = `LOG_DIR=${JSON.stringify(logDir)}`;
+    throw new Error(`Cannot use ${assigned}: ${errorMessage(error)}`, { cause: error });
+  }
 }
 
 /**
@@ -20,7 +37,7 @@ export function makeDataDir({ dataDir }: Config): void {
  *
  * @throws {Error} If it cannot be created; the message says why.
  */
-export function makeDir(setting: string, path: string): void {
+function makeDir(setting: string, path: string): void {
   try {
     Deno.mkdirSync(path, { recursive: true });
   } catch (error) {

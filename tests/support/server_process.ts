@@ -92,8 +92,11 @@ export class ServerProcess {
       const url = await withDeadline("the server prints its address", promise);
       return new ServerProcess(process, url, lines, output, listeners);
     } catch (error) {
-      // It may be running still.
-      process.kill("SIGKILL");
+      try {
+        process.kill("SIGKILL");
+      } catch {
+        // It has ended.
+      }
       await process.status;
       throw error;
     }

@@ -1,7 +1,16 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { refusal } from "../../support/server_bench.ts";
 import type { ChatClient } from "../../support/chat_client.ts";
 import { until } from "../../support/waiting.ts";
-import { limitFiles, noMount, test, underLimit, withDisk } from "./fault_harness.ts";
+import {
+  limitFiles,
+  noModes,
+  noMount,
+  test,
+  underLimit,
+  underModes,
+  withDisk,
+} from "./fault_harness.ts";
 
 /** Sends messages until one is logged, since a log is only reopened to write a line. */
 async function sendUntilLogged(ada: ChatClient, log: () => string): Promise<void> {
@@ -19,7 +28,7 @@ test(
     const ada = await join(await start(), "Ada");
     await ada.says("one");
     Deno.removeSync(`${dir}/logs`, { recursive: true });
-    await sendUntilLogged(ada, () => log("websocket.log"));
+    await sendUntilLogged(ada, () => log("messages.log"));
   },
 );
 
@@ -38,18 +47,28 @@ test(
     assertEquals((await ada.says("one")).offset, 1);
     await server.waitForLine(/^Cannot write .*log: .*the chat continues without it$/);
     await limitFiles(server);
-    await sendUntilLogged(ada, () => log("websocket.log"));
+    await sendUntilLogged(ada, () => log("messages.log"));
   },
 );
 
 test(
-  "a log folder that cannot be created does not prevent the start",
+  "a log folder that cannot be created stops the start with a sentence",
   undefined,
-  async ({ dir, start, join }) => {
+  async ({ dir, start }) => {
     Deno.writeTextFileSync(`${dir}/logs`, "in the way");
-    const server = await start();
-    assertEquals((await (await join(server, "Ada")).says("one")).offset, 1);
-    await server.waitForLine(/^Cannot write .*the chat continues without it$/);
+    const message = await refusal(start());
+    assertStringIncludes(message, `Cannot use LOG_DIR="${dir}/logs": must be a folder`);
+  },
+);
+
+test(
+  "a log folder that cannot be written stops the start with a sentence",
+  noModes,
+  async ({ dir, start }) => {
+    Deno.mkdirSync(`${dir}/logs`);
+    Deno.chmodSync(`${dir}/logs`, 0o555);
+    const message = await refusal(start({ under: underModes }));
+    assertStringIncludes(message, `Cannot use LOG_DIR="${dir}/logs": Permission denied`);
   },
 );
 
