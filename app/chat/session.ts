@@ -123,11 +123,6 @@ export class ActiveSession {
     this.tab = tab;
     this.payer = payer;
   }
-
-  /** Whether the hub still knows the session. */
-  get isOpen(): boolean {
-    return this.session.state === this;
-  }
 }
 
 /** The beginning of a session; times in ms of the hub's clock. */

@@ -54,7 +54,7 @@ class ChatKeys {
     return values.map((value) => value ?? undefined);
   }
 
-  /** Yields the chat's keys, some of them maybe twice. `pattern` is without the prefix. */
+  /** Yields the chat's keys, possibly with repeats. `pattern` is without the prefix. */
   async *scan(pattern: string): AsyncGenerator<readonly string[]> {
     const match = this.#prefix.replaceAll(/[*?[\]\\]/g, "\\$&") + pattern;
     let cursor = "0";

@@ -1,7 +1,7 @@
 #!lua
 -- Appends drafts to the logs of their rooms, in order, and publishes the new entries as one event.
 -- Redis rolls nothing back when a script fails. So a room whose keys another program has changed is
--- found out before anything is written for it, and the nonces, which acknowledge, come last.
+-- detected before anything is written for it, and the nonces, which acknowledge, come last.
 --
 -- keys    reads name:*, presence:*; writes log:*, room:*, rooms, meta, nonce:*, member:*, feed
 -- args    maxRooms (0: no limit), nonceTtlMs
@@ -15,8 +15,8 @@ if isFenced() then return replyFenced() end
 local unavailable = '{"kind":"unavailable"}'
 local rooms, roomsAdded = {}, 0
 
--- Makes way for another room by evicting one of a sample: one that has had a single message, over a
--- day ago, and has no members. It keeps its head, so that no position in it becomes valid for
+-- Evicts a room of a sample to make way for another: one that has had a single message, over a day
+-- ago, and has no members. It keeps its head, so that no position in it becomes valid for
 -- another message. Returns whether it has found one.
 local function evictRoom()
   local fullAt = tonumber(redis.call('HGET', key('meta'), 'roomsFullAt') or 0)

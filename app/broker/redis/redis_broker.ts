@@ -166,7 +166,7 @@ export class RedisBroker implements Broker {
       this.#link.recovered();
       return results;
     } catch (error) {
-      // The drafts may be stored all the same; then a retry gets their first results.
+      // The drafts may be stored nevertheless; then a retry gets their first results.
       this.#link.failed(error);
       this.#wasFull = errorMessage(error).startsWith("OOM");
       return drafts.map(() => ({ kind: this.#wasFull ? "storage_full" : "unavailable" }));
@@ -203,7 +203,7 @@ export class RedisBroker implements Broker {
     this.#unreleased.delete(member);
     const args = { ...this.#nameArgs, ...nameOf(member, username) };
     const reply = await this.#run("claim", tab === undefined ? args : { ...args, tab });
-    // So that this node has heard that the last holder of the name left.
+    // This node must first learn that the last holder of the name left.
     await this.#feed.reached(reply.feed);
     if (reply.username !== undefined) this.#names.set(member, reply.username);
     return reply.username;
@@ -277,7 +277,7 @@ export class RedisBroker implements Broker {
     };
     const reply = await link.run(name, { ...common, ...args }, rows);
     if (reply.fenced === true) throw loseLink(link, leaseExpired);
-    // Without a new connection, so Redis was emptied, or a proxy leads to another one.
+    // The connection is still the same, so Redis was emptied, or a proxy leads to another one.
     if (link === this.#link.current && reply.epoch !== this.#epoch) {
       throw loseLink(link, "its log was replaced");
     }
