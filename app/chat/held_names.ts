@@ -24,7 +24,7 @@ export class HeldNames {
     return this.#size;
   }
 
-  /** Counts a member that left. Returns false if its address or all hold too many names already. */
+  /** Counts a member that left. Returns false if its address, or all of them, hold too many names. */
   add({ member, network, scope }: Payer, hasWritten: boolean, now: number): boolean {
     const holds = this.#holds.getOrInsertComputed(network, () => new Map());
     const endsAt = holds.get(member);

@@ -22,7 +22,7 @@ interface ExportedMessage {
 const pageRows = 500;
 
 /**
- * Writes the messages of a room to a file, which they replace if it exists.
+ * Writes the messages of a room to a file, replacing an existing one.
  *
  * @throws {Error} If the room has no messages, the database cannot be read, or the file cannot be
  *   written.
@@ -42,7 +42,7 @@ export async function exportToFile(
 }
 
 /**
- * Yields the messages of a room that were stored when it began, oldest first.
+ * Yields the messages that a room has at the start of the export, oldest first.
  *
  * @throws {Error} If the room has no messages, or the database cannot be read.
  */

@@ -5,7 +5,7 @@ import { FolderLock } from "../broker/sqlite/lock.ts";
 import { folderLock, openDatabase } from "./database_access.ts";
 
 /**
- * Removes a room with all its messages, and returns how many those were.
+ * Removes a room with all its messages, and returns how many there were.
  *
  * @throws {Error} If a server uses the folder, or the room has never had a message.
  */
@@ -22,9 +22,8 @@ export async function removeRoom(path: string, room: string): Promise<number> {
 }
 
 /**
- * Gives messages that are dated after `now` (in ms since 1970) that date instead, and returns how
- * many those were. They were stored while the clock was ahead, and retention by age would never
- * reach them.
+ * Dates the messages from after `now` (in ms since 1970) to `now`, and returns how many there were.
+ * They were stored while the clock was ahead, and retention by age would never reach them.
  *
  * @throws {Error} If a server uses the folder.
  */

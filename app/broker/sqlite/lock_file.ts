@@ -12,7 +12,7 @@ export interface LockOwner {
 }
 
 const maxBytes = 512;
-/** The host where the permission to ask for its name is missing. */
+/** Stands for the host if this process may not read its name. */
 const unknownHost = "unknown";
 
 /** Returns this process as an owner. */

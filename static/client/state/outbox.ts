@@ -25,7 +25,7 @@ export interface OutboxMessage {
 export interface OutboxStore {
   /**
    * Returns the messages of this tab and of tabs that are gone, in the order they were written. A
-   * tab is gone if it gave no heartbeat since `heardSince`; the default allows for hidden tabs.
+   * tab is gone if it sent no heartbeat since `heardSince`; the default allows for hidden tabs.
    */
   load(heardSince?: number): readonly OutboxMessage[];
   /** Stores a message of this tab. Returns false if it will not outlive the tab. */
@@ -64,7 +64,7 @@ export class Outbox {
     this.adopt();
   }
 
-  /** Loads the stored messages of this tab and of tabs that gave no heartbeat since `heardSince`. */
+  /** Loads the stored messages of this tab and of tabs that sent no heartbeat since `heardSince`. */
   adopt(heardSince?: number): void {
     for (const message of this.#ports.store.load(heardSince)) {
       if (this.#find(message.nonce) === undefined) this.#put(message);

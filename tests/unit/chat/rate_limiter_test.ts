@@ -11,7 +11,7 @@ Deno.test("RateLimiter allows a burst, then a steady rate", () => {
   assertEquals([limiter.take("a", 500), limiter.take("a", 500)], [0, 500]);
 });
 
-Deno.test("RateLimiter has a debt paid in full", () => {
+Deno.test("RateLimiter refuses a key until its debt is paid in full", () => {
   const limiter = new RateLimiter(10, 10);
   assertEquals(limiter.take("a", 0, 1_000), 0);
   assertEquals(limiter.wait("a", 0), 99_100);
