@@ -17,7 +17,7 @@ const notStored = "Messages cannot be stored. See the error log";
 /** The message log and its health. */
 export interface Storage {
   readonly broker: Broker;
-  /** Returns why no message could be stored now, if that is so. */
+  /** Returns why messages cannot be stored now, or `undefined` if they can. */
   notReadyReason(): string | undefined;
   /** Whether this process holds the lock of its data folder. Absent with Redis. */
   holdsLock?(): boolean;

@@ -33,7 +33,7 @@ const insert = {
          VALUES (?, ?, ?, ?, 0, ?, ?)`,
 } as const;
 
-/** Opens a database to export it, at one moment if a server uses it. */
+/** Opens a database to export it as it is now, even while a server uses it. */
 export async function openSqliteSource(path: string, nameHoldMs: number): Promise<ArchiveSource> {
   const database = await openToRead(path);
   database.exec("BEGIN");

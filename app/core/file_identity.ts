@@ -2,7 +2,7 @@
 
 /**
  * Returns the device and inode of the file at a path, `undefined` if there is none, and `"unknown"`
- * if it cannot be found out.
+ * if that cannot be determined.
  */
 export function fileIdentity(path: string): string | undefined {
   try {

@@ -1,4 +1,4 @@
-// The server's three logs. A log that cannot be written never disturbs the chat.
+// The server's logs. A log that cannot be written never disturbs the chat.
 
 import { BaseHandler, getLogger, setup } from "@std/log";
 import type { LogRecord } from "@std/log";

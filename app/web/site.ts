@@ -28,8 +28,8 @@ export interface SiteOptions extends OperatorAccess {
   /** Whether pages reload themselves when the server restarts. */
   readonly dev: boolean;
   /**
-   * Returns a sentence that says why no message could be stored now, if that is so. Called at most
-   * once a second.
+   * Returns a sentence that says why messages cannot be stored now, or `undefined` if they can.
+   * Called at most once a second.
    */
   readonly notReadyReason: () => string | undefined;
   /** Monotonic time in ms. */

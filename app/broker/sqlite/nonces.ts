@@ -1,4 +1,4 @@
-// Which messages are known by their nonces. The latest nonces are kept in memory, and a restart
+// Recognizes stored messages by their nonces. The latest nonces are kept in memory, and a restart
 // reads them from their messages; earlier ones are in a table. Written one by one, each nonce would
 // rewrite a page of that table.
 

@@ -45,7 +45,7 @@ export class TabOutbox implements OutboxStore {
 
   /**
    * Asks all open tabs for a heartbeat, if there are messages of others. Some seconds later, pass
-   * the result to {@linkcode load}, which then adopts the messages of tabs that gave none.
+   * the result to {@linkcode load}, which then adopts the messages of tabs that sent none.
    */
   callRoll(): number | undefined {
     const now = this.#now();
