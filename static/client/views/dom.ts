@@ -63,7 +63,7 @@ export function isTouch(): boolean {
   return matchMedia("(pointer: coarse)").matches;
 }
 
-/** Gives the focus to the composer, or where that opens a keyboard to the log, if nothing has it. */
+/** Focuses the composer, or on a touch screen the log, if nothing has the focus. */
 export function keepFocus(): void {
   if (document.activeElement !== document.body) return;
   (isTouch() ? byId<"div">("log") : byId<"textarea">("text")).focus();
