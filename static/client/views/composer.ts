@@ -82,7 +82,13 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, actions: Comp
   });
 
   return {
-    parts: { text, room: () => room, setValue, complain },
+    parts: {
+      text,
+      room: () => room,
+      isInCodeBlock,
+      onSent: actions.onSent,
+      complain,
+    },
     /** Starts to use the aids, once they have loaded. */
     useAids(loaded: ComposerAids): void {
       aids = loaded;

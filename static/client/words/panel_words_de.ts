@@ -42,7 +42,8 @@ export const words: PanelWords = {
   discard: "Verwerfen",
   stale: "Nicht gesendet. Vor über einem Tag geschrieben.",
   notSent: "Nicht gesendet.",
-  sendHint: "Mit Enter senden",
+  sendHint: (isCode) => isCode ? "Mit Strg+Enter senden" : "Mit Enter senden",
+  sendAsMany: (count) => `Als ${count} Nachrichten senden`,
   charactersLeft: (count) =>
     count >= 0 ? `noch ${number.format(count)}` : `${number.format(-count)} zu viel`,
   restored: "Dieser Raum kommt aus einem Backup; die letzten Nachrichten fehlen vielleicht",
@@ -127,7 +128,9 @@ export const words: PanelWords = {
   reload: "Neu laden",
   signInAgain: "Neu anmelden",
   useHere: "Hier nutzen",
-  pasteTooLong: (max) => `Mehr als ${number.format(max)} Zeichen. Teile den Text auf.`,
+  pasteTooLong: (max) => `Zu lang zum Einfügen. Hier ist Platz für ${number.format(max)} Zeichen.`,
+  noFiles: "Dateien kann man hier nicht senden. Teile stattdessen einen Link darauf.",
+  away: "nicht hier",
   commands: {
     "/nick": ["Name", "deinen Namen ändern"],
     "/join": ["Raum", "einen Raum öffnen oder anlegen"],

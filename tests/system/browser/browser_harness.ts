@@ -218,6 +218,26 @@ export async function waitForCalm(page: Page): Promise<void> {
   await page.locator("#status:empty").waitFor({ state: "attached" });
 }
 
+/** Waits until the line above the composer says something. */
+export async function waitForStatus(page: Page, sentence: RegExp): Promise<void> {
+  await page.locator("#status", { hasText: sentence }).waitFor();
+}
+
+/** Starts the server and clicks a button that makes the page try at once. Needs an installed clock. */
+export async function tryNow(chat: TestChat, page: Page, button: string): Promise<void> {
+  // With its clock stopped, the page cannot try by itself before the click.
+  await page.clock.pauseAt(new Date(Date.now() + 60_000));
+  await waitUntil("the page waits to try again", async () => {
+    await page.clock.runFor(100);
+    return await page.locator(button).isVisible() && await page.isEnabled(button);
+  });
+  await chat.startServer();
+  const dialled = page.waitForEvent("websocket");
+  await page.click(button);
+  await dialled;
+  await page.clock.resume();
+}
+
 /** Polls a condition that no locator can wait for. Throws after 20 s. */
 export async function waitUntil(what: string, isSo: () => Promise<boolean>): Promise<void> {
   const end = Date.now() + 20_000;
