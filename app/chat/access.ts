@@ -1,4 +1,4 @@
-// The access code of a chat that requires one, and how often it may be tried (law 7).
+// The access code of a chat that is not open to everybody, and how often it may be tried (law 7).
 
 import type { ErrorPush } from "../protocol/wire.ts";
 import type { AccessCheck, Clock } from "./ports.ts";
@@ -14,7 +14,7 @@ const wideBurst = 40;
 const widePerSecond = 4 / 60;
 const totalBurst = 600;
 const totalPerSecond = 1;
-/** The share of a wrong code charged to a network: many people use one that is not public. */
+/** The share of a wrong code that is charged to a network: many use one that is not public. */
 const networkPart = { public: 1, private: 1 / 10, loopback: 1 / 10 };
 /** The key of all addresses together. */
 const everybody = "all";

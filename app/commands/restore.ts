@@ -31,7 +31,7 @@ export async function restore(path: string, from: string, now: Date): Promise<st
   }
 }
 
-/** Copies a database and its journal, following links. */
+/** Copies a database and its journal, through links. */
 async function copyDatabase(from: string, to: string): Promise<void> {
   try {
     const real = Deno.realPathSync(from);
@@ -42,7 +42,7 @@ async function copyDatabase(from: string, to: string): Promise<void> {
   }
 }
 
-/** Gives an existing database at `path` a second path, and returns that. */
+/** Gives the database at `path`, if there is one, a second path, and returns that. */
 function keepPrevious(path: string, to: string): string | undefined {
   if (infoOf(path) === undefined) return undefined;
   try {

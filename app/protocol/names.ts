@@ -63,7 +63,7 @@ function decodeHex(codePoints: string): readonly string[] {
 
 /**
  * Returns the form in which names are compared (N4): the skeleton of UTS 39 over the folded name.
- * Both forms of a letter count as alike, so I, i, l and 1 are one character; so are rn and m.
+ * Case counts as likeness, so I, i, l and 1 are one character; so are rn and m.
  */
 export function usernameKey(username: string): string {
   const folded = foldName(username).replace(joiners, "");

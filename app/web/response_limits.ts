@@ -18,7 +18,7 @@ const tooMany: Problem = {
   headers: { "retry-after": "5" },
 };
 
-/** Counts responses from their start until the client has received them. */
+/** Counts responses from their start until the client has them. */
 export class ResponseLimits {
   readonly #unread = new Tally();
 

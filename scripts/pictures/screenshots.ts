@@ -1,11 +1,11 @@
 // Takes a screenshot of every view of the page into docs/screenshots: `deno task screenshots`.
 
-import { closeBrowser, TestChat } from "../../tests/system/browser/browser_harness.ts";
+import { closeBrowser, noRateLimit, TestChat } from "../../tests/system/browser/browser_harness.ts";
 import { smallPng } from "./small_png.ts";
 import { tour } from "../../tests/system/browser/page_tour.ts";
 
 const folder = new URL("../../docs/screenshots/", import.meta.url);
-const chat = await TestChat.open({ RATE_PER_SECOND: "0" });
+const chat = await TestChat.open({ ...noRateLimit, locale: "en-GB" });
 try {
   const painter = await (await chat.newContext()).newPage();
   await Deno.mkdir(folder, { recursive: true });

@@ -30,7 +30,6 @@ export function mountExtras(
   actions: PageActions,
 ) {
   adoptMessages(chat, store);
-  refuseFiles(() => actions.complain(() => panels.noFiles));
   registerWorker(`${actions.home}service_worker.js`);
   const dialogs = mountDialogs(chat, actions);
   byId<"button">("all-rooms").addEventListener("click", dialogs.openDirectory);
@@ -77,15 +76,4 @@ function adoptMessages(chat: ChatClient, store: TabOutbox): void {
   addEventListener("storage", ({ key, newValue }) => {
     if (store.onStorageEvent(key, newValue)) callRoll();
   });
-}
-
-/** Keeps the browser from opening a dropped file in place of the page. */
-function refuseFiles(complain: () => void): void {
-  for (const type of ["dragover", "drop"] as const) {
-    addEventListener(type, (event) => {
-      if (!event.dataTransfer?.types.includes("Files")) return;
-      event.preventDefault();
-      if (type === "drop") complain();
-    });
-  }
 }

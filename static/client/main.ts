@@ -292,7 +292,6 @@ async function loadExtras(): Promise<Extras> {
       chat.rooms.get(current)?.markRead();
       drawSoon();
     },
-    complain: composer.complain,
     redraw: drawSoon,
     replaceProfile(other) {
       saveProfile(shared, other);

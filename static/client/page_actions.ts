@@ -31,7 +31,5 @@ export interface PageActions {
   signOut(): void;
   /** Signs out for good. Returns the storages to clear. */
   forgetDevice(): readonly KeyValue[];
-  /** Shows why something was not done. */
-  complain(complaint: Complaint): void;
   redraw(): void;
 }

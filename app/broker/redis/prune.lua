@@ -2,8 +2,8 @@
 -- Removes from the start of each room's log the entries that retention no longer keeps.
 --
 -- keys    writes log:*, room:*, rooms, feed
--- args    retentionDays and retentionMessages (0: keep all), maxEntries (max entries to
---         remove), wallNow (the caller's clock)
+-- args    retentionDays and retentionMessages (0: keep all), maxEntries (how many to remove at
+--         most), wallNow (the caller's clock)
 -- rows    room
 -- result  left: how many more entries the caller may remove; 0 when there may be more to do
 
@@ -11,7 +11,7 @@ local left = args.maxEntries
 -- The earlier of two clocks, so that one that is years ahead removes nothing.
 local oldestAt = math.min(now, args.wallNow) - args.retentionDays * 86400000
 
--- Returns the offset of the first entry in [from, to) that is recent enough, or `to`.
+-- Returns the offset of the first entry in [from, to) that is young enough, or `to`.
 local function skipOld(log, from, to)
   while from < to do
     local found = redis.call('XRANGE', log, digits(from) .. '-0', '+', 'COUNT', 100)

@@ -97,7 +97,7 @@ export class ReconnectingLink {
 
   #retryLater(): void {
     const { later, random } = this.#options;
-    // Spread the attempts, so that the nodes do not all come back at once.
+    // Spread, so that the nodes do not all come back at once.
     const waitMs = this.#retryMs * (0.5 + random() / 2);
     this.#retryMs = Math.min(this.#retryMs * 2, retryMaxMs);
     this.#cancelRetry = later(waitMs, () => {

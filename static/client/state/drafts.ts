@@ -4,8 +4,7 @@ import { keysWithPrefix, readJson, removeKey, writeJson } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";
 
 const prefix = "parley.draft.";
-/** Max length of a draft, in UTF-16 code units. */
-const maxLength = 40_000;
+const maxLength = 10_000;
 const maxDrafts = 40;
 
 /** Returns the draft of a room, or an empty string. */
@@ -14,7 +13,7 @@ export function loadDraft(storage: KeyValue, room: string): string {
   return typeof draft === "string" ? draft : "";
 }
 
-/** Stores a draft, cut to the max length; removes a blank one. */
+/** Stores the first 10,000 characters of a draft; removes a blank one. */
 export function saveDraft(storage: KeyValue, room: string, text: string): void {
   if (text.trim() === "") removeKey(storage, prefix + room);
   else writeJson(storage, prefix + room, text.slice(0, maxLength));

@@ -82,13 +82,7 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, actions: Comp
   });
 
   return {
-    parts: {
-      text,
-      room: () => room,
-      isInCodeBlock,
-      onSent: actions.onSent,
-      complain,
-    },
+    parts: { text, room: () => room, setValue, complain },
     /** Starts to use the aids, once they have loaded. */
     useAids(loaded: ComposerAids): void {
       aids = loaded;

@@ -63,7 +63,7 @@ export function isTouch(): boolean {
   return matchMedia("(pointer: coarse)").matches;
 }
 
-/** Focuses the composer, or on a touch screen the log, if nothing has the focus. */
+/** Gives the focus to the composer, or where that opens a keyboard to the log, if nothing has it. */
 export function keepFocus(): void {
   if (document.activeElement !== document.body) return;
   (isTouch() ? byId<"div">("log") : byId<"textarea">("text")).focus();

@@ -38,21 +38,9 @@ export function mountNamePrompt(
     const text = await sentenceOf(problem);
     if (current !== problem) return;
     showHint(text, field);
-    if (problem.retryAfter !== undefined) countDown(problem, performance.now(), field);
     if (problem.code === "username_taken") {
       hint.append(" ", button(panels.thatsMe, askForLink, { class: "link" }));
     }
-  };
-  /** Shows each second when the server lets the person try again. */
-  const countDown = (problem: Problem, since: number, field: HTMLInputElement) => {
-    const timer = setInterval(() => {
-      const retryAfter = (problem.retryAfter ?? 0) - (performance.now() - since);
-      if (current !== problem) clearInterval(timer);
-      else if (retryAfter <= 0) void complain(undefined);
-      else showHint(words.problem({ ...problem, retryAfter }), field);
-      // Read aloud at its start and its end only.
-      hint.ariaLive = current === problem ? "off" : "polite";
-    }, 1_000);
   };
   /** Explains how to use a name from another device, and takes the link. */
   const askForLink = () => {

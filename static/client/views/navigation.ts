@@ -44,14 +44,10 @@ export function mountNavigation({ showRoom }: PageActions) {
     const drawer = drawers.find(({ classList }) => classList.contains("open"));
     if (drawer !== undefined && !isFloating(drawer)) close();
   });
-  document.addEventListener("keydown", (event) => {
-    const { key, target } = event;
+  document.addEventListener("keydown", ({ key, target }) => {
     if (key !== "Escape" || byId<"dialog">("dialog").open) return;
-    if (opener !== undefined) {
-      // The composer takes the focus otherwise.
-      event.preventDefault();
-      close();
-    } else if (target instanceof Element && target.closest(".side") !== null) {
+    if (opener !== undefined) close();
+    else if (target instanceof Element && target.closest(".side") !== null) {
       byId<"textarea">("text").focus();
     }
   });

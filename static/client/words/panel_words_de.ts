@@ -42,8 +42,7 @@ export const words: PanelWords = {
   discard: "Verwerfen",
   stale: "Nicht gesendet. Vor über einem Tag geschrieben.",
   notSent: "Nicht gesendet.",
-  sendHint: (isCode) => isCode ? "Mit Strg+Enter senden" : "Mit Enter senden",
-  sendAsMany: (count) => `Als ${count} Nachrichten senden`,
+  sendHint: "Mit Enter senden",
   charactersLeft: (count) =>
     count >= 0 ? `noch ${number.format(count)}` : `${number.format(-count)} zu viel`,
   restored: "Dieser Raum kommt aus einem Backup; die letzten Nachrichten fehlen vielleicht",
@@ -128,9 +127,7 @@ export const words: PanelWords = {
   reload: "Neu laden",
   signInAgain: "Neu anmelden",
   useHere: "Hier nutzen",
-  pasteTooLong: (max) => `Zu lang zum Einfügen. Hier ist Platz für ${number.format(max)} Zeichen.`,
-  noFiles: "Dateien kann man hier nicht senden. Teile stattdessen einen Link darauf.",
-  away: "nicht hier",
+  pasteTooLong: (max) => `Mehr als ${number.format(max)} Zeichen. Teile den Text auf.`,
   commands: {
     "/nick": ["Name", "deinen Namen ändern"],
     "/join": ["Raum", "einen Raum öffnen oder anlegen"],

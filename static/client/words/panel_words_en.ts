@@ -42,8 +42,7 @@ export const words = {
   discard: "Discard",
   stale: "Not sent. Written over a day ago.",
   notSent: "Not sent.",
-  sendHint: (isCode: boolean): string => isCode ? "Ctrl+Enter to send" : "Enter to send",
-  sendAsMany: (count: number) => `Send as ${count} messages`,
+  sendHint: "Enter to send",
   charactersLeft: (count: number) =>
     count >= 0 ? `${number.format(count)} left` : `${number.format(-count)} over the limit`,
   restored: "This room was restored from a backup; recent messages may be gone",
@@ -129,10 +128,7 @@ export const words = {
   useHere: "Use here",
   reload: "Reload",
   signInAgain: "Sign in again",
-  pasteTooLong: (max: number) =>
-    `Too long to paste. There is room for ${number.format(max)} characters here.`,
-  noFiles: "Files can't be sent here. Share a link to them instead.",
-  away: "away",
+  pasteTooLong: (max: number) => `Over the ${number.format(max)}-character limit. Split it up.`,
   commands: {
     "/nick": ["name", "change your name"],
     "/join": ["room", "join or create a room"],

@@ -30,7 +30,7 @@ export const words: Words = {
     "Join or create a room": "Raum öffnen",
     "All rooms": "Alle Räume",
     "People": "Leute",
-    "Suggestions": "Vorschläge",
+    "Commands": "Befehle",
     "Message": "Nachricht",
     "Messages": "Nachrichten",
     "Send": "Senden",

@@ -7,19 +7,8 @@ import { ServerProcess } from "../../support/server_process.ts";
 
 export type { BrowserContext, BrowserContextOptions, Page };
 
-/** Keeps the browser from contacting any other host than the page's server. */
-const flags = [
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-default-apps",
-  "--disable-domain-reliability",
-  "--disable-sync",
-  "--disable-features=OptimizationHints,MediaRouter,Translate,CertificateTransparencyComponentUpdater",
-  "--metrics-recording-only",
-  "--no-default-browser-check",
-  "--no-first-run",
-  "--no-pings",
-];
+/** With those that Playwright adds, these keep the browser from contacting other hosts. */
+const flags = ["--disable-domain-reliability", "--no-pings"];
 
 /** A host name that leads to this machine, but is not one that browsers take for secure. */
 export const plainHost = "chat.office.example";
@@ -40,40 +29,82 @@ export async function closeBrowser(): Promise<void> {
   sharedBrowser = undefined;
 }
 
-Deno.test.afterAll(closeBrowser);
+/** One server for all tests of a file that need no server of their own. */
+let sharedServer: Promise<SharedServer> | undefined;
+
+interface SharedServer {
+  readonly dir: string;
+  readonly server: ServerProcess;
+}
+
+async function startSharedServer(): Promise<SharedServer> {
+  const dir = await Deno.makeTempDir();
+  return { dir, server: await ServerProcess.start(dir, noRateLimit) };
+}
+
+async function endSharedServer(): Promise<void> {
+  if (sharedServer === undefined) return;
+  const { dir, server } = await sharedServer;
+  sharedServer = undefined;
+  await server.end("SIGKILL");
+  await Deno.remove(dir, { recursive: true });
+}
+
+Deno.test.afterAll(async () => {
+  await closeBrowser();
+  await endSharedServer();
+});
+
+/** The reader's language, unless a test sets another one. */
+const defaultLocale = Deno.env.get("LOCALE") ?? "en-GB";
+
+/** Settings of a chat for one test. */
+export interface TestChatOptions {
+  readonly env?: Record<string, string>;
+  /** The server's name for the browser. */
+  readonly host?: string;
+  readonly locale?: string;
+  /** Whether to share a server with other tests, whose messages and members it keeps. */
+  readonly isShared?: boolean;
+}
 
 /** A running server and the browser that visits it. */
 export class TestChat {
   readonly #browser: Browser;
   readonly #contexts: BrowserContext[] = [];
-  readonly #dir: string;
+  /** The server's folder; absent if the server is shared. */
+  readonly #dir: string | undefined;
   readonly #env: Record<string, string>;
   readonly #host: string;
+  readonly #locale: string;
   server: ServerProcess;
   /** Errors that any page threw or wrote to its console. */
   readonly consoleErrors: string[] = [];
 
   private constructor(
     browser: Browser,
-    dir: string,
+    dir: string | undefined,
     server: ServerProcess,
-    env: Record<string, string>,
-    host: string,
+    { env = {}, host = "127.0.0.1", locale = defaultLocale }: TestChatOptions,
   ) {
     this.#browser = browser;
     this.#dir = dir;
     this.#env = env;
     this.#host = host;
+    this.#locale = locale;
     this.server = server;
   }
 
-  /** Starts a server with these settings; `host` is its name for the browser. */
-  static async open(env: Record<string, string> = {}, host = "127.0.0.1"): Promise<TestChat> {
+  /** Starts a server, or shares one. */
+  static async open(options: TestChatOptions = {}): Promise<TestChat> {
     sharedBrowser ??= launchBrowser();
-    const browser = await sharedBrowser;
+    if (options.isShared) {
+      sharedServer ??= startSharedServer();
+      return new TestChat(await sharedBrowser, undefined, (await sharedServer).server, options);
+    }
     const dir = await Deno.makeTempDir();
-    const server = await ServerProcess.start(dir, { env });
-    return new TestChat(browser, dir, server, env, host);
+    const server = await ServerProcess.start(dir, { env: options.env ?? {} });
+    return new TestChat(await sharedBrowser, dir, server, options);
   }
 
   /** The chat's address for the browser, with a slash at the end. */
@@ -83,7 +114,7 @@ export class TestChat {
 
   /** Makes a browser context: the browser of another person. */
   async newContext(options: BrowserContextOptions = {}): Promise<BrowserContext> {
-    const context = await this.#browser.newContext({ locale: "en-GB", ...options });
+    const context = await this.#browser.newContext({ locale: this.#locale, ...options });
     this.#contexts.push(context);
     return context;
   }
@@ -118,33 +149,30 @@ export class TestChat {
 
   /** Ends the server without warning. */
   async killServer(): Promise<void> {
+    if (this.#dir === undefined) throw new Error("Other tests share this server");
     await this.server.end("SIGKILL");
   }
 
   /** Starts the ended server again, on the same port and folder. */
   async startServer(env: Record<string, string> = this.#env): Promise<void> {
+    if (this.#dir === undefined) throw new Error("Other tests share this server");
     this.server = await ServerProcess.start(this.#dir, { port: this.server.port, env });
   }
 
   async close(): Promise<void> {
     await Promise.all(this.#contexts.map((context) => context.close()));
+    if (this.#dir === undefined) return;
     // The test may have ended it already.
     await this.server.end().catch(() => {});
     await Deno.remove(this.#dir, { recursive: true });
   }
 }
 
-/** Settings of a chat for one test. */
-export interface BrowserTestOptions {
-  readonly env?: Record<string, string>;
-  readonly host?: string;
-}
-
 /** Declares a test of the page, which must write no error to its console. */
 export function browserTest(
   name: string,
   run: (chat: TestChat, t: Deno.TestContext) => Promise<void>,
-  { env = {}, host = "127.0.0.1" }: BrowserTestOptions = {},
+  options: TestChatOptions = {},
 ): void {
   Deno.test({
     name: `page ${name}`,
@@ -152,7 +180,7 @@ export function browserTest(
     sanitizeOps: false,
     sanitizeResources: false,
     async fn(t) {
-      const chat = await TestChat.open(env, host);
+      const chat = await TestChat.open(options);
       try {
         await run(chat, t);
         assertEquals(chat.consoleErrors, []);
@@ -165,6 +193,9 @@ export function browserTest(
 
 /** Settings of a server that limits no rates. */
 export const noRateLimit = { env: { RATE_PER_SECOND: "0" } };
+
+/** For tests that only need the page's files: their sockets are scripted, or they never sign in. */
+export const sharedServerOnly = { isShared: true };
 
 /** Enters the chat by a name. */
 export async function signIn(page: Page, name: string): Promise<void> {
@@ -216,26 +247,6 @@ export async function waitForSent(page: Page): Promise<void> {
 /** Waits until the page has nothing to say about its connection. */
 export async function waitForCalm(page: Page): Promise<void> {
   await page.locator("#status:empty").waitFor({ state: "attached" });
-}
-
-/** Waits until the line above the composer says something. */
-export async function waitForStatus(page: Page, sentence: RegExp): Promise<void> {
-  await page.locator("#status", { hasText: sentence }).waitFor();
-}
-
-/** Starts the server and clicks a button that makes the page try at once. Needs an installed clock. */
-export async function tryNow(chat: TestChat, page: Page, button: string): Promise<void> {
-  // With its clock stopped, the page cannot try by itself before the click.
-  await page.clock.pauseAt(new Date(Date.now() + 60_000));
-  await waitUntil("the page waits to try again", async () => {
-    await page.clock.runFor(100);
-    return await page.locator(button).isVisible() && await page.isEnabled(button);
-  });
-  await chat.startServer();
-  const dialled = page.waitForEvent("websocket");
-  await page.click(button);
-  await dialled;
-  await page.clock.resume();
 }
 
 /** Polls a condition that no locator can wait for. Throws after 20 s. */

@@ -8,6 +8,7 @@ import {
   noRateLimit,
   openSettings,
   send,
+  sharedServerOnly,
   signIn,
   waitForMessage,
   waitForRoom,
@@ -78,7 +79,7 @@ browserTest("makes no element of any message or name", async (chat) => {
   }
   await ada.locator("#room-list li").waitFor();
   assertEquals(await ada.locator("#room-list li").count(), 1);
-});
+}, sharedServerOnly);
 
 browserTest(
   "makes no element of random texts, and shows all their words",
@@ -128,6 +129,7 @@ browserTest(
     assertEquals(shown.map(wordsOf), expected.slice(-shown.length));
     assert(shown.length >= 400);
   },
+  sharedServerOnly,
 );
 
 /** Signs in to a scripted server whose room has these messages, and waits until they are formatted. */
@@ -167,7 +169,7 @@ browserTest("folds messages of more than 20 lines", async (chat) => {
   assert(await ada.evaluate(() => document.activeElement?.className === "unfold"));
   await toggle.click();
   assertEquals((await heights())[1], folded);
-});
+}, sharedServerOnly);
 
 browserTest("shows many blank lines as one", async (chat) => {
   const blank = ["\n", " \n", "\u200b\n", "\u2800\n", "\u3164\n"];
@@ -179,7 +181,7 @@ browserTest("shows many blank lines as one", async (chat) => {
   const usual = heights[texts.length];
   assertEquals(heights.slice(0, texts.length), texts.map(() => usual));
   assertEquals(await ada.locator("#rows .unfold").count(), 0);
-});
+}, sharedServerOnly);
 
 browserTest("keeps stacked accents inside their row", async (chat) => {
   const ada = await showMessages(chat, ["above", "z\u0335\u0301\u0301algo", "below"]);
@@ -191,7 +193,7 @@ browserTest("keeps stacked accents inside their row", async (chat) => {
     if (row instanceof HTMLElement) row.style.textShadow = "0 -24px red, 0 24px red";
   });
   assertEquals(await neighbours(), before);
-});
+}, sharedServerOnly);
 
 for (
   const [device, options] of Object.entries({
@@ -235,7 +237,7 @@ browserTest("bounds the elements of messages full of signs", async (chat) => {
     rows.map((row) => row.querySelectorAll("*").length)
   );
   assert(Math.max(...counts) < 220, `${Math.max(...counts)} elements`);
-});
+}, sharedServerOnly);
 
 browserTest("shows where links lead", async (chat) => {
   const ada = await showMessages(chat, [
@@ -255,7 +257,7 @@ browserTest("shows where links lead", async (chat) => {
     await ada.locator("#rows a").last().evaluate((node) => getComputedStyle(node).unicodeBidi),
     "isolate",
   );
-});
+}, sharedServerOnly);
 
 browserTest("opens links to its own rooms in place", async (chat) => {
   const ada = await chat.signIn("Ada");
@@ -339,7 +341,7 @@ browserTest("stays usable whatever the server pushes", async (chat) => {
   await send(ada, "after");
   await waitForMessage(ada, "after");
   assertEquals(await injected(ada), []);
-});
+}, sharedServerOnly);
 
 browserTest("starts with any nonsense in its storage", async (chat) => {
   const ada = await chat.signIn("Ada");
@@ -423,7 +425,7 @@ browserTest("shows the right room after quick changes and steps in history", asy
   });
   assertEquals(await ada.locator("#room-list li").count(), rooms.length);
   assertEquals(await ada.locator("#room-list [aria-current]").count(), 1);
-});
+}, sharedServerOnly);
 
 browserTest("trims a long room, unless the person has scrolled up", async (chat) => {
   const server = new ScriptedServer();
@@ -439,7 +441,7 @@ browserTest("trims a long room, unless the person has scrolled up", async (chat)
   server.publish("lobby", { text: "and goes on" });
   await waitForMessage(ada, "and goes on");
   assert(await count() <= 600);
-});
+}, sharedServerOnly);
 
 browserTest("ignores addresses and fragments that make no sense", async (chat) => {
   const ada = await chat.signIn("Ada");

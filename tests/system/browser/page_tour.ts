@@ -196,7 +196,10 @@ export async function tour(
   await submit(ada, "/leave");
   const zoe = await chat.signIn("Zoe");
 
-  const withCode = await TestChat.open({ ACCESS_CODE: "open-sesame", RETENTION_DAYS: "30" });
+  const withCode = await TestChat.open({
+    env: { ACCESS_CODE: "open-sesame", RETENTION_DAYS: "30" },
+    locale: "en-GB",
+  });
   const returning: (readonly [Page, string])[] = [];
   const strangers: (readonly [Page, string])[] = [];
   try {

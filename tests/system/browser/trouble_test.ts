@@ -4,21 +4,39 @@ import { assert, assertEquals } from "@std/assert";
 import {
   browserTest,
   send,
+  sharedServerOnly,
   signIn,
-  tryNow,
   waitForCalm,
   waitForMessage,
-  waitForStatus,
   waitUntil,
 } from "./browser_harness.ts";
 import type { Page, TestChat } from "./browser_harness.ts";
 import { signInScripted } from "./scripted_server.ts";
+
+async function waitForStatus(page: Page, sentence: RegExp): Promise<void> {
+  await page.locator("#status", { hasText: sentence }).waitFor();
+}
 
 /** Enters a name and waits for what the prompt says is wrong. */
 async function waitForRefusal(page: Page, sentence: RegExp): Promise<void> {
   await page.fill("#prompt-name", "Ada");
   await page.click("#prompt-go");
   await page.locator("#prompt-hint.trouble", { hasText: sentence }).waitFor();
+}
+
+/** Starts the server and clicks a button that makes the page try at once. Needs an installed clock. */
+async function tryNow(chat: TestChat, page: Page, button: string): Promise<void> {
+  // With its clock stopped, the page cannot try by itself before the click.
+  await page.clock.pauseAt(new Date(Date.now() + 60_000));
+  await waitUntil("the page waits to try again", async () => {
+    await page.clock.runFor(100);
+    return await page.locator(button).isVisible() && await page.isEnabled(button);
+  });
+  await chat.startServer();
+  const dialled = page.waitForEvent("websocket");
+  await page.click(button);
+  await dialled;
+  await page.clock.resume();
 }
 
 browserTest("says that the server is full, and enters once there is room [C9]", async (chat) => {
@@ -200,7 +218,7 @@ browserTest("says when a name was changed too often [L3]", async (chat) => {
   await send(ada, "still talking");
   await waitForMessage(ada, "still talking");
   await waitForCalm(ada);
-});
+}, sharedServerOnly);
 
 browserTest("says that storage is unavailable until a message is stored [M9]", async (chat) => {
   const { ada, server } = await signInScripted(chat);
