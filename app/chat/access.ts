@@ -66,10 +66,9 @@ export class AccessGuard {
 
   /** Forgets buckets that are full again. */
   sweep(): void {
-    const now = this.#clock.now();
-    this.#wrong.sweep(now);
-    this.#wrongWide.sweep(now);
-    this.#wrongTotal.sweep(now);
+    for (const wrong of [this.#wrong, this.#wrongWide, this.#wrongTotal]) {
+      wrong.sweep(this.#clock.now());
+    }
   }
 
   get size(): number {

@@ -217,13 +217,8 @@ function accessOf(fields: Fields): { readonly access?: string } {
 function roomRequestOf(fields: Fields): RoomRequest {
   const room = roomOf(fields);
   if (fields.epoch === undefined && fields.offset === undefined) return { room };
-  const epoch = matchOf(
-    fields,
-    "epoch",
-    idPattern,
-    "field_invalid",
-    "an epoch from the server, together with offset",
-  );
+  const rule = "an epoch from the server, together with offset";
+  const epoch = matchOf(fields, "epoch", idPattern, "field_invalid", rule);
   const offset = integerOf(fields, "offset", 0, Number.MAX_SAFE_INTEGER);
   return { room, position: { epoch, offset } };
 }

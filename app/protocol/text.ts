@@ -13,10 +13,6 @@ interface Refusal {
   readonly message: string;
 }
 
-function accept<T>(value: T): Validated<T> {
-  return { ok: true, value };
-}
-
 function refuse(code: ErrorCode, message: string): Refusal {
   return { ok: false, code, message };
 }
@@ -88,7 +84,7 @@ export function parseUsername(input: string): Validated<string> {
   }
   if (plain.includes("  ")) return refuse("username_spaces", "Use single spaces");
   if (fourMarks.test(plain)) return refuse("username_marks", "Too many accents on one letter");
-  return accept(name);
+  return { ok: true, value: name };
 }
 
 /** Matches a room name (L5). */
@@ -123,5 +119,5 @@ export function cleanText(input: string): Validated<string> {
     const max = limits.textMaxLength.toLocaleString("en");
     return refuse("text_too_long", `Messages can have up to ${max} characters`);
   }
-  return accept(text);
+  return { ok: true, value: text };
 }
