@@ -1,4 +1,4 @@
-// Applies the appearance before the first paint, so that a dark page never flashes white.
+// Applies the theme before the first paint, lest a dark page flash white.
 globalThis.applyAppearance = ({ theme = "system", density }) => {
   Object.assign(document.documentElement.dataset, { theme, density });
   ["light", "dark"].forEach((own, i) => {
@@ -12,5 +12,5 @@ globalThis.applyAppearance = ({ theme = "system", density }) => {
 try {
   applyAppearance(JSON.parse(localStorage["parley.settings"]));
 } catch {
-  // No settings.
+  applyAppearance({});
 }

@@ -34,6 +34,8 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
   let current: Room | undefined;
   /** Whether the current room has been live since it was shown, so that what is unread is known. */
   let isOpened = false;
+  /** Whether the first unread message is still loading; until then nothing counts as read. */
+  let isJumping = false;
   let isAtEnd = true;
   /** The line "new since" as last drawn, if the reader was watching the end. */
   let watched: { readonly newSince: number | undefined } | undefined;
@@ -59,7 +61,7 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
   const onView = () => {
     if (current === undefined) return;
     const [first = 0, last = 0] = offsetsInView(log);
-    const isUnread = current.readOffset < current.head && isOpened && hasFocus();
+    const isUnread = current.readOffset < current.head && isOpened && !isJumping && hasFocus();
     if (isUnread && current.markSeen(first, last)) actions.redraw();
     // Messages that arrived but aren't drawn yet would look like missing ones.
     if (log.scrollTop < olderPx && current.oldest === drawn.oldest) chat.loadOlder(current.name);
@@ -145,7 +147,7 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
       }
       const isOpening = isLive && hasAids && !isOpened;
       isOpened ||= isOpening;
-      actions.aids?.jump(room, isOpening && isAtEnd && room.unread > 0);
+      isJumping = actions.aids?.jump(room, isOpening && isAtEnd && room.unread > 0) ?? false;
       readScroll();
       onView();
       // More arrived at once than fits the screen.
@@ -185,7 +187,8 @@ function rowsInView(log: HTMLElement): Element[] {
   if (rows === undefined) return [];
   const first = firstRow(rows, (row) => row.bottom > top);
   const end = firstRow(rows, (row) => row.top + firstLinePx > bottom);
-  return Array.from(rows).slice(first, end);
+  return Array.from({ length: end - first }, (_, i) => rows[first + i])
+    .filter((row) => row !== undefined);
 }
 
 /** Returns the offsets of the messages in view. */

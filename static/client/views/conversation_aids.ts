@@ -85,9 +85,13 @@ export function mountConversationAids(chat: ChatClient, actions: PageActions) {
     dayName,
     /** Returns the line above new messages; `at` is when the last one before them was written. */
     newSince: (at: number | undefined) => panels.newSince(at === undefined ? "" : shortTime(at)),
-    /** Shows the first unread message if `isWanted`, or if the person asked for it before. */
-    jump(room: Room, isWanted: boolean): void {
+    /**
+     * Shows the first unread message if `isWanted`, or if the person asked for it before. Returns
+     * whether it is still loading.
+     */
+    jump(room: Room, isWanted: boolean): boolean {
       if (isWanted || room === jumpingIn) jumpIn(room);
+      return room === jumpingIn;
     },
     /** Shows how much is unread, if it starts above what is in view. */
     showUnread(room: Room, isAbove: boolean): void {

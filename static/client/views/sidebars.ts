@@ -73,7 +73,7 @@ export function mountSidebars(chat: ChatClient, actions: SidebarActions) {
       setText(byId<"span">("room-kept"), retention ?? "");
       setText(byId<"bdi">("me-name"), chat.username);
       byId<"span">("me-dot").classList.toggle("off", !isOnline);
-      setText(byId<"small">("me-state"), isOnline ? "" : words.notConnected);
+      setText(byId<"small">("me-state"), isOnline ? "" : panels.notConnected);
     },
   };
 }

@@ -51,6 +51,7 @@ export const words: PanelWords = {
       pick(count, "Nachricht ist", "Nachrichten sind")
     } nicht geladen. Scrolle nach oben, um sie zu laden.`,
   crowded: "Zu viele für eine Liste",
+  notConnected: "offline",
   close: "Schließen",
   settings: "Einstellungen",
   yourName: "Dein Name",

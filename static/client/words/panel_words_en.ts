@@ -55,6 +55,7 @@ export const words = {
       )
     }`,
   crowded: "Too many people to list",
+  notConnected: "offline",
   close: "Close",
   settings: "Settings",
   yourName: "Your name",

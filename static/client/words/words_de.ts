@@ -19,9 +19,8 @@ export const words: Words = {
   loading: "Nachrichten werden geladen …",
   pruned: "Ältere Nachrichten werden nicht aufbewahrt",
   beginning: (room) => `Hier beginnt #${room}`,
-  notConnected: "offline",
   newVersion: "Es gibt eine neue Version dieser Seite.",
-  loadFailed: "Das konnte nicht geladen werden. Versuch es noch einmal, wenn du online bist.",
+  loadFailed: "Das ließ sich nicht laden. Versuch es online noch einmal.",
   page: {
     "A chat. No account needed.": "Ein Chat, ganz ohne Konto.",
     "Your name": "Dein Name",
@@ -34,6 +33,6 @@ export const words: Words = {
     "Message": "Nachricht",
     "Messages": "Nachrichten",
     "Send": "Senden",
-    "Close panel": "Leiste schließen",
+    "Close panel": "Schließen",
   },
 };
