@@ -76,8 +76,8 @@ browserTest(
   "opens a room at its first unread message, and reads what is on screen",
   async (chat) => {
     const server = new ScriptedServer();
-    server.append("lobby", ...lines(90, 80));
-    const ada = await openAsAda(chat, server, 40);
+    server.append("lobby", ...lines(190, 180));
+    const ada = await openAsAda(chat, server, 100);
     await ada.locator("#rows .new").waitFor();
     await waitUntil(
       "the first unread line is in view",
@@ -179,16 +179,24 @@ browserTest(
   "names days, and follows midnight and the reader's time zone and clock",
   async (chat) => {
     const server = new ScriptedServer();
-    const noon = new Date(2026, 2, 4, 12).getTime();
+    /** In Berlin. */
+    const noon = Date.UTC(2026, 2, 4, 11);
     server.append(
       "lobby",
       { text: "old", at: noon - 50 * hour },
       { text: "read", at: noon - 24 * hour },
       { text: "unread", at: noon - hour },
     );
-    const context = { timezoneId: "Europe/Berlin", locale: "en-US", isFocused: false };
-    const ada = await openAsAda(chat, server, 2, context);
+    const ada = await openAsAda(chat, server, 2, { locale: "en-US", isFocused: false });
     await waitForMessage(ada, "unread");
+    let devtools = await ada.context().newCDPSession(ada);
+    const moveTo = async (timezoneId: string) => {
+      // Each session has one override, and takes it along.
+      await devtools.detach();
+      devtools = await ada.context().newCDPSession(ada);
+      await devtools.send("Emulation.setTimezoneOverride", { timezoneId });
+    };
+    await moveTo("Europe/Berlin");
     await ada.clock.setFixedTime(noon);
     await setFocus(ada, true);
     const rules = () => ada.locator("#rows [role=separator]").allTextContents();
@@ -199,8 +207,7 @@ browserTest(
     assert(/^New since Tue \d+:00 [AP]M$/.test(spaced(since)), since);
     const time = async () => spaced(await ada.locator("#rows time").last().textContent() ?? "");
     const berlin = await time();
-    const devtools = await ada.context().newCDPSession(ada);
-    await devtools.send("Emulation.setTimezoneOverride", { timezoneId: "Asia/Tokyo" });
+    await moveTo("Asia/Tokyo");
     await setFocus(ada, true);
     await waitUntil("the time follows", async () => await time() !== berlin);
     // Eight hours later than in Berlin.
