@@ -8,6 +8,8 @@ import { isSupported, permissionsFor } from "../../scripts/launch.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 const launcher = ["run", "-q", "-A", "--no-config", "--no-lock", `${root}scripts/launch.ts`];
+// The task that runs the tests has set it to the folder of the repository.
+Deno.env.delete("INIT_CWD");
 
 function permissions(env: Record<string, string>, ...args: readonly string[]) {
   const result = readConfig((name) => env[name], args);

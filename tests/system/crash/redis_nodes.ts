@@ -13,7 +13,7 @@ const graceSeconds = 2;
 const leaseMs = 4_500;
 const prefix = "parley:{chat}:";
 const nonceBatch = 500;
-/** Events that a node may log when it or Redis was away. */
+/** Events that a node may log when it or Redis was away, and the harness polled `/readyz`. */
 const expectedEvents = new Set([
   "storage_failed",
   "storage_recovered",
@@ -22,6 +22,7 @@ const expectedEvents = new Set([
   "claim_failed",
   "rename_failed",
   "release_failed",
+  "access_log_limited",
 ]);
 
 /** Nodes that fail in turn, and their Redis. */
