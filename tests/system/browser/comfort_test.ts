@@ -172,7 +172,7 @@ browserTest("shows the focus on everything that takes it", async (chat) => {
     await send(ada, "https://example.org/ and `code`\n```\nblock\n```");
     await waitForMessage(ada, "block");
     const seen = new Set<string>();
-    for (let i = 0; i < 14; i++) {
+    for (let i = 0; i < 40 && !seen.has("text"); i++) {
       await ada.keyboard.press("Tab");
       const [what = "", isShown] = await ada.evaluate(() => {
         const node = document.activeElement;
