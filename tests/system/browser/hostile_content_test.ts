@@ -267,9 +267,12 @@ browserTest("opens links to its own rooms in place", async (chat) => {
   await waitForRoom(ada, "design");
   await ada.goBack();
   await waitForRoom(ada, "lobby");
-  assertEquals(await links.nth(2).getAttribute("target"), "_blank");
-  await links.nth(1).click();
-  await waitForRoom(ada, "ops");
+  for (const nth of [1, 2]) {
+    await links.nth(nth).click();
+    await waitForRoom(ada, "ops");
+    await ada.goBack();
+    await waitForRoom(ada, "lobby");
+  }
   assertEquals(ada.context().pages().length, 1);
 });
 
@@ -445,7 +448,7 @@ browserTest("trims a long room, unless the person has scrolled up", async (chat)
 
 browserTest("ignores addresses and fragments that make no sense", async (chat) => {
   const ada = await chat.signIn("Ada");
-  for (const path of ["r/No", "r/..%2f", "r/%3Cscript%3E", "r/-", "r/a/b"]) {
+  for (const path of ["r/..%2f", "r/%3Cscript%3E", "r/-", "r/a/b"]) {
     const response = await ada.goto(chat.server.url + path);
     assertEquals(response?.status(), 404, path);
   }
