@@ -54,10 +54,11 @@ export function mountNamePrompt(
     hint.append(link);
     link.focus();
   };
-  input.addEventListener("input", () => {
+  const check = () => {
     const parsed = parseUsername(input.value);
     void complain(parsed.ok || input.value.trim() === "" ? undefined : parsed);
-  });
+  };
+  input.addEventListener("input", check);
   code.addEventListener("input", () => complain(undefined));
   byId<"form">("prompt-form").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -66,7 +67,8 @@ export function mountNamePrompt(
     void complain(parsed);
     input.focus();
   });
-  showHint("");
+  // People may have typed before this script had loaded.
+  check();
 
   let isPeopleShown = false;
   const showPeople = async () => {
