@@ -2,14 +2,7 @@
 // last line counts them; the exit status is 1 if one failed.
 
 const root = new URL("../", import.meta.url).pathname;
-/** The headless shell comes first: without a user interface it costs half. */
-const browserNames = [
-  "chromium-headless-shell",
-  "chromium",
-  "chromium-browser",
-  "google-chrome",
-  "google-chrome-stable",
-];
+const browserNames = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 /** These tests have their own configuration. */
 const browserTests = "tests/system/browser";
 
