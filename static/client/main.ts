@@ -40,7 +40,7 @@ const tooManyRooms: Complaint = { code: "too_many_rooms", message: "" };
 const shared = storageOf("localStorage");
 const own = storageOf("sessionStorage");
 const chatTitle = document.title;
-const settings = mountSettings(shared);
+const settings = mountSettings(shared, drawSoon);
 const store = new TabOutbox(shared, own, () => randomId(12), Date.now);
 let isDrawPending = false;
 const chat = new ChatClient({

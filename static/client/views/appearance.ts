@@ -10,18 +10,18 @@ declare global {
   var applyAppearance: (settings: Settings) => void;
 }
 
-/** Loads and applies the settings; `change` stores and applies new ones. */
-export function mountSettings(storage: KeyValue) {
+/** Loads and applies the settings; `change` stores and applies new ones. `redraw` shows new times. */
+export function mountSettings(storage: KeyValue, redraw: () => void) {
   let settings = loadSettings(storage);
   const apply = () => {
     applyAppearance(settings);
-    refreshTimes(settings.hours);
+    return refreshTimes(settings.hours);
   };
   apply();
   addEventListener("storage", ({ key }) => {
     if (key !== settingsKey) return;
     settings = loadSettings(storage);
-    apply();
+    if (apply()) redraw();
   });
   return {
     get current(): Settings {
@@ -30,7 +30,7 @@ export function mountSettings(storage: KeyValue) {
     change(part: Partial<Settings>): void {
       settings = { ...settings, ...part };
       saveSettings(storage, settings);
-      apply();
+      if (apply()) redraw();
     },
   };
 }
