@@ -10,18 +10,19 @@ declare global {
   var applyAppearance: (settings: Settings) => void;
 }
 
-/** Loads and applies the settings; `change` stores and applies new ones. `redraw` shows new times. */
+/** Loads and applies the settings; `change` stores and applies new ones. Then it calls `redraw`. */
 export function mountSettings(storage: KeyValue, redraw: () => void) {
   let settings = loadSettings(storage);
   const apply = () => {
     applyAppearance(settings);
-    return refreshTimes(settings.hours);
+    refreshTimes(settings.hours);
   };
   apply();
   addEventListener("storage", ({ key }) => {
     if (key !== settingsKey) return;
     settings = loadSettings(storage);
-    if (apply()) redraw();
+    apply();
+    redraw();
   });
   return {
     get current(): Settings {
@@ -30,7 +31,8 @@ export function mountSettings(storage: KeyValue, redraw: () => void) {
     change(part: Partial<Settings>): void {
       settings = { ...settings, ...part };
       saveSettings(storage, settings);
-      if (apply()) redraw();
+      apply();
+      redraw();
     },
   };
 }
