@@ -9,6 +9,7 @@ import { runCommand, UsageError } from "./app/commands/commands.ts";
 import { helpText, readConfig } from "./app/core/config.ts";
 import type { Config } from "./app/core/config.ts";
 import { consoleMirror, print, printError } from "./app/core/console.ts";
+import type { ConsoleMirror } from "./app/core/console.ts";
 import { databasePath, makeLogDir } from "./app/core/data_dir.ts";
 import { errorMessage } from "./app/core/error_message.ts";
 import { matcherOf, memberOf, newToken, randomName } from "./app/core/identity.ts";
@@ -31,6 +32,8 @@ import denoJson from "./deno.json" with { type: "json" };
 
 /** One Ctrl-C arrives from terminal, task runner and launcher; a later one forces the exit. */
 const secondSignalMs = 500;
+/** How long the exit waits for a console that may not read. */
+const mirrorDrainMs = 500;
 
 if (import.meta.main) await main();
 
@@ -66,16 +69,17 @@ async function start(config: Config): Promise<void> {
     printError(errorMessage(error));
     Deno.exit(2);
   }
+  const mirror = consoleMirror();
   const logs = openLogs({
     ...config,
-    mirror: consoleMirror(),
+    mirror: mirror.write,
     complain: printError,
     now: Date.now,
     later,
   });
   catchUncaughtErrors((error) => logs.error("uncaught_error", error));
   try {
-    await serve(config, logs);
+    await serve(config, logs, mirror);
   } catch (error) {
     logs.close();
     printError(errorMessage(error));
@@ -83,7 +87,7 @@ async function start(config: Config): Promise<void> {
   }
 }
 
-async function serve(config: Config, logs: Logs): Promise<void> {
+async function serve(config: Config, logs: Logs, mirror: ConsoleMirror): Promise<void> {
   const storage = await openStorage(config, (event, error) => logs.error(event, error));
   const { broker } = storage;
   const staticDir = `${import.meta.dirname}/static`;
@@ -185,6 +189,7 @@ async function serve(config: Config, logs: Logs): Promise<void> {
     if (storageLoss !== undefined) logs.error("storage_lost", storageLoss);
     logs.event("stopped", { ms: Math.round(performance.now() - stoppingSince) });
     logs.close();
+    await waitAtMost(mirrorDrainMs, mirror.drained());
     if (storageLoss !== undefined) printError(storageLoss);
     Deno.exit(storageLoss === undefined ? status : 1);
   };

@@ -14,13 +14,20 @@ export function printError(line: string): void {
   writeAll(Deno.stderr, `${line.replace(advice, "; $1 must include it, see the docs")}\n`);
 }
 
-/** Returns a function that writes text to standard output in the background. */
-export function consoleMirror(): (text: string) => void {
+/** Standard output for log lines. */
+export interface ConsoleMirror {
+  /** Writes text in the background. */
+  write(text: string): void;
+  /** Resolves when everything has been written. Never resolves if the console doesn't read. */
+  drained(): Promise<void>;
+}
+
+/** Mirrors log lines to standard output without waiting for its reader. */
+export function consoleMirror(): ConsoleMirror {
   let pending: string[] = [];
   let pendingChars = 0;
-  let isWriting = false;
-  const write = async () => {
-    isWriting = true;
+  let writing: Promise<void> | undefined;
+  const writePending = async () => {
     while (pending.length > 0) {
       const bytes = new TextEncoder().encode(pending.join(""));
       pending = [];
@@ -34,13 +41,16 @@ export function consoleMirror(): (text: string) => void {
         return;
       }
     }
-    isWriting = false;
+    writing = undefined;
   };
-  return (text) => {
-    if (pendingChars + text.length > mirrorMaxChars) return;
-    pending.push(text);
-    pendingChars += text.length;
-    if (!isWriting) void write();
+  return {
+    write(text) {
+      if (pendingChars + text.length > mirrorMaxChars) return;
+      pending.push(text);
+      pendingChars += text.length;
+      writing ??= writePending();
+    },
+    drained: () => writing ?? Promise.resolve(),
   };
 }
 

@@ -27,6 +27,8 @@ Deno.test("main prints its address, and then only log lines", () =>
     assertEquals(address, `Parley is running at ${server.url}`);
     assertMatch(next, /"GET .ws HTTP/);
     assertMatch(log("websocket.log"), /event=start /);
+    await server.end();
+    assertMatch(server.lines.at(-1) ?? "", /event=stopped /);
   }));
 
 Deno.test("main exits with status 2 on a wrong command line, and creates no file", () =>
