@@ -8,6 +8,7 @@ import type { Config } from "../app/core/config.ts";
 import { printError } from "../app/core/console.ts";
 import { errorMessage } from "../app/core/error_message.ts";
 import { descriptorsVariable } from "../app/core/process.ts";
+import { urlHost } from "../app/core/url_host.ts";
 import { prepare } from "./prepare.ts";
 
 const minVersion = "2.9.2";
@@ -44,13 +45,12 @@ export function permissionsFor(config: Config, words: readonly string[]): Permis
   const redis = redisUrl === "" ? [] : [hostAndPort(redisUrl, 6379)];
   const data = redisUrl === "" ? [dataDir] : [];
   if (words.length === 0) {
-    const address = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
     // Checking the certificate opens another listener, on any free port.
     const ports = tlsCert === "" ? [port] : [port, 0];
     return {
       read: [...data, logDir, tlsCert, tlsKey].filter((path) => path !== ""),
       write: [...data, logDir],
-      net: [...ports.map((port) => `${address}:${port}`), ...redis],
+      net: [...ports.map((port) => `${urlHost(host)}:${port}`), ...redis],
     };
   }
   if (words[0] === "health") {
@@ -100,7 +100,7 @@ async function denoArgs(args: readonly string[], startDir: string): Promise<stri
     .filter((path) => path !== "");
   const flags = ["run", "-q", "--no-prompt", "--frozen"];
   if (result.kind !== "config") {
-    // The program says what is wrong.
+    // The program prints the error.
     const none = { read: secretFiles, write: [], net: [] };
     return [...flags, ...permissionFlags(none), main, ...args];
   }

@@ -2,14 +2,13 @@
 
 import type { Config } from "../core/config.ts";
 import { errorMessage } from "../core/error_message.ts";
+import { localHost } from "../core/url_host.ts";
 
 const timeoutMs = 3_000;
 
 /** Returns the address, without BASE_PATH, of the server that has these settings. */
 export function serverUrl({ host, port, tlsCert }: Config): string {
-  const isUnspecified = ["", "0.0.0.0", "::", "[::]"].includes(host);
-  const name = isUnspecified ? "localhost" : /^[^[].*:/.test(host) ? `[${host}]` : host;
-  return `${tlsCert === "" ? "http" : "https"}://${name}:${port}/`;
+  return `${tlsCert === "" ? "http" : "https"}://${localHost(host)}:${port}/`;
 }
 
 /**

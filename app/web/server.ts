@@ -2,6 +2,7 @@
 
 import type { Logs } from "../core/logging.ts";
 import { waitAtMost } from "../core/timers.ts";
+import { localHost } from "../core/url_host.ts";
 import { closeCode } from "../protocol/wire.ts";
 import { AccessLog, truncate } from "./access_log.ts";
 import type { Certificate } from "./certificate.ts";
@@ -172,7 +173,7 @@ export function serveWeb(options: WebOptions): WebServer {
   const scheme = certificate === undefined ? "http" : "https";
   return {
     port,
-    url: `${scheme}://${urlHost(hostname)}:${port}${assets.basePath}/`,
+    url: `${scheme}://${localHost(hostname)}:${port}${assets.basePath}/`,
     get connections() {
       return sockets.count;
     },
@@ -199,10 +200,4 @@ export function serveWeb(options: WebOptions): WebServer {
 async function withoutBody({ body, status, headers }: Response): Promise<Response> {
   await body?.cancel();
   return new Response(null, { status, headers });
-}
-
-/** Returns the host for a URL. The unspecified address is not a valid target. */
-function urlHost(hostname: string): string {
-  if (hostname === "0.0.0.0" || hostname === "::") return "localhost";
-  return hostname.includes(":") ? `[${hostname}]` : hostname;
 }
