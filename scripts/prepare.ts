@@ -23,7 +23,7 @@ const esbuildHashes: Readonly<Record<string, Readonly<Record<string, string>>>> 
  * Fetches missing packages and the bundler, and checks the bundler. Does nothing if the page has
  * been built already and its sources are gone, as in the container.
  *
- * @throws {Error} If something cannot be fetched, or differs from what was published.
+ * @throws {Error} If a package or the bundler cannot be fetched, or the bundler's hash is wrong.
  */
 export async function prepare(): Promise<void> {
   const root = join(import.meta.dirname ?? ".", "..");

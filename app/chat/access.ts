@@ -1,4 +1,4 @@
-// The access code of a chat that is not open to everybody, and how often it may be tried (law 7).
+// The access code, and the limit on guesses (law 7).
 
 import type { ErrorPush } from "../protocol/wire.ts";
 import type { AccessCheck, Clock } from "./ports.ts";
@@ -17,7 +17,7 @@ const totalPerSecond = 1;
 /** The share of a wrong code that is charged to a network: many use one that is not public. */
 const networkPart = { public: 1, private: 1 / 10, loopback: 1 / 10 };
 /** The key of all addresses together. */
-const everybody = "all";
+const allAddresses = "all";
 
 /** Checks access codes and counts wrong ones. */
 export class AccessGuard {
@@ -47,7 +47,7 @@ export class AccessGuard {
     const retryAfter = Math.max(
       this.#wrong.wait(network, now),
       this.#wrongWide.wait(wideNetwork(network), now),
-      this.#wrongTotal.wait(everybody, now),
+      this.#wrongTotal.wait(allAddresses, now),
     );
     // Don't check an unknown member's code: the time this takes could help a guesser.
     if (retryAfter > 0 && (!isKnown() || this.#wrong.wait(member, now) > 0)) {
@@ -59,7 +59,7 @@ export class AccessGuard {
       const cost = networkPart[scope];
       this.#wrong.charge(network, cost, now);
       this.#wrongWide.charge(wideNetwork(network), cost, now);
-      this.#wrongTotal.charge(everybody, cost, now);
+      this.#wrongTotal.charge(allAddresses, cost, now);
     }
     return refusal({ re: "hello" }, "access_denied");
   }

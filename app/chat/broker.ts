@@ -140,7 +140,7 @@ export interface Broker {
   /** Reads one page of a room. A room without messages reads as empty, with head 0. */
   read(room: string, query: ReadQuery): Outcome<Page>;
 
-  /** Returns up to `limit` rooms that have messages, those used last. */
+  /** Returns the `limit` most recently used rooms, leaving out rooms without messages. */
   newestRooms(limit: number): Outcome<readonly RoomSummary[]>;
 
   /** Stops reporting the entries of a room until its end is read again. */

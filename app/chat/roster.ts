@@ -15,7 +15,7 @@ import type { RemoteMember } from "./broker.ts";
 const crowdedAbove = 500;
 /** Below this many members a crowded room lists them again. */
 const uncrowdedBelow = 400;
-/** Above this many members a room does not show who is typing. */
+/** Rooms with more members than this send no typing notices. */
 const typingMaxMembers = 50;
 /** A member's typing is passed on at most this often. */
 const typingIntervalMs = 3_000;

@@ -81,7 +81,7 @@ const table = {
     "Max bytes buffered for a slow client before it is disconnected",
   ),
   joinLines: boolean("Show a line in the room when someone joins, leaves or is renamed", true),
-  typing: boolean("Show who is typing", true),
+  typing: boolean("Show typing notices", true),
   frameAncestors: list(
     isOrigin,
     "origins such as https://intranet.example.org",

@@ -1,6 +1,6 @@
-// Waits with an end: each wait that takes too long throws an error that names what was awaited.
+// Waits with a time limit. When it runs out, they throw an error that names the missing event.
 
-/** Longer than any right wait takes, even on a busy machine. */
+/** Longer than any successful wait takes, even on a busy machine. */
 const defaultMaxMs = 60_000;
 const pollMs = 5;
 

@@ -222,7 +222,7 @@ export class RoomLog {
     return { entries: isForward ? entries : entries.reverse(), first, head, valid };
   }
 
-  /** Returns up to `limit` rooms that have messages, the most recently used. */
+  /** Returns the `limit` most recently used rooms, leaving out rooms without messages. */
   newestRooms(file: DatabaseFile, limit: number): readonly RoomSummary[] {
     return file.all(sql.newestRooms, limit).map(({ name, at }) => ({
       room: String(name),
@@ -254,9 +254,9 @@ export class RoomLog {
   }
 
   /**
-   * Compares a reopened database with what is known of it. Returns the entries that
-   * were committed though the commit reported failure. If anything is missing, forgets everything,
-   * starts an epoch and returns `undefined`.
+   * Compares a reopened database with the rooms in memory. Returns the entries of a commit that
+   * succeeded although it reported failure. If any known entry is missing, clears the rooms, starts
+   * a new epoch and returns `undefined`.
    */
   catchUp(file: DatabaseFile): readonly Entry[] | undefined {
     const rooms = new Map(file.all(sql.allRooms).map((row) => [String(row.name), storedRoom(row)]));

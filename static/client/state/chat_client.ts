@@ -438,7 +438,7 @@ export class ChatClient {
     this.#ports.onMessage?.(room, push, isMention);
   }
 
-  /** Counts again what is unread, and moves the line "new since" if `hasNews`. */
+  /** Recounts a room's unread messages, and moves the line "new since" if `hasNews`. */
   #recountUnread(room: Room, hasNews = false): void {
     room.recountUnread(this.#member, (message) => this.isMention(room, message));
     if (room.unread > 0 && (hasNews || room.newSince === undefined)) {

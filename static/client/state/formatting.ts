@@ -16,7 +16,7 @@ export type TextPart =
 
 type SpanKind = "bold" | "italic" | "strike";
 
-/** The person who reads a text. */
+/** The reader of a text. */
 export interface TextReader {
   /** Mentions of this name are parts; none if it is empty. */
   readonly name: string;
@@ -156,7 +156,7 @@ interface Opened {
   depth: number;
 }
 
-/** Parses what is between blocks. */
+/** Parses the text between code blocks. */
 class InlineParser {
   /** How many formatted parts the text may still have. */
   left = formattedPartsMax;
@@ -164,7 +164,7 @@ class InlineParser {
   readonly #counter: StepCounter;
   #longerNames: readonly string[] | undefined;
   #text = "";
-  /** What is before this index is in the parts. */
+  /** The text before this index has been added to the parts. */
   #done = 0;
   #opened: [Opened, ...Opened[]] = [root()];
   /** How many of each marker are in `#opened`. */
@@ -421,7 +421,7 @@ class InlineParser {
     return index === this.#done ? "" : characterBefore(this.#text, index);
   }
 
-  /** Adds a part that stands for the text from `start` to `end`. */
+  /** Adds a part in place of the text from `start` to `end`. */
   #add(start: number, end: number, part: TextPart): void {
     this.#addText(start);
     this.#done = end;

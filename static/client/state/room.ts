@@ -238,7 +238,7 @@ export class Room {
     this.#unread.set(this.head, isMention);
   }
 
-  /** Counts again what is unread. */
+  /** Recounts the unread messages. */
   recountUnread(me: string, isMention: (message: Message) => boolean): void {
     const { readOffset } = this;
     this.#unread.clear();

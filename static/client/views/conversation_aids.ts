@@ -1,5 +1,5 @@
-// What the conversation shows once its messages are there: formatted texts, presence, what is unread
-// above, the day while scrolling; and what copying takes from it. Loads after the page.
+// Additions to the conversation that load after the page: formatting, presence lines, the count of
+// unread messages above, the day while scrolling, and copying.
 
 import type { PageActions } from "../page_actions.ts";
 import type { ChatClient } from "../state/chat_client.ts";
@@ -93,7 +93,7 @@ export function mountConversationAids(chat: ChatClient, actions: PageActions) {
       if (isWanted || room === jumpingIn) jumpIn(room);
       return room === jumpingIn;
     },
-    /** Shows how much is unread, if it starts above what is in view. */
+    /** Shows the number of unread messages if the first of them is above the visible rows. */
     showUnread(room: Room, isAbove: boolean): void {
       shown = room;
       pill.hidden = !isAbove;
@@ -103,7 +103,7 @@ export function mountConversationAids(chat: ChatClient, actions: PageActions) {
       const before = messages[firstUnread - 1 - oldest];
       setText(jump, panels.newAbove(unread, before ? shortTime(before.at) : ""));
     },
-    /** Shows the day of what is in view for a moment. */
+    /** Shows the day of the topmost visible row for a moment. */
     showDay(): void {
       const { left, top, width } = log.getBoundingClientRect();
       const row = document.elementFromPoint(left + width / 2, top + 1)?.closest("#rows > *");

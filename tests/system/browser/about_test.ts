@@ -16,7 +16,7 @@ import type { Page } from "./browser_harness.ts";
 
 const phone = { viewport: { width: 360, height: 720 }, hasTouch: true, isMobile: true };
 
-/** What has the focus: its id, or else its tag. */
+/** Returns the id of the focused element, or its tag if it has none. */
 async function focused(page: Page): Promise<string> {
   return await page.evaluate(() =>
     document.activeElement?.id || document.activeElement?.localName || ""

@@ -23,7 +23,7 @@ function lines(count: number, mention?: number) {
   }));
 }
 
-/** Opens the chat as Ada, who has read up to an offset. Her window has the focus if `isFocused`. */
+/** Opens the chat as Ada, after storing the offset of her last read message. */
 async function openAsAda(
   chat: TestChat,
   server: ScriptedServer,
@@ -73,7 +73,7 @@ async function textsInView(page: Page): Promise<string[]> {
 }
 
 browserTest(
-  "opens a room at its first unread message, and reads what is on screen",
+  "opens a room at its first unread message, and marks visible messages as read",
   async (chat) => {
     const server = new ScriptedServer();
     server.append("lobby", ...lines(190, 180));

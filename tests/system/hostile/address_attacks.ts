@@ -134,7 +134,7 @@ const joiner = newAddress();
 
 export const addressAttacks: readonly Attack[] = [
   exhausting(
-    "messages from ever new tokens",
+    "messages from a new token each time",
     { short: 30, long: 300 },
     {
       tries: 30,
@@ -229,7 +229,7 @@ export const addressAttacks: readonly Attack[] = [
       }
       const ending = await converseFrom(newAddress(), target.port, newHello(target, {}));
       if (!pushes(ending).some(({ type }) => type === "welcome")) {
-        throw new Error("Somebody with the code at another address did not get in");
+        throw new Error("A client with the code at another address was refused");
       }
       return Math.min(max, 60);
     },

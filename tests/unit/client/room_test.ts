@@ -154,7 +154,7 @@ Deno.test("Room.trim() drops old messages, which can be loaded again", () => {
   assertEquals([offsets(page)[0], lobby(page).hasOlder, lobby(page).missingCount], [301, true, 0]);
 });
 
-Deno.test("Room.markSeen() marks only what was on screen, and reads up to the first unread message", () => {
+Deno.test("Room.markSeen() marks only visible messages, and moves the read offset to the first unread one", () => {
   const page = new Page().signIn();
   page.socket.push(room(2, { recovered: true }, 1));
   lobby(page).markRead();
@@ -167,7 +167,7 @@ Deno.test("Room.markSeen() marks only what was on screen, and reads up to the fi
   assertEquals(lobby(page).markSeen(6, 6), false);
   assertEquals(lobby(page).markSeen(2, 3), true);
   assertEquals(counts(), [2, 1, 3]);
-  // Counting again keeps what was seen further down.
+  // A recount keeps the messages that were seen further down.
   page.chat.recountMentions();
   assertEquals([...counts(), lobby(page).newSince], [2, 1, 3, 2]);
   assertEquals(lobby(page).markSeen(4, 5), true);
