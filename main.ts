@@ -110,7 +110,7 @@ async function serve(config: Config, logs: Logs, mirror: ConsoleMirror): Promise
         process_cpu_seconds_total: (user + system) / 1e6,
         process_max_fds: maxDescriptors(),
         parley_lock_held: storage.holdsLock && Number(storage.holdsLock()),
-        // Getters, since the charts don't need what costs a look at the disk.
+        // Getters: these need a system call or the disk, and the charts don't use them.
         get process_open_fds() {
           return countDescriptors(`${staticDir}/index.html`);
         },

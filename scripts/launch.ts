@@ -71,7 +71,7 @@ function hostAndPort(url: string, defaultPort: number): string {
   return `${hostname}:${port || (protocol === "https:" ? 443 : defaultPort)}`;
 }
 
-/** Returns the flags of `deno run` that grant permissions, and what every run needs. */
+/** Returns the flags of `deno run` for these permissions and for those that every run needs. */
 export function permissionFlags({ read, write, net }: Permissions): string[] {
   const flags = [
     "--allow-sys=hostname,systemMemoryInfo,uid",
@@ -125,7 +125,7 @@ async function denoArgs(args: readonly string[], startDir: string): Promise<stri
   return [...flags, ...permissionFlags(all), main, ...args.map(replace)];
 }
 
-/** Adds what links lead to, for commands that compare or copy real paths. */
+/** Adds the targets of symbolic links, for commands that compare or copy real paths. */
 function withTargets(paths: readonly string[]): string[] {
   const targets = paths.flatMap((path) => {
     try {

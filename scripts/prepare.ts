@@ -1,5 +1,5 @@
-// Fetches what the server needs before it starts, checked by hash, so that the server itself never
-// reaches a registry. Packages are checked against deno.lock. Deno records no hash of esbuild,
+// Fetches packages and the bundler before the server starts, and checks their hashes, so that the
+// server itself never contacts a registry. Packages are checked against deno.lock. Deno records no hash of esbuild,
 // which Deno.bundle uses, so its published hashes are listed here.
 
 import { createHash } from "node:crypto";

@@ -524,7 +524,7 @@ export class ChatHub {
     else this.#settle(session, "internal", () => written, task, task);
   }
 
-  /** Commits, encodes and sends what this tick has collected (law 1). */
+  /** Commits, encodes and sends the commands of this tick (law 1). */
   #tick(): void {
     const { clock, meter } = this.#ports;
     const startedAt = clock.now();

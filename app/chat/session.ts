@@ -1,4 +1,4 @@
-// Connections and the members behind them: what the hub knows of each. No rules live here.
+// The state that the hub keeps for each connection and each member. No rules live here.
 
 import type { Command, Position } from "../protocol/wire.ts";
 import type { Page } from "./broker.ts";

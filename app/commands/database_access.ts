@@ -90,7 +90,7 @@ function exists(path: string): boolean {
   }
 }
 
-/** Returns what is at a path, following links; `undefined` if nothing is. */
+/** Returns the file at a path, following links, or `undefined` if there is none. */
 export function infoOf(path: string): Deno.FileInfo | undefined {
   try {
     return Deno.statSync(path);

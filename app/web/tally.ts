@@ -1,6 +1,6 @@
 // Sums by key.
 
-/** Sums what each key has, without keeping keys that have nothing. */
+/** A sum for each key. Keys whose sum is zero are removed. */
 export class Tally {
   readonly #sums = new Map<string, number>();
 

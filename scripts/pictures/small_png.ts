@@ -1,4 +1,4 @@
-// Shrinks a screenshot to a PNG of at most 256 colours, which is nearly what a page of text has.
+// Shrinks a screenshot to a PNG of at most 256 colours, about as many as a page of text has.
 
 import { crc32, deflateSync } from "node:zlib";
 import type { Page } from "../../tests/system/browser/browser_harness.ts";

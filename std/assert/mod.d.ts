@@ -101,7 +101,7 @@ export function assertStrictEquals<T>(
 ): asserts actual is T;
 /** `actual` includes `expected`. */
 export function assertStringIncludes(actual: string, expected: string, msg?: string): void;
-/** `fn` throws. Returns what it throws. */
+/** `fn` throws. Returns the error. */
 export function assertThrows(fn: () => unknown, msg?: string): unknown;
 /** `fn` throws an `ErrorClass` whose message includes `msgIncludes`. Returns the error. */
 export function assertThrows<E extends Error = Error>(

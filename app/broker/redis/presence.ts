@@ -71,7 +71,7 @@ export class LocalPresence {
     this.#pending = undefined;
   }
 
-  /** Makes the difference to what Redis has of this node the pending changes. */
+  /** Sets the pending changes to the difference from this node's presence in Redis. */
   resume(published: NodePresence): void {
     const known = new Set(published.map(([room, member]) => presenceKey(room, member)));
     this.#pending = [

@@ -424,7 +424,7 @@ export class RedisBroker implements Broker {
     };
     this.#publishing = publish().catch((error) => {
       this.#publishing = undefined;
-      // The next connection finds out what was not published.
+      // The next connection repairs whatever was not published.
       link.lose(error);
     });
   }

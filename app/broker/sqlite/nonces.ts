@@ -41,7 +41,7 @@ export class Nonces {
   /** By room id: offsets by member and nonce, of messages whose nonces are not in the table. */
   readonly #recent = new Map<number, Map<string, number>>();
   #size = 0;
-  /** Whether `#recent` is what the database has: not after a transaction has failed. */
+  /** Whether `#recent` matches the database. It doesn't after a transaction has failed. */
   #isLoaded = false;
   /** Covers the whole table; undefined until a walk has read a table that was not empty. */
   #filter: NonceFilter | undefined;

@@ -30,7 +30,7 @@ export interface ChatClientPorts {
   readonly mentions: (text: string, reader: TextReader) => boolean;
   /** The state changed. Called often: gather redraws. */
   readonly onChange: () => void;
-  /** A message of another member arrived live, or is what the page missed while it was not. */
+  /** Another member's message arrived, live or in the page of messages missed while offline. */
   readonly onMessage?: (room: Room, message: Message, isMention: boolean) => void;
 }
 
@@ -142,7 +142,7 @@ export class ChatClient {
     return member !== this.#member && this.#ports.mentions(text, this.readerOf(room));
   }
 
-  /** Counts unread mentions again, because what finds them has loaded. */
+  /** Recounts unread mentions, once the script that finds them has loaded. */
   recountMentions(): void {
     for (const room of this.#rooms.values()) {
       if (room.unread > 0) this.#recountUnread(room);
@@ -412,7 +412,7 @@ export class ChatClient {
   }
 
   #onPage(room: Room, push: RoomPush): void {
-    // On a first visit, what was there before is not unread.
+    // On a first visit, earlier messages don't count as unread.
     const isKnown = !room.isFirstVisit || room.readOffset > 0;
     if (!room.applyPage(push)) return this.#connection.abort("a page leaves a hole");
     this.#acknowledgeOwn(push.messages);

@@ -1,5 +1,5 @@
 // Keeps one connection to the server: dials, notices silence, and reconnects with backoff. Knows
-// nothing of what pushes mean. Pure: sockets, timers, clock and randomness are injected.
+// nothing about the meaning of pushes. Pure: sockets, timers, clock and randomness are injected.
 
 import { closeCode, mayReconnect, subprotocol } from "../../../app/protocol/wire.ts";
 import type { Push } from "../../../app/protocol/wire.ts";

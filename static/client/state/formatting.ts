@@ -50,7 +50,7 @@ const mailDomain = /@(?:[a-z0-9-]+\.)+[a-z]{2,}(?!_?[a-z0-9-])/iy;
 const mailCharacter = /[a-z0-9._%+-]/i;
 const mailNameMaxLength = 64;
 const roomSign = /#([a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?)(?![\p{L}\p{N}_])/iuy;
-/** Letters and digits that make one word with what follows; some scripts have no spaces. */
+/** Letters and digits that continue a word. Scripts without spaces have none. */
 const wordCharacter =
   /(?![\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}])[\p{L}\p{M}\p{N}_]/u;
 const letterOrDigit = /[\p{L}\p{M}\p{N}_]/u;
@@ -196,7 +196,7 @@ class InlineParser {
     return this.#opened[0].parts;
   }
 
-  /** Handles a token and returns the index after it and what belongs to it. */
+  /** Handles a token. Returns the index after it and any text that belongs to it. */
   #takeToken(sign: string, start: number, isLabel: boolean): number {
     switch (sign[0]) {
       case "\n":

@@ -1,4 +1,4 @@
-// One room as this page sees it: a range of its log without holes, its roster, and what is unread.
+// One room as this page sees it: a contiguous range of its log, its roster, and unread messages.
 // Pure: it sends and draws nothing.
 
 import type { HistoryPush, MessagePush, Position, RoomPush } from "../../../app/protocol/wire.ts";
@@ -50,7 +50,7 @@ export class Room {
   #unreadBefore = 0;
   /** Offsets after `readOffset` that were read. */
   readonly #seen = new Set<number>();
-  /** The newest message when the room stopped being live; what follows comes in pages. */
+  /** The newest message when the room stopped being live. Later ones arrive in pages. */
   #liveUntil: number | undefined;
   #position: Position | undefined;
   /** The last message this page had before it skipped to a newer range. */
@@ -80,7 +80,7 @@ export class Room {
     return this.oldest > this.first;
   }
 
-  /** The number of messages not loaded between what this page had before and what it has now. */
+  /** The number of messages missing between the previous range and the current one. */
   get missingCount(): number {
     return this.#lastSeen === undefined ? 0 : Math.max(0, this.oldest - 1 - this.#lastSeen);
   }
@@ -128,7 +128,7 @@ export class Room {
     this.phase = push.more ? "catching_up" : "live";
     if (!push.more) {
       this.isFirstVisit = false;
-      // A restored log can be shorter than what was read.
+      // A restored log can end before the read offset.
       this.readOffset = Math.min(this.readOffset, push.offset);
     }
     if (push.count !== undefined) this.roster.replace(push.count, push.members);
@@ -188,7 +188,7 @@ export class Room {
     return message && { message, isMention };
   }
 
-  /** Resets what belonged to a lost connection. */
+  /** Resets the state of a lost connection. */
   disconnect(): void {
     this.suspend("not_joined");
     this.isJoined = this.isLoadingOlder = false;

@@ -34,7 +34,7 @@ export function readFields<T>(storage: KeyValue, key: string): Unchecked<T> {
   return Object(readJson(storage, key));
 }
 
-/** Keys that start so hold copies of what the server has, and give way to others. */
+/** Keys with this prefix hold copies of the server's data, so they are removed first. */
 export const snapshotPrefix = "parley.last.";
 
 /** Stores a value as JSON, in place of snapshots if it must. Returns false if that failed. */

@@ -57,7 +57,7 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
     lastScrollTop = log.scrollTop;
     isAtEnd = log.scrollHeight - lastScrollTop - log.clientHeight < endPx;
   };
-  /** Acts on what is in view: marks it read, and loads more above it. */
+  /** Marks visible messages as read, and loads more above them. */
   const onView = () => {
     if (current === undefined) return;
     const [first = 0, last = 0] = offsetsInView(log);
@@ -95,7 +95,7 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
     goToEnd();
     onView();
   });
-  // A phone's keyboard shrinks the log from below; what was at the bottom stays there.
+  // A phone's keyboard shrinks the log from below. Keep the last rows in view.
   new ResizeObserver(() => {
     // It has no height before it is shown.
     const shrunkBy = height && height - log.clientHeight;

@@ -69,7 +69,7 @@ export function mountConversationAids(chat: ChatClient, actions: PageActions) {
       if (chat.isReady) return panels.sending;
       return chat.outbox.isUnsaved(message) ? words.problem(notSaved) : panels.willSend;
     },
-    /** Draws the state of an unsent message, and what can be done about it. */
+    /** Draws the state of an unsent message, with buttons to send, edit or discard it. */
     drawState(message: OutboxMessage, text: string): HTMLElement {
       if (message.state === "pending") return element("span", { class: "state" }, text);
       const again = message.state === "stale" ? panels.sendNow : panels.retry;

@@ -22,7 +22,7 @@ export function mountSidebars(chat: ChatClient, actions: SidebarActions) {
   const peopleList = new KeyedList(byId<"ul">("people-list"));
   let titleVersion = "";
 
-  /** Draws the current room's name, with what is unread in the rooms of the hidden list. */
+  /** Draws the current room's name, with the unread count of the rooms in the hidden list. */
   const drawTitle = (current: Room) => {
     const others = [...chat.rooms.values()].filter((room) => room !== current);
     const { unread, mentions } = countUnread(others);

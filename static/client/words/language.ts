@@ -16,7 +16,7 @@ export const locale = navigator.languages.map(tagOf).find((tag) => isSupported(l
 const tag = languageOf(locale);
 const language = isSupported(tag) ? tag : "en";
 
-/** The words of what loads after the page, which waits for {@linkcode panelWords} to load them. */
+/** The words of the scripts that load after the page. Those wait for {@linkcode panelWords}. */
 export let panels: PanelWords;
 
 /** The page's words, with the words for problems. */
