@@ -21,20 +21,24 @@ async function main(): Promise<void> {
 }
 
 async function runBrowser(): Promise<Counts> {
-  const chromium = findBrowser();
+  const configured = Deno.env.get("CHROMIUM");
+  const chromium = configured || findProgram(browserNames);
   if (chromium !== undefined) {
-    return await run([`--config=${browserTests}/deno.json`, browserTests], { CHROMIUM: chromium });
+    // It runs most of the tests in half the time.
+    const headlessShell = configured ? undefined : findProgram(["chromium-headless-shell"]);
+    const env = { CHROMIUM: chromium, HEADLESS_SHELL: headlessShell ?? "" };
+    return await run([`--config=${browserTests}/deno.json`, browserTests], env);
   }
   const isRequired = Deno.env.get("REQUIRE_BROWSER") === "1";
   print("Skipped the browser tests: no Chromium in CHROMIUM or PATH");
   return { passed: 0, failed: isRequired ? 1 : 0 };
 }
 
-function findBrowser(): string | undefined {
-  const configured = Deno.env.get("CHROMIUM");
+/** Returns the path of the first of these programs that is installed. */
+function findProgram(names: readonly string[]): string | undefined {
   const folders = (Deno.env.get("PATH") ?? "").split(":");
-  const candidates = folders.flatMap((folder) => browserNames.map((name) => `${folder}/${name}`));
-  return (configured ? [configured] : candidates).find((path) => {
+  const paths = folders.flatMap((folder) => names.map((name) => `${folder}/${name}`));
+  return paths.find((path) => {
     try {
       return Deno.statSync(path).isFile;
     } catch {

@@ -311,6 +311,7 @@ browserTest(
     await waitForMessage(ada, "come and look");
     assertEquals(await shown(), []);
   },
+  { needsNotifications: true },
 );
 
 browserTest("notifies of all messages of a room, or of none, as chosen", async (chat) => {
