@@ -115,7 +115,7 @@ addEventListener("storage", ({ key }) => {
 addEventListener("popstate", () => {
   complaint = goTo(roomInAddress());
   extras?.navigation.closeDrawers();
-  drawSoon();
+  draw();
 });
 addEventListener("online", () => chat.checkConnection());
 addEventListener("offline", drawSoon);
@@ -225,7 +225,8 @@ function showRoom(name: string): Complaint | undefined {
   }
   current = name;
   extras?.navigation.closeDrawers();
-  drawSoon();
+  // At once, since what is typed next is for this room.
+  draw();
   return undefined;
 }
 

@@ -43,19 +43,22 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, actions: Comp
     text.value.slice(0, text.selectionStart).split("```").length % 2 === 0;
   const submit = () => {
     const typed = text.value.trim();
-    if (room === undefined || typed === "") return;
+    const origin = room;
+    if (origin === undefined || typed === "") return;
     const [, sign, name, argument = ""] = /^(\/?)(\/[a-z]+)(?:\s+([^]*))?$/i.exec(typed) ?? [];
     // Two slashes send what would be a command.
     const command = sign === "" ? name?.toLowerCase() : undefined;
     const isMessage = command === undefined || command === "/me";
     const complaint = isMessage
       ? chat.send(
-        room.name,
+        origin.name,
         sign ? typed.slice(1) : command ? `${command} ${argument}` : text.value,
       )
       : actions.command(command, argument.trim());
     if (complaint !== undefined) return void complain(complaint);
-    setValue("");
+    // A command may have shown another room.
+    if (room === origin) setValue("");
+    else saveDraft(storage, origin.name, "");
     if (isMessage) actions.onSent();
   };
   form.addEventListener("submit", (event) => {

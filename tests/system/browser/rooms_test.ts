@@ -37,6 +37,29 @@ browserTest(
   },
 );
 
+browserTest("writes to the new room from the moment it is opened", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  await send(ada, "hello");
+  await waitForMessage(ada, "hello");
+  // Both in one task, which leaves the page no frame to draw in between.
+  await ada.evaluate(() => {
+    const text = document.querySelector<HTMLTextAreaElement>("#text");
+    const form = document.querySelector<HTMLFormElement>("#composer");
+    for (const typed of ["/join design", "a blue one"]) {
+      if (text !== null) text.value = typed;
+      text?.dispatchEvent(new Event("input"));
+      form?.requestSubmit();
+    }
+  });
+  await waitForRoom(ada, "design");
+  await waitForMessage(ada, "a blue one");
+  assertEquals(await messageTexts(ada), ["a blue one"]);
+  await ada.click("#room-list >> text=# lobby");
+  await waitForMessage(ada, "hello");
+  assertEquals(await messageTexts(ada), ["hello"]);
+  assertEquals(await ada.inputValue("#text"), "");
+});
+
 browserTest(
   "keeps the current room when an address would open one too many [L4]",
   async (chat) => {
