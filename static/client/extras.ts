@@ -49,7 +49,7 @@ export function mountExtras(
         case "/nick":
           return chat.rename(argument);
         case "/join":
-          return actions.showRoom(argument.replace(/^#\s*/, "").toLowerCase());
+          return navigation.showTyped(argument);
         case "/leave":
           return actions.leaveRoom();
         case "/who":

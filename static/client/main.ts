@@ -1,6 +1,5 @@
 // Starts the page: creates the chat client, mounts the views, and redraws them on every change.
 
-import { isRoomName, suggestRoomName } from "../../app/protocol/text.ts";
 import {
   addressOf,
   defaultRoom,
@@ -215,9 +214,7 @@ function openRoom(name: string): boolean {
 
 /** Shows a room and makes it the page's address. Returns a complaint if it cannot. */
 function showRoom(name: string): Complaint | undefined {
-  if (!openRoom(name)) {
-    return isRoomName(name) ? tooManyRooms : (words) => words.roomInvalid(suggestRoomName(name));
-  }
+  if (!openRoom(name)) return tooManyRooms;
   if (name !== current) {
     // An open drawer has an entry of its own in the history.
     const change = history.state === "drawer" ? "replaceState" : "pushState";

@@ -2,8 +2,9 @@
 // the field that opens a room.
 
 import type { PageActions } from "../page_actions.ts";
-import { suggestRoomName } from "../../../app/protocol/text.ts";
+import { isRoomName, suggestRoomName } from "../../../app/protocol/text.ts";
 import { panels, sentenceOf } from "../words/language.ts";
+import type { Complaint } from "../words/language.ts";
 import { button, byId, setText } from "./dom.ts";
 
 /** Mounts the sidebars' drawers, and the field. */
@@ -55,13 +56,17 @@ export function mountNavigation({ showRoom }: PageActions) {
   const roomName = byId<"input">("room-name");
   const hint = byId<"p">("room-hint");
   roomName.addEventListener("input", () => setText(hint, ""));
-  const openRoom = async (typed: string) => {
+  /** Shows the room whose name was typed. Returns a complaint if it cannot. */
+  const showTyped = (typed: string): Complaint | undefined => {
     const name = typed.trim().replace(/^#\s*/, "").toLowerCase();
-    if (name === "") return;
-    const complaint = showRoom(name);
+    return isRoomName(name) ? showRoom(name) : (words) => words.roomInvalid(suggestRoomName(name));
+  };
+  const openRoom = async (typed: string) => {
+    if (typed.trim() === "") return;
+    const complaint = showTyped(typed);
     if (complaint === undefined) return void (roomName.value = "");
     setText(hint, await sentenceOf(complaint));
-    const similar = suggestRoomName(name);
+    const similar = suggestRoomName(typed);
     if (typeof complaint !== "function" || similar === "") return;
     hint.append(" ", button(panels.openRoom(similar), () => openRoom(similar), { class: "link" }));
   };
@@ -75,5 +80,5 @@ export function mountNavigation({ showRoom }: PageActions) {
   const roomTitle = byId<"button">("room-title");
   roomTitle.addEventListener("click", () => open(byId<"nav">("rooms"), roomTitle));
 
-  return { closeDrawers: close, showPeople };
+  return { closeDrawers: close, showPeople, showTyped };
 }
