@@ -98,13 +98,6 @@ export function isRoomName(room: string): boolean {
   return roomPattern.test(room);
 }
 
-/** Returns a room name that resembles what someone typed, or "" if no letter or digit is left. */
-export function suggestRoomName(typed: string): string {
-  const ascii = typed.normalize("NFKD").toLowerCase().replaceAll("ß", "ss").replace(/\p{M}/gu, "");
-  const name = ascii.replace(/[^a-z0-9]+/g, "-").replace(/^-/, "");
-  return name.slice(0, 32).replace(/-$/, "");
-}
-
 // deno-lint-ignore no-control-regex -- the characters to remove
 const removedControls = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
 

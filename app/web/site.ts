@@ -1,7 +1,7 @@
 // The site: its route table and the small handlers.
 
 import type { PeerAddress } from "../chat/session.ts";
-import { suggestRoomName } from "../protocol/text.ts";
+import { suggestRoomName } from "../protocol/room_suggestion.ts";
 import type { ErrorPush } from "../protocol/wire.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { Assets } from "./assets.ts";

@@ -30,8 +30,10 @@ import { mountConversation } from "./views/conversation.ts";
 import { byId } from "./views/dom.ts";
 import type { NamePrompt } from "./views/name_prompt.ts";
 import { mountSidebars } from "./views/sidebars.ts";
-import { panelWords, words } from "./words/language.ts";
+import { loadWords, panelWords, words } from "./words/language.ts";
 import type { Complaint } from "./words/language.ts";
+
+await loadWords();
 
 const heartbeatMs = 20_000;
 const tooManyRooms: Complaint = { code: "too_many_rooms", message: "" };

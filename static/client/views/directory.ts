@@ -1,7 +1,7 @@
 // The rooms of the chat, in a dialog: find one, or create one.
 
 import type { PageActions } from "../page_actions.ts";
-import { suggestRoomName } from "../../../app/protocol/text.ts";
+import { suggestRoomName } from "../../../app/protocol/room_suggestion.ts";
 import type { DirectoryRoom } from "../../../app/protocol/wire.ts";
 import { panels, words } from "../words/language.ts";
 import { shortTime } from "./day_names.ts";

@@ -2,7 +2,8 @@
 // the field that opens a room.
 
 import type { PageActions } from "../page_actions.ts";
-import { isRoomName, suggestRoomName } from "../../../app/protocol/text.ts";
+import { suggestRoomName } from "../../../app/protocol/room_suggestion.ts";
+import { isRoomName } from "../../../app/protocol/text.ts";
 import { panels, sentenceOf } from "../words/language.ts";
 import type { Complaint } from "../words/language.ts";
 import { button, byId, setText } from "./dom.ts";

@@ -25,14 +25,20 @@ export interface PageWords extends Words {
   problem(problem: Problem): string;
 }
 
-/** The words in the page's language. */
-export const words: PageWords = {
-  ...(await persist(() => load(languages[language].words))).words,
-  problem(problem) {
-    const text = (panels as PanelWords | undefined)?.problems[problem.code] ?? problem.message;
-    return typeof text === "string" ? text : text(problem);
-  },
-};
+/** The words in the page's language. The page waits for {@linkcode loadWords}. */
+export let words: PageWords;
+
+/** Loads the page's words and translates index.html. */
+export async function loadWords(): Promise<void> {
+  words = {
+    ...(await persist(() => load(languages[language].words))).words,
+    problem(problem) {
+      const text = (panels as PanelWords | undefined)?.problems[problem.code] ?? problem.message;
+      return typeof text === "string" ? text : text(problem);
+    },
+  };
+  translatePage();
+}
 
 /** Loads the words of the panels. */
 export async function panelWords(): Promise<PanelWords> {
@@ -51,8 +57,6 @@ export async function sentenceOf(complaint: Complaint): Promise<string> {
     return typeof complaint === "function" ? words.loadFailed : words.problem(complaint);
   }
 }
-
-translatePage();
 
 /** Returns a locale of the system, such as `en-US@posix`, as a language tag (BCP 47). */
 function tagOf(locale: string): string {

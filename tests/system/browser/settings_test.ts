@@ -110,6 +110,19 @@ browserTest(
   },
 );
 
+browserTest(
+  "takes the token out of the address before its words have loaded [N5]",
+  async (chat) => {
+    const link = await deviceLink(await chat.signIn("Ada"));
+    const phone = await chat.visit();
+    await phone.goto("about:blank");
+    await phone.route(/\/assets\/words_/, () => {});
+    await phone.goto(link);
+    assertEquals(await phone.evaluate(() => location.hash), "");
+    await phone.unrouteAll();
+  },
+);
+
 browserTest("asks before a link replaces a name, in an open page too", async (chat) => {
   const ada = await chat.signIn("Ada");
   const ben = await chat.signIn("Ben");

@@ -4,9 +4,9 @@ import {
   codePointLength,
   isRoomName,
   parseUsername,
-  suggestRoomName,
   utf8Length,
 } from "../../../app/protocol/text.ts";
+import { suggestRoomName } from "../../../app/protocol/room_suggestion.ts";
 
 Deno.test("parseUsername() accepts names that people have, trimmed and in NFC [N1] [N2]", () => {
   const names = [
