@@ -109,14 +109,16 @@ function escapeUnsafe(text: string): string {
 }
 
 function logfmtLine(head: LogHead, fields: LogFields): string {
-  let line = `time=${head.time} level=${head.level} event=${logfmtValue(head.event)}`;
+  const parts = [`time=${head.time}`, `level=${head.level}`, `event=${logfmtValue(head.event)}`];
   // Not Object.entries(): one line per message is a tenth of the server's work.
   for (const key in fields) {
     const value = fields[key];
     if (value === undefined) continue;
-    line += ` ${key}=${typeof value === "string" ? logfmtValue(value) : value}`;
+    parts.push(`${key}=${typeof value === "string" ? logfmtValue(value) : value}`);
   }
-  return line;
+  // V8 keeps a string that was built by concatenation as its pieces, which take five times as much
+  // memory for as long as the line is buffered.
+  return parts.join(" ");
 }
 
 const unquoted = /^[\p{L}\p{N}\p{M}_.:,/+@[\]~%#?&()-]+$/u;

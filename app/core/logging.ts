@@ -48,6 +48,7 @@ const names = ["access", "error", "messages", "websocket"] as const;
 const levels = { info: "INFO", warn: "WARN", error: "ERROR" } as const;
 const flushMs = 1_000;
 const complainMs = 60_000;
+const mirrorBatchChars = 16_384;
 /** Not mirrored, because the console shows the address instead. */
 const unmirroredEvent = "start";
 
@@ -141,6 +142,7 @@ export function openLogs(options: LogOptions): Logs {
 class MirrorHandler extends BaseHandler {
   readonly #write: (text: string) => void;
   #lines: string[] = [];
+  #length = 0;
 
   constructor(formatter: (record: LogRecord) => string, write: (text: string) => void) {
     super("NOTSET", { formatter });
@@ -153,12 +155,16 @@ class MirrorHandler extends BaseHandler {
 
   override log(line: string): void {
     this.#lines.push(line);
+    this.#length += line.length;
+    // Early enough for the garbage collector, which moves strings that live long.
+    if (this.#length >= mirrorBatchChars) this.flush();
   }
 
   flush(): void {
     if (this.#lines.length === 0) return;
     const lines = this.#lines;
     this.#lines = [];
+    this.#length = 0;
     this.#write(`${lines.join("\n")}\n`);
   }
 }
