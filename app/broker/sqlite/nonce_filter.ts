@@ -12,9 +12,9 @@ const bitsPerNonce = 4;
 export class NonceFilter {
   readonly #bits = new Uint8Array(bytes);
 
-  /** Adds the nonce with this key in a room. */
-  add(room: number, key: string): void {
-    const { start, step } = hash(room, key);
+  /** Adds a member's nonce in a room. */
+  add(room: number, member: string, nonce: string): void {
+    const { start, step } = hash(room, member, nonce);
     for (let i = 0, bit = start; i < bitsPerNonce; i++, bit += step) {
       const index = (bit >>> 3) % bytes;
       this.#bits[index] = (this.#bits[index] ?? 0) | 1 << (bit & 7);
@@ -22,8 +22,8 @@ export class NonceFilter {
   }
 
   /** Returns false if the nonce was certainly not added. */
-  mayHave(room: number, key: string): boolean {
-    const { start, step } = hash(room, key);
+  mayHave(room: number, member: string, nonce: string): boolean {
+    const { start, step } = hash(room, member, nonce);
     for (let i = 0, bit = start; i < bitsPerNonce; i++, bit += step) {
       if (((this.#bits[(bit >>> 3) % bytes] ?? 0) & 1 << (bit & 7)) === 0) return false;
     }
@@ -32,12 +32,19 @@ export class NonceFilter {
 }
 
 /** Returns the first bit of a nonce and the step to its next ones (FNV-1a and a variant). */
-function hash(room: number, key: string): { readonly start: number; readonly step: number } {
+function hash(
+  room: number,
+  member: string,
+  nonce: string,
+): { readonly start: number; readonly step: number } {
   let [start, step] = [0x811c9dc5 ^ room, 0x9e3779b9 ^ room];
-  for (let i = 0; i < key.length; i++) {
-    const unit = key.charCodeAt(i);
-    start = Math.imul(start ^ unit, 0x01000193);
-    step = Math.imul(step ^ unit, 0x85ebca6b);
+  // The members of a chat have ids of one length, so that no two keys are the same text.
+  for (const part of [member, nonce]) {
+    for (let i = 0; i < part.length; i++) {
+      const unit = part.charCodeAt(i);
+      start = Math.imul(start ^ unit, 0x01000193);
+      step = Math.imul(step ^ unit, 0x85ebca6b);
+    }
   }
   // FNV mixes only upwards.
   start ^= start >>> 15;

@@ -1,12 +1,12 @@
 // Recognizes stored messages by their nonces. The latest nonces are kept in memory, and a restart
-// reads them from their messages; earlier ones are in a table. Written one by one, each nonce would
-// rewrite a page of that table.
+// reads them from their messages; earlier ones are in a table. Members' nonces are random, so each
+// one written alone would rewrite a page of that table.
 
 import type { DatabaseFile } from "./database.ts";
 import { NonceFilter } from "./nonce_filter.ts";
 
-/** Nonces to flush at once. Fewer would rarely share a page of the table; more take longer. */
-const recentMax = 2_048;
+/** Nonces in memory at which they start to move. Fewer would rarely share a page of the table. */
+const recentMax = 4_096;
 const keptMs = 7 * 86_400_000;
 /** Time between two walks of `prune` through the table. */
 const walkMs = 3_600_000;
@@ -14,14 +14,12 @@ const walkMs = 3_600_000;
 const sql = {
   // CROSS makes SQLite start with the rooms: most have nothing new, and there may be millions of
   // messages.
-  recent: `SELECT room, member, nonce, offset
-           FROM rooms CROSS JOIN messages ON room = id AND offset > indexed WHERE head > indexed`,
-  // In the order of the table, so that each of its pages is visited once.
-  flush: `INSERT OR IGNORE INTO nonces (room, member, nonce, offset, at)
-          SELECT room, member, nonce, offset, at FROM messages
-          WHERE room = ?1 AND offset > (SELECT indexed FROM rooms WHERE id = ?1)
-          ORDER BY member, nonce`,
-  setIndexed: "UPDATE rooms SET indexed = head WHERE id = ?",
+  recent: `SELECT room, member, nonce, offset, messages.at AS at
+           FROM rooms CROSS JOIN messages ON room = id AND offset > indexed WHERE head > indexed
+           ORDER BY room, offset`,
+  // A crash may have interrupted the move of a room.
+  add: "INSERT OR IGNORE INTO nonces (room, member, nonce, offset, at) VALUES (?, ?, ?, ?, ?)",
+  setIndexed: "UPDATE rooms SET indexed = ? WHERE id = ?",
   find: "SELECT offset FROM nonces WHERE room = ? AND member = ? AND nonce = ?",
   any: "SELECT 1 FROM nonces LIMIT 1",
   next: `SELECT room, member, nonce FROM nonces WHERE (room, member, nonce) > (?, ?, ?)
@@ -35,23 +33,34 @@ type NonceKey = readonly [number, string, string];
 const firstKey: NonceKey = [0, "", ""];
 const lastKey: NonceKey = [Number.MAX_SAFE_INTEGER, "", ""];
 
+/** The nonces of consecutive messages of one room. */
+interface RoomNonces {
+  /** Offsets by member and nonce. */
+  readonly members: Map<string, Map<string, number>>;
+  /** Offset and time of the last message. */
+  last: number;
+  at: number;
+}
+
 /** The nonces of one database. Changes belong inside a transaction. */
 export class Nonces {
   readonly #max: number;
-  /** By room id: offsets by member and nonce, of messages whose nonces are not in the table. */
-  readonly #recent = new Map<number, Map<string, number>>();
-  #size = 0;
-  /** Whether `#recent` matches the database. It doesn't after a transaction has failed. */
+  /** By room id: nonces that are not in the table. */
+  #recent = new Map<number, RoomNonces>();
+  #recentCount = 0;
+  /** Earlier ones, on their way to the table. */
+  #moving = new Map<number, RoomNonces>();
+  /** Whether the nonces in memory match the database. They don't after a failed transaction. */
   #isLoaded = false;
   /** Covers the whole table; undefined until a walk has read a table that was not empty. */
   #filter: NonceFilter | undefined;
   /** The filter that the current walk fills. */
   #nextFilter: NonceFilter | undefined;
-  /** The key after which the walk of `prune` continues; undefined between walks. */
-  #walkFrom: NonceKey | undefined;
+  /** Where the walk of `prune` is: before the table, after a key of it, or between two walks. */
+  #walk: "moving" | NonceKey | undefined;
   #walkAt = -Infinity;
 
-  /** Keeps up to `max` nonces in memory, besides those of one transaction. */
+  /** Moves nonces to the table once `max` are in memory. */
   constructor(max = recentMax) {
     this.#max = max;
   }
@@ -60,58 +69,104 @@ export class Nonces {
   load(file: DatabaseFile): void {
     if (this.#isLoaded) return;
     this.#recent.clear();
-    this.#size = 0;
-    for (const { room, member, nonce, offset } of file.all(sql.recent)) {
-      this.add(Number(room), String(member), String(nonce), Number(offset));
+    this.#recentCount = 0;
+    this.#moving.clear();
+    for (const { room, member, nonce, offset, at } of file.all(sql.recent)) {
+      this.add(Number(room), String(member), String(nonce), Number(offset), Number(at));
     }
     this.#filter = file.get(sql.any) === undefined ? new NonceFilter() : undefined;
-    this.#walkFrom = undefined;
+    this.#walk = undefined;
     this.#walkAt = -Infinity;
     this.#isLoaded = true;
   }
 
   /** Returns the offset of the message with this nonce. */
   find(file: DatabaseFile, room: number, member: string, nonce: string): number | undefined {
-    const key = `${member} ${nonce}`;
-    const recent = this.#recent.get(room)?.get(key);
-    if (recent !== undefined) return recent;
-    if (this.#filter?.mayHave(room, key) === false) return undefined;
+    for (const rooms of [this.#recent, this.#moving]) {
+      const offset = rooms.get(room)?.members.get(member)?.get(nonce);
+      if (offset !== undefined) return offset;
+    }
+    if (this.#filter?.mayHave(room, member, nonce) === false) return undefined;
     const row = file.get(sql.find, room, member, nonce);
     return row === undefined ? undefined : Number(row.offset);
   }
 
-  /** Adds the nonce of a message stored by the same transaction. */
-  add(room: number, member: string, nonce: string, offset: number): void {
-    let offsets = this.#recent.get(room);
-    if (offsets === undefined) this.#recent.set(room, offsets = new Map());
-    offsets.set(`${member} ${nonce}`, offset);
-    this.#size++;
+  /** Adds the nonce of a message stored by the same transaction, the last one of its room. */
+  add(room: number, member: string, nonce: string, offset: number, at: number): void {
+    let nonces = this.#recent.get(room);
+    if (nonces === undefined) {
+      this.#recent.set(room, nonces = { members: new Map(), last: offset, at });
+    }
+    let offsets = nonces.members.get(member);
+    if (offsets === undefined) nonces.members.set(member, offsets = new Map());
+    offsets.set(nonce, offset);
+    nonces.last = offset;
+    nonces.at = at;
+    this.#recentCount++;
   }
 
-  /** Moves the nonces in memory to the table if there are too many. */
-  flushIfFull(file: DatabaseFile): void {
+  /**
+   * Moves up to `rows` nonces to the table if there are too many in memory. Call it before each
+   * append, with more rows than it adds.
+   */
+  moveSome(file: DatabaseFile, rows: number): void {
     this.load(file);
-    if (this.#size >= this.#max) this.flush(file);
+    if (this.#moving.size > 0 || this.#recentCount >= this.#max) this.#moveSome(file, rows);
+  }
+
+  #moveSome(file: DatabaseFile, rows: number): void {
+    if (this.#moving.size === 0) {
+      this.#moving = this.#recent;
+      this.#recent = new Map();
+      this.#recentCount = 0;
+    }
+    let left = rows;
+    for (const room of this.#moving.keys()) {
+      left -= this.#move(file, this.#moving, room, left);
+      if (left === 0) return;
+    }
   }
 
   /** Moves all nonces in memory to the table. */
-  flush(file: DatabaseFile): void {
+  moveAll(file: DatabaseFile): void {
     this.load(file);
-    for (const room of this.#recent.keys()) this.flushRoom(file, room);
+    for (const room of [...this.#moving.keys(), ...this.#recent.keys()]) {
+      this.moveRoom(file, room);
+    }
   }
 
   /** Moves those of one room, whose messages may then be deleted. */
-  flushRoom(file: DatabaseFile, room: number): void {
+  moveRoom(file: DatabaseFile, room: number): void {
     this.load(file);
-    const offsets = this.#recent.get(room);
-    if (offsets === undefined) return;
-    file.run(sql.flush, room);
-    file.run(sql.setIndexed, room);
-    this.#size -= offsets.size;
-    this.#recent.delete(room);
-    for (const filter of [this.#filter, this.#nextFilter]) {
-      for (const key of filter === undefined ? [] : offsets.keys()) filter?.add(room, key);
+    this.#move(file, this.#moving, room, Infinity);
+    this.#recentCount -= this.#move(file, this.#recent, room, Infinity);
+  }
+
+  /** Moves up to `max` nonces of a room. Returns their number, which is `max` if some are left. */
+  #move(
+    file: DatabaseFile,
+    rooms: Map<number, RoomNonces>,
+    room: number,
+    max: number,
+  ): number {
+    const nonces = rooms.get(room);
+    if (nonces === undefined) return 0;
+    const insert = file.prepare(sql.add);
+    let moved = 0;
+    for (const [member, offsets] of nonces.members) {
+      for (const [nonce, offset] of offsets) {
+        if (moved === max) return moved;
+        insert.run(room, member, nonce, offset, nonces.at);
+        this.#filter?.add(room, member, nonce);
+        this.#nextFilter?.add(room, member, nonce);
+        offsets.delete(nonce);
+        moved++;
+      }
+      nonces.members.delete(member);
     }
+    file.run(sql.setIndexed, nonces.last, room);
+    rooms.delete(room);
+    return moved;
   }
 
   /** A transaction failed, or the database was opened again. */
@@ -120,24 +175,29 @@ export class Nonces {
   }
 
   /**
-   * Takes one step of a walk through the table, if one is due: reads `rows` nonces for the filter
-   * and deletes those older than 7 days. Returns whether the walk continues.
+   * Takes one step of a walk, if one is due: moves up to `rows` nonces to the table, then reads
+   * `rows` of the table for the filter and deletes those older than 7 days. Returns whether the
+   * walk continues.
    */
   prune(file: DatabaseFile, now: number, rows: number): boolean {
     this.load(file);
-    if (this.#walkFrom === undefined) {
+    if (this.#walk === undefined) {
       // The clock may have been set back.
       if (Math.abs(now - this.#walkAt) < walkMs) return false;
-      this.flush(file);
-      this.#nextFilter = new NonceFilter();
-    }
-    const from = this.#walkFrom ?? firstKey;
-    const keys = file.all(sql.next, ...from, rows).map(nonceKey);
-    for (const [room, member, nonce] of keys) this.#nextFilter?.add(room, `${member} ${nonce}`);
-    const last = keys.length === rows ? keys.at(-1) : undefined;
-    file.run(sql.prune, ...from, ...(last ?? lastKey), now - keptMs);
-    this.#walkFrom = last;
+      this.#walk = "moving";
+      this.#moveSome(file, rows);
+    } else if (this.#walk === "moving") this.moveSome(file, rows);
     this.#walkAt = now;
+    if (this.#walk === "moving") {
+      if (this.#moving.size > 0) return true;
+      this.#nextFilter = new NonceFilter();
+      this.#walk = firstKey;
+    }
+    const keys = file.all(sql.next, ...this.#walk, rows).map(nonceKey);
+    for (const [room, member, nonce] of keys) this.#nextFilter?.add(room, member, nonce);
+    const last = keys.length === rows ? keys.at(-1) : undefined;
+    file.run(sql.prune, ...this.#walk, ...(last ?? lastKey), now - keptMs);
+    this.#walk = last;
     if (last === undefined) {
       this.#filter = this.#nextFilter;
       this.#nextFilter = undefined;

@@ -56,7 +56,7 @@ export class Retention {
         this.#firstByAge(file, id, first, max, now),
       );
       if (next === first) continue;
-      this.#nonces.flushRoom(file, id);
+      this.#nonces.moveRoom(file, id);
       file.run(sql.deleteBefore, id, next);
       file.run(sql.setFirst, next, id);
       pruned.push([String(room.name), next]);

@@ -135,7 +135,7 @@ export class RoomLog {
     // So that the next room of this transaction counts this one.
     if (isEmpty) file.run(sql.updateRoom, offset, at, room.id);
     insert.run(room.id, offset, this.#epoch.id, at, member, from, text, nonce);
-    this.#nonces.add(room.id, member, nonce, offset);
+    this.#nonces.add(room.id, member, nonce, offset, at);
     this.#pending.set(draft.room, { id: room.id, first: room.first, head: offset, at });
     // Not { ...draft }: copying a property that way takes three times as long.
     const { room: name } = draft;
@@ -169,7 +169,7 @@ export class RoomLog {
       return false;
     }
     const room = storedRoom(idle);
-    this.#nonces.flushRoom(file, room.id);
+    this.#nonces.moveRoom(file, room.id);
     file.run(sql.deleteMessages, room.id);
     // The room keeps its head, so that no position in it becomes valid for another message.
     file.run(sql.setFirst, room.head + 1, room.id);

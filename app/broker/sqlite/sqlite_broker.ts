@@ -41,6 +41,8 @@ export interface SqliteBrokerOptions extends NamesOptions, RetentionOptions, Roo
 const shrinkPages = 200;
 /** Rows of each kind that one call of `prune` deletes, and rooms that it visits. */
 const pruneRows = 500;
+/** Nonces that an `append` moves to their table, besides two for each draft. */
+const nonceRows = 100;
 /** Max wait for another program's lock at the start. Later, waiting would block the chat. */
 const startWaitMs = 500;
 
@@ -96,7 +98,7 @@ export class SqliteBroker implements Broker {
     let appended;
     try {
       appended = this.#transaction((file) => {
-        this.#nonces.flushIfFull(file);
+        this.#nonces.moveSome(file, nonceRows + 2 * drafts.length);
         const appended = this.#log.append(file, drafts, this.#options.now());
         for (const { member } of drafts) this.#names.markWriter(file, member);
         return appended;
@@ -216,7 +218,7 @@ export class SqliteBroker implements Broker {
     if (this.#isAbandoned || file === undefined) return;
     try {
       // Spares the next start from reading the messages for their nonces.
-      this.#transaction((file) => this.#nonces.flush(file));
+      this.#transaction((file) => this.#nonces.moveAll(file));
     } catch {
       // It reads them.
     }
