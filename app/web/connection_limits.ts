@@ -91,6 +91,11 @@ export class ConnectionLimits {
     return this.#slots.of(network);
   }
 
+  /** Whether a network has sockets that have not opened, and may never. */
+  hasUnopened({ network }: PeerAddress): boolean {
+    return this.#unopened.of(network) > 0;
+  }
+
   /** Counts a socket that is being upgraded. */
   add(peer: PeerAddress): Slot {
     const slot: Slot = { peer, hasOpened: false };

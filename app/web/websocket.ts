@@ -38,7 +38,8 @@ export interface WebSocketOptions extends ConnectionLimitOptions {
 
 /**
  * Max sockets over the limit that are still closing. Each is accepted first, so that it gets a
- * close code. More are refused before the upgrade, because a peer can delay closing.
+ * close code. More are refused before the upgrade, because a peer can delay closing. So are those
+ * of a network with sockets that have not opened, because each can cost a descriptor for good.
  */
 const rejectedMax = 100;
 /** Max addresses remembered for {@linkcode WebSockets.diagnose}. */
@@ -114,7 +115,8 @@ export class WebSockets {
       return problem;
     }
     const limit = this.#limits.reached(client);
-    if (limit !== undefined && this.#rejected >= rejectedMax) {
+    const mayReject = this.#rejected < rejectedMax && !this.#limits.hasUnopened(client);
+    if (limit !== undefined && !mayReject) {
       return unavailable(limit.code, limit.reason);
     }
     this.#dropped.delete(client.address);
@@ -127,7 +129,7 @@ export class WebSockets {
     // An unhandled error event would end the process.
     socket.addEventListener("error", (event) => event.preventDefault());
     if (limit === undefined) this.#connect(socket, client);
-    else this.#reject(socket, limit.reason);
+    else this.#reject(socket, client, limit.reason);
     return response;
   }
 
@@ -170,10 +172,18 @@ export class WebSockets {
     if (this.#dropped.size < droppedMax) this.#dropped.add(address);
   }
 
-  #reject(webSocket: WebSocket, reason: string): void {
+  #reject(webSocket: WebSocket, peer: PeerAddress, reason: string): void {
+    const slot = this.#limits.add(peer);
     this.#rejected++;
-    webSocket.addEventListener("open", () => closeSocket(webSocket, closeCode.full, reason));
-    webSocket.addEventListener("close", () => this.#rejected--, { once: true });
+    webSocket.addEventListener("open", () => {
+      this.#limits.opened(slot);
+      this.#limits.closing(slot);
+      closeSocket(webSocket, closeCode.full, reason);
+    }, { once: true });
+    webSocket.addEventListener("close", () => {
+      this.#limits.release(slot);
+      this.#rejected--;
+    }, { once: true });
   }
 
   /** Connects a socket to the hub once it opens. It counts from now on: it may never open. */

@@ -7,7 +7,8 @@ import {
   lastCommand,
   newToken,
   pushes,
-  repeated,
+  resetHandshakes,
+  sleep,
   untilHandled,
 } from "./attack.ts";
 import type { Attack, Target } from "./attack.ts";
@@ -37,6 +38,12 @@ const heldNamesMax = 50;
 const newRoomsBurst = 16;
 const newRoomsPerSecond = 1;
 const joinedRooms = 20;
+const joinsPerSecond = 50;
+/** Max joins that an address has at once: each is announced in 20 rooms with 100 readers. */
+const joinsBurst = 40;
+const readerCount = 100;
+/** What joins of an address may cost all others together in the long run. */
+const announcedBytesPerSecond = 1024 * 1024;
 const guessesBurst = 40;
 /** A close that a client ignores ends after this time for all but its own address. */
 const ignoredCloseMs = 40_000;
@@ -130,7 +137,38 @@ function exhausting(
   };
 }
 
-const joiner = newAddress();
+/** Clients of many addresses that are in the same rooms and read all that they get. */
+class Readers implements Disposable {
+  readonly rooms = Array.from({ length: joinedRooms }, (_, i) => `fan-${i}`);
+  readonly #sockets: RawSocket[] = [];
+  /** Bytes that all of them have received. */
+  bytes = 0;
+  #rooms = 0;
+
+  static async join(target: Target): Promise<Readers> {
+    const readers = new Readers();
+    for (let i = 0; i < readerCount; i++) await readers.#add(target);
+    const max = readerCount * joinedRooms;
+    await until(() => readers.#rooms === max, "the readers join their rooms");
+    return readers;
+  }
+
+  async #add(target: Target): Promise<void> {
+    const socket = await RawSocket.connect(target.port);
+    this.#sockets.push(socket);
+    socket.onText = (text) => {
+      this.bytes += text.length;
+      this.#rooms += text.split('"type":"room"').length - 1;
+    };
+    void socket.ended();
+    const hello = newHello(target, { rooms: this.rooms });
+    await socket.write(concat([handshake({ "X-Forwarded-For": newAddress() }), command(hello)]));
+  }
+
+  [Symbol.dispose](): void {
+    for (const socket of this.#sockets) socket[Symbol.dispose]();
+  }
+}
 
 export const addressAttacks: readonly Attack[] = [
   exhausting(
@@ -178,18 +216,41 @@ export const addressAttacks: readonly Attack[] = [
       };
     },
   ),
-  repeated(
-    "new tokens that join many rooms",
-    { short: 20, long: 2_000, concurrency: 10 },
-    async (target) => {
-      const rooms = Array.from({ length: joinedRooms }, (_, i) => i === 0 ? "lobby" : `join-${i}`);
-      const hello = newHello(target, { rooms });
-      const ending = await converseFrom(joiner, target.port, hello);
-      const joined = pushes(ending).filter(({ type }) => type === "room").length;
-      const isRight = joined === rooms.length || countErrors(ending, "rate_limited") > 0;
-      expect(isRight, `${joined} rooms joined`, ending);
+  // One more is upgraded to tell it that its address has too many.
+  resetHandshakes({ short: 400, long: 2_000 }, connectionsPerAddress + 1, {
+    "X-Forwarded-For": newAddress(),
+  }),
+  {
+    name: "new tokens that join many rooms",
+    short: 150,
+    long: 1_000,
+    async run(target, max) {
+      using readers = await Readers.join(target);
+      const address = newAddress();
+      const join = async () => {
+        const hello = newHello(target, { rooms: readers.rooms });
+        const ending = await converseFrom(address, target.port, hello);
+        const joined = pushes(ending).filter(({ type }) => type === "room").length;
+        const isRefused = countErrors(ending, "rate_limited") > 0;
+        expect(joined === joinedRooms || isRefused, `${joined} rooms joined`, ending);
+        return isRefused;
+      };
+      let tries = 0;
+      while (!await join()) {
+        if (++tries > joinsBurst) throw new Error(`${tries} joins were not limited`);
+      }
+      const [startedAt, bytes] = [performance.now(), readers.bytes];
+      await Promise.all(Array.from({ length: max }, async (_, i) => {
+        await sleep(i * 1_000 / joinsPerSecond);
+        await join();
+      }));
+      const perSecond = (readers.bytes - bytes) / (performance.now() - startedAt) * 1_000;
+      if (perSecond > announcedBytesPerSecond) {
+        throw new Error(`The readers received ${Math.round(perSecond)} bytes a second`);
+      }
+      return max;
     },
-  ),
+  },
   {
     name: "squatting on names",
     short: 60,

@@ -1,10 +1,12 @@
 // The type of an attack, and the functions that attacks share. The attacks are in the files
 // `*_attacks.ts`.
 
+import { connect } from "node:net";
 import type { Push } from "../../../app/protocol/wire.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
-import { frame, opcode, RawSocket } from "../../support/raw_socket.ts";
+import { frame, handshake, opcode, RawSocket } from "../../support/raw_socket.ts";
 import type { Ending } from "../../support/raw_socket.ts";
+import { until } from "../../support/waiting.ts";
 
 /** The server under attack. */
 export interface Target {
@@ -12,6 +14,8 @@ export interface Target {
   /** Names of honest members in the lobby. */
   readonly honestNames: readonly string[];
   readonly random: SeededRandom;
+  /** Returns the number of file descriptors that the server has open. */
+  countDescriptors(): number;
   /** Whether attacks may take minutes, for example to reach a timeout. */
   readonly isPatient: boolean;
   /**
@@ -20,6 +24,12 @@ export interface Target {
    */
   waitForHonest(): Promise<void>;
 }
+
+const resetsAtOnce = 20;
+/** How long the server has to close the descriptors of reset connections. */
+const returnMaxMs = 15_000;
+/** Descriptors that the server may open meanwhile for other reasons. */
+const otherDescriptors = 8;
 
 /** One way to harm a server. */
 export interface Attack {
@@ -60,6 +70,49 @@ export function repeated(
   };
 }
 
+/**
+ * Returns an attack by handshakes whose connections are reset at once, which may cost the server at
+ * most `maxLost` descriptors. They all have the same `headers`.
+ */
+export function resetHandshakes(
+  size: Pick<Attack, "short" | "long">,
+  maxLost: number,
+  headers: Readonly<Record<string, string>> = {},
+): Attack {
+  let before: number | undefined;
+  return {
+    name: "handshakes that are reset",
+    ...size,
+    async run(target, max) {
+      before ??= target.countDescriptors();
+      const maxOpen = before + maxLost + otherDescriptors;
+      const count = Math.min(resetsAtOnce, max);
+      await Promise.all(
+        Array.from({ length: count }, () => resetHandshake(target.port, headers)),
+      );
+      await until(
+        () => target.countDescriptors() <= maxOpen,
+        `at most ${maxOpen} descriptors stay open`,
+        returnMaxMs,
+      );
+      return count;
+    },
+  };
+}
+
+/** Sends a valid handshake and resets the connection before the answer. */
+function resetHandshake(port: number, headers: Readonly<Record<string, string>>): Promise<void> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1", () => {
+      socket.write(handshake(headers), () => {
+        socket.resetAndDestroy();
+        resolve();
+      });
+    });
+    socket.on("error", () => resolve());
+  });
+}
+
 /** Throws unless the server reacted as it should. */
 export function expect(isRight: boolean, subject: string, ending: Ending): void {
   if (isRight) return;
@@ -71,6 +124,10 @@ export function expect(isRight: boolean, subject: string, ending: Ending): void 
 /** Returns a command as a frame. */
 export function command(fields: Readonly<Record<string, unknown>>): Uint8Array {
   return frame(JSON.stringify(fields));
+}
+
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 let helloCount = 0;

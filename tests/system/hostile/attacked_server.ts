@@ -90,6 +90,7 @@ export class AttackedServer implements AsyncDisposable {
       honestNames: Array.from({ length: honestCount }, (_, index) => `Honest${index}`),
       random: this.#random,
       isPatient,
+      countDescriptors: () => [...Deno.readDirSync(`/proc/${this.server.process.pid}/fd`)].length,
       waitForHonest: () => this.honest.catchUp(),
     };
     const problems: string[] = [];

@@ -1,13 +1,14 @@
 // Attacks on HTTP: bytes that are not HTTP, malformed requests, and requests that never end.
 
-import { connect } from "node:net";
-import { expect, repeated } from "./attack.ts";
+import { expect, repeated, resetHandshakes, sleep } from "./attack.ts";
 import type { Attack, Target } from "./attack.ts";
 import { concat, handshake, RawSocket, requestHead } from "../../support/raw_socket.ts";
 import type { Ending } from "../../support/raw_socket.ts";
 
 type Headers = Readonly<Record<string, string | undefined>>;
 
+/** Max sockets of this machine that have not opened; see app/web/connection_limits.ts. */
+const loopbackUnopenedMax = 1_024;
 const headBytes = 60 * 1024;
 const drippers = { short: 20, long: 1_000 };
 const dripSeconds = 20;
@@ -18,19 +19,6 @@ async function request(port: number, ...bytes: readonly Uint8Array[]): Promise<E
   await socket.write(concat(bytes));
   await socket.finish();
   return await socket.ended();
-}
-
-/** Sends a valid handshake and resets the connection before the answer. */
-function resetHandshake(port: number): Promise<void> {
-  return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1", () => {
-      socket.write(handshake(), () => {
-        socket.resetAndDestroy();
-        resolve();
-      });
-    });
-    socket.on("error", () => resolve());
-  });
 }
 
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -237,9 +225,7 @@ async function requestUnread(
 }
 
 export const httpAttacks: readonly Attack[] = [
-  repeated("handshakes that are reset", { short: 400, long: 20_000 }, async ({ port }) => {
-    await resetHandshake(port);
-  }),
+  resetHandshakes({ short: 400, long: 20_000 }, loopbackUnopenedMax),
   repeated("names pointed at this machine", { short: 8, long: 5_000 }, async ({ port }, index) => {
     const path = index % 2 === 0 ? "/ws" : "/here/lobby";
     const host = "evil.example:8000";
@@ -321,7 +307,7 @@ export const httpAttacks: readonly Attack[] = [
       const bytes = requestHead("GET / HTTP/1.1", { "X-Slow": "a".repeat(1_000) });
       for (let i = 0; i < dripSeconds; i++) {
         await Promise.all(sockets.map((socket) => socket.write(bytes.subarray(i, i + 1))));
-        if (isPatient) await seconds(1);
+        if (isPatient) await sleep(1_000);
       }
       const bystander = await request(port, requestHead("GET /healthz HTTP/1.1"));
       expect(bystander.status === 200, "another client", bystander);
@@ -383,7 +369,3 @@ export const httpAttacks: readonly Attack[] = [
     expect([0, 204, 404, 426].includes(ending.status), path, ending);
   }),
 ];
-
-function seconds(count: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, count * 1_000));
-}

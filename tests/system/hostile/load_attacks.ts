@@ -1,7 +1,7 @@
 // Attacks by load and by silence: floods of commands, and clients that don't read or don't send.
 
 import { closeCode } from "../../../app/protocol/wire.ts";
-import { command, converse, expect, hello, repeated } from "./attack.ts";
+import { command, converse, expect, hello, repeated, sleep } from "./attack.ts";
 import type { Attack, Target } from "./attack.ts";
 import { frame, RawSocket } from "../../support/raw_socket.ts";
 
@@ -25,10 +25,6 @@ function flood(name: string, fields: (index: number) => Readonly<Record<string, 
     const ending = await converse(port, hello(random, ["lobby"]), ...commands);
     expect(allowedCodes.includes(ending.code), name, ending);
   });
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 async function openMany(
@@ -92,7 +88,7 @@ export const loadAttacks: readonly Attack[] = [
         const ended = socket.ended().finally(() => isOver = true);
         for (let i = 0; i < bytes.length && !isOver; i++) {
           if (!await socket.write(bytes.subarray(i, i + 1))) break;
-          if (isPatient) await new Promise((resolve) => setTimeout(resolve, 1_000));
+          if (isPatient) await sleep(1_000);
         }
         if (!isPatient) await socket.finish();
         const ending = await ended;
@@ -197,7 +193,7 @@ export const loadAttacks: readonly Attack[] = [
         peer.kill("SIGSTOP");
         reader.releaseLock();
         // Longer than the server's timeout for silence.
-        if (isPatient) await new Promise((resolve) => setTimeout(resolve, 65_000));
+        if (isPatient) await sleep(65_000);
       } finally {
         peer.kill("SIGKILL");
         await peer.stdout.cancel();

@@ -125,14 +125,16 @@ Deno.test("WebSockets refuses before the upgrade if too many rejected sockets st
   const address = { "X-Forwarded-For": "192.0.2.1" };
   const open = dialSocket(server, { headers: address });
   await hub.until(({ connected }) => connected.length === 1);
-  // These peers never answer the server's close frame.
-  const silent = await Promise.all(Array.from({ length: 100 }, async () => {
+  // These peers never answer the server's close frame. One after the other: those that come while
+  // another is being upgraded are refused.
+  const silent: Deno.TcpConn[] = [];
+  for (let i = 0; i < 100; i++) {
     const connection = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
     const lines = handshakeLines(address).join("\r\n");
     await connection.write(new TextEncoder().encode(`${lines}\r\n\r\n`));
     await readUntil(connection, "too many connections from your address");
-    return connection;
-  }));
+    silent.push(connection);
+  }
   const refused = await rawRequest(server.port, withClose(handshakeLines(address)));
   assertEquals([refused.status, refused.headers.get("retry-after")], [503, "5"]);
   const other = dialSocket(server, { headers: { "X-Forwarded-For": "192.0.2.2" } });
