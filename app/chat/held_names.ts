@@ -19,11 +19,6 @@ export class HeldNames {
     this.#nameHoldMs = nameHoldMs;
   }
 
-  /** How many members are counted. */
-  get size(): number {
-    return this.#size;
-  }
-
   /** Counts a member that left. Returns false if its address, or all of them, hold too many names. */
   add({ member, network, scope }: Payer, hasWritten: boolean, now: number): boolean {
     const holds = this.#holds.getOrInsertComputed(network, () => new Map());

@@ -169,7 +169,6 @@ export const words: PanelWords = {
         retry(problem)
       }`,
     rename_offline: "Du kannst deinen Namen ändern, sobald du wieder online bist.",
-    room_invalid: "Raumnamen bestehen aus a–z, 0–9 und Bindestrichen. Zum Beispiel: mein-raum.",
     storage_full: "Der Speicher dieses Chats ist voll. Bitte den Betreiber, Platz zu schaffen.",
     rooms_full: "Die Höchstzahl an Räumen ist erreicht. Öffne einen, den es schon gibt.",
     server_full: "Der Server ist voll. Versuch es später noch einmal.",

@@ -169,7 +169,6 @@ export const words = {
         retry(problem)
       }`,
     rename_offline: "You can change your name when you're back online.",
-    room_invalid: "Room names use a–z, 0–9 and hyphens. Try my-room.",
     storage_full: "This chat's storage is full. Its operator must free up space.",
     rooms_full: "Room limit reached. Join an existing room.",
     server_full: "The server is full. Try again later.",

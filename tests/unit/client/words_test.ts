@@ -13,7 +13,7 @@ const root = new URL("../../../", import.meta.url);
 const technicalCodes = new Set(
   `already_greeted field_invalid handshake_invalid hello_required host_denied host_invalid
   internal local_only method_not_allowed nonce_invalid not_found not_joined
-  subprotocol_unsupported token_invalid token_required unknown_type upgrade_required
+  room_invalid subprotocol_unsupported token_invalid token_required unknown_type upgrade_required
   version_unsupported`.split(/\s+/),
 );
 
