@@ -22,6 +22,7 @@ import {
   defaultMaxRssMb,
   fileBytes,
   maxDescriptors,
+  watchLauncher,
   watchMemory,
 } from "./app/core/process.ts";
 import { later, waitAtMost } from "./app/core/timers.ts";
@@ -198,6 +199,9 @@ async function serve(config: Config, logs: Logs, mirror: ConsoleMirror): Promise
   }
   void storage.lost?.then(() => {
     if (stoppingSince === undefined) void stop("storage_lost", 1);
+  });
+  void watchLauncher(() => {
+    if (stoppingSince === undefined) void stop("launcher_lost", 0);
   });
   // Print only after the signal handlers are installed: the reader may stop the server at once.
   print(`Parley is running at ${server.url}\n`);

@@ -7,7 +7,7 @@ import { configNames, readConfig } from "../app/core/config.ts";
 import type { Config } from "../app/core/config.ts";
 import { printError } from "../app/core/console.ts";
 import { errorMessage } from "../app/core/error_message.ts";
-import { descriptorsVariable } from "../app/core/process.ts";
+import { descriptorsVariable, launcherVariable } from "../app/core/process.ts";
 import { urlHost } from "../app/core/url_host.ts";
 import { prepare } from "./prepare.ts";
 
@@ -75,7 +75,7 @@ function hostAndPort(url: string, defaultPort: number): string {
 export function permissionFlags({ read, write, net }: Permissions): string[] {
   const flags = [
     "--allow-sys=hostname,systemMemoryInfo,uid",
-    `--allow-env=${[...configNames, descriptorsVariable].join(",")}`,
+    `--allow-env=${[...configNames, descriptorsVariable, launcherVariable].join(",")}`,
   ];
   for (const [kind, values] of Object.entries({ read, write, net })) {
     const unusable = values.find((value) => value.includes(","));
@@ -183,8 +183,9 @@ async function launch(): Promise<number> {
   const isWindows = Deno.build.os === "windows";
   // Only this user may read databases, logs and backups. Deno can't grant the program this right.
   if (!isWindows) Deno.umask(0o077);
-  const env = { [descriptorsVariable]: readMaxDescriptors() };
-  const child = new Deno.Command(Deno.execPath(), { args, env }).spawn();
+  const env = { [descriptorsVariable]: readMaxDescriptors(), [launcherVariable]: "1" };
+  // Nothing is written to its stdin, which ends with this process, however that ends.
+  const child = new Deno.Command(Deno.execPath(), { args, env, stdin: "piped" }).spawn();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     if (isWindows && signal !== "SIGINT") continue;
     Deno.addSignalListener(signal, () => {

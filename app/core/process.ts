@@ -51,6 +51,26 @@ export function watchMemory({ maxMib, readBytes, later, onExceeded }: {
   later(memoryCheckMs, check);
 }
 
+/** The variable that the launcher sets: stdin is a pipe that ends when the launcher does. */
+export const launcherVariable = "ENDS_WITH_STDIN";
+
+/** Calls `onEnd` when the launcher ends before this process, because it was killed. */
+export async function watchLauncher(onEnd: () => void): Promise<void> {
+  if (!isLaunched()) return;
+  const buffer = new Uint8Array(64);
+  while (await Deno.stdin.read(buffer) !== null);
+  onEnd();
+}
+
+function isLaunched(): boolean {
+  try {
+    return Deno.env.get(launcherVariable) === "1";
+  } catch {
+    // No permission to read it.
+    return false;
+  }
+}
+
 /** The variable in which the launcher passes the max on: Deno forbids reading it under /proc. */
 export const descriptorsVariable = "MAX_DESCRIPTORS";
 

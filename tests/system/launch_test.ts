@@ -1,9 +1,10 @@
 // scripts/launch.ts, which `deno task start` runs: exact permissions, signals and exit statuses.
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { parseLock } from "../../app/broker/sqlite/lock_file.ts";
 import { readConfig } from "../../app/core/config.ts";
 import { firstCertificate } from "../support/certificates.ts";
+import { withDeadline } from "../support/waiting.ts";
 import { isSupported, permissionsFor } from "../../scripts/launch.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
@@ -95,7 +96,7 @@ async function run(
   return { code, output: new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr) };
 }
 
-Deno.test("launch serves from any folder, and passes signals and the exit status on", async () => {
+Deno.test("launch serves from any folder, passes signals and the exit status on, and takes the server along if it is killed", async () => {
   const dir = await Deno.realPath(await Deno.makeTempDir());
   try {
     const folders = ["--port=0", "--data-dir", `${dir}/deep/data`, "--log-dir", "deep/logs"];
@@ -119,6 +120,13 @@ Deno.test("launch serves from any folder, and passes signals and the exit status
     const second = await start(dir, ...folders);
     Deno.kill(second.pid, "SIGKILL");
     assertEquals(await second.ended(), 128 + 9);
+
+    const third = await start(dir, ...folders);
+    third.child.kill("SIGKILL");
+    // Its output ends with the server.
+    assertEquals(await withDeadline("the server ends too", third.ended()), 128 + 9);
+    const log = await Deno.readTextFile(`${dir}/deep/logs/websocket.log`);
+    assertMatch(log, /event=stop reason=launcher_lost .*\n.*event=stopped /);
   } finally {
     await Deno.remove(dir, { recursive: true });
   }
