@@ -460,7 +460,8 @@ export class ChatHub {
       session,
       "rename_failed",
       () => {
-        const rename = () => broker.rename(member.id, username);
+        const isWanted = () => session.state === active;
+        const rename = () => broker.rename(member.id, username, isWanted);
         const written = this.#writer.written(active);
         return written === undefined ? rename() : written.then(rename);
       },

@@ -54,6 +54,7 @@ export class BrokerNode {
       memberLeft: (room, { username }, reason) =>
         this.presence.push(`${username} left ${room}: ${reason}`),
       memberRenamed: (member, username) => this.presence.push(`${member} renamed to ${username}`),
+      tabMoved: (member, tab) => this.presence.push(`${tab} of ${member} moved`),
       memberTyping: (room, member) => this.presence.push(`${member} typing in ${room}`),
     });
   }

@@ -14,6 +14,7 @@ if record.key and holdsName(record) then
   if args.tab and isConnected(record) then
     publish('{"kind":"tab_moved","node":"' .. node .. '","member":"' .. member .. '","tab":' ..
       cjson.encode(args.tab) .. '}')
+    redis.call('HSET', key('member', member), 'movedAt', digits(feed))
   end
   markConnected(member, record)
   return reply('"username":' .. cjson.encode(record.username))

@@ -33,7 +33,6 @@ export interface FeedOptions {
 /** This node's reading of the feed. */
 export class Feed {
   readonly #options: FeedOptions;
-  /** Id of the last event handled. */
   #position = 0;
   /** Settles with the next batch of events, or when the link is lost. */
   #progress = Promise.withResolvers<void>();
@@ -42,8 +41,29 @@ export class Feed {
     this.#options = options;
   }
 
+  /** Id of the last event handled. */
+  get position(): number {
+    return this.#position;
+  }
+
   /** Counts the feed up to `id` as handled. */
   startAt(id: number): void {
+    this.#position = id;
+  }
+
+  /**
+   * Counts the feed up to `id` as handled, and passes the events before it to `onSkipped`, unless
+   * the feed has a gap.
+   */
+  async skipTo(id: number, link: Link, onSkipped: (event: FeedEvent) => void): Promise<void> {
+    for (let at = this.#position; at < id;) {
+      const events = await link.readFeed(at);
+      if (events[0]?.after !== at) break;
+      for (const event of events) {
+        if (event.id <= id) onSkipped(JSON.parse(event.json));
+        at = event.id;
+      }
+    }
     this.#position = id;
   }
 

@@ -1,7 +1,7 @@
 -- Shared by scripts that read or change names. A member's record is a hash: `username`, its `key`,
 -- `formerKey` (the key of the previous name), `hasWritten`, `heldUntil`, `readerHeldUntil` (if it
--- was released, whether or not it has written), and a field node:{node} for each node that it is
--- connected to.
+-- was released, whether or not it has written), `movedAt` (id of its last `tab_moved` event), and a
+-- field node:{node} for each node that it is connected to.
 
 local function readMember(member)
   local flat, record = redis.call('HGETALL', key('member', member)), {}

@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- Removes from the start of each room's log the entries that retention no longer keeps.
+-- Removes from the start of each room's log the entries that retention no longer keeps, or all.
 --
 -- keys    writes log:*, room:*, rooms, feed
 -- args    retentionDays and retentionMessages (0: keep all), maxEntries (how many to remove at
---         most), wallNow (the caller's clock)
+--         most), wallNow (the caller's clock), optionally removesAll
 -- rows    room
 -- result  left: how many more entries the caller may remove; 0 when there may be more to do
 
@@ -32,6 +32,7 @@ for i = 2, #ARGV do
   if args.retentionMessages > 0 then
     first = math.min(limit, math.max(first, room.head - args.retentionMessages + 1))
   end
+  if args.removesAll then first = limit end
   if args.retentionDays > 0 then first = skipOld(log, first, limit) end
   if first > room.first then
     redis.call('XTRIM', log, 'MINID', digits(first) .. '-0')

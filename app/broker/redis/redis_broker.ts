@@ -23,7 +23,7 @@ import { LocalPresence, RemotePresence } from "./presence.ts";
 import { ReconnectingLink } from "./reconnecting_link.ts";
 import { RedisLink } from "./redis_link.ts";
 import type { Link, RedisLinkOptions } from "./redis_link.ts";
-import { entryBody, nonceTtlMs } from "./scripts.ts";
+import { entryBody, feedMaxBytes, nonceTtlMs } from "./scripts.ts";
 import type { ComparedRoom, ScriptArgs, ScriptName, ScriptReply, ScriptRow } from "./scripts.ts";
 
 export interface RedisBrokerOptions {
@@ -57,7 +57,6 @@ export interface RedisBrokerOptions {
 }
 
 const leaseExpired = "the lease of this node has run out";
-const feedMaxBytes = 16 * 1024 * 1024;
 /** Sessions renew their holds hourly; a record must outlive that even without a hold. */
 const recordTtlMinMs = 3 * 3_600_000;
 /** Max entries removed by one call of `prune`. */
@@ -209,12 +208,15 @@ export class RedisBroker implements Broker {
     return reply.username;
   }
 
-  async rename(member: string, username: string): Promise<boolean> {
+  async rename(member: string, username: string, isWanted = () => true): Promise<boolean> {
     const args = { ...this.#nameArgs, ...nameOf(member, username) };
-    const { renamed, feed } = await this.#run("rename", args);
-    await this.#feed.reached(feed);
-    if (renamed) this.#names.set(member, username);
-    return renamed;
+    for (;;) {
+      const { position } = this.#feed;
+      const { renamed, isBehind, feed } = await this.#run("rename", { ...args, position });
+      await this.#feed.reached(feed);
+      if (renamed) this.#names.set(member, username);
+      if (!isBehind || !isWanted()) return renamed;
+    }
   }
 
   async release(member: string, isFreed = false): Promise<void> {
@@ -296,6 +298,13 @@ export class RedisBroker implements Broker {
       this.#reset();
       return await this.#catchUp(link);
     }
+    if (this.#isRegistered) {
+      await this.#feed.skipTo(feed, link, (event) => {
+        if (event.kind === "tab_moved") this.#handle(event);
+      });
+    } else {
+      this.#feed.startAt(feed);
+    }
     this.#isRegistered = true;
     for (const { room, first, head } of rooms) {
       this.#listener?.pruned(room, first);
@@ -309,7 +318,6 @@ export class RedisBroker implements Broker {
     this.#remotePresence.reconcile(others);
     this.#localPresence.resume(own);
     this.#epoch = epoch;
-    this.#feed.startAt(feed);
   }
 
   #opened(link: Link): void {

@@ -123,7 +123,11 @@ export interface ScriptCalls {
     Empty
   >;
   claim: Call<ClaimArgs & { readonly tab?: string }, never, { readonly username?: string }>;
-  rename: Call<ClaimArgs, never, { readonly renamed: boolean }>;
+  rename: Call<
+    ClaimArgs & { readonly position: number },
+    never,
+    Readonly<{ renamed: boolean; isBehind: boolean }>
+  >;
   /** `readerHoldMs` is how long the names of a member that wrote nothing are held. */
   release: Call<
     NameArgs & Readonly<{ member: string; readerHoldMs: number; isFreed: boolean }>,
@@ -133,7 +137,7 @@ export interface ScriptCalls {
   renewHolds: Call<NameArgs, readonly [member: string], Empty>;
   prune: Call<
     & Readonly<{ retentionDays: number; retentionMessages: number }>
-    & Readonly<{ maxEntries: number; wallNow: number }>,
+    & Readonly<{ maxEntries: number; wallNow: number; removesAll?: true }>,
     readonly [room: string],
     { readonly left: number }
   >;
@@ -161,6 +165,8 @@ export const scripts: Readonly<Record<ScriptName, RedisScript>> = {
   prune: script(pruneLua, roomsLua),
 };
 
+/** How much of the feed is kept. */
+export const feedMaxBytes = 16 * 1024 * 1024;
 /** How long nonces are known. */
 export const nonceTtlMs = 7 * 86_400_000;
 

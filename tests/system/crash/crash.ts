@@ -137,7 +137,7 @@ class Run {
       // Every fifth client is a second tab of the previous person.
       const tab = i % 5 === 4 && person !== undefined ? 1 : 0;
       if (tab === 0 || person === undefined) {
-        person = new Person(this.#ledger, `person ${i}`, this.#token(), this.#plan.nodes > 1);
+        person = new Person(this.#ledger, `person ${i}`, this.#token());
       }
       const username = `Client ${i - tab}`;
       const ledger = this.#ledger;

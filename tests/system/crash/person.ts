@@ -22,20 +22,11 @@ export class Person {
   /** The name before the last rename, which it still holds. */
   #previousName: string | undefined;
   #requestedName: string | undefined;
-  /**
-   * Requested names whose reply was lost. The old node may send its command to Redis after the
-   * member's welcome on another one.
-   */
-  readonly #unresolvedNames = new Set<string>();
   /** What happened to its names last, to explain a violation. */
   readonly #history: string[] = [];
 
-  readonly #mayRenameLate: boolean;
-
-  /** With several nodes, `mayRenameLate` allows a rename without a reply to take effect later. */
-  constructor(ledger: Ledger, id: string, token: string, mayRenameLate = false) {
+  constructor(ledger: Ledger, id: string, token: string) {
     this.#ledger = ledger;
-    this.#mayRenameLate = mayRenameLate;
     this.id = id;
     this.token = token;
   }
@@ -62,10 +53,8 @@ export class Person {
     const ledger = this.#ledger;
     this.#record(`is called ${name}`);
     this.names.add(name);
-    const isRequested = name === this.#requestedName || this.#unresolvedNames.has(name);
-    if (this.#name !== undefined && isRequested) {
+    if (this.#name !== undefined && name === this.#requestedName) {
       if (name !== this.#name) this.#previousName = this.#name;
-      this.#unresolvedNames.delete(name);
       ledger.counts.renames++;
     } else if (this.#name !== undefined && name !== this.#name) {
       if (this.hasWritten) {
@@ -77,17 +66,10 @@ export class Person {
       ledger.releaseName(this, this.#previousName, "now");
       this.#previousName = undefined;
     }
-    const requested = this.#requestedName;
-    if (this.#mayRenameLate && requested !== undefined && requested !== name) {
-      this.#unresolvedNames.add(requested);
-    }
     this.#requestedName = undefined;
     this.#name = name;
     ledger.claimName(this, name);
-    // A late rename takes its previous name.
-    if (this.#previousName !== undefined && this.#unresolvedNames.size === 0) {
-      ledger.claimName(this, this.#previousName);
-    }
+    if (this.#previousName !== undefined) ledger.claimName(this, this.#previousName);
   }
 
   /** The requested name belongs to another member. */
@@ -95,9 +77,7 @@ export class Person {
     this.#record("is refused a name");
     this.#requestedName = undefined;
     this.#ledger.counts.namesTaken++;
-    if (this.#previousName !== undefined && this.#unresolvedNames.size === 0) {
-      this.#ledger.claimName(this, this.#previousName);
-    }
+    if (this.#previousName !== undefined) this.#ledger.claimName(this, this.#previousName);
   }
 
   /** Its connection has closed. If it left on purpose, there is no grace. */

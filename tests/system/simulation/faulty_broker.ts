@@ -110,7 +110,7 @@ export function slowBroker(
     subscribe: (listener) => broker.subscribe(listener),
     newestRooms: (limit) => call(() => broker.newestRooms(limit)),
     claim: (member, username) => call(() => broker.claim(member, username)),
-    rename: (member, username) => call(() => broker.rename(member, username)),
+    rename: (member, username, isWanted) => call(() => broker.rename(member, username, isWanted)),
     release: (member) => call(() => broker.release(member)),
     renewHolds: (members) => call(() => broker.renewHolds(members)),
     prune: () => call(() => broker.prune()),

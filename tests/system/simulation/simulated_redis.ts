@@ -27,6 +27,7 @@ interface MemberRecord {
   hasWritten: boolean;
   heldUntil: number;
   readerHeldUntil: number;
+  movedAt: number;
   readonly nodes: Set<string>;
 }
 
@@ -414,6 +415,7 @@ class ScriptCall {
       record.nodes.delete(this.#node);
       if (tab !== undefined && this.#isConnected(record)) {
         this.#publish({ kind: "tab_moved", node: this.#node, member, tab });
+        record.movedAt = this.#storage.feedEnd;
       }
       record.nodes.add(this.#node);
       record.heldUntil = heldUntil;
@@ -431,6 +433,7 @@ class ScriptCall {
       hasWritten: false,
       heldUntil,
       readerHeldUntil: 0,
+      movedAt: 0,
       nodes,
     });
     names.set(key, member);
@@ -438,34 +441,27 @@ class ScriptCall {
   }
 
   #rename(
-    { nameHoldMs, member, key, username }: ScriptArgs<"rename">,
+    { nameHoldMs, member, key, username, position }: ScriptArgs<"rename">,
   ): ScriptCalls["rename"]["reply"] {
     const { members, names } = this.#storage;
-    if (this.#isTaken(key, member)) return { renamed: false };
-    const heldUntil = this.#time.wall() + nameHoldMs;
-    const record = members.get(member) ??
-      {
-        key,
-        username: "",
-        formerKey: undefined,
-        hasWritten: false,
-        heldUntil,
-        readerHeldUntil: 0,
-        nodes: new Set<string>(),
-      };
+    const record = members.get(member);
+    if (record !== undefined && record.movedAt > position) {
+      return { renamed: false, isBehind: true };
+    }
+    if (!record?.nodes.has(this.#node) || this.#isTaken(key, member)) {
+      return { renamed: false, isBehind: false };
+    }
     if (record.key !== key) {
       if (record.formerKey !== key) this.#freeName(record.formerKey, member);
       [record.formerKey, record.key] = [record.key, key];
     }
-    record.nodes.add(this.#node);
-    record.heldUntil = heldUntil;
+    record.heldUntil = this.#time.wall() + nameHoldMs;
     record.readerHeldUntil = 0;
-    members.set(member, record);
     names.set(key, member);
     const isNew = record.username !== username;
     record.username = username;
     if (isNew) this.#publish({ kind: "renamed", member, username });
-    return { renamed: true };
+    return { renamed: true, isBehind: false };
   }
 
   #release(args: ScriptArgs<"release">): ScriptCalls["release"]["reply"] {

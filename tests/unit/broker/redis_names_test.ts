@@ -1,6 +1,7 @@
 // RedisBroker: names of members on several nodes.
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { RedisLink } from "../../../app/broker/redis/redis_link.ts";
 import { BrokerNode, testWithRedis } from "../../support/broker_node.ts";
 import { until } from "../../support/waiting.ts";
 import { redisUrl } from "../../support/redis_process.ts";
@@ -46,10 +47,91 @@ testWithRedis("memberRenamed() is called for a rename whose reply was lost [N8]"
   proxy.cut();
   await until(() => !a.broker.isReady);
   // The same member, as if the node itself had asked.
+  await b.broker.claim("ada", "Ada");
   await b.broker.rename("ada", "Ida");
   proxy.isCut = false;
   await until(() => a.presence.length === 1);
   assertEquals(a.presence, ["ada renamed to Ida"]);
+});
+
+/** Starts a node that handles the feed only once `resume` is called, after a call of `pause`. */
+async function startPausable(url: string) {
+  let paused = Promise.resolve();
+  const node = await BrokerNode.start(url, {
+    connect: async (options) => {
+      const link = await RedisLink.open(options);
+      const readFeed = link.readFeed.bind(link);
+      link.readFeed = async (after) => {
+        const events = await readFeed(after);
+        await paused;
+        return events;
+      };
+      return link;
+    },
+  });
+  const pause = () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    paused = promise;
+    return { resume: resolve };
+  };
+  return { node, pause, [Symbol.asyncDispose]: () => node[Symbol.asyncDispose]() };
+}
+
+testWithRedis(
+  "rename() is void if the tab that wanted the name has moved to another node [N8]",
+  async ({ url }) => {
+    await using a = await startPausable(url);
+    await using b = await BrokerNode.start(url);
+    await a.node.broker.claim("ada", "Ada", "tab");
+    const { resume } = a.pause();
+    await b.broker.claim("ada", "x", "tab");
+    const isWanted = () => !a.node.presence.includes("tab of ada moved");
+    const late = a.node.broker.rename("ada", "Late", isWanted);
+    assert(await b.broker.rename("ada", "Ida"));
+    resume();
+    assertEquals(await late, false);
+    assertEquals(await b.broker.claim("ada", "x"), "Ida");
+    assertEquals(await b.broker.claim("ben", "Late"), "Late");
+  },
+);
+
+testWithRedis(
+  "rename() takes effect if another tab of the member has moved to another node [N8]",
+  async ({ url }) => {
+    await using a = await startPausable(url);
+    await using b = await BrokerNode.start(url);
+    await a.node.broker.claim("ada", "Ada", "tab");
+    const { resume } = a.pause();
+    await b.broker.claim("ada", "x", "other");
+    const renamed = a.node.broker.rename("ada", "Ida");
+    resume();
+    assert(await renamed);
+    assertEquals(await b.broker.claim("ada", "x"), "Ida");
+  },
+);
+
+testWithRedis("rename() is void once the member has left the node [N8]", async ({ url }) => {
+  await using a = await BrokerNode.start(url);
+  await using b = await BrokerNode.start(url);
+  await a.broker.claim("ada", "Ada");
+  await b.broker.claim("ada", "Ada");
+  await a.broker.release("ada");
+  assertEquals(await a.broker.rename("ada", "Late"), false);
+  await b.broker.release("ada", true);
+  assertEquals(await b.broker.claim("ben", "Ada"), "Ada");
+});
+
+testWithRedis("tabMoved() is called for a tab that moved while Redis was away", async (redis) => {
+  await using proxy = new TcpProxy(redis.port);
+  await using a = await BrokerNode.start(redisUrl(proxy.port));
+  await using b = await BrokerNode.start(redis.url);
+  await a.broker.claim("ada", "Ada", "tab");
+  proxy.cut();
+  await until(() => !a.broker.isReady);
+  await b.broker.claim("ada", "Ada", "tab");
+  proxy.isCut = false;
+  await until(() => a.broker.isReady);
+  assertEquals(a.presence, ["tab of ada moved"]);
 });
 
 testWithRedis(
