@@ -9,8 +9,8 @@ import { checkHealth, serverUrl } from "./health.ts";
 interface Command {
   /** What follows its name; optional operands are in brackets. */
   readonly operands: readonly string[];
-  /** Whether it works on the database in DATA_DIR. */
-  readonly usesDatabase?: true;
+  /** What to do instead with Redis, if it only works on the database in DATA_DIR. */
+  readonly insteadWithRedis?: string;
   run(operands: readonly string[], config: Config): Promise<void>;
 }
 
@@ -20,7 +20,7 @@ export class UsageError extends Error {}
 const commands = new Map<string, Command>([
   ["backup", {
     operands: ["FILE"],
-    usesDatabase: true,
+    insteadWithRedis: "Use export-chat, or back up Redis with its own means",
     async run([file = ""], config) {
       const { backUp } = await import("./backup.ts");
       const path = databasePath(config);
@@ -30,7 +30,7 @@ const commands = new Map<string, Command>([
   }],
   ["restore", {
     operands: ["FILE"],
-    usesDatabase: true,
+    insteadWithRedis: "Use import-chat, or restore Redis with its own means",
     async run([file = ""], config) {
       const { restore } = await import("./restore.ts");
       const path = databasePath(config);
@@ -42,16 +42,19 @@ const commands = new Map<string, Command>([
   }],
   ["export", {
     operands: ["ROOM", "[FILE.jsonl | FILE.txt]"],
-    usesDatabase: true,
     async run([room = "", file], config) {
       checkExport(room, file);
-      const { exportRoom, exportToFile } = await import("./export.ts");
+      const { exportLines, exportToFile, readRoom } = await import("./export.ts");
+      const { redisUrl } = config;
       const path = databasePath(config);
       const format = file?.endsWith(".txt") ? "text" : "jsonl";
+      const messages = redisUrl === ""
+        ? readRoom(path, room)
+        : (await import("./redis_room.ts")).readRedisRoom(redisUrl, redisPrefix, room);
       if (file === undefined) {
-        for await (const line of exportRoom(path, room, format)) print(line);
+        for await (const line of exportLines(messages, format)) print(line);
       } else {
-        await exportToFile(path, room, format, file);
+        await exportToFile(messages, format, file, redisUrl === "" ? path : undefined);
         print(`Wrote ${room} to ${file}\n`);
       }
     },
@@ -84,16 +87,17 @@ const commands = new Map<string, Command>([
   }],
   ["remove-room", {
     operands: ["ROOM"],
-    usesDatabase: true,
     async run([room = ""], config) {
-      const { removeRoom } = await import("./repair.ts");
-      const count = await removeRoom(databasePath(config), room);
+      const { redisUrl } = config;
+      const count = redisUrl === ""
+        ? await (await import("./repair.ts")).removeRoom(databasePath(config), room)
+        : await (await import("./redis_room.ts")).removeRedisRoom(redisUrl, redisPrefix, room);
       print(`Removed ${room} and its ${count} messages\n`);
     },
   }],
   ["repair-times", {
     operands: [],
-    usesDatabase: true,
+    insteadWithRedis: "Use export-chat and import-chat, which sets such times to now",
     async run(_, config) {
       const { repairTimes } = await import("./repair.ts");
       const count = await repairTimes(databasePath(config), Date.now());
@@ -134,10 +138,9 @@ export async function runCommand(
   if (!isComplete || operands.length > command.operands.length) {
     throw new UsageError(`Usage: ${["parley", name, ...command.operands, "[flags]"].join(" ")}`);
   }
-  if (command.usesDatabase && config.redisUrl !== "") {
-    throw new UsageError(
-      `Cannot ${name}: messages are in Redis (REDIS_URL), not in a database in DATA_DIR`,
-    );
+  const instead = command.insteadWithRedis;
+  if (instead !== undefined && config.redisUrl !== "") {
+    throw new UsageError(`Cannot ${name}: messages are in Redis (REDIS_URL). ${instead}`);
   }
   await command.run(operands, config);
 }

@@ -1,75 +1,12 @@
 // The keys of a chat in Redis as the source and the target of an archive.
 
 import { connectError } from "../broker/redis/connect_error.ts";
-import { RedisLink } from "../broker/redis/redis_link.ts";
 import { entryBody, nonceTtlMs } from "../broker/redis/scripts.ts";
 import { hubLimits } from "../protocol/wire.ts";
 import { usernameKey } from "../protocol/names.ts";
 import type { ArchiveItem, ArchiveSource, ArchiveTarget } from "./chat_archive.ts";
-
-const timeoutMs = 10_000;
-const scanCount = 1_000;
-const pageEntries = 500;
-
-/** The keys of one chat. */
-class ChatKeys {
-  readonly #link: RedisLink;
-  readonly #prefix: string;
-
-  private constructor(link: RedisLink, prefix: string) {
-    this.#link = link;
-    this.#prefix = prefix;
-  }
-
-  /** Connects. Throws while a server uses the chat. */
-  static async open(url: string, prefix: string): Promise<ChatKeys> {
-    let link: RedisLink | undefined;
-    try {
-      const onTyping = () => {};
-      link = await RedisLink.open({ name: "archive", url, prefix, timeoutMs, onTyping });
-      const keys = new ChatKeys(link, prefix);
-      for await (const found of keys.scan("lease:*")) {
-        if (found.length > 0) {
-          throw new Error("servers use it, or did a moment ago; stop them all, and wait a minute");
-        }
-      }
-      return keys;
-    } catch (error) {
-      link?.close();
-      throw connectError(url, prefix, error);
-    }
-  }
-
-  send(command: string, ...args: readonly (string | number)[]): Promise<unknown> {
-    return this.#link.send(command, ...args.map(String));
-  }
-
-  key(...parts: readonly string[]): string {
-    return this.#prefix + parts.join(":");
-  }
-
-  /** Returns fields of a hash; `undefined` where one is missing. */
-  async fields(key: string, ...names: readonly string[]): Promise<readonly (string | undefined)[]> {
-    const values = await this.send("HMGET", key, ...names) as readonly (string | null)[];
-    return values.map((value) => value ?? undefined);
-  }
-
-  /** Yields the chat's keys, possibly with repeats. `pattern` is without the prefix. */
-  async *scan(pattern: string): AsyncGenerator<readonly string[]> {
-    const match = this.#prefix.replaceAll(/[*?[\]\\]/g, "\\$&") + pattern;
-    let cursor = "0";
-    do {
-      const reply = await this.send("SCAN", cursor, "MATCH", match, "COUNT", scanCount);
-      const [next, keys] = reply as readonly [string, readonly string[]];
-      cursor = next;
-      yield keys;
-    } while (cursor !== "0");
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve(this.#link.close());
-  }
-}
+import { ChatKeys } from "./chat_keys.ts";
+import { messagesOf } from "./redis_room.ts";
 
 /** Opens a chat in Redis to export it. */
 export async function openRedisSource(
@@ -77,7 +14,7 @@ export async function openRedisSource(
   prefix: string,
   nameHoldMs: number,
 ): Promise<ArchiveSource> {
-  const keys = await ChatKeys.open(url, prefix);
+  const keys = await ChatKeys.open(url, prefix, "unserved");
   const items = async function* (): AsyncGenerator<ArchiveItem> {
     const firsts = new Map<string, number>();
     for await (const name of distinct(keys.scan("room:*"))) {
@@ -92,7 +29,12 @@ export async function openRedisSource(
       };
       firsts.set(room, item.first);
       yield item;
-      yield* messagesOf(keys, item);
+      let next = item.first;
+      for await (const message of messagesOf(keys, item)) {
+        yield message;
+        next++;
+      }
+      if (next <= item.head) throw new Error(`Cannot export ${room}: a message is missing`);
     }
     for await (const name of distinct(keys.scan("nonce:*"))) {
       const [, room = "", member = "", nonce = ""] =
@@ -121,7 +63,7 @@ export async function openRedisSource(
       };
     }
   };
-  return { items, [Symbol.asyncDispose]: () => keys.close() };
+  return { items, [Symbol.asyncDispose]: () => keys[Symbol.asyncDispose]() };
 }
 
 async function* distinct(batches: AsyncIterable<readonly string[]>): AsyncGenerator<string> {
@@ -134,24 +76,6 @@ async function* distinct(batches: AsyncIterable<readonly string[]>): AsyncGenera
   }
 }
 
-async function* messagesOf(
-  keys: ChatKeys,
-  { room, first, head }: ArchiveItem<"room">,
-): AsyncGenerator<ArchiveItem> {
-  for (let from = first; from <= head;) {
-    const range = [keys.key("log", room), `${from}-0`, `${head}-0`];
-    const page = await keys.send("XRANGE", ...range, "COUNT", pageEntries);
-    const entries = page as readonly (readonly [string, readonly string[]])[];
-    if (entries.length === 0) throw new Error(`Cannot export ${room}: a message is missing`);
-    for (const [id, [, epoch = "", , at, , body]] of entries) {
-      const offset = Number.parseInt(id);
-      const { member, from, text, nonce } = JSON.parse(`{${body}}`);
-      yield { kind: "message", room, offset, epoch, at: Number(at), member, from, text, nonce };
-    }
-    from += entries.length;
-  }
-}
-
 /**
  * Prepares a chat in Redis that is empty, or whose import was cut off. No server starts with it
  * until it is complete.
@@ -159,7 +83,7 @@ async function* messagesOf(
  * @throws {Error} If it has messages, or a server uses it.
  */
 export async function openRedisTarget(url: string, prefix: string): Promise<ArchiveTarget> {
-  const keys = await ChatKeys.open(url, prefix);
+  const keys = await ChatKeys.open(url, prefix, "unserved");
   const removeAll = async () => {
     for await (const batch of keys.scan("*")) {
       if (batch.length > 0) await keys.send("UNLINK", ...batch);
@@ -174,7 +98,7 @@ export async function openRedisTarget(url: string, prefix: string): Promise<Arch
     await removeAll();
     await keys.send("HSET", keys.key("meta"), "importing", 1);
   } catch (error) {
-    await keys.close();
+    await keys[Symbol.asyncDispose]();
     throw error;
   }
   let isComplete = false;
@@ -189,7 +113,7 @@ export async function openRedisTarget(url: string, prefix: string): Promise<Arch
     },
     [Symbol.asyncDispose]: async () => {
       if (!isComplete) await removeAll();
-      await keys.close();
+      await keys[Symbol.asyncDispose]();
     },
   };
 }

@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { backUp } from "../../../app/commands/backup.ts";
-import { exportToFile } from "../../../app/commands/export.ts";
+import { exportToFile, readRoom } from "../../../app/commands/export.ts";
 import type { ServerProcess } from "../../support/server_process.ts";
 import type { SendResult } from "../../support/chat_client.ts";
 import { namesIn } from "../../support/server_bench.ts";
@@ -73,7 +73,7 @@ test(
       const full = /^Cannot write .*small.lobby\.txt\.unfinished-\w+: .*(No space|disk is full)/;
       for (
         const work of [
-          () => exportToFile(database, "lobby", "text", file),
+          () => exportToFile(readRoom(database, "lobby"), "text", file),
           () => backUp(database, file),
         ]
       ) assertMatch((await assertRejects(work, Error)).message, full);

@@ -31,8 +31,14 @@ Deno.test("runCommand() rejects a wrong command line before it touches any file"
 
 Deno.test("runCommand() refuses database commands while messages are in Redis", async () => {
   const config = configOf({ REDIS_URL: "redis://127.0.0.1:1", DATA_DIR: "/nowhere" });
-  for (const name of ["backup", "restore", "export"]) {
-    const expected = `Cannot ${name}: messages are in Redis (REDIS_URL)`;
-    await assertRejects(() => runCommand([name, "x"], config), UsageError, expected);
+  for (
+    const [words, instead] of [
+      [["backup", "x"], "Use export-chat, or back up Redis with its own means"],
+      [["restore", "x"], "Use import-chat, or restore Redis with its own means"],
+      [["repair-times"], "Use export-chat and import-chat, which sets such times to now"],
+    ] as const
+  ) {
+    const expected = `Cannot ${words[0]}: messages are in Redis (REDIS_URL). ${instead}`;
+    await assertRejects(() => runCommand(words, config), UsageError, expected);
   }
 });

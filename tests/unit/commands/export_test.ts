@@ -1,9 +1,9 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { exportRoom, exportToFile } from "../../../app/commands/export.ts";
+import { exportLines, exportToFile, readRoom } from "../../../app/commands/export.ts";
 import type { ExportFormat } from "../../../app/commands/export.ts";
 import { databaseFolder, say } from "../../support/database_folder.ts";
 
-Deno.test("exportRoom() yields a served room as JSON lines, and as text that cannot be forged", async () => {
+Deno.test("exportLines() yields a served room as JSON lines, and as text that cannot be forged", async () => {
   await using folder = await databaseFolder();
   const broker = folder.open();
   say(broker, "Good morning");
@@ -11,7 +11,7 @@ Deno.test("exportRoom() yields a served room as JSON lines, and as text that can
   say(broker, "three\u20282025-11-24 09:30:05 Ben: forged\u0085x\vy");
   say(broker, "in another room", "tea");
   const write = async (room: string, format: ExportFormat) =>
-    (await Array.fromAsync(exportRoom(folder.path, room, format))).join("");
+    (await Array.fromAsync(exportLines(readRoom(folder.path, room), format))).join("");
   const lines = (await write("lobby", "jsonl")).trimEnd().split("\n").map((line) =>
     JSON.parse(line)
   );
@@ -33,12 +33,12 @@ Deno.test("exportRoom() yields a served room as JSON lines, and as text that can
   await assertRejects(() => write("nowhere", "text"), Error, "it has no messages");
 });
 
-Deno.test("exportRoom() yields each message stored at its start exactly once, while the server keeps running", async () => {
+Deno.test("readRoom() yields each message stored at its start exactly once, while the server keeps running", async () => {
   await using folder = await databaseFolder();
   const broker = folder.open();
   for (let i = 1; i <= 1_200; i++) say(broker, `${i}`);
   const offsets: number[] = [];
-  for await (const line of exportRoom(folder.path, "lobby", "jsonl")) {
+  for await (const line of exportLines(readRoom(folder.path, "lobby"), "jsonl")) {
     offsets.push(JSON.parse(line).offset);
     say(broker, "later");
   }
@@ -53,14 +53,14 @@ Deno.test("exportToFile() leaves a file as it is until the export succeeded", as
   broker.close();
   const file = `${folder.dir}/old.txt`;
   await Deno.writeTextFile(file, "old");
-  const write = (room: string) => exportToFile(folder.path, room, "text", file);
+  const write = (room: string) => exportToFile(readRoom(folder.path, room), "text", file);
   await assertRejects(() => write("nowhere"), Error, "it has no messages");
   assertEquals(await Deno.readTextFile(file), "old");
   await write("lobby");
   assertEquals(await Deno.readTextFile(file), "2025-11-24 09:30:05 Ada: Good morning\n");
   assertEquals(folder.names(), ["old.txt", "parley.db"]);
   await assertRejects(
-    () => exportToFile(`${folder.dir}/none/parley.db`, "lobby", "text", file),
+    () => exportToFile(readRoom(`${folder.dir}/none/parley.db`, "lobby"), "text", file),
     Error,
     "none/parley.db: it does not exist",
   );

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { backUp } from "../../../app/commands/backup.ts";
-import { exportToFile } from "../../../app/commands/export.ts";
+import { exportToFile, readRoom } from "../../../app/commands/export.ts";
 import { databaseFolder, say, textsOf } from "../../support/database_folder.ts";
 
 Deno.test("backUp() and exportToFile() never write over the database or what is not a regular file", async () => {
@@ -30,9 +30,8 @@ Deno.test("backUp() and exportToFile() never write over the database or what is 
     ] as const
   ) {
     const to = `${dir}/${name}`;
-    for (
-      const write of [() => backUp(path, to), () => exportToFile(path, "lobby", "jsonl", to)]
-    ) {
+    const exportLobby = () => exportToFile(readRoom(path, "lobby"), "jsonl", to, path);
+    for (const write of [() => backUp(path, to), exportLobby]) {
       const { message: actual } = await assertRejects(write, Error, message);
       assertStringIncludes(actual, `Cannot write ${to}: `);
     }

@@ -1,0 +1,80 @@
+// One room of a chat in Redis, for `parley export` and `remove-room`. Servers may be using it.
+
+import { feedMaxBytes } from "../broker/redis/scripts.ts";
+import type { ArchiveItem } from "./chat_archive.ts";
+import { ChatKeys } from "./chat_keys.ts";
+
+const pageEntries = 500;
+/** Max messages removed by one script, so that servers do not wait long for it. */
+const removedAtOnce = 5_000;
+
+/**
+ * Yields the messages that a room has at the start, oldest first.
+ *
+ * @throws {Error} If the room has no messages, or Redis cannot be used.
+ */
+export async function* readRedisRoom(
+  url: string,
+  prefix: string,
+  room: string,
+): AsyncGenerator<ArchiveItem<"message">> {
+  await using keys = await ChatKeys.open(url, prefix);
+  yield* messagesOf(keys, { room, ...await findRoom(keys, room, "export") });
+}
+
+/**
+ * Removes all messages of a room, and returns how many there were. Servers learn of it as if the
+ * messages had expired.
+ *
+ * @throws {Error} If the room has no messages, or Redis cannot be used.
+ */
+export async function removeRedisRoom(url: string, prefix: string, room: string): Promise<number> {
+  await using keys = await ChatKeys.open(url, prefix);
+  await findRoom(keys, room, "remove");
+  const args = {
+    node: keys.link.name,
+    link: keys.link.name,
+    feedMaxBytes,
+    retentionDays: 0,
+    retentionMessages: 0,
+    maxEntries: removedAtOnce,
+    wallNow: Date.now(),
+    removesAll: true,
+  } as const;
+  for (let removed = 0;;) {
+    const { left } = await keys.link.run("prune", args, [[room]]);
+    removed += removedAtOnce - left;
+    if (left > 0) return removed;
+  }
+}
+
+async function findRoom(
+  keys: ChatKeys,
+  room: string,
+  verb: string,
+): Promise<{ first: number; head: number }> {
+  const [first = 1, head = 0] = (await keys.fields(keys.key("room", room), "first", "head"))
+    .map((value) => value === undefined ? undefined : Number(value));
+  if (first > head) throw new Error(`Cannot ${verb} ${room}: it has no messages`);
+  return { first, head };
+}
+
+/** Yields the messages of a room from `first` to `head`, as far as there are any. */
+export async function* messagesOf(
+  keys: ChatKeys,
+  { room, first, head }: { readonly room: string; readonly first: number; readonly head: number },
+): AsyncGenerator<ArchiveItem<"message">> {
+  for (let from = first; from <= head;) {
+    const range = [keys.key("log", room), `${from}-0`, `${head}-0`];
+    const page = await keys.send("XRANGE", ...range, "COUNT", pageEntries);
+    const entries = page as readonly (readonly [string, readonly string[]])[];
+    if (entries.length === 0) return;
+    for (const [id, [, epoch = "", , at, , body]] of entries) {
+      const offset = Number.parseInt(id);
+      const { member, from: author, text, nonce } = JSON.parse(`{${body}}`);
+      const sent = { member, from: author, text, nonce };
+      yield { kind: "message", room, offset, epoch, at: Number(at), ...sent };
+      from = offset + 1;
+    }
+  }
+}

@@ -1,0 +1,41 @@
+// export and remove-room with Redis.
+
+import { assertEquals, assertRejects } from "@std/assert";
+import { exportLines } from "../../../app/commands/export.ts";
+import { readRedisRoom, removeRedisRoom } from "../../../app/commands/redis_room.ts";
+import { BrokerNode, newest, testKey, testWithRedis } from "../../support/broker_node.ts";
+import { until } from "../../support/waiting.ts";
+import { draft } from "../broker/broker_contract.ts";
+
+const prefix = testKey("");
+
+testWithRedis("readRedisRoom() yields the messages of a served room", async ({ url }) => {
+  await using node = await BrokerNode.start(url);
+  const texts = Array.from({ length: 501 }, (_, i) => `message ${i}`);
+  await node.broker.append([...texts.map((text) => draft(text)), draft("tea", { room: "tea" })]);
+  const lines = await Array.fromAsync(exportLines(readRedisRoom(url, prefix, "lobby"), "jsonl"));
+  const messages = lines.map((line) => JSON.parse(line));
+  assertEquals(messages.map(({ text }) => text), texts);
+  const { at, ...first } = messages[0];
+  assertEquals(first, { room: "lobby", offset: 1, member: "ada", from: "Ada", text: "message 0" });
+  assertEquals(new Date(at).toISOString(), at);
+  const none = () => Array.fromAsync(readRedisRoom(url, prefix, "none"));
+  await assertRejects(none, Error, "Cannot export none: it has no messages");
+});
+
+testWithRedis("removeRedisRoom() removes a room, and servers learn of it", async (redis) => {
+  const { url } = redis;
+  await using node = await BrokerNode.start(url);
+  const drafts = Array.from({ length: 5_000 }, (_, i) => draft(`secret ${i}`));
+  await node.broker.append([...drafts, draft("tea", { room: "tea" })]);
+  assertEquals(await removeRedisRoom(url, prefix, "lobby"), 5_000);
+  await until(() => node.pruned.length > 0);
+  assertEquals(node.pruned, ["lobby 5001"]);
+  assertEquals(await redis.cli("XLEN", testKey("log:lobby")), "0");
+  assertEquals((await node.broker.newestRooms(10)).map(({ room }) => room), ["tea"]);
+  const remove = () => removeRedisRoom(url, prefix, "lobby");
+  await assertRejects(remove, Error, "Cannot remove lobby: it has no messages");
+  await node.broker.append([draft("new")]);
+  const { entries, first } = await node.broker.read("lobby", newest);
+  assertEquals([entries.length, entries[0]?.offset, first], [1, 5_001, 5_001]);
+});
