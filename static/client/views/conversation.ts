@@ -6,6 +6,7 @@ import type { Room } from "../state/room.ts";
 import { words } from "../words/language.ts";
 import { byId, setText } from "./dom.ts";
 import { KeyedList } from "./keyed_list.ts";
+import type { DrawnRow } from "./keyed_list.ts";
 import { ConversationRows } from "./message_rows.ts";
 import type { RowActions } from "./message_rows.ts";
 import { viewOf } from "./message_view.ts";
@@ -60,7 +61,9 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
   /** Marks visible messages as read, and loads more above them. */
   const onView = () => {
     if (current === undefined) return;
-    const [first = 0, last = 0] = offsetsInView(log);
+    const offsets = messagesInView(log, list.drawn).flatMap((node) => viewOf(node)?.offset ?? []);
+    const [first = 0] = offsets;
+    const last = offsets.at(-1) ?? 0;
     const isUnread = current.readOffset < current.head && isOpened && !isJumping && hasFocus();
     if (isUnread && current.markSeen(first, last)) actions.redraw();
     // Messages that arrived but aren't drawn yet would look like missing ones.
@@ -133,7 +136,10 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
       if (!isLoading) busyTimer = setTimeout(() => log.ariaBusy = "false");
       drawn = { oldest: room.oldest, isLive, hasAids };
 
-      const anchors = isOther || isAtEnd ? [] : anchorsIn(log);
+      // The first message in view that stays keeps its place.
+      const anchors = isOther || isAtEnd
+        ? []
+        : messagesInView(log, list.drawn).map((node) => ({ node, top: topOf(node) }));
       const unchanged = rows.update(room);
       list.update(rows.rows, unchanged);
       const anchor = anchors.find(({ node }) => node.isConnected);
@@ -168,39 +174,24 @@ function hasFocus(): boolean {
 }
 
 /** Returns the index of the first row for which a condition holds; it holds for all later rows. */
-function firstRow(rows: HTMLCollection, isAfter: (row: DOMRect) => boolean): number {
+function firstRow(rows: readonly DrawnRow[], isAfter: (row: DOMRect) => boolean): number {
   let low = 0;
   let high = rows.length;
   while (low < high) {
     const middle = (low + high) >> 1;
     const row = rows[middle];
-    if (row !== undefined && isAfter(row.getBoundingClientRect())) high = middle;
+    if (row !== undefined && isAfter(row.node.getBoundingClientRect())) high = middle;
     else low = middle + 1;
   }
   return low;
 }
 
-/** Returns the rows in view. */
-function rowsInView(log: HTMLElement): Element[] {
+/** Returns the messages whose first line is in view. */
+function messagesInView(log: HTMLElement, rows: readonly DrawnRow[]) {
   const { top, bottom } = log.getBoundingClientRect();
-  const rows = log.firstElementChild?.children;
-  if (rows === undefined) return [];
   const first = firstRow(rows, (row) => row.bottom > top);
   const end = firstRow(rows, (row) => row.top + firstLinePx > bottom);
-  return Array.from({ length: end - first }, (_, i) => rows[first + i])
-    .filter((row) => row !== undefined);
-}
-
-/** Returns the offsets of the messages in view. */
-function offsetsInView(log: HTMLElement): [first?: number, last?: number] {
-  const offsets = rowsInView(log).map((row) => viewOf(row)?.offset)
-    .filter((offset) => offset !== undefined);
-  return offsets.length === 0 ? [] : [Math.min(...offsets), Math.max(...offsets)];
-}
-
-/** Returns the messages in view and where they are. The first that stays keeps its place. */
-function anchorsIn(log: HTMLElement): { readonly node: Element; readonly top: number }[] {
-  return rowsInView(log).filter(viewOf).map((node) => ({ node, top: topOf(node) }));
+  return rows.slice(first, end).map(({ node }) => node).filter(viewOf);
 }
 
 function topOf(node: Element): number {

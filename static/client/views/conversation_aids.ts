@@ -106,7 +106,7 @@ export function mountConversationAids(chat: ChatClient, actions: PageActions) {
     /** Shows the day of the topmost visible row for a moment. */
     showDay(): void {
       const { left, top, width } = log.getBoundingClientRect();
-      const row = document.elementFromPoint(left + width / 2, top + 1)?.closest("#rows > *");
+      const row = document.elementFromPoint(left + width / 2, top + 1)?.closest("article");
       const view = viewOf(row ?? undefined);
       if (view !== undefined) setText(day, dayName(view.at));
       day.hidden = view === undefined || !pill.hidden;

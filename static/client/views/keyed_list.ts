@@ -1,53 +1,86 @@
-// Updates the children of an element from a list of rows, and leaves unchanged rows alone.
+// Updates the content of an element from a list of rows, and leaves unchanged rows alone.
 
-import { keepFocus } from "./dom.ts";
+import { element, keepFocus } from "./dom.ts";
 
-/** One child of the list. */
+/** One row of the list. */
 export interface Row {
   /** Identifies the row in its list. */
   readonly key: string;
   /** Changes whenever the row has to be drawn again. */
   readonly version: string;
   readonly create: () => HTMLElement;
+  /**
+   * Rows with the same number share a parent within the list; numbers rise along the list. Laying
+   * out an element visits all of its children, so a long list needs blocks.
+   */
+  readonly block?: number;
 }
 
-interface DrawnRow {
-  readonly key: string;
-  readonly version: string;
+/** A row with its node. */
+export interface DrawnRow extends Row {
   readonly node: HTMLElement;
 }
 
-/** The children of one element. */
+/** The rows in one element. */
 export class KeyedList {
   readonly #parent: HTMLElement;
+  readonly #blocks = new Map<number, HTMLElement>();
   readonly #drawn: DrawnRow[] = [];
 
   constructor(parent: HTMLElement) {
     this.#parent = parent;
   }
 
-  /** Makes the children match `rows`, in order. The first `unchanged` rows are as before. */
+  /** The rows with their nodes, in order. */
+  get drawn(): readonly DrawnRow[] {
+    return this.#drawn;
+  }
+
+  /** Makes the nodes match `rows`, in order. The first `unchanged` rows are as before. */
   update(rows: readonly Row[], unchanged = 0): void {
     const before = this.#drawn.splice(unchanged);
     const { activeElement } = document;
     const focused = before.find(({ node }) => node.contains(activeElement));
     const reusable = new Map(before.map((drawn) => [drawn.key, drawn]));
-    for (const { key, version, create } of rows.slice(unchanged)) {
-      const known = reusable.get(key);
-      if (known?.version === version) reusable.delete(key);
-      this.#drawn.push(known?.version === version ? known : { key, version, node: create() });
+    for (const row of rows.slice(unchanged)) {
+      const known = reusable.get(row.key);
+      const isCurrent = known?.version === row.version;
+      if (isCurrent) reusable.delete(row.key);
+      this.#drawn.push({ ...row, node: isCurrent ? known.node : row.create() });
     }
     for (const { node } of reusable.values()) node.remove();
-    let cursor = this.#drawn[unchanged - 1]?.node.nextElementSibling ??
-      (unchanged === 0 ? this.#parent.firstElementChild : null);
-    for (const { node } of this.#drawn.slice(unchanged)) {
-      if (node === cursor) cursor = cursor.nextElementSibling;
-      else this.#parent.insertBefore(node, cursor);
+    let previous = this.#drawn[unchanged - 1]?.node;
+    for (const { node, block } of this.#drawn.slice(unchanged)) {
+      const parent = this.#parentOf(block, previous);
+      const next = previous?.parentNode === parent
+        ? previous.nextElementSibling
+        : parent.firstElementChild;
+      if (node !== next) parent.insertBefore(node, next);
+      previous = node;
+    }
+    for (const [block, node] of this.#blocks) {
+      if (node.hasChildNodes()) continue;
+      node.remove();
+      this.#blocks.delete(block);
     }
     if (focused?.node.isConnected !== false) return;
     // The focus stays on the row, or else in the list.
     const again = this.#drawn.find(({ key }) => key === focused.key)?.node.querySelector("button");
     (again ?? this.#parent.querySelector<HTMLElement>("[aria-current]"))?.focus();
     keepFocus();
+  }
+
+  /** Returns the parent of a row. A new block follows that of the previous row. */
+  #parentOf(block: number | undefined, previous: HTMLElement | undefined): HTMLElement {
+    if (block === undefined) return this.#parent;
+    const known = this.#blocks.get(block);
+    if (known !== undefined) return known;
+    const created = element("div");
+    this.#blocks.set(block, created);
+    const next = previous?.parentElement
+      ? previous.parentElement.nextElementSibling
+      : this.#parent.firstElementChild;
+    this.#parent.insertBefore(created, next);
+    return created;
   }
 }

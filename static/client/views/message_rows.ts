@@ -20,6 +20,8 @@ export interface RowActions {
 
 /** Messages of one author within this time form a group. */
 const groupMs = 5 * 60_000;
+/** The messages of one block of the list. */
+const blockLength = 50;
 
 /** The rows of the conversation. */
 export class ConversationRows {
@@ -33,6 +35,8 @@ export class ConversationRows {
   /** How many rows and events there are up to the last message. */
   #drawn = { rows: 0, events: 0 };
   #nextEvent = 0;
+  /** Offset of the next message. Rows belong to its block. */
+  #nextOffset = 0;
   /** The message directly above, if nothing is between. */
   #above: Pick<Message, "member" | "from" | "at"> | undefined;
 
@@ -68,19 +72,20 @@ export class ConversationRows {
     this.#room = room;
     this.#version = version;
     this.#messages = messages;
+    this.#nextOffset = isAppended ? last.offset + 1 : room.oldest;
 
-    if (!isAppended) this.rows.push(...top);
-    this.#addEvents(isAppended ? last.offset : room.oldest - 1);
+    if (!isAppended) top.forEach((row) => this.#add(row));
+    this.#addEvents();
     for (let i = isAppended ? before.length : 0; i < messages.length; i++) {
       const message = messages[i];
       if (message === undefined) break;
       this.#addMessage(room, message, messages[i - 1]?.at);
       this.#drawn = { rows: this.rows.length, events: this.#nextEvent };
-      this.#addEvents(message.offset);
+      this.#addEvents();
     }
     for (const message of outbox.messagesIn(room.name)) {
       const isStart = this.#isStart({ member, from: username, at: message.at });
-      this.rows.push(outboxRow(this.#chat, room, message, isStart, this.#actions.aids));
+      this.#add(outboxRow(this.#chat, room, message, isStart, this.#actions.aids));
     }
     return unchanged;
   }
@@ -97,7 +102,7 @@ export class ConversationRows {
     const isStart = this.#isStart(message);
     const isMention = this.#chat.isMention(room, message);
     const { aids } = this.#actions;
-    this.rows.push({
+    this.#add({
       // The row of an own message keeps its key when the message leaves the outbox.
       key: member === this.#chat.member ? `nonce ${nonce}` : `message ${room.name} ${offset}`,
       // After a reset another message can have the same offset.
@@ -105,6 +110,11 @@ export class ConversationRows {
       create: () =>
         drawMessage({ ...message, isStart, isMention }, this.#chat.readerOf(room), aids?.formatter),
     });
+    this.#nextOffset = offset + 1;
+  }
+
+  #add(row: Row): void {
+    this.rows.push({ ...row, block: Math.floor(this.#nextOffset / blockLength) });
   }
 
   /** Whether a message starts a group. */
@@ -116,15 +126,15 @@ export class ConversationRows {
   }
 
   #addBetween(row: Row): void {
-    this.rows.push(row);
+    this.#add(row);
     this.#above = undefined;
   }
 
-  /** Adds a line for the presence events up to an offset. */
-  #addEvents(upTo: number): void {
+  /** Adds a line for the presence events before the next message. */
+  #addEvents(): void {
     const events = this.#room?.roster.events ?? [];
     const start = this.#nextEvent;
-    while ((events[this.#nextEvent]?.afterOffset ?? Infinity) <= upTo) this.#nextEvent++;
+    while ((events[this.#nextEvent]?.afterOffset ?? Infinity) < this.#nextOffset) this.#nextEvent++;
     const text = this.#actions.aids?.describe(events.slice(start, this.#nextEvent)) ?? "";
     if (text !== "") this.#addBetween(lineRow(`presence ${events[start]?.id}`, "presence", text));
   }

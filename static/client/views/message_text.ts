@@ -14,6 +14,9 @@ const foldedLines = 20;
 const lineLength = 78;
 /** Several lines without anything visible. */
 const blankLines = /\n(?:[^\S\n]|[\p{Default_Ignorable_Code_Point}\u2800\n])*\n/gu;
+/** Letters and signs that certainly stay within their line, unlike marks and rare symbols. */
+const flat =
+  /^[\s!-\u024f\u0370-\u0482\u048a-\u052f\u2010-\u2027\u3001-\u3029\u3041-\u3096\u30a1-\u30ff\u4e00-\u9fff\uac00-\ud7a3]*$/;
 const tags = { bold: "strong", italic: "em", strike: "s", quote: "blockquote" } as const;
 
 /** Creates the formatter of a page. */
@@ -72,6 +75,8 @@ export function createFormatter({ defaultRoom, openRoom, addressOf }: PageAction
   return {
     mentions,
     isEmojiOnly,
+    /** Whether a text may reach beyond its lines. */
+    isTall: (text: string) => !flat.test(text),
     /** Draws a text. Long ones are folded. */
     draw(text: string, reader: TextReader): readonly (Node | string)[] {
       const nodes = draw(parseText(text, reader));

@@ -18,9 +18,6 @@ export interface MessageView {
   readonly isMention: boolean;
 }
 
-/** Letters and signs that certainly stay within their line, unlike marks and rare symbols. */
-const flat =
-  /^[\s!-\u024f\u0370-\u0482\u048a-\u052f\u2010-\u2027\u3001-\u3029\u3041-\u3096\u30a1-\u30ff\u4e00-\u9fff\uac00-\ud7a3]*$/;
 const hues = new NameHues();
 const views = new WeakMap<Element, MessageView>();
 
@@ -61,7 +58,7 @@ export function drawMessage(
   const article = element(
     "article",
     {
-      class: `row${isStart ? " start" : ""}${flat.test(from + text) ? "" : " tall"}`,
+      class: `row${isStart ? " start" : ""}${formatter?.isTall(from + text) ? " tall" : ""}`,
       "aria-label": `${from}, ${time}`,
     },
     element("time", {

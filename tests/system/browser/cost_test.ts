@@ -1,13 +1,34 @@
-// How many rows an incoming message changes in a room with many.
+// What an incoming message costs in a room with many: rows drawn, and rows laid out again.
 
-import { assertEquals } from "@std/assert";
-import { browserTest, waitForMessage } from "./browser_harness.ts";
+import { assert, assertEquals } from "@std/assert";
+import { browserTest, sharedServerOnly, waitForMessage } from "./browser_harness.ts";
+import type { Page } from "./browser_harness.ts";
 import { ScriptedServer, signInScripted } from "./scripted_server.ts";
 
-const rowCount = 500;
+const rowCount = 1_000;
 const samples = 5;
+/** Max children of any element in the conversation, all of which are visited by a layout. */
+const childrenMax = 60;
 
-browserTest("draws only its own row for an incoming message", async (chat) => {
+/** Counts the rows that are added or removed until the next frame is drawn. */
+async function countDrawnRows(page: Page): Promise<number> {
+  return await page.evaluate(() =>
+    new Promise<number>((done) => {
+      const observer = new MutationObserver((changes) => {
+        observer.disconnect();
+        const isRow = (node: Node) => node instanceof Element && node.localName === "article";
+        const rows = changes.flatMap(({ addedNodes, removedNodes }) =>
+          [...addedNodes, ...removedNodes].filter(isRow)
+        );
+        requestAnimationFrame(() => requestAnimationFrame(() => done(rows.length)));
+      });
+      const rows = document.querySelector("#rows");
+      if (rows !== null) observer.observe(rows, { childList: true, subtree: true });
+    })
+  );
+}
+
+browserTest("draws and lays out only the last rows for an incoming message", async (chat) => {
   const server = new ScriptedServer();
   server.append(
     "lobby",
@@ -26,25 +47,16 @@ browserTest("draws only its own row for an incoming message", async (chat) => {
       return document.querySelectorAll("#rows article").length;
     });
   }
-  const rows: number[] = [];
+  const drawn: number[] = [];
   for (let i = 0; i < samples; i++) {
-    const drawn = ada.evaluate(() =>
-      new Promise<number>((done) => {
-        const observer = new MutationObserver((changes) => {
-          observer.disconnect();
-          const count = changes.reduce(
-            (sum, { addedNodes, removedNodes }) => sum + addedNodes.length + removedNodes.length,
-            0,
-          );
-          requestAnimationFrame(() => requestAnimationFrame(() => done(count)));
-        });
-        const rows = document.querySelector("#rows");
-        if (rows !== null) observer.observe(rows, { childList: true });
-      })
-    );
+    const count = countDrawnRows(ada);
     server.publish("lobby", { text: `news ${i}.` });
-    rows.push(await drawn);
+    drawn.push(await count);
   }
   // The first one brings the line "new since".
-  assertEquals(rows.slice(1), rows.slice(1).map(() => 1));
-});
+  assertEquals(drawn.slice(1), drawn.slice(1).map(() => 1));
+  const childCounts = await ada.locator("#rows, #rows *").evaluateAll((nodes) =>
+    nodes.map((node) => node.childElementCount)
+  );
+  assert(Math.max(...childCounts) <= childrenMax, `${Math.max(...childCounts)}`);
+}, sharedServerOnly);

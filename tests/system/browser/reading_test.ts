@@ -45,7 +45,7 @@ browserTest("groups an author's messages within five minutes, and separates days
   );
   const { ada } = await signInScripted(chat, {}, server);
   await waitForMessage(ada, "months later");
-  const rows = await ada.locator("#rows > *").evaluateAll((nodes) =>
+  const rows = await ada.locator("#rows > * > *").evaluateAll((nodes) =>
     nodes.map((node) =>
       node.localName === "article"
         ? `${node.classList.contains("start") ? node.querySelector(".name")?.textContent : "-"}: ${
@@ -116,7 +116,7 @@ browserTest("draws a line where the person stopped reading, for each room", asyn
   await ada.goto(path);
   await waitForMessage(ada, "missed two");
   const lines = () =>
-    ada.locator("#rows > .new, #rows article .text").evaluateAll((nodes) =>
+    ada.locator("#rows .new, #rows article .text").evaluateAll((nodes) =>
       nodes.map((node) => node.textContent.replace(/\d\d?:\d\d(\s[AP]M)?/, "…"))
     );
   assertEquals(await lines(), ["seen", "New since …", "missed one", "missed two"]);
@@ -335,7 +335,7 @@ browserTest("reads new messages aloud, and no history", async (chat) => {
             if (isAnnounced && node.localName === "article") announced.push(node.textContent);
           }
         }
-      }).observe(rows, { childList: true });
+      }).observe(rows, { childList: true, subtree: true });
     });
   });
   await server.attach(context);
