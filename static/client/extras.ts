@@ -11,7 +11,7 @@ import { mountDialogs } from "./views/dialogs.ts";
 import { byId } from "./views/dom.ts";
 import { mountNavigation } from "./views/navigation.ts";
 import { mountNotifications } from "./views/notifications.ts";
-import { mountStatusLine, signInDelay } from "./views/status_line.ts";
+import { mountStatusLine, signInTrouble } from "./views/status_line.ts";
 import { panels } from "./words/language.ts";
 import type { Complaint } from "./words/language.ts";
 
@@ -41,7 +41,7 @@ export function mountExtras(
     conversationAids: mountConversationAids(chat, actions),
     navigation,
     notifications: mountNotifications(actions),
-    signInDelay: () => signInDelay(chat),
+    signInTrouble: () => signInTrouble(chat),
     statusLine: mountStatusLine(chat, actions.redraw),
     /** Runs a slash command. Returns a complaint if it cannot. */
     runCommand(command: string, argument: string): Complaint | undefined {

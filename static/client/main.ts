@@ -179,7 +179,7 @@ function drawSignIn(): void {
   } else if (app.hidden) {
     const hasMessages = (chat.rooms.get(current)?.messages.length ?? 0) > 0;
     if (signInState.kind === "pending" && !hasMessages) {
-      return void withPrompt((it) => it.wait(extras?.signInDelay()));
+      return void withPrompt((it) => it.wait(extras?.signInTrouble()));
     }
     app.hidden = false;
   }

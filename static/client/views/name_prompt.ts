@@ -6,6 +6,7 @@ import type { Problem } from "../state/problem.ts";
 import { panels, sentenceOf, words } from "../words/language.ts";
 import { button, byId, element, setText, withNames } from "./dom.ts";
 import { isolate } from "./presence_lines.ts";
+import type { Trouble } from "./status_line.ts";
 
 /** The prompt of the page. */
 export type NamePrompt = ReturnType<typeof mountNamePrompt>;
@@ -21,6 +22,7 @@ export function mountNamePrompt(
   const access = byId<"label">("prompt-access");
   const code = access.control as HTMLInputElement;
   const submit = byId<"button">("prompt-go");
+  let trouble: Trouble | undefined;
   setText(byId<"h1">("prompt-title"), `# ${room}`);
   setText(submit, panels.enter(room));
   if (input.value === "") input.value = name;
@@ -63,7 +65,10 @@ export function mountNamePrompt(
   byId<"form">("prompt-form").addEventListener("submit", (event) => {
     event.preventDefault();
     const parsed = parseUsername(input.value);
-    if (parsed.ok) return signIn(parsed.value, code.value === "" ? undefined : code.value);
+    if (parsed.ok) {
+      signIn(parsed.value, code.value === "" ? undefined : code.value);
+      return trouble?.onAct?.();
+    }
     void complain(parsed);
     input.focus();
   });
@@ -85,6 +90,7 @@ export function mountNamePrompt(
   return {
     /** Asks for a name, or for the access code if `problem` is about that. */
     show(problem: Problem | undefined): void {
+      trouble = undefined;
       submit.disabled = false;
       setText(submit, panels.enter(room));
       const isAccess = problem?.code.startsWith("access_");
@@ -95,11 +101,13 @@ export function mountNamePrompt(
       // Without an answer there is simply no list.
       showPeople().catch(() => {});
     },
-    /** Waits for the server; with a `reason` for the wait, the person may try again at once. */
-    wait(reason: string | undefined): void {
-      submit.disabled = reason === undefined;
-      setText(submit, reason === undefined ? panels.connecting : panels.tryNow);
-      if (reason !== undefined) showHint(reason);
+    /** Waits for the server. With `delay`, the person may act on it, or else try again at once. */
+    wait(delay: Trouble | undefined): void {
+      trouble = delay;
+      submit.disabled = delay === undefined;
+      if (delay === undefined) return setText(submit, panels.connecting);
+      setText(submit, delay.label ?? panels.tryNow);
+      showHint(delay.sentence);
     },
   };
 }

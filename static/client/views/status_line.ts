@@ -13,12 +13,36 @@ const shortMs = 2_000;
 /** A page that is ready sooner was served by the server it talks to. */
 const freshMs = 10_000;
 
+/** Why the page has no connection, and what the person can do about it. */
+export interface Trouble {
+  readonly sentence: string;
+  readonly label?: string;
+  readonly onAct?: () => void;
+}
+
+const reload = () => location.reload();
+
 /** Returns why signing in takes so long; `undefined` while the server may still answer. */
-export function signInDelay(chat: ChatClient): string | undefined {
+export function signInTrouble(chat: ChatClient): Trouble | undefined {
+  const lasting = lastingTrouble(chat);
+  if (lasting !== undefined) return lasting;
   const problem = waitReason(chat);
-  if (problem !== undefined) return words.problem(problem);
-  if (!navigator.onLine) return panels.offline;
-  return chat.status.kind === "backoff" ? panels.unreachable : undefined;
+  if (problem !== undefined) return { sentence: words.problem(problem) };
+  if (!navigator.onLine) return { sentence: panels.offline };
+  return chat.status.kind === "backoff" ? { sentence: panels.unreachable } : undefined;
+}
+
+/** Returns the trouble that another attempt to connect does not end. */
+function lastingTrouble(chat: ChatClient): Trouble | undefined {
+  const { status } = chat;
+  const problem = waitReason(chat);
+  if (problem?.code === "sign_on_expired") {
+    return { sentence: words.problem(problem), label: panels.signInAgain, onAct: reload };
+  }
+  if (status.kind !== "ended") return undefined;
+  return status.isReplaced
+    ? { sentence: panels.connectedElsewhere, label: panels.useHere, onAct: () => chat.takeOver() }
+    : { sentence: panels.connectionEnded(status.reason) };
 }
 
 /** Returns what the server, or a proxy before it, said about the connection. */
@@ -50,7 +74,6 @@ export function mountStatusLine(chat: ChatClient, redraw: () => void) {
     const nodes = sentence === "" ? [] : label === "" ? [text] : [text, action];
     if (line.childElementCount !== nodes.length) line.replaceChildren(...nodes);
   };
-  const reload = () => location.reload();
   const tryNow = () => chat.retryNow();
 
   /** Shows why the chat isn't ready. Returns false unless that may pass in a moment. */
@@ -62,13 +85,9 @@ export function mountStatusLine(chat: ChatClient, redraw: () => void) {
     const reason = problem && words.problem(problem);
     // Another attempt is not a new topic.
     const topic = reason ?? (lastTopic || panels.connecting);
-    if (status.kind === "ended") {
-      if (status.isReplaced) {
-        show(panels.connectedElsewhere, panels.useHere, () => chat.takeOver());
-      } else show(panels.connectionEnded(status.reason));
-    } else if (problem?.code === "sign_on_expired") {
-      show(words.problem(problem), panels.signInAgain, reload);
-    } else if (shortFor > 0) {
+    const lasting = lastingTrouble(chat);
+    if (lasting !== undefined) show(lasting.sentence, lasting.label, lasting.onAct);
+    else if (shortFor > 0) {
       timer = setTimeout(redraw, shortFor + 10);
       return true;
     } else if (reason === undefined && !navigator.onLine) {

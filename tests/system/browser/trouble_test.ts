@@ -49,19 +49,25 @@ browserTest("says that the server is full, and enters once there is room [C9]", 
 
 const hopByHop = ["connection", "upgrade", "host"];
 
-/** Opens the chat through a proxy that drops some headers, and so passes on no WebSocket. */
+/** Opens the chat through a proxy that passes on no WebSocket. */
 async function visitThroughProxy(
   chat: TestChat,
-  dropped: readonly string[],
+  { dropped = hopByHop, answer, locale = "en-GB" }: {
+    /** The headers that the proxy drops. */
+    dropped?: readonly string[];
+    /** What the proxy answers by itself. */
+    answer?: (pathname: string) => Response | undefined;
+    locale?: string;
+  },
   check: (page: Page) => Promise<void>,
-  locale = "en-GB",
 ): Promise<void> {
   await using proxy = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },
     (request) => {
       const { pathname } = new URL(request.url);
       const headers = [...request.headers].filter(([name]) => !dropped.includes(name));
-      return fetch(new URL(pathname, chat.server.url), { method: request.method, headers });
+      return answer?.(pathname) ??
+        fetch(new URL(pathname, chat.server.url), { method: request.method, headers });
     },
   );
   const context = await chat.newContext({ locale });
@@ -76,18 +82,62 @@ async function visitThroughProxy(
 }
 
 browserTest("says that a proxy blocks WebSockets [C9]", async (chat) => {
-  await visitThroughProxy(chat, [...hopByHop, "origin"], async (page) => {
+  await visitThroughProxy(chat, { dropped: [...hopByHop, "origin"] }, async (page) => {
     await waitForRefusal(page, /A proxy blocks WebSockets.*Upgrade/);
   });
 });
 
 browserTest("says in the reader's language that its origin is not allowed [C9]", async (chat) => {
-  await visitThroughProxy(chat, hopByHop, async (page) => {
+  await visitThroughProxy(chat, {}, async (page) => {
     await waitForRefusal(page, /This page's address isn't allowed.*ALLOWED_ORIGINS/);
   });
-  await visitThroughProxy(chat, hopByHop, async (page) => {
+  await visitThroughProxy(chat, { locale: "de" }, async (page) => {
     await waitForRefusal(page, /Die Adresse dieser Seite ist hier nicht erlaubt/);
-  }, "de");
+  });
+});
+
+browserTest("leads from the name prompt to a proxy's sign-on, and keeps the name", async (chat) => {
+  const html = { headers: { "content-type": "text/html" } };
+  const signOn = () => new Response("<h1>Who are you?</h1>", html);
+  const answers = [
+    signOn,
+    () => new Response(null, { status: 401 }),
+    () => new Response(null, { status: 302, headers: { location: "/sign-on" } }),
+  ];
+  for (const expired of answers) {
+    let isExpired = false;
+    const answer = (pathname: string) => {
+      if (!isExpired) return undefined;
+      return pathname === "/ws" ? expired() : signOn();
+    };
+    await visitThroughProxy(chat, { answer }, async (page) => {
+      await page.locator("#prompt-go:enabled").waitFor();
+      isExpired = true;
+      await waitForRefusal(page, /Your sign-in to this site has expired/);
+      await page.locator("#prompt-go", { hasText: "Sign in again" }).click();
+      await page.locator("h1", { hasText: "Who are you?" }).waitFor();
+      isExpired = false;
+      await page.reload();
+      await waitUntil(
+        "the name is back",
+        async () => await page.inputValue("#prompt-name") === "Ada",
+      );
+    });
+  }
+});
+
+browserTest("leads to a proxy's sign-on, and keeps outbox and draft", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  await ada.context().route(/\/ws$/, (route) => route.fulfill({ contentType: "text/html" }));
+  await chat.killServer();
+  await waitForStatus(ada, /Your sign-in to this site has expired/);
+  await send(ada, "written meanwhile");
+  await ada.fill("#text", "half a sentence");
+  await chat.startServer();
+  await ada.context().unroute(/\/ws$/);
+  await ada.click("#status >> text=Sign in again");
+  await waitForMessage(ada, "written meanwhile");
+  assertEquals(await ada.inputValue("#text"), "half a sentence");
 });
 
 browserTest("tells being offline from a server that is down", async (chat) => {
