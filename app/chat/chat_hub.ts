@@ -687,5 +687,6 @@ function serverLimits(settings: HubSettings): ServerLimits {
     ratePerSecond: settings.ratePerSecond,
     retentionDays: settings.retentionDays,
     retentionMessages: settings.retentionMessages,
+    typing: settings.typing,
   };
 }

@@ -138,6 +138,8 @@ export interface ServerLimits {
   readonly retentionDays: number;
   /** Messages kept per room; 0 is all. */
   readonly retentionMessages: number;
+  /** Whether rooms get `typing` pushes. */
+  readonly typing: boolean;
 }
 /** The interval of heartbeats, and the silence after which either side gives up. */
 export interface Heartbeat {

@@ -8,7 +8,7 @@ import type { Room } from "../../static/client/state/room.ts";
 import { memoryStorage } from "../../static/client/state/storage.ts";
 import { TabOutbox } from "../../static/client/state/tab_outbox.ts";
 import type { KeyValue } from "../../static/client/state/storage.ts";
-import type { MessagePush, Push, RoomPush } from "../../app/protocol/wire.ts";
+import type { MessagePush, Push, RoomPush, WelcomePush } from "../../app/protocol/wire.ts";
 import { ManualTime } from "./manual_time.ts";
 
 /** A dialed socket, seen from the server. */
@@ -127,7 +127,7 @@ export function unsent(page: Page): string[] {
 }
 
 /** Returns a `welcome` push. */
-export function welcome(username = "Ada"): Push {
+export function welcome(username = "Ada"): WelcomePush {
   return {
     type: "welcome",
     protocol: 1,
@@ -144,6 +144,7 @@ export function welcome(username = "Ada"): Push {
       ratePerSecond: 2,
       retentionDays: 0,
       retentionMessages: 0,
+      typing: true,
     },
     heartbeat: { intervalMs: 25_000, timeoutMs: 60_000 },
   };

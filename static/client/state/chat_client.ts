@@ -244,12 +244,11 @@ export class ChatClient {
     this.#ports.onChange();
   }
 
-  /** Tells a room that the person is typing, at most once in three seconds. */
+  /** Tells a room that the person is typing, at most once in three seconds, if rooms want that. */
   sendTyping(name: string): void {
     const now = this.#ports.connection.now();
-    if (this.#rooms.get(name)?.phase !== "live" || now - this.#lastTypingAt < typingIntervalMs) {
-      return;
-    }
+    const isWanted = this.#limits?.typing && this.#rooms.get(name)?.phase === "live";
+    if (!isWanted || now - this.#lastTypingAt < typingIntervalMs) return;
     this.#lastTypingAt = now;
     this.#send({ type: "typing", room: name });
   }

@@ -274,8 +274,9 @@ Deno.test("ChatHub marks presence pushes as quiet without join lines [N10]", () 
   ]);
 });
 
-Deno.test("ChatHub tells nobody who is typing if that is turned off [M10]", () => {
+Deno.test("ChatHub tells nobody who is typing if that is turned off, and says so [M10]", () => {
   const chat = new TestChat({ typing: false });
+  assert(!only(chat.connect().hello("Cy"), "welcome").limits.typing);
   const ada = chat.enter("Ada");
   const ben = chat.enter("Ben");
   ada.pushes();

@@ -34,6 +34,24 @@ Deno.test("ChatClient.signIn() asks for another name on the same connection afte
   assertEquals(page.chat.signInState, { kind: "done" });
 });
 
+Deno.test("ChatClient sends typing every 3 s, unless the server wants none [M10]", () => {
+  for (const typing of [true, false]) {
+    const page = new Page();
+    page.chat.openRoom("lobby");
+    page.chat.signIn({ username: "Ada", token: "t".repeat(43) });
+    page.socket.events.onOpen();
+    page.socket.take();
+    const push = welcome();
+    page.socket.push({ ...push, limits: { ...push.limits, typing } }, room(0));
+    const sent = [0, 2_900, 200].map((ms) => {
+      page.time.pass(ms);
+      page.chat.sendTyping("lobby");
+      return page.socket.take().map(({ type }) => type);
+    });
+    assertEquals(sent, typing ? [["typing"], [], ["typing"]] : [[], [], []]);
+  }
+});
+
 Deno.test("ChatClient sends the access code with each hello [N13]", () => {
   const page = new Page();
   page.chat.openRoom("lobby");
