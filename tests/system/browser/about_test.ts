@@ -7,12 +7,14 @@ import {
   noRateLimit,
   openSettings,
   send,
+  sharedServerOnly,
   signIn,
   waitForMessage,
   waitForRoom,
   waitUntil,
 } from "./browser_harness.ts";
 import type { Page } from "./browser_harness.ts";
+import { signInScripted } from "./scripted_server.ts";
 
 const phone = { viewport: { width: 360, height: 720 }, hasTouch: true, isMobile: true };
 
@@ -216,11 +218,13 @@ browserTest(
   async (chat) => {
     const landscape = { viewport: { width: 680, height: 360 }, hasTouch: true, isMobile: true };
     const ada = await chat.signIn("Ada", landscape);
-    await send(ada, "hello");
     const sizeOf = (selector: string) =>
       ada.locator(selector).first().evaluate((node) => parseFloat(getComputedStyle(node).fontSize));
-    assertEquals(await sizeOf("#me-name"), 15);
+    const sizes = () => Promise.all(["#me-name", "#text", "#room-title"].map(sizeOf));
+    assertEquals(await sizes(), [15, 16, 17]);
     const devtools = await ada.context().newCDPSession(ada);
+    await devtools.send("Page.setFontSizes", { fontSizes: { standard: 24 } });
+    assertEquals(await sizes(), [22.5, 24, 25.5]);
     await devtools.send("Emulation.setSafeAreaInsetsOverride", {
       insets: { left: 40, right: 44, top: 0, bottom: 0 },
     });
@@ -231,3 +235,22 @@ browserTest(
     assert(left >= 40 && right >= 44, `${left} ${right}`);
   },
 );
+
+browserTest("keeps badges on one line beside long names in large type", async (chat) => {
+  const { ada, server } = await signInScripted(chat, { viewport: { width: 320, height: 568 } });
+  const devtools = await ada.context().newCDPSession(ada);
+  await devtools.send("Page.setFontSizes", { fontSizes: { standard: 24 } });
+  const name = "a-room-with-a-rather-long-name";
+  await joinRoom(ada, name);
+  await joinRoom(ada, "lobby");
+  server.publish(name, ...Array.from({ length: 120 }, () => ({ text: "@Ada?" })));
+  const lineCount = (selector: string) =>
+    ada.locator(selector, { hasText: "@ 120" }).evaluate((badge) => {
+      const range = document.createRange();
+      range.selectNodeContents(badge);
+      return range.getClientRects().length;
+    });
+  assertEquals(await lineCount("#room-title .badge"), 1);
+  await ada.click("#room-title");
+  assertEquals(await lineCount("#room-list .badge"), 1);
+}, sharedServerOnly);

@@ -2,10 +2,16 @@
 
 import { assertEquals } from "@std/assert";
 import { chromium } from "playwright-core";
-import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
+import type {
+  Browser,
+  BrowserContext,
+  BrowserContextOptions,
+  Page,
+  WebSocketRoute,
+} from "playwright-core";
 import { ServerProcess } from "../../support/server_process.ts";
 
-export type { BrowserContext, BrowserContextOptions, Page };
+export type { BrowserContext, BrowserContextOptions, Page, WebSocketRoute };
 
 /** With those that Playwright adds, these keep the browser from contacting other hosts. */
 const flags = ["--disable-domain-reliability", "--no-pings"];

@@ -4,6 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import {
   browserTest,
   joinRoom,
+  noRateLimit,
   openSettings,
   send,
   signIn,
@@ -11,7 +12,7 @@ import {
   waitForRoom,
   waitUntil,
 } from "./browser_harness.ts";
-import type { BrowserContext, Page, TestChat } from "./browser_harness.ts";
+import type { BrowserContext, Page, TestChat, WebSocketRoute } from "./browser_harness.ts";
 
 browserTest("keeps the appearance, in all tabs and across a reload", async (chat) => {
   const ada = await chat.signIn("Ada", { colorScheme: "light" });
@@ -266,32 +267,49 @@ browserTest("clears the badge of an earlier visit", async (chat) => {
   assertEquals((await shownBy(one))[0], "badge 0");
 });
 
+/** Signs Ada in to a page whose service worker notifies, as if she were away. */
+async function signInWithWorker(chat: TestChat, context: BrowserContext): Promise<Page> {
+  await context.grantPermissions(["notifications"], { origin: new URL(chat.url).origin });
+  await context.addInitScript(() => {
+    // As on phones, where only the service worker may notify.
+    class Notification extends EventTarget {
+      static permission = "granted";
+      constructor() {
+        super();
+        throw new TypeError("Illegal constructor");
+      }
+    }
+    Object.assign(globalThis, { Notification });
+    document.hasFocus = () => false;
+    // Wait for the promise: asking for notifications too early loses them.
+    const { showNotification } = ServiceWorkerRegistration.prototype;
+    let count = 0;
+    ServiceWorkerRegistration.prototype.showNotification = async function (...args) {
+      await showNotification.apply(this, args);
+      document.documentElement.dataset.shown = String(++count);
+    };
+  });
+  const ada = await chat.openTab(context);
+  await signIn(ada, "Ada");
+  await ada.waitForFunction(() => navigator.serviceWorker.controller?.state === "activated");
+  return ada;
+}
+
+/** Returns the notifications that the service worker shows, once there were `count`. */
+async function shownByWorker(page: Page, count: number): Promise<string[]> {
+  if (count > 0) await page.waitForSelector(`html[data-shown="${count}"]`);
+  return await page.evaluate(async () => {
+    const { ready } = navigator.serviceWorker;
+    const notifications = await (await ready).getNotifications();
+    return notifications.map(({ title, body }) => `${title}: ${body}`);
+  });
+}
+
 browserTest(
   "leads from a notification of the service worker to its room",
   async (chat) => {
     const context = await chat.newContext();
-    await context.grantPermissions(["notifications"], { origin: new URL(chat.url).origin });
-    await context.addInitScript(() => {
-      // As on phones, where only the service worker may notify.
-      class Notification extends EventTarget {
-        static permission = "granted";
-        constructor() {
-          super();
-          throw new TypeError("Illegal constructor");
-        }
-      }
-      Object.assign(globalThis, { Notification });
-      document.hasFocus = () => false;
-      // Wait for the promise: asking for notifications too early loses them.
-      const { showNotification } = ServiceWorkerRegistration.prototype;
-      ServiceWorkerRegistration.prototype.showNotification = async function (...args) {
-        await showNotification.apply(this, args);
-        document.documentElement.dataset.shown = "1";
-      };
-    });
-    const ada = await chat.openTab(context);
-    await signIn(ada, "Ada");
-    await ada.waitForFunction(() => navigator.serviceWorker.controller?.state === "activated");
+    const ada = await signInWithWorker(chat, context);
     const ben = await chat.signIn("Ben");
     for (const page of [ada, ben]) {
       await send(page, "/join design");
@@ -301,14 +319,7 @@ browserTest(
     await waitForMessage(ada, "here it is");
     await ada.click("#room-list >> text=# lobby");
     await send(ben, "@Ada come and look");
-    const shown = () =>
-      ada.evaluate(async () => {
-        const { ready } = navigator.serviceWorker;
-        const notifications = await (await ready).getNotifications();
-        return notifications.map(({ title, body }) => `${title}: ${body}`);
-      });
-    await ada.waitForSelector("html[data-shown]");
-    assertEquals(await shown(), ["Ben in #design: @Ada come and look"]);
+    assertEquals(await shownByWorker(ada, 1), ["Ben in #design: @Ada come and look"]);
     const [worker] = context.serviceWorkers();
     await worker?.evaluate(async () => {
       const { registration } = globalThis as unknown as {
@@ -322,9 +333,41 @@ browserTest(
     });
     await ada.waitForURL(/\/r\/design$/);
     await waitForMessage(ada, "come and look");
-    assertEquals(await shown(), []);
+    assertEquals(await shownByWorker(ada, 0), []);
   },
   { needsNotifications: true },
+);
+
+browserTest(
+  "notifies once of what came while it reconnected, of a mention before the rest",
+  async (chat) => {
+    const context = await chat.newContext();
+    const sockets: WebSocketRoute[] = [];
+    let whenReachable = Promise.resolve();
+    await context.routeWebSocket(/\/ws$/, async (socket) => {
+      sockets.push(socket);
+      await whenReachable;
+      socket.connectToServer();
+    });
+    const ada = await signInWithWorker(chat, context);
+    const ben = await chat.signIn("Ben");
+    await send(ben, "before");
+    await waitForMessage(ada, "before");
+    const { promise, resolve } = Promise.withResolvers<void>();
+    whenReachable = promise;
+    await sockets.at(-1)?.close({ code: 4100, reason: "lost" });
+    for (const text of ["one", "@Ada two", "three"]) await send(ben, text);
+    await waitForMessage(ben, "three");
+    resolve();
+    await waitForMessage(ada, "three");
+    assertEquals(await shownByWorker(ada, 1), ["Ben in #lobby: @Ada two"]);
+    await send(ben, "@Ada four");
+    assertEquals((await shownByWorker(ada, 2)).toSorted(), [
+      "Ben in #lobby: @Ada four",
+      "Ben in #lobby: @Ada two",
+    ]);
+  },
+  { needsNotifications: true, ...noRateLimit },
 );
 
 browserTest("notifies of all messages of a room, or of none, as chosen", async (chat) => {

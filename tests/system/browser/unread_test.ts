@@ -92,7 +92,7 @@ browserTest(
     await waitUntil("the end is read", async () => await unreadCount(ada) < unread);
     assert(await unreadCount(ada) > 0);
     const pill = ada.locator(".pill button").first();
-    assert(/^\d+ new since .*\d · Jump$/.test(await pill.textContent() ?? ""));
+    assert(/^\d+ new since .*\d(\s[AP]M)? · Jump$/.test(await pill.textContent() ?? ""));
     await pill.click();
     await waitUntil(
       "the first unread line is in view again",
@@ -275,7 +275,7 @@ browserTest("copies several messages as lines with author and time", async (chat
     { text: "```\ncode\n```", from: "Ben", at },
     { text: "two\nlines", member: "cy", from: "Cy", at: at + minute },
   );
-  const ada = await openAsAda(chat, server, 3);
+  const ada = await openAsAda(chat, server, 3, { locale: "en-GB" });
   await waitForMessage(ada, "lines");
   const copied = (from: number, to: number) =>
     ada.evaluate(([from, to]) => {
@@ -311,7 +311,7 @@ browserTest(
     const server = new ScriptedServer();
     const at = new Date(2026, 2, 4, 11, 56).getTime();
     server.append("lobby", { text: "one @Ada", at }, { text: "two `code`", at });
-    const ada = await openAsAda(chat, server, 2);
+    const ada = await openAsAda(chat, server, 2, { locale: "en-GB" });
     await waitForMessage(ada, "two");
     const tree = await ada.locator("#talk").ariaSnapshot();
     assert(tree.includes('- log "Messages"'), tree);

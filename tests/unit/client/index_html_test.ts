@@ -23,6 +23,20 @@ Deno.test("byId() is called with tags and ids that index.html has", async () => 
   assert(new Set(found).size > 30);
 });
 
+Deno.test("index.html fetches the manifest with credentials, which a proxy may ask for", async () => {
+  const html = await Deno.readTextFile(new URL("index.html", root));
+  assert(/<link rel="manifest"[^>]* crossorigin="use-credentials">/.test(html));
+});
+
+Deno.test("style.css sets text in rem, so that it follows the browser's font size", async () => {
+  const css = await Deno.readTextFile(new URL("style.css", root));
+  const sizes = [...css.matchAll(/\bfont(?:-size)?:\s*([^;]+);/g)].map(([, value = ""]) => value)
+    .filter((value) => value !== "inherit");
+  assert(sizes.length > 30);
+  // 1px hides text from all but screen readers.
+  assertEquals(sizes.filter((value) => !/\d?rem\b/.test(value) && value !== "1px"), []);
+});
+
 function sizeOf(bytes: Uint8Array): number {
   return brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }).length;
 }
