@@ -102,7 +102,7 @@ export class MemoryBroker implements Broker {
     return this.#names.has(member);
   }
 
-  rename(member: string, username: string): Outcome<boolean> {
+  rename(member: string, username: string, _isWanted?: () => boolean): Outcome<boolean> {
     return this.#run(() => this.#hold(member, username));
   }
 

@@ -78,7 +78,7 @@ async function startPausable(url: string) {
 }
 
 testWithRedis(
-  "rename() is void if the tab that wanted the name has moved to another node [N8]",
+  "rename() is void if the tab that wanted the name has moved to another node [N9]",
   async ({ url }) => {
     await using a = await startPausable(url);
     await using b = await BrokerNode.start(url);
@@ -96,7 +96,7 @@ testWithRedis(
 );
 
 testWithRedis(
-  "rename() takes effect if another tab of the member has moved to another node [N8]",
+  "rename() takes effect if another tab of the member has moved to another node [N9]",
   async ({ url }) => {
     await using a = await startPausable(url);
     await using b = await BrokerNode.start(url);
@@ -121,18 +121,21 @@ testWithRedis("rename() is void once the member has left the node [N8]", async (
   assertEquals(await b.broker.claim("ben", "Ada"), "Ada");
 });
 
-testWithRedis("tabMoved() is called for a tab that moved while Redis was away", async (redis) => {
-  await using proxy = new TcpProxy(redis.port);
-  await using a = await BrokerNode.start(redisUrl(proxy.port));
-  await using b = await BrokerNode.start(redis.url);
-  await a.broker.claim("ada", "Ada", "tab");
-  proxy.cut();
-  await until(() => !a.broker.isReady);
-  await b.broker.claim("ada", "Ada", "tab");
-  proxy.isCut = false;
-  await until(() => a.broker.isReady);
-  assertEquals(a.presence, ["tab of ada moved"]);
-});
+testWithRedis(
+  "tabMoved() is called for a tab that moved while Redis was away [N9]",
+  async (redis) => {
+    await using proxy = new TcpProxy(redis.port);
+    await using a = await BrokerNode.start(redisUrl(proxy.port));
+    await using b = await BrokerNode.start(redis.url);
+    await a.broker.claim("ada", "Ada", "tab");
+    proxy.cut();
+    await until(() => !a.broker.isReady);
+    await b.broker.claim("ada", "Ada", "tab");
+    proxy.isCut = false;
+    await until(() => a.broker.isReady);
+    assertEquals(a.presence, ["tab of ada moved"]);
+  },
+);
 
 testWithRedis(
   "claim() frees the name of a silent member when its node is declared dead [N8]",

@@ -136,6 +136,21 @@ Deno.test("ChatHub closes the session of a tab that has moved to another node [N
   assertEquals(news(ada), []);
 });
 
+Deno.test("ChatHub wants no name any more for a session that another node has replaced [N9]", () => {
+  const { chat, broker } = start();
+  const ben = chat.enter("Ben", ["lobby"], { tab: "one" });
+  const wanted: (boolean | undefined)[] = [];
+  broker.rename = (_member, _username, isWanted) => {
+    wanted.push(isWanted?.());
+    broker.hub?.tabMoved?.("id-Ben", "one");
+    wanted.push(isWanted?.());
+    return false;
+  };
+  ben.send({ type: "rename", username: "Bo" });
+  assertEquals(wanted, [true, false]);
+  assertEquals(ben.socket.closed?.code, 4005);
+});
+
 Deno.test("ChatHub announces a rename once, whichever node it was requested on [N11]", () => {
   const { chat, broker, ada } = start();
   const ben = chat.enter("Ben");
