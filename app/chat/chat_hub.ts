@@ -1,6 +1,6 @@
-// The hub: takes commands from sessions and carries them out in order, with the parts of this
-// folder that own the state. It is pure (law 6): sockets, broker, clock, scheduler, identities and
-// log are passed in.
+// The hub: executes each session's commands in order, through the classes in this folder that own
+// the state. It is pure (law 6): sockets, broker, clock, scheduler, identities and log are passed
+// in.
 
 import { decodeCommand } from "../protocol/decode.ts";
 import { closeCode, hubLimits, limits, protocolVersion } from "../protocol/wire.ts";
@@ -35,9 +35,9 @@ import { Writer } from "./writer.ts";
 import type { Sent } from "./writer.ts";
 
 const heartbeatMs = 25_000;
-/** Time between the heartbeats of a client that only answers them. Many proxies wait 60 s. */
+/** Heartbeat interval of a client that only answers heartbeats. Many proxies time out at 60 s. */
 const idleHeartbeatMs = 45_000;
-/** A ping that follows the last one sooner counts as a refusal. */
+/** Min time between pings. A ping that comes sooner counts as a refusal. */
 const pingMinMs = 1_000;
 /** A session that sends nothing for this long is closed. */
 const silenceMs = 60_000;
@@ -47,12 +47,12 @@ const nextHelloTimeoutMs = 60_000;
 /** Max refused hellos before a session is closed. */
 const maxRefusedHellos = 5;
 const sweepMs = 1_000;
-/** Clients that must reconnect spread their attempts over this long, per thousand sessions. */
+/** Time per thousand sessions over which clients spread their attempts to reconnect. */
 const spreadMsPerThousand = 1_000;
-/** Max commands of a session held back while the broker is slow. */
+/** Max commands held back per session while the broker is slow. */
 const maxHeld = 256;
 
-/** The chat without its network and disk: sessions, and their commands in order. */
+/** The chat without its network and disk: all sessions of this node, and what they send. */
 export class ChatHub {
   readonly #ports: HubPorts;
   readonly #settings: HubSettings;
@@ -104,7 +104,7 @@ export class ChatHub {
     broker.subscribe(this.#listener());
   }
 
-  /** Takes a new connection. */
+  /** Accepts a new connection. */
   connect(socket: Socket, peer: PeerAddress): Session {
     const now = this.#ports.clock.now();
     const count = ++this.#sessionCount;
@@ -123,7 +123,7 @@ export class ChatHub {
     return session;
   }
 
-  /** Handles one frame from a session. Never throws, whatever the client sent. */
+  /** Handles one frame from a session. Never throws, whatever the client sends. */
   receive(session: Session, frame: unknown): void {
     if (session.state.kind === "closing" || this.#isDraining) return;
     this.#ticker.frameReceived();
@@ -181,7 +181,7 @@ export class ChatHub {
     return this.#isDraining;
   }
 
-  /** The time over which clients spread their attempts if all must reconnect. */
+  /** The time over which clients spread their attempts when all must reconnect. */
   get reconnectSpreadMs(): number {
     return Math.ceil(this.#sessions.size / 1_000) * spreadMsPerThousand;
   }
@@ -193,15 +193,15 @@ export class ChatHub {
   }
 
   /**
-   * Returns the rooms, for a client without a session, or why it may not see them. Rejects while
-   * storage is unavailable.
+   * Returns the room directory for a client without a session, or an error push if the client is
+   * denied access. Rejects while storage is unavailable.
    */
   async directory(peer: PeerAddress, accessCode: string | undefined) {
     const denied = this.#access.check({ ...peer, member: "" }, accessCode, () => false);
     return denied ?? await this.#directory.list();
   }
 
-  /** What the hub holds now, for operators and tests. */
+  /** Current counts, for operators and tests. */
   get size() {
     return {
       sessions: this.#sessions.size,
@@ -234,7 +234,7 @@ export class ChatHub {
     for (const session of this.#sessions) this.#end(session, closeCode.restarting, spreadMs);
   }
 
-  /** Removes a session. With a reason its member leaves; without one the grace begins. */
+  /** Removes a session. With a reason, its member leaves; without one, the grace period begins. */
   #forget(session: Session, reason: LeftReason | undefined): void {
     const { state } = session;
     if (state.kind === "closing") return;
@@ -468,7 +468,7 @@ export class ChatHub {
       (isRenamed) => {
         if (!this.#members.has(member)) return;
         if (!isRenamed) return this.#refuse(session, nameTaken("rename", username));
-        // In a cluster the broker has already announced it here, and perhaps a later rename.
+        // In a cluster, the broker has already announced this rename here, and perhaps a later one.
         const isAnnounced = broker.cluster === undefined &&
           this.#members.rename(member.id, username);
         if (!isAnnounced) {
@@ -525,7 +525,7 @@ export class ChatHub {
     else this.#settle(session, "internal", () => written, task, task);
   }
 
-  /** Commits, encodes and sends the commands of this tick (law 1). */
+  /** Commits this tick's messages, then encodes and sends all pushes (law 1). */
   #tick(): void {
     const { clock, meter } = this.#ports;
     const startedAt = clock.now();
@@ -544,8 +544,8 @@ export class ChatHub {
   #appended({ active, draft, isFirst }: Sent, result: AppendResult): void {
     const { room, nonce } = draft;
     const { session, payer, subscriptions } = active;
-    const hasMadeRoom = result.kind === "stored" && result.offset === 1;
-    if (isFirst && !hasMadeRoom) this.#quotas.refundRoom(payer);
+    const hasCreatedRoom = result.kind === "stored" && result.offset === 1;
+    if (isFirst && !hasCreatedRoom) this.#quotas.refundRoom(payer);
     switch (result.kind) {
       case "unavailable":
         return this.#refuse(session, storageUnavailable({ re: "message", nonce, room }));

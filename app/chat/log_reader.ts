@@ -1,4 +1,4 @@
-// The one paged reader (law 5): sessions join, resume, repair holes and scroll back through it.
+// The one paged reader (law 5): sessions join, resume, fill gaps and scroll back through it.
 
 import { hubLimits } from "../protocol/wire.ts";
 import type { ErrorPush, HistoryCommand, Position } from "../protocol/wire.ts";
@@ -42,7 +42,7 @@ export class LogReader {
 
   /**
    * Requests a `room` push: the entries after `position`, or the newest. It is sent at the end of a
-   * tick; if it has the last entries, the subscription goes live.
+   * tick; if it includes the last entries, the subscription goes live.
    */
   join(subscription: Subscription, position: Position | undefined): void {
     const { active } = subscription;
@@ -53,7 +53,7 @@ export class LogReader {
     this.#options.ticker.soon();
   }
 
-  /** Requests a `history` push, which is read at once unless other pages are pending. */
+  /** Requests a `history` push. Its page is read at once unless other pages are pending. */
   history(active: ActiveSession, { room, before, limit }: HistoryCommand): void {
     active.pages.push({ kind: "history", room, before, limit });
     this.#waiting.add(active);
@@ -66,7 +66,7 @@ export class LogReader {
     this.#waiting.delete(active);
   }
 
-  /** Sends the pages that are ready. Called once per tick, after its messages were delivered. */
+  /** Sends the pages that are ready. Called once per tick, after its messages are delivered. */
   serve(): void {
     for (const active of this.#waiting) this.#serve(active);
   }
@@ -121,7 +121,7 @@ export class LogReader {
     });
   }
 
-  /** Reads entries that memory no longer has. */
+  /** Reads entries that are no longer in memory. */
   #readAfter(request: JoinRequest, position: Position, maxBytes: number): void {
     const { active, room } = request.subscription;
     const query = { after: position, limit: hubLimits.resumeMax, maxBytes };
@@ -216,7 +216,7 @@ export class LogReader {
   }
 }
 
-/** Whether the session has left the room since. */
+/** Returns whether the session has since left the room. */
 function isVoid({ subscription }: JoinRequest): boolean {
   const { active, room } = subscription;
   return active.subscriptions.get(room.name) !== subscription;

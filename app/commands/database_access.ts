@@ -1,4 +1,4 @@
-// Opens and checks databases outside the server, which may be using them.
+// Opens and checks databases for commands, while a server may be using them.
 
 import { DatabaseSync } from "node:sqlite";
 import { checkReadable, lockPathOf } from "../broker/sqlite/lock.ts";
@@ -9,20 +9,21 @@ import { schemaVersion } from "../broker/sqlite/schema.ts";
 import { errorMessage } from "../core/error_message.ts";
 import { sleep } from "../core/timers.ts";
 
-/** The database and the files that SQLite keeps beside it. */
+/** Suffixes of the database file and of the files that SQLite keeps next to it. */
 export const databaseSuffixes = ["", "-wal", "-shm", "-journal"];
-/** Max wait for a server that is starting and replays its journal. */
+/** Max wait for a server that is starting up and replaying its journal. */
 const busyMs = 5_000;
 
-/** Returns the lock of the folder that a database is in, as this process takes it. */
+/** Returns the options with which this process locks the folder of a database. */
 export function folderLock(path: string): FolderLockOptions {
   return { path: lockPathOf(path), owner: thisProcess(), now: Date.now, wait: sleep };
 }
 
 /**
- * Opens the database at `path` to read it, while a server may be using it.
+ * Opens the database at `path` for reading. A server may be using it.
  *
- * @throws {Error} As `openDatabase`, or if SQLite's locks do not reach the server.
+ * @throws {Error} As `openDatabase` does, or if a server is using the database and SQLite's locks
+ *   have no effect between it and this process.
  */
 export async function openToRead(path: string): Promise<DatabaseSync> {
   await checkReadable(folderLock(path));
@@ -30,9 +31,11 @@ export async function openToRead(path: string): Promise<DatabaseSync> {
 }
 
 /**
- * Opens the database at `path`, in a folder that no server uses unless `openToRead` has checked it.
+ * Opens the database at `path`. The caller must hold the lock of its folder; to read a database
+ * that a server may be using, call `openToRead`.
  *
- * @throws {Error} If there is none, or it is not a database of this version or an earlier one.
+ * @throws {Error} If it does not exist, or is not a Parley database of this version or an earlier
+ *   one.
  */
 export function openDatabase(path: string): DatabaseSync {
   if (infoOf(path) === undefined) throw new Error(`Cannot open ${path}: it does not exist`);
@@ -48,10 +51,10 @@ export function openDatabase(path: string): DatabaseSync {
 }
 
 /**
- * Turns a copy with its journal into a single file, and reads all of it.
+ * Merges the journal of a copy into the copy, and checks that the whole file is readable.
  *
- * @throws {Error} If it is not a whole database of this version or an earlier one. The message
- *   calls it `name`.
+ * @throws {Error} If it is damaged, or not a Parley database of this version or an earlier one. The
+ *   message calls it `name`.
  */
 export function checkCopy(path: string, name = path): void {
   try {
@@ -69,18 +72,18 @@ function checkSchema(database: DatabaseSync): void {
   const version = Number(database.prepare("PRAGMA user_version").get()?.user_version);
   const tables = database.prepare("SELECT name FROM sqlite_schema WHERE name IN (?, ?)")
     .all("messages", "epochs");
-  if (version === 0 || tables.length !== 2) throw new Error("it is not a database of Parley");
+  if (version === 0 || tables.length !== 2) throw new Error("it is not a Parley database");
   if (version > schemaVersion) throw new Error("it was made by a newer version of Parley");
 }
 
-/** Removes a database and the files beside it, as far as they exist. */
+/** Removes a database and the files that SQLite keeps next to it, if they exist. */
 export function removeDatabase(path: string): void {
   for (const suffix of databaseSuffixes) {
     if (exists(path + suffix)) Deno.removeSync(path + suffix);
   }
 }
 
-/** Returns whether anything is at a path, be it a broken link. */
+/** Returns whether anything exists at a path, even a broken symlink. */
 function exists(path: string): boolean {
   try {
     Deno.lstatSync(path);
@@ -90,7 +93,7 @@ function exists(path: string): boolean {
   }
 }
 
-/** Returns the file at a path, following links, or `undefined` if there is none. */
+/** Returns information about the file at a path, following symlinks, or `undefined` if absent. */
 export function infoOf(path: string): Deno.FileInfo | undefined {
   try {
     return Deno.statSync(path);

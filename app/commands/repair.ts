@@ -5,9 +5,9 @@ import { FolderLock } from "../broker/sqlite/lock.ts";
 import { folderLock, openDatabase } from "./database_access.ts";
 
 /**
- * Removes a room with all its messages, and returns how many there were.
+ * Removes a room and all its messages. Returns the number of messages removed.
  *
- * @throws {Error} If a server uses the folder, or the room has never had a message.
+ * @throws {Error} If a server is using the folder, or the room has never had a message.
  */
 export async function removeRoom(path: string, room: string): Promise<number> {
   return await change(path, (database) => {
@@ -22,10 +22,11 @@ export async function removeRoom(path: string, room: string): Promise<number> {
 }
 
 /**
- * Dates the messages from after `now` (in ms since 1970) to `now`, and returns how many there were.
- * They were stored while the clock was ahead, and retention by age would never reach them.
+ * Changes the time of messages dated after `now` (in ms since 1970) to `now`. Returns the number of
+ * messages changed. They were stored while the clock was ahead, so age-based retention would keep
+ * them, and all later messages in their rooms, for too long.
  *
- * @throws {Error} If a server uses the folder.
+ * @throws {Error} If a server is using the folder.
  */
 export async function repairTimes(path: string, now: number): Promise<number> {
   return await change(path, (database) => {
@@ -36,7 +37,7 @@ export async function repairTimes(path: string, now: number): Promise<number> {
   });
 }
 
-/** Changes the database in one transaction, in a folder that no server uses. */
+/** Changes the database in one transaction, while holding the lock of its folder. */
 async function change<T>(path: string, work: (database: DatabaseSync) => T): Promise<T> {
   const lock = await FolderLock.acquire(folderLock(path));
   try {
@@ -45,7 +46,7 @@ async function change<T>(path: string, work: (database: DatabaseSync) => T): Pro
     const result = work(database);
     lock.check();
     database.exec("COMMIT");
-    // Otherwise removed text stays in the journal and in free pages.
+    // Otherwise the removed text would remain in the journal and in free pages.
     database.prepare("PRAGMA incremental_vacuum").all();
     database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").all();
     return result;

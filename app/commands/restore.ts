@@ -9,7 +9,7 @@ import { checkCopy, folderLock, infoOf, openDatabase, removeDatabase } from "./d
  * Puts the copy `from`, with the journal beside it if there is one, in the place of the database at
  * `path`. Keeps the previous database and returns its new path, if there was one.
  *
- * @throws {Error} If a server uses the folder, or `from` is not a whole database of Parley.
+ * @throws {Error} If a server is using the folder, or `from` is not an intact Parley database.
  */
 export async function restore(path: string, from: string, now: Date): Promise<string | undefined> {
   if (infoOf(from) === undefined) throw new Error(`Cannot copy ${from}: it does not exist`);

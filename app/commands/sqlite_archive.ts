@@ -1,4 +1,4 @@
-// The database of a chat as the source and the target of an archive.
+// Exports a chat from a SQLite database, and imports one into a new database.
 
 import { DatabaseFile } from "../broker/sqlite/database.ts";
 import { FolderLock } from "../broker/sqlite/lock.ts";
@@ -33,13 +33,13 @@ const insert = {
          VALUES (?, ?, ?, ?, 0, ?, ?)`,
 } as const;
 
-/** Opens a database to export it as it is now, even while a server uses it. */
+/** Opens a snapshot of a database for export. A server may be using the database. */
 export async function openSqliteSource(path: string, nameHoldMs: number): Promise<ArchiveSource> {
   const database = await openToRead(path);
   database.exec("BEGIN");
   const rows = (sql: string, ...values: readonly (string | number)[]) =>
     database.prepare(sql).iterate(...values);
-  // The columns of the other queries are the fields.
+  // The queries for rooms, messages and nonces name their columns after the fields of an item.
   const itemsOf = (sql: string, ...values: readonly (string | number)[]) =>
     rows(sql, ...values) as Iterable<unknown> as Iterable<ArchiveItem>;
   const items = function* (): Generator<ArchiveItem> {
@@ -68,9 +68,9 @@ export async function openSqliteSource(path: string, nameHoldMs: number): Promis
 }
 
 /**
- * Prepares a new database at `path`, which appears there once it is complete.
+ * Prepares a new database, which is moved to `path` once it is complete.
  *
- * @throws {Error} If there is one, or a server uses the folder.
+ * @throws {Error} If `path` already exists, or a server is using its folder.
  */
 export async function openSqliteTarget(path: string): Promise<ArchiveTarget> {
   const lock = await FolderLock.acquire(folderLock(path));
@@ -83,7 +83,7 @@ export async function openSqliteTarget(path: string): Promise<ArchiveTarget> {
   let file: DatabaseFile;
   try {
     if (infoOf(path) !== undefined) {
-      throw new Error(`Cannot import into ${path}: it exists; move it away first`);
+      throw new Error(`Cannot import into ${path}: it already exists; move it elsewhere first`);
     }
     removeDatabase(unfinished);
     file = new DatabaseFile(unfinished, "normal", 0);

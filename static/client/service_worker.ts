@@ -1,5 +1,6 @@
 // The service worker: serves the page from a cache while the server is unreachable, and opens rooms
-// from notifications. The server comes first, so a new page replaces an old one. Imports nothing.
+// from notifications. It tries the server first, so that a new version of the page shows at once.
+// Imports nothing.
 
 interface ExtendableEvent {
   waitUntil(work: Promise<unknown>): void;
@@ -18,9 +19,9 @@ interface WindowClient {
   navigate(url: string): Promise<unknown>;
 }
 
-/** The part of a service worker's global scope that is used; TypeScript's DOM types lack it. */
+/** The part of a service worker's global scope used here. TypeScript's DOM types lack it. */
 interface Scope {
-  /** The page's files, the page itself first. The server puts them before this script. */
+  /** Paths of the page's files, the page itself first. The server prepends this to the script. */
   readonly shell: { readonly version: string; readonly paths: readonly [string, ...string[]] };
   readonly clients: {
     claim(): Promise<void>;
@@ -42,8 +43,8 @@ const [page] = paths;
 /** Includes the page's path, since another chat may share the origin. */
 const cachePrefix = `parley ${page} `;
 const cacheName = cachePrefix + version;
-/** Time the server has before the cached page is shown. */
-const patienceMs = 2_000;
+/** How long to wait for the server before showing the cached page. */
+const serverTimeoutMs = 2_000;
 
 scope.addEventListener("install", (event) => event.waitUntil(install()));
 scope.addEventListener("activate", (event) => event.waitUntil(activate()));
@@ -78,14 +79,14 @@ async function activate(): Promise<void> {
   await scope.clients.claim();
 }
 
-/** Returns the server's page, or the cached one if the server or a proxy before it fails or waits. */
+/** Returns the server's page, or the cached one if the server or a proxy fails or is slow. */
 async function networkFirst(request: Request): Promise<Response> {
   const response = fetch(request);
   const cached = await caches.match(page, { cacheName });
   if (cached === undefined) return await response;
   return await Promise.race([
     response.then((it) => it.status < 500 ? it : cached, () => cached),
-    new Promise<Response>((resolve) => setTimeout(resolve, patienceMs, cached)),
+    new Promise<Response>((resolve) => setTimeout(resolve, serverTimeoutMs, cached)),
   ]);
 }
 
@@ -94,7 +95,7 @@ async function cacheFirst(request: Request): Promise<Response> {
   return await caches.match(request, { cacheName, ignoreSearch: true }) ?? await fetch(request);
 }
 
-/** Shows a room in a window of the page, or in a new one. */
+/** Shows a room in an open window of the page, or in a new one. */
 async function openRoom(url: string): Promise<void> {
   const windows = await scope.clients.matchAll({ type: "window" });
   const window = windows.find((client) => client.url === url) ?? windows[0];

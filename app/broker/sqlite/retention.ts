@@ -4,9 +4,9 @@ import type { DatabaseFile } from "./database.ts";
 import type { Nonces } from "./nonces.ts";
 
 export interface RetentionOptions {
-  /** Days that messages are kept; 0 is no limit. */
+  /** Days to keep messages; 0 means no limit. */
   readonly retentionDays: number;
-  /** Messages kept per room; 0 is no limit. */
+  /** Max messages kept per room; 0 means no limit. */
   readonly retentionMessages: number;
 }
 
@@ -23,7 +23,7 @@ const sql = {
 /** Room name and the offset of the oldest message kept. */
 export type PrunedRoom = readonly [name: string, first: number];
 
-/** Retention in one database. */
+/** Applies the retention limits to one database. */
 export class Retention {
   readonly #options: RetentionOptions;
   readonly #nonces: Nonces;
@@ -35,7 +35,7 @@ export class Retention {
     this.#nonces = nonces;
   }
 
-  /** Visits up to `rows` rooms and deletes up to `rows` messages, inside a transaction. */
+  /** Visits up to `rows` rooms and deletes up to `rows` messages, in the caller's transaction. */
   prune(
     file: DatabaseFile,
     now: number,

@@ -19,7 +19,7 @@ export async function testSingleContainer(t: Deno.TestContext, engine: Engine): 
 
   await t.step("serves the page", () => assertPage(url));
 
-  await t.step("carries a chat", async () => {
+  await t.step("delivers messages between two clients", async () => {
     await using ada = await ContainerClient.join(url, "Ada");
     await using ben = await ContainerClient.join(url, "Ben");
     ada.send("Good morning");
@@ -66,7 +66,7 @@ export async function testSingleContainer(t: Deno.TestContext, engine: Engine): 
     assertEquals(ida.texts, ["Good morning"]);
   });
 
-  await t.step("backs up, and restores what was copied in", async () => {
+  await t.step("backs up, and restores a backup copied into the container", async () => {
     const id = await chat();
     assertMatch(await compose.run("exec", "-T", "chat", "parley", "backup", "data/b.db"), /Copied/);
     await engine.run("docker", "cp", `${id}:/app/data/b.db`, `${engine.dir}/b.db`);
@@ -92,7 +92,7 @@ export async function testSingleContainer(t: Deno.TestContext, engine: Engine): 
     await compose.run("down", "-v");
   });
 
-  await t.step("takes flags, and the health check follows them", async () => {
+  await t.step("accepts flags, and the health check uses them too", async () => {
     const flags = "--port 9000 --base-path /chat --rate-burst 5".split(" ");
     const options = "run -d --read-only --tmpfs /tmp --cap-drop ALL".split(" ");
     const id = (await engine.run("docker", ...options, "parley", ...flags)).trim();

@@ -1,6 +1,6 @@
-// Stand-ins for official images, for machines that cannot fetch them. They are built from Debian's
-// packages and this Deno, and have the name, user, folders, variables and first process of the
-// official image.
+// Stand-ins for official images, for machines that cannot pull them. Each is built from Debian
+// packages and this Deno executable, with the official image's name, user, folders, environment
+// variables and entrypoint.
 
 import type { Engine } from "./engine.ts";
 
@@ -11,18 +11,18 @@ const certificates = "/etc/ssl/certs/ca-certificates.crt";
 /** How to build an image. */
 interface Recipe {
   readonly dockerfile: string;
-  /** Executable files by name, with their text. */
+  /** Executable scripts: file name to text. */
   readonly scripts?: Readonly<Record<string, string>>;
-  /** Paths on this machine, by name in the build context. */
+  /** Files to copy into the build context: name there to path on this machine. */
   readonly files?: Readonly<Record<string, string>>;
 }
 
-/** Fetches an image into the engine, or builds its stand-in if it can't be fetched. */
+/** Pulls an image into the engine, or builds its stand-in if it can't be pulled. */
 export async function provideImage(engine: Engine, image: string): Promise<void> {
   if ((await engine.try("docker", "pull", "-q", image)).success) return;
   const [name = ""] = image.split(":");
   const recipe = recipes[name];
-  if (recipe === undefined) throw new Error(`Cannot fetch or replace ${image}: it has no stand-in`);
+  if (recipe === undefined) throw new Error(`Cannot pull ${image}, and it has no stand-in`);
   await provideBase(engine);
   const contextDir = `${engine.dir}/${name.replaceAll("/", "-")}`;
   await Deno.mkdir(contextDir);
@@ -47,7 +47,7 @@ const install = "export DEBIAN_FRONTEND=noninteractive && apt-get update -qq" +
   " && apt-get install -y -qq --no-install-recommends";
 
 const recipes: Readonly<Record<string, Recipe>> = {
-  // Also has this machine's certificates, for network access in the build.
+  // Also contains this machine's CA certificates, so that the build can use its network.
   "denoland/deno": {
     files: {
       deno: Deno.execPath(),
@@ -75,12 +75,13 @@ CMD ["eval", "console.log('Welcome to Deno!')"]
   },
   redis: {
     scripts: {
-      // The official build has no protected mode, which would refuse connections from other
+      // The official image turns off protected mode, which would refuse connections from other
       // containers.
       "redis-server": `#!/bin/sh
 exec /usr/bin/redis-server --protected-mode no "$@"
 `,
-      // Drops root privileges, and takes leading options as options of redis-server.
+      // Drops root privileges. Arguments that start with an option or a config file go to
+      // redis-server.
       "docker-entrypoint.sh": `#!/bin/sh
 set -e
 case "$1" in -* | *.conf) set -- redis-server "$@" ;; esac
@@ -105,8 +106,8 @@ CMD ["redis-server"]
 `,
   },
   caddy: {
-    // Like the official image, its program has a file capability and fails to start where that is
-    // dropped.
+    // As in the official image, the program has a file capability, so it fails to start in a
+    // container that drops that capability.
     dockerfile: `RUN ${install} caddy libcap2-bin
 RUN mkdir -p /config/caddy /data/caddy && setcap cap_net_bind_service=+ep /usr/bin/caddy
 ENV XDG_CONFIG_HOME=/config XDG_DATA_HOME=/data

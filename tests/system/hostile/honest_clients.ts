@@ -1,5 +1,5 @@
-// Honest clients that chat during attacks, in a separate thread, so that they measure the
-// server and not the attacks.
+// Honest clients that chat during attacks. They run in a separate thread, so that the attackers'
+// own load does not distort their measurements.
 
 import type { HonestReport, WorkerCommand, WorkerReply } from "./honest_worker.ts";
 
@@ -41,10 +41,13 @@ export class HonestClients implements AsyncDisposable {
     await this.#request({ kind: "catch_up" });
   }
 
-  /** Waits until all clients have received all messages. Returns a report since the last call. */
+  /**
+   * Waits until all clients have received all messages. Returns a report on the time since the last
+   * call.
+   */
   async settle(): Promise<HonestReport> {
     const reply = await this.#request({ kind: "settle" });
-    if (reply.kind !== "settled") throw new Error("The honest clients replied to another command");
+    if (reply.kind !== "settled") throw new Error(`Unexpected reply: ${reply.kind}`);
     return reply.report;
   }
 

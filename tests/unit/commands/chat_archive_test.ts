@@ -130,7 +130,7 @@ testWithRedis("import-chat refuses a chat that exists or is in use", async (redi
   const { url } = redis;
   await using folder = await databaseFolder();
   fillDatabase(folder.path);
-  await assertRejects(() => openSqliteTarget(folder.path), Error, "it exists; move it away first");
+  await assertRejects(() => openSqliteTarget(folder.path), Error, "it already exists; move it");
   const broker = await RedisBroker.open(redisOptions(url, { leaseMs: 300 }));
   await assertRejects(() => openRedisTarget(url, prefix), Error, "servers use it");
   await broker.append([draft("a")]);

@@ -97,7 +97,7 @@ Deno.test("restore() refuses while a server uses the folder, and names it", asyn
   lock.release();
 });
 
-Deno.test("restore() refuses what is not a whole database of Parley, and changes nothing", async () => {
+Deno.test("restore() refuses files that are not intact Parley databases, and changes nothing", async () => {
   await using folder = await databaseFolder();
   const { dir } = folder;
   const broker = folder.open();
@@ -118,7 +118,7 @@ Deno.test("restore() refuses what is not a whole database of Parley, and changes
     const [name, message] of [
       ["wrong.db", "file is not a database"],
       ["half.db", "Cannot use"],
-      ["foreign.db", "not a database of Parley"],
+      ["foreign.db", "not a Parley database"],
       ["newer.db", "made by a newer version of Parley"],
       ["none.db", "none.db: it does not exist"],
     ] as const
