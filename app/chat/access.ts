@@ -6,17 +6,17 @@ import { RateLimiter } from "./rate_limiter.ts";
 import { accessLocked, refusal } from "./refusals.ts";
 import type { Payer } from "./session.ts";
 
-/** Wrong codes of a network or a known member: enough for typos, too few for guessing. */
+/** Quota of wrong codes per network or known member: enough for typos, too few for guessing. */
 const burst = 10;
 const perSecond = 1 / 60;
-/** The same for an IPv6 /48, which one person can have, and for all addresses together. */
+/** The same per IPv6 /48, which a single person may own, and for all addresses together. */
 const wideBurst = 40;
 const widePerSecond = 4 / 60;
 const totalBurst = 600;
 const totalPerSecond = 1;
-/** The share of a wrong code that is charged to a network: many use one that is not public. */
-const networkPart = { public: 1, private: 1 / 10, loopback: 1 / 10 };
-/** The key of all addresses together. */
+/** Cost of a wrong code by address scope: many people may share one that isn't public. */
+const codeCost = { public: 1, private: 1 / 10, loopback: 1 / 10 };
+/** Key of the bucket that all addresses share. */
 const allAddresses = "all";
 
 /** Checks access codes and counts wrong ones. */
@@ -35,9 +35,9 @@ export class AccessGuard {
   }
 
   /**
-   * Returns why a code is refused, or `undefined` if it is right. Wrong codes are charged to the
-   * network, so that guessing takes too long. A known member has its own quota, so that a guesser
-   * cannot lock out a whole household.
+   * Returns the error for a refused code, or `undefined` if it is correct. Wrong codes are charged
+   * to the network, so that guessing takes too long. A known member has its own quota, so that a
+   * guesser cannot lock out a whole household.
    */
   check(payer: Payer, code: string | undefined, isKnown: () => boolean): ErrorPush | undefined {
     const { network, member, scope } = payer;
@@ -49,14 +49,14 @@ export class AccessGuard {
       this.#wrongWide.wait(wideNetwork(network), now),
       this.#wrongTotal.wait(allAddresses, now),
     );
-    // Don't check an unknown member's code: the time this takes could help a guesser.
+    // Don't check an unknown member's code: the response time could help a guesser.
     if (retryAfter > 0 && (!isKnown() || this.#wrong.wait(member, now) > 0)) {
       return accessLocked(retryAfter);
     }
     if (this.#isCode(code)) return undefined;
     if (retryAfter > 0) this.#wrong.charge(member, 1, now);
     else {
-      const cost = networkPart[scope];
+      const cost = codeCost[scope];
       this.#wrong.charge(network, cost, now);
       this.#wrongWide.charge(wideNetwork(network), cost, now);
       this.#wrongTotal.charge(allAddresses, cost, now);

@@ -20,7 +20,7 @@ export class Ticker {
     this.#tick = tick;
   }
 
-  /** Counts a received frame. A due tick waits while turns bring further frames. */
+  /** Counts a received frame. A due tick waits while each turn delivers more frames. */
   frameReceived(): void {
     this.#framesReceived++;
   }

@@ -1,4 +1,4 @@
-// The keys of a chat in Redis, for commands.
+// Reads and writes the Redis keys of a chat, for commands.
 
 import { connectError } from "../broker/redis/connect_error.ts";
 import { RedisLink } from "../broker/redis/redis_link.ts";
@@ -17,18 +17,18 @@ export class ChatKeys {
   }
 
   /**
-   * Connects.
+   * Connects to a chat in Redis.
    *
-   * @throws {Error} If Redis cannot be used, or servers use a chat that should be `unserved`.
+   * @throws {Error} If Redis cannot be used, or servers are using a chat that must be `offline`.
    */
-  static async open(url: string, prefix: string, state?: "unserved"): Promise<ChatKeys> {
+  static async open(url: string, prefix: string, state?: "offline"): Promise<ChatKeys> {
     let link: RedisLink | undefined;
     try {
       const onTyping = () => {};
       link = await RedisLink.open({ name: "archive", url, prefix, timeoutMs, onTyping });
       const keys = new ChatKeys(link, prefix);
-      if (state === "unserved" && await keys.isServed()) {
-        throw new Error("servers use it, or did a moment ago; stop them all, and wait a minute");
+      if (state === "offline" && await keys.hasServers()) {
+        throw new Error("servers are using it or were a moment ago; stop them and wait a minute");
       }
       return keys;
     } catch (error) {
@@ -45,18 +45,18 @@ export class ChatKeys {
     return this.#prefix + parts.join(":");
   }
 
-  /** Returns fields of a hash; `undefined` where one is missing. */
+  /** Returns fields of a hash, with `undefined` for each missing one. */
   async fields(key: string, ...names: readonly string[]): Promise<readonly (string | undefined)[]> {
     const values = await this.send("HMGET", key, ...names) as readonly (string | null)[];
     return values.map((value) => value ?? undefined);
   }
 
-  async isServed(): Promise<boolean> {
+  async hasServers(): Promise<boolean> {
     for await (const found of this.scan("lease:*")) if (found.length > 0) return true;
     return false;
   }
 
-  /** Yields the chat's keys, possibly with repeats. `pattern` is without the prefix. */
+  /** Yields the chat's keys that match `pattern`, which excludes the prefix. Keys may repeat. */
   async *scan(pattern: string): AsyncGenerator<readonly string[]> {
     const match = this.#prefix.replaceAll(/[*?[\]\\]/g, "\\$&") + pattern;
     let cursor = "0";

@@ -1,4 +1,4 @@
-// The keys of a chat in Redis as the source and the target of an archive.
+// Exports a chat from Redis, and imports one into Redis.
 
 import { connectError } from "../broker/redis/connect_error.ts";
 import { entryBody, nonceTtlMs } from "../broker/redis/scripts.ts";
@@ -8,13 +8,13 @@ import type { ArchiveItem, ArchiveSource, ArchiveTarget } from "./chat_archive.t
 import { ChatKeys } from "./chat_keys.ts";
 import { messagesOf } from "./redis_room.ts";
 
-/** Opens a chat in Redis to export it. */
+/** Opens a chat in Redis for export. */
 export async function openRedisSource(
   url: string,
   prefix: string,
   nameHoldMs: number,
 ): Promise<ArchiveSource> {
-  const keys = await ChatKeys.open(url, prefix, "unserved");
+  const keys = await ChatKeys.open(url, prefix, "offline");
   const items = async function* (): AsyncGenerator<ArchiveItem> {
     const firsts = new Map<string, number>();
     for await (const name of distinct(keys.scan("room:*"))) {
@@ -77,13 +77,13 @@ async function* distinct(batches: AsyncIterable<readonly string[]>): AsyncGenera
 }
 
 /**
- * Prepares a chat in Redis that is empty, or whose import was cut off. No server starts with it
- * until it is complete.
+ * Prepares an empty chat in Redis, removing the remains of an interrupted import. No server starts
+ * on this chat until the import is complete.
  *
- * @throws {Error} If it has messages, or a server uses it.
+ * @throws {Error} If the chat has messages, or a server is using it.
  */
 export async function openRedisTarget(url: string, prefix: string): Promise<ArchiveTarget> {
-  const keys = await ChatKeys.open(url, prefix, "unserved");
+  const keys = await ChatKeys.open(url, prefix, "offline");
   const removeAll = async () => {
     for await (const batch of keys.scan("*")) {
       if (batch.length > 0) await keys.send("UNLINK", ...batch);
@@ -92,7 +92,7 @@ export async function openRedisTarget(url: string, prefix: string): Promise<Arch
   try {
     const [isUnfinished] = await keys.fields(keys.key("meta"), "importing");
     if (isUnfinished === undefined && await keys.send("SCARD", keys.key("rooms")) !== 0) {
-      const why = `it has a chat; use another database of it, or remove its keys ${prefix}*`;
+      const why = `it already has a chat; use another database, or remove the keys ${prefix}*`;
       throw connectError(url, prefix, why);
     }
     await removeAll();

@@ -1,9 +1,9 @@
-// Says why a file in a data folder cannot be opened, and what to do about it.
+// Explains why a file in a data folder cannot be opened, and what to do about it.
 
 import { dirname } from "@std/path";
 import { errorMessage } from "../../core/error_message.ts";
 
-/** How SQLite reports that it may not open or write a file. */
+/** Matches SQLite's errors for a file that it has no permission to open or write. */
 const deniedMessage = /unable to open|disk I\/O|readonly|permission denied/i;
 
 /** Returns an error that names `path`. `uid` is the user that this process runs as. */
@@ -17,13 +17,13 @@ export function openError(path: string, error: unknown, uid = ownUid()): Error {
   return new Error(`Cannot open ${path}: ${why}`, { cause: error });
 }
 
-/** Returns a sentence if the file or its folder belongs to another user. */
+/** Returns an explanation if the file or its folder belongs to another user. */
 function foreignOwner(path: string, uid: number | null): string | undefined {
   const dir = dirname(path);
   for (const found of [dir, path]) {
     const owner = ownerOf(found);
     if (uid === null || owner === null || owner === uid) continue;
-    return `${found} belongs to user ${owner}, and this process runs as user ${uid}; ` +
+    return `${found} belongs to user ${owner}, but this process runs as user ${uid}; ` +
       `start it as user ${owner}, or run: chown -R ${uid} ${dir}`;
   }
   return undefined;

@@ -7,8 +7,8 @@ import type { DatabaseSync } from "node:sqlite";
  * Released steps never change.
  *
  * `names.key` is the username normalized for comparison. One of a member's names is `current`, and
- * at most one is former. `rooms.indexed` is the offset up to which nonces are in their table; later
- * ones are read from the messages.
+ * at most one is former. `rooms.indexed` is the offset up to which nonces are in `nonces`; later
+ * ones are read from `messages`.
  */
 export const migrations: readonly string[] = [
   `
@@ -41,8 +41,8 @@ export const migrations: readonly string[] = [
 export const schemaVersion = migrations.length;
 
 /**
- * Brings a database to the current version: all steps or none. Returns the version it had. Writes nothing to a database that is
- * current, so that one on a full disk can still be read.
+ * Upgrades a database to the current version, in one transaction. Returns its previous version.
+ * Writes nothing to a current database, so that one on a full disk can still be read.
  *
  * @throws {Error} If a newer version of Parley made it, or it cannot be written.
  */

@@ -1,6 +1,5 @@
-// The unchanged Dockerfile and compose file in a real engine. Runs only with DOCKER=1, because it
-// installs that engine. Both ways to start the containers share one engine and run one after the
-// other.
+// Tests the unmodified Dockerfile and compose file in a real engine. Runs only with DOCKER=1,
+// because it installs that engine. Both setups share one engine and run one after the other.
 
 import { Engine } from "./engine.ts";
 import { testScaledContainers } from "./scaled_containers.ts";
@@ -19,7 +18,7 @@ Deno.test("the containers", { ignore: Deno.env.get("DOCKER") !== "1" }, async (t
   );
 });
 
-/** Returns the names of the images that the Dockerfile and the compose file fetch. */
+/** Returns the names of the images that the Dockerfile and the compose file pull. */
 async function referencedImages(): Promise<ReadonlySet<string>> {
   const dockerfile = await Deno.readTextFile(new URL("Dockerfile", root));
   const compose = await Deno.readTextFile(new URL("docker-compose.yml", root));

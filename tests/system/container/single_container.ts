@@ -119,7 +119,7 @@ export async function testSingleContainer(t: Deno.TestContext, engine: Engine): 
       "parley",
     );
     assertEquals(success, false);
-    assertMatch(stdout + stderr, /data belongs to user 0, and this process runs as user 1993/);
+    assertMatch(stdout + stderr, /data belongs to user 0, but this process runs as user 1993/);
   });
 
   await t.step("starts without a network", async () => {

@@ -26,7 +26,7 @@ test(
       const message = await refusal(start({ under: underModes }));
       assertStringIncludes(
         message,
-        `${owned} belongs to user 12345, and this process runs as user 0; ` +
+        `${owned} belongs to user 12345, but this process runs as user 0; ` +
           `start it as user 12345, or run: chown -R 0 ${data}`,
       );
       Deno.chownSync(owned, 0, null);

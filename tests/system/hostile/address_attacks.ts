@@ -1,5 +1,5 @@
-// Attacks with many tokens or addresses on a server behind a proxy, which says where each client
-// connects from. "One address" has the quotas of a public one.
+// Attacks that use many tokens or addresses, on a server behind a proxy that reports each client's
+// address. All addresses are public, so each has the smallest quotas.
 
 import {
   command,
@@ -20,7 +20,7 @@ import { honestCode } from "./honest_worker.ts";
 const rateBurst = 20;
 const ratePerSecond = 2;
 const connectionsMax = 160;
-/** Max connections of one address by default. */
+/** Default max connections per address. */
 const connectionsPerAddress = 32;
 
 /** The settings of the server. */
@@ -32,20 +32,20 @@ export const proxiedEnv: Readonly<Record<string, string>> = {
   MAX_CONNECTIONS: String(connectionsMax),
 };
 
-// Limits of an address; see app/chat/quotas.ts, held_names.ts and access.ts.
+// Limits per address; see app/chat/quotas.ts, held_names.ts and access.ts.
 const membersPerAddress = 10;
 const heldNamesMax = 50;
 const newRoomsBurst = 16;
 const newRoomsPerSecond = 1;
 const joinedRooms = 20;
 const joinsPerSecond = 50;
-/** Max joins that an address has at once: each is announced in 20 rooms with 100 readers. */
+/** Max burst of joins from one address. Each is announced to 100 readers in each of 20 rooms. */
 const joinsBurst = 40;
 const readerCount = 100;
-/** What joins of an address may cost all others together in the long run. */
+/** Max sustained traffic that joins from one address may cause for all other clients together. */
 const announcedBytesPerSecond = 1024 * 1024;
 const guessesBurst = 40;
-/** A close that a client ignores ends after this time for all but its own address. */
+/** Max time that a connection whose client ignores the close takes room from other addresses. */
 const ignoredCloseMs = 40_000;
 
 let addressCount = 0;
@@ -103,15 +103,15 @@ function countAccepted(ending: Ending, nonces: ReadonlySet<string>): number {
   return new Set(accepted.filter((nonce) => nonces.has(nonce))).size;
 }
 
-/** Throws unless an address got something, and at most what its quota allows. */
+/** Throws unless some attempts were accepted, no more than the quota allows, and some refused. */
 function expectQuota(subject: string, count: number, max: number, refused: number): void {
   if (count > 0 && count <= max && refused > 0) return;
   throw new Error(
-    `${subject}: ${count} accepted of at most ${Math.floor(max)}, ${refused} refused`,
+    `${subject}: ${count} accepted (max ${Math.floor(max)}), ${refused} refused`,
   );
 }
 
-/** Returns an attack of one address, which repeats `act` until it may have used up a quota. */
+/** Returns an attack from one address that repeats `act` often enough to use up a quota. */
 function exhausting(
   name: string,
   size: Pick<Attack, "short" | "long">,
@@ -137,11 +137,11 @@ function exhausting(
   };
 }
 
-/** Clients of many addresses that are in the same rooms and read all that they get. */
+/** Clients at many addresses that join the same rooms and read everything they receive. */
 class Readers implements Disposable {
   readonly rooms = Array.from({ length: joinedRooms }, (_, i) => `fan-${i}`);
   readonly #sockets: RawSocket[] = [];
-  /** Bytes that all of them have received. */
+  /** Total bytes that the readers have received. */
   bytes = 0;
   #rooms = 0;
 
@@ -216,7 +216,7 @@ export const addressAttacks: readonly Attack[] = [
       };
     },
   ),
-  // One more is upgraded to tell it that its address has too many.
+  // The server also upgrades one connection over the limit, to tell the client why it is closed.
   resetHandshakes({ short: 400, long: 2_000 }, connectionsPerAddress + 1, {
     "X-Forwarded-For": newAddress(),
   }),
@@ -278,7 +278,7 @@ export const addressAttacks: readonly Attack[] = [
     async run(target, max) {
       let [denied, locked] = [0, 0];
       for (let i = 0; i < Math.min(max, 60); i++) {
-        // One IPv6 /48, as a home may have, with a network of its own for each guess.
+        // One IPv6 /48, as a household may have, with a different /64 for each guess.
         const address = `2a00:1:2:${(++addressCount).toString(16)}::1`;
         const hello = newHello(target, { access: `guess-${i}-battery` });
         const ending = await converseFrom(address, target.port, hello);
@@ -324,7 +324,7 @@ export const addressAttacks: readonly Attack[] = [
   },
 ];
 
-/** Opens a WebSocket that says nothing and reads nothing after the handshake. */
+/** Opens a WebSocket that sends nothing and reads nothing after the handshake. */
 async function openZombie(address: string, port: number): Promise<Deno.TcpConn> {
   const zombie = await Deno.connect({ hostname: "127.0.0.1", port });
   await zombie.write(handshake({ "X-Forwarded-For": address }));
@@ -332,7 +332,7 @@ async function openZombie(address: string, port: number): Promise<Deno.TcpConn> 
   return zombie;
 }
 
-/** Returns the status by which the server says whether it would accept a WebSocket. */
+/** Returns the HTTP status that tells whether the server would accept a WebSocket. */
 async function statusOf(address: string, port: number): Promise<number> {
   const response = await fetch(`http://127.0.0.1:${port}/ws`, {
     method: "POST",

@@ -15,7 +15,7 @@ Deno.test("openError() names the owner of a folder or file of another user, and 
     for (const message of denied) {
       assertEquals(
         openError(path, new Error(message), other).message,
-        `Cannot open ${path}: ${dir} belongs to user ${uid}, and this process runs as user ` +
+        `Cannot open ${path}: ${dir} belongs to user ${uid}, but this process runs as user ` +
           `${other}; start it as user ${uid}, or run: chown -R ${other} ${dir}`,
       );
       assertEquals(openError(path, new Error(message)).message, `Cannot open ${path}: ${message}`);

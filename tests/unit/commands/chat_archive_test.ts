@@ -132,11 +132,11 @@ testWithRedis("import-chat refuses a chat that exists or is in use", async (redi
   fillDatabase(folder.path);
   await assertRejects(() => openSqliteTarget(folder.path), Error, "it already exists; move it");
   const broker = await RedisBroker.open(redisOptions(url, { leaseMs: 300 }));
-  await assertRejects(() => openRedisTarget(url, prefix), Error, "servers use it");
+  await assertRejects(() => openRedisTarget(url, prefix), Error, "servers are using it");
   await broker.append([draft("a")]);
   await broker.close();
   await until(async () => await redis.cli("KEYS", testKey("lease:*")) === "");
-  await assertRejects(() => openRedisTarget(url, prefix), Error, "it has a chat; use another");
+  await assertRejects(() => openRedisTarget(url, prefix), Error, "it already has a chat; use");
 });
 
 testWithRedis(

@@ -1,4 +1,5 @@
-// The documents: their links, anchors, tasks and file names exist, and the README stays short.
+// Checks that the links, anchors, tasks and files named in the docs exist, and that the README
+// stays short.
 
 import { assert, assertEquals } from "@std/assert";
 import denoJson from "../../../deno.json" with { type: "json" };
@@ -16,7 +17,7 @@ const documents = [
     .filter(({ name }) => name.endsWith(".md"))
     .map(({ name }) => `docs/${name}`),
 ];
-/** A path below one of the repository's folders, as prose names it. */
+/** A path below one of the repository's folders, as written in prose. */
 const filePattern =
   /(?<![/\w])(?:app|bench|docs|scripts|static\/client|support|system|tests|unit)\/[\w./-]*\w/g;
 
@@ -24,7 +25,7 @@ for (const path of documents) {
   const text = Deno.readTextFileSync(new URL(path, root));
 
   Deno.test(`${path} links to files and headings that exist`, () => {
-    // Code may show the syntax of a link.
+    // Skips code, which may contain link syntax as an example.
     const prose = text.replace(/^```.*?^```|`[^`\n]*`/gms, "");
     const links = [...prose.matchAll(/\]\(([^)\s]+)\)|src="([^"]+)"/g)].map(([, link, src]) =>
       link ?? src ?? ""
@@ -70,7 +71,7 @@ function exists(url: URL): boolean {
   }
 }
 
-/** Returns the anchors of the headings, as GitHub and Forgejo name them. */
+/** Returns the anchors that GitHub and Forgejo generate for the headings. */
 function anchorsOf(markdown: string): string[] {
   return [...markdown.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
     heading.toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-")
