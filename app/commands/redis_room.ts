@@ -51,12 +51,12 @@ export async function removeRedisRoom(url: string, prefix: string, room: string)
 async function findRoom(
   keys: ChatKeys,
   room: string,
-  verb: string,
+  verb: "export" | "remove",
 ): Promise<{ first: number; head: number }> {
-  const [first = 1, head = 0] = (await keys.fields(keys.key("room", room), "first", "head"))
-    .map((value) => value === undefined ? undefined : Number(value));
-  if (first > head) throw new Error(`Cannot ${verb} ${room}: it has no messages`);
-  return { first, head };
+  const [first = 1, head = 0] = await keys.fields(keys.key("room", room), "first", "head");
+  const range = { first: Number(first), head: Number(head) };
+  if (range.first > range.head) throw new Error(`Cannot ${verb} ${room}: it has no messages`);
+  return range;
 }
 
 /** Yields the messages of a room from `first` to `head`, as far as there are any. */
