@@ -37,20 +37,16 @@ export class AccessGuard {
   /**
    * Returns the error for a refused code, or `undefined` if it is correct. Wrong codes are charged
    * to the network, so that guessing takes too long. A known member has its own quota, so that a
-   * guesser cannot lock out a whole household.
+   * guesser cannot lock out a whole household; `isKnown` only matters if `isLocked`.
    */
-  check(payer: Payer, code: string | undefined, isKnown: () => boolean): ErrorPush | undefined {
+  check(payer: Payer, code: string | undefined, isKnown: boolean): ErrorPush | undefined {
     const { network, member, scope } = payer;
     const now = this.#clock.now();
     if (this.#isCode === undefined) return undefined;
     if (code === undefined) return refusal({ re: "hello" }, "access_required");
-    const retryAfter = Math.max(
-      this.#wrong.wait(network, now),
-      this.#wrongWide.wait(wideNetwork(network), now),
-      this.#wrongTotal.wait(allAddresses, now),
-    );
+    const retryAfter = this.#wait(network, now);
     // Don't check an unknown member's code: the response time could help a guesser.
-    if (retryAfter > 0 && (!isKnown() || this.#wrong.wait(member, now) > 0)) {
+    if (retryAfter > 0 && (!isKnown || this.#wrong.wait(member, now) > 0)) {
       return accessLocked(retryAfter);
     }
     if (this.#isCode(code)) return undefined;
@@ -62,6 +58,19 @@ export class AccessGuard {
       this.#wrongTotal.charge(allAddresses, cost, now);
     }
     return refusal({ re: "hello" }, "access_denied");
+  }
+
+  /** Whether a network, or all of them, have used up their wrong codes. */
+  isLocked({ network }: Payer): boolean {
+    return this.#wait(network, this.#clock.now()) > 0;
+  }
+
+  #wait(network: string, now: number): number {
+    return Math.max(
+      this.#wrong.wait(network, now),
+      this.#wrongWide.wait(wideNetwork(network), now),
+      this.#wrongTotal.wait(allAddresses, now),
+    );
   }
 
   /** Forgets buckets that are full again. */

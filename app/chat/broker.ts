@@ -155,8 +155,8 @@ export interface Broker {
    */
   claim(member: string, username: string, tab?: string): Outcome<string | undefined>;
 
-  /** Whether a member holds a name. Absent if that cannot be known at once. */
-  holdsName?(member: string): boolean;
+  /** Whether a member holds a name. */
+  holdsName(member: string): Outcome<boolean>;
 
   /**
    * Gives a present member another name; it keeps holding the old one too. Returns false if another

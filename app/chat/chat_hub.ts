@@ -197,7 +197,7 @@ export class ChatHub {
    * denied access. Rejects while storage is unavailable.
    */
   async directory(peer: PeerAddress, accessCode: string | undefined) {
-    const denied = this.#access.check({ ...peer, member: "" }, accessCode, () => false);
+    const denied = this.#access.check({ ...peer, member: "" }, accessCode, false);
     return denied ?? await this.#directory.list();
   }
 
@@ -304,12 +304,17 @@ export class ChatHub {
     const { identity, log } = this.#ports;
     const token = command.token ?? identity.newToken();
     const payer = { ...session.peer, member: identity.memberOf(token) };
-    const denied = this.#access.check(payer, command.access, () => this.#members.isKnown(payer));
-    if (denied === undefined) return this.#claim(session, command, token, payer);
-    if (denied.code === "access_denied") {
-      log.warn("access_denied", { session: session.id, address: payer.address });
-    }
-    this.#refuse(session, denied);
+    const check = (isKnown: boolean) => {
+      const denied = this.#access.check(payer, command.access, isKnown);
+      if (denied === undefined) return this.#claim(session, command, token, payer);
+      if (denied.code === "access_denied") {
+        log.warn("access_denied", { session: session.id, address: payer.address });
+      }
+      this.#refuse(session, denied);
+    };
+    if (command.access === undefined || !this.#access.isLocked(payer)) return check(false);
+    const isKnown = () => this.#members.isKnown(payer);
+    this.#settle(session, "claim_failed", isKnown, check, () => check(false));
   }
 
   /** Claims the member's name, then welcomes the session. */

@@ -34,11 +34,6 @@ export class HeldNames {
     return true;
   }
 
-  /** Whether the name of a member that left the address is held. */
-  has({ member, network }: Payer, now: number): boolean {
-    return (this.#holds.get(network)?.get(member) ?? 0) > now;
-  }
-
   /** Forgets holds that are over. */
   sweep(now: number): void {
     for (const [network, holds] of this.#holds) this.#prune(network, holds, now);

@@ -1,6 +1,7 @@
 // The members on this node: where they are present, their graces, and when their names are
 // released.
 
+import type { Outcome } from "./broker.ts";
 import type { LeftReason } from "../protocol/wire.ts";
 import { HeldNames } from "./held_names.ts";
 import { whenDone } from "./outcome.ts";
@@ -64,15 +65,8 @@ export class Members {
   }
 
   /** Whether a member is present or holds a name: it has been admitted before. */
-  isKnown(payer: Payer): boolean {
-    const { broker, clock } = this.#options.ports;
-    if (this.#members.has(payer.member) || this.#heldNames.has(payer, clock.now())) return true;
-    try {
-      return broker.holdsName?.(payer.member) ?? false;
-    } catch {
-      // Storage is unavailable, as the claim will report.
-      return false;
-    }
+  isKnown({ member }: Payer): Outcome<boolean> {
+    return this.#members.has(member) || this.#options.ports.broker.holdsName(member);
   }
 
   /** Keeps a member's name from being released until `claimEnded`. */

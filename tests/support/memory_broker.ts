@@ -97,9 +97,11 @@ export class MemoryBroker implements Broker {
     });
   }
 
-  holdsName(member: string): boolean {
-    this.#requireStorage();
-    return this.#names.has(member);
+  holdsName(member: string): Outcome<boolean> {
+    return this.#run(() => {
+      this.#requireStorage();
+      return this.#names.has(member);
+    });
   }
 
   rename(member: string, username: string, _isWanted?: () => boolean): Outcome<boolean> {

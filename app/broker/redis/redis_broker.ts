@@ -208,6 +208,10 @@ export class RedisBroker implements Broker {
     return reply.username;
   }
 
+  async holdsName(member: string): Promise<boolean> {
+    return (await this.#run("holdsName", { member })).holds;
+  }
+
   async rename(member: string, username: string, isWanted = () => true): Promise<boolean> {
     const args = { ...this.#nameArgs, ...nameOf(member, username) };
     for (;;) {

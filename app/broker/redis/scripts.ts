@@ -24,6 +24,7 @@ import appendLua from "./append.lua" with { type: "text" };
 import claimLua from "./claim.lua" with { type: "text" };
 import commonLua from "./common.lua" with { type: "text" };
 import compareLua from "./compare.lua" with { type: "text" };
+import holdsNameLua from "./holds_name.lua" with { type: "text" };
 import membersLua from "./members.lua" with { type: "text" };
 import newestRoomsLua from "./newest_rooms.lua" with { type: "text" };
 import pruneLua from "./prune.lua" with { type: "text" };
@@ -128,6 +129,7 @@ export interface ScriptCalls {
     never,
     Readonly<{ renamed: boolean; isBehind: boolean }>
   >;
+  holdsName: Call<{ readonly member: string }, never, { readonly holds: boolean }>;
   /** `readerHoldMs` is how long the names of a member that wrote nothing are held. */
   release: Call<
     NameArgs & Readonly<{ member: string; readerHoldMs: number; isFreed: boolean }>,
@@ -160,6 +162,7 @@ export const scripts: Readonly<Record<ScriptName, RedisScript>> = {
   publishPresence: script(publishPresenceLua),
   claim: script(claimLua, membersLua),
   rename: script(renameLua, membersLua),
+  holdsName: script(holdsNameLua, membersLua),
   release: script(releaseLua, membersLua),
   renewHolds: script(renewHoldsLua, membersLua),
   prune: script(pruneLua, roomsLua),

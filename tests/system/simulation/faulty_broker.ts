@@ -66,6 +66,7 @@ export function faultyBroker(options: FaultyBrokerOptions): Broker {
       if (renamed) check(() => names.hold(username, member));
       return renamed;
     },
+    holdsName: (member) => broker.holdsName(member),
     release: (member) => {
       requireWorking();
       broker.release(member);
@@ -111,6 +112,7 @@ export function slowBroker(
     newestRooms: (limit) => call(() => broker.newestRooms(limit)),
     claim: (member, username) => call(() => broker.claim(member, username)),
     rename: (member, username, isWanted) => call(() => broker.rename(member, username, isWanted)),
+    holdsName: (member) => call(() => broker.holdsName(member)),
     release: (member) => call(() => broker.release(member)),
     renewHolds: (members) => call(() => broker.renewHolds(members)),
     prune: () => call(() => broker.prune()),

@@ -208,6 +208,10 @@ class ScriptCall {
     publishPresence: (_, rows) => this.#publishPresence(rows),
     claim: (args) => this.#claim(args),
     rename: (args) => this.#rename(args),
+    holdsName: ({ member }) => {
+      const record = this.#storage.members.get(member);
+      return { holds: record !== undefined && this.#holdsName(record) };
+    },
     release: (args) => this.#release(args),
     renewHolds: () => ({}),
     prune: (args, rows) => this.#prune(args, rows),

@@ -1,0 +1,8 @@
+#!lua flags=allow-oom
+-- Checks whether a member holds a name.
+--
+-- keys    reads member:*
+-- args    member
+-- result  holds
+
+return reply('"holds":' .. tostring(holdsName(readMember(args.member))))
