@@ -2,6 +2,7 @@
 // SPEC.md, P2 to P5.
 
 import { validateUsername } from "./names.ts";
+import { cleanTitle } from "./titles.ts";
 import { cleanText, isRoomName, roomNameRule, roomPattern, utf8Length } from "./text.ts";
 import type { Validated } from "./text.ts";
 import { closeCode, hubLimits, limits } from "./wire.ts";
@@ -85,12 +86,32 @@ const decoders = new Map<string, (fields: Fields) => Command>([
     type: "message",
     room: roomOf(fields),
     text: valueOf(cleanText(stringOf(fields, "text"))),
-    nonce: matchOf(fields, "nonce", idPattern, "nonce_invalid", idRule),
+    nonce: nonceOf(fields),
+    ...replyOf(fields),
+  })],
+  ["edit", (fields) => ({
+    type: "edit",
+    room: roomOf(fields),
+    offset: offsetOf(fields, "offset"),
+    text: valueOf(cleanText(stringOf(fields, "text"))),
+    nonce: nonceOf(fields),
+  })],
+  ["delete", (fields) => ({
+    type: "delete",
+    room: roomOf(fields),
+    offset: offsetOf(fields, "offset"),
+    nonce: nonceOf(fields),
+  })],
+  ["title", (fields) => ({
+    type: "title",
+    room: roomOf(fields),
+    text: valueOf(cleanTitle(stringOf(fields, "text"))),
+    nonce: nonceOf(fields),
   })],
   ["history", (fields) => ({
     type: "history",
     room: roomOf(fields),
-    before: integerOf(fields, "before", 1, Number.MAX_SAFE_INTEGER),
+    before: offsetOf(fields, "before"),
     limit: fields.limit === undefined
       ? limits.historyDefault
       : integerOf(fields, "limit", 1, hubLimits.historyMax),
@@ -194,6 +215,19 @@ function roomOf(fields: Fields): string {
 
 function usernameOf(fields: Fields): string {
   return valueOf(validateUsername(stringOf(fields, "username")));
+}
+
+function nonceOf(fields: Fields): string {
+  return matchOf(fields, "nonce", idPattern, "nonce_invalid", idRule);
+}
+
+/** Returns the offset of an entry, as opposed to a position, which can be 0. */
+function offsetOf(fields: Fields, key: string): number {
+  return integerOf(fields, key, 1, Number.MAX_SAFE_INTEGER);
+}
+
+function replyOf(fields: Fields): { readonly reply?: number } {
+  return fields.reply === undefined ? {} : { reply: offsetOf(fields, "reply") };
 }
 
 function tokenOf(fields: Fields): { readonly token?: string } {

@@ -56,10 +56,11 @@ function isLowSurrogate(unit: number): boolean {
 const nameCharacters = /^[\p{L}\p{M}\p{Nd} _.'’-]+$/u;
 const nameStart = /^[\p{L}\p{Nd}]/u;
 const nameEnd = /[\p{L}\p{Nd}]\p{M}*\.?$/u;
-const fourMarks = /\p{M}{4}/u;
+/** Matches more marks in a row than any script uses. */
+export const fourMarks = /\p{M}{4}/u;
 const invisible = /\p{Default_Ignorable_Code_Point}/u;
-// Joiners change how letters connect, from Arabic to the Indic scripts.
-const joiner = /(?<=[\u0600-\u0dff])[\u200c\u200d](?=[\u0600-\u0dff])/g;
+/** Matches joiners that change how letters connect, from Arabic to the Indic scripts. */
+export const joiner = /(?<=[\u0600-\u0dff])[\u200c\u200d](?=[\u0600-\u0dff])/g;
 const remark = / \(([^()]+)\)$/;
 const nameTooLong = `Names can have up to ${limits.usernameMaxLength} characters`;
 

@@ -13,6 +13,8 @@ export const limits = {
   textMaxLength: 4_000,
   /** Max length of a username, in code points. */
   usernameMaxLength: 24,
+  /** Max length of a room's title, in code points. */
+  titleMaxLength: 60,
   /** Max rooms per session. */
   roomsPerSession: 20,
   /** Messages in a `history` push when the command sets no `limit`. */
@@ -34,6 +36,8 @@ export const hubLimits = {
   readerHoldMs: 600_000,
   /** Max messages in a `history` push, and in a `room` push that did not recover. */
   historyMax: 100,
+  /** How often a message can be edited. */
+  editsMax: 20,
   /** Max messages a resume replays. A client further behind starts from the newest. */
   resumeMax: 1_000,
   /** Max bytes of messages in one `room` push. */
@@ -89,7 +93,35 @@ export interface MessageCommand {
   /** Cleaned by {@linkcode cleanText}. */
   readonly text: string;
   readonly nonce: string;
+  /** Offset of the message it answers. */
+  readonly reply?: number;
 }
+/** Replaces the text of the member's own message at `offset`. */
+export interface EditCommand {
+  readonly type: "edit";
+  readonly room: string;
+  readonly offset: number;
+  readonly text: string;
+  readonly nonce: string;
+}
+/** Removes the text of the message at `offset`. */
+export interface DeleteCommand {
+  readonly type: "delete";
+  readonly room: string;
+  readonly offset: number;
+  readonly nonce: string;
+}
+/** Sets the title of a room that has messages. */
+export interface TitleCommand {
+  readonly type: "title";
+  readonly room: string;
+  /** Cleaned by {@linkcode cleanTitle}. */
+  readonly text: string;
+  readonly nonce: string;
+}
+/** A command that adds an entry to a room's log. */
+export type EntryCommand = MessageCommand | EditCommand | DeleteCommand | TitleCommand;
+
 export interface HistoryCommand {
   readonly type: "history";
   readonly room: string;
@@ -102,7 +134,7 @@ export interface HistoryCommand {
 export type Command =
   | HelloCommand
   | { readonly type: "join" } & RoomRequest
-  | MessageCommand
+  | EntryCommand
   | HistoryCommand
   | { readonly type: "leave" | "typing"; readonly room: string }
   | { readonly type: "rename"; readonly username: string }
@@ -149,17 +181,20 @@ export interface Heartbeat {
 export interface RoomPush {
   readonly type: "room";
   readonly room: string;
-  /** Epoch of the message at `offset`, or the server's current epoch if there is none. */
+  /** Epoch of the entry at `offset`, or the server's current epoch if there is none. */
   readonly epoch: string;
-  /** Offset of the oldest stored message, or one past the newest if none is stored. */
+  /** Offset of the oldest stored entry, or one past the newest if none is stored. */
   readonly first: number;
   /** The client's position after this push. */
   readonly offset: number;
-  readonly messages: readonly MessagePush[];
+  /** Entries of all types, without holes. */
+  readonly messages: readonly EntryPush[];
   /** True if the client must join again from `offset` to get the rest. */
   readonly more: boolean;
   /** True if `messages` continue from the client's position. */
   readonly recovered: boolean;
+  /** The room's present title, if it has one. */
+  readonly title?: string;
   /** Messages skipped between the client's position and the first of `messages`. */
   readonly missed?: number;
   /** Members in the room; only if `more` is false. */
@@ -167,19 +202,50 @@ export interface RoomPush {
   /** The members; only if `more` is false and the room is not crowded. */
   readonly members?: readonly MemberInfo[];
 }
-export interface MessagePush {
-  readonly type: "message";
+/** What all entries of a room's log have in common. */
+interface EntryFields {
   readonly room: string;
   readonly offset: number;
   readonly member: string;
   readonly from: string;
-  readonly text: string;
-  /** Milliseconds since 1970, never earlier than the previous message. */
+  /** Milliseconds since 1970, never earlier than the previous entry. */
   readonly at: number;
   readonly nonce: string;
-  /** The message's epoch, if it differs from the previous message's. */
+  /** The entry's epoch, if it differs from the previous entry's. */
   readonly epoch?: string;
 }
+export interface MessagePush extends EntryFields {
+  readonly type: "message";
+  /** The present text; absent if the message is deleted. */
+  readonly text?: string;
+  /** Offset of the message it answers. */
+  readonly reply?: number;
+  /** Offset of the last entry that edited or deleted it. */
+  readonly amended?: number;
+  /** When its text was last edited, in ms since 1970. */
+  readonly editedAt?: number;
+  /** The member that deleted it. */
+  readonly deletedBy?: string;
+}
+export interface EditPush extends EntryFields {
+  readonly type: "edit";
+  /** Offset of the message whose text is replaced. */
+  readonly target: number;
+  /** The new text; absent if a later entry has edited or deleted the message since. */
+  readonly text?: string;
+}
+export interface DeletePush extends EntryFields {
+  readonly type: "delete";
+  /** Offsets of the messages that are deleted. */
+  readonly targets: readonly number[];
+}
+export interface TitlePush extends EntryFields {
+  readonly type: "title";
+  readonly text: string;
+}
+/** An entry of a room's log. */
+export type EntryPush = MessagePush | EditPush | DeletePush | TitlePush;
+
 export interface AckPush {
   readonly type: "ack";
   readonly room: string;
@@ -189,8 +255,12 @@ export interface AckPush {
 export interface HistoryPush {
   readonly type: "history";
   readonly room: string;
-  readonly messages: readonly MessagePush[];
+  /** Entries of all types, without holes. */
+  readonly messages: readonly EntryPush[];
+  /** Offset of the oldest stored entry. */
   readonly first: number;
+  /** Offset of the newest entry when this page was read; it includes all amendments up to there. */
+  readonly head: number;
 }
 export interface JoinedPush extends MemberInfo {
   readonly type: "joined";
@@ -246,7 +316,7 @@ export type Push =
   | WelcomePush
   | { readonly type: "you"; readonly username: string }
   | RoomPush
-  | MessagePush
+  | EntryPush
   | AckPush
   | HistoryPush
   | JoinedPush
@@ -263,9 +333,12 @@ export type ErrorCode =
   | "access_required"
   | "already_greeted"
   | "draining"
+  | "edits_exhausted"
   | "field_invalid"
+  | "forbidden"
   | "hello_required"
   | "nonce_invalid"
+  | "not_found"
   | "not_joined"
   | "rate_limited"
   | "room_invalid"
@@ -274,6 +347,7 @@ export type ErrorCode =
   | "storage_unavailable"
   | "text_empty"
   | "text_too_long"
+  | "title_invalid"
   | "token_invalid"
   | "too_many_rooms"
   | "unknown_type"
@@ -291,8 +365,9 @@ export interface DirectoryRoom {
   readonly room: string;
   /** How many members are in it. */
   readonly members: number;
-  /** Time of its newest message in ms since 1970, if it has any. */
+  /** Time of its newest entry in ms since 1970, if it has any. */
   readonly at?: number;
+  readonly title?: string;
 }
 
 /** Codes of HTTP errors: the `code` member of problem+json (RFC 9457, section 3.2). */
@@ -325,7 +400,7 @@ const retryableCodes: ReadonlySet<string> = new Set<ErrorCode>([
   "draining",
 ]);
 
-/** Returns true if a client retries a message refused with `code`, with the same nonce. */
+/** Returns true if a client retries an entry refused with `code`, with the same nonce. */
 export function mayRetry(code: string): boolean {
   return retryableCodes.has(code);
 }

@@ -118,12 +118,16 @@ export class ChatClient {
   /** All messages received, in order. */
   get messages(): readonly MessagePush[] {
     return this.pushes.flatMap((push) =>
-      push.type === "message" ? [push] : push.type === "room" ? push.messages : []
+      push.type === "message"
+        ? [push]
+        : push.type === "room"
+        ? push.messages.filter((entry) => entry.type === "message")
+        : []
     );
   }
 
   get texts(): readonly string[] {
-    return this.messages.map(({ text }) => text);
+    return this.messages.map(({ text = "" }) => text);
   }
 
   /** Resolves with the close code. */

@@ -208,7 +208,7 @@ export function codesOf(pushes: readonly Push[]): string[] {
 
 /** Returns the texts of the messages among pushes. */
 export function textsOf(pushes: readonly Push[]): string[] {
-  return pushes.flatMap((push) => push.type === "message" ? [push.text] : []);
+  return pushes.flatMap((push) => push.type === "message" ? [push.text ?? ""] : []);
 }
 
 /** Returns the whole numbers from `first` to `last`. */

@@ -4,6 +4,7 @@
 import { cleanText, isRoomName, parseUsername } from "../../../app/protocol/text.ts";
 import { closeCode, limits, mayRetry } from "../../../app/protocol/wire.ts";
 import type {
+  EntryPush,
   ErrorPush,
   MessagePush,
   Push,
@@ -432,9 +433,11 @@ export class ChatClient {
     if (result === "gap") return this.#join(room);
     if (result === "duplicate" || push.member === this.#member) return;
     room.roster.stopTyping(push.from);
-    const isMention = this.isMention(room, push);
+    const message = room.messages.at(-1);
+    if (message === undefined) return;
+    const isMention = this.isMention(room, message);
     room.addUnread(isMention);
-    this.#ports.onMessage?.(room, push, isMention);
+    this.#ports.onMessage?.(room, message, isMention);
   }
 
   /** Recounts a room's unread messages, and moves the line "new since" if `hasNews`. */
@@ -445,7 +448,7 @@ export class ChatClient {
     }
   }
 
-  #acknowledgeOwn(messages: readonly MessagePush[]): void {
+  #acknowledgeOwn(messages: readonly EntryPush[]): void {
     for (const { member, room, nonce } of messages) {
       if (member === this.#member) this.#acknowledge(room, nonce);
     }

@@ -1,12 +1,20 @@
 // One room as this page sees it: a contiguous range of its log, its roster, and unread messages.
 // Pure: it sends and draws nothing.
 
-import type { HistoryPush, MessagePush, Position, RoomPush } from "../../../app/protocol/wire.ts";
+import type {
+  EntryPush,
+  HistoryPush,
+  MessagePush,
+  Position,
+  RoomPush,
+} from "../../../app/protocol/wire.ts";
 import type { Problem } from "./problem.ts";
 import { Roster } from "./roster.ts";
 import type { Unchecked } from "./storage.ts";
 
-export type Message = Omit<MessagePush, "type" | "room" | "epoch">;
+export type Message = Required<
+  Pick<MessagePush, "offset" | "member" | "from" | "text" | "at" | "nonce">
+>;
 
 /** The newest messages of a room, saved so that a page can start without its server. */
 export interface Snapshot {
@@ -142,7 +150,7 @@ export class Room {
   }
 
   /** Appends a live message. On a gap the room must be joined again from its position. */
-  append(push: MessagePush): "applied" | "duplicate" | "gap" {
+  append(push: EntryPush): "applied" | "duplicate" | "gap" {
     const { offset, epoch = this.#position?.epoch ?? "" } = push;
     if (offset <= this.head) return "duplicate";
     if (offset !== this.head + 1) return "gap";
@@ -274,7 +282,7 @@ export function isMessage(value: unknown): value is Message {
     [member, from, text, nonce].every((field) => typeof field === "string");
 }
 
-function toMessage(push: MessagePush): Message {
+function toMessage(push: EntryPush): Message {
   if (!isMessage(push)) throw new TypeError("Invalid message push");
   const { offset, member, from, text, at, nonce } = push;
   return { offset, member, from, text, at, nonce };

@@ -470,7 +470,7 @@ export class Client {
       if (message.offset !== ++offset || message.room !== room) {
         ledger.addViolation(`${this.id} in ${room} got ${message.offset} of ${epoch} at ${offset}`);
       }
-      ledger.onReceived(this.id, message, epoch);
+      if (message.type === "message") ledger.onReceived(this.id, message, epoch);
       // Half of the clients take their own message for an ack. The others send it again and must
       // get an ack.
       if (message.member === person.member && this.#acceptsOwnMessageAsAck) {

@@ -18,12 +18,14 @@ export interface SentMessage {
 }
 
 /** A message as the first client received it. */
-type ReceivedMessage = Omit<MessagePush, "type" | "room" | "epoch"> & {
-  /**
-   * Absent if the client cannot know it, since the epoch before its first message is not announced.
-   */
-  epoch: string | undefined;
-};
+type ReceivedMessage =
+  & Required<Pick<MessagePush, "offset" | "member" | "from" | "text" | "at" | "nonce">>
+  & {
+    /**
+     * Absent if the client cannot know it, since the epoch before its first message is not announced.
+     */
+    epoch: string | undefined;
+  };
 
 /** A message in storage at the end. */
 export type StoredMessage = ReceivedMessage & {
@@ -126,7 +128,7 @@ export class Ledger {
   /** A client received a message. It must be the one that all others received at that offset. */
   onReceived(who: string, message: MessagePush, epoch: string | undefined): void {
     this.counts.received++;
-    const { room, offset, member, from, text, at, nonce } = message;
+    const { room, offset, member, from, text = "", at, nonce } = message;
     let messages = this.#received.get(room);
     if (messages === undefined) this.#received.set(room, messages = []);
     const received = { offset, member, from, text, at, nonce, epoch };

@@ -219,14 +219,16 @@ class Client {
       const before = push.offset - push.messages.length;
       this.#position = { epoch: push.epoch, offset: before };
     }
-    for (const message of push.messages) this.#receive({ ...message, epoch: push.epoch });
+    for (const message of push.messages) {
+      if (message.type === "message") this.#receive({ ...message, epoch: push.epoch });
+    }
     this.#position = { epoch: push.epoch, offset: push.offset };
     if (push.more) return this.#sendCommand({ type: "join", room, ...this.#position });
     this.#isLive = true;
     this.#sendNext();
   }
 
-  #receive({ offset, epoch, text, member, nonce }: MessagePush): void {
+  #receive({ offset, epoch, text = "", member, nonce }: MessagePush): void {
     const before = this.#position;
     if (before !== undefined && offset !== before.offset + 1) {
       addViolation(`${this.name} got ${offset} after ${before.offset}`);

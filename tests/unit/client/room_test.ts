@@ -42,6 +42,7 @@ Deno.test("Room.missingCount is the number of messages skipped by a page that di
     type: "history",
     room: "lobby",
     first: 1,
+    head: 2_000,
     messages: Array.from({ length: 100 }, (_, i) => message(1_801 + i)),
   });
   assertEquals(lobby(page).missingCount, 1_797);
@@ -62,7 +63,7 @@ Deno.test("Room loads older messages before those it has [R9]", () => {
   page.chat.loadOlder("lobby");
   assertEquals(page.socket.take(), [{ type: "history", room: "lobby", before: 101, limit: 100 }]);
   const messages = Array.from({ length: 100 }, (_, i) => message(1 + i));
-  page.socket.push({ type: "history", room: "lobby", messages, first: 1 });
+  page.socket.push({ type: "history", room: "lobby", messages, first: 1, head: 0 });
   assertEquals([offsets(page).length, offsets(page)[0]], [200, 1]);
   page.chat.loadOlder("lobby");
   assertEquals(page.socket.take(), []);
@@ -185,7 +186,7 @@ Deno.test("Room counts unread messages before those loaded, and their mentions o
     { length: 100 },
     (_, i) => message(1 + i, i === 79 ? { text: "@ada" } : {}),
   );
-  page.socket.push({ type: "history", room: "lobby", messages, first: 1 });
+  page.socket.push({ type: "history", room: "lobby", messages, first: 1, head: 0 });
   assertEquals([lobby(page).unread, lobby(page).mentions, lobby(page).newSince], [70, 1, 79]);
   lobby(page).markSeen(80, 149);
   assertEquals([lobby(page).unread, lobby(page).readOffset], [0, 200]);

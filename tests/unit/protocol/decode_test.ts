@@ -51,6 +51,22 @@ Deno.test("decodeCommand() decodes every command [P2]", () => {
       { type: "message", room: "lobby", text: "hi", nonce: "n" },
     ],
     [
+      { type: "message", room: "lobby", text: "hi", nonce: "n", reply: 3 },
+      { type: "message", room: "lobby", text: "hi", nonce: "n", reply: 3 },
+    ],
+    [
+      { type: "edit", room: "lobby", offset: 3, text: "hi ", nonce: "n" },
+      { type: "edit", room: "lobby", offset: 3, text: "hi", nonce: "n" },
+    ],
+    [
+      { type: "delete", room: "lobby", offset: 3, nonce: "n", text: "ignored" },
+      { type: "delete", room: "lobby", offset: 3, nonce: "n" },
+    ],
+    [
+      { type: "title", room: "lobby", text: " The lobby ", nonce: "n" },
+      { type: "title", room: "lobby", text: "The lobby", nonce: "n" },
+    ],
+    [
       { type: "history", room: "lobby", before: 5 },
       { type: "history", room: "lobby", before: 5, limit: 50 },
     ],
@@ -106,6 +122,13 @@ Deno.test("decodeCommand() names the first invalid field [P5]", () => {
     [{ type: "message", room: "a", nonce: "n" }, "field_invalid", "text"],
     [{ type: "message", room: "a", text: ["x"], nonce: "n" }, "field_invalid", "text"],
     [{ type: "message", room: "a", text: "x", nonce: "n".repeat(37) }, "nonce_invalid", "nonce"],
+    [{ type: "message", room: "a", text: "x", nonce: "n", reply: 0 }, "field_invalid", "reply"],
+    [{ type: "edit", room: "a", offset: 0, text: "x", nonce: "n" }, "field_invalid", "offset"],
+    [{ type: "edit", room: "a", offset: 1, text: " ", nonce: "n" }, "text_empty", "something"],
+    [{ type: "edit", room: "a", offset: 1, text: "x" }, "nonce_invalid", "nonce"],
+    [{ type: "delete", room: "a", nonce: "n" }, "field_invalid", "offset"],
+    [{ type: "delete", room: "A", offset: 1, nonce: "n" }, "room_invalid", "room"],
+    [{ type: "title", room: "a", text: " ", nonce: "n" }, "title_invalid", "60"],
     [{ type: "history", room: "a" }, "field_invalid", "before"],
     [{ type: "history", room: "a", before: 0 }, "field_invalid", "before"],
     [{ type: "history", room: "a", before: 1, limit: 101 }, "field_invalid", "limit"],

@@ -1,0 +1,30 @@
+// Cleaning of room titles. SPEC.md, E5.
+
+import { codePointLength, fourMarks, joiner } from "./text.ts";
+import type { Validated } from "./text.ts";
+import { limits } from "./wire.ts";
+
+/** Characters that show nothing; the Braille pattern without dots is one, though not a space. */
+const invisible = /[\p{Default_Ignorable_Code_Point}\u2800]/u;
+/** Emoji may contain invisible characters. */
+const emoji = /\p{RGI_Emoji}/gv;
+
+/** Cleans a room's title, and checks its length and characters (E5). */
+export function cleanTitle(input: string): Validated<string> {
+  const max = limits.titleMaxLength;
+  // Normalizing long input is slow, and no valid title is this long.
+  const text = input.slice(0, 16 * max).toWellFormed().normalize("NFC")
+    .replace(/[\s\p{Cc}]+/gu, " ").trim();
+  if (text === "" || codePointLength(text) > max) {
+    return refuse(`Titles have 1 to ${max} characters`);
+  }
+  if (invisible.test(text.replace(emoji, "").replace(joiner, ""))) {
+    return refuse("Use visible characters only");
+  }
+  if (fourMarks.test(text)) return refuse("Too many accents on one letter");
+  return { ok: true, value: text };
+}
+
+function refuse(message: string): Validated<string> {
+  return { ok: false, code: "title_invalid", message };
+}
