@@ -103,6 +103,7 @@ function fillDatabase(path: string, messages: number): void {
   });
   for (let done = 0; done < messages; done += batchSize) {
     broker.append(Array.from({ length: Math.min(batchSize, messages - done) }, (_, i) => ({
+      type: "message" as const,
       room: (done + i) % 2 === 0 ? "lobby" : `room-${(done + i) % 100}`,
       member: `member-${(done + i) % 1_000}`,
       from: `Member ${(done + i) % 1_000}`,

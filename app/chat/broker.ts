@@ -6,25 +6,86 @@ import type { LeftReason, Position } from "../protocol/wire.ts";
 /** A result, at once (SQLite) or later (Redis). An error means that storage is unavailable. */
 export type Outcome<T> = T | Promise<T>;
 
-/** A message not yet in the log. Its author and room were fixed when the command arrived. */
-export interface Draft {
+/** What all drafts have in common. Author and room were fixed when the command arrived. */
+interface DraftFields {
   readonly room: string;
   /** Public id of the author. */
   readonly member: string;
-  /** The author's username when the message was sent. */
+  /** The author's username when the command arrived. */
   readonly from: string;
-  readonly text: string;
   readonly nonce: string;
 }
 
-/** A message in the log. The offsets of a room are 1, 2, 3, …; `at` never decreases. */
-export interface Entry extends Draft {
+export interface MessageDraft extends DraftFields {
+  readonly type: "message";
+  readonly text: string;
+  /** Offset of the message it answers. */
+  readonly reply?: number;
+}
+/** Replaces the text of the author's own message. */
+export interface EditDraft extends DraftFields {
+  readonly type: "edit";
+  /** Offset of the message. */
+  readonly target: number;
+  readonly text: string;
+}
+/** Removes the text of messages. Targets without text are left out, but one must have text. */
+export interface DeleteDraft extends DraftFields {
+  readonly type: "delete";
+  /** Offsets of the messages: the author's own, unless it is a moderator. */
+  readonly targets: readonly number[];
+  readonly isModerator?: boolean;
+}
+/** Sets the title of a room that has messages. */
+export interface TitleDraft extends DraftFields {
+  readonly type: "title";
+  readonly text: string;
+}
+
+/** An entry not yet in the log. */
+export type Draft = MessageDraft | EditDraft | DeleteDraft | TitleDraft;
+
+/** What the log adds to a draft. The offsets of a room are 1, 2, 3, …; `at` never decreases. */
+interface EntryFields extends DraftFields {
   readonly offset: number;
   /** The epoch in which it was stored. */
   readonly epoch: string;
   /** Milliseconds since 1970. */
   readonly at: number;
 }
+
+/** A message as it is when the entry is reported or read. */
+export interface MessageEntry extends EntryFields {
+  readonly type: "message";
+  /** Absent once the message is deleted. */
+  readonly text?: string;
+  readonly reply?: number;
+  /** Offset of the last entry that edited or deleted it. */
+  readonly amended?: number;
+  /** When it was last edited, in ms since 1970. */
+  readonly editedAt?: number;
+  /** The member that deleted it. */
+  readonly deletedBy?: string;
+}
+export interface EditEntry extends EntryFields {
+  readonly type: "edit";
+  readonly target: number;
+  /** Absent once a later entry has amended the target, or the target has been pruned. */
+  readonly text?: string;
+}
+export interface DeleteEntry extends EntryFields {
+  readonly type: "delete";
+  readonly targets: readonly number[];
+  /** Never there; so any entry can be asked for its text. */
+  readonly text?: undefined;
+}
+export interface TitleEntry extends EntryFields {
+  readonly type: "title";
+  readonly text: string;
+}
+
+/** An entry in the log. */
+export type Entry = MessageEntry | EditEntry | DeleteEntry | TitleEntry;
 
 /** The outcome of one draft. */
 export type AppendResult =
@@ -35,18 +96,20 @@ export type AppendResult =
   /** It is not in the log: it would create a room beyond `MAX_ROOMS`. */
   | { readonly kind: "rooms_full" }
   /** Not stored: the database has reached `MAX_DATA_MB`, or Redis its maxmemory. */
-  | { readonly kind: "storage_full" };
+  | { readonly kind: "storage_full" }
+  /** Not stored: a target is another member's, is not a message with text, or has 20 edits. */
+  | { readonly kind: "forbidden" | "not_found" | "edits_exhausted" };
 
 /**
- * The part of a room to read. A page has at most `limit` messages and about `maxBytes` of text, and
- * at least one message if any exists.
+ * The part of a room to read. A page has entries with at most `limit` messages and about `maxBytes`
+ * of text, and at least one entry if any exists.
  */
 export type ReadQuery =
-  /** The oldest messages after a position, in order. */
+  /** The oldest entries after a position, in order. */
   & (
     | { readonly after: Position }
     /**
-     * The newest messages before an offset, in order. `Infinity` reads the end of the log; from
+     * The newest entries before an offset, in order. `Infinity` reads the end of the log; from
      * then on the listener receives every later entry of the room, until `forget`.
      */
     | { readonly before: number }
@@ -56,11 +119,11 @@ export type ReadQuery =
 /** A range of a room's log without holes, read at one moment. */
 export interface Page {
   readonly entries: readonly Entry[];
-  /** Offset of the oldest message kept; one past the head if none is. */
+  /** Offset of the oldest entry kept; one past the head if none is. */
   readonly first: number;
   /**
-   * Position of the newest message. The offset is 0 in a room without messages, and the epoch is
-   * the current one if the newest message has been pruned.
+   * Position of the newest entry. The offset is 0 in a room without entries, and the epoch is the
+   * current one if the newest entry has been pruned.
    */
   readonly head: Position;
   /**
@@ -70,18 +133,23 @@ export interface Page {
    * `entries` is empty.
    */
   readonly valid: boolean;
+  /** Only for `after`: how many messages follow the position. Pruned entries all count. */
+  readonly behind?: number;
+  /** The room's present title. */
+  readonly title?: string | undefined;
 }
 
 /** A room that has messages. */
 export interface RoomSummary {
   readonly room: string;
-  /** Time of the newest message, in ms since 1970. */
+  /** Time of the newest entry, in ms since 1970. */
   readonly at: number;
+  readonly title?: string;
 }
 
 /** Receives changes to the log: after the commit, before `append` returns. Must not throw. */
 export interface BrokerListener {
-  /** New messages, by any author on any node; those of one room in the order of their offsets. */
+  /** New entries, by any author on any node; those of one room in the order of their offsets. */
   entries(entries: readonly Entry[]): void;
   /** Everything before `first` is gone from the room. */
   pruned(room: string, first: number): void;
@@ -125,19 +193,23 @@ export interface Cluster {
   remoteMembers(room: string): readonly RemoteMember[];
 }
 
-/** An append-only log of messages per room, and the names that members hold. */
+/** A log of entries per room, and the names that members hold. */
 export interface Broker {
   /** The other nodes; absent on a single node. */
   readonly cluster?: Cluster;
 
   /**
    * Stores a tick's drafts, in order, in one transaction, and returns one result per draft. A draft
-   * whose (room, member, nonce) was stored in the last 7 days gets its first result again. Never
-   * throws: a draft that cannot be stored is `unavailable`.
+   * whose (room, member, nonce) was stored in the last 7 days gets its first result again, whatever
+   * has become of its targets. The targets of other drafts are checked as the drafts before it left
+   * them. Never throws: a draft that cannot be stored is `unavailable`.
    */
   append(drafts: readonly Draft[]): Outcome<readonly AppendResult[]>;
 
-  /** Reads one page of a room. A room without messages reads as empty, with head 0. */
+  /**
+   * Reads one page of a room, with messages as the entries up to its head have left them. A room
+   * without entries reads as empty, with head 0.
+   */
   read(room: string, query: ReadQuery): Outcome<Page>;
 
   /** Returns the `limit` most recently used rooms, leaving out rooms without messages. */
@@ -175,7 +247,7 @@ export interface Broker {
   renewHolds(members: readonly string[]): Outcome<void>;
 
   /**
-   * Removes the oldest messages beyond retention, and nonces older than 7 days, in steps too short
+   * Removes the oldest entries beyond retention, and nonces older than 7 days, in steps too short
    * to delay a tick. Returns whether more remains to be removed.
    */
   prune(): Outcome<boolean>;

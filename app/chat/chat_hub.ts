@@ -6,11 +6,11 @@ import { decodeCommand } from "../protocol/decode.ts";
 import { closeCode, hubLimits, limits, protocolVersion } from "../protocol/wire.ts";
 import type {
   Command,
+  EntryCommand,
   ErrorPush,
   HelloCommand,
   HistoryCommand,
   LeftReason,
-  MessageCommand,
   Position,
   RoomRequest,
   ServerLimits,
@@ -29,7 +29,7 @@ import type { About } from "./refusals.ts";
 import type { Room } from "./room.ts";
 import { Rooms } from "./rooms.ts";
 import { ActiveSession, Session } from "./session.ts";
-import type { Payer, PeerAddress, Socket } from "./session.ts";
+import type { Member, Payer, PeerAddress, Socket } from "./session.ts";
 import { Ticker } from "./ticker.ts";
 import { Writer } from "./writer.ts";
 import type { Sent } from "./writer.ts";
@@ -280,7 +280,10 @@ export class ChatHub {
       case "leave":
         return this.#leave(state, command.room);
       case "message":
-        return this.#message(state, command);
+      case "edit":
+      case "delete":
+      case "title":
+        return this.#write(state, command);
       case "history":
         return this.#history(state, command);
       case "typing":
@@ -412,19 +415,21 @@ export class ChatHub {
     });
   }
 
-  #message(active: ActiveSession, { room, text, nonce }: MessageCommand): void {
+  #write(active: ActiveSession, command: EntryCommand): void {
     const { session, member, payer } = active;
-    const about = { re: "message", nonce, room };
+    const { type, room, nonce } = command;
+    const about = { re: type, nonce, room };
     const subscription = active.subscriptions.get(room);
     if (subscription === undefined) return this.#refuse(session, notJoined(about));
-    const isFirst = subscription.room.head.offset === 0;
-    const usedUp = this.#quotas.takeMessage(payer, text, isFirst);
+    const isFirst = type === "message" && subscription.room.head.offset === 0;
+    const usedUp = type === "title"
+      ? this.#quotas.takeTitle(payer)
+      : this.#quotas.takeMessage(payer, type === "delete" ? "" : command.text, isFirst);
     if (usedUp !== undefined) {
       return this.#refuse(session, rateLimited(about, usedUp.quota, usedUp.retryAfter));
     }
-    member.hasWritten = true;
-    const draft = { room, member: member.id, from: member.username, text, nonce };
-    this.#writer.add(active, draft, isFirst);
+    if (type === "message") member.hasWritten = true;
+    this.#writer.add(active, draftOf(command, member), isFirst);
   }
 
   #history(active: ActiveSession, command: HistoryCommand): void {
@@ -547,20 +552,23 @@ export class ChatHub {
 
   /** Reports the outcome of a draft to its author, unless the message push does. */
   #appended({ active, draft, isFirst }: Sent, result: AppendResult): void {
-    const { room, nonce } = draft;
+    const { type, room, nonce } = draft;
     const { session, payer, subscriptions } = active;
     const hasCreatedRoom = result.kind === "stored" && result.offset === 1;
     if (isFirst && !hasCreatedRoom) this.#quotas.refundRoom(payer);
     switch (result.kind) {
       case "unavailable":
-        return this.#refuse(session, storageUnavailable({ re: "message", nonce, room }));
+        return this.#refuse(session, storageUnavailable({ re: type, nonce, room }));
       case "storage_full":
       case "rooms_full":
-        return this.#refuse(session, refusal({ re: "message", nonce, room }, result.kind));
+      case "forbidden":
+      case "not_found":
+      case "edits_exhausted":
+        return this.#refuse(session, refusal({ re: type, nonce, room }, result.kind));
       case "repeat":
       case "stored": {
         const { kind, offset } = result;
-        if (kind === "stored") this.#logMessage(session, draft, offset);
+        if (kind === "stored") this.#logEntry(session, draft, offset);
         if (kind === "repeat" || !subscriptions.get(room)?.isLive) {
           this.#outbound.queue(session, { type: "ack", room, nonce, offset });
         }
@@ -568,14 +576,17 @@ export class ChatHub {
     }
   }
 
-  #logMessage({ id }: Session, { room, from, text }: Draft, offset: number): void {
-    this.#ports.log.event("message", {
+  #logEntry({ id }: Session, draft: Draft, offset: number): void {
+    const { type, room, from } = draft;
+    this.#ports.log.event(type, {
       session: id,
       room,
       offset,
       name: from,
-      length: text.length,
-      text: this.#settings.logMessageText ? text : undefined,
+      target: type === "edit" ? draft.target : undefined,
+      targets: type === "delete" ? draft.targets.join(",") : undefined,
+      length: type === "delete" ? undefined : draft.text.length,
+      text: type === "message" && this.#settings.logMessageText ? draft.text : undefined,
     });
   }
 
@@ -694,4 +705,30 @@ function serverLimits(settings: HubSettings): ServerLimits {
     retentionMessages: settings.retentionMessages,
     typing: settings.typing,
   };
+}
+
+/** Returns the draft of an entry by a member, under its present name. */
+function draftOf(command: EntryCommand, { id: member, username: from }: Member): Draft {
+  const { room, nonce } = command;
+  switch (command.type) {
+    case "message": {
+      const { type, text, reply } = command;
+      const draft: Draft = { type, room, member, from, text, nonce };
+      return reply === undefined ? draft : { ...draft, reply };
+    }
+    case "edit":
+      return {
+        type: "edit",
+        room,
+        member,
+        from,
+        target: command.offset,
+        text: command.text,
+        nonce,
+      };
+    case "delete":
+      return { type: "delete", room, member, from, targets: [command.offset], nonce };
+    case "title":
+      return { type: "title", room, member, from, text: command.text, nonce };
+  }
 }

@@ -40,10 +40,10 @@ export class Directory {
     for (const { name, roster: { count } } of this.#rooms.values()) {
       if (count > 0) found.set(name, { room: name, members: count });
     }
-    for (const { room, at } of stored) {
+    for (const { room, at, title } of stored) {
       const members = found.get(room)?.members ??
         this.#broker.cluster?.remoteMembers(room).length ?? 0;
-      found.set(room, { room, members, at });
+      found.set(room, { room, members, at, ...(title === undefined ? {} : { title }) });
     }
     // A room without messages has members now.
     const lastUsed = ({ at = Infinity }: DirectoryRoom) => at;

@@ -1,24 +1,30 @@
 // Log entries as they go over the wire. Each is encoded once, however many sessions it is sent to.
 
 import { utf8Length } from "../protocol/text.ts";
-import type { MessagePush, Position } from "../protocol/wire.ts";
+import type { DeletePush, EditPush, EntryPush, MessagePush, Position } from "../protocol/wire.ts";
 import type { Entry } from "./broker.ts";
 
 /** An entry encoded for the wire. */
 export interface EncodedEntry {
+  readonly type: Entry["type"];
   readonly offset: number;
   readonly epoch: string;
-  /** The `message` push as JSON. */
+  /** The push as JSON. */
   readonly json: string;
   readonly bytes: number;
+  /** Offset of the message that an edit changes; otherwise 0. */
+  readonly target: number;
 }
+
+/** An entry that changes others. */
+export type Amendment = EditPush | DeletePush;
 
 /** Consecutive entries for one `room` push. */
 export interface Slice {
   readonly entries: readonly EncodedEntry[];
   /** Whether they continue from the client's position. */
   readonly recovered: boolean;
-  /** Entries between the client's position and the slice. */
+  /** Messages between the client's position and the slice. */
   readonly missed: number;
   /** The position after the last entry. */
   readonly end: Position;
@@ -26,9 +32,13 @@ export interface Slice {
 
 /** Encodes an entry; it carries its epoch only if that differs from `previousEpoch`. */
 export function encodeEntry(entry: Entry, previousEpoch: string | undefined): EncodedEntry {
-  const { offset, epoch } = entry;
-  const push: MessagePush = {
-    type: "message",
+  const { type, offset, epoch } = entry;
+  if (type !== "message" || entry.amended !== undefined || entry.reply !== undefined) {
+    const { epoch: _, ...fields } = entry;
+    return encode(epoch === previousEpoch ? fields : { ...fields, epoch }, epoch);
+  }
+  const push = {
+    type,
     room: entry.room,
     offset,
     member: entry.member,
@@ -39,7 +49,14 @@ export function encodeEntry(entry: Entry, previousEpoch: string | undefined): En
     ...(epoch === previousEpoch ? {} : { epoch }),
   };
   const json = JSON.stringify(push);
-  return { offset, epoch, json, bytes: utf8Length(json) };
+  return { type, offset, epoch, json, bytes: utf8Length(json), target: 0 };
+}
+
+function encode(push: EntryPush, epoch: string): EncodedEntry {
+  const { type, offset } = push;
+  const json = JSON.stringify(push);
+  const target = type === "edit" ? push.target : 0;
+  return { type, offset, epoch, json, bytes: utf8Length(json), target };
 }
 
 /** Encodes consecutive entries; `previousEpoch` is that of the entry before the first, if known. */
@@ -53,6 +70,69 @@ export function encodeEntries(
     epoch = entry.epoch;
     return encoded;
   });
+}
+
+/** Returns the edits and deletions among encoded entries that come after `offset`, in order. */
+export function amendmentsAfter(
+  entries: readonly EncodedEntry[],
+  offset: number,
+): readonly Amendment[] {
+  return entries
+    .filter((entry) => entry.offset > offset && (entry.type === "edit" || entry.type === "delete"))
+    // This module has encoded it.
+    .map(({ json }) => JSON.parse(json) as Amendment);
+}
+
+/**
+ * Applies an edit or a deletion to the messages that it touches, and removes the text from their
+ * earlier edits.
+ */
+export function amend(entries: EncodedEntry[], amendment: Amendment): void {
+  const isEdit = amendment.type === "edit";
+  const targets = new Set(isEdit ? [amendment.target] : amendment.targets);
+  for (const [i, { type, offset, target, epoch, json }] of entries.entries()) {
+    if (offset >= amendment.offset) break;
+    if (!targets.has(type === "edit" ? target : offset)) continue;
+    // This module has encoded it.
+    const push = JSON.parse(json) as EntryPush;
+    const amended = push.type === "edit"
+      ? withoutText(push)
+      : push.type === "message"
+      ? amendMessage(push, amendment)
+      : push;
+    if (amended !== push) entries[i] = encode(amended, epoch);
+  }
+}
+
+function amendMessage(message: MessagePush, amendment: Amendment): MessagePush {
+  const { offset: amended, member, at } = amendment;
+  // The log may have been read after this amendment.
+  if ((message.amended ?? 0) >= amended) return message;
+  if (amendment.type === "delete") {
+    const { text: _text, editedAt: _editedAt, ...rest } = message;
+    return { ...rest, amended, deletedBy: member };
+  }
+  // A later amendment follows an edit without text.
+  const { text } = amendment;
+  return text === undefined ? message : { ...message, text, amended, editedAt: at };
+}
+
+function withoutText(push: EditPush): EditPush {
+  const { text: _, ...rest } = push;
+  return rest;
+}
+
+/** Removes the text from edits of messages before `first`, which have been pruned. */
+export function amendPruned(entries: readonly EncodedEntry[], first: number): EncodedEntry[] {
+  return entries.map((entry) => {
+    if (entry.type !== "edit" || entry.target >= first) return entry;
+    return encode(withoutText(JSON.parse(entry.json) as EditPush), entry.epoch);
+  });
+}
+
+/** Returns how many of the entries are messages. */
+export function countMessages(entries: readonly EncodedEntry[]): number {
+  return entries.reduce((count, { type }) => type === "message" ? count + 1 : count, 0);
 }
 
 /** Returns the entries as the elements of a JSON array, without the brackets. */

@@ -3,8 +3,15 @@
 import { hubLimits } from "../protocol/wire.ts";
 import type { ErrorPush, HistoryCommand, Position } from "../protocol/wire.ts";
 import type { Page, ReadQuery } from "./broker.ts";
-import { byteLength, encodeEntries, jsonElements, prefixWithin, sliceAfter } from "./entries.ts";
-import type { Slice } from "./entries.ts";
+import {
+  amend,
+  byteLength,
+  encodeEntries,
+  jsonElements,
+  prefixWithin,
+  sliceAfter,
+} from "./entries.ts";
+import type { EncodedEntry, Slice } from "./entries.ts";
 import type { Members } from "./members.ts";
 import { whenDone } from "./outcome.ts";
 import type { Outbound } from "./outbound.ts";
@@ -99,7 +106,11 @@ export class LogReader {
     else if (page.head.offset > room.head.offset) {
       // The broker has not reported all entries of the page to this node yet.
       return false;
-    } else this.#send(request, slicePage(room, position, page, maxBytes));
+    } else {
+      const slice = slicePage(room, position, page, maxBytes);
+      if (slice === undefined) this.#readAfter(request, position, maxBytes);
+      else this.#send(request, slice);
+    }
     return true;
   }
 
@@ -146,12 +157,18 @@ export class LogReader {
       if (active.pages[0] === request) active.pages.shift();
     };
     active.isReading = true;
-    this.#read(room, query, ({ entries, first }) => {
+    this.#read(room, query, (page) => {
+      const joined = active.subscriptions.get(room)?.room;
+      const encoded = encodePage(page, joined);
+      // Too much has happened since: read again.
+      if (encoded === undefined) return this.#readHistory(active, request);
       finish();
-      const encoded = encodeEntries(entries, undefined);
+      const { first } = page;
+      const head = Math.max(page.head.offset, joined?.head.offset ?? 0);
       this.#options.quotas.chargeBytes(active.payer, byteLength(encoded));
       const messages = jsonElements(encoded);
-      const json = `{"type":"history","room":"${room}","messages":[${messages}],"first":${first}}`;
+      const json = `{"type":"history","room":"${room}","messages":[${messages}],` +
+        `"first":${first},"head":${head}}`;
       this.#options.outbound.queueJson(session, json);
     }, () => {
       finish();
@@ -196,6 +213,7 @@ export class LogReader {
     let json = `{"type":"room","room":"${room.name}","epoch":"${end.epoch}",` +
       `"first":${room.first},"offset":${end.offset},"messages":[${jsonElements(entries)}],` +
       `"more":${more},"recovered":${recovered}`;
+    if (room.title !== undefined) json += `,"title":${JSON.stringify(room.title)}`;
     if (missed > 0) json += `,"missed":${missed}`;
     if (!more) {
       json += `,"count":${room.roster.count}`;
@@ -222,13 +240,40 @@ function isVoid({ subscription }: JoinRequest): boolean {
   return active.subscriptions.get(room.name) !== subscription;
 }
 
-/** Returns the entries of a page that was read, followed by newer ones from memory. */
-function slicePage(room: Room, position: Position, page: Page, maxBytes: number): Slice {
-  const behind = room.head.offset - position.offset;
+/**
+ * Encodes a page that was read, as the entries since then have left its messages. Returns
+ * `undefined` if memory does not reach back to the page's head.
+ */
+function encodePage(
+  { entries, head }: Page,
+  room: Room | undefined,
+  previousEpoch?: string,
+): EncodedEntry[] | undefined {
+  const encoded = encodeEntries(entries, previousEpoch);
+  // A session that has not been sent the end of the log yet gets what follows the page.
+  if (room?.state !== "read") return encoded;
+  const since = room.since(head.offset);
+  for (const amendment of since?.amendments ?? []) amend(encoded, amendment);
+  return since && encoded;
+}
+
+/**
+ * Returns the entries of a page that was read, followed by newer ones from memory, or `undefined` if
+ * memory does not reach back to the page's head.
+ */
+function slicePage(
+  room: Room,
+  position: Position,
+  page: Page,
+  maxBytes: number,
+): Slice | undefined {
+  const encoded = encodePage(page, room, position.epoch);
+  if (encoded === undefined) return undefined;
+  const behind = (page.behind ?? 0) + (room.since(page.head.offset)?.messages ?? 0);
   if (behind > hubLimits.resumeMax || page.first > position.offset + 1) {
-    return room.newest(maxBytes, position.offset);
+    return room.newest(maxBytes, behind);
   }
-  const read = prefixWithin(encodeEntries(page.entries, position.epoch), maxBytes);
+  const read = prefixWithin(encoded, maxBytes);
   const { end } = sliceAfter(position, read);
   const later = room.after(end, maxBytes - byteLength(read));
   return sliceAfter(position, later?.recovered ? [...read, ...later.entries] : read);

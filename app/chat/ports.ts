@@ -32,7 +32,7 @@ export type LogFields = Readonly<Record<string, string | number | boolean | unde
 
 /** The hub's log. Must not throw. */
 export interface HubLog {
-  /** Logs an event of the chat: to messages.log if it is a message, else to websocket.log. */
+  /** Logs an event of the chat: to messages.log if it is an entry, else to websocket.log. */
   event(event: string, fields: LogFields): void;
   /** Logs a problem to error.log. */
   warn(event: string, fields: LogFields): void;
@@ -46,7 +46,7 @@ export interface HubMeter {
   tick(ms: number, frames: number): void;
   /** The log took `ms` to append a tick's messages. */
   append(ms: number): void;
-  /** One message was stored, was a repeat, or could not be stored. */
+  /** One entry was stored, was a repeat, or could not be stored. */
   message(result: AppendResult["kind"]): void;
   /** A command was refused. */
   refusal(code: string): void;

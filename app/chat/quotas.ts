@@ -5,6 +5,7 @@ import type { Clock, HubSettings } from "./ports.ts";
 import { RateLimiter } from "./rate_limiter.ts";
 import type { Payer, Session } from "./session.ts";
 
+/** Renames of a member, and titles that it sets. */
 const renameBurst = 5;
 const renamesPerSecond = 5 / 3_600;
 const bytesBurst = 16 * 1024 * 1024;
@@ -36,7 +37,7 @@ const floodMs = 10_000;
 
 /** A quota that is used up, and the ms until a retry. */
 export interface UsedUp {
-  readonly quota: "messages" | "bytes" | "rooms";
+  readonly quota: "messages" | "bytes" | "rooms" | "titles";
   readonly retryAfter: number;
 }
 
@@ -49,6 +50,7 @@ export class Quotas {
   readonly #messages: RateLimiter;
   readonly #addressMessages: RateLimiter;
   readonly #renames: RateLimiter;
+  readonly #titles: RateLimiter;
   readonly #bytes: RateLimiter;
   /** Separate bucket, so that a heavy reader cannot block senders on the same network. */
   readonly #messageBytes: RateLimiter;
@@ -65,12 +67,16 @@ export class Quotas {
       ratePerSecond * membersPerAddress,
     );
     this.#renames = limiter(renameBurst, renamesPerSecond);
+    this.#titles = limiter(renameBurst, renamesPerSecond);
     this.#bytes = limiter(bytesBurst, bytesPerSecond);
     this.#messageBytes = limiter(bytesBurst, messageBytesPerSecond);
     this.#rooms = limiter(rooms, maxRooms === 0 ? 0 : rooms / 86_400);
   }
 
-  /** Takes a message, and a new room if it is the first of one, from all quotas or from none. */
+  /**
+   * Takes a message, an edit or a deletion, and a new room if it is the first message of one, from
+   * all quotas or from none.
+   */
   takeMessage(payer: Payer, text: string, isFirst: boolean): UsedUp | undefined {
     const now = this.#clock.now();
     const { member, network, scope } = payer;
@@ -101,6 +107,17 @@ export class Quotas {
 
   takeRename(member: string): number {
     return this.#renames.take(member, this.#clock.now());
+  }
+
+  /** Takes a title from all quotas or from none. */
+  takeTitle(payer: Payer): UsedUp | undefined {
+    const now = this.#clock.now();
+    const titleWait = this.#titles.wait(payer.member, now);
+    if (titleWait > 0) return { quota: "titles", retryAfter: titleWait };
+    const bytesWait = this.takeCommandBytes(payer);
+    if (bytesWait > 0) return { quota: "bytes", retryAfter: bytesWait };
+    this.#titles.charge(payer.member, 1, now);
+    return undefined;
   }
 
   /** Takes the bytes of a command other than a message. */
@@ -151,6 +168,7 @@ export class Quotas {
       this.#messages,
       this.#addressMessages,
       this.#renames,
+      this.#titles,
       this.#bytes,
       this.#messageBytes,
       this.#rooms,

@@ -1,6 +1,6 @@
 // The `error` pushes of the hub: why a command is refused, as a code and as a sentence.
 
-import { limits } from "../protocol/wire.ts";
+import { hubLimits, limits } from "../protocol/wire.ts";
 import type { ErrorPush } from "../protocol/wire.ts";
 
 /** When a client retries after storage was unavailable. */
@@ -18,7 +18,10 @@ const sentences = {
   access_denied: "Wrong access code",
   access_required: "This chat needs an access code",
   already_greeted: "This connection has already said hello",
+  edits_exhausted: `A message can be edited ${hubLimits.editsMax} times`,
+  forbidden: "You can change only your own messages",
   hello_required: "Say hello first",
+  not_found: "This message no longer exists",
   rooms_full: "Room limit reached. Join an existing room.",
   storage_full: "This chat's storage is full. Its operator must free up space.",
   too_many_rooms: `You're in ${limits.roomsPerSession} rooms, the maximum. Leave one first`,
@@ -46,6 +49,7 @@ export function notJoined(about: About & { readonly room: string }): ErrorPush {
 const rateProblems = {
   messages: "Sending too fast",
   renames: "You've changed your name too often",
+  titles: "You've changed titles too often",
   bytes: "Too many requests",
   rooms: "Too many new rooms",
 };

@@ -3,9 +3,21 @@
 import { hubLimits } from "../protocol/wire.ts";
 import type { Position } from "../protocol/wire.ts";
 import type { Entry, Page, RemoteMember } from "./broker.ts";
-import { encodeEntries, encodeEntry, prefixWithin, sliceAfter } from "./entries.ts";
-import type { EncodedEntry, Slice } from "./entries.ts";
+import {
+  amend,
+  amendmentsAfter,
+  amendPruned,
+  countMessages,
+  encodeEntries,
+  encodeEntry,
+  prefixWithin,
+  sliceAfter,
+} from "./entries.ts";
+import type { Amendment, EncodedEntry, Slice } from "./entries.ts";
 import { Roster } from "./roster.ts";
+
+/** Max entries in memory; fewer than `historyMax` of them may be messages. */
+const recentMax = 4 * hubLimits.historyMax;
 
 /** A room with members on this node. */
 export class Room {
@@ -17,8 +29,11 @@ export class Room {
   state: "unread" | "reading" | "read" = "unread";
   #first = 1;
   #head: Position = { epoch: "", offset: 0 };
-  /** The newest entries, without a hole, up to the head. */
+  /** The newest entries, without a hole, up to the head, as those after them have left them. */
   #recent: EncodedEntry[] = [];
+  /** How many of them are messages. */
+  #recentMessages = 0;
+  #title: string | undefined;
   /** Entries that arrived while the end of the log was being read. */
   #early: Entry[] = [];
 
@@ -44,10 +59,16 @@ export class Room {
     return this.#head;
   }
 
+  /** The present title. */
+  get title(): string | undefined {
+    return this.#title;
+  }
+
   /** Loads the end of the log, as the broker read it. */
   load(page: Page): void {
     this.state = "read";
     this.#head = page.head;
+    this.#title = page.title;
     this.#recent = encodeEntries(page.entries, undefined);
     // The log may have been pruned further since it was read.
     this.prune(Math.max(this.#first, page.first));
@@ -66,19 +87,31 @@ export class Room {
     const encoded = encodeEntry(entry, this.#head.offset === 0 ? undefined : this.#head.epoch);
     this.#recent.push(encoded);
     this.pushes.push(encoded.json);
-    if (this.#recent.length > hubLimits.historyMax) this.#recent.shift();
     this.#head = { epoch: entry.epoch, offset: entry.offset };
-    this.roster.stopTyping(entry.member);
+    if (entry.type === "message") {
+      this.#recentMessages++;
+      this.roster.stopTyping(entry.member);
+    } else if (entry.type === "title") this.#title = entry.text;
+    else amend(this.#recent, entry);
+    while (this.#recentMessages > hubLimits.historyMax || this.#recent.length > recentMax) {
+      if (this.#recent.shift()?.type === "message") this.#recentMessages--;
+    }
   }
 
   /** Forgets entries before `first`. */
   prune(first: number): void {
     this.#first = Math.max(this.#first, first);
-    this.#recent = this.#recent.filter((entry) => entry.offset >= first);
+    const kept = this.#recent.filter((entry) => entry.offset >= first);
+    this.#recent = amendPruned(kept, first);
+    this.#recentMessages = countMessages(kept);
+    if (first > this.#head.offset) this.#title = undefined;
   }
 
-  /** Returns the newest entries that fit into `maxBytes`, but at least one. */
-  newest(maxBytes: number, missedSince?: number): Slice {
+  /**
+   * Returns the newest entries that fit into `maxBytes`, but at least one. `behind` is how many
+   * messages follow the client's position, if it is known.
+   */
+  newest(maxBytes: number, behind?: number): Slice {
     let start = this.#recent.length;
     let bytes = 0;
     while (start > 0) {
@@ -87,9 +120,18 @@ export class Room {
       start--;
     }
     const entries = start === 0 ? this.#recent : this.#recent.slice(start);
-    const firstSent = entries[0]?.offset ?? this.#head.offset + 1;
-    const missed = missedSince === undefined ? 0 : firstSent - 1 - missedSince;
+    const missed = behind === undefined ? 0 : behind - countMessages(entries);
     return { entries, recovered: false, missed, end: this.#head };
+  }
+
+  /**
+   * Returns the amendments after an offset, and how many messages follow it, or `undefined` if
+   * memory does not reach back that far.
+   */
+  since(offset: number): { amendments: readonly Amendment[]; messages: number } | undefined {
+    if (offset < (this.#recent[0]?.offset ?? this.#head.offset + 1) - 1) return undefined;
+    const later = this.#recent.filter((entry) => entry.offset > offset);
+    return { amendments: amendmentsAfter(later, offset), messages: countMessages(later) };
   }
 
   /**

@@ -52,7 +52,7 @@ export async function* readRoom(path: string, room: string): AsyncGenerator<Mess
   const found = database.prepare("SELECT id, head FROM rooms WHERE name = ?").get(room);
   if (found === undefined) throw new Error(`Cannot export ${room}: it has no messages`);
   const page = database.prepare(
-    `SELECT offset, at, member, username, text FROM messages
+    `SELECT offset, at, member, username, text FROM entries
      WHERE room = ? AND offset > ? AND offset <= ? ORDER BY offset LIMIT ${pageRows}`,
   );
   for (let after = 0;;) {

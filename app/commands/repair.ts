@@ -14,7 +14,7 @@ export async function removeRoom(path: string, room: string): Promise<number> {
     const found = database.prepare("SELECT id FROM rooms WHERE name = ?").get(room);
     if (found === undefined) throw new Error(`Cannot remove ${room}: it has no messages`);
     const id = Number(found.id);
-    const { changes } = database.prepare("DELETE FROM messages WHERE room = ?").run(id);
+    const { changes } = database.prepare("DELETE FROM entries WHERE room = ?").run(id);
     database.prepare("DELETE FROM nonces WHERE room = ?").run(id);
     database.prepare("DELETE FROM rooms WHERE id = ?").run(id);
     return Number(changes);
@@ -30,7 +30,7 @@ export async function removeRoom(path: string, room: string): Promise<number> {
  */
 export async function repairTimes(path: string, now: number): Promise<number> {
   return await change(path, (database) => {
-    const { changes } = database.prepare("UPDATE messages SET at = ? WHERE at > ?").run(now, now);
+    const { changes } = database.prepare("UPDATE entries SET at = ? WHERE at > ?").run(now, now);
     database.prepare("UPDATE nonces SET at = ? WHERE at > ?").run(now, now);
     database.prepare("UPDATE rooms SET at = ? WHERE at > ?").run(now, now);
     return Number(changes);

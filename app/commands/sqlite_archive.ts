@@ -10,8 +10,8 @@ import { checkCopy, folderLock, infoOf, openToRead, removeDatabase } from "./dat
 const select = {
   rooms: "SELECT 'room' AS kind, name AS room, first, head, at FROM rooms ORDER BY id",
   messages: `SELECT 'message' AS kind, rooms.name AS room, offset, epochs.name AS epoch,
-                    messages.at AS at, member, username AS "from", text, nonce
-             FROM rooms JOIN messages ON room = rooms.id JOIN epochs ON epochs.id = epoch
+                    entries.at AS at, member, username AS "from", text, nonce
+             FROM rooms JOIN entries ON room = rooms.id JOIN epochs ON epochs.id = epoch
              WHERE rooms.name = ? AND offset BETWEEN ? AND ? ORDER BY offset`,
   nonces: `SELECT 'nonce' AS kind, rooms.name AS room, member, nonce, offset, nonces.at AS at
            FROM nonces JOIN rooms ON rooms.id = room WHERE offset < first`,
@@ -24,7 +24,7 @@ const select = {
 const insert = {
   room: "INSERT INTO rooms (name, first, head, at, indexed) VALUES (?, ?, ?, ?, ?)",
   epoch: "INSERT OR IGNORE INTO epochs (name) VALUES (?)",
-  message: `INSERT INTO messages (room, epoch, offset, at, member, username, text, nonce)
+  message: `INSERT INTO entries (room, epoch, offset, at, member, username, text, nonce)
             SELECT rooms.id, epochs.id, ?3, ?4, ?5, ?6, ?7, ?8 FROM rooms, epochs
             WHERE rooms.name = ?1 AND epochs.name = ?2`,
   nonce: `INSERT OR IGNORE INTO nonces (room, member, nonce, offset, at)

@@ -12,6 +12,9 @@ import type { AccessRecord } from "./log_format.ts";
 
 export type { AccessRecord };
 
+/** The events that go to messages.log: entries of rooms. */
+const entryEvents: ReadonlySet<string> = new Set(["message", "edit", "delete", "title"]);
+
 type LogSettings =
   | "logDir"
   | "logAddresses"
@@ -111,7 +114,7 @@ export function openLogs(options: LogOptions): Logs {
     },
     event(event, fields) {
       // Their own file, so that they can't rotate everything else away.
-      if (!isClosed) (event === "message" ? messages : websocket).info(event, masked(fields));
+      if (!isClosed) (entryEvents.has(event) ? messages : websocket).info(event, masked(fields));
     },
     warn(event, fields) {
       if (isClosed) return;

@@ -161,7 +161,7 @@ export class Metrics {
     addValue("parley_uptime_seconds", "Time since start", upMs / 1000);
     addValue("parley_frames_total", "Frames sent: one per session and tick", this.#frames);
     addValue("parley_deliveries_total", "Room pushes sent, per session", this.#deliveries);
-    addCounts("parley_messages_total", "Messages by result", "result", this.#messages);
+    addCounts("parley_messages_total", "Entries of rooms by result", "result", this.#messages);
     addCounts("parley_refusals_total", "Refused commands by error code", "code", this.#refusals);
     addCounts("parley_closes_total", closesHelp, "code", this.#closes);
     addCounts("parley_joins_total", joinsHelp, "outcome", this.#joins);

@@ -33,12 +33,19 @@ let nonces = 0;
 
 /** Stores a message of Ada. */
 export function say(broker: SqliteBroker, text: string, room = "lobby"): void {
-  const draft = { room, member: "m1", from: "Ada", text, nonce: `n${nonces++}` };
+  const draft = {
+    type: "message",
+    room,
+    member: "m1",
+    from: "Ada",
+    text,
+    nonce: `n${nonces++}`,
+  } as const;
   assertEquals(broker.append([draft])[0]?.kind, "stored");
 }
 
 /** Returns the texts of a room's newest messages. */
 export function textsOf(broker: SqliteBroker, room = "lobby"): string[] {
   const { entries } = broker.read(room, { before: Infinity, limit: 1_000, maxBytes: 1e9 });
-  return entries.map(({ text }) => text);
+  return entries.map(({ text = "" }) => text);
 }

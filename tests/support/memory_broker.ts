@@ -45,6 +45,8 @@ export class MemoryBroker implements Broker {
         if (known !== undefined) return { kind: "repeat", offset: known.offset };
         const offset = (log.at(-1)?.offset ?? 0) + 1;
         const entry = { ...draft, offset, epoch: this.#epoch, at: 1_000 };
+        const refusal = this.#amend(log, entry);
+        if (refusal !== undefined) return refusal;
         log.push(entry);
         stored.push(entry);
         return { kind: "stored", offset };
@@ -62,16 +64,19 @@ export class MemoryBroker implements Broker {
       const log = all.filter(({ offset }) => offset >= first);
       const newest = all.at(-1);
       const head = { epoch: newest?.epoch ?? this.#epoch, offset: newest?.offset ?? 0 };
+      const title = all.findLast((entry) => entry.type === "title")?.text;
       if ("before" in query) {
         const entries = fitting(log.filter(({ offset }) => offset < query.before).reverse(), query);
-        return { entries: entries.reverse(), first, head, valid: true };
+        return { entries: entries.reverse(), first, head, valid: true, title };
       }
       const { epoch, offset } = query.after;
+      const pruned = Math.max(0, first - 1 - offset);
+      const behind = pruned + messagesOf(log.filter((entry) => entry.offset > offset)).length;
       const decisive = log.find((entry) => entry.offset === Math.max(offset, first));
       const valid = offset <= head.offset &&
         (offset === 0 ? this.#epochs.has(epoch) : epoch === (decisive?.epoch ?? this.#epoch));
       const entries = valid ? fitting(log.filter((entry) => entry.offset > offset), query) : [];
-      return { entries, first, head, valid };
+      return { entries, first, head, valid, title, behind };
     });
   }
 
@@ -128,6 +133,7 @@ export class MemoryBroker implements Broker {
     const log = this.#logOf(room);
     for (let i = 0; i < count; i++) {
       log.push({
+        type: "message",
         room,
         member: "someone",
         from: "Someone",
@@ -156,6 +162,26 @@ export class MemoryBroker implements Broker {
     return this.#logOf(room);
   }
 
+  /** Applies an entry to its targets, or returns why it is refused. */
+  #amend(log: Entry[], entry: Entry): AppendResult | undefined {
+    const { offset: amended, member } = entry;
+    if (entry.type !== "edit" && entry.type !== "delete") return undefined;
+    for (const target of entry.type === "edit" ? [entry.target] : entry.targets) {
+      const message = messagesOf(log).find(({ offset }) => offset === target);
+      if (message?.text === undefined) return { kind: "not_found" };
+      if (message.member !== member) return { kind: "forbidden" };
+      for (const [i, other] of log.entries()) {
+        const { text: _, ...rest } = other;
+        if (other.type === "edit" && other.target === target) log[i] = rest as Entry;
+      }
+      const { text: _, ...rest } = message;
+      log[target - 1] = entry.type === "edit"
+        ? { ...message, text: entry.text ?? "", amended, editedAt: entry.at }
+        : { ...rest, amended, deletedBy: member };
+    }
+    return undefined;
+  }
+
   #hold(member: string, username: string): boolean {
     const key = usernameKey(username);
     const holder = this.#holders.get(key);
@@ -180,12 +206,16 @@ export class MemoryBroker implements Broker {
   }
 }
 
+function messagesOf(entries: readonly Entry[]) {
+  return entries.filter((entry) => entry.type === "message");
+}
+
 function fitting(entries: readonly Entry[], { limit, maxBytes }: ReadQuery): Entry[] {
   const fitting: Entry[] = [];
   let bytes = 0;
-  for (const entry of entries.slice(0, limit)) {
-    bytes += entry.text.length;
-    if (bytes > maxBytes && fitting.length > 0) break;
+  for (const entry of entries) {
+    bytes += entry.text?.length ?? 0;
+    if (messagesOf(fitting).length === limit || bytes > maxBytes && fitting.length > 0) break;
     fitting.push(entry);
   }
   return fitting;

@@ -155,7 +155,8 @@ export class RedisBroker implements Broker {
 
   async append(drafts: readonly Draft[]): Promise<readonly AppendResult[]> {
     const { maxRooms } = this.#options;
-    const rows = drafts.map((draft) => {
+    const messages = drafts.filter((draft) => draft.type === "message");
+    const rows = messages.map((draft) => {
       const { room, member, from, nonce } = draft;
       return [room, member, nonce, usernameKey(from), entryBody(draft)] as const;
     });
@@ -163,7 +164,11 @@ export class RedisBroker implements Broker {
       const { results, feed } = await this.#run("append", { maxRooms, nonceTtlMs }, rows);
       await this.#feed.reached(feed);
       this.#link.recovered();
-      return results;
+      // The scripts cannot amend entries yet.
+      let i = 0;
+      return drafts.map(({ type }) =>
+        (type === "message" ? results[i++] : undefined) ?? { kind: "not_found" }
+      );
     } catch (error) {
       // The drafts may be stored nevertheless; then a retry gets their first results.
       this.#link.failed(error);
@@ -182,7 +187,8 @@ export class RedisBroker implements Broker {
     const { entries, first, head, valid } = reply;
     const isEnd = "before" in query && query.before === Infinity;
     if (isEnd && !this.#delivered.has(room)) this.#delivered.set(room, head);
-    return { entries, first, head, valid };
+    const behind = "after" in query ? { behind: head.offset - query.after.offset } : {};
+    return { entries, first, head, valid, ...behind };
   }
 
   /** Looks at up to 1,000 rooms, in no order. */

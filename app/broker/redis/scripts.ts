@@ -19,7 +19,7 @@
 // The pub/sub channel `typing:{database}` carries typing signals, which may be lost.
 
 import { createHash } from "node:crypto";
-import type { AppendResult, Draft, Page, RoomSummary } from "../../chat/broker.ts";
+import type { AppendResult, MessageDraft, Page, RoomSummary } from "../../chat/broker.ts";
 import appendLua from "./append.lua" with { type: "text" };
 import claimLua from "./claim.lua" with { type: "text" };
 import commonLua from "./common.lua" with { type: "text" };
@@ -174,8 +174,10 @@ export const feedMaxBytes = 16 * 1024 * 1024;
 export const nonceTtlMs = 7 * 86_400_000;
 
 /** Returns the fields that an entry has from its draft, as JSON without braces. */
-export function entryBody({ member, from, text, nonce }: Omit<Draft, "room">): string {
-  return JSON.stringify({ member, from, text, nonce }).slice(1, -1);
+export function entryBody(
+  { member, from, text, nonce, reply }: Omit<MessageDraft, "type" | "room">,
+): string {
+  return JSON.stringify({ type: "message", member, from, text, nonce, reply }).slice(1, -1);
 }
 
 /** Assembles a script. Its first line must stay first, because it carries the flags. */

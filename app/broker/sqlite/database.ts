@@ -109,9 +109,12 @@ export class DatabaseFile {
     return this.all(`PRAGMA incremental_vacuum(${pages})`).length === pages;
   }
 
-  /** Moves the journal into the file and empties it, so that it holds no deleted text. */
-  truncateJournal(): void {
-    this.get("PRAGMA wal_checkpoint(TRUNCATE)");
+  /**
+   * Moves the journal into the file and empties it, so that it holds no deleted text. Returns false
+   * if another program is reading, which prevents it.
+   */
+  truncateJournal(): boolean {
+    return this.get("PRAGMA wal_checkpoint(TRUNCATE)")?.busy === 0;
   }
 
   /** Returns the size of the database without free pages and the journal. */

@@ -14,8 +14,8 @@ const walkMs = 3_600_000;
 const sql = {
   // CROSS makes SQLite start with the rooms: most have nothing new, and there may be millions of
   // messages.
-  recent: `SELECT room, member, nonce, offset, messages.at AS at
-           FROM rooms CROSS JOIN messages ON room = id AND offset > indexed WHERE head > indexed
+  recent: `SELECT room, member, nonce, offset, entries.at AS at
+           FROM rooms CROSS JOIN entries ON room = id AND offset > indexed WHERE head > indexed
            ORDER BY room, offset`,
   // A crash may have interrupted the move of a room.
   add: "INSERT OR IGNORE INTO nonces (room, member, nonce, offset, at) VALUES (?, ?, ?, ?, ?)",

@@ -1,6 +1,7 @@
-// Deletes messages beyond the retention limits from the start of each room, in bounded steps.
+// Deletes entries beyond the retention limits from the start of each room, in bounded steps.
 
 import type { DatabaseFile } from "./database.ts";
+import { countMessages } from "./entries.ts";
 import type { Nonces } from "./nonces.ts";
 
 export interface RetentionOptions {
@@ -14,13 +15,16 @@ const dayMs = 86_400_000;
 
 const sql = {
   roomsFrom: "SELECT id, name, first, head FROM rooms WHERE id >= ? ORDER BY id LIMIT ?",
-  firstSince: `SELECT offset FROM messages WHERE room = ? AND offset >= ? AND offset < ? AND at >= ?
+  nthMessage: `SELECT offset FROM entries WHERE room = ? AND offset >= ? AND kind = 0
+               ORDER BY offset LIMIT 1 OFFSET ?`,
+  firstSince: `SELECT offset FROM entries WHERE room = ? AND offset >= ? AND offset < ? AND at >= ?
                ORDER BY offset LIMIT 1`,
-  deleteBefore: "DELETE FROM messages WHERE room = ? AND offset < ?",
-  setFirst: "UPDATE rooms SET first = ? WHERE id = ?",
+  deleteBefore: "DELETE FROM entries WHERE room = ? AND offset < ?",
+  setFirst: `UPDATE rooms SET first = ?1, title = CASE WHEN ?1 > head THEN NULL ELSE title END
+             WHERE id = ?2`,
 } as const;
 
-/** Room name and the offset of the oldest message kept. */
+/** Room name and the offset of the oldest entry kept. */
 export type PrunedRoom = readonly [name: string, first: number];
 
 /** Applies the retention limits to one database. */
@@ -35,7 +39,7 @@ export class Retention {
     this.#nonces = nonces;
   }
 
-  /** Visits up to `rows` rooms and deletes up to `rows` messages, in the caller's transaction. */
+  /** Visits up to `rows` rooms and deletes up to `rows` entries, in the caller's transaction. */
   prune(
     file: DatabaseFile,
     now: number,
@@ -52,7 +56,7 @@ export class Retention {
       const max = Math.min(head + 1, first + left);
       const next = Math.max(
         first,
-        retentionMessages === 0 ? first : Math.min(head - retentionMessages + 1, max),
+        this.#firstByCount(file, id, first, head, max),
         this.#firstByAge(file, id, first, max, now),
       );
       if (next === first) continue;
@@ -69,7 +73,17 @@ export class Retention {
     return { pruned, hasMore: this.#nextRoom !== undefined };
   }
 
-  /** Returns the first offset below `max` whose message is recent enough to keep, or else `max`. */
+  /** Returns the first offset, up to `max`, from where on there are not too many messages. */
+  #firstByCount(file: DatabaseFile, id: number, first: number, head: number, max: number): number {
+    const { retentionMessages } = this.#options;
+    if (retentionMessages === 0) return first;
+    const excess = countMessages(file, id, first - 1, head) - retentionMessages;
+    if (excess <= 0) return first;
+    const next = file.get(sql.nthMessage, id, first, Math.min(excess, max - first));
+    return Math.min(Number(next?.offset ?? max), max);
+  }
+
+  /** Returns the first offset below `max` whose entry is recent enough to keep, or else `max`. */
   #firstByAge(file: DatabaseFile, id: number, first: number, max: number, now: number): number {
     const { retentionDays } = this.#options;
     if (retentionDays === 0) return first;

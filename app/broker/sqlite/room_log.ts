@@ -1,4 +1,4 @@
-// The logs of all rooms: their messages, offsets and epochs.
+// The logs of all rooms: their entries, offsets and epochs.
 
 import type {
   AppendResult,
@@ -12,6 +12,8 @@ import { utf8Length } from "../../protocol/text.ts";
 import type { Position } from "../../protocol/wire.ts";
 import type { StatementSync } from "node:sqlite";
 import type { DatabaseFile } from "./database.ts";
+import { addEntry, checkTargets, countMessages, entryOf, selectEntries } from "./entries.ts";
+import type { EntryRow } from "./entries.ts";
 import type { Nonces } from "./nonces.ts";
 
 export interface RoomLogOptions {
@@ -33,10 +35,8 @@ const fullMs = 1_000;
 /** Min age of a room's only message before the room may be evicted. */
 const evictionMs = 86_400_000;
 
-/** The columns of an `Entry`; the room's name is given. */
-const selectEntries = `SELECT ?1 AS room, member, username AS "from", text, nonce, offset,
-                              name AS epoch, at
-                       FROM messages JOIN epochs ON id = epoch`;
+/** What an entry counts besides its text in the bytes of a page. */
+const entryCostBytes = 128;
 
 const sql = {
   addEpoch: "INSERT INTO epochs (name) VALUES (?)",
@@ -45,27 +45,28 @@ const sql = {
   addRoom: "INSERT INTO rooms (name, first, head, at) VALUES (?, 1, 0, 0)",
   findRoom: "SELECT id, first, head, at FROM rooms WHERE name = ?",
   updateRoom: "UPDATE rooms SET head = ?, at = ? WHERE id = ?",
-  newestRooms: "SELECT name, at FROM rooms WHERE head >= first ORDER BY at DESC LIMIT ?",
+  newestRooms: "SELECT name, at, title FROM rooms WHERE head >= first ORDER BY at DESC LIMIT ?",
   countRooms: "SELECT count(*) AS count FROM rooms WHERE first <= head",
   idleRooms: `SELECT id, name, first, head, at FROM rooms WHERE first = 1 AND head = 1 AND at < ?
               ORDER BY id LIMIT ?`,
-  deleteMessages: "DELETE FROM messages WHERE room = ?",
-  setFirst: "UPDATE rooms SET first = ? WHERE id = ?",
+  deleteMessages: "DELETE FROM entries WHERE room = ?",
+  setEmpty: "UPDATE rooms SET first = head + 1, title = NULL WHERE id = ?",
+  titleOf: "SELECT title FROM rooms WHERE id = ?",
   allRooms: "SELECT id, name, first, head, at FROM rooms",
-  addMessage: `INSERT INTO messages (room, offset, epoch, at, member, username, text, nonce)
+  addMessage: `INSERT INTO entries (room, offset, epoch, at, member, username, text, nonce)
                VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-  epochAt: "SELECT name FROM messages JOIN epochs ON id = epoch WHERE room = ? AND offset = ?",
-  readAfter: `${selectEntries} WHERE room = ?2 AND offset > ?3 ORDER BY offset LIMIT ?4`,
-  readBefore: `${selectEntries} WHERE room = ?2 AND offset < ?3 ORDER BY offset DESC LIMIT ?4`,
+  epochAt: "SELECT name FROM entries JOIN epochs ON id = epoch WHERE room = ? AND offset = ?",
+  readAfter: `${selectEntries} WHERE room = ? AND offset > ? ORDER BY offset LIMIT ?`,
+  readBefore: `${selectEntries} WHERE room = ? AND offset < ? ORDER BY offset DESC LIMIT ?`,
 } as const;
 
-/** A room that has or had messages. */
+/** A room that has or had entries. */
 interface StoredRoom {
   readonly id: number;
-  /** Offset of the oldest message kept. */
+  /** Offset of the oldest entry kept. */
   readonly first: number;
   readonly head: number;
-  /** Time of the newest message. */
+  /** Time of the newest entry. */
   readonly at: number;
 }
 
@@ -81,6 +82,7 @@ export class RoomLog {
   readonly #loaded = new Set<string>();
   #fullAt = -Infinity;
   #hasEvicted = false;
+  #hasDeleted = false;
   #hasReachedSize = false;
   #sizeCheckedAt = -Infinity;
   /** Rooms as the current transaction leaves them. */
@@ -107,7 +109,7 @@ export class RoomLog {
     now: number,
   ): { readonly results: readonly AppendResult[]; readonly entries: readonly Entry[] } {
     this.#checkSize(file, now);
-    this.#hasEvicted = false;
+    this.#hasEvicted = this.#hasDeleted = false;
     const entries: Entry[] = [];
     const insert = file.prepare(sql.addMessage);
     const results = drafts.map((draft) => this.#store(file, insert, draft, now, entries));
@@ -122,24 +124,40 @@ export class RoomLog {
     now: number,
     entries: Entry[],
   ): AppendResult {
-    const { member, from, text, nonce } = draft;
+    const { type, member, from, nonce } = draft;
     let room = this.#pending.get(draft.room) ?? this.#roomOf(file, draft.room);
     const stored = room && this.#nonces.find(file, room.id, member, nonce);
     if (stored !== undefined) return { kind: "repeat", offset: stored };
-    if (this.#hasReachedSize) return { kind: "storage_full" };
+    // Deleting makes room.
+    if (this.#hasReachedSize && type !== "delete") return { kind: "storage_full" };
     const isEmpty = room === undefined || room.first > room.head;
-    if (isEmpty && !this.#mayOpenRoom(file, now)) return { kind: "rooms_full" };
+    let targets: readonly number[] = [];
+    if (type !== "message") {
+      if (room === undefined || isEmpty) return { kind: "not_found" };
+      if (type !== "title") {
+        const checked = checkTargets(file, room.id, draft);
+        if ("kind" in checked) return checked;
+        targets = checked;
+      }
+    } else if (isEmpty && !this.#mayOpenRoom(file, now)) return { kind: "rooms_full" };
     room ??= { ...emptyRoom, id: Number(file.run(sql.addRoom, draft.room).lastInsertRowid) };
     const offset = room.head + 1;
     const at = Math.max(now, room.at);
     // So that the next room of this transaction counts this one.
     if (isEmpty) file.run(sql.updateRoom, offset, at, room.id);
-    insert.run(room.id, offset, this.#epoch.id, at, member, from, text, nonce);
+    if (type === "message" && draft.reply === undefined) {
+      const { room: name, text } = draft;
+      insert.run(room.id, offset, this.#epoch.id, at, member, from, text, nonce);
+      const epoch = this.#epoch.name;
+      // Not { ...draft }: copying a property that way takes three times as long.
+      entries.push({ type, room: name, member, from, text, nonce, offset, epoch, at });
+    } else {
+      const slot = { room: room.id, offset, epoch: this.#epoch, at };
+      entries.push(addEntry(file, slot, draft, targets));
+      this.#hasDeleted ||= type === "delete";
+    }
     this.#nonces.add(room.id, member, nonce, offset, at);
     this.#pending.set(draft.room, { id: room.id, first: room.first, head: offset, at });
-    // Not { ...draft }: copying a property that way takes three times as long.
-    const { room: name } = draft;
-    entries.push({ room: name, member, from, text, nonce, offset, epoch: this.#epoch.name, at });
     return { kind: "stored", offset };
   }
 
@@ -172,7 +190,7 @@ export class RoomLog {
     this.#nonces.moveRoom(file, room.id);
     file.run(sql.deleteMessages, room.id);
     // The room keeps its head, so that no position in it becomes valid for another message.
-    file.run(sql.setFirst, room.head + 1, room.id);
+    file.run(sql.setEmpty, room.id);
     this.#pending.set(String(idle.name), { ...room, first: room.head + 1 });
     this.#hasEvicted = true;
     return true;
@@ -181,6 +199,11 @@ export class RoomLog {
   /** Whether the last `append` has evicted a room. */
   get hasEvicted(): boolean {
     return this.#hasEvicted;
+  }
+
+  /** Whether the last `append` has deleted a message. */
+  get hasDeleted(): boolean {
+    return this.#hasDeleted;
   }
 
   /** The room has no members any more. */
@@ -199,7 +222,7 @@ export class RoomLog {
     this.#pending.clear();
   }
 
-  /** Retention removed all messages of a room before `first`. */
+  /** Retention removed all entries of a room before `first`. */
   setFirst(name: string, first: number): void {
     const room = this.#rooms.get(name);
     if (room !== undefined) this.#rooms.set(name, { ...room, first });
@@ -219,14 +242,23 @@ export class RoomLog {
     const entries = valid
       ? collect(query, from, (from, count) => entriesOf(file, statement, name, id, from, count))
       : [];
-    return { entries: isForward ? entries : entries.reverse(), first, head, valid };
+    const title = file.get(sql.titleOf, id)?.title;
+    return {
+      entries: isForward ? entries : entries.reverse(),
+      first,
+      head,
+      valid,
+      ...(isForward && valid ? { behind: behind(file, room, query.after.offset) } : {}),
+      ...(typeof title === "string" ? { title } : {}),
+    };
   }
 
   /** Returns the `limit` most recently used rooms, leaving out rooms without messages. */
   newestRooms(file: DatabaseFile, limit: number): readonly RoomSummary[] {
-    return file.all(sql.newestRooms, limit).map(({ name, at }) => ({
+    return file.all(sql.newestRooms, limit).map(({ name, at, title }) => ({
       room: String(name),
       at: Number(at),
+      ...(typeof title === "string" ? { title } : {}),
     }));
   }
 
@@ -290,27 +322,41 @@ function collect(
   fetch: (from: number, count: number) => readonly Entry[],
 ): Entry[] {
   const collected: Entry[] = [];
-  let bytes = 0;
-  while (collected.length < limit) {
-    const count = Math.min(chunkRows, limit - collected.length);
+  let [bytes, messages] = [0, 0];
+  while (messages < limit) {
+    const count = Math.min(chunkRows, limit - messages);
     const entries = fetch(collected.at(-1)?.offset ?? from, count);
     for (const entry of entries) {
-      bytes += utf8Length(entry.text);
+      bytes += entryCostBytes + textBytes(entry);
       if (bytes > maxBytes && collected.length > 0) return collected;
       collected.push(entry);
+      if (entry.type === "message" && ++messages === limit) break;
     }
     if (entries.length < count) break;
   }
   return collected;
 }
 
-/** Runs `readAfter` or `readBefore`. Their columns are the fields of an entry. */
+function textBytes(entry: Entry): number {
+  if (entry.type === "delete") return 16 * entry.targets.length;
+  return entry.text === undefined ? 0 : utf8Length(entry.text);
+}
+
+/** Returns how many messages follow an offset. */
+function behind(file: DatabaseFile, { id, first, head }: StoredRoom, offset: number): number {
+  const kept = Math.max(offset, first - 1);
+  return kept - offset + countMessages(file, id, kept, head);
+}
+
+/** Runs `readAfter` or `readBefore`. */
 function entriesOf(
   file: DatabaseFile,
   statement: string,
-  ...values: readonly [name: string, room: number, from: number, count: number]
+  name: string,
+  ...values: readonly [room: number, from: number, count: number]
 ): readonly Entry[] {
-  return file.all(statement, ...values) as unknown as readonly Entry[];
+  const rows = file.all(statement, ...values) as unknown as readonly EntryRow[];
+  return rows.map((row) => entryOf(name, row));
 }
 
 function storedRoom({ id, first, head, at }: Record<string, unknown>): StoredRoom {

@@ -8,7 +8,10 @@ import type { DatabaseSync } from "node:sqlite";
  *
  * `names.key` is the username normalized for comparison. One of a member's names is `current`, and
  * at most one is former. `rooms.indexed` is the offset up to which nonces are in `nonces`; later
- * ones are read from `messages`.
+ * ones are read from `entries`.
+ *
+ * The columns of an entry from `kind` on differ from their defaults only if it is a reply, was
+ * amended or is not a message (entries.ts).
  */
 export const migrations: readonly string[] = [
   `
@@ -16,13 +19,16 @@ export const migrations: readonly string[] = [
     CREATE TABLE rooms (
       id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
       first INTEGER NOT NULL, head INTEGER NOT NULL, at INTEGER NOT NULL,
-      indexed INTEGER NOT NULL DEFAULT 0
+      indexed INTEGER NOT NULL DEFAULT 0, title TEXT
     );
-    CREATE TABLE messages (
+    CREATE TABLE entries (
       room INTEGER NOT NULL, offset INTEGER NOT NULL, epoch INTEGER NOT NULL, at INTEGER NOT NULL,
-      member TEXT NOT NULL, username TEXT NOT NULL, text TEXT NOT NULL, nonce TEXT NOT NULL,
+      member TEXT NOT NULL, username TEXT NOT NULL, text TEXT, nonce TEXT NOT NULL,
+      kind INTEGER NOT NULL DEFAULT 0, ref INTEGER, amended INTEGER, edited_at INTEGER,
+      edits INTEGER NOT NULL DEFAULT 0, deleted_by TEXT, ordinal INTEGER,
       PRIMARY KEY (room, offset)
     ) WITHOUT ROWID;
+    CREATE INDEX entries_other ON entries (room, offset, ordinal) WHERE kind > 0;
     CREATE TABLE nonces (
       room INTEGER NOT NULL, member TEXT NOT NULL, nonce TEXT NOT NULL,
       offset INTEGER NOT NULL, at INTEGER NOT NULL,

@@ -62,8 +62,10 @@ export class SqliteBroker implements Broker {
   #undelivered: readonly Entry[] = [];
   /** Whether the open file is no longer the one at its path. */
   #isMoved = false;
-  /** Whether deleted messages are still in free pages or in the journal. */
+  /** Whether removed entries are still in free pages or in the journal. */
   #hasGarbage = false;
+  /** Whether deleted text may still be in the journal, also that of a server that was killed. */
+  #hasDeletedText = true;
 
   /**
    * Opens the database, or creates it, and starts an epoch.
@@ -100,7 +102,7 @@ export class SqliteBroker implements Broker {
       appended = this.#transaction((file) => {
         this.#nonces.moveSome(file, nonceRows + 2 * drafts.length);
         const appended = this.#log.append(file, drafts, this.#options.now());
-        for (const { member } of drafts) this.#names.markWriter(file, member);
+        for (const { member } of appended.entries) this.#names.markWriter(file, member);
         return appended;
       });
     } catch {
@@ -108,6 +110,7 @@ export class SqliteBroker implements Broker {
     }
     this.#recover();
     this.#hasGarbage ||= this.#log.hasEvicted;
+    this.#hasDeletedText ||= this.#log.hasDeleted;
     const entries = [...this.#undelivered, ...appended.entries];
     this.#undelivered = [];
     if (entries.length > 0) this.#listener?.entries(entries);
@@ -170,9 +173,18 @@ export class SqliteBroker implements Broker {
     if (!this.#hasGarbage) return false;
     const file = this.#openFile();
     if (file.shrink(shrinkPages)) return true;
-    file.truncateJournal();
-    this.#hasGarbage = false;
+    this.#hasGarbage = !file.truncateJournal();
     return false;
+  }
+
+  /** Empties the journal if messages were deleted; call it about once a second. */
+  eraseDeleted(): void {
+    if (!this.#hasDeletedText || this.#isAbandoned) return;
+    try {
+      this.#hasDeletedText = !this.#openFile().truncateJournal();
+    } catch {
+      // The next call tries again. If storage fails, the next append reports it.
+    }
   }
 
   /** Whether messages are refused because the database has reached `maxDataBytes`. */

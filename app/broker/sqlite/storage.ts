@@ -53,7 +53,10 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
     checked = checked.then(async (reason) => {
       if (reason !== undefined) return reason;
       const found = await broker.saveIfMoved();
-      if (found === undefined) lock.refresh();
+      if (found === undefined) {
+        lock.refresh();
+        broker.eraseDeleted();
+      }
       return found ?? lock.lossReason;
     });
   const checkAgain = async () => {

@@ -22,13 +22,13 @@ export function checkDatabase(path: string, ledger: Ledger): number {
 /** Reads everything from a database. */
 function readStored(database: DatabaseSync): StoredLog {
   const messages = database.prepare(
-    `SELECT rooms.name AS room, rooms.head, messages.offset, epochs.name AS epoch, messages.at,
-       messages.member, messages.username AS "from", messages.text, messages.nonce,
-       iif(messages.offset > rooms.indexed, messages.offset, nonces.offset) AS nonceOffset
-     FROM messages JOIN rooms ON rooms.id = messages.room JOIN epochs ON epochs.id = messages.epoch
-       LEFT JOIN nonces ON nonces.room = messages.room AND nonces.member = messages.member
-         AND nonces.nonce = messages.nonce
-     ORDER BY messages.room, messages.offset`,
+    `SELECT rooms.name AS room, rooms.head, entries.offset, epochs.name AS epoch, entries.at,
+       entries.member, entries.username AS "from", entries.text, entries.nonce,
+       iif(entries.offset > rooms.indexed, entries.offset, nonces.offset) AS nonceOffset
+     FROM entries JOIN rooms ON rooms.id = entries.room JOIN epochs ON epochs.id = entries.epoch
+       LEFT JOIN nonces ON nonces.room = entries.room AND nonces.member = entries.member
+         AND nonces.nonce = entries.nonce
+     ORDER BY entries.room, entries.offset`,
   ).all() as unknown as StoredMessage[];
   const names = database.prepare("SELECT key, member, live, held_until FROM names").all()
     .filter(({ live, held_until }) => live === 1 || Number(held_until) > Date.now());

@@ -24,7 +24,7 @@ export function test(
 /** Returns the nonces of a database that no server uses, whose offsets must be 1, 2, 3, … */
 export function noncesIn(database: string): readonly string[] {
   using file = new DatabaseSync(database);
-  const rows = file.prepare("SELECT offset, nonce FROM messages ORDER BY offset").all();
+  const rows = file.prepare("SELECT offset, nonce FROM entries ORDER BY offset").all();
   assertEquals(rows.map(({ offset }) => offset), rows.map((_, i) => i + 1));
   return rows.map(({ nonce }) => String(nonce));
 }

@@ -286,7 +286,7 @@ class ScriptCall {
     const entries: Entry[] = [];
     let bytesLeft = args.maxBytes;
     for (const entry of valid ? found.slice(0, args.limit) : []) {
-      bytesLeft -= entry.text.length;
+      bytesLeft -= entry.text?.length ?? 0;
       if (bytesLeft < 0 && entries.length > 0) break;
       entries.push(entry);
     }

@@ -1,7 +1,7 @@
 // The promises of the broker port. The tests of each implementation run this suite.
 
 import { assert, assertEquals } from "@std/assert";
-import type { Broker, Draft, Entry, ReadQuery } from "../../../app/chat/broker.ts";
+import type { Broker, Entry, MessageDraft, ReadQuery } from "../../../app/chat/broker.ts";
 
 /** Settings that a test may change; times in ms. */
 export interface BrokerSettings {
@@ -27,15 +27,23 @@ export interface Wall {
   ms: number;
 }
 
-type Open = (settings: BrokerSettings, wall: Wall) => Broker | Promise<Broker>;
+export type Open = (settings: BrokerSettings, wall: Wall) => Broker | Promise<Broker>;
 
-export function draft(text: string, more: Partial<Draft> = {}): Draft {
-  return { room: "lobby", member: "ada", from: "Ada", text, nonce: `n-${text}`, ...more };
+export function draft(text: string, more: Partial<MessageDraft> = {}): MessageDraft {
+  return {
+    type: "message",
+    room: "lobby",
+    member: "ada",
+    from: "Ada",
+    text,
+    nonce: `n-${text}`,
+    ...more,
+  };
 }
 
-/** Tests the brokers that `open` returns. */
-export function testBroker(name: string, open: Open): void {
-  const test = (
+/** Returns a function that defines tests of the brokers that `open` returns. */
+export function testerOf(name: string, open: Open) {
+  return (
     promise: string,
     run: (broker: Broker, wall: Wall, entries: Entry[]) => Promise<void>,
     settings: Partial<BrokerSettings> = {},
@@ -51,6 +59,11 @@ export function testBroker(name: string, open: Open): void {
         await broker.close();
       }
     });
+}
+
+/** Tests the brokers that `open` returns. */
+export function testBroker(name: string, open: Open): void {
+  const test = testerOf(name, open);
   const newest: ReadQuery = { before: Infinity, limit: 100, maxBytes: 1e6 };
   const fill = async (broker: Broker, count: number) => {
     await broker.append(Array.from({ length: count }, (_, i) => draft(`m${i + 1}`)));
@@ -76,7 +89,14 @@ export function testBroker(name: string, open: Open): void {
     async (broker, wall, entries) => {
       await broker.append([draft("a"), draft("b")]);
       const { epoch } = entries[0] ?? { epoch: "" };
-      const common = { room: "lobby", member: "ada", from: "Ada", epoch, at: wall.ms };
+      const common = {
+        type: "message" as const,
+        room: "lobby",
+        member: "ada",
+        from: "Ada",
+        epoch,
+        at: wall.ms,
+      };
       assertEquals(entries, [
         { ...common, text: "a", nonce: "n-a", offset: 1 },
         { ...common, text: "b", nonce: "n-b", offset: 2 },

@@ -10,11 +10,12 @@ import {
   withFile,
 } from "../../support/sqlite_harness.ts";
 import { defaults, draft, testBroker } from "./broker_contract.ts";
+import type { Open } from "./broker_contract.ts";
+import { testEntries } from "./entries_contract.ts";
 
-testBroker(
-  "SqliteBroker (memory)",
-  (settings, wall) => new SqliteBroker(optionsFor(":memory:", wall, settings)),
-);
+const open: Open = (settings, wall) => new SqliteBroker(optionsFor(":memory:", wall, settings));
+testBroker("SqliteBroker (memory)", open);
+testEntries("SqliteBroker (memory)", open);
 const forward = { limit: 1_000, maxBytes: 1e6 };
 
 Deno.test("SqliteBroker() finds all messages again, in a new epoch [R1]", () =>
@@ -171,7 +172,8 @@ Deno.test("SqliteBroker.isWritable() tells whether the disk is full", () =>
       const broker = new SqliteBroker({
         ...${options}, now: Date.now, randomName: () => "epoch", report: () => {},
       });
-      const draft = { room: "lobby", member: "ada", from: "Ada", text: "a", nonce: "n" };
+      const author = { room: "lobby", member: "ada", from: "Ada" };
+      const draft = { type: "message", ...author, text: "a", nonce: "n" };
       const results = [broker.isWritable()];
       limit(4096);
       for (let i = 0; i < 4; i++) {

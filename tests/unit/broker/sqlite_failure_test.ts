@@ -119,12 +119,14 @@ Deno.test("SqliteBroker.append() reports entries of a commit that only seemed to
     const entries = whileClosed(path, () => {}, () =>
       change(
         path,
-        `INSERT INTO messages SELECT room, 3, epoch, at, member, username, 'late', 'n-late'
-           FROM messages WHERE offset = 2;
+        `INSERT INTO entries (room, offset, epoch, at, member, username, text, nonce)
+           SELECT room, 3, epoch, at, member, username, 'late', 'n-late'
+           FROM entries WHERE offset = 2;
          UPDATE rooms SET head = 3;
          INSERT INTO rooms (name, first, head, at) VALUES ('new', 1, 1, 1);
-         INSERT INTO messages SELECT 2, 1, epoch, at, member, username, 'first', 'n-first'
-           FROM messages WHERE offset = 2;`,
+         INSERT INTO entries (room, offset, epoch, at, member, username, text, nonce)
+           SELECT 2, 1, epoch, at, member, username, 'first', 'n-first'
+           FROM entries WHERE offset = 2;`,
       ));
     assertEquals(entries.map(({ room, text, offset }) => `${room} ${text}${offset}`), [
       "lobby a1",
@@ -153,7 +155,7 @@ Deno.test("SqliteBroker.append() starts an epoch if a message is gone from the f
       () =>
         change(
           path,
-          "DELETE FROM messages WHERE offset = 2; UPDATE rooms SET head = 1; DELETE FROM nonces",
+          "DELETE FROM entries WHERE offset = 2; UPDATE rooms SET head = 1; DELETE FROM nonces",
         ),
     );
     assertEquals(entries.map(({ text, offset }) => `${text}${offset}`), ["a1", "c2", "d2"]);

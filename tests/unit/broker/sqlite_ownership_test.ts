@@ -21,7 +21,7 @@ async function withDataFolder(
   const reported: string[] = [];
   const report = (event: string) => reported.push(event);
   const broker = new SqliteBroker({ ...optionsFor(path), report });
-  const texts = () => broker.read("lobby", all).entries.map(({ text }) => text);
+  const texts = () => broker.read("lobby", all).entries.map(({ text = "" }) => text);
   try {
     broker.append([draft("a"), draft("b")]);
     await use({ broker, path, dir, reported, texts });
@@ -71,7 +71,11 @@ for (const [loss, [lose, left]] of Object.entries(losses)) {
       assertEquals(broker.isWritable(), false);
       broker.close();
       withBroker(optionsFor(join(dir, copy)), (saved) => {
-        assertEquals(saved.read("lobby", all).entries.map(({ text }) => text), ["a", "b", "c"]);
+        assertEquals(saved.read("lobby", all).entries.map(({ text = "" }) => text), [
+          "a",
+          "b",
+          "c",
+        ]);
       });
     }));
 }
@@ -90,7 +94,7 @@ Deno.test("SqliteBroker.close() touches nothing of the database that replaced it
     losses["a replaced database"]?.[0](path, dir);
     await broker.saveIfMoved();
     withBroker(optionsFor(path), (next) => {
-      assertEquals(next.read("lobby", all).entries.map(({ text }) => text), ["x"]);
+      assertEquals(next.read("lobby", all).entries.map(({ text = "" }) => text), ["x"]);
       broker.close();
       assert(namesIn(dir).includes("parley.db-wal"));
     });
@@ -145,7 +149,7 @@ Deno.test("SqliteBroker commits nothing once its lock is lost, and leaves the fi
     broker.close();
     assertEquals(namesIn(dir), ["parley.db", "parley.db-shm", "parley.db-wal"]);
     withBroker(optionsFor(path), (next) => {
-      assertEquals(next.read("lobby", all).entries.map(({ text }) => text), ["a"]);
+      assertEquals(next.read("lobby", all).entries.map(({ text = "" }) => text), ["a"]);
     });
   }));
 

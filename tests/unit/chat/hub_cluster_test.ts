@@ -180,7 +180,14 @@ Deno.test("ChatHub shows remote members typing until their message arrives [M10]
   broker.hub?.memberTyping?.("lobby", "id-Ben");
   broker.hub?.memberTyping?.("lobby", "id-Nobody");
   assertEquals(news(ada), ["typing Ben"]);
-  void broker.append([{ room: "lobby", member: "id-Ben", from: "Ben", text: "x", nonce: "n" }]);
+  void broker.append([{
+    type: "message",
+    room: "lobby",
+    member: "id-Ben",
+    from: "Ben",
+    text: "x",
+    nonce: "n",
+  }]);
   assertEquals(news(ada), ["message"]);
   const cy = chat.enter("Cy");
   cy.send({ type: "typing", room: "lobby" });

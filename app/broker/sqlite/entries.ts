@@ -1,0 +1,149 @@
+// The rows of the entries table: how entries are stored, read and amended.
+
+import type { AppendResult, DeleteDraft, Draft, EditDraft, Entry } from "../../chat/broker.ts";
+import { hubLimits } from "../../protocol/wire.ts";
+import type { DatabaseFile } from "./database.ts";
+
+/** `entries.kind` of each type. */
+const kinds = { message: 0, edit: 1, delete: 2, title: 3 } as const;
+
+/** `ordinal` numbers the entries of a room that are not messages. */
+const others = "FROM entries WHERE room = ?1 AND kind > 0";
+
+const sql = {
+  add: `INSERT INTO entries (room, offset, epoch, at, member, username, text, nonce, kind, ref,
+                             ordinal)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, CASE ?9 WHEN 0 THEN NULL ELSE
+          1 + coalesce((SELECT ordinal ${others} ORDER BY offset DESC LIMIT 1), 0) END)`,
+  findTarget: `SELECT member, edits FROM entries
+               WHERE room = ? AND offset = ? AND kind = 0 AND text IS NOT NULL`,
+  edit: `UPDATE entries SET text = ?3, amended = ?4, edited_at = ?5, edits = edits + 1
+         WHERE room = ?1 AND offset = ?2`,
+  delete: `UPDATE entries SET text = NULL, amended = ?3, edited_at = NULL, deleted_by = ?4
+           WHERE room = ?1 AND offset = ?2`,
+  setTitle: "UPDATE rooms SET title = ? WHERE id = ?",
+  countOthers: `
+    SELECT (SELECT ordinal ${others} AND offset > ?2 AND offset <= ?3 ORDER BY offset DESC LIMIT 1) -
+           (SELECT ordinal ${others} AND offset > ?2 AND offset <= ?3 ORDER BY offset LIMIT 1) + 1
+           AS count`,
+} as const;
+
+/** The columns that `entryOf` reads. An edit has the text of its target if it was the last. */
+export const selectEntries = `
+  SELECT offset, epochs.name AS epoch, at, member, username, nonce, kind, ref, amended, edited_at,
+         deleted_by, CASE kind WHEN 1 THEN (
+           SELECT text FROM entries AS target WHERE target.room = entries.room AND
+           target.offset = entries.ref AND target.amended = entries.offset) ELSE text END AS text
+  FROM entries JOIN epochs ON epochs.id = epoch`;
+
+/** A row that `selectEntries` returns. */
+export interface EntryRow {
+  readonly offset: number;
+  readonly epoch: string;
+  readonly at: number;
+  readonly member: string;
+  readonly username: string;
+  readonly nonce: string;
+  readonly kind: number;
+  /** The reply's target of a message, the target of an edit. */
+  readonly ref: number | null;
+  readonly amended: number | null;
+  readonly edited_at: number | null;
+  readonly deleted_by: string | null;
+  /** Of a deletion, its targets as JSON. */
+  readonly text: string | null;
+}
+
+/** Returns the entry in a row. */
+export function entryOf(room: string, row: EntryRow): Entry {
+  const { member, username: from, nonce, offset, epoch, at, kind, ref, text } = row;
+  const fields = { room, member, from, nonce, offset, epoch, at };
+  const textField = text === null ? {} : { text };
+  switch (kind) {
+    case kinds.edit:
+      return { type: "edit", ...fields, target: ref ?? 0, ...textField };
+    case kinds.delete:
+      return { type: "delete", ...fields, targets: JSON.parse(text ?? "[]") };
+    case kinds.title:
+      return { type: "title", ...fields, text: text ?? "" };
+    default:
+      return {
+        type: "message",
+        ...fields,
+        ...textField,
+        ...(ref === null ? {} : { reply: ref }),
+        ...(row.amended === null ? {} : { amended: row.amended }),
+        ...(row.edited_at === null ? {} : { editedAt: row.edited_at }),
+        ...(row.deleted_by === null ? {} : { deletedBy: row.deleted_by }),
+      };
+  }
+}
+
+/** Returns the offsets that an edit or a deletion may touch, or why it is refused. */
+export function checkTargets(
+  file: DatabaseFile,
+  room: number,
+  draft: EditDraft | DeleteDraft,
+): readonly number[] | AppendResult {
+  const isEdit = draft.type === "edit";
+  const found: number[] = [];
+  for (const offset of new Set(isEdit ? [draft.target] : draft.targets)) {
+    const row = file.get(sql.findTarget, room, offset);
+    if (row === undefined) continue;
+    const isAllowed = row.member === draft.member || !isEdit && draft.isModerator === true;
+    if (!isAllowed) return { kind: "forbidden" };
+    if (isEdit && Number(row.edits) >= hubLimits.editsMax) return { kind: "edits_exhausted" };
+    found.push(offset);
+  }
+  return found.length > 0 ? found : { kind: "not_found" };
+}
+
+/** Where and when an entry is stored. */
+export interface Slot {
+  readonly room: number;
+  readonly offset: number;
+  readonly epoch: { readonly id: number; readonly name: string };
+  readonly at: number;
+}
+
+/**
+ * Stores an entry of any type and applies it to its targets. Returns it. Plain messages have a
+ * statement of their own, which is faster.
+ */
+export function addEntry(
+  file: DatabaseFile,
+  { room, offset, epoch, at }: Slot,
+  draft: Draft,
+  targets: readonly number[],
+): Entry {
+  const { type, member, from, nonce } = draft;
+  const fields = { room: draft.room, member, from, nonce, offset, epoch: epoch.name, at };
+  const add = (text: string | null, ref: number | null) =>
+    file.run(sql.add, room, offset, epoch.id, at, member, from, text, nonce, kinds[type], ref);
+  switch (draft.type) {
+    case "message": {
+      const { text, reply } = draft;
+      add(text, reply ?? null);
+      return { type: "message", ...fields, text, ...(reply === undefined ? {} : { reply }) };
+    }
+    case "edit": {
+      const { target, text } = draft;
+      add(null, target);
+      file.run(sql.edit, room, target, text, offset, at);
+      return { type: "edit", ...fields, target, text };
+    }
+    case "delete":
+      add(JSON.stringify(targets), null);
+      for (const target of targets) file.run(sql.delete, room, target, offset, member);
+      return { type: "delete", ...fields, targets };
+    case "title":
+      add(draft.text, null);
+      file.run(sql.setTitle, draft.text, room);
+      return { type: "title", ...fields, text: draft.text };
+  }
+}
+
+/** Returns how many of a room's entries from `after` (exclusive) to `to` are messages. */
+export function countMessages(file: DatabaseFile, room: number, after: number, to: number): number {
+  return to - after - Number(file.get(sql.countOthers, room, after, to)?.count ?? 0);
+}
