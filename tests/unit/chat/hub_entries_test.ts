@@ -1,0 +1,286 @@
+// Replies, edits, deletions and titles, from the command to what sessions are sent.
+
+import { assert, assertEquals } from "@std/assert";
+import type { Draft, Outcome, Page, ReadQuery } from "../../../app/chat/broker.ts";
+import type { EntryPush } from "../../../app/protocol/wire.ts";
+import { codesOf, helloOf, only, range, TestChat } from "../../support/hub_harness.ts";
+import { MemoryBroker } from "../../support/memory_broker.ts";
+
+const room = "lobby";
+
+/** A broker that holds back the pages it has read until `answer` is called. */
+class HeldBroker extends MemoryBroker {
+  isHolding = false;
+  reads = 0;
+  #held: (() => void)[] = [];
+
+  override read(room: string, query: ReadQuery): Outcome<Page> {
+    const page = super.read(room, query);
+    this.reads++;
+    if (!this.isHolding) return page;
+    return new Promise((resolve) => this.#held.push(() => resolve(page)));
+  }
+
+  answer(): void {
+    for (const resolve of this.#held.splice(0)) resolve();
+  }
+}
+
+const someone = { room, member: "someone", from: "Someone" };
+
+function deletion(target: number): Draft {
+  return { type: "delete", ...someone, targets: [target], nonce: `d${target}` };
+}
+
+/** Returns the texts of messages, and "-" for deleted ones. */
+function texts(messages: readonly EntryPush[]): readonly string[] {
+  return messages.flatMap((entry) => entry.type === "message" ? [entry.text ?? "-"] : []);
+}
+
+Deno.test("ChatHub.edit(), delete() and title() deliver their entries to everybody [E1] [E3] [E4] [E5]", () => {
+  const chat = new TestChat();
+  const ada = chat.enter("Ada");
+  const ben = chat.enter("Ben");
+  ada.say("first", room, "n1");
+  ada.say("answer", room, "n2");
+  ben.frames();
+  const common = { room, member: "id-Ada", from: "Ada", at: 1_000 };
+  const edit = { type: "edit", ...common, offset: 3, target: 1, text: "better", nonce: "n3" };
+  const deletion = { type: "delete", ...common, offset: 4, targets: [2], nonce: "n4" };
+  const title = { type: "title", ...common, offset: 5, text: "New title", nonce: "n5" };
+  for (
+    const [command, push] of [
+      [{ type: "edit", room, offset: 1, text: " \nbetter ", nonce: "n3" }, edit],
+      [{ type: "delete", room, offset: 2, nonce: "n4" }, deletion],
+      [{ type: "title", room, text: " New  title", nonce: "n5" }, title],
+    ] as const
+  ) {
+    assertEquals<unknown>(ada.send(command), [push]);
+    assertEquals<unknown>(ben.pushes(), [push]);
+  }
+  const push = only(chat.connect().hello("Cy"), "room");
+  assertEquals(push.title, "New title");
+  assertEquals<unknown>(push.messages, [
+    {
+      type: "message",
+      ...common,
+      offset: 1,
+      text: "better",
+      nonce: "n1",
+      amended: 3,
+      editedAt: 1_000,
+      epoch: "epoch1",
+    },
+    { type: "message", ...common, offset: 2, nonce: "n2", amended: 4, deletedBy: "id-Ada" },
+    edit,
+    deletion,
+    title,
+  ]);
+});
+
+Deno.test("ChatHub.message() delivers the offset that a reply answers [E2]", () => {
+  const chat = new TestChat();
+  const ada = chat.enter("Ada");
+  const ben = chat.enter("Ben");
+  ada.say("question");
+  ben.frames();
+  ada.send({ type: "message", room, text: "answer", nonce: "r", reply: 1 });
+  assertEquals(only(ben.pushes(), "message").reply, 1);
+  const { messages } = only(chat.connect().hello("Cy"), "room");
+  assertEquals(messages.map((entry) => entry.type === "message" && entry.reply), [undefined, 1]);
+});
+
+Deno.test("ChatHub refuses an edit and a deletion as the log does [E3] [E4] [M9]", () => {
+  const chat = new TestChat();
+  const ada = chat.enter("Ada");
+  const ben = chat.enter("Ben");
+  ada.say("mine");
+  ben.frames();
+  for (
+    const [command, code] of [
+      [{ type: "edit", room, offset: 1, text: "x", nonce: "n1" }, "forbidden"],
+      [{ type: "delete", room, offset: 1, nonce: "n2" }, "forbidden"],
+      [{ type: "delete", room, offset: 2, nonce: "n3" }, "not_found"],
+    ] as const
+  ) {
+    const { re, code: found, nonce, room: about } = only(ben.send(command), "error");
+    assertEquals([re, found, nonce, about], [command.type, code, command.nonce, room]);
+  }
+  assertEquals(codesOf(ben.send({ type: "title", room: "other", text: "x", nonce: "n" })), [
+    "not_joined",
+  ]);
+  assertEquals(ada.pushes(), []);
+});
+
+Deno.test("ChatHub acknowledges a repeated edit after its target was deleted [M3] [M5]", () => {
+  const chat = new TestChat();
+  const ada = chat.enter("Ada");
+  ada.say("a");
+  const edit = { type: "edit", room, offset: 1, text: "b", nonce: "e" };
+  ada.send(edit);
+  ada.send({ type: "delete", room, offset: 1, nonce: "d" });
+  assertEquals(ada.send(edit), [{ type: "ack", room, nonce: "e", offset: 2 }]);
+});
+
+Deno.test("ChatHub charges edits and deletions like messages, and titles like renames [L2] [L3]", () => {
+  const chat = new TestChat({ rateBurst: 4 });
+  const ada = chat.enter("Ada");
+  ada.say("a");
+  const results = range(1, 4).map((i) =>
+    ada.send({ type: "edit", room, offset: 1, text: `e${i}`, nonce: `e${i}` })
+  );
+  assertEquals(results.map((pushes) => codesOf(pushes).join()), ["", "", "", "rate_limited"]);
+  assertEquals(codesOf(ada.send({ type: "delete", room, offset: 1, nonce: "d" })), [
+    "rate_limited",
+  ]);
+  const titles = range(1, 6).map((i) =>
+    ada.send({ type: "title", room, text: `T${i}`, nonce: `t${i}` })
+  );
+  assertEquals(titles.map((pushes) => codesOf(pushes).join()), [
+    "",
+    "",
+    "",
+    "",
+    "",
+    "rate_limited",
+  ]);
+});
+
+Deno.test("Room keeps the newest 100 messages and the entries between them [E8] [R6]", () => {
+  const chat = new TestChat({ ratePerSecond: 0 });
+  chat.broker.fill(room, 99);
+  const ada = chat.enter("Ada");
+  ada.say("a");
+  for (const i of range(1, 5)) {
+    ada.send({ type: "edit", room, offset: 100, text: `e${i}`, nonce: `e${i}` });
+  }
+  ada.say("b");
+  const { messages, offset } = only(chat.connect().hello("Ben"), "room");
+  assertEquals([messages.length, messages[0]?.offset, offset], [105, 2, 106]);
+  assertEquals(texts(messages).length, 100);
+  // Only the last edit has its text.
+  const edits = messages.flatMap((entry) => entry.type === "edit" ? [entry.text] : []);
+  assertEquals(edits, [undefined, undefined, undefined, undefined, "e5"]);
+});
+
+Deno.test("Room bounds the entries in memory, however many of them are messages [E8]", () => {
+  const chat = new TestChat({ ratePerSecond: 0 });
+  const ada = chat.enter("Ada");
+  for (const i of range(1, 30)) {
+    ada.say(`m${i}`);
+    for (const j of range(1, 20)) {
+      ada.put({ type: "edit", room, offset: 21 * i - 20, text: `e${j}`, nonce: `e${i}-${j}` });
+    }
+    ada.pushes();
+  }
+  const { messages } = only(chat.connect().hello("Ben"), "room");
+  assertEquals([messages.length, messages.at(-1)?.offset], [400, 630]);
+});
+
+Deno.test("Room.prune() removes the text of edits whose message is gone [R11] [E6]", () => {
+  const chat = new TestChat();
+  const ada = chat.enter("Ada");
+  ada.say("a");
+  ada.send({ type: "edit", room, offset: 1, text: "secret", nonce: "e" });
+  chat.broker.pruneBefore(room, 2);
+  const [entry] = only(chat.connect().hello("Ben"), "room").messages;
+  assertEquals([entry?.type, entry?.offset, entry?.type === "edit" && entry.text], [
+    "edit",
+    2,
+    undefined,
+  ]);
+});
+
+Deno.test("LogReader.history() applies what happened since the page was read [R9] [E4]", async () => {
+  const broker = new HeldBroker();
+  broker.fill(room, 200, "secret");
+  const chat = new TestChat({}, broker);
+  const ada = chat.enter("Ada");
+  broker.isHolding = true;
+  ada.put({ type: "history", room, before: 51, limit: 50 });
+  broker.append([deletion(3)]);
+  assertEquals(ada.types(), ["delete"]);
+  broker.answer();
+  await chat.settle();
+  const { messages, head } = only(ada.pushes(), "history");
+  assertEquals([head, messages.length, broker.reads], [201, 50, 2]);
+  assertEquals(texts(messages).indexOf("-"), 2);
+});
+
+Deno.test("LogReader.history() reads again if memory does not reach back to the page [R9]", async () => {
+  const broker = new HeldBroker();
+  broker.fill(room, 200, "secret");
+  const chat = new TestChat({}, broker);
+  const ada = chat.enter("Ada");
+  broker.isHolding = true;
+  ada.put({ type: "history", room, before: 51, limit: 50 });
+  broker.append([deletion(3)]);
+  broker.append(
+    range(1, 101).map((i) => ({
+      type: "message",
+      ...someone,
+      text: "x",
+      nonce: `x${i}`,
+    })),
+  );
+  ada.frames();
+  broker.isHolding = false;
+  broker.answer();
+  await chat.settle();
+  const { messages, head } = only(ada.pushes(), "history");
+  assertEquals([head, messages.length, broker.reads], [302, 50, 3]);
+  assertEquals(texts(messages).indexOf("-"), 2);
+});
+
+Deno.test("LogReader.join() sends no text that was deleted since the page was read [E4]", async () => {
+  const broker = new HeldBroker();
+  broker.fill(room, 300, "secret");
+  const chat = new TestChat({}, broker);
+  chat.enter("Ada");
+  broker.isHolding = true;
+  const ben = chat.connect();
+  ben.put(helloOf("Ben", [{ room, epoch: "epoch1", offset: 100 }]));
+  chat.time.settle();
+  broker.append([deletion(103)]);
+  broker.answer();
+  await chat.settle();
+  const { messages, recovered } = only(ben.pushes(), "room");
+  assertEquals([recovered, messages.length, texts(messages).indexOf("-")], [true, 201, 2]);
+  assertEquals(messages.at(-1)?.type, "delete");
+});
+
+Deno.test("LogReader.join() counts only messages as missed [R7] [E8]", () => {
+  const chat = new TestChat({ ratePerSecond: 0 });
+  const ada = chat.enter("Ada");
+  ada.say("a");
+  for (const i of range(1, 20)) {
+    ada.put({ type: "edit", room, offset: 1, text: `e${i}`, nonce: `e${i}` });
+  }
+  ada.pushes();
+  chat.broker.fill("other", 1);
+  for (const i of range(1, 1_000)) ada.put({ type: "message", room, text: "x", nonce: `x${i}` });
+  ada.pushes();
+  const from = (offset: number) =>
+    only(chat.connect().hello(`P${offset}`, [{ room, epoch: "epoch1", offset }]), "room");
+  // 1,000 messages behind, and 20 edits.
+  assertEquals([from(1).recovered, from(1).missed], [true, undefined]);
+  assertEquals([from(0).recovered, from(0).missed], [false, 901]);
+});
+
+Deno.test("ChatHub logs edits, deletions and titles without their text [E1]", () => {
+  const chat = new TestChat({ logMessageText: true });
+  const ada = chat.enter("Ada");
+  ada.say("a");
+  ada.send({ type: "edit", room, offset: 1, text: "secret", nonce: "e" });
+  ada.send({ type: "title", room, text: "secret", nonce: "t" });
+  ada.send({ type: "delete", room, offset: 1, nonce: "d" });
+  const found = chat.lines.filter(({ event }) => ["edit", "title", "delete"].includes(event));
+  const common = { session: "1", room, name: "Ada" };
+  const defined = found.map(({ event, fields }) => [event, JSON.parse(JSON.stringify(fields))]);
+  assertEquals(defined, [
+    ["edit", { ...common, offset: 2, target: 1, length: 6 }],
+    ["title", { ...common, offset: 3, length: 6 }],
+    ["delete", { ...common, offset: 4, targets: "1" }],
+  ]);
+  assert(!JSON.stringify(found).includes("secret"));
+});
