@@ -4,23 +4,46 @@ import { errorMessage } from "../core/error_message.ts";
 import { isRoomName } from "../protocol/text.ts";
 import { writeOutput } from "./output_file.ts";
 
+const entry = { room: "", offset: 0, epoch: "", at: 0, member: "", from: "", nonce: "" };
+
 /** The fields of each kind of line, and their types. Times are in ms since 1970. */
 const shapes = {
-  /** A room, before its messages. It has those from `first` to `head`. */
+  /** A room, before its entries. It has those from `first` to `head`. */
   room: { room: "", first: 0, head: 0, at: 0 },
-  message: { room: "", offset: 0, epoch: "", at: 0, member: "", from: "", text: "", nonce: "" },
-  /** The nonce of a message that has been removed. */
+  message: entry,
+  edit: { ...entry, target: 0 },
+  delete: { ...entry, targets: [0] },
+  title: { ...entry, text: "" },
+  /** The nonce of an entry that has been removed. */
   nonce: { room: "", offset: 0, at: 0, member: "", nonce: "" },
   /** A name that a member holds until a time, and the key of its former name, or "". */
   name: { member: "", username: "", formerKey: "", hasWritten: false, heldUntil: 0 },
 };
 
+/** Fields that a line may lack. */
+const optionalShapes = {
+  room: { title: "" },
+  message: { text: "", reply: 0, amended: 0, editedAt: 0, deletedBy: "" },
+};
+
 type Shapes = typeof shapes;
+type OptionalShapes = typeof optionalShapes;
 
 /** One line of an archive. */
 export type ArchiveItem<Kind extends keyof Shapes = keyof Shapes> = {
-  [Each in Kind]: Readonly<{ kind: Each } & Shapes[Each]>;
+  [Each in Kind]: Readonly<
+    & { kind: Each }
+    & Shapes[Each]
+    & (Each extends keyof OptionalShapes ? Partial<OptionalShapes[Each]> : unknown)
+  >;
 }[Kind];
+
+/** Whether a line is an entry of its room's log. */
+export function isEntry(
+  item: ArchiveItem,
+): item is ArchiveItem<"message" | "edit" | "delete" | "title"> {
+  return "offset" in item && item.kind !== "nonce";
+}
 
 /** A chat that is exported. */
 export interface ArchiveSource extends AsyncDisposable {
@@ -94,11 +117,11 @@ async function* readItems(file: string): AsyncGenerator<ArchiveItem> {
     }
     const item = parseItem(line);
     if (item === undefined) throw fail(number, "is damaged");
-    // The messages of a room follow it without gaps.
+    // The entries of a room follow it without gaps.
     const isComplete = room === undefined || next > room.head;
-    const isNext = item.kind === "message" && item.room === room?.room && item.offset === next;
-    if (item.kind === "message" ? !isNext : !isComplete) {
-      throw fail(number, "is not the next message of its room");
+    const isNext = isEntry(item) && item.room === room?.room && item.offset === next;
+    if (isEntry(item) ? !isNext : !isComplete) {
+      throw fail(number, "is not the next entry of its room");
     }
     if (isNext) next++;
     if (item.kind === "room") [room, next] = [item, item.first];
@@ -110,9 +133,13 @@ async function* readItems(file: string): AsyncGenerator<ArchiveItem> {
 function parseItem(line: string): ArchiveItem | undefined {
   try {
     const item = JSON.parse(line);
-    const shape = Object.entries(shapes).find(([kind]) => kind === item.kind)?.[1];
+    const shapeIn = (all: object) => Object.entries(all).find(([kind]) => kind === item.kind)?.[1];
+    const shape = shapeIn(shapes);
     const isValid = shape !== undefined &&
       Object.entries(shape).every(([name, example]) => isLike(item[name], example)) &&
+      Object.entries(shapeIn(optionalShapes) ?? {}).every(([name, example]) =>
+        item[name] === undefined || isLike(item[name], example)
+      ) &&
       (item.room === undefined || isRoomName(item.room));
     return isValid ? item : undefined;
   } catch {
@@ -121,6 +148,9 @@ function parseItem(line: string): ArchiveItem | undefined {
 }
 
 function isLike(value: unknown, example: unknown): boolean {
+  if (Array.isArray(example)) {
+    return Array.isArray(value) && value.every((each) => isLike(each, example[0]));
+  }
   const isUsable = typeof value !== "number" || Number.isSafeInteger(value) && value >= 0;
   return typeof value === typeof example && isUsable;
 }

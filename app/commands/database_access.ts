@@ -71,7 +71,7 @@ export function checkCopy(path: string, name = path): void {
 function checkSchema(database: DatabaseSync): void {
   const version = Number(database.prepare("PRAGMA user_version").get()?.user_version);
   const tables = database.prepare("SELECT name FROM sqlite_schema WHERE name IN (?, ?)")
-    .all("messages", "epochs");
+    .all("entries", "epochs");
   if (version === 0 || tables.length !== 2) throw new Error("it is not a Parley database");
   if (version > schemaVersion) throw new Error("it was made by a newer version of Parley");
 }

@@ -1,16 +1,18 @@
 // `parley export`: writes the messages of a room as JSON lines, or as text for people.
 
-import type { Entry } from "../chat/broker.ts";
+import { entryOf, selectEntries } from "../broker/sqlite/entries.ts";
+import type { EntryRow } from "../broker/sqlite/entries.ts";
+import type { MessageEntry } from "../chat/broker.ts";
 import { errorMessage } from "../core/error_message.ts";
 import { openToRead } from "./database_access.ts";
 import { checkOutput, writeOutput } from "./output_file.ts";
 
 export type ExportFormat = "jsonl" | "text";
 
-/** A message to export. */
-type Message = Omit<Entry, "epoch" | "nonce">;
+/** A message to export, with its present text. */
+type Message = Omit<MessageEntry, "type" | "epoch" | "nonce" | "amended">;
 
-/** Messages read at once. Between reads the server can reuse its journal. */
+/** Entries read at once. Between reads the server can reuse its journal. */
 const pageRows = 500;
 
 /**
@@ -36,10 +38,17 @@ export async function* exportLines(
   messages: AsyncIterable<Message>,
   format: ExportFormat,
 ): AsyncGenerator<string> {
-  for await (const { room, offset, at, member, from, text } of messages) {
-    const message = { room, offset, at: new Date(at).toISOString(), member, from, text };
-    yield format === "jsonl" ? `${JSON.stringify(message)}\n` : textLines(message);
+  for await (const message of messages) {
+    const { room, offset, at, member, from, text, reply, editedAt, deletedBy } = message;
+    const edited = editedAt === undefined ? {} : { editedAt: dateOf(editedAt) };
+    const line = { room, offset, at: dateOf(at), ...edited, member, from, text, reply, deletedBy };
+    yield format === "jsonl" ? `${JSON.stringify(line)}\n` : textLines(line);
   }
+}
+
+/** Returns a time in ISO 8601, in UTC. */
+function dateOf(ms: number): string {
+  return new Date(ms).toISOString();
 }
 
 /**
@@ -52,20 +61,15 @@ export async function* readRoom(path: string, room: string): AsyncGenerator<Mess
   const found = database.prepare("SELECT id, head FROM rooms WHERE name = ?").get(room);
   if (found === undefined) throw new Error(`Cannot export ${room}: it has no messages`);
   const page = database.prepare(
-    `SELECT offset, at, member, username, text FROM entries
-     WHERE room = ? AND offset > ? AND offset <= ? ORDER BY offset LIMIT ${pageRows}`,
+    `${selectEntries} WHERE room = ? AND offset > ? AND offset <= ?
+     ORDER BY offset LIMIT ${pageRows}`,
   );
   for (let after = 0;;) {
     const rows = readPage(() => page.all(Number(found.id), after, Number(found.head)), path);
     for (const row of rows) {
-      yield {
-        room,
-        offset: Number(row.offset),
-        at: Number(row.at),
-        member: String(row.member),
-        from: String(row.username),
-        text: String(row.text),
-      };
+      // The columns are those of an entry.
+      const entry = entryOf(room, row as unknown as EntryRow);
+      if (entry.type === "message") yield entry;
     }
     if (rows.length < pageRows) return;
     after = Number(rows.at(-1)?.offset);
@@ -83,8 +87,22 @@ function readPage<T>(read: () => T, path: string): T {
 /** Everything that a program may show as a line break (Unicode Standard, section 5.8). */
 const lineBreak = /[\n\v\f\u0085\u2028\u2029]/g;
 
+interface TextMessage {
+  readonly at: string;
+  readonly from: string;
+  readonly text: string | undefined;
+  readonly editedAt?: string;
+}
+
 /** Indents all lines after the first, so that none can pass for another member's message. */
-function textLines({ at, from, text }: { at: string; from: string; text: string }): string {
+function textLines({ at, from, text, editedAt }: TextMessage): string {
   const [day = "", time = ""] = at.split("T");
-  return `${day} ${time.slice(0, 8)} ${from}: ${text.replace(lineBreak, "\n    ")}\n`;
+  // A colon follows the name only before a text, so that no text can pass for these remarks.
+  const remark = text === undefined
+    ? " deleted this message"
+    : editedAt === undefined
+    ? ":"
+    : " (edited):";
+  const lines = text === undefined ? "" : ` ${text.replace(lineBreak, "\n    ")}`;
+  return `${day} ${time.slice(0, 8)} ${from}${remark}${lines}\n`;
 }

@@ -127,9 +127,20 @@ function commandsFor(keys: ChatKeys, item: ArchiveItem): readonly Command[] {
       const hash = ["HSET", keys.key("room", room), "first", first, "head", head, "at", at];
       return first > head ? [hash] : [hash, ["SADD", keys.key("rooms"), room]];
     }
+    case "edit":
+    case "delete":
+    case "title":
+      throw new Error("Cannot import edits, deletions and titles into Redis yet");
     case "message": {
       const { room, offset, epoch, at } = item;
-      const fields = ["epoch", epoch, "at", at, "body", entryBody(item)];
+      const fields = [
+        "epoch",
+        epoch,
+        "at",
+        at,
+        "body",
+        entryBody({ ...item, text: item.text ?? "" }),
+      ];
       return [
         ["SADD", keys.key("epochs"), epoch],
         ["XADD", keys.key("log", room), `${offset}-0`, ...fields],

@@ -71,8 +71,7 @@ export async function* messagesOf(
     if (entries.length === 0) return;
     for (const [id, [, epoch = "", , at, , body]] of entries) {
       const offset = Number.parseInt(id);
-      const { member, from: author, text, nonce } = JSON.parse(`{${body}}`);
-      const sent = { member, from: author, text, nonce };
+      const { type: _, ...sent } = JSON.parse(`{${body}}`);
       yield { kind: "message", room, offset, epoch, at: Number(at), ...sent };
       from = offset + 1;
     }

@@ -5,7 +5,7 @@ import { FolderLock } from "../broker/sqlite/lock.ts";
 import { folderLock, openDatabase } from "./database_access.ts";
 
 /**
- * Removes a room and all its messages. Returns the number of messages removed.
+ * Removes a room and all its entries. Returns the number of entries removed.
  *
  * @throws {Error} If a server is using the folder, or the room has never had a message.
  */
@@ -31,6 +31,7 @@ export async function removeRoom(path: string, room: string): Promise<number> {
 export async function repairTimes(path: string, now: number): Promise<number> {
   return await change(path, (database) => {
     const { changes } = database.prepare("UPDATE entries SET at = ? WHERE at > ?").run(now, now);
+    database.prepare("UPDATE entries SET edited_at = ? WHERE edited_at > ?").run(now, now);
     database.prepare("UPDATE nonces SET at = ? WHERE at > ?").run(now, now);
     database.prepare("UPDATE rooms SET at = ? WHERE at > ?").run(now, now);
     return Number(changes);

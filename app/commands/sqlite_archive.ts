@@ -1,18 +1,18 @@
 // Exports a chat from a SQLite database, and imports one into a new database.
 
 import { DatabaseFile } from "../broker/sqlite/database.ts";
+import { entryOf, importEntry, selectEntries } from "../broker/sqlite/entries.ts";
+import type { EntryRow } from "../broker/sqlite/entries.ts";
 import { FolderLock } from "../broker/sqlite/lock.ts";
+import type { Entry } from "../chat/broker.ts";
 import { hubLimits } from "../protocol/wire.ts";
 import { usernameKey } from "../protocol/names.ts";
 import type { ArchiveItem, ArchiveSource, ArchiveTarget } from "./chat_archive.ts";
 import { checkCopy, folderLock, infoOf, openToRead, removeDatabase } from "./database_access.ts";
 
 const select = {
-  rooms: "SELECT 'room' AS kind, name AS room, first, head, at FROM rooms ORDER BY id",
-  messages: `SELECT 'message' AS kind, rooms.name AS room, offset, epochs.name AS epoch,
-                    entries.at AS at, member, username AS "from", text, nonce
-             FROM rooms JOIN entries ON room = rooms.id JOIN epochs ON epochs.id = epoch
-             WHERE rooms.name = ? AND offset BETWEEN ? AND ? ORDER BY offset`,
+  rooms: "SELECT id, name, first, head, at, title FROM rooms ORDER BY id",
+  entries: `${selectEntries} WHERE room = ? AND offset BETWEEN ? AND ? ORDER BY offset`,
   nonces: `SELECT 'nonce' AS kind, rooms.name AS room, member, nonce, offset, nonces.at AS at
            FROM nonces JOIN rooms ON rooms.id = room WHERE offset < first`,
   names: `SELECT member, username, wrote, live, held_until,
@@ -22,11 +22,8 @@ const select = {
 } as const;
 
 const insert = {
-  room: "INSERT INTO rooms (name, first, head, at, indexed) VALUES (?, ?, ?, ?, ?)",
+  room: "INSERT INTO rooms (name, first, head, at, indexed, title) VALUES (?, ?, ?, ?, ?, ?)",
   epoch: "INSERT OR IGNORE INTO epochs (name) VALUES (?)",
-  message: `INSERT INTO entries (room, epoch, offset, at, member, username, text, nonce)
-            SELECT rooms.id, epochs.id, ?3, ?4, ?5, ?6, ?7, ?8 FROM rooms, epochs
-            WHERE rooms.name = ?1 AND epochs.name = ?2`,
   nonce: `INSERT OR IGNORE INTO nonces (room, member, nonce, offset, at)
           SELECT id, ?, ?, ?, ? FROM rooms WHERE name = ?`,
   name: `INSERT OR IGNORE INTO names (key, member, username, current, live, wrote, held_until)
@@ -39,15 +36,21 @@ export async function openSqliteSource(path: string, nameHoldMs: number): Promis
   database.exec("BEGIN");
   const rows = (sql: string, ...values: readonly (string | number)[]) =>
     database.prepare(sql).iterate(...values);
-  // The queries for rooms, messages and nonces name their columns after the fields of an item.
-  const itemsOf = (sql: string, ...values: readonly (string | number)[]) =>
-    rows(sql, ...values) as Iterable<unknown> as Iterable<ArchiveItem>;
   const items = function* (): Generator<ArchiveItem> {
-    for (const room of itemsOf(select.rooms)) {
-      yield room;
-      if (room.kind === "room") yield* itemsOf(select.messages, room.room, room.first, room.head);
+    for (const { id, name, first, head, at, title } of rows(select.rooms)) {
+      const room = String(name);
+      const numbers = { first: Number(first), head: Number(head), at: Number(at) };
+      yield { kind: "room", room, ...numbers, ...(title === null ? {} : { title: String(title) }) };
+      for (const row of rows(select.entries, Number(id), numbers.first, numbers.head)) {
+        // The columns are those of an entry.
+        const entry = entryOf(room, row as unknown as EntryRow);
+        const { type: kind, offset, epoch, at, member, from, text, nonce, ...rest } = entry;
+        const fields = { kind, room, offset, epoch, at, member, from, text, nonce };
+        yield { ...fields, ...rest } as ArchiveItem;
+      }
     }
-    yield* itemsOf(select.nonces);
+    // The columns are the fields.
+    yield* rows(select.nonces) as Iterable<unknown> as Iterable<ArchiveItem>;
     for (const { member, username, wrote, live, held_until, formerKey } of rows(select.names)) {
       const hasWritten = wrote === 1;
       const holdMs = hasWritten ? nameHoldMs : hubLimits.readerHoldMs;
@@ -113,14 +116,18 @@ export async function openSqliteTarget(path: string): Promise<ArchiveTarget> {
 function store(file: DatabaseFile, item: ArchiveItem): void {
   switch (item.kind) {
     case "room": {
-      const { room, first, head, at } = item;
-      file.run(insert.room, room, first, head, at, head);
+      const { room, first, head, at, title = null } = item;
+      file.run(insert.room, room, first, head, at, head, title);
       return;
     }
-    case "message": {
-      const { room, epoch, offset, at, member, from, text, nonce } = item;
+    case "message":
+    case "edit":
+    case "delete":
+    case "title": {
+      const { kind: type, ...fields } = item;
+      const { room, epoch, offset, at, member, nonce } = item;
       file.run(insert.epoch, epoch);
-      file.run(insert.message, room, epoch, offset, at, member, from, text, nonce);
+      importEntry(file, { type, ...fields } as Entry);
       file.run(insert.nonce, member, nonce, offset, at, room);
       return;
     }

@@ -1,6 +1,13 @@
 // The rows of the entries table: how entries are stored, read and amended.
 
-import type { AppendResult, DeleteDraft, Draft, EditDraft, Entry } from "../../chat/broker.ts";
+import type {
+  AppendResult,
+  DeleteDraft,
+  Draft,
+  EditDraft,
+  Entry,
+  MessageEntry,
+} from "../../chat/broker.ts";
 import { hubLimits } from "../../protocol/wire.ts";
 import type { DatabaseFile } from "./database.ts";
 
@@ -15,6 +22,14 @@ const sql = {
                              ordinal)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, CASE ?9 WHEN 0 THEN NULL ELSE
           1 + coalesce((SELECT ordinal ${others} ORDER BY offset DESC LIMIT 1), 0) END)`,
+  import: `INSERT INTO entries (room, epoch, offset, at, member, username, nonce, kind, text, ref,
+                                amended, edited_at, deleted_by, ordinal)
+           SELECT rooms.id, epochs.id, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
+                  CASE ?8 WHEN 0 THEN NULL ELSE 1 + coalesce((SELECT ordinal FROM entries
+                  WHERE room = rooms.id AND kind > 0 ORDER BY offset DESC LIMIT 1), 0) END
+           FROM rooms, epochs WHERE rooms.name = ?1 AND epochs.name = ?2`,
+  countEdit: `UPDATE entries SET edits = edits + 1
+              WHERE offset = ? AND room = (SELECT id FROM rooms WHERE name = ?)`,
   findTarget: `SELECT member, edits FROM entries
                WHERE room = ? AND offset = ? AND kind = 0 AND text IS NOT NULL`,
   edit: `UPDATE entries SET text = ?3, amended = ?4, edited_at = ?5, edits = edits + 1
@@ -140,6 +155,37 @@ export function addEntry(
       add(draft.text, null);
       file.run(sql.setTitle, draft.text, room);
       return { type: "title", ...fields, text: draft.text };
+  }
+}
+
+/**
+ * Stores an entry of another database as it is there. Its room and epoch must exist, and the
+ * entries of a room must come in order.
+ */
+export function importEntry(file: DatabaseFile, entry: Entry): void {
+  const { type, room, epoch, offset, at, member, from, nonce } = entry;
+  const { text = null, ref, amended, editedAt, deletedBy } = columnsOf(entry);
+  const fields = [room, epoch, offset, at, member, from, nonce, kinds[type]];
+  const amendment = [amended ?? null, editedAt ?? null, deletedBy ?? null];
+  file.run(sql.import, ...fields, text, ref ?? null, ...amendment);
+  if (type === "edit") file.run(sql.countEdit, entry.target, room);
+}
+
+interface Columns extends Partial<Pick<MessageEntry, "amended" | "editedAt" | "deletedBy">> {
+  readonly text?: string | undefined;
+  readonly ref?: number | undefined;
+}
+
+function columnsOf(entry: Entry): Columns {
+  switch (entry.type) {
+    case "message":
+      return { ...entry, ref: entry.reply };
+    case "edit":
+      return { ref: entry.target };
+    case "delete":
+      return { text: JSON.stringify(entry.targets) };
+    case "title":
+      return { text: entry.text };
   }
 }
 

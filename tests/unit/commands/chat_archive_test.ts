@@ -14,6 +14,7 @@ import { until } from "../../support/waiting.ts";
 import { databaseFolder } from "../../support/database_folder.ts";
 import { optionsFor } from "../../support/sqlite_harness.ts";
 import { draft } from "../broker/broker_contract.ts";
+import { deletion, edit, title } from "../broker/entries_contract.ts";
 
 const holdMs = 86_400_000;
 const prefix = testKey("");
@@ -126,6 +127,41 @@ Deno.test("import-chat dates messages from the future to now", async () => {
   broker.close();
 });
 
+Deno.test("import-chat brings back replies, edits, deletions and titles as they are [E6]", async () => {
+  await using folder = await databaseFolder();
+  const options = { ...optionsFor(folder.path), now: Date.now };
+  const broker = new SqliteBroker(options);
+  broker.append([
+    draft("a"),
+    draft("b", { reply: 1 }),
+    draft("c"),
+    ...Array.from({ length: 20 }, (_, i) => edit(1, `e${i}`)),
+    deletion([2]),
+    title("T"),
+  ]);
+  const query = { before: Infinity, limit: 100, maxBytes: 1e6 };
+  const before = broker.read("lobby", query);
+  const after = { epoch: before.head.epoch, offset: 2 };
+  broker.close();
+  const file = `${folder.dir}/chat.jsonl`;
+  const path = `${folder.dir}/imported.db`;
+  {
+    await using source = await openSqliteSource(folder.path, holdMs);
+    assertEquals(await exportChat(source, file), 3);
+    await using target = await openSqliteTarget(path);
+    assertEquals(await importChat(file, target), 3);
+  }
+  const imported = new SqliteBroker({ ...options, path });
+  assertEquals(imported.read("lobby", query), before);
+  assertEquals(imported.read("lobby", { ...query, after }).behind, 1);
+  assertEquals(imported.append([edit(1, "more"), deletion([2]), deletion([2], { nonce: "x" })]), [
+    { kind: "edits_exhausted" },
+    { kind: "repeat", offset: 24 },
+    { kind: "not_found" },
+  ]);
+  imported.close();
+});
+
 testWithRedis("import-chat refuses a chat that exists or is in use", async (redis) => {
   const { url } = redis;
   await using folder = await databaseFolder();
@@ -154,8 +190,8 @@ testWithRedis(
     const damages: readonly (readonly [damaged: readonly string[], why: string])[] = [
       [lines.slice(0, -1), `line ${lines.length} is missing: the file is incomplete`],
       [lines.slice(1), "line 1 is not the start of an exported chat"],
-      [lines.toSpliced(3, 1), "line 4 is not the next message of its room"],
-      [lines.toSpliced(2, 1), "line 3 is not the next message of its room"],
+      [lines.toSpliced(3, 1), "line 4 is not the next entry of its room"],
+      [lines.toSpliced(2, 1), "line 3 is not the next entry of its room"],
       [lines.toSpliced(2, 0, "{}"), "line 3 is damaged"],
       [lines.toSpliced(2, 0, "null"), "line 3 is damaged"],
       [lines.with(1, lines[1]?.replace(/"head":\d+/, '"head":-1') ?? ""), "line 2 is damaged"],

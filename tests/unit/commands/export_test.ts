@@ -33,6 +33,35 @@ Deno.test("exportLines() yields a served room as JSON lines, and as text that ca
   await assertRejects(() => write("nowhere", "text"), Error, "it has no messages");
 });
 
+Deno.test("exportLines() yields messages with their present text, and deleted ones as deleted [E6]", async () => {
+  await using folder = await databaseFolder();
+  const broker = folder.open();
+  for (const text of ["secret", "b"]) say(broker, text);
+  const author = { room: "lobby", member: "m1", from: "Ada" };
+  broker.append([
+    { type: "message", ...author, text: "answer", reply: 2, nonce: "r" },
+    { type: "edit", ...author, target: 2, text: "better", nonce: "e" },
+    { type: "delete", ...author, targets: [1], nonce: "d" },
+    { type: "title", ...author, text: "Title", nonce: "t" },
+  ]);
+  const write = async (format: ExportFormat) =>
+    (await Array.fromAsync(exportLines(readRoom(folder.path, "lobby"), format))).join("");
+  const at = "2025-11-24T09:30:05.000Z";
+  const common = { room: "lobby", at, member: "m1", from: "Ada" };
+  const lines = (await write("jsonl")).trimEnd().split("\n").map((line) => JSON.parse(line));
+  assertEquals(lines, [
+    { ...common, offset: 1, deletedBy: "m1" },
+    { ...common, offset: 2, editedAt: at, text: "better" },
+    { ...common, offset: 3, reply: 2, text: "answer" },
+  ]);
+  assertEquals(
+    await write("text"),
+    "2025-11-24 09:30:05 Ada deleted this message\n" +
+      "2025-11-24 09:30:05 Ada (edited): better\n" +
+      "2025-11-24 09:30:05 Ada: answer\n",
+  );
+});
+
 Deno.test("readRoom() yields each message stored at its start exactly once, while the server keeps running", async () => {
   await using folder = await databaseFolder();
   const broker = folder.open();

@@ -31,6 +31,6 @@ Deno.test("repairTimes() dates messages from the future to now, so that later ti
   assertEquals(await repairTimes(folder.path, now), 1);
   assertEquals(await repairTimes(folder.path, now), 0);
   using database = new DatabaseSync(folder.path);
-  const row = database.prepare("SELECT messages.at AS a, rooms.at AS b FROM entries, rooms").get();
+  const row = database.prepare("SELECT entries.at AS a, rooms.at AS b FROM entries, rooms").get();
   assertEquals([row?.a, row?.b], [now, now]);
 });
