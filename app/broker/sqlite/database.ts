@@ -4,6 +4,7 @@ import { dirname } from "@std/path";
 import { backup, DatabaseSync } from "node:sqlite";
 import type { SQLInputValue, StatementResultingChanges, StatementSync } from "node:sqlite";
 import { fileIdentity } from "../../core/file_identity.ts";
+import { FreeSpace } from "./free_space.ts";
 import { openError } from "./open_error.ts";
 import { migrate, schemaVersion } from "./schema.ts";
 
@@ -24,6 +25,7 @@ export class DatabaseFile {
   readonly versionBefore: number;
   readonly #database: DatabaseSync;
   readonly #path: string;
+  #freeSpace: FreeSpace | undefined;
   readonly #statements = new Map<string, StatementSync>();
   /** Identifies the opened files, whatever is at their paths later. */
   readonly #identities: readonly (string | undefined)[];
@@ -117,6 +119,23 @@ export class DatabaseFile {
     return this.get("PRAGMA wal_checkpoint(TRUNCATE)")?.busy === 0;
   }
 
+  /**
+   * Erases deleted text from the unused space of up to `pages` pages. Returns whether there are
+   * more, and counts all pages again if `isNew`: if text was deleted since the last call.
+   */
+  eraseFreeSpace(pages: number, isNew: boolean): boolean {
+    this.#freeSpace ??= new FreeSpace(this.#path);
+    if (isNew) this.#freeSpace.restart();
+    this.#database.exec("PRAGMA shrink_memory");
+    return this.#freeSpace.erase(pages);
+  }
+
+  /** Ends `eraseFreeSpace`. SQLite's locks end with it. */
+  closeFreeSpace(): void {
+    this.#freeSpace?.close();
+    this.#freeSpace = undefined;
+  }
+
   /** Returns the size of the database without free pages and the journal. */
   usedBytes(): number {
     const pages = Number(this.get("PRAGMA page_count")?.page_count);
@@ -183,5 +202,6 @@ export class DatabaseFile {
     } catch {
       // It could not be written. SQLite repairs it when it is opened again.
     }
+    this.closeFreeSpace();
   }
 }

@@ -43,6 +43,8 @@ const shrinkPages = 200;
 const pruneRows = 500;
 /** Nonces that an `append` moves to their table, besides two for each draft. */
 const nonceRows = 100;
+/** Pages whose unused space one call of `eraseDeleted` erases: 8 MB, in a few ms. */
+const erasePages = 2_048;
 /** Max wait for another program's lock at the start. Later, waiting would block the chat. */
 const startWaitMs = 500;
 
@@ -66,6 +68,8 @@ export class SqliteBroker implements Broker {
   #hasGarbage = false;
   /** Whether deleted text may still be in the journal, also that of a server that was killed. */
   #hasDeletedText = true;
+  /** Whether a walk through the file's unused space continues. */
+  #isErasing = false;
 
   /**
    * Opens the database, or creates it, and starts an epoch.
@@ -172,16 +176,27 @@ export class SqliteBroker implements Broker {
   #shrink(): boolean {
     if (!this.#hasGarbage) return false;
     const file = this.#openFile();
-    if (file.shrink(shrinkPages)) return true;
+    const isShrinking = file.shrink(shrinkPages);
+    // It has moved pages, perhaps past the walk.
+    this.#hasDeletedText ||= this.#isErasing;
+    if (isShrinking) return true;
     this.#hasGarbage = !file.truncateJournal();
     return false;
   }
 
-  /** Empties the journal if messages were deleted; call it about once a second. */
+  /**
+   * If messages were deleted, empties the journal and takes a step through the file to erase copies
+   * of their text. Call it about once a second.
+   */
   eraseDeleted(): void {
-    if (!this.#hasDeletedText || this.#isAbandoned) return;
+    const hasWork = this.#hasDeletedText || this.#isErasing;
+    if (!hasWork || this.#isAbandoned || this.#options.path === ":memory:") return;
     try {
-      this.#hasDeletedText = !this.#openFile().truncateJournal();
+      const file = this.#openFile();
+      // A program that reads an older state prevents it.
+      if (!file.truncateJournal()) return;
+      this.#isErasing = file.eraseFreeSpace(erasePages, this.#hasDeletedText);
+      this.#hasDeletedText = false;
     } catch {
       // The next call tries again. If storage fails, the next append reports it.
     }
@@ -227,6 +242,7 @@ export class SqliteBroker implements Broker {
 
   close(): void {
     const file = this.#file;
+    if (this.#isAbandoned) file?.closeFreeSpace();
     if (this.#isAbandoned || file === undefined) return;
     try {
       // Spares the next start from reading the messages for their nonces.

@@ -1,6 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
 import { optionsFor, withBroker, withFile } from "../../support/sqlite_harness.ts";
+import { SeededRandom } from "../../support/seeded_random.ts";
 import { draft } from "./broker_contract.ts";
+import { deletion, edit } from "./entries_contract.ts";
 
 Deno.test("SqliteBroker.prune() leaves no deleted text in the files, and shrinks them", () =>
   withFile((path) => {
@@ -22,7 +25,55 @@ Deno.test("SqliteBroker.prune() leaves no deleted text in the files, and shrinks
     });
   }));
 
-Deno.test("SqliteBroker.append() refuses new messages beyond maxDataBytes, but not repeats of stored ones [M3]", () =>
+/** Returns what the database and its journal have, byte by byte. */
+function bytesOf(path: string): string {
+  return ["", "-wal"].map((suffix) =>
+    new TextDecoder("latin1").decode(Deno.readFileSync(path + suffix))
+  ).join("");
+}
+
+Deno.test("SqliteBroker.eraseDeleted() leaves nothing of deleted and replaced texts in the files [E10]", () =>
+  withFile((path) => {
+    withBroker(optionsFor(path), (broker) => {
+      const random = new SeededRandom(1);
+      const [present, gone] = [new Map<string, string>(), new Set<string>()];
+      let count = 0;
+      // Rows that grow and rooms that alternate make SQLite split pages, which leaves copies.
+      for (let i = 0; i < 4_000; i++) {
+        const room = `room-${random.below(5)}`;
+        const mark = `<${++count}>`;
+        const text = mark +
+          "x".repeat(random.isTrue(0.1) ? random.below(6_000) : random.below(300));
+        const own = [...present.keys()].filter((key) => key.startsWith(room));
+        const key = random.isTrue(0.6) ? undefined : random.pick(own);
+        const target = Number(key?.split(" ")[1]);
+        const isEdit = random.isTrue(0.5);
+        const more = { room, nonce: `n${count}` };
+        const [result] = broker.append([
+          key === undefined
+            ? draft(text, more)
+            : isEdit
+            ? edit(target, text, more)
+            : deletion([target], more),
+        ]);
+        assert(result?.kind === "stored" || result?.kind === "edits_exhausted");
+        if (result.kind !== "stored") continue;
+        if (key !== undefined) gone.add(present.get(key) ?? "");
+        if (key === undefined) present.set(`${room} ${result.offset}`, mark);
+        else if (isEdit) present.set(key, mark);
+        else present.delete(key);
+      }
+      broker.eraseDeleted();
+      assert(gone.size > 1_000);
+      const bytes = bytesOf(path);
+      assertEquals([...gone].filter((mark) => bytes.includes(mark)), []);
+      assertEquals([...present.values()].filter((mark) => !bytes.includes(mark)), []);
+    });
+    using database = new DatabaseSync(path);
+    assertEquals(database.prepare("PRAGMA integrity_check").get()?.integrity_check, "ok");
+  }));
+
+Deno.test("SqliteBroker.append() refuses entries beyond maxDataBytes, except repeats and deletions [M3]", () =>
   withFile((path) => {
     const wall = { ms: Date.UTC(2026, 0, 1) };
     const options = optionsFor(path, wall, { maxDataBytes: 200_000 });
@@ -40,10 +91,13 @@ Deno.test("SqliteBroker.append() refuses new messages beyond maxDataBytes, but n
         assert(stored < 200);
       }
       assert(stored > 20 && broker.isFull);
-      const [repeat, newRoom] = broker.append([
+      const [repeat, newRoom, edited, deleted] = broker.append([
         { ...draft("x".repeat(2_000)), nonce: "n0" },
         draft("x", { room: "new" }),
+        edit(1, "x"),
+        deletion([1]),
       ]);
       assertEquals([repeat?.kind, newRoom?.kind], ["repeat", "storage_full"]);
+      assertEquals([edited?.kind, deleted?.kind], ["storage_full", "stored"]);
     });
   }));

@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
 import { openSqliteStorage } from "../../../app/broker/sqlite/storage.ts";
 import { defaults, draft } from "./broker_contract.ts";
+import { deletion } from "./entries_contract.ts";
 
 /** A data folder, and storage in it whose checks run when the test says so. */
 async function withStorage(
@@ -113,4 +115,27 @@ Deno.test("openSqliteStorage() creates no database beside a copy that a killed r
     await Deno.writeTextFile(`${dir}/${copy}`, "messages");
     await assertRejects(() => open(), Error, `${copy} beside it may have its messages`);
     assertEquals(names(), [copy]);
+  }));
+
+Deno.test("openSqliteStorage() erases deleted text within a second, once nobody reads it any more [E10]", () =>
+  withStorage(async ({ dir, open, pass }) => {
+    const { broker } = await open();
+    const path = `${dir}/parley.db`;
+    const bytes = () => ["", "-wal"].map((suffix) => Deno.readTextFileSync(path + suffix)).join("");
+    broker.append([draft("secret", { nonce: "n" }), draft("kept")]);
+    using reader = new DatabaseSync(path);
+    reader.exec("BEGIN; SELECT * FROM entries");
+    broker.append([deletion([1])]);
+    await pass();
+    assert(bytes().includes("secret"));
+    reader.exec("COMMIT");
+    await pass();
+    console.log(
+      "S",
+      bytes().indexOf("secret"),
+      bytes().indexOf("kept"),
+      bytes().length,
+      Deno.statSync(path + "-wal").size,
+    );
+    assert(!bytes().includes("secret") && bytes().includes("kept"));
   }));

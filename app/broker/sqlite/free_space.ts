@@ -1,0 +1,85 @@
+// Erases what SQLite leaves in the unused space of its pages. When it splits or merges pages, it
+// moves rows and leaves their bytes where they were, even with secure_delete. So text that is
+// deleted later can remain there (file format: https://www.sqlite.org/fileformat2.html).
+
+const pageBytes = 4_096;
+/** The database header, before the b-tree header of the first page. */
+const databaseHeaderBytes = 100;
+/** The page at this byte is never used. */
+const pendingByte = 0x40000000;
+/** One page in so many is a pointer map, which has no unused space to erase. */
+const mapInterval = pageBytes / 5 + 1 | 0;
+/** First byte of b-tree pages: interior and leaf pages of indexes and tables. */
+const pageTypes: ReadonlySet<number> = new Set([2, 5, 10, 13]);
+
+/** Walks round and round through the pages of a database. */
+export class FreeSpace {
+  readonly #file: Deno.FsFile;
+  #next = 0;
+  #left = 0;
+
+  /**
+   * Opens the file. Close it only after SQLite has closed it: on POSIX systems, closing any handle
+   * of a file drops the locks that the process has on it.
+   */
+  constructor(path: string) {
+    this.#file = Deno.openSync(path, { read: true, write: true });
+  }
+
+  /** Starts a walk through all pages, from wherever the last one is. */
+  restart(): void {
+    this.#left = this.#pageCount;
+  }
+
+  /**
+   * Erases the unused space of up to `max` pages. The journal must be empty and SQLite's cache too,
+   * or else SQLite writes what it has of these pages. Returns whether the walk continues.
+   */
+  erase(max: number): boolean {
+    const count = this.#pageCount;
+    if (this.#next >= count) this.#next = 0;
+    const pages = Math.min(max, this.#left, count - this.#next);
+    const bytes = new Uint8Array(pages * pageBytes);
+    const start = this.#next * pageBytes;
+    this.#file.seekSync(start, Deno.SeekMode.Start);
+    for (let read = 0; read < bytes.length;) {
+      read += this.#file.readSync(bytes.subarray(read)) ?? bytes.length;
+    }
+    for (let i = 0; i < pages; i++) {
+      const at = i * pageBytes;
+      const gap = gapOf(bytes.subarray(at, at + pageBytes), this.#next + i);
+      if (gap === undefined || gap.every((byte) => byte === 0)) continue;
+      this.#file.seekSync(start + gap.byteOffset, Deno.SeekMode.Start);
+      for (let rest = gap.fill(0); rest.length > 0;) {
+        rest = rest.subarray(this.#file.writeSync(rest));
+      }
+    }
+    this.#next += pages;
+    this.#left -= pages;
+    if (this.#left <= 0) this.#file.syncDataSync();
+    return this.#left > 0;
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+
+  get #pageCount(): number {
+    return Math.floor(this.#file.statSync().size / pageBytes);
+  }
+}
+
+/** Returns the bytes between the cell pointers and the cells of a page, counted from 0. */
+function gapOf(page: Uint8Array, index: number): Uint8Array | undefined {
+  const isMap = index % mapInterval === 1 || (index - 1) % mapInterval === 1;
+  if (isMap || index === pendingByte / pageBytes) return undefined;
+  const header = index === 0 ? databaseHeaderBytes : 0;
+  const type = page[header] ?? 0;
+  if (!pageTypes.has(type)) return undefined;
+  const view = new DataView(page.buffer, page.byteOffset, page.length);
+  const cellCount = view.getUint16(header + 3);
+  const headerBytes = type < 10 ? 12 : 8;
+  const start = header + headerBytes + 2 * cellCount;
+  const end = view.getUint16(header + 5);
+  return start < end && end <= pageBytes ? page.subarray(start, end) : undefined;
+}
