@@ -33,5 +33,7 @@ export interface Deployment {
   takeBackup(): void;
   restoreBackup(): void;
   prune(): void;
+  /** Throws a `Violation` if the storage still has a deleted text. */
+  checkStorage(): void;
   close(): void;
 }

@@ -1,6 +1,7 @@
 // The promises checked once a world has settled.
 
 import { usernameKey } from "../../../app/protocol/names.ts";
+import type { BareClient } from "./bare_client.ts";
 import type { ClientLedger } from "./client_ledger.ts";
 import { Violation } from "./deployment.ts";
 import type { Deployment } from "./deployment.ts";
@@ -10,6 +11,7 @@ export interface FinalState {
   readonly deployment: Deployment;
   readonly ledger: ClientLedger;
   readonly clients: readonly SimulatedClient[];
+  readonly bareClients: readonly BareClient[];
   readonly rooms: readonly string[];
 }
 
@@ -19,7 +21,7 @@ export interface FinalState {
  * @throws {Violation} If a promise was broken.
  */
 export function checkFinalState(state: FinalState): void {
-  const { deployment, ledger, clients, rooms } = state;
+  const { deployment, ledger, clients, bareClients, rooms } = state;
   const offsets = offsetsOf(deployment);
   for (const nonce of ledger.acknowledged) {
     if (!offsets.has(nonce) && !deployment.log.lost.has(nonce)) {
@@ -31,7 +33,9 @@ export function checkFinalState(state: FinalState): void {
     client.check(true);
     client.compare(deployment.log.rooms);
   }
-  checkHubs(deployment, clients);
+  for (const client of bareClients) client.compare(deployment.log);
+  checkHubs(state);
+  deployment.checkStorage();
   for (const room of rooms) checkPresence(room, clients);
 }
 
@@ -69,14 +73,15 @@ function checkOrder(
 }
 
 /** Checks that the hubs hold exactly the connected sessions and their members. */
-function checkHubs({ hubSizes }: Deployment, clients: readonly SimulatedClient[]): void {
-  const members = new Set(clients.map(({ options }) => options.token)).size;
+function checkHubs({ deployment: { hubSizes }, clients, bareClients }: FinalState): void {
+  const bare = bareClients.length;
+  const members = new Set(clients.map(({ options }) => options.token)).size + bare;
   const sessions = sum(hubSizes.map(({ sessions }) => sessions));
   // Each node counts its members, and a member may be on several.
   const held = sum(hubSizes.map(({ members }) => members));
   const isCountRight = hubSizes.length > 1 ? held >= members : held === members;
   const hasGraces = hubSizes.some(({ graces }) => graces > 0);
-  if (sessions !== clients.length || !isCountRight || hasGraces) {
+  if (sessions !== clients.length + bare || !isCountRight || hasGraces) {
     throw new Violation(`${members} members are here, the hubs hold ${JSON.stringify(hubSizes)}`);
   }
 }

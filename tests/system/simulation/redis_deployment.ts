@@ -200,6 +200,9 @@ export class RedisDeployment implements Deployment {
     this.#time.later(this.#random.delay(3_000), () => this.#redis.restart());
   }
 
+  /** Nothing is deleted in these worlds. */
+  checkStorage(): void {}
+
   prune(): void {
     void this.#random.pick(this.#nodes)?.run?.broker?.prune().catch(() => {});
   }

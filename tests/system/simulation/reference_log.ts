@@ -1,24 +1,49 @@
 // The log that a simulated chat must have, recorded at each commit beside the broker under test.
 
-import type { Entry } from "../../../app/chat/broker.ts";
+import type { DeleteEntry, EditEntry, Entry } from "../../../app/chat/broker.ts";
+import { hubLimits } from "../../../app/protocol/wire.ts";
 import { Violation } from "./deployment.ts";
 
 export type RoomLogs = ReadonlyMap<string, readonly Entry[]>;
 
+/** A message as the entries so far have left it. */
+interface PresentMessage {
+  readonly member: string;
+  text: string | undefined;
+  amended: number;
+  /** All texts that it has had. */
+  readonly texts: string[];
+}
+
+class PresentRoom {
+  readonly messages = new Map<number, PresentMessage>();
+  title: string | undefined;
+}
+
 export class ReferenceLog {
   readonly #rooms = new Map<string, Entry[]>();
+  readonly #present = new Map<string, PresentRoom>();
   /** Nonces of messages that a restored backup lacked. */
   readonly lost = new Set<string>();
+  /** Texts of deleted messages. */
+  readonly deleted = new Set<string>();
+  /** Texts that an edit replaced. */
+  readonly #replaced = new Set<string>();
 
   /** The entries of each room; the index is offset - 1. */
   get rooms(): RoomLogs {
     return this.#rooms;
   }
 
+  /** Returns a room as its entries have left it. */
+  present(room: string): PresentRoom {
+    return this.#present.getOrInsertComputed(room, () => new PresentRoom());
+  }
+
   /**
    * Adds an entry that was committed.
    *
-   * @throws {Violation} If it does not follow the one before.
+   * @throws {Violation} If it does not follow the one before, or may not amend its targets.
    */
   append(entry: Entry): void {
     const log = this.#rooms.get(entry.room) ?? [];
@@ -31,6 +56,55 @@ export class ReferenceLog {
       throw new Violation(`${entry.room}: the time of ${entry.offset} is before that of the last`);
     }
     log.push(entry);
+    this.#apply(entry);
+  }
+
+  #apply(entry: Entry): void {
+    const room = this.present(entry.room);
+    if (entry.type === "title") room.title = entry.text;
+    else if (entry.type !== "message") this.#amend(room, entry);
+    else {
+      const { offset, member, text = "" } = entry;
+      room.messages.set(offset, { member, text, amended: 0, texts: [text] });
+    }
+  }
+
+  #amend(room: PresentRoom, entry: EditEntry | DeleteEntry): void {
+    const { type, offset, member } = entry;
+    for (const target of type === "edit" ? [entry.target] : entry.targets) {
+      const message = room.messages.get(target);
+      const where = `${entry.room}: the ${type} ${offset} of ${target}`;
+      if (message?.text === undefined) throw new Violation(`${where} has no target`);
+      if (message.member !== member) throw new Violation(`${where} is not by its author`);
+      message.amended = offset;
+      if (type === "delete") {
+        message.text = undefined;
+        for (const text of message.texts) this.deleted.add(text);
+      } else {
+        this.#replaced.add(message.text);
+        message.text = entry.text ?? "";
+        message.texts.push(message.text);
+        if (message.texts.length > hubLimits.editsMax + 1) {
+          throw new Violation(`${where} is too many`);
+        }
+      }
+    }
+  }
+
+  /**
+   * Checks a frame that is about to be sent.
+   *
+   * @throws {Violation} If a page in it has a text that is deleted or replaced.
+   */
+  checkFrame(frame: string): void {
+    if (!frame.includes("bare-")) return;
+    for (const push of JSON.parse(frame)) {
+      if (push.type !== "room" && push.type !== "history") continue;
+      for (const [text] of JSON.stringify(push).matchAll(/bare-\w+-\d+\./g)) {
+        if (!this.deleted.has(text) && !this.#replaced.has(text)) continue;
+        throw new Violation(`a ${push.type} push has the text ${text}, which is gone`);
+      }
+    }
   }
 
   /** Returns a copy for `restore`. */
@@ -40,10 +114,12 @@ export class ReferenceLog {
 
   /** Goes back to a backup; the messages since then are lost. */
   restore(backup: RoomLogs): void {
+    for (const texts of [this.#present, this.deleted, this.#replaced]) texts.clear();
     for (const [room, entries] of this.#rooms) {
       const kept = backup.get(room)?.length ?? 0;
       for (const { nonce } of entries.slice(kept)) this.lost.add(nonce);
       this.#rooms.set(room, entries.slice(0, kept));
+      for (const entry of entries.slice(0, kept)) this.#apply(entry);
     }
   }
 }

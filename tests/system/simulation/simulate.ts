@@ -49,12 +49,13 @@ function memoryFolder(): string {
 
 function total(summaries: readonly WorldSummary[]): WorldSummary {
   return summaries.reduce(
-    (sum, { steps, messages, crashes }) => ({
+    (sum, { steps, messages, amendments, crashes }) => ({
       steps: sum.steps + steps,
       messages: sum.messages + messages,
+      amendments: sum.amendments + amendments,
       crashes: sum.crashes + crashes,
     }),
-    { steps: 0, messages: 0, crashes: 0 },
+    { steps: 0, messages: 0, amendments: 0, crashes: 0 },
   );
 }
 
@@ -105,9 +106,11 @@ async function main(): Promise<number> {
   const [first, count] = [numericFlag("first", 1), numericFlag("seeds", 2_000)];
   const startedAt = performance.now();
   try {
-    const { steps, messages, crashes } = await simulateInWorkers(first, count);
+    const { steps, messages, amendments, crashes } = await simulateInWorkers(first, count);
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-    const what = `${count} worlds, ${steps} steps, ${messages} messages, ${crashes} crashes`;
+    const what =
+      `${count} worlds, ${steps} steps, ${messages} messages, ${amendments} amendments, ` +
+      `${crashes} crashes`;
     print(`${what}: ok in ${seconds} s`);
     return 0;
   } catch (error) {

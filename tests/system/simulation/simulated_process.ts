@@ -17,6 +17,8 @@ export interface ProcessOptions {
   readonly onLog: (event: string, fields: LogFields) => void;
   /** Called with each frame before the hub gets it. */
   readonly onFrame?: (session: Session, frame: string) => void;
+  /** Called with each frame before a client gets it. */
+  readonly onSend?: (frame: string) => void;
   readonly onViolation: (message: string) => void;
   /** Called when the process dies at a crash point. */
   readonly onCrash: () => void;
@@ -90,7 +92,9 @@ export class SimulatedProcess {
         let session: Session | undefined;
         const guarded: Socket = {
           send: (frame) => {
-            if (this.isAlive && this.survivesStep()) socket.send(frame);
+            if (!this.isAlive || !this.survivesStep()) return;
+            this.#options.onSend?.(frame);
+            socket.send(frame);
           },
           close: (code, reason) => {
             if (this.isAlive) socket.close(code, reason);

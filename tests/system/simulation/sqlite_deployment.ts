@@ -106,6 +106,7 @@ export class SqliteDeployment implements Deployment {
       broker: brokerOf,
       onLog: (event, fields) => this.#check(() => grace.onLog(event, fields)),
       onFrame: (session, frame) => grace.onFrame(session.id, frame),
+      onSend: (frame) => this.#check(() => this.log.checkFrame(frame)),
       onViolation: (message) =>
         this.#check(() => {
           throw new Violation(message);
@@ -159,7 +160,20 @@ export class SqliteDeployment implements Deployment {
   }
 
   prune(): void {
-    if (this.#process !== undefined && !this.#isFailing) this.#broker?.prune();
+    if (this.#process === undefined || this.#isFailing) return;
+    this.#broker?.prune();
+    this.#broker?.eraseDeleted();
+  }
+
+  checkStorage(): void {
+    this.#broker?.eraseDeleted();
+    const files = ["parley.db", "parley.db-wal"].map((name) => `${this.#diskDir}/${name}`);
+    const bytes = files.map((file) => new TextDecoder("latin1").decode(Deno.readFileSync(file)));
+    for (const text of this.log.deleted) {
+      if (bytes.some((each) => each.includes(text))) {
+        throw new Violation(`the database still has the deleted text ${text}`);
+      }
+    }
   }
 
   close(): void {

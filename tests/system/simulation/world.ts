@@ -3,6 +3,7 @@
 import { keysWithPrefix, memoryStorage } from "../../../static/client/state/storage.ts";
 import type { KeyValue } from "../../../static/client/state/storage.ts";
 import { SeededRandom } from "../../support/seeded_random.ts";
+import { BareClient } from "./bare_client.ts";
 import { ClientLedger } from "./client_ledger.ts";
 import { Violation } from "./deployment.ts";
 import type { Deployment } from "./deployment.ts";
@@ -14,6 +15,9 @@ import { Timeline } from "./timeline.ts";
 
 const rooms = ["lobby", "design", "lunch"];
 const usernames = ["Ada", "Ben", "Cy", "Dee", "Eve", "Fay"];
+/** Where clients without a page edit and delete. */
+const bareRoom = "notes";
+const bareIds = ["b1", "b2", "b3"];
 const maxClients = 8;
 /** Max restarts of servers that die again while the world settles. */
 const maxFinalRestarts = 20;
@@ -22,6 +26,8 @@ const maxFinalRestarts = 20;
 export interface WorldSummary {
   readonly steps: number;
   readonly messages: number;
+  /** Edits, deletions and titles. */
+  readonly amendments: number;
   readonly crashes: number;
 }
 
@@ -41,6 +47,8 @@ export class World {
   readonly #ledger = new ClientLedger();
   readonly #browsers: readonly Browser[];
   #clients: SimulatedClient[] = [];
+  readonly #hasBareClients: boolean;
+  #bareClients: readonly BareClient[] = [];
   #tabsOpened = 0;
   #messagesSent = 0;
   #floods = 0;
@@ -50,6 +58,7 @@ export class World {
   constructor(seed: number, dir: string) {
     const random = this.#random = new SeededRandom(seed);
     const hasRedis = random.isTrue(0.3);
+    this.#hasBareClients = !hasRedis;
     const isSlow = !hasRedis && random.isTrue(0.3);
     this.#turnsPerStep = hasRedis ? 40 : isSlow ? 4 : 0;
     const retentionMessages = random.isTrue(0.3) ? 10 + random.below(60) : 0;
@@ -91,6 +100,7 @@ export class World {
   async run(): Promise<WorldSummary> {
     this.#deployment.start();
     for (const browser of this.#browsers) this.#openTab(browser, memoryStorage());
+    this.#bareClients = (this.#hasBareClients ? bareIds : []).map((id) => this.#bareClient(id));
     const end = 60_000 + this.#random.below(120_000);
     let nextActionAt = 0;
     while (this.#time.ms < end) {
@@ -106,11 +116,13 @@ export class World {
       deployment: this.#deployment,
       ledger: this.#ledger,
       clients: this.#clients,
+      bareClients: this.#bareClients,
       rooms,
     });
-    let messages = 0;
-    for (const log of this.#deployment.log.rooms.values()) messages += log.length;
-    return { steps: this.#steps, messages, crashes: this.#deployment.crashes };
+    const entries = [...this.#deployment.log.rooms.values()].flat();
+    const messages = entries.filter(({ type }) => type === "message").length;
+    const amendments = entries.length - messages;
+    return { steps: this.#steps, messages, amendments, crashes: this.#deployment.crashes };
   }
 
   close(): void {
@@ -138,6 +150,9 @@ export class World {
         for (let i = random.below(4); i >= 0; i--) {
           client.send(room, `message ${++this.#messagesSent}`);
         }
+      }],
+      [45, () => {
+        for (let i = random.below(5); i >= 0; i--) random.pick(this.#bareClients)?.act();
       }],
       [3, () => this.#flood(room)],
       [3, () => chat.openRoom(room)],
@@ -176,6 +191,16 @@ export class World {
       left -= weight;
       if (left < 0) return run();
     }
+  }
+
+  #bareClient(id: string): BareClient {
+    return new BareClient({
+      time: this.#time,
+      random: this.#random,
+      deployment: this.#deployment,
+      room: bareRoom,
+      id,
+    });
   }
 
   /** A client without a page sends as many messages at once as the rate limit allows. */
@@ -263,9 +288,9 @@ export class World {
     if (this.#deployment.violation !== undefined) throw this.#deployment.violation;
     const client = this.#random.pick(this.#clients);
     client?.check(this.#random.isTrue(0.1));
-    const maxMembers = this.#browsers.length + this.#floods;
+    const maxMembers = this.#browsers.length + this.#floods + this.#bareClients.length;
     for (const size of this.#deployment.hubSizes) {
-      if (size.members <= maxMembers && size.rooms <= rooms.length) continue;
+      if (size.members <= maxMembers && size.rooms <= rooms.length + 1) continue;
       throw new Violation(`a hub holds ${JSON.stringify(size)}`);
     }
   }
@@ -291,7 +316,7 @@ export class World {
         throw new Violation(`${options.id} did not reconnect: ${JSON.stringify(chat.status)}`);
       }
     }
-    // Long enough for every grace to end.
+    // Long enough for every grace to end, and for clients without a page to notice dead connections.
     await this.#runFor(90_000);
   }
 
@@ -314,9 +339,10 @@ export class World {
   }
 
   #isAtRest(): boolean {
-    return this.#clients.every(({ chat }) =>
-      chat.isReady && chat.outbox.rooms.size === 0 &&
-      [...chat.rooms.values()].every(({ phase }) => phase === "live")
-    );
+    return this.#bareClients.every(({ isAtRest }) => isAtRest) &&
+      this.#clients.every(({ chat }) =>
+        chat.isReady && chat.outbox.rooms.size === 0 &&
+        [...chat.rooms.values()].every(({ phase }) => phase === "live")
+      );
   }
 }

@@ -1,0 +1,220 @@
+// A simulated client without the page. It writes, answers, edits and deletes in one room, also what
+// it may not, and keeps the room's log as SPEC.md says.
+
+import type { EntryCommand, Push } from "../../../app/protocol/wire.ts";
+import { mayRetry } from "../../../app/protocol/wire.ts";
+import type { SeededRandom } from "../../support/seeded_random.ts";
+import { Violation } from "./deployment.ts";
+import type { Deployment } from "./deployment.ts";
+import { LogView } from "./log_view.ts";
+import { SimulatedConnection } from "./network.ts";
+import type { ReferenceLog } from "./reference_log.ts";
+import type { Timeline } from "./timeline.ts";
+
+export interface BareClientOptions {
+  readonly time: Timeline;
+  readonly random: SeededRandom;
+  readonly deployment: Deployment;
+  readonly room: string;
+  /** Its name, and a part of its nonces and texts. */
+  readonly id: string;
+}
+
+const silenceMs = 60_000;
+const maxOutbox = 4;
+
+export class BareClient {
+  readonly #options: BareClientOptions;
+  readonly #view = new LogView();
+  readonly #outbox: EntryCommand[] = [];
+  #connection: SimulatedConnection | undefined;
+  #connections = 0;
+  #isLive = false;
+  #isSending = false;
+  #heardAt = 0;
+  #count = 0;
+
+  constructor(options: BareClientOptions) {
+    this.#options = options;
+    this.#connect();
+    this.#watch();
+  }
+
+  get #member(): string {
+    return `id-${this.#options.id}`;
+  }
+
+  /** Puts one random command into the outbox, or asks for older entries, or loses the connection. */
+  act(): void {
+    const { random, room, id } = this.#options;
+    const kind = random.below(20);
+    if (kind === 0) return this.#connection?.cut(random.isTrue(0.7), random.isTrue(0.7));
+    if (kind < 3) return this.#loadOlder();
+    if (this.#outbox.length >= maxOutbox) return;
+    const nonce = `${id}n${++this.#count}`;
+    const text = `bare-${id}-${this.#count}.`;
+    const [target] = random.pick([...this.#view.messages]) ?? [];
+    const own = [...this.#view.messages].filter(([, { member }]) => member === this.#member);
+    const [ownTarget = target] = random.pick(own) ?? [];
+    const offset = random.isTrue(0.8) ? ownTarget : target;
+    if (kind < 8 || offset === undefined) this.#put({ type: "message", room, text, nonce });
+    else if (kind < 10) this.#put({ type: "message", room, text, nonce, reply: offset });
+    else if (kind < 15) this.#put({ type: "edit", room, offset, text, nonce });
+    else if (kind < 19) this.#put({ type: "delete", room, offset, nonce });
+    else this.#put({ type: "title", room, text: `Title ${nonce}`, nonce });
+  }
+
+  /** Whether it has caught up and nothing waits to be sent. */
+  get isAtRest(): boolean {
+    return this.#isLive && this.#outbox.length === 0;
+  }
+
+  /**
+   * Compares what it shows with the log.
+   *
+   * @throws {Violation} If they differ.
+   */
+  compare(log: ReferenceLog): void {
+    const { id, room } = this.#options;
+    const { messages, head, title, first, oldest } = this.#view;
+    const present = log.present(room);
+    const fail = (what: string) => new Violation(`${id} in ${room}: ${what}`);
+    if (head !== (log.rooms.get(room)?.length ?? 0)) throw fail(`ends at ${head}`);
+    for (const [offset, { text, amended }] of messages) {
+      const expected = present.messages.get(offset);
+      if (text !== expected?.text || amended !== expected?.amended) {
+        throw fail(`shows ${text} (${amended}) at ${offset}, not ${JSON.stringify(expected)}`);
+      }
+    }
+    const missing = [...present.messages.keys()].find((offset) =>
+      offset >= Math.max(first, oldest) && !messages.has(offset)
+    );
+    if (missing !== undefined) throw fail(`lacks ${missing}`);
+    if (title !== present.title) throw fail(`has the title ${title}, not ${present.title}`);
+  }
+
+  #connect(): void {
+    const { time, random, deployment, room, id } = this.#options;
+    this.#isLive = this.#isSending = false;
+    this.#heardAt = time.ms;
+    const number = ++this.#connections;
+    const ifCurrent = (task: () => void) => {
+      if (number === this.#connections) task();
+    };
+    const connection = new SimulatedConnection(time, random, {
+      onOpen: () =>
+        ifCurrent(() =>
+          this.#send({
+            type: "hello",
+            username: `Bare ${id}`,
+            token: id.padEnd(43, "-"),
+            tab: id,
+            rooms: [{ room, ...this.#view.position }],
+          })
+        ),
+      onFrame: (frame) =>
+        ifCurrent(() => {
+          this.#heardAt = time.ms;
+          const pushes = JSON.parse(String(frame)) as readonly Push[];
+          if (pushes.length === 0) this.#send({ type: "pong" });
+          for (const push of pushes) this.#take(push);
+        }),
+      onClose: () =>
+        ifCurrent(() => void time.later(random.delay(5_000), () => this.#reconnect(number))),
+    });
+    this.#connection = connection;
+    connection.connect(deployment.acceptor);
+  }
+
+  #reconnect(number: number): void {
+    if (number === this.#connections) this.#connect();
+  }
+
+  /** Reconnects when the connection seems dead. */
+  #watch(): void {
+    const { time } = this.#options;
+    if (time.ms - this.#heardAt > silenceMs) this.#connect();
+    time.later(silenceMs / 6, () => this.#watch());
+  }
+
+  #send(command: object): void {
+    this.#connection?.sendToServer(JSON.stringify(command));
+  }
+
+  #join(): void {
+    const { room } = this.#options;
+    this.#isLive = false;
+    this.#send({ type: "join", room, ...this.#view.position });
+  }
+
+  #loadOlder(): void {
+    const { random, room } = this.#options;
+    const { oldest, first } = this.#view;
+    if (!this.#isLive || oldest <= first) return;
+    this.#send({ type: "history", room, before: oldest, limit: 1 + random.below(20) });
+  }
+
+  #put(command: EntryCommand): void {
+    this.#outbox.push(command);
+    this.#sendNext();
+  }
+
+  #sendNext(): void {
+    const [next] = this.#outbox;
+    if (!this.#isLive || this.#isSending || next === undefined) return;
+    this.#isSending = true;
+    this.#send(next);
+  }
+
+  #acknowledge(nonce: string): void {
+    if (this.#outbox[0]?.nonce !== nonce) return;
+    this.#outbox.shift();
+    this.#isSending = false;
+    this.#sendNext();
+  }
+
+  #take(push: Push): void {
+    const { room, id } = this.#options;
+    if (push.type === "error") return this.#onError(push.code, push.nonce, push.retryAfter);
+    if (!("room" in push) || push.room !== room) return;
+    switch (push.type) {
+      case "room":
+        if (!this.#view.load(push)) throw new Violation(`${id}: a page of ${room} leaves a hole`);
+        for (const { member, nonce } of push.messages) {
+          if (member === this.#member) this.#acknowledge(nonce);
+        }
+        if (push.more) return this.#join();
+        this.#isLive = true;
+        return this.#sendNext();
+      case "history":
+        if (!this.#view.prepend(push)) throw new Violation(`${id}: history of ${room} has a hole`);
+        return;
+      case "ack":
+        return this.#acknowledge(push.nonce);
+      case "message":
+      case "edit":
+      case "delete":
+      case "title":
+        if (push.member === this.#member) this.#acknowledge(push.nonce);
+        if (this.#isLive && this.#view.append(push) === "gap") this.#join();
+    }
+  }
+
+  #onError(code: string, nonce: string | undefined, retryAfter = 1_000): void {
+    const { time } = this.#options;
+    const number = this.#connections;
+    if (code === "not_joined" || nonce === undefined) {
+      this.#connection?.closeFromClient(1001);
+      return void time.later(retryAfter, () => this.#reconnect(number));
+    }
+    const [first] = this.#outbox;
+    if (first?.nonce !== nonce) return;
+    if (mayRetry(code) && first.type !== "title") {
+      time.later(retryAfter, () => {
+        if (number !== this.#connections) return;
+        this.#isSending = false;
+        this.#sendNext();
+      });
+    } else this.#acknowledge(nonce);
+  }
+}
