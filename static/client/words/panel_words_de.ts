@@ -170,6 +170,10 @@ export const words: PanelWords = {
       }`,
     rename_offline: "Du kannst deinen Namen ändern, sobald du wieder online bist.",
     storage_full: "Der Speicher dieses Chats ist voll. Bitte den Betreiber, Platz zu schaffen.",
+    edits_exhausted: "Diese Nachricht wurde schon 20-mal bearbeitet, öfter geht es nicht.",
+    forbidden: "Du kannst nur deine eigenen Nachrichten ändern.",
+    not_found: "Diese Nachricht gibt es nicht mehr.",
+    title_invalid: "Titel haben 1 bis 60 sichtbare Zeichen.",
     rooms_full: "Die Höchstzahl an Räumen ist erreicht. Öffne einen, den es schon gibt.",
     server_full: "Der Server ist voll. Versuch es später noch einmal.",
     sign_on_expired:

@@ -130,12 +130,5 @@ Deno.test("openSqliteStorage() erases deleted text within a second, once nobody 
     assert(bytes().includes("secret"));
     reader.exec("COMMIT");
     await pass();
-    console.log(
-      "S",
-      bytes().indexOf("secret"),
-      bytes().indexOf("kept"),
-      bytes().length,
-      Deno.statSync(path + "-wal").size,
-    );
     assert(!bytes().includes("secret") && bytes().includes("kept"));
   }));
