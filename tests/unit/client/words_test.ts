@@ -12,7 +12,7 @@ const root = new URL("../../../", import.meta.url);
 /** Codes that only a faulty client, another program or an operator meets. */
 const technicalCodes = new Set(
   `already_greeted field_invalid handshake_invalid hello_required host_denied host_invalid
-  internal local_only method_not_allowed nonce_invalid not_found not_joined
+  internal local_only method_not_allowed nonce_invalid not_joined
   room_invalid subprotocol_unsupported token_invalid token_required unknown_type upgrade_required
   version_unsupported`.split(/\s+/),
 );
