@@ -74,7 +74,7 @@ async function start(config: Config): Promise<void> {
   const logs = openLogs({
     ...config,
     mirror: mirror.write,
-    complain: printError,
+    onFailure: printError,
     now: Date.now,
     later,
   });

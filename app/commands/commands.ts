@@ -101,7 +101,7 @@ const commands = new Map<string, Command>([
     async run(_, config) {
       const { repairTimes } = await import("./repair.ts");
       const count = await repairTimes(databasePath(config), Date.now());
-      print(`Dated ${count} messages from the future to now\n`);
+      print(`Set the time of ${count} messages to now\n`);
     },
   }],
   ["health", {

@@ -9,13 +9,13 @@ interface Setting<T> {
   readonly help: string;
   /** Whether the value must never appear in an error message. */
   readonly isSecret?: true;
-  /** Returns the value of `text`, or what a valid one looks like, to follow "must be". */
+  /** Returns the value of `text`, or a description of valid values that follows "must be". */
   parse(text: string): { readonly value: T } | { readonly expected: string };
 }
 
 const secretMaxLength = 256;
 
-/** A number has a default, a min and a max. */
+/** All settings, by key. Numbers have a default, a min and a max. */
 const table = {
   host: host("Address to listen on; [::] is IPv4 and IPv6"),
   port: number(8000, 0, 65_535, "Port to listen on; 0 picks any free port"),
@@ -29,7 +29,7 @@ const table = {
   dataDir: text("data", "Folder for the database"),
   durability: choice(
     ["normal", "full"],
-    "Stored messages survive a crash of the server (normal) or also power loss (full)",
+    "Stored messages survive a server crash (normal), or power loss as well (full)",
   ),
   redisUrl: redisUrl(
     "Redis shared by several servers, such as redis://10.0.0.5; replaces the database in DATA_DIR",
@@ -37,7 +37,7 @@ const table = {
   logDir: text("logs", "Folder for access.log, error.log, messages.log and websocket.log"),
   logAddresses: choice(
     ["full", "short", "none"],
-    "Client addresses in logs: full, short (without the end of each) or none",
+    "Client addresses in logs: full, short (without the last part) or none",
   ),
   logLevel: choice(["info", "warn", "error"], "Min level to log: info, warn or error"),
   logFormat: choice(["text", "json"], "Log format: text for people, json for one object per line"),
@@ -97,7 +97,7 @@ const table = {
     "host names without ports such as chat.example.org",
     "Other host names under which people on your network reach the server, separated by commas",
   ),
-  roomDirectory: boolean("Let everyone who may enter the chat list its rooms", true),
+  roomDirectory: boolean("Let everyone with access to the chat list its rooms", true),
   accessCode: secret(10, "Code everyone must enter once; without it, the chat is open to all"),
   trustProxy: number(0, 0, 10, "Number of your own proxies in front of the server"),
   drainSeconds: number(5, 0, 600, "Max time for connections to close on shutdown, in seconds"),
@@ -112,7 +112,7 @@ const table = {
   ),
   metricsToken: secret(
     16,
-    "Token for /metrics and /status; without it, only localhost has access, or no one with TRUST_PROXY",
+    "Token for /metrics and /status; without it, only localhost has access (nobody with TRUST_PROXY)",
   ),
   dev: boolean(
     "Development mode: readable scripts, and pages that reload when the server restarts",
@@ -126,7 +126,7 @@ export type Config = {
   readonly [K in keyof Table]: Table[K] extends Setting<infer T> ? T : never;
 };
 
-/** What the command line asks for. */
+/** The settings, or why there are none. */
 export type ConfigResult =
   /** `words` are the arguments that are not flags: a command and its operands. */
   | { readonly kind: "config"; readonly config: Config; readonly words: readonly string[] }
@@ -151,7 +151,7 @@ const namedSettings: readonly NamedSetting[] = Object.entries<Setting<unknown>>(
   },
 );
 
-/** All environment variables that are read, for permissions. */
+/** All environment variables that the program reads, for `--allow-env`. */
 export const configNames: readonly string[] = namedSettings
   .flatMap(({ name, isSecret }) => isSecret ? [name, `${name}_FILE`] : [name]);
 
@@ -165,11 +165,11 @@ export function readConfig(
   args: readonly string[],
   readFile: (path: string) => string = Deno.readTextFileSync,
 ): ConfigResult {
-  const { flags, words, errors, asks } = parseCommandLine(args);
-  if (asks !== undefined) return { kind: asks };
+  const { flags, words, errors, request } = parseCommandLine(args);
+  if (request !== undefined) return { kind: request };
   const values: Record<string, unknown> = {};
   for (const { key, name, isSecret, ...setting } of namedSettings) {
-    // Compose files set a variable to nothing when it is unset where they run.
+    // docker-compose passes an empty value for a variable that is unset on the host.
     let typed = flags.get(name) ?? (env(name)?.trim() || undefined);
     const file = isSecret ? env(`${name}_FILE`)?.trim() : undefined;
     if (typed === undefined && file) {
@@ -195,18 +195,18 @@ export function readConfig(
 }
 
 interface CommandLine {
-  /** Values by the name of the setting. */
+  /** Values by setting name. */
   readonly flags: ReadonlyMap<string, string>;
   readonly words: readonly string[];
   readonly errors: string[];
-  readonly asks: "help" | "version" | undefined;
+  readonly request: "help" | "version" | undefined;
 }
 
 function parseCommandLine(args: readonly string[]): CommandLine {
   const flags = new Map<string, string>();
   const words: string[] = [];
   const errors: string[] = [];
-  let asks: CommandLine["asks"];
+  let request: CommandLine["request"];
   const { tokens } = parseArgs({
     args: [...args],
     options: flagTypes,
@@ -223,7 +223,7 @@ function parseCommandLine(args: readonly string[]): CommandLine {
       continue;
     }
     const name = namesByFlag.get(token.name);
-    if (token.name === "help" || token.name === "version") asks ??= token.name;
+    if (token.name === "help" || token.name === "version") request ??= token.name;
     else if (name === undefined) {
       if (token.index !== unknownAt) {
         const similar = [...namesByFlag.keys()].find((flag) => distance(flag, token.name) <= 2);
@@ -239,10 +239,10 @@ function parseCommandLine(args: readonly string[]): CommandLine {
       else errors.push(`Cannot use --${token.name}: its value is missing`);
     }
   }
-  return { flags, words, errors, asks };
+  return { flags, words, errors, request };
 }
 
-/** Returns how many letters must be inserted, removed or replaced to turn `a` into `b`. */
+/** Returns the Levenshtein distance between two words. */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (const [i, letter] of [...a].entries()) {
@@ -280,7 +280,7 @@ Usage: parley [flags]                      Start the server
        parley restore FILE [flags]         Replace the database with a copy; stop the server first
        parley export ROOM [FILE] [flags]   Write a room to FILE.jsonl or FILE.txt, or to the console
        parley remove-room ROOM [flags]     Remove a room and its messages; stop the server first
-       parley repair-times [flags]         Date messages from the future to now; stop the server first
+       parley repair-times [flags]         Set message times in the future to now; stop the server first
 
 Every setting is a flag or an environment variable; the flag wins. Defaults are in brackets.
 
@@ -295,7 +295,7 @@ const namesByFlag: ReadonlyMap<string, string> = new Map(
 const flagTypes: Record<string, { type: "string" | "boolean"; short?: string }> = {
   ...Object.fromEntries(namedSettings.map((setting) => [
     setting.flag,
-    // A flag that turns something off needs a value.
+    // A setting that is on by default needs a value, which turns it off.
     { type: setting.default === false ? "boolean" : "string" },
   ])),
   help: { type: "boolean", short: "h" },

@@ -1,6 +1,6 @@
 // The console: text for people, and log lines that never block the server.
 
-/** Log lines buffered for a console that doesn't read; further ones are dropped. */
+/** Max log text buffered for a console that isn't being read. Lines beyond it are dropped. */
 const mirrorMaxChars = 1024 * 1024;
 
 /** Writes text to standard output. */
@@ -8,7 +8,7 @@ export function print(text: string): void {
   writeAll(Deno.stdout, text);
 }
 
-/** Writes a line to standard error. Replaces Deno's advice to allow everything. */
+/** Writes a line to standard error. Replaces Deno's advice to grant a permission for everything. */
 export function printError(line: string): void {
   const advice = /, run again with the (--allow-[a-z]+) flag/;
   writeAll(Deno.stderr, `${line.replace(advice, "; $1 must include it, see the docs")}\n`);
@@ -18,7 +18,7 @@ export function printError(line: string): void {
 export interface ConsoleMirror {
   /** Writes text in the background. */
   write(text: string): void;
-  /** Resolves when everything has been written. Never resolves if the console doesn't read. */
+  /** Resolves when everything has been written, which is never if nobody reads the console. */
   drained(): Promise<void>;
 }
 

@@ -1,4 +1,4 @@
-// Where the messages are.
+// The folders for data and logs, and the location of the messages.
 
 import type { Config } from "./config.ts";
 import { errorMessage } from "./error_message.ts";
@@ -16,8 +16,8 @@ export function makeDataDir({ dataDir }: Config): void {
 }
 
 /**
- * Creates the log folder if it is missing, and checks that logs may be written. A full disk is no
- * error: logs continue once there is space.
+ * Creates the log folder if it is missing, and checks that logs can be written. A full disk is not
+ * an error: logging resumes once there is space.
  *
  * @throws {Error} If it cannot be used; the message says why.
  */

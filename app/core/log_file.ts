@@ -18,15 +18,15 @@ export interface LogFileOptions {
   readonly onLoss: (error: unknown, lines: number) => void;
 }
 
-/** How often a failed file is reopened, and an open one is checked. */
+/** Interval at which a failed file is reopened, or an open one is checked. */
 const retryMs = 1_000;
 const bufferBytes = 64 * 1024;
 /** Max length of a batch. Encoding and counting lines one by one costs twice as much. */
 const batchMaxChars = 4_096;
 
 /**
- * A handler that never throws. When writing fails it closes the file, drops what is buffered, and
- * opens the file again a second later at the earliest.
+ * A handler that never throws. If a write fails, it closes the file, drops the buffered lines, and
+ * reopens the file after a second or more.
  */
 export class LogFile extends RotatingFileHandler {
   readonly #options: LogFileOptions;
@@ -36,11 +36,11 @@ export class LogFile extends RotatingFileHandler {
   /** The error that closed the file. */
   #error: unknown;
   #triedAt = -Infinity;
-  /** Identifies the open file, even if another one has its name now. */
+  /** Identity of the open file, to notice that the path leads to another one. */
   #identity: string | undefined;
   /** Lines for the next call of `super.log()`. */
   #batch = "";
-  /** Number of lines that are not known to be on disk. */
+  /** Number of lines that may not be on disk yet. */
   #unwrittenLines = 0;
 
   constructor(options: LogFileOptions) {
@@ -120,10 +120,11 @@ export class LogFile extends RotatingFileHandler {
     this.#isOpen = false;
     this.#batch = "";
     try {
-      // Upstream's destroy() closes the file only if flush() does not throw. Ours does nothing now.
+      // Upstream's destroy() closes the file only if flush() doesn't throw. With #isOpen false, our
+      // flush() does nothing.
       super.destroy();
     } catch {
-      // It fails for the reason that is reported already, or the file is closed.
+      // The cause has already been reported, or the file is already closed.
     }
   }
 

@@ -58,7 +58,7 @@ export function lineFormatter(
   let lastRecord: LogRecord | undefined;
   let lastLine = "";
   return (record) => {
-    // A file and the console get the same record.
+    // The log file and the console format the same record.
     if (record !== lastRecord) {
       lastLine = formatLine(record);
       lastRecord = record;
@@ -67,16 +67,16 @@ export function lineFormatter(
   };
 }
 
-/** A record that may have the addresses of clients. */
+/** A record that may contain client addresses. */
 interface Addressed {
   readonly address?: unknown;
   readonly peer?: unknown;
 }
 
-/** Shortens the addresses in a record, or replaces them by `-`. */
+/** Shortens the addresses in a record, or replaces them with `-`. */
 export function maskAddresses<T extends Addressed>(fields: T, mode: "full" | "short" | "none"): T {
   if (mode === "full") return fields;
-  // Leaves out the last number of an IPv4 address, and all but the first three of an IPv6 address.
+  // Zeroes the last number of an IPv4 address; keeps the first three groups of an IPv6 address.
   const shorten = (address: string) =>
     address.replace(/\.\d+$/, ".0").replace(/^((?:[\da-f]+:){1,3}).*$/i, "$1:");
   const mask = (value: unknown) => mode === "none" ? "-" : shorten(String(value));
@@ -87,7 +87,7 @@ export function maskAddresses<T extends Addressed>(fields: T, mode: "full" | "sh
   };
 }
 
-/** Returns a function that formats a time as ISO 8601, which many lines share. */
+/** Returns a function that formats a time as ISO 8601. Caches it, since many lines share one. */
 function cachedTimestamp(): (ms: number) => string {
   let cached = { ms: NaN, text: "" };
   return (ms) => {
@@ -110,14 +110,14 @@ function escapeUnsafe(text: string): string {
 
 function logfmtLine(head: LogHead, fields: LogFields): string {
   const parts = [`time=${head.time}`, `level=${head.level}`, `event=${logfmtValue(head.event)}`];
-  // Not Object.entries(): one line per message is a tenth of the server's work.
+  // Object.entries() is slower, and logging a line per message is a tenth of the server's work.
   for (const key in fields) {
     const value = fields[key];
     if (value === undefined) continue;
     parts.push(`${key}=${typeof value === "string" ? logfmtValue(value) : value}`);
   }
-  // V8 keeps a string that was built by concatenation as its pieces, which take five times as much
-  // memory for as long as the line is buffered.
+  // V8 stores a concatenated string as a tree of its pieces, which takes five times the memory
+  // while the line is buffered. join() makes a flat string.
   return parts.join(" ");
 }
 

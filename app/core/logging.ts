@@ -28,7 +28,7 @@ export interface LogOptions extends Pick<Config, LogSettings> {
   /** Receives a copy of all lines, in batches that end with a line break. Must not throw. */
   readonly mirror: (text: string) => void;
   /** Called at most once a minute while a log cannot be written. */
-  readonly complain: (line: string) => void;
+  readonly onFailure: (line: string) => void;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** Runs a task after `ms`. Returns a function that cancels it. */
@@ -39,7 +39,7 @@ export interface LogOptions extends Pick<Config, LogSettings> {
 export interface Logs extends HubLog {
   /** Logs a request to access.log. */
   access(record: AccessRecord): void;
-  /** Writes all lines to disk. Warnings and errors do that themselves. */
+  /** Writes all lines to disk. Warnings and errors are flushed at once. */
   flush(): void;
   /** Flushes and closes the files. Later lines are dropped. */
   close(): void;
@@ -50,16 +50,16 @@ export interface Logs extends HubLog {
 const names = ["access", "error", "messages", "websocket"] as const;
 const levels = { info: "INFO", warn: "WARN", error: "ERROR" } as const;
 const flushMs = 1_000;
-const complainMs = 60_000;
+const reportMs = 60_000;
 const mirrorBatchChars = 16_384;
-/** Not mirrored, because the console shows the address instead. */
+/** The event that is not mirrored: the console shows the server's address instead. */
 const unmirroredEvent = "start";
 
 /** Opens the logs. Configures @std/log for the whole program. */
 export function openLogs(options: LogOptions): Logs {
-  const { now, complain } = options;
+  const { now, onFailure } = options;
   let failures = 0;
-  let complainedAt = -Infinity;
+  let reportedAt = -Infinity;
   let cancelFlush: (() => void) | undefined;
   let isClosed = false;
 
@@ -76,9 +76,11 @@ export function openLogs(options: LogOptions): Logs {
       onLine: () => cancelFlush ??= options.later(flushMs, flush),
       onLoss(error, lines) {
         failures += lines;
-        if (Math.abs(now() - complainedAt) < complainMs) return;
-        complainedAt = now();
-        complain(`Cannot write ${filename}: ${errorMessage(error)}; the chat continues without it`);
+        if (Math.abs(now() - reportedAt) < reportMs) return;
+        reportedAt = now();
+        onFailure(
+          `Cannot write ${filename}: ${errorMessage(error)}; the chat continues without it`,
+        );
       },
     });
   };
@@ -113,7 +115,7 @@ export function openLogs(options: LogOptions): Logs {
       if (!isClosed) access.info("request", masked(record));
     },
     event(event, fields) {
-      // Their own file, so that they can't rotate everything else away.
+      // Room entries have their own file, so that they can't push other events out of the backups.
       if (!isClosed) (entryEvents.has(event) ? messages : websocket).info(event, masked(fields));
     },
     warn(event, fields) {
@@ -141,7 +143,7 @@ export function openLogs(options: LogOptions): Logs {
   };
 }
 
-/** Collects lines for the console, so that it gets many at once. */
+/** Batches lines for the console. */
 class MirrorHandler extends BaseHandler {
   readonly #write: (text: string) => void;
   #lines: string[] = [];
@@ -159,7 +161,7 @@ class MirrorHandler extends BaseHandler {
   override log(line: string): void {
     this.#lines.push(line);
     this.#length += line.length;
-    // Early enough for the garbage collector, which moves strings that live long.
+    // Flush early: the garbage collector copies strings that live longer.
     if (this.#length >= mirrorBatchChars) this.flush();
   }
 

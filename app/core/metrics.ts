@@ -1,16 +1,16 @@
 // Metrics of the hub and the process: as text for collectors, and as charts of the last 15 minutes.
-// Counting only adds to a number; the rest happens on demand.
+// Recording an event only increments counters. All other work happens on demand.
 
 /**
  * Metrics that are read on demand, with their descriptions. Counters end with `_total`. Names that
- * start with `process_` are those that dashboards know from other servers.
+ * start with `process_` follow the Prometheus convention, so that standard dashboards show them.
  */
 const readings = {
   parley_connections: "Open WebSockets",
   parley_sessions: "Live sessions",
   parley_members: "Members present",
   parley_rooms: "Rooms with sessions",
-  parley_leaked_sockets_total: "WebSockets that never opened; Deno keeps the descriptor of each",
+  parley_leaked_sockets_total: "WebSockets that never opened; Deno leaks a descriptor for each",
   parley_log_failures_total: "Log lines that could not be written",
   parley_database_bytes: "Size of the database file",
   parley_journal_bytes: "Size of the database's journal",
@@ -65,7 +65,7 @@ const slowConsumerCode = "4101";
 const buckets = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
 
 const joinsHelp =
-  "Joins of rooms: new, or resumed with (recovered) or without (lost) every missed message";
+  "Joins: new, or resumes that recovered every missed message (recovered) or didn't (lost)";
 const closesHelp = "Connections closed by the server, by close code; 4101 is a slow consumer";
 
 /** Counts by label. */
@@ -172,7 +172,7 @@ export class Metrics {
     return `${lines.join("\n")}\n`;
   }
 
-  /** What the status page shows of the last 15 minutes. */
+  /** The last 15 minutes, for the status page. */
   get charts(): readonly Chart[] {
     return this.#series;
   }
@@ -249,7 +249,7 @@ class Histogram {
   }
 }
 
-/** A chart and where its next value comes from. */
+/** A chart and the source of its next value. */
 interface Series extends Chart {
   readonly values: number[];
   readonly next: (seconds: number) => number;
@@ -259,7 +259,7 @@ function series(title: string, unit: string, next: Series["next"]): Series {
   return { title, unit, values: [], next };
 }
 
-/** Charts how fast a total grows. */
+/** Charts the growth of a total per second. */
 function rate(title: string, total: () => number): Series {
   let previous = 0;
   return series(title, "/s", (seconds) => {

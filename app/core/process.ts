@@ -7,7 +7,7 @@ const memoryCheckMs = 5_000;
 
 /**
  * Reports uncaught errors instead of ending the process. One bad request or frame must not take the
- * chat down, and a text over V8's string limit rejects where no handler can catch it.
+ * chat down, and a text message beyond V8's string limit rejects a promise that nothing can catch.
  */
 export function catchUncaughtErrors(report: (error: unknown) => void): void {
   globalThis.addEventListener("error", (event) => {
@@ -20,7 +20,7 @@ export function catchUncaughtErrors(report: (error: unknown) => void): void {
   });
 }
 
-/** A chat of 10,000 connections needs less. */
+/** Enough for 10,000 connections. */
 const defaultMaxMib = 2_048;
 
 /**
@@ -51,10 +51,10 @@ export function watchMemory({ maxMib, readBytes, later, onExceeded }: {
   later(memoryCheckMs, check);
 }
 
-/** The variable that the launcher sets: stdin is a pipe that ends when the launcher does. */
+/** Environment variable set by the launcher: stdin is a pipe that closes when the launcher ends. */
 export const launcherVariable = "ENDS_WITH_STDIN";
 
-/** Calls `onEnd` when the launcher ends before this process, because it was killed. */
+/** Calls `onEnd` if the launcher ends before this process, which means that it was killed. */
 export async function watchLauncher(onEnd: () => void): Promise<void> {
   if (!isLaunched()) return;
   const buffer = new Uint8Array(64);
@@ -71,10 +71,10 @@ function isLaunched(): boolean {
   }
 }
 
-/** The variable in which the launcher passes the max on: Deno forbids reading it under /proc. */
+/** Environment variable that carries the max from the launcher: Deno forbids reading /proc. */
 export const descriptorsVariable = "MAX_DESCRIPTORS";
 
-/** Returns how many file descriptors the process may use, if the launcher has found out. */
+/** Returns the max number of file descriptors, if the launcher could determine it. */
 export function maxDescriptors(): number | undefined {
   try {
     return Number(Deno.env.get(descriptorsVariable)) || undefined;
@@ -93,8 +93,8 @@ export function fileBytes(path: string): number | undefined {
 }
 
 /**
- * Returns about how many file descriptors the process uses, if that can be determined. The kernel
- * gives a new file the lowest free number, and Deno forbids reading /proc/self/fd. `path` is
+ * Returns roughly how many file descriptors the process uses, if that can be determined. Deno
+ * forbids reading /proc/self/fd, but the kernel gives a new file the lowest free number. `path` is
  * any readable file.
  */
 export function countDescriptors(path: string): number | undefined {

@@ -1,6 +1,6 @@
 // Hosts in URLs.
 
-/** Returns a host as URLs and permissions write it: IPv6 addresses have brackets. */
+/** Returns a host in the form that URLs and permissions use: IPv6 addresses have brackets. */
 export function urlHost(host: string): string {
   return host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
 }

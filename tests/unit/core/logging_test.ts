@@ -17,7 +17,7 @@ const request = {
   ms: 3,
 };
 
-const quiet: Omit<LogOptions, "logDir" | "complain" | "now" | "later"> = {
+const quiet: Omit<LogOptions, "logDir" | "onFailure" | "now" | "later"> = {
   logAddresses: "full",
   logLevel: "info",
   logFormat: "text",
@@ -33,7 +33,7 @@ async function withLogs(
     time: ManualTime;
     dir: string;
     mirrored: string[];
-    complaints: string[];
+    reports: string[];
     lines(name: string): string[];
   }) => void | Promise<void>,
 ): Promise<void> {
@@ -41,12 +41,12 @@ async function withLogs(
   const dir = join(root, "logs");
   const time = new ManualTime();
   const mirrored: string[] = [];
-  const complaints: string[] = [];
+  const reports: string[] = [];
   const logs = openLogs({
     logDir: dir,
     ...quiet,
     mirror: (text) => mirrored.push(text),
-    complain: (line) => complaints.push(line),
+    onFailure: (line) => reports.push(line),
     now: () => at + time.ms - 1_000,
     later: (ms, task) => time.later(ms, task),
     ...changed,
@@ -54,7 +54,7 @@ async function withLogs(
   const lines = (name: string) =>
     Deno.readTextFileSync(join(dir, name)).split("\n").filter((line) => line !== "");
   try {
-    await use({ logs, time, dir, mirrored, complaints, lines });
+    await use({ logs, time, dir, mirrored, reports, lines });
   } finally {
     logs.close();
     await Deno.remove(root, { recursive: true });
@@ -193,25 +193,25 @@ Deno.test("openLogs() rotates a full log", () =>
     for (const name of names) assert(Deno.statSync(join(dir, name)).size <= 4096);
   }));
 
-Deno.test("openLogs() complains once a minute while a log cannot be written, and then resumes", () =>
-  withLogs({}, async ({ logs, time, dir, complaints, lines }) => {
+Deno.test("openLogs() reports a failure once a minute while a log cannot be written, and then resumes", () =>
+  withLogs({}, async ({ logs, time, dir, reports, lines }) => {
     logs.close();
     await Deno.remove(dir, { recursive: true });
     await Deno.writeTextFile(dir, "in the way");
     const broken = openLogs({
       logDir: dir,
       ...quiet,
-      complain: (line) => complaints.push(line),
+      onFailure: (line) => reports.push(line),
       now: () => at + time.ms,
       later: (ms, task) => time.later(ms, task),
     });
     for (let i = 0; i < 100; i++) broken.warn("lost", {});
-    assertEquals(complaints.length, 1);
-    assertStringIncludes(complaints[0] ?? "", "the chat continues without it");
+    assertEquals(reports.length, 1);
+    assertStringIncludes(reports[0] ?? "", "the chat continues without it");
     assertEquals(broken.failures, 100);
     time.pass(61_000);
     broken.warn("lost", {});
-    assertEquals(complaints.length, 2);
+    assertEquals(reports.length, 2);
     await Deno.remove(dir);
     time.pass(2_000);
     broken.warn("written", {});
@@ -220,7 +220,7 @@ Deno.test("openLogs() complains once a minute while a log cannot be written, and
   }));
 
 Deno.test("openLogs() reopens a log at once after the clock was set back", () =>
-  withLogs({}, async ({ logs, time, dir, complaints }) => {
+  withLogs({}, async ({ logs, time, dir, reports }) => {
     logs.close();
     await Deno.remove(dir, { recursive: true });
     await Deno.writeTextFile(dir, "in the way");
@@ -228,7 +228,7 @@ Deno.test("openLogs() reopens a log at once after the clock was set back", () =>
     const broken = openLogs({
       ...quiet,
       logDir: dir,
-      complain: (line) => complaints.push(line),
+      onFailure: (line) => reports.push(line),
       now: () => wall,
       later: (ms, task) => time.later(ms, task),
     });
@@ -240,7 +240,7 @@ Deno.test("openLogs() reopens a log at once after the clock was set back", () =>
   }));
 
 Deno.test("openLogs() recreates a removed or moved log within a second", () =>
-  withLogs({}, async ({ logs, time, dir, complaints, lines }) => {
+  withLogs({}, async ({ logs, time, dir, reports, lines }) => {
     logs.warn("before", {});
     await Deno.remove(dir, { recursive: true });
     time.pass(1_000);
@@ -251,7 +251,7 @@ Deno.test("openLogs() recreates a removed or moved log within a second", () =>
     logs.warn("later", {});
     assertStringIncludes(lines("error.log").join(), "event=later");
     assertStringIncludes(lines("moved").join(), "event=after");
-    assertEquals(complaints, []);
+    assertEquals(reports, []);
   }));
 
 Deno.test("openLogs() does not mirror the start", () =>
@@ -268,7 +268,7 @@ Deno.test({
   name: "openLogs() leaks no descriptor while the disk is full",
   ignore: Deno.build.os !== "linux",
   fn: () =>
-    withLogs({}, ({ logs, time, dir, complaints, lines }) => {
+    withLogs({}, ({ logs, time, dir, reports, lines }) => {
       logs.close();
       // Only those of these logs: tests that run in parallel share this process.
       const countDescriptors = () =>
@@ -282,7 +282,7 @@ Deno.test({
       const full = openLogs({
         ...quiet,
         logDir: dir,
-        complain: (line) => complaints.push(line),
+        onFailure: (line) => reports.push(line),
         now: () => at + time.ms,
         later: (ms, task) => time.later(ms, task),
       });
@@ -297,7 +297,7 @@ Deno.test({
       }
       assertEquals(full.failures, 60);
       assert(countDescriptors() <= open, `${countDescriptors()} descriptors, ${open} at first`);
-      assertStringIncludes(complaints.join(), "No space left");
+      assertStringIncludes(reports.join(), "No space left");
       Deno.removeSync(join(dir, "error.log"));
       full.warn("written", {});
       assertEquals(lines("error.log").length, 1);
