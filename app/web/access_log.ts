@@ -1,20 +1,20 @@
-// The access log under load: one address cannot rotate everyone else's lines away.
+// The access log, limited per address so that a flood cannot rotate other clients' lines away.
 
 import { RateLimiter } from "../chat/rate_limiter.ts";
 import type { AccessRecord, Logs } from "../core/logging.ts";
 
-/** Max length of a client's value in the access log. */
+/** Max length of a client-supplied value in the access log. */
 const valueMaxLength = 256;
-/** Lines an address may log in one burst; then one per second. */
+/** Max lines per address in one burst; then one per second. */
 const linesBurst = 100;
-/** How often addresses that log less are forgotten. */
+/** Interval at which addresses within their limit are forgotten. */
 const sweepMs = 60_000;
-/** Max warnings about such addresses per minute. */
+/** Max warnings per minute about addresses over their limit. */
 const warningsMax = 100;
 /** Container engines, load balancers and pages in development poll these all day. */
 const unloggedPaths: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/dev/start"]);
 
-/** Writes requests to the access log, at most one line per second for an address that floods. */
+/** Writes requests to the access log. During a flood, an address gets one line per second. */
 export class AccessLog {
   readonly #log: Pick<Logs, "access" | "warn">;
   readonly #now: () => number;
@@ -46,7 +46,7 @@ export class AccessLog {
   }
 }
 
-/** Shortens a value that a client chose. */
+/** Shortens a client-supplied value. */
 export function truncate(value: string | null): string | undefined {
   if (value === null || value.length <= valueMaxLength) return value ?? undefined;
   return `${value.slice(0, valueMaxLength)}...`;

@@ -1,4 +1,4 @@
-// The page's files: bundled, named by their content, and kept in memory.
+// The page's files: bundled, named by their content hash, and kept in memory.
 
 import { promisify, stripVTControlCharacters } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
@@ -26,7 +26,7 @@ export interface Assets {
   readonly title: string;
   /** Returns the file at `pathname`, without the base path. `/` is the page. */
   get(pathname: string): Asset | undefined;
-  /** Compresses all text files. Takes a moment, so call it after the server listens. */
+  /** Compresses all text files. Slow, so call it once the server is listening. */
   compress(): Promise<void>;
 }
 
@@ -34,13 +34,13 @@ export interface AssetOptions {
   readonly staticDir: string;
   /** Keeps scripts readable, adds a source map, and reloads the page when the server restarts. */
   readonly dev: boolean;
-  /** Where a browser finds the chat, without a trailing slash; empty at the root. */
+  /** Path of the chat as browsers see it, without a trailing slash; empty at the root. */
   readonly basePath: string;
   /** Name of the chat, in the page and the manifest; default Parley. */
   readonly title?: string;
   /**
-   * Uses the scripts in `dist` instead of bundling. Default: in a compiled program, which has no
-   * bundler, and without script sources, as in the container.
+   * Uses the scripts in `dist` instead of bundling. Default: true in a compiled program, which has
+   * no bundler, and where the script sources are missing, as in the container.
    */
   readonly bundled?: boolean;
 }
@@ -114,7 +114,7 @@ export async function loadAssets(options: AssetOptions): Promise<Assets> {
       await addFile(name, bytes);
       continue;
     }
-    // The bundler has put a hash into the name, which other scripts import.
+    // The bundler has already put a hash into the name, and other scripts import that name.
     const asset = assetOf(name, bytes, await hashOf(bytes));
     assets.set(`/assets/${name}`, { ...asset, immutable: true });
     lazyScripts.push(`${basePath}/assets/${name}`);
@@ -130,7 +130,7 @@ export async function loadAssets(options: AssetOptions): Promise<Assets> {
       html.includes(path) && !path.endsWith('.png"')
     ).map((path) => path.slice(1, -1));
     const paths = [`${basePath}/`, ...referenced, ...lazyScripts];
-    // Browsers install a worker again when its bytes change, and so whenever the page changes.
+    // Browsers reinstall a worker when its bytes change. The page's ETag makes them change with it.
     const shell = JSON.stringify({ version: page.etag, paths });
     const script = new TextDecoder().decode(worker);
     const bytes = new TextEncoder().encode(`self.shell=${shell};\n${script}`);

@@ -6,7 +6,7 @@ import { Tally } from "./tally.ts";
 export interface ConnectionLimitOptions {
   /** Max connections; 0 is unlimited. */
   readonly maxConnections: number;
-  /** Max connections per network; 0 is unlimited. Private networks and this machine have more. */
+  /** Max connections per network; 0 is unlimited. Private networks and this machine get more. */
   readonly maxConnectionsPerAddress: number;
 }
 
@@ -35,15 +35,15 @@ const privateFactor = 32;
  * load test may hold them all.
  */
 const loopbackUnopenedMax = 1_024;
-/** After this long, a socket that never opened or never closed only counts for its own network. */
+/** Time after which a socket that hasn't opened or closed counts only against its own network. */
 const stuckAfterMs = 10_000;
 /**
- * A socket whose peer reset the connection during the handshake never opens, and Deno never returns
- * its descriptor. Its network may open as many new ones every hour.
+ * How long a socket that never opens counts against its network. Its peer reset the connection
+ * during the handshake, and Deno never closes its descriptor, so this bounds the leak per hour.
  */
 const unopenedMaxMs = 3_600_000;
 
-/** Counts connections from their upgrade on: a socket may never open, and may never close. */
+/** Counts connections from their upgrade on, because a socket may never open, or never close. */
 export class ConnectionLimits {
   readonly #options: ConnectionLimitOptions;
   readonly #now: () => number;
@@ -68,7 +68,7 @@ export class ConnectionLimits {
     return this.#counted.size;
   }
 
-  /** Number of sockets that never opened since the start. Each holds a descriptor until the end. */
+  /** Number of sockets since the start that never opened. Each holds a descriptor for good. */
   get leaked(): number {
     this.#expire();
     return this.#leaked;
@@ -114,12 +114,12 @@ export class ConnectionLimits {
     this.#unopened.remove(slot.peer.network);
   }
 
-  /** This side has sent a close frame. The peer may never reply. */
+  /** Notes that a close frame has been sent. The peer may never reply. */
   closing(slot: Slot): void {
     if (!this.#pending.has(slot)) this.#pending.set(slot, this.#now());
   }
 
-  /** The socket has closed. */
+  /** Stops counting a socket that has closed. */
   release(slot: Slot): void {
     this.opened(slot);
     this.#pending.delete(slot);

@@ -15,15 +15,15 @@ export const upgradeDropped: Problem = {
 };
 
 /**
- * Returns true for a handshake whose headers were removed on the way. A proxy that speaks HTTP/2 to
- * the server removes the key too, but not the origin, which only a page's requests have.
+ * Returns true for a handshake whose Upgrade header was removed by a proxy. A proxy that speaks
+ * HTTP/2 to the server removes the key too, but keeps the origin, which only pages send.
  */
 export function isUpgradeDropped(headers: Headers): boolean {
   return !listIncludes(headers, "upgrade", "websocket") &&
     (headers.has("sec-websocket-key") || headers.has("origin"));
 }
 
-/** Returns what is wrong with a handshake (RFC 6455, section 4.2.1). */
+/** Returns the problem with a handshake, if any (RFC 6455, section 4.2.1). */
 export function handshakeProblem(headers: Headers): Problem | undefined {
   if (isUpgradeDropped(headers)) return upgradeDropped;
   if (!listIncludes(headers, "upgrade", "websocket")) {
@@ -62,7 +62,7 @@ export function offersSubprotocol(headers: Headers): boolean {
 
 /**
  * Returns a problem if a request comes from a foreign page, which could otherwise use the chat from
- * inside its visitors' networks. Believes X-Forwarded-Host only if `trustsProxy`.
+ * inside its visitors' networks. Trusts X-Forwarded-Host only if `trustsProxy`.
  */
 export function originProblem(
   headers: Headers,
@@ -79,7 +79,7 @@ export function originProblem(
   const isOwn = isWeb && ownHost !== "" &&
     hosts.some((host) => host !== null && URL.parse(`${protocol}//${host}`)?.host === ownHost);
   if (isOwn) return undefined;
-  const detail = "The page comes from another origin than the chat. " +
+  const detail = "The page comes from a different origin than the chat. " +
     "Add it to ALLOWED_ORIGINS to let it connect";
   return { status: 403, code: "origin_denied", detail };
 }

@@ -1,5 +1,5 @@
-// The hosts by which this server may be called. Without this check, a foreign page could point its
-// own name to an address in its visitor's network and read the chat there (DNS rebinding).
+// The host names by which clients may address this server. Without this check, a foreign page could
+// point its own name at an address in its visitor's network and read the chat (DNS rebinding).
 
 import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
@@ -8,7 +8,7 @@ import { addressScope, normalizeAddress } from "./peer.ts";
 import type { Problem } from "./problem.ts";
 
 export interface HostGuardOptions {
-  /** Host names besides the ones that are always allowed, in lower case and without a port. */
+  /** Allowed host names in addition to the default ones, in lower case and without a port. */
   readonly allowedHosts: readonly string[];
   /** Number of trusted proxies. They decide which hosts they forward. */
   readonly trustProxy: number;
@@ -33,7 +33,7 @@ export class HostGuard {
   }
 
   /**
-   * Returns a problem if `host` (a URL's hostname) may be a foreign page's. Rebinding needs a
+   * Returns a problem if `host` (a URL's hostname) may belong to a foreign page. Rebinding needs a
    * browser inside the network, so a peer with a public address is not checked.
    */
   problem(host: string, peer: string): Problem | undefined {
@@ -49,7 +49,7 @@ export class HostGuard {
       this.#certificateNames.some((pattern) => matches(pattern, name));
     if (isAllowed) return undefined;
     const detail = `This chat does not know the host ${JSON.stringify(name)}. ` +
-      "Add it to ALLOWED_HOSTS, or set TRUST_PROXY if a proxy of yours forwards it";
+      "Add it to ALLOWED_HOSTS, or set TRUST_PROXY if your own proxy forwards it";
     return { status: 421, code: "host_denied", detail };
   }
 }

@@ -1,10 +1,10 @@
 // The HTML shell of the server's small pages: errors and status.
 
-/** Where a page belongs. */
+/** The chat that a page belongs to. */
 export interface Chat {
   /** Name of the chat, escaped. */
   readonly title: string;
-  /** Where a browser finds the chat, without a trailing slash. */
+  /** Path of the chat as browsers see it, without a trailing slash. */
   readonly basePath: string;
 }
 

@@ -1,5 +1,5 @@
-// The listening port. Deno drops a listener for good if it fails to accept once, as with too many
-// open files, and cannot change its certificate. So one listener replaces another on the same port.
+// The listening port. Deno closes a listener for good if accepting fails once, as with too many
+// open files, and cannot change its certificate. Either way, a new listener takes over the port.
 
 import { errorMessage } from "../core/error_message.ts";
 import { sleep } from "../core/timers.ts";
@@ -24,12 +24,12 @@ export interface ListenerOptions {
   readonly now: () => number;
 }
 
-/** A closed listener frees its port a moment later. */
+/** Retry interval while a closed listener still holds the port. */
 const renewRetryMs = 20;
 const renewTriesMax = 50;
-/** Accepting fails for a while, and each failure is logged. */
+/** Delay before a failed listener is replaced. Failures tend to repeat, and each one is logged. */
 const errorRetryMs = 1_000;
-/** After this long without an accepted request, a restart is the only way to free descriptors. */
+/** Time without an accepted request after which only a restart can free descriptors. */
 const exhaustedMs = 30_000;
 
 /** Listens on one port until shut down. */
@@ -44,7 +44,7 @@ export class Listener {
   /** True until a failed or closed listener is replaced. */
   #isReplacing = false;
 
-  /** @throws {Error} If the address cannot be listened on. */
+  /** @throws {Error} If it cannot listen on the address. */
   constructor(options: ListenerOptions, handler: RequestHandler) {
     this.#options = options;
     this.#failures = new AcceptFailures(options.now);
@@ -64,7 +64,7 @@ export class Listener {
   /**
    * Replaces the certificate.
    *
-   * @throws {Error} If the address cannot be listened on anymore.
+   * @throws {Error} If it can no longer listen on the address.
    */
   async renew(certificate: Certificate): Promise<void> {
     this.#certificate = certificate;
@@ -127,7 +127,7 @@ export class Listener {
   }
 }
 
-/** How long accepting connections has failed. */
+/** Tracks how long accepting connections has been failing. */
 export class AcceptFailures {
   readonly #now: () => number;
   /** Time of the first failure since the last request. */
@@ -143,7 +143,7 @@ export class AcceptFailures {
     return this.#now() - this.#since >= exhaustedMs;
   }
 
-  /** A request has arrived. */
+  /** Forgets all failures. Call it when a request arrives. */
   clear(): void {
     this.#since = undefined;
   }

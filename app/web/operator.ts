@@ -30,14 +30,14 @@ const tokenRequired: Problem = {
   headers: { "www-authenticate": 'Basic realm="Parley", charset="UTF-8"' },
 };
 
-/** Returns why a request may not see the operator's pages. `peer` is the connection's other end. */
+/** Returns a problem if a request may not see the operator's pages. `peer` is its remote end. */
 export function operatorProblem(
   { isToken, trustProxy }: OperatorAccess,
   peer: string,
   headers: Headers,
 ): Problem | undefined {
   if (isToken !== undefined) return isToken(tokenOf(headers)) ? undefined : tokenRequired;
-  // A proxy does not have to add headers.
+  // Without a header from the proxy, its requests look local.
   if (trustProxy > 0) return tokenUnset;
   return isLocal(peer, headers) ? undefined : localOnly;
 }
@@ -52,7 +52,7 @@ function isLocal(peer: string, headers: Headers): boolean {
     !isForwarded(headers);
 }
 
-/** Returns the bearer token of a program, or the password a browser asked for. */
+/** Returns the bearer token, or the password that was entered in a browser. */
 function tokenOf(headers: Headers): string {
   const [, scheme = "", value = ""] = /^(\w+) +(\S+)$/.exec(headers.get("authorization") ?? "") ??
     [];

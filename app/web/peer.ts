@@ -17,13 +17,13 @@ privateNetworks.addSubnet("192.168.0.0", 16, "ipv4");
 privateNetworks.addSubnet("fc00::", 7, "ipv6");
 privateNetworks.addSubnet("fe80::", 10, "ipv6");
 
-/** The client of a trusted proxy that names none. All of them share one set of limits. */
+/** Address of every client that a trusted proxy does not report. They share one set of limits. */
 const unknownClient = "unknown";
 
 /**
  * Returns the client's address: the peer's, or the one reported by the outermost of `trustProxy`
- * proxies. Entries further left are written by the client and ignored. Returns `unknown` if the
- * entry is not an address, so that writing none does not lift any limit.
+ * proxies. Entries further left come from the client and are ignored. Returns `unknown` if the
+ * entry is not an address, so that an invalid one evades no limit.
  */
 export function clientAddress(peer: string, headers: Headers, trustProxy: number): string {
   const direct = normalizeAddress(peer) ?? peer;
@@ -43,7 +43,7 @@ const proxyHeaders = [
   "x-real-ip",
 ];
 
-/** Returns true if a request came through a proxy that says so. */
+/** Returns true if a request has a header that proxies add. */
 export function isForwarded(headers: Headers): boolean {
   return proxyHeaders.some((name) => headers.has(name));
 }

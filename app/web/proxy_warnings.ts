@@ -11,7 +11,7 @@ export class ProxyWarnings {
   readonly #trustProxy: number;
   readonly #log: Pick<HubLog, "warn">;
   #hasWarned = false;
-  #hasWarnedOfSharing = false;
+  #hasWarnedAboutSharing = false;
 
   constructor(trustProxy: number, log: Pick<HubLog, "warn">) {
     this.#trustProxy = trustProxy;
@@ -31,21 +31,22 @@ export class ProxyWarnings {
     // names no client, all clients share one address and its limits.
     if (this.#trustProxy > 0 && present.length === 0 && headers.has("sec-websocket-key")) {
       this.#hasWarned = true;
-      const hint = "let the proxy set X-Forwarded-For, or unset TRUST_PROXY if there is none";
+      const hint =
+        "configure the proxy to set X-Forwarded-For, or unset TRUST_PROXY if there is none";
       this.#log.warn("silent_proxy", { peer, hint });
     }
   }
 
   /**
-   * Logs a warning if all `count` connections come from one private address, and are more than one
-   * public address may have: a proxy or a container gateway hides who they are.
+   * Logs a warning if all `count` connections come from one private address, and are more than a
+   * public address may have: a proxy or a container gateway probably hides the clients' addresses.
    */
   checkSharing({ address, scope }: PeerAddress, count: number, max: number): void {
-    if (this.#hasWarnedOfSharing || scope !== "private" || max === 0 || count <= max) return;
-    this.#hasWarnedOfSharing = true;
+    if (this.#hasWarnedAboutSharing || scope !== "private" || max === 0 || count <= max) return;
+    this.#hasWarnedAboutSharing = true;
     const hint =
       "everyone seems to come from this address and shares its limits; if it is a proxy " +
-      "or a container gateway, let it set X-Forwarded-For, and set TRUST_PROXY";
+      "or a container gateway, configure it to set X-Forwarded-For, and set TRUST_PROXY";
     this.#log.warn("shared_address", { address, connections: count, hint });
   }
 }

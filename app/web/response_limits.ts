@@ -6,9 +6,9 @@ import type { Problem } from "./problem.ts";
 import { Tally } from "./tally.ts";
 
 const mib = 1024 * 1024;
-/** Max bytes. A private address or this machine may be a proxy or a gateway. */
+/** Max unread bytes. A private address or this machine may be a proxy or a gateway. */
 const maxByScope = { public: 8 * mib, private: 32 * mib, loopback: 32 * mib };
-/** What a response costs besides its body. */
+/** Overhead of a response, added to its body. */
 const overheadBytes = 4_096;
 
 const tooMany: Problem = {
@@ -18,11 +18,11 @@ const tooMany: Problem = {
   headers: { "retry-after": "5" },
 };
 
-/** Counts responses from their start until the client has them. */
+/** Counts responses from their start until the client has received them. */
 export class ResponseLimits {
   readonly #unread = new Tally();
 
-  /** Returns a problem if the network of a client has too much to read already. */
+  /** Returns a problem if a client's network already has too many unread bytes. */
   problem({ network, scope }: PeerAddress): Problem | undefined {
     return this.#unread.of(network) >= maxByScope[scope] ? tooMany : undefined;
   }

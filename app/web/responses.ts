@@ -4,7 +4,7 @@ import { ifNoneMatch } from "@std/http/etag";
 import { acceptsEncodings } from "@std/http/negotiation";
 import type { Asset } from "./assets.ts";
 
-/** Browsers send shorter lists. Matching one of 60 KiB would block the event loop for 20 ms. */
+/** Browsers' lists are shorter. Matching one of 60 KiB would block the event loop for 20 ms. */
 const listMaxLength = 1_024;
 /** In order of preference. */
 const encodings = ["br", "gzip"] as const;
@@ -41,7 +41,7 @@ export function noContent(): Response {
   return new Response(null, { status: 204, headers: { "cache-control": "no-store" } });
 }
 
-/** Returns the smallest encoding of `asset` the client accepts, or 304 if it has the asset. */
+/** Returns the smallest encoding of `asset` that the client accepts, or 304 if it has the asset. */
 export function assetResponse(asset: Asset, request: Request): Response {
   const headers = new Headers({
     "cache-control": asset.immutable ? "public, max-age=31536000, immutable" : "no-cache",
@@ -52,7 +52,7 @@ export function assetResponse(asset: Asset, request: Request): Response {
   if (tags !== undefined && !ifNoneMatch(tags, asset.etag)) {
     return new Response(null, { status: 304, headers });
   }
-  // By the standard a client without the header accepts any encoding. Few of them can decode one.
+  // By the standard, a client that omits the header accepts any encoding. Few can decode one.
   const encoding = listHeader(request, "accept-encoding") === undefined
     ? undefined
     : encodings.find((name) =>

@@ -7,7 +7,7 @@ import type { Problem } from "./problem.ts";
 
 export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
 
-/** What each path parameter matches. */
+/** Patterns of the path parameters. */
 const parameterPatterns = {
   room: roomPattern.source.slice(1, -1),
   file: "[^/]+",
@@ -67,7 +67,7 @@ export class Router {
   }
 }
 
-/** Returns the methods of a route that can only be read. */
+/** Returns the methods of a read-only route. */
 export function readOnly(handler: Handler): Route["methods"] {
   return { GET: handler, HEAD: handler };
 }

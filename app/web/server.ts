@@ -46,14 +46,14 @@ export interface WebServer {
   readonly finished: Promise<void>;
   /**
    * Listens with another certificate, which must be valid. Closes all WebSockets with 1012 and
-   * tells them to spread their return over `spreadMs`.
+   * tells the clients to spread their reconnects over `spreadMs`.
    *
-   * @throws {Error} If the address cannot be listened on anymore.
+   * @throws {Error} If it can no longer listen on the address.
    */
   renew(certificate: Certificate, spreadMs: number): Promise<void>;
   /**
-   * Stops accepting connections, and resolves when all are closed, or after `graceMs`: a peer may
-   * never close. Drain the hub first.
+   * Stops accepting connections. Resolves when all are closed, or after `graceMs`, because a peer
+   * may never close. Drain the hub first.
    */
   shutdown(graceMs: number): Promise<void>;
 }
@@ -83,7 +83,7 @@ const securityHeaders = {
   "x-content-type-options": "nosniff",
 };
 
-/** How long connections may take to close before a certificate is replaced. */
+/** Max time for connections to close before a certificate is replaced. */
 const renewGraceMs = 2_000;
 
 const internalError: Problem = {
@@ -100,7 +100,7 @@ const invalidHost: Problem = {
 /**
  * Serves the chat.
  *
- * @throws {Error} If the address cannot be listened on.
+ * @throws {Error} If it cannot listen on the address.
  */
 export function serveWeb(options: WebOptions): WebServer {
   const { hostname, log, now, assets, certificate, trustProxy } = options;
@@ -133,7 +133,7 @@ export function serveWeb(options: WebOptions): WebServer {
   const handle: RequestHandler = async (request, { remoteAddr, completed }) => {
     const startedAt = now();
     const { method, url, headers } = request;
-    // With HOST=[::], IPv4 addresses arrive inside IPv6 ones.
+    // With HOST=[::], IPv4 addresses arrive as IPv4-mapped IPv6 ones.
     const peer = normalizeAddress(remoteAddr.hostname) ?? remoteAddr.hostname;
     const client = peerAddress(clientAddress(peer, headers, trustProxy), trustProxy);
     proxyWarnings.check(peer, headers);

@@ -23,12 +23,12 @@ export interface SiteOptions extends OperatorAccess {
   readonly metrics: MetricsSource;
   /** Whether the chat has no access code, so anyone may see who is in a room. */
   readonly isOpen: boolean;
-  /** Whether anyone who may enter the chat may list its rooms. */
+  /** Whether everyone with access to the chat may list its rooms. */
   readonly hasDirectory: boolean;
   /** Whether pages reload themselves when the server restarts. */
   readonly dev: boolean;
   /**
-   * Returns a sentence that says why messages cannot be stored now, or `undefined` if they can.
+   * Returns a sentence on why messages cannot be stored now, or `undefined` if they can.
    * Called at most once a second.
    */
   readonly notReadyReason: () => string | undefined;
@@ -36,9 +36,9 @@ export interface SiteOptions extends OperatorAccess {
   readonly now: () => number;
 }
 
-/** Names shown to someone about to join a room. */
+/** Max names shown to someone about to join a room. */
 const hereMax = 5;
-/** Anyone may ask for readiness, and finding out writes to the disk. */
+/** How long a readiness result is reused. Anyone may request one, and each check writes to disk. */
 const readinessMs = 1_000;
 const wantsOpenMetrics = /application\/openmetrics-text/i;
 /** How often an open status page reloads. */
@@ -123,7 +123,7 @@ export class Site {
     return asset === undefined ? notFound : assetResponse(asset, request);
   }
 
-  /** Redirects to the room that was meant, or offers one whose name resembles the address. */
+  /** Redirects if only case or a slash differs, or else suggests a room with a similar name. */
   #otherRoom(typed: string): Response | Problem {
     const name = decoded(typed).replace(/\/$/, "");
     const room = suggestRoomName(name);
@@ -192,7 +192,7 @@ export class Site {
   }
 }
 
-/** Returns `text` without percent-encoding, or as it is if that is malformed. */
+/** Returns `text` without its percent-encoding, or unchanged if that is malformed. */
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);

@@ -25,7 +25,7 @@ export function statusPage(totals: Totals, charts: readonly Chart[], chat: Chat)
   ];
   const title = `${formatNumber(readings.parley_connections)} connected`;
   const body = `  <body class="status-page">
-    <h1>${chat.title} since its start</h1>
+    <h1>${chat.title} since startup</h1>
     <dl>
 ${rows.map(([name, value]) => `      <div><dt>${name}</dt><dd>${value}</dd></div>`).join("\n")}
     </dl>

@@ -27,7 +27,7 @@ export type Hub = Pick<
 
 export interface WebSocketOptions extends ConnectionLimitOptions {
   readonly hub: Hub;
-  /** Origins that may connect besides the server's own, as browsers send them. */
+  /** Origins that may connect in addition to the server's own, as browsers send them. */
   readonly allowedOrigins: readonly string[];
   /** Number of trusted proxies in front of the server. */
   readonly trustProxy: number;
@@ -37,21 +37,21 @@ export interface WebSocketOptions extends ConnectionLimitOptions {
 }
 
 /**
- * Max sockets over the limit that are still closing. Each is accepted first, so that it gets a
- * close code. More are refused before the upgrade, because a peer can delay closing. So are those
- * of a network with sockets that have not opened, because each can cost a descriptor for good.
+ * Max rejected sockets that are still closing. A connection over a limit is upgraded first, so that
+ * it gets a close code. Beyond this number it is refused before the upgrade, because a peer can
+ * delay closing; also if its network has unopened sockets, because each may leak a descriptor.
  */
 const rejectedMax = 100;
 /** Max addresses remembered for {@linkcode WebSockets.diagnose}. */
 const droppedMax = 1_000;
-/** Anyone can send a foreign origin, so the log has only some. */
+/** Min time between log lines about foreign origins, since anyone can send one. */
 const originReportMs = 1_000;
 /** RFC 6455: the connection ended without a close frame. Deno reports 0. */
 const abnormalClosure = 1006;
 
 /**
- * The answer to a connection that its peer has already reset. Upgrading it would cost a descriptor
- * for good (docs/deno-issues.md).
+ * The response to a connection that its peer has already reset. Upgrading it would leak a
+ * descriptor (docs/deno-issues.md).
  */
 const connectionReset: Problem = {
   status: 400,
@@ -78,7 +78,7 @@ export class WebSockets {
     this.#limits = new ConnectionLimits(options, options.now);
   }
 
-  /** Number of sockets that count towards the limit of connections. */
+  /** Number of sockets that count towards the connection limit. */
   get count(): number {
     return this.#limits.count;
   }
@@ -104,7 +104,7 @@ export class WebSockets {
     this.#onClosed = undefined;
   }
 
-  /** Handles `GET /ws`: upgrades the connection, or returns why not. */
+  /** Handles `GET /ws`: upgrades the connection, or returns the problem. */
   upgrade(request: Request, client: PeerAddress, peer: string): Response | Problem {
     const { headers } = request;
     if (isUnspecified(peer)) return connectionReset;
@@ -153,13 +153,13 @@ export class WebSockets {
     return originProblem(headers, allowedOrigins, trustProxy > 0);
   }
 
-  /** Logs a refused origin, at most once a second in all. */
+  /** Logs a refused origin, at most one per second. */
   #reportOrigin(headers: Headers, { address }: PeerAddress): void {
     const now = this.#options.now();
     if (now - this.#originReportedAt < originReportMs) return;
     this.#originReportedAt = now;
     const hint = isForwarded(headers)
-      ? "if this is the chat's own origin, let the proxy pass on the Host header"
+      ? "if this is the chat's own origin, configure the proxy to pass on the Host header"
       : undefined;
     const [origin, host] = ["origin", "host"].map((name) => truncate(headers.get(name)));
     this.#options.log.warn("origin_denied", { address, origin, host, hint });

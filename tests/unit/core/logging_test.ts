@@ -270,7 +270,7 @@ Deno.test({
   fn: () =>
     withLogs({}, ({ logs, time, dir, reports, lines }) => {
       logs.close();
-      // Only those of these logs: tests that run in parallel share this process.
+      // Counts only descriptors of these logs, since tests that run in parallel share the process.
       const countDescriptors = () =>
         [...Deno.readDirSync("/proc/self/fd")].map(({ name }) => targetOf(name))
           .filter((target) => target === "/dev/full" || target.startsWith(dir)).length;

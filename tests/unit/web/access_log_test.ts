@@ -45,7 +45,7 @@ Deno.test("AccessLog.write() warns of a hundred addresses a minute at most", () 
   assertEquals(warnings.length, 101);
 });
 
-Deno.test("truncate() bounds what a client can put into a line", () => {
+Deno.test("truncate() bounds the values that a client can put into a line", () => {
   assertEquals(truncate("x".repeat(256))?.length, 256);
   assertEquals(truncate("x".repeat(8_000))?.length, 259);
   assertEquals(truncate(null), undefined);

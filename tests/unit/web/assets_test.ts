@@ -145,7 +145,7 @@ Deno.test("loadAssets() serves lazily loaded scripts by the names that other scr
   assertEquals([later?.immutable, later?.encoded.br !== undefined], [true, true]);
 });
 
-Deno.test("loadAssets() preloads what main.js imports statically, and nothing else", async () => {
+Deno.test("loadAssets() preloads the static imports of main.js, and nothing else", async () => {
   await using dir = await staticFolder({
     [clientMain]: `import { name } from "./shared.ts";\nawait import("./later.ts");\nalert(name);`,
     "client/later.ts": `import { name } from "./shared.ts";\nalert(\`later: \${name}\`);`,

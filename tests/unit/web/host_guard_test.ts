@@ -42,7 +42,7 @@ Deno.test("HostGuard allows the names of the certificate", () => {
   assertEquals(statusOf(guard, "evil.example", "127.0.0.1"), 421);
 });
 
-Deno.test("serveWeb() refuses a foreign name that resolves to this machine with 421 and the setting", async () => {
+Deno.test("serveWeb() refuses a foreign name for this machine with 421, and names the setting", async () => {
   await using running = await startSite();
   const { port } = running.server;
   for (const path of ["/", "/here/lobby", "/ws"]) {

@@ -36,7 +36,7 @@ Deno.test("serveWeb() sends metrics as Prometheus text, and as OpenMetrics if as
 
 Deno.test("serveWeb() hides metrics and status from proxied requests and foreign hosts", async () => {
   for (const trustProxy of [0, 1, 2]) {
-    // These pages must not depend on the check of hosts alone.
+    // These pages must not depend on the host check alone.
     const allowedHosts = ["chat.example.org", "localhost.example.org", "127.0.0.1.example.org"];
     await using running = await startSite({ trustProxy, allowedHosts });
     for (const path of operatorPages) {

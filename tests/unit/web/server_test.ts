@@ -198,7 +198,7 @@ Deno.test("serveWeb() lets only FRAME_ANCESTORS embed the page", async () => {
   assertEquals(embeddable.headers.has("x-frame-options"), false);
 });
 
-Deno.test("serveWeb() logs IPv4 addresses of a server on [::] as such", async () => {
+Deno.test("serveWeb() on [::] logs IPv4 clients with their IPv4 address", async () => {
   await using running = await startSite({ hostname: "::" });
   const { body } = await fetchPath(running, "/metrics");
   assertEquals(body, "");

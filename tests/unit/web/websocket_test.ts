@@ -125,8 +125,8 @@ Deno.test("WebSockets refuses before the upgrade if too many rejected sockets st
   const address = { "X-Forwarded-For": "192.0.2.1" };
   const open = dialSocket(server, { headers: address });
   await hub.until(({ connected }) => connected.length === 1);
-  // These peers never answer the server's close frame. One after the other: those that come while
-  // another is being upgraded are refused.
+  // These peers never answer the server's close frame. They connect one at a time, because a
+  // handshake is refused while another is being upgraded.
   const silent: Deno.TcpConn[] = [];
   for (let i = 0; i < 100; i++) {
     const connection = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
@@ -179,7 +179,7 @@ Deno.test("WebSockets.diagnose() returns 204, or why a handshake fails [C9]", as
   assertEquals((await diagnose(running, { origin: host })).status, 204);
   const foreign = await diagnose(running, { origin: "https://evil.example" });
   assertEquals([foreign.status, foreign.code], [403, "origin_denied"]);
-  assertStringIncludes(foreign.detail, "another origin");
+  assertStringIncludes(foreign.detail, "a different origin");
   running.hub.isDraining = true;
   assertEquals(await diagnose(running), {
     status: 503,
@@ -213,7 +213,7 @@ Deno.test("WebSockets lets the hub close connections made while it drains [C7]",
 
 Deno.test("WebSockets.diagnose() reports a handshake without any of its headers [C9]", async () => {
   await using running = await startSite();
-  // As a proxy that speaks HTTP/2 to the server passes it on.
+  // The handshake as passed on by a proxy that speaks HTTP/2 to the server.
   const stripped = [
     "GET /ws HTTP/1.1",
     `Host: ${new URL(running.origin).host}`,
@@ -227,7 +227,7 @@ Deno.test("WebSockets.diagnose() reports a handshake without any of its headers 
   assertEquals(running.warnings, ["proxy_without_upgrade"]);
 });
 
-Deno.test("WebSockets logs refused origins, at most once a second, and blames a proxy", async () => {
+Deno.test("WebSockets logs refused origins, at most once a second, with a hint if proxied", async () => {
   let now = 0;
   const fields: LogFields[] = [];
   const log = {
