@@ -1,16 +1,16 @@
-// `parley backup`: copies the database to a file, whether a server uses it or not.
+// `parley backup`: copies the database to a file, whether or not a server is using it.
 
 import { backup } from "node:sqlite";
 import { errorMessage } from "../core/error_message.ts";
 import { checkCopy, infoOf, openToRead } from "./database_access.ts";
 import { checkOutput, writeOutput } from "./output_file.ts";
 
-/** How every SQLite file starts (https://sqlite.org/fileformat2.html, 1.3.1). */
+/** The first bytes of every SQLite file (https://sqlite.org/fileformat2.html, 1.3.1). */
 const sqliteMagic = "SQLite format 3\0";
 
 /**
- * Copies the database at `path` to `to`, which must not exist or be a database. A server that uses
- * the database is not held up; the copy has what was stored when it began.
+ * Copies the database at `path` to `to`, which must not exist or be a database. Does not block a
+ * server that is using the database. The copy contains all messages stored before it began.
  *
  * @throws {Error} If there is no database, it cannot be read, or the copy cannot be written.
  */
@@ -20,8 +20,8 @@ export async function backUp(path: string, to: string): Promise<void> {
   if (!isReplaceable(to)) throw new Error(`Cannot write ${to}: it exists and is not a database`);
   await writeOutput(to, async (unfinished) => {
     try {
-      // All pages in one step, which reads one snapshot. Several steps would start again after each
-      // message that the server stores between them.
+      // Copies all pages in one step, from one snapshot. With several steps, each message that the
+      // server stores in between would restart the copy.
       await backup(database, unfinished, { rate: -1 });
     } catch (error) {
       throw new Error(`Cannot write ${unfinished}: ${errorMessage(error)}`, { cause: error });

@@ -8,7 +8,7 @@ const entry = { room: "", offset: 0, epoch: "", at: 0, member: "", from: "", non
 
 /** The fields of each kind of line, and their types. Times are in ms since 1970. */
 const shapes = {
-  /** A room, before its entries. It has those from `first` to `head`. */
+  /** A room, followed by its entries: those from `first` to `head`. */
   room: { room: "", first: 0, head: 0, at: 0 },
   message: entry,
   edit: { ...entry, target: 0 },
@@ -16,7 +16,7 @@ const shapes = {
   title: { ...entry, text: "" },
   /** The nonce of an entry that has been removed. */
   nonce: { room: "", offset: 0, at: 0, member: "", nonce: "" },
-  /** A name that a member holds until a time, and the key of its former name, or "". */
+  /** A member's name, held until a time, and the key of the member's former name, or "". */
   name: { member: "", username: "", formerKey: "", hasWritten: false, heldUntil: 0 },
 };
 
@@ -38,19 +38,19 @@ export type ArchiveItem<Kind extends keyof Shapes = keyof Shapes> = {
   >;
 }[Kind];
 
-/** Whether a line is an entry of its room's log. */
+/** Returns whether a line is an entry of its room's log. */
 export function isEntry(
   item: ArchiveItem,
 ): item is ArchiveItem<"message" | "edit" | "delete" | "title"> {
   return "offset" in item && item.kind !== "nonce";
 }
 
-/** A chat that is exported. */
+/** A chat to export. */
 export interface ArchiveSource extends AsyncDisposable {
   items(): AsyncIterable<ArchiveItem> | Iterable<ArchiveItem>;
 }
 
-/** An empty chat that is imported into, and discarded unless `complete` succeeds. */
+/** An empty chat to import into. It is discarded unless `complete` succeeds. */
 export interface ArchiveTarget extends AsyncDisposable {
   write(items: readonly ArchiveItem[]): Promise<void>;
   complete(): Promise<void>;
@@ -59,7 +59,7 @@ export interface ArchiveTarget extends AsyncDisposable {
 const header = JSON.stringify({ kind: "parley", version: 1 });
 const batchItems = 1_000;
 
-/** Writes a chat to a file, which is replaced if it exists. Returns how many messages it has. */
+/** Writes a chat to a file, which is replaced if it exists. Returns the number of messages. */
 export async function exportChat(source: ArchiveSource, file: string): Promise<number> {
   let messages = 0;
   const lines = async function* () {
@@ -79,9 +79,9 @@ export async function exportChat(source: ArchiveSource, file: string): Promise<n
 }
 
 /**
- * Reads a chat from a file. Returns how many messages it has. Those from the future are dated now.
+ * Reads a chat from a file. Sets times in the future to now. Returns the number of messages.
  *
- * @throws {Error} If the file is not a whole archive; then nothing is imported.
+ * @throws {Error} If the file is damaged or incomplete. Nothing is imported then.
  */
 export async function importChat(file: string, target: ArchiveTarget): Promise<number> {
   let messages = 0;

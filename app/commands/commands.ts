@@ -1,4 +1,4 @@
-// The commands of the program besides serving: `parley COMMAND OPERANDS`.
+// The program's commands other than serving: `parley COMMAND OPERANDS`.
 
 import type { Config } from "../core/config.ts";
 import { print } from "../core/console.ts";
@@ -7,9 +7,9 @@ import { isRoomName, roomNameRule } from "../protocol/text.ts";
 import { checkHealth, serverUrl } from "./health.ts";
 
 interface Command {
-  /** What follows its name; optional operands are in brackets. */
+  /** Names of the operands; optional ones are in brackets. */
   readonly operands: readonly string[];
-  /** What to do instead with Redis, if it only works on the database in DATA_DIR. */
+  /** Advice for chats in Redis, if the command works only on the database in DATA_DIR. */
   readonly insteadWithRedis?: string;
   run(operands: readonly string[], config: Config): Promise<void>;
 }
@@ -20,7 +20,7 @@ export class UsageError extends Error {}
 const commands = new Map<string, Command>([
   ["backup", {
     operands: ["FILE"],
-    insteadWithRedis: "Use export-chat, or back up Redis with its own means",
+    insteadWithRedis: "Use export-chat, or back up Redis with its own tools",
     async run([file = ""], config) {
       const { backUp } = await import("./backup.ts");
       const path = databasePath(config);
@@ -30,7 +30,7 @@ const commands = new Map<string, Command>([
   }],
   ["restore", {
     operands: ["FILE"],
-    insteadWithRedis: "Use import-chat, or restore Redis with its own means",
+    insteadWithRedis: "Use import-chat, or restore Redis with its own tools",
     async run([file = ""], config) {
       const { restore } = await import("./restore.ts");
       const path = databasePath(config);
@@ -97,7 +97,7 @@ const commands = new Map<string, Command>([
   }],
   ["repair-times", {
     operands: [],
-    insteadWithRedis: "Use export-chat and import-chat, which sets such times to now",
+    insteadWithRedis: "Use export-chat and import-chat, which sets times in the future to now",
     async run(_, config) {
       const { repairTimes } = await import("./repair.ts");
       const count = await repairTimes(databasePath(config), Date.now());

@@ -9,16 +9,16 @@ import { checkOutput, writeOutput } from "./output_file.ts";
 
 export type ExportFormat = "jsonl" | "text";
 
-/** A message to export, with its present text. */
+/** A message to export, with its current text. */
 type Message = Omit<MessageEntry, "type" | "epoch" | "nonce" | "amended">;
 
-/** Entries read at once. Between reads the server can reuse its journal. */
+/** Entries per read. Between reads, the server can reuse its journal. */
 const pageRows = 500;
 
 /**
  * Writes messages to a file, which replaces an existing one once it is complete.
  *
- * @throws {Error} If the file cannot be written, or is part of the `database` that they come from.
+ * @throws {Error} If the file cannot be written, or belongs to the `database` being exported.
  */
 export async function exportToFile(
   messages: AsyncIterable<Message>,

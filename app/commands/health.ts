@@ -6,13 +6,13 @@ import { localHost } from "../core/url_host.ts";
 
 const timeoutMs = 3_000;
 
-/** Returns the address, without BASE_PATH, of the server that has these settings. */
+/** Returns the URL, without BASE_PATH, of a server with these settings. */
 export function serverUrl({ host, port, tlsCert }: Config): string {
   return `${tlsCert === "" ? "http" : "https"}://${localHost(host)}:${port}/`;
 }
 
 /**
- * Checks the server at `url`. If it is our own, its certificate may be for any name.
+ * Checks the server at `url`. The certificate of our own server is not verified.
  *
  * @throws {Error} If it cannot be reached or is not healthy.
  */

@@ -1,10 +1,10 @@
-// Files that commands write: never over the database, and complete once they exist.
+// Output files of commands. They never replace the database, and appear only when complete.
 
 import { basename, dirname, join } from "@std/path";
 import { errorMessage } from "../core/error_message.ts";
 import { databaseSuffixes, infoOf, removeDatabase } from "./database_access.ts";
 
-/** An unfinished file that has not changed for this long was left by a command that was killed. */
+/** An unfinished file that hasn't changed for this long was left behind by a killed command. */
 const abandonedMs = 3_600_000;
 
 /**
@@ -40,7 +40,7 @@ export async function writeOutput(
     await write(unfinished);
     Deno.renameSync(unfinished, to);
   } catch (error) {
-    // Errors of the system don't name the file.
+    // System errors don't name the file.
     if (!(error instanceof Error && "code" in error)) throw error;
     throw new Error(`Cannot write ${unfinished}: ${errorMessage(error)}`, { cause: error });
   } finally {
@@ -57,7 +57,7 @@ function removeAbandoned(dir: string, prefix: string): void {
   }
 }
 
-/** Returns whether `to` names the database or one of its companion files, perhaps through links. */
+/** Returns whether `to` is the database or one of its companion files, directly or by a link. */
 function isPartOf(database: string, to: string): boolean {
   const real = Deno.realPathSync(database);
   return databaseSuffixes.some((suffix) =>

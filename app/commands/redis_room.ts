@@ -5,11 +5,11 @@ import type { ArchiveItem } from "./chat_archive.ts";
 import { ChatKeys } from "./chat_keys.ts";
 
 const pageEntries = 500;
-/** Max messages removed by one script, so that servers do not wait long for it. */
+/** Max messages removed per script call, which blocks Redis for the servers. */
 const removedAtOnce = 5_000;
 
 /**
- * Yields the messages that a room has at the start, oldest first.
+ * Yields the messages that a room has when the export starts, oldest first.
  *
  * @throws {Error} If the room has no messages, or Redis cannot be used.
  */
@@ -23,8 +23,8 @@ export async function* readRedisRoom(
 }
 
 /**
- * Removes all messages of a room, and returns how many there were. Servers learn of it as if the
- * messages had expired.
+ * Removes all messages of a room, and returns their number. Servers are notified as if the messages
+ * had expired.
  *
  * @throws {Error} If the room has no messages, or Redis cannot be used.
  */
@@ -59,7 +59,7 @@ async function findRoom(
   return range;
 }
 
-/** Yields the messages of a room from `first` to `head`, as far as there are any. */
+/** Yields the messages of a room from `first` to `head` that still exist. */
 export async function* messagesOf(
   keys: ChatKeys,
   { room, first, head }: { readonly room: string; readonly first: number; readonly head: number },

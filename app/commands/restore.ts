@@ -1,4 +1,4 @@
-// `parley restore`: puts a copy in the place of the database.
+// `parley restore`: replaces the database with a copy.
 
 import { FolderLock } from "../broker/sqlite/lock.ts";
 import { fileTimestamp } from "../broker/sqlite/sqlite_broker.ts";
@@ -6,8 +6,8 @@ import { errorMessage } from "../core/error_message.ts";
 import { checkCopy, folderLock, infoOf, openDatabase, removeDatabase } from "./database_access.ts";
 
 /**
- * Puts the copy `from`, with the journal beside it if there is one, in the place of the database at
- * `path`. Keeps the previous database and returns its new path, if there was one.
+ * Replaces the database at `path` with the copy `from` and its journal, if it has one. Keeps the
+ * previous database and returns its new path, if there was one.
  *
  * @throws {Error} If a server is using the folder, or `from` is not an intact Parley database.
  */
@@ -19,10 +19,10 @@ export async function restore(path: string, from: string, now: Date): Promise<st
     removeDatabase(unfinished);
     await copyDatabase(from, unfinished);
     checkCopy(unfinished, from);
-    // The copy may have taken longer than others wait for signs of life.
+    // Copying may have taken so long that another process took the lock.
     lock.check();
     const previous = keepPrevious(path, `${path}.before-${fileTimestamp(now.getTime())}`);
-    // Replaces the database at once: whenever this program is killed, there is one at `path`.
+    // Replaces the database atomically: if this program is killed, `path` still has a database.
     Deno.renameSync(unfinished, path);
     return previous;
   } finally {
@@ -31,7 +31,7 @@ export async function restore(path: string, from: string, now: Date): Promise<st
   }
 }
 
-/** Copies a database and its journal, through links. */
+/** Copies a database and its journal, following symlinks. */
 async function copyDatabase(from: string, to: string): Promise<void> {
   try {
     const real = Deno.realPathSync(from);
@@ -42,16 +42,16 @@ async function copyDatabase(from: string, to: string): Promise<void> {
   }
 }
 
-/** Gives the database at `path`, if there is one, a second path, and returns that. */
+/** Adds the path `to` to the database at `path` and returns it, or `undefined` if there is none. */
 function keepPrevious(path: string, to: string): string | undefined {
   if (infoOf(path) === undefined) return undefined;
   try {
-    // Brings the journal into the database.
+    // Merges the journal into the database.
     openDatabase(path).close();
   } catch {
     // A damaged database is kept as it is.
   }
-  // The journal of a damaged one first, so that it is never beside another.
+  // Moves the journal of a damaged database first, so that it is never next to another database.
   for (const suffix of ["-wal", "-shm"]) {
     if (infoOf(path + suffix) !== undefined) Deno.renameSync(path + suffix, to + suffix);
   }

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { backUp } from "../../../app/commands/backup.ts";
 import { databaseFolder, say, textsOf } from "../../support/database_folder.ts";
 
-Deno.test("backUp() copies a database that no server uses, with its journal", async () => {
+Deno.test("backUp() copies a database that no server is using, with its journal", async () => {
   await using folder = await databaseFolder();
   const broker = folder.open();
   say(broker, "one");
@@ -12,7 +12,7 @@ Deno.test("backUp() copies a database that no server uses, with its journal", as
   assertEquals(textsOf(folder.open(`${folder.dir}/copy.db`)), ["one"]);
 });
 
-Deno.test("backUp() copies what a running server has stored, and leaves nothing else", async () => {
+Deno.test("backUp() copies all messages of a running server, and leaves no other files", async () => {
   await using folder = await databaseFolder();
   const broker = folder.open();
   const copy = `${folder.dir}/copy.db`;
@@ -26,7 +26,7 @@ Deno.test("backUp() copies what a running server has stored, and leaves nothing 
   assertEquals(textsOf(broker), [...before, "after"]);
 });
 
-Deno.test("backUp() copies one moment of a busy server and never holds it up", async () => {
+Deno.test("backUp() copies a snapshot of a busy server and never blocks it", async () => {
   await using folder = await databaseFolder();
   const broker = folder.open();
   const text = "x".repeat(700);
@@ -45,7 +45,7 @@ Deno.test("backUp() copies one moment of a busy server and never holds it up", a
   });
   let stored = 5_000;
   while (!isDone) {
-    // Throws if the copying makes it fail.
+    // Throws if the backup blocks it.
     say(broker, text);
     stored++;
     await new Promise((resolve) => setTimeout(resolve));

@@ -107,7 +107,7 @@ testWithRedis(
   },
 );
 
-Deno.test("import-chat dates messages from the future to now", async () => {
+Deno.test("import-chat sets message times in the future to now", async () => {
   await using folder = await databaseFolder();
   const ahead = new SqliteBroker({ ...optionsFor(folder.path), now: () => Date.now() + 1e12 });
   ahead.append([draft("a")]);
@@ -176,7 +176,7 @@ testWithRedis("import-chat refuses a chat that exists or is in use", async (redi
 });
 
 testWithRedis(
-  "import-chat leaves nothing of a damaged file, and no server starts before its end",
+  "import-chat imports nothing from a damaged file, and no server starts before it is complete",
   async (redis) => {
     const { url } = redis;
     await using folder = await databaseFolder();
@@ -212,7 +212,7 @@ testWithRedis(
     }
     assertEquals(folder.names(), ["chat.jsonl", "parley.db"]);
     assertEquals(await redis.cli("DBSIZE"), "0");
-    // As if the import was killed.
+    // Simulates a killed import.
     await redis.cli("HSET", testKey("meta"), "importing", "1");
     await redis.cli("SADD", testKey("rooms"), "lobby");
     const open = () => RedisBroker.open(redisOptions(url));

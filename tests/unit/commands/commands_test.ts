@@ -33,9 +33,9 @@ Deno.test("runCommand() refuses database commands while messages are in Redis", 
   const config = configOf({ REDIS_URL: "redis://127.0.0.1:1", DATA_DIR: "/nowhere" });
   for (
     const [words, instead] of [
-      [["backup", "x"], "Use export-chat, or back up Redis with its own means"],
-      [["restore", "x"], "Use import-chat, or restore Redis with its own means"],
-      [["repair-times"], "Use export-chat and import-chat, which sets such times to now"],
+      [["backup", "x"], "Use export-chat, or back up Redis with its own tools"],
+      [["restore", "x"], "Use import-chat, or restore Redis with its own tools"],
+      [["repair-times"], "Use export-chat and import-chat, which sets times in the future to now"],
     ] as const
   ) {
     const expected = `Cannot ${words[0]}: messages are in Redis (REDIS_URL). ${instead}`;

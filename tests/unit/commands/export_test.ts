@@ -3,7 +3,7 @@ import { exportLines, exportToFile, readRoom } from "../../../app/commands/expor
 import type { ExportFormat } from "../../../app/commands/export.ts";
 import { databaseFolder, say } from "../../support/database_folder.ts";
 
-Deno.test("exportLines() yields a served room as JSON lines, and as text that cannot be forged", async () => {
+Deno.test("exportLines() yields a room in use as JSON lines, and as text that cannot be forged", async () => {
   await using folder = await databaseFolder();
   const broker = folder.open();
   say(broker, "Good morning");
@@ -75,7 +75,7 @@ Deno.test("readRoom() yields each message stored at its start exactly once, whil
   assertEquals(folder.names(), ["parley.db", "parley.db-shm", "parley.db-wal"]);
 });
 
-Deno.test("exportToFile() leaves a file as it is until the export succeeded", async () => {
+Deno.test("exportToFile() leaves a file as it is until the export has succeeded", async () => {
   await using folder = await databaseFolder();
   const broker = folder.open();
   say(broker, "Good morning");

@@ -3,7 +3,7 @@ import { backUp } from "../../../app/commands/backup.ts";
 import { exportToFile, readRoom } from "../../../app/commands/export.ts";
 import { databaseFolder, say, textsOf } from "../../support/database_folder.ts";
 
-Deno.test("backUp() and exportToFile() never write over the database or what is not a regular file", async () => {
+Deno.test("backUp() and exportToFile() never overwrite the database, and only regular files", async () => {
   await using folder = await databaseFolder();
   const { dir, path } = folder;
   const broker = folder.open();

@@ -9,7 +9,7 @@ import { draft } from "../broker/broker_contract.ts";
 
 const prefix = testKey("");
 
-testWithRedis("readRedisRoom() yields the messages of a served room", async ({ url }) => {
+testWithRedis("readRedisRoom() yields the messages of a room in use", async ({ url }) => {
   await using node = await BrokerNode.start(url);
   const texts = Array.from({ length: 501 }, (_, i) => `message ${i}`);
   await node.broker.append([...texts.map((text) => draft(text)), draft("tea", { room: "tea" })]);
@@ -23,7 +23,7 @@ testWithRedis("readRedisRoom() yields the messages of a served room", async ({ u
   await assertRejects(none, Error, "Cannot export none: it has no messages");
 });
 
-testWithRedis("removeRedisRoom() removes a room, and servers learn of it", async (redis) => {
+testWithRedis("removeRedisRoom() removes a room, and notifies the servers", async (redis) => {
   const { url } = redis;
   await using node = await BrokerNode.start(url);
   const drafts = Array.from({ length: 5_000 }, (_, i) => draft(`secret ${i}`));

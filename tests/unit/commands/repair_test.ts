@@ -22,7 +22,7 @@ Deno.test("removeRoom() removes a room and its text from the files, and no other
   await assertRejects(() => removeRoom(folder.path, "none"), Error, "it has no messages");
 });
 
-Deno.test("repairTimes() dates messages from the future to now, so that later times follow it", async () => {
+Deno.test("repairTimes() sets times in the future to now, in messages and rooms", async () => {
   await using folder = await databaseFolder();
   const broker = folder.open();
   say(broker, "from the future");

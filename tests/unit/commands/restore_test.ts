@@ -38,7 +38,7 @@ Deno.test("restore() replaces the database, keeps the previous one, and forks th
   assertEquals(textsOf(folder.open(previous)), ["one", "two"]);
 });
 
-Deno.test("restore() takes the journal that kill -9 left beside a copy, and changes neither", async () => {
+Deno.test("restore() includes the journal that kill -9 left next to a copy, and changes neither", async () => {
   await using folder = await databaseFolder();
   const { dir } = folder;
   const killed = folder.open(`${dir}/killed.db`);
@@ -61,7 +61,7 @@ Deno.test("restore() takes the journal that kill -9 left beside a copy, and chan
   assertEquals(folder.names().filter((name) => name.includes("unfinished")), []);
 });
 
-Deno.test("restore() creates a missing database, and keeps a damaged one beside it", async () => {
+Deno.test("restore() creates a missing database, and keeps a damaged one next to it", async () => {
   await using folder = await databaseFolder();
   const copy = `${folder.dir}/copy.db`;
   const other = folder.open(copy);
@@ -74,7 +74,7 @@ Deno.test("restore() creates a missing database, and keeps a damaged one beside 
   assert((await Deno.readTextFile(previous ?? "")).startsWith("broken"));
 });
 
-Deno.test("restore() refuses while a server uses the folder, and names it", async () => {
+Deno.test("restore() refuses while a server is using the folder, and names the server", async () => {
   await using folder = await databaseFolder();
   const copy = `${folder.dir}/copy.db`;
   const running = folder.open();
