@@ -1,5 +1,5 @@
 // Types of @std/assert 1.0.19 for the untyped code on npm.
-// Every assertion throws an `AssertionError`, with `msg` in its message, if it does not hold.
+// Every assertion throws an `AssertionError`, with `msg` in its message, unless it holds.
 
 // deno-lint-ignore no-explicit-any -- no narrower type accepts every constructor
 export type AnyConstructor = new (...args: any[]) => any;
@@ -10,7 +10,7 @@ export type Falsy = false | 0 | 0n | "" | null | undefined;
 /** A list of any kind. */
 export type ArrayLikeArg<T> = ArrayLike<T> & object;
 
-/** The error of a failed assertion. */
+/** The error that a failed assertion throws. */
 export class AssertionError extends Error {
   constructor(message: string, options?: ErrorOptions);
 }
@@ -115,7 +115,7 @@ export function assertThrows<E extends Error = Error>(
 export function equal(a: unknown, b: unknown): boolean;
 /** Always fails. */
 export function fail(msg?: string): never;
-/** Fails, in place of code that is not written yet. */
+/** Always fails. A placeholder for code that is not written yet. */
 export function unimplemented(msg?: string): never;
-/** Fails, where control must never arrive. */
+/** Always fails. Marks code that must never run. */
 export function unreachable(msg?: string): never;

@@ -1,6 +1,6 @@
 // Types of @std/http/etag 1.1.3 for the untyped code on npm.
 
-/** The part of `Deno.FileInfo` that an ETag is made of. */
+/** The part of `Deno.FileInfo` from which an ETag is computed. */
 export interface FileInfo {
   /** Time of the last change; without it there is no ETag. */
   mtime: Date | null;
@@ -8,7 +8,7 @@ export interface FileInfo {
   size: number;
 }
 
-/** How an ETag is made. */
+/** How an ETag is computed. */
 export interface ETagOptions {
   /** Default: SHA-256. */
   algorithm?: AlgorithmIdentifier;
@@ -21,7 +21,7 @@ export function eTag(
   entity: string | Uint8Array<ArrayBuffer>,
   options?: ETagOptions,
 ): Promise<string>;
-/** Returns the ETag of a file, if its time of change is known. */
+/** Returns the ETag of a file, if its modification time is known. */
 export function eTag(entity: FileInfo, options?: ETagOptions): Promise<string | undefined>;
 /** Returns true if `If-Match` allows the request. Weak ETags never match. */
 export function ifMatch(value: string | null, etag: string | undefined): boolean;

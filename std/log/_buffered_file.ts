@@ -3,7 +3,7 @@
 /** Key under which file handlers keep their file, so that it is not part of the public API. */
 export const file: unique symbol = Symbol("file");
 
-/** A file whose writes wait in a buffer. */
+/** A file with buffered writes. */
 export class BufferedFile {
   readonly #path: string;
   readonly #options: Deno.OpenOptions;
@@ -25,7 +25,7 @@ export class BufferedFile {
     this.#file = Deno.openSync(this.#path, this.#options);
   }
 
-  /** Buffers `bytes`, or writes them if they don't fit. Throws if the file is closed then. */
+  /** Buffers `bytes`, or writes them if they don't fit. In that case, throws if it is closed. */
   write(bytes: Uint8Array): void {
     if (bytes.length > this.#buffer.length - this.#used) this.flush();
     if (bytes.length > this.#buffer.length - this.#used) {

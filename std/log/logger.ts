@@ -21,7 +21,7 @@ export class LoggerConfig {
   handlers?: string[];
 }
 
-/** What `setup()` takes: handlers and loggers by name. */
+/** The argument of `setup()`: handlers and loggers by name. */
 export interface LogConfig {
   handlers?: { [name: string]: BaseHandler };
   loggers?: { [name: string]: LoggerConfig };

@@ -1,5 +1,5 @@
-// The public API of @std/log. As upstream, it exports `LogRecord` as a type only: the class is in
-// ./logger. The first of two exports of one name counts, so the order matters.
+// The public API of @std/log. As upstream, it exports `LogRecord` as a type only; the class is in
+// ./logger. If two modules export the same name, the first one counts, so the order matters.
 
 export * from "./base_handler.ts";
 export * from "./console_handler.ts";

@@ -39,7 +39,7 @@ import type { Logger as LoggerAlone } from "@std/log/get-logger";
 import { type LogConfig as LogConfigAlone, LoggerConfig, LogRecord } from "@std/log/logger";
 import { join } from "@std/path";
 
-/** Records everything it is given. */
+/** A handler that records its calls. */
 class ListHandler extends BaseHandler {
   readonly lines: string[] = [];
   readonly records: LogRecord[] = [];
