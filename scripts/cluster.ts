@@ -1,4 +1,4 @@
-// Starts several servers on one Redis, to try a cluster by hand: `deno task cluster --nodes 3
+// Starts several servers on one Redis, to try out a cluster: `deno task cluster --nodes 3
 // --port 8001`. Uses the Redis at REDIS_URL, or starts its own.
 
 import { parseArgs } from "node:util";
@@ -10,7 +10,7 @@ const usage = `Usage: deno task cluster [--nodes N] [--port P]
   --nodes N  number of servers (default: 3)
   --port P   port of the first server; the others follow (default: 8001; 0: any free ports)
 
-REDIS_URL names the Redis to use. Without it, the task starts a redis-server of its own.
+REDIS_URL names the Redis to use. Without it, the task starts its own redis-server.
 `;
 
 interface Flags {
@@ -38,8 +38,8 @@ async function main(): Promise<number> {
     await startServers(flags, redis?.url ?? redisUrl, dir, servers);
     const host = new URL(redis?.url ?? redisUrl).host;
     print(
-      `They are one chat on ${redis === undefined ? "the" : "their own"} Redis at ${host}.
-Kill a server: its pages wait for it, the others carry on. The logs are in ${dir}/logs.
+      `They form one chat on ${redis === undefined ? "the" : "their own"} Redis at ${host}.
+Kill a server: its pages wait for it, and the others carry on. The logs are in ${dir}/logs.
 Ctrl-C stops everything.
 `,
     );
@@ -49,14 +49,14 @@ Ctrl-C stops everything.
     print(`${error instanceof Error ? error.message : String(error)}\n`);
     return 1;
   } finally {
-    // Some may have ended already.
+    // Some may already have ended.
     await Promise.all(servers.map((server) => server.end().catch(() => {})));
     await redis?.[Symbol.asyncDispose]();
     await Deno.remove(dir, { recursive: true });
   }
 }
 
-/** Returns `undefined` if the flags make no sense. */
+/** Returns the flags, or `undefined` if they are invalid. */
 function readFlags(args: readonly string[]): Flags | undefined {
   const integer = { type: "string" } as const;
   try {
@@ -89,7 +89,7 @@ async function startServers(
   }
 }
 
-/** Says so when a server ends that was not asked to. */
+/** Reports a server that ends unexpectedly. */
 async function reportEnd(server: ServerProcess): Promise<void> {
   const { code, signal } = await server.process.status;
   if (code !== 0) print(`The server at ${server.url} has ended: ${signal ?? `status ${code}`}\n`);

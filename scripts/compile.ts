@@ -1,4 +1,4 @@
-// `deno task compile`: compiles server and page into one program, dist/parley, with minimal
+// `deno task compile`: compiles the server and the page into one program, dist/parley, with minimal
 // permissions.
 
 import { configNames, readConfig } from "../app/core/config.ts";
@@ -17,9 +17,9 @@ export const targets = [
   "x86_64-pc-windows-msvc",
 ];
 
-/** Permissions of every compiled program. Relative folders are in the working directory. */
+/** Permissions of every compiled program. Relative paths start at the working directory. */
 const basePermissions: Readonly<Record<string, readonly string[]>> = {
-  // Where containers and systemd put secrets and certificates.
+  // The last two are where containers and systemd put secrets and certificates.
   read: ["data", "logs", "/run/secrets", "/run/credentials/parley.service"],
   write: ["data", "logs"],
   sys: ["hostname", "systemMemoryInfo", "uid"],
@@ -29,7 +29,7 @@ const basePermissions: Readonly<Record<string, readonly string[]>> = {
 
 /**
  * Returns the arguments of `deno` that compile for `target`, by default for this machine. The
- * program may also use what `config` names, and what `extraFlags` add, such as
+ * program may also access the files and hosts in `config`, and those that `extraFlags` add, such as
  * `--allow-read=/backups`.
  *
  * @throws {TypeError} If an extra flag does not add a permission.

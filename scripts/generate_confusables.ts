@@ -12,13 +12,13 @@ const allowed = new RegExp(
 );
 
 /**
- * Small capitals and their letters, only some of which are in Unicode's table. Cyrillic ve looks
- * like B more than the soft sign does.
+ * Small capitals and their letters, only some of which are in Unicode's table. Cyrillic ve (в) is
+ * listed because it looks more like B than the soft sign (ь) does.
  */
 const smallCapitals =
   "вb ᴀa ʙb ᴄc ᴅd ᴇe ꜰf ɢg ʜh ɪi ᴊj ᴋk ĸk ʟl ᴍm ʍm ɴn ᴏo ᴘp ꞯq ʀr ꜱs ᴛt ᴜu ᴠv ᴡw ʏy ᴢz";
 
-/** A class holds at most one character of each, so that case and likeness don't merge letters. */
+/** A class has at most one character per alphabet. Otherwise, case folding would merge letters. */
 const alphabets = [
   "abcdefghijkmnopqrstuvwxyz23456789",
   "αβγδεζηθικλμνξοπρστυφχψω",
@@ -26,7 +26,7 @@ const alphabets = [
   "աբգդեզէըթժիլխծկհձղճմյնշոչպջռսվտրցւփքօֆ",
 ];
 
-/** Characters that both case and likeness join: I is the capital of i and looks like l and 1. */
+/** Characters joined by case and likeness: I is the capital of i, and looks like l and 1. */
 const joined = new Map([["l", "i"], ["1", "i"], ["0", "o"]]);
 
 const parents = new Map<string, string>();
@@ -70,11 +70,11 @@ for (const line of text.split("\n")) {
     "",
   );
   const folded = foldName(from);
-  // Some capitals fold to several characters, and the iota below a letter folds to a letter.
+  // Skips capitals that fold to several characters, and iota subscripts, which fold to a letter.
   const isFolded = [...folded].length === 1 && /\p{M}/u.test(from) === /\p{M}/u.test(folded);
   if (isFolded) edges.push({ source: from, from: folded, to: foldName(to) });
 }
-// Capitals first: names start with one, and all capitals imitate Latin best.
+// Capitals first: names start with one, and a name in capitals imitates Latin best.
 edges.sort((a, b) => Number(a.source === a.from) - Number(b.source === b.from));
 
 for (const [one, other] of joined) join(one, other);

@@ -13,12 +13,12 @@ import { prepare } from "./prepare.ts";
 
 const minVersion = "2.9.2";
 const root = resolve(import.meta.dirname ?? ".", "..");
-/** What the server reads to serve the page, which it bundles from the sources. */
+/** Paths that the server reads to bundle and serve the page. */
 const ownPaths = ["static", "app/protocol", "deno.json"].map((path) => resolve(root, path));
 const main = resolve(root, "main.ts");
 const watchedPaths = [resolve(root, "app"), resolve(root, "static"), main];
 
-/** The commands that name a file, and its place among the words of the command line. */
+/** Commands that take a file, and its index among the words of the command line. */
 const fileAt: Readonly<Record<string, number>> = {
   backup: 1,
   restore: 1,
@@ -90,8 +90,8 @@ export function permissionFlags({ read, write, net }: Permissions): string[] {
 }
 
 /**
- * Returns the arguments of `deno` that run the program. A task runs in the project's folder: a file
- * that a command names is relative to `startDir`, where the task was started.
+ * Returns the arguments of `deno` that run the program. A task runs in the project's folder, but
+ * the file of a command is relative to `startDir`, the folder where the task was started.
  */
 async function denoArgs(args: readonly string[], startDir: string): Promise<string[]> {
   const env = (name: string) => Deno.env.get(name)?.trim() ?? "";
@@ -151,12 +151,12 @@ function writeHealthFile(config: Config): void {
   }
 }
 
-/** Returns whether a version of Deno runs the program. */
+/** Returns whether a version of Deno can run the program. */
 export function isSupported(version: string): boolean {
   return version.localeCompare(minVersion, "en", { numeric: true }) >= 0;
 }
 
-/** Returns how many file descriptors the program may use; empty if the system doesn't say. */
+/** Returns the max number of file descriptors; empty if the system doesn't report it. */
 function readMaxDescriptors(): string {
   try {
     const limits = Deno.readTextFileSync("/proc/self/limits");
@@ -181,15 +181,16 @@ async function launch(): Promise<number> {
     return error instanceof SettingError ? 2 : 1;
   }
   const isWindows = Deno.build.os === "windows";
-  // Only this user may read databases, logs and backups. Deno can't grant the program this right.
+  // Makes databases, logs and backups private to this user. The program inherits the umask, because
+  // Deno can't grant it the right to set one.
   if (!isWindows) Deno.umask(0o077);
   const env = { [descriptorsVariable]: readMaxDescriptors(), [launcherVariable]: "1" };
-  // Nothing is written to its stdin, which ends with this process, however that ends.
+  // Its stdin stays empty and closes when this process ends, even if that is killed.
   const child = new Deno.Command(Deno.execPath(), { args, env, stdin: "piped" }).spawn();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     if (isWindows && signal !== "SIGINT") continue;
     Deno.addSignalListener(signal, () => {
-      // Windows tells the program by itself.
+      // Windows signals the program itself.
       if (!isWindows) child.kill(signal);
     });
   }

@@ -1,6 +1,6 @@
 // Fetches packages and the bundler before the server starts, and checks their hashes, so that the
-// server itself never contacts a registry. Packages are checked against deno.lock. Deno records no hash of esbuild,
-// which Deno.bundle uses, so its published hashes are listed here.
+// server itself never contacts a registry. Packages are checked against deno.lock. Deno records no
+// hash of esbuild, which Deno.bundle uses, so its published hashes are listed here.
 
 import { createHash } from "node:crypto";
 import { join } from "node:path";
@@ -46,10 +46,10 @@ async function prepareBundler(): Promise<void> {
 }
 
 /**
- * Checks the bundlers that Deno keeps in `folder`. Returns how many there are.
+ * Checks the bundlers that Deno keeps in `folder`. Returns their number. Versions used by other
+ * releases of Deno may be there too. Their hashes are unknown, so they are not checked.
  *
- * @throws {Error} If the hash of one differs. The folder also keeps versions that other releases of
- * Deno use, whose hashes are not known.
+ * @throws {Error} If a hash differs.
  */
 export async function checkBundlers(folder: string, hashes = esbuildHashes): Promise<number> {
   let count = 0;
@@ -62,14 +62,16 @@ export async function checkBundlers(folder: string, hashes = esbuildHashes): Pro
       count++;
       if (expected === undefined) continue;
       if (hashOf(path) !== expected) {
-        throw new Error(`Cannot use ${path}: it is not the esbuild that was published. Delete it`);
+        throw new Error(
+          `Cannot use ${path}: its hash is not that of the published esbuild. Delete it`,
+        );
       }
     }
   }
   return count;
 }
 
-/** Hashes a file in pieces, since the launcher would keep the memory of the whole. */
+/** Hashes a file in chunks, since the launcher would hold on to the memory of a whole file. */
 function hashOf(path: string): string {
   using file = Deno.openSync(path);
   const buffer = new Uint8Array(64 * 1024);
@@ -104,7 +106,7 @@ async function runDeno(args: string[], cwd?: string): Promise<string> {
     stderr: "piped",
   }).output();
   const decoder = new TextDecoder();
-  if (!success) throw new Error(`Cannot prepare the start: ${decoder.decode(stderr).trim()}`);
+  if (!success) throw new Error(`Cannot prepare to start: ${decoder.decode(stderr).trim()}`);
   return decoder.decode(stdout);
 }
 

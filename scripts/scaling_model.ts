@@ -1,17 +1,17 @@
-// Computes how many servers a chat needs and what reaches its limit first, for docs/scaling.md.
+// Computes how many servers a chat needs and which limit it hits first, for docs/scaling.md.
 // `deno run scripts/scaling_model.ts` prints the table.
 
 /** Measurements on one core. docs/scaling.md names the machine and the commands. */
 export const measured = {
   /** Memory of a connection in a room, in KiB. */
   connectionKiB: 20.5,
-  /** CPU-seconds per second of a connection on which nothing is said. */
+  /** CPU-seconds per second of an idle connection. */
   idleLoad: 2.5e-6,
   /** CPU-seconds to send one frame to one connection. */
   frameSeconds: 8e-6,
-  /** CPU-seconds of a node to accept, store and read back a message, without its frames. */
+  /** CPU-seconds of a node to accept, store and read back a message, excluding its frames. */
   messageSeconds: 150e-6,
-  /** CPU-seconds of a node to read a message that it delivers to no one. */
+  /** CPU-seconds of a node to read a message that none of its clients receive. */
   feedSeconds: 60e-6,
   /** Memory of a remote member, in bytes. */
   remoteMemberBytes: 741,
@@ -27,13 +27,13 @@ export const assumed = {
   roomSize: 50,
   /** Max connections per node, the default of MAX_CONNECTIONS. */
   maxConnections: 10_000,
-  /** Max load of one core. The rest is for the moment when everyone reconnects. */
+  /** Max load of one core. The rest is headroom for when everyone reconnects. */
   maxLoad: 0.7,
   /** Max memory of a node in MiB, beyond what an empty node takes. */
   maxMemoryMiB: 900,
 };
 
-/** What a chat of a certain size needs. */
+/** The resources that a chat of some size needs. */
 export interface Forecast {
   readonly connected: number;
   /** Messages per hour and person. */
@@ -47,11 +47,11 @@ export interface Forecast {
   readonly redisLoad: number;
   /** Memory of each node. */
   readonly memoryMiB: number;
-  /** What reaches its limit first. */
+  /** The resource that reaches its limit first. */
   readonly bottleneck: string;
 }
 
-/** Computes a chat of `connected` people who each write `perHour` messages per hour. */
+/** Forecasts a chat of `connected` people who each send `perHour` messages per hour. */
 export function forecast(connected: number, perHour: number): Forecast {
   const { connectionKiB, idleLoad, frameSeconds, messageSeconds, feedSeconds } = measured;
   const { roomSize, maxConnections, maxLoad, maxMemoryMiB } = assumed;

@@ -1,4 +1,4 @@
-// Shrinks a screenshot to a PNG of at most 256 colours, about as many as a page of text has.
+// Shrinks a screenshot to a PNG with at most 256 colours, about as many as a page of text has.
 
 import { crc32, deflateSync } from "node:zlib";
 import type { Page } from "../../tests/system/browser/browser_harness.ts";
@@ -54,7 +54,7 @@ function quantise(rgba: Uint8Array): { palette: Uint8Array; indices: Uint8Array 
   return { palette: Uint8Array.from(palette.flatMap(channelsOf)), indices };
 }
 
-/** The index of the colour nearest to a pixel. */
+/** Returns the index of the colour nearest to a pixel. */
 function nearest(colours: readonly number[], pixel: number): number {
   const distances = colours.map((colour) => {
     const channels = channelsOf(colour);
@@ -63,7 +63,7 @@ function nearest(colours: readonly number[], pixel: number): number {
   return distances.indexOf(Math.min(...distances));
 }
 
-/** Red, green and blue of an RGBA pixel in little-endian order. */
+/** Returns red, green and blue of an RGBA pixel in little-endian order. */
 function channelsOf(pixel: number): number[] {
   return [pixel & 255, (pixel >> 8) & 255, (pixel >> 16) & 255];
 }
