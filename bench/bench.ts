@@ -1,5 +1,6 @@
-// Measures Parley beside other servers and the floors, which are the least that Deno itself costs:
-// `deno task bench`. Each round runs all servers in turn, so that noise affects them alike.
+// Compares Parley with other servers, and with floors: minimal servers that show the cost of Deno
+// itself. Run it with `deno task bench`. Each round runs all servers in turn, so that noise affects
+// them alike.
 
 import { dirname } from "@std/path";
 import { runChatload } from "./chatload.ts";
@@ -9,7 +10,7 @@ import { installServers, serversFor } from "./servers.ts";
 
 const root = new URL("../", import.meta.url).pathname;
 
-/** A load to measure servers under. */
+/** A load under which servers are measured. */
 export interface Scenario {
   readonly name: string;
   readonly clients: number;
@@ -40,7 +41,7 @@ export interface Result extends LoadResult {
   readonly perCpuSecond: number;
   /** CPU of the server, as a share of one core. */
   readonly cpuShare: number;
-  /** CPU of the load generator, as a share of one core. Near 1, the generator is the limit. */
+  /** CPU of the load generator, as a share of one core. Near 1, the generator is the bottleneck. */
   readonly generatorShare: number;
   readonly residentKiB: number;
   /** Resident memory before the first client connected. */
@@ -181,7 +182,7 @@ async function waitUntilListening(port: number): Promise<void> {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
-  throw new Error(`Cannot reach port ${port}: the server does not listen`);
+  throw new Error(`Cannot reach port ${port}: the server is not listening`);
 }
 
 /** Returns the median of some numbers. */
@@ -282,7 +283,7 @@ function flag(name: string, fallback: string): string {
   return at < 0 ? fallback : Deno.args[at + 1] ?? fallback;
 }
 
-/** The cases and the length of `--quick`: about two minutes. */
+/** The defaults of `--quick`, which takes about two minutes. */
 const quick = {
   servers: "parley,durable",
   only: "32/32;1000/10;1000/100",

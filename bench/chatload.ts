@@ -1,9 +1,9 @@
-// Runs an external load generator that takes less CPU than load.ts: its flags and its output. It
-// supports one room only.
+// Runs an external load generator that uses less CPU than load.ts, and parses its output. It
+// supports only one room.
 
 import type { LoadResult, Plan } from "./load.ts";
 
-/** The result of a load, and what it cost. CPU times are in seconds. */
+/** The result of a load, and its cost. CPU times are in seconds. */
 export interface LoadMeasurement {
   readonly result: LoadResult;
   /** CPU time of each server process. */
@@ -15,7 +15,7 @@ export interface LoadMeasurement {
 }
 
 /**
- * Runs a plan against the server with process id `pid`, by the program at `path`.
+ * Runs a plan against the server with process id `pid`, using the program at `path`.
  *
  * @throws {Error} If the program's output is incomplete.
  */

@@ -53,7 +53,7 @@ async function measureMessages(): Promise<string> {
   return table(rows);
 }
 
-/** Measures what idle connections cost, beside Deno's own that do nothing. */
+/** Measures the cost of idle connections, compared with a bare Deno server. */
 async function measureIdle(): Promise<string> {
   const rows = [[
     "server",

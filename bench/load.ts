@@ -3,14 +3,14 @@
 // templates adapt it to a server.
 
 /**
- * A load. In templates, `%d` is the client's number, `%r` its room's, `%n` its message's, and `%s`
- * the counted token.
+ * A load. In templates, `%d` is the number of the client, `%r` that of its room, `%n` that of its
+ * message, and `%s` the counted token.
  */
 export interface Plan {
   readonly url: string;
   readonly protocol?: string;
   readonly clients: number;
-  /** Number of the first client, if another generator has those before. */
+  /** Number of the first client, if another generator runs the clients before it. */
   readonly first?: number;
   readonly senders: number;
   readonly rooms: number;
@@ -25,7 +25,7 @@ export interface Plan {
   readonly heartbeat?: readonly [string, string];
 }
 
-/** Counts while the load lasted. */
+/** Measurements taken during the load. */
 export interface LoadResult {
   readonly seconds: number;
   readonly sent: number;
@@ -36,7 +36,7 @@ export interface LoadResult {
   /** Age of messages on arrival at the sampled receivers, in ms. */
   readonly p50: number;
   readonly p99: number;
-  /** Age of a message when the last sampled receiver has it, in ms; median over all messages. */
+  /** Age of a message when the last sampled receiver gets it, in ms; median over all messages. */
   readonly lastReader: number;
 }
 
@@ -119,7 +119,7 @@ class Load {
   frames = 0;
   outOfOrder = 0;
   ages: number[] = [];
-  /** Age at the latest arrival, by the time of sending. */
+  /** Age of each message at its latest arrival, by time of sending. */
   readonly latestAges = new Map<number, number>();
   #isOver = false;
 

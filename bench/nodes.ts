@@ -1,4 +1,4 @@
-// Measures servers on Redis beside one on SQLite, and the time a message takes between nodes:
+// Compares servers on Redis with one on SQLite, and measures the delay of messages between nodes:
 // `deno task bench-nodes`. Rounds alternate between the setups, so that noise affects both equally.
 // All share one machine, so compare CPU time.
 
@@ -31,7 +31,7 @@ const messageIntervalMs = 20;
 interface Setup {
   readonly name: string;
   readonly nodes: number;
-  /** Further servers without clients; they read the feed all the same. */
+  /** Additional servers without clients, which still read the feed. */
   readonly listeners?: number;
   readonly hasRedis: boolean;
 }

@@ -17,8 +17,8 @@ export interface Server {
 }
 
 /**
- * Returns the servers by name. They listen on `port`, write to `dir`, and get messages with
- * `padding` characters besides the token.
+ * Returns the servers by name. They listen on `port`, write to `dir`, and receive messages with
+ * `padding` characters after the token.
  */
 export function serversFor(
   dir: string,

@@ -1,5 +1,5 @@
-// The least a chat on Deno can cost: collects the frames of an event-loop turn and sends each
-// reader of a room one frame with all of them. Decodes and stores nothing.
+// A floor: the least that a chat on Deno can cost. Collects the frames of an event-loop turn and
+// sends each reader of a room one frame with all of them. Decodes and stores nothing.
 
 /** A room's readers, and the frames of this turn. */
 interface Room {

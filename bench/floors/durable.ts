@@ -1,6 +1,6 @@
-// The least a chat on Deno can cost that stores its messages: as bare.ts, but it parses commands,
-// stores the messages of a turn in one SQLite transaction, and encodes each once. It has no names,
-// retries, limits, history or logs, and so none of Parley's promises but durability.
+// A floor: the least that a chat on Deno can cost if it stores its messages. Like bare.ts, but it
+// parses commands, stores the messages of a turn in one SQLite transaction, and encodes each once.
+// It has no names, retries, limits, history or logs: durability is Parley's only promise it keeps.
 
 import { DatabaseSync } from "node:sqlite";
 
