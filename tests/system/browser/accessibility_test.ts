@@ -8,7 +8,7 @@ import { tour } from "./page_tour.ts";
 
 /** What axe-core finds wrong on a page, one line each. */
 async function violations(page: Page): Promise<string[]> {
-  await page.evaluate(axe.source);
+  if (!await page.evaluate(() => "axe" in globalThis)) await page.evaluate(axe.source);
   return await page.evaluate(async () => {
     const { axe } = globalThis as unknown as { axe: typeof import("axe-core") };
     const results = await axe.run(document, { resultTypes: ["violations"] });

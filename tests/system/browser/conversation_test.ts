@@ -1,6 +1,7 @@
 // Conversations between people: names, rooms, messages, and what survives a restart of the server.
 
 import { assert, assertEquals } from "@std/assert";
+import { ChatClient } from "../../support/chat_client.ts";
 import {
   browserTest,
   messageTexts,
@@ -131,9 +132,9 @@ browserTest(
 );
 
 browserTest("loads older pages while scrolling up, and keeps the position [R9]", async (chat) => {
-  const ada = await chat.signIn("Ada");
-  for (let i = 1; i <= 130; i++) await send(ada, `line ${i}`);
-  await waitForSent(ada);
+  const ada = new ChatClient(chat.server.url, "Ada");
+  await ada.joined();
+  for (let i = 1; i <= 130; i++) await ada.says(`line ${i}`);
   const ben = await chat.signIn("Ben");
   await waitForMessage(ben, "line 130");
   assertEquals(await ben.locator("#rows .text", { hasText: /^line 1$/ }).count(), 0);
@@ -142,9 +143,10 @@ browserTest("loads older pages while scrolling up, and keeps the position [R9]",
   const numbers = (await messageTexts(ben)).map((text) => Number(text.slice(5)));
   assertEquals(numbers, Array.from({ length: 130 }, (_, i) => i + 1));
   assert(await ben.evaluate(() => (document.querySelector("#log")?.scrollTop ?? 0) > 0));
-  await send(ada, "news");
+  await ada.says("news");
   await ben.locator("#to-end", { hasText: "1 new message" }).click();
   await ben.locator("#to-end").waitFor({ state: "hidden" });
+  await ada.close();
 }, noRateLimit);
 
 browserTest("gives each room an address and an unread count", async (chat) => {

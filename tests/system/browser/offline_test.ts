@@ -13,6 +13,8 @@ import {
 } from "./browser_harness.ts";
 import type { Page } from "./browser_harness.ts";
 
+const withWorker = { needsWorker: true };
+
 async function waitForWorker(page: Page): Promise<void> {
   await page.waitForFunction(() => navigator.serviceWorker.controller?.state === "activated");
 }
@@ -41,6 +43,7 @@ browserTest(
     await ada.waitForSelector("#prompt:not([hidden])");
     assertEquals(await ada.evaluate(() => localStorage.getItem("parley.last.lobby")), null);
   },
+  withWorker,
 );
 
 browserTest("opens within 3 s while the server accepts and never answers", async (chat) => {
@@ -62,7 +65,7 @@ browserTest("opens within 3 s while the server accepts and never answers", async
   listener.close();
   await accepted;
   for (const connection of connections) connection.close();
-});
+}, withWorker);
 
 browserTest("can be installed", async (chat) => {
   const page = await chat.signIn("Ada");
@@ -87,7 +90,7 @@ browserTest("can be installed", async (chat) => {
   // Browsers never offer to install from an incognito context, which tests use.
   const others = installabilityErrors.filter(({ errorId }) => errorId !== "in-incognito");
   assertEquals(others, []);
-});
+}, withWorker);
 
 browserTest(
   "is never older than its server, and offline never older than the last visit",
@@ -133,4 +136,5 @@ browserTest(
       await Deno.remove(dir, { recursive: true });
     }
   },
+  withWorker,
 );

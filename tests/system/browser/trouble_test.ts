@@ -179,6 +179,7 @@ browserTest(
     await ada.waitForSelector("#app:not([hidden])");
     assertEquals(await ada.textContent("#me-name"), "Ida");
   },
+  { needsWorker: true },
 );
 
 browserTest("reads aloud once that it reconnects, not each second", async (chat) => {

@@ -5,6 +5,7 @@ import {
   browserTest,
   joinRoom,
   send,
+  sharedServerOnly,
   signIn,
   waitForMessage,
   waitUntil,
@@ -111,6 +112,7 @@ browserTest(
     await waitForUnread(ada, 0);
     await ada.locator(".pill").waitFor({ state: "hidden" });
   },
+  sharedServerOnly,
 );
 
 browserTest("jumps to an unread message that has to be loaded", async (chat) => {
@@ -124,7 +126,7 @@ browserTest("jumps to an unread message that has to be loaded", async (chat) => 
   // The end was loaded first, but nobody has seen it.
   await waitUntil("what is in view is read", async () => await unreadCount(ada) < 121);
   assert(await unreadCount(ada) > 85);
-});
+}, sharedServerOnly);
 
 browserTest("reads nothing while another window has the focus", async (chat) => {
   const server = new ScriptedServer();
@@ -146,7 +148,7 @@ browserTest("reads nothing while another window has the focus", async (chat) => 
   // What the screen did not show is still unread.
   assert(await unreadCount(ada) > 20);
   await ada.locator(".pill", { hasText: "new since" }).waitFor();
-});
+}, sharedServerOnly);
 
 browserTest("says that a room is loading, not that it is empty", async (chat) => {
   const context = await chat.newContext();
@@ -173,7 +175,7 @@ browserTest("says that a room is loading, not that it is empty", async (chat) =>
   await ada.press("#room-name", "Enter");
   await ada.locator("#rows", { hasText: "Loading messages…" }).waitFor();
   assertEquals(await ada.locator("#rows .empty").count(), 0);
-});
+}, sharedServerOnly);
 
 browserTest(
   "names days, and follows midnight and the reader's time zone and clock",
@@ -224,6 +226,7 @@ browserTest(
     await ada.getByLabel("Time format").selectOption({ label: "24 hours" });
     await waitUntil("the clock has 24 hours", async () => /^\d\d:\d\d$/.test(await time()));
   },
+  sharedServerOnly,
 );
 
 browserTest("fits times of 12 hours into their column, in every language", async (chat) => {
@@ -246,7 +249,7 @@ browserTest("fits times of 12 hours into their column, in every language", async
     );
     assert(gaps.every((gap) => gap >= 4 && gap < 40), `${locale}: ${gaps}`);
   }
-});
+}, sharedServerOnly);
 
 browserTest("shows the day at the top while scrolling, and only then", async (chat) => {
   const server = new ScriptedServer();
@@ -264,7 +267,7 @@ browserTest("shows the day at the top while scrolling, and only then", async (ch
   await ada.evaluate(() => document.querySelector("#log")?.scrollTo(0, 900));
   await ada.locator(".day", { hasText: "Yesterday" }).waitFor();
   await day.waitFor({ state: "hidden" });
-});
+}, sharedServerOnly);
 
 browserTest("copies several messages as lines with author and time", async (chat) => {
   const server = new ScriptedServer();
@@ -303,7 +306,7 @@ browserTest("copies several messages as lines with author and time", async (chat
   );
   // One message is copied as it is shown, without time or button.
   assertEquals((await copied(1, 1)).trim(), "code");
-});
+}, sharedServerOnly);
 
 browserTest(
   "names messages and log for screen readers, and keeps names untranslated",
@@ -324,6 +327,7 @@ browserTest(
       assert(untranslated.some((it) => it.includes(text)), text);
     }
   },
+  sharedServerOnly,
 );
 
 browserTest("rewrites no live region while nothing changes", async (chat) => {
@@ -353,4 +357,4 @@ browserTest("rewrites no live region while nothing changes", async (chat) => {
   await send(ada, "something");
   await waitForMessage(ada, "something");
   assert((await changes()).length > 0);
-});
+}, sharedServerOnly);
