@@ -19,7 +19,7 @@ import { honestCode } from "./honest_worker.ts";
 
 const rateBurst = 20;
 const ratePerSecond = 2;
-const connectionsMax = 160;
+const connectionsMax = 256;
 /** Default max connections per address. */
 const connectionsPerAddress = 32;
 
