@@ -2,11 +2,11 @@
 //
 //   deno run --allow-net --allow-read=. --allow-write=. docs/examples/bot.ts URL ROOM
 //
-// It misses what is asked while it is away. R2 to R5 in SPEC.md say how a client catches up.
+// It misses messages sent while it is disconnected. R2 to R5 in SPEC.md say how clients catch up.
 const [server = "http://localhost:8000/", room = "lobby"] = Deno.args;
 const token = readToken("clock.token");
 
-/** Returns the token of the bot's name. Without it, the name would be locked for 24 hours (N8). */
+/** Returns the token that holds the bot's name. Without it, the name is taken for 24 hours (N8). */
 function readToken(file: string): string {
   try {
     return Deno.readTextFileSync(file);
