@@ -223,9 +223,14 @@ export interface Broker {
 
   /**
    * Gives a present member its name: the one it still holds, or else `username`. Returns the name,
-   * or `undefined` if another member holds `username`. `tab` is announced to the other nodes.
+   * or `undefined` if another member holds `username` or none is given. `tab` is announced to the
+   * other nodes.
    */
-  claim(member: string, username: string, tab?: string): Outcome<string | undefined>;
+  claim(
+    member: string,
+    username: string | undefined,
+    tab?: string,
+  ): Outcome<string | undefined>;
 
   /** Whether a member holds a name. */
   holdsName(member: string): Outcome<boolean>;

@@ -16,8 +16,17 @@ import type {
   ServerLimits,
 } from "../protocol/wire.ts";
 import { AccessGuard } from "./access.ts";
-import type { AppendResult, BrokerListener, Draft, Entry, Outcome } from "./broker.ts";
+import type {
+  AppendResult,
+  BrokerListener,
+  Draft,
+  Entry,
+  Outcome,
+  Page,
+  ReadQuery,
+} from "./broker.ts";
 import { Directory } from "./directory.ts";
+import { byteLength, encodeEntries } from "./entries.ts";
 import { LogReader } from "./log_reader.ts";
 import { Members } from "./members.ts";
 import { whenDone } from "./outcome.ts";
@@ -51,6 +60,8 @@ const sweepMs = 1_000;
 const spreadMsPerThousand = 1_000;
 /** Max commands held back per session while the broker is slow. */
 const maxHeld = 256;
+/** Reads the head of a log, and as little else as possible: no epoch has this name. */
+const headQuery: ReadQuery = { after: { epoch: "", offset: 0 }, limit: 1, maxBytes: 1 };
 
 /** The chat without its network and disk: all sessions of this node, and what they send. */
 export class ChatHub {
@@ -104,15 +115,15 @@ export class ChatHub {
     broker.subscribe(this.#listener());
   }
 
-  /** Accepts a new connection. */
-  connect(socket: Socket, peer: PeerAddress): Session {
+  /** Accepts a new connection. A post may write to rooms that it hasn't joined. */
+  connect(socket: Socket, peer: PeerAddress, isPost = false): Session {
     const now = this.#ports.clock.now();
     const count = ++this.#sessionCount;
     const id = `${this.#settings.sessionPrefix}${count}`;
     // Stagger heartbeats, so that clients that connected together don't stay in lockstep.
     const heartbeatAt = now + heartbeatMs - (count % 25) * (heartbeatMs / 25);
     const deadline = now + helloTimeoutMs;
-    const session = new Session({ id, socket, peer, now, deadline, heartbeatAt });
+    const session = new Session({ id, socket, peer, now, deadline, heartbeatAt, isPost });
     this.#ports.log.event("connect", { session: id, address: peer.address });
     if (this.#isDraining) {
       this.#end(session, closeCode.restarting, "0");
@@ -199,6 +210,53 @@ export class ChatHub {
   async directory(peer: PeerAddress, accessCode: string | undefined) {
     const denied = this.#access.check({ ...peer, member: "" }, accessCode, false);
     return denied ?? await this.#directory.list();
+  }
+
+  /**
+   * Sends a connection a room's pushes from `position` on, or from the newest messages. It is not a
+   * member and not listed. Returns an error push if the client is denied access.
+   */
+  follow(
+    socket: Socket,
+    peer: PeerAddress,
+    accessCode: string | undefined,
+    room: string,
+    position: Position | undefined,
+  ): Session | ErrorPush {
+    const payer = readerOf(peer);
+    const denied = this.#refusedReader(payer, accessCode, { re: "join", room });
+    if (denied !== undefined) return denied;
+    const session = this.connect(socket, peer);
+    if (session.state.kind === "closing") return session;
+    const active = new ActiveSession(session, followerOf(payer), undefined, payer);
+    session.state = active;
+    this.#enter(active, room, position);
+    return session;
+  }
+
+  /**
+   * Reads a page of a room for a client without a session. Returns an error push if the client is
+   * denied access. Rejects while storage is unavailable.
+   */
+  async read(
+    peer: PeerAddress,
+    accessCode: string | undefined,
+    room: string,
+    query: ReadQuery,
+  ): Promise<Page | ErrorPush> {
+    const payer = readerOf(peer);
+    const denied = this.#refusedReader(payer, accessCode, { re: "history", room });
+    if (denied !== undefined) return denied;
+    const page = await this.#ports.broker.read(room, query);
+    this.#quotas.chargeBytes(payer, byteLength(encodeEntries(page.entries, undefined)));
+    return page;
+  }
+
+  /** Reads an entry that a post has written. Rejects while storage is unavailable. */
+  async entry(room: string, offset: number): Promise<Entry | undefined> {
+    const query = { before: offset + 1, limit: 1, maxBytes: 1 };
+    const { entries } = await this.#ports.broker.read(room, query);
+    return entries.find((entry) => entry.offset === offset);
   }
 
   /** Current counts, for operators and tests. */
@@ -333,7 +391,12 @@ export class ChatHub {
       (username) => {
         this.#members.claimEnded(id);
         if (username === undefined) {
-          return this.#refuse(session, nameTaken("hello", command.username));
+          return this.#refuse(
+            session,
+            command.username === undefined
+              ? refusal({ re: "hello" }, "username_empty")
+              : nameTaken("hello", command.username),
+          );
         }
         if (session.state.kind === "closing") return this.#members.abandonClaim(payer);
         const older = this.#members.sessionsOf(id, command.tab);
@@ -379,7 +442,7 @@ export class ChatHub {
 
   /** Adds a session to a room. Charges for the `joined` push to the room's members. */
   #enter(active: ActiveSession, name: string, position: Position | undefined): void {
-    if (!active.member.presences.has(name)) {
+    if (this.#members.has(active.member) && !active.member.presences.has(name)) {
       const audience = this.#rooms.get(name)?.roster.audience ?? 0;
       this.#quotas.chargeAnnouncement(active.payer, audience);
     }
@@ -416,12 +479,31 @@ export class ChatHub {
   }
 
   #write(active: ActiveSession, command: EntryCommand): void {
+    const { session } = active;
+    const { type, room: name, nonce } = command;
+    const about = { re: type, nonce, room: name };
+    if (!session.isPost && !active.subscriptions.has(name)) {
+      return this.#refuse(session, notJoined(about));
+    }
+    const room = this.#rooms.get(name);
+    if (type !== "message") return this.#draft(active, command, false);
+    if (room?.state === "read" || !session.isPost) {
+      return this.#draft(active, command, room?.head.offset === 0);
+    }
+    this.#settle(
+      session,
+      "read_failed",
+      () => this.#ports.broker.read(name, headQuery),
+      ({ head }) => this.#draft(active, command, head.offset === 0),
+      () => this.#refuse(session, storageUnavailable(about)),
+    );
+  }
+
+  /** Charges an entry and adds it to the tick's batch. */
+  #draft(active: ActiveSession, command: EntryCommand, isFirst: boolean): void {
     const { session, member, payer } = active;
     const { type, room, nonce } = command;
     const about = { re: type, nonce, room };
-    const subscription = active.subscriptions.get(room);
-    if (subscription === undefined) return this.#refuse(session, notJoined(about));
-    const isFirst = type === "message" && subscription.room.head.offset === 0;
     const usedUp = type === "title"
       ? this.#quotas.takeTitle(payer)
       : this.#quotas.takeMessage(payer, type === "delete" ? "" : command.text, isFirst);
@@ -511,6 +593,14 @@ export class ChatHub {
   #countRefusal(session: Session): void {
     if (!this.#quotas.countRefusal(session)) return;
     this.#end(session, closeCode.flooding, "too many refused commands");
+  }
+
+  /** Returns why a client without a session may not read now. */
+  #refusedReader(payer: Payer, code: string | undefined, about: About): ErrorPush | undefined {
+    const denied = this.#access.check(payer, code, false);
+    if (denied !== undefined) return denied;
+    const retryAfter = this.#quotas.takeCommandBytes(payer);
+    return retryAfter > 0 ? rateLimited(about, "bytes", retryAfter) : undefined;
   }
 
   /** Charges a command, or refuses it if the payer's quota is used up. */
@@ -704,6 +794,23 @@ function serverLimits(settings: HubSettings): ServerLimits {
     retentionDays: settings.retentionDays,
     retentionMessages: settings.retentionMessages,
     typing: settings.typing,
+  };
+}
+
+/** Returns who pays for reading without a token. On private addresses, all such readers share. */
+function readerOf({ network, scope }: PeerAddress): Payer {
+  return { network, scope, member: `reader ${network}` };
+}
+
+/** Returns a stand-in for the member of a session that only follows a room. */
+function followerOf(payer: Payer): Member {
+  return {
+    id: "",
+    username: "",
+    payer,
+    hasWritten: false,
+    sessions: new Set(),
+    presences: new Map(),
   };
 }
 

@@ -7,6 +7,7 @@ import { HeldNames } from "./held_names.ts";
 import { whenDone } from "./outcome.ts";
 import type { Outbound } from "./outbound.ts";
 import type { HubPorts } from "./ports.ts";
+import type { Room } from "./room.ts";
 import type { Rooms } from "./rooms.ts";
 import type { ActiveSession, Member, Payer, Presence, Subscription } from "./session.ts";
 import type { Writer } from "./writer.ts";
@@ -109,6 +110,7 @@ export class Members {
    */
   removeSession(active: ActiveSession, reason: LeftReason | undefined): void {
     const { member } = active;
+    if (!this.has(member)) return;
     member.sessions.delete(active);
     if (member.sessions.size > 0) return;
     if (reason !== undefined && member.presences.size === 0) this.#release(member);
@@ -117,9 +119,20 @@ export class Members {
 
   /** Subscribes a session to a room, not live yet, and makes its member present there. */
   subscribe(active: ActiveSession, name: string): Subscription {
-    const { ports: { broker }, rooms, outbound } = this.#options;
-    const { member } = active;
+    const { rooms, outbound } = this.#options;
     const room = rooms.open(name);
+    if (this.has(active.member)) this.#enter(active, room);
+    else room.followers.add(active);
+    const subscription = active.subscriptions.getOrInsert(name, { active, room, isLive: false });
+    outbound.mute(subscription);
+    return subscription;
+  }
+
+  /** Makes a session's member present in a room. */
+  #enter(active: ActiveSession, room: Room): void {
+    const { ports: { broker }, outbound } = this.#options;
+    const { member } = active;
+    const { name } = room;
     let presence = member.presences.get(name);
     if (presence === undefined) {
       presence = { member, room, sessions: new Set() };
@@ -130,9 +143,6 @@ export class Members {
     }
     this.#graces.delete(presence);
     presence.sessions.add(active);
-    const subscription = active.subscriptions.getOrInsert(name, { active, room, isLive: false });
-    outbound.mute(subscription);
-    return subscription;
   }
 
   /**
@@ -141,8 +151,10 @@ export class Members {
    */
   unsubscribe(subscription: Subscription, reason: LeftReason | undefined): void {
     const { active, room } = subscription;
+    const { outbound } = this.#options;
     active.subscriptions.delete(room.name);
-    this.#options.outbound.mute(subscription);
+    outbound.mute(subscription);
+    if (room.followers.delete(active)) outbound.touch(room);
     const presence = active.member.presences.get(room.name);
     if (presence === undefined || !presence.sessions.delete(active)) return;
     if (presence.sessions.size > 0) return;

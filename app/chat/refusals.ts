@@ -24,6 +24,7 @@ const sentences = {
   not_found: "This message no longer exists",
   rooms_full: "Room limit reached. Join an existing room.",
   storage_full: "This chat's storage is full. Its operator must free up space.",
+  username_empty: "Choose a name: this token holds none",
   too_many_rooms: `You're in ${limits.roomsPerSession} rooms, the maximum. Leave one first`,
 };
 

@@ -19,12 +19,14 @@ import { Roster } from "./roster.ts";
 /** Max entries in memory; fewer than `historyMax` of them may be messages. */
 const recentMax = 4 * hubLimits.historyMax;
 
-/** A room with members on this node. */
+/** A room with members or followers on this node. */
 export class Room {
   readonly name: string;
   readonly roster: Roster;
   /** Encoded pushes of this tick, in order. */
   pushes: string[] = [];
+  /** Sessions that follow the room but are no members of it. */
+  readonly followers = new Set<object>();
   /** Whether the end of the log has been read. */
   state: "unread" | "reading" | "read" = "unread";
   #first = 1;

@@ -1,4 +1,4 @@
-// The rooms with members on this node.
+// The rooms with members or followers on this node.
 
 import type { Broker } from "./broker.ts";
 import { Room } from "./room.ts";
@@ -23,7 +23,7 @@ export class Rooms extends Map<string, Room> {
 
   /** Forgets a room without members here, unless its log is still being read. */
   releaseIfEmpty(room: Room): void {
-    if (room.roster.hasLocal || room.state === "reading") return;
+    if (room.roster.hasLocal || room.followers.size > 0 || room.state === "reading") return;
     if (this.get(room.name) === room) this.delete(room.name);
     if (!this.has(room.name)) this.#broker.forget?.(room.name);
   }

@@ -134,6 +134,7 @@ export interface SessionStart {
   readonly now: number;
   readonly deadline: number;
   readonly heartbeatAt: number;
+  readonly isPost?: boolean;
 }
 
 /** One live connection, from open to close. */
@@ -170,12 +171,15 @@ export class Session {
   closed: { readonly code: number; readonly reason: string } | undefined;
   /** Whether the socket has closed. */
   isDisconnected = false;
+  /** Whether it may write to rooms that it hasn't joined, as a post over HTTP does. */
+  readonly isPost: boolean;
 
-  constructor({ id, socket, peer, now, deadline, heartbeatAt }: SessionStart) {
+  constructor({ id, socket, peer, now, deadline, heartbeatAt, isPost = false }: SessionStart) {
     this.id = id;
     this.socket = socket;
     this.peer = peer;
     this.openedAt = now;
+    this.isPost = isPost;
     this.state = { kind: "greeting", deadline, refusals: 0 };
     this.heartbeat = {
       heardAt: now,

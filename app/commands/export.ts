@@ -4,6 +4,7 @@ import { entryOf, selectEntries } from "../broker/sqlite/entries.ts";
 import type { EntryRow } from "../broker/sqlite/entries.ts";
 import type { MessageEntry } from "../chat/broker.ts";
 import { errorMessage } from "../core/error_message.ts";
+import { messageLine } from "../core/message_line.ts";
 import { openToRead } from "./database_access.ts";
 import { checkOutput, writeOutput } from "./output_file.ts";
 
@@ -42,7 +43,7 @@ export async function* exportLines(
     const { room, offset, at, member, from, text, reply, editedAt, deletedBy } = message;
     const edited = editedAt === undefined ? {} : { editedAt: dateOf(editedAt) };
     const line = { room, offset, at: dateOf(at), ...edited, member, from, text, reply, deletedBy };
-    yield format === "jsonl" ? `${JSON.stringify(line)}\n` : textLines(line);
+    yield format === "jsonl" ? `${JSON.stringify(line)}\n` : messageLine(message);
   }
 }
 
@@ -82,27 +83,4 @@ function readPage<T>(read: () => T, path: string): T {
   } catch (error) {
     throw new Error(`Cannot read ${path}: ${errorMessage(error)}`, { cause: error });
   }
-}
-
-/** Everything that a program may show as a line break (Unicode Standard, section 5.8). */
-const lineBreak = /[\n\v\f\u0085\u2028\u2029]/g;
-
-interface TextMessage {
-  readonly at: string;
-  readonly from: string;
-  readonly text: string | undefined;
-  readonly editedAt?: string;
-}
-
-/** Indents all lines after the first, so that none can pass for another member's message. */
-function textLines({ at, from, text, editedAt }: TextMessage): string {
-  const [day = "", time = ""] = at.split("T");
-  // A colon follows the name only before a text, so that no text can pass for these remarks.
-  const remark = text === undefined
-    ? " deleted this message"
-    : editedAt === undefined
-    ? ":"
-    : " (edited):";
-  const lines = text === undefined ? "" : ` ${text.replace(lineBreak, "\n    ")}`;
-  return `${day} ${time.slice(0, 8)} ${from}${remark}${lines}\n`;
 }

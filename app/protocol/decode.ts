@@ -74,7 +74,7 @@ export function decodeCommand(frame: string, maxBytes: number = hubLimits.frameM
 const decoders = new Map<string, (fields: Fields) => Command>([
   ["hello", (fields) => ({
     type: "hello",
-    username: usernameOf(fields),
+    ...(fields.username === undefined ? {} : { username: usernameOf(fields) }),
     ...tokenOf(fields),
     ...tabOf(fields),
     ...accessOf(fields),

@@ -81,7 +81,8 @@ export interface RoomRequest {
 
 export interface HelloCommand {
   readonly type: "hello";
-  readonly username: string;
+  /** Absent: the name that the token holds. */
+  readonly username?: string;
   readonly token?: string;
   readonly tab?: string;
   readonly access?: string;
@@ -372,22 +373,21 @@ export interface DirectoryRoom {
 
 /** Codes of HTTP errors: the `code` member of problem+json (RFC 9457, section 3.2). */
 export type ProblemCode =
-  | "access_denied"
-  | "access_locked"
-  | "access_required"
+  | ErrorCode
   | "address_full"
-  | "draining"
+  | "body_timeout"
+  | "body_too_large"
+  | "credentials_required"
   | "handshake_invalid"
   | "host_denied"
   | "host_invalid"
   | "internal"
   | "local_only"
+  | "media_type_unsupported"
   | "method_not_allowed"
-  | "not_found"
+  | "not_acceptable"
   | "origin_denied"
-  | "room_invalid"
   | "server_full"
-  | "storage_unavailable"
   | "subprotocol_unsupported"
   | "token_required"
   | "upgrade_dropped"

@@ -17,6 +17,8 @@ export interface Problem {
    * so it must not contain request data.
    */
   readonly detail: string;
+  /** The invalid field, parameter or header. */
+  readonly field?: string | undefined;
   /** A room to go to instead of the chat's front page. */
   readonly room?: string | undefined;
   /** Headers that belong to the status. */
@@ -31,7 +33,7 @@ export const notFound: Problem = {
 
 /** Returns `problem` in the format the client asks for. */
 export function problemResponse(problem: Problem, request: Request, chat: Chat): Response {
-  const { status, code, detail, room, headers = {} } = problem;
+  const { status, code, detail, field, room, headers = {} } = problem;
   const title = STATUS_TEXT[status];
   const init = { status, headers: { vary: "Accept", ...headers } };
   const wantsHtml = listHeader(request, "accept") !== undefined &&
@@ -43,7 +45,7 @@ export function problemResponse(problem: Problem, request: Request, chat: Chat):
       init,
     );
   }
-  const text = JSON.stringify({ type: "about:blank", title, status, code, detail, room });
+  const text = JSON.stringify({ type: "about:blank", title, status, code, detail, field, room });
   return textResponse(text, "application/problem+json", init);
 }
 

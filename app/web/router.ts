@@ -5,11 +5,12 @@ import { roomPattern } from "../protocol/text.ts";
 import { notFound } from "./problem.ts";
 import type { Problem } from "./problem.ts";
 
-export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
+export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS";
 
 /** Patterns of the path parameters. */
 const parameterPatterns = {
   room: roomPattern.source.slice(1, -1),
+  offset: "[1-9][0-9]{0,14}",
   file: "[^/]+",
   other: "[^/]+/?",
 };
@@ -26,6 +27,8 @@ export interface Exchange {
   readonly peer: string;
   /** The client, as reported by trusted proxies. */
   readonly client: PeerAddress;
+  /** Settles when the response is sent, or the connection has ended. */
+  readonly completed: Promise<void>;
 }
 
 type Result = Response | Problem | Promise<Response | Problem>;
@@ -61,7 +64,10 @@ export class Router {
       if (match === null) continue;
       const handler = handlers.get(exchange.request.method);
       if (handler === undefined) return methodNotAllowed([...handlers.keys()]);
-      return handler({ ...exchange, params: { room: "", file: "", other: "", ...match.groups } });
+      return handler({
+        ...exchange,
+        params: { room: "", offset: "", file: "", other: "", ...match.groups },
+      });
     }
     return notFound;
   }

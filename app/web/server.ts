@@ -116,13 +116,18 @@ export function serveWeb(options: WebOptions): WebServer {
   });
   const responseLimits = new ResponseLimits();
 
-  const respond = async (request: Request, peer: string, client: PeerAddress) => {
+  const respond = async (
+    request: Request,
+    peer: string,
+    client: PeerAddress,
+    completed: Promise<void>,
+  ) => {
     try {
       const host = URL.parse(request.url)?.hostname;
       const result = host === undefined
         ? invalidHost
         : responseLimits.problem(client) ?? hostGuard.problem(host, peer) ??
-          await site.handle(request, peer, client);
+          await site.handle(request, peer, client, completed);
       return result instanceof Response ? result : problemResponse(result, request, assets);
     } catch (error) {
       log.error("internal", error, { address: client.address });
@@ -148,7 +153,7 @@ export function serveWeb(options: WebOptions): WebServer {
     };
     // Browsers send this header over https and to localhost. Elsewhere they ignore the policy.
     const isTrustworthy = headers.has("sec-fetch-dest");
-    let response = await respond(request, peer, client);
+    let response = await respond(request, peer, client, completed);
     if (method === "HEAD") response = await withoutBody(response);
     const { status, body } = response;
     if (status !== 101) {

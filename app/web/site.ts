@@ -2,23 +2,24 @@
 
 import type { PeerAddress } from "../chat/session.ts";
 import { suggestRoomName } from "../protocol/room_suggestion.ts";
-import type { ErrorPush } from "../protocol/wire.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { Assets } from "./assets.ts";
 import { operatorProblem } from "./operator.ts";
 import type { OperatorAccess } from "./operator.ts";
 import { notFound } from "./problem.ts";
 import type { Problem } from "./problem.ts";
+import { refusalProblem, storageProblem } from "./refusal_problem.ts";
 import { assetResponse, listHeader, noContent, textResponse } from "./responses.ts";
 import { readOnly, Router } from "./router.ts";
 import type { Exchange, Handler, Route } from "./router.ts";
+import { roomRoutes } from "./room_routes.ts";
+import type { RoomOptions } from "./room_routes.ts";
 import { statusPage } from "./status.ts";
-import type { Hub, WebSockets } from "./websocket.ts";
+import type { WebSockets } from "./websocket.ts";
 
 export type MetricsSource = Pick<Metrics, "text" | "charts" | "totals">;
 
-export interface SiteOptions extends OperatorAccess {
-  readonly hub: Hub;
+export interface SiteOptions extends OperatorAccess, RoomOptions {
   readonly assets: Assets;
   readonly metrics: MetricsSource;
   /** Whether the chat has no access code, so anyone may see who is in a room. */
@@ -67,7 +68,7 @@ export class Site {
     const file = readOnly(({ request, pathname }) => this.#asset(pathname, request));
     return [
       { path: "/", methods: page },
-      { path: "/r/{room}", methods: page },
+      ...roomRoutes(this.#options, this.#sockets, (exchange) => this.#asset("/", exchange.request)),
       { path: "/r/{other}", methods: readOnly(({ params }) => this.#otherRoom(params.other)) },
       ...(this.#options.hasDirectory
         ? [{ path: "/rooms", methods: readOnly((exchange) => this.#rooms(exchange)) }]
@@ -101,7 +102,12 @@ export class Site {
   }
 
   /** Handles a request. */
-  handle(request: Request, peer: string, client: PeerAddress): ReturnType<Handler> {
+  handle(
+    request: Request,
+    peer: string,
+    client: PeerAddress,
+    completed: Promise<void>,
+  ): ReturnType<Handler> {
     const path = new URL(request.url).pathname;
     const { basePath } = this.#options.assets;
     if (basePath !== "" && path === basePath) {
@@ -110,7 +116,7 @@ export class Site {
     // Some proxies remove the base path and some do not.
     const hasBasePath = basePath !== "" && path.startsWith(`${basePath}/`);
     const pathname = hasBasePath ? path.slice(basePath.length) : path;
-    return this.#router.handle({ request, pathname, peer, client });
+    return this.#router.handle({ request, pathname, peer, client, completed });
   }
 
   #redirect(path: string): Response {
@@ -136,11 +142,10 @@ export class Site {
     const code = request.headers.get("parley-access-code") ?? undefined;
     try {
       const found = await this.#options.hub.directory(client, code);
-      if ("code" in found) return accessProblem(found);
+      if ("code" in found) return refusalProblem(found);
       return textResponse(JSON.stringify({ rooms: found }), "application/json");
     } catch {
-      const detail = "Rooms cannot be read now. Try again later";
-      return { status: 503, code: "storage_unavailable", detail, headers: { "retry-after": "5" } };
+      return storageProblem("Rooms cannot be read now");
     }
   }
 
@@ -199,17 +204,6 @@ function decoded(text: string): string {
   } catch {
     return text;
   }
-}
-
-/** Returns the HTTP error for a refused access code. */
-function accessProblem({ code, message: detail, retryAfter = 0 }: ErrorPush): Problem {
-  if (code === "access_locked") {
-    const headers = { "retry-after": String(Math.ceil(retryAfter / 1000)) };
-    return { status: 429, code, detail, headers };
-  }
-  const isMissing = code === "access_required";
-  const headers = { "www-authenticate": "Parley-Access-Code" };
-  return { status: 401, code: isMissing ? code : "access_denied", detail, headers };
 }
 
 function plainText(text: string): Response {

@@ -22,7 +22,15 @@ import type { ProxyWarnings } from "./proxy_warnings.ts";
 
 export type Hub = Pick<
   ChatHub,
-  "connect" | "receive" | "disconnect" | "here" | "directory" | "isDraining"
+  | "connect"
+  | "receive"
+  | "disconnect"
+  | "follow"
+  | "read"
+  | "entry"
+  | "here"
+  | "directory"
+  | "isDraining"
 >;
 
 export interface WebSocketOptions extends ConnectionLimitOptions {
@@ -61,7 +69,8 @@ const connectionReset: Problem = {
 
 export class WebSockets {
   readonly #options: WebSocketOptions;
-  readonly #limits: ConnectionLimits;
+  /** Event streams and posts count too. */
+  readonly limits: ConnectionLimits;
   readonly #warnings: ProxyWarnings;
   readonly #sockets = new Set<WebSocket>();
   #originReportedAt = -Infinity;
@@ -75,17 +84,17 @@ export class WebSockets {
   constructor(options: WebSocketOptions, warnings: ProxyWarnings) {
     this.#options = options;
     this.#warnings = warnings;
-    this.#limits = new ConnectionLimits(options, options.now);
+    this.limits = new ConnectionLimits(options, options.now);
   }
 
   /** Number of sockets that count towards the connection limit. */
   get count(): number {
-    return this.#limits.count;
+    return this.limits.count;
   }
 
   /** Number of sockets since the start that never opened, see {@linkcode ConnectionLimits}. */
   get leaked(): number {
-    return this.#limits.leaked;
+    return this.limits.leaked;
   }
 
   /** Closes all sockets. The hub learns of each from its close event. */
@@ -114,8 +123,8 @@ export class WebSockets {
       if (problem.code === "origin_denied") this.#reportOrigin(headers, client);
       return problem;
     }
-    const limit = this.#limits.reached(client);
-    const mayReject = this.#rejected < rejectedMax && !this.#limits.hasUnopened(client);
+    const limit = this.limits.reached(client);
+    const mayReject = this.#rejected < rejectedMax && !this.limits.hasUnopened(client);
     if (limit !== undefined && !mayReject) {
       return unavailable(limit.code, limit.reason);
     }
@@ -143,7 +152,7 @@ export class WebSockets {
     if (this.#options.hub.isDraining) {
       return unavailable("draining", "the server is about to restart");
     }
-    const limit = this.#limits.reached(client);
+    const limit = this.limits.reached(client);
     if (limit !== undefined) return unavailable(limit.code, limit.reason);
     return this.#dropped.has(client.address) ? upgradeDropped : undefined;
   }
@@ -173,15 +182,15 @@ export class WebSockets {
   }
 
   #reject(webSocket: WebSocket, peer: PeerAddress, reason: string): void {
-    const slot = this.#limits.add(peer);
+    const slot = this.limits.add(peer);
     this.#rejected++;
     webSocket.addEventListener("open", () => {
-      this.#limits.opened(slot);
-      this.#limits.closing(slot);
+      this.limits.opened(slot);
+      this.limits.closing(slot);
       closeSocket(webSocket, closeCode.full, reason);
     }, { once: true });
     webSocket.addEventListener("close", () => {
-      this.#limits.release(slot);
+      this.limits.release(slot);
       this.#rejected--;
     }, { once: true });
   }
@@ -189,13 +198,13 @@ export class WebSockets {
   /** Connects a socket to the hub once it opens. It counts from now on: it may never open. */
   #connect(webSocket: WebSocket, peer: PeerAddress): void {
     const { hub, log } = this.#options;
-    const slot = this.#limits.add(peer);
-    const { count } = this.#limits;
-    if (this.#limits.countOf(peer) === count) {
+    const slot = this.limits.add(peer);
+    const { count } = this.limits;
+    if (this.limits.countOf(peer) === count) {
       this.#warnings.checkSharing(peer, count, this.#options.maxConnectionsPerAddress);
     }
     this.#sockets.add(webSocket);
-    const socket = new HubSocket(webSocket, () => this.#limits.closing(slot));
+    const socket = new HubSocket(webSocket, () => this.limits.closing(slot));
     let session: Session | undefined;
     /** An exception in a listener would end the process. */
     const guard = (task: () => void) => {
@@ -212,14 +221,14 @@ export class WebSockets {
     });
     // Deno may fire `close` twice.
     webSocket.addEventListener("close", ({ code }) => {
-      this.#limits.release(slot);
+      this.limits.release(slot);
       this.#sockets.delete(webSocket);
       const current = session;
       if (current !== undefined) guard(() => hub.disconnect(current, code || abnormalClosure));
       this.#onClosed?.();
     }, { once: true });
     webSocket.addEventListener("open", () => {
-      this.#limits.opened(slot);
+      this.limits.opened(slot);
       guard(() => session = hub.connect(socket, peer));
     }, { once: true });
   }
@@ -263,7 +272,7 @@ function closeSocket(webSocket: WebSocket, code: number, reason: string): void {
   }
 }
 
-function unavailable(code: ProblemCode, reason: string): Problem {
+export function unavailable(code: ProblemCode, reason: string): Problem {
   const detail = `${reason.charAt(0).toUpperCase()}${reason.slice(1)}. Try again later`;
   return { status: 503, code, detail, headers: { "retry-after": "5" } };
 }

@@ -23,7 +23,7 @@ export class FakeSocket implements Socket {
   }
 }
 
-const defaults: HubSettings = {
+export const hubDefaults: HubSettings = {
   rateBurst: 10,
   ratePerSecond: 2,
   maxRooms: 10_000,
@@ -74,7 +74,7 @@ export class TestChat {
           this.lines.push({ level: "error", event, fields: { ...fields, error: String(error) } }),
       },
       ...ports,
-    }, { ...defaults, ...settings });
+    }, { ...hubDefaults, ...settings });
   }
 
   /** Connects a client; `network` is the address unless given. */

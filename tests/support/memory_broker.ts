@@ -95,10 +95,12 @@ export class MemoryBroker implements Broker {
     this.#listener = listener;
   }
 
-  claim(member: string, username: string): Outcome<string | undefined> {
+  claim(member: string, username: string | undefined): Outcome<string | undefined> {
     return this.#run(() => {
       this.#requireStorage();
-      return this.#names.get(member) ?? (this.#hold(member, username) ? username : undefined);
+      const held = this.#names.get(member);
+      if (held !== undefined || username === undefined) return held;
+      return this.#hold(member, username) ? username : undefined;
     });
   }
 

@@ -1,5 +1,6 @@
 // A web server on a free port with a fake hub, and raw requests to it. For tests of app/web.
 
+import type { Page } from "../../app/chat/broker.ts";
 import type { PeerAddress, Socket } from "../../app/chat/session.ts";
 import { Session } from "../../app/chat/session.ts";
 import type { AccessRecord } from "../../app/core/logging.ts";
@@ -77,6 +78,19 @@ export class FakeHub implements Hub {
     this.accessCodes.push(accessCode);
     const { rooms } = this;
     return rooms instanceof Error ? Promise.reject(rooms) : Promise.resolve(rooms);
+  }
+
+  read(): Promise<Page> {
+    const head = { epoch: "e1", offset: 0 };
+    return Promise.resolve({ entries: [], first: 1, head, valid: true });
+  }
+
+  entry() {
+    return Promise.resolve(undefined);
+  }
+
+  follow(socket: Socket, peer: PeerAddress): Session {
+    return this.connect(socket, peer);
   }
 
   here(room: string, max: number) {

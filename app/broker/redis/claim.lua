@@ -1,6 +1,6 @@
 #!lua
 -- Gives a connecting member the name it still holds, or else the name it asks for unless that is
--- taken.
+-- taken or empty.
 --
 -- keys    writes member:*, name:*, feed
 -- args    member, username, key (of that name), optionally tab, nameHoldMs, recordTtlMs
@@ -19,7 +19,7 @@ if record.key and holdsName(record) then
   markConnected(member, record)
   return reply('"username":' .. cjson.encode(record.username))
 end
-if isTaken(args.key, member) then return reply() end
+if args.username == '' or isTaken(args.key, member) then return reply() end
 freeName(record.key, member)
 freeName(record.formerKey, member)
 redis.call('DEL', key('member', member))

@@ -204,9 +204,13 @@ export class RedisBroker implements Broker {
     this.#listener = listener;
   }
 
-  async claim(member: string, username: string, tab?: string): Promise<string | undefined> {
+  async claim(
+    member: string,
+    username: string | undefined,
+    tab?: string,
+  ): Promise<string | undefined> {
     this.#unreleased.delete(member);
-    const args = { ...this.#nameArgs, ...nameOf(member, username) };
+    const args = { ...this.#nameArgs, ...nameOf(member, username ?? "") };
     const reply = await this.#run("claim", tab === undefined ? args : { ...args, tab });
     // This node must first learn that the last holder of the name left.
     await this.#feed.reached(reply.feed);

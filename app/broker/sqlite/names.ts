@@ -44,13 +44,13 @@ export class Names {
   }
 
   /** Returns the name a member holds, or gives it `username` unless another member holds that. */
-  claim(file: DatabaseFile, member: string, username: string): string | undefined {
+  claim(file: DatabaseFile, member: string, username: string | undefined): string | undefined {
     const own = file.get(sql.currentOf, member);
     if (own !== undefined && this.#isHeld(own)) {
       file.run(sql.setLive, member);
       return String(own.username);
     }
-    if (this.#isTaken(file, member, username)) return undefined;
+    if (username === undefined || this.#isTaken(file, member, username)) return undefined;
     file.run(sql.deleteAll, member);
     // The mark goes with the old name.
     this.#writers.delete(member);

@@ -137,7 +137,7 @@ export class SqliteBroker implements Broker {
     this.#listener = listener;
   }
 
-  claim(member: string, username: string): string | undefined {
+  claim(member: string, username: string | undefined): string | undefined {
     return this.#transaction((file) => this.#names.claim(file, member, username));
   }
 

@@ -426,7 +426,7 @@ class ScriptCall {
       record.readerHeldUntil = 0;
       return { username: record.username };
     }
-    if (this.#isTaken(key, member)) return {};
+    if (username === "" || this.#isTaken(key, member)) return {};
     this.#freeName(record?.key, member);
     this.#freeName(record?.formerKey, member);
     const nodes = new Set([this.#node]);

@@ -390,6 +390,13 @@ export function testBroker(name: string, open: Open): void {
     assertEquals(await broker.claim("ben", "Strasse2"), "Strasse2");
   });
 
+  test("claim() without a username gives no name to a member that holds none [N7]", async (broker) => {
+    assertEquals(await broker.claim("ada", undefined), undefined);
+    assertEquals(await broker.claim("ada", "Ada"), "Ada");
+    assertEquals(await broker.claim("ada", undefined), "Ada");
+    assertEquals(await broker.claim("ben", "Ben"), "Ben");
+  });
+
   test("claim() returns the name a member holds, whatever it asks for [N7]", async (broker) => {
     await broker.claim("ada", "Ada");
     assertEquals(await broker.claim("ada", "Ida"), "Ada");

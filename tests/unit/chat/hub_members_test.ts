@@ -284,3 +284,12 @@ Deno.test("ChatHub tells nobody who is typing if that is turned off, and says so
   chat.time.pass(1_000);
   assertEquals(ada.types().filter((type) => type === "typing"), []);
 });
+
+Deno.test("ChatHub.hello() without a username takes the name that the token holds, if any [N7]", () => {
+  const chat = new TestChat();
+  const client = chat.connect();
+  assertEquals(codesOf(client.hello("Ada", [], { username: undefined })), ["username_empty"]);
+  chat.enter("Ada");
+  const welcome = only(client.hello("Ada", [], { username: undefined }), "welcome");
+  assertEquals(welcome.username, "Ada");
+});

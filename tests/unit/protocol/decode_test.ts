@@ -98,7 +98,7 @@ Deno.test("decodeCommand() replies to an unknown type without echoing all of it 
 
 Deno.test("decodeCommand() names the first invalid field [P5]", () => {
   const cases: [Record<string, unknown>, string, string][] = [
-    [{ type: "hello", rooms: [] }, "field_invalid", "username"],
+    [{ type: "hello", username: 1, rooms: [] }, "field_invalid", "username"],
     [{ type: "hello", username: "Ada" }, "field_invalid", "rooms"],
     [{ type: "hello", username: "Ada", rooms: {} }, "field_invalid", "rooms"],
     [{ type: "hello", username: "Ada", rooms: ["lobby"] }, "field_invalid", "rooms"],

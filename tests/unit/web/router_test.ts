@@ -6,7 +6,13 @@ import type { Route } from "../../../app/web/router.ts";
 /** Returns the handler's response, or the status and Allow header of a problem. */
 async function route(routes: readonly Route[], method: string, pathname: string) {
   const request = new Request(`http://localhost${pathname}`, { method });
-  const exchange = { request, pathname, peer: "192.0.2.1", client: peerAddress("192.0.2.2") };
+  const exchange = {
+    request,
+    pathname,
+    peer: "192.0.2.1",
+    client: peerAddress("192.0.2.2"),
+    completed: Promise.resolve(),
+  };
   const result = await new Router(routes).handle(exchange);
   return result instanceof Response ? await result.text() : [result.status, result.headers?.allow];
 }

@@ -27,8 +27,12 @@ Deno.test("serveWeb() serves the page for the lobby and for every room", async (
   assertStringIncludes(lobby.body, "<title>Parley</title>");
   assertEquals(lobby.headers.get("content-type"), "text/html; charset=utf-8");
   assertEquals(lobby.headers.get("cache-control"), "no-cache");
-  for (const path of ["/r/lobby", "/r/a", `/r/${"a".repeat(32)}`, "/r/tea-4-two?x=1"]) {
-    assertEquals((await fetchPath(running, path)).body, lobby.body, path);
+  const headers = { accept: "text/html,*/*;q=0.8" };
+  for (
+    const path of ["/r/lobby", "/r/a", `/r/${"a".repeat(32)}`, "/r/tea-4-two?x=1", "/r/tea/42"]
+  ) {
+    const { body } = await fetchPath(running, path, { headers });
+    assertEquals(body, lobby.body, path);
   }
 });
 
@@ -159,7 +163,7 @@ Deno.test("serveWeb() returns 405 with Allow for other methods", async () => {
   for (
     const [path, method, allow] of [
       ["/", "POST", "GET, HEAD"],
-      ["/r/lobby", "DELETE", "GET, HEAD"],
+      ["/r/lobby", "DELETE", "GET, HEAD, OPTIONS"],
       ["/assets/style.css", "PUT", "GET, HEAD"],
       ["/healthz", "OPTIONS", "GET, HEAD"],
       ["/ws", "HEAD", "GET, POST"],
@@ -255,8 +259,9 @@ Deno.test("serveWeb() serves below BASE_PATH, whether or not a proxy removes it"
   await using running = await startSite({ assets });
   const page = await fetchPath(running, "/our/chat/");
   assertStringIncludes(page.body, "<title>Parley</title>");
+  const headers = { accept: "text/html" };
   for (const path of ["/our/chat/r/tea", "/", "/r/tea"]) {
-    assertEquals((await fetchPath(running, path)).body, page.body, path);
+    assertEquals((await fetchPath(running, path, { headers })).body, page.body, path);
   }
   const links = [...page.body.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, link = ""]) => link);
   assertEquals(links.length, 4);

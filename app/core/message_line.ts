@@ -1,0 +1,22 @@
+// A message as lines of text for people: in exports, and over HTTP.
+
+interface Message {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly from: string;
+  /** Absent if the message is deleted. */
+  readonly text?: string | undefined;
+  readonly editedAt?: number | undefined;
+}
+
+/** Everything that a program may show as a line break (Unicode Standard, section 5.8). */
+const lineBreak = /[\n\v\f\u0085\u2028\u2029]/g;
+
+/** Indents all lines after the first, so that none can pass for another member's message. */
+export function messageLine({ at, from, text, editedAt }: Message): string {
+  const time = new Date(at).toISOString().slice(0, 19).replace("T", " ");
+  // A colon follows the name only before a text, so that no text can pass for these remarks.
+  if (text === undefined) return `${time} ${from} deleted this message\n`;
+  const remark = editedAt === undefined ? ":" : " (edited):";
+  return `${time} ${from}${remark} ${text.replace(lineBreak, "\n    ")}\n`;
+}

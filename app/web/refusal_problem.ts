@@ -1,0 +1,76 @@
+// HTTP errors for what the hub refuses: a status for each code, and headers that say what to do.
+
+import type { ErrorStatus } from "@std/http/status";
+import { closeCode } from "../protocol/wire.ts";
+import type { ErrorPush } from "../protocol/wire.ts";
+import type { Problem } from "./problem.ts";
+
+/** Statuses by code. Any other code says that the request's content is invalid: 422. */
+const statuses = new Map<string, ErrorStatus>([
+  ["access_denied", 401],
+  ["access_locked", 429],
+  ["access_required", 401],
+  ["banned", 403],
+  ["draining", 503],
+  ["edits_exhausted", 409],
+  ["forbidden", 403],
+  ["muted", 403],
+  ["not_found", 404],
+  ["rate_limited", 429],
+  ["rooms_full", 507],
+  ["storage_full", 507],
+  ["storage_unavailable", 503],
+  ["token_invalid", 401],
+  ["username_taken", 409],
+]);
+
+/** The header or field that a code is about, unless the sentence names it. */
+const fields: readonly (readonly [RegExp, string])[] = [
+  [/^access_/, "Parley-Access-Code"],
+  [/^nonce_/, "Idempotency-Key"],
+  [/^text_/, "text"],
+  [/^(token|username)_/, "Authorization"],
+];
+
+/** The challenge of a request that must name its author. */
+export const challenge = { "www-authenticate": 'Basic realm="Parley", charset="UTF-8"' };
+
+/** Returns the HTTP error for an error push. */
+export function refusalProblem({ code, message, retryAfter }: ErrorPush): Problem {
+  const status = statuses.get(code) ?? 422;
+  const headers: Record<string, string> = {};
+  if (retryAfter !== undefined) headers["retry-after"] = String(Math.ceil(retryAfter / 1000));
+  else if (status === 503) headers["retry-after"] = "1";
+  if (code.startsWith("access_")) headers["www-authenticate"] = "Parley-Access-Code";
+  else if (status === 401) Object.assign(headers, challenge);
+  if (status !== 401) delete headers["www-authenticate"];
+  const field = /^"(\w+)"/.exec(message)?.[1] ??
+    fields.find(([pattern]) => pattern.test(code))?.[1];
+  return { status, code, detail: message.replace(/\.$/, ""), field, headers };
+}
+
+/** Returns the HTTP error for a session that the hub has closed. */
+export function closedProblem(code: number): Problem {
+  switch (code) {
+    case closeCode.frameTooBig:
+      return { status: 413, code: "body_too_large", detail: "The request is too large" };
+    case closeCode.protocolError:
+      return {
+        status: 422,
+        code: "field_invalid",
+        detail: "The body must be one JSON object whose fields are plain values",
+      };
+    case closeCode.restarting: {
+      const detail = "The server is about to restart. Try again with the same Idempotency-Key";
+      return { status: 503, code: "draining", detail, headers: { "retry-after": "1" } };
+    }
+    default:
+      return storageProblem("The server could not finish in time");
+  }
+}
+
+/** Returns the HTTP error for a log that cannot be used now. */
+export function storageProblem(reason: string): Problem {
+  const detail = `${reason}. Try again later`;
+  return { status: 503, code: "storage_unavailable", detail, headers: { "retry-after": "5" } };
+}

@@ -1,0 +1,137 @@
+// The routes of a room and of its entries: one address, several representations (SPEC.md, H).
+
+import { accepts } from "@std/http/negotiation";
+import { originProblem } from "./handshake.ts";
+import type { Problem } from "./problem.ts";
+import { listHeader } from "./responses.ts";
+import { entryPage, roomPage } from "./room_pages.ts";
+import type { Exchange, Handler, Method, Route } from "./router.ts";
+import type { Hub, WebSockets } from "./websocket.ts";
+
+export interface RoomOptions {
+  readonly hub: Hub;
+  /** Origins whose pages may use the chat besides its own. */
+  readonly allowedOrigins: readonly string[];
+  /** Number of trusted proxies in front of the server. */
+  readonly trustProxy: number;
+}
+
+/** Handlers by media type. The first type is the default. */
+type Representations = Readonly<Record<string, Handler>>;
+
+/** Methods that change nothing. */
+const safeMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+/** Headers that pages of allowed origins may send, and may read. */
+const requestHeaders =
+  "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Parley-Access-Code";
+const responseHeaders = "ETag, Link, Location, Retry-After, WWW-Authenticate";
+const preflightMaxAgeSeconds = 600;
+
+/** Returns the routes of rooms. `page` serves the chat's page. */
+export function roomRoutes(options: RoomOptions, _sockets: WebSockets, page: Handler): Route[] {
+  const { hub } = options;
+  const room = negotiated({
+    "application/json": (exchange) => roomPage(hub, exchange, "application/json"),
+    "text/plain": (exchange) => roomPage(hub, exchange, "text/plain"),
+    "text/html": page,
+  });
+  const entry = negotiated({
+    "application/json": (exchange) => entryPage(hub, exchange, "application/json"),
+    "text/plain": (exchange) => entryPage(hub, exchange, "text/plain"),
+    "text/html": page,
+  });
+  return [
+    { path: "/r/{room}", methods: shared(options, { GET: room, HEAD: room }) },
+    { path: "/r/{room}/{offset}", methods: shared(options, { GET: entry, HEAD: entry }) },
+  ];
+}
+
+/** Returns a handler that serves the representation that the client prefers. */
+function negotiated(representations: Representations): Handler {
+  const types = Object.keys(representations);
+  const [first = ""] = types;
+  return async (exchange) => {
+    const { request } = exchange;
+    const type = listHeader(request, "accept") === undefined ? first : accepts(request, ...types);
+    const handler = type === undefined ? undefined : representations[type];
+    if (handler === undefined) return notAcceptable(types);
+    return withVary(await handler(exchange), "Accept");
+  };
+}
+
+/** Adds OPTIONS, the check of origins and the headers that let allowed pages read responses. */
+function shared(options: RoomOptions, methods: Route["methods"]): Route["methods"] {
+  const allow = [...Object.keys(methods), "OPTIONS"].join(", ");
+  const all: Route["methods"] = {
+    ...methods,
+    OPTIONS: () => new Response(null, { status: 204, headers: { allow } }),
+  };
+  const guarded = Object.entries(all).map(([method, handler]): [string, Handler] => [
+    method,
+    async (exchange) => {
+      const { headers } = exchange.request;
+      const denied = crossOriginProblem(options, exchange);
+      const result = withVary(denied ?? await handler(exchange), "Origin");
+      const origin = headers.get("origin");
+      if (origin === null || !options.allowedOrigins.includes(origin)) return result;
+      const cors = {
+        "access-control-allow-origin": origin,
+        "access-control-expose-headers": responseHeaders,
+        ...(method === "OPTIONS"
+          ? {
+            "access-control-allow-methods": allow,
+            "access-control-allow-headers": requestHeaders,
+            "access-control-max-age": String(preflightMaxAgeSeconds),
+          }
+          : {}),
+      };
+      return withHeaders(result, cors);
+    },
+  ]);
+  return Object.fromEntries(guarded) as Partial<Record<Method, Handler>>;
+}
+
+/**
+ * Returns a problem if a foreign page makes the request: browsers send cached credentials by
+ * themselves. Following a link to the page is allowed, and has no Origin.
+ */
+function crossOriginProblem(
+  { allowedOrigins, trustProxy }: RoomOptions,
+  { request: { headers, method } }: Exchange,
+): Problem | undefined {
+  const denied = originProblem(headers, allowedOrigins, trustProxy > 0);
+  if (denied !== undefined || headers.has("origin")) return denied;
+  if (safeMethods.has(method) || headers.get("sec-fetch-site") !== "cross-site") return undefined;
+  const detail = "Pages of other sites cannot write here. Add their origin to ALLOWED_ORIGINS";
+  return { status: 403, code: "origin_denied", detail };
+}
+
+function notAcceptable(types: readonly string[]): Problem {
+  const detail = `This address offers ${types.join(", ")}. Name one of them in Accept`;
+  return {
+    status: 406,
+    code: "not_acceptable",
+    detail,
+    field: "Accept",
+    headers: { vary: "Accept" },
+  };
+}
+
+function withVary(result: Response | Problem, name: string): Response | Problem {
+  const present = result instanceof Response
+    ? result.headers.get("vary")
+    : result.headers?.vary ?? "Accept";
+  const names = new Set([...(present?.split(", ") ?? []), name]);
+  return withHeaders(result, { vary: [...names].join(", ") });
+}
+
+function withHeaders(
+  result: Response | Problem,
+  headers: Readonly<Record<string, string>>,
+): Response | Problem {
+  if (!(result instanceof Response)) {
+    return { ...result, headers: { ...result.headers, ...headers } };
+  }
+  for (const [name, value] of Object.entries(headers)) result.headers.set(name, value);
+  return result;
+}
