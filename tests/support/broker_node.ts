@@ -1,4 +1,4 @@
-// A node for tests of the Redis broker: the broker, and a listener that records what it reports.
+// A node for tests of the Redis broker: the broker, and a listener that records its reports.
 
 import { RedisBroker } from "../../app/broker/redis/redis_broker.ts";
 import type { RedisBrokerOptions } from "../../app/broker/redis/redis_broker.ts";
@@ -75,7 +75,7 @@ export class BrokerNode {
       .map(({ text, offset }) => `${text}${offset}`).join(" ");
   }
 
-  /** A member connects to this node and joins a room. */
+  /** Connects a member to this node, and joins a room. */
   async join(member: string, username: string, room = "lobby"): Promise<void> {
     await this.broker.claim(member, username);
     this.broker.cluster.join(room, member, username);
@@ -100,7 +100,7 @@ export class BrokerNode {
   }
 }
 
-/** Registers a test with a Redis of its own. */
+/** Registers a test with its own Redis. */
 export function testWithRedis(promise: string, run: (redis: RedisProcess) => Promise<void>): void {
   Deno.test({
     name: `RedisBroker ${promise}`,

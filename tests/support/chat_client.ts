@@ -4,13 +4,13 @@ import { mayRetry } from "../../app/protocol/wire.ts";
 import type { ErrorPush, MessagePush, Position, Push, RoomPush } from "../../app/protocol/wire.ts";
 import { withDeadline } from "./waiting.ts";
 
-/** Who connects, and where to. */
+/** Options of a connection. */
 export interface ChatClientOptions {
   readonly token?: string;
   /** The lobby by default. */
   readonly room?: string;
   readonly tab?: string;
-  /** Where an earlier connection ended. */
+  /** The position where an earlier connection ended. */
   readonly position?: Position;
 }
 

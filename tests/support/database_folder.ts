@@ -1,4 +1,4 @@
-// A temporary folder with a database, for tests of what works on its files.
+// A temporary folder with a database, for tests of code that works on its files.
 
 import { assertEquals } from "@std/assert";
 import { SqliteBroker } from "../../app/broker/sqlite/sqlite_broker.ts";
@@ -31,7 +31,7 @@ export async function databaseFolder() {
 
 let nonces = 0;
 
-/** Stores a message of Ada. */
+/** Stores a message from Ada. */
 export function say(broker: SqliteBroker, text: string, room = "lobby"): void {
   const draft = {
     type: "message",

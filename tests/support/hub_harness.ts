@@ -7,7 +7,7 @@ import type { Push } from "../../app/protocol/wire.ts";
 import { ManualTime } from "./manual_time.ts";
 import { MemoryBroker } from "./memory_broker.ts";
 
-/** A socket that keeps the frames it is sent. */
+/** A socket that records the frames sent to it. */
 export class FakeSocket implements Socket {
   frames: string[] = [];
   closed: { readonly code: number; readonly reason: string } | undefined;
@@ -90,7 +90,7 @@ export class TestChat {
     });
   }
 
-  /** Connects a client that says hello, and drops what it is sent. */
+  /** Connects a client that says hello, and discards the frames it receives. */
   enter(
     username: string,
     rooms: readonly (string | object)[] = ["lobby"],
@@ -102,7 +102,7 @@ export class TestChat {
     return client;
   }
 
-  /** Lets an asynchronous broker answer everything it was asked. */
+  /** Lets an asynchronous broker finish all calls. */
   async settle(): Promise<void> {
     for (let i = 0; i < 60; i++) {
       await Promise.resolve();
@@ -116,7 +116,7 @@ export function tokenOf(name: string): string {
   return name.padEnd(43, "-");
 }
 
-/** Returns a `hello` whose token belongs to the username alone. */
+/** Returns a `hello` whose token is derived from the username. */
 export function helloOf(
   username: string,
   rooms: readonly (string | object)[] = ["lobby"],

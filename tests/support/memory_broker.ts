@@ -13,7 +13,7 @@ import type {
 } from "../../app/chat/broker.ts";
 import { usernameKey } from "../../app/protocol/names.ts";
 
-/** Keeps rooms and names in maps, and records what the hub asked for. */
+/** Keeps rooms and names in maps, and records some of the hub's calls. */
 export class MemoryBroker implements Broker {
   readonly #rooms = new Map<string, Entry[]>();
   readonly #first = new Map<string, number>();
@@ -23,13 +23,13 @@ export class MemoryBroker implements Broker {
   #listener: BrokerListener | undefined;
   #epoch = "epoch1";
   readonly #epochs = new Set(["epoch1"]);
-  /** True: nothing can be stored or read. */
+  /** If true, nothing can be stored or read. */
   isFailing = false;
-  /** True: results come with a later microtask. */
+  /** If true, results arrive in a later microtask. */
   isAsync = false;
   readonly appends: (readonly Draft[])[] = [];
   readonly released: string[] = [];
-  /** Members whose names were freed, not held. */
+  /** Members whose names were freed at once instead of held. */
   readonly freed: string[] = [];
 
   append(drafts: readonly Draft[]): Outcome<readonly AppendResult[]> {
@@ -148,7 +148,7 @@ export class MemoryBroker implements Broker {
     }
   }
 
-  /** Prunes what comes before an offset. */
+  /** Prunes all entries before an offset. */
   pruneBefore(room: string, first: number): void {
     this.#first.set(room, first);
     this.#listener?.pruned(room, first);

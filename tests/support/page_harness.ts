@@ -91,7 +91,7 @@ export class Page {
     return socket;
   }
 
-  /** Opens the lobby, signs in, and is welcomed. */
+  /** Opens the lobby, signs in, and receives the welcome. */
   signIn(username = "Ada"): this {
     this.chat.openRoom("lobby");
     this.chat.signIn({ username, token: "t".repeat(43) });
@@ -167,7 +167,7 @@ export function room(offset: number, more: Partial<RoomPush> = {}, from = offset
   };
 }
 
-/** Returns the push of a message of Ben. */
+/** Returns the push of a message from Ben. */
 export function message(offset: number, more: Partial<MessagePush> = {}): MessagePush {
   return {
     type: "message",

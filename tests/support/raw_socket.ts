@@ -1,4 +1,4 @@
-// A TCP connection with hand-made WebSocket frames, valid or not. Knows no commands.
+// A TCP connection with hand-made WebSocket frames, valid or not. It knows nothing of commands.
 
 /** Opcodes of frames (RFC 6455, section 5.2). */
 export const opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
@@ -79,7 +79,7 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   return whole;
 }
 
-/** What the server sent until the connection ended. */
+/** The server's output until the connection ended. */
 export interface Ending {
   /** Status of the first response; 0 if there was none. */
   readonly status: number;

@@ -71,7 +71,7 @@ export async function refusal(start: Promise<ServerProcess>): Promise<string> {
   } catch (error) {
     return String(error);
   }
-  throw new Error("The server started");
+  throw new Error("The server started instead of refusing");
 }
 
 /** Returns the status of `/readyz`. */

@@ -1,4 +1,4 @@
-// Runs the real server as a process with a folder and a port of its own.
+// Runs the real server as a process with its own folder and port.
 
 import { withDeadline } from "./waiting.ts";
 
@@ -7,7 +7,7 @@ const root = new URL("../../", import.meta.url).pathname;
 /** A running server. */
 export class ServerProcess {
   readonly process: Deno.ChildProcess;
-  /** The address, with a slash at the end. */
+  /** The address, with a trailing slash. */
   readonly url: string;
   readonly #output: Promise<void>;
   readonly lines: string[];
@@ -32,14 +32,14 @@ export class ServerProcess {
   static async start(
     dir: string,
     { tree = root, port = 0, env = {}, flags = [], under = [], hosts = [] }: {
-      /** The folder of the program, with a slash at the end. */
+      /** The folder of the program, with a trailing slash. */
       tree?: string;
       port?: number;
       env?: Record<string, string>;
       flags?: readonly string[];
       /** A command line to run the server with. */
       under?: readonly string[];
-      /** Hosts that it may reach besides localhost. */
+      /** Hosts that it may reach in addition to localhost. */
       hosts?: readonly string[];
     } = {},
   ): Promise<ServerProcess> {
@@ -102,7 +102,7 @@ export class ServerProcess {
     }
   }
 
-  /** Waits for a line of output, which may be an earlier one. */
+  /** Waits for a line of output that matches. It may already have been printed. */
   waitForLine(pattern: RegExp): Promise<string> {
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     const check = () => {

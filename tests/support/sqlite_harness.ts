@@ -26,7 +26,7 @@ export function optionsFor(
   };
 }
 
-/** Runs `use` with the path of a database in a folder of its own. */
+/** Runs `use` with the path of a database in its own folder. */
 export async function withFile(use: (path: string) => void | Promise<void>): Promise<void> {
   const dir = await Deno.makeTempDir();
   try {

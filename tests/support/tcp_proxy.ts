@@ -60,6 +60,6 @@ function close(connection: Deno.TcpConn): void {
   try {
     connection.close();
   } catch {
-    // The other side was faster.
+    // The other side has already closed it.
   }
 }

@@ -1,4 +1,4 @@
-// Waits with a time limit. When it runs out, they throw an error that names the missing event.
+// Waits with a time limit. On timeout, they throw an error that names the missing event.
 
 /** Longer than any successful wait takes, even on a busy machine. */
 const defaultMaxMs = 60_000;

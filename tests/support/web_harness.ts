@@ -70,7 +70,7 @@ export class FakeHub implements Hub {
     this.#wake();
   }
 
-  /** What `directory` returns, or throws. */
+  /** The result of `directory`, or the error that it throws. */
   rooms: Awaited<ReturnType<Hub["directory"]>> | Error = [];
   readonly accessCodes: (string | undefined)[] = [];
 
@@ -247,7 +247,7 @@ export function withClose(lines: readonly string[]): string[] {
   return lines.map((line) => line.startsWith("Connection:") ? `${line}, close` : line);
 }
 
-/** Opens a WebSocket, and resolves as it opens and closes. */
+/** Opens a WebSocket. Returns promises of its opening and its closing. */
 export function dialSocket(
   server: WebServer,
   options?: { protocol?: string; headers?: HeadersInit },

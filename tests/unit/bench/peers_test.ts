@@ -1,7 +1,7 @@
 import { assert } from "@std/assert";
 import peers from "../../../bench/peers/package.json" with { type: "json" };
 
-Deno.test("bench/peers/package.json was compared with the newest versions within a year", () => {
+Deno.test("bench/peers/package.json was checked against the newest versions within a year", () => {
   const days = (Date.now() - Date.parse(peers.checkedOn)) / 86_400_000;
   assert(
     days < 365,

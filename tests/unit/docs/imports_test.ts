@@ -72,7 +72,7 @@ function findCycle(graph: ReadonlyMap<string, readonly string[]>): string[] {
 
 Deno.test("app and static/client have no import cycles", async () => {
   const graph = await readGraph();
-  // Read at all, across lines, type-only and dynamic imports included.
+  // Imports are found even if they span lines, are type-only or dynamic.
   assert(graph.get("app/chat/log_reader.ts")?.includes("app/chat/session.ts"));
   assert(
     [...graph.values()].some((imports) => imports.includes("static/client/words/words_de.ts")),

@@ -7,7 +7,7 @@ interface Manifest {
   readonly links?: readonly string[];
 }
 
-Deno.test("every link in deno.json stands in for the version that is imported", async () => {
+Deno.test("every link in deno.json has the version that is imported", async () => {
   const { imports, links = [] }: Manifest = await readJson("deno.json");
   for (const link of links) {
     const { name, version } = await readJson(`${link}/deno.json`);
