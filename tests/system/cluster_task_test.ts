@@ -38,7 +38,7 @@ async function startTask(tempDir: string): Promise<ClusterTask> {
   return { process, servers, output };
 }
 
-/** Ends a task with Ctrl-C, and checks that nothing is left of it. */
+/** Ends a task with Ctrl-C, and checks that it leaves nothing behind. */
 async function interrupt({ process, servers, output }: ClusterTask, tempDir: string) {
   process.kill("SIGINT");
   const { code } = await withDeadline("the cluster ends", process.status);
@@ -55,7 +55,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** Returns the pid of the redis-server that works in a subfolder of `tempDir`. */
+/** Returns the pid of the redis-server that runs in a subfolder of `tempDir`. */
 function redisPidIn(tempDir: string): number {
   for (const { name } of Deno.readDirSync("/proc")) {
     try {
@@ -67,7 +67,7 @@ function redisPidIn(tempDir: string): number {
       // Not a process, or one that has just ended.
     }
   }
-  throw new Error(`No redis-server works in ${tempDir}`);
+  throw new Error(`No redis-server runs in ${tempDir}`);
 }
 
 function test(promise: string, run: (tempDir: string) => Promise<void>): void {
@@ -82,7 +82,7 @@ function test(promise: string, run: (tempDir: string) => Promise<void>): void {
   Deno.test({ name: `deno task cluster ${promise}`, ignore: !hasRedis, fn });
 }
 
-test("starts servers that are one chat, and ends everything it started", async (tempDir) => {
+test("starts servers that form one chat, and ends everything it started", async (tempDir) => {
   const task = await startTask(tempDir);
   assertEquals(task.servers.length, 3);
   const [ada, ben] = task.servers.slice(1).map(({ url }, i) => new ChatClient(url, `Client ${i}`));

@@ -15,7 +15,7 @@ function config(env: Record<string, string> = {}): Config {
   return result.config;
 }
 
-Deno.test("compileArgs() includes what the program needs, and no path of this machine", () => {
+Deno.test("compileArgs() grants the permissions of every program, and no path of this machine", () => {
   const args = compileArgs(undefined, config(), []);
   assertEquals(
     args.filter((arg) => arg.includes(root) || /^-(P|A|-allow-all)/.test(arg)),
@@ -48,7 +48,7 @@ Deno.test("compileArgs() accepts targets and additional permissions", () => {
   }
 });
 
-Deno.test("compileArgs() grants what the settings name", () => {
+Deno.test("compileArgs() grants access to the folders and hosts in the settings", () => {
   const settings = { DATA_DIR: "/srv/chat", HOST: "192.0.2.7", REDIS_URL: "" };
   const args = compileArgs(undefined, config(settings), []);
   for (

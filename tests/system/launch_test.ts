@@ -96,7 +96,7 @@ async function run(
   return { code, output: new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr) };
 }
 
-Deno.test("launch serves from any folder, passes signals and the exit status on, and takes the server along if it is killed", async () => {
+Deno.test("launch serves from any folder, passes on signals and the exit status, and stops the server if it is killed", async () => {
   const dir = await Deno.realPath(await Deno.makeTempDir());
   try {
     const folders = ["--port=0", "--data-dir", `${dir}/deep/data`, "--log-dir", "deep/logs"];
@@ -132,7 +132,7 @@ Deno.test("launch serves from any folder, passes signals and the exit status on,
   }
 });
 
-Deno.test("parley-health finds the server where its settings put it, with and without TLS", async () => {
+Deno.test("parley-health finds the server at the address in its settings, with and without TLS", async () => {
   const dir = await Deno.realPath(await Deno.makeTempDir());
   const isHealthy = async () => {
     const script = `${root}scripts/container/parley-health`;
@@ -162,7 +162,7 @@ function freePort(): number {
   return listener.addr.port;
 }
 
-Deno.test("deno task backup takes a file relative to where it was started", async () => {
+Deno.test("deno task restore takes a file relative to the folder where it was started", async () => {
   const dir = await Deno.realPath(await Deno.makeTempDir());
   try {
     const task = ["task", "-q", `--config=${root}deno.json`];
@@ -174,7 +174,7 @@ Deno.test("deno task backup takes a file relative to where it was started", asyn
   }
 });
 
-Deno.test("launch exits with status 2 on a wrong setting, which the program explains", async () => {
+Deno.test("launch exits with status 2 on a wrong setting, and explains it", async () => {
   for (
     const [args, expected] of [
       [["--port", "x"], 'Cannot use PORT="x"'],

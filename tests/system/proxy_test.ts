@@ -10,17 +10,17 @@ import { startSite, staticFolder } from "../support/web_harness.ts";
 const root = new URL("../../", import.meta.url).pathname;
 const spoof = { "x-forwarded-for": "198.51.100.66", forwarded: "for=198.51.100.66" };
 
-/** How to start a proxy with its configuration, adapted as little as a user would. */
+/** How to start a proxy with its configuration, adapted no more than a user would. */
 interface Proxy {
   readonly program: string;
   readonly file: string;
   /**
-   * Returns `text` for the proxy's address, Parley's address, the base path and a folder for
+   * Adapts `text` to the proxy's address, Parley's address, the base path and a folder for
    * temporary files.
    */
   configure(text: string, listen: string, parley: string, path: string, dir: string): string;
   args(config: string, dir: string): string[];
-  /** What it prints once it listens. */
+  /** A part of its output that shows it is listening. */
   readonly ready: string;
 }
 

@@ -1,4 +1,4 @@
-// Checks that every way to start the containers must pass.
+// Checks that apply to every container setup.
 
 import { assertEquals } from "@std/assert";
 

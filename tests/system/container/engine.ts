@@ -1,5 +1,5 @@
-// A container engine for the tests: a daemon with its images and containers in one folder, apart
-// from the machine's own.
+// A container engine for the tests: a daemon that keeps its images and containers in one folder,
+// separate from the machine's own engine.
 
 const socketWaitMs = 60_000;
 const commandWaitMs = 300_000;
@@ -57,7 +57,7 @@ export class Engine implements AsyncDisposable {
     return { success, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
   }
 
-  /** Does the same and returns the output. Throws if the command fails. */
+  /** Runs a command like `try`, but returns its output and throws if it fails. */
   async run(command: string, ...args: readonly string[]): Promise<string> {
     const { success, stdout, stderr } = await this.try(command, ...args);
     if (success) return stdout;

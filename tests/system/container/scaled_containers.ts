@@ -1,5 +1,5 @@
-// Three containers on one Redis behind one proxy, started as the compose file says. The proxy
-// chooses a node for each connection, so only the logs tell which one a client is on.
+// Three containers on one Redis behind one proxy, as defined in the compose file. The proxy chooses
+// a node for each connection, so only the logs show which one a client is on.
 
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { ContainerClient } from "./container_client.ts";
@@ -91,7 +91,7 @@ export async function testScaledContainers(t: Deno.TestContext, engine: Engine):
   });
 
   await t.step(
-    "has members of different nodes in one room, who receive each other's messages",
+    "lets members on different nodes share a room and receive each other's messages",
     async () => {
       for (const name of names) clients.push(await join(name));
       await until(

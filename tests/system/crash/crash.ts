@@ -49,7 +49,7 @@ export interface Report {
 const paceMs = 4;
 /** Actions per second of all clients together. */
 const actionsPerSecond = 400;
-/** Max time to wait for anything. */
+/** Max duration of any wait. */
 const timeoutMs = 60_000;
 /** Names that all clients compete for. */
 const contestedNames = Array.from({ length: 12 }, (_, i) => `Wanted ${i}`);
@@ -163,7 +163,7 @@ class Run {
       for (; due >= 1; due--) this.#act();
     };
     await this.#waitUntil(() => this.#ledger.frameCount >= frames, "nothing happens", actAtPace);
-    // Often every client sends at once, so that the fault falls into a large batch.
+    // Often every client sends at once, so that the fault hits a large batch.
     if (this.#random.isTrue(0.6)) {
       for (const client of this.#clients) {
         if (client.isConnected) {
@@ -245,13 +245,13 @@ class Run {
     const isSettled = () => this.#clients.every((client) => client.isSettled);
     await this.#waitUntil(isSettled, "some message never arrives");
     await this.#waitUntil(
-      () => this.#doMembersAgree,
+      () => this.#membersAgree,
       "clients never agree on the members of a room",
     );
   }
 
   /** Whether every client sees exactly the members that are in each room. */
-  get #doMembersAgree(): boolean {
+  get #membersAgree(): boolean {
     const membersByRoom = new Map<string, Set<string>>();
     const views = this.#clients.flatMap((client) =>
       [...client.views.values()].filter(({ phase }) => phase === "live")

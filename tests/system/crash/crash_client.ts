@@ -16,7 +16,7 @@ import type { SeededRandom } from "../../support/seeded_random.ts";
 import type { Ledger, SentMessage } from "./ledger.ts";
 import type { Person } from "./person.ts";
 
-/** The parts of a client. */
+/** Options of a client. */
 export interface ClientOptions {
   /** The nodes' URLs. Each connection goes to a random one. */
   readonly urls: readonly string[];
@@ -208,7 +208,7 @@ export class Client {
     if (tab === 0) person.onDisconnect(true);
   }
 
-  /** Its node may already be declared dead, and its name lost, without it knowing. */
+  /** Allows for the loss of its name, because its node may already have been declared dead. */
   expectNameLoss(): void {
     if (this.#options.tab === 0) this.#options.person.onDisconnect(false);
   }
@@ -384,7 +384,7 @@ export class Client {
     const view = room === undefined ? undefined : this.#view(room);
     this.#options.ledger.counts.unavailable++;
     if (re === "history" && view !== undefined) view.pendingHistory = undefined;
-    // A `you` push will tell whether a rename was done.
+    // A `you` push shows whether a rename took effect.
     this.#later(retryAfter ?? retryMs, () => {
       if (socket !== this.#socket) return;
       if (re === "hello" && !this.#welcomed) this.#sendHello(this.#options.username);
@@ -471,7 +471,7 @@ export class Client {
         ledger.addViolation(`${this.id} in ${room} got ${message.offset} of ${epoch} at ${offset}`);
       }
       if (message.type === "message") ledger.onReceived(this.id, message, epoch);
-      // Half of the clients take their own message for an ack. The others send it again and must
+      // Half of the clients treat their own message as an ack. The others send it again and must
       // get an ack.
       if (message.member === person.member && this.#acceptsOwnMessageAsAck) {
         this.#handleAck(room, message.nonce, message.offset, false);

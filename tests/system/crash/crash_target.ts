@@ -1,5 +1,5 @@
-// What the clients of a crash test connect to: it fails in each round, and its storage is checked
-// at the end.
+// The servers that the clients of a crash test connect to. They fail in each round, and their
+// storage is checked at the end.
 
 import type { SeededRandom } from "../../support/seeded_random.ts";
 import type { Ledger } from "./ledger.ts";
@@ -24,11 +24,11 @@ export interface CrashTarget {
   check(): Promise<number>;
   /** Ends every process. */
   end(): Promise<void>;
-  /** Returns the lines of the error logs that no fault explains. */
+  /** Returns the lines of the error logs that the faults don't explain. */
   unexpectedErrors(): Promise<readonly string[]>;
 }
 
-/** What a target needs from the run. */
+/** Everything that a target needs from the run. */
 export interface TargetOptions {
   readonly plan: Plan;
   /** Folder for data and logs. */
@@ -44,7 +44,7 @@ export interface TargetOptions {
 /** The codes of a connection without a close frame: in the standard, and in Deno. */
 export const abnormalCodes: readonly number[] = [1006, 0];
 export const restartingCode = 1012;
-/** Max random delay before a signal, so that it falls anywhere in the server's work. */
+/** Max random delay before a signal, so that it can hit any moment of the server's work. */
 export const jitterMs = 12;
 
 /**

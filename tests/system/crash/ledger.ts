@@ -1,5 +1,5 @@
-// What the clients of one run know together: the log as they received it, the messages they sent
-// and the names they hold. Compares it with what the server stored.
+// The combined knowledge of all clients of a run: the log as they received it, the messages they
+// sent and the names they hold. Compares it with the server's storage.
 
 import { usernameKey } from "../../../app/protocol/names.ts";
 import type { MessagePush } from "../../../app/protocol/wire.ts";
@@ -107,13 +107,13 @@ export class Ledger {
     if (this.violations.length < maxViolations) this.violations.push(sentence);
   }
 
-  /** A client put a message into its outbox. */
+  /** Records that a client put a message into its outbox. */
   onSent(message: SentMessage): void {
     this.#sent.push(message);
     this.counts.sent++;
   }
 
-  /** The server acknowledged a message. */
+  /** Records that the server acknowledged a message. */
   onAcknowledged(message: SentMessage, offset: number): void {
     if (message.offset === undefined) this.counts.acknowledged++;
     else if (message.offset !== offset) {
@@ -125,7 +125,7 @@ export class Ledger {
     message.person.hasWritten = true;
   }
 
-  /** A client received a message. It must be the one that all others received at that offset. */
+  /** Records a received message. It must be the one that all others received at that offset. */
   onReceived(who: string, message: MessagePush, epoch: string | undefined): void {
     this.counts.received++;
     const { room, offset, member, from, text = "", at, nonce } = message;
@@ -146,7 +146,7 @@ export class Ledger {
     return Math.max(0, (this.#received.get(room)?.length ?? 0) - 1);
   }
 
-  /** The server sent a person its public id. */
+  /** Records the public id that the server sent to a person. */
   onWelcome(person: Person, member: string): void {
     if (person.member !== undefined && person.member !== member) {
       this.addViolation(`${person.id} became another member`);
@@ -158,7 +158,7 @@ export class Ledger {
     this.#persons.set(member, person);
   }
 
-  /** The server confirmed a name to a person. */
+  /** Records that the server confirmed a name to a person. */
   claimName(person: Person, name: string): void {
     const holder = this.#holds.get(usernameKey(name));
     if (holder !== undefined && holder.person !== person && holder.until > performance.now()) {
@@ -167,7 +167,7 @@ export class Ledger {
     this.#setHold(person, name, Infinity);
   }
 
-  /** A person may lose a name, now or after the grace. */
+  /** Records that a person may lose a name, now or after the grace period. */
   releaseName(person: Person, name: string | undefined, when: "now" | "later"): void {
     if (name === undefined || this.#holds.get(usernameKey(name))?.person !== person) return;
     if (when === "now") this.#holds.delete(usernameKey(name));

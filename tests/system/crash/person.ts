@@ -22,7 +22,7 @@ export class Person {
   /** The name before the last rename, which it still holds. */
   #previousName: string | undefined;
   #requestedName: string | undefined;
-  /** What happened to its names last, to explain a violation. */
+  /** The latest events that affected its names, to explain a violation. */
   readonly #history: string[] = [];
 
   constructor(ledger: Ledger, id: string, token: string) {
@@ -40,7 +40,7 @@ export class Person {
     return this.#requestedName !== undefined;
   }
 
-  /** Asks for another name, which may cost it the one before the current one. */
+  /** Requests another name. This may release the name before the current one. */
   requestName(name: string): void {
     this.#record(`requests ${name}`);
     this.#requestedName = name;
@@ -48,7 +48,7 @@ export class Person {
     this.#ledger.releaseName(this, this.#previousName, "now");
   }
 
-  /** The server sent its name. */
+  /** Records the name that the server sent. */
   onNameConfirmed(name: string): void {
     const ledger = this.#ledger;
     this.#record(`is called ${name}`);
@@ -72,7 +72,7 @@ export class Person {
     if (this.#previousName !== undefined) ledger.claimName(this, this.#previousName);
   }
 
-  /** The requested name belongs to another member. */
+  /** Records that the requested name belongs to another member. */
   onNameRefused(): void {
     this.#record("is refused a name");
     this.#requestedName = undefined;
@@ -80,7 +80,7 @@ export class Person {
     if (this.#previousName !== undefined) this.#ledger.claimName(this, this.#previousName);
   }
 
-  /** Its connection has closed. If it left on purpose, there is no grace. */
+  /** Records that its connection has closed. If it left on purpose, there is no grace period. */
   onDisconnect(saidGoodbye: boolean): void {
     this.#record("disconnects");
     if (this.hasWritten) return;

@@ -1,5 +1,5 @@
-// The target of the crash test with several nodes on one Redis. In each round a node or Redis is
-// killed, stopped or hangs, and the clients reconnect to any node.
+// The target of the crash test with several nodes on one Redis. In each round, a node or Redis is
+// killed, stopped or suspended, and the clients reconnect to any node.
 
 import { RedisProcess } from "../../support/redis_process.ts";
 import { ServerProcess } from "../../support/server_process.ts";
@@ -208,7 +208,7 @@ export class RedisNodes implements CrashTarget {
   }
 }
 
-/** Reads everything by the keys of app/broker/redis. */
+/** Reads all messages and names, from the keys that app/broker/redis uses. */
 async function readStored(redis: RedisProcess): Promise<StoredLog> {
   const cli = async (command: string, ...args: string[]) =>
     (await redis.cli(command, ...args)).split("\n");

@@ -1,4 +1,4 @@
-// What a SQLite database holds at the end of a run, for comparison with the ledger.
+// Reads a SQLite database at the end of a run, to compare it with the ledger.
 
 import { DatabaseSync } from "node:sqlite";
 import type { Ledger, StoredLog, StoredMessage } from "./ledger.ts";

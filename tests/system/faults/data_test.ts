@@ -11,7 +11,7 @@ const losses: readonly (readonly [string, (dir: string) => void, readonly string
 
 for (const [loss, lose, left] of losses) {
   test(
-    `a database that ${loss} is saved beside its path, and the server exits with the reason [M5]`,
+    `a database that ${loss} is saved next to its path, and the server exits with the reason [M5]`,
     undefined,
     async (bench) => {
       const { dir, database, start, join, log } = bench;
@@ -20,7 +20,7 @@ for (const [loss, lose, left] of losses) {
       const ada = await join(server, "Ada");
       await ada.says("one");
       lose(data);
-      // The server may have noticed already.
+      // The server may already have noticed.
       const two = await ada.says("two").catch(() => undefined);
       assertEquals(await ada.closed, 1012);
       assertEquals(await server.ended(), 1);
@@ -61,7 +61,7 @@ test(
 );
 
 test(
-  "a database that another replaces is saved beside it, and clients of the old log start over [R3]",
+  "a replaced database is saved next to the new one, and clients of the old log start over [R3]",
   undefined,
   async (bench) => {
     const { dir, database, start, join } = bench;

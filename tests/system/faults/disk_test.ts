@@ -12,11 +12,11 @@ const codes = (results: readonly SendResult[]) =>
 const noncesOf = (results: readonly SendResult[]) =>
   results.filter(({ error }) => error === undefined).map(({ nonce }) => nonce);
 
-/** Sends until the disk is full, makes room, and checks that clients, log and database agree. */
+/** Sends until the disk is full, frees space, and checks that clients, log and database agree. */
 async function fillAndEmpty(
   { join, database, log }: Bench,
   server: ServerProcess,
-  makeRoom: () => Promise<void>,
+  freeSpace: () => Promise<void>,
 ): Promise<void> {
   const ada = await join(server, "Ada");
   const ben = await join(server, "Ben");
@@ -31,7 +31,7 @@ async function fillAndEmpty(
   ben.send({ type: "history", room: "lobby", before: 5, limit: 10 });
   await ben.hears((push) => push.type === "history" && push.messages.length === 4);
 
-  await makeRoom();
+  await freeSpace();
   for (const { nonce, error } of results) {
     if (error !== undefined) sent.push((await ada.says("again", nonce)).nonce);
   }
@@ -49,7 +49,7 @@ test(
   },
 );
 
-test("a small disk that is full does the same [M9]", noMount, async (bench) => {
+test("a full disk of limited size does the same [M9]", noMount, async (bench) => {
   const data = `${bench.dir}/data`;
   await withDisk(data, 2_000, async () => {
     Deno.writeFileSync(`${data}/ballast`, new Uint8Array(1_000_000));

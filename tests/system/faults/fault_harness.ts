@@ -1,4 +1,4 @@
-// Ways to limit or remove a server's disk, for the tests of docs/failures.md. The clock that is set
+// Ways to limit or remove a server's disk, for the tests of docs/failures.md. A clock that is set
 // back is tested in tests/unit (sqlite_broker_test.ts, logging_test.ts).
 
 import { assertEquals } from "@std/assert";
@@ -49,15 +49,15 @@ export const underModes: readonly string[] = isRoot
   ? ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
   : [];
 
-/** Why `underModes` does not work here; `undefined` if it does. */
+/** Skip reason of tests that need `underModes`; `undefined` if it works here. */
 export const noModes = underModes.length > 0 && !succeeds([...underModes, "true"])
   ? "needs setpriv when run by root"
   : undefined;
 
-/** Why a file cannot be given to another user here; `undefined` if it can. */
+/** Skip reason of tests that give a file to another user; `undefined` if that works here. */
 export const noOwners = isRoot ? undefined : "needs root";
 
-/** Why no small disk can be mounted here; `undefined` if one can. */
+/** Skip reason of tests that mount a small disk; `undefined` if that works here. */
 export const noMount = mountSkipReason();
 
 function mountSkipReason(): string | undefined {

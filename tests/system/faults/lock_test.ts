@@ -24,14 +24,14 @@ test("a server starts after kill -9", undefined, async (bench) => {
 });
 
 test(
-  "a server whose folder another host took ends with a sentence, and stores nothing more [M5]",
+  "a server whose folder another host took exits with the reason, and stores nothing more [M5]",
   undefined,
   async (bench) => {
     const { dir, start, join } = bench;
     const server = await start();
     const ada = await join(server, "Ada");
     await ada.says("one");
-    // The file system of a network disk shows what the other host wrote, and grants it every lock.
+    // On a network disk, the other host's write is visible, and every lock is granted.
     Deno.writeTextFileSync(`${dir}/data/parley.lock`, "beta 7 another-id 1\n");
     assertEquals(await ada.closed, 1012);
     assertEquals(await server.ended(), 1);

@@ -26,9 +26,9 @@ export interface Target {
 }
 
 const resetsAtOnce = 20;
-/** How long the server has to close the descriptors of reset connections. */
+/** Max time for the server to close the descriptors of reset connections. */
 const returnMaxMs = 15_000;
-/** Descriptors that the server may open meanwhile for other reasons. */
+/** Max descriptors that the server opens for other reasons in the meantime. */
 const otherDescriptors = 8;
 
 /** One way to harm a server. */
@@ -36,7 +36,7 @@ export interface Attack {
   readonly name: string;
   /** Min repetitions in the short test. */
   readonly short: number;
-  /** Min repetitions in the torture. */
+  /** Min repetitions in the torture test. */
   readonly long: number;
   /**
    * Max p99 delay of honest messages, in ms. Set for attacks that a server on Deno cannot prevent.

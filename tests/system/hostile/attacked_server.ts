@@ -34,18 +34,18 @@ export interface AttackResult {
   readonly before: number;
   readonly peak: number;
   readonly after: number;
-  /** What went wrong, one sentence each. */
+  /** Problems found, one sentence each. */
   readonly problems: readonly string[];
 }
 
-/** How long and how hard to attack. */
+/** Duration and size of the attacks. */
 export interface Plan {
   readonly seed: number;
   /** Whether attacks may take minutes and run at their long size. */
   readonly isPatient: boolean;
   /** Min duration of an attack; it is repeated until then. */
   readonly minMs: number;
-  /** Max time for the server to give memory back. */
+  /** Max time for the server to release memory. */
   readonly restMs: number;
 }
 

@@ -22,7 +22,7 @@ export type WorkerCommand =
   | { readonly kind: "settle" }
   | { readonly kind: "stop" };
 
-/** What the clients measured since the last report. */
+/** The clients' measurements since the last report. */
 export interface HonestReport {
   /** Messages sent, and received by all clients together. */
   readonly sent: number;
@@ -63,7 +63,7 @@ const thread = globalThis as unknown as {
 
 let clients: Client[] = [];
 let mayClose = false;
-/** The command that waits until all clients have everything. */
+/** The command that is pending until all clients have received everything. */
 let pending: "catch_up" | "settle" | undefined;
 let timer: ReturnType<typeof setInterval> | undefined;
 let deadline: ReturnType<typeof setTimeout> | undefined;
@@ -124,7 +124,7 @@ class Client {
     this.#sendNext();
   }
 
-  /** What it waits for; `undefined` if for nothing. */
+  /** Describes the event that it is waiting for; `undefined` if there is none. */
   get awaited(): string | undefined {
     if (!this.#isLive) return `${this.name} is not in the room`;
     if (this.#outbox.length > 0) return `${this.name} has ${this.#outbox.length} unsent`;
@@ -132,7 +132,7 @@ class Client {
       this.lastNumbers.get(name) !== sentCount
     );
     if (missing.length === 0) return undefined;
-    return `${this.name} has not everything of ${missing.map(({ name }) => name).join(", ")}`;
+    return `${this.name} lacks messages from ${missing.map(({ name }) => name).join(", ")}`;
   }
 
   stop(): void {
@@ -306,7 +306,7 @@ thread.onmessage = ({ data: command }) => {
       const { url, count, everyMs } = command;
       let turn = 0;
       onReady = () => {
-        // In turn, so that messages are spread over the time.
+        // Clients take turns, so that messages are evenly spread.
         timer = setInterval(() => {
           if (pending === undefined) clients[turn++ % count]?.send();
         }, everyMs / count);

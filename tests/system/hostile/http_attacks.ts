@@ -178,8 +178,8 @@ function http2Frame(type: number, flags: number, stream: number, body: Uint8Arra
 }
 
 /**
- * Requests a file many times over HTTP/2 and allows no byte of a response. Returns the number of
- * responses with status 200 and with another.
+ * Requests a file many times over HTTP/2, with a window that allows no byte of a response. Returns
+ * the number of responses with status 200 and with any other status.
  */
 async function requestUnread(
   connection: Deno.TcpConn,

@@ -5,15 +5,15 @@ import { command, converse, expect, hello, repeated, sleep } from "./attack.ts";
 import type { Attack, Target } from "./attack.ts";
 import { frame, RawSocket } from "../../support/raw_socket.ts";
 
-/** Commands per flood: fit into one turn of the event loop and into a socket's buffer. */
+/** Commands per flood. They fit into one turn of the event loop and into a socket's buffer. */
 const burst = 950;
 const readers = { short: 20, long: 100 };
 const writers = 40;
 const textLength = 4_000;
 const stuckPeers = 50;
 /**
- * A flood is answered or disconnected; the close code is lost if Deno reads more frames before
- * sending it.
+ * Close codes after a flood, which is answered or disconnected. The code is lost if Deno reads more
+ * frames before sending it.
  */
 const allowedCodes: readonly number[] = [closeCode.left, closeCode.flooding, 1006];
 const stuckPeer = new URL("stuck_peer.ts", import.meta.url).pathname;

@@ -1,5 +1,5 @@
-// The torture: every attack for long enough to do harm, one line each. `deno task torture` takes
-// some minutes; words select attacks by name.
+// The torture test: runs every attack for long enough to do harm, and prints a line for each. `deno
+// task torture` takes several minutes; its arguments select attacks by name.
 
 import type { Attack } from "./attack.ts";
 import { AttackedServer, attackGroups } from "./attacked_server.ts";
@@ -38,8 +38,8 @@ async function main(words: readonly string[]): Promise<void> {
 }
 
 /**
- * Runs an attack and prints its result. Memory that stays allocated is leaked, or kept by the
- * allocator for reuse. Only a leak grows again when the attack is repeated.
+ * Runs an attack and prints its result. Memory that stays allocated has leaked, or the allocator
+ * keeps it for reuse. Only a leak grows again when the attack is repeated.
  */
 async function passes(server: AttackedServer, attack: Attack): Promise<boolean> {
   for (let tries = 1;; tries++) {

@@ -33,7 +33,7 @@ export interface Sample {
   readonly rooms: number;
 }
 
-/** How one value of the samples developed. */
+/** The trend of one value over the samples. */
 export interface Trend {
   readonly name: keyof Sample;
   /** Medians of the first and the last third after the warm-up. */
@@ -60,7 +60,7 @@ export interface Report {
 const paceMs = 20;
 const maxSamples = 360;
 const minSampleMs = 1_000;
-/** Share of the time in which V8's heap, SQLite's cache and the rooms' messages still grow. */
+/** Share of the run in which V8's heap, SQLite's cache and the rooms' messages still grow. */
 const warmUp = 1 / 6;
 /** Max growth that counts as flat. */
 const tolerance = 0.05;
@@ -141,7 +141,7 @@ class Run {
     this.#server = server;
     this.#onSample = onSample;
     this.#random = new SeededRandom(plan.seed);
-    // Half of the grace: clients count from when they left, the server from when it noticed.
+    // Half of the grace: clients count from leaving, but the server from noticing it.
     this.ledger = new Ledger(plan.graceSeconds * 500);
   }
 
@@ -320,7 +320,7 @@ class Run {
     };
   }
 
-  /** Checks that nothing is left of the clients once they are gone. */
+  /** Checks that the server keeps nothing of clients that are gone. */
   async #checkEmpty(before: Sample): Promise<void> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
@@ -350,7 +350,7 @@ function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** A client whose network fails: it says hello, and its connection ends without a close frame. */
+/** Says hello as a client whose network fails: its connection ends without a close frame. */
 async function vanish(port: number, number: number, room: string): Promise<void> {
   using connection = await Deno.connect({ hostname: "127.0.0.1", port });
   const encoder = new TextEncoder();
