@@ -44,6 +44,7 @@ export class LogView {
     this.position = { epoch, offset };
     this.#add(entry);
     this.#amend(entry);
+    if (entry.type === "title") this.title = entry.text;
     return "applied";
   }
 
@@ -59,8 +60,15 @@ export class LogView {
     return true;
   }
 
+  /** Forgets all but the newest `count` entries. */
+  trim(count: number): void {
+    this.oldest = Math.max(this.oldest, this.head - count + 1);
+    for (const offset of this.messages.keys()) {
+      if (offset < this.oldest) this.messages.delete(offset);
+    }
+  }
+
   #add(entry: EntryPush): void {
-    if (entry.type === "title") this.title = entry.text;
     if (entry.type !== "message") return;
     const { offset, member, text, amended = 0 } = entry;
     this.messages.set(offset, { member, text, amended });
