@@ -1,5 +1,5 @@
-// Runs all tests, including those in a browser if Chromium is installed, without checking types. The
-// last line counts them; the exit status is 1 if one failed.
+// Runs all tests, including those in a browser if Chromium is installed, without checking types.
+// The last line counts them; the exit status is 1 if one failed.
 
 const root = new URL("../", import.meta.url).pathname;
 const browserNames = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];

@@ -237,8 +237,8 @@ export interface Broker {
 
   /**
    * Gives a present member another name; it keeps holding the old one too. Returns false if another
-   * member holds the new one. If a tab of the member has moved to another node meanwhile, `isWanted`
-   * decides whether the member still wants the name here; if not, returns false too.
+   * member holds the new one. If a tab of the member has moved to another node meanwhile,
+   * `isWanted` decides whether the member still wants the name here; if not, returns false too.
    */
   rename(member: string, username: string, isWanted?: () => boolean): Outcome<boolean>;
 

@@ -19,7 +19,7 @@ export class HeldNames {
     this.#nameHoldMs = nameHoldMs;
   }
 
-  /** Counts a member that left. Returns false if its address, or all of them, hold too many names. */
+  /** Counts a member that left. Returns false if its address, or all together, hold too many. */
   add({ member, network, scope }: Payer, hasWritten: boolean, now: number): boolean {
     const holds = this.#holds.getOrInsertComputed(network, () => new Map());
     const endsAt = holds.get(member);

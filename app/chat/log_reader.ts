@@ -258,8 +258,8 @@ function encodePage(
 }
 
 /**
- * Returns the entries of a page that was read, followed by newer ones from memory, or `undefined` if
- * memory does not reach back to the page's head.
+ * Returns the entries of a page that was read, followed by newer ones from memory, or `undefined`
+ * if memory does not reach back to the page's head.
  */
 function slicePage(
   room: Room,

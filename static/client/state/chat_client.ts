@@ -58,7 +58,7 @@ export class ChatClient {
   #limits: ServerLimits | undefined;
   #isReady = false;
   #problem: Problem | undefined;
-  /** Why the server closed the last connection. Shown after the next `welcome`, which comes soon. */
+  /** Why the server closed the last connection. Shown after the next `welcome`, a moment later. */
   #kick: Problem | undefined;
   /** The rooms named in the last `hello`. */
   #helloRooms: readonly string[] = [];

@@ -64,7 +64,7 @@ export class Outbox {
     this.adopt();
   }
 
-  /** Loads the stored messages of this tab and of tabs that sent no heartbeat since `heardSince`. */
+  /** Loads the stored messages of this tab, and of tabs without a heartbeat since `heardSince`. */
   adopt(heardSince?: number): void {
     for (const message of this.#ports.store.load(heardSince)) {
       if (this.#find(message.nonce) === undefined) this.#put(message);

@@ -185,7 +185,10 @@ export class Room {
     this.phase = phase;
   }
 
-  /** Returns the first mention, or else the newest message, that came while not live and is unread. */
+  /**
+   * Returns the first mention among the unread messages that arrived while the room was not live,
+   * or else the newest of these messages.
+   */
   takeMissed(): { readonly message: Message; readonly isMention: boolean } | undefined {
     const liveUntil = this.#liveUntil ?? Infinity;
     this.#liveUntil = undefined;

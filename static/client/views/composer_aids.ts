@@ -1,5 +1,6 @@
 // Aids for writing: a list of slash commands, completion of names and rooms, recall of the last
-// message, a count of characters, a limit for pasted text, and keys that switch rooms. Loads when the composer is focused.
+// message, a count of characters, a limit for pasted text, and keys that switch rooms. Loads when
+// the composer is focused.
 
 import { codePointLength } from "../../../app/protocol/text.ts";
 import type { ChatClient } from "../state/chat_client.ts";

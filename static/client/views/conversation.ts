@@ -1,5 +1,5 @@
-// The conversation: draws the rows of the current room, keeps the scroll position, and marks messages
-// as read once they have been on screen in a focused window.
+// The conversation: draws the rows of the current room, keeps the scroll position, and marks
+// messages as read once they have been on screen in a focused window.
 
 import type { ChatClient } from "../state/chat_client.ts";
 import type { Room } from "../state/room.ts";
@@ -33,7 +33,7 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
   const list = new KeyedList(byId<"div">("rows"));
   const savedScroll = new WeakMap<Room, { readonly isAtEnd: boolean; readonly top: number }>();
   let current: Room | undefined;
-  /** Whether the current room has been live since it was shown. Only then is its unread count known. */
+  /** Whether the current room has been live since it was shown, so its unread count is known. */
   let isOpened = false;
   /** Whether the first unread message is still loading; until then nothing counts as read. */
   let isJumping = false;

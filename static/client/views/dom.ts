@@ -63,7 +63,7 @@ export function isTouch(): boolean {
   return matchMedia("(pointer: coarse)").matches;
 }
 
-/** Gives the focus to the composer, or where that opens a keyboard to the log, if nothing has it. */
+/** If nothing has focus, focuses the composer, or the log where the composer opens a keyboard. */
 export function keepFocus(): void {
   if (document.activeElement !== document.body) return;
   (isTouch() ? byId<"div">("log") : byId<"textarea">("text")).focus();

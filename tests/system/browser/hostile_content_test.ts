@@ -132,7 +132,7 @@ browserTest(
   sharedServerOnly,
 );
 
-/** Signs in to a scripted server whose room has these messages, and waits until they are formatted. */
+/** Signs in to a scripted server whose room has these messages, and waits for their formatting. */
 async function showMessages(
   chat: TestChat,
   texts: readonly string[],

@@ -24,7 +24,7 @@ async function waitForRefusal(page: Page, sentence: RegExp): Promise<void> {
   await page.locator("#prompt-hint.trouble", { hasText: sentence }).waitFor();
 }
 
-/** Starts the server and clicks a button that makes the page try at once. Needs an installed clock. */
+/** Starts the server and clicks a button that makes the page retry. Needs an installed clock. */
 async function tryNow(chat: TestChat, page: Page, button: string): Promise<void> {
   // With its clock stopped, the page cannot try by itself before the click.
   await page.clock.pauseAt(new Date(Date.now() + 60_000));

@@ -21,9 +21,7 @@ export interface SentMessage {
 type ReceivedMessage =
   & Required<Pick<MessagePush, "offset" | "member" | "from" | "text" | "at" | "nonce">>
   & {
-    /**
-     * Absent if the client cannot know it, since the epoch before its first message is not announced.
-     */
+    /** Absent if the client cannot know it: the epoch before its first message isn't announced. */
     epoch: string | undefined;
   };
 

@@ -44,7 +44,7 @@ export class BareClient {
     return `id-${this.#options.id}`;
   }
 
-  /** Puts one random command into the outbox, or asks for older entries, or loses the connection. */
+  /** Puts a random command into the outbox, requests older entries, or loses the connection. */
   act(): void {
     const { random, room, id } = this.#options;
     const kind = random.below(20);

@@ -316,7 +316,7 @@ export class World {
         throw new Violation(`${options.id} did not reconnect: ${JSON.stringify(chat.status)}`);
       }
     }
-    // Long enough for every grace to end, and for clients without a page to notice dead connections.
+    // Long enough for every grace to end, and for bare clients to notice dead connections.
     await this.#runFor(90_000);
   }
 
