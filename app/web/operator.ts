@@ -1,5 +1,6 @@
 // Access to the operator's pages: metrics and status.
 
+import { credentialsOf } from "./credentials.ts";
 import { addressScope, isForwarded } from "./peer.ts";
 import type { Problem } from "./problem.ts";
 
@@ -36,7 +37,9 @@ export function operatorProblem(
   peer: string,
   headers: Headers,
 ): Problem | undefined {
-  if (isToken !== undefined) return isToken(tokenOf(headers)) ? undefined : tokenRequired;
+  if (isToken !== undefined) {
+    return isToken(credentialsOf(headers)?.token ?? "") ? undefined : tokenRequired;
+  }
   // Without a header from the proxy, its requests look local.
   if (trustProxy > 0) return tokenUnset;
   return isLocal(peer, headers) ? undefined : localOnly;
@@ -50,17 +53,4 @@ function isLocal(peer: string, headers: Headers): boolean {
   return addressScope(peer) === "loopback" &&
     localHost.test(headers.get("host") ?? "") &&
     !isForwarded(headers);
-}
-
-/** Returns the bearer token, or the password that was entered in a browser. */
-function tokenOf(headers: Headers): string {
-  const [, scheme = "", value = ""] = /^(\w+) +(\S+)$/.exec(headers.get("authorization") ?? "") ??
-    [];
-  if (scheme.toLowerCase() === "bearer") return value;
-  if (scheme.toLowerCase() !== "basic") return "";
-  try {
-    return atob(value).replace(/^[^:]*:/, "");
-  } catch {
-    return "";
-  }
 }

@@ -24,7 +24,7 @@ const statuses = new Map<string, ErrorStatus>([
   ["username_taken", 409],
 ]);
 
-/** The header or field that a code is about, unless the sentence names it. */
+/** The header or field that a code is about. Other sentences begin with the field. */
 const fields: readonly (readonly [RegExp, string])[] = [
   [/^access_/, "Parley-Access-Code"],
   [/^nonce_/, "Idempotency-Key"],
@@ -44,9 +44,10 @@ export function refusalProblem({ code, message, retryAfter }: ErrorPush): Proble
   if (code.startsWith("access_")) headers["www-authenticate"] = "Parley-Access-Code";
   else if (status === 401) Object.assign(headers, challenge);
   if (status !== 401) delete headers["www-authenticate"];
-  const field = /^"(\w+)"/.exec(message)?.[1] ??
-    fields.find(([pattern]) => pattern.test(code))?.[1];
-  return { status, code, detail: message.replace(/\.$/, ""), field, headers };
+  const field = fields.find(([pattern]) => pattern.test(code))?.[1] ??
+    /^"(\w+)"/.exec(message)?.[1];
+  const detail = message.replace('"nonce"', "Idempotency-Key").replace(/\.$/, "");
+  return { status, code, detail, field, headers };
 }
 
 /** Returns the HTTP error for a session that the hub has closed. */

@@ -1,7 +1,9 @@
 // The routes of a room and of its entries: one address, several representations (SPEC.md, H).
 
 import { accepts } from "@std/http/negotiation";
+import type { Assets } from "./assets.ts";
 import { originProblem } from "./handshake.ts";
+import { deleteMessage, patchMessage, postMessage } from "./posting.ts";
 import type { Problem } from "./problem.ts";
 import { listHeader } from "./responses.ts";
 import { entryPage, roomPage } from "./room_pages.ts";
@@ -10,6 +12,7 @@ import type { Hub, WebSockets } from "./websocket.ts";
 
 export interface RoomOptions {
   readonly hub: Hub;
+  readonly assets: Pick<Assets, "basePath">;
   /** Origins whose pages may use the chat besides its own. */
   readonly allowedOrigins: readonly string[];
   /** Number of trusted proxies in front of the server. */
@@ -28,8 +31,9 @@ const responseHeaders = "ETag, Link, Location, Retry-After, WWW-Authenticate";
 const preflightMaxAgeSeconds = 600;
 
 /** Returns the routes of rooms. `page` serves the chat's page. */
-export function roomRoutes(options: RoomOptions, _sockets: WebSockets, page: Handler): Route[] {
-  const { hub } = options;
+export function roomRoutes(options: RoomOptions, sockets: WebSockets, page: Handler): Route[] {
+  const { hub, assets: { basePath } } = options;
+  const posting = { hub, sockets, basePath };
   const room = negotiated({
     "application/json": (exchange) => roomPage(hub, exchange, "application/json"),
     "text/plain": (exchange) => roomPage(hub, exchange, "text/plain"),
@@ -41,8 +45,23 @@ export function roomRoutes(options: RoomOptions, _sockets: WebSockets, page: Han
     "text/html": page,
   });
   return [
-    { path: "/r/{room}", methods: shared(options, { GET: room, HEAD: room }) },
-    { path: "/r/{room}/{offset}", methods: shared(options, { GET: entry, HEAD: entry }) },
+    {
+      path: "/r/{room}",
+      methods: shared(options, {
+        GET: room,
+        HEAD: room,
+        POST: (exchange) => postMessage(posting, exchange),
+      }),
+    },
+    {
+      path: "/r/{room}/{offset}",
+      methods: shared(options, {
+        GET: entry,
+        HEAD: entry,
+        PATCH: (exchange) => patchMessage(posting, exchange),
+        DELETE: (exchange) => deleteMessage(posting, exchange),
+      }),
+    },
   ];
 }
 

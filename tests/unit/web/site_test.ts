@@ -163,7 +163,7 @@ Deno.test("serveWeb() returns 405 with Allow for other methods", async () => {
   for (
     const [path, method, allow] of [
       ["/", "POST", "GET, HEAD"],
-      ["/r/lobby", "DELETE", "GET, HEAD, OPTIONS"],
+      ["/r/lobby", "DELETE", "GET, HEAD, POST, OPTIONS"],
       ["/assets/style.css", "PUT", "GET, HEAD"],
       ["/healthz", "OPTIONS", "GET, HEAD"],
       ["/ws", "HEAD", "GET, POST"],

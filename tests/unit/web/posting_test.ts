@@ -1,0 +1,326 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { matcherOf, memberOf } from "../../../app/core/identity.ts";
+import { request, startRoomSite, storeMessages } from "../../support/room_site.ts";
+import type { RoomSite } from "../../support/room_site.ts";
+import { rawRequest } from "../../support/web_harness.ts";
+import { withDeadline } from "../../support/waiting.ts";
+
+const token = (name: string) => name.padEnd(43, "-");
+
+/** Returns the header of Basic credentials. */
+function basic(name: string, secret = token(name)): Record<string, string> {
+  const bytes = new TextEncoder().encode(`${name}:${secret}`);
+  return { authorization: `Basic ${bytes.toBase64()}` };
+}
+
+function post(
+  site: RoomSite,
+  body: BodyInit | null,
+  headers: Record<string, string> = {},
+  path = "/r/builds",
+) {
+  const method = "POST";
+  return request(site, path, { method, body, headers: { ...basic("ci"), ...headers } });
+}
+
+Deno.test("POST stores a message, whatever type curl gives its body [H8]", async () => {
+  await using site = await startRoomSite();
+  const type = "application/x-www-form-urlencoded";
+  const first = await post(site, "Build 42 is green & 100 %", { "content-type": type });
+  assertEquals(first.status, 201);
+  assertEquals(first.headers.get("location"), "/r/builds/1");
+  const { at, nonce, ...entry } = first.json;
+  assertMatch(nonce, /^[a-f0-9-]{36}$/);
+  assertEquals(at, 1_000);
+  assertEquals(entry, {
+    type: "message",
+    room: "builds",
+    offset: 1,
+    epoch: "epoch1",
+    member: memberOf(token("ci")),
+    from: "ci",
+    text: "Build 42 is green & 100 %",
+  });
+  const json = JSON.stringify({ text: "An answer", reply: 1 });
+  const second = await post(site, json, { "content-type": "application/json; charset=utf-8" });
+  assertEquals([second.status, second.json.reply, second.json.text], [201, 1, "An answer"]);
+  const third = await post(site, json, { "content-type": "text/plain" });
+  assertEquals(third.json.text, json);
+  assertEquals((await request(site, third.headers.get("location") ?? "")).json, third.json);
+});
+
+Deno.test("a repeated Idempotency-Key gets the first result [H9]", async () => {
+  await using site = await startRoomSite();
+  for (const key of ["build-42", '"build-42"']) {
+    const { status, headers, json } = await post(site, `Tried with ${key}`, {
+      "idempotency-key": key,
+    });
+    assertEquals([status, headers.get("location")], [201, "/r/builds/1"]);
+    assertEquals([json.text, json.nonce], ["Tried with build-42", "build-42"]);
+  }
+  const invalid = await post(site, "x", { "idempotency-key": "not a nonce" });
+  assertEquals([invalid.status, invalid.json.field], [422, "Idempotency-Key"]);
+  assertEquals((await request(site, "/r/builds")).json.head, 1);
+});
+
+Deno.test("a response to POST comes after the commit [H8] [M5]", async () => {
+  await using site = await startRoomSite();
+  const gate = Promise.withResolvers<void>();
+  const { broker } = site;
+  const append = broker.append.bind(broker);
+  broker.append = async (drafts) => {
+    await gate.promise;
+    return append(drafts);
+  };
+  let isDone = false;
+  const response = post(site, "Hello").finally(() => isDone = true);
+  // Later requests on other connections are served meanwhile.
+  for (let i = 0; i < 3; i++) await request(site, "/healthz");
+  assertEquals(isDone, false);
+  gate.resolve();
+  assertEquals((await withDeadline("the response", response)).status, 201);
+});
+
+Deno.test("PATCH edits and DELETE deletes a message of the author [H8]", async () => {
+  await using site = await startRoomSite();
+  await post(site, "Bild 42");
+  const send = (method: string, body: string | null, name = "ci", path = "/r/builds/1") =>
+    request(site, path, { method, body, headers: { ...basic(name), "idempotency-key": method } });
+  const edited = await send("PATCH", "Build 42");
+  assertEquals([edited.status, edited.json.text, edited.json.offset], [200, "Build 42", 1]);
+  assertEquals(edited.json.amended, 2);
+  const foreign = await send("DELETE", null, "eve");
+  assertEquals([foreign.status, foreign.json.code], [403, "forbidden"]);
+  const missing = await send("PATCH", "x", "eve", "/r/builds/9");
+  assertEquals([missing.status, missing.json.code], [404, "not_found"]);
+  for (let i = 0; i < 2; i++) assertEquals((await send("DELETE", null)).status, 204);
+  const deleted = await request(site, "/r/builds/1");
+  assertEquals([deleted.json.text, deleted.json.deletedBy], [undefined, memberOf(token("ci"))]);
+});
+
+Deno.test("Bearer writes as the holder of a name, and only then [H10]", async () => {
+  await using site = await startRoomSite();
+  const bearer = { authorization: `Bearer ${token("ci")}` };
+  const early = await post(site, "x", bearer);
+  assertEquals([early.status, early.json.code, early.json.field], [
+    401,
+    "username_empty",
+    "Authorization",
+  ]);
+  assertEquals((await post(site, "x")).status, 201);
+  const { status, json } = await post(site, "y", bearer);
+  assertEquals([status, json.from], [201, "ci"]);
+  const renamed = await post(site, "z", basic("other", token("ci")));
+  assertEquals(renamed.json.from, "ci");
+});
+
+Deno.test("credentials that are missing or malformed get 401 with a challenge [H10]", async () => {
+  await using site = await startRoomSite();
+  for (
+    const authorization of ["", "Basic", "Basic !!!", `Basic ${btoa("noColon")}`, "Digest a=b", "x"]
+  ) {
+    for (
+      const [method, path] of [
+        ["POST", "/r/builds"],
+        ["PATCH", "/r/builds/1"],
+        ["DELETE", "/r/builds/1"],
+      ] as const
+    ) {
+      const body = method === "DELETE" ? null : "x";
+      const headers = { authorization };
+      const { status, headers: received, json } = await request(site, path, {
+        method,
+        body,
+        headers,
+      });
+      assertEquals([status, json.code], [401, "credentials_required"], authorization);
+      assertStringIncludes(received.get("www-authenticate") ?? "", "Basic realm=");
+    }
+  }
+  const short = await post(site, "x", basic("ci", "short"));
+  assertEquals([short.status, short.json.code], [401, "token_invalid"]);
+  assertStringIncludes(short.headers.get("www-authenticate") ?? "", "Basic realm=");
+  assertEquals(site.broker.appends, []);
+});
+
+Deno.test("a name that is taken gets 409, an invalid one 422 [H10]", async () => {
+  await using site = await startRoomSite();
+  await post(site, "x");
+  const taken = await post(site, "x", basic("CI", token("eve")));
+  assertEquals([taken.status, taken.json.code, taken.json.field], [
+    409,
+    "username_taken",
+    "Authorization",
+  ]);
+  const invalid = await post(site, "x", basic("<b>", token("eve")));
+  assertEquals([invalid.status, invalid.json.code], [422, "username_characters"]);
+});
+
+Deno.test("a body that is too large, encoded, not UTF-8 or incomplete is refused [H11]", async () => {
+  await using site = await startRoomSite();
+  const json = { "content-type": "application/json" };
+  const chunked = () =>
+    new ReadableStream<Uint8Array<ArrayBuffer>>({
+      start(controller) {
+        for (let i = 0; i < 20; i++) controller.enqueue(new Uint8Array(8_192).fill(97));
+        controller.close();
+      },
+    });
+  const cases: [BodyInit, Record<string, string>, number, string, string | undefined][] = [
+    ["a".repeat(65_537), {}, 413, "body_too_large", undefined],
+    [chunked(), {}, 413, "body_too_large", undefined],
+    ["a".repeat(4_001), {}, 422, "text_too_long", "text"],
+    [" \n ", {}, 422, "text_empty", "text"],
+    ["x", { "content-encoding": "gzip" }, 415, "media_type_unsupported", "Content-Encoding"],
+    [
+      "x",
+      { "content-type": "text/plain; charset=latin1" },
+      415,
+      "media_type_unsupported",
+      "Content-Type",
+    ],
+    [new Uint8Array([0xff, 0x80]), {}, 422, "field_invalid", "body"],
+    ["{", json, 422, "field_invalid", "body"],
+    ["[]", json, 422, "field_invalid", "body"],
+    ["null", json, 422, "field_invalid", "body"],
+    ["{}", json, 422, "field_invalid", "text"],
+    ['{"text":1}', json, 422, "field_invalid", "text"],
+    ['{"text":"x","reply":0}', json, 422, "field_invalid", "reply"],
+    [`{"text":${"[".repeat(20)}${"]".repeat(20)}}`, json, 422, "field_invalid", undefined],
+    [`${"[".repeat(30_000)}`, json, 422, "field_invalid", "body"],
+  ];
+  for (const [body, headers, status, code, field] of cases) {
+    const { json } = await post(site, body, headers);
+    assertEquals([json.status, json.code, json.field], [status, code, field]);
+    assert(json.detail.length > 10);
+  }
+  assertEquals(site.broker.appends, []);
+});
+
+Deno.test("a foreign page cannot write, even with cached credentials [H7]", async () => {
+  const web = { allowedOrigins: ["https://ok.example"] };
+  await using site = await startRoomSite({ web });
+  const attempts: [Record<string, string>, number][] = [
+    [{ Origin: "https://evil.example" }, 403],
+    [{ Origin: "null" }, 403],
+    [{ "Sec-Fetch-Site": "cross-site" }, 403],
+    [{ Origin: "https://ok.example", "Sec-Fetch-Site": "cross-site" }, 201],
+    [{ "Sec-Fetch-Site": "same-origin" }, 201],
+  ];
+  for (const [fields, status] of attempts) {
+    const lines = Object.entries({ ...basic("ci"), ...fields }).map(([name, value]) =>
+      `${name}: ${value}`
+    );
+    const answer = await rawRequest(site.server.port, [
+      "POST /r/builds HTTP/1.1",
+      "Host: 127.0.0.1",
+      "Connection: close",
+      "Content-Length: 0",
+      ...lines,
+    ]);
+    // An empty text is refused after the origin has been accepted.
+    assertEquals(answer.status, status === 201 ? 422 : status, JSON.stringify(fields));
+  }
+  const { status, headers } = await post(site, "x", { origin: "https://ok.example" });
+  assertEquals([status, headers.get("access-control-allow-origin")], [201, "https://ok.example"]);
+  assertStringIncludes(headers.get("access-control-expose-headers") ?? "", "Location");
+});
+
+Deno.test("posts share the quota of the member, and get 429 with Retry-After [H12] [L2]", async () => {
+  await using site = await startRoomSite();
+  let last = await post(site, "x");
+  for (let i = 0; i < 20 && last.status === 201; i++) last = await post(site, `${i}`);
+  assertEquals([last.status, last.json.code, last.headers.get("retry-after")], [
+    429,
+    "rate_limited",
+    "1",
+  ]);
+});
+
+Deno.test("posts share the quota of new rooms, but only for new ones [H12] [L10]", async () => {
+  const settings = { rateBurst: 1_000, ratePerSecond: 1_000, maxRooms: 1 };
+  await using site = await startRoomSite({ settings });
+  await storeMessages(site, "old", "x");
+  const rooms = Array.from({ length: 40 }, (_, i) => `/r/room-${i}`);
+  for (const _ of rooms) assertEquals((await post(site, "x", {}, "/r/old")).status, 201);
+  const statuses = [];
+  for (const room of rooms) statuses.push((await post(site, "x", {}, room)).status);
+  assertEquals([statuses[0], statuses.at(-1)], [201, 429]);
+});
+
+Deno.test("a post needs the access code, and a wrong one counts [H12] [N13]", async () => {
+  const ports = { access: matcherOf("sesame") };
+  await using site = await startRoomSite({ ports });
+  const missing = await post(site, "x");
+  assertEquals([missing.status, missing.json.code], [401, "access_required"]);
+  assertEquals(missing.headers.get("www-authenticate"), "Parley-Access-Code");
+  const wrong = await post(site, "x", { "parley-access-code": "open" });
+  assertEquals([wrong.status, wrong.json.code], [401, "access_denied"]);
+  assertEquals((await post(site, "x", { "parley-access-code": "sesame" })).status, 201);
+});
+
+Deno.test("storage and drain give 503 with Retry-After, and nothing is stored [H12]", async () => {
+  await using site = await startRoomSite();
+  site.broker.isFailing = true;
+  const failed = await post(site, "x");
+  assertEquals([failed.status, failed.json.code, failed.headers.get("retry-after")], [
+    503,
+    "storage_unavailable",
+    "1",
+  ]);
+  site.broker.isFailing = false;
+  await site.hub.drain();
+  const draining = await post(site, "x");
+  assertEquals([draining.status, draining.json.code, draining.headers.get("retry-after")], [
+    503,
+    "draining",
+    "1",
+  ]);
+  assertEquals(site.broker.appends, []);
+});
+
+Deno.test("posts count as connections, and end with their response [H12] [L7]", async () => {
+  await using site = await startRoomSite({ web: { maxConnections: 1 } });
+  for (let i = 0; i < 3; i++) assertEquals((await post(site, `${i}`)).status, 201);
+  assertEquals([site.server.connections, site.hub.size.sessions], [0, 0]);
+  const gate = Promise.withResolvers<void>();
+  const { broker } = site;
+  const append = broker.append.bind(broker);
+  const isAppending = Promise.withResolvers<void>();
+  broker.append = async (drafts) => {
+    isAppending.resolve();
+    await gate.promise;
+    return append(drafts);
+  };
+  const first = post(site, "waits");
+  await withDeadline("the first post is appended", isAppending.promise);
+  const second = await post(site, "too many");
+  assertEquals([second.status, second.json.code, second.headers.get("retry-after")], [
+    503,
+    "server_full",
+    "5",
+  ]);
+  gate.resolve();
+  assertEquals((await first).status, 201);
+});
+
+Deno.test("a member that only posts is not listed, and nobody sees it come or go [H12] [N10]", async () => {
+  await using site = await startRoomSite();
+  const pushes: { type: string }[] = [];
+  const socket = {
+    buffered: 0,
+    send: (frame: string) => void pushes.push(...JSON.parse(frame)),
+    close() {},
+  };
+  const watcher = site.hub.connect(socket, {
+    address: "127.0.0.1",
+    network: "127.0.0.1",
+    scope: "loopback",
+  });
+  const hello = { type: "hello", username: "Ada", rooms: [{ room: "builds" }] };
+  site.hub.receive(watcher, JSON.stringify(hello));
+  await post(site, "x");
+  await post(site, "y");
+  assertEquals(site.hub.here("builds", 5), { count: 1, usernames: ["Ada"] });
+  assertEquals(pushes.map(({ type }) => type), ["welcome", "room", "message", "message"]);
+});
