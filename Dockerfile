@@ -27,7 +27,7 @@ LABEL org.opencontainers.image.title="Parley" \
   org.opencontainers.image.licenses="MIT"
 WORKDIR /app
 RUN mkdir data logs && chown deno:deno data logs
-# Dependencies get a layer of their own, which is reused while only the chat changes.
+# Dependencies get their own layer, which is reused as long as only the chat changes.
 COPY --from=build /npm /deno-dir/npm
 COPY --from=build /deno-dir /deno-dir
 COPY --from=build /app ./

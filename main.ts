@@ -31,9 +31,9 @@ import { readCertificate, watchCertificate } from "./app/web/certificate.ts";
 import { serveWeb } from "./app/web/server.ts";
 import denoJson from "./deno.json" with { type: "json" };
 
-/** One Ctrl-C arrives from terminal, task runner and launcher; a later one forces the exit. */
+/** One Ctrl-C arrives several times, from terminal, task runner and launcher, within this time. */
 const secondSignalMs = 500;
-/** How long the exit waits for a console that may not read. */
+/** Max time that the exit waits for the console, which may not be reading. */
 const mirrorDrainMs = 500;
 
 if (import.meta.main) await main();
@@ -183,7 +183,7 @@ async function serve(config: Config, logs: Logs, mirror: ConsoleMirror): Promise
     stopPruning();
     const deadline = stoppingSince + config.drainSeconds * 1000;
     const remainingMs = () => Math.max(0, deadline - performance.now());
-    // Draining may wait for a storage that doesn't respond.
+    // Draining may wait for storage that doesn't respond.
     await waitAtMost(remainingMs(), hub.drain());
     await server.shutdown(remainingMs());
     const storageLoss = await storage.close();

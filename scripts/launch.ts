@@ -39,7 +39,7 @@ export interface Permissions {
   readonly net: readonly string[];
 }
 
-/** Returns the permissions to serve, besides `ownPaths`, or to run the command in `words`. */
+/** Returns the permissions to run the command in `words`, or to serve, excluding `ownPaths`. */
 export function permissionsFor(config: Config, words: readonly string[]): Permissions {
   const { host, port, redisUrl, dataDir, logDir, tlsCert, tlsKey } = config;
   const redis = redisUrl === "" ? [] : [hostAndPort(redisUrl, 6379)];

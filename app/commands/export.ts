@@ -68,7 +68,7 @@ export async function* readRoom(path: string, room: string): AsyncGenerator<Mess
   for (let after = 0;;) {
     const rows = readPage(() => page.all(Number(found.id), after, Number(found.head)), path);
     for (const row of rows) {
-      // The columns are those of an entry.
+      // The columns are named after the fields of an entry.
       const entry = entryOf(room, row as unknown as EntryRow);
       if (entry.type === "message") yield entry;
     }

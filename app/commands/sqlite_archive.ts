@@ -42,14 +42,14 @@ export async function openSqliteSource(path: string, nameHoldMs: number): Promis
       const numbers = { first: Number(first), head: Number(head), at: Number(at) };
       yield { kind: "room", room, ...numbers, ...(title === null ? {} : { title: String(title) }) };
       for (const row of rows(select.entries, Number(id), numbers.first, numbers.head)) {
-        // The columns are those of an entry.
+        // The columns are named after the fields of an entry.
         const entry = entryOf(room, row as unknown as EntryRow);
         const { type: kind, offset, epoch, at, member, from, text, nonce, ...rest } = entry;
         const fields = { kind, room, offset, epoch, at, member, from, text, nonce };
         yield { ...fields, ...rest } as ArchiveItem;
       }
     }
-    // The columns are the fields.
+    // The columns are named after the fields of an item.
     yield* rows(select.nonces) as Iterable<unknown> as Iterable<ArchiveItem>;
     for (const { member, username, wrote, live, held_until, formerKey } of rows(select.names)) {
       const hasWritten = wrote === 1;

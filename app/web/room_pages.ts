@@ -125,7 +125,7 @@ function readQuery(query: Query): ReadQuery {
   const { limit } = query;
   const maxBytes = hubLimits.pageMaxBytes;
   if (query.kind === "after") return { after: query.after, limit, maxBytes };
-  // The broker takes Infinity as a subscription.
+  // The broker treats Infinity as a subscription.
   const before = query.kind === "before" ? query.before : Number.MAX_SAFE_INTEGER;
   return { before, limit, maxBytes };
 }

@@ -13,7 +13,7 @@ import type { Hub, WebSockets } from "./websocket.ts";
 export interface RoomOptions {
   readonly hub: Hub;
   readonly assets: Pick<Assets, "basePath">;
-  /** Origins whose pages may use the chat besides its own. */
+  /** Origins whose pages may use the chat, in addition to its own. */
   readonly allowedOrigins: readonly string[];
   /** Number of trusted proxies in front of the server. */
   readonly trustProxy: number;
@@ -111,8 +111,8 @@ function shared(options: RoomOptions, methods: Route["methods"]): Route["methods
 }
 
 /**
- * Returns a problem if a foreign page makes the request: browsers send cached credentials by
- * themselves. Following a link to the page is allowed, and has no Origin.
+ * Returns a problem if a foreign page makes the request, because browsers attach cached credentials
+ * automatically. Following a link to the page is allowed, and has no Origin.
  */
 function crossOriginProblem(
   { allowedOrigins, trustProxy }: RoomOptions,

@@ -97,7 +97,7 @@ export class WebSockets {
     return this.limits.leaked;
   }
 
-  /** Closes all sockets. The hub learns of each from its close event. */
+  /** Closes all sockets. Their close events notify the hub. */
   closeAll(code: number, reason: string): void {
     for (const socket of this.#sockets) closeSocket(socket, code, reason);
   }

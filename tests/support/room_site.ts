@@ -45,7 +45,7 @@ export async function startRoomSite({ settings, ports, web }: RoomSiteOptions = 
 
 export type RoomSite = Awaited<ReturnType<typeof startRoomSite>>;
 
-/** A response and its body, parsed if it is JSON. */
+/** Sends a request. Returns the response and its body, parsed if it is JSON. */
 export async function request({ origin }: RoomSite, path: string, init: RequestInit = {}) {
   const response = await fetch(origin + path, { redirect: "manual", ...init });
   const text = await response.text();
@@ -58,7 +58,7 @@ export async function request({ origin }: RoomSite, path: string, init: RequestI
   };
 }
 
-/** Stores messages of Ada in a room, and returns their offsets. */
+/** Stores messages from Ada in a room, and returns their offsets. */
 export async function storeMessages({ broker }: RoomSite, room: string, ...texts: string[]) {
   const drafts = texts.map((text, i) => ({
     type: "message" as const,

@@ -127,7 +127,7 @@ Deno.test("import-chat sets message times in the future to now", async () => {
   broker.close();
 });
 
-Deno.test("import-chat brings back replies, edits, deletions and titles as they are [E6]", async () => {
+Deno.test("import-chat restores replies, edits, deletions and titles unchanged [E6]", async () => {
   await using folder = await databaseFolder();
   const options = { ...optionsFor(folder.path), now: Date.now };
   const broker = new SqliteBroker(options);

@@ -33,7 +33,7 @@ Deno.test("exportLines() yields a room in use as JSON lines, and as text that ca
   await assertRejects(() => write("nowhere", "text"), Error, "it has no messages");
 });
 
-Deno.test("exportLines() yields messages with their present text, and deleted ones as deleted [E6]", async () => {
+Deno.test("exportLines() yields messages with their current text, and deleted ones as deleted [E6]", async () => {
   await using folder = await databaseFolder();
   const broker = folder.open();
   for (const text of ["secret", "b"]) say(broker, text);

@@ -71,7 +71,7 @@ Deno.test("openLogs() writes a request in the NCSA combined format", () =>
     ]);
   }));
 
-Deno.test("openLogs() gives messages a file of their own", () =>
+Deno.test("openLogs() gives messages their own file", () =>
   withLogs({ logMaxBytes: 4096, logBackups: 1 }, ({ logs, lines }) => {
     logs.event("connect", { session: "a.1" });
     for (let i = 0; i < 1_000; i++) logs.event("message", { session: "a.1", length: i });

@@ -27,7 +27,7 @@ Deno.test("defaultMaxRssMb() fits into the memory of the machine", () => {
 });
 
 Deno.test("countDescriptors() rises with the open files", async () => {
-  // In a process of its own, since tests that run in parallel share this one.
+  // In a separate process, since tests that run in parallel share this one.
   const module = import.meta.resolve("../../../app/core/process.ts");
   const path = new URL(import.meta.url).pathname;
   const code = `const { countDescriptors } = await import(${JSON.stringify(module)});

@@ -6,8 +6,8 @@ import { assert, assertEquals } from "@std/assert";
 const root = new URL("../../../", import.meta.url);
 
 /**
- * The files and folders that a folder may import from besides itself. Files are named in full,
- * folders end in a slash.
+ * The files and folders that a folder may import from, in addition to itself. Files are named in
+ * full; folders end in a slash.
  */
 const rules: Readonly<Record<string, readonly string[]>> = {
   "app/protocol/": [],

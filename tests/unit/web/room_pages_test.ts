@@ -50,7 +50,7 @@ Deno.test("a page has the newest entries, and links to older ones [H2]", async (
   assertEquals(none.json, { room: "empty", first: 1, head: 0, position: "epoch1:0", messages: [] });
 });
 
-Deno.test("a page after a position has what follows, and says what is missing [H3]", async () => {
+Deno.test("a page after a position has the entries that follow, and reports missing ones [H3]", async () => {
   await using site = await startRoomSite();
   await storeMessages(site, "tea", "one", "two", "three");
   const first = await request(site, "/r/tea?after=epoch1:0&limit=2");
