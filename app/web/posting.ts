@@ -39,11 +39,11 @@ const notAnObject: Problem = {
 /** A command before its nonce is added. The hub checks its fields. */
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Where commands go, and which connections count. */
+/** The hub that receives the commands, and the limits that their connections count towards. */
 export interface PostingOptions {
   readonly hub: Hub;
   readonly sockets: Pick<WebSockets, "limits">;
-  /** Where a browser finds the chat, without a trailing slash. */
+  /** Path of the chat as browsers see it, without a trailing slash. */
   readonly basePath: string;
 }
 
@@ -114,7 +114,7 @@ async function send(
     const reply = await socket.next();
     return reply.type === "ack" ? reply : problemOf(reply, credentials);
   } finally {
-    // Like a lost connection, so that the member of the next request is still there.
+    // Disconnects as if the connection were lost, so that the member stays for its next request.
     hub.disconnect(session, closeCode.goingAway);
     sockets.limits.release(slot);
   }
@@ -146,7 +146,7 @@ function problemOf(reply: Reply, { username }: Credentials): Problem {
   return refusalProblem(reply);
 }
 
-/** Returns the entry, unless storage is unavailable now. It is stored in any case. */
+/** Returns the entry, unless storage is unavailable now. The entry is stored either way. */
 async function readEntry(
   { hub }: PostingOptions,
   room: string,
@@ -167,7 +167,7 @@ function entryResponse(
   return textResponse(JSON.stringify(entry ?? {}), "application/json", { status, headers });
 }
 
-/** What the hub says to a post. */
+/** The hub's reply to a post. */
 type Reply = WelcomePush | AckPush | ErrorPush | { readonly type: "closed"; readonly code: number };
 
 /** The connection of a session that waits for the reply to each of its commands. */
@@ -177,7 +177,7 @@ class ReplySocket implements Socket {
   #onReply: (() => void) | undefined;
 
   send(frame: string): void {
-    // The hub has encoded it.
+    // The cast is safe: the hub encoded the frame.
     for (const push of JSON.parse(frame) as Push[]) {
       if (push.type === "welcome" || push.type === "ack" || push.type === "error") this.#add(push);
     }

@@ -4,7 +4,7 @@ import { later } from "../core/timers.ts";
 import { hubLimits } from "../protocol/wire.ts";
 import type { Problem } from "./problem.ts";
 
-/** A body that takes longer holds a connection for nothing. */
+/** Max time for a body to arrive, since a slow one holds a connection. */
 const bodyTimeoutMs = 10_000;
 
 const maxBytes = hubLimits.frameMaxBytes;
@@ -25,7 +25,7 @@ const notUtf8: Problem = {
   field: "body",
 };
 
-/** Returns a request's body as text, or why it cannot be read. */
+/** Returns a request's body as text, or a problem if it cannot be read. */
 export async function readText(request: Request): Promise<string | Problem> {
   const { headers } = request;
   const problem = typeProblem(headers);
@@ -40,7 +40,7 @@ export async function readText(request: Request): Promise<string | Problem> {
   }
 }
 
-/** Whether the body is JSON. Any other type is text. */
+/** Returns whether the body is JSON. Any other type is treated as text. */
 export function isJson(headers: Headers): boolean {
   return /^application\/([\w.-]+\+)?json\b/i.test(headers.get("content-type") ?? "");
 }
@@ -81,7 +81,7 @@ async function readBytes({ body }: Request): Promise<Uint8Array | Problem> {
       chunks.push(value);
     }
   } catch {
-    // The client has gone, or broke HTTP.
+    // The client disconnected, or violated HTTP.
     return tooSlow;
   } finally {
     cancelTimeout();
