@@ -32,6 +32,11 @@ const errorRetryMs = 1_000;
 /** Time without an accepted request after which only a restart can free descriptors. */
 const exhaustedMs = 30_000;
 
+/**
+ * Called for an event stream that was cut, since handlers don't throw. Deno's default prints it.
+ */
+const onError = () => new Response(null, { status: 500 });
+
 /** Listens on one port until shut down. */
 export class Listener {
   readonly port: number;
@@ -84,7 +89,7 @@ export class Listener {
     const { hostname } = this.#options;
     const address = { hostname, port, ...this.#certificate };
     try {
-      const server = Deno.serve({ ...address, onListen() {} }, this.#handler);
+      const server = Deno.serve({ ...address, onListen() {}, onError }, this.#handler);
       this.#servers.add(server);
       void this.#watch(server);
       return server;

@@ -2,6 +2,7 @@
 
 import { accepts } from "@std/http/negotiation";
 import type { Assets } from "./assets.ts";
+import { eventStream } from "./event_stream.ts";
 import { originProblem } from "./handshake.ts";
 import { deleteMessage, patchMessage, postMessage } from "./posting.ts";
 import type { Problem } from "./problem.ts";
@@ -37,6 +38,7 @@ export function roomRoutes(options: RoomOptions, sockets: WebSockets, page: Hand
   const room = negotiated({
     "application/json": (exchange) => roomPage(hub, exchange, "application/json"),
     "text/plain": (exchange) => roomPage(hub, exchange, "text/plain"),
+    "text/event-stream": (exchange) => eventStream({ hub, sockets }, exchange),
     "text/html": page,
   });
   const entry = negotiated({

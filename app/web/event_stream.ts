@@ -1,0 +1,218 @@
+// Event streams: a room's entries as server-sent events (HTML Standard, section 9.2), live and
+// resumable.
+
+import type { Session, Socket } from "../chat/session.ts";
+import { closeCode } from "../protocol/wire.ts";
+import type { Position, Push, RoomPush } from "../protocol/wire.ts";
+import type { Problem } from "./problem.ts";
+import { closedProblem, refusalProblem } from "./refusal_problem.ts";
+import { formatPosition, invalidField, parsePosition, positionRule } from "./room_pages.ts";
+import type { Exchange } from "./router.ts";
+import { unavailable } from "./websocket.ts";
+import type { Hub, WebSockets } from "./websocket.ts";
+
+/** How long a client waits before it reconnects. After a restart, clients spread over more. */
+const retryMs = 1_000;
+
+const headers = {
+  "content-type": "text/event-stream",
+  "cache-control": "no-store",
+  // nginx would buffer events otherwise.
+  "x-accel-buffering": "no",
+};
+
+export interface EventStreamOptions {
+  readonly hub: Hub;
+  readonly sockets: Pick<WebSockets, "limits">;
+}
+
+/** `GET /r/{room}` as an event stream: follows the room from `Last-Event-ID` or `after` on. */
+export function eventStream(
+  { hub, sockets: { limits } }: EventStreamOptions,
+  { request, client, params: { room }, completed }: Exchange,
+): Response | Problem {
+  const header = request.headers.get("last-event-id") || null;
+  const from = header ?? new URL(request.url).searchParams.get("after");
+  const position = from === null ? undefined : parsePosition(from);
+  if (from !== null && position === undefined) {
+    return invalidField(header === null ? "after" : "Last-Event-ID", positionRule);
+  }
+  if (request.method === "HEAD") return new Response(null, { headers });
+  const limit = limits.reached(client);
+  if (limit !== undefined) return unavailable(limit.code, limit.reason);
+  const slot = limits.add(client);
+  limits.opened(slot);
+  const release = () => limits.release(slot);
+  const stream = new EventStream(hub, position, () => limits.closing(slot));
+  const code = request.headers.get("parley-access-code") ?? undefined;
+  const session = hub.follow(stream, client, code, room, position);
+  if ("code" in session || stream.closedWith !== undefined) {
+    release();
+    return "code" in session ? refusalProblem(session) : closedProblem(stream.closedWith ?? 0);
+  }
+  stream.session = session;
+  // A peer that doesn't read holds the connection after the stream has ended.
+  completed.then(release, release);
+  return new Response(stream.body, { headers });
+}
+
+/** The connection of a session that follows a room, as a stream of events. */
+class EventStream implements Socket {
+  readonly body: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /** Set once the hub has accepted the connection. */
+  session: Session | undefined;
+  /** How the hub closed it. */
+  closedWith: number | undefined;
+  readonly #hub: Hub;
+  readonly #onClosing: () => void;
+  /** Where it resumes; without a position, only what follows is sent. */
+  #position: Position | undefined;
+  #isLive = false;
+  #isOpen = true;
+  #controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | undefined;
+
+  constructor(hub: Hub, position: Position | undefined, onClosing: () => void) {
+    this.#hub = hub;
+    this.#position = position;
+    this.#onClosing = onClosing;
+    this.body = new ReadableStream(
+      {
+        start: (controller) => void (this.#controller = controller),
+        // The client has gone.
+        cancel: () => this.#end(closeCode.goingAway),
+      },
+      // All bytes count as buffered: the hub decides how many there may be.
+      { highWaterMark: 0, size: ({ byteLength }) => byteLength },
+    );
+    this.#enqueue(encoder.encode(`retry: ${retryMs}\n\n`));
+  }
+
+  get buffered(): number {
+    return -(this.#controller?.desiredSize ?? 0);
+  }
+
+  send(frame: string): void {
+    if (!this.#isOpen) return;
+    if (frame === "[]") this.#heartbeat();
+    else if (this.#isLive && this.#position !== undefined) {
+      const { bytes, epoch } = liveEvents(frame, this.#position.epoch);
+      this.#position = { ...this.#position, epoch };
+      if (bytes.length > 0) this.#enqueue(bytes);
+    } else {
+      // The hub has encoded it.
+      for (const push of JSON.parse(frame) as Push[]) this.#catchUp(push);
+    }
+  }
+
+  close(code: number, reason: string): void {
+    this.closedWith = code;
+    if (!this.#isOpen) return;
+    this.#onClosing();
+    if (code === closeCode.restarting) {
+      const delay = retryMs + Math.round(Math.random() * Number(reason));
+      this.#enqueue(encoder.encode(`retry: ${delay}\n\n`));
+      this.#controller?.close();
+    } else {
+      // Drops what is queued for a peer that doesn't read.
+      this.#controller?.error(new Error(reason));
+    }
+    this.#end(code);
+  }
+
+  /** Answers for the client as long as it takes what it is sent. */
+  #heartbeat(): void {
+    const isReading = this.buffered === 0;
+    this.#enqueue(encoder.encode(":\n\n"));
+    if (isReading && this.session !== undefined) this.#hub.receive(this.session, pong);
+  }
+
+  /** Handles a push until the session is live in the room. */
+  #catchUp(push: Push): void {
+    if (push.type === "error") {
+      // The room cannot be read now: the client reconnects, and resumes.
+      this.#enqueue(encoder.encode(`retry: ${push.retryAfter ?? retryMs}\n\n`));
+      this.#controller?.close();
+      return this.#end(closeCode.goingAway);
+    }
+    if (push.type !== "room") return;
+    const { room, epoch, offset, title, more, recovered, missed } = push;
+    if (this.#position !== undefined) {
+      let text = recovered ? "" : eventOf("gap", { room, missed });
+      text += eventsOf(push.messages, recovered ? this.#position.epoch : epochOfFirst(push)).text;
+      if (text !== "") this.#enqueue(encoder.encode(text));
+    }
+    this.#position = { epoch, offset };
+    if (more) {
+      const join = JSON.stringify({ type: "join", room, epoch, offset });
+      // Not while the hub is sending.
+      queueMicrotask(() => this.session && this.#hub.receive(this.session, join));
+      return;
+    }
+    this.#isLive = true;
+    this.#enqueue(
+      encoder.encode(eventOf("room", { room, title }, formatPosition({ epoch, offset }))),
+    );
+  }
+
+  #enqueue(bytes: Uint8Array<ArrayBuffer>): void {
+    if (this.#isOpen) this.#controller?.enqueue(bytes);
+  }
+
+  /** Tells the hub that the connection is gone. */
+  #end(code: number): void {
+    this.#isOpen = false;
+    const { session } = this;
+    if (session !== undefined) queueMicrotask(() => this.#hub.disconnect(session, code));
+  }
+}
+
+const encoder = new TextEncoder();
+const pong = '{"type":"pong"}';
+
+/** Events and the epoch after them. */
+interface Events {
+  readonly text: string;
+  readonly epoch: string | undefined;
+}
+
+/** The last frame, which all streams of a room are sent at once. */
+let last = { frame: "", epoch: "", bytes: new Uint8Array(), after: "" };
+
+/** Returns the events of a live frame as bytes, encoded once for all streams. */
+function liveEvents(frame: string, epoch: string) {
+  if (last.frame !== frame || last.epoch !== epoch) {
+    // The hub has encoded it.
+    const { text, epoch: after = epoch } = eventsOf(JSON.parse(frame) as Push[], epoch);
+    last = { frame, epoch, bytes: encoder.encode(text), after };
+  }
+  return { bytes: last.bytes, epoch: last.after };
+}
+
+/** Returns the entries among pushes as events. Their ids are positions, if the epoch is known. */
+function eventsOf(pushes: readonly Push[], epochBefore: string | undefined): Events {
+  let epoch = epochBefore;
+  let text = "";
+  for (const push of pushes) {
+    if (!("offset" in push) || !("nonce" in push) || push.type === "ack") continue;
+    epoch = push.epoch ?? epoch;
+    const id = epoch === undefined ? undefined : formatPosition({ epoch, offset: push.offset });
+    text += eventOf(push.type, { ...push, epoch }, id);
+  }
+  return { text, epoch };
+}
+
+/** Returns the epoch of a push's first entry, if it can be told. */
+function epochOfFirst({ messages, epoch }: RoomPush): string | undefined {
+  return messages.some((entry) => entry.epoch !== undefined) ? undefined : epoch;
+}
+
+/** Returns an event. Messages have the default type, so that `onmessage` gets them. */
+function eventOf(type: string, data: object, id?: string): string {
+  const lines = [
+    ...(id === undefined ? [] : [`id: ${id}`]),
+    ...(type === "message" ? [] : [`event: ${type}`]),
+    // JSON has no line breaks.
+    `data: ${JSON.stringify(data)}`,
+  ];
+  return `${lines.join("\n")}\n\n`;
+}

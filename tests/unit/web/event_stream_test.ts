@@ -1,0 +1,246 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { setImmediate } from "node:timers";
+import { matcherOf } from "../../../app/core/identity.ts";
+import { request, startRoomSite, storeMessages } from "../../support/room_site.ts";
+import type { RoomSite } from "../../support/room_site.ts";
+import { until, withDeadline } from "../../support/waiting.ts";
+
+/** An event as it was received. */
+interface ReceivedEvent {
+  readonly id?: string;
+  readonly event?: string;
+  readonly retry?: string;
+  /** A comment. */
+  readonly ""?: string;
+  readonly data?: { readonly [key: string]: unknown };
+}
+
+/** Reads an event stream, one event at a time. */
+class StreamReader implements AsyncDisposable {
+  readonly response: Response;
+  readonly #reader: ReadableStreamDefaultReader<string>;
+  #text = "";
+
+  constructor(response: Response) {
+    assert(response.body !== null);
+    this.response = response;
+    this.#reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  }
+
+  /** Returns the next event, or `undefined` at the end. */
+  async next(): Promise<ReceivedEvent | undefined> {
+    while (!this.#text.includes("\n\n")) {
+      const { done, value } = await withDeadline("an event", this.#reader.read());
+      if (done) return undefined;
+      this.#text += value;
+    }
+    const end = this.#text.indexOf("\n\n");
+    const lines = this.#text.slice(0, end).split("\n").map((line) => line.split(/: ?(.*)/, 2));
+    this.#text = this.#text.slice(end + 2);
+    const { data, ...event } = Object.fromEntries(lines);
+    return data === undefined ? event : { ...event, data: JSON.parse(data) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#reader.cancel();
+  }
+}
+
+async function open(site: RoomSite, headers: Record<string, string> = {}, path = "/r/tea") {
+  const accept = "text/event-stream";
+  const stream = new StreamReader(
+    await fetch(site.origin + path, { headers: { accept, ...headers } }),
+  );
+  assertEquals(await stream.next(), { retry: "1000" });
+  return stream;
+}
+
+Deno.test("an event stream sends live entries of all types with their positions [H13]", async () => {
+  await using site = await startRoomSite();
+  await storeMessages(site, "tea", "old");
+  await using stream = await open(site);
+  const { headers } = stream.response;
+  assertEquals(headers.get("content-type"), "text/event-stream");
+  assertEquals(headers.get("cache-control"), "no-store");
+  assertEquals(await stream.next(), { id: "epoch1:1", event: "room", data: { room: "tea" } });
+  const authorization = `Basic ${btoa(`ci:${"c".padEnd(43, "-")}`)}`;
+  const write = async (method: string, path: string, body: string | null) => {
+    const { status } = await request(site, path, { method, body, headers: { authorization } });
+    assert(status < 300);
+    return await stream.next();
+  };
+  const message = await write("POST", "/r/tea", "one\ntwo");
+  assertEquals([message?.id, message?.event, message?.data?.text], [
+    "epoch1:2",
+    undefined,
+    "one\ntwo",
+  ]);
+  assertEquals(message?.data?.epoch, "epoch1");
+  const edit = await write("PATCH", "/r/tea/2", "three");
+  assertEquals([edit?.id, edit?.event, edit?.data?.target], ["epoch1:3", "edit", 2]);
+  const deletion = await write("DELETE", "/r/tea/2", null);
+  assertEquals([deletion?.id, deletion?.event], ["epoch1:4", "delete"]);
+});
+
+Deno.test("an event stream resumes after Last-Event-ID, without gaps or repeats [H14]", async () => {
+  await using site = await startRoomSite();
+  await storeMessages(site, "tea", ...Array.from({ length: 300 }, (_, i) => "x".repeat(2_000) + i));
+  for (
+    const [headers, path] of [
+      [{ "last-event-id": "epoch1:5" }, "/r/tea?after=epoch1:9"],
+      [{}, "/r/tea?after=epoch1:5"],
+    ] as const
+  ) {
+    await using stream = await open(site, headers, path);
+    for (let offset = 6; offset <= 300; offset++) {
+      const event = await stream.next();
+      assertEquals([event?.id, event?.data?.offset], [`epoch1:${offset}`, offset]);
+    }
+    assertEquals((await stream.next())?.event, "room");
+    await storeMessages(site, `elsewhere`, "not here");
+  }
+});
+
+Deno.test("an event stream announces a gap and sends the newest messages [H14] [R6]", async () => {
+  await using site = await startRoomSite();
+  await storeMessages(site, "tea", ...Array.from({ length: 1_200 }, (_, i) => `${i + 1}`));
+  await using behind = await open(site, { "last-event-id": "epoch1:1" });
+  assertEquals(await behind.next(), { event: "gap", data: { room: "tea", missed: 1_099 } });
+  assertEquals((await behind.next())?.id, "epoch1:1101");
+  await using unknown = await open(site, { "last-event-id": "other:1" });
+  assertEquals(await unknown.next(), { event: "gap", data: { room: "tea" } });
+  assertEquals((await unknown.next())?.data?.offset, 1_101);
+});
+
+Deno.test("a position that is malformed gets 422 [H14]", async () => {
+  await using site = await startRoomSite();
+  const accept = { accept: "text/event-stream" };
+  const header = await request(site, "/r/tea", { headers: { ...accept, "last-event-id": "x" } });
+  assertEquals([header.status, header.json.field], [422, "Last-Event-ID"]);
+  const after = await request(site, "/r/tea?after=x", { headers: accept });
+  assertEquals([after.status, after.json.field], [422, "after"]);
+  const head = await request(site, "/r/tea", { method: "HEAD", headers: accept });
+  assertEquals([head.status, head.headers.get("content-type")], [200, "text/event-stream"]);
+  assertEquals(site.hub.size.sessions, 0);
+});
+
+Deno.test("a stream reader is no member, is not listed, and keeps no room in memory [H15]", async () => {
+  await using site = await startRoomSite();
+  {
+    await using stream = await open(site);
+    await stream.next();
+    assertEquals(site.hub.here("tea", 5), { count: 0, usernames: [] });
+    const { sessions, members, rooms } = site.hub.size;
+    assertEquals([sessions, members, rooms], [1, 0, 1]);
+    assertEquals(site.server.connections, 1);
+  }
+  await until(() => site.server.connections === 0, "the stream is forgotten");
+  await until(() => site.hub.size.rooms === 0, "the room is forgotten");
+  assertEquals([site.hub.size.sessions, site.hub.size.graces], [0, 0]);
+  assertEquals(site.broker.released, []);
+});
+
+Deno.test("streams count as connections, need the access code, and are refused while draining [H15]", async () => {
+  const ports = { access: matcherOf("sesame") };
+  await using site = await startRoomSite({ ports, web: { maxConnections: 1 } });
+  const headers = { accept: "text/event-stream" };
+  const denied = await request(site, "/r/tea", { headers });
+  assertEquals([denied.status, denied.json.code], [401, "access_required"]);
+  assertEquals(site.server.connections, 0);
+  const code = { "parley-access-code": "sesame" };
+  {
+    await using _stream = await open(site, code);
+    const full = await request(site, "/r/tea", { headers: { ...headers, ...code } });
+    assertEquals([full.status, full.json.code, full.headers.get("retry-after")], [
+      503,
+      "server_full",
+      "5",
+    ]);
+  }
+  await until(() => site.server.connections === 0, "the slot is free");
+  await site.hub.drain();
+  const draining = await request(site, "/r/tea", { headers: { ...headers, ...code } });
+  assertEquals([draining.status, draining.json.code], [503, "draining"]);
+  assertEquals(site.server.connections, 0);
+});
+
+Deno.test("draining ends a stream after the last entry, and spreads the return [H15] [C7]", async () => {
+  await using site = await startRoomSite();
+  await using stream = await open(site);
+  await stream.next();
+  const authorization = `Basic ${btoa(`ci:${"c".padEnd(43, "-")}`)}`;
+  const posted = request(site, "/r/tea", {
+    method: "POST",
+    body: "last words",
+    headers: { authorization },
+  });
+  assertEquals((await posted).status, 201);
+  await site.hub.drain();
+  assertEquals((await stream.next())?.data?.text, "last words");
+  assertMatch((await stream.next())?.retry ?? "", /^[12]\d{3}$/);
+  assertEquals(await stream.next(), undefined);
+});
+
+Deno.test("a stream that cannot be read ends, so that the client resumes later [H15]", async () => {
+  await using site = await startRoomSite();
+  site.broker.isFailing = true;
+  await using stream = await open(site, { "last-event-id": "epoch1:0" });
+  assertEquals(await stream.next(), { retry: "1000" });
+  assertEquals(await stream.next(), undefined);
+  await until(() => site.hub.size.sessions === 0, "the session has ended");
+});
+
+Deno.test("a heartbeat keeps a stream open, and is no event [H15] [C4]", async () => {
+  let ms = 0;
+  let due: (() => void)[] = [];
+  const scheduler = {
+    soon: (task: () => void) => void setImmediate(task),
+    later: (_: number, task: () => void) => {
+      due.push(task);
+      return () => {};
+    },
+  };
+  await using site = await startRoomSite({ ports: { clock: { now: () => ms }, scheduler } });
+  await using stream = await open(site);
+  await stream.next();
+  for (let seconds = 0; seconds < 200; seconds++) {
+    ms += 1_000;
+    const tasks = due;
+    due = [];
+    for (const task of tasks) task();
+    await new Promise<void>((resolve) => void setImmediate(resolve));
+  }
+  assertEquals(site.hub.size.sessions, 1);
+  // A comment: a line that begins with a colon.
+  assertEquals(await stream.next(), { "": "" });
+});
+
+Deno.test("a stream whose reader stalls is cut at OUTBOX_MAX_BYTES, and its memory comes back [H15] [C5]", async () => {
+  const settings = { outboxMaxBytes: 64 * 1024 };
+  await using site = await startRoomSite({ settings });
+  const reader = await Deno.connect({ hostname: "127.0.0.1", port: site.server.port });
+  const head = "GET /r/tea HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n";
+  await reader.write(new TextEncoder().encode(head));
+  await until(() => site.hub.size.sessions === 1, "the stream is open");
+  const text = "x".repeat(4_000);
+  for (let i = 0; site.hub.size.sessions > 0; i++) {
+    assert(i < 200, "the reader is cut");
+    const drafts = Array.from({ length: 50 }, (_, j) => ({
+      type: "message" as const,
+      room: "tea",
+      member: "ada",
+      from: "Ada",
+      text,
+      nonce: `n${i}-${j}`,
+    }));
+    await site.broker.append(drafts);
+    await new Promise<void>((resolve) => void setImmediate(resolve));
+  }
+  assert(site.events.includes("close"));
+  // Its connection ends as soon as it takes what the kernel has buffered.
+  const buffer = new Uint8Array(65_536);
+  while (await reader.read(buffer).catch(() => null) !== null);
+  reader.close();
+  await until(() => site.server.connections === 0, "the slot is free");
+  await until(() => site.hub.size.rooms === 0, "the room is forgotten");
+});
