@@ -1,18 +1,20 @@
 #!lua
 -- Appends drafts to the logs of their rooms, in order, and publishes the new entries as one event.
--- Redis rolls nothing back when a script fails. So a room whose keys another program has changed is
--- detected before anything is written for it, and the nonces, which acknowledge, come last.
+-- Redis rolls nothing back when a script fails. So everything is checked before anything is
+-- written, a room whose keys another program has changed is left alone, and the nonces, which
+-- acknowledge, come last.
 --
--- keys    reads name:*, presence:*; writes log:*, room:*, rooms, meta, nonce:*, member:*, feed
--- args    maxRooms (0: no limit), nonceTtlMs
--- rows    room, member, nonce, key of the author's name, body (the entry's other fields, as JSON
---         without braces)
--- result  results: for each draft { kind, offset }, the kind being stored, repeat, unavailable or
---         rooms_full
+-- keys    reads name:*, presence:*; writes log:*, text:*, others:*, room:*, rooms, meta, nonce:*,
+--         member:*, feed
+-- args    maxRooms (0: no limit), nonceTtlMs, editsMax
+-- rows    room, member, nonce, key of the author's name, body (rooms.lua; of a deletion without its
+--         targets), text as JSON (not of a deletion), and `message`, `title`, `edit {offset}`,
+--         `delete {offset}…` or `moderate {offset}…`, which deletes the messages of others too
+-- result  results: for each draft { kind, offset }, the kind being stored, repeat, unavailable,
+--         rooms_full, forbidden, not_found or edits_exhausted
 
 if isFenced() then return replyFenced() end
 
-local unavailable = '{"kind":"unavailable"}'
 local rooms, roomsAdded = {}, 0
 
 -- Evicts a room of a sample to make way for another: one that has had a single message, over a day
@@ -31,7 +33,7 @@ local function evictRoom()
     local stored = redis.pcall('HMGET', key('room', name), 'head', 'first', 'at')
     if stored[1] == '1' and stored[2] == '1' and tonumber(stored[3]) < now - 86400000 and
       not occupied[name] and not rooms[name] then
-      redis.call('DEL', key('log', name))
+      redis.call('DEL', key('log', name), key('text', name))
       redis.call('HSET', key('room', name), 'first', 2)
       redis.call('SREM', key('rooms'), name)
       publish('{"kind":"pruned","room":"' .. name .. '","first":2}')
@@ -47,23 +49,56 @@ local function isFull()
     not evictRoom()
 end
 
--- Returns the room, nil if there may be no more rooms, or false if its keys are not usable.
+-- Returns a room as the drafts so far leave it: `states` has the changed states and numbers of
+-- edits, `messages` the messages that were added or looked up, and `results` the drafts whose
+-- result depends on the room. Its keys are not usable if it `isBroken`.
 local function openRoom(name)
-  local room = rooms[name]
-  if room ~= nil then return room end
+  if rooms[name] then return rooms[name] end
   local stored = redis.pcall('HMGET', key('room', name), 'head', 'at', 'first')
-  if stored.err or not hasType(key('rooms'), 'set') then
-    rooms[name] = false
-    return false
-  end
-  room = { head = tonumber(stored[1] or 0), at = tonumber(stored[2] or 0) }
-  room.isEmpty = tonumber(stored[3] or 1) > room.head
-  if room.isEmpty then
-    if isFull() then return nil end
-    roomsAdded = roomsAdded + 1
+  local room = { name = name, states = {}, messages = {}, others = {}, results = {} }
+  room.isBroken = stored.err ~= nil or not hasType(key('rooms'), 'set') or
+    not hasType(key('text', name), 'hash') or not hasType(key('others', name), 'zset')
+  if not room.isBroken then
+    room.head, room.at = tonumber(stored[1] or 0), tonumber(stored[2] or 0)
+    room.first, room.stored = tonumber(stored[3] or 1), room.head
+    room.isEmpty = room.first > room.head
   end
   rooms[name] = room
   return room
+end
+
+-- Returns a message that has text, or else nil.
+local function messageAt(room, offset)
+  local message = room.messages[offset]
+  if message == nil and offset >= room.first and offset <= room.stored then
+    local entry = entryAt(room, offset)
+    local field = digits(offset)
+    local state = redis.call('HMGET', key('text', room.name), field, field .. ':edits')
+    message = {
+      member = entry and entry[2][6]:match('^"type":"message","member":"([^"]*)"'),
+      isDeleted = not state[1] or state[1]:find('^"amended":%d+,"deletedBy"'),
+      edits = tonumber(state[2] or 0),
+    }
+    room.messages[offset] = message
+  end
+  return message and message.member and not message.isDeleted and message
+end
+
+-- Returns the messages that an edit or a deletion may change, by their offsets, or why it is refused.
+local function findTargets(room, member, action)
+  local kind, targets, found = action:match('^%a+'), {}, {}
+  for digit in action:gmatch('%d+') do
+    local offset = tonumber(digit)
+    local message = not targets[offset] and messageAt(room, offset)
+    if message then
+      if message.member ~= member and kind ~= 'moderate' then return nil, 'forbidden' end
+      if kind == 'edit' and (message.edits or 0) >= args.editsMax then return nil, 'edits_exhausted' end
+      targets[offset] = message
+      found[#found + 1] = digit
+    end
+  end
+  if #found == 0 then return nil, 'not_found' end
+  return targets, nil, found
 end
 
 local authors = {}
@@ -75,66 +110,137 @@ end
 
 local offsets = {}
 local function firstOffset(nonce)
-  if offsets[nonce] then return offsets[nonce] end
   local stored = redis.pcall('GET', nonce)
   if type(stored) ~= 'string' then return nil end
   local offset, expiresAt = stored:match('^(%d+):(%d+)$')
   return offset and tonumber(expiresAt) > now and offset
 end
 
-local results, entries, repeats = {}, {}, {}
-for i = 2, #ARGV, 5 do
-  local name, member, body = ARGV[i], ARGV[i + 1], ARGV[i + 4]
-  local nonce = key('nonce', name, member, ARGV[i + 2])
-  local repeated = firstOffset(nonce)
-  local result
-  if repeated then
-    repeats[#repeats + 1] = { nonce = offsets[nonce] and nonce, result = #results + 1 }
-    result = '{"kind":"repeat","offset":' .. repeated .. '}'
-  elseif not ownsName(member, ARGV[i + 3]) then
-    result = unavailable
-  else
-    local room = openRoom(name)
-    if room == nil then
-      result = '{"kind":"rooms_full"}'
-    elseif room == false then
-      result = unavailable
+local entries = {}
+
+-- Changes the states of the targets of an edit or a deletion, in memory.
+local function amend(room, targets, entry, kind)
+  for target, message in pairs(targets) do
+    local field, state = digits(target), '"amended":' .. entry.offset .. ','
+    if kind == 'edit' then
+      message.edits = (message.edits or 0) + 1
+      room.states[field .. ':edits'] = digits(message.edits)
+      state = state .. '"editedAt":' .. entry.at .. ',' .. entry.state
     else
-      room.head, room.at = room.head + 1, math.max(now, room.at)
-      local offset = digits(room.head)
-      offsets[nonce] = offset
-      entries[#entries + 1] = {
-        room = name, member = member, offset = offset, at = digits(room.at), body = body,
-        nonce = nonce, result = #results + 1,
-      }
-      result = '{"kind":"stored","offset":' .. offset .. '}'
+      message.isDeleted = true
+      state = state .. '"deletedBy":"' .. entry.member .. '"'
+    end
+    room.states[field] = state
+  end
+end
+
+-- Adds an entry to a room, in memory. Returns it, or nil and why it is refused.
+local function addEntry(room, member, body, text, action)
+  local kind = action == 'message' and action or action:match('^%a+')
+  local targets, refusal, found
+  if kind == 'message' then
+    if room.isEmpty and isFull() then return nil, 'rooms_full' end
+  elseif room.isEmpty then
+    return nil, 'not_found'
+  elseif kind ~= 'title' then
+    targets, refusal, found = findTargets(room, member, action)
+    if refusal then return nil, refusal end
+  end
+  if room.isEmpty then
+    room.isEmpty, room.isNew = false, true
+    roomsAdded = roomsAdded + 1
+  end
+  room.head, room.at = room.head + 1, math.max(now, room.at)
+  local offset = digits(room.head)
+  local entry = { room = room, member = member, offset = offset, at = digits(room.at), body = body }
+  if text ~= '' then
+    entry.state = '"text":' .. text
+  else
+    entry.body = body .. ',"targets":[' .. table.concat(found, ',') .. ']'
+  end
+  if kind == 'message' then
+    room.messages[room.head] = entry
+  else
+    room.others[#room.others + 1] = offset
+  end
+  if targets then
+    amend(room, targets, entry, kind)
+  else
+    room.states[offset] = entry.state
+  end
+  if kind == 'title' then room.title = text end
+  entries[#entries + 1] = entry
+  return entry
+end
+
+local results = {}
+local unavailable = '{"kind":"unavailable"}'
+
+local function resultOf(kind, offset)
+  return '{"kind":"' .. kind .. '"' .. (offset and ',"offset":' .. offset or '') .. '}'
+end
+
+-- Returns the result of a draft, provided that the room's keys turn out to be usable.
+local function append(name, member, nonce, nameKey, body, text, action)
+  local inBatch = offsets[nonce]
+  if not inBatch then
+    local stored = firstOffset(nonce)
+    if stored then return resultOf('repeat', stored) end
+    if not ownsName(member, nameKey) then return unavailable end
+  end
+  local room = openRoom(name)
+  room.results[#room.results + 1] = #results + 1
+  if inBatch then return resultOf('repeat', inBatch) end
+  if room.isBroken then return unavailable end
+  local entry, refusal = addEntry(room, member, body, text, action)
+  if refusal then return resultOf(refusal) end
+  entry.nonce, offsets[nonce] = nonce, entry.offset
+  return resultOf('stored', entry.offset)
+end
+
+for i = 2, #ARGV, 7 do
+  local nonce = key('nonce', ARGV[i], ARGV[i + 1], ARGV[i + 2])
+  results[#results + 1] = append(ARGV[i], ARGV[i + 1], nonce, unpack(ARGV, i + 3, i + 6))
+end
+
+-- Writes states, some hundred at a time because Lua bounds the number of arguments.
+local function setStates(name, states)
+  local pairsOf = {}
+  for field, state in pairs(states) do
+    pairsOf[#pairsOf + 1] = field
+    pairsOf[#pairsOf + 1] = state
+    if #pairsOf == 1000 or not next(states, field) then
+      redis.call('HSET', key('text', name), unpack(pairsOf))
+      pairsOf = {}
     end
   end
-  results[#results + 1] = result
 end
 
 local published, writers = {}, {}
 for _, entry in ipairs(entries) do
+  local room, offset, at = entry.room, entry.offset, entry.at
   -- The first entry of a room fails, or none of it: later ones have higher ids.
-  local added = rooms[entry.room] and redis.pcall('XADD', key('log', entry.room),
-    entry.offset .. '-0', 'epoch', epoch, 'at', entry.at, 'body', entry.body)
+  local added = not room.isBroken and redis.pcall('XADD', key('log', room.name), offset .. '-0',
+    'epoch', epoch, 'at', at, 'body', entry.body)
   if not added or added.err then
-    rooms[entry.room] = false
+    room.isBroken = true
     offsets[entry.nonce] = nil
-    results[entry.result] = unavailable
   else
     writers[entry.member] = true
-    published[#published + 1] = entryJson(entry.room, entry.offset, epoch, entry.at, entry.body)
+    published[#published + 1] = entryJson(room.name, offset, epoch, at, entry.body, entry.state)
   end
 end
-for _, repeated in ipairs(repeats) do
-  local isLost = repeated.nonce and not offsets[repeated.nonce]
-  if isLost then results[repeated.result] = unavailable end
-end
 for name, room in pairs(rooms) do
-  if room then
+  if room.isBroken then
+    for _, i in ipairs(room.results) do results[i] = unavailable end
+  elseif room.head > room.stored then
     redis.call('HSET', key('room', name), 'head', digits(room.head), 'at', digits(room.at))
-    if room.isEmpty then
+    setStates(name, room.states)
+    for _, offset in ipairs(room.others) do
+      redis.call('ZADD', key('others', name), offset, offset)
+    end
+    if room.title then redis.call('HSET', key('room', name), 'title', room.title) end
+    if room.isNew then
       redis.call('HSETNX', key('room', name), 'first', 1)
       redis.call('SADD', key('rooms'), name)
     end

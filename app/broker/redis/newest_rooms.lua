@@ -3,15 +3,17 @@
 --
 -- keys    reads rooms, room:*
 -- args    limit
--- result  rooms: for each { room, at }, the newest first
+-- result  rooms: for each { room, at, title }, the newest first
 
 local rooms = {}
 for _, name in ipairs(redis.call('SRANDMEMBER', key('rooms'), 1000)) do
-  rooms[#rooms + 1] = { name = name, at = tonumber(redis.call('HGET', key('room', name), 'at')) }
+  local stored = redis.call('HMGET', key('room', name), 'at', 'title')
+  rooms[#rooms + 1] = { name = name, at = tonumber(stored[1]), title = stored[2] }
 end
 table.sort(rooms, function(one, other) return one.at > other.at end)
 local newest = {}
 for i = 1, math.min(args.limit, #rooms) do
-  newest[i] = '{"room":"' .. rooms[i].name .. '","at":' .. digits(rooms[i].at) .. '}'
+  local title = rooms[i].title and ',"title":' .. rooms[i].title or ''
+  newest[i] = '{"room":"' .. rooms[i].name .. '","at":' .. digits(rooms[i].at) .. title .. '}'
 end
 return reply('"rooms":[' .. table.concat(newest, ',') .. ']')

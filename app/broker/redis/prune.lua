@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Removes from the start of each room's log the entries that retention no longer keeps, or all.
 --
--- keys    writes log:*, room:*, rooms, feed
+-- keys    writes log:*, text:*, others:*, room:*, rooms, feed
 -- args    retentionDays and retentionMessages (0: keep all), maxEntries (how many to remove at
 --         most), wallNow (the caller's clock), optionally removesAll
 -- rows    room
@@ -10,6 +10,30 @@
 local left = args.maxEntries
 -- The earlier of two clocks, so that one that is years ahead removes nothing.
 local oldestAt = math.min(now, args.wallNow) - args.retentionDays * 86400000
+
+-- Returns the first offset, up to `limit`, from where on the room does not have too many messages.
+local function skipExcess(room, limit)
+  local excess = countMessages(room, room.first, room.head) - args.retentionMessages
+  local low, high = room.first, excess > 0 and limit or room.first
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if countMessages(room, room.first, middle) > excess then high = middle else low = middle + 1 end
+  end
+  return low
+end
+
+-- Removes what is kept beside the log of the entries in [from, to).
+local function removeStates(name, from, to)
+  for start = from, to - 1, 1000 do
+    local fields = {}
+    for offset = start, math.min(start + 999, to - 1) do
+      fields[#fields + 1] = digits(offset)
+      fields[#fields + 1] = digits(offset) .. ':edits'
+    end
+    redis.call('HDEL', key('text', name), unpack(fields))
+  end
+  redis.call('ZREMRANGEBYSCORE', key('others', name), '-inf', '(' .. digits(to))
+end
 
 -- Returns the offset of the first entry in [from, to) that is young enough, or `to`.
 local function skipOld(log, from, to)
@@ -29,15 +53,17 @@ for i = 2, #ARGV do
   local log = key('log', room.name)
   local limit = math.min(room.head + 1, room.first + left)
   local first = room.first
-  if args.retentionMessages > 0 then
-    first = math.min(limit, math.max(first, room.head - args.retentionMessages + 1))
-  end
+  if args.retentionMessages > 0 then first = skipExcess(room, limit) end
   if args.removesAll then first = limit end
   if args.retentionDays > 0 then first = skipOld(log, first, limit) end
   if first > room.first then
     redis.call('XTRIM', log, 'MINID', digits(first) .. '-0')
+    removeStates(room.name, room.first, first)
     redis.call('HSET', key('room', room.name), 'first', digits(first))
-    if first > room.head then redis.call('SREM', key('rooms'), room.name) end
+    if first > room.head then
+      redis.call('HDEL', key('room', room.name), 'title')
+      redis.call('SREM', key('rooms'), room.name)
+    end
     publish('{"kind":"pruned","room":"' .. room.name .. '","first":' .. digits(first) .. '}')
     left = left - (first - room.first)
   end

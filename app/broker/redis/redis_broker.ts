@@ -23,7 +23,7 @@ import { LocalPresence, RemotePresence } from "./presence.ts";
 import { ReconnectingLink } from "./reconnecting_link.ts";
 import { RedisLink } from "./redis_link.ts";
 import type { Link, RedisLinkOptions } from "./redis_link.ts";
-import { entryBody, feedMaxBytes, nonceTtlMs } from "./scripts.ts";
+import { appendRow, feedMaxBytes, nonceTtlMs } from "./scripts.ts";
 import type { ComparedRoom, ScriptArgs, ScriptName, ScriptReply, ScriptRow } from "./scripts.ts";
 
 export interface RedisBrokerOptions {
@@ -154,21 +154,12 @@ export class RedisBroker implements Broker {
   }
 
   async append(drafts: readonly Draft[]): Promise<readonly AppendResult[]> {
-    const { maxRooms } = this.#options;
-    const messages = drafts.filter((draft) => draft.type === "message");
-    const rows = messages.map((draft) => {
-      const { room, member, from, nonce } = draft;
-      return [room, member, nonce, usernameKey(from), entryBody(draft)] as const;
-    });
+    const rows = drafts.map((draft) => appendRow(draft, usernameKey(draft.from)));
     try {
-      const { results, feed } = await this.#run("append", { maxRooms, nonceTtlMs }, rows);
+      const { results, feed } = await this.#run("append", this.#appendArgs, rows);
       await this.#feed.reached(feed);
       this.#link.recovered();
-      // The scripts cannot amend entries yet.
-      let i = 0;
-      return drafts.map(({ type }) =>
-        (type === "message" ? results[i++] : undefined) ?? { kind: "not_found" }
-      );
+      return results;
     } catch (error) {
       // The drafts may be stored nevertheless; then a retry gets their first results.
       this.#link.failed(error);
@@ -184,11 +175,10 @@ export class RedisBroker implements Broker {
       ? { before: Math.min(query.before, Number.MAX_SAFE_INTEGER) }
       : { after: query.after.offset, epoch: query.after.epoch };
     const reply = await this.#run("read", { room, limit, maxBytes, ...range });
-    const { entries, first, head, valid } = reply;
+    const { epoch: _epoch, feed: _feed, ...page } = reply;
     const isEnd = "before" in query && query.before === Infinity;
-    if (isEnd && !this.#delivered.has(room)) this.#delivered.set(room, head);
-    const behind = "after" in query ? { behind: head.offset - query.after.offset } : {};
-    return { entries, first, head, valid, ...behind };
+    if (isEnd && !this.#delivered.has(room)) this.#delivered.set(room, page.head);
+    return page;
   }
 
   /** Looks at up to 1,000 rooms, in no order. */
@@ -271,6 +261,11 @@ export class RedisBroker implements Broker {
   /** The node stays registered, so its members can move to another one without leaving. */
   async close(): Promise<void> {
     await this.#link.close();
+  }
+
+  get #appendArgs() {
+    const { editsMax } = hubLimits;
+    return { maxRooms: this.#options.maxRooms, nonceTtlMs, editsMax };
   }
 
   get #nameArgs() {
@@ -469,8 +464,7 @@ export class RedisBroker implements Broker {
 
   /** Checks whether storage works again, even if nobody sends: a full Redis runs no `append`. */
   #probe(link: Link): void {
-    const args = { maxRooms: 0, nonceTtlMs };
-    this.#run("append", args, [], link).then(() => this.#link.recovered(), () => {});
+    this.#run("append", this.#appendArgs, [], link).then(() => this.#link.recovered(), () => {});
   }
 }
 

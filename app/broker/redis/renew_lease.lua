@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
--- Renews the node's lease, and removes nodes whose lease has expired.
+-- Renews the node's lease, removes nodes whose lease has expired, and trims the feed exactly to where
+-- it stood one lease ago, so that it does not keep deleted text. If no node is left, it expires.
 --
--- keys    writes lease:*, nodes, presence:*, feed
+-- keys    writes lease:*, nodes, presence:*, feed, feedMarks
 -- args    leaseMs
 
 if isFenced() then return replyFenced() end
@@ -16,4 +17,14 @@ if wasInTime then
     end
   end
 end
+local marks = key('feedMarks')
+redis.call('RPUSH', marks, digits(now) .. ':' .. digits(feed))
+while true do
+  local at, id = redis.call('LINDEX', marks, 0):match('^(%d+):(%d+)$')
+  -- A mark from the future was set before the clock was set back.
+  if tonumber(at) > now - args.leaseMs and tonumber(at) <= now then break end
+  redis.call('LPOP', marks)
+  redis.pcall('XTRIM', key('feed'), 'MINID', digits(tonumber(id) + 1) .. '-0')
+end
+redis.call('PEXPIRE', key('feed'), digits(2 * args.leaseMs))
 return reply()

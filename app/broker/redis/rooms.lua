@@ -1,15 +1,31 @@
 -- Shared by scripts that read rooms. An entry of a log's stream is { id, { 'epoch', …, 'at', …,
--- 'body', … } }.
+-- 'body', … } }. The body has what never changes, as JSON without braces: for a message, all but
+-- its text. The rest, its state, is kept beside the log and is JSON without braces too:
+--   "text":…                               a message, or a title
+--   "amended":…,"editedAt":…,"text":…      an edited message
+--   "amended":…,"deletedBy":…              a deleted message
 
 local function readRoom(name)
-  local stored = redis.call('HMGET', key('room', name), 'head', 'first')
-  return { name = name, head = tonumber(stored[1] or 0), first = tonumber(stored[2] or 1) }
+  local stored = redis.call('HMGET', key('room', name), 'head', 'first', 'title')
+  return {
+    name = name, head = tonumber(stored[1] or 0), first = tonumber(stored[2] or 1),
+    title = stored[3],
+  }
 end
 
 local function entryAt(room, offset)
   if offset < 1 then return nil end
   local id = digits(offset) .. '-0'
   return redis.call('XRANGE', key('log', room.name), id, id)[1]
+end
+
+local function isMessage(body) return body:find('"type":"message"', 1, true) == 1 end
+
+-- Returns how many messages a room has from one offset to another.
+local function countMessages(room, from, to)
+  if from > to then return 0 end
+  local others = redis.call('ZCOUNT', key('others', room.name), digits(from), digits(to))
+  return to - from + 1 - others
 end
 
 -- Whether a position is part of the room's log.
@@ -22,7 +38,7 @@ local function isValid(room, positionEpoch, offset)
   return positionEpoch == (entry and entry[2][2] or epoch)
 end
 
-local function entryJson(name, offset, entryEpoch, at, body)
+local function entryJson(name, offset, entryEpoch, at, body, state)
   return '{"room":"' .. name .. '","offset":' .. offset .. ',"epoch":"' .. entryEpoch ..
-    '","at":' .. at .. ',' .. body .. '}'
+    '","at":' .. at .. ',' .. body .. (state and ',' .. state or '') .. '}'
 end

@@ -7,9 +7,15 @@
 //                        importing (while `import-chat` has not finished)
 //   epochs               set: every epoch so far
 //   feed                 stream: the events for all nodes, in one order; fields after, event
+//   feedMarks            list: times, and the id of the last event then
 //   rooms                set: rooms with messages
-//   room:{room}          hash: head, first, at (time of the newest message); stays without messages
-//   log:{room}           stream: the messages; the id is the offset; fields epoch, at, body
+//   room:{room}          hash: head, first, at (time of the newest entry), title as JSON; stays
+//                        without messages
+//   log:{room}           stream: the entries; the id is the offset; fields epoch, at, body, which
+//                        never change (rooms.lua)
+//   text:{room}          hash: what can change. At an offset the state of a message or a title,
+//                        above all its text, and at {offset}:edits how often a message was edited
+//   others:{room}        sorted set: the offsets of entries that are not messages
 //   nonce:{room}:{member}:{nonce}   string: offset, and when the nonce expires
 //   name:{key}           string: the member that has the name
 //   member:{member}      hash: the member's record (members.lua)
@@ -19,7 +25,7 @@
 // The pub/sub channel `typing:{database}` carries typing signals, which may be lost.
 
 import { createHash } from "node:crypto";
-import type { AppendResult, MessageDraft, Page, RoomSummary } from "../../chat/broker.ts";
+import type { AppendResult, Draft, Entry, Page, RoomSummary } from "../../chat/broker.ts";
 import appendLua from "./append.lua" with { type: "text" };
 import claimLua from "./claim.lua" with { type: "text" };
 import commonLua from "./common.lua" with { type: "text" };
@@ -86,6 +92,16 @@ export interface ComparedRoom {
   readonly head: number;
 }
 
+type AppendRow = readonly [
+  room: string,
+  member: string,
+  nonce: string,
+  key: string,
+  body: string,
+  text: string,
+  action: string,
+];
+
 interface Call<Args, Row, Reply> {
   readonly args: Args;
   readonly row: Row;
@@ -95,8 +111,8 @@ interface Call<Args, Row, Reply> {
 /** What each script takes and returns; its file says more. `Row` is one item of a list. */
 export interface ScriptCalls {
   append: Call<
-    Readonly<{ maxRooms: number; nonceTtlMs: number }>,
-    readonly [room: string, member: string, nonce: string, key: string, body: string],
+    Readonly<{ maxRooms: number; nonceTtlMs: number; editsMax: number }>,
+    AppendRow,
     { readonly results: readonly AppendResult[] }
   >;
   read: Call<
@@ -173,11 +189,38 @@ export const feedMaxBytes = 16 * 1024 * 1024;
 /** How long nonces are known. */
 export const nonceTtlMs = 7 * 86_400_000;
 
-/** Returns the fields that an entry has from its draft, as JSON without braces. */
-export function entryBody(
-  { member, from, text, nonce, reply }: Omit<MessageDraft, "type" | "room">,
-): string {
-  return JSON.stringify({ type: "message", member, from, text, nonce, reply }).slice(1, -1);
+/** Returns the row of a draft; `key` is that of its author's name. */
+export function appendRow(draft: Draft, key: string): AppendRow {
+  const { room, member, nonce } = draft;
+  const text = draft.type === "delete" ? "" : JSON.stringify(draft.text);
+  return [room, member, nonce, key, entryBody(draft), text, actionOf(draft)];
+}
+
+function actionOf(draft: Draft): string {
+  switch (draft.type) {
+    case "edit":
+      return `edit ${draft.target}`;
+    case "delete":
+      return [draft.isModerator === true ? "moderate" : "delete", ...draft.targets].join(" ");
+    default:
+      return draft.type;
+  }
+}
+
+/** Returns the fields of an entry that never change, as JSON without braces. */
+export function entryBody(entry: Draft | Entry): string {
+  const { type, member, from, nonce } = entry;
+  const own = type === "message"
+    ? { reply: entry.reply }
+    : "target" in entry
+    ? { target: entry.target }
+    : {};
+  return withoutBraces({ type, member, from, nonce, ...own });
+}
+
+/** Returns an object as JSON without braces. */
+export function withoutBraces(fields: object): string {
+  return JSON.stringify(fields).slice(1, -1);
 }
 
 /** Assembles a script. Its first line must stay first, because it carries the flags. */

@@ -16,9 +16,11 @@ import { until } from "../../support/waiting.ts";
 import { hasRedis, RedisProcess, redisUrl } from "../../support/redis_process.ts";
 import { TcpProxy } from "../../support/tcp_proxy.ts";
 import { draft, testBroker } from "./broker_contract.ts";
+import type { Open } from "./broker_contract.ts";
+import { testEntries } from "./entries_contract.ts";
 
 if (hasRedis) {
-  testBroker("RedisBroker", async (settings, wall) => {
+  const open: Open = async (settings, wall) => {
     const redis = await RedisProcess.start("--appendonly", "no");
     const now = () => wall.ms;
     const broker = await RedisBroker.open(redisOptions(redis.url, { ...settings, now }));
@@ -28,7 +30,9 @@ if (hasRedis) {
       await redis[Symbol.asyncDispose]();
     };
     return broker;
-  });
+  };
+  testBroker("RedisBroker", open);
+  testEntries("RedisBroker", open);
 }
 
 /** How often everything fails in the longest test. */
