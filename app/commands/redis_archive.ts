@@ -1,12 +1,13 @@
 // Exports a chat from Redis, and imports one into Redis.
 
 import { connectError } from "../broker/redis/connect_error.ts";
-import { entryBody, nonceTtlMs } from "../broker/redis/scripts.ts";
+import { entryBody, entryState, nonceTtlMs } from "../broker/redis/scripts.ts";
+import type { Entry } from "../chat/broker.ts";
 import { hubLimits } from "../protocol/wire.ts";
 import { usernameKey } from "../protocol/names.ts";
 import type { ArchiveItem, ArchiveSource, ArchiveTarget } from "./chat_archive.ts";
 import { ChatKeys } from "./chat_keys.ts";
-import { messagesOf } from "./redis_room.ts";
+import { entriesOf } from "./redis_room.ts";
 
 /** Opens a chat in Redis for export. */
 export async function openRedisSource(
@@ -19,22 +20,23 @@ export async function openRedisSource(
     const firsts = new Map<string, number>();
     for await (const name of distinct(keys.scan("room:*"))) {
       const room = name.slice(keys.key("room:").length);
-      const [first, head, at] = await keys.fields(name, "first", "head", "at");
+      const [first, head, at, title] = await keys.fields(name, "first", "head", "at", "title");
       const item: ArchiveItem<"room"> = {
         kind: "room",
         room,
         first: Number(first),
         head: Number(head),
         at: Number(at),
+        ...(title === undefined ? {} : { title: JSON.parse(title) }),
       };
       firsts.set(room, item.first);
       yield item;
       let next = item.first;
-      for await (const message of messagesOf(keys, item)) {
-        yield message;
+      for await (const entry of entriesOf(keys, item)) {
+        yield entry;
         next++;
       }
-      if (next <= item.head) throw new Error(`Cannot export ${room}: a message is missing`);
+      if (next <= item.head) throw new Error(`Cannot export ${room}: an entry is missing`);
     }
     for await (const name of distinct(keys.scan("nonce:*"))) {
       const [, room = "", member = "", nonce = ""] =
@@ -123,35 +125,41 @@ type Command = readonly (string | number)[];
 function commandsFor(keys: ChatKeys, item: ArchiveItem): readonly Command[] {
   switch (item.kind) {
     case "room": {
-      const { room, first, head, at } = item;
-      const hash = ["HSET", keys.key("room", room), "first", first, "head", head, "at", at];
+      const { room, first, head, at, title } = item;
+      const fields = ["first", first, "head", head, "at", at];
+      if (title !== undefined) fields.push("title", JSON.stringify(title));
+      const hash = ["HSET", keys.key("room", room), ...fields];
       return first > head ? [hash] : [hash, ["SADD", keys.key("rooms"), room]];
     }
+    case "message":
     case "edit":
     case "delete":
-    case "title":
-      throw new Error("Cannot import edits, deletions and titles into Redis yet");
-    case "message": {
-      const { room, offset, epoch, at } = item;
-      const fields = [
-        "epoch",
-        epoch,
-        "at",
-        at,
-        "body",
-        entryBody({ ...item, text: item.text ?? "" }),
-      ];
-      return [
-        ["SADD", keys.key("epochs"), epoch],
-        ["XADD", keys.key("log", room), `${offset}-0`, ...fields],
-        ...nonceCommands(keys, { ...item, kind: "nonce" }),
-      ];
+    case "title": {
+      const { kind: type, ...fields } = item;
+      return entryCommands(keys, { type, ...fields } as Entry);
     }
     case "nonce":
       return nonceCommands(keys, item);
     case "name":
       return nameCommands(keys, item);
   }
+}
+
+function entryCommands(keys: ChatKeys, entry: Entry): readonly Command[] {
+  const { type, room, offset, epoch, at } = entry;
+  const text = keys.key("text", room);
+  const fields = ["epoch", epoch, "at", at, "body", entryBody(entry)];
+  const commands: Command[] = [
+    ["SADD", keys.key("epochs"), epoch],
+    ["XADD", keys.key("log", room), `${offset}-0`, ...fields],
+    ...nonceCommands(keys, { ...entry, kind: "nonce" }),
+  ];
+  if (type !== "message") commands.push(["ZADD", keys.key("others", room), offset, offset]);
+  if (type === "message" || type === "title") {
+    commands.push(["HSET", text, offset, entryState(entry)]);
+  }
+  if (type === "edit") commands.push(["HINCRBY", text, `${entry.target}:edits`, 1]);
+  return commands;
 }
 
 function nonceCommands(

@@ -19,7 +19,10 @@ export async function* readRedisRoom(
   room: string,
 ): AsyncGenerator<ArchiveItem<"message">> {
   await using keys = await ChatKeys.open(url, prefix);
-  yield* messagesOf(keys, { room, ...await findRoom(keys, room, "export") });
+  const range = await findRoom(keys, room, "export");
+  for await (const entry of entriesOf(keys, { room, ...range })) {
+    if (entry.kind === "message") yield entry;
+  }
 }
 
 /**
@@ -59,20 +62,26 @@ async function findRoom(
   return range;
 }
 
-/** Yields the messages of a room from `first` to `head` that still exist. */
-export async function* messagesOf(
+/** Yields the entries of a room from `first` to `head` that still exist. */
+export async function* entriesOf(
   keys: ChatKeys,
   { room, first, head }: { readonly room: string; readonly first: number; readonly head: number },
-): AsyncGenerator<ArchiveItem<"message">> {
+): AsyncGenerator<ArchiveItem> {
   for (let from = first; from <= head;) {
     const range = [keys.key("log", room), `${from}-0`, `${head}-0`];
     const page = await keys.send("XRANGE", ...range, "COUNT", pageEntries);
     const entries = page as readonly (readonly [string, readonly string[]])[];
     if (entries.length === 0) return;
-    for (const [id, [, epoch = "", , at, , body]] of entries) {
+    const offsets = entries.map(([id]) => String(Number.parseInt(id)));
+    const states = await keys.fields(keys.key("text", room), ...offsets);
+    for (const [i, [id, [, epoch = "", , at, , body]]] of entries.entries()) {
       const offset = Number.parseInt(id);
-      const { type: _, ...sent } = JSON.parse(`{${body}}`);
-      yield { kind: "message", room, offset, epoch, at: Number(at), ...sent };
+      const state = states[i] === undefined ? "" : `,${states[i]}`;
+      const { type: kind, member, from: name, text, nonce, ...rest } = JSON.parse(
+        `{${body}${state}}`,
+      );
+      const fields = { offset, epoch, at: Number(at), member, from: name, text, nonce, ...rest };
+      yield { kind, room, ...fields };
       from = offset + 1;
     }
   }

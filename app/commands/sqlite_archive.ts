@@ -45,7 +45,9 @@ export async function openSqliteSource(path: string, nameHoldMs: number): Promis
         // The columns are named after the fields of an entry.
         const entry = entryOf(room, row as unknown as EntryRow);
         const { type: kind, offset, epoch, at, member, from, text, nonce, ...rest } = entry;
-        const fields = { kind, room, offset, epoch, at, member, from, text, nonce };
+        // An edited text is in its message.
+        const own = kind === "edit" ? {} : { text };
+        const fields = { kind, room, offset, epoch, at, member, from, ...own, nonce };
         yield { ...fields, ...rest } as ArchiveItem;
       }
     }

@@ -170,13 +170,14 @@ export class RedisBroker implements Broker {
 
   async read(room: string, query: ReadQuery): Promise<Page> {
     const { limit, maxBytes } = query;
-    const range = "before" in query
+    const isForward = "after" in query;
+    const range = isForward
+      ? { after: query.after.offset, epoch: query.after.epoch }
       // JSON has no Infinity.
-      ? { before: Math.min(query.before, Number.MAX_SAFE_INTEGER) }
-      : { after: query.after.offset, epoch: query.after.epoch };
+      : { before: Math.min(query.before, Number.MAX_SAFE_INTEGER) };
     const reply = await this.#run("read", { room, limit, maxBytes, ...range });
     const { epoch: _epoch, feed: _feed, ...page } = reply;
-    const isEnd = "before" in query && query.before === Infinity;
+    const isEnd = !isForward && query.before === Infinity;
     if (isEnd && !this.#delivered.has(room)) this.#delivered.set(room, page.head);
     return page;
   }

@@ -25,7 +25,14 @@
 // The pub/sub channel `typing:{database}` carries typing signals, which may be lost.
 
 import { createHash } from "node:crypto";
-import type { AppendResult, Draft, Entry, Page, RoomSummary } from "../../chat/broker.ts";
+import type {
+  AppendResult,
+  Draft,
+  Entry,
+  MessageEntry,
+  Page,
+  RoomSummary,
+} from "../../chat/broker.ts";
 import appendLua from "./append.lua" with { type: "text" };
 import claimLua from "./claim.lua" with { type: "text" };
 import commonLua from "./common.lua" with { type: "text" };
@@ -207,19 +214,34 @@ function actionOf(draft: Draft): string {
   }
 }
 
-/** Returns the fields of an entry that never change, as JSON without braces. */
+/** Returns the fields of an entry that never change, as JSON without braces (rooms.lua). */
 export function entryBody(entry: Draft | Entry): string {
   const { type, member, from, nonce } = entry;
-  const own = type === "message"
-    ? { reply: entry.reply }
-    : "target" in entry
-    ? { target: entry.target }
-    : {};
-  return withoutBraces({ type, member, from, nonce, ...own });
+  return withoutBraces({ type, member, from, nonce, ...ownFields(entry) });
 }
 
-/** Returns an object as JSON without braces. */
-export function withoutBraces(fields: object): string {
+function ownFields(entry: Draft | Entry): object {
+  switch (entry.type) {
+    case "message":
+      return { reply: entry.reply };
+    case "edit":
+      return { target: entry.target };
+    case "delete":
+      // The script decides which targets of a draft are deleted.
+      return "offset" in entry ? { targets: entry.targets } : {};
+    case "title":
+      return {};
+  }
+}
+
+/** Returns the fields of a message or a title that can change, as JSON without braces. */
+export function entryState(
+  { amended, editedAt, deletedBy, text }: Partial<Omit<MessageEntry, "type">>,
+): string {
+  return withoutBraces({ amended, editedAt, deletedBy, text });
+}
+
+function withoutBraces(fields: object): string {
   return JSON.stringify(fields).slice(1, -1);
 }
 

@@ -201,7 +201,12 @@ export class RedisDeployment implements Deployment {
   }
 
   /** Nothing is deleted in these worlds. */
-  checkStorage(): void {}
+  checkStorage(): void {
+    const { contents } = this.#redis;
+    for (const text of this.log.deleted) {
+      if (contents.includes(text)) throw new Violation(`Redis still has the deleted text ${text}`);
+    }
+  }
 
   prune(): void {
     void this.#random.pick(this.#nodes)?.run?.broker?.prune().catch(() => {});

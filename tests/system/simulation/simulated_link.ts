@@ -90,7 +90,7 @@ export class SimulatedLink implements Link {
   }
 
   async *rooms(): AsyncGenerator<readonly string[]> {
-    yield ["lobby", "design", "lunch"];
+    yield ["lobby", "design", "lunch", "notes"];
   }
 
   readFeed(after: number): Promise<readonly StoredEvent[]> {

@@ -14,7 +14,7 @@ import type {
   ScriptReply,
   ScriptRow,
 } from "../../../app/broker/redis/scripts.ts";
-import type { Entry } from "../../../app/chat/broker.ts";
+import type { AppendResult, EditEntry, Entry } from "../../../app/chat/broker.ts";
 import type { LeftReason } from "../../../app/protocol/wire.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
 import type { SimulatedLink } from "./simulated_link.ts";
@@ -34,7 +34,9 @@ interface MemberRecord {
 interface Room {
   at: number;
   first: number;
+  /** The entries as they are now; an edit has no text. */
   readonly log: Entry[];
+  title: string | undefined;
 }
 
 /** Everything stored, named like the keys in scripts.ts. */
@@ -44,6 +46,8 @@ interface Storage {
   readonly epochs: Set<string>;
   feed: StoredEvent[];
   feedEnd: number;
+  /** Times in ms, and the id of the last event then. */
+  readonly feedMarks: (readonly [at: number, id: number])[];
   readonly rooms: Map<string, Room>;
   readonly nonces: Map<string, number>;
   readonly names: Map<string, string>;
@@ -92,6 +96,7 @@ export class SimulatedRedis {
       epochs: new Set(),
       feed: [],
       feedEnd: 0,
+      feedMarks: [],
       rooms: new Map(),
       nonces: new Map(),
       names: new Map(),
@@ -100,6 +105,12 @@ export class SimulatedRedis {
       leases: new Map(),
       presence: new Map(),
     };
+  }
+
+  /** Returns everything that may contain text. */
+  get contents(): string {
+    const { rooms, feed } = this.#storage;
+    return JSON.stringify([...rooms.values(), ...feed.map(({ json }) => JSON.parse(json))]);
   }
 
   /** Returns a copy of everything stored, for `kill`. */
@@ -199,7 +210,7 @@ class ScriptCall {
   hasPublished = false;
 
   readonly #scripts: { readonly [Name in ScriptName]: Script<Name> } = {
-    append: (_, rows) => this.#append(rows),
+    append: (args, rows) => this.#append(args, rows),
     read: (args) => this.#read(args),
     newestRooms: () => ({ rooms: [] }),
     compare: (_, rows) => this.#compare(rows),
@@ -240,20 +251,24 @@ class ScriptCall {
     return this.#scripts[name](args, rows);
   }
 
-  #append(rows: readonly ScriptRow<"append">[]): ScriptCalls["append"]["reply"] {
+  #append(
+    { editsMax }: ScriptArgs<"append">,
+    rows: readonly ScriptRow<"append">[],
+  ): ScriptCalls["append"]["reply"] {
     const { nonces, members } = this.#storage;
     const newNonces = new Map<string, number>();
-    const results = rows.map(([name, member, nonce, key, body]) => {
+    const results = rows.map((row): AppendResult => {
+      const [name, member, nonce, key] = row;
       const id = `${name} ${member} ${nonce}`;
       const known = nonces.get(id) ?? newNonces.get(id);
-      if (known !== undefined) return { kind: "repeat", offset: known } as const;
-      if (this.#isTaken(key, member)) return { kind: "unavailable" } as const;
-      const offset = this.#add(name, body);
-      if (offset === undefined) return { kind: "unavailable" } as const;
-      newNonces.set(id, offset);
+      if (known !== undefined) return { kind: "repeat", offset: known };
+      if (this.#isTaken(key, member)) return { kind: "unavailable" };
+      const result = this.#add(row, editsMax);
+      if (result.kind !== "stored") return result;
+      newNonces.set(id, result.offset);
       const record = members.get(member);
       if (record !== undefined) record.hasWritten = true;
-      return { kind: "stored", offset } as const;
+      return result;
     });
     if (this.stored.length > 0) this.#publish({ kind: "entries", entries: this.stored });
     // Last, as each of them acknowledges an entry.
@@ -261,22 +276,53 @@ class ScriptCall {
     return { results };
   }
 
-  /** Adds an entry to the log of a room and returns its offset, unless the log is unusable. */
-  #add(name: string, body: string): number | undefined {
-    if (this.#spoiledRooms.has(name)) return undefined;
+  /** Adds an entry to the log of a room, unless it is refused or the log is unusable. */
+  #add(
+    [name, member, , , body, text, action]: ScriptRow<"append">,
+    editsMax: number,
+  ): AppendResult {
+    if (this.#spoiledRooms.has(name)) return { kind: "unavailable" };
     const { rooms, epoch } = this.#storage;
     const room = this.#room(name);
+    const [kind = "", ...targets] = action.split(" ");
+    const isEmpty = room.first > room.log.length;
+    if (kind !== "message" && isEmpty) return { kind: "not_found" };
+    const found = targets.flatMap((target) => {
+      const message = Number(target) < room.first ? undefined : room.log[Number(target) - 1];
+      return message?.type === "message" && message.text !== undefined ? [message] : [];
+    });
+    if (kind !== "message" && kind !== "title") {
+      if (found.length === 0) return { kind: "not_found" };
+      const isOwn = found.every((message) => message.member === member);
+      if (!isOwn && kind !== "moderate") return { kind: "forbidden" };
+      const edits = room.log.filter((entry) =>
+        entry.type === "edit" && entry.target === found[0]?.offset
+      );
+      if (kind === "edit" && edits.length >= editsMax) return { kind: "edits_exhausted" };
+    }
     rooms.set(name, room);
     const offset = room.log.length + 1;
-    room.at = Math.max(room.at, this.#time.wall());
-    const entry = { room: name, offset, epoch, at: room.at, ...JSON.parse(`{${body}}`) };
-    room.log.push(entry);
+    const at = room.at = Math.max(room.at, this.#time.wall());
+    const own = text === ""
+      ? { targets: found.map((message) => message.offset) }
+      : { text: JSON.parse(text) };
+    const entry: Entry = { room: name, offset, epoch, at, ...JSON.parse(`{${body}}`), ...own };
+    const { text: _, ...stored } = entry;
+    // An edit without its text is an edit.
+    room.log.push(kind === "edit" ? stored as Entry : entry);
     this.stored.push(entry);
-    return offset;
+    if (kind === "title") room.title = entry.text;
+    for (const { text: _text, editedAt: _at, ...message } of found) {
+      const amendment = entry.text === undefined
+        ? { deletedBy: member }
+        : { text: entry.text, editedAt: at };
+      room.log[message.offset - 1] = { ...message, amended: offset, ...amendment };
+    }
+    return { kind: "stored", offset };
   }
 
   #read(args: ScriptArgs<"read">): ScriptCalls["read"]["reply"] {
-    const { log, first } = this.#room(args.room);
+    const { log, first, title } = this.#room(args.room);
     const kept = log.slice(first - 1);
     const isForward = "after" in args;
     const valid = !isForward || this.#isValid(args.room, args.epoch, args.after);
@@ -284,18 +330,36 @@ class ScriptCall {
       ? kept.filter(({ offset }) => offset > args.after)
       : kept.filter(({ offset }) => offset < args.before).reverse();
     const entries: Entry[] = [];
-    let bytesLeft = args.maxBytes;
-    for (const entry of valid ? found.slice(0, args.limit) : []) {
-      bytesLeft -= entry.text?.length ?? 0;
-      if (bytesLeft < 0 && entries.length > 0) break;
-      entries.push(entry);
+    let [bytesLeft, messagesLeft] = [args.maxBytes, args.limit];
+    for (const entry of valid ? found : []) {
+      bytesLeft -= 128 + (entry.text?.length ?? 0);
+      if (messagesLeft === 0 || bytesLeft < 0 && entries.length > 0) break;
+      if (entry.type === "message") messagesLeft--;
+      entries.push(entry.type === "edit" ? this.#withText(entry) : entry);
     }
     if (!isForward) entries.reverse();
-    return { first, head: this.#head(args.room), valid, entries };
+    const isMessage = ({ type }: Entry) => type === "message";
+    const pruned = isForward ? Math.max(0, first - 1 - args.after) : 0;
+    return {
+      first,
+      head: this.#head(args.room),
+      valid,
+      entries,
+      ...(isForward && valid ? { behind: pruned + found.filter(isMessage).length } : {}),
+      title,
+    };
+  }
+
+  /** Returns an edit as it is read: with the text of its target if it was the last to amend it. */
+  #withText(edit: EditEntry): EditEntry {
+    const { log, first } = this.#room(edit.room);
+    const target = edit.target < first ? undefined : log[edit.target - 1];
+    const isLast = target?.type === "message" && target.amended === edit.offset;
+    return isLast && target.text !== undefined ? { ...edit, text: target.text } : edit;
   }
 
   #room(name: string): Room {
-    return this.#storage.rooms.get(name) ?? { at: 0, first: 1, log: [] };
+    return this.#storage.rooms.get(name) ?? { at: 0, first: 1, log: [], title: undefined };
   }
 
   #head(name: string): ScriptCalls["read"]["reply"]["head"] {
@@ -317,8 +381,9 @@ class ScriptCall {
   ): ScriptCalls["prune"]["reply"] {
     for (const [name] of rows) {
       const room = this.#room(name);
-      const first = Math.max(room.first, room.log.length - retentionMessages + 1);
-      if (first === room.first) continue;
+      const messages = room.log.slice(room.first - 1).filter(({ type }) => type === "message");
+      const first = messages.at(-retentionMessages)?.offset ?? room.first;
+      if (first === room.first || messages.length <= retentionMessages) continue;
       room.first = first;
       this.#publish({ kind: "pruned", room: name, first });
     }
@@ -364,7 +429,20 @@ class ScriptCall {
       presence.delete(node);
       this.#publish({ kind: "node_lost", node });
     }
+    this.#trimFeed(leaseMs);
     return {};
+  }
+
+  /** Trims the feed to where it stood one lease ago. */
+  #trimFeed(leaseMs: number): void {
+    const { feedMarks, feedEnd } = this.#storage;
+    feedMarks.push([this.#time.ms, feedEnd]);
+    const isOld = ([at]: readonly [number, number]) => at <= this.#time.ms - leaseMs;
+    for (let mark; (mark = feedMarks[0]) !== undefined && isOld(mark);) {
+      const [, last] = mark;
+      this.#storage.feed = this.#storage.feed.filter(({ id }) => id > last);
+      feedMarks.shift();
+    }
   }
 
   #publishPresence(

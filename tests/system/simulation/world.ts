@@ -47,7 +47,6 @@ export class World {
   readonly #ledger = new ClientLedger();
   readonly #browsers: readonly Browser[];
   #clients: SimulatedClient[] = [];
-  readonly #hasBareClients: boolean;
   #bareClients: readonly BareClient[] = [];
   #tabsOpened = 0;
   #messagesSent = 0;
@@ -58,7 +57,6 @@ export class World {
   constructor(seed: number, dir: string) {
     const random = this.#random = new SeededRandom(seed);
     const hasRedis = random.isTrue(0.3);
-    this.#hasBareClients = !hasRedis;
     const isSlow = !hasRedis && random.isTrue(0.3);
     this.#turnsPerStep = hasRedis ? 40 : isSlow ? 4 : 0;
     const retentionMessages = random.isTrue(0.3) ? 10 + random.below(60) : 0;
@@ -100,7 +98,7 @@ export class World {
   async run(): Promise<WorldSummary> {
     this.#deployment.start();
     for (const browser of this.#browsers) this.#openTab(browser, memoryStorage());
-    this.#bareClients = (this.#hasBareClients ? bareIds : []).map((id) => this.#bareClient(id));
+    this.#bareClients = bareIds.map((id) => this.#bareClient(id));
     const end = 60_000 + this.#random.below(120_000);
     let nextActionAt = 0;
     while (this.#time.ms < end) {

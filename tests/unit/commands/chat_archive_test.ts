@@ -3,13 +3,13 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { RedisBroker } from "../../../app/broker/redis/redis_broker.ts";
-import type { Broker } from "../../../app/chat/broker.ts";
+import type { Broker, Page } from "../../../app/chat/broker.ts";
 import type { Position } from "../../../app/protocol/wire.ts";
 import { exportChat, importChat } from "../../../app/commands/chat_archive.ts";
 import { openRedisSource, openRedisTarget } from "../../../app/commands/redis_archive.ts";
 import { openSqliteSource, openSqliteTarget } from "../../../app/commands/sqlite_archive.ts";
 import { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
-import { redisOptions, testKey, testWithRedis } from "../../support/broker_node.ts";
+import { BrokerNode, redisOptions, testKey, testWithRedis } from "../../support/broker_node.ts";
 import { until } from "../../support/waiting.ts";
 import { databaseFolder } from "../../support/database_folder.ts";
 import { optionsFor } from "../../support/sqlite_harness.ts";
@@ -127,21 +127,38 @@ Deno.test("import-chat sets message times in the future to now", async () => {
   broker.close();
 });
 
+/** The edits, deletions, titles and replies that the tests below move. */
+const amendments = [
+  draft("a"),
+  draft("b", { reply: 1 }),
+  draft("c"),
+  ...Array.from({ length: 20 }, (_, i) => edit(1, `e${i}`)),
+  deletion([2]),
+  title("T"),
+];
+
+/** Checks that a broker has what `amendments` left, as another broker had it. */
+async function checkAmendments(broker: Broker, before: Page): Promise<void> {
+  broker.subscribe({ entries: () => {}, pruned: () => {} });
+  const query = { before: Infinity, limit: 100, maxBytes: 1e6 };
+  const after = { epoch: before.head.epoch, offset: 2 };
+  assertEquals(await broker.read("lobby", query), before);
+  assertEquals((await broker.read("lobby", { ...query, after })).behind, 1);
+  assertEquals((await broker.newestRooms(1))[0]?.title, "T");
+  const drafts = [edit(1, "more"), deletion([2]), deletion([2], { nonce: "x" })];
+  assertEquals(await broker.append(drafts), [
+    { kind: "edits_exhausted" },
+    { kind: "repeat", offset: 24 },
+    { kind: "not_found" },
+  ]);
+}
+
 Deno.test("import-chat restores replies, edits, deletions and titles unchanged [E6]", async () => {
   await using folder = await databaseFolder();
   const options = { ...optionsFor(folder.path), now: Date.now };
   const broker = new SqliteBroker(options);
-  broker.append([
-    draft("a"),
-    draft("b", { reply: 1 }),
-    draft("c"),
-    ...Array.from({ length: 20 }, (_, i) => edit(1, `e${i}`)),
-    deletion([2]),
-    title("T"),
-  ]);
-  const query = { before: Infinity, limit: 100, maxBytes: 1e6 };
-  const before = broker.read("lobby", query);
-  const after = { epoch: before.head.epoch, offset: 2 };
+  broker.append(amendments);
+  const before = broker.read("lobby", { before: Infinity, limit: 100, maxBytes: 1e6 });
   broker.close();
   const file = `${folder.dir}/chat.jsonl`;
   const path = `${folder.dir}/imported.db`;
@@ -152,15 +169,40 @@ Deno.test("import-chat restores replies, edits, deletions and titles unchanged [
     assertEquals(await importChat(file, target), 3);
   }
   const imported = new SqliteBroker({ ...options, path });
-  assertEquals(imported.read("lobby", query), before);
-  assertEquals(imported.read("lobby", { ...query, after }).behind, 1);
-  assertEquals(imported.append([edit(1, "more"), deletion([2]), deletion([2], { nonce: "x" })]), [
-    { kind: "edits_exhausted" },
-    { kind: "repeat", offset: 24 },
-    { kind: "not_found" },
-  ]);
+  await checkAmendments(imported, before);
   imported.close();
 });
+
+testWithRedis(
+  "export-chat and import-chat move replies, edits, deletions and titles unchanged [E6]",
+  async (redis) => {
+    const { url } = redis;
+    await using folder = await databaseFolder();
+    const node = await BrokerNode.start(url, { leaseMs: 300 });
+    await node.broker.append(amendments);
+    const before = await node.broker.read("lobby", { before: Infinity, limit: 100, maxBytes: 1e6 });
+    await node.broker.close();
+    await until(async () => await redis.cli("KEYS", testKey("lease:*")) === "");
+    const [first, second] = [`${folder.dir}/first.jsonl`, `${folder.dir}/second.jsonl`];
+    {
+      await using source = await openRedisSource(url, prefix, holdMs);
+      assertEquals(await exportChat(source, first), 3);
+      await using database = await openSqliteTarget(folder.path);
+      await importChat(first, database);
+    }
+    {
+      await using source = await openSqliteSource(folder.path, holdMs);
+      assertEquals(await exportChat(source, second), 3);
+      assertEquals(await linesOf(second), await linesOf(first));
+      await redis.cli("FLUSHALL");
+      await using target = await openRedisTarget(url, prefix);
+      await importChat(second, target);
+    }
+    const imported = await RedisBroker.open(redisOptions(url, { now: Date.now }));
+    await checkAmendments(imported, before);
+    await imported.close();
+  },
+);
 
 testWithRedis("import-chat refuses a chat that exists or is in use", async (redis) => {
   const { url } = redis;
