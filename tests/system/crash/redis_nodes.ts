@@ -215,12 +215,21 @@ async function readStored(redis: RedisProcess): Promise<StoredLog> {
   const messages: Omit<StoredMessage, "nonceOffset">[] = [];
   for (const room of await cli("SMEMBERS", `${prefix}rooms`)) {
     const head = Number(await redis.cli("HGET", `${prefix}room:${room}`, "head"));
+    const texts = await cli("HGETALL", `${prefix}text:${room}`);
+    const states = new Map(texts.flatMap((field, i) => i % 2 === 0 ? [[field, texts[i + 1]]] : []));
     const fields = await cli("XRANGE", `${prefix}log:${room}`, "-", "+");
     // Each entry is an id and three fields with their values.
     for (let i = 0; i + 6 < fields.length; i += 7) {
       const [id = "", , epoch = "", , at, , body] = fields.slice(i, i + 7);
       const offset = Number.parseInt(id);
-      messages.push({ room, head, offset, epoch, at: Number(at), ...JSON.parse(`{${body}}`) });
+      messages.push({
+        room,
+        head,
+        offset,
+        epoch,
+        at: Number(at),
+        ...JSON.parse(`{${body},${states.get(String(offset))}}`),
+      });
     }
   }
   const keys = messages.map(({ room, member, nonce }) =>
