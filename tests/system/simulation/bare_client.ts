@@ -16,17 +16,23 @@ export interface BareClientOptions {
   readonly random: SeededRandom;
   readonly deployment: Deployment;
   readonly room: string;
-  /** Its name, and a part of its nonces and texts. */
+  /** Names its tab, and is a part of its nonces and texts. */
   readonly id: string;
+  /** Names the member, which can have several of these clients. */
+  readonly member: string;
+  /** Whether an entry of its own in a page counts as acknowledged. If not, it is sent again. */
+  readonly acceptsPages: boolean;
 }
 
 const silenceMs = 60_000;
 const maxOutbox = 4;
 
 export class BareClient {
-  readonly #options: BareClientOptions;
+  readonly options: BareClientOptions;
   readonly #view = new LogView();
   readonly #outbox: EntryCommand[] = [];
+  /** Nonces of entries that were finally refused. */
+  readonly #refused = new Set<string>();
   #connection: SimulatedConnection | undefined;
   #connections = 0;
   #isLive = false;
@@ -35,18 +41,18 @@ export class BareClient {
   #count = 0;
 
   constructor(options: BareClientOptions) {
-    this.#options = options;
+    this.options = options;
     this.#connect();
     this.#watch();
   }
 
   get #member(): string {
-    return `id-${this.#options.id}`;
+    return `id-${this.options.member}`;
   }
 
   /** Puts a random command into the outbox, requests older entries, or loses the connection. */
   act(): void {
-    const { random, room, id } = this.#options;
+    const { random, room, id } = this.options;
     const kind = random.below(20);
     if (kind === 0) return this.#connection?.cut(random.isTrue(0.7), random.isTrue(0.7));
     if (kind === 1) return this.#view.trim(random.below(10));
@@ -76,7 +82,7 @@ export class BareClient {
    * @throws {Violation} If they differ.
    */
   compare(log: ReferenceLog): void {
-    const { id, room } = this.#options;
+    const { id, room } = this.options;
     const { messages, head, title, first, oldest } = this.#view;
     const present = log.present(room);
     const fail = (what: string) => new Violation(`${id} in ${room}: ${what}`);
@@ -93,11 +99,13 @@ export class BareClient {
       offset >= Math.max(first, oldest) && !messages.has(offset)
     );
     if (missing !== undefined) throw fail(`lacks ${missing}`);
+    const stored = log.rooms.get(room)?.find(({ nonce }) => this.#refused.has(nonce));
+    if (stored !== undefined) throw fail(`has ${stored.nonce}, which was refused`);
     if (title !== present.title) throw fail(`has the title ${title}, not ${present.title}`);
   }
 
   #connect(): void {
-    const { time, random, deployment, room, id } = this.#options;
+    const { time, random, deployment, room, id, member } = this.options;
     this.#isLive = this.#isSending = false;
     this.#heardAt = time.ms;
     const number = ++this.#connections;
@@ -109,8 +117,8 @@ export class BareClient {
         ifCurrent(() =>
           this.#send({
             type: "hello",
-            username: `Bare ${id}`,
-            token: id.padEnd(43, "-"),
+            username: `Bare ${member}`,
+            token: member.padEnd(43, "-"),
             tab: id,
             rooms: [{ room, ...this.#view.position }],
           })
@@ -135,7 +143,7 @@ export class BareClient {
 
   /** Reconnects when the connection seems dead. */
   #watch(): void {
-    const { time } = this.#options;
+    const { time } = this.options;
     if (time.ms - this.#heardAt > silenceMs) this.#connect();
     time.later(silenceMs / 6, () => this.#watch());
   }
@@ -145,13 +153,13 @@ export class BareClient {
   }
 
   #join(): void {
-    const { room } = this.#options;
+    const { room } = this.options;
     this.#isLive = false;
     this.#send({ type: "join", room, ...this.#view.position });
   }
 
   #loadOlder(): void {
-    const { random, room } = this.#options;
+    const { random, room } = this.options;
     const { oldest, first } = this.#view;
     if (!this.#isLive || oldest <= first) return;
     this.#send({ type: "history", room, before: oldest, limit: 1 + random.below(20) });
@@ -177,13 +185,13 @@ export class BareClient {
   }
 
   #take(push: Push): void {
-    const { room, id } = this.#options;
+    const { room, id, acceptsPages } = this.options;
     if (push.type === "error") return this.#onError(push.code, push.nonce, push.retryAfter);
     if (!("room" in push) || push.room !== room) return;
     switch (push.type) {
       case "room":
         if (!this.#view.load(push)) throw new Violation(`${id}: a page of ${room} leaves a hole`);
-        for (const { member, nonce } of push.messages) {
+        for (const { member, nonce } of acceptsPages ? push.messages : []) {
           if (member === this.#member) this.#acknowledge(nonce);
         }
         if (push.more) return this.#join();
@@ -204,7 +212,7 @@ export class BareClient {
   }
 
   #onError(code: string, nonce: string | undefined, retryAfter = 1_000): void {
-    const { time } = this.#options;
+    const { time } = this.options;
     const number = this.#connections;
     if (code === "not_joined" || nonce === undefined) {
       this.#connection?.closeFromClient(1001);
@@ -218,6 +226,9 @@ export class BareClient {
         this.#isSending = false;
         this.#sendNext();
       });
-    } else this.#acknowledge(nonce);
+      return;
+    }
+    this.#refused.add(nonce);
+    this.#acknowledge(nonce);
   }
 }

@@ -74,14 +74,14 @@ function checkOrder(
 
 /** Checks that the hubs hold exactly the connected sessions and their members. */
 function checkHubs({ deployment: { hubSizes }, clients, bareClients }: FinalState): void {
-  const bare = bareClients.length;
-  const members = new Set(clients.map(({ options }) => options.token)).size + bare;
+  const members = new Set(clients.map(({ options }) => options.token)).size +
+    new Set(bareClients.map(({ options }) => options.member)).size;
   const sessions = sum(hubSizes.map(({ sessions }) => sessions));
   // Each node counts its members, and a member may be on several.
   const held = sum(hubSizes.map(({ members }) => members));
   const isCountRight = hubSizes.length > 1 ? held >= members : held === members;
   const hasGraces = hubSizes.some(({ graces }) => graces > 0);
-  if (sessions !== clients.length + bare || !isCountRight || hasGraces) {
+  if (sessions !== clients.length + bareClients.length || !isCountRight || hasGraces) {
     throw new Violation(`${members} members are here, the hubs hold ${JSON.stringify(hubSizes)}`);
   }
 }

@@ -27,8 +27,8 @@ export class ReferenceLog {
   readonly lost = new Set<string>();
   /** Texts of deleted messages. */
   readonly deleted = new Set<string>();
-  /** Texts that an edit replaced. */
-  readonly #replaced = new Set<string>();
+  /** Texts that were deleted or replaced, and the offset of the entry that did it. */
+  readonly #gone = new Map<string, number>();
 
   /** The entries of each room; the index is offset - 1. */
   get rooms(): RoomLogs {
@@ -77,11 +77,11 @@ export class ReferenceLog {
       if (message?.text === undefined) throw new Violation(`${where} has no target`);
       if (message.member !== member) throw new Violation(`${where} is not by its author`);
       message.amended = offset;
+      this.#gone.set(message.text, offset);
       if (type === "delete") {
         message.text = undefined;
         for (const text of message.texts) this.deleted.add(text);
       } else {
-        this.#replaced.add(message.text);
         message.text = entry.text ?? "";
         message.texts.push(message.text);
         if (message.texts.length > hubLimits.editsMax + 1) {
@@ -94,14 +94,20 @@ export class ReferenceLog {
   /**
    * Checks a frame that is about to be sent.
    *
-   * @throws {Violation} If a page in it has a text that is deleted or replaced.
+   * @throws {Violation} If a page in it has a text that is deleted or replaced, unless by an entry
+   *   of the same tick, which follows in the frame.
    */
   checkFrame(frame: string): void {
     if (!frame.includes("bare-")) return;
-    for (const push of JSON.parse(frame)) {
+    const pushes = JSON.parse(frame) as readonly { type: string; offset?: number }[];
+    const offsets = new Set(
+      pushes.map(({ type, offset }) => type === "edit" || type === "delete" ? offset : undefined),
+    );
+    for (const push of pushes) {
       if (push.type !== "room" && push.type !== "history") continue;
       for (const [text] of JSON.stringify(push).matchAll(/bare-\w+-\d+\./g)) {
-        if (!this.deleted.has(text) && !this.#replaced.has(text)) continue;
+        const goneAt = this.#gone.get(text);
+        if (goneAt === undefined || offsets.has(goneAt)) continue;
         throw new Violation(`a ${push.type} push has the text ${text}, which is gone`);
       }
     }
@@ -114,7 +120,7 @@ export class ReferenceLog {
 
   /** Goes back to a backup; the messages since then are lost. */
   restore(backup: RoomLogs): void {
-    for (const texts of [this.#present, this.deleted, this.#replaced]) texts.clear();
+    for (const texts of [this.#present, this.deleted, this.#gone]) texts.clear();
     for (const [room, entries] of this.#rooms) {
       const kept = backup.get(room)?.length ?? 0;
       for (const { nonce } of entries.slice(kept)) this.lost.add(nonce);

@@ -17,7 +17,11 @@ const rooms = ["lobby", "design", "lunch"];
 const usernames = ["Ada", "Ben", "Cy", "Dee", "Eve", "Fay"];
 /** Where clients without a page edit and delete. */
 const bareRoom = "notes";
-const bareIds = ["b1", "b2", "b3"];
+const bareClients = [
+  { id: "b1", member: "m1", acceptsPages: true },
+  { id: "b2", member: "m1", acceptsPages: false },
+  { id: "b3", member: "m2", acceptsPages: false },
+];
 const maxClients = 8;
 /** Max restarts of servers that die again while the world settles. */
 const maxFinalRestarts = 20;
@@ -98,7 +102,7 @@ export class World {
   async run(): Promise<WorldSummary> {
     this.#deployment.start();
     for (const browser of this.#browsers) this.#openTab(browser, memoryStorage());
-    this.#bareClients = bareIds.map((id) => this.#bareClient(id));
+    this.#openBareClients();
     const end = 60_000 + this.#random.below(120_000);
     let nextActionAt = 0;
     while (this.#time.ms < end) {
@@ -191,14 +195,16 @@ export class World {
     }
   }
 
-  #bareClient(id: string): BareClient {
-    return new BareClient({
-      time: this.#time,
-      random: this.#random,
-      deployment: this.#deployment,
-      room: bareRoom,
-      id,
-    });
+  #openBareClients(): void {
+    this.#bareClients = bareClients.map((client) =>
+      new BareClient({
+        ...client,
+        time: this.#time,
+        random: this.#random,
+        deployment: this.#deployment,
+        room: bareRoom,
+      })
+    );
   }
 
   /** A client without a page sends as many messages at once as the rate limit allows. */
