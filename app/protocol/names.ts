@@ -2,8 +2,8 @@
 // compared. The page leaves them out of its first script. SPEC.md, N3 and N4.
 
 import confusables from "./confusables.txt" with { type: "text" };
-import { parseUsername } from "./text.ts";
 import type { Validated } from "./text.ts";
+import { parseUsername } from "./usernames.ts";
 
 /** The scripts in living use (UAX 31, tables 5 and 7). */
 export const nameScripts: readonly string[] = `

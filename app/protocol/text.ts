@@ -1,5 +1,4 @@
-// Usernames, room names and message text: validation and cleaning. SPEC.md, N1 to N3, M1, M2
-// and L5.
+// Room names and message text: validation and cleaning. SPEC.md, M1, M2 and L5.
 
 import { limits } from "./wire.ts";
 import type { ErrorCode } from "./wire.ts";
@@ -7,13 +6,15 @@ import type { ErrorCode } from "./wire.ts";
 /** A validated value, or why it was refused: a code for programs and a sentence for people. */
 export type Validated<T> = { readonly ok: true; readonly value: T } | Refusal;
 
-interface Refusal {
+/** Why a value was refused. */
+export interface Refusal {
   readonly ok: false;
   readonly code: ErrorCode;
   readonly message: string;
 }
 
-function refuse(code: ErrorCode, message: string): Refusal {
+/** Refuses a value. */
+export function refuse(code: ErrorCode, message: string): Refusal {
   return { ok: false, code, message };
 }
 
@@ -51,41 +52,6 @@ function isHighSurrogate(unit: number): boolean {
 
 function isLowSurrogate(unit: number): boolean {
   return unit >= 0xdc00 && unit <= 0xdfff;
-}
-
-const nameCharacters = /^[\p{L}\p{M}\p{Nd} _.'’-]+$/u;
-const nameStart = /^[\p{L}\p{Nd}]/u;
-const nameEnd = /[\p{L}\p{Nd}]\p{M}*\.?$/u;
-/** Matches more marks in a row than any script uses. */
-export const fourMarks = /\p{M}{4}/u;
-const invisible = /\p{Default_Ignorable_Code_Point}/u;
-/** Matches joiners that change how letters connect, from Arabic to the Indic scripts. */
-export const joiner = /(?<=[\u0600-\u0dff])[\u200c\u200d](?=[\u0600-\u0dff])/g;
-const remark = / \(([^()]+)\)$/;
-const nameTooLong = `Names can have up to ${limits.usernameMaxLength} characters`;
-
-/**
- * Validates a username (N1, N2 and the marks and joiners of N3) and returns it as it is stored:
- * trimmed and in NFC. The server also checks its scripts (validateUsername).
- */
-export function parseUsername(input: string): Validated<string> {
-  // Normalizing long input is slow, and no valid name is this long.
-  if (input.length > 8 * limits.usernameMaxLength) return refuse("username_too_long", nameTooLong);
-  const name = input.normalize("NFC").trim();
-  if (name === "") return refuse("username_empty", "Choose a name");
-  if (codePointLength(name) > limits.usernameMaxLength) {
-    return refuse("username_too_long", nameTooLong);
-  }
-  const plain = name.replace(joiner, "").replace(remark, " $1");
-  if (!nameCharacters.test(plain) || invisible.test(plain)) {
-    return refuse("username_characters", "Use letters, digits, spaces and _ - . '");
-  }
-  if (!nameStart.test(plain) || !nameEnd.test(plain)) {
-    return refuse("username_ends", "Start and end with a letter or digit");
-  }
-  if (plain.includes("  ")) return refuse("username_spaces", "Use single spaces");
-  if (fourMarks.test(plain)) return refuse("username_marks", "Too many accents on one letter");
-  return { ok: true, value: name };
 }
 
 /** Matches a room name (L5). */

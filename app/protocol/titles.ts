@@ -1,7 +1,8 @@
 // Cleaning of room titles. SPEC.md, E5.
 
-import { codePointLength, fourMarks, joiner } from "./text.ts";
+import { codePointLength } from "./text.ts";
 import type { Validated } from "./text.ts";
+import { fourMarks, joiner } from "./usernames.ts";
 import { limits } from "./wire.ts";
 
 /** Characters that show nothing; the Braille pattern without dots is one, though not a space. */

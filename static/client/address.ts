@@ -1,6 +1,6 @@
 // The page's address: the room in its path, and the device link in its fragment.
 
-import { isRoomName, parseUsername } from "../../app/protocol/text.ts";
+import { isRoomName } from "../../app/protocol/text.ts";
 import { basePath } from "./browser.ts";
 import { isToken } from "./state/profile.ts";
 import type { Profile } from "./state/profile.ts";
@@ -25,8 +25,7 @@ export function takeDeviceLink(): Profile | undefined {
   const token = fragment.get("token");
   if (token === null) return undefined;
   history.replaceState(null, "", location.pathname);
-  const name = parseUsername(fragment.get("name") ?? "");
-  return name.ok && isToken(token) ? { username: name.value, token } : undefined;
+  return isToken(token) ? { username: fragment.get("name") ?? "", token } : undefined;
 }
 
 /** The identity in the address of the loaded page, taken before anything is awaited. */

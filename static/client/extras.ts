@@ -1,8 +1,12 @@
 // The parts of the page that load after its first view, with their words.
 
+import { cleanTitle } from "../../app/protocol/titles.ts";
+import { parseUsername } from "../../app/protocol/usernames.ts";
 import type { PageActions } from "./page_actions.ts";
 import { registerWorker } from "./register_worker.ts";
 import type { ChatClient } from "./state/chat_client.ts";
+import type { Room } from "./state/room.ts";
+import { saveSnapshots } from "./state/snapshot_writer.ts";
 import type { TabOutbox } from "./state/tab_outbox.ts";
 import { mountComposerAids } from "./views/composer_aids.ts";
 import type { ComposerParts } from "./views/composer_aids.ts";
@@ -11,6 +15,7 @@ import { mountDialogs } from "./views/dialogs.ts";
 import { byId } from "./views/dom.ts";
 import { mountNavigation } from "./views/navigation.ts";
 import { mountNotifications } from "./views/notifications.ts";
+import { mountPeople } from "./views/people.ts";
 import { mountStatusLine, signInTrouble } from "./views/status_line.ts";
 import { panels } from "./words/language.ts";
 import type { Complaint } from "./words/language.ts";
@@ -35,23 +40,39 @@ export function mountExtras(
   byId<"button">("all-rooms").addEventListener("click", dialogs.openDirectory);
   byId<"button">("me").addEventListener("click", dialogs.openSettings);
   const navigation = mountNavigation(actions);
+  const people = mountPeople(chat);
+  const statusLine = mountStatusLine(chat, actions.redraw);
   return {
     dialogs,
     composerAids: mountComposerAids(chat, composer),
     conversationAids: mountConversationAids(chat, actions),
     navigation,
-    notifications: mountNotifications(actions),
     signInTrouble: () => signInTrouble(chat),
-    statusLine: mountStatusLine(chat, actions.redraw),
+    notifications: mountNotifications(chat, actions),
+    saveSnapshots,
+    /** Draws what depends on the connection. */
+    update(room: Room): void {
+      people.update(room, statusLine.update(room));
+    },
     /** Runs a slash command. Returns a complaint if it cannot. */
     runCommand(command: string, argument: string): Complaint | undefined {
       switch (command) {
-        case "/nick":
-          return chat.rename(argument);
+        case "/nick": {
+          const parsed = parseUsername(argument);
+          if (!parsed.ok) return parsed;
+          chat.rename(parsed.value);
+          return undefined;
+        }
         case "/join":
           return navigation.showTyped(argument);
         case "/leave":
           return actions.leaveRoom();
+        case "/title": {
+          const cleaned = cleanTitle(argument);
+          if (!cleaned.ok) return cleaned;
+          chat.post(actions.currentRoom, { type: "title", text: cleaned.value });
+          return undefined;
+        }
         case "/who":
           navigation.showPeople();
           return undefined;

@@ -22,7 +22,7 @@ import {
 import { loadProfile, profileKey, saveProfile } from "./state/profile.ts";
 import type { Profile } from "./state/profile.ts";
 import { countUnread } from "./state/room.ts";
-import { restoreSnapshot, saveSnapshots } from "./state/snapshots.ts";
+import { restoreSnapshot } from "./state/snapshots.ts";
 import { TabOutbox } from "./state/tab_outbox.ts";
 import { mountSettings } from "./views/appearance.ts";
 import { mountComposer } from "./views/composer.ts";
@@ -57,6 +57,11 @@ const chat = new ChatClient({
     if (level === "always" || (level === "mention" && isMention)) {
       extras?.notifications.onMessage(name, message, sound);
     }
+  },
+  onDelete({ name }, offsets) {
+    extras?.notifications.onDelete(name, offsets);
+    // The next snapshot could come too late.
+    saveRoomSnapshots();
   },
 });
 
@@ -156,13 +161,14 @@ function draw(): void {
     complain(complaint);
     complaint = undefined;
     extras?.dialogs.update();
-    const isOnline = extras?.statusLine.update(room) ?? true;
+    extras?.update(room);
     conversation.update(room);
     // Last, since drawing the conversation marks it read.
-    sidebars.update(room, isOnline);
+    sidebars.update(room);
   }
-  const { unread } = countUnread([...chat.rooms.values()]);
-  document.title = `${unread > 0 ? `(${unread}) ` : ""}#${current} · ${chatTitle}`;
+  const { unread, isMore } = countUnread([...chat.rooms.values()]);
+  const count = isMore ? `(${unread}+) ` : unread > 0 ? `(${unread}) ` : "";
+  document.title = `${count}#${current} · ${chatTitle}`;
   if (unread !== drawnBadge) navigator.setAppBadge?.(unread).catch(() => {});
   drawnBadge = unread;
   if (!isReplaced) save();
@@ -204,7 +210,7 @@ function signIn(wanted: Profile): void {
 
 function signOut(): void {
   chat.signOut();
-  saveSnapshots(shared, []);
+  extras?.saveSnapshots(shared, []);
 }
 
 function openRoom(name: string): boolean {
@@ -326,7 +332,7 @@ function reload(): void {
 /** Saves the ends of all rooms, except after signing out. */
 function saveRoomSnapshots(): void {
   if (!isReplaced && chat.signInState.kind !== "required") {
-    saveSnapshots(shared, chat.rooms.values());
+    extras?.saveSnapshots(shared, chat.rooms.values());
   }
 }
 

@@ -54,6 +54,8 @@ export class Page {
   wall: number;
   /** The messages that the client reported to its page: offset, and whether it is a mention. */
   readonly reported: string[] = [];
+  /** The offsets of deleted messages that the client reported. */
+  readonly deleted: number[] = [];
 
   constructor(shared = memoryStorage(), own = memoryStorage(), wall = 1_000_000) {
     this.shared = shared;
@@ -81,6 +83,7 @@ export class Page {
       mentions,
       onChange: () => {},
       onMessage: (_room, { offset }, isMention) => this.reported.push(`${offset} ${isMention}`),
+      onDelete: (_room, offsets) => this.deleted.push(...offsets),
     });
   }
 

@@ -1,12 +1,12 @@
 // The chat as the page uses it: connection, outbox and rooms together. Commands go in, state comes
 // out. Pure: everything that belongs to the browser is injected.
 
-import { cleanText, isRoomName, parseUsername } from "../../../app/protocol/text.ts";
+import { cleanText, isRoomName } from "../../../app/protocol/text.ts";
 import { closeCode, limits, mayRetry } from "../../../app/protocol/wire.ts";
 import type {
+  DeletePush,
   EntryPush,
   ErrorPush,
-  MessagePush,
   Push,
   RoomPush,
   ServerLimits,
@@ -16,7 +16,7 @@ import { Connection, kickProblems } from "./connection.ts";
 import type { ConnectionPorts, ConnectionStatus } from "./connection.ts";
 import type { TextReader } from "./formatting.ts";
 import { Outbox } from "./outbox.ts";
-import type { OutboxMessage, OutboxPorts } from "./outbox.ts";
+import type { OutboxDraft, OutboxMessage, OutboxPorts } from "./outbox.ts";
 import type { Problem } from "./problem.ts";
 import type { Profile } from "./profile.ts";
 import { Room } from "./room.ts";
@@ -33,6 +33,8 @@ export interface ChatClientPorts {
   readonly onChange: () => void;
   /** Another member's message arrived, live or in the page of messages missed while offline. */
   readonly onMessage?: (room: Room, message: Message, isMention: boolean) => void;
+  /** Messages of a room were deleted; they may not be loaded. */
+  readonly onDelete?: (room: Room, offsets: readonly number[]) => void;
 }
 
 /** Whether the person has a name. It stays `done` while the connection is lost. */
@@ -139,7 +141,7 @@ export class ChatClient {
   }
 
   /** Whether a message of a room mentions this person. */
-  isMention(room: Room, { text, member }: Message): boolean {
+  isMention(room: Room, { text = "", member }: Message): boolean {
     return member !== this.#member && this.#ports.mentions(text, this.readerOf(room));
   }
 
@@ -183,7 +185,7 @@ export class ChatClient {
     return true;
   }
 
-  /** Closes a room. Returns false while it has unsent messages, which might fail unseen. */
+  /** Closes a room. Returns false while it has unsent entries, which might fail unseen. */
   leaveRoom(name: string): boolean {
     this.#problem = undefined;
     if (this.outbox.messagesIn(name).length > 0) return false;
@@ -195,14 +197,19 @@ export class ChatClient {
     return true;
   }
 
-  /** Puts a message into the outbox to be sent. Returns a problem if it is not a valid one. */
-  send(name: string, text: string): Problem | undefined {
+  /** Puts a message or an edit into the outbox to be sent. Returns a problem if it is invalid. */
+  send(name: string, text: string, draft?: Omit<OutboxDraft, "text">): Problem | undefined {
     const cleaned = cleanText(text);
     if (!cleaned.ok) return cleaned;
-    this.outbox.add(name, cleaned.value);
     this.#lastTypingAt = -Infinity;
-    this.#flush(name);
+    this.post(name, { ...draft, text: cleaned.value });
     return undefined;
+  }
+
+  /** Puts an entry into the outbox to be sent. */
+  post(name: string, draft: OutboxDraft): void {
+    this.outbox.add(name, draft);
+    this.#flush(name);
   }
 
   /** Sends a failed or stale message after all. */
@@ -254,14 +261,11 @@ export class ChatClient {
     this.#send({ type: "typing", room: name });
   }
 
-  /** Asks for another name. Returns a problem if it is not a valid one. */
-  rename(name: string): Problem | undefined {
-    const parsed = parseUsername(name);
-    if (!parsed.ok) return parsed;
+  /** Asks for another name, which must be a valid one. */
+  rename(username: string): void {
     this.#problem = this.#isReady ? undefined : renameOffline;
-    if (this.#isReady) this.#send({ type: "rename", username: parsed.value });
+    if (this.#isReady) this.#send({ type: "rename", username });
     this.#ports.onChange();
-    return undefined;
   }
 
   /** Reconnects without waiting any longer. */
@@ -320,7 +324,8 @@ export class ChatClient {
     if (room === undefined || !room.isJoined || room.waitReason) return;
     const next = this.outbox.takeNext(name);
     if (next === undefined) return;
-    this.#send({ type: "message", room: name, text: next.text, nonce: next.nonce });
+    const { type = "message", text, nonce, reply, offset } = next;
+    this.#send({ type, room: name, text: text || undefined, nonce, reply, offset });
   }
 
   /** Runs a task later, unless the connection is lost before. A purpose has one timer. */
@@ -361,17 +366,17 @@ export class ChatClient {
         this.#problem = undefined;
         return;
       case "ack":
-        return this.#acknowledge(push.room, push.nonce);
+        return this.#acknowledge(push);
       case "error":
         return this.#onError(push);
     }
     const room = this.#rooms.get(push.room);
     if (room === undefined) return;
+    // Entries of unknown types count too (E9).
+    if ("nonce" in push) return this.#onEntry(room, push);
     switch (push.type) {
       case "room":
         return this.#onPage(room, push);
-      case "message":
-        return this.#onMessage(room, push);
       case "history":
         room.prepend(push);
         if (room.unread > 0) this.#recountUnread(room);
@@ -416,6 +421,7 @@ export class ChatClient {
     const isKnown = !room.isFirstVisit || room.readOffset > 0;
     if (!room.applyPage(push)) return this.#connection.abort("a page leaves a hole");
     this.#acknowledgeOwn(push.messages);
+    for (const entry of push.messages) if (entry.type === "delete") this.#onDelete(room, entry);
     if (isKnown) this.#recountUnread(room, true);
     else if (!push.more) room.markRead();
     if (push.more) return this.#join(room);
@@ -425,19 +431,25 @@ export class ChatClient {
     this.#sendNext(room.name);
   }
 
-  #onMessage(room: Room, push: MessagePush): void {
+  #onEntry(room: Room, push: EntryPush): void {
     this.#acknowledgeOwn([push]);
-    // While the room is catching up, its pages bring this message too.
+    // While the room is catching up, its pages bring this entry too.
     if (room.phase !== "live") return;
     const result = room.append(push);
     if (result === "gap") return this.#join(room);
-    if (result === "duplicate" || push.member === this.#member) return;
-    room.roster.stopTyping(push.from);
+    if (result === "duplicate") return;
+    if (push.type === "delete") this.#onDelete(room, push);
     const message = room.messages.at(-1);
-    if (message === undefined) return;
+    if (push.member === this.#member || push.type !== "message" || message === undefined) return;
+    room.roster.stopTyping(push.from);
     const isMention = this.isMention(room, message);
     room.addUnread(isMention);
     this.#ports.onMessage?.(room, message, isMention);
+  }
+
+  #onDelete(room: Room, { targets }: DeletePush): void {
+    this.outbox.forget(room.name, targets);
+    this.#ports.onDelete?.(room, targets);
   }
 
   /** Recounts a room's unread messages, and moves the line "new since" if `hasNews`. */
@@ -449,14 +461,14 @@ export class ChatClient {
   }
 
   #acknowledgeOwn(messages: readonly EntryPush[]): void {
-    for (const { member, room, nonce } of messages) {
-      if (member === this.#member) this.#acknowledge(room, nonce);
+    for (const entry of messages) {
+      if (entry.member === this.#member) this.#acknowledge(entry);
     }
   }
 
-  #acknowledge(room: string, nonce: string): void {
-    if (this.#problem?.re === "message") this.#problem = undefined;
-    this.outbox.acknowledge(room, nonce);
+  #acknowledge({ room, nonce, offset }: Pick<EntryPush, "room" | "nonce" | "offset">): void {
+    if (this.#problem?.code === "storage_unavailable") this.#problem = undefined;
+    this.outbox.acknowledge(room, nonce, offset);
     this.#sendNext(room);
   }
 
@@ -465,8 +477,10 @@ export class ChatClient {
     const problem = toProblem(push);
     const room = this.#rooms.get(name);
     if (re === "hello") return this.#onHelloRefused(problem);
-    if (re === "message" && nonce !== undefined && room !== undefined) {
-      if (!this.outbox.reject(name, nonce, problem)) return this.#sendNext(name);
+    if (nonce !== undefined && room !== undefined) {
+      const state = this.outbox.reject(name, nonce, problem);
+      if (state === "dropped") this.#problem = problem;
+      if (state !== "pending") return this.#sendNext(name);
       if (problem.code === "not_joined") {
         room.isJoined = false;
         return this.#join(room);

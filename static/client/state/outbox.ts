@@ -1,14 +1,13 @@
-// Messages written in this tab that are not yet known to be in the log, in order. Pure: the store
-// that outlives a reload, the clock and the nonces are injected.
+// Entries written in this tab that are not yet known to be in the log, in order: messages, edits,
+// deletions and titles. Pure: the store that outlives a reload, the clock and the nonces are injected.
 
 import { closeCode, mayRetry } from "../../../app/protocol/wire.ts";
 import type { Problem } from "./problem.ts";
 
-/** A message on its way to the log. */
-export interface OutboxMessage {
+/** An entry on its way to the log. */
+export interface OutboxMessage extends OutboxDraft {
   readonly nonce: string;
   readonly room: string;
-  readonly text: string;
   /** When it was written, in ms since 1970. */
   readonly at: number;
   /**
@@ -19,6 +18,22 @@ export interface OutboxMessage {
   readonly problem?: Problem;
   /** How many connections in a row ended suspiciously while it was in flight. */
   readonly strikes?: number;
+  /** Whether it may be in the log already. */
+  readonly isSent?: boolean;
+}
+
+/** An entry as its author wrote it. */
+export interface OutboxDraft {
+  /** A message if absent. */
+  readonly type?: "edit" | "delete" | "title" | undefined;
+  /** Empty in a deletion. */
+  readonly text: string;
+  /** Offset of the message that a message answers. */
+  readonly reply?: number | undefined;
+  /** Offset of the message that an edit or a deletion amends, once it is known. */
+  readonly offset?: number | undefined;
+  /** Nonce of that message. */
+  readonly target?: string | undefined;
 }
 
 /** Where messages outlive the page. No method throws. */
@@ -88,39 +103,65 @@ export class Outbox {
     return new Set(this.#messages.map(({ room }) => room));
   }
 
-  /** Appends a new message. */
-  add(room: string, text: string): void {
+  /** Appends a new entry. */
+  add(room: string, draft: OutboxDraft): void {
     const { now, newNonce } = this.#ports;
     // Times are unique, so that they keep the order across a reload.
     const at = Math.max(now(), (this.#messages.at(-1)?.at ?? 0) + 1);
-    this.#put({ nonce: newNonce(), room, text, at, state: "pending" });
+    this.#put({ ...draft, nonce: newNonce(), room, at, state: "pending" });
   }
 
-  /** Returns the next message of a room and marks it in flight; none while another is. */
+  /** Changes an entry that has not been sent. */
+  change(nonce: string, text: string): void {
+    const message = this.#find(nonce);
+    if (message !== undefined) this.#put({ ...message, text });
+  }
+
+  /** Returns the next entry of a room and marks it in flight; none while another is. */
   takeNext(room: string): OutboxMessage | undefined {
     if (this.#inFlight.has(room)) return undefined;
     this.#markStale();
-    const next = this.messagesIn(room).find(({ state }) => state === "pending");
-    if (next !== undefined) this.#inFlight.set(room, next.nonce);
+    const next = this.messagesIn(room).find(({ state, target, offset }) =>
+      state === "pending" && (target === undefined || offset !== undefined)
+    );
+    if (next === undefined) return undefined;
+    this.#inFlight.set(room, next.nonce);
+    // Stored before it is sent, since a page that reloads must not change what the log may have.
+    if (!next.isSent) this.#put({ ...next, isSent: true });
     return next;
   }
 
-  /** Removes a message that is in the log. */
-  acknowledge(room: string, nonce: string): void {
+  /** Removes an entry that is in the log at `offset`, which those that amend it were waiting for. */
+  acknowledge(room: string, nonce: string, offset: number): void {
     this.#clearInFlight(room, nonce);
-    if (this.#find(nonce) === undefined) return;
-    this.#messages = this.#messages.filter((message) => message.nonce !== nonce);
-    this.#unsaved.delete(nonce);
-    this.#ports.store.remove(nonce);
+    // First, since the page can end at any moment.
+    for (const message of this.#messages) {
+      if (message.target === nonce) this.#put({ ...message, offset });
+    }
+    this.#remove(nonce);
   }
 
-  /** Handles a refusal. Returns true if the message stays pending. */
-  reject(room: string, nonce: string, problem: Problem): boolean {
+  /** Handles a refusal. Returns whether the entry is still pending, has failed, or is dropped. */
+  reject(room: string, nonce: string, problem: Problem): OutboxMessage["state"] | "dropped" {
     this.#clearInFlight(room, nonce);
-    if (mayRetry(problem.code) || problem.code === "not_joined") return true;
     const message = this.#find(nonce);
-    if (message !== undefined) this.#put({ ...message, state: "failed", problem });
-    return false;
+    const { code } = problem;
+    const isTitle = message?.type === "title";
+    // Messages don't wait behind a title (L3).
+    if (!isTitle && mayRetry(code) || code === "not_joined") return "pending";
+    if (isTitle || message?.type === "delete" || code === "not_found" || code === "forbidden") {
+      this.#remove(nonce);
+      return "dropped";
+    }
+    if (message !== undefined) this.#fail(message, problem);
+    return "failed";
+  }
+
+  /** Drops the edits of deleted messages. One in flight is refused, and then dropped. */
+  forget(room: string, offsets: readonly number[]): void {
+    for (const { nonce, type, offset = 0 } of this.messagesIn(room)) {
+      if (type === "edit" && offsets.includes(offset)) this.discard(nonce);
+    }
   }
 
   /** Makes messages in flight pending again, except those that seem to break the connection. */
@@ -130,7 +171,7 @@ export class Outbox {
     for (const { strikes = 0, ...message } of inFlight) {
       if (!suspiciousCodes.has(code)) this.#put(message);
       else if (strikes + 1 < strikesMax) this.#put({ ...message, strikes: strikes + 1 });
-      else this.#put({ ...message, state: "failed", problem: connectionDropped });
+      else this.#fail(message, connectionDropped);
     }
   }
 
@@ -142,7 +183,8 @@ export class Outbox {
       this.#put({ ...message, at: this.#ports.now(), state: "pending" });
     } else if (message?.state === "failed") {
       this.discard(nonce);
-      this.add(message.room, message.text);
+      const { problem: _, strikes: _strikes, isSent: _isSent, ...draft } = message;
+      this.add(message.room, draft);
     }
   }
 
@@ -150,8 +192,28 @@ export class Outbox {
   discard(nonce: string): OutboxMessage | undefined {
     const message = this.#find(nonce);
     if (message === undefined || this.#inFlight.get(message.room) === nonce) return undefined;
-    this.acknowledge(message.room, nonce);
+    this.#dropAmendments(nonce);
+    this.#remove(nonce);
     return message;
+  }
+
+  #fail(message: OutboxMessage, problem: Problem): void {
+    this.#put({ ...message, state: "failed", problem });
+    this.#dropAmendments(message.nonce);
+  }
+
+  /** Drops the edits and deletions of a message that won't be in the log. */
+  #dropAmendments(target: string): void {
+    for (const message of this.#messages) {
+      if (message.target === target) this.#remove(message.nonce);
+    }
+  }
+
+  #remove(nonce: string): void {
+    if (this.#find(nonce) === undefined) return;
+    this.#messages = this.#messages.filter((message) => message.nonce !== nonce);
+    this.#unsaved.delete(nonce);
+    this.#ports.store.remove(nonce);
   }
 
   #find(nonce: string): OutboxMessage | undefined {

@@ -1,6 +1,5 @@
 // Who this browser is: the name, the token that proves it, and the access code.
 
-import { parseUsername } from "../../../app/protocol/text.ts";
 import { readFields, writeJson } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";
 
@@ -26,7 +25,7 @@ export function isToken(value: unknown): value is string {
 export function loadProfile(storage: KeyValue, newToken: () => string): Profile {
   const { username, token, access } = readFields<Profile>(storage, profileKey);
   return {
-    username: typeof username === "string" && parseUsername(username).ok ? username : "",
+    username: typeof username === "string" && username.length <= 256 ? username : "",
     token: isToken(token) ? token : newToken(),
     ...(typeof access === "string" && access.length <= 256 ? { access } : {}),
   };

@@ -12,16 +12,19 @@ import type { Problem } from "./problem.ts";
 import { Roster } from "./roster.ts";
 import type { Unchecked } from "./storage.ts";
 
-export type Message = Required<
-  Pick<MessagePush, "offset" | "member" | "from" | "text" | "at" | "nonce">
->;
+/** A message as it is now. Without `text` it is deleted. */
+export interface Message extends Omit<MessagePush, "type" | "room" | "epoch" | "text"> {
+  readonly text?: string | undefined;
+}
 
 /** The newest messages of a room, saved so that a page can start without its server. */
 export interface Snapshot {
-  /** Position of the last message. */
+  /** Position of the last entry. */
   readonly position: Position;
   readonly first: number;
-  /** At least one, without holes. */
+  /** Offset of the oldest entry. */
+  readonly oldest: number;
+  /** All messages from there to the position. */
   readonly messages: readonly Message[];
 }
 
@@ -39,9 +42,15 @@ export class Room {
   isJoined = false;
   /** Why the server asked to wait before sending more messages. */
   waitReason: Problem | undefined;
-  /** Offsets rise by one. */
+  /** The present title, if the room has one. */
+  title: string | undefined;
+  /** The messages of all entries from `oldest` to `head`, in the order of their offsets. */
   messages: readonly Message[] = [];
-  /** Offset of the oldest message that the server has. */
+  /** Offset of the oldest entry loaded, or one past the newest. */
+  oldest = 1;
+  /** Rises with each change of a message loaded. */
+  revision = 0;
+  /** Offset of the oldest entry that the server has. */
   first = 1;
   isLoadingOlder = false;
   /** True if the server's log did not continue the one this page had. */
@@ -54,15 +63,17 @@ export class Room {
   newSince: number | undefined;
   /** The unread messages that are loaded, by offset, and whether each mentions this person. */
   readonly #unread = new Map<number, boolean>();
-  /** How many messages before those loaded are unread. */
+  /** How many entries before those loaded are unread. Perhaps none is a message of others. */
   #unreadBefore = 0;
   /** Offsets after `readOffset` that were read. */
   readonly #seen = new Set<number>();
-  /** The newest message when the room stopped being live. Later ones arrive in pages. */
+  /** The newest entry when the room stopped being live. Later ones arrive in pages. */
   #liveUntil: number | undefined;
   #position: Position | undefined;
-  /** The last message this page had before it skipped to a newer range. */
-  #lastSeen: number | undefined;
+  /** The last entry this page had before it skipped to a newer range. */
+  #lastSeen = 0;
+  /** The number of messages missing between the previous range and the current one. */
+  missingCount = 0;
 
   constructor(name: string) {
     this.name = name;
@@ -73,43 +84,22 @@ export class Room {
     return this.#position;
   }
 
-  /** Offset of the newest message loaded. */
+  /** Offset of the newest entry loaded. */
   get head(): number {
     return this.#position?.offset ?? 0;
   }
 
-  /** Offset of the oldest message loaded, or one past the newest. */
-  get oldest(): number {
-    return this.messages[0]?.offset ?? this.head + 1;
-  }
-
-  /** Whether the server has messages before those loaded. */
+  /** Whether the server has entries before those loaded. */
   get hasOlder(): boolean {
     return this.oldest > this.first;
   }
 
-  /** The number of messages missing between the previous range and the current one. */
-  get missingCount(): number {
-    return this.#lastSeen === undefined ? 0 : Math.max(0, this.oldest - 1 - this.#lastSeen);
-  }
-
-  /** Returns the newest messages within both limits, or `undefined` if there are none. */
-  snapshot(maxMessages: number, maxCharacters: number): Snapshot | undefined {
-    const position = this.#position;
-    let characters = 0;
-    const tooLong = this.messages.findLastIndex(({ text }) =>
-      (characters += text.length) > maxCharacters
-    );
-    const messages = this.messages.slice(tooLong + 1).slice(-maxMessages);
-    if (position === undefined || messages.length === 0) return undefined;
-    return { position, first: this.first, messages };
-  }
-
   /** Starts from a snapshot, if nothing is loaded yet. */
-  restore({ position, first, messages }: Snapshot): void {
+  restore({ position, first, oldest, messages }: Snapshot): void {
     if (this.#position !== undefined) return;
     this.#position = position;
     this.first = first;
+    this.oldest = oldest;
     this.messages = messages;
     this.isFirstVisit = false;
   }
@@ -117,20 +107,24 @@ export class Room {
   /** Applies a page of a join. Returns false if the page leaves a hole. */
   applyPage(push: RoomPush): boolean {
     if (push.recovered) {
-      if (push.messages.some((message) => this.append(message) === "gap")) return false;
+      if (push.messages.some((entry) => this.append(entry) === "gap")) return false;
       if (this.head !== push.offset) return false;
     } else {
       if (this.#position !== undefined) {
         this.wasReset = push.missed === undefined && !this.#isContinuedBy(push);
-        this.#lastSeen = push.missed === undefined ? undefined : this.head;
+        this.#lastSeen = this.head;
+        this.missingCount = push.missed ?? 0;
         if (this.wasReset) {
           this.newSince = undefined;
           this.#seen.clear();
         }
       }
-      this.messages = push.messages.map(toMessage);
+      this.messages = [];
+      for (const entry of push.messages) this.#apply(entry);
+      this.oldest = push.messages[0]?.offset ?? push.offset + 1;
       this.roster.events = [];
     }
+    this.title = push.title;
     this.#position = { epoch: push.epoch, offset: push.offset };
     this.first = push.first;
     this.phase = push.more ? "catching_up" : "live";
@@ -149,32 +143,62 @@ export class Room {
     return head === 0 && offset === 0 || epoch === this.#position?.epoch && offset >= head;
   }
 
-  /** Appends a live message. On a gap the room must be joined again from its position. */
+  /** Appends a live entry. On a gap the room must be joined again from its position. */
   append(push: EntryPush): "applied" | "duplicate" | "gap" {
     const { offset, epoch = this.#position?.epoch ?? "" } = push;
     if (offset <= this.head) return "duplicate";
     if (offset !== this.head + 1) return "gap";
-    this.messages = [...this.messages, toMessage(push)];
+    this.#apply(push);
     this.#position = { epoch, offset };
     return "applied";
   }
 
-  /** Prepends a page of history if it ends just before the messages loaded. */
+  #apply(push: EntryPush): void {
+    if (push.type === "message") this.messages = [...this.messages, toMessage(push)];
+    if (push.type === "title") this.title = push.text;
+    if (push.type === "delete") {
+      push.targets.forEach((target) => this.#unread.delete(target));
+      this.#amend(push, push.targets, { text: undefined, deletedBy: push.member });
+    }
+    // Without a text, a later entry amends the message.
+    if (push.type === "edit" && push.text !== undefined) {
+      this.#amend(push, [push.target], { text: String(push.text), editedAt: push.at });
+    }
+  }
+
+  /** Applies an entry to messages, unless later ones have amended them (E7). */
+  #amend({ offset }: EntryPush, targets: readonly number[], change: Partial<Message>): void {
+    this.revision++;
+    this.messages = this.messages.map((message) =>
+      targets.includes(message.offset) && (message.amended ?? 0) < offset
+        ? { ...message, ...change, amended: offset }
+        : message
+    );
+  }
+
+  /** Prepends a page of history if it ends just before the entries loaded. */
   prepend(push: HistoryPush): void {
     this.isLoadingOlder = false;
     this.first = push.first;
-    const older = push.messages.map(toMessage).filter(({ offset }) => offset < this.oldest);
-    if (older.length === 0) this.first = this.oldest;
+    const older = push.messages.filter(({ offset }) => offset < this.oldest);
+    const [start] = older;
+    if (start === undefined) this.first = this.oldest;
     else if (older.at(-1)?.offset !== this.oldest - 1) return;
-    this.messages = [...older, ...this.messages];
-    if (this.missingCount === 0) this.#lastSeen = undefined;
+    else this.oldest = start.offset;
+    const messages = messagesOf(older);
+    this.messages = [...messages, ...this.messages];
+    if (this.missingCount > 0) {
+      const isClosed = this.oldest <= this.#lastSeen + 1;
+      this.missingCount = isClosed ? 0 : Math.max(1, this.missingCount - messages.length);
+    }
   }
 
   /** Drops old messages if there are many. Only for a room that is read at its end. */
   trim(): void {
     if (this.messages.length <= messagesMax) return;
-    if (this.missingCount === 0) this.#lastSeen = undefined;
+    if (this.missingCount > 0) this.missingCount += this.messages.length - trimmedLength;
     this.messages = this.messages.slice(-trimmedLength);
+    this.oldest = this.messages[0]?.offset ?? this.oldest;
     const { oldest, roster } = this;
     roster.events = roster.events.filter(({ afterOffset }) => afterOffset >= oldest);
   }
@@ -195,7 +219,7 @@ export class Room {
     const missed = [...this.#unread].filter(([offset]) => offset > liveUntil);
     const [offset = 0, isMention = false] = missed.find(([, isMention]) => isMention) ??
       missed.at(-1) ?? [];
-    const message = this.messages[offset - this.oldest];
+    const message = this.messages.find((it) => it.offset === offset);
     return message && { message, isMention };
   }
 
@@ -207,9 +231,17 @@ export class Room {
     this.roster.typing = [];
   }
 
-  /** The number of unread messages of others. */
+  /**
+   * The number of unread messages of others. With `hasUnreadBefore`, one more than those loaded: how
+   * many there are is not known.
+   */
   get unread(): number {
-    return this.#unread.size + this.#unreadBefore;
+    return this.#unread.size + Number(this.hasUnreadBefore);
+  }
+
+  /** Whether there are unread entries before those loaded. */
+  get hasUnreadBefore(): boolean {
+    return this.#unreadBefore > 0;
   }
 
   /** The number of unread messages that mention this person. */
@@ -256,21 +288,26 @@ export class Room {
     // Messages that the server no longer has can't be read.
     this.#unreadBefore = Math.max(0, this.oldest - Math.max(readOffset + 1, this.first));
     for (const message of this.messages) {
-      const { offset, member } = message;
+      const { offset, member, text } = message;
       if (offset <= readOffset || member === me || this.#seen.has(offset)) continue;
+      if (text === undefined) continue;
       this.#unread.set(offset, isMention(message));
     }
   }
 }
 
-/** Returns how many messages are unread in these rooms, and how many of those are mentions. */
-export function countUnread(rooms: readonly Room[]): { unread: number; mentions: number } {
-  const total = { unread: 0, mentions: 0 };
-  for (const { unread, mentions } of rooms) {
-    total.unread += unread;
-    total.mentions += mentions;
+/**
+ * Returns how many messages are unread in these rooms, how many of those are mentions, and whether
+ * there may be more that are not loaded.
+ */
+export function countUnread(rooms: readonly Room[]) {
+  let [unread, mentions, isMore] = [0, 0, false];
+  for (const room of rooms) {
+    unread += room.unread - Number(room.hasUnreadBefore);
+    mentions += room.mentions;
+    isMore ||= room.hasUnreadBefore;
   }
-  return total;
+  return { unread, mentions, isMore };
 }
 
 /** Whether a value is a time in ms that a `Date` can represent. */
@@ -280,13 +317,19 @@ export function isTimestamp(value: unknown): value is number {
 
 /** Whether a value is a valid message. */
 export function isMessage(value: unknown): value is Message {
-  const { offset, member, from, text, at, nonce }: Unchecked<Message> = Object(value);
-  return typeof offset === "number" && isTimestamp(at) &&
+  const fields: Unchecked<Message> = Object(value);
+  const { offset, member, from, text = "", at, nonce, editedAt = 0, reply = 0 } = fields;
+  return typeof offset === "number" && typeof reply === "number" &&
+    [at, editedAt].every(isTimestamp) &&
     [member, from, text, nonce].every((field) => typeof field === "string");
 }
 
-function toMessage(push: EntryPush): Message {
-  if (!isMessage(push)) throw new TypeError("Invalid message push");
-  const { offset, member, from, text, at, nonce } = push;
-  return { offset, member, from, text, at, nonce };
+/** Returns the messages among entries. */
+export function messagesOf(entries: readonly EntryPush[]): Message[] {
+  return entries.filter((entry) => entry.type === "message").map(toMessage);
+}
+
+function toMessage({ type: _, room: _room, epoch: _epoch, ...message }: MessagePush): Message {
+  if (!isMessage(message)) throw new TypeError("Invalid message push");
+  return message;
 }

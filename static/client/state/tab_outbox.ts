@@ -4,7 +4,7 @@
 import type { OutboxMessage, OutboxStore } from "./outbox.ts";
 import { isTimestamp } from "./room.ts";
 import { keysWithPrefix, readJson, removeKey, writeJson } from "./storage.ts";
-import type { KeyValue } from "./storage.ts";
+import type { KeyValue, Unchecked } from "./storage.ts";
 
 const messagePrefix = "parley.message.";
 const tabPrefix = "parley.tab.";
@@ -109,7 +109,8 @@ export class TabOutbox implements OutboxStore {
 type StoredMessage = OutboxMessage & { readonly owner: string };
 
 function isStoredMessage(value: unknown): value is StoredMessage {
-  const { nonce, room, text, at, state, problem, owner } = Object(value) as Record<string, unknown>;
+  const stored: Unchecked<StoredMessage> = Object(value);
+  const { nonce, room, text, at, state, problem, owner } = stored;
   const { code, message } = Object(problem ?? { code: "", message: "" }) as Record<string, unknown>;
   // The server rejects any other nonce without naming it, and the message would stay in flight.
   return /^[\w-]{1,36}$/.test(String(nonce)) && isTimestamp(at) &&

@@ -109,8 +109,8 @@ export function mountComposerAids(
 
   /** Puts the person's last message into an empty composer. */
   const recall = (): boolean => {
-    const last = room()?.messages.findLast(({ member }) => member === chat.member);
-    if (text.value !== "" || last === undefined) return false;
+    const last = room()?.messages.findLast(({ member, text }) => member === chat.member && text);
+    if (text.value !== "" || last?.text === undefined) return false;
     setValue(last.text);
     return true;
   };

@@ -68,11 +68,16 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
     if (isUnread && current.markSeen(first, last)) actions.redraw();
     // Messages that arrived but aren't drawn yet would look like missing ones.
     if (log.scrollTop < olderPx && current.oldest === drawn.oldest) chat.loadOlder(current.name);
-    const { unread, firstUnread } = current;
+    const { unread, firstUnread, hasUnreadBefore } = current;
     const isAbove = isOpened && unread > 0 && firstUnread < first;
     actions.aids?.showUnread(current, isAbove);
     jump.hidden = isAtEnd;
-    setText(jump, unread > 0 && !isAbove ? words.newMessages(unread) : words.jumpToLatest);
+    setText(
+      jump,
+      unread > 0 && !isAbove
+        ? words.newMessages(unread - +hasUnreadBefore, hasUnreadBefore)
+        : words.jumpToLatest,
+    );
   };
   const onFocusChange = () => {
     if (!hasFocus() && current?.unread === 0) current.newSince = undefined;

@@ -4,9 +4,9 @@
 import type { PageActions } from "../page_actions.ts";
 import type { ChatClient } from "../state/chat_client.ts";
 import type { OutboxMessage } from "../state/outbox.ts";
-import type { Problem } from "../state/problem.ts";
-import type { Room } from "../state/room.ts";
-import { panels, words } from "../words/language.ts";
+import type { Message, Room } from "../state/room.ts";
+import { panels } from "../words/language.ts";
+import { amendmentOf } from "./amendments.ts";
 import { button, byId, element, setText } from "./dom.ts";
 import { createFormatter } from "./message_text.ts";
 import { viewOf } from "./message_view.ts";
@@ -20,7 +20,6 @@ export type ConversationAids = ReturnType<typeof mountConversationAids>;
 /** The first unread message is shown this far below the top. */
 const contextPx = 96;
 const dayShownMs = 1_200;
-const notSaved: Problem = { code: "not_saved", message: "" };
 
 export function mountConversationAids(chat: ChatClient, actions: PageActions) {
   const log = byId<"div">("log");
@@ -56,32 +55,11 @@ export function mountConversationAids(chat: ChatClient, actions: PageActions) {
 
   return {
     formatter: createFormatter(actions),
+    amendmentOf: (room: Room, message: Message | OutboxMessage) =>
+      amendmentOf(chat, actions, room, message),
     /** Returns a line about presence events, which is empty if they cancel out. */
     describe: (events: Parameters<typeof presenceSentences>[0]) =>
       presenceSentences(events).join(" · "),
-    /** Returns why a message is not in the log yet. */
-    stateOf(room: Room, message: OutboxMessage): string {
-      const { state, problem } = message;
-      if (state === "stale") return panels.stale;
-      if (state === "failed") return `${panels.notSent} ${problem ? words.problem(problem) : ""}`;
-      if (room.waitReason?.code === "rate_limited") return panels.queued;
-      if (room.waitReason !== undefined) return words.problem(room.waitReason);
-      if (chat.isReady) return panels.sending;
-      return chat.outbox.isUnsaved(message) ? words.problem(notSaved) : panels.willSend;
-    },
-    /** Draws the state of an unsent message, with buttons to send, edit or discard it. */
-    drawState(message: OutboxMessage, text: string): HTMLElement {
-      if (message.state === "pending") return element("span", { class: "state" }, text);
-      const again = message.state === "stale" ? panels.sendNow : panels.retry;
-      return element(
-        "span",
-        { class: "state trouble" },
-        element("span", {}, text),
-        button(again, () => chat.retry(message)),
-        button(panels.edit, () => actions.edit(message)),
-        button(panels.discard, () => chat.discard(message)),
-      );
-    },
     dayName,
     /** Returns the line above new messages; `at` is when the last one before them was written. */
     newSince: (at: number | undefined) => panels.newSince(at === undefined ? "" : shortTime(at)),
@@ -99,9 +77,10 @@ export function mountConversationAids(chat: ChatClient, actions: PageActions) {
       pill.hidden = !isAbove;
       if (!isAbove) return;
       day.hidden = true;
-      const { messages, oldest, firstUnread, unread } = room;
-      const before = messages[firstUnread - 1 - oldest];
-      setText(jump, panels.newAbove(unread, before ? shortTime(before.at) : ""));
+      const { messages, firstUnread, unread, hasUnreadBefore } = room;
+      const before = messages.findLast(({ offset }) => offset < firstUnread);
+      const since = before ? shortTime(before.at) : "";
+      setText(jump, panels.newAbove(unread - Number(hasUnreadBefore), hasUnreadBefore, since));
     },
     /** Shows the day of the topmost visible row for a moment. */
     showDay(): void {
@@ -128,7 +107,7 @@ function selectedLines(): string[] {
     const whole = document.createRange();
     whole.selectNodeContents(body);
     const part = textOf(clip(whole.cloneRange(), range));
-    const text = part === textOf(whole) ? view.text : part;
+    const text = part === textOf(whole) && view.text !== undefined ? view.text : part;
     return text === "" ? [] : [lineOf(view, text)];
   });
 }
@@ -151,6 +130,6 @@ function clip(range: Range, to: Range): Range {
 /** Returns the text in a range, without buttons and states. */
 function textOf(range: Range): string {
   const content = range.cloneContents();
-  for (const node of content.querySelectorAll("button, .state")) node.remove();
+  for (const node of content.querySelectorAll("button, .state, .edited")) node.remove();
   return content.textContent;
 }

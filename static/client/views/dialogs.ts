@@ -1,5 +1,6 @@
 // The dialogs: help, settings, and the offer to use a name from another device.
 
+import { parseUsername } from "../../../app/protocol/usernames.ts";
 import type { PageActions } from "../page_actions.ts";
 import type { ChatClient } from "../state/chat_client.ts";
 import type { Profile } from "../state/profile.ts";
@@ -64,6 +65,7 @@ export function mountDialogs(chat: ChatClient, actions: PageActions) {
 
     /** Asks whether to use the identity of another device here. */
     offerName(other: Profile): void {
+      if (!parseUsername(other.username).ok) return;
       // Messages written under one name must not be sent under another.
       const hasUnsent = chat.outbox.rooms.size > 0;
       const text = hasUnsent

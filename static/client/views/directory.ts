@@ -27,18 +27,25 @@ export function directorySection(
   const form = element("form", {}, field, status, list);
   let rooms: readonly DirectoryRoom[] = [];
 
-  const line = (room: string, about: string) =>
+  const line = (room: string, about: string, title?: string) =>
     element(
       "li",
       {},
-      button(element("span", { translate: "no" }, `# ${room}`), () => open(room), { title: room }),
+      button(
+        element("span", { translate: "no" }, `# ${room}`, title && element("bdi", {}, ` ${title}`)),
+        () => open(room),
+        { title: room },
+      ),
       element("small", {}, about),
     );
   const draw = () => {
     const typed = suggestRoomName(field.value);
-    const found = rooms.filter(({ room }) => room.includes(typed)).slice(0, shownMax);
-    const lines = found.map(({ room, members, at }) =>
-      line(room, words.here(members) + (at === undefined ? "" : ` · ${shortTime(at)}`))
+    const words = field.value.trim().toLowerCase();
+    const found = rooms.filter(({ room, title }) =>
+      typed !== "" && room.includes(typed) || (title ?? "").toLowerCase().includes(words)
+    ).slice(0, shownMax);
+    const lines = found.map(({ room, members, at, title }) =>
+      line(room, panels.here(members) + (at === undefined ? "" : ` · ${shortTime(at)}`), title)
     );
     const isNew = typed !== "" && rooms.every(({ room }) => room !== typed);
     list.replaceChildren(...lines, ...isNew ? [line(typed, panels.newRoom)] : []);

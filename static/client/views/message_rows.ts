@@ -50,11 +50,14 @@ export class ConversationRows {
     const { messages, newSince, roster } = room;
     const { username, member, outbox } = this.#chat;
     const top = topRows(this.#chat, room, this.#actions);
+    const unsent = outbox.messagesIn(room.name);
     const version = [
       this.#actions.aids !== undefined,
       username,
       member,
       newSince,
+      room.revision,
+      ...unsent.map(({ type, nonce, state }) => type && nonce + state),
       timesVersion,
       roster.events[0]?.id,
       ...top.flatMap(({ key, version }) => [key, version]),
@@ -83,7 +86,10 @@ export class ConversationRows {
       this.#drawn = { rows: this.rows.length, events: this.#nextEvent };
       this.#addEvents();
     }
-    for (const message of outbox.messagesIn(room.name)) {
+    for (const message of unsent) {
+      const { type, offset = 0 } = message;
+      // Messages that are loaded show their own edits.
+      if (type !== undefined && (type !== "edit" || offset >= room.oldest)) continue;
       const isStart = this.#isStart({ member, from: username, at: message.at });
       this.#add(outboxRow(this.#chat, room, message, isStart, this.#actions.aids));
     }
@@ -102,13 +108,25 @@ export class ConversationRows {
     const isStart = this.#isStart(message);
     const isMention = this.#chat.isMention(room, message);
     const { aids } = this.#actions;
+    const amendment = aids?.amendmentOf(room, message);
     this.#add({
       // The row of an own message keeps its key when the message leaves the outbox.
       key: member === this.#chat.member ? `nonce ${nonce}` : `message ${room.name} ${offset}`,
       // After a reset another message can have the same offset.
-      version: [isStart, isMention, aids !== undefined, timesVersion, offset, member, nonce].join(),
-      create: () =>
-        drawMessage({ ...message, isStart, isMention }, this.#chat.readerOf(room), aids?.formatter),
+      version: [
+        isStart,
+        isMention,
+        aids !== undefined,
+        timesVersion,
+        offset,
+        member,
+        nonce,
+        amendment?.version,
+      ].join(),
+      create: () => {
+        const view = { ...message, ...amendment?.view, isStart, isMention };
+        return drawMessage(view, this.#chat.readerOf(room), aids?.formatter, amendment?.draw());
+      },
     });
     this.#nextOffset = offset + 1;
   }
@@ -182,13 +200,20 @@ function outboxRow(
   isStart: boolean,
   aids: ConversationAids | undefined,
 ): Row {
-  const text = aids?.stateOf(room, message) ?? "";
+  const amendment = aids?.amendmentOf(room, message);
   return {
     key: `nonce ${message.nonce}`,
-    version: [isStart, message.state, aids !== undefined, timesVersion, text].join(),
+    version: [isStart, aids !== undefined, timesVersion, amendment?.version].join(),
     create: () => {
-      const view = { ...message, from: chat.username, isStart, isMention: false };
-      const extra = aids?.drawState(message, text);
+      const view = {
+        ...message,
+        ...amendment?.view,
+        offset: undefined,
+        from: chat.username,
+        isStart,
+        isMention: false,
+      };
+      const extra = amendment?.draw();
       const node = drawMessage(view, chat.readerOf(room), aids?.formatter, extra);
       // A pending message is read aloud once it is in the log or has failed.
       if (message.state === "pending") node.ariaLive = "off";

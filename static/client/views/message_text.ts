@@ -3,11 +3,23 @@
 import type { PageActions } from "../page_actions.ts";
 import { isEmojiOnly, mentions, parseText } from "../state/formatting.ts";
 import type { TextPart, TextReader } from "../state/formatting.ts";
+import { NameHues } from "../state/name_hues.ts";
 import { panels } from "../words/language.ts";
 import { button, copyButton, element, setText } from "./dom.ts";
+import { fullTime } from "./times.ts";
 
 /** Formats messages. */
 export type Formatter = ReturnType<typeof createFormatter>;
+
+/** What is shown of a message beside its text. */
+export interface Decorated {
+  /** `undefined` if the message is deleted. */
+  readonly text?: string | undefined;
+  /** When it was edited last. */
+  readonly editedAt?: number;
+  /** The beginning of the message that it answers. */
+  readonly quote?: string | undefined;
+}
 
 /** Longer messages fold. */
 const foldedLines = 20;
@@ -38,6 +50,7 @@ export function createFormatter({ defaultRoom, openRoom, addressOf }: PageAction
     const isHere = origin === location.origin && !hash.includes("token=");
     return isHere && addressOf(room) === pathname ? room : undefined;
   };
+  const hues = new NameHues();
   const draw = (parts: readonly TextPart[]): (Node | string)[] => parts.map(drawPart);
   const drawPart = (part: TextPart): Node | string => {
     switch (part.kind) {
@@ -77,6 +90,20 @@ export function createFormatter({ defaultRoom, openRoom, addressOf }: PageAction
     isEmojiOnly,
     /** Whether a text may reach beyond its lines. */
     isTall: (text: string) => !flat.test(text),
+    /** Returns the hue of a name in degrees. */
+    hueOf: (name: string) => hues.hueOf(name),
+    /** Adds to a drawn message what it answers, and whether it was edited or deleted. */
+    decorate(body: HTMLElement, { text, quote, editedAt }: Decorated): void {
+      if (quote !== undefined) body.before(element("p", { class: "quote", dir: "auto" }, quote));
+      if (text === undefined) {
+        body.classList.add("deleted");
+        setText(body, panels.deleted);
+      } else if (editedAt !== undefined) {
+        const dateTime = new Date(editedAt).toISOString();
+        const attributes = { class: "edited", datetime: dateTime, title: fullTime(editedAt) };
+        body.append(" ", element("time", attributes, panels.edited));
+      }
+    },
     /** Draws a text. Long ones are folded. */
     draw(text: string, reader: TextReader): readonly (Node | string)[] {
       const nodes = draw(parseText(text, reader));

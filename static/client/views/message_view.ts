@@ -1,24 +1,22 @@
 // Draws one message: author, time, formatted text, and whatever follows the text.
 
 import type { TextReader } from "../state/formatting.ts";
-import { NameHues } from "../state/name_hues.ts";
 import { element } from "./dom.ts";
-import type { Formatter } from "./message_text.ts";
+import type { Decorated, Formatter } from "./message_text.ts";
 import { clockTime, fullTime } from "./times.ts";
 
 /** A message to draw. */
-export interface MessageView {
+export interface MessageView extends Decorated {
   /** `undefined` while the message is in the outbox. */
-  readonly offset?: number;
+  readonly offset?: number | undefined;
+  readonly nonce: string;
   readonly from: string;
-  readonly text: string;
   readonly at: number;
   /** Whether to show the author: the message starts a group. */
   readonly isStart: boolean;
   readonly isMention: boolean;
 }
 
-const hues = new NameHues();
 const views = new WeakMap<Element, MessageView>();
 
 /** Returns the message that an element of the conversation shows. */
@@ -33,9 +31,9 @@ export function drawMessage(
   formatter: Formatter | undefined,
   extra?: HTMLElement,
 ): HTMLElement {
-  const { offset, from, text, at, isStart, isMention } = view;
+  const { offset, from, text = "", at, isStart, isMention } = view;
   const name = element("bdi", { class: "name", translate: "no" }, from);
-  name.style.setProperty("--hue", String(hues.hueOf(from)));
+  if (formatter) name.style.setProperty("--hue", String(formatter.hueOf(from)));
   const action = text.startsWith("/me ") ? text.slice(4) : undefined;
   const shown = action ?? text;
   const classes = [
@@ -69,6 +67,7 @@ export function drawMessage(
     // Screen readers read the author of each message; others see it above the first of a group.
     element("div", { class: "content" }, action === undefined && name, body),
   );
+  formatter?.decorate(body, view);
   views.set(article, view);
   return article;
 }

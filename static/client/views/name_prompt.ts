@@ -1,9 +1,9 @@
 // The first page: asks for a name, and on some servers for an access code.
 
-import { parseUsername } from "../../../app/protocol/text.ts";
+import { parseUsername } from "../../../app/protocol/usernames.ts";
 import { basePath, storageOf } from "../browser.ts";
 import type { Problem } from "../state/problem.ts";
-import { panels, sentenceOf, words } from "../words/language.ts";
+import { panels, sentenceOf } from "../words/language.ts";
 import { button, byId, element, setText, withNames } from "./dom.ts";
 import { isolate } from "./presence_lines.ts";
 import type { Trouble } from "./status_line.ts";
@@ -83,7 +83,7 @@ export function mountNamePrompt(
     const { count, usernames } = await response.json();
     if (count === 0) return;
     const more = count > usernames.length ? "…" : "";
-    const sentence = `${words.here(count)}: ${usernames.map(isolate).join(", ")}${more}`;
+    const sentence = `${panels.here(count)}: ${usernames.map(isolate).join(", ")}${more}`;
     byId<"p">("prompt-here").replaceChildren(...withNames(sentence));
   };
 

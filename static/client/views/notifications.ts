@@ -1,6 +1,7 @@
 // Notifies about messages with a notification and a sound.
 
 import type { PageActions } from "../page_actions.ts";
+import type { ChatClient } from "../state/chat_client.ts";
 import { NotificationLeader } from "../state/notification_leader.ts";
 import type { Message } from "../state/room.ts";
 import { panels } from "../words/language.ts";
@@ -9,7 +10,7 @@ const bodyMaxLength = 200;
 const toneSeconds = 0.12;
 
 /** Mounts the notifications of this tab. */
-export function mountNotifications(actions: PageActions) {
+export function mountNotifications(chat: ChatClient, actions: PageActions) {
   const channel = typeof BroadcastChannel === "undefined"
     ? undefined
     : new BroadcastChannel("parley.notified");
@@ -25,17 +26,28 @@ export function mountNotifications(actions: PageActions) {
     if ("handled" in data) leader.onAnnounced(String(data.handled));
     else leader.onQuery(String(data.asked));
   });
-  // Whoever focuses the page sees the messages.
-  addEventListener("focus", () => {
-    for (const notification of open) notification.close();
-    open.clear();
+  /** Closes the notifications with these tags. */
+  const closeIf = (isWanted: (tag: string) => boolean) => {
+    const close = (notification: Notification) => {
+      if (!isWanted(notification.tag)) return;
+      notification.close();
+      open.delete(notification);
+    };
+    open.forEach(close);
     navigator.serviceWorker?.getRegistration()
       .then((worker) => worker?.getNotifications())
-      .then((shown) => shown?.forEach((notification) => notification.close()))
+      .then((shown) => shown?.forEach(close))
       .catch(() => {});
-  });
+  };
+  // Whoever focuses the page sees the messages.
+  addEventListener("focus", () => closeIf(() => true));
 
-  const notify = (room: string, { from, text }: Message, tag: string) => {
+  const isDeleted = (room: string, offset: number) => {
+    const message = chat.rooms.get(room)?.messages.find((it) => it.offset === offset);
+    return message !== undefined && message.text === undefined;
+  };
+  const notify = (room: string, { from, offset, text = "" }: Message) => {
+    const tag = `${room} ${offset}`;
     const body = text.replace(/^\/me /, `${from} `).slice(0, bodyMaxLength);
     const title = panels.notificationTitle(from, room);
     try {
@@ -62,9 +74,16 @@ export function mountNotifications(actions: PageActions) {
       if (!hasSound && !isAllowed) return;
       const id = `${room} ${message.member} ${message.nonce}`;
       leader.onMessage(id, () => {
+        // It may have been deleted while the tabs decided which of them notifies.
+        if (isDeleted(room, message.offset)) return;
         if (hasSound) playSound();
-        if (isAllowed) notify(room, message, id);
+        if (isAllowed) notify(room, message);
       });
+    },
+    /** Closes the notifications about deleted messages. */
+    onDelete(room: string, offsets: readonly number[]): void {
+      const tags = new Set(offsets.map((offset) => `${room} ${offset}`));
+      closeIf((tag) => tags.has(tag));
     },
   };
 }

@@ -1,7 +1,7 @@
 // The content of the settings dialog: name, appearance, notifications, and this device.
 
 import type { PageActions } from "../page_actions.ts";
-import { parseUsername } from "../../../app/protocol/text.ts";
+import { parseUsername } from "../../../app/protocol/usernames.ts";
 import type { ChatClient } from "../state/chat_client.ts";
 import type { Problem } from "../state/problem.ts";
 import { keysWithPrefix, removeKey } from "../state/storage.ts";

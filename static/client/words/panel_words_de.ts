@@ -10,6 +10,9 @@ const pick = (count: number, one: string, many: string) => count === 1 ? one : m
 
 /** Words that are not needed at first. */
 export const words: PanelWords = {
+  here: (count) => `${number.format(count)} hier`,
+  hereNow: (count) => `Gerade hier: ${number.format(count)}`,
+  you: "(du)",
   nameHint: "So sehen dich die anderen.",
   enter: (room) => `#${room} betreten`,
   typing: (names) =>
@@ -39,6 +42,9 @@ export const words: PanelWords = {
   retry: "Erneut senden",
   sendNow: "Jetzt senden",
   edit: "Bearbeiten",
+  edited: "bearbeitet",
+  deleted: "Nachricht gelöscht",
+  messageAt: (offset) => `Nachricht ${number.format(offset)}`,
   discard: "Verwerfen",
   stale: "Nicht gesendet. Vor über einem Tag geschrieben.",
   notSent: "Nicht gesendet.",
@@ -92,8 +98,10 @@ export const words: PanelWords = {
   emptyRoom: "Noch keine Nachrichten. Schreib etwas oder teile diesen Link:",
   notPrivate: "Räume sind nicht privat: Alle in diesem Chat können sie lesen.",
   newSince: (time) => time === "" ? "Neu" : `Neu seit ${time}`,
-  newAbove: (count, since) =>
-    `${number.format(count)} neue${since === "" ? "" : ` seit ${since}`} · Hinspringen`,
+  newAbove: (count, isMore, since) =>
+    `${isMore ? "Mehr als " : ""}${number.format(count)} neue${
+      since === "" ? "" : ` seit ${since}`
+    } · Hinspringen`,
   markRead: "Als gelesen markieren",
   joined: (names) => `${people(names)} ${pick(names.length, "ist", "sind")} gekommen`,
   left: (names) => `${people(names)} ${pick(names.length, "ist", "sind")} gegangen`,
@@ -134,6 +142,7 @@ export const words: PanelWords = {
     "/join": ["Raum", "einen Raum öffnen oder anlegen"],
     "/leave": ["", "diesen Raum verlassen"],
     "/me": ["Handlung", "eine Handlung beschreiben"],
+    "/title": ["Titel", "diesem Raum einen Titel geben"],
     "/who": ["", "zeigen, wer hier ist"],
     "/help": ["", "Befehle und Tasten zeigen"],
   },
@@ -165,9 +174,7 @@ export const words: PanelWords = {
     origin_denied: "Die Adresse dieser Seite ist hier nicht erlaubt. " +
       "Wer den Chat betreibt, kann sie in ALLOWED_ORIGINS eintragen.",
     rate_limited: (problem) =>
-      `${problem.re === "rename" ? "Du hast deinen Namen zu oft geändert" : "Zu viele Anfragen"}. ${
-        retry(problem)
-      }`,
+      `${tooOften[problem.re ?? ""] ?? "Zu viele Anfragen"}. ${retry(problem)}`,
     rename_offline: "Du kannst deinen Namen ändern, sobald du wieder online bist.",
     storage_full: "Der Speicher dieses Chats ist voll. Bitte den Betreiber, Platz zu schaffen.",
     edits_exhausted: "Diese Nachricht wurde schon 20-mal bearbeitet, öfter geht es nicht.",
@@ -195,6 +202,11 @@ export const words: PanelWords = {
     username_taken: "Dieser Name ist vergeben. Wähle einen anderen.",
     username_too_long: "Ein Name hat höchstens 24 Zeichen.",
   },
+};
+
+const tooOften: Readonly<Record<string, string>> = {
+  rename: "Du hast deinen Namen zu oft geändert",
+  title: "Der Titel wurde zu oft geändert",
 };
 
 function retry({ retryAfter = 0 }: Problem): string {

@@ -12,6 +12,9 @@ const pick = (count: number, one: string, many: string) => count === 1 ? one : m
 
 /** Words that are not needed at first. */
 export const words = {
+  here: (count: number) => `${number.format(count)} here`,
+  hereNow: (count: number) => `Here now: ${number.format(count)}`,
+  you: "(you)",
   nameHint: "This is the name others will see.",
   enter: (room: string) => `Enter #${room}`,
   typing: (names: readonly string[]) =>
@@ -39,6 +42,9 @@ export const words = {
   retry: "Try again",
   sendNow: "Send now",
   edit: "Edit",
+  edited: "edited",
+  deleted: "Message deleted",
+  messageAt: (offset: number) => `Message ${number.format(offset)}`,
   discard: "Discard",
   stale: "Not sent. Written over a day ago.",
   notSent: "Not sent.",
@@ -96,8 +102,10 @@ export const words = {
   emptyRoom: "No messages yet. Say something, or share this link:",
   notPrivate: "Rooms aren't private: anyone in this chat can read them.",
   newSince: (time: string) => time === "" ? "New" : `New since ${time}`,
-  newAbove: (count: number, since: string) =>
-    `${number.format(count)} new${since === "" ? "" : ` since ${since}`} · Jump`,
+  newAbove: (count: number, isMore: boolean, since: string) =>
+    `${isMore ? "More than " : ""}${number.format(count)} new${
+      since === "" ? "" : ` since ${since}`
+    } · Jump`,
   markRead: "Mark as read",
   joined: (names: readonly string[]) => `${people(names)} joined`,
   left: (names: readonly string[]) => `${people(names)} left`,
@@ -135,6 +143,7 @@ export const words = {
     "/join": ["room", "join or create a room"],
     "/leave": ["", "leave this room"],
     "/me": ["action", "describe an action"],
+    "/title": ["title", "give this room a title"],
     "/who": ["", "show who is here"],
     "/help": ["", "show commands and shortcuts"],
   } as Readonly<Record<string, readonly [string, string]>>,
@@ -165,9 +174,7 @@ export const words = {
     origin_denied: "This page's address isn't allowed here. " +
       "Ask whoever runs the chat to add it to ALLOWED_ORIGINS.",
     rate_limited: (problem) =>
-      `${problem.re === "rename" ? "You've changed your name too often" : "Too many requests"}. ${
-        retry(problem)
-      }`,
+      `${tooOften[problem.re ?? ""] ?? "Too many requests"}. ${retry(problem)}`,
     rename_offline: "You can change your name when you're back online.",
     storage_full: "This chat's storage is full. Its operator must free up space.",
     edits_exhausted: "This message has been edited 20 times, the maximum.",
@@ -196,6 +203,11 @@ export const words = {
 };
 
 export type PanelWords = typeof words;
+
+const tooOften: Readonly<Record<string, string>> = {
+  rename: "You've changed your name too often",
+  title: "The title was changed too often",
+};
 
 function retry({ retryAfter = 0 }: Problem): string {
   const seconds = Math.ceil(retryAfter / 1000);

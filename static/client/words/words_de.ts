@@ -8,12 +8,12 @@ const pick = (count: number, one: string, many: string) => count === 1 ? one : m
 
 /** The page's words. */
 export const words: Words = {
-  here: (count) => `${number.format(count)} hier`,
   leaveRoom: (room) => `#${room} verlassen`,
-  hereNow: (count) => `Gerade hier: ${number.format(count)}`,
-  you: "(du)",
   placeholder: (room) => `Nachricht an #${room}`,
-  newMessages: (count) => `${number.format(count)} neue ${pick(count, "Nachricht", "Nachrichten")}`,
+  newMessages: (count, isMore) => {
+    const text = `${number.format(count)} neue ${pick(count, "Nachricht", "Nachrichten")}`;
+    return isMore ? `Mehr als ${text}` : text;
+  },
   jumpToLatest: "Zum Neuesten",
   loadingOlder: "Ältere Nachrichten werden geladen …",
   loading: "Nachrichten werden geladen …",

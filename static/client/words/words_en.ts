@@ -6,13 +6,12 @@ const pick = (count: number, one: string, many: string) => count === 1 ? one : m
 
 /** The page's words. Sentences end with a full stop, labels and fragments do not. */
 export const words = {
-  here: (count: number) => `${number.format(count)} here`,
   leaveRoom: (room: string) => `Leave #${room}`,
-  hereNow: (count: number) => `Here now: ${number.format(count)}`,
-  you: "(you)",
   placeholder: (room: string) => `Message #${room}`,
-  newMessages: (count: number) =>
-    `${number.format(count)} new ${pick(count, "message", "messages")}`,
+  newMessages: (count: number, isMore: boolean) => {
+    const text = `${number.format(count)} new ${pick(count, "message", "messages")}`;
+    return isMore ? `More than ${text}` : text;
+  },
   jumpToLatest: "Jump to latest",
   loadingOlder: "Loading older messages…",
   loading: "Loading messages…",

@@ -84,7 +84,7 @@ browserTest("sends nothing while an input method is composing", async (chat) => 
 });
 
 browserTest(
-  "recalls the last message on arrow up, only into an empty composer",
+  "edits the last message on arrow up, only from an empty composer",
   async (chat) => {
     const ada = await chat.signIn("Ada");
     await waitForAids(ada);

@@ -62,7 +62,7 @@ export class ContainerClient implements AsyncDisposable {
 
   /** The texts of the lobby. */
   get texts(): readonly string[] {
-    return this.#room?.messages.map(({ text }) => text) ?? [];
+    return this.#room?.messages.map(({ text = "" }) => text) ?? [];
   }
 
   /** The offsets of the lobby's messages. */

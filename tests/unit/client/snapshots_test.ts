@@ -1,7 +1,8 @@
 // Snapshots of rooms in the storage.
 
 import { assertEquals } from "@std/assert";
-import { restoreSnapshot, saveSnapshots } from "../../../static/client/state/snapshots.ts";
+import { restoreSnapshot } from "../../../static/client/state/snapshots.ts";
+import { saveSnapshots } from "../../../static/client/state/snapshot_writer.ts";
 import { Room } from "../../../static/client/state/room.ts";
 import { memoryStorage } from "../../../static/client/state/storage.ts";
 import { message, room as push } from "../../support/page_harness.ts";
@@ -66,8 +67,9 @@ Deno.test("restoreSnapshot() ignores an invalid snapshot", () => {
       null,
       { ...good, position: { epoch: "e" } },
       { ...good, messages: [] },
-      { ...good, messages: good.messages.toSpliced(1, 1) },
-      { ...good, messages: good.messages.slice(0, 2) },
+      { ...good, messages: good.messages.toReversed() },
+      { ...good, oldest: 2 },
+      { ...good, position: { ...good.position, offset: 2 } },
       { ...good, messages: [...good.messages.slice(0, 2), { offset: 3 }] },
       { ...good, first: "1" },
       { ...good, position: { ...good.position, offset: "3" } },

@@ -44,7 +44,7 @@ Deno.test("loadSettings() returns what saveSettings() stored, and defaults for i
 Deno.test("loadProfile() replaces an invalid name, token or access code", () => {
   const storage = memoryStorage();
   const token = "t".repeat(43);
-  const stored = [...invalid, '{"username":"<b>","token":7,"access":[1]}', '{"token":"short"}'];
+  const stored = [...invalid, '{"username":7,"token":7,"access":[1]}', '{"token":"short"}'];
   for (const value of stored) {
     storage.setItem("parley.profile", value);
     assertEquals(loadProfile(storage, () => token), { username: "", token });

@@ -11,9 +11,10 @@ const root = new URL("../../../", import.meta.url);
 
 /** Codes that only a faulty client, another program or an operator meets. */
 const technicalCodes = new Set(
-  `already_greeted field_invalid handshake_invalid hello_required host_denied host_invalid
-  internal local_only method_not_allowed nonce_invalid not_joined
-  room_invalid subprotocol_unsupported token_invalid token_required unknown_type upgrade_required
+  `already_greeted body_timeout body_too_large credentials_required field_invalid
+  handshake_invalid hello_required host_denied host_invalid internal local_only
+  media_type_unsupported method_not_allowed nonce_invalid not_acceptable not_joined room_invalid
+  subprotocol_unsupported token_invalid token_required unknown_type upgrade_required
   version_unsupported`.split(/\s+/),
 );
 
@@ -57,11 +58,14 @@ Deno.test("words have the same keys and kinds in every language", () => {
 });
 
 Deno.test("words use each language's plural and number format", () => {
-  assertEquals([1, 2].map(english.newMessages), ["1 new message", "2 new messages"]);
-  assertEquals([1, 2, 1200].map(german.newMessages), [
+  assertEquals([1, 2].map((count) => english.newMessages(count, false)), [
+    "1 new message",
+    "2 new messages",
+  ]);
+  assertEquals([1, 2, 1200].map((count) => german.newMessages(count, count === 1200)), [
     "1 neue Nachricht",
     "2 neue Nachrichten",
-    "1.200 neue Nachrichten",
+    "Mehr als 1.200 neue Nachrichten",
   ]);
   assertEquals(
     [[0, 0], [1, 0], [30, 0], [0, 1_000], [30, 1_000]].map(([days = 0, messages = 0]) =>

@@ -1,12 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
-import {
-  cleanText,
-  codePointLength,
-  isRoomName,
-  parseUsername,
-  utf8Length,
-} from "../../../app/protocol/text.ts";
 import { suggestRoomName } from "../../../app/protocol/room_suggestion.ts";
+import { cleanText, codePointLength, isRoomName, utf8Length } from "../../../app/protocol/text.ts";
+import { parseUsername } from "../../../app/protocol/usernames.ts";
 
 Deno.test("parseUsername() accepts names that people have, trimmed and in NFC [N1] [N2]", () => {
   const names = [

@@ -1,0 +1,37 @@
+// Stores the newest messages of each room for the next visit.
+
+import type { Room, Snapshot } from "./room.ts";
+import { keysWithPrefix, removeKey, snapshotPrefix, writeJson } from "./storage.ts";
+import type { KeyValue } from "./storage.ts";
+
+const messagesMax = 50;
+/** Twenty rooms of this size fit into the 5 million characters that browsers allow. */
+const charactersMax = 20_000;
+
+/** Stores a snapshot of each room, and removes those of other rooms. */
+export function saveSnapshots(storage: KeyValue, rooms: Iterable<Room>): void {
+  const obsolete = new Set(keysWithPrefix(storage, snapshotPrefix));
+  for (const room of rooms) {
+    const key = snapshotPrefix + room.name;
+    const snapshot = snapshotOf(room);
+    if (snapshot !== undefined && writeJson(storage, key, snapshot)) obsolete.delete(key);
+  }
+  for (const key of obsolete) removeKey(storage, key);
+}
+
+/** Returns the newest messages within both limits, or `undefined` if there are none. */
+function snapshotOf({ messages, position, first, oldest }: Room): Snapshot | undefined {
+  let characters = 0;
+  const tooLong = messages.findLastIndex(({ text = "" }) =>
+    (characters += text.length) > charactersMax
+  );
+  const kept = messages.slice(tooLong + 1).slice(-messagesMax);
+  const [start] = kept;
+  if (position === undefined || start === undefined) return undefined;
+  return {
+    position,
+    first,
+    oldest: kept.length < messages.length ? start.offset : oldest,
+    messages: kept,
+  };
+}

@@ -1,0 +1,94 @@
+// What is shown of a message beyond its place in the log: the message it answers, and what the outbox
+// holds for it.
+
+import type { PageActions } from "../page_actions.ts";
+import type { ChatClient } from "../state/chat_client.ts";
+import type { OutboxMessage } from "../state/outbox.ts";
+import type { Problem } from "../state/problem.ts";
+import type { Message, Room } from "../state/room.ts";
+import { panels, words } from "../words/language.ts";
+import { button, element } from "./dom.ts";
+import type { MessageView } from "./message_view.ts";
+
+const quoteMaxLength = 120;
+const notSaved: Problem = { code: "not_saved", message: "" };
+
+/** What a message shows in place of its fields, and after its text. */
+export interface Amendment {
+  /** Changes whenever the rest does. */
+  readonly version: string;
+  readonly view: Pick<MessageView, "text" | "quote">;
+  /** Draws the state of the entry that is on its way. */
+  draw(): HTMLElement | undefined;
+}
+
+/** Returns what to show of a message in the log or in the outbox. */
+export function amendmentOf(
+  chat: ChatClient,
+  actions: PageActions,
+  room: Room,
+  message: Message | OutboxMessage,
+): Amendment {
+  const item = pendingFor(chat, room, message);
+  const text = item === undefined ? message.text : item.type === "delete" ? undefined : item.text;
+  const quote = message.reply === undefined ? undefined : quoteOf(room, message.reply);
+  const state = item && stateOf(chat, room, item);
+  const amended = "amended" in message ? message.amended : "";
+  return {
+    version: [amended, quote, state, item && text].join(),
+    view: { text, quote },
+    draw: () => item && drawState(chat, actions, item, state ?? ""),
+  };
+}
+
+/** Returns the last edit or deletion of a message that is on its way, or else an unsent message. */
+export function pendingFor(
+  { outbox }: ChatClient,
+  room: Room,
+  message: Message | OutboxMessage,
+): OutboxMessage | undefined {
+  const isUnsent = "state" in message;
+  const amendment = outbox.messagesIn(room.name).findLast(({ type, target, offset }) =>
+    type !== undefined &&
+    (isUnsent || offset === undefined ? target === message.nonce : offset === message.offset)
+  );
+  return amendment ?? (isUnsent ? message : undefined);
+}
+
+/** Returns the author and the beginning of a message, from what is loaded. */
+export function quoteOf({ messages }: Room, offset: number): string {
+  const original = messages.find((message) => message.offset === offset);
+  if (original === undefined) return panels.messageAt(offset);
+  const { from, text = panels.deleted } = original;
+  return `${from}: ${text.replace(/^\/me /, "").slice(0, quoteMaxLength)}`.replace(/\s+/g, " ");
+}
+
+/** Returns why an entry is not in the log yet. */
+function stateOf(chat: ChatClient, room: Room, message: OutboxMessage): string {
+  const { state, problem } = message;
+  if (state === "stale") return panels.stale;
+  if (state === "failed") return `${panels.notSent} ${problem ? words.problem(problem) : ""}`;
+  if (room.waitReason?.code === "rate_limited") return panels.queued;
+  if (room.waitReason !== undefined) return words.problem(room.waitReason);
+  if (chat.isReady) return panels.sending;
+  return chat.outbox.isUnsaved(message) ? words.problem(notSaved) : panels.willSend;
+}
+
+/** Draws the state of an entry, with buttons to send, edit or discard one that waits for that. */
+function drawState(
+  chat: ChatClient,
+  actions: PageActions,
+  message: OutboxMessage,
+  text: string,
+): HTMLElement {
+  if (message.state === "pending") return element("span", { class: "state" }, text);
+  const again = message.state === "stale" ? panels.sendNow : panels.retry;
+  return element(
+    "span",
+    { class: "state trouble" },
+    element("span", {}, text),
+    button(again, () => chat.retry(message)),
+    message.type !== "delete" && button(panels.edit, () => actions.edit(message)),
+    button(panels.discard, () => chat.discard(message)),
+  );
+}

@@ -1,0 +1,59 @@
+// The list of people, and what the header and the person's own line say about the connection.
+
+import type { ChatClient } from "../state/chat_client.ts";
+import type { Room } from "../state/room.ts";
+import { panels } from "../words/language.ts";
+import { byId, element, setText } from "./dom.ts";
+import { KeyedList } from "./keyed_list.ts";
+
+/** Mounts the list. */
+export function mountPeople(chat: ChatClient) {
+  const people = byId<"aside">("people");
+  const peopleToggle = byId<"button">("people-toggle");
+  const peopleLabel = peopleToggle.textContent;
+  const peopleList = new KeyedList(byId<"ul">("people-list"));
+
+  return {
+    /** Draws the current room. `isOnline` is false once the connection has been lost for a while. */
+    update(current: Room, isOnline: boolean): void {
+      const { count, members, isCrowded } = current.roster;
+      // The roster is empty before the first page, and outdated without a connection.
+      const isKnown = isOnline && count > 0;
+      setText(byId<"span">("room-here"), isKnown ? `${panels.here(count)} · ` : "");
+      setText(peopleToggle, isKnown ? panels.here(count) : peopleLabel);
+      setText(byId<"h2">("people-title"), isKnown ? panels.hereNow(count) : peopleLabel);
+      people.classList.toggle("off", !isKnown);
+      const byName = [...members].sort(([, a], [, b]) => a.localeCompare(b));
+      peopleList.update(
+        isCrowded
+          ? [{
+            key: "",
+            version: String(panels.crowded),
+            create: () => element("li", { class: "hint" }, panels.crowded),
+          }]
+          : byName.map(([member, username]) => ({
+            key: member,
+            version: `${username} ${member === chat.member}`,
+            create: () => drawPerson(username, member === chat.member),
+          })),
+      );
+
+      const { limits } = chat;
+      const retention = limits && panels.retention(limits.retentionDays, limits.retentionMessages);
+      setText(byId<"span">("room-kept"), retention ?? "");
+      setText(byId<"bdi">("me-name"), chat.username);
+      byId<"span">("me-dot").classList.toggle("off", !isOnline);
+      setText(byId<"small">("me-state"), isOnline ? "" : panels.notConnected);
+    },
+  };
+}
+
+function drawPerson(username: string, isMe: boolean): HTMLElement {
+  return element(
+    "li",
+    {},
+    element("span", { class: "dot", "aria-hidden": "true" }),
+    element("bdi", { translate: "no" }, username),
+    isMe && element("small", {}, panels.you),
+  );
+}
