@@ -14,8 +14,9 @@ export function roomInAddress(): string {
   return isRoomName(name) ? name : defaultRoom;
 }
 
-/** Returns the path of a room. */
-export function addressOf(room: string): string {
+/** Returns the path of a room, or of a message in it. */
+export function addressOf(room: string, offset?: number): string {
+  if (offset !== undefined) return `${basePath}/r/${room}/${offset}`;
   return room === defaultRoom ? `${basePath}/` : `${basePath}/r/${room}`;
 }
 

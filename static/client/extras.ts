@@ -9,14 +9,15 @@ import type { Room } from "./state/room.ts";
 import { saveSnapshots } from "./state/snapshot_writer.ts";
 import type { TabOutbox } from "./state/tab_outbox.ts";
 import { mountComposerAids } from "./views/composer_aids.ts";
-import type { ComposerParts } from "./views/composer_aids.ts";
 import { mountConversationAids } from "./views/conversation_aids.ts";
 import { mountDialogs } from "./views/dialogs.ts";
 import { byId } from "./views/dom.ts";
+import { mountMessageMenu } from "./views/message_menu.ts";
 import { mountNavigation } from "./views/navigation.ts";
 import { mountNotifications } from "./views/notifications.ts";
 import { mountPeople } from "./views/people.ts";
 import { mountStatusLine, signInTrouble } from "./views/status_line.ts";
+import type { ComposerParts } from "./views/writing.ts";
 import { panels } from "./words/language.ts";
 import type { Complaint } from "./words/language.ts";
 
@@ -41,11 +42,14 @@ export function mountExtras(
   byId<"button">("me").addEventListener("click", dialogs.openSettings);
   const navigation = mountNavigation(actions);
   const people = mountPeople(chat);
+  const composerAids = mountComposerAids(chat, composer);
+  const { writing } = composerAids;
   const statusLine = mountStatusLine(chat, actions.redraw);
   return {
     dialogs,
-    composerAids: mountComposerAids(chat, composer),
-    conversationAids: mountConversationAids(chat, actions),
+    composerAids,
+    conversationAids: mountConversationAids(chat, actions, writing.takeBack),
+    messageMenu: mountMessageMenu(chat, actions, writing),
     navigation,
     signInTrouble: () => signInTrouble(chat),
     notifications: mountNotifications(chat, actions),
@@ -53,6 +57,7 @@ export function mountExtras(
     /** Draws what depends on the connection. */
     update(room: Room): void {
       people.update(room, statusLine.update(room));
+      writing.update(room);
     },
     /** Runs a slash command. Returns a complaint if it cannot. */
     runCommand(command: string, argument: string): Complaint | undefined {

@@ -91,7 +91,10 @@ const composer = mountComposer(chat, shared, {
     if (extras === undefined) return () => words.loadFailed;
     return extras.runCommand(name, argument);
   },
-  onSent: () => conversation.goToEnd(),
+  send: (room, text) => (extras?.composerAids.writing ?? chat).send(room, text),
+  onSent() {
+    if (!extras?.composerAids.writing.onSent()) conversation.goToEnd();
+  },
 });
 const conversation = mountConversation(chat, {
   redraw: drawSoon,
@@ -163,6 +166,7 @@ function draw(): void {
     extras?.dialogs.update();
     extras?.update(room);
     conversation.update(room);
+    extras?.messageMenu.update();
     // Last, since drawing the conversation marks it read.
     sidebars.update(room);
   }
@@ -290,10 +294,6 @@ async function loadExtras(): Promise<Extras> {
     leaveRoom: () => leaveRoom(current),
     addressOf,
     signOut,
-    edit(message) {
-      const text = chat.discard(message)?.text;
-      if (text !== undefined) composer.edit(text);
-    },
     markRead() {
       chat.rooms.get(current)?.markRead();
       drawSoon();

@@ -1,6 +1,5 @@
 // What the views that load after the page ask of it.
 
-import type { OutboxMessage } from "./state/outbox.ts";
 import type { Profile } from "./state/profile.ts";
 import type { Settings } from "./state/settings.ts";
 import type { KeyValue } from "./state/storage.ts";
@@ -14,8 +13,8 @@ export interface PageActions {
   readonly currentRoom: string;
   /** The path of the page without a room. */
   readonly home: string;
-  /** Returns the path of a room. */
-  addressOf(room: string): string;
+  /** Returns the path of a room, or of a message in it. */
+  addressOf(room: string, offset?: number): string;
   /** Shows a room. Returns a complaint if it cannot. */
   showRoom(name: string): Complaint | undefined;
   /** Leaves the current room. Returns a complaint if it cannot. */
@@ -24,8 +23,6 @@ export interface PageActions {
   openRoom(name: string): void;
   /** Marks the current room read. */
   markRead(): void;
-  /** Moves an unsent message back to the composer. */
-  edit(message: OutboxMessage): void;
   /** Makes this browser use another identity. */
   replaceProfile(profile: Profile): void;
   signOut(): void;

@@ -212,6 +212,15 @@ export class ChatClient {
     this.#flush(name);
   }
 
+  /** Changes the text of an entry that has not been sent. Returns a problem if it is invalid. */
+  change({ nonce, room }: OutboxMessage, text: string): Problem | undefined {
+    const cleaned = cleanText(text);
+    if (!cleaned.ok) return cleaned;
+    this.outbox.change(nonce, cleaned.value);
+    this.#flush(room);
+    return undefined;
+  }
+
   /** Sends a failed or stale message after all. */
   retry({ nonce, room }: OutboxMessage): void {
     this.outbox.retry(nonce);

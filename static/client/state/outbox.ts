@@ -111,7 +111,7 @@ export class Outbox {
     this.#put({ ...draft, nonce: newNonce(), room, at, state: "pending" });
   }
 
-  /** Changes an entry that has not been sent. */
+  /** Changes the text of an entry that has not been sent. */
   change(nonce: string, text: string): void {
     const message = this.#find(nonce);
     if (message !== undefined) this.#put({ ...message, text });

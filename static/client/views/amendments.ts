@@ -1,7 +1,6 @@
 // What is shown of a message beyond its place in the log: the message it answers, and what the outbox
 // holds for it.
 
-import type { PageActions } from "../page_actions.ts";
 import type { ChatClient } from "../state/chat_client.ts";
 import type { OutboxMessage } from "../state/outbox.ts";
 import type { Problem } from "../state/problem.ts";
@@ -22,12 +21,15 @@ export interface Amendment {
   draw(): HTMLElement | undefined;
 }
 
-/** Returns what to show of a message in the log or in the outbox. */
+/**
+ * Returns what to show of a message in the log or in the outbox. `takeBack` moves an unsent text back
+ * to the composer.
+ */
 export function amendmentOf(
   chat: ChatClient,
-  actions: PageActions,
   room: Room,
   message: Message | OutboxMessage,
+  takeBack: (message: OutboxMessage) => void = () => {},
 ): Amendment {
   const item = pendingFor(chat, room, message);
   const text = item === undefined ? message.text : item.type === "delete" ? undefined : item.text;
@@ -37,7 +39,7 @@ export function amendmentOf(
   return {
     version: [amended, quote, state, item && text].join(),
     view: { text, quote },
-    draw: () => item && drawState(chat, actions, item, state ?? ""),
+    draw: () => item && drawState(chat, takeBack, item, state ?? ""),
   };
 }
 
@@ -77,7 +79,7 @@ function stateOf(chat: ChatClient, room: Room, message: OutboxMessage): string {
 /** Draws the state of an entry, with buttons to send, edit or discard one that waits for that. */
 function drawState(
   chat: ChatClient,
-  actions: PageActions,
+  takeBack: (message: OutboxMessage) => void,
   message: OutboxMessage,
   text: string,
 ): HTMLElement {
@@ -88,7 +90,7 @@ function drawState(
     { class: "state trouble" },
     element("span", {}, text),
     button(again, () => chat.retry(message)),
-    message.type !== "delete" && button(panels.edit, () => actions.edit(message)),
+    message.type !== "delete" && button(panels.edit, () => takeBack(message)),
     button(panels.discard, () => chat.discard(message)),
   );
 }

@@ -13,6 +13,8 @@ import { byId, isTouch, setText } from "./dom.ts";
 export interface ComposerActions {
   /** Runs a slash command. Returns a complaint if it cannot. */
   command(command: string, argument: string): Complaint | undefined;
+  /** Sends a text. Returns a complaint if it cannot. */
+  send(room: string, text: string): Complaint | undefined;
   onSent(): void;
 }
 
@@ -27,7 +29,8 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, actions: Comp
 
   const onChange = () => {
     if (room === undefined) return;
-    saveDraft(storage, room.name, text.value);
+    // An edit is not a draft.
+    if (!aids?.writing.isEditing) saveDraft(storage, room.name, text.value);
     setText(problem, "");
     aids?.onChange();
     if (CSS.supports("field-sizing", "content")) return;
@@ -50,7 +53,7 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, actions: Comp
     const command = sign === "" ? name?.toLowerCase() : undefined;
     const isMessage = command === undefined || command === "/me";
     const complaint = isMessage
-      ? chat.send(
+      ? actions.send(
         origin.name,
         sign ? typed.slice(1) : command ? `${command} ${argument}` : text.value,
       )
@@ -97,11 +100,6 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, actions: Comp
       text.placeholder = words.placeholder(room.name);
       setValue(loadDraft(storage, room.name));
       if (!isTouch()) text.focus();
-    },
-    /** Replaces the text, for the person to change it. */
-    edit(value: string): void {
-      setValue(value);
-      text.focus();
     },
     /** Shows why something was not done. */
     complain,

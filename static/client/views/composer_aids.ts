@@ -1,21 +1,13 @@
-// Aids for writing: a list of slash commands, completion of names and rooms, recall of the last
-// message, a count of characters, a limit for pasted text, and keys that switch rooms. Loads when
-// the composer is focused.
+// Aids for writing: a list of slash commands, completion of names and rooms, edits and replies, a
+// count of characters, a limit for pasted text, and keys that switch rooms. Loads when the composer
+// is focused.
 
 import { codePointLength } from "../../../app/protocol/text.ts";
 import type { ChatClient } from "../state/chat_client.ts";
-import type { Room } from "../state/room.ts";
 import { panels } from "../words/language.ts";
-import type { Complaint } from "../words/language.ts";
 import { byId, element, setText } from "./dom.ts";
-
-/** What the aids use of the composer. */
-export interface ComposerParts {
-  readonly text: HTMLTextAreaElement;
-  room(): Room | undefined;
-  setValue(value: string): void;
-  complain(complaint: Complaint): void;
-}
+import { mountWriting } from "./writing.ts";
+import type { ComposerParts } from "./writing.ts";
 
 /** The counter shows when fewer characters than this are left. */
 const counterMin = 200;
@@ -107,13 +99,7 @@ export function mountComposerAids(
     return true;
   };
 
-  /** Puts the person's last message into an empty composer. */
-  const recall = (): boolean => {
-    const last = room()?.messages.findLast(({ member, text }) => member === chat.member && text);
-    if (text.value !== "" || last?.text === undefined) return false;
-    setValue(last.text);
-    return true;
-  };
+  const writing = mountWriting(chat, { text, room, setValue, complain });
 
   document.addEventListener("keydown", (event) => {
     const step = event.altKey ? ["ArrowUp", "", "ArrowDown"].indexOf(event.key) - 1 : 0;
@@ -131,6 +117,7 @@ export function mountComposerAids(
   });
 
   return {
+    writing,
     /** The text changed. */
     onChange(): void {
       completion = undefined;
@@ -145,7 +132,9 @@ export function mountComposerAids(
       const commands = list.hidden ? [] : matchingCommands();
       const command = commands[selected];
       if (command === undefined) {
-        return key === "ArrowUp" ? recall() : key === "Tab" && !shiftKey && complete();
+        if (key === "ArrowUp") return writing.editLast();
+        if (key === "Escape") return writing.escape();
+        return key === "Tab" && !shiftKey && complete();
       }
       switch (key) {
         case "ArrowDown":

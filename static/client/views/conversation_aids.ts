@@ -21,7 +21,11 @@ export type ConversationAids = ReturnType<typeof mountConversationAids>;
 const contextPx = 96;
 const dayShownMs = 1_200;
 
-export function mountConversationAids(chat: ChatClient, actions: PageActions) {
+export function mountConversationAids(
+  chat: ChatClient,
+  actions: PageActions,
+  takeBack: (message: OutboxMessage) => void,
+) {
   const log = byId<"div">("log");
   const day = element("p", { class: "day", "aria-hidden": "true", hidden: true });
   let shown: Room | undefined;
@@ -56,7 +60,7 @@ export function mountConversationAids(chat: ChatClient, actions: PageActions) {
   return {
     formatter: createFormatter(actions),
     amendmentOf: (room: Room, message: Message | OutboxMessage) =>
-      amendmentOf(chat, actions, room, message),
+      amendmentOf(chat, room, message, takeBack),
     /** Returns a line about presence events, which is empty if they cancel out. */
     describe: (events: Parameters<typeof presenceSentences>[0]) =>
       presenceSentences(events).join(" · "),

@@ -161,6 +161,7 @@ browserTest("says that a room is loading, not that it is empty", async (chat) =>
       JSON.stringify({
         position: { epoch: "e", offset: 1 },
         first: 1,
+        oldest: 1,
         messages: [message],
       }),
     );

@@ -1,0 +1,73 @@
+// Edits and deletions of one's own messages: in place while nothing has been sent, and as entries
+// of their own after that. Pure.
+
+import type { ChatClient } from "./chat_client.ts";
+import type { OutboxMessage } from "./outbox.ts";
+import type { Problem } from "./problem.ts";
+import type { Message, Room } from "./room.ts";
+
+/** The message that is amended: its offset, or its nonce while it is on its way. */
+type Target = Pick<OutboxMessage, "target" | "offset">;
+
+/** Replaces the text of a message. Returns a problem if it cannot. */
+export function editMessage(
+  chat: ChatClient,
+  room: Room,
+  message: Message | OutboxMessage,
+  text: string,
+): Problem | undefined {
+  const unsent = unsentMessage(chat, room, message);
+  if (unsent !== undefined && !unsent.isSent) return chat.change(unsent, text);
+  const target = targetOf(chat, room, message);
+  if (target === undefined) return { code: "not_found", message: "" };
+  const waiting = unsentEdits(chat, room, target).at(-1);
+  if (waiting !== undefined) return chat.change(waiting, text);
+  return chat.send(room.name, text, { type: "edit", ...target });
+}
+
+/** Deletes a message, and its edits that have not been sent. */
+export function deleteMessage(
+  chat: ChatClient,
+  room: Room,
+  message: Message | OutboxMessage,
+): Problem | undefined {
+  const unsent = unsentMessage(chat, room, message);
+  if (unsent !== undefined && !unsent.isSent) return void chat.discard(unsent);
+  const target = targetOf(chat, room, message);
+  if (target === undefined) return { code: "not_found", message: "" };
+  for (const edit of unsentEdits(chat, room, target)) chat.discard(edit);
+  chat.post(room.name, { type: "delete", text: "", ...target });
+  return undefined;
+}
+
+/** Returns a message as the outbox holds it now. */
+function unsentMessage(
+  { outbox }: ChatClient,
+  room: Room,
+  message: Message | OutboxMessage,
+): OutboxMessage | undefined {
+  return outbox.messagesIn(room.name).find(({ nonce, type }) =>
+    type === undefined && nonce === message.nonce
+  );
+}
+
+function targetOf(
+  chat: ChatClient,
+  room: Room,
+  message: Message | OutboxMessage,
+): Target | undefined {
+  if (message.offset !== undefined) return { offset: message.offset };
+  if (unsentMessage(chat, room, message) !== undefined) return { target: message.nonce };
+  // It has reached the log since.
+  const stored = room.messages.find(({ member, nonce }) =>
+    member === chat.member && nonce === message.nonce
+  );
+  return stored && { offset: stored.offset };
+}
+
+function unsentEdits({ outbox }: ChatClient, room: Room, to: Target): readonly OutboxMessage[] {
+  return outbox.messagesIn(room.name).filter(({ type, isSent, target, offset }) =>
+    type === "edit" && !isSent &&
+    (to.offset === undefined ? target === to.target : offset === to.offset)
+  );
+}

@@ -1,0 +1,232 @@
+// The actions of a message: a row of words while it is pointed at or focused, and a menu by key, by
+// long press, or by "More".
+
+import type { PageActions } from "../page_actions.ts";
+import { deleteMessage } from "../state/amending.ts";
+import type { ChatClient } from "../state/chat_client.ts";
+import type { OutboxMessage } from "../state/outbox.ts";
+import type { Message } from "../state/room.ts";
+import { panels } from "../words/language.ts";
+import { amendmentOf } from "./amendments.ts";
+import { button, byId, element, isTouch, keepFocus, setText } from "./dom.ts";
+import { viewOf } from "./message_view.ts";
+import { clockTime } from "./times.ts";
+import type { Writing } from "./writing.ts";
+
+const longPressMs = 500;
+/** A finger that moves farther scrolls. */
+const pressMovePx = 10;
+const copiedMs = 800;
+
+/** Mounts the actions of the messages in the conversation. */
+export function mountMessageMenu(chat: ChatClient, actions: PageActions, writing: Writing) {
+  const log = byId<"div">("log");
+  const talk = byId<"main">("talk");
+  const bar = element("div", { class: "bar", role: "toolbar", hidden: true });
+  const status = element("p", { class: "hint", role: "status" });
+  const menu = element("dialog", { class: "dialog menu" });
+  const hint = element("p", { id: "message-hint", hidden: true }, panels.messageHint);
+  log.after(bar, hint);
+  document.body.append(menu);
+  let shown: Element | undefined;
+  let press: { readonly x: number; readonly y: number; readonly timer: number } | undefined;
+
+  /** Returns the message that an article shows, in the log or in the outbox. */
+  const messageOf = (article: Element): Message | OutboxMessage | undefined => {
+    const view = viewOf(article);
+    const room = chat.rooms.get(actions.currentRoom);
+    if (view === undefined || room === undefined) return undefined;
+    const messages = view.offset === undefined ? chat.outbox.messagesIn(room.name) : room.messages;
+    return messages.find(({ nonce, offset }) =>
+      nonce === view.nonce && (view.offset === undefined || offset === view.offset)
+    );
+  };
+  const act = (run: () => void) => () => {
+    menu.close();
+    run();
+  };
+  const copy = (text: string) => async () => {
+    await navigator.clipboard.writeText(text);
+    setText(status, panels.copied);
+    setTimeout(() => menu.close(), copiedMs);
+  };
+  const confirmDeletion = (remove: () => void) => {
+    setText(status, panels.confirmDelete);
+    menu.replaceChildren(
+      status,
+      button(panels.delete, act(remove), { class: "primary" }),
+      button(panels.cancel, () => menu.close()),
+    );
+    menu.querySelector("button")?.focus();
+  };
+
+  /** Returns the actions that a message offers: first those that the row shows too. */
+  const actionsOf = (message: Message | OutboxMessage) => {
+    const room = chat.rooms.get(actions.currentRoom);
+    const text = room && amendmentOf(chat, room, message).view.text;
+    if (room === undefined || text === undefined) return { quick: [], others: [] };
+    const isUnsent = "state" in message;
+    const isOwn = isUnsent ? message.state === "pending" : message.member === chat.member;
+    const canCopy = navigator.clipboard !== undefined;
+    const link = location.origin + actions.addressOf(room.name, message.offset);
+    return {
+      quick: [
+        !isUnsent && button(panels.reply, act(() => writing.reply(message))),
+        isOwn && button(panels.edit, act(() => writing.edit(message))),
+      ],
+      others: [
+        canCopy && !isUnsent && button(panels.copyLink, copy(link)),
+        canCopy && button(panels.copyText, copy(text)),
+        isOwn && button(panels.delete, () =>
+          confirmDeletion(() => {
+            deleteMessage(chat, room, message);
+            actions.redraw();
+          })),
+      ],
+    };
+  };
+
+  const hide = () => {
+    bar.hidden = true;
+    shown = undefined;
+  };
+  const place = (article: Element) => {
+    const { top, right } = article.getBoundingClientRect();
+    const frame = talk.getBoundingClientRect();
+    bar.style.top = `${top - frame.top}px`;
+    bar.style.right = `${Math.max(0, frame.right - right)}px`;
+  };
+  const show = (article: Element) => {
+    if (article === shown) return place(article);
+    const message = messageOf(article);
+    if (message === undefined) return hide();
+    const { quick, others } = actionsOf(message);
+    if (!others.some(Boolean)) return hide();
+    shown = article;
+    bar.replaceChildren(
+      ...quick.filter((node) => node !== false),
+      button(panels.more, () => open(article), { "aria-haspopup": "dialog" }),
+    );
+    bar.ariaLabel = labelOf(article);
+    bar.hidden = false;
+    place(article);
+  };
+  const labelOf = (article: Element) => {
+    const view = viewOf(article);
+    return view === undefined ? "" : panels.actionsFor(view.from, clockTime(view.at));
+  };
+  const open = (article: Element) => {
+    const message = messageOf(article);
+    if (message === undefined) return;
+    const { quick, others } = actionsOf(message);
+    const buttons = [...quick, ...others].filter((node) => node !== false);
+    if (buttons.length === 0) return;
+    setText(status, "");
+    menu.replaceChildren(...buttons, status);
+    menu.ariaLabel = labelOf(article);
+    menu.showModal();
+    if (isTouch()) return;
+    const { top, right } = article.getBoundingClientRect();
+    menu.style.left = `${Math.min(right, innerWidth - 8) - menu.offsetWidth}px`;
+    menu.style.top = `${Math.max(8, Math.min(top, innerHeight - menu.offsetHeight - 8))}px`;
+  };
+
+  menu.addEventListener("pointerdown", ({ target }) => {
+    if (target === menu) menu.close();
+  });
+  menu.addEventListener("close", keepFocus);
+  menu.addEventListener("keydown", (event) => step(event, menu, "ArrowUp", "ArrowDown"));
+  bar.addEventListener("keydown", (event) => {
+    step(event, bar, "ArrowLeft", "ArrowRight");
+    if (event.key === "Escape" && shown instanceof HTMLElement) shown.focus();
+  });
+
+  log.addEventListener("pointerover", ({ target, pointerType }) => {
+    const article = target instanceof Element && target.closest("article");
+    if (pointerType === "mouse" && article) show(article);
+  });
+  log.addEventListener("pointerleave", ({ relatedTarget }) => {
+    if (!(relatedTarget instanceof Node && bar.contains(relatedTarget))) hide();
+  });
+  bar.addEventListener("pointerleave", ({ relatedTarget }) => {
+    if (!(relatedTarget instanceof Node && log.contains(relatedTarget))) hide();
+  });
+  log.addEventListener("focusin", ({ target }) => {
+    if (target instanceof Element && target.matches("article")) show(target);
+  });
+  log.addEventListener("scroll", () => {
+    if (shown?.contains(document.activeElement)) place(shown);
+    else hide();
+  }, { passive: true });
+
+  log.addEventListener("keydown", (event) => {
+    const { key, target } = event;
+    if (event.altKey || event.ctrlKey || event.metaKey || !(target instanceof Element)) return;
+    const isMessage = target.matches("article");
+    if (!isMessage && target !== log) return;
+    if (key === "Enter" && isMessage) open(target);
+    else if (key === "Escape") byId<"textarea">("text").focus();
+    else if (key === "ArrowUp" || key === "ArrowDown") {
+      focusNext(target, key === "ArrowUp" ? -1 : 1);
+    } else return;
+    event.preventDefault();
+  });
+  const focusNext = (from: Element, direction: number) => {
+    const articles = Array.from(log.querySelectorAll("article"));
+    const { top, bottom } = log.getBoundingClientRect();
+    const inView = articles.filter((article) => {
+      const box = article.getBoundingClientRect();
+      return box.bottom > top && box.top < bottom;
+    });
+    const index = articles.findIndex((article) => article === from);
+    const next = index < 0 ? inView.at(Math.min(0, direction)) : articles[index + direction];
+    if (next === undefined) return;
+    next.tabIndex = -1;
+    next.setAttribute("aria-describedby", hint.id);
+    next.focus({ preventScroll: true });
+    next.scrollIntoView({ block: "nearest" });
+    show(next);
+  };
+
+  const endPress = () => {
+    clearTimeout(press?.timer);
+    press = undefined;
+  };
+  log.addEventListener("pointerdown", ({ target, pointerType, clientX: x, clientY: y }) => {
+    endPress();
+    if (pointerType !== "touch" || !(target instanceof Element)) return;
+    const article = target.closest("a, button") === null && target.closest("article");
+    if (!article) return;
+    const timer = setTimeout(() => {
+      getSelection()?.removeAllRanges();
+      open(article);
+    }, longPressMs);
+    press = { x, y, timer };
+  });
+  log.addEventListener("pointermove", ({ clientX, clientY }) => {
+    if (press && Math.hypot(clientX - press.x, clientY - press.y) > pressMovePx) endPress();
+  });
+  for (const end of ["pointerup", "pointercancel"] as const) log.addEventListener(end, endPress);
+  // The browser's own long press selects a word.
+  log.addEventListener("contextmenu", (event) => {
+    if (press !== undefined) event.preventDefault();
+  });
+
+  return {
+    /** The conversation was drawn. */
+    update(): void {
+      if (shown?.isConnected === false) hide();
+      else if (shown !== undefined) place(shown);
+    },
+  };
+}
+
+/** Moves the focus to the previous or next button. */
+function step(event: KeyboardEvent, parent: HTMLElement, back: string, forth: string): void {
+  const direction = [back, "", forth].indexOf(event.key) - 1;
+  if (Math.abs(direction) !== 1) return;
+  event.preventDefault();
+  const buttons = Array.from(parent.querySelectorAll("button"));
+  const current = buttons.findIndex((node) => node === document.activeElement);
+  buttons.at((current + direction) % buttons.length)?.focus();
+}

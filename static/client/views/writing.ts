@@ -1,0 +1,137 @@
+// What the composer writes apart from new messages: an edit, or a reply. A line above it says so.
+
+import type { ChatClient } from "../state/chat_client.ts";
+import { editMessage } from "../state/amending.ts";
+import type { OutboxMessage } from "../state/outbox.ts";
+import type { Problem } from "../state/problem.ts";
+import type { Message, Room } from "../state/room.ts";
+import { panels } from "../words/language.ts";
+import type { Complaint } from "../words/language.ts";
+import { amendmentOf, quoteOf } from "./amendments.ts";
+import { button, byId, element, isTouch, setText } from "./dom.ts";
+
+/** The composer, as its aids use it. */
+export interface ComposerParts {
+  readonly text: HTMLTextAreaElement;
+  room(): Room | undefined;
+  setValue(value: string): void;
+  complain(complaint: Complaint): void;
+}
+
+interface Work {
+  readonly kind: "edit" | "reply";
+  readonly room: Room;
+  readonly message: Message | OutboxMessage;
+  /** What the composer had before an edit. */
+  readonly draft: string;
+}
+
+export type Writing = ReturnType<typeof mountWriting>;
+
+export function mountWriting(chat: ChatClient, { text, room, setValue }: ComposerParts) {
+  let work: Work | undefined;
+  const label = element("span", { dir: "auto" });
+  const line = element(
+    "p",
+    { class: "writing line", role: "status" },
+    label,
+    button(panels.cancel, () => cancel(), { class: "link" }),
+  );
+  line.hidden = true;
+  byId<"form">("composer").before(line);
+
+  const start = (kind: Work["kind"], room: Room, message: Message | OutboxMessage) => {
+    cancel();
+    work = { kind, room, message, draft: text.value };
+    line.hidden = false;
+    const hint = isTouch() ? "" : ` · ${panels.escapeCancels}`;
+    const title = kind === "edit"
+      ? panels.editing
+      : panels.replyingTo(quoteOf(room, message.offset ?? 0));
+    setText(label, title + hint);
+    text.focus();
+  };
+  /** Ends an edit, and brings back what the composer had before. */
+  const end = (): boolean => {
+    const isEdit = work?.kind === "edit";
+    const draft = work?.draft ?? "";
+    work = undefined;
+    line.hidden = true;
+    if (isEdit) setValue(draft);
+    return isEdit;
+  };
+  const cancel = () => {
+    if (work?.room === room()) end();
+  };
+  const edit = (message: Message | OutboxMessage, to?: string) => {
+    const current = room();
+    if (current === undefined) return;
+    const source = to ?? amendmentOf(chat, current, message).view.text ?? "";
+    start("edit", current, message);
+    // Two slashes send what would be a command.
+    setValue(source.startsWith("/") && !source.startsWith("/me ") ? `/${source}` : source);
+  };
+
+  return {
+    /** Whether the composer holds an edit, which is not a draft. */
+    get isEditing(): boolean {
+      return work?.kind === "edit";
+    },
+    edit,
+    reply(message: Message): void {
+      const current = room();
+      if (current !== undefined) start("reply", current, message);
+    },
+    /** Edits the person's last message, if the composer is empty. */
+    editLast(): boolean {
+      const current = room();
+      if (text.value !== "" || work !== undefined || current === undefined) return false;
+      const unsent = chat.outbox.messagesIn(current.name)
+        .findLast(({ type, state }) => type === undefined && state === "pending");
+      const last = unsent ??
+        current.messages.findLast((message) =>
+          message.member === chat.member && amendmentOf(chat, current, message).view.text
+        );
+      if (last !== undefined) edit(last);
+      return last !== undefined;
+    },
+    /** Moves the text of an unsent message or edit back to the composer. */
+    takeBack(item: OutboxMessage): void {
+      const taken = chat.discard(item);
+      const message = room()?.messages.find(({ offset }) => offset === taken?.offset);
+      if (taken === undefined) return;
+      if (taken.type === "edit" && message !== undefined) return edit(message, taken.text);
+      setValue(taken.text);
+      text.focus();
+    },
+    /** Cancels an edit or a reply. Returns false if there is none. */
+    escape(): boolean {
+      const isWorking = work !== undefined;
+      cancel();
+      return isWorking;
+    },
+    /** Sends what was typed. Returns a problem if it is not valid. */
+    send(name: string, typed: string): Problem | undefined {
+      if (work?.room.name !== name) return chat.send(name, typed);
+      const { kind, room, message } = work;
+      if (kind === "edit") return editMessage(chat, room, message, typed);
+      return chat.send(name, typed, { reply: message.offset });
+    },
+    /** The text was sent. Returns whether it was an edit. */
+    onSent: end,
+    /** Ends the work when another room is shown, or once its message is deleted. */
+    update(current: Room): void {
+      if (work === undefined) return;
+      const { kind, room, message } = work;
+      if (room !== current) {
+        work = undefined;
+        line.hidden = true;
+        return;
+      }
+      const stored = current.messages.find(({ nonce, member }) =>
+        nonce === message.nonce && ("state" in message ? member === chat.member : true)
+      );
+      if (kind === "edit" && stored !== undefined && stored.text === undefined) end();
+    },
+  };
+}

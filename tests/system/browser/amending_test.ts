@@ -1,0 +1,166 @@
+// Editing, deleting and answering messages, with the mouse, by keys, on a phone, and offline.
+
+import { assert, assertEquals } from "@std/assert";
+import {
+  browserTest,
+  messageTexts,
+  noRateLimit,
+  send,
+  waitForMessage,
+  waitForSent,
+} from "./browser_harness.ts";
+import type { Page } from "./browser_harness.ts";
+import { signInScripted } from "./scripted_server.ts";
+
+/** Points at a message and opens its menu. */
+async function openMenu(page: Page, text: string): Promise<void> {
+  await page.locator("#rows article", { hasText: text }).hover();
+  await page.locator(".bar").getByText("More").click();
+  await page.locator(".menu[open]").waitFor();
+}
+
+browserTest(
+  "edits the last message by ↑, cancels by Esc, and shows others the new text",
+  async (chat) => {
+    const ada = await chat.signIn("Ada");
+    const ben = await chat.signIn("Ben");
+    await send(ada, "Helo");
+    await waitForMessage(ben, "Helo");
+    await ada.press("#text", "ArrowUp");
+    assertEquals(await ada.inputValue("#text"), "Helo");
+    await ada.locator(".writing", { hasText: "Editing · Esc to cancel" }).waitFor();
+    await ada.press("#text", "Escape");
+    assertEquals(await ada.inputValue("#text"), "");
+    await ada.press("#text", "ArrowUp");
+    await send(ada, "Hello");
+    for (const page of [ada, ben]) await waitForMessage(page, "Hello edited");
+    assert(await ben.locator(".edited").getAttribute("title") !== "");
+    assertEquals(await ada.locator(".writing").isHidden(), true);
+    await ben.reload();
+    await waitForMessage(ben, "Hello edited");
+  },
+  noRateLimit,
+);
+
+browserTest("deletes a message for everyone, and forgets its text", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  const ben = await chat.signIn("Ben");
+  await send(ada, "my password");
+  await waitForMessage(ben, "my password");
+  await openMenu(ben, "my password");
+  assertEquals(await ben.locator(".menu button").allTextContents(), [
+    "Reply",
+    "Copy link",
+    "Copy text",
+  ]);
+  await ben.keyboard.press("Escape");
+  await openMenu(ada, "my password");
+  await ada.locator(".menu").getByText("Delete").click();
+  await ada.locator(".menu").getByText("Delete", { exact: true }).click();
+  for (const page of [ada, ben]) {
+    await waitForMessage(page, "Message deleted");
+    const stored = await page.evaluate(() =>
+      JSON.stringify({ ...localStorage, ...sessionStorage })
+    );
+    assert(!stored.includes("my password"), stored);
+    assert(!(await page.content()).includes("my password"));
+  }
+}, noRateLimit);
+
+browserTest("answers a message, and shows the beginning of the original", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  const ben = await chat.signIn("Ben");
+  await send(ada, "Who has the key?");
+  await waitForMessage(ben, "Who has the key?");
+  await ben.locator("#rows article", { hasText: "Who has the key?" }).hover();
+  await ben.locator(".bar").getByText("Reply").click();
+  await ben.locator(".writing", { hasText: "Replying to Ada: Who has the key?" }).waitFor();
+  await send(ben, "I do");
+  await ada.locator(".quote", { hasText: "Ada: Who has the key?" }).waitFor();
+  await ada.press("#text", "ArrowUp");
+  await send(ada, "Who has the *other* key?");
+  await ben.locator(".quote", { hasText: "Ada: Who has the *other* key?" }).waitFor();
+}, noRateLimit);
+
+browserTest(
+  "keeps an edit and a deletion that were made offline, and sends them later",
+  async (chat) => {
+    const ada = await chat.signIn("Ada");
+    for (const text of ["one", "two"]) {
+      await send(ada, text);
+      await waitForSent(ada);
+    }
+    await chat.killServer();
+    await send(ada, "three");
+    await ada.press("#text", "ArrowUp");
+    await send(ada, "drei");
+    await openMenu(ada, "one");
+    await ada.locator(".menu").getByText("Edit").click();
+    await send(ada, "eins");
+    await openMenu(ada, "two");
+    await ada.locator(".menu").getByText("Delete").click();
+    await ada.locator(".menu").getByText("Delete", { exact: true }).click();
+    await ada.locator("#rows .text", { hasText: "eins" }).locator(".state").waitFor();
+    await ada.reload();
+    await ada.locator("#rows .text", { hasText: "drei" }).waitFor();
+    await chat.startServer();
+    const ben = await chat.signIn("Ben");
+    await waitForMessage(ben, "drei");
+    await waitForMessage(ben, "eins edited");
+    await waitForMessage(ben, "Message deleted");
+    assertEquals(await messageTexts(ben), ["eins edited", "Message deleted", "drei"]);
+  },
+  noRateLimit,
+);
+
+browserTest("chooses messages and their actions by keys", async (chat) => {
+  const { ada, server } = await signInScripted(chat);
+  server.publish("lobby", { text: "first" }, { text: "second" });
+  await waitForMessage(ada, "second");
+  await ada.focus("#log");
+  await ada.keyboard.press("ArrowUp");
+  await ada.keyboard.press("ArrowUp");
+  assertEquals(
+    await ada.evaluate(() => document.activeElement?.textContent?.includes("first")),
+    true,
+  );
+  assertEquals(await ada.locator(".bar").isVisible(), true);
+  await ada.keyboard.press("Enter");
+  await ada.keyboard.press("ArrowUp");
+  assertEquals(await ada.evaluate(() => document.activeElement?.textContent), "Copy text");
+  await ada.keyboard.press("ArrowDown");
+  await ada.keyboard.press("Enter");
+  await ada.locator(".writing", { hasText: "Replying to Ben: first" }).waitFor();
+  assertEquals(await ada.evaluate(() => document.activeElement?.id), "text");
+}, { isShared: true });
+
+browserTest("opens the actions of a message by a long press on a phone", async (chat) => {
+  const { ada, server } = await signInScripted(chat, {
+    viewport: { width: 360, height: 640 },
+    hasTouch: true,
+    isMobile: true,
+  });
+  server.publish("lobby", { text: "first" });
+  const box = await ada.locator("#rows .text", { hasText: "first" }).boundingBox();
+  if (box === null) throw new Error("Cannot find the message");
+  const session = await ada.context().newCDPSession(ada);
+  const touchPoints = [{ x: box.x + 10, y: box.y + 10 }];
+  await session.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints });
+  await ada.locator(".menu[open]").waitFor();
+  await session.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
+  await ada.locator(".menu").getByText("Reply").click();
+  await ada.locator(".writing", { hasText: "Ben: first" }).waitFor();
+}, { isShared: true });
+
+browserTest("gives a room a title, for its header and the lists", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  await send(ada, "hi");
+  await waitForSent(ada);
+  await send(ada, "/title Tea & biscuits");
+  await ada.locator("#room-title", { hasText: "# lobby Tea & biscuits" }).waitFor();
+  await ada.locator("#room-list", { hasText: "Tea & biscuits" }).waitFor();
+  await ada.reload();
+  await ada.locator("#room-title", { hasText: "Tea & biscuits" }).waitFor();
+  await send(ada, "/title \u2800");
+  await ada.locator("#composer-problem", { hasText: "Titles have 1 to 60" }).waitFor();
+}, noRateLimit);
