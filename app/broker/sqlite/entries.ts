@@ -14,8 +14,11 @@ import type { DatabaseFile } from "./database.ts";
 /** `entries.kind` of each type. */
 const kinds = { message: 0, edit: 1, delete: 2, title: 3 } as const;
 
-/** `ordinal` numbers the entries of a room that are not messages. */
-const others = "FROM entries WHERE room = ?1 AND kind > 0";
+/**
+ * `ordinal` numbers the entries of a room that are not messages. By itself, SQLite would search them
+ * among all entries.
+ */
+const others = "FROM entries INDEXED BY entries_other WHERE room = ?1 AND kind > 0";
 
 const sql = {
   add: `INSERT INTO entries (room, offset, epoch, at, member, username, text, nonce, kind, ref,
@@ -25,8 +28,9 @@ const sql = {
   import: `INSERT INTO entries (room, epoch, offset, at, member, username, nonce, kind, text, ref,
                                 amended, edited_at, deleted_by, ordinal)
            SELECT rooms.id, epochs.id, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
-                  CASE ?8 WHEN 0 THEN NULL ELSE 1 + coalesce((SELECT ordinal FROM entries
-                  WHERE room = rooms.id AND kind > 0 ORDER BY offset DESC LIMIT 1), 0) END
+                  CASE ?8 WHEN 0 THEN NULL ELSE 1 + coalesce((
+                    SELECT ordinal FROM entries INDEXED BY entries_other
+                    WHERE room = rooms.id AND kind > 0 ORDER BY offset DESC LIMIT 1), 0) END
            FROM rooms, epochs WHERE rooms.name = ?1 AND epochs.name = ?2`,
   countEdit: `UPDATE entries SET edits = edits + 1
               WHERE offset = ? AND room = (SELECT id FROM rooms WHERE name = ?)`,
@@ -190,6 +194,11 @@ function columnsOf(entry: Entry): Columns {
 }
 
 /** Returns how many of a room's entries from `after` (exclusive) to `to` are messages. */
-export function countMessages(file: DatabaseFile, room: number, after: number, to: number): number {
+export function countMessages(
+  file: Pick<DatabaseFile, "get">,
+  room: number,
+  after: number,
+  to: number,
+): number {
   return to - after - Number(file.get(sql.countOthers, room, after, to)?.count ?? 0);
 }

@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
+import { countMessages } from "../../../app/broker/sqlite/entries.ts";
 import { migrate, migrations, schemaVersion } from "../../../app/broker/sqlite/schema.ts";
 
 Deno.test("migrate() brings a database of any version to the current one, with its rows", () => {
@@ -27,4 +28,25 @@ Deno.test("migrate() changes nothing if a step fails, and nothing of a newer ver
   assertEquals(database.prepare("PRAGMA user_version").get()?.user_version, schemaVersion);
   migrate(database, bad.slice(0, -1));
   assertThrows(() => migrate(database), Error, "made by a newer version of Parley");
+});
+
+Deno.test("countMessages() finds the entries to leave out by their index, however long the log is [E8]", () => {
+  using database = new DatabaseSync(":memory:");
+  migrate(database);
+  const statements: string[] = [];
+  const file = {
+    get(sql: string) {
+      statements.push(sql);
+      return { count: 2 };
+    },
+  };
+  assertEquals(countMessages(file, 1, 10, 20), 8);
+  for (const sql of statements) {
+    const plan = database.prepare(`EXPLAIN QUERY PLAN ${sql}`).all().map(({ detail }) => detail);
+    const searches = plan.filter((detail) => String(detail).includes("entries"));
+    assertEquals(
+      new Set(searches),
+      new Set(["SEARCH entries USING INDEX entries_other (room=? AND offset>? AND offset<?)"]),
+    );
+  }
 });
