@@ -135,6 +135,7 @@ async function serve(config: Config, logs: Logs, mirror: ConsoleMirror): Promise
     scheduler: { soon: (task) => void setImmediate(task), later },
     identity: { newToken, memberOf },
     access: config.accessCode === "" ? undefined : matcherOf(config.accessCode),
+    moderatorAccess: config.moderatorCode === "" ? undefined : matcherOf(config.moderatorCode),
     log: logs,
     meter: metrics,
   }, {

@@ -2,7 +2,7 @@
 // The tasks in deno.json, the container and the systemd unit start the program with it.
 
 import { dirname, resolve } from "node:path";
-import { serverUrl } from "../app/commands/health.ts";
+import { serverUrl } from "../app/commands/own_server.ts";
 import { configNames, readConfig } from "../app/core/config.ts";
 import type { Config } from "../app/core/config.ts";
 import { printError } from "../app/core/console.ts";
@@ -53,8 +53,8 @@ export function permissionsFor(config: Config, words: readonly string[]): Permis
       net: [...ports.map((port) => `${urlHost(host)}:${port}`), ...redis],
     };
   }
-  if (words[0] === "health") {
-    const url = words[1] ?? serverUrl(config);
+  if (words[0] === "health" || words[0] === "moderate") {
+    const url = words[0] === "health" && words[1] || serverUrl(config);
     return { read: [], write: [], net: URL.canParse(url) ? [hostAndPort(url, 80)] : [] };
   }
   const file = fileOperand(words);

@@ -3,7 +3,7 @@
 import type { Broker } from "../chat/broker.ts";
 import type { Config } from "../core/config.ts";
 import { databasePath, makeDataDir, redisPrefix } from "../core/data_dir.ts";
-import { randomName } from "../core/identity.ts";
+import { macOf, randomName } from "../core/identity.ts";
 import { later } from "../core/timers.ts";
 import { openSqliteStorage } from "./sqlite/storage.ts";
 
@@ -73,6 +73,7 @@ export async function openStorage(
     now: Date.now,
     later,
     graceMs: config.graceSeconds * 1000,
+    moderatorMac: config.moderatorCode === "" ? undefined : macOf(config.moderatorCode),
   });
   const notReadyReason = () => {
     if (storage.broker.isFull) return "The database has reached MAX_DATA_MB";

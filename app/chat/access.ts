@@ -1,9 +1,9 @@
-// The access code, and the limit on guesses (law 7).
+// The access code and the moderator code, and the limit on guesses (law 7).
 
 import type { ErrorPush } from "../protocol/wire.ts";
 import type { AccessCheck, Clock } from "./ports.ts";
 import { RateLimiter } from "./rate_limiter.ts";
-import { accessLocked, refusal } from "./refusals.ts";
+import { codeLocked, refusal } from "./refusals.ts";
 import type { Payer } from "./session.ts";
 
 /** Quota of wrong codes per network or known member: enough for typos, too few for guessing. */
@@ -19,19 +19,21 @@ const codeCost = { public: 1, private: 1 / 10, loopback: 1 / 10 };
 /** Key of the bucket that all addresses share. */
 const allAddresses = "all";
 
-/** Checks access codes and counts wrong ones. */
+/** Checks codes and counts wrong ones. */
 export class AccessGuard {
   readonly #clock: Clock;
   readonly #isCode: AccessCheck | undefined;
+  readonly #re: "hello" | "moderate";
   /** Wrong codes by network, and by known member. */
   readonly #wrong = new RateLimiter(burst, perSecond);
   readonly #wrongWide = new RateLimiter(wideBurst, widePerSecond);
   readonly #wrongTotal = new RateLimiter(totalBurst, totalPerSecond);
 
-  /** `isCode` is absent if the chat needs no code. */
-  constructor(clock: Clock, isCode: AccessCheck | undefined) {
+  /** `isCode` is absent if the chat needs no code. `re` is the command that has the code. */
+  constructor(clock: Clock, isCode: AccessCheck | undefined, re: "hello" | "moderate" = "hello") {
     this.#clock = clock;
     this.#isCode = isCode;
+    this.#re = re;
   }
 
   /**
@@ -47,7 +49,7 @@ export class AccessGuard {
     const retryAfter = this.#wait(network, now);
     // Don't check an unknown member's code: the response time could help a guesser.
     if (retryAfter > 0 && (!isKnown || this.#wrong.wait(member, now) > 0)) {
-      return accessLocked(retryAfter);
+      return codeLocked(this.#re, retryAfter);
     }
     if (this.#isCode(code)) return undefined;
     if (retryAfter > 0) this.#wrong.charge(member, 1, now);
@@ -57,7 +59,8 @@ export class AccessGuard {
       this.#wrongWide.charge(wideNetwork(network), cost, now);
       this.#wrongTotal.charge(allAddresses, cost, now);
     }
-    return refusal({ re: "hello" }, "access_denied");
+    const re = this.#re;
+    return refusal({ re }, re === "hello" ? "access_denied" : "moderator_denied");
   }
 
   /** Whether a network, or all of them, have used up their wrong codes. */

@@ -1,7 +1,7 @@
 // The broker port: the log of each room and the names members hold. Types only; the implementations
 // in app/broker run against one contract suite (tests/unit/broker/broker_contract.ts).
 
-import type { LeftReason, Position } from "../protocol/wire.ts";
+import type { LeftReason, ModeratorCommand, Position, Sanction } from "../protocol/wire.ts";
 
 /** A result, at once (SQLite) or later (Redis). An error means that storage is unavailable. */
 export type Outcome<T> = T | Promise<T>;
@@ -34,6 +34,7 @@ export interface DeleteDraft extends DraftFields {
   readonly type: "delete";
   /** Offsets of the messages: the author's own, unless it is a moderator. */
   readonly targets: readonly number[];
+  /** Whether it is known to have a moderator's rights, as the operator has. */
   readonly isModerator?: boolean;
 }
 /** Sets the title of a room that has messages. */
@@ -98,7 +99,15 @@ export type AppendResult =
   /** Not stored: the database has reached `MAX_DATA_MB`, or Redis its maxmemory. */
   | { readonly kind: "storage_full" }
   /** Not stored: a target is another member's, is not a message with text, or has 20 edits. */
-  | { readonly kind: "forbidden" | "not_found" | "edits_exhausted" };
+  | { readonly kind: "forbidden" | "not_found" | "edits_exhausted" }
+  /** Not stored: its author is muted or banned for this many ms. */
+  | { readonly kind: "muted" | "banned"; readonly retryAfter: number };
+
+/** A claim is refused: the member, or its network, is banned for this many ms. */
+export interface Banned {
+  readonly kind: "banned";
+  readonly retryAfter: number;
+}
 
 /**
  * The part of a room to read. A page has entries with at most `limit` messages and about `maxBytes`
@@ -169,6 +178,8 @@ export interface BrokerListener {
   tabMoved?(member: string, tab: string): void;
   /** A member is typing in a room through another node. Delivery is best effort. */
   memberTyping?(room: string, member: string): void;
+  /** Members were banned until a time, in ms since 1970. */
+  membersBanned?(members: readonly string[], until: number): void;
 }
 
 /** A member present through other nodes. */
@@ -193,16 +204,53 @@ export interface Cluster {
   remoteMembers(room: string): readonly RemoteMember[];
 }
 
+/** A moderator, or the operator, who needs no appointment. */
+export interface Moderator {
+  readonly member: string;
+  readonly username: string;
+  /** The network of its session, which it cannot ban. */
+  readonly network?: string | undefined;
+  readonly isOperator?: true;
+}
+
+/** The outcome of a moderator's command. */
+export type ModerationResult =
+  | { readonly kind: "refused"; readonly code: "forbidden" | "network_protected" | "not_found" }
+  | {
+    readonly kind: "done";
+    /** The sanctions now in force, the newest first. */
+    readonly sanctions: readonly Sanction[];
+    /** The sanction that was imposed or lifted. */
+    readonly changed?: Sanction | undefined;
+    /** Other members of the network; absent if it cannot be banned. */
+    readonly others?: number | undefined;
+  };
+
+/** Moderators, and the mutes and bans that they impose. */
+export interface Moderation {
+  /** Makes a member, who has given the code, a moderator. */
+  appoint(member: string): Outcome<void>;
+  isModerator(member: string): Outcome<boolean>;
+  /** Carries out a command in one transaction, unless `by` is not a moderator. */
+  moderate(command: ModeratorCommand, by: Moderator): Outcome<ModerationResult>;
+  /** Returns how much longer a member is muted, in ms, as far as this node knows. */
+  mutedFor(member: string): number;
+  /** Takes one bounded step of the pending sweeps. Returns how many messages it deleted. */
+  sweep(): Outcome<{ readonly deleted: number; readonly hasMore: boolean }>;
+}
+
 /** A log of entries per room, and the names that members hold. */
 export interface Broker {
   /** The other nodes; absent on a single node. */
   readonly cluster?: Cluster;
+  /** Absent if this broker cannot keep sanctions. */
+  readonly moderation?: Moderation;
 
   /**
    * Stores a tick's drafts, in order, in one transaction, and returns one result per draft. A draft
    * whose (room, member, nonce) was stored in the last 7 days gets its first result again, whatever
-   * has become of its targets. The targets of other drafts are checked as the drafts before it left
-   * them. Never throws: a draft that cannot be stored is `unavailable`.
+   * has become of its targets. Other drafts are refused if their author is banned or muted; the
+   * targets are checked as the drafts before it left them. Never throws: a draft that cannot be stored is `unavailable`.
    */
   append(drafts: readonly Draft[]): Outcome<readonly AppendResult[]>;
 
@@ -224,13 +272,14 @@ export interface Broker {
   /**
    * Gives a present member its name: the one it still holds, or else `username`. Returns the name,
    * or `undefined` if another member holds `username` or none is given. `tab` is announced to the
-   * other nodes.
+   * other nodes. `network` is kept for 24 h, and is absent if it must not be banned.
    */
   claim(
     member: string,
     username: string | undefined,
     tab?: string,
-  ): Outcome<string | undefined>;
+    network?: string,
+  ): Outcome<string | undefined | Banned>;
 
   /** Whether a member holds a name. */
   holdsName(member: string): Outcome<boolean>;

@@ -12,6 +12,7 @@ import type {
   HistoryCommand,
   LeftReason,
   Position,
+  Push,
   RoomRequest,
   ServerLimits,
 } from "../protocol/wire.ts";
@@ -29,11 +30,19 @@ import { Directory } from "./directory.ts";
 import { byteLength, encodeEntries } from "./entries.ts";
 import { LogReader } from "./log_reader.ts";
 import { Members } from "./members.ts";
+import { Moderation } from "./moderation.ts";
 import { whenDone } from "./outcome.ts";
 import { Outbound } from "./outbound.ts";
 import type { HubPorts, HubSettings } from "./ports.ts";
 import { Quotas } from "./quotas.ts";
-import { nameTaken, notJoined, rateLimited, refusal, storageUnavailable } from "./refusals.ts";
+import {
+  nameTaken,
+  notJoined,
+  rateLimited,
+  refusal,
+  sanctioned,
+  storageUnavailable,
+} from "./refusals.ts";
 import type { About } from "./refusals.ts";
 import type { Room } from "./room.ts";
 import { Rooms } from "./rooms.ts";
@@ -77,6 +86,7 @@ export class ChatHub {
   readonly #members: Members;
   readonly #reader: LogReader;
   readonly #directory: Directory;
+  readonly #moderation: Moderation;
   #sessionCount = 0;
   #cancelSweep: (() => void) | undefined;
   #isDraining = false;
@@ -112,6 +122,14 @@ export class ChatHub {
     const refuse = (session: Session, push: ErrorPush) => this.#refuse(session, push);
     this.#reader = new LogReader({ ports, ticker, outbound, quotas, members, refuse });
     this.#directory = new Directory(broker, clock, rooms);
+    this.#moderation = new Moderation({
+      ports,
+      outbound,
+      refuse,
+      mayRun: ({ session, payer }, re) => this.#mayRun(session, payer, { re }),
+      settle: (session, callBroker, onResult, onError) =>
+        this.#settle(session, "moderation_failed", callBroker, onResult, onError),
+    });
     broker.subscribe(this.#listener());
   }
 
@@ -177,6 +195,7 @@ export class ChatHub {
   async drain(): Promise<void> {
     this.#isDraining = true;
     this.#members.freeze();
+    this.#moderation.stop();
     this.#cancelSweep?.();
     this.#cancelSweep = undefined;
     this.#tick();
@@ -259,18 +278,29 @@ export class ChatHub {
     return entries.find((entry) => entry.offset === offset);
   }
 
+  /**
+   * Carries out a command of the operator, who has the moderator code: `delete` or one of a
+   * moderator. Returns the reply. Rejects while storage is unavailable.
+   */
+  operate(peer: PeerAddress, code: string, command: Command): Promise<Push> {
+    return this.#moderation.operate(peer, code, command);
+  }
+
   /** Current counts, for operators and tests. */
   get size() {
     return {
       sessions: this.#sessions.size,
       ...this.#members.size,
       rooms: this.#rooms.size,
-      rates: this.#quotas.size + this.#access.size,
+      rates: this.#quotas.size + this.#access.size + this.#moderation.size,
     };
   }
 
-  /** Closes a session and forgets it at once: the close event of a stuck peer may never come. */
-  #end(session: Session, code: number, reason: string): void {
+  /**
+   * Closes a session and forgets it at once: the close event of a stuck peer may never come. With
+   * `left` its member leaves; otherwise the grace begins.
+   */
+  #end(session: Session, code: number, reason: string, left?: LeftReason): void {
     // Send this tick's refusals and acks first, except to a peer that does not read.
     if (code !== closeCode.slowConsumer) this.#outbound.sendQueued(session);
     if (session.state.kind === "closing") return;
@@ -281,7 +311,7 @@ export class ChatHub {
       log.warn("close", { session: id, address, name, code, reason });
     }
     meter?.close(code);
-    this.#forget(session, undefined);
+    this.#forget(session, left);
     session.closed = { code, reason };
     session.socket.close(code, reason);
   }
@@ -348,6 +378,10 @@ export class ChatHub {
         return this.#typing(state, command.room);
       case "rename":
         return this.#rename(state, command.username);
+      case "moderate":
+        return this.#moderation.appoint(state, command.code);
+      default:
+        return this.#moderation.moderate(state, command);
     }
   }
 
@@ -387,7 +421,13 @@ export class ChatHub {
     this.#settle(
       session,
       "claim_failed",
-      () => broker.claim(id, command.username, command.tab),
+      () =>
+        broker.claim(
+          id,
+          command.username,
+          command.tab,
+          this.#moderation.networkOf(session.peer),
+        ),
       (username) => {
         this.#members.claimEnded(id);
         if (username === undefined) {
@@ -397,6 +437,9 @@ export class ChatHub {
               ? refusal({ re: "hello" }, "username_empty")
               : nameTaken("hello", command.username),
           );
+        }
+        if (typeof username === "object") {
+          return this.#refuse(session, sanctioned({ re: "hello" }, "banned", username.retryAfter));
         }
         if (session.state.kind === "closing") return this.#members.abandonClaim(payer);
         const older = this.#members.sessionsOf(id, command.tab);
@@ -437,6 +480,17 @@ export class ChatHub {
     });
     for (const { room, position } of rooms) {
       this.#enter(active, room, position);
+    }
+    this.#moderation.greet(active);
+  }
+
+  /** Closes the sessions of members that were banned; they leave at once. */
+  #banned(members: readonly string[], until: number): void {
+    for (const id of members) {
+      for (const { session } of this.#members.allSessionsOf(id)) {
+        this.#end(session, closeCode.banned, String(until), "quit");
+      }
+      this.#members.expel(id);
     }
   }
 
@@ -528,7 +582,10 @@ export class ChatHub {
   #typing({ session, member, payer, subscriptions }: ActiveSession, name: string): void {
     const { broker, clock } = this.#ports;
     const room = subscriptions.get(name)?.room;
-    if (room === undefined) return this.#refuse(session, notJoined({ re: "typing", room: name }));
+    const about = { re: "typing", room: name };
+    if (room === undefined) return this.#refuse(session, notJoined(about));
+    const mutedFor = this.#moderation.mutedFor(member.id);
+    if (mutedFor > 0) return this.#refuse(session, sanctioned(about, "muted", mutedFor));
     if (!this.#settings.typing) return;
     const maySend = this.#quotas.hasBytes(payer) && room.roster.type(member.id, clock.now());
     if (!maySend) return this.#countRefusal(session);
@@ -540,6 +597,8 @@ export class ChatHub {
   #rename(active: ActiveSession, username: string): void {
     const { session, member, payer } = active;
     const about = { re: "rename" };
+    const mutedFor = this.#moderation.mutedFor(member.id);
+    if (mutedFor > 0) return this.#refuse(session, sanctioned(about, "muted", mutedFor));
     if (!this.#mayRun(session, payer, about)) return;
     const retryAfter = this.#quotas.takeRename(member.id);
     if (retryAfter > 0) return this.#refuse(session, rateLimited(about, "renames", retryAfter));
@@ -655,6 +714,12 @@ export class ChatHub {
       case "not_found":
       case "edits_exhausted":
         return this.#refuse(session, refusal({ re: type, nonce, room }, result.kind));
+      case "muted":
+      case "banned":
+        return this.#refuse(
+          session,
+          sanctioned({ re: type, nonce, room }, result.kind, result.retryAfter),
+        );
       case "repeat":
       case "stored": {
         const { kind, offset } = result;
@@ -697,6 +762,7 @@ export class ChatHub {
         change(name, ({ roster }) => roster.removeRemote(member, reason)),
       memberRenamed: (member, username) => void this.#members.rename(member, username),
       tabMoved: (member, tab) => this.#replace(this.#members.sessionsOf(member, tab)),
+      membersBanned: (members, until) => this.#banned(members, until),
       memberTyping: (name, member) =>
         change(name, ({ roster }) => roster.type(member, this.#ports.clock.now())),
     };
@@ -741,6 +807,7 @@ export class ChatHub {
     }
     this.#quotas.sweep();
     this.#access.sweep();
+    this.#moderation.forgetGuesses();
   }
 
   #checkTimeouts(session: Session, now: number): void {

@@ -60,6 +60,19 @@ export class Members {
     return [...found.sessions].filter((active) => active.tab === tab);
   }
 
+  /** Returns the open sessions of a member. */
+  allSessionsOf(member: string): readonly ActiveSession[] {
+    return [...this.#members.get(member)?.sessions ?? []];
+  }
+
+  /** Takes a member without sessions out of its rooms and releases it, without a grace. */
+  expel(id: string): void {
+    const member = this.#members.get(id);
+    if (member === undefined || member.sessions.size > 0) return;
+    for (const presence of member.presences.values()) this.#depart(presence, "quit");
+    this.#release(member);
+  }
+
   /** Whether the member has not been released. */
   has(member: Member): boolean {
     return this.#members.get(member.id) === member;

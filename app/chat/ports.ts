@@ -24,7 +24,7 @@ export interface Identity {
   memberOf(token: string): string;
 }
 
-/** Returns whether a code is the access code, in constant time. Must not throw. */
+/** Returns whether a code is the right one, in constant time. Must not throw. */
 export type AccessCheck = (code: string) => boolean;
 
 /** Fields of a log line; `undefined` ones are left out. */
@@ -91,6 +91,8 @@ export interface HubPorts {
   readonly identity: Identity;
   /** Absent if the chat needs no access code. */
   readonly access?: AccessCheck | undefined;
+  /** Checks the moderator code. Absent if there is none, and so no moderators. */
+  readonly moderatorAccess?: AccessCheck | undefined;
   readonly log: HubLog;
   readonly meter?: HubMeter;
 }

@@ -21,6 +21,8 @@ const sentences = {
   edits_exhausted: `A message can be edited ${hubLimits.editsMax} times`,
   forbidden: "You can change only your own messages",
   hello_required: "Say hello first",
+  moderator_denied: "Wrong moderator code",
+  network_protected: "This network cannot be banned",
   not_found: "This message no longer exists",
   rooms_full: "Room limit reached. Join an existing room.",
   storage_full: "This chat's storage is full. Its operator must free up space.",
@@ -32,10 +34,17 @@ export function refusal(about: About, code: keyof typeof sentences): ErrorPush {
   return { type: "error", ...about, code, message: sentences[code] };
 }
 
-/** Too many wrong access codes; `retryAfter` in ms. */
-export function accessLocked(retryAfter: number): ErrorPush {
-  const message = `Too many wrong access codes. Try again in ${inSeconds(retryAfter)}`;
-  return { type: "error", re: "hello", code: "access_locked", message, retryAfter };
+/** Too many wrong codes; `retryAfter` in ms. */
+export function codeLocked(re: "hello" | "moderate", retryAfter: number): ErrorPush {
+  const message = `Too many wrong codes. Try again in ${inSeconds(retryAfter)}`;
+  const code = re === "hello" ? "access_locked" : "moderator_locked";
+  return { type: "error", re, code, message, retryAfter };
+}
+
+/** The member is muted or banned; `retryAfter` in ms. */
+export function sanctioned(about: About, code: "muted" | "banned", retryAfter: number): ErrorPush {
+  const message = `A moderator has ${code} you. This ends in ${inSeconds(retryAfter)}`;
+  return { type: "error", ...about, code, message, retryAfter };
 }
 
 export function nameTaken(re: string, username: string): ErrorPush {

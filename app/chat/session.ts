@@ -25,6 +25,8 @@ export interface PeerAddress {
    * larger than those of a public one.
    */
   readonly scope: "loopback" | "private" | "public";
+  /** Whether the network is the client's, and not this machine or a trusted proxy. */
+  readonly isBannable?: boolean;
 }
 
 /** Whose quotas a command uses: a member's and those of its address. */

@@ -1,10 +1,11 @@
 // The program's commands other than serving: `parley COMMAND OPERANDS`.
 
 import type { Config } from "../core/config.ts";
-import { print } from "../core/console.ts";
+import { print, printError } from "../core/console.ts";
 import { databasePath, makeDataDir, redisPrefix } from "../core/data_dir.ts";
 import { isRoomName, roomNameRule } from "../protocol/text.ts";
-import { checkHealth, serverUrl } from "./health.ts";
+import { checkHealth } from "./health.ts";
+import { serverUrl } from "./own_server.ts";
 
 interface Command {
   /** Names of the operands; optional ones are in brackets. */
@@ -35,7 +36,7 @@ const commands = new Map<string, Command>([
       const { restore } = await import("./restore.ts");
       const path = databasePath(config);
       makeDataDir(config);
-      const saved = await restore(path, file, new Date());
+      const saved = await restore(path, file, new Date(), printError);
       const previous = saved === undefined ? "" : `; the previous database is now ${saved}`;
       print(`Copied ${file} to ${path}${previous}\n`);
     },
@@ -83,6 +84,15 @@ const commands = new Map<string, Command>([
         ? await (await import("./sqlite_archive.ts")).openSqliteTarget(databasePath(config))
         : await (await import("./redis_archive.ts")).openRedisTarget(redisUrl, redisPrefix);
       print(`Imported ${await importChat(file, target)} messages from ${file}\n`);
+    },
+  }],
+  ["moderate", {
+    operands: ["ACTION", "[OPERAND]", "[OPERAND]"],
+    async run(operands, config) {
+      const { moderate, moderateUsage, moderatorCommandOf } = await import("./moderate.ts");
+      const command = moderatorCommandOf(operands);
+      if (command === undefined) throw new UsageError(moderateUsage);
+      print(await moderate(command, config));
     },
   }],
   ["remove-room", {

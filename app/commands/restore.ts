@@ -3,15 +3,22 @@
 import { FolderLock } from "../broker/sqlite/lock.ts";
 import { fileTimestamp } from "../broker/sqlite/sqlite_broker.ts";
 import { errorMessage } from "../core/error_message.ts";
+import { carryOver } from "./carry_over.ts";
 import { checkCopy, folderLock, infoOf, openDatabase, removeDatabase } from "./database_access.ts";
 
 /**
  * Replaces the database at `path` with the copy `from` and its journal, if it has one. Keeps the
- * previous database and returns its new path, if there was one.
+ * previous database and returns its new path, if there was one. The copy gets the bans, mutes and
+ * deletions of the previous one; if that fails, calls `warn` with a sentence.
  *
  * @throws {Error} If a server is using the folder, or `from` is not an intact Parley database.
  */
-export async function restore(path: string, from: string, now: Date): Promise<string | undefined> {
+export async function restore(
+  path: string,
+  from: string,
+  now: Date,
+  warn: (problem: string) => void = () => {},
+): Promise<string | undefined> {
   if (infoOf(from) === undefined) throw new Error(`Cannot copy ${from}: it does not exist`);
   const lock = await FolderLock.acquire(folderLock(path));
   const unfinished = `${path}.unfinished`;
@@ -19,6 +26,16 @@ export async function restore(path: string, from: string, now: Date): Promise<st
     removeDatabase(unfinished);
     await copyDatabase(from, unfinished);
     checkCopy(unfinished, from);
+    if (infoOf(path) !== undefined) {
+      try {
+        carryOver(path, unfinished);
+      } catch (error) {
+        warn(
+          "Cannot carry bans, mutes and deletions over from the previous database: " +
+            `${errorMessage(error)}. Deleted messages may be back`,
+        );
+      }
+    }
     // Copying may have taken so long that another process took the lock.
     lock.check();
     const previous = keepPrevious(path, `${path}.before-${fileTimestamp(now.getTime())}`);

@@ -99,6 +99,10 @@ const table = {
   ),
   roomDirectory: boolean("Let everyone with access to the chat list its rooms", true),
   accessCode: secret(10, "Code everyone must enter once; without it, the chat is open to all"),
+  moderatorCode: secret(
+    10,
+    "Code that makes whoever enters it with /moderate a moderator; without it, there are none",
+  ),
   trustProxy: number(0, 0, 10, "Number of your own proxies in front of the server"),
   drainSeconds: number(5, 0, 600, "Max time for connections to close on shutdown, in seconds"),
   maxRssMb: auto(
@@ -188,6 +192,11 @@ export function readConfig(
   }
   if (values["tlsCert"] === "" !== (values["tlsKey"] === "")) {
     errors.push("Cannot use TLS_CERT or TLS_KEY alone: set both");
+  }
+  if (values["moderatorCode"] !== "" && values["redisUrl"] !== "") {
+    errors.push(
+      "Cannot use MODERATOR_CODE with REDIS_URL: moderation needs the database in DATA_DIR",
+    );
   }
   if (errors.length > 0) return { kind: "errors", errors };
   // The loop above sets every key of the table to a value of its type.
@@ -279,6 +288,7 @@ Usage: parley [flags]                      Start the server
        parley backup FILE [flags]          Copy the database, even while the server runs
        parley restore FILE [flags]         Replace the database with a copy; stop the server first
        parley export ROOM [FILE] [flags]   Write a room to FILE.jsonl or FILE.txt, or to the console
+       parley moderate ACTION [flags]      List or lift sanctions, or delete messages, while it runs
        parley remove-room ROOM [flags]     Remove a room and its messages; stop the server first
        parley repair-times [flags]         Set message times in the future to now; stop the server first
 

@@ -1,6 +1,6 @@
 // Tokens, public ids, random names and secret comparison.
 
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 
 /** Returns a new token: 32 random bytes as 43 base64url characters. Its holder is the member. */
 export function newToken(): string {
@@ -21,6 +21,12 @@ export function matcherOf(secret: string): (text: string) => boolean {
   const digestOf = (text: string) => createHash("sha256").update(text).digest();
   const expected = digestOf(secret);
   return (text) => timingSafeEqual(digestOf(text), expected);
+}
+
+/** Returns a function that computes the HMAC-SHA-256 of a member's id, keyed with `secret`. */
+export function macOf(secret: string): (member: string) => string {
+  return (member) =>
+    createHmac("sha256", secret).update(`parley moderator ${member}`).digest("base64url");
 }
 
 /** Returns an unused name: 72 random bits as 12 base64url characters. */

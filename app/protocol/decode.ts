@@ -118,6 +118,19 @@ const decoders = new Map<string, (fields: Fields) => Command>([
   })],
   ["typing", (fields) => ({ type: "typing", room: roomOf(fields) })],
   ["rename", (fields) => ({ type: "rename", username: usernameOf(fields) })],
+  ["moderate", (fields) => ({ type: "moderate", code: codeOf(fields, "code") })],
+  ["mute", (fields) => ({ type: "mute", member: memberOf(fields), seconds: secondsOf(fields) })],
+  ["ban", (fields) => ({
+    type: "ban",
+    member: memberOf(fields),
+    seconds: secondsOf(fields),
+    deleteMessages: fields.deleteMessages === true,
+    network: fields.network === true,
+  })],
+  ["lift", (fields) => ({ type: "lift", id: offsetOf(fields, "id") })],
+  ["sanctions", () => ({ type: "sanctions" })],
+  ["neighbors", (fields) => ({ type: "neighbors", member: memberOf(fields) })],
+  ["sweep", (fields) => ({ type: "sweep", member: memberOf(fields), seconds: secondsOf(fields) })],
   ["ping", () => ({ type: "ping" })],
   ["pong", () => ({ type: "pong" })],
 ]);
@@ -199,11 +212,11 @@ function matchOf(
   throw new FieldError(code, `"${key}" must be ${rule}`);
 }
 
-/** Matches nonces, tabs and epochs. */
+/** Matches nonces, tabs, epochs and members. */
 const idPattern = /^[A-Za-z0-9_-]{1,36}$/;
 const idRule = "1 to 36 of A-Z, a-z, 0-9, _ and -";
 const tokenPattern = /^[A-Za-z0-9_-]{43}$/;
-const accessMaxLength = 256;
+const codeMaxLength = 256;
 
 function isNonce(value: unknown): value is string {
   return typeof value === "string" && idPattern.test(value);
@@ -243,9 +256,21 @@ function tabOf(fields: Fields): { readonly tab?: string } {
 
 function accessOf(fields: Fields): { readonly access?: string } {
   if (fields.access === undefined) return {};
-  const access = stringOf(fields, "access");
-  if (access.length <= accessMaxLength) return { access };
-  throw new FieldError("field_invalid", `"access" can have up to ${accessMaxLength} characters`);
+  return { access: codeOf(fields, "access") };
+}
+
+function codeOf(fields: Fields, key: string): string {
+  const code = stringOf(fields, key);
+  if (code.length <= codeMaxLength) return code;
+  throw new FieldError("field_invalid", `"${key}" can have up to ${codeMaxLength} characters`);
+}
+
+function memberOf(fields: Fields): string {
+  return matchOf(fields, "member", idPattern, "field_invalid", "the id of a member");
+}
+
+function secondsOf(fields: Fields): number {
+  return integerOf(fields, "seconds", 1, hubLimits.sanctionMaxSeconds);
 }
 
 function roomRequestOf(fields: Fields): RoomRequest {

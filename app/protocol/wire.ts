@@ -44,6 +44,10 @@ export const hubLimits = {
   pageMaxBytes: 262_144,
   /** Max bytes of messages in all `room` pushes that answer one `hello`. */
   helloMaxBytes: 524_288,
+  /** Max length of a mute or a ban, and of the time whose messages a sweep deletes: ten years. */
+  sanctionMaxSeconds: 315_360_000,
+  /** Max sanctions in a `sanctions` push. */
+  sanctionsMax: 500,
 } as const;
 
 /** Why a connection closed. A client does not reconnect after 1000 and 4000 to 4099. */
@@ -55,6 +59,7 @@ export const closeCode = {
   restarting: 1012,
   full: 1013,
   protocolError: 4000,
+  banned: 4001,
   replaced: 4005,
   noHello: 4100,
   slowConsumer: 4101,
@@ -131,15 +136,46 @@ export interface HistoryCommand {
   readonly limit: number;
 }
 
+/** Mutes a member for a while. */
+export interface MuteCommand {
+  readonly type: "mute";
+  readonly member: string;
+  readonly seconds: number;
+}
+/** Bans a member for a while. */
+export interface BanCommand {
+  readonly type: "ban";
+  readonly member: string;
+  readonly seconds: number;
+  /** Whether to delete what it wrote in the last hour. */
+  readonly deleteMessages: boolean;
+  /** Whether to ban all members of its network, and newcomers from there. */
+  readonly network: boolean;
+}
+/** A command of moderators, answered with `sanctions` or `neighbors`. */
+export type ModeratorCommand =
+  | MuteCommand
+  | BanCommand
+  /** Ends a sanction. */
+  | { readonly type: "lift"; readonly id: number }
+  | { readonly type: "sanctions" }
+  /** Asks how many others a ban of the member's network would reach. */
+  | { readonly type: "neighbors"; readonly member: string }
+  /** Deletes what a member wrote in the last `seconds`. */
+  | { readonly type: "sweep"; readonly member: string; readonly seconds: number };
+
 /** A client's command, decoded and validated. */
 export type Command =
   | HelloCommand
   | { readonly type: "join" } & RoomRequest
   | EntryCommand
   | HistoryCommand
+  | ModeratorCommand
+  | { readonly type: "moderate"; readonly code: string }
   | { readonly type: "leave" | "typing"; readonly room: string }
   | { readonly type: "rename"; readonly username: string }
-  | { readonly type: "ping" | "pong" };
+  | { readonly type: "ping" }
+  | { readonly type: "pong" };
 
 /** A member as others see it. */
 export interface MemberInfo {
@@ -299,6 +335,32 @@ export interface TypingPush {
   readonly room: string;
   readonly usernames: readonly string[];
 }
+/** A mute or a ban in force. */
+export interface Sanction {
+  readonly id: number;
+  readonly kind: "mute" | "ban";
+  readonly member: string;
+  /** The member's name when it was imposed; empty if unknown. */
+  readonly username: string;
+  /** When it was imposed and when it ends, in ms since 1970. */
+  readonly at: number;
+  readonly until: number;
+  /** Username of the moderator. */
+  readonly by: string;
+  /** Only for a ban of a network: how many other members it reached. */
+  readonly others?: number;
+}
+export interface SanctionsPush {
+  readonly type: "sanctions";
+  /** The newest first, up to 500. */
+  readonly sanctions: readonly Sanction[];
+}
+export interface NeighborsPush {
+  readonly type: "neighbors";
+  readonly member: string;
+  /** Other members of its network in the last 24 h; absent if the network cannot be banned. */
+  readonly others?: number;
+}
 export interface ErrorPush {
   readonly type: "error";
   /** The type of the refused command. */
@@ -325,6 +387,9 @@ export type Push =
   | RenamedPush
   | CountPush
   | TypingPush
+  | { readonly type: "moderator" }
+  | SanctionsPush
+  | NeighborsPush
   | ErrorPush;
 
 /** Codes of `error` pushes. A client treats an unknown code as final for the command. */
@@ -333,11 +398,16 @@ export type ErrorCode =
   | "access_locked"
   | "access_required"
   | "already_greeted"
+  | "banned"
   | "draining"
   | "edits_exhausted"
   | "field_invalid"
   | "forbidden"
   | "hello_required"
+  | "moderator_denied"
+  | "moderator_locked"
+  | "muted"
+  | "network_protected"
   | "nonce_invalid"
   | "not_found"
   | "not_joined"
@@ -378,6 +448,7 @@ export type ProblemCode =
   | "body_timeout"
   | "body_too_large"
   | "credentials_required"
+  | "command_invalid"
   | "handshake_invalid"
   | "host_denied"
   | "host_invalid"

@@ -33,6 +33,20 @@ export function clientAddress(peer: string, headers: Headers, trustProxy: number
   return entry === undefined ? direct : normalizeAddress(withoutPort(entry)) ?? unknownClient;
 }
 
+/**
+ * Whether `address`, which `clientAddress` returned, is the client's and not that of this machine
+ * or of a proxy, so that a ban may cover it.
+ */
+export function isBannable(
+  address: string,
+  peer: string,
+  headers: Headers,
+  trustProxy: number,
+): boolean {
+  if (isIP(address) === 0 || addressScope(address) === "loopback") return false;
+  return trustProxy === 0 || address !== peer && forwardedFor(headers).length >= trustProxy;
+}
+
 /** Headers that proxies add. */
 const proxyHeaders = [
   "forwarded",

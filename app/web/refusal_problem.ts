@@ -14,6 +14,8 @@ const statuses = new Map<string, ErrorStatus>([
   ["draining", 503],
   ["edits_exhausted", 409],
   ["forbidden", 403],
+  ["moderator_denied", 401],
+  ["moderator_locked", 429],
   ["muted", 403],
   ["not_found", 404],
   ["rate_limited", 429],

@@ -11,7 +11,7 @@ import type { HostGuardOptions } from "./host_guard.ts";
 import { Listener } from "./listener.ts";
 import type { RequestHandler } from "./listener.ts";
 import type { PeerAddress } from "../chat/session.ts";
-import { clientAddress, normalizeAddress, peerAddress } from "./peer.ts";
+import { clientAddress, isBannable, normalizeAddress, peerAddress } from "./peer.ts";
 import { problemResponse } from "./problem.ts";
 import type { Problem } from "./problem.ts";
 import { ResponseLimits } from "./response_limits.ts";
@@ -140,7 +140,11 @@ export function serveWeb(options: WebOptions): WebServer {
     const { method, url, headers } = request;
     // With HOST=[::], IPv4 addresses arrive as IPv4-mapped IPv6 ones.
     const peer = normalizeAddress(remoteAddr.hostname) ?? remoteAddr.hostname;
-    const client = peerAddress(clientAddress(peer, headers, trustProxy), trustProxy);
+    const address = clientAddress(peer, headers, trustProxy);
+    const client = {
+      ...peerAddress(address, trustProxy),
+      isBannable: isBannable(address, peer, headers, trustProxy),
+    };
     proxyWarnings.check(peer, headers);
     // An upgrade consumes the request, so read it first.
     const record = {

@@ -1,9 +1,11 @@
 // The site: its route table and the small handlers.
 
 import type { PeerAddress } from "../chat/session.ts";
+import { decodeCommand } from "../protocol/decode.ts";
 import { suggestRoomName } from "../protocol/room_suggestion.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { Assets } from "./assets.ts";
+import { credentialsOf } from "./credentials.ts";
 import { operatorProblem } from "./operator.ts";
 import type { OperatorAccess } from "./operator.ts";
 import { notFound } from "./problem.ts";
@@ -81,6 +83,7 @@ export class Site {
           POST: ({ request, client }) => this.#sockets.diagnose(request, client) ?? noContent(),
         },
       },
+      { path: "/moderate", methods: { POST: (exchange) => this.#moderate(exchange) } },
       { path: "/assets/{file}", methods: file },
       {
         path: "/favicon.ico",
@@ -147,6 +150,19 @@ export class Site {
     } catch {
       return storageProblem("Rooms cannot be read now");
     }
+  }
+
+  /** Carries out a command of the operator: JSON in the query, with the moderator code as token. */
+  async #moderate({ request, client }: Exchange): Promise<Response | Problem> {
+    const decoded = decodeCommand(new URL(request.url).searchParams.get("command") ?? "");
+    if (!decoded.ok) {
+      const detail = "The command is invalid";
+      return { status: 400, code: "command_invalid", detail };
+    }
+    const code = credentialsOf(request.headers)?.token ?? "";
+    const push = await this.#options.hub.operate(client, code, decoded.command);
+    if (push.type === "error" && push.re === "moderate") return refusalProblem(push);
+    return textResponse(JSON.stringify(push), "application/json");
   }
 
   #here(room: string): Response {

@@ -12,6 +12,8 @@ export interface ChatClientOptions {
   readonly tab?: string;
   /** The position where an earlier connection ended. */
   readonly position?: Position;
+  /** Opens the connection. */
+  readonly dial?: (url: URL) => WebSocket;
 }
 
 /** The outcome of a message. */
@@ -39,11 +41,12 @@ export class ChatClient {
   constructor(
     url: string,
     username: string,
-    { token = newToken(), room = "lobby", tab, position }: ChatClientOptions = {},
+    { token = newToken(), room = "lobby", tab, position, dial }: ChatClientOptions = {},
   ) {
     this.token = token;
     this.room = room;
-    this.#socket = new WebSocket(new URL("ws", url.replace("http", "ws")));
+    const address = new URL("ws", url.replace("http", "ws"));
+    this.#socket = dial?.(address) ?? new WebSocket(address);
     this.#hello = { type: "hello", username, token, tab, rooms: [{ room, ...position }] };
     this.#join = { type: "join", room, ...position };
     this.#socket.onopen = () => this.send(this.#hello);

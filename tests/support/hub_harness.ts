@@ -82,6 +82,7 @@ export class TestChat {
     return new TestClient(this, {
       address,
       network,
+      isBannable: address !== "127.0.0.1",
       scope: address === "127.0.0.1"
         ? "loopback"
         : address.startsWith("10.")

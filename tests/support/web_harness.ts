@@ -1,6 +1,7 @@
 // A web server on a free port with a fake hub, and raw requests to it. For tests of app/web.
 
 import type { Page } from "../../app/chat/broker.ts";
+import type { Command, Push } from "../../app/protocol/wire.ts";
 import type { PeerAddress, Socket } from "../../app/chat/session.ts";
 import { Session } from "../../app/chat/session.ts";
 import type { AccessRecord } from "../../app/core/logging.ts";
@@ -91,6 +92,15 @@ export class FakeHub implements Hub {
 
   follow(socket: Socket, peer: PeerAddress): Session {
     return this.connect(socket, peer);
+  }
+
+  /** What `operate` returns, and what it was called with. */
+  reply: Push = { type: "sanctions", sanctions: [] };
+  readonly operated: { readonly code: string; readonly command: Command }[] = [];
+
+  operate(_peer: PeerAddress, code: string, command: Command) {
+    this.operated.push({ code, command });
+    return Promise.resolve(this.reply);
   }
 
   here(room: string, max: number) {

@@ -98,18 +98,23 @@ export function entryOf(room: string, row: EntryRow): Entry {
   }
 }
 
-/** Returns the offsets that an edit or a deletion may touch, or why it is refused. */
+/**
+ * Returns the offsets that an edit or a deletion may touch, or why it is refused. `isModerator`
+ * tells whether its author is one.
+ */
 export function checkTargets(
   file: DatabaseFile,
   room: number,
   draft: EditDraft | DeleteDraft,
+  isModerator: () => boolean,
 ): readonly number[] | AppendResult {
   const isEdit = draft.type === "edit";
   const found: number[] = [];
   for (const offset of new Set(isEdit ? [draft.target] : draft.targets)) {
     const row = file.get(sql.findTarget, room, offset);
     if (row === undefined) continue;
-    const isAllowed = row.member === draft.member || !isEdit && draft.isModerator === true;
+    const isAllowed = row.member === draft.member ||
+      draft.type === "delete" && (draft.isModerator === true || isModerator());
     if (!isAllowed) return { kind: "forbidden" };
     if (isEdit && Number(row.edits) >= hubLimits.editsMax) return { kind: "edits_exhausted" };
     found.push(offset);

@@ -21,16 +21,18 @@ const sql = {
   put: `INSERT OR REPLACE INTO names (key, member, username, current, live, wrote, held_until)
         VALUES (?, ?, ?, 1, 1, ?, 0)`,
   deleteAll: "DELETE FROM names WHERE member = ?",
+  free: "DELETE FROM names WHERE member = ? AND held_until <= ?",
   deleteFormer: "DELETE FROM names WHERE member = ? AND current = 0",
   deleteExpired: `DELETE FROM names WHERE key IN
                   (SELECT key FROM names WHERE live = 0 AND held_until <= ? LIMIT ?)`,
   setFormer: "UPDATE names SET current = 0 WHERE member = ?",
-  setLive: "UPDATE names SET live = 1 WHERE member = ?",
+  setLive: "UPDATE names SET live = 1, held_until = 0 WHERE member = ?",
   setWrote: "UPDATE names SET wrote = 1 WHERE member = ? AND wrote = 0",
-  hold: `UPDATE names SET live = 0, held_until = CASE wrote WHEN 1 THEN ? ELSE ? END
-         WHERE member = ?`,
-  holdAll: `UPDATE names SET live = 0, held_until = CASE wrote WHEN 1 THEN ? ELSE ? END
-            WHERE live = 1`,
+  // A live name has a time only if its member is banned until then.
+  hold: `UPDATE names SET live = 0,
+         held_until = max(held_until, CASE wrote WHEN 1 THEN ? ELSE ? END) WHERE member = ?`,
+  holdAll: `UPDATE names SET live = 0,
+            held_until = max(held_until, CASE wrote WHEN 1 THEN ? ELSE ? END) WHERE live = 1`,
 } as const;
 
 /** The names in one database. Changes belong inside a transaction. */
@@ -77,15 +79,13 @@ export class Names {
     return true;
   }
 
-  /** Starts the hold of a member's names, or frees them. */
+  /** Starts the hold of a member's names, or frees them unless the member is banned. */
   release(file: DatabaseFile, member: string, isFreed: boolean): void {
     const { now, nameHoldMs } = this.#options;
     this.#writers.delete(member);
-    if (isFreed) file.run(sql.deleteAll, member);
-    else {
-      const readerHoldMs = Math.min(nameHoldMs, hubLimits.readerHoldMs);
-      file.run(sql.hold, now() + nameHoldMs, now() + readerHoldMs, member);
-    }
+    if (isFreed) file.run(sql.free, member, now());
+    const readerHoldMs = Math.min(nameHoldMs, hubLimits.readerHoldMs);
+    file.run(sql.hold, now() + nameHoldMs, now() + readerHoldMs, member);
   }
 
   /** Starts the hold of all names that were live when the last server ended. */
@@ -95,11 +95,15 @@ export class Names {
     file.run(sql.holdAll, now() + Math.max(nameHoldMs, comeback), now() + comeback);
   }
 
-  /** Marks a member as having written, so that its names are held after it leaves. */
-  markWriter(file: DatabaseFile, member: string): void {
-    if (this.#writers.has(member)) return;
+  /**
+   * Marks a member as having written, so that its names are held after it leaves. Returns false if
+   * it is marked already.
+   */
+  markWriter(file: DatabaseFile, member: string): boolean {
+    if (this.#writers.has(member)) return false;
     file.run(sql.setWrote, member);
     this.#writers.add(member);
+    return true;
   }
 
   /** Removes up to `rows` names whose hold is over. Returns whether there may be more. */

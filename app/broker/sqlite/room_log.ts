@@ -15,6 +15,7 @@ import type { DatabaseFile } from "./database.ts";
 import { addEntry, checkTargets, countMessages, entryOf, selectEntries } from "./entries.ts";
 import type { EntryRow } from "./entries.ts";
 import type { Nonces } from "./nonces.ts";
+import type { Sanctions } from "./sanctions.ts";
 
 export interface RoomLogOptions {
   /** Returns a name that no epoch has had. */
@@ -76,6 +77,7 @@ const emptyRoom: StoredRoom = { id: 0, first: 1, head: 0, at: 0 };
 export class RoomLog {
   readonly #options: RoomLogOptions;
   readonly #nonces: Nonces;
+  readonly #sanctions: Sanctions;
   /** Committed rooms: all that this process wrote to, and others once they were read. */
   readonly #rooms = new Map<string, StoredRoom>();
   /** Rooms whose end was read, which have members: they are not evicted. */
@@ -89,9 +91,10 @@ export class RoomLog {
   readonly #pending = new Map<string, StoredRoom>();
   #epoch = { id: 0, name: "" };
 
-  constructor(options: RoomLogOptions, nonces: Nonces) {
+  constructor(options: RoomLogOptions, nonces: Nonces, sanctions: Sanctions) {
     this.#options = options;
     this.#nonces = nonces;
+    this.#sanctions = sanctions;
   }
 
   /** Starts an epoch: from here the log may differ from one that clients remember. */
@@ -128,6 +131,10 @@ export class RoomLog {
     let room = this.#pending.get(draft.room) ?? this.#roomOf(file, draft.room);
     const stored = room && this.#nonces.find(file, room.id, member, nonce);
     if (stored !== undefined) return { kind: "repeat", offset: stored };
+    const refusal = this.#sanctions.exist && !isForced(draft)
+      ? this.#sanctions.refusalOf(draft)
+      : undefined;
+    if (refusal !== undefined) return refusal;
     // Deleting makes room.
     if (this.#hasReachedSize && type !== "delete") return { kind: "storage_full" };
     const isEmpty = room === undefined || room.first > room.head;
@@ -135,7 +142,8 @@ export class RoomLog {
     if (type !== "message") {
       if (room === undefined || isEmpty) return { kind: "not_found" };
       if (type !== "title") {
-        const checked = checkTargets(file, room.id, draft);
+        const mayModerate = () => this.#sanctions.isModerator(file, member);
+        const checked = checkTargets(file, room.id, draft, mayModerate);
         if ("kind" in checked) return checked;
         targets = checked;
       }
@@ -313,6 +321,11 @@ export class RoomLog {
     }
     return late;
   }
+}
+
+/** Whether a draft is the server's or the operator's, which no sanction stops. */
+function isForced(draft: Draft): boolean {
+  return draft.type === "delete" && draft.isModerator === true;
 }
 
 /** Takes entries while they fit, at least one. `fetch` returns up to `count` from an offset on. */

@@ -10,6 +10,9 @@ import type { DatabaseSync } from "node:sqlite";
  * at most one is former. `rooms.indexed` is the offset up to which nonces are in `nonces`; later
  * ones are read from `entries`.
  *
+ * `members.network` is forgotten after a day. `wrote_at` is when the member first wrote.
+ * `sanctions.members` and `sweeps.members` are JSON arrays.
+ *
  * The columns of an entry from `kind` on differ from their defaults only if it is a reply, was
  * amended or is not a message (entries.ts).
  */
@@ -41,6 +44,23 @@ export const migrations: readonly string[] = [
     ) WITHOUT ROWID;
     CREATE INDEX names_member ON names (member);
     CREATE INDEX names_expiry ON names (live, held_until);
+    CREATE TABLE members (
+      member TEXT PRIMARY KEY, network TEXT, seen INTEGER NOT NULL, wrote_at INTEGER
+    ) WITHOUT ROWID;
+    CREATE INDEX members_network ON members (network) WHERE network IS NOT NULL;
+    CREATE INDEX members_network_seen ON members (seen) WHERE network IS NOT NULL;
+    CREATE INDEX members_seen ON members (seen);
+    CREATE TABLE moderators (member TEXT PRIMARY KEY, mac TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE sanctions (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, member TEXT NOT NULL,
+      username TEXT NOT NULL, members TEXT NOT NULL, network TEXT,
+      at INTEGER NOT NULL, until INTEGER NOT NULL, by TEXT NOT NULL
+    );
+    CREATE TABLE sweeps (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, members TEXT NOT NULL, since INTEGER NOT NULL,
+      member TEXT NOT NULL, username TEXT NOT NULL,
+      room INTEGER NOT NULL DEFAULT 0, before INTEGER NOT NULL DEFAULT 0
+    );
   `,
 ];
 

@@ -3,10 +3,12 @@
 
 import type {
   AppendResult,
+  Banned,
   Broker,
   BrokerListener,
   Draft,
   Entry,
+  Moderation,
   Page,
   ReadQuery,
   RoomSummary,
@@ -23,9 +25,13 @@ import { Retention } from "./retention.ts";
 import type { RetentionOptions } from "./retention.ts";
 import { RoomLog } from "./room_log.ts";
 import type { RoomLogOptions } from "./room_log.ts";
+import { Sanctions } from "./sanctions.ts";
+import type { SanctionsOptions } from "./sanctions.ts";
 import { schemaVersion } from "./schema.ts";
+import { sweepStep } from "./sweeps.ts";
 
-export interface SqliteBrokerOptions extends NamesOptions, RetentionOptions, RoomLogOptions {
+export interface SqliteBrokerOptions
+  extends NamesOptions, RetentionOptions, RoomLogOptions, SanctionsOptions {
   /** The database file, or `:memory:`. */
   readonly path: string;
   readonly durability: Durability;
@@ -53,6 +59,7 @@ export class SqliteBroker implements Broker {
   readonly #options: SqliteBrokerOptions;
   readonly #nonces: Nonces;
   readonly #names: Names;
+  readonly #sanctions: Sanctions;
   readonly #log: RoomLog;
   readonly #retention: Retention;
   /** Undefined after repeated failures, until the file is opened again. */
@@ -80,7 +87,8 @@ export class SqliteBroker implements Broker {
     this.#options = options;
     this.#nonces = new Nonces(options.recentNonces);
     this.#names = new Names(options);
-    this.#log = new RoomLog(options, this.#nonces);
+    this.#sanctions = new Sanctions(options);
+    this.#log = new RoomLog(options, this.#nonces, this.#sanctions);
     this.#retention = new Retention(options, this.#nonces);
     const file = new DatabaseFile(options.path, options.durability, startWaitMs);
     const { versionBefore } = file;
@@ -93,6 +101,7 @@ export class SqliteBroker implements Broker {
         this.#names.holdAll(file);
       });
       this.#nonces.load(file);
+      this.#sanctions.load(file);
     } catch (error) {
       file.close();
       throw openError(options.path, error);
@@ -103,23 +112,62 @@ export class SqliteBroker implements Broker {
   append(drafts: readonly Draft[]): readonly AppendResult[] {
     let appended;
     try {
-      appended = this.#transaction((file) => {
-        this.#nonces.moveSome(file, nonceRows + 2 * drafts.length);
-        const appended = this.#log.append(file, drafts, this.#options.now());
-        for (const { member } of appended.entries) this.#names.markWriter(file, member);
-        return appended;
-      });
+      appended = this.#transaction((file) => this.#store(file, drafts));
     } catch {
       return drafts.map(() => ({ kind: "unavailable" }));
     }
+    this.#stored(appended.entries);
+    return appended.results;
+  }
+
+  /** Stores drafts inside a transaction. */
+  #store(file: DatabaseFile, drafts: readonly Draft[]): ReturnType<RoomLog["append"]> {
+    this.#nonces.moveSome(file, nonceRows + 2 * drafts.length);
+    this.#sanctions.load(file);
+    const appended = this.#log.append(file, drafts, this.#options.now());
+    for (const { member } of appended.entries) {
+      if (this.#names.markWriter(file, member)) this.#sanctions.markWriter(file, member);
+    }
+    return appended;
+  }
+
+  /** Reports entries after their commit. */
+  #stored(stored: readonly Entry[]): void {
     this.#recover();
     this.#hasGarbage ||= this.#log.hasEvicted;
     this.#hasDeletedText ||= this.#log.hasDeleted;
-    const entries = [...this.#undelivered, ...appended.entries];
+    const entries = [...this.#undelivered, ...stored];
     this.#undelivered = [];
     if (entries.length > 0) this.#listener?.entries(entries);
-    return appended.results;
   }
+
+  readonly moderation: Moderation = {
+    appoint: (member) => this.#transaction((file) => this.#sanctions.appoint(file, member)),
+    isModerator: (member) => this.#sanctions.isModerator(this.#openFile(), member),
+    moderate: (command, by) => {
+      const result = this.#transaction((file) => {
+        this.#sanctions.load(file);
+        return this.#sanctions.moderate(file, command, by);
+      });
+      const { newBan } = this.#sanctions;
+      if (newBan !== undefined) this.#listener?.membersBanned?.(newBan.members, newBan.until);
+      return result;
+    },
+    mutedFor: (member) => this.#sanctions.mutedFor(member),
+    sweep: () => {
+      const { entries, hasMore } = this.#transaction((file) => {
+        const { drafts, hasMore } = sweepStep(file);
+        const { entries } = drafts.length > 0 ? this.#store(file, drafts) : { entries: [] };
+        return { entries, hasMore };
+      });
+      if (entries.length > 0) this.#stored(entries);
+      const deleted = entries.reduce(
+        (count, entry) => entry.type === "delete" ? count + entry.targets.length : count,
+        0,
+      );
+      return { deleted, hasMore };
+    },
+  };
 
   read(room: string, query: ReadQuery): Page {
     return this.#log.read(this.#openFile(), room, query);
@@ -137,8 +185,22 @@ export class SqliteBroker implements Broker {
     this.#listener = listener;
   }
 
-  claim(member: string, username: string | undefined): string | undefined {
-    return this.#transaction((file) => this.#names.claim(file, member, username));
+  claim(
+    member: string,
+    username: string | undefined,
+    _tab?: string,
+    network?: string,
+  ): string | undefined | Banned {
+    return this.#transaction((file) => {
+      this.#sanctions.load(file);
+      const refusal = this.#sanctions.claimRefusal(file, member, network);
+      if (refusal !== undefined) return refusal;
+      const claimed = this.#names.claim(file, member, username);
+      if (claimed !== undefined && network !== undefined) {
+        this.#sanctions.markSeen(file, member, network);
+      }
+      return claimed;
+    });
   }
 
   holdsName(member: string): boolean {
@@ -150,7 +212,10 @@ export class SqliteBroker implements Broker {
   }
 
   release(member: string, isFreed = false): void {
-    this.#transaction((file) => this.#names.release(file, member, isFreed));
+    this.#transaction((file) => {
+      this.#names.release(file, member, isFreed);
+      this.#sanctions.forget(file, member);
+    });
   }
 
   /** Does nothing: the next server reads from the file which members were present. */
@@ -161,8 +226,9 @@ export class SqliteBroker implements Broker {
       const now = this.#options.now();
       const hasMoreNonces = this.#nonces.prune(file, now, pruneRows);
       const hasMoreNames = this.#names.prune(file, now, pruneRows);
+      const hasMoreMembers = this.#sanctions.prune(file, now, pruneRows);
       const { pruned, hasMore } = this.#retention.prune(file, now, pruneRows);
-      return { pruned, hasMore: hasMoreNonces || hasMoreNames || hasMore };
+      return { pruned, hasMore: hasMoreNonces || hasMoreNames || hasMoreMembers || hasMore };
     });
     for (const [room, first] of pruned) {
       this.#log.setFirst(room, first);
@@ -270,7 +336,7 @@ export class SqliteBroker implements Broker {
       this.#log.commit();
       return result;
     } catch (error) {
-      for (const part of [this.#nonces, this.#names, this.#log]) part.rollback();
+      for (const part of [this.#nonces, this.#names, this.#sanctions, this.#log]) part.rollback();
       this.#fail(error);
       throw error;
     }
@@ -309,7 +375,7 @@ export class SqliteBroker implements Broker {
       const late = this.#log.catchUp(file);
       if (late === undefined) report("storage_changed", "the file lacks messages stored earlier");
       this.#undelivered = late === undefined ? [] : [...this.#undelivered, ...late];
-      for (const part of [this.#nonces, this.#names]) part.rollback();
+      for (const part of [this.#nonces, this.#names, this.#sanctions]) part.rollback();
       return file;
     } catch (error) {
       file.close();

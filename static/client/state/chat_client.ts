@@ -379,6 +379,7 @@ export class ChatClient {
       case "error":
         return this.#onError(push);
     }
+    if (!("room" in push)) return;
     const room = this.#rooms.get(push.room);
     if (room === undefined) return;
     // Entries of unknown types count too (E9).

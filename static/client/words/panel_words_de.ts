@@ -1,6 +1,7 @@
 // German words that load after the page: panels, commands, and problems.
 
 import type { Problem } from "../state/problem.ts";
+import { endInReason, endOf } from "./end_times.ts";
 import type { PanelWords } from "./panel_words_en.ts";
 
 const language = "de";
@@ -140,10 +141,13 @@ export const words: PanelWords = {
   unknownCommand: (command) =>
     `${command} gibt es nicht. /help zeigt alle Befehle, /${command} sendet es als Text.`,
   connectedElsewhere: "Diese Seite ist anderswo verbunden.",
-  connectionEnded: (reason) =>
-    `Der Server hat die Verbindung beendet${
-      reason === "" ? "" : `: ${reason}`
-    }. Lade die Seite neu, um es noch einmal zu versuchen.`,
+  connectionEnded: (reason) => {
+    const bannedUntil = endInReason(reason);
+    if (bannedUntil !== undefined) return banned(bannedUntil);
+    const detail = reason === "" ? "" : `: ${reason}`;
+    return `Der Server hat die Verbindung beendet${detail}. ` +
+      "Lade die Seite neu, um es noch einmal zu versuchen.";
+  },
   reload: "Neu laden",
   signInAgain: "Neu anmelden",
   useHere: "Hier nutzen",
@@ -181,6 +185,12 @@ export const words: PanelWords = {
     connection_dropped: "Die Verbindung brach jedes Mal ab.",
     draining: "Der Server startet neu.",
     flooding: "Diese Seite hat zu viel auf einmal gesendet.",
+    banned: (problem) => banned(endOf(problem)),
+    moderator_denied: "Falscher Moderationscode.",
+    moderator_locked: (problem) => `Zu viele falsche Codes. ${retry(problem)}`,
+    muted: (problem) => `Ein Moderator hat dich bis ${dateTime(endOf(problem))} stummgeschaltet.`,
+    network_protected:
+      "Dieses Netz lässt sich nicht sperren: Es ist unbekannt oder das eines Moderators.",
     not_saved: "Der Speicher dieses Browsers ist voll. Lass diesen Tab offen, bis die Nachricht " +
       "gesendet ist.",
     origin_denied: "Die Adresse dieser Seite ist hier nicht erlaubt. " +
@@ -226,6 +236,15 @@ function retry({ retryAfter = 0 }: Problem): string {
   const [unit, count] = seconds < 120 ? ["second", seconds] : ["minute", Math.ceil(seconds / 60)];
   const time = new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" });
   return `Versuch es in ${time.format(count)} noch einmal.`;
+}
+
+/** Returns a date and time, such as that of the end of a ban. */
+function dateTime(ms: number): string {
+  return new Intl.DateTimeFormat(language, { dateStyle: "long", timeStyle: "short" }).format(ms);
+}
+
+function banned(until: number): string {
+  return `Ein Moderator hat dich bis ${dateTime(until)} gesperrt.`;
 }
 
 function people(names: readonly string[]): string {

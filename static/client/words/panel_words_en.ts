@@ -1,6 +1,7 @@
 // English words that load after the page: panels, commands, and problems.
 
 import type { Problem } from "../state/problem.ts";
+import { endInReason, endOf } from "./end_times.ts";
 
 /** Sentences by problem code. Codes that only faulty clients cause have none. */
 export type Problems = Readonly<Record<string, string | ((problem: Problem) => string)>>;
@@ -141,10 +142,12 @@ export const words = {
   unknownCommand: (command: string) =>
     `There is no ${command}. Type /help to see all commands, or /${command} to send it as text.`,
   connectedElsewhere: "This page is connected elsewhere.",
-  connectionEnded: (reason: string) =>
-    `The server closed the connection${
-      reason === "" ? "" : `: ${reason}`
-    }. Reload the page to try again.`,
+  connectionEnded: (reason: string) => {
+    const bannedUntil = endInReason(reason);
+    if (bannedUntil !== undefined) return banned(bannedUntil);
+    const detail = reason === "" ? "" : `: ${reason}`;
+    return `The server closed the connection${detail}. Reload the page to try again.`;
+  },
   useHere: "Use here",
   reload: "Reload",
   signInAgain: "Sign in again",
@@ -182,6 +185,11 @@ export const words = {
     connection_dropped: "The connection dropped each time.",
     draining: "The server is restarting.",
     flooding: "This page sent too much at once.",
+    banned: (problem) => banned(endOf(problem)),
+    moderator_denied: "Wrong moderator code.",
+    moderator_locked: (problem) => `Too many wrong codes. ${retry(problem)}`,
+    muted: (problem) => `A moderator has muted you until ${dateTime(endOf(problem))}.`,
+    network_protected: "This network can't be banned: it is unknown, or a moderator's.",
     not_saved: "This browser's storage is full. Keep this tab open until the message is sent.",
     origin_denied: "This page's address isn't allowed here. " +
       "Ask whoever runs the chat to add it to ALLOWED_ORIGINS.",
@@ -226,6 +234,15 @@ function retry({ retryAfter = 0 }: Problem): string {
   const [unit, count] = seconds < 120 ? ["second", seconds] : ["minute", Math.ceil(seconds / 60)];
   const time = new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" });
   return `Try again in ${time.format(count)}.`;
+}
+
+/** Returns a date and time, such as that of the end of a ban. */
+function dateTime(ms: number): string {
+  return new Intl.DateTimeFormat(language, { dateStyle: "long", timeStyle: "short" }).format(ms);
+}
+
+function banned(until: number): string {
+  return `A moderator has banned you until ${dateTime(until)}.`;
 }
 
 function people(names: readonly string[]): string {

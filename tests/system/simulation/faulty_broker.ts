@@ -57,7 +57,7 @@ export function faultyBroker(options: FaultyBrokerOptions): Broker {
     claim: (member, username) => {
       requireWorking();
       const held = broker.claim(member, username);
-      if (held !== undefined) check(() => names.hold(held, member));
+      if (typeof held === "string") check(() => names.hold(held, member));
       return held;
     },
     rename: (member, username) => {

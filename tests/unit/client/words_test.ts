@@ -11,8 +11,8 @@ const root = new URL("../../../", import.meta.url);
 
 /** Codes that only a faulty client, another program or an operator meets. */
 const technicalCodes = new Set(
-  `already_greeted body_timeout body_too_large credentials_required field_invalid
-  handshake_invalid hello_required host_denied host_invalid internal local_only
+  `already_greeted body_timeout body_too_large command_invalid credentials_required
+  field_invalid handshake_invalid hello_required host_denied host_invalid internal local_only
   media_type_unsupported method_not_allowed nonce_invalid not_acceptable not_joined room_invalid
   subprotocol_unsupported token_invalid token_required unknown_type upgrade_required
   version_unsupported`.split(/\s+/),
@@ -124,6 +124,22 @@ Deno.test("problems have a sentence for exactly the codes that a person can meet
       assert(/^\p{Lu}.*[.…]$/u.test(sentence), `${code}: ${sentence}`);
     }
   }
+});
+
+Deno.test("problems and the end of a connection say until when a member is banned [B4]", () => {
+  const until = new Date(2030, 0, 2, 15, 4).getTime();
+  assertEquals(
+    englishPanels.connectionEnded(String(until)).replace(/\s/g, " "),
+    "A moderator has banned you until January 2, 2030 at 3:04 PM.",
+  );
+  assertEquals(
+    germanPanels.connectionEnded(String(until)),
+    "Ein Moderator hat dich bis 2. Januar 2030 um 15:04 gesperrt.",
+  );
+  const { banned } = englishPanels.problems;
+  const problem = { code: "banned", message: "", retryAfter: 86_400_000 };
+  assert(typeof banned === "function");
+  assertEquals(banned(problem), banned(problem));
 });
 
 Deno.test("problems name the limits of the protocol and the time to wait", () => {

@@ -12,7 +12,7 @@ function configOf(env: Record<string, string>): Config {
 Deno.test("runCommand() rejects a wrong command line before it touches any file", async () => {
   const config = configOf({ DATA_DIR: "/nowhere" });
   const unknown = "unknown command; the commands are backup, restore, export, export-chat, " +
-    "import-chat, remove-room, repair-times, health";
+    "import-chat, moderate, remove-room, repair-times, health";
   for (
     const [words, expected] of [
       [["frobnicate"], `Cannot run "frobnicate": ${unknown}`],

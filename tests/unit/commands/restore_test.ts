@@ -126,3 +126,41 @@ Deno.test("restore() refuses files that are not intact Parley databases, and cha
   assertEquals(textsOf(folder.open()).length, 1_000);
   assertEquals(folder.names().filter((name) => /before|unfinished|lock/.test(name)), []);
 });
+
+Deno.test("restore() carries bans, mutes and deletions over from the database it replaces [B8]", async () => {
+  await using folder = await databaseFolder();
+  const { path, dir } = folder;
+  const operator = { member: "operator", username: "Operator", isOperator: true } as const;
+  const broker = folder.open();
+  for (const text of ["one", "gone", "three"]) say(broker, text);
+  broker.moderation.moderate({ type: "mute", member: "lifted", seconds: 9e6 }, operator);
+  broker.close();
+  await backUp(path, `${dir}/copy.db`);
+  const later = folder.open();
+  later.moderation.moderate({ type: "lift", id: 1 }, operator);
+  later.moderation.moderate({
+    type: "ban",
+    member: "troll",
+    seconds: 9e6,
+    deleteMessages: false,
+    network: false,
+  }, operator);
+  const fields = { room: "lobby", member: "operator", from: "Operator", isModerator: true };
+  later.append([{ type: "delete", ...fields, targets: [2], nonce: "d" }]);
+  later.close();
+  const problems: string[] = [];
+  await restore(path, `${dir}/copy.db`, now, (problem) => problems.push(problem));
+  assertEquals(problems, []);
+  assert(!new TextDecoder("latin1").decode(Deno.readFileSync(path)).includes("gone"));
+  const restored = folder.open();
+  assertEquals(textsOf(restored), ["one", "", "three"]);
+  const listed = restored.moderation.moderate({ type: "sanctions" }, operator);
+  assert("sanctions" in listed);
+  assertEquals(listed.sanctions.map(({ kind, member }) => [kind, member]), [["ban", "troll"]]);
+  restored.close();
+  Deno.writeTextFileSync(path, "damaged");
+  await restore(path, `${dir}/copy.db`, now, (problem) => problems.push(problem));
+  assertEquals(problems.length, 1);
+  assert(problems[0]?.includes("Cannot carry bans, mutes and deletions over"), problems[0]);
+  assertEquals(textsOf(folder.open()), ["one", "gone", "three"]);
+});

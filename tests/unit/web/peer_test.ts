@@ -3,6 +3,7 @@ import {
   addressNetwork,
   addressScope,
   clientAddress,
+  isBannable,
   isUnspecified,
   normalizeAddress,
   peerAddress,
@@ -94,5 +95,33 @@ Deno.test("isUnspecified() returns true for the peer of a connection that was re
     true,
     false,
     false,
+  ]);
+});
+
+Deno.test("isBannable() is true for addresses of clients, not of this machine or proxies [B6]", () => {
+  const headersOf = (entries?: string) =>
+    new Headers(entries === undefined ? {} : { "x-forwarded-for": entries });
+  const check = (trustProxy: number, peer: string, entries?: string) => {
+    const headers = headersOf(entries);
+    return isBannable(clientAddress(peer, headers, trustProxy), peer, headers, trustProxy);
+  };
+  assertEquals([check(0, "192.0.2.1"), check(0, "10.0.0.1"), check(0, "2001:db8::1")], [
+    true,
+    true,
+    true,
+  ]);
+  assertEquals([check(0, "127.0.0.1"), check(0, "::1")], [false, false]);
+  assertEquals([check(0, "127.0.0.1", "192.0.2.1"), check(0, "192.0.2.1", "::1")], [false, true]);
+  // Behind a proxy.
+  assertEquals([check(1, "10.0.0.9", "192.0.2.1"), check(1, "127.0.0.1", "192.0.2.1")], [
+    true,
+    true,
+  ]);
+  for (const entries of [undefined, "unknown", "127.0.0.1", "10.0.0.9"]) {
+    assertEquals(check(1, "10.0.0.9", entries), false, entries);
+  }
+  assertEquals([check(2, "10.0.0.9", "192.0.2.1"), check(2, "10.0.0.9", "192.0.2.1, 10.0.0.8")], [
+    false,
+    true,
   ]);
 });

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
-import { accessLocked, refusal } from "../../../app/chat/refusals.ts";
+import { codeLocked, refusal } from "../../../app/chat/refusals.ts";
 import { loadAssets } from "../../../app/web/assets.ts";
 import type { RunningSite } from "../../support/web_harness.ts";
 import {
@@ -301,7 +301,7 @@ Deno.test("serveWeb() lists the rooms at /rooms, for the access code [D1]", asyn
     const [rooms, status, code] of [
       [refusal({ re: "GET" }, "access_required"), 401, "access_required"],
       [refusal({ re: "GET" }, "access_denied"), 401, "access_denied"],
-      [accessLocked(59_001), 429, "access_locked"],
+      [codeLocked("hello", 59_001), 429, "access_locked"],
       [new Error("no storage"), 503, "storage_unavailable"],
     ] as const
   ) {

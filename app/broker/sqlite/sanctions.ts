@@ -1,0 +1,301 @@
+// Moderators, mutes and bans, and the members and networks that they are checked against.
+
+import type { Banned, Draft, ModerationResult, Moderator } from "../../chat/broker.ts";
+import { hubLimits } from "../../protocol/wire.ts";
+import type { BanCommand, ModeratorCommand, MuteCommand, Sanction } from "../../protocol/wire.ts";
+import type { DatabaseFile } from "./database.ts";
+import { addSweep } from "./sweeps.ts";
+
+export interface SanctionsOptions {
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Returns the HMAC of the moderator code for a member. Absent without a code. */
+  readonly moderatorMac?: ((member: string) => string) | undefined;
+}
+
+/** How long the network of a member is known after its last claim. */
+const networkMs = 86_400_000;
+/** Members that wrote are known for this long after their last claim. */
+const memberMs = 365 * 86_400_000;
+/** Max members whose networks are known, the latest ones. */
+const networksMax = 100_000;
+/** What a ban can delete: messages of the last hour. */
+const banSweepMs = 3_600_000;
+
+const recent = "(seen > ?2 OR member IN (SELECT member FROM names WHERE live = 1))";
+
+const sql = {
+  seen: `INSERT INTO members (member, network, seen) VALUES (?1, ?2, ?3)
+         ON CONFLICT DO UPDATE SET network = ?2, seen = ?3`,
+  wrote: `INSERT INTO members (member, seen, wrote_at) VALUES (?1, ?2, ?2)
+          ON CONFLICT DO UPDATE SET wrote_at = ?2 WHERE wrote_at IS NULL`,
+  wroteAt: "SELECT wrote_at FROM members WHERE member = ?",
+  forget: "DELETE FROM members WHERE member = ? AND wrote_at IS NULL",
+  nthSeen: "SELECT seen FROM members WHERE network IS NOT NULL ORDER BY seen DESC LIMIT 1 OFFSET ?",
+  forgetNetworks: `UPDATE members SET network = NULL WHERE member IN (
+                     SELECT member FROM members WHERE network IS NOT NULL AND seen <= ?
+                     AND NOT EXISTS (SELECT 1 FROM names WHERE names.member = members.member
+                                     AND live = 1) ORDER BY seen LIMIT ?)`,
+  forgetMembers: `DELETE FROM members WHERE member IN (
+                    SELECT member FROM members WHERE seen <= ? AND network IS NULL LIMIT ?)`,
+  networkOf: `SELECT network FROM members WHERE member = ?1 AND ${recent}`,
+  membersOf: `SELECT member FROM members WHERE network = ?1 AND ${recent}`,
+  usernameOf: "SELECT username FROM names WHERE member = ? AND current = 1",
+  reserve: "UPDATE names SET held_until = max(held_until, ?) WHERE member = ?",
+  appoint: "INSERT OR REPLACE INTO moderators (member, mac) VALUES (?, ?)",
+  dismiss: "DELETE FROM moderators WHERE member = ?",
+  macOf: "SELECT mac FROM moderators WHERE member = ?",
+  isPresent: "SELECT 1 FROM names WHERE member = ? AND live = 1",
+  all: "SELECT * FROM sanctions WHERE until > ? ORDER BY id DESC",
+  expire: "DELETE FROM sanctions WHERE until <= ?",
+  replace: "DELETE FROM sanctions WHERE kind = ? AND member = ? AND network IS ?",
+  add: `INSERT INTO sanctions (kind, member, username, members, network, at, until, by)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+  lift: "DELETE FROM sanctions WHERE id = ?",
+} as const;
+
+/** The members that a ban reached, for the listener. */
+export interface NewBan {
+  readonly members: readonly string[];
+  readonly until: number;
+}
+
+/**
+ * The sanctions in one database, and a copy in memory that matches it. Changes belong inside a
+ * transaction, after `load`.
+ */
+export class Sanctions {
+  readonly #options: SanctionsOptions;
+  /** When mutes and bans end, by member. */
+  readonly #ends = { mute: new Map<string, number>(), ban: new Map<string, number>() };
+  /** Bans of networks. */
+  readonly #networks = new Map<string, { readonly at: number; readonly until: number }>();
+  /** Whether the maps match the database. They don't after a transaction has failed. */
+  #isLoaded = false;
+  /** The ban of the last `moderate`, if it was one. */
+  newBan: NewBan | undefined;
+
+  constructor(options: SanctionsOptions) {
+    this.#options = options;
+  }
+
+  /** Reads the sanctions, unless they are known. */
+  load(file: DatabaseFile): void {
+    if (this.#isLoaded) return;
+    const { mute, ban } = this.#ends;
+    for (const map of [mute, ban, this.#networks]) map.clear();
+    for (const row of file.all(sql.all, this.#options.now())) {
+      const [until, at] = [Number(row.until), Number(row.at)];
+      const ends = row.kind === "ban" ? ban : mute;
+      for (const member of membersIn(row)) {
+        ends.set(member, Math.max(until, ends.get(member) ?? 0));
+      }
+      if (typeof row.network === "string") this.#networks.set(row.network, { at, until });
+    }
+    this.#isLoaded = true;
+  }
+
+  /** A transaction failed, or the database was opened again. */
+  rollback(): void {
+    this.#isLoaded = false;
+  }
+
+  /** Whether there is any sanction, which may have ended. */
+  get exist(): boolean {
+    return this.#ends.ban.size > 0 || this.#ends.mute.size > 0;
+  }
+
+  /** Returns why a draft is refused. A muted member may still delete its own messages. */
+  refusalOf(
+    { member, type }: Draft,
+  ): { readonly kind: "muted" | "banned"; readonly retryAfter: number } | undefined {
+    const banned = this.#leftOf("ban", member);
+    if (banned > 0) return { kind: "banned", retryAfter: banned };
+    const muted = type === "delete" ? 0 : this.#leftOf("mute", member);
+    return muted > 0 ? { kind: "muted", retryAfter: muted } : undefined;
+  }
+
+  /** Returns how much longer a member is muted, in ms. */
+  mutedFor(member: string): number {
+    return this.#leftOf("mute", member);
+  }
+
+  /**
+   * Returns why a claim is refused: the member is banned, or its network is and it had written
+   * nothing before.
+   */
+  claimRefusal(
+    file: DatabaseFile,
+    member: string,
+    network: string | undefined,
+  ): Banned | undefined {
+    const banned = this.#leftOf("ban", member);
+    if (banned > 0) return { kind: "banned", retryAfter: banned };
+    const ban = network === undefined ? undefined : this.#networks.get(network);
+    const retryAfter = (ban?.until ?? 0) - this.#options.now();
+    if (ban === undefined || retryAfter <= 0 || this.isModerator(file, member)) return undefined;
+    const wroteAt = file.get(sql.wroteAt, member)?.wrote_at;
+    return typeof wroteAt === "number" && wroteAt < ban.at
+      ? undefined
+      : { kind: "banned", retryAfter };
+  }
+
+  /** Keeps the network of a member that has claimed its name. */
+  markSeen(file: DatabaseFile, member: string, network: string): void {
+    file.run(sql.seen, member, network, this.#options.now());
+  }
+
+  /** Keeps when a member first wrote. */
+  markWriter(file: DatabaseFile, member: string): void {
+    file.run(sql.wrote, member, this.#options.now());
+  }
+
+  /** Forgets a member that is gone and wrote nothing. */
+  forget(file: DatabaseFile, member: string): void {
+    file.run(sql.forget, member);
+  }
+
+  /**
+   * Removes sanctions that have ended, and up to `rows` networks and members last seen long ago.
+   * Returns whether there may be more.
+   */
+  prune(file: DatabaseFile, now: number, rows: number): boolean {
+    if (file.run(sql.expire, now).changes > 0) this.#isLoaded = false;
+    const nthSeen = Number(file.get(sql.nthSeen, networksMax)?.seen ?? 0);
+    const { changes } = file.run(sql.forgetNetworks, Math.max(now - networkMs, nthSeen), rows);
+    return changes === rows || file.run(sql.forgetMembers, now - memberMs, rows).changes === rows;
+  }
+
+  appoint(file: DatabaseFile, member: string): void {
+    const mac = this.#options.moderatorMac?.(member);
+    if (mac !== undefined) file.run(sql.appoint, member, mac);
+  }
+
+  isModerator(file: DatabaseFile, member: string): boolean {
+    const mac = this.#options.moderatorMac?.(member);
+    return mac !== undefined && file.get(sql.macOf, member)?.mac === mac;
+  }
+
+  /** Carries out a moderator's command. */
+  moderate(file: DatabaseFile, command: ModeratorCommand, by: Moderator): ModerationResult {
+    this.newBan = undefined;
+    if (by.isOperator !== true && !this.isModerator(file, by.member)) return refused("forbidden");
+    const now = this.#options.now();
+    switch (command.type) {
+      case "sanctions":
+        return this.#done(file);
+      case "neighbors": {
+        const network = this.#networkOf(file, command.member, by);
+        const members = network === undefined ? undefined : this.#membersOf(file, network);
+        const others = members?.filter((member) => member !== command.member).length;
+        return this.#done(file, undefined, others);
+      }
+      case "sweep":
+        addSweep(file, [command.member], now - command.seconds * 1000, by);
+        return this.#done(file);
+      case "lift": {
+        const changed = this.#list(file).find(({ id }) => id === command.id);
+        if (changed === undefined) return refused("not_found");
+        file.run(sql.lift, command.id);
+        return this.#done(file, changed);
+      }
+      case "mute":
+        return this.#impose(file, command, [command.member], undefined, by);
+      case "ban":
+        return this.#ban(file, command, by);
+    }
+  }
+
+  #ban(file: DatabaseFile, command: BanCommand, by: Moderator): ModerationResult {
+    const { member, seconds, deleteMessages } = command;
+    if (member === by.member) return refused("forbidden");
+    let network: string | undefined;
+    const members = new Set([member]);
+    if (command.network) {
+      network = this.#networkOf(file, member, by);
+      if (network === undefined) return refused("network_protected");
+      for (const other of this.#membersOf(file, network)) {
+        if (!this.isModerator(file, other)) members.add(other);
+      }
+    }
+    const now = this.#options.now();
+    const until = now + seconds * 1000;
+    file.run(sql.dismiss, member);
+    for (const each of members) file.run(sql.reserve, until, each);
+    const result = this.#impose(file, command, [...members], network, by);
+    if (deleteMessages) addSweep(file, [...members], now - banSweepMs, by);
+    this.newBan = { members: [...members], until };
+    return result;
+  }
+
+  /** Imposes a sanction, which replaces an earlier one of the same kind. */
+  #impose(
+    file: DatabaseFile,
+    { type, member, seconds }: MuteCommand | BanCommand,
+    members: readonly string[],
+    network: string | undefined,
+    by: Moderator,
+  ): ModerationResult {
+    const now = this.#options.now();
+    const username = String(file.get(sql.usernameOf, member)?.username ?? "");
+    const target = [type, member, username, JSON.stringify(members), network ?? null] as const;
+    file.run(sql.replace, type, member, network ?? null);
+    file.run(sql.add, ...target, now, now + seconds * 1000, by.username);
+    return this.#done(file, this.#list(file)[0]);
+  }
+
+  #done(file: DatabaseFile, changed?: Sanction, others?: number): ModerationResult {
+    if (changed !== undefined) {
+      this.#isLoaded = false;
+      this.load(file);
+    }
+    const sanctions = this.#list(file).slice(0, hubLimits.sanctionsMax);
+    return { kind: "done", sanctions, changed, others };
+  }
+
+  #list(file: DatabaseFile): readonly Sanction[] {
+    return file.all(sql.all, this.#options.now()).map((row) => ({
+      id: Number(row.id),
+      kind: row.kind === "ban" ? "ban" : "mute",
+      member: String(row.member),
+      username: String(row.username),
+      at: Number(row.at),
+      until: Number(row.until),
+      by: String(row.by),
+      ...(row.network === null ? {} : { others: membersIn(row).length - 1 }),
+    }));
+  }
+
+  /** Returns the network of a member, unless a moderator is present there. */
+  #networkOf(file: DatabaseFile, member: string, by: Moderator): string | undefined {
+    const since = this.#options.now() - networkMs;
+    const network = file.get(sql.networkOf, member, since)?.network;
+    if (typeof network !== "string" || network === by.network) return undefined;
+    const isProtected = this.#membersOf(file, network).some((other) =>
+      other !== member && file.get(sql.isPresent, other) !== undefined &&
+      this.isModerator(file, other)
+    );
+    return isProtected ? undefined : network;
+  }
+
+  #membersOf(file: DatabaseFile, network: string): readonly string[] {
+    const since = this.#options.now() - networkMs;
+    return file.all(sql.membersOf, network, since).map(({ member }) => String(member));
+  }
+
+  #leftOf(kind: "mute" | "ban", member: string): number {
+    const until = this.#ends[kind].get(member);
+    return until === undefined ? 0 : Math.max(0, until - this.#options.now());
+  }
+}
+
+function refused(
+  code: "forbidden" | "network_protected" | "not_found",
+): ModerationResult {
+  return { kind: "refused", code };
+}
+
+function membersIn(row: Record<string, unknown>): readonly string[] {
+  // This module has written it.
+  return JSON.parse(String(row.members)) as readonly string[];
+}

@@ -1,0 +1,76 @@
+// Sweeps: pending deletions of what members wrote since a time, in steps that a restart resumes.
+
+import type { DeleteDraft, Moderator } from "../../chat/broker.ts";
+import type { DatabaseFile } from "./database.ts";
+
+/** Entries and rooms that one step visits. */
+const stepEntries = 500;
+const stepRooms = 50;
+
+const sql = {
+  add: "INSERT INTO sweeps (members, since, member, username) VALUES (?, ?, ?, ?)",
+  // `room` is the last room visited. Entries before `before` are left there; none if it is 0.
+  next: "SELECT id, members, since, member, username, room, before FROM sweeps ORDER BY id LIMIT 1",
+  advance: "UPDATE sweeps SET room = ?, before = ? WHERE id = ?",
+  remove: "DELETE FROM sweeps WHERE id = ?",
+  room: "SELECT id, name, head FROM rooms WHERE id = ?",
+  nextRoom: `SELECT id, name, head FROM rooms WHERE id > ? AND at >= ? AND head >= first
+             ORDER BY id LIMIT 1`,
+  entries: `SELECT offset, at, member, kind = 0 AND text IS NOT NULL AS hasText FROM entries
+            WHERE room = ? AND offset < ? ORDER BY offset DESC LIMIT ?`,
+} as const;
+
+/** Adds a sweep of what `members` wrote since a time, in the name of a moderator. */
+export function addSweep(
+  file: DatabaseFile,
+  members: readonly string[],
+  since: number,
+  { member, username }: Moderator,
+): void {
+  file.run(sql.add, JSON.stringify(members), since, member, username);
+}
+
+/**
+ * Takes one step of the oldest sweep. Returns the deletions to append in the same transaction, one
+ * per room, and whether more may be left.
+ */
+export function sweepStep(
+  file: DatabaseFile,
+): { readonly drafts: readonly DeleteDraft[]; readonly hasMore: boolean } {
+  const drafts: DeleteDraft[] = [];
+  const sweep = file.get(sql.next);
+  if (sweep === undefined) return { drafts, hasMore: false };
+  const id = Number(sweep.id);
+  const since = Number(sweep.since);
+  const members: ReadonlySet<string> = new Set(JSON.parse(String(sweep.members)));
+  let [room, before] = [Number(sweep.room), Number(sweep.before)];
+  let left = stepEntries;
+  for (let rooms = 0; rooms < stepRooms && left > 0; rooms++) {
+    const found = before > 0 ? file.get(sql.room, room) : file.get(sql.nextRoom, room, since);
+    if (found === undefined) {
+      file.run(sql.remove, id);
+      return { drafts, hasMore: true };
+    }
+    room = Number(found.id);
+    const rows = file.all(sql.entries, room, before || Number(found.head) + 1, left);
+    const recent = rows.filter(({ at }) => Number(at) >= since);
+    const targets = recent
+      .filter(({ member, hasText }) => hasText === 1 && members.has(String(member)))
+      .map(({ offset }) => Number(offset));
+    before = recent.length === left ? Number(recent.at(-1)?.offset) : 0;
+    left -= rows.length;
+    if (targets.length === 0) continue;
+    drafts.push({
+      type: "delete",
+      room: String(found.name),
+      member: String(sweep.member),
+      from: String(sweep.username),
+      targets: targets.reverse(),
+      // A message is deleted once, so no other sweep uses it.
+      nonce: `sweep-${targets[0]}`,
+      isModerator: true,
+    });
+  }
+  file.run(sql.advance, room, before, id);
+  return { drafts, hasMore: true };
+}

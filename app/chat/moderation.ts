@@ -1,0 +1,221 @@
+// Moderation: the moderator code, the commands of moderators and the operator, and the sweeps that
+// bans start.
+
+import type { Command, ErrorPush, ModeratorCommand, Push } from "../protocol/wire.ts";
+import { AccessGuard } from "./access.ts";
+import type { Moderation as Store, ModerationResult, Moderator, Outcome } from "./broker.ts";
+import { whenDone } from "./outcome.ts";
+import type { HubPorts } from "./ports.ts";
+import type { Outbound } from "./outbound.ts";
+import { refusal, storageUnavailable } from "./refusals.ts";
+import type { ActiveSession, PeerAddress, Session } from "./session.ts";
+
+/** Time between the steps of a sweep. */
+const sweepStepMs = 10;
+/** Time before a sweep that failed continues. */
+const sweepRetryMs = 1_000;
+
+/** The operator, in the log of a room and in the list of sanctions. */
+const operator: Moderator = { member: "operator", username: "Operator", isOperator: true };
+
+export interface ModerationOptions {
+  readonly ports: HubPorts;
+  readonly outbound: Pick<Outbound, "queue">;
+  readonly refuse: (session: Session, push: ErrorPush) => void;
+  /** Charges a command, or refuses it. */
+  readonly mayRun: (active: ActiveSession, re: string) => boolean;
+  /** Calls the broker and holds back the session's further commands until its result. */
+  readonly settle: <T>(
+    session: Session,
+    callBroker: () => Outcome<T>,
+    onResult: (value: T) => void,
+    onError: () => void,
+  ) => void;
+}
+
+export class Moderation {
+  readonly #options: ModerationOptions;
+  readonly #guard: AccessGuard;
+  /** Absent if there are no moderators. */
+  readonly #store: Store | undefined;
+  #cancelSweep: (() => void) | undefined;
+  #isStopped = false;
+  /** Messages deleted by the pending sweeps. */
+  #swept = 0;
+
+  constructor(options: ModerationOptions) {
+    const { clock, broker, moderatorAccess } = options.ports;
+    this.#options = options;
+    this.#store = moderatorAccess && broker.moderation;
+    this.#guard = new AccessGuard(clock, moderatorAccess ?? (() => false), "moderate");
+    // The last server may have left some.
+    this.#sweepAfter(sweepStepMs);
+  }
+
+  /** Returns the network of a client, if there are moderators and they may ban it. */
+  networkOf({ network, isBannable }: PeerAddress): string | undefined {
+    return isBannable === true && this.#store !== undefined ? network : undefined;
+  }
+
+  /** Returns how much longer a member is muted, in ms. */
+  mutedFor(member: string): number {
+    return this.#options.ports.broker.moderation?.mutedFor(member) ?? 0;
+  }
+
+  /** Tells a session if its member is a moderator. */
+  greet({ session, member }: ActiveSession): void {
+    const { ports: { log }, outbound } = this.#options;
+    const store = this.#store;
+    if (store === undefined) return;
+    whenDone(log, "moderation_failed", () => store.isModerator(member.id), (isModerator) => {
+      if (isModerator) outbound.queue(session, { type: "moderator" });
+    });
+  }
+
+  /** Makes a member with the right code a moderator. */
+  appoint({ session, member, payer }: ActiveSession, code: string): void {
+    const { ports: { log }, outbound, refuse, settle } = this.#options;
+    const fields = { session: session.id, name: member.username, member: member.id };
+    const store = this.#store;
+    const denied = this.#guard.check(payer, code, false);
+    if (denied !== undefined || store === undefined) {
+      log.warn("moderator_denied", { ...fields, address: session.peer.address });
+      return refuse(session, denied ?? refusal({ re: "moderate" }, "moderator_denied"));
+    }
+    settle(
+      session,
+      () => store.appoint(member.id),
+      () => {
+        log.event("moderator_appointed", fields);
+        outbound.queue(session, { type: "moderator" });
+      },
+      () => refuse(session, storageUnavailable({ re: "moderate" })),
+    );
+  }
+
+  /** Carries out a command of a moderator. */
+  moderate(active: ActiveSession, command: ModeratorCommand): void {
+    const { outbound, refuse, mayRun, settle } = this.#options;
+    const { session, member: { id, username } } = active;
+    const by = { member: id, username, network: session.peer.network };
+    const store = this.#store;
+    if (store === undefined) return refuse(session, notModerator(command.type));
+    if (!mayRun(active, command.type)) return;
+    settle(
+      session,
+      () => store.moderate(command, by),
+      (result) => {
+        const push = this.#replyTo(command, by, result);
+        if (push.type === "error") refuse(session, push);
+        else outbound.queue(session, push);
+      },
+      () => refuse(session, storageUnavailable({ re: command.type })),
+    );
+  }
+
+  /** Carries out a command of the operator. Rejects while storage is unavailable. */
+  async operate(peer: PeerAddress, code: string, command: Command): Promise<Push> {
+    const { broker } = this.#options.ports;
+    const store = this.#store;
+    const denied = this.#guard.check({ ...peer, member: "" }, code, false);
+    if (denied !== undefined) return denied;
+    if (store === undefined) return notModerator(command.type);
+    if (isModeratorCommand(command)) {
+      return this.#replyTo(command, operator, await store.moderate(command, operator));
+    }
+    if (command.type !== "delete") return notModerator(command.type);
+    const { type, room, offset, nonce } = command;
+    const { member, username: from } = operator;
+    const [result] = await broker.append([
+      { type, room, member, from, targets: [offset], nonce, isModerator: true },
+    ]);
+    const about = { re: type, room, nonce };
+    if (result?.kind === "not_found") return refusal(about, result.kind);
+    if (result === undefined || !("offset" in result)) return storageUnavailable(about);
+    this.#options.ports.log.event("message_removed", { by: member, room, offset });
+    return { type: "ack", room, nonce, offset: result.offset };
+  }
+
+  /** Forgets counts of wrong codes that are full again. */
+  forgetGuesses(): void {
+    this.#guard.sweep();
+  }
+
+  /** How many networks have guessed wrong lately. */
+  get size(): number {
+    return this.#guard.size;
+  }
+
+  /** Logs the outcome of a command, starts a sweep that it added, and returns the reply. */
+  #replyTo(command: ModeratorCommand, by: Moderator, result: ModerationResult): Push {
+    const { type } = command;
+    if (result.kind === "refused") {
+      return result.code === "forbidden" ? notModerator(type) : refusal({ re: type }, result.code);
+    }
+    const { sanctions, changed, others } = result;
+    if (type === "neighbors") {
+      const { member } = command;
+      return { type, member, ...(others === undefined ? {} : { others }) };
+    }
+    if (type !== "sanctions") {
+      this.#options.ports.log.event(events[type], {
+        by: by.member,
+        moderator: by.username,
+        member: changed?.member ?? ("member" in command ? command.member : undefined),
+        name: changed?.username || undefined,
+        kind: type === "lift" ? changed?.kind : undefined,
+        until: changed && new Date(changed.until).toISOString(),
+        others: changed?.others,
+        seconds: type === "sweep" ? command.seconds : undefined,
+        deletes: type === "ban" ? command.deleteMessages : undefined,
+      });
+    }
+    if (type === "ban" || type === "sweep") this.#sweepAfter(0);
+    return { type: "sanctions", sanctions };
+  }
+
+  /** Stops sweeps; the next server continues them. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#cancelSweep?.();
+  }
+
+  #sweepAfter(ms: number): void {
+    const { scheduler, broker: { moderation } } = this.#options.ports;
+    if (moderation === undefined || this.#isStopped || this.#cancelSweep !== undefined) return;
+    this.#cancelSweep = scheduler.later(ms, () => this.#sweep(moderation));
+  }
+
+  #sweep(store: Store): void {
+    const { log } = this.#options.ports;
+    const again = (ms: number) => {
+      this.#cancelSweep = undefined;
+      this.#sweepAfter(ms);
+    };
+    whenDone(log, "sweep_failed", () => store.sweep(), ({ deleted, hasMore }) => {
+      this.#swept += deleted;
+      if (hasMore) return again(sweepStepMs);
+      if (this.#swept > 0) log.event("messages_swept", { messages: this.#swept });
+      this.#swept = 0;
+      this.#cancelSweep = undefined;
+    }, () => again(sweepRetryMs));
+  }
+}
+
+/** The events of commands that change something. */
+const events = {
+  mute: "member_muted",
+  ban: "member_banned",
+  lift: "sanction_lifted",
+  sweep: "sweep_started",
+} as const;
+
+const questions: ReadonlySet<string> = new Set(["sanctions", "neighbors"]);
+
+function isModeratorCommand(command: Command): command is ModeratorCommand {
+  return command.type in events || questions.has(command.type);
+}
+
+function notModerator(re: string): ErrorPush {
+  return { ...refusal({ re }, "forbidden"), message: "Only moderators can do this" };
+}

@@ -1,0 +1,67 @@
+// `parley moderate`: asks the running server to list or lift sanctions, or to delete messages.
+
+import type { Config } from "../core/config.ts";
+import { randomName } from "../core/identity.ts";
+import type { Push, Sanction } from "../protocol/wire.ts";
+import { ask, serverUrl } from "./own_server.ts";
+
+export const moderateUsage =
+  "Usage: parley moderate list | lift ID | delete ROOM OFFSET | sweep MEMBER HOURS [flags]";
+
+/** Returns the command that the server takes, or `undefined` if the operands are wrong. */
+export function moderatorCommandOf(operands: readonly string[]): object | undefined {
+  const [action, first = "", second = "", ...rest] = operands;
+  const [one, two] = [Number(first), Number(second)];
+  if (rest.length > 0) return undefined;
+  if (action === "list" && first === "") return { type: "sanctions" };
+  if (action === "lift" && one > 0 && second === "") return { type: "lift", id: one };
+  if (action === "delete" && two > 0) {
+    return { type: "delete", room: first, offset: two, nonce: randomName() };
+  }
+  if (action === "sweep" && two > 0) {
+    return { type: "sweep", member: first, seconds: Math.ceil(two * 3_600) };
+  }
+  return undefined;
+}
+
+/**
+ * Sends a command to the server that has these settings. Returns what it did, as lines for people.
+ *
+ * @throws {Error} If there is no code, the server cannot be reached, or it refuses.
+ */
+export async function moderate(command: object, config: Config): Promise<string> {
+  if (config.moderatorCode === "") {
+    throw new Error("Cannot moderate: set MODERATOR_CODE to the code that the server has");
+  }
+  const address = new URL("moderate", serverUrl(config));
+  address.searchParams.set("command", JSON.stringify(command));
+  const headers = { authorization: `Bearer ${config.moderatorCode}` };
+  const { status, text } = await ask(address, true, { method: "POST", headers });
+  if (status !== 200) throw new Error(`Cannot moderate: ${detailOf(text) ?? `status ${status}`}`);
+  // The server is of this version.
+  const push = JSON.parse(text) as Push;
+  switch (push.type) {
+    case "error":
+      throw new Error(`Cannot moderate: ${push.message}`);
+    case "sanctions":
+      return push.sanctions.map(lineOf).join("") || "No sanctions\n";
+    default:
+      return "Done\n";
+  }
+}
+
+function lineOf({ id, kind, member, username, until, by, others }: Sanction): string {
+  const whom = [username, member].filter((part) => part !== "").join(" ");
+  const more = others === undefined ? "" : ` and ${others} others of the network`;
+  return `${id}  ${kind}  ${whom}${more}, until ${new Date(until).toISOString()}, by ${by}\n`;
+}
+
+/** Returns the detail of a problem+json. */
+function detailOf(text: string): string | undefined {
+  try {
+    const { detail } = JSON.parse(text);
+    return typeof detail === "string" ? detail : undefined;
+  } catch {
+    return undefined;
+  }
+}

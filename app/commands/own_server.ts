@@ -1,0 +1,63 @@
+// Requests to the server that has the settings of this program, or to another.
+
+import type { Config } from "../core/config.ts";
+import { errorMessage } from "../core/error_message.ts";
+import { localHost } from "../core/url_host.ts";
+
+const timeoutMs = 3_000;
+
+/** The parts of a response that commands need. */
+export interface ServerResponse {
+  readonly status: number;
+  readonly text: string;
+}
+
+interface ServerRequest {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Returns the address, without BASE_PATH, of the server that has these settings. */
+export function serverUrl({ host, port, tlsCert }: Config): string {
+  return `${tlsCert === "" ? "http" : "https"}://${localHost(host)}:${port}/`;
+}
+
+/**
+ * Sends a request. The certificate of our own server may be for any name.
+ *
+ * @throws {Error} If there is no response in time.
+ */
+export async function ask(
+  address: URL,
+  isOwn: boolean,
+  request: ServerRequest = {},
+): Promise<ServerResponse> {
+  try {
+    if (isOwn && address.protocol === "https:") return await askUnverified(address, request);
+    const response = await fetch(address, { ...request, signal: AbortSignal.timeout(timeoutMs) });
+    return { status: response.status, text: await response.text() };
+  } catch (error) {
+    const cause = error instanceof Error ? error.cause : undefined;
+    throw new Error(`Cannot reach ${address.origin}/: ${errorMessage(cause ?? error)}`, {
+      cause: error,
+    });
+  }
+}
+
+async function askUnverified(address: URL, request: ServerRequest): Promise<ServerResponse> {
+  const https = await import("node:https");
+  const { promise, resolve, reject } = Promise.withResolvers<ServerResponse>();
+  // With an agent or the default CAs, Deno asks for access to the system's certificates.
+  const options = { agent: false, ca: [], rejectUnauthorized: false, timeout: timeoutMs };
+  const sent = https.request(address, { ...options, ...request }, (response) => {
+    let text = "";
+    response.setEncoding("utf8");
+    response.on("data", (part: string) => text += part);
+    response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
+    response.on("error", reject);
+  });
+  sent.on("timeout", () => sent.destroy(new Error("it does not respond")));
+  sent.on("error", reject);
+  sent.end();
+  return await promise;
+}
