@@ -90,6 +90,10 @@ export class Site {
         methods: readOnly(({ request }) => this.#asset("/assets/icon.svg", request)),
       },
       { path: "/manifest.webmanifest", methods: file },
+      {
+        path: "/openapi.json",
+        methods: readOnly(({ request }) => this.#asset("/assets/openapi.json", request)),
+      },
       { path: "/service_worker.js", methods: file },
       { path: "/healthz", methods: readOnly(() => this.#health()) },
       { path: "/readyz", methods: readOnly(() => this.#ready()) },

@@ -1,0 +1,38 @@
+// Posts the alerts of Prometheus to a room, as a webhook receiver of Alertmanager:
+//
+//   TOKEN=… deno run --allow-net --allow-env docs/examples/alertmanager.ts URL ROOM PORT
+const [server = "http://localhost:8000/", room = "alerts", port = "9001"] = Deno.args;
+const authorization = `Basic ${btoa(`Alertmanager:${Deno.env.get("TOKEN")}`)}`;
+
+interface Alert {
+  readonly status: "firing" | "resolved";
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly startsAt: string;
+  readonly fingerprint: string;
+}
+
+Deno.serve({ hostname: "127.0.0.1", port: Number(port) }, async (request) => {
+  const { alerts }: { alerts: readonly Alert[] } = await request.json();
+  for (const { status, labels, annotations, startsAt, fingerprint } of alerts) {
+    const text = `${status === "firing" ? "🔥" : "✅"} ${labels.alertname} ${labels.instance ?? ""}
+${annotations.summary ?? annotations.description ?? ""}`;
+    const response = await fetch(new URL(`r/${room}`, server), {
+      method: "POST",
+      body: text,
+      // Alertmanager repeats alerts until it succeeds: each change of one is stored once.
+      headers: {
+        authorization,
+        "idempotency-key": keyOf(status, Date.parse(startsAt), fingerprint),
+      },
+    });
+    // On 429 and 503, Alertmanager tries again later.
+    if (!response.ok) return new Response(response.body, { status: 503 });
+    await response.body?.cancel();
+  }
+  return new Response("Posted");
+});
+
+function keyOf(...parts: readonly (string | number)[]): string {
+  return parts.join("-").replaceAll(/[^\w-]/g, "").slice(0, 36);
+}

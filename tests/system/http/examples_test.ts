@@ -1,0 +1,218 @@
+// The programs in docs/examples that use HTTP, against a real server.
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { withBench } from "../../support/server_bench.ts";
+import { until } from "../../support/waiting.ts";
+
+const token = "e".repeat(43);
+const folder = new URL("../../../docs/examples/", import.meta.url);
+
+/** A running example. */
+class Example implements AsyncDisposable {
+  readonly process: Deno.ChildProcess;
+  output = "";
+  readonly #reading: Promise<unknown>;
+
+  constructor(file: string, args: readonly string[], env: Record<string, string> = {}) {
+    const path = new URL(file, folder).pathname;
+    this.process = new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "-q",
+        "--no-prompt",
+        "--no-config",
+        "--allow-net",
+        "--allow-env",
+        path,
+        ...args,
+      ],
+      env: { TOKEN: token, NO_COLOR: "1", ...env },
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const { stdout, stderr } = this.process;
+    this.#reading = Promise.all([stdout, stderr].map(async (stream) => {
+      for await (const text of stream.pipeThrough(new TextDecoderStream())) this.output += text;
+    }));
+  }
+
+  async type(text: string): Promise<void> {
+    const writer = this.process.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(text));
+    writer.releaseLock();
+  }
+
+  async prints(text: string): Promise<void> {
+    await until(() => this.output.includes(text), `the example prints ${text}: ${this.output}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.process.stdin.close().catch(() => {});
+    try {
+      this.process.kill();
+    } catch {
+      // It has ended.
+    }
+    await this.process.status;
+    await this.#reading;
+  }
+}
+
+/** Returns a port that was free a moment ago. */
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+async function textsOf(url: string, room: string): Promise<readonly string[]> {
+  const { messages } = await (await fetch(`${url}r/${room}`)).json();
+  return messages.map(({ from, text }: Record<string, string>) => `${from}: ${text}`);
+}
+
+/** Posts a webhook until its receiver listens. Returns the status. */
+async function call(port: number, body: string, headers: Record<string, string> = {}) {
+  for (;;) {
+    try {
+      const init = { method: "POST", body, headers };
+      const response = await fetch(`http://127.0.0.1:${port}/`, init);
+      await response.body?.cancel();
+      return response.status;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
+Deno.test("docs/examples are short", async () => {
+  for (const file of ["github_webhook", "alertmanager", "feed", "terminal"]) {
+    const text = await Deno.readTextFile(new URL(`${file}.ts`, folder));
+    assert(text.split("\n").length <= 40, file);
+  }
+});
+
+Deno.test("docs/examples/github_webhook.ts posts signed deliveries once", async () => {
+  await withBench(async ({ start }) => {
+    const { url } = await start();
+    const [port, secret] = [freePort(), "webhook secret"];
+    await using _example = new Example("github_webhook.ts", [url, "code", String(port)], {
+      SECRET: secret,
+    });
+    const encoder = new TextEncoder();
+    const algorithm = { name: "HMAC", hash: "SHA-256" };
+    const raw = encoder.encode(secret);
+    const key = await crypto.subtle.importKey("raw", raw, algorithm, false, ["sign"]);
+    const deliver = async (event: string, payload: unknown, id: string) => {
+      const body = JSON.stringify(payload);
+      const signature = await crypto.subtle.sign("HMAC", key, encoder.encode(body));
+      return await call(port, body, {
+        "x-github-event": event,
+        "x-github-delivery": id,
+        "x-hub-signature-256": `sha256=${new Uint8Array(signature).toHex()}`,
+      });
+    };
+    const issue = { html_url: "https://github.com/o/r/issues/1", title: "It crashes" };
+    const id = crypto.randomUUID();
+    for (let i = 0; i < 2; i++) {
+      assertEquals(await deliver("issues", { action: "opened", issue }, id), 201);
+    }
+    const push = { ref: "refs/heads/main", commits: [{}, {}], compare: "https://github.com/c" };
+    assertEquals(await deliver("push", push, crypto.randomUUID()), 201);
+    assertEquals(await deliver("ping", {}, crypto.randomUUID()), 200);
+    const forged = { "x-hub-signature-256": `sha256=${"0".repeat(64)}` };
+    assertEquals(await call(port, "{}", forged), 401);
+    assertEquals(await call(port, "{}"), 401);
+    assertEquals(await textsOf(url, "code"), [
+      "GitHub: opened: It crashes\nhttps://github.com/o/r/issues/1",
+      "GitHub: 2 commits to refs/heads/main\nhttps://github.com/c",
+    ]);
+  });
+});
+
+Deno.test("docs/examples/alertmanager.ts posts each change of an alert once", async () => {
+  await withBench(async ({ start }) => {
+    const { url } = await start();
+    const port = freePort();
+    await using _example = new Example("alertmanager.ts", [url, "alerts", String(port)]);
+    const alert = {
+      status: "firing",
+      labels: { alertname: "DiskFull", instance: "db1" },
+      annotations: { summary: "3 % left" },
+      startsAt: "2026-11-26T10:00:00Z",
+      fingerprint: "0123456789abcdef",
+    };
+    const notify = (...alerts: unknown[]) => call(port, JSON.stringify({ alerts }));
+    assertEquals(await notify(alert), 200);
+    assertEquals(await notify(alert, { ...alert, status: "resolved" }), 200);
+    assertEquals(await textsOf(url, "alerts"), [
+      "Alertmanager: 🔥 DiskFull db1\n3 % left",
+      "Alertmanager: ✅ DiskFull db1\n3 % left",
+    ]);
+  });
+});
+
+Deno.test("docs/examples/feed.ts posts the new items of RSS and Atom once", async () => {
+  await withBench(async ({ start }) => {
+    const { url } = await start();
+    const now = new Date().toUTCString();
+    const feeds: Record<string, string> = {
+      "/rss": `<rss><channel><title>Feed</title>
+        <item><title><![CDATA[Second & last]]></title><link>https://a/2</link><guid>2</guid>
+        <pubDate>${now}</pubDate></item>
+        <item><title>First</title><link>https://a/1</link><guid>1</guid><pubDate>${now}</pubDate></item>
+        <item><title>Old</title><link>https://a/0</link><pubDate>Mon, 01 Jan 2024 00:00:00 GMT</pubDate></item>
+        </channel></rss>`,
+      "/atom":
+        `<feed><entry><title type="html">A &lt; B</title><link rel="alternate" href="https://b/1"/>
+        <id>urn:1</id><updated>${new Date().toISOString()}</updated></entry></feed>`,
+    };
+    const server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen() {} },
+      (request) => new Response(feeds[new URL(request.url).pathname]),
+    );
+    for (const path of ["/rss", "/rss", "/atom"]) {
+      const feed = `http://127.0.0.1:${server.addr.port}${path}`;
+      await using example = new Example("feed.ts", [feed, url, "news"]);
+      assertEquals((await example.process.status).code, 0, example.output);
+    }
+    await server.shutdown();
+    assertEquals(await textsOf(url, "news"), [
+      "Feed: First\nhttps://a/1",
+      "Feed: Second & last\nhttps://a/2",
+      "Feed: A < B\nhttps://b/1",
+    ]);
+  });
+});
+
+Deno.test("docs/examples/terminal.ts chats, also across a kill and restart", async () => {
+  await withBench(async ({ start }) => {
+    const server = await start();
+    const { url, port } = server;
+    const say = async (body: string) => {
+      const authorization = `Basic ${btoa(`Ben:${"b".repeat(43)}`)}`;
+      const init = { method: "POST", body, headers: { authorization } };
+      const response = await fetch(`${url}r/lobby`, init);
+      await response.body?.cancel();
+      assertEquals(response.status, 201);
+    };
+    await say("before");
+    const name = `Ada ${port}`;
+    await using example = new Example("terminal.ts", [url, "lobby", name]);
+    await example.prints("Ben: before\n");
+    await example.type("Hello\n");
+    await example.prints(`: Hello\n`);
+    await say("after");
+    await example.prints("Ben: after\n");
+    await server.end("SIGKILL");
+    await example.type("Written in the dark\n");
+    await example.prints("(The chat cannot be reached. Retrying…)\n");
+    await start({ port });
+    await example.prints(": Written in the dark\n");
+    await say("last");
+    await example.prints("Ben: last\n");
+    const [, , third = "", ...rest] = await textsOf(url, "lobby");
+    assertStringIncludes(third, "after");
+    assertEquals(rest.length, 2);
+    assertEquals(example.output.match(/Written in the dark/g)?.length, 1);
+  });
+});
