@@ -10,7 +10,7 @@ export const defaultRoom = "lobby";
 
 /** Returns the room of the current address. */
 export function roomInAddress(): string {
-  const [, name = defaultRoom] = /\/r\/([^/]*)$/.exec(location.pathname) ?? [];
+  const [, name = defaultRoom] = /\/r\/([^/]*)(\/\d+)?$/.exec(location.pathname) ?? [];
   return isRoomName(name) ? name : defaultRoom;
 }
 

@@ -6,7 +6,7 @@ import { memoryStorage } from "./state/storage.ts";
 import type { KeyValue } from "./state/storage.ts";
 
 /** The path of the server, without a slash at its end: empty unless a proxy serves it elsewhere. */
-export const basePath = new URL(document.baseURI).pathname.replace(/\/(r\/[^/]*)?$/, "");
+export const basePath = new URL(document.baseURI).pathname.replace(/\/(r\/[^/]*(\/\d+)?)?$/, "");
 
 /** The environment of the connection. */
 export const connectionPorts: ConnectionPorts = {

@@ -16,6 +16,7 @@ import { mountMessageMenu } from "./views/message_menu.ts";
 import { mountNavigation } from "./views/navigation.ts";
 import { mountNotifications } from "./views/notifications.ts";
 import { mountPeople } from "./views/people.ts";
+import { mountPermalinks } from "./views/permalinks.ts";
 import { mountStatusLine, signInTrouble } from "./views/status_line.ts";
 import type { ComposerParts } from "./views/writing.ts";
 import { panels } from "./words/language.ts";
@@ -44,12 +45,19 @@ export function mountExtras(
   const people = mountPeople(chat);
   const composerAids = mountComposerAids(chat, composer);
   const { writing } = composerAids;
+  const permalinks = mountPermalinks(chat, actions, composer.complain);
+  const menu = mountMessageMenu(chat, actions, writing);
   const statusLine = mountStatusLine(chat, actions.redraw);
   return {
     dialogs,
     composerAids,
-    conversationAids: mountConversationAids(chat, actions, writing.takeBack),
-    messageMenu: mountMessageMenu(chat, actions, writing),
+    conversationAids: mountConversationAids(
+      chat,
+      actions,
+      writing,
+      permalinks,
+      dialogs.showEmptyRoom,
+    ),
     navigation,
     signInTrouble: () => signInTrouble(chat),
     notifications: mountNotifications(chat, actions),
@@ -58,6 +66,18 @@ export function mountExtras(
     update(room: Room): void {
       people.update(room, statusLine.update(room));
       writing.update(room);
+      permalinks.update(room);
+    },
+    /** The conversation was drawn. */
+    afterConversation(room: Room): void {
+      permalinks.mark(room);
+      menu.update();
+    },
+    /** The composer's text was sent. Returns whether it was an edit. */
+    onSent(): boolean {
+      if (writing.onSent()) return true;
+      permalinks.leave();
+      return false;
     },
     /** Runs a slash command. Returns a complaint if it cannot. */
     runCommand(command: string, argument: string): Complaint | undefined {

@@ -93,7 +93,7 @@ const composer = mountComposer(chat, shared, {
   },
   send: (room, text) => (extras?.composerAids.writing ?? chat).send(room, text),
   onSent() {
-    if (!extras?.composerAids.writing.onSent()) conversation.goToEnd();
+    if (!extras?.onSent()) conversation.goToEnd();
   },
 });
 const conversation = mountConversation(chat, {
@@ -101,7 +101,6 @@ const conversation = mountConversation(chat, {
   get aids() {
     return extras?.conversationAids;
   },
-  showEmptyRoom: (place) => withExtras(({ dialogs }) => dialogs.showEmptyRoom(place)),
 });
 const sidebars = mountSidebars(chat, {
   showRoom: tryRoom,
@@ -166,7 +165,7 @@ function draw(): void {
     extras?.dialogs.update();
     extras?.update(room);
     conversation.update(room);
-    extras?.messageMenu.update();
+    extras?.afterConversation(room);
     // Last, since drawing the conversation marks it read.
     sidebars.update(room);
   }
@@ -227,7 +226,7 @@ function openRoom(name: string): boolean {
 /** Shows a room and makes it the page's address. Returns a complaint if it cannot. */
 function showRoom(name: string): Complaint | undefined {
   if (!openRoom(name)) return tooManyRooms;
-  if (name !== current) {
+  if (location.pathname !== addressOf(name)) {
     // An open drawer has an entry of its own in the history.
     const change = history.state === "drawer" ? "replaceState" : "pushState";
     history[change](null, "", addressOf(name));

@@ -4,7 +4,8 @@
 import type { ChatClient } from "./chat_client.ts";
 import type { OutboxMessage } from "./outbox.ts";
 import type { Problem } from "./problem.ts";
-import type { Message, Room } from "./room.ts";
+import type { Message } from "./message.ts";
+import type { Room } from "./room.ts";
 
 /** The message that is amended: its offset, or its nonce while it is on its way. */
 type Target = Pick<OutboxMessage, "target" | "offset">;

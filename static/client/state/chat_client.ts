@@ -20,7 +20,7 @@ import type { OutboxDraft, OutboxMessage, OutboxPorts } from "./outbox.ts";
 import type { Problem } from "./problem.ts";
 import type { Profile } from "./profile.ts";
 import { Room } from "./room.ts";
-import type { Message } from "./room.ts";
+import type { Message } from "./message.ts";
 
 export interface ChatClientPorts {
   readonly connection: ConnectionPorts;
@@ -245,10 +245,16 @@ export class ChatClient {
   /** Asks for the messages before those loaded. */
   loadOlder(name: string): void {
     const room = this.#rooms.get(name);
-    if (room?.phase !== "live" || room.isLoadingOlder || !room.hasOlder) return;
+    if (room?.hasOlder) this.loadHistory(room, room.oldest, (push) => room.prepend(push));
+  }
+
+  /** Asks for the newest messages before an offset, unless other messages are loading. */
+  loadHistory(room: Room, before: number, onHistory: Room["onHistory"]): void {
+    if (room.phase !== "live" || room.isLoadingOlder) return;
     room.isLoadingOlder = true;
+    room.onHistory = onHistory;
     const limit = this.#limits?.historyMax ?? limits.historyDefault;
-    this.#send({ type: "history", room: name, before: room.oldest, limit });
+    this.#send({ type: "history", room: room.name, before, limit });
     this.#ports.onChange();
   }
 
@@ -388,7 +394,8 @@ export class ChatClient {
       case "room":
         return this.#onPage(room, push);
       case "history":
-        room.prepend(push);
+        room.isLoadingOlder = false;
+        room.onHistory?.(push);
         if (room.unread > 0) this.#recountUnread(room);
         return this.#acknowledgeOwn(push.messages);
       case "joined":

@@ -1,21 +1,11 @@
 // One room as this page sees it: a contiguous range of its log, its roster, and unread messages.
 // Pure: it sends and draws nothing.
 
-import type {
-  EntryPush,
-  HistoryPush,
-  MessagePush,
-  Position,
-  RoomPush,
-} from "../../../app/protocol/wire.ts";
+import type { EntryPush, HistoryPush, Position, RoomPush } from "../../../app/protocol/wire.ts";
+import { messageOf, messagesOf } from "./message.ts";
+import type { Message } from "./message.ts";
 import type { Problem } from "./problem.ts";
 import { Roster } from "./roster.ts";
-import type { Unchecked } from "./storage.ts";
-
-/** A message as it is now. Without `text` it is deleted. */
-export interface Message extends Omit<MessagePush, "type" | "room" | "epoch" | "text"> {
-  readonly text?: string | undefined;
-}
 
 /** The newest messages of a room, saved so that a page can start without its server. */
 export interface Snapshot {
@@ -26,6 +16,13 @@ export interface Snapshot {
   readonly oldest: number;
   /** All messages from there to the position. */
   readonly messages: readonly Message[];
+}
+
+/** A part of the log apart from its end: the messages of all entries from `oldest` to `newest`. */
+export interface LogWindow {
+  readonly messages: readonly Message[];
+  readonly oldest: number;
+  readonly newest: number;
 }
 
 /** A room drops old messages beyond this many; scrolling up loads them again. */
@@ -48,6 +45,10 @@ export class Room {
   messages: readonly Message[] = [];
   /** Offset of the oldest entry loaded, or one past the newest. */
   oldest = 1;
+  /** What is shown in place of the end of the log. */
+  window: LogWindow | undefined;
+  /** Handles the page of history that was asked for. */
+  onHistory: ((push: HistoryPush) => void) | undefined;
   /** Rises with each change of a message loaded. */
   revision = 0;
   /** Offset of the oldest entry that the server has. */
@@ -119,6 +120,7 @@ export class Room {
           this.#seen.clear();
         }
       }
+      this.window = undefined;
       this.messages = [];
       for (const entry of push.messages) this.#apply(entry);
       this.oldest = push.messages[0]?.offset ?? push.offset + 1;
@@ -154,7 +156,7 @@ export class Room {
   }
 
   #apply(push: EntryPush): void {
-    if (push.type === "message") this.messages = [...this.messages, toMessage(push)];
+    if (push.type === "message") this.messages = [...this.messages, messageOf(push)];
     if (push.type === "title") this.title = push.text;
     if (push.type === "delete") {
       push.targets.forEach((target) => this.#unread.delete(target));
@@ -168,24 +170,29 @@ export class Room {
 
   /** Applies an entry to messages, unless later ones have amended them (E7). */
   #amend({ offset }: EntryPush, targets: readonly number[], change: Partial<Message>): void {
+    const amend = (messages: readonly Message[]) =>
+      messages.map((message) =>
+        targets.includes(message.offset) && (message.amended ?? 0) < offset
+          ? { ...message, ...change, amended: offset }
+          : message
+      );
     this.revision++;
-    this.messages = this.messages.map((message) =>
-      targets.includes(message.offset) && (message.amended ?? 0) < offset
-        ? { ...message, ...change, amended: offset }
-        : message
-    );
+    this.messages = amend(this.messages);
+    if (this.window) this.window = { ...this.window, messages: amend(this.window.messages) };
   }
 
   /** Prepends a page of history if it ends just before the entries loaded. */
   prepend(push: HistoryPush): void {
-    this.isLoadingOlder = false;
     this.first = push.first;
     const older = push.messages.filter(({ offset }) => offset < this.oldest);
     const [start] = older;
     if (start === undefined) this.first = this.oldest;
-    else if (older.at(-1)?.offset !== this.oldest - 1) return;
-    else this.oldest = start.offset;
-    const messages = messagesOf(older);
+    else if (older.at(-1)?.offset === this.oldest - 1) this.extend(messagesOf(older), start.offset);
+  }
+
+  /** Puts messages before those loaded: those of all entries from `oldest` on. */
+  extend(messages: readonly Message[], oldest: number): void {
+    this.oldest = oldest;
     this.messages = [...messages, ...this.messages];
     if (this.missingCount > 0) {
       const isClosed = this.oldest <= this.#lastSeen + 1;
@@ -308,28 +315,4 @@ export function countUnread(rooms: readonly Room[]) {
     isMore ||= room.hasUnreadBefore;
   }
   return { unread, mentions, isMore };
-}
-
-/** Whether a value is a time in ms that a `Date` can represent. */
-export function isTimestamp(value: unknown): value is number {
-  return typeof value === "number" && value >= 0 && value <= 8.64e15;
-}
-
-/** Whether a value is a valid message. */
-export function isMessage(value: unknown): value is Message {
-  const fields: Unchecked<Message> = Object(value);
-  const { offset, member, from, text = "", at, nonce, editedAt = 0, reply = 0 } = fields;
-  return typeof offset === "number" && typeof reply === "number" &&
-    [at, editedAt].every(isTimestamp) &&
-    [member, from, text, nonce].every((field) => typeof field === "string");
-}
-
-/** Returns the messages among entries. */
-export function messagesOf(entries: readonly EntryPush[]): Message[] {
-  return entries.filter((entry) => entry.type === "message").map(toMessage);
-}
-
-function toMessage({ type: _, room: _room, epoch: _epoch, ...message }: MessagePush): Message {
-  if (!isMessage(message)) throw new TypeError("Invalid message push");
-  return message;
 }

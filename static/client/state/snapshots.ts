@@ -2,7 +2,7 @@
 // and resume from there.
 
 import type { Position } from "../../../app/protocol/wire.ts";
-import { isMessage } from "./room.ts";
+import { isMessage } from "./message.ts";
 import type { Room, Snapshot } from "./room.ts";
 import { readJson, snapshotPrefix } from "./storage.ts";
 import type { KeyValue, Unchecked } from "./storage.ts";

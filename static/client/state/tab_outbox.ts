@@ -2,7 +2,7 @@
 // overwrites another's, and belongs to a tab; open tabs adopt the messages of tabs that are gone.
 
 import type { OutboxMessage, OutboxStore } from "./outbox.ts";
-import { isTimestamp } from "./room.ts";
+import { isTimestamp } from "./message.ts";
 import { keysWithPrefix, readJson, removeKey, writeJson } from "./storage.ts";
 import type { KeyValue, Unchecked } from "./storage.ts";
 

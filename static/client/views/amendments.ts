@@ -4,7 +4,8 @@
 import type { ChatClient } from "../state/chat_client.ts";
 import type { OutboxMessage } from "../state/outbox.ts";
 import type { Problem } from "../state/problem.ts";
-import type { Message, Room } from "../state/room.ts";
+import type { Message } from "../state/message.ts";
+import type { Room } from "../state/room.ts";
 import { panels, words } from "../words/language.ts";
 import { button, element } from "./dom.ts";
 import type { MessageView } from "./message_view.ts";
@@ -33,11 +34,14 @@ export function amendmentOf(
 ): Amendment {
   const item = pendingFor(chat, room, message);
   const text = item === undefined ? message.text : item.type === "delete" ? undefined : item.text;
-  const quote = message.reply === undefined ? undefined : quoteOf(room, message.reply);
+  const { reply } = message;
+  const quote = reply === undefined
+    ? undefined
+    : { text: quoteOf(room, reply), room: room.name, offset: reply };
   const state = item && stateOf(chat, room, item);
   const amended = "amended" in message ? message.amended : "";
   return {
-    version: [amended, quote, state, item && text].join(),
+    version: [amended, quote?.text, state, item && text].join(),
     view: { text, quote },
     draw: () => item && drawState(chat, takeBack, item, state ?? ""),
   };
@@ -57,9 +61,14 @@ export function pendingFor(
   return amendment ?? (isUnsent ? message : undefined);
 }
 
+/** Returns the messages of a room that are loaded, those of its window first. */
+export function loadedMessages({ window, messages }: Room): readonly Message[] {
+  return window === undefined ? messages : [...window.messages, ...messages];
+}
+
 /** Returns the author and the beginning of a message, from what is loaded. */
-export function quoteOf({ messages }: Room, offset: number): string {
-  const original = messages.find((message) => message.offset === offset);
+export function quoteOf(room: Room, offset: number): string {
+  const original = loadedMessages(room).find((message) => message.offset === offset);
   if (original === undefined) return panels.messageAt(offset);
   const { from, text = panels.deleted } = original;
   return `${from}: ${text.replace(/^\/me /, "").slice(0, quoteMaxLength)}`.replace(/\s+/g, " ");

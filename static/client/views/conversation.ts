@@ -44,7 +44,7 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
   let lastScrollTop = 0;
   /** The fraction of a pixel that the last correction could not scroll. */
   let scrollRest = 0;
-  let drawn = { oldest: 0, isLive: false, hasAids: false };
+  let drawn = { oldest: 0, isLive: false, hasAids: false, isWindow: false };
   let busyTimer: ReturnType<typeof setTimeout> | undefined;
 
   const goToEnd = () => {
@@ -56,7 +56,7 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
   const readScroll = () => {
     if (log.scrollTop === lastScrollTop) return;
     lastScrollTop = log.scrollTop;
-    isAtEnd = log.scrollHeight - lastScrollTop - log.clientHeight < endPx;
+    isAtEnd = !current?.window && log.scrollHeight - lastScrollTop - log.clientHeight < endPx;
   };
   /** Marks visible messages as read, and loads more above them. */
   const onView = () => {
@@ -67,7 +67,9 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
     const isUnread = current.readOffset < current.head && isOpened && !isJumping && hasFocus();
     if (isUnread && current.markSeen(first, last)) actions.redraw();
     // Messages that arrived but aren't drawn yet would look like missing ones.
-    if (log.scrollTop < olderPx && current.oldest === drawn.oldest) chat.loadOlder(current.name);
+    if (log.scrollTop < olderPx && current.oldest === drawn.oldest && !current.window) {
+      chat.loadOlder(current.name);
+    }
     const { unread, firstUnread, hasUnreadBefore } = current;
     const isAbove = isOpened && unread > 0 && firstUnread < first;
     actions.aids?.showUnread(current, isAbove);
@@ -125,6 +127,8 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
         isOpened = false;
         isAtEnd = savedScroll.get(room)?.isAtEnd ?? true;
       }
+      const isWindow = room.window !== undefined;
+      if (isWindow) isAtEnd = false;
       // Messages that arrive while the reader watches get no line "new since".
       const isWatching = !isOther && isAtEnd && watched !== undefined && hasFocus();
       if (isWatching) room.newSince = watched?.newSince;
@@ -133,13 +137,14 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
       const isLive = room.phase === "live";
       const hasAids = actions.aids !== undefined;
       // Once formatted, all messages are drawn again, and they must not be read again.
-      const isHistory = isOther || !drawn.isLive || room.oldest < drawn.oldest ||
+      const isHistory = isOther || isWindow || drawn.isWindow || !drawn.isLive ||
+        room.oldest < drawn.oldest ||
         hasAids !== drawn.hasAids;
       const isLoading = room.isLoadingOlder || !isLive;
       log.ariaBusy = String(isHistory || isLoading);
       clearTimeout(busyTimer);
       if (!isLoading) busyTimer = setTimeout(() => log.ariaBusy = "false");
-      drawn = { oldest: room.oldest, isLive, hasAids };
+      drawn = { oldest: room.oldest, isLive, hasAids, isWindow };
 
       // The first message in view that stays keeps its place.
       const anchors = isOther || isAtEnd

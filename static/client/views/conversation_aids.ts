@@ -4,16 +4,20 @@
 import type { PageActions } from "../page_actions.ts";
 import type { ChatClient } from "../state/chat_client.ts";
 import type { OutboxMessage } from "../state/outbox.ts";
-import type { Message, Room } from "../state/room.ts";
+import type { Message } from "../state/message.ts";
+import type { Room } from "../state/room.ts";
 import { panels } from "../words/language.ts";
 import { amendmentOf } from "./amendments.ts";
 import { button, byId, element, setText } from "./dom.ts";
 import { createFormatter } from "./message_text.ts";
 import { viewOf } from "./message_view.ts";
 import type { MessageView } from "./message_view.ts";
+import type { Permalinks } from "./permalinks.ts";
 import { presenceSentences } from "./presence_lines.ts";
 import { dayName, shortTime } from "./day_names.ts";
 import { clockTime } from "./times.ts";
+import { topRows } from "./top_rows.ts";
+import type { Writing } from "./writing.ts";
 
 export type ConversationAids = ReturnType<typeof mountConversationAids>;
 
@@ -24,7 +28,9 @@ const dayShownMs = 1_200;
 export function mountConversationAids(
   chat: ChatClient,
   actions: PageActions,
-  takeBack: (message: OutboxMessage) => void,
+  { takeBack }: Writing,
+  permalinks: Permalinks,
+  showEmptyRoom: (place: HTMLElement) => void,
 ) {
   const log = byId<"div">("log");
   const day = element("p", { class: "day", "aria-hidden": "true", hidden: true });
@@ -58,7 +64,8 @@ export function mountConversationAids(
   });
 
   return {
-    formatter: createFormatter(actions),
+    topRows: (room: Room) => topRows(chat, room, showEmptyRoom),
+    formatter: createFormatter(actions, permalinks.open),
     amendmentOf: (room: Room, message: Message | OutboxMessage) =>
       amendmentOf(chat, room, message, takeBack),
     /** Returns a line about presence events, which is empty if they cancel out. */
@@ -72,8 +79,8 @@ export function mountConversationAids(
      * whether it is still loading.
      */
     jump(room: Room, isWanted: boolean): boolean {
-      if (isWanted || room === jumpingIn) jumpIn(room);
-      return room === jumpingIn;
+      if (isWanted && !permalinks.isActive() || room === jumpingIn) jumpIn(room);
+      return room === jumpingIn || permalinks.isPending();
     },
     /** Shows the number of unread messages if the first of them is above the visible rows. */
     showUnread(room: Room, isAbove: boolean): void {

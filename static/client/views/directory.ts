@@ -22,7 +22,7 @@ export function directorySection(
     maxlength: 33,
     enterkeyhint: "go",
   });
-  const status = element("p", { class: "hint", role: "status" }, words.loading);
+  const status = element("p", { class: "hint", role: "status" }, panels.loading);
   const list = element("ul", { class: "directory" });
   const form = element("form", {}, field, status, list);
   let rooms: readonly DirectoryRoom[] = [];

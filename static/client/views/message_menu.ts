@@ -5,9 +5,9 @@ import type { PageActions } from "../page_actions.ts";
 import { deleteMessage } from "../state/amending.ts";
 import type { ChatClient } from "../state/chat_client.ts";
 import type { OutboxMessage } from "../state/outbox.ts";
-import type { Message } from "../state/room.ts";
+import type { Message } from "../state/message.ts";
 import { panels } from "../words/language.ts";
-import { amendmentOf } from "./amendments.ts";
+import { amendmentOf, loadedMessages } from "./amendments.ts";
 import { button, byId, element, isTouch, keepFocus, setText } from "./dom.ts";
 import { viewOf } from "./message_view.ts";
 import { clockTime } from "./times.ts";
@@ -36,7 +36,9 @@ export function mountMessageMenu(chat: ChatClient, actions: PageActions, writing
     const view = viewOf(article);
     const room = chat.rooms.get(actions.currentRoom);
     if (view === undefined || room === undefined) return undefined;
-    const messages = view.offset === undefined ? chat.outbox.messagesIn(room.name) : room.messages;
+    const messages = view.offset === undefined
+      ? chat.outbox.messagesIn(room.name)
+      : loadedMessages(room);
     return messages.find(({ nonce, offset }) =>
       nonce === view.nonce && (view.offset === undefined || offset === view.offset)
     );

@@ -3,19 +3,18 @@
 
 import type { ChatClient } from "../state/chat_client.ts";
 import type { OutboxMessage } from "../state/outbox.ts";
-import type { Message, Room } from "../state/room.ts";
-import { panels, words } from "../words/language.ts";
+import type { Message } from "../state/message.ts";
+import type { Room } from "../state/room.ts";
+import { panels } from "../words/language.ts";
 import type { ConversationAids } from "./conversation_aids.ts";
-import { element, withNames } from "./dom.ts";
 import type { Row } from "./keyed_list.ts";
+import { lineRow, ruleRow } from "./line_rows.ts";
 import { drawMessage } from "./message_view.ts";
 import { dayNumber, timesVersion } from "./times.ts";
 
 export interface RowActions {
   /** Formats messages, and more; `undefined` until loaded. */
   readonly aids: ConversationAids | undefined;
-  /** Fills the place of the messages in a room that has none. */
-  showEmptyRoom(place: HTMLElement): void;
 }
 
 /** Messages of one author within this time form a group. */
@@ -47,10 +46,11 @@ export class ConversationRows {
 
   /** Makes the rows those of a room. Returns how many at the start are as before. */
   update(room: Room): number {
-    const { messages, newSince, roster } = room;
+    const { newSince, roster, window } = room;
+    const { messages, oldest } = window ?? room;
     const { username, member, outbox } = this.#chat;
-    const top = topRows(this.#chat, room, this.#actions);
-    const unsent = outbox.messagesIn(room.name);
+    const top = this.#actions.aids?.topRows(room) ?? [];
+    const unsent = window ? [] : outbox.messagesIn(room.name);
     const version = [
       this.#actions.aids !== undefined,
       username,
@@ -75,17 +75,24 @@ export class ConversationRows {
     this.#room = room;
     this.#version = version;
     this.#messages = messages;
-    this.#nextOffset = isAppended ? last.offset + 1 : room.oldest;
 
+    this.#nextOffset = oldest;
     if (!isAppended) top.forEach((row) => this.#add(row));
-    this.#addEvents();
     for (let i = isAppended ? before.length : 0; i < messages.length; i++) {
       const message = messages[i];
       if (message === undefined) break;
-      this.#addMessage(room, message, messages[i - 1]?.at);
-      this.#drawn = { rows: this.rows.length, events: this.#nextEvent };
+      this.#nextOffset = message.offset;
       this.#addEvents();
+      this.#addMessage(room, message, messages[i - 1], oldest);
+      this.#drawn = { rows: this.rows.length, events: this.#nextEvent };
     }
+    if (window) {
+      this.#nextOffset = window.newest + 1;
+      this.#add(ruleRow("newer", "rule gap", panels.newerMessages));
+      return unchanged;
+    }
+    this.#nextOffset = room.head + 1;
+    this.#addEvents();
     for (const message of unsent) {
       const { type, offset = 0 } = message;
       // Messages that are loaded show their own edits.
@@ -96,13 +103,15 @@ export class ConversationRows {
     return unchanged;
   }
 
-  #addMessage(room: Room, message: Message, previousAt: number | undefined): void {
+  #addMessage(room: Room, message: Message, previous: Message | undefined, oldest: number): void {
     const { offset, member, nonce, at } = message;
-    if (previousAt === undefined || dayNumber(previousAt) !== dayNumber(at)) {
+    const { newSince = Infinity } = room;
+    if (previous === undefined || dayNumber(previous.at) !== dayNumber(at)) {
       this.#addBetween(ruleRow(`day ${offset}`, "rule", this.#actions.aids?.dayName(at) ?? ""));
     }
-    if (room.newSince === offset - 1) {
-      const text = this.#actions.aids?.newSince(previousAt) ?? "";
+    // Other entries may be between two messages.
+    if (newSince < offset && newSince >= (previous?.offset ?? oldest - 1)) {
+      const text = this.#actions.aids?.newSince(previous?.at) ?? "";
       this.#addBetween(ruleRow("new", "rule new", text));
     }
     const isStart = this.#isStart(message);
@@ -128,7 +137,6 @@ export class ConversationRows {
         return drawMessage(view, this.#chat.readerOf(room), aids?.formatter, amendment?.draw());
       },
     });
-    this.#nextOffset = offset + 1;
   }
 
   #add(row: Row): void {
@@ -156,41 +164,6 @@ export class ConversationRows {
     const text = this.#actions.aids?.describe(events.slice(start, this.#nextEvent)) ?? "";
     if (text !== "") this.#addBetween(lineRow(`presence ${events[start]?.id}`, "presence", text));
   }
-}
-
-function topRows(chat: ChatClient, room: Room, actions: RowActions): Row[] {
-  const rows: Row[] = [];
-  const { name, phase } = room;
-  const isEmpty = room.messages.length === 0;
-  const line = (key: string, text: string) => rows.push(lineRow(`${key} ${name}`, "top", text));
-  if (room.wasReset && actions.aids) rows.push(ruleRow("reset", "rule gap", panels.restored));
-  if (room.missingCount > 0 && actions.aids) {
-    rows.push(ruleRow("missing", "rule gap", panels.missing(room.missingCount)));
-  } else if (phase !== "live" && isEmpty) {
-    // A room that was refused has nothing to load.
-    if (phase === "catching_up" || !chat.isReady) line("loading", words.loading);
-  } else if (room.hasOlder) line("older", room.isLoadingOlder ? words.loadingOlder : " ");
-  else if (room.first > 1) line("pruned", words.pruned);
-  else if (!isEmpty) line("begin", words.beginning(name));
-  else {
-    const create = () => {
-      const place = element("div", { class: "empty" });
-      actions.showEmptyRoom(place);
-      return place;
-    };
-    rows.push({ key: `empty ${name}`, version: "", create });
-  }
-  return rows;
-}
-
-function lineRow(key: string, className: string, text: string): Row {
-  const create = () => element("p", { class: className, dir: "auto" }, ...withNames(text));
-  return { key, version: text, create };
-}
-
-function ruleRow(key: string, className: string, text: string): Row {
-  const attributes = { class: className, role: "separator", "aria-label": text };
-  return { key, version: text, create: () => element("p", attributes, text) };
 }
 
 function outboxRow(

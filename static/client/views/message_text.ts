@@ -11,6 +11,13 @@ import { fullTime } from "./times.ts";
 /** Formats messages. */
 export type Formatter = ReturnType<typeof createFormatter>;
 
+/** The beginning of a message, and where it is. */
+export interface Quote {
+  readonly text: string;
+  readonly room: string;
+  readonly offset: number;
+}
+
 /** What is shown of a message beside its text. */
 export interface Decorated {
   /** `undefined` if the message is deleted. */
@@ -18,7 +25,7 @@ export interface Decorated {
   /** When it was edited last. */
   readonly editedAt?: number;
   /** The beginning of the message that it answers. */
-  readonly quote?: string | undefined;
+  readonly quote?: Quote | undefined;
 }
 
 /** Longer messages fold. */
@@ -32,23 +39,39 @@ const flat =
 const tags = { bold: "strong", italic: "em", strike: "s", quote: "blockquote" } as const;
 
 /** Creates the formatter of a page. */
-export function createFormatter({ defaultRoom, openRoom, addressOf }: PageActions) {
-  const roomLink = (room: string, children: readonly (Node | string)[]) => {
-    const link = element("a", { href: addressOf(room) }, ...children);
+export function createFormatter(
+  { defaultRoom, openRoom, addressOf }: PageActions,
+  openMessage: (room: string, offset: number) => void,
+) {
+  /** Returns a link to a room, or to a message in it. */
+  const roomLink = (
+    { room, offset }: { readonly room: string; readonly offset?: number },
+    children: readonly (Node | string)[],
+    className?: string,
+  ) => {
+    const attributes = {
+      href: addressOf(room, offset),
+      class: className,
+      dir: className && "auto",
+    };
+    const link = element("a", attributes, ...children);
     link.addEventListener("click", (event) => {
       // With a modifier the browser opens a tab or window.
       if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
       event.preventDefault();
-      openRoom(room);
+      if (offset === undefined) openRoom(room);
+      else openMessage(room, offset);
     });
     return link;
   };
-  /** Returns the room of an address in this chat. */
+  /** Returns the room of an address in this chat, and its message. */
   const roomOf = ({ origin, pathname, hash }: URL) => {
-    const [, room = defaultRoom] = /\/r\/([^/]+)$/.exec(pathname) ?? [];
+    const [, room = defaultRoom, digits] = /\/r\/([^/]+?)(?:\/(\d{1,15}))?$/.exec(pathname) ?? [];
+    const offset = digits === undefined ? undefined : Number(digits);
     // A device link has a token.
     const isHere = origin === location.origin && !hash.includes("token=");
-    return isHere && addressOf(room) === pathname ? room : undefined;
+    if (!isHere || addressOf(room, offset) !== pathname) return undefined;
+    return offset === undefined ? { room } : { room, offset };
   };
   const hues = new NameHues();
   const draw = (parts: readonly TextPart[]): (Node | string)[] => parts.map(drawPart);
@@ -61,7 +84,7 @@ export function createFormatter({ defaultRoom, openRoom, addressOf }: PageAction
       case "mention":
         return element("strong", { translate: "no" }, part.text);
       case "room":
-        return roomLink(part.room, [part.text]);
+        return roomLink({ room: part.room }, [part.text]);
       case "link": {
         const room = roomOf(new URL(part.href));
         const children = draw(part.parts);
@@ -94,7 +117,7 @@ export function createFormatter({ defaultRoom, openRoom, addressOf }: PageAction
     hueOf: (name: string) => hues.hueOf(name),
     /** Adds to a drawn message what it answers, and whether it was edited or deleted. */
     decorate(body: HTMLElement, { text, quote, editedAt }: Decorated): void {
-      if (quote !== undefined) body.before(element("p", { class: "quote", dir: "auto" }, quote));
+      if (quote !== undefined) body.before(roomLink(quote, [quote.text], "quote"));
       if (text === undefined) {
         body.classList.add("deleted");
         setText(body, panels.deleted);

@@ -3,7 +3,7 @@
 import type { PageActions } from "../page_actions.ts";
 import type { ChatClient } from "../state/chat_client.ts";
 import { NotificationLeader } from "../state/notification_leader.ts";
-import type { Message } from "../state/room.ts";
+import type { Message } from "../state/message.ts";
 import { panels } from "../words/language.ts";
 
 const bodyMaxLength = 200;

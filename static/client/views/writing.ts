@@ -4,10 +4,11 @@ import type { ChatClient } from "../state/chat_client.ts";
 import { editMessage } from "../state/amending.ts";
 import type { OutboxMessage } from "../state/outbox.ts";
 import type { Problem } from "../state/problem.ts";
-import type { Message, Room } from "../state/room.ts";
+import type { Message } from "../state/message.ts";
+import type { Room } from "../state/room.ts";
 import { panels } from "../words/language.ts";
 import type { Complaint } from "../words/language.ts";
-import { amendmentOf, quoteOf } from "./amendments.ts";
+import { amendmentOf, loadedMessages, quoteOf } from "./amendments.ts";
 import { button, byId, element, isTouch, setText } from "./dom.ts";
 
 /** The composer, as its aids use it. */
@@ -98,8 +99,9 @@ export function mountWriting(chat: ChatClient, { text, room, setValue }: Compose
     /** Moves the text of an unsent message or edit back to the composer. */
     takeBack(item: OutboxMessage): void {
       const taken = chat.discard(item);
-      const message = room()?.messages.find(({ offset }) => offset === taken?.offset);
-      if (taken === undefined) return;
+      const current = room();
+      if (taken === undefined || current === undefined) return;
+      const message = loadedMessages(current).find(({ offset }) => offset === taken.offset);
       if (taken.type === "edit" && message !== undefined) return edit(message, taken.text);
       setValue(taken.text);
       text.focus();
@@ -128,7 +130,7 @@ export function mountWriting(chat: ChatClient, { text, room, setValue }: Compose
         line.hidden = true;
         return;
       }
-      const stored = current.messages.find(({ nonce, member }) =>
+      const stored = loadedMessages(current).find(({ nonce, member }) =>
         nonce === message.nonce && ("state" in message ? member === chat.member : true)
       );
       if (kind === "edit" && stored !== undefined && stored.text === undefined) end();

@@ -63,11 +63,17 @@ export const words: PanelWords = {
   sendHint: "Mit Enter senden",
   charactersLeft: (count) =>
     count >= 0 ? `noch ${number.format(count)}` : `${number.format(-count)} zu viel`,
+  loadingOlder: "Ältere Nachrichten werden geladen …",
+  loading: "Nachrichten werden geladen …",
+  pruned: "Ältere Nachrichten werden nicht aufbewahrt",
+  beginning: (room) => `Hier beginnt #${room}`,
   restored: "Dieser Raum kommt aus einem Backup; die letzten Nachrichten fehlen vielleicht",
   missing: (count) =>
     `${number.format(count)} ${
       pick(count, "Nachricht ist", "Nachrichten sind")
     } nicht geladen. Scrolle nach oben, um sie zu laden.`,
+  newerMessages: "Es gibt neuere Nachrichten",
+  noMessage: "Diese Nachricht gibt es nicht mehr.",
   crowded: "Zu viele für eine Liste",
   notConnected: "offline",
   close: "Schließen",

@@ -63,6 +63,10 @@ export const words = {
   sendHint: "Enter to send",
   charactersLeft: (count: number) =>
     count >= 0 ? `${number.format(count)} left` : `${number.format(-count)} over the limit`,
+  loadingOlder: "Loading older messages…",
+  loading: "Loading messages…",
+  pruned: "Older messages are no longer kept",
+  beginning: (room: string) => `This is the beginning of #${room}`,
   restored: "This room was restored from a backup; recent messages may be gone",
   missing: (count: number) =>
     `${number.format(count)} ${
@@ -72,6 +76,8 @@ export const words = {
         "messages not loaded. Scroll up to load them.",
       )
     }`,
+  newerMessages: "There are newer messages",
+  noMessage: "That message no longer exists.",
   crowded: "Too many people to list",
   notConnected: "offline",
   close: "Close",

@@ -15,10 +15,6 @@ export const words: Words = {
     return isMore ? `Mehr als ${text}` : text;
   },
   jumpToLatest: "Zum Neuesten",
-  loadingOlder: "Ältere Nachrichten werden geladen …",
-  loading: "Nachrichten werden geladen …",
-  pruned: "Ältere Nachrichten werden nicht aufbewahrt",
-  beginning: (room) => `Hier beginnt #${room}`,
   newVersion: "Es gibt eine neue Version dieser Seite.",
   loadFailed: "Das ließ sich nicht laden. Versuch es online noch einmal.",
   page: {

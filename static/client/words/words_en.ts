@@ -13,10 +13,6 @@ export const words = {
     return isMore ? `More than ${text}` : text;
   },
   jumpToLatest: "Jump to latest",
-  loadingOlder: "Loading older messages…",
-  loading: "Loading messages…",
-  pruned: "Older messages are no longer kept",
-  beginning: (room: string) => `This is the beginning of #${room}`,
   newVersion: "There is a new version of this page.",
   loadFailed: "Couldn't load this. Try again once you're online.",
   /** Texts of index.html, which is in English, in this language. */

@@ -138,6 +138,65 @@ const views: readonly View[] = [
     },
   },
   {
+    name: "actions",
+    async show(page, device) {
+      await openActions(page, device, "It did, at four");
+    },
+  },
+  {
+    name: "deletion",
+    async show(page, device) {
+      await submit(page, "Never mind");
+      await waitForSent(page);
+      await openActions(page, device, "Never mind");
+      await page.locator(".menu").getByText("Delete").click();
+      await page.locator(".menu .primary").waitFor();
+    },
+  },
+  {
+    name: "deleted",
+    async show(page, device) {
+      await openActions(page, device, "Never mind");
+      await page.locator(".menu").getByText("Delete").click();
+      await page.locator(".menu .primary").click();
+      await waitForMessage(page, "Message deleted");
+    },
+  },
+  {
+    name: "editing",
+    async show(page, device) {
+      await submit(page, "The keey is back");
+      await waitForSent(page);
+      await openActions(page, device, "The keey is back");
+      await page.locator(".menu").getByText("Edit").click();
+      await page.locator(".writing", { hasText: "Editing" }).waitFor();
+      await submit(page, "The key is back");
+      await waitForMessage(page, "The key is back edited");
+      await openActions(page, device, "The key is back");
+      await page.locator(".menu").getByText("Edit").click();
+    },
+  },
+  {
+    name: "replying",
+    async show(page, device) {
+      await openActions(page, device, "It did, at four");
+      await page.locator(".menu").getByText("Reply").click();
+      await submit(page, "Eleven is fine");
+      await page.locator(".quote", { hasText: "Ben: It did" }).last().waitFor();
+      await openActions(page, device, "Eleven is fine");
+      await page.locator(".menu").getByText("Reply").click();
+      await page.locator(".writing", { hasText: "Replying" }).waitFor();
+    },
+  },
+  {
+    name: "permalink",
+    async show(page) {
+      await page.goto(new URL("r/lobby/2", page.url()).href);
+      await page.locator("article.target").waitFor();
+      await page.locator("#room-kept:not(:empty)").waitFor();
+    },
+  },
+  {
     name: "rooms",
     phone: true,
     async show(page) {
@@ -260,6 +319,23 @@ export async function tour(
     await page.locator("#status", { hasText: /Reconnecting in/ }).waitFor();
     await visit(page, name);
   }
+}
+
+/** Opens the actions of a message: by a long press on a phone, otherwise by keys. */
+async function openActions(page: Page, device: Device, text: string): Promise<void> {
+  const message = page.locator("#rows article", { hasText: text }).last();
+  await message.scrollIntoViewIfNeeded();
+  if (device === "phone") {
+    const options = { pointerType: "touch", bubbles: true };
+    await message.locator(".text").dispatchEvent("pointerdown", options);
+  } else {
+    await message.evaluate((node: HTMLElement) => {
+      node.tabIndex = -1;
+      node.focus();
+    });
+    await page.keyboard.press("Enter");
+  }
+  await page.locator(".menu[open]").waitFor();
 }
 
 async function openSettings(page: Page, device: Device): Promise<void> {

@@ -61,7 +61,13 @@ export class ScriptedServer {
       case "history": {
         const end = Number(command.before) - 1;
         const start = Math.max(0, end - Number(command.limit));
-        return send({ type: "history", room: name, first: 1, messages: log.slice(start, end) });
+        return send({
+          type: "history",
+          room: name,
+          first: 1,
+          head: log.length,
+          messages: log.slice(start, end),
+        });
       }
       case "message": {
         const { text, nonce } = command as { readonly text: string; readonly nonce: string };

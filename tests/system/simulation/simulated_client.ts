@@ -3,7 +3,8 @@
 import { ChatClient } from "../../../static/client/state/chat_client.ts";
 import { mentions } from "../../../static/client/state/formatting.ts";
 import type { OutboxMessage, OutboxStore } from "../../../static/client/state/outbox.ts";
-import type { Message, Room } from "../../../static/client/state/room.ts";
+import type { Message } from "../../../static/client/state/message.ts";
+import type { Room } from "../../../static/client/state/room.ts";
 import { TabOutbox } from "../../../static/client/state/tab_outbox.ts";
 import type { KeyValue } from "../../../static/client/state/storage.ts";
 import type { Entry } from "../../../app/chat/broker.ts";

@@ -3,6 +3,7 @@
 
 import { assertEquals } from "@std/assert";
 import type { DeletePush, EditPush, EntryPush, ErrorCode } from "../../../app/protocol/wire.ts";
+import { messagesOf } from "../../../static/client/state/message.ts";
 import { memoryStorage } from "../../../static/client/state/storage.ts";
 import { lobby, message, offsets, Page, room, unsent } from "../../support/page_harness.ts";
 
@@ -183,4 +184,39 @@ Deno.test("Outbox retries a failed edit as an edit, with a new nonce", () => {
   if (failed !== undefined) page.chat.retry(failed);
   const [again] = sent(page);
   assertEquals([again?.type, again?.offset, again?.nonce === nonce], ["edit", 1, false]);
+});
+
+Deno.test("Room applies entries to its window too, and forgets it after a page that did not recover", () => {
+  const page = new Page().signIn();
+  page.socket.push(room(200, {}, 101));
+  const { text: _, ...gone } = message(52);
+  const messages = [message(51), { ...gone, deletedBy: "ben" }];
+  page.chat.loadHistory(lobby(page), 53, (push) => {
+    lobby(page).window = { messages: messagesOf(push.messages), oldest: 51, newest: 52 };
+  });
+  page.socket.push({ type: "history", room: "lobby", messages, first: 1, head: 200 });
+  page.socket.push(edit(201, 51, "new"), message(202));
+  const shown = () => lobby(page).window?.messages.map(({ text }) => text);
+  assertEquals([shown(), lobby(page).isLoadingOlder], [["new", undefined], false]);
+  assertEquals([lobby(page).oldest, offsets(page).at(-1)], [101, 202]);
+  page.socket.push(room(2_000, { missed: 1_700 }, 1_901));
+  assertEquals(shown(), undefined);
+});
+
+Deno.test("ChatClient.loadHistory() has one page in flight, and asks again after a lost connection", () => {
+  const page = new Page().signIn();
+  page.socket.push(room(200, {}, 101));
+  page.socket.take();
+  const pages: string[] = [];
+  const load = (name: string) => page.chat.loadHistory(lobby(page), 50, () => pages.push(name));
+  load("first");
+  load("second");
+  assertEquals(sent(page).length, 1);
+  page.socket.events.onClose(1006, "");
+  page.time.pass(30_000);
+  page.accept("Ada", room(200, { recovered: true }, 201));
+  load("third");
+  const answer = { type: "history", room: "lobby", messages: [], first: 1, head: 200 } as const;
+  page.socket.push(answer);
+  assertEquals(pages, ["third"]);
 });

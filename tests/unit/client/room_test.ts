@@ -38,6 +38,7 @@ Deno.test("Room.missingCount is the number of messages skipped by a page that di
   assertEquals(offsets(page)[0], 1_901);
   assertEquals(lobby(page).missingCount, 1_897);
   assertEquals(unsent(page), ["kept"]);
+  page.chat.loadOlder("lobby");
   page.socket.push({
     type: "history",
     room: "lobby",
@@ -188,6 +189,7 @@ Deno.test("Room counts unread messages before those loaded, and their mentions o
     { length: 100 },
     (_, i) => message(1 + i, i === 79 ? { text: "@ada" } : {}),
   );
+  page.chat.loadOlder("lobby");
   page.socket.push({ type: "history", room: "lobby", messages, first: 1, head: 0 });
   assertEquals([...counts(), lobby(page).mentions, lobby(page).newSince], [70, false, 1, 79]);
   lobby(page).markSeen(80, 149);

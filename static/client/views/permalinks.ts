@@ -1,0 +1,189 @@
+// Opens the message of the address, /r/{room}/{offset}, and marks it. If it is not loaded, the room
+// shows a window of its log around it, which grows as the reader scrolls.
+
+import type { HistoryPush } from "../../../app/protocol/wire.ts";
+import type { PageActions } from "../page_actions.ts";
+import type { ChatClient } from "../state/chat_client.ts";
+import { messagesOf } from "../state/message.ts";
+import type { LogWindow, Room } from "../state/room.ts";
+import type { Complaint } from "../words/language.ts";
+import { byId } from "./dom.ts";
+import { viewOf } from "./message_view.ts";
+
+export type Permalinks = ReturnType<typeof mountPermalinks>;
+
+/** How many entries after the message are loaded with it. */
+const contextLength = 50;
+/** How many entries are loaded at once after those shown. */
+const pageLength = 100;
+/** More messages load when the reader is closer to either end than this. */
+const nearPx = 600;
+
+/** Mounts the permalinks. The address alone says which message is open. */
+export function mountPermalinks(
+  chat: ChatClient,
+  actions: PageActions,
+  complain: (complaint: Complaint) => void,
+) {
+  const log = byId<"div">("log");
+  /** The address that was opened last, and whether its message has been shown. */
+  let opened = { path: "", isShown: false };
+  let marked: Element | undefined;
+  /** Entries in the next page after the window. Pages are limited in bytes, so it can be too many. */
+  let step = pageLength;
+  /** Where each room was scrolled to when its window opened. */
+  const savedTop = new WeakMap<Room, number>();
+  /** Whether the end of the log is shown again, and has to be scrolled. */
+  let isClosed = false;
+
+  const isActive = () => messageInAddress() !== undefined;
+  /** Shows the end of the log again. */
+  const leave = () => {
+    const room = chat.rooms.get(actions.currentRoom);
+    if (room === undefined || !isActive()) return;
+    savedTop.set(room, Infinity);
+    history.pushState(null, "", actions.addressOf(actions.currentRoom));
+    actions.redraw();
+  };
+  const close = (room: Room) => {
+    isClosed ||= room.window !== undefined;
+    room.window = undefined;
+  };
+  const giveUp = (room: Room) => {
+    close(room);
+    history.replaceState(null, "", actions.addressOf(room.name));
+    complain((words) => words.noMessage);
+    actions.redraw();
+  };
+
+  /** Loads the window around a message, which may have to be the last of its page. */
+  const loadAround = (room: Room, offset: number, before = offset + contextLength) => {
+    chat.loadHistory(room, before, (page) => {
+      room.first = page.first;
+      const window = windowOf(page);
+      if (window !== undefined && window.oldest <= offset) {
+        savedTop.set(room, log.scrollTop);
+        room.window = window;
+      } else if (window === undefined || page.first > offset || before === offset + 1) giveUp(room);
+      else loadAround(room, offset, offset + 1);
+    });
+  };
+  // Entries that arrive meanwhile amend the window, so each page is added to it as it is then.
+  const loadOlder = (room: Room, { oldest }: LogWindow) =>
+    chat.loadHistory(room, oldest, (page) => {
+      const older = windowOf(page);
+      room.first = older === undefined ? oldest : page.first;
+      const { window } = room;
+      if (older?.newest !== oldest - 1 || window?.oldest !== oldest) return;
+      const messages = [...older.messages, ...window.messages];
+      room.window = { ...window, messages, oldest: older.oldest };
+    });
+  const loadNewer = (room: Room, { newest }: LogWindow) =>
+    chat.loadHistory(room, Math.min(newest + step + 1, room.oldest), (page) => {
+      const newer = windowOf(page);
+      if (newer === undefined || page.first > newest + 1) return leave();
+      if (newer.oldest > newest + 1) return void (step = Math.max(1, step >> 1));
+      step = pageLength;
+      const { window } = room;
+      if (window?.newest !== newest) return;
+      const added = newer.messages.filter(({ offset }) => offset > newest);
+      room.window = { ...window, messages: [...window.messages, ...added], newest: newer.newest };
+    });
+  /** Loads what is near the visible part, or joins the window to the end of the log. */
+  const extend = (room: Room) => {
+    const { window } = room;
+    if (window === undefined || !opened.isShown) return;
+    if (window.newest + 1 >= room.oldest) {
+      const older = window.messages.filter(({ offset }) => offset < room.oldest);
+      room.extend(older, Math.min(window.oldest, room.oldest));
+      room.window = undefined;
+      actions.redraw();
+    } else if (log.scrollTop < nearPx && window.oldest > room.first) loadOlder(room, window);
+    else if (log.scrollHeight - log.scrollTop - log.clientHeight < nearPx) loadNewer(room, window);
+  };
+
+  byId<"button">("to-end").addEventListener("click", leave);
+  log.addEventListener("scroll", () => {
+    const room = chat.rooms.get(actions.currentRoom);
+    if (room !== undefined) extend(room);
+  }, { passive: true });
+
+  return {
+    /** Whether the address has a message, so that the room doesn't open at its first unread one. */
+    isActive,
+    /** Whether that message is still loading. */
+    isPending: () => isActive() && !opened.isShown,
+    leave,
+    /** Opens a message. */
+    open(room: string, offset: number): void {
+      const isOther = room !== actions.currentRoom;
+      if (isOther) actions.openRoom(room);
+      if (room !== actions.currentRoom) return;
+      const path = actions.addressOf(room, offset);
+      // The other room is not a stop on the way back.
+      if (isOther || path === location.pathname) history.replaceState(null, "", path);
+      else history.pushState(null, "", path);
+      opened = { path: "", isShown: false };
+      actions.redraw();
+    },
+    /** Decides, before a room is drawn, which part of its log is shown. */
+    update(room: Room): void {
+      const offset = messageInAddress();
+      if (offset === undefined || location.pathname !== opened.path) {
+        opened = { path: location.pathname, isShown: false };
+        if (offset === undefined || !isIn(room.window, offset)) close(room);
+      }
+      if (offset === undefined || opened.isShown || room.position === undefined) return;
+      const range = offset >= room.oldest ? room : room.window;
+      if (range === room) close(room);
+      if (range !== undefined) {
+        // Before the room is live, newer messages may still come.
+        const isKnown = range.messages.some((message) => message.offset === offset);
+        if (!isKnown && room.phase === "live") giveUp(room);
+      } else if (room.phase === "live") {
+        if (offset < room.first) giveUp(room);
+        else loadAround(room, offset);
+      }
+    },
+    /** Marks the message in the drawn room, and scrolls to it at first. */
+    mark(room: Room): void {
+      if (isClosed) log.scrollTop = savedTop.get(room) ?? 0;
+      isClosed = false;
+      const offset = messageInAddress();
+      const isStale = marked !== undefined && viewOf(marked)?.offset !== offset;
+      if (marked?.isConnected && !isStale && opened.isShown) return extend(room);
+      marked?.classList.remove("target");
+      marked?.removeAttribute("aria-current");
+      marked = offset === undefined
+        ? undefined
+        : Array.from(log.querySelectorAll("article")).find((row) => viewOf(row)?.offset === offset);
+      if (marked instanceof HTMLElement) {
+        marked.classList.add("target");
+        marked.setAttribute("aria-current", "true");
+        if (opened.isShown) return extend(room);
+        opened = { ...opened, isShown: true };
+        marked.tabIndex = -1;
+        marked.focus({ preventScroll: true });
+        marked.scrollIntoView({ block: "center" });
+      }
+    },
+  };
+}
+
+/** Returns the offset of the message in the address, if there is one. */
+function messageInAddress(): number | undefined {
+  const [, offset] = /\/r\/[^/]+\/(\d{1,15})$/.exec(location.pathname) ?? [];
+  return offset === undefined ? undefined : Number(offset);
+}
+
+/** Returns a page of history as a window; `undefined` if it is empty. */
+function windowOf({ messages }: HistoryPush): LogWindow | undefined {
+  const oldest = messages[0]?.offset;
+  const newest = messages.at(-1)?.offset;
+  if (oldest === undefined || newest === undefined) return undefined;
+  return { messages: messagesOf(messages), oldest, newest };
+}
+
+function isIn(window: LogWindow | undefined, offset: number): boolean {
+  return window !== undefined && offset >= window.oldest && offset <= window.newest;
+}

@@ -1,0 +1,39 @@
+// The rows above the messages of a room: whether older ones are loading, missing or not kept.
+
+import type { ChatClient } from "../state/chat_client.ts";
+import type { Room } from "../state/room.ts";
+import { panels } from "../words/language.ts";
+import { element } from "./dom.ts";
+import type { Row } from "./keyed_list.ts";
+import { lineRow, ruleRow } from "./line_rows.ts";
+
+/** Returns the rows. `showEmptyRoom` fills the place of the messages in a room that has none. */
+export function topRows(
+  chat: ChatClient,
+  room: Room,
+  showEmptyRoom: (place: HTMLElement) => void,
+): Row[] {
+  const rows: Row[] = [];
+  const { name, phase, window } = room;
+  const { oldest, messages } = window ?? room;
+  const isEmpty = messages.length === 0;
+  const line = (key: string, text: string) => rows.push(lineRow(`${key} ${name}`, "top", text));
+  if (room.wasReset) rows.push(ruleRow("reset", "rule gap", panels.restored));
+  if (room.missingCount > 0 && !window) {
+    rows.push(ruleRow("missing", "rule gap", panels.missing(room.missingCount)));
+  } else if (phase !== "live" && isEmpty) {
+    // A room that was refused has nothing to load.
+    if (phase === "catching_up" || !chat.isReady) line("loading", panels.loading);
+  } else if (oldest > room.first) line("older", room.isLoadingOlder ? panels.loadingOlder : " ");
+  else if (room.first > 1) line("pruned", panels.pruned);
+  else if (!isEmpty) line("begin", panels.beginning(name));
+  else {
+    const create = () => {
+      const place = element("div", { class: "empty" });
+      showEmptyRoom(place);
+      return place;
+    };
+    rows.push({ key: `empty ${name}`, version: "", create });
+  }
+  return rows;
+}
