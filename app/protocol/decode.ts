@@ -82,13 +82,14 @@ const decoders = new Map<string, (fields: Fields) => Command>([
   })],
   ["join", (fields) => ({ type: "join", ...roomRequestOf(fields) })],
   ["leave", (fields) => ({ type: "leave", room: roomOf(fields) })],
-  ["message", (fields) => ({
-    type: "message",
-    room: roomOf(fields),
-    text: valueOf(cleanText(stringOf(fields, "text"))),
-    nonce: nonceOf(fields),
-    ...replyOf(fields),
-  })],
+  ["message", (fields) => {
+    const room = roomOf(fields);
+    const text = valueOf(cleanText(stringOf(fields, "text")));
+    const nonce = nonceOf(fields);
+    // Not a spread for `reply`: most messages have none, and copying takes longer.
+    if (fields.reply === undefined) return { type: "message", room, text, nonce };
+    return { type: "message", room, text, nonce, reply: offsetOf(fields, "reply") };
+  }],
   ["edit", (fields) => ({
     type: "edit",
     room: roomOf(fields),
@@ -237,10 +238,6 @@ function nonceOf(fields: Fields): string {
 /** Returns the offset of an entry, as opposed to a position, which can be 0. */
 function offsetOf(fields: Fields, key: string): number {
   return integerOf(fields, key, 1, Number.MAX_SAFE_INTEGER);
-}
-
-function replyOf(fields: Fields): { readonly reply?: number } {
-  return fields.reply === undefined ? {} : { reply: offsetOf(fields, "reply") };
 }
 
 function tokenOf(fields: Fields): { readonly token?: string } {
