@@ -36,7 +36,7 @@ export interface Report {
   readonly violations: readonly string[];
   /** The server's folder. It is kept after a violation. */
   readonly dir: string;
-  /** Messages in storage at the end. */
+  /** Entries in storage at the end. */
   readonly stored: number;
   readonly crashes: number;
   /** Duration of each start until the server was reachable, sorted. */
@@ -184,6 +184,8 @@ class Run {
         if (!client.isStarted) return;
         for (let i = random.below(4); i >= 0; i--) client.send(room, this.#randomText());
       }],
+      [10, () => client.isStarted && client.amend(room, "edit", this.#randomText())],
+      [6, () => client.isStarted && client.amend(room, "delete")],
       // More rooms over time, so that some are new when the server dies.
       [4, () => client.isStarted && client.rooms.length < 8 && client.join(this.#randomRoom())],
       [3, () => room !== "lobby" && client.leave(room)],
@@ -248,6 +250,7 @@ class Run {
       () => this.#membersAgree,
       "clients never agree on the members of a room",
     );
+    for (const client of this.#clients) client.recordViews();
   }
 
   /** Whether every client sees exactly the members that are in each room. */
@@ -297,8 +300,8 @@ export function summary(plan: Plan, report: Report): string {
       ? `${crashes} rounds, ${plan.nodes} nodes, appendfsync ${plan.appendfsync}, ${plan.clients} clients`
       : `${crashes} rounds, signal ${plan.signal}, durability ${plan.durability}, ${plan.clients} clients`,
     ...(faultList === "" ? [] : [`faults: ${faultList}`]),
-    `messages: ${counts.sent} sent, ${counts.acknowledged} acknowledged, ${stored} stored, ` +
-    `${counts.repeats} repeated, ${counts.received} received`,
+    `entries: ${counts.sent} sent, ${counts.acknowledged} acknowledged, ${counts.refused} refused, ` +
+    `${stored} stored, ${counts.repeats} repeated, ${counts.received} received`,
     `connections: ${counts.connections}, closed by the server: ${closes || "none"}`,
     `joins: ${counts.recovered} recovered, ${counts.pages} further pages, ` +
     `${counts.notRecovered} not recovered with ${counts.missed} messages announced as missed`,

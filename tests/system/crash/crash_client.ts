@@ -5,15 +5,15 @@
 import { usernameKey } from "../../../app/protocol/names.ts";
 import { mayRetry, subprotocol } from "../../../app/protocol/wire.ts";
 import type {
+  EntryPush,
   ErrorPush,
   HistoryPush,
-  MessagePush,
   Position,
   Push,
   RoomPush,
 } from "../../../app/protocol/wire.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
-import type { Ledger, SentMessage } from "./ledger.ts";
+import type { Ledger, PresentMessage, SentEntry } from "./ledger.ts";
 import type { Person } from "./person.ts";
 
 /** Options of a client. */
@@ -38,9 +38,11 @@ interface RoomView {
   requested: Position | undefined;
   /** Offset of the oldest message in the range that ends at `position`. */
   oldest: number;
+  /** Its messages, by offset. */
+  readonly messages: Map<number, PresentMessage>;
   /** `before` of the pending history request. */
   pendingHistory: number | undefined;
-  readonly outbox: SentMessage[];
+  readonly outbox: SentEntry[];
   hasInFlight: boolean;
   sentCount: number;
   /** Usernames by member. */
@@ -55,6 +57,11 @@ const settledMs = 10_000;
 const restartingCode = 1012;
 const abnormalCode = 1006;
 const retryMs = 1_000;
+const entryTypes: ReadonlySet<string> = new Set(["message", "edit", "delete"]);
+/** Why an edit or a deletion is refused for good. */
+const refusals: ReadonlySet<string> = new Set(["forbidden", "not_found", "edits_exhausted"]);
+/** Edits and deletions pick one of this many newest messages, so that they often collide. */
+const maxCandidates = 20;
 
 /** One tab of a person. */
 export class Client {
@@ -132,15 +139,38 @@ export class Client {
 
   /** Puts a message into the outbox. */
   send(room: string, text: string): void {
-    const { person, tab, ledger } = this.#options;
+    this.#put(this.#view(room), { type: "message", text });
+  }
+
+  /** Puts an edit or a deletion into the outbox, sometimes of a message of another person. */
+  amend(room: string, type: "edit" | "delete", text = ""): void {
+    const { random, person } = this.#options;
     const view = this.#view(room);
+    const isAny = random.isTrue(0.05);
+    const candidates = [...view.messages].filter(([, { member }]) =>
+      isAny || member === person.member
+    );
+    const [target] = random.pick(candidates.slice(-maxCandidates)) ?? [];
+    if (target !== undefined) this.#put(view, { type, text, target });
+  }
+
+  #put(view: RoomView, fields: Pick<SentEntry, "type" | "text" | "target">): void {
+    const { person, tab, ledger } = this.#options;
+    const room = view.name;
     // Nonces repeat across clients and rooms, since a repeat is identified by room, member and
     // nonce.
-    const message: SentMessage = { person, room, text, nonce: `${tab}-${++view.sentCount}` };
-    ledger.onSent(message);
-    view.outbox.push(message);
+    const entry: SentEntry = { person, room, ...fields, nonce: `${tab}-${++view.sentCount}` };
+    ledger.onSent(entry);
+    view.outbox.push(entry);
     if (view.phase === "out") this.join(room);
     this.#sendNext(view);
+  }
+
+  /** Records what it shows of its rooms, once it has caught up. */
+  recordViews(): void {
+    for (const { name, phase, messages } of this.views.values()) {
+      if (phase === "live") this.#options.ledger.addView(this.id, name, messages);
+    }
   }
 
   join(room: string): void {
@@ -333,7 +363,9 @@ export class Client {
       case "room":
         return this.#handleRoom(push);
       case "message":
-        return this.#handleMessage(push);
+      case "edit":
+      case "delete":
+        return this.#handleEntry(push);
       case "ack":
         return this.#handleAck(push.room, push.nonce, push.offset, true);
       case "history":
@@ -358,8 +390,9 @@ export class Client {
         if (push.re === "rename" && ["username_taken", "rate_limited"].includes(push.code)) {
           return person.onNameRefused();
         }
-        if (push.re === "message" && push.code === "draining") return;
-        if (push.re === "message" && mayRetry(push.code)) {
+        if (entryTypes.has(push.re) && push.code === "draining") return;
+        if (entryTypes.has(push.re) && refusals.has(push.code)) return this.#handleRefusal(push);
+        if (entryTypes.has(push.re) && mayRetry(push.code)) {
           const view = this.#view(push.room ?? "");
           const socket = this.#socket;
           if (push.code === "storage_unavailable") {
@@ -428,16 +461,24 @@ export class Client {
       }
     } else {
       view.oldest = oldest;
+      view.messages.clear();
       // This test never restores an older log, so every position is valid.
       if (requested !== undefined) {
         ledger.counts.notRecovered++;
         ledger.counts.missed += missed;
-        if (push.offset - requested.offset <= 1_000 || push.missed !== missed || missed <= 0) {
+        ledger.onMissed({
+          who: this.id,
+          room: push.room,
+          after: requested.offset,
+          before: oldest,
+          count: push.missed,
+        });
+        if (push.offset - requested.offset <= 1_000 || missed <= 0) {
           ledger.addViolation(
             `${where} lost ${requested.offset} with ${oldest} to ${push.offset}, missed ${push.missed}`,
           );
         }
-      } else if (push.missed !== undefined || push.messages.length > 100) {
+      } else if (push.missed !== undefined || countMessages(push) > 100) {
         ledger.addViolation(`${where} began with ${oldest} to ${push.offset}`);
       }
     }
@@ -465,16 +506,17 @@ export class Client {
   ): { offset: number; epoch: string | undefined } {
     const { ledger, person } = this.#options;
     let [epoch, offset] = [before, from - 1];
-    for (const message of messages) {
-      epoch = message.epoch ?? epoch;
-      if (message.offset !== ++offset || message.room !== room) {
-        ledger.addViolation(`${this.id} in ${room} got ${message.offset} of ${epoch} at ${offset}`);
+    for (const entry of messages) {
+      epoch = entry.epoch ?? epoch;
+      if (entry.offset !== ++offset || entry.room !== room) {
+        ledger.addViolation(`${this.id} in ${room} got ${entry.offset} of ${epoch} at ${offset}`);
       }
-      if (message.type === "message") ledger.onReceived(this.id, message, epoch);
+      ledger.onReceived(this.id, entry, epoch);
+      apply(this.#view(room).messages, entry);
       // Half of the clients treat their own message as an ack. The others send it again and must
       // get an ack.
-      if (message.member === person.member && this.#acceptsOwnMessageAsAck) {
-        this.#handleAck(room, message.nonce, message.offset, false);
+      if (entry.member === person.member && this.#acceptsOwnMessageAsAck) {
+        this.#handleAck(room, entry.nonce, entry.offset, false);
       }
     }
     return { offset, epoch };
@@ -484,7 +526,7 @@ export class Client {
     return this.#options.tab % 2 === 1 || this.#attempt % 2 === 1;
   }
 
-  #handleMessage(push: MessagePush): void {
+  #handleEntry(push: EntryPush): void {
     const { ledger, person } = this.#options;
     const view = this.#view(push.room);
     const { position } = view;
@@ -497,6 +539,7 @@ export class Client {
     const epoch = push.epoch ?? (position.offset === 0 ? "" : position.epoch);
     view.position = { epoch, offset: push.offset };
     ledger.onReceived(this.id, push, epoch);
+    apply(view.messages, push);
     if (push.member === person.member) this.#handleAck(push.room, push.nonce, push.offset, false);
   }
 
@@ -516,6 +559,21 @@ export class Client {
     view.outbox.shift();
     view.hasInFlight = false;
     ledger.onAcknowledged(first, offset);
+    this.#sendNext(view);
+  }
+
+  #handleRefusal({ room = "", nonce, code }: ErrorPush): void {
+    const { ledger, person } = this.#options;
+    const view = this.#view(room);
+    const [first] = view.outbox;
+    if (first === undefined || first.nonce !== nonce) return;
+    const author = view.messages.get(first.target ?? 0)?.member;
+    if (first.type === "message" || code === "forbidden" && author === person.member) {
+      ledger.addViolation(`${this.id} in ${room} was refused ${first.type} ${nonce}: ${code}`);
+    }
+    view.outbox.shift();
+    view.hasInFlight = false;
+    ledger.onRefused(first);
     this.#sendNext(view);
   }
 
@@ -548,7 +606,7 @@ export class Client {
     view.members.set(key, member);
   }
 
-  /** Sends the next message by rule M8: one in flight per room, none before the room is live. */
+  /** Sends the next entry by rule M8: one in flight per room, none before the room is live. */
   #sendNext(view: RoomView): void {
     const [next] = view.outbox;
     if (next === undefined || view.hasInFlight || view.phase !== "live") return;
@@ -559,7 +617,10 @@ export class Client {
       this.#retriedNonces.add(`${view.name} ${next.nonce}`);
     }
     next.wasSent = true;
-    this.#send({ type: "message", room: view.name, text: next.text, nonce: next.nonce });
+    const { type, text, target, nonce } = next;
+    const room = view.name;
+    if (type === "delete") this.#send({ type, room, offset: target, nonce });
+    else this.#send({ type, room, offset: target, text, nonce });
   }
 
   #view(name: string): RoomView {
@@ -571,6 +632,7 @@ export class Client {
         position: undefined,
         requested: undefined,
         oldest: 1,
+        messages: new Map(),
         pendingHistory: undefined,
         outbox: [],
         hasInFlight: false,
@@ -581,5 +643,30 @@ export class Client {
       this.views.set(name, view);
     }
     return view;
+  }
+}
+
+function countMessages({ messages }: RoomPush): number {
+  return messages.filter(({ type }) => type === "message").length;
+}
+
+/** Applies an entry to the messages of its room, by rules E6 and E7. */
+function apply(messages: Map<number, PresentMessage>, push: EntryPush): void {
+  if (push.type === "message") {
+    const { offset, member, text, amended = 0 } = push;
+    const known = messages.get(offset);
+    if (known === undefined || known.amended < amended) {
+      messages.set(offset, { member, text, amended });
+    }
+  } else if (push.type !== "title") {
+    for (const target of push.type === "edit" ? [push.target] : push.targets) {
+      const message = messages.get(target);
+      const text = push.type === "edit" ? push.text : undefined;
+      // An edit without text is followed by a later one, or by the deletion.
+      const isReplaced = push.type === "edit" && text === undefined;
+      if (message === undefined || message.amended >= push.offset || isReplaced) continue;
+      message.text = text;
+      message.amended = push.offset;
+    }
   }
 }

@@ -2,42 +2,72 @@
 // sent and the names they hold. Compares it with the server's storage.
 
 import { usernameKey } from "../../../app/protocol/names.ts";
-import type { MessagePush } from "../../../app/protocol/wire.ts";
+import type { EntryPush } from "../../../app/protocol/wire.ts";
 import type { Person } from "./person.ts";
 
-/** A message that a client sent. */
-export interface SentMessage {
+/** An entry that a client sent. */
+export interface SentEntry {
+  readonly type: "message" | "edit" | "delete";
   readonly person: Person;
   readonly room: string;
+  /** Empty for a deletion. */
   readonly text: string;
+  /** Offset of the message that it edits or deletes. */
+  readonly target?: number;
   readonly nonce: string;
   /** The acknowledged offset; absent while it is in the outbox. */
   offset?: number;
   /** Whether it was sent on an earlier connection or try. */
   wasSent?: boolean;
+  /** Whether the server refused it for good. */
+  isRefused?: boolean;
 }
 
-/** A message as the first client received it. */
-type ReceivedMessage =
-  & Required<Pick<MessagePush, "offset" | "member" | "from" | "text" | "at" | "nonce">>
-  & {
-    /** Absent if the client cannot know it: the epoch before its first message isn't announced. */
-    epoch: string | undefined;
-  };
+/** An entry as the clients received it. */
+interface ReceivedEntry
+  extends Pick<EntryPush, "type" | "offset" | "member" | "from" | "at" | "nonce"> {
+  /** The text that it was sent with, if any client has received that. */
+  text: string | undefined;
+  /** Offsets of the messages that it edits or deletes. */
+  readonly targets: readonly number[];
+  /** Absent if the client cannot know it: the epoch before its first entry isn't announced. */
+  epoch: string | undefined;
+}
 
-/** A message in storage at the end. */
-export type StoredMessage = ReceivedMessage & {
+/** An entry in storage at the end. */
+export interface StoredEntry extends Omit<ReceivedEntry, "text"> {
   readonly room: string;
-  /** Offset of the room's newest message. */
+  /** The present text of a message. */
+  readonly text: string | undefined;
+  /** Offset of the last entry that edited or deleted it. */
+  readonly amended: number | undefined;
+  /** Offset of the room's newest entry. */
   readonly head: number;
   /** The offset stored for its nonce. */
   readonly nonceOffset: number | undefined;
-};
+}
+
+/** A message as its entries have left it. */
+export interface PresentMessage {
+  readonly member: string;
+  text: string | undefined;
+  /** Offset of the last entry that edited or deleted it; otherwise 0. */
+  amended: number;
+}
+
+/** Messages that a client was told it had missed, between two offsets. */
+interface MissedRange {
+  readonly who: string;
+  readonly room: string;
+  readonly after: number;
+  readonly before: number;
+  readonly count: number | undefined;
+}
 
 /** The storage at the end. */
 export interface StoredLog {
-  /** All messages, ordered by room and offset. */
-  readonly messages: readonly StoredMessage[];
+  /** All entries, ordered by room and offset. */
+  readonly entries: readonly StoredEntry[];
   /** The member that holds each name, by the name's key. */
   readonly owners: ReadonlyMap<string, string>;
 }
@@ -59,6 +89,8 @@ export class Ledger {
     /** Messages put into an outbox, and acknowledged. */
     sent: 0,
     acknowledged: 0,
+    /** Edits and deletions refused for good. */
+    refused: 0,
     /** Acks for messages that were already stored before the connection was lost. */
     repeats: 0,
     /** Messages received by all clients together. */
@@ -86,8 +118,15 @@ export class Ledger {
   frameCount = 0;
   /** The codes each server may close connections with right now, by URL. */
   readonly allowedCloseCodes = new Map<string, readonly number[]>();
-  readonly #received = new Map<string, ReceivedMessage[]>();
-  readonly #sent: SentMessage[] = [];
+  readonly #received = new Map<string, ReceivedEntry[]>();
+  readonly #sent: SentEntry[] = [];
+  readonly #missed: MissedRange[] = [];
+  /** What each client shows of each room at the end. */
+  readonly #views: {
+    readonly who: string;
+    readonly room: string;
+    readonly messages: ReadonlyMap<number, PresentMessage>;
+  }[] = [];
   readonly #holds = new Map<string, Hold>();
   readonly #persons = new Map<string, Person>();
 
@@ -106,13 +145,13 @@ export class Ledger {
   }
 
   /** Records that a client put a message into its outbox. */
-  onSent(message: SentMessage): void {
+  onSent(message: SentEntry): void {
     this.#sent.push(message);
     this.counts.sent++;
   }
 
   /** Records that the server acknowledged a message. */
-  onAcknowledged(message: SentMessage, offset: number): void {
+  onAcknowledged(message: SentEntry, offset: number): void {
     if (message.offset === undefined) this.counts.acknowledged++;
     else if (message.offset !== offset) {
       this.addViolation(
@@ -123,20 +162,45 @@ export class Ledger {
     message.person.hasWritten = true;
   }
 
-  /** Records a received message. It must be the one that all others received at that offset. */
-  onReceived(who: string, message: MessagePush, epoch: string | undefined): void {
+  /** Records that the server refused an entry for good. */
+  onRefused(entry: SentEntry): void {
+    entry.isRefused = true;
+    this.counts.refused++;
+  }
+
+  /** Records a received entry. It must be the one that all others received at that offset. */
+  onReceived(who: string, push: EntryPush, epoch: string | undefined): void {
     this.counts.received++;
-    const { room, offset, member, from, text = "", at, nonce } = message;
-    let messages = this.#received.get(room);
-    if (messages === undefined) this.#received.set(room, messages = []);
-    const received = { offset, member, from, text, at, nonce, epoch };
-    const known = messages[offset];
-    if (known === undefined) messages[offset] = received;
+    const { type, room, offset, member, from, at, nonce } = push;
+    const entries = this.#received.getOrInsertComputed(room, () => []);
+    const isAmended = push.type === "message" && push.amended !== undefined;
+    const text = push.type === "delete" || isAmended ? undefined : push.text;
+    const targets = push.type === "edit"
+      ? [push.target]
+      : push.type === "delete"
+      ? push.targets
+      : [];
+    const received = { type, offset, member, from, at, nonce, text, targets, epoch };
+    const known = entries[offset];
+    if (known === undefined) entries[offset] = received;
     else if (!isSame(known, received)) {
       this.addViolation(
         `${who} got ${format(received)} at ${offset} of ${room}, others ${format(known)}`,
       );
-    } else known.epoch ??= epoch;
+    } else {
+      known.epoch ??= epoch;
+      known.text ??= text;
+    }
+  }
+
+  /** Records how many messages a client was told it had missed. */
+  onMissed(missed: MissedRange): void {
+    this.#missed.push(missed);
+  }
+
+  /** Records what a client that has caught up shows of a room. */
+  addView(who: string, room: string, messages: ReadonlyMap<number, PresentMessage>): void {
+    this.#views.push({ who, room, messages });
   }
 
   /** Returns the highest offset of a room that any client received. */
@@ -176,20 +240,22 @@ export class Ledger {
     this.#holds.set(usernameKey(name), { person, until });
   }
 
-  /** Compares everything with the storage. Returns the number of stored messages. */
+  /** Compares everything with the storage. Returns the number of stored entries. */
   check(stored: StoredLog): number {
-    this.#checkMessages(stored);
+    this.#checkEntries(stored);
+    this.#checkMissed(stored);
     this.#checkNames(stored);
-    return stored.messages.length;
+    return stored.entries.length;
   }
 
-  #checkMessages({ messages }: StoredLog): void {
+  #checkEntries({ entries }: StoredLog): void {
     const byKey = new Map(this.#sent.map((sent) => [keyOf(sent), sent]));
-    const found = new Map<SentMessage, number>();
-    /** The last message of each room. */
-    const last = new Map<string, { readonly at: number; readonly offset: number }>();
-    for (const { room, head, nonceOffset, ...message } of messages) {
-      const { offset, at, member, nonce } = message;
+    const found = new Map<SentEntry, number>();
+    const present = new Map<string, Map<number, PresentMessage>>();
+    /** The last entry of each room. */
+    const last = new Map<string, StoredEntry>();
+    for (const entry of entries) {
+      const { room, head, offset, at, member, nonce, nonceOffset } = entry;
       const where = `${room} ${offset}`;
       const before = last.get(room) ?? { offset: 0, at: 0 };
       if (offset !== before.offset + 1) this.addViolation(`${where} follows ${before.offset}`);
@@ -198,24 +264,28 @@ export class Ledger {
       if (nonceOffset !== offset) {
         this.addViolation(`the nonce of ${where} is stored at ${nonceOffset}`);
       }
-      last.set(room, message);
+      last.set(room, entry);
       const received = this.#received.get(room)?.[offset];
-      if (received !== undefined && !isSame(received, message)) {
+      const unamended = { ...entry, text: entry.amended === undefined ? entry.text : undefined };
+      if (received !== undefined && !isSame(received, unamended)) {
         this.addViolation(
-          `${where} is stored as ${format(message)}, clients got ${format(received)}`,
+          `${where} is stored as ${format(entry)}, clients got ${format(received)}`,
         );
       }
       const person = this.#persons.get(member);
       const sent = person && byKey.get(keyOf({ person, room, nonce }));
-      if (sent === undefined || sent.text !== message.text) {
-        this.addViolation(`${where} is ${format(message)}, which no client sent`);
+      const targets = sent?.target === undefined ? [] : [sent.target];
+      if (sent?.type !== entry.type || targets.join() !== entry.targets.join()) {
+        this.addViolation(`${where} is ${format(entry)}, which no client sent`);
         continue;
       }
       if (found.has(sent)) this.addViolation(`${describe(sent)} is stored twice`);
+      if (sent.isRefused) this.addViolation(`${describe(sent)} was refused, but is at ${where}`);
       found.set(sent, offset);
-      if (!person?.names.has(message.from)) {
-        this.addViolation(`${where} is from ${message.from}, which is not the author's name`);
+      if (!person?.names.has(entry.from)) {
+        this.addViolation(`${where} is from ${entry.from}, which is not the author's name`);
       }
+      this.#apply(present.getOrInsertComputed(room, () => new Map()), entry, sent);
     }
     for (const [room, received] of this.#received) {
       const head = last.get(room)?.offset ?? 0;
@@ -224,12 +294,60 @@ export class Ledger {
       }
     }
     this.#checkOrder(found);
+    this.#checkTexts(entries, present);
+  }
+
+  /** Applies an entry to the messages of its room. */
+  #apply(messages: Map<number, PresentMessage>, { offset, member }: StoredEntry, sent: SentEntry) {
+    if (sent.target === undefined) {
+      messages.set(offset, { member, text: sent.text, amended: 0 });
+      return;
+    }
+    const target = messages.get(sent.target);
+    if (target?.text === undefined || target.member !== member) {
+      return this.addViolation(`${describe(sent)} has changed ${sent.target}, which it may not`);
+    }
+    target.text = sent.type === "edit" ? sent.text : undefined;
+    target.amended = offset;
+  }
+
+  /** Checks that the storage, and every client, has the present text of every message. */
+  #checkTexts(
+    entries: readonly StoredEntry[],
+    present: ReadonlyMap<string, ReadonlyMap<number, PresentMessage>>,
+  ): void {
+    const check = (who: string, room: string, offset: number, found: Partial<PresentMessage>) => {
+      const { text, amended } = present.get(room)?.get(offset) ?? {};
+      if (found.text === text && found.amended === amended) return;
+      this.addViolation(
+        `${who} has ${found.text?.slice(0, 40)} (${found.amended}) at ${offset} of ${room}, ` +
+          `which is ${text?.slice(0, 40)} (${amended})`,
+      );
+    };
+    for (const { type, room, offset, text, amended = 0 } of entries) {
+      if (type === "message") check("the storage", room, offset, { text, amended });
+    }
+    for (const { who, room, messages } of this.#views) {
+      for (const [offset, message] of messages) check(who, room, offset, message);
+    }
+  }
+
+  /** Checks that clients were told how many messages they had missed. */
+  #checkMissed({ entries }: StoredLog): void {
+    for (const { who, room, after, before, count } of this.#missed) {
+      const missed = entries.filter((entry) =>
+        entry.room === room && entry.type === "message" && entry.offset > after &&
+        entry.offset < before
+      );
+      if (missed.length === count) continue;
+      this.addViolation(`${who} in ${room} missed ${missed.length}, but was told ${count}`);
+    }
   }
 
   /**
-   * Checks that messages are at their acknowledged offsets, and in the order each client sent them.
+   * Checks that entries are at their acknowledged offsets, and in the order each client sent them.
    */
-  #checkOrder(found: ReadonlyMap<SentMessage, number>): void {
+  #checkOrder(found: ReadonlyMap<SentEntry, number>): void {
     const last = new Map<string, number>();
     for (const sent of this.#sent) {
       const offset = found.get(sent);
@@ -257,19 +375,21 @@ export class Ledger {
   }
 }
 
-function keyOf({ person, room, nonce }: Omit<SentMessage, "text">): string {
+function keyOf({ person, room, nonce }: Pick<SentEntry, "person" | "room" | "nonce">): string {
   return `${person.id} ${room} ${nonce}`;
 }
 
-function describe({ person, room, nonce }: SentMessage): string {
-  return `message ${nonce} of ${person.id} in ${room}`;
+function describe({ type, person, room, nonce }: SentEntry): string {
+  return `the ${type} ${nonce} of ${person.id} in ${room}`;
 }
 
-function isSame(a: ReceivedMessage, b: ReceivedMessage): boolean {
-  return a.member === b.member && a.from === b.from && a.text === b.text && a.at === b.at &&
-    a.nonce === b.nonce && (a.epoch ?? b.epoch) === (b.epoch ?? a.epoch);
+function isSame(a: ReceivedEntry, b: ReceivedEntry): boolean {
+  return a.type === b.type && a.member === b.member && a.from === b.from && a.at === b.at &&
+    a.nonce === b.nonce && a.targets.join() === b.targets.join() &&
+    (a.epoch ?? b.epoch) === (b.epoch ?? a.epoch) && (a.text ?? b.text) === (b.text ?? a.text);
 }
 
-function format({ from, nonce, text, epoch }: ReceivedMessage): string {
-  return `${nonce} of ${from} (${epoch}) ${JSON.stringify(text.slice(0, 40))}`;
+function format({ type, from, nonce, text, targets, epoch }: ReceivedEntry): string {
+  const what = text === undefined ? targets.join() : JSON.stringify(text.slice(0, 40));
+  return `${type} ${nonce} of ${from} (${epoch}) ${what}`;
 }

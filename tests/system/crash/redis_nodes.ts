@@ -4,7 +4,7 @@
 import { RedisProcess } from "../../support/redis_process.ts";
 import { ServerProcess } from "../../support/server_process.ts";
 import { until } from "../../support/waiting.ts";
-import type { StoredLog, StoredMessage } from "./ledger.ts";
+import type { StoredEntry, StoredLog } from "./ledger.ts";
 import { abnormalCodes, freePort, readErrorLog, restartingCode, urlOf } from "./crash_target.ts";
 import type { CrashTarget, TargetOptions } from "./crash_target.ts";
 
@@ -208,11 +208,11 @@ export class RedisNodes implements CrashTarget {
   }
 }
 
-/** Reads all messages and names, from the keys that app/broker/redis uses. */
+/** Reads all entries and names, from the keys that app/broker/redis uses. */
 async function readStored(redis: RedisProcess): Promise<StoredLog> {
   const cli = async (command: string, ...args: string[]) =>
     (await redis.cli(command, ...args)).split("\n");
-  const messages: Omit<StoredMessage, "nonceOffset">[] = [];
+  const entries: Omit<StoredEntry, "nonceOffset">[] = [];
   for (const room of await cli("SMEMBERS", `${prefix}rooms`)) {
     const head = Number(await redis.cli("HGET", `${prefix}room:${room}`, "head"));
     const texts = await cli("HGETALL", `${prefix}text:${room}`);
@@ -222,17 +222,14 @@ async function readStored(redis: RedisProcess): Promise<StoredLog> {
     for (let i = 0; i + 6 < fields.length; i += 7) {
       const [id = "", , epoch = "", , at, , body] = fields.slice(i, i + 7);
       const offset = Number.parseInt(id);
-      messages.push({
-        room,
-        head,
-        offset,
-        epoch,
-        at: Number(at),
-        ...JSON.parse(`{${body},${states.get(String(offset))}}`),
-      });
+      const state = states.get(String(offset));
+      const { target, targets = target === undefined ? [] : [target], ...own } = JSON.parse(
+        `{${body}${state === undefined ? "" : `,${state}`}}`,
+      );
+      entries.push({ room, head, offset, epoch, at: Number(at), ...own, targets });
     }
   }
-  const keys = messages.map(({ room, member, nonce }) =>
+  const keys = entries.map(({ room, member, nonce }) =>
     `${prefix}nonce:${room}:${member}:${nonce}`
   );
   const nonceOffsets: string[] = [];
@@ -240,8 +237,8 @@ async function readStored(redis: RedisProcess): Promise<StoredLog> {
     nonceOffsets.push(...await cli("MGET", ...keys.slice(i, i + nonceBatch)));
   }
   return {
-    messages: messages.map((message, i) => ({
-      ...message,
+    entries: entries.map((entry, i) => ({
+      ...entry,
       nonceOffset: Number.parseInt(nonceOffsets[i] ?? ""),
     })),
     owners: await readOwners(cli),

@@ -1,10 +1,10 @@
 // Reads a SQLite database at the end of a run, to compare it with the ledger.
 
 import { DatabaseSync } from "node:sqlite";
-import type { Ledger, StoredLog, StoredMessage } from "./ledger.ts";
+import type { Ledger, StoredEntry, StoredLog } from "./ledger.ts";
 
 /**
- * Checks a database of a stopped server against the ledger. Returns the number of stored messages.
+ * Checks a database of a stopped server against the ledger. Returns the number of stored entries.
  */
 export function checkDatabase(path: string, ledger: Ledger): number {
   const database = new DatabaseSync(path);
@@ -21,17 +21,40 @@ export function checkDatabase(path: string, ledger: Ledger): number {
 
 /** Reads everything from a database. */
 function readStored(database: DatabaseSync): StoredLog {
-  const messages = database.prepare(
+  const rows = database.prepare(
     `SELECT rooms.name AS room, rooms.head, entries.offset, epochs.name AS epoch, entries.at,
        entries.member, entries.username AS "from", entries.text, entries.nonce,
+       entries.kind, entries.ref, entries.amended,
        iif(entries.offset > rooms.indexed, entries.offset, nonces.offset) AS nonceOffset
      FROM entries JOIN rooms ON rooms.id = entries.room JOIN epochs ON epochs.id = entries.epoch
        LEFT JOIN nonces ON nonces.room = entries.room AND nonces.member = entries.member
          AND nonces.nonce = entries.nonce
      ORDER BY entries.room, entries.offset`,
-  ).all() as unknown as StoredMessage[];
+  ).all() as unknown as readonly Row[];
   const names = database.prepare("SELECT key, member, live, held_until FROM names").all()
     .filter(({ live, held_until }) => live === 1 || Number(held_until) > Date.now());
   const owners = new Map(names.map(({ key, member }) => [String(key), String(member)]));
-  return { messages, owners };
+  return { entries: rows.map(entryOf), owners };
+}
+
+const types = ["message", "edit", "delete", "title"] as const;
+
+interface Row extends Omit<StoredEntry, "type" | "targets" | "text" | "amended"> {
+  readonly kind: number;
+  readonly ref: number | null;
+  /** Of a deletion, its targets as JSON. */
+  readonly text: string | null;
+  readonly amended: number | null;
+}
+
+function entryOf({ kind, ref, text, amended, ...fields }: Row): StoredEntry {
+  const type = types[kind] ?? "message";
+  const targets = type === "edit" ? [ref ?? 0] : type === "delete" ? JSON.parse(text ?? "[]") : [];
+  return {
+    ...fields,
+    type,
+    targets,
+    text: type === "message" ? text ?? undefined : undefined,
+    amended: amended ?? undefined,
+  };
 }
