@@ -84,7 +84,8 @@ local function messageAt(room, offset)
   return message and message.member and not message.isDeleted and message
 end
 
--- Returns the messages that an edit or a deletion may change, by their offsets, or why it is refused.
+-- Returns the messages that an edit or a deletion changes, by their offsets, then nil and a list of
+-- the offsets; or nil and why it is refused.
 local function findTargets(room, member, action)
   local kind, targets, found = action:match('^%a+'), {}, {}
   for digit in action:gmatch('%d+') do
@@ -92,7 +93,9 @@ local function findTargets(room, member, action)
     local message = not targets[offset] and messageAt(room, offset)
     if message then
       if message.member ~= member and kind ~= 'moderate' then return nil, 'forbidden' end
-      if kind == 'edit' and (message.edits or 0) >= args.editsMax then return nil, 'edits_exhausted' end
+      if kind == 'edit' and (message.edits or 0) >= args.editsMax then
+        return nil, 'edits_exhausted'
+      end
       targets[offset] = message
       found[#found + 1] = digit
     end
@@ -203,15 +206,15 @@ for i = 2, #ARGV, 7 do
   results[#results + 1] = append(ARGV[i], ARGV[i + 1], nonce, unpack(ARGV, i + 3, i + 6))
 end
 
--- Writes states, some hundred at a time because Lua bounds the number of arguments.
+-- Writes states, 500 at a time because Lua bounds the number of arguments.
 local function setStates(name, states)
-  local pairsOf = {}
+  local batch = {}
   for field, state in pairs(states) do
-    pairsOf[#pairsOf + 1] = field
-    pairsOf[#pairsOf + 1] = state
-    if #pairsOf == 1000 or not next(states, field) then
-      redis.call('HSET', key('text', name), unpack(pairsOf))
-      pairsOf = {}
+    batch[#batch + 1] = field
+    batch[#batch + 1] = state
+    if #batch == 1000 or not next(states, field) then
+      redis.call('HSET', key('text', name), unpack(batch))
+      batch = {}
     end
   end
 end

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Renews the node's lease, removes nodes whose lease has expired, and trims the feed exactly to where
--- it stood one lease ago, so that it does not keep deleted text. If no node is left, it expires.
+-- Renews the node's lease, removes nodes whose lease has expired, and trims the feed exactly to
+-- where it stood one lease ago, so that it does not keep deleted text. Without nodes, it expires.
 --
 -- keys    writes lease:*, nodes, presence:*, feed, feedMarks
 -- args    leaseMs
