@@ -389,7 +389,7 @@ export class ChatClient {
     const room = this.#rooms.get(push.room);
     if (room === undefined) return;
     // Entries of unknown types count too (E9).
-    if ("nonce" in push) return this.#onEntry(room, push);
+    if ("nonce" in push && "offset" in push) return this.#onEntry(room, push);
     switch (push.type) {
       case "room":
         return this.#onPage(room, push);

@@ -110,10 +110,11 @@ type StoredMessage = OutboxMessage & { readonly owner: string };
 
 function isStoredMessage(value: unknown): value is StoredMessage {
   const stored: Unchecked<StoredMessage> = Object(value);
-  const { nonce, room, text, at, state, problem, owner } = stored;
+  const { nonce, room, text, at, state, problem, owner, type = "edit" } = stored;
   const { code, message } = Object(problem ?? { code: "", message: "" }) as Record<string, unknown>;
   // The server rejects any other nonce without naming it, and the message would stay in flight.
   return /^[\w-]{1,36}$/.test(String(nonce)) && isTimestamp(at) &&
     [nonce, room, text, owner, code, message].every((field) => typeof field === "string") &&
-    ["pending", "stale", "failed"].includes(String(state));
+    ["pending", "stale", "failed"].includes(String(state)) &&
+    ["edit", "delete", "title"].includes(String(type));
 }

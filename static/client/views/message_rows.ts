@@ -51,13 +51,14 @@ export class ConversationRows {
     const { username, member, outbox } = this.#chat;
     const top = this.#actions.aids?.topRows(room) ?? [];
     const unsent = window ? [] : outbox.messagesIn(room.name);
+    const { isReady } = this.#chat;
     const version = [
       this.#actions.aids !== undefined,
       username,
       member,
       newSince,
       room.revision,
-      ...unsent.map(({ type, nonce, state }) => type && nonce + state),
+      ...unsent.map(({ type, nonce, state, text }) => type && nonce + state + text + isReady),
       timesVersion,
       roster.events[0]?.id,
       ...top.flatMap(({ key, version }) => [key, version]),

@@ -120,7 +120,7 @@ export function createFormatter(
       if (quote !== undefined) body.before(roomLink(quote, [quote.text], "quote"));
       if (text === undefined) {
         body.classList.add("deleted");
-        setText(body, panels.deleted);
+        body.prepend(panels.deleted);
       } else if (editedAt !== undefined) {
         const dateTime = new Date(editedAt).toISOString();
         const attributes = { class: "edited", datetime: dateTime, title: fullTime(editedAt) };

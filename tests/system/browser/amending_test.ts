@@ -100,7 +100,10 @@ browserTest(
     await openMenu(ada, "two");
     await ada.locator(".menu").getByText("Delete").click();
     await ada.locator(".menu").getByText("Delete", { exact: true }).click();
-    await ada.locator("#rows .text", { hasText: "eins" }).locator(".state").waitFor();
+    for (const text of ["eins", "Message deleted", "drei"]) {
+      const state = ada.locator("#rows .text", { hasText: text }).locator(".state");
+      await state.getByText("Will send when you're back online").waitFor();
+    }
     await ada.reload();
     await ada.locator("#rows .text", { hasText: "drei" }).waitFor();
     await chat.startServer();

@@ -4,7 +4,7 @@
 import { assertEquals } from "@std/assert";
 import type { DeletePush, EditPush, EntryPush, ErrorCode } from "../../../app/protocol/wire.ts";
 import { messagesOf } from "../../../static/client/state/message.ts";
-import { memoryStorage } from "../../../static/client/state/storage.ts";
+import { keysWithPrefix, memoryStorage } from "../../../static/client/state/storage.ts";
 import { lobby, message, offsets, Page, room, unsent } from "../../support/page_harness.ts";
 
 const ben = { room: "lobby", member: "ben", from: "Ben" } as const;
@@ -45,7 +45,7 @@ Deno.test("Room applies no edit to a message that a page shows as later entries 
     message(1, { text: "latest", amended: 4, editedAt: 5 }),
     edit(2, 1),
     edit(3, 1, "in between"),
-    edit(4, 1, "latest"),
+    edit(4, 1),
   ];
   page.socket.push(room(4, { messages: entries }));
   assertEquals([texts(page), lobby(page).head, lobby(page).oldest], [["latest"], 4, 1]);
@@ -66,8 +66,9 @@ Deno.test("Room prepends a page of history that has entries of all types [R9]", 
 
 Deno.test("Room counts the offset of an entry of an unknown type and shows nothing [E9]", () => {
   const page = new Page().signIn();
-  const poll = JSON.stringify([{ ...message(1), type: "poll", text: 7 }, message(2)]);
-  page.socket.events.onFrame(poll);
+  const poll = { ...message(1), type: "poll", text: 7 };
+  const other = { type: "receipt", room: "lobby", nonce: "n" };
+  page.socket.events.onFrame(JSON.stringify([poll, other, message(2)]));
   assertEquals([offsets(page), lobby(page).head], [[2], 2]);
 });
 
@@ -219,4 +220,16 @@ Deno.test("ChatClient.loadHistory() has one page in flight, and asks again after
   const answer = { type: "history", room: "lobby", messages: [], first: 1, head: 200 } as const;
   page.socket.push(answer);
   assertEquals(pages, ["third"]);
+});
+
+Deno.test("TabOutbox removes a stored entry of an unknown type", () => {
+  const shared = memoryStorage();
+  const page = new Page(shared);
+  page.chat.openRoom("lobby");
+  page.chat.post("lobby", { type: "delete", text: "", offset: 1 });
+  const [key = ""] = keysWithPrefix(shared, "parley.message.");
+  page.store.release();
+  shared.setItem(key, (shared.getItem(key) ?? "").replace('"delete"', '"burn"'));
+  assertEquals(unsent(new Page(shared)), []);
+  assertEquals(shared.getItem(key), null);
 });
