@@ -59,6 +59,8 @@ function removeAbandoned(dir: string, prefix: string): void {
 
 /** Returns whether `to` is the database or one of its companion files, directly or by a link. */
 function isPartOf(database: string, to: string): boolean {
+  // The command that reads it reports that it is missing.
+  if (infoOf(database) === undefined) return false;
   const real = Deno.realPathSync(database);
   return databaseSuffixes.some((suffix) =>
     isSame(to, real + suffix) ||
