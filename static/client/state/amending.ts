@@ -1,4 +1,4 @@
-// Edits and deletions of one's own messages: in place while nothing has been sent, and as entries
+// Edits and deletions of the person's messages: in place while nothing has been sent, and as entries
 // of their own after that. Pure.
 
 import type { ChatClient } from "./chat_client.ts";

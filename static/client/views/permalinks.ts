@@ -97,7 +97,8 @@ export function mountPermalinks(
       const older = window.messages.filter(({ offset }) => offset < room.oldest);
       room.extend(older, Math.min(window.oldest, room.oldest));
       room.window = undefined;
-      actions.redraw();
+      // What was unread before the end of the log is loaded now.
+      chat.recountMentions();
     } else if (log.scrollTop < nearPx && window.oldest > room.first) loadOlder(room, window);
     else if (log.scrollHeight - log.scrollTop - log.clientHeight < nearPx) loadNewer(room, window);
   };

@@ -1,4 +1,4 @@
-// Editing and deleting one's own messages, through a chat client on a fake socket.
+// Editing and deleting the person's messages, through a chat client on a fake socket.
 
 import { assertEquals } from "@std/assert";
 import { deleteMessage, editMessage } from "../../../static/client/state/amending.ts";
