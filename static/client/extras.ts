@@ -3,8 +3,10 @@
 import { cleanTitle } from "../../app/protocol/titles.ts";
 import { parseUsername } from "../../app/protocol/usernames.ts";
 import type { PageActions } from "./page_actions.ts";
+import { storageOf } from "./browser.ts";
 import { registerWorker } from "./register_worker.ts";
 import type { ChatClient } from "./state/chat_client.ts";
+import { HiddenMembers } from "./state/hidden_members.ts";
 import type { Room } from "./state/room.ts";
 import { saveSnapshots } from "./state/snapshot_writer.ts";
 import type { TabOutbox } from "./state/tab_outbox.ts";
@@ -12,6 +14,7 @@ import { mountComposerAids } from "./views/composer_aids.ts";
 import { mountConversationAids } from "./views/conversation_aids.ts";
 import { mountDialogs } from "./views/dialogs.ts";
 import { byId } from "./views/dom.ts";
+import { mountHiding } from "./views/hiding.ts";
 import { mountMessageMenu } from "./views/message_menu.ts";
 import { mountNavigation } from "./views/navigation.ts";
 import { mountNotifications } from "./views/notifications.ts";
@@ -38,16 +41,19 @@ export function mountExtras(
 ) {
   adoptMessages(chat, store);
   registerWorker(`${actions.home}service_worker.js`);
-  const dialogs = mountDialogs(chat, actions);
+  const hidden = new HiddenMembers(storageOf("localStorage"));
+  const hiding = mountHiding(actions, hidden);
+  const dialogs = mountDialogs(chat, actions, hidden);
   byId<"button">("all-rooms").addEventListener("click", dialogs.openDirectory);
   byId<"button">("me").addEventListener("click", dialogs.openSettings);
   const navigation = mountNavigation(actions);
-  const people = mountPeople(chat);
+  const people = mountPeople(chat, dialogs.openMember);
   const composerAids = mountComposerAids(chat, composer);
   const { writing } = composerAids;
   const permalinks = mountPermalinks(chat, actions, composer.complain);
-  const menu = mountMessageMenu(chat, actions, writing);
+  const menu = mountMessageMenu(chat, actions, writing, dialogs.openMember);
   const statusLine = mountStatusLine(chat, actions.redraw);
+  const notifications = mountNotifications(chat, actions);
   return {
     dialogs,
     composerAids,
@@ -60,7 +66,12 @@ export function mountExtras(
     ),
     navigation,
     signInTrouble: () => signInTrouble(chat),
-    notifications: mountNotifications(chat, actions),
+    notifications: {
+      ...notifications,
+      onMessage(...[room, message, hasSound]: Parameters<typeof notifications.onMessage>): void {
+        if (!hidden.names.has(message.member)) notifications.onMessage(room, message, hasSound);
+      },
+    },
     saveSnapshots,
     /** Draws what depends on the connection. */
     update(room: Room): void {
@@ -70,6 +81,7 @@ export function mountExtras(
     },
     /** The conversation was drawn. */
     afterConversation(room: Room): void {
+      hiding.update(room);
       permalinks.mark(room);
       menu.update();
     },
@@ -98,6 +110,9 @@ export function mountExtras(
           chat.post(actions.currentRoom, { type: "title", text: cleaned.value });
           return undefined;
         }
+        case "/moderate":
+          dialogs.openModeration();
+          return undefined;
         case "/who":
           navigation.showPeople();
           return undefined;

@@ -7,8 +7,11 @@ import type {
   DeletePush,
   EntryPush,
   ErrorPush,
+  ModeratorCommand,
+  NeighborsPush,
   Push,
   RoomPush,
+  SanctionsPush,
   ServerLimits,
   WelcomePush,
 } from "../../../app/protocol/wire.ts";
@@ -48,9 +51,18 @@ const typingIntervalMs = 3_000;
 const typingTimeoutMs = 6_000;
 const defaultRetryMs = 1_000;
 
+/** The last pushes about moderation on this connection. */
+export interface Asides {
+  /** Whether the member is a moderator. */
+  readonly moderator?: { readonly type: "moderator" };
+  readonly sanctions?: SanctionsPush;
+  readonly neighbors?: NeighborsPush;
+}
+
 /** The chat of one page. */
 export class ChatClient {
   readonly outbox: Outbox;
+  asides: Asides = {};
   readonly #ports: ChatClientPorts;
   readonly #connection: Connection;
   readonly #rooms = new Map<string, Room>();
@@ -276,6 +288,11 @@ export class ChatClient {
     this.#send({ type: "typing", room: name });
   }
 
+  /** Sends a command about moderation, unless the connection is lost. */
+  command(command: ModeratorCommand | { readonly type: "moderate"; readonly code: string }): void {
+    if (this.#isReady) this.#send({ ...command });
+  }
+
   /** Asks for another name, which must be a valid one. */
   rename(username: string): void {
     this.#problem = this.#isReady ? undefined : renameOffline;
@@ -385,7 +402,7 @@ export class ChatClient {
       case "error":
         return this.#onError(push);
     }
-    if (!("room" in push)) return;
+    if (!("room" in push)) return void (this.asides = { ...this.asides, [push.type]: push });
     const room = this.#rooms.get(push.room);
     if (room === undefined) return;
     // Entries of unknown types count too (E9).
@@ -417,6 +434,7 @@ export class ChatClient {
 
   #onWelcome(push: WelcomePush): void {
     this.#isReady = true;
+    this.asides = {};
     this.#signInState = { kind: "done" };
     this.#member = push.member;
     this.#limits = push.limits;

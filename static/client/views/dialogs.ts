@@ -3,14 +3,17 @@
 import { parseUsername } from "../../../app/protocol/usernames.ts";
 import type { PageActions } from "../page_actions.ts";
 import type { ChatClient } from "../state/chat_client.ts";
+import type { HiddenMembers } from "../state/hidden_members.ts";
 import type { Profile } from "../state/profile.ts";
 import { panels } from "../words/language.ts";
 import { directorySection } from "./directory.ts";
 import { button, byId, copyButton, element, isTouch, keepFocus } from "./dom.ts";
+import { codeForm, memberForm, sanctionList } from "./moderation.ts";
+import type { Content } from "./moderation.ts";
 import { nameForm, settingsSections } from "./settings_form.ts";
 
 /** Mounts the dialogs; each method opens one. */
-export function mountDialogs(chat: ChatClient, actions: PageActions) {
+export function mountDialogs(chat: ChatClient, actions: PageActions, hidden: HiddenMembers) {
   const dialog = byId<"dialog">("dialog");
   const close = () => dialog.close();
   let update: (() => void) | undefined;
@@ -30,8 +33,25 @@ export function mountDialogs(chat: ChatClient, actions: PageActions) {
     );
     if (!dialog.open) dialog.showModal();
   };
+  const show = (content: Content) => {
+    open(content.title, ...content.nodes);
+    update = content.update;
+    content.update();
+  };
+  /** Opens the list of mutes and bans, or asks for the moderator code. */
+  const openModeration = () =>
+    show(chat.asides.moderator ? sanctionList(chat) : codeForm(chat, openModeration));
 
   return {
+    openModeration,
+    /** Opens what can be done about another member. */
+    openMember(member: string, username: string): void {
+      const onHide = () => {
+        close();
+        actions.redraw();
+      };
+      show(memberForm(chat, hidden, member, username, { onHide, onSanction: openModeration }));
+    },
     showEmptyRoom,
     /** The chat has changed. */
     update: () => update?.(),
@@ -60,7 +80,7 @@ export function mountDialogs(chat: ChatClient, actions: PageActions) {
     openSettings(): void {
       const name = nameForm(chat, close);
       update = name.update;
-      open(panels.settings, name.form, ...settingsSections(chat, actions, close));
+      open(panels.settings, name.form, ...settingsSections(chat, actions, hidden, close));
     },
 
     /** Asks whether to use the identity of another device here. */

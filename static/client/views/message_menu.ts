@@ -19,7 +19,12 @@ const pressMovePx = 10;
 const copiedMs = 800;
 
 /** Mounts the actions of the messages in the conversation. */
-export function mountMessageMenu(chat: ChatClient, actions: PageActions, writing: Writing) {
+export function mountMessageMenu(
+  chat: ChatClient,
+  actions: PageActions,
+  writing: Writing,
+  openMember: (member: string, username: string) => void,
+) {
   const log = byId<"div">("log");
   const talk = byId<"main">("talk");
   const bar = element("div", { class: "bar", role: "toolbar", hidden: true });
@@ -69,6 +74,7 @@ export function mountMessageMenu(chat: ChatClient, actions: PageActions, writing
     if (room === undefined || text === undefined) return { quick: [], others: [] };
     const isUnsent = "state" in message;
     const isOwn = isUnsent ? message.state === "pending" : message.member === chat.member;
+    const isModerator = chat.asides.moderator !== undefined;
     const canCopy = navigator.clipboard !== undefined;
     const link = location.origin + actions.addressOf(room.name, message.offset);
     return {
@@ -79,7 +85,11 @@ export function mountMessageMenu(chat: ChatClient, actions: PageActions, writing
       others: [
         canCopy && !isUnsent && button(panels.copyLink, copy(link)),
         canCopy && button(panels.copyText, copy(text)),
-        isOwn && button(panels.delete, () =>
+        !isOwn && !isUnsent && button(
+          isModerator ? panels.moderateMember : panels.hideMember,
+          act(() => openMember(message.member, message.from)),
+        ),
+        (isOwn || isModerator && !isUnsent) && button(panels.delete, () =>
           confirmDeletion(() => {
             deleteMessage(chat, room, message);
             actions.redraw();

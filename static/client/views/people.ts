@@ -3,11 +3,14 @@
 import type { ChatClient } from "../state/chat_client.ts";
 import type { Room } from "../state/room.ts";
 import { panels } from "../words/language.ts";
-import { byId, element, setText } from "./dom.ts";
+import { button, byId, element, setText } from "./dom.ts";
 import { KeyedList } from "./keyed_list.ts";
 
-/** Mounts the list. */
-export function mountPeople(chat: ChatClient) {
+/** Mounts the list. `openMember` shows what can be done about another member. */
+export function mountPeople(
+  chat: ChatClient,
+  openMember: (member: string, username: string) => void,
+) {
   const people = byId<"aside">("people");
   const peopleToggle = byId<"button">("people-toggle");
   const peopleLabel = peopleToggle.textContent;
@@ -34,7 +37,11 @@ export function mountPeople(chat: ChatClient) {
           : byName.map(([member, username]) => ({
             key: member,
             version: `${username} ${member === chat.member}`,
-            create: () => drawPerson(username, member === chat.member),
+            create: () =>
+              drawPerson(
+                username,
+                member === chat.member ? undefined : () => openMember(member, username),
+              ),
           })),
       );
 
@@ -48,12 +55,15 @@ export function mountPeople(chat: ChatClient) {
   };
 }
 
-function drawPerson(username: string, isMe: boolean): HTMLElement {
+/** Draws a person; `onOpen` is absent for the reader. */
+function drawPerson(username: string, onOpen: (() => void) | undefined): HTMLElement {
   return element(
     "li",
     {},
     element("span", { class: "dot", "aria-hidden": "true" }),
     element("bdi", { translate: "no" }, username),
-    isMe && element("small", {}, panels.you),
+    onOpen === undefined
+      ? element("small", {}, panels.you)
+      : button("⋯", onOpen, { class: "link", "aria-label": panels.actionsAbout(username) }),
   );
 }

@@ -3,6 +3,7 @@
 import type { PageActions } from "../page_actions.ts";
 import { parseUsername } from "../../../app/protocol/usernames.ts";
 import type { ChatClient } from "../state/chat_client.ts";
+import type { HiddenMembers } from "../state/hidden_members.ts";
 import type { Problem } from "../state/problem.ts";
 import { keysWithPrefix, removeKey } from "../state/storage.ts";
 import { panels, words } from "../words/language.ts";
@@ -13,6 +14,7 @@ import { playSound } from "./notifications.ts";
 export function settingsSections(
   chat: ChatClient,
   actions: PageActions,
+  hidden: HiddenMembers,
   close: () => void,
 ): HTMLElement[] {
   const { settings: { change }, currentRoom: room } = actions;
@@ -49,6 +51,7 @@ export function settingsSections(
       element("label", { class: "line" }, panels.sound, soundBox),
       hasNotifications && permissionLine(),
     ),
+    ...hidden.names.size > 0 ? [hiddenSection(hidden, actions)] : [],
     section(
       panels.thisDevice,
       deviceLink(chat, actions),
@@ -56,6 +59,24 @@ export function settingsSections(
       element("div", {}, signOut),
     ),
   ];
+}
+
+/** Returns the list of hidden members, with a button to show each again. */
+function hiddenSection(hidden: HiddenMembers, { redraw }: PageActions): HTMLElement {
+  const lines = [...hidden.names].map(([member, username]) => {
+    const line = element(
+      "div",
+      { class: "line" },
+      element("bdi", { translate: "no" }, username),
+      button(panels.showMessages, () => {
+        hidden.show(member);
+        line.remove();
+        redraw();
+      }, { class: "second" }),
+    );
+    return line;
+  });
+  return section(panels.hiddenPeople, ...lines);
 }
 
 function section(title: string, ...lines: readonly (Node | false)[]): HTMLElement {

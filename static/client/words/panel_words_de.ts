@@ -51,6 +51,37 @@ export const words: PanelWords = {
   copyText: "Text kopieren",
   delete: "Löschen",
   more: "Mehr",
+  actionsAbout: (name) => `Aktionen für ${name}`,
+  hideMember: "Diese Person ausblenden …",
+  hideMessages: "Nachrichten ausblenden",
+  showMessages: "Nachrichten zeigen",
+  hideHint: "Blendet ihre Nachrichten nur in diesem Browser aus. Die Person erfährt nichts davon.",
+  hiddenPeople: "Ausgeblendet",
+  moderateMember: "Stummschalten, sperren, ausblenden …",
+  moderation: "Moderation",
+  moderatorCode: "Moderationscode",
+  continue: "Weiter",
+  howLong: "Wie lange",
+  duration: (seconds) => {
+    const units = [["day", 86_400], ["hour", 3_600], ["minute", 60]] as const;
+    const [unit, length] = units.find(([, length]) => seconds >= length) ?? units[2];
+    return new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" })
+      .format(seconds / length);
+  },
+  mute: "Stummschalten",
+  ban: "Sperren",
+  banSweep: "Beim Sperren Nachrichten der letzten Stunde löschen",
+  banNetwork: (others) =>
+    others === undefined
+      ? "Auch das Netz sperren: nicht möglich"
+      : `Auch das Netz sperren: ${number.format(others)} ${pick(others, "anderer", "andere")}`,
+  sanctionKinds: { mute: "Stumm", ban: "Gesperrt" },
+  sanction: (until, by, others = 0) =>
+    `bis ${dateTime(until)} von ${by}${
+      others > 0 ? `, mit ${number.format(others)} anderen des Netzes` : ""
+    }`,
+  lift: "Aufheben",
+  noSanctions: "Niemand ist stummgeschaltet oder gesperrt.",
   confirmDelete: "Diese Nachricht für alle löschen?",
   messageHint: "Enter zeigt die Aktionen",
   actionsFor: (name, time) => `Nachricht von ${name}, ${time}`,
@@ -164,6 +195,7 @@ export const words: PanelWords = {
     "/leave": ["", "diesen Raum verlassen"],
     "/me": ["Handlung", "eine Handlung beschreiben"],
     "/title": ["Titel", "diesem Raum einen Titel geben"],
+    "/moderate": ["", "moderieren, mit dem Code"],
     "/who": ["", "zeigen, wer hier ist"],
     "/help": ["", "Befehle und Tasten zeigen"],
   },

@@ -51,6 +51,39 @@ export const words = {
   copyText: "Copy text",
   delete: "Delete",
   more: "More",
+  actionsAbout: (name: string) => `Actions for ${name}`,
+  hideMember: "Hide this person…",
+  hideMessages: "Hide messages",
+  showMessages: "Show messages",
+  hideHint: "Hides their messages in this browser only. They aren't told.",
+  hiddenPeople: "Hidden people",
+  moderateMember: "Mute, ban or hide…",
+  moderation: "Moderation",
+  moderatorCode: "Moderator code",
+  continue: "Continue",
+  howLong: "For how long",
+  duration: (seconds: number) => {
+    const units = [["day", 86_400], ["hour", 3_600], ["minute", 60]] as const;
+    const [unit, length] = units.find(([, length]) => seconds >= length) ?? units[2];
+    return new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" })
+      .format(seconds / length);
+  },
+  mute: "Mute",
+  ban: "Ban",
+  banSweep: "If banned, delete the last hour's messages",
+  banNetwork: (others: number | undefined) =>
+    others === undefined
+      ? "Ban the network too: not possible"
+      : `Ban the network too: ${number.format(others)} ${pick(others, "other", "others")}`,
+  sanctionKinds: { mute: "Muted", ban: "Banned" },
+  sanction: (until: number, by: string, others = 0) =>
+    `until ${dateTime(until)} by ${by}${
+      others > 0
+        ? `, with ${number.format(others)} ${pick(others, "other", "others")} of the network`
+        : ""
+    }`,
+  lift: "Lift",
+  noSanctions: "Nobody is muted or banned.",
   confirmDelete: "Delete this message for everyone?",
   messageHint: "Press Enter for actions",
   actionsFor: (name: string, time: string) => `Message by ${name}, ${time}`,
@@ -164,6 +197,7 @@ export const words = {
     "/leave": ["", "leave this room"],
     "/me": ["action", "describe an action"],
     "/title": ["title", "give this room a title"],
+    "/moderate": ["", "moderate, with the code"],
     "/who": ["", "show who is here"],
     "/help": ["", "show commands and shortcuts"],
   } as Readonly<Record<string, readonly [string, string]>>,

@@ -52,6 +52,7 @@ browserTest("deletes a message for everyone, and forgets its text", async (chat)
     "Reply",
     "Copy link",
     "Copy text",
+    "Hide this person…",
   ]);
   await ben.keyboard.press("Escape");
   await openMenu(ada, "my password");

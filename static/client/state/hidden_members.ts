@@ -1,0 +1,43 @@
+// The members whose messages this browser hides.
+
+import { readJson, writeJson } from "./storage.ts";
+import type { KeyValue } from "./storage.ts";
+
+const key = "parley.hidden";
+/** Of more, the earliest are shown again. */
+const maxMembers = 200;
+
+/** Keeps the hidden members and their names in the browser's storage, for all tabs. */
+export class HiddenMembers {
+  readonly #storage: KeyValue;
+  #names: ReadonlyMap<string, string> = new Map();
+
+  constructor(storage: KeyValue) {
+    this.#storage = storage;
+    this.load();
+  }
+
+  /** Usernames by member, as they were when each was hidden. */
+  get names(): ReadonlyMap<string, string> {
+    return this.#names;
+  }
+
+  /** Reads what another tab may have changed. */
+  load(): void {
+    const entries = Object.entries(Object(readJson(this.#storage, key)));
+    this.#names = new Map(entries.map(([member, username]) => [member, String(username)]));
+  }
+
+  hide(member: string, username: string): void {
+    this.#save([...this.#names, [member, username]]);
+  }
+
+  show(member: string): void {
+    this.#save([...this.#names].filter(([other]) => other !== member));
+  }
+
+  #save(entries: readonly (readonly [string, string])[]): void {
+    this.#names = new Map(entries.slice(-maxMembers));
+    writeJson(this.#storage, key, Object.fromEntries(this.#names));
+  }
+}

@@ -1,0 +1,30 @@
+// Hides the messages of members whom the person does not want to read.
+
+import type { PageActions } from "../page_actions.ts";
+import type { HiddenMembers } from "../state/hidden_members.ts";
+import type { Room } from "../state/room.ts";
+import { byId } from "./dom.ts";
+import { viewOf } from "./message_view.ts";
+
+/** Mounts the hiding of messages; call `update` after the conversation was drawn. */
+export function mountHiding(actions: PageActions, hidden: HiddenMembers) {
+  const log = byId<"div">("log");
+  /** Whether messages may be hidden that must be shown again. */
+  let hasHidden = false;
+  addEventListener("storage", () => {
+    hidden.load();
+    actions.redraw();
+  });
+  return {
+    update({ messages, window }: Room): void {
+      if (hidden.names.size === 0 && !hasHidden) return;
+      hasHidden = hidden.names.size > 0;
+      const shown = [...messages, ...window?.messages ?? []];
+      const members = new Map(shown.map(({ offset, member }) => [offset, member]));
+      for (const article of log.querySelectorAll("article")) {
+        const member = members.get(viewOf(article)?.offset ?? 0);
+        article.hidden = member !== undefined && hidden.names.has(member);
+      }
+    },
+  };
+}

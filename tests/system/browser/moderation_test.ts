@@ -1,0 +1,87 @@
+// Moderating in the page: the code, a ban with its sweep, the list, and hiding a person's messages.
+
+import { assertEquals } from "@std/assert";
+import { browserTest, noRateLimit, send, waitForMessage } from "./browser_harness.ts";
+import type { Page } from "./browser_harness.ts";
+
+const code = "keep-the-peace";
+const moderated = { env: { ...noRateLimit.env, MODERATOR_CODE: code } };
+
+/** Opens the menu of a message and chooses an action. */
+async function choose(page: Page, text: string, action: string): Promise<void> {
+  await page.locator("#rows article", { hasText: text }).hover();
+  await page.locator(".bar").getByText("More").click();
+  await page.locator(".menu").getByText(action).click();
+}
+
+async function become(page: Page, typed: string): Promise<void> {
+  await page.fill("#moderator-code", typed);
+  await page.press("#moderator-code", "Enter");
+}
+
+browserTest("bans a member with what it wrote, says so to it, and lifts the ban", async (chat) => {
+  const mona = await chat.signIn("Mona");
+  const troll = await chat.signIn("Troll");
+  await send(troll, "spam");
+  await waitForMessage(mona, "spam");
+  await send(mona, "/moderate");
+  await become(mona, "a-wrong-guess");
+  await mona.locator("#dialog", { hasText: "Wrong moderator code." }).waitFor();
+  await become(mona, code);
+  await mona.locator("#dialog", { hasText: "Nobody is muted or banned." }).waitFor();
+  await mona.keyboard.press("Escape");
+
+  await choose(mona, "spam", "Mute, ban or hide…");
+  const dialog = mona.locator("#dialog[open]");
+  // The whole test comes from localhost.
+  await dialog.getByText("Ban the network too: not possible").waitFor();
+  await dialog.getByText("Ban", { exact: true }).click();
+  await dialog.getByText("Banned: Troll").waitFor();
+  await mona.locator("#rows", { hasText: "Message deleted" }).waitFor();
+  await troll.locator("#status", { hasText: "A moderator has banned you until" }).waitFor();
+  await troll.reload();
+  await troll.locator("#prompt-hint", { hasText: "A moderator has banned you until" }).waitFor();
+
+  await dialog.getByText("Lift").click();
+  await dialog.getByText("Nobody is muted or banned.").waitFor();
+  await mona.keyboard.press("Escape");
+  await troll.locator("#prompt-go").click();
+  await send(troll, "sorry");
+  await waitForMessage(mona, "sorry");
+
+  await mona.locator("#people-list").getByLabel("Actions for Troll").click();
+  await dialog.getByText("Mute", { exact: true }).click();
+  await dialog.getByText("Muted: Troll").waitFor();
+  await mona.keyboard.press("Escape");
+  await send(troll, "still here");
+  await troll.locator("#log", { hasText: "A moderator has muted you until" }).waitFor();
+  await choose(mona, "sorry", "Delete");
+  await mona.locator(".menu").getByText("Delete", { exact: true }).click();
+  await troll.locator("#rows", { hasText: "sorry" }).waitFor({ state: "detached" });
+}, moderated);
+
+browserTest("hides a person's messages in one browser, and shows them again", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  const ben = await chat.signIn("Ben");
+  await send(ben, "Buy now");
+  await waitForMessage(ada, "Buy now");
+  await send(ada, "No, thanks");
+  await choose(ada, "Buy now", "Hide this person…");
+  await ada.locator("#dialog").getByText("Hide messages").click();
+  const spam = ada.locator("#rows article", { hasText: "Buy now" });
+  await spam.waitFor({ state: "hidden" });
+  await ada.reload();
+  await waitForMessage(ada, "No, thanks");
+  await spam.waitFor({ state: "hidden" });
+  await send(ben, "Buy more");
+  await waitForMessage(ben, "Buy more");
+  await send(ada, "Really");
+  const shown = ada.locator("#rows article:not([hidden])");
+  await shown.filter({ hasText: "Really" }).waitFor();
+  assertEquals(await shown.filter({ hasText: "Buy" }).count(), 0);
+  await ada.locator("#me").click();
+  await ada.locator("#dialog section", { hasText: "Hidden people" })
+    .getByText("Show messages").click();
+  await ada.keyboard.press("Escape");
+  await spam.waitFor();
+}, noRateLimit);
