@@ -57,6 +57,8 @@ export function closedProblem(code: number): Problem {
   switch (code) {
     case closeCode.frameTooBig:
       return { status: 413, code: "body_too_large", detail: "The request is too large" };
+    case closeCode.banned:
+      return { status: 403, code: "banned", detail: "You are banned from this chat" };
     case closeCode.protocolError:
       return {
         status: 422,

@@ -25,13 +25,19 @@ const notUtf8: Problem = {
   field: "body",
 };
 
-/** Returns a request's body as text, or a problem if it cannot be read. */
-export async function readText(request: Request): Promise<string | Problem> {
+/**
+ * Returns a request's body as text, or why it cannot be read. `schedule` runs a task after some ms,
+ * and returns a function that cancels it.
+ */
+export async function readText(
+  request: Request,
+  schedule = later,
+): Promise<string | Problem> {
   const { headers } = request;
   const problem = typeProblem(headers);
   if (problem !== undefined) return problem;
   if (Number(headers.get("content-length") ?? 0) > maxBytes) return tooLarge;
-  const bytes = await readBytes(request);
+  const bytes = await readBytes(request, schedule);
   if (!(bytes instanceof Uint8Array)) return bytes;
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
@@ -58,13 +64,16 @@ function unsupported(field: string, rule: string): Problem {
   return { status: 415, code: "media_type_unsupported", detail, field };
 }
 
-async function readBytes({ body }: Request): Promise<Uint8Array | Problem> {
+async function readBytes(
+  { body }: Request,
+  schedule: typeof later,
+): Promise<Uint8Array | Problem> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   if (body === null) return new Uint8Array();
   const reader = body.getReader();
   let isLate = false;
-  const cancelTimeout = later(bodyTimeoutMs, () => {
+  const cancelTimeout = schedule(bodyTimeoutMs, () => {
     isLate = true;
     reader.cancel().catch(() => {});
   });

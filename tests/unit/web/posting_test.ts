@@ -1,8 +1,10 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
 import { matcherOf, memberOf } from "../../../app/core/identity.ts";
 import { request, startRoomSite, storeMessages } from "../../support/room_site.ts";
 import type { RoomSite } from "../../support/room_site.ts";
-import { rawRequest } from "../../support/web_harness.ts";
+import { optionsFor } from "../../support/sqlite_harness.ts";
+import { rawRequest, testAssets } from "../../support/web_harness.ts";
 import { withDeadline } from "../../support/waiting.ts";
 
 const token = (name: string) => name.padEnd(43, "-");
@@ -323,4 +325,38 @@ Deno.test("a member that only posts is not listed, and nobody sees it come or go
   await post(site, "y");
   assertEquals(site.hub.here("builds", 5), { count: 1, usernames: ["Ada"] });
   assertEquals(pushes.map(({ type }) => type), ["welcome", "room", "message", "message"]);
+});
+
+Deno.test("muted and banned members get 403, and when that ends [H11] [B3] [B4]", async () => {
+  const wall = { ms: Date.now() };
+  const broker = new SqliteBroker({ ...optionsFor(":memory:", wall), moderatorMac: (id) => id });
+  const moderatorAccess = (code: string) => code === "keep-the-peace";
+  await using site = await startRoomSite({ ports: { broker, moderatorAccess } });
+  assertEquals((await post(site, "x")).status, 201);
+  const socket = { buffered: 0, send() {}, close() {} };
+  const peer = { address: "127.0.0.1", network: "127.0.0.1", scope: "loopback" } as const;
+  const mona = site.hub.connect(socket, peer);
+  const member = memberOf(token("ci"));
+  for (
+    const command of [
+      { type: "hello", username: "Mona", rooms: [] },
+      { type: "moderate", code: "keep-the-peace" },
+      { type: "mute", member, seconds: 60 },
+    ]
+  ) site.hub.receive(mona, JSON.stringify(command));
+  const muted = await post(site, "y");
+  assertEquals([muted.status, muted.json.code], [403, "muted"]);
+  assert(Number(muted.headers.get("retry-after")) > 50);
+  site.hub.receive(mona, JSON.stringify({ type: "ban", member, seconds: 60 }));
+  const banned = await post(site, "z");
+  assertEquals([banned.status, banned.json.code], [403, "banned"]);
+  assertEquals((await request(site, "/r/builds")).json.head, 1);
+});
+
+Deno.test("a post works with a broker that answers later, and below BASE_PATH [H8]", async () => {
+  const web = { assets: { ...await testAssets(), basePath: "/chat" } };
+  await using site = await startRoomSite({ web });
+  site.broker.isAsync = true;
+  const { status, headers, json } = await post(site, "x", {}, "/chat/r/builds");
+  assertEquals([status, headers.get("location"), json.text], [201, "/chat/r/builds/1", "x"]);
 });
