@@ -7,6 +7,7 @@ import { jitterMs } from "./crash_target.ts";
 import { Ledger } from "./ledger.ts";
 import { Person } from "./person.ts";
 import { Client } from "./crash_client.ts";
+import { HttpClient } from "./http_client.ts";
 import { RedisNodes } from "./redis_nodes.ts";
 import { SingleNode } from "./single_node.ts";
 import type { CrashTarget } from "./crash_target.ts";
@@ -47,6 +48,8 @@ export interface Report {
 }
 
 const paceMs = 4;
+/** Number of clients that use plain HTTP. */
+const httpClients = 2;
 /** Actions per second of all clients together. */
 const actionsPerSecond = 400;
 /** Max duration of any wait. */
@@ -70,6 +73,7 @@ class Run {
   readonly #ledger: Ledger;
   readonly #target: CrashTarget;
   #clients: Client[] = [];
+  #httpClients: HttpClient[] = [];
   /** Clients that are away, and the round in which they return. */
   readonly #away = new Map<Client, number>();
   #round = 0;
@@ -99,7 +103,8 @@ class Run {
     const target = this.#target;
     await target.start();
     this.#clients = this.#makeClients();
-    for (const client of this.#clients) client.start();
+    this.#httpClients = this.#makeHttpClients();
+    for (const client of [...this.#clients, ...this.#httpClients]) client.start();
     let stored = 0;
     try {
       while (this.#round < rounds && ledger.violations.length === 0) {
@@ -113,7 +118,7 @@ class Run {
     } catch (error) {
       ledger.addViolation(error instanceof Error ? error.message : String(error));
     } finally {
-      await Promise.all(this.#clients.map((client) => client.end()));
+      await Promise.all([...this.#clients, ...this.#httpClients].map((client) => client.end()));
       await target.end();
     }
     for (const line of await target.unexpectedErrors()) {
@@ -144,6 +149,15 @@ class Run {
       const client = new Client({ urls, person, tab, username, ledger, random: this.#random });
       client.join("lobby");
       return client;
+    });
+  }
+
+  #makeHttpClients(): HttpClient[] {
+    const { urls } = this.#target;
+    const ledger = this.#ledger;
+    return Array.from({ length: httpClients }, (_, i) => {
+      const person = new Person(ledger, `program ${i}`, this.#token());
+      return new HttpClient({ urls, person, username: `Program ${i}`, room: "lobby", ledger });
     });
   }
 
@@ -189,6 +203,7 @@ class Run {
       // More rooms over time, so that some are new when the server dies.
       [4, () => client.isStarted && client.rooms.length < 8 && client.join(this.#randomRoom())],
       [3, () => room !== "lobby" && client.leave(room)],
+      [4, () => random.pick(this.#httpClients)?.send(this.#randomText())],
       [4, () => client.scrollBack(room)],
       [3, () => client.rename(this.#randomName())],
       [2, () => client.abandon()],
@@ -244,7 +259,8 @@ class Run {
       client.start();
       client.reconnectNow();
     }
-    const isSettled = () => this.#clients.every((client) => client.isSettled);
+    const isSettled = () =>
+      [...this.#clients, ...this.#httpClients].every((client) => client.isSettled);
     await this.#waitUntil(isSettled, "some message never arrives");
     await this.#waitUntil(
       () => this.#membersAgree,
