@@ -104,7 +104,11 @@ Deno.test("serveWeb() returns 500 and logs the error if a handler throws", async
 Deno.test("serveWeb() logs every request, including upgrades", async () => {
   let time = 0;
   await using running = await startSite({ now: () => time += 5 });
-  const headers = { "user-agent": "test/1", referer: "http://a.example/" };
+  const headers = {
+    accept: "text/html",
+    "user-agent": "test/1",
+    referer: "http://a.example/",
+  };
   await fetchPath(running, "/r/lobby?x=1", { headers });
   await requestPath(running, "GET /nothing");
   await requestPath(running, "HEAD /");
