@@ -1,6 +1,7 @@
 // The broker port: the log of each room and the names members hold. Types only; the implementations
 // in app/broker run against one contract suite (tests/unit/broker/broker_contract.ts).
 
+import type { SearchQuery } from "../protocol/search.ts";
 import type { LeftReason, ModeratorCommand, Position, Sanction } from "../protocol/wire.ts";
 
 /** A result, at once (SQLite) or later (Redis). An error means that storage is unavailable. */
@@ -156,6 +157,24 @@ export interface RoomSummary {
   readonly title?: string;
 }
 
+/** Which messages to find. */
+export interface SearchRequest {
+  readonly query: SearchQuery;
+  /** Finds older messages than the page with this `next`. */
+  readonly before?: string | undefined;
+  /** Max messages of the page. */
+  readonly limit: number;
+}
+
+/** Messages that match a query, newest first. */
+export interface SearchPage {
+  readonly messages: readonly MessageEntry[];
+  /** For the next page; absent if there is none. */
+  readonly next?: string;
+  /** Time of the oldest message looked at, in ms since 1970, if not all were. */
+  readonly since?: number;
+}
+
 /** Receives changes to the log: after the commit, before `append` returns. Must not throw. */
 export interface BrokerListener {
   /** New entries, by any author on any node; those of one room in the order of their offsets. */
@@ -262,6 +281,12 @@ export interface Broker {
 
   /** Returns the `limit` most recently used rooms, leaving out rooms without messages. */
   newestRooms(limit: number): Outcome<readonly RoomSummary[]>;
+
+  /**
+   * Returns the newest messages that match a query, as they are now. Those of the last seconds may
+   * be missing, and messages of private rooms are never found. Absent if search is turned off.
+   */
+  search?: ((request: SearchRequest) => Promise<SearchPage>) | undefined;
 
   /** Stops reporting the entries of a room until its end is read again. */
   forget?(room: string): void;

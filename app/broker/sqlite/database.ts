@@ -8,6 +8,13 @@ import { FreeSpace } from "./free_space.ts";
 import { openError } from "./open_error.ts";
 import { migrate, schemaVersion } from "./schema.ts";
 
+declare module "node:sqlite" {
+  interface DatabaseSync {
+    /** Not in Deno's types yet. True, the default, protects SQLite's own tables. */
+    enableDefensive(active: boolean): void;
+  }
+}
+
 /** `normal`: commits survive the death of the process. `full`: they survive power loss too. */
 export type Durability = "normal" | "full";
 
@@ -66,6 +73,16 @@ export class DatabaseFile {
   /** Runs a statement that returns no rows. Statements are prepared once. */
   run(sql: string, ...values: SQLInputValue[]): StatementResultingChanges {
     return this.prepare(sql).run(...values);
+  }
+
+  /** Runs a statement that changes one of the tables in which SQLite keeps a full-text table. */
+  runOnShadowTable(sql: string, ...values: SQLInputValue[]): void {
+    this.#database.enableDefensive(false);
+    try {
+      this.#database.prepare(sql).run(...values);
+    } finally {
+      this.#database.enableDefensive(true);
+    }
   }
 
   /** Returns the first row of a query. */

@@ -3,6 +3,7 @@
 import type { DatabaseFile } from "./database.ts";
 import { countMessages } from "./entries.ts";
 import type { Nonces } from "./nonces.ts";
+import type { SearchIndex } from "./search_index.ts";
 
 export interface RetentionOptions {
   /** Days to keep messages; 0 means no limit. */
@@ -31,12 +32,14 @@ export type PrunedRoom = readonly [name: string, first: number];
 export class Retention {
   readonly #options: RetentionOptions;
   readonly #nonces: Nonces;
+  readonly #search: SearchIndex;
   /** Id of the room where the next step starts; `undefined` once all rooms have been visited. */
   #nextRoom: number | undefined;
 
-  constructor(options: RetentionOptions, nonces: Nonces) {
+  constructor(options: RetentionOptions, nonces: Nonces, search: SearchIndex) {
     this.#options = options;
     this.#nonces = nonces;
+    this.#search = search;
   }
 
   /** Visits up to `rows` rooms and deletes up to `rows` entries, in the caller's transaction. */
@@ -61,6 +64,7 @@ export class Retention {
       );
       if (next === first) continue;
       this.#nonces.moveRoom(file, id);
+      this.#search.prune(file, id, first, next);
       file.run(sql.deleteBefore, id, next);
       file.run(sql.setFirst, next, id);
       pruned.push([String(room.name), next]);

@@ -16,6 +16,7 @@ import { addEntry, checkTargets, countMessages, entryOf, selectEntries } from ".
 import type { EntryRow } from "./entries.ts";
 import type { Nonces } from "./nonces.ts";
 import type { Sanctions } from "./sanctions.ts";
+import type { SearchIndex } from "./search_index.ts";
 
 export interface RoomLogOptions {
   /** Returns a name that no epoch has had. */
@@ -78,6 +79,7 @@ export class RoomLog {
   readonly #options: RoomLogOptions;
   readonly #nonces: Nonces;
   readonly #sanctions: Sanctions;
+  readonly #search: SearchIndex;
   /** Committed rooms: all that this process wrote to, and others once they were read. */
   readonly #rooms = new Map<string, StoredRoom>();
   /** Rooms whose end was read, which have members: they are not evicted. */
@@ -91,10 +93,16 @@ export class RoomLog {
   readonly #pending = new Map<string, StoredRoom>();
   #epoch = { id: 0, name: "" };
 
-  constructor(options: RoomLogOptions, nonces: Nonces, sanctions: Sanctions) {
+  constructor(
+    options: RoomLogOptions,
+    nonces: Nonces,
+    sanctions: Sanctions,
+    search: SearchIndex,
+  ) {
     this.#options = options;
     this.#nonces = nonces;
     this.#sanctions = sanctions;
+    this.#search = search;
   }
 
   /** Starts an epoch: from here the log may differ from one that clients remember. */
@@ -161,7 +169,11 @@ export class RoomLog {
       entries.push({ type, room: name, member, from, text, nonce, offset, epoch, at });
     } else {
       const slot = { room: room.id, offset, epoch: this.#epoch, at };
+      for (const target of targets) this.#search.remove(file, room.id, target);
       entries.push(addEntry(file, slot, draft, targets));
+      if (type === "edit") {
+        for (const target of targets) this.#search.add(file, room.id, target);
+      }
       this.#hasDeleted ||= type === "delete";
     }
     this.#nonces.add(room.id, member, nonce, offset, at);
@@ -196,6 +208,7 @@ export class RoomLog {
     }
     const room = storedRoom(idle);
     this.#nonces.moveRoom(file, room.id);
+    this.#search.prune(file, room.id, room.first, room.head + 1);
     file.run(sql.deleteMessages, room.id);
     // The room keeps its head, so that no position in it becomes valid for another message.
     file.run(sql.setEmpty, room.id);
@@ -259,6 +272,11 @@ export class RoomLog {
       ...(isForward && valid ? { behind: behind(file, room, query.after.offset) } : {}),
       ...(typeof title === "string" ? { title } : {}),
     };
+  }
+
+  /** Returns the number of a room in the database, or `undefined` if it has never had entries. */
+  idOf(file: DatabaseFile, name: string): number | undefined {
+    return this.#roomOf(file, name)?.id;
   }
 
   /** Returns the `limit` most recently used rooms, leaving out rooms without messages. */

@@ -28,10 +28,13 @@ import type { RoomLogOptions } from "./room_log.ts";
 import { Sanctions } from "./sanctions.ts";
 import type { SanctionsOptions } from "./sanctions.ts";
 import { schemaVersion } from "./schema.ts";
+import { SearchIndex } from "./search_index.ts";
+import { Searches } from "./searches.ts";
+import type { SearchesOptions } from "./searches.ts";
 import { sweepStep } from "./sweeps.ts";
 
 export interface SqliteBrokerOptions
-  extends NamesOptions, RetentionOptions, RoomLogOptions, SanctionsOptions {
+  extends NamesOptions, RetentionOptions, RoomLogOptions, SanctionsOptions, SearchesOptions {
   /** The database file, or `:memory:`. */
   readonly path: string;
   readonly durability: Durability;
@@ -41,12 +44,16 @@ export interface SqliteBrokerOptions
   readonly report: (event: string, error: unknown) => void;
   /** Max nonces in memory before they move to their table; for tests. */
   readonly recentNonces?: number;
+  /** Whether messages are indexed for `search`; if not, an index is removed. */
+  readonly search?: boolean;
 }
 
 /** Free pages that one call of `prune` returns to the file system. */
 const shrinkPages = 200;
 /** Rows of each kind that one call of `prune` deletes, and rooms that it visits. */
 const pruneRows = 500;
+/** Entries that one step of pruning or sweeping visits if they are indexed: some 0.5 ms each. */
+const indexedRows = 8;
 /** Nonces that an `append` moves to their table, besides two for each draft. */
 const nonceRows = 100;
 /** Pages whose unused space one call of `eraseDeleted` erases: 8 MB, in a few ms. */
@@ -62,6 +69,8 @@ export class SqliteBroker implements Broker {
   readonly #sanctions: Sanctions;
   readonly #log: RoomLog;
   readonly #retention: Retention;
+  readonly #index: SearchIndex;
+  readonly search: Broker["search"];
   /** Undefined after repeated failures, until the file is opened again. */
   #file: DatabaseFile | undefined;
   #listener: BrokerListener | undefined;
@@ -88,8 +97,13 @@ export class SqliteBroker implements Broker {
     this.#nonces = new Nonces(options.recentNonces);
     this.#names = new Names(options);
     this.#sanctions = new Sanctions(options);
-    this.#log = new RoomLog(options, this.#nonces, this.#sanctions);
-    this.#retention = new Retention(options, this.#nonces);
+    this.#index = new SearchIndex(options.search ?? false);
+    this.#log = new RoomLog(options, this.#nonces, this.#sanctions, this.#index);
+    this.#retention = new Retention(options, this.#nonces, this.#index);
+    if (this.#index.isOn) {
+      const searches = new Searches(this.#index, this.#log, () => this.#openFile(), options);
+      this.search = (request) => searches.add(request);
+    }
     const file = new DatabaseFile(options.path, options.durability, startWaitMs);
     const { versionBefore } = file;
     if (versionBefore > 0 && versionBefore < schemaVersion) {
@@ -138,6 +152,7 @@ export class SqliteBroker implements Broker {
     this.#hasDeletedText ||= this.#log.hasDeleted;
     const entries = [...this.#undelivered, ...stored];
     this.#undelivered = [];
+    for (const { room } of entries) this.#index.roomChanged(room);
     if (entries.length > 0) this.#listener?.entries(entries);
   }
 
@@ -156,7 +171,7 @@ export class SqliteBroker implements Broker {
     mutedFor: (member) => this.#sanctions.mutedFor(member),
     sweep: () => {
       const { entries, hasMore } = this.#transaction((file) => {
-        const { drafts, hasMore } = sweepStep(file);
+        const { drafts, hasMore } = sweepStep(file, this.#index.isOn ? indexedRows : pruneRows);
         const { entries } = drafts.length > 0 ? this.#store(file, drafts) : { entries: [] };
         return { entries, hasMore };
       });
@@ -227,7 +242,8 @@ export class SqliteBroker implements Broker {
       const hasMoreNonces = this.#nonces.prune(file, now, pruneRows);
       const hasMoreNames = this.#names.prune(file, now, pruneRows);
       const hasMoreMembers = this.#sanctions.prune(file, now, pruneRows);
-      const { pruned, hasMore } = this.#retention.prune(file, now, pruneRows);
+      const rows = this.#index.isOn ? indexedRows : pruneRows;
+      const { pruned, hasMore } = this.#retention.prune(file, now, rows);
       return { pruned, hasMore: hasMoreNonces || hasMoreNames || hasMoreMembers || hasMore };
     });
     for (const [room, first] of pruned) {
@@ -266,6 +282,17 @@ export class SqliteBroker implements Broker {
     } catch {
       // The next call tries again. If storage fails, the next append reports it.
     }
+  }
+
+  /**
+   * Takes a step of indexing messages for `search`, which takes a few ms. Returns whether there is
+   * more to do now.
+   */
+  index(): boolean {
+    if (!this.#index.hasWork || this.#log.hasReachedSize || this.#isAbandoned) return false;
+    const hasMore = this.#transaction((file) => this.#index.step(file));
+    if (!this.#index.isOn) this.#hasGarbage = true;
+    return hasMore;
   }
 
   /** Whether messages are refused because the database has reached `maxDataBytes`. */
@@ -336,7 +363,8 @@ export class SqliteBroker implements Broker {
       this.#log.commit();
       return result;
     } catch (error) {
-      for (const part of [this.#nonces, this.#names, this.#sanctions, this.#log]) part.rollback();
+      for (const part of this.#parts) part.rollback();
+      this.#log.rollback();
       this.#fail(error);
       throw error;
     }
@@ -358,6 +386,11 @@ export class SqliteBroker implements Broker {
     this.#options.report("storage_recovered", "messages can be stored again");
   }
 
+  /** Remember parts of the database, except the log. */
+  get #parts() {
+    return [this.#nonces, this.#names, this.#sanctions, this.#index];
+  }
+
   #closeFile(): void {
     this.#file?.close();
     this.#file = undefined;
@@ -375,7 +408,7 @@ export class SqliteBroker implements Broker {
       const late = this.#log.catchUp(file);
       if (late === undefined) report("storage_changed", "the file lacks messages stored earlier");
       this.#undelivered = late === undefined ? [] : [...this.#undelivered, ...late];
-      for (const part of [this.#nonces, this.#names, this.#sanctions]) part.rollback();
+      for (const part of this.#parts) part.rollback();
       return file;
     } catch (error) {
       file.close();

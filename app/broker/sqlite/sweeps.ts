@@ -3,8 +3,7 @@
 import type { DeleteDraft, Moderator } from "../../chat/broker.ts";
 import type { DatabaseFile } from "./database.ts";
 
-/** Entries and rooms that one step visits. */
-const stepEntries = 500;
+/** Rooms that one step visits. */
 const stepRooms = 50;
 
 const sql = {
@@ -31,11 +30,12 @@ export function addSweep(
 }
 
 /**
- * Takes one step of the oldest sweep. Returns the deletions to append in the same transaction, one
+ * Takes one step of the oldest sweep, through `entries` entries. Returns the deletions to append in the same transaction, one
  * per room, and whether more may be left.
  */
 export function sweepStep(
   file: DatabaseFile,
+  entries: number,
 ): { readonly drafts: readonly DeleteDraft[]; readonly hasMore: boolean } {
   const drafts: DeleteDraft[] = [];
   const sweep = file.get(sql.next);
@@ -44,7 +44,7 @@ export function sweepStep(
   const since = Number(sweep.since);
   const members: ReadonlySet<string> = new Set(JSON.parse(String(sweep.members)));
   let [room, before] = [Number(sweep.room), Number(sweep.before)];
-  let left = stepEntries;
+  let left = entries;
   for (let rooms = 0; rooms < stepRooms && left > 0; rooms++) {
     const found = before > 0 ? file.get(sql.room, room) : file.get(sql.nextRoom, room, since);
     if (found === undefined) {

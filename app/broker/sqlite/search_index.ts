@@ -1,0 +1,387 @@
+// The search index: full-text tables that are filled in the background, in short steps. They are a
+// cache: what they have is removed with each message, and they can be dropped at any time.
+
+import type { MessageEntry } from "../../chat/broker.ts";
+import { searchVersion, wordsOf } from "../../protocol/search.ts";
+import type { Phrase, SearchQuery } from "../../protocol/search.ts";
+import { isPrivateRoom } from "../../protocol/text.ts";
+import type { DatabaseFile } from "./database.ts";
+import { entryOf, selectEntries } from "./entries.ts";
+import type { EntryRow } from "./entries.ts";
+
+/**
+ * A document is a message. Documents are numbered in the order they are indexed, oldest first, and
+ * each table has this many, so that every query, merge and removal is bounded.
+ */
+const tableDocuments = 2 ** 15;
+/** Max messages that one step indexes. */
+const stepRows = 64;
+/** A step ends after this many characters. */
+const stepCharacters = 16_384;
+/** Rooms that got messages, of which one step looks up what to index. */
+const stepRooms = 100;
+/** Pages that one step merges, at the most, in each of two tables. */
+const mergePages = 16;
+/**
+ * Only `#merge` merges, since SQLite would do so in a single long step: once a level has 1,999
+ * segments, but `#merge` is faster.
+ */
+const tableOptions = "('automerge', 0), ('crisismerge', 1999), ('secure-delete', 1)";
+
+const tablePrefix = `search_${searchVersion}_`;
+/** Which documents are which messages: `count` of them from `id` on, from an offset on. */
+const runs = `search_runs_${searchVersion}`;
+
+const sql = {
+  tables: `SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'search_*' AND
+           (sql LIKE 'CREATE VIRTUAL%' OR name GLOB 'search_runs_*') ORDER BY name`,
+  create: `CREATE TABLE IF NOT EXISTS ${runs} (
+             id INTEGER PRIMARY KEY, room INTEGER NOT NULL, offset INTEGER NOT NULL,
+             count INTEGER NOT NULL, UNIQUE (room, offset))`,
+  lastRun: `SELECT id, room, offset, count FROM ${runs} ORDER BY id DESC LIMIT 1`,
+  runOfDocument: `SELECT id, room, offset FROM ${runs} WHERE id <= ? ORDER BY id DESC LIMIT 1`,
+  runOfMessage: `SELECT id, offset, count FROM ${runs} WHERE room = ? AND offset <= ?
+                 ORDER BY offset DESC LIMIT 1`,
+  addRun: `INSERT INTO ${runs} (id, room, offset, count) VALUES (?, ?, ?, ?)`,
+  extendRun: `UPDATE ${runs} SET count = ? WHERE id = ?`,
+  // The last run of a room stays, since it says how far the room is indexed.
+  pruneRuns: `DELETE FROM ${runs} WHERE room = ?1 AND offset + count <= ?2 AND
+              offset < (SELECT max(offset) FROM ${runs} WHERE room = ?1)`,
+  rooms: "SELECT id, name FROM rooms WHERE head >= first",
+  roomByName: "SELECT id, name FROM rooms WHERE name = ?",
+  roomName: "SELECT name FROM rooms WHERE id = ?",
+  entriesFrom: `SELECT offset, at, username, CASE kind WHEN 0 THEN text END AS text FROM entries
+                WHERE room = ? AND offset >= ? ORDER BY offset LIMIT ?`,
+  message: `SELECT username, text FROM entries
+            WHERE room = ? AND offset = ? AND kind = 0 AND text IS NOT NULL`,
+  entry: `${selectEntries} WHERE room = ? AND offset = ? AND kind = 0`,
+  totalChanges: "SELECT total_changes() AS count",
+} as const;
+
+/** Begins each word in the tables that SQLite keeps. */
+const mainIndexMark = "0";
+/** Follows every word. */
+const lastWord = "\u{10ffff}";
+const encoder = new TextEncoder();
+
+/** The next entry of a room to index. */
+interface Next {
+  readonly offset: number;
+  readonly at: number;
+}
+
+/** The index of one database. Its methods run in the caller's transaction. */
+export class SearchIndex {
+  readonly #isOn: boolean;
+  #isLoaded = false;
+  /** Whether the tables are of this version and can be used. */
+  #isUsable = false;
+  /** Tables to drop, one in each step. */
+  #obsolete: string[] = [];
+  /** Numbers of the full-text tables. */
+  #tables = new Set<number>();
+  #run = { id: 1, room: 0, offset: 0, count: 0 };
+  /** Rooms with entries that are not indexed, by id. */
+  #pending = new Map<number, Next>();
+  /** Names of the rooms that got entries since the last step. */
+  readonly #changed = new Set<string>();
+  /** Tables with segments to merge. The value is whether the table is full. */
+  readonly #merging = new Map<number, boolean>();
+
+  /** With `isOn` false, `step` removes the index. */
+  constructor(isOn: boolean) {
+    this.#isOn = isOn;
+  }
+
+  get isOn(): boolean {
+    return this.#isOn;
+  }
+
+  /** A room got entries. */
+  roomChanged(name: string): void {
+    if (this.#isOn) this.#changed.add(name);
+  }
+
+  /** Whether `step` has something to do. */
+  get hasWork(): boolean {
+    if (!this.#isLoaded || this.#obsolete.length > 0) return true;
+    const parts = [this.#pending, this.#changed, this.#merging];
+    return this.#isOn && (!this.#isUsable || parts.some(({ size }) => size > 0));
+  }
+
+  /** A transaction failed, or the database was opened again. */
+  rollback(): void {
+    this.#isLoaded = false;
+  }
+
+  #load(file: DatabaseFile): void {
+    if (this.#isLoaded) return;
+    const names = file.all(sql.tables).map(({ name }) => String(name));
+    // Without its runs, or with SEARCH=0, a table may have messages that were deleted since.
+    this.#isUsable = this.#isOn && names.includes(runs);
+    const isKept = (name: string) =>
+      this.#isUsable && (name === runs || name.startsWith(tablePrefix));
+    this.#obsolete = names.filter((name) => !isKept(name));
+    this.#tables = new Set(
+      names.filter((name) => isKept(name) && name !== runs)
+        .map((name) => Number(name.slice(tablePrefix.length))),
+    );
+    this.#pending.clear();
+    this.#merging.clear();
+    if (this.#isUsable) this.#findWork(file);
+    this.#isLoaded = true;
+  }
+
+  /** Finds where indexing continues. */
+  #findWork(file: DatabaseFile): void {
+    const last = file.get(sql.lastRun);
+    if (last !== undefined) {
+      const [id, room] = [Number(last.id), Number(last.room)];
+      this.#run = { id, room, offset: Number(last.offset), count: Number(last.count) };
+    } else this.#run = { id: 1, room: 0, offset: 0, count: 0 };
+    const newest = Math.max(...this.#tables);
+    for (const table of this.#tables) {
+      if (table >= newest - 1) this.#merging.set(table, table !== newest);
+    }
+    for (const room of file.all(sql.rooms)) this.#findNext(file, room);
+  }
+
+  /** Finds the next entry of a room to index. */
+  #findNext(file: DatabaseFile, { id, name }: Record<string, unknown>): void {
+    if (isPrivateRoom(String(name))) return;
+    const run = file.get(sql.runOfMessage, Number(id), Number.MAX_SAFE_INTEGER);
+    const from = run === undefined ? 1 : Number(run.offset) + Number(run.count);
+    const row = file.get(sql.entriesFrom, Number(id), from, 1);
+    if (row === undefined) this.#pending.delete(Number(id));
+    else this.#pending.set(Number(id), { offset: Number(row.offset), at: Number(row.at) });
+  }
+
+  /**
+   * Indexes some messages, merges some segments, or drops a table that isn't used. Returns whether
+   * there is more to do.
+   */
+  step(file: DatabaseFile): boolean {
+    this.#load(file);
+    const table = this.#obsolete.pop();
+    if (table !== undefined) {
+      file.run(`DROP TABLE ${table}`);
+      return this.hasWork;
+    }
+    if (!this.#isOn) return false;
+    if (!this.#isUsable) {
+      file.run(sql.create);
+      this.#isUsable = true;
+      this.#findWork(file);
+    }
+    for (const name of this.#changed.values().take(stepRooms)) {
+      this.#changed.delete(name);
+      const room = file.get(sql.roomByName, name);
+      if (room !== undefined && !this.#pending.has(Number(room.id))) this.#findNext(file, room);
+    }
+    this.#fill(file);
+    this.#merge(file);
+    return this.hasWork;
+  }
+
+  /** Indexes the oldest entries of all rooms that are not indexed yet. */
+  #fill(file: DatabaseFile): void {
+    let [rows, characters] = [stepRows, stepCharacters];
+    while (rows > 0 && characters > 0) {
+      let [oldest, second]: [number | undefined, number] = [undefined, Infinity];
+      let oldestAt = Infinity;
+      for (const [room, { at }] of this.#pending) {
+        if (oldest === undefined || at < oldestAt) {
+          [oldest, second, oldestAt] = [room, oldestAt, at];
+        } else if (at < second) second = at;
+      }
+      const next = oldest === undefined ? undefined : this.#pending.get(oldest);
+      if (oldest === undefined || next === undefined) return;
+      const room = oldest;
+      this.#pending.delete(room);
+      for (const row of file.all(sql.entriesFrom, room, next.offset, rows + 1)) {
+        const [offset, at] = [Number(row.offset), Number(row.at)];
+        if (rows === 0 || characters <= 0 || at > second) {
+          this.#pending.set(room, { offset, at });
+          break;
+        }
+        const id = this.#addToRun(file, room, offset);
+        if (typeof row.text === "string") {
+          this.#insert(file, id, room, String(row.username), row.text);
+          characters -= row.text.length;
+        }
+        rows--;
+      }
+    }
+  }
+
+  /** Returns the number of the document of an entry that follows those indexed so far. */
+  #addToRun(file: DatabaseFile, room: number, offset: number): number {
+    const { id, count } = this.#run;
+    if (this.#run.room === room && this.#run.offset + count === offset) {
+      this.#run.count++;
+      file.run(sql.extendRun, this.#run.count, id);
+      return id + count;
+    }
+    this.#run = { id: id + count, room, offset, count: 1 };
+    file.run(sql.addRun, id + count, room, offset, 1);
+    return id + count;
+  }
+
+  #insert(file: DatabaseFile, id: number, room: number, from: string, text: string): void {
+    const number = Math.floor(id / tableDocuments);
+    const table = tableOf(number);
+    if (!this.#tables.has(number)) {
+      file.run(`CREATE VIRTUAL TABLE ${table} USING fts5(
+        text, author, room, content = '', columnsize = 0, tokenize = 'ascii')`);
+      file.run(`INSERT INTO ${table} (${table}, rank) VALUES ${tableOptions}`);
+      this.#tables.add(number);
+      if (this.#merging.has(number - 1)) this.#merging.set(number - 1, true);
+    }
+    if (!this.#merging.get(number)) this.#merging.set(number, false);
+    const statement = `INSERT INTO ${table} (rowid, text, author, room) VALUES (?, ?, ?, ?)`;
+    file.run(statement, id, indexed(text), indexed(from), String(room));
+  }
+
+  /** Merges a few pages: into one segment if the table is full. */
+  #merge(file: DatabaseFile): void {
+    for (const [number, isFull] of this.#merging) {
+      const before = Number(file.get(sql.totalChanges)?.count);
+      const table = tableOf(number);
+      const pages = isFull ? -mergePages : mergePages;
+      file.run(`INSERT INTO ${table} (${table}, rank) VALUES ('merge', ?)`, pages);
+      // SQLite's own criterion for having merged all.
+      const changes = Number(file.get(sql.totalChanges)?.count) - before;
+      if (changes < 2) this.#merging.delete(number);
+    }
+  }
+
+  /** Returns the number of a message's document, or `undefined` if it isn't indexed. */
+  #documentOf(file: DatabaseFile, room: number, offset: number): number | undefined {
+    this.#load(file);
+    if (!this.#isUsable) return undefined;
+    const run = file.get(sql.runOfMessage, room, offset);
+    if (run === undefined) return undefined;
+    const distance = offset - Number(run.offset);
+    return distance < Number(run.count) ? Number(run.id) + distance : undefined;
+  }
+
+  /** Removes a message. Call it before its text is changed or removed. */
+  remove(file: DatabaseFile, room: number, offset: number): void {
+    const id = this.#documentOf(file, room, offset);
+    const row = id === undefined ? undefined : file.get(sql.message, room, offset);
+    if (id === undefined || row === undefined) return;
+    const [text, author] = [indexed(String(row.text)), indexed(String(row.username))];
+    const table = tableOf(Math.floor(id / tableDocuments));
+    file.run(
+      `INSERT INTO ${table} (${table}, rowid, text, author, room) VALUES ('delete', ?, ?, ?, ?)`,
+      ...[id, text, author, String(room)],
+    );
+    this.#eraseSeparators(file, table, text.split(" "));
+  }
+
+  /**
+   * Erases words from the separators between the pages of a table, where SQLite leaves them. A
+   * separator may be any string from after the last word of one page to the first of the next.
+   */
+  #eraseSeparators(file: DatabaseFile, table: string, words: readonly string[]): void {
+    // A query makes SQLite write the removal.
+    file.get(`SELECT rowid FROM ${table} WHERE ${table} MATCH '"x"' LIMIT 1`);
+    const encoded = words.map((word) => mainIndexMark + byteString(encoder.encode(word)));
+    for (const { segid, term } of file.all(`SELECT segid, term FROM ${table}_idx`)) {
+      const separator = term instanceof Uint8Array ? term : encoder.encode(String(term));
+      const found = byteString(separator);
+      if (found.length < 2 || !encoded.some((word) => word.startsWith(found))) continue;
+      file.run(`CREATE VIRTUAL TABLE temp.search_terms USING fts5vocab(main, ${table}, instance)`);
+      const next = file.get(
+        "SELECT term FROM temp.search_terms WHERE term >= CAST(? AS TEXT) LIMIT 1",
+        separator.subarray(1),
+      );
+      file.run("DROP TABLE temp.search_terms");
+      const replacement = encoder.encode(mainIndexMark + String(next?.term ?? lastWord));
+      // Nothing to hide if a remaining word begins like that.
+      if (byteString(replacement).startsWith(found)) continue;
+      file.runOnShadowTable(
+        `UPDATE OR IGNORE ${table}_idx SET term = ? WHERE segid = ? AND term = ?`,
+        ...[replacement, Number(segid), separator],
+      );
+    }
+  }
+
+  /** Adds a message again whose text was changed after `remove`. */
+  add(file: DatabaseFile, room: number, offset: number): void {
+    const id = this.#documentOf(file, room, offset);
+    const row = id === undefined ? undefined : file.get(sql.message, room, offset);
+    if (id === undefined || row === undefined) return;
+    this.#insert(file, id, room, String(row.username), String(row.text));
+  }
+
+  /** Removes the entries of a room from `first` up to `next` (exclusive). Call it before they go. */
+  prune(file: DatabaseFile, room: number, first: number, next: number): void {
+    this.#load(file);
+    if (!this.#isUsable) return;
+    for (let offset = first; offset < next; offset++) this.remove(file, room, offset);
+    file.run(sql.pruneRuns, room, next);
+    this.#pending.delete(room);
+  }
+
+  /**
+   * Returns the numbers of documents that match, newest first, up to `limit`, in the newest table
+   * with documents before `before` that has any. `before` in the result is where to continue.
+   */
+  find(
+    file: DatabaseFile,
+    expression: string,
+    before: number,
+    limit: number,
+  ): { readonly found: readonly number[]; readonly before: number } {
+    this.#load(file);
+    const number = Math.max(
+      ...this.#tables.values().filter((number) => number * tableDocuments < before),
+    );
+    if (!this.#isUsable || number < 0) return { found: [], before: 0 };
+    const table = tableOf(number);
+    const rows = file.all(
+      `SELECT rowid FROM ${table} WHERE ${table} MATCH ? AND rowid < ?
+       ORDER BY rowid DESC LIMIT ?`,
+      ...[expression, before, limit],
+    );
+    return { found: rows.map(({ rowid }) => Number(rowid)), before: number * tableDocuments };
+  }
+
+  /** Returns the message of a document, unless it is gone. */
+  message(file: DatabaseFile, document: number): MessageEntry | undefined {
+    const run = file.get(sql.runOfDocument, document);
+    if (run === undefined) return undefined;
+    const [room, offset] = [Number(run.room), Number(run.offset) + document - Number(run.id)];
+    const row = file.get(sql.entry, room, offset) as EntryRow | undefined;
+    const name = file.get(sql.roomName, room)?.name;
+    const entry = row && entryOf(String(name), row);
+    return entry?.type === "message" && entry.text !== undefined ? entry : undefined;
+  }
+}
+
+/** Returns an expression of SQLite's query language. Words have no characters special to it. */
+export function expressionOf({ phrases, from }: SearchQuery, room: number | undefined): string {
+  const parts = from === undefined ? [] : [`author : ${expressionOfPhrase(from)}`];
+  if (phrases.length > 0) parts.push(`text : (${phrases.map(expressionOfPhrase).join(" AND ")})`);
+  if (room !== undefined) parts.push(`room : "${room}"`);
+  return parts.join(" AND ");
+}
+
+function expressionOfPhrase({ words, isPrefix }: Phrase): string {
+  return `"${words.join(" ")}"${isPrefix ? " *" : ""}`;
+}
+
+function tableOf(number: number): string {
+  return tablePrefix + number;
+}
+
+/** Returns a text as it is indexed. */
+function indexed(text: string): string {
+  return wordsOf(text).map(({ word }) => word).join(" ");
+}
+
+/** Returns a character for each byte. */
+function byteString(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes);
+}

@@ -1,0 +1,160 @@
+// Search: splits texts into words, parses queries, and finds a query's words in a text.
+
+import { isRoomName } from "./text.ts";
+
+/** Changes with `wordsOf`: an index of another version is built again. */
+export const searchVersion = 1;
+
+/** Max length of a query, in UTF-16 code units. */
+export const queryMaxLength = 200;
+/** Max words and phrases of a query. */
+const phrasesMax = 10;
+/** Longer words are cut. */
+const wordMaxLength = 64;
+/** Shorter prefixes match too much; they are taken as words. */
+const prefixMinLength = 2;
+
+/** A normalized word, and where it is in the text, in UTF-16 code units. */
+export interface Word {
+  readonly word: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Words that follow each other. The last one may be the beginning of a longer word. */
+export interface Phrase {
+  readonly words: readonly string[];
+  readonly isPrefix: boolean;
+}
+
+/** A parsed query: messages with all phrases, by an author, in a room. */
+export interface SearchQuery {
+  readonly phrases: readonly Phrase[];
+  readonly from?: Phrase;
+  readonly room?: string;
+}
+
+/** A match in a text: from `start` to `end` (exclusive), in UTF-16 code units. */
+export type MatchRange = readonly [start: number, end: number];
+
+/** A character of a script without spaces between words: Chinese or Japanese. */
+const unspaced = String.raw`[[\p{L}\p{N}]&&[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}]]\p{M}*`;
+const characters = new RegExp(unspaced, "gv");
+const isUnspaced = new RegExp(`^${unspaced}`, "v");
+const runs = new RegExp(String.raw`(?:${unspaced})+|(?:(?!${unspaced})[\p{L}\p{N}\p{M}])+`, "gv");
+
+/**
+ * Returns the words of a text, in order, without case and accents. A run of Chinese or Japanese
+ * characters becomes its pairs of neighbors, which overlap, and its last character.
+ */
+export function wordsOf(text: string): readonly Word[] {
+  const words: Word[] = [];
+  const add = (start: number, end: number) => {
+    const word = normalize(text.slice(start, end));
+    if (word !== "") words.push({ word, start, end });
+  };
+  for (const { 0: run, index } of text.matchAll(runs)) {
+    if (!isUnspaced.test(run)) {
+      add(index, index + run.length);
+      continue;
+    }
+    const starts = Array.from(run.matchAll(characters), (match) => index + match.index);
+    const end = index + run.length;
+    starts.forEach((start, i) => add(start, starts[i + 2] ?? end));
+  }
+  return words;
+}
+
+function normalize(text: string): string {
+  const lower = text.toLowerCase();
+  // deno-lint-ignore no-control-regex
+  if (/^[\x00-\x7f]*$/.test(lower)) return lower.slice(0, wordMaxLength);
+  return lower.normalize("NFKD").replace(/[\u0300-\u036f]/g, "").normalize("NFKC")
+    .replaceAll("ß", "ss").replaceAll("ς", "σ").replace(/[^\p{L}\p{N}\p{M}]/gu, "")
+    .slice(0, wordMaxLength).toWellFormed();
+}
+
+/**
+ * Parses a query: words, prefixes (`word*`), `"phrases"`, `from:name`, `in:room`. Returns
+ * `undefined` if there is nothing to search for, or too much.
+ */
+export function parseQuery(text: string): SearchQuery | undefined {
+  if (text.length > queryMaxLength) return undefined;
+  const phrases: Phrase[] = [];
+  let [from, room]: [Phrase?, string?] = [];
+  const parts = /(?:(from|in):)?(?:"([^"]*)"?|([^\s"*]+))(\*?)/gi;
+  for (const [, key, quoted, bare, star] of text.replace(/[“”„«»]/g, '"').matchAll(parts)) {
+    const value = quoted ?? bare ?? "";
+    if (key?.toLowerCase() === "in") {
+      room = value.replace(/^#/, "").toLowerCase();
+      if (!isRoomName(room)) return undefined;
+      continue;
+    }
+    const phrase = phraseOf(value, star !== "");
+    if (phrase === undefined) continue;
+    if (key === undefined) phrases.push(phrase);
+    else from = phrase;
+  }
+  if (phrases.length > phrasesMax || phrases.length === 0 && from === undefined) return undefined;
+  return {
+    phrases,
+    ...(from === undefined ? {} : { from }),
+    ...(room === undefined ? {} : { room }),
+  };
+}
+
+function phraseOf(text: string, hasStar: boolean): Phrase | undefined {
+  const words = [...wordsOf(text)];
+  const last = words.at(-1);
+  if (last === undefined) return undefined;
+  if (isUnspaced.test(last.word)) {
+    // In a message, more characters may follow the last one.
+    const isPaired = words.at(-2)?.end === last.end;
+    if (isPaired) words.pop();
+    return { words: words.map(({ word }) => word), isPrefix: !isPaired };
+  }
+  const isPrefix = hasStar && last.word.length >= prefixMinLength;
+  return { words: words.map(({ word }) => word), isPrefix };
+}
+
+/**
+ * Returns where a message has the words of a query, in order and without overlaps; `undefined` if
+ * the message doesn't match. Does not check the room.
+ */
+export function matchesOf(
+  { phrases, from }: SearchQuery,
+  message: { readonly from: string; readonly text: string },
+): readonly MatchRange[] | undefined {
+  if (from !== undefined && find(from, wordsOf(message.from)).length === 0) return undefined;
+  const words = wordsOf(message.text);
+  const found: MatchRange[] = [];
+  for (const phrase of phrases) {
+    const ranges = find(phrase, words);
+    if (ranges.length === 0) return undefined;
+    found.push(...ranges);
+  }
+  const merged: MatchRange[] = [];
+  for (const [start, end] of found.sort(([a], [b]) => a - b)) {
+    const last = merged.at(-1);
+    if (last === undefined || start > last[1]) merged.push([start, end]);
+    else merged[merged.length - 1] = [last[0], Math.max(last[1], end)];
+  }
+  return merged;
+}
+
+function find({ words, isPrefix }: Phrase, text: readonly Word[]): MatchRange[] {
+  const found: MatchRange[] = [];
+  for (let i = 0; i + words.length <= text.length; i++) {
+    const isMatch = words.every((word, j) => {
+      const other = text[i + j]?.word ?? "";
+      return isPrefix && j === words.length - 1 ? other.startsWith(word) : other === word;
+    });
+    const [first, last] = [text[i], text[i + words.length - 1]];
+    if (!isMatch || first === undefined || last === undefined) continue;
+    // Of a single character, only that one, not the pair that it begins.
+    const isCharacter = isPrefix && words.length === 1 && isUnspaced.test(words[0] ?? "");
+    const length = isCharacter ? words[0]?.length ?? 0 : Infinity;
+    found.push([first.start, Math.min(first.start + length, last.end)]);
+  }
+  return found;
+}

@@ -1,0 +1,276 @@
+import { assert, assertEquals } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
+import type { SearchPage } from "../../../app/chat/broker.ts";
+import { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
+import type { SqliteBrokerOptions } from "../../../app/broker/sqlite/sqlite_broker.ts";
+import { parseQuery } from "../../../app/protocol/search.ts";
+import { SeededRandom } from "../../support/seeded_random.ts";
+import { change, optionsFor, withFile } from "../../support/sqlite_harness.ts";
+import type { BrokerSettings } from "./broker_contract.ts";
+import { draft } from "./broker_contract.ts";
+import { deletion, edit } from "./entries_contract.ts";
+
+/** Returns the options of a broker with an index. */
+function optionsOf(path: string, settings: Partial<BrokerSettings> = {}) {
+  return { ...optionsFor(path, undefined, settings), search: true };
+}
+
+/** Runs `use` with a broker that is closed afterwards. */
+async function withBroker(
+  options: SqliteBrokerOptions,
+  use: (broker: SqliteBroker) => unknown,
+): Promise<void> {
+  const broker = new SqliteBroker(options);
+  try {
+    await use(broker);
+  } finally {
+    broker.close();
+  }
+}
+
+/** Takes steps of indexing until there is no more to do. */
+function indexAll(broker: SqliteBroker): void {
+  for (let steps = 0; broker.index(); steps++) assert(steps < 10_000);
+}
+
+/** Returns the texts of the messages that a query finds. */
+async function find(broker: SqliteBroker, query: string): Promise<readonly (string | undefined)[]> {
+  const parsed = parseQuery(query);
+  assert(parsed !== undefined && broker.search !== undefined);
+  return (await broker.search({ query: parsed, limit: 20 })).messages.map(({ text }) => text);
+}
+
+/** Fails unless the full-text tables are sound. */
+function checkIndex(path: string): void {
+  using database = new DatabaseSync(path);
+  const tables = database.prepare("SELECT name FROM sqlite_schema WHERE sql LIKE '%USING fts5%'");
+  for (const { name } of tables.all()) {
+    database.exec(`INSERT INTO ${name} (${name}) VALUES ('integrity-check')`);
+  }
+  assertEquals(database.prepare("PRAGMA integrity_check").get()?.integrity_check, "ok");
+}
+
+function countTables(path: string): number {
+  using database = new DatabaseSync(path);
+  const count = "SELECT count(*) AS count FROM sqlite_schema WHERE name GLOB 'search_*'";
+  return Number(database.prepare(count).get()?.count);
+}
+
+/** Returns what the database and its journal have, byte by byte. */
+function bytesOf(path: string): string {
+  return ["", "-wal"].map((suffix) =>
+    new TextDecoder("latin1").decode(Deno.readFileSync(path + suffix))
+  ).join("");
+}
+
+Deno.test("SqliteBroker.index() indexes rooms by time, and skips private ones [F1]", () =>
+  withFile(async (path) => {
+    const wall = { ms: 1_000_000 };
+    const options = { ...optionsFor(path, wall), search: true };
+    await withBroker(options, async (broker) => {
+      for (let i = 0; i < 300; i++) {
+        wall.ms++;
+        const room = i % 3 === 2 ? "p-secret" : `room-${i % 3}`;
+        broker.append([draft(`word number${i}`, { room, nonce: `n${i}` })]);
+      }
+      assertEquals(await find(broker, "word"), []);
+      indexAll(broker);
+      const newest = [...Array(30)].map((_, i) => 299 - i).filter((i) => i % 3 !== 2);
+      assertEquals(await find(broker, "word"), newest.map((i) => `word number${i}`));
+      assertEquals(
+        await find(broker, "number4*"),
+        [49, 48, 46, 45, 43, 42, 40, 4].map((i) => `word number${i}`),
+      );
+      assertEquals(await find(broker, "number2"), []);
+      assertEquals(await find(broker, "in:p-secret word"), []);
+      assertEquals((await find(broker, "word in:room-1")).length, 20);
+      assertEquals(await find(broker, "number3 in:room-1"), []);
+    });
+  }));
+
+Deno.test("SqliteBroker.search() returns pages that join without gaps [F4]", () =>
+  withFile((path) =>
+    withBroker(optionsOf(path), async (broker) => {
+      for (let i = 0; i < 45; i++) broker.append([draft(`word${i % 2} ${i}`, { nonce: `n${i}` })]);
+      indexAll(broker);
+      const query = parseQuery("word1");
+      assert(query !== undefined);
+      const found: number[] = [];
+      for (let before: string | undefined = undefined;;) {
+        const page: SearchPage | undefined = await broker.search?.({ query, before, limit: 5 });
+        found.push(...page?.messages.map(({ offset }) => offset) ?? []);
+        before = page?.next;
+        if (before === undefined) break;
+      }
+      assertEquals(found, Array.from({ length: 22 }, (_, i) => 44 - 2 * i));
+    })
+  ));
+
+Deno.test("SqliteBroker.search() finds an edited message by its new words only [F5]", () =>
+  withFile((path) =>
+    withBroker(optionsOf(path), async (broker) => {
+      broker.append([draft("first words"), draft("later")]);
+      broker.append([edit(1, "edited before")]);
+      indexAll(broker);
+      broker.append([edit(2, "edited after")]);
+      assertEquals(await find(broker, "first"), []);
+      assertEquals(await find(broker, "later"), []);
+      assertEquals(await find(broker, "edited"), ["edited after", "edited before"]);
+      broker.append([edit(2, "twice", { nonce: "x" }), edit(2, "thrice", { nonce: "y" })]);
+      assertEquals(await find(broker, "twice"), []);
+      assertEquals(await find(broker, "thrice from:ada"), ["thrice"]);
+    })
+  ));
+
+Deno.test("SqliteBroker.append() removes deleted and replaced words from all files [F5]", () =>
+  withFile(async (path) => {
+    await withBroker(optionsOf(path), async (broker) => {
+      const random = new SeededRandom(2);
+      const [present, gone] = [new Map<number, string>(), new Set<string>()];
+      let offset = 0;
+      for (let i = 0; i < 3_000; i++) {
+        const mark = `${random.below(1e9).toString(36)}${"x".repeat(20)}${i}`;
+        const target = random.isTrue(0.6) ? undefined : random.pick([...present.keys()]);
+        const isEdit = random.isTrue(0.5);
+        const text = `${mark} the same ${random.below(50)}`;
+        const more = { nonce: `n${i}` };
+        const [result] = broker.append([
+          target === undefined
+            ? draft(text, more)
+            : isEdit
+            ? edit(target, text, more)
+            : deletion([target], more),
+        ]);
+        if (result?.kind !== "stored") continue;
+        offset = result.offset;
+        if (target !== undefined) gone.add(present.get(target) ?? "");
+        if (target === undefined) present.set(offset, mark);
+        else if (isEdit) present.set(target, mark);
+        else present.delete(target);
+        if (i % 10 === 0) broker.index();
+      }
+      indexAll(broker);
+      broker.eraseDeleted();
+      const bytes = bytesOf(path);
+      assert(gone.size > 800);
+      // Most of each word too, since SQLite shortens words that begin alike.
+      assertEquals([...gone].filter((mark) => bytes.includes(mark.slice(1))), []);
+      for (const [, mark] of [...present].slice(0, 200)) {
+        assertEquals((await find(broker, mark)).length, 1, mark);
+      }
+      for (const mark of [...gone].slice(0, 200)) assertEquals(await find(broker, mark), []);
+    });
+    checkIndex(path);
+  }));
+
+Deno.test("SqliteBroker.append() removes deleted words from between the pages of the index [F5]", () =>
+  withFile(async (path) => {
+    await withBroker(optionsOf(path), async (broker) => {
+      const messages = 6_000;
+      for (let i = 0; i < messages; i++) {
+        broker.append([draft(`secret${i * 1_009 % messages}end the same`, { nonce: `n${i}` })]);
+      }
+      indexAll(broker);
+      using database = new DatabaseSync(path, { readOnly: true });
+      const separators = () =>
+        database.prepare("SELECT CAST(term AS TEXT) AS term FROM search_1_0_idx").all()
+          .map(({ term }) => String(term).slice(1)).filter((term) => /^secret\d{4}/.test(term));
+      const words = separators();
+      assert(words.length > 0);
+      for (const word of words) {
+        const i = Array.from({ length: messages }, (_, i) => i * 1_009 % messages)
+          .indexOf(Number(/\d{4}/.exec(word)?.[0]));
+        broker.append([deletion([i + 1], { nonce: `d${i}` })]);
+        assertEquals(await find(broker, `${word}*`), []);
+      }
+      assert(words.every((word) => !separators().includes(word)));
+      broker.eraseDeleted();
+      const bytes = bytesOf(path);
+      assertEquals(words.filter((word) => bytes.includes(word)), []);
+    });
+    checkIndex(path);
+  }));
+
+Deno.test("SqliteBroker.prune() removes messages from the index, a few in each step [F5]", () =>
+  withFile(async (path) => {
+    const options = optionsOf(path, { retentionMessages: 3 });
+    await withBroker(options, async (broker) => {
+      for (let i = 0; i < 50; i++) broker.append([draft(`word secret${i}`, { nonce: `n${i}` })]);
+      indexAll(broker);
+      let steps = 0;
+      while (broker.prune()) steps++;
+      assert(steps >= 5, `${steps}`);
+      assertEquals((await find(broker, "word")).length, 3);
+      broker.append([draft("word again")]);
+      indexAll(broker);
+      assertEquals((await find(broker, "word")).length, 4);
+      broker.eraseDeleted();
+      const bytes = bytesOf(path);
+      assert(!bytes.includes("secret46") && bytes.includes("secret49"));
+    });
+    checkIndex(path);
+  }));
+
+Deno.test("SqliteBroker.index() continues where a killed server stopped [F6]", () =>
+  withFile((path) =>
+    withBroker(optionsOf(path), async (broker) => {
+      for (let i = 0; i < 200; i++) broker.append([draft(`word ${i}`, { room: `r${i % 2}` })]);
+      broker.index();
+      for (const suffix of ["", "-wal"]) Deno.copyFileSync(path + suffix, `${path}.copy${suffix}`);
+      await withBroker(optionsOf(`${path}.copy`), async (other) => {
+        const found = (await find(other, "word*")).length;
+        assertEquals(found, 20);
+        other.append([draft("word 200", { room: "r0" })]);
+        indexAll(other);
+        for (let i = 0; i <= 200; i++) assertEquals(await find(other, `word ${i}`), [`word ${i}`]);
+      });
+      checkIndex(`${path}.copy`);
+    })
+  ));
+
+Deno.test("SqliteBroker.index() builds an index again that is incomplete or of another version [F6]", () =>
+  withFile(async (path) => {
+    await withBroker(optionsOf(path), (broker) => {
+      broker.append([draft("secret one"), draft("two")]);
+      indexAll(broker);
+    });
+    await withBroker(optionsFor(path), (broker) => broker.append([deletion([1])]));
+    change(path, "ALTER TABLE search_runs_1 RENAME TO search_runs_0");
+    await withBroker(optionsOf(path), async (broker) => {
+      assertEquals(await find(broker, "two"), []);
+      indexAll(broker);
+      assertEquals(await find(broker, "two"), ["two"]);
+      assertEquals(await find(broker, "secret"), []);
+    });
+  }));
+
+Deno.test("SqliteBroker.index() removes the index if search is off [F6]", () =>
+  withFile(async (path) => {
+    await withBroker(optionsOf(path), (broker) => {
+      broker.append([draft("secret")]);
+      indexAll(broker);
+    });
+    assert(countTables(path) > 0);
+    await withBroker(optionsFor(path), (broker) => {
+      assertEquals(broker.search, undefined);
+      indexAll(broker);
+    });
+    assertEquals(countTables(path), 0);
+  }));
+
+Deno.test("SqliteBroker.search() takes any query that parses", () =>
+  withFile((path) =>
+    withBroker(optionsOf(path), async (broker) => {
+      broker.append([draft("東京 x AND y NEAR z")]);
+      indexAll(broker);
+      const random = new SeededRandom(3);
+      const pieces = ['"', "*", "from:", "in:", "a", "東", "\ud800", "NEAR(", " ", "AND", "-", "^"]
+        .concat(["(", ")", "{", "}", ":", "'", "\\", "\u0000", "text", ";", "+", "OR", "NOT"]);
+      for (let i = 0; i < 2_000; i++) {
+        const text = Array.from({ length: random.below(12) }, () => random.pick(pieces)).join("");
+        const query = parseQuery(text);
+        if (query !== undefined) await broker.search?.({ query, limit: 1 });
+      }
+      assertEquals((await find(broker, "京 AND near*")).length, 1);
+    })
+  ));
