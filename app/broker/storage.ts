@@ -1,5 +1,6 @@
 // Opens the message log: the Redis at REDIS_URL, or the database in DATA_DIR.
 
+import { setImmediate } from "node:timers";
 import type { Broker } from "../chat/broker.ts";
 import type { Config } from "../core/config.ts";
 import { databasePath, makeDataDir, redisPrefix } from "../core/data_dir.ts";
@@ -43,6 +44,7 @@ export async function openStorage(
     retentionDays,
     retentionMessages,
     maxRooms,
+    search: config.search,
     report,
   };
   if (config.redisUrl !== "") {
@@ -73,6 +75,7 @@ export async function openStorage(
     now: Date.now,
     later,
     graceMs: config.graceSeconds * 1000,
+    nextTurn: () => new Promise((resolve) => void setImmediate(resolve)),
     moderatorMac: config.moderatorCode === "" ? undefined : macOf(config.moderatorCode),
   });
   const notReadyReason = () => {

@@ -1,8 +1,13 @@
 // The broker port: the log of each room and the names members hold. Types only; the implementations
 // in app/broker run against one contract suite (tests/unit/broker/broker_contract.ts).
 
-import type { SearchQuery } from "../protocol/search.ts";
-import type { LeftReason, ModeratorCommand, Position, Sanction } from "../protocol/wire.ts";
+import type {
+  LeftReason,
+  ModeratorCommand,
+  Position,
+  Sanction,
+  SearchQuery,
+} from "../protocol/wire.ts";
 
 /** A result, at once (SQLite) or later (Redis). An error means that storage is unavailable. */
 export type Outcome<T> = T | Promise<T>;

@@ -13,7 +13,9 @@ import type {
   LeftReason,
   Position,
   Push,
+  ResultsPush,
   RoomRequest,
+  SearchCommand,
   ServerLimits,
 } from "../protocol/wire.ts";
 import { AccessGuard } from "./access.ts";
@@ -46,6 +48,7 @@ import {
 import type { About } from "./refusals.ts";
 import type { Room } from "./room.ts";
 import { Rooms } from "./rooms.ts";
+import { runSearch } from "./searches.ts";
 import { ActiveSession, Session } from "./session.ts";
 import type { Member, Payer, PeerAddress, Socket } from "./session.ts";
 import { Ticker } from "./ticker.ts";
@@ -271,6 +274,20 @@ export class ChatHub {
     return page;
   }
 
+  /**
+   * Searches messages for a client without a session. Returns an error push if the client is denied
+   * access or search is turned off. Rejects while storage is unavailable.
+   */
+  async search(
+    peer: PeerAddress,
+    accessCode: string | undefined,
+    command: SearchCommand,
+  ): Promise<ResultsPush | ErrorPush> {
+    const payer = readerOf(peer);
+    const denied = this.#refusedReader(payer, accessCode, { re: "search" });
+    return denied ?? await runSearch(this.#ports.broker, this.#quotas, payer, command);
+  }
+
   /** Reads an entry that a post has written. Rejects while storage is unavailable. */
   async entry(room: string, offset: number): Promise<Entry | undefined> {
     const query = { before: offset + 1, limit: 1, maxBytes: 1 };
@@ -374,6 +391,8 @@ export class ChatHub {
         return this.#write(state, command);
       case "history":
         return this.#history(state, command);
+      case "search":
+        return this.#search(state, command);
       case "typing":
         return this.#typing(state, command.room);
       case "rename":
@@ -577,6 +596,23 @@ export class ChatHub {
     }
     if (!this.#mayRead(active, about) || !this.#mayRun(session, payer, about)) return;
     this.#reader.history(active, command);
+  }
+
+  #search(active: ActiveSession, command: SearchCommand): void {
+    const { session, payer } = active;
+    const about = { re: "search" };
+    if (active.isSearching) return this.#refuse(session, rateLimited(about, "bytes", sweepMs));
+    if (!this.#mayRun(session, payer, about)) return;
+    const { broker, log } = this.#ports;
+    active.isSearching = true;
+    const finish = (push: ResultsPush | ErrorPush) => {
+      active.isSearching = false;
+      if (session.state !== active) return;
+      if (push.type === "error") this.#refuse(session, push);
+      else this.#outbound.queue(session, push);
+    };
+    const search = () => runSearch(broker, this.#quotas, payer, command);
+    whenDone(log, "search_failed", search, finish, () => finish(storageUnavailable(about)));
   }
 
   #typing({ session, member, payer, subscriptions }: ActiveSession, name: string): void {

@@ -24,6 +24,7 @@ const sentences = {
   moderator_denied: "Wrong moderator code",
   network_protected: "This network cannot be banned",
   not_found: "This message no longer exists",
+  search_off: "Search is turned off in this chat",
   rooms_full: "Room limit reached. Join an existing room.",
   storage_full: "This chat's storage is full. Its operator must free up space.",
   username_empty: "Choose a name: this token holds none",

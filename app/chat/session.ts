@@ -114,6 +114,8 @@ export class ActiveSession {
   pageBytesLeft = 0;
   /** Whether the broker is reading for the first of `pages`. */
   isReading = false;
+  /** Whether a search of it is running. */
+  isSearching = false;
   /** Messages waiting for the broker. */
   writing = 0;
   /** Called when no message waits for the broker any more. */

@@ -2,6 +2,7 @@
 
 import { DatabaseSync } from "node:sqlite";
 import { migrate } from "../broker/sqlite/schema.ts";
+import { removeIndex } from "../broker/sqlite/search_index.ts";
 import { openDatabase } from "./database_access.ts";
 
 /** Each is replaced as a whole. A sweep starts again from the first room. */
@@ -40,8 +41,13 @@ export function carryOver(path: string, to: string): void {
     }
   }
   const remove = copy.prepare(deleteText);
+  let changes = 0;
   for (const { name, offset, member, nonce, deleted_by } of from.prepare(deleted).iterate()) {
-    remove.run(deleted_by ?? null, name ?? null, offset ?? null, member ?? null, nonce ?? null);
+    changes += Number(
+      remove.run(deleted_by ?? null, name ?? null, offset ?? null, member ?? null, nonce ?? null)
+        .changes,
+    );
   }
+  if (changes > 0) removeIndex(copy);
   copy.exec("COMMIT");
 }

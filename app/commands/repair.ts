@@ -2,6 +2,7 @@
 
 import type { DatabaseSync } from "node:sqlite";
 import { FolderLock } from "../broker/sqlite/lock.ts";
+import { removeIndex } from "../broker/sqlite/search_index.ts";
 import { folderLock, openDatabase } from "./database_access.ts";
 
 /**
@@ -15,6 +16,7 @@ export async function removeRoom(path: string, room: string): Promise<number> {
     if (found === undefined) throw new Error(`Cannot remove ${room}: it has no messages`);
     const id = Number(found.id);
     const { changes } = database.prepare("DELETE FROM entries WHERE room = ?").run(id);
+    removeIndex(database);
     database.prepare("DELETE FROM nonces WHERE room = ?").run(id);
     database.prepare("DELETE FROM rooms WHERE id = ?").run(id);
     return Number(changes);

@@ -97,6 +97,7 @@ const table = {
     "host names without ports such as chat.example.org",
     "Other host names under which people on your network reach the server, separated by commas",
   ),
+  search: boolean("Let everyone with access to the chat search messages", true),
   roomDirectory: boolean("Let everyone with access to the chat list its rooms", true),
   accessCode: secret(10, "Code everyone must enter once; without it, the chat is open to all"),
   moderatorCode: secret(

@@ -2,11 +2,12 @@
 // SPEC.md, P2 to P5.
 
 import { validateUsername } from "./names.ts";
+import { parseQuery, queryRule } from "./search.ts";
 import { cleanTitle } from "./titles.ts";
 import { cleanText, isRoomName, roomNameRule, roomPattern, utf8Length } from "./text.ts";
 import type { Validated } from "./text.ts";
 import { closeCode, hubLimits, limits } from "./wire.ts";
-import type { Command, ErrorCode, ErrorPush, RoomRequest } from "./wire.ts";
+import type { Command, ErrorCode, ErrorPush, RoomRequest, SearchQuery } from "./wire.ts";
 
 /** Why a frame was refused: the server closes the connection, or replies and keeps it open. */
 export type DecodeFailure =
@@ -116,6 +117,13 @@ const decoders = new Map<string, (fields: Fields) => Command>([
     limit: fields.limit === undefined
       ? limits.historyDefault
       : integerOf(fields, "limit", 1, hubLimits.historyMax),
+  })],
+  ["search", (fields) => ({
+    type: "search",
+    query: queryOf(fields),
+    ...(fields.before === undefined
+      ? {}
+      : { before: matchOf(fields, "before", idPattern, "field_invalid", "the `next` of results") }),
   })],
   ["typing", (fields) => ({ type: "typing", room: roomOf(fields) })],
   ["rename", (fields) => ({ type: "rename", username: usernameOf(fields) })],
@@ -233,6 +241,12 @@ function usernameOf(fields: Fields): string {
 
 function nonceOf(fields: Fields): string {
   return matchOf(fields, "nonce", idPattern, "nonce_invalid", idRule);
+}
+
+function queryOf(fields: Fields): SearchQuery {
+  const query = parseQuery(stringOf(fields, "query"));
+  if (query === undefined) throw new FieldError("query_invalid", `"query" must have ${queryRule}`);
+  return fields.room === undefined ? query : { ...query, room: roomOf(fields) };
 }
 
 /** Returns the offset of an entry, as opposed to a position, which can be 0. */

@@ -1,6 +1,7 @@
 // Search: splits texts into words, parses queries, and finds a query's words in a text.
 
 import { isRoomName } from "./text.ts";
+import type { MatchRange, Phrase, SearchQuery } from "./wire.ts";
 
 /** Changes with `wordsOf`: an index of another version is built again. */
 export const searchVersion = 1;
@@ -9,6 +10,9 @@ export const searchVersion = 1;
 export const queryMaxLength = 200;
 /** Max words and phrases of a query. */
 const phrasesMax = 10;
+/** What `parseQuery` demands. */
+export const queryRule = `up to ${queryMaxLength} characters, with 1 to ${phrasesMax} words ` +
+  "or a name after from:, and a room's name after in:";
 /** Longer words are cut. */
 const wordMaxLength = 64;
 /** Shorter prefixes match too much; they are taken as words. */
@@ -20,22 +24,6 @@ export interface Word {
   readonly start: number;
   readonly end: number;
 }
-
-/** Words that follow each other. The last one may be the beginning of a longer word. */
-export interface Phrase {
-  readonly words: readonly string[];
-  readonly isPrefix: boolean;
-}
-
-/** A parsed query: messages with all phrases, by an author, in a room. */
-export interface SearchQuery {
-  readonly phrases: readonly Phrase[];
-  readonly from?: Phrase;
-  readonly room?: string;
-}
-
-/** A match in a text: from `start` to `end` (exclusive), in UTF-16 code units. */
-export type MatchRange = readonly [start: number, end: number];
 
 /** A character of a script without spaces between words: Chinese or Japanese. */
 const unspaced = String.raw`[[\p{L}\p{N}]&&[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}]]\p{M}*`;

@@ -164,12 +164,37 @@ export type ModeratorCommand =
   /** Deletes what a member wrote in the last `seconds`. */
   | { readonly type: "sweep"; readonly member: string; readonly seconds: number };
 
+/** Words that follow each other. The last one may be the beginning of a longer word. */
+export interface Phrase {
+  readonly words: readonly string[];
+  readonly isPrefix: boolean;
+}
+
+/** A parsed query: messages with all phrases, by an author, in a room. */
+export interface SearchQuery {
+  readonly phrases: readonly Phrase[];
+  readonly from?: Phrase;
+  readonly room?: string;
+}
+
+/** A match in a text: from `start` to `end` (exclusive), in UTF-16 code units. */
+export type MatchRange = readonly [start: number, end: number];
+
+/** Finds messages in all rooms, or in one. */
+export interface SearchCommand {
+  readonly type: "search";
+  readonly query: SearchQuery;
+  /** Continues a search: the `next` of its results. */
+  readonly before?: string;
+}
+
 /** A client's command, decoded and validated. */
 export type Command =
   | HelloCommand
   | { readonly type: "join" } & RoomRequest
   | EntryCommand
   | HistoryCommand
+  | SearchCommand
   | ModeratorCommand
   | { readonly type: "moderate"; readonly code: string }
   | { readonly type: "leave" | "typing"; readonly room: string }
@@ -299,6 +324,28 @@ export interface HistoryPush {
   /** Offset of the newest entry when this page was read; it includes all amendments up to there. */
   readonly head: number;
 }
+/** A message that a search found. */
+export interface SearchResult {
+  readonly room: string;
+  readonly offset: number;
+  readonly member: string;
+  readonly from: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  /** The text, or an excerpt. */
+  readonly text: string;
+  /** The matches in `text`, in UTF-16 code units: from and to (exclusive). */
+  readonly ranges: readonly MatchRange[];
+}
+export interface ResultsPush {
+  readonly type: "results";
+  /** The newest first. */
+  readonly results: readonly SearchResult[];
+  /** For the next results; absent if there are none. */
+  readonly next?: string;
+  /** Time of the oldest message looked at, in ms since 1970, if not all were. */
+  readonly since?: number;
+}
 export interface JoinedPush extends MemberInfo {
   readonly type: "joined";
   readonly room: string;
@@ -382,6 +429,7 @@ export type Push =
   | EntryPush
   | AckPush
   | HistoryPush
+  | ResultsPush
   | JoinedPush
   | LeftPush
   | RenamedPush
@@ -411,9 +459,11 @@ export type ErrorCode =
   | "nonce_invalid"
   | "not_found"
   | "not_joined"
+  | "query_invalid"
   | "rate_limited"
   | "room_invalid"
   | "rooms_full"
+  | "search_off"
   | "storage_full"
   | "storage_unavailable"
   | "text_empty"

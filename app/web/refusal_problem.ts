@@ -20,6 +20,7 @@ const statuses = new Map<string, ErrorStatus>([
   ["not_found", 404],
   ["rate_limited", 429],
   ["rooms_full", 507],
+  ["search_off", 404],
   ["storage_full", 507],
   ["storage_unavailable", 503],
   ["token_invalid", 401],
@@ -30,6 +31,7 @@ const statuses = new Map<string, ErrorStatus>([
 const fields: readonly (readonly [RegExp, string])[] = [
   [/^access_/, "Parley-Access-Code"],
   [/^nonce_/, "Idempotency-Key"],
+  [/^query_/, "q"],
   [/^text_/, "text"],
   [/^(token|username)_/, "Authorization"],
 ];
@@ -48,7 +50,10 @@ export function refusalProblem({ code, message, retryAfter }: ErrorPush): Proble
   if (status !== 401) delete headers["www-authenticate"];
   const field = fields.find(([pattern]) => pattern.test(code))?.[1] ??
     /^"(\w+)"/.exec(message)?.[1];
-  const detail = message.replace('"nonce"', "Idempotency-Key").replace(/\.$/, "");
+  const detail = message.replace('"nonce"', "Idempotency-Key").replace('"query"', "q").replace(
+    /\.$/,
+    "",
+  );
   return { status, code, detail, field, headers };
 }
 

@@ -75,6 +75,7 @@ export class Site {
       ...(this.#options.hasDirectory
         ? [{ path: "/rooms", methods: readOnly((exchange) => this.#rooms(exchange)) }]
         : []),
+      { path: "/search", methods: readOnly((exchange) => this.#search(exchange)) },
       { path: "/here/{room}", methods: readOnly(({ params }) => this.#here(params.room)) },
       {
         path: "/ws",
@@ -143,6 +144,26 @@ export class Site {
     if (room === name.toLowerCase()) return this.#redirect(`/r/${room}`);
     const detail = "Room names use a–z, 0–9 and hyphens";
     return { status: 404, code: "room_invalid", detail, room: room || undefined };
+  }
+
+  /** `GET /search?q=`: runs a search, with the parameters `room` and `before` of the command. */
+  async #search({ request, client }: Exchange): Promise<Response | Problem> {
+    const code = request.headers.get("parley-access-code") ?? undefined;
+    const { q: query, room, before } = Object.fromEntries(new URL(request.url).searchParams);
+    const decoded = decodeCommand(JSON.stringify({ type: "search", query, room, before }));
+    if (!decoded.ok) {
+      const { failure } = decoded;
+      if (failure.kind === "reply") return refusalProblem(failure.push);
+      return { status: 422, code: "query_invalid", detail: failure.reason, field: "q" };
+    }
+    if (decoded.command.type !== "search") return notFound;
+    try {
+      const push = await this.#options.hub.search(client, code, decoded.command);
+      if (push.type === "error") return refusalProblem(push);
+      return textResponse(JSON.stringify({ ...push, type: undefined }), "application/json");
+    } catch {
+      return storageProblem("Messages cannot be searched now");
+    }
   }
 
   async #rooms({ request, client }: Exchange): Promise<Response | Problem> {

@@ -30,6 +30,7 @@ export type Hub = Pick<
   | "entry"
   | "here"
   | "directory"
+  | "search"
   | "operate"
   | "isDraining"
 >;

@@ -11,6 +11,7 @@ import type {
   ReadQuery,
   RoomSummary,
 } from "../../app/chat/broker.ts";
+import { scan } from "../../app/broker/scan.ts";
 import { usernameKey } from "../../app/protocol/names.ts";
 
 /** Keeps rooms and names in maps, and records some of the hub's calls. */
@@ -90,6 +91,11 @@ export class MemoryBroker implements Broker {
       return rooms.sort((a, b) => b.at - a.at).slice(0, limit);
     });
   }
+
+  search?: Broker["search"] = (request) => {
+    this.#requireStorage();
+    return scan(this, request);
+  };
 
   subscribe(listener: BrokerListener): void {
     this.#listener = listener;

@@ -2,6 +2,7 @@
 
 import type { Page } from "../../app/chat/broker.ts";
 import type { Command, Push } from "../../app/protocol/wire.ts";
+import type { SearchCommand } from "../../app/protocol/wire.ts";
 import type { PeerAddress, Socket } from "../../app/chat/session.ts";
 import { Session } from "../../app/chat/session.ts";
 import type { AccessRecord } from "../../app/core/logging.ts";
@@ -79,6 +80,16 @@ export class FakeHub implements Hub {
     this.accessCodes.push(accessCode);
     const { rooms } = this;
     return rooms instanceof Error ? Promise.reject(rooms) : Promise.resolve(rooms);
+  }
+
+  /** The result of `search`. */
+  results: Awaited<ReturnType<Hub["search"]>> = { type: "results", results: [] };
+  readonly searches: SearchCommand[] = [];
+
+  search(_peer: PeerAddress, accessCode: string | undefined, command: SearchCommand) {
+    this.accessCodes.push(accessCode);
+    this.searches.push(command);
+    return Promise.resolve(this.results);
   }
 
   read(): Promise<Page> {

@@ -16,6 +16,8 @@ import type {
   RoomSummary,
 } from "../../chat/broker.ts";
 import { errorMessage } from "../../core/error_message.ts";
+import { scan } from "../scan.ts";
+import { SearchQueue } from "../search_queue.ts";
 import { connectError } from "./connect_error.ts";
 import { Feed, takeUndelivered } from "./feed.ts";
 import type { FeedEvent } from "./feed.ts";
@@ -42,6 +44,8 @@ export interface RedisBrokerOptions {
   readonly retentionMessages: number;
   /** Max rooms with messages; 0 is no limit. */
   readonly maxRooms: number;
+  /** Whether messages can be searched. */
+  readonly search?: boolean;
   /** The other nodes declare a node dead that has not renewed its lease for this long. */
   readonly leaseMs: number;
   /** A command fails when Redis takes longer. */
@@ -92,6 +96,7 @@ export class RedisBroker implements Broker {
   #cancelRenewal = () => {};
   /** Whether the last failed `append` found Redis at its maxmemory. */
   #wasFull = false;
+  readonly search: Broker["search"];
 
   /**
    * Connects, and begins to follow the feed.
@@ -111,6 +116,10 @@ export class RedisBroker implements Broker {
   private constructor(options: RedisBrokerOptions) {
     const { url, prefix, timeoutMs, later, random, report, randomName } = options;
     this.#options = options;
+    if (options.search === true) {
+      const queue = new SearchQueue();
+      this.search = (request) => queue.add(() => scan(this, request));
+    }
     this.#node = randomName();
     this.#localPresence = new LocalPresence(() => this.#publishPresence());
     this.#remotePresence = new RemotePresence(() => this.#listener);

@@ -2,9 +2,10 @@
 // cache: what they have is removed with each message, and they can be dropped at any time.
 
 import type { MessageEntry } from "../../chat/broker.ts";
+import type { DatabaseSync } from "node:sqlite";
 import { searchVersion, wordsOf } from "../../protocol/search.ts";
-import type { Phrase, SearchQuery } from "../../protocol/search.ts";
 import { isPrivateRoom } from "../../protocol/text.ts";
+import type { Phrase, SearchQuery } from "../../protocol/wire.ts";
 import type { DatabaseFile } from "./database.ts";
 import { entryOf, selectEntries } from "./entries.ts";
 import type { EntryRow } from "./entries.ts";
@@ -358,6 +359,11 @@ export class SearchIndex {
     const entry = row && entryOf(String(name), row);
     return entry?.type === "message" && entry.text !== undefined ? entry : undefined;
   }
+}
+
+/** Removes the index of a database that no server uses. The next server builds it again. */
+export function removeIndex(database: DatabaseSync): void {
+  for (const { name } of database.prepare(sql.tables).all()) database.exec(`DROP TABLE ${name}`);
 }
 
 /** Returns an expression of SQLite's query language. Words have no characters special to it. */

@@ -1,4 +1,4 @@
-// Searches in the index: one at a time, in steps between which the server does other things.
+// Searches in the index, in steps between which the server does other things.
 
 import type { SearchPage, SearchRequest } from "../../chat/broker.ts";
 import type { DatabaseFile } from "./database.ts";
@@ -6,22 +6,17 @@ import type { RoomLog } from "./room_log.ts";
 import { expressionOf } from "./search_index.ts";
 import type { SearchIndex } from "./search_index.ts";
 
-/** Max searches that run or wait. */
-const maxSearches = 20;
-
 export interface SearchesOptions {
   /** Resolves in a later event-loop turn, in which a search continues. */
   readonly nextTurn?: () => Promise<void>;
 }
 
-/** Runs searches, one after another. */
+/** Searches the index of one database. */
 export class Searches {
   readonly #index: SearchIndex;
   readonly #log: RoomLog;
   readonly #openFile: () => DatabaseFile;
   readonly #options: SearchesOptions;
-  #last: Promise<unknown> = Promise.resolve();
-  #count = 0;
 
   constructor(
     index: SearchIndex,
@@ -35,17 +30,8 @@ export class Searches {
     this.#options = options;
   }
 
-  /** Runs a search after those that wait. Rejects if too many do, or the file can't be read. */
-  add(request: SearchRequest): Promise<SearchPage> {
-    if (this.#count >= maxSearches) return Promise.reject(new Error("too many searches"));
-    this.#count++;
-    const page = this.#last.then(() => this.#run(request));
-    this.#last = page.catch(() => {}).finally(() => this.#count--);
-    return page;
-  }
-
   /** Searches one table of the index in each event-loop turn. */
-  async #run({ query, before, limit }: SearchRequest): Promise<SearchPage> {
+  async run({ query, before, limit }: SearchRequest): Promise<SearchPage> {
     const { room: name } = query;
     const room = name === undefined ? undefined : this.#log.idOf(this.#openFile(), name);
     if (name !== undefined && room === undefined) return { messages: [] };

@@ -14,6 +14,7 @@ import type {
   RoomSummary,
 } from "../../chat/broker.ts";
 import { errorMessage } from "../../core/error_message.ts";
+import { SearchQueue } from "../search_queue.ts";
 import { DatabaseFile } from "./database.ts";
 import type { Durability } from "./database.ts";
 import type { FolderLock } from "./lock.ts";
@@ -102,7 +103,8 @@ export class SqliteBroker implements Broker {
     this.#retention = new Retention(options, this.#nonces, this.#index);
     if (this.#index.isOn) {
       const searches = new Searches(this.#index, this.#log, () => this.#openFile(), options);
-      this.search = (request) => searches.add(request);
+      const queue = new SearchQueue();
+      this.search = (request) => queue.add(() => searches.run(request));
     }
     const file = new DatabaseFile(options.path, options.durability, startWaitMs);
     const { versionBefore } = file;

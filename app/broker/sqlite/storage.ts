@@ -23,6 +23,10 @@ export interface SqliteStorage {
 }
 
 const checkMs = 1_000;
+/** How soon new messages are indexed. */
+const indexMs = 250;
+/** The pause after a step of indexing, in durations of the step: a sixth of a core is used. */
+const indexingPause = 5;
 
 /**
  * Locks a data folder and opens its database.
@@ -65,6 +69,19 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
     else if (!isClosed) cancel = later(checkMs, checkAgain);
   };
   void checkAgain();
+  let cancelIndexing = () => {};
+  const index = () => {
+    const startedAt = performance.now();
+    let hasMore = false;
+    try {
+      hasMore = broker.index();
+    } catch {
+      // The broker has reported it.
+    }
+    const busyMs = performance.now() - startedAt;
+    cancelIndexing = later(hasMore ? busyMs * indexingPause : indexMs, index);
+  };
+  index();
   return {
     broker,
     lost: lost.promise,
@@ -72,6 +89,7 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
     async close() {
       isClosed = true;
       cancel();
+      cancelIndexing();
       const reason = await check();
       broker.close();
       lock.release();

@@ -18,12 +18,14 @@ import { TcpProxy } from "../../support/tcp_proxy.ts";
 import { draft, testBroker } from "./broker_contract.ts";
 import type { Open } from "./broker_contract.ts";
 import { testEntries } from "./entries_contract.ts";
+import { testSearch } from "./search_contract.ts";
 
 if (hasRedis) {
   const open: Open = async (settings, wall) => {
     const redis = await RedisProcess.start("--appendonly", "no");
     const now = () => wall.ms;
-    const broker = await RedisBroker.open(redisOptions(redis.url, { ...settings, now }));
+    const options = redisOptions(redis.url, { ...settings, now, search: true });
+    const broker = await RedisBroker.open(options);
     const close = broker.close.bind(broker);
     broker.close = async () => {
       await close();
@@ -33,6 +35,7 @@ if (hasRedis) {
   };
   testBroker("RedisBroker", open);
   testEntries("RedisBroker", open);
+  testSearch("RedisBroker", open, () => {});
 }
 
 /** How often everything fails in the longest test. */

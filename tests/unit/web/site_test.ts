@@ -316,6 +316,26 @@ Deno.test("serveWeb() lists the rooms at /rooms, for the access code [D1]", asyn
   }
 });
 
+Deno.test("serveWeb() serves what a search finds, or why it is refused [F9]", async () => {
+  await using running = await startSite();
+  const ask = (path: string) =>
+    fetchPath(running, path, { headers: { "parley-access-code": "open-sesame" } });
+  running.hub.results = { type: "results", results: [], next: "7" };
+  const { response, body } = await ask("/search?q=green+in%3Abuilds&before=9");
+  assertEquals([response.status, JSON.parse(body)], [200, { results: [], next: "7" }]);
+  const query = { phrases: [{ words: ["green"], isPrefix: false }], room: "builds" };
+  assertEquals(running.hub.searches, [{ type: "search", query, before: "9" }]);
+  assertEquals(running.hub.accessCodes, ["open-sesame"]);
+  for (
+    const path of ["/search", "/search?q=", "/search?q=a&room=B", "/search?q=" + "a".repeat(201)]
+  ) {
+    assertEquals((await ask(path)).response.status, 422, path);
+  }
+  running.hub.results = refusal({ re: "search" }, "search_off");
+  const off = await ask("/search?q=a");
+  assertEquals([off.response.status, JSON.parse(off.body).code], [404, "search_off"]);
+});
+
 Deno.test("serveWeb() has no /rooms without the room directory [D1]", async () => {
   await using running = await startSite({ hasDirectory: false });
   assertEquals((await fetchPath(running, "/rooms")).response.status, 404);

@@ -1,0 +1,21 @@
+// Runs searches one after another, so that many at once don't slow down the chat.
+
+import type { SearchPage } from "../chat/broker.ts";
+
+/** Max searches that run or wait. */
+const maxSearches = 20;
+
+/** The searches of one broker. */
+export class SearchQueue {
+  #last: Promise<unknown> = Promise.resolve();
+  #count = 0;
+
+  /** Runs a search after those that wait. Rejects if too many do, or if the search fails. */
+  add(search: () => Promise<SearchPage>): Promise<SearchPage> {
+    if (this.#count >= maxSearches) return Promise.reject(new Error("too many searches"));
+    this.#count++;
+    const page = this.#last.then(search);
+    this.#last = page.catch(() => {}).finally(() => this.#count--);
+    return page;
+  }
+}

@@ -1,0 +1,67 @@
+// Search: runs the query of a client, and prepares what is found for its page.
+
+import { matchesOf } from "../protocol/search.ts";
+import type {
+  ErrorPush,
+  MatchRange,
+  ResultsPush,
+  SearchCommand,
+  SearchQuery,
+  SearchResult,
+} from "../protocol/wire.ts";
+import type { Broker, MessageEntry } from "./broker.ts";
+import type { Quotas } from "./quotas.ts";
+import { refusal } from "./refusals.ts";
+import type { Payer } from "./session.ts";
+
+const resultsMax = 20;
+/** Charged for each search, besides the bytes of its results. */
+const searchCostBytes = 65_536;
+/** Longer texts are cut to this length, in UTF-16 code units. */
+const excerptLength = 400;
+/** Text before the first match of an excerpt. */
+const leadLength = 100;
+
+/**
+ * Runs a search and charges `payer` for it. Returns why if it can't be run. Rejects while storage
+ * is unavailable or busy.
+ */
+export async function runSearch(
+  broker: Broker,
+  quotas: Quotas,
+  payer: Payer,
+  { query, before }: SearchCommand,
+): Promise<ResultsPush | ErrorPush> {
+  if (broker.search === undefined) return refusal({ re: "search" }, "search_off");
+  quotas.chargeBytes(payer, searchCostBytes);
+  const { messages, ...rest } = await broker.search({ query, before, limit: resultsMax });
+  const results = messages.map((message) => resultOf(query, message));
+  quotas.chargeBytes(payer, results.reduce((bytes, { text }) => bytes + 2 * text.length, 0));
+  return { type: "results", results, ...rest };
+}
+
+function resultOf(query: SearchQuery, message: MessageEntry): SearchResult {
+  const { room, offset, member, from, at, text = "" } = message;
+  const ranges = matchesOf(query, { from, text }) ?? [];
+  return { room, offset, member, from, at, ...excerptOf(text, ranges) };
+}
+
+/** Returns the part of a text around its first match, and the matches in it. */
+function excerptOf(
+  text: string,
+  ranges: readonly MatchRange[],
+): { readonly text: string; readonly ranges: readonly MatchRange[] } {
+  if (text.length <= excerptLength) return { text, ranges };
+  const start = Math.max(
+    0,
+    Math.min((ranges[0]?.[0] ?? 0) - leadLength, text.length - excerptLength),
+  );
+  const end = start + excerptLength;
+  const before = start > 0 ? "…" : "";
+  // Half a character at either end becomes U+FFFD, which keeps the length.
+  const excerpt = before + text.slice(start, end).toWellFormed() + (end < text.length ? "…" : "");
+  const shift = before.length - start;
+  const inside = ranges.filter(([, to]) => to <= end)
+    .map(([from, to]): MatchRange => [from + shift, to + shift]);
+  return { text: excerpt, ranges: inside };
+}

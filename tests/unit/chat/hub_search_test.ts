@@ -1,0 +1,90 @@
+import { assert, assertEquals } from "@std/assert";
+import { codesOf, only, TestChat } from "../../support/hub_harness.ts";
+import { MemoryBroker } from "../../support/memory_broker.ts";
+
+const peer = {
+  address: "192.0.2.9",
+  network: "192.0.2.9",
+  scope: "public",
+  isBannable: true,
+} as const;
+
+Deno.test("ChatHub.search() returns what is found with the ranges of the words [F4]", async () => {
+  const chat = new TestChat();
+  chat.enter("Ada").say("the quick fox");
+  const ben = chat.enter("Ben", ["other"]);
+  ben.put({ type: "search", query: "QUICK in:lobby" });
+  await chat.settle();
+  const { results } = only(ben.pushes(), "results");
+  assertEquals(results, [{
+    room: "lobby",
+    offset: 1,
+    member: "id-Ada",
+    from: "Ada",
+    at: 1_000,
+    text: "the quick fox",
+    ranges: [[4, 9]],
+  }]);
+});
+
+Deno.test("ChatHub.search() sends excerpts of long texts [F4]", async () => {
+  const chat = new TestChat();
+  const ada = chat.enter("Ada");
+  ada.say(`${"😀".repeat(501)} needle ${"x ".repeat(500)}`);
+  ada.put({ type: "search", query: "needle", room: "lobby" });
+  await chat.settle();
+  const [found] = only(ada.pushes(), "results").results;
+  assert(found !== undefined && found.text.length === 402 && found.text.isWellFormed());
+  const [[start, end] = [0, 0]] = found.ranges;
+  assertEquals(found.text.slice(start, end), "needle");
+  assert(found.text.startsWith("…") && found.text.endsWith("…"));
+});
+
+Deno.test("ChatHub.search() refuses invalid queries, and a second search at a time [F2] [F8]", async () => {
+  const chat = new TestChat();
+  const ada = chat.enter("Ada");
+  assertEquals(codesOf(ada.send({ type: "search", query: "***" })), ["query_invalid"]);
+  assertEquals(codesOf(ada.send({ type: "search", query: "a", before: "?" })), ["field_invalid"]);
+  ada.put({ type: "search", query: "a" });
+  assertEquals(codesOf(ada.send({ type: "search", query: "b" })), ["rate_limited"]);
+  await chat.settle();
+  assertEquals(ada.pushes().map(({ type }) => type), ["results"]);
+});
+
+Deno.test("ChatHub.search() is charged to the address [F8]", async () => {
+  const chat = new TestChat();
+  const ada = chat.enter("Ada");
+  let [results, codes]: [number, readonly unknown[]] = [0, []];
+  while (codes.length === 0 && results < 1_000) {
+    ada.put({ type: "search", query: "a" });
+    await chat.settle();
+    codes = codesOf(ada.pushes());
+    results++;
+  }
+  assertEquals(codes, ["rate_limited"]);
+  assert(results > 100 && results < 300, `${results}`);
+});
+
+Deno.test("ChatHub.search() says that search is off, or storage unavailable [F8]", async () => {
+  const broker = new MemoryBroker();
+  const chat = new TestChat({}, broker);
+  const ada = chat.enter("Ada");
+  const codes = async () => {
+    ada.put({ type: "search", query: "a" });
+    await chat.settle();
+    return codesOf(ada.pushes());
+  };
+  broker.isFailing = true;
+  assertEquals(await codes(), ["storage_unavailable"]);
+  broker.isFailing = false;
+  broker.search = undefined;
+  assertEquals(await codes(), ["search_off"]);
+});
+
+Deno.test("ChatHub.search() asks clients without a session for the access code [F9]", async () => {
+  const chat = new TestChat({}, new MemoryBroker(), { access: (code) => code === "right" });
+  const query = { phrases: [], from: { words: ["ada"], isPrefix: false } };
+  const command = { type: "search", query } as const;
+  assertEquals((await chat.hub.search(peer, undefined, command)).type, "error");
+  assertEquals((await chat.hub.search(peer, "right", command)).type, "results");
+});
