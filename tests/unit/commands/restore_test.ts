@@ -133,6 +133,7 @@ Deno.test("restore() carries bans, mutes and deletions over from the database it
   const operator = { member: "operator", username: "Operator", isOperator: true } as const;
   const broker = folder.open();
   for (const text of ["one", "gone", "three"]) say(broker, text);
+  while (broker.index());
   broker.moderation.moderate({ type: "mute", member: "lifted", seconds: 9e6 }, operator);
   broker.close();
   await backUp(path, `${dir}/copy.db`);
