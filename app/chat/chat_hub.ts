@@ -313,11 +313,8 @@ export class ChatHub {
     };
   }
 
-  /**
-   * Closes a session and forgets it at once: the close event of a stuck peer may never come. With
-   * `left` its member leaves; otherwise the grace begins.
-   */
-  #end(session: Session, code: number, reason: string, left?: LeftReason): void {
+  /** Closes a session and forgets it at once: the close event of a stuck peer may never come. */
+  #end(session: Session, code: number, reason: string): void {
     // Send this tick's refusals and acks first, except to a peer that does not read.
     if (code !== closeCode.slowConsumer) this.#outbound.sendQueued(session);
     if (session.state.kind === "closing") return;
@@ -328,7 +325,7 @@ export class ChatHub {
       log.warn("close", { session: id, address, name, code, reason });
     }
     meter?.close(code);
-    this.#forget(session, left);
+    this.#forget(session, undefined);
     session.closed = { code, reason };
     session.socket.close(code, reason);
   }
@@ -507,7 +504,7 @@ export class ChatHub {
   #banned(members: readonly string[], until: number): void {
     for (const id of members) {
       for (const { session } of this.#members.allSessionsOf(id)) {
-        this.#end(session, closeCode.banned, String(until), "quit");
+        this.#end(session, closeCode.banned, String(until));
       }
       this.#members.expel(id);
     }

@@ -1,9 +1,9 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
 import type { SqliteBrokerOptions } from "../../../app/broker/sqlite/sqlite_broker.ts";
 import type { Draft, ModerationResult, Moderator } from "../../../app/chat/broker.ts";
 import type { ModeratorCommand } from "../../../app/protocol/wire.ts";
-import { all, broken, optionsFor, withBroker, withFile } from "../../support/sqlite_harness.ts";
+import { all, optionsFor, withBroker, withFile } from "../../support/sqlite_harness.ts";
 import { draft } from "./broker_contract.ts";
 import type { Wall } from "./broker_contract.ts";
 import { deletion, edit, title } from "./entries_contract.ts";
@@ -138,15 +138,29 @@ Deno.test("SqliteBroker() keeps sanctions and moderators over a restart [B1] [B8
     });
   }));
 
-Deno.test("SqliteBroker() changes no sanction if the transaction fails [B8]", () =>
-  withModerator((broker) => {
+Deno.test("SqliteBroker.moderation imposes nothing if the commit fails [B8]", () => {
+  const wall = { ms: Date.UTC(2026, 0, 1) };
+  let isLost = false;
+  const check = () => {
+    if (isLost) throw new Error("the lock is lost");
+  };
+  const lock = { check, lossReason: undefined };
+  withBroker({ ...moderated(":memory:", wall), lock }, (broker) => {
+    broker.moderation.appoint("mona");
     broker.moderation.moderate(ban("ada"), mona);
-    assertEquals(kindsOf(broker, [from("ben", "b"), { ...broken, member: "cleo" }]), [
-      "unavailable",
-      "unavailable",
-    ]);
+    isLost = true;
+    const banned: string[] = [];
+    broker.subscribe({
+      entries: () => {},
+      pruned: () => {},
+      membersBanned: (members) => banned.push(...members),
+    });
+    assertThrows(() => broker.moderation.moderate(ban("ben"), mona), Error, "the lock is lost");
+    isLost = false;
+    assertEquals(banned, []);
     assertEquals(kindsOf(broker, [from("ada", "a"), from("ben", "b")]), ["banned", "stored"]);
-  }));
+  });
+});
 
 Deno.test("SqliteBroker.moderation lifts and replaces sanctions [B8]", () =>
   withModerator((broker) => {
