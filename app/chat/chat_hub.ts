@@ -434,16 +434,17 @@ export class ChatHub {
     const id = payer.member;
     if (!this.#mayRun(session, payer, { re: "hello" })) return;
     this.#members.claimStarted(id);
+    const claim = () => {
+      const present = this.#members.get(id);
+      // Posts come one after the other, and each claim is a transaction.
+      if (session.isPost && present?.payer.network === payer.network) return present.username;
+      const network = this.#moderation.networkOf(session.peer);
+      return broker.claim(id, command.username, command.tab, network);
+    };
     this.#settle(
       session,
       "claim_failed",
-      () =>
-        broker.claim(
-          id,
-          command.username,
-          command.tab,
-          this.#moderation.networkOf(session.peer),
-        ),
+      claim,
       (username) => {
         this.#members.claimEnded(id);
         if (username === undefined) {
@@ -556,7 +557,9 @@ export class ChatHub {
       return this.#refuse(session, notJoined(about));
     }
     const room = this.#rooms.get(name);
-    if (type !== "message") return this.#draft(active, command, false);
+    if (type !== "message" || active.member.wroteTo === name) {
+      return this.#draft(active, command, false);
+    }
     if (room?.state === "read" || !session.isPost) {
       return this.#draft(active, command, room?.head.offset === 0);
     }
@@ -756,6 +759,7 @@ export class ChatHub {
       case "repeat":
       case "stored": {
         const { kind, offset } = result;
+        if (type === "message") active.member.wroteTo = room;
         if (kind === "stored") this.#logEntry(session, draft, offset);
         if (kind === "repeat" || !subscriptions.get(room)?.isLive) {
           this.#outbound.queue(session, { type: "ack", room, nonce, offset });

@@ -73,6 +73,11 @@ export class Members {
     this.#release(member);
   }
 
+  /** Returns the member if it is on this node, or in its grace. */
+  get(id: string): Member | undefined {
+    return this.#members.get(id);
+  }
+
   /** Whether the member has not been released. */
   has(member: Member): boolean {
     return this.#members.get(member.id) === member;

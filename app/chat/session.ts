@@ -42,6 +42,8 @@ export interface Member {
   payer: Payer;
   /** Whether it has sent a message since it arrived. */
   hasWritten: boolean;
+  /** The room of its last stored message, which therefore exists. */
+  wroteTo?: string;
   readonly sessions: Set<ActiveSession>;
   /** By room name. */
   readonly presences: Map<string, Presence>;

@@ -360,3 +360,24 @@ Deno.test("a post works with a broker that answers later, and below BASE_PATH [H
   const { status, headers, json } = await post(site, "x", {}, "/chat/r/builds");
   assertEquals([status, headers.get("location"), json.text], [201, "/chat/r/builds/1", "x"]);
 });
+
+Deno.test("posts of a member that is still present claim no name and read no log again [H10] [N7]", async () => {
+  await using site = await startRoomSite();
+  const calls: string[] = [];
+  const { broker } = site;
+  for (const name of ["claim", "read"] as const) {
+    const call = broker[name].bind(broker) as (...args: unknown[]) => never;
+    broker[name] = (...args: unknown[]) => {
+      calls.push(name);
+      return call(...args);
+    };
+  }
+  await post(site, "x");
+  assertEquals(calls.splice(0), ["claim", "read", "read"]);
+  const { json } = await post(site, "y", basic("other", token("ci")));
+  assertEquals([json.from, json.offset], ["ci", 2]);
+  // It only reads the entry that it returns.
+  assertEquals(calls.splice(0), ["read"]);
+  await post(site, "z", {}, "/r/elsewhere");
+  assertEquals(calls, ["read", "read"]);
+});
