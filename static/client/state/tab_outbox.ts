@@ -19,6 +19,8 @@ export class TabOutbox implements OutboxStore {
   readonly #own: KeyValue;
   readonly #owner: string;
   readonly #now: () => number;
+  /** Nonces of the messages that this tab has loaded or stored. */
+  readonly #held = new Set<string>();
 
   /** All tabs have `shared` in common; `own` belongs to this tab and survives its reloads. */
   constructor(shared: KeyValue, own: KeyValue, newId: () => string, now: () => number) {
@@ -44,13 +46,14 @@ export class TabOutbox implements OutboxStore {
   }
 
   /**
-   * Asks all open tabs for a heartbeat, if there are messages of others. Some seconds later, pass
-   * the result to {@linkcode load}, which then adopts the messages of tabs that sent none.
+   * Asks all open tabs for a heartbeat, if there are messages that this one doesn't hold. Some
+   * seconds later, pass the result to {@linkcode load}, which then adopts the messages of tabs that
+   * sent none.
    */
   callRoll(): number | undefined {
     const now = this.#now();
-    const owners = this.#storedMessages().map(({ owner }) => owner);
-    if (owners.every((owner) => owner === this.#owner)) return undefined;
+    // A duplicate made while another tab thought this one gone has the same owner.
+    if (this.#storedMessages().every(({ nonce }) => this.#held.has(nonce))) return undefined;
     this.heartbeat();
     writeJson(this.#shared, rollCallKey, now);
     return now;
@@ -66,14 +69,17 @@ export class TabOutbox implements OutboxStore {
     for (const key of keysWithPrefix(this.#shared, tabPrefix)) {
       if (this.#isGone(key.slice(tabPrefix.length), heardSince)) removeKey(this.#shared, key);
     }
-    return this.#storedMessages()
+    const messages = this.#storedMessages()
       .filter(({ owner }) => owner === this.#owner || this.#isGone(owner, heardSince))
       .map(({ owner: _, ...message }) => message)
       .sort((a, b) => a.at - b.at);
+    for (const { nonce } of messages) this.#held.add(nonce);
+    return messages;
   }
 
   put(message: OutboxMessage): boolean {
     const key = messagePrefix + message.nonce;
+    this.#held.add(message.nonce);
     const stored = { ...message, owner: this.#owner };
     const isShared = writeJson(this.#shared, key, stored);
     // A full storage still lets the tab keep something for its reloads.
@@ -83,6 +89,7 @@ export class TabOutbox implements OutboxStore {
   }
 
   remove(nonce: string): void {
+    this.#held.delete(nonce);
     for (const storage of [this.#shared, this.#own]) removeKey(storage, messagePrefix + nonce);
   }
 

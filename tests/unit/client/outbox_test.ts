@@ -191,6 +191,24 @@ Deno.test("TabOutbox adopts within a roll call what a crashed tab left, and send
   assertEquals(unsent(new Page(shared, memoryStorage(), page.wall)), []);
 });
 
+Deno.test("TabOutbox adopts what a duplicate with the same owner left", () => {
+  const shared = memoryStorage();
+  const original = new Page(shared);
+  // As another tab does if the clock was set ahead, or this machine slept.
+  original.store.release();
+  const copied = memoryStorage();
+  copied.setItem("parley.owner", original.own.getItem("parley.owner") ?? "");
+  const duplicate = new Page(shared, copied);
+  original.chat.openRoom("lobby");
+  original.chat.send("lobby", "one");
+  // The original crashes.
+  const calledAt = duplicate.store.callRoll();
+  assert(calledAt !== undefined);
+  duplicate.chat.adopt(calledAt);
+  assertEquals(unsent(duplicate), ["one"]);
+  assertEquals(duplicate.store.callRoll(), undefined);
+});
+
 Deno.test("TabOutbox notices that another tab has closed", () => {
   const page = new Page();
   assert(page.store.onStorageEvent("parley.tab.x", null));
