@@ -24,8 +24,9 @@ export function isToken(value: unknown): value is string {
 /** Returns the stored profile, with an empty name and a `newToken()` if those are invalid. */
 export function loadProfile(storage: KeyValue, newToken: () => string): Profile {
   const { username, token, access } = readFields<Profile>(storage, profileKey);
+  const isKnown = isToken(token) && typeof username === "string" && username.length <= 256;
   return {
-    username: typeof username === "string" && username.length <= 256 ? username : "",
+    username: isKnown ? username : "",
     token: isToken(token) ? token : newToken(),
     ...(typeof access === "string" && access.length <= 256 ? { access } : {}),
   };

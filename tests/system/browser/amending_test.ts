@@ -91,6 +91,7 @@ browserTest(
       await send(ada, text);
       await waitForSent(ada);
     }
+    await ada.waitForFunction(() => navigator.serviceWorker.controller?.state === "activated");
     await chat.killServer();
     await send(ada, "three");
     await ada.press("#text", "ArrowUp");
@@ -114,7 +115,7 @@ browserTest(
     await waitForMessage(ben, "Message deleted");
     assertEquals(await messageTexts(ben), ["eins edited", "Message deleted", "drei"]);
   },
-  noRateLimit,
+  { ...noRateLimit, needsWorker: true },
 );
 
 browserTest("chooses messages and their actions by keys", async (chat) => {
@@ -130,9 +131,9 @@ browserTest("chooses messages and their actions by keys", async (chat) => {
   );
   assertEquals(await ada.locator(".bar").isVisible(), true);
   await ada.keyboard.press("Enter");
-  await ada.keyboard.press("ArrowUp");
-  assertEquals(await ada.evaluate(() => document.activeElement?.textContent), "Copy text");
   await ada.keyboard.press("ArrowDown");
+  assertEquals(await ada.evaluate(() => document.activeElement?.textContent), "Copy link");
+  await ada.keyboard.press("ArrowUp");
   await ada.keyboard.press("Enter");
   await ada.locator(".writing", { hasText: "Replying to Ben: first" }).waitFor();
   assertEquals(await ada.evaluate(() => document.activeElement?.id), "text");
