@@ -52,6 +52,14 @@ export function mountExtras(
   const { writing } = composerAids;
   const permalinks = mountPermalinks(chat, actions, composer.complain);
   const menu = mountMessageMenu(chat, actions, writing, dialogs.openMember);
+  const openSearch = (query: string) => dialogs.openSearch(query, permalinks.open);
+  document.addEventListener("keydown", (event) => {
+    const isShortcut = (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey &&
+      event.key.toLowerCase() === "k";
+    if (!isShortcut || byId<"div">("app").hidden) return;
+    event.preventDefault();
+    openSearch("");
+  });
   const statusLine = mountStatusLine(chat, actions.redraw);
   const notifications = mountNotifications(chat, actions);
   return {
@@ -115,6 +123,9 @@ export function mountExtras(
           return undefined;
         case "/who":
           navigation.showPeople();
+          return undefined;
+        case "/search":
+          openSearch(argument);
           return undefined;
         case "/help":
           dialogs.openHelp();

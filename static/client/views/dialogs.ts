@@ -10,6 +10,7 @@ import { directorySection } from "./directory.ts";
 import { button, byId, copyButton, element, isTouch, keepFocus } from "./dom.ts";
 import { codeForm, memberForm, sanctionList } from "./moderation.ts";
 import type { Content } from "./moderation.ts";
+import { searchSection } from "./search.ts";
 import { nameForm, settingsSections } from "./settings_form.ts";
 
 /** Mounts the dialogs; each method opens one. */
@@ -62,6 +63,22 @@ export function mountDialogs(chat: ChatClient, actions: PageActions, hidden: Hid
         actions.openRoom(room);
       };
       open(panels.allRooms, directorySection(actions, show));
+    },
+
+    /** Opens the search. `openMessage` shows a message. */
+    openSearch(query: string, openMessage: (room: string, offset: number) => void): void {
+      const targets = {
+        room(name: string) {
+          close();
+          actions.openRoom(name);
+        },
+        message(room: string, offset: number) {
+          close();
+          openMessage(room, offset);
+        },
+      };
+      open(panels.search, searchSection(chat, actions, hidden, query, targets));
+      dialog.querySelector("input")?.focus();
     },
 
     openHelp(): void {

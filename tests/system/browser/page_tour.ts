@@ -85,6 +85,13 @@ const views: readonly View[] = [
       await page.locator("#dialog .directory", { hasText: "# deploys" }).waitFor();
     },
   },
+  {
+    name: "search",
+    async show(page) {
+      await submit(page, "/search restore");
+      await page.locator("#dialog .results mark").first().waitFor();
+    },
+  },
   { name: "settings", show: openSettings },
   {
     name: "device",

@@ -1,0 +1,133 @@
+// The search dialog: jumps to rooms, and finds messages.
+
+import type { ResultsPush, SearchResult } from "../../../app/protocol/wire.ts";
+import type { PageActions } from "../page_actions.ts";
+import type { ChatClient } from "../state/chat_client.ts";
+import type { HiddenMembers } from "../state/hidden_members.ts";
+import { panels, words } from "../words/language.ts";
+import { shortTime } from "./day_names.ts";
+import { button, element, setText } from "./dom.ts";
+
+/** How long after the last key a search starts. */
+const pauseMs = 300;
+const roomsMax = 5;
+/** What `SPEC.md` F2 allows. */
+const queryMaxLength = 200;
+
+/** What is opened from the dialog. */
+export interface SearchTargets {
+  room(name: string): void;
+  message(room: string, offset: number): void;
+}
+
+/** Returns the field and what is found for it. */
+export function searchSection(
+  chat: ChatClient,
+  { profile, home, addressOf }: PageActions,
+  hidden: HiddenMembers,
+  query: string,
+  open: SearchTargets,
+): HTMLElement {
+  const field = element("input", {
+    type: "search",
+    "aria-label": panels.searchHint,
+    placeholder: panels.searchHint,
+    maxlength: queryMaxLength,
+    enterkeyhint: "search",
+  });
+  field.value = query;
+  const status = element("p", { class: "hint", role: "status" });
+  const rooms = element("ul", { class: "directory" });
+  const results = element("ul", { class: "results" });
+  const more = button(panels.moreResults, () => void search(next), { class: "second" });
+  const form = element("form", {}, field, rooms, status, results, more);
+  let next: string | undefined;
+  let timer: number | undefined;
+  /** Counts searches, so that a late response to an earlier one is dropped. */
+  let searches = 0;
+
+  const drawRooms = () => {
+    const typed = field.value.trim().replace(/^#/, "").toLowerCase();
+    const found = [...chat.rooms.values()].filter(({ name, title }) =>
+      typed === "" || name.includes(typed) || (title ?? "").toLowerCase().includes(typed)
+    );
+    rooms.replaceChildren(
+      ...found.slice(0, roomsMax).map(({ name }) => {
+        const label = element("span", { translate: "no" }, `# ${name}`);
+        return element("li", {}, button(label, () => open.room(name)));
+      }),
+    );
+  };
+  const drawResult = ({ room, offset, from, at, text, ranges }: SearchResult) => {
+    const link = element(
+      "a",
+      { href: addressOf(room, offset) },
+      element("small", {}, `#${room} · `, element("bdi", {}, from), ` · ${shortTime(at)}`),
+      element("span", { dir: "auto" }, ...highlighted(text, ranges)),
+    );
+    link.addEventListener("click", (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      open.message(room, offset);
+    });
+    return element("li", {}, link);
+  };
+  const search = async (before?: string) => {
+    clearTimeout(timer);
+    const number = ++searches;
+    more.hidden = true;
+    if (before === undefined) results.replaceChildren();
+    const q = field.value.trim();
+    setText(status, q === "" ? panels.searchHelp : panels.searching);
+    if (q === "") return;
+    const params = new URLSearchParams({ q, ...(before === undefined ? {} : { before }) });
+    const headers: HeadersInit = profile.access ? { "parley-access-code": profile.access } : {};
+    let found: Omit<ResultsPush, "type">;
+    try {
+      const response = await fetch(`${home}search?${params}`, { headers });
+      const body = await response.json();
+      if (number !== searches) return;
+      if (!response.ok) {
+        const { code, detail: message } = body;
+        return setText(status, words.problem({ code, message }));
+      }
+      found = body;
+    } catch {
+      return setText(status, words.loadFailed);
+    }
+    results.append(
+      ...found.results.filter(({ member }) => !hidden.names.has(member)).map(drawResult),
+    );
+    next = found.next;
+    more.hidden = next === undefined;
+    const { since } = found;
+    const nothing = results.childElementCount === 0 ? panels.nothingFound : "";
+    setText(status, since === undefined ? nothing : panels.searchedSince(shortTime(since)));
+  };
+
+  field.addEventListener("input", () => {
+    drawRooms();
+    clearTimeout(timer);
+    timer = setTimeout(search, pauseMs);
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const room = field.value === "" ? null : rooms.querySelector("button");
+    if (room === null) void search();
+    else room.click();
+  });
+  drawRooms();
+  void search();
+  return form;
+}
+
+/** Returns a text with its matches marked. */
+function highlighted(text: string, ranges: SearchResult["ranges"]): (Node | string)[] {
+  const nodes: (Node | string)[] = [];
+  let shown = 0;
+  for (const [start, end] of ranges) {
+    nodes.push(text.slice(shown, start), element("mark", {}, text.slice(start, end)));
+    shown = end;
+  }
+  return [...nodes, text.slice(shown)];
+}
