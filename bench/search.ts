@@ -116,6 +116,7 @@ async function measure(path: string): Promise<void> {
     console.log(`${query}: ${count} found, ${quantiles(times)}`);
   }
   const deletions: number[] = [];
+  const deletionCpuBefore = cpuMs();
   for (let i = 0; i < 200; i++) {
     const number = Math.floor(i * messages / 200);
     const startedAt = performance.now();
@@ -129,6 +130,7 @@ async function measure(path: string): Promise<void> {
     }]);
     deletions.push(performance.now() - startedAt);
   }
-  console.log(`deletion: ${quantiles(deletions)}`);
+  const deletionCpu = (cpuMs() - deletionCpuBefore) / deletions.length;
+  console.log(`deletion: ${quantiles(deletions)}, CPU ${deletionCpu.toFixed(2)} ms`);
   broker.close();
 }

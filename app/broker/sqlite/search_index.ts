@@ -16,13 +16,13 @@ import type { EntryRow } from "./entries.ts";
  */
 const tableDocuments = 2 ** 15;
 /** Max messages that one step indexes. */
-const stepRows = 64;
+const stepRows = 32;
 /** A step ends after this many characters. */
-const stepCharacters = 16_384;
+const stepCharacters = 8_192;
 /** Rooms that got messages, of which one step looks up what to index. */
 const stepRooms = 100;
 /** Pages that one step merges, at the most, in each of two tables. */
-const mergePages = 16;
+const mergePages = 8;
 /**
  * Only `#merge` merges, since SQLite would do so in a single long step: once a level has 1,999
  * segments, but `#merge` is faster.
