@@ -6,7 +6,6 @@ import { decodeCommand } from "../protocol/decode.ts";
 import { closeCode, hubLimits, limits, protocolVersion } from "../protocol/wire.ts";
 import type {
   Command,
-  EntryCommand,
   ErrorPush,
   HelloCommand,
   HistoryCommand,
@@ -19,17 +18,11 @@ import type {
   ServerLimits,
 } from "../protocol/wire.ts";
 import { AccessGuard } from "./access.ts";
-import type {
-  AppendResult,
-  BrokerListener,
-  Draft,
-  Entry,
-  Outcome,
-  Page,
-  ReadQuery,
-} from "./broker.ts";
+import type { AppendResult, BrokerListener, Entry, Outcome, Page, ReadQuery } from "./broker.ts";
 import { Directory } from "./directory.ts";
+import { EntryCommands } from "./entry_commands.ts";
 import { byteLength, encodeEntries } from "./entries.ts";
+import { firstHeartbeatAt, Heartbeats, idleHeartbeatMs, silenceMs } from "./heartbeats.ts";
 import { LogReader } from "./log_reader.ts";
 import { Members } from "./members.ts";
 import { Moderation } from "./moderation.ts";
@@ -55,13 +48,6 @@ import { Ticker } from "./ticker.ts";
 import { Writer } from "./writer.ts";
 import type { Sent } from "./writer.ts";
 
-const heartbeatMs = 25_000;
-/** Heartbeat interval of a client that only answers heartbeats. Many proxies time out at 60 s. */
-const idleHeartbeatMs = 45_000;
-/** Min time between pings. A ping that comes sooner counts as a refusal. */
-const pingMinMs = 1_000;
-/** A session that sends nothing for this long is closed. */
-const silenceMs = 60_000;
 const helloTimeoutMs = 5_000;
 /** Timeout after a refused `hello`, while a person chooses another name. */
 const nextHelloTimeoutMs = 60_000;
@@ -72,8 +58,6 @@ const sweepMs = 1_000;
 const spreadMsPerThousand = 1_000;
 /** Max commands held back per session while the broker is slow. */
 const maxHeld = 256;
-/** Reads the head of a log, and as little else as possible: no epoch has this name. */
-const headQuery: ReadQuery = { after: { epoch: "", offset: 0 }, limit: 1, maxBytes: 1 };
 
 /** The chat without its network and disk: all sessions of this node, and what they send. */
 export class ChatHub {
@@ -86,6 +70,8 @@ export class ChatHub {
   readonly #ticker: Ticker;
   readonly #outbound: Outbound;
   readonly #writer: Writer;
+  readonly #entries: EntryCommands;
+  readonly #heartbeats: Heartbeats;
   readonly #members: Members;
   readonly #reader: LogReader;
   readonly #directory: Directory;
@@ -112,7 +98,7 @@ export class ChatHub {
       onSlowConsumer: (session) =>
         this.#end(session, closeCode.slowConsumer, "too slow to keep up"),
     });
-    const onResult = (sent: Sent, result: AppendResult) => this.#appended(sent, result);
+    const onResult = (sent: Sent, result: AppendResult) => this.#entries.appended(sent, result);
     const writer = this.#writer = new Writer(ports, ticker, onResult);
     const members = this.#members = new Members({
       ports,
@@ -124,6 +110,22 @@ export class ChatHub {
     });
     const refuse = (session: Session, push: ErrorPush) => this.#refuse(session, push);
     this.#reader = new LogReader({ ports, ticker, outbound, quotas, members, refuse });
+    this.#entries = new EntryCommands({
+      ports,
+      rooms,
+      quotas,
+      outbound,
+      writer,
+      logMessageText: settings.logMessageText,
+      refuse,
+      settle: (...call) => this.#settle(...call),
+    });
+    this.#heartbeats = new Heartbeats({
+      clock,
+      outbound,
+      end: (session, code, reason) => this.#end(session, code, reason),
+      countRefusal: (session) => this.#countRefusal(session),
+    });
     this.#directory = new Directory(broker, clock, rooms);
     this.#moderation = new Moderation({
       ports,
@@ -141,8 +143,7 @@ export class ChatHub {
     const now = this.#ports.clock.now();
     const count = ++this.#sessionCount;
     const id = `${this.#settings.sessionPrefix}${count}`;
-    // Stagger heartbeats, so that clients that connected together don't stay in lockstep.
-    const heartbeatAt = now + heartbeatMs - (count % 25) * (heartbeatMs / 25);
+    const heartbeatAt = firstHeartbeatAt(now, count);
     const deadline = now + helloTimeoutMs;
     const session = new Session({ id, socket, peer, now, deadline, heartbeatAt, isPost });
     this.#ports.log.event("connect", { session: id, address: peer.address });
@@ -354,7 +355,7 @@ export class ChatHub {
 
   #take(session: Session, command: Command): void {
     // Not held back like other commands, so that a slow broker doesn't look like a dead link.
-    if (command.type === "ping") return this.#ping(session);
+    if (command.type === "ping") return this.#heartbeats.ping(session);
     if (session.heldCommands !== undefined) {
       session.heldCommands.push(command);
       if (session.heldCommands.length > maxHeld) {
@@ -364,11 +365,7 @@ export class ChatHub {
     }
     const { state } = session;
     if (state.kind === "closing") return;
-    if (command.type === "pong") {
-      if (session.heartbeat.unanswered > 0) session.heartbeat.unanswered--;
-      else this.#countRefusal(session);
-      return;
-    }
+    if (command.type === "pong") return this.#heartbeats.pong(session);
     if (state.kind === "greeting") {
       if (command.type === "hello") this.#hello(session, command);
       else this.#refuse(session, refusal({ re: command.type }, "hello_required"));
@@ -385,7 +382,7 @@ export class ChatHub {
       case "edit":
       case "delete":
       case "title":
-        return this.#write(state, command);
+        return this.#entries.write(state, command);
       case "history":
         return this.#history(state, command);
       case "search":
@@ -399,16 +396,6 @@ export class ChatHub {
       default:
         return this.#moderation.moderate(state, command);
     }
-  }
-
-  #ping(session: Session): void {
-    const { heartbeat } = session;
-    const now = this.#ports.clock.now();
-    if (session.state.kind === "closing") return;
-    heartbeat.unanswered++;
-    this.#outbound.sendFrame(session, "[]");
-    if (now < heartbeat.pingableAt) this.#countRefusal(session);
-    heartbeat.pingableAt = now + pingMinMs;
   }
 
   #hello(session: Session, command: HelloCommand): void {
@@ -547,44 +534,6 @@ export class ChatHub {
       this.#outbound.queue(session, { type: "left", room, member: id, username, reason: "quit" });
       this.#members.unsubscribe(subscription, "quit");
     });
-  }
-
-  #write(active: ActiveSession, command: EntryCommand): void {
-    const { session } = active;
-    const { type, room: name, nonce } = command;
-    const about = { re: type, nonce, room: name };
-    if (!session.isPost && !active.subscriptions.has(name)) {
-      return this.#refuse(session, notJoined(about));
-    }
-    const room = this.#rooms.get(name);
-    if (type !== "message" || active.member.wroteTo === name) {
-      return this.#draft(active, command, false);
-    }
-    if (room?.state === "read" || !session.isPost) {
-      return this.#draft(active, command, room?.head.offset === 0);
-    }
-    this.#settle(
-      session,
-      "read_failed",
-      () => this.#ports.broker.read(name, headQuery),
-      ({ head }) => this.#draft(active, command, head.offset === 0),
-      () => this.#refuse(session, storageUnavailable(about)),
-    );
-  }
-
-  /** Charges an entry and adds it to the tick's batch. */
-  #draft(active: ActiveSession, command: EntryCommand, isFirst: boolean): void {
-    const { session, member, payer } = active;
-    const { type, room, nonce } = command;
-    const about = { re: type, nonce, room };
-    const usedUp = type === "title"
-      ? this.#quotas.takeTitle(payer)
-      : this.#quotas.takeMessage(payer, type === "delete" ? "" : command.text, isFirst);
-    if (usedUp !== undefined) {
-      return this.#refuse(session, rateLimited(about, usedUp.quota, usedUp.retryAfter));
-    }
-    if (type === "message") member.hasWritten = true;
-    this.#writer.add(active, draftOf(command, member), isFirst);
   }
 
   #history(active: ActiveSession, command: HistoryCommand): void {
@@ -735,53 +684,6 @@ export class ChatHub {
     }
   }
 
-  /** Reports the outcome of a draft to its author, unless the message push does. */
-  #appended({ active, draft, isFirst }: Sent, result: AppendResult): void {
-    const { type, room, nonce } = draft;
-    const { session, payer, subscriptions } = active;
-    const hasCreatedRoom = result.kind === "stored" && result.offset === 1;
-    if (isFirst && !hasCreatedRoom) this.#quotas.refundRoom(payer);
-    switch (result.kind) {
-      case "unavailable":
-        return this.#refuse(session, storageUnavailable({ re: type, nonce, room }));
-      case "storage_full":
-      case "rooms_full":
-      case "forbidden":
-      case "not_found":
-      case "edits_exhausted":
-        return this.#refuse(session, refusal({ re: type, nonce, room }, result.kind));
-      case "muted":
-      case "banned":
-        return this.#refuse(
-          session,
-          sanctioned({ re: type, nonce, room }, result.kind, result.retryAfter),
-        );
-      case "repeat":
-      case "stored": {
-        const { kind, offset } = result;
-        if (type === "message") active.member.wroteTo = room;
-        if (kind === "stored") this.#logEntry(session, draft, offset);
-        if (kind === "repeat" || !subscriptions.get(room)?.isLive) {
-          this.#outbound.queue(session, { type: "ack", room, nonce, offset });
-        }
-      }
-    }
-  }
-
-  #logEntry({ id }: Session, draft: Draft, offset: number): void {
-    const { type, room, from } = draft;
-    this.#ports.log.event(type, {
-      session: id,
-      room,
-      offset,
-      name: from,
-      target: type === "edit" ? draft.target : undefined,
-      targets: type === "delete" ? draft.targets.join(",") : undefined,
-      length: type === "delete" ? undefined : draft.text.length,
-      text: type === "message" && this.#settings.logMessageText ? draft.text : undefined,
-    });
-  }
-
   #listener(): BrokerListener {
     const change = (name: string, apply: (room: Room) => void) => {
       const room = this.#rooms.get(name);
@@ -837,7 +739,7 @@ export class ChatHub {
 
   #sweep(): void {
     const now = this.#ports.clock.now();
-    for (const session of this.#sessions) this.#checkTimeouts(session, now);
+    for (const session of this.#sessions) this.#heartbeats.check(session, now);
     this.#members.sweep();
     for (const room of this.#rooms.values()) {
       if (room.roster.pushCount()) this.#outbound.touch(room);
@@ -845,22 +747,6 @@ export class ChatHub {
     this.#quotas.sweep();
     this.#access.sweep();
     this.#moderation.forgetGuesses();
-  }
-
-  #checkTimeouts(session: Session, now: number): void {
-    const { state, heartbeat } = session;
-    if (state.kind === "greeting" && now >= state.deadline) {
-      this.#end(session, closeCode.noHello, "no hello accepted in time");
-    } else if (now - heartbeat.heardAt >= silenceMs) {
-      this.#end(session, closeCode.timeout, "no frame received in time");
-    } else if (now >= heartbeat.dueAt) {
-      // The answer to the last heartbeat is a command too.
-      const isIdle = session.commandCount - heartbeat.commandCount <= 1;
-      heartbeat.dueAt += isIdle ? idleHeartbeatMs : heartbeatMs;
-      heartbeat.commandCount = session.commandCount;
-      heartbeat.unanswered++;
-      this.#outbound.sendFrame(session, "[]");
-    }
   }
 
   /**
@@ -916,30 +802,4 @@ function followerOf(payer: Payer): Member {
     sessions: new Set(),
     presences: new Map(),
   };
-}
-
-/** Returns the draft of an entry by a member, under its present name. */
-function draftOf(command: EntryCommand, { id: member, username: from }: Member): Draft {
-  const { room, nonce } = command;
-  switch (command.type) {
-    case "message": {
-      const { type, text, reply } = command;
-      const draft: Draft = { type, room, member, from, text, nonce };
-      return reply === undefined ? draft : { ...draft, reply };
-    }
-    case "edit":
-      return {
-        type: "edit",
-        room,
-        member,
-        from,
-        target: command.offset,
-        text: command.text,
-        nonce,
-      };
-    case "delete":
-      return { type: "delete", room, member, from, targets: [command.offset], nonce };
-    case "title":
-      return { type: "title", room, member, from, text: command.text, nonce };
-  }
 }

@@ -1,0 +1,154 @@
+// Commands that write entries: messages, edits, deletions and titles, from the command to its reply.
+
+import type { EntryCommand, ErrorPush } from "../protocol/wire.ts";
+import type { AppendResult, Draft, Outcome, ReadQuery } from "./broker.ts";
+import type { Outbound } from "./outbound.ts";
+import type { HubPorts } from "./ports.ts";
+import type { Quotas } from "./quotas.ts";
+import { notJoined, rateLimited, refusal, sanctioned, storageUnavailable } from "./refusals.ts";
+import type { Rooms } from "./rooms.ts";
+import type { ActiveSession, Member, Session } from "./session.ts";
+import type { Sent, Writer } from "./writer.ts";
+
+/** Reads the head of a log, and as little else as possible: no epoch has this name. */
+const headQuery: ReadQuery = { after: { epoch: "", offset: 0 }, limit: 1, maxBytes: 1 };
+
+export interface EntryCommandsOptions {
+  readonly ports: HubPorts;
+  readonly rooms: Rooms;
+  readonly quotas: Quotas;
+  readonly outbound: Outbound;
+  /** Adds a draft to the tick's batch; its outcome is passed to `appended`. */
+  readonly writer: Pick<Writer, "add">;
+  readonly logMessageText: boolean;
+  readonly refuse: (session: Session, push: ErrorPush) => void;
+  /** Calls the broker, and holds back the session's further commands until its result is handled. */
+  readonly settle: <T>(
+    session: Session,
+    event: string,
+    callBroker: () => Outcome<T>,
+    onResult: (value: T) => void,
+    onError: () => void,
+  ) => void;
+}
+
+/** Checks, charges and logs the entries that sessions write. */
+export class EntryCommands {
+  readonly #options: EntryCommandsOptions;
+
+  constructor(options: EntryCommandsOptions) {
+    this.#options = options;
+  }
+
+  /** Stores an entry with this tick, or refuses it. */
+  write(active: ActiveSession, command: EntryCommand): void {
+    const { session } = active;
+    const { type, room: name, nonce } = command;
+    const about = { re: type, nonce, room: name };
+    if (!session.isPost && !active.subscriptions.has(name)) {
+      return this.#options.refuse(session, notJoined(about));
+    }
+    const room = this.#options.rooms.get(name);
+    if (type !== "message" || active.member.wroteTo === name) {
+      return this.#draft(active, command, false);
+    }
+    if (room?.state === "read" || !session.isPost) {
+      return this.#draft(active, command, room?.head.offset === 0);
+    }
+    this.#options.settle(
+      session,
+      "read_failed",
+      () => this.#options.ports.broker.read(name, headQuery),
+      ({ head }) => this.#draft(active, command, head.offset === 0),
+      () => this.#options.refuse(session, storageUnavailable(about)),
+    );
+  }
+
+  /** Charges an entry and adds it to the tick's batch. */
+  #draft(active: ActiveSession, command: EntryCommand, isFirst: boolean): void {
+    const { session, member, payer } = active;
+    const { type, room, nonce } = command;
+    const about = { re: type, nonce, room };
+    const usedUp = type === "title"
+      ? this.#options.quotas.takeTitle(payer)
+      : this.#options.quotas.takeMessage(payer, type === "delete" ? "" : command.text, isFirst);
+    if (usedUp !== undefined) {
+      return this.#options.refuse(session, rateLimited(about, usedUp.quota, usedUp.retryAfter));
+    }
+    if (type === "message") member.hasWritten = true;
+    this.#options.writer.add(active, draftOf(command, member), isFirst);
+  }
+
+  /** Reports the outcome of a draft to its author, unless the message push does. */
+  appended({ active, draft, isFirst }: Sent, result: AppendResult): void {
+    const { type, room, nonce } = draft;
+    const { session, payer, subscriptions } = active;
+    const hasCreatedRoom = result.kind === "stored" && result.offset === 1;
+    if (isFirst && !hasCreatedRoom) this.#options.quotas.refundRoom(payer);
+    switch (result.kind) {
+      case "unavailable":
+        return this.#options.refuse(session, storageUnavailable({ re: type, nonce, room }));
+      case "storage_full":
+      case "rooms_full":
+      case "forbidden":
+      case "not_found":
+      case "edits_exhausted":
+        return this.#options.refuse(session, refusal({ re: type, nonce, room }, result.kind));
+      case "muted":
+      case "banned":
+        return this.#options.refuse(
+          session,
+          sanctioned({ re: type, nonce, room }, result.kind, result.retryAfter),
+        );
+      case "repeat":
+      case "stored": {
+        const { kind, offset } = result;
+        if (type === "message") active.member.wroteTo = room;
+        if (kind === "stored") this.#logEntry(session, draft, offset);
+        if (kind === "repeat" || !subscriptions.get(room)?.isLive) {
+          this.#options.outbound.queue(session, { type: "ack", room, nonce, offset });
+        }
+      }
+    }
+  }
+
+  #logEntry({ id }: Session, draft: Draft, offset: number): void {
+    const { type, room, from } = draft;
+    this.#options.ports.log.event(type, {
+      session: id,
+      room,
+      offset,
+      name: from,
+      target: type === "edit" ? draft.target : undefined,
+      targets: type === "delete" ? draft.targets.join(",") : undefined,
+      length: type === "delete" ? undefined : draft.text.length,
+      text: type === "message" && this.#options.logMessageText ? draft.text : undefined,
+    });
+  }
+}
+
+/** Returns the draft of an entry by a member, under its present name. */
+function draftOf(command: EntryCommand, { id: member, username: from }: Member): Draft {
+  const { room, nonce } = command;
+  switch (command.type) {
+    case "message": {
+      const { type, text, reply } = command;
+      const draft: Draft = { type, room, member, from, text, nonce };
+      return reply === undefined ? draft : { ...draft, reply };
+    }
+    case "edit":
+      return {
+        type: "edit",
+        room,
+        member,
+        from,
+        target: command.offset,
+        text: command.text,
+        nonce,
+      };
+    case "delete":
+      return { type: "delete", room, member, from, targets: [command.offset], nonce };
+    case "title":
+      return { type: "title", room, member, from, text: command.text, nonce };
+  }
+}
