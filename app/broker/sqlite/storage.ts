@@ -24,7 +24,9 @@ export interface SqliteStorage {
 
 const checkMs = 1_000;
 /** How soon new messages are indexed. */
-const indexMs = 250;
+const indexMs = 1_000;
+/** How soon indexing is tried again after it failed. */
+const indexRetryMs = 5_000;
 /** The pause after a step of indexing, in durations of the step: a sixth of a core is used. */
 const indexingPause = 5;
 
@@ -72,14 +74,16 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
   let cancelIndexing = () => {};
   const index = () => {
     const startedAt = performance.now();
-    let hasMore = false;
+    let waitMs = indexMs;
     try {
-      hasMore = broker.index();
+      const hasMore = broker.index();
+      if (!hasMore && options.search !== true) return;
+      if (hasMore) waitMs = (performance.now() - startedAt) * indexingPause;
     } catch {
       // The broker has reported it.
+      waitMs = indexRetryMs;
     }
-    const busyMs = performance.now() - startedAt;
-    cancelIndexing = later(hasMore ? busyMs * indexingPause : indexMs, index);
+    cancelIndexing = later(waitMs, index);
   };
   index();
   return {

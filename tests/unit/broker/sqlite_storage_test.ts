@@ -8,7 +8,7 @@ import { deletion } from "./entries_contract.ts";
 async function withStorage(
   use: (scene: {
     dir: string;
-    open(): ReturnType<typeof openSqliteStorage>;
+    open(search?: boolean): ReturnType<typeof openSqliteStorage>;
     /** Runs the task that is due next and waits for what it started. */
     pass(): Promise<void>;
     names(): readonly string[];
@@ -20,9 +20,10 @@ async function withStorage(
   try {
     await use({
       dir,
-      async open() {
+      async open(search = false) {
         const opening = openSqliteStorage({
           ...defaults,
+          search,
           path: `${dir}/parley.db`,
           durability: "normal",
           now: Date.now,
@@ -131,4 +132,14 @@ Deno.test("openSqliteStorage() erases deleted text within a second, once nobody 
     reader.exec("COMMIT");
     await pass();
     assert(!bytes().includes("secret") && bytes().includes("kept"));
+  }));
+
+Deno.test("openSqliteStorage() indexes messages within a second [F1]", () =>
+  withStorage(async ({ open, pass }) => {
+    const { broker } = await open(true);
+    for (let i = 0; i < 100; i++) broker.append([draft(`word${i}`)]);
+    for (let i = 0; i < 4; i++) await pass();
+    const query = { phrases: [{ words: ["word99"], isPrefix: false }] };
+    const found = await broker.search?.({ query, limit: 20 });
+    assertEquals(found?.messages.map(({ text }) => text), ["word99"]);
   }));
