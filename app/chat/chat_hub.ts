@@ -18,10 +18,9 @@ import type {
   ServerLimits,
 } from "../protocol/wire.ts";
 import { AccessGuard } from "./access.ts";
-import type { AppendResult, BrokerListener, Entry, Outcome, Page, ReadQuery } from "./broker.ts";
+import type { AppendResult, BrokerListener, Entry, Outcome } from "./broker.ts";
 import { Directory } from "./directory.ts";
 import { EntryCommands } from "./entry_commands.ts";
-import { byteLength, encodeEntries } from "./entries.ts";
 import { firstHeartbeatAt, Heartbeats, idleHeartbeatMs, silenceMs } from "./heartbeats.ts";
 import { LogReader } from "./log_reader.ts";
 import { Members } from "./members.ts";
@@ -45,6 +44,7 @@ import { runSearch } from "./searches.ts";
 import { ActiveSession, Session } from "./session.ts";
 import type { Member, Payer, PeerAddress, Socket } from "./session.ts";
 import { Ticker } from "./ticker.ts";
+import { readerOf, Visitors } from "./visitors.ts";
 import { Writer } from "./writer.ts";
 import type { Sent } from "./writer.ts";
 
@@ -61,6 +61,8 @@ const maxHeld = 256;
 
 /** The chat without its network and disk: all sessions of this node, and what they send. */
 export class ChatHub {
+  /** Reads for clients without a session. */
+  readonly visitors: Visitors;
   readonly #ports: HubPorts;
   readonly #settings: HubSettings;
   readonly #sessions = new Set<Session>();
@@ -74,7 +76,6 @@ export class ChatHub {
   readonly #heartbeats: Heartbeats;
   readonly #members: Members;
   readonly #reader: LogReader;
-  readonly #directory: Directory;
   readonly #moderation: Moderation;
   #sessionCount = 0;
   #cancelSweep: (() => void) | undefined;
@@ -126,7 +127,8 @@ export class ChatHub {
       end: (session, code, reason) => this.#end(session, code, reason),
       countRefusal: (session) => this.#countRefusal(session),
     });
-    this.#directory = new Directory(broker, clock, rooms);
+    const directory = new Directory(broker, clock, rooms);
+    this.visitors = new Visitors({ broker, quotas, directory, access: this.#access });
     this.#moderation = new Moderation({
       ports,
       outbound,
@@ -227,15 +229,6 @@ export class ChatHub {
   }
 
   /**
-   * Returns the room directory for a client without a session, or an error push if the client is
-   * denied access. Rejects while storage is unavailable.
-   */
-  async directory(peer: PeerAddress, accessCode: string | undefined) {
-    const denied = this.#access.check({ ...peer, member: "" }, accessCode, false);
-    return denied ?? await this.#directory.list();
-  }
-
-  /**
    * Sends a connection a room's pushes from `position` on, or from the newest messages. It is not a
    * member and not listed. Returns an error push if the client is denied access.
    */
@@ -247,7 +240,7 @@ export class ChatHub {
     position: Position | undefined,
   ): Session | ErrorPush {
     const payer = readerOf(peer);
-    const denied = this.#refusedReader(payer, accessCode, { re: "join", room });
+    const denied = this.visitors.refusal(payer, accessCode, { re: "join", room });
     if (denied !== undefined) return denied;
     const session = this.connect(socket, peer);
     if (session.state.kind === "closing") return session;
@@ -255,45 +248,6 @@ export class ChatHub {
     session.state = active;
     this.#enter(active, room, position);
     return session;
-  }
-
-  /**
-   * Reads a page of a room for a client without a session. Returns an error push if the client is
-   * denied access. Rejects while storage is unavailable.
-   */
-  async read(
-    peer: PeerAddress,
-    accessCode: string | undefined,
-    room: string,
-    query: ReadQuery,
-  ): Promise<Page | ErrorPush> {
-    const payer = readerOf(peer);
-    const denied = this.#refusedReader(payer, accessCode, { re: "history", room });
-    if (denied !== undefined) return denied;
-    const page = await this.#ports.broker.read(room, query);
-    this.#quotas.chargeBytes(payer, byteLength(encodeEntries(page.entries, undefined)));
-    return page;
-  }
-
-  /**
-   * Searches messages for a client without a session. Returns an error push if the client is denied
-   * access or search is turned off. Rejects while storage is unavailable.
-   */
-  async search(
-    peer: PeerAddress,
-    accessCode: string | undefined,
-    command: SearchCommand,
-  ): Promise<ResultsPush | ErrorPush> {
-    const payer = readerOf(peer);
-    const denied = this.#refusedReader(payer, accessCode, { re: "search" });
-    return denied ?? await runSearch(this.#ports.broker, this.#quotas, payer, command);
-  }
-
-  /** Reads an entry that a post has written. Rejects while storage is unavailable. */
-  async entry(room: string, offset: number): Promise<Entry | undefined> {
-    const query = { before: offset + 1, limit: 1, maxBytes: 1 };
-    const { entries } = await this.#ports.broker.read(room, query);
-    return entries.find((entry) => entry.offset === offset);
   }
 
   /**
@@ -639,14 +593,6 @@ export class ChatHub {
     this.#end(session, closeCode.flooding, "too many refused commands");
   }
 
-  /** Returns why a client without a session may not read now. */
-  #refusedReader(payer: Payer, code: string | undefined, about: About): ErrorPush | undefined {
-    const denied = this.#access.check(payer, code, false);
-    if (denied !== undefined) return denied;
-    const retryAfter = this.#quotas.takeCommandBytes(payer);
-    return retryAfter > 0 ? rateLimited(about, "bytes", retryAfter) : undefined;
-  }
-
   /** Charges a command, or refuses it if the payer's quota is used up. */
   #mayRun(session: Session, payer: Payer, about: About): boolean {
     const retryAfter = this.#quotas.takeCommandBytes(payer);
@@ -785,11 +731,6 @@ function serverLimits(settings: HubSettings): ServerLimits {
     retentionMessages: settings.retentionMessages,
     typing: settings.typing,
   };
-}
-
-/** Returns who pays for reading without a token. On private addresses, all such readers share. */
-function readerOf({ network, scope }: PeerAddress): Payer {
-  return { network, scope, member: `reader ${network}` };
 }
 
 /** Returns a stand-in for the member of a session that only follows a room. */

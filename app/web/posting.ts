@@ -153,7 +153,7 @@ async function readEntry(
   offset: number,
 ): Promise<Entry | undefined> {
   try {
-    return await hub.entry(room, offset);
+    return await hub.visitors.entry(room, offset);
   } catch {
     return undefined;
   }

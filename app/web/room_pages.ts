@@ -87,7 +87,7 @@ async function read(
 ): Promise<Page | Problem> {
   const code = request.headers.get("parley-access-code") ?? undefined;
   try {
-    const page = await hub.read(client, code, room, query);
+    const page = await hub.visitors.read(client, code, room, query);
     return "code" in page ? refusalProblem(page) : page;
   } catch {
     return storageProblem("The room cannot be read now");

@@ -158,7 +158,7 @@ export class Site {
     }
     if (decoded.command.type !== "search") return notFound;
     try {
-      const push = await this.#options.hub.search(client, code, decoded.command);
+      const push = await this.#options.hub.visitors.search(client, code, decoded.command);
       if (push.type === "error") return refusalProblem(push);
       return textResponse(JSON.stringify({ ...push, type: undefined }), "application/json");
     } catch {
@@ -169,7 +169,7 @@ export class Site {
   async #rooms({ request, client }: Exchange): Promise<Response | Problem> {
     const code = request.headers.get("parley-access-code") ?? undefined;
     try {
-      const found = await this.#options.hub.directory(client, code);
+      const found = await this.#options.hub.visitors.directory(client, code);
       if ("code" in found) return refusalProblem(found);
       return textResponse(JSON.stringify({ rooms: found }), "application/json");
     } catch {

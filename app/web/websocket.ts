@@ -15,25 +15,18 @@ import {
   originProblem,
   upgradeDropped,
 } from "./handshake.ts";
+import type { Visitors } from "../chat/visitors.ts";
 import { truncate } from "./access_log.ts";
 import { isForwarded, isUnspecified } from "./peer.ts";
 import type { Problem } from "./problem.ts";
 import type { ProxyWarnings } from "./proxy_warnings.ts";
 
-export type Hub = Pick<
-  ChatHub,
-  | "connect"
-  | "receive"
-  | "disconnect"
-  | "follow"
-  | "read"
-  | "entry"
-  | "here"
-  | "directory"
-  | "search"
-  | "operate"
-  | "isDraining"
->;
+export type Hub =
+  & Pick<
+    ChatHub,
+    "connect" | "receive" | "disconnect" | "follow" | "here" | "operate" | "isDraining"
+  >
+  & { readonly visitors: Pick<Visitors, "read" | "entry" | "directory" | "search"> };
 
 export interface WebSocketOptions extends ConnectionLimitOptions {
   readonly hub: Hub;

@@ -72,8 +72,12 @@ export class FakeHub implements Hub {
     this.#wake();
   }
 
+  get visitors() {
+    return this;
+  }
+
   /** The result of `directory`, or the error that it throws. */
-  rooms: Awaited<ReturnType<Hub["directory"]>> | Error = [];
+  rooms: Awaited<ReturnType<Hub["visitors"]["directory"]>> | Error = [];
   readonly accessCodes: (string | undefined)[] = [];
 
   directory(_peer: PeerAddress, accessCode: string | undefined) {
@@ -83,7 +87,7 @@ export class FakeHub implements Hub {
   }
 
   /** The result of `search`. */
-  results: Awaited<ReturnType<Hub["search"]>> = { type: "results", results: [] };
+  results: Awaited<ReturnType<Hub["visitors"]["search"]>> = { type: "results", results: [] };
   readonly searches: SearchCommand[] = [];
 
   search(_peer: PeerAddress, accessCode: string | undefined, command: SearchCommand) {

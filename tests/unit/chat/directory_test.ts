@@ -14,33 +14,33 @@ Deno.test("ChatHub.directory() lists rooms with members or messages [D1]", async
     { room: "cellar", members: 1 },
     { room: "attic", members: 0, at: 1_000 },
   ];
-  assertEquals(await chat.hub.directory(peer, undefined), expected);
+  assertEquals(await chat.hub.visitors.directory(peer, undefined), expected);
   chat.enter("Cleo");
-  assertEquals(await chat.hub.directory(peer, undefined), expected, "cached");
+  assertEquals(await chat.hub.visitors.directory(peer, undefined), expected, "cached");
   chat.time.pass(5_000);
-  const [lobby] = await chat.hub.directory(peer, undefined) as typeof expected;
+  const [lobby] = await chat.hub.visitors.directory(peer, undefined) as typeof expected;
   assertEquals(lobby?.members, 3);
 });
 
 Deno.test("ChatHub.directory() reads again after storage failed [D1]", async () => {
   const chat = new TestChat();
   chat.broker.isFailing = true;
-  await assertRejects(() => chat.hub.directory(peer, undefined));
+  await assertRejects(() => chat.hub.visitors.directory(peer, undefined));
   chat.broker.isFailing = false;
   chat.time.pass(5_000);
-  assertEquals(await chat.hub.directory(peer, undefined), []);
+  assertEquals(await chat.hub.visitors.directory(peer, undefined), []);
 });
 
 Deno.test("ChatHub.directory() counts wrong access codes as hello does [D1] [N13]", async () => {
   const chat = new TestChat({}, undefined, { access: (code) => code === "open-sesame" });
   const codeOf = async (code?: string) => {
-    const result = await chat.hub.directory(peer, code);
+    const result = await chat.hub.visitors.directory(peer, code);
     return "code" in result ? result.code : "listed";
   };
   assertEquals(await codeOf(), "access_required");
   assertEquals(await codeOf("open-sesame"), "listed");
   for (let i = 0; i < 10; i++) assertEquals(await codeOf("guess"), "access_denied");
   assertEquals(await codeOf("open-sesame"), "access_locked");
-  const refusal = await chat.hub.directory(peer, "open-sesame");
+  const refusal = await chat.hub.visitors.directory(peer, "open-sesame");
   assert("code" in refusal && (refusal.retryAfter ?? 0) > 0);
 });

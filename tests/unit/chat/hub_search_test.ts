@@ -85,6 +85,6 @@ Deno.test("ChatHub.search() asks clients without a session for the access code [
   const chat = new TestChat({}, new MemoryBroker(), { access: (code) => code === "right" });
   const query = { phrases: [], from: { words: ["ada"], isPrefix: false } };
   const command = { type: "search", query } as const;
-  assertEquals((await chat.hub.search(peer, undefined, command)).type, "error");
-  assertEquals((await chat.hub.search(peer, "right", command)).type, "results");
+  assertEquals((await chat.hub.visitors.search(peer, undefined, command)).type, "error");
+  assertEquals((await chat.hub.visitors.search(peer, "right", command)).type, "results");
 });
