@@ -59,6 +59,8 @@ const sql = {
   totalChanges: "SELECT total_changes() AS count",
 } as const;
 
+/** SQLITE_CORRUPT_VTAB (https://www.sqlite.org/rescode.html). */
+const corruptTable = 267;
 /** Begins each word in the tables that SQLite keeps. */
 const mainIndexMark = "0";
 /** Follows every word. */
@@ -77,6 +79,8 @@ export class SearchIndex {
   #isLoaded = false;
   /** Whether the tables are of this version and can be used. */
   #isUsable = false;
+  /** Whether the tables were found corrupt and are built again. */
+  #isCorrupt = false;
   /** Tables to drop, one in each step. */
   #obsolete: string[] = [];
   /** Numbers of the full-text tables. */
@@ -111,15 +115,17 @@ export class SearchIndex {
   }
 
   /** A transaction failed, or the database was opened again. */
-  rollback(): void {
+  rollback(error?: unknown): void {
     this.#isLoaded = false;
+    if (typeof error !== "object" || error === null || !("errcode" in error)) return;
+    this.#isCorrupt ||= error.errcode === corruptTable;
   }
 
   #load(file: DatabaseFile): void {
     if (this.#isLoaded) return;
     const names = file.all(sql.tables).map(({ name }) => String(name));
     // Without its runs, or with SEARCH=0, a table may have messages that were deleted since.
-    this.#isUsable = this.#isOn && names.includes(runs);
+    this.#isUsable = this.#isOn && !this.#isCorrupt && names.includes(runs);
     const isKept = (name: string) =>
       this.#isUsable && (name === runs || name.startsWith(tablePrefix));
     this.#obsolete = names.filter((name) => !isKept(name));
@@ -172,6 +178,7 @@ export class SearchIndex {
     if (!this.#isUsable) {
       file.run(sql.create);
       this.#isUsable = true;
+      this.#isCorrupt = false;
       this.#findWork(file);
     }
     for (const name of this.#changed.values().take(stepRooms)) {

@@ -365,7 +365,7 @@ export class SqliteBroker implements Broker {
       this.#log.commit();
       return result;
     } catch (error) {
-      for (const part of this.#parts) part.rollback();
+      for (const part of this.#parts) part.rollback(error);
       this.#log.rollback();
       this.#fail(error);
       throw error;

@@ -230,6 +230,24 @@ Deno.test("SqliteBroker.index() builds an index again that is incomplete or of a
     });
   }));
 
+Deno.test("SqliteBroker.index() builds a corrupt index again, and deletions work meanwhile [F6]", () =>
+  withFile((path) =>
+    withBroker(optionsOf(path), async (broker) => {
+      broker.append([draft("one"), draft("two")]);
+      indexAll(broker);
+      {
+        using database = new DatabaseSync(path);
+        database.enableDefensive(false);
+        database.exec("UPDATE search_1_0_data SET block = x'00' WHERE id > 100");
+      }
+      const kinds = () => broker.append([deletion([1])]).map(({ kind }) => kind);
+      assertEquals(kinds(), ["unavailable"]);
+      assertEquals(kinds(), ["stored"]);
+      indexAll(broker);
+      assertEquals([await find(broker, "one"), await find(broker, "two")], [[], ["two"]]);
+    })
+  ));
+
 Deno.test("SqliteBroker.index() removes the index if search is off [F6]", () =>
   withFile(async (path) => {
     await withBroker(optionsOf(path), (broker) => {
