@@ -29,6 +29,9 @@ const indexMs = 1_000;
 const indexRetryMs = 5_000;
 /** The pause after a step of indexing, in durations of the step: a sixth of a core is used. */
 const indexingPause = 5;
+/** Entries per second above which steps of indexing are rarer, so that they don't slow sending. */
+const busyPerSecond = 200;
+const busyIndexMs = 2_000;
 
 /**
  * Locks a data folder and opens its database.
@@ -72,13 +75,19 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
   };
   void checkAgain();
   let cancelIndexing = () => {};
+  let indexedAt = -Infinity;
+  let stored = 0;
   const index = () => {
     const startedAt = performance.now();
+    const isBusy = broker.storedCount - stored > (startedAt - indexedAt) / 1000 * busyPerSecond;
+    indexedAt = startedAt;
+    stored = broker.storedCount;
     let waitMs = indexMs;
     try {
       const hasMore = broker.index();
       if (!hasMore && options.search !== true) return;
-      if (hasMore) waitMs = (performance.now() - startedAt) * indexingPause;
+      if (isBusy) waitMs = busyIndexMs;
+      else if (hasMore) waitMs = (performance.now() - startedAt) * indexingPause;
     } catch {
       // The broker has reported it.
       waitMs = indexRetryMs;
