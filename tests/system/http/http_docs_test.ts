@@ -45,7 +45,7 @@ Deno.test("docs/http.md has examples that run", async () => {
     for (const example of examples()) outputs.push(await run(example, url));
     const [secret = "", first = "", second = "", reply = "", change = "", python = "", ...rest] =
       outputs;
-    const [reading = "", polling = "", following = "", joined = "", ...none] = rest;
+    const [reading = "", polling = "", searching = "", following = "", joined = "", ...none] = rest;
     assertEquals(none, []);
     assertEquals(secret.trim().length, 43);
     assertStringIncludes(first, '"text":"Build 42 is green"');
@@ -56,6 +56,7 @@ Deno.test("docs/http.md has examples that run", async () => {
     assertStringIncludes(reading, " ci (edited): Build 42 is red\n");
     assertStringIncludes(reading, " ci deleted this message\n");
     assertStringIncludes(polling, "ci Tests passed: 1,204 of 1,204 ✓\n");
+    assertStringIncludes(searching, '"results":[');
     assertStringIncludes(following, "event: room\n");
     assertEquals(joined, "");
   });
