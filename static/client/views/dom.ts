@@ -1,7 +1,5 @@
 // Creates DOM nodes. All of the page's nodes come from here, so text never becomes HTML.
 
-import { panels } from "../words/language.ts";
-
 type Child = Node | string | undefined | false;
 type Attributes = Readonly<Record<string, string | number | boolean | undefined>>;
 
@@ -46,16 +44,6 @@ export function withNames(text: string): (Node | string)[] {
   return text.split(/\u2068(.*?)\u2069/).map((part, i) =>
     i % 2 === 1 ? element("bdi", { translate: "no" }, part) : part
   );
-}
-
-/** Creates a button that copies a text; `undefined` on plain http, where there is no clipboard. */
-export function copyButton(text: () => string, className?: string): HTMLElement | undefined {
-  if (navigator.clipboard === undefined) return undefined;
-  const copy = button(panels.copy, async () => {
-    await navigator.clipboard.writeText(text());
-    setText(copy, panels.copied);
-  }, { class: className });
-  return copy;
 }
 
 /** Whether the person types on the screen, where Enter begins a new line. */

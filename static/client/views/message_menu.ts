@@ -8,6 +8,7 @@ import type { OutboxMessage } from "../state/outbox.ts";
 import type { Message } from "../state/message.ts";
 import { panels } from "../words/language.ts";
 import { amendmentOf, loadedMessages } from "./amendments.ts";
+import { copyText } from "./copying.ts";
 import { button, byId, element, isTouch, keepFocus, setText } from "./dom.ts";
 import { viewOf } from "./message_view.ts";
 import { clockTime } from "./times.ts";
@@ -35,6 +36,8 @@ export function mountMessageMenu(
   document.body.append(menu);
   let shown: Element | undefined;
   let press: { readonly x: number; readonly y: number; readonly timer: number } | undefined;
+  /** Whether the finger that opened the menu may still be down. */
+  let isPressed = false;
 
   /** Returns the message that an article shows, in the log or in the outbox. */
   const messageOf = (article: Element): Message | OutboxMessage | undefined => {
@@ -53,7 +56,7 @@ export function mountMessageMenu(
     run();
   };
   const copy = (text: string) => async () => {
-    await navigator.clipboard.writeText(text);
+    if (!await copyText(text)) return setText(status, panels.copyFailed);
     setText(status, panels.copied);
     setTimeout(() => menu.close(), copiedMs);
   };
@@ -144,8 +147,13 @@ export function mountMessageMenu(
   };
 
   menu.addEventListener("pointerdown", ({ target }) => {
+    isPressed = false;
     if (target === menu) menu.close();
   });
+  // Lifting the finger that opened the menu may click what is under it. Keys click with detail 0.
+  menu.addEventListener("click", (event) => {
+    if (isPressed && event.detail > 0) event.stopPropagation();
+  }, { capture: true });
   menu.addEventListener("close", keepFocus);
   menu.addEventListener("keydown", (event) => step(event, menu, "ArrowUp", "ArrowDown"));
   bar.addEventListener("keydown", (event) => {
@@ -212,6 +220,7 @@ export function mountMessageMenu(
     const timer = setTimeout(() => {
       getSelection()?.removeAllRanges();
       open(article);
+      isPressed = true;
     }, longPressMs);
     press = { x, y, timer };
   });

@@ -5,7 +5,8 @@ import { isEmojiOnly, mentions, parseText } from "../state/formatting.ts";
 import type { TextPart, TextReader } from "../state/formatting.ts";
 import { NameHues } from "../state/name_hues.ts";
 import { panels } from "../words/language.ts";
-import { button, copyButton, element, setText } from "./dom.ts";
+import { copyButton } from "./copying.ts";
+import { button, element, setText } from "./dom.ts";
 import { fullTime } from "./times.ts";
 
 /** Formats messages. */

@@ -72,9 +72,6 @@ export function mountNamePrompt(
     void complain(parsed);
     input.focus();
   });
-  // People may have typed before this script had loaded.
-  check();
-
   let isPeopleShown = false;
   const showPeople = async () => {
     if (isPeopleShown) return;
@@ -96,7 +93,9 @@ export function mountNamePrompt(
       const isAccess = problem?.code.startsWith("access_");
       if (isAccess) access.hidden = false;
       const field = isAccess ? code : input;
-      void complain(problem, field);
+      // A name that was typed already may be invalid.
+      if (problem === undefined) check();
+      else void complain(problem, field);
       field.focus();
       // Without an answer there is simply no list.
       showPeople().catch(() => {});

@@ -7,7 +7,8 @@ import type { HiddenMembers } from "../state/hidden_members.ts";
 import type { Problem } from "../state/problem.ts";
 import { keysWithPrefix, removeKey } from "../state/storage.ts";
 import { panels, words } from "../words/language.ts";
-import { button, copyButton, element, setText } from "./dom.ts";
+import { copyButton } from "./copying.ts";
+import { button, element, setText } from "./dom.ts";
 import { playSound } from "./notifications.ts";
 
 /** Returns the sections of the dialog. Notifications are those of the current room. */

@@ -29,6 +29,7 @@ export const words: PanelWords = {
   showLess: "Weniger zeigen",
   copy: "Kopieren",
   copied: "Kopiert",
+  copyFailed: "Kopieren nicht erlaubt",
   retention: (days, messages) => {
     const last = `die letzten ${number.format(messages)} Nachrichten bleiben`;
     const time = `${number.format(days)} ${pick(days, "Tag", "Tage")}`;

@@ -31,6 +31,7 @@ export const words = {
   showLess: "Show less",
   copy: "Copy",
   copied: "Copied",
+  copyFailed: "Couldn't copy",
   retention: (days: number, messages: number) => {
     const last = `last ${number.format(messages)} messages kept`;
     const time = `${number.format(days)} ${pick(days, "day", "days")}`;

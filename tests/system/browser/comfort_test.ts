@@ -65,7 +65,7 @@ async function checkEveryView(
   await page.click("text=Use this name on another device");
   await page.click("text=Forget this device");
   await check(page);
-  await page.click("text=Cancel");
+  await page.click("#dialog >> text=Cancel");
   await page.keyboard.press("Escape");
   await page.keyboard.press("Escape");
   await send(page, "/who");

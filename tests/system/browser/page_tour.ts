@@ -331,7 +331,8 @@ export async function tour(
 /** Opens the actions of a message: by a long press on a phone, otherwise by keys. */
 async function openActions(page: Page, device: Device, text: string): Promise<void> {
   const message = page.locator("#rows article", { hasText: text }).last();
-  await message.scrollIntoViewIfNeeded();
+  // At once, since a redraw may replace the row.
+  await message.evaluate((node) => node.scrollIntoView());
   if (device === "phone") {
     const options = { pointerType: "touch", bubbles: true };
     await message.locator(".text").dispatchEvent("pointerdown", options);

@@ -167,7 +167,7 @@ browserTest("forgets the device after asking", async (chat) => {
   await ada.fill("#text", "half");
   await openSettings(ada);
   await ada.click("text=Forget this device");
-  await ada.click("text=Cancel");
+  await ada.click("#dialog >> text=Cancel");
   await ada.click("text=Forget this device");
   await ada.click("#dialog .second >> text=Forget this device");
   for (const page of [ada, tab]) {

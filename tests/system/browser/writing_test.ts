@@ -191,7 +191,7 @@ browserTest(
     const ada = await chat.signIn("Ada");
     await waitForAids(ada);
     await ada.type("#text", "/");
-    assertEquals(await ada.locator("#suggestions li").count(), 7);
+    assertEquals(await ada.locator("#suggestions li").count(), 9);
     await ada.keyboard.press("ArrowDown");
     assertEquals(await ada.getAttribute("#text", "aria-activedescendant"), "suggestion-1");
     await ada.keyboard.press("Tab");
