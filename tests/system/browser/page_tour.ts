@@ -1,7 +1,7 @@
 // A tour of every view of the page, in both themes, on a desktop and a phone: for screenshots and
 // accessibility checks.
 
-import { send, TestChat, waitForMessage, waitForSent } from "./browser_harness.ts";
+import { send, TestChat, waitForMessage, waitForSent, waitUntil } from "./browser_harness.ts";
 import type { BrowserContextOptions, Page } from "./browser_harness.ts";
 
 /** A view of the page. */
@@ -335,7 +335,12 @@ async function openActions(page: Page, device: Device, text: string): Promise<vo
   await message.evaluate((node) => node.scrollIntoView());
   if (device === "phone") {
     const options = { pointerType: "touch", bubbles: true };
-    await message.locator(".text").dispatchEvent("pointerdown", options);
+    // Again if a redraw has replaced the row in the meantime.
+    await waitUntil("the actions are open", async () => {
+      await message.locator(".text").dispatchEvent("pointerdown", options);
+      const opened = page.locator(".menu[open]").waitFor({ timeout: 2_000 });
+      return await opened.then(() => true, () => false);
+    });
   } else {
     await message.evaluate((node: HTMLElement) => {
       node.tabIndex = -1;

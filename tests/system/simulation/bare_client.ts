@@ -220,7 +220,8 @@ export class BareClient {
     }
     const [first] = this.#outbox;
     if (first?.nonce !== nonce) return;
-    if (mayRetry(code) && first.type !== "title") {
+    // A title may wait for minutes; what is unavailable may have been stored.
+    if (mayRetry(code) && !(first.type === "title" && code === "rate_limited")) {
       time.later(retryAfter, () => {
         if (number !== this.#connections) return;
         this.#isSending = false;
