@@ -4,6 +4,7 @@ import { checkVersion, isOutdated } from "../load.ts";
 import type { ChatClient } from "../state/chat_client.ts";
 import type { Problem } from "../state/problem.ts";
 import type { Room } from "../state/room.ts";
+import { banEndIn } from "../words/formats.ts";
 import { panels, words } from "../words/language.ts";
 import { button, byId, element, setText, withNames } from "./dom.ts";
 import { isolate } from "./presence_lines.ts";
@@ -40,9 +41,13 @@ function lastingTrouble(chat: ChatClient): Trouble | undefined {
     return { sentence: words.problem(problem), label: panels.signInAgain, onAct: reload };
   }
   if (status.kind !== "ended") return undefined;
-  return status.isReplaced
-    ? { sentence: panels.connectedElsewhere, label: panels.useHere, onAct: () => chat.takeOver() }
-    : { sentence: panels.connectionEnded(status.reason) };
+  if (status.isReplaced) {
+    const onAct = () => chat.takeOver();
+    return { sentence: panels.connectedElsewhere, label: panels.useHere, onAct };
+  }
+  const banEnd = banEndIn(status.reason);
+  const sentence = banEnd ? panels.banned(banEnd) : panels.connectionEnded(status.reason);
+  return { sentence };
 }
 
 /** Returns what the server, or a proxy before it, said about the connection. */

@@ -1,38 +1,42 @@
 // German words that load after the page: panels, commands, and problems.
 
 import type { Problem } from "../state/problem.ts";
-import { endInReason, endOf } from "./end_times.ts";
+import { endOf, formatsOf } from "./formats.ts";
 import type { PanelWords } from "./panel_words_en.ts";
 
-const language = "de";
-const number = new Intl.NumberFormat(language);
-const list = new Intl.ListFormat(language);
-const pick = (count: number, one: string, many: string) => count === 1 ? one : many;
+const { number, list, plural, people, duration, wait, dateTime } = formatsOf("de");
+const others = (names: readonly string[]) => people(names, "weitere");
+const retry = (problem: Problem) => `Versuch es in ${wait(problem)} noch einmal.`;
+const banned = (until: number) => `Ein Moderator hat dich bis ${dateTime(until)} gesperrt.`;
+const tooOften: Readonly<Record<string, string>> = {
+  rename: "Du hast deinen Namen zu oft geändert",
+  title: "Der Titel wurde zu oft geändert",
+};
 
 /** Words that are not needed at first. */
 export const words: PanelWords = {
-  here: (count) => `${number.format(count)} hier`,
-  hereNow: (count) => `Gerade hier: ${number.format(count)}`,
+  here: (count) => `${number(count)} hier`,
+  hereNow: (count) => `Gerade hier: ${number(count)}`,
   you: "(du)",
   nameHint: "So sehen dich die anderen.",
   enter: (room) => `#${room} betreten`,
   typing: (names) =>
     names.length > 3
       ? "Mehrere schreiben …"
-      : `${list.format(names)} ${pick(names.length, "schreibt", "schreiben")} …`,
+      : `${list(names)} ${names.length === 1 ? "schreibt" : "schreiben"} …`,
   reconnecting: (seconds, problem = "") => `${problem} Neuer Versuch in ${seconds} s`.trim(),
   offline: "Du bist offline. Nachrichten werden gesendet, sobald du wieder online bist.",
   unreachable: "Der Server ist nicht erreichbar. Neuer Versuch läuft …",
   tryNow: "Jetzt versuchen",
   connecting: "Verbindung wird aufgebaut …",
-  showAll: (lines) => `Alles zeigen (${number.format(lines)} Zeilen)`,
+  showAll: (lines) => `Alles zeigen (${number(lines)} Zeilen)`,
   showLess: "Weniger zeigen",
   copy: "Kopieren",
   copied: "Kopiert",
   copyFailed: "Kopieren nicht erlaubt",
   retention: (days, messages) => {
-    const last = `die letzten ${number.format(messages)} Nachrichten bleiben`;
-    const time = `${number.format(days)} ${pick(days, "Tag", "Tage")}`;
+    const last = `die letzten ${number(messages)} Nachrichten bleiben`;
+    const time = plural(days, "Tag", "Tage");
     if (days > 0) {
       return messages > 0 ? `${last}, höchstens ${time}` : `Nachrichten bleiben ${time}`;
     }
@@ -46,7 +50,7 @@ export const words: PanelWords = {
   edit: "Bearbeiten",
   edited: "bearbeitet",
   deleted: "Nachricht gelöscht",
-  messageAt: (offset) => `Nachricht ${number.format(offset)}`,
+  messageAt: (offset) => `Nachricht ${number(offset)}`,
   reply: "Antworten",
   copyLink: "Link kopieren",
   copyText: "Text kopieren",
@@ -63,24 +67,18 @@ export const words: PanelWords = {
   moderatorCode: "Moderationscode",
   continue: "Weiter",
   howLong: "Wie lange",
-  duration: (seconds) => {
-    const units = [["day", 86_400], ["hour", 3_600], ["minute", 60]] as const;
-    const [unit, length] = units.find(([, length]) => seconds >= length) ?? units[2];
-    return new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" })
-      .format(seconds / length);
-  },
+  duration,
   mute: "Stummschalten",
   ban: "Sperren",
   banSweep: "Beim Sperren Nachrichten der letzten Stunde löschen",
   banNetwork: (others) =>
     others === undefined
       ? "Auch das Netz sperren: nicht möglich"
-      : `Auch das Netz sperren: ${number.format(others)} ${pick(others, "anderer", "andere")}`,
+      : `Auch das Netz sperren: ${plural(others, "anderer", "andere")}`,
   sanctionKinds: { mute: "Stumm", ban: "Gesperrt" },
   sanction: (until, by, others = 0) =>
-    `bis ${dateTime(until)} von ${by}${
-      others > 0 ? `, mit ${number.format(others)} anderen des Netzes` : ""
-    }`,
+    `bis ${dateTime(until)} von ${by}` +
+    (others > 0 ? `, mit ${number(others)} anderen des Netzes` : ""),
   lift: "Aufheben",
   noSanctions: "Niemand ist stummgeschaltet oder gesperrt.",
   confirmDelete: "Diese Nachricht für alle löschen?",
@@ -93,17 +91,15 @@ export const words: PanelWords = {
   stale: "Nicht gesendet. Vor über einem Tag geschrieben.",
   notSent: "Nicht gesendet.",
   sendHint: "Mit Enter senden",
-  charactersLeft: (count) =>
-    count >= 0 ? `noch ${number.format(count)}` : `${number.format(-count)} zu viel`,
+  charactersLeft: (count) => count >= 0 ? `noch ${number(count)}` : `${number(-count)} zu viel`,
   loadingOlder: "Ältere Nachrichten werden geladen …",
   loading: "Nachrichten werden geladen …",
   pruned: "Ältere Nachrichten werden nicht aufbewahrt",
   beginning: (room) => `Hier beginnt #${room}`,
   restored: "Dieser Raum kommt aus einem Backup; die letzten Nachrichten fehlen vielleicht",
   missing: (count) =>
-    `${number.format(count)} ${
-      pick(count, "Nachricht ist", "Nachrichten sind")
-    } nicht geladen. Scrolle nach oben, um sie zu laden.`,
+    `${plural(count, "Nachricht ist", "Nachrichten sind")} nicht geladen. ` +
+    "Scrolle nach oben, um sie zu laden.",
   newerMessages: "Es gibt neuere Nachrichten",
   noMessage: "Diese Nachricht gibt es nicht mehr.",
   crowded: "Zu viele für eine Liste",
@@ -138,9 +134,8 @@ export const words: PanelWords = {
   cancel: "Abbrechen",
   signOut: "Abmelden",
   offerName: (name, before) =>
-    `Den Namen ${name} in diesem Browser nutzen?${
-      before === "" ? "" : ` Er ersetzt ${before}; dieser Browser vergisst ihn dann.`
-    }`,
+    `Den Namen ${name} in diesem Browser nutzen?` +
+    (before && ` Er ersetzt ${before}; dieser Browser vergisst ihn dann.`),
   offerNameLater: "Der geöffnete Link ist für einen anderen Namen, aber du hast noch nicht " +
     "gesendete Nachrichten. Sende oder verwirf sie, dann öffne den Link noch einmal.",
   continueAs: (name) => `Weiter als ${name}`,
@@ -149,20 +144,17 @@ export const words: PanelWords = {
   notPrivate: "Räume sind nicht privat: Alle in diesem Chat können sie lesen.",
   newSince: (time) => time === "" ? "Neu" : `Neu seit ${time}`,
   newAbove: (count, isMore, since) =>
-    `${isMore ? "Mehr als " : ""}${number.format(count)} neue${
-      since === "" ? "" : ` seit ${since}`
-    } · Hinspringen`,
+    `${isMore ? "Mehr als " : ""}${number(count)} neue${since && ` seit ${since}`} · Hinspringen`,
   markRead: "Als gelesen markieren",
-  joined: (names) => `${people(names)} ${pick(names.length, "ist", "sind")} gekommen`,
-  left: (names) => `${people(names)} ${pick(names.length, "ist", "sind")} gegangen`,
+  joined: (names) => `${others(names)} ${names.length === 1 ? "ist" : "sind"} gekommen`,
+  left: (names) => `${others(names)} ${names.length === 1 ? "ist" : "sind"} gegangen`,
   timeout: (names) =>
-    `${people(names)} ${pick(names.length, "hat", "haben")} die Verbindung verloren`,
+    `${others(names)} ${names.length === 1 ? "hat" : "haben"} die Verbindung verloren`,
   renamed: (from, to) => `${from} heißt jetzt ${to}`,
   notificationTitle: (from, room) => `${from} in #${room}`,
   roomInvalid: (similar) =>
-    `Raumnamen bestehen aus a–z, 0–9 und Bindestrichen.${
-      similar === "" ? " Zum Beispiel: mein-raum." : ""
-    }`,
+    "Raumnamen bestehen aus a–z, 0–9 und Bindestrichen." +
+    (similar === "" ? " Zum Beispiel: mein-raum." : ""),
   openRoom: (room) => `#${room} öffnen`,
   search: "Suche",
   searchHint: "Nachrichten oder Räume finden",
@@ -186,17 +178,14 @@ export const words: PanelWords = {
   unknownCommand: (command) =>
     `${command} gibt es nicht. /help zeigt alle Befehle, /${command} sendet es als Text.`,
   connectedElsewhere: "Diese Seite ist anderswo verbunden.",
-  connectionEnded: (reason) => {
-    const bannedUntil = endInReason(reason);
-    if (bannedUntil !== undefined) return banned(bannedUntil);
-    const detail = reason === "" ? "" : `: ${reason}`;
-    return `Der Server hat die Verbindung beendet${detail}. ` +
-      "Lade die Seite neu, um es noch einmal zu versuchen.";
-  },
+  banned,
+  connectionEnded: (reason) =>
+    `Der Server hat die Verbindung beendet${reason && `: ${reason}`}. ` +
+    "Lade die Seite neu, um es noch einmal zu versuchen.",
   reload: "Neu laden",
   signInAgain: "Neu anmelden",
   useHere: "Hier nutzen",
-  pasteTooLong: (max) => `Mehr als ${number.format(max)} Zeichen. Teile den Text auf.`,
+  pasteTooLong: (max) => `Mehr als ${number(max)} Zeichen. Teile den Text auf.`,
   commands: {
     "/nick": ["Name", "deinen Namen ändern"],
     "/join": ["Raum", "einen Raum öffnen oder anlegen"],
@@ -275,29 +264,3 @@ export const words: PanelWords = {
     username_too_long: "Ein Name hat höchstens 24 Zeichen.",
   },
 };
-
-const tooOften: Readonly<Record<string, string>> = {
-  rename: "Du hast deinen Namen zu oft geändert",
-  title: "Der Titel wurde zu oft geändert",
-};
-
-function retry({ retryAfter = 0 }: Problem): string {
-  const seconds = Math.ceil(retryAfter / 1000);
-  const [unit, count] = seconds < 120 ? ["second", seconds] : ["minute", Math.ceil(seconds / 60)];
-  const time = new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" });
-  return `Versuch es in ${time.format(count)} noch einmal.`;
-}
-
-/** Returns a date and time, such as that of the end of a ban. */
-function dateTime(ms: number): string {
-  return new Intl.DateTimeFormat(language, { dateStyle: "long", timeStyle: "short" }).format(ms);
-}
-
-function banned(until: number): string {
-  return `Ein Moderator hat dich bis ${dateTime(until)} gesperrt.`;
-}
-
-function people(names: readonly string[]): string {
-  if (names.length <= 3) return list.format(names);
-  return `${names[0]}, ${names[1]} und ${number.format(names.length - 2)} weitere`;
-}

@@ -1,40 +1,44 @@
 // English words that load after the page: panels, commands, and problems.
 
 import type { Problem } from "../state/problem.ts";
-import { endInReason, endOf } from "./end_times.ts";
+import { endOf, formatsOf } from "./formats.ts";
 
 /** Sentences by problem code. Codes that only faulty clients cause have none. */
 export type Problems = Readonly<Record<string, string | ((problem: Problem) => string)>>;
 
-const language = "en";
-const number = new Intl.NumberFormat(language);
-const list = new Intl.ListFormat(language);
-const pick = (count: number, one: string, many: string) => count === 1 ? one : many;
+const { number, list, plural, people, duration, wait, dateTime } = formatsOf("en");
+const others = (names: readonly string[]) => people(names, "others");
+const retry = (problem: Problem) => `Try again in ${wait(problem)}.`;
+const banned = (until: number) => `A moderator has banned you until ${dateTime(until)}.`;
+const tooOften: Readonly<Record<string, string>> = {
+  rename: "You've changed your name too often",
+  title: "The title was changed too often",
+};
 
 /** Words that are not needed at first. */
 export const words = {
-  here: (count: number) => `${number.format(count)} here`,
-  hereNow: (count: number) => `Here now: ${number.format(count)}`,
+  here: (count: number) => `${number(count)} here`,
+  hereNow: (count: number) => `Here now: ${number(count)}`,
   you: "(you)",
   nameHint: "This is the name others will see.",
   enter: (room: string) => `Enter #${room}`,
   typing: (names: readonly string[]) =>
     names.length > 3
       ? "Several people are typing…"
-      : `${list.format(names)} ${pick(names.length, "is", "are")} typing…`,
+      : `${list(names)} ${names.length === 1 ? "is" : "are"} typing…`,
   reconnecting: (seconds: number, problem = "") => `${problem} Reconnecting in ${seconds} s`.trim(),
   offline: "You're offline. Messages will be sent when you're back online.",
   unreachable: "Can't reach the server. Still trying…",
   tryNow: "Try now",
   connecting: "Connecting…",
-  showAll: (lines: number) => `Show all (${number.format(lines)} lines)`,
+  showAll: (lines: number) => `Show all (${number(lines)} lines)`,
   showLess: "Show less",
   copy: "Copy",
   copied: "Copied",
   copyFailed: "Couldn't copy",
   retention: (days: number, messages: number) => {
-    const last = `last ${number.format(messages)} messages kept`;
-    const time = `${number.format(days)} ${pick(days, "day", "days")}`;
+    const last = `last ${number(messages)} messages kept`;
+    const time = plural(days, "day", "days");
     if (days > 0) return messages > 0 ? `${last}, up to ${time}` : `messages kept for ${time}`;
     return messages > 0 ? last : "history is kept";
   },
@@ -46,7 +50,7 @@ export const words = {
   edit: "Edit",
   edited: "edited",
   deleted: "Message deleted",
-  messageAt: (offset: number) => `Message ${number.format(offset)}`,
+  messageAt: (offset: number) => `Message ${number(offset)}`,
   reply: "Reply",
   copyLink: "Copy link",
   copyText: "Copy text",
@@ -63,26 +67,18 @@ export const words = {
   moderatorCode: "Moderator code",
   continue: "Continue",
   howLong: "For how long",
-  duration: (seconds: number) => {
-    const units = [["day", 86_400], ["hour", 3_600], ["minute", 60]] as const;
-    const [unit, length] = units.find(([, length]) => seconds >= length) ?? units[2];
-    return new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" })
-      .format(seconds / length);
-  },
+  duration,
   mute: "Mute",
   ban: "Ban",
   banSweep: "If banned, delete the last hour's messages",
   banNetwork: (others: number | undefined) =>
     others === undefined
       ? "Ban the network too: not possible"
-      : `Ban the network too: ${number.format(others)} ${pick(others, "other", "others")}`,
+      : `Ban the network too: ${plural(others, "other", "others")}`,
   sanctionKinds: { mute: "Muted", ban: "Banned" },
   sanction: (until: number, by: string, others = 0) =>
-    `until ${dateTime(until)} by ${by}${
-      others > 0
-        ? `, with ${number.format(others)} ${pick(others, "other", "others")} of the network`
-        : ""
-    }`,
+    `until ${dateTime(until)} by ${by}` +
+    (others > 0 ? `, with ${plural(others, "other", "others")} of the network` : ""),
   lift: "Lift",
   noSanctions: "Nobody is muted or banned.",
   confirmDelete: "Delete this message for everyone?",
@@ -96,20 +92,15 @@ export const words = {
   notSent: "Not sent.",
   sendHint: "Enter to send",
   charactersLeft: (count: number) =>
-    count >= 0 ? `${number.format(count)} left` : `${number.format(-count)} over the limit`,
+    count >= 0 ? `${number(count)} left` : `${number(-count)} over the limit`,
   loadingOlder: "Loading older messages…",
   loading: "Loading messages…",
   pruned: "Older messages are no longer kept",
   beginning: (room: string) => `This is the beginning of #${room}`,
   restored: "This room was restored from a backup; recent messages may be gone",
   missing: (count: number) =>
-    `${number.format(count)} ${
-      pick(
-        count,
-        "message not loaded. Scroll up to load it.",
-        "messages not loaded. Scroll up to load them.",
-      )
-    }`,
+    `${plural(count, "message", "messages")} not loaded. ` +
+    `Scroll up to load ${count === 1 ? "it" : "them"}.`,
   newerMessages: "There are newer messages",
   noMessage: "That message no longer exists.",
   crowded: "Too many people to list",
@@ -143,9 +134,8 @@ export const words = {
   cancel: "Cancel",
   signOut: "Sign out",
   offerName: (name: string, before: string) =>
-    `Use the name ${name} in this browser?${
-      before === "" ? "" : ` It replaces ${before}, which this browser then forgets.`
-    }`,
+    `Use the name ${name} in this browser?` +
+    (before && ` It replaces ${before}, which this browser then forgets.`),
   offerNameLater:
     "The link you opened is for another name, but some of your messages are unsent. " +
     "Send or discard them, then open the link again.",
@@ -155,14 +145,12 @@ export const words = {
   notPrivate: "Rooms aren't private: anyone in this chat can read them.",
   newSince: (time: string) => time === "" ? "New" : `New since ${time}`,
   newAbove: (count: number, isMore: boolean, since: string) =>
-    `${isMore ? "More than " : ""}${number.format(count)} new${
-      since === "" ? "" : ` since ${since}`
-    } · Jump`,
+    `${isMore ? "More than " : ""}${number(count)} new${since && ` since ${since}`} · Jump`,
   markRead: "Mark as read",
-  joined: (names: readonly string[]) => `${people(names)} joined`,
-  left: (names: readonly string[]) => `${people(names)} left`,
+  joined: (names: readonly string[]) => `${others(names)} joined`,
+  left: (names: readonly string[]) => `${others(names)} left`,
   timeout: (names: readonly string[]) =>
-    `${people(names)} ${pick(names.length, "was", "were")} disconnected`,
+    `${others(names)} ${names.length === 1 ? "was" : "were"} disconnected`,
   renamed: (from: string, to: string) => `${from} is now ${to}`,
   notificationTitle: (from: string, room: string) => `${from} in #${room}`,
   roomInvalid: (similar: string) =>
@@ -189,16 +177,13 @@ export const words = {
   unknownCommand: (command: string) =>
     `There is no ${command}. Type /help to see all commands, or /${command} to send it as text.`,
   connectedElsewhere: "This page is connected elsewhere.",
-  connectionEnded: (reason: string) => {
-    const bannedUntil = endInReason(reason);
-    if (bannedUntil !== undefined) return banned(bannedUntil);
-    const detail = reason === "" ? "" : `: ${reason}`;
-    return `The server closed the connection${detail}. Reload the page to try again.`;
-  },
+  banned,
+  connectionEnded: (reason: string) =>
+    `The server closed the connection${reason && `: ${reason}`}. Reload the page to try again.`,
   useHere: "Use here",
   reload: "Reload",
   signInAgain: "Sign in again",
-  pasteTooLong: (max: number) => `Over the ${number.format(max)}-character limit. Split it up.`,
+  pasteTooLong: (max: number) => `Over the ${number(max)}-character limit. Split it up.`,
   commands: {
     "/nick": ["name", "change your name"],
     "/join": ["room", "join or create a room"],
@@ -275,29 +260,3 @@ export const words = {
 };
 
 export type PanelWords = typeof words;
-
-const tooOften: Readonly<Record<string, string>> = {
-  rename: "You've changed your name too often",
-  title: "The title was changed too often",
-};
-
-function retry({ retryAfter = 0 }: Problem): string {
-  const seconds = Math.ceil(retryAfter / 1000);
-  const [unit, count] = seconds < 120 ? ["second", seconds] : ["minute", Math.ceil(seconds / 60)];
-  const time = new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" });
-  return `Try again in ${time.format(count)}.`;
-}
-
-/** Returns a date and time, such as that of the end of a ban. */
-function dateTime(ms: number): string {
-  return new Intl.DateTimeFormat(language, { dateStyle: "long", timeStyle: "short" }).format(ms);
-}
-
-function banned(until: number): string {
-  return `A moderator has banned you until ${dateTime(until)}.`;
-}
-
-function people(names: readonly string[]): string {
-  if (names.length <= 3) return list.format(names);
-  return `${names[0]}, ${names[1]} and ${number.format(names.length - 2)} others`;
-}

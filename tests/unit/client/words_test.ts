@@ -2,6 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { limits } from "../../../app/protocol/wire.ts";
+import { banEndIn } from "../../../static/client/words/formats.ts";
 import { words as englishPanels } from "../../../static/client/words/panel_words_en.ts";
 import { words as germanPanels } from "../../../static/client/words/panel_words_de.ts";
 import { words as english } from "../../../static/client/words/words_en.ts";
@@ -128,12 +129,13 @@ Deno.test("problems have a sentence for exactly the codes that a person can meet
 
 Deno.test("problems and the end of a connection say until when a member is banned [B4]", () => {
   const until = new Date(2030, 0, 2, 15, 4).getTime();
+  assertEquals([String(until), "a reason"].map(banEndIn), [until, undefined]);
   assertEquals(
-    englishPanels.connectionEnded(String(until)).replace(/\s/g, " "),
+    englishPanels.banned(until).replace(/\s/g, " "),
     "A moderator has banned you until January 2, 2030 at 3:04 PM.",
   );
   assertEquals(
-    germanPanels.connectionEnded(String(until)),
+    germanPanels.banned(until),
     "Ein Moderator hat dich bis 2. Januar 2030 um 15:04 gesperrt.",
   );
   const { banned } = englishPanels.problems;

@@ -1,0 +1,52 @@
+// Formats numbers, lists and times for the words of every language.
+
+import type { Problem } from "../state/problem.ts";
+
+/** Returns the formatters of a language. */
+export function formatsOf(language: string) {
+  const number = new Intl.NumberFormat(language).format;
+  const list = (names: readonly string[]) => new Intl.ListFormat(language).format(names);
+  const withUnit = (count: number, unit: string) =>
+    new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" }).format(count);
+  return {
+    number,
+    list,
+    /** Returns a number with its noun: "1 day". */
+    plural: (count: number, one: string, many: string) =>
+      `${number(count)} ${count === 1 ? one : many}`,
+    /** Returns up to three names, or two and the number of `others`. */
+    people: (names: readonly string[], others: string) =>
+      names.length <= 3
+        ? list(names)
+        : list([...names.slice(0, 2), `${number(names.length - 2)} ${others}`]),
+    /** Returns a length of time in its largest unit: "7 days". */
+    duration(seconds: number): string {
+      if (seconds < 3_600) return withUnit(seconds / 60, "minute");
+      return seconds < 86_400
+        ? withUnit(seconds / 3_600, "hour")
+        : withUnit(seconds / 86_400, "day");
+    },
+    /** Returns how long to wait before a retry: in seconds if it is less than two minutes. */
+    wait({ retryAfter = 0 }: Problem): string {
+      const seconds = Math.ceil(retryAfter / 1_000);
+      return seconds < 120
+        ? withUnit(seconds, "second")
+        : withUnit(Math.ceil(seconds / 60), "minute");
+    },
+    dateTime: new Intl.DateTimeFormat(language, { dateStyle: "long", timeStyle: "short" }).format,
+  };
+}
+
+const endTimes = new WeakMap<Problem, number>();
+
+/** Returns when a mute or ban ends, in ms since 1970: the same each time a problem is shown. */
+export function endOf(problem: Problem): number {
+  const end = endTimes.get(problem) ?? Date.now() + (problem.retryAfter ?? 0);
+  endTimes.set(problem, end);
+  return end;
+}
+
+/** Returns when a ban ends if a socket was closed for one (SPEC.md, B4), in ms since 1970. */
+export function banEndIn(closeReason: string): number | undefined {
+  return /^\d{12,}$/.test(closeReason) ? Number(closeReason) : undefined;
+}
