@@ -2,8 +2,8 @@
 
 import { cleanTitle } from "../../app/protocol/titles.ts";
 import { parseUsername } from "../../app/protocol/usernames.ts";
-import type { PageActions } from "./page_actions.ts";
-import { storageOf } from "./browser.ts";
+import { basePath, storageOf } from "./browser.ts";
+import type { Page } from "./page.ts";
 import { registerWorker } from "./register_worker.ts";
 import type { ChatClient } from "./state/chat_client.ts";
 import { HiddenMembers } from "./state/hidden_members.ts";
@@ -34,24 +34,24 @@ const rollCallIntervalMs = 20_000;
 export type Extras = ReturnType<typeof mountExtras>;
 
 export function mountExtras(
-  chat: ChatClient,
+  page: Page,
   store: TabOutbox,
   composer: ComposerParts,
-  actions: PageActions,
 ) {
+  const { chat } = page;
   adoptMessages(chat, store);
-  registerWorker(`${actions.home}service_worker.js`);
+  registerWorker(`${basePath}/service_worker.js`);
   const hidden = new HiddenMembers(storageOf("localStorage"));
-  const hiding = mountHiding(actions, hidden);
-  const dialogs = mountDialogs(chat, actions, hidden);
+  const hiding = mountHiding(page, hidden);
+  const dialogs = mountDialogs(page, hidden);
   byId<"button">("all-rooms").addEventListener("click", dialogs.openDirectory);
   byId<"button">("me").addEventListener("click", dialogs.openSettings);
-  const navigation = mountNavigation(actions);
+  const navigation = mountNavigation(page);
   const people = mountPeople(chat, dialogs.openMember);
   const composerAids = mountComposerAids(chat, composer);
   const { writing } = composerAids;
-  const permalinks = mountPermalinks(chat, actions, composer.complain);
-  const menu = mountMessageMenu(chat, actions, writing, dialogs.openMember);
+  const permalinks = mountPermalinks(page);
+  const menu = mountMessageMenu(page, writing, dialogs.openMember);
   const openSearch = (query: string) => dialogs.openSearch(query, permalinks.open);
   document.addEventListener("keydown", (event) => {
     const isShortcut = (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey &&
@@ -60,18 +60,12 @@ export function mountExtras(
     event.preventDefault();
     openSearch("");
   });
-  const statusLine = mountStatusLine(chat, actions.redraw);
-  const notifications = mountNotifications(chat, actions);
+  const statusLine = mountStatusLine(chat, page.redraw);
+  const notifications = mountNotifications(page);
   return {
     dialogs,
     composerAids,
-    conversationAids: mountConversationAids(
-      chat,
-      actions,
-      writing,
-      permalinks,
-      dialogs.showEmptyRoom,
-    ),
+    conversationAids: mountConversationAids(page, writing, permalinks),
     navigation,
     signInTrouble: () => signInTrouble(chat),
     notifications: {
@@ -111,11 +105,11 @@ export function mountExtras(
         case "/join":
           return navigation.showTyped(argument);
         case "/leave":
-          return actions.leaveRoom();
+          return page.leaveRoom();
         case "/title": {
           const cleaned = cleanTitle(argument);
           if (!cleaned.ok) return cleaned;
-          chat.post(actions.currentRoom, { type: "title", text: cleaned.value });
+          if (page.room) chat.post(page.room.name, { type: "title", text: cleaned.value });
           return undefined;
         }
         case "/moderate":

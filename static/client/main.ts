@@ -7,9 +7,10 @@ import {
   roomInAddress,
   takeDeviceLink,
 } from "./address.ts";
-import { basePath, connectionPorts, randomId, storageOf } from "./browser.ts";
+import { connectionPorts, randomId, storageOf } from "./browser.ts";
 import type { Extras } from "./extras.ts";
 import { isOutdated, load, persist } from "./load.ts";
+import type { Page } from "./page.ts";
 import { ChatClient } from "./state/chat_client.ts";
 import type { SignInState } from "./state/chat_client.ts";
 import {
@@ -278,25 +279,20 @@ async function loadModule() {
 
 async function loadExtras(): Promise<Extras> {
   const { mountExtras } = await loadModule();
-  extras ??= mountExtras(chat, store, composer.parts, {
+  const page: Page = {
+    chat,
     settings,
-    defaultRoom,
-    home: `${basePath}/`,
     get profile() {
       return profile;
     },
-    get currentRoom() {
-      return current;
+    get room() {
+      return chat.rooms.get(current);
     },
     showRoom,
     openRoom: tryRoom,
     leaveRoom: () => leaveRoom(current),
-    addressOf,
+    complain,
     signOut,
-    markRead() {
-      chat.rooms.get(current)?.markRead();
-      drawSoon();
-    },
     redraw: drawSoon,
     replaceProfile(other) {
       saveProfile(shared, other);
@@ -307,7 +303,8 @@ async function loadExtras(): Promise<Extras> {
       signOut();
       return [shared, own];
     },
-  });
+  };
+  extras ??= mountExtras(page, store, composer.parts);
   composer.useAids(extras.composerAids);
   chat.recountMentions();
   return extras;

@@ -1,8 +1,7 @@
 // Additions to the conversation that load after the page: formatting, presence lines, the count of
 // unread messages above, the day while scrolling, and copying.
 
-import type { PageActions } from "../page_actions.ts";
-import type { ChatClient } from "../state/chat_client.ts";
+import type { Page } from "../page.ts";
 import type { OutboxMessage } from "../state/outbox.ts";
 import type { Message } from "../state/message.ts";
 import type { Room } from "../state/room.ts";
@@ -26,12 +25,11 @@ const contextPx = 96;
 const dayShownMs = 1_200;
 
 export function mountConversationAids(
-  chat: ChatClient,
-  actions: PageActions,
+  page: Page,
   { takeBack }: Writing,
   permalinks: Permalinks,
-  showEmptyRoom: (place: HTMLElement) => void,
 ) {
+  const { chat } = page;
   const log = byId<"div">("log");
   const day = element("p", { class: "day", "aria-hidden": "true", hidden: true });
   let shown: Room | undefined;
@@ -51,7 +49,10 @@ export function mountConversationAids(
     "p",
     { class: "pill", hidden: true },
     jump,
-    button("×", actions.markRead, { "aria-label": panels.markRead, title: panels.markRead }),
+    button("×", () => {
+      shown?.markRead();
+      page.redraw();
+    }, { "aria-label": panels.markRead, title: panels.markRead }),
   );
   log.before(element("div", { class: "above" }, pill, day));
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -64,8 +65,8 @@ export function mountConversationAids(
   });
 
   return {
-    topRows: (room: Room) => topRows(chat, room, showEmptyRoom),
-    formatter: createFormatter(actions, permalinks.open),
+    topRows: (room: Room) => topRows(chat, room),
+    formatter: createFormatter(page, permalinks.open),
     amendmentOf: (room: Room, message: Message | OutboxMessage) =>
       amendmentOf(chat, room, message, takeBack),
     /** Returns a line about presence events, which is empty if they cancel out. */

@@ -1,13 +1,11 @@
 // The dialogs: help, settings, and the offer to use a name from another device.
 
 import { parseUsername } from "../../../app/protocol/usernames.ts";
-import type { PageActions } from "../page_actions.ts";
-import type { ChatClient } from "../state/chat_client.ts";
+import type { Page } from "../page.ts";
 import type { HiddenMembers } from "../state/hidden_members.ts";
 import type { Profile } from "../state/profile.ts";
 import { panels } from "../words/language.ts";
 import { directorySection } from "./directory.ts";
-import { copyButton } from "./copying.ts";
 import { button, byId, element, isTouch, keepFocus } from "./dom.ts";
 import { codeForm, memberForm, sanctionList } from "./moderation.ts";
 import type { Content } from "./moderation.ts";
@@ -15,7 +13,8 @@ import { searchSection } from "./search.ts";
 import { nameForm, settingsSections } from "./settings_form.ts";
 
 /** Mounts the dialogs; each method opens one. */
-export function mountDialogs(chat: ChatClient, actions: PageActions, hidden: HiddenMembers) {
+export function mountDialogs(page: Page, hidden: HiddenMembers) {
+  const { chat } = page;
   const dialog = byId<"dialog">("dialog");
   const close = () => dialog.close();
   let update: (() => void) | undefined;
@@ -40,6 +39,10 @@ export function mountDialogs(chat: ChatClient, actions: PageActions, hidden: Hid
     update = content.update;
     content.update();
   };
+  const openRoom = (name: string) => {
+    close();
+    page.openRoom(name);
+  };
   /** Opens the list of mutes and bans, or asks for the moderator code. */
   const openModeration = () =>
     show(chat.asides.moderator ? sanctionList(chat) : codeForm(chat, openModeration));
@@ -50,35 +53,24 @@ export function mountDialogs(chat: ChatClient, actions: PageActions, hidden: Hid
     openMember(member: string, username: string): void {
       const onHide = () => {
         close();
-        actions.redraw();
+        page.redraw();
       };
       show(memberForm(chat, hidden, member, username, { onHide, onSanction: openModeration }));
     },
-    showEmptyRoom,
     /** The chat has changed. */
     update: () => update?.(),
 
     openDirectory(): void {
-      const show = (room: string) => {
-        close();
-        actions.openRoom(room);
-      };
-      open(panels.allRooms, directorySection(actions, show));
+      open(panels.allRooms, directorySection(page, openRoom));
     },
 
     /** Opens the search. `openMessage` shows a message. */
     openSearch(query: string, openMessage: (room: string, offset: number) => void): void {
-      const targets = {
-        room(name: string) {
-          close();
-          actions.openRoom(name);
-        },
-        message(room: string, offset: number) {
-          close();
-          openMessage(room, offset);
-        },
+      const closeAndOpen = (room: string, offset: number) => {
+        close();
+        openMessage(room, offset);
       };
-      open(panels.search, searchSection(chat, actions, hidden, query, targets));
+      open(panels.search, searchSection(page, hidden, query, openRoom, closeAndOpen));
       dialog.querySelector("input")?.focus();
     },
 
@@ -98,7 +90,7 @@ export function mountDialogs(chat: ChatClient, actions: PageActions, hidden: Hid
     openSettings(): void {
       const name = nameForm(chat, close);
       update = name.update;
-      open(panels.settings, name.form, ...settingsSections(chat, actions, hidden, close));
+      open(panels.settings, name.form, ...settingsSections(page, hidden, close));
     },
 
     /** Asks whether to use the identity of another device here. */
@@ -108,28 +100,13 @@ export function mountDialogs(chat: ChatClient, actions: PageActions, hidden: Hid
       const hasUnsent = chat.outbox.rooms.size > 0;
       const text = hasUnsent
         ? panels.offerNameLater
-        : panels.offerName(other.username, actions.profile.username);
+        : panels.offerName(other.username, page.profile.username);
       const accept = button(
         panels.continueAs(other.username),
-        () => actions.replaceProfile(other),
+        () => page.replaceProfile(other),
         { class: "primary" },
       );
       open(panels.thisDevice, element("section", {}, element("p", {}, text), !hasUnsent && accept));
     },
   };
-}
-
-/** Invites to write in a room without messages, and gives the link to share. */
-function showEmptyRoom(place: HTMLElement): void {
-  const link = location.origin + location.pathname;
-  place.replaceChildren(
-    element("p", {}, panels.emptyRoom),
-    element(
-      "p",
-      { class: "line" },
-      element("a", { href: link }, link),
-      copyButton(() => link, "second"),
-    ),
-    element("p", { class: "hint" }, panels.notPrivate),
-  );
 }

@@ -1,6 +1,7 @@
 // The rooms of the chat, in a dialog: find one, or create one.
 
-import type { PageActions } from "../page_actions.ts";
+import { basePath } from "../browser.ts";
+import type { Page } from "../page.ts";
 import { suggestRoomName } from "../../../app/protocol/room_suggestion.ts";
 import type { DirectoryRoom } from "../../../app/protocol/wire.ts";
 import { panels, words } from "../words/language.ts";
@@ -11,7 +12,7 @@ const shownMax = 100;
 
 /** Returns the field and the list. `open` shows a room. */
 export function directorySection(
-  { profile, home }: PageActions,
+  { profile }: Page,
   open: (room: string) => void,
 ): HTMLElement {
   const field = element("input", {
@@ -52,7 +53,7 @@ export function directorySection(
   };
   const load = async () => {
     const headers = profile.access ? { "parley-access-code": profile.access } : undefined;
-    const response = await fetch(`${home}rooms`, { headers: headers ?? {} });
+    const response = await fetch(`${basePath}/rooms`, { headers: headers ?? {} });
     if (!response.ok) return setText(status, panels.noDirectory);
     rooms = (await response.json()).rooms;
     setText(status, "");

@@ -1,19 +1,19 @@
 // Hides the messages of members whom the person does not want to read.
 
-import type { PageActions } from "../page_actions.ts";
+import type { Page } from "../page.ts";
 import type { HiddenMembers } from "../state/hidden_members.ts";
 import type { Room } from "../state/room.ts";
 import { byId } from "./dom.ts";
 import { viewOf } from "./message_view.ts";
 
 /** Mounts the hiding of messages; call `update` after the conversation was drawn. */
-export function mountHiding(actions: PageActions, hidden: HiddenMembers) {
+export function mountHiding({ redraw }: Page, hidden: HiddenMembers) {
   const log = byId<"div">("log");
   /** Whether messages may be hidden that must be shown again. */
   let hasHidden = false;
   addEventListener("storage", () => {
     hidden.load();
-    actions.redraw();
+    redraw();
   });
   return {
     update({ messages, window }: Room): void {

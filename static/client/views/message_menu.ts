@@ -1,9 +1,9 @@
 // The actions of a message: a row of words while it is pointed at or focused, and a menu by key, by
 // long press, or by "More".
 
-import type { PageActions } from "../page_actions.ts";
+import { addressOf } from "../address.ts";
+import type { Page } from "../page.ts";
 import { deleteMessage } from "../state/amending.ts";
-import type { ChatClient } from "../state/chat_client.ts";
 import type { OutboxMessage } from "../state/outbox.ts";
 import type { Message } from "../state/message.ts";
 import { panels } from "../words/language.ts";
@@ -21,11 +21,11 @@ const copiedMs = 800;
 
 /** Mounts the actions of the messages in the conversation. */
 export function mountMessageMenu(
-  chat: ChatClient,
-  actions: PageActions,
+  page: Page,
   writing: Writing,
   openMember: (member: string, username: string) => void,
 ) {
+  const { chat } = page;
   const log = byId<"div">("log");
   const talk = byId<"main">("talk");
   const bar = element("div", { class: "bar", role: "toolbar", hidden: true });
@@ -42,7 +42,7 @@ export function mountMessageMenu(
   /** Returns the message that an article shows, in the log or in the outbox. */
   const messageOf = (article: Element): Message | OutboxMessage | undefined => {
     const view = viewOf(article);
-    const room = chat.rooms.get(actions.currentRoom);
+    const { room } = page;
     if (view === undefined || room === undefined) return undefined;
     const messages = view.offset === undefined
       ? chat.outbox.messagesIn(room.name)
@@ -72,14 +72,14 @@ export function mountMessageMenu(
 
   /** Returns the actions that a message offers: first those that the row shows too. */
   const actionsOf = (message: Message | OutboxMessage) => {
-    const room = chat.rooms.get(actions.currentRoom);
+    const { room } = page;
     const text = room && amendmentOf(chat, room, message).view.text;
     if (room === undefined || text === undefined) return { quick: [], others: [] };
     const isUnsent = "state" in message;
     const isOwn = isUnsent ? message.state === "pending" : message.member === chat.member;
     const isModerator = chat.asides.moderator !== undefined;
     const canCopy = navigator.clipboard !== undefined;
-    const link = location.origin + actions.addressOf(room.name, message.offset);
+    const link = location.origin + addressOf(room.name, message.offset);
     return {
       quick: [
         !isUnsent && button(panels.reply, act(() => writing.reply(message))),
@@ -95,7 +95,7 @@ export function mountMessageMenu(
         (isOwn || isModerator && !isUnsent) && button(panels.delete, () =>
           confirmDeletion(() => {
             deleteMessage(chat, room, message);
-            actions.redraw();
+            page.redraw();
           })),
       ],
     };

@@ -1,6 +1,7 @@
 // Draws the formatted text of a message. Loads after the page.
 
-import type { PageActions } from "../page_actions.ts";
+import { addressOf, defaultRoom } from "../address.ts";
+import type { Page } from "../page.ts";
 import { isEmojiOnly, mentions, parseText } from "../state/formatting.ts";
 import type { TextPart, TextReader } from "../state/formatting.ts";
 import { NameHues } from "../state/name_hues.ts";
@@ -41,7 +42,7 @@ const tags = { bold: "strong", italic: "em", strike: "s", quote: "blockquote" } 
 
 /** Creates the formatter of a page. */
 export function createFormatter(
-  { defaultRoom, openRoom, addressOf }: PageActions,
+  { openRoom }: Page,
   openMessage: (room: string, offset: number) => void,
 ) {
   /** Returns a link to a room, or to a message in it. */

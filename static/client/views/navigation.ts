@@ -1,7 +1,7 @@
 // Navigation: the sidebars, which float over the conversation on narrow screens, one at a time, and
 // the field that opens a room.
 
-import type { PageActions } from "../page_actions.ts";
+import type { Page } from "../page.ts";
 import { suggestRoomName } from "../../../app/protocol/room_suggestion.ts";
 import { isRoomName } from "../../../app/protocol/text.ts";
 import { panels, sentenceOf } from "../words/language.ts";
@@ -9,7 +9,7 @@ import type { Complaint } from "../words/language.ts";
 import { button, byId, setText } from "./dom.ts";
 
 /** Mounts the sidebars' drawers, and the field. */
-export function mountNavigation({ showRoom }: PageActions) {
+export function mountNavigation({ showRoom }: Page) {
   const drawers = [byId<"nav">("rooms"), byId<"aside">("people")];
   const talk = byId<"main">("talk");
   const shade = byId<"button">("shade");

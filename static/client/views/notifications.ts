@@ -1,7 +1,7 @@
 // Notifies about messages with a notification and a sound.
 
-import type { PageActions } from "../page_actions.ts";
-import type { ChatClient } from "../state/chat_client.ts";
+import { addressOf } from "../address.ts";
+import type { Page } from "../page.ts";
 import { NotificationLeader } from "../state/notification_leader.ts";
 import type { Message } from "../state/message.ts";
 import { panels } from "../words/language.ts";
@@ -10,7 +10,7 @@ const bodyMaxLength = 200;
 const toneSeconds = 0.12;
 
 /** Mounts the notifications of this tab. */
-export function mountNotifications(chat: ChatClient, actions: PageActions) {
+export function mountNotifications({ chat, openRoom }: Page) {
   const channel = typeof BroadcastChannel === "undefined"
     ? undefined
     : new BroadcastChannel("parley.notified");
@@ -55,11 +55,11 @@ export function mountNotifications(chat: ChatClient, actions: PageActions) {
       open.add(notification);
       notification.addEventListener("click", () => {
         focus();
-        actions.openRoom(room);
+        openRoom(room);
       });
     } catch {
       // On phones only the service worker may show one.
-      const data = actions.addressOf(room);
+      const data = addressOf(room);
       navigator.serviceWorker?.ready
         .then((worker) => worker.showNotification(title, { body, tag, data, silent: true }))
         .catch(() => {});

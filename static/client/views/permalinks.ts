@@ -2,11 +2,10 @@
 // shows a window of its log around it, which grows as the reader scrolls.
 
 import type { HistoryPush } from "../../../app/protocol/wire.ts";
-import type { PageActions } from "../page_actions.ts";
-import type { ChatClient } from "../state/chat_client.ts";
+import { addressOf } from "../address.ts";
+import type { Page } from "../page.ts";
 import { messagesOf } from "../state/message.ts";
 import type { LogWindow, Room } from "../state/room.ts";
-import type { Complaint } from "../words/language.ts";
 import { byId } from "./dom.ts";
 import { viewOf } from "./message_view.ts";
 
@@ -20,11 +19,8 @@ const pageLength = 100;
 const nearPx = 600;
 
 /** Mounts the permalinks. The address alone says which message is open. */
-export function mountPermalinks(
-  chat: ChatClient,
-  actions: PageActions,
-  complain: (complaint: Complaint) => void,
-) {
+export function mountPermalinks(page: Page) {
+  const { chat } = page;
   const log = byId<"div">("log");
   /** The address that was opened last, and whether its message has been shown. */
   let opened = { path: "", isShown: false };
@@ -39,11 +35,11 @@ export function mountPermalinks(
   const isActive = () => messageInAddress() !== undefined;
   /** Shows the end of the log again. */
   const leave = () => {
-    const room = chat.rooms.get(actions.currentRoom);
+    const { room } = page;
     if (room === undefined || !isActive()) return;
     savedTop.set(room, Infinity);
-    history.pushState(null, "", actions.addressOf(actions.currentRoom));
-    actions.redraw();
+    history.pushState(null, "", addressOf(room.name));
+    page.redraw();
   };
   const close = (room: Room) => {
     isClosed ||= room.window !== undefined;
@@ -51,9 +47,9 @@ export function mountPermalinks(
   };
   const giveUp = (room: Room) => {
     close(room);
-    history.replaceState(null, "", actions.addressOf(room.name));
-    complain((words) => words.noMessage);
-    actions.redraw();
+    history.replaceState(null, "", addressOf(room.name));
+    page.complain((words) => words.noMessage);
+    page.redraw();
   };
 
   /** Loads the window around a message, which may have to be the last of its page. */
@@ -105,8 +101,7 @@ export function mountPermalinks(
 
   byId<"button">("to-end").addEventListener("click", leave);
   log.addEventListener("scroll", () => {
-    const room = chat.rooms.get(actions.currentRoom);
-    if (room !== undefined) extend(room);
+    if (page.room !== undefined) extend(page.room);
   }, { passive: true });
 
   return {
@@ -117,15 +112,15 @@ export function mountPermalinks(
     leave,
     /** Opens a message. */
     open(room: string, offset: number): void {
-      const isOther = room !== actions.currentRoom;
-      if (isOther) actions.openRoom(room);
-      if (room !== actions.currentRoom) return;
-      const path = actions.addressOf(room, offset);
+      const isOther = room !== page.room?.name;
+      if (isOther) page.openRoom(room);
+      if (room !== page.room?.name) return;
+      const path = addressOf(room, offset);
       // The other room is not a stop on the way back.
       if (isOther || path === location.pathname) history.replaceState(null, "", path);
       else history.pushState(null, "", path);
       opened = { path: "", isShown: false };
-      actions.redraw();
+      page.redraw();
     },
     /** Decides, before a room is drawn, which part of its log is shown. */
     update(room: Room): void {

@@ -1,8 +1,9 @@
 // The search dialog: jumps to rooms, and finds messages.
 
 import type { ResultsPush, SearchResult } from "../../../app/protocol/wire.ts";
-import type { PageActions } from "../page_actions.ts";
-import type { ChatClient } from "../state/chat_client.ts";
+import { addressOf } from "../address.ts";
+import { basePath } from "../browser.ts";
+import type { Page } from "../page.ts";
 import type { HiddenMembers } from "../state/hidden_members.ts";
 import { panels, words } from "../words/language.ts";
 import { shortTime } from "./day_names.ts";
@@ -14,19 +15,13 @@ const roomsMax = 5;
 /** What `SPEC.md` F2 allows. */
 const queryMaxLength = 200;
 
-/** What is opened from the dialog. */
-export interface SearchTargets {
-  room(name: string): void;
-  message(room: string, offset: number): void;
-}
-
-/** Returns the field and what is found for it. */
+/** Returns the field, and the rooms and messages found. The callbacks open these. */
 export function searchSection(
-  chat: ChatClient,
-  { profile, home, addressOf }: PageActions,
+  { chat, profile }: Page,
   hidden: HiddenMembers,
   query: string,
-  open: SearchTargets,
+  openRoom: (name: string) => void,
+  openMessage: (room: string, offset: number) => void,
 ): HTMLElement {
   const field = element("input", {
     type: "search",
@@ -54,7 +49,7 @@ export function searchSection(
     rooms.replaceChildren(
       ...found.slice(0, roomsMax).map(({ name }) => {
         const label = element("span", { translate: "no" }, `# ${name}`);
-        return element("li", {}, button(label, () => open.room(name)));
+        return element("li", {}, button(label, () => openRoom(name)));
       }),
     );
   };
@@ -68,7 +63,7 @@ export function searchSection(
     link.addEventListener("click", (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
-      open.message(room, offset);
+      openMessage(room, offset);
     });
     return element("li", {}, link);
   };
@@ -84,7 +79,7 @@ export function searchSection(
     const headers: HeadersInit = profile.access ? { "parley-access-code": profile.access } : {};
     let found: Omit<ResultsPush, "type">;
     try {
-      const response = await fetch(`${home}search?${params}`, { headers });
+      const response = await fetch(`${basePath}/search?${params}`, { headers });
       const body = await response.json();
       if (number !== searches) return;
       if (!response.ok) {

@@ -1,6 +1,7 @@
 // The content of the settings dialog: name, appearance, notifications, and this device.
 
-import type { PageActions } from "../page_actions.ts";
+import { basePath } from "../browser.ts";
+import type { Page } from "../page.ts";
 import { parseUsername } from "../../../app/protocol/usernames.ts";
 import type { ChatClient } from "../state/chat_client.ts";
 import type { HiddenMembers } from "../state/hidden_members.ts";
@@ -13,13 +14,13 @@ import { playSound } from "./notifications.ts";
 
 /** Returns the sections of the dialog. Notifications are those of the current room. */
 export function settingsSections(
-  chat: ChatClient,
-  actions: PageActions,
+  page: Page,
   hidden: HiddenMembers,
   close: () => void,
 ): HTMLElement[] {
-  const { settings: { change }, currentRoom: room } = actions;
-  const { theme, density, hours, notify, sound } = actions.settings.current;
+  const { change } = page.settings;
+  const room = page.room?.name ?? "";
+  const { theme, density, hours, notify, sound } = page.settings.current;
   const { themes, densities, hourChoices, notifyChoices } = panels;
 
   const soundBox = element("input", { type: "checkbox", checked: sound });
@@ -31,7 +32,7 @@ export function settingsSections(
   const hasNotifications = isSecureContext && "Notification" in globalThis;
   const signOut = button(panels.signOut, () => {
     close();
-    actions.signOut();
+    page.signOut();
   }, { class: "act" });
 
   return [
@@ -47,23 +48,23 @@ export function settingsSections(
         panels.notifyAbout(room),
         notifyChoices,
         notify.get(room) ?? "mention",
-        (level) => change({ notify: new Map(actions.settings.current.notify).set(room, level) }),
+        (level) => change({ notify: new Map(page.settings.current.notify).set(room, level) }),
       ),
       element("label", { class: "line" }, panels.sound, soundBox),
       hasNotifications && permissionLine(),
     ),
-    ...hidden.names.size > 0 ? [hiddenSection(hidden, actions)] : [],
+    ...hidden.names.size > 0 ? [hiddenSection(hidden, page)] : [],
     section(
       panels.thisDevice,
-      deviceLink(chat, actions),
-      forgetDevice(actions),
+      deviceLink(page),
+      forgetDevice(page),
       element("div", {}, signOut),
     ),
   ];
 }
 
 /** Returns the list of hidden members, with a button to show each again. */
-function hiddenSection(hidden: HiddenMembers, { redraw }: PageActions): HTMLElement {
+function hiddenSection(hidden: HiddenMembers, { redraw }: Page): HTMLElement {
   const lines = [...hidden.names].map(([member, username]) => {
     const line = element(
       "div",
@@ -174,13 +175,13 @@ function permissionLine(): HTMLElement {
 }
 
 /** Offers a link that carries the identity to another device. */
-function deviceLink(chat: ChatClient, { profile, home }: PageActions): HTMLElement {
+function deviceLink({ chat, profile }: Page): HTMLElement {
   const place = element("div");
   const show = () => {
     const fragment = new URLSearchParams({ token: profile.token, name: chat.username });
     const field = element("input", {
       readonly: true,
-      value: `${location.origin}${home}#${fragment}`,
+      value: `${location.origin}${basePath}/#${fragment}`,
       "aria-label": panels.linkDevice,
     });
     field.addEventListener("focus", () => field.select());
@@ -195,7 +196,7 @@ function deviceLink(chat: ChatClient, { profile, home }: PageActions): HTMLEleme
 }
 
 /** Removes everything from this browser, after a second click. */
-function forgetDevice(actions: PageActions): HTMLElement {
+function forgetDevice(page: Page): HTMLElement {
   const place = element("div");
   const offer = button(panels.forgetDevice, () => {
     place.replaceChildren(
@@ -205,10 +206,10 @@ function forgetDevice(actions: PageActions): HTMLElement {
     cancel.focus();
   }, { class: "act" });
   const confirm = button(panels.confirmForget, () => {
-    for (const storage of actions.forgetDevice()) {
+    for (const storage of page.forgetDevice()) {
       for (const key of keysWithPrefix(storage, "parley.")) removeKey(storage, key);
     }
-    location.replace(actions.home);
+    location.replace(`${basePath}/`);
   }, { class: "second" });
   const cancel = button(panels.cancel, () => {
     place.replaceChildren(offer);

@@ -3,15 +3,15 @@
 import type { ChatClient } from "../state/chat_client.ts";
 import type { Room } from "../state/room.ts";
 import { panels } from "../words/language.ts";
+import { copyButton } from "./copying.ts";
 import { element } from "./dom.ts";
 import type { Row } from "./keyed_list.ts";
 import { lineRow, ruleRow } from "./line_rows.ts";
 
-/** Returns the rows. `showEmptyRoom` fills the place of the messages in a room that has none. */
+/** Returns the rows. */
 export function topRows(
   chat: ChatClient,
   room: Room,
-  showEmptyRoom: (place: HTMLElement) => void,
 ): Row[] {
   const rows: Row[] = [];
   const { name, phase, window } = room;
@@ -28,12 +28,24 @@ export function topRows(
   else if (room.first > 1) line("pruned", panels.pruned);
   else if (!isEmpty) line("begin", panels.beginning(name));
   else {
-    const create = () => {
-      const place = element("div", { class: "empty" });
-      showEmptyRoom(place);
-      return place;
-    };
-    rows.push({ key: `empty ${name}`, version: "", create });
+    rows.push({ key: `empty ${name}`, version: "", create: drawEmptyRoom });
   }
   return rows;
+}
+
+/** Invites to write in a room without messages, and gives the link to share. */
+function drawEmptyRoom(): HTMLElement {
+  const link = location.origin + location.pathname;
+  return element(
+    "div",
+    { class: "empty" },
+    element("p", {}, panels.emptyRoom),
+    element(
+      "p",
+      { class: "line" },
+      element("a", { href: link }, link),
+      copyButton(() => link, "second"),
+    ),
+    element("p", { class: "hint" }, panels.notPrivate),
+  );
 }

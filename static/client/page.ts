@@ -1,0 +1,30 @@
+// The page, as the views that load after it use it.
+
+import type { ChatClient } from "./state/chat_client.ts";
+import type { Profile } from "./state/profile.ts";
+import type { Room } from "./state/room.ts";
+import type { KeyValue } from "./state/storage.ts";
+import type { PageSettings } from "./views/appearance.ts";
+import type { Complaint } from "./words/language.ts";
+
+export interface Page {
+  readonly chat: ChatClient;
+  readonly settings: PageSettings;
+  readonly profile: Profile;
+  /** The current room; `undefined` only until the first one has opened. */
+  readonly room: Room | undefined;
+  /** Shows a room. Returns a complaint if it cannot. */
+  showRoom(name: string): Complaint | undefined;
+  /** Shows a room, or why it cannot. */
+  openRoom(name: string): void;
+  /** Leaves the current room. Returns a complaint if it cannot. */
+  leaveRoom(): Complaint | undefined;
+  /** Shows a complaint below the composer. */
+  complain(complaint: Complaint | undefined): void;
+  /** Makes this browser use another identity. */
+  replaceProfile(profile: Profile): void;
+  signOut(): void;
+  /** Signs out for good. Returns the storages to clear. */
+  forgetDevice(): readonly KeyValue[];
+  redraw(): void;
+}
