@@ -1,5 +1,6 @@
 // The room directory: which rooms there are, how many members each has, and when it was last used.
 
+import { isPrivateRoom } from "../protocol/sealed.ts";
 import type { DirectoryRoom } from "../protocol/wire.ts";
 import type { Broker } from "./broker.ts";
 import type { Clock } from "./ports.ts";
@@ -10,7 +11,7 @@ const roomsMax = 500;
 /** How long a list is reused: anyone may request it, and reading can take long. */
 const maxAgeMs = 5_000;
 
-/** Lists the rooms that have members on this node or messages. */
+/** Lists the rooms that have members on this node or messages, except private ones. */
 export class Directory {
   readonly #broker: Broker;
   readonly #clock: Clock;
@@ -47,7 +48,7 @@ export class Directory {
     }
     // A room without messages has members now.
     const lastUsed = ({ at = Infinity }: DirectoryRoom) => at;
-    return [...found.values()].sort((a, b) => lastUsed(b) - lastUsed(a) || b.members - a.members)
-      .slice(0, roomsMax);
+    return [...found.values()].filter(({ room }) => !isPrivateRoom(room))
+      .sort((a, b) => lastUsed(b) - lastUsed(a) || b.members - a.members).slice(0, roomsMax);
   }
 }

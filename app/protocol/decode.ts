@@ -2,6 +2,7 @@
 // SPEC.md, P2 to P5.
 
 import { validateUsername } from "./names.ts";
+import { isPrivateRoom, isSealed } from "./sealed.ts";
 import { parseQuery, queryRule } from "./search.ts";
 import { cleanTitle } from "./titles.ts";
 import { cleanText, isRoomName, roomNameRule, roomPattern, utf8Length } from "./text.ts";
@@ -85,31 +86,29 @@ const decoders = new Map<string, (fields: Fields) => Command>([
   ["leave", (fields) => ({ type: "leave", room: roomOf(fields) })],
   ["message", (fields) => {
     const room = roomOf(fields);
-    const text = valueOf(cleanText(stringOf(fields, "text")));
+    const text = textOf(fields, room);
     const nonce = nonceOf(fields);
     // Not a spread for `reply`: most messages have none, and copying takes longer.
     if (fields.reply === undefined) return { type: "message", room, text, nonce };
     return { type: "message", room, text, nonce, reply: offsetOf(fields, "reply") };
   }],
-  ["edit", (fields) => ({
-    type: "edit",
-    room: roomOf(fields),
-    offset: offsetOf(fields, "offset"),
-    text: valueOf(cleanText(stringOf(fields, "text"))),
-    nonce: nonceOf(fields),
-  })],
+  ["edit", (fields) => {
+    const room = roomOf(fields);
+    const offset = offsetOf(fields, "offset");
+    return { type: "edit", room, offset, text: textOf(fields, room), nonce: nonceOf(fields) };
+  }],
   ["delete", (fields) => ({
     type: "delete",
     room: roomOf(fields),
     offset: offsetOf(fields, "offset"),
     nonce: nonceOf(fields),
   })],
-  ["title", (fields) => ({
-    type: "title",
-    room: roomOf(fields),
-    text: valueOf(cleanTitle(stringOf(fields, "text"))),
-    nonce: nonceOf(fields),
-  })],
+  ["title", (fields) => {
+    const room = roomOf(fields);
+    if (isPrivateRoom(room)) throw new FieldError("title_invalid", "Private rooms have no title");
+    const text = valueOf(cleanTitle(stringOf(fields, "text")));
+    return { type: "title", room, text, nonce: nonceOf(fields) };
+  }],
   ["history", (fields) => ({
     type: "history",
     room: roomOf(fields),
@@ -199,6 +198,14 @@ function stringOf(fields: Fields, key: string): string {
   const value = fields[key];
   if (typeof value !== "string") throw new FieldError("field_invalid", `"${key}" must be a string`);
   return value;
+}
+
+/** Returns the text of a message, which must be sealed if its room is private. */
+function textOf(fields: Fields, room: string): string {
+  const text = valueOf(cleanText(stringOf(fields, "text")));
+  if (!isPrivateRoom(room) || isSealed(text)) return text;
+  const message = "Rooms whose names start with p- are private: seal the text, or use another room";
+  throw new FieldError("not_sealed", message);
 }
 
 function integerOf(fields: Fields, key: string, min: number, max: number): number {

@@ -459,6 +459,7 @@ export type ErrorCode =
   | "nonce_invalid"
   | "not_found"
   | "not_joined"
+  | "not_sealed"
   | "query_invalid"
   | "rate_limited"
   | "room_invalid"

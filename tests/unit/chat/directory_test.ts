@@ -22,6 +22,13 @@ Deno.test("ChatHub.directory() lists rooms with members or messages [D1]", async
   assertEquals(lobby?.members, 3);
 });
 
+Deno.test("ChatHub.directory() lists no private room [S2]", async () => {
+  const chat = new TestChat();
+  chat.broker.fill("p-attic", 3);
+  chat.enter("Ada", ["lobby", "p-cellar"]);
+  assertEquals(await chat.hub.visitors.directory(peer, undefined), [{ room: "lobby", members: 1 }]);
+});
+
 Deno.test("ChatHub.directory() reads again after storage failed [D1]", async () => {
   const chat = new TestChat();
   chat.broker.isFailing = true;

@@ -144,6 +144,25 @@ Deno.test("decodeCommand() names the first invalid field [P5]", () => {
   }
 });
 
+Deno.test("decodeCommand() takes only sealed texts in a private room, and no title [S1]", () => {
+  const codeOfText = (text: string, type: string, room = "p-family") =>
+    codeOf(JSON.stringify({ type, room, text, offset: 1, nonce: "n" }));
+  for (const type of ["message", "edit"]) {
+    for (const length of [168, 296, 552, 1_064, 2_088, 4_000]) {
+      const sealed = `AQ${"_".repeat(length - 2)}`;
+      assertEquals(codeOfText(sealed, type), "ok");
+      assertEquals(codeOfText(sealed.replace("_", "="), type), "not_sealed");
+      assertEquals(codeOfText(sealed.replace("AQ", "Ag"), type), "not_sealed");
+      assertEquals(codeOfText(sealed.slice(1), type), "not_sealed");
+    }
+    for (const text of ["Good morning", "x".repeat(168)]) {
+      assertEquals(codeOfText(text, type), "not_sealed");
+      assertEquals(codeOfText(text, type, "pa-family"), "ok");
+    }
+  }
+  assertEquals(codeOfText("The family", "title"), "title_invalid");
+});
+
 Deno.test("decodeCommand() includes nonce and room in an error if they are valid [P10]", () => {
   const result = decodeCommand('{"type":"message","room":"lobby","nonce":"n1","text":" "}');
   assertEquals(result, {

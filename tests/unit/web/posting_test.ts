@@ -51,6 +51,21 @@ Deno.test("POST stores a message, whatever type curl gives its body [H8]", async
   assertEquals((await request(site, third.headers.get("location") ?? "")).json, third.json);
 });
 
+Deno.test("a private room takes and returns sealed texts as they are [S1] [S2] [H11]", async () => {
+  await using site = await startRoomSite();
+  const sealed = `AQ${"s".repeat(166)}`;
+  assertEquals((await post(site, sealed, {}, "/r/p-family")).status, 201);
+  const plain = await post(site, "Good morning", {}, "/r/p-family");
+  assertEquals([plain.status, plain.json.code], [422, "not_sealed"]);
+  const method = "PATCH";
+  const init = { method, body: "Good morning", headers: basic("ci") };
+  assertEquals((await request(site, "/r/p-family/1", init)).json.code, "not_sealed");
+  const page = await request(site, "/r/p-family");
+  assertEquals([page.json.messages.length, page.json.messages[0].text], [1, sealed]);
+  const lines = await request(site, "/r/p-family", { headers: { accept: "text/plain" } });
+  assert(lines.text.trimEnd().endsWith(sealed));
+});
+
 Deno.test("a repeated Idempotency-Key gets the first result [H9]", async () => {
   await using site = await startRoomSite();
   for (const key of ["build-42", '"build-42"']) {

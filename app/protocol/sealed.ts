@@ -1,0 +1,31 @@
+// Private rooms, as far as the server can tell: their names, and the shape of a sealed text.
+// SPEC.md, S1 and S4; docs/private-rooms.md explains the format.
+
+/** Returns true if the messages of a room are sealed, so that the server can't read them. */
+export function isPrivateRoom(room: string): boolean {
+  return room.startsWith("p-");
+}
+
+/** Max length of a private room's text before it is sealed, in bytes of UTF-8. */
+export const privateTextMaxBytes = 2_900;
+
+/** The layout of a sealed text, in bytes. */
+export const sealedLayout = {
+  version: 1,
+  /** Version, and revision. */
+  headerLength: 2,
+  ivLength: 12,
+  tagLength: 16,
+  /** The content is padded to one of these lengths. */
+  buckets: [96, 192, 384, 768, 1536, 2970],
+} as const;
+
+/** Returns true if a text has the version and a length of sealed texts, and only their characters. */
+export function isSealed(text: string): boolean {
+  const { headerLength, ivLength, tagLength, buckets } = sealedLayout;
+  const overhead = headerLength + ivLength + tagLength;
+  // With the overhead, all buckets divide by 3, so that base64 needs no padding.
+  return buckets.some((bucket) => text.length === (bucket + overhead) / 3 * 4) &&
+    // The first byte, which is the version, and four bits of the second.
+    /^A[Q-Za-f][A-Za-z0-9_-]+$/.test(text);
+}
