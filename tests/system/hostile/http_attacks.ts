@@ -1,14 +1,12 @@
 // Attacks on HTTP: bytes that are not HTTP, malformed requests, and requests that never end.
 
-import { expect, repeated, resetHandshakes, sleep } from "./attack.ts";
+import { expect, repeated, sleep } from "./attack.ts";
 import type { Attack, Target } from "./attack.ts";
 import { concat, handshake, RawSocket, requestHead } from "../../support/raw_socket.ts";
 import type { Ending } from "../../support/raw_socket.ts";
 
 type Headers = Readonly<Record<string, string | undefined>>;
 
-/** Max sockets of this machine that have not opened; see app/web/connection_limits.ts. */
-const loopbackUnopenedMax = 1_024;
 const headBytes = 60 * 1024;
 const drippers = { short: 20, long: 1_000 };
 const dripSeconds = 20;
@@ -225,7 +223,6 @@ async function requestUnread(
 }
 
 export const httpAttacks: readonly Attack[] = [
-  resetHandshakes({ short: 400, long: 20_000 }, loopbackUnopenedMax),
   repeated("names pointed at this machine", { short: 8, long: 5_000 }, async ({ port }, index) => {
     const path = index % 2 === 0 ? "/ws" : "/here/lobby";
     const host = "evil.example:8000";
