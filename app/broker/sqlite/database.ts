@@ -26,6 +26,52 @@ const journalPages = 4_000;
 /** The files of a database in use: the database, its journal and the journal's index. */
 const suffixes = ["", "-wal", "-shm"];
 
+/** Rows that one statement of a `BulkInsert` inserts. More are no faster. */
+const bulkRows = 8;
+
+/**
+ * Collects rows for one table and inserts several with each statement, which halves the cost of a
+ * row. The rows are in the table after `flush`.
+ */
+export class BulkInsert {
+  readonly #columns: number;
+  readonly #one: string;
+  readonly #many: string;
+  #values: SQLInputValue[] = [];
+
+  /** `insert` is the statement up to its column names. */
+  constructor(insert: string, columns: readonly string[]) {
+    this.#columns = columns.length;
+    const row = `(${columns.map(() => "?").join(", ")})`;
+    this.#one = `${insert} (${columns.join(", ")}) VALUES ${row}`;
+    this.#many = this.#one + `, ${row}`.repeat(bulkRows - 1);
+  }
+
+  /** Adds a row, with a value for each column. */
+  add(file: DatabaseFile, ...row: readonly SQLInputValue[]): void {
+    for (const value of row) this.#values.push(value);
+    if (this.#values.length < bulkRows * this.#columns) return;
+    const values = this.#values;
+    this.#values = [];
+    file.run(this.#many, ...values);
+  }
+
+  /** Inserts the remaining rows. */
+  flush(file: DatabaseFile): void {
+    const values = this.#values;
+    if (values.length === 0) return;
+    this.#values = [];
+    for (let start = 0; start < values.length; start += this.#columns) {
+      file.run(this.#one, ...values.slice(start, start + this.#columns));
+    }
+  }
+
+  /** Drops the remaining rows, after a failed transaction. */
+  clear(): void {
+    this.#values = [];
+  }
+}
+
 /** An open database file with the current schema. */
 export class DatabaseFile {
   /** The schema's version when the file was opened; 0 if it was empty. */

@@ -2,6 +2,7 @@
 // reads them from their messages; earlier ones are in a table. Members' nonces are random, so each
 // one written alone would rewrite a page of that table.
 
+import { BulkInsert } from "./database.ts";
 import type { DatabaseFile } from "./database.ts";
 import { NonceFilter } from "./nonce_filter.ts";
 
@@ -17,8 +18,6 @@ const sql = {
   recent: `SELECT room, member, nonce, offset, entries.at AS at
            FROM rooms CROSS JOIN entries ON room = id AND offset > indexed WHERE head > indexed
            ORDER BY room, offset`,
-  // A crash may have interrupted the move of a room.
-  add: "INSERT OR IGNORE INTO nonces (room, member, nonce, offset, at) VALUES (?, ?, ?, ?, ?)",
   setIndexed: "UPDATE rooms SET indexed = ? WHERE id = ?",
   find: "SELECT offset FROM nonces WHERE room = ? AND member = ? AND nonce = ?",
   any: "SELECT 1 FROM nonces LIMIT 1",
@@ -27,6 +26,8 @@ const sql = {
   prune: `DELETE FROM nonces
           WHERE (room, member, nonce) > (?, ?, ?) AND (room, member, nonce) <= (?, ?, ?) AND at < ?`,
 } as const;
+
+const columns = ["room", "member", "nonce", "offset", "at"];
 
 /** Room id, member and nonce, in the order of the table. */
 type NonceKey = readonly [number, string, string];
@@ -45,6 +46,8 @@ interface RoomNonces {
 /** The nonces of one database. Changes belong inside a transaction. */
 export class Nonces {
   readonly #max: number;
+  /** A crash may have interrupted the move of a room, so some rows may exist. */
+  readonly #insert = new BulkInsert("INSERT OR IGNORE INTO nonces", columns);
   /** By room id: nonces that are not in the table. */
   #recent = new Map<number, RoomNonces>();
   #recentCount = 0;
@@ -151,12 +154,14 @@ export class Nonces {
   ): number {
     const nonces = rooms.get(room);
     if (nonces === undefined) return 0;
-    const insert = file.prepare(sql.add);
     let moved = 0;
     for (const [member, offsets] of nonces.members) {
       for (const [nonce, offset] of offsets) {
-        if (moved === max) return moved;
-        insert.run(room, member, nonce, offset, nonces.at);
+        if (moved === max) {
+          this.#insert.flush(file);
+          return moved;
+        }
+        this.#insert.add(file, room, member, nonce, offset, nonces.at);
         this.#filter?.add(room, member, nonce);
         this.#nextFilter?.add(room, member, nonce);
         offsets.delete(nonce);
@@ -164,6 +169,7 @@ export class Nonces {
       }
       nonces.members.delete(member);
     }
+    this.#insert.flush(file);
     file.run(sql.setIndexed, nonces.last, room);
     rooms.delete(room);
     return moved;
@@ -171,6 +177,7 @@ export class Nonces {
 
   /** A transaction failed, or the database was opened again. */
   rollback(): void {
+    this.#insert.clear();
     this.#isLoaded = false;
   }
 

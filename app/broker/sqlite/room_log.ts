@@ -10,7 +10,7 @@ import type {
 } from "../../chat/broker.ts";
 import { utf8Length } from "../../protocol/text.ts";
 import type { Position } from "../../protocol/wire.ts";
-import type { StatementSync } from "node:sqlite";
+import { BulkInsert } from "./database.ts";
 import type { DatabaseFile } from "./database.ts";
 import { addEntry, checkTargets, countMessages, entryOf, selectEntries } from "./entries.ts";
 import type { EntryRow } from "./entries.ts";
@@ -55,12 +55,13 @@ const sql = {
   setEmpty: "UPDATE rooms SET first = head + 1, title = NULL WHERE id = ?",
   titleOf: "SELECT title FROM rooms WHERE id = ?",
   allRooms: "SELECT id, name, first, head, at FROM rooms",
-  addMessage: `INSERT INTO entries (room, offset, epoch, at, member, username, text, nonce)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
   epochAt: "SELECT name FROM entries JOIN epochs ON id = epoch WHERE room = ? AND offset = ?",
   readAfter: `${selectEntries} WHERE room = ? AND offset > ? ORDER BY offset LIMIT ?`,
   readBefore: `${selectEntries} WHERE room = ? AND offset < ? ORDER BY offset DESC LIMIT ?`,
 } as const;
+
+/** The columns of a message that is no reply and was not amended. */
+const messageColumns = ["room", "offset", "epoch", "at", "member", "username", "text", "nonce"];
 
 /** A room that has or had entries. */
 interface StoredRoom {
@@ -89,6 +90,7 @@ export class RoomLog {
   #hasDeleted = false;
   #hasReachedSize = false;
   #sizeCheckedAt = -Infinity;
+  readonly #messages = new BulkInsert("INSERT INTO entries", messageColumns);
   /** Rooms as the current transaction leaves them. */
   readonly #pending = new Map<string, StoredRoom>();
   #epoch = { id: 0, name: "" };
@@ -122,15 +124,14 @@ export class RoomLog {
     this.#checkSize(file, now);
     this.#hasEvicted = this.#hasDeleted = false;
     const entries: Entry[] = [];
-    const insert = file.prepare(sql.addMessage);
-    const results = drafts.map((draft) => this.#store(file, insert, draft, now, entries));
+    const results = drafts.map((draft) => this.#store(file, draft, now, entries));
+    this.#messages.flush(file);
     for (const { id, head, at } of this.#pending.values()) file.run(sql.updateRoom, head, at, id);
     return { results, entries };
   }
 
   #store(
     file: DatabaseFile,
-    insert: StatementSync,
     draft: Draft,
     now: number,
     entries: Entry[],
@@ -149,6 +150,7 @@ export class RoomLog {
     let targets: readonly number[] = [];
     if (type !== "message") {
       if (room === undefined || isEmpty) return { kind: "not_found" };
+      this.#messages.flush(file);
       if (type !== "title") {
         const mayModerate = () => this.#sanctions.isModerator(file, member);
         const checked = checkTargets(file, room.id, draft, mayModerate);
@@ -163,7 +165,7 @@ export class RoomLog {
     if (isEmpty) file.run(sql.updateRoom, offset, at, room.id);
     if (type === "message" && draft.reply === undefined) {
       const { room: name, text } = draft;
-      insert.run(room.id, offset, this.#epoch.id, at, member, from, text, nonce);
+      this.#messages.add(file, room.id, offset, this.#epoch.id, at, member, from, text, nonce);
       const epoch = this.#epoch.name;
       // Not { ...draft }: copying a property that way takes three times as long.
       entries.push({ type, room: name, member, from, text, nonce, offset, epoch, at });
@@ -199,9 +201,15 @@ export class RoomLog {
     if (maxRooms === 0) return true;
     if (Math.abs(now - this.#fullAt) < fullMs) return false;
     if (Number(file.get(sql.countRooms)?.count) < maxRooms) return true;
-    // Even if every loaded room is idle, one more is not loaded.
-    const idle = file.all(sql.idleRooms, now - evictionMs, this.#loaded.size + 1)
-      .find(({ name }) => !this.#loaded.has(String(name)));
+    // Rooms in use, or about to get another message, stay. Even if all of them are idle, one more
+    // room is not among them.
+    const isKept = (name: string) => this.#loaded.has(name) || this.#pending.has(name);
+    const idle = file.all(
+      sql.idleRooms,
+      now - evictionMs,
+      this.#loaded.size + this.#pending.size + 1,
+    )
+      .find(({ name }) => !isKept(String(name)));
     if (idle === undefined) {
       this.#fullAt = now;
       return false;
@@ -240,6 +248,7 @@ export class RoomLog {
 
   /** The transaction failed. */
   rollback(): void {
+    this.#messages.clear();
     this.#pending.clear();
   }
 

@@ -204,6 +204,20 @@ export function testBroker(name: string, open: Open): void {
   );
 
   test(
+    "append() never evicts a room that the same batch has written to [L11]",
+    async (broker, wall) => {
+      await broker.append([draft("a", { room: "one", nonce: "a" })]);
+      wall.ms += 2 * 86_400_000;
+      const batch = [draft("b", { room: "one", nonce: "b" }), draft("c", { room: "two" })];
+      assertEquals(await broker.append(batch), [{ kind: "stored", offset: 2 }, {
+        kind: "rooms_full",
+      }]);
+      assertEquals((await broker.read("one", newest)).entries.map(({ text }) => text), ["a", "b"]);
+    },
+    { maxRooms: 1 },
+  );
+
+  test(
     "append() opens a room in the place of one that retention has emptied [R11]",
     async (broker, wall) => {
       await broker.append([draft("a", { room: "one" })]);
