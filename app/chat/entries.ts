@@ -12,7 +12,7 @@ export interface EncodedEntry {
   /** The push as JSON. */
   readonly json: string;
   readonly bytes: number;
-  /** Offset of the message that an edit changes; otherwise 0. */
+  /** Offset of the message whose text an edit has; otherwise 0. */
   readonly target: number;
 }
 
@@ -55,7 +55,7 @@ export function encodeEntry(entry: Entry, previousEpoch: string | undefined): En
 function encode(push: EntryPush, epoch: string): EncodedEntry {
   const { type, offset } = push;
   const json = JSON.stringify(push);
-  const target = type === "edit" ? push.target : 0;
+  const target = push.type === "edit" && push.text !== undefined ? push.target : 0;
   return { type, offset, epoch, json, bytes: utf8Length(json), target };
 }
 
@@ -85,23 +85,28 @@ export function amendmentsAfter(
 
 /**
  * Applies an edit or a deletion to the messages that it touches, and removes the text from their
- * earlier edits.
+ * earlier edits. Returns how many bytes the entries have grown by.
  */
-export function amend(entries: EncodedEntry[], amendment: Amendment): void {
+export function amend(entries: EncodedEntry[], amendment: Amendment): number {
   const isEdit = amendment.type === "edit";
   const targets = new Set(isEdit ? [amendment.target] : amendment.targets);
-  for (const [i, { type, offset, target, epoch, json }] of entries.entries()) {
-    if (offset >= amendment.offset) break;
-    if (!targets.has(type === "edit" ? target : offset)) continue;
+  let growth = 0;
+  for (let i = 0; i < entries.length; i++) {
+    const entry = entries[i];
+    if (entry === undefined || entry.offset >= amendment.offset) break;
+    if (!targets.has(entry.type === "edit" ? entry.target : entry.offset)) continue;
     // This module has encoded it.
-    const push = JSON.parse(json) as EntryPush;
+    const push = JSON.parse(entry.json) as EntryPush;
     const amended = push.type === "edit"
       ? withoutText(push)
       : push.type === "message"
       ? amendMessage(push, amendment)
       : push;
-    if (amended !== push) entries[i] = encode(amended, epoch);
+    if (amended === push) continue;
+    const encoded = entries[i] = encode(amended, entry.epoch);
+    growth += encoded.bytes - entry.bytes;
   }
+  return growth;
 }
 
 function amendMessage(message: MessagePush, amendment: Amendment): MessagePush {
@@ -125,7 +130,7 @@ function withoutText(push: EditPush): EditPush {
 /** Removes the text from edits of messages before `first`, which have been pruned. */
 export function amendPruned(entries: readonly EncodedEntry[], first: number): EncodedEntry[] {
   return entries.map((entry) => {
-    if (entry.type !== "edit" || entry.target >= first) return entry;
+    if (entry.target === 0 || entry.target >= first) return entry;
     return encode(withoutText(JSON.parse(entry.json) as EditPush), entry.epoch);
   });
 }

@@ -7,6 +7,7 @@ import {
   amend,
   amendmentsAfter,
   amendPruned,
+  byteLength,
   countMessages,
   encodeEntries,
   encodeEntry,
@@ -16,8 +17,8 @@ import {
 import type { Amendment, EncodedEntry, Slice } from "./entries.ts";
 import { Roster } from "./roster.ts";
 
-/** Max entries in memory; fewer than `historyMax` of them may be messages. */
-const recentMax = 4 * hubLimits.historyMax;
+/** Max bytes of entries in memory. They may be edits of a few messages. */
+const recentMaxBytes = hubLimits.pageMaxBytes;
 
 /** A room with members or followers on this node. */
 export class Room {
@@ -33,8 +34,9 @@ export class Room {
   #head: Position = { epoch: "", offset: 0 };
   /** The newest entries, without a hole, up to the head, as those after them have left them. */
   #recent: EncodedEntry[] = [];
-  /** How many of them are messages. */
+  /** How many of them are messages, and their bytes. */
   #recentMessages = 0;
+  #recentBytes = 0;
   #title: string | undefined;
   /** Entries that arrived while the end of the log was being read. */
   #early: Entry[] = [];
@@ -88,15 +90,21 @@ export class Room {
     if (entry.offset <= this.#head.offset) return;
     const encoded = encodeEntry(entry, this.#head.offset === 0 ? undefined : this.#head.epoch);
     this.#recent.push(encoded);
+    this.#recentBytes += encoded.bytes;
     this.pushes.push(encoded.json);
     this.#head = { epoch: entry.epoch, offset: entry.offset };
     if (entry.type === "message") {
       this.#recentMessages++;
       this.roster.stopTyping(entry.member);
     } else if (entry.type === "title") this.#title = entry.text;
-    else amend(this.#recent, entry);
-    while (this.#recentMessages > hubLimits.historyMax || this.#recent.length > recentMax) {
-      if (this.#recent.shift()?.type === "message") this.#recentMessages--;
+    else this.#recentBytes += amend(this.#recent, entry);
+    while (
+      this.#recentMessages > hubLimits.historyMax ||
+      this.#recentBytes > recentMaxBytes && this.#recent.length > 1
+    ) {
+      const oldest = this.#recent.shift();
+      if (oldest?.type === "message") this.#recentMessages--;
+      this.#recentBytes -= oldest?.bytes ?? 0;
     }
   }
 
@@ -106,6 +114,7 @@ export class Room {
     const kept = this.#recent.filter((entry) => entry.offset >= first);
     this.#recent = amendPruned(kept, first);
     this.#recentMessages = countMessages(kept);
+    this.#recentBytes = byteLength(this.#recent);
     if (first > this.#head.offset) this.#title = undefined;
   }
 

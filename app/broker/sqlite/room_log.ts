@@ -363,8 +363,8 @@ function collect(
 ): Entry[] {
   const collected: Entry[] = [];
   let [bytes, messages] = [0, 0];
-  while (messages < limit) {
-    const count = Math.min(chunkRows, limit - messages);
+  // There may be many edits between two messages.
+  for (let count = Math.min(chunkRows, limit); messages < limit;) {
     const entries = fetch(collected.at(-1)?.offset ?? from, count);
     for (const entry of entries) {
       bytes += entryCostBytes + textBytes(entry);
@@ -373,6 +373,7 @@ function collect(
       if (entry.type === "message" && ++messages === limit) break;
     }
     if (entries.length < count) break;
+    count = Math.min(chunkRows, 2 * count);
   }
   return collected;
 }

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "@std/path";
+import { DatabaseFile } from "../../../app/broker/sqlite/database.ts";
 import { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
 import {
   all,
@@ -11,7 +12,7 @@ import {
 } from "../../support/sqlite_harness.ts";
 import { defaults, draft, testBroker } from "./broker_contract.ts";
 import type { Open } from "./broker_contract.ts";
-import { testEntries } from "./entries_contract.ts";
+import { edit, testEntries } from "./entries_contract.ts";
 
 const open: Open = (settings, wall) => new SqliteBroker(optionsFor(":memory:", wall, settings));
 testBroker("SqliteBroker (memory)", open);
@@ -287,3 +288,22 @@ Deno.test("SqliteBroker.prune() returns whether more nonces are left [M3]", () =
     assertEquals(broker.append([draft("m749")]), [{ kind: "stored", offset: 751 }]);
   });
 });
+
+Deno.test("SqliteBroker.read() takes few queries to the next message among thousands of edits [E8]", () =>
+  withBroker(optionsFor(":memory:"), (broker) => {
+    broker.append(Array.from({ length: 100 }, (_, i) => draft(`m${i}`)));
+    broker.append(Array.from({ length: 2_000 }, (_, i) => edit(1 + i % 100, `e${i}`)));
+    const { all } = DatabaseFile.prototype;
+    let queries = 0;
+    DatabaseFile.prototype.all = function (...query) {
+      queries++;
+      return all.apply(this, query);
+    };
+    try {
+      const page = broker.read("lobby", { before: Infinity, limit: 1, maxBytes: 1e6 });
+      assertEquals(page.entries.length, 2_001);
+    } finally {
+      DatabaseFile.prototype.all = all;
+    }
+    assert(queries < 30, `${queries} queries`);
+  }));

@@ -1,6 +1,7 @@
 // Replies, edits, deletions and titles, from the command to what sessions are sent.
 
 import { assert, assertEquals } from "@std/assert";
+import { Room } from "../../../app/chat/room.ts";
 import type { Draft, Outcome, Page, ReadQuery } from "../../../app/chat/broker.ts";
 import type { EntryPush } from "../../../app/protocol/wire.ts";
 import { codesOf, helloOf, only, range, TestChat } from "../../support/hub_harness.ts";
@@ -163,18 +164,41 @@ Deno.test("Room keeps the newest 100 messages and the entries between them [E8] 
   assertEquals(edits, [undefined, undefined, undefined, undefined, "e5"]);
 });
 
-Deno.test("Room bounds the entries in memory, however many of them are messages [E8]", () => {
+Deno.test("Room keeps the newest 100 messages however often they are edited [E8] [R6]", () => {
   const chat = new TestChat({ ratePerSecond: 0 });
   const ada = chat.enter("Ada");
-  for (const i of range(1, 30)) {
-    ada.say(`m${i}`);
+  for (const i of range(1, 110)) ada.say(`m${i}`);
+  for (const i of range(91, 110)) {
     for (const j of range(1, 20)) {
-      ada.put({ type: "edit", room, offset: 21 * i - 20, text: `e${j}`, nonce: `e${i}-${j}` });
+      ada.put({ type: "edit", room, offset: i, text: `e${j}`, nonce: `e${i}-${j}` });
     }
     ada.pushes();
   }
   const { messages } = only(chat.connect().hello("Ben"), "room");
-  assertEquals([messages.length, messages.at(-1)?.offset], [400, 630]);
+  assertEquals([texts(messages).length, messages.length, messages.at(-1)?.offset], [100, 500, 510]);
+});
+
+Deno.test("Room bounds the bytes of the entries in memory [E8]", () => {
+  const lobby = new Room(room);
+  const fields = { room, member: "ada", from: "Ada", epoch: "e", at: 1 };
+  const head = { epoch: "e", offset: 0 };
+  lobby.load({ entries: [], first: 1, head, valid: true });
+  const text = "x".repeat(4_000);
+  for (const i of range(1, 40)) {
+    lobby.accept({ type: "message", ...fields, offset: 2 * i - 1, text, nonce: `m${i}` });
+    const edit = { ...fields, offset: 2 * i, target: 2 * i - 1, text, nonce: `e${i}` };
+    lobby.accept({ type: "edit", ...edit });
+  }
+  const reach = () => range(0, lobby.head.offset).find((i) => lobby.since(i) !== undefined);
+  const oldest = reach() ?? 0;
+  assert(oldest > 8 && oldest < 30, `${oldest}`);
+  // Deleting gives their bytes back.
+  const targets = range(1, 40).map((i) => 2 * i - 1);
+  lobby.accept({ type: "delete", ...fields, offset: 81, targets, nonce: "d" });
+  for (const offset of range(82, 122)) {
+    lobby.accept({ type: "message", ...fields, offset, text, nonce: `n${offset}` });
+  }
+  assertEquals(reach(), oldest);
 });
 
 Deno.test("Room.prune() removes the text of edits whose message is gone [R11] [E6]", () => {
