@@ -52,7 +52,7 @@ export async function moderate(command: object, config: Config): Promise<string>
 
 function lineOf({ id, kind, member, username, until, by, others }: Sanction): string {
   const whom = [username, member].filter((part) => part !== "").join(" ");
-  const more = others === undefined ? "" : ` and ${others} others of the network`;
+  const more = others === undefined ? "" : ` and ${others} others on the network`;
   return `${id}  ${kind}  ${whom}${more}, until ${new Date(until).toISOString()}, by ${by}\n`;
 }
 

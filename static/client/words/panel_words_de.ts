@@ -33,7 +33,7 @@ export const words: PanelWords = {
   showLess: "Weniger zeigen",
   copy: "Kopieren",
   copied: "Kopiert",
-  copyFailed: "Kopieren nicht erlaubt",
+  copyFailed: "Kopieren fehlgeschlagen",
   retention: (days, messages) => {
     const last = `die letzten ${number(messages)} Nachrichten bleiben`;
     const time = plural(days, "Tag", "Tage");
@@ -44,7 +44,7 @@ export const words: PanelWords = {
   },
   sending: "Wird gesendet …",
   willSend: "Wird gesendet, sobald du wieder online bist",
-  queued: "In der Warteschlange: du sendest gerade viel",
+  queued: "In der Warteschlange: Du sendest zu schnell",
   retry: "Erneut senden",
   sendNow: "Jetzt senden",
   edit: "Bearbeiten",
@@ -70,15 +70,15 @@ export const words: PanelWords = {
   duration,
   mute: "Stummschalten",
   ban: "Sperren",
-  banSweep: "Beim Sperren Nachrichten der letzten Stunde löschen",
+  banSweep: "Beim Sperren die Nachrichten der letzten Stunde löschen",
   banNetwork: (others) =>
     others === undefined
-      ? "Auch das Netz sperren: nicht möglich"
-      : `Auch das Netz sperren: ${plural(others, "anderer", "andere")}`,
+      ? "Auch das Netz sperren (nicht möglich)"
+      : `Auch das Netz sperren (${plural(others, "weitere Person", "weitere Personen")})`,
   sanctionKinds: { mute: "Stumm", ban: "Gesperrt" },
   sanction: (until, by, others = 0) =>
     `bis ${dateTime(until)} von ${by}` +
-    (others > 0 ? `, mit ${number(others)} anderen des Netzes` : ""),
+    (others > 0 ? `, mit ${number(others)} anderen im selben Netz` : ""),
   lift: "Aufheben",
   noSanctions: "Niemand ist stummgeschaltet oder gesperrt.",
   confirmDelete: "Diese Nachricht für alle löschen?",
@@ -109,7 +109,7 @@ export const words: PanelWords = {
   yourName: "Dein Name",
   change: "Ändern",
   appearance: "Darstellung",
-  theme: "Farben",
+  theme: "Farbschema",
   themes: { system: "Wie das System", light: "Hell", dark: "Dunkel" },
   density: "Abstände",
   densities: { comfortable: "Komfortabel", compact: "Kompakt" },
@@ -135,9 +135,9 @@ export const words: PanelWords = {
   signOut: "Abmelden",
   offerName: (name, before) =>
     `Den Namen ${name} in diesem Browser nutzen?` +
-    (before && ` Er ersetzt ${before}; dieser Browser vergisst ihn dann.`),
+    (before && ` Er ersetzt ${before}, den dieser Browser dann vergisst.`),
   offerNameLater: "Der geöffnete Link ist für einen anderen Namen, aber du hast noch nicht " +
-    "gesendete Nachrichten. Sende oder verwirf sie, dann öffne den Link noch einmal.",
+    "gesendete Nachrichten. Sende oder verwirf sie und öffne den Link dann noch einmal.",
   continueAs: (name) => `Weiter als ${name}`,
   helpTitle: "Befehle und Tasten",
   emptyRoom: "Noch keine Nachrichten. Schreib etwas oder teile diesen Link:",
@@ -159,20 +159,20 @@ export const words: PanelWords = {
   search: "Suche",
   searchHint: "Nachrichten oder Räume finden",
   searchHelp: 'Wort, Wor*, "mehrere Wörter", from:Name, in:Raum',
-  searching: "Suche läuft…",
+  searching: "Suche läuft …",
   nothingFound: "Nichts gefunden",
   moreResults: "Mehr anzeigen",
   searchedSince: (time: string) => `Nur Nachrichten seit ${time} wurden durchsucht`,
   allRooms: "Alle Räume",
   findRoom: "Raum finden oder anlegen",
   newRoom: "neuer Raum",
-  noDirectory: "Dieser Chat zeigt keine Liste. Gib einen Namen ein, um einen Raum zu öffnen.",
-  notStored: "Dieser Browser speichert nichts für diese Seite: dein Name gilt bis zum Neuladen.",
+  noDirectory: "Dieser Chat listet seine Räume nicht auf. Gib einen Namen ein, um einen Raum zu öffnen.",
+  notStored: "Dieser Browser speichert nichts für diese Seite: Dein Name gilt nur bis zum Neuladen.",
   thatsMe: "Das bin ich: Gerätelink nutzen",
   deviceLink: "Gerätelink",
   useDeviceLink:
     "Öffne auf einem Gerät mit diesem Namen die Einstellungen und wähle „Diesen Namen " +
-    "auf einem anderen Gerät nutzen“. Öffne den Link hier, oder füge ihn ein:",
+    "auf einem anderen Gerät nutzen“. Öffne den Link hier oder füge ihn ein:",
   onlyRoom: "Öffne erst einen anderen Raum, bevor du diesen verlässt.",
   unsentHere: "Hier sind noch Nachrichten nicht gesendet. Warte oder verwirf sie erst.",
   unknownCommand: (command) =>
@@ -192,7 +192,7 @@ export const words: PanelWords = {
     "/leave": ["", "diesen Raum verlassen"],
     "/me": ["Handlung", "eine Handlung beschreiben"],
     "/title": ["Titel", "diesem Raum einen Titel geben"],
-    "/moderate": ["", "moderieren, mit dem Code"],
+    "/moderate": ["", "Moderator werden"],
     "/who": ["", "zeigen, wer hier ist"],
     "/search": ["Wörter", "Nachrichten finden"],
     "/help": ["", "Befehle und Tasten zeigen"],
@@ -200,10 +200,10 @@ export const words: PanelWords = {
   keys: [
     ["Enter", "senden"],
     ["Umschalt+Enter", "neue Zeile"],
-    ["Strg+K", "suchen, oder zu einem Raum springen"],
+    ["Strg+K", "suchen oder zu einem Raum springen"],
     ["Tab", "Namen oder Raum vervollständigen"],
     ["↑", "deine letzte Nachricht bearbeiten"],
-    ["Umschalt+Tab ↑ ↓ Enter", "eine Nachricht wählen, und was mit ihr geschieht"],
+    ["Umschalt+Tab ↑ ↓ Enter", "eine Nachricht und eine Aktion wählen"],
     ["Alt+↑ Alt+↓", "Raum wechseln"],
   ],
   formatting: [
@@ -219,7 +219,7 @@ export const words: PanelWords = {
     access_locked: (problem) => `Zu viele falsche Zugangscodes. ${retry(problem)}`,
     access_required: "Dieser Chat braucht einen Zugangscode.",
     address_full: "Zu viele Verbindungen aus deinem Netz. Versuch es später noch einmal.",
-    connection_dropped: "Die Verbindung brach jedes Mal ab.",
+    connection_dropped: "Die Verbindung ist jedes Mal abgebrochen.",
     draining: "Der Server startet neu.",
     flooding: "Diese Seite hat zu viel auf einmal gesendet.",
     banned: (problem) => banned(endOf(problem)),
@@ -232,7 +232,7 @@ export const words: PanelWords = {
       "gesendet ist.",
     origin_denied: "Die Adresse dieser Seite ist hier nicht erlaubt. " +
       "Wer den Chat betreibt, kann sie in ALLOWED_ORIGINS eintragen.",
-    query_invalid: "Gib bis zu 10 Wörter ein, und gültige Namen nach from: und in:.",
+    query_invalid: "Gib höchstens 10 Wörter ein, und nach from: und in: gültige Namen.",
     rate_limited: (problem) =>
       `${tooOften[problem.re ?? ""] ?? "Zu viele Anfragen"}. ${retry(problem)}`,
     rename_offline: "Du kannst deinen Namen ändern, sobald du wieder online bist.",
@@ -247,7 +247,7 @@ export const words: PanelWords = {
     sign_on_expired:
       "Deine Anmeldung bei dieser Website ist abgelaufen. Was du geschrieben hast, bleibt.",
     slow_consumer: "Dieses Gerät kam nicht nach.",
-    storage_unavailable: "Der Speicher ist nicht erreichbar. Wird weiter versucht …",
+    storage_unavailable: "Der Speicher ist nicht erreichbar. Neuer Versuch läuft …",
     text_empty: "Schreib erst etwas.",
     text_too_long: "Eine Nachricht hat höchstens 4.000 Zeichen.",
     too_many_rooms: "Du bist in 20 Räumen, mehr geht nicht. Verlass erst einen.",

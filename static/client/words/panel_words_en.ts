@@ -44,7 +44,7 @@ export const words = {
   },
   sending: "Sending…",
   willSend: "Will send when you're back online",
-  queued: "Queued: you're sending quickly",
+  queued: "Queued: you're sending too fast",
   retry: "Try again",
   sendNow: "Send now",
   edit: "Edit",
@@ -70,15 +70,15 @@ export const words = {
   duration,
   mute: "Mute",
   ban: "Ban",
-  banSweep: "If banned, delete the last hour's messages",
+  banSweep: "When banning, delete their messages from the last hour",
   banNetwork: (others: number | undefined) =>
     others === undefined
-      ? "Ban the network too: not possible"
-      : `Ban the network too: ${plural(others, "other", "others")}`,
+      ? "Also ban their network (not possible)"
+      : `Also ban their network (${plural(others, "other", "others")})`,
   sanctionKinds: { mute: "Muted", ban: "Banned" },
   sanction: (until: number, by: string, others = 0) =>
     `until ${dateTime(until)} by ${by}` +
-    (others > 0 ? `, with ${plural(others, "other", "others")} of the network` : ""),
+    (others > 0 ? `, with ${plural(others, "other", "others")} on the network` : ""),
   lift: "Lift",
   noSanctions: "Nobody is muted or banned.",
   confirmDelete: "Delete this message for everyone?",
@@ -190,7 +190,7 @@ export const words = {
     "/leave": ["", "leave this room"],
     "/me": ["action", "describe an action"],
     "/title": ["title", "give this room a title"],
-    "/moderate": ["", "moderate, with the code"],
+    "/moderate": ["", "become a moderator"],
     "/who": ["", "show who is here"],
     "/search": ["words", "find messages"],
     "/help": ["", "show commands and shortcuts"],
@@ -198,10 +198,10 @@ export const words = {
   keys: [
     ["Enter", "send"],
     ["Shift+Enter", "new line"],
-    ["Ctrl+K", "search, or jump to a room"],
+    ["Ctrl+K", "search or jump to a room"],
     ["Tab", "complete a name or room"],
     ["↑", "edit your last message"],
-    ["Shift+Tab ↑ ↓ Enter", "choose a message, and what to do with it"],
+    ["Shift+Tab ↑ ↓ Enter", "choose a message and an action"],
     ["Alt+↑ Alt+↓", "switch rooms"],
   ] as readonly (readonly [string, string])[],
   formatting: [
@@ -228,7 +228,7 @@ export const words = {
     not_saved: "This browser's storage is full. Keep this tab open until the message is sent.",
     origin_denied: "This page's address isn't allowed here. " +
       "Ask whoever runs the chat to add it to ALLOWED_ORIGINS.",
-    query_invalid: "Type up to 10 words, and valid names after from: and in:.",
+    query_invalid: "Type up to 10 words. After from: and in:, use valid names.",
     rate_limited: (problem) =>
       `${tooOften[problem.re ?? ""] ?? "Too many requests"}. ${retry(problem)}`,
     rename_offline: "You can change your name when you're back online.",
@@ -252,7 +252,7 @@ export const words = {
     username_empty: "Choose a name.",
     username_ends: "Start and end with a letter or digit.",
     username_marks: "Too many accents on one letter.",
-    username_mixed_scripts: "Use letters and digits of one script.",
+    username_mixed_scripts: "Use letters and digits from one script.",
     username_spaces: "Use single spaces.",
     username_taken: "That name is taken. Choose another.",
     username_too_long: "Names can have up to 24 characters.",

@@ -214,7 +214,7 @@ browserTest("queues messages over the rate limit, says so, and sends them [L2]",
       form.requestSubmit();
     }
   });
-  await ada.locator("#rows .state", { hasText: "Queued: you're sending quickly" }).first()
+  await ada.locator("#rows .state", { hasText: "Queued: you're sending too fast" }).first()
     .waitFor();
   await waitForSent(ada);
   const expected = ["quick 0", "quick 1", "quick 2", "quick 3", "quick 4"];

@@ -34,7 +34,7 @@ browserTest("bans a member with what it wrote, says so to it, and lifts the ban"
   await choose(mona, "spam", "Mute, ban or hide…");
   const dialog = mona.locator("#dialog[open]");
   // The whole test comes from localhost.
-  await dialog.getByText("Ban the network too: not possible").waitFor();
+  await dialog.getByText("Also ban their network (not possible)").waitFor();
   await dialog.getByText("Ban", { exact: true }).click();
   await dialog.getByText("Banned: Troll").waitFor();
   await mona.locator("#rows", { hasText: "Message deleted" }).waitFor();

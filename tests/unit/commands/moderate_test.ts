@@ -40,7 +40,7 @@ Deno.test("moderate() sends a command and the code to the server, and returns it
   hub.reply = { type: "sanctions", sanctions: [{ ...ban, by: "Mona", others: 19 }] };
   assertEquals(
     await moderate({ type: "lift", id: 4 }, config),
-    "3  ban  Eve m1 and 19 others of the network, until 2026-01-01T00:00:00.000Z, by Mona\n",
+    "3  ban  Eve m1 and 19 others on the network, until 2026-01-01T00:00:00.000Z, by Mona\n",
   );
   hub.reply = { type: "error", re: "lift", code: "not_found", message: "It is gone" };
   const lift = { type: "lift", id: 5 };
