@@ -39,6 +39,10 @@ const mirrorDrainMs = 500;
 if (import.meta.main) await main();
 
 async function main(): Promise<void> {
+  if (!hasEnvironment()) {
+    printError("Cannot read the settings: start with `deno task start`, which grants permissions");
+    return Deno.exit(2);
+  }
   const result = readConfig((name) => Deno.env.get(name), Deno.args);
   switch (result.kind) {
     case "help":
@@ -52,6 +56,11 @@ async function main(): Promise<void> {
       if (result.words.length === 0) return await start(result.config);
       return await runToEnd(result.words, result.config);
   }
+}
+
+/** Returns whether this process may read its settings: not with a plain `deno run main.ts`. */
+function hasEnvironment(): boolean {
+  return Deno.permissions.querySync({ name: "env", variable: "PORT" }).state === "granted";
 }
 
 async function runToEnd(words: readonly string[], config: Config): Promise<void> {

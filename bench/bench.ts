@@ -3,6 +3,7 @@
 // them alike.
 
 import { dirname } from "@std/path";
+import { readTaskFlags } from "../tests/support/task_flags.ts";
 import { runChatload } from "./chatload.ts";
 import type { LoadMeasurement } from "./chatload.ts";
 import type { LoadResult, Plan } from "./load.ts";
@@ -278,30 +279,32 @@ function ratios(results: readonly Result[], names: readonly string[]): string {
   return table([["Parley relative to", ...others], ...rows]);
 }
 
-function flag(name: string, fallback: string): string {
-  const at = Deno.args.indexOf(`--${name}`);
-  return at < 0 ? fallback : Deno.args[at + 1] ?? fallback;
-}
-
 /** The defaults of `--quick`, which takes about two minutes. */
 const quick = {
   servers: "parley,durable",
   only: "32/32;1000/10;1000/100",
-  rounds: "3",
-  seconds: "3",
+  rounds: 3,
+  seconds: 3,
 };
 
 async function main(): Promise<void> {
   const print = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
-  const isQuick = Deno.args.includes("--quick");
+  const { quick: isQuick, chatload: generatorPath, json, ...flags } = readTaskFlags({
+    quick: false,
+    servers: "",
+    only: "",
+    rounds: 0,
+    seconds: 0,
+    chatload: "",
+    json: `${root}dist/bench.json`,
+  });
   const defaults = isQuick
     ? quick
-    : { servers: (await installServers()).join(","), only: "", rounds: "5", seconds: "4" };
-  const names = flag("servers", defaults.servers).split(",");
-  const only = flag("only", defaults.only);
-  const rounds = Number(flag("rounds", defaults.rounds));
-  const seconds = Number(flag("seconds", defaults.seconds));
-  const generatorPath = flag("chatload", "");
+    : { servers: (await installServers()).join(","), only: "", rounds: 5, seconds: 4 };
+  const names = (flags.servers || defaults.servers).split(",");
+  const only = flags.only || defaults.only;
+  const rounds = flags.rounds || defaults.rounds;
+  const seconds = flags.seconds || defaults.seconds;
   const results: Result[] = [];
   const isSelected = ({ name }: Scenario) => only === "" || only.split(";").includes(name);
   for (const scenario of scenarios.filter(isSelected)) {
@@ -317,7 +320,6 @@ async function main(): Promise<void> {
     }
   }
   print(isQuick ? ratios(results, names) : report(results, names));
-  const json = flag("json", `${root}dist/bench.json`);
   await Deno.mkdir(dirname(json), { recursive: true });
   await Deno.writeTextFile(json, JSON.stringify(results, null, 2));
 }

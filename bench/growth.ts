@@ -181,6 +181,10 @@ if (import.meta.main) {
     clients: measureClients,
   };
   const [only] = Deno.args;
+  if (only !== undefined && !Object.hasOwn(parts, only)) {
+    print(`Cannot measure ${only}: the parts are ${Object.keys(parts).join(", ")}`);
+    Deno.exit(2);
+  }
   for (const [name, measurePart] of Object.entries(parts)) {
     if (only === undefined || only === name) print(await measurePart());
   }

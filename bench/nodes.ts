@@ -6,6 +6,7 @@ import { RemotePresence } from "../app/broker/redis/presence.ts";
 import { frame, RawSocket } from "../tests/support/raw_socket.ts";
 import { RedisProcess } from "../tests/support/redis_process.ts";
 import { ServerProcess } from "../tests/support/server_process.ts";
+import { readTaskFlags } from "../tests/support/task_flags.ts";
 import { median, runLoad, table, whole } from "./bench.ts";
 import type { Plan } from "./load.ts";
 
@@ -227,11 +228,7 @@ function remoteMemberBytes(): number {
 
 async function main(): Promise<void> {
   const print = (line: string) => Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
-  const flag = (name: string, fallback: number) => {
-    const at = Deno.args.indexOf(`--${name}`);
-    return at < 0 ? fallback : Number(Deno.args[at + 1]);
-  };
-  const [rounds, seconds] = [flag("rounds", 5), flag("seconds", 4)];
+  const { rounds, seconds } = readTaskFlags({ rounds: 5, seconds: 4 });
   print(`load average before: ${Deno.loadavg().map((one) => one.toFixed(1)).join(" ")}`);
   const [near, far] = await measureDelays();
   const results: Result[] = [];

@@ -62,8 +62,9 @@ export function permissionsFor(config: Config, words: readonly string[]): Permis
   return { read: file === undefined ? folders : [...folders, file], write: folders, net: redis };
 }
 
+/** Returns the file that a command takes, unless it is missing or empty. */
 function fileOperand(words: readonly string[]): string | undefined {
-  return words[fileAt[words[0] ?? ""] ?? NaN];
+  return words[fileAt[words[0] ?? ""] ?? NaN] || undefined;
 }
 
 function hostAndPort(url: string, defaultPort: number): string {

@@ -10,6 +10,8 @@ import { serverUrl } from "./own_server.ts";
 interface Command {
   /** Names of the operands; optional ones are in brackets. */
   readonly operands: readonly string[];
+  /** The operands as the usage shows them, if not by their names. */
+  readonly usage?: string;
   /** Advice for chats in Redis, if the command works only on the database in DATA_DIR. */
   readonly insteadWithRedis?: string;
   run(operands: readonly string[], config: Config): Promise<void>;
@@ -88,10 +90,11 @@ const commands = new Map<string, Command>([
   }],
   ["moderate", {
     operands: ["ACTION", "[OPERAND]", "[OPERAND]"],
+    usage: "list | lift ID | delete ROOM OFFSET | sweep MEMBER HOURS",
     async run(operands, config) {
-      const { moderate, moderateUsage, moderatorCommandOf } = await import("./moderate.ts");
+      const { moderate, moderatorCommandOf } = await import("./moderate.ts");
       const command = moderatorCommandOf(operands);
-      if (command === undefined) throw new UsageError(moderateUsage);
+      if (command === undefined) throw usageError("moderate");
       print(await moderate(command, config));
     },
   }],
@@ -138,21 +141,26 @@ export async function runCommand(
 ): Promise<void> {
   const command = commands.get(name);
   if (command === undefined) {
-    const names = [...commands.keys()].join(", ");
-    throw new UsageError(
-      `Cannot run ${JSON.stringify(name)}: unknown command; the commands are ${names}`,
-    );
+    const advice = /^\d+$/.test(name)
+      ? `did you mean --port ${name}?`
+      : `the commands are ${[...commands.keys()].join(", ")}; without one, the server starts`;
+    throw new UsageError(`Cannot run ${JSON.stringify(name)}: unknown command; ${advice}`);
   }
   const required = command.operands.filter((operand) => !operand.startsWith("["));
   const isComplete = operands.length >= required.length && !operands.includes("");
   if (!isComplete || operands.length > command.operands.length) {
-    throw new UsageError(`Usage: ${["parley", name, ...command.operands, "[flags]"].join(" ")}`);
+    throw usageError(name);
   }
   const instead = command.insteadWithRedis;
   if (instead !== undefined && config.redisUrl !== "") {
     throw new UsageError(`Cannot ${name}: messages are in Redis (REDIS_URL). ${instead}`);
   }
   await command.run(operands, config);
+}
+
+function usageError(name: string): UsageError {
+  const { operands = [], usage = operands.join(" ") } = commands.get(name) ?? {};
+  return new UsageError(`Usage: parley ${[name, usage].join(" ").trim()} [flags]`);
 }
 
 function checkExport(room: string, file: string | undefined): void {

@@ -38,7 +38,7 @@ export async function openToRead(path: string): Promise<DatabaseSync> {
  *   one.
  */
 export function openDatabase(path: string): DatabaseSync {
-  if (infoOf(path) === undefined) throw new Error(`Cannot open ${path}: it does not exist`);
+  checkExists(path);
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(path, { timeout: busyMs });
@@ -48,6 +48,15 @@ export function openDatabase(path: string): DatabaseSync {
     database?.close();
     throw openError(path, error);
   }
+}
+
+/**
+ * Checks that there is a database at `path`.
+ *
+ * @throws {Error} If there is none.
+ */
+export function checkExists(path: string): void {
+  if (infoOf(path) === undefined) throw new Error(`Cannot open ${path}: it does not exist`);
 }
 
 /**

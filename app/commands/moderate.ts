@@ -5,9 +5,6 @@ import { randomName } from "../core/identity.ts";
 import type { Push, Sanction } from "../protocol/wire.ts";
 import { ask, serverUrl } from "./own_server.ts";
 
-export const moderateUsage =
-  "Usage: parley moderate list | lift ID | delete ROOM OFFSET | sweep MEMBER HOURS [flags]";
-
 /** Returns the command that the server takes, or `undefined` if the operands are wrong. */
 export function moderatorCommandOf(operands: readonly string[]): object | undefined {
   const [action, first = "", second = "", ...rest] = operands;

@@ -1,6 +1,7 @@
 // Output files of commands. They never replace the database, and appear only when complete.
 
 import { basename, dirname, join } from "@std/path";
+import { lockPathOf } from "../broker/sqlite/lock.ts";
 import { errorMessage } from "../core/error_message.ts";
 import { databaseSuffixes, infoOf, removeDatabase } from "./database_access.ts";
 
@@ -63,10 +64,13 @@ function isPartOf(database: string, to: string): boolean {
   if (infoOf(database) === undefined) return false;
   const real = Deno.realPathSync(database);
   return databaseSuffixes.some((suffix) =>
-    isSame(to, real + suffix) ||
-    // A companion file that does not exist now may be created later.
-    basename(to) === basename(real) + suffix && isSame(dirname(to), dirname(real))
-  );
+    isSame(to, real + suffix) || isFuture(to, real + suffix)
+  ) || isFuture(to, lockPathOf(real));
+}
+
+/** Returns whether `to` names `path`, which may not exist yet. */
+function isFuture(to: string, path: string): boolean {
+  return basename(to) === basename(path) && isSame(dirname(to), dirname(path));
 }
 
 function isSame(one: string, other: string): boolean {

@@ -37,10 +37,11 @@ export async function ask(
     const response = await fetch(address, { ...request, signal: AbortSignal.timeout(timeoutMs) });
     return { status: response.status, text: await response.text() };
   } catch (error) {
-    const cause = error instanceof Error ? error.cause : undefined;
-    throw new Error(`Cannot reach ${address.origin}/: ${errorMessage(cause ?? error)}`, {
-      cause: error,
-    });
+    const message = errorMessage(error instanceof Error && error.cause || error);
+    const why = /refused/i.test(message)
+      ? "no server is listening there; start it, or use its HOST and PORT"
+      : message;
+    throw new Error(`Cannot reach ${address.origin}/: ${why}`, { cause: error });
   }
 }
 

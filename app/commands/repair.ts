@@ -3,7 +3,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { FolderLock } from "../broker/sqlite/lock.ts";
 import { removeIndex } from "../broker/sqlite/search_index.ts";
-import { folderLock, openDatabase } from "./database_access.ts";
+import { checkExists, folderLock, openDatabase } from "./database_access.ts";
 
 /**
  * Removes a room and all its entries. Returns the number of entries removed.
@@ -42,6 +42,7 @@ export async function repairTimes(path: string, now: number): Promise<number> {
 
 /** Changes the database in one transaction, while holding the lock of its folder. */
 async function change<T>(path: string, work: (database: DatabaseSync) => T): Promise<T> {
+  checkExists(path);
   const lock = await FolderLock.acquire(folderLock(path));
   try {
     using database = openDatabase(path);

@@ -194,6 +194,9 @@ export function readConfig(
   if (values["tlsCert"] === "" !== (values["tlsKey"] === "")) {
     errors.push("Cannot use TLS_CERT or TLS_KEY alone: set both");
   }
+  if (values["moderatorCode"] !== "" && values["moderatorCode"] === values["accessCode"]) {
+    errors.push("Cannot use MODERATOR_CODE: must differ from ACCESS_CODE, which everyone knows");
+  }
   if (values["moderatorCode"] !== "" && values["redisUrl"] !== "") {
     errors.push(
       "Cannot use MODERATOR_CODE with REDIS_URL: moderation needs the database in DATA_DIR",
@@ -397,7 +400,8 @@ function choice<const T extends string>(
 ): Setting<T> {
   const parse = (typed: string) => {
     const value = values.find((one) => one === typed);
-    return value === undefined ? { expected: values.join(" or ") } : { value };
+    const expected = values.join(", ").replace(/, (?=[a-z]+$)/, " or ");
+    return value === undefined ? { expected } : { value };
   };
   return { default: values[0], help, parse };
 }

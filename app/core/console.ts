@@ -8,10 +8,15 @@ export function print(text: string): void {
   writeAll(Deno.stdout, text);
 }
 
-/** Writes a line to standard error. Replaces Deno's advice to grant a permission for everything. */
+/**
+ * Writes a line to standard error. Replaces Deno's advice to grant a permission for everything, and
+ * leaves out the system calls that Deno names in its errors.
+ */
 export function printError(line: string): void {
   const advice = /, run again with the (--allow-[a-z]+) flag/;
-  writeAll(Deno.stderr, `${line.replace(advice, "; $1 must include it, see the docs")}\n`);
+  const text = line.replace(advice, "; $1 must include it, see the docs")
+    .replace(/ \(os error \d+\)(: [a-z]+ '[^']*')?/, "");
+  writeAll(Deno.stderr, `${text}\n`);
 }
 
 /** Standard output for log lines. */

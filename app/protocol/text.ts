@@ -58,7 +58,7 @@ function isLowSurrogate(unit: number): boolean {
 export const roomPattern = /^[a-z0-9][a-z0-9-]{0,31}$/;
 
 /** Describes a room name, for messages to developers and operators. */
-export const roomNameRule = "1 to 32 of a-z, 0-9 and -, not starting with -";
+export const roomNameRule = "1 to 32 characters a-z, 0-9 or -, not starting with -";
 
 /** Returns true if `room` is a valid room name. */
 export function isRoomName(room: string): boolean {

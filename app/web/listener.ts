@@ -95,7 +95,9 @@ export class Listener {
       return server;
     } catch (error) {
       const reason = error instanceof Deno.errors.AddrInUse
-        ? "the port is in use"
+        ? "the port is in use; stop the other program, or set PORT"
+        : error instanceof Deno.errors.AddrNotAvailable
+        ? "HOST is not an address of this machine"
         : errorMessage(error);
       throw new Error(`Cannot listen on ${hostname}:${port}: ${reason}`, { cause: error });
     }

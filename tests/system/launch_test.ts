@@ -49,6 +49,7 @@ Deno.test("permissionsFor() grants a command the data and the folder of its file
     net: [],
   });
   assertEquals(permissions({}, "export", "lobby").write, ["data"]);
+  assertEquals(permissions({}, "backup", "").read, ["data"]);
   assertEquals(permissions({}, "export", "lobby", "/backups/lobby.txt").write, folders);
   assertEquals(permissions({ PORT: "9000" }, "health"), {
     read: [],

@@ -8,9 +8,10 @@ async function parley(
   dir: string,
   args: readonly string[],
   env: Record<string, string> = {},
+  permissions: readonly string[] = ["-A"],
 ): Promise<{ readonly code: number; readonly output: string }> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-q", "--no-prompt", "-A", main, ...args],
+    args: ["run", "-q", "--no-prompt", ...permissions, main, ...args],
     cwd: dir,
     env: { HOST: "127.0.0.1", PORT: "0", ...env },
   }).output();
@@ -45,6 +46,15 @@ Deno.test("main exits with status 2 on a wrong command line, and creates no file
       assertStringIncludes(output, expected);
     }
     assertEquals(namesIn(dir), []);
+  }));
+
+Deno.test("main without permissions says how to start", () =>
+  withBench(async ({ dir }) => {
+    const { code, output } = await parley(dir, [], {}, []);
+    assertEquals([code, output], [
+      2,
+      "Cannot read the settings: start with `deno task start`, which grants permissions\n",
+    ]);
   }));
 
 Deno.test("main names DATA_DIR when it is not a folder", () =>

@@ -28,6 +28,7 @@ function explain(url: string, prefix: string, error: unknown): string {
     return `its user ${user} may not ${denied}; grant it with ` +
       `ACL SETUSER ${user} ~${prefix}* &${prefix}* +@all -@dangerous +info`;
   }
+  if (code === "ECONNREFUSED") return "no Redis is listening there; start it, or correct REDIS_URL";
   if (message.startsWith("NOAUTH")) {
     return "it needs a password; write redis://USER:PASSWORD@HOST";
   }

@@ -166,8 +166,10 @@ export const words: PanelWords = {
   allRooms: "Alle Räume",
   findRoom: "Raum finden oder anlegen",
   newRoom: "neuer Raum",
-  noDirectory: "Dieser Chat listet seine Räume nicht auf. Gib einen Namen ein, um einen Raum zu öffnen.",
-  notStored: "Dieser Browser speichert nichts für diese Seite: Dein Name gilt nur bis zum Neuladen.",
+  noDirectory:
+    "Dieser Chat listet seine Räume nicht auf. Gib einen Namen ein, um einen Raum zu öffnen.",
+  notStored:
+    "Dieser Browser speichert nichts für diese Seite: Dein Name gilt nur bis zum Neuladen.",
   thatsMe: "Das bin ich: Gerätelink nutzen",
   deviceLink: "Gerätelink",
   useDeviceLink:

@@ -3,6 +3,7 @@
 // --seed 1 --signal KILL`; `--nodes 3` runs several nodes on a Redis.
 
 import { SeededRandom } from "../../support/seeded_random.ts";
+import { readTaskFlags } from "../../support/task_flags.ts";
 import { jitterMs } from "./crash_target.ts";
 import { Ledger } from "./ledger.ts";
 import { Person } from "./person.ts";
@@ -334,13 +335,22 @@ export function summary(plan: Plan, report: Report): string {
     .join("\n");
 }
 
-function readPlan(args: readonly string[]): Plan {
-  const flag = (name: string) => {
-    const at = args.indexOf(`--${name}`);
-    return at < 0 ? undefined : args[at + 1];
-  };
-  const choice = <T extends string>(name: string, choices: readonly [T, ...T[]]): T => {
-    const given = flag(name) ?? choices[0];
+function readPlan(): Plan {
+  const { rounds, seed, nodes, clients, frames, ...flags } = readTaskFlags({
+    rounds: 100,
+    seed: Math.floor(Math.random() * 1e6),
+    signal: "",
+    durability: "",
+    nodes: 1,
+    appendfsync: "",
+    clients: 50,
+    frames: 250,
+  });
+  const choice = <T extends string>(
+    name: "signal" | "durability" | "appendfsync",
+    choices: readonly [T, ...T[]],
+  ): T => {
+    const given = flags[name] || choices[0];
     const found = choices.find((each) => each === given);
     if (found === undefined) {
       throw new Error(`Cannot use --${name} ${given}: ${choices.join(", ")}`);
@@ -348,20 +358,20 @@ function readPlan(args: readonly string[]): Plan {
     return found;
   };
   return {
-    rounds: Number(flag("rounds") ?? 100),
-    seed: Number(flag("seed") ?? Math.floor(Math.random() * 1e6)),
+    rounds,
+    seed,
     signal: choice("signal", ["KILL", "TERM", "mixed"]),
     durability: choice("durability", ["normal", "full"]),
-    nodes: Number(flag("nodes") ?? 1),
+    nodes,
     appendfsync: choice("appendfsync", ["always", "everysec"]),
-    clients: Number(flag("clients") ?? 50),
-    framesMax: Number(flag("frames") ?? 250),
+    clients,
+    framesMax: frames,
   };
 }
 
 if (import.meta.main) {
   const print = (line: string) => Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
-  const plan = readPlan(Deno.args);
+  const plan = readPlan();
   const startedAt = performance.now();
   const report = await runCrashTest(plan);
   print(summary(plan, report));

@@ -15,6 +15,12 @@ const maxTries = 3;
 if (import.meta.main) await main(Deno.args);
 
 async function main(words: readonly string[]): Promise<void> {
+  const names = attackGroups.flatMap(({ attacks }) => attacks.map(({ name }) => name));
+  const unknown = words.find((word) => !names.some((name) => name.includes(word)));
+  if (unknown !== undefined) {
+    print(`Cannot find an attack named ${unknown}. The attacks are:\n${names.join("\n")}`);
+    return Deno.exit(2);
+  }
   print(
     row(["attack", "count", "s", "received", "p50", "p99", "max", "before", "peak", "after", ""]),
   );

@@ -2,6 +2,7 @@
 // every promise checked. `deno task simulate --first 1 --seeds 2000`; a failing seed prints the
 // command that replays it.
 
+import { readTaskFlags } from "../../support/task_flags.ts";
 import { World } from "./world.ts";
 import type { WorldSummary } from "./world.ts";
 
@@ -103,7 +104,7 @@ function serveAsWorker(): void {
 }
 
 async function main(): Promise<number> {
-  const [first, count] = [numericFlag("first", 1), numericFlag("seeds", 2_000)];
+  const { first, seeds: count } = readTaskFlags({ first: 1, seeds: 2_000 });
   const startedAt = performance.now();
   try {
     const { steps, messages, amendments, crashes } = await simulateInWorkers(first, count);
@@ -117,11 +118,6 @@ async function main(): Promise<number> {
     print(error instanceof Error ? error.message : String(error));
     return 1;
   }
-}
-
-function numericFlag(name: string, fallback: number): number {
-  const at = Deno.args.indexOf(`--${name}`);
-  return at < 0 ? fallback : Number(Deno.args[at + 1]);
 }
 
 function print(line: string): void {

@@ -8,6 +8,7 @@ import { checkDatabase } from "../crash/stored_log.ts";
 import { Client } from "../crash/crash_client.ts";
 import { ServerProcess } from "../../support/server_process.ts";
 import { SeededRandom } from "../../support/seeded_random.ts";
+import { readTaskFlags } from "../../support/task_flags.ts";
 import { handshakeLines } from "../../support/web_harness.ts";
 
 /** The parameters of a run. */
@@ -407,16 +408,13 @@ export function summary(plan: Plan, report: Report): string {
 }
 
 if (import.meta.main) {
-  const flag = (name: string, fallback: number) => {
-    const at = Deno.args.indexOf(`--${name}`);
-    return at < 0 ? fallback : Number(Deno.args[at + 1]);
-  };
+  const flags = readTaskFlags({ minutes: 30, seconds: 0, clients: 200, rate: 50, seed: 1 });
   const print = (line: string) => Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
   const plan = {
-    seconds: flag("seconds", flag("minutes", 30) * 60),
-    clients: flag("clients", 200),
-    messagesPerSecond: flag("rate", 50),
-    seed: flag("seed", 1),
+    seconds: flags.seconds || flags.minutes * 60,
+    clients: flags.clients,
+    messagesPerSecond: flags.rate,
+    seed: flags.seed,
     graceSeconds: 10,
   };
   let count = 0;

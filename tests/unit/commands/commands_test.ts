@@ -12,17 +12,23 @@ function configOf(env: Record<string, string>): Config {
 Deno.test("runCommand() rejects a wrong command line before it touches any file", async () => {
   const config = configOf({ DATA_DIR: "/nowhere" });
   const unknown = "unknown command; the commands are backup, restore, export, export-chat, " +
-    "import-chat, moderate, remove-room, repair-times, health";
+    "import-chat, moderate, remove-room, repair-times, health; without one, the server starts";
   for (
     const [words, expected] of [
       [["frobnicate"], `Cannot run "frobnicate": ${unknown}`],
       [["toString"], `Cannot run "toString": ${unknown}`],
       [["constructor", "lobby"], `Cannot run "constructor": ${unknown}`],
-      [["backup"], "Usage: parley backup FILE"],
+      [["9000"], 'Cannot run "9000": unknown command; did you mean --port 9000?'],
+      [["backup"], "Usage: parley backup FILE [flags]"],
+      [["moderate"], "Usage: parley moderate list | lift ID"],
+      [["repair-times", "now"], "Usage: parley repair-times [flags]"],
       [["restore", "a.db", "b.db"], "Usage: parley restore FILE"],
       [["export", "lobby", ""], "Usage: parley export ROOM"],
       [["export", "lobby", "lobby.csv"], "its name must end in .jsonl or .txt"],
-      [["export", "BAD!", "bad.txt"], 'Cannot export "BAD!": room names have 1 to 32 of a-z'],
+      [
+        ["export", "BAD!", "bad.txt"],
+        'Cannot export "BAD!": room names have 1 to 32 characters a-z',
+      ],
       [["health", "127.0.0.1:8000"], "must be an http or https URL"],
       [["health", "http://127.0.0.1:8000/", "more"], "Usage: parley health [URL]"],
     ] as const

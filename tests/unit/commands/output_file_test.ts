@@ -21,6 +21,7 @@ Deno.test("backUp() and exportToFile() never overwrite the database, and only re
       ["parley.db-wal", own],
       ["parley.db-shm", own],
       ["here/parley.db-journal", own],
+      ["parley.lock", own],
       ["soft.db", own],
       ["hard.db", own],
       ["pipe", "is not a regular file"],

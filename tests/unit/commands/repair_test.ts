@@ -21,6 +21,10 @@ Deno.test("removeRoom() removes a room and its text from the files, and no other
   say(again, "new", "old");
   again.close();
   await assertRejects(() => removeRoom(folder.path, "none"), Error, "it has no messages");
+  for (const missing of [`${folder.dir}/none.db`, "/nowhere/parley.db"]) {
+    const expected = `Cannot open ${missing}: it does not exist`;
+    await assertRejects(() => removeRoom(missing, "old"), Error, expected);
+  }
 });
 
 Deno.test("repairTimes() sets times in the future to now, in messages and rooms", async () => {

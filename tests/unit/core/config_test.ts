@@ -72,7 +72,13 @@ Deno.test("readConfig() returns the arguments that are not flags, in order", () 
 
 Deno.test("readConfig() reports every wrong value, and what a valid one looks like", () => {
   const errors = errorsOf(
-    { PORT: "70000", DURABILITY: "max", LOG_MESSAGE_TEXT: "yes", ALLOWED_ORIGINS: "a.example/" },
+    {
+      PORT: "70000",
+      DURABILITY: "max",
+      LOG_LEVEL: "debug",
+      LOG_MESSAGE_TEXT: "yes",
+      ALLOWED_ORIGINS: "a.example/",
+    },
     "--speed",
     "9",
     "-p9000",
@@ -86,6 +92,7 @@ Deno.test("readConfig() reports every wrong value, and what a valid one looks li
     "Cannot use --rate-burst: its value is missing",
     'Cannot use PORT="70000": must be a whole number from 0 to 65535',
     'Cannot use DURABILITY="max": must be normal or full',
+    'Cannot use LOG_LEVEL="debug": must be info, warn or error',
     'Cannot use LOG_MESSAGE_TEXT="yes": must be 1 or 0',
     'Cannot use ALLOWED_ORIGINS="a.example/": must be origins such as https://chat.example.org, ' +
     "separated by commas",
@@ -109,6 +116,10 @@ Deno.test("readConfig() never shows a secret in an error", () => {
     assertStringIncludes(error, "Cannot use ACCESS_CODE: must be 10 to 256 ASCII characters");
     assert(!error.includes(code), error);
   }
+  const both = { ACCESS_CODE: "open-sesame", MODERATOR_CODE: "open-sesame" };
+  assertEquals(errorsOf(both), [
+    "Cannot use MODERATOR_CODE: must differ from ACCESS_CODE, which everyone knows",
+  ]);
   assertEquals(configOf({ ACCESS_CODE: "open-sesame" }).accessCode, "open-sesame");
   assertEquals(configOf({}).accessCode, "");
 });
