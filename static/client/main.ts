@@ -126,7 +126,7 @@ addEventListener("popstate", () => {
   extras?.navigation.closeDrawers();
   draw();
 });
-addEventListener("online", () => chat.checkConnection());
+addEventListener("online", () => chat.connection.check());
 addEventListener("offline", drawSoon);
 addEventListener("pagehide", () => {
   store.release();
@@ -135,7 +135,7 @@ addEventListener("pagehide", () => {
 addEventListener("pageshow", () => store.heartbeat());
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) saveRoomSnapshots();
-  else chat.checkConnection();
+  else chat.connection.check();
   conversation.onFocusChange();
   drawSoon();
 });

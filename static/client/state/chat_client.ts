@@ -1,5 +1,5 @@
-// The chat as the page uses it: connection, outbox and rooms together. Commands go in, state comes
-// out. Pure: everything that belongs to the browser is injected.
+// The chat of one page: its connection, outbox and rooms, and the commands of the person. Pure:
+// everything that belongs to the browser is injected.
 
 import { cleanText, isRoomName } from "../../../app/protocol/text.ts";
 import { closeCode, limits, mayRetry } from "../../../app/protocol/wire.ts";
@@ -30,9 +30,9 @@ export interface ChatClientPorts {
   readonly outbox: OutboxPorts;
   /** Identifies this load of the page; never stored. */
   readonly tab: string;
-  /** Returns true if a text mentions its reader. */
+  /** Whether a text mentions its reader. */
   readonly mentions: (text: string, reader: TextReader) => boolean;
-  /** The state changed. Called often: gather redraws. */
+  /** The state changed. Called often, so debounce redraws. */
   readonly onChange: () => void;
   /** Another member's message arrived, live or in the page of messages missed while offline. */
   readonly onMessage?: (room: Room, message: Message, isMention: boolean) => void;
@@ -40,9 +40,9 @@ export interface ChatClientPorts {
   readonly onDelete?: (room: Room, offsets: readonly number[]) => void;
 }
 
-/** Whether the person has a name. It stays `done` while the connection is lost. */
+/** Whether the person has a name. Stays `done` while the connection is lost. */
 export type SignInState =
-  /** Nobody has signed in, or the server refused the name or access code because of `problem`. */
+  /** Not signed in yet, or the server refused the name or access code because of `problem`. */
   | { readonly kind: "required"; readonly problem?: Problem }
   | { readonly kind: "pending" }
   | { readonly kind: "done" };
@@ -51,9 +51,9 @@ const typingIntervalMs = 3_000;
 const typingTimeoutMs = 6_000;
 const defaultRetryMs = 1_000;
 
-/** The last pushes about moderation on this connection. */
-export interface Asides {
-  /** Whether the member is a moderator. */
+/** The last push of each type about moderation on this connection. */
+interface ModerationPushes {
+  /** Present if the member is a moderator. */
   readonly moderator?: { readonly type: "moderator" };
   readonly sanctions?: SanctionsPush;
   readonly neighbors?: NeighborsPush;
@@ -61,17 +61,21 @@ export interface Asides {
 
 /** The chat of one page. */
 export class ChatClient {
+  readonly connection: Connection;
   readonly outbox: Outbox;
-  asides: Asides = {};
+  /** The open rooms by name, in the order in which they were opened. */
+  readonly rooms = new Map<string, Room>();
+  signInState: SignInState = { kind: "required" };
+  /** Whether the connection is open and the server has welcomed this page. */
+  isReady = false;
+  /** The person's public id; empty before the first `welcome`. */
+  member = "";
+  limits: ServerLimits | undefined;
+  /** Why the last command was refused, unless a message in the outbox says so. */
+  problem: Problem | undefined;
+  moderation: ModerationPushes = {};
   readonly #ports: ChatClientPorts;
-  readonly #connection: Connection;
-  readonly #rooms = new Map<string, Room>();
-  #signInState: SignInState = { kind: "required" };
   #profile: Profile | undefined;
-  #member = "";
-  #limits: ServerLimits | undefined;
-  #isReady = false;
-  #problem: Problem | undefined;
   /** Why the server closed the last connection. Shown after the next `welcome`, a moment later. */
   #kick: Problem | undefined;
   /** The rooms named in the last `hello`. */
@@ -83,17 +87,17 @@ export class ChatClient {
   constructor(ports: ChatClientPorts) {
     this.#ports = ports;
     this.outbox = new Outbox(ports.outbox);
-    this.#connection = new Connection(ports.connection, {
+    this.connection = new Connection(ports.connection, {
       onOpen: () => {
-        if (this.#signInState.kind !== "required") this.#hello();
+        if (this.signInState.kind !== "required") this.#hello();
       },
       onPushes: (pushes) => {
         try {
           for (const push of pushes) {
-            if (this.#connection.status.kind === "open") this.#onPush(push);
+            if (this.connection.status.kind === "open") this.#onPush(push);
           }
         } catch {
-          this.#connection.abort("invalid push");
+          this.connection.abort("invalid push");
         }
         ports.onChange();
       },
@@ -103,40 +107,12 @@ export class ChatClient {
     this.#openOutboxRooms();
   }
 
-  get signInState(): SignInState {
-    return this.#signInState;
-  }
-
   get status(): ConnectionStatus {
-    return this.#connection.status;
-  }
-
-  /** Whether the connection is open and the server has welcomed this page. */
-  get isReady(): boolean {
-    return this.#isReady;
+    return this.connection.status;
   }
 
   get username(): string {
     return this.#profile?.username ?? "";
-  }
-
-  /** The person's public id; empty before the first `welcome`. */
-  get member(): string {
-    return this.#member;
-  }
-
-  get limits(): ServerLimits | undefined {
-    return this.#limits;
-  }
-
-  /** Why the last command was refused, unless a message in the outbox says so. */
-  get problem(): Problem | undefined {
-    return this.#problem;
-  }
-
-  /** The open rooms, in the order in which they were opened. */
-  get rooms(): ReadonlyMap<string, Room> {
-    return this.#rooms;
   }
 
   /** Returns this person as the reader of a room's messages. */
@@ -154,62 +130,62 @@ export class ChatClient {
 
   /** Whether a message of a room mentions this person. */
   isMention(room: Room, { text = "", member }: Message): boolean {
-    return member !== this.#member && this.#ports.mentions(text, this.readerOf(room));
+    return member !== this.member && this.#ports.mentions(text, this.readerOf(room));
   }
 
   /** Recounts unread mentions, once the script that finds them has loaded. */
   recountMentions(): void {
-    for (const room of this.#rooms.values()) {
+    for (const room of this.rooms.values()) {
       if (room.unread > 0) this.#recountUnread(room);
     }
     this.#ports.onChange();
   }
 
-  /** Asks for a name, connecting first if necessary. Does nothing once welcomed. */
+  /** Asks the server for a name, connecting first if necessary. Does nothing once welcomed. */
   signIn(profile: Profile): void {
-    if (this.#isReady) return;
-    this.#problem = undefined;
+    if (this.isReady) return;
+    this.problem = undefined;
     this.#profile = profile;
-    this.#signInState = { kind: "pending" };
-    if (this.#connection.status.kind === "open") this.#hello();
-    else this.#connection.connect();
-    this.#connection.retryNow();
+    this.signInState = { kind: "pending" };
+    if (this.connection.status.kind === "open") this.#hello();
+    else this.connection.connect();
+    this.connection.retryNow();
     this.#ports.onChange();
   }
 
   /** Disconnects; the rooms see this member leave at once. */
   signOut(): void {
-    this.#connection.close();
+    this.connection.close();
     this.#onLost(closeCode.left);
-    this.#signInState = { kind: "required" };
+    this.signInState = { kind: "required" };
     this.#ports.onChange();
   }
 
   /** Opens a room. Returns false if the name is invalid or too many rooms are open. */
   openRoom(name: string): boolean {
-    this.#problem = undefined;
-    if (this.#rooms.has(name)) return true;
-    if (!isRoomName(name) || this.#rooms.size >= limits.roomsPerSession) return false;
+    this.problem = undefined;
+    if (this.rooms.has(name)) return true;
+    if (!isRoomName(name) || this.rooms.size >= limits.roomsPerSession) return false;
     const room = new Room(name);
-    this.#rooms.set(name, room);
-    if (this.#isReady) this.#join(room);
+    this.rooms.set(name, room);
+    if (this.isReady) this.#join(room);
     this.#ports.onChange();
     return true;
   }
 
-  /** Closes a room. Returns false while it has unsent entries, which might fail unseen. */
+  /** Closes a room. Returns false if it has unsent entries, whose failure would go unnoticed. */
   leaveRoom(name: string): boolean {
-    this.#problem = undefined;
+    this.problem = undefined;
     if (this.outbox.messagesIn(name).length > 0) return false;
-    if (!this.#rooms.delete(name)) return true;
+    if (!this.rooms.delete(name)) return true;
     this.#cancel(`join ${name}`);
-    if (this.#isReady) this.#send({ type: "leave", room: name });
+    if (this.isReady) this.#send({ type: "leave", room: name });
     this.#openOutboxRooms();
     this.#ports.onChange();
     return true;
   }
 
-  /** Puts a message or an edit into the outbox to be sent. Returns a problem if it is invalid. */
+  /** Adds a message or an edit to the outbox. Returns a problem if its text is invalid. */
   send(name: string, text: string, draft?: Omit<OutboxDraft, "text">): Problem | undefined {
     const cleaned = cleanText(text);
     if (!cleaned.ok) return cleaned;
@@ -218,7 +194,7 @@ export class ChatClient {
     return undefined;
   }
 
-  /** Puts an entry into the outbox to be sent. */
+  /** Adds an entry to the outbox, and sends it as soon as possible. */
   post(name: string, draft: OutboxDraft): void {
     this.outbox.add(name, draft);
     this.#flush(name);
@@ -233,7 +209,7 @@ export class ChatClient {
     return undefined;
   }
 
-  /** Sends a failed or stale message after all. */
+  /** Retries a failed message, or sends a stale one. */
   retry({ nonce, room }: OutboxMessage): void {
     this.outbox.retry(nonce);
     this.#flush(room);
@@ -246,7 +222,7 @@ export class ChatClient {
     return discarded;
   }
 
-  /** Takes over the unsent messages of tabs that gave no heartbeat since `heardSince`. */
+  /** Adopts the unsent messages of tabs without a heartbeat since `heardSince`. */
   adopt(heardSince: number): void {
     this.outbox.adopt(heardSince);
     this.#openOutboxRooms();
@@ -256,7 +232,7 @@ export class ChatClient {
 
   /** Asks for the messages before those loaded. */
   loadOlder(name: string): void {
-    const room = this.#rooms.get(name);
+    const room = this.rooms.get(name);
     if (room?.hasOlder) this.loadHistory(room, room.oldest, (push) => room.prepend(push));
   }
 
@@ -265,71 +241,56 @@ export class ChatClient {
     if (room.phase !== "live" || room.isLoadingOlder) return;
     room.isLoadingOlder = true;
     room.onHistory = onHistory;
-    const limit = this.#limits?.historyMax ?? limits.historyDefault;
+    const limit = this.limits?.historyMax ?? limits.historyDefault;
     this.#send({ type: "history", room: room.name, before, limit });
     this.#ports.onChange();
   }
 
-  /** Marks a room read up to an offset, because another tab showed it. */
+  /** Marks a room read up to an offset that another tab has read. */
   markReadUpTo(name: string, offset: number): void {
-    const room = this.#rooms.get(name);
+    const room = this.rooms.get(name);
     if (room === undefined || offset <= room.readOffset) return;
     room.readOffset = offset;
     this.#recountUnread(room, true);
     this.#ports.onChange();
   }
 
-  /** Tells a room that the person is typing, at most once in three seconds, if rooms want that. */
+  /** Tells a room that the person is typing, at most every three seconds, if the server allows it. */
   sendTyping(name: string): void {
     const now = this.#ports.connection.now();
-    const isWanted = this.#limits?.typing && this.#rooms.get(name)?.phase === "live";
+    const isWanted = this.limits?.typing && this.rooms.get(name)?.phase === "live";
     if (!isWanted || now - this.#lastTypingAt < typingIntervalMs) return;
     this.#lastTypingAt = now;
     this.#send({ type: "typing", room: name });
   }
 
-  /** Sends a command about moderation, unless the connection is lost. */
+  /** Sends a moderation command, unless the connection is lost. */
   command(command: ModeratorCommand | { readonly type: "moderate"; readonly code: string }): void {
-    if (this.#isReady) this.#send({ ...command });
+    if (this.isReady) this.#send({ ...command });
   }
 
-  /** Asks for another name, which must be a valid one. */
+  /** Asks the server for another name. It must be valid. */
   rename(username: string): void {
-    this.#problem = this.#isReady ? undefined : renameOffline;
-    if (this.#isReady) this.#send({ type: "rename", username });
+    this.problem = this.isReady ? undefined : renameOffline;
+    if (this.isReady) this.#send({ type: "rename", username });
     this.#ports.onChange();
   }
 
-  /** Reconnects without waiting any longer. */
-  retryNow(): void {
-    this.#connection.retryNow();
-  }
-
-  /** Checks the connection: the page became visible, or the network changed. */
-  checkConnection(): void {
-    this.#connection.check();
-  }
-
-  /** Reconnects after another page took over the session. */
-  takeOver(): void {
-    this.#connection.connect();
-  }
-
   #send(command: Record<string, unknown> & { readonly type: string }): void {
-    this.#connection.send(JSON.stringify(command));
+    this.connection.send(JSON.stringify(command));
   }
 
   #hello(): void {
-    if (this.#profile === undefined || this.#isReady) return;
-    this.#helloRooms = [...this.#rooms.keys()];
-    const rooms = [...this.#rooms.values()].map(({ name, position }) => ({
+    if (this.#profile === undefined || this.isReady) return;
+    this.#helloRooms = [...this.rooms.keys()];
+    const rooms = [...this.rooms.values()].map(({ name, position }) => ({
       room: name,
       ...position,
     }));
     this.#send({ type: "hello", ...this.#profile, tab: this.#ports.tab, rooms });
   }
 
-  /** Opens the rooms of unsent messages, up to the limit. Leaving a room makes place for more. */
+  /** Opens the rooms of unsent messages, up to the limit on open rooms. */
   #openOutboxRooms(): void {
     for (const name of this.outbox.rooms) this.openRoom(name);
   }
@@ -340,19 +301,19 @@ export class ChatClient {
     this.#send({ type: "join", room: room.name, ...room.position });
   }
 
-  /** Sends what the person wrote in a room, joining it again if that was refused. */
+  /** Sends the pending messages of a room, joining it again if that was refused. */
   #flush(name: string): void {
-    this.#problem = undefined;
-    const room = this.#rooms.get(name);
+    this.problem = undefined;
+    const room = this.rooms.get(name);
     const isRefused = room?.phase === "not_joined" && !this.#timers.has(`join ${name}`);
-    if (room !== undefined && isRefused && this.#isReady) this.#join(room);
+    if (room !== undefined && isRefused && this.isReady) this.#join(room);
     this.#sendNext(name);
     this.#ports.onChange();
   }
 
-  /** Sends the next pending message of a room, if the room is ready for it. */
+  /** Sends the next pending message of a room, if the server accepts it now. */
   #sendNext(name: string): void {
-    const room = this.#rooms.get(name);
+    const room = this.rooms.get(name);
     if (room === undefined || !room.isJoined || room.waitReason) return;
     const next = this.outbox.takeNext(name);
     if (next === undefined) return;
@@ -360,7 +321,7 @@ export class ChatClient {
     this.#send({ type, room: name, text: text || undefined, nonce, reply, offset });
   }
 
-  /** Runs a task later, unless the connection is lost before. A purpose has one timer. */
+  /** Runs a task later, unless the connection is lost first. Replaces the timer of that purpose. */
   #schedule(purpose: string, ms: number, task: () => void): void {
     this.#cancel(purpose);
     const cancel = this.#ports.connection.later(ms, () => {
@@ -377,14 +338,14 @@ export class ChatClient {
   }
 
   #onLost(code: number): void {
-    this.#problem = undefined;
+    this.problem = undefined;
     this.#kick = kickProblems[code] ?? this.#kick;
-    // Signing in again connects again.
-    if (this.#signInState.kind === "required") this.#connection.close();
-    this.#isReady = false;
+    // The next sign-in reconnects.
+    if (this.signInState.kind === "required") this.connection.close();
+    this.isReady = false;
     for (const purpose of this.#timers.keys()) this.#cancel(purpose);
     this.outbox.connectionLost(code);
-    for (const room of this.#rooms.values()) room.disconnect();
+    for (const room of this.rooms.values()) room.disconnect();
     this.#ports.onChange();
   }
 
@@ -395,17 +356,19 @@ export class ChatClient {
       case "you":
         if (this.#profile === undefined) return;
         this.#profile = { ...this.#profile, username: push.username };
-        this.#problem = undefined;
+        this.problem = undefined;
         return;
       case "ack":
         return this.#acknowledge(push);
       case "error":
         return this.#onError(push);
     }
-    if (!("room" in push)) return void (this.asides = { ...this.asides, [push.type]: push });
-    const room = this.#rooms.get(push.room);
+    if (!("room" in push)) {
+      return void (this.moderation = { ...this.moderation, [push.type]: push });
+    }
+    const room = this.rooms.get(push.room);
     if (room === undefined) return;
-    // Entries of unknown types count too (E9).
+    // Includes entries of unknown types (E9).
     if ("nonce" in push && "offset" in push) return this.#onEntry(room, push);
     switch (push.type) {
       case "room":
@@ -418,8 +381,8 @@ export class ChatClient {
       case "joined":
         return room.roster.add(push, room.head);
       case "left":
-        // Another tab of this member signed out; this one is still here.
-        return push.member === this.#member ? undefined : room.roster.remove(push, room.head);
+        // Sent when another tab of this member signs out, too.
+        return push.member === this.member ? undefined : room.roster.remove(push, room.head);
       case "renamed":
         return room.roster.rename(push, room.head);
       case "count":
@@ -433,18 +396,18 @@ export class ChatClient {
   }
 
   #onWelcome(push: WelcomePush): void {
-    this.#isReady = true;
-    this.asides = {};
-    this.#signInState = { kind: "done" };
-    this.#member = push.member;
-    this.#limits = push.limits;
-    this.#connection.timeoutMs = push.heartbeat.timeoutMs;
+    this.isReady = true;
+    this.moderation = {};
+    this.signInState = { kind: "done" };
+    this.member = push.member;
+    this.limits = push.limits;
+    this.connection.timeoutMs = push.heartbeat.timeoutMs;
     this.#profile = { ...this.#profile, username: String(push.username), token: push.token };
-    this.#problem = this.#kick;
+    this.problem = this.#kick;
     this.#kick = undefined;
     // Rooms may have been opened and closed since the hello.
     const greeted = new Set(this.#helloRooms);
-    for (const room of this.#rooms.values()) {
+    for (const room of this.rooms.values()) {
       if (greeted.delete(room.name)) room.phase = "catching_up";
       else this.#join(room);
     }
@@ -452,9 +415,9 @@ export class ChatClient {
   }
 
   #onPage(room: Room, push: RoomPush): void {
-    // On a first visit, earlier messages don't count as unread.
+    // Messages from before the first visit don't count as unread.
     const isKnown = !room.isFirstVisit || room.readOffset > 0;
-    if (!room.applyPage(push)) return this.#connection.abort("a page leaves a hole");
+    if (!room.applyPage(push)) return this.connection.abort("a page leaves a hole");
     this.#acknowledgeOwn(push.messages);
     for (const entry of push.messages) if (entry.type === "delete") this.#onDelete(room, entry);
     if (isKnown) this.#recountUnread(room, true);
@@ -475,7 +438,7 @@ export class ChatClient {
     if (result === "duplicate") return;
     if (push.type === "delete") this.#onDelete(room, push);
     const message = room.messages.at(-1);
-    if (push.member === this.#member || push.type !== "message" || message === undefined) return;
+    if (push.member === this.member || push.type !== "message" || message === undefined) return;
     room.roster.stopTyping(push.from);
     const isMention = this.isMention(room, message);
     room.addUnread(isMention);
@@ -487,9 +450,9 @@ export class ChatClient {
     this.#ports.onDelete?.(room, targets);
   }
 
-  /** Recounts a room's unread messages, and moves the line "new since" if `hasNews`. */
+  /** Recounts a room's unread messages, and moves its line "new since" if there are new ones. */
   #recountUnread(room: Room, hasNews = false): void {
-    room.recountUnread(this.#member, (message) => this.isMention(room, message));
+    room.recountUnread(this.member, (message) => this.isMention(room, message));
     if (room.unread > 0 && (hasNews || room.newSince === undefined)) {
       room.newSince = room.firstUnread - 1;
     }
@@ -497,12 +460,12 @@ export class ChatClient {
 
   #acknowledgeOwn(messages: readonly EntryPush[]): void {
     for (const entry of messages) {
-      if (entry.member === this.#member) this.#acknowledge(entry);
+      if (entry.member === this.member) this.#acknowledge(entry);
     }
   }
 
   #acknowledge({ room, nonce, offset }: Pick<EntryPush, "room" | "nonce" | "offset">): void {
-    if (this.#problem?.code === "storage_unavailable") this.#problem = undefined;
+    if (this.problem?.code === "storage_unavailable") this.problem = undefined;
     this.outbox.acknowledge(room, nonce, offset);
     this.#sendNext(room);
   }
@@ -510,17 +473,17 @@ export class ChatClient {
   #onError(push: ErrorPush): void {
     const { re, room: name = "", nonce, retryAfter = defaultRetryMs } = push;
     const problem = toProblem(push);
-    const room = this.#rooms.get(name);
+    const room = this.rooms.get(name);
     if (re === "hello") return this.#onHelloRefused(problem);
     if (nonce !== undefined && room !== undefined) {
       const state = this.outbox.reject(name, nonce, problem);
-      if (state === "dropped") this.#problem = problem;
+      if (state === "dropped") this.problem = problem;
       if (state !== "pending") return this.#sendNext(name);
       if (problem.code === "not_joined") {
         room.isJoined = false;
         return this.#join(room);
       }
-      if (problem.code === "storage_unavailable") this.#problem = problem;
+      if (problem.code === "storage_unavailable") this.problem = problem;
       room.waitReason = problem;
       return this.#schedule(`message ${name}`, retryAfter, () => {
         room.waitReason = undefined;
@@ -537,19 +500,19 @@ export class ChatClient {
       // A room with unsent messages stays open and shows the reason; so does the only room.
       const unsent = this.outbox.messagesIn(name);
       for (const { nonce } of unsent) this.outbox.reject(name, nonce, problem);
-      if (unsent.length === 0 && this.#rooms.size > 1) this.#rooms.delete(name);
+      if (unsent.length === 0 && this.rooms.size > 1) this.rooms.delete(name);
     }
-    // A refused leave means the room was not joined, which is just as well.
-    if (re !== "typing" && re !== "leave") this.#problem = problem;
+    // If a leave is refused, the room was not joined in the first place.
+    if (re !== "typing" && re !== "leave") this.problem = problem;
   }
 
   #onHelloRefused(problem: Problem): void {
-    if (this.#isReady) return;
+    if (this.isReady) return;
     if (mayRetry(problem.code)) {
-      this.#problem = problem;
+      this.problem = problem;
       return this.#schedule("hello", problem.retryAfter ?? defaultRetryMs, () => this.#hello());
     }
-    this.#signInState = { kind: "required", problem };
+    this.signInState = { kind: "required", problem };
   }
 }
 

@@ -1,5 +1,5 @@
-// Keeps one connection to the server: dials, notices silence, and reconnects with backoff. Knows
-// nothing about the meaning of pushes. Pure: sockets, timers, clock and randomness are injected.
+// Keeps one connection to the server: dials, detects silence, and reconnects with backoff. Doesn't
+// interpret pushes. Pure: sockets, timers, clock and randomness are injected.
 
 import { closeCode, mayReconnect, subprotocol } from "../../../app/protocol/wire.ts";
 import type { Push } from "../../../app/protocol/wire.ts";
@@ -54,18 +54,18 @@ const backoffMaxMs = 20_000;
 const stableAfterMs = 10_000;
 const dialTimeoutMs = 20_000;
 const defaultTimeoutMs = 60_000;
-/** Max time that a server takes to answer once there is a reason to doubt the connection. */
+/** Max time to wait for the answer to a ping. */
 const pingTimeoutMs = 3_000;
-/** After a silence of this length, a send is such a reason. */
+/** A send after this much silence is followed by a ping. */
 const quietMs = 10_000;
 /** Max time over which a restarting server may spread its clients. */
 const spreadMaxMs = 120_000;
-/** Why the server closes a connection whose page it is. */
+/** Problems of the page that make the server close its connection. */
 export const kickProblems: Readonly<Record<number, Problem>> = {
   [closeCode.slowConsumer]: { code: "slow_consumer", message: "" },
   [closeCode.flooding]: { code: "flooding", message: "" },
 };
-/** What close codes say about the next attempt. */
+/** Problems shown until the next attempt, by close code. */
 const closeProblems: Readonly<Record<number, Problem>> = {
   [closeCode.restarting]: { code: "draining", message: "" },
   [closeCode.full]: { code: "server_full", message: "" },
@@ -82,11 +82,11 @@ export class Connection {
   #socket: ClientSocket | undefined;
   #openedAt: number | undefined;
   #lastFrameAt = 0;
-  /** When the ping was sent that the server has not answered yet. */
+  /** When the unanswered ping was sent, if there is one. */
   #pingedAt: number | undefined;
   #failures = 0;
   #cancelTimer: (() => void) | undefined;
-  /** Max silence of the server in ms, as `welcome` announces it. */
+  /** Max silence of the server in ms, from `welcome`. */
   timeoutMs = defaultTimeoutMs;
 
   constructor(ports: ConnectionPorts, listener: ConnectionListener) {
@@ -115,8 +115,8 @@ export class Connection {
   }
 
   /**
-   * Checks the connection after the device slept or changed networks: without an answer within 3 s
-   * it dials again. Skips the rest of a backoff.
+   * Checks the connection after the device slept or changed networks, and dials again unless the
+   * server answers within 3 s. Skips the rest of a backoff.
    */
   check(): void {
     if (this.#status.kind === "open") this.#ping();
@@ -151,7 +151,7 @@ export class Connection {
     this.#socket = socket;
   }
 
-  /** Drops a connection that the person may be waiting for, and dials without a backoff. */
+  /** Drops the connection and dials without a backoff, since the person may be waiting. */
   #redial(reason: string): void {
     this.abort(reason, closeCode.timeout);
     this.retryNow();
@@ -183,7 +183,7 @@ export class Connection {
     else this.#listener.onPushes(pushes);
   }
 
-  /** Asks the server for a sign of life, unless it already owes one. */
+  /** Pings the server, unless a ping is unanswered. */
   #ping(): void {
     if (this.#pingedAt === undefined) {
       this.#pingedAt = this.#ports.now();
@@ -192,7 +192,7 @@ export class Connection {
     this.#watchSilence();
   }
 
-  /** Drops the connection once the server was silent for too long, and sets a timer until then. */
+  /** Drops the connection if the server has been silent for too long, or checks again later. */
   #watchSilence(): void {
     const pingEndsAt = (this.#pingedAt ?? Infinity) + pingTimeoutMs;
     const endsAt = Math.min(this.#lastFrameAt + this.timeoutMs, pingEndsAt);

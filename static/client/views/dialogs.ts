@@ -45,7 +45,7 @@ export function mountDialogs(page: Page, hidden: HiddenMembers) {
   };
   /** Opens the list of mutes and bans, or asks for the moderator code. */
   const openModeration = () =>
-    show(chat.asides.moderator ? sanctionList(chat) : codeForm(chat, openModeration));
+    show(chat.moderation.moderator ? sanctionList(chat) : codeForm(chat, openModeration));
 
   return {
     openModeration,

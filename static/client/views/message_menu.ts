@@ -77,7 +77,7 @@ export function mountMessageMenu(
     if (room === undefined || text === undefined) return { quick: [], others: [] };
     const isUnsent = "state" in message;
     const isOwn = isUnsent ? message.state === "pending" : message.member === chat.member;
-    const isModerator = chat.asides.moderator !== undefined;
+    const isModerator = chat.moderation.moderator !== undefined;
     const canCopy = navigator.clipboard !== undefined;
     const link = location.origin + addressOf(room.name, message.offset);
     return {

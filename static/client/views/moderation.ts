@@ -50,7 +50,7 @@ export function codeForm(chat: ChatClient, onDone: () => void): Content {
     title: panels.moderation,
     nodes: [form],
     update() {
-      if (chat.asides.moderator) return onDone();
+      if (chat.moderation.moderator) return onDone();
       problem.update();
     },
   };
@@ -81,7 +81,7 @@ export function sanctionList(chat: ChatClient): Content {
     nodes: [list, problem.node],
     update() {
       problem.update();
-      const { sanctions } = chat.asides;
+      const { sanctions } = chat.moderation;
       if (sanctions === drawn || sanctions === undefined) return;
       drawn = sanctions;
       const items = sanctions.sanctions.map(draw);
@@ -114,7 +114,7 @@ export function memberForm(
     element("p", { class: "hint" }, panels.hideHint),
     element("div", {}, hide),
   );
-  if (!chat.asides.moderator) return { title: username, nodes: [section], update() {} };
+  if (!chat.moderation.moderator) return { title: username, nodes: [section], update() {} };
 
   const select = element(
     "select",
@@ -158,7 +158,7 @@ export function memberForm(
     title: username,
     nodes: [form, section],
     update() {
-      const { neighbors } = chat.asides;
+      const { neighbors } = chat.moderation;
       if (neighbors === drawn || neighbors?.member !== member) return;
       drawn = neighbors;
       network.disabled = neighbors.others === undefined;

@@ -42,7 +42,7 @@ function lastingTrouble(chat: ChatClient): Trouble | undefined {
   }
   if (status.kind !== "ended") return undefined;
   if (status.isReplaced) {
-    const onAct = () => chat.takeOver();
+    const onAct = () => chat.connection.connect();
     return { sentence: panels.connectedElsewhere, label: panels.useHere, onAct };
   }
   const banEnd = banEndIn(status.reason);
@@ -79,7 +79,7 @@ export function mountStatusLine(chat: ChatClient, redraw: () => void) {
     const nodes = sentence === "" ? [] : label === "" ? [text] : [text, action];
     if (line.childElementCount !== nodes.length) line.replaceChildren(...nodes);
   };
-  const tryNow = () => chat.retryNow();
+  const tryNow = () => chat.connection.retryNow();
 
   /** Shows why the chat isn't ready. Returns false unless that may pass in a moment. */
   const showTrouble = (since: number): boolean => {

@@ -162,7 +162,7 @@ export class World {
       [3, () => chat.rename(`${random.pick(usernames)}${random.below(3)}`)],
       [3, () => chat.loadOlder(room)],
       [2, () => chat.sendTyping(room)],
-      [3, () => chat.checkConnection()],
+      [3, () => chat.connection.check()],
       [7, () => connection?.cut(random.isTrue(0.7), random.isTrue(0.7))],
       [4, () => connection?.stall(random.delay(40_000))],
       [4, () => this.#reload(client)],
@@ -336,7 +336,7 @@ export class World {
     this.#callRoll(client);
     client.answerPrompts();
     for (const room of chat.outbox.rooms) chat.openRoom(room);
-    if (chat.status.kind === "ended") chat.takeOver();
+    if (chat.status.kind === "ended") chat.connection.connect();
     if (chat.signInState.kind === "required") {
       chat.signIn({ username: `Guest${this.#random.below(1e6)}`, token: options.token });
     }

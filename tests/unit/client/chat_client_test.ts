@@ -110,11 +110,11 @@ Deno.test("ChatClient.signOut() closes with 1000 and does not reconnect [C6]", (
   assertEquals(page.time.timers, 0);
 });
 
-Deno.test("ChatClient.takeOver() reconnects after another page replaced this one [N9]", () => {
+Deno.test("Connection.connect() reconnects after another page replaced this one [N9]", () => {
   const page = new Page().signIn();
   page.socket.events.onClose(4005, "");
   assertEquals(page.chat.status.kind, "ended");
-  page.chat.takeOver();
+  page.chat.connection.connect();
   page.accept();
   assertEquals(page.chat.isReady, true);
 });

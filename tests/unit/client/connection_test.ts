@@ -58,10 +58,10 @@ Deno.test("Connection resets its backoff after 10 s of connection [C2]", () => {
 });
 
 Deno.test("Connection skips the backoff on a check or a manual retry [C2]", () => {
-  for (const verb of ["checkConnection", "retryNow"] as const) {
+  for (const verb of ["check", "retryNow"] as const) {
     const page = new Page().signIn();
     page.socket.events.onClose(1006, "");
-    page.chat[verb]();
+    page.chat.connection[verb]();
     assertEquals([page.chat.status.kind, page.sockets.length], ["connecting", 2]);
   }
 });
@@ -94,15 +94,15 @@ Deno.test("ChatClient says why the server closed its connection once it is back"
     const page = new Page().signIn();
     page.socket.events.onClose(code, "");
     assertEquals(page.chat.problem, undefined);
-    page.chat.retryNow();
+    page.chat.connection.retryNow();
     page.socket.events.onClose(1006, "");
-    page.chat.retryNow();
+    page.chat.connection.retryNow();
     page.accept();
     assertEquals(page.chat.problem?.code, expected);
     page.chat.send("lobby", "one");
     assertEquals(page.chat.problem, undefined);
     page.socket.events.onClose(1006, "");
-    page.chat.retryNow();
+    page.chat.connection.retryNow();
     page.accept();
     assertEquals(page.chat.problem, undefined);
   }
@@ -123,15 +123,15 @@ Deno.test("Connection drops a server that is silent for the announced timeout [C
 Deno.test("Connection dials within 3 s when a checked server stays silent [C4] [P11]", () => {
   const page = new Page().signIn();
   page.time.pass(1_000);
-  page.chat.checkConnection();
-  page.chat.checkConnection();
+  page.chat.connection.check();
+  page.chat.connection.check();
   assertEquals(page.socket.take(), [{ type: "ping" }]);
   page.time.pass(2_999);
   assertEquals(page.sockets.length, 1);
   page.time.pass(1);
   assertEquals([page.sockets[0]?.closed?.code, page.sockets.length], [4103, 2]);
   // The dial may hang in the same dead network.
-  page.chat.checkConnection();
+  page.chat.connection.check();
   page.time.pass(3_000);
   assertEquals(page.sockets.length, 3);
   page.time.pass(20_000);
@@ -141,7 +141,7 @@ Deno.test("Connection dials within 3 s when a checked server stays silent [C4] [
 Deno.test("Connection keeps a server that answers its ping, and asks again when checked [C4]", () => {
   const page = new Page().signIn();
   for (let i = 0; i < 30; i++) {
-    page.chat.checkConnection();
+    page.chat.connection.check();
     page.time.pass(2_500);
     page.socket.push();
     page.time.pass(10_000);

@@ -119,7 +119,7 @@ Deno.test("Outbox does not give up a message that broke connections, but not in 
   page.chat.send("lobby", "fine");
   for (const code of [1011, 1006, 1011, 1012]) {
     page.socket.events.onClose(code, "");
-    page.chat.retryNow();
+    page.chat.connection.retryNow();
     page.accept();
   }
   assertEquals(page.chat.outbox.messagesIn("lobby").map(({ state }) => state), ["pending"]);
