@@ -14,11 +14,11 @@ export function formatsOf(language: string) {
     /** Returns a number with its noun: "1 day". */
     plural: (count: number, one: string, many: string) =>
       `${number(count)} ${count === 1 ? one : many}`,
-    /** Returns up to three names, or two and the number of `others`. */
-    people: (names: readonly string[], others: string) =>
+    /** Returns up to three names, or two and what `others` makes of the number of the rest. */
+    people: (names: readonly string[], others: (count: string) => string) =>
       names.length <= 3
         ? list(names)
-        : list([...names.slice(0, 2), `${number(names.length - 2)} ${others}`]),
+        : `${names[0]}, ${names[1]} ${others(number(names.length - 2))}`,
     /** Returns a length of time in its largest unit: "7 days". */
     duration(seconds: number): string {
       if (seconds < 3_600) return withUnit(seconds / 60, "minute");

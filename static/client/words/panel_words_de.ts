@@ -5,7 +5,7 @@ import { endOf, formatsOf } from "./formats.ts";
 import type { PanelWords } from "./panel_words_en.ts";
 
 const { number, list, plural, people, duration, wait, dateTime } = formatsOf("de");
-const others = (names: readonly string[]) => people(names, "weitere");
+const others = (names: readonly string[]) => people(names, (count) => `und ${count} weitere`);
 const retry = (problem: Problem) => `Versuch es in ${wait(problem)} noch einmal.`;
 const banned = (until: number) => `Ein Moderator hat dich bis ${dateTime(until)} gesperrt.`;
 const tooOften: Readonly<Record<string, string>> = {

@@ -7,7 +7,7 @@ import { endOf, formatsOf } from "./formats.ts";
 export type Problems = Readonly<Record<string, string | ((problem: Problem) => string)>>;
 
 const { number, list, plural, people, duration, wait, dateTime } = formatsOf("en");
-const others = (names: readonly string[]) => people(names, "others");
+const others = (names: readonly string[]) => people(names, (count) => `and ${count} others`);
 const retry = (problem: Problem) => `Try again in ${wait(problem)}.`;
 const banned = (until: number) => `A moderator has banned you until ${dateTime(until)}.`;
 const tooOften: Readonly<Record<string, string>> = {
