@@ -369,8 +369,10 @@ export class SearchIndex {
 }
 
 /** Removes the index of a database that no server uses. The next server builds it again. */
-export function removeIndex(database: DatabaseSync): void {
-  for (const { name } of database.prepare(sql.tables).all()) database.exec(`DROP TABLE ${name}`);
+export function removeIndex(database: Pick<DatabaseSync, "prepare">): void {
+  for (const { name } of database.prepare(sql.tables).all()) {
+    database.prepare(`DROP TABLE ${name}`).run();
+  }
 }
 
 /** Returns an expression of SQLite's query language. Words have no characters special to it. */

@@ -134,18 +134,17 @@ Deno.test("restore() carries bans, mutes and deletions over from the database it
   const broker = folder.open();
   for (const text of ["one", "gone", "three"]) say(broker, text);
   while (broker.index());
-  broker.moderation.moderate({ type: "mute", member: "lifted", seconds: 9e6 }, operator);
+  const ban = (member: string) =>
+    ({ type: "ban", member, seconds: 9e6, deleteMessages: false, network: false }) as const;
+  for (const member of ["lifted", "troll"]) broker.claim(member, member);
+  broker.moderation.moderate(ban("lifted"), operator);
+  const { head } = broker.read("lobby", { before: Infinity, limit: 1, maxBytes: 1 });
   broker.close();
   await backUp(path, `${dir}/copy.db`);
   const later = folder.open();
   later.moderation.moderate({ type: "lift", id: 1 }, operator);
-  later.moderation.moderate({
-    type: "ban",
-    member: "troll",
-    seconds: 9e6,
-    deleteMessages: false,
-    network: false,
-  }, operator);
+  later.rename("troll", "Trolly");
+  later.moderation.moderate(ban("troll"), operator);
   const fields = { room: "lobby", member: "operator", from: "Operator", isModerator: true };
   later.append([{ type: "delete", ...fields, targets: [2], nonce: "d" }]);
   later.close();
@@ -154,10 +153,17 @@ Deno.test("restore() carries bans, mutes and deletions over from the database it
   assertEquals(problems, []);
   assert(!new TextDecoder("latin1").decode(Deno.readFileSync(path)).includes("gone"));
   const restored = folder.open();
-  assertEquals(textsOf(restored), ["one", "", "three"]);
+  assertEquals(textsOf(restored), ["one", "", "three", ""]);
+  // A client that resumes from before hears of the deletion.
+  const resumed = restored.read("lobby", { after: head, limit: 9, maxBytes: 1e6 });
+  assertEquals(resumed.valid && resumed.entries.map((entry) => [entry.type, entry.offset]), [
+    ["delete", 4],
+  ]);
   const listed = restored.moderation.moderate({ type: "sanctions" }, operator);
   assert("sanctions" in listed);
   assertEquals(listed.sanctions.map(({ kind, member }) => [kind, member]), [["ban", "troll"]]);
+  restored.release("lifted");
+  assertEquals(restored.claim("eve", "Trolly"), undefined);
   restored.close();
   Deno.writeTextFileSync(path, "damaged");
   await restore(path, `${dir}/copy.db`, now, (problem) => problems.push(problem));
