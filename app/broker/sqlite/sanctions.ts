@@ -9,6 +9,8 @@ import { addSweep } from "./sweeps.ts";
 export interface SanctionsOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** How long the names of a member that wrote are held after it left. */
+  readonly nameHoldMs: number;
   /** Returns the HMAC of the moderator code for a member. Absent without a code. */
   readonly moderatorMac?: ((member: string) => string) | undefined;
 }
@@ -42,16 +44,18 @@ const sql = {
   membersOf: `SELECT member FROM members WHERE network = ?1 AND ${recent}`,
   usernameOf: "SELECT username FROM names WHERE member = ? AND current = 1",
   reserve: "UPDATE names SET held_until = max(held_until, ?) WHERE member = ?",
+  unreserve: "UPDATE names SET held_until = min(held_until, ?) WHERE member = ?",
   appoint: "INSERT OR REPLACE INTO moderators (member, mac) VALUES (?, ?)",
   dismiss: "DELETE FROM moderators WHERE member = ?",
   macOf: "SELECT mac FROM moderators WHERE member = ?",
   isPresent: "SELECT 1 FROM names WHERE member = ? AND live = 1",
   all: "SELECT * FROM sanctions WHERE until > ? ORDER BY id DESC",
   expire: "DELETE FROM sanctions WHERE until <= ?",
-  replace: "DELETE FROM sanctions WHERE kind = ? AND member = ? AND network IS ?",
+  of: "SELECT * FROM sanctions WHERE kind = ? AND member = ?",
+  byId: "SELECT * FROM sanctions WHERE id = ? AND until > ?",
   add: `INSERT INTO sanctions (kind, member, username, members, network, at, until, by)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-  lift: "DELETE FROM sanctions WHERE id = ?",
+  remove: "DELETE FROM sanctions WHERE id = ?",
 } as const;
 
 /** The members that a ban reached, for the listener. */
@@ -69,7 +73,7 @@ export class Sanctions {
   /** When mutes and bans end, by member. */
   readonly #ends = { mute: new Map<string, number>(), ban: new Map<string, number>() };
   /** Bans of networks. */
-  readonly #networks = new Map<string, { readonly at: number; readonly until: number }>();
+  readonly #networks = new Map<string, { readonly at: number; readonly until: number }[]>();
   /** Whether the maps match the database. They don't after a transaction has failed. */
   #isLoaded = false;
   /** The ban of the last `moderate`, if it was one. */
@@ -90,7 +94,8 @@ export class Sanctions {
       for (const member of membersIn(row)) {
         ends.set(member, Math.max(until, ends.get(member) ?? 0));
       }
-      if (typeof row.network === "string") this.#networks.set(row.network, { at, until });
+      if (typeof row.network !== "string") continue;
+      this.#networks.getOrInsertComputed(row.network, () => []).push({ at, until });
     }
     this.#isLoaded = true;
   }
@@ -131,13 +136,12 @@ export class Sanctions {
   ): Banned | undefined {
     const banned = this.#leftOf("ban", member);
     if (banned > 0) return { kind: "banned", retryAfter: banned };
-    const ban = network === undefined ? undefined : this.#networks.get(network);
-    const retryAfter = (ban?.until ?? 0) - this.#options.now();
-    if (ban === undefined || retryAfter <= 0 || this.isModerator(file, member)) return undefined;
-    const wroteAt = file.get(sql.wroteAt, member)?.wrote_at;
-    return typeof wroteAt === "number" && wroteAt < ban.at
-      ? undefined
-      : { kind: "banned", retryAfter };
+    const bans = network === undefined ? undefined : this.#networks.get(network);
+    if (bans === undefined || this.isModerator(file, member)) return undefined;
+    const wroteAt = Number(file.get(sql.wroteAt, member)?.wrote_at ?? Infinity);
+    const ends = bans.filter(({ at }) => wroteAt >= at).map(({ until }) => until);
+    const retryAfter = Math.max(...ends) - this.#options.now();
+    return retryAfter > 0 ? { kind: "banned", retryAfter } : undefined;
   }
 
   /** Keeps the network of a member that has claimed its name. */
@@ -194,10 +198,10 @@ export class Sanctions {
         addSweep(file, [command.member], now - command.seconds * 1000, by);
         return this.#done(file);
       case "lift": {
-        const changed = this.#list(file).find(({ id }) => id === command.id);
-        if (changed === undefined) return refused("not_found");
-        file.run(sql.lift, command.id);
-        return this.#done(file, changed);
+        const row = file.get(sql.byId, command.id, now);
+        if (row === undefined) return refused("not_found");
+        this.#remove(file, row);
+        return this.#done(file, sanctionOf(row));
       }
       case "mute":
         return this.#impose(file, command, [command.member], undefined, by);
@@ -221,8 +225,8 @@ export class Sanctions {
     const now = this.#options.now();
     const until = now + seconds * 1000;
     file.run(sql.dismiss, member);
-    for (const each of members) file.run(sql.reserve, until, each);
     const result = this.#impose(file, command, [...members], network, by);
+    for (const each of members) file.run(sql.reserve, until, each);
     if (deleteMessages) addSweep(file, [...members], now - banSweepMs, by);
     this.newBan = { members: [...members], until };
     return result;
@@ -239,9 +243,21 @@ export class Sanctions {
     const now = this.#options.now();
     const username = String(file.get(sql.usernameOf, member)?.username ?? "");
     const target = [type, member, username, JSON.stringify(members), network ?? null] as const;
-    file.run(sql.replace, type, member, network ?? null);
+    for (const row of file.all(sql.of, type, member)) this.#remove(file, row);
     file.run(sql.add, ...target, now, now + seconds * 1000, by.username);
     return this.#done(file, this.#list(file)[0]);
+  }
+
+  /** Removes a sanction. The names of its members are held as if they had just left. */
+  #remove(file: DatabaseFile, row: Record<string, unknown>): void {
+    file.run(sql.remove, Number(row.id));
+    this.#isLoaded = false;
+    this.load(file);
+    if (row.kind !== "ban") return;
+    const heldUntil = this.#options.now() + this.#options.nameHoldMs;
+    for (const member of membersIn(row)) {
+      file.run(sql.unreserve, Math.max(heldUntil, this.#ends.ban.get(member) ?? 0), member);
+    }
   }
 
   #done(file: DatabaseFile, changed?: Sanction, others?: number): ModerationResult {
@@ -254,16 +270,7 @@ export class Sanctions {
   }
 
   #list(file: DatabaseFile): readonly Sanction[] {
-    return file.all(sql.all, this.#options.now()).map((row) => ({
-      id: Number(row.id),
-      kind: row.kind === "ban" ? "ban" : "mute",
-      member: String(row.member),
-      username: String(row.username),
-      at: Number(row.at),
-      until: Number(row.until),
-      by: String(row.by),
-      ...(row.network === null ? {} : { others: membersIn(row).length - 1 }),
-    }));
+    return file.all(sql.all, this.#options.now()).map(sanctionOf);
   }
 
   /** Returns the network of a member, unless a moderator is present there. */
@@ -293,6 +300,19 @@ function refused(
   code: "forbidden" | "network_protected" | "not_found",
 ): ModerationResult {
   return { kind: "refused", code };
+}
+
+function sanctionOf(row: Record<string, unknown>): Sanction {
+  return {
+    id: Number(row.id),
+    kind: row.kind === "ban" ? "ban" : "mute",
+    member: String(row.member),
+    username: String(row.username),
+    at: Number(row.at),
+    until: Number(row.until),
+    by: String(row.by),
+    ...(row.network === null ? {} : { others: membersIn(row).length - 1 }),
+  };
 }
 
 function membersIn(row: Record<string, unknown>): readonly string[] {

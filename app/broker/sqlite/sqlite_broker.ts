@@ -53,7 +53,7 @@ export interface SqliteBrokerOptions
 const shrinkPages = 200;
 /** Rows of each kind that one call of `prune` deletes, and rooms that it visits. */
 const pruneRows = 500;
-/** Entries that one step of pruning or sweeping visits if they are indexed: some 0.5 ms each. */
+/** Entries that one step of pruning or sweeping removes if they are indexed: some 0.5 ms each. */
 const indexedRows = 8;
 /** Nonces that an `append` moves to their table, besides two for each draft. */
 const nonceRows = 100;

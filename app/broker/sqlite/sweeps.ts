@@ -3,8 +3,9 @@
 import type { DeleteDraft, Moderator } from "../../chat/broker.ts";
 import type { DatabaseFile } from "./database.ts";
 
-/** Rooms that one step visits. */
+/** Rooms and entries that one step visits. */
 const stepRooms = 50;
+const stepEntries = 500;
 
 const sql = {
   add: "INSERT INTO sweeps (members, since, member, username) VALUES (?, ?, ?, ?)",
@@ -30,12 +31,13 @@ export function addSweep(
 }
 
 /**
- * Takes one step of the oldest sweep, through `entries` entries. Returns the deletions to append in the same transaction, one
- * per room, and whether more may be left.
+ * Takes one step of the oldest sweep, through up to `stepEntries` entries and `max` of the messages
+ * to delete. Returns the deletions to append in the same transaction, one per room, and whether
+ * more may be left.
  */
 export function sweepStep(
   file: DatabaseFile,
-  entries: number,
+  max: number,
 ): { readonly drafts: readonly DeleteDraft[]; readonly hasMore: boolean } {
   const drafts: DeleteDraft[] = [];
   const sweep = file.get(sql.next);
@@ -44,21 +46,32 @@ export function sweepStep(
   const since = Number(sweep.since);
   const members: ReadonlySet<string> = new Set(JSON.parse(String(sweep.members)));
   let [room, before] = [Number(sweep.room), Number(sweep.before)];
-  let left = entries;
-  for (let rooms = 0; rooms < stepRooms && left > 0; rooms++) {
-    const found = before > 0 ? file.get(sql.room, room) : file.get(sql.nextRoom, room, since);
+  let [entriesLeft, messagesLeft] = [stepEntries, max];
+  for (let rooms = 0; rooms < stepRooms && entriesLeft > 0 && messagesLeft > 0; rooms++) {
+    // The room may have been removed since the last step.
+    const same = before > 0 ? file.get(sql.room, room) : undefined;
+    if (same === undefined) before = 0;
+    const found = same ?? file.get(sql.nextRoom, room, since);
     if (found === undefined) {
       file.run(sql.remove, id);
       return { drafts, hasMore: true };
     }
     room = Number(found.id);
-    const rows = file.all(sql.entries, room, before || Number(found.head) + 1, left);
-    const recent = rows.filter(({ at }) => Number(at) >= since);
-    const targets = recent
-      .filter(({ member, hasText }) => hasText === 1 && members.has(String(member)))
-      .map(({ offset }) => Number(offset));
-    before = recent.length === left ? Number(recent.at(-1)?.offset) : 0;
-    left -= rows.length;
+    const targets: number[] = [];
+    const rows = file.all(sql.entries, room, before || Number(found.head) + 1, entriesLeft);
+    before = 0;
+    for (const { offset, at, member, hasText } of rows) {
+      if (Number(at) < since) {
+        before = 0;
+        break;
+      }
+      before = Number(offset);
+      entriesLeft--;
+      if (hasText !== 1 || !members.has(String(member))) continue;
+      targets.push(before);
+      if (--messagesLeft === 0) break;
+    }
+    if (entriesLeft > 0 && messagesLeft > 0) before = 0;
     if (targets.length === 0) continue;
     drafts.push({
       type: "delete",

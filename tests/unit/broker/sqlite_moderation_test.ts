@@ -3,8 +3,8 @@ import type { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
 import type { SqliteBrokerOptions } from "../../../app/broker/sqlite/sqlite_broker.ts";
 import type { Draft, ModerationResult, Moderator } from "../../../app/chat/broker.ts";
 import type { ModeratorCommand } from "../../../app/protocol/wire.ts";
-import { all, optionsFor, withBroker, withFile } from "../../support/sqlite_harness.ts";
-import { draft } from "./broker_contract.ts";
+import { all, change, optionsFor, withBroker, withFile } from "../../support/sqlite_harness.ts";
+import { defaults, draft } from "./broker_contract.ts";
 import type { Wall } from "./broker_contract.ts";
 import { deletion, edit, title } from "./entries_contract.ts";
 
@@ -332,3 +332,85 @@ Deno.test("SqliteBroker.prune() forgets ended sanctions, networks after a day, a
     assertEquals(neighbors(), 0);
     assertEquals(done(broker.moderation.moderate({ type: "sanctions" }, mona)).sanctions, []);
   }));
+
+Deno.test("SqliteBroker.claim() refuses newcomers while any ban of their network is in force [B6]", () =>
+  withModerator((broker, wall) => {
+    const claim = (member: string) => broker.claim(member, member, "tab", "192.0.2.1");
+    for (const member of ["first", "second"]) claim(member);
+    broker.append([from("first", "a"), from("second", "b")]);
+    const order = (member: string, seconds: number) =>
+      done(broker.moderation.moderate(ban(member, { network: true, seconds }), mona));
+    order("first", 60);
+    wall.ms += 1_000;
+    order("second", 3_600);
+    wall.ms += 60_000;
+    assertEquals(claim("newcomer"), { kind: "banned", retryAfter: 3_540_000 });
+    assertEquals(claim("first"), { kind: "banned", retryAfter: 3_540_000 });
+  }));
+
+Deno.test("SqliteBroker.moderation replaces a ban of the network with one of the member [B8]", () =>
+  withModerator((broker) => {
+    const claim = (member: string) => broker.claim(member, member, "tab", "192.0.2.1");
+    for (const member of ["troll", "other"]) claim(member);
+    done(broker.moderation.moderate(ban("troll", { network: true, seconds: 600 }), mona));
+    const { sanctions } = done(broker.moderation.moderate(ban("troll"), mona));
+    assertEquals(sanctions.map(({ member, others }) => [member, others]), [["troll", undefined]]);
+    assertEquals([claim("other"), claim("newcomer")], ["other", "newcomer"]);
+  }));
+
+Deno.test("SqliteBroker.moderation frees the names of members whose ban was lifted [B4] [N8]", () =>
+  withModerator((broker, wall) => {
+    for (const member of ["ada", "ben"]) {
+      broker.claim(member, member, "tab", "192.0.2.1");
+      broker.append([from(member, "a")]);
+    }
+    const order = (member: string, more: object) =>
+      done(broker.moderation.moderate(ban(member, { seconds: 9e6, ...more }), mona)).changed?.id;
+    const network = order("ada", { network: true });
+    order("ben", { seconds: 8e6 });
+    for (const member of ["ada", "ben"]) broker.release(member);
+    done(broker.moderation.moderate({ type: "lift", id: network ?? 0 }, mona));
+    assertEquals(broker.claim("eve", "ada"), undefined);
+    wall.ms += defaults.nameHoldMs;
+    assertEquals([broker.claim("eve", "ada"), broker.claim("eva", "ben")], ["ada", undefined]);
+  }));
+
+Deno.test("SqliteBroker.moderation continues a sweep after the room it was in is removed [B7]", () =>
+  withFile((path) => {
+    const wall = { ms: Date.UTC(2026, 0, 1) };
+    withBroker(moderated(path, wall), (broker) => {
+      broker.moderation.appoint("mona");
+      const drafts = Array.from(
+        { length: 1_000 },
+        (_, i) => from("troll", `a${i}`, { room: "big" }),
+      );
+      broker.append([...drafts, from("troll", "b", { room: "small" })]);
+      done(broker.moderation.moderate(ban("troll", { deleteMessages: true }), mona));
+      broker.moderation.sweep();
+    });
+    change(path, "DELETE FROM entries WHERE room = 1; DELETE FROM rooms WHERE id = 1");
+    withBroker(moderated(path, wall), (broker) => {
+      sweepAll(broker);
+      assertEquals(textsOf(broker, "small"), ["deleted by mona"]);
+    });
+  }));
+
+Deno.test("SqliteBroker.moderation sweeps a busy indexed room in few steps [B7]", () => {
+  const wall = { ms: Date.UTC(2026, 0, 1) };
+  withBroker({ ...moderated(":memory:", wall), search: true }, (broker) => {
+    broker.moderation.appoint("mona");
+    broker.append(
+      Array.from({ length: 2_000 }, (_, i) => from(i % 1_000 === 0 ? "troll" : "ben", `${i}`)),
+    );
+    while (broker.index());
+    done(broker.moderation.moderate(ban("troll", { deleteMessages: true }), mona));
+    let steps = 0;
+    for (let hasMore = true; hasMore; steps++) {
+      const step = broker.moderation.sweep();
+      if (step instanceof Promise) throw new Error("Cannot sweep: it waits");
+      hasMore = step.hasMore;
+    }
+    assertEquals(textsOf(broker).filter((text) => text === "deleted by mona").length, 2);
+    assert(steps < 10, `${steps} steps`);
+  });
+});
