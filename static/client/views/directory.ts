@@ -7,6 +7,7 @@ import type { DirectoryRoom } from "../../../app/protocol/wire.ts";
 import { panels, words } from "../words/language.ts";
 import { shortTime } from "./day_names.ts";
 import { button, element, setText } from "./dom.ts";
+import { form, statusLine } from "./forms.ts";
 
 const shownMax = 100;
 
@@ -23,9 +24,9 @@ export function directorySection(
     maxlength: 33,
     enterkeyhint: "go",
   });
-  const status = element("p", { class: "hint", role: "status" }, panels.loading);
+  const status = statusLine();
+  setText(status, panels.loading);
   const list = element("ul", { class: "directory" });
-  const form = element("form", {}, field, status, list);
   let rooms: readonly DirectoryRoom[] = [];
 
   const line = (room: string, about: string, title?: string) =>
@@ -61,9 +62,5 @@ export function directorySection(
   };
   load().catch(() => setText(status, words.loadFailed));
   field.addEventListener("input", draw);
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    list.querySelector("button")?.click();
-  });
-  return form;
+  return form(() => list.querySelector("button")?.click(), field, status, list);
 }

@@ -1,6 +1,6 @@
 // Creates DOM nodes. All of the page's nodes come from here, so text never becomes HTML.
 
-type Child = Node | string | undefined | false;
+export type Child = Node | string | undefined | false;
 type Attributes = Readonly<Record<string, string | number | boolean | undefined>>;
 
 /** Creates an element. Attributes that are `false` or `undefined` are left out; `true` is empty. */

@@ -5,18 +5,13 @@ import type { ChatClient } from "../state/chat_client.ts";
 import type { HiddenMembers } from "../state/hidden_members.ts";
 import { panels, words } from "../words/language.ts";
 import { button, element, setText } from "./dom.ts";
+import { checkbox, fieldForm, line, select, statusLine } from "./forms.ts";
 
-/** How long a mute or a ban lasts, in seconds. */
+/** How long a mute or a ban can last, in seconds. */
 const durations = [600, 3_600, 86_400, 604_800, 31_536_000];
 const defaultDuration = 86_400;
 /** The commands whose refusals these dialogs show. */
-const commands: ReadonlySet<string | undefined> = new Set([
-  "moderate",
-  "mute",
-  "ban",
-  "lift",
-  "sanctions",
-]);
+const commands = ["moderate", "mute", "ban", "lift", "sanctions"];
 
 /** The content of a dialog, and what redraws it after a change of the chat. */
 export interface Content {
@@ -29,29 +24,16 @@ export interface Content {
 export function codeForm(chat: ChatClient, onDone: () => void): Content {
   const input = element("input", { id: "moderator-code", type: "password", autocomplete: "off" });
   const problem = problemLine(chat);
-  const form = element(
-    "form",
-    {},
-    element("label", { for: input.id }, panels.moderatorCode),
-    element(
-      "div",
-      { class: "line" },
-      input,
-      element("button", { type: "submit", class: "primary" }, panels.continue),
-    ),
-    problem.node,
-  );
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
+  const submit = () => {
     problem.reset();
     if (input.value !== "") chat.command({ type: "moderate", code: input.value });
-  });
+  };
   return {
     title: panels.moderation,
-    nodes: [form],
+    nodes: [fieldForm(panels.moderatorCode, input, panels.continue, problem.node, submit)],
     update() {
-      if (chat.moderation.moderator) return onDone();
-      problem.update();
+      if (chat.moderation.moderator) onDone();
+      else problem.update();
     },
   };
 }
@@ -61,20 +43,18 @@ export function sanctionList(chat: ChatClient): Content {
   const list = element("section");
   const problem = problemLine(chat);
   let drawn: unknown;
-  const draw = ({ id, kind, username, member, until, by, others }: Sanction) =>
-    element(
-      "div",
-      { class: "line" },
-      element(
-        "p",
-        {},
-        `${panels.sanctionKinds[kind]}: `,
-        element("bdi", { translate: "no" }, username || member),
-        element("br"),
-        element("small", { class: "hint" }, panels.sanction(until, by, others)),
-      ),
-      button(panels.lift, () => chat.command({ type: "lift", id }), { class: "second" }),
+  const draw = ({ id, kind, username, member, until, by, others }: Sanction) => {
+    const about = element(
+      "p",
+      {},
+      `${panels.sanctionKinds[kind]}: `,
+      element("bdi", { translate: "no" }, username || member),
+      element("br"),
+      element("small", { class: "hint" }, panels.sanction(until, by, others)),
     );
+    const lift = () => chat.command({ type: "lift", id });
+    return line(about, button(panels.lift, lift, { class: "second" }));
+  };
   chat.command({ type: "sanctions" });
   return {
     title: panels.moderation,
@@ -84,12 +64,8 @@ export function sanctionList(chat: ChatClient): Content {
       const { sanctions } = chat.moderation;
       if (sanctions === drawn || sanctions === undefined) return;
       drawn = sanctions;
-      const items = sanctions.sanctions.map(draw);
-      list.replaceChildren(
-        ...items.length > 0 ? items : [
-          element("p", { class: "hint" }, panels.noSanctions),
-        ],
-      );
+      list.replaceChildren(...sanctions.sanctions.map(draw));
+      if (!list.hasChildNodes()) list.append(element("p", { class: "hint" }, panels.noSanctions));
     },
   };
 }
@@ -108,79 +84,64 @@ export function memberForm(
     else hidden.hide(member, username);
     actions.onHide();
   }, { class: "act" });
-  const section = element(
+  const hiding = element(
     "section",
     {},
     element("p", { class: "hint" }, panels.hideHint),
     element("div", {}, hide),
   );
-  if (!chat.moderation.moderator) return { title: username, nodes: [section], update() {} };
+  if (!chat.moderation.moderator) return { title: username, nodes: [hiding], update() {} };
 
-  const select = element(
-    "select",
-    {},
-    ...durations.map((seconds) =>
-      element(
-        "option",
-        { value: seconds, selected: seconds === defaultDuration },
-        panels.duration(seconds),
-      )
-    ),
-  );
-  const sweep = element("input", { type: "checkbox", checked: true });
-  const network = element("input", { type: "checkbox", disabled: true });
+  let seconds = defaultDuration;
+  const choices = Object.fromEntries(durations.map((each) => [each, panels.duration(each)]));
+  const duration = select(panels.howLong, choices, String(seconds), (value) => {
+    seconds = Number(value);
+  });
+  const sweep = checkbox(panels.banSweep, true);
   const networkLabel = element("span", {}, panels.banNetwork(undefined));
-  const send = (command: { type: "mute" } | { type: "ban" }) => () => {
-    const seconds = Number(select.value);
-    chat.command(
-      command.type === "mute"
-        ? { type: "mute", member, seconds }
-        : { type: "ban", member, seconds, deleteMessages: sweep.checked, network: network.checked },
-    );
+  const network = checkbox(networkLabel, false);
+  network.box.disabled = true;
+  const mute = button(panels.mute, () => {
+    chat.command({ type: "mute", member, seconds });
     actions.onSanction();
-  };
-  const form = element(
-    "section",
-    {},
-    element("label", { class: "line" }, panels.howLong, select),
-    element("label", { class: "line" }, panels.banSweep, sweep),
-    element("label", { class: "line" }, networkLabel, network),
-    element(
-      "div",
-      { class: "line" },
-      button(panels.mute, send({ type: "mute" }), { class: "second" }),
-      button(panels.ban, send({ type: "ban" }), { class: "primary" }),
-    ),
-  );
+  }, { class: "second" });
+  const ban = button(panels.ban, () => {
+    const deleteMessages = sweep.box.checked;
+    chat.command({ type: "ban", member, seconds, deleteMessages, network: network.box.checked });
+    actions.onSanction();
+  }, { class: "primary" });
   chat.command({ type: "neighbors", member });
   let drawn: NeighborsPush | undefined;
   return {
     title: username,
-    nodes: [form, section],
+    nodes: [
+      element("section", {}, duration, sweep.node, network.node, line(mute, ban)),
+      hiding,
+    ],
     update() {
       const { neighbors } = chat.moderation;
       if (neighbors === drawn || neighbors?.member !== member) return;
       drawn = neighbors;
-      network.disabled = neighbors.others === undefined;
+      network.box.disabled = neighbors.others === undefined;
       setText(networkLabel, panels.banNetwork(neighbors.others));
     },
   };
 }
 
-/** Returns a line that shows why the last command was refused. */
+/** Returns a line that shows why the last moderation command was refused. */
 function problemLine(chat: ChatClient) {
-  const node = element("p", { class: "hint trouble", role: "status" });
-  let old = chat.problem;
+  const node = statusLine("hint trouble");
+  let earlier = chat.problem;
   return {
     node,
     reset() {
-      old = chat.problem;
+      earlier = chat.problem;
       setText(node, "");
     },
     update() {
       const { problem } = chat;
-      if (problem === old || problem === undefined || !commands.has(problem.re)) return;
-      setText(node, words.problem(problem));
+      if (problem === undefined || problem === earlier) return;
+      if (commands.includes(problem.re ?? "")) setText(node, words.problem(problem));
     },
   };
 }

@@ -8,6 +8,7 @@ import type { HiddenMembers } from "../state/hidden_members.ts";
 import { panels, words } from "../words/language.ts";
 import { shortTime } from "./day_names.ts";
 import { button, element, setText } from "./dom.ts";
+import { form, statusLine } from "./forms.ts";
 
 /** How long after the last key a search starts. */
 const pauseMs = 300;
@@ -31,11 +32,10 @@ export function searchSection(
     enterkeyhint: "search",
   });
   field.value = query;
-  const status = element("p", { class: "hint", role: "status" });
+  const status = statusLine();
   const rooms = element("ul", { class: "directory" });
   const results = element("ul", { class: "results" });
   const more = button(panels.moreResults, () => void search(next), { class: "second" });
-  const form = element("form", {}, field, rooms, status, results, more);
   let next: string | undefined;
   let timer: number | undefined;
   /** Counts searches, so that a late response to an earlier one is dropped. */
@@ -105,15 +105,14 @@ export function searchSection(
     clearTimeout(timer);
     timer = setTimeout(search, pauseMs);
   });
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
+  drawRooms();
+  void search();
+  const submit = () => {
     const room = field.value === "" ? null : rooms.querySelector("button");
     if (room === null) void search();
     else room.click();
-  });
-  drawRooms();
-  void search();
-  return form;
+  };
+  return form(submit, field, rooms, status, results, more);
 }
 
 /** Returns a text with its matches marked. */

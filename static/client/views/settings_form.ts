@@ -10,6 +10,7 @@ import { keysWithPrefix, removeKey } from "../state/storage.ts";
 import { panels, words } from "../words/language.ts";
 import { copyButton } from "./copying.ts";
 import { button, element, setText } from "./dom.ts";
+import { checkbox, fieldForm, line, section, select, statusLine } from "./forms.ts";
 import { playSound } from "./notifications.ts";
 
 /** Returns the sections of the dialog. Notifications are those of the current room. */
@@ -23,10 +24,10 @@ export function settingsSections(
   const { theme, density, hours, notify, sound } = page.settings.current;
   const { themes, densities, hourChoices, notifyChoices } = panels;
 
-  const soundBox = element("input", { type: "checkbox", checked: sound });
-  soundBox.addEventListener("change", () => {
-    change({ sound: soundBox.checked });
-    if (soundBox.checked) playSound();
+  const soundBox = checkbox(panels.sound, sound);
+  soundBox.box.addEventListener("change", () => {
+    change({ sound: soundBox.box.checked });
+    if (soundBox.box.checked) playSound();
   });
   // Plain http has no notifications.
   const hasNotifications = isSecureContext && "Notification" in globalThis;
@@ -50,7 +51,7 @@ export function settingsSections(
         notify.get(room) ?? "mention",
         (level) => change({ notify: new Map(page.settings.current.notify).set(room, level) }),
       ),
-      element("label", { class: "line" }, panels.sound, soundBox),
+      soundBox.node,
       hasNotifications && permissionLine(),
     ),
     ...hidden.names.size > 0 ? [hiddenSection(hidden, page)] : [],
@@ -66,23 +67,16 @@ export function settingsSections(
 /** Returns the list of hidden members, with a button to show each again. */
 function hiddenSection(hidden: HiddenMembers, { redraw }: Page): HTMLElement {
   const lines = [...hidden.names].map(([member, username]) => {
-    const line = element(
-      "div",
-      { class: "line" },
-      element("bdi", { translate: "no" }, username),
-      button(panels.showMessages, () => {
-        hidden.show(member);
-        line.remove();
-        redraw();
-      }, { class: "second" }),
-    );
-    return line;
+    const show = () => {
+      hidden.show(member);
+      node.remove();
+      redraw();
+    };
+    const name = element("bdi", { translate: "no" }, username);
+    const node = line(name, button(panels.showMessages, show, { class: "second" }));
+    return node;
   });
   return section(panels.hiddenPeople, ...lines);
-}
-
-function section(title: string, ...lines: readonly (Node | false)[]): HTMLElement {
-  return element("section", {}, element("h3", {}, title), ...lines);
 }
 
 /** Returns the form for the name. `update` shows the server's reply. */
@@ -95,15 +89,7 @@ export function nameForm(chat: ChatClient, close: () => void) {
     maxlength: 64,
     dir: "auto",
   });
-  const hint = element("p", { class: "hint", role: "status" });
-  const submit = element("button", { type: "submit", class: "primary" }, panels.change);
-  const form = element(
-    "form",
-    {},
-    element("label", { for: input.id }, panels.yourName),
-    element("div", { class: "line" }, input, submit),
-    hint,
-  );
+  const hint = statusLine();
   const show = (problem: Problem | undefined) => {
     setText(hint, problem === undefined ? "" : words.problem(problem));
     input.ariaInvalid = String(problem !== undefined);
@@ -115,8 +101,7 @@ export function nameForm(chat: ChatClient, close: () => void) {
   };
   let wanted: string | undefined;
   input.addEventListener("input", check);
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
+  const form = fieldForm(panels.yourName, input, panels.change, hint, () => {
     const name = check();
     if (name === undefined) return;
     wanted = name;
@@ -136,33 +121,12 @@ export function nameForm(chat: ChatClient, close: () => void) {
   return { form, update };
 }
 
-function select<Value extends string>(
-  label: string,
-  options: Readonly<Record<Value, string>>,
-  current: Value,
-  onSelect: (value: Value) => void,
-): HTMLElement {
-  const values = Object.keys(options) as Value[];
-  const node = element(
-    "select",
-    {},
-    ...values.map((value) =>
-      element("option", { value, selected: value === current }, options[value])
-    ),
-  );
-  node.addEventListener("change", () => {
-    const value = values[node.selectedIndex];
-    if (value !== undefined) onSelect(value);
-  });
-  return element("label", { class: "line" }, label, node);
-}
-
 function permissionLine(): HTMLElement {
-  const line = element("p", { class: "hint", role: "status" });
+  const node = statusLine();
   const draw = () => {
     const { permission } = Notification;
     const ask = () => void Notification.requestPermission().then(draw);
-    line.replaceChildren(
+    node.replaceChildren(
       permission === "default"
         ? button(panels.allowNotifications, ask, { class: "act" })
         : permission === "granted"
@@ -171,7 +135,7 @@ function permissionLine(): HTMLElement {
     );
   };
   draw();
-  return line;
+  return node;
 }
 
 /** Offers a link that carries the identity to another device. */
@@ -187,7 +151,7 @@ function deviceLink({ chat, profile }: Page): HTMLElement {
     field.addEventListener("focus", () => field.select());
     place.replaceChildren(
       element("p", { class: "hint" }, panels.linkWarning),
-      element("div", { class: "line" }, field, copyButton(() => field.value, "second")),
+      line(field, copyButton(() => field.value, "second")),
     );
     field.focus();
   };
@@ -201,7 +165,7 @@ function forgetDevice(page: Page): HTMLElement {
   const offer = button(panels.forgetDevice, () => {
     place.replaceChildren(
       element("p", { class: "hint trouble" }, panels.forgetWarning),
-      element("div", { class: "line" }, confirm, cancel),
+      line(confirm, cancel),
     );
     cancel.focus();
   }, { class: "act" });
