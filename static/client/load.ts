@@ -1,16 +1,16 @@
-// Imports the page's scripts on demand, retries after a failure, and notices a new version.
+// Imports the page's scripts on demand, retries after a failure, and detects a new version.
 
 const retryMs = 10_000;
 
 /** How often the import of each script failed. */
 const failures = new Map<string, number>();
 
-/** Whether the server has another version of the page than this one. */
+/** Whether the server has another version of the page. */
 export let isOutdated = false;
 
 /**
- * Calls an importer such as `() => import("./dialogs.ts")`. Some browsers remember a failed import,
- * so the call after a failure uses another address for the same script.
+ * Calls an importer such as `() => import("./dialogs.ts")`. Some browsers cache a failed import, so
+ * the call after a failure uses another address of the same script.
  */
 export async function load<Module>(importer: () => Promise<Module>): Promise<Module> {
   const [, path = ""] = /import\("([^"]+)"\)/.exec(String(importer)) ?? [];

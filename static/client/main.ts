@@ -97,12 +97,7 @@ const composer = mountComposer(chat, shared, {
     if (!extras?.onSent()) conversation.goToEnd();
   },
 });
-const conversation = mountConversation(chat, {
-  redraw: drawSoon,
-  get aids() {
-    return extras?.conversationAids;
-  },
-});
+const conversation = mountConversation(chat, drawSoon, () => extras?.conversationAids);
 const sidebars = mountSidebars(chat, {
   showRoom: tryRoom,
   leaveRoom: (name) => complain(leaveRoom(name)),

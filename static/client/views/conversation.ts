@@ -1,21 +1,16 @@
-// The conversation: draws the rows of the current room, keeps the scroll position, and marks
-// messages as read once they have been on screen in a focused window.
+// The conversation: draws the rows of the current room, keeps the scroll position, and marks messages
+// read once they have been on screen in a focused window.
 
 import type { ChatClient } from "../state/chat_client.ts";
 import type { Room } from "../state/room.ts";
 import { words } from "../words/language.ts";
+import type { ConversationAids } from "./conversation_aids.ts";
 import { byId, setText } from "./dom.ts";
 import { KeyedList } from "./keyed_list.ts";
 import type { DrawnRow } from "./keyed_list.ts";
 import { ConversationRows } from "./message_rows.ts";
-import type { RowActions } from "./message_rows.ts";
 import { viewOf } from "./message_view.ts";
 import { refreshTimes } from "./times.ts";
-
-export interface ConversationActions extends RowActions {
-  /** Something changed that the page shows. */
-  redraw(): void;
-}
 
 /** Closer to the end than this counts as at the end. */
 const endPx = 48;
@@ -25,11 +20,15 @@ const olderPx = 600;
 const firstLinePx = 20;
 const timesIntervalMs = 30_000;
 
-/** Mounts the conversation; `update` draws a room. */
-export function mountConversation(chat: ChatClient, actions: ConversationActions) {
+/** Mounts the conversation; `update` draws a room. `getAids` returns the aids once loaded. */
+export function mountConversation(
+  chat: ChatClient,
+  redraw: () => void,
+  getAids: () => ConversationAids | undefined,
+) {
   const log = byId<"div">("log");
   const jump = byId<"button">("to-end");
-  const rows = new ConversationRows(chat, actions);
+  const rows = new ConversationRows(chat);
   const list = new KeyedList(byId<"div">("rows"));
   const savedScroll = new WeakMap<Room, { readonly isAtEnd: boolean; readonly top: number }>();
   let current: Room | undefined;
@@ -42,7 +41,7 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
   let watched: { readonly newSince: number | undefined } | undefined;
   let height = log.clientHeight;
   let lastScrollTop = 0;
-  /** The fraction of a pixel that the last correction could not scroll. */
+  /** The fraction of a pixel by which the last correction was rounded. */
   let scrollRest = 0;
   let drawn = { oldest: 0, isLive: false, hasAids: false, isWindow: false };
   let busyTimer: ReturnType<typeof setTimeout> | undefined;
@@ -52,27 +51,27 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
     lastScrollTop = log.scrollTop;
     isAtEnd = true;
   };
-  /** Notices that the person scrolled; the scroll event comes only with the next frame. */
+  /** Reads the scroll position: the scroll event comes only with the next frame. */
   const readScroll = () => {
     if (log.scrollTop === lastScrollTop) return;
     lastScrollTop = log.scrollTop;
     isAtEnd = !current?.window && log.scrollHeight - lastScrollTop - log.clientHeight < endPx;
   };
-  /** Marks visible messages as read, and loads more above them. */
+  /** Marks visible messages read, and loads older ones near the top. */
   const onView = () => {
     if (current === undefined) return;
     const offsets = messagesInView(log, list.drawn).flatMap((node) => viewOf(node)?.offset ?? []);
     const [first = 0] = offsets;
     const last = offsets.at(-1) ?? 0;
     const isUnread = current.readOffset < current.head && isOpened && !isJumping && hasFocus();
-    if (isUnread && current.markSeen(first, last)) actions.redraw();
-    // Messages that arrived but aren't drawn yet would look like missing ones.
+    if (isUnread && current.markSeen(first, last)) redraw();
+    // Don't load the same messages twice: older ones may have arrived but not been drawn.
     if (log.scrollTop < olderPx && current.oldest === drawn.oldest && !current.window) {
       chat.loadOlder(current.name);
     }
     const { unread, firstUnread, hasUnreadBefore } = current;
     const isAbove = isOpened && unread > 0 && firstUnread < first;
-    actions.aids?.showUnread(current, isAbove);
+    getAids()?.showUnread(current, isAbove);
     jump.hidden = isAtEnd;
     setText(
       jump,
@@ -84,18 +83,18 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
   const onFocusChange = () => {
     if (!hasFocus() && current?.unread === 0) current.newSince = undefined;
     watched = undefined;
-    if (refreshTimes()) actions.redraw();
+    if (refreshTimes()) redraw();
     onView();
   };
   addEventListener("focus", onFocusChange);
   addEventListener("blur", onFocusChange);
-  setInterval(() => refreshTimes() && actions.redraw(), timesIntervalMs);
+  setInterval(() => refreshTimes() && redraw(), timesIntervalMs);
   log.addEventListener("scroll", () => {
     readScroll();
     onView();
-    actions.aids?.showDay();
+    getAids()?.showDay();
   }, { passive: true });
-  // Unfolding a message moves the end away without scrolling.
+  // Unfolding a message moves the end without scrolling.
   log.addEventListener("fold", () => {
     lastScrollTop = NaN;
     readScroll();
@@ -107,7 +106,7 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
   });
   // A phone's keyboard shrinks the log from below. Keep the last rows in view.
   new ResizeObserver(() => {
-    // It has no height before it is shown.
+    // Hidden, the log has no height.
     const shrunkBy = height && height - log.clientHeight;
     height = log.clientHeight;
     if (isAtEnd) goToEnd();
@@ -129,14 +128,14 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
       }
       const isWindow = room.window !== undefined;
       if (isWindow) isAtEnd = false;
-      // Messages that arrive while the reader watches get no line "new since".
+      // Messages that arrive while the reader watches the end get no line "new since".
       const isWatching = !isOther && isAtEnd && watched !== undefined && hasFocus();
       if (isWatching) room.newSince = watched?.newSince;
       if (isAtEnd) room.trim();
-      // Screen readers read live messages aloud, but not loaded ones.
+      // Screen readers must read live messages aloud, but not those loaded or redrawn.
       const isLive = room.phase === "live";
-      const hasAids = actions.aids !== undefined;
-      // Once formatted, all messages are drawn again, and they must not be read again.
+      const aids = getAids();
+      const hasAids = aids !== undefined;
       const isHistory = isOther || isWindow || drawn.isWindow || !drawn.isLive ||
         room.oldest < drawn.oldest ||
         hasAids !== drawn.hasAids;
@@ -146,11 +145,11 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
       if (!isLoading) busyTimer = setTimeout(() => log.ariaBusy = "false");
       drawn = { oldest: room.oldest, isLive, hasAids, isWindow };
 
-      // The first message in view that stays keeps its place.
+      // Keep the position of the first visible message that survives the update.
       const anchors = isOther || isAtEnd
         ? []
         : messagesInView(log, list.drawn).map((node) => ({ node, top: topOf(node) }));
-      const unchanged = rows.update(room);
+      const unchanged = rows.update(room, aids);
       list.update(rows.rows, unchanged);
       const anchor = anchors.find(({ node }) => node.isConnected);
       if (isAtEnd) goToEnd();
@@ -163,13 +162,13 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
       }
       const isOpening = isLive && hasAids && !isOpened;
       isOpened ||= isOpening;
-      isJumping = actions.aids?.jump(room, isOpening && isAtEnd && room.unread > 0) ?? false;
+      isJumping = aids?.jump(room, isOpening && isAtEnd && room.unread > 0) ?? false;
       readScroll();
       onView();
-      // More arrived at once than fits the screen.
+      // More messages arrived at once than fit on the screen.
       if (isWatching && room.unread > 0 && room.newSince === undefined) {
         room.newSince = room.firstUnread - 1;
-        actions.redraw();
+        redraw();
       }
       watched = isAtEnd && hasFocus() && isLive ? { newSince: room.newSince } : undefined;
     },
@@ -178,12 +177,12 @@ export function mountConversation(chat: ChatClient, actions: ConversationActions
   };
 }
 
-/** Whether the person can be reading. A window can be visible without being in use. */
+/** Whether the person may be reading. A visible window isn't necessarily in use. */
 function hasFocus(): boolean {
   return document.hasFocus() && !document.hidden;
 }
 
-/** Returns the index of the first row for which a condition holds; it holds for all later rows. */
+/** Returns the index of the first row for which a condition holds, which holds for all later ones. */
 function firstRow(rows: readonly DrawnRow[], isAfter: (row: DOMRect) => boolean): number {
   let low = 0;
   let high = rows.length;

@@ -1,4 +1,4 @@
-// The rooms of the chat, in a dialog: find one, or create one.
+// The room directory: finds a room of the chat, or creates one.
 
 import { basePath } from "../browser.ts";
 import type { Page } from "../page.ts";
@@ -11,7 +11,7 @@ import { form, statusLine } from "./forms.ts";
 
 const shownMax = 100;
 
-/** Returns the field and the list. `open` shows a room. */
+/** Returns the content of the dialog. `open` shows a room. */
 export function directorySection(
   { profile }: Page,
   open: (room: string) => void,

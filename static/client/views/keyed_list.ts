@@ -1,4 +1,4 @@
-// Updates the content of an element from a list of rows, and leaves unchanged rows alone.
+// Updates the content of an element from a list of rows, and reuses the nodes of unchanged rows.
 
 import { element, keepFocus } from "./dom.ts";
 
@@ -6,12 +6,12 @@ import { element, keepFocus } from "./dom.ts";
 export interface Row {
   /** Identifies the row in its list. */
   readonly key: string;
-  /** Changes whenever the row has to be drawn again. */
+  /** Changes whenever the row must be drawn again. */
   readonly version: string;
   readonly create: () => HTMLElement;
   /**
-   * Rows with the same number share a parent within the list; numbers rise along the list. Laying
-   * out an element visits all of its children, so a long list needs blocks.
+   * Rows with the same number share a parent; numbers ascend. Layout visits all children of an
+   * element, so a long list needs blocks.
    */
   readonly block?: number;
 }
@@ -36,7 +36,7 @@ export class KeyedList {
     return this.#drawn;
   }
 
-  /** Makes the nodes match `rows`, in order. The first `unchanged` rows are as before. */
+  /** Makes the nodes match `rows`, of which the first `unchanged` are as before. */
   update(rows: readonly Row[], unchanged = 0): void {
     const before = this.#drawn.splice(unchanged);
     const { activeElement } = document;
@@ -64,7 +64,7 @@ export class KeyedList {
       this.#blocks.delete(block);
     }
     if (focused?.node.isConnected !== false) return;
-    // The focus stays on the row, or else in the list.
+    // Keep the focus on the same row, or else in the list.
     const again = this.#drawn.find(({ key }) => key === focused.key)?.node.querySelector("button");
     (again ?? this.#parent.querySelector<HTMLElement>("[aria-current]"))?.focus();
     keepFocus();

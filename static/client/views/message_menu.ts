@@ -1,5 +1,5 @@
-// The actions of a message: a row of words while it is pointed at or focused, and a menu by key, by
-// long press, or by "More".
+// The actions of a message: a row of words on hover or focus, and a menu on Enter, a long press or
+// "More".
 
 import { addressOf } from "../address.ts";
 import type { Page } from "../page.ts";
@@ -15,7 +15,7 @@ import { clockTime } from "./times.ts";
 import type { Writing } from "./writing.ts";
 
 const longPressMs = 500;
-/** A finger that moves farther scrolls. */
+/** Moving a finger farther than this scrolls. */
 const pressMovePx = 10;
 const copiedMs = 800;
 
@@ -70,7 +70,7 @@ export function mountMessageMenu(
     menu.querySelector("button")?.focus();
   };
 
-  /** Returns the actions that a message offers: first those that the row shows too. */
+  /** Returns the actions of a message: `quick` ones, which the row shows too, and others. */
   const actionsOf = (message: Message | OutboxMessage) => {
     const { room } = page;
     const text = room && amendmentOf(chat, room, message).view.text;
@@ -80,24 +80,26 @@ export function mountMessageMenu(
     const isModerator = chat.moderation.moderator !== undefined;
     const canCopy = navigator.clipboard !== undefined;
     const link = location.origin + addressOf(room.name, message.offset);
+    const quick = [
+      !isUnsent && button(panels.reply, act(() => writing.reply(message))),
+      isOwn && button(panels.edit, act(() => writing.edit(message))),
+    ];
+    const others = [
+      canCopy && !isUnsent && button(panels.copyLink, copy(link)),
+      canCopy && button(panels.copyText, copy(text)),
+      !isOwn && !isUnsent && button(
+        isModerator ? panels.moderateMember : panels.hideMember,
+        act(() => openMember(message.member, message.from)),
+      ),
+      (isOwn || isModerator && !isUnsent) && button(panels.delete, () =>
+        confirmDeletion(() => {
+          deleteMessage(chat, room, message);
+          page.redraw();
+        })),
+    ];
     return {
-      quick: [
-        !isUnsent && button(panels.reply, act(() => writing.reply(message))),
-        isOwn && button(panels.edit, act(() => writing.edit(message))),
-      ],
-      others: [
-        canCopy && !isUnsent && button(panels.copyLink, copy(link)),
-        canCopy && button(panels.copyText, copy(text)),
-        !isOwn && !isUnsent && button(
-          isModerator ? panels.moderateMember : panels.hideMember,
-          act(() => openMember(message.member, message.from)),
-        ),
-        (isOwn || isModerator && !isUnsent) && button(panels.delete, () =>
-          confirmDeletion(() => {
-            deleteMessage(chat, room, message);
-            page.redraw();
-          })),
-      ],
+      quick: quick.filter((it) => it !== false),
+      others: others.filter((it) => it !== false),
     };
   };
 
@@ -116,10 +118,10 @@ export function mountMessageMenu(
     const message = messageOf(article);
     if (message === undefined) return hide();
     const { quick, others } = actionsOf(message);
-    if (!others.some(Boolean)) return hide();
+    if (others.length === 0) return hide();
     shown = article;
     bar.replaceChildren(
-      ...quick.filter((node) => node !== false),
+      ...quick,
       button(panels.more, () => open(article), { "aria-haspopup": "dialog" }),
     );
     bar.ariaLabel = labelOf(article);
@@ -134,10 +136,9 @@ export function mountMessageMenu(
     const message = messageOf(article);
     if (message === undefined) return;
     const { quick, others } = actionsOf(message);
-    const buttons = [...quick, ...others].filter((node) => node !== false);
-    if (buttons.length === 0) return;
+    if (quick.length + others.length === 0) return;
     setText(status, "");
-    menu.replaceChildren(...buttons, status);
+    menu.replaceChildren(...quick, ...others, status);
     menu.ariaLabel = labelOf(article);
     menu.showModal();
     if (isTouch()) return;
@@ -150,7 +151,7 @@ export function mountMessageMenu(
     isPressed = false;
     if (target === menu) menu.close();
   });
-  // Lifting the finger that opened the menu may click what is under it. Keys click with detail 0.
+  // Lifting the finger that opened the menu may click a button under it. Keys click with detail 0.
   menu.addEventListener("click", (event) => {
     if (isPressed && event.detail > 0) event.stopPropagation();
   }, { capture: true });
@@ -165,12 +166,11 @@ export function mountMessageMenu(
     const article = target instanceof Element && target.closest("article");
     if (pointerType === "mouse" && article) show(article);
   });
-  log.addEventListener("pointerleave", ({ relatedTarget }) => {
-    if (!(relatedTarget instanceof Node && bar.contains(relatedTarget))) hide();
-  });
-  bar.addEventListener("pointerleave", ({ relatedTarget }) => {
-    if (!(relatedTarget instanceof Node && log.contains(relatedTarget))) hide();
-  });
+  for (const [left, entered] of [[log, bar], [bar, log]] as const) {
+    left.addEventListener("pointerleave", ({ relatedTarget }) => {
+      if (!(relatedTarget instanceof Node && entered.contains(relatedTarget))) hide();
+    });
+  }
   log.addEventListener("focusin", ({ target }) => {
     if (target instanceof Element && target.matches("article")) show(target);
   });
@@ -234,7 +234,7 @@ export function mountMessageMenu(
   });
 
   return {
-    /** The conversation was drawn. */
+    /** Follows the message after a redraw. */
     update(): void {
       if (shown?.isConnected === false) hide();
       else if (shown !== undefined) place(shown);

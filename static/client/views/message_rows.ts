@@ -1,5 +1,5 @@
-// Decides what the conversation shows and in which order: messages, days, what is new or missing,
-// presence, and the outbox.
+// Lists the rows of the conversation in order: messages, days, presence, the outbox, and lines about
+// new or missing messages.
 
 import type { ChatClient } from "../state/chat_client.ts";
 import type { OutboxMessage } from "../state/outbox.ts";
@@ -12,48 +12,41 @@ import { lineRow, ruleRow } from "./line_rows.ts";
 import { drawMessage } from "./message_view.ts";
 import { dayNumber, timesVersion } from "./times.ts";
 
-export interface RowActions {
-  /** Formats messages, and more; `undefined` until loaded. */
-  readonly aids: ConversationAids | undefined;
-}
-
 /** Messages of one author within this time form a group. */
 const groupMs = 5 * 60_000;
-/** The messages of one block of the list. */
+/** Offsets in each block of the list. */
 const blockLength = 50;
 
 /** The rows of the conversation. */
 export class ConversationRows {
   readonly rows: Row[] = [];
   readonly #chat: ChatClient;
-  readonly #actions: RowActions;
+  #aids: ConversationAids | undefined;
   #room: Room | undefined;
   #messages: readonly Message[] = [];
-  /** What all rows depend on. */
+  /** Changes when all rows must be drawn again. */
   #version = "";
   /** How many rows and events there are up to the last message. */
   #drawn = { rows: 0, events: 0 };
   #nextEvent = 0;
   /** Offset of the next message. Rows belong to its block. */
   #nextOffset = 0;
-  /** The message directly above, if nothing is between. */
+  /** The message directly above the next row, if that row follows a message. */
   #above: Pick<Message, "member" | "from" | "at"> | undefined;
 
-  constructor(chat: ChatClient, actions: RowActions) {
+  constructor(chat: ChatClient) {
     this.#chat = chat;
-    this.#actions = actions;
   }
 
-  /** Makes the rows those of a room. Returns how many at the start are as before. */
-  update(room: Room): number {
+  /** Makes the rows those of a room. Returns how many at the start are unchanged. */
+  update(room: Room, aids: ConversationAids | undefined): number {
     const { newSince, roster, window } = room;
     const { messages, oldest } = window ?? room;
-    const { username, member, outbox } = this.#chat;
-    const top = this.#actions.aids?.topRows(room) ?? [];
+    const { username, member, outbox, isReady } = this.#chat;
+    const top = aids?.topRows(room) ?? [];
     const unsent = window ? [] : outbox.messagesIn(room.name);
-    const { isReady } = this.#chat;
     const version = [
-      this.#actions.aids !== undefined,
+      aids !== undefined,
       username,
       member,
       newSince,
@@ -65,7 +58,7 @@ export class ConversationRows {
     ].join();
     const before = this.#messages;
     const last = before.at(-1);
-    // Usually messages are appended, and the rows before them stay.
+    // Usually messages are appended, and the earlier rows stay.
     const isAppended = room === this.#room && version === this.#version && last !== undefined &&
       before[0] === messages[0] && last === messages[before.length - 1];
     if (!isAppended) this.#drawn = { rows: 0, events: 0 };
@@ -73,6 +66,7 @@ export class ConversationRows {
     this.rows.length = unchanged;
     this.#nextEvent = this.#drawn.events;
     this.#above = isAppended ? last : undefined;
+    this.#aids = aids;
     this.#room = room;
     this.#version = version;
     this.#messages = messages;
@@ -96,33 +90,44 @@ export class ConversationRows {
     this.#addEvents();
     for (const message of unsent) {
       const { type, offset = 0 } = message;
-      // Messages that are loaded show their own edits.
-      if (type !== undefined && (type !== "edit" || offset >= room.oldest)) continue;
-      const isStart = this.#isStart({ member, from: username, at: message.at });
-      this.#add(outboxRow(this.#chat, room, message, isStart, this.#actions.aids));
+      // A loaded message shows its pending edit itself.
+      if (type === undefined || type === "edit" && offset < room.oldest) {
+        this.#addRow(room, message);
+      }
     }
     return unchanged;
   }
 
   #addMessage(room: Room, message: Message, previous: Message | undefined, oldest: number): void {
-    const { offset, member, nonce, at } = message;
+    const { offset, at } = message;
     const { newSince = Infinity } = room;
     if (previous === undefined || dayNumber(previous.at) !== dayNumber(at)) {
-      this.#addBetween(ruleRow(`day ${offset}`, "rule", this.#actions.aids?.dayName(at) ?? ""));
+      this.#addBetween(ruleRow(`day ${offset}`, "rule", this.#aids?.dayName(at) ?? ""));
     }
-    // Other entries may be between two messages.
+    // `newSince` may be the offset of an entry between two messages.
     if (newSince < offset && newSince >= (previous?.offset ?? oldest - 1)) {
-      const text = this.#actions.aids?.newSince(previous?.at) ?? "";
+      const text = this.#aids?.newSince(previous?.at) ?? "";
       this.#addBetween(ruleRow("new", "rule new", text));
     }
-    const isStart = this.#isStart(message);
-    const isMention = this.#chat.isMention(room, message);
-    const { aids } = this.#actions;
+    this.#addRow(room, message);
+  }
+
+  /** Adds the row of a message in the log or in the outbox. */
+  #addRow(room: Room, message: Message | OutboxMessage): void {
+    const chat = this.#chat;
+    const aids = this.#aids;
+    const { nonce, at } = message;
+    const isUnsent = "state" in message;
+    const { member, from, offset } = isUnsent
+      ? { member: chat.member, from: chat.username, offset: undefined }
+      : message;
+    const isStart = this.#isStart({ member, from, at });
+    const isMention = !isUnsent && chat.isMention(room, message);
     const amendment = aids?.amendmentOf(room, message);
     this.#add({
       // The row of an own message keeps its key when the message leaves the outbox.
-      key: member === this.#chat.member ? `nonce ${nonce}` : `message ${room.name} ${offset}`,
-      // After a reset another message can have the same offset.
+      key: member === chat.member ? `nonce ${nonce}` : `message ${room.name} ${offset}`,
+      // After a reset, another message can have the same offset.
       version: [
         isStart,
         isMention,
@@ -134,8 +139,11 @@ export class ConversationRows {
         amendment?.version,
       ].join(),
       create: () => {
-        const view = { ...message, ...amendment?.view, isStart, isMention };
-        return drawMessage(view, this.#chat.readerOf(room), aids?.formatter, amendment?.draw());
+        const view = { ...message, ...amendment?.view, offset, from, isStart, isMention };
+        const node = drawMessage(view, chat.readerOf(room), aids?.formatter, amendment?.draw());
+        // Screen readers read a message aloud once it is in the log or has failed.
+        if (isUnsent && message.state === "pending") node.ariaLive = "off";
+        return node;
       },
     });
   }
@@ -162,36 +170,7 @@ export class ConversationRows {
     const events = this.#room?.roster.events ?? [];
     const start = this.#nextEvent;
     while ((events[this.#nextEvent]?.afterOffset ?? Infinity) < this.#nextOffset) this.#nextEvent++;
-    const text = this.#actions.aids?.describe(events.slice(start, this.#nextEvent)) ?? "";
+    const text = this.#aids?.describe(events.slice(start, this.#nextEvent)) ?? "";
     if (text !== "") this.#addBetween(lineRow(`presence ${events[start]?.id}`, "presence", text));
   }
-}
-
-function outboxRow(
-  chat: ChatClient,
-  room: Room,
-  message: OutboxMessage,
-  isStart: boolean,
-  aids: ConversationAids | undefined,
-): Row {
-  const amendment = aids?.amendmentOf(room, message);
-  return {
-    key: `nonce ${message.nonce}`,
-    version: [isStart, aids !== undefined, timesVersion, amendment?.version].join(),
-    create: () => {
-      const view = {
-        ...message,
-        ...amendment?.view,
-        offset: undefined,
-        from: chat.username,
-        isStart,
-        isMention: false,
-      };
-      const extra = amendment?.draw();
-      const node = drawMessage(view, chat.readerOf(room), aids?.formatter, extra);
-      // A pending message is read aloud once it is in the log or has failed.
-      if (message.state === "pending") node.ariaLive = "off";
-      return node;
-    },
-  };
 }

@@ -1,5 +1,5 @@
-// Navigation: the sidebars, which float over the conversation on narrow screens, one at a time, and
-// the field that opens a room.
+// Navigation: the sidebars, which are drawers over the conversation on narrow screens, and the field
+// that opens a room.
 
 import type { Page } from "../page.ts";
 import { suggestRoomName } from "../../../app/protocol/room_suggestion.ts";
@@ -17,7 +17,7 @@ export function mountNavigation({ showRoom }: Page) {
   let opener: HTMLElement | undefined;
 
   const isFloating = (sidebar: HTMLElement) => getComputedStyle(sidebar).position === "fixed";
-  /** Opens a sidebar and focuses it. Beside the conversation, it only gets the focus. */
+  /** Focuses a sidebar. On narrow screens, opens it as a drawer first. */
   const open = (sidebar: HTMLElement, by: HTMLElement) => {
     if (isFloating(sidebar)) {
       opener = by;
@@ -41,7 +41,7 @@ export function mountNavigation({ showRoom }: Page) {
     if (history.state === "drawer") history.back();
   };
   shade.addEventListener("click", close);
-  // A wider screen shows the sidebar beside the conversation again.
+  // On a wider screen the sidebar no longer is a drawer.
   addEventListener("resize", () => {
     const drawer = drawers.find(({ classList }) => classList.contains("open"));
     if (drawer !== undefined && !isFloating(drawer)) close();

@@ -11,29 +11,29 @@ import { viewOf } from "./message_view.ts";
 
 export type Permalinks = ReturnType<typeof mountPermalinks>;
 
-/** How many entries after the message are loaded with it. */
+/** Entries loaded after the message, for context. */
 const contextLength = 50;
-/** How many entries are loaded at once after those shown. */
+/** Entries in each page loaded after the window. */
 const pageLength = 100;
-/** More messages load when the reader is closer to either end than this. */
+/** Scrolling closer to either end of the window than this loads more. */
 const nearPx = 600;
 
-/** Mounts the permalinks. The address alone says which message is open. */
+/** Mounts the permalinks. The address alone decides which message is open. */
 export function mountPermalinks(page: Page) {
   const { chat } = page;
   const log = byId<"div">("log");
-  /** The address that was opened last, and whether its message has been shown. */
+  /** The address opened last, and whether its message has been shown. */
   let opened = { path: "", isShown: false };
   let marked: Element | undefined;
-  /** Entries in the next page after the window. Pages are limited in bytes, so it can be too many. */
+  /** How much newer to ask for: less after a page that its limit in bytes cut off. */
   let step = pageLength;
-  /** Where each room was scrolled to when its window opened. */
+  /** Each room's scroll position before its window opened. */
   const savedTop = new WeakMap<Room, number>();
-  /** Whether the end of the log is shown again, and has to be scrolled. */
+  /** Whether a window has closed, so that the scroll position must be restored. */
   let isClosed = false;
 
   const isActive = () => messageInAddress() !== undefined;
-  /** Shows the end of the log again. */
+  /** Returns to the end of the log. */
   const leave = () => {
     const { room } = page;
     if (room === undefined || !isActive()) return;
@@ -52,7 +52,7 @@ export function mountPermalinks(page: Page) {
     page.redraw();
   };
 
-  /** Loads the window around a message, which may have to be the last of its page. */
+  /** Loads a window around a message, or one that ends with it if the page is cut off before. */
   const loadAround = (room: Room, offset: number, before = offset + contextLength) => {
     chat.loadHistory(room, before, (page) => {
       room.first = page.first;
@@ -64,7 +64,7 @@ export function mountPermalinks(page: Page) {
       else loadAround(room, offset, offset + 1);
     });
   };
-  // Entries that arrive meanwhile amend the window, so each page is added to it as it is then.
+  // Live entries may amend the window during a request, so add the page to the current window.
   const loadOlder = (room: Room, { oldest }: LogWindow) =>
     chat.loadHistory(room, oldest, (page) => {
       const older = windowOf(page);
@@ -85,7 +85,7 @@ export function mountPermalinks(page: Page) {
       const added = newer.messages.filter(({ offset }) => offset > newest);
       room.window = { ...window, messages: [...window.messages, ...added], newest: newer.newest };
     });
-  /** Loads what is near the visible part, or joins the window to the end of the log. */
+  /** Loads more of the log near the visible part, or merges the window with the end of the log. */
   const extend = (room: Room) => {
     const { window } = room;
     if (window === undefined || !opened.isShown) return;
@@ -93,7 +93,7 @@ export function mountPermalinks(page: Page) {
       const older = window.messages.filter(({ offset }) => offset < room.oldest);
       room.extend(older, Math.min(window.oldest, room.oldest));
       room.window = undefined;
-      // What was unread before the end of the log is loaded now.
+      // Unread messages before the end of the log are loaded now.
       chat.recountMentions();
     } else if (log.scrollTop < nearPx && window.oldest > room.first) loadOlder(room, window);
     else if (log.scrollHeight - log.scrollTop - log.clientHeight < nearPx) loadNewer(room, window);
@@ -105,7 +105,7 @@ export function mountPermalinks(page: Page) {
   }, { passive: true });
 
   return {
-    /** Whether the address has a message, so that the room doesn't open at its first unread one. */
+    /** Whether the address names a message; else a room opens at its first unread one. */
     isActive,
     /** Whether that message is still loading. */
     isPending: () => isActive() && !opened.isShown,
@@ -116,13 +116,13 @@ export function mountPermalinks(page: Page) {
       if (isOther) page.openRoom(room);
       if (room !== page.room?.name) return;
       const path = addressOf(room, offset);
-      // The other room is not a stop on the way back.
+      // Going back must not stop at the end of the other room.
       if (isOther || path === location.pathname) history.replaceState(null, "", path);
       else history.pushState(null, "", path);
       opened = { path: "", isShown: false };
       page.redraw();
     },
-    /** Decides, before a room is drawn, which part of its log is shown. */
+    /** Chooses the part of a room's log to show. Call it before drawing the room. */
     update(room: Room): void {
       const offset = messageInAddress();
       if (offset === undefined || location.pathname !== opened.path) {
@@ -133,7 +133,7 @@ export function mountPermalinks(page: Page) {
       const range = offset >= room.oldest ? room : room.window;
       if (range === room) close(room);
       if (range !== undefined) {
-        // Before the room is live, newer messages may still come.
+        // Until the room is live, the message may still arrive.
         const isKnown = range.messages.some((message) => message.offset === offset);
         if (!isKnown && room.phase === "live") giveUp(room);
       } else if (room.phase === "live") {
@@ -141,7 +141,7 @@ export function mountPermalinks(page: Page) {
         else loadAround(room, offset);
       }
     },
-    /** Marks the message in the drawn room, and scrolls to it at first. */
+    /** Marks the message in the drawn room, and scrolls to it once. */
     mark(room: Room): void {
       if (isClosed) log.scrollTop = savedTop.get(room) ?? 0;
       isClosed = false;

@@ -9,9 +9,9 @@ import { panels, words } from "../words/language.ts";
 import { button, byId, element, setText, withNames } from "./dom.ts";
 import { isolate } from "./presence_lines.ts";
 
-/** A shorter interruption is not shown. */
+/** Shorter interruptions are not shown. */
 const shortMs = 2_000;
-/** A page that is ready sooner was served by the server it talks to. */
+/** A page that is ready sooner than this is of the server's version. */
 const freshMs = 10_000;
 
 /** Why the page has no connection, and what the person can do about it. */
@@ -23,7 +23,7 @@ export interface Trouble {
 
 const reload = () => location.reload();
 
-/** Returns why signing in takes so long; `undefined` while the server may still answer. */
+/** Returns why signing in is delayed; `undefined` while the server may still answer. */
 export function signInTrouble(chat: ChatClient): Trouble | undefined {
   const lasting = lastingTrouble(chat);
   if (lasting !== undefined) return lasting;
@@ -33,7 +33,7 @@ export function signInTrouble(chat: ChatClient): Trouble | undefined {
   return chat.status.kind === "backoff" ? { sentence: panels.unreachable } : undefined;
 }
 
-/** Returns the trouble that another attempt to connect does not end. */
+/** Returns the trouble that reconnecting won't end. */
 function lastingTrouble(chat: ChatClient): Trouble | undefined {
   const { status } = chat;
   const problem = waitReason(chat);
@@ -50,12 +50,12 @@ function lastingTrouble(chat: ChatClient): Trouble | undefined {
   return { sentence };
 }
 
-/** Returns what the server, or a proxy before it, said about the connection. */
+/** Returns the reason that the server or its proxy gave. */
 function waitReason({ status, problem }: ChatClient): Problem | undefined {
   return status.kind === "backoff" ? status.problem : problem;
 }
 
-/** Mounts both lines. `redraw` is called when time alone changes them. */
+/** Mounts both lines. Calls `redraw` when they must change after some time. */
 export function mountStatusLine(chat: ChatClient, redraw: () => void) {
   const line = byId<"p">("status");
   const typing = byId<"p">("typing");
@@ -67,7 +67,7 @@ export function mountStatusLine(chat: ChatClient, redraw: () => void) {
   let lastTopic = "";
   let lastTyping = "";
 
-  /** Shows a sentence. Screen readers read it only if its topic changed: not each second left. */
+  /** Shows a sentence. Screen readers read it if its topic changed, so not every second. */
   const show = (sentence: string, label = "", onAct = () => {}, topic = sentence) => {
     if (text.textContent.trim() !== sentence) {
       line.ariaLive = topic === lastTopic ? "off" : "polite";
@@ -81,14 +81,14 @@ export function mountStatusLine(chat: ChatClient, redraw: () => void) {
   };
   const tryNow = () => chat.connection.retryNow();
 
-  /** Shows why the chat isn't ready. Returns false unless that may pass in a moment. */
+  /** Shows why the chat isn't ready. Returns whether that is too recent to be shown. */
   const showTrouble = (since: number): boolean => {
     const { status } = chat;
     const now = performance.now();
     const shortFor = since + shortMs - now;
     const problem = waitReason(chat);
     const reason = problem && words.problem(problem);
-    // Another attempt is not a new topic.
+    // A further attempt to connect is no new topic.
     const topic = reason ?? (lastTopic || panels.connecting);
     const lasting = lastingTrouble(chat);
     if (lasting !== undefined) show(lasting.sentence, lasting.label, lasting.onAct);
@@ -106,7 +106,7 @@ export function mountStatusLine(chat: ChatClient, redraw: () => void) {
   };
 
   return {
-    /** Draws both lines. Returns whether the connection works, or stopped only a moment ago. */
+    /** Draws both lines. Returns false once the connection has been lost for a while. */
     update({ roster }: Room): boolean {
       const names = roster.typing.map(isolate);
       const sentence = names.length === 0 ? "" : panels.typing(names);
@@ -114,7 +114,7 @@ export function mountStatusLine(chat: ChatClient, redraw: () => void) {
       lastTyping = sentence;
       clearTimeout(timer);
       if (!chat.isReady) return showTrouble(troubleSince ??= performance.now());
-      // Servers restart for new versions.
+      // The server may have restarted with a new version.
       const isBack = troubleSince !== undefined && performance.now() > freshMs;
       if (isBack) void checkVersion().then(redraw);
       troubleSince = undefined;

@@ -1,4 +1,4 @@
-// Formats times in the reader's language, time zone and clock, all of which may change.
+// Formats times in the reader's language, time zone and clock. The last two may change.
 
 import type { Settings } from "../state/settings.ts";
 import { locale } from "../words/language.ts";
@@ -6,7 +6,7 @@ import { locale } from "../words/language.ts";
 let hours: Settings["hours"];
 let clock: Intl.DateTimeFormat;
 let full: Intl.DateTimeFormat;
-/** Changes when whatever shows a time must be drawn again. */
+/** Changes when all times must be drawn again. */
 export let timesVersion = "";
 
 /** Follows the setting, the time zone and the date. Returns whether times must be drawn again. */
