@@ -52,7 +52,7 @@ export function problemResponse(problem: Problem, request: Request, chat: Chat):
 function problemPage(title: string, detail: string, chat: Chat, room?: string): string {
   const [path, text] = room === undefined
     ? ["/", "Go to the chat"]
-    : [`/r/${room}`, `Go to ${room}`];
+    : [`/r/${room}`, `Go to #${room}`];
   const body = `  <body>
     <main class="prompt">
       <div>

@@ -95,6 +95,9 @@ export function mountExtras(
     },
     /** Runs a slash command. Returns a complaint if it cannot. */
     runCommand(command: string, argument: string): Complaint | undefined {
+      // That of an earlier command.
+      chat.problem = undefined;
+      page.redraw();
       switch (command) {
         case "/nick": {
           const parsed = parseUsername(argument);

@@ -3,6 +3,7 @@
 import type { NeighborsPush, Sanction } from "../../../app/protocol/wire.ts";
 import type { ChatClient } from "../state/chat_client.ts";
 import type { HiddenMembers } from "../state/hidden_members.ts";
+import type { Problem } from "../state/problem.ts";
 import { panels, words } from "../words/language.ts";
 import { button, element, setText } from "./dom.ts";
 import { checkbox, fieldForm, line, select, statusLine } from "./forms.ts";
@@ -10,8 +11,13 @@ import { checkbox, fieldForm, line, select, statusLine } from "./forms.ts";
 /** How long a mute or a ban can last, in seconds. */
 const durations = [600, 3_600, 86_400, 604_800, 31_536_000];
 const defaultDuration = 86_400;
-/** The commands whose refusals these dialogs show. */
-const commands = ["moderate", "mute", "ban", "lift", "sanctions"];
+/** The commands of these dialogs. */
+const commands = ["moderate", "mute", "ban", "lift", "sanctions", "neighbors"];
+
+/** Returns whether these dialogs show a problem themselves. */
+export function isShownInDialog({ re = "" }: Problem): boolean {
+  return commands.includes(re);
+}
 
 /** The content of a dialog, and what redraws it after a change of the chat. */
 export interface Content {
@@ -22,7 +28,12 @@ export interface Content {
 
 /** Returns the form for the moderator code. Calls `onDone` once the member is a moderator. */
 export function codeForm(chat: ChatClient, onDone: () => void): Content {
-  const input = element("input", { id: "moderator-code", type: "password", autocomplete: "off" });
+  const input = element("input", {
+    id: "moderator-code",
+    type: "password",
+    autocomplete: "off",
+    autofocus: true,
+  });
   const problem = problemLine(chat);
   const submit = () => {
     problem.reset();
@@ -141,7 +152,7 @@ function problemLine(chat: ChatClient) {
     update() {
       const { problem } = chat;
       if (problem === undefined || problem === earlier) return;
-      if (commands.includes(problem.re ?? "")) setText(node, words.problem(problem));
+      if (isShownInDialog(problem)) setText(node, words.problem(problem));
     },
   };
 }

@@ -7,6 +7,7 @@ import type { Room } from "../state/room.ts";
 import { banEndIn } from "../words/formats.ts";
 import { panels, words } from "../words/language.ts";
 import { button, byId, element, setText, withNames } from "./dom.ts";
+import { isShownInDialog } from "./moderation.ts";
 import { isolate } from "./presence_lines.ts";
 
 /** Shorter interruptions are not shown. */
@@ -118,7 +119,8 @@ export function mountStatusLine(chat: ChatClient, redraw: () => void) {
       const isBack = troubleSince !== undefined && performance.now() > freshMs;
       if (isBack) void checkVersion().then(redraw);
       troubleSince = undefined;
-      if (chat.problem !== undefined) show(words.problem(chat.problem));
+      const { problem } = chat;
+      if (problem !== undefined && !isShownInDialog(problem)) show(words.problem(problem));
       else if (isOutdated) show(words.newVersion, panels.reload, reload);
       else show("");
       return true;

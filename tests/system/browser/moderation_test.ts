@@ -25,11 +25,13 @@ browserTest("bans a member with what it wrote, says so to it, and lifts the ban"
   await send(troll, "spam");
   await waitForMessage(mona, "spam");
   await send(mona, "/moderate");
+  await mona.locator("#moderator-code:focus").waitFor();
   await become(mona, "a-wrong-guess");
   await mona.locator("#dialog", { hasText: "Wrong moderator code." }).waitFor();
   await become(mona, code);
   await mona.locator("#dialog", { hasText: "Nobody is muted or banned." }).waitFor();
   await mona.keyboard.press("Escape");
+  assertEquals(await mona.locator("#status").textContent(), "");
 
   await choose(mona, "spam", "Mute, ban or hide…");
   const dialog = mona.locator("#dialog[open]");

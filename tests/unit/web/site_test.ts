@@ -378,7 +378,7 @@ Deno.test("serveWeb() offers a room whose name resembles the address [D2]", asyn
     assertEquals([response.status, problem.code, problem.room], [404, "room_invalid", room], path);
   }
   const page = await fetchPath(running, "/r/My%20Room", { headers: { accept: "text/html" } });
-  assertStringIncludes(page.body, '<a class="link" href="/r/my-room">Go to my-room</a>');
+  assertStringIncludes(page.body, '<a class="link" href="/r/my-room">Go to #my-room</a>');
 });
 
 Deno.test("serveWeb() lists a room's members at /here unless the chat has an access code", async () => {
