@@ -1,5 +1,5 @@
-// Decides which tab of a browser notifies about a message: none while one of them has the focus,
-// otherwise exactly one. Pure: the channel between tabs, the clock and randomness are injected.
+// Decides which tab of a browser notifies about a message: exactly one, or none while one of them has
+// the focus. Pure: the channel between tabs, the clock and randomness are injected.
 
 export interface NotificationLeaderPorts {
   /** Tells the other tabs that a message is handled. */
@@ -13,9 +13,9 @@ export interface NotificationLeaderPorts {
   random(): number;
 }
 
-/** Time for the other tabs to answer a query. */
+/** How long other tabs have to answer a query. */
 const answerMs = 100;
-/** Tabs act in random order within this time; an announcement arrives within about 1 ms. */
+/** Tabs act at random within this time, so that the first one's announcement reaches the others. */
 const spreadMs = 400;
 const handledMax = 200;
 

@@ -2,7 +2,7 @@
 
 import type { JoinedPush, LeftPush, MemberInfo, RenamedPush } from "../../../app/protocol/wire.ts";
 
-/** A member joined, left, timed out or was renamed. Kept by this page only, not in the log. */
+/** A member joined, left, timed out or was renamed. Not part of the log. */
 export interface PresenceEvent {
   readonly kind: "joined" | "left" | "timeout" | "renamed";
   /** Unique in its room. */
@@ -20,7 +20,7 @@ const eventsMax = 200;
 export class Roster {
   /** Usernames by member; empty if the room is crowded. */
   readonly members = new Map<string, string>();
-  /** Known in a crowded room too. */
+  /** How many members are here; known in a crowded room too. */
   count = 0;
   isCrowded = false;
   typing: readonly string[] = [];

@@ -1,5 +1,5 @@
-// Stores the outbox of one tab where all tabs can find it. Each message has its own key, so no tab
-// overwrites another's, and belongs to a tab; open tabs adopt the messages of tabs that are gone.
+// Stores the outbox of one tab in the storage of all tabs. Each message belongs to a tab and has its
+// own key, so no tab overwrites another's. Open tabs adopt the messages of closed ones.
 
 import type { OutboxMessage, OutboxStore } from "./outbox.ts";
 import { isTimestamp } from "./message.ts";
@@ -22,13 +22,13 @@ export class TabOutbox implements OutboxStore {
   /** Nonces of the messages that this tab has loaded or stored. */
   readonly #held = new Set<string>();
 
-  /** All tabs have `shared` in common; `own` belongs to this tab and survives its reloads. */
+  /** All tabs use the storage `shared`; `own` belongs to this tab and survives its reloads. */
   constructor(shared: KeyValue, own: KeyValue, newId: () => string, now: () => number) {
     this.#shared = shared;
     this.#own = own;
     this.#now = now;
     const owner = readJson(own, ownerKey);
-    // A browser copies `own` into a duplicate of a tab, which has then not released its messages.
+    // A duplicate of a tab starts with a copy of `own`, but its original is still open.
     const isReload = typeof owner === "string" && readJson(shared, tabPrefix + owner) === null;
     this.#owner = isReload ? owner : newId();
     writeJson(own, ownerKey, this.#owner);
@@ -40,19 +40,18 @@ export class TabOutbox implements OutboxStore {
     writeJson(this.#shared, tabPrefix + this.#owner, this.#now());
   }
 
-  /** Lets other tabs adopt this one's messages, unless it comes back first, as in a reload. */
+  /** Lets other tabs adopt this one's messages, unless it is only reloading. */
   release(): void {
     removeKey(this.#shared, tabPrefix + this.#owner);
   }
 
   /**
-   * Asks all open tabs for a heartbeat, if there are messages that this one doesn't hold. Some
-   * seconds later, pass the result to {@linkcode load}, which then adopts the messages of tabs that
-   * sent none.
+   * Asks all open tabs for a heartbeat, if there are messages that this one doesn't hold. Pass the
+   * result to {@linkcode load} a few seconds later, to adopt the messages of tabs that sent none.
    */
   callRoll(): number | undefined {
     const now = this.#now();
-    // A duplicate made while another tab thought this one gone has the same owner.
+    // Compare nonces: a duplicate made while this tab seemed closed has the same owner.
     if (this.#storedMessages().every(({ nonce }) => this.#held.has(nonce))) return undefined;
     this.heartbeat();
     writeJson(this.#shared, rollCallKey, now);
@@ -82,7 +81,7 @@ export class TabOutbox implements OutboxStore {
     this.#held.add(message.nonce);
     const stored = { ...message, owner: this.#owner };
     const isShared = writeJson(this.#shared, key, stored);
-    // A full storage still lets the tab keep something for its reloads.
+    // If `shared` is full, `own` may still have room, and survives reloads.
     if (isShared) removeKey(this.#own, key);
     else writeJson(this.#own, key, stored);
     return isShared;
@@ -108,7 +107,7 @@ export class TabOutbox implements OutboxStore {
 
   #isGone(owner: string, heardSince = this.#now() - tabTimeoutMs): boolean {
     const lastHeard = readJson(this.#shared, tabPrefix + owner);
-    // A time in the future is from before the clock was set back.
+    // A time in the future was written before the clock was set back.
     return !isTimestamp(lastHeard) || lastHeard < heardSince || lastHeard > this.#now();
   }
 }
@@ -119,7 +118,7 @@ function isStoredMessage(value: unknown): value is StoredMessage {
   const stored: Unchecked<StoredMessage> = Object(value);
   const { nonce, room, text, at, state, problem, owner, type = "edit" } = stored;
   const { code, message } = Object(problem ?? { code: "", message: "" }) as Record<string, unknown>;
-  // The server rejects any other nonce without naming it, and the message would stay in flight.
+  // The server refuses any other nonce without naming it, and the message would stay in flight.
   return /^[\w-]{1,36}$/.test(String(nonce)) && isTimestamp(at) &&
     [nonce, room, text, owner, code, message].every((field) => typeof field === "string") &&
     ["pending", "stale", "failed"].includes(String(state)) &&

@@ -1,5 +1,5 @@
-// Additions to the conversation that load after the page: formatting, presence lines, the count of
-// unread messages above, the day while scrolling, and copying.
+// The parts of the conversation that load after the page: formatting, presence lines, the pill with
+// the unread messages above, the day while scrolling, and copying.
 
 import type { Page } from "../page.ts";
 import type { OutboxMessage } from "../state/outbox.ts";
@@ -10,7 +10,6 @@ import { amendmentOf } from "./amendments.ts";
 import { button, byId, element, setText } from "./dom.ts";
 import { createFormatter } from "./message_text.ts";
 import { viewOf } from "./message_view.ts";
-import type { MessageView } from "./message_view.ts";
 import type { Permalinks } from "./permalinks.ts";
 import { presenceSentences } from "./presence_lines.ts";
 import { dayName, shortTime } from "./day_names.ts";
@@ -33,7 +32,7 @@ export function mountConversationAids(
   const log = byId<"div">("log");
   const day = element("p", { class: "day", "aria-hidden": "true", hidden: true });
   let shown: Room | undefined;
-  /** The room whose older messages are loading until the first unread one is there. */
+  /** The room that loads older messages until its first unread one is loaded. */
   let jumpingIn: Room | undefined;
   const jumpIn = (room: Room) => {
     const rows = Array.from(document.querySelectorAll("#rows article"));
@@ -76,14 +75,14 @@ export function mountConversationAids(
     /** Returns the line above new messages; `at` is when the last one before them was written. */
     newSince: (at: number | undefined) => panels.newSince(at === undefined ? "" : shortTime(at)),
     /**
-     * Shows the first unread message if `isWanted`, or if the person asked for it before. Returns
+     * Shows the first unread message if `isWanted`, or if the person asked for it earlier. Returns
      * whether it is still loading.
      */
     jump(room: Room, isWanted: boolean): boolean {
       if (isWanted && !permalinks.isActive() || room === jumpingIn) jumpIn(room);
       return room === jumpingIn || permalinks.isPending();
     },
-    /** Shows the number of unread messages if the first of them is above the visible rows. */
+    /** Shows or hides the pill; `isAbove` says whether the first unread message is above. */
     showUnread(room: Room, isAbove: boolean): void {
       shown = room;
       pill.hidden = !isAbove;
@@ -111,32 +110,23 @@ export function mountConversationAids(
 function selectedLines(): string[] {
   const selection = getSelection();
   if (selection === null || selection.rangeCount === 0) return [];
-  const range = selection.getRangeAt(0);
+  const { startContainer, startOffset, endContainer, endOffset } = selection.getRangeAt(0);
   return Array.from(document.querySelectorAll("#rows article")).flatMap((article) => {
     const view = viewOf(article);
     const body = article.querySelector(".text");
     if (view === undefined || body === null || !selection.containsNode(body, true)) return [];
-    const whole = document.createRange();
-    whole.selectNodeContents(body);
-    const part = textOf(clip(whole.cloneRange(), range));
-    const text = part === textOf(whole) && view.text !== undefined ? view.text : part;
-    return text === "" ? [] : [lineOf(view, text)];
+    const range = document.createRange();
+    range.selectNodeContents(body);
+    const drawn = textOf(range);
+    if (range.comparePoint(startContainer, startOffset) === 0) {
+      range.setStart(startContainer, startOffset);
+    }
+    if (range.comparePoint(endContainer, endOffset) === 0) range.setEnd(endContainer, endOffset);
+    const selected = textOf(range);
+    // A whole message is copied as it was typed.
+    const text = selected === drawn ? view.text ?? drawn : selected;
+    return text === "" ? [] : `${view.from}, ${clockTime(view.at)}: ${text}`;
   });
-}
-
-function lineOf({ from, at }: MessageView, text: string): string {
-  return `${from}, ${clockTime(at)}: ${text}`;
-}
-
-/** Clips a range to another. */
-function clip(range: Range, to: Range): Range {
-  if (range.comparePoint(to.startContainer, to.startOffset) === 0) {
-    range.setStart(to.startContainer, to.startOffset);
-  }
-  if (range.comparePoint(to.endContainer, to.endOffset) === 0) {
-    range.setEnd(to.endContainer, to.endOffset);
-  }
-  return range;
 }
 
 /** Returns the text in a range, without buttons and states. */

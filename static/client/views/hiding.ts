@@ -1,4 +1,4 @@
-// Hides the messages of members whom the person does not want to read.
+// Hides the messages of hidden members.
 
 import type { Page } from "../page.ts";
 import type { HiddenMembers } from "../state/hidden_members.ts";
@@ -6,10 +6,10 @@ import type { Room } from "../state/room.ts";
 import { byId } from "./dom.ts";
 import { viewOf } from "./message_view.ts";
 
-/** Mounts the hiding of messages; call `update` after the conversation was drawn. */
+/** Mounts the hiding of messages. Call `update` after drawing the conversation. */
 export function mountHiding({ redraw }: Page, hidden: HiddenMembers) {
   const log = byId<"div">("log");
-  /** Whether messages may be hidden that must be shown again. */
+  /** Whether the last update may have hidden messages. */
   let hasHidden = false;
   addEventListener("storage", () => {
     hidden.load();

@@ -1,4 +1,4 @@
-// Draws one message: author, time, formatted text, and whatever follows the text.
+// Draws one message: author, time, text, and what follows the text.
 
 import type { TextReader } from "../state/formatting.ts";
 import { element } from "./dom.ts";
@@ -12,7 +12,7 @@ export interface MessageView extends Decorated {
   readonly nonce: string;
   readonly from: string;
   readonly at: number;
-  /** Whether to show the author: the message starts a group. */
+  /** Whether the message starts a group, and shows its author. */
   readonly isStart: boolean;
   readonly isMention: boolean;
 }
@@ -47,7 +47,7 @@ export function drawMessage(
   const body = element(
     "div",
     { class: classes.filter(Boolean).join(" "), dir: "auto" },
-    // An action starts with the name, which then isn't shown above it as well.
+    // An action starts with the name, so the name isn't shown above it.
     ...action === undefined ? [] : [name, " "],
     ...formatter?.draw(shown, reader) ?? [shown],
     extra,
@@ -64,7 +64,7 @@ export function drawMessage(
       title: fullTime(at),
       class: !isStart && "later",
     }, time),
-    // Screen readers read the author of each message; others see it above the first of a group.
+    // Every message has its author for screen readers; styles show the first of a group.
     element("div", { class: "content" }, action === undefined && name, body),
   );
   formatter?.decorate(body, view);

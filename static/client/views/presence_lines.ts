@@ -1,4 +1,4 @@
-// Sums up presence events between two messages in a few sentences.
+// Summarizes the presence events between two messages in a few sentences.
 
 import type { PresenceEvent } from "../state/roster.ts";
 import { panels } from "../words/language.ts";
@@ -28,7 +28,7 @@ export function presenceSentences(events: readonly PresenceEvent[]): string[] {
   return sentences;
 }
 
-/** Keeps a name from changing the direction of its sentence (Unicode's first strong isolate). */
+/** Isolates a name, so that it can't change the direction of its sentence (U+2068). */
 export function isolate(name: string): string {
   return `\u2068${name}\u2069`;
 }
