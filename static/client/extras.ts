@@ -61,19 +61,13 @@ export function mountExtras(
     openSearch("");
   });
   const statusLine = mountStatusLine(chat, page.redraw);
-  const notifications = mountNotifications(page);
   return {
     dialogs,
     composerAids,
     conversationAids: mountConversationAids(page, writing, permalinks),
     navigation,
     signInTrouble: () => signInTrouble(chat),
-    notifications: {
-      ...notifications,
-      onMessage(...[room, message, hasSound]: Parameters<typeof notifications.onMessage>): void {
-        if (!hidden.names.has(message.member)) notifications.onMessage(room, message, hasSound);
-      },
-    },
+    notifications: mountNotifications(page),
     saveSnapshots,
     /** Draws what depends on the connection. */
     update(room: Room): void {

@@ -74,6 +74,8 @@ export class ChatClient {
   /** Why the last command was refused, unless a message in the outbox says so. */
   problem: Problem | undefined;
   moderation: ModerationPushes = {};
+  /** The members whose messages never count as unread. */
+  hidden: Pick<ReadonlySet<string>, "has"> = new Set();
   readonly #ports: ChatClientPorts;
   #profile: Profile | undefined;
   /** Why the server closed the last connection. Shown after the next `welcome`, a moment later. */
@@ -438,8 +440,9 @@ export class ChatClient {
     if (result === "duplicate") return;
     if (push.type === "delete") this.#onDelete(room, push);
     const message = room.messages.at(-1);
-    if (push.member === this.member || push.type !== "message" || message === undefined) return;
+    if (push.type !== "message" || message === undefined) return;
     room.roster.stopTyping(push.from);
+    if (this.#isIgnored(push.member)) return;
     const isMention = this.isMention(room, message);
     room.addUnread(isMention);
     this.#ports.onMessage?.(room, message, isMention);
@@ -452,11 +455,14 @@ export class ChatClient {
 
   /** Recounts a room's unread messages, and moves its line "new since" if there are new ones. */
   #recountUnread(room: Room, hasNews = false): void {
-    room.recountUnread(this.member, (message) => this.isMention(room, message));
+    room.recountUnread(this.#isIgnored, (message) => this.isMention(room, message));
     if (room.unread > 0 && (hasNews || room.newSince === undefined)) {
       room.newSince = room.firstUnread - 1;
     }
   }
+
+  /** Whether a member's messages never count as unread. */
+  readonly #isIgnored = (member: string) => member === this.member || this.hidden.has(member);
 
   #acknowledgeOwn(messages: readonly EntryPush[]): void {
     for (const entry of messages) {

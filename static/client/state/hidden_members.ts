@@ -3,12 +3,15 @@
 import { readJson, writeJson } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";
 
-const key = "parley.hidden";
+/** The key in the storage. */
+export const hiddenKey = "parley.hidden";
 /** Of more, the earliest are shown again. */
 const maxMembers = 200;
 
 /** Keeps the hidden members and their names in the browser's storage, for all tabs. */
 export class HiddenMembers {
+  /** Called after a change, in this tab or another. */
+  onChange = () => {};
   readonly #storage: KeyValue;
   #names: ReadonlyMap<string, string> = new Map();
 
@@ -22,10 +25,15 @@ export class HiddenMembers {
     return this.#names;
   }
 
+  has(member: string): boolean {
+    return this.#names.has(member);
+  }
+
   /** Reads what another tab may have changed. */
   load(): void {
-    const entries = Object.entries(Object(readJson(this.#storage, key)));
+    const entries = Object.entries(Object(readJson(this.#storage, hiddenKey)));
     this.#names = new Map(entries.map(([member, username]) => [member, String(username)]));
+    this.onChange();
   }
 
   hide(member: string, username: string): void {
@@ -38,6 +46,7 @@ export class HiddenMembers {
 
   #save(entries: readonly (readonly [string, string])[]): void {
     this.#names = new Map(entries.slice(-maxMembers));
-    writeJson(this.#storage, key, Object.fromEntries(this.#names));
+    writeJson(this.#storage, hiddenKey, Object.fromEntries(this.#names));
+    this.onChange();
   }
 }

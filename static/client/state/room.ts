@@ -288,15 +288,18 @@ export class Room {
     this.#unread.set(this.head, isMention);
   }
 
-  /** Recounts the unread messages. */
-  recountUnread(me: string, isMention: (message: Message) => boolean): void {
+  /** Recounts the unread messages, without those of members that are ignored. */
+  recountUnread(
+    isIgnored: (member: string) => boolean,
+    isMention: (message: Message) => boolean,
+  ): void {
     const { readOffset } = this;
     this.#unread.clear();
     // Messages that the server no longer has can't be read.
     this.#unreadBefore = Math.max(0, this.oldest - Math.max(readOffset + 1, this.first));
     for (const message of this.messages) {
       const { offset, member, text } = message;
-      if (offset <= readOffset || member === me || this.#seen.has(offset)) continue;
+      if (offset <= readOffset || isIgnored(member) || this.#seen.has(offset)) continue;
       if (text === undefined) continue;
       this.#unread.set(offset, isMention(message));
     }

@@ -111,7 +111,7 @@ function selectedLines(): string[] {
   const selection = getSelection();
   if (selection === null || selection.rangeCount === 0) return [];
   const { startContainer, startOffset, endContainer, endOffset } = selection.getRangeAt(0);
-  return Array.from(document.querySelectorAll("#rows article")).flatMap((article) => {
+  return Array.from(document.querySelectorAll("#rows article:not([inert])")).flatMap((article) => {
     const view = viewOf(article);
     const body = article.querySelector(".text");
     if (view === undefined || body === null || !selection.containsNode(body, true)) return [];

@@ -51,11 +51,8 @@ export function mountDialogs(page: Page, hidden: HiddenMembers) {
     openModeration,
     /** Opens what can be done about another member. */
     openMember(member: string, username: string): void {
-      const onHide = () => {
-        close();
-        page.redraw();
-      };
-      show(memberForm(chat, hidden, member, username, { onHide, onSanction: openModeration }));
+      const actions = { onHide: close, onSanction: openModeration };
+      show(memberForm(chat, hidden, member, username, actions));
     },
     /** The chat has changed. */
     update: () => update?.(),

@@ -1,19 +1,21 @@
 // Hides the messages of hidden members.
 
 import type { Page } from "../page.ts";
+import { hiddenKey } from "../state/hidden_members.ts";
 import type { HiddenMembers } from "../state/hidden_members.ts";
 import type { Room } from "../state/room.ts";
 import { byId } from "./dom.ts";
 import { viewOf } from "./message_view.ts";
 
 /** Mounts the hiding of messages. Call `update` after drawing the conversation. */
-export function mountHiding({ redraw }: Page, hidden: HiddenMembers) {
+export function mountHiding({ chat }: Page, hidden: HiddenMembers) {
   const log = byId<"div">("log");
   /** Whether the last update may have hidden messages. */
   let hasHidden = false;
-  addEventListener("storage", () => {
-    hidden.load();
-    redraw();
+  chat.hidden = hidden;
+  hidden.onChange = () => chat.recountMentions();
+  addEventListener("storage", ({ key }) => {
+    if (key === null || key === hiddenKey) hidden.load();
   });
   return {
     update({ messages, window }: Room): void {
@@ -23,7 +25,8 @@ export function mountHiding({ redraw }: Page, hidden: HiddenMembers) {
       const members = new Map(shown.map(({ offset, member }) => [offset, member]));
       for (const article of log.querySelectorAll("article")) {
         const member = members.get(viewOf(article)?.offset ?? 0);
-        article.hidden = member !== undefined && hidden.names.has(member);
+        // Not `hidden`: the rows must keep their order on screen.
+        article.inert = member !== undefined && hidden.has(member);
       }
     },
   };

@@ -192,7 +192,7 @@ export function mountMessageMenu(
     event.preventDefault();
   });
   const focusNext = (from: Element, direction: number) => {
-    const articles = Array.from(log.querySelectorAll("article"));
+    const articles = Array.from(log.querySelectorAll<HTMLElement>("article:not([inert])"));
     const { top, bottom } = log.getBoundingClientRect();
     const inView = articles.filter((article) => {
       const box = article.getBoundingClientRect();

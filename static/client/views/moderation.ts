@@ -89,7 +89,7 @@ export function memberForm(
   username: string,
   actions: { onHide(): void; onSanction(): void },
 ): Content {
-  const isHidden = hidden.names.has(member);
+  const isHidden = hidden.has(member);
   const hide = button(isHidden ? panels.showMessages : panels.hideMessages, () => {
     if (isHidden) hidden.show(member);
     else hidden.hide(member, username);

@@ -91,7 +91,7 @@ export function searchSection(
       return setText(status, words.loadFailed);
     }
     results.append(
-      ...found.results.filter(({ member }) => !hidden.names.has(member)).map(drawResult),
+      ...found.results.filter(({ member }) => !hidden.has(member)).map(drawResult),
     );
     next = found.next;
     more.hidden = next === undefined;

@@ -54,7 +54,7 @@ export function settingsSections(
       soundBox.node,
       hasNotifications && permissionLine(),
     ),
-    ...hidden.names.size > 0 ? [hiddenSection(hidden, page)] : [],
+    ...hidden.names.size > 0 ? [hiddenSection(hidden)] : [],
     section(
       panels.thisDevice,
       deviceLink(page),
@@ -65,12 +65,11 @@ export function settingsSections(
 }
 
 /** Returns the list of hidden members, with a button to show each again. */
-function hiddenSection(hidden: HiddenMembers, { redraw }: Page): HTMLElement {
+function hiddenSection(hidden: HiddenMembers): HTMLElement {
   const lines = [...hidden.names].map(([member, username]) => {
     const show = () => {
       hidden.show(member);
       node.remove();
-      redraw();
     };
     const name = element("bdi", { translate: "no" }, username);
     const node = line(name, button(panels.showMessages, show, { class: "second" }));

@@ -78,7 +78,7 @@ browserTest("hides a person's messages in one browser, and shows them again", as
   await send(ben, "Buy more");
   await waitForMessage(ben, "Buy more");
   await send(ada, "Really");
-  const shown = ada.locator("#rows article:not([hidden])");
+  const shown = ada.locator("#rows article:not([inert])");
   await shown.filter({ hasText: "Really" }).waitFor();
   assertEquals(await shown.filter({ hasText: "Buy" }).count(), 0);
   await ada.locator("#me").click();

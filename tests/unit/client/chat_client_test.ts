@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { memoryStorage } from "../../../static/client/state/storage.ts";
-import { message, Page, room, welcome } from "../../support/page_harness.ts";
+import { lobby, message, Page, room, welcome } from "../../support/page_harness.ts";
 
 Deno.test("ChatClient sends hello with token, tab and the position of each room [R2] [N5]", () => {
   const page = new Page().signIn();
@@ -245,4 +245,22 @@ Deno.test("ChatClient.problem lasts until the next command, or until the refused
     command();
     assertEquals(chat.problem, undefined);
   }
+});
+
+Deno.test("ChatClient neither counts nor reports messages of hidden members", () => {
+  const page = new Page().signIn();
+  const { chat } = page;
+  chat.hidden = new Set(["ben"]);
+  const mention = { text: "@Ada hello" };
+  page.socket.push(message(1, mention), message(2, { member: "cy", from: "Cy" }));
+  assertEquals([lobby(page).unread, lobby(page).mentions, page.reported], [1, 0, ["2 false"]]);
+  page.socket.events.onClose(1006, "");
+  page.time.pass(60_000);
+  const missed = [message(3, { member: "cy", from: "Cy" }), message(4, mention)];
+  page.accept("Ada", room(4, { recovered: true, messages: missed }));
+  // Not the newest message, which is a hidden member's.
+  assertEquals([lobby(page).unread, page.reported], [2, ["2 false", "3 false"]]);
+  chat.hidden = new Set();
+  chat.recountMentions();
+  assertEquals([lobby(page).unread, lobby(page).mentions], [4, 2]);
 });

@@ -20,3 +20,15 @@ Deno.test("HiddenMembers hides nobody if the storage is damaged", () => {
   storage.setItem("parley.hidden", "[");
   assertEquals(new HiddenMembers(storage).names.size, 0);
 });
+
+Deno.test("HiddenMembers reports changes of this tab and others", () => {
+  const storage = memoryStorage();
+  const hidden = new HiddenMembers(storage);
+  let changes = 0;
+  hidden.onChange = () => changes++;
+  hidden.hide("ben", "Ben");
+  assertEquals([hidden.has("ben"), hidden.has("ada"), changes], [true, false, 1]);
+  new HiddenMembers(storage).show("ben");
+  hidden.load();
+  assertEquals([hidden.has("ben"), changes], [false, 2]);
+});
