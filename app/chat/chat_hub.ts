@@ -140,7 +140,7 @@ export class ChatHub {
     broker.subscribe(this.#listener());
   }
 
-  /** Accepts a new connection. A post may write to rooms that it hasn't joined. */
+  /** Accepts a new connection. */
   connect(socket: Socket, peer: PeerAddress, isPost = false): Session {
     const now = this.#ports.clock.now();
     const count = ++this.#sessionCount;
@@ -158,12 +158,21 @@ export class ChatHub {
     return session;
   }
 
+  /**
+   * Connects a session that writes one entry, to a room that it needn't have joined. It is sent
+   * that entry, an `ack` or an `error`, but no `welcome`.
+   */
+  post(socket: Socket, peer: PeerAddress, hello: Command, command: Command): Session {
+    const session = this.connect(socket, peer, true);
+    for (const each of [hello, command]) {
+      if (this.#isReceiving(session)) this.#take(session, each);
+    }
+    return session;
+  }
+
   /** Handles one frame from a session. Never throws, whatever the client sends. */
   receive(session: Session, frame: unknown): void {
-    if (session.state.kind === "closing" || this.#isDraining) return;
-    this.#ticker.frameReceived();
-    session.heartbeat.heardAt = this.#ports.clock.now();
-    session.commandCount++;
+    if (!this.#isReceiving(session)) return;
     if (typeof frame !== "string") {
       return this.#end(session, closeCode.protocolError, "frames must be JSON text");
     }
@@ -174,6 +183,15 @@ export class ChatHub {
     else if (decoded.failure.kind === "close") {
       this.#end(session, decoded.failure.code, decoded.failure.reason);
     } else this.#refuse(session, decoded.failure.push);
+  }
+
+  /** Counts a frame or command. Returns false if it must be ignored. */
+  #isReceiving(session: Session): boolean {
+    if (session.state.kind === "closing" || this.#isDraining) return false;
+    this.#ticker.frameReceived();
+    session.heartbeat.heardAt = this.#ports.clock.now();
+    session.commandCount++;
+    return true;
   }
 
   /** Handles the close event of a session's socket. Further calls for the session do nothing. */
@@ -322,7 +340,10 @@ export class ChatHub {
     if (command.type === "pong") return this.#heartbeats.pong(session);
     if (state.kind === "greeting") {
       if (command.type === "hello") this.#hello(session, command);
-      else this.#refuse(session, refusal({ re: command.type }, "hello_required"));
+      // The `hello` of a post was refused, and that is its reply.
+      else if (!session.isPost) {
+        this.#refuse(session, refusal({ re: command.type }, "hello_required"));
+      }
       return;
     }
     switch (command.type) {
@@ -427,6 +448,7 @@ export class ChatHub {
       member: id,
       rooms: rooms.map(({ room }) => room).join(",") || undefined,
     });
+    if (session.isPost) return;
     this.#outbound.queue(session, {
       type: "welcome",
       protocol: protocolVersion,

@@ -106,7 +106,8 @@ export class EntryCommands {
         if (type === "message") active.member.wroteTo = room;
         if (kind === "stored") this.#logEntry(session, draft, offset);
         if (kind === "repeat" || !subscriptions.get(room)?.isLive) {
-          this.#options.outbound.queue(session, { type: "ack", room, nonce, offset });
+          const entry = session.isPost && kind === "stored" ? result.entry : undefined;
+          this.#options.outbound.queue(session, entry ?? { type: "ack", room, nonce, offset });
         }
       }
     }

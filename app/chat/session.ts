@@ -177,7 +177,7 @@ export class Session {
   closed: { readonly code: number; readonly reason: string } | undefined;
   /** Whether the socket has closed. */
   isDisconnected = false;
-  /** Whether it may write to rooms that it hasn't joined, as a post over HTTP does. */
+  /** Whether it is a post over HTTP, which writes to a room that it hasn't joined. */
   readonly isPost: boolean;
 
   constructor({ id, socket, peer, now, deadline, heartbeatAt, isPost = false }: SessionStart) {

@@ -20,7 +20,13 @@ export type Decoded =
   | { readonly ok: true; readonly command: Command }
   | { readonly ok: false; readonly failure: DecodeFailure };
 
-type Fields = Readonly<Record<string, unknown>>;
+/** A command decoded from its fields, or the error for the client. */
+export type DecodedFields =
+  | { readonly ok: true; readonly command: Command }
+  | { readonly ok: false; readonly push: ErrorPush };
+
+/** The fields of a command before they are checked. */
+export type Fields = Readonly<Record<string, unknown>>;
 
 /** The first invalid field of a command. Thrown and caught in this file only. */
 class FieldError extends Error {
@@ -53,23 +59,32 @@ export function decodeCommand(frame: string, maxBytes: number = hubLimits.frameM
   if (!isFields(value)) return close(closeCode.protocolError, "a frame must be a JSON object");
   const { type } = value;
   if (typeof type !== "string") return close(closeCode.protocolError, "a command must have a type");
+  const decoded = decodeFields(type, value);
+  return decoded.ok ? decoded : { ok: false, failure: { kind: "reply", push: decoded.push } };
+}
+
+/** Decodes the fields of a command, as `decodeCommand` does those of a frame. Never throws. */
+export function decodeFields(type: string, fields: Fields): DecodedFields {
   const decode = decoders.get(type);
   if (decode === undefined) {
     const re = type.slice(0, 32).toWellFormed();
-    return reply({ type: "error", re, code: "unknown_type", message: `Unknown command "${re}"` });
+    const message = `Unknown command "${re}"`;
+    return { ok: false, push: { type: "error", re, code: "unknown_type", message } };
   }
   try {
-    return { ok: true, command: decode(value) };
+    return { ok: true, command: decode(fields) };
   } catch (error) {
     if (!(error instanceof FieldError)) throw error;
-    return reply({
+    const { nonce, room } = fields;
+    const push: ErrorPush = {
       type: "error",
       re: type,
       code: error.code,
       message: error.message,
-      ...(isNonce(value.nonce) ? { nonce: value.nonce } : {}),
-      ...(typeof value.room === "string" && isRoomName(value.room) ? { room: value.room } : {}),
-    });
+      ...(isNonce(nonce) ? { nonce } : {}),
+      ...(typeof room === "string" && isRoomName(room) ? { room } : {}),
+    };
+    return { ok: false, push };
   }
 }
 
@@ -145,10 +160,6 @@ const decoders = new Map<string, (fields: Fields) => Command>([
 
 function close(code: number, reason: string): Decoded {
   return { ok: false, failure: { kind: "close", code, reason } };
-}
-
-function reply(push: ErrorPush): Decoded {
-  return { ok: false, failure: { kind: "reply", push } };
 }
 
 function isLargerThan(text: string, maxBytes: number): boolean {

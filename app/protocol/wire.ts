@@ -507,6 +507,7 @@ export type ProblemCode =
   | "local_only"
   | "media_type_unsupported"
   | "method_not_allowed"
+  | "nonce_reused"
   | "not_acceptable"
   | "origin_denied"
   | "server_full"

@@ -1,9 +1,11 @@
-// Writing over HTTP: each request is a short session of the hub that sends one command.
+// Writing over HTTP: each request is a short session of the hub that writes one entry.
 
 import type { Socket } from "../chat/session.ts";
+import { decodeFields } from "../protocol/decode.ts";
+import type { Fields } from "../protocol/decode.ts";
 import { closeCode } from "../protocol/wire.ts";
-import type { AckPush, ErrorPush, Push, WelcomePush } from "../protocol/wire.ts";
-import type { Entry } from "../chat/broker.ts";
+import type { AckPush, Command, ErrorPush } from "../protocol/wire.ts";
+import type { Entry, MessageEntry } from "../chat/broker.ts";
 import { credentialsOf } from "./credentials.ts";
 import type { Credentials } from "./credentials.ts";
 import type { Problem } from "./problem.ts";
@@ -36,8 +38,12 @@ const notAnObject: Problem = {
   field: "body",
 };
 
-/** A command before its nonce is added. The hub checks its fields. */
-type Fields = Readonly<Record<string, unknown>>;
+const keyReused: Problem = {
+  status: 422,
+  code: "nonce_reused",
+  detail: "This Idempotency-Key belongs to another request. Use a new one for each message",
+  field: "Idempotency-Key",
+};
 
 /** The hub that receives the commands, and the limits that their connections count towards. */
 export interface PostingOptions {
@@ -53,10 +59,10 @@ export async function postMessage(
   exchange: Exchange,
 ): Promise<Response | Problem> {
   const { room } = exchange.params;
-  const sent = await send(options, exchange, (body) => ({ type: "message", room, ...body }));
-  if ("code" in sent) return sent;
+  const sent = await send(options, exchange, "message", (body) => ({ room, ...body }));
+  if ("status" in sent) return sent;
   const location = `${options.basePath}/r/${room}/${sent.offset}`;
-  return entryResponse(await readEntry(options, room, sent.offset), 201, { location });
+  return entryResponse(sent.entry, 201, { location });
 }
 
 /** `PATCH /r/{room}/{offset}`: replaces the text of a message. */
@@ -66,8 +72,8 @@ export async function patchMessage(
 ): Promise<Response | Problem> {
   const { room, offset: digits } = exchange.params;
   const offset = Number(digits);
-  const sent = await send(options, exchange, ({ text }) => ({ type: "edit", room, offset, text }));
-  if ("code" in sent) return sent;
+  const sent = await send(options, exchange, "edit", ({ text }) => ({ room, offset, text }));
+  if ("status" in sent) return sent;
   return entryResponse(await readEntry(options, room, offset), 200);
 }
 
@@ -76,47 +82,76 @@ export async function deleteMessage(
   options: PostingOptions,
   exchange: Exchange,
 ): Promise<Response | Problem> {
-  const { room, offset } = exchange.params;
-  const sent = await send(options, exchange, () => ({
-    type: "delete",
-    room,
-    offset: Number(offset),
-  }));
-  return "code" in sent ? sent : noContent();
+  const { room, offset: digits } = exchange.params;
+  const offset = Number(digits);
+  const sent = await send(options, exchange, "delete", () => ({ room, offset }));
+  return "status" in sent ? sent : noContent();
 }
 
-/** Sends a command and returns its ack. */
+/** An entry in the log. `entry` is absent if it cannot be read now, or is no longer stored. */
+interface Sent {
+  readonly offset: number;
+  readonly entry: Entry | undefined;
+}
+
+/** Sends a command, and returns what is in the log under its nonce. */
 async function send(
-  { hub, sockets }: PostingOptions,
+  options: PostingOptions,
   { request, client }: Exchange,
-  commandOf: (body: Fields) => Fields,
-): Promise<AckPush | Problem> {
+  type: "message" | "edit" | "delete",
+  fieldsOf: (body: Fields) => Fields,
+): Promise<Sent | Problem> {
+  const { hub, sockets: { limits } } = options;
   const { headers } = request;
   const credentials = credentialsOf(headers);
   if (credentials === undefined) return credentialsRequired;
-  const body = request.method === "DELETE" ? {} : await readFields(request);
+  const body = type === "delete" ? {} : await readFields(request);
   if (isProblem(body)) return body;
-  const limit = sockets.limits.reached(client);
-  if (limit !== undefined) return unavailable(limit.code, limit.reason);
+  const access = headers.get("parley-access-code") ?? undefined;
   // Drafts of the standard put the key in quotes.
   const key = headers.get("idempotency-key")?.replace(/^"(.*)"$/, "$1");
-  const command = { ...commandOf(body), nonce: key ?? crypto.randomUUID() };
-  const slot = sockets.limits.add(client);
-  sockets.limits.opened(slot);
+  const hello = decodeFields("hello", { ...credentials, access, rooms: [] });
+  if (!hello.ok) return refusalProblem(hello.push);
+  const nonce = key ?? crypto.randomUUID();
+  const decoded = decodeFields(type, { ...fieldsOf(body), nonce });
+  if (!decoded.ok) return refusalProblem(decoded.push);
+  const { command } = decoded;
+  const limit = limits.reached(client);
+  if (limit !== undefined) return unavailable(limit.code, limit.reason);
+  const slot = limits.add(client);
+  limits.opened(slot);
   const socket = new ReplySocket();
-  const session = hub.connect(socket, client, true);
+  const session = hub.post(socket, client, hello.command, command);
   try {
-    const access = headers.get("parley-access-code") ?? undefined;
-    hub.receive(session, JSON.stringify({ type: "hello", ...credentials, access, rooms: [] }));
-    const welcome = await socket.next();
-    if (welcome.type !== "welcome") return problemOf(welcome, credentials);
-    hub.receive(session, JSON.stringify(command));
-    const reply = await socket.next();
-    return reply.type === "ack" ? reply : problemOf(reply, credentials);
+    const reply = await socket.reply;
+    if (reply.type === "message") return { offset: reply.offset, entry: reply };
+    if (reply.type !== "ack") return problemOf(reply, credentials);
+    const { room, offset } = reply;
+    const entry = await readEntry(options, room, offset);
+    const isResult = entry === undefined || isResultOf(entry, command);
+    return isResult ? { offset, entry } : keyReused;
   } finally {
     // Disconnects as if the connection were lost, so that the member stays for its next request.
     hub.disconnect(session, closeCode.goingAway);
-    sockets.limits.release(slot);
+    limits.release(slot);
+  }
+}
+
+/** Whether an entry is what a command writes, unless it has been edited or deleted since. */
+function isResultOf(entry: Entry, command: Command): boolean {
+  switch (command.type) {
+    case "message": {
+      if (entry.type !== "message") return false;
+      const { amended, text, reply } = entry;
+      return amended !== undefined || text === command.text && reply === command.reply;
+    }
+    case "edit":
+      return entry.type === "edit" && entry.target === command.offset &&
+        (entry.text === undefined || entry.text === command.text);
+    case "delete":
+      return entry.type === "delete" && entry.targets.includes(command.offset);
+    default:
+      return false;
   }
 }
 
@@ -139,9 +174,8 @@ function isProblem(value: Fields | Problem): value is Problem {
   return "status" in value;
 }
 
-function problemOf(reply: Reply, { username }: Credentials): Problem {
+function problemOf(reply: ErrorPush | Closed, { username }: Credentials): Problem {
   if (reply.type === "closed") return closedProblem(reply.code);
-  if (reply.type !== "error") return closedProblem(closeCode.internal);
   if (reply.code === "username_empty" && username === undefined) return nameRequired;
   return refusalProblem(reply);
 }
@@ -167,37 +201,34 @@ function entryResponse(
   return textResponse(JSON.stringify(entry ?? {}), "application/json", { status, headers });
 }
 
-/** The hub's reply to a post. */
-type Reply = WelcomePush | AckPush | ErrorPush | { readonly type: "closed"; readonly code: number };
+/** How the hub closed a connection. */
+interface Closed {
+  readonly type: "closed";
+  readonly code: number;
+}
 
-/** The connection of a session that waits for the reply to each of its commands. */
+/** The hub's reply to a post. */
+type Reply = MessageEntry | AckPush | ErrorPush | Closed;
+
+/** The connection of a session that waits for one reply. */
 class ReplySocket implements Socket {
   readonly buffered = 0;
-  readonly #replies: Reply[] = [];
-  #onReply: (() => void) | undefined;
+  readonly reply: Promise<Reply>;
+  readonly #resolve: (reply: Reply) => void;
+
+  constructor() {
+    const { promise, resolve } = Promise.withResolvers<Reply>();
+    this.reply = promise;
+    this.#resolve = resolve;
+  }
 
   send(frame: string): void {
-    // The cast is safe: the hub encoded the frame.
-    for (const push of JSON.parse(frame) as Push[]) {
-      if (push.type === "welcome" || push.type === "ack" || push.type === "error") this.#add(push);
-    }
+    // Anything but a heartbeat. The cast is safe: the hub encoded the frame.
+    const [reply] = JSON.parse(frame) as [Reply?];
+    if (reply !== undefined) this.#resolve(reply);
   }
 
   close(code: number): void {
-    this.#add({ type: "closed", code });
-  }
-
-  /** Returns the next reply. */
-  async next(): Promise<Reply> {
-    while (true) {
-      const reply = this.#replies.shift();
-      if (reply !== undefined) return reply;
-      await new Promise<void>((resolve) => this.#onReply = resolve);
-    }
-  }
-
-  #add(reply: Reply): void {
-    this.#replies.push(reply);
-    this.#onReply?.();
+    this.#resolve({ type: "closed", code });
   }
 }

@@ -60,16 +60,8 @@ export function refusalProblem({ code, message, retryAfter }: ErrorPush): Proble
 /** Returns the HTTP error for a session that the hub has closed. */
 export function closedProblem(code: number): Problem {
   switch (code) {
-    case closeCode.frameTooBig:
-      return { status: 413, code: "body_too_large", detail: "The request is too large" };
     case closeCode.banned:
       return { status: 403, code: "banned", detail: "You are banned from this chat" };
-    case closeCode.protocolError:
-      return {
-        status: 422,
-        code: "field_invalid",
-        detail: "The body must be one JSON object whose fields are plain values",
-      };
     case closeCode.restarting: {
       const detail = "The server is about to restart. Try again with the same Idempotency-Key";
       return { status: 503, code: "draining", detail, headers: { "retry-after": "1" } };

@@ -48,12 +48,12 @@ export async function readText(
 
 /** Returns whether the body is JSON. Any other type is treated as text. */
 export function isJson(headers: Headers): boolean {
-  return /^application\/([\w.-]+\+)?json\b/i.test(headers.get("content-type") ?? "");
+  return /^application\/([\w.-]+\+)?json\s*(;|$)/i.test(headers.get("content-type") ?? "");
 }
 
 function typeProblem(headers: Headers): Problem | undefined {
   const encoding = headers.get("content-encoding") ?? "identity";
-  if (encoding !== "identity") return unsupported("Content-Encoding", "left out");
+  if (encoding.toLowerCase() !== "identity") return unsupported("Content-Encoding", "left out");
   const charset = /;\s*charset="?([^";\s]+)/i.exec(headers.get("content-type") ?? "")?.[1];
   if (charset === undefined || /^(utf-?8|us-ascii)$/i.test(charset)) return undefined;
   return unsupported("Content-Type", "of charset UTF-8");

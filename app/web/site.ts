@@ -1,7 +1,7 @@
 // The site: its route table and the small handlers.
 
 import type { PeerAddress } from "../chat/session.ts";
-import { decodeCommand } from "../protocol/decode.ts";
+import { decodeCommand, decodeFields } from "../protocol/decode.ts";
 import { suggestRoomName } from "../protocol/room_suggestion.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { Assets } from "./assets.ts";
@@ -68,10 +68,11 @@ export class Site {
   #routes(): readonly Route[] {
     const page = readOnly(({ request }) => this.#asset("/", request));
     const file = readOnly(({ request, pathname }) => this.#asset(pathname, request));
+    const other: Handler = ({ params }) => this.#otherRoom(params.other);
     return [
       { path: "/", methods: page },
       ...roomRoutes(this.#options, this.#sockets, (exchange) => this.#asset("/", exchange.request)),
-      { path: "/r/{other}", methods: readOnly(({ params }) => this.#otherRoom(params.other)) },
+      { path: "/r/{other}", methods: { GET: other, HEAD: other, POST: other } },
       ...(this.#options.hasDirectory
         ? [{ path: "/rooms", methods: readOnly((exchange) => this.#rooms(exchange)) }]
         : []),
@@ -150,12 +151,8 @@ export class Site {
   async #search({ request, client }: Exchange): Promise<Response | Problem> {
     const code = request.headers.get("parley-access-code") ?? undefined;
     const { q: query, room, before } = Object.fromEntries(new URL(request.url).searchParams);
-    const decoded = decodeCommand(JSON.stringify({ type: "search", query, room, before }));
-    if (!decoded.ok) {
-      const { failure } = decoded;
-      if (failure.kind === "reply") return refusalProblem(failure.push);
-      return { status: 422, code: "query_invalid", detail: failure.reason, field: "q" };
-    }
+    const decoded = decodeFields("search", { query: query ?? "", room, before });
+    if (!decoded.ok) return refusalProblem(decoded.push);
     if (decoded.command.type !== "search") return notFound;
     try {
       const push = await this.#options.hub.visitors.search(client, code, decoded.command);

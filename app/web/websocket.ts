@@ -24,7 +24,7 @@ import type { ProxyWarnings } from "./proxy_warnings.ts";
 export type Hub =
   & Pick<
     ChatHub,
-    "connect" | "receive" | "disconnect" | "follow" | "here" | "operate" | "isDraining"
+    "connect" | "post" | "receive" | "disconnect" | "follow" | "here" | "operate" | "isDraining"
   >
   & { readonly visitors: Pick<Visitors, "read" | "entry" | "directory" | "search"> };
 
@@ -112,7 +112,7 @@ export class WebSockets {
   upgrade(request: Request, client: PeerAddress, peer: string): Response | Problem {
     const { headers } = request;
     if (isUnspecified(peer)) return connectionReset;
-    const problem = handshakeProblem(headers) ?? this.#originProblem(headers);
+    const problem = handshakeProblem(headers) ?? this.#originProblem(request);
     if (problem !== undefined) {
       if (isUpgradeDropped(headers)) this.#rememberDropped(client.address);
       if (problem.code === "origin_denied") this.#reportOrigin(headers, client);
@@ -141,8 +141,8 @@ export class WebSockets {
    * Handles `POST /ws`: returns why a handshake from the same page would fail. Pages cannot read
    * the response to a failed handshake.
    */
-  diagnose({ headers }: Request, client: PeerAddress): Problem | undefined {
-    const problem = this.#originProblem(headers);
+  diagnose(request: Request, client: PeerAddress): Problem | undefined {
+    const problem = this.#originProblem(request);
     if (problem !== undefined) return problem;
     if (this.#options.hub.isDraining) {
       return unavailable("draining", "the server is about to restart");
@@ -152,9 +152,9 @@ export class WebSockets {
     return this.#dropped.has(client.address) ? upgradeDropped : undefined;
   }
 
-  #originProblem(headers: Headers): Problem | undefined {
+  #originProblem(request: Request): Problem | undefined {
     const { allowedOrigins, trustProxy } = this.#options;
-    return originProblem(headers, allowedOrigins, trustProxy > 0);
+    return originProblem(request, allowedOrigins, trustProxy > 0);
   }
 
   /** Logs a refused origin, at most one per second. */

@@ -66,6 +66,10 @@ export class FakeHub implements Hub {
     return session;
   }
 
+  post(socket: Socket, peer: PeerAddress): Session {
+    return this.connect(socket, peer);
+  }
+
   receive(session: Session, frame: unknown): void {
     this.frames.push(frame);
     this.onReceive(session);

@@ -4,6 +4,7 @@ import type {
   AppendResult,
   Draft,
   Entry,
+  MessageEntry,
   Page,
   ReadQuery,
   RoomSummary,
@@ -163,12 +164,14 @@ export class RoomLog {
     const at = Math.max(now, room.at);
     // So that the next room of this transaction counts this one.
     if (isEmpty) file.run(sql.updateRoom, offset, at, room.id);
+    let entry: MessageEntry | undefined;
     if (type === "message" && draft.reply === undefined) {
       const { room: name, text } = draft;
       this.#messages.add(file, room.id, offset, this.#epoch.id, at, member, from, text, nonce);
       const epoch = this.#epoch.name;
       // Not { ...draft }: copying a property that way takes three times as long.
-      entries.push({ type, room: name, member, from, text, nonce, offset, epoch, at });
+      entry = { type, room: name, member, from, text, nonce, offset, epoch, at };
+      entries.push(entry);
     } else {
       const slot = { room: room.id, offset, epoch: this.#epoch, at };
       for (const target of targets) this.#search.remove(file, room.id, target);
@@ -180,7 +183,7 @@ export class RoomLog {
     }
     this.#nonces.add(room.id, member, nonce, offset, at);
     this.#pending.set(draft.room, { id: room.id, first: room.first, head: offset, at });
-    return { kind: "stored", offset };
+    return entry === undefined ? { kind: "stored", offset } : { kind: "stored", offset, entry };
   }
 
   /** Whether messages are refused because the database has reached its max size. */

@@ -46,7 +46,7 @@ Deno.test("POST stores a message, whatever type curl gives its body [H8]", async
   const json = JSON.stringify({ text: "An answer", reply: 1 });
   const second = await post(site, json, { "content-type": "application/json; charset=utf-8" });
   assertEquals([second.status, second.json.reply, second.json.text], [201, 1, "An answer"]);
-  const third = await post(site, json, { "content-type": "text/plain" });
+  const third = await post(site, json, { "content-type": "application/json-seq" });
   assertEquals(third.json.text, json);
   assertEquals((await request(site, third.headers.get("location") ?? "")).json, third.json);
 });
@@ -69,15 +69,48 @@ Deno.test("a private room takes and returns sealed texts as they are [S1] [S2] [
 Deno.test("a repeated Idempotency-Key gets the first result [H9]", async () => {
   await using site = await startRoomSite();
   for (const key of ["build-42", '"build-42"']) {
-    const { status, headers, json } = await post(site, `Tried with ${key}`, {
-      "idempotency-key": key,
-    });
+    const { status, headers, json } = await post(site, "Build 42\r\n", { "idempotency-key": key });
     assertEquals([status, headers.get("location")], [201, "/r/builds/1"]);
-    assertEquals([json.text, json.nonce], ["Tried with build-42", "build-42"]);
+    assertEquals([json.text, json.nonce], ["Build 42", "build-42"]);
   }
   const invalid = await post(site, "x", { "idempotency-key": "not a nonce" });
   assertEquals([invalid.status, invalid.json.field], [422, "Idempotency-Key"]);
   assertEquals((await request(site, "/r/builds")).json.head, 1);
+});
+
+Deno.test("an Idempotency-Key of another request is refused, and nothing changes [H9]", async () => {
+  await using site = await startRoomSite({ settings: { ratePerSecond: 0 } });
+  const send = async (method: string, path: string, body: string | null, key: string) => {
+    const headers = { ...basic("ci"), "idempotency-key": key };
+    const { status, json } = await request(site, path, { method, body, headers });
+    return status < 400 ? status : [status, json.code, json.field];
+  };
+  const reused = [422, "nonce_reused", "Idempotency-Key"];
+  await post(site, "first", { "idempotency-key": "message" });
+  await post(site, "second");
+  assertEquals(await send("PATCH", "/r/builds/1", "edited", "edit"), 200);
+  for (
+    const [method, path, body, key] of [
+      ["PATCH", "/r/builds/1", "again", "edit"],
+      ["PATCH", "/r/builds/2", "edited", "edit"],
+      ["PATCH", "/r/builds/1", "edited", "message"],
+      ["DELETE", "/r/builds/1", null, "message"],
+      ["DELETE", "/r/builds/1", null, "edit"],
+      ["POST", "/r/builds", "edited", "edit"],
+    ] as const
+  ) assertEquals(await send(method, path, body, key), reused, `${method} ${path} ${key}`);
+  const other = JSON.stringify({ text: "second", reply: 1 });
+  assertEquals((await post(site, "second", { "idempotency-key": "n" })).status, 201);
+  assertEquals((await post(site, "another", { "idempotency-key": "n" })).json.code, "nonce_reused");
+  const json = { "content-type": "application/json", "idempotency-key": "n" };
+  assertEquals((await post(site, other, json)).json.code, "nonce_reused");
+  // Those of a room say nothing of another, and a message may have been edited since.
+  assertEquals(await send("POST", "/r/other", "another", "n"), 201);
+  assertEquals(await send("POST", "/r/builds", "first", "message"), 201);
+  assertEquals(await send("DELETE", "/r/builds/2", null, "delete"), 204);
+  assertEquals(await send("DELETE", "/r/builds/2", null, "delete"), 204);
+  assertEquals(await send("DELETE", "/r/builds/1", null, "delete"), reused);
+  assertEquals((await request(site, "/r/builds")).json.head, 5);
 });
 
 Deno.test("a response to POST comes after the commit [H8] [M5]", async () => {
@@ -203,7 +236,15 @@ Deno.test("a body that is too large, encoded, not UTF-8 or incomplete is refused
     ["{}", json, 422, "field_invalid", "text"],
     ['{"text":1}', json, 422, "field_invalid", "text"],
     ['{"text":"x","reply":0}', json, 422, "field_invalid", "reply"],
-    [`{"text":${"[".repeat(20)}${"]".repeat(20)}}`, json, 422, "field_invalid", undefined],
+    [`{"text":${"[".repeat(30_000)}${"]".repeat(30_000)}}`, json, 422, "field_invalid", "text"],
+    [
+      `{"text":"x","reply":${'{"a":'.repeat(9_000)}1${"}".repeat(9_000)}}`,
+      json,
+      422,
+      "field_invalid",
+      "reply",
+    ],
+    ['"'.repeat(65_536), {}, 422, "text_too_long", "text"],
     [`${"[".repeat(30_000)}`, json, 422, "field_invalid", "body"],
   ];
   for (const [body, headers, status, code, field] of cases) {

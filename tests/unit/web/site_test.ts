@@ -329,7 +329,9 @@ Deno.test("serveWeb() serves what a search finds, or why it is refused [F9]", as
   for (
     const path of ["/search", "/search?q=", "/search?q=a&room=B", "/search?q=" + "a".repeat(201)]
   ) {
-    assertEquals((await ask(path)).response.status, 422, path);
+    const { response, body } = await ask(path);
+    const field = path.includes("room") ? "room" : "q";
+    assertEquals([response.status, JSON.parse(body).field], [422, field], path);
   }
   running.hub.results = refusal({ re: "search" }, "search_off");
   const off = await ask("/search?q=a");
@@ -352,12 +354,14 @@ Deno.test("serveWeb() redirects a room's address that differs only in case or a 
   });
   await using running = await startSite({ assets });
   for (const path of ["/r/Design", "/r/design/", "/r/D%45sign/", "/chat/r/DESIGN"]) {
-    const { response } = await fetchPath(running, path, { redirect: "manual" });
-    assertEquals(
-      [response.status, response.headers.get("location")],
-      [308, "/chat/r/design"],
-      path,
-    );
+    for (const method of ["GET", "HEAD", "POST"]) {
+      const { response } = await fetchPath(running, path, { method, redirect: "manual" });
+      assertEquals(
+        [response.status, response.headers.get("location")],
+        [308, "/chat/r/design"],
+        `${method} ${path}`,
+      );
+    }
   }
 });
 
