@@ -37,7 +37,6 @@ export function eventStream(
   if (from !== null && position === undefined) {
     return invalidField(header === null ? "after" : "Last-Event-ID", positionRule);
   }
-  if (request.method === "HEAD") return new Response(null, { headers });
   const limit = limits.reached(client);
   if (limit !== undefined) return unavailable(limit.code, limit.reason);
   const slot = limits.add(client);

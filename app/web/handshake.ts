@@ -65,13 +65,14 @@ export function offersSubprotocol(headers: Headers): boolean {
  * inside its visitors' networks. Trusts X-Forwarded-Host only if `trustsProxy`.
  */
 export function originProblem(
-  headers: Headers,
+  { headers, url }: Request,
   allowedOrigins: readonly string[],
   trustsProxy: boolean,
 ): Problem | undefined {
   const origin = headers.get("origin");
   if (origin === null || allowedOrigins.includes(origin)) return undefined;
-  const hosts = [headers.get("host")];
+  // Over HTTP/2, the host is only in the URL.
+  const hosts = [headers.get("host") ?? URL.parse(url)?.host ?? null];
   if (trustsProxy) hosts.push(listOf(headers, "x-forwarded-host").at(-1) ?? null);
   const { protocol, host: ownHost } = URL.parse(origin) ?? { protocol: "", host: "" };
   // Only the host is compared: behind a proxy that terminates TLS, the scheme differs.

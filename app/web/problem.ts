@@ -1,12 +1,11 @@
 // HTTP errors: problem+json (RFC 9457) for programs, a small page for browsers.
 
-import { accepts } from "@std/http/negotiation";
 import { STATUS_TEXT } from "@std/http/status";
 import type { ErrorStatus } from "@std/http/status";
 import type { ProblemCode } from "../protocol/wire.ts";
 import { htmlPage } from "./html.ts";
 import type { Chat } from "./html.ts";
-import { listHeader, textResponse } from "./responses.ts";
+import { preferredType, textResponse } from "./responses.ts";
 
 /** Why a request was refused. */
 export interface Problem {
@@ -36,9 +35,7 @@ export function problemResponse(problem: Problem, request: Request, chat: Chat):
   const { status, code, detail, field, room, headers = {} } = problem;
   const title = STATUS_TEXT[status];
   const init = { status, headers: { vary: "Accept", ...headers } };
-  const wantsHtml = listHeader(request, "accept") !== undefined &&
-    accepts(request, "application/problem+json", "text/html") === "text/html";
-  if (wantsHtml) {
+  if (preferredType(request, ["application/problem+json", "text/html"]) === "text/html") {
     return textResponse(
       problemPage(title, detail, chat, room),
       "text/html; charset=utf-8",

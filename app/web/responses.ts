@@ -1,7 +1,7 @@
 // Responses with text or an asset as their body.
 
 import { ifNoneMatch } from "@std/http/etag";
-import { acceptsEncodings } from "@std/http/negotiation";
+import { accepts, acceptsEncodings } from "@std/http/negotiation";
 import type { Asset } from "./assets.ts";
 
 /** Browsers' lists are shorter. Matching one of 60 KiB would block the event loop for 20 ms. */
@@ -13,6 +13,17 @@ const encodings = ["br", "gzip"] as const;
 export function listHeader({ headers }: Request, name: string): string | undefined {
   const list = headers.get(name);
   return list === null || list.length > listMaxLength ? undefined : list;
+}
+
+/**
+ * Returns the type that the client prefers, or `undefined` if it accepts none. The first is the
+ * default. All are in UTF-8, so clients may ask for that.
+ */
+export function preferredType(request: Request, types: readonly string[]): string | undefined {
+  const list = listHeader(request, "accept");
+  if (list === undefined) return types[0];
+  const accept = list.replace(/;\s*charset="?utf-?8"?/gi, "");
+  return accepts({ headers: new Headers({ accept }) }, ...types);
 }
 
 /** Returns a response with a text that must not be cached. */

@@ -1,12 +1,11 @@
 // The routes of a room and of its entries: one address, several representations (SPEC.md, H).
 
-import { accepts } from "@std/http/negotiation";
 import type { Assets } from "./assets.ts";
 import { eventStream } from "./event_stream.ts";
 import { originProblem } from "./handshake.ts";
 import { deleteMessage, patchMessage, postMessage } from "./posting.ts";
 import type { Problem } from "./problem.ts";
-import { listHeader } from "./responses.ts";
+import { preferredType } from "./responses.ts";
 import { entryPage, roomPage } from "./room_pages.ts";
 import type { Exchange, Handler, Method, Route } from "./router.ts";
 import type { Hub, WebSockets } from "./websocket.ts";
@@ -70,10 +69,9 @@ export function roomRoutes(options: RoomOptions, sockets: WebSockets, page: Hand
 /** Returns a handler that serves the representation that the client prefers. */
 function negotiated(representations: Representations): Handler {
   const types = Object.keys(representations);
-  const [first = ""] = types;
   return async (exchange) => {
     const { request } = exchange;
-    const type = listHeader(request, "accept") === undefined ? first : accepts(request, ...types);
+    const type = preferredType(request, types);
     const handler = type === undefined ? undefined : representations[type];
     if (handler === undefined) return notAcceptable(types);
     return withVary(await handler(exchange), "Accept");
@@ -118,9 +116,10 @@ function shared(options: RoomOptions, methods: Route["methods"]): Route["methods
  */
 function crossOriginProblem(
   { allowedOrigins, trustProxy }: RoomOptions,
-  { request: { headers, method } }: Exchange,
+  { request }: Exchange,
 ): Problem | undefined {
-  const denied = originProblem(headers, allowedOrigins, trustProxy > 0);
+  const { headers, method } = request;
+  const denied = originProblem(request, allowedOrigins, trustProxy > 0);
   if (denied !== undefined || headers.has("origin")) return denied;
   if (safeMethods.has(method) || headers.get("sec-fetch-site") !== "cross-site") return undefined;
   const detail = "Pages of other sites cannot write here. Add their origin to ALLOWED_ORIGINS";

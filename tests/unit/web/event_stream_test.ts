@@ -146,8 +146,12 @@ Deno.test("streams count as connections, need the access code, and are refused w
   const headers = { accept: "text/event-stream" };
   const denied = await request(site, "/r/tea", { headers });
   assertEquals([denied.status, denied.json.code], [401, "access_required"]);
+  assertEquals((await request(site, "/r/tea", { method: "HEAD", headers })).status, 401);
   assertEquals(site.server.connections, 0);
   const code = { "parley-access-code": "sesame" };
+  const allowed = { method: "HEAD", headers: { ...headers, ...code } };
+  assertEquals((await request(site, "/r/tea", allowed)).status, 200);
+  await until(() => site.server.connections + site.hub.size.sessions === 0, "HEAD holds nothing");
   {
     await using _stream = await open(site, code);
     const full = await request(site, "/r/tea", { headers: { ...headers, ...code } });

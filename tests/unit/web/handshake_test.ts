@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { connect } from "node:http2";
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { handshakeLines, rawRequest, startSite, withClose } from "../../support/web_harness.ts";
 
@@ -122,6 +124,23 @@ Deno.test("WebSockets.upgrade() accepts its own origin, allowed origins, and pro
     );
     assertEquals(response.status, status, `${host} ${origin}`);
     if (status === 403) assertStringIncludes(JSON.parse(response.body).detail, "ALLOWED_ORIGINS");
+  }
+});
+
+Deno.test("a page's own origin is known over HTTP/2, where no Host is sent [L8] [H7]", async () => {
+  await using running = await startSite();
+  const client = connect(`http://localhost:${running.server.port}`);
+  try {
+    for (const [host, status] of [["localhost", 204], ["evil.example", 403]] as const) {
+      const origin = `http://${host}:${running.server.port}`;
+      const stream = client.request({ ":path": "/ws", ":method": "POST", origin });
+      stream.end();
+      const [headers] = await once(stream, "response");
+      assertEquals(headers[":status"], status, host);
+      stream.close();
+    }
+  } finally {
+    client.close();
   }
 });
 

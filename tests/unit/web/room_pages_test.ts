@@ -14,6 +14,8 @@ Deno.test("a room is a page, JSON or text, whichever the client prefers [H1]", a
         ["application/json", "application/json"],
         ["", "application/json"],
         ["text/plain", "text/plain; charset=utf-8"],
+        ['text/plain;charset="UTF-8"', "text/plain; charset=utf-8"],
+        ["application/json; charset=utf-8; q=0.9, text/plain;q=0.1", "application/json"],
         ["text/html", "text/html; charset=utf-8"],
         [
           "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
