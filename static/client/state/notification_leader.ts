@@ -19,7 +19,7 @@ const answerMs = 100;
 const spreadMs = 400;
 const handledMax = 200;
 
-/** One tab's part in the election. */
+/** One tab's side of the decision. */
 export class NotificationLeader {
   readonly #ports: NotificationLeaderPorts;
   readonly #handled = new Set<string>();

@@ -1,5 +1,5 @@
-// Entries written in this tab that are not yet known to be in the log, in order: messages, edits,
-// deletions and titles. Pure: the store that outlives a reload, the clock and the nonces are injected.
+// The outbox: messages, edits, deletions and titles written in this tab that may not be in the log yet,
+// in order. Pure: the store that outlives a reload, the clock and the nonces are injected.
 
 import { closeCode, mayRetry } from "../../../app/protocol/wire.ts";
 import type { Problem } from "./problem.ts";
@@ -36,7 +36,7 @@ export interface OutboxDraft {
   readonly target?: string | undefined;
 }
 
-/** Where messages outlive the page. No method throws. */
+/** Stores messages so that they outlive the page. No method throws. */
 export interface OutboxStore {
   /**
    * Returns the messages of this tab and of tabs that are gone, in the order they were written. A
@@ -58,7 +58,7 @@ export interface OutboxPorts {
 
 const staleAfterMs = 24 * 3_600_000;
 const strikesMax = 2;
-/** Codes of a connection that a message in flight may have broken. */
+/** Close codes that suggest that a message in flight broke the connection. */
 const suspiciousCodes: ReadonlySet<number> = new Set([
   closeCode.frameTooBig,
   closeCode.internal,
@@ -131,17 +131,17 @@ export class Outbox {
     return next;
   }
 
-  /** Removes an entry that is in the log at `offset`, which those that amend it were waiting for. */
+  /** Removes an entry that is in the log at `offset`, and lets entries that amend it be sent. */
   acknowledge(room: string, nonce: string, offset: number): void {
     this.#clearInFlight(room, nonce);
-    // First, since the page can end at any moment.
+    // Before the removal, since the page can end at any moment.
     for (const message of this.#messages) {
       if (message.target === nonce) this.#put({ ...message, offset });
     }
     this.#remove(nonce);
   }
 
-  /** Handles a refusal. Returns whether the entry is still pending, has failed, or is dropped. */
+  /** Handles a refusal. Returns whether the entry is still pending, failed, or was dropped. */
   reject(room: string, nonce: string, problem: Problem): OutboxMessage["state"] | "dropped" {
     this.#clearInFlight(room, nonce);
     const message = this.#find(nonce);
@@ -157,7 +157,7 @@ export class Outbox {
     return "failed";
   }
 
-  /** Drops the edits of deleted messages. One in flight is refused, and then dropped. */
+  /** Drops the edits of deleted messages. An edit in flight is dropped once it is refused. */
   forget(room: string, offsets: readonly number[]): void {
     for (const { nonce, type, offset = 0 } of this.messagesIn(room)) {
       if (type === "edit" && offsets.includes(offset)) this.discard(nonce);
@@ -175,7 +175,7 @@ export class Outbox {
     }
   }
 
-  /** Sends a failed or stale message after all. */
+  /** Makes a failed or stale message pending again. */
   retry(nonce: string): void {
     const message = this.#find(nonce);
     if (message?.state === "stale") {

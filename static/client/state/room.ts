@@ -33,23 +33,23 @@ const trimmedLength = 400;
 export class Room {
   readonly name: string;
   readonly roster = new Roster();
-  /** Whether this connection has joined the room, and is still paging or gets every push. */
+  /** Whether this connection has joined the room, and whether it is still loading pages. */
   phase: "not_joined" | "catching_up" | "live" = "not_joined";
-  /** Whether this connection got all pages once: only then may messages be sent. */
+  /** Whether this connection has loaded all pages once. Only then may messages be sent. */
   isJoined = false;
   /** Why the server asked to wait before sending more messages. */
   waitReason: Problem | undefined;
-  /** The present title, if the room has one. */
+  /** The current title, if the room has one. */
   title: string | undefined;
   /** The messages of all entries from `oldest` to `head`, in the order of their offsets. */
   messages: readonly Message[] = [];
   /** Offset of the oldest entry loaded, or one past the newest. */
   oldest = 1;
-  /** What is shown in place of the end of the log. */
+  /** The part of the log to show instead of its end. */
   window: LogWindow | undefined;
-  /** Handles the page of history that was asked for. */
+  /** Handles the requested page of history. */
   onHistory: ((push: HistoryPush) => void) | undefined;
-  /** Rises with each change of a message loaded. */
+  /** Increases whenever a loaded message changes. */
   revision = 0;
   /** Offset of the oldest entry that the server has. */
   first = 1;
@@ -64,7 +64,7 @@ export class Room {
   newSince: number | undefined;
   /** The unread messages that are loaded, by offset, and whether each mentions this person. */
   readonly #unread = new Map<number, boolean>();
-  /** How many entries before those loaded are unread. Perhaps none is a message of others. */
+  /** The number of unread entries before those loaded; perhaps none is another member's message. */
   #unreadBefore = 0;
   /** Offsets after `readOffset` that were read. */
   readonly #seen = new Set<number>();
@@ -139,7 +139,7 @@ export class Room {
     return true;
   }
 
-  /** Whether a page that did not recover is of the same log, as in a room without messages. */
+  /** Whether a page that did not recover continues this log anyway, as in an empty room. */
   #isContinuedBy({ epoch, offset }: RoomPush): boolean {
     const { head } = this;
     return head === 0 && offset === 0 || epoch === this.#position?.epoch && offset >= head;
@@ -162,7 +162,7 @@ export class Room {
       push.targets.forEach((target) => this.#unread.delete(target));
       this.#amend(push, push.targets, { text: undefined, deletedBy: push.member });
     }
-    // Without a text, a later entry amends the message.
+    // An edit without a text has been superseded by a later entry.
     if (push.type === "edit" && push.text !== undefined) {
       this.#amend(push, [push.target], { text: String(push.text), editedAt: push.at });
     }
@@ -190,7 +190,7 @@ export class Room {
     else if (older.at(-1)?.offset === this.oldest - 1) this.extend(messagesOf(older), start.offset);
   }
 
-  /** Puts messages before those loaded: those of all entries from `oldest` on. */
+  /** Prepends the messages of all entries from `oldest` on. */
   extend(messages: readonly Message[], oldest: number): void {
     this.oldest = oldest;
     this.messages = [...messages, ...this.messages];
@@ -200,7 +200,7 @@ export class Room {
     }
   }
 
-  /** Drops old messages if there are many. Only for a room that is read at its end. */
+  /** Drops old messages if there are many. Call it only while the reader is at the end. */
   trim(): void {
     if (this.messages.length <= messagesMax) return;
     if (this.missingCount > 0) this.missingCount += this.messages.length - trimmedLength;
@@ -210,7 +210,7 @@ export class Room {
     roster.events = roster.events.filter(({ afterOffset }) => afterOffset >= oldest);
   }
 
-  /** Stops being live, because the room has to be joined again. */
+  /** Stops being live: the room must be joined again. */
   suspend(phase: "not_joined" | "catching_up"): void {
     if (this.phase === "live") this.#liveUntil = this.head;
     this.phase = phase;
@@ -239,8 +239,8 @@ export class Room {
   }
 
   /**
-   * The number of unread messages of others. With `hasUnreadBefore`, one more than those loaded: how
-   * many there are is not known.
+   * The number of unread messages of others. With `hasUnreadBefore` it is unknown; then this is one
+   * more than those loaded.
    */
   get unread(): number {
     return this.#unread.size + Number(this.hasUnreadBefore);
@@ -295,7 +295,7 @@ export class Room {
   ): void {
     const { readOffset } = this;
     this.#unread.clear();
-    // Messages that the server no longer has can't be read.
+    // Entries that the server no longer has don't count.
     this.#unreadBefore = Math.max(0, this.oldest - Math.max(readOffset + 1, this.first));
     for (const message of this.messages) {
       const { offset, member, text } = message;

@@ -1,4 +1,5 @@
-// JSON values in the browser's storage, which may be forbidden, full or damaged. Nothing throws.
+// Reads and writes JSON in the browser's storage, which may be forbidden, full or damaged. Nothing
+// throws.
 
 /** The part of the browser's `Storage` that the page uses. */
 export type KeyValue = Pick<Storage, "getItem" | "setItem" | "removeItem" | "key" | "length">;
@@ -37,7 +38,7 @@ export function readFields<T>(storage: KeyValue, key: string): Unchecked<T> {
 /** Keys with this prefix hold copies of the server's data, so they are removed first. */
 export const snapshotPrefix = "parley.last.";
 
-/** Stores a value as JSON, in place of snapshots if it must. Returns false if that failed. */
+/** Stores a value as JSON, removing snapshots if there is no room. Returns false if it fails. */
 export function writeJson(storage: KeyValue, key: string, value: unknown): boolean {
   try {
     storage.setItem(key, JSON.stringify(value));
