@@ -2,97 +2,66 @@
 // in app/broker run against one contract suite (tests/unit/broker/broker_contract.ts).
 
 import type {
+  DeletePush,
+  DirectoryRoom,
+  EditPush,
+  EntryPush,
   LeftReason,
+  MemberInfo,
+  MessagePush,
   ModeratorCommand,
   Position,
+  ResultsPush,
   Sanction,
-  SearchQuery,
+  SearchCommand,
+  TitlePush,
 } from "../protocol/wire.ts";
 
 /** A result, at once (SQLite) or later (Redis). An error means that storage is unavailable. */
 export type Outcome<T> = T | Promise<T>;
 
-/** What all drafts have in common. Author and room were fixed when the command arrived. */
-interface DraftFields {
-  readonly room: string;
-  /** Public id of the author. */
-  readonly member: string;
-  /** The author's username when the command arrived. */
-  readonly from: string;
-  readonly nonce: string;
-}
+/** The fields of every draft: `from` is the author's username when the command arrived. */
+type DraftFields = Pick<EntryPush, "room" | "member" | "from" | "nonce">;
 
-export interface MessageDraft extends DraftFields {
-  readonly type: "message";
-  readonly text: string;
-  /** Offset of the message it answers. */
-  readonly reply?: number;
-}
+export type MessageDraft =
+  & DraftFields
+  & Pick<MessagePush, "type" | "reply">
+  & { readonly text: string };
 /** Replaces the text of the author's own message. */
-export interface EditDraft extends DraftFields {
-  readonly type: "edit";
-  /** Offset of the message. */
-  readonly target: number;
-  readonly text: string;
-}
-/** Removes the text of messages. Targets without text are left out, but one must have text. */
-export interface DeleteDraft extends DraftFields {
-  readonly type: "delete";
-  /** Offsets of the messages: the author's own, unless it is a moderator. */
-  readonly targets: readonly number[];
-  /** Whether it is known to have a moderator's rights, as the operator has. */
-  readonly isModerator?: boolean;
-}
+export type EditDraft =
+  & DraftFields
+  & Pick<EditPush, "type" | "target">
+  & { readonly text: string };
+/**
+ * Removes the text of messages: the author's own, unless it is a moderator. Skips targets without
+ * text, but at least one must have text.
+ */
+export type DeleteDraft =
+  & DraftFields
+  & Pick<DeletePush, "type" | "targets">
+  /** If true, the author's rights need no check. */
+  & { readonly isModerator?: boolean };
 /** Sets the title of a room that has messages. */
-export interface TitleDraft extends DraftFields {
-  readonly type: "title";
-  readonly text: string;
-}
+export type TitleDraft = DraftFields & Pick<TitlePush, "type" | "text">;
 
 /** An entry not yet in the log. */
 export type Draft = MessageDraft | EditDraft | DeleteDraft | TitleDraft;
 
-/** What the log adds to a draft. The offsets of a room are 1, 2, 3, …; `at` never decreases. */
-interface EntryFields extends DraftFields {
-  readonly offset: number;
-  /** The epoch in which it was stored. */
-  readonly epoch: string;
-  /** Milliseconds since 1970. */
-  readonly at: number;
-}
+/** An entry in the log always has the epoch in which it was stored. */
+type Stored<P extends EntryPush> = P & { readonly epoch: string };
 
-/** A message as it is when the entry is reported or read. */
-export interface MessageEntry extends EntryFields {
-  readonly type: "message";
-  /** Absent once the message is deleted. */
-  readonly text?: string;
-  readonly reply?: number;
-  /** Offset of the last entry that edited or deleted it. */
-  readonly amended?: number;
-  /** When it was last edited, in ms since 1970. */
-  readonly editedAt?: number;
-  /** The member that deleted it. */
-  readonly deletedBy?: string;
-}
-export interface EditEntry extends EntryFields {
-  readonly type: "edit";
-  readonly target: number;
-  /** Absent once a later entry has amended the target, or the target has been pruned. */
-  readonly text?: string;
-}
-export interface DeleteEntry extends EntryFields {
-  readonly type: "delete";
-  readonly targets: readonly number[];
-  /** Never there; so any entry can be asked for its text. */
-  readonly text?: undefined;
-}
-export interface TitleEntry extends EntryFields {
-  readonly type: "title";
-  readonly text: string;
-}
+/** A message as the entries so far have left it. */
+export type MessageEntry = Stored<MessagePush>;
+/** Has no text once a later entry has amended the target, or the target has been pruned. */
+export type EditEntry = Stored<EditPush>;
+/** Has no text; declared so that `text` can be read from any entry. */
+export type DeleteEntry = Stored<DeletePush> & { readonly text?: undefined };
 
-/** An entry in the log. */
-export type Entry = MessageEntry | EditEntry | DeleteEntry | TitleEntry;
+/**
+ * An entry in the log. The offsets of a room are 1, 2, 3, … without holes, and `at` never
+ * decreases.
+ */
+export type Entry = MessageEntry | EditEntry | DeleteEntry | Stored<TitlePush>;
 
 /** The outcome of one draft. */
 export type AppendResult =
@@ -156,30 +125,18 @@ export interface Page {
   readonly title?: string | undefined;
 }
 
-/** A room that has messages. */
-export interface RoomSummary {
-  readonly room: string;
-  /** Time of the newest entry, in ms since 1970. */
-  readonly at: number;
-  readonly title?: string;
-}
+/** A room that has messages, and the time of its newest entry. */
+export type RoomSummary = Omit<DirectoryRoom, "members"> & { readonly at: number };
 
-/** Which messages to find. */
-export interface SearchRequest {
-  readonly query: SearchQuery;
-  /** Finds older messages than the page with this `next`. */
+/** Which messages to find, and at most how many: those before the page with this `next`. */
+export interface SearchRequest extends Pick<SearchCommand, "query"> {
   readonly before?: string | undefined;
-  /** Max messages of the page. */
   readonly limit: number;
 }
 
 /** Messages that match a query, newest first. */
-export interface SearchPage {
+export interface SearchPage extends Pick<ResultsPush, "next" | "since"> {
   readonly messages: readonly MessageEntry[];
-  /** For the next page; absent if there is none. */
-  readonly next?: string;
-  /** Time of the oldest message looked at, in ms since 1970, if not all were. */
-  readonly since?: number;
 }
 
 /** Receives changes to the log: after the commit, before `append` returns. Must not throw. */
@@ -195,9 +152,9 @@ export interface BrokerListener {
    */
   reset?(): void;
   /** A member entered a room through another node and was in it through no other before. */
-  memberJoined?(room: string, member: RemoteMember): void;
+  memberJoined?(room: string, member: MemberInfo): void;
   /** No other node has the member in the room any more; this node still may. */
-  memberLeft?(room: string, member: RemoteMember, reason: LeftReason): void;
+  memberLeft?(room: string, member: MemberInfo, reason: LeftReason): void;
   /** A member was renamed, on any node, this one included; called before `rename` returns. */
   memberRenamed?(member: string, username: string): void;
   /** A member's tab has connected to another node, which replaces its session here. */
@@ -206,13 +163,6 @@ export interface BrokerListener {
   memberTyping?(room: string, member: string): void;
   /** Members were banned until a time, in ms since 1970. */
   membersBanned?(members: readonly string[], until: number): void;
-}
-
-/** A member present through other nodes. */
-export interface RemoteMember {
-  /** Its public id. */
-  readonly member: string;
-  readonly username: string;
 }
 
 /**
@@ -227,7 +177,7 @@ export interface Cluster {
   /** A member is typing. */
   typing(room: string, member: string): void;
   /** Returns the members in a room through other nodes, whether or not this node has them too. */
-  remoteMembers(room: string): readonly RemoteMember[];
+  remoteMembers(room: string): readonly MemberInfo[];
 }
 
 /** A moderator, or the operator, who needs no appointment. */

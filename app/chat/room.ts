@@ -1,8 +1,8 @@
 // One room in memory: the end of its log, its members, and the pushes of this tick.
 
 import { hubLimits } from "../protocol/wire.ts";
-import type { Position } from "../protocol/wire.ts";
-import type { Entry, Page, RemoteMember } from "./broker.ts";
+import type { MemberInfo, Position } from "../protocol/wire.ts";
+import type { Entry, Page } from "./broker.ts";
 import {
   amend,
   amendmentsAfter,
@@ -45,7 +45,7 @@ export class Room {
    * `remote` are the members present through other nodes. Without join lines, pages show no line
    * for members that join, leave or are renamed.
    */
-  constructor(name: string, remote: readonly RemoteMember[] = [], hasJoinLines = true) {
+  constructor(name: string, remote: readonly MemberInfo[] = [], hasJoinLines = true) {
     this.name = name;
     this.roster = new Roster(name, remote, (push) => {
       const isLine = push.type === "joined" || push.type === "left" || push.type === "renamed";

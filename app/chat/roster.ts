@@ -9,7 +9,6 @@ import type {
   RenamedPush,
   TypingPush,
 } from "../protocol/wire.ts";
-import type { RemoteMember } from "./broker.ts";
 
 /** Above this many members a room is crowded: it pushes a count instead of each change. */
 const crowdedAbove = 500;
@@ -43,7 +42,7 @@ export class Roster {
   /** Cache of `membersJson`. */
   #membersJson: string | undefined;
 
-  constructor(room: string, remote: readonly RemoteMember[], push: (push: RosterPush) => void) {
+  constructor(room: string, remote: readonly MemberInfo[], push: (push: RosterPush) => void) {
     this.#room = room;
     this.#push = push;
     this.#remote = new Set(remote.map(({ member }) => member));
@@ -87,12 +86,12 @@ export class Roster {
   }
 
   /** Adds a member present through another node. */
-  addRemote({ member, username }: RemoteMember, isQuiet: boolean): void {
+  addRemote({ member, username }: MemberInfo, isQuiet: boolean): void {
     this.#remote.add(member);
     this.#add(member, username, isQuiet);
   }
 
-  removeRemote({ member }: RemoteMember, reason: LeftReason): void {
+  removeRemote({ member }: MemberInfo, reason: LeftReason): void {
     this.#remote.delete(member);
     if (!this.#local.has(member)) this.#remove(member, reason);
   }

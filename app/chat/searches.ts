@@ -30,12 +30,12 @@ export async function runSearch(
   broker: Broker,
   quotas: Quotas,
   payer: Payer,
-  { query, before }: SearchCommand,
+  command: SearchCommand,
 ): Promise<ResultsPush | ErrorPush> {
   if (broker.search === undefined) return refusal({ re: "search" }, "search_off");
   quotas.chargeBytes(payer, searchCostBytes);
-  const { messages, ...rest } = await broker.search({ query, before, limit: resultsMax });
-  const results = messages.map((message) => resultOf(query, message));
+  const { messages, ...rest } = await broker.search({ ...command, limit: resultsMax });
+  const results = messages.map((message) => resultOf(command.query, message));
   quotas.chargeBytes(payer, results.reduce((bytes, { text }) => bytes + 2 * text.length, 0));
   return { type: "results", results, ...rest };
 }

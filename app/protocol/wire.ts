@@ -93,40 +93,19 @@ export interface HelloCommand {
   readonly access?: string;
   readonly rooms: readonly RoomRequest[];
 }
-export interface MessageCommand {
-  readonly type: "message";
-  readonly room: string;
-  /** Cleaned by {@linkcode cleanText}. */
-  readonly text: string;
-  readonly nonce: string;
-  /** Offset of the message it answers. */
-  readonly reply?: number;
-}
-/** Replaces the text of the member's own message at `offset`. */
-export interface EditCommand {
-  readonly type: "edit";
-  readonly room: string;
-  readonly offset: number;
-  readonly text: string;
-  readonly nonce: string;
-}
-/** Removes the text of the message at `offset`. */
-export interface DeleteCommand {
-  readonly type: "delete";
-  readonly room: string;
-  readonly offset: number;
-  readonly nonce: string;
-}
-/** Sets the title of a room that has messages. */
-export interface TitleCommand {
-  readonly type: "title";
-  readonly room: string;
-  /** Cleaned by {@linkcode cleanTitle}. */
-  readonly text: string;
-  readonly nonce: string;
-}
-/** A command that adds an entry to a room's log. */
-export type EntryCommand = MessageCommand | EditCommand | DeleteCommand | TitleCommand;
+/** A command that adds an entry to a room's log. Its text is clean. */
+export type EntryCommand =
+  & { readonly room: string; readonly nonce: string }
+  & (
+    /** `reply` is the offset of the message it answers. */
+    | { readonly type: "message"; readonly text: string; readonly reply?: number }
+    /** Replaces the text of the member's own message at `offset`. */
+    | { readonly type: "edit"; readonly offset: number; readonly text: string }
+    /** Removes the text of the message at `offset`. */
+    | { readonly type: "delete"; readonly offset: number }
+    /** Sets the title of a room that has messages. */
+    | { readonly type: "title"; readonly text: string }
+  );
 
 export interface HistoryCommand {
   readonly type: "history";
@@ -264,7 +243,7 @@ export interface RoomPush {
   /** The members; only if `more` is false and the room is not crowded. */
   readonly members?: readonly MemberInfo[];
 }
-/** What all entries of a room's log have in common. */
+/** The fields that all entries of a room's log have. */
 interface EntryFields {
   readonly room: string;
   readonly offset: number;

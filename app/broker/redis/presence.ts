@@ -1,8 +1,8 @@
 // Which members are in rooms through which nodes: through this one, with the changes that the other
 // nodes have not heard of, and through the others.
 
-import type { BrokerListener, RemoteMember } from "../../chat/broker.ts";
-import type { LeftReason } from "../../protocol/wire.ts";
+import type { BrokerListener } from "../../chat/broker.ts";
+import type { LeftReason, MemberInfo } from "../../protocol/wire.ts";
 
 /** A member joined or left a room through one node. */
 export type PresenceChange = JoinedChange | LeftChange;
@@ -88,7 +88,7 @@ export class LocalPresence {
   }
 }
 
-interface Member extends RemoteMember {
+interface Member extends MemberInfo {
   username: string;
   /** Its rooms, and for each the nodes through which it is there. */
   readonly rooms: Map<string, Set<string>>;
@@ -104,7 +104,7 @@ export class RemotePresence {
     this.#listener = listener;
   }
 
-  membersOf(room: string): readonly RemoteMember[] {
+  membersOf(room: string): readonly MemberInfo[] {
     return [...this.#rooms.get(room) ?? []];
   }
 

@@ -1,7 +1,8 @@
 // The hub of one node of several: members of other nodes, and what the nodes tell each other.
 
 import { assertEquals } from "@std/assert";
-import type { BrokerListener, Cluster, RemoteMember } from "../../../app/chat/broker.ts";
+import type { BrokerListener, Cluster } from "../../../app/chat/broker.ts";
+import type { MemberInfo } from "../../../app/protocol/wire.ts";
 import { helloOf, only, range, TestChat } from "../../support/hub_harness.ts";
 import type { TestClient } from "../../support/hub_harness.ts";
 import { MemoryBroker } from "../../support/memory_broker.ts";
@@ -10,7 +11,7 @@ import { MemoryBroker } from "../../support/memory_broker.ts";
 class ClusterBroker extends MemoryBroker {
   /** What this node announced to the others. */
   announced: string[] = [];
-  remote: RemoteMember[] = [];
+  remote: MemberInfo[] = [];
   hub: BrokerListener | undefined;
 
   readonly cluster: Cluster = {
