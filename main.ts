@@ -5,7 +5,6 @@ import { setImmediate } from "node:timers";
 import { ClockTrust, startPruning } from "./app/broker/pruning.ts";
 import { openStorage } from "./app/broker/storage.ts";
 import { ChatHub } from "./app/chat/chat_hub.ts";
-import { runCommand, UsageError } from "./app/commands/commands.ts";
 import { helpText, readConfig } from "./app/core/config.ts";
 import type { Config } from "./app/core/config.ts";
 import { consoleMirror, print, printError } from "./app/core/console.ts";
@@ -64,6 +63,8 @@ function hasEnvironment(): boolean {
 }
 
 async function runToEnd(words: readonly string[], config: Config): Promise<void> {
+  // Serving doesn't need the commands.
+  const { runCommand, UsageError } = await import("./app/commands/commands.ts");
   try {
     await runCommand(words, config);
   } catch (error) {

@@ -2,7 +2,7 @@
 
 import { errorMessage } from "../core/error_message.ts";
 import { isRoomName } from "../protocol/text.ts";
-import { writeOutput } from "./output_file.ts";
+import { writeLines } from "./output_file.ts";
 
 const entry = { room: "", offset: 0, epoch: "", at: 0, member: "", from: "", nonce: "" };
 
@@ -59,8 +59,12 @@ export interface ArchiveTarget extends AsyncDisposable {
 const header = JSON.stringify({ kind: "parley", version: 1 });
 const batchItems = 1_000;
 
-/** Writes a chat to a file, which is replaced if it exists. Returns the number of messages. */
-export async function exportChat(source: ArchiveSource, file: string): Promise<number> {
+/** Writes a chat to a file, see `writeLines`. Returns the number of messages. */
+export async function exportChat(
+  source: ArchiveSource,
+  file: string,
+  database?: string,
+): Promise<number> {
   let messages = 0;
   const lines = async function* () {
     let items = 0;
@@ -72,9 +76,7 @@ export async function exportChat(source: ArchiveSource, file: string): Promise<n
     }
     yield `${JSON.stringify({ kind: "end", items })}\n`;
   };
-  await writeOutput(file, async (unfinished) => {
-    await Deno.writeTextFile(unfinished, ReadableStream.from(lines()), { createNew: true });
-  });
+  await writeLines(file, lines(), database);
   return messages;
 }
 

@@ -1,11 +1,19 @@
-// The program's commands other than serving: `parley COMMAND OPERANDS`.
+// The program's commands other than serving: `parley COMMAND OPERANDS`. What only chats in Redis
+// need is imported on demand, since it takes long to load.
 
 import type { Config } from "../core/config.ts";
 import { print, printError } from "../core/console.ts";
 import { databasePath, makeDataDir, redisPrefix } from "../core/data_dir.ts";
 import { isRoomName, roomNameRule } from "../protocol/text.ts";
-import { checkHealth } from "./health.ts";
-import { serverUrl } from "./own_server.ts";
+import { backUp } from "./backup.ts";
+import { exportChat, importChat } from "./chat_archive.ts";
+import { exportLines, readRoom } from "./export.ts";
+import { moderate, moderatorCommandOf } from "./moderate.ts";
+import { writeLines } from "./output_file.ts";
+import { checkHealth, serverUrl } from "./own_server.ts";
+import { removeRoom, repairTimes } from "./repair.ts";
+import { restore } from "./restore.ts";
+import { openSqliteSource, openSqliteTarget } from "./sqlite_archive.ts";
 
 interface Command {
   /** Names of the operands; optional ones are in brackets. */
@@ -25,7 +33,6 @@ const commands = new Map<string, Command>([
     operands: ["FILE"],
     insteadWithRedis: "Use export-chat, or back up Redis with its own tools",
     async run([file = ""], config) {
-      const { backUp } = await import("./backup.ts");
       const path = databasePath(config);
       await backUp(path, file);
       print(`Copied ${path} to ${file}\n`);
@@ -35,7 +42,6 @@ const commands = new Map<string, Command>([
     operands: ["FILE"],
     insteadWithRedis: "Use import-chat, or restore Redis with its own tools",
     async run([file = ""], config) {
-      const { restore } = await import("./restore.ts");
       const path = databasePath(config);
       makeDataDir(config);
       const saved = await restore(path, file, new Date(), printError);
@@ -47,17 +53,16 @@ const commands = new Map<string, Command>([
     operands: ["ROOM", "[FILE.jsonl | FILE.txt]"],
     async run([room = "", file], config) {
       checkExport(room, file);
-      const { exportLines, exportToFile, readRoom } = await import("./export.ts");
-      const { redisUrl } = config;
-      const path = databasePath(config);
+      const database = databaseOf(config);
       const format = file?.endsWith(".txt") ? "text" : "jsonl";
-      const messages = redisUrl === ""
-        ? readRoom(path, room)
-        : (await import("./redis_room.ts")).readRedisRoom(redisUrl, redisPrefix, room);
+      const messages = database === undefined
+        ? (await import("./redis_room.ts")).readRedisRoom(config.redisUrl, redisPrefix, room)
+        : readRoom(database, room);
+      const lines = exportLines(messages, format);
       if (file === undefined) {
-        for await (const line of exportLines(messages, format)) print(line);
+        for await (const line of lines) print(line);
       } else {
-        await exportToFile(messages, format, file, redisUrl === "" ? path : undefined);
+        await writeLines(file, lines, database);
         print(`Wrote ${room} to ${file}\n`);
       }
     },
@@ -65,26 +70,23 @@ const commands = new Map<string, Command>([
   ["export-chat", {
     operands: ["FILE.jsonl"],
     async run([file = ""], config) {
-      const { exportChat } = await import("./chat_archive.ts");
       const holdMs = config.nameHoldSeconds * 1000;
       const { redisUrl } = config;
-      const path = databasePath(config);
-      if (redisUrl === "") (await import("./output_file.ts")).checkOutput(path, file);
-      await using source = redisUrl === ""
-        ? await (await import("./sqlite_archive.ts")).openSqliteSource(path, holdMs)
-        : await (await import("./redis_archive.ts")).openRedisSource(redisUrl, redisPrefix, holdMs);
-      print(`Wrote ${await exportChat(source, file)} messages to ${file}\n`);
+      const database = databaseOf(config);
+      await using source = database === undefined
+        ? await (await import("./redis_archive.ts")).openRedisSource(redisUrl, redisPrefix, holdMs)
+        : await openSqliteSource(database, holdMs);
+      print(`Wrote ${await exportChat(source, file, database)} messages to ${file}\n`);
     },
   }],
   ["import-chat", {
     operands: ["FILE.jsonl"],
     async run([file = ""], config) {
-      const { importChat } = await import("./chat_archive.ts");
-      const { redisUrl } = config;
-      if (redisUrl === "") makeDataDir(config);
-      await using target = redisUrl === ""
-        ? await (await import("./sqlite_archive.ts")).openSqliteTarget(databasePath(config))
-        : await (await import("./redis_archive.ts")).openRedisTarget(redisUrl, redisPrefix);
+      const database = databaseOf(config);
+      if (database !== undefined) makeDataDir(config);
+      await using target = database === undefined
+        ? await (await import("./redis_archive.ts")).openRedisTarget(config.redisUrl, redisPrefix)
+        : await openSqliteTarget(database);
       print(`Imported ${await importChat(file, target)} messages from ${file}\n`);
     },
   }],
@@ -92,7 +94,6 @@ const commands = new Map<string, Command>([
     operands: ["ACTION", "[OPERAND]", "[OPERAND]"],
     usage: "list | lift ID | delete ROOM OFFSET | sweep MEMBER HOURS",
     async run(operands, config) {
-      const { moderate, moderatorCommandOf } = await import("./moderate.ts");
       const command = moderatorCommandOf(operands);
       if (command === undefined) throw usageError("moderate");
       print(await moderate(command, config));
@@ -101,10 +102,14 @@ const commands = new Map<string, Command>([
   ["remove-room", {
     operands: ["ROOM"],
     async run([room = ""], config) {
-      const { redisUrl } = config;
-      const count = redisUrl === ""
-        ? await (await import("./repair.ts")).removeRoom(databasePath(config), room)
-        : await (await import("./redis_room.ts")).removeRedisRoom(redisUrl, redisPrefix, room);
+      const database = databaseOf(config);
+      const count = database === undefined
+        ? await (await import("./redis_room.ts")).removeRedisRoom(
+          config.redisUrl,
+          redisPrefix,
+          room,
+        )
+        : await removeRoom(database, room);
       print(`Removed ${room} and its ${count} messages\n`);
     },
   }],
@@ -112,7 +117,6 @@ const commands = new Map<string, Command>([
     operands: [],
     insteadWithRedis: "Use export-chat and import-chat, which sets times in the future to now",
     async run(_, config) {
-      const { repairTimes } = await import("./repair.ts");
       const count = await repairTimes(databasePath(config), Date.now());
       print(`Set the time of ${count} messages to now\n`);
     },
@@ -156,6 +160,11 @@ export async function runCommand(
     throw new UsageError(`Cannot ${name}: messages are in Redis (REDIS_URL). ${instead}`);
   }
   await command.run(operands, config);
+}
+
+/** Returns the path of the database, or `undefined` if messages are in Redis. */
+function databaseOf(config: Config): string | undefined {
+  return config.redisUrl === "" ? databasePath(config) : undefined;
 }
 
 function usageError(name: string): UsageError {

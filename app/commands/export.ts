@@ -6,7 +6,6 @@ import type { MessageEntry } from "../chat/broker.ts";
 import { errorMessage } from "../core/error_message.ts";
 import { messageLine } from "../core/message_line.ts";
 import { openToRead } from "./database_access.ts";
-import { checkOutput, writeOutput } from "./output_file.ts";
 
 export type ExportFormat = "jsonl" | "text";
 
@@ -15,24 +14,6 @@ type Message = Omit<MessageEntry, "type" | "epoch" | "nonce" | "amended">;
 
 /** Entries per read. Between reads, the server can reuse its journal. */
 const pageRows = 500;
-
-/**
- * Writes messages to a file, which replaces an existing one once it is complete.
- *
- * @throws {Error} If the file cannot be written, or belongs to the `database` being exported.
- */
-export async function exportToFile(
-  messages: AsyncIterable<Message>,
-  format: ExportFormat,
-  file: string,
-  database?: string,
-): Promise<void> {
-  if (database !== undefined) checkOutput(database, file);
-  await writeOutput(file, async (unfinished) => {
-    const lines = ReadableStream.from(exportLines(messages, format));
-    await Deno.writeTextFile(unfinished, lines, { createNew: true });
-  });
-}
 
 /** Yields messages as lines. */
 export async function* exportLines(

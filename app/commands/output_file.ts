@@ -49,6 +49,23 @@ export async function writeOutput(
   }
 }
 
+/**
+ * Writes lines to a file, which replaces an existing one once it is complete.
+ *
+ * @throws {Error} If the file cannot be written, or belongs to the `database` that the lines are
+ *   read from.
+ */
+export async function writeLines(
+  to: string,
+  lines: AsyncIterable<string>,
+  database?: string,
+): Promise<void> {
+  if (database !== undefined) checkOutput(database, to);
+  await writeOutput(to, async (unfinished) => {
+    await Deno.writeTextFile(unfinished, ReadableStream.from(lines), { createNew: true });
+  });
+}
+
 function removeAbandoned(dir: string, prefix: string): void {
   for (const { name } of Deno.readDirSync(dir)) {
     if (!name.startsWith(prefix)) continue;

@@ -45,6 +45,16 @@ export async function ask(
   }
 }
 
+/**
+ * Checks the server at `url`. The certificate of our own server is not verified.
+ *
+ * @throws {Error} If it cannot be reached or is not healthy.
+ */
+export async function checkHealth(url: string, isOwn: boolean): Promise<void> {
+  const { status } = await ask(new URL("healthz", url), isOwn);
+  if (status !== 200) throw new Error(`${url} is not healthy: status ${status}`);
+}
+
 async function askUnverified(address: URL, request: ServerRequest): Promise<ServerResponse> {
   const https = await import("node:https");
   const { promise, resolve, reject } = Promise.withResolvers<ServerResponse>();

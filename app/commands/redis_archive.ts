@@ -5,6 +5,7 @@ import { entryBody, entryState, nonceTtlMs } from "../broker/redis/scripts.ts";
 import type { Entry } from "../chat/broker.ts";
 import { hubLimits } from "../protocol/wire.ts";
 import { usernameKey } from "../protocol/names.ts";
+import { isEntry } from "./chat_archive.ts";
 import type { ArchiveItem, ArchiveSource, ArchiveTarget } from "./chat_archive.ts";
 import { ChatKeys } from "./chat_keys.ts";
 import { entriesOf } from "./redis_room.ts";
@@ -123,6 +124,10 @@ export async function openRedisTarget(url: string, prefix: string): Promise<Arch
 type Command = readonly (string | number)[];
 
 function commandsFor(keys: ChatKeys, item: ArchiveItem): readonly Command[] {
+  if (isEntry(item)) {
+    const { kind: type, ...fields } = item;
+    return entryCommands(keys, { type, ...fields } as Entry);
+  }
   switch (item.kind) {
     case "room": {
       const { room, first, head, at, title } = item;
@@ -130,13 +135,6 @@ function commandsFor(keys: ChatKeys, item: ArchiveItem): readonly Command[] {
       if (title !== undefined) fields.push("title", JSON.stringify(title));
       const hash = ["HSET", keys.key("room", room), ...fields];
       return first > head ? [hash] : [hash, ["SADD", keys.key("rooms"), room]];
-    }
-    case "message":
-    case "edit":
-    case "delete":
-    case "title": {
-      const { kind: type, ...fields } = item;
-      return entryCommands(keys, { type, ...fields } as Entry);
     }
     case "nonce":
       return nonceCommands(keys, item);

@@ -7,6 +7,7 @@ import { FolderLock } from "../broker/sqlite/lock.ts";
 import type { Entry } from "../chat/broker.ts";
 import { hubLimits } from "../protocol/wire.ts";
 import { usernameKey } from "../protocol/names.ts";
+import { isEntry } from "./chat_archive.ts";
 import type { ArchiveItem, ArchiveSource, ArchiveTarget } from "./chat_archive.ts";
 import { checkCopy, folderLock, infoOf, openToRead, removeDatabase } from "./database_access.ts";
 
@@ -66,10 +67,7 @@ export async function openSqliteSource(path: string, nameHoldMs: number): Promis
       };
     }
   };
-  return {
-    items,
-    [Symbol.asyncDispose]: () => Promise.resolve(database.close()),
-  };
+  return { items, [Symbol.asyncDispose]: () => Promise.resolve(database.close()) };
 }
 
 /**
@@ -116,21 +114,18 @@ export async function openSqliteTarget(path: string): Promise<ArchiveTarget> {
 }
 
 function store(file: DatabaseFile, item: ArchiveItem): void {
+  if (isEntry(item)) {
+    const { kind: type, ...fields } = item;
+    const { room, epoch, offset, at, member, nonce } = item;
+    file.run(insert.epoch, epoch);
+    importEntry(file, { type, ...fields } as Entry);
+    file.run(insert.nonce, member, nonce, offset, at, room);
+    return;
+  }
   switch (item.kind) {
     case "room": {
       const { room, first, head, at, title = null } = item;
       file.run(insert.room, room, first, head, at, head, title);
-      return;
-    }
-    case "message":
-    case "edit":
-    case "delete":
-    case "title": {
-      const { kind: type, ...fields } = item;
-      const { room, epoch, offset, at, member, nonce } = item;
-      file.run(insert.epoch, epoch);
-      importEntry(file, { type, ...fields } as Entry);
-      file.run(insert.nonce, member, nonce, offset, at, room);
       return;
     }
     case "nonce":

@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { backUp } from "../../../app/commands/backup.ts";
-import { exportToFile, readRoom } from "../../../app/commands/export.ts";
+import { exportLines, readRoom } from "../../../app/commands/export.ts";
+import { writeLines } from "../../../app/commands/output_file.ts";
 import type { ServerProcess } from "../../support/server_process.ts";
 import type { SendResult } from "../../support/chat_client.ts";
 import { namesIn } from "../../support/server_bench.ts";
@@ -73,7 +74,7 @@ test(
       const full = /^Cannot write .*small.lobby\.txt\.unfinished-\w+: .*(No space|disk is full)/;
       for (
         const work of [
-          () => exportToFile(readRoom(database, "lobby"), "text", file),
+          () => writeLines(file, exportLines(readRoom(database, "lobby"), "text")),
           () => backUp(database, file),
         ]
       ) assertMatch((await assertRejects(work, Error)).message, full);

@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { exportLines, exportToFile, readRoom } from "../../../app/commands/export.ts";
+import { exportLines, readRoom } from "../../../app/commands/export.ts";
 import type { ExportFormat } from "../../../app/commands/export.ts";
+import { writeLines } from "../../../app/commands/output_file.ts";
 import { databaseFolder, say } from "../../support/database_folder.ts";
 
 Deno.test("exportLines() yields a room in use as JSON lines, and as text that cannot be forged", async () => {
@@ -75,21 +76,22 @@ Deno.test("readRoom() yields each message stored at its start exactly once, whil
   assertEquals(folder.names(), ["parley.db", "parley.db-shm", "parley.db-wal"]);
 });
 
-Deno.test("exportToFile() leaves a file as it is until the export has succeeded", async () => {
+Deno.test("writeLines() leaves a file as it is until the export has succeeded", async () => {
   await using folder = await databaseFolder();
   const broker = folder.open();
   say(broker, "Good morning");
   broker.close();
   const file = `${folder.dir}/old.txt`;
   await Deno.writeTextFile(file, "old");
-  const write = (room: string) => exportToFile(readRoom(folder.path, room), "text", file);
+  const write = (room: string) =>
+    writeLines(file, exportLines(readRoom(folder.path, room), "text"));
   await assertRejects(() => write("nowhere"), Error, "it has no messages");
   assertEquals(await Deno.readTextFile(file), "old");
   await write("lobby");
   assertEquals(await Deno.readTextFile(file), "2025-11-24 09:30:05 Ada: Good morning\n");
   assertEquals(folder.names(), ["old.txt", "parley.db"]);
   await assertRejects(
-    () => exportToFile(readRoom(`${folder.dir}/none/parley.db`, "lobby"), "text", file),
+    () => writeLines(file, exportLines(readRoom(`${folder.dir}/none/parley.db`, "lobby"), "text")),
     Error,
     "none/parley.db: it does not exist",
   );

@@ -1,9 +1,10 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { backUp } from "../../../app/commands/backup.ts";
-import { exportToFile, readRoom } from "../../../app/commands/export.ts";
+import { exportLines, readRoom } from "../../../app/commands/export.ts";
+import { writeLines } from "../../../app/commands/output_file.ts";
 import { databaseFolder, say, textsOf } from "../../support/database_folder.ts";
 
-Deno.test("backUp() and exportToFile() never overwrite the database, and only regular files", async () => {
+Deno.test("backUp() and writeLines() never overwrite the database, and only regular files", async () => {
   await using folder = await databaseFolder();
   const { dir, path } = folder;
   const broker = folder.open();
@@ -31,7 +32,7 @@ Deno.test("backUp() and exportToFile() never overwrite the database, and only re
     ] as const
   ) {
     const to = `${dir}/${name}`;
-    const exportLobby = () => exportToFile(readRoom(path, "lobby"), "jsonl", to, path);
+    const exportLobby = () => writeLines(to, exportLines(readRoom(path, "lobby"), "jsonl"), path);
     for (const write of [() => backUp(path, to), exportLobby]) {
       const { message: actual } = await assertRejects(write, Error, message);
       assertStringIncludes(actual, `Cannot write ${to}: `);
