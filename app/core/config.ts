@@ -15,25 +15,57 @@ interface Setting<T> {
 
 const secretMaxLength = 256;
 
+/** What a text must be. */
+interface Rule {
+  readonly isValid: (text: string) => boolean;
+  /** Follows "must be". */
+  readonly expected: string;
+}
+
+/** Only characters that cannot break a header, a page or a manifest. */
+const titles: Rule = {
+  isValid: (text) => /^[\p{L}\p{N}\p{P}\p{S}\p{M} ]{1,60}$/u.test(text),
+  expected: "1 to 60 visible characters",
+};
+const paths: Rule = {
+  isValid: (text) => /^(\/[\w~.-]*[\w~-])*\/?$/.test(text),
+  expected: "a path such as /chat, made of letters, digits and - . _ ~",
+};
+const redisUrls: Rule = {
+  isValid: (text) => /^rediss?:/i.test(text) && (URL.parse(text)?.host ?? "") !== "",
+  expected: "an address such as redis://user:password@host:6379, or rediss:// for TLS",
+};
+const origins: Rule = {
+  isValid: (text) => /^https?:/.test(text) && URL.parse(text)?.origin === text,
+  expected: "origins such as https://chat.example.org",
+};
+const hostNames: Rule = {
+  isValid: (text) => URL.parse(`http://${text}/`)?.host === text,
+  expected: "host names without ports such as chat.example.org",
+};
+
 /** All settings, by key. Numbers have a default, a min and a max. */
 const table = {
-  host: host("Address to listen on; [::] is IPv4 and IPv6"),
+  host: cleaned(
+    text("0.0.0.0", "Address to listen on; [::] is IPv4 and IPv6"),
+    // Brackets around an IPv6 address are optional.
+    (typed) => typed.replace(/^\[(.*)\]$/, "$1"),
+  ),
   port: number(8000, 0, 65_535, "Port to listen on; 0 picks any free port"),
-  title: {
-    ...text("Parley", "Name of the chat, shown in the page and its browser tab"),
-    parse: parseTitle,
-  },
-  basePath: pathPrefix("Path prefix when a proxy serves the chat below its root, such as /chat"),
+  title: text("Parley", "Name of the chat, shown in the page and its browser tab", titles),
+  basePath: cleaned(
+    text("", "Path prefix when a proxy serves the chat below its root, such as /chat", paths),
+    (typed) => typed.replace(/\/$/, ""),
+  ),
   tlsCert: text("", "PEM file with the certificate chain; enables https"),
   tlsKey: text("", "PEM file with the certificate's private key"),
   dataDir: text("data", "Folder for the database"),
-  durability: choice(
-    ["normal", "full"],
-    "Stored messages survive a server crash (normal), or power loss as well (full)",
-  ),
-  redisUrl: redisUrl(
-    "Redis shared by several servers, such as redis://10.0.0.5; replaces the database in DATA_DIR",
-  ),
+  durability: choice(["normal", "full"], "Messages survive a crash (normal) or power loss (full)"),
+  redisUrl: {
+    ...text("", "Redis of several servers, such as redis://10.0.0.5; replaces DATA_DIR", redisUrls),
+    // It may contain a password.
+    isSecret: true,
+  },
   logDir: text("logs", "Folder for access.log, error.log, messages.log and websocket.log"),
   logAddresses: choice(
     ["full", "short", "none"],
@@ -41,84 +73,42 @@ const table = {
   ),
   logLevel: choice(["info", "warn", "error"], "Min level to log: info, warn or error"),
   logFormat: choice(["text", "json"], "Log format: text for people, json for one object per line"),
-  logMaxBytes: number(
-    10 * 1024 * 1024,
-    4096,
-    2 ** 40,
-    "Max size of a log file before it is rotated, in bytes",
-  ),
+  logMaxBytes: number(10_485_760, 4096, 2 ** 40, "Max bytes of a log file before it is rotated"),
   logBackups: number(5, 1, 100, "Rotated files to keep of each log"),
   logMessageText: boolean("Include message text in messages.log"),
   retentionDays: number(0, 0, 36_500, "Days to keep messages; 0 keeps them forever"),
   retentionMessages: number(0, 0, 1e12, "Messages to keep per room; 0 keeps all"),
-  maxDataMb: number(
-    10_240,
-    0,
-    1e9,
-    "Max size of the database in MiB before messages are refused; 0 is unlimited",
-  ),
+  maxDataMb: number(10_240, 0, 1e9, "MiB of the database before it is full; 0 is unlimited"),
   maxRooms: number(10_000, 0, 1e9, "Max rooms that have messages; 0 is unlimited"),
   rateBurst: number(10, 1, 1e6, "Messages a member can send in one burst"),
-  ratePerSecond: decimal(
-    2,
-    0,
-    1e6,
-    "Messages per second after a burst; 0 turns off all rate limits",
-  ),
+  ratePerSecond: decimal(2, 0, 1e6, "Messages per second after that; 0 turns off all rate limits"),
   maxConnections: number(10_000, 0, 1e7, "Max open connections; 0 is unlimited"),
   maxConnectionsPerIp: number(32, 0, 1e7, "Max open connections per address; 0 is unlimited"),
-  nameHoldSeconds: number(
-    86_400,
-    0,
-    1e9,
-    "How long a name stays reserved after a member who sent a message leaves, in seconds",
-  ),
+  nameHoldSeconds: number(86_400, 0, 1e9, "Seconds to reserve the name of an author who left"),
   graceSeconds: number(10, 0, 3_600, "How long a disconnected member stays listed, in seconds"),
-  outboxMaxBytes: number(
-    1024 * 1024,
-    65_536,
-    2 ** 30,
-    "Max bytes buffered for a slow client before it is disconnected",
-  ),
+  outboxMaxBytes: number(1_048_576, 65_536, 2 ** 30, "Max bytes to buffer for a slow client"),
   joinLines: boolean("Show a line in the room when someone joins, leaves or is renamed", true),
   typing: boolean("Show typing notices", true),
-  frameAncestors: list(
-    isOrigin,
-    "origins such as https://intranet.example.org",
-    "Origins whose pages may embed the chat in a frame, separated by commas",
-  ),
-  allowedOrigins: list(
-    isOrigin,
-    "origins such as https://chat.example.org",
-    "Other origins whose pages may connect, separated by commas",
-  ),
+  frameAncestors: list(origins, "Origins whose pages may embed the chat in a frame"),
+  allowedOrigins: list(origins, "Other origins whose pages may connect"),
   allowedHosts: list(
-    isHostName,
-    "host names without ports such as chat.example.org",
-    "Other host names under which people on your network reach the server, separated by commas",
+    hostNames,
+    "Other host names by which people in your network reach the server",
   ),
   search: boolean("Let everyone with access to the chat search messages", true),
   roomDirectory: boolean("Let everyone with access to the chat list its rooms", true),
   accessCode: secret(10, "Code everyone must enter once; without it, the chat is open to all"),
-  moderatorCode: secret(
-    10,
-    "Code that makes whoever enters it with /moderate a moderator; without it, there are none",
-  ),
+  moderatorCode: secret(10, "Code for /moderate; whoever enters it becomes a moderator"),
   trustProxy: number(0, 0, 10, "Number of your own proxies in front of the server"),
   drainSeconds: number(5, 0, 600, "Max time for connections to close on shutdown, in seconds"),
-  maxRssMb: auto(
-    number(
-      0,
-      0,
-      1e6,
-      "Memory in MiB above which the server exits for its supervisor to restart it; auto is three " +
-        "quarters of the machine's or container's, up to 2048; 0 is unlimited",
-    ),
-  ),
-  metricsToken: secret(
-    16,
-    "Token for /metrics and /status; without it, only localhost has access (nobody with TRUST_PROXY)",
-  ),
+  maxRssMb: auto(number(
+    0,
+    0,
+    1e6,
+    "Memory in MiB above which the server exits for its supervisor to restart it; auto is three " +
+      "quarters of the machine's or container's, up to 2048; 0 is unlimited",
+  )),
+  metricsToken: secret(16, "Token for /metrics and /status; without it, only localhost has access"),
   dev: boolean(
     "Development mode: readable scripts, and pages that reload when the server restarts",
   ),
@@ -149,7 +139,8 @@ interface NamedSetting extends Setting<unknown> {
   readonly flag: string;
 }
 
-const namedSettings: readonly NamedSetting[] = Object.entries<Setting<unknown>>(table).map(
+/** All settings, in the order of --help. */
+export const settings: readonly NamedSetting[] = Object.entries<Setting<unknown>>(table).map(
   ([key, setting]) => {
     const flag = key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
     return { ...setting, key, flag, name: flag.toUpperCase().replaceAll("-", "_") };
@@ -157,7 +148,7 @@ const namedSettings: readonly NamedSetting[] = Object.entries<Setting<unknown>>(
 );
 
 /** All environment variables that the program reads, for `--allow-env`. */
-export const configNames: readonly string[] = namedSettings
+export const configNames: readonly string[] = settings
   .flatMap(({ name, isSecret }) => isSecret ? [name, `${name}_FILE`] : [name]);
 
 /**
@@ -173,7 +164,7 @@ export function readConfig(
   const { flags, words, errors, request } = parseCommandLine(args);
   if (request !== undefined) return { kind: request };
   const values: Record<string, unknown> = {};
-  for (const { key, name, isSecret, ...setting } of namedSettings) {
+  for (const { key, name, isSecret, ...setting } of settings) {
     // docker-compose passes an empty value for a variable that is unset on the host.
     let typed = flags.get(name) ?? (env(name)?.trim() || undefined);
     const file = isSecret ? env(`${name}_FILE`)?.trim() : undefined;
@@ -269,21 +260,19 @@ function distance(a: string, b: string): number {
   return row.at(-1) ?? 0;
 }
 
-/** Every setting as listed in the docs and in --help; `default` is empty if there is none. */
-export const settings = namedSettings.map(({ name, flag, default: value, help }) => ({
-  name,
-  flag,
-  default: String(typeof value === "boolean" ? Number(value) : value),
-  help,
-}));
+/** Returns a default as --help and the docs show it. */
+export function defaultText(value: unknown): string {
+  return String(typeof value === "boolean" ? Number(value) : value);
+}
 
 /** Returns the text of --help. */
 export function helpText(): string {
   const row = (flag: string, name: string, help: string) =>
     `  ${flag.padEnd(26)} ${name.padEnd(24)} ${help}`;
-  const rows = settings.map(({ name, flag, help, default: value }) =>
-    row(`--${flag}`, name, value === "" ? help : `${help} [${value}]`)
-  );
+  const rows = settings.map(({ name, flag, help, default: value }) => {
+    const fallback = defaultText(value);
+    return row(`--${flag}`, name, fallback === "" ? help : `${help} [${fallback}]`);
+  });
   rows.push(row("-h, --help", "", "Print this help"), row("--version", "", "Print the version"));
   return `Parley, a small chat server.
 
@@ -303,11 +292,11 @@ ${rows.join("\n")}
 }
 
 const namesByFlag: ReadonlyMap<string, string> = new Map(
-  namedSettings.map(({ name, flag }) => [flag, name]),
+  settings.map(({ name, flag }) => [flag, name]),
 );
 
 const flagTypes: Record<string, { type: "string" | "boolean"; short?: string }> = {
-  ...Object.fromEntries(namedSettings.map((setting) => [
+  ...Object.fromEntries(settings.map((setting) => [
     setting.flag,
     // A setting that is on by default needs a value, which turns it off.
     { type: setting.default === false ? "boolean" : "string" },
@@ -316,52 +305,31 @@ const flagTypes: Record<string, { type: "string" | "boolean"; short?: string }> 
   version: { type: "boolean" },
 };
 
-/** Accepts only characters that cannot break a header, a page or a manifest. */
-function parseTitle(value: string) {
-  return /^[\p{L}\p{N}\p{P}\p{S}\p{M} ]{1,60}$/u.test(value)
-    ? { value }
-    : { expected: "1 to 60 visible characters" };
+/** Any text, or one that follows a rule. */
+function text(fallback: string, help: string, rule?: Rule): Setting<string> {
+  const parse = (value: string) => rule?.isValid(value) === false ? rule : { value };
+  return { default: fallback, help, parse };
 }
 
-/** An address or a host name. Brackets around an IPv6 address are optional. */
-function host(help: string): Setting<string> {
+/** A setting whose value is cleaned. */
+function cleaned<T>({ parse, ...setting }: Setting<T>, clean: (value: T) => T): Setting<T> {
   return {
-    default: "0.0.0.0",
-    help,
-    parse: (typed) => ({ value: typed.replace(/^\[(.*)\]$/, "$1") }),
+    ...setting,
+    parse: (typed) => {
+      const parsed = parse(typed);
+      return "value" in parsed ? { value: clean(parsed.value) } : parsed;
+    },
   };
-}
-
-function text(fallback: string, help: string): Setting<string> {
-  return { default: fallback, help, parse: (value) => ({ value }) };
-}
-
-function pathPrefix(help: string): Setting<string> {
-  const parse = (typed: string) => {
-    const value = typed.replace(/\/$/, "");
-    return /^(\/[\w~.-]*[\w~-])*$/.test(value)
-      ? { value }
-      : { expected: "a path such as /chat, made of letters, digits and - . _ ~" };
-  };
-  return { default: "", help, parse };
-}
-
-/** A Redis address, which may contain a password. */
-function redisUrl(help: string): Setting<string> {
-  const parse = (value: string) =>
-    /^rediss?:$/.test(URL.parse(value)?.protocol ?? "") && URL.parse(value)?.hostname !== ""
-      ? { value }
-      : { expected: "an address such as redis://user:password@host:6379, or rediss:// for TLS" };
-  return { default: "", help, isSecret: true, parse };
 }
 
 /** A secret that fits into a frame and a header. */
 function secret(minLength: number, help: string): Setting<string> {
-  const parse = (value: string) =>
-    value.length >= minLength && value.length <= secretMaxLength && /^[\x21-\x7e]+$/.test(value)
-      ? { value }
-      : { expected: `${minLength} to ${secretMaxLength} ASCII characters without spaces` };
-  return { default: "", help, isSecret: true, parse };
+  const pattern = new RegExp(`^[\\x21-\\x7e]{${minLength},${secretMaxLength}}$`);
+  const rule = {
+    isValid: (text: string) => pattern.test(text),
+    expected: `${minLength} to ${secretMaxLength} ASCII characters without spaces`,
+  };
+  return { ...text("", help, rule), isSecret: true };
 }
 
 function number(
@@ -394,10 +362,7 @@ function auto<T>({ help, parse }: Setting<T>): Setting<T | "auto"> {
   };
 }
 
-function choice<const T extends string>(
-  values: readonly [T, ...T[]],
-  help: string,
-): Setting<T> {
+function choice<const T extends string>(values: readonly [T, ...T[]], help: string): Setting<T> {
   const parse = (typed: string) => {
     const value = values.find((one) => one === typed);
     const expected = values.join(", ").replace(/, (?=[a-z]+$)/, " or ");
@@ -407,32 +372,19 @@ function choice<const T extends string>(
 }
 
 function boolean(help: string, fallback = false): Setting<boolean> {
-  const parse = (typed: string) =>
-    typed === "1" || typed === "true"
-      ? { value: true }
-      : typed === "0" || typed === "false"
-      ? { value: false }
-      : { expected: "1 or 0" };
+  const parse = (typed: string) => {
+    const index = ["0", "false", "1", "true"].indexOf(typed);
+    return index < 0 ? { expected: "1 or 0" } : { value: index >= 2 };
+  };
   return { default: fallback, help, parse };
 }
 
-function list(
-  isValid: (value: string) => boolean,
-  expected: string,
-  help: string,
-): Setting<readonly string[]> {
+function list({ isValid, expected }: Rule, help: string): Setting<readonly string[]> {
+  const separated = ", separated by commas";
   const parse = (typed: string) => {
     const parts = typed.toLowerCase().split(",").map((part) => part.trim());
     const value = parts.filter((part) => part !== "");
-    return value.every(isValid) ? { value } : { expected: `${expected}, separated by commas` };
+    return value.every(isValid) ? { value } : { expected: expected + separated };
   };
-  return { default: [], help, parse };
-}
-
-function isOrigin(value: string): boolean {
-  return /^https?:/.test(value) && URL.parse(value)?.origin === value;
-}
-
-function isHostName(value: string): boolean {
-  return URL.parse(`http://${value}/`)?.host === value;
+  return { default: [], help: help + separated, parse };
 }

@@ -1,5 +1,11 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { configNames, helpText, readConfig, settings } from "../../../app/core/config.ts";
+import {
+  configNames,
+  defaultText,
+  helpText,
+  readConfig,
+  settings,
+} from "../../../app/core/config.ts";
 import type { Config } from "../../../app/core/config.ts";
 import denoJson from "../../../deno.json" with { type: "json" };
 
@@ -205,7 +211,7 @@ Deno.test("docs/configuration.md lists exactly the settings of --help", async ()
   const expected = settings.filter(({ name }) => name !== "DEV" || names.has(name));
   assertEquals(
     listed,
-    expected.map(({ name, default: value, help }) => ({ name, default: value, help })),
+    expected.map(({ name, default: value, help }) => ({ name, default: defaultText(value), help })),
   );
 });
 
