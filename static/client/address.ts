@@ -8,10 +8,16 @@ import type { Profile } from "./state/profile.ts";
 /** The room of the address without a path. */
 export const defaultRoom = "lobby";
 
+/** Returns the room in a path, and the offset of the message in it, if there is one. */
+export function parsePath(path: string) {
+  const [, room = defaultRoom, offset] = /\/r\/([^/]+?)(?:\/(\d+))?$/.exec(path) ?? [];
+  return { room, offset: offset === undefined ? undefined : Number(offset) };
+}
+
 /** Returns the room of the current address. */
 export function roomInAddress(): string {
-  const [, name = defaultRoom] = /\/r\/([^/]*)(\/\d+)?$/.exec(location.pathname) ?? [];
-  return isRoomName(name) ? name : defaultRoom;
+  const { room } = parsePath(location.pathname);
+  return isRoomName(room) ? room : defaultRoom;
 }
 
 /** Returns the path of a room, or of a message in it. */

@@ -77,7 +77,7 @@ export function mountExtras(
     },
     /** The conversation was drawn. */
     afterConversation(room: Room): void {
-      hiding.update(room);
+      hiding.update();
       permalinks.mark(room);
       menu.update();
     },

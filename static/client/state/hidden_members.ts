@@ -5,7 +5,7 @@ import type { KeyValue } from "./storage.ts";
 
 /** The key in the storage. */
 export const hiddenKey = "parley.hidden";
-/** Of more, the earliest are shown again. */
+/** Hiding more shows the messages of the earliest again. */
 const maxMembers = 200;
 
 /** Keeps the hidden members and their names in the browser's storage, for all tabs. */
@@ -29,7 +29,7 @@ export class HiddenMembers {
     return this.#names.has(member);
   }
 
-  /** Reads what another tab may have changed. */
+  /** Reads the storage, which another tab may have changed. */
   load(): void {
     const entries = Object.entries(Object(readJson(this.#storage, hiddenKey)));
     this.#names = new Map(entries.map(([member, username]) => [member, String(username)]));

@@ -3,7 +3,6 @@
 import type { Page } from "../page.ts";
 import { hiddenKey } from "../state/hidden_members.ts";
 import type { HiddenMembers } from "../state/hidden_members.ts";
-import type { Room } from "../state/room.ts";
 import { byId } from "./dom.ts";
 import { viewOf } from "./message_view.ts";
 
@@ -18,15 +17,12 @@ export function mountHiding({ chat }: Page, hidden: HiddenMembers) {
     if (key === null || key === hiddenKey) hidden.load();
   });
   return {
-    update({ messages, window }: Room): void {
+    update(): void {
       if (hidden.names.size === 0 && !hasHidden) return;
       hasHidden = hidden.names.size > 0;
-      const shown = [...messages, ...window?.messages ?? []];
-      const members = new Map(shown.map(({ offset, member }) => [offset, member]));
       for (const article of log.querySelectorAll("article")) {
-        const member = members.get(viewOf(article)?.offset ?? 0);
         // Not `hidden`: the rows must keep their order on screen.
-        article.inert = member !== undefined && hidden.has(member);
+        article.inert = hidden.has(viewOf(article)?.member ?? "");
       }
     },
   };

@@ -1,6 +1,6 @@
 // Draws the formatted text of a message. Loads after the page.
 
-import { addressOf, defaultRoom } from "../address.ts";
+import { addressOf, parsePath } from "../address.ts";
 import type { Page } from "../page.ts";
 import { isEmojiOnly, mentions, parseText } from "../state/formatting.ts";
 import type { TextPart, TextReader } from "../state/formatting.ts";
@@ -47,7 +47,7 @@ export function createFormatter(
 ) {
   /** Returns a link to a room, or to a message in it. */
   const roomLink = (
-    { room, offset }: { readonly room: string; readonly offset?: number },
+    { room, offset }: { readonly room: string; readonly offset?: number | undefined },
     children: readonly (Node | string)[],
     className?: string,
   ) => {
@@ -66,14 +66,12 @@ export function createFormatter(
     });
     return link;
   };
-  /** Returns the room of an address in this chat, and its message. */
+  /** Returns the room and the message of an address in this chat. */
   const roomOf = ({ origin, pathname, hash }: URL) => {
-    const [, room = defaultRoom, digits] = /\/r\/([^/]+?)(?:\/(\d{1,15}))?$/.exec(pathname) ?? [];
-    const offset = digits === undefined ? undefined : Number(digits);
+    const found = parsePath(pathname);
     // A device link has a token.
     const isHere = origin === location.origin && !hash.includes("token=");
-    if (!isHere || addressOf(room, offset) !== pathname) return undefined;
-    return offset === undefined ? { room } : { room, offset };
+    return isHere && addressOf(found.room, found.offset) === pathname ? found : undefined;
   };
   const hues = new NameHues();
   const draw = (parts: readonly TextPart[]): (Node | string)[] => parts.map(drawPart);

@@ -10,6 +10,7 @@ export interface MessageView extends Decorated {
   /** `undefined` while the message is in the outbox. */
   readonly offset?: number | undefined;
   readonly nonce: string;
+  readonly member: string;
   readonly from: string;
   readonly at: number;
   /** Whether the message starts a group, and shows its author. */

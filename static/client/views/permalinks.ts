@@ -2,7 +2,7 @@
 // shows a window of its log around it, which grows as the reader scrolls.
 
 import type { HistoryPush } from "../../../app/protocol/wire.ts";
-import { addressOf } from "../address.ts";
+import { addressOf, parsePath } from "../address.ts";
 import type { Page } from "../page.ts";
 import { messagesOf } from "../state/message.ts";
 import type { LogWindow, Room } from "../state/room.ts";
@@ -32,6 +32,7 @@ export function mountPermalinks(page: Page) {
   /** Whether a window has closed, so that the scroll position must be restored. */
   let isClosed = false;
 
+  const messageInAddress = () => parsePath(location.pathname).offset;
   const isActive = () => messageInAddress() !== undefined;
   /** Returns to the end of the log. */
   const leave = () => {
@@ -164,12 +165,6 @@ export function mountPermalinks(page: Page) {
       }
     },
   };
-}
-
-/** Returns the offset of the message in the address, if there is one. */
-function messageInAddress(): number | undefined {
-  const [, offset] = /\/r\/[^/]+\/(\d{1,15})$/.exec(location.pathname) ?? [];
-  return offset === undefined ? undefined : Number(offset);
 }
 
 /** Returns a page of history as a window; `undefined` if it is empty. */
