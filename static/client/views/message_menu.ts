@@ -4,10 +4,8 @@
 import { addressOf } from "../address.ts";
 import type { Page } from "../page.ts";
 import { deleteMessage } from "../state/amending.ts";
-import type { OutboxMessage } from "../state/outbox.ts";
-import type { Message } from "../state/message.ts";
 import { panels } from "../words/language.ts";
-import { amendmentOf, loadedMessages } from "./amendments.ts";
+import { amendmentOf } from "./amendments.ts";
 import { copyText } from "./copying.ts";
 import { button, byId, element, isTouch, keepFocus, setText } from "./dom.ts";
 import { viewOf } from "./message_view.ts";
@@ -39,18 +37,6 @@ export function mountMessageMenu(
   /** Whether the finger that opened the menu may still be down. */
   let isPressed = false;
 
-  /** Returns the message that an article shows, in the log or in the outbox. */
-  const messageOf = (article: Element): Message | OutboxMessage | undefined => {
-    const view = viewOf(article);
-    const { room } = page;
-    if (view === undefined || room === undefined) return undefined;
-    const messages = view.offset === undefined
-      ? chat.outbox.messagesIn(room.name)
-      : loadedMessages(room);
-    return messages.find(({ nonce, offset }) =>
-      nonce === view.nonce && (view.offset === undefined || offset === view.offset)
-    );
-  };
   const act = (run: () => void) => () => {
     menu.close();
     run();
@@ -71,10 +57,13 @@ export function mountMessageMenu(
   };
 
   /** Returns the actions of a message: `quick` ones, which the row shows too, and others. */
-  const actionsOf = (message: Message | OutboxMessage) => {
+  const actionsOf = (article: Element) => {
     const { room } = page;
-    const text = room && amendmentOf(chat, room, message).view.text;
-    if (room === undefined || text === undefined) return { quick: [], others: [] };
+    const message = viewOf(article)?.message;
+    const text = room && message && amendmentOf(chat, room, message).view.text;
+    if (room === undefined || message === undefined || text === undefined) {
+      return { quick: [], others: [] };
+    }
     const isUnsent = "state" in message;
     const isOwn = isUnsent ? message.state === "pending" : message.member === chat.member;
     const isModerator = chat.moderation.moderator !== undefined;
@@ -115,9 +104,7 @@ export function mountMessageMenu(
   };
   const show = (article: Element) => {
     if (article === shown) return place(article);
-    const message = messageOf(article);
-    if (message === undefined) return hide();
-    const { quick, others } = actionsOf(message);
+    const { quick, others } = actionsOf(article);
     if (others.length === 0) return hide();
     shown = article;
     bar.replaceChildren(
@@ -133,9 +120,7 @@ export function mountMessageMenu(
     return view === undefined ? "" : panels.actionsFor(view.from, clockTime(view.at));
   };
   const open = (article: Element) => {
-    const message = messageOf(article);
-    if (message === undefined) return;
-    const { quick, others } = actionsOf(message);
+    const { quick, others } = actionsOf(article);
     if (quick.length + others.length === 0) return;
     setText(status, "");
     menu.replaceChildren(...quick, ...others, status);

@@ -139,7 +139,16 @@ export class ConversationRows {
         amendment?.version,
       ].join(),
       create: () => {
-        const view = { ...message, ...amendment?.view, offset, member, from, isStart, isMention };
+        const view = {
+          ...message,
+          ...amendment?.view,
+          message,
+          offset,
+          member,
+          from,
+          isStart,
+          isMention,
+        };
         const node = drawMessage(view, chat.readerOf(room), aids?.formatter, amendment?.draw());
         // Screen readers read a message aloud once it is in the log or has failed.
         if (isUnsent && message.state === "pending") node.ariaLive = "off";

@@ -1,15 +1,18 @@
 // Draws one message: author, time, text, and what follows the text.
 
 import type { TextReader } from "../state/formatting.ts";
+import type { Message } from "../state/message.ts";
+import type { OutboxMessage } from "../state/outbox.ts";
 import { element } from "./dom.ts";
 import type { Decorated, Formatter } from "./message_text.ts";
 import { clockTime, fullTime } from "./times.ts";
 
 /** A message to draw. */
 export interface MessageView extends Decorated {
+  /** The message as it was when the row was drawn. */
+  readonly message: Message | OutboxMessage;
   /** `undefined` while the message is in the outbox. */
   readonly offset?: number | undefined;
-  readonly nonce: string;
   readonly member: string;
   readonly from: string;
   readonly at: number;
