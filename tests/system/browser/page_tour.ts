@@ -235,6 +235,12 @@ export async function tour(
       await waitForSent(page);
     }
   };
+  const visitInBothThemes = async (page: Page, name: string) => {
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme });
+      await visit(page, `${name}-${colorScheme}`);
+    }
+  };
   // Mara reads the first lines and leaves; the others are new to her.
   await talk(readLines);
   const mara = await chat.signIn("Mara");
@@ -270,35 +276,32 @@ export async function tour(
   const strangers: (readonly [Page, string])[] = [];
   try {
     for (const device of ["desktop", "phone"] as const) {
-      for (const colorScheme of ["light", "dark"] as const) {
-        const options = { ...devices[device], colorScheme, reducedMotion: "reduce" as const };
-        const suffix = `${device}-${colorScheme}`;
-        const stranger = await chat.visit(options);
-        await stranger.locator("#prompt-here", { hasText: "Ada" }).waitFor();
-        await visit(stranger, `prompt-${suffix}`);
-        strangers.push([stranger, `unreachable-${suffix}`]);
+      const options = { ...devices[device], reducedMotion: "reduce" as const };
+      const stranger = await chat.visit(options);
+      await stranger.locator("#prompt-here", { hasText: "Ada" }).waitFor();
+      await visitInBothThemes(stranger, `prompt-${device}`);
+      strangers.push([stranger, `unreachable-${device}`]);
 
-        const guest = await withCode.visit(options);
-        await guest.fill("#prompt-name", "Mara");
-        await guest.click("#prompt-go");
-        await guest.fill("#prompt-access input", "sesame");
-        await guest.click("#prompt-go");
-        await guest.locator("#prompt-hint", { hasText: "Wrong access code" }).waitFor();
-        await visit(guest, `access-${suffix}`);
-        await guest.context().close();
+      const guest = await withCode.visit(options);
+      await guest.fill("#prompt-name", "Mara");
+      await guest.click("#prompt-go");
+      await guest.fill("#prompt-access input", "sesame");
+      await guest.click("#prompt-go");
+      await guest.locator("#prompt-hint", { hasText: "Wrong access code" }).waitFor();
+      await visitInBothThemes(guest, `access-${device}`);
+      await guest.context().close();
 
-        const page = await chat.visit({ ...options, storageState });
-        for (const view of views) {
-          if (view.phone && device !== "phone") continue;
-          await page.goto(chat.server.url);
-          await waitForMessage(page, "Good morning");
-          await page.locator("#room-kept:not(:empty)").waitFor();
-          await view.show(page, device, { ben, zoe });
-          await visit(page, `${view.name}-${suffix}`);
-        }
+      const page = await chat.visit({ ...options, storageState });
+      for (const view of views) {
+        if (view.phone && device !== "phone") continue;
         await page.goto(chat.server.url);
-        returning.push([page, `offline-${suffix}`]);
+        await waitForMessage(page, "Good morning");
+        await page.locator("#room-kept:not(:empty)").waitFor();
+        await view.show(page, device, { ben, zoe });
+        await visitInBothThemes(page, `${view.name}-${device}`);
       }
+      await page.goto(chat.server.url);
+      returning.push([page, `offline-${device}`]);
       for (const locale of ["en-US", "de-DE"]) {
         const reader = await chat.visit({ ...devices[device], locale, storageState });
         await waitForMessage(reader, "Good morning");
@@ -318,13 +321,13 @@ export async function tour(
     await page.fill("#prompt-name", "Mia");
     await page.click("#prompt-go");
     await page.locator("#prompt-hint", { hasText: "Can't reach" }).waitFor();
-    await visit(page, name);
+    await visitInBothThemes(page, name);
   }
   for (const [page, name] of returning) {
     await page.bringToFront();
     await submit(page, "Written without a connection");
     await page.locator("#status", { hasText: /Reconnecting in/ }).waitFor();
-    await visit(page, name);
+    await visitInBothThemes(page, name);
   }
 }
 
