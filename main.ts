@@ -110,11 +110,11 @@ async function serve(config: Config, logs: Logs, mirror: ConsoleMirror): Promise
       const database = databasePath(config);
       const { sessions, members, rooms } = hub.size;
       return {
-        parley_connections: server.connections,
+        parley_connections: server.limits.count,
         parley_sessions: sessions,
         parley_members: members,
         parley_rooms: rooms,
-        parley_leaked_sockets_total: server.leakedSockets,
+        parley_leaked_sockets_total: server.limits.leaked,
         parley_log_failures_total: logs.failures,
         parley_heap_used_bytes: heapUsed,
         process_resident_memory_bytes: rss,

@@ -19,16 +19,10 @@ export function printError(line: string): void {
   writeAll(Deno.stderr, `${text}\n`);
 }
 
-/** Standard output for log lines. */
-export interface ConsoleMirror {
-  /** Writes text in the background. */
-  write(text: string): void;
-  /** Resolves when everything has been written, which is never if nobody reads the console. */
-  drained(): Promise<void>;
-}
+export type ConsoleMirror = ReturnType<typeof consoleMirror>;
 
 /** Mirrors log lines to standard output without waiting for its reader. */
-export function consoleMirror(): ConsoleMirror {
+export function consoleMirror() {
   let pending: string[] = [];
   let pendingChars = 0;
   let writing: Promise<void> | undefined;
@@ -49,13 +43,15 @@ export function consoleMirror(): ConsoleMirror {
     writing = undefined;
   };
   return {
-    write(text) {
+    /** Writes text in the background. */
+    write(text: string): void {
       if (pendingChars + text.length > mirrorMaxChars) return;
       pending.push(text);
       pendingChars += text.length;
       writing ??= writePending();
     },
-    drained: () => writing ?? Promise.resolve(),
+    /** Resolves when everything has been written, which is never if nobody reads the console. */
+    drained: (): Promise<void> => writing ?? Promise.resolve(),
   };
 }
 

@@ -35,24 +35,16 @@ export interface MetricsOptions {
   readonly later: (ms: number, task: () => void) => () => void;
 }
 
-/** Current values, and totals since the start. */
-export interface Totals {
-  readonly readings: Readings;
-  readonly version: string;
-  readonly upMs: number;
-  readonly messages: number;
-  readonly slowConsumers: number;
-  /** Resumes that recovered every missed message, and those that didn't. */
-  readonly recovered: number;
-  readonly lost: number;
-}
+export type Totals = ReturnType<Metrics["totals"]>;
 
 /** Samples of one value for the status page. */
 export interface Chart {
   readonly title: string;
   readonly unit: string;
   /** `sampleMs` apart, at most `samplesMax`, the newest last. */
-  readonly values: readonly number[];
+  readonly values: number[];
+  /** Returns the next value, which may cover the seconds since the previous one. */
+  readonly next: (seconds: number) => number;
 }
 
 /** Interval between samples. */
@@ -84,29 +76,24 @@ export class Metrics {
   readonly #tick = new Histogram();
   readonly #append = new Histogram();
   readonly #delay = new Histogram();
-  readonly #histograms = [
-    ["parley_tick_seconds", "Time to store, encode and send a tick", this.#tick],
-    ["parley_append_seconds", "Time to store a tick's messages", this.#append],
-    ["parley_event_loop_delay_seconds", "How late timers fire", this.#delay],
-  ] as const;
-  readonly #series: readonly Series[];
+  /** The last 15 minutes, for the status page. */
+  readonly charts: readonly Chart[];
   #sampledAt: number;
-  #cancel: (() => void) | undefined;
 
   constructor(options: MetricsOptions) {
     const { readings, now } = options;
     this.#options = options;
     this.#startedAt = this.#sampledAt = now();
-    this.#series = [
-      series("Connections", "", () => readings().parley_connections ?? 0),
+    this.charts = [
+      chart("Connections", "", () => readings().parley_connections ?? 0),
       rate("Messages", () => this.#messages.get("stored") ?? 0),
       rate("Deliveries", () => this.#deliveries),
       rate("Frames", () => this.#frames),
       rate("Refusals", () => this.#refusals.values().reduce((sum, count) => sum + count, 0)),
-      series("Longest tick", " ms", () => this.#tick.takeMax()),
-      series("Longest append", " ms", () => this.#append.takeMax()),
-      series("Loop delay", " ms", () => this.#delay.takeMax()),
-      series("Memory", " MiB", () => (readings().process_resident_memory_bytes ?? 0) / 1024 / 1024),
+      chart("Longest tick", " ms", () => this.#tick.takeMax()),
+      chart("Longest append", " ms", () => this.#append.takeMax()),
+      chart("Loop delay", " ms", () => this.#delay.takeMax()),
+      chart("Memory", " MiB", () => (readings().process_resident_memory_bytes ?? 0) / 1024 / 1024),
     ];
   }
 
@@ -142,73 +129,70 @@ export class Metrics {
   /** Returns all metrics in the text format of Prometheus, or as OpenMetrics 1.0. */
   text(isOpenMetrics = false): string {
     const lines: string[] = [];
-    const add = (type: string, name: string, help: string, samples: Samples) => {
+    const add = (name: string, help: string, samples: Samples, type = "counter") => {
       const family = isOpenMetrics ? name.replace(/_total$/, "") : name;
       lines.push(`# HELP ${family} ${help}`, `# TYPE ${family} ${type}`);
       for (const [suffix, value] of samples) lines.push(`${name}${suffix} ${value}`);
     };
     const addCounts = (name: string, help: string, label: string, counts: Counts) =>
-      add("counter", name, help, Array.from(counts, ([key, n]) => [`{${label}="${key}"}`, n]));
-
-    const addValue = (name: string, help: string, value: number | undefined) => {
-      const type = name.endsWith("_total") ? "counter" : "gauge";
-      if (value !== undefined) add(type, name, help, [["", value]]);
-    };
+      add(name, help, Array.from(counts, ([key, count]) => [`{${label}="${key}"}`, count]));
 
     const { readings: current, upMs } = this.totals();
     const values: Readonly<Record<string, number | undefined>> = current;
-    for (const [name, help] of Object.entries(readings)) addValue(name, help, values[name]);
-    addValue("parley_uptime_seconds", "Time since start", upMs / 1000);
-    addValue("parley_frames_total", "Frames sent: one per session and tick", this.#frames);
-    addValue("parley_deliveries_total", "Room pushes sent, per session", this.#deliveries);
+    for (const [name, help] of Object.entries(readings)) {
+      const value = values[name];
+      if (value !== undefined) {
+        add(name, help, [["", value]], name.endsWith("_total") ? "counter" : "gauge");
+      }
+    }
+    add("parley_uptime_seconds", "Time since start", [["", upMs / 1000]], "gauge");
+    add("parley_frames_total", "Frames sent: one per session and tick", [["", this.#frames]]);
+    add("parley_deliveries_total", "Room pushes sent, per session", [["", this.#deliveries]]);
     addCounts("parley_messages_total", "Entries of rooms by result", "result", this.#messages);
     addCounts("parley_refusals_total", "Refused commands by error code", "code", this.#refusals);
     addCounts("parley_closes_total", closesHelp, "code", this.#closes);
     addCounts("parley_joins_total", joinsHelp, "outcome", this.#joins);
-    for (const [name, help, histogram] of this.#histograms) {
-      add("histogram", name, help, histogram.samples());
-    }
+    for (
+      const [name, help, histogram] of [
+        ["parley_tick_seconds", "Time to store, encode and send a tick", this.#tick],
+        ["parley_append_seconds", "Time to store a tick's messages", this.#append],
+        ["parley_event_loop_delay_seconds", "How late timers fire", this.#delay],
+      ] as const
+    ) add(name, help, histogram.samples(), "histogram");
     if (isOpenMetrics) lines.push("# EOF");
     return `${lines.join("\n")}\n`;
   }
 
-  /** The last 15 minutes, for the status page. */
-  get charts(): readonly Chart[] {
-    return this.#series;
-  }
-
-  totals(): Totals {
+  /** Returns current values, and totals since the start. */
+  totals() {
     return {
       readings: this.#options.readings(),
       version: this.#options.version,
       upMs: this.#options.now() - this.#startedAt,
       messages: this.#messages.get("stored") ?? 0,
       slowConsumers: this.#closes.get(slowConsumerCode) ?? 0,
+      /** Resumes that recovered every missed message, and those that didn't. */
       recovered: this.#joins.get("recovered") ?? 0,
       lost: this.#joins.get("lost") ?? 0,
     };
   }
 
-  /** Starts sampling, until `stop()`. */
+  /** Starts sampling. */
   start(): void {
     const { now, later } = this.#options;
     const dueAt = now() + delayProbeMs;
-    this.#cancel = later(delayProbeMs, () => {
+    later(delayProbeMs, () => {
       this.#delay.observe(Math.max(0, now() - dueAt));
       const elapsedMs = now() - this.#sampledAt;
       if (elapsedMs >= sampleMs) {
         this.#sampledAt += elapsedMs;
-        for (const { values, next } of this.#series) {
+        for (const { values, next } of this.charts) {
           values.push(next(elapsedMs / 1000));
           if (values.length > samplesMax) values.shift();
         }
       }
       this.start();
     });
-  }
-
-  stop(): void {
-    this.#cancel?.();
   }
 }
 
@@ -249,20 +233,14 @@ class Histogram {
   }
 }
 
-/** A chart and the source of its next value. */
-interface Series extends Chart {
-  readonly values: number[];
-  readonly next: (seconds: number) => number;
-}
-
-function series(title: string, unit: string, next: Series["next"]): Series {
+function chart(title: string, unit: string, next: Chart["next"]): Chart {
   return { title, unit, values: [], next };
 }
 
 /** Charts the growth of a total per second. */
-function rate(title: string, total: () => number): Series {
+function rate(title: string, total: () => number): Chart {
   let previous = 0;
-  return series(title, "/s", (seconds) => {
+  return chart(title, "/s", (seconds) => {
     const growth = total() - previous;
     previous += growth;
     return growth / seconds;

@@ -56,19 +56,10 @@ export const launcherVariable = "ENDS_WITH_STDIN";
 
 /** Calls `onEnd` if the launcher ends before this process, which means that it was killed. */
 export async function watchLauncher(onEnd: () => void): Promise<void> {
-  if (!isLaunched()) return;
+  if (variable(launcherVariable) !== "1") return;
   const buffer = new Uint8Array(64);
   while (await Deno.stdin.read(buffer) !== null);
   onEnd();
-}
-
-function isLaunched(): boolean {
-  try {
-    return Deno.env.get(launcherVariable) === "1";
-  } catch {
-    // No permission to read it.
-    return false;
-  }
 }
 
 /** Environment variable that carries the max from the launcher: Deno forbids reading /proc. */
@@ -76,8 +67,13 @@ export const descriptorsVariable = "MAX_DESCRIPTORS";
 
 /** Returns the max number of file descriptors, if the launcher could determine it. */
 export function maxDescriptors(): number | undefined {
+  return Number(variable(descriptorsVariable)) || undefined;
+}
+
+/** Returns a variable of the environment, if it is set and may be read. */
+function variable(name: string): string | undefined {
   try {
-    return Number(Deno.env.get(descriptorsVariable)) || undefined;
+    return Deno.env.get(name);
   } catch {
     return undefined;
   }

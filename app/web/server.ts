@@ -34,29 +34,7 @@ export interface WebOptions extends SiteOptions, WebSocketOptions, HostGuardOpti
   readonly onExhausted: (error: unknown) => void;
 }
 
-export interface WebServer {
-  readonly port: number;
-  /** The chat's URL for browsers on this machine. */
-  readonly url: string;
-  /** Number of open WebSockets. */
-  readonly connections: number;
-  /** Number of sockets since the start that never opened; each holds a descriptor. */
-  readonly leakedSockets: number;
-  /** Resolves when everything is closed. */
-  readonly finished: Promise<void>;
-  /**
-   * Listens with another certificate, which must be valid. Closes all WebSockets with 1012 and
-   * tells the clients to spread their reconnects over `spreadMs`.
-   *
-   * @throws {Error} If it can no longer listen on the address.
-   */
-  renew(certificate: Certificate, spreadMs: number): Promise<void>;
-  /**
-   * Stops accepting connections. Resolves when all are closed, or after `graceMs`, because a peer
-   * may never close. Drain the hub first.
-   */
-  shutdown(graceMs: number): Promise<void>;
-}
+export type WebServer = ReturnType<typeof serveWeb>;
 
 /** Forbids foreign scripts, styles, images and connections, and frames except in `ancestors`. */
 const contentSecurityPolicy = (ancestors: readonly string[]) =>
@@ -102,7 +80,7 @@ const invalidHost: Problem = {
  *
  * @throws {Error} If it cannot listen on the address.
  */
-export function serveWeb(options: WebOptions): WebServer {
+export function serveWeb(options: WebOptions) {
   const { hostname, log, now, assets, certificate, trustProxy } = options;
   const hostGuard = new HostGuard(options);
   const proxyWarnings = new ProxyWarnings(trustProxy, log);
@@ -182,23 +160,31 @@ export function serveWeb(options: WebOptions): WebServer {
   const scheme = certificate === undefined ? "http" : "https";
   return {
     port,
+    /** The chat's URL for browsers on this machine. */
     url: `${scheme}://${localHost(hostname)}:${port}${assets.basePath}/`,
-    get connections() {
-      return sockets.count;
-    },
-    get leakedSockets() {
-      return sockets.leaked;
-    },
+    /** Counts the connections. */
+    limits: sockets.limits,
+    /** Resolves when everything is closed. */
     get finished() {
       return listener.finished;
     },
-    async renew(certificate, spreadMs) {
+    /**
+     * Listens with another certificate, which must be valid. Closes all WebSockets with 1012 and
+     * tells the clients to spread their reconnects over `spreadMs`.
+     *
+     * @throws {Error} If it can no longer listen on the address.
+     */
+    async renew(certificate: Certificate, spreadMs: number): Promise<void> {
       sockets.closeAll(closeCode.restarting, String(spreadMs));
       await sockets.settled(renewGraceMs);
       hostGuard.renew(certificate);
       await listener.renew(certificate);
     },
-    async shutdown(graceMs) {
+    /**
+     * Stops accepting connections. Resolves when all are closed, or after `graceMs`, because a peer
+     * may never close. Drain the hub first.
+     */
+    async shutdown(graceMs: number): Promise<void> {
       // Deno's shutdown sends 1001 to all, and discards close frames that are still queued.
       await waitAtMost(graceMs, sockets.settled(graceMs).then(() => listener.shutdown()));
     },

@@ -82,16 +82,6 @@ export class WebSockets {
     this.limits = new ConnectionLimits(options, options.now);
   }
 
-  /** Number of sockets that count towards the connection limit. */
-  get count(): number {
-    return this.limits.count;
-  }
-
-  /** Number of sockets since the start that never opened, see {@linkcode ConnectionLimits}. */
-  get leaked(): number {
-    return this.limits.leaked;
-  }
-
   /** Closes all sockets. Their close events notify the hub. */
   closeAll(code: number, reason: string): void {
     for (const socket of this.#sockets) closeSocket(socket, code, reason);

@@ -56,7 +56,7 @@ Deno.test("WebServer.renew() closes all sockets with 1012 and uses the new certi
   const { port } = server;
   const before = await ask(running, firstCertificate, handshakeLines());
   await hub.until(({ connected }) => connected.length === 1);
-  assertEquals(server.connections, 1);
+  assertEquals(server.limits.count, 1);
   // A close frame with its length, 1012 and the reason.
   const closed = readUntil(before, "\x88\x06\x03\xf43000").then(() => before.close());
   await server.renew(secondCertificate, 3_000);
@@ -68,7 +68,7 @@ Deno.test("WebServer.renew() closes all sockets with 1012 and uses the new certi
   await assertRejects(() => ask(running, firstCertificate, getPage), Deno.errors.InvalidData);
   const again = await ask(running, secondCertificate, handshakeLines());
   await hub.until(({ connected }) => connected.length === 2);
-  assertEquals(server.connections, 1);
+  assertEquals(server.limits.count, 1);
   again.close();
   await hub.until(({ codes }) => codes.length === 2);
 });

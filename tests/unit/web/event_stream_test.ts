@@ -132,9 +132,9 @@ Deno.test("a stream reader is no member, is not listed, and keeps no room in mem
     assertEquals(site.hub.here("tea", 5), { count: 0, usernames: [] });
     const { sessions, members, rooms } = site.hub.size;
     assertEquals([sessions, members, rooms], [1, 0, 1]);
-    assertEquals(site.server.connections, 1);
+    assertEquals(site.server.limits.count, 1);
   }
-  await until(() => site.server.connections === 0, "the stream is forgotten");
+  await until(() => site.server.limits.count === 0, "the stream is forgotten");
   await until(() => site.hub.size.rooms === 0, "the room is forgotten");
   assertEquals([site.hub.size.sessions, site.hub.size.graces], [0, 0]);
   assertEquals(site.broker.released, []);
@@ -147,11 +147,11 @@ Deno.test("streams count as connections, need the access code, and are refused w
   const denied = await request(site, "/r/tea", { headers });
   assertEquals([denied.status, denied.json.code], [401, "access_required"]);
   assertEquals((await request(site, "/r/tea", { method: "HEAD", headers })).status, 401);
-  assertEquals(site.server.connections, 0);
+  assertEquals(site.server.limits.count, 0);
   const code = { "parley-access-code": "sesame" };
   const allowed = { method: "HEAD", headers: { ...headers, ...code } };
   assertEquals((await request(site, "/r/tea", allowed)).status, 200);
-  await until(() => site.server.connections + site.hub.size.sessions === 0, "HEAD holds nothing");
+  await until(() => site.server.limits.count + site.hub.size.sessions === 0, "HEAD holds nothing");
   {
     await using _stream = await open(site, code);
     const full = await request(site, "/r/tea", { headers: { ...headers, ...code } });
@@ -161,11 +161,11 @@ Deno.test("streams count as connections, need the access code, and are refused w
       "5",
     ]);
   }
-  await until(() => site.server.connections === 0, "the slot is free");
+  await until(() => site.server.limits.count === 0, "the slot is free");
   await site.hub.drain();
   const draining = await request(site, "/r/tea", { headers: { ...headers, ...code } });
   assertEquals([draining.status, draining.json.code], [503, "draining"]);
-  assertEquals(site.server.connections, 0);
+  assertEquals(site.server.limits.count, 0);
 });
 
 Deno.test("draining ends a stream after the last entry, and spreads the return [H15] [C7]", async () => {
@@ -245,6 +245,6 @@ Deno.test("a stream whose reader stalls is cut at OUTBOX_MAX_BYTES, and its memo
   const buffer = new Uint8Array(65_536);
   while (await reader.read(buffer).catch(() => null) !== null);
   reader.close();
-  await until(() => site.server.connections === 0, "the slot is free");
+  await until(() => site.server.limits.count === 0, "the slot is free");
   await until(() => site.hub.size.rooms === 0, "the room is forgotten");
 });

@@ -340,7 +340,7 @@ Deno.test("storage and drain give 503 with Retry-After, and nothing is stored [H
 Deno.test("posts count as connections, and end with their response [H12] [L7]", async () => {
   await using site = await startRoomSite({ web: { maxConnections: 1 } });
   for (let i = 0; i < 3; i++) assertEquals((await post(site, `${i}`)).status, 201);
-  assertEquals([site.server.connections, site.hub.size.sessions], [0, 0]);
+  assertEquals([site.server.limits.count, site.hub.size.sessions], [0, 0]);
   const gate = Promise.withResolvers<void>();
   const { broker } = site;
   const append = broker.append.bind(broker);

@@ -4,8 +4,8 @@ import { noMetrics } from "../../support/web_harness.ts";
 
 Deno.test("statusPage() shows current and max values, without inline script or style", () => {
   const charts = [
-    { title: "Messages", unit: "/s", values: [1234.5, 0.25] },
-    { title: "Memory", unit: " MiB", values: [70.26, 0] },
+    { title: "Messages", unit: "/s", values: [1234.5, 0.25], next: () => 0 },
+    { title: "Memory", unit: " MiB", values: [70.26, 0], next: () => 0 },
   ];
   const totals = { ...noMetrics.totals(), upMs: 26 * 3_600_000, recovered: 7 };
   const page = statusPage(totals, charts, { title: "Parley", basePath: "/talk" });
