@@ -148,7 +148,8 @@ export class ChatHub {
     const heartbeatAt = firstHeartbeatAt(now, count);
     const deadline = now + helloTimeoutMs;
     const session = new Session({ id, socket, peer, now, deadline, heartbeatAt, isPost });
-    this.#ports.log.event("connect", { session: id, address: peer.address });
+    // Of a post, `hello` and its entry say the same, and posts are many.
+    if (!isPost) this.#ports.log.event("connect", { session: id, address: peer.address });
     if (this.#isDraining) {
       this.#end(session, closeCode.restarting, "0");
       return session;
@@ -201,6 +202,7 @@ export class ChatHub {
     const reason = code === closeCode.left ? "quit" : undefined;
     if (reason === undefined || this.#isDraining) this.#forget(session, reason);
     else this.#afterWriting(session, () => this.#forget(session, reason));
+    if (session.isPost) return;
     this.#ports.log.event("disconnect", {
       session: session.id,
       name: session.username,

@@ -77,10 +77,17 @@ export function peerAddress(address: string, trustProxy = 0): PeerAddress {
   };
 }
 
+/** Scopes of the last addresses, since each request asks several times, and a check takes 5 µs. */
+const scopes = new Map<string, PeerAddress["scope"]>();
+const scopesMax = 1_000;
+
 /** Returns where an address is valid: on this machine, in a private network, or everywhere. */
 export function addressScope(address: string): PeerAddress["scope"] {
-  if (contains(loopback, address)) return "loopback";
-  return contains(privateNetworks, address) ? "private" : "public";
+  if (scopes.size >= scopesMax) scopes.clear();
+  return scopes.getOrInsertComputed(address, () => {
+    if (contains(loopback, address)) return "loopback";
+    return contains(privateNetworks, address) ? "private" : "public";
+  });
 }
 
 function contains(list: BlockList, address: string): boolean {

@@ -137,12 +137,13 @@ export function serveWeb(options: WebOptions) {
     const isTrustworthy = headers.has("sec-fetch-dest");
     let response = await respond(request, peer, client, completed);
     if (method === "HEAD") response = await withoutBody(response);
-    const { status, body } = response;
+    const { status } = response;
     if (status !== 101) {
       for (const [name, value] of fixedHeaders) response.headers.set(name, value);
       if (isTrustworthy) response.headers.set("cross-origin-opener-policy", "same-origin");
     }
-    const bytes = body === null ? 0 : Number(response.headers.get("content-length") ?? 0);
+    // Not from `response.body`, which makes Deno stream a body that it could send at once.
+    const bytes = method === "HEAD" ? 0 : Number(response.headers.get("content-length") ?? 0);
     if (bytes > 0) responseLimits.add(client, bytes, completed);
     accessLog.write({ ...record, status, bytes, ms: now() - startedAt });
     return response;
