@@ -139,7 +139,7 @@ Deno.test("ChatClient drops a connection that breaks the protocol, and reconnect
   }
 });
 
-Deno.test("ChatClient joins and leaves after welcome what was opened and closed since hello", () => {
+Deno.test("ChatClient joins and leaves the rooms opened and closed between hello and welcome", () => {
   const page = new Page();
   page.chat.openRoom("lobby");
   page.chat.signIn({ username: "Ada", token: "t".repeat(43) });
@@ -155,7 +155,7 @@ Deno.test("ChatClient joins and leaves after welcome what was opened and closed 
   }]);
 });
 
-Deno.test("ChatClient opens at most 20 rooms, and those of unsent messages as rooms are left [L4]", () => {
+Deno.test("ChatClient opens at most 20 rooms, and those of unsent messages as others are left [L4]", () => {
   const shared = memoryStorage();
   const own = memoryStorage();
   const before = new Page(shared, own);
@@ -213,7 +213,7 @@ Deno.test("ChatClient keeps a refused room with unsent messages, and joins it wh
   assertEquals(page.socket.take(), [{ type: "join", room: "full" }]);
 });
 
-Deno.test("ChatClient.problem says while storage is unavailable, until a message is stored [M9]", () => {
+Deno.test("ChatClient.problem is set while storage is unavailable, until a message is stored [M9]", () => {
   const { chat, socket, time } = new Page().signIn();
   chat.send("lobby", "hello");
   const [message] = chat.outbox.messagesIn("lobby");

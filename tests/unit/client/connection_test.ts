@@ -66,7 +66,7 @@ Deno.test("Connection skips the backoff on a check or a manual retry [C2]", () =
   }
 });
 
-Deno.test("Connection spreads its return over the time that a restarting server names [C7]", () => {
+Deno.test("Connection spreads its reconnect over the time that a restarting server gives [C7]", () => {
   const page = new Page().signIn();
   page.chance = 0.5;
   page.socket.events.onClose(1012, "8000");
@@ -89,7 +89,7 @@ Deno.test("Connection probes why a handshake was refused [C9]", () => {
   ]);
 });
 
-Deno.test("ChatClient says why the server closed its connection once it is back", () => {
+Deno.test("ChatClient.problem is the reason for the last close after reconnecting", () => {
   for (const [code, expected] of [[4101, "slow_consumer"], [4102, "flooding"]] as const) {
     const page = new Page().signIn();
     page.socket.events.onClose(code, "");
@@ -120,7 +120,7 @@ Deno.test("Connection drops a server that is silent for the announced timeout [C
   assert(page.sockets.length > 1);
 });
 
-Deno.test("Connection dials within 3 s when a checked server stays silent [C4] [P11]", () => {
+Deno.test("Connection dials again if the server doesn't answer a check within 3 s [C4] [P11]", () => {
   const page = new Page().signIn();
   page.time.pass(1_000);
   page.chat.connection.check();
@@ -138,7 +138,7 @@ Deno.test("Connection dials within 3 s when a checked server stays silent [C4] [
   assertEquals(page.chat.status.kind, "backoff");
 });
 
-Deno.test("Connection keeps a server that answers its ping, and asks again when checked [C4]", () => {
+Deno.test("Connection stays open while the server answers pings, and pings again on each check [C4]", () => {
   const page = new Page().signIn();
   for (let i = 0; i < 30; i++) {
     page.chat.connection.check();
@@ -150,7 +150,7 @@ Deno.test("Connection keeps a server that answers its ping, and asks again when 
   assertEquals([pings.length, page.sockets.length], [30, 1]);
 });
 
-Deno.test("Connection pings with a send after 10 s of silence, and then dials within 3 s [C4]", () => {
+Deno.test("Connection pings on a send after 10 s of silence, and dials if there is no answer in 3 s [C4]", () => {
   const page = new Page().signIn();
   page.time.pass(9_000);
   page.chat.send("lobby", "one");

@@ -39,7 +39,7 @@ Deno.test("Room applies edits and deletions in the order of their offsets [E7]",
   assertEquals(texts(page), ["new", undefined, "m6"]);
 });
 
-Deno.test("Room applies no edit to a message that a page shows as later entries left it [E6] [E7]", () => {
+Deno.test("Room ignores an edit older than the state in which a page shows its message [E6] [E7]", () => {
   const page = new Page().signIn();
   const entries: EntryPush[] = [
     message(1, { text: "latest", amended: 4, editedAt: 5 }),
@@ -64,7 +64,7 @@ Deno.test("Room prepends a page of history that has entries of all types [R9]", 
   assertEquals([lobby(page).title, lobby(page).hasOlder], [undefined, false]);
 });
 
-Deno.test("Room counts the offset of an entry of an unknown type and shows nothing [E9]", () => {
+Deno.test("Room advances on an entry of an unknown type, and shows nothing [E9]", () => {
   const page = new Page().signIn();
   const poll = { ...message(1), type: "poll", text: 7 };
   const other = { type: "receipt", room: "lobby", nonce: "n" };
@@ -72,7 +72,7 @@ Deno.test("Room counts the offset of an entry of an unknown type and shows nothi
   assertEquals([offsets(page), lobby(page).head], [[2], 2]);
 });
 
-Deno.test("Room.title is the present one, also after a page [E5]", () => {
+Deno.test("Room.title is the current title, also after a page [E5]", () => {
   const page = new Page().signIn();
   const title = { type: "title", ...ben, at: 1, nonce: "t" } as const;
   page.socket.push(message(1), { ...title, offset: 2, text: "Tea" });
@@ -107,7 +107,7 @@ Deno.test("Outbox sends an edit and a deletion of a message in the log [E3] [E4]
   ]);
 });
 
-Deno.test("Outbox keeps an edit behind its message until that has an offset, also over a reload", () => {
+Deno.test("Outbox keeps an edit behind its message until that has an offset, even across a reload", () => {
   const shared = memoryStorage();
   const own = memoryStorage();
   const page = new Page(shared, own).signIn();
@@ -134,7 +134,7 @@ Deno.test("Outbox stores that an entry was sent before it sends it", () => {
   assertEquals(page.store.load().map(({ isSent }) => isSent), [true]);
 });
 
-Deno.test("Outbox drops what amends a message that is refused for good", () => {
+Deno.test("Outbox drops the amendments of a message that is refused for good", () => {
   const page = new Page().signIn();
   page.chat.send("lobby", "one");
   const nonce = String(sent(page)[0]?.nonce);

@@ -37,7 +37,7 @@ function check(cases: readonly (readonly [text: string, expected: string])[]): v
   for (const [text, expected] of cases) assertEquals(tagged(parseText(text, ada)), expected);
 }
 
-Deno.test("parseText() leaves alone what people don't mean as formatting", () => {
+Deno.test("parseText() keeps text that isn't meant as formatting", () => {
   const texts = [
     "plain text",
     "¯\\_(ツ)_/¯",
@@ -256,7 +256,7 @@ function* randomTexts(count: number, length: number) {
   }
 }
 
-Deno.test("parseText() leaves out nothing but marks, for random texts", () => {
+Deno.test("parseText() omits only marks from random texts", () => {
   const marks = /^(?:[*_~`> \t\n[]|\]\((?:https?:\/\/|mailto:)[^\s]*\)|[a-z0-9+#._-]{1,20}\n)*$/i;
   for (const text of randomTexts(30_000, 16)) {
     const parts = parseText(text, ada);
@@ -275,7 +275,7 @@ Deno.test("parseText() leaves out nothing but marks, for random texts", () => {
   }
 });
 
-Deno.test("parseText() links to http, https and mailto only, for random texts", () => {
+Deno.test("parseText() links random texts to http, https and mailto only", () => {
   const hrefs = (parts: readonly TextPart[]): string[] =>
     parts.flatMap((part) => [
       ...part.kind === "link" ? [part.href] : [],

@@ -39,7 +39,7 @@ Deno.test("NotificationLeader lets no tab notify while one has the focus", () =>
   assertEquals(notified, []);
 });
 
-Deno.test("NotificationLeader notifies of a message once, also when a tab gets it late", () => {
+Deno.test("NotificationLeader notifies about a message once, even if a tab receives it late", () => {
   const time = new ManualTime();
   const notified: string[] = [];
   const [first, second] = openTabs(time, [0.1, 0.5]);
@@ -52,7 +52,7 @@ Deno.test("NotificationLeader notifies of a message once, also when a tab gets i
   assertEquals(notified, ["m1", "m2"]);
 });
 
-Deno.test("NotificationLeader.onMessage() asks tabs that announced before it listened", () => {
+Deno.test("NotificationLeader.onMessage() queries tabs that announced before it listened", () => {
   const time = new ManualTime();
   const notified: number[] = [];
   const tabs: NotificationLeader[] = [];

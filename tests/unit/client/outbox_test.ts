@@ -78,7 +78,7 @@ Deno.test("Outbox retries after a temporary refusal, with the same nonce and aft
   }
 });
 
-Deno.test("Outbox resends after joining again a room that was not joined [M7]", () => {
+Deno.test("Outbox resends a message once its room has been joined again [M7]", () => {
   const page = new Page().signIn();
   page.chat.send("lobby", "one");
   const nonce = String(page.socket.take()[0]?.nonce);
@@ -114,7 +114,7 @@ Deno.test("Outbox gives up a message that broke two connections in a row [C8]", 
   assertEquals(page.chat.outbox.messagesIn("lobby").map(({ state }) => state), ["failed"]);
 });
 
-Deno.test("Outbox does not give up a message that broke connections, but not in a row [C8]", () => {
+Deno.test("Outbox keeps a message that broke connections, but not two in a row [C8]", () => {
   const page = new Page().signIn();
   page.chat.send("lobby", "fine");
   for (const code of [1011, 1006, 1011, 1012]) {
@@ -171,7 +171,7 @@ Deno.test("TabOutbox gives a duplicated tab an outbox of its own", () => {
   assertEquals([duplicate, third].map(unsent), [["two"], ["one"]]);
 });
 
-Deno.test("TabOutbox adopts within a roll call what a crashed tab left, and sends it", () => {
+Deno.test("TabOutbox adopts a crashed tab's messages after a roll call, and sends them", () => {
   const shared = memoryStorage();
   const crashed = new Page(shared);
   const open = new Page(shared);
@@ -191,7 +191,7 @@ Deno.test("TabOutbox adopts within a roll call what a crashed tab left, and send
   assertEquals(unsent(new Page(shared, memoryStorage(), page.wall)), []);
 });
 
-Deno.test("TabOutbox adopts what a duplicate with the same owner left", () => {
+Deno.test("TabOutbox adopts the messages of a closed duplicate with the same owner", () => {
   const shared = memoryStorage();
   const original = new Page(shared);
   // As another tab does if the clock was set ahead, or this machine slept.
@@ -209,7 +209,7 @@ Deno.test("TabOutbox adopts what a duplicate with the same owner left", () => {
   assertEquals(duplicate.store.callRoll(), undefined);
 });
 
-Deno.test("TabOutbox notices that another tab has closed", () => {
+Deno.test("TabOutbox.onStorageEvent() returns true if another tab has closed", () => {
   const page = new Page();
   assert(page.store.onStorageEvent("parley.tab.x", null));
   assert(!page.store.onStorageEvent("parley.tab.x", "7"));
@@ -243,7 +243,7 @@ Deno.test("TabOutbox stores a message in place of snapshots if the storage is fu
   assertEquals(unsent(new Page(shared)), ["y".repeat(300)]);
 });
 
-Deno.test("TabOutbox keeps for the tab what the storage cannot take, and says so", () => {
+Deno.test("TabOutbox.put() uses the tab's own storage if the shared one is full, and returns false", () => {
   const shared = smallStorage(1_000);
   const page = new Page(shared);
   page.chat.openRoom("lobby");

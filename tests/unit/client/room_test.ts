@@ -115,7 +115,7 @@ Deno.test("Room counts unread messages and mentions, and knows where they start"
   assertEquals([lobby(page).unread, lobby(page).mentions], [0, 0]);
 });
 
-Deno.test("ChatClient.markReadUpTo() marks messages read, whether they have arrived here or not", () => {
+Deno.test("ChatClient.markReadUpTo() marks messages read, even ones that haven't arrived", () => {
   const page = new Page().signIn();
   page.socket.push(room(2, { recovered: true }, 1), message(3), message(4), message(5));
   lobby(page).readOffset = 2;
@@ -141,7 +141,7 @@ Deno.test("Room keeps its read offset while pages up to it are still coming [R5]
   assertEquals([lobby(page).readOffset, lobby(page).unread], [6, 0]);
 });
 
-Deno.test("Room counts messages as unread that arrived in an empty room during an interruption", () => {
+Deno.test("Room counts messages that arrived in an empty room during an interruption as unread", () => {
   const page = new Page().signIn();
   page.socket.events.onClose(1006, "");
   page.time.pass(30_000);
@@ -196,7 +196,7 @@ Deno.test("Room counts unread messages before those loaded, and their mentions o
   assertEquals([lobby(page).unread, lobby(page).readOffset], [0, 200]);
 });
 
-Deno.test("ChatClient reports what was missed while reconnecting once: a mention before the rest", () => {
+Deno.test("ChatClient reports one of the messages missed while reconnecting, preferably a mention", () => {
   const page = new Page().signIn();
   page.socket.push(message(1));
   assertEquals(page.reported, ["1 false"]);
@@ -217,13 +217,13 @@ Deno.test("ChatClient reports what was missed while reconnecting once: a mention
   assertEquals(reconnect(room(7, { recovered: true }, 7)), []);
 });
 
-Deno.test("ChatClient reports nothing of what was there before the page", () => {
+Deno.test("ChatClient doesn't report messages from before the page was loaded", () => {
   const page = new Page().signIn();
   page.socket.push(room(2, { recovered: true }, 1));
   assertEquals(page.reported, []);
 });
 
-Deno.test("Room doesn't count messages as unread that the server no longer has", () => {
+Deno.test("Room doesn't count messages that the server no longer has as unread", () => {
   const page = new Page().signIn();
   lobby(page).readOffset = 10;
   page.socket.push(room(200, { first: 101 }, 101));

@@ -54,7 +54,7 @@ Deno.test("loadProfile() replaces an invalid name, token or access code", () => 
   assertEquals(loadProfile(storage, () => token), profile);
 });
 
-Deno.test("loadOpenRooms() and loadReadOffsets() leave out what is invalid", () => {
+Deno.test("loadOpenRooms() and loadReadOffsets() skip invalid values", () => {
   const storage = memoryStorage();
   storage.setItem("parley.rooms", '["lobby","No Room",7,null]');
   storage.setItem("parley.read", '{"lobby":3,"design":"4","other":1e300}');
