@@ -50,10 +50,9 @@ export function refusalProblem({ code, message, retryAfter }: ErrorPush): Proble
   if (status !== 401) delete headers["www-authenticate"];
   const field = fields.find(([pattern]) => pattern.test(code))?.[1] ??
     /^"(\w+)"/.exec(message)?.[1];
-  const detail = message.replace('"nonce"', "Idempotency-Key").replace('"query"', "q").replace(
-    /\.$/,
-    "",
-  );
+  const detail = message.replace('"nonce"', "Idempotency-Key").replace('"query"', "q")
+    .replace("Choose another name", "Choose another name, or use the token that holds it")
+    .replace(/\.$/, "");
   return { status, code, detail, field, headers };
 }
 

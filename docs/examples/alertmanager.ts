@@ -2,7 +2,9 @@
 //
 //   TOKEN=… deno run --allow-net --allow-env docs/examples/alertmanager.ts URL ROOM PORT
 const [server = "http://localhost:8000/", room = "alerts", port = "9001"] = Deno.args;
-const authorization = `Basic ${btoa(`Alertmanager:${Deno.env.get("TOKEN")}`)}`;
+const token = Deno.env.get("TOKEN");
+if (!token) throw new Error("Set TOKEN (see docs/http.md)");
+const authorization = `Basic ${btoa(`Alertmanager:${token}`)}`;
 
 interface Alert {
   readonly status: "firing" | "resolved";

@@ -2,7 +2,8 @@
 //
 //   deno run --allow-net --allow-read=. --allow-write=. docs/examples/bot.ts URL ROOM
 //
-// It misses messages sent while it is disconnected. R2 to R5 in SPEC.md say how clients catch up.
+// Its token is kept in clock.token, in the current folder. It misses messages sent while it is
+// disconnected; R2 to R5 in SPEC.md say how clients catch up.
 const [server = "http://localhost:8000/", room = "lobby"] = Deno.args;
 const token = readToken("clock.token");
 
@@ -35,6 +36,7 @@ function connect(): void {
       send({ type: "message", room, text: new Date().toISOString(), nonce });
     }
   };
+  socket.onerror = (event) => print(event instanceof ErrorEvent ? event.message : "Error");
   socket.onclose = ({ code, reason }) => {
     print(`Disconnected: ${reason || code}`);
     const mayReconnect = code !== 1000 && (code < 4000 || code > 4099);

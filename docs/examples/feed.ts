@@ -5,7 +5,10 @@
 // Run it every few minutes from cron. It keeps no state: the server stores an item's key for 7 days,
 // and items older than 6 days are left out.
 const [feed = "", server = "http://localhost:8000/", room = "news"] = Deno.args;
-const authorization = `Basic ${btoa(`Feed:${Deno.env.get("TOKEN")}`)}`;
+const token = Deno.env.get("TOKEN");
+if (!token) throw new Error("Set TOKEN (see docs/http.md)");
+const authorization = `Basic ${btoa(`Feed:${token}`)}`;
+if (feed === "") throw new Error("Give the address of a feed, of the chat, and a room");
 const maxAgeMs = 6 * 86_400_000;
 
 const xml = await (await fetch(feed)).text();

@@ -5,6 +5,7 @@
 // In GitHub, add a webhook with the same secret and the content type application/json.
 const [server = "http://localhost:8000/", room = "lobby", port = "9000"] = Deno.args;
 const [token, secret = ""] = ["TOKEN", "SECRET"].map((name) => Deno.env.get(name));
+if (!token || !secret) throw new Error("Set TOKEN (see docs/http.md) and SECRET");
 const encoder = new TextEncoder();
 const algorithm = { name: "HMAC", hash: "SHA-256" };
 const raw = encoder.encode(secret);

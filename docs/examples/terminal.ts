@@ -2,7 +2,7 @@
 //
 //   deno run --allow-net docs/examples/terminal.ts URL ROOM NAME
 //
-// The token of your name stays in this program's local storage.
+// The token of your name stays in this program's local storage. The name is that of the first run.
 const [server = "http://localhost:8000/", room = "lobby", name = prompt("Name:")] = Deno.args;
 const url = new URL(`r/${room}`, server);
 const encoder = new TextEncoder();
@@ -26,7 +26,9 @@ function show(type: string, { from, text }: { from: string; text?: string }): vo
   if (text !== undefined) print(`${from}${type === "message" ? "" : ` (${type})`}: ${text}`);
 }
 
-const { messages, position } = await (await fetch(url)).json();
+const page = await fetch(url);
+if (!page.ok) throw new Error(`Cannot open ${url}: ${await page.text()}`);
+const { messages, position } = await page.json();
 for (const entry of messages) if (entry.type === "message") show(entry.type, entry);
 const events = new EventSource(`${url}?after=${position}`);
 for (const type of ["message", "edit", "title"]) {

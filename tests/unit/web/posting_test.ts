@@ -202,6 +202,10 @@ Deno.test("a name that is taken gets 409, an invalid one 422 [H10]", async () =>
     "username_taken",
     "Authorization",
   ]);
+  assertEquals(
+    taken.json.detail,
+    "CI is taken. Choose another name, or use the token that holds it",
+  );
   const invalid = await post(site, "x", basic("<b>", token("eve")));
   assertEquals([invalid.status, invalid.json.code], [422, "username_characters"]);
 });
