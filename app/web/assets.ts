@@ -1,5 +1,6 @@
 // The page's files: bundled, named by their content hash, and kept in memory.
 
+import { createHash } from "node:crypto";
 import { promisify, stripVTControlCharacters } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
 import { basename, extname, join, parse } from "@std/path";
@@ -13,22 +14,13 @@ export interface Asset {
   readonly etag: string;
   /** True if the path contains the content's hash, so that browsers can cache it forever. */
   readonly immutable: boolean;
-  /** Filled by {@linkcode Assets.compress}, if the result is smaller. */
+  /** Filled by `compress()`, if the result is smaller. */
   readonly encoded: { br?: Bytes; gzip?: Bytes };
 }
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-export interface Assets {
-  /** See {@linkcode AssetOptions.basePath}. */
-  readonly basePath: string;
-  /** Name of the chat, escaped for HTML. */
-  readonly title: string;
-  /** Returns the file at `pathname`, without the base path. `/` is the page. */
-  get(pathname: string): Asset | undefined;
-  /** Compresses all text files. Slow, so call it once the server is listening. */
-  compress(): Promise<void>;
-}
+export type Assets = Awaited<ReturnType<typeof loadAssets>>;
 
 export interface AssetOptions {
   readonly staticDir: string;
@@ -62,6 +54,7 @@ const compressible = /^text\/|json$|svg\+xml$/;
 const compressMinBytes = 512;
 /** Browsers identify a service worker by its path, so it has no hash. */
 const workerFile = "service_worker.js";
+const encoder = new TextEncoder();
 
 /**
  * Reads and bundles the files in `staticDir`. Each has a path with its hash, used in references,
@@ -69,25 +62,22 @@ const workerFile = "service_worker.js";
  *
  * @throws {Error} If a file cannot be read or the scripts cannot be bundled.
  */
-export async function loadAssets(options: AssetOptions): Promise<Assets> {
+export async function loadAssets(options: AssetOptions) {
   const { staticDir, basePath, title = "Parley" } = options;
   const assets = new Map<string, Asset>();
   /** Quoted references in the documents, and their replacements. */
   const references = new Map<string, string>();
   const lazyScripts: string[] = [];
-  /** Links that load the static imports of main.js together with it, not after it. */
-  const preloads: string[] = [];
 
-  const addFile = async (file: string, bytes: Bytes) => {
+  const addFile = (file: string, bytes: Bytes) => {
     const { name, ext } = parse(file);
-    const hash = await hashOf(bytes);
-    const hashedPath = `/assets/${name}.${hash}${ext}`;
-    const asset = assetOf(file, bytes, hash);
+    const hashedPath = `/assets/${name}.${hashOf(bytes)}${ext}`;
+    const asset = assetOf(file, bytes);
     assets.set(`/assets/${file}`, asset);
     assets.set(hashedPath, { ...asset, immutable: true });
     references.set(`"/assets/${file}"`, `"${basePath}${hashedPath}"`);
   };
-  const addDocument = async (pathname: string, file: string) => {
+  const addDocument = async (pathname: string, file: string, head = "") => {
     let text = await Deno.readTextFile(join(staticDir, file));
     for (const [reference, hashed] of references) text = text.replaceAll(reference, hashed);
     for (const path of ["/", "/manifest.webmanifest"]) {
@@ -96,52 +86,52 @@ export async function loadAssets(options: AssetOptions): Promise<Assets> {
     // Between tags in the page, between quotes in the manifest.
     text = text.replaceAll(">Parley<", () => `>${escapeHtml(title)}<`)
       .replaceAll('"Parley"', () => JSON.stringify(title));
-    text = text.replace("</head>", `${preloads.join("")}$&`);
-    const bytes = new TextEncoder().encode(text);
-    const asset = assetOf(file, bytes, await hashOf(bytes));
-    assets.set(pathname, asset);
-    return asset;
+    text = text.replace("</head>", `${head}$&`);
+    assets.set(pathname, assetOf(file, encoder.encode(text)));
+    return text;
   };
 
   const documents = ["index.html", "manifest.webmanifest"];
   for await (const { name, isFile } of Deno.readDir(staticDir)) {
     if (!isFile || name.startsWith(".") || documents.includes(name)) continue;
-    await addFile(name, await Deno.readFile(join(staticDir, name)));
+    addFile(name, await Deno.readFile(join(staticDir, name)));
   }
   const { [workerFile]: worker, ...scripts } = await readScripts(options);
   for (const [name, bytes] of Object.entries(scripts)) {
     if (name === "main.js") {
-      await addFile(name, bytes);
+      addFile(name, bytes);
       continue;
     }
     // The bundler has already put a hash into the name, and other scripts import that name.
-    const asset = assetOf(name, bytes, await hashOf(bytes));
-    assets.set(`/assets/${name}`, { ...asset, immutable: true });
+    assets.set(`/assets/${name}`, { ...assetOf(name, bytes), immutable: true });
     lazyScripts.push(`${basePath}/assets/${name}`);
   }
-  for (const name of staticImports(scripts, "main.js")) {
-    preloads.push(`<link rel="modulepreload" href="${basePath}/assets/${name}">`);
-  }
+  // The page loads the static imports of main.js together with it, not after it.
+  const preloads = Array.from(
+    staticImports(scripts, "main.js"),
+    (name) => `<link rel="modulepreload" href="${basePath}/assets/${name}">`,
+  );
   await addDocument("/manifest.webmanifest", "manifest.webmanifest");
-  const page = await addDocument("/", "index.html");
+  const html = await addDocument("/", "index.html", preloads.join(""));
   if (worker !== undefined) {
-    const html = new TextDecoder().decode(page.bytes);
     const referenced = [...references.values()].filter((path) =>
       html.includes(path) && !path.endsWith('.png"')
     ).map((path) => path.slice(1, -1));
     const paths = [`${basePath}/`, ...referenced, ...lazyScripts];
     // Browsers reinstall a worker when its bytes change. The page's ETag makes them change with it.
-    const shell = JSON.stringify({ version: page.etag, paths });
-    const script = new TextDecoder().decode(worker);
-    const bytes = new TextEncoder().encode(`self.shell=${shell};\n${script}`);
-    assets.set(`/${workerFile}`, assetOf(workerFile, bytes, await hashOf(bytes)));
+    const shell = JSON.stringify({ version: assets.get("/")?.etag, paths });
+    const script = `self.shell=${shell};\n${new TextDecoder().decode(worker)}`;
+    assets.set(`/${workerFile}`, assetOf(workerFile, encoder.encode(script)));
   }
 
   return {
     basePath,
+    /** Name of the chat, escaped for HTML. */
     title: escapeHtml(title),
-    get: (pathname) => assets.get(pathname),
-    async compress() {
+    /** Returns the file at `pathname`, without the base path. `/` is the page. */
+    get: (pathname: string): Asset | undefined => assets.get(pathname),
+    /** Compresses all text files. Slow, so call it once the server is listening. */
+    async compress(): Promise<void> {
       // Both paths of a file share `encoded`.
       const unique = new Map(Array.from(assets.values(), (asset) => [asset.encoded, asset]));
       const texts = [...unique.values()].filter(({ type }) => compressible.test(type));
@@ -158,9 +148,9 @@ export async function loadAssets(options: AssetOptions): Promise<Assets> {
  */
 export async function readScripts(options: AssetOptions): Promise<Record<string, Bytes>> {
   const { staticDir, dev, basePath } = options;
-  const sources = join(staticDir, "client");
-  const entrypoints = [join(sources, "main.ts"), join(sources, "service_worker.ts")];
-  const { bundled = Deno.build.standalone || !await isFile(entrypoints[0]) } = options;
+  const files = ["main.ts", "service_worker.ts"].map((name) => join(staticDir, "client", name));
+  const sources = files.filter(isFile);
+  const { bundled = Deno.build.standalone || sources.length === 0 } = options;
   const scripts: Record<string, Bytes> = {};
   if (bundled) {
     const dist = join(staticDir, "dist");
@@ -169,11 +159,10 @@ export async function readScripts(options: AssetOptions): Promise<Record<string,
     }
     return scripts;
   }
-  const present = [];
-  for (const path of entrypoints) if (await isFile(path)) present.push(path);
-  for (const [name, text] of await bundle(present, dev)) {
+  for (const file of await bundle(sources, dev)) {
+    const name = basename(file.path);
     const prefix = dev && name === "main.js" ? reloader(basePath) : "";
-    scripts[name] = new TextEncoder().encode(prefix + text);
+    scripts[name] = encoder.encode(prefix + file.text());
   }
   return scripts;
 }
@@ -193,23 +182,24 @@ export function staticImports(
   return found;
 }
 
-function assetOf(name: string, bytes: Bytes, hash: string): Asset {
+function assetOf(name: string, bytes: Bytes): Asset {
   const type = types[extname(name)] ?? "application/octet-stream";
-  return { bytes, type, etag: `W/"${hash}"`, immutable: false, encoded: {} };
+  return { bytes, type, etag: `W/"${hashOf(bytes)}"`, immutable: false, encoded: {} };
 }
 
-async function isFile(path: string | undefined): Promise<boolean> {
+function hashOf(bytes: Bytes): string {
+  return createHash("sha256").update(bytes).digest("hex").slice(0, 12);
+}
+
+function isFile(path: string): boolean {
   try {
-    return path !== undefined && (await Deno.stat(path)).isFile;
+    return Deno.statSync(path).isFile;
   } catch {
     return false;
   }
 }
 
-async function bundle(
-  entrypoints: string[],
-  dev: boolean,
-): Promise<[name: string, text: string][]> {
+async function bundle(entrypoints: string[], dev: boolean): Promise<Deno.bundle.OutputFile[]> {
   const result = await Deno.bundle({
     entrypoints,
     outputDir: "dist",
@@ -220,9 +210,7 @@ async function bundle(
     ...(dev ? { sourcemap: "inline" } : {}),
     write: false,
   });
-  if (result.success) {
-    return (result.outputFiles ?? []).map((file) => [basename(file.path), file.text()]);
-  }
+  if (result.success) return result.outputFiles ?? [];
   const messages = result.errors.map(({ text }) => stripVTControlCharacters(text));
   throw new Error(`Cannot bundle ${entrypoints[0]}: ${messages.join("\n")}`);
 }
@@ -231,11 +219,6 @@ async function bundle(
 function reloader(basePath: string): string {
   return `{let id;setInterval(async()=>{try{const now=await(await fetch("${basePath}/dev/start"))` +
     `.text();if(id!==undefined&&id!==now)location.reload();id=now}catch{}},500)}`;
-}
-
-async function hashOf(bytes: Bytes): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", bytes);
-  return new Uint8Array(digest).toHex().slice(0, 12);
 }
 
 const brotliAsync = promisify(brotliCompress);

@@ -47,19 +47,11 @@ export function isBannable(
   return trustProxy === 0 || address !== peer && forwardedFor(headers).length >= trustProxy;
 }
 
-/** Headers that proxies add. */
-const proxyHeaders = [
-  "forwarded",
-  "via",
-  "x-forwarded-for",
-  "x-forwarded-host",
-  "x-forwarded-proto",
-  "x-real-ip",
-];
+const proxyHeader = /^(forwarded|via|x-forwarded-(for|host|proto)|x-real-ip)$/;
 
 /** Returns true if a request has a header that proxies add. */
 export function isForwarded(headers: Headers): boolean {
-  return proxyHeaders.some((name) => headers.has(name));
+  return [...headers.keys()].some((name) => proxyHeader.test(name));
 }
 
 /** Returns true if the peer of a connection has no address, because it has reset the connection. */

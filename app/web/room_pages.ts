@@ -14,11 +14,8 @@ import type { Hub } from "./websocket.ts";
 
 export type PageType = "application/json" | "text/plain";
 
-/** The page that a request asks for. */
-type Query =
-  | { readonly kind: "newest"; readonly limit: number }
-  | { readonly kind: "before"; readonly limit: number; readonly before: number }
-  | { readonly kind: "after"; readonly limit: number; readonly after: Position };
+/** `before` of a query for the newest entries. The broker treats Infinity as a subscription. */
+const newestBefore = Number.MAX_SAFE_INTEGER;
 
 /** `GET /r/{room}`: serves a page of entries. */
 export async function roomPage(
@@ -28,12 +25,13 @@ export async function roomPage(
 ): Promise<Response | Problem> {
   const query = parseQuery(new URL(request.url).searchParams);
   if ("code" in query) return query;
-  const page = await read(hub, { request, client }, room, readQuery(query));
+  const page = await read(hub, { request, client }, room, query);
   if ("code" in page) return page;
-  if (query.kind !== "after" || page.valid) return pageResponse(request, type, room, query, page);
+  if ("before" in query || page.valid) return pageResponse(request, type, room, query, page);
   // The position is unknown here, so start over from the newest messages.
-  const newest = { kind: "newest", limit: query.limit } as const;
-  const end = await read(hub, { request, client }, room, readQuery(newest));
+  const { after: _, ...rest } = query;
+  const newest = { ...rest, before: newestBefore };
+  const end = await read(hub, { request, client }, room, newest);
   if ("code" in end) return end;
   return pageResponse(request, type, room, newest, { ...end, valid: false });
 }
@@ -94,19 +92,20 @@ async function read(
   }
 }
 
-function parseQuery(params: URLSearchParams): Query | Problem {
+function parseQuery(params: URLSearchParams): ReadQuery | Problem {
   const limit = integerOf(params, "limit", hubLimits.historyMax) ?? limits.historyDefault;
   if (typeof limit !== "number") return limit;
-  const before = integerOf(params, "before", Number.MAX_SAFE_INTEGER);
+  const size = { limit, maxBytes: hubLimits.pageMaxBytes };
+  const before = integerOf(params, "before", newestBefore);
   const after = params.get("after");
   if (after !== null) {
     if (before !== undefined) return invalidField("after", "used without before");
     const position = parsePosition(after);
     if (position === undefined) return invalidField("after", positionRule);
-    return { kind: "after", limit, after: position };
+    return { ...size, after: position };
   }
-  if (before === undefined) return { kind: "newest", limit };
-  return typeof before === "number" ? { kind: "before", limit, before } : before;
+  if (typeof before === "object") return before;
+  return { ...size, before: before ?? newestBefore };
 }
 
 function integerOf(
@@ -121,27 +120,21 @@ function integerOf(
   return invalidField(name, `an integer from 1 to ${max}`);
 }
 
-function readQuery(query: Query): ReadQuery {
-  const { limit } = query;
-  const maxBytes = hubLimits.pageMaxBytes;
-  if (query.kind === "after") return { after: query.after, limit, maxBytes };
-  // The broker treats Infinity as a subscription.
-  const before = query.kind === "before" ? query.before : Number.MAX_SAFE_INTEGER;
-  return { before, limit, maxBytes };
-}
-
 function pageResponse(
   request: Request,
   type: PageType,
   room: string,
-  query: Query,
+  query: ReadQuery,
   page: Page,
 ): Response {
   const { entries, first, head, valid, title } = page;
   const [oldest, newest] = [entries[0], entries.at(-1)];
-  const isEnd = newest === undefined ? query.kind !== "before" : newest.offset >= head.offset;
-  const missed = query.kind === "after" ? Math.max(0, first - 1 - query.after.offset) : 0;
-  const next = query.kind === "after"
+  const after = "after" in query ? query.after : undefined;
+  const isEnd = newest === undefined
+    ? "after" in query || query.before === newestBefore
+    : newest.offset >= head.offset;
+  const missed = after === undefined ? 0 : Math.max(0, first - 1 - after.offset);
+  const next = after !== undefined
     ? !isEnd && newest !== undefined && `after=${formatPosition(newest)}`
     : oldest !== undefined && oldest.offset > first && `before=${oldest.offset}`;
   const position = isEnd ? head : newest;
@@ -152,7 +145,7 @@ function pageResponse(
       first,
       head: head.offset,
       position: position && formatPosition(position),
-      recovered: query.kind === "after" ? missed === 0 : valid && undefined,
+      recovered: after === undefined ? valid && undefined : missed === 0,
       missed: missed > 0 ? missed : undefined,
       messages: entries,
     });
