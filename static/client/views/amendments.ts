@@ -6,7 +6,7 @@ import type { OutboxMessage } from "../state/outbox.ts";
 import type { Problem } from "../state/problem.ts";
 import type { Message } from "../state/message.ts";
 import type { Room } from "../state/room.ts";
-import { panels, words } from "../words/language.ts";
+import { panels, problemText } from "../words/language.ts";
 import { button, element } from "./dom.ts";
 import type { MessageView } from "./message_view.ts";
 
@@ -78,11 +78,11 @@ export function quoteOf(room: Room, offset: number): string {
 function stateOf(chat: ChatClient, room: Room, message: OutboxMessage): string {
   const { state, problem } = message;
   if (state === "stale") return panels.stale;
-  if (state === "failed") return `${panels.notSent} ${problem ? words.problem(problem) : ""}`;
+  if (state === "failed") return `${panels.notSent} ${problem ? problemText(problem) : ""}`;
   if (room.waitReason?.code === "rate_limited") return panels.queued;
-  if (room.waitReason !== undefined) return words.problem(room.waitReason);
+  if (room.waitReason !== undefined) return problemText(room.waitReason);
   if (chat.isReady) return panels.sending;
-  return chat.outbox.isUnsaved(message) ? words.problem(notSaved) : panels.willSend;
+  return chat.outbox.isUnsaved(message) ? problemText(notSaved) : panels.willSend;
 }
 
 /** Draws the state of an entry, with buttons to send, edit or discard one that waits for that. */

@@ -4,7 +4,7 @@ import type { NeighborsPush, Sanction } from "../../../app/protocol/wire.ts";
 import type { ChatClient } from "../state/chat_client.ts";
 import type { HiddenMembers } from "../state/hidden_members.ts";
 import type { Problem } from "../state/problem.ts";
-import { panels, words } from "../words/language.ts";
+import { panels, problemText } from "../words/language.ts";
 import { button, element, setText } from "./dom.ts";
 import { checkbox, fieldForm, line, select, statusLine } from "./forms.ts";
 
@@ -152,7 +152,7 @@ function problemLine(chat: ChatClient) {
     update() {
       const { problem } = chat;
       if (problem === undefined || problem === earlier) return;
-      if (isShownInDialog(problem)) setText(node, words.problem(problem));
+      if (isShownInDialog(problem)) setText(node, problemText(problem));
     },
   };
 }

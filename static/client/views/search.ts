@@ -5,7 +5,7 @@ import { addressOf } from "../address.ts";
 import { basePath } from "../browser.ts";
 import type { Page } from "../page.ts";
 import type { HiddenMembers } from "../state/hidden_members.ts";
-import { panels, words } from "../words/language.ts";
+import { panels, problemText, words } from "../words/language.ts";
 import { shortTime } from "./day_names.ts";
 import { button, element, setText } from "./dom.ts";
 import { form, statusLine } from "./forms.ts";
@@ -84,7 +84,7 @@ export function searchSection(
       if (number !== searches) return;
       if (!response.ok) {
         const { code, detail: message } = body;
-        return setText(status, words.problem({ code, message }));
+        return setText(status, problemText({ code, message }));
       }
       found = body;
     } catch {

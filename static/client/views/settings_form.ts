@@ -7,7 +7,7 @@ import type { ChatClient } from "../state/chat_client.ts";
 import type { HiddenMembers } from "../state/hidden_members.ts";
 import type { Problem } from "../state/problem.ts";
 import { keysWithPrefix, removeKey } from "../state/storage.ts";
-import { panels, words } from "../words/language.ts";
+import { panels, problemText } from "../words/language.ts";
 import { copyButton } from "./copying.ts";
 import { button, element, setText } from "./dom.ts";
 import { checkbox, fieldForm, line, section, select, statusLine } from "./forms.ts";
@@ -90,7 +90,7 @@ export function nameForm(chat: ChatClient, close: () => void) {
   });
   const hint = statusLine();
   const show = (problem: Problem | undefined) => {
-    setText(hint, problem === undefined ? "" : words.problem(problem));
+    setText(hint, problem === undefined ? "" : problemText(problem));
     input.ariaInvalid = String(problem !== undefined);
   };
   const check = () => {

@@ -5,7 +5,7 @@ import type { ChatClient } from "../state/chat_client.ts";
 import type { Problem } from "../state/problem.ts";
 import type { Room } from "../state/room.ts";
 import { banEndIn } from "../words/formats.ts";
-import { panels, words } from "../words/language.ts";
+import { panels, problemText, words } from "../words/language.ts";
 import { button, byId, element, setText, withNames } from "./dom.ts";
 import { isShownInDialog } from "./moderation.ts";
 import { isolate } from "./presence_lines.ts";
@@ -29,7 +29,7 @@ export function signInTrouble(chat: ChatClient): Trouble | undefined {
   const lasting = lastingTrouble(chat);
   if (lasting !== undefined) return lasting;
   const problem = waitReason(chat);
-  if (problem !== undefined) return { sentence: words.problem(problem) };
+  if (problem !== undefined) return { sentence: problemText(problem) };
   if (!navigator.onLine) return { sentence: panels.offline };
   return chat.status.kind === "backoff" ? { sentence: panels.unreachable } : undefined;
 }
@@ -39,7 +39,7 @@ function lastingTrouble(chat: ChatClient): Trouble | undefined {
   const { status } = chat;
   const problem = waitReason(chat);
   if (problem?.code === "sign_on_expired") {
-    return { sentence: words.problem(problem), label: panels.signInAgain, onAct: reload };
+    return { sentence: problemText(problem), label: panels.signInAgain, onAct: reload };
   }
   if (status.kind !== "ended") return undefined;
   if (status.isReplaced) {
@@ -88,7 +88,7 @@ export function mountStatusLine(chat: ChatClient, redraw: () => void) {
     const now = performance.now();
     const shortFor = since + shortMs - now;
     const problem = waitReason(chat);
-    const reason = problem && words.problem(problem);
+    const reason = problem && problemText(problem);
     // A further attempt to connect is no new topic.
     const topic = reason ?? (lastTopic || panels.connecting);
     const lasting = lastingTrouble(chat);
@@ -120,7 +120,7 @@ export function mountStatusLine(chat: ChatClient, redraw: () => void) {
       if (isBack) void checkVersion().then(redraw);
       troubleSince = undefined;
       const { problem } = chat;
-      if (problem !== undefined && !isShownInDialog(problem)) show(words.problem(problem));
+      if (problem !== undefined && !isShownInDialog(problem)) show(problemText(problem));
       else if (isOutdated) show(words.newVersion, panels.reload, reload);
       else show("");
       return true;

@@ -1,4 +1,4 @@
-// Picks the page's language: the reader's first supported one, else English. Loads only its words.
+// Picks the page's language, the reader's first supported one or else English, and loads its words.
 
 import { load, persist } from "../load.ts";
 import type { Problem } from "../state/problem.ts";
@@ -19,25 +19,19 @@ const language = isSupported(tag) ? tag : "en";
 /** The words of the scripts that load after the page. Those wait for {@linkcode panelWords}. */
 export let panels: PanelWords;
 
-/** The page's words, with the words for problems. */
-export interface PageWords extends Words {
-  /** Returns the sentence for a problem, or its English message if there is none (yet). */
-  problem(problem: Problem): string;
-}
-
-/** The words in the page's language. The page waits for {@linkcode loadWords}. */
-export let words: PageWords;
+/** The words that the page needs at once. It waits for {@linkcode loadWords}. */
+export let words: Words;
 
 /** Loads the page's words and translates index.html. */
 export async function loadWords(): Promise<void> {
-  words = {
-    ...(await persist(() => load(languages[language].words))).words,
-    problem(problem) {
-      const text = (panels as PanelWords | undefined)?.problems[problem.code] ?? problem.message;
-      return typeof text === "string" ? text : text(problem);
-    },
-  };
+  ({ words } = await persist(() => load(languages[language].words)));
   translatePage();
+}
+
+/** Returns the sentence for a problem, once the words of the panels have loaded. */
+export function problemText(problem: Problem): string {
+  const text = panels.problems[problem.code] ?? problem.message;
+  return typeof text === "string" ? text : text(problem);
 }
 
 /** Loads the words of the panels. */
@@ -45,16 +39,17 @@ export async function panelWords(): Promise<PanelWords> {
   return panels ??= (await load(languages[language].panels)).words;
 }
 
-/** Why something was not done: a problem, or a text picked from the panels' words. */
+/** Why something was not done: a problem, or a function that picks a text from the panels' words. */
 export type Complaint = Problem | ((words: PanelWords) => string);
 
 /** Returns the text of a complaint. */
 export async function sentenceOf(complaint: Complaint): Promise<string> {
   try {
     const panels = await panelWords();
-    return typeof complaint === "function" ? complaint(panels) : words.problem(complaint);
+    return typeof complaint === "function" ? complaint(panels) : problemText(complaint);
   } catch {
-    return typeof complaint === "function" ? words.loadFailed : words.problem(complaint);
+    const message = typeof complaint === "function" ? "" : complaint.message;
+    return message || words.loadFailed;
   }
 }
 
