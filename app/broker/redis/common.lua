@@ -18,16 +18,20 @@ local function key(...) return prefix .. table.concat({...}, ':') end
 -- Lua would print a large number in scientific notation.
 local function digits(number) return string.format('%.0f', number) end
 
--- A restarted Redis may have lost the end of the log, or all of it, so every run of Redis starts a
--- new epoch.
-local run = redis.call('INFO', 'server'):match('run_id:(%x+)')
 local meta = redis.call('HMGET', key('meta'), 'run', 'epoch', 'feed')
 local epoch, feed = meta[2], tonumber(meta[3] or 0)
-if meta[1] ~= run then
+
+-- A restarted Redis may have lost the end of the log, or all of it, so every run of Redis starts a
+-- new epoch. A restart ends all connections, so only a new link can find another run, or a script
+-- an emptied Redis. INFO takes as long as the rest of a script.
+local function checkRun()
+  local run = redis.call('INFO', 'server'):match('run_id:(%x+)')
+  if meta[1] == run then return end
   epoch = redis.sha1hex(run .. clock[1] .. '.' .. clock[2]):sub(1, 16)
   redis.call('HSET', key('meta'), 'run', run, 'epoch', epoch)
   redis.call('SADD', key('epochs'), epoch)
 end
+if not epoch then checkRun() end
 
 -- True if a key is missing or has this type.
 local function hasType(name, expected)

@@ -9,6 +9,7 @@
 if redis.call('HEXISTS', key('meta'), 'importing') == 1 then
   return redis.error_reply('ERR an import into it was cut off; run import-chat again')
 end
+checkRun()
 local registered = isRegistered(node) or not args.isReturning
 if registered then
   repairFeed()

@@ -158,7 +158,8 @@ export class SimulatedRedis {
     if (this.isFull && memoryScripts.has(name)) throw new Error("OOM command not allowed");
     const before = this.diesInScript ? this.backup() : undefined;
     const storage = this.#storage;
-    if (!storage.epochs.has(storage.epoch) || !storage.epoch.startsWith(`${storage.run}-`)) {
+    const mayBeNewRun = name === "register" || storage.epoch === "";
+    if (mayBeNewRun && !storage.epoch.startsWith(`${storage.run}-`)) {
       storage.epoch = `${storage.run}-${this.random.below(1e9)}`;
       storage.epochs.add(storage.epoch);
     }
