@@ -45,6 +45,7 @@ export async function openStorage(
     retentionMessages,
     maxRooms,
     search: config.search,
+    moderatorMac: config.moderatorCode === "" ? undefined : macOf(config.moderatorCode),
     report,
   };
   if (config.redisUrl !== "") {
@@ -76,7 +77,6 @@ export async function openStorage(
     later,
     graceMs: config.graceSeconds * 1000,
     nextTurn: () => new Promise((resolve) => void setImmediate(resolve)),
-    moderatorMac: config.moderatorCode === "" ? undefined : macOf(config.moderatorCode),
   });
   const notReadyReason = () => {
     if (storage.broker.isFull) return "The database has reached MAX_DATA_MB";

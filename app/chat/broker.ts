@@ -163,6 +163,8 @@ export interface BrokerListener {
   memberTyping?(room: string, member: string): void;
   /** Members were banned until a time, in ms since 1970. */
   membersBanned?(members: readonly string[], until: number): void;
+  /** A sweep is pending, perhaps one that a dead node started. */
+  sweepPending?(): void;
 }
 
 /**
@@ -219,7 +221,7 @@ export interface Moderation {
 export interface Broker {
   /** The other nodes; absent on a single node. */
   readonly cluster?: Cluster;
-  /** Absent if this broker cannot keep sanctions. */
+  /** Absent in brokers for tests. */
   readonly moderation?: Moderation;
 
   /**

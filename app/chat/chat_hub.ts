@@ -672,6 +672,7 @@ export class ChatHub {
       memberRenamed: (member, username) => void this.#members.rename(member, username),
       tabMoved: (member, tab) => this.#replace(this.#members.sessionsOf(member, tab)),
       membersBanned: (members, until) => this.#banned(members, until),
+      sweepPending: () => this.#moderation.continueSweep(),
       memberTyping: (name, member) =>
         change(name, ({ roster }) => roster.type(member, this.#ports.clock.now())),
     };

@@ -49,6 +49,11 @@ export class Moderation {
     this.#store = moderatorAccess && broker.moderation;
     this.#guard = new AccessGuard(clock, moderatorAccess ?? (() => false), "moderate");
     // The last server may have left some.
+    this.continueSweep();
+  }
+
+  /** Sweeps, unless it does already. */
+  continueSweep(): void {
     this.#sweepAfter(sweepStepMs);
   }
 

@@ -188,11 +188,6 @@ export function readConfig(
   if (values["moderatorCode"] !== "" && values["moderatorCode"] === values["accessCode"]) {
     errors.push("Cannot use MODERATOR_CODE: must differ from ACCESS_CODE, which everyone knows");
   }
-  if (values["moderatorCode"] !== "" && values["redisUrl"] !== "") {
-    errors.push(
-      "Cannot use MODERATOR_CODE with REDIS_URL: moderation needs the database in DATA_DIR",
-    );
-  }
   if (errors.length > 0) return { kind: "errors", errors };
   // The loop above sets every key of the table to a value of its type.
   return { kind: "config", config: Object.freeze(values) as Config, words };

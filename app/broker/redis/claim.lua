@@ -2,14 +2,34 @@
 -- Gives a connecting member the name it still holds, or else the name it asks for unless that is
 -- taken or empty.
 --
--- keys    writes member:*, name:*, feed
--- args    member, username, key (of that name), optionally tab, nameHoldMs, recordTtlMs
--- result  username: the member's name; absent if it holds none and the one it asks for is taken
+-- keys    writes member:*, name:*, networks, network:*, seen, wrote:*, feed; reads ends, moderators
+-- args    member, username, key (of that name), optionally tab, network and mac, nameHoldMs,
+--         recordTtlMs
+-- result  username: the member's name; absent if it holds none and the one it asks for is taken;
+--         bannedMs: how much longer the member or its network is banned; then it gets no name
 
 if isFenced() then return replyFenced() end
 local member, record = args.member, readMember(args.member)
+
+-- Returns how much longer bans of a network keep the member out, in ms: those imposed before it
+-- first wrote.
+local function leftOfNetwork(network)
+  local left = 0
+  if not hasSanctions or not network or isModerator(member) then return left end
+  local bans = redis.call('HGET', key('ends'), 'network ' .. network) or ''
+  local wroteAt = tonumber(redis.call('GET', key('wrote', member)) or math.huge)
+  for at, ends in bans:gmatch('(%d+):(%d+)') do
+    if wroteAt >= tonumber(at) then left = math.max(left, tonumber(ends) - now) end
+  end
+  return left
+end
+
+local bannedMs = leftOf('ban', member)
+if bannedMs == 0 then bannedMs = leftOfNetwork(args.network) end
+if bannedMs > 0 then return reply('"bannedMs":' .. digits(bannedMs)) end
 if record.key and holdsName(record) then
-  record['node:' .. node] = nil
+  record['node:' .. node], record.reservedUntil = nil, nil
+  redis.call('HDEL', key('member', member), 'reservedUntil')
   -- Published before any later claim runs, so that tabs move in the order of their claims.
   if args.tab and isConnected(record) then
     publish('{"kind":"tab_moved","node":"' .. node .. '","member":"' .. member .. '","tab":' ..
@@ -17,6 +37,7 @@ if record.key and holdsName(record) then
     redis.call('HSET', key('member', member), 'movedAt', digits(feed))
   end
   markConnected(member, record)
+  if args.network then keepNetwork(member, args.network) end
   return reply('"username":' .. cjson.encode(record.username))
 end
 if args.username == '' or isTaken(args.key, member) then return reply() end
@@ -27,4 +48,5 @@ redis.call('HSET', key('member', member), 'key', args.key, 'username', args.user
   'hasWritten', 0)
 redis.call('SET', key('name', args.key), member)
 markConnected(member, { key = args.key })
+if args.network then keepNetwork(member, args.network) end
 return reply('"username":' .. cjson.encode(args.username))

@@ -18,7 +18,7 @@ local function key(...) return prefix .. table.concat({...}, ':') end
 -- Lua would print a large number in scientific notation.
 local function digits(number) return string.format('%.0f', number) end
 
-local meta = redis.call('HMGET', key('meta'), 'run', 'epoch', 'feed')
+local meta = redis.call('HMGET', key('meta'), 'run', 'epoch', 'feed', 'sanctionsEnd')
 local epoch, feed = meta[2], tonumber(meta[3] or 0)
 
 -- A restarted Redis may have lost the end of the log, or all of it, so every run of Redis starts a

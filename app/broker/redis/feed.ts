@@ -4,6 +4,7 @@ import type { Entry } from "../../chat/broker.ts";
 import type { Position } from "../../protocol/wire.ts";
 import type { PresenceChange } from "./presence.ts";
 import type { Link } from "./redis_link.ts";
+import type { SanctionEnd } from "./scripts.ts";
 
 /** An event for every node. */
 export type FeedEvent =
@@ -21,7 +22,9 @@ export type FeedEvent =
     readonly member: string;
     readonly tab: string;
   }
-  | { readonly kind: "node_lost"; readonly node: string };
+  | { readonly kind: "node_lost"; readonly node: string }
+  /** The mutes and bans that have changed. */
+  | { readonly kind: "sanctions"; readonly ends: readonly SanctionEnd[] };
 
 export interface FeedOptions {
   /** How long `reached` waits. */

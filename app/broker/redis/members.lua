@@ -1,13 +1,15 @@
 -- Shared by scripts that read or change names. A member's record is a hash: `username`, its `key`,
 -- `formerKey` (the key of the previous name), `hasWritten`, `heldUntil`, `readerHeldUntil` (if it
--- was released, whether or not it has written), `movedAt` (id of its last `tab_moved` event), and a
--- field node:{node} for each node that it is connected to.
+-- was released, whether or not it has written), `reservedUntil` (if it was banned), `movedAt` (id of
+-- its last `tab_moved` event), and a field node:{node} for each node that it is connected to.
 
-local function readMember(member)
-  local flat, record = redis.call('HGETALL', key('member', member)), {}
-  for i = 1, #flat, 2 do record[flat[i]] = flat[i + 1] end
-  return record
+local function readHash(name)
+  local flat, hash = redis.call('HGETALL', name), {}
+  for i = 1, #flat, 2 do hash[flat[i]] = flat[i + 1] end
+  return hash
 end
+
+local function readMember(member) return readHash(key('member', member)) end
 
 local function isConnected(record)
   for field in pairs(record) do
@@ -17,8 +19,11 @@ local function isConnected(record)
   return false
 end
 
+local function isReserved(record) return tonumber(record.reservedUntil or 0) > now end
+
 local function holdsName(record)
-  return isConnected(record) or tonumber(record.readerHeldUntil or 0) > now or
+  return isConnected(record) or isReserved(record) or
+    tonumber(record.readerHeldUntil or 0) > now or
     (record.hasWritten == '1' and tonumber(record.heldUntil) > now)
 end
 
@@ -37,7 +42,7 @@ local function freeName(name, member)
 end
 
 local function extendTtl(member, record)
-  local ttl = digits(args.recordTtlMs)
+  local ttl = digits(math.max(args.recordTtlMs, tonumber(record.reservedUntil or 0) - now))
   redis.call('PEXPIRE', key('member', member), ttl)
   redis.call('PEXPIRE', key('name', record.key), ttl)
   if record.formerKey then redis.call('PEXPIRE', key('name', record.formerKey), ttl) end

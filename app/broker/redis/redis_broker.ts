@@ -6,11 +6,13 @@ import { hubLimits } from "../../protocol/wire.ts";
 import type { Position } from "../../protocol/wire.ts";
 import type {
   AppendResult,
+  Banned,
   Broker,
   BrokerListener,
   Cluster,
   Draft,
   Entry,
+  Moderation,
   Page,
   ReadQuery,
   RoomSummary,
@@ -26,7 +28,14 @@ import { ReconnectingLink } from "./reconnecting_link.ts";
 import { RedisLink } from "./redis_link.ts";
 import type { Link, RedisLinkOptions } from "./redis_link.ts";
 import { appendRow, feedMaxBytes, nonceTtlMs } from "./scripts.ts";
-import type { ComparedRoom, ScriptArgs, ScriptName, ScriptReply, ScriptRow } from "./scripts.ts";
+import type {
+  ComparedRoom,
+  SanctionEnd,
+  ScriptArgs,
+  ScriptName,
+  ScriptReply,
+  ScriptRow,
+} from "./scripts.ts";
 
 export interface RedisBrokerOptions {
   /** `redis://` or `rediss://`, with user and password where needed. */
@@ -46,6 +55,10 @@ export interface RedisBrokerOptions {
   readonly maxRooms: number;
   /** Whether messages can be searched. */
   readonly search?: boolean;
+  /** Returns the HMAC of the moderator code for a member. Absent without a code. */
+  readonly moderatorMac?: ((member: string) => string) | undefined;
+  /** Max entries that one step of a sweep looks at; for tests. */
+  readonly sweepEntries?: number;
   /** The other nodes declare a node dead that has not renewed its lease for this long. */
   readonly leaseMs: number;
   /** A command fails when Redis takes longer. */
@@ -71,6 +84,8 @@ const fillMaxBytes = 1024 * 1024;
 /** Max rows of one script call, so that other nodes do not wait long for it. */
 const renewMaxMembers = 1_000;
 const compareMaxRooms = 2_000;
+/** Max entries that one step of a sweep looks at. */
+const sweepMaxEntries = 500;
 
 /** An append-only log in Redis, shared by all nodes that use the same prefix. */
 export class RedisBroker implements Broker {
@@ -91,6 +106,12 @@ export class RedisBroker implements Broker {
   readonly #names = new Map<string, string>();
   /** Members that left and whose release Redis has not confirmed; true if it frees their names. */
   readonly #unreleased = new Map<string, boolean>();
+  /** Claims that wait for their result, and what is left of bans that the feed reported meanwhile. */
+  readonly #claims = new Set<{ readonly member: string; bannedMs: number }>();
+  /** When the mute of each member ends, by `#now`. */
+  readonly #mutes = new Map<string, number>();
+  /** Identifies the moderator code. */
+  readonly #mac: string | undefined;
   /** Settles once the pending presence changes are published. */
   #publishing: Promise<void> | undefined;
   #cancelRenewal = () => {};
@@ -121,6 +142,7 @@ export class RedisBroker implements Broker {
       this.search = (request) => queue.add(() => scan(this, request));
     }
     this.#node = randomName();
+    this.#mac = options.moderatorMac?.("");
     this.#localPresence = new LocalPresence(() => this.#publishPresence());
     this.#remotePresence = new RemotePresence(() => this.#listener);
     this.#feed = new Feed({ timeoutMs, later, onEvent: (event) => this.#handle(event) });
@@ -208,14 +230,23 @@ export class RedisBroker implements Broker {
     member: string,
     username: string | undefined,
     tab?: string,
-  ): Promise<string | undefined> {
+    network?: string,
+  ): Promise<string | undefined | Banned> {
     this.#unreleased.delete(member);
-    const args = { ...this.#nameArgs, ...nameOf(member, username ?? "") };
-    const reply = await this.#run("claim", tab === undefined ? args : { ...args, tab });
-    // This node must first learn that the last holder of the name left.
-    await this.#feed.reached(reply.feed);
-    if (reply.username !== undefined) this.#names.set(member, reply.username);
-    return reply.username;
+    const names = { ...this.#nameArgs, ...nameOf(member, username ?? "") };
+    const claim = { member, bannedMs: 0 };
+    this.#claims.add(claim);
+    try {
+      const reply = await this.#run("claim", { ...names, tab, network, mac: this.#mac });
+      // This node must first learn that the last holder of the name left.
+      await this.#feed.reached(reply.feed);
+      const retryAfter = reply.bannedMs ?? claim.bannedMs;
+      if (retryAfter > 0) return { kind: "banned", retryAfter };
+      if (reply.username !== undefined) this.#names.set(member, reply.username);
+      return reply.username;
+    } finally {
+      this.#claims.delete(claim);
+    }
   }
 
   async holdsName(member: string): Promise<boolean> {
@@ -268,6 +299,31 @@ export class RedisBroker implements Broker {
     return left <= 0;
   }
 
+  readonly moderation: Moderation = {
+    appoint: async (member) => {
+      await this.#run("appoint", { member, mac: this.#mac, isNew: this.#mac !== undefined });
+    },
+    isModerator: async (member) => {
+      const { isModerator } = await this.#run("appoint", { member, mac: this.#mac, isNew: false });
+      return isModerator;
+    },
+    moderate: async (command, by) => {
+      const args = { command, by, mac: this.#mac, sanctionsMax: hubLimits.sanctionsMax };
+      const { result, feed } = await this.#run("moderate", { ...args, ...this.#nameArgs });
+      await this.#feed.reached(feed);
+      return result;
+    },
+    mutedFor: (member) => Math.max(0, (this.#mutes.get(member) ?? 0) - this.#now()),
+    sweep: async () => {
+      const entriesMax = this.#options.sweepEntries ?? sweepMaxEntries;
+      const args = { entriesMax, messagesMax: entriesMax, nonceTtlMs };
+      const { deleted, hasMore, isBlocked, feed } = await this.#run("sweep", args);
+      await this.#feed.reached(feed);
+      if (isBlocked) throw new Error("Cannot sweep a room: another program has changed its keys");
+      return { deleted, hasMore };
+    },
+  };
+
   /** The node stays registered, so its members can move to another one without leaving. */
   async close(): Promise<void> {
     await this.#link.close();
@@ -275,7 +331,7 @@ export class RedisBroker implements Broker {
 
   get #appendArgs() {
     const { editsMax } = hubLimits;
-    return { maxRooms: this.#options.maxRooms, nonceTtlMs, editsMax };
+    return { maxRooms: this.#options.maxRooms, nonceTtlMs, editsMax, mac: this.#mac };
   }
 
   get #nameArgs() {
@@ -309,7 +365,7 @@ export class RedisBroker implements Broker {
   async #catchUp(link: Link): Promise<void> {
     const { leaseMs } = this.#options;
     const args = { leaseMs, isReturning: this.#isRegistered };
-    const { registered, presence, epoch, feed } = await this.#run("register", args, [], link);
+    const { registered, presence, ends, epoch, feed } = await this.#run("register", args, [], link);
     const rooms = registered ? await this.#compareRooms(link) : [];
     const isConsistent = registered && rooms.every(({ valid }) => valid) &&
       (this.#epoch === epoch || await this.#holdsNames(link));
@@ -336,6 +392,8 @@ export class RedisBroker implements Broker {
     }
     this.#remotePresence.reconcile(others);
     this.#localPresence.resume(own);
+    this.#mutes.clear();
+    this.#sanctioned(ends);
     this.#epoch = epoch;
   }
 
@@ -372,7 +430,8 @@ export class RedisBroker implements Broker {
     const held = await Promise.all(
       Array.from(this.#names, async ([member, username]) => {
         const args = { ...this.#nameArgs, ...nameOf(member, username) };
-        return (await this.#run("claim", args, [], link)).username === username;
+        const reply = await this.#run("claim", args, [], link);
+        return reply.username === username || reply.bannedMs !== undefined;
       }),
     );
     return held.every(Boolean);
@@ -426,7 +485,29 @@ export class RedisBroker implements Broker {
       case "node_lost":
         if (event.node === this.#node) throw new Error(leaseExpired);
         return this.#remotePresence.removeNode(event.node);
+      case "sanctions":
+        return this.#sanctioned(event.ends);
     }
+  }
+
+  #sanctioned(ends: readonly SanctionEnd[]): void {
+    for (const [member, end] of this.#mutes) if (end <= this.#now()) this.#mutes.delete(member);
+    for (const [kind, member, leftMs, until] of ends) {
+      if (kind === "mute") {
+        if (leftMs > 0) this.#mutes.set(member, this.#now() + leftMs);
+        else this.#mutes.delete(member);
+        continue;
+      }
+      for (const claim of this.#claims) {
+        if (claim.member === member) claim.bannedMs = leftMs;
+      }
+      if (leftMs > 0) this.#listener?.membersBanned?.([member], until);
+    }
+  }
+
+  /** Returns the time in ms, from any start. */
+  #now(): number {
+    return this.#options.now?.() ?? performance.now();
   }
 
   #renamed(member: string, username: string): void {
@@ -460,7 +541,8 @@ export class RedisBroker implements Broker {
     const { leaseMs, later } = this.#options;
     this.#cancelRenewal = later(leaseMs / 3, () => {
       this.#run("renewLease", { leaseMs }, [], link).then(
-        () => {
+        ({ hasSweep }) => {
+          if (hasSweep) this.#listener?.sweepPending?.();
           if (this.#link.isFailing) this.#probe(link);
           this.#renewLeaseLater(link);
         },

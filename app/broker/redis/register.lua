@@ -2,9 +2,10 @@
 -- Registers a node with a new link. A returning node must still be registered; once it was declared
 -- dead, it needs a new name.
 --
--- keys    writes nodes, lease:*, meta; reads feed, presence:*, member:*
+-- keys    writes nodes, lease:*, meta; reads feed, presence:*, member:*, ends
 -- args    leaseMs, isReturning (the node was registered before)
--- result  registered; presence: for each node a list of [room, member, username]
+-- result  registered; presence: for each node a list of [room, member, username]; ends (of mutes and
+--         bans, see sanctions.lua)
 
 if redis.call('HEXISTS', key('meta'), 'importing') == 1 then
   return redis.error_reply('ERR an import into it was cut off; run import-chat again')
@@ -28,4 +29,5 @@ for _, other in ipairs(redis.call('HKEYS', key('nodes'))) do
   presence[#presence + 1] = '"' .. other .. '":[' .. table.concat(members, ',') .. ']'
 end
 return reply('"registered":' .. tostring(registered) ..
-  ',"presence":{' .. table.concat(presence, ',') .. '}')
+  ',"presence":{' .. table.concat(presence, ',') .. '}' ..
+  ',"ends":' .. endsJson(hasSanctions and readHash(key('ends')) or {}))

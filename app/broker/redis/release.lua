@@ -1,22 +1,25 @@
 #!lua flags=allow-oom
 -- Ends a member's connection to this node. With its last one the hold of its names begins, or they
--- are freed.
+-- are freed, unless it is banned. The network of a member that wrote nothing is forgotten.
 --
--- keys    writes member:*, name:*
+-- keys    writes member:*, name:*, networks, network:*, seen; reads wrote:*
 -- args    member, isFreed, nameHoldMs, readerHoldMs, recordTtlMs
 
 if isFenced() then return replyFenced() end
 local member = args.member
 redis.call('HDEL', key('member', member), 'node:' .. node)
 local record = readMember(member)
-if record.key and not isConnected(record) then
-  if args.isFreed then
+local isGone = not isConnected(record)
+if isGone and redis.call('EXISTS', key('wrote', member)) == 0 then forgetNetwork(member) end
+if record.key and isGone then
+  if args.isFreed and not isReserved(record) then
     freeName(record.key, member)
     freeName(record.formerKey, member)
     redis.call('DEL', key('member', member))
   else
-    redis.call('HSET', key('member', member), 'heldUntil', digits(now + args.nameHoldMs),
-      'readerHeldUntil', digits(now + args.readerHoldMs))
+    local isHeld = args.isFreed and 0 or 1
+    redis.call('HSET', key('member', member), 'heldUntil', digits(now + isHeld * args.nameHoldMs),
+      'readerHeldUntil', digits(now + isHeld * args.readerHoldMs))
     extendTtl(member, record)
   end
 end

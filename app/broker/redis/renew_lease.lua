@@ -1,9 +1,11 @@
 #!lua flags=allow-oom
 -- Renews the node's lease, removes nodes whose lease has expired, and trims the feed exactly to
 -- where it stood one lease ago, so that it does not keep deleted text. Without nodes, it expires.
+-- Forgets the networks of members that were not seen for a day.
 --
--- keys    writes lease:*, nodes, presence:*, feed, feedMarks
+-- keys    writes lease:*, nodes, presence:*, feed, feedMarks, networks, network:*, seen; reads sweeps
 -- args    leaseMs
+-- result  hasSweep: whether a sweep is pending
 
 if isFenced() then return replyFenced() end
 local wasInTime = redis.call('SET', key('lease', node), 1, 'PX', digits(args.leaseMs), 'GET')
@@ -27,4 +29,6 @@ while true do
   redis.pcall('XTRIM', key('feed'), 'MINID', digits(tonumber(id) + 1) .. '-0')
 end
 redis.call('PEXPIRE', key('feed'), digits(2 * args.leaseMs))
-return reply()
+local old = redis.call('ZRANGEBYSCORE', key('seen'), '-inf', digits(seenSince), 'LIMIT', 0, 1000)
+for _, member in ipairs(old) do forgetNetwork(member) end
+return reply('"hasSweep":' .. tostring(redis.call('EXISTS', key('sweeps')) == 1))

@@ -4,7 +4,8 @@
 // Keys, after the prefix:
 //   meta                 hash: epoch, run (of Redis, to which the epoch belongs), feed (id of the
 //                        last event), roomsFullAt (when no room could be evicted),
-//                        importing (while `import-chat` has not finished)
+//                        importing (while `import-chat` has not finished), sanctionId and sweepId
+//                        (the last ones), sanctionsEnd (when the last sanction ends)
 //   epochs               set: every epoch so far
 //   feed                 stream: the events for all nodes, in one order; fields after, event
 //   feedMarks            list: times, and the id of the last event then
@@ -19,6 +20,13 @@
 //   nonce:{room}:{member}:{nonce}   string: offset, and when the nonce expires
 //   name:{key}           string: the member that has the name
 //   member:{member}      hash: the member's record (members.lua)
+//   wrote:{member}       string: when the member first wrote
+//   networks, network:{network}, seen   where members were seen in the last day (networks.lua)
+//   moderators           hash: moderators, and an HMAC of the code that they gave
+//   sanctions            hash: each mute or ban in force by its id, as JSON
+//   ends                 hash: what follows from the sanctions (sanctions.lua)
+//   sweeps               list: the pending sweeps as JSON
+//   sweep:{sweep}        sorted set: the rooms that are left, and where to continue (sweep.lua)
 //   nodes                hash: the registered nodes and the current link of each
 //   lease:{node}         string: there until the node's lease runs out
 //   presence:{node}      hash: fields "{room} {member}", the members in rooms through the node
@@ -30,15 +38,22 @@ import type {
   Draft,
   Entry,
   MessageEntry,
+  ModerationResult,
+  Moderator,
   Page,
   RoomSummary,
 } from "../../chat/broker.ts";
+import type { ModeratorCommand } from "../../protocol/wire.ts";
 import appendLua from "./append.lua" with { type: "text" };
+import appointLua from "./appoint.lua" with { type: "text" };
 import claimLua from "./claim.lua" with { type: "text" };
 import commonLua from "./common.lua" with { type: "text" };
 import compareLua from "./compare.lua" with { type: "text" };
+import entriesLua from "./entries.lua" with { type: "text" };
 import holdsNameLua from "./holds_name.lua" with { type: "text" };
 import membersLua from "./members.lua" with { type: "text" };
+import moderateLua from "./moderate.lua" with { type: "text" };
+import networksLua from "./networks.lua" with { type: "text" };
 import newestRoomsLua from "./newest_rooms.lua" with { type: "text" };
 import pruneLua from "./prune.lua" with { type: "text" };
 import publishPresenceLua from "./publish_presence.lua" with { type: "text" };
@@ -49,6 +64,8 @@ import renameLua from "./rename.lua" with { type: "text" };
 import renewHoldsLua from "./renew_holds.lua" with { type: "text" };
 import renewLeaseLua from "./renew_lease.lua" with { type: "text" };
 import roomsLua from "./rooms.lua" with { type: "text" };
+import sanctionsLua from "./sanctions.lua" with { type: "text" };
+import sweepLua from "./sweep.lua" with { type: "text" };
 import type { PresenceChange, PresenceSnapshot } from "./presence.ts";
 
 /** A script as Redis knows it: by its text or by the SHA-1 of that. */
@@ -90,6 +107,19 @@ interface ClaimArgs extends NameArgs {
   readonly key: string;
 }
 
+/** Identifies the moderator code; absent without one. */
+interface CodeArgs {
+  readonly mac?: string | undefined;
+}
+
+/** When the last mute or ban of a member ends: in how many ms (0: it has), and in ms since 1970. */
+export type SanctionEnd = readonly [
+  kind: "mute" | "ban",
+  member: string,
+  leftMs: number,
+  until: number,
+];
+
 /** A room that a node has loaded, compared with its log. */
 export interface ComparedRoom {
   readonly room: string;
@@ -118,7 +148,7 @@ interface Call<Args, Row, Reply> {
 /** What each script takes and returns; its file says more. `Row` is one item of a list. */
 export interface ScriptCalls {
   append: Call<
-    Readonly<{ maxRooms: number; nonceTtlMs: number; editsMax: number }>,
+    CodeArgs & Readonly<{ maxRooms: number; nonceTtlMs: number; editsMax: number }>,
     AppendRow,
     { readonly results: readonly AppendResult[] }
   >;
@@ -137,16 +167,20 @@ export interface ScriptCalls {
   register: Call<
     Readonly<{ leaseMs: number; isReturning: boolean }>,
     never,
-    Readonly<{ registered: boolean; presence: PresenceSnapshot }>
+    Readonly<{ registered: boolean; presence: PresenceSnapshot; ends: readonly SanctionEnd[] }>
   >;
-  renewLease: Call<{ readonly leaseMs: number }, never, Empty>;
+  renewLease: Call<{ readonly leaseMs: number }, never, { readonly hasSweep: boolean }>;
   /** `detail` is the username, or the reason for leaving. */
   publishPresence: Call<
     Empty,
     readonly [kind: PresenceChange["kind"], room: string, member: string, detail: string],
     Empty
   >;
-  claim: Call<ClaimArgs & { readonly tab?: string }, never, { readonly username?: string }>;
+  claim: Call<
+    ClaimArgs & CodeArgs & Readonly<{ tab?: string | undefined; network?: string | undefined }>,
+    never,
+    Readonly<{ username?: string; bannedMs?: number }>
+  >;
   rename: Call<
     ClaimArgs & { readonly position: number },
     never,
@@ -158,6 +192,22 @@ export interface ScriptCalls {
     NameArgs & Readonly<{ member: string; readerHoldMs: number; isFreed: boolean }>,
     never,
     Empty
+  >;
+  appoint: Call<
+    CodeArgs & Readonly<{ member: string; isNew: boolean }>,
+    never,
+    { readonly isModerator: boolean }
+  >;
+  moderate: Call<
+    & (NameArgs & CodeArgs)
+    & Readonly<{ command: ModeratorCommand; by: Moderator; sanctionsMax: number }>,
+    never,
+    { readonly result: ModerationResult }
+  >;
+  sweep: Call<
+    Readonly<{ entriesMax: number; messagesMax: number; nonceTtlMs: number }>,
+    never,
+    Readonly<{ deleted: number; hasMore: boolean; isBlocked: boolean }>
   >;
   renewHolds: Call<NameArgs, readonly [member: string], Empty>;
   prune: Call<
@@ -176,17 +226,20 @@ export type ScriptRow<Name extends ScriptName> = ScriptCalls[Name]["row"];
 export type ScriptReply<Name extends ScriptName> = CommonReply & ScriptCalls[Name]["reply"];
 
 export const scripts: Readonly<Record<ScriptName, RedisScript>> = {
-  append: script(appendLua, roomsLua, membersLua),
+  append: script(appendLua, roomsLua, membersLua, sanctionsLua, entriesLua),
   read: script(readLua, roomsLua),
   newestRooms: script(newestRoomsLua),
   compare: script(compareLua, roomsLua),
-  register: script(registerLua),
-  renewLease: script(renewLeaseLua),
+  register: script(registerLua, membersLua, sanctionsLua),
+  renewLease: script(renewLeaseLua, networksLua),
   publishPresence: script(publishPresenceLua),
-  claim: script(claimLua, membersLua),
+  claim: script(claimLua, membersLua, sanctionsLua, networksLua),
   rename: script(renameLua, membersLua),
   holdsName: script(holdsNameLua, membersLua),
-  release: script(releaseLua, membersLua),
+  release: script(releaseLua, membersLua, networksLua),
+  appoint: script(appointLua, sanctionsLua),
+  moderate: script(moderateLua, membersLua, sanctionsLua, networksLua),
+  sweep: script(sweepLua, roomsLua, membersLua, sanctionsLua, entriesLua),
   renewHolds: script(renewHoldsLua, membersLua),
   prune: script(pruneLua, roomsLua),
 };

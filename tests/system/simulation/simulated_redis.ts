@@ -18,6 +18,8 @@ import type { AppendResult, EditEntry, Entry } from "../../../app/chat/broker.ts
 import type { LeftReason } from "../../../app/protocol/wire.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
 import type { SimulatedLink } from "./simulated_link.ts";
+import { emptySanctions, SimulatedSanctions } from "./simulated_sanctions.ts";
+import type { SanctionStorage } from "./simulated_sanctions.ts";
 import type { Timeline } from "./timeline.ts";
 
 interface MemberRecord {
@@ -27,6 +29,7 @@ interface MemberRecord {
   hasWritten: boolean;
   heldUntil: number;
   readerHeldUntil: number;
+  reservedUntil: number;
   movedAt: number;
   readonly nodes: Set<string>;
 }
@@ -40,7 +43,7 @@ interface Room {
 }
 
 /** Everything stored, named like the keys in scripts.ts. */
-interface Storage {
+interface Storage extends SanctionStorage {
   run: string;
   epoch: string;
   readonly epochs: Set<string>;
@@ -104,6 +107,7 @@ export class SimulatedRedis {
       nodes: new Map(),
       leases: new Map(),
       presence: new Map(),
+      ...emptySanctions(),
     };
   }
 
@@ -195,6 +199,9 @@ const fencedScripts: ReadonlySet<ScriptName> = new Set([
   "rename",
   "release",
   "renewHolds",
+  "appoint",
+  "moderate",
+  "sweep",
 ]);
 
 /** Scripts that need memory, and do nothing when Redis is full. */
@@ -207,6 +214,7 @@ class ScriptCall {
   readonly #node: string;
   readonly #link: string;
   readonly #spoiledRooms: ReadonlySet<string>;
+  readonly #sanctions: SimulatedSanctions;
   readonly stored: Entry[] = [];
   hasPublished = false;
 
@@ -226,6 +234,12 @@ class ScriptCall {
     },
     release: (args) => this.#release(args),
     renewHolds: () => ({}),
+    appoint: ({ member, mac, isNew }) => {
+      if (isNew) this.#storage.moderators.set(member, mac);
+      return { isModerator: this.#sanctions.isModerator(member, mac) };
+    },
+    moderate: (args) => ({ result: this.#sanctions.moderate(args) }),
+    sweep: (args) => this.#sweep(args),
     prune: (args, rows) => this.#prune(args, rows),
   };
 
@@ -240,6 +254,21 @@ class ScriptCall {
     this.#time = time;
     this.#node = node;
     this.#link = link;
+    const { members, rooms } = storage;
+    this.#sanctions = new SimulatedSanctions(storage, {
+      now: time.wall(),
+      rooms: rooms.keys(),
+      usernameOf: (member) => members.get(member)?.username,
+      isConnected: (member) => {
+        const record = members.get(member);
+        return record !== undefined && this.#isConnected(record);
+      },
+      reserve: (member, until) => {
+        const record = members.get(member);
+        if (record !== undefined) record.reservedUntil = until;
+      },
+      publish: (ends) => this.#publish({ kind: "sanctions", ends }),
+    });
   }
 
   run<Name extends ScriptName>(
@@ -253,22 +282,26 @@ class ScriptCall {
   }
 
   #append(
-    { editsMax }: ScriptArgs<"append">,
+    { editsMax, mac }: Pick<ScriptArgs<"append">, "editsMax" | "mac">,
     rows: readonly ScriptRow<"append">[],
   ): ScriptCalls["append"]["reply"] {
-    const { nonces, members } = this.#storage;
+    const { nonces, members, wroteAt } = this.#storage;
     const newNonces = new Map<string, number>();
     const results = rows.map((row): AppendResult => {
-      const [name, member, nonce, key] = row;
+      const [name, member, nonce, key, , , action] = row;
+      const isForced = action.startsWith("moderate");
       const id = `${name} ${member} ${nonce}`;
       const known = nonces.get(id) ?? newNonces.get(id);
       if (known !== undefined) return { kind: "repeat", offset: known };
-      if (this.#isTaken(key, member)) return { kind: "unavailable" };
-      const result = this.#add(row, editsMax);
+      const refusal = this.#sanctions.refusalOf(member, action.split(" ")[0] ?? "");
+      if (refusal !== undefined) return refusal;
+      if (!isForced && this.#isTaken(key, member)) return { kind: "unavailable" };
+      const result = this.#add(row, editsMax, mac);
       if (result.kind !== "stored") return result;
       newNonces.set(id, result.offset);
       const record = members.get(member);
       if (record !== undefined) record.hasWritten = true;
+      wroteAt.getOrInsertComputed(member, () => this.#time.wall());
       return result;
     });
     if (this.stored.length > 0) this.#publish({ kind: "entries", entries: this.stored });
@@ -281,6 +314,7 @@ class ScriptCall {
   #add(
     [name, member, , , body, text, action]: ScriptRow<"append">,
     editsMax: number,
+    mac: string | undefined,
   ): AppendResult {
     if (this.#spoiledRooms.has(name)) return { kind: "unavailable" };
     const { rooms, epoch } = this.#storage;
@@ -295,7 +329,9 @@ class ScriptCall {
     if (kind !== "message" && kind !== "title") {
       if (found.length === 0) return { kind: "not_found" };
       const isOwn = found.every((message) => message.member === member);
-      if (!isOwn && kind !== "moderate") return { kind: "forbidden" };
+      const mayModerate = kind === "moderate" ||
+        kind === "delete" && this.#sanctions.isModerator(member, mac);
+      if (!isOwn && !mayModerate) return { kind: "forbidden" };
       const edits = room.log.filter((entry) =>
         entry.type === "edit" && entry.target === found[0]?.offset
       );
@@ -320,6 +356,48 @@ class ScriptCall {
       room.log[message.offset - 1] = { ...message, amended: offset, ...amendment };
     }
     return { kind: "stored", offset };
+  }
+
+  #sweep({ entriesMax, messagesMax }: ScriptArgs<"sweep">): ScriptCalls["sweep"]["reply"] {
+    const { sweeps } = this.#storage;
+    const [sweep] = sweeps;
+    if (sweep === undefined) return { deleted: 0, hasMore: false, isBlocked: false };
+    let [entriesLeft, deleted, isBlocked] = [entriesMax, 0, false];
+    for (const [name, from] of [...sweep.rooms]) {
+      if (this.#spoiledRooms.has(name)) isBlocked = true;
+      if (this.#spoiledRooms.has(name) || entriesLeft === 0 || deleted === messagesMax) continue;
+      const { log, first } = this.#room(name);
+      const targets: number[] = [];
+      let before = Math.min(from, log.length + 1);
+      while (before > first && entriesLeft > 0 && deleted < messagesMax) {
+        const entry = log[before - 2];
+        if (entry === undefined || entry.at < sweep.since) before = first;
+        else {
+          before--;
+          entriesLeft--;
+          const { type, text, member } = entry;
+          if (type !== "message" || text === undefined || !sweep.members.includes(member)) continue;
+          targets.unshift(before);
+          deleted++;
+        }
+      }
+      if (before > first) sweep.rooms.set(name, before);
+      else sweep.rooms.delete(name);
+      if (targets.length > 0) this.#deleteAll(name, targets, sweep);
+    }
+    if (sweep.rooms.size === 0) sweeps.shift();
+    return { deleted, hasMore: true, isBlocked };
+  }
+
+  #deleteAll(
+    room: string,
+    targets: readonly number[],
+    { member, username }: { readonly member: string; readonly username: string },
+  ): void {
+    const nonce = `sweep-${targets[0]}`;
+    const body = JSON.stringify({ type: "delete", member, from: username, nonce }).slice(1, -1);
+    const action = `moderate ${targets.join(" ")}`;
+    this.#append({ editsMax: 0 }, [[room, member, nonce, "", body, "", action]]);
   }
 
   #read(args: ScriptArgs<"read">): ScriptCalls["read"]["reply"] {
@@ -408,7 +486,8 @@ class ScriptCall {
           ([room, member]) => [room, member, members.get(member)?.username ?? member] as const,
         ),
       ] as const);
-    return { registered, presence: Object.fromEntries(nodePresences) };
+    const ends = this.#sanctions.ends();
+    return { registered, presence: Object.fromEntries(nodePresences), ends };
   }
 
   #compare(rows: readonly ScriptRow<"compare">[]): ScriptCalls["compare"]["reply"] {
@@ -431,7 +510,7 @@ class ScriptCall {
       this.#publish({ kind: "node_lost", node });
     }
     this.#trimFeed(leaseMs);
-    return {};
+    return { hasSweep: this.#storage.sweeps.length > 0 };
   }
 
   /** Trims the feed to where it stood one lease ago. */
@@ -472,6 +551,7 @@ class ScriptCall {
 
   #holdsName(record: MemberRecord): boolean {
     return this.#isConnected(record) ||
+      record.reservedUntil > this.#time.wall() ||
       record.readerHeldUntil > this.#time.wall() ||
       record.hasWritten && record.heldUntil > this.#time.wall();
   }
@@ -488,10 +568,11 @@ class ScriptCall {
     if (key !== undefined && names.get(key) === member) names.delete(key);
   }
 
-  #claim(
-    { nameHoldMs, member, key, username, tab }: ScriptArgs<"claim">,
-  ): ScriptCalls["claim"]["reply"] {
-    const { members, names } = this.#storage;
+  #claim(args: ScriptArgs<"claim">): ScriptCalls["claim"]["reply"] {
+    const { nameHoldMs, member, key, username, tab, network } = args;
+    const { members, names, networks } = this.#storage;
+    const bannedMs = this.#sanctions.claimLeft(args);
+    if (bannedMs > 0) return { bannedMs };
     const record = members.get(member);
     const heldUntil = this.#time.wall() + nameHoldMs;
     if (record !== undefined && this.#holdsName(record)) {
@@ -502,7 +583,8 @@ class ScriptCall {
       }
       record.nodes.add(this.#node);
       record.heldUntil = heldUntil;
-      record.readerHeldUntil = 0;
+      record.readerHeldUntil = record.reservedUntil = 0;
+      if (network !== undefined) networks.set(member, network);
       return { username: record.username };
     }
     if (username === "" || this.#isTaken(key, member)) return {};
@@ -516,10 +598,12 @@ class ScriptCall {
       hasWritten: false,
       heldUntil,
       readerHeldUntil: 0,
+      reservedUntil: 0,
       movedAt: 0,
       nodes,
     });
     names.set(key, member);
+    if (network !== undefined) networks.set(member, network);
     return { username };
   }
 
@@ -554,9 +638,11 @@ class ScriptCall {
     if (record === undefined) return {};
     record.nodes.delete(this.#node);
     if (this.#isConnected(record)) return {};
-    if (!isFreed) {
-      record.heldUntil = this.#time.wall() + nameHoldMs;
-      record.readerHeldUntil = this.#time.wall() + readerHoldMs;
+    const wall = this.#time.wall();
+    if (!this.#storage.wroteAt.has(member)) this.#storage.networks.delete(member);
+    if (!isFreed || record.reservedUntil > wall) {
+      record.heldUntil = wall + (isFreed ? 0 : nameHoldMs);
+      record.readerHeldUntil = wall + (isFreed ? 0 : readerHoldMs);
     } else {
       this.#freeName(record.key, member);
       this.#freeName(record.formerKey, member);

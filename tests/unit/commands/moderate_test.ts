@@ -58,14 +58,3 @@ Deno.test("runCommand() moderates only with a code, and a right command line", a
   await assertRejects(() => run("ban", "eve"), UsageError, "Usage: parley moderate list | lift ID");
   await assertRejects(() => run("list"), Error, "set MODERATOR_CODE");
 });
-
-Deno.test("readConfig() refuses MODERATOR_CODE with REDIS_URL", () => {
-  const env: Record<string, string> = { MODERATOR_CODE: code, REDIS_URL: "redis://127.0.0.1" };
-  const result = readConfig((name) => env[name], []);
-  assertEquals(result, {
-    kind: "errors",
-    errors: [
-      "Cannot use MODERATOR_CODE with REDIS_URL: moderation needs the database in DATA_DIR",
-    ],
-  });
-});

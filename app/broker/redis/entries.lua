@@ -1,0 +1,274 @@
+-- Shared by scripts that add entries: decides about drafts and stores the entries. Redis rolls
+-- nothing back when a script fails. So everything is checked before anything is written, a room
+-- whose keys another program has changed is left alone, and the nonces, which acknowledge, come
+-- last. A row is a draft as append.lua describes it.
+
+local rooms, roomsAdded = {}, 0
+
+-- Evicts a room of a sample to make way for another: one that has had a single message, over a day
+-- ago, and has no members. It keeps its head, so that no position in it becomes valid for
+-- another message. Returns whether it has found one.
+local function evictRoom()
+  local fullAt = tonumber(redis.call('HGET', key('meta'), 'roomsFullAt') or 0)
+  if math.abs(now - fullAt) < 1000 then return false end
+  local occupied = {}
+  for _, other in ipairs(redis.call('HKEYS', key('nodes'))) do
+    for _, field in ipairs(redis.call('HKEYS', key('presence', other))) do
+      occupied[field:match('^%S+')] = true
+    end
+  end
+  for _, name in ipairs(redis.call('SRANDMEMBER', key('rooms'), 100)) do
+    local stored = redis.pcall('HMGET', key('room', name), 'head', 'first', 'at')
+    if stored[1] == '1' and stored[2] == '1' and tonumber(stored[3]) < now - 86400000 and
+      not occupied[name] and not rooms[name] then
+      redis.call('DEL', key('log', name), key('text', name))
+      redis.call('HSET', key('room', name), 'first', 2)
+      redis.call('SREM', key('rooms'), name)
+      publish('{"kind":"pruned","room":"' .. name .. '","first":2}')
+      return true
+    end
+  end
+  redis.call('HSET', key('meta'), 'roomsFullAt', digits(now))
+  return false
+end
+
+local function isFull()
+  return args.maxRooms > 0 and redis.call('SCARD', key('rooms')) + roomsAdded >= args.maxRooms and
+    not evictRoom()
+end
+
+-- Returns a room as the drafts so far leave it: `states` has the changed states and numbers of
+-- edits, `messages` the messages that were added or looked up, and `results` the drafts whose
+-- result depends on the room. Its keys are not usable if it `isBroken`.
+local function openRoom(name)
+  if rooms[name] then return rooms[name] end
+  local stored = redis.pcall('HMGET', key('room', name), 'head', 'at', 'first')
+  local room = { name = name, states = {}, messages = {}, others = {}, results = {} }
+  room.isBroken = stored.err ~= nil or not hasType(key('rooms'), 'set') or
+    not hasType(key('text', name), 'hash') or not hasType(key('others', name), 'zset')
+  if not room.isBroken then
+    room.head, room.at = tonumber(stored[1] or 0), tonumber(stored[2] or 0)
+    room.first, room.stored = tonumber(stored[3] or 1), room.head
+    room.isEmpty = room.first > room.head
+  end
+  rooms[name] = room
+  return room
+end
+
+-- Returns a message that has text, or else nil.
+local function messageAt(room, offset)
+  local message = room.messages[offset]
+  if message == nil and offset >= room.first and offset <= room.stored then
+    local entry = entryAt(room, offset)
+    local field = digits(offset)
+    local state = redis.call('HMGET', key('text', room.name), field, field .. ':edits')
+    message = {
+      member = entry and entry[2][6]:match('^"type":"message","member":"([^"]*)"'),
+      isDeleted = not state[1] or state[1]:find('^"amended":%d+,"deletedBy"'),
+      edits = tonumber(state[2] or 0),
+    }
+    room.messages[offset] = message
+  end
+  return message and message.member and not message.isDeleted and message
+end
+
+-- Returns the messages that an edit or a deletion changes, by their offsets, then nil and a list of
+-- the offsets; or nil and why it is refused.
+local function findTargets(room, member, action)
+  local kind, targets, found = action:match('^%a+'), {}, {}
+  for digit in action:gmatch('%d+') do
+    local offset = tonumber(digit)
+    local message = not targets[offset] and messageAt(room, offset)
+    if message then
+      if message.member ~= member and kind ~= 'moderate' and
+        not (kind == 'delete' and isModerator(member)) then
+        return nil, 'forbidden'
+      end
+      if kind == 'edit' and (message.edits or 0) >= args.editsMax then
+        return nil, 'edits_exhausted'
+      end
+      targets[offset] = message
+      found[#found + 1] = digit
+    end
+  end
+  if #found == 0 then return nil, 'not_found' end
+  return targets, nil, found
+end
+
+local authors = {}
+local function ownsName(member, name)
+  local author = member .. ':' .. name
+  if authors[author] == nil then authors[author] = not isTaken(name, member) end
+  return authors[author]
+end
+
+local offsets = {}
+local function firstOffset(nonce)
+  local stored = redis.pcall('GET', nonce)
+  if type(stored) ~= 'string' then return nil end
+  local offset, expiresAt = stored:match('^(%d+):(%d+)$')
+  return offset and tonumber(expiresAt) > now and offset
+end
+
+local entries = {}
+
+-- Changes the states of the targets of an edit or a deletion, in memory.
+local function amend(room, targets, entry, kind)
+  for target, message in pairs(targets) do
+    local field, state = digits(target), '"amended":' .. entry.offset .. ','
+    if kind == 'edit' then
+      message.edits = (message.edits or 0) + 1
+      room.states[field .. ':edits'] = digits(message.edits)
+      state = state .. '"editedAt":' .. entry.at .. ',' .. entry.state
+    else
+      message.isDeleted = true
+      state = state .. '"deletedBy":"' .. entry.member .. '"'
+    end
+    room.states[field] = state
+  end
+end
+
+-- Adds an entry to a room, in memory. Returns it, or nil and why it is refused.
+local function addEntry(room, member, body, text, action)
+  local kind = action == 'message' and action or action:match('^%a+')
+  local targets, refusal, found
+  if kind == 'message' then
+    if room.isEmpty and isFull() then return nil, 'rooms_full' end
+  elseif room.isEmpty then
+    return nil, 'not_found'
+  elseif kind ~= 'title' then
+    targets, refusal, found = findTargets(room, member, action)
+    if refusal then return nil, refusal end
+  end
+  if room.isEmpty then
+    room.isEmpty, room.isNew = false, true
+    roomsAdded = roomsAdded + 1
+  end
+  room.head, room.at = room.head + 1, math.max(now, room.at)
+  local offset = digits(room.head)
+  local entry = { room = room, member = member, offset = offset, at = digits(room.at), body = body }
+  if text ~= '' then
+    entry.state = '"text":' .. text
+  else
+    entry.body = body .. ',"targets":[' .. table.concat(found, ',') .. ']'
+  end
+  if kind == 'message' then
+    room.messages[room.head] = entry
+  else
+    room.others[#room.others + 1] = offset
+  end
+  if targets then
+    amend(room, targets, entry, kind)
+  else
+    room.states[offset] = entry.state
+  end
+  if kind == 'title' then room.title = text end
+  entries[#entries + 1] = entry
+  return entry
+end
+
+local results = {}
+local unavailable = '{"kind":"unavailable"}'
+
+local function resultOf(kind, offset)
+  return '{"kind":"' .. kind .. '"' .. (offset and ',"offset":' .. offset or '') .. '}'
+end
+
+-- Returns the result of a draft that a sanction of its author stops, or else nil. A muted member may
+-- delete its messages.
+local function sanctionResult(member, action)
+  if not hasSanctions or action:find('^moderate') then return nil end
+  local kind, left = 'banned', leftOf('ban', member)
+  if left == 0 and not action:find('^delete') then
+    kind, left = 'muted', leftOf('mute', member)
+  end
+  return left > 0 and '{"kind":"' .. kind .. '","retryAfter":' .. digits(left) .. '}' or nil
+end
+
+-- Returns the result of a draft, provided that the room's keys turn out to be usable.
+local function append(name, member, nonce, nameKey, body, text, action)
+  local inBatch = offsets[nonce]
+  if not inBatch then
+    local stored = firstOffset(nonce)
+    if stored then return resultOf('repeat', stored) end
+    local stopped = sanctionResult(member, action)
+    if stopped then return stopped end
+    if not action:find('^moderate') and not ownsName(member, nameKey) then return unavailable end
+  end
+  local room = openRoom(name)
+  room.results[#room.results + 1] = #results + 1
+  if inBatch then return resultOf('repeat', inBatch) end
+  if room.isBroken then return unavailable end
+  local entry, refusal = addEntry(room, member, body, text, action)
+  if refusal then return resultOf(refusal) end
+  entry.nonce, offsets[nonce] = nonce, entry.offset
+  return resultOf('stored', entry.offset)
+end
+
+-- Writes states, 500 at a time because Lua bounds the number of arguments.
+local function setStates(name, states)
+  local batch = {}
+  for field, state in pairs(states) do
+    batch[#batch + 1] = field
+    batch[#batch + 1] = state
+    if #batch == 1000 or not next(states, field) then
+      redis.call('HSET', key('text', name), unpack(batch))
+      batch = {}
+    end
+  end
+end
+
+-- Stores the drafts in a list of rows, in order, and publishes the new entries as one event.
+-- Returns the results.
+local function appendRows(rows, first)
+  for i = first, #rows, 7 do
+    local nonce = key('nonce', rows[i], rows[i + 1], rows[i + 2])
+    results[#results + 1] = append(rows[i], rows[i + 1], nonce, unpack(rows, i + 3, i + 6))
+  end
+  local published, writers = {}, {}
+  for _, entry in ipairs(entries) do
+    local room, offset, at = entry.room, entry.offset, entry.at
+    -- The first entry of a room fails, or none of it: later ones have higher ids.
+    local added = not room.isBroken and redis.pcall('XADD', key('log', room.name), offset .. '-0',
+      'epoch', epoch, 'at', at, 'body', entry.body)
+    if not added or added.err then
+      room.isBroken = true
+      offsets[entry.nonce] = nil
+    else
+      writers[entry.member] = true
+      published[#published + 1] = entryJson(room.name, offset, epoch, at, entry.body, entry.state)
+    end
+  end
+  for name, room in pairs(rooms) do
+    if room.isBroken then
+      for _, i in ipairs(room.results) do results[i] = unavailable end
+    elseif room.head > room.stored then
+      redis.call('HSET', key('room', name), 'head', digits(room.head), 'at', digits(room.at))
+      setStates(name, room.states)
+      for _, offset in ipairs(room.others) do
+        redis.call('ZADD', key('others', name), offset, offset)
+      end
+      if room.title then redis.call('HSET', key('room', name), 'title', room.title) end
+      if room.isNew then
+        redis.call('HSETNX', key('room', name), 'first', 1)
+        redis.call('SADD', key('rooms'), name)
+      end
+    end
+  end
+  for member in pairs(writers) do
+    local record = key('member', member)
+    if redis.pcall('HGET', record, 'hasWritten') == '0' then
+      redis.call('HSET', record, 'hasWritten', 1)
+      -- For a year after the last claim.
+      redis.call('SET', key('wrote', member), digits(now), 'NX', 'PX', '31536000000')
+    end
+  end
+  if #published > 0 then
+    publish('{"kind":"entries","entries":[' .. table.concat(published, ',') .. ']}')
+  end
+  local expiresAt, ttl = digits(now + args.nonceTtlMs), digits(args.nonceTtlMs)
+  for nonce, offset in pairs(offsets) do
+    redis.call('SET', nonce, offset .. ':' .. expiresAt, 'PX', ttl)
+  end
+  return results
+end

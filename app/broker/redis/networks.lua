@@ -1,0 +1,20 @@
+-- Shared by scripts that keep the networks of members, for 24 h after they were last seen: `seen` has
+-- the times, `networks` the network of each member, and `network:{network}` its members.
+
+local seenSince = now - 86400000
+
+local function forgetNetwork(member)
+  local network = redis.call('HGET', key('networks'), member)
+  if not network then return end
+  redis.call('SREM', key('network', network), member)
+  redis.call('HDEL', key('networks'), member)
+  redis.call('ZREM', key('seen'), member)
+end
+
+local function keepNetwork(member, network)
+  forgetNetwork(member)
+  redis.call('SADD', key('network', network), member)
+  redis.call('HSET', key('networks'), member, network)
+  redis.call('ZADD', key('seen'), digits(now), member)
+  redis.call('PEXPIRE', key('wrote', member), '31536000000')
+end
