@@ -2,7 +2,7 @@
 
 import type { Broker, MessageEntry, SearchPage, SearchRequest } from "../chat/broker.ts";
 import { matchesOf } from "../protocol/search.ts";
-import { isPrivateRoom } from "../protocol/sealed.ts";
+import { isPrivateRoom } from "../protocol/text.ts";
 import { hubLimits } from "../protocol/wire.ts";
 
 /** Max pages of 100 messages to read: of the only room, and of each of several. */

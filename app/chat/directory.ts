@@ -1,6 +1,6 @@
 // The room directory: which rooms there are, how many members each has, and when it was last used.
 
-import { isPrivateRoom } from "../protocol/sealed.ts";
+import { isPrivateRoom } from "../protocol/text.ts";
 import type { DirectoryRoom } from "../protocol/wire.ts";
 import type { Broker } from "./broker.ts";
 import type { Clock } from "./ports.ts";

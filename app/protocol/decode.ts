@@ -2,10 +2,17 @@
 // SPEC.md, P2 to P5.
 
 import { validateUsername } from "./names.ts";
-import { isPrivateRoom, isSealed } from "./sealed.ts";
+import { isSealed } from "./sealed.ts";
 import { parseQuery, queryRule } from "./search.ts";
 import { cleanTitle } from "./titles.ts";
-import { cleanText, isRoomName, roomNameRule, roomPattern, utf8Length } from "./text.ts";
+import {
+  cleanText,
+  isPrivateRoom,
+  isRoomName,
+  roomNameRule,
+  roomPattern,
+  utf8Length,
+} from "./text.ts";
 import type { Validated } from "./text.ts";
 import { closeCode, hubLimits, limits } from "./wire.ts";
 import type { Command, ErrorCode, ErrorPush, RoomRequest, SearchQuery } from "./wire.ts";

@@ -1,13 +1,13 @@
-// Private rooms, as far as the server can tell: their names, and the shape of a sealed text.
+// The texts of private rooms, as far as the server can tell: the shape of a sealed text.
 // SPEC.md, S1 and S4; docs/private-rooms.md explains the format.
-
-/** Returns true if the messages of a room are sealed, so that the server can't read them. */
-export function isPrivateRoom(room: string): boolean {
-  return room.startsWith("p-");
-}
 
 /** Max length of a private room's text before it is sealed, in bytes of UTF-8. */
 export const privateTextMaxBytes = 2_900;
+
+/** Returns by how many bytes a private room's text may still grow. Negative if it is too long. */
+export function privateBytesLeft(text: string): number {
+  return privateTextMaxBytes - new TextEncoder().encode(text).length;
+}
 
 /** The layout of a sealed text, in bytes. */
 export const sealedLayout = {

@@ -65,6 +65,11 @@ export function isRoomName(room: string): boolean {
   return roomPattern.test(room);
 }
 
+/** Returns true if the messages of a room are sealed, so that the server can't read them. */
+export function isPrivateRoom(room: string): boolean {
+  return room.startsWith("p-");
+}
+
 // deno-lint-ignore no-control-regex -- the characters to remove
 const removedControls = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
 

@@ -1,9 +1,7 @@
-// The page's address: the room in its path, and the device link in its fragment.
+// The page's address: the room in its path, and in its fragment a device link or a room's key.
 
 import { isRoomName } from "../../app/protocol/text.ts";
 import { basePath } from "./browser.ts";
-import { isToken } from "./state/profile.ts";
-import type { Profile } from "./state/profile.ts";
 
 /** The room of the address without a path. */
 export const defaultRoom = "lobby";
@@ -26,14 +24,12 @@ export function addressOf(room: string, offset?: number): string {
   return room === defaultRoom ? `${basePath}/` : `${basePath}/r/${room}`;
 }
 
-/** Takes the identity of another device out of the address, so that it isn't seen or shared. */
-export function takeDeviceLink(): Profile | undefined {
-  const fragment = new URLSearchParams(location.hash.slice(1));
-  const token = fragment.get("token");
-  if (token === null) return undefined;
-  history.replaceState(null, "", location.pathname);
-  return isToken(token) ? { username: fragment.get("name") ?? "", token } : undefined;
+/** Takes the secret behind `#` out of the address, so that it isn't seen or shared. */
+export function takeFragment(): string {
+  const fragment = location.hash.slice(1);
+  if (fragment !== "") history.replaceState(null, "", location.pathname);
+  return fragment;
 }
 
-/** The identity in the address of the loaded page, taken before anything is awaited. */
-export const initialDeviceLink = takeDeviceLink();
+/** The fragment of the loaded page, taken before anything is awaited. */
+export const initialFragment = takeFragment();

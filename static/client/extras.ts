@@ -1,12 +1,16 @@
 // The parts of the page that load after its first view, with their words.
 
 import { cleanTitle } from "../../app/protocol/titles.ts";
+import { isPrivateRoom } from "../../app/protocol/text.ts";
 import { parseUsername } from "../../app/protocol/usernames.ts";
+import { initialFragment, takeFragment } from "./address.ts";
 import { basePath, storageOf } from "./browser.ts";
 import type { Page } from "./page.ts";
 import { registerWorker } from "./register_worker.ts";
 import type { ChatClient } from "./state/chat_client.ts";
+import { pruneDrafts } from "./state/draft_pruning.ts";
 import { HiddenMembers } from "./state/hidden_members.ts";
+import { isToken } from "./state/profile.ts";
 import type { Room } from "./state/room.ts";
 import { saveSnapshots } from "./state/snapshot_writer.ts";
 import type { TabOutbox } from "./state/tab_outbox.ts";
@@ -20,6 +24,7 @@ import { mountNavigation } from "./views/navigation.ts";
 import { mountNotifications } from "./views/notifications.ts";
 import { mountPeople } from "./views/people.ts";
 import { mountPermalinks } from "./views/permalinks.ts";
+import { mountPrivateRooms } from "./views/private_rooms.ts";
 import { mountStatusLine, signInTrouble } from "./views/status_line.ts";
 import type { ComposerParts } from "./views/writing.ts";
 import { panels } from "./words/language.ts";
@@ -40,6 +45,7 @@ export function mountExtras(
 ) {
   const { chat } = page;
   adoptMessages(chat, store);
+  pruneDrafts(storageOf("localStorage"), chat.rooms);
   registerWorker(`${basePath}/service_worker.js`);
   const hidden = new HiddenMembers(storageOf("localStorage"));
   const hiding = mountHiding(page, hidden);
@@ -60,7 +66,24 @@ export function mountExtras(
     event.preventDefault();
     openSearch("");
   });
+  const privateRooms = mountPrivateRooms(page, dialogs.open);
   const statusLine = mountStatusLine(chat, page.redraw);
+  const offerName = (fragment: string) => {
+    const fields = new URLSearchParams(fragment);
+    const token = fields.get("token");
+    if (!isToken(token) || token === page.profile.token) return;
+    dialogs.offerName({ username: fields.get("name") ?? "", token });
+  };
+  offerName(initialFragment);
+  addEventListener("hashchange", () => {
+    // The link of the private room that is shown, this time with its key.
+    if (isToken(location.hash.slice(1))) location.reload();
+    else offerName(takeFragment());
+  });
+  addEventListener("online", () => chat.connection.check());
+  addEventListener("offline", page.redraw);
+  /** Unknown at first: an earlier visit may have left a badge. */
+  let drawnBadge: number | undefined;
   return {
     dialogs,
     composerAids,
@@ -73,6 +96,7 @@ export function mountExtras(
     update(room: Room): void {
       people.update(room, statusLine.update(room));
       writing.update(room);
+      privateRooms.update(room);
       permalinks.update(room);
     },
     /** The conversation was drawn. */
@@ -80,6 +104,11 @@ export function mountExtras(
       hiding.update();
       permalinks.mark(room);
       menu.update();
+    },
+    /** Shows the number of unread messages on the app's icon. */
+    drawBadge(unread: number): void {
+      if (unread !== drawnBadge) navigator.setAppBadge?.(unread).catch(() => {});
+      drawnBadge = unread;
     },
     /** The composer's text was sent. Returns whether it was an edit. */
     onSent(): boolean {
@@ -104,6 +133,8 @@ export function mountExtras(
         case "/leave":
           return page.leaveRoom();
         case "/title": {
+          // A private room has a name only here.
+          if (isPrivateRoom(page.room?.name ?? "")) return privateRooms.openRoom();
           const cleaned = cleanTitle(argument);
           if (!cleaned.ok) return cleaned;
           if (page.room) chat.post(page.room.name, { type: "title", text: cleaned.value });

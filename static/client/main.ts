@@ -1,19 +1,15 @@
 // Starts the page: creates the chat client, mounts the views, and redraws them on every change.
 
-import {
-  addressOf,
-  defaultRoom,
-  initialDeviceLink,
-  roomInAddress,
-  takeDeviceLink,
-} from "./address.ts";
+import { addressOf, defaultRoom, initialFragment, roomInAddress } from "./address.ts";
 import { connectionPorts, randomId, storageOf } from "./browser.ts";
+import { isPrivateRoom } from "../../app/protocol/text.ts";
 import type { Extras } from "./extras.ts";
-import { isOutdated, load, persist } from "./load.ts";
+import { load, persist } from "./load.ts";
 import type { Page } from "./page.ts";
 import { ChatClient } from "./state/chat_client.ts";
 import type { SignInState } from "./state/chat_client.ts";
 import {
+  labelOf,
   loadOpenRooms,
   loadReadOffsets,
   readOffsetsKey,
@@ -53,11 +49,7 @@ const chat = new ChatClient({
   mentions: (text, reader) => extras?.conversationAids.formatter.mentions(text, reader) ?? false,
   onChange: drawSoon,
   onMessage({ name }, message, isMention) {
-    const { sound, notify } = settings.current;
-    const level = notify.get(name) ?? "mention";
-    if (level === "always" || (level === "mention" && isMention)) {
-      extras?.notifications.onMessage(name, message, sound);
-    }
+    extras?.notifications.onMessage(name, message, isMention);
   },
   onDelete({ name }, offsets) {
     extras?.notifications.onDelete(name, offsets);
@@ -66,22 +58,27 @@ const chat = new ChatClient({
   },
 });
 
-const readOffsets = loadReadOffsets(shared);
-let savedRooms = "";
-for (const name of loadOpenRooms(shared)) openRoom(name);
-let current = "";
-/** Why the room of the address is not shown, until the composer shows it. */
-let complaint = goTo(roomInAddress());
-for (const room of chat.rooms.values()) restoreSnapshot(shared, room);
-
 let profile = loadProfile(shared, () => randomId(32));
 // Stored before the first hello, so that a lost answer doesn't lose the name.
 saveProfile(shared, profile);
+
+const readOffsets = loadReadOffsets(shared);
+let savedRooms = "";
+const openRooms = loadOpenRooms(shared);
+const hasPrivate = [roomInAddress(), ...openRooms].some(isPrivateRoom);
+const privateRooms = hasPrivate ? await loadPrivateRooms() : undefined;
+for (const name of openRooms) openRoom(name);
+let current = "";
+/** Why the room of the address is not shown, until the composer shows it. */
+let complaint = goTo(roomInAddress());
+for (const room of chat.rooms.values()) {
+  privateRooms?.prepare(room);
+  restoreSnapshot(shared, room);
+}
+
 /** Whether another tab or this one gave the storage to another identity. */
 let isReplaced = false;
 let drawnSignIn: SignInState | undefined;
-/** Unknown at first: an earlier visit may have left a badge. */
-let drawnBadge: number | undefined;
 let extras: Extras | undefined;
 
 byId<"p">("not-started").remove();
@@ -106,9 +103,7 @@ const sidebars = mountSidebars(chat, {
 void persist(loadExtras);
 if (profile.username === "") drawSignIn();
 else signIn(profile);
-offerName(initialDeviceLink);
 
-addEventListener("hashchange", () => offerName(takeDeviceLink()));
 addEventListener("storage", ({ key }) => {
   if (key === readOffsetsKey) {
     loadReadOffsets(shared).forEach((offset, name) => chat.markReadUpTo(name, offset));
@@ -121,8 +116,6 @@ addEventListener("popstate", () => {
   extras?.navigation.closeDrawers();
   draw();
 });
-addEventListener("online", () => chat.connection.check());
-addEventListener("offline", drawSoon);
 addEventListener("pagehide", () => {
   store.release();
   saveRoomSnapshots();
@@ -167,9 +160,8 @@ function draw(): void {
   }
   const { unread, isMore } = countUnread([...chat.rooms.values()]);
   const count = isMore ? `(${unread}+) ` : unread > 0 ? `(${unread}) ` : "";
-  document.title = `${count}#${current} · ${chatTitle}`;
-  if (unread !== drawnBadge) navigator.setAppBadge?.(unread).catch(() => {});
-  drawnBadge = unread;
+  document.title = `${count}#${labelOf(current)} · ${chatTitle}`;
+  extras?.drawBadge(unread);
   if (!isReplaced) save();
 }
 
@@ -262,9 +254,9 @@ function leaveRoom(name: string): Complaint | undefined {
   return showRoom(next);
 }
 
-function offerName(link: Profile | undefined): void {
-  if (link === undefined || link.token === profile.token) return;
-  void withExtras(({ dialogs }) => dialogs.offerName(link));
+async function loadPrivateRooms() {
+  const { loadRooms } = await persist(() => load(() => import("./private.ts")));
+  return loadRooms(chat, shared, profile, initialFragment);
 }
 
 async function loadModule() {
@@ -303,15 +295,6 @@ async function loadExtras(): Promise<Extras> {
   composer.useAids(extras.composerAids);
   chat.recountMentions();
   return extras;
-}
-
-/** Uses the extras, once they have loaded. */
-async function withExtras(use: (extras: Extras) => void): Promise<void> {
-  try {
-    use(extras ?? await loadExtras());
-  } catch {
-    void composer.complain(() => isOutdated ? words.newVersion : words.loadFailed);
-  }
 }
 
 /** Reloads the page with the identity that is stored now, and saves nothing more. */

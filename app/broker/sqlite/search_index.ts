@@ -4,7 +4,7 @@
 import type { MessageEntry } from "../../chat/broker.ts";
 import type { DatabaseSync } from "node:sqlite";
 import { searchVersion, wordsOf } from "../../protocol/search.ts";
-import { isPrivateRoom } from "../../protocol/sealed.ts";
+import { isPrivateRoom } from "../../protocol/text.ts";
 import type { Phrase, SearchQuery } from "../../protocol/wire.ts";
 import type { DatabaseFile } from "./database.ts";
 import { entryOf, selectEntries } from "./entries.ts";

@@ -57,13 +57,13 @@ function targetOf(
   room: Room,
   message: Message | OutboxMessage,
 ): Target | undefined {
-  if (message.offset !== undefined) return { offset: message.offset };
+  if (message.offset !== undefined) return { offset: message.offset, target: message.nonce };
   if (unsentMessage(chat, room, message) !== undefined) return { target: message.nonce };
   // It has reached the log since.
   const stored = room.messages.find(({ member, nonce }) =>
     member === chat.member && nonce === message.nonce
   );
-  return stored && { offset: stored.offset };
+  return stored && { offset: stored.offset, target: stored.nonce };
 }
 
 function unsentEdits({ outbox }: ChatClient, room: Room, to: Target): readonly OutboxMessage[] {

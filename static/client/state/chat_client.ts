@@ -1,7 +1,7 @@
 // The chat of one page: its connection, outbox and rooms, and the commands of the person. Pure:
 // everything that belongs to the browser is injected.
 
-import { cleanText, isRoomName } from "../../../app/protocol/text.ts";
+import { cleanText, isPrivateRoom, isRoomName } from "../../../app/protocol/text.ts";
 import { closeCode, limits, mayRetry } from "../../../app/protocol/wire.ts";
 import type {
   DeletePush,
@@ -51,6 +51,28 @@ const typingIntervalMs = 3_000;
 const typingTimeoutMs = 6_000;
 const defaultRetryMs = 1_000;
 
+/** A command on its way to the server. */
+export interface SentCommand {
+  readonly type: string;
+  readonly room?: string;
+  readonly rooms?: readonly { readonly room: string }[];
+  readonly text?: string | undefined;
+  readonly nonce?: string;
+  readonly [field: string]: unknown;
+}
+
+/** Opens and seals the texts of private rooms. */
+export interface PrivateTexts {
+  /** Whether the page has the key of a room. */
+  hasKey(room: string): boolean;
+  /** Delivers pushes to the client, in order, with their texts opened. */
+  receive(pushes: readonly Push[]): void;
+  /** Passes on a command, with its text sealed. */
+  send(command: SentCommand, pass: (command: SentCommand) => void): void;
+  /** Drops what waits, because the connection is lost. */
+  reset(): void;
+}
+
 /** The last push of each type about moderation on this connection. */
 interface ModerationPushes {
   /** Present if the member is a moderator. */
@@ -76,6 +98,8 @@ export class ChatClient {
   moderation: ModerationPushes = {};
   /** The members whose messages never count as unread. */
   hidden: Pick<ReadonlySet<string>, "has"> = new Set();
+  /** Without it, no private room can be opened. */
+  privateRooms: PrivateTexts | undefined;
   readonly #ports: ChatClientPorts;
   #profile: Profile | undefined;
   /** Why the server closed the last connection. Shown after the next `welcome`, a moment later. */
@@ -94,14 +118,8 @@ export class ChatClient {
         if (this.signInState.kind !== "required") this.#hello();
       },
       onPushes: (pushes) => {
-        try {
-          for (const push of pushes) {
-            if (this.connection.status.kind === "open") this.#onPush(push);
-          }
-        } catch {
-          this.connection.abort("invalid push");
-        }
-        ports.onChange();
+        if (this.privateRooms) this.privateRooms.receive(pushes);
+        else this.deliver(pushes);
       },
       onLost: (code) => this.#onLost(code),
       onStatusChange: () => ports.onChange(),
@@ -143,6 +161,18 @@ export class ChatClient {
     this.#ports.onChange();
   }
 
+  /** Applies what the server pushed. */
+  deliver(pushes: readonly Push[]): void {
+    try {
+      for (const push of pushes) {
+        if (this.connection.status.kind === "open") this.#onPush(push);
+      }
+    } catch {
+      this.connection.abort("invalid push");
+    }
+    this.#ports.onChange();
+  }
+
   /** Asks the server for a name, connecting first if necessary. Does nothing once welcomed. */
   signIn(profile: Profile): void {
     if (this.isReady) return;
@@ -163,11 +193,12 @@ export class ChatClient {
     this.#ports.onChange();
   }
 
-  /** Opens a room. Returns false if the name is invalid or too many rooms are open. */
+  /** Opens a room. Returns false if it cannot: there are too many, or nothing opens its texts. */
   openRoom(name: string): boolean {
     this.problem = undefined;
     if (this.rooms.has(name)) return true;
     if (!isRoomName(name) || this.rooms.size >= limits.roomsPerSession) return false;
+    if (isPrivateRoom(name) && !this.privateRooms) return false;
     const room = new Room(name);
     this.rooms.set(name, room);
     if (this.isReady) this.#join(room);
@@ -278,8 +309,10 @@ export class ChatClient {
     this.#ports.onChange();
   }
 
-  #send(command: Record<string, unknown> & { readonly type: string }): void {
-    this.connection.send(JSON.stringify(command));
+  #send(command: SentCommand): void {
+    const pass = (sent: SentCommand) => this.connection.send(JSON.stringify(sent));
+    if (this.privateRooms) this.privateRooms.send(command, pass);
+    else pass(command);
   }
 
   #hello(): void {
@@ -347,6 +380,7 @@ export class ChatClient {
     this.isReady = false;
     for (const purpose of this.#timers.keys()) this.#cancel(purpose);
     this.outbox.connectionLost(code);
+    this.privateRooms?.reset();
     for (const room of this.rooms.values()) room.disconnect();
     this.#ports.onChange();
   }

@@ -1,11 +1,17 @@
 // Messages as the page keeps them.
 
-import type { EntryPush, MessagePush } from "../../../app/protocol/wire.ts";
+import type { EntryPush, MessagePush, Position } from "../../../app/protocol/wire.ts";
 import type { Unchecked } from "./storage.ts";
 
-/** A message as it is now. Without `text` it is deleted. */
+/** A message as it is now. Without `text` it is deleted, or can't be verified. */
 export interface Message extends Omit<MessagePush, "type" | "room" | "epoch" | "text"> {
   readonly text?: string | undefined;
+  /** The text as the server has it, in a private room. */
+  readonly sealed?: string | undefined;
+  /** Nonce of the message that it answers, or empty. Only in a private room. */
+  readonly answered?: string;
+  /** Whether its text is not what the author sealed; then `text` is absent. */
+  readonly isUnverified?: boolean | undefined;
 }
 
 /** Whether a value is a time in ms that a `Date` can represent. */
@@ -33,4 +39,27 @@ export function messageOf(
 ): Message {
   if (!isMessage(message)) throw new TypeError("Invalid message push");
   return message;
+}
+
+/** The newest messages of a room, saved so that a page can start without its server. */
+export interface Snapshot {
+  /** Position of the last entry. */
+  readonly position: Position;
+  readonly first: number;
+  /** Offset of the oldest entry. */
+  readonly oldest: number;
+  /** All messages from there to the position. */
+  readonly messages: readonly Message[];
+}
+
+/** Whether a value is a valid snapshot. */
+export function isSnapshot(value: unknown): value is Snapshot {
+  const { position, first, oldest, messages }: Unchecked<Snapshot> = Object(value);
+  const { epoch, offset }: Unchecked<Position> = Object(position);
+  if (!Array.isArray(messages) || typeof epoch !== "string") return false;
+  let before = Number(oldest) - 1;
+  return messages.length > 0 && [offset, first, oldest].every(Number.isSafeInteger) &&
+    Number(first) <= Number(oldest) &&
+    messages.every((message) => isMessage(message) && before < (before = message.offset)) &&
+    before <= Number(offset);
 }

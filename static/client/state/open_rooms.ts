@@ -7,6 +7,14 @@ import type { KeyValue } from "./storage.ts";
 const roomsKey = "parley.rooms";
 export const readOffsetsKey = "parley.read";
 
+/** What this browser calls private rooms, by name. */
+export const roomLabels = new Map<string, string>();
+
+/** Returns what the page calls a room. */
+export function labelOf(room: string): string {
+  return roomLabels.get(room) ?? room;
+}
+
 /** Returns the names of the open rooms, in the order in which they were opened. */
 export function loadOpenRooms(storage: KeyValue): string[] {
   const names = readJson(storage, roomsKey);

@@ -30,6 +30,8 @@ export interface OutboxDraft {
   readonly text: string;
   /** Offset of the message that a message answers. */
   readonly reply?: number | undefined;
+  /** Nonce of that message. */
+  readonly answered?: string;
   /** Offset of the message that an edit or a deletion amends, once it is known. */
   readonly offset?: number | undefined;
   /** Nonce of that message. */

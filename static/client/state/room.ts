@@ -3,20 +3,9 @@
 
 import type { EntryPush, HistoryPush, Position, RoomPush } from "../../../app/protocol/wire.ts";
 import { messageOf, messagesOf } from "./message.ts";
-import type { Message } from "./message.ts";
+import type { Message, Snapshot } from "./message.ts";
 import type { Problem } from "./problem.ts";
 import { Roster } from "./roster.ts";
-
-/** The newest messages of a room, saved so that a page can start without its server. */
-export interface Snapshot {
-  /** Position of the last entry. */
-  readonly position: Position;
-  readonly first: number;
-  /** Offset of the oldest entry. */
-  readonly oldest: number;
-  /** All messages from there to the position. */
-  readonly messages: readonly Message[];
-}
 
 /** A part of the log apart from its end: the messages of all entries from `oldest` to `newest`. */
 export interface LogWindow {

@@ -3,6 +3,7 @@
 
 import { isSealed, sealedLayout } from "../../../app/protocol/sealed.ts";
 import { cleanText } from "../../../app/protocol/text.ts";
+import { isToken } from "./profile.ts";
 
 /** What a key of 32 bytes gives: the room's name, and the key of its texts. */
 export interface RoomKey {
@@ -37,7 +38,8 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 /** Returns what a key in base64url gives, or `undefined` if it isn't 32 bytes. */
 export async function deriveRoom(secret: string): Promise<RoomKey | undefined> {
-  if (!/^[\w-]{43}$/.test(secret)) return undefined;
+  // As a token, it is 32 bytes in base64url.
+  if (!isToken(secret)) return undefined;
   const { subtle } = crypto;
   const base = await subtle.importKey("raw", decode(secret), "HKDF", false, [
     "deriveBits",

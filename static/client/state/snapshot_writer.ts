@@ -1,6 +1,8 @@
 // Stores the newest messages of each room for the next visit.
 
-import type { Room, Snapshot } from "./room.ts";
+import { isPrivateRoom } from "../../../app/protocol/text.ts";
+import type { Message } from "./message.ts";
+import type { Room } from "./room.ts";
 import { keysWithPrefix, removeKey, snapshotPrefix, writeJson } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";
 
@@ -20,7 +22,7 @@ export function saveSnapshots(storage: KeyValue, rooms: Iterable<Room>): void {
 }
 
 /** Returns the newest messages within both limits, or `undefined` if there are none. */
-function snapshotOf({ messages, position, first, oldest }: Room): Snapshot | undefined {
+function snapshotOf({ name, messages, position, first, oldest }: Room) {
   let characters = 0;
   const tooLong = messages.findLastIndex(({ text = "" }) =>
     (characters += text.length) > charactersMax
@@ -28,10 +30,18 @@ function snapshotOf({ messages, position, first, oldest }: Room): Snapshot | und
   const kept = messages.slice(tooLong + 1).slice(-messagesMax);
   const [start] = kept;
   if (position === undefined || start === undefined) return undefined;
-  return {
+  const range = {
     position,
     first,
     oldest: kept.length < messages.length ? start.offset : oldest,
-    messages: kept,
   };
+  return isPrivateRoom(name)
+    ? { ...range, sealed: kept.map(sealedOf) }
+    : { ...range, messages: kept };
+}
+
+/** Returns a message of a private room as the server has it. */
+function sealedOf({ text, sealed, answered: _, isUnverified, ...message }: Message): Message {
+  const isDeleted = text === undefined && !isUnverified;
+  return { ...message, ...!isDeleted && { text: sealed } };
 }

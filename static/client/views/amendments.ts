@@ -37,7 +37,7 @@ export function amendmentOf(
   const { reply } = message;
   const quote = reply === undefined
     ? undefined
-    : { text: quoteOf(room, reply), room: room.name, offset: reply };
+    : { text: quoteOf(room, reply, message.answered), room: room.name, offset: reply };
   const state = item && stateOf(chat, room, item);
   const amended = "amended" in message ? message.amended : "";
   return {
@@ -66,11 +66,15 @@ export function loadedMessages({ window, messages }: Room): readonly Message[] {
   return window === undefined ? messages : [...window.messages, ...messages];
 }
 
-/** Returns the author and the beginning of a message, from what is loaded. */
-export function quoteOf(room: Room, offset: number): string {
+/**
+ * Returns the author and the beginning of a message, from what is loaded. In a private room, the
+ * answer says which `nonce` the message must have.
+ */
+export function quoteOf(room: Room, offset: number, nonce?: string): string {
   const original = loadedMessages(room).find((message) => message.offset === offset);
   if (original === undefined) return panels.messageAt(offset);
-  const { from, text = panels.deleted } = original;
+  if (nonce && nonce !== original.nonce) return panels.unverified;
+  const { from, text = original.isUnverified ? panels.unverified : panels.deleted } = original;
   return `${from}: ${text.replace(/^\/me /, "").slice(0, quoteMaxLength)}`.replace(/\s+/g, " ");
 }
 

@@ -1,7 +1,8 @@
 // Where messages are written: grows with the text, saves drafts, and sends.
 
 import type { ChatClient } from "../state/chat_client.ts";
-import { loadDraft, pruneDrafts, saveDraft } from "../state/drafts.ts";
+import { loadDraft, saveDraft } from "../state/drafts.ts";
+import { labelOf } from "../state/open_rooms.ts";
 import type { Room } from "../state/room.ts";
 import type { KeyValue } from "../state/storage.ts";
 import { sentenceOf, words } from "../words/language.ts";
@@ -23,7 +24,6 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, actions: Comp
   const form = byId<"form">("composer");
   const text = byId<"textarea">("text");
   const problem = byId<"p">("composer-problem");
-  pruneDrafts(storage, chat.rooms);
   let room: Room | undefined;
   let aids: ComposerAids | undefined;
 
@@ -97,7 +97,7 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, actions: Comp
     update(current: Room): void {
       if (current === room) return;
       room = current;
-      text.placeholder = words.placeholder(room.name);
+      text.placeholder = words.placeholder(labelOf(room.name));
       setValue(loadDraft(storage, room.name));
       if (!isTouch()) text.focus();
     },

@@ -2,11 +2,12 @@
 // count of characters, a limit for pasted text, and keys that switch rooms. Loads when the composer
 // is focused.
 
-import { codePointLength } from "../../../app/protocol/text.ts";
+import { privateBytesLeft } from "../../../app/protocol/sealed.ts";
+import { codePointLength, isPrivateRoom } from "../../../app/protocol/text.ts";
 import type { ChatClient } from "../state/chat_client.ts";
 import { panels } from "../words/language.ts";
 import { byId, element, setText } from "./dom.ts";
-import { mountWriting } from "./writing.ts";
+import { mountWriting, tooLong } from "./writing.ts";
 import type { ComposerParts } from "./writing.ts";
 
 /** The counter shows when fewer characters than this are left. */
@@ -26,13 +27,18 @@ export function mountComposerAids(
     | { readonly candidates: readonly string[]; readonly start: number; index: number }
     | undefined;
 
+  const isPrivate = () => isPrivateRoom(room()?.name ?? "");
   const maxLength = () => chat.limits?.textMaxLength ?? Infinity;
-  /** Returns how many characters a text may still grow by. */
-  const charactersLeft = (text: string) => maxLength() - codePointLength(text.trimEnd());
+  /** Returns how many characters a text may still grow by, or bytes in a private room. */
+  const lengthLeft = (text: string) =>
+    isPrivate() ? privateBytesLeft(text.trimEnd()) : maxLength() - codePointLength(text.trimEnd());
   const count = () => {
-    const left = charactersLeft(text.value);
+    const left = lengthLeft(text.value);
     const isCounting = left < counterMin;
-    setText(hint, isCounting ? panels.charactersLeft(left) : panels.sendHint);
+    setText(
+      hint,
+      isCounting ? (isPrivate() ? panels.bytesLeft : panels.charactersLeft)(left) : panels.sendHint,
+    );
     hint.classList.toggle("count", isCounting);
     hint.classList.toggle("trouble", left < 0);
   };
@@ -76,7 +82,9 @@ export function mountComposerAids(
     const candidates = typed === ""
       ? []
       : isRoom
-      ? [...chat.rooms.keys()].filter(matches).map((name) => `${sign}${name} `)
+      ? [...chat.rooms.keys()].filter((name) => matches(name) && !isPrivateRoom(name)).map((name) =>
+        `${sign}${name} `
+      )
       : knownNames().filter(matches).sort().map((name) => `@${name} `);
     return candidates.length === 0 ? undefined : { candidates, start, index: -1 };
   };
@@ -111,9 +119,11 @@ export function mountComposerAids(
   });
   text.addEventListener("paste", (event) => {
     const pasted = event.clipboardData?.getData("text/plain") ?? "";
-    if (charactersLeft(pasted) >= 0) return;
+    if (lengthLeft(pasted) >= 0) return;
     event.preventDefault();
-    complain(() => panels.pasteTooLong(maxLength()));
+    complain(
+      isPrivate() ? tooLong : () => panels.pasteTooLong(maxLength()),
+    );
   });
 
   return {

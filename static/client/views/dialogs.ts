@@ -48,6 +48,7 @@ export function mountDialogs(page: Page, hidden: HiddenMembers) {
     show(chat.moderation.moderator ? sanctionList(chat) : codeForm(chat, openModeration));
 
   return {
+    open,
     openModeration,
     /** Opens what can be done about another member. */
     openMember(member: string, username: string): void {

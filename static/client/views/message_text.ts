@@ -22,8 +22,9 @@ export interface Quote {
 
 /** What is shown of a message beside its text. */
 export interface Decorated {
-  /** `undefined` if the message is deleted. */
+  /** `undefined` if the message is deleted, or can't be verified. */
   readonly text?: string | undefined;
+  readonly isUnverified?: boolean | undefined;
   /** When it was edited last. */
   readonly editedAt?: number;
   /** The beginning of the message that it answers. */
@@ -116,11 +117,11 @@ export function createFormatter(
     /** Returns the hue of a name in degrees. */
     hueOf: (name: string) => hues.hueOf(name),
     /** Adds to a drawn message what it answers, and whether it was edited or deleted. */
-    decorate(body: HTMLElement, { text, quote, editedAt }: Decorated): void {
+    decorate(body: HTMLElement, { text, isUnverified, quote, editedAt }: Decorated): void {
       if (quote !== undefined) body.before(roomLink(quote, [quote.text], "quote"));
       if (text === undefined) {
         body.classList.add("deleted");
-        body.prepend(panels.deleted);
+        body.prepend(isUnverified ? panels.unverified : panels.deleted);
       } else if (editedAt !== undefined) {
         const dateTime = new Date(editedAt).toISOString();
         const attributes = { class: "edited", datetime: dateTime, title: fullTime(editedAt) };

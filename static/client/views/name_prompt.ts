@@ -2,6 +2,7 @@
 
 import { parseUsername } from "../../../app/protocol/usernames.ts";
 import { basePath, storageOf } from "../browser.ts";
+import { labelOf } from "../state/open_rooms.ts";
 import type { Problem } from "../state/problem.ts";
 import { panels, sentenceOf } from "../words/language.ts";
 import { button, byId, element, setText, withNames } from "./dom.ts";
@@ -23,8 +24,8 @@ export function mountNamePrompt(
   const code = access.control as HTMLInputElement;
   const submit = byId<"button">("prompt-go");
   let trouble: Trouble | undefined;
-  setText(byId<"h1">("prompt-title"), `# ${room}`);
-  setText(submit, panels.enter(room));
+  setText(byId<"h1">("prompt-title"), `# ${labelOf(room)}`);
+  setText(submit, panels.enter(labelOf(room)));
   if (input.value === "") input.value = name;
 
   const showHint = (text: string, invalid?: HTMLInputElement) => {
@@ -89,7 +90,7 @@ export function mountNamePrompt(
     show(problem: Problem | undefined): void {
       trouble = undefined;
       submit.disabled = false;
-      setText(submit, panels.enter(room));
+      setText(submit, panels.enter(labelOf(room)));
       const isAccess = problem?.code.startsWith("access_");
       if (isAccess) access.hidden = false;
       const field = isAccess ? code : input;

@@ -3,6 +3,7 @@
 import { addressOf } from "../address.ts";
 import type { Page } from "../page.ts";
 import { NotificationLeader } from "../state/notification_leader.ts";
+import { labelOf } from "../state/open_rooms.ts";
 import type { Message } from "../state/message.ts";
 import { panels } from "../words/language.ts";
 
@@ -10,7 +11,7 @@ const bodyMaxLength = 200;
 const toneSeconds = 0.12;
 
 /** Mounts the notifications of this tab. */
-export function mountNotifications({ chat, openRoom }: Page) {
+export function mountNotifications({ chat, openRoom, settings }: Page) {
   const channel = typeof BroadcastChannel === "undefined"
     ? undefined
     : new BroadcastChannel("parley.notified");
@@ -49,7 +50,7 @@ export function mountNotifications({ chat, openRoom }: Page) {
   const notify = (room: string, { from, offset, text = "" }: Message) => {
     const tag = `${room} ${offset}`;
     const body = text.replace(/^\/me /, `${from} `).slice(0, bodyMaxLength);
-    const title = panels.notificationTitle(from, room);
+    const title = panels.notificationTitle(from, labelOf(room));
     try {
       const notification = new Notification(title, { body, tag, silent: true });
       open.add(notification);
@@ -68,7 +69,10 @@ export function mountNotifications({ chat, openRoom }: Page) {
 
   return {
     /** Notifies about a message, unless another tab does or one of them has the focus. */
-    onMessage(room: string, message: Message, hasSound: boolean): void {
+    onMessage(room: string, message: Message, isMention: boolean): void {
+      const { sound: hasSound, notify: levels } = settings.current;
+      const level = levels.get(room) ?? "mention";
+      if (level === "never" || level === "mention" && !isMention) return;
       // Plain http has no notifications.
       const isAllowed = isSecureContext && globalThis.Notification?.permission === "granted";
       if (!hasSound && !isAllowed) return;

@@ -1,5 +1,6 @@
 // The list of people, and what the header and the person's own line say about the connection.
 
+import { isPrivateRoom } from "../../../app/protocol/text.ts";
 import type { ChatClient } from "../state/chat_client.ts";
 import type { Room } from "../state/room.ts";
 import { panels } from "../words/language.ts";
@@ -22,7 +23,8 @@ export function mountPeople(
       const { count, members, isCrowded } = current.roster;
       // The roster is empty before the first page, and outdated without a connection.
       const isKnown = isOnline && count > 0;
-      setText(byId<"span">("room-here"), isKnown ? `${panels.here(count)} · ` : "");
+      const privately = isPrivateRoom(current.name) ? `${panels.privately} · ` : "";
+      setText(byId<"span">("room-here"), privately + (isKnown ? `${panels.here(count)} · ` : ""));
       setText(peopleToggle, isKnown ? panels.here(count) : peopleLabel);
       setText(byId<"h2">("people-title"), isKnown ? panels.hereNow(count) : peopleLabel);
       people.classList.toggle("off", !isKnown);

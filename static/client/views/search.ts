@@ -1,10 +1,13 @@
 // The search dialog: jumps to rooms, and finds messages.
 
+import { isPrivateRoom } from "../../../app/protocol/text.ts";
 import type { ResultsPush, SearchResult } from "../../../app/protocol/wire.ts";
 import { addressOf } from "../address.ts";
 import { basePath } from "../browser.ts";
 import type { Page } from "../page.ts";
 import type { HiddenMembers } from "../state/hidden_members.ts";
+import { labelOf } from "../state/open_rooms.ts";
+import type { Room } from "../state/room.ts";
 import { panels, problemText, words } from "../words/language.ts";
 import { shortTime } from "./day_names.ts";
 import { button, element, setText } from "./dom.ts";
@@ -13,12 +16,14 @@ import { form, statusLine } from "./forms.ts";
 /** How long after the last key a search starts. */
 const pauseMs = 300;
 const roomsMax = 5;
+/** Max results from loaded messages. */
+const loadedMax = 50;
 /** What `SPEC.md` F2 allows. */
 const queryMaxLength = 200;
 
 /** Returns the field, and the rooms and messages found. The callbacks open these. */
 export function searchSection(
-  { chat, profile }: Page,
+  { chat, profile, room: current }: Page,
   hidden: HiddenMembers,
   query: string,
   openRoom: (name: string) => void,
@@ -44,11 +49,12 @@ export function searchSection(
   const drawRooms = () => {
     const typed = field.value.trim().replace(/^#/, "").toLowerCase();
     const found = [...chat.rooms.values()].filter(({ name, title }) =>
-      typed === "" || name.includes(typed) || (title ?? "").toLowerCase().includes(typed)
+      typed === "" || labelOf(name).toLowerCase().includes(typed) ||
+      (title ?? "").toLowerCase().includes(typed)
     );
     rooms.replaceChildren(
       ...found.slice(0, roomsMax).map(({ name }) => {
-        const label = element("span", { translate: "no" }, `# ${name}`);
+        const label = element("span", { translate: "no" }, `# ${labelOf(name)}`);
         return element("li", {}, button(label, () => openRoom(name)));
       }),
     );
@@ -57,7 +63,7 @@ export function searchSection(
     const link = element(
       "a",
       { href: addressOf(room, offset) },
-      element("small", {}, `#${room} · `, element("bdi", {}, from), ` · ${shortTime(at)}`),
+      element("small", {}, `#${labelOf(room)} · `, element("bdi", {}, from), ` · ${shortTime(at)}`),
       element("span", { dir: "auto" }, ...highlighted(text, ranges)),
     );
     link.addEventListener("click", (event) => {
@@ -75,6 +81,10 @@ export function searchSection(
     const q = field.value.trim();
     setText(status, q === "" ? panels.searchHelp : panels.searching);
     if (q === "") return;
+    if (current !== undefined && isPrivateRoom(current.name)) {
+      results.append(...searchLoaded(current, q).map(drawResult));
+      return setText(status, panels.searchedHere);
+    }
     const params = new URLSearchParams({ q, ...(before === undefined ? {} : { before }) });
     const headers: HeadersInit = profile.access ? { "parley-access-code": profile.access } : {};
     let found: Omit<ResultsPush, "type">;
@@ -113,6 +123,18 @@ export function searchSection(
     else room.click();
   };
   return form(submit, field, rooms, status, results, more);
+}
+
+/** Returns the loaded messages of a room that have all words, the newest first. */
+function searchLoaded({ name, messages }: Room, query: string): SearchResult[] {
+  const words = query.toLowerCase().split(/\s+/);
+  return messages.toReversed().flatMap(({ text = "", ...message }) => {
+    const found = words.map((word) => text.toLowerCase().indexOf(word));
+    if (found.includes(-1)) return [];
+    const [start = 0] = found;
+    const ranges = [[start, start + (words[0]?.length ?? 0)]] as const;
+    return { ...message, room: name, text, ranges };
+  }).slice(0, loadedMax);
 }
 
 /** Returns a text with its matches marked. */

@@ -5,6 +5,7 @@ import type { Page } from "../page.ts";
 import { parseUsername } from "../../../app/protocol/usernames.ts";
 import type { ChatClient } from "../state/chat_client.ts";
 import type { HiddenMembers } from "../state/hidden_members.ts";
+import { labelOf } from "../state/open_rooms.ts";
 import type { Problem } from "../state/problem.ts";
 import { keysWithPrefix, removeKey } from "../state/storage.ts";
 import { panels, problemText } from "../words/language.ts";
@@ -46,7 +47,7 @@ export function settingsSections(
     section(
       panels.notifications,
       select(
-        panels.notifyAbout(room),
+        panels.notifyAbout(labelOf(room)),
         notifyChoices,
         notify.get(room) ?? "mention",
         (level) => change({ notify: new Map(page.settings.current.notify).set(room, level) }),

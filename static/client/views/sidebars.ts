@@ -1,6 +1,7 @@
 // The list of rooms, and the name of the current one in the header.
 
 import type { ChatClient } from "../state/chat_client.ts";
+import { labelOf } from "../state/open_rooms.ts";
 import { countUnread } from "../state/room.ts";
 import type { Room } from "../state/room.ts";
 import { words } from "../words/language.ts";
@@ -22,12 +23,13 @@ export function mountSidebars(chat: ChatClient, actions: SidebarActions) {
   const drawTitle = (current: Room) => {
     const others = [...chat.rooms.values()].filter((room) => room !== current);
     const badge = drawBadge(others);
-    const version = [current.name, current.title, badge?.outerHTML].join();
+    const label = labelOf(current.name);
+    const version = [label, current.title, badge?.outerHTML].join();
     if (version === titleVersion) return;
     titleVersion = version;
-    const { name, title } = current;
+    const { title } = current;
     roomTitle.replaceChildren(
-      element("span", {}, `# ${name}`, title && element("bdi", {}, ` ${title}`)),
+      element("span", {}, `# ${label}`, title && element("bdi", {}, ` ${title}`)),
       badge ?? "",
     );
   };
@@ -37,7 +39,14 @@ export function mountSidebars(chat: ChatClient, actions: SidebarActions) {
       const rooms = [...chat.rooms.values()];
       roomList.update(rooms.map((room) => ({
         key: room.name,
-        version: [room === current, rooms.length > 1, room.unread, room.mentions, room.title]
+        version: [
+          labelOf(room.name),
+          room === current,
+          rooms.length > 1,
+          room.unread,
+          room.mentions,
+          room.title,
+        ]
           .join(),
         create: () => drawRoom(room, room === current, rooms.length > 1, actions),
       })));
@@ -53,14 +62,15 @@ function drawRoom(
   { showRoom, leaveRoom }: SidebarActions,
 ): HTMLElement {
   const { name, unread, title } = room;
-  const label = title ? element("bdi", {}, title) : `# ${name}`;
-  const node = button(element("span", { translate: "no" }, label), () => showRoom(name), {
+  const label = labelOf(name);
+  const shown = title ? element("bdi", {}, title) : `# ${label}`;
+  const node = button(element("span", { translate: "no" }, shown), () => showRoom(name), {
     class: unread > 0 && "unread",
-    title: name,
+    title: label,
     "aria-current": isCurrent && "page",
   });
   node.append(drawBadge([room]) ?? "");
-  const leaving = words.leaveRoom(name);
+  const leaving = words.leaveRoom(label);
   const leave = mayLeave &&
     button("×", () => leaveRoom(name), { class: "leave", "aria-label": leaving, title: leaving });
   return element("li", {}, node, leave || undefined);

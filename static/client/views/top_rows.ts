@@ -1,6 +1,8 @@
 // The rows above the messages of a room: whether older ones are loading, missing or not kept.
 
+import { isPrivateRoom } from "../../../app/protocol/text.ts";
 import type { ChatClient } from "../state/chat_client.ts";
+import { labelOf } from "../state/open_rooms.ts";
 import type { Room } from "../state/room.ts";
 import { panels } from "../words/language.ts";
 import { copyButton } from "./copying.ts";
@@ -17,7 +19,12 @@ export function topRows(
   const { name, phase, window } = room;
   const { oldest, messages } = window ?? room;
   const isEmpty = messages.length === 0;
+  const isPrivate = isPrivateRoom(name);
   const line = (key: string, text: string) => rows.push(lineRow(`${key} ${name}`, "top", text));
+  if (isPrivate && !chat.privateRooms?.hasKey(name)) {
+    line("incomplete", crypto.subtle === undefined ? panels.needsHttps : panels.linkIncomplete);
+    return rows;
+  }
   if (room.wasReset) rows.push(ruleRow("reset", "rule gap", panels.restored));
   if (room.missingCount > 0 && !window) {
     rows.push(ruleRow("missing", "rule gap", panels.missing(room.missingCount)));
@@ -26,7 +33,8 @@ export function topRows(
     if (phase === "catching_up" || !chat.isReady) line("loading", panels.loading);
   } else if (oldest > room.first) line("older", room.isLoadingOlder ? panels.loadingOlder : " ");
   else if (room.first > 1) line("pruned", panels.pruned);
-  else if (!isEmpty) line("begin", panels.beginning(name));
+  else if (!isEmpty) line("begin", panels.beginning(labelOf(name)));
+  else if (isPrivate) line("empty", panels.emptyPrivateRoom);
   else {
     rows.push({ key: `empty ${name}`, version: "", create: drawEmptyRoom });
   }

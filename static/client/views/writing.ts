@@ -1,5 +1,7 @@
 // What the composer writes apart from new messages: an edit, or a reply. A line above it says so.
 
+import { privateBytesLeft } from "../../../app/protocol/sealed.ts";
+import { isPrivateRoom } from "../../../app/protocol/text.ts";
 import type { ChatClient } from "../state/chat_client.ts";
 import { editMessage } from "../state/amending.ts";
 import type { OutboxMessage } from "../state/outbox.ts";
@@ -28,6 +30,9 @@ interface Work {
 }
 
 export type Writing = ReturnType<typeof mountWriting>;
+
+/** Why a text can't be sent to a private room. */
+export const tooLong: Problem = { code: "private_too_long", message: "" };
 
 export function mountWriting(chat: ChatClient, { text, room, setValue }: ComposerParts) {
   let work: Work | undefined;
@@ -114,10 +119,11 @@ export function mountWriting(chat: ChatClient, { text, room, setValue }: Compose
     },
     /** Sends what was typed. Returns a problem if it is not valid. */
     send(name: string, typed: string): Problem | undefined {
+      if (isPrivateRoom(name) && privateBytesLeft(typed.trimEnd()) < 0) return tooLong;
       if (work?.room.name !== name) return chat.send(name, typed);
       const { kind, room, message } = work;
       if (kind === "edit") return editMessage(chat, room, message, typed);
-      return chat.send(name, typed, { reply: message.offset });
+      return chat.send(name, typed, { reply: message.offset, answered: message.nonce });
     },
     /** The text was sent. Returns whether it was an edit. */
     onSent: end,

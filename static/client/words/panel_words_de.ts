@@ -92,6 +92,8 @@ export const words: PanelWords = {
   notSent: "Nicht gesendet.",
   sendHint: "Mit Enter senden",
   charactersLeft: (count) => count >= 0 ? `noch ${number(count)}` : `${number(-count)} zu viel`,
+  bytesLeft: (count) =>
+    count >= 0 ? `noch ${number(count)} Bytes` : `${number(-count)} Bytes zu lang`,
   loadingOlder: "Ältere Nachrichten werden geladen …",
   loading: "Nachrichten werden geladen …",
   pruned: "Ältere Nachrichten werden nicht aufbewahrt",
@@ -142,6 +144,22 @@ export const words: PanelWords = {
   helpTitle: "Befehle und Tasten",
   emptyRoom: "Noch keine Nachrichten. Schreib etwas oder teile diesen Link:",
   notPrivate: "Räume sind nicht privat: Alle in diesem Chat können sie lesen.",
+  privateRoom: "Privater Raum",
+  newPrivateRoom: "Neuer privater Raum",
+  privately: "privat",
+  roomLink: "Link zum Raum",
+  roomLinkHint: "Wer diesen Link hat, kann hier lesen und schreiben. Zurücknehmen lässt er sich " +
+    "nicht. Der Server kann die Nachrichten nicht lesen.",
+  share: "Teilen",
+  roomLabel: "Name in deiner Liste",
+  emptyPrivateRoom: "Noch keine Nachrichten. Schreib etwas oder teile den Link.",
+  linkIncomplete:
+    "Dieser Link ist unvollständig. Bitte um den ganzen Link, bis zum letzten Zeichen.",
+  needsHttps: "Private Räume brauchen https.",
+  unverified: "Diese Nachricht lässt sich nicht prüfen",
+  searchedHere: "Der Server kann diesen Raum nicht durchsuchen. Nur geladene Nachrichten wurden " +
+    "durchsucht.",
+  takeAlong: "Private Räume, die mitkommen:",
   newSince: (time) => time === "" ? "Neu" : `Neu seit ${time}`,
   newAbove: (count, isMore, since) =>
     `${isMore ? "Mehr als " : ""}${number(count)} neue${since && ` seit ${since}`} · Hinspringen`,
@@ -234,12 +252,15 @@ export const words: PanelWords = {
       "gesendet ist.",
     origin_denied: "Die Adresse dieser Seite ist hier nicht erlaubt. " +
       "Wer den Chat betreibt, kann sie in ALLOWED_ORIGINS eintragen.",
+    private_too_long: "Nachrichten in privaten Räumen können bis zu 2.900 Bytes haben.",
     query_invalid: "Gib höchstens 10 Wörter ein, und nach from: und in: gültige Namen.",
     rate_limited: (problem) =>
       `${tooOften[problem.re ?? ""] ?? "Zu viele Anfragen"}. ${retry(problem)}`,
     rename_offline: "Du kannst deinen Namen ändern, sobald du wieder online bist.",
     search_off: "Die Suche ist in diesem Chat ausgeschaltet.",
     storage_full: "Der Speicher dieses Chats ist voll. Bitte den Betreiber, Platz zu schaffen.",
+    edit_not_loaded:
+      "Blättere nach oben, bis die Nachricht geladen ist, und versuch es noch einmal.",
     edits_exhausted: "Diese Nachricht wurde schon 20-mal bearbeitet, öfter geht es nicht.",
     forbidden: "Du kannst nur deine eigenen Nachrichten ändern.",
     not_found: "Diese Nachricht gibt es nicht mehr.",

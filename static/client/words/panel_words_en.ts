@@ -93,6 +93,8 @@ export const words = {
   sendHint: "Enter to send",
   charactersLeft: (count: number) =>
     count >= 0 ? `${number(count)} left` : `${number(-count)} over the limit`,
+  bytesLeft: (count: number) =>
+    count >= 0 ? `${number(count)} bytes left` : `${number(-count)} bytes too long`,
   loadingOlder: "Loading older messages…",
   loading: "Loading messages…",
   pruned: "Older messages are no longer kept",
@@ -143,6 +145,20 @@ export const words = {
   helpTitle: "Commands and shortcuts",
   emptyRoom: "No messages yet. Say something, or share this link:",
   notPrivate: "Rooms aren't private: anyone in this chat can read them.",
+  privateRoom: "Private room",
+  newPrivateRoom: "New private room",
+  privately: "private",
+  roomLink: "Room link",
+  roomLinkHint: "Anyone with this link can read and write here, and it can't be taken back. " +
+    "The server can't read the messages.",
+  share: "Share",
+  roomLabel: "Name in your list",
+  emptyPrivateRoom: "No messages yet. Say something, or share the link.",
+  linkIncomplete: "This link is incomplete. Ask for the whole link, to its last character.",
+  needsHttps: "Private rooms need https.",
+  unverified: "This message can't be verified",
+  searchedHere: "The server can't search this room. Only loaded messages were searched.",
+  takeAlong: "Private rooms to take along:",
   newSince: (time: string) => time === "" ? "New" : `New since ${time}`,
   newAbove: (count: number, isMore: boolean, since: string) =>
     `${isMore ? "More than " : ""}${number(count)} new${since && ` since ${since}`} · Jump`,
@@ -228,12 +244,14 @@ export const words = {
     not_saved: "This browser's storage is full. Keep this tab open until the message is sent.",
     origin_denied: "This page's address isn't allowed here. " +
       "Ask whoever runs the chat to add it to ALLOWED_ORIGINS.",
+    private_too_long: "Messages in private rooms can have up to 2,900 bytes.",
     query_invalid: "Type up to 10 words. After from: and in:, use valid names.",
     rate_limited: (problem) =>
       `${tooOften[problem.re ?? ""] ?? "Too many requests"}. ${retry(problem)}`,
     rename_offline: "You can change your name when you're back online.",
     search_off: "Search is turned off in this chat.",
     storage_full: "This chat's storage is full. Its operator must free up space.",
+    edit_not_loaded: "Scroll up until the message has loaded, then try again.",
     edits_exhausted: "This message has been edited 20 times, the maximum.",
     forbidden: "You can change only your own messages.",
     not_found: "This message no longer exists.",

@@ -115,7 +115,7 @@ export class TestChat {
   readonly #browser: Browser;
   readonly #contexts: BrowserContext[] = [];
   /** The server's folder; absent if the server is shared. */
-  readonly #dir: string | undefined;
+  readonly dir: string | undefined;
   readonly #env: Record<string, string>;
   readonly #host: string;
   readonly #locale: string;
@@ -137,7 +137,7 @@ export class TestChat {
     }: TestChatOptions,
   ) {
     this.#browser = browser;
-    this.#dir = dir;
+    this.dir = dir;
     this.#env = env;
     this.#host = host;
     this.#locale = locale;
@@ -203,22 +203,22 @@ export class TestChat {
 
   /** Ends the server without warning. */
   async killServer(): Promise<void> {
-    if (this.#dir === undefined) throw new Error("Other tests share this server");
+    if (this.dir === undefined) throw new Error("Other tests share this server");
     await this.server.end("SIGKILL");
   }
 
   /** Starts the ended server again, on the same port and folder. */
   async startServer(env: Record<string, string> = this.#env): Promise<void> {
-    if (this.#dir === undefined) throw new Error("Other tests share this server");
-    this.server = await startServer(this.#dir, { port: this.server.port, env });
+    if (this.dir === undefined) throw new Error("Other tests share this server");
+    this.server = await startServer(this.dir, { port: this.server.port, env });
   }
 
   async close(): Promise<void> {
     await Promise.all(this.#contexts.map((context) => context.close()));
-    if (this.#dir === undefined) return;
+    if (this.dir === undefined) return;
     // The test may have ended it already.
     await this.server.end().catch(() => {});
-    await Deno.remove(this.#dir, { recursive: true });
+    await Deno.remove(this.dir, { recursive: true });
   }
 }
 

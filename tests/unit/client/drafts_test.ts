@@ -1,7 +1,8 @@
 // Drafts in the storage.
 
 import { assertEquals } from "@std/assert";
-import { loadDraft, pruneDrafts, saveDraft } from "../../../static/client/state/drafts.ts";
+import { pruneDrafts } from "../../../static/client/state/draft_pruning.ts";
+import { loadDraft, saveDraft } from "../../../static/client/state/drafts.ts";
 import { memoryStorage } from "../../../static/client/state/storage.ts";
 
 Deno.test("saveDraft() stores one room's draft and leaves the others alone", () => {

@@ -1,0 +1,71 @@
+// The part of the page that loads with the first private room: its keys, and the dialog of its link.
+
+import { addressOf, roomInAddress } from "./address.ts";
+import { randomId } from "./browser.ts";
+import type { ChatClient } from "./state/chat_client.ts";
+import { PrivateRooms } from "./state/private_rooms.ts";
+import type { Profile } from "./state/profile.ts";
+import type { KeyValue } from "./state/storage.ts";
+import { copyButton } from "./views/copying.ts";
+import { button, element } from "./views/dom.ts";
+import { panels, panelWords } from "./words/language.ts";
+// The page has these already. Named here, they stay in one file with the rest that it loads first.
+import "./views/keyed_list.ts";
+import "./views/line_rows.ts";
+import "./views/message_view.ts";
+
+const labelMaxLength = 60;
+
+/** Loads the private rooms of this browser once, and adds the one of a link. */
+export async function loadRooms(
+  chat: ChatClient,
+  storage: KeyValue,
+  { token }: Profile,
+  secret?: string,
+): Promise<PrivateRooms> {
+  const { privateRoom } = await panelWords();
+  const rooms = chat.privateRooms instanceof PrivateRooms
+    ? chat.privateRooms
+    : await PrivateRooms.load(chat, storage, token, privateRoom);
+  if (secret !== undefined) await rooms.add(secret, roomInAddress());
+  return rooms;
+}
+
+/** Makes a private room, and returns its name. */
+export async function createRoom(rooms: PrivateRooms): Promise<string | undefined> {
+  return await rooms.add(randomId(32));
+}
+
+/** Returns the content of the dialog about a room: its label in this browser, and its link. */
+export function roomSection(rooms: PrivateRooms, room: string, redraw: () => void): HTMLElement[] {
+  const { secret, label } = rooms.stored.get(room) ?? { secret: "", label: "" };
+  const name = element("input", { id: "room-label", value: label, maxlength: labelMaxLength });
+  name.addEventListener("change", () => {
+    rooms.rename(room, name.value.trim() || label);
+    redraw();
+  });
+  const url = `${location.origin}${addressOf(room)}#${secret}`;
+  const link = element("input", { readonly: true, value: url, "aria-label": panels.roomLink });
+  link.addEventListener("focus", () => link.select());
+  const share = () => void navigator.share({ url }).catch(() => {});
+  return [
+    element(
+      "section",
+      {},
+      element("label", { for: name.id }, panels.roomLabel),
+      element("div", { class: "line" }, name),
+    ),
+    element(
+      "section",
+      {},
+      element("p", { class: "hint" }, panels.roomLinkHint),
+      element(
+        "div",
+        { class: "line" },
+        link,
+        copyButton(() => url, "second"),
+        "share" in navigator && button(panels.share, share, { class: "second" }),
+      ),
+    ),
+  ];
+}

@@ -1,0 +1,350 @@
+// The private rooms of this browser: keeps their keys and local names, seals what is sent to them, and
+// opens what arrives. docs/private-rooms.md has the rules. Pure.
+
+import { privateBytesLeft } from "../../../app/protocol/sealed.ts";
+import { isPrivateRoom } from "../../../app/protocol/text.ts";
+import type { EditPush, EntryPush, ErrorCode, Push } from "../../../app/protocol/wire.ts";
+import type { ChatClient, PrivateTexts, SentCommand } from "./chat_client.ts";
+import { isSnapshot } from "./message.ts";
+import type { Message, Snapshot } from "./message.ts";
+import { roomLabels } from "./open_rooms.ts";
+import type { Problem } from "./problem.ts";
+import type { Room } from "./room.ts";
+import { deriveRoom, memberOf, open, seal } from "./sealing.ts";
+import type { RoomKey, SealedContent } from "./sealing.ts";
+import { readFields, snapshotPrefix, writeJson } from "./storage.ts";
+import type { KeyValue } from "./storage.ts";
+
+/** A private room as this browser stores it. */
+export interface StoredRoom {
+  /** The key, as in the room's link. */
+  readonly secret: string;
+  /** What this browser calls the room. */
+  readonly label: string;
+}
+
+/** What the page remembers of a message, to judge later entries by (S8). */
+interface Known {
+  readonly member: string;
+  readonly nonce: string;
+  /** The lowest offset; `Infinity` until an own message is in the log. */
+  readonly offset: number;
+  /** The highest revision. */
+  readonly revision: number;
+  /** Nonce of the message that it answers, or empty. */
+  readonly answered: string;
+}
+
+/** A change of a loaded message that no entry makes by itself. */
+interface Change {
+  readonly room: string;
+  readonly offset: number;
+  readonly fields: Partial<Message>;
+  /** The entry that must have amended the message last; any if absent. */
+  readonly amended?: number;
+  /** The message that it must be; any if absent. */
+  readonly of?: Known;
+}
+
+/** What the log has of a message, and what opening it adds. */
+type Sealed = Pick<Message, "member" | "nonce" | "offset" | "editedAt" | "reply" | "text">;
+type Opened = Pick<Message, "sealed" | "answered" | "isUnverified"> & { readonly text?: string };
+
+const storageKey = "parley.private";
+/** How many messages of a room are remembered. */
+const knownMax = 10_000;
+
+/** The private rooms of a page. */
+export class PrivateRooms implements PrivateTexts {
+  readonly #chat: ChatClient;
+  readonly #storage: KeyValue;
+  /** The id of this member, computed from its token: the server could name another (S6). */
+  readonly #member: string;
+  /** What a room is called at first. */
+  readonly #defaultLabel: string;
+  readonly #keys = new Map<string, RoomKey>();
+  /** What is known of the messages of each room, by author and nonce, and by offset. */
+  readonly #known = new Map<string, Map<string | number, Known>>();
+  readonly #kept = new Map<string, Snapshot>();
+  /** Opens frames one after another. */
+  #queue = Promise.resolve();
+  #queueLength = 0;
+  /** Counts connections, so that nothing of one is passed on to the next. */
+  #connection = 0;
+
+  private constructor(chat: ChatClient, storage: KeyValue, member: string, defaultLabel: string) {
+    this.#chat = chat;
+    this.#storage = storage;
+    this.#member = member;
+    this.#defaultLabel = defaultLabel;
+  }
+
+  /** Loads the stored rooms, and lets `chat` open private rooms. */
+  static async load(
+    chat: ChatClient,
+    storage: KeyValue,
+    token: string,
+    defaultLabel: string,
+  ): Promise<PrivateRooms> {
+    // Without cryptography, on plain http, no room has a key.
+    const member = await memberOf(token).catch(() => "");
+    const rooms = new PrivateRooms(chat, storage, member, defaultLabel);
+    for (const [name, { secret, label }] of rooms.stored) {
+      if (await rooms.#addKey(secret, name) === undefined) continue;
+      roomLabels.set(name, label);
+      await rooms.#openKept(name);
+    }
+    return chat.privateRooms = rooms;
+  }
+
+  /** The stored rooms by name. */
+  get stored(): ReadonlyMap<string, StoredRoom> {
+    const entries = Object.entries(
+      readFields<Record<string, Partial<StoredRoom>>>(this.#storage, storageKey),
+    );
+    return new Map(entries.map(([name, value]) => {
+      const { secret, label } = Object(value);
+      return [name, { secret: String(secret), label: String(label) }];
+    }));
+  }
+
+  hasKey(room: string): boolean {
+    return this.#keys.has(room);
+  }
+
+  /** Stores a key. Returns its room; `undefined` if it is no key, or not that of `room`. */
+  async add(secret: string, room?: string): Promise<string | undefined> {
+    const name = await this.#addKey(secret, room);
+    if (name !== undefined && !this.stored.has(name)) {
+      const taken = [...this.stored.values()].map(({ label }) => label);
+      let label = this.#defaultLabel;
+      for (let i = 2; taken.includes(label); i++) label = `${this.#defaultLabel} ${i}`;
+      this.#store(name, { secret, label });
+    }
+    return name;
+  }
+
+  /** Changes what this browser calls a room. */
+  rename(name: string, label: string): void {
+    const room = this.stored.get(name);
+    if (room !== undefined) this.#store(name, { ...room, label });
+  }
+
+  /** Starts a room from its kept messages, if nothing is loaded yet. */
+  prepare(room: Room): void {
+    const { name } = room;
+    // A room without a key has a label, too.
+    if (isPrivateRoom(name) && !this.hasKey(name)) roomLabels.set(name, this.#defaultLabel);
+    const snapshot = this.#kept.get(name);
+    if (snapshot === undefined) return;
+    room.restore(snapshot);
+    // As with other snapshots, all of it counts as read without a stored read offset.
+    if (room.readOffset === 0) room.markRead();
+  }
+
+  receive(pushes: readonly Push[]): void {
+    const isPrivate = (push: Push) => "room" in push && isPrivateRoom(String(push.room));
+    if (this.#queueLength === 0 && !pushes.some(isPrivate)) return this.#chat.deliver(pushes);
+    const connection = this.#connection;
+    this.#queueLength++;
+    const open = async () => {
+      const changes: Change[] = [];
+      const opened: Push[] = [];
+      for (const push of pushes) {
+        opened.push(isPrivate(push) ? await this.#openPush(push, changes) : push);
+      }
+      if (connection !== this.#connection) return;
+      this.#chat.deliver(opened);
+      for (const change of changes) this.#apply(change);
+    };
+    this.#queue = this.#queue.then(open)
+      .catch(() => this.#chat.connection.abort("invalid push"))
+      .finally(() => this.#queueLength--);
+  }
+
+  /** Passes nothing on to a private room without a key. */
+  send(command: SentCommand, pass: (command: SentCommand) => void): void {
+    const { type, room = "", rooms, text, nonce = "" } = command;
+    const isUsable = (room: string) => !isPrivateRoom(room) || this.#keys.has(room);
+    if (rooms !== undefined) {
+      return pass({ ...command, rooms: rooms.filter(({ room }) => isUsable(room)) });
+    }
+    if (!isUsable(room)) return;
+    const key = this.#keys.get(room);
+    if (key === undefined || text === undefined) return pass(command);
+    const connection = this.#connection;
+    void this.#seal(key, type, nonce, text).then((sealed) => {
+      if (connection !== this.#connection) return;
+      if (typeof sealed === "string") return pass({ ...command, text: sealed });
+      // A code of the page's own is final, as any that the client doesn't know.
+      const code = sealed.code as ErrorCode;
+      this.#chat.deliver([{ ...sealed, type: "error", re: type, room, nonce, code }]);
+    });
+  }
+
+  reset(): void {
+    this.#connection++;
+  }
+
+  /** Seals the text of an entry in the outbox. Returns a problem if it can't. */
+  async #seal(key: RoomKey, type: string, nonce: string, text: string): Promise<string | Problem> {
+    const { room } = key;
+    const item = this.#chat.outbox.messagesIn(room).find((item) => item.nonce === nonce);
+    const member = this.#member;
+    const isEdit = type === "edit";
+    const target = isEdit ? item?.target ?? "" : nonce;
+    const known = this.#known.get(room)?.get(`${member} ${target}`);
+    if (isEdit && known === undefined) return { code: "edit_not_loaded", message: "" };
+    if (privateBytesLeft(text) < 0) return { code: "private_too_long", message: "" };
+    const answered = (isEdit ? known?.answered : item?.answered) ?? "";
+    const revision = isEdit ? (known?.revision ?? 0) + 1 : 0;
+    if (known === undefined) {
+      this.#remember(room, { member, nonce, offset: Infinity, revision, answered });
+    }
+    return await seal(key, { room, member, nonce: target }, { revision, answered, text });
+  }
+
+  async #openPush(push: Push, changes: Change[]): Promise<Push> {
+    switch (push.type) {
+      case "room":
+      case "history": {
+        const messages: EntryPush[] = [];
+        for (const entry of push.messages) {
+          messages.push(await this.#openEntry(push.room, entry, changes));
+        }
+        // Private rooms have no title, whatever the server says.
+        return { ...push, messages, ...(push.type === "room" && { title: "" }) };
+      }
+      case "message":
+      case "edit":
+      case "title":
+        return await this.#openEntry(push.room, push, changes);
+      default:
+        return push;
+    }
+  }
+
+  async #openEntry(room: string, entry: EntryPush, changes: Change[]): Promise<EntryPush> {
+    switch (entry.type) {
+      case "message": {
+        const { text: _, ...rest } = entry;
+        return { ...rest, ...await this.#openMessage(room, entry, changes) };
+      }
+      case "edit":
+        return await this.#openEdit(room, entry, changes);
+      case "title":
+        return { ...entry, text: "" };
+      default:
+        return entry;
+    }
+  }
+
+  /** Opens the text of a message, which can be that of its last edit. */
+  async #openMessage(room: string, message: Sealed, changes: Change[]): Promise<Opened> {
+    const { member, nonce, offset, text: sealed, editedAt, reply } = message;
+    const known = this.#known.get(room)?.get(`${member} ${nonce}`);
+    const content = await this.#open(room, member, nonce, sealed);
+    const { answered = "" } = content ?? {};
+    const revision = Math.max(known?.revision ?? 0, content?.revision ?? 0);
+    const isRepeated = known !== undefined && known.offset < offset;
+    if (!isRepeated) {
+      this.#remember(room, { member, nonce, offset, revision, answered });
+      if (known !== undefined && known.offset > offset) {
+        changes.push({ room, offset: known.offset, fields: unverified });
+      }
+    }
+    if (sealed === undefined) return {};
+    const isValid = content !== undefined && !isRepeated && content.revision === revision &&
+      (revision === 0) === (editedAt === undefined) && (answered === "") === (reply === undefined);
+    return isValid ? { text: content.text, sealed, answered } : { sealed, isUnverified: true };
+  }
+
+  /** Decides what an edit makes of its message, which gets no text from the edit itself. */
+  async #openEdit(room: string, edit: EditPush, changes: Change[]): Promise<EditPush> {
+    const { offset: amended, target: offset, text: sealed, ...rest } = edit;
+    const known = this.#known.get(room)?.get(offset);
+    // Without its message, an edit changes nothing.
+    if (sealed === undefined || known === undefined) {
+      return { ...rest, offset: amended, target: offset };
+    }
+    const { member, nonce } = known;
+    const content = await this.#open(room, member, nonce, sealed);
+    const isValid = content !== undefined && content.revision >= Math.max(1, known.revision) &&
+      (content.answered === "") === (known.answered === "");
+    if (isValid) this.#remember(room, { ...known, revision: content.revision });
+    const fields = isValid
+      ? { text: content.text, answered: content.answered, isUnverified: undefined }
+      : unverified;
+    changes.push({ room, offset, amended, of: known, fields: { ...fields, sealed } });
+    return { ...edit, text: "" };
+  }
+
+  async #open(
+    room: string,
+    member: string,
+    nonce: string,
+    sealed: string | undefined,
+  ): Promise<SealedContent | undefined> {
+    const key = this.#keys.get(room);
+    if (key === undefined || sealed === undefined) return undefined;
+    return await open(key, { room, member, nonce }, String(sealed));
+  }
+
+  #remember(room: string, known: Known): void {
+    const all = this.#known.get(room) ?? new Map<string | number, Known>();
+    this.#known.set(room, all);
+    all.set(`${known.member} ${known.nonce}`, known);
+    all.set(known.offset, known);
+    for (const key of all.keys()) {
+      if (all.size <= 2 * knownMax) break;
+      all.delete(key);
+    }
+  }
+
+  #apply({ room: name, offset, amended, of, fields }: Change): void {
+    const room = this.#chat.rooms.get(name);
+    if (room === undefined) return;
+    const change = (messages: readonly Message[]) =>
+      messages.map((message) => {
+        if (message.offset !== offset || (amended ?? message.amended) !== message.amended) {
+          return message;
+        }
+        // The server could have shown another message at this offset before.
+        const isOther = of && (message.member !== of.member || message.nonce !== of.nonce);
+        return { ...message, ...isOther ? unverified : fields };
+      });
+    room.messages = change(room.messages);
+    if (room.window) room.window = { ...room.window, messages: change(room.window.messages) };
+    room.revision++;
+  }
+
+  async #addKey(secret: string, room: string | undefined): Promise<string | undefined> {
+    const key = await deriveRoom(secret).catch(() => undefined);
+    if (key === undefined || room !== undefined && room !== key.room) return undefined;
+    this.#keys.set(key.room, key);
+    return key.room;
+  }
+
+  #store(name: string, room: StoredRoom): void {
+    const rooms = new Map(this.stored).set(name, room);
+    writeJson(this.#storage, storageKey, Object.fromEntries(rooms));
+    roomLabels.set(name, room.label);
+  }
+
+  /** Opens the messages that the last visit kept sealed. */
+  async #openKept(room: string): Promise<void> {
+    const { sealed: messages, ...kept } = readFields<Snapshot & { readonly sealed: unknown }>(
+      this.#storage,
+      snapshotPrefix + room,
+    );
+    const snapshot = { ...kept, messages };
+    if (!isSnapshot(snapshot)) return;
+    const opened: Message[] = [];
+    for (const { text, ...message } of snapshot.messages) {
+      opened.push({ ...message, ...await this.#openMessage(room, { ...message, text }, []) });
+    }
+    this.#kept.set(room, { ...snapshot, messages: opened });
+  }
+}
+
+const unverified = { text: undefined, isUnverified: true } as const;

@@ -1,0 +1,52 @@
+// Where private rooms show in the page: a button that makes one, another for the link of the current
+// one, and no composer without a key. Loads the rest on demand.
+
+import { isPrivateRoom } from "../../../app/protocol/text.ts";
+import { storageOf } from "../browser.ts";
+import { load } from "../load.ts";
+import type { Page } from "../page.ts";
+import type { Room } from "../state/room.ts";
+import { panels, words } from "../words/language.ts";
+import { button, byId } from "./dom.ts";
+
+/** Mounts both buttons. Plain http has no cryptography, and so no private rooms. */
+export function mountPrivateRooms(
+  page: Page,
+  open: (title: string, ...content: readonly Node[]) => void,
+) {
+  const { chat, complain } = page;
+  const withRooms = async () => {
+    const { loadRooms, ...module } = await load(() => import("../private.ts"));
+    return { ...module, rooms: await loadRooms(chat, storageOf("localStorage"), page.profile) };
+  };
+  const openRoom = async (name: string) => {
+    const { rooms, roomSection } = await withRooms();
+    open(panels.roomLink, ...roomSection(rooms, name, page.redraw));
+  };
+  const create = async () => {
+    const { rooms, createRoom } = await withRooms();
+    const name = await createRoom(rooms);
+    if (name === undefined) return;
+    page.openRoom(name);
+    if (page.room?.name === name) await openRoom(name);
+  };
+  const fail = () => complain(() => words.loadFailed);
+  const openCurrent = () => void openRoom(page.room?.name ?? "").catch(fail);
+  const link = button(panels.roomLink, openCurrent, { class: "link" });
+  byId<"button">("people-toggle").before(link);
+  if (globalThis.crypto.subtle !== undefined) {
+    byId<"button">("all-rooms").after(
+      button(panels.newPrivateRoom, () => void create().catch(fail), { class: "act" }),
+    );
+  }
+  return {
+    /** Opens the label and the link of the current room. */
+    openRoom: openCurrent,
+    /** Draws what depends on the current room. */
+    update({ name }: Room): void {
+      const hasKey = chat.privateRooms?.hasKey(name) ?? false;
+      link.hidden = !hasKey;
+      byId<"form">("composer").hidden = isPrivateRoom(name) && !hasKey;
+    },
+  };
+}

@@ -1,0 +1,274 @@
+// Private rooms of a page: what it sends, and what it makes of what a hostile server pushes.
+
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { isSealed } from "../../../app/protocol/sealed.ts";
+import type { EntryPush } from "../../../app/protocol/wire.ts";
+import { editMessage } from "../../../static/client/state/amending.ts";
+import { PrivateRooms } from "../../../static/client/state/private_rooms.ts";
+import type { Room } from "../../../static/client/state/room.ts";
+import { deriveRoom, memberOf, open, seal } from "../../../static/client/state/sealing.ts";
+import { saveSnapshots } from "../../../static/client/state/snapshot_writer.ts";
+import { restoreSnapshot } from "../../../static/client/state/snapshots.ts";
+import { memoryStorage } from "../../../static/client/state/storage.ts";
+import type { KeyValue } from "../../../static/client/state/storage.ts";
+import { message, Page, room as roomPush, welcome } from "../../support/page_harness.ts";
+import { until } from "../../support/waiting.ts";
+
+const secret = "S".repeat(43);
+const derived = await deriveRoom(secret);
+assert(derived !== undefined);
+const key = derived;
+const token = "t".repeat(43);
+const [me, ben] = await Promise.all([memberOf(token), memberOf("b".repeat(43))]);
+
+/** A page in the lobby and in a private room, whose pushes are chosen by a hostile server. */
+class PrivatePage extends Page {
+  readonly rooms: Promise<PrivateRooms>;
+
+  constructor(shared?: KeyValue) {
+    super(shared);
+    this.rooms = PrivateRooms.load(this.chat, this.shared, token, "Private room");
+  }
+
+  async enter(): Promise<this> {
+    await (await this.rooms).add(secret);
+    this.chat.openRoom(key.room);
+    this.signIn();
+    this.socket.push({ ...welcome(), member: me }, roomPush(0));
+    await this.push(roomPush(0, { room: key.room }));
+    return this;
+  }
+
+  get room(): Room {
+    const room = this.chat.rooms.get(key.room);
+    assert(room !== undefined);
+    return room;
+  }
+
+  /** Pushes entries, and waits until they are open. */
+  async push(...pushes: Parameters<Page["socket"]["push"]>): Promise<void> {
+    this.socket.push(...pushes);
+    // The lobby's pushes wait for those before them.
+    const { roster } = this.chat.rooms.get("lobby") ?? {};
+    const typing = [`typist-${Math.random()}`];
+    this.socket.push({ type: "typing", room: "lobby", usernames: typing });
+    await until(() => roster?.typing[0] === typing[0]);
+  }
+
+  /** Returns the next command with a text, and the commands before it. */
+  async sent(): Promise<Record<string, unknown>> {
+    await until(() => this.socket.sent.some(({ text }) => text !== undefined));
+    return this.socket.take().find(({ text }) => text !== undefined) ?? {};
+  }
+
+  /** What the room shows. */
+  get shown(): (string | undefined)[] {
+    return this.room.messages.map(({ text, isUnverified }) => isUnverified ? "unverified" : text);
+  }
+}
+
+/** Returns a message of Ben's, sealed as his page does. */
+async function fromBen(offset: number, text: string, more: Parameters<typeof message>[1] = {}) {
+  const nonce = more.nonce ?? `b${offset}`;
+  const place = { room: key.room, member: ben, nonce };
+  const sealed = await seal(key, place, { revision: 0, answered: "", text });
+  return message(offset, { room: key.room, member: ben, nonce, text: sealed, ...more });
+}
+
+/** Returns an edit of one of Ben's messages. */
+async function editByBen(offset: number, target: number, text: string, revision: number) {
+  const place = { room: key.room, member: ben, nonce: `b${target}` };
+  const sealed = await seal(key, place, { revision, answered: "", text });
+  return {
+    ...message(offset, { room: key.room, member: ben }),
+    type: "edit",
+    target,
+    text: sealed,
+  } as EntryPush;
+}
+
+Deno.test("PrivateRooms seals messages, answers and edits with the member it computed [S4] [S6]", async () => {
+  const page = await new PrivatePage().enter();
+  page.chat.send(key.room, "Good morning");
+  const first = await page.sent();
+  assert(isSealed(String(first.text)));
+  const place = { room: key.room, member: me, nonce: String(first.nonce) };
+  const content = { revision: 0, answered: "", text: "Good morning" };
+  assertEquals(await open(key, place, String(first.text)), content);
+  const push = { room: key.room, member: me, nonce: place.nonce, text: String(first.text) };
+  await page.push(message(1, push));
+  assertEquals(page.shown, ["Good morning"]);
+
+  page.chat.send(key.room, "And you?", { reply: 1, answered: place.nonce });
+  const second = await page.sent();
+  const answer = { ...place, nonce: String(second.nonce) };
+  assertEquals((await open(key, answer, String(second.text)))?.answered, place.nonce);
+  await page.push({ type: "ack", room: key.room, nonce: answer.nonce, offset: 2 });
+
+  const [message1] = page.room.messages;
+  assert(message1 !== undefined);
+  editMessage(page.chat, page.room, message1, "Good evening");
+  const edit = await page.sent();
+  const revised = { revision: 1, answered: "", text: "Good evening" };
+  assertEquals(await open(key, place, String(edit.text)), revised);
+  assertEquals([edit.type, edit.offset], ["edit", 1]);
+});
+
+Deno.test("PrivateRooms sends nothing in the clear, and nothing to a room without its key [S3]", async () => {
+  const page = await new PrivatePage().enter();
+  page.chat.openRoom("p-without-key");
+  page.chat.openRoom(`p-${"a".repeat(30)}`);
+  assertEquals(await (await page.rooms).add("B".repeat(43), `p-${"a".repeat(30)}`), undefined);
+  for (const room of ["p-without-key", key.room]) {
+    page.chat.send(room, "Good morning");
+    page.chat.post(room, { type: "title", text: "Good morning" });
+  }
+  await page.sent();
+  await page.push({ type: "typing", room: key.room, usernames: [] });
+  page.socket.events.onClose(1006, "");
+  page.time.pass(30_000);
+  page.socket.events.onOpen();
+  page.socket.push(welcome());
+  await page.push(roomPush(0), roomPush(0, { room: key.room }));
+  const frames = JSON.stringify(page.sockets.map(({ sent }) => sent));
+  assert(frames.includes(key.room));
+  for (const secretText of ["morning", "p-without-key", "p-aaa", secret]) {
+    assert(!frames.includes(secretText), secretText);
+  }
+});
+
+Deno.test("PrivateRooms opens messages, edits and pages of history [S7]", async () => {
+  const page = await new PrivatePage().enter();
+  await page.push(await fromBen(1, "one"), await fromBen(2, "two"));
+  await page.push(await editByBen(3, 1, "one, edited", 1));
+  assertEquals(page.shown, ["one, edited", "two"]);
+  assertEquals(page.room.messages[0]?.amended, 3);
+  assertEquals(page.reported, ["1 false", "2 false"]);
+});
+
+Deno.test("PrivateRooms never shows a text that the server altered or misplaced [S5] [S7]", async () => {
+  const [one, two] = [await fromBen(1, "one"), await fromBen(2, "two")];
+  const swapped = { ...one, text: two.text ?? "" };
+  const altered = `${one.text?.slice(0, 40)}${one.text?.[40] === "A" ? "B" : "A"}${
+    one.text?.slice(41)
+  }`;
+  const place = { room: key.room, member: ben, nonce: "b1" };
+  const edited = await seal(key, place, { revision: 1, answered: "", text: "edited" });
+  const answer = await seal(key, place, { revision: 0, answered: "n1", text: "yes" });
+  const unclean = await seal(key, place, { revision: 0, answered: "", text: "a\u0007b" });
+  const cases: [what: string, push: EntryPush][] = [
+    ["swapped", swapped],
+    ["another author", { ...one, member: me }],
+    ["another nonce", { ...one, nonce: "b9" }],
+    ["altered", { ...one, text: altered }],
+    ["truncated", { ...one, text: one.text?.slice(0, 100) ?? "" }],
+    ["in the clear", { ...one, text: "one" }],
+    ["an edit as a message", { ...one, text: edited }],
+    ["a message as an edit", { ...one, editedAt: 5 }],
+    ["an answer without its message", { ...one, text: answer }],
+    ["an answer that is none", { ...one, reply: 7 }],
+    ["unclean", { ...one, text: unclean }],
+  ];
+  for (const [what, push] of cases) {
+    const page = await new PrivatePage().enter();
+    await page.push(push);
+    assertEquals(page.shown, ["unverified"], what);
+    await page.push({ ...two, offset: 2 });
+    assertEquals(page.shown, ["unverified", "two"], what);
+  }
+});
+
+Deno.test("PrivateRooms shows only the first of two equal messages [S8]", async () => {
+  const page = await new PrivatePage().enter();
+  const one = await fromBen(1, "yes");
+  await page.push(one, { ...one, offset: 2 });
+  assertEquals(page.shown, ["yes", "unverified"]);
+});
+
+Deno.test("PrivateRooms judges again when an older page has the first of two messages [S8]", async () => {
+  const page = await new PrivatePage().enter();
+  const late = await fromBen(3, "yes", { nonce: "b1" });
+  await page.push(roomPush(3, { room: key.room, messages: [late], recovered: false }));
+  assertEquals(page.shown, ["yes"]);
+  page.chat.loadOlder(key.room);
+  const messages = [await fromBen(1, "yes"), await fromBen(2, "no")];
+  await page.push({ type: "history", room: key.room, first: 1, head: 3, messages });
+  assertEquals(page.shown, ["yes", "no", "unverified"]);
+});
+
+Deno.test("PrivateRooms refuses an earlier revision, and an edit for another message [S8]", async () => {
+  const page = await new PrivatePage().enter();
+  await page.push(await fromBen(1, "one"), await editByBen(2, 1, "two", 2));
+  assertEquals(page.shown, ["two"]);
+  await page.push(await editByBen(3, 1, "one again", 1));
+  assertEquals(page.shown, ["unverified"]);
+  await page.push(await editByBen(4, 1, "three", 3));
+  assertEquals(page.shown, ["three"]);
+  const other = await fromBen(5, "Never");
+  await page.push(other, { ...await editByBen(6, 1, "four", 4), target: 5 } as EntryPush);
+  assertEquals(page.shown, ["three", "unverified"]);
+  // The server shows another message at the offset of one that is loaded, and an edit of that.
+  const hidden = await fromBen(1, "Pay Eve", { nonce: "b9" });
+  const edit = { ...await editByBen(7, 9, "Pay Eve now", 1), target: 1 } as EntryPush;
+  await page.push(hidden, edit);
+  assertEquals(page.shown, ["unverified", "unverified"]);
+});
+
+Deno.test("PrivateRooms opens nothing of a lost connection on the next one", async () => {
+  const page = await new PrivatePage().enter();
+  page.socket.push(await fromBen(1, "one"));
+  page.chat.send(key.room, "Good morning");
+  page.socket.events.onClose(1006, "");
+  page.time.pass(30_000);
+  page.socket.events.onOpen();
+  page.socket.push(welcome(), roomPush(0));
+  await page.push(roomPush(0, { room: key.room, recovered: true }));
+  assertEquals(page.shown, []);
+  const resent = await page.sent();
+  assertNotEquals(resent.text, undefined);
+});
+
+Deno.test("kept messages of a private room stay sealed, and open on the next visit [S8]", async () => {
+  const shared = memoryStorage();
+  const page = await new PrivatePage(shared).enter();
+  await page.push(await fromBen(1, "one"), await fromBen(2, "two"));
+  await page.push(await editByBen(3, 1, "one, edited", 2), { ...await fromBen(4, "gone") });
+  await page.push(
+    { ...message(5, { room: key.room, member: ben }), type: "delete", targets: [4] } as EntryPush,
+  );
+  saveSnapshots(shared, page.chat.rooms.values());
+  const stored = shared.getItem(`parley.last.${key.room}`) ?? "";
+  assert(!/one|two|gone/.test(stored));
+  const rooms = await new PrivatePage(shared).rooms;
+  const next = new PrivatePage(shared);
+  await next.rooms;
+  next.chat.openRoom(key.room);
+  restoreSnapshot(shared, next.room);
+  assertEquals(next.shown, []);
+  (await next.rooms).prepare(next.room);
+  assertEquals(next.shown, ["one, edited", "two", undefined]);
+  assertEquals(rooms.hasKey(key.room), true);
+  next.signIn();
+  await next.push(roomPush(5, { room: key.room, recovered: true, messages: [] }, 6));
+  await next.push(await editByBen(6, 1, "one", 1));
+  assertEquals(next.shown[0], "unverified");
+});
+
+Deno.test("PrivateRooms keeps keys and labels, and numbers the default label", async () => {
+  const page = await new PrivatePage().enter();
+  const rooms = await page.rooms;
+  const other = await rooms.add("A".repeat(43));
+  assertEquals([...rooms.stored.values()].map(({ label }) => label), [
+    "Private room",
+    "Private room 2",
+  ]);
+  rooms.rename(other ?? "", "Family");
+  const again = await new PrivatePage(page.shared).rooms;
+  assertEquals(again.stored.get(other ?? "")?.label, "Family");
+  assertEquals(await rooms.add("short"), undefined);
+});
+
+Deno.test("ChatClient opens no private room without PrivateRooms [S3]", () => {
+  const page = new Page().signIn();
+  assertEquals(page.chat.openRoom(key.room), false);
+});
