@@ -109,6 +109,7 @@ export function mountConversation(
     // Hidden, the log has no height.
     const shrunkBy = height && height - log.clientHeight;
     height = log.clientHeight;
+    readScroll();
     if (isAtEnd) goToEnd();
     else log.scrollTop += shrunkBy;
   }).observe(log);

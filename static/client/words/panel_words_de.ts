@@ -263,7 +263,10 @@ export const words: PanelWords = {
       "Blättere nach oben, bis die Nachricht geladen ist, und versuch es noch einmal.",
     edits_exhausted: "Diese Nachricht wurde schon 20-mal bearbeitet, öfter geht es nicht.",
     forbidden: "Du kannst nur deine eigenen Nachrichten ändern.",
-    not_found: "Diese Nachricht gibt es nicht mehr.",
+    not_found: ({ re }) =>
+      re === "title"
+        ? "Schreib erst eine Nachricht, dann kannst du dem Raum einen Titel geben."
+        : "Diese Nachricht gibt es nicht mehr.",
     title_invalid: "Titel haben 1 bis 60 sichtbare Zeichen.",
     rooms_full: "Die Höchstzahl an Räumen ist erreicht. Öffne einen, den es schon gibt.",
     server_full: "Der Server ist voll. Versuch es später noch einmal.",

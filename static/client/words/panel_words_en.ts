@@ -254,7 +254,10 @@ export const words = {
     edit_not_loaded: "Scroll up until the message has loaded, then try again.",
     edits_exhausted: "This message has been edited 20 times, the maximum.",
     forbidden: "You can change only your own messages.",
-    not_found: "This message no longer exists.",
+    not_found: ({ re }) =>
+      re === "title"
+        ? "Write a message before you give this room a title."
+        : "This message no longer exists.",
     title_invalid: "Titles have 1 to 60 visible characters.",
     rooms_full: "Room limit reached. Join an existing room.",
     server_full: "The server is full. Try again later.",
