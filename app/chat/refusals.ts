@@ -31,8 +31,15 @@ const sentences = {
   too_many_rooms: `You're in ${limits.roomsPerSession} rooms, the maximum. Leave one first`,
 };
 
+/** What is missing for commands that are not about a message. */
+const missing: Readonly<Record<string, string>> = {
+  lift: "This mute or ban has already ended",
+  title: "Write a message before you give this room a title",
+};
+
 export function refusal(about: About, code: keyof typeof sentences): ErrorPush {
-  return { type: "error", ...about, code, message: sentences[code] };
+  const message = code === "not_found" && missing[about.re] || sentences[code];
+  return { type: "error", ...about, code, message };
 }
 
 /** Too many wrong codes; `retryAfter` in ms. */

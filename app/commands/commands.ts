@@ -92,7 +92,7 @@ const commands = new Map<string, Command>([
   }],
   ["moderate", {
     operands: ["ACTION", "[OPERAND]", "[OPERAND]"],
-    usage: "list | lift ID | delete ROOM OFFSET | sweep MEMBER HOURS",
+    usage: "list | lift ID | delete ROOM OFFSET | sweep MEMBER_ID HOURS",
     async run(operands, config) {
       const command = moderatorCommandOf(operands);
       if (command === undefined) throw usageError("moderate");

@@ -5,8 +5,16 @@ import { randomName } from "../core/identity.ts";
 import type { Push, Sanction } from "../protocol/wire.ts";
 import { ask, serverUrl } from "./own_server.ts";
 
+/** A command of moderators. The server decodes it. */
+interface ShellCommand {
+  readonly type: string;
+  readonly [field: string]: unknown;
+}
+
+const memberId = /^[\w-]{16}$/;
+
 /** Returns the command that the server takes, or `undefined` if the operands are wrong. */
-export function moderatorCommandOf(operands: readonly string[]): object | undefined {
+export function moderatorCommandOf(operands: readonly string[]): ShellCommand | undefined {
   const [action, first = "", second = "", ...rest] = operands;
   const [one, two] = [Number(first), Number(second)];
   if (rest.length > 0) return undefined;
@@ -15,7 +23,7 @@ export function moderatorCommandOf(operands: readonly string[]): object | undefi
   if (action === "delete" && two > 0) {
     return { type: "delete", room: first, offset: two, nonce: randomName() };
   }
-  if (action === "sweep" && two > 0) {
+  if (action === "sweep" && memberId.test(first) && two > 0) {
     return { type: "sweep", member: first, seconds: Math.ceil(two * 3_600) };
   }
   return undefined;
@@ -26,7 +34,7 @@ export function moderatorCommandOf(operands: readonly string[]): object | undefi
  *
  * @throws {Error} If there is no code, the server cannot be reached, or it refuses.
  */
-export async function moderate(command: object, config: Config): Promise<string> {
+export async function moderate(command: ShellCommand, config: Config): Promise<string> {
   if (config.moderatorCode === "") {
     throw new Error("Cannot moderate: set MODERATOR_CODE to the code that the server has");
   }
@@ -41,6 +49,7 @@ export async function moderate(command: object, config: Config): Promise<string>
     case "error":
       throw new Error(`Cannot moderate: ${push.message}`);
     case "sanctions":
+      if (command.type === "sweep") return "Done\n";
       return push.sanctions.map(lineOf).join("") || "No sanctions\n";
     default:
       return "Done\n";

@@ -8,6 +8,11 @@ const { number, list, plural, people, duration, wait, dateTime } = formatsOf("de
 const others = (names: readonly string[]) => people(names, (count) => `und ${count} weitere`);
 const retry = (problem: Problem) => `Versuch es in ${wait(problem)} noch einmal.`;
 const banned = (until: number) => `Ein Moderator hat dich bis ${dateTime(until)} gesperrt.`;
+const missing: Readonly<Record<string, string>> = {
+  lift: "Diese Stummschaltung oder Sperre ist schon beendet.",
+  title: "Schreib erst eine Nachricht, dann kannst du dem Raum einen Titel geben.",
+};
+
 const tooOften: Readonly<Record<string, string>> = {
   rename: "Du hast deinen Namen zu oft geändert",
   title: "Der Titel wurde zu oft geändert",
@@ -263,10 +268,7 @@ export const words: PanelWords = {
       "Blättere nach oben, bis die Nachricht geladen ist, und versuch es noch einmal.",
     edits_exhausted: "Diese Nachricht wurde schon 20-mal bearbeitet, öfter geht es nicht.",
     forbidden: "Du kannst nur deine eigenen Nachrichten ändern.",
-    not_found: ({ re }) =>
-      re === "title"
-        ? "Schreib erst eine Nachricht, dann kannst du dem Raum einen Titel geben."
-        : "Diese Nachricht gibt es nicht mehr.",
+    not_found: ({ re = "" }) => missing[re] ?? "Diese Nachricht gibt es nicht mehr.",
     title_invalid: "Titel haben 1 bis 60 sichtbare Zeichen.",
     rooms_full: "Die Höchstzahl an Räumen ist erreicht. Öffne einen, den es schon gibt.",
     server_full: "Der Server ist voll. Versuch es später noch einmal.",

@@ -10,6 +10,11 @@ const { number, list, plural, people, duration, wait, dateTime } = formatsOf("en
 const others = (names: readonly string[]) => people(names, (count) => `and ${count} others`);
 const retry = (problem: Problem) => `Try again in ${wait(problem)}.`;
 const banned = (until: number) => `A moderator has banned you until ${dateTime(until)}.`;
+const missing: Readonly<Record<string, string>> = {
+  lift: "This mute or ban has already ended.",
+  title: "Write a message before you give this room a title.",
+};
+
 const tooOften: Readonly<Record<string, string>> = {
   rename: "You've changed your name too often",
   title: "The title was changed too often",
@@ -254,10 +259,7 @@ export const words = {
     edit_not_loaded: "Scroll up until the message has loaded, then try again.",
     edits_exhausted: "This message has been edited 20 times, the maximum.",
     forbidden: "You can change only your own messages.",
-    not_found: ({ re }) =>
-      re === "title"
-        ? "Write a message before you give this room a title."
-        : "This message no longer exists.",
+    not_found: ({ re = "" }) => missing[re] ?? "This message no longer exists.",
     title_invalid: "Titles have 1 to 60 visible characters.",
     rooms_full: "Room limit reached. Join an existing room.",
     server_full: "The server is full. Try again later.",

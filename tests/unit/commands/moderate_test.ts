@@ -24,7 +24,18 @@ Deno.test("moderatorCommandOf() reads the operands of each action", () => {
   });
   const { nonce, ...rest } = of("delete lobby 17") as Record<string, unknown>;
   assertEquals([typeof nonce, rest], ["string", { type: "delete", room: "lobby", offset: 17 }]);
-  for (const wrong of ["", "list 1", "lift", "lift x", "lift 1 2", "delete lobby", "sweep ada"]) {
+  for (
+    const wrong of [
+      "",
+      "list 1",
+      "lift",
+      "lift x",
+      "lift 1 2",
+      "delete lobby",
+      "sweep ada",
+      "sweep Ada 24",
+    ]
+  ) {
     assertEquals(of(wrong), undefined, wrong);
   }
 });
@@ -42,6 +53,8 @@ Deno.test("moderate() sends a command and the code to the server, and returns it
     await moderate({ type: "lift", id: 4 }, config),
     "3  ban  Eve m1 and 19 others on the network, until 2026-01-01T00:00:00.000Z, by Mona\n",
   );
+  const sweep = { type: "sweep", member: "coeT8TKFLCnzEsRt", seconds: 60 };
+  assertEquals(await moderate(sweep, config), "Done\n");
   hub.reply = { type: "error", re: "lift", code: "not_found", message: "It is gone" };
   const lift = { type: "lift", id: 5 };
   await assertRejects(() => moderate(lift, config), Error, "Cannot moderate: It is gone");
