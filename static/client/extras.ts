@@ -32,7 +32,7 @@ import type { Complaint } from "./words/language.ts";
 
 export { mountNamePrompt } from "./views/name_prompt.ts";
 
-/** Time that open tabs have to answer, and a reloading one to come back. */
+/** How long open tabs have to answer, and a reloading tab has to come back. */
 const rollCallMs = 4_000;
 const rollCallIntervalMs = 20_000;
 
@@ -99,7 +99,7 @@ export function mountExtras(
       privateRooms.update(room);
       permalinks.update(room);
     },
-    /** The conversation was drawn. */
+    /** Draws what depends on the drawn conversation. */
     afterConversation(room: Room): void {
       hiding.update();
       permalinks.mark(room);
@@ -110,7 +110,7 @@ export function mountExtras(
       if (unread !== drawnBadge) navigator.setAppBadge?.(unread).catch(() => {});
       drawnBadge = unread;
     },
-    /** The composer's text was sent. Returns whether it was an edit. */
+    /** Handles that the composer's text was sent. Returns whether it was an edit. */
     onSent(): boolean {
       if (writing.onSent()) return true;
       permalinks.leave();

@@ -45,7 +45,7 @@ const chat = new ChatClient({
   connection: connectionPorts,
   outbox: { store, now: Date.now, newNonce: () => randomId(12) },
   tab: randomId(12),
-  // Before the extras have loaded, nothing counts as a mention; it is counted again then.
+  // Until the extras have loaded, nothing counts as a mention. They recount.
   mentions: (text, reader) => extras?.conversationAids.formatter.mentions(text, reader) ?? false,
   onChange: drawSoon,
   onMessage({ name }, message, isMention) {
@@ -53,13 +53,13 @@ const chat = new ChatClient({
   },
   onDelete({ name }, offsets) {
     extras?.notifications.onDelete(name, offsets);
-    // The next snapshot could come too late.
+    // Don't leave the deleted text in the last snapshot.
     saveRoomSnapshots();
   },
 });
 
 let profile = loadProfile(shared, () => randomId(32));
-// Stored before the first hello, so that a lost answer doesn't lose the name.
+// Store the token before the first hello: if the reply is lost, the name still belongs to it.
 saveProfile(shared, profile);
 
 const readOffsets = loadReadOffsets(shared);
@@ -69,14 +69,14 @@ const hasPrivate = [roomInAddress(), ...openRooms].some(isPrivateRoom);
 const privateRooms = hasPrivate ? await loadPrivateRooms() : undefined;
 for (const name of openRooms) openRoom(name);
 let current = "";
-/** Why the room of the address is not shown, until the composer shows it. */
+/** Why the room of the address cannot be shown, until the composer shows that. */
 let complaint = goTo(roomInAddress());
 for (const room of chat.rooms.values()) {
   privateRooms?.prepare(room);
   restoreSnapshot(shared, room);
 }
 
-/** Whether another tab or this one gave the storage to another identity. */
+/** Whether this tab or another one has replaced the stored identity. */
 let isReplaced = false;
 let drawnSignIn: SignInState | undefined;
 let extras: Extras | undefined;
@@ -155,7 +155,7 @@ function draw(): void {
     extras?.update(room);
     conversation.update(room);
     extras?.afterConversation(room);
-    // Last, since drawing the conversation marks it read.
+    // Last, since drawing the conversation marks messages read.
     sidebars.update(room);
   }
   const { unread, isMore } = countUnread([...chat.rooms.values()]);
@@ -170,7 +170,7 @@ function drawSignIn(): void {
   const { signInState } = chat;
   if (signInState.kind === "required") {
     app.hidden = true;
-    // Not again, since the person may be typing.
+    // Only once, since the person may be typing.
     if (drawnSignIn !== signInState) void withPrompt((it) => it.show(signInState.problem));
     drawnSignIn = signInState;
   } else if (app.hidden) {
@@ -183,7 +183,7 @@ function drawSignIn(): void {
   byId<"main">("prompt").hidden = !app.hidden;
 }
 
-/** Loads the prompt with its first use. Most visits need none. */
+/** Loads the prompt on first use. Most visits don't need it. */
 async function withPrompt(use: (prompt: NamePrompt) => void): Promise<void> {
   prompt ??= persist(loadModule).then(({ mountNamePrompt }) =>
     mountNamePrompt(current, profile.username, (username, access) => {
@@ -215,13 +215,13 @@ function openRoom(name: string): boolean {
 function showRoom(name: string): Complaint | undefined {
   if (!openRoom(name)) return tooManyRooms;
   if (location.pathname !== addressOf(name)) {
-    // An open drawer has an entry of its own in the history.
+    // An open drawer has added an entry to the history.
     const change = history.state === "drawer" ? "replaceState" : "pushState";
     history[change](null, "", addressOf(name));
   }
   current = name;
   extras?.navigation.closeDrawers();
-  // At once, since what is typed next is for this room.
+  // At once, since the next key may be typed into its composer.
   draw();
   return undefined;
 }
@@ -234,7 +234,7 @@ function complain(complaint: Complaint | undefined): void {
   if (complaint !== undefined) void composer.complain(complaint);
 }
 
-/** Shows a room, or another one with a complaint, and corrects the address. */
+/** Shows a room if it can, and corrects the address. Returns a complaint if it cannot. */
 function goTo(name: string): Complaint | undefined {
   const isOpen = openRoom(name);
   if (isOpen) current = name;
@@ -297,20 +297,20 @@ async function loadExtras(): Promise<Extras> {
   return extras;
 }
 
-/** Reloads the page with the identity that is stored now, and saves nothing more. */
+/** Reloads the page, to use the stored identity. Saves nothing more. */
 function reload(): void {
   isReplaced = true;
   location.reload();
 }
 
-/** Saves the ends of all rooms, except after signing out. */
+/** Saves snapshots of all rooms, unless signed out. */
 function saveRoomSnapshots(): void {
   if (!isReplaced && chat.signInState.kind !== "required") {
     extras?.saveSnapshots(shared, chat.rooms.values());
   }
 }
 
-/** Saves what changed: open rooms, read offsets, and the name. */
+/** Saves the open rooms, the read offsets and the name, if they have changed. */
 function save(): void {
   const rooms = [...chat.rooms.values()];
   if (rooms.some(({ name, readOffset }) => readOffsets.get(name) !== readOffset)) {

@@ -1,5 +1,5 @@
-// Edits and deletions of the person's messages: in place while nothing has been sent, and as entries
-// of their own after that. Pure.
+// Edits and deletes the person's messages: in place until they are sent, then by entries of their own.
+// Pure.
 
 import type { ChatClient } from "./chat_client.ts";
 import type { OutboxMessage } from "./outbox.ts";
@@ -7,7 +7,7 @@ import type { Problem } from "./problem.ts";
 import type { Message } from "./message.ts";
 import type { Room } from "./room.ts";
 
-/** The message that is amended: its offset, or its nonce while it is on its way. */
+/** The message to amend: its offset, or its nonce while it is in the outbox. */
 type Target = Pick<OutboxMessage, "target" | "offset">;
 
 /** Replaces the text of a message. Returns a problem if it cannot. */
@@ -59,7 +59,7 @@ function targetOf(
 ): Target | undefined {
   if (message.offset !== undefined) return { offset: message.offset, target: message.nonce };
   if (unsentMessage(chat, room, message) !== undefined) return { target: message.nonce };
-  // It has reached the log since.
+  // The message has reached the log in the meantime.
   const stored = room.messages.find(({ member, nonce }) =>
     member === chat.member && nonce === message.nonce
   );

@@ -1,4 +1,4 @@
-// Restores the newest messages of each room, so that a page can show them before its server answers
+// Restores the newest messages of each room, so that a page can show them before the server answers,
 // and resume from there.
 
 import { isSnapshot } from "./message.ts";
@@ -11,6 +11,6 @@ export function restoreSnapshot(storage: KeyValue, room: Room): void {
   const snapshot = readJson(storage, snapshotPrefix + room.name);
   if (!isSnapshot(snapshot)) return;
   room.restore(snapshot);
-  // Without a stored read offset, all of it counts as read.
+  // Without a stored read offset, all messages count as read.
   if (room.readOffset === 0) room.markRead();
 }

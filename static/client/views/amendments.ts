@@ -1,5 +1,5 @@
-// What is shown of a message beyond its place in the log: the message it answers, and what the outbox
-// holds for it.
+// What a message shows besides its entry in the log: the message it answers, and its entries in the
+// outbox.
 
 import type { ChatClient } from "../state/chat_client.ts";
 import type { OutboxMessage } from "../state/outbox.ts";
@@ -13,7 +13,7 @@ import type { MessageView } from "./message_view.ts";
 const quoteMaxLength = 120;
 const notSaved: Problem = { code: "not_saved", message: "" };
 
-/** What a message shows in place of its fields, and after its text. */
+/** Overrides of a message's fields, and what follows its text. */
 export interface Amendment {
   /** Changes whenever the rest does. */
   readonly version: string;
@@ -23,7 +23,7 @@ export interface Amendment {
 }
 
 /**
- * Returns what to show of a message in the log or in the outbox. `takeBack` moves an unsent text back
+ * Returns the amendment of a message in the log or in the outbox. `takeBack` moves an unsent text back
  * to the composer.
  */
 export function amendmentOf(
@@ -47,7 +47,7 @@ export function amendmentOf(
   };
 }
 
-/** Returns the last edit or deletion of a message that is on its way, or else an unsent message. */
+/** Returns the last unsent edit or deletion of a message, or else the message if it is unsent. */
 export function pendingFor(
   { outbox }: ChatClient,
   room: Room,
@@ -89,7 +89,7 @@ function stateOf(chat: ChatClient, room: Room, message: OutboxMessage): string {
   return chat.outbox.isUnsaved(message) ? problemText(notSaved) : panels.willSend;
 }
 
-/** Draws the state of an entry, with buttons to send, edit or discard one that waits for that. */
+/** Draws the state of an entry; if it is not pending, with buttons to send, edit or discard it. */
 function drawState(
   chat: ChatClient,
   takeBack: (message: OutboxMessage) => void,

@@ -1,4 +1,4 @@
-// Where messages are written: grows with the text, saves drafts, and sends.
+// The composer: grows with its text, saves drafts, and sends messages and commands.
 
 import type { ChatClient } from "../state/chat_client.ts";
 import { loadDraft, saveDraft } from "../state/drafts.ts";
@@ -10,7 +10,7 @@ import type { Complaint } from "../words/language.ts";
 import type { ComposerAids } from "./composer_aids.ts";
 import { byId, isTouch, setText } from "./dom.ts";
 
-/** What the composer asks of the page. */
+/** The page's actions for the composer. */
 export interface ComposerActions {
   /** Runs a slash command. Returns a complaint if it cannot. */
   command(command: string, argument: string): Complaint | undefined;
@@ -49,7 +49,7 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, actions: Comp
     const origin = room;
     if (origin === undefined || typed === "") return;
     const [, sign, name, argument = ""] = /^(\/?)(\/[a-z]+)(?:\s+([^]*))?$/i.exec(typed) ?? [];
-    // Two slashes send what would be a command.
+    // A double slash sends text that looks like a command.
     const command = sign === "" ? name?.toLowerCase() : undefined;
     const isMessage = command === undefined || command === "/me";
     const complaint = isMessage
@@ -89,7 +89,7 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, actions: Comp
 
   return {
     parts: { text, room: () => room, setValue, complain },
-    /** Starts to use the aids, once they have loaded. */
+    /** Uses the aids, which load after the page. */
     useAids(loaded: ComposerAids): void {
       aids = loaded;
       aids.onChange();
@@ -101,7 +101,7 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, actions: Comp
       setValue(loadDraft(storage, room.name));
       if (!isTouch()) text.focus();
     },
-    /** Shows why something was not done. */
+    /** Shows a complaint below the text. */
     complain,
   };
 }

@@ -1,6 +1,5 @@
-// Aids for writing: a list of slash commands, completion of names and rooms, edits and replies, a
-// count of characters, a limit for pasted text, and keys that switch rooms. Loads when the composer
-// is focused.
+// The parts of the composer that load after the page: a list of slash commands, completion of names and
+// rooms, edits and replies, a character count, a limit for pasted text, and keys that switch rooms.
 
 import { privateBytesLeft } from "../../../app/protocol/sealed.ts";
 import { codePointLength, isPrivateRoom } from "../../../app/protocol/text.ts";
@@ -22,7 +21,7 @@ export function mountComposerAids(
   const list = byId<"ul">("suggestions");
   const hint = byId<"span">("composer-hint");
   let selected = 0;
-  /** What Tab completes, until the text changes otherwise. */
+  /** What Tab completes, until the text changes by other means. */
   let completion:
     | { readonly candidates: readonly string[]; readonly start: number; index: number }
     | undefined;
@@ -88,13 +87,13 @@ export function mountComposerAids(
       : knownNames().filter(matches).sort().map((name) => `@${name} `);
     return candidates.length === 0 ? undefined : { candidates, start, index: -1 };
   };
-  /** A crowded room has no list of members, but its messages have authors. */
+  /** Returns the names of others; in a crowded room, which has no list, those of authors. */
   const knownNames = () => {
     const names = [...room()?.roster.members.values() ?? []];
     const known = names.length > 0 ? names : room()?.messages.map(({ from }) => from);
     return [...new Set(known)].filter((name) => name !== chat.username);
   };
-  /** Completes the word before the cursor, or replaces the last completion by the next. */
+  /** Completes the word before the cursor, or replaces the last completion with the next. */
   const complete = (): boolean => {
     const current = completion ?? findCompletion();
     if (current === undefined) return false;
@@ -135,7 +134,7 @@ export function mountComposerAids(
       suggest();
       count();
     },
-    /** Handles a key. Returns false if it is not for the aids. */
+    /** Handles a key. Returns whether it did anything. */
     takes({ key, shiftKey, altKey }: KeyboardEvent): boolean {
       // Alt and an arrow key switch rooms.
       if (altKey) return false;

@@ -1,4 +1,5 @@
-// The dialogs: help, settings, and the offer to use a name from another device.
+// Opens the dialogs: help, settings, the room directory, search, moderation, and the offer to use a name
+// from another device.
 
 import { parseUsername } from "../../../app/protocol/usernames.ts";
 import type { Page } from "../page.ts";
@@ -50,12 +51,12 @@ export function mountDialogs(page: Page, hidden: HiddenMembers) {
   return {
     open,
     openModeration,
-    /** Opens what can be done about another member. */
+    /** Opens the actions on another member. */
     openMember(member: string, username: string): void {
       const actions = { onHide: close, onSanction: openModeration };
       show(memberForm(chat, hidden, member, username, actions));
     },
-    /** The chat has changed. */
+    /** Redraws the open dialog after a change of the chat. */
     update: () => update?.(),
 
     openDirectory(): void {

@@ -13,14 +13,14 @@ import { fullTime } from "./times.ts";
 /** Formats messages. */
 export type Formatter = ReturnType<typeof createFormatter>;
 
-/** The beginning of a message, and where it is. */
+/** The beginning of a message, and its address. */
 export interface Quote {
   readonly text: string;
   readonly room: string;
   readonly offset: number;
 }
 
-/** What is shown of a message beside its text. */
+/** The parts of a message that are drawn around its text. */
 export interface Decorated {
   /** `undefined` if the message is deleted, or can't be verified. */
   readonly text?: string | undefined;
@@ -34,9 +34,9 @@ export interface Decorated {
 /** Longer messages fold. */
 const foldedLines = 20;
 const lineLength = 78;
-/** Several lines without anything visible. */
+/** Several lines that show nothing. */
 const blankLines = /\n(?:[^\S\n]|[\p{Default_Ignorable_Code_Point}\u2800\n])*\n/gu;
-/** Letters and signs that certainly stay within their line, unlike marks and rare symbols. */
+/** Text of characters that stay within their line, unlike combining marks and rare symbols. */
 const flat =
   /^[\s!-\u024f\u0370-\u0482\u048a-\u052f\u2010-\u2027\u3001-\u3029\u3041-\u3096\u30a1-\u30ff\u4e00-\u9fff\uac00-\ud7a3]*$/;
 const tags = { bold: "strong", italic: "em", strike: "s", quote: "blockquote" } as const;
@@ -112,11 +112,11 @@ export function createFormatter(
   return {
     mentions,
     isEmojiOnly,
-    /** Whether a text may reach beyond its lines. */
+    /** Whether a text may extend above or below its line. */
     isTall: (text: string) => !flat.test(text),
     /** Returns the hue of a name in degrees. */
     hueOf: (name: string) => hues.hueOf(name),
-    /** Adds to a drawn message what it answers, and whether it was edited or deleted. */
+    /** Adds the quote of the message it answers, and whether it was edited or deleted. */
     decorate(body: HTMLElement, { text, isUnverified, quote, editedAt }: Decorated): void {
       if (quote !== undefined) body.before(roomLink(quote, [quote.text], "quote"));
       if (text === undefined) {

@@ -1,4 +1,4 @@
-// The first page: asks for a name, and on some servers for an access code.
+// The prompt on the first visit: asks for a name and, on some servers, an access code.
 
 import { parseUsername } from "../../../app/protocol/usernames.ts";
 import { basePath, storageOf } from "../browser.ts";
@@ -12,7 +12,7 @@ import type { Trouble } from "./status_line.ts";
 /** The prompt of the page. */
 export type NamePrompt = ReturnType<typeof mountNamePrompt>;
 
-/** Mounts the prompt. `signIn` gets a valid name, and the access code if one was entered. */
+/** Mounts the prompt. Calls `signIn` with a valid name, and the access code if one was entered. */
 export function mountNamePrompt(
   room: string,
   name: string,
@@ -33,7 +33,7 @@ export function mountNamePrompt(
     hint.classList.toggle("trouble", text !== "");
     for (const field of [input, code]) field.ariaInvalid = String(field === invalid);
   };
-  /** The problem to show once its words are loaded. */
+  /** The problem shown, or to be shown once its words have loaded. */
   let current: Problem | undefined;
   const complain = async (problem: Problem | undefined, field = input) => {
     current = problem;
@@ -45,7 +45,7 @@ export function mountNamePrompt(
       hint.append(" ", button(panels.thatsMe, askForLink, { class: "link" }));
     }
   };
-  /** Explains how to use a name from another device, and takes the link. */
+  /** Explains how to use a name from another device, and asks for the link. */
   const askForLink = () => {
     const link = element("input", {
       "aria-label": panels.deviceLink,
@@ -94,14 +94,14 @@ export function mountNamePrompt(
       const isAccess = problem?.code.startsWith("access_");
       if (isAccess) access.hidden = false;
       const field = isAccess ? code : input;
-      // A name that was typed already may be invalid.
+      // A name typed earlier may be invalid.
       if (problem === undefined) check();
       else void complain(problem, field);
       field.focus();
-      // Without an answer there is simply no list.
+      // The list of people is optional.
       showPeople().catch(() => {});
     },
-    /** Waits for the server. With `delay`, the person may act on it, or else try again at once. */
+    /** Waits for the server. If there is a `delay`, its button acts on it, or else tries again. */
     wait(delay: Trouble | undefined): void {
       trouble = delay;
       submit.disabled = delay === undefined;
@@ -112,7 +112,7 @@ export function mountNamePrompt(
   };
 }
 
-/** Whether the browser keeps the name; some forbid it in private windows. */
+/** Whether the browser will keep the name. Some keep nothing in private windows. */
 function isStored(): boolean {
   try {
     return storageOf("localStorage") === localStorage;

@@ -40,7 +40,7 @@ export function mountNotifications({ chat, openRoom, settings }: Page) {
       .then((shown) => shown?.forEach(close))
       .catch(() => {});
   };
-  // Whoever focuses the page sees the messages.
+  // A focused page shows the messages itself.
   addEventListener("focus", () => closeIf(() => true));
 
   const isDeleted = (room: string, offset: number) => {
@@ -59,7 +59,7 @@ export function mountNotifications({ chat, openRoom, settings }: Page) {
         openRoom(room);
       });
     } catch {
-      // On phones only the service worker may show one.
+      // On phones, only a service worker can show notifications.
       const data = addressOf(room);
       navigator.serviceWorker?.ready
         .then((worker) => worker.showNotification(title, { body, tag, data, silent: true }))
@@ -78,7 +78,7 @@ export function mountNotifications({ chat, openRoom, settings }: Page) {
       if (!hasSound && !isAllowed) return;
       const id = `${room} ${message.member} ${message.nonce}`;
       leader.onMessage(id, () => {
-        // It may have been deleted while the tabs decided which of them notifies.
+        // It may have been deleted while the tabs decided.
         if (isDeleted(room, message.offset)) return;
         if (hasSound) playSound();
         if (isAllowed) notify(room, message);
@@ -92,7 +92,7 @@ export function mountNotifications({ chat, openRoom, settings }: Page) {
   };
 }
 
-/** Plays two soft tones. Browsers keep a page silent until the person has clicked in it. */
+/** Plays two soft tones. Browsers mute a page until the person has clicked in it. */
 export function playSound(): void {
   const audio = new AudioContext();
   const gain = audio.createGain();

@@ -1,4 +1,4 @@
-// The list of people, and what the header and the person's own line say about the connection.
+// The list of people, and the state of the connection in the header and beside the own name.
 
 import { isPrivateRoom } from "../../../app/protocol/text.ts";
 import type { ChatClient } from "../state/chat_client.ts";
@@ -7,7 +7,7 @@ import { panels } from "../words/language.ts";
 import { button, byId, element, setText } from "./dom.ts";
 import { KeyedList } from "./keyed_list.ts";
 
-/** Mounts the list. `openMember` shows what can be done about another member. */
+/** Mounts the list. `openMember` opens the actions on another member. */
 export function mountPeople(
   chat: ChatClient,
   openMember: (member: string, username: string) => void,
@@ -21,7 +21,7 @@ export function mountPeople(
     /** Draws the current room. `isOnline` is false once the connection has been lost for a while. */
     update(current: Room, isOnline: boolean): void {
       const { count, members, isCrowded } = current.roster;
-      // The roster is empty before the first page, and outdated without a connection.
+      // The roster is empty before the first page, and stale without a connection.
       const isKnown = isOnline && count > 0;
       const privately = isPrivateRoom(current.name) ? `${panels.privately} · ` : "";
       setText(byId<"span">("room-here"), privately + (isKnown ? `${panels.here(count)} · ` : ""));
@@ -57,7 +57,7 @@ export function mountPeople(
   };
 }
 
-/** Draws a person; `onOpen` is absent for the reader. */
+/** Draws a person. Without `onOpen`, it is the reader. */
 function drawPerson(username: string, onOpen: (() => void) | undefined): HTMLElement {
   return element(
     "li",

@@ -13,12 +13,12 @@ import { shortTime } from "./day_names.ts";
 import { button, element, setText } from "./dom.ts";
 import { form, statusLine } from "./forms.ts";
 
-/** How long after the last key a search starts. */
+/** How long after the last input a search starts. */
 const pauseMs = 300;
 const roomsMax = 5;
 /** Max results from loaded messages. */
 const loadedMax = 50;
-/** What `SPEC.md` F2 allows. */
+/** From SPEC.md, F2. */
 const queryMaxLength = 200;
 
 /** Returns the field, and the rooms and messages found. The callbacks open these. */

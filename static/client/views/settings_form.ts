@@ -138,7 +138,7 @@ function permissionLine(): HTMLElement {
   return node;
 }
 
-/** Offers a link that carries the identity to another device. */
+/** Offers a link that takes the identity to another device. */
 function deviceLink({ chat, profile }: Page): HTMLElement {
   const place = element("div");
   const show = () => {
@@ -159,7 +159,7 @@ function deviceLink({ chat, profile }: Page): HTMLElement {
   return place;
 }
 
-/** Removes everything from this browser, after a second click. */
+/** Offers to remove everything from this browser, and asks for confirmation. */
 function forgetDevice(page: Page): HTMLElement {
   const place = element("div");
   const offer = button(panels.forgetDevice, () => {

@@ -19,7 +19,7 @@ export function mountSidebars(chat: ChatClient, actions: SidebarActions) {
   const roomList = new KeyedList(byId<"ul">("room-list"));
   let titleVersion = "";
 
-  /** Draws the current room's name, with the unread count of the rooms in the hidden list. */
+  /** Draws the current room's name, and the unread count of other rooms, for narrow screens. */
   const drawTitle = (current: Room) => {
     const others = [...chat.rooms.values()].filter((room) => room !== current);
     const badge = drawBadge(others);

@@ -1,4 +1,4 @@
-// What the composer writes apart from new messages: an edit, or a reply. A line above it says so.
+// Edits and replies in the composer, with a line above that says so.
 
 import { privateBytesLeft } from "../../../app/protocol/sealed.ts";
 import { isPrivateRoom } from "../../../app/protocol/text.ts";
@@ -21,11 +21,12 @@ export interface ComposerParts {
   complain(complaint: Complaint): void;
 }
 
+/** The edit or reply in the composer. */
 interface Work {
   readonly kind: "edit" | "reply";
   readonly room: Room;
   readonly message: Message | OutboxMessage;
-  /** What the composer had before an edit. */
+  /** The composer's text before an edit. */
   readonly draft: string;
 }
 
@@ -57,7 +58,7 @@ export function mountWriting(chat: ChatClient, { text, room, setValue }: Compose
     setText(label, title + hint);
     text.focus();
   };
-  /** Ends an edit, and brings back what the composer had before. */
+  /** Ends an edit or a reply; after an edit, restores the draft. Returns whether it was an edit. */
   const end = (): boolean => {
     const isEdit = work?.kind === "edit";
     const draft = work?.draft ?? "";
@@ -74,7 +75,7 @@ export function mountWriting(chat: ChatClient, { text, room, setValue }: Compose
     if (current === undefined) return;
     const source = to ?? amendmentOf(chat, current, message).view.text ?? "";
     start("edit", current, message);
-    // Two slashes send what would be a command.
+    // A double slash sends text that looks like a command.
     setValue(source.startsWith("/") && !source.startsWith("/me ") ? `/${source}` : source);
   };
 
@@ -117,7 +118,7 @@ export function mountWriting(chat: ChatClient, { text, room, setValue }: Compose
       cancel();
       return isWorking;
     },
-    /** Sends what was typed. Returns a problem if it is not valid. */
+    /** Sends a text, as an edit or reply if there is one. Returns a problem if it is invalid. */
     send(name: string, typed: string): Problem | undefined {
       if (isPrivateRoom(name) && privateBytesLeft(typed.trimEnd()) < 0) return tooLong;
       if (work?.room.name !== name) return chat.send(name, typed);
@@ -125,9 +126,9 @@ export function mountWriting(chat: ChatClient, { text, room, setValue }: Compose
       if (kind === "edit") return editMessage(chat, room, message, typed);
       return chat.send(name, typed, { reply: message.offset, answered: message.nonce });
     },
-    /** The text was sent. Returns whether it was an edit. */
+    /** Ends the edit or reply after its text was sent. Returns whether it was an edit. */
     onSent: end,
-    /** Ends the work when another room is shown, or once its message is deleted. */
+    /** Ends the edit or reply if another room is shown, or its message was deleted. */
     update(current: Room): void {
       if (work === undefined) return;
       const { kind, room, message } = work;
