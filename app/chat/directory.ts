@@ -2,9 +2,7 @@
 
 import { isPrivateRoom } from "../protocol/text.ts";
 import type { DirectoryRoom } from "../protocol/wire.ts";
-import type { Broker } from "./broker.ts";
-import type { Clock } from "./ports.ts";
-import type { Rooms } from "./rooms.ts";
+import type { HubParts } from "./hub_parts.ts";
 
 /** Max rooms listed: those used last. */
 const roomsMax = 500;
@@ -13,21 +11,17 @@ const maxAgeMs = 5_000;
 
 /** Lists the rooms that have members on this node or messages, except private ones. */
 export class Directory {
-  readonly #broker: Broker;
-  readonly #clock: Clock;
-  readonly #rooms: Rooms;
+  readonly #parts: HubParts;
   #list: Promise<readonly DirectoryRoom[]> | undefined;
   #readAt = 0;
 
-  constructor(broker: Broker, clock: Clock, rooms: Rooms) {
-    this.#broker = broker;
-    this.#clock = clock;
-    this.#rooms = rooms;
+  constructor(parts: HubParts) {
+    this.#parts = parts;
   }
 
   /** Returns the rooms, as they were at most 5 s ago. Rejects while storage is unavailable. */
   list(): Promise<readonly DirectoryRoom[]> {
-    const now = this.#clock.now();
+    const now = this.#parts.ports.clock.now();
     if (this.#list === undefined || now - this.#readAt >= maxAgeMs) {
       this.#readAt = now;
       this.#list = this.#read();
@@ -36,14 +30,15 @@ export class Directory {
   }
 
   async #read(): Promise<readonly DirectoryRoom[]> {
-    const stored = await this.#broker.newestRooms(roomsMax);
+    const { ports: { broker }, rooms } = this.#parts;
+    const stored = await broker.newestRooms(roomsMax);
     const found = new Map<string, DirectoryRoom>();
-    for (const { name, roster: { count } } of this.#rooms.values()) {
+    for (const { name, roster: { count } } of rooms.values()) {
       if (count > 0) found.set(name, { room: name, members: count });
     }
     for (const { room, at, title } of stored) {
       const members = found.get(room)?.members ??
-        this.#broker.cluster?.remoteMembers(room).length ?? 0;
+        broker.cluster?.remoteMembers(room).length ?? 0;
       found.set(room, { room, members, at, ...(title === undefined ? {} : { title }) });
     }
     // A room without messages has members now.

@@ -1,43 +1,21 @@
 // Commands that write entries: messages, edits, deletions and titles, from the command to its reply.
 
-import type { EntryCommand, ErrorPush } from "../protocol/wire.ts";
-import type { AppendResult, Draft, Outcome, ReadQuery } from "./broker.ts";
-import type { Outbound } from "./outbound.ts";
-import type { HubPorts } from "./ports.ts";
-import type { Quotas } from "./quotas.ts";
+import type { EntryCommand } from "../protocol/wire.ts";
+import type { AppendResult, Draft, ReadQuery } from "./broker.ts";
+import type { HubParts } from "./hub_parts.ts";
 import { notJoined, rateLimited, refusal, sanctioned, storageUnavailable } from "./refusals.ts";
-import type { Rooms } from "./rooms.ts";
 import type { ActiveSession, Member, Session } from "./session.ts";
-import type { Sent, Writer } from "./writer.ts";
+import type { Sent } from "./writer.ts";
 
 /** Reads the head of a log, and as little else as possible: no epoch has this name. */
 const headQuery: ReadQuery = { after: { epoch: "", offset: 0 }, limit: 1, maxBytes: 1 };
 
-export interface EntryCommandsOptions {
-  readonly ports: HubPorts;
-  readonly rooms: Rooms;
-  readonly quotas: Quotas;
-  readonly outbound: Outbound;
-  /** Adds a draft to the tick's batch; its outcome is passed to `appended`. */
-  readonly writer: Pick<Writer, "add">;
-  readonly logMessageText: boolean;
-  readonly refuse: (session: Session, push: ErrorPush) => void;
-  /** Calls the broker, and holds back the session's further commands until its result is handled. */
-  readonly settle: <T>(
-    session: Session,
-    event: string,
-    callBroker: () => Outcome<T>,
-    onResult: (value: T) => void,
-    onError: () => void,
-  ) => void;
-}
-
 /** Checks, charges and logs the entries that sessions write. */
 export class EntryCommands {
-  readonly #options: EntryCommandsOptions;
+  readonly #parts: HubParts;
 
-  constructor(options: EntryCommandsOptions) {
-    this.#options = options;
+  constructor(parts: HubParts) {
+    this.#parts = parts;
   }
 
   /** Stores an entry with this tick, or refuses it. */
@@ -46,21 +24,21 @@ export class EntryCommands {
     const { type, room: name, nonce } = command;
     const about = { re: type, nonce, room: name };
     if (!session.isPost && !active.subscriptions.has(name)) {
-      return this.#options.refuse(session, notJoined(about));
+      return this.#parts.sessions.refuse(session, notJoined(about));
     }
-    const room = this.#options.rooms.get(name);
+    const room = this.#parts.rooms.get(name);
     if (type !== "message" || active.member.wroteTo === name) {
       return this.#draft(active, command, false);
     }
     if (room?.state === "read" || !session.isPost) {
       return this.#draft(active, command, room?.head.offset === 0);
     }
-    this.#options.settle(
+    this.#parts.sessions.hold(
       session,
       "read_failed",
-      () => this.#options.ports.broker.read(name, headQuery),
+      () => this.#parts.ports.broker.read(name, headQuery),
       ({ head }) => this.#draft(active, command, head.offset === 0),
-      () => this.#options.refuse(session, storageUnavailable(about)),
+      () => this.#parts.sessions.refuse(session, storageUnavailable(about)),
     );
   }
 
@@ -70,13 +48,16 @@ export class EntryCommands {
     const { type, room, nonce } = command;
     const about = { re: type, nonce, room };
     const usedUp = type === "title"
-      ? this.#options.quotas.takeTitle(payer)
-      : this.#options.quotas.takeMessage(payer, type === "delete" ? "" : command.text, isFirst);
+      ? this.#parts.quotas.takeTitle(payer)
+      : this.#parts.quotas.takeMessage(payer, type === "delete" ? "" : command.text, isFirst);
     if (usedUp !== undefined) {
-      return this.#options.refuse(session, rateLimited(about, usedUp.quota, usedUp.retryAfter));
+      return this.#parts.sessions.refuse(
+        session,
+        rateLimited(about, usedUp.quota, usedUp.retryAfter),
+      );
     }
     if (type === "message") member.hasWritten = true;
-    this.#options.writer.add(active, draftOf(command, member), isFirst);
+    this.#parts.writer.add(active, draftOf(command, member), isFirst);
   }
 
   /** Reports the outcome of a draft to its author, unless the message push does. */
@@ -84,19 +65,22 @@ export class EntryCommands {
     const { type, room, nonce } = draft;
     const { session, payer, subscriptions } = active;
     const hasCreatedRoom = result.kind === "stored" && result.offset === 1;
-    if (isFirst && !hasCreatedRoom) this.#options.quotas.refundRoom(payer);
+    if (isFirst && !hasCreatedRoom) this.#parts.quotas.refundRoom(payer);
     switch (result.kind) {
       case "unavailable":
-        return this.#options.refuse(session, storageUnavailable({ re: type, nonce, room }));
+        return this.#parts.sessions.refuse(session, storageUnavailable({ re: type, nonce, room }));
       case "storage_full":
       case "rooms_full":
       case "forbidden":
       case "not_found":
       case "edits_exhausted":
-        return this.#options.refuse(session, refusal({ re: type, nonce, room }, result.kind));
+        return this.#parts.sessions.refuse(
+          session,
+          refusal({ re: type, nonce, room }, result.kind),
+        );
       case "muted":
       case "banned":
-        return this.#options.refuse(
+        return this.#parts.sessions.refuse(
           session,
           sanctioned({ re: type, nonce, room }, result.kind, result.retryAfter),
         );
@@ -107,7 +91,7 @@ export class EntryCommands {
         if (kind === "stored") this.#logEntry(session, draft, offset);
         if (kind === "repeat" || !subscriptions.get(room)?.isLive) {
           const entry = session.isPost && kind === "stored" ? result.entry : undefined;
-          this.#options.outbound.queue(session, entry ?? { type: "ack", room, nonce, offset });
+          this.#parts.outbound.queue(session, entry ?? { type: "ack", room, nonce, offset });
         }
       }
     }
@@ -115,7 +99,7 @@ export class EntryCommands {
 
   #logEntry({ id }: Session, draft: Draft, offset: number): void {
     const { type, room, from } = draft;
-    this.#options.ports.log.event(type, {
+    this.#parts.ports.log.event(type, {
       session: id,
       room,
       offset,
@@ -123,7 +107,7 @@ export class EntryCommands {
       target: type === "edit" ? draft.target : undefined,
       targets: type === "delete" ? draft.targets.join(",") : undefined,
       length: type === "delete" ? undefined : draft.text.length,
-      text: type === "message" && this.#options.logMessageText ? draft.text : undefined,
+      text: type === "message" && this.#parts.settings.logMessageText ? draft.text : undefined,
     });
   }
 }

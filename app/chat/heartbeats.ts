@@ -2,8 +2,7 @@
 // and C3 to C4).
 
 import { closeCode } from "../protocol/wire.ts";
-import type { Outbound } from "./outbound.ts";
-import type { Clock } from "./ports.ts";
+import type { HubParts } from "./hub_parts.ts";
 import type { Session } from "./session.ts";
 
 const heartbeatMs = 25_000;
@@ -20,48 +19,40 @@ export function firstHeartbeatAt(now: number, count: number): number {
   return now + heartbeatMs - (count % 25) * (heartbeatMs / 25);
 }
 
-export interface HeartbeatsOptions {
-  readonly clock: Clock;
-  readonly outbound: Pick<Outbound, "sendFrame">;
-  readonly end: (session: Session, code: number, reason: string) => void;
-  /** Counts a refused command of a session, which may be flooding. */
-  readonly countRefusal: (session: Session) => void;
-}
-
 /** Sends heartbeats, checks the replies, and closes sessions that time out. */
 export class Heartbeats {
-  readonly #options: HeartbeatsOptions;
+  readonly #parts: HubParts;
 
-  constructor(options: HeartbeatsOptions) {
-    this.#options = options;
+  constructor(parts: HubParts) {
+    this.#parts = parts;
   }
 
   /** Sends the heartbeat that a client has asked for. */
   ping(session: Session): void {
-    const { clock, outbound, countRefusal } = this.#options;
+    const { ports: { clock }, outbound, sessions } = this.#parts;
     const { heartbeat } = session;
     const now = clock.now();
     if (session.state.kind === "closing") return;
     heartbeat.unanswered++;
     outbound.sendFrame(session, "[]");
-    if (now < heartbeat.pingableAt) countRefusal(session);
-    heartbeat.pingableAt = now + pingMinMs;
+    if (now < heartbeat.nextPingAt) sessions.countRefusal(session);
+    heartbeat.nextPingAt = now + pingMinMs;
   }
 
   /** Counts a reply to a heartbeat. */
   pong(session: Session): void {
     if (session.heartbeat.unanswered > 0) session.heartbeat.unanswered--;
-    else this.#options.countRefusal(session);
+    else this.#parts.sessions.countRefusal(session);
   }
 
   /** Closes a session that has timed out, or sends its heartbeat if that is due. */
   check(session: Session, now: number): void {
-    const { outbound, end } = this.#options;
+    const { outbound, sessions } = this.#parts;
     const { state, heartbeat } = session;
     if (state.kind === "greeting" && now >= state.deadline) {
-      end(session, closeCode.noHello, "no hello accepted in time");
+      sessions.end(session, closeCode.noHello, "no hello accepted in time");
     } else if (now - heartbeat.heardAt >= silenceMs) {
-      end(session, closeCode.timeout, "no frame received in time");
+      sessions.end(session, closeCode.timeout, "no frame received in time");
     } else if (now >= heartbeat.dueAt) {
       // The answer to the last heartbeat is a command too.
       const isIdle = session.commandCount - heartbeat.commandCount <= 1;

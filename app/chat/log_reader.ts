@@ -1,7 +1,7 @@
 // The one paged reader (law 5): sessions join, resume, fill gaps and scroll back through it.
 
 import { hubLimits } from "../protocol/wire.ts";
-import type { ErrorPush, HistoryCommand, Position } from "../protocol/wire.ts";
+import type { HistoryCommand, Position } from "../protocol/wire.ts";
 import type { Page, ReadQuery } from "./broker.ts";
 import {
   amend,
@@ -12,11 +12,8 @@ import {
   sliceAfter,
 } from "./entries.ts";
 import type { EncodedEntry, Slice } from "./entries.ts";
-import type { Members } from "./members.ts";
+import type { HubParts } from "./hub_parts.ts";
 import { whenDone } from "./outcome.ts";
-import type { Outbound } from "./outbound.ts";
-import type { HubPorts } from "./ports.ts";
-import type { Quotas } from "./quotas.ts";
 import { storageUnavailable } from "./refusals.ts";
 import type { Room } from "./room.ts";
 import type {
@@ -24,27 +21,16 @@ import type {
   HistoryRequest,
   JoinRequest,
   PageRequest,
-  Session,
   Subscription,
 } from "./session.ts";
-import type { Ticker } from "./ticker.ts";
-
-export interface LogReaderOptions {
-  readonly ports: HubPorts;
-  readonly ticker: Ticker;
-  readonly outbound: Outbound;
-  readonly quotas: Quotas;
-  readonly members: Members;
-  readonly refuse: (session: Session, push: ErrorPush) => void;
-}
 
 /** Sends sessions the pages they request: for each session in order, one read at a time. */
 export class LogReader {
-  readonly #options: LogReaderOptions;
+  readonly #parts: HubParts;
   readonly #waiting = new Set<ActiveSession>();
 
-  constructor(options: LogReaderOptions) {
-    this.#options = options;
+  constructor(parts: HubParts) {
+    this.#parts = parts;
   }
 
   /**
@@ -57,7 +43,7 @@ export class LogReader {
     if (isFirst) active.pageBytesLeft = hubLimits.helloMaxBytes;
     active.pages.push({ kind: "join", subscription, position, page: undefined });
     this.#waiting.add(active);
-    this.#options.ticker.soon();
+    this.#parts.ticker.schedule();
   }
 
   /** Requests a `history` push. Its page is read at once unless other pages are pending. */
@@ -86,7 +72,7 @@ export class LogReader {
         return;
       }
       if (request.kind === "history") this.#readHistory(active, request);
-      else if (isVoid(request)) active.pages.shift();
+      else if (isStale(request)) active.pages.shift();
       else if (!this.#serveJoin(request)) return;
     }
   }
@@ -125,7 +111,7 @@ export class LogReader {
     this.#read(room.name, query, (page) => {
       room.load(page);
       // All sessions may have left by now.
-      this.#options.outbound.touch(room);
+      this.#parts.outbound.touch(room);
     }, () => {
       room.state = "unread";
       this.#failJoins(room);
@@ -140,7 +126,7 @@ export class LogReader {
     this.#read(room.name, query, (page) => {
       active.isReading = false;
       request.page = page;
-      this.#options.ticker.soon();
+      this.#parts.ticker.schedule();
     }, () => {
       active.isReading = false;
       this.#failJoins(room);
@@ -165,25 +151,25 @@ export class LogReader {
       finish();
       const { first } = page;
       const head = Math.max(page.head.offset, joined?.head.offset ?? 0);
-      this.#options.quotas.chargeBytes(active.payer, byteLength(encoded));
+      this.#parts.quotas.chargeBytes(active.payer, byteLength(encoded));
       const messages = jsonElements(encoded);
       const json = `{"type":"history","room":"${room}","messages":[${messages}],` +
         `"first":${first},"head":${head}}`;
-      this.#options.outbound.queueJson(session, json);
+      this.#parts.outbound.queueJson(session, json);
     }, () => {
       finish();
-      this.#options.refuse(session, storageUnavailable({ re: "history", room }));
+      this.#parts.sessions.refuse(session, storageUnavailable({ re: "history", room }));
     });
   }
 
   #read(room: string, query: ReadQuery, onPage: (page: Page) => void, onError: () => void): void {
-    const { broker, log } = this.#options.ports;
+    const { broker, log } = this.#parts.ports;
     whenDone(log, "read_failed", () => broker.read(room, query), onPage, onError, { room });
   }
 
   /** Fails the joins of a room whose log cannot be read. The clients retry. */
   #failJoins(room: Room): void {
-    const { members, refuse, ticker } = this.#options;
+    const { members, sessions, ticker } = this.#parts;
     const isFailed = (request: PageRequest | undefined) =>
       request?.kind === "join" && request.subscription.room === room;
     for (const active of [...this.#waiting]) {
@@ -194,14 +180,14 @@ export class LogReader {
       if (subscription === undefined) continue;
       members.unsubscribe(subscription, undefined);
       for (let i = active.pages.length; i < pages.length; i++) {
-        refuse(active.session, storageUnavailable({ re: "join", room: room.name }));
+        sessions.refuse(active.session, storageUnavailable({ re: "join", room: room.name }));
       }
     }
-    ticker.soon();
+    ticker.schedule();
   }
 
   #send({ subscription, position }: JoinRequest, slice: Slice): void {
-    const { outbound, ports: { log, meter }, quotas } = this.#options;
+    const { outbound, ports: { log, meter }, quotas } = this.#parts;
     const { active, room } = subscription;
     const { entries, recovered, missed, end } = slice;
     active.pages.shift();
@@ -235,7 +221,7 @@ export class LogReader {
 }
 
 /** Returns whether the session has since left the room. */
-function isVoid({ subscription }: JoinRequest): boolean {
+function isStale({ subscription }: JoinRequest): boolean {
   const { active, room } = subscription;
   return active.subscriptions.get(room.name) !== subscription;
 }

@@ -5,12 +5,10 @@ import type { Outcome } from "./broker.ts";
 import type { LeftReason } from "../protocol/wire.ts";
 import { HeldNames } from "./held_names.ts";
 import { whenDone } from "./outcome.ts";
-import type { Outbound } from "./outbound.ts";
-import type { HubPorts } from "./ports.ts";
+import type { HubParts } from "./hub_parts.ts";
 import type { Room } from "./room.ts";
-import type { Rooms } from "./rooms.ts";
+import { newMember } from "./session.ts";
 import type { ActiveSession, Member, Payer, Presence, Subscription } from "./session.ts";
-import type { Writer } from "./writer.ts";
 
 /** After a start all members come back at once; for this long their arrivals are quiet. */
 const quietMs = 30_000;
@@ -19,17 +17,8 @@ const renewHoldsMs = 3_600_000;
 /** Max names released per event-loop turn. */
 const maxReleases = 100;
 
-export interface MembersOptions {
-  readonly ports: HubPorts;
-  readonly graceMs: number;
-  readonly nameHoldMs: number;
-  readonly rooms: Rooms;
-  readonly outbound: Outbound;
-  readonly writer: Writer;
-}
-
 export class Members {
-  readonly #options: MembersOptions;
+  readonly #parts: HubParts;
   readonly #members = new Map<string, Member>();
   /** When the graces of those without a session end, in ms of the hub's clock; earliest first. */
   readonly #graces = new Map<Member | Presence, number>();
@@ -40,10 +29,10 @@ export class Members {
   #holdsRenewedAt: number;
   #isFrozen = false;
 
-  constructor(options: MembersOptions) {
-    const now = options.ports.clock.now();
-    this.#options = options;
-    this.#heldNames = new HeldNames(options.nameHoldMs);
+  constructor(parts: HubParts) {
+    const now = parts.ports.clock.now();
+    this.#parts = parts;
+    this.#heldNames = new HeldNames(parts.settings.nameHoldMs);
     this.#quietUntil = now + quietMs;
     this.#holdsRenewedAt = now;
   }
@@ -85,7 +74,7 @@ export class Members {
 
   /** Whether a member is present or holds a name: it has been admitted before. */
   isKnown({ member }: Payer): Outcome<boolean> {
-    return this.#members.has(member) || this.#options.ports.broker.holdsName(member);
+    return this.#members.has(member) || this.#parts.ports.broker.holdsName(member);
   }
 
   /** Keeps a member's name from being released until `claimEnded`. */
@@ -109,14 +98,7 @@ export class Members {
   /** Returns the member that pays and ends its grace, or returns a new member. */
   admit(payer: Payer, username: string): Member {
     const { member: id } = payer;
-    const member = this.#members.getOrInsertComputed(id, () => ({
-      id,
-      username,
-      payer,
-      hasWritten: false,
-      sessions: new Set(),
-      presences: new Map(),
-    }));
+    const member = this.#members.getOrInsertComputed(id, () => newMember(id, username, payer));
     member.payer = payer;
     this.#graces.delete(member);
     return member;
@@ -137,7 +119,7 @@ export class Members {
 
   /** Subscribes a session to a room, not live yet, and makes its member present there. */
   subscribe(active: ActiveSession, name: string): Subscription {
-    const { rooms, outbound } = this.#options;
+    const { rooms, outbound } = this.#parts;
     const room = rooms.open(name);
     if (this.has(active.member)) this.#enter(active, room);
     else room.followers.add(active);
@@ -148,7 +130,7 @@ export class Members {
 
   /** Makes a session's member present in a room. */
   #enter(active: ActiveSession, room: Room): void {
-    const { ports: { broker }, outbound } = this.#options;
+    const { ports: { broker }, outbound } = this.#parts;
     const { member } = active;
     const { name } = room;
     let presence = member.presences.get(name);
@@ -169,7 +151,7 @@ export class Members {
    */
   unsubscribe(subscription: Subscription, reason: LeftReason | undefined): void {
     const { active, room } = subscription;
-    const { outbound } = this.#options;
+    const { outbound } = this.#parts;
     active.subscriptions.delete(room.name);
     outbound.mute(subscription);
     if (room.followers.delete(active)) outbound.touch(room);
@@ -185,7 +167,7 @@ export class Members {
    * Returns false if no session here needed a push.
    */
   rename(id: string, username: string): boolean {
-    const { rooms, outbound } = this.#options;
+    const { rooms, outbound } = this.#parts;
     for (const room of rooms.values()) {
       if (room.roster.rename(id, username)) outbound.touch(room);
     }
@@ -205,13 +187,13 @@ export class Members {
   clear(): void {
     this.#members.clear();
     this.#graces.clear();
-    this.#quietUntil = this.#options.ports.clock.now() + quietMs;
+    this.#quietUntil = this.#parts.ports.clock.now() + quietMs;
   }
 
   /** Ends graces and renews the holds of names, when due. Called once a second. */
   sweep(): void {
     this.#endGraces();
-    const { broker, clock, log } = this.#options.ports;
+    const { broker, clock, log } = this.#parts.ports;
     const now = clock.now();
     if (now - this.#holdsRenewedAt < renewHoldsMs) return;
     this.#holdsRenewedAt = now;
@@ -221,11 +203,11 @@ export class Members {
 
   /** Whether members are just coming back after a start, too many to show a line for each. */
   get isQuiet(): boolean {
-    return this.#options.ports.clock.now() < this.#quietUntil;
+    return this.#parts.ports.clock.now() < this.#quietUntil;
   }
 
   #depart(presence: Presence, reason: LeftReason): void {
-    const { ports: { broker, log }, outbound } = this.#options;
+    const { ports: { broker, log }, outbound } = this.#parts;
     const { room, member } = presence;
     this.#graces.delete(presence);
     member.presences.delete(room.name);
@@ -239,14 +221,14 @@ export class Members {
     if (this.#isFrozen) return;
     // All graces are equally long, so the last one added ends last.
     this.#graces.delete(absent);
-    this.#graces.set(absent, this.#options.ports.clock.now() + this.#options.graceMs);
+    this.#graces.set(absent, this.#parts.ports.clock.now() + this.#parts.settings.graceMs);
   }
 
   /**
    * Ends the graces that are due; many names are released over several turns, as each is stored.
    */
   #endGraces(): void {
-    const { clock, scheduler } = this.#options.ports;
+    const { clock, scheduler } = this.#parts.ports;
     const now = clock.now();
     let releases = 0;
     for (const [absent, endsAt] of this.#graces) {
@@ -259,7 +241,7 @@ export class Members {
 
   /** Releases a member and its name, once its messages are stored and no claim is pending. */
   #release(member: Member): void {
-    const { writer } = this.#options;
+    const { writer } = this.#parts;
     writer.append();
     if (writer.isWaiting(member.id) || this.#claims.has(member.id)) {
       return this.#startGrace(member);
@@ -270,7 +252,7 @@ export class Members {
   }
 
   #releaseName(payer: Payer, hasWritten: boolean): void {
-    const { broker, clock, log } = this.#options.ports;
+    const { broker, clock, log } = this.#parts.ports;
     const isHeld = this.#heldNames.add(payer, hasWritten, clock.now());
     whenDone(log, "release_failed", () => broker.release(payer.member, !isHeld));
   }

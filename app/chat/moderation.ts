@@ -3,12 +3,11 @@
 
 import type { Command, ErrorPush, ModeratorCommand, Push } from "../protocol/wire.ts";
 import { AccessGuard } from "./access.ts";
-import type { Moderation as Store, ModerationResult, Moderator, Outcome } from "./broker.ts";
+import type { Moderation as Store, ModerationResult, Moderator } from "./broker.ts";
+import type { HubParts } from "./hub_parts.ts";
 import { whenDone } from "./outcome.ts";
-import type { HubPorts } from "./ports.ts";
-import type { Outbound } from "./outbound.ts";
 import { refusal, storageUnavailable } from "./refusals.ts";
-import type { ActiveSession, PeerAddress, Session } from "./session.ts";
+import type { ActiveSession, PeerAddress } from "./session.ts";
 
 /** Time between the steps of a sweep. */
 const sweepStepMs = 10;
@@ -18,23 +17,8 @@ const sweepRetryMs = 1_000;
 /** The operator, in the log of a room and in the list of sanctions. */
 const operator: Moderator = { member: "operator", username: "Operator", isOperator: true };
 
-export interface ModerationOptions {
-  readonly ports: HubPorts;
-  readonly outbound: Pick<Outbound, "queue">;
-  readonly refuse: (session: Session, push: ErrorPush) => void;
-  /** Charges a command, or refuses it. */
-  readonly mayRun: (active: ActiveSession, re: string) => boolean;
-  /** Calls the broker and holds back the session's further commands until its result. */
-  readonly settle: <T>(
-    session: Session,
-    callBroker: () => Outcome<T>,
-    onResult: (value: T) => void,
-    onError: () => void,
-  ) => void;
-}
-
 export class Moderation {
-  readonly #options: ModerationOptions;
+  readonly #parts: HubParts;
   readonly #guard: AccessGuard;
   /** Absent if there are no moderators. */
   readonly #store: Store | undefined;
@@ -43,9 +27,9 @@ export class Moderation {
   /** Messages deleted by the pending sweeps. */
   #swept = 0;
 
-  constructor(options: ModerationOptions) {
-    const { clock, broker, moderatorAccess } = options.ports;
-    this.#options = options;
+  constructor(parts: HubParts) {
+    const { clock, broker, moderatorAccess } = parts.ports;
+    this.#parts = parts;
     this.#store = moderatorAccess && broker.moderation;
     this.#guard = new AccessGuard(clock, moderatorAccess ?? (() => false), "moderate");
     // The last server may have left some.
@@ -64,12 +48,12 @@ export class Moderation {
 
   /** Returns how much longer a member is muted, in ms. */
   mutedFor(member: string): number {
-    return this.#options.ports.broker.moderation?.mutedFor(member) ?? 0;
+    return this.#parts.ports.broker.moderation?.mutedFor(member) ?? 0;
   }
 
   /** Tells a session if its member is a moderator. */
   greet({ session, member }: ActiveSession): void {
-    const { ports: { log }, outbound } = this.#options;
+    const { ports: { log }, outbound } = this.#parts;
     const store = this.#store;
     if (store === undefined) return;
     whenDone(log, "moderation_failed", () => store.isModerator(member.id), (isModerator) => {
@@ -79,48 +63,50 @@ export class Moderation {
 
   /** Makes a member with the right code a moderator. */
   appoint({ session, member, payer }: ActiveSession, code: string): void {
-    const { ports: { log }, outbound, refuse, settle } = this.#options;
+    const { ports: { log }, outbound, sessions } = this.#parts;
     const fields = { session: session.id, name: member.username, member: member.id };
     const store = this.#store;
     const denied = this.#guard.check(payer, code, false);
     if (denied !== undefined || store === undefined) {
       log.warn("moderator_denied", { ...fields, address: session.peer.address });
-      return refuse(session, denied ?? refusal({ re: "moderate" }, "moderator_denied"));
+      return sessions.refuse(session, denied ?? refusal({ re: "moderate" }, "moderator_denied"));
     }
-    settle(
+    sessions.hold(
       session,
+      "moderation_failed",
       () => store.appoint(member.id),
       () => {
         log.event("moderator_appointed", fields);
         outbound.queue(session, { type: "moderator" });
       },
-      () => refuse(session, storageUnavailable({ re: "moderate" })),
+      () => sessions.refuse(session, storageUnavailable({ re: "moderate" })),
     );
   }
 
   /** Carries out a command of a moderator. */
   moderate(active: ActiveSession, command: ModeratorCommand): void {
-    const { outbound, refuse, mayRun, settle } = this.#options;
-    const { session, member: { id, username } } = active;
+    const { outbound, sessions } = this.#parts;
+    const { session, payer, member: { id, username } } = active;
     const by = { member: id, username, network: session.peer.network };
     const store = this.#store;
-    if (store === undefined) return refuse(session, notModerator(command.type));
-    if (!mayRun(active, command.type)) return;
-    settle(
+    if (store === undefined) return sessions.refuse(session, notModerator(command.type));
+    if (!sessions.tryCharge(session, payer, { re: command.type })) return;
+    sessions.hold(
       session,
+      "moderation_failed",
       () => store.moderate(command, by),
       (result) => {
         const push = this.#replyTo(command, by, result);
-        if (push.type === "error") refuse(session, push);
+        if (push.type === "error") sessions.refuse(session, push);
         else outbound.queue(session, push);
       },
-      () => refuse(session, storageUnavailable({ re: command.type })),
+      () => sessions.refuse(session, storageUnavailable({ re: command.type })),
     );
   }
 
   /** Carries out a command of the operator. Rejects while storage is unavailable. */
   async operate(peer: PeerAddress, code: string, command: Command): Promise<Push> {
-    const { broker } = this.#options.ports;
+    const { broker } = this.#parts.ports;
     const store = this.#store;
     const denied = this.#guard.check({ ...peer, member: "" }, code, false);
     if (denied !== undefined) return denied;
@@ -137,16 +123,16 @@ export class Moderation {
     const about = { re: type, room, nonce };
     if (result?.kind === "not_found") return refusal(about, result.kind);
     if (result === undefined || !("offset" in result)) return storageUnavailable(about);
-    this.#options.ports.log.event("message_removed", { by: member, room, offset });
+    this.#parts.ports.log.event("message_removed", { by: member, room, offset });
     return { type: "ack", room, nonce, offset: result.offset };
   }
 
-  /** Forgets counts of wrong codes that are full again. */
-  forgetGuesses(): void {
+  /** Forgets networks whose wrong codes were long ago. */
+  sweep(): void {
     this.#guard.sweep();
   }
 
-  /** How many networks have guessed wrong lately. */
+  /** How many wrong codes are remembered, by network. */
   get size(): number {
     return this.#guard.size;
   }
@@ -163,7 +149,7 @@ export class Moderation {
       return { type, member, ...(others === undefined ? {} : { others }) };
     }
     if (type !== "sanctions") {
-      this.#options.ports.log.event(events[type], {
+      this.#parts.ports.log.event(events[type], {
         by: by.member,
         moderator: by.username,
         member: changed?.member ?? ("member" in command ? command.member : undefined),
@@ -186,13 +172,13 @@ export class Moderation {
   }
 
   #sweepAfter(ms: number): void {
-    const { scheduler, broker: { moderation } } = this.#options.ports;
+    const { scheduler, broker: { moderation } } = this.#parts.ports;
     if (moderation === undefined || this.#isStopped || this.#cancelSweep !== undefined) return;
-    this.#cancelSweep = scheduler.later(ms, () => this.#sweep(moderation));
+    this.#cancelSweep = scheduler.later(ms, () => this.#takeSweepStep(moderation));
   }
 
-  #sweep(store: Store): void {
-    const { log } = this.#options.ports;
+  #takeSweepStep(store: Store): void {
+    const { log } = this.#parts.ports;
     const again = (ms: number) => {
       this.#cancelSweep = undefined;
       this.#sweepAfter(ms);

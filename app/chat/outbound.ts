@@ -1,27 +1,15 @@
 // Sends at most one frame per session and tick, and none to slow consumers (laws 1 and 7).
 
 import { utf8Length } from "../protocol/text.ts";
+import { closeCode } from "../protocol/wire.ts";
 import type { Push } from "../protocol/wire.ts";
-import type { Clock, HubMeter } from "./ports.ts";
+import type { HubParts } from "./hub_parts.ts";
 import type { Room } from "./room.ts";
-import type { Rooms } from "./rooms.ts";
 import type { ActiveSession, Session, Subscription } from "./session.ts";
-import type { Ticker } from "./ticker.ts";
-
-export interface OutboundOptions {
-  readonly clock: Clock;
-  readonly meter: HubMeter | undefined;
-  readonly ticker: Ticker;
-  readonly rooms: Rooms;
-  /** Max bytes buffered for a session. */
-  readonly outboxMaxBytes: number;
-  /** Called when a frame would exceed `outboxMaxBytes`; the frame is not sent. */
-  readonly onSlowConsumer: (session: Session) => void;
-}
 
 /** Collects pushes and sends them with the tick. */
 export class Outbound {
-  readonly #options: OutboundOptions;
+  readonly #parts: HubParts;
   /** Sessions with queued pushes. */
   #touchedSessions = new Set<Session>();
   /** Rooms that have pushes or may be empty. */
@@ -32,8 +20,8 @@ export class Outbound {
   #goneLive: Subscription[] = [];
   #framesSent = 0;
 
-  constructor(options: OutboundOptions) {
-    this.#options = options;
+  constructor(parts: HubParts) {
+    this.#parts = parts;
   }
 
   /** Queues a push for one session. */
@@ -47,13 +35,13 @@ export class Outbound {
     session.queued.push(json);
     session.queuedLength += json.length;
     this.#touchedSessions.add(session);
-    this.#options.ticker.soon();
+    this.#parts.ticker.schedule();
   }
 
   /** Makes the next flush send a room's pushes, and release the room if it is empty. */
   touch(room: Room): void {
     this.#touchedRooms.add(room);
-    this.#options.ticker.soon();
+    this.#parts.ticker.schedule();
   }
 
   /**
@@ -88,13 +76,13 @@ export class Outbound {
 
   /** Sends the tick's pushes. */
   flush(): void {
-    const now = this.#options.clock.now();
+    const now = this.#parts.ports.clock.now();
     const rooms = this.#touchedRooms;
     this.#touchedRooms = new Set();
     for (const room of rooms) {
       room.roster.pushTyping(now);
       if (room.pushes.length > 0) this.#flushRoom(room);
-      this.#options.rooms.releaseIfEmpty(room);
+      this.#parts.rooms.releaseIfEmpty(room);
     }
     const sessions = this.#touchedSessions;
     this.#touchedSessions = new Set();
@@ -123,10 +111,10 @@ export class Outbound {
     this.sendFrame(session, frame);
   }
 
-  /** Sends one frame, or reports a slow consumer. */
+  /** Sends one frame, or ends the session if it is a slow consumer. */
   sendFrame(session: Session, frame: string): void {
     const { socket } = session;
-    const { outboxMaxBytes } = this.#options;
+    const { outboxMaxBytes } = this.#parts.settings;
     // An upper bound: a UTF-16 code unit takes at most three bytes in UTF-8.
     const maxBytes = frame.length * 3;
     // Reading `buffered` costs a tenth of a send, so read it only if the limit might be exceeded.
@@ -135,7 +123,7 @@ export class Outbound {
       if (
         session.bufferedMax > 0 && session.bufferedMax + maxBytes > outboxMaxBytes &&
         session.bufferedMax + utf8Length(frame) > outboxMaxBytes
-      ) return this.#options.onSlowConsumer(session);
+      ) return this.#parts.sessions.end(session, closeCode.slowConsumer, "too slow to keep up");
     }
     session.bufferedMax += maxBytes;
     session.frameCount++;
@@ -150,7 +138,7 @@ export class Outbound {
     if (live === undefined) return;
     const body = pushes.join(",");
     const frame = `[${body}]`;
-    this.#options.meter?.deliveries(pushes.length * live.size);
+    this.#parts.ports.meter?.deliveries(pushes.length * live.size);
     for (const { session, subscriptions } of live) {
       // Most sessions are in one room and have nothing else queued: they share the frame.
       if (session.queued.length === 0 && subscriptions.size === 1) this.sendFrame(session, frame);

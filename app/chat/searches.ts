@@ -9,8 +9,8 @@ import type {
   SearchQuery,
   SearchResult,
 } from "../protocol/wire.ts";
-import type { Broker, MessageEntry } from "./broker.ts";
-import type { Quotas } from "./quotas.ts";
+import type { MessageEntry } from "./broker.ts";
+import type { HubParts } from "./hub_parts.ts";
 import { refusal } from "./refusals.ts";
 import type { Payer } from "./session.ts";
 
@@ -27,8 +27,7 @@ const leadLength = 100;
  * is unavailable or busy.
  */
 export async function runSearch(
-  broker: Broker,
-  quotas: Quotas,
+  { ports: { broker }, quotas }: HubParts,
   payer: Payer,
   command: SearchCommand,
 ): Promise<ResultsPush | ErrorPush> {

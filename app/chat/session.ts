@@ -49,6 +49,11 @@ export interface Member {
   readonly presences: Map<string, Presence>;
 }
 
+/** Returns a member without sessions. */
+export function newMember(id: string, username: string, payer: Payer): Member {
+  return { id, username, payer, hasWritten: false, sessions: new Set(), presences: new Map() };
+}
+
 /** A member in a room through this node; without sessions during its grace. */
 export interface Presence {
   readonly member: Member;
@@ -166,8 +171,8 @@ export class Session {
     /** Commands received before the last heartbeat. */
     commandCount: number;
     unanswered: number;
-    /** When the client may ask for a heartbeat without a penalty. */
-    pingableAt: number;
+    /** When the client may next send a `ping` without a penalty. */
+    nextPingAt: number;
   };
   /** Refused commands since `since`. */
   readonly refusals = { count: 0, since: 0 };
@@ -192,7 +197,7 @@ export class Session {
       dueAt: heartbeatAt,
       unanswered: 0,
       commandCount: 0,
-      pingableAt: now,
+      nextPingAt: now,
     };
   }
 

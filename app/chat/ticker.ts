@@ -1,4 +1,4 @@
-// Decides when a tick runs: soon, but late enough for queued frames to share it.
+// Decides when a tick runs: soon, but late enough for queued frames to share it (law 1).
 
 import type { Scheduler } from "./ports.ts";
 
@@ -26,13 +26,13 @@ export class Ticker {
   }
 
   /** Schedules a tick unless one is due or running. */
-  soon(): void {
+  schedule(): void {
     if (this.#isDue) return;
     this.#isDue = true;
     this.#waitTurn(maxTurns);
   }
 
-  /** Ends a tick: from now on `soon` schedules the next one. */
+  /** Ends a tick, so that the next one can be scheduled. */
   finish(): void {
     this.#isDue = false;
   }

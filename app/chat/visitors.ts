@@ -1,29 +1,23 @@
 // Reading without a session: the room directory, pages of rooms, single entries and search, for HTTP.
 
 import type { ErrorPush, ResultsPush, SearchCommand } from "../protocol/wire.ts";
-import type { AccessGuard } from "./access.ts";
-import type { Broker, Entry, Page, ReadQuery } from "./broker.ts";
-import type { Directory } from "./directory.ts";
+import type { Entry, Page, ReadQuery } from "./broker.ts";
+import { Directory } from "./directory.ts";
 import { byteLength, encodeEntries } from "./entries.ts";
-import type { Quotas } from "./quotas.ts";
+import type { HubParts } from "./hub_parts.ts";
 import { rateLimited } from "./refusals.ts";
 import type { About } from "./refusals.ts";
 import { runSearch } from "./searches.ts";
 import type { Payer, PeerAddress } from "./session.ts";
 
-export interface VisitorsOptions {
-  readonly broker: Broker;
-  readonly access: AccessGuard;
-  readonly quotas: Quotas;
-  readonly directory: Directory;
-}
-
 /** Serves clients that read without a session. Their network pays. */
 export class Visitors {
-  readonly #options: VisitorsOptions;
+  readonly #parts: HubParts;
+  readonly #directory: Directory;
 
-  constructor(options: VisitorsOptions) {
-    this.#options = options;
+  constructor(parts: HubParts) {
+    this.#parts = parts;
+    this.#directory = new Directory(parts);
   }
 
   /**
@@ -31,8 +25,8 @@ export class Visitors {
    * denied access. Rejects while storage is unavailable.
    */
   async directory(peer: PeerAddress, accessCode: string | undefined) {
-    const denied = this.#options.access.check({ ...peer, member: "" }, accessCode, false);
-    return denied ?? await this.#options.directory.list();
+    const denied = this.#parts.access.check({ ...peer, member: "" }, accessCode, false);
+    return denied ?? await this.#directory.list();
   }
 
   /**
@@ -48,8 +42,8 @@ export class Visitors {
     const payer = readerOf(peer);
     const denied = this.refusal(payer, accessCode, { re: "history", room });
     if (denied !== undefined) return denied;
-    const page = await this.#options.broker.read(room, query);
-    this.#options.quotas.chargeBytes(payer, byteLength(encodeEntries(page.entries, undefined)));
+    const page = await this.#parts.ports.broker.read(room, query);
+    this.#parts.quotas.chargeBytes(payer, byteLength(encodeEntries(page.entries, undefined)));
     return page;
   }
 
@@ -64,21 +58,21 @@ export class Visitors {
   ): Promise<ResultsPush | ErrorPush> {
     const payer = readerOf(peer);
     const denied = this.refusal(payer, accessCode, { re: "search" });
-    return denied ?? await runSearch(this.#options.broker, this.#options.quotas, payer, command);
+    return denied ?? await runSearch(this.#parts, payer, command);
   }
 
   /** Reads an entry that a post has written. Rejects while storage is unavailable. */
   async entry(room: string, offset: number): Promise<Entry | undefined> {
     const query = { before: offset + 1, limit: 1, maxBytes: 1 };
-    const { entries } = await this.#options.broker.read(room, query);
+    const { entries } = await this.#parts.ports.broker.read(room, query);
     return entries.find((entry) => entry.offset === offset);
   }
 
   /** Returns why a client without a session may not read now. */
   refusal(payer: Payer, code: string | undefined, about: About): ErrorPush | undefined {
-    const denied = this.#options.access.check(payer, code, false);
+    const denied = this.#parts.access.check(payer, code, false);
     if (denied !== undefined) return denied;
-    const retryAfter = this.#options.quotas.takeCommandBytes(payer);
+    const retryAfter = this.#parts.quotas.takeCommandBytes(payer);
     return retryAfter > 0 ? rateLimited(about, "bytes", retryAfter) : undefined;
   }
 }

@@ -1,10 +1,9 @@
 // Collects a tick's messages and appends them to the log in one batch (law 1).
 
 import type { AppendResult, Draft } from "./broker.ts";
+import type { HubParts } from "./hub_parts.ts";
 import { whenDone } from "./outcome.ts";
-import type { HubPorts } from "./ports.ts";
 import type { ActiveSession } from "./session.ts";
-import type { Ticker } from "./ticker.ts";
 
 /** A draft and the session that sent it. */
 export interface Sent {
@@ -16,28 +15,20 @@ export interface Sent {
 
 /** Appends drafts in batches, one at a time. */
 export class Writer {
-  readonly #ports: HubPorts;
-  readonly #ticker: Ticker;
-  readonly #onResult: (sent: Sent, result: AppendResult) => void;
+  readonly #parts: HubParts;
   #waiting: Sent[] = [];
   #isAppending = false;
   #onAppended: (() => void) | undefined;
 
-  constructor(
-    ports: HubPorts,
-    ticker: Ticker,
-    onResult: (sent: Sent, result: AppendResult) => void,
-  ) {
-    this.#ports = ports;
-    this.#ticker = ticker;
-    this.#onResult = onResult;
+  constructor(parts: HubParts) {
+    this.#parts = parts;
   }
 
   /** Adds a draft to the tick's batch. */
   add(active: ActiveSession, draft: Draft, isFirst: boolean): void {
     active.writing++;
     this.#waiting.push({ active, draft, isFirst });
-    this.#ticker.soon();
+    this.#parts.ticker.schedule();
   }
 
   /** Appends the waiting drafts, unless a batch is being appended. */
@@ -46,7 +37,7 @@ export class Writer {
     const batch = this.#waiting;
     this.#waiting = [];
     this.#isAppending = true;
-    const { broker, clock, log, meter } = this.#ports;
+    const { ports: { broker, clock, log, meter }, entries } = this.#parts;
     const startedAt = clock.now();
     const onResults = (results: readonly AppendResult[]) => {
       this.#isAppending = false;
@@ -56,9 +47,9 @@ export class Writer {
         if (--active.writing === 0) active.onWritten?.();
         const result = results[i] ?? unavailable;
         meter?.message(result.kind);
-        this.#onResult(sent, result);
+        entries.appended(sent, result);
       }
-      if (this.#waiting.length > 0) this.#ticker.soon();
+      if (this.#waiting.length > 0) this.#parts.ticker.schedule();
       this.#onAppended?.();
     };
     const append = () => broker.append(batch.map(({ draft }) => draft));

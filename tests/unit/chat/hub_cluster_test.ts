@@ -79,7 +79,7 @@ Deno.test("ChatHub lists remote members and announces their arrivals and departu
   broker.leaveRemotely("Ben");
   broker.leaveRemotely("Ben");
   assertEquals(news(ada), ["left Ben"]);
-  assertEquals(chat.hub.here("lobby", 9), { count: 1, usernames: ["Ada"] });
+  assertEquals(chat.hub.membersOf("lobby", 9), { count: 1, usernames: ["Ada"] });
 });
 
 Deno.test("ChatHub counts a member on two nodes once [N6] [N10]", () => {
@@ -87,7 +87,7 @@ Deno.test("ChatHub counts a member on two nodes once [N6] [N10]", () => {
   broker.joinRemotely("Ben");
   const ben = chat.enter("Ben");
   assertEquals(news(ada), ["joined Ben"]);
-  assertEquals(chat.hub.here("lobby", 9).count, 2);
+  assertEquals(chat.hub.membersOf("lobby", 9).count, 2);
   broker.leaveRemotely("Ben");
   assertEquals(news(ada), []);
   broker.joinRemotely("Ben");

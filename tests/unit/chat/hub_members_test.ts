@@ -253,11 +253,11 @@ Deno.test("ChatHub does not release a name while its holder is claiming it [N8]"
   assertEquals(codesOf(other.pushes()), ["username_taken"]);
 });
 
-Deno.test("ChatHub.here() returns the number of members and the first names", () => {
+Deno.test("ChatHub.membersOf() returns the number of members and the first names", () => {
   const chat = new TestChat();
   for (const name of ["Ada", "Ben", "Cy"]) chat.enter(name);
-  assertEquals(chat.hub.here("lobby", 2), { count: 3, usernames: ["Ada", "Ben"] });
-  assertEquals(chat.hub.here("other", 2), { count: 0, usernames: [] });
+  assertEquals(chat.hub.membersOf("lobby", 2), { count: 3, usernames: ["Ada", "Ben"] });
+  assertEquals(chat.hub.membersOf("other", 2), { count: 0, usernames: [] });
 });
 
 Deno.test("ChatHub marks presence pushes as quiet without join lines [N10]", () => {

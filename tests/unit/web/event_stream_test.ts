@@ -129,7 +129,7 @@ Deno.test("a stream reader is no member, is not listed, and keeps no room in mem
   {
     await using stream = await open(site);
     await stream.next();
-    assertEquals(site.hub.here("tea", 5), { count: 0, usernames: [] });
+    assertEquals(site.hub.membersOf("tea", 5), { count: 0, usernames: [] });
     const { sessions, members, rooms } = site.hub.size;
     assertEquals([sessions, members, rooms], [1, 0, 1]);
     assertEquals(site.server.limits.count, 1);

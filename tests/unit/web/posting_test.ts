@@ -383,7 +383,7 @@ Deno.test("a member that only posts is not listed, and nobody sees it come or go
   site.hub.receive(watcher, JSON.stringify(hello));
   await post(site, "x");
   await post(site, "y");
-  assertEquals(site.hub.here("builds", 5), { count: 1, usernames: ["Ada"] });
+  assertEquals(site.hub.membersOf("builds", 5), { count: 1, usernames: ["Ada"] });
   assertEquals(pushes.map(({ type }) => type), ["welcome", "room", "message", "message"]);
 });
 

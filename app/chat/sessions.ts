@@ -1,0 +1,136 @@
+// The open sessions: refuses, charges and holds back their commands, and closes them.
+
+import { closeCode } from "../protocol/wire.ts";
+import type { ErrorPush, LeftReason } from "../protocol/wire.ts";
+import type { Outcome } from "./broker.ts";
+import type { HubParts } from "./hub_parts.ts";
+import { whenDone } from "./outcome.ts";
+import { rateLimited } from "./refusals.ts";
+import type { About } from "./refusals.ts";
+import type { Payer, Session } from "./session.ts";
+
+/** Timeout after a refused `hello`, while a person chooses another name. */
+const nextHelloTimeoutMs = 60_000;
+/** Max refused hellos before a session is closed. */
+const maxRefusedHellos = 5;
+/** Time per thousand sessions over which clients spread their attempts to reconnect. */
+const spreadMsPerThousand = 1_000;
+
+/** The sessions of this node that are not closing. */
+export class Sessions extends Set<Session> {
+  readonly #parts: HubParts;
+
+  constructor(parts: HubParts) {
+    super();
+    this.#parts = parts;
+  }
+
+  /** The time over which clients spread their attempts when all must reconnect. */
+  get reconnectSpreadMs(): number {
+    return Math.ceil(this.size / 1_000) * spreadMsPerThousand;
+  }
+
+  /** Refuses a command. Closes a session with too many refused commands or hellos. */
+  refuse(session: Session, push: ErrorPush): void {
+    const { state } = session;
+    const { ports: { clock, log, meter }, outbound } = this.#parts;
+    if (state.kind === "closing") return;
+    meter?.refusal(push.code);
+    outbound.queue(session, push);
+    if (state.kind === "greeting" && push.re === "hello") {
+      const { id, peer: { address } } = session;
+      log.event("hello_refused", { session: id, address, code: push.code });
+      const refusals = state.refusals + 1;
+      if (refusals >= maxRefusedHellos) {
+        return this.end(session, closeCode.noHello, "too many refused hellos");
+      }
+      session.state = { kind: "greeting", deadline: clock.now() + nextHelloTimeoutMs, refusals };
+    }
+    this.countRefusal(session);
+  }
+
+  /** Counts a refused command, and closes a session that is flooding. */
+  countRefusal(session: Session): void {
+    if (!this.#parts.quotas.countRefusal(session)) return;
+    this.end(session, closeCode.flooding, "too many refused commands");
+  }
+
+  /** Charges a command, or refuses it and returns false if the payer's quota is used up. */
+  tryCharge(session: Session, payer: Payer, about: About): boolean {
+    const retryAfter = this.#parts.quotas.takeCommandBytes(payer);
+    if (retryAfter > 0) this.refuse(session, rateLimited(about, "bytes", retryAfter));
+    return retryAfter === 0;
+  }
+
+  /**
+   * Calls the broker, and holds back the session's further commands until the result is handled.
+   * Logs an error as `event`.
+   */
+  hold<T>(
+    session: Session,
+    event: string,
+    callBroker: () => Outcome<T>,
+    onResult: (value: T) => void,
+    onError: () => void,
+  ): void {
+    const { ports: { log }, handle } = this.#parts;
+    session.heldCommands = [];
+    const finish = (task: () => void) => {
+      const held = session.heldCommands ?? [];
+      session.heldCommands = undefined;
+      task();
+      for (const command of held) handle(session, command);
+    };
+    whenDone(log, event, callBroker, (value) => finish(() => onResult(value)), () => {
+      finish(onError);
+    });
+  }
+
+  /** Runs a task once the session's messages are stored, because rooms must receive them first. */
+  afterWriting(session: Session, task: () => void): void {
+    const { state } = session;
+    const written = state.kind === "active" ? this.#parts.writer.written(state) : undefined;
+    if (written === undefined) task();
+    else this.hold(session, "internal", () => written, task, task);
+  }
+
+  /** Closes a session and forgets it at once: the close event of a stuck peer may never come. */
+  end(session: Session, code: number, reason: string): void {
+    const { ports: { log, meter }, outbound } = this.#parts;
+    // Send this tick's refusals and acks first, except to a peer that does not read.
+    if (code !== closeCode.slowConsumer) outbound.sendQueued(session);
+    if (session.state.kind === "closing") return;
+    const { id, peer: { address }, username: name } = session;
+    if (code === closeCode.replaced) log.event("session_replaced", { session: id, name });
+    else if (code !== closeCode.restarting) {
+      log.warn("close", { session: id, address, name, code, reason });
+    }
+    meter?.close(code);
+    this.forget(session, undefined);
+    session.closed = { code, reason };
+    session.socket.close(code, reason);
+  }
+
+  /** Closes all sessions; their clients reconnect. */
+  endAll(): void {
+    const spreadMs = String(this.reconnectSpreadMs);
+    for (const session of this) this.end(session, closeCode.restarting, spreadMs);
+  }
+
+  /** Removes a session. With a reason, its member leaves; without one, the grace period begins. */
+  forget(session: Session, reason: LeftReason | undefined): void {
+    const { state } = session;
+    const { members, outbound, reader } = this.#parts;
+    if (state.kind === "closing") return;
+    session.state = { kind: "closing", username: session.username };
+    session.heldCommands = undefined;
+    this.delete(session);
+    outbound.drop(session);
+    if (state.kind !== "active") return;
+    reader.drop(state);
+    for (const subscription of state.subscriptions.values()) {
+      members.unsubscribe(subscription, reason);
+    }
+    members.removeSession(state, reason);
+  }
+}
