@@ -9,7 +9,7 @@ const pruneMs = 60_000;
 /** Delay between steps while there is more to prune. */
 const pruneStepMs = 20;
 
-export interface PruningOptions {
+interface PruningOptions {
   readonly broker: Pick<Broker, "prune">;
   readonly clock: Pick<ClockTrust, "check">;
   /** Called when pruning pauses because of the clock, and when it resumes. */
@@ -40,7 +40,7 @@ export function startPruning({ broker, clock, report, later }: PruningOptions): 
     try {
       if (!isPaused) hasMore = await broker.prune();
     } catch {
-      // The broker has logged the error; the next run makes up for this one.
+      // The broker has logged the error, and the next run catches up.
     }
     cancel = later(hasMore ? pruneStepMs : pruneMs, prune);
   };
@@ -57,7 +57,7 @@ export class ClockTrust {
   readonly #now: () => number;
   /** Wall time minus monotonic time while the clock was trusted. */
   #trusted: number;
-  /** The difference after the clock was set, and the monotonic time at which it was first seen. */
+  /** The difference after the clock was set, and the monotonic time when it was first seen. */
   #candidate: { readonly difference: number; readonly since: number } | undefined;
 
   /** `wallNow` is in ms since 1970, `now` is monotonic in ms. */
@@ -67,7 +67,7 @@ export class ClockTrust {
     this.#trusted = wallNow() - now();
   }
 
-  /** Returns false while the clock is over an hour off from where it should be by now. */
+  /** Returns false while the clock is more than an hour off. */
   check(): boolean {
     const now = this.#now();
     const difference = this.#wallNow() - now;

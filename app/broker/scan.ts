@@ -1,16 +1,16 @@
-// Search without an index: looks through the newest messages of one room, or of the newest rooms.
+// Search without an index: scans the newest messages of one room, or of the newest rooms.
 
 import type { Broker, MessageEntry, SearchPage, SearchRequest } from "../chat/broker.ts";
 import { matchesOf } from "../protocol/search.ts";
 import { isPrivateRoom } from "../protocol/text.ts";
 import { hubLimits } from "../protocol/wire.ts";
 
-/** Max pages of 100 messages to read: of the only room, and of each of several. */
+/** Max pages of 100 messages to read, from a single room and from each of several. */
 const pagesOfOne = 20;
 const pagesOfEach = 3;
 const maxRooms = 20;
 
-/** Finds messages. `since` in the result tells how far back all were looked at, if not all were. */
+/** Finds messages. `since` in the result is the time from which on the scan missed none. */
 export async function scan(
   broker: Pick<Broker, "read" | "newestRooms">,
   { query, before, limit }: SearchRequest,

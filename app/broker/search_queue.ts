@@ -1,8 +1,8 @@
-// Runs searches one after another, so that many at once don't slow down the chat.
+// Runs searches one after another, so that concurrent ones don't slow down the chat.
 
 import type { SearchPage } from "../chat/broker.ts";
 
-/** Max searches that run or wait. */
+/** Max searches running or waiting. */
 const maxSearches = 20;
 
 /** The searches of one broker. */
@@ -10,7 +10,7 @@ export class SearchQueue {
   #last: Promise<unknown> = Promise.resolve();
   #count = 0;
 
-  /** Runs a search after those that wait. Rejects if too many do, or if the search fails. */
+  /** Runs a search after those that wait. Rejects if too many wait, or if the search fails. */
   add(search: () => Promise<SearchPage>): Promise<SearchPage> {
     if (this.#count >= maxSearches) return Promise.reject(new Error("too many searches"));
     this.#count++;

@@ -21,7 +21,7 @@ export type Durability = "normal" | "full";
 /** SQLite's page cache, in KiB. A larger one is no faster, since the kernel caches the file too. */
 const cacheKiB = 4_000;
 const pageBytes = 4_096;
-/** Journal size, in pages, at which a commit runs a checkpoint. */
+/** Size of the journal, in pages, at which a commit runs a checkpoint. */
 const journalPages = 4_000;
 /** The files of a database in use: the database, its journal and the journal's index. */
 const suffixes = ["", "-wal", "-shm"];
@@ -121,7 +121,7 @@ export class DatabaseFile {
     return this.prepare(sql).run(...values);
   }
 
-  /** Runs a statement that changes one of the tables in which SQLite keeps a full-text table. */
+  /** Runs a statement on a table in which SQLite keeps a full-text table, and which it protects. */
   runOnShadowTable(sql: string, ...values: SQLInputValue[]): void {
     this.#database.enableDefensive(false);
     try {
@@ -165,26 +165,24 @@ export class DatabaseFile {
   }
 
   /**
-   * Returns up to `pages` free pages to the file system. Each row of the statement frees one page,
-   * and `exec` would stop after the first.
-   *
-   * @returns Whether there may be more.
+   * Returns up to `pages` free pages to the file system, and whether there may be more. Each row of
+   * the statement frees one page; `exec` would stop after the first.
    */
   shrink(pages: number): boolean {
     return this.all(`PRAGMA incremental_vacuum(${pages})`).length === pages;
   }
 
   /**
-   * Moves the journal into the file and empties it, so that it holds no deleted text. Returns false
-   * if another program is reading, which prevents it.
+   * Moves the journal into the file and empties it, so that it has no deleted text. Returns false if
+   * another program is reading, which prevents that.
    */
   truncateJournal(): boolean {
     return this.get("PRAGMA wal_checkpoint(TRUNCATE)")?.busy === 0;
   }
 
   /**
-   * Erases deleted text from the unused space of up to `pages` pages. Returns whether there are
-   * more, and counts all pages again if `isNew`: if text was deleted since the last call.
+   * Erases deleted text from the unused space of up to `pages` pages. Returns whether more pages
+   * are left: all of them again if `isNew`, because text was deleted since the last call.
    */
   eraseFreeSpace(pages: number, isNew: boolean): boolean {
     this.#freeSpace ??= new FreeSpace(this.#path);
@@ -193,20 +191,20 @@ export class DatabaseFile {
     return this.#freeSpace.erase(pages);
   }
 
-  /** Ends `eraseFreeSpace`. SQLite's locks end with it. */
+  /** Closes the file handle of `eraseFreeSpace`, which drops SQLite's locks too. */
   closeFreeSpace(): void {
     this.#freeSpace?.close();
     this.#freeSpace = undefined;
   }
 
-  /** Returns the size of the database without free pages and the journal. */
+  /** Returns the bytes of the database, without free pages and the journal. */
   usedBytes(): number {
     const pages = Number(this.get("PRAGMA page_count")?.page_count);
     const free = Number(this.get("PRAGMA freelist_count")?.freelist_count);
     return (pages - free) * pageBytes;
   }
 
-  /** Rewrites what is already there, since a rolled back change never reaches the disk. */
+  /** Writes a value that is already there: a change that is rolled back never reaches the disk. */
   probe(): void {
     this.#database.exec(`PRAGMA user_version = ${schemaVersion}`);
   }
@@ -249,7 +247,7 @@ export class DatabaseFile {
     });
   }
 
-  /** False if a failure left the connection unusable. */
+  /** Whether the connection still works after a failure. */
   get isSound(): boolean {
     try {
       this.get("SELECT id FROM rooms LIMIT 1");
@@ -263,7 +261,7 @@ export class DatabaseFile {
     try {
       this.#database.close();
     } catch {
-      // It could not be written. SQLite repairs it when it is opened again.
+      // A write failed. SQLite repairs the file when it is opened again.
     }
     this.closeFreeSpace();
   }

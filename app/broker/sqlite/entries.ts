@@ -15,8 +15,8 @@ import type { DatabaseFile } from "./database.ts";
 const kinds = { message: 0, edit: 1, delete: 2, title: 3 } as const;
 
 /**
- * `ordinal` numbers the entries of a room that are not messages. By itself, SQLite would search them
- * among all entries.
+ * The entries of a room that are not messages, numbered by `ordinal`. Without the hint, SQLite would
+ * look for them among all entries.
  */
 const others = "FROM entries INDEXED BY entries_other WHERE room = ?1 AND kind > 0";
 
@@ -47,7 +47,7 @@ const sql = {
            AS count`,
 } as const;
 
-/** The columns that `entryOf` reads. An edit has the text of its target if it was the last. */
+/** Selects the columns that `entryOf` reads. The last edit of a message has its text. */
 export const selectEntries = `
   SELECT offset, epochs.name AS epoch, at, member, username, nonce, kind, ref, amended, edited_at,
          deleted_by, CASE kind WHEN 1 THEN (
@@ -64,12 +64,12 @@ export interface EntryRow {
   readonly username: string;
   readonly nonce: string;
   readonly kind: number;
-  /** The reply's target of a message, the target of an edit. */
+  /** The message that a reply answers, or the target of an edit. */
   readonly ref: number | null;
   readonly amended: number | null;
   readonly edited_at: number | null;
   readonly deleted_by: string | null;
-  /** Of a deletion, its targets as JSON. */
+  /** The targets of a deletion, as JSON. */
   readonly text: string | null;
 }
 
@@ -98,10 +98,7 @@ export function entryOf(room: string, row: EntryRow): Entry {
   }
 }
 
-/**
- * Returns the offsets that an edit or a deletion may touch, or why it is refused. `isModerator`
- * tells whether its author is one.
- */
+/** Returns the offsets that an edit or a deletion may touch, or why it is refused. */
 export function checkTargets(
   file: DatabaseFile,
   room: number,
@@ -131,8 +128,8 @@ export interface Slot {
 }
 
 /**
- * Stores an entry of any type and applies it to its targets. Returns it. Plain messages have a
- * statement of their own, which is faster.
+ * Stores an entry of any type and applies it to its targets. Returns the entry. `RoomLog` stores
+ * plain messages with a faster statement.
  */
 export function addEntry(
   file: DatabaseFile,
@@ -168,8 +165,8 @@ export function addEntry(
 }
 
 /**
- * Stores an entry of another database as it is there. Its room and epoch must exist, and the
- * entries of a room must come in order.
+ * Copies an entry from another database. Its room and epoch must exist, and the entries of a room
+ * must be added in order.
  */
 export function importEntry(file: DatabaseFile, entry: Entry): void {
   const { type, room, epoch, offset, at, member, from, nonce } = entry;

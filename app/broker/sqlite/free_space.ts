@@ -1,18 +1,18 @@
-// Erases what SQLite leaves in the unused space of its pages. When it splits or merges pages, it
-// moves rows and leaves their bytes where they were, even with secure_delete. So text that is
-// deleted later can remain there (file format: https://www.sqlite.org/fileformat2.html).
+// Erases text that SQLite leaves in the unused space of its pages. When SQLite splits or merges pages,
+// it leaves copies of the moved rows behind, even with secure_delete, and deleting a row later does
+// not erase them (file format: https://www.sqlite.org/fileformat2.html).
 
 const pageBytes = 4_096;
 /** The database header, before the b-tree header of the first page. */
 const databaseHeaderBytes = 100;
-/** The page at this byte is never used. */
+/** SQLite never uses the page at this byte. */
 const pendingByte = 0x40000000;
-/** One page in so many is a pointer map, which has no unused space to erase. */
+/** Distance between pointer maps: pages without unused space to erase. */
 const mapInterval = pageBytes / 5 + 1 | 0;
 /** First byte of b-tree pages: interior and leaf pages of indexes and tables. */
 const pageTypes: ReadonlySet<number> = new Set([2, 5, 10, 13]);
 
-/** Walks round and round through the pages of a database. */
+/** Walks through the pages of a database, from the last to the first again. */
 export class FreeSpace {
   readonly #file: Deno.FsFile;
   #next = 0;
@@ -26,14 +26,14 @@ export class FreeSpace {
     this.#file = Deno.openSync(path, { read: true, write: true });
   }
 
-  /** Starts a walk through all pages, from wherever the last one is. */
+  /** Starts a walk through all pages at the present one. */
   restart(): void {
     this.#left = this.#pageCount;
   }
 
   /**
-   * Erases the unused space of up to `max` pages. The journal must be empty and SQLite's cache too,
-   * or else SQLite writes what it has of these pages. Returns whether the walk continues.
+   * Erases the unused space of up to `max` pages. The journal and SQLite's cache must be empty, or
+   * SQLite would write its own copies of these pages later. Returns whether the walk continues.
    */
   erase(max: number): boolean {
     const count = this.#pageCount;

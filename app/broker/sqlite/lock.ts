@@ -2,8 +2,8 @@
 //
 // Where the operating system's locks work, they decide, and the lock of a killed process is free at
 // once. Some network disks grant every lock, or know only the locks of their own host. So the owner
-// also rewrites the file once a second, and another process takes over a lock that may be another
-// host's only after the file has not changed for a while.
+// also rewrites the file once a second. A process takes over a lock that may belong to another host
+// only after the file has not changed for a while.
 
 import { dirname, join } from "@std/path";
 import {
@@ -38,7 +38,7 @@ const handoverPollMs = 50;
 /** A lock file that has not changed for this long belongs to a dead process. */
 const staleMs = 6_000;
 const stalePollMs = 500;
-/** How long another process may take to overwrite the file if it takes over the same stale lock. */
+/** How long another process that takes over the same stale lock may take to overwrite the file. */
 const settleMs = 1_000;
 /** Max age of the last check at a commit: well below `staleMs`. */
 const checkMs = 2_000;
@@ -107,7 +107,7 @@ export class FolderLock {
     return true;
   }
 
-  /** Why the lock is lost, once it is: another process took it, or its file was removed. */
+  /** Why the lock was lost, if it was: another process took it, or its file was removed. */
   get lossReason(): string | undefined {
     return this.#lossReason;
   }
@@ -129,7 +129,7 @@ export class FolderLock {
     try {
       this.#withOwnFile((file) => this.#write(file));
     } catch {
-      // The disk fails, which doesn't mean that the lock is lost: `check` decides before a commit.
+      // A failing disk doesn't mean that the lock is lost: `check` decides before a commit.
     }
   }
 
@@ -176,9 +176,10 @@ export class FolderLock {
 
 /**
  * Checks that this process may read the database while the owner of the folder writes. Where the
- * owner's locks do not reach this process, SQLite's do not either, and even reading does damage.
+ * owner's locks have no effect on this process, SQLite's have none either, and even reading does
+ * damage.
  *
- * @throws {Error} If they don't and the owner is alive.
+ * @throws {Error} If the locks have no effect and the owner is alive.
  */
 export async function checkReadable(options: FolderLockOptions): Promise<void> {
   const { path } = options;
@@ -201,7 +202,7 @@ export async function checkReadable(options: FolderLockOptions): Promise<void> {
   );
 }
 
-/** Returns whether a lock that was granted is free: its owner would hold it if it were alive. */
+/** Returns whether a lock that was granted is free, because its owner would hold it if alive. */
 function isFree(
   { path, owner, ...options }: FolderLockOptions,
   found: string | undefined,
@@ -229,7 +230,7 @@ async function nextText(
   return text;
 }
 
-/** Returns who holds the lock, as far as the file can be read. */
+/** Returns the owner of the lock, if the file can be read. */
 function readOwner(path: string): LockOwner | undefined {
   try {
     return parseLock(readLock(path));

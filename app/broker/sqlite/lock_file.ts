@@ -1,4 +1,4 @@
-// The lock file itself: its text, which names the owner, and the operating system's lock on it.
+// The lock file: its text, which names the owner, and the operating system's lock on it.
 
 import { errorMessage } from "../../core/error_message.ts";
 import { openError } from "./open_error.ts";
@@ -12,7 +12,7 @@ export interface LockOwner {
 }
 
 const maxBytes = 512;
-/** Stands for the host if this process may not read its name. */
+/** The host's name if this process may not read it. */
 const unknownHost = "unknown";
 
 /** Returns this process as an owner. */

@@ -3,16 +3,11 @@
 import { usernameKey } from "../../protocol/names.ts";
 import { hubLimits } from "../../protocol/wire.ts";
 import type { DatabaseFile } from "./database.ts";
+import type { SqliteBrokerOptions } from "./sqlite_broker.ts";
 
-export interface NamesOptions {
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
-  /** How long the names of a member that wrote are held after it left. */
-  readonly nameHoldMs: number;
-  readonly graceMs: number;
-}
+type NamesOptions = Pick<SqliteBrokerOptions, "now" | "nameHoldMs" | "graceMs">;
 
-/** Min time that names are held for members who were present when a server died. */
+/** Min hold of the names of members that were present when a server died. */
 const comebackMs = 60_000;
 
 const sql = {
@@ -66,7 +61,7 @@ export class Names {
     return current !== undefined && this.#isHeld(current);
   }
 
-  /** Gives a member another name and keeps its present one as the former. False if it is taken. */
+  /** Renames a member, which keeps its present name as the former. Returns false if it is taken. */
   rename(file: DatabaseFile, member: string, username: string): boolean {
     if (this.#isTaken(file, member, username)) return false;
     const key = usernameKey(username);

@@ -4,13 +4,9 @@ import type { DatabaseFile } from "./database.ts";
 import { countMessages } from "./entries.ts";
 import type { Nonces } from "./nonces.ts";
 import type { SearchIndex } from "./search_index.ts";
+import type { SqliteBrokerOptions } from "./sqlite_broker.ts";
 
-export interface RetentionOptions {
-  /** Days to keep messages; 0 means no limit. */
-  readonly retentionDays: number;
-  /** Max messages kept per room; 0 means no limit. */
-  readonly retentionMessages: number;
-}
+type RetentionOptions = Pick<SqliteBrokerOptions, "retentionDays" | "retentionMessages">;
 
 const dayMs = 86_400_000;
 
@@ -24,9 +20,6 @@ const sql = {
   setFirst: `UPDATE rooms SET first = ?1, title = CASE WHEN ?1 > head THEN NULL ELSE title END
              WHERE id = ?2`,
 } as const;
-
-/** Room name and the offset of the oldest entry kept. */
-export type PrunedRoom = readonly [name: string, first: number];
 
 /** Applies the retention limits to one database. */
 export class Retention {
@@ -42,14 +35,13 @@ export class Retention {
     this.#search = search;
   }
 
-  /** Visits up to `rows` rooms and deletes up to `rows` entries, in the caller's transaction. */
-  prune(
-    file: DatabaseFile,
-    now: number,
-    rows: number,
-  ): { readonly pruned: readonly PrunedRoom[]; readonly hasMore: boolean } {
+  /**
+   * Visits up to `rows` rooms and deletes up to `rows` entries, in the caller's transaction.
+   * `pruned` are the names of rooms that lost entries, and the offsets of their oldest ones now.
+   */
+  prune(file: DatabaseFile, now: number, rows: number) {
     const { retentionDays, retentionMessages } = this.#options;
-    const pruned: PrunedRoom[] = [];
+    const pruned: [name: string, first: number][] = [];
     if (retentionDays === 0 && retentionMessages === 0) return { pruned, hasMore: false };
     let left = rows;
     const rooms = file.all(sql.roomsFrom, this.#nextRoom ?? 0, rows);
@@ -77,7 +69,7 @@ export class Retention {
     return { pruned, hasMore: this.#nextRoom !== undefined };
   }
 
-  /** Returns the first offset, up to `max`, from where on there are not too many messages. */
+  /** Returns the first offset to keep, up to `max`, so that at most `retentionMessages` remain. */
   #firstByCount(file: DatabaseFile, id: number, first: number, head: number, max: number): number {
     const { retentionMessages } = this.#options;
     if (retentionMessages === 0) return first;
@@ -87,7 +79,7 @@ export class Retention {
     return Math.min(Number(next?.offset ?? max), max);
   }
 
-  /** Returns the first offset below `max` whose entry is recent enough to keep, or else `max`. */
+  /** Returns the first offset below `max` whose entry is recent enough to keep, or `max`. */
   #firstByAge(file: DatabaseFile, id: number, first: number, max: number, now: number): number {
     const { retentionDays } = this.#options;
     if (retentionDays === 0) return first;

@@ -18,27 +18,21 @@ import type { EntryRow } from "./entries.ts";
 import type { Nonces } from "./nonces.ts";
 import type { Sanctions } from "./sanctions.ts";
 import type { SearchIndex } from "./search_index.ts";
+import type { SqliteBrokerOptions } from "./sqlite_broker.ts";
 
-export interface RoomLogOptions {
-  /** Returns a name that no epoch has had. */
-  readonly randomName: () => string;
-  /** Max rooms with messages; 0 is no limit. */
-  readonly maxRooms: number;
-  /** Max bytes of the database, without free pages; 0 is no limit. */
-  readonly maxDataBytes: number;
-}
+type RoomLogOptions = Pick<SqliteBrokerOptions, "randomName" | "maxRooms" | "maxDataBytes">;
 
-/** Rows fetched at once. Few are wasted when a page's bytes are used up. */
+/** Max rows fetched at once, so that few are wasted when a page reaches its max bytes. */
 const chunkRows = 128;
 
-/** The size of the database is checked no more often than this. */
+/** Min time between two checks of the database's size. */
 const sizeCheckMs = 1_000;
-/** Min time between two searches for a room to evict, after one in vain. */
+/** Min time to wait before looking for a room to evict again, after finding none. */
 const fullMs = 1_000;
 /** Min age of a room's only message before the room may be evicted. */
 const evictionMs = 86_400_000;
 
-/** What an entry counts besides its text in the bytes of a page. */
+/** Bytes that an entry counts in a page, besides its text. */
 const entryCostBytes = 128;
 
 const sql = {
@@ -82,7 +76,7 @@ export class RoomLog {
   readonly #nonces: Nonces;
   readonly #sanctions: Sanctions;
   readonly #search: SearchIndex;
-  /** Committed rooms: all that this process wrote to, and others once they were read. */
+  /** Committed rooms: those that this process wrote to or has read. */
   readonly #rooms = new Map<string, StoredRoom>();
   /** Rooms whose end was read, which have members: they are not evicted. */
   readonly #loaded = new Set<string>();
@@ -186,7 +180,7 @@ export class RoomLog {
     return entry === undefined ? { kind: "stored", offset } : { kind: "stored", offset, entry };
   }
 
-  /** Whether messages are refused because the database has reached its max size. */
+  /** Whether the database has reached its max size, so that messages are refused. */
   get hasReachedSize(): boolean {
     return this.#hasReachedSize;
   }
@@ -204,14 +198,11 @@ export class RoomLog {
     if (maxRooms === 0) return true;
     if (Math.abs(now - this.#fullAt) < fullMs) return false;
     if (Number(file.get(sql.countRooms)?.count) < maxRooms) return true;
-    // Rooms in use, or about to get another message, stay. Even if all of them are idle, one more
-    // room is not among them.
+    // Rooms in use stay, also those of this batch. Even if all of these are idle, the limit leaves
+    // one more room.
     const isKept = (name: string) => this.#loaded.has(name) || this.#pending.has(name);
-    const idle = file.all(
-      sql.idleRooms,
-      now - evictionMs,
-      this.#loaded.size + this.#pending.size + 1,
-    )
+    const limit = this.#loaded.size + this.#pending.size + 1;
+    const idle = file.all(sql.idleRooms, now - evictionMs, limit)
       .find(({ name }) => !isKept(String(name)));
     if (idle === undefined) {
       this.#fullAt = now;
@@ -238,24 +229,24 @@ export class RoomLog {
     return this.#hasDeleted;
   }
 
-  /** The room has no members any more. */
+  /** Lets a room without members be evicted. */
   forget(name: string): void {
     this.#loaded.delete(name);
   }
 
-  /** The transaction succeeded. */
+  /** Keeps the changes of a transaction that succeeded. */
   commit(): void {
     for (const [name, room] of this.#pending) this.#rooms.set(name, room);
     this.#pending.clear();
   }
 
-  /** The transaction failed. */
+  /** Drops the changes of a transaction that failed. */
   rollback(): void {
     this.#messages.clear();
     this.#pending.clear();
   }
 
-  /** Retention removed all entries of a room before `first`. */
+  /** Records that all entries of a room before `first` have been pruned. */
   setFirst(name: string, first: number): void {
     const room = this.#rooms.get(name);
     if (room !== undefined) this.#rooms.set(name, { ...room, first });
@@ -286,7 +277,7 @@ export class RoomLog {
     };
   }
 
-  /** Returns the number of a room in the database, or `undefined` if it has never had entries. */
+  /** Returns the id of a room, or `undefined` if it has never had entries. */
   idOf(file: DatabaseFile, name: string): number | undefined {
     return this.#roomOf(file, name)?.id;
   }
@@ -303,8 +294,8 @@ export class RoomLog {
   #isValid(file: DatabaseFile, room: StoredRoom, { epoch, offset }: Position): boolean {
     if (offset > room.head) return false;
     if (offset === 0) return file.get(sql.epochByName, epoch) !== undefined;
-    // An epoch never continues after the log was set back. So if the oldest message kept is of this
-    // epoch, the client saw the pruned ones before it too. Otherwise that is unknown.
+    // An epoch never continues after the log was set back. So if the oldest entry kept is of this
+    // epoch, the client has seen the pruned ones before it. Otherwise, that is unknown.
     return epoch === this.#epochAt(file, room.id, Math.max(offset, room.first));
   }
 
@@ -353,12 +344,12 @@ export class RoomLog {
   }
 }
 
-/** Whether a draft is the server's or the operator's, which no sanction stops. */
+/** Whether a draft comes from a sweep or the operator, which no sanction stops. */
 function isForced(draft: Draft): boolean {
   return draft.type === "delete" && draft.isModerator === true;
 }
 
-/** Takes entries while they fit, at least one. `fetch` returns up to `count` from an offset on. */
+/** Collects the entries that fit in a page, at least one. `fetch` reads up to `count` of them. */
 function collect(
   { limit, maxBytes }: ReadQuery,
   from: number,

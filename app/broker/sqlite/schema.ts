@@ -3,7 +3,7 @@
 import type { DatabaseSync } from "node:sqlite";
 
 /**
- * The step to each version from the previous one; the first creates the tables in an empty file.
+ * The step to each version from the previous one. The first creates the tables in an empty file.
  * Released steps never change.
  *
  * `names.key` is the username normalized for comparison. One of a member's names is `current`, and

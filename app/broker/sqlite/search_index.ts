@@ -1,5 +1,5 @@
 // The search index: full-text tables that are filled in the background, in short steps. They are a
-// cache: what they have is removed with each message, and they can be dropped at any time.
+// cache: each message is removed from them when it is deleted, and they can be dropped at any time.
 
 import type { MessageEntry } from "../../chat/broker.ts";
 import type { DatabaseSync } from "node:sqlite";
@@ -19,18 +19,18 @@ const tableDocuments = 2 ** 15;
 const stepRows = 32;
 /** A step ends after this many characters. */
 const stepCharacters = 8_192;
-/** Rooms that got messages, of which one step looks up what to index. */
+/** Max rooms with new messages that one step looks up. */
 const stepRooms = 100;
-/** Pages that one step merges, at the most, in each of two tables. */
+/** Max pages that one step merges in each of two tables. */
 const mergePages = 8;
 /**
- * Only `#merge` merges, since SQLite would do so in a single long step: once a level has 1,999
- * segments, but `#merge` is faster.
+ * Leaves merging to `#merge`, since SQLite would merge in a single long step. It still would once a
+ * level has 1,999 segments, but `#merge` is faster.
  */
 const tableOptions = "('automerge', 0), ('crisismerge', 1999), ('secure-delete', 1)";
 
 const tablePrefix = `search_${searchVersion}_`;
-/** Which documents are which messages: `count` of them from `id` on, from an offset on. */
+/** Table that maps documents to messages: `count` documents from `id` on are those from `offset` on. */
 const runs = `search_runs_${searchVersion}`;
 
 const sql = {
@@ -67,6 +67,9 @@ const mainIndexMark = "0";
 const lastWord = "\u{10ffff}";
 const encoder = new TextEncoder();
 
+/** Stands for the last run while there is none. */
+const noRun = { id: 1, room: 0, offset: 0, count: 0 };
+
 /** The next entry of a room to index. */
 interface Next {
   readonly offset: number;
@@ -79,13 +82,13 @@ export class SearchIndex {
   #isLoaded = false;
   /** Whether the tables are of this version and can be used. */
   #isUsable = false;
-  /** Whether the tables were found corrupt and are built again. */
+  /** Whether the tables are corrupt and must be rebuilt. */
   #isCorrupt = false;
-  /** Tables to drop, one in each step. */
+  /** Tables to drop, one per step. */
   #obsolete: string[] = [];
   /** Numbers of the full-text tables. */
   #tables = new Set<number>();
-  #run = { id: 1, room: 0, offset: 0, count: 0 };
+  #run = noRun;
   /** Rooms with entries that are not indexed, by id. */
   #pending = new Map<number, Next>();
   /** Names of the rooms that got entries since the last step. */
@@ -102,7 +105,7 @@ export class SearchIndex {
     return this.#isOn;
   }
 
-  /** A room got entries. */
+  /** Records that a room got entries. */
   roomChanged(name: string): void {
     if (this.#isOn) this.#changed.add(name);
   }
@@ -114,7 +117,7 @@ export class SearchIndex {
     return this.#isOn && (!this.#isUsable || parts.some(({ size }) => size > 0));
   }
 
-  /** A transaction failed, or the database was opened again. */
+  /** Drops the copy in memory after a failed transaction, or when the database was reopened. */
   rollback(error?: unknown): void {
     this.#isLoaded = false;
     if (typeof error !== "object" || error === null || !("errcode" in error)) return;
@@ -142,10 +145,12 @@ export class SearchIndex {
   /** Finds where indexing continues. */
   #findWork(file: DatabaseFile): void {
     const last = file.get(sql.lastRun);
-    if (last !== undefined) {
-      const [id, room] = [Number(last.id), Number(last.room)];
-      this.#run = { id, room, offset: Number(last.offset), count: Number(last.count) };
-    } else this.#run = { id: 1, room: 0, offset: 0, count: 0 };
+    this.#run = last === undefined ? noRun : {
+      id: Number(last.id),
+      room: Number(last.room),
+      offset: Number(last.offset),
+      count: Number(last.count),
+    };
     const newest = Math.max(...this.#tables);
     for (const table of this.#tables) {
       if (table >= newest - 1) this.#merging.set(table, table !== newest);
@@ -164,8 +169,8 @@ export class SearchIndex {
   }
 
   /**
-   * Indexes some messages, merges some segments, or drops a table that isn't used. Returns whether
-   * there is more to do.
+   * Indexes some messages and merges some segments, or drops an unused table. Returns whether there
+   * is more to do.
    */
   step(file: DatabaseFile): boolean {
     this.#load(file);
@@ -222,12 +227,12 @@ export class SearchIndex {
     }
   }
 
-  /** Returns the number of the document of an entry that follows those indexed so far. */
+  /** Numbers the next entry to index. Returns its document. */
   #addToRun(file: DatabaseFile, room: number, offset: number): number {
     const { id, count } = this.#run;
     if (this.#run.room === room && this.#run.offset + count === offset) {
-      this.#run.count++;
-      file.run(sql.extendRun, this.#run.count, id);
+      this.#run = { ...this.#run, count: count + 1 };
+      file.run(sql.extendRun, count + 1, id);
       return id + count;
     }
     this.#run = { id: id + count, room, offset, count: 1 };
@@ -257,42 +262,48 @@ export class SearchIndex {
       const table = tableOf(number);
       const pages = isFull ? -mergePages : mergePages;
       file.run(`INSERT INTO ${table} (${table}, rank) VALUES ('merge', ?)`, pages);
-      // SQLite's own criterion for having merged all.
+      // SQLite documents fewer than 2 changes as the sign that nothing is left to merge.
       const changes = Number(file.get(sql.totalChanges)?.count) - before;
       if (changes < 2) this.#merging.delete(number);
     }
   }
 
-  /** Returns the number of a message's document, or `undefined` if it isn't indexed. */
-  #documentOf(file: DatabaseFile, room: number, offset: number): number | undefined {
+  /** Returns a message and the number of its document, or `undefined` if it isn't indexed. */
+  #indexedMessage(file: DatabaseFile, room: number, offset: number) {
     this.#load(file);
-    if (!this.#isUsable) return undefined;
-    const run = file.get(sql.runOfMessage, room, offset);
-    if (run === undefined) return undefined;
-    const distance = offset - Number(run.offset);
-    return distance < Number(run.count) ? Number(run.id) + distance : undefined;
+    const run = this.#isUsable ? file.get(sql.runOfMessage, room, offset) : undefined;
+    const distance = offset - Number(run?.offset);
+    if (run === undefined || distance >= Number(run.count)) return undefined;
+    const row = file.get(sql.message, room, offset);
+    if (row === undefined) return undefined;
+    return { id: Number(run.id) + distance, from: String(row.username), text: String(row.text) };
   }
 
-  /** Removes a message. Call it before its text is changed or removed. */
+  /** Removes a message. Call it before its text is changed or deleted. */
   remove(file: DatabaseFile, room: number, offset: number): void {
-    const id = this.#documentOf(file, room, offset);
-    const row = id === undefined ? undefined : file.get(sql.message, room, offset);
-    if (id === undefined || row === undefined) return;
-    const [text, author] = [indexed(String(row.text)), indexed(String(row.username))];
-    const table = tableOf(Math.floor(id / tableDocuments));
+    const found = this.#indexedMessage(file, room, offset);
+    if (found === undefined) return;
+    const [text, author] = [indexed(found.text), indexed(found.from)];
+    const table = tableOf(Math.floor(found.id / tableDocuments));
     file.run(
       `INSERT INTO ${table} (${table}, rowid, text, author, room) VALUES ('delete', ?, ?, ?, ?)`,
-      ...[id, text, author, String(room)],
+      ...[found.id, text, author, String(room)],
     );
     this.#eraseSeparators(file, table, text.split(" "));
   }
 
+  /** Adds a message again whose text was changed after `remove`. */
+  add(file: DatabaseFile, room: number, offset: number): void {
+    const found = this.#indexedMessage(file, room, offset);
+    if (found !== undefined) this.#insert(file, found.id, room, found.from, found.text);
+  }
+
   /**
-   * Erases words from the separators between the pages of a table, where SQLite leaves them. A
-   * separator may be any string from after the last word of one page to the first of the next.
+   * Erases words from the separators that SQLite keeps between the pages of a table. A separator may
+   * be any string after the last word of one page, up to the first of the next.
    */
   #eraseSeparators(file: DatabaseFile, table: string, words: readonly string[]): void {
-    // A query makes SQLite write the removal.
+    // A query makes SQLite write the removal to its tables.
     file.get(`SELECT rowid FROM ${table} WHERE ${table} MATCH '"x"' LIMIT 1`);
     const encoded = words.map((word) => mainIndexMark + byteString(encoder.encode(word)));
     for (const { segid, term } of file.all(`SELECT segid, term FROM ${table}_idx`)) {
@@ -306,21 +317,13 @@ export class SearchIndex {
       );
       file.run("DROP TABLE temp.search_terms");
       const replacement = encoder.encode(mainIndexMark + String(next?.term ?? lastWord));
-      // Nothing to hide if a remaining word begins like that.
+      // Nothing to hide if a remaining word begins with it.
       if (byteString(replacement).startsWith(found)) continue;
       file.runOnShadowTable(
         `UPDATE OR IGNORE ${table}_idx SET term = ? WHERE segid = ? AND term = ?`,
         ...[replacement, Number(segid), separator],
       );
     }
-  }
-
-  /** Adds a message again whose text was changed after `remove`. */
-  add(file: DatabaseFile, room: number, offset: number): void {
-    const id = this.#documentOf(file, room, offset);
-    const row = id === undefined ? undefined : file.get(sql.message, room, offset);
-    if (id === undefined || row === undefined) return;
-    this.#insert(file, id, room, String(row.username), String(row.text));
   }
 
   /** Removes the entries of a room from `first` up to `next` (exclusive). Call it before they go. */
@@ -333,8 +336,8 @@ export class SearchIndex {
   }
 
   /**
-   * Returns the numbers of documents that match, newest first, up to `limit`, in the newest table
-   * with documents before `before` that has any. `before` in the result is where to continue.
+   * Returns the numbers of up to `limit` documents before `before` that match, newest first, from
+   * the newest table with such documents. `before` in the result is where to continue.
    */
   find(
     file: DatabaseFile,
@@ -368,7 +371,7 @@ export class SearchIndex {
   }
 }
 
-/** Removes the index of a database that no server uses. The next server builds it again. */
+/** Removes the index of a database that no server uses. The next server rebuilds it. */
 export function removeIndex(database: Pick<DatabaseSync, "prepare">): void {
   for (const { name } of database.prepare(sql.tables).all()) {
     database.prepare(`DROP TABLE ${name}`).run();

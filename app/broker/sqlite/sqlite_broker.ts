@@ -1,5 +1,5 @@
-// One node's broker: all messages and names in one SQLite file. Results are available at once. A
-// failing disk makes drafts unavailable and never ends the server.
+// The broker of a single node: keeps all messages and names in one SQLite file and returns results at
+// once. A failing disk makes drafts unavailable and never ends the server.
 
 import type {
   AppendResult,
@@ -12,6 +12,8 @@ import type {
   Page,
   ReadQuery,
   RoomSummary,
+  SearchPage,
+  SearchRequest,
 } from "../../chat/broker.ts";
 import { errorMessage } from "../../core/error_message.ts";
 import { SearchQueue } from "../search_queue.ts";
@@ -19,23 +21,17 @@ import { DatabaseFile } from "./database.ts";
 import type { Durability } from "./database.ts";
 import type { FolderLock } from "./lock.ts";
 import { Names } from "./names.ts";
-import type { NamesOptions } from "./names.ts";
 import { Nonces } from "./nonces.ts";
 import { openError } from "./open_error.ts";
 import { Retention } from "./retention.ts";
-import type { RetentionOptions } from "./retention.ts";
 import { RoomLog } from "./room_log.ts";
-import type { RoomLogOptions } from "./room_log.ts";
 import { Sanctions } from "./sanctions.ts";
 import type { SanctionsOptions } from "./sanctions.ts";
 import { schemaVersion } from "./schema.ts";
-import { SearchIndex } from "./search_index.ts";
-import { Searches } from "./searches.ts";
-import type { SearchesOptions } from "./searches.ts";
+import { expressionOf, SearchIndex } from "./search_index.ts";
 import { sweepStep } from "./sweeps.ts";
 
-export interface SqliteBrokerOptions
-  extends NamesOptions, RetentionOptions, RoomLogOptions, SanctionsOptions, SearchesOptions {
+export interface SqliteBrokerOptions extends SanctionsOptions {
   /** The database file, or `:memory:`. */
   readonly path: string;
   readonly durability: Durability;
@@ -47,6 +43,20 @@ export interface SqliteBrokerOptions
   readonly recentNonces?: number;
   /** Whether messages are indexed for `search`; if not, an index is removed. */
   readonly search?: boolean;
+  /** Resolves in a later event-loop turn, in which a search continues. */
+  readonly nextTurn?: () => Promise<void>;
+  /** How long a member stays listed after its last connection was lost. */
+  readonly graceMs: number;
+  /** Days to keep messages; 0 means no limit. */
+  readonly retentionDays: number;
+  /** Max messages kept per room; 0 means no limit. */
+  readonly retentionMessages: number;
+  /** Returns a name that no epoch has had. */
+  readonly randomName: () => string;
+  /** Max rooms with messages; 0 means no limit. */
+  readonly maxRooms: number;
+  /** Max bytes of the database without free pages; 0 means no limit. */
+  readonly maxDataBytes: number;
 }
 
 /** Free pages that one call of `prune` returns to the file system. */
@@ -62,7 +72,6 @@ const erasePages = 2_048;
 /** Max wait for another program's lock at the start. Later, waiting would block the chat. */
 const startWaitMs = 500;
 
-/** Message log and names in a SQLite file. */
 export class SqliteBroker implements Broker {
   readonly #options: SqliteBrokerOptions;
   readonly #nonces: Nonces;
@@ -72,7 +81,7 @@ export class SqliteBroker implements Broker {
   readonly #retention: Retention;
   readonly #index: SearchIndex;
   readonly search: Broker["search"];
-  /** Undefined after repeated failures, until the file is opened again. */
+  /** Undefined after repeated failures, until the file is reopened. */
   #file: DatabaseFile | undefined;
   #listener: BrokerListener | undefined;
   /** Consecutive failures. */
@@ -82,9 +91,9 @@ export class SqliteBroker implements Broker {
   #undelivered: readonly Entry[] = [];
   /** Whether the open file is no longer the one at its path. */
   #isMoved = false;
-  /** Whether removed entries are still in free pages or in the journal. */
+  /** Whether the file or the journal may have free pages to return to the file system. */
   #hasGarbage = false;
-  /** Whether deleted text may still be in the journal, also that of a server that was killed. */
+  /** Whether the journal may have deleted text. A killed server may have left some. */
   #hasDeletedText = true;
   /** Whether a walk through the file's unused space continues. */
   #isErasing = false;
@@ -103,9 +112,8 @@ export class SqliteBroker implements Broker {
     this.#log = new RoomLog(options, this.#nonces, this.#sanctions, this.#index);
     this.#retention = new Retention(options, this.#nonces, this.#index);
     if (this.#index.isOn) {
-      const searches = new Searches(this.#index, this.#log, () => this.#openFile(), options);
       const queue = new SearchQueue();
-      this.search = (request) => queue.add(() => searches.run(request));
+      this.search = (request) => queue.add(() => this.#search(request));
     }
     const file = new DatabaseFile(options.path, options.durability, startWaitMs);
     const { versionBefore } = file;
@@ -133,7 +141,7 @@ export class SqliteBroker implements Broker {
     } catch {
       return drafts.map(() => ({ kind: "unavailable" }));
     }
-    this.#stored(appended.entries);
+    this.#report(appended.entries);
     return appended.results;
   }
 
@@ -149,7 +157,7 @@ export class SqliteBroker implements Broker {
   }
 
   /** Reports entries after their commit. */
-  #stored(stored: readonly Entry[]): void {
+  #report(stored: readonly Entry[]): void {
     this.#recover();
     this.#hasGarbage ||= this.#log.hasEvicted;
     this.#hasDeletedText ||= this.#log.hasDeleted;
@@ -179,7 +187,7 @@ export class SqliteBroker implements Broker {
         const { entries } = drafts.length > 0 ? this.#store(file, drafts) : { entries: [] };
         return { entries, hasMore };
       });
-      if (entries.length > 0) this.#stored(entries);
+      if (entries.length > 0) this.#report(entries);
       const deleted = entries.reduce(
         (count, entry) => entry.type === "delete" ? count + entry.targets.length : count,
         0,
@@ -194,6 +202,28 @@ export class SqliteBroker implements Broker {
 
   newestRooms(limit: number): readonly RoomSummary[] {
     return this.#log.newestRooms(this.#openFile(), limit);
+  }
+
+  /** Searches one table of the index in each event-loop turn. */
+  async #search({ query, before, limit }: SearchRequest): Promise<SearchPage> {
+    const { room: name } = query;
+    const room = name === undefined ? undefined : this.#log.idOf(this.#openFile(), name);
+    if (name !== undefined && room === undefined) return { messages: [] };
+    const expression = expressionOf(query, room);
+    const found: number[] = [];
+    let from = before === undefined ? Number.MAX_SAFE_INTEGER : Number(before);
+    while (from > 0 && found.length <= limit) {
+      const left = limit + 1 - found.length;
+      const step = this.#index.find(this.#openFile(), expression, from, left);
+      found.push(...step.found);
+      from = step.before;
+      if (from > 0) await this.#options.nextTurn?.();
+    }
+    // Read all at once, so that none was deleted before the last one was found.
+    const file = this.#openFile();
+    const messages = found.slice(0, limit).map((document) => this.#index.message(file, document))
+      .filter((message) => message !== undefined);
+    return found.length > limit ? { messages, next: String(found[limit - 1]) } : { messages };
   }
 
   forget(room: string): void {
@@ -237,7 +267,7 @@ export class SqliteBroker implements Broker {
     });
   }
 
-  /** Does nothing: the next server reads from the file which members were present. */
+  /** Does nothing: the file tells the next server which members were present. */
   renewHolds(): void {}
 
   prune(): boolean {
@@ -263,7 +293,7 @@ export class SqliteBroker implements Broker {
     if (!this.#hasGarbage) return false;
     const file = this.#openFile();
     const isShrinking = file.shrink(shrinkPages);
-    // It has moved pages, perhaps past the walk.
+    // It may have moved pages past the walk.
     this.#hasDeletedText ||= this.#isErasing;
     if (isShrinking) return true;
     this.#hasGarbage = !file.truncateJournal();
@@ -271,15 +301,15 @@ export class SqliteBroker implements Broker {
   }
 
   /**
-   * If messages were deleted, empties the journal and takes a step through the file to erase copies
-   * of their text. Call it about once a second.
+   * After a deletion, empties the journal and takes a step through the file to erase copies of the
+   * deleted text. Call it about once a second.
    */
   eraseDeleted(): void {
     const hasWork = this.#hasDeletedText || this.#isErasing;
     if (!hasWork || this.#isAbandoned || this.#options.path === ":memory:") return;
     try {
       const file = this.#openFile();
-      // A program that reads an older state prevents it.
+      // Fails while another program reads an older state.
       if (!file.truncateJournal()) return;
       this.#isErasing = file.eraseFreeSpace(erasePages, this.#hasDeletedText);
       this.#hasDeletedText = false;
@@ -289,8 +319,8 @@ export class SqliteBroker implements Broker {
   }
 
   /**
-   * Takes a step of indexing messages for `search`, which takes a few ms. Returns whether there is
-   * more to do now.
+   * Takes a step of indexing messages for `search`, a few ms long. Returns whether there is more to
+   * do now.
    */
   index(): boolean {
     if (!this.#index.hasWork || this.#log.hasReachedSize || this.#isAbandoned) return false;
@@ -309,7 +339,7 @@ export class SqliteBroker implements Broker {
     return this.#log.hasReachedSize;
   }
 
-  /** Returns whether a message could be stored now. Writes to the file to find out. */
+  /** Writes to the file to find out whether a message could be stored now. */
   isWritable(): boolean {
     if (this.#isAbandoned) return false;
     try {
@@ -322,9 +352,8 @@ export class SqliteBroker implements Broker {
   }
 
   /**
-   * Checks that the open file is still the one at its path; call it about once a second. If it is
-   * not, stores nothing more, saves a copy beside the path and returns a sentence: the server must
-   * end.
+   * Checks that the open file is still the one at its path; call it about once a second. If not,
+   * stores nothing more, saves a copy beside the path and returns why the server must end.
    */
   async saveIfMoved(): Promise<string | undefined> {
     const { path, now } = this.#options;
@@ -347,10 +376,10 @@ export class SqliteBroker implements Broker {
     if (this.#isAbandoned) file?.closeFreeSpace();
     if (this.#isAbandoned || file === undefined) return;
     try {
-      // Spares the next start from reading the messages for their nonces.
+      // Saves the next start from reading the messages for their nonces.
       this.#transaction((file) => this.#nonces.moveAll(file));
     } catch {
-      // It reads them.
+      // The next start reads them.
     }
     if (!this.#isAbandoned) this.#closeFile();
   }
@@ -381,8 +410,8 @@ export class SqliteBroker implements Broker {
 
   #fail(error: unknown): void {
     if (this.#failures++ === 0) this.#options.report("storage_failed", error);
-    // A full disk can still be read, so the first failure does not close the file. A second one may
-    // mean that the connection is stuck.
+    // A full disk can still be read, so the first failure does not close the file. After a second
+    // one, the connection may be stuck.
     const isStuck = this.#failures % 2 === 0 && this.#options.path !== ":memory:";
     if (this.#isAbandoned || (!isStuck && this.#file?.isSound !== false)) return;
     // If the file was moved, only this connection has its messages.
@@ -395,7 +424,7 @@ export class SqliteBroker implements Broker {
     this.#options.report("storage_recovered", "messages can be stored again");
   }
 
-  /** Remember parts of the database, except the log. */
+  /** What keeps a copy of parts of the database, except the log. */
   get #parts() {
     return [this.#nonces, this.#names, this.#sanctions, this.#index];
   }

@@ -7,7 +7,7 @@ import { thisProcess } from "./lock_file.ts";
 import { SqliteBroker } from "./sqlite_broker.ts";
 import type { SqliteBrokerOptions } from "./sqlite_broker.ts";
 
-export interface SqliteStorageOptions extends Omit<SqliteBrokerOptions, "lock"> {
+interface SqliteStorageOptions extends Omit<SqliteBrokerOptions, "lock"> {
   /** Runs `task` after `ms`; the returned function cancels it. */
   readonly later: (ms: number, task: () => void) => () => void;
 }
@@ -23,13 +23,13 @@ export interface SqliteStorage {
 }
 
 const checkMs = 1_000;
-/** How soon new messages are indexed. */
+/** Delay before new messages are indexed. */
 const indexMs = 1_000;
-/** How soon indexing is tried again after it failed. */
+/** Delay before indexing is retried after a failure. */
 const indexRetryMs = 5_000;
-/** The pause after a step of indexing, in durations of the step: a sixth of a core is used. */
+/** Pause after an indexing step, as a multiple of its duration: uses a sixth of a core. */
 const indexingPause = 5;
-/** Entries per second above which steps of indexing are rarer, so that they don't slow sending. */
+/** Entries per second above which indexing steps are rarer, so that they don't slow sending. */
 const busyPerSecond = 200;
 const busyIndexMs = 2_000;
 
@@ -89,7 +89,7 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
       if (isBusy) waitMs = busyIndexMs;
       else if (hasMore) waitMs = (performance.now() - startedAt) * indexingPause;
     } catch {
-      // The broker has reported it.
+      // The broker has reported the error.
       waitMs = indexRetryMs;
     }
     cancelIndexing = later(waitMs, index);
@@ -112,8 +112,8 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
 }
 
 /**
- * Throws if the database is missing but the folder has a copy of it. Creating a new one would hide
- * the messages in the copy.
+ * Throws if the database is missing but the folder has a copy of it: a new database would hide the
+ * messages in the copy.
  */
 function refuseLeftovers(path: string): void {
   if (fileIdentity(path) !== undefined) return;

@@ -1,4 +1,4 @@
-// Sweeps: pending deletions of what members wrote since a time, in steps that a restart resumes.
+// Sweeps: pending deletions of members' messages since a time, in steps that a restart resumes.
 
 import type { DeleteDraft, Moderator } from "../../chat/broker.ts";
 import type { DatabaseFile } from "./database.ts";
@@ -9,7 +9,7 @@ const stepEntries = 500;
 
 const sql = {
   add: "INSERT INTO sweeps (members, since, member, username) VALUES (?, ?, ?, ?)",
-  // `room` is the last room visited. Entries before `before` are left there; none if it is 0.
+  // `room` is the last room visited. Its entries before `before` are left; none if that is 0.
   next: "SELECT id, members, since, member, username, room, before FROM sweeps ORDER BY id LIMIT 1",
   advance: "UPDATE sweeps SET room = ?, before = ? WHERE id = ?",
   remove: "DELETE FROM sweeps WHERE id = ?",
@@ -20,7 +20,7 @@ const sql = {
             WHERE room = ? AND offset < ? ORDER BY offset DESC LIMIT ?`,
 } as const;
 
-/** Adds a sweep of what `members` wrote since a time, in the name of a moderator. */
+/** Adds a sweep of the messages of `members` since a time, in the name of a moderator. */
 export function addSweep(
   file: DatabaseFile,
   members: readonly string[],
