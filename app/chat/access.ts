@@ -6,10 +6,10 @@ import { RateLimiter } from "./rate_limiter.ts";
 import { codeLocked, refusal } from "./refusals.ts";
 import type { Payer } from "./session.ts";
 
-/** Quota of wrong codes per network or known member: enough for typos, too few for guessing. */
+/** Max wrong codes per network or known member: enough for typos, too few for guessing. */
 const burst = 10;
 const perSecond = 1 / 60;
-/** The same per IPv6 /48, which a single person may own, and for all addresses together. */
+/** The same per IPv6 /48, which one person may own, and for all addresses together. */
 const wideBurst = 40;
 const widePerSecond = 4 / 60;
 const totalBurst = 600;
@@ -38,8 +38,8 @@ export class AccessGuard {
 
   /**
    * Returns the error for a refused code, or `undefined` if it is correct. Wrong codes are charged
-   * to the network, so that guessing takes too long. A known member has its own quota, so that a
-   * guesser cannot lock out a whole household; `isKnown` only matters if `isLocked`.
+   * to the network, so that guessing takes too long. A known member has a quota of its own, so that
+   * a guesser cannot lock out a household; `isKnown` matters only if `isLocked`.
    */
   check(payer: Payer, code: string | undefined, isKnown: boolean): ErrorPush | undefined {
     const { network, member, scope } = payer;

@@ -1,12 +1,12 @@
-// The room directory: which rooms there are, how many members each has, and when it was last used.
+// The room directory: the rooms, how many members each has, and when each was last used.
 
 import { isPrivateRoom } from "../protocol/text.ts";
 import type { DirectoryRoom } from "../protocol/wire.ts";
 import type { HubParts } from "./hub_parts.ts";
 
-/** Max rooms listed: those used last. */
+/** Max rooms listed, the most recently used. */
 const roomsMax = 500;
-/** How long a list is reused: anyone may request it, and reading can take long. */
+/** How long a list is reused, since anyone may request it and reading it can take long. */
 const maxAgeMs = 5_000;
 
 /** Lists the rooms that have members on this node or messages, except private ones. */
@@ -41,7 +41,7 @@ export class Directory {
         broker.cluster?.remoteMembers(room).length ?? 0;
       found.set(room, { room, members, at, ...(title === undefined ? {} : { title }) });
     }
-    // A room without messages has members now.
+    // A room without messages is in use: it has members.
     const lastUsed = ({ at = Infinity }: DirectoryRoom) => at;
     return [...found.values()].filter(({ room }) => !isPrivateRoom(room))
       .sort((a, b) => lastUsed(b) - lastUsed(a) || b.members - a.members).slice(0, roomsMax);

@@ -1,16 +1,16 @@
-// Commands that write entries: messages, edits, deletions and titles, from the command to its reply.
+// Commands that write entries (messages, edits, deletions and titles), from the command to the reply.
 
 import type { EntryCommand } from "../protocol/wire.ts";
 import type { AppendResult, Draft, ReadQuery } from "./broker.ts";
 import type { HubParts } from "./hub_parts.ts";
 import { notJoined, rateLimited, refusal, sanctioned, storageUnavailable } from "./refusals.ts";
 import type { ActiveSession, Member, Session } from "./session.ts";
-import type { Sent } from "./writer.ts";
+import type { SentDraft } from "./writer.ts";
 
-/** Reads the head of a log, and as little else as possible: no epoch has this name. */
+/** Reads the head of a log and no entries: no epoch has this name. */
 const headQuery: ReadQuery = { after: { epoch: "", offset: 0 }, limit: 1, maxBytes: 1 };
 
-/** Checks, charges and logs the entries that sessions write. */
+/** Checks and charges commands, adds their drafts to the tick's batch, and reports the results. */
 export class EntryCommands {
   readonly #parts: HubParts;
 
@@ -18,7 +18,7 @@ export class EntryCommands {
     this.#parts = parts;
   }
 
-  /** Stores an entry with this tick, or refuses it. */
+  /** Writes an entry with this tick, or refuses the command. */
   write(active: ActiveSession, command: EntryCommand): void {
     const { session } = active;
     const { type, room: name, nonce } = command;
@@ -60,8 +60,8 @@ export class EntryCommands {
     this.#parts.writer.add(active, draftOf(command, member), isFirst);
   }
 
-  /** Reports the outcome of a draft to its author, unless the message push does. */
-  appended({ active, draft, isFirst }: Sent, result: AppendResult): void {
+  /** Replies to the author of a draft, unless the room's push does. */
+  appended({ active, draft, isFirst }: SentDraft, result: AppendResult): void {
     const { type, room, nonce } = draft;
     const { session, payer, subscriptions } = active;
     const hasCreatedRoom = result.kind === "stored" && result.offset === 1;
@@ -112,7 +112,7 @@ export class EntryCommands {
   }
 }
 
-/** Returns the draft of an entry by a member, under its present name. */
+/** Returns a command as a draft by a member, under its present name. */
 function draftOf(command: EntryCommand, { id: member, username: from }: Member): Draft {
   const { room, nonce } = command;
   switch (command.type) {
@@ -121,16 +121,10 @@ function draftOf(command: EntryCommand, { id: member, username: from }: Member):
       const draft: Draft = { type, room, member, from, text, nonce };
       return reply === undefined ? draft : { ...draft, reply };
     }
-    case "edit":
-      return {
-        type: "edit",
-        room,
-        member,
-        from,
-        target: command.offset,
-        text: command.text,
-        nonce,
-      };
+    case "edit": {
+      const { type, offset: target, text } = command;
+      return { type, room, member, from, target, text, nonce };
+    }
     case "delete":
       return { type: "delete", room, member, from, targets: [command.offset], nonce };
     case "title":

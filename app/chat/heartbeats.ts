@@ -1,14 +1,14 @@
-// Heartbeats, which keep connections open through proxies, and the timeouts of sessions (SPEC.md, P8
-// and C3 to C4).
+// Heartbeats, which keep connections open through proxies, and timeouts of sessions. SPEC.md, P8, C3
+// and C4.
 
 import { closeCode } from "../protocol/wire.ts";
 import type { HubParts } from "./hub_parts.ts";
 import type { Session } from "./session.ts";
 
 const heartbeatMs = 25_000;
-/** Heartbeat interval of a client that only answers heartbeats. Many proxies time out at 60 s. */
+/** Heartbeat interval of an idle client. Many proxies time out at 60 s. */
 export const idleHeartbeatMs = 45_000;
-/** Min time between pings. A ping that comes sooner counts as a refusal. */
+/** Min time between pings. An earlier ping counts as a refused command. */
 const pingMinMs = 1_000;
 /** A session that sends nothing for this long is closed. */
 export const silenceMs = 60_000;
@@ -27,7 +27,7 @@ export class Heartbeats {
     this.#parts = parts;
   }
 
-  /** Sends the heartbeat that a client has asked for. */
+  /** Sends a heartbeat that a client requests. */
   ping(session: Session): void {
     const { ports: { clock }, outbound, sessions } = this.#parts;
     const { heartbeat } = session;
@@ -54,7 +54,7 @@ export class Heartbeats {
     } else if (now - heartbeat.heardAt >= silenceMs) {
       sessions.end(session, closeCode.timeout, "no frame received in time");
     } else if (now >= heartbeat.dueAt) {
-      // The answer to the last heartbeat is a command too.
+      // The reply to the last heartbeat is a command too.
       const isIdle = session.commandCount - heartbeat.commandCount <= 1;
       heartbeat.dueAt += isIdle ? idleHeartbeatMs : heartbeatMs;
       heartbeat.commandCount = session.commandCount;

@@ -1,4 +1,4 @@
-// How many names each address holds for members that left (law 7).
+// Bounds how many names each address holds for members that left (law 7).
 
 import { hubLimits } from "../protocol/wire.ts";
 import type { Payer } from "./session.ts";
@@ -8,7 +8,7 @@ const maxPerAddress = { public: 50, private: 500, loopback: 5_000 };
 /** Max members of all addresses whose names are held. */
 const maxTotal = 100_000;
 
-/** Counts members whose names are held since this server started, by address. */
+/** Counts, by address, the members whose names are held since this server started. */
 export class HeldNames {
   readonly #nameHoldMs: number;
   /** When the holds of members end, by network and member. */
@@ -19,7 +19,7 @@ export class HeldNames {
     this.#nameHoldMs = nameHoldMs;
   }
 
-  /** Counts a member that left. Returns false if its address, or all together, hold too many. */
+  /** Counts a member that left. Returns false if its address, or all addresses, hold too many. */
   add({ member, network, scope }: Payer, hasWritten: boolean, now: number): boolean {
     const holds = this.#holds.getOrInsertComputed(network, () => new Map());
     const endsAt = holds.get(member);

@@ -1,5 +1,4 @@
-// The members on this node: where they are present, their graces, and when their names are
-// released.
+// The members on this node: their presence in rooms, their graces, and the release of their names.
 
 import type { Outcome } from "./broker.ts";
 import type { LeftReason } from "../protocol/wire.ts";
@@ -10,9 +9,9 @@ import type { Room } from "./room.ts";
 import { newMember } from "./session.ts";
 import type { ActiveSession, Member, Payer, Presence, Subscription } from "./session.ts";
 
-/** After a start all members come back at once; for this long their arrivals are quiet. */
+/** How long arrivals are quiet after a start, when all members come back at once. */
 const quietMs = 30_000;
-/** How often the holds of present members' names are renewed. */
+/** Interval at which the holds of present members' names are renewed. */
 const renewHoldsMs = 3_600_000;
 /** Max names released per event-loop turn. */
 const maxReleases = 100;
@@ -20,9 +19,9 @@ const maxReleases = 100;
 export class Members {
   readonly #parts: HubParts;
   readonly #members = new Map<string, Member>();
-  /** When the graces of those without a session end, in ms of the hub's clock; earliest first. */
+  /** When each grace ends, in ms of the hub's clock; earliest first. */
   readonly #graces = new Map<Member | Presence, number>();
-  /** How many claims of each member are pending; until then its name must not be released. */
+  /** Pending claims by member. Meanwhile, its name must not be released. */
   readonly #claims = new Map<string, number>();
   readonly #heldNames: HeldNames;
   #quietUntil: number;
@@ -42,19 +41,19 @@ export class Members {
     return { members: this.#members.size, graces: this.#graces.size };
   }
 
-  /** Returns the open sessions of a member's tab. */
+  /** Returns the sessions of a member's tab. */
   sessionsOf(member: string, tab: string | undefined): readonly ActiveSession[] {
     const found = this.#members.get(member);
     if (found === undefined || tab === undefined) return [];
     return [...found.sessions].filter((active) => active.tab === tab);
   }
 
-  /** Returns the open sessions of a member. */
+  /** Returns the sessions of a member. */
   allSessionsOf(member: string): readonly ActiveSession[] {
     return [...this.#members.get(member)?.sessions ?? []];
   }
 
-  /** Takes a member without sessions out of its rooms and releases it, without a grace. */
+  /** Makes a member without sessions leave its rooms, and releases it without a grace. */
   expel(id: string): void {
     const member = this.#members.get(id);
     if (member === undefined || member.sessions.size > 0) return;
@@ -72,7 +71,7 @@ export class Members {
     return this.#members.get(member.id) === member;
   }
 
-  /** Whether a member is present or holds a name: it has been admitted before. */
+  /** Whether a member has been admitted before: it is present or holds a name. */
   isKnown({ member }: Payer): Outcome<boolean> {
     return this.#members.has(member) || this.#parts.ports.broker.holdsName(member);
   }
@@ -95,7 +94,7 @@ export class Members {
     this.#releaseName(payer, false);
   }
 
-  /** Returns the member that pays and ends its grace, or returns a new member. */
+  /** Returns the paying member and ends its grace, or creates it. */
   admit(payer: Payer, username: string): Member {
     const { member: id } = payer;
     const member = this.#members.getOrInsertComputed(id, () => newMember(id, username, payer));
@@ -124,7 +123,7 @@ export class Members {
     if (this.has(active.member)) this.#enter(active, room);
     else room.followers.add(active);
     const subscription = active.subscriptions.getOrInsert(name, { active, room, isLive: false });
-    outbound.mute(subscription);
+    outbound.endLive(subscription);
     return subscription;
   }
 
@@ -146,14 +145,14 @@ export class Members {
   }
 
   /**
-   * Takes a session out of a room. If it was its member's last one there, the member leaves (with a
-   * reason) or its grace begins (without).
+   * Ends a session's subscription. If it was its member's last one in the room, the member leaves
+   * (with a reason) or its grace begins (without).
    */
   unsubscribe(subscription: Subscription, reason: LeftReason | undefined): void {
     const { active, room } = subscription;
     const { outbound } = this.#parts;
     active.subscriptions.delete(room.name);
-    outbound.mute(subscription);
+    outbound.endLive(subscription);
     if (room.followers.delete(active)) outbound.touch(room);
     const presence = active.member.presences.get(room.name);
     if (presence === undefined || !presence.sessions.delete(active)) return;
@@ -163,8 +162,8 @@ export class Members {
   }
 
   /**
-   * Announces a member's new name to its rooms and its sessions here, whichever node it is on.
-   * Returns false if no session here needed a push.
+   * Announces the new name of a member of any node to its rooms and sessions here. Returns false if
+   * it is not on this node or already has that name.
    */
   rename(id: string, username: string): boolean {
     const { rooms, outbound } = this.#parts;
@@ -183,7 +182,7 @@ export class Members {
     this.#isFrozen = true;
   }
 
-  /** Forgets all members, who are about to come back. */
+  /** Forgets all members, which are about to come back. */
   clear(): void {
     this.#members.clear();
     this.#graces.clear();
@@ -201,7 +200,7 @@ export class Members {
     whenDone(log, "hold_renewal_failed", () => broker.renewHolds([...this.#members.keys()]));
   }
 
-  /** Whether members are just coming back after a start, too many to show a line for each. */
+  /** Whether arrivals are quiet, because all members come back after a start. */
   get isQuiet(): boolean {
     return this.#parts.ports.clock.now() < this.#quietUntil;
   }
@@ -224,9 +223,7 @@ export class Members {
     this.#graces.set(absent, this.#parts.ports.clock.now() + this.#parts.settings.graceMs);
   }
 
-  /**
-   * Ends the graces that are due; many names are released over several turns, as each is stored.
-   */
+  /** Ends the graces that are due. Releases many names over several turns: each is a commit. */
   #endGraces(): void {
     const { clock, scheduler } = this.#parts.ports;
     const now = clock.now();
@@ -239,7 +236,7 @@ export class Members {
     if (releases > maxReleases) scheduler.soon(() => this.#isFrozen || this.#endGraces());
   }
 
-  /** Releases a member and its name, once its messages are stored and no claim is pending. */
+  /** Releases a member and its name once its messages are stored and no claim is pending. */
   #release(member: Member): void {
     const { writer } = this.#parts;
     writer.append();

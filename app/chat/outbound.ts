@@ -10,11 +10,11 @@ import type { ActiveSession, Session, Subscription } from "./session.ts";
 /** Collects pushes and sends them with the tick. */
 export class Outbound {
   readonly #parts: HubParts;
-  /** Sessions with queued pushes. */
+  /** Sessions that have queued pushes. */
   #touchedSessions = new Set<Session>();
   /** Rooms that have pushes or may be empty. */
   #touchedRooms = new Set<Room>();
-  /** The live sessions of each room. */
+  /** The sessions with a live subscription, by room. */
   readonly #live = new Map<Room, Set<ActiveSession>>();
   /** Subscriptions that went live in this tick. */
   #goneLive: Subscription[] = [];
@@ -38,7 +38,7 @@ export class Outbound {
     this.#parts.ticker.schedule();
   }
 
-  /** Makes the next flush send a room's pushes, and release the room if it is empty. */
+  /** Makes the next flush send a room's pushes and forget the room if it is empty. */
   touch(room: Room): void {
     this.#touchedRooms.add(room);
     this.#parts.ticker.schedule();
@@ -53,8 +53,8 @@ export class Outbound {
     this.#goneLive.push(subscription);
   }
 
-  /** Stops sending a room's pushes to a subscription. */
-  mute(subscription: Subscription): void {
+  /** Stops sending a subscription the room's pushes. */
+  endLive(subscription: Subscription): void {
     const { room, active } = subscription;
     subscription.isLive = false;
     const live = this.#live.get(room);
@@ -82,7 +82,7 @@ export class Outbound {
     for (const room of rooms) {
       room.roster.pushTyping(now);
       if (room.pushes.length > 0) this.#flushRoom(room);
-      this.#parts.rooms.releaseIfEmpty(room);
+      this.#parts.rooms.forgetIfEmpty(room);
     }
     const sessions = this.#touchedSessions;
     this.#touchedSessions = new Set();

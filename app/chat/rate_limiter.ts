@@ -1,4 +1,4 @@
-// Token buckets by key. The caller passes the time and decides what a token is worth.
+// Token buckets by key. The caller passes the time and decides what a token stands for.
 
 /** Max buckets kept. Further keys share one, so that memory stays bounded. */
 const maxBuckets = 100_000;
@@ -25,9 +25,7 @@ export class RateLimiter {
     this.#perMs = perSecond / 1000;
   }
 
-  /**
-   * Charges `cost` and returns 0 if the key has a token; otherwise returns the ms until it has one.
-   */
+  /** Charges `cost` and returns 0 if the key has a token, or returns the ms until it has one. */
   take(key: string, now: number, cost = 1): number {
     const waitMs = this.wait(key, now);
     if (waitMs === 0) this.charge(key, cost, now);

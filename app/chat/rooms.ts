@@ -3,7 +3,7 @@
 import type { Broker } from "./broker.ts";
 import { Room } from "./room.ts";
 
-/** Rooms by name, each from its first member here to its last. */
+/** Rooms by name, each kept while it has members or followers here. */
 export class Rooms extends Map<string, Room> {
   readonly #broker: Broker;
   readonly #hasJoinLines: boolean;
@@ -21,8 +21,8 @@ export class Rooms extends Map<string, Room> {
     return this.getOrInsertComputed(name, create);
   }
 
-  /** Forgets a room without members here, unless its log is still being read. */
-  releaseIfEmpty(room: Room): void {
+  /** Forgets a room without members or followers here, unless its log is being read. */
+  forgetIfEmpty(room: Room): void {
     if (room.roster.hasLocal || room.followers.size > 0 || room.state === "reading") return;
     if (this.get(room.name) === room) this.delete(room.name);
     if (!this.has(room.name)) this.#broker.forget?.(room.name);

@@ -1,4 +1,4 @@
-// The members of one room, on all nodes, and which of them are typing. Every change becomes a push.
+// The members of one room, on all nodes, and which of them are typing. Changes become pushes.
 
 import type {
   CountPush,
@@ -14,9 +14,9 @@ import type {
 const crowdedAbove = 500;
 /** Below this many members a crowded room lists them again. */
 const uncrowdedBelow = 400;
-/** Rooms with more members than this send no typing notices. */
+/** Max members of a room that gets `typing` pushes. */
 const typingMaxMembers = 50;
-/** A member's typing is passed on at most this often. */
+/** Min time between two `typing` commands of a member that are passed on. */
 const typingIntervalMs = 3_000;
 /** A member counts as typing for this long. */
 const typingTimeoutMs = 5_000;
@@ -33,7 +33,7 @@ export class Roster {
   readonly #remote: Set<string>;
   /** Usernames of all members, local or remote. */
   readonly #usernames: Map<string, string>;
-  /** When each member last typed; those who stopped long ago may be missing. */
+  /** When each member last typed. Members that stopped long ago may be missing. */
   readonly #typedAt = new Map<string, number>();
   #hasTypingChanged = false;
   #isCrowded = false;
@@ -96,7 +96,7 @@ export class Roster {
     if (!this.#local.has(member)) this.#remove(member, reason);
   }
 
-  /** Returns false if the member is not here or already has that name. */
+  /** Renames a member. Returns false if it is not in the room or already has that name. */
   rename(member: string, to: string): boolean {
     const from = this.#usernames.get(member);
     if (from === undefined || from === to) return false;
@@ -127,7 +127,7 @@ export class Roster {
     this.#typedAt.delete(member);
   }
 
-  /** Pushes who is typing, if that has changed. */
+  /** Pushes the names of the typing members if they have changed. */
   pushTyping(now: number): void {
     if (!this.#hasTypingChanged) return;
     this.#hasTypingChanged = false;

@@ -1,4 +1,4 @@
-// Search: runs the query of a client, and prepares what is found for its page.
+// Search: runs the query of a client, and shortens the messages found to excerpts.
 
 import { matchesOf } from "../protocol/search.ts";
 import type {
@@ -15,16 +15,16 @@ import { refusal } from "./refusals.ts";
 import type { Payer } from "./session.ts";
 
 const resultsMax = 20;
-/** Charged for each search, besides the bytes of its results. */
+/** Cost of a search, besides the bytes of its results. */
 const searchCostBytes = 65_536;
 /** Longer texts are cut to this length, in UTF-16 code units. */
 const excerptLength = 400;
-/** Text before the first match of an excerpt. */
+/** Length of the text before the first match of an excerpt. */
 const leadLength = 100;
 
 /**
- * Runs a search and charges `payer` for it. Returns why if it can't be run. Rejects while storage
- * is unavailable or busy.
+ * Runs a search and charges `payer` for it. Returns an error push if search is turned off. Rejects
+ * while storage is unavailable or busy.
  */
 export async function runSearch(
   { ports: { broker }, quotas }: HubParts,
@@ -57,7 +57,7 @@ function excerptOf(
   );
   const end = start + excerptLength;
   const before = start > 0 ? "…" : "";
-  // Half a character at either end becomes U+FFFD, which keeps the length.
+  // Half a surrogate pair at either end becomes U+FFFD, which keeps the length.
   const excerpt = before + text.slice(start, end).toWellFormed() + (end < text.length ? "…" : "");
   const shift = before.length - start;
   const inside = ranges.filter(([, to]) => to <= end)

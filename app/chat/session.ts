@@ -1,6 +1,6 @@
-// The state that the hub keeps for each connection and each member. No rules live here.
+// The state that the hub keeps for each connection and each member, without any rules.
 
-import type { Command, Position } from "../protocol/wire.ts";
+import type { Command, HistoryCommand, Position } from "../protocol/wire.ts";
 import type { Page } from "./broker.ts";
 import type { Room } from "./room.ts";
 
@@ -38,11 +38,11 @@ export interface Payer extends Pick<PeerAddress, "network" | "scope"> {
 export interface Member {
   readonly id: string;
   username: string;
-  /** Who pays for its newest session, and for its name when it is gone. */
+  /** The payer of its newest session, and of its name once the member is gone. */
   payer: Payer;
-  /** Whether it has sent a message since it arrived. */
+  /** Whether it has sent a message since it was admitted. */
   hasWritten: boolean;
-  /** The room of its last stored message, which therefore exists. */
+  /** The room of its last stored message, which therefore has messages. */
   wroteTo?: string;
   readonly sessions: Set<ActiveSession>;
   /** By room name. */
@@ -65,26 +65,23 @@ export interface Presence {
 export interface Subscription {
   readonly active: ActiveSession;
   readonly room: Room;
-  /** Whether it has caught up with the log and is sent the room's pushes. */
+  /** Whether it has caught up with the log, and receives the room's pushes. */
   isLive: boolean;
 }
 
-/** A `room` push that a session waits for. */
+/** A pending `room` push. */
 export interface JoinRequest {
   readonly kind: "join";
   readonly subscription: Subscription;
-  /** Where to resume, if anywhere. */
+  /** Where the client resumes, if it does. */
   readonly position: Position | undefined;
-  /** What the broker read, if memory does not reach back to `position`. */
+  /** Read by the broker if memory does not reach back to `position`. */
   page: Page | undefined;
 }
 
-/** A `history` push that a session waits for. */
-export interface HistoryRequest {
+/** A pending `history` push. */
+export interface HistoryRequest extends Omit<HistoryCommand, "type"> {
   readonly kind: "history";
-  readonly room: string;
-  readonly before: number;
-  readonly limit: number;
 }
 
 /** A page of a log that a session waits for. */
@@ -93,7 +90,7 @@ export type PageRequest = JoinRequest | HistoryRequest;
 /** Before a `hello` has been accepted. */
 interface Greeting {
   readonly kind: "greeting";
-  /** When the session is closed unless it has been greeted, in ms of the hub's clock. */
+  /** When the session is closed unless its hello is accepted, in ms of the hub's clock. */
   readonly deadline: number;
   /** How many times `hello` was refused. */
   readonly refusals: number;
@@ -106,7 +103,7 @@ interface Closing {
   readonly username: string | undefined;
 }
 
-/** A session that speaks for a member. */
+/** A session whose hello was accepted, and its member. */
 export class ActiveSession {
   readonly kind = "active";
   readonly session: Session;
@@ -115,17 +112,17 @@ export class ActiveSession {
   readonly payer: Payer;
   /** By room name. */
   readonly subscriptions = new Map<string, Subscription>();
-  /** Pages it waits for, in the order they were requested. */
+  /** Pending pages, in the order they were requested. */
   pages: PageRequest[] = [];
-  /** Bytes left for the `room` pushes that it waits for. */
+  /** Bytes left for the pending `room` pushes. */
   pageBytesLeft = 0;
   /** Whether the broker is reading for the first of `pages`. */
   isReading = false;
-  /** Whether a search of it is running. */
+  /** Whether one of its searches is running. */
   isSearching = false;
-  /** Messages waiting for the broker. */
+  /** Number of drafts that wait for the broker. */
   writing = 0;
-  /** Called when no message waits for the broker any more. */
+  /** Called once no draft waits for the broker. */
   onWritten: (() => void) | undefined;
 
   constructor(session: Session, member: Member, tab: string | undefined, payer: Payer) {
@@ -136,20 +133,17 @@ export class ActiveSession {
   }
 }
 
-/** The beginning of a session; times in ms of the hub's clock. */
-export interface SessionStart {
-  /** For logs. */
-  readonly id: string;
-  readonly socket: Socket;
-  readonly peer: PeerAddress;
+/** The first state of a session; times in ms of the hub's clock. */
+interface SessionStart extends Pick<Session, "id" | "socket" | "peer"> {
   readonly now: number;
   readonly deadline: number;
   readonly heartbeatAt: number;
-  readonly isPost?: boolean;
+  readonly isPost: boolean;
 }
 
 /** One live connection, from open to close. */
 export class Session {
+  /** For logs. */
   readonly id: string;
   readonly socket: Socket;
   readonly peer: PeerAddress;
@@ -159,7 +153,7 @@ export class Session {
   queued: string[] = [];
   /** Length of `queued` in code units. */
   queuedLength = 0;
-  /** Upper bound of the bytes waiting for the peer: those at the last check and all sent since. */
+  /** Upper bound of the buffered bytes: those at the last check, and all sent since. */
   bufferedMax = 0;
   /** Commands waiting for a claim or rename to finish. */
   heldCommands: Command[] | undefined;
@@ -170,6 +164,7 @@ export class Session {
     dueAt: number;
     /** Commands received before the last heartbeat. */
     commandCount: number;
+    /** Heartbeats without a reply. */
     unanswered: number;
     /** When the client may next send a `ping` without a penalty. */
     nextPingAt: number;
@@ -185,7 +180,7 @@ export class Session {
   /** Whether it is a post over HTTP, which writes to a room that it hasn't joined. */
   readonly isPost: boolean;
 
-  constructor({ id, socket, peer, now, deadline, heartbeatAt, isPost = false }: SessionStart) {
+  constructor({ id, socket, peer, now, deadline, heartbeatAt, isPost }: SessionStart) {
     this.id = id;
     this.socket = socket;
     this.peer = peer;

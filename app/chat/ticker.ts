@@ -14,13 +14,13 @@ export class Ticker {
   #isDue = false;
   #framesReceived = 0;
 
-  /** `tick` must call `finish` at its end. */
+  /** `tick` must call `finish` before it returns. */
   constructor(scheduler: Scheduler, tick: () => void) {
     this.#scheduler = scheduler;
     this.#tick = tick;
   }
 
-  /** Counts a received frame. A due tick waits while each turn delivers more frames. */
+  /** Counts a received frame. A due tick waits as long as each turn delivers more frames. */
   frameReceived(): void {
     this.#framesReceived++;
   }

@@ -1,4 +1,4 @@
-// Reading without a session: the room directory, pages of rooms, single entries and search, for HTTP.
+// Reads without a session, for HTTP: the room directory, pages of rooms, single entries and search.
 
 import type { ErrorPush, ResultsPush, SearchCommand } from "../protocol/wire.ts";
 import type { Entry, Page, ReadQuery } from "./broker.ts";
@@ -10,7 +10,10 @@ import type { About } from "./refusals.ts";
 import { runSearch } from "./searches.ts";
 import type { Payer, PeerAddress } from "./session.ts";
 
-/** Serves clients that read without a session. Their network pays. */
+/**
+ * Serves clients without a session. Their network pays. Methods reject while storage is
+ * unavailable.
+ */
 export class Visitors {
   readonly #parts: HubParts;
   readonly #directory: Directory;
@@ -20,19 +23,13 @@ export class Visitors {
     this.#directory = new Directory(parts);
   }
 
-  /**
-   * Returns the room directory for a client without a session, or an error push if the client is
-   * denied access. Rejects while storage is unavailable.
-   */
+  /** Returns the room directory, or an error push if access is denied. */
   async directory(peer: PeerAddress, accessCode: string | undefined) {
     const denied = this.#parts.access.check({ ...peer, member: "" }, accessCode, false);
     return denied ?? await this.#directory.list();
   }
 
-  /**
-   * Reads a page of a room for a client without a session. Returns an error push if the client is
-   * denied access. Rejects while storage is unavailable.
-   */
+  /** Reads a page of a room. Returns an error push if access is denied. */
   async read(
     peer: PeerAddress,
     accessCode: string | undefined,
@@ -47,10 +44,7 @@ export class Visitors {
     return page;
   }
 
-  /**
-   * Searches messages for a client without a session. Returns an error push if the client is denied
-   * access or search is turned off. Rejects while storage is unavailable.
-   */
+  /** Searches messages. Returns an error push if access is denied or search is turned off. */
   async search(
     peer: PeerAddress,
     accessCode: string | undefined,
@@ -61,14 +55,14 @@ export class Visitors {
     return denied ?? await runSearch(this.#parts, payer, command);
   }
 
-  /** Reads an entry that a post has written. Rejects while storage is unavailable. */
+  /** Reads an entry that a post has written. */
   async entry(room: string, offset: number): Promise<Entry | undefined> {
     const query = { before: offset + 1, limit: 1, maxBytes: 1 };
     const { entries } = await this.#parts.ports.broker.read(room, query);
     return entries.find((entry) => entry.offset === offset);
   }
 
-  /** Returns why a client without a session may not read now. */
+  /** Returns why a client may not read now, or charges the read. */
   refusal(payer: Payer, code: string | undefined, about: About): ErrorPush | undefined {
     const denied = this.#parts.access.check(payer, code, false);
     if (denied !== undefined) return denied;
@@ -77,7 +71,7 @@ export class Visitors {
   }
 }
 
-/** Returns who pays for reading without a token. On private addresses, all such readers share. */
+/** Returns the payer of reads without a token. Readers on one private address share a quota. */
 export function readerOf({ network, scope }: PeerAddress): Payer {
   return { network, scope, member: `reader ${network}` };
 }

@@ -1,4 +1,4 @@
-// Collects a tick's messages and appends them to the log in one batch (law 1).
+// Collects a tick's drafts and appends them to the log in one batch (law 1).
 
 import type { AppendResult, Draft } from "./broker.ts";
 import type { HubParts } from "./hub_parts.ts";
@@ -6,7 +6,7 @@ import { whenDone } from "./outcome.ts";
 import type { ActiveSession } from "./session.ts";
 
 /** A draft and the session that sent it. */
-export interface Sent {
+export interface SentDraft {
   readonly active: ActiveSession;
   readonly draft: Draft;
   /** Whether its room had no messages, as far as the hub knew. */
@@ -16,7 +16,7 @@ export interface Sent {
 /** Appends drafts in batches, one at a time. */
 export class Writer {
   readonly #parts: HubParts;
-  #waiting: Sent[] = [];
+  #waiting: SentDraft[] = [];
   #isAppending = false;
   #onAppended: (() => void) | undefined;
 
@@ -63,7 +63,7 @@ export class Writer {
     return this.#waiting.some(({ draft }) => draft.member === member);
   }
 
-  /** Appends a session's drafts; returns `undefined` if none is left to wait for. */
+  /** Appends a session's drafts. Returns a promise if the broker has not stored all of them yet. */
   written(active: ActiveSession): Promise<void> | undefined {
     if (active.writing > 0) this.append();
     if (active.writing === 0) return undefined;
@@ -75,7 +75,7 @@ export class Writer {
     return this.#isAppending;
   }
 
-  /** Resolves when the batch being appended is done. */
+  /** Resolves once the present batch is appended. */
   whenAppended(): Promise<void> {
     return new Promise((resolve) => this.#onAppended = resolve);
   }
