@@ -66,9 +66,7 @@ export type Entry = MessageEntry | EditEntry | DeleteEntry | Stored<TitlePush>;
 /** The outcome of one draft. */
 export type AppendResult =
   /** It is in the log: stored now, or earlier under the same (room, member, nonce) (`repeat`). */
-  | { readonly kind: "repeat"; readonly offset: number }
-  /** `entry` is the entry of a message, if the broker has it at hand. */
-  | { readonly kind: "stored"; readonly offset: number; readonly entry?: MessageEntry }
+  | { readonly kind: "stored" | "repeat"; readonly offset: number }
   /** It is not in the log. The same draft may be retried. */
   | { readonly kind: "unavailable" }
   /** It is not in the log: it would create a room beyond `MAX_ROOMS`. */

@@ -529,7 +529,8 @@ export class ChatHub {
 
   /** Adds new log entries to their rooms: the only delivery path (law 2). */
   #deliver(entries: readonly Entry[]): void {
-    const { outbound, rooms } = this.#parts;
+    const { entries: commands, outbound, rooms } = this.#parts;
+    commands.delivered(entries);
     for (const entry of entries) {
       const room = rooms.get(entry.room);
       if (room === undefined) continue;

@@ -1,7 +1,7 @@
 // Commands that write entries (messages, edits, deletions and titles), from the command to the reply.
 
 import type { EntryCommand } from "../protocol/wire.ts";
-import type { AppendResult, Draft, ReadQuery } from "./broker.ts";
+import type { AppendResult, Draft, Entry, ReadQuery } from "./broker.ts";
 import type { HubParts } from "./hub_parts.ts";
 import { notJoined, rateLimited, refusal, sanctioned, storageUnavailable } from "./refusals.ts";
 import type { ActiveSession, Member, Session } from "./session.ts";
@@ -13,9 +13,15 @@ const headQuery: ReadQuery = { after: { epoch: "", offset: 0 }, limit: 1, maxByt
 /** Checks and charges commands, adds their drafts to the tick's batch, and reports the results. */
 export class EntryCommands {
   readonly #parts: HubParts;
+  #delivered: readonly Entry[] = [];
 
   constructor(parts: HubParts) {
     this.#parts = parts;
+  }
+
+  /** Keeps the entries that the broker reported last, for the posts among their authors. */
+  delivered(entries: readonly Entry[]): void {
+    this.#delivered = entries;
   }
 
   /** Writes an entry with this tick, or refuses the command. */
@@ -90,7 +96,9 @@ export class EntryCommands {
         if (type === "message") active.member.wroteTo = room;
         if (kind === "stored") this.#logEntry(session, draft, offset);
         if (kind === "repeat" || !subscriptions.get(room)?.isLive) {
-          const entry = session.isPost && kind === "stored" ? result.entry : undefined;
+          const entry = session.isPost && type === "message" && kind === "stored"
+            ? this.#delivered.find((entry) => entry.offset === offset && entry.room === room)
+            : undefined;
           this.#parts.outbound.queue(session, entry ?? { type: "ack", room, nonce, offset });
         }
       }

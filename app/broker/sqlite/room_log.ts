@@ -4,7 +4,6 @@ import type {
   AppendResult,
   Draft,
   Entry,
-  MessageEntry,
   Page,
   ReadQuery,
   RoomSummary,
@@ -158,14 +157,12 @@ export class RoomLog {
     const at = Math.max(now, room.at);
     // So that the next room of this transaction counts this one.
     if (isEmpty) file.run(sql.updateRoom, offset, at, room.id);
-    let entry: MessageEntry | undefined;
     if (type === "message" && draft.reply === undefined) {
       const { room: name, text } = draft;
       this.#messages.add(file, room.id, offset, this.#epoch.id, at, member, from, text, nonce);
       const epoch = this.#epoch.name;
       // Not { ...draft }: copying a property that way takes three times as long.
-      entry = { type, room: name, member, from, text, nonce, offset, epoch, at };
-      entries.push(entry);
+      entries.push({ type, room: name, member, from, text, nonce, offset, epoch, at });
     } else {
       const slot = { room: room.id, offset, epoch: this.#epoch, at };
       for (const target of targets) this.#search.remove(file, room.id, target);
@@ -177,7 +174,7 @@ export class RoomLog {
     }
     this.#nonces.add(room.id, member, nonce, offset, at);
     this.#pending.set(draft.room, { id: room.id, first: room.first, head: offset, at });
-    return entry === undefined ? { kind: "stored", offset } : { kind: "stored", offset, entry };
+    return { kind: "stored", offset };
   }
 
   /** Whether the database has reached its max size, so that messages are refused. */
