@@ -189,7 +189,10 @@ export class Site {
 
   #here(room: string): Response {
     if (!this.#options.isOpen) return noContent();
-    return textResponse(JSON.stringify(this.#options.hub.membersOf(room, hereMax)), "application/json");
+    return textResponse(
+      JSON.stringify(this.#options.hub.membersOf(room, hereMax)),
+      "application/json",
+    );
   }
 
   #health(): Response | Problem {
