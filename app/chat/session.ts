@@ -138,7 +138,7 @@ interface SessionStart extends Pick<Session, "id" | "socket" | "peer"> {
   readonly now: number;
   readonly deadline: number;
   readonly heartbeatAt: number;
-  readonly isPost: boolean;
+  readonly isPost?: boolean;
 }
 
 /** One live connection, from open to close. */
@@ -180,7 +180,7 @@ export class Session {
   /** Whether it is a post over HTTP, which writes to a room that it hasn't joined. */
   readonly isPost: boolean;
 
-  constructor({ id, socket, peer, now, deadline, heartbeatAt, isPost }: SessionStart) {
+  constructor({ id, socket, peer, now, deadline, heartbeatAt, isPost = false }: SessionStart) {
     this.id = id;
     this.socket = socket;
     this.peer = peer;

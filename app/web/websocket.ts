@@ -24,7 +24,14 @@ import type { ProxyWarnings } from "./proxy_warnings.ts";
 export type Hub =
   & Pick<
     ChatHub,
-    "connect" | "post" | "receive" | "disconnect" | "follow" | "here" | "operate" | "isDraining"
+    | "connect"
+    | "post"
+    | "receive"
+    | "disconnect"
+    | "follow"
+    | "membersOf"
+    | "operate"
+    | "isDraining"
   >
   & { readonly visitors: Pick<Visitors, "read" | "entry" | "directory" | "search"> };
 

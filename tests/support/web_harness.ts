@@ -122,7 +122,7 @@ export class FakeHub implements Hub {
     return Promise.resolve(this.reply);
   }
 
-  here(room: string, max: number) {
+  membersOf(room: string, max: number) {
     return { count: 7, usernames: [`in ${room}`, `up to ${max}`] };
   }
 
