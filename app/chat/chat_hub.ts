@@ -104,9 +104,8 @@ export class ChatHub {
     const maxBytes = isGreeting ? hubLimits.greetingFrameMaxBytes : hubLimits.frameMaxBytes;
     const decoded = decodeCommand(frame, maxBytes);
     if (decoded.ok) this.#handle(session, decoded.command);
-    else if (decoded.failure.kind === "close") {
-      sessions.end(session, decoded.failure.code, decoded.failure.reason);
-    } else sessions.refuse(session, decoded.failure.push);
+    else if (decoded.push !== undefined) sessions.refuse(session, decoded.push);
+    else sessions.end(session, decoded.code, decoded.reason);
   }
 
   /** Counts a frame or command. Returns false if it must be ignored. */

@@ -1,5 +1,4 @@
-// Decoding: turns an untrusted frame into a validated command, or says why it is refused.
-// SPEC.md, P2 to P5.
+// Decoding: turns an untrusted frame into a validated command, or an error. SPEC.md, P2 to P5.
 
 import { validateUsername } from "./names.ts";
 import { isSealed } from "./sealed.ts";
@@ -17,20 +16,20 @@ import type { Validated } from "./text.ts";
 import { closeCode, hubLimits, limits } from "./wire.ts";
 import type { Command, ErrorCode, ErrorPush, RoomRequest, SearchQuery } from "./wire.ts";
 
-/** Why a frame was refused: the server closes the connection, or replies and keeps it open. */
-export type DecodeFailure =
-  | { readonly kind: "close"; readonly code: number; readonly reason: string }
-  | { readonly kind: "reply"; readonly push: ErrorPush };
-
-/** A decoded command, or why there is none. */
-export type Decoded =
-  | { readonly ok: true; readonly command: Command }
-  | { readonly ok: false; readonly failure: DecodeFailure };
-
-/** A command decoded from its fields, or the error for the client. */
+/** A command, or the error for the client. */
 export type DecodedFields =
   | { readonly ok: true; readonly command: Command }
   | { readonly ok: false; readonly push: ErrorPush };
+
+/** A command, the error for the client, or the code and reason to close the connection with. */
+export type Decoded =
+  | DecodedFields
+  | {
+    readonly ok: false;
+    readonly push?: undefined;
+    readonly code: number;
+    readonly reason: string;
+  };
 
 /** The fields of a command before they are checked. */
 export type Fields = Readonly<Record<string, unknown>>;
@@ -66,11 +65,10 @@ export function decodeCommand(frame: string, maxBytes: number = hubLimits.frameM
   if (!isFields(value)) return close(closeCode.protocolError, "a frame must be a JSON object");
   const { type } = value;
   if (typeof type !== "string") return close(closeCode.protocolError, "a command must have a type");
-  const decoded = decodeFields(type, value);
-  return decoded.ok ? decoded : { ok: false, failure: { kind: "reply", push: decoded.push } };
+  return decodeFields(type, value);
 }
 
-/** Decodes the fields of a command, as `decodeCommand` does those of a frame. Never throws. */
+/** Decodes the fields of a command that did not come in a frame. Never throws. */
 export function decodeFields(type: string, fields: Fields): DecodedFields {
   const decode = decoders.get(type);
   if (decode === undefined) {
@@ -98,10 +96,10 @@ export function decodeFields(type: string, fields: Fields): DecodedFields {
 const decoders = new Map<string, (fields: Fields) => Command>([
   ["hello", (fields) => ({
     type: "hello",
-    ...(fields.username === undefined ? {} : { username: usernameOf(fields) }),
-    ...tokenOf(fields),
-    ...tabOf(fields),
-    ...accessOf(fields),
+    ...optional(fields, "username", usernameOf),
+    ...optional(fields, "token", tokenOf),
+    ...optional(fields, "tab", idOf),
+    ...optional(fields, "access", codeOf),
     rooms: roomRequestsOf(fields),
   })],
   ["join", (fields) => ({ type: "join", ...roomRequestOf(fields) })],
@@ -110,7 +108,7 @@ const decoders = new Map<string, (fields: Fields) => Command>([
     const room = roomOf(fields);
     const text = textOf(fields, room);
     const nonce = nonceOf(fields);
-    // Not a spread for `reply`: most messages have none, and copying takes longer.
+    // Not a spread: most messages have no `reply`, and copying takes longer.
     if (fields.reply === undefined) return { type: "message", room, text, nonce };
     return { type: "message", room, text, nonce, reply: offsetOf(fields, "reply") };
   }],
@@ -142,9 +140,7 @@ const decoders = new Map<string, (fields: Fields) => Command>([
   ["search", (fields) => ({
     type: "search",
     query: queryOf(fields),
-    ...(fields.before === undefined
-      ? {}
-      : { before: matchOf(fields, "before", idPattern, "field_invalid", "the `next` of results") }),
+    ...optional(fields, "before", (fields) => idOf(fields, "before", "the `next` of results")),
   })],
   ["typing", (fields) => ({ type: "typing", room: roomOf(fields) })],
   ["rename", (fields) => ({ type: "rename", username: usernameOf(fields) })],
@@ -166,7 +162,7 @@ const decoders = new Map<string, (fields: Fields) => Command>([
 ]);
 
 function close(code: number, reason: string): Decoded {
-  return { ok: false, failure: { kind: "close", code, reason } };
+  return { ok: false, code, reason };
 }
 
 function isLargerThan(text: string, maxBytes: number): boolean {
@@ -181,8 +177,8 @@ const openBrace = 0x7b;
 const closeBrace = 0x7d;
 
 /**
- * Returns true if arrays and objects in `json` are nested deeper than `maxDepth`. It looks before
- * JSON.parse does, which takes long over deep nesting. Broken JSON can return either.
+ * Returns true if arrays and objects in `json` are nested deeper than `maxDepth`. Checked before
+ * JSON.parse, which takes long over deep nesting. Returns either for broken JSON.
  */
 function isDeeperThan(json: string, maxDepth: number): boolean {
   // Most commands are one object without arrays.
@@ -210,6 +206,16 @@ function isFields(value: unknown): value is Fields {
 function valueOf<T>(validated: Validated<T>): T {
   if (!validated.ok) throw new FieldError(validated.code, validated.message);
   return validated.value;
+}
+
+/** Decodes a field, unless it is absent. */
+function optional<K extends string, T>(
+  fields: Fields,
+  key: K,
+  decode: (fields: Fields, key: K) => T,
+): { readonly [key in K]?: T } {
+  // TypeScript widens a computed key to a string.
+  return fields[key] === undefined ? {} : { [key]: decode(fields, key) } as Record<K, T>;
 }
 
 function stringOf(fields: Fields, key: string): string {
@@ -252,6 +258,15 @@ const idRule = "1 to 36 of A-Z, a-z, 0-9, _ and -";
 const tokenPattern = /^[A-Za-z0-9_-]{43}$/;
 const codeMaxLength = 256;
 
+function idOf(
+  fields: Fields,
+  key: string,
+  rule = idRule,
+  code: ErrorCode = "field_invalid",
+): string {
+  return matchOf(fields, key, idPattern, code, rule);
+}
+
 function isNonce(value: unknown): value is string {
   return typeof value === "string" && idPattern.test(value);
 }
@@ -265,7 +280,7 @@ function usernameOf(fields: Fields): string {
 }
 
 function nonceOf(fields: Fields): string {
-  return matchOf(fields, "nonce", idPattern, "nonce_invalid", idRule);
+  return idOf(fields, "nonce", idRule, "nonce_invalid");
 }
 
 function queryOf(fields: Fields): SearchQuery {
@@ -279,20 +294,9 @@ function offsetOf(fields: Fields, key: string): number {
   return integerOf(fields, key, 1, Number.MAX_SAFE_INTEGER);
 }
 
-function tokenOf(fields: Fields): { readonly token?: string } {
-  if (fields.token === undefined) return {};
+function tokenOf(fields: Fields): string {
   const rule = "32 random bytes in base64url, 43 characters";
-  return { token: matchOf(fields, "token", tokenPattern, "token_invalid", rule) };
-}
-
-function tabOf(fields: Fields): { readonly tab?: string } {
-  if (fields.tab === undefined) return {};
-  return { tab: matchOf(fields, "tab", idPattern, "field_invalid", idRule) };
-}
-
-function accessOf(fields: Fields): { readonly access?: string } {
-  if (fields.access === undefined) return {};
-  return { access: codeOf(fields, "access") };
+  return matchOf(fields, "token", tokenPattern, "token_invalid", rule);
 }
 
 function codeOf(fields: Fields, key: string): string {
@@ -302,7 +306,7 @@ function codeOf(fields: Fields, key: string): string {
 }
 
 function memberOf(fields: Fields): string {
-  return matchOf(fields, "member", idPattern, "field_invalid", "the id of a member");
+  return idOf(fields, "member", "the id of a member");
 }
 
 function secondsOf(fields: Fields): number {
@@ -313,7 +317,7 @@ function roomRequestOf(fields: Fields): RoomRequest {
   const room = roomOf(fields);
   if (fields.epoch === undefined && fields.offset === undefined) return { room };
   const rule = "an epoch from the server, together with offset";
-  const epoch = matchOf(fields, "epoch", idPattern, "field_invalid", rule);
+  const epoch = idOf(fields, "epoch", rule);
   const offset = integerOf(fields, "offset", 0, Number.MAX_SAFE_INTEGER);
   return { room, position: { epoch, offset } };
 }

@@ -139,7 +139,7 @@ async function sendTexts(target: Target, texts: readonly string[]): Promise<void
     batch.push(bytes);
     const decoded = decodeCommand(text.toWellFormed());
     if (decoded.ok) refusals += decoded.command.type === "hello" ? 1 : 0;
-    else if (decoded.failure.kind === "close") await flush(decoded.failure.code);
+    else if (decoded.push === undefined) await flush(decoded.code);
     else refusals++;
     // Any command may be refused because of earlier ones.
     if (batch.length >= maxRefusals) await flush(closeCode.left);

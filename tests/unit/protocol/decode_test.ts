@@ -6,13 +6,13 @@ const token = "T".repeat(43);
 
 function decoded(command: unknown): unknown {
   const result = decodeCommand(JSON.stringify(command));
-  return result.ok ? result.command : result.failure;
+  return result.ok ? result.command : result.push ?? result;
 }
 
 function codeOf(frame: string): string | number {
   const result = decodeCommand(frame);
   if (result.ok) return "ok";
-  return result.failure.kind === "close" ? result.failure.code : result.failure.push.code;
+  return result.push === undefined ? result.code : result.push.code;
 }
 
 Deno.test("decodeCommand() decodes every command [P2]", () => {
@@ -138,7 +138,7 @@ Deno.test("decodeCommand() names the first invalid field [P5]", () => {
   ];
   for (const [command, code, word] of cases) {
     const result = decodeCommand(JSON.stringify(command));
-    const push = !result.ok && result.failure.kind === "reply" ? result.failure.push : undefined;
+    const push = result.ok ? undefined : result.push;
     assertEquals([push?.code, push?.re], [code, command.type], JSON.stringify(command));
     assert(push?.message.includes(word), push?.message);
   }
@@ -167,16 +167,13 @@ Deno.test("decodeCommand() includes nonce and room in an error if they are valid
   const result = decodeCommand('{"type":"message","room":"lobby","nonce":"n1","text":" "}');
   assertEquals(result, {
     ok: false,
-    failure: {
-      kind: "reply",
-      push: {
-        type: "error",
-        re: "message",
-        code: "text_empty",
-        message: "Write something first",
-        nonce: "n1",
-        room: "lobby",
-      },
+    push: {
+      type: "error",
+      re: "message",
+      code: "text_empty",
+      message: "Write something first",
+      nonce: "n1",
+      room: "lobby",
     },
   });
 });
