@@ -479,6 +479,7 @@ export type ProblemCode =
   | "body_too_large"
   | "credentials_required"
   | "command_invalid"
+  | "connection_reset"
   | "handshake_invalid"
   | "host_denied"
   | "host_invalid"

@@ -11,7 +11,7 @@ import type { HostGuardOptions } from "./host_guard.ts";
 import { Listener } from "./listener.ts";
 import type { RequestHandler } from "./listener.ts";
 import type { PeerAddress } from "../chat/session.ts";
-import { clientAddress, isBannable, normalizeAddress, peerAddress } from "./peer.ts";
+import { clientAddress, isBannable, isUnspecified, normalizeAddress, peerAddress } from "./peer.ts";
 import { problemResponse } from "./problem.ts";
 import type { Problem } from "./problem.ts";
 import { ResponseLimits } from "./response_limits.ts";
@@ -69,6 +69,15 @@ const internalError: Problem = {
   code: "internal",
   detail: "Something went wrong. See the server's error log",
 };
+/**
+ * The response to a connection that its peer has already reset. Nobody could say whose quotas and
+ * bans hold, and upgrading it would leak a descriptor (docs/deno-issues.md).
+ */
+const connectionReset: Problem = {
+  status: 400,
+  code: "connection_reset",
+  detail: "The connection was reset",
+};
 const invalidHost: Problem = {
   status: 400,
   code: "host_invalid",
@@ -104,6 +113,8 @@ export function serveWeb(options: WebOptions) {
       const host = URL.parse(request.url)?.hostname;
       const result = host === undefined
         ? invalidHost
+        : isUnspecified(peer)
+        ? connectionReset
         : responseLimits.problem(client) ?? hostGuard.problem(host, peer) ??
           await site.handle(request, peer, client, completed);
       return result instanceof Response ? result : problemResponse(result, request, assets);

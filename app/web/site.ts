@@ -81,7 +81,7 @@ export class Site {
       {
         path: "/ws",
         methods: {
-          GET: ({ request, client, peer }) => this.#sockets.upgrade(request, client, peer),
+          GET: ({ request, client }) => this.#sockets.upgrade(request, client),
           POST: ({ request, client }) => this.#sockets.diagnose(request, client) ?? noContent(),
         },
       },

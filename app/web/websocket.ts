@@ -17,7 +17,7 @@ import {
 } from "./handshake.ts";
 import type { Visitors } from "../chat/visitors.ts";
 import { truncate } from "./access_log.ts";
-import { isForwarded, isUnspecified } from "./peer.ts";
+import { isForwarded } from "./peer.ts";
 import type { Problem } from "./problem.ts";
 import type { ProxyWarnings } from "./proxy_warnings.ts";
 
@@ -59,16 +59,6 @@ const originReportMs = 1_000;
 /** RFC 6455: the connection ended without a close frame. Deno reports 0. */
 const abnormalClosure = 1006;
 
-/**
- * The response to a connection that its peer has already reset. Upgrading it would leak a
- * descriptor (docs/deno-issues.md).
- */
-const connectionReset: Problem = {
-  status: 400,
-  code: "handshake_invalid",
-  detail: "The connection was reset",
-};
-
 export class WebSockets {
   readonly #options: WebSocketOptions;
   /** Event streams and posts count too. */
@@ -106,9 +96,8 @@ export class WebSockets {
   }
 
   /** Handles `GET /ws`: upgrades the connection, or returns the problem. */
-  upgrade(request: Request, client: PeerAddress, peer: string): Response | Problem {
+  upgrade(request: Request, client: PeerAddress): Response | Problem {
     const { headers } = request;
-    if (isUnspecified(peer)) return connectionReset;
     const problem = handshakeProblem(headers) ?? this.#originProblem(request);
     if (problem !== undefined) {
       if (isUpgradeDropped(headers)) this.#rememberDropped(client.address);
