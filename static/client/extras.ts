@@ -72,7 +72,13 @@ export function mountExtras(
     const fields = new URLSearchParams(fragment);
     const token = fields.get("token");
     if (!isToken(token) || token === page.profile.token) return;
-    dialogs.offerName({ username: fields.get("name") ?? "", token });
+    const rooms = new Map(
+      fields.getAll("room").map((room) => {
+        const [name = "", secret = "", ...label] = room.split(" ");
+        return [name, { secret, label: label.join(" ") }] as const;
+      }).filter(([name, { secret }]) => isPrivateRoom(name) && isToken(secret)),
+    );
+    dialogs.offerName({ username: fields.get("name") ?? "", token }, rooms);
   };
   offerName(initialFragment);
   addEventListener("hashchange", () => {

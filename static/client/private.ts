@@ -1,7 +1,6 @@
 // The part of the page that loads with the first private room: its keys, and the dialog of its link.
 
 import { addressOf, roomInAddress } from "./address.ts";
-import { randomId } from "./browser.ts";
 import type { ChatClient } from "./state/chat_client.ts";
 import { PrivateRooms } from "./state/private_rooms.ts";
 import type { Profile } from "./state/profile.ts";
@@ -29,11 +28,6 @@ export async function loadRooms(
     : await PrivateRooms.load(chat, storage, token, privateRoom);
   if (secret !== undefined) await rooms.add(secret, roomInAddress());
   return rooms;
-}
-
-/** Makes a private room, and returns its name. */
-export async function createRoom(rooms: PrivateRooms): Promise<string | undefined> {
-  return await rooms.add(randomId(32));
 }
 
 /** Returns the content of the dialog about a room: its label in this browser, and its link. */

@@ -12,16 +12,10 @@ import type { Problem } from "./problem.ts";
 import type { Room } from "./room.ts";
 import { deriveRoom, memberOf, open, seal } from "./sealing.ts";
 import type { RoomKey, SealedContent } from "./sealing.ts";
-import { readFields, snapshotPrefix, writeJson } from "./storage.ts";
+import { readFields, snapshotPrefix } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";
-
-/** A private room as this browser stores it. */
-export interface StoredRoom {
-  /** The key, as in the room's link. */
-  readonly secret: string;
-  /** What this browser calls the room. */
-  readonly label: string;
-}
+import { loadStoredRooms, storeRoom } from "./stored_rooms.ts";
+import type { StoredRoom } from "./stored_rooms.ts";
 
 /** What the page remembers of a message, to judge later entries by (S8). */
 interface Known {
@@ -50,7 +44,6 @@ interface Change {
 type Sealed = Pick<Message, "member" | "nonce" | "offset" | "editedAt" | "reply" | "text">;
 type Opened = Pick<Message, "sealed" | "answered" | "isUnverified"> & { readonly text?: string };
 
-const storageKey = "parley.private";
 /** How many messages of a room are remembered. */
 const knownMax = 10_000;
 
@@ -99,13 +92,7 @@ export class PrivateRooms implements PrivateTexts {
 
   /** The stored rooms by name. */
   get stored(): ReadonlyMap<string, StoredRoom> {
-    const entries = Object.entries(
-      readFields<Record<string, Partial<StoredRoom>>>(this.#storage, storageKey),
-    );
-    return new Map(entries.map(([name, value]) => {
-      const { secret, label } = Object(value);
-      return [name, { secret: String(secret), label: String(label) }];
-    }));
+    return loadStoredRooms(this.#storage);
   }
 
   hasKey(room: string): boolean {
@@ -326,8 +313,7 @@ export class PrivateRooms implements PrivateTexts {
   }
 
   #store(name: string, room: StoredRoom): void {
-    const rooms = new Map(this.stored).set(name, room);
-    writeJson(this.#storage, storageKey, Object.fromEntries(rooms));
+    storeRoom(this.#storage, name, room);
     roomLabels.set(name, room.label);
   }
 

@@ -29,7 +29,7 @@ export interface SealedContent {
   readonly text: string;
 }
 
-const { version, headerLength, ivLength, tagLength, buckets } = sealedLayout;
+const { version, headerLength, ivLength, buckets } = sealedLayout;
 const lengthBytes = 2;
 const base32 = "abcdefghijklmnopqrstuvwxyz234567";
 const nameLength = 30;
@@ -94,7 +94,7 @@ export async function open(
       bytes.subarray(start),
     );
     const content = new Uint8Array(padded, lengthBytes, new DataView(padded).getUint16(0));
-    const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+    const decoder = new TextDecoder("utf-8", { fatal: true });
     const [, answered = "", text = ""] = /^([\w-]{0,36})\n([^]*)$/.exec(decoder.decode(content)) ??
       [];
     const cleaned = cleanText(text);
@@ -112,12 +112,7 @@ export async function memberOf(token: string): Promise<string> {
 
 function parameters({ room, member, nonce }: SealedPlace, revision: number, iv: Bytes) {
   const lines = [`parley private ${version}`, room, member, nonce, revision];
-  return {
-    name: "AES-GCM",
-    iv,
-    additionalData: utf8.encode(lines.join("\n")),
-    tagLength: 8 * tagLength,
-  };
+  return { name: "AES-GCM", iv, additionalData: utf8.encode(lines.join("\n")) };
 }
 
 function encode(bytes: readonly number[]): string {

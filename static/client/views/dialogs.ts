@@ -2,9 +2,13 @@
 // from another device.
 
 import { parseUsername } from "../../../app/protocol/usernames.ts";
+import { storageOf } from "../browser.ts";
 import type { Page } from "../page.ts";
 import type { HiddenMembers } from "../state/hidden_members.ts";
+import { loadOpenRooms, saveOpenRooms } from "../state/open_rooms.ts";
 import type { Profile } from "../state/profile.ts";
+import { storeRoom } from "../state/stored_rooms.ts";
+import type { StoredRoom } from "../state/stored_rooms.ts";
 import { panels } from "../words/language.ts";
 import { directorySection } from "./directory.ts";
 import { button, byId, element, isTouch, keepFocus } from "./dom.ts";
@@ -93,19 +97,26 @@ export function mountDialogs(page: Page, hidden: HiddenMembers) {
     },
 
     /** Asks whether to use the identity of another device here. */
-    offerName(other: Profile): void {
+    offerName(other: Profile, rooms: ReadonlyMap<string, StoredRoom>): void {
       if (!parseUsername(other.username).ok) return;
       // Messages written under one name must not be sent under another.
       const hasUnsent = chat.outbox.rooms.size > 0;
       const text = hasUnsent
         ? panels.offerNameLater
         : panels.offerName(other.username, page.profile.username);
-      const accept = button(
-        panels.continueAs(other.username),
-        () => page.replaceProfile(other),
-        { class: "primary" },
+      const takeOver = () => {
+        const storage = storageOf("localStorage");
+        for (const [name, room] of rooms) storeRoom(storage, name, room);
+        saveOpenRooms(storage, [...new Set([...loadOpenRooms(storage), ...rooms.keys()])]);
+        page.replaceProfile(other);
+      };
+      const accept = button(panels.continueAs(other.username), takeOver, { class: "primary" });
+      const labels = [...rooms.values()].map(({ label }) => `# ${label}`).join(", ");
+      const along = rooms.size > 0 && element("p", {}, `${panels.takeAlong} ${labels}`);
+      open(
+        panels.thisDevice,
+        element("section", {}, element("p", {}, text), along, !hasUnsent && accept),
       );
-      open(panels.thisDevice, element("section", {}, element("p", {}, text), !hasUnsent && accept));
     },
   };
 }

@@ -1,6 +1,7 @@
 // The room directory: finds a room of the chat, or creates one.
 
-import { basePath } from "../browser.ts";
+import { basePath, storageOf } from "../browser.ts";
+import { loadStoredRooms } from "../state/stored_rooms.ts";
 import type { Page } from "../page.ts";
 import { suggestRoomName } from "../../../app/protocol/room_suggestion.ts";
 import type { DirectoryRoom } from "../../../app/protocol/wire.ts";
@@ -40,6 +41,7 @@ export function directorySection(
       ),
       element("small", {}, about),
     );
+  const stored = [...loadStoredRooms(storageOf("localStorage"))];
   const draw = () => {
     const typed = suggestRoomName(field.value);
     const words = field.value.trim().toLowerCase();
@@ -49,8 +51,10 @@ export function directorySection(
     const lines = found.map(({ room, members, at, title }) =>
       line(room, panels.here(members) + (at === undefined ? "" : ` · ${shortTime(at)}`), title)
     );
+    const own = stored.filter(([, { label }]) => label.toLowerCase().includes(words))
+      .map(([room, { label }]) => line(room, panels.privately, label));
     const isNew = typed !== "" && rooms.every(({ room }) => room !== typed);
-    list.replaceChildren(...lines, ...isNew ? [line(typed, panels.newRoom)] : []);
+    list.replaceChildren(...own, ...lines, ...isNew ? [line(typed, panels.newRoom)] : []);
   };
   const load = async () => {
     const headers = profile.access ? { "parley-access-code": profile.access } : undefined;

@@ -61,7 +61,9 @@ export function mountMessageMenu(
     const { room } = page;
     const message = viewOf(article)?.message;
     const text = room && message && amendmentOf(chat, room, message).view.text;
-    if (room === undefined || message === undefined || text === undefined) {
+    // Without its text, a message can still be deleted.
+    const isUnverified = message !== undefined && "isUnverified" in message;
+    if (room === undefined || message === undefined || text === undefined && !isUnverified) {
       return { quick: [], others: [] };
     }
     const isUnsent = "state" in message;
@@ -70,12 +72,12 @@ export function mountMessageMenu(
     const canCopy = navigator.clipboard !== undefined;
     const link = location.origin + addressOf(room.name, message.offset);
     const quick = [
-      !isUnsent && button(panels.reply, act(() => writing.reply(message))),
-      isOwn && button(panels.edit, act(() => writing.edit(message))),
+      !isUnsent && !isUnverified && button(panels.reply, act(() => writing.reply(message))),
+      isOwn && !isUnverified && button(panels.edit, act(() => writing.edit(message))),
     ];
     const others = [
       canCopy && !isUnsent && button(panels.copyLink, copy(link)),
-      canCopy && button(panels.copyText, copy(text)),
+      canCopy && text !== undefined && button(panels.copyText, copy(text)),
       !isOwn && !isUnsent && button(
         isModerator ? panels.moderateMember : panels.hideMember,
         act(() => openMember(message.member, message.from)),

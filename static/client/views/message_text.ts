@@ -70,8 +70,8 @@ export function createFormatter(
   /** Returns the room and the message of an address in this chat. */
   const roomOf = ({ origin, pathname, hash }: URL) => {
     const found = parsePath(pathname);
-    // A device link has a token.
-    const isHere = origin === location.origin && !hash.includes("token=");
+    // Device links have a token, and links to private rooms a key, which only a new visit takes.
+    const isHere = origin === location.origin && hash === "";
     return isHere && addressOf(found.room, found.offset) === pathname ? found : undefined;
   };
   const hues = new NameHues();

@@ -3,13 +3,14 @@
 
 import type { Page } from "../page.ts";
 import { suggestRoomName } from "../../../app/protocol/room_suggestion.ts";
-import { isRoomName } from "../../../app/protocol/text.ts";
+import { isPrivateRoom, isRoomName } from "../../../app/protocol/text.ts";
 import { panels, sentenceOf } from "../words/language.ts";
 import type { Complaint } from "../words/language.ts";
 import { button, byId, setText } from "./dom.ts";
+import { linkIncomplete } from "./private_rooms.ts";
 
 /** Mounts the sidebars' drawers, and the field. */
-export function mountNavigation({ showRoom }: Page) {
+export function mountNavigation({ chat, showRoom }: Page) {
   const drawers = [byId<"nav">("rooms"), byId<"aside">("people")];
   const talk = byId<"main">("talk");
   const shade = byId<"button">("shade");
@@ -60,6 +61,7 @@ export function mountNavigation({ showRoom }: Page) {
   /** Shows the room whose name was typed. Returns a complaint if it cannot. */
   const showTyped = (typed: string): Complaint | undefined => {
     const name = typed.trim().replace(/^#\s*/, "").toLowerCase();
+    if (isPrivateRoom(name) && !chat.privateRooms?.hasKey(name)) return linkIncomplete;
     return isRoomName(name) ? showRoom(name) : (words) => words.roomInvalid(suggestRoomName(name));
   };
   const openRoom = async (typed: string) => {

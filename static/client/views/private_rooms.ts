@@ -2,12 +2,17 @@
 // one, and no composer without a key. Loads the rest on demand.
 
 import { isPrivateRoom } from "../../../app/protocol/text.ts";
-import { storageOf } from "../browser.ts";
+import { randomId, storageOf } from "../browser.ts";
 import { load } from "../load.ts";
 import type { Page } from "../page.ts";
+import type { Problem } from "../state/problem.ts";
 import type { Room } from "../state/room.ts";
+import { loadStoredRooms } from "../state/stored_rooms.ts";
 import { panels, words } from "../words/language.ts";
 import { button, byId } from "./dom.ts";
+
+/** Why a private room can't be opened. */
+export const linkIncomplete: Problem = { code: "link_incomplete", message: "" };
 
 /** Mounts both buttons. Plain http has no cryptography, and so no private rooms. */
 export function mountPrivateRooms(
@@ -16,16 +21,17 @@ export function mountPrivateRooms(
 ) {
   const { chat, complain } = page;
   const withRooms = async () => {
-    const { loadRooms, ...module } = await load(() => import("../private.ts"));
-    return { ...module, rooms: await loadRooms(chat, storageOf("localStorage"), page.profile) };
+    const { loadRooms, roomSection } = await load(() => import("../private.ts"));
+    const rooms = await loadRooms(chat, storageOf("localStorage"), page.profile);
+    return { rooms, roomSection };
   };
   const openRoom = async (name: string) => {
     const { rooms, roomSection } = await withRooms();
     open(panels.roomLink, ...roomSection(rooms, name, page.redraw));
   };
   const create = async () => {
-    const { rooms, createRoom } = await withRooms();
-    const name = await createRoom(rooms);
+    const { rooms } = await withRooms();
+    const name = await rooms.add(randomId(32));
     if (name === undefined) return;
     page.openRoom(name);
     if (page.room?.name === name) await openRoom(name);
@@ -39,6 +45,9 @@ export function mountPrivateRooms(
       button(panels.newPrivateRoom, () => void create().catch(fail), { class: "act" }),
     );
   }
+  // From here on, the stored rooms can be opened.
+  if (loadStoredRooms(storageOf("localStorage")).size > 0) void withRooms().catch(() => {});
+
   return {
     /** Opens the label and the link of the current room. */
     openRoom: openCurrent,

@@ -1,12 +1,13 @@
 // The content of the settings dialog: name, appearance, notifications, and this device.
 
-import { basePath } from "../browser.ts";
+import { basePath, storageOf } from "../browser.ts";
 import type { Page } from "../page.ts";
 import { parseUsername } from "../../../app/protocol/usernames.ts";
 import type { ChatClient } from "../state/chat_client.ts";
 import type { HiddenMembers } from "../state/hidden_members.ts";
 import { labelOf } from "../state/open_rooms.ts";
 import type { Problem } from "../state/problem.ts";
+import { loadStoredRooms } from "../state/stored_rooms.ts";
 import { keysWithPrefix, removeKey } from "../state/storage.ts";
 import { panels, problemText } from "../words/language.ts";
 import { copyButton } from "./copying.ts";
@@ -142,15 +143,28 @@ function permissionLine(): HTMLElement {
 function deviceLink({ chat, profile }: Page): HTMLElement {
   const place = element("div");
   const show = () => {
-    const fragment = new URLSearchParams({ token: profile.token, name: chat.username });
-    const field = element("input", {
-      readonly: true,
-      value: `${location.origin}${basePath}/#${fragment}`,
-      "aria-label": panels.linkDevice,
+    const field = element("input", { readonly: true, "aria-label": panels.linkDevice });
+    const taken = new Set<string>();
+    const draw = () => {
+      const fragment = new URLSearchParams({ token: profile.token, name: chat.username });
+      for (const room of taken) fragment.append("room", room);
+      field.value = `${location.origin}${basePath}/#${fragment}`;
+    };
+    draw();
+    const rooms = [...loadStoredRooms(storageOf("localStorage"))].map(([name, room]) => {
+      const value = [name, room.secret, room.label].join(" ");
+      const box = element("input", { type: "checkbox" });
+      box.addEventListener("change", () => {
+        if (box.checked) taken.add(value);
+        else taken.delete(value);
+        draw();
+      });
+      return element("label", { class: "line" }, `# ${room.label}`, box);
     });
     field.addEventListener("focus", () => field.select());
     place.replaceChildren(
       element("p", { class: "hint" }, panels.linkWarning),
+      ...rooms.length > 0 ? [element("p", { class: "hint" }, panels.takeAlong), ...rooms] : [],
       line(field, copyButton(() => field.value, "second")),
     );
     field.focus();

@@ -4,11 +4,12 @@ import { isPrivateRoom } from "../../../app/protocol/text.ts";
 import type { ChatClient } from "../state/chat_client.ts";
 import { labelOf } from "../state/open_rooms.ts";
 import type { Room } from "../state/room.ts";
-import { panels } from "../words/language.ts";
+import { panels, problemText } from "../words/language.ts";
 import { copyButton } from "./copying.ts";
 import { element } from "./dom.ts";
 import type { Row } from "./keyed_list.ts";
 import { lineRow, ruleRow } from "./line_rows.ts";
+import { linkIncomplete } from "./private_rooms.ts";
 
 /** Returns the rows. */
 export function topRows(
@@ -22,7 +23,10 @@ export function topRows(
   const isPrivate = isPrivateRoom(name);
   const line = (key: string, text: string) => rows.push(lineRow(`${key} ${name}`, "top", text));
   if (isPrivate && !chat.privateRooms?.hasKey(name)) {
-    line("incomplete", crypto.subtle === undefined ? panels.needsHttps : panels.linkIncomplete);
+    line(
+      "incomplete",
+      crypto.subtle === undefined ? panels.needsHttps : problemText(linkIncomplete),
+    );
     return rows;
   }
   if (room.wasReset) rows.push(ruleRow("reset", "rule gap", panels.restored));

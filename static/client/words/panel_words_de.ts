@@ -158,8 +158,6 @@ export const words: PanelWords = {
   share: "Teilen",
   roomLabel: "Name in deiner Liste",
   emptyPrivateRoom: "Noch keine Nachrichten. Schreib etwas oder teile den Link.",
-  linkIncomplete:
-    "Dieser Link ist unvollständig. Bitte um den ganzen Link, bis zum letzten Zeichen.",
   needsHttps: "Private Räume brauchen https.",
   unverified: "Diese Nachricht lässt sich nicht prüfen",
   searchedHere: "Der Server kann diesen Raum nicht durchsuchen. Nur geladene Nachrichten wurden " +
@@ -257,6 +255,8 @@ export const words: PanelWords = {
       "gesendet ist.",
     origin_denied: "Die Adresse dieser Seite ist hier nicht erlaubt. " +
       "Wer den Chat betreibt, kann sie in ALLOWED_ORIGINS eintragen.",
+    link_incomplete:
+      "Dieser Link ist unvollständig. Bitte um den ganzen Link, bis zum letzten Zeichen.",
     private_too_long: "Nachrichten in privaten Räumen können bis zu 2.900 Bytes haben.",
     query_invalid: "Gib höchstens 10 Wörter ein, und nach from: und in: gültige Namen.",
     rate_limited: (problem) =>

@@ -159,7 +159,6 @@ export const words = {
   share: "Share",
   roomLabel: "Name in your list",
   emptyPrivateRoom: "No messages yet. Say something, or share the link.",
-  linkIncomplete: "This link is incomplete. Ask for the whole link, to its last character.",
   needsHttps: "Private rooms need https.",
   unverified: "This message can't be verified",
   searchedHere: "The server can't search this room. Only loaded messages were searched.",
@@ -249,6 +248,7 @@ export const words = {
     not_saved: "This browser's storage is full. Keep this tab open until the message is sent.",
     origin_denied: "This page's address isn't allowed here. " +
       "Ask whoever runs the chat to add it to ALLOWED_ORIGINS.",
+    link_incomplete: "This link is incomplete. Ask for the whole link, to its last character.",
     private_too_long: "Messages in private rooms can have up to 2,900 bytes.",
     query_invalid: "Type up to 10 words. After from: and in:, use valid names.",
     rate_limited: (problem) =>

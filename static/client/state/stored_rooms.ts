@@ -1,0 +1,28 @@
+// The keys of private rooms, and what this browser calls these rooms, as it stores them.
+
+import { readFields, writeJson } from "./storage.ts";
+import type { KeyValue } from "./storage.ts";
+
+export interface StoredRoom {
+  /** The key, as in the room's link. */
+  readonly secret: string;
+  /** What this browser calls the room. */
+  readonly label: string;
+}
+
+const storageKey = "parley.private";
+
+/** Returns the stored private rooms by name. */
+export function loadStoredRooms(storage: KeyValue): Map<string, StoredRoom> {
+  const entries = Object.entries(readFields<Record<string, unknown>>(storage, storageKey));
+  return new Map(entries.map(([name, value]) => {
+    const { secret, label } = Object(value);
+    return [name, { secret: String(secret), label: String(label) }];
+  }));
+}
+
+/** Stores a private room, or changes it. */
+export function storeRoom(storage: KeyValue, name: string, room: StoredRoom): void {
+  const rooms = loadStoredRooms(storage).set(name, room);
+  writeJson(storage, storageKey, Object.fromEntries(rooms));
+}
