@@ -95,10 +95,7 @@ const composer = mountComposer(chat, shared, {
   },
 });
 const conversation = mountConversation(chat, drawSoon, () => extras?.conversationAids);
-const sidebars = mountSidebars(chat, {
-  showRoom: tryRoom,
-  leaveRoom: (name) => complain(leaveRoom(name)),
-});
+const sidebars = mountSidebars(chat, tryRoom, (name) => complain(leaveRoom(name)));
 
 void persist(loadExtras);
 if (profile.username === "") drawSignIn();

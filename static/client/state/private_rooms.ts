@@ -123,10 +123,7 @@ export class PrivateRooms implements PrivateTexts {
     // A room without a key has a label, too.
     if (isPrivateRoom(name) && !this.hasKey(name)) roomLabels.set(name, this.#defaultLabel);
     const snapshot = this.#kept.get(name);
-    if (snapshot === undefined) return;
-    room.restore(snapshot);
-    // As with other snapshots, all of it counts as read without a stored read offset.
-    if (room.readOffset === 0) room.markRead();
+    if (snapshot !== undefined) room.restore(snapshot);
   }
 
   receive(pushes: readonly Push[]): void {

@@ -92,6 +92,8 @@ export class Room {
     this.oldest = oldest;
     this.messages = messages;
     this.isFirstVisit = false;
+    // Without a stored read offset, all messages count as read.
+    if (this.readOffset === 0) this.markRead();
   }
 
   /** Applies a page of a join. Returns false if the page leaves a hole. */

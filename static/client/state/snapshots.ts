@@ -9,8 +9,5 @@ import type { KeyValue } from "./storage.ts";
 /** Restores the snapshot of a room that has nothing loaded. */
 export function restoreSnapshot(storage: KeyValue, room: Room): void {
   const snapshot = readJson(storage, snapshotPrefix + room.name);
-  if (!isSnapshot(snapshot)) return;
-  room.restore(snapshot);
-  // Without a stored read offset, all messages count as read.
-  if (room.readOffset === 0) room.markRead();
+  if (isSnapshot(snapshot)) room.restore(snapshot);
 }

@@ -8,72 +8,59 @@ import { words } from "../words/language.ts";
 import { button, byId, element } from "./dom.ts";
 import { KeyedList } from "./keyed_list.ts";
 
-export interface SidebarActions {
-  showRoom(name: string): void;
-  leaveRoom(name: string): void;
-}
-
 /** Mounts both; `update` draws them for the current room. */
-export function mountSidebars(chat: ChatClient, actions: SidebarActions) {
+export function mountSidebars(
+  chat: ChatClient,
+  showRoom: (name: string) => void,
+  leaveRoom: (name: string) => void,
+) {
   const roomTitle = byId<"button">("room-title");
   const roomList = new KeyedList(byId<"ul">("room-list"));
   let titleVersion = "";
 
   /** Draws the current room's name, and the unread count of other rooms, for narrow screens. */
-  const drawTitle = (current: Room) => {
-    const others = [...chat.rooms.values()].filter((room) => room !== current);
+  const drawTitle = ({ name, title }: Room, others: readonly Room[]) => {
     const badge = drawBadge(others);
-    const label = labelOf(current.name);
-    const version = [label, current.title, badge?.outerHTML].join();
+    const label = labelOf(name);
+    const version = [label, title, badge?.outerHTML].join();
     if (version === titleVersion) return;
     titleVersion = version;
-    const { title } = current;
     roomTitle.replaceChildren(
       element("span", {}, `# ${label}`, title && element("bdi", {}, ` ${title}`)),
       badge ?? "",
     );
   };
+  const drawRoom = (room: Room, isCurrent: boolean, mayLeave: boolean) => {
+    const { name, unread, title } = room;
+    const label = labelOf(name);
+    const shown = title ? element("bdi", {}, title) : `# ${label}`;
+    const node = button(element("span", { translate: "no" }, shown), () => showRoom(name), {
+      class: unread > 0 && "unread",
+      title: label,
+      "aria-current": isCurrent && "page",
+    });
+    node.append(drawBadge([room]) ?? "");
+    const leaving = words.leaveRoom(label);
+    const attributes = { class: "leave", "aria-label": leaving, title: leaving };
+    return element("li", {}, node, mayLeave && button("×", () => leaveRoom(name), attributes));
+  };
 
   return {
     update(current: Room): void {
       const rooms = [...chat.rooms.values()];
-      roomList.update(rooms.map((room) => ({
-        key: room.name,
-        version: [
-          labelOf(room.name),
-          room === current,
-          rooms.length > 1,
-          room.unread,
-          room.mentions,
-          room.title,
-        ]
-          .join(),
-        create: () => drawRoom(room, room === current, rooms.length > 1, actions),
-      })));
-      drawTitle(current);
+      const mayLeave = rooms.length > 1;
+      roomList.update(rooms.map((room) => {
+        const { name, unread, mentions, title } = room;
+        const isCurrent = room === current;
+        return {
+          key: name,
+          version: [labelOf(name), isCurrent, mayLeave, unread, mentions, title].join(),
+          create: () => drawRoom(room, isCurrent, mayLeave),
+        };
+      }));
+      drawTitle(current, rooms.filter((room) => room !== current));
     },
   };
-}
-
-function drawRoom(
-  room: Room,
-  isCurrent: boolean,
-  mayLeave: boolean,
-  { showRoom, leaveRoom }: SidebarActions,
-): HTMLElement {
-  const { name, unread, title } = room;
-  const label = labelOf(name);
-  const shown = title ? element("bdi", {}, title) : `# ${label}`;
-  const node = button(element("span", { translate: "no" }, shown), () => showRoom(name), {
-    class: unread > 0 && "unread",
-    title: label,
-    "aria-current": isCurrent && "page",
-  });
-  node.append(drawBadge([room]) ?? "");
-  const leaving = words.leaveRoom(label);
-  const leave = mayLeave &&
-    button("×", () => leaveRoom(name), { class: "leave", "aria-label": leaving, title: leaving });
-  return element("li", {}, node, leave || undefined);
 }
 
 /** Draws the number of unread messages of rooms. */
