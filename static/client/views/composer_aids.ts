@@ -34,10 +34,8 @@ export function mountComposerAids(
   const count = () => {
     const left = lengthLeft(text.value);
     const isCounting = left < counterMin;
-    setText(
-      hint,
-      isCounting ? (isPrivate() ? panels.bytesLeft : panels.charactersLeft)(left) : panels.sendHint,
-    );
+    const describe = isPrivate() ? panels.bytesLeft : panels.charactersLeft;
+    setText(hint, isCounting ? describe(left) : panels.sendHint);
     hint.classList.toggle("count", isCounting);
     hint.classList.toggle("trouble", left < 0);
   };
@@ -78,14 +76,12 @@ export function mountComposerAids(
     const matches = (name: string) => name.toLowerCase().startsWith(typed.toLowerCase());
     // The argument of /join is a room, with or without its sign.
     const isRoom = sign === "#" || /^\/join\s+\S+$/.test(before);
-    const candidates = typed === ""
-      ? []
-      : isRoom
-      ? [...chat.rooms.keys()].filter((name) => matches(name) && !isPrivateRoom(name)).map((name) =>
-        `${sign}${name} `
-      )
+    const rooms = [...chat.rooms.keys()].filter((name) => !isPrivateRoom(name));
+    const candidates = isRoom
+      ? rooms.filter(matches).map((name) => `${sign}${name} `)
       : knownNames().filter(matches).sort().map((name) => `@${name} `);
-    return candidates.length === 0 ? undefined : { candidates, start, index: -1 };
+    const isEmpty = typed === "" || candidates.length === 0;
+    return isEmpty ? undefined : { candidates, start, index: -1 };
   };
   /** Returns the names of others; in a crowded room, which has no list, those of authors. */
   const knownNames = () => {
@@ -120,9 +116,7 @@ export function mountComposerAids(
     const pasted = event.clipboardData?.getData("text/plain") ?? "";
     if (lengthLeft(pasted) >= 0) return;
     event.preventDefault();
-    complain(
-      isPrivate() ? tooLong : () => panels.pasteTooLong(maxLength()),
-    );
+    complain(isPrivate() ? tooLong : () => panels.pasteTooLong(maxLength()));
   });
 
   return {
