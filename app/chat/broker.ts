@@ -41,8 +41,8 @@ export type DeleteDraft =
   & Pick<DeletePush, "type" | "targets">
   /** If true, the author's rights need no check. */
   & { readonly isModerator?: boolean };
-/** Sets the title of a room that has messages. */
-export type TitleDraft = DraftFields & Pick<TitlePush, "type" | "text">;
+/** Sets the title of a room that has messages. Only moderators can remove, lock and unlock one. */
+export type TitleDraft = DraftFields & Pick<TitlePush, "type" | "text" | "locked">;
 
 /** An entry not yet in the log. */
 export type Draft = MessageDraft | EditDraft | DeleteDraft | TitleDraft;
@@ -75,6 +75,8 @@ export type AppendResult =
   | { readonly kind: "storage_full" }
   /** Not stored: a target is another member's, is not a message with text, or has 20 edits. */
   | { readonly kind: "forbidden" | "not_found" | "edits_exhausted" }
+  /** Not stored: a moderator has locked the room's title. */
+  | { readonly kind: "title_locked" }
   /** Not stored: its author is muted or banned for this many ms. */
   | { readonly kind: "muted" | "banned"; readonly retryAfter: number };
 
@@ -204,6 +206,8 @@ export type ModerationResult =
 
 /** Moderators, and the mutes and bans that they impose. */
 export interface Moderation {
+  /** Whether `append` knows who may remove, lock and unlock titles. Otherwise nobody may. */
+  readonly canLockTitles: boolean;
   /** Makes a member, who has given the code, a moderator. */
   appoint(member: string): Outcome<void>;
   isModerator(member: string): Outcome<boolean>;

@@ -53,6 +53,10 @@ export class EntryCommands {
     const { session, member, payer } = active;
     const { type, room, nonce } = command;
     const about = { re: type, nonce, room };
+    const isForModerators = type === "title" && (command.text === "" || command.locked === true);
+    if (isForModerators && this.#parts.ports.broker.moderation?.canLockTitles !== true) {
+      return this.#parts.sessions.refuse(session, refusal(about, "forbidden"));
+    }
     const usedUp = type === "title"
       ? this.#parts.quotas.takeTitle(payer)
       : this.#parts.quotas.takeMessage(payer, type === "delete" ? "" : command.text, isFirst);
@@ -80,6 +84,7 @@ export class EntryCommands {
       case "forbidden":
       case "not_found":
       case "edits_exhausted":
+      case "title_locked":
         return this.#parts.sessions.refuse(
           session,
           refusal({ re: type, nonce, room }, result.kind),
@@ -136,6 +141,6 @@ function draftOf(command: EntryCommand, { id: member, username: from }: Member):
     case "delete":
       return { type: "delete", room, member, from, targets: [command.offset], nonce };
     case "title":
-      return { type: "title", room, member, from, text: command.text, nonce };
+      return { ...command, member, from };
   }
 }

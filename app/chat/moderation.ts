@@ -141,7 +141,10 @@ export class Moderation {
   #replyTo(command: ModeratorCommand, by: Moderator, result: ModerationResult): Push {
     const { type } = command;
     if (result.kind === "refused") {
-      return result.code === "forbidden" ? notModerator(type) : refusal({ re: type }, result.code);
+      const isOwnBan = type === "ban" && command.member === by.member;
+      return result.code === "forbidden" && !isOwnBan
+        ? notModerator(type)
+        : refusal({ re: type }, result.code);
     }
     const { sanctions, changed, others } = result;
     if (type === "neighbors") {

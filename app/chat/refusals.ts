@@ -27,6 +27,7 @@ const sentences = {
   search_off: "Search is turned off in this chat",
   rooms_full: "Room limit reached. Join an existing room.",
   storage_full: "This chat's storage is full. Its operator must free up space.",
+  title_locked: "A moderator has locked this title",
   username_empty: "Choose a name: this token holds none",
   too_many_rooms: `You're in ${limits.roomsPerSession} rooms, the maximum. Leave one first`,
 };
@@ -37,8 +38,15 @@ const missing: Readonly<Record<string, string>> = {
   title: "Write a message before you give this room a title",
 };
 
+/** What nobody may do, or only moderators, unlike changing other people's messages. */
+const forbidden: Readonly<Record<string, string>> = {
+  ban: "You cannot ban yourself",
+  title: "Only moderators can do this",
+};
+
 export function refusal(about: About, code: keyof typeof sentences): ErrorPush {
-  const message = code === "not_found" && missing[about.re] || sentences[code];
+  const reasons = code === "not_found" ? missing : code === "forbidden" ? forbidden : {};
+  const message = reasons[about.re] ?? sentences[code];
   return { type: "error", ...about, code, message };
 }
 

@@ -96,7 +96,7 @@ export class Room {
     if (entry.type === "message") {
       this.#recentMessages++;
       this.roster.stopTyping(entry.member);
-    } else if (entry.type === "title") this.#title = entry.text;
+    } else if (entry.type === "title") this.#title = entry.text || undefined;
     else this.#recentBytes += amend(this.#recent, entry);
     while (
       this.#recentMessages > hubLimits.historyMax ||

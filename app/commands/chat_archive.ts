@@ -22,8 +22,9 @@ const shapes = {
 
 /** Fields that a line may lack. */
 const optionalShapes = {
-  room: { title: "" },
+  room: { title: "", titleLocked: true },
   message: { text: "", reply: 0, amended: 0, editedAt: 0, deletedBy: "" },
+  title: { locked: true },
 };
 
 type Shapes = typeof shapes;

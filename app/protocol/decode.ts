@@ -126,8 +126,9 @@ const decoders = new Map<string, (fields: Fields) => Command>([
   ["title", (fields) => {
     const room = roomOf(fields);
     if (isPrivateRoom(room)) throw new FieldError("title_invalid", "Private rooms have no title");
-    const text = valueOf(cleanTitle(stringOf(fields, "text")));
-    return { type: "title", room, text, nonce: nonceOf(fields) };
+    const text = fields.text === "" ? "" : valueOf(cleanTitle(stringOf(fields, "text")));
+    const command = { type: "title", room, text, nonce: nonceOf(fields) } as const;
+    return fields.locked === true ? { ...command, locked: true } : command;
   }],
   ["history", (fields) => ({
     type: "history",

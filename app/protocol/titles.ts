@@ -5,8 +5,11 @@ import type { Validated } from "./text.ts";
 import { fourMarks, joiner } from "./usernames.ts";
 import { limits } from "./wire.ts";
 
-/** Characters that show nothing; the Braille pattern without dots is one, though not a space. */
-const invisible = /[\p{Default_Ignorable_Code_Point}\u2800]/u;
+/**
+ * Characters that show nothing: also the Braille pattern without dots, which is not a space, and
+ * the marks of annotations.
+ */
+const invisible = /[\p{Default_Ignorable_Code_Point}\u2800\ufff9-\ufffb]/u;
 /** Emoji may contain invisible characters. */
 const emoji = /\p{RGI_Emoji}/gv;
 

@@ -103,8 +103,8 @@ export type EntryCommand =
     | { readonly type: "edit"; readonly offset: number; readonly text: string }
     /** Removes the text of the message at `offset`. */
     | { readonly type: "delete"; readonly offset: number }
-    /** Sets the title of a room that has messages. */
-    | { readonly type: "title"; readonly text: string }
+    /** Sets the title of a room that has messages. A moderator can remove it (""), and lock it. */
+    | { readonly type: "title"; readonly text: string; readonly locked?: true }
   );
 
 export interface HistoryCommand {
@@ -282,7 +282,10 @@ export interface DeletePush extends EntryFields {
 }
 export interface TitlePush extends EntryFields {
   readonly type: "title";
+  /** Empty if the title was removed. */
   readonly text: string;
+  /** Whether only moderators can set the next title. */
+  readonly locked?: true;
 }
 /** An entry of a room's log. */
 export type EntryPush = MessagePush | EditPush | DeletePush | TitlePush;
@@ -449,6 +452,7 @@ export type ErrorCode =
   | "text_empty"
   | "text_too_long"
   | "title_invalid"
+  | "title_locked"
   | "token_invalid"
   | "too_many_rooms"
   | "unknown_type"

@@ -40,7 +40,7 @@ const sql = {
          WHERE room = ?1 AND offset = ?2`,
   delete: `UPDATE entries SET text = NULL, amended = ?3, edited_at = NULL, deleted_by = ?4
            WHERE room = ?1 AND offset = ?2`,
-  setTitle: "UPDATE rooms SET title = ? WHERE id = ?",
+  setTitle: "UPDATE rooms SET title = ?, title_locked = ? WHERE id = ?",
   countOthers: `
     SELECT (SELECT ordinal ${others} AND offset > ?2 AND offset <= ?3 ORDER BY offset DESC LIMIT 1) -
            (SELECT ordinal ${others} AND offset > ?2 AND offset <= ?3 ORDER BY offset LIMIT 1) + 1
@@ -64,7 +64,7 @@ export interface EntryRow {
   readonly username: string;
   readonly nonce: string;
   readonly kind: number;
-  /** The message that a reply answers, or the target of an edit. */
+  /** The message that a reply answers, the target of an edit, or 1 if a title is locked. */
   readonly ref: number | null;
   readonly amended: number | null;
   readonly edited_at: number | null;
@@ -84,7 +84,12 @@ export function entryOf(room: string, row: EntryRow): Entry {
     case kinds.delete:
       return { type: "delete", ...fields, targets: JSON.parse(text ?? "[]") };
     case kinds.title:
-      return { type: "title", ...fields, text: text ?? "" };
+      return {
+        type: "title",
+        ...fields,
+        text: text ?? "",
+        ...(ref === 1 && { locked: true as const }),
+      };
     default:
       return {
         type: "message",
@@ -157,10 +162,13 @@ export function addEntry(
       add(JSON.stringify(targets), null);
       for (const target of targets) file.run(sql.delete, room, target, offset, member);
       return { type: "delete", ...fields, targets };
-    case "title":
-      add(draft.text, null);
-      file.run(sql.setTitle, draft.text, room);
-      return { type: "title", ...fields, text: draft.text };
+    case "title": {
+      const { text, locked } = draft;
+      const isLocked = Number(locked ?? 0);
+      add(text, isLocked || null);
+      file.run(sql.setTitle, text || null, isLocked, room);
+      return { type: "title", ...fields, text, ...(locked && { locked }) };
+    }
   }
 }
 
@@ -191,7 +199,7 @@ function columnsOf(entry: Entry): Columns {
     case "delete":
       return { text: JSON.stringify(entry.targets) };
     case "title":
-      return { text: entry.text };
+      return { text: entry.text, ref: entry.locked && 1 };
   }
 }
 

@@ -17,8 +17,8 @@ const sql = {
   firstSince: `SELECT offset FROM entries WHERE room = ? AND offset >= ? AND offset < ? AND at >= ?
                ORDER BY offset LIMIT 1`,
   deleteBefore: "DELETE FROM entries WHERE room = ? AND offset < ?",
-  setFirst: `UPDATE rooms SET first = ?1, title = CASE WHEN ?1 > head THEN NULL ELSE title END
-             WHERE id = ?2`,
+  setFirst: `UPDATE rooms SET first = ?1, title = CASE WHEN ?1 > head THEN NULL ELSE title END,
+             title_locked = title_locked AND ?1 <= head WHERE id = ?2`,
 } as const;
 
 /** Applies the retention limits to one database. */

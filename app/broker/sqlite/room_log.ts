@@ -46,8 +46,8 @@ const sql = {
   idleRooms: `SELECT id, name, first, head, at FROM rooms WHERE first = 1 AND head = 1 AND at < ?
               ORDER BY id LIMIT ?`,
   deleteMessages: "DELETE FROM entries WHERE room = ?",
-  setEmpty: "UPDATE rooms SET first = head + 1, title = NULL WHERE id = ?",
-  titleOf: "SELECT title FROM rooms WHERE id = ?",
+  setEmpty: "UPDATE rooms SET first = head + 1, title = NULL, title_locked = 0 WHERE id = ?",
+  titleOf: "SELECT title, title_locked FROM rooms WHERE id = ?",
   allRooms: "SELECT id, name, first, head, at FROM rooms",
   epochAt: "SELECT name FROM entries JOIN epochs ON id = epoch WHERE room = ? AND offset = ?",
   readAfter: `${selectEntries} WHERE room = ? AND offset > ? ORDER BY offset LIMIT ?`,
@@ -145,8 +145,14 @@ export class RoomLog {
     if (type !== "message") {
       if (room === undefined || isEmpty) return { kind: "not_found" };
       this.#messages.flush(file);
-      if (type !== "title") {
-        const mayModerate = () => this.#sanctions.isModerator(file, member);
+      const mayModerate = () => this.#sanctions.isModerator(file, member);
+      if (draft.type === "title") {
+        const isLocked = file.get(sql.titleOf, room.id)?.title_locked === 1;
+        const isForModerators = isLocked || draft.text === "" || draft.locked === true;
+        if (isForModerators && !mayModerate()) {
+          return { kind: isLocked ? "title_locked" : "forbidden" };
+        }
+      } else {
         const checked = checkTargets(file, room.id, draft, mayModerate);
         if ("kind" in checked) return checked;
         targets = checked;

@@ -22,7 +22,7 @@ export const migrations: readonly string[] = [
     CREATE TABLE rooms (
       id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
       first INTEGER NOT NULL, head INTEGER NOT NULL, at INTEGER NOT NULL,
-      indexed INTEGER NOT NULL DEFAULT 0, title TEXT
+      indexed INTEGER NOT NULL DEFAULT 0, title TEXT, title_locked INTEGER NOT NULL DEFAULT 0
     );
     CREATE TABLE entries (
       room INTEGER NOT NULL, offset INTEGER NOT NULL, epoch INTEGER NOT NULL, at INTEGER NOT NULL,

@@ -352,8 +352,9 @@ export class ChatClient {
     if (room === undefined || !room.isJoined || room.waitReason) return;
     const next = this.outbox.takeNext(name);
     if (next === undefined) return;
-    const { type = "message", text, nonce, reply, offset } = next;
-    this.#send({ type, room: name, text: text || undefined, nonce, reply, offset });
+    const { type = "message", text, nonce, reply, offset, locked } = next;
+    const body = type === "delete" ? {} : { text };
+    this.#send({ type, room: name, ...body, nonce, reply, offset, locked });
   }
 
   /** Runs a task later, unless the connection is lost first. Replaces the timer of that purpose. */

@@ -26,8 +26,10 @@ export interface OutboxMessage extends OutboxDraft {
 export interface OutboxDraft {
   /** A message if absent. */
   readonly type?: "edit" | "delete" | "title" | undefined;
-  /** Empty in a deletion. */
+  /** Empty in a deletion, and in a title that is removed. */
   readonly text: string;
+  /** Whether only moderators can change the title after this one. */
+  readonly locked?: true | undefined;
   /** Offset of the message that a message answers. */
   readonly reply?: number | undefined;
   /** Nonce of that message. */

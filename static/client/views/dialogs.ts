@@ -50,7 +50,9 @@ export function mountDialogs(page: Page, hidden: HiddenMembers) {
   };
   /** Opens the list of mutes and bans, or asks for the moderator code. */
   const openModeration = () =>
-    show(chat.moderation.moderator ? sanctionList(chat) : codeForm(chat, openModeration));
+    page.room && show(
+      chat.moderation.moderator ? sanctionList(chat, page.room) : codeForm(chat, openModeration),
+    );
 
   return {
     open,

@@ -1,9 +1,12 @@
 // What can be done about a member: hide its messages here, and for moderators, mute and ban it.
+// Moderators also lift sanctions and set titles here.
 
+import { cleanTitle } from "../../../app/protocol/titles.ts";
 import type { NeighborsPush, Sanction } from "../../../app/protocol/wire.ts";
 import type { ChatClient } from "../state/chat_client.ts";
 import type { HiddenMembers } from "../state/hidden_members.ts";
 import type { Problem } from "../state/problem.ts";
+import type { Room } from "../state/room.ts";
 import { panels, problemText } from "../words/language.ts";
 import { button, element, setText } from "./dom.ts";
 import { checkbox, fieldForm, line, select, statusLine } from "./forms.ts";
@@ -49,8 +52,8 @@ export function codeForm(chat: ChatClient, onDone: () => void): Content {
   };
 }
 
-/** Returns the list of mutes and bans, each with a button that lifts it. */
-export function sanctionList(chat: ChatClient): Content {
+/** Returns the list of mutes and bans, each with a button that lifts it, and a room's title. */
+export function sanctionList(chat: ChatClient, room: Room): Content {
   const list = element("section");
   const problem = problemLine(chat);
   let drawn: unknown;
@@ -69,7 +72,7 @@ export function sanctionList(chat: ChatClient): Content {
   chat.command({ type: "sanctions" });
   return {
     title: panels.moderation,
-    nodes: [list, problem.node],
+    nodes: [list, problem.node, titleSection(chat, room)],
     update() {
       problem.update();
       const { sanctions } = chat.moderation;
@@ -79,6 +82,26 @@ export function sanctionList(chat: ChatClient): Content {
       if (!list.hasChildNodes()) list.append(element("p", { class: "hint" }, panels.noSanctions));
     },
   };
+}
+
+/** Returns the form that sets, removes and locks the title of a room. */
+function titleSection(chat: ChatClient, { name, title = "" }: Room): HTMLElement {
+  const input = element("input", { id: "title-field", value: title, autocomplete: "off" });
+  const problem = statusLine("hint trouble");
+  const set = (locked?: true) => {
+    const cleaned = input.value === "" ? { ok: true, value: "" } as const : cleanTitle(input.value);
+    setText(problem, cleaned.ok ? "" : problemText(cleaned));
+    if (cleaned.ok) chat.post(name, { type: "title", text: cleaned.value, locked });
+  };
+  return element(
+    "section",
+    {},
+    fieldForm(panels.titleOf(name), input, panels.setTitle, problem, () => set()),
+    line(
+      element("p", { class: "hint" }, panels.titleHint),
+      button(panels.lockTitle, () => set(true), { class: "second" }),
+    ),
+  );
 }
 
 /** Returns what can be done about a member. Calls `onSanction` when a mute or a ban was sent. */

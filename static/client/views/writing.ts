@@ -51,12 +51,15 @@ export function mountWriting(chat: ChatClient, { text, room, setValue }: Compose
     cancel();
     work = { kind, room, message, draft: text.value };
     line.hidden = false;
+    describe(work);
+    text.focus();
+  };
+  const describe = ({ kind, room, message }: Work) => {
     const hint = isTouch() ? "" : ` · ${panels.escapeCancels}`;
     const title = kind === "edit"
       ? panels.editing
       : panels.replyingTo(quoteOf(room, message.offset ?? 0));
     setText(label, title + hint);
-    text.focus();
   };
   /** Ends an edit or a reply; after an edit, restores the draft. Returns whether it was an edit. */
   const end = (): boolean => {
@@ -141,6 +144,8 @@ export function mountWriting(chat: ChatClient, { text, room, setValue }: Compose
         nonce === message.nonce && ("state" in message ? member === chat.member : true)
       );
       if (kind === "edit" && stored !== undefined && stored.text === undefined) end();
+      // The message may have been edited or deleted.
+      else describe(work);
     },
   };
 }

@@ -85,6 +85,10 @@ export const words: PanelWords = {
     `bis ${dateTime(until)} von ${by}` +
     (others > 0 ? `, mit ${number(others)} anderen im selben Netz` : ""),
   lift: "Aufheben",
+  titleOf: (room: string) => `Titel von #${room}`,
+  setTitle: "Setzen",
+  lockTitle: "Setzen und sperren",
+  titleHint: "Einen gesperrten Titel kann nur die Moderation ändern. Ein leerer entfernt ihn.",
   noSanctions: "Niemand ist stummgeschaltet oder gesperrt.",
   confirmDelete: "Diese Nachricht für alle löschen?",
   messageHint: "Enter zeigt die Aktionen",
@@ -267,8 +271,12 @@ export const words: PanelWords = {
     edit_not_loaded:
       "Blättere nach oben, bis die Nachricht geladen ist, und versuch es noch einmal.",
     edits_exhausted: "Diese Nachricht wurde schon 20-mal bearbeitet, öfter geht es nicht.",
-    forbidden: "Du kannst nur deine eigenen Nachrichten ändern.",
+    forbidden: ({ re }) =>
+      re === "edit" || re === "delete"
+        ? "Du kannst nur deine eigenen Nachrichten ändern."
+        : "Das kann nur die Moderation.",
     not_found: ({ re = "" }) => missing[re] ?? "Diese Nachricht gibt es nicht mehr.",
+    title_locked: "Die Moderation hat diesen Titel gesperrt.",
     title_invalid: "Titel haben 1 bis 60 sichtbare Zeichen.",
     rooms_full: "Die Höchstzahl an Räumen ist erreicht. Öffne einen, den es schon gibt.",
     server_full: "Der Server ist voll. Versuch es später noch einmal.",

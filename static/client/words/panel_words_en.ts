@@ -85,6 +85,10 @@ export const words = {
     `until ${dateTime(until)} by ${by}` +
     (others > 0 ? `, with ${plural(others, "other", "others")} on the network` : ""),
   lift: "Lift",
+  titleOf: (room: string) => `Title of #${room}`,
+  setTitle: "Set",
+  lockTitle: "Set and lock",
+  titleHint: "Only moderators can change a locked title. An empty one removes it.",
   noSanctions: "Nobody is muted or banned.",
   confirmDelete: "Delete this message for everyone?",
   messageHint: "Press Enter for actions",
@@ -258,8 +262,12 @@ export const words = {
     storage_full: "This chat's storage is full. Its operator must free up space.",
     edit_not_loaded: "Scroll up until the message has loaded, then try again.",
     edits_exhausted: "This message has been edited 20 times, the maximum.",
-    forbidden: "You can change only your own messages.",
+    forbidden: ({ re }) =>
+      re === "edit" || re === "delete"
+        ? "You can change only your own messages."
+        : "Only moderators can do this.",
     not_found: ({ re = "" }) => missing[re] ?? "This message no longer exists.",
+    title_locked: "A moderator has locked this title.",
     title_invalid: "Titles have 1 to 60 visible characters.",
     rooms_full: "Room limit reached. Join an existing room.",
     server_full: "The server is full. Try again later.",

@@ -210,3 +210,40 @@ Deno.test("ChatHub.operate() carries out the operator's commands with the code [
   const rename = await operate({ type: "rename", username: "Eve" });
   assertEquals(rename.type === "error" && rename.code, "forbidden");
 });
+
+Deno.test("ChatHub.title() lets moderators remove and lock a title [E5]", () => {
+  const { chat, mona } = moderatedChat();
+  mona.send({ type: "moderate", code });
+  const ada = chat.enter("Ada");
+  ada.say("Hello");
+  let nonces = 0;
+  const set = (client: TestClient, fields: object) =>
+    client.send({ type: "title", room: "lobby", nonce: `t${++nonces}`, ...fields });
+  assertEquals(codesOf(set(ada, { text: "" })), ["forbidden"]);
+  assertEquals(codesOf(set(ada, { text: "x", locked: true })), ["forbidden"]);
+  const push = only(set(mona, { text: "Rules", locked: true }), "title");
+  assertEquals([push.text, push.locked], ["Rules", true]);
+  assertEquals(codesOf(set(ada, { text: "x" })), ["title_locked"]);
+  assertEquals(only(set(mona, { text: "" }), "title").text, "");
+  assertEquals("title" in only(chat.connect().hello("Cy"), "room"), false);
+  ada.pushes();
+  assertEquals(only(set(ada, { text: "Ours" }), "title").text, "Ours");
+});
+
+Deno.test("ChatHub.title() lets nobody remove or lock a title if the broker can't say who may [E5]", () => {
+  const chat = new TestChat();
+  const ada = chat.enter("Ada");
+  ada.say("Hello");
+  for (const fields of [{ text: "" }, { text: "x", locked: true }]) {
+    const pushes = ada.send({ type: "title", room: "lobby", nonce: "t", ...fields });
+    assertEquals(codesOf(pushes), ["forbidden"]);
+  }
+});
+
+Deno.test("ChatHub.moderate() says why it refuses [B2]", () => {
+  const { mona } = moderatedChat();
+  mona.send({ type: "moderate", code });
+  const reason = (command: object) => only(mona.send(command), "error").message;
+  assertEquals(reason({ ...ban, member: "id-Mona" }), "You cannot ban yourself");
+  assertEquals(reason({ type: "lift", id: 9 }), "This mute or ban has already ended");
+});

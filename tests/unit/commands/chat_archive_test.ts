@@ -267,3 +267,30 @@ testWithRedis(
     await broker.close();
   },
 );
+
+Deno.test("importChat() keeps a title locked [E5]", async () => {
+  await using folder = await databaseFolder();
+  const [from, to] = [`${folder.dir}/from.db`, `${folder.dir}/other/parley.db`];
+  const options = (path: string) => ({
+    ...optionsFor(path),
+    moderatorMac: (member: string) => member,
+  });
+  const broker = new SqliteBroker(options(from));
+  broker.moderation.appoint("mona");
+  broker.append([draft("a"), title("Rules", { member: "mona", locked: true })]);
+  broker.close();
+  await Deno.mkdir(`${folder.dir}/other`);
+  {
+    await using source = await openSqliteSource(from, holdMs);
+    await exportChat(source, `${folder.dir}/chat.jsonl`);
+    await using target = await openSqliteTarget(to);
+    await importChat(`${folder.dir}/chat.jsonl`, target);
+  }
+  const copy = new SqliteBroker(options(to));
+  const page = copy.read("lobby", { before: Infinity, limit: 9, maxBytes: 1e6 });
+  const results = copy.append([title("Mine")]);
+  copy.close();
+  const last = page.entries.at(-1);
+  assertEquals([page.title, last?.type === "title" && last.locked], ["Rules", true]);
+  assertEquals(results, [{ kind: "title_locked" }]);
+});

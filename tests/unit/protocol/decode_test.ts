@@ -67,6 +67,14 @@ Deno.test("decodeCommand() decodes every command [P2]", () => {
       { type: "title", room: "lobby", text: "The lobby", nonce: "n" },
     ],
     [
+      { type: "title", room: "lobby", text: "", locked: true, nonce: "n" },
+      { type: "title", room: "lobby", text: "", nonce: "n", locked: true },
+    ],
+    [
+      { type: "title", room: "lobby", text: "x", locked: 1, nonce: "n" },
+      { type: "title", room: "lobby", text: "x", nonce: "n" },
+    ],
+    [
       { type: "history", room: "lobby", before: 5 },
       { type: "history", room: "lobby", before: 5, limit: 50 },
     ],

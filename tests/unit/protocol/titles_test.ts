@@ -36,3 +36,7 @@ Deno.test("cleanTitle() refuses titles that are empty, too long or partly invisi
     assertEquals(!result.ok && result.code, "title_invalid", JSON.stringify(typed));
   }
 });
+
+Deno.test("cleanTitle() refuses the invisible marks of annotations [E5]", () => {
+  assertEquals(cleanTitle("a\ufff9b\ufffac\ufffb").ok, false);
+});
