@@ -1,14 +1,10 @@
 // Connection limits: how many WebSockets may exist in total and per network.
 
 import type { PeerAddress } from "../chat/session.ts";
+import type { WebOptions } from "./options.ts";
 import { Tally } from "./tally.ts";
 
-export interface ConnectionLimitOptions {
-  /** Max connections; 0 is unlimited. */
-  readonly maxConnections: number;
-  /** Max connections per network; 0 is unlimited. Private networks and this machine get more. */
-  readonly maxConnectionsPerAddress: number;
-}
+type Maxima = Pick<WebOptions, "maxConnections" | "maxConnectionsPerAddress">;
 
 /** A limit that has been reached: a code for programs and a close reason. */
 export interface LimitReached {
@@ -45,7 +41,7 @@ const unopenedMaxMs = 3_600_000;
 
 /** Counts connections from their upgrade on, because a socket may never open, or never close. */
 export class ConnectionLimits {
-  readonly #options: ConnectionLimitOptions;
+  readonly #options: Maxima;
   readonly #now: () => number;
   readonly #slots = new Tally();
   readonly #unopened = new Tally();
@@ -57,7 +53,7 @@ export class ConnectionLimits {
   readonly #counted = new Set<Slot>();
   #leaked = 0;
 
-  constructor(options: ConnectionLimitOptions, now: () => number) {
+  constructor(options: Maxima, now: () => number) {
     this.#options = options;
     this.#now = now;
   }

@@ -4,12 +4,13 @@
 import type { Session, Socket } from "../chat/session.ts";
 import { closeCode } from "../protocol/wire.ts";
 import type { Position, Push, RoomPush } from "../protocol/wire.ts";
+import type { ConnectionLimits } from "./connection_limits.ts";
+import type { Hub } from "./options.ts";
 import type { Problem } from "./problem.ts";
 import { closedProblem, refusalProblem } from "./refusal_problem.ts";
 import { formatPosition, invalidField, parsePosition, positionRule } from "./room_pages.ts";
 import type { Exchange } from "./router.ts";
 import { unavailable } from "./websocket.ts";
-import type { Hub, WebSockets } from "./websocket.ts";
 
 /** How long a client waits before it reconnects. After a restart, clients spread over more. */
 const retryMs = 1_000;
@@ -21,14 +22,10 @@ const headers = {
   "x-accel-buffering": "no",
 };
 
-export interface EventStreamOptions {
-  readonly hub: Hub;
-  readonly sockets: Pick<WebSockets, "limits">;
-}
-
 /** `GET /r/{room}` as an event stream: follows the room from `Last-Event-ID` or `after` on. */
 export function eventStream(
-  { hub, sockets: { limits } }: EventStreamOptions,
+  hub: Hub,
+  limits: ConnectionLimits,
   { request, client, params: { room }, completed }: Exchange,
 ): Response | Problem {
   const header = request.headers.get("last-event-id") || null;

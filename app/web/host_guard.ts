@@ -4,16 +4,11 @@
 import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import type { Certificate } from "./certificate.ts";
+import type { WebOptions } from "./options.ts";
 import { addressScope, normalizeAddress } from "./peer.ts";
 import type { Problem } from "./problem.ts";
 
-export interface HostGuardOptions {
-  /** Allowed host names in addition to the default ones, in lower case and without a port. */
-  readonly allowedHosts: readonly string[];
-  /** Number of trusted proxies. They decide which hosts they forward. */
-  readonly trustProxy: number;
-  readonly certificate?: Certificate | undefined;
-}
+type HostGuardOptions = Pick<WebOptions, "allowedHosts" | "trustProxy" | "certificate">;
 
 /** Names that public DNS never resolves. */
 const localSuffixes = [".local", ".internal", ".localhost"];
@@ -38,6 +33,7 @@ export class HostGuard {
    */
   problem(host: string, peer: string): Problem | undefined {
     const { allowedHosts, trustProxy } = this.#options;
+    // A proxy decides which hosts it forwards.
     if (trustProxy > 0 || addressScope(normalizeAddress(peer) ?? peer) === "public") {
       return undefined;
     }

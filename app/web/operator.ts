@@ -1,16 +1,9 @@
 // Access to the operator's pages: metrics and status.
 
 import { credentialsOf } from "./credentials.ts";
+import type { WebOptions } from "./options.ts";
 import { addressScope, isForwarded } from "./peer.ts";
 import type { Problem } from "./problem.ts";
-
-/** Who may see the operator's pages. */
-export interface OperatorAccess {
-  /** Compares a token with METRICS_TOKEN. Without it, only this machine's users have access. */
-  readonly isToken?: ((token: string) => boolean) | undefined;
-  /** Number of trusted proxies. Behind one, every client seems local, so a token is required. */
-  readonly trustProxy: number;
-}
 
 const localHost = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
 
@@ -33,14 +26,14 @@ const tokenRequired: Problem = {
 
 /** Returns a problem if a request may not see the operator's pages. `peer` is its remote end. */
 export function operatorProblem(
-  { isToken, trustProxy }: OperatorAccess,
+  { isToken, trustProxy }: Pick<WebOptions, "isToken" | "trustProxy">,
   peer: string,
   headers: Headers,
 ): Problem | undefined {
   if (isToken !== undefined) {
     return isToken(credentialsOf(headers)?.token ?? "") ? undefined : tokenRequired;
   }
-  // Without a header from the proxy, its requests look local.
+  // Every client seems local behind a proxy that sends no header.
   if (trustProxy > 0) return tokenUnset;
   return isLocal(peer, headers) ? undefined : localOnly;
 }

@@ -13,8 +13,8 @@ import { challenge, closedProblem, refusalProblem } from "./refusal_problem.ts";
 import { isJson, readText } from "./request_body.ts";
 import { noContent, textResponse } from "./responses.ts";
 import type { Exchange } from "./router.ts";
+import type { RoomContext } from "./room_routes.ts";
 import { unavailable } from "./websocket.ts";
-import type { Hub, WebSockets } from "./websocket.ts";
 
 const credentialsRequired: Problem = {
   status: 401,
@@ -45,46 +45,38 @@ const keyReused: Problem = {
   field: "Idempotency-Key",
 };
 
-/** The hub that receives the commands, and the limits that their connections count towards. */
-export interface PostingOptions {
-  readonly hub: Hub;
-  readonly sockets: Pick<WebSockets, "limits">;
-  /** Path of the chat as browsers see it, without a trailing slash. */
-  readonly basePath: string;
-}
-
 /** `POST /r/{room}`: sends a message. */
 export async function postMessage(
-  options: PostingOptions,
+  web: RoomContext,
   exchange: Exchange,
 ): Promise<Response | Problem> {
   const { room } = exchange.params;
-  const sent = await send(options, exchange, "message", (body) => ({ room, ...body }));
+  const sent = await send(web, exchange, "message", (body) => ({ room, ...body }));
   if ("status" in sent) return sent;
-  const location = `${options.basePath}/r/${room}/${sent.offset}`;
+  const location = `${web.assets.basePath}/r/${room}/${sent.offset}`;
   return entryResponse(sent.entry, 201, { location });
 }
 
 /** `PATCH /r/{room}/{offset}`: replaces the text of a message. */
 export async function patchMessage(
-  options: PostingOptions,
+  web: RoomContext,
   exchange: Exchange,
 ): Promise<Response | Problem> {
   const { room, offset: digits } = exchange.params;
   const offset = Number(digits);
-  const sent = await send(options, exchange, "edit", ({ text }) => ({ room, offset, text }));
+  const sent = await send(web, exchange, "edit", ({ text }) => ({ room, offset, text }));
   if ("status" in sent) return sent;
-  return entryResponse(await readEntry(options, room, offset), 200);
+  return entryResponse(await readEntry(web, room, offset), 200);
 }
 
 /** `DELETE /r/{room}/{offset}`: removes the text of a message. */
 export async function deleteMessage(
-  options: PostingOptions,
+  web: RoomContext,
   exchange: Exchange,
 ): Promise<Response | Problem> {
   const { room, offset: digits } = exchange.params;
   const offset = Number(digits);
-  const sent = await send(options, exchange, "delete", () => ({ room, offset }));
+  const sent = await send(web, exchange, "delete", () => ({ room, offset }));
   return "status" in sent ? sent : noContent();
 }
 
@@ -96,12 +88,12 @@ interface Sent {
 
 /** Sends a command, and returns what is in the log under its nonce. */
 async function send(
-  options: PostingOptions,
+  web: RoomContext,
   { request, client }: Exchange,
   type: "message" | "edit" | "delete",
   fieldsOf: (body: Fields) => Fields,
 ): Promise<Sent | Problem> {
-  const { hub, sockets: { limits } } = options;
+  const { hub, limits } = web;
   const { headers } = request;
   const credentials = credentialsOf(headers);
   if (credentials === undefined) return credentialsRequired;
@@ -127,7 +119,7 @@ async function send(
     if (reply.type === "message") return { offset: reply.offset, entry: reply };
     if (reply.type !== "ack") return problemOf(reply, credentials);
     const { room, offset } = reply;
-    const entry = await readEntry(options, room, offset);
+    const entry = await readEntry(web, room, offset);
     const isResult = entry === undefined || isResultOf(entry, command);
     return isResult ? { offset, entry } : keyReused;
   } finally {
@@ -182,7 +174,7 @@ function problemOf(reply: ErrorPush | Closed, { username }: Credentials): Proble
 
 /** Returns the entry, unless storage is unavailable now. The entry is stored either way. */
 async function readEntry(
-  { hub }: PostingOptions,
+  { hub }: RoomContext,
   room: string,
   offset: number,
 ): Promise<Entry | undefined> {

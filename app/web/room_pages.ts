@@ -5,12 +5,12 @@ import type { Entry, Page, ReadQuery } from "../chat/broker.ts";
 import { messageLine } from "../core/message_line.ts";
 import { hubLimits, limits } from "../protocol/wire.ts";
 import type { Position } from "../protocol/wire.ts";
+import type { Hub } from "./options.ts";
 import { notFound } from "./problem.ts";
 import type { Problem } from "./problem.ts";
 import { refusalProblem, storageProblem } from "./refusal_problem.ts";
 import { listHeader, textResponse } from "./responses.ts";
 import type { Exchange } from "./router.ts";
-import type { Hub } from "./websocket.ts";
 
 export type PageType = "application/json" | "text/plain";
 

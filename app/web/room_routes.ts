@@ -1,23 +1,19 @@
 // The routes of a room and of its entries: one address, several representations (SPEC.md, H).
 
-import type { Assets } from "./assets.ts";
+import type { ConnectionLimits } from "./connection_limits.ts";
 import { eventStream } from "./event_stream.ts";
 import { originProblem } from "./handshake.ts";
+import type { WebOptions } from "./options.ts";
 import { deleteMessage, patchMessage, postMessage } from "./posting.ts";
 import type { Problem } from "./problem.ts";
 import { preferredType } from "./responses.ts";
 import { entryPage, roomPage } from "./room_pages.ts";
 import type { Exchange, Handler, Method, Route } from "./router.ts";
-import type { Hub, WebSockets } from "./websocket.ts";
 
-export interface RoomOptions {
-  readonly hub: Hub;
-  readonly assets: Pick<Assets, "basePath">;
-  /** Origins whose pages may use the chat, in addition to its own. */
-  readonly allowedOrigins: readonly string[];
-  /** Number of trusted proxies in front of the server. */
-  readonly trustProxy: number;
-}
+/** What the routes of rooms need. */
+export type RoomContext =
+  & Pick<WebOptions, "hub" | "assets" | "allowedOrigins" | "trustProxy">
+  & { readonly limits: ConnectionLimits };
 
 /** Handlers by media type. The first type is the default. */
 type Representations = Readonly<Record<string, Handler>>;
@@ -31,13 +27,12 @@ const responseHeaders = "ETag, Link, Location, Retry-After, WWW-Authenticate";
 const preflightMaxAgeSeconds = 600;
 
 /** Returns the routes of rooms. `page` serves the chat's page. */
-export function roomRoutes(options: RoomOptions, sockets: WebSockets, page: Handler): Route[] {
-  const { hub, assets: { basePath } } = options;
-  const posting = { hub, sockets, basePath };
+export function roomRoutes(web: RoomContext, page: Handler): Route[] {
+  const { hub, limits } = web;
   const room = negotiated({
     "application/json": (exchange) => roomPage(hub, exchange, "application/json"),
     "text/plain": (exchange) => roomPage(hub, exchange, "text/plain"),
-    "text/event-stream": (exchange) => eventStream({ hub, sockets }, exchange),
+    "text/event-stream": (exchange) => eventStream(hub, limits, exchange),
     "text/html": page,
   });
   const entry = negotiated({
@@ -48,19 +43,19 @@ export function roomRoutes(options: RoomOptions, sockets: WebSockets, page: Hand
   return [
     {
       path: "/r/{room}",
-      methods: shared(options, {
+      methods: shared(web, {
         GET: room,
         HEAD: room,
-        POST: (exchange) => postMessage(posting, exchange),
+        POST: (exchange) => postMessage(web, exchange),
       }),
     },
     {
       path: "/r/{room}/{offset}",
-      methods: shared(options, {
+      methods: shared(web, {
         GET: entry,
         HEAD: entry,
-        PATCH: (exchange) => patchMessage(posting, exchange),
-        DELETE: (exchange) => deleteMessage(posting, exchange),
+        PATCH: (exchange) => patchMessage(web, exchange),
+        DELETE: (exchange) => deleteMessage(web, exchange),
       }),
     },
   ];
@@ -79,7 +74,7 @@ function negotiated(representations: Representations): Handler {
 }
 
 /** Adds OPTIONS, the check of origins and the headers that let allowed pages read responses. */
-function shared(options: RoomOptions, methods: Route["methods"]): Route["methods"] {
+function shared(web: RoomContext, methods: Route["methods"]): Route["methods"] {
   const allow = [...Object.keys(methods), "OPTIONS"].join(", ");
   const all: Route["methods"] = {
     ...methods,
@@ -89,10 +84,10 @@ function shared(options: RoomOptions, methods: Route["methods"]): Route["methods
     method,
     async (exchange) => {
       const { headers } = exchange.request;
-      const denied = crossOriginProblem(options, exchange);
+      const denied = crossOriginProblem(web, exchange);
       const result = withVary(denied ?? await handler(exchange), "Origin");
       const origin = headers.get("origin");
-      if (origin === null || !options.allowedOrigins.includes(origin)) return result;
+      if (origin === null || !web.allowedOrigins.includes(origin)) return result;
       const cors = {
         "access-control-allow-origin": origin,
         "access-control-expose-headers": responseHeaders,
@@ -115,7 +110,7 @@ function shared(options: RoomOptions, methods: Route["methods"]): Route["methods
  * automatically. Following a link to the page is allowed, and has no Origin.
  */
 function crossOriginProblem(
-  { allowedOrigins, trustProxy }: RoomOptions,
+  { allowedOrigins, trustProxy }: RoomContext,
   { request }: Exchange,
 ): Problem | undefined {
   const { headers, method } = request;

@@ -1,15 +1,14 @@
 // The web server: listens, adds headers to every response, logs every request, and shuts down.
 
-import type { Logs } from "../core/logging.ts";
 import { waitAtMost } from "../core/timers.ts";
 import { localHost } from "../core/url_host.ts";
 import { closeCode } from "../protocol/wire.ts";
 import { AccessLog, truncate } from "./access_log.ts";
 import type { Certificate } from "./certificate.ts";
 import { HostGuard } from "./host_guard.ts";
-import type { HostGuardOptions } from "./host_guard.ts";
 import { Listener } from "./listener.ts";
 import type { RequestHandler } from "./listener.ts";
+import type { WebOptions } from "./options.ts";
 import type { PeerAddress } from "../chat/session.ts";
 import { clientAddress, isBannable, isUnspecified, normalizeAddress, peerAddress } from "./peer.ts";
 import { problemResponse } from "./problem.ts";
@@ -17,22 +16,7 @@ import type { Problem } from "./problem.ts";
 import { ResponseLimits } from "./response_limits.ts";
 import { ProxyWarnings } from "./proxy_warnings.ts";
 import { Site } from "./site.ts";
-import type { SiteOptions } from "./site.ts";
 import { WebSockets } from "./websocket.ts";
-import type { WebSocketOptions } from "./websocket.ts";
-
-export interface WebOptions extends SiteOptions, WebSocketOptions, HostGuardOptions {
-  readonly hostname: string;
-  /** 0 picks a free port. */
-  readonly port: number;
-  /** Absent without TLS, or if a proxy terminates it. */
-  readonly certificate?: Certificate | undefined;
-  /** Origins whose pages may embed the chat in a frame. */
-  readonly frameAncestors: readonly string[];
-  readonly log: Pick<Logs, "access" | "warn" | "error">;
-  /** Called when no connection could be accepted for 30 s. */
-  readonly onExhausted: (error: unknown) => void;
-}
 
 export type WebServer = ReturnType<typeof serveWeb>;
 

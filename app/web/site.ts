@@ -3,11 +3,9 @@
 import type { PeerAddress } from "../chat/session.ts";
 import { decodeCommand, decodeFields } from "../protocol/decode.ts";
 import { suggestRoomName } from "../protocol/room_suggestion.ts";
-import type { Metrics } from "../core/metrics.ts";
-import type { Assets } from "./assets.ts";
 import { credentialsOf } from "./credentials.ts";
 import { operatorProblem } from "./operator.ts";
-import type { OperatorAccess } from "./operator.ts";
+import type { WebOptions } from "./options.ts";
 import { notFound } from "./problem.ts";
 import type { Problem } from "./problem.ts";
 import { refusalProblem, storageProblem } from "./refusal_problem.ts";
@@ -15,29 +13,8 @@ import { assetResponse, listHeader, noContent, textResponse } from "./responses.
 import { readOnly, Router } from "./router.ts";
 import type { Exchange, Handler, Route } from "./router.ts";
 import { roomRoutes } from "./room_routes.ts";
-import type { RoomOptions } from "./room_routes.ts";
 import { statusPage } from "./status.ts";
 import type { WebSockets } from "./websocket.ts";
-
-export type MetricsSource = Pick<Metrics, "text" | "charts" | "totals">;
-
-export interface SiteOptions extends OperatorAccess, RoomOptions {
-  readonly assets: Assets;
-  readonly metrics: MetricsSource;
-  /** Whether the chat has no access code, so anyone may see who is in a room. */
-  readonly isOpen: boolean;
-  /** Whether everyone with access to the chat may list its rooms. */
-  readonly hasDirectory: boolean;
-  /** Whether pages reload themselves when the server restarts. */
-  readonly dev: boolean;
-  /**
-   * Returns a sentence on why messages cannot be stored now, or `undefined` if they can.
-   * Called at most once a second.
-   */
-  readonly notReadyReason: () => string | undefined;
-  /** Monotonic time in ms. */
-  readonly now: () => number;
-}
 
 /** Max names shown to someone about to join a room. */
 const hereMax = 5;
@@ -49,7 +26,7 @@ const statusRefreshSeconds = 5;
 
 /** Answers requests. */
 export class Site {
-  readonly #options: SiteOptions;
+  readonly #options: WebOptions;
   readonly #sockets: WebSockets;
   /** Differs at each start, so that pages in development know when to reload. */
   readonly #startId = crypto.randomUUID();
@@ -59,7 +36,7 @@ export class Site {
     until: -Infinity,
   };
 
-  constructor(options: SiteOptions, sockets: WebSockets) {
+  constructor(options: WebOptions, sockets: WebSockets) {
     this.#options = options;
     this.#sockets = sockets;
     this.#router = new Router(this.#routes());
@@ -71,7 +48,10 @@ export class Site {
     const other: Handler = ({ params }) => this.#otherRoom(params.other);
     return [
       { path: "/", methods: page },
-      ...roomRoutes(this.#options, this.#sockets, (exchange) => this.#asset("/", exchange.request)),
+      ...roomRoutes(
+        { ...this.#options, limits: this.#sockets.limits },
+        (exchange) => this.#asset("/", exchange.request),
+      ),
       { path: "/r/{other}", methods: { GET: other, HEAD: other, POST: other } },
       ...(this.#options.hasDirectory
         ? [{ path: "/rooms", methods: readOnly((exchange) => this.#rooms(exchange)) }]

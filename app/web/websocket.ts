@@ -1,13 +1,10 @@
 // WebSockets: accepts or refuses handshakes, and connects open sockets to the hub.
 
-import type { ChatHub } from "../chat/chat_hub.ts";
-import type { HubLog } from "../chat/ports.ts";
 import type { PeerAddress, Session, Socket } from "../chat/session.ts";
 import { waitAtMost } from "../core/timers.ts";
 import { closeCode, subprotocol } from "../protocol/wire.ts";
 import type { ProblemCode } from "../protocol/wire.ts";
 import { ConnectionLimits } from "./connection_limits.ts";
-import type { ConnectionLimitOptions } from "./connection_limits.ts";
 import {
   handshakeProblem,
   isUpgradeDropped,
@@ -15,36 +12,11 @@ import {
   originProblem,
   upgradeDropped,
 } from "./handshake.ts";
-import type { Visitors } from "../chat/visitors.ts";
 import { truncate } from "./access_log.ts";
 import { isForwarded } from "./peer.ts";
+import type { WebOptions } from "./options.ts";
 import type { Problem } from "./problem.ts";
 import type { ProxyWarnings } from "./proxy_warnings.ts";
-
-export type Hub =
-  & Pick<
-    ChatHub,
-    | "connect"
-    | "post"
-    | "receive"
-    | "disconnect"
-    | "follow"
-    | "membersOf"
-    | "operate"
-    | "isDraining"
-  >
-  & { readonly visitors: Pick<Visitors, "read" | "entry" | "directory" | "search"> };
-
-export interface WebSocketOptions extends ConnectionLimitOptions {
-  readonly hub: Hub;
-  /** Origins that may connect in addition to the server's own, as browsers send them. */
-  readonly allowedOrigins: readonly string[];
-  /** Number of trusted proxies in front of the server. */
-  readonly trustProxy: number;
-  readonly log: Pick<HubLog, "warn" | "error">;
-  /** Monotonic time in ms. */
-  readonly now: () => number;
-}
 
 /**
  * Max rejected sockets that are still closing. A connection over a limit is upgraded first, so that
@@ -60,7 +32,7 @@ const originReportMs = 1_000;
 const abnormalClosure = 1006;
 
 export class WebSockets {
-  readonly #options: WebSocketOptions;
+  readonly #options: WebOptions;
   /** Event streams and posts count too. */
   readonly limits: ConnectionLimits;
   readonly #warnings: ProxyWarnings;
@@ -73,7 +45,7 @@ export class WebSockets {
   /** Addresses whose last handshake lost its Upgrade header to a proxy. */
   readonly #dropped = new Set<string>();
 
-  constructor(options: WebSocketOptions, warnings: ProxyWarnings) {
+  constructor(options: WebOptions, warnings: ProxyWarnings) {
     this.#options = options;
     this.#warnings = warnings;
     this.limits = new ConnectionLimits(options, options.now);

@@ -5,7 +5,7 @@ import { ChatHub } from "../../app/chat/chat_hub.ts";
 import type { HubPorts, HubSettings } from "../../app/chat/ports.ts";
 import { memberOf, newToken } from "../../app/core/identity.ts";
 import { later } from "../../app/core/timers.ts";
-import type { WebOptions } from "../../app/web/server.ts";
+import type { WebOptions } from "../../app/web/options.ts";
 import { hubDefaults } from "./hub_harness.ts";
 import { MemoryBroker } from "./memory_broker.ts";
 import { startSite, testAssets } from "./web_harness.ts";

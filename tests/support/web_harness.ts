@@ -9,9 +9,8 @@ import type { AccessRecord } from "../../app/core/logging.ts";
 import { loadAssets } from "../../app/web/assets.ts";
 import type { Assets } from "../../app/web/assets.ts";
 import { serveWeb } from "../../app/web/server.ts";
-import type { WebOptions, WebServer } from "../../app/web/server.ts";
-import type { MetricsSource } from "../../app/web/site.ts";
-import type { Hub } from "../../app/web/websocket.ts";
+import type { Hub, WebOptions } from "../../app/web/options.ts";
+import type { WebServer } from "../../app/web/server.ts";
 import { withDeadline } from "./waiting.ts";
 
 export const indexHtml = `<!DOCTYPE html><html><head><title>Parley</title>
@@ -146,7 +145,7 @@ export class FakeHub implements Hub {
 }
 
 /** The metrics of a server that has just started. */
-export const noMetrics: MetricsSource = {
+export const noMetrics: WebOptions["metrics"] = {
   text: (isOpenMetrics = false) => isOpenMetrics ? "# EOF\n" : "",
   charts: [],
   totals: () => ({
