@@ -26,7 +26,7 @@ const headers = {
 export function eventStream(
   hub: Hub,
   limits: ConnectionLimits,
-  { request, client, params: { room }, completed }: Exchange,
+  { request, client, accessCode, params: { room }, completed }: Exchange,
 ): Response | Problem {
   const header = request.headers.get("last-event-id") || null;
   const from = header ?? new URL(request.url).searchParams.get("after");
@@ -40,8 +40,7 @@ export function eventStream(
   limits.opened(slot);
   const release = () => limits.release(slot);
   const stream = new EventStream(hub, position, () => limits.closing(slot));
-  const code = request.headers.get("parley-access-code") ?? undefined;
-  const session = hub.follow(stream, client, code, room, position);
+  const session = hub.follow(stream, client, accessCode, room, position);
   if ("code" in session || stream.closedWith !== undefined) {
     release();
     return "code" in session ? refusalProblem(session) : closedProblem(stream.closedWith ?? 0);

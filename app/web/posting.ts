@@ -89,7 +89,7 @@ interface Sent {
 /** Sends a command, and returns what is in the log under its nonce. */
 async function send(
   web: RoomContext,
-  { request, client }: Exchange,
+  { request, client, accessCode }: Exchange,
   type: "message" | "edit" | "delete",
   fieldsOf: (body: Fields) => Fields,
 ): Promise<Sent | Problem> {
@@ -99,10 +99,9 @@ async function send(
   if (credentials === undefined) return credentialsRequired;
   const body = type === "delete" ? {} : await readFields(request);
   if (isProblem(body)) return body;
-  const access = headers.get("parley-access-code") ?? undefined;
   // Drafts of the standard put the key in quotes.
   const key = headers.get("idempotency-key")?.replace(/^"(.*)"$/, "$1");
-  const hello = decodeFields("hello", { ...credentials, access, rooms: [] });
+  const hello = decodeFields("hello", { ...credentials, access: accessCode, rooms: [] });
   if (!hello.ok) return refusalProblem(hello.push);
   const nonce = key ?? crypto.randomUUID();
   const decoded = decodeFields(type, { ...fieldsOf(body), nonce });

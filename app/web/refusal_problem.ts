@@ -56,6 +56,23 @@ export function refusalProblem({ code, message, retryAfter }: ErrorPush): Proble
   return { status, code, detail, field, headers };
 }
 
+/** Returns what the hub has read, or the HTTP error if it refuses or its log cannot be used now. */
+export async function resultOf<T extends object>(
+  reading: Promise<T | ErrorPush>,
+  failure: string,
+): Promise<T | Problem> {
+  try {
+    const result = await reading;
+    return isRefusal(result) ? refusalProblem(result) : result;
+  } catch {
+    return storageProblem(failure);
+  }
+}
+
+function isRefusal(result: object): result is ErrorPush {
+  return "type" in result && result.type === "error";
+}
+
 /** Returns the HTTP error for a session that the hub has closed. */
 export function closedProblem(code: number): Problem {
   switch (code) {

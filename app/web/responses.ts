@@ -47,9 +47,12 @@ export function textResponse(
   });
 }
 
-/** Returns a response without a body. */
-export function noContent(): Response {
-  return new Response(null, { status: 204, headers: { "cache-control": "no-store" } });
+/** Returns a response without a body that must not be cached. */
+export function noContent(
+  status = 204,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  return new Response(null, { status, headers: { "cache-control": "no-store", ...headers } });
 }
 
 /** Returns the smallest encoding of `asset` that the client accepts, or 304 if it has the asset. */

@@ -8,8 +8,8 @@ import type { Position } from "../protocol/wire.ts";
 import type { Hub } from "./options.ts";
 import { notFound } from "./problem.ts";
 import type { Problem } from "./problem.ts";
-import { refusalProblem, storageProblem } from "./refusal_problem.ts";
-import { listHeader, textResponse } from "./responses.ts";
+import { resultOf } from "./refusal_problem.ts";
+import { listHeader, noContent, textResponse } from "./responses.ts";
 import type { Exchange } from "./router.ts";
 
 export type PageType = "application/json" | "text/plain";
@@ -20,43 +20,37 @@ const newestBefore = Number.MAX_SAFE_INTEGER;
 /** `GET /r/{room}`: serves a page of entries. */
 export async function roomPage(
   hub: Hub,
-  { request, client, params: { room } }: Exchange,
+  exchange: Exchange,
   type: PageType,
 ): Promise<Response | Problem> {
-  const query = parseQuery(new URL(request.url).searchParams);
+  const query = parseQuery(new URL(exchange.request.url).searchParams);
   if ("code" in query) return query;
-  const page = await read(hub, { request, client }, room, query);
+  const page = await read(hub, exchange, query);
   if ("code" in page) return page;
-  if ("before" in query || page.valid) return pageResponse(request, type, room, query, page);
+  if ("before" in query || page.valid) return pageResponse(exchange, type, query, page);
   // The position is unknown here, so start over from the newest messages.
-  const { after: _, ...rest } = query;
-  const newest = { ...rest, before: newestBefore };
-  const end = await read(hub, { request, client }, room, newest);
+  const { after: _, ...size } = query;
+  const newest = { ...size, before: newestBefore };
+  const end = await read(hub, exchange, newest);
   if ("code" in end) return end;
-  return pageResponse(request, type, room, newest, { ...end, valid: false });
+  return pageResponse(exchange, type, newest, { ...end, valid: false });
 }
 
 /** `GET /r/{room}/{offset}`: serves one entry. */
 export async function entryPage(
   hub: Hub,
-  { request, client, params }: Exchange,
+  exchange: Exchange,
   type: PageType,
 ): Promise<Response | Problem> {
-  const offset = Number(params.offset);
-  const query = { before: offset + 1, limit: 1, maxBytes: 1 };
-  const page = await read(hub, { request, client }, params.room, query);
+  const offset = Number(exchange.params.offset);
+  const page = await read(hub, exchange, { before: offset + 1, limit: 1, maxBytes: 1 });
   if ("code" in page) return page;
   const entry = page.entries.find((entry) => entry.offset === offset);
   if (entry === undefined) return notFound;
   const amended = entry.type === "message" ? entry.amended ?? 0 : 0;
   // An edit loses its text once a later entry amends its target.
   const etag = `W/"${entry.epoch}:${offset}:${amended}:${entry.text !== undefined}"`;
-  return conditional(
-    request,
-    type,
-    { etag },
-    () => type === "text/plain" ? textLine(entry) : JSON.stringify(entry),
-  );
+  return conditional(exchange, type, { etag }, entry, [entry]);
 }
 
 /** Returns a position as clients send it: in `after` and in `Last-Event-ID`. */
@@ -77,19 +71,13 @@ export function invalidField(field: string, rule: string): Problem {
 
 export const positionRule = "EPOCH:OFFSET, as in a page's position or an event's id";
 
-async function read(
+function read(
   hub: Hub,
-  { request, client }: Pick<Exchange, "request" | "client">,
-  room: string,
+  { client, accessCode, params: { room } }: Exchange,
   query: ReadQuery,
 ): Promise<Page | Problem> {
-  const code = request.headers.get("parley-access-code") ?? undefined;
-  try {
-    const page = await hub.visitors.read(client, code, room, query);
-    return "code" in page ? refusalProblem(page) : page;
-  } catch {
-    return storageProblem("The room cannot be read now");
-  }
+  const page = hub.visitors.read(client, accessCode, room, query);
+  return resultOf(page, "The room cannot be read now");
 }
 
 function parseQuery(params: URLSearchParams): ReadQuery | Problem {
@@ -121,9 +109,8 @@ function integerOf(
 }
 
 function pageResponse(
-  request: Request,
+  exchange: Exchange,
   type: PageType,
-  room: string,
   query: ReadQuery,
   page: Page,
 ): Response {
@@ -138,49 +125,41 @@ function pageResponse(
     ? !isEnd && newest !== undefined && `after=${formatPosition(newest)}`
     : oldest !== undefined && oldest.offset > first && `before=${oldest.offset}`;
   const position = isEnd ? head : newest;
-  const json = () =>
-    JSON.stringify({
-      room,
-      title,
-      first,
-      head: head.offset,
-      position: position && formatPosition(position),
-      recovered: after === undefined ? valid && undefined : missed === 0,
-      missed: missed > 0 ? missed : undefined,
-      messages: entries,
-    });
-  return conditional(
-    request,
-    type,
-    {
-      // A page changes only with the log's ends, since edits and deletions are entries.
-      etag: `W/"${head.epoch}:${head.offset}:${first}:${valid}"`,
-      ...(next ? { link: `<?${next}&limit=${query.limit}>; rel="next"` } : {}),
-    },
-    () => type === "text/plain" ? entries.map(textLine).join("") : json(),
-  );
+  const json = {
+    room: exchange.params.room,
+    title,
+    first,
+    head: head.offset,
+    position: position && formatPosition(position),
+    recovered: after === undefined ? valid && undefined : missed === 0,
+    missed: missed > 0 ? missed : undefined,
+    messages: entries,
+  };
+  const headers = {
+    // A page changes only with the log's ends, since edits and deletions are entries.
+    etag: `W/"${head.epoch}:${head.offset}:${first}:${valid}"`,
+    ...(next ? { link: `<?${next}&limit=${query.limit}>; rel="next"` } : {}),
+  };
+  return conditional(exchange, type, headers, json, entries);
 }
 
-/** Returns a response that caches must not store, because its text may be deleted, or 304. */
+/**
+ * Returns `json`, or the messages among `entries` as lines for people, or 304. Caches must not store
+ * the response, because its text may be deleted.
+ */
 function conditional(
-  request: Request,
+  { request }: Exchange,
   type: PageType,
-  { etag, ...headers }: Readonly<Record<string, string>> & { readonly etag: string },
-  body: () => string,
+  { etag, ...others }: Readonly<Record<string, string>> & { readonly etag: string },
+  json: object,
+  entries: readonly Entry[],
 ): Response {
-  const tag = etag.replace(/"$/, type === "text/plain" ? ':text"' : '"');
+  const isText = type === "text/plain";
+  const tag = etag.replace(/"$/, isText ? ':text"' : '"');
+  const headers = { ...others, etag: tag };
   const tags = listHeader(request, "if-none-match");
-  if (tags !== undefined && !ifNoneMatch(tags, tag)) {
-    return new Response(null, {
-      status: 304,
-      headers: { ...headers, etag: tag, "cache-control": "no-store" },
-    });
-  }
-  const contentType = type === "text/plain" ? `${type}; charset=utf-8` : type;
-  return textResponse(body(), contentType, { headers: { ...headers, etag: tag } });
-}
-
-/** Returns a message as a line for people, and nothing for other entries. */
-function textLine(entry: Entry): string {
-  return entry.type === "message" ? messageLine(entry) : "";
+  if (tags !== undefined && !ifNoneMatch(tags, tag)) return noContent(304, headers);
+  if (!isText) return textResponse(JSON.stringify(json), type, { headers });
+  const lines = entries.map((entry) => entry.type === "message" ? messageLine(entry) : "");
+  return textResponse(lines.join(""), `${type}; charset=utf-8`, { headers });
 }

@@ -27,6 +27,8 @@ export interface Exchange {
   readonly peer: string;
   /** The client, as reported by trusted proxies. */
   readonly client: PeerAddress;
+  /** The value of Parley-Access-Code. */
+  readonly accessCode: string | undefined;
   /** Settles when the response is sent, or the connection has ended. */
   readonly completed: Promise<void>;
 }

@@ -8,7 +8,7 @@ import { operatorProblem } from "./operator.ts";
 import type { WebOptions } from "./options.ts";
 import { notFound } from "./problem.ts";
 import type { Problem } from "./problem.ts";
-import { refusalProblem, storageProblem } from "./refusal_problem.ts";
+import { refusalProblem, resultOf } from "./refusal_problem.ts";
 import { assetResponse, listHeader, noContent, textResponse } from "./responses.ts";
 import { readOnly, Router } from "./router.ts";
 import type { Exchange, Handler, Route } from "./router.ts";
@@ -105,7 +105,8 @@ export class Site {
     // Some proxies remove the base path and some do not.
     const hasBasePath = basePath !== "" && path.startsWith(`${basePath}/`);
     const pathname = hasBasePath ? path.slice(basePath.length) : path;
-    return this.#router.handle({ request, pathname, peer, client, completed });
+    const accessCode = request.headers.get("parley-access-code") ?? undefined;
+    return this.#router.handle({ request, pathname, peer, client, accessCode, completed });
   }
 
   #redirect(path: string): Response {
@@ -128,30 +129,22 @@ export class Site {
   }
 
   /** `GET /search?q=`: runs a search, with the parameters `room` and `before` of the command. */
-  async #search({ request, client }: Exchange): Promise<Response | Problem> {
-    const code = request.headers.get("parley-access-code") ?? undefined;
+  async #search({ request, client, accessCode }: Exchange): Promise<Response | Problem> {
     const { q: query, room, before } = Object.fromEntries(new URL(request.url).searchParams);
     const decoded = decodeFields("search", { query: query ?? "", room, before });
     if (!decoded.ok) return refusalProblem(decoded.push);
     if (decoded.command.type !== "search") return notFound;
-    try {
-      const push = await this.#options.hub.visitors.search(client, code, decoded.command);
-      if (push.type === "error") return refusalProblem(push);
-      return textResponse(JSON.stringify({ ...push, type: undefined }), "application/json");
-    } catch {
-      return storageProblem("Messages cannot be searched now");
-    }
+    const search = this.#options.hub.visitors.search(client, accessCode, decoded.command);
+    const results = await resultOf(search, "Messages cannot be searched now");
+    if ("code" in results) return results;
+    return textResponse(JSON.stringify({ ...results, type: undefined }), "application/json");
   }
 
-  async #rooms({ request, client }: Exchange): Promise<Response | Problem> {
-    const code = request.headers.get("parley-access-code") ?? undefined;
-    try {
-      const found = await this.#options.hub.visitors.directory(client, code);
-      if ("code" in found) return refusalProblem(found);
-      return textResponse(JSON.stringify({ rooms: found }), "application/json");
-    } catch {
-      return storageProblem("Rooms cannot be read now");
-    }
+  async #rooms({ client, accessCode }: Exchange): Promise<Response | Problem> {
+    const directory = this.#options.hub.visitors.directory(client, accessCode);
+    const rooms = await resultOf(directory, "Rooms cannot be read now");
+    if ("code" in rooms) return rooms;
+    return textResponse(JSON.stringify({ rooms }), "application/json");
   }
 
   /** Carries out a command of the operator: JSON in the query, with the moderator code as token. */

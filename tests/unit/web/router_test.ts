@@ -11,6 +11,7 @@ async function route(routes: readonly Route[], method: string, pathname: string)
     pathname,
     peer: "192.0.2.1",
     client: peerAddress("192.0.2.2"),
+    accessCode: undefined,
     completed: Promise.resolve(),
   };
   const result = await new Router(routes).handle(exchange);
