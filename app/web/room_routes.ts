@@ -5,6 +5,7 @@ import { eventStream } from "./event_stream.ts";
 import { originProblem } from "./handshake.ts";
 import type { WebOptions } from "./options.ts";
 import { deleteMessage, patchMessage, postMessage } from "./posting.ts";
+import { problemResponse } from "./problem.ts";
 import type { Problem } from "./problem.ts";
 import { preferredType } from "./responses.ts";
 import { entryPage, roomPage } from "./room_pages.ts";
@@ -69,7 +70,10 @@ function negotiated(representations: Representations): Handler {
     const type = preferredType(request, types);
     const handler = type === undefined ? undefined : representations[type];
     if (handler === undefined) return notAcceptable(types);
-    return withVary(await handler(exchange), "Accept");
+    const result = await handler(exchange);
+    // The response to a problem always varies.
+    if (result instanceof Response) result.headers.append("vary", "Accept");
+    return result;
   };
 }
 
@@ -85,9 +89,13 @@ function shared(web: RoomContext, methods: Route["methods"]): Route["methods"] {
     async (exchange) => {
       const { headers } = exchange.request;
       const denied = crossOriginProblem(web, exchange);
-      const result = withVary(denied ?? await handler(exchange), "Origin");
+      const result = denied ?? await handler(exchange);
+      const response = result instanceof Response
+        ? result
+        : problemResponse(result, exchange.request, web.assets);
+      response.headers.append("vary", "Origin");
       const origin = headers.get("origin");
-      if (origin === null || !web.allowedOrigins.includes(origin)) return result;
+      if (origin === null || !web.allowedOrigins.includes(origin)) return response;
       const cors = {
         "access-control-allow-origin": origin,
         "access-control-expose-headers": responseHeaders,
@@ -99,7 +107,8 @@ function shared(web: RoomContext, methods: Route["methods"]): Route["methods"] {
           }
           : {}),
       };
-      return withHeaders(result, cors);
+      for (const [name, value] of Object.entries(cors)) response.headers.set(name, value);
+      return response;
     },
   ]);
   return Object.fromEntries(guarded) as Partial<Record<Method, Handler>>;
@@ -123,30 +132,5 @@ function crossOriginProblem(
 
 function notAcceptable(types: readonly string[]): Problem {
   const detail = `This address offers ${types.join(", ")}. Name one of them in Accept`;
-  return {
-    status: 406,
-    code: "not_acceptable",
-    detail,
-    field: "Accept",
-    headers: { vary: "Accept" },
-  };
-}
-
-function withVary(result: Response | Problem, name: string): Response | Problem {
-  const present = result instanceof Response
-    ? result.headers.get("vary")
-    : result.headers?.vary ?? "Accept";
-  const names = new Set([...(present?.split(", ") ?? []), name]);
-  return withHeaders(result, { vary: [...names].join(", ") });
-}
-
-function withHeaders(
-  result: Response | Problem,
-  headers: Readonly<Record<string, string>>,
-): Response | Problem {
-  if (!(result instanceof Response)) {
-    return { ...result, headers: { ...result.headers, ...headers } };
-  }
-  for (const [name, value] of Object.entries(headers)) result.headers.set(name, value);
-  return result;
+  return { status: 406, code: "not_acceptable", detail, field: "Accept" };
 }
