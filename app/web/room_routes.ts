@@ -9,7 +9,8 @@ import { problemResponse } from "./problem.ts";
 import type { Problem } from "./problem.ts";
 import { preferredType } from "./responses.ts";
 import { entryPage, roomPage } from "./room_pages.ts";
-import type { Exchange, Handler, Method, Route } from "./router.ts";
+import { readOnly } from "./router.ts";
+import type { Exchange, Handler, Methods, Routes } from "./router.ts";
 
 /** What the routes of rooms need. */
 export type RoomContext =
@@ -28,7 +29,7 @@ const responseHeaders = "ETag, Link, Location, Retry-After, WWW-Authenticate";
 const preflightMaxAgeSeconds = 600;
 
 /** Returns the routes of rooms. `page` serves the chat's page. */
-export function roomRoutes(web: RoomContext, page: Handler): Route[] {
+export function roomRoutes(web: RoomContext, page: Handler): Routes {
   const { hub, limits } = web;
   const room = negotiated({
     "application/json": (exchange) => roomPage(hub, exchange, "application/json"),
@@ -41,25 +42,17 @@ export function roomRoutes(web: RoomContext, page: Handler): Route[] {
     "text/plain": (exchange) => entryPage(hub, exchange, "text/plain"),
     "text/html": page,
   });
-  return [
-    {
-      path: "/r/{room}",
-      methods: shared(web, {
-        GET: room,
-        HEAD: room,
-        POST: (exchange) => postMessage(web, exchange),
-      }),
-    },
-    {
-      path: "/r/{room}/{offset}",
-      methods: shared(web, {
-        GET: entry,
-        HEAD: entry,
-        PATCH: (exchange) => patchMessage(web, exchange),
-        DELETE: (exchange) => deleteMessage(web, exchange),
-      }),
-    },
-  ];
+  return {
+    "/r/{room}": shared(web, {
+      ...readOnly(room),
+      POST: (exchange) => postMessage(web, exchange),
+    }),
+    "/r/{room}/{offset}": shared(web, {
+      ...readOnly(entry),
+      PATCH: (exchange) => patchMessage(web, exchange),
+      DELETE: (exchange) => deleteMessage(web, exchange),
+    }),
+  };
 }
 
 /** Returns a handler that serves the representation that the client prefers. */
@@ -78,9 +71,9 @@ function negotiated(representations: Representations): Handler {
 }
 
 /** Adds OPTIONS, the check of origins and the headers that let allowed pages read responses. */
-function shared(web: RoomContext, methods: Route["methods"]): Route["methods"] {
+function shared(web: RoomContext, methods: Methods): Methods {
   const allow = [...Object.keys(methods), "OPTIONS"].join(", ");
-  const all: Route["methods"] = {
+  const all: Methods = {
     ...methods,
     OPTIONS: () => new Response(null, { status: 204, headers: { allow } }),
   };
@@ -111,7 +104,7 @@ function shared(web: RoomContext, methods: Route["methods"]): Route["methods"] {
       return response;
     },
   ]);
-  return Object.fromEntries(guarded) as Partial<Record<Method, Handler>>;
+  return Object.fromEntries(guarded);
 }
 
 /**

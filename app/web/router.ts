@@ -38,22 +38,21 @@ type Result = Response | Problem | Promise<Response | Problem>;
 /** Handles a request. For HEAD, the caller discards the response's body. */
 export type Handler = (exchange: Exchange) => Result;
 
-/** A path and its handlers by method. */
-export interface Route {
-  /** The path, with parameters in braces: `/r/{room}`. */
-  readonly path: string;
-  readonly methods: Readonly<Partial<Record<Method, Handler>>>;
-}
+/** The handlers of a path. */
+export type Methods = Readonly<Partial<Record<Method, Handler>>>;
 
-/** A route table. The first route whose path matches wins. */
+/** Handlers by path. Parameters are in braces: `/r/{room}`. */
+export type Routes = Readonly<Record<string, Methods>>;
+
+/** A route table. The first path that matches wins. */
 export class Router {
   readonly #routes: readonly {
     readonly pattern: RegExp;
     readonly handlers: ReadonlyMap<string, Handler>;
   }[];
 
-  constructor(routes: readonly Route[]) {
-    this.#routes = routes.map(({ path, methods }) => ({
+  constructor(routes: Routes) {
+    this.#routes = Object.entries(routes).map(([path, methods]) => ({
       pattern: compile(path),
       handlers: new Map(Object.entries(methods)),
     }));
@@ -76,7 +75,7 @@ export class Router {
 }
 
 /** Returns the methods of a read-only route. */
-export function readOnly(handler: Handler): Route["methods"] {
+export function readOnly(handler: Handler): Methods {
   return { GET: handler, HEAD: handler };
 }
 

@@ -11,7 +11,7 @@ import type { Problem } from "./problem.ts";
 import { refusalProblem, resultOf } from "./refusal_problem.ts";
 import { assetResponse, listHeader, noContent, textResponse } from "./responses.ts";
 import { readOnly, Router } from "./router.ts";
-import type { Exchange, Handler, Route } from "./router.ts";
+import type { Exchange, Handler, Routes } from "./router.ts";
 import { roomRoutes } from "./room_routes.ts";
 import { statusPage } from "./status.ts";
 import type { WebSockets } from "./websocket.ts";
@@ -42,52 +42,35 @@ export class Site {
     this.#router = new Router(this.#routes());
   }
 
-  #routes(): readonly Route[] {
-    const page = readOnly(({ request }) => this.#asset("/", request));
+  #routes(): Routes {
+    const { hasDirectory, dev } = this.#options;
+    const page: Handler = ({ request }) => this.#asset("/", request);
     const file = readOnly(({ request, pathname }) => this.#asset(pathname, request));
+    const asset = (path: string) => readOnly(({ request }) => this.#asset(path, request));
     const other: Handler = ({ params }) => this.#otherRoom(params.other);
-    return [
-      { path: "/", methods: page },
-      ...roomRoutes(
-        { ...this.#options, limits: this.#sockets.limits },
-        (exchange) => this.#asset("/", exchange.request),
-      ),
-      { path: "/r/{other}", methods: { GET: other, HEAD: other, POST: other } },
-      ...(this.#options.hasDirectory
-        ? [{ path: "/rooms", methods: readOnly((exchange) => this.#rooms(exchange)) }]
-        : []),
-      { path: "/search", methods: readOnly((exchange) => this.#search(exchange)) },
-      { path: "/here/{room}", methods: readOnly(({ params }) => this.#here(params.room)) },
-      {
-        path: "/ws",
-        methods: {
-          GET: ({ request, client }) => this.#sockets.upgrade(request, client),
-          POST: ({ request, client }) => this.#sockets.diagnose(request, client) ?? noContent(),
-        },
+    return {
+      "/": readOnly(page),
+      ...roomRoutes({ ...this.#options, limits: this.#sockets.limits }, page),
+      "/r/{other}": { GET: other, HEAD: other, POST: other },
+      ...(hasDirectory ? { "/rooms": readOnly((exchange) => this.#rooms(exchange)) } : {}),
+      "/search": readOnly((exchange) => this.#search(exchange)),
+      "/here/{room}": readOnly(({ params }) => this.#here(params.room)),
+      "/ws": {
+        GET: ({ request, client }) => this.#sockets.upgrade(request, client),
+        POST: ({ request, client }) => this.#sockets.diagnose(request, client) ?? noContent(),
       },
-      { path: "/moderate", methods: { POST: (exchange) => this.#moderate(exchange) } },
-      { path: "/assets/{file}", methods: file },
-      {
-        path: "/favicon.ico",
-        methods: readOnly(({ request }) => this.#asset("/assets/icon.svg", request)),
-      },
-      { path: "/manifest.webmanifest", methods: file },
-      {
-        path: "/openapi.json",
-        methods: readOnly(({ request }) => this.#asset("/assets/openapi.json", request)),
-      },
-      { path: "/service_worker.js", methods: file },
-      { path: "/healthz", methods: readOnly(() => this.#health()) },
-      { path: "/readyz", methods: readOnly(() => this.#ready()) },
-      {
-        path: "/metrics",
-        methods: readOnly(this.#forOperator(({ request }) => this.#metrics(request))),
-      },
-      { path: "/status", methods: readOnly(this.#forOperator(() => this.#status())) },
-      ...(this.#options.dev
-        ? [{ path: "/dev/start", methods: readOnly(() => plainText(this.#startId)) }]
-        : []),
-    ];
+      "/moderate": { POST: (exchange) => this.#moderate(exchange) },
+      "/assets/{file}": file,
+      "/favicon.ico": asset("/assets/icon.svg"),
+      "/manifest.webmanifest": file,
+      "/openapi.json": asset("/assets/openapi.json"),
+      "/service_worker.js": file,
+      "/healthz": readOnly(() => this.#health()),
+      "/readyz": readOnly(() => this.#ready()),
+      "/metrics": readOnly(this.#forOperator(({ request }) => this.#metrics(request))),
+      "/status": readOnly(this.#forOperator(() => this.#status())),
+      ...(dev ? { "/dev/start": readOnly(() => plainText(this.#startId)) } : {}),
+    };
   }
 
   /** Handles a request. */

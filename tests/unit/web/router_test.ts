@@ -1,10 +1,10 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { peerAddress } from "../../../app/web/peer.ts";
 import { readOnly, Router } from "../../../app/web/router.ts";
-import type { Route } from "../../../app/web/router.ts";
+import type { Routes } from "../../../app/web/router.ts";
 
 /** Returns the handler's response, or the status and Allow header of a problem. */
-async function route(routes: readonly Route[], method: string, pathname: string) {
+async function route(routes: Routes, method: string, pathname: string) {
   const request = new Request(`http://localhost${pathname}`, { method });
   const exchange = {
     request,
@@ -18,16 +18,13 @@ async function route(routes: readonly Route[], method: string, pathname: string)
   return result instanceof Response ? await result.text() : [result.status, result.headers?.allow];
 }
 
-const routes: readonly Route[] = [
-  { path: "/", methods: readOnly(() => new Response("page")) },
-  { path: "/r/lobby", methods: readOnly(() => new Response("lobby")) },
-  { path: "/r/{room}", methods: readOnly(({ params }) => new Response(`room ${params.room}`)) },
-  { path: "/assets/{file}", methods: readOnly(({ params }) => new Response(params.file)) },
-  {
-    path: "/a.b",
-    methods: { POST: ({ client, peer }) => new Response(`${client.address} ${peer}`) },
-  },
-];
+const routes: Routes = {
+  "/": readOnly(() => new Response("page")),
+  "/r/lobby": readOnly(() => new Response("lobby")),
+  "/r/{room}": readOnly(({ params }) => new Response(`room ${params.room}`)),
+  "/assets/{file}": readOnly(({ params }) => new Response(params.file)),
+  "/a.b": { POST: ({ client, peer }) => new Response(`${client.address} ${peer}`) },
+};
 
 Deno.test("Router.handle() calls the first route that matches, with its parameters", async () => {
   assertEquals(await route(routes, "GET", "/"), "page");
@@ -50,6 +47,6 @@ Deno.test("Router.handle() returns 405 with the route's methods in Allow", async
 });
 
 Deno.test("new Router() throws for an unknown parameter", () => {
-  const methods = readOnly(() => new Response());
-  assertThrows(() => new Router([{ path: "/x/{who}", methods }]), Error, "Cannot route /x/{who}");
+  const routes = { "/x/{who}": readOnly(() => new Response()) };
+  assertThrows(() => new Router(routes), Error, "Cannot route /x/{who}");
 });
