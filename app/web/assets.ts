@@ -150,7 +150,7 @@ export async function readScripts(options: AssetOptions): Promise<Record<string,
   const { staticDir, dev, basePath } = options;
   const files = ["main.ts", "service_worker.ts"].map((name) => join(staticDir, "client", name));
   const sources = files.filter(isFile);
-  const { bundled = Deno.build.standalone || sources.length === 0 } = options;
+  const { bundled = Deno.build.standalone || sources[0] !== files[0] } = options;
   const scripts: Record<string, Bytes> = {};
   if (bundled) {
     const dist = join(staticDir, "dist");
