@@ -137,6 +137,8 @@ export interface SearchRequest extends Pick<SearchCommand, "query"> {
 /** Messages that match a query, newest first. */
 export interface SearchPage extends Pick<ResultsPush, "next" | "since"> {
   readonly messages: readonly MessageEntry[];
+  /** How long the search kept the server busy, if that is known. */
+  readonly busyMs?: number;
 }
 
 /** Receives changes to the log: after the commit, before `append` returns. Must not throw. */

@@ -17,6 +17,8 @@ import type { Payer } from "./session.ts";
 const resultsMax = 20;
 /** Cost of a search, besides the bytes of its results. */
 const searchCostBytes = 65_536;
+/** Charged for the time that a search takes. Like this, an address gets 5 % of the time. */
+const costBytesPerMs = 20 * 1024;
 /** Longer texts are cut to this length, in UTF-16 code units. */
 const excerptLength = 400;
 /** Length of the text before the first match of an excerpt. */
@@ -33,9 +35,10 @@ export async function runSearch(
 ): Promise<ResultsPush | ErrorPush> {
   if (broker.search === undefined) return refusal({ re: "search" }, "search_off");
   quotas.chargeBytes(payer, searchCostBytes);
-  const { messages, ...rest } = await broker.search({ ...command, limit: resultsMax });
+  const { messages, busyMs = 0, ...rest } = await broker.search({ ...command, limit: resultsMax });
   const results = messages.map((message) => resultOf(command.query, message));
-  quotas.chargeBytes(payer, results.reduce((bytes, { text }) => bytes + 2 * text.length, 0));
+  const textBytes = results.reduce((bytes, { text }) => bytes + 2 * text.length, 0);
+  quotas.chargeBytes(payer, textBytes + Math.round(busyMs * costBytesPerMs));
   return { type: "results", results, ...rest };
 }
 

@@ -10,6 +10,10 @@ import type { About } from "./refusals.ts";
 import { runSearch } from "./searches.ts";
 import type { Payer, PeerAddress } from "./session.ts";
 
+/** Max searches of a network at a time, so that others need not wait for all of its searches. */
+const searchesMax = { public: 3, private: 10, loopback: 15 };
+const searchRetryMs = 1_000;
+
 /**
  * Serves clients without a session. Their network pays. Methods reject while storage is
  * unavailable.
@@ -17,6 +21,8 @@ import type { Payer, PeerAddress } from "./session.ts";
 export class Visitors {
   readonly #parts: HubParts;
   readonly #directory: Directory;
+  /** How many searches of each network run or wait. */
+  readonly #searches = new Map<string, number>();
 
   constructor(parts: HubParts) {
     this.#parts = parts;
@@ -51,8 +57,20 @@ export class Visitors {
     command: SearchCommand,
   ): Promise<ResultsPush | ErrorPush> {
     const payer = readerOf(peer);
-    const denied = this.refusal(payer, accessCode, { re: "search" });
-    return denied ?? await runSearch(this.#parts, payer, command);
+    const { network, scope } = payer;
+    const about = { re: "search" };
+    const denied = this.refusal(payer, accessCode, about);
+    if (denied !== undefined) return denied;
+    const count = this.#searches.get(network) ?? 0;
+    if (count >= searchesMax[scope]) return rateLimited(about, "bytes", searchRetryMs);
+    this.#searches.set(network, count + 1);
+    try {
+      return await runSearch(this.#parts, payer, command);
+    } finally {
+      const left = (this.#searches.get(network) ?? 1) - 1;
+      if (left > 0) this.#searches.set(network, left);
+      else this.#searches.delete(network);
+    }
   }
 
   /** Reads an entry that a post has written. */

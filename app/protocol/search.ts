@@ -10,8 +10,11 @@ export const searchVersion = 1;
 export const queryMaxLength = 200;
 /** Max words and phrases of a query. */
 const phrasesMax = 10;
+/** Max prefixes among them, since all words that begin with one must be read. */
+const prefixesMax = 3;
 /** What `parseQuery` demands. */
-export const queryRule = `up to ${queryMaxLength} characters, with 1 to ${phrasesMax} words ` +
+export const queryRule = `up to ${queryMaxLength} characters, with 1 to ${phrasesMax} words, ` +
+  `up to ${prefixesMax} of them with * or a single Chinese or Japanese character, ` +
   "or a name after from:, and a room's name after in:";
 /** Longer words are cut. */
 const wordMaxLength = 64;
@@ -57,6 +60,10 @@ function normalize(text: string): string {
   const lower = text.toLowerCase();
   // deno-lint-ignore no-control-regex
   if (/^[\x00-\x7f]*$/.test(lower)) return lower.slice(0, wordMaxLength);
+  // Normalizing them changes nothing, and takes most of the time.
+  if (/^[\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff]*$/.test(lower)) {
+    return lower.slice(0, wordMaxLength);
+  }
   return lower.normalize("NFKD").replace(/[\u0300-\u036f]/g, "").normalize("NFKC")
     .replaceAll("ß", "ss").replaceAll("ς", "σ").replace(/[^\p{L}\p{N}\p{M}]/gu, "")
     .slice(0, wordMaxLength).toWellFormed();
@@ -83,7 +90,10 @@ export function parseQuery(text: string): SearchQuery | undefined {
     if (key === undefined) phrases.push(phrase);
     else from = phrase;
   }
-  if (phrases.length > phrasesMax || phrases.length === 0 && from === undefined) return undefined;
+  const prefixes = [...phrases, ...(from === undefined ? [] : [from])]
+    .filter(({ isPrefix }) => isPrefix).length;
+  if (phrases.length > phrasesMax || prefixes > prefixesMax) return undefined;
+  if (phrases.length === 0 && from === undefined) return undefined;
   return {
     phrases,
     ...(from === undefined ? {} : { from }),

@@ -43,8 +43,8 @@ export interface SqliteBrokerOptions extends SanctionsOptions {
   readonly recentNonces?: number;
   /** Whether messages are indexed for `search`; if not, an index is removed. */
   readonly search?: boolean;
-  /** Resolves in a later event-loop turn, in which a search continues. */
-  readonly nextTurn?: () => Promise<void>;
+  /** Resolves when a search may continue, of which the last step took `stepMs`. */
+  readonly nextTurn?: (stepMs: number) => Promise<void>;
   /** How long a member stays listed after its last connection was lost. */
   readonly graceMs: number;
   /** Days to keep messages; 0 means no limit. */
@@ -213,18 +213,23 @@ export class SqliteBroker implements Broker {
     const expression = expressionOf(query, room);
     const found: number[] = [];
     let from = before === undefined ? Number.MAX_SAFE_INTEGER : Number(before);
+    let busyMs = 0;
     while (from > 0 && found.length <= limit) {
+      const startedAt = performance.now();
       const left = limit + 1 - found.length;
       const step = this.#index.find(this.#openFile(), expression, from, left);
       found.push(...step.found);
       from = step.before;
-      if (from > 0) await this.#options.nextTurn?.();
+      const stepMs = performance.now() - startedAt;
+      busyMs += stepMs;
+      if (from > 0) await this.#options.nextTurn?.(stepMs);
     }
     // Read all at once, so that none was deleted before the last one was found.
     const file = this.#openFile();
     const messages = found.slice(0, limit).map((document) => this.#index.message(file, document))
       .filter((message) => message !== undefined);
-    return found.length > limit ? { messages, next: String(found[limit - 1]) } : { messages };
+    const page = { messages, busyMs };
+    return found.length > limit ? { ...page, next: String(found[limit - 1]) } : page;
   }
 
   forget(room: string): void {

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import type { PeerAddress } from "../../../app/chat/session.ts";
 import { codesOf, only, TestChat } from "../../support/hub_harness.ts";
 import { MemoryBroker } from "../../support/memory_broker.ts";
 
@@ -87,4 +88,39 @@ Deno.test("ChatHub.search() asks clients without a session for the access code [
   const command = { type: "search", query } as const;
   assertEquals((await chat.hub.visitors.search(peer, undefined, command)).type, "error");
   assertEquals((await chat.hub.visitors.search(peer, "right", command)).type, "results");
+});
+
+Deno.test("ChatHub.search() charges the time that a search takes [F8]", async () => {
+  const broker = new MemoryBroker();
+  const chat = new TestChat({}, broker);
+  broker.search = () => Promise.resolve({ messages: [], busyMs: 250 });
+  const query = { phrases: [{ words: ["a"], isPrefix: false }] };
+  const search = () => chat.hub.visitors.search(peer, undefined, { type: "search", query });
+  const types: string[] = [];
+  for (let i = 0; i < 6; i++) types.push((await search()).type);
+  // 16 MiB pay for 800 ms.
+  assertEquals(types, ["results", "results", "results", "results", "error", "error"]);
+});
+
+Deno.test("ChatHub.search() lets an address without a session wait for three searches [F8]", async () => {
+  const broker = new MemoryBroker();
+  const chat = new TestChat({}, broker);
+  const gate = Promise.withResolvers<void>();
+  broker.search = async () => {
+    await gate.promise;
+    return { messages: [] };
+  };
+  const query = { phrases: [{ words: ["a"], isPrefix: false }] };
+  const search = (from: PeerAddress = peer) =>
+    chat.hub.visitors.search(from, undefined, { type: "search", query });
+  const other = { ...peer, network: "192.0.2.10" };
+  const results = [search(), search(), search(), search(), search(other)];
+  const refused = await results[3];
+  assert(
+    refused?.type === "error" && refused.code === "rate_limited" && refused.retryAfter === 1_000,
+  );
+  gate.resolve();
+  const types = (await Promise.all(results)).map(({ type }) => type);
+  assertEquals(types, ["results", "results", "results", "error", "results"]);
+  assertEquals((await search()).type, "results");
 });

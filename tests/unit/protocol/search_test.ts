@@ -28,6 +28,17 @@ Deno.test("wordsOf() splits Chinese and Japanese into overlapping pairs [F3]", (
   assertEquals(wordsOf("a 東京").map(({ start, end }) => [start, end]), [[0, 1], [2, 4], [3, 4]]);
 });
 
+Deno.test("wordsOf() leaves Chinese and Japanese characters as normalization does [F3]", () => {
+  for (const [first, last] of [[0x3041, 0x3096], [0x30a1, 0x30fa], [0x4e00, 0x9fff]] as const) {
+    for (let codePoint = first; codePoint <= last; codePoint++) {
+      const character = String.fromCodePoint(codePoint);
+      const normal = character.normalize("NFKD").replace(/[\u0300-\u036f]/g, "").normalize("NFKC");
+      assertEquals(normal, character);
+      assertEquals(words(character), character);
+    }
+  }
+});
+
 Deno.test("parseQuery() reads words, prefixes, phrases, from: and in: [F2]", () => {
   assertEquals(parseQuery('Foo ba* "x Y" from:Ada in:#Lobby'), {
     phrases: [
@@ -50,6 +61,12 @@ Deno.test("parseQuery() refuses queries without words, and long ones [F2]", () =
     assertEquals(parseQuery(query), undefined, query);
   }
   assertEquals(parseQuery("a b c d e f g h i j k"), undefined);
+  for (
+    const query of ["wa* wb* wc* wd*", "一 二 三 四", "wa* wb* wc* from:ad*", '"x wa*" wb* 一 二']
+  ) {
+    assertEquals(parseQuery(query) === undefined, !query.startsWith('"'), query);
+  }
+  assertEquals(parseQuery("wa* wb* 一 中文 wd from:ada")?.phrases.length, 5);
 });
 
 Deno.test("matchesOf() returns the ranges of all words, merged [F4]", () => {
