@@ -1,4 +1,4 @@
-// Log entries as they go over the wire. Each is encoded once, however many sessions it is sent to.
+// Log entries as they are sent. Each is encoded once, however many sessions receive it.
 
 import { utf8Length } from "../protocol/text.ts";
 import type { DeletePush, EditPush, EntryPush, MessagePush, Position } from "../protocol/wire.ts";
@@ -12,11 +12,11 @@ export interface EncodedEntry {
   /** The push as JSON. */
   readonly json: string;
   readonly bytes: number;
-  /** Offset of the message whose text an edit has; otherwise 0. */
+  /** Offset of the message that an edit with text belongs to; otherwise 0. */
   readonly target: number;
 }
 
-/** An entry that changes others. */
+/** An entry that changes earlier ones. */
 export type Amendment = EditPush | DeletePush;
 
 /** Consecutive entries for one `room` push. */
@@ -72,13 +72,9 @@ export function encodeEntries(
   });
 }
 
-/** Returns the edits and deletions among encoded entries that come after `offset`, in order. */
-export function amendmentsAfter(
-  entries: readonly EncodedEntry[],
-  offset: number,
-): readonly Amendment[] {
-  return entries
-    .filter((entry) => entry.offset > offset && (entry.type === "edit" || entry.type === "delete"))
+/** Returns the edits and deletions among encoded entries, in order. */
+export function amendmentsIn(entries: readonly EncodedEntry[]): readonly Amendment[] {
+  return entries.filter(({ type }) => type === "edit" || type === "delete")
     // This module has encoded it.
     .map(({ json }) => JSON.parse(json) as Amendment);
 }
@@ -111,13 +107,13 @@ export function amend(entries: EncodedEntry[], amendment: Amendment): number {
 
 function amendMessage(message: MessagePush, amendment: Amendment): MessagePush {
   const { offset: amended, member, at } = amendment;
-  // The log may have been read after this amendment.
+  // The log may have been read after the amendment.
   if ((message.amended ?? 0) >= amended) return message;
   if (amendment.type === "delete") {
     const { text: _text, editedAt: _editedAt, ...rest } = message;
     return { ...rest, amended, deletedBy: member };
   }
-  // A later amendment follows an edit without text.
+  // An edit without text is followed by a later amendment.
   const { text } = amendment;
   return text === undefined ? message : { ...message, text, amended, editedAt: at };
 }

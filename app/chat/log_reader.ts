@@ -1,4 +1,4 @@
-// The one paged reader (law 5): sessions join, resume, fill gaps and scroll back through it.
+// The only reader of logs for sessions (law 5): they join, resume, fill gaps and scroll back by pages.
 
 import { hubLimits } from "../protocol/wire.ts";
 import type { HistoryCommand, Position } from "../protocol/wire.ts";
@@ -82,21 +82,21 @@ export class LogReader {
     const { subscription: { active, room }, position, page } = request;
     if (room.state === "reading") return false;
     const maxBytes = Math.max(0, Math.min(active.pageBytesLeft, hubLimits.pageMaxBytes));
-    if (room.state === "unread") this.#readEnd(room);
-    else if (position === undefined) this.#send(request, room.newest(maxBytes));
-    else if (page === undefined) {
-      const slice = room.after(position, maxBytes);
-      if (slice === undefined) this.#readAfter(request, position, maxBytes);
-      else this.#send(request, slice);
-    } else if (!page.valid) this.#send(request, room.newest(maxBytes));
-    else if (page.head.offset > room.head.offset) {
-      // The broker has not reported all entries of the page to this node yet.
-      return false;
-    } else {
-      const slice = slicePage(room, position, page, maxBytes);
-      if (slice === undefined) this.#readAfter(request, position, maxBytes);
-      else this.#send(request, slice);
+    if (room.state === "unread") {
+      this.#readEnd(room);
+      return true;
     }
+    if (position === undefined || page?.valid === false) {
+      this.#send(request, room.newest(maxBytes));
+      return true;
+    }
+    // The broker has not reported all entries of the page to this node yet.
+    if (page !== undefined && page.head.offset > room.head.offset) return false;
+    const slice = page === undefined
+      ? room.after(position, maxBytes)
+      : slicePage(room, position, page, maxBytes);
+    if (slice === undefined) this.#readAfter(request, position, maxBytes);
+    else this.#send(request, slice);
     return true;
   }
 
@@ -146,7 +146,7 @@ export class LogReader {
     this.#read(room, query, (page) => {
       const joined = active.subscriptions.get(room)?.room;
       const encoded = encodePage(page, joined);
-      // Too much has happened since: read again.
+      // Memory no longer reaches back to the page: read again.
       if (encoded === undefined) return this.#readHistory(active, request);
       finish();
       const { first } = page;
@@ -220,14 +220,14 @@ export class LogReader {
   }
 }
 
-/** Returns whether the session has since left the room. */
+/** Whether the session has left the room since it requested the page. */
 function isStale({ subscription }: JoinRequest): boolean {
   const { active, room } = subscription;
   return active.subscriptions.get(room.name) !== subscription;
 }
 
 /**
- * Encodes a page that was read, as the entries since then have left its messages. Returns
+ * Encodes a page from the broker, with its messages as later entries have left them. Returns
  * `undefined` if memory does not reach back to the page's head.
  */
 function encodePage(
@@ -236,7 +236,7 @@ function encodePage(
   previousEpoch?: string,
 ): EncodedEntry[] | undefined {
   const encoded = encodeEntries(entries, previousEpoch);
-  // A session that has not been sent the end of the log yet gets what follows the page.
+  // A session that has not been sent the end of the log yet will get the later entries.
   if (room?.state !== "read") return encoded;
   const since = room.since(head.offset);
   for (const amendment of since?.amendments ?? []) amend(encoded, amendment);
@@ -244,7 +244,7 @@ function encodePage(
 }
 
 /**
- * Returns the entries of a page that was read, followed by newer ones from memory, or `undefined`
+ * Returns the entries of a page from the broker, followed by newer ones from memory, or `undefined`
  * if memory does not reach back to the page's head.
  */
 function slicePage(

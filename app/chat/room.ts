@@ -5,7 +5,7 @@ import type { MemberInfo, Position } from "../protocol/wire.ts";
 import type { Entry, Page } from "./broker.ts";
 import {
   amend,
-  amendmentsAfter,
+  amendmentsIn,
   amendPruned,
   byteLength,
   countMessages,
@@ -17,7 +17,7 @@ import {
 import type { Amendment, EncodedEntry, Slice } from "./entries.ts";
 import { Roster } from "./roster.ts";
 
-/** Max bytes of entries in memory. They may be edits of a few messages. */
+/** Max bytes of entries in memory: there may be many edits of a few messages. */
 const recentMaxBytes = hubLimits.pageMaxBytes;
 
 /** A room with members or followers on this node. */
@@ -26,23 +26,26 @@ export class Room {
   readonly roster: Roster;
   /** Encoded pushes of this tick, in order. */
   pushes: string[] = [];
-  /** Sessions that follow the room but are no members of it. */
+  /** Sessions that receive the room's pushes but have no member in it. */
   readonly followers = new Set<object>();
   /** Whether the end of the log has been read. */
   state: "unread" | "reading" | "read" = "unread";
-  #first = 1;
-  #head: Position = { epoch: "", offset: 0 };
-  /** The newest entries, without a hole, up to the head, as those after them have left them. */
+  /** Offset of the oldest entry kept. */
+  first = 1;
+  /** Position of the newest entry. */
+  head: Position = { epoch: "", offset: 0 };
+  /** The present title. */
+  title: string | undefined;
+  /** The newest entries up to the head, without holes, as later entries have left them. */
   #recent: EncodedEntry[] = [];
   /** How many of them are messages, and their bytes. */
   #recentMessages = 0;
   #recentBytes = 0;
-  #title: string | undefined;
   /** Entries that arrived while the end of the log was being read. */
   #early: Entry[] = [];
 
   /**
-   * `remote` are the members present through other nodes. Without join lines, pages show no line
+   * `remote` are the members present through other nodes. Without join lines, pages show no lines
    * for members that join, leave or are renamed.
    */
   constructor(name: string, remote: readonly MemberInfo[] = [], hasJoinLines = true) {
@@ -53,50 +56,35 @@ export class Room {
     });
   }
 
-  /** Offset of the oldest entry kept. */
-  get first(): number {
-    return this.#first;
-  }
-
-  /** Position of the newest entry. */
-  get head(): Position {
-    return this.#head;
-  }
-
-  /** The present title. */
-  get title(): string | undefined {
-    return this.#title;
-  }
-
   /** Loads the end of the log, as the broker read it. */
   load(page: Page): void {
     this.state = "read";
-    this.#head = page.head;
-    this.#title = page.title;
+    this.head = page.head;
+    this.title = page.title;
     this.#recent = encodeEntries(page.entries, undefined);
     // The log may have been pruned further since it was read.
-    this.prune(Math.max(this.#first, page.first));
+    this.prune(Math.max(this.first, page.first));
     const early = this.#early;
     this.#early = [];
     for (const entry of early) this.accept(entry);
   }
 
-  /** Adds an entry to the end of the log and to this tick's pushes, unless it is already there. */
+  /** Adds an entry to the end of the log and to this tick's pushes, unless it is there already. */
   accept(entry: Entry): void {
     if (this.state !== "read") {
       if (this.state === "reading") this.#early.push(entry);
       return;
     }
-    if (entry.offset <= this.#head.offset) return;
-    const encoded = encodeEntry(entry, this.#head.offset === 0 ? undefined : this.#head.epoch);
+    if (entry.offset <= this.head.offset) return;
+    const encoded = encodeEntry(entry, this.head.offset === 0 ? undefined : this.head.epoch);
     this.#recent.push(encoded);
     this.#recentBytes += encoded.bytes;
     this.pushes.push(encoded.json);
-    this.#head = { epoch: entry.epoch, offset: entry.offset };
+    this.head = { epoch: entry.epoch, offset: entry.offset };
     if (entry.type === "message") {
       this.#recentMessages++;
       this.roster.stopTyping(entry.member);
-    } else if (entry.type === "title") this.#title = entry.text || undefined;
+    } else if (entry.type === "title") this.title = entry.text || undefined;
     else this.#recentBytes += amend(this.#recent, entry);
     while (
       this.#recentMessages > hubLimits.historyMax ||
@@ -110,12 +98,12 @@ export class Room {
 
   /** Forgets entries before `first`. */
   prune(first: number): void {
-    this.#first = Math.max(this.#first, first);
+    this.first = Math.max(this.first, first);
     const kept = this.#recent.filter((entry) => entry.offset >= first);
     this.#recent = amendPruned(kept, first);
     this.#recentMessages = countMessages(kept);
     this.#recentBytes = byteLength(this.#recent);
-    if (first > this.#head.offset) this.#title = undefined;
+    if (first > this.head.offset) this.title = undefined;
   }
 
   /**
@@ -132,7 +120,7 @@ export class Room {
     }
     const entries = start === 0 ? this.#recent : this.#recent.slice(start);
     const missed = behind === undefined ? 0 : behind - countMessages(entries);
-    return { entries, recovered: false, missed, end: this.#head };
+    return { entries, recovered: false, missed, end: this.head };
   }
 
   /**
@@ -140,9 +128,9 @@ export class Room {
    * memory does not reach back that far.
    */
   since(offset: number): { amendments: readonly Amendment[]; messages: number } | undefined {
-    if (offset < (this.#recent[0]?.offset ?? this.#head.offset + 1) - 1) return undefined;
+    if (offset < (this.#recent[0]?.offset ?? this.head.offset + 1) - 1) return undefined;
     const later = this.#recent.filter((entry) => entry.offset > offset);
-    return { amendments: amendmentsAfter(later, offset), messages: countMessages(later) };
+    return { amendments: amendmentsIn(later), messages: countMessages(later) };
   }
 
   /**
@@ -150,7 +138,7 @@ export class Room {
    * the newest entries if the position does not belong to this log.
    */
   after(position: Position, maxBytes: number): Slice | undefined {
-    if (position.offset > this.#head.offset) return this.newest(maxBytes);
+    if (position.offset > this.head.offset) return this.newest(maxBytes);
     const oldest = this.#recent[0];
     if (oldest === undefined || position.offset < oldest.offset) return undefined;
     const index = position.offset - oldest.offset;

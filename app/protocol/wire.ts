@@ -307,16 +307,11 @@ export interface HistoryPush {
   readonly head: number;
 }
 /** A message that a search found. */
-export interface SearchResult {
-  readonly room: string;
-  readonly offset: number;
-  readonly member: string;
-  readonly from: string;
-  /** Milliseconds since 1970. */
-  readonly at: number;
+export interface SearchResult
+  extends Pick<EntryFields, "room" | "offset" | "member" | "from" | "at"> {
   /** The text, or an excerpt. */
   readonly text: string;
-  /** The matches in `text`, in UTF-16 code units: from and to (exclusive). */
+  /** The matches in `text`. */
   readonly ranges: readonly MatchRange[];
 }
 export interface ResultsPush {
@@ -328,29 +323,26 @@ export interface ResultsPush {
   /** Time of the oldest message looked at, in ms since 1970, if not all were. */
   readonly since?: number;
 }
-export interface JoinedPush extends MemberInfo {
-  readonly type: "joined";
+/** A change of a room's members. */
+interface MemberChange {
   readonly room: string;
-  /** True if the page shows no line for it. */
+  /** True if clients show no line for it. */
   readonly quiet?: boolean;
 }
-export interface LeftPush extends MemberInfo {
+export interface JoinedPush extends MemberInfo, MemberChange {
+  readonly type: "joined";
+}
+export interface LeftPush extends MemberInfo, MemberChange {
   readonly type: "left";
-  readonly room: string;
   readonly reason: LeftReason;
-  /** Clients show no line for it. */
-  readonly quiet?: true;
 }
 /** `quit`: the member left. `timeout`: it lost its connection and did not return. */
 export type LeftReason = "quit" | "timeout";
-export interface RenamedPush {
+export interface RenamedPush extends MemberChange {
   readonly type: "renamed";
-  readonly room: string;
   readonly member: string;
   readonly from: string;
   readonly to: string;
-  /** Clients show no line for it. */
-  readonly quiet?: true;
 }
 export interface CountPush {
   readonly type: "count";

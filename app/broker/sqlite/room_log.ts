@@ -80,9 +80,12 @@ export class RoomLog {
   /** Rooms whose end was read, which have members: they are not evicted. */
   readonly #loaded = new Set<string>();
   #fullAt = -Infinity;
-  #hasEvicted = false;
-  #hasDeleted = false;
-  #hasReachedSize = false;
+  /** Whether the last `append` has evicted a room. */
+  hasEvicted = false;
+  /** Whether the last `append` has deleted a message. */
+  hasDeleted = false;
+  /** Whether the database has reached its max size, so that messages are refused. */
+  hasReachedSize = false;
   #sizeCheckedAt = -Infinity;
   readonly #messages = new BulkInsert("INSERT INTO entries", messageColumns);
   /** Rooms as the current transaction leaves them. */
@@ -116,7 +119,7 @@ export class RoomLog {
     now: number,
   ): { readonly results: readonly AppendResult[]; readonly entries: readonly Entry[] } {
     this.#checkSize(file, now);
-    this.#hasEvicted = this.#hasDeleted = false;
+    this.hasEvicted = this.hasDeleted = false;
     const entries: Entry[] = [];
     const results = drafts.map((draft) => this.#store(file, draft, now, entries));
     this.#messages.flush(file);
@@ -139,7 +142,7 @@ export class RoomLog {
       : undefined;
     if (refusal !== undefined) return refusal;
     // Deleting makes room.
-    if (this.#hasReachedSize && type !== "delete") return { kind: "storage_full" };
+    if (this.hasReachedSize && type !== "delete") return { kind: "storage_full" };
     const isEmpty = room === undefined || room.first > room.head;
     let targets: readonly number[] = [];
     if (type !== "message") {
@@ -176,23 +179,18 @@ export class RoomLog {
       if (type === "edit") {
         for (const target of targets) this.#search.add(file, room.id, target);
       }
-      this.#hasDeleted ||= type === "delete";
+      this.hasDeleted ||= type === "delete";
     }
     this.#nonces.add(room.id, member, nonce, offset, at);
     this.#pending.set(draft.room, { id: room.id, first: room.first, head: offset, at });
     return { kind: "stored", offset };
   }
 
-  /** Whether the database has reached its max size, so that messages are refused. */
-  get hasReachedSize(): boolean {
-    return this.#hasReachedSize;
-  }
-
   #checkSize(file: DatabaseFile, now: number): void {
     const { maxDataBytes } = this.#options;
     if (maxDataBytes === 0 || Math.abs(now - this.#sizeCheckedAt) < sizeCheckMs) return;
     this.#sizeCheckedAt = now;
-    this.#hasReachedSize = file.usedBytes() >= maxDataBytes;
+    this.hasReachedSize = file.usedBytes() >= maxDataBytes;
   }
 
   /** Returns whether another room may have messages. If there are too many, evicts an idle one. */
@@ -218,18 +216,8 @@ export class RoomLog {
     // The room keeps its head, so that no position in it becomes valid for another message.
     file.run(sql.setEmpty, room.id);
     this.#pending.set(String(idle.name), { ...room, first: room.head + 1 });
-    this.#hasEvicted = true;
+    this.hasEvicted = true;
     return true;
-  }
-
-  /** Whether the last `append` has evicted a room. */
-  get hasEvicted(): boolean {
-    return this.#hasEvicted;
-  }
-
-  /** Whether the last `append` has deleted a message. */
-  get hasDeleted(): boolean {
-    return this.#hasDeleted;
   }
 
   /** Lets a room without members be evicted. */

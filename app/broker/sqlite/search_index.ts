@@ -78,7 +78,8 @@ interface Next {
 
 /** The index of one database. Its methods run in the caller's transaction. */
 export class SearchIndex {
-  readonly #isOn: boolean;
+  /** If false, `step` removes the index. */
+  readonly isOn: boolean;
   #isLoaded = false;
   /** Whether the tables are of this version and can be used. */
   #isUsable = false;
@@ -96,25 +97,20 @@ export class SearchIndex {
   /** Tables with segments to merge. The value is whether the table is full. */
   readonly #merging = new Map<number, boolean>();
 
-  /** With `isOn` false, `step` removes the index. */
   constructor(isOn: boolean) {
-    this.#isOn = isOn;
-  }
-
-  get isOn(): boolean {
-    return this.#isOn;
+    this.isOn = isOn;
   }
 
   /** Records that a room got entries. */
   roomChanged(name: string): void {
-    if (this.#isOn) this.#changed.add(name);
+    if (this.isOn) this.#changed.add(name);
   }
 
   /** Whether `step` has something to do. */
   get hasWork(): boolean {
     if (!this.#isLoaded || this.#obsolete.length > 0) return true;
     const parts = [this.#pending, this.#changed, this.#merging];
-    return this.#isOn && (!this.#isUsable || parts.some(({ size }) => size > 0));
+    return this.isOn && (!this.#isUsable || parts.some(({ size }) => size > 0));
   }
 
   /** Drops the copy in memory after a failed transaction, or when the database was reopened. */
@@ -128,7 +124,7 @@ export class SearchIndex {
     if (this.#isLoaded) return;
     const names = file.all(sql.tables).map(({ name }) => String(name));
     // Without its runs, or with SEARCH=0, a table may have messages that were deleted since.
-    this.#isUsable = this.#isOn && !this.#isCorrupt && names.includes(runs);
+    this.#isUsable = this.isOn && !this.#isCorrupt && names.includes(runs);
     const isKept = (name: string) =>
       this.#isUsable && (name === runs || name.startsWith(tablePrefix));
     this.#obsolete = names.filter((name) => !isKept(name));
@@ -179,7 +175,7 @@ export class SearchIndex {
       file.run(`DROP TABLE ${table}`);
       return this.hasWork;
     }
-    if (!this.#isOn) return false;
+    if (!this.isOn) return false;
     if (!this.#isUsable) {
       file.run(sql.create);
       this.#isUsable = true;

@@ -86,7 +86,8 @@ export class SqliteBroker implements Broker {
   #listener: BrokerListener | undefined;
   /** Consecutive failures. */
   #failures = 0;
-  #storedCount = 0;
+  /** Number of entries stored by this process. */
+  storedCount = 0;
   /** Entries from a commit that reported failure but succeeded; not yet delivered. */
   #undelivered: readonly Entry[] = [];
   /** Whether the open file is no longer the one at its path. */
@@ -163,7 +164,7 @@ export class SqliteBroker implements Broker {
     this.#hasDeletedText ||= this.#log.hasDeleted;
     const entries = [...this.#undelivered, ...stored];
     this.#undelivered = [];
-    this.#storedCount += entries.length;
+    this.storedCount += entries.length;
     for (const { room } of entries) this.#index.roomChanged(room);
     if (entries.length > 0) this.#listener?.entries(entries);
   }
@@ -333,11 +334,6 @@ export class SqliteBroker implements Broker {
     const hasMore = this.#transaction((file) => this.#index.step(file));
     if (!this.#index.isOn) this.#hasGarbage = true;
     return hasMore;
-  }
-
-  /** Number of entries stored by this process. */
-  get storedCount(): number {
-    return this.#storedCount;
   }
 
   /** Whether messages are refused because the database has reached `maxDataBytes`. */
