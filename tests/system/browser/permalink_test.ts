@@ -1,6 +1,6 @@
 // Links to single messages: /r/{room}/{offset}.
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { browserTest, signIn, waitForMessage, waitUntil } from "./browser_harness.ts";
 import type { Page, TestChat } from "./browser_harness.ts";
 import { ScriptedServer } from "./scripted_server.ts";
@@ -97,3 +97,26 @@ browserTest("leads from a reply to its original, and back", async (chat) => {
   assertEquals((await loadedLines(page)).hasNewer, false);
   assertEquals(await page.locator("article.target").count(), 0);
 }, isShared);
+
+browserTest(
+  "stays at a message when the conversation is resized before it is drawn",
+  async (chat) => {
+    const page = await open(chat, "");
+    await waitForMessage(page, "line 400.");
+    const scrollTop = await page.evaluate(async () => {
+      const log = document.querySelector("#log");
+      const head = document.querySelector<HTMLElement>(".head");
+      if (log === null || head === null) return -1;
+      const frame = () => new Promise(requestAnimationFrame);
+      await frame();
+      log.scrollTop = 1_000;
+      head.style.paddingBottom = "40px";
+      await frame();
+      await frame();
+      return log.scrollTop;
+    });
+    // The conversation has lost less than 40 pixels.
+    assert(scrollTop >= 1_000 && scrollTop <= 1_040, `${scrollTop}`);
+  },
+  isShared,
+);
