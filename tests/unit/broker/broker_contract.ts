@@ -143,7 +143,7 @@ export function testBroker(name: string, open: Open): void {
     { retentionMessages: 1 },
   );
 
-  test("append() gives times that never decrease [M6]", async (broker, wall, entries) => {
+  test("append() stores times that never decrease [M6]", async (broker, wall, entries) => {
     await broker.append([draft("a")]);
     wall.ms -= 5_000;
     await broker.append([draft("b")]);
@@ -168,7 +168,7 @@ export function testBroker(name: string, open: Open): void {
   );
 
   test(
-    "append() beyond the limit evicts a room with a single message, a day old, that nobody is in [L11]",
+    "append() beyond the limit evicts a room without members whose only message is a day old [L11]",
     async (broker, wall) => {
       const append = async (room: string) => {
         const [result] = await broker.append([draft(`in ${room}`, { room, nonce: `${wall.ms}` })]);
@@ -218,7 +218,7 @@ export function testBroker(name: string, open: Open): void {
   );
 
   test(
-    "append() opens a room in the place of one that retention has emptied [R11]",
+    "append() opens a room in place of one that retention has emptied [R11]",
     async (broker, wall) => {
       await broker.append([draft("a", { room: "one" })]);
       wall.ms += 3 * 86_400_000;
@@ -304,15 +304,18 @@ export function testBroker(name: string, open: Open): void {
     assertEquals([start.valid, start.entries.length], [true, 3]);
   });
 
-  test("read() returns what fits, and at least one message [R4]", async (broker, _, entries) => {
-    const text = "x".repeat(1_000);
-    await broker.append(Array.from({ length: 10 }, (_, i) => draft(text, { nonce: `${i}` })));
-    const after = { epoch: entries[0]?.epoch ?? "", offset: 2 };
-    const some = await broker.read("lobby", { after, limit: 10, maxBytes: 3_500 });
-    assertEquals(some.entries.map(({ offset }) => offset), [3, 4, 5]);
-    const one = await broker.read("lobby", { before: Infinity, limit: 10, maxBytes: 10 });
-    assertEquals(one.entries.map(({ offset }) => offset), [10]);
-  });
+  test(
+    "read() returns as many entries as fit, at least one message [R4]",
+    async (broker, _, entries) => {
+      const text = "x".repeat(1_000);
+      await broker.append(Array.from({ length: 10 }, (_, i) => draft(text, { nonce: `${i}` })));
+      const after = { epoch: entries[0]?.epoch ?? "", offset: 2 };
+      const some = await broker.read("lobby", { after, limit: 10, maxBytes: 3_500 });
+      assertEquals(some.entries.map(({ offset }) => offset), [3, 4, 5]);
+      const one = await broker.read("lobby", { before: Infinity, limit: 10, maxBytes: 10 });
+      assertEquals(one.entries.map(({ offset }) => offset), [10]);
+    },
+  );
 
   test("read() counts bytes, not characters [R4]", async (broker) => {
     const text = "\u4e16".repeat(1_000);
@@ -339,7 +342,7 @@ export function testBroker(name: string, open: Open): void {
   );
 
   test(
-    "newestRooms() returns the rooms that have messages, those used last",
+    "newestRooms() returns the most recently used rooms that have messages",
     async (broker, wall) => {
       const rooms = ["attic", "cellar", "lobby"];
       for (const [i, room] of ["lobby", ...rooms].entries()) {
@@ -355,7 +358,7 @@ export function testBroker(name: string, open: Open): void {
     },
   );
 
-  test("prune() reports once to the listener what is gone [R11]", async (broker) => {
+  test("prune() reports each pruned room once to the listener [R11]", async (broker) => {
     const pruned: unknown[] = [];
     broker.subscribe({
       entries: () => {},
@@ -396,7 +399,7 @@ export function testBroker(name: string, open: Open): void {
     assertEquals(await broker.append([draft("next")]), [{ kind: "stored", offset: 5 }]);
   }, { retentionDays: 1 });
 
-  test("claim() gives a name to one member only, whatever its case and width [N4]", async (broker) => {
+  test("claim() gives a name to one member only, in any case and width [N4]", async (broker) => {
     assertEquals(await broker.claim("ada", "Straße"), "Straße");
     for (const same of ["Straße", "STRASSE", "strasse", "Ｓtraße"]) {
       assertEquals(await broker.claim("ben", same), undefined, same);
@@ -411,7 +414,7 @@ export function testBroker(name: string, open: Open): void {
     assertEquals(await broker.claim("ben", "Ben"), "Ben");
   });
 
-  test("claim() returns the name a member holds, whatever it asks for [N7]", async (broker) => {
+  test("claim() returns the name that a member holds, even if it asks for another [N7]", async (broker) => {
     await broker.claim("ada", "Ada");
     assertEquals(await broker.claim("ada", "Ida"), "Ada");
     assertEquals(await broker.claim("ben", "Ida"), "Ida");

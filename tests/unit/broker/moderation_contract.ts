@@ -128,7 +128,7 @@ export function testModeration(name: string, withStorage: WithStorage): void {
   );
 
   test(
-    "append() looks for a repeat first, then for a ban, then at the author [B5]",
+    "append() checks first for a repeat, then for a ban, then the author [B5]",
     async (broker) => {
       await broker.append([from("ada", "a"), from("ben", "b")]);
       await broker.moderation.moderate(ban("ada"), mona);
@@ -140,7 +140,7 @@ export function testModeration(name: string, withStorage: WithStorage): void {
   );
 
   test(
-    "claim() refuses a banned member, and nobody else gets its name [B4] [B8]",
+    "claim() refuses a banned member, and gives its name to no other [B4] [B8]",
     async (broker, wall) => {
       assertEquals(await broker.claim("ada", "Ada"), "Ada");
       await broker.moderation.moderate(ban("ada", { seconds: 3_600 }), mona);
@@ -202,7 +202,7 @@ export function testModeration(name: string, withStorage: WithStorage): void {
   });
 
   test(
-    "moderation obeys moderators only, and a ban ends the role [B1] [B2]",
+    "moderation obeys only moderators, and a ban ends the role [B1] [B2]",
     async (broker) => {
       const { moderation } = broker;
       const commands: readonly ModeratorCommand[] = [
@@ -268,7 +268,7 @@ export function testModeration(name: string, withStorage: WithStorage): void {
   );
 
   test(
-    "moderation protects the networks of moderators who are present [B6]",
+    "moderation protects the networks of present moderators [B6]",
     async (broker) => {
       await broker.claim("mona", "Mona", "tab", "192.0.2.1");
       await broker.claim("troll", "Troll", "tab", "192.0.2.1");
@@ -326,7 +326,7 @@ export function testModeration(name: string, withStorage: WithStorage): void {
   );
 
   test(
-    "moderation forgets ended sanctions, networks after a day, and readers who left [B6] [B8]",
+    "moderation forgets ended sanctions, networks after a day, and readers that left [B6] [B8]",
     async (broker, wall) => {
       const neighbors = async () =>
         done(await broker.moderation.moderate({ type: "neighbors", member: "ada" }, mona)).others;

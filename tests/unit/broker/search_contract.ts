@@ -63,7 +63,7 @@ export function testSearch(name: string, open: Open, index: (broker: Broker) => 
     assertEquals(await find(broker, "東都"), []);
   });
 
-  test("search() finds messages by their present text [F5]", async (broker) => {
+  test("search() finds messages by their current text [F5]", async (broker) => {
     await broker.append([draft("first words"), draft("second words")]);
     assertEquals((await find(broker, "words")).length, 2);
     await broker.append([edit(1, "edited text"), deletion([2])]);

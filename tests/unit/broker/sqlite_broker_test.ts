@@ -19,7 +19,7 @@ testBroker("SqliteBroker (memory)", open);
 testEntries("SqliteBroker (memory)", open);
 const forward = { limit: 1_000, maxBytes: 1e6 };
 
-Deno.test("SqliteBroker() finds all messages again, in a new epoch [R1]", () =>
+Deno.test("SqliteBroker() keeps all messages, and starts a new epoch [R1]", () =>
   withFile((path) => {
     const options = optionsFor(path);
     const before = withBroker(options, (broker) => {
@@ -161,7 +161,7 @@ Deno.test("SqliteBroker() reports a damaged file and closes it", () =>
     );
   }));
 
-Deno.test("SqliteBroker.isWritable() tells whether the disk is full", () =>
+Deno.test("SqliteBroker.isWritable() returns false while the disk is full", () =>
   withFile(async (path) => {
     const module = import.meta.resolve("../../../app/broker/sqlite/sqlite_broker.ts");
     const options = JSON.stringify({ path, durability: "normal", ...defaults });

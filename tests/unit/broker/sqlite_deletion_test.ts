@@ -32,7 +32,7 @@ function bytesOf(path: string): string {
   ).join("");
 }
 
-Deno.test("SqliteBroker.eraseDeleted() leaves nothing of deleted and replaced texts in the files [E10]", () =>
+Deno.test("SqliteBroker.eraseDeleted() leaves no deleted or replaced text in the files [E10]", () =>
   withFile((path) => {
     withBroker(optionsFor(path), (broker) => {
       const random = new SeededRandom(1);

@@ -114,7 +114,7 @@ Deno.test("SqliteBroker.append() reopens a file that failed twice, in the same e
     assertEquals(reported, ["storage_failed", "storage_recovered"]);
   }));
 
-Deno.test("SqliteBroker.append() reports entries of a commit that only seemed to fail [M4]", () =>
+Deno.test("SqliteBroker.append() reports entries of a commit that succeeded despite an error [M4]", () =>
   withFile((path) => {
     const entries = whileClosed(path, () => {}, () =>
       change(

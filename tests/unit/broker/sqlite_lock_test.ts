@@ -80,7 +80,7 @@ Deno.test("FolderLock.acquire() refuses a held lock and names its owner", () =>
     lock.check();
   }));
 
-Deno.test("FolderLock.acquire() waits a moment for an owner that is about to end", () =>
+Deno.test("FolderLock.acquire() waits briefly for an owner that is about to end", () =>
   withPath(async ({ acquire, clock }) => {
     const first = await acquire(1);
     const wait = (ms: number) => {

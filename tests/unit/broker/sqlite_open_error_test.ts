@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { openError } from "../../../app/broker/sqlite/open_error.ts";
 
-Deno.test("openError() names the owner of a folder or file of another user, and the remedy", async () => {
+Deno.test("openError() names the owner of another user's folder or file, and a remedy", async () => {
   const dir = await Deno.makeTempDir();
   try {
     const path = `${dir}/parley.db`;

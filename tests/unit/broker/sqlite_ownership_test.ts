@@ -109,7 +109,7 @@ Deno.test("SqliteBroker.saveIfMoved() says why it cannot save a copy", () =>
     assertEquals(texts(), ["a", "b"]);
   }));
 
-Deno.test("SqliteBroker.append() keeps a file open that only it has", () =>
+Deno.test("SqliteBroker.append() keeps a moved file open, which has the only copy", () =>
   withDataFolder(async ({ broker, dir, texts }) => {
     Deno.removeSync(dir, { recursive: true });
     for (let i = 0; i < 4; i++) {

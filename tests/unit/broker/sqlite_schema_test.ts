@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { countMessages } from "../../../app/broker/sqlite/entries.ts";
 import { migrate, migrations, schemaVersion } from "../../../app/broker/sqlite/schema.ts";
 
-Deno.test("migrate() brings a database of any version to the current one, with its rows", () => {
+Deno.test("migrate() upgrades a database of any version, with its rows", () => {
   const steps = [...migrations, "CREATE TABLE pets (name)", "ALTER TABLE pets ADD COLUMN age"];
   for (let version = 0; version <= steps.length; version++) {
     using database = new DatabaseSync(":memory:");
@@ -19,7 +19,7 @@ Deno.test("migrate() brings a database of any version to the current one, with i
   assertEquals(schemaVersion, migrations.length);
 });
 
-Deno.test("migrate() changes nothing if a step fails, and nothing of a newer version", () => {
+Deno.test("migrate() changes nothing if a step fails or the database is of a newer version", () => {
   using database = new DatabaseSync(":memory:");
   migrate(database);
   const bad = [...migrations, "CREATE TABLE pets (name)", "CREATE TABLE pets (name)"];

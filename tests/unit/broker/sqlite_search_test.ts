@@ -214,7 +214,7 @@ Deno.test("SqliteBroker.index() continues where a killed server stopped [F6]", (
     })
   ));
 
-Deno.test("SqliteBroker.index() builds an index again that is incomplete or of another version [F6]", () =>
+Deno.test("SqliteBroker.index() rebuilds an index that is incomplete or of another version [F6]", () =>
   withFile(async (path) => {
     await withBroker(optionsOf(path), (broker) => {
       broker.append([draft("secret one"), draft("two")]);
@@ -230,7 +230,7 @@ Deno.test("SqliteBroker.index() builds an index again that is incomplete or of a
     });
   }));
 
-Deno.test("SqliteBroker.index() builds a corrupt index again, and deletions work meanwhile [F6]", () =>
+Deno.test("SqliteBroker.index() rebuilds a corrupt index, and deletions work meanwhile [F6]", () =>
   withFile((path) =>
     withBroker(optionsOf(path), async (broker) => {
       broker.append([draft("one"), draft("two")]);

@@ -68,7 +68,7 @@ function guess(chat: TestChat, addresses: readonly (readonly [string, string?])[
   return chat.lines.filter(({ event }) => event === "access_denied").length;
 }
 
-Deno.test("ChatHub.hello() allows more wrong codes where many share an address [N13]", () => {
+Deno.test("ChatHub.hello() allows more wrong codes from shared addresses [N13]", () => {
   const from = (address: string, network?: string) =>
     guess(closedChat(), Array(200).fill([address, network]));
   assertEquals(from("2001:db8::", "2001:db8:0:1::/64"), 10);
@@ -76,7 +76,7 @@ Deno.test("ChatHub.hello() allows more wrong codes where many share an address [
   assertEquals(from("127.0.0.1"), 91);
 });
 
-Deno.test("ChatHub.hello() limits wrong codes of a /48, and of all together [N13]", () => {
+Deno.test("ChatHub.hello() limits wrong codes of a /48, and of all addresses [N13]", () => {
   const chat = closedChat();
   const inPrefix = range(1, 200).map((i) => ["2001:db8::", `2001:db8:0:${i}::/64`] as const);
   assertEquals(guess(chat, inPrefix), 40);

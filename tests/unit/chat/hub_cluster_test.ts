@@ -110,7 +110,7 @@ Deno.test("ChatHub announces nothing when a member returns through another node 
   assertEquals(chat.broker.released, ["id-Ben"]);
 });
 
-Deno.test("ChatHub tells other nodes once per member who joined and left [N10]", () => {
+Deno.test("ChatHub announces each member's arrival and departure once to other nodes [N10]", () => {
   const { chat, broker, ada } = start();
   const tabs = [chat.enter("Ben", ["lobby"], { tab: "a" }), chat.enter("Ben", ["lobby", "b"])];
   tabs[0]?.send({ type: "leave", room: "lobby" });
@@ -137,7 +137,7 @@ Deno.test("ChatHub closes the session of a tab that has moved to another node [N
   assertEquals(news(ada), []);
 });
 
-Deno.test("ChatHub wants no name any more for a session that another node has replaced [N9]", () => {
+Deno.test("ChatHub abandons the rename of a session that another node has replaced [N9]", () => {
   const { chat, broker } = start();
   const ben = chat.enter("Ben", ["lobby"], { tab: "one" });
   const wanted: (boolean | undefined)[] = [];
@@ -173,7 +173,7 @@ Deno.test("ChatHub announces a rename once, whichever node it was requested on [
   assertEquals(news(ada), ["message"]);
 });
 
-Deno.test("ChatHub shows remote members typing until their message arrives [M10]", () => {
+Deno.test("ChatHub pushes that remote members are typing until their message arrives [M10]", () => {
   const { chat, broker, ada } = start();
   broker.joinRemotely("Ben");
   ada.frames();

@@ -28,7 +28,7 @@ Deno.test("ChatHub.receive() truncates an unknown type without splitting a surro
   assert(error.re.isWellFormed());
 });
 
-Deno.test("ChatHub.receive() carries out no part of an invalid command [P5]", () => {
+Deno.test("ChatHub.receive() runs no part of an invalid command [P5]", () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada");
   const pushes = ada.send({ type: "message", room: "lobby", text: "hi", nonce: "no spaces" });

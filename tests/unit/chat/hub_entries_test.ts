@@ -38,7 +38,7 @@ function texts(messages: readonly EntryPush[]): readonly string[] {
   return messages.flatMap((entry) => entry.type === "message" ? [entry.text ?? "-"] : []);
 }
 
-Deno.test("ChatHub.edit(), delete() and title() deliver their entries to everybody [E1] [E3] [E4] [E5]", () => {
+Deno.test("ChatHub.edit(), delete() and title() deliver their entries to all members [E1] [E3] [E4] [E5]", () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada");
   const ben = chat.enter("Ben");
@@ -91,7 +91,7 @@ Deno.test("ChatHub.message() delivers the offset that a reply answers [E2]", () 
   assertEquals(messages.map((entry) => entry.type === "message" && entry.reply), [undefined, 1]);
 });
 
-Deno.test("ChatHub refuses an edit and a deletion as the log does [E3] [E4] [M9]", () => {
+Deno.test("ChatHub passes on why the log refuses an edit or a deletion [E3] [E4] [M9]", () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada");
   const ben = chat.enter("Ben");
@@ -215,7 +215,7 @@ Deno.test("Room.prune() removes the text of edits whose message is gone [R11] [E
   ]);
 });
 
-Deno.test("LogReader.history() applies what happened since the page was read [R9] [E4]", async () => {
+Deno.test("LogReader.history() applies the amendments made since the page was read [R9] [E4]", async () => {
   const broker = new HeldBroker();
   broker.fill(room, 200, "secret");
   const chat = new TestChat({}, broker);

@@ -34,7 +34,7 @@ Deno.test("ChatHub never sends a token to another member [N5]", () => {
   assert(!received.includes(tokenOf("Ada")), received);
 });
 
-Deno.test("ChatHub.hello() keeps the name a member holds when it asks for another [N7]", () => {
+Deno.test("ChatHub.hello() keeps the name that a member holds, even if it asks for another [N7]", () => {
   const chat = new TestChat();
   chat.enter("Ada");
   const phone = chat.connect();
@@ -57,7 +57,7 @@ Deno.test("ChatHub holds a name through the grace and releases it afterwards [N8
   );
 });
 
-Deno.test("ChatHub.hello() replaces the older session of a tab without telling the room [N9]", () => {
+Deno.test("ChatHub.hello() replaces the older session of a tab without a push to the room [N9]", () => {
   const chat = new TestChat();
   const ben = chat.enter("Ben");
   const old = chat.enter("Ada", ["lobby"], { tab: "t1" });
@@ -69,7 +69,7 @@ Deno.test("ChatHub.hello() replaces the older session of a tab without telling t
   assertEquals(ben.types().filter((type) => type === "joined" || type === "left"), []);
 });
 
-Deno.test("ChatHub lets several tabs of a member be connected at once [N9]", () => {
+Deno.test("ChatHub accepts several tabs of a member at once [N9]", () => {
   const chat = new TestChat();
   const one = chat.enter("Ada", ["lobby"], { tab: "t1" });
   const two = chat.enter("Ada", ["lobby"], { tab: "t2" });
@@ -137,7 +137,7 @@ Deno.test("ChatHub.leave() sends left to the session and to the room [N10]", () 
   assertEquals(codesOf(ada.say("still there?")), ["not_joined"]);
 });
 
-Deno.test("ChatHub.rename() tells the member's sessions and rooms [N11] [N4]", () => {
+Deno.test("ChatHub.rename() announces the name to the member's sessions and rooms [N11] [N4]", () => {
   const chat = new TestChat();
   const ben = chat.enter("Ben");
   const ada = chat.enter("Ada", ["lobby"], { tab: "a" });
@@ -226,7 +226,7 @@ Deno.test("ChatHub stores a member's messages before it releases the name [N8]",
   assertEquals(stored, 1);
 });
 
-Deno.test("ChatHub.hello() keeps no member whose connection is lost during the claim [N8]", async () => {
+Deno.test("ChatHub.hello() admits no member whose connection is lost during the claim [N8]", async () => {
   const chat = new TestChat();
   chat.broker.isAsync = true;
   const ada = chat.connect();
@@ -274,7 +274,7 @@ Deno.test("ChatHub marks presence pushes as quiet without join lines [N10]", () 
   ]);
 });
 
-Deno.test("ChatHub tells nobody who is typing if that is turned off, and says so [M10]", () => {
+Deno.test("ChatHub sends no typing pushes if they are turned off, and says so in welcome [M10]", () => {
   const chat = new TestChat({ typing: false });
   assert(!only(chat.connect().hello("Cy"), "welcome").limits.typing);
   const ada = chat.enter("Ada");
@@ -285,7 +285,7 @@ Deno.test("ChatHub tells nobody who is typing if that is turned off, and says so
   assertEquals(ada.types().filter((type) => type === "typing"), []);
 });
 
-Deno.test("ChatHub.hello() without a username takes the name that the token holds, if any [N7]", () => {
+Deno.test("ChatHub.hello() without a username uses the name that the token holds, if any [N7]", () => {
   const chat = new TestChat();
   const client = chat.connect();
   assertEquals(codesOf(client.hello("Ada", [], { username: undefined })), ["username_empty"]);

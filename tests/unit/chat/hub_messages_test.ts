@@ -3,7 +3,7 @@
 import { assertEquals, assertGreater } from "@std/assert";
 import { codesOf, only, range, TestChat, textsOf } from "../../support/hub_harness.ts";
 
-Deno.test("ChatHub.message() delivers the stored entry to everybody, its author included [M4] [M5]", () => {
+Deno.test("ChatHub.message() delivers the stored entry to all members, its author included [M4] [M5]", () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada");
   const ben = chat.enter("Ben");
@@ -23,7 +23,7 @@ Deno.test("ChatHub.message() delivers the stored entry to everybody, its author 
   assertEquals(ben.pushes(), [own]);
 });
 
-Deno.test("ChatHub.message() causes one commit and one frame per session in a tick", () => {
+Deno.test("ChatHub.message() takes one commit per tick, and one frame per session", () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada");
   const ben = chat.enter("Ben");
@@ -38,7 +38,7 @@ Deno.test("ChatHub.message() causes one commit and one frame per session in a ti
   assertEquals(chat.broker.appends.map((drafts) => drafts.length), [10]);
 });
 
-Deno.test("Ticker collects up to four turns in one tick", () => {
+Deno.test("Ticker collects the frames of up to four turns in one tick", () => {
   const chat = new TestChat({ ratePerSecond: 0 });
   const ada = chat.enter("Ada");
   ada.frames();
@@ -82,7 +82,7 @@ Deno.test("ChatHub.message() refuses empty and overlong texts [M1]", () => {
   assertEquals(textsOf(ada.say("😀".repeat(4_000))).length, 1);
 });
 
-Deno.test("ChatHub.message() delivers nothing that could not be stored, and accepts a retry [M9] [M8]", () => {
+Deno.test("ChatHub.message() delivers no message that could not be stored, and accepts a retry [M9] [M8]", () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada");
   const ben = chat.enter("Ben");
@@ -151,7 +151,7 @@ Deno.test("ChatHub.typing() announces a member at most once in 3 s [M10]", () =>
   assertEquals(only(ben.pushes(), "typing").usernames, ["Ada"]);
 });
 
-Deno.test("ChatHub.typing() announces no one in rooms of more than 50 members [M10]", () => {
+Deno.test("ChatHub.typing() announces no member in rooms of more than 50 [M10]", () => {
   const chat = new TestChat({ ratePerSecond: 0 });
   const ada = chat.enter("Ada");
   const ben = chat.enter("Ben");

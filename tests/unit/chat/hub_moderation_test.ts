@@ -38,7 +38,7 @@ Deno.test("ChatHub.moderate() makes a member with the code a moderator, in every
   assert(log.includes("moderator_appointed") && !log.includes(code), log);
 });
 
-Deno.test("ChatHub.moderate() limits wrong codes by network, whoever sends them [B1]", () => {
+Deno.test("ChatHub.moderate() limits wrong codes by network, across members [B1]", () => {
   const { chat } = moderatedChat();
   const eve = chat.enter("Eve");
   for (let i = 0; i < 10; i++) {
@@ -50,14 +50,14 @@ Deno.test("ChatHub.moderate() limits wrong codes by network, whoever sends them 
   assert(chat.lines.some(({ event }) => event === "moderator_denied"));
 });
 
-Deno.test("ChatHub.moderate() has no moderators without a code, or with a broker that keeps none [B1] [B2]", () => {
+Deno.test("ChatHub.moderate() makes no moderators without a code, or if the broker keeps none [B1] [B2]", () => {
   const chat = new TestChat();
   const eve = chat.enter("Eve");
   assertEquals(codesOf(eve.send({ type: "moderate", code: "" })), ["moderator_denied"]);
   assertEquals(codesOf(eve.send(ban)), ["forbidden"]);
 });
 
-Deno.test("ChatHub.moderate() refuses the commands of others [B2]", () => {
+Deno.test("ChatHub.moderate() refuses commands of other members [B2]", () => {
   const { chat, mona } = moderatedChat();
   chat.enter("Ada");
   for (const type of ["mute", "ban", "lift", "sanctions", "neighbors", "sweep"]) {
@@ -70,7 +70,7 @@ Deno.test("ChatHub.moderate() refuses the commands of others [B2]", () => {
   }
 });
 
-Deno.test("ChatHub.delete() deletes anybody's message for a moderator [B2] [E4]", () => {
+Deno.test("ChatHub.delete() deletes any member's message for a moderator [B2] [E4]", () => {
   const { chat, mona } = moderatedChat();
   const ada = chat.enter("Ada");
   ada.say("spam");
@@ -83,7 +83,7 @@ Deno.test("ChatHub.delete() deletes anybody's message for a moderator [B2] [E4]"
   assertEquals(only(ada.pushes(), "delete").targets, [1]);
 });
 
-Deno.test("ChatHub.mute() refuses what a muted member writes, until the end [B3] [B5]", () => {
+Deno.test("ChatHub.mute() refuses a muted member's entries until the mute ends [B3] [B5]", () => {
   const { chat, wall, mona } = moderatedChat();
   const ada = chat.enter("Ada");
   ada.say("one");
@@ -126,7 +126,7 @@ Deno.test("ChatHub.ban() closes all sessions with 4001, and the member leaves at
   assertEquals(chat.connect().hello("Ada")[0]?.type, "welcome");
 });
 
-Deno.test("ChatHub.ban() takes a member in its grace out of the room [B4]", () => {
+Deno.test("ChatHub.ban() ends the grace of a member at once [B4]", () => {
   const { chat, mona } = moderatedChat();
   chat.enter("Ada").drop();
   mona.send({ type: "moderate", code });
@@ -135,7 +135,7 @@ Deno.test("ChatHub.ban() takes a member in its grace out of the room [B4]", () =
   assertEquals(chat.hub.size, { ...chat.hub.size, members: 1, graces: 0 });
 });
 
-Deno.test("ChatHub.ban() sweeps what the member wrote in the last hour [B7]", () => {
+Deno.test("ChatHub.ban() deletes the member's messages of the last hour [B7]", () => {
   const { chat, mona } = moderatedChat();
   const ada = chat.enter("Ada", ["lobby", "other"]);
   ada.say("spam");
@@ -154,7 +154,7 @@ Deno.test("ChatHub.ban() sweeps what the member wrote in the last hour [B7]", ()
   assertEquals(swept?.fields, { messages: 2 });
 });
 
-Deno.test("ChatHub.ban() bans a network, and tells how many share it [B6]", () => {
+Deno.test("ChatHub.ban() bans a network, and returns how many members share it [B6]", () => {
   const { chat, mona } = moderatedChat();
   mona.send({ type: "moderate", code });
   const enter = (name: string, address = "192.0.2.66") => {
@@ -191,7 +191,7 @@ Deno.test("ChatHub.lift() ends a sanction, and every action is logged [B8]", () 
   assertEquals(fieldsOf("sanction_lifted"), { ...action, until, kind: "mute" });
 });
 
-Deno.test("ChatHub.operate() carries out the operator's commands with the code [B2] [B7]", async () => {
+Deno.test("ChatHub.operate() runs the operator's commands if the code is right [B2] [B7]", async () => {
   const { chat, mona } = moderatedChat();
   const peer = mona.session.peer;
   const operate = (command: object, given = code) =>

@@ -10,7 +10,7 @@ const peer = {
   isBannable: true,
 } as const;
 
-Deno.test("ChatHub.search() returns what is found with the ranges of the words [F4]", async () => {
+Deno.test("ChatHub.search() returns the messages found, with the ranges of the matches [F4]", async () => {
   const chat = new TestChat();
   chat.enter("Ada").say("the quick fox");
   const ben = chat.enter("Ben", ["other"]);
@@ -41,7 +41,7 @@ Deno.test("ChatHub.search() sends excerpts of long texts [F4]", async () => {
   assert(found.text.startsWith("…") && found.text.endsWith("…"));
 });
 
-Deno.test("ChatHub.search() refuses invalid queries, and a second search at a time [F2] [F8]", async () => {
+Deno.test("ChatHub.search() refuses invalid queries, and a second concurrent search [F2] [F8]", async () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada");
   assertEquals(codesOf(ada.send({ type: "search", query: "***" })), ["query_invalid"]);

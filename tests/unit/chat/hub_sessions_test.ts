@@ -3,7 +3,7 @@
 import { assertEquals, assertLess } from "@std/assert";
 import { range, TestChat, textsOf, tokenOf } from "../../support/hub_harness.ts";
 
-Deno.test("ChatHub sends an empty frame every 25 s, whatever the traffic [P8]", () => {
+Deno.test("ChatHub sends an empty frame every 25 s, also amid other traffic [P8]", () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada");
   let beats = 0;
@@ -19,7 +19,7 @@ Deno.test("ChatHub sends an empty frame every 25 s, whatever the traffic [P8]", 
   assertEquals(beats, 4);
 });
 
-Deno.test("ChatHub sends an empty frame every 45 s to a client that only answers them [P8]", () => {
+Deno.test("ChatHub sends an empty frame every 45 s to an idle client [P8]", () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada");
   const beats: number[] = [];
@@ -37,7 +37,7 @@ Deno.test("ChatHub sends an empty frame every 45 s to a client that only answers
   assertEquals(ada.socket.closed, undefined);
 });
 
-Deno.test("ChatHub sends a heartbeat at once when asked, and ends a flood of pings [P11]", () => {
+Deno.test("ChatHub replies to a ping with a heartbeat, and closes a session that floods it [P11]", () => {
   const chat = new TestChat();
   const client = chat.connect();
   const beats = () => {
@@ -118,7 +118,7 @@ Deno.test("Outbound counts bytes exactly before it closes a slow consumer [C5]",
   assertEquals(ada.socket.closed?.code, 4101);
 });
 
-Deno.test("ChatHub.drain() delivers what was sent, then closes all sessions with 1012 and announces no leave [C7]", async () => {
+Deno.test("ChatHub.drain() delivers pending messages, then closes all sessions with 1012 and announces no leave [C7]", async () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada");
   const ben = chat.enter("Ben");

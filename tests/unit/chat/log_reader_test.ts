@@ -15,7 +15,7 @@ Deno.test("LogReader.join() sends a newcomer the newest 100 messages and the mem
   assertEquals(room.members?.map(({ username }) => username), ["Ben", "Ada"]);
 });
 
-Deno.test("LogReader.join() sends what follows a valid position [R2] [R3] [R4]", () => {
+Deno.test("LogReader.join() sends the entries after a valid position [R2] [R3] [R4]", () => {
   const chat = new TestChat();
   chat.broker.fill("lobby", 250);
   for (const offset of [0, 5, 149, 200, 249, 250]) {
@@ -144,7 +144,7 @@ Deno.test("LogReader.join() refuses each join of a room that cannot be read", ()
   assertEquals(codesOf(ada.pushes()), Array(2).fill("storage_unavailable"));
 });
 
-Deno.test("LogReader.join() sends nothing that was pruned while the log was read [R11]", async () => {
+Deno.test("LogReader.join() leaves out entries pruned while the log was read [R11]", async () => {
   const chat = new TestChat();
   chat.broker.fill("lobby", 20);
   chat.broker.isAsync = true;
@@ -202,7 +202,7 @@ Deno.test("LogReader.join() repairs a hole from the last good position [R8]", ()
   assertEquals(room.more, false);
 });
 
-Deno.test("LogReader.history() sends what precedes an offset, in order [R9]", () => {
+Deno.test("LogReader.history() sends the entries before an offset, in order [R9]", () => {
   const chat = new TestChat();
   chat.broker.fill("lobby", 300);
   const ada = chat.enter("Ada");
@@ -304,7 +304,7 @@ class ForgetfulBroker extends MemoryBroker {
   }
 }
 
-Deno.test("Rooms.releaseIfEmpty() has the broker forget a room, but not while its log is read", async () => {
+Deno.test("Rooms.forgetIfEmpty() makes the broker forget a room, but not while its log is read", async () => {
   const broker = new ForgetfulBroker();
   const chat = new TestChat({}, broker);
   const ada = chat.enter("Ada", ["lobby", "design"]);

@@ -54,7 +54,7 @@ function sendAsNewMembers(chat: TestChat, address: string, count: number): numbe
   return stored.filter(Boolean).length;
 }
 
-Deno.test("Quotas limits the messages of an address, whatever the number of its members [L2]", () => {
+Deno.test("Quotas limits the messages of an address, however many members it has [L2]", () => {
   const chat = new TestChat();
   chat.broker.fill("lobby", 1);
   assertEquals(sendAsNewMembers(chat, "192.0.2.1", 150), 100);
@@ -105,7 +105,7 @@ Deno.test("Quotas charges one network for all its addresses, and for each room t
   assert(codes.at(-1)?.startsWith("rate_limited"));
 });
 
-Deno.test("Quotas charges a room when its first message arrives, and not if it made none [L10]", () => {
+Deno.test("Quotas charges for a room with its first message, unless that creates none [L10]", () => {
   const chat = new TestChat();
   const rooms = range(1, 20).map((i) => `room-${i}`);
   const open = (address: string) => {
@@ -125,7 +125,7 @@ Deno.test("Quotas charges a room when its first message arrives, and not if it m
   assertEquals(codesOf(ben.pushes()).slice(-1), ["rate_limited"]);
 });
 
-Deno.test("Quotas gives a room back that was not stored [L10]", () => {
+Deno.test("Quotas refunds a room that was not stored [L10]", () => {
   const chat = new TestChat({ rateBurst: 100 });
   const ada = chat.enter("Ada", ["new"]);
   chat.broker.isFailing = true;
@@ -136,7 +136,7 @@ Deno.test("Quotas gives a room back that was not stored [L10]", () => {
   assertEquals(textsOf(ada.say("hi", "new")), ["hi"]);
 });
 
-Deno.test("Quotas gives an address 5 % of MAX_ROOMS, and as much again each day [L10]", () => {
+Deno.test("Quotas allows an address 5% of MAX_ROOMS, and the same again each day [L10]", () => {
   const makeRooms = (chat: TestChat, address: string, count: number) => {
     const codes = range(1, count).map((i) => {
       const client = chat.connect(address);
@@ -159,7 +159,7 @@ Deno.test("Quotas gives an address 5 % of MAX_ROOMS, and as much again each day 
   assertEquals(makeRooms(new TestChat({ maxRooms: 0 }), "192.0.2.1", 100), 100);
 });
 
-Deno.test("Quotas charges newcomers for the joins and renames it announces to others [L3]", () => {
+Deno.test("Quotas charges newcomers for announcing their joins and renames [L3]", () => {
   const chat = new TestChat();
   const rooms = range(1, 20).map((i) => `room-${i}`);
   for (let i = 1; i <= 100; i++) chat.connect(`198.51.100.${i}`).hello(`Reader${i}`, rooms);
@@ -178,7 +178,7 @@ Deno.test("Quotas charges newcomers for the joins and renames it announces to ot
   assertGreater(greet("M-2"), 400);
 });
 
-Deno.test("Quotas charges a member for its typing, and passes none on without bytes left [L3]", () => {
+Deno.test("Quotas charges a member for typing, and drops it when no bytes are left [L3]", () => {
   const rooms = range(1, 20).map((i) => `room-${i}`);
   /** Types in rooms of 50, then reads history until refused; returns how often that worked. */
   const readsAfterTypingIn = (typedIn: readonly string[]) => {
@@ -217,7 +217,7 @@ Deno.test("Quotas counts a message's bytes in UTF-8 [L3]", () => {
   assertEquals(countUntilRefused("語".repeat(4_000)), Math.ceil(2 ** 24 / 13_024));
 });
 
-Deno.test("Quotas charges members themselves on loopback [L3]", () => {
+Deno.test("Quotas charges each member on loopback, not only the address [L3]", () => {
   const chat = new TestChat();
   const codes = range(1, 30).map((i) => {
     const client = chat.connect("127.0.0.1");
@@ -226,7 +226,7 @@ Deno.test("Quotas charges members themselves on loopback [L3]", () => {
   assertEquals(codes, []);
 });
 
-Deno.test("Quotas lets members write while another on their network has read too much [L3] [L2]", () => {
+Deno.test("Quotas lets members write while a heavy reader shares their network [L3] [L2]", () => {
   const chat = new TestChat();
   chat.broker.fill("lobby", 300, "x".repeat(4_000));
   const ada = chat.enter("Ada");

@@ -29,7 +29,7 @@ Deno.test("RateLimiter refunds up to a burst", () => {
   assertEquals(range(1, 3).map(() => limiter.take("a", 0)), [0, 0, 1_000]);
 });
 
-Deno.test("RateLimiter remembers a bounded number of keys; later ones share a bucket", () => {
+Deno.test("RateLimiter keeps a bounded number of buckets; further keys share one", () => {
   const limiter = new RateLimiter(1, 1);
   for (let i = 0; i < 100_000; i++) limiter.take(`${i}`, 0);
   assertEquals([limiter.take("new", 0), limiter.take("newer", 0)], [0, 1_000]);

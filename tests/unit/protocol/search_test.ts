@@ -39,7 +39,7 @@ Deno.test("wordsOf() leaves Chinese and Japanese characters as normalization doe
   }
 });
 
-Deno.test("parseQuery() reads words, prefixes, phrases, from: and in: [F2]", () => {
+Deno.test("parseQuery() parses words, prefixes, phrases, from: and in: [F2]", () => {
   assertEquals(parseQuery('Foo ba* "x Y" from:Ada in:#Lobby'), {
     phrases: [
       { words: ["foo"], isPrefix: false },
