@@ -1,5 +1,5 @@
-// The broker port: the log of each room and the names members hold. Types only; the implementations
-// in app/broker run against one contract suite (tests/unit/broker/broker_contract.ts).
+// The broker port: the logs of rooms, and the names that members hold. The implementations in
+// app/broker share one contract suite (tests/unit/broker/broker_contract.ts).
 
 import type {
   DeletePush,
@@ -17,7 +17,7 @@ import type {
   TitlePush,
 } from "../protocol/wire.ts";
 
-/** A result, at once (SQLite) or later (Redis). An error means that storage is unavailable. */
+/** A result, available at once (SQLite) or later (Redis). An error means storage is unavailable. */
 export type Outcome<T> = T | Promise<T>;
 
 /** The fields of every draft: `from` is the author's username when the command arrived. */
@@ -71,13 +71,13 @@ export type AppendResult =
   | { readonly kind: "unavailable" }
   /** It is not in the log: it would create a room beyond `MAX_ROOMS`. */
   | { readonly kind: "rooms_full" }
-  /** Not stored: the database has reached `MAX_DATA_MB`, or Redis its maxmemory. */
+  /** It is not in the log: the database has reached `MAX_DATA_MB`, or Redis its maxmemory. */
   | { readonly kind: "storage_full" }
-  /** Not stored: a target is another member's, is not a message with text, or has 20 edits. */
+  /** It is not in the log: a target is another member's, is no message with text, or has 20 edits. */
   | { readonly kind: "forbidden" | "not_found" | "edits_exhausted" }
-  /** Not stored: a moderator has locked the room's title. */
+  /** It is not in the log: a moderator has locked the room's title. */
   | { readonly kind: "title_locked" }
-  /** Not stored: its author is muted or banned for this many ms. */
+  /** It is not in the log: its author is muted or banned for this many ms. */
   | { readonly kind: "muted" | "banned"; readonly retryAfter: number };
 
 /** A claim is refused: the member, or its network, is banned for this many ms. */
@@ -119,7 +119,7 @@ export interface Page {
    * `entries` is empty.
    */
   readonly valid: boolean;
-  /** Only for `after`: how many messages follow the position. Pruned entries all count. */
+  /** Only for `after`: how many messages follow the position. All pruned entries count. */
   readonly behind?: number;
   /** The room's present title. */
   readonly title?: string | undefined;
@@ -148,14 +148,14 @@ export interface BrokerListener {
   /** Everything before `first` is gone from the room. */
   pruned(room: string, first: number): void;
   /**
-   * Everything reported so far is void: the log has forked, or the other nodes declared this one
+   * Invalidates everything reported so far: the log has forked, or the other nodes declared this one
    * dead. The hub forgets all rooms and members and closes all sessions with 1012. Called before
    * anything else is reported.
    */
   reset?(): void;
-  /** A member entered a room through another node and was in it through no other before. */
+  /** A member entered a room through another node, and was in it through no other node before. */
   memberJoined?(room: string, member: MemberInfo): void;
-  /** No other node has the member in the room any more; this node still may. */
+  /** A member is no longer in a room through any other node. It may still be through this one. */
   memberLeft?(room: string, member: MemberInfo, reason: LeftReason): void;
   /** A member was renamed, on any node, this one included; called before `rename` returns. */
   memberRenamed?(member: string, username: string): void;
@@ -170,13 +170,13 @@ export interface BrokerListener {
 }
 
 /**
- * What a node announces to the other nodes of the same chat. Nothing here waits or fails: the
- * others learn of it now, or once they can be reached again.
+ * Announces presence to the other nodes of the same chat. No method waits or fails: the others are
+ * notified at once, or as soon as they are reachable.
  */
 export interface Cluster {
   /** A member is in a room through this node. */
   join(room: string, member: string, username: string): void;
-  /** The member is no longer in the room through this node; its grace is over. */
+  /** The member is no longer in the room through this node, and its grace is over. */
   leave(room: string, member: string, reason: LeftReason): void;
   /** A member is typing. */
   typing(room: string, member: string): void;
@@ -230,15 +230,16 @@ export interface Broker {
 
   /**
    * Stores a tick's drafts, in order, in one transaction, and returns one result per draft. A draft
-   * whose (room, member, nonce) was stored in the last 7 days gets its first result again, whatever
-   * has become of its targets. Other drafts are refused if their author is banned or muted; the
-   * targets are checked as the drafts before it left them. Never throws: a draft that cannot be stored is `unavailable`.
+   * whose (room, member, nonce) was stored in the last 7 days gets its first result again, even if
+   * its targets are gone. Other drafts are refused if their author is banned or muted. Targets are
+   * checked as earlier drafts have left them. Never throws: a draft that cannot be stored is
+   * `unavailable`.
    */
   append(drafts: readonly Draft[]): Outcome<readonly AppendResult[]>;
 
   /**
-   * Reads one page of a room, with messages as the entries up to its head have left them. A room
-   * without entries reads as empty, with head 0.
+   * Reads one page of a room, with its messages as the entries up to the head have left them. The
+   * page of a room without entries is empty, with head 0.
    */
   read(room: string, query: ReadQuery): Outcome<Page>;
 
@@ -258,9 +259,9 @@ export interface Broker {
   subscribe(listener: BrokerListener): void;
 
   /**
-   * Gives a present member its name: the one it still holds, or else `username`. Returns the name,
-   * or `undefined` if another member holds `username` or none is given. `tab` is announced to the
-   * other nodes. `network` is kept for 24 h, and is absent if it must not be banned.
+   * Gives a present member its name: the one that it holds, or `username`. Returns the name, or
+   * `undefined` if another member holds `username` or none is given. `tab` is announced to the other
+   * nodes. `network` is kept for 24 h, and absent if it must not be banned.
    */
   claim(
     member: string,
@@ -273,15 +274,15 @@ export interface Broker {
   holdsName(member: string): Outcome<boolean>;
 
   /**
-   * Gives a present member another name; it keeps holding the old one too. Returns false if another
-   * member holds the new one. If a tab of the member has moved to another node meanwhile,
-   * `isWanted` decides whether the member still wants the name here; if not, returns false too.
+   * Gives a present member another name, in addition to the old one. Returns false if another member
+   * holds it, or if a tab of the member has moved to another node meanwhile and `isWanted` returns
+   * false.
    */
   rename(member: string, username: string, isWanted?: () => boolean): Outcome<boolean>;
 
   /**
-   * Starts the hold of the names of a member that is gone, which is shorter if it wrote nothing; or
-   * frees them at once.
+   * Starts the hold of the names of a member that is gone, which is shorter if it wrote nothing. If
+   * `isFreed`, frees the names at once.
    */
   release(member: string, isFreed?: boolean): Outcome<void>;
 
@@ -289,8 +290,8 @@ export interface Broker {
   renewHolds(members: readonly string[]): Outcome<void>;
 
   /**
-   * Removes the oldest entries beyond retention, and nonces older than 7 days, in steps too short
-   * to delay a tick. Returns whether more remains to be removed.
+   * Takes one step of removing entries beyond retention and nonces older than 7 days, too short to
+   * delay a tick. Returns whether there is more to remove.
    */
   prune(): Outcome<boolean>;
 

@@ -1,4 +1,4 @@
-// Types of the hub's ports and settings.
+// The hub's ports and settings.
 
 import type { AppendResult, Broker } from "./broker.ts";
 
@@ -8,7 +8,7 @@ export interface Clock {
   now(): number;
 }
 
-/** Runs the hub's own work. */
+/** Schedules the hub's work. */
 export interface Scheduler {
   /** Runs `task` at the end of this event-loop turn (`setImmediate`). */
   soon(task: () => void): void;

@@ -1,17 +1,13 @@
-// The `error` pushes of the hub: why a command is refused, as a code and as a sentence.
+// The `error` pushes of the hub, with a code and a sentence that say why a command is refused.
 
 import { hubLimits, limits } from "../protocol/wire.ts";
 import type { ErrorPush } from "../protocol/wire.ts";
 
-/** When a client retries after storage was unavailable. */
+/** Delay before a client retries because storage is unavailable. */
 const storageRetryMs = 1_000;
 
-/** The command that is refused. */
-export interface About {
-  readonly re: string;
-  readonly nonce?: string;
-  readonly room?: string;
-}
+/** The refused command. */
+export type About = Pick<ErrorPush, "re" | "nonce" | "room">;
 
 /** The reasons that need no details. */
 const sentences = {

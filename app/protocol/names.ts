@@ -1,11 +1,11 @@
-// The name rules that only the server applies: one script a name, and the form in which names are
-// compared. The page leaves them out of its first script. SPEC.md, N3 and N4.
+// The username rules that only the server checks, since they would enlarge the page: one script per
+// name, and the form in which names are compared. SPEC.md, N3 and N4.
 
 import confusables from "./confusables.txt" with { type: "text" };
 import type { Validated } from "./text.ts";
 import { parseUsername } from "./usernames.ts";
 
-/** The scripts in living use (UAX 31, tables 5 and 7). */
+/** The scripts in modern use (UAX 31, tables 5 and 7). */
 export const nameScripts: readonly string[] = `
   Adlam Arabic Armenian Balinese Bamum Batak Bengali Bopomofo Canadian_Aboriginal Chakma Cham
   Cherokee Cyrillic Devanagari Ethiopic Georgian Greek Gujarati Gurmukhi Han Hangul
@@ -15,10 +15,10 @@ export const nameScripts: readonly string[] = `
   Tai_Le Tai_Tham Tai_Viet Tamil Telugu Thaana Thai Tibetan Tifinagh Vai Wancho Yi
 `.trim().split(/\s+/);
 
-/** Mixtures in use: Latin with Japanese, Chinese or Korean (UTS 39, highly restrictive). */
+/** Allowed mixtures: Latin with Japanese, Chinese or Korean (UTS 39, highly restrictive). */
 const mixtures = ["Latin Han Hiragana Katakana", "Latin Han Bopomofo", "Latin Han Hangul"];
 
-/** Persian digits are in every script by their property, but belong to Arabic. */
+/** Unicode assigns Persian digits to every script, but they belong to Arabic. */
 const persianDigits = "\u06f0-\u06f9";
 
 const uniform = [...mixtures, ...nameScripts].map((scripts) => {
@@ -62,13 +62,13 @@ function decodeHex(codePoints: string): readonly string[] {
 }
 
 /**
- * Returns the form in which names are compared (N4): the skeleton of UTS 39 over the folded name.
- * Case counts as likeness, so I, i, l and 1 are one character; so are rn and m.
+ * Returns the form in which names are compared (N4): the skeleton of UTS 39 of the folded name. It
+ * ignores case, so I, i, l and 1 are the same character. So are rn and m.
  */
 export function usernameKey(username: string): string {
   const folded = foldName(username).replace(joiners, "");
   return Array.from(folded, (character) => skeletons.get(character) ?? character).join("")
-    // Repeated marks cover each other, and a dot above shows on neither letter.
+    // Repeated marks cover each other, and i and j have a dot already.
     .normalize("NFD").replace(/(\p{M})\1+/gu, "$1").replace(/(?<=[ij]\p{M}*)\u0307/gu, "")
     .replace(/\.$/, "");
 }

@@ -1,18 +1,18 @@
-// Search: splits texts into words, parses queries, and finds a query's words in a text.
+// Search: splits texts into words, parses queries, and matches texts against them.
 
 import { isRoomName } from "./text.ts";
 import type { MatchRange, Phrase, SearchQuery } from "./wire.ts";
 
-/** Changes with `wordsOf`: an index of another version is built again. */
+/** Changes with `wordsOf`: an index of another version is rebuilt. */
 export const searchVersion = 1;
 
 /** Max length of a query, in UTF-16 code units. */
 export const queryMaxLength = 200;
 /** Max words and phrases of a query. */
 const phrasesMax = 10;
-/** Max prefixes among them, since all words that begin with one must be read. */
+/** Max prefixes among them, since all words with a prefix must be read. */
 const prefixesMax = 3;
-/** What `parseQuery` demands. */
+/** Describes valid queries, for error messages. */
 export const queryRule = `up to ${queryMaxLength} characters, with 1 to ${phrasesMax} words, ` +
   `up to ${prefixesMax} of them with * or a single Chinese or Japanese character, ` +
   "or a name after from:, and a room's name after in:";
@@ -36,7 +36,7 @@ const runs = new RegExp(String.raw`(?:${unspaced})+|(?:(?!${unspaced})[\p{L}\p{N
 
 /**
  * Returns the words of a text, in order, without case and accents. A run of Chinese or Japanese
- * characters becomes its pairs of neighbors, which overlap, and its last character.
+ * characters is split into overlapping pairs of neighbors, and its last character.
  */
 export function wordsOf(text: string): readonly Word[] {
   const words: Word[] = [];
@@ -106,7 +106,7 @@ function phraseOf(text: string, hasStar: boolean): Phrase | undefined {
   const last = words.at(-1);
   if (last === undefined) return undefined;
   if (isUnspaced.test(last.word)) {
-    // In a message, more characters may follow the last one.
+    // In a message, the last character may begin another pair.
     const isPaired = words.at(-2)?.end === last.end;
     if (isPaired) words.pop();
     return { words: words.map(({ word }) => word), isPrefix: !isPaired };
@@ -116,8 +116,8 @@ function phraseOf(text: string, hasStar: boolean): Phrase | undefined {
 }
 
 /**
- * Returns where a message has the words of a query, in order and without overlaps; `undefined` if
- * the message doesn't match. Does not check the room.
+ * Returns the matches of a query in a message, in order and without overlaps, or `undefined` if the
+ * message doesn't match. Ignores the query's room.
  */
 export function matchesOf(
   { phrases, from }: SearchQuery,
@@ -149,7 +149,7 @@ function find({ words, isPrefix }: Phrase, text: readonly Word[]): MatchRange[] 
     });
     const [first, last] = [text[i], text[i + words.length - 1]];
     if (!isMatch || first === undefined || last === undefined) continue;
-    // Of a single character, only that one, not the pair that it begins.
+    // A single character matches only itself, not the pair that it begins.
     const isCharacter = isPrefix && words.length === 1 && isUnspaced.test(words[0] ?? "");
     const length = isCharacter ? words[0]?.length ?? 0 : Infinity;
     found.push([first.start, Math.min(first.start + length, last.end)]);

@@ -1,4 +1,4 @@
-// Usernames, as far as a page can check them. SPEC.md, N1 to N3.
+// The username rules that server and page check. SPEC.md, N1 to N3.
 
 import { codePointLength, refuse } from "./text.ts";
 import type { Validated } from "./text.ts";
@@ -10,7 +10,7 @@ const nameEnd = /[\p{L}\p{Nd}]\p{M}*\.?$/u;
 /** Matches more marks in a row than any script uses. */
 export const fourMarks = /\p{M}{4}/u;
 const invisible = /\p{Default_Ignorable_Code_Point}/u;
-/** Matches joiners that change how letters connect, from Arabic to the Indic scripts. */
+/** Matches joiners that change how letters connect, in Arabic and Indic scripts. */
 export const joiner = /(?<=[\u0600-\u0dff])[\u200c\u200d](?=[\u0600-\u0dff])/g;
 const remark = / \(([^()]+)\)$/;
 const nameTooLong = `Names can have up to ${limits.usernameMaxLength} characters`;

@@ -67,7 +67,7 @@ export const closeCode = {
   timeout: 4103,
 } as const;
 
-/** Returns true if a client reconnects by itself after a close with `code`. */
+/** Returns true if a client reconnects after a close with `code`. */
 export function mayReconnect(code: number): boolean {
   return code !== closeCode.left && !(code >= 4000 && code <= 4099);
 }
@@ -138,12 +138,12 @@ export type ModeratorCommand =
   /** Ends a sanction. */
   | { readonly type: "lift"; readonly id: number }
   | { readonly type: "sanctions" }
-  /** Asks how many others a ban of the member's network would reach. */
+  /** Requests the number of others that a ban of the member's network would reach. */
   | { readonly type: "neighbors"; readonly member: string }
-  /** Deletes what a member wrote in the last `seconds`. */
+  /** Deletes a member's messages of the last `seconds`. */
   | { readonly type: "sweep"; readonly member: string; readonly seconds: number };
 
-/** Words that follow each other. The last one may be the beginning of a longer word. */
+/** Consecutive words. If `isPrefix`, the last one may be the beginning of a longer word. */
 export interface Phrase {
   readonly words: readonly string[];
   readonly isPrefix: boolean;
@@ -214,7 +214,7 @@ export interface ServerLimits {
   /** Whether rooms get `typing` pushes. */
   readonly typing: boolean;
 }
-/** The interval of heartbeats, and the silence after which either side gives up. */
+/** The interval of heartbeats, and the silence after which either side closes the connection. */
 export interface Heartbeat {
   readonly intervalMs: number;
   readonly timeoutMs: number;
@@ -257,7 +257,7 @@ interface EntryFields {
 }
 export interface MessagePush extends EntryFields {
   readonly type: "message";
-  /** The present text; absent if the message is deleted. */
+  /** The current text; absent if the message is deleted. */
   readonly text?: string;
   /** Offset of the message it answers. */
   readonly reply?: number;
@@ -272,7 +272,7 @@ export interface EditPush extends EntryFields {
   readonly type: "edit";
   /** Offset of the message whose text is replaced. */
   readonly target: number;
-  /** The new text; absent if a later entry has edited or deleted the message since. */
+  /** The new text; absent if a later entry has amended the message, or it has been pruned. */
   readonly text?: string;
 }
 export interface DeletePush extends EntryFields {
@@ -379,7 +379,7 @@ export interface SanctionsPush {
 export interface NeighborsPush {
   readonly type: "neighbors";
   readonly member: string;
-  /** Other members of its network in the last 24 h; absent if the network cannot be banned. */
+  /** How many others shared its network in the last 24 h; absent if that cannot be banned. */
   readonly others?: number;
 }
 export interface ErrorPush {
