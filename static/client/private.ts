@@ -8,14 +8,14 @@ import type { KeyValue } from "./state/storage.ts";
 import { copyButton } from "./views/copying.ts";
 import { button, element } from "./views/dom.ts";
 import { panels, panelWords } from "./words/language.ts";
-// The page has these already. Named here, they stay in one file with the rest that it loads first.
+// Imported only so that the bundler keeps these in the chunk that the page loads first.
 import "./views/keyed_list.ts";
 import "./views/line_rows.ts";
 import "./views/message_view.ts";
 
 const labelMaxLength = 60;
 
-/** Loads the private rooms of this browser once, and adds the one of a link. */
+/** Loads the private rooms of this browser once. Adds the room of a link's key. */
 export async function loadRooms(
   chat: ChatClient,
   storage: KeyValue,

@@ -1,5 +1,5 @@
-// The private rooms of this browser: keeps their keys and local names, seals what is sent to them, and
-// opens what arrives. docs/private-rooms.md has the rules. Pure.
+// The private rooms of this browser: stores their keys and local names, seals outgoing texts, and opens
+// incoming ones. docs/private-rooms.md has the rules. Pure.
 
 import { privateBytesLeft } from "../../../app/protocol/sealed.ts";
 import { isPrivateRoom } from "../../../app/protocol/text.ts";
@@ -17,30 +17,30 @@ import type { KeyValue } from "./storage.ts";
 import { loadStoredRooms, storeRoom } from "./stored_rooms.ts";
 import type { StoredRoom } from "./stored_rooms.ts";
 
-/** What the page remembers of a message, to judge later entries by (S8). */
+/** The facts about a message that later entries are checked against (S8). */
 interface Known {
   readonly member: string;
   readonly nonce: string;
-  /** The lowest offset; `Infinity` until an own message is in the log. */
+  /** The lowest offset seen; `Infinity` until an own message is in the log. */
   readonly offset: number;
-  /** The highest revision. */
+  /** The highest revision seen. */
   readonly revision: number;
   /** Nonce of the message that it answers, or empty. */
   readonly answered: string;
 }
 
-/** A change of a loaded message that no entry makes by itself. */
+/** A change of a loaded message that the delivered entries don't make by themselves. */
 interface Change {
   readonly room: string;
   readonly offset: number;
   readonly fields: Partial<Message>;
-  /** The entry that must have amended the message last; any if absent. */
+  /** Offset of the entry that must have amended the message last; any if absent. */
   readonly amended?: number;
-  /** The message that it must be; any if absent. */
+  /** The message expected at the offset; any if absent. */
   readonly of?: Known;
 }
 
-/** What the log has of a message, and what opening it adds. */
+/** The fields of a message in the log that opening it needs, and those that it adds. */
 type Sealed = Pick<Message, "member" | "nonce" | "offset" | "editedAt" | "reply" | "text">;
 type Opened = Pick<Message, "sealed" | "answered" | "isUnverified"> & { readonly text?: string };
 
@@ -53,16 +53,16 @@ export class PrivateRooms implements PrivateTexts {
   readonly #storage: KeyValue;
   /** The id of this member, computed from its token: the server could name another (S6). */
   readonly #member: string;
-  /** What a room is called at first. */
+  /** The label of a new room. */
   readonly #defaultLabel: string;
   readonly #keys = new Map<string, RoomKey>();
-  /** What is known of the messages of each room, by author and nonce, and by offset. */
+  /** The known messages of each room, by author and nonce, and by offset. */
   readonly #known = new Map<string, Map<string | number, Known>>();
   readonly #kept = new Map<string, Snapshot>();
   /** Opens frames one after another. */
   #queue = Promise.resolve();
   #queueLength = 0;
-  /** Counts connections, so that nothing of one is passed on to the next. */
+  /** Counts connections, so that nothing from a lost one is delivered or sent later. */
   #connection = 0;
 
   private constructor(chat: ChatClient, storage: KeyValue, member: string, defaultLabel: string) {
@@ -111,7 +111,7 @@ export class PrivateRooms implements PrivateTexts {
     return name;
   }
 
-  /** Changes what this browser calls a room. */
+  /** Changes the local name of a room. */
   rename(name: string, label: string): void {
     const room = this.stored.get(name);
     if (room !== undefined) this.#store(name, { ...room, label });
@@ -120,7 +120,7 @@ export class PrivateRooms implements PrivateTexts {
   /** Starts a room from its kept messages, if nothing is loaded yet. */
   prepare(room: Room): void {
     const { name } = room;
-    // A room without a key has a label, too.
+    // A room without a key needs a label, too.
     if (isPrivateRoom(name) && !this.hasKey(name)) roomLabels.set(name, this.#defaultLabel);
     const snapshot = this.#kept.get(name);
     if (snapshot !== undefined) room.restore(snapshot);
@@ -146,7 +146,7 @@ export class PrivateRooms implements PrivateTexts {
       .finally(() => this.#queueLength--);
   }
 
-  /** Passes nothing on to a private room without a key. */
+  /** Drops commands to a private room without a key. */
   send(command: SentCommand, pass: (command: SentCommand) => void): void {
     const { type, room = "", rooms, text, nonce = "" } = command;
     const isUsable = (room: string) => !isPrivateRoom(room) || this.#keys.has(room);
@@ -223,7 +223,7 @@ export class PrivateRooms implements PrivateTexts {
     }
   }
 
-  /** Opens the text of a message, which can be that of its last edit. */
+  /** Opens the text of a message, which may be that of its last edit. */
   async #openMessage(room: string, message: Sealed, changes: Change[]): Promise<Opened> {
     const { member, nonce, offset, text: sealed, editedAt, reply } = message;
     const known = this.#known.get(room)?.get(`${member} ${nonce}`);
@@ -243,7 +243,7 @@ export class PrivateRooms implements PrivateTexts {
     return isValid ? { text: content.text, sealed, answered } : { sealed, isUnverified: true };
   }
 
-  /** Decides what an edit makes of its message, which gets no text from the edit itself. */
+  /** Checks an edit, and adds the change of its message. The returned edit has no text of its own. */
   async #openEdit(room: string, edit: EditPush, changes: Change[]): Promise<EditPush> {
     const { offset: amended, target: offset, text: sealed, ...rest } = edit;
     const known = this.#known.get(room)?.get(offset);
@@ -293,7 +293,7 @@ export class PrivateRooms implements PrivateTexts {
         if (message.offset !== offset || (amended ?? message.amended) !== message.amended) {
           return message;
         }
-        // The server could have shown another message at this offset before.
+        // The server may have shown another message at this offset before.
         const isOther = of && (message.member !== of.member || message.nonce !== of.nonce);
         return { ...message, ...isOther ? unverified : fields };
       });

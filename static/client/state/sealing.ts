@@ -5,14 +5,14 @@ import { isSealed, sealedLayout } from "../../../app/protocol/sealed.ts";
 import { cleanText } from "../../../app/protocol/text.ts";
 import { isToken } from "./profile.ts";
 
-/** What a key of 32 bytes gives: the room's name, and the key of its texts. */
+/** The name of a private room and the key of its texts, both derived from 32 bytes. */
 export interface RoomKey {
   readonly room: string;
   readonly texts: CryptoKey;
 }
 
-/** Where a sealed text belongs. It opens nowhere else. */
-export interface SealedPlace {
+/** The message that a sealed text belongs to. It opens nowhere else. */
+export interface SealContext {
   readonly room: string;
   /** The author. */
   readonly member: string;
@@ -20,7 +20,7 @@ export interface SealedPlace {
   readonly nonce: string;
 }
 
-/** What a sealed text holds. */
+/** The content of a sealed text. */
 export interface SealedContent {
   /** How often the message has been edited, this edit included: 0 for a new message. */
   readonly revision: number;
@@ -36,7 +36,7 @@ const nameLength = 30;
 const utf8 = new TextEncoder();
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Returns what a key in base64url gives, or `undefined` if it isn't 32 bytes. */
+/** Derives a room from a key in base64url. Returns `undefined` if that isn't 32 bytes. */
 export async function deriveRoom(secret: string): Promise<RoomKey | undefined> {
   // As a token, it is 32 bytes in base64url.
   if (!isToken(secret)) return undefined;
@@ -64,7 +64,7 @@ export async function deriveRoom(secret: string): Promise<RoomKey | undefined> {
 /** Seals a text of at most `privateTextMaxBytes`. Only a test passes an `iv`. */
 export async function seal(
   { texts }: RoomKey,
-  place: SealedPlace,
+  context: SealContext,
   { revision, answered, text }: SealedContent,
   iv: Bytes = crypto.getRandomValues(new Uint8Array(ivLength)),
 ): Promise<string> {
@@ -73,14 +73,14 @@ export async function seal(
   const padded = new Uint8Array(buckets.find((bucket) => bucket >= length) ?? 0);
   new DataView(padded.buffer).setUint16(0, content.length);
   padded.set(content, lengthBytes);
-  const encrypted = await crypto.subtle.encrypt(parameters(place, revision, iv), texts, padded);
+  const encrypted = await crypto.subtle.encrypt(parameters(context, revision, iv), texts, padded);
   return encode([version, revision, ...iv, ...new Uint8Array(encrypted)]);
 }
 
-/** Opens a sealed text. Returns `undefined` if it doesn't belong there, or isn't clean (M2). */
+/** Opens a sealed text. Returns `undefined` if it belongs elsewhere, or isn't clean (M2). */
 export async function open(
   { texts }: RoomKey,
-  place: SealedPlace,
+  context: SealContext,
   sealed: string,
 ): Promise<SealedContent | undefined> {
   if (!isSealed(sealed)) return undefined;
@@ -89,7 +89,7 @@ export async function open(
   const start = headerLength + ivLength;
   try {
     const padded = await crypto.subtle.decrypt(
-      parameters(place, revision, bytes.subarray(headerLength, start)),
+      parameters(context, revision, bytes.subarray(headerLength, start)),
       texts,
       bytes.subarray(start),
     );
@@ -110,7 +110,7 @@ export async function memberOf(token: string): Promise<string> {
   return encode([...new Uint8Array(digest)]).slice(0, 16);
 }
 
-function parameters({ room, member, nonce }: SealedPlace, revision: number, iv: Bytes) {
+function parameters({ room, member, nonce }: SealContext, revision: number, iv: Bytes) {
   const lines = [`parley private ${version}`, room, member, nonce, revision];
   return { name: "AES-GCM", iv, additionalData: utf8.encode(lines.join("\n")) };
 }

@@ -1,5 +1,5 @@
-// Where private rooms show in the page: a button that makes one, another for the link of the current
-// one, and no composer without a key. Loads the rest on demand.
+// Private rooms in the page: a button that creates one, another for the link of the current one, and no
+// composer without a key. Loads the rest on demand.
 
 import { isPrivateRoom } from "../../../app/protocol/text.ts";
 import { randomId, storageOf } from "../browser.ts";

@@ -6,7 +6,7 @@ import { createDecipheriv, createHash, hkdfSync } from "node:crypto";
 import { isSealed, privateTextMaxBytes } from "../../../app/protocol/sealed.ts";
 import { limits } from "../../../app/protocol/wire.ts";
 import { deriveRoom, memberOf, open, seal } from "../../../static/client/state/sealing.ts";
-import type { SealedPlace } from "../../../static/client/state/sealing.ts";
+import type { SealContext } from "../../../static/client/state/sealing.ts";
 import vectors from "./private_room_vectors.json" with { type: "json" };
 
 const found = await deriveRoom(vectors.secret);
@@ -14,7 +14,7 @@ assert(found !== undefined);
 const key = found;
 
 /** Opens a sealed text as docs/private-rooms.md says, with node:crypto alone. */
-function openWithNode({ room, member, nonce }: SealedPlace, sealed: string) {
+function openWithNode({ room, member, nonce }: SealContext, sealed: string) {
   const bytes = Buffer.from(sealed, "base64url");
   const revision = bytes.readUInt8(1);
   const derived = hkdfSync(
