@@ -3,7 +3,7 @@
 import { isPrivateRoom } from "../../../app/protocol/text.ts";
 import type { Message } from "./message.ts";
 import type { Room } from "./room.ts";
-import { keysWithPrefix, removeKey, snapshotPrefix, writeJson } from "./storage.ts";
+import { keysWithPrefix, readJson, removeKey, snapshotPrefix, writeJson } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";
 
 const messagesMax = 50;
@@ -15,10 +15,18 @@ export function saveSnapshots(storage: KeyValue, rooms: Iterable<Room>): void {
   const obsolete = new Set(keysWithPrefix(storage, snapshotPrefix));
   for (const room of rooms) {
     const key = snapshotPrefix + room.name;
-    const snapshot = snapshotOf(room);
+    // A tab without a connection would bring back what another tab knows to be deleted.
+    const isStale = room.phase !== "live" && headOf(readJson(storage, key)) > room.head;
+    if (isStale) obsolete.delete(key);
+    const snapshot = isStale ? undefined : snapshotOf(room);
     if (snapshot !== undefined && writeJson(storage, key, snapshot)) obsolete.delete(key);
   }
   for (const key of obsolete) removeKey(storage, key);
+}
+
+/** Returns the offset where a snapshot ends; NaN if there is none. */
+function headOf(snapshot: unknown): number {
+  return Number(Object(Object(snapshot).position).offset);
 }
 
 /** Returns the newest messages within both limits, or `undefined` if there are none. */

@@ -90,3 +90,19 @@ Deno.test("saveSnapshots() and restoreSnapshot() survive a full storage", () => 
   saveSnapshots(storage, [lobby(3)]);
   assertEquals(restored(storage).position, undefined);
 });
+
+Deno.test("saveSnapshots() keeps what a connected tab stored later than this one heard [E7]", () => {
+  const storage = memoryStorage();
+  const [connected, lost] = [lobby(3), lobby(3)];
+  lost.disconnect();
+  const deletion = { type: "delete", room: "lobby", offset: 4, targets: [2] } as const;
+  connected.append({ ...deletion, member: "ben", from: "Ben", at: 2_000, nonce: "d" });
+  saveSnapshots(storage, [connected]);
+  saveSnapshots(storage, [lost]);
+  assertEquals(restored(storage).messages.map(({ text }) => text), ["m1", undefined, "m3"]);
+  // What it alone has heard is stored.
+  const later = lobby(5);
+  later.disconnect();
+  saveSnapshots(storage, [later]);
+  assertEquals(restored(storage).head, 5);
+});
