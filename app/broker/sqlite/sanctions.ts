@@ -26,6 +26,7 @@ const banSweepMs = 3_600_000;
 
 const recent = "(seen > ?2 OR member IN (SELECT member FROM names WHERE live = 1))";
 
+// `+live` keeps SQLite from looking through all live names for those of one member.
 const sql = {
   seen: `INSERT INTO members (member, network, seen) VALUES (?1, ?2, ?3)
          ON CONFLICT DO UPDATE SET network = ?2, seen = ?3`,
@@ -37,18 +38,22 @@ const sql = {
   forgetNetworks: `UPDATE members SET network = NULL WHERE member IN (
                      SELECT member FROM members WHERE network IS NOT NULL AND seen <= ?
                      AND NOT EXISTS (SELECT 1 FROM names WHERE names.member = members.member
-                                     AND live = 1) ORDER BY seen LIMIT ?)`,
+                                     AND +live = 1) ORDER BY seen LIMIT ?)`,
   forgetMembers: `DELETE FROM members WHERE member IN (
                     SELECT member FROM members WHERE seen <= ? AND network IS NULL LIMIT ?)`,
   networkOf: `SELECT network FROM members WHERE member = ?1 AND ${recent}`,
   membersOf: `SELECT member FROM members WHERE network = ?1 AND ${recent}`,
+  countOthers: `SELECT count(*) AS count FROM members WHERE network = ?1 AND ${recent}
+                AND member <> ?3`,
   usernameOf: "SELECT username FROM names WHERE member = ? AND current = 1",
   reserve: "UPDATE names SET held_until = max(held_until, ?) WHERE member = ?",
   unreserve: "UPDATE names SET held_until = min(held_until, ?) WHERE member = ?",
   appoint: "INSERT OR REPLACE INTO moderators (member, mac) VALUES (?, ?)",
   dismiss: "DELETE FROM moderators WHERE member = ?",
+  moderators: "SELECT member FROM moderators",
+  moderatorsOf: "SELECT member FROM moderators JOIN members USING (member) WHERE network = ?",
   macOf: "SELECT mac FROM moderators WHERE member = ?",
-  isPresent: "SELECT 1 FROM names WHERE member = ? AND live = 1",
+  isPresent: "SELECT 1 FROM names WHERE member = ? AND +live = 1",
   all: "SELECT * FROM sanctions WHERE until > ? ORDER BY id DESC",
   expire: "DELETE FROM sanctions WHERE until <= ?",
   of: "SELECT * FROM sanctions WHERE kind = ? AND member = ?",
@@ -190,9 +195,9 @@ export class Sanctions {
         return this.#done(file);
       case "neighbors": {
         const network = this.#networkOf(file, command.member, by);
-        const members = network === undefined ? undefined : this.#membersOf(file, network);
-        const others = members?.filter((member) => member !== command.member).length;
-        return this.#done(file, undefined, others);
+        if (network === undefined) return this.#done(file);
+        const others = file.get(sql.countOthers, network, now - networkMs, command.member)?.count;
+        return this.#done(file, undefined, Number(others));
       }
       case "sweep":
         addSweep(file, [command.member], now - command.seconds * 1000, by);
@@ -218,8 +223,9 @@ export class Sanctions {
     if (command.network) {
       network = this.#networkOf(file, member, by);
       if (network === undefined) return refused("network_protected");
-      for (const other of this.#membersOf(file, network)) {
-        if (!this.isModerator(file, other)) members.add(other);
+      for (const other of this.#membersOf(file, network)) members.add(other);
+      for (const other of file.all(sql.moderators).map(({ member }) => String(member))) {
+        if (other !== member && this.isModerator(file, other)) members.delete(other);
       }
     }
     const now = this.#options.now();
@@ -278,7 +284,8 @@ export class Sanctions {
     const since = this.#options.now() - networkMs;
     const network = file.get(sql.networkOf, member, since)?.network;
     if (typeof network !== "string" || network === by.network) return undefined;
-    const isProtected = this.#membersOf(file, network).some((other) =>
+    const moderators = file.all(sql.moderatorsOf, network).map(({ member }) => String(member));
+    const isProtected = moderators.some((other) =>
       other !== member && file.get(sql.isPresent, other) !== undefined &&
       this.isModerator(file, other)
     );

@@ -81,6 +81,14 @@ browserTest("answers a message, and shows the beginning of the original", async 
   await ada.press("#text", "ArrowUp");
   await send(ada, "Who has the *other* key?");
   await ben.locator(".quote", { hasText: "Ada: Who has the *other* key?" }).waitFor();
+  await send(ada, "It is under the mat");
+  await waitForMessage(ben, "under the mat");
+  await ben.locator("#rows article", { hasText: "under the mat" }).hover();
+  await ben.locator(".bar").getByText("Reply").click();
+  await openMenu(ada, "under the mat");
+  await ada.locator(".menu").getByText("Delete", { exact: true }).click();
+  await ada.locator(".menu").getByText("Delete", { exact: true }).click();
+  await ben.locator(".writing", { hasText: "Replying to Ada: Message deleted" }).waitFor();
 }, noRateLimit);
 
 browserTest(

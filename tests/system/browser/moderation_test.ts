@@ -1,7 +1,14 @@
 // Moderating in the page: the code, a ban with its sweep, the list, and hiding a person's messages.
 
 import { assertEquals } from "@std/assert";
-import { browserTest, noRateLimit, send, waitForMessage } from "./browser_harness.ts";
+import {
+  browserTest,
+  joinRoom,
+  noRateLimit,
+  send,
+  waitForMessage,
+  waitUntil,
+} from "./browser_harness.ts";
 import type { Page } from "./browser_harness.ts";
 
 const code = "keep-the-peace";
@@ -62,6 +69,27 @@ browserTest("bans a member with what it wrote, says so to it, and lifts the ban"
   await troll.locator("#rows", { hasText: "sorry" }).waitFor({ state: "detached" });
 }, moderated);
 
+browserTest("locks a room's title, and removes it", async (chat) => {
+  const mona = await chat.signIn("Mona");
+  const ben = await chat.signIn("Ben");
+  await send(ben, "Hello");
+  await waitForMessage(mona, "Hello");
+  await send(mona, "/moderate");
+  await become(mona, code);
+  const dialog = mona.locator("#dialog[open]");
+  await mona.fill("#title-field", "House rules");
+  await dialog.getByText("Set and lock").click();
+  const header = ben.locator("#room-title", { hasText: "House rules" });
+  await header.waitFor();
+  await send(ben, "/title Mine");
+  await ben.getByText("A moderator has locked this title.").waitFor();
+  await mona.fill("#title-field", "");
+  await dialog.getByText("Set", { exact: true }).click();
+  await header.waitFor({ state: "hidden" });
+  await send(ben, "/title Ours");
+  await mona.locator("#room-title", { hasText: "Ours" }).waitFor();
+}, moderated);
+
 browserTest("hides a person's messages in one browser, and shows them again", async (chat) => {
   const ada = await chat.signIn("Ada");
   const ben = await chat.signIn("Ben");
@@ -75,8 +103,15 @@ browserTest("hides a person's messages in one browser, and shows them again", as
   await ada.reload();
   await waitForMessage(ada, "No, thanks");
   await spam.waitFor({ state: "hidden" });
-  await send(ben, "Buy more");
+  await joinRoom(ada, "garden");
+  await send(ben, "Buy more, @Ada");
   await waitForMessage(ben, "Buy more");
+  const cy = await chat.signIn("Cy");
+  await send(cy, "Good morning");
+  await waitUntil("one message is unread", async () => (await ada.title()).startsWith("(1) "));
+  await joinRoom(ada, "lobby");
+  await waitForMessage(ada, "Good morning");
+  await waitUntil("all is read", async () => (await ada.title()).startsWith("#lobby"));
   await send(ada, "Really");
   const shown = ada.locator("#rows article:not([inert])");
   await shown.filter({ hasText: "Really" }).waitFor();

@@ -1,6 +1,7 @@
 // SqliteBroker: moderation, and what a database adds to it.
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { DatabaseFile } from "../../../app/broker/sqlite/database.ts";
 import { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
 import type { SqliteBrokerOptions } from "../../../app/broker/sqlite/sqlite_broker.ts";
 import type { Draft, Moderator } from "../../../app/chat/broker.ts";
@@ -133,3 +134,26 @@ Deno.test("SqliteBroker.append() lets only moderators remove, lock and unlock a 
     assertEquals(pageOf(after).title, "Mine");
     after.close();
   }));
+
+Deno.test("SqliteBroker.moderation takes few queries to count the members of a network [B6]", async () => {
+  const broker = open(":memory:");
+  for (let i = 0; i < 300; i++) broker.claim(`m${i}`, `Name${i}`, "tab", "192.0.2.1");
+  const { get, all } = DatabaseFile.prototype;
+  let queries = 0;
+  DatabaseFile.prototype.get = function (...query) {
+    queries++;
+    return get.apply(this, query);
+  };
+  DatabaseFile.prototype.all = function (...query) {
+    queries++;
+    return all.apply(this, query);
+  };
+  try {
+    const result = await broker.moderation.moderate({ type: "neighbors", member: "m5" }, mona);
+    assertEquals(done(result).others, 299);
+  } finally {
+    Object.assign(DatabaseFile.prototype, { get, all });
+    broker.close();
+  }
+  assert(queries < 20, `${queries} queries`);
+});
