@@ -194,9 +194,13 @@ async function serve(config: Config, logs: Logs, mirror: ConsoleMirror): Promise
     stopPruning();
     const deadline = stoppingSince + config.drainSeconds * 1000;
     const remainingMs = () => Math.max(0, deadline - performance.now());
-    // Draining may wait for storage that doesn't respond.
-    await waitAtMost(remainingMs(), hub.drain());
-    await server.shutdown(remainingMs());
+    // Draining may wait for storage that doesn't respond. Whatever fails, the process must end.
+    try {
+      await waitAtMost(remainingMs(), hub.drain());
+      await server.shutdown(remainingMs());
+    } catch (error) {
+      logs.error("stop_failed", error);
+    }
     const storageLoss = await storage.close();
     if (storageLoss !== undefined) logs.error("storage_lost", storageLoss);
     logs.event("stopped", { ms: Math.round(performance.now() - stoppingSince) });

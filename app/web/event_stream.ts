@@ -104,13 +104,19 @@ class EventStream implements Socket {
     if (!this.#isOpen) return;
     this.#onClosing();
     if (code === closeCode.restarting) {
-      const delay = retryMs + Math.round(Math.random() * Number(reason));
-      this.#enqueue(encoder.encode(`retry: ${delay}\n\n`));
-      this.#controller?.close();
+      this.#finish(retryMs + Math.round(Math.random() * Number(reason)), code);
     } else {
       // Drops what is queued for a peer that doesn't read.
       this.#controller?.error(new Error(reason));
+      this.#end(code);
     }
+  }
+
+  /** Ends the stream after what is queued. The client reconnects after `delayMs`. */
+  #finish(delayMs: number, code: number): void {
+    this.#enqueue(encoder.encode(`retry: ${delayMs}\n\n`));
+    // If the client has gone, Deno cancels the stream while an event is added.
+    if (this.#isOpen) this.#controller?.close();
     this.#end(code);
   }
 
@@ -125,9 +131,7 @@ class EventStream implements Socket {
   #catchUp(push: Push): void {
     if (push.type === "error") {
       // The room cannot be read now: the client reconnects, and resumes.
-      this.#enqueue(encoder.encode(`retry: ${push.retryAfter ?? retryMs}\n\n`));
-      this.#controller?.close();
-      return this.#end(closeCode.goingAway);
+      return this.#finish(push.retryAfter ?? retryMs, closeCode.goingAway);
     }
     if (push.type !== "room") return;
     const { room, epoch, offset, title, more, recovered, missed } = push;

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { setImmediate } from "node:timers";
 import { matcherOf } from "../../../app/core/identity.ts";
+import { eventStream } from "../../../app/web/event_stream.ts";
 import { request, startRoomSite, storeMessages } from "../../support/room_site.ts";
 import type { RoomSite } from "../../support/room_site.ts";
 import { until, withDeadline } from "../../support/waiting.ts";
@@ -181,6 +182,33 @@ Deno.test("draining ends a stream after the last entry, and spreads the return [
   assertEquals((await posted).status, 201);
   await site.hub.drain();
   assertEquals((await stream.next())?.data?.text, "last words");
+  assertMatch((await stream.next())?.retry ?? "", /^[12]\d{3}$/);
+  assertEquals(await stream.next(), undefined);
+});
+
+Deno.test("draining ends the other streams if a client has just gone [H15] [C7]", async () => {
+  await using site = await startRoomSite();
+  const peer = { address: "192.0.2.1", network: "192.0.2.1", scope: "public" } as const;
+  const { body } = eventStream(site.hub, site.server.limits, {
+    request: new Request(`${site.origin}/r/tea`),
+    pathname: "/r/tea",
+    params: { room: "tea", offset: "", file: "", other: "" },
+    peer: peer.address,
+    client: peer,
+    accessCode: undefined,
+    completed: new Promise(() => {}),
+  }) as Response;
+  await using stream = await open(site);
+  assertEquals((await stream.next())?.event, "room");
+  // As Deno does when it finds that the client has gone.
+  const prototype = ReadableStreamDefaultController.prototype;
+  const { enqueue } = prototype;
+  prototype.enqueue = function (chunk) {
+    enqueue.call(this, chunk);
+    prototype.enqueue = enqueue;
+    void body?.cancel();
+  };
+  await site.hub.drain();
   assertMatch((await stream.next())?.retry ?? "", /^[12]\d{3}$/);
   assertEquals(await stream.next(), undefined);
 });
