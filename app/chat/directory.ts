@@ -2,7 +2,7 @@
 
 import { isPrivateRoom } from "../protocol/text.ts";
 import type { DirectoryRoom } from "../protocol/wire.ts";
-import type { HubParts } from "./hub_parts.ts";
+import type { HubCore } from "./hub_core.ts";
 
 /** Max rooms listed, the most recently used. */
 const roomsMax = 500;
@@ -11,17 +11,17 @@ const maxAgeMs = 5_000;
 
 /** Lists the rooms that have members on this node or messages, except private ones. */
 export class Directory {
-  readonly #parts: HubParts;
+  readonly #hub: HubCore;
   #list: Promise<readonly DirectoryRoom[]> | undefined;
   #readAt = 0;
 
-  constructor(parts: HubParts) {
-    this.#parts = parts;
+  constructor(hub: HubCore) {
+    this.#hub = hub;
   }
 
   /** Returns the rooms, as they were at most 5 s ago. Rejects while storage is unavailable. */
   list(): Promise<readonly DirectoryRoom[]> {
-    const now = this.#parts.ports.clock.now();
+    const now = this.#hub.ports.clock.now();
     if (this.#list === undefined || now - this.#readAt >= maxAgeMs) {
       this.#readAt = now;
       this.#list = this.#read();
@@ -30,7 +30,7 @@ export class Directory {
   }
 
   async #read(): Promise<readonly DirectoryRoom[]> {
-    const { ports: { broker }, rooms } = this.#parts;
+    const { ports: { broker }, rooms } = this.#hub;
     const stored = await broker.newestRooms(roomsMax);
     const found = new Map<string, DirectoryRoom>();
     for (const { name, roster: { count } } of rooms.values()) {

@@ -2,7 +2,7 @@
 
 import type { EntryCommand } from "../protocol/wire.ts";
 import type { AppendResult, Draft, Entry, ReadQuery } from "./broker.ts";
-import type { HubParts } from "./hub_parts.ts";
+import type { HubCore } from "./hub_core.ts";
 import { notJoined, rateLimited, refusal, sanctioned, storageUnavailable } from "./refusals.ts";
 import type { ActiveSession, Member, Session } from "./session.ts";
 import type { SentDraft } from "./writer.ts";
@@ -12,11 +12,11 @@ const headQuery: ReadQuery = { after: { epoch: "", offset: 0 }, limit: 1, maxByt
 
 /** Checks and charges commands, adds their drafts to the tick's batch, and reports the results. */
 export class EntryCommands {
-  readonly #parts: HubParts;
+  readonly #hub: HubCore;
   #delivered: readonly Entry[] = [];
 
-  constructor(parts: HubParts) {
-    this.#parts = parts;
+  constructor(hub: HubCore) {
+    this.#hub = hub;
   }
 
   /** Keeps the entries that the broker reported last, for the posts among their authors. */
@@ -30,21 +30,21 @@ export class EntryCommands {
     const { type, room: name, nonce } = command;
     const about = { re: type, nonce, room: name };
     if (!session.isPost && !active.subscriptions.has(name)) {
-      return this.#parts.sessions.refuse(session, notJoined(about));
+      return this.#hub.sessions.refuse(session, notJoined(about));
     }
-    const room = this.#parts.rooms.get(name);
+    const room = this.#hub.rooms.get(name);
     if (type !== "message" || active.member.wroteTo === name) {
       return this.#draft(active, command, false);
     }
     if (room?.state === "read" || !session.isPost) {
       return this.#draft(active, command, room?.head.offset === 0);
     }
-    this.#parts.sessions.hold(
+    this.#hub.sessions.hold(
       session,
       "read_failed",
-      () => this.#parts.ports.broker.read(name, headQuery),
+      () => this.#hub.ports.broker.read(name, headQuery),
       ({ head }) => this.#draft(active, command, head.offset === 0),
-      () => this.#parts.sessions.refuse(session, storageUnavailable(about)),
+      () => this.#hub.sessions.refuse(session, storageUnavailable(about)),
     );
   }
 
@@ -54,20 +54,20 @@ export class EntryCommands {
     const { type, room, nonce } = command;
     const about = { re: type, nonce, room };
     const isForModerators = type === "title" && (command.text === "" || command.locked === true);
-    if (isForModerators && this.#parts.ports.broker.moderation?.canLockTitles !== true) {
-      return this.#parts.sessions.refuse(session, refusal(about, "forbidden"));
+    if (isForModerators && this.#hub.ports.broker.moderation?.canLockTitles !== true) {
+      return this.#hub.sessions.refuse(session, refusal(about, "forbidden"));
     }
     const usedUp = type === "title"
-      ? this.#parts.quotas.takeTitle(payer)
-      : this.#parts.quotas.takeMessage(payer, type === "delete" ? "" : command.text, isFirst);
+      ? this.#hub.quotas.takeTitle(payer)
+      : this.#hub.quotas.takeMessage(payer, type === "delete" ? "" : command.text, isFirst);
     if (usedUp !== undefined) {
-      return this.#parts.sessions.refuse(
+      return this.#hub.sessions.refuse(
         session,
         rateLimited(about, usedUp.quota, usedUp.retryAfter),
       );
     }
     if (type === "message") member.hasWritten = true;
-    this.#parts.writer.add(active, draftOf(command, member), isFirst);
+    this.#hub.writer.add(active, draftOf(command, member), isFirst);
   }
 
   /** Replies to the author of a draft, unless the room's push does. */
@@ -75,23 +75,23 @@ export class EntryCommands {
     const { type, room, nonce } = draft;
     const { session, payer, subscriptions } = active;
     const hasCreatedRoom = result.kind === "stored" && result.offset === 1;
-    if (isFirst && !hasCreatedRoom) this.#parts.quotas.refundRoom(payer);
+    if (isFirst && !hasCreatedRoom) this.#hub.quotas.refundRoom(payer);
     switch (result.kind) {
       case "unavailable":
-        return this.#parts.sessions.refuse(session, storageUnavailable({ re: type, nonce, room }));
+        return this.#hub.sessions.refuse(session, storageUnavailable({ re: type, nonce, room }));
       case "storage_full":
       case "rooms_full":
       case "forbidden":
       case "not_found":
       case "edits_exhausted":
       case "title_locked":
-        return this.#parts.sessions.refuse(
+        return this.#hub.sessions.refuse(
           session,
           refusal({ re: type, nonce, room }, result.kind),
         );
       case "muted":
       case "banned":
-        return this.#parts.sessions.refuse(
+        return this.#hub.sessions.refuse(
           session,
           sanctioned({ re: type, nonce, room }, result.kind, result.retryAfter),
         );
@@ -104,7 +104,7 @@ export class EntryCommands {
           const entry = session.isPost && type === "message" && kind === "stored"
             ? this.#delivered.find((entry) => entry.offset === offset && entry.room === room)
             : undefined;
-          this.#parts.outbound.queue(session, entry ?? { type: "ack", room, nonce, offset });
+          this.#hub.outbound.queue(session, entry ?? { type: "ack", room, nonce, offset });
         }
       }
     }
@@ -112,7 +112,7 @@ export class EntryCommands {
 
   #logEntry({ id }: Session, draft: Draft, offset: number): void {
     const { type, room, from } = draft;
-    this.#parts.ports.log.event(type, {
+    this.#hub.ports.log.event(type, {
       session: id,
       room,
       offset,
@@ -120,7 +120,7 @@ export class EntryCommands {
       target: type === "edit" ? draft.target : undefined,
       targets: type === "delete" ? draft.targets.join(",") : undefined,
       length: type === "delete" ? undefined : draft.text.length,
-      text: type === "message" && this.#parts.settings.logMessageText ? draft.text : undefined,
+      text: type === "message" && this.#hub.settings.logMessageText ? draft.text : undefined,
     });
   }
 }

@@ -2,7 +2,7 @@
 // and C4.
 
 import { closeCode } from "../protocol/wire.ts";
-import type { HubParts } from "./hub_parts.ts";
+import type { HubCore } from "./hub_core.ts";
 import type { Session } from "./session.ts";
 
 const heartbeatMs = 25_000;
@@ -21,15 +21,15 @@ export function firstHeartbeatAt(now: number, count: number): number {
 
 /** Sends heartbeats, checks the replies, and closes sessions that time out. */
 export class Heartbeats {
-  readonly #parts: HubParts;
+  readonly #hub: HubCore;
 
-  constructor(parts: HubParts) {
-    this.#parts = parts;
+  constructor(hub: HubCore) {
+    this.#hub = hub;
   }
 
   /** Sends a heartbeat that a client requests. */
   ping(session: Session): void {
-    const { ports: { clock }, outbound, sessions } = this.#parts;
+    const { ports: { clock }, outbound, sessions } = this.#hub;
     const { heartbeat } = session;
     const now = clock.now();
     if (session.state.kind === "closing") return;
@@ -42,12 +42,12 @@ export class Heartbeats {
   /** Counts a reply to a heartbeat. */
   pong(session: Session): void {
     if (session.heartbeat.unanswered > 0) session.heartbeat.unanswered--;
-    else this.#parts.sessions.countRefusal(session);
+    else this.#hub.sessions.countRefusal(session);
   }
 
   /** Closes a session that has timed out, or sends its heartbeat if that is due. */
   check(session: Session, now: number): void {
-    const { outbound, sessions } = this.#parts;
+    const { outbound, sessions } = this.#hub;
     const { state, heartbeat } = session;
     if (state.kind === "greeting" && now >= state.deadline) {
       sessions.end(session, closeCode.noHello, "no hello accepted in time");

@@ -1,54 +1,32 @@
-// The parts of a hub. Each owns its state and reaches the others through this object.
+// All parts of a hub. Each owns its state.
 
-import type { Command } from "../protocol/wire.ts";
-import { AccessGuard } from "./access.ts";
+import type { LeftReason } from "../protocol/wire.ts";
+import type { AppendResult } from "./broker.ts";
 import { EntryCommands } from "./entry_commands.ts";
 import { Heartbeats } from "./heartbeats.ts";
+import { HubCore } from "./hub_core.ts";
 import { LogReader } from "./log_reader.ts";
 import { Members } from "./members.ts";
 import { Moderation } from "./moderation.ts";
-import { Outbound } from "./outbound.ts";
-import type { HubPorts, HubSettings } from "./ports.ts";
-import { Quotas } from "./quotas.ts";
-import { Rooms } from "./rooms.ts";
-import type { Session } from "./session.ts";
-import { Sessions } from "./sessions.ts";
-import { Ticker } from "./ticker.ts";
-import { Writer } from "./writer.ts";
+import type { ActiveSession } from "./session.ts";
+import type { SentDraft } from "./writer.ts";
 
-export class HubParts {
-  readonly ports: HubPorts;
-  readonly settings: HubSettings;
-  /** Handles a command of a session, also one that was held back. */
-  readonly handle: (session: Session, command: Command) => void;
-  readonly access: AccessGuard;
-  readonly quotas: Quotas;
-  readonly rooms: Rooms;
-  readonly ticker: Ticker;
-  readonly sessions = new Sessions(this);
-  readonly outbound = new Outbound(this);
-  readonly writer = new Writer(this);
-  readonly reader = new LogReader(this);
+export class HubParts extends HubCore {
+  readonly members = new Members(this);
+  readonly reader = new LogReader(this, this.members);
   readonly entries = new EntryCommands(this);
   readonly heartbeats = new Heartbeats(this);
-  readonly members: Members;
-  readonly moderation: Moderation;
+  readonly moderation = new Moderation(this);
 
-  constructor(
-    ports: HubPorts,
-    settings: HubSettings,
-    tick: () => void,
-    handle: (session: Session, command: Command) => void,
-  ) {
-    const { access, broker, clock, scheduler } = ports;
-    this.ports = ports;
-    this.settings = settings;
-    this.handle = handle;
-    this.access = new AccessGuard(clock, access);
-    this.quotas = new Quotas(clock, settings);
-    this.rooms = new Rooms(broker, settings.joinLines);
-    this.ticker = new Ticker(scheduler, tick);
-    this.members = new Members(this);
-    this.moderation = new Moderation(this);
+  protected override onAppended(sent: SentDraft, result: AppendResult): void {
+    this.entries.appended(sent, result);
+  }
+
+  protected override onForget(active: ActiveSession, reason: LeftReason | undefined): void {
+    this.reader.drop(active);
+    for (const subscription of active.subscriptions.values()) {
+      this.members.unsubscribe(subscription, reason);
+    }
+    this.members.removeSession(active, reason);
   }
 }

@@ -12,7 +12,8 @@ import {
   sliceAfter,
 } from "./entries.ts";
 import type { EncodedEntry, Slice } from "./entries.ts";
-import type { HubParts } from "./hub_parts.ts";
+import type { HubCore } from "./hub_core.ts";
+import type { Members } from "./members.ts";
 import { whenDone } from "./outcome.ts";
 import { storageUnavailable } from "./refusals.ts";
 import type { Room } from "./room.ts";
@@ -26,11 +27,13 @@ import type {
 
 /** Sends sessions the pages they request: for each session in order, one read at a time. */
 export class LogReader {
-  readonly #parts: HubParts;
+  readonly #hub: HubCore;
+  readonly #members: Members;
   readonly #waiting = new Set<ActiveSession>();
 
-  constructor(parts: HubParts) {
-    this.#parts = parts;
+  constructor(hub: HubCore, members: Members) {
+    this.#hub = hub;
+    this.#members = members;
   }
 
   /**
@@ -43,7 +46,7 @@ export class LogReader {
     if (isFirst) active.pageBytesLeft = hubLimits.helloMaxBytes;
     active.pages.push({ kind: "join", subscription, position, page: undefined });
     this.#waiting.add(active);
-    this.#parts.ticker.schedule();
+    this.#hub.ticker.schedule();
   }
 
   /** Requests a `history` push. Its page is read at once unless other pages are pending. */
@@ -111,7 +114,7 @@ export class LogReader {
     this.#read(room.name, query, (page) => {
       room.load(page);
       // All sessions may have left by now.
-      this.#parts.outbound.touch(room);
+      this.#hub.outbound.touch(room);
     }, () => {
       room.state = "unread";
       this.#failJoins(room);
@@ -126,7 +129,7 @@ export class LogReader {
     this.#read(room.name, query, (page) => {
       active.isReading = false;
       request.page = page;
-      this.#parts.ticker.schedule();
+      this.#hub.ticker.schedule();
     }, () => {
       active.isReading = false;
       this.#failJoins(room);
@@ -151,25 +154,25 @@ export class LogReader {
       finish();
       const { first } = page;
       const head = Math.max(page.head.offset, joined?.head.offset ?? 0);
-      this.#parts.quotas.chargeBytes(active.payer, byteLength(encoded));
+      this.#hub.quotas.chargeBytes(active.payer, byteLength(encoded));
       const messages = jsonElements(encoded);
       const json = `{"type":"history","room":"${room}","messages":[${messages}],` +
         `"first":${first},"head":${head}}`;
-      this.#parts.outbound.queueJson(session, json);
+      this.#hub.outbound.queueJson(session, json);
     }, () => {
       finish();
-      this.#parts.sessions.refuse(session, storageUnavailable({ re: "history", room }));
+      this.#hub.sessions.refuse(session, storageUnavailable({ re: "history", room }));
     });
   }
 
   #read(room: string, query: ReadQuery, onPage: (page: Page) => void, onError: () => void): void {
-    const { broker, log } = this.#parts.ports;
+    const { broker, log } = this.#hub.ports;
     whenDone(log, "read_failed", () => broker.read(room, query), onPage, onError, { room });
   }
 
   /** Fails the joins of a room whose log cannot be read. The clients retry. */
   #failJoins(room: Room): void {
-    const { members, sessions, ticker } = this.#parts;
+    const { sessions, ticker } = this.#hub;
     const isFailed = (request: PageRequest | undefined) =>
       request?.kind === "join" && request.subscription.room === room;
     for (const active of [...this.#waiting]) {
@@ -178,7 +181,7 @@ export class LogReader {
       active.pages = pages.filter((request) => !isFailed(request));
       const subscription = active.subscriptions.get(room.name);
       if (subscription === undefined) continue;
-      members.unsubscribe(subscription, undefined);
+      this.#members.unsubscribe(subscription, undefined);
       for (let i = active.pages.length; i < pages.length; i++) {
         sessions.refuse(active.session, storageUnavailable({ re: "join", room: room.name }));
       }
@@ -187,7 +190,7 @@ export class LogReader {
   }
 
   #send({ subscription, position }: JoinRequest, slice: Slice): void {
-    const { outbound, ports: { log, meter }, quotas } = this.#parts;
+    const { outbound, ports: { log, meter }, quotas } = this.#hub;
     const { active, room } = subscription;
     const { entries, recovered, missed, end } = slice;
     active.pages.shift();

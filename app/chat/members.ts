@@ -4,7 +4,7 @@ import type { Outcome } from "./broker.ts";
 import type { LeftReason } from "../protocol/wire.ts";
 import { HeldNames } from "./held_names.ts";
 import { whenDone } from "./outcome.ts";
-import type { HubParts } from "./hub_parts.ts";
+import type { HubCore } from "./hub_core.ts";
 import type { Room } from "./room.ts";
 import { newMember } from "./session.ts";
 import type { ActiveSession, Member, Payer, Presence, Subscription } from "./session.ts";
@@ -17,7 +17,7 @@ const renewHoldsMs = 3_600_000;
 const maxReleases = 100;
 
 export class Members {
-  readonly #parts: HubParts;
+  readonly #hub: HubCore;
   readonly #members = new Map<string, Member>();
   /** When each grace ends, in ms of the hub's clock; earliest first. */
   readonly #graces = new Map<Member | Presence, number>();
@@ -28,10 +28,10 @@ export class Members {
   #holdsRenewedAt: number;
   #isFrozen = false;
 
-  constructor(parts: HubParts) {
-    const now = parts.ports.clock.now();
-    this.#parts = parts;
-    this.#heldNames = new HeldNames(parts.settings.nameHoldMs);
+  constructor(hub: HubCore) {
+    const now = hub.ports.clock.now();
+    this.#hub = hub;
+    this.#heldNames = new HeldNames(hub.settings.nameHoldMs);
     this.#quietUntil = now + quietMs;
     this.#holdsRenewedAt = now;
   }
@@ -73,7 +73,7 @@ export class Members {
 
   /** Whether a member has been admitted before: it is present or holds a name. */
   isKnown({ member }: Payer): Outcome<boolean> {
-    return this.#members.has(member) || this.#parts.ports.broker.holdsName(member);
+    return this.#members.has(member) || this.#hub.ports.broker.holdsName(member);
   }
 
   /** Keeps a member's name from being released until `claimEnded`. */
@@ -118,7 +118,7 @@ export class Members {
 
   /** Subscribes a session to a room, not live yet, and makes its member present there. */
   subscribe(active: ActiveSession, name: string): Subscription {
-    const { rooms, outbound } = this.#parts;
+    const { rooms, outbound } = this.#hub;
     const room = rooms.open(name);
     if (this.has(active.member)) this.#enter(active, room);
     else room.followers.add(active);
@@ -129,7 +129,7 @@ export class Members {
 
   /** Makes a session's member present in a room. */
   #enter(active: ActiveSession, room: Room): void {
-    const { ports: { broker }, outbound } = this.#parts;
+    const { ports: { broker }, outbound } = this.#hub;
     const { member } = active;
     const { name } = room;
     let presence = member.presences.get(name);
@@ -150,7 +150,7 @@ export class Members {
    */
   unsubscribe(subscription: Subscription, reason: LeftReason | undefined): void {
     const { active, room } = subscription;
-    const { outbound } = this.#parts;
+    const { outbound } = this.#hub;
     active.subscriptions.delete(room.name);
     outbound.endLive(subscription);
     if (room.followers.delete(active)) outbound.touch(room);
@@ -166,7 +166,7 @@ export class Members {
    * it is not on this node or already has that name.
    */
   rename(id: string, username: string): boolean {
-    const { rooms, outbound } = this.#parts;
+    const { rooms, outbound } = this.#hub;
     for (const room of rooms.values()) {
       if (room.roster.rename(id, username)) outbound.touch(room);
     }
@@ -186,13 +186,13 @@ export class Members {
   clear(): void {
     this.#members.clear();
     this.#graces.clear();
-    this.#quietUntil = this.#parts.ports.clock.now() + quietMs;
+    this.#quietUntil = this.#hub.ports.clock.now() + quietMs;
   }
 
   /** Ends graces and renews the holds of names, when due. Called once a second. */
   sweep(): void {
     this.#endGraces();
-    const { broker, clock, log } = this.#parts.ports;
+    const { broker, clock, log } = this.#hub.ports;
     const now = clock.now();
     if (now - this.#holdsRenewedAt < renewHoldsMs) return;
     this.#holdsRenewedAt = now;
@@ -202,11 +202,11 @@ export class Members {
 
   /** Whether arrivals are quiet, because all members come back after a start. */
   get isQuiet(): boolean {
-    return this.#parts.ports.clock.now() < this.#quietUntil;
+    return this.#hub.ports.clock.now() < this.#quietUntil;
   }
 
   #depart(presence: Presence, reason: LeftReason): void {
-    const { ports: { broker, log }, outbound } = this.#parts;
+    const { ports: { broker, log }, outbound } = this.#hub;
     const { room, member } = presence;
     this.#graces.delete(presence);
     member.presences.delete(room.name);
@@ -220,12 +220,12 @@ export class Members {
     if (this.#isFrozen) return;
     // All graces are equally long, so the last one added ends last.
     this.#graces.delete(absent);
-    this.#graces.set(absent, this.#parts.ports.clock.now() + this.#parts.settings.graceMs);
+    this.#graces.set(absent, this.#hub.ports.clock.now() + this.#hub.settings.graceMs);
   }
 
   /** Ends the graces that are due. Releases many names over several turns: each is a commit. */
   #endGraces(): void {
-    const { clock, scheduler } = this.#parts.ports;
+    const { clock, scheduler } = this.#hub.ports;
     const now = clock.now();
     let releases = 0;
     for (const [absent, endsAt] of this.#graces) {
@@ -238,7 +238,7 @@ export class Members {
 
   /** Releases a member and its name once its messages are stored and no claim is pending. */
   #release(member: Member): void {
-    const { writer } = this.#parts;
+    const { writer } = this.#hub;
     writer.append();
     if (writer.isWaiting(member.id) || this.#claims.has(member.id)) {
       return this.#startGrace(member);
@@ -249,7 +249,7 @@ export class Members {
   }
 
   #releaseName(payer: Payer, hasWritten: boolean): void {
-    const { broker, clock, log } = this.#parts.ports;
+    const { broker, clock, log } = this.#hub.ports;
     const isHeld = this.#heldNames.add(payer, hasWritten, clock.now());
     whenDone(log, "release_failed", () => broker.release(payer.member, !isHeld));
   }

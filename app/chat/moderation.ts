@@ -4,7 +4,7 @@
 import type { Command, ErrorPush, ModeratorCommand, Push } from "../protocol/wire.ts";
 import { AccessGuard } from "./access.ts";
 import type { Moderation as Store, ModerationResult, Moderator } from "./broker.ts";
-import type { HubParts } from "./hub_parts.ts";
+import type { HubCore } from "./hub_core.ts";
 import { whenDone } from "./outcome.ts";
 import { refusal, storageUnavailable } from "./refusals.ts";
 import type { ActiveSession, PeerAddress } from "./session.ts";
@@ -18,7 +18,7 @@ const sweepRetryMs = 1_000;
 const operator: Moderator = { member: "operator", username: "Operator", isOperator: true };
 
 export class Moderation {
-  readonly #parts: HubParts;
+  readonly #hub: HubCore;
   readonly #guard: AccessGuard;
   /** Absent if there are no moderators. */
   readonly #store: Store | undefined;
@@ -27,9 +27,9 @@ export class Moderation {
   /** Messages deleted by the pending sweeps. */
   #swept = 0;
 
-  constructor(parts: HubParts) {
-    const { clock, broker, moderatorAccess } = parts.ports;
-    this.#parts = parts;
+  constructor(hub: HubCore) {
+    const { clock, broker, moderatorAccess } = hub.ports;
+    this.#hub = hub;
     this.#store = moderatorAccess && broker.moderation;
     this.#guard = new AccessGuard(clock, moderatorAccess ?? (() => false), "moderate");
     // The last server may have left some.
@@ -48,12 +48,12 @@ export class Moderation {
 
   /** Returns how much longer a member is muted, in ms. */
   mutedFor(member: string): number {
-    return this.#parts.ports.broker.moderation?.mutedFor(member) ?? 0;
+    return this.#hub.ports.broker.moderation?.mutedFor(member) ?? 0;
   }
 
   /** Tells a session if its member is a moderator. */
   greet({ session, member }: ActiveSession): void {
-    const { ports: { log }, outbound } = this.#parts;
+    const { ports: { log }, outbound } = this.#hub;
     const store = this.#store;
     if (store === undefined) return;
     whenDone(log, "moderation_failed", () => store.isModerator(member.id), (isModerator) => {
@@ -63,7 +63,7 @@ export class Moderation {
 
   /** Makes a member with the right code a moderator. */
   appoint({ session, member, payer }: ActiveSession, code: string): void {
-    const { ports: { log }, outbound, sessions } = this.#parts;
+    const { ports: { log }, outbound, sessions } = this.#hub;
     const fields = { session: session.id, name: member.username, member: member.id };
     const store = this.#store;
     const denied = this.#guard.check(payer, code, false);
@@ -85,7 +85,7 @@ export class Moderation {
 
   /** Carries out a command of a moderator. */
   moderate(active: ActiveSession, command: ModeratorCommand): void {
-    const { outbound, sessions } = this.#parts;
+    const { outbound, sessions } = this.#hub;
     const { session, payer, member: { id, username } } = active;
     const by = { member: id, username, network: session.peer.network };
     const store = this.#store;
@@ -106,7 +106,7 @@ export class Moderation {
 
   /** Carries out a command of the operator. Rejects while storage is unavailable. */
   async operate(peer: PeerAddress, code: string, command: Command): Promise<Push> {
-    const { broker } = this.#parts.ports;
+    const { broker } = this.#hub.ports;
     const store = this.#store;
     const denied = this.#guard.check({ ...peer, member: "" }, code, false);
     if (denied !== undefined) return denied;
@@ -123,7 +123,7 @@ export class Moderation {
     const about = { re: type, room, nonce };
     if (result?.kind === "not_found") return refusal(about, result.kind);
     if (result === undefined || !("offset" in result)) return storageUnavailable(about);
-    this.#parts.ports.log.event("message_removed", { by: member, room, offset });
+    this.#hub.ports.log.event("message_removed", { by: member, room, offset });
     return { type: "ack", room, nonce, offset: result.offset };
   }
 
@@ -152,7 +152,7 @@ export class Moderation {
       return { type, member, ...(others === undefined ? {} : { others }) };
     }
     if (type !== "sanctions") {
-      this.#parts.ports.log.event(events[type], {
+      this.#hub.ports.log.event(events[type], {
         by: by.member,
         moderator: by.username,
         member: changed?.member ?? ("member" in command ? command.member : undefined),
@@ -175,13 +175,13 @@ export class Moderation {
   }
 
   #sweepAfter(ms: number): void {
-    const { scheduler, broker: { moderation } } = this.#parts.ports;
+    const { scheduler, broker: { moderation } } = this.#hub.ports;
     if (moderation === undefined || this.#isStopped || this.#cancelSweep !== undefined) return;
     this.#cancelSweep = scheduler.later(ms, () => this.#takeSweepStep(moderation));
   }
 
   #takeSweepStep(store: Store): void {
-    const { log } = this.#parts.ports;
+    const { log } = this.#hub.ports;
     const again = (ms: number) => {
       this.#cancelSweep = undefined;
       this.#sweepAfter(ms);

@@ -1,15 +1,25 @@
 // Sends at most one frame per session and tick, and none to slow consumers (laws 1 and 7).
 
 import { utf8Length } from "../protocol/text.ts";
-import { closeCode } from "../protocol/wire.ts";
 import type { Push } from "../protocol/wire.ts";
-import type { HubParts } from "./hub_parts.ts";
+import type { HubPorts, HubSettings } from "./ports.ts";
 import type { Room } from "./room.ts";
+import type { Rooms } from "./rooms.ts";
 import type { ActiveSession, Session, Subscription } from "./session.ts";
+import type { Ticker } from "./ticker.ts";
+
+interface OutboundOptions {
+  readonly ports: HubPorts;
+  readonly settings: HubSettings;
+  readonly ticker: Ticker;
+  readonly rooms: Rooms;
+  /** Called instead of sending a frame that would exceed `outboxMaxBytes`. */
+  readonly onSlowConsumer: (session: Session) => void;
+}
 
 /** Collects pushes and sends them with the tick. */
 export class Outbound {
-  readonly #parts: HubParts;
+  readonly #options: OutboundOptions;
   /** Sessions that have queued pushes. */
   #touchedSessions = new Set<Session>();
   /** Rooms that have pushes or may be empty. */
@@ -20,8 +30,8 @@ export class Outbound {
   #goneLive: Subscription[] = [];
   #framesSent = 0;
 
-  constructor(parts: HubParts) {
-    this.#parts = parts;
+  constructor(options: OutboundOptions) {
+    this.#options = options;
   }
 
   /** Queues a push for one session. */
@@ -35,13 +45,13 @@ export class Outbound {
     session.queued.push(json);
     session.queuedLength += json.length;
     this.#touchedSessions.add(session);
-    this.#parts.ticker.schedule();
+    this.#options.ticker.schedule();
   }
 
   /** Makes the next flush send a room's pushes and forget the room if it is empty. */
   touch(room: Room): void {
     this.#touchedRooms.add(room);
-    this.#parts.ticker.schedule();
+    this.#options.ticker.schedule();
   }
 
   /**
@@ -76,13 +86,13 @@ export class Outbound {
 
   /** Sends the tick's pushes. */
   flush(): void {
-    const now = this.#parts.ports.clock.now();
+    const now = this.#options.ports.clock.now();
     const rooms = this.#touchedRooms;
     this.#touchedRooms = new Set();
     for (const room of rooms) {
       room.roster.pushTyping(now);
       if (room.pushes.length > 0) this.#flushRoom(room);
-      this.#parts.rooms.forgetIfEmpty(room);
+      this.#options.rooms.forgetIfEmpty(room);
     }
     const sessions = this.#touchedSessions;
     this.#touchedSessions = new Set();
@@ -114,7 +124,7 @@ export class Outbound {
   /** Sends one frame, or ends the session if it is a slow consumer. */
   sendFrame(session: Session, frame: string): void {
     const { socket } = session;
-    const { outboxMaxBytes } = this.#parts.settings;
+    const { outboxMaxBytes } = this.#options.settings;
     // An upper bound: a UTF-16 code unit takes at most three bytes in UTF-8.
     const maxBytes = frame.length * 3;
     // Reading `buffered` costs a tenth of a send, so read it only if the limit might be exceeded.
@@ -123,7 +133,7 @@ export class Outbound {
       if (
         session.bufferedMax > 0 && session.bufferedMax + maxBytes > outboxMaxBytes &&
         session.bufferedMax + utf8Length(frame) > outboxMaxBytes
-      ) return this.#parts.sessions.end(session, closeCode.slowConsumer, "too slow to keep up");
+      ) return this.#options.onSlowConsumer(session);
     }
     session.bufferedMax += maxBytes;
     session.frameCount++;
@@ -138,7 +148,7 @@ export class Outbound {
     if (live === undefined) return;
     const body = pushes.join(",");
     const frame = `[${body}]`;
-    this.#parts.ports.meter?.deliveries(pushes.length * live.size);
+    this.#options.ports.meter?.deliveries(pushes.length * live.size);
     for (const { session, subscriptions } of live) {
       // Most sessions are in one room and have nothing else queued: they share the frame.
       if (session.queued.length === 0 && subscriptions.size === 1) this.sendFrame(session, frame);

@@ -10,7 +10,7 @@ import type {
   SearchResult,
 } from "../protocol/wire.ts";
 import type { MessageEntry } from "./broker.ts";
-import type { HubParts } from "./hub_parts.ts";
+import type { HubCore } from "./hub_core.ts";
 import { refusal } from "./refusals.ts";
 import type { Payer } from "./session.ts";
 
@@ -29,7 +29,7 @@ const leadLength = 100;
  * while storage is unavailable or busy.
  */
 export async function runSearch(
-  { ports: { broker }, quotas }: HubParts,
+  { ports: { broker }, quotas }: Pick<HubCore, "ports" | "quotas">,
   payer: Payer,
   command: SearchCommand,
 ): Promise<ResultsPush | ErrorPush> {

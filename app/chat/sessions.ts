@@ -1,13 +1,16 @@
 // The open sessions: refuses, charges and holds back their commands, and closes them.
 
 import { closeCode } from "../protocol/wire.ts";
-import type { ErrorPush, LeftReason } from "../protocol/wire.ts";
+import type { Command, ErrorPush, LeftReason } from "../protocol/wire.ts";
 import type { Outcome } from "./broker.ts";
-import type { HubParts } from "./hub_parts.ts";
+import type { Outbound } from "./outbound.ts";
 import { whenDone } from "./outcome.ts";
+import type { HubPorts } from "./ports.ts";
+import type { Quotas } from "./quotas.ts";
 import { rateLimited } from "./refusals.ts";
 import type { About } from "./refusals.ts";
-import type { Payer, Session } from "./session.ts";
+import type { ActiveSession, Payer, Session } from "./session.ts";
+import type { Writer } from "./writer.ts";
 
 /** Timeout after a refused `hello`, while a person chooses another name. */
 const nextHelloTimeoutMs = 60_000;
@@ -16,13 +19,24 @@ const maxRefusedHellos = 5;
 /** Time per thousand sessions over which clients spread their attempts to reconnect. */
 const spreadMsPerThousand = 1_000;
 
+interface SessionsOptions {
+  readonly ports: HubPorts;
+  readonly quotas: Quotas;
+  readonly outbound: Outbound;
+  readonly writer: Writer;
+  /** Handles a command that was held back. */
+  readonly handle: (session: Session, command: Command) => void;
+  /** Called when a session with a member is forgotten. */
+  readonly onForget: (active: ActiveSession, reason: LeftReason | undefined) => void;
+}
+
 /** The sessions of this node that are not closing. */
 export class Sessions extends Set<Session> {
-  readonly #parts: HubParts;
+  readonly #options: SessionsOptions;
 
-  constructor(parts: HubParts) {
+  constructor(options: SessionsOptions) {
     super();
-    this.#parts = parts;
+    this.#options = options;
   }
 
   /** The time over which clients spread their attempts when all must reconnect. */
@@ -33,7 +47,7 @@ export class Sessions extends Set<Session> {
   /** Refuses a command. Closes a session with too many refused commands or hellos. */
   refuse(session: Session, push: ErrorPush): void {
     const { state } = session;
-    const { ports: { clock, log, meter }, outbound } = this.#parts;
+    const { ports: { clock, log, meter }, outbound } = this.#options;
     if (state.kind === "closing") return;
     meter?.refusal(push.code);
     outbound.queue(session, push);
@@ -51,13 +65,13 @@ export class Sessions extends Set<Session> {
 
   /** Counts a refused command, and closes a session that is flooding. */
   countRefusal(session: Session): void {
-    if (!this.#parts.quotas.countRefusal(session)) return;
+    if (!this.#options.quotas.countRefusal(session)) return;
     this.end(session, closeCode.flooding, "too many refused commands");
   }
 
   /** Charges a command, or refuses it and returns false if the payer's quota is used up. */
   tryCharge(session: Session, payer: Payer, about: About): boolean {
-    const retryAfter = this.#parts.quotas.takeCommandBytes(payer);
+    const retryAfter = this.#options.quotas.takeCommandBytes(payer);
     if (retryAfter > 0) this.refuse(session, rateLimited(about, "bytes", retryAfter));
     return retryAfter === 0;
   }
@@ -73,7 +87,7 @@ export class Sessions extends Set<Session> {
     onResult: (value: T) => void,
     onError: () => void,
   ): void {
-    const { ports: { log }, handle } = this.#parts;
+    const { ports: { log }, handle } = this.#options;
     session.heldCommands = [];
     const finish = (task: () => void) => {
       const held = session.heldCommands ?? [];
@@ -89,14 +103,14 @@ export class Sessions extends Set<Session> {
   /** Runs a task once the session's messages are stored, because rooms must receive them first. */
   afterWriting(session: Session, task: () => void): void {
     const { state } = session;
-    const written = state.kind === "active" ? this.#parts.writer.written(state) : undefined;
+    const written = state.kind === "active" ? this.#options.writer.written(state) : undefined;
     if (written === undefined) task();
     else this.hold(session, "internal", () => written, task, task);
   }
 
   /** Closes a session and forgets it at once: the close event of a stuck peer may never come. */
   end(session: Session, code: number, reason: string): void {
-    const { ports: { log, meter }, outbound } = this.#parts;
+    const { ports: { log, meter }, outbound } = this.#options;
     // Send this tick's refusals and acks first, except to a peer that does not read.
     if (code !== closeCode.slowConsumer) outbound.sendQueued(session);
     if (session.state.kind === "closing") return;
@@ -111,6 +125,11 @@ export class Sessions extends Set<Session> {
     session.socket.close(code, reason);
   }
 
+  /** Closes the session of a slow consumer. */
+  endSlow(session: Session): void {
+    this.end(session, closeCode.slowConsumer, "too slow to keep up");
+  }
+
   /** Closes all sessions; their clients reconnect. */
   endAll(): void {
     const spreadMs = String(this.reconnectSpreadMs);
@@ -120,17 +139,12 @@ export class Sessions extends Set<Session> {
   /** Removes a session. With a reason, its member leaves; without one, the grace period begins. */
   forget(session: Session, reason: LeftReason | undefined): void {
     const { state } = session;
-    const { members, outbound, reader } = this.#parts;
+    const { outbound, onForget } = this.#options;
     if (state.kind === "closing") return;
     session.state = { kind: "closing", username: session.username };
     session.heldCommands = undefined;
     this.delete(session);
     outbound.drop(session);
-    if (state.kind !== "active") return;
-    reader.drop(state);
-    for (const subscription of state.subscriptions.values()) {
-      members.unsubscribe(subscription, reason);
-    }
-    members.removeSession(state, reason);
+    if (state.kind === "active") onForget(state, reason);
   }
 }

@@ -4,7 +4,7 @@ import type { ErrorPush, ResultsPush, SearchCommand } from "../protocol/wire.ts"
 import type { Entry, Page, ReadQuery } from "./broker.ts";
 import { Directory } from "./directory.ts";
 import { byteLength, encodeEntries } from "./entries.ts";
-import type { HubParts } from "./hub_parts.ts";
+import type { HubCore } from "./hub_core.ts";
 import { rateLimited } from "./refusals.ts";
 import type { About } from "./refusals.ts";
 import { runSearch } from "./searches.ts";
@@ -19,19 +19,19 @@ const searchRetryMs = 1_000;
  * unavailable.
  */
 export class Visitors {
-  readonly #parts: HubParts;
+  readonly #hub: HubCore;
   readonly #directory: Directory;
   /** How many searches of each network run or wait. */
   readonly #searches = new Map<string, number>();
 
-  constructor(parts: HubParts) {
-    this.#parts = parts;
-    this.#directory = new Directory(parts);
+  constructor(hub: HubCore) {
+    this.#hub = hub;
+    this.#directory = new Directory(hub);
   }
 
   /** Returns the room directory, or an error push if access is denied. */
   async directory(peer: PeerAddress, accessCode: string | undefined) {
-    const denied = this.#parts.access.check({ ...peer, member: "" }, accessCode, false);
+    const denied = this.#hub.access.check({ ...peer, member: "" }, accessCode, false);
     return denied ?? await this.#directory.list();
   }
 
@@ -45,8 +45,8 @@ export class Visitors {
     const payer = readerOf(peer);
     const denied = this.refusal(payer, accessCode, { re: "history", room });
     if (denied !== undefined) return denied;
-    const page = await this.#parts.ports.broker.read(room, query);
-    this.#parts.quotas.chargeBytes(payer, byteLength(encodeEntries(page.entries, undefined)));
+    const page = await this.#hub.ports.broker.read(room, query);
+    this.#hub.quotas.chargeBytes(payer, byteLength(encodeEntries(page.entries, undefined)));
     return page;
   }
 
@@ -65,7 +65,7 @@ export class Visitors {
     if (count >= searchesMax[scope]) return rateLimited(about, "bytes", searchRetryMs);
     this.#searches.set(network, count + 1);
     try {
-      return await runSearch(this.#parts, payer, command);
+      return await runSearch(this.#hub, payer, command);
     } finally {
       const left = (this.#searches.get(network) ?? 1) - 1;
       if (left > 0) this.#searches.set(network, left);
@@ -76,15 +76,15 @@ export class Visitors {
   /** Reads an entry that a post has written. */
   async entry(room: string, offset: number): Promise<Entry | undefined> {
     const query = { before: offset + 1, limit: 1, maxBytes: 1 };
-    const { entries } = await this.#parts.ports.broker.read(room, query);
+    const { entries } = await this.#hub.ports.broker.read(room, query);
     return entries.find((entry) => entry.offset === offset);
   }
 
   /** Returns why a client may not read now, or charges the read. */
   refusal(payer: Payer, code: string | undefined, about: About): ErrorPush | undefined {
-    const denied = this.#parts.access.check(payer, code, false);
+    const denied = this.#hub.access.check(payer, code, false);
     if (denied !== undefined) return denied;
-    const retryAfter = this.#parts.quotas.takeCommandBytes(payer);
+    const retryAfter = this.#hub.quotas.takeCommandBytes(payer);
     return retryAfter > 0 ? rateLimited(about, "bytes", retryAfter) : undefined;
   }
 }

@@ -1,9 +1,10 @@
 // Collects a tick's drafts and appends them to the log in one batch (law 1).
 
 import type { AppendResult, Draft } from "./broker.ts";
-import type { HubParts } from "./hub_parts.ts";
 import { whenDone } from "./outcome.ts";
+import type { HubPorts } from "./ports.ts";
 import type { ActiveSession } from "./session.ts";
+import type { Ticker } from "./ticker.ts";
 
 /** A draft and the session that sent it. */
 export interface SentDraft {
@@ -15,20 +16,28 @@ export interface SentDraft {
 
 /** Appends drafts in batches, one at a time. */
 export class Writer {
-  readonly #parts: HubParts;
+  readonly #ports: HubPorts;
+  readonly #ticker: Ticker;
+  readonly #onResult: (sent: SentDraft, result: AppendResult) => void;
   #waiting: SentDraft[] = [];
   #isAppending = false;
   #onAppended: (() => void) | undefined;
 
-  constructor(parts: HubParts) {
-    this.#parts = parts;
+  constructor(
+    ports: HubPorts,
+    ticker: Ticker,
+    onResult: (sent: SentDraft, result: AppendResult) => void,
+  ) {
+    this.#ports = ports;
+    this.#ticker = ticker;
+    this.#onResult = onResult;
   }
 
   /** Adds a draft to the tick's batch. */
   add(active: ActiveSession, draft: Draft, isFirst: boolean): void {
     active.writing++;
     this.#waiting.push({ active, draft, isFirst });
-    this.#parts.ticker.schedule();
+    this.#ticker.schedule();
   }
 
   /** Appends the waiting drafts, unless a batch is being appended. */
@@ -37,7 +46,7 @@ export class Writer {
     const batch = this.#waiting;
     this.#waiting = [];
     this.#isAppending = true;
-    const { ports: { broker, clock, log, meter }, entries } = this.#parts;
+    const { broker, clock, log, meter } = this.#ports;
     const startedAt = clock.now();
     const onResults = (results: readonly AppendResult[]) => {
       this.#isAppending = false;
@@ -47,9 +56,9 @@ export class Writer {
         if (--active.writing === 0) active.onWritten?.();
         const result = results[i] ?? unavailable;
         meter?.message(result.kind);
-        entries.appended(sent, result);
+        this.#onResult(sent, result);
       }
-      if (this.#waiting.length > 0) this.#parts.ticker.schedule();
+      if (this.#waiting.length > 0) this.#ticker.schedule();
       this.#onAppended?.();
     };
     const append = () => broker.append(batch.map(({ draft }) => draft));

@@ -3,7 +3,7 @@
 import { join } from "@std/path";
 import { DatabaseSync } from "node:sqlite";
 import { SqliteBroker } from "../../app/broker/sqlite/sqlite_broker.ts";
-import type { SqliteBrokerOptions } from "../../app/broker/sqlite/sqlite_broker.ts";
+import type { SqliteOptions } from "../../app/broker/sqlite/options.ts";
 import { defaults, draft } from "../unit/broker/broker_contract.ts";
 import type { BrokerSettings, Wall } from "../unit/broker/broker_contract.ts";
 
@@ -14,7 +14,7 @@ export function optionsFor(
   path: string,
   wall: Wall = { ms: Date.UTC(2026, 0, 1) },
   settings: Partial<BrokerSettings> = {},
-): SqliteBrokerOptions {
+): SqliteOptions {
   return {
     path,
     durability: "normal",
@@ -37,7 +37,7 @@ export async function withFile(use: (path: string) => void | Promise<void>): Pro
 }
 
 /** Runs `use` with a broker that is closed afterwards. */
-export function withBroker<T>(options: SqliteBrokerOptions, use: (broker: SqliteBroker) => T): T {
+export function withBroker<T>(options: SqliteOptions, use: (broker: SqliteBroker) => T): T {
   const broker = new SqliteBroker(options);
   try {
     return use(broker);

@@ -3,9 +3,9 @@
 import { usernameKey } from "../../protocol/names.ts";
 import { hubLimits } from "../../protocol/wire.ts";
 import type { DatabaseFile } from "./database.ts";
-import type { SqliteBrokerOptions } from "./sqlite_broker.ts";
+import type { SqliteOptions } from "./options.ts";
 
-type NamesOptions = Pick<SqliteBrokerOptions, "now" | "nameHoldMs" | "graceMs">;
+type NamesOptions = Pick<SqliteOptions, "now" | "nameHoldMs" | "graceMs">;
 
 /** Min hold of the names of members that were present when a server died. */
 const comebackMs = 60_000;

@@ -4,9 +4,9 @@ import type { DatabaseFile } from "./database.ts";
 import { countMessages } from "./entries.ts";
 import type { Nonces } from "./nonces.ts";
 import type { SearchIndex } from "./search_index.ts";
-import type { SqliteBrokerOptions } from "./sqlite_broker.ts";
+import type { SqliteOptions } from "./options.ts";
 
-type RetentionOptions = Pick<SqliteBrokerOptions, "retentionDays" | "retentionMessages">;
+type RetentionOptions = Pick<SqliteOptions, "retentionDays" | "retentionMessages">;
 
 const dayMs = 86_400_000;
 

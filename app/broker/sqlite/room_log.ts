@@ -17,9 +17,9 @@ import type { EntryRow } from "./entries.ts";
 import type { Nonces } from "./nonces.ts";
 import type { Sanctions } from "./sanctions.ts";
 import type { SearchIndex } from "./search_index.ts";
-import type { SqliteBrokerOptions } from "./sqlite_broker.ts";
+import type { SqliteOptions } from "./options.ts";
 
-type RoomLogOptions = Pick<SqliteBrokerOptions, "randomName" | "maxRooms" | "maxDataBytes">;
+type RoomLogOptions = Pick<SqliteOptions, "randomName" | "maxRooms" | "maxDataBytes">;
 
 /** Max rows fetched at once, so that few are wasted when a page reaches its max bytes. */
 const chunkRows = 128;

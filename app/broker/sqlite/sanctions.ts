@@ -4,16 +4,8 @@ import type { Banned, Draft, ModerationResult, Moderator } from "../../chat/brok
 import { hubLimits } from "../../protocol/wire.ts";
 import type { BanCommand, ModeratorCommand, MuteCommand, Sanction } from "../../protocol/wire.ts";
 import type { DatabaseFile } from "./database.ts";
+import type { SqliteOptions } from "./options.ts";
 import { addSweep } from "./sweeps.ts";
-
-export interface SanctionsOptions {
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
-  /** How long the names of a member that wrote are held after it left. */
-  readonly nameHoldMs: number;
-  /** Returns the HMAC of the moderator code for a member. Absent without a code. */
-  readonly moderatorMac?: ((member: string) => string) | undefined;
-}
 
 /** How long the network of a member is known after its last claim. */
 const networkMs = 86_400_000;
@@ -74,7 +66,7 @@ export interface NewBan {
  * transaction, after `load`.
  */
 export class Sanctions {
-  readonly #options: SanctionsOptions;
+  readonly #options: Pick<SqliteOptions, "now" | "nameHoldMs" | "moderatorMac">;
   /** When mutes and bans end, by member. */
   readonly #ends = { mute: new Map<string, number>(), ban: new Map<string, number>() };
   /** Bans of networks. */
@@ -84,7 +76,7 @@ export class Sanctions {
   /** The ban of the last `moderate`, if it was one. */
   newBan: NewBan | undefined;
 
-  constructor(options: SanctionsOptions) {
+  constructor(options: Pick<SqliteOptions, "now" | "nameHoldMs" | "moderatorMac">) {
     this.#options = options;
   }
 

@@ -18,46 +18,16 @@ import type {
 import { errorMessage } from "../../core/error_message.ts";
 import { SearchQueue } from "../search_queue.ts";
 import { DatabaseFile } from "./database.ts";
-import type { Durability } from "./database.ts";
-import type { FolderLock } from "./lock.ts";
 import { Names } from "./names.ts";
 import { Nonces } from "./nonces.ts";
 import { openError } from "./open_error.ts";
+import type { SqliteOptions } from "./options.ts";
 import { Retention } from "./retention.ts";
 import { RoomLog } from "./room_log.ts";
 import { Sanctions } from "./sanctions.ts";
-import type { SanctionsOptions } from "./sanctions.ts";
 import { schemaVersion } from "./schema.ts";
 import { expressionOf, SearchIndex } from "./search_index.ts";
 import { sweepStep } from "./sweeps.ts";
-
-export interface SqliteBrokerOptions extends SanctionsOptions {
-  /** The database file, or `:memory:`. */
-  readonly path: string;
-  readonly durability: Durability;
-  /** Checked before each commit, so that only the owner of the folder writes. */
-  readonly lock?: Pick<FolderLock, "check" | "lossReason">;
-  /** Called when the storage starts to fail, when it works again, and when it lost messages. */
-  readonly report: (event: string, error: unknown) => void;
-  /** Max nonces in memory before they move to their table; for tests. */
-  readonly recentNonces?: number;
-  /** Whether messages are indexed for `search`; if not, an index is removed. */
-  readonly search?: boolean;
-  /** Resolves when a search may continue, of which the last step took `stepMs`. */
-  readonly nextTurn?: (stepMs: number) => Promise<void>;
-  /** How long a member stays listed after its last connection was lost. */
-  readonly graceMs: number;
-  /** Days to keep messages; 0 means no limit. */
-  readonly retentionDays: number;
-  /** Max messages kept per room; 0 means no limit. */
-  readonly retentionMessages: number;
-  /** Returns a name that no epoch has had. */
-  readonly randomName: () => string;
-  /** Max rooms with messages; 0 means no limit. */
-  readonly maxRooms: number;
-  /** Max bytes of the database without free pages; 0 means no limit. */
-  readonly maxDataBytes: number;
-}
 
 /** Free pages that one call of `prune` returns to the file system. */
 const shrinkPages = 200;
@@ -73,7 +43,7 @@ const erasePages = 2_048;
 const startWaitMs = 500;
 
 export class SqliteBroker implements Broker {
-  readonly #options: SqliteBrokerOptions;
+  readonly #options: SqliteOptions;
   readonly #nonces: Nonces;
   readonly #names: Names;
   readonly #sanctions: Sanctions;
@@ -104,7 +74,7 @@ export class SqliteBroker implements Broker {
    *
    * @throws {Error} If the file cannot be used; the message says why.
    */
-  constructor(options: SqliteBrokerOptions) {
+  constructor(options: SqliteOptions) {
     this.#options = options;
     this.#nonces = new Nonces(options.recentNonces);
     this.#names = new Names(options);

@@ -5,9 +5,9 @@ import { fileIdentity } from "../../core/file_identity.ts";
 import { FolderLock, lockPathOf } from "./lock.ts";
 import { thisProcess } from "./lock_file.ts";
 import { SqliteBroker } from "./sqlite_broker.ts";
-import type { SqliteBrokerOptions } from "./sqlite_broker.ts";
+import type { SqliteOptions } from "./options.ts";
 
-interface SqliteStorageOptions extends Omit<SqliteBrokerOptions, "lock"> {
+interface SqliteStorageOptions extends Omit<SqliteOptions, "lock"> {
   /** Runs `task` after `ms`; the returned function cancels it. */
   readonly later: (ms: number, task: () => void) => () => void;
 }

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { DatabaseFile } from "../../../app/broker/sqlite/database.ts";
 import { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
-import type { SqliteBrokerOptions } from "../../../app/broker/sqlite/sqlite_broker.ts";
+import type { SqliteOptions } from "../../../app/broker/sqlite/options.ts";
 import type { Draft, Moderator } from "../../../app/chat/broker.ts";
 import { change, optionsFor, withFile } from "../../support/sqlite_harness.ts";
 import type { Wall } from "./broker_contract.ts";
@@ -30,7 +30,7 @@ testModeration(
 );
 
 /** Opens a broker whose moderator is Mona. */
-function open(path: string, more: Partial<SqliteBrokerOptions> = {}, wall?: Wall): SqliteBroker {
+function open(path: string, more: Partial<SqliteOptions> = {}, wall?: Wall): SqliteBroker {
   const broker = new SqliteBroker({
     ...optionsFor(path, wall),
     moderatorMac: macOf("code"),

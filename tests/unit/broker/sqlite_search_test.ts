@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
-import type { SqliteBrokerOptions } from "../../../app/broker/sqlite/sqlite_broker.ts";
+import type { SqliteOptions } from "../../../app/broker/sqlite/options.ts";
 import { parseQuery } from "../../../app/protocol/search.ts";
 import { SeededRandom } from "../../support/seeded_random.ts";
 import { change, optionsFor, withFile } from "../../support/sqlite_harness.ts";
@@ -17,7 +17,7 @@ function optionsOf(path: string, settings: Partial<BrokerSettings> = {}) {
 
 /** Runs `use` with a broker that is closed afterwards. */
 async function withBroker(
-  options: SqliteBrokerOptions,
+  options: SqliteOptions,
   use: (broker: SqliteBroker) => unknown,
 ): Promise<void> {
   const broker = new SqliteBroker(options);

@@ -1,0 +1,38 @@
+// The options of the SQLite broker and its parts.
+
+import type { Durability } from "./database.ts";
+import type { FolderLock } from "./lock.ts";
+
+export interface SqliteOptions {
+  /** The database file, or `:memory:`. */
+  readonly path: string;
+  readonly durability: Durability;
+  /** Checked before each commit, so that only the owner of the folder writes. */
+  readonly lock?: Pick<FolderLock, "check" | "lossReason">;
+  /** Called when the storage starts to fail, when it works again, and when it lost messages. */
+  readonly report: (event: string, error: unknown) => void;
+  /** Max nonces in memory before they move to their table; for tests. */
+  readonly recentNonces?: number;
+  /** Whether messages are indexed for `search`; if not, an index is removed. */
+  readonly search?: boolean;
+  /** Resolves when a search may continue after a step that took `stepMs`. */
+  readonly nextTurn?: (stepMs: number) => Promise<void>;
+  /** How long a member stays listed after its last connection was lost. */
+  readonly graceMs: number;
+  /** Days to keep messages; 0 means no limit. */
+  readonly retentionDays: number;
+  /** Max messages kept per room; 0 means no limit. */
+  readonly retentionMessages: number;
+  /** Returns a name that no epoch has had. */
+  readonly randomName: () => string;
+  /** Max rooms with messages; 0 means no limit. */
+  readonly maxRooms: number;
+  /** Max bytes of the database without free pages; 0 means no limit. */
+  readonly maxDataBytes: number;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** How long the names of a member that wrote are held after it left. */
+  readonly nameHoldMs: number;
+  /** Returns the HMAC of the moderator code for a member. Absent without a code. */
+  readonly moderatorMac?: ((member: string) => string) | undefined;
+}
