@@ -14,15 +14,7 @@ const tables = {
   sanctions: ["id", "kind", "member", "username", "members", "network", "at", "until", "by"],
   sweeps: ["id", "members", "since", "member", "username"],
 } as const;
-const nameColumns = [
-  "key",
-  "member",
-  "username",
-  "current",
-  "live",
-  "wrote",
-  "held_until",
-] as const;
+const nameColumns = ["key", "member", "username", "current", "live", "wrote", "held_until"];
 
 const sql = {
   banned: "SELECT DISTINCT value AS member FROM sanctions, json_each(members) WHERE kind = 'ban'",

@@ -4,6 +4,7 @@
 import { errorMessage } from "../core/error_message.ts";
 import { sleep } from "../core/timers.ts";
 import type { Certificate } from "./certificate.ts";
+import type { WebOptions } from "./options.ts";
 
 /** Responds to a request. */
 export type RequestHandler = (
@@ -11,18 +12,10 @@ export type RequestHandler = (
   info: Deno.ServeHandlerInfo<Deno.NetAddr>,
 ) => Promise<Response>;
 
-export interface ListenerOptions {
-  readonly hostname: string;
-  /** 0 picks a free port. */
-  readonly port: number;
-  readonly certificate?: Certificate | undefined;
+export type ListenerOptions =
+  & Pick<WebOptions, "hostname" | "port" | "certificate" | "onExhausted" | "now">
   /** Called when a listener fails to accept connections. Must not throw. */
-  readonly onError: (error: unknown) => void;
-  /** Called once if no connection could be accepted for 30 s. Must not throw. */
-  readonly onExhausted: (error: unknown) => void;
-  /** Monotonic time in ms. */
-  readonly now: () => number;
-}
+  & { readonly onError: (error: unknown) => void };
 
 /** Retry interval while a closed listener still holds the port. */
 const renewRetryMs = 20;

@@ -55,7 +55,7 @@ export interface WebOptions {
    * Called at most once a second.
    */
   readonly notReadyReason: () => string | undefined;
-  /** Called when no connection could be accepted for 30 s. */
+  /** Called if no connection could be accepted for 30 s. Must not throw. */
   readonly onExhausted: (error: unknown) => void;
   readonly log: Pick<Logs, "access" | "warn" | "error">;
   /** Monotonic time in ms. */

@@ -16,21 +16,25 @@ const parameterPatterns = {
 };
 type Parameter = keyof typeof parameterPatterns;
 
-/** A request on its way to a handler. */
-export interface Exchange {
+/** A request and its origin. */
+export interface Incoming {
   readonly request: Request;
-  /** The path without the base path. */
-  readonly pathname: string;
-  /** The path's parameters. Those that the route does not have are empty. */
-  readonly params: Readonly<Record<Parameter, string>>;
   /** Address of the connection's other end, which may be a proxy. */
   readonly peer: string;
   /** The client, as reported by trusted proxies. */
   readonly client: PeerAddress;
-  /** The value of Parley-Access-Code. */
-  readonly accessCode: string | undefined;
   /** Settles when the response is sent, or the connection has ended. */
   readonly completed: Promise<void>;
+}
+
+/** A request on its way to a handler. */
+export interface Exchange extends Incoming {
+  /** The path without the base path. */
+  readonly pathname: string;
+  /** The path's parameters. Those that the route does not have are empty. */
+  readonly params: Readonly<Record<Parameter, string>>;
+  /** The value of Parley-Access-Code. */
+  readonly accessCode: string | undefined;
 }
 
 type Result = Response | Problem | Promise<Response | Problem>;

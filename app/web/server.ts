@@ -9,12 +9,12 @@ import { HostGuard } from "./host_guard.ts";
 import { Listener } from "./listener.ts";
 import type { RequestHandler } from "./listener.ts";
 import type { WebOptions } from "./options.ts";
-import type { PeerAddress } from "../chat/session.ts";
 import { clientAddress, isBannable, isUnspecified, normalizeAddress, peerAddress } from "./peer.ts";
 import { problemResponse } from "./problem.ts";
 import type { Problem } from "./problem.ts";
 import { ResponseLimits } from "./response_limits.ts";
 import { ProxyWarnings } from "./proxy_warnings.ts";
+import type { Incoming } from "./router.ts";
 import { Site } from "./site.ts";
 import { WebSockets } from "./websocket.ts";
 
@@ -87,12 +87,8 @@ export function serveWeb(options: WebOptions) {
   });
   const responseLimits = new ResponseLimits();
 
-  const respond = async (
-    request: Request,
-    peer: string,
-    client: PeerAddress,
-    completed: Promise<void>,
-  ) => {
+  const respond = async (incoming: Incoming) => {
+    const { request, peer, client } = incoming;
     try {
       const host = URL.parse(request.url)?.hostname;
       const result = host === undefined
@@ -100,7 +96,7 @@ export function serveWeb(options: WebOptions) {
         : isUnspecified(peer)
         ? connectionReset
         : responseLimits.problem(client) ?? hostGuard.problem(host, peer) ??
-          await site.handle(request, peer, client, completed);
+          await site.handle(incoming);
       return result instanceof Response ? result : problemResponse(result, request, assets);
     } catch (error) {
       log.error("internal", error, { address: client.address });
@@ -130,7 +126,7 @@ export function serveWeb(options: WebOptions) {
     };
     // Browsers send this header over https and to localhost. Elsewhere they ignore the policy.
     const isTrustworthy = headers.has("sec-fetch-dest");
-    let response = await respond(request, peer, client, completed);
+    let response = await respond({ request, peer, client, completed });
     if (method === "HEAD") response = await withoutBody(response);
     const { status } = response;
     if (status !== 101) {
@@ -144,14 +140,8 @@ export function serveWeb(options: WebOptions) {
     return response;
   };
 
-  const listener = new Listener({
-    hostname,
-    port: options.port,
-    certificate,
-    now,
-    onError: (error) => log.error("listener", error),
-    onExhausted: options.onExhausted,
-  }, handle);
+  const onError = (error: unknown) => log.error("listener", error);
+  const listener = new Listener({ ...options, onError }, handle);
   const { port } = listener;
   const scheme = certificate === undefined ? "http" : "https";
   return {

@@ -1,6 +1,5 @@
 // The site: its route table and the small handlers.
 
-import type { PeerAddress } from "../chat/session.ts";
 import { decodeCommand, decodeFields } from "../protocol/decode.ts";
 import { suggestRoomName } from "../protocol/room_suggestion.ts";
 import { credentialsOf } from "./credentials.ts";
@@ -11,7 +10,7 @@ import type { Problem } from "./problem.ts";
 import { refusalProblem, resultOf } from "./refusal_problem.ts";
 import { assetResponse, listHeader, noContent, textResponse } from "./responses.ts";
 import { readOnly, Router } from "./router.ts";
-import type { Exchange, Handler, Routes } from "./router.ts";
+import type { Exchange, Handler, Incoming, Routes } from "./router.ts";
 import { roomRoutes } from "./room_routes.ts";
 import { statusPage } from "./status.ts";
 import type { WebSockets } from "./websocket.ts";
@@ -74,22 +73,15 @@ export class Site {
   }
 
   /** Handles a request. */
-  handle(
-    request: Request,
-    peer: string,
-    client: PeerAddress,
-    completed: Promise<void>,
-  ): ReturnType<Handler> {
-    const path = new URL(request.url).pathname;
+  handle(incoming: Incoming): ReturnType<Handler> {
+    const path = new URL(incoming.request.url).pathname;
     const { basePath } = this.#options.assets;
-    if (basePath !== "" && path === basePath) {
-      return this.#redirect("/");
-    }
+    if (basePath !== "" && path === basePath) return this.#redirect("/");
     // Some proxies remove the base path and some do not.
     const hasBasePath = basePath !== "" && path.startsWith(`${basePath}/`);
     const pathname = hasBasePath ? path.slice(basePath.length) : path;
-    const accessCode = request.headers.get("parley-access-code") ?? undefined;
-    return this.#router.handle({ request, pathname, peer, client, accessCode, completed });
+    const accessCode = incoming.request.headers.get("parley-access-code") ?? undefined;
+    return this.#router.handle({ ...incoming, pathname, accessCode });
   }
 
   #redirect(path: string): Response {
