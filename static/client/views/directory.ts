@@ -30,14 +30,19 @@ export function directorySection(
   const list = element("ul", { class: "directory" });
   let rooms: readonly DirectoryRoom[] = [];
 
-  const line = (room: string, about: string, title?: string) =>
+  const line = (room: string, about: string, title?: string, label = room) =>
     element(
       "li",
       {},
       button(
-        element("span", { translate: "no" }, `# ${room}`, title && element("bdi", {}, ` ${title}`)),
+        element(
+          "span",
+          { translate: "no" },
+          `# ${label}`,
+          title && element("bdi", {}, ` ${title}`),
+        ),
         () => open(room),
-        { title: room },
+        { title: label },
       ),
       element("small", {}, about),
     );
@@ -52,7 +57,7 @@ export function directorySection(
       line(room, panels.here(members) + (at === undefined ? "" : ` · ${shortTime(at)}`), title)
     );
     const own = stored.filter(([, { label }]) => label.toLowerCase().includes(words))
-      .map(([room, { label }]) => line(room, panels.privately, label));
+      .map(([room, { label }]) => line(room, panels.privately, "", label));
     const isNew = typed !== "" && rooms.every(({ room }) => room !== typed);
     list.replaceChildren(...own, ...lines, ...isNew ? [line(typed, panels.newRoom)] : []);
   };

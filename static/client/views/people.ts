@@ -23,8 +23,7 @@ export function mountPeople(
       const { count, members, isCrowded } = current.roster;
       // The roster is empty before the first page, and stale without a connection.
       const isKnown = isOnline && count > 0;
-      const privately = isPrivateRoom(current.name) ? `${panels.privately} · ` : "";
-      setText(byId<"span">("room-here"), privately + (isKnown ? `${panels.here(count)} · ` : ""));
+      setText(byId<"span">("room-here"), isKnown ? `${panels.here(count)} · ` : "");
       setText(peopleToggle, isKnown ? panels.here(count) : peopleLabel);
       setText(byId<"h2">("people-title"), isKnown ? panels.hereNow(count) : peopleLabel);
       people.classList.toggle("off", !isKnown);
@@ -49,7 +48,8 @@ export function mountPeople(
 
       const { limits } = chat;
       const retention = limits && panels.retention(limits.retentionDays, limits.retentionMessages);
-      setText(byId<"span">("room-kept"), retention ?? "");
+      const privately = isPrivateRoom(current.name) ? `${panels.privately} · ` : "";
+      setText(byId<"span">("room-kept"), privately + (retention ?? ""));
       setText(byId<"bdi">("me-name"), chat.username);
       byId<"span">("me-dot").classList.toggle("off", !isOnline);
       setText(byId<"small">("me-state"), isOnline ? "" : panels.notConnected);
