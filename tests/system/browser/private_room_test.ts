@@ -1,8 +1,32 @@
-// Private rooms: two people who share a link, and a server that cannot read or forge what they write.
+// Private rooms: people who share a link, and a server that cannot read or forge what they write.
 
 import { assert, assertEquals } from "@std/assert";
-import { browserTest, messageTexts, send, signIn, waitForMessage } from "./browser_harness.ts";
+import { Buffer } from "node:buffer";
+import { hkdfSync } from "node:crypto";
+import {
+  browserTest,
+  joinRoom,
+  messageTexts,
+  openSettings,
+  plainHost,
+  send,
+  signIn,
+  waitForMessage,
+  waitUntil,
+} from "./browser_harness.ts";
 import type { Page, TestChat } from "./browser_harness.ts";
+
+const unverified = "This message can't be verified";
+const incomplete = "This link is incomplete";
+
+/** The fields of a push that an attack changes. */
+interface Fields {
+  readonly type?: string;
+  readonly text?: string;
+  readonly nonce?: string;
+  readonly member?: string;
+  readonly from?: string;
+}
 
 /** Makes a private room, and returns its link. */
 async function makeRoom(page: Page): Promise<string> {
@@ -19,19 +43,253 @@ async function follow(chat: TestChat, link: string, name: string): Promise<Page>
   return page;
 }
 
-browserTest("shares a private room by its link, which nobody else can read [S3]", async (chat) => {
+/** Does something with the last message by its menu. */
+async function act(page: Page, text: string, action: string): Promise<void> {
+  await page.locator("#rows article", { hasText: text }).first().hover();
+  await page.click(".bar >> text=More");
+  await page.click(`.menu >> text=${action}`);
+}
+
+browserTest("shares a private room by its link, with edits and answers [S3] [S5]", async (chat) => {
   const ada = await chat.signIn("Ada");
   const link = await makeRoom(ada);
   assert(/^http:\S+\/r\/p-[a-z2-7]{30}#[\w-]{43}$/.test(link), link);
-  assertEquals(ada.url(), link.split("#")[0]);
+  const [keyless = "", secret = ""] = link.split("#");
+  assertEquals(ada.url(), keyless);
   await send(ada, "Good morning");
   const ben = await follow(chat, link, "Ben");
   await waitForMessage(ben, "Good morning");
-  assertEquals(ben.url(), link.split("#")[0]);
+  assertEquals(ben.url(), keyless);
+  await act(ben, "Good morning", "Reply");
   await send(ben, "Good morning, Ada");
   await waitForMessage(ada, "Good morning, Ada");
+  assertEquals(await ada.textContent(".quote"), "Ada: Good morning");
+  await act(ada, "Good morning", "Edit");
+  await send(ada, "Good evening");
+  await waitForMessage(ben, "Good evening");
+  assertEquals(await ben.textContent(".quote"), "Ada: Good evening");
   for (const page of [ada, ben]) {
-    assertEquals(await messageTexts(page), ["Good morning", "Good morning, Ada"]);
+    assertEquals((await messageTexts(page)).length, 2);
     assertEquals(await page.textContent("#room-title"), "# Private room");
+    assert((await page.title()).includes("#Private room"));
+    const html = await page.content();
+    assert(!html.includes(secret) || page === ada, "only the closed dialog has the link");
   }
+
+  // Kept messages open again without the server, and the key comes from the browser's storage.
+  await ben.reload();
+  await waitForMessage(ben, "Good evening");
+  await send(ben, "/search evening");
+  await ben.locator(".results mark", { hasText: "evening" }).waitFor();
+  await ben.locator("#dialog", { hasText: "The server can't search this room" }).waitFor();
+  await ben.click("#dialog >> text=Close");
+
+  await ben.click("text=Room link");
+  await ben.fill("#room-label", "Family");
+  await ben.press("#room-label", "Enter");
+  await ben.click("#dialog >> text=Close");
+  await ben.locator("#room-list", { hasText: "# Family" }).waitFor();
+  assertEquals(await ben.textContent("#room-title"), "# Family");
+  assertEquals(await ada.textContent("#room-title"), "# Private room");
 });
+
+browserTest(
+  "takes chosen private rooms along to another device, and lists them [S3]",
+  async (chat) => {
+    const ada = await chat.signIn("Ada");
+    const [room] = [await makeRoom(ada), await makeRoom(ada)];
+    await ada.locator("#room-list", { hasText: "# Private room 2" }).waitFor();
+    await ada.click("#room-list >> text=# Private room >> nth=0");
+    await send(ada, "Good morning");
+    await waitForMessage(ada, "Good morning");
+    await openSettings(ada);
+    await ada.click("#dialog >> text=Use this name on another device");
+    const link = () => ada.inputValue("#dialog input[readonly]");
+    assert(!(await link()).includes("room="));
+    await ada.check("#dialog label:has-text('# Private room') input >> nth=0");
+    const phone = await chat.visit();
+    await phone.goto("about:blank");
+    await phone.goto(await link());
+    await phone.locator("#dialog p", { hasText: "# Private room" }).waitFor();
+    await phone.click("text=Continue as Ada");
+    await phone.click("#room-list >> text=# Private room");
+    await waitForMessage(phone, "Good morning");
+    assertEquals(phone.url(), room?.split("#")[0]);
+    assertEquals(await phone.locator("#room-list li").count(), 2);
+
+    // A room that was left keeps its key.
+    await send(phone, "/leave");
+    await phone.click("#all-rooms");
+    await phone.click("#dialog >> text=# Private room");
+    await waitForMessage(phone, "Good morning");
+    assert(!(await phone.innerText("body")).includes("p-"));
+  },
+);
+
+browserTest("has no private rooms on plain http", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  await ada.click("#all-rooms");
+  await ada.click("#dialog >> text=Close");
+  assertEquals(await ada.locator("text=New private room").count(), 0);
+  const link = await chat.openTab(ada.context(), `r/p-${"a".repeat(30)}#${"A".repeat(43)}`);
+  await link.locator("#rows", { hasText: "Private rooms need https" }).waitFor();
+  assertEquals(await link.isVisible("#composer"), false);
+}, { host: plainHost, env: { ALLOWED_HOSTS: plainHost } });
+
+browserTest("neither joins nor writes with a part of a link [S3]", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  const link = await makeRoom(ada);
+  await send(ada, "Good morning");
+  const [keyless = ""] = link.split("#");
+  const ben = await follow(chat, keyless, "Ben");
+  await ben.locator("#rows", { hasText: incomplete }).waitFor();
+  assertEquals(await ben.isVisible("#composer"), false);
+  assertEquals(await ben.textContent("#room-title"), "# Private room");
+  // A key of another room, and then the whole link in the same tab.
+  await ben.goto(`${keyless}#${"A".repeat(43)}`);
+  await ben.locator("#rows", { hasText: incomplete }).waitFor();
+  assertEquals(ben.url(), keyless);
+  await ben.goto(link);
+  await waitForMessage(ben, "Good morning");
+  assertEquals(ben.url(), keyless);
+  await send(ben, "Here I am");
+  await waitForMessage(ada, "Here I am");
+});
+
+browserTest("shows no text that a hostile server changed [S7] [S8]", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  const link = await makeRoom(ada);
+  const context = await chat.newContext();
+  const sealed: Fields[] = [];
+  /** What the server makes of each message on its way to Ben. */
+  const attacks: ((message: Fields) => Fields)[] = [
+    (message) => message,
+    (message) => ({ ...message, text: sealed[0]?.text ?? "" }),
+    ({ text = "", ...message }) => ({ ...message, text: `${text.slice(0, -9)}AAAAAAAAA` }),
+    ({ text = "", ...message }) => ({ ...message, text: text.slice(0, 100) }),
+    (message) => ({ ...message, ...replay() }),
+    (message) => ({ ...message, member: "AAAAAAAAAAAAAAAA", from: "Eve" }),
+    (message) => ({ ...message, text: "Send the money to Eve" }),
+    (message) => message,
+  ];
+  const replay = () => ({ nonce: sealed[0]?.nonce ?? "", text: sealed[0]?.text ?? "" });
+  await context.routeWebSocket(/\/ws$/, (socket) => {
+    const server = socket.connectToServer();
+    server.onMessage((frame) => {
+      const pushes: Fields[] = JSON.parse(String(frame));
+      const changed = pushes.map((push) => {
+        if (push.type !== "message") return push;
+        sealed.push(push);
+        return attacks[sealed.length - 1]?.(push) ?? push;
+      });
+      socket.send(JSON.stringify(changed));
+    });
+  });
+  const ben = await chat.openTab(context, link.slice(chat.url.length));
+  await signIn(ben, "Ben");
+  await ben.locator("#rows", { hasText: "No messages yet" }).waitFor();
+  const texts = attacks.map((_, i) => `message ${i}`);
+  for (const text of texts) await send(ada, text);
+  await waitForMessage(ben, "message 7");
+  const shown = texts.map((text, i) => i === 0 || i === 7 ? text : unverified);
+  assertEquals(await messageTexts(ben), shown);
+  assertEquals(sealed.length, attacks.length);
+  assert(!(await ben.content()).includes("money"));
+}, { env: { RATE_PER_SECOND: "0" } });
+
+browserTest("leaks neither key nor text to the server [S1] [S2]", async (chat) => {
+  const heard: string[] = [];
+  const listen = (page: Page) => {
+    page.on("websocket", (socket) => {
+      socket.on("framesent", ({ payload }) => heard.push(String(payload)));
+      socket.on("framereceived", ({ payload }) => heard.push(String(payload)));
+    });
+    page.on("request", (request) => {
+      // Playwright adds the fragment, which the browser doesn't send.
+      const [url = ""] = request.url().split("#");
+      heard.push(url, JSON.stringify(request.headers()), request.postData() ?? "");
+    });
+  };
+  const ada = await chat.signIn("Ada");
+  listen(ada);
+  const link = await makeRoom(ada);
+  const [keyless = "", secret = ""] = link.split("#");
+  const room = keyless.split("/r/")[1] ?? "";
+  await send(ada, "Xylophone");
+  await waitForMessage(ada, "Xylophone");
+  const context = await chat.newContext();
+  const ben = await context.newPage();
+  listen(ben);
+  await ben.goto(link);
+  await signIn(ben, "Ben");
+  await waitForMessage(ben, "Xylophone");
+  await act(ben, "Xylophone", "Reply");
+  await send(ben, "Zeppelin, Ada");
+  await waitForMessage(ada, "Zeppelin");
+  await act(ada, "Xylophone", "Edit");
+  await send(ada, "Quetzalcoatl");
+  await waitForMessage(ben, "Quetzalcoatl");
+  await ben.fill("#text", "Bandersnatch, a draft");
+  await send(ada, "/search Quetzalcoatl");
+  await ada.locator(".results mark").first().waitFor();
+  await ada.click("#dialog >> text=Close");
+  await send(ada, "/title Xylophone");
+  await ada.click("#dialog >> text=Close");
+  await act(ada, "Quetzalcoatl", "Copy link");
+  await ada.keyboard.press("Escape");
+  await openSettings(ada);
+  await ada.click("#dialog >> text=Use this name on another device");
+  assert(!(await ada.inputValue("#dialog input[readonly]")).includes(secret));
+  await ada.click("#dialog >> text=Close");
+  await joinRoom(ada, "design");
+  await ada.goBack();
+  await waitForMessage(ada, "Quetzalcoatl");
+  for (const page of [ada, ben]) await page.reload();
+  await waitForMessage(ben, "Quetzalcoatl");
+  await act(ada, "Quetzalcoatl", "Delete");
+  await ada.click(".menu .primary");
+  await ben.locator("#rows", { hasText: "Message deleted" }).waitFor();
+
+  const key = Buffer.from(secret, "base64url");
+  const derived = Buffer.from(hkdfSync("sha256", key, "", "parley private room key", 32));
+  const secrets = {
+    link: secret,
+    "key in bytes": key.toString("latin1"),
+    "key in hex": key.toString("hex"),
+    "derived key in bytes": derived.toString("latin1"),
+    "derived key in base64": derived.toString("base64url"),
+    text: "Xylophone",
+    answer: "Zeppelin",
+    edit: "Quetzalcoatl",
+    draft: "Bandersnatch",
+    label: "Private room",
+  };
+  const files = await filesIn(chat.dir ?? "");
+  const all = { ...files, "frames and requests": heard.join("\n") };
+  const leaks = Object.entries(all).flatMap(([place, content]) =>
+    Object.entries(secrets).filter(([, secret]) => content.includes(secret))
+      .map(([what]) => `${what} in ${place}`)
+  );
+  assertEquals(leaks, []);
+  // The scan looks in the right places: each of them knows the room.
+  await waitUntil(
+    "the log has the room",
+    async () => /p-/.test(JSON.stringify(await filesIn(chat.dir ?? ""))),
+  );
+  const knowing = Object.entries(all).filter(([, content]) => content.includes(room))
+    .map(([place]) => place);
+  for (const place of ["parley.db", "access.log", "messages.log", "frames and requests"]) {
+    assert(knowing.some((name) => name.includes(place)), `${place}: ${knowing}`);
+  }
+}, { env: { LOG_MESSAGE_TEXT: "1", RATE_PER_SECOND: "0" } });
+
+/** Returns the files below a folder, each byte as one character. */
+async function filesIn(dir: string): Promise<Record<string, string>> {
+  const files: Record<string, string> = {};
+  for await (const { name, isDirectory } of Deno.readDir(dir)) {
+    const path = `${dir}/${name}`;
+    if (isDirectory) Object.assign(files, await filesIn(path));
+    else files[name] = Buffer.from(await Deno.readFile(path)).toString("latin1");
+  }
+  return files;
+}
