@@ -88,6 +88,25 @@ export function mountExtras(
   });
   addEventListener("online", () => chat.connection.check());
   addEventListener("offline", page.redraw);
+  const commands = new Map<string, (argument: string) => Complaint | undefined | void>([
+    ["/nick", (argument) => {
+      const parsed = parseUsername(argument);
+      return parsed.ok ? chat.rename(parsed.value) : parsed;
+    }],
+    ["/join", navigation.showTyped],
+    ["/leave", page.leaveRoom],
+    ["/title", (argument) => {
+      // A private room has only a local name.
+      if (isPrivateRoom(page.room?.name ?? "")) return privateRooms.openRoom();
+      const cleaned = cleanTitle(argument);
+      if (!cleaned.ok) return cleaned;
+      return page.room && chat.post(page.room.name, { type: "title", text: cleaned.value });
+    }],
+    ["/moderate", dialogs.openModeration],
+    ["/who", navigation.showPeople],
+    ["/search", openSearch],
+    ["/help", dialogs.openHelp],
+  ]);
   /** Unknown at first: an earlier visit may have left a badge. */
   let drawnBadge: number | undefined;
   return {
@@ -124,43 +143,11 @@ export function mountExtras(
     },
     /** Runs a slash command. Returns a complaint if it cannot. */
     runCommand(command: string, argument: string): Complaint | undefined {
-      // That of an earlier command.
+      // Hide the problem of an earlier command.
       chat.problem = undefined;
       page.redraw();
-      switch (command) {
-        case "/nick": {
-          const parsed = parseUsername(argument);
-          if (!parsed.ok) return parsed;
-          chat.rename(parsed.value);
-          return undefined;
-        }
-        case "/join":
-          return navigation.showTyped(argument);
-        case "/leave":
-          return page.leaveRoom();
-        case "/title": {
-          // A private room has a name only here.
-          if (isPrivateRoom(page.room?.name ?? "")) return privateRooms.openRoom();
-          const cleaned = cleanTitle(argument);
-          if (!cleaned.ok) return cleaned;
-          if (page.room) chat.post(page.room.name, { type: "title", text: cleaned.value });
-          return undefined;
-        }
-        case "/moderate":
-          dialogs.openModeration();
-          return undefined;
-        case "/who":
-          navigation.showPeople();
-          return undefined;
-        case "/search":
-          openSearch(argument);
-          return undefined;
-        case "/help":
-          dialogs.openHelp();
-          return undefined;
-        default:
-          return () => panels.unknownCommand(command);
-      }
+      const run = commands.get(command);
+      return run === undefined ? () => panels.unknownCommand(command) : run(argument) ?? undefined;
     },
   };
 }

@@ -10,7 +10,6 @@ import { button, element } from "./views/dom.ts";
 import { panels, panelWords } from "./words/language.ts";
 // Imported only so that the bundler keeps these in the chunk that the page loads first.
 import "./views/keyed_list.ts";
-import "./views/line_rows.ts";
 import "./views/message_view.ts";
 
 const labelMaxLength = 60;

@@ -48,7 +48,7 @@ export function amendmentOf(
 }
 
 /** Returns the last unsent edit or deletion of a message, or else the message if it is unsent. */
-export function pendingFor(
+function pendingFor(
   { outbox }: ChatClient,
   room: Room,
   message: Message | OutboxMessage,

@@ -1,6 +1,6 @@
 // Updates the content of an element from a list of rows, and reuses the nodes of unchanged rows.
 
-import { element, keepFocus } from "./dom.ts";
+import { element, keepFocus, withNames } from "./dom.ts";
 
 /** One row of the list. */
 export interface Row {
@@ -14,6 +14,18 @@ export interface Row {
    * element, so a long list needs blocks.
    */
   readonly block?: number;
+}
+
+/** Returns a row with a line of text. */
+export function lineRow(key: string, className: string, text: string): Row {
+  const create = () => element("p", { class: className, dir: "auto" }, ...withNames(text));
+  return { key, version: text, create };
+}
+
+/** Returns a row with a line across, and a text on it. */
+export function ruleRow(key: string, className: string, text: string): Row {
+  const attributes = { class: className, role: "separator", "aria-label": text };
+  return { key, version: text, create: () => element("p", attributes, text) };
 }
 
 /** A row with its node. */

@@ -7,8 +7,8 @@ import type { Message } from "../state/message.ts";
 import type { Room } from "../state/room.ts";
 import { panels } from "../words/language.ts";
 import type { ConversationAids } from "./conversation_aids.ts";
+import { lineRow, ruleRow } from "./keyed_list.ts";
 import type { Row } from "./keyed_list.ts";
-import { lineRow, ruleRow } from "./line_rows.ts";
 import { drawMessage } from "./message_view.ts";
 import { dayNumber, timesVersion } from "./times.ts";
 

@@ -14,7 +14,7 @@ import { fullTime } from "./times.ts";
 export type Formatter = ReturnType<typeof createFormatter>;
 
 /** The beginning of a message, and its address. */
-export interface Quote {
+interface Quote {
   readonly text: string;
   readonly room: string;
   readonly offset: number;

@@ -7,8 +7,8 @@ import type { Room } from "../state/room.ts";
 import { panels, problemText } from "../words/language.ts";
 import { copyButton } from "./copying.ts";
 import { element } from "./dom.ts";
+import { lineRow, ruleRow } from "./keyed_list.ts";
 import type { Row } from "./keyed_list.ts";
-import { lineRow, ruleRow } from "./line_rows.ts";
 import { linkIncomplete } from "./private_rooms.ts";
 
 /** Returns the rows. */
