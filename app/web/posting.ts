@@ -8,6 +8,7 @@ import type { AckPush, Command, ErrorPush } from "../protocol/wire.ts";
 import type { Entry, MessageEntry } from "../chat/broker.ts";
 import { credentialsOf } from "./credentials.ts";
 import type { Credentials } from "./credentials.ts";
+import type { Hub } from "./options.ts";
 import type { Problem } from "./problem.ts";
 import { challenge, closedProblem, refusalProblem } from "./refusal_problem.ts";
 import { isJson, readText } from "./request_body.ts";
@@ -54,7 +55,8 @@ export async function postMessage(
   const sent = await send(web, exchange, "message", (body) => ({ room, ...body }));
   if ("status" in sent) return sent;
   const location = `${web.assets.basePath}/r/${room}/${sent.offset}`;
-  return entryResponse(sent.entry, 201, { location });
+  const init = { status: 201, headers: { location } };
+  return textResponse(JSON.stringify(sent.entry ?? {}), "application/json", init);
 }
 
 /** `PATCH /r/{room}/{offset}`: replaces the text of a message. */
@@ -66,7 +68,8 @@ export async function patchMessage(
   const offset = Number(digits);
   const sent = await send(web, exchange, "edit", ({ text }) => ({ room, offset, text }));
   if ("status" in sent) return sent;
-  return entryResponse(await readEntry(web, room, offset), 200);
+  const entry = await readEntry(web.hub, room, offset);
+  return textResponse(JSON.stringify(entry ?? {}), "application/json");
 }
 
 /** `DELETE /r/{room}/{offset}`: removes the text of a message. */
@@ -88,12 +91,11 @@ interface Sent {
 
 /** Sends a command, and returns what is in the log under its nonce. */
 async function send(
-  web: RoomContext,
+  { hub, limits }: RoomContext,
   { request, client, accessCode }: Exchange,
   type: "message" | "edit" | "delete",
   fieldsOf: (body: Fields) => Fields,
 ): Promise<Sent | Problem> {
-  const { hub, limits } = web;
   const { headers } = request;
   const credentials = credentialsOf(headers);
   if (credentials === undefined) return credentialsRequired;
@@ -118,7 +120,7 @@ async function send(
     if (reply.type === "message") return { offset: reply.offset, entry: reply };
     if (reply.type !== "ack") return problemOf(reply, credentials);
     const { room, offset } = reply;
-    const entry = await readEntry(web, room, offset);
+    const entry = await readEntry(hub, room, offset);
     const isResult = entry === undefined || isResultOf(entry, command);
     return isResult ? { offset, entry } : keyReused;
   } finally {
@@ -171,25 +173,9 @@ function problemOf(reply: ErrorPush | Closed, { username }: Credentials): Proble
   return refusalProblem(reply);
 }
 
-/** Returns the entry, unless storage is unavailable now. The entry is stored either way. */
-async function readEntry(
-  { hub }: RoomContext,
-  room: string,
-  offset: number,
-): Promise<Entry | undefined> {
-  try {
-    return await hub.visitors.entry(room, offset);
-  } catch {
-    return undefined;
-  }
-}
-
-function entryResponse(
-  entry: Entry | undefined,
-  status: number,
-  headers: Readonly<Record<string, string>> = {},
-): Response {
-  return textResponse(JSON.stringify(entry ?? {}), "application/json", { status, headers });
+/** Returns an entry; undefined if storage is unavailable now. It is stored either way. */
+function readEntry(hub: Hub, room: string, offset: number): Promise<Entry | undefined> {
+  return hub.visitors.entry(room, offset).catch(() => undefined);
 }
 
 /** How the hub closed a connection. */
@@ -204,22 +190,16 @@ type Reply = MessageEntry | AckPush | ErrorPush | Closed;
 /** The connection of a session that waits for one reply. */
 class ReplySocket implements Socket {
   readonly buffered = 0;
-  readonly reply: Promise<Reply>;
-  readonly #resolve: (reply: Reply) => void;
-
-  constructor() {
-    const { promise, resolve } = Promise.withResolvers<Reply>();
-    this.reply = promise;
-    this.#resolve = resolve;
-  }
+  readonly #reply = Promise.withResolvers<Reply>();
+  readonly reply = this.#reply.promise;
 
   send(frame: string): void {
     // Anything but a heartbeat. The cast is safe: the hub encoded the frame.
     const [reply] = JSON.parse(frame) as [Reply?];
-    if (reply !== undefined) this.#resolve(reply);
+    if (reply !== undefined) this.#reply.resolve(reply);
   }
 
   close(code: number): void {
-    this.#resolve({ type: "closed", code });
+    this.#reply.resolve({ type: "closed", code });
   }
 }
