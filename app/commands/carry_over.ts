@@ -32,9 +32,9 @@ const sql = {
 
 /**
  * Carries sanctions and deletions over from the database at `path` to the copy at `to`, which
- * becomes one of this version. Deletions are added to the logs, so that clients hear of them.
+ * becomes one of this version. Deletions are added to the logs, so that clients learn about them.
  *
- * @throws {Error} If either cannot be used; then the copy has the sanctions that it had.
+ * @throws {Error} If either cannot be used. The sanctions of the copy are unchanged then.
  */
 export function carryOver(path: string, to: string): void {
   using from = openDatabase(path);

@@ -1,5 +1,5 @@
-// The program's commands other than serving: `parley COMMAND OPERANDS`. What only chats in Redis
-// need is imported on demand, since it takes long to load.
+// The program's commands other than serving: `parley COMMAND OPERANDS`. The modules for Redis are
+// imported on demand, because they take long to load.
 
 import type { Config } from "../core/config.ts";
 import { print, printError } from "../core/console.ts";

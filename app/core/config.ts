@@ -15,10 +15,10 @@ interface Setting<T> {
 
 const secretMaxLength = 256;
 
-/** What a text must be. */
+/** A rule for the text of a setting. */
 interface Rule {
   readonly isValid: (text: string) => boolean;
-  /** Follows "must be". */
+  /** Describes valid text, after "must be". */
   readonly expected: string;
 }
 
@@ -98,7 +98,7 @@ const table = {
   search: boolean("Let everyone with access to the chat search messages", true),
   roomDirectory: boolean("Let everyone with access to the chat list its rooms", true),
   accessCode: secret(10, "Code everyone must enter once; without it, the chat is open to all"),
-  moderatorCode: secret(10, "Code for /moderate; whoever enters it becomes a moderator"),
+  moderatorCode: secret(10, "Code for /moderate; entering it makes a member a moderator"),
   trustProxy: number(0, 0, 10, "Number of your own proxies in front of the server"),
   drainSeconds: number(5, 0, 600, "Max time for connections to close on shutdown, in seconds"),
   maxRssMb: auto(number(

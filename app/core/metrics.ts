@@ -43,7 +43,7 @@ export interface Chart {
   readonly unit: string;
   /** `sampleMs` apart, at most `samplesMax`, the newest last. */
   readonly values: number[];
-  /** Returns the next value, which may cover the seconds since the previous one. */
+  /** Returns the next value, `seconds` after the previous one. */
   readonly next: (seconds: number) => number;
 }
 

@@ -110,7 +110,7 @@ export class ConnectionLimits {
     this.#unopened.remove(slot.peer.network);
   }
 
-  /** Notes that a close frame has been sent. The peer may never reply. */
+  /** Call it when a close frame has been sent. The peer may never reply. */
   closing(slot: Slot): void {
     if (!this.#pending.has(slot)) this.#pending.set(slot, this.#now());
   }

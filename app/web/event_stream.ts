@@ -60,7 +60,7 @@ class EventStream implements Socket {
   closedWith: number | undefined;
   readonly #hub: Hub;
   readonly #onClosing: () => void;
-  /** Where it resumes; without a position, only what follows is sent. */
+  /** The position to resume from. Without one, only later entries are sent. */
   #position: Position | undefined;
   #isLive = false;
   #isOpen = true;
@@ -106,7 +106,7 @@ class EventStream implements Socket {
     if (code === closeCode.restarting) {
       this.#finish(retryMs + Math.round(Math.random() * Number(reason)), code);
     } else {
-      // Drops what is queued for a peer that doesn't read.
+      // Discards the queue of a peer that doesn't read.
       this.#controller?.error(new Error(reason));
       this.#end(code);
     }
@@ -120,7 +120,7 @@ class EventStream implements Socket {
     this.#end(code);
   }
 
-  /** Answers for the client as long as it takes what it is sent. */
+  /** Replies to the hub's heartbeat on behalf of a client that reads. */
   #heartbeat(): void {
     const isReading = this.buffered === 0;
     this.#enqueue(encoder.encode(":\n\n"));
@@ -130,7 +130,7 @@ class EventStream implements Socket {
   /** Handles a push until the session is live in the room. */
   #catchUp(push: Push): void {
     if (push.type === "error") {
-      // The room cannot be read now: the client reconnects, and resumes.
+      // The room cannot be read now. The client reconnects and resumes.
       return this.#finish(push.retryAfter ?? retryMs, closeCode.goingAway);
     }
     if (push.type !== "room") return;
@@ -174,7 +174,7 @@ interface Events {
   readonly epoch: string | undefined;
 }
 
-/** The last frame, which all streams of a room are sent at once. */
+/** The last frame. The hub sends the same one to all streams of a room. */
 let last = { frame: "", epoch: "", bytes: new Uint8Array(), after: "" };
 
 /** Returns the events of a live frame as bytes, encoded once for all streams. */
@@ -200,7 +200,7 @@ function eventsOf(pushes: readonly Push[], epochBefore: string | undefined): Eve
   return { text, epoch };
 }
 
-/** Returns the epoch of a push's first entry, if it can be told. */
+/** Returns the epoch of a push's first entry, if it is known. */
 function epochOfFirst({ messages, epoch }: RoomPush): string | undefined {
   return messages.some((entry) => entry.epoch !== undefined) ? undefined : epoch;
 }

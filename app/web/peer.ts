@@ -34,8 +34,8 @@ export function clientAddress(peer: string, headers: Headers, trustProxy: number
 }
 
 /**
- * Whether `address`, which `clientAddress` returned, is the client's and not that of this machine
- * or of a proxy, so that a ban may cover it.
+ * Returns whether a ban may cover `address`, which `clientAddress` returned. It must be the
+ * client's own, and not that of this machine or of a proxy.
  */
 export function isBannable(
   address: string,
@@ -59,7 +59,7 @@ export function isUnspecified(peer: string): boolean {
   return peer === "0.0.0.0" || peer === "::";
 }
 
-/** Describes a client to the hub. Behind a trusted proxy, nobody is exempt as loopback. */
+/** Describes a client to the hub. Behind a trusted proxy, no client counts as loopback. */
 export function peerAddress(address: string, trustProxy = 0): PeerAddress {
   const scope = addressScope(address);
   return {

@@ -89,7 +89,7 @@ interface Sent {
   readonly entry: Entry | undefined;
 }
 
-/** Sends a command, and returns what is in the log under its nonce. */
+/** Sends a command, and returns the entry in the log that has its nonce. */
 async function send(
   { hub, limits }: RoomContext,
   { request, client, accessCode }: Exchange,

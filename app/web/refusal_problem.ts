@@ -27,7 +27,7 @@ const statuses = new Map<string, ErrorStatus>([
   ["username_taken", 409],
 ]);
 
-/** The header or field that a code is about. Other sentences begin with the field. */
+/** The header or field that a code is about. Other messages begin with the name of the field. */
 const fields: readonly (readonly [RegExp, string])[] = [
   [/^access_/, "Parley-Access-Code"],
   [/^nonce_/, "Idempotency-Key"],
@@ -56,7 +56,7 @@ export function refusalProblem({ code, message, retryAfter }: ErrorPush): Proble
   return { status, code, detail, field, headers };
 }
 
-/** Returns what the hub has read, or the HTTP error if it refuses or its log cannot be used now. */
+/** Returns the result of a read, or the HTTP error if the hub refuses it or it fails. */
 export async function resultOf<T extends object>(
   reading: Promise<T | ErrorPush>,
   failure: string,

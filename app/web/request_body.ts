@@ -29,8 +29,8 @@ const notUtf8: Problem = {
 const afterTimeout = sharedTimer(bodyTimeoutMs);
 
 /**
- * Returns a request's body as text, or why it cannot be read. `schedule` runs a task when it is too
- * late, and returns a function that cancels it.
+ * Returns a request's body as text, or why it cannot be read. `schedule` runs a task after the
+ * timeout, and returns a function that cancels it.
  */
 export async function readText(
   request: Request,
@@ -42,7 +42,7 @@ export async function readText(
   if (Number(length ?? 0) > maxBytes) return tooLarge;
   const late = Promise.withResolvers<Problem>();
   const cancelTimeout = schedule(() => late.resolve(tooSlow));
-  // Reading at once takes half the time. Then Deno sees to the length.
+  // Reading at once takes half the time, and Deno enforces the length.
   const read = length === null ? readChunks(request, late.promise) : request.bytes();
   try {
     const bytes = await Promise.race([read, late.promise]);

@@ -144,8 +144,8 @@ function pageResponse(
 }
 
 /**
- * Returns `json`, or the messages among `entries` as lines for people, or 304. Caches must not store
- * the response, because its text may be deleted.
+ * Returns `json`, or the messages among `entries` as lines for people, or 304. Caches must not
+ * store the response, because its text may be deleted.
  */
 function conditional(
   { request }: Exchange,

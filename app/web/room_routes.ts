@@ -12,7 +12,7 @@ import { entryPage, roomPage } from "./room_pages.ts";
 import { readOnly } from "./router.ts";
 import type { Exchange, Handler, Methods, Routes } from "./router.ts";
 
-/** What the routes of rooms need. */
+/** The parts of the server that the routes of rooms use. */
 export type RoomContext =
   & Pick<WebOptions, "hub" | "assets" | "allowedOrigins" | "trustProxy">
   & { readonly limits: ConnectionLimits };

@@ -54,8 +54,8 @@ const internalError: Problem = {
   detail: "Something went wrong. See the server's error log",
 };
 /**
- * The response to a connection that its peer has already reset. Nobody could say whose quotas and
- * bans hold, and upgrading it would leak a descriptor (docs/deno-issues.md).
+ * The response to a connection that its peer has already reset. The address is unknown, and so are
+ * its quotas and bans. Upgrading it would leak a descriptor (docs/deno-issues.md).
  */
 const connectionReset: Problem = {
   status: 400,

@@ -23,7 +23,7 @@ const wantsOpenMetrics = /application\/openmetrics-text/i;
 /** How often an open status page reloads. */
 const statusRefreshSeconds = 5;
 
-/** Answers requests. */
+/** Handles requests. */
 export class Site {
   readonly #options: WebOptions;
   readonly #sockets: WebSockets;
