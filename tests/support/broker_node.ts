@@ -43,6 +43,9 @@ export class BrokerNode {
   /** The reports about members on other nodes, in words. */
   readonly presence: string[] = [];
   readonly pruned: string[] = [];
+  readonly banned: string[] = [];
+  /** How often a pending sweep was reported. */
+  sweeps = 0;
   resets = 0;
 
   private constructor(readonly broker: RedisBroker, readonly events: readonly string[]) {
@@ -55,6 +58,9 @@ export class BrokerNode {
         this.presence.push(`${username} left ${room}: ${reason}`),
       memberRenamed: (member, username) => this.presence.push(`${member} renamed to ${username}`),
       tabMoved: (member, tab) => this.presence.push(`${tab} of ${member} moved`),
+      membersBanned: (members, until) =>
+        this.banned.push(...members.map((member) => `${member} ${until}`)),
+      sweepPending: () => this.sweeps++,
       memberTyping: (room, member) => this.presence.push(`${member} typing in ${room}`),
     });
   }

@@ -18,7 +18,6 @@ import { TcpProxy } from "../../support/tcp_proxy.ts";
 import { draft, testBroker } from "./broker_contract.ts";
 import type { Open } from "./broker_contract.ts";
 import { testEntries } from "./entries_contract.ts";
-import { testModeration } from "./moderation_contract.ts";
 import { testSearch } from "./search_contract.ts";
 
 if (hasRedis) {
@@ -37,12 +36,6 @@ if (hasRedis) {
   testBroker("RedisBroker", open);
   testEntries("RedisBroker", open);
   testSearch("RedisBroker", open, () => {});
-  testModeration("RedisBroker", async (use) => {
-    await using redis = await RedisProcess.start("--appendonly", "no");
-    await use((wall, moderatorMac) =>
-      RedisBroker.open(redisOptions(redis.url, { now: () => wall.ms, moderatorMac }))
-    );
-  });
 }
 
 /** How often everything fails in the longest test. */
