@@ -20,12 +20,15 @@ export interface BareClientOptions {
   readonly id: string;
   /** Names the member, which can have several of these clients. */
   readonly member: string;
+  readonly network: string;
   /** Whether an entry of its own in a page counts as acknowledged. If not, it is sent again. */
   readonly acceptsPages: boolean;
 }
 
 const silenceMs = 60_000;
 const maxOutbox = 4;
+/** Max time between two tries to return from a ban, which may be lifted. */
+const banRetryMs = 10_000;
 
 export class BareClient {
   readonly options: BareClientOptions;
@@ -69,6 +72,24 @@ export class BareClient {
     else if (kind < 15) this.#put({ type: "edit", room, offset, text, nonce });
     else if (kind < 19) this.#put({ type: "delete", room, offset, nonce });
     else this.#put({ type: "title", room, text: `Title ${nonce}`, nonce });
+  }
+
+  /** Puts a message into the outbox, and returns its nonce. */
+  write(): string {
+    const { room, id } = this.options;
+    const nonce = `${id}n${++this.#count}`;
+    this.#put({ type: "message", room, text: `bare-${id}-${this.#count}.`, nonce });
+    return nonce;
+  }
+
+  /** Whether it is in its room. */
+  get isLive(): boolean {
+    return this.#isLive;
+  }
+
+  /** Offset of the oldest entry that the room keeps, as far as it knows. */
+  get first(): number {
+    return this.#view.first;
   }
 
   /** Whether it has caught up and nothing waits to be sent. */
@@ -131,10 +152,13 @@ export class BareClient {
           for (const push of pushes) this.#take(push);
         }),
       onClose: () =>
-        ifCurrent(() => void time.later(random.delay(5_000), () => this.#reconnect(number))),
+        ifCurrent(() => {
+          this.#isLive = false;
+          void time.later(random.delay(5_000), () => this.#reconnect(number));
+        }),
     });
     this.#connection = connection;
-    connection.connect(deployment.acceptor);
+    connection.connect(deployment.acceptor, this.options.network);
   }
 
   #reconnect(number: number): void {
@@ -216,7 +240,8 @@ export class BareClient {
     const number = this.#connections;
     if (code === "not_joined" || nonce === undefined) {
       this.#connection?.closeFromClient(1001);
-      return void time.later(retryAfter, () => this.#reconnect(number));
+      const waitMs = Math.min(retryAfter, banRetryMs);
+      return void time.later(waitMs, () => this.#reconnect(number));
     }
     const [first] = this.#outbox;
     if (first?.nonce !== nonce) return;

@@ -17,6 +17,8 @@ export interface Deployment {
   readonly isUp: boolean;
   /** The state of the hub of each running server. */
   readonly hubSizes: readonly ChatHub["size"][];
+  /** Returns the usernames in a room, as each server lists them. */
+  namesIn(room: string): readonly string[];
   /** A running server to connect to, if there is one. */
   readonly acceptor: Acceptor | undefined;
   /** Starts a server that does not run, if there is one. */

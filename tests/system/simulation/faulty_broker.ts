@@ -25,6 +25,14 @@ export function faultyBroker(options: FaultyBrokerOptions): Broker {
     if (isFailing()) throw new Error("the disk fails");
     if (!process.isAlive) throw new Error("this process is dead");
   };
+  /** Runs a transaction. The process may die before and after it. */
+  const commit = <T>(run: () => T): T => {
+    process.survivesStep();
+    requireWorking();
+    const result = run();
+    process.survivesStep();
+    return result;
+  };
   return {
     append: (drafts) => {
       const failed = drafts.map((): AppendResult => ({ kind: "unavailable" }));
@@ -52,11 +60,14 @@ export function faultyBroker(options: FaultyBrokerOptions): Broker {
         pruned: (room, first) => {
           if (process.isAlive) listener.pruned(room, first);
         },
+        membersBanned: (members, until) => {
+          if (process.isAlive) listener.membersBanned?.(members, until);
+        },
       }),
     newestRooms: (limit) => broker.newestRooms(limit),
-    claim: (member, username) => {
+    claim: (member, username, tab, network) => {
       requireWorking();
-      const held = broker.claim(member, username);
+      const held = broker.claim(member, username, tab, network);
       if (typeof held === "string") check(() => names.hold(held, member));
       return held;
     },
@@ -73,6 +84,16 @@ export function faultyBroker(options: FaultyBrokerOptions): Broker {
       names.release(member);
     },
     renewHolds: () => {},
+    moderation: {
+      appoint: (member) => commit(() => broker.moderation.appoint(member)),
+      isModerator: (member) => {
+        requireWorking();
+        return broker.moderation.isModerator(member);
+      },
+      moderate: (command, by) => commit(() => broker.moderation.moderate(command, by)),
+      mutedFor: (member) => broker.moderation.mutedFor(member),
+      sweep: () => commit(() => broker.moderation.sweep()),
+    },
     prune: () => broker.prune(),
     close: () => broker.close(),
   };
@@ -105,16 +126,26 @@ export function slowBroker(
     });
     return promise;
   };
+  const { moderation } = broker;
   return {
     append: (drafts) => call(() => broker.append(drafts)),
     read: (room, query) => call(() => broker.read(room, query)),
     subscribe: (listener) => broker.subscribe(listener),
     newestRooms: (limit) => call(() => broker.newestRooms(limit)),
-    claim: (member, username) => call(() => broker.claim(member, username)),
+    claim: (...claim) => call(() => broker.claim(...claim)),
     rename: (member, username, isWanted) => call(() => broker.rename(member, username, isWanted)),
     holdsName: (member) => call(() => broker.holdsName(member)),
     release: (member) => call(() => broker.release(member)),
     renewHolds: (members) => call(() => broker.renewHolds(members)),
+    ...(moderation && {
+      moderation: {
+        appoint: (member) => call(() => moderation.appoint(member)),
+        isModerator: (member) => call(() => moderation.isModerator(member)),
+        moderate: (command, by) => call(() => moderation.moderate(command, by)),
+        mutedFor: (member) => moderation.mutedFor(member),
+        sweep: () => call(() => moderation.sweep()),
+      },
+    }),
     prune: () => call(() => broker.prune()),
     close: () => broker.close(),
   };

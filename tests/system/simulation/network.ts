@@ -7,8 +7,8 @@ import type { Timeline } from "./timeline.ts";
 
 /** The server's side of the network. */
 export interface Acceptor {
-  /** Takes a connection. `kill` ends it without a close, as the death of the process does. */
-  open(socket: Socket, kill: () => void): ServerEnd;
+  /** Takes a connection from a network, or from the one that all pages share. `kill` ends it without a close, as the death of the process does. */
+  open(socket: Socket, kill: () => void, network?: string): ServerEnd;
 }
 
 /** What a connection delivers to the server. */
@@ -43,7 +43,7 @@ export class SimulatedConnection {
   }
 
   /** Connects to a server; without an acceptor, the connection is refused. */
-  connect(acceptor: Acceptor | undefined): void {
+  connect(acceptor: Acceptor | undefined, network?: string): void {
     this.#time.later(this.#latencyMs, () => {
       if (this.#isCut) return;
       if (acceptor === undefined) return this.cut(true, true);
@@ -55,7 +55,7 @@ export class SimulatedConnection {
           return connection.bufferedAmount;
         },
       };
-      this.#server = acceptor.open(socket, () => this.#killServer());
+      this.#server = acceptor.open(socket, () => this.#killServer(), network);
       this.#toClient(() => this.#client.onOpen());
     });
   }

@@ -56,7 +56,9 @@ export class RedisDeployment implements Deployment {
     this.#random = random;
     this.#settings = settings;
     this.#redis = new SimulatedRedis(time, random, (entries) => {
-      for (const entry of entries) this.log.append(entry);
+      this.#check(() => {
+        for (const entry of entries) this.log.append(entry);
+      });
     });
     for (const node of this.#nodes) this.#startNode(node);
   }
@@ -71,6 +73,10 @@ export class RedisDeployment implements Deployment {
 
   get hubSizes(): Deployment["hubSizes"] {
     return this.#processes.map(({ hub }) => hub.size);
+  }
+
+  namesIn(room: string): readonly string[] {
+    return this.#processes.flatMap(({ hub }) => hub.membersOf(room, Infinity).usernames);
   }
 
   get acceptor(): Acceptor | undefined {
@@ -102,6 +108,9 @@ export class RedisDeployment implements Deployment {
           if (run.isAlive) task();
         }),
       random: () => this.#random.next(),
+      now: () => this.#time.wall(),
+      moderatorMac: (member) => `mac-${member}`,
+      sweepEntries: 1 + this.#random.below(20),
     });
     opened.then((broker) => {
       if (!run.isAlive) return;
@@ -111,7 +120,10 @@ export class RedisDeployment implements Deployment {
         random: this.#random,
         settings: this.#settings.hub,
         broker: () => broker,
-        onLog: () => {},
+        onLog: (event, fields) => {
+          if (event !== "hello") return;
+          this.#check(() => this.log.watch?.checkHello(String(fields.member)));
+        },
         onViolation: (message) => this.violation ??= new Violation(message),
         onCrash: () => this.#kill(node),
       });
@@ -200,7 +212,16 @@ export class RedisDeployment implements Deployment {
     this.#time.later(this.#random.delay(3_000), () => this.#redis.restart());
   }
 
-  /** Nothing is deleted in these worlds. */
+  /** Remembers a violation, as the code under test may catch what is thrown. */
+  #check(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      if (error instanceof Violation) this.violation ??= error;
+      throw error;
+    }
+  }
+
   checkStorage(): void {
     const { contents } = this.#redis;
     for (const text of this.log.deleted) {

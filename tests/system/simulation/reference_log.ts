@@ -3,6 +3,8 @@
 import type { DeleteEntry, EditEntry, Entry } from "../../../app/chat/broker.ts";
 import { hubLimits } from "../../../app/protocol/wire.ts";
 import { Violation } from "./deployment.ts";
+import { moderatorId } from "./moderator_client.ts";
+import type { SanctionLedger } from "./sanction_ledger.ts";
 
 export type RoomLogs = ReadonlyMap<string, readonly Entry[]>;
 
@@ -27,6 +29,8 @@ export class ReferenceLog {
   readonly lost = new Set<string>();
   /** Texts of deleted messages. */
   readonly deleted = new Set<string>();
+  /** Checks entries and members against the sanctions. */
+  watch: SanctionLedger | undefined;
   /** Texts that were deleted or replaced, and the offset of the entry that did it. */
   readonly #gone = new Map<string, number>();
 
@@ -55,6 +59,7 @@ export class ReferenceLog {
     if (before !== undefined && before.at > entry.at) {
       throw new Violation(`${entry.room}: the time of ${entry.offset} is before that of the last`);
     }
+    this.watch?.checkEntry(entry);
     log.push(entry);
     this.#apply(entry);
   }
@@ -75,7 +80,11 @@ export class ReferenceLog {
       const message = room.messages.get(target);
       const where = `${entry.room}: the ${type} ${offset} of ${target}`;
       if (message?.text === undefined) throw new Violation(`${where} has no target`);
-      if (message.member !== member) throw new Violation(`${where} is not by its author`);
+      const isSwept = type === "delete" && member === moderatorId &&
+        this.watch?.isSwept(message.member) !== false;
+      if (message.member !== member && !isSwept) {
+        throw new Violation(`${where} is not by its author`);
+      }
       message.amended = offset;
       this.#gone.set(message.text, offset);
       if (type === "delete") {
@@ -121,6 +130,7 @@ export class ReferenceLog {
   /** Goes back to a backup; the messages since then are lost. */
   restore(backup: RoomLogs): void {
     for (const texts of [this.#present, this.deleted, this.#gone]) texts.clear();
+    this.watch?.forget(true);
     for (const [room, entries] of this.#rooms) {
       const kept = backup.get(room)?.length ?? 0;
       for (const { nonce } of entries.slice(kept)) this.lost.add(nonce);

@@ -4,6 +4,7 @@ import type { Broker } from "../../../app/chat/broker.ts";
 import { ChatHub } from "../../../app/chat/chat_hub.ts";
 import type { HubSettings, LogFields } from "../../../app/chat/ports.ts";
 import type { Session, Socket } from "../../../app/chat/session.ts";
+import { moderatorCode } from "./moderator_client.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
 import type { Acceptor } from "./network.ts";
 import type { Timeline } from "./timeline.ts";
@@ -24,7 +25,8 @@ export interface ProcessOptions {
   readonly onCrash: () => void;
 }
 
-const peer = { address: "192.0.2.1", network: "192.0.2.1", scope: "public" } as const;
+/** The network of all pages. */
+const pageNetwork = "192.0.2.1";
 const crashSoonMaxSteps = 12;
 
 export class SimulatedProcess {
@@ -50,6 +52,7 @@ export class SimulatedProcess {
         newToken: () => `${random.below(1e9)}`.padEnd(43, "-"),
         memberOf: (token) => `id-${token.replace(/-+$/, "")}`,
       },
+      moderatorAccess: (code) => code === moderatorCode,
       log: {
         event: (event, fields) => this.isAlive && onLog(event, fields),
         warn: (event, fields) => this.isAlive && onLog(event, fields),
@@ -88,7 +91,7 @@ export class SimulatedProcess {
 
   get acceptor(): Acceptor {
     return {
-      open: (socket, kill) => {
+      open: (socket, kill, network = pageNetwork) => {
         let session: Session | undefined;
         const guarded: Socket = {
           send: (frame) => {
@@ -103,7 +106,14 @@ export class SimulatedProcess {
             return socket.buffered;
           },
         };
-        if (this.isAlive) session = this.hub.connect(guarded, peer);
+        if (this.isAlive) {
+          session = this.hub.connect(guarded, {
+            address: network,
+            network,
+            scope: "public",
+            isBannable: true,
+          });
+        }
         if (this.isAlive) this.#connections.add(kill);
         return {
           receive: (frame) => {

@@ -20,6 +20,8 @@ export interface SqliteDeploymentSettings {
   readonly dir: string;
   readonly retentionMessages: number;
   readonly recentNonces: number;
+  /** Whether messages are indexed for search. */
+  readonly isIndexed: boolean;
   /** Whether the broker's calls take time. */
   readonly isSlow: boolean;
   readonly hub: HubSettings;
@@ -55,6 +57,10 @@ export class SqliteDeployment implements Deployment {
     return this.#process === undefined ? [] : [this.#process.hub.size];
   }
 
+  namesIn(room: string): readonly string[] {
+    return this.#process?.hub.membersOf(room, Infinity).usernames ?? [];
+  }
+
   get acceptor(): Acceptor | undefined {
     return this.#process?.acceptor;
   }
@@ -86,6 +92,8 @@ export class SqliteDeployment implements Deployment {
       maxDataBytes: 0,
       report: () => {},
       recentNonces,
+      search: this.#settings.isIndexed,
+      moderatorMac: (member) => `mac-${member}`,
     });
     this.#broker = broker;
     const brokerOf = (process: SimulatedProcess): Broker => {
@@ -104,7 +112,11 @@ export class SqliteDeployment implements Deployment {
       random: this.#random,
       settings: hub,
       broker: brokerOf,
-      onLog: (event, fields) => this.#check(() => grace.onLog(event, fields)),
+      onLog: (event, fields) =>
+        this.#check(() => {
+          grace.onLog(event, fields);
+          if (event === "hello") this.log.watch?.checkHello(String(fields.member));
+        }),
       onFrame: (session, frame) => grace.onFrame(session.id, frame),
       onSend: (frame) => this.#check(() => this.log.checkFrame(frame)),
       onViolation: (message) =>
@@ -162,6 +174,7 @@ export class SqliteDeployment implements Deployment {
   prune(): void {
     if (this.#process === undefined || this.#isFailing) return;
     this.#broker?.prune();
+    this.#broker?.index();
     this.#broker?.eraseDeleted();
   }
 

@@ -8,7 +8,9 @@ import { ClientLedger } from "./client_ledger.ts";
 import { Violation } from "./deployment.ts";
 import type { Deployment } from "./deployment.ts";
 import { checkFinalState } from "./final_checks.ts";
+import { ModeratorClient } from "./moderator_client.ts";
 import { RedisDeployment } from "./redis_deployment.ts";
+import { SanctionLedger } from "./sanction_ledger.ts";
 import { SimulatedClient } from "./simulated_client.ts";
 import { SqliteDeployment } from "./sqlite_deployment.ts";
 import { Timeline } from "./timeline.ts";
@@ -18,10 +20,15 @@ const usernames = ["Ada", "Ben", "Cy", "Dee", "Eve", "Fay"];
 /** Where clients without a page edit and delete. */
 const bareRoom = "notes";
 const bareClients = [
-  { id: "b1", member: "m1", acceptsPages: true },
-  { id: "b2", member: "m1", acceptsPages: false },
-  { id: "b3", member: "m2", acceptsPages: false },
+  { id: "b1", member: "m1", acceptsPages: true, network: "192.0.2.2" },
+  { id: "b2", member: "m1", acceptsPages: false, network: "192.0.2.2" },
+  { id: "b3", member: "m2", acceptsPages: false, network: "192.0.2.3" },
+  { id: "b4", member: "m3", acceptsPages: true, network: "192.0.2.3" },
 ];
+/** Of the network that is banned at the end. */
+const lastNetwork = "192.0.2.3";
+/** A ban takes effect everywhere within this time, with the delays of these networks. */
+const banMs = 5_000;
 const maxClients = 8;
 /** Max restarts of servers that die again while the world settles. */
 const maxFinalRestarts = 20;
@@ -52,9 +59,12 @@ export class World {
   readonly #browsers: readonly Browser[];
   #clients: SimulatedClient[] = [];
   #bareClients: readonly BareClient[] = [];
+  readonly #sanctions: SanctionLedger;
+  #moderator: ModeratorClient | undefined;
   #tabsOpened = 0;
   #messagesSent = 0;
   #floods = 0;
+  #violation: Violation | undefined;
   #steps = 0;
 
   /** `dir` is an empty folder. */
@@ -85,8 +95,11 @@ export class World {
         retentionMessages,
         recentNonces: 1 + random.below(100),
         isSlow,
+        isIndexed: random.isTrue(0.5),
         hub,
       });
+    const log = this.#deployment.log;
+    this.#sanctions = log.watch = new SanctionLedger(this.#time, log);
     this.#browsers = usernames.slice(0, 2 + random.below(4)).map((username) => ({
       username,
       token: username.padEnd(43, "-"),
@@ -103,6 +116,7 @@ export class World {
     this.#deployment.start();
     for (const browser of this.#browsers) this.#openTab(browser, memoryStorage());
     this.#openBareClients();
+    const moderator = this.#moderator = this.#openModerator();
     const end = 60_000 + this.#random.below(120_000);
     let nextActionAt = 0;
     while (this.#time.ms < end) {
@@ -114,6 +128,10 @@ export class World {
       this.#check();
     }
     await this.#settle();
+    await this.#banForTheLastTime(moderator);
+    moderator.stop();
+    // Long enough for the servers to notice it, and for every grace to end.
+    await this.#runFor(90_000);
     checkFinalState({
       deployment: this.#deployment,
       ledger: this.#ledger,
@@ -155,6 +173,10 @@ export class World {
       }],
       [45, () => {
         for (let i = random.below(5); i >= 0; i--) random.pick(this.#bareClients)?.act();
+      }],
+      [20, () => {
+        this.#moderator?.act();
+        if (random.isTrue(0.3)) deployment.crashSoon();
       }],
       [3, () => this.#flood(room)],
       [3, () => chat.openRoom(room)],
@@ -205,6 +227,16 @@ export class World {
         room: bareRoom,
       })
     );
+  }
+
+  #openModerator(): ModeratorClient {
+    return new ModeratorClient({
+      time: this.#time,
+      random: this.#random,
+      deployment: this.#deployment,
+      ledger: this.#sanctions,
+      targets: bareClients.map(({ member }) => `id-${member}`),
+    });
   }
 
   /** A client without a page sends as many messages at once as the rate limit allows. */
@@ -289,10 +321,12 @@ export class World {
   /** Checks the promises that hold after every step. */
   #check(): void {
     this.#steps++;
-    if (this.#deployment.violation !== undefined) throw this.#deployment.violation;
+    const violation = this.#deployment.violation ?? this.#violation;
+    if (violation !== undefined) throw violation;
+    this.#sanctions.expire();
     const client = this.#random.pick(this.#clients);
     client?.check(this.#random.isTrue(0.1));
-    const maxMembers = this.#browsers.length + this.#floods + this.#bareClients.length;
+    const maxMembers = this.#browsers.length + this.#floods + this.#bareClients.length + 2;
     for (const size of this.#deployment.hubSizes) {
       if (size.members <= maxMembers && size.rooms <= rooms.length + 1) continue;
       throw new Violation(`a hub holds ${JSON.stringify(size)}`);
@@ -310,6 +344,7 @@ export class World {
       await this.#runFor(5_000);
       if (!this.#deployment.isUp && restarts++ < maxFinalRestarts) this.#deployment.start();
       for (const client of this.#clients) this.#helpToFinish(client);
+      if (this.#moderator?.isAtRest === false) this.#moderator.lift();
       if (round > 3 && this.#isAtRest()) break;
     }
     for (const { chat, options } of this.#clients) {
@@ -322,6 +357,68 @@ export class World {
     }
     // Long enough for every grace to end, and for bare clients to notice dead connections.
     await this.#runFor(90_000);
+  }
+
+  /** Bans a member and its network at rest, then lifts that. */
+  async #banForTheLastTime(moderator: ModeratorClient): Promise<void> {
+    const room = bareRoom;
+    const trolls = this.#bareClients.filter(({ options }) => options.network === lastNetwork);
+    const [target] = trolls;
+    const order = {
+      type: "ban",
+      member: `id-${target?.options.member}`,
+      seconds: 86_400,
+      deleteMessages: true,
+      network: true,
+    } as const;
+    for (let i = 0; moderator.isAtRest || !moderator.isIdle; i++) {
+      if (!this.#deployment.isUp) this.#deployment.start();
+      moderator.send(order);
+      await this.#runFor(2_000);
+      if (i === 100) throw new Violation("the moderator cannot ban");
+    }
+    await this.#runFor(banMs);
+    const present = this.#deployment.namesIn(room);
+    for (const { options: { id, member }, isLive } of trolls) {
+      if (isLive) throw new Violation(`${id} is in ${room}, but is banned`);
+      if (present.includes(`Bare ${member}`)) throw new Violation(`${member} is listed in ${room}`);
+    }
+    this.#checkNewcomer();
+    await this.#runFor(banMs);
+    const newest = Math.max(...this.#bareClients.map(({ first }) => first));
+    this.#sanctions.checkSwept((offset) => offset < newest);
+    await this.#rest();
+    const nonces = this.#bareClients.map((client) => client.write());
+    await this.#rest();
+    const stored = new Set(this.#deployment.log.rooms.get(room)?.map(({ nonce }) => nonce));
+    const refused = nonces.find((nonce) => !stored.has(nonce));
+    if (refused !== undefined) throw new Violation(`${refused} was refused after its ban`);
+  }
+
+  /** A newcomer from the banned network is refused. */
+  #checkNewcomer(): void {
+    const frames: string[] = [];
+    const server = this.#deployment.acceptor?.open(
+      { send: (frame) => frames.push(frame), close: () => {}, buffered: 0 },
+      () => {},
+      lastNetwork,
+    );
+    const token = "newcomer".padEnd(43, "-");
+    server?.receive(JSON.stringify({ type: "hello", username: "Newcomer", token, rooms: [] }));
+    this.#time.later(banMs - 1_000, () => {
+      server?.closed(1000);
+      if (frames.join().includes('"welcome"')) this.#violation = new Violation("a newcomer got in");
+    });
+  }
+
+  /** Waits until all is idle, and lifts all sanctions. */
+  async #rest(): Promise<void> {
+    for (let i = 0; !this.#isAtRest(); i++) {
+      if (i === 100) throw new Violation("the world does not come to rest");
+      if (!this.#deployment.isUp) this.#deployment.start();
+      if (this.#moderator?.isAtRest === false) this.#moderator.lift();
+      await this.#runFor(2_000);
+    }
   }
 
   async #runFor(ms: number): Promise<void> {
@@ -343,7 +440,8 @@ export class World {
   }
 
   #isAtRest(): boolean {
-    return this.#bareClients.every(({ isAtRest }) => isAtRest) &&
+    return this.#moderator?.isAtRest !== false &&
+      this.#bareClients.every(({ isAtRest }) => isAtRest) &&
       this.#clients.every(({ chat }) =>
         chat.isReady && chat.outbox.rooms.size === 0 &&
         [...chat.rooms.values()].every(({ phase }) => phase === "live")

@@ -1,0 +1,132 @@
+// What the moderator of a simulated world was promised: the sanctions that the server has confirmed,
+// and the messages that it must delete.
+
+import type { Entry } from "../../../app/chat/broker.ts";
+import type { Sanction } from "../../../app/protocol/wire.ts";
+import { Violation } from "./deployment.ts";
+import type { ReferenceLog } from "./reference_log.ts";
+import type { Timeline } from "./timeline.ts";
+
+/** A ban may take this long to end sessions: a node may still wait for a claim or for its feed. */
+const maxSessionMs = 10_000;
+/** A command without a reply may be carried out this much later. */
+const uncertainMs = 60_000;
+
+interface ConfirmedSanction extends Sanction {
+  /** When the moderator first heard of it. */
+  readonly confirmedAt: number;
+}
+
+interface Swept {
+  readonly room: string;
+  readonly offset: number;
+}
+
+export class SanctionLedger {
+  readonly #time: Timeline;
+  readonly #log: ReferenceLog;
+  #confirmed: readonly ConfirmedSanction[] = [];
+  #uncertainUntil = 0;
+  /** Messages that a confirmed sweep deletes. */
+  #swept: Swept[] = [];
+  /** Members whose messages a moderator may have deleted. */
+  readonly #sweptMembers = new Set<string>();
+
+  constructor(time: Timeline, log: ReferenceLog) {
+    this.#time = time;
+    this.#log = log;
+  }
+
+  /** A command is sent that may end or shorten the sanctions that match. */
+  changing(isChanged: (sanction: Sanction) => boolean): void {
+    this.#confirmed = this.#confirmed.filter((sanction) => !isChanged(sanction));
+  }
+
+  /** A command is sent that sweeps the messages of members. */
+  sweeping(members: readonly string[]): void {
+    for (const member of members) this.#sweptMembers.add(member);
+  }
+
+  /** A command may be carried out later, or the storage was set back. */
+  forget(isSetBack = false): void {
+    this.#confirmed = [];
+    this.#uncertainUntil = this.#time.ms + uncertainMs;
+    if (isSetBack) this.#swept = [];
+  }
+
+  /** The server has sent the sanctions in force. */
+  confirm(sanctions: readonly Sanction[]): void {
+    if (this.#time.ms < this.#uncertainUntil) return;
+    const before = new Map(this.#confirmed.map((sanction) => [sanction.id, sanction]));
+    const confirmedAt = this.#time.ms;
+    this.#confirmed = sanctions.map((each) => before.get(each.id) ?? { ...each, confirmedAt });
+  }
+
+  /** The server has confirmed the sweep of what a member wrote since a time. */
+  confirmSweep(member: string, since: number): void {
+    if (this.#time.ms < this.#uncertainUntil) return;
+    for (const [room, entries] of this.#log.rooms) {
+      for (const entry of entries) {
+        if (entry.type !== "message" || entry.member !== member || entry.at < since) continue;
+        this.#swept.push({ room, offset: entry.offset });
+      }
+    }
+  }
+
+  /** Sanctions end by the wall clock, for good even if it is set back. Call it at every step. */
+  expire(): void {
+    const now = this.#time.wall();
+    if (this.#confirmed.some(({ until }) => until <= now)) {
+      this.#confirmed = this.#confirmed.filter(({ until }) => until > now);
+    }
+  }
+
+  #find(kind: Sanction["kind"], member: string, minAgeMs = 0): ConfirmedSanction | undefined {
+    return this.#confirmed.find((each) =>
+      each.kind === kind && each.member === member && each.until > this.#time.wall() &&
+      each.confirmedAt <= this.#time.ms - minAgeMs
+    );
+  }
+
+  /**
+   * Checks an entry that is being stored.
+   *
+   * @throws {Violation} If its author is banned or muted.
+   */
+  checkEntry({ type, member, room, offset }: Entry): void {
+    const where = `${room}: the ${type} ${offset} by ${member}`;
+    if (this.#find("ban", member) !== undefined) throw new Violation(`${where}, who is banned`);
+    if (type !== "delete" && this.#find("mute", member) !== undefined) {
+      throw new Violation(`${where}, who is muted`);
+    }
+  }
+
+  /** Whether a moderator may delete a member's messages. */
+  isSwept(member: string): boolean {
+    return this.#sweptMembers.has(member);
+  }
+
+  /**
+   * A member has been welcomed.
+   *
+   * @throws {Violation} If it is banned.
+   */
+  checkHello(member: string): void {
+    if (this.#find("ban", member, maxSessionMs) === undefined) return;
+    throw new Violation(`${member} was welcomed, but is banned`);
+  }
+
+  /**
+   * Checks that every message is gone that a confirmed sweep deletes.
+   *
+   * @param isPruned Whether an entry of a room is no longer kept.
+   * @throws {Violation} If one is not.
+   */
+  checkSwept(isPruned: (offset: number) => boolean): void {
+    for (const { room, offset } of this.#swept) {
+      const message = this.#log.present(room).messages.get(offset);
+      if (message?.text === undefined || isPruned(offset)) continue;
+      throw new Violation(`${room}: ${offset} was swept, but has the text ${message.text}`);
+    }
+  }
+}
