@@ -208,8 +208,6 @@ export type ModerationResult =
 
 /** Moderators, and the mutes and bans that they impose. */
 export interface Moderation {
-  /** Whether `append` knows who may remove, lock and unlock titles. Otherwise nobody may. */
-  readonly canLockTitles: boolean;
   /** Makes a member, who has given the code, a moderator. */
   appoint(member: string): Outcome<void>;
   isModerator(member: string): Outcome<boolean>;

@@ -53,10 +53,6 @@ export class EntryCommands {
     const { session, member, payer } = active;
     const { type, room, nonce } = command;
     const about = { re: type, nonce, room };
-    const isForModerators = type === "title" && (command.text === "" || command.locked === true);
-    if (isForModerators && this.#hub.ports.broker.moderation?.canLockTitles !== true) {
-      return this.#hub.sessions.refuse(session, refusal(about, "forbidden"));
-    }
     const usedUp = type === "title"
       ? this.#hub.quotas.takeTitle(payer)
       : this.#hub.quotas.takeMessage(payer, type === "delete" ? "" : command.text, isFirst);

@@ -21,7 +21,8 @@ export async function openRedisSource(
     const firsts = new Map<string, number>();
     for await (const name of distinct(keys.scan("room:*"))) {
       const room = name.slice(keys.key("room:").length);
-      const [first, head, at, title] = await keys.fields(name, "first", "head", "at", "title");
+      const fields = ["first", "head", "at", "title", "titleLocked"];
+      const [first, head, at, title, titleLocked] = await keys.fields(name, ...fields);
       const item: ArchiveItem<"room"> = {
         kind: "room",
         room,
@@ -29,6 +30,7 @@ export async function openRedisSource(
         head: Number(head),
         at: Number(at),
         ...(title === undefined ? {} : { title: JSON.parse(title) }),
+        ...(titleLocked === "1" && { titleLocked: true }),
       };
       firsts.set(room, item.first);
       yield item;
@@ -130,9 +132,10 @@ function commandsFor(keys: ChatKeys, item: ArchiveItem): readonly Command[] {
   }
   switch (item.kind) {
     case "room": {
-      const { room, first, head, at, title } = item;
+      const { room, first, head, at, title, titleLocked } = item;
       const fields = ["first", first, "head", head, "at", at];
       if (title !== undefined) fields.push("title", JSON.stringify(title));
+      if (titleLocked === true) fields.push("titleLocked", "1");
       const hash = ["HSET", keys.key("room", room), ...fields];
       return first > head ? [hash] : [hash, ["SADD", keys.key("rooms"), room]];
     }

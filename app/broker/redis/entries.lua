@@ -42,14 +42,14 @@ end
 -- result depends on the room. Its keys are not usable if it `isBroken`.
 local function openRoom(name)
   if rooms[name] then return rooms[name] end
-  local stored = redis.pcall('HMGET', key('room', name), 'head', 'at', 'first')
+  local stored = redis.pcall('HMGET', key('room', name), 'head', 'at', 'first', 'titleLocked')
   local room = { name = name, states = {}, messages = {}, others = {}, results = {} }
   room.isBroken = stored.err ~= nil or not hasType(key('rooms'), 'set') or
     not hasType(key('text', name), 'hash') or not hasType(key('others', name), 'zset')
   if not room.isBroken then
     room.head, room.at = tonumber(stored[1] or 0), tonumber(stored[2] or 0)
     room.first, room.stored = tonumber(stored[3] or 1), room.head
-    room.isEmpty = room.first > room.head
+    room.isEmpty, room.isLocked = room.first > room.head, stored[4] == '1'
   end
   rooms[name] = room
   return room
@@ -136,7 +136,12 @@ local function addEntry(room, member, body, text, action)
     if room.isEmpty and isFull() then return nil, 'rooms_full' end
   elseif room.isEmpty then
     return nil, 'not_found'
-  elseif kind ~= 'title' then
+  elseif kind == 'title' then
+    local isForModerators = room.isLocked or text == '""' or action == 'title locked'
+    if isForModerators and not isModerator(member) then
+      return nil, room.isLocked and 'title_locked' or 'forbidden'
+    end
+  else
     targets, refusal, found = findTargets(room, member, action)
     if refusal then return nil, refusal end
   end
@@ -162,7 +167,7 @@ local function addEntry(room, member, body, text, action)
   else
     room.states[offset] = entry.state
   end
-  if kind == 'title' then room.title = text end
+  if kind == 'title' then room.title, room.isLocked = text, action == 'title locked' end
   entries[#entries + 1] = entry
   return entry
 end
@@ -218,6 +223,12 @@ local function setStates(name, states)
   end
 end
 
+local function setTitle(room)
+  redis.call('HDEL', key('room', room.name), 'title', 'titleLocked')
+  if room.title ~= '""' then redis.call('HSET', key('room', room.name), 'title', room.title) end
+  if room.isLocked then redis.call('HSET', key('room', room.name), 'titleLocked', 1) end
+end
+
 -- Stores the drafts in a list of rows, in order, and publishes the new entries as one event.
 -- Returns the results.
 local function appendRows(rows, first)
@@ -248,7 +259,7 @@ local function appendRows(rows, first)
       for _, offset in ipairs(room.others) do
         redis.call('ZADD', key('others', name), offset, offset)
       end
-      if room.title then redis.call('HSET', key('room', name), 'title', room.title) end
+      if room.title then setTitle(room) end
       if room.isNew then
         redis.call('HSETNX', key('room', name), 'first', 1)
         redis.call('SADD', key('rooms'), name)

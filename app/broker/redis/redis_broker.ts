@@ -300,7 +300,6 @@ export class RedisBroker implements Broker {
   }
 
   readonly moderation: Moderation = {
-    canLockTitles: false,
     appoint: async (member) => {
       await this.#run("appoint", { member, mac: this.#mac, isNew: this.#mac !== undefined });
     },

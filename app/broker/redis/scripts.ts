@@ -10,8 +10,8 @@
 //   feed                 stream: the events for all nodes, in one order; fields after, event
 //   feedMarks            list: times, and the id of the last event then
 //   rooms                set: rooms with messages
-//   room:{room}          hash: head, first, at (time of the newest entry), title as JSON; stays
-//                        without messages
+//   room:{room}          hash: head, first, at (time of the newest entry), title as JSON,
+//                        titleLocked; stays without messages
 //   log:{room}           stream: the entries; the id is the offset; fields epoch, at, body, which
 //                        never change (rooms.lua)
 //   text:{room}          hash: what can change. At an offset the state of a message or a title,
@@ -260,6 +260,8 @@ function actionOf(draft: Draft): string {
   switch (draft.type) {
     case "edit":
       return `edit ${draft.target}`;
+    case "title":
+      return draft.locked ? "title locked" : "title";
     case "delete":
       return [draft.isModerator === true ? "moderate" : "delete", ...draft.targets].join(" ");
     default:
@@ -283,7 +285,7 @@ function ownFields(entry: Draft | Entry): object {
       // The script decides which targets of a draft are deleted.
       return "offset" in entry ? { targets: entry.targets } : {};
     case "title":
-      return {};
+      return { locked: entry.locked };
   }
 }
 

@@ -140,7 +140,6 @@ export class SqliteBroker implements Broker {
   }
 
   readonly moderation: Moderation = {
-    canLockTitles: true,
     appoint: (member) => this.#transaction((file) => this.#sanctions.appoint(file, member)),
     isModerator: (member) => this.#sanctions.isModerator(this.#openFile(), member),
     moderate: (command, by) => {

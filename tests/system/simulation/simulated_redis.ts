@@ -348,7 +348,7 @@ class ScriptCall {
     // An edit without its text is an edit.
     room.log.push(kind === "edit" ? stored as Entry : entry);
     this.stored.push(entry);
-    if (kind === "title") room.title = entry.text;
+    if (kind === "title") room.title = entry.text || undefined;
     for (const { text: _text, editedAt: _at, ...message } of found) {
       const amendment = entry.text === undefined
         ? { deletedBy: member }

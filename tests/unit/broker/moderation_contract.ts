@@ -401,4 +401,27 @@ export function testModeration(name: string, withStorage: WithStorage): void {
       );
     },
   );
+
+  test(
+    "append() lets only moderators remove, lock and unlock a title [E5]",
+    async (broker, _, restart) => {
+      const byMona = (text: string, locked?: true) =>
+        title(text, { member: "mona", nonce: `${text}${locked}`, ...(locked && { locked }) });
+      const page = () => broker.read("lobby", everything);
+      await broker.append([from("ada", "a"), title("News")]);
+      const attempts = [title(""), title("Mine", { locked: true }), byMona("")];
+      assertEquals(await kindsOf(broker, attempts), ["forbidden", "forbidden", "stored"]);
+      const [summary] = await broker.newestRooms(1);
+      assertEquals([(await page()).title, summary?.title], [undefined, undefined]);
+      const drafts = [byMona("Rules", true), title("Mine"), title("", { nonce: "e" })];
+      assertEquals(await kindsOf(broker, drafts), ["stored", "title_locked", "title_locked"]);
+      const entry = (await page()).entries.at(-1);
+      assertEquals(entry?.type === "title" && [entry.text, entry.locked], ["Rules", true]);
+      broker = await restart();
+      assertEquals((await page()).title, "Rules");
+      assertEquals(await kindsOf(broker, [title("Mine")]), ["title_locked"]);
+      assertEquals(await kindsOf(broker, [byMona("Open"), title("Mine")]), ["stored", "stored"]);
+      assertEquals((await page()).title, "Mine");
+    },
+  );
 }

@@ -4,10 +4,9 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { DatabaseFile } from "../../../app/broker/sqlite/database.ts";
 import { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
 import type { SqliteOptions } from "../../../app/broker/sqlite/options.ts";
-import type { Draft, Moderator } from "../../../app/chat/broker.ts";
+import type { Moderator } from "../../../app/chat/broker.ts";
 import { change, optionsFor, withFile } from "../../support/sqlite_harness.ts";
 import type { Wall } from "./broker_contract.ts";
-import { title } from "./entries_contract.ts";
 import {
   ban,
   done,
@@ -106,35 +105,6 @@ Deno.test("SqliteBroker.moderation sweeps a busy indexed room in few steps [B7]"
   assert(steps < 10, `${steps} steps`);
   broker.close();
 });
-
-Deno.test("SqliteBroker.append() lets only moderators remove, lock and unlock a title [E5]", () =>
-  withFile((path) => {
-    const byMona = (text: string, locked?: true) =>
-      title(text, { member: "mona", nonce: `${text}${locked}`, ...(locked && { locked }) });
-    const pageOf = (broker: SqliteBroker) =>
-      broker.read("lobby", { before: Infinity, limit: 9, maxBytes: 1e6 });
-    const kindsOf = (broker: SqliteBroker, drafts: readonly Draft[]) =>
-      broker.append(drafts).map(({ kind }) => kind);
-    const before = open(path);
-    before.append([from("ada", "a"), title("News")]);
-    const attempts = [title(""), title("Mine", { locked: true }), byMona("")];
-    assertEquals(kindsOf(before, attempts), ["forbidden", "forbidden", "stored"]);
-    const titles = [pageOf(before).title, before.newestRooms(1)[0]?.title];
-    assertEquals(titles, [undefined, undefined]);
-    const drafts = [byMona("Rules", true), title("Mine"), title("", { nonce: "e" })];
-    assertEquals(kindsOf(before, drafts), ["stored", "title_locked", "title_locked"]);
-    const entry = pageOf(before).entries.at(-1);
-    assertEquals(entry?.type === "title" && [entry.text, entry.locked], ["Rules", true]);
-    before.close();
-    const after = open(path);
-    assertEquals([pageOf(after).title, kindsOf(after, [title("Mine")])], ["Rules", [
-      "title_locked",
-    ]]);
-    assertEquals(kindsOf(after, [byMona("Open"), title("Mine")]), ["stored", "stored"]);
-    assertEquals(pageOf(after).title, "Mine");
-    after.close();
-  }));
-
 Deno.test("SqliteBroker.moderation takes few queries to count the members of a network [B6]", async () => {
   const broker = open(":memory:");
   for (let i = 0; i < 300; i++) broker.claim(`m${i}`, `Name${i}`, "tab", "192.0.2.1");

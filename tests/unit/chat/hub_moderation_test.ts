@@ -230,16 +230,6 @@ Deno.test("ChatHub.title() lets moderators remove and lock a title [E5]", () => 
   assertEquals(only(set(ada, { text: "Ours" }), "title").text, "Ours");
 });
 
-Deno.test("ChatHub.title() lets nobody remove or lock a title if the broker can't say who may [E5]", () => {
-  const chat = new TestChat();
-  const ada = chat.enter("Ada");
-  ada.say("Hello");
-  for (const fields of [{ text: "" }, { text: "x", locked: true }]) {
-    const pushes = ada.send({ type: "title", room: "lobby", nonce: "t", ...fields });
-    assertEquals(codesOf(pushes), ["forbidden"]);
-  }
-});
-
 Deno.test("ChatHub.moderate() says why it refuses [B2]", () => {
   const { mona } = moderatedChat();
   mona.send({ type: "moderate", code });
