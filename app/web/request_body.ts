@@ -17,7 +17,6 @@ const tooSlow: Problem = {
   status: 408,
   code: "body_timeout",
   detail: "The body did not arrive in time. Try again",
-  headers: { connection: "close" },
 };
 const notUtf8: Problem = {
   status: 422,

@@ -34,5 +34,5 @@ Deno.test("readText() reads a body of known length at once, and gives up on it i
   const stalled = new Request("http://localhost/r/tea", { method: "POST", headers, body });
   const problem = await readText(stalled, (task) => (queueMicrotask(task), () => {}));
   assert(typeof problem !== "string");
-  assertEquals([problem.status, problem.headers?.connection], [408, "close"]);
+  assertEquals(problem.status, 408);
 });
