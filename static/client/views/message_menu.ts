@@ -62,7 +62,8 @@ export function mountMessageMenu(
     const message = viewOf(article)?.message;
     const text = room && message && amendmentOf(chat, room, message).view.text;
     // Without its text, a message can still be deleted.
-    const isUnverified = message !== undefined && "isUnverified" in message;
+    const isUnverified = message !== undefined && "isUnverified" in message &&
+      message.isUnverified === true;
     if (room === undefined || message === undefined || text === undefined && !isUnverified) {
       return { quick: [], others: [] };
     }

@@ -68,6 +68,9 @@ browserTest("shares a private room by its link, with edits and answers [S3] [S5]
   await send(ada, "Good evening");
   await waitForMessage(ben, "Good evening");
   assertEquals(await ben.textContent(".quote"), "Ada: Good evening");
+  await act(ada, "Good evening", "Edit");
+  await send(ada, "Good evening, all");
+  await waitForMessage(ben, "Good evening, all");
   for (const page of [ada, ben]) {
     assertEquals((await messageTexts(page)).length, 2);
     assertEquals(await page.textContent("#room-title"), "# Private room");
