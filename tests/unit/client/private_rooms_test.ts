@@ -147,6 +147,13 @@ Deno.test("PrivateRooms opens messages, edits and pages of history [S7]", async 
   assertEquals(page.reported, ["1 false", "2 false"]);
 });
 
+Deno.test("PrivateRooms mentions and counts what it opened [S7]", async () => {
+  const page = await new PrivatePage().enter();
+  await page.push(await fromBen(1, "@Ada, good morning"), await fromBen(2, "and to all"));
+  assertEquals(page.reported, ["1 true", "2 false"]);
+  assertEquals([page.room.unread, page.room.mentions], [2, 1]);
+});
+
 Deno.test("PrivateRooms never shows a text that the server altered or misplaced [S5] [S7]", async () => {
   const [one, two] = [await fromBen(1, "one"), await fromBen(2, "two")];
   const swapped = { ...one, text: two.text ?? "" };
