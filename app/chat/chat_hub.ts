@@ -515,9 +515,9 @@ export class ChatHub {
       pruned: (name, first) => rooms.get(name)?.prune(first),
       reset: () => this.#reset(),
       memberJoined: (name, member) =>
-        change(name, (roster) => roster.addRemote(member, members.isQuiet)),
-      memberLeft: (name, member, reason) =>
-        change(name, (roster) => roster.removeRemote(member, reason)),
+        change(name, (roster) => roster.add("remote", member, members.isQuiet)),
+      memberLeft: (name, { member }, reason) =>
+        change(name, (roster) => roster.remove("remote", member, reason)),
       memberRenamed: (member, username) => void members.rename(member, username),
       tabMoved: (member, tab) => this.#replace(members.sessionsOf(member, tab)),
       membersBanned: (banned, until) => this.#expel(banned, until),

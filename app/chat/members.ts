@@ -136,8 +136,9 @@ export class Members {
     if (presence === undefined) {
       presence = { member, room, sessions: new Set() };
       member.presences.set(name, presence);
-      room.roster.addLocal(member.id, member.username, this.isQuiet);
-      broker.cluster?.join(name, member.id, member.username);
+      const { id, username } = member;
+      room.roster.add("local", { member: id, username }, this.isQuiet);
+      broker.cluster?.join(name, id, username);
       outbound.touch(room);
     }
     this.#graces.delete(presence);
@@ -210,7 +211,7 @@ export class Members {
     const { room, member } = presence;
     this.#graces.delete(presence);
     member.presences.delete(room.name);
-    room.roster.removeLocal(member.id, reason);
+    room.roster.remove("local", member.id, reason);
     outbound.touch(room);
     broker.cluster?.leave(room.name, member.id, reason);
     log.event("leave", { name: member.username, member: member.id, room: room.name, reason });

@@ -27,10 +27,8 @@ type RosterPush = JoinedPush | LeftPush | RenamedPush | CountPush | TypingPush;
 export class Roster {
   readonly #room: string;
   readonly #push: (push: RosterPush) => void;
-  /** Members present through this node. */
-  readonly #local = new Set<string>();
-  /** Members present through other nodes. */
-  readonly #remote: Set<string>;
+  /** Members present through this node, and through other nodes. */
+  readonly #present: Readonly<Record<"local" | "remote", Set<string>>>;
   /** Usernames of all members, local or remote. */
   readonly #usernames: Map<string, string>;
   /** When each member last typed. Members that stopped long ago may be missing. */
@@ -45,7 +43,10 @@ export class Roster {
   constructor(room: string, remote: readonly MemberInfo[], push: (push: RosterPush) => void) {
     this.#room = room;
     this.#push = push;
-    this.#remote = new Set(remote.map(({ member }) => member));
+    this.#present = {
+      local: new Set(),
+      remote: new Set(remote.map(({ member }) => member)),
+    };
     this.#usernames = new Map(remote.map(({ member, username }) => [member, username]));
   }
 
@@ -64,7 +65,7 @@ export class Roster {
 
   /** Whether any member is present through this node. */
   get hasLocal(): boolean {
-    return this.#local.size > 0;
+    return this.#present.local.size > 0;
   }
 
   /** The list of members as JSON; `undefined` while the room is crowded. */
@@ -74,26 +75,27 @@ export class Roster {
     return this.#membersJson;
   }
 
-  /** Adds a member present through this node. The page shows no line for a quiet arrival. */
-  addLocal(member: string, username: string, isQuiet: boolean): void {
-    this.#local.add(member);
-    this.#add(member, username, isQuiet);
+  /**
+   * Adds a member present through this node (`local`) or another one. Clients show no line for a
+   * quiet arrival.
+   */
+  add(node: "local" | "remote", { member, username }: MemberInfo, isQuiet: boolean): void {
+    this.#present[node].add(member);
+    if (this.#usernames.has(member)) return;
+    this.#usernames.set(member, username);
+    const push: JoinedPush = { type: "joined", room: this.#room, member, username };
+    this.#changed(isQuiet ? { ...push, quiet: true } : push);
   }
 
-  removeLocal(member: string, reason: LeftReason): void {
-    this.#local.delete(member);
-    if (!this.#remote.has(member)) this.#remove(member, reason);
-  }
-
-  /** Adds a member present through another node. */
-  addRemote({ member, username }: MemberInfo, isQuiet: boolean): void {
-    this.#remote.add(member);
-    this.#add(member, username, isQuiet);
-  }
-
-  removeRemote({ member }: MemberInfo, reason: LeftReason): void {
-    this.#remote.delete(member);
-    if (!this.#local.has(member)) this.#remove(member, reason);
+  /** Removes a member from this node or the others. It leaves if it is on neither any more. */
+  remove(node: "local" | "remote", member: string, reason: LeftReason): void {
+    const { local, remote } = this.#present;
+    this.#present[node].delete(member);
+    const username = this.#usernames.get(member);
+    if (username === undefined || local.has(member) || remote.has(member)) return;
+    this.#usernames.delete(member);
+    this.#typedAt.delete(member);
+    this.#changed({ type: "left", room: this.#room, member, username, reason });
   }
 
   /** Renames a member. Returns false if it is not in the room or already has that name. */
@@ -137,21 +139,6 @@ export class Roster {
       else this.#typedAt.delete(member);
     }
     this.#push({ type: "typing", room: this.#room, usernames });
-  }
-
-  #add(member: string, username: string, isQuiet: boolean): void {
-    if (this.#usernames.has(member)) return;
-    this.#usernames.set(member, username);
-    const push: JoinedPush = { type: "joined", room: this.#room, member, username };
-    this.#changed(isQuiet ? { ...push, quiet: true } : push);
-  }
-
-  #remove(member: string, reason: LeftReason): void {
-    const username = this.#usernames.get(member);
-    if (username === undefined) return;
-    this.#usernames.delete(member);
-    this.#typedAt.delete(member);
-    this.#changed({ type: "left", room: this.#room, member, username, reason });
   }
 
   #changed(push: JoinedPush | LeftPush | RenamedPush): void {

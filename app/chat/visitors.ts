@@ -1,8 +1,8 @@
 // Reads without a session, for HTTP: the room directory, pages of rooms, single entries and search.
 
-import type { ErrorPush, ResultsPush, SearchCommand } from "../protocol/wire.ts";
+import type { DirectoryRoom, ErrorPush, ResultsPush, SearchCommand } from "../protocol/wire.ts";
 import type { Entry, Page, ReadQuery } from "./broker.ts";
-import { Directory } from "./directory.ts";
+import { readDirectory } from "./directory.ts";
 import { byteLength, encodeEntries } from "./entries.ts";
 import type { HubCore } from "./hub_core.ts";
 import { rateLimited } from "./refusals.ts";
@@ -10,6 +10,8 @@ import type { About } from "./refusals.ts";
 import { runSearch } from "./searches.ts";
 import type { Payer, PeerAddress } from "./session.ts";
 
+/** How long the directory is reused, since anyone may request it and reading it can take long. */
+const directoryMaxAgeMs = 5_000;
 /** Max searches of a network at a time, so that others need not wait for all of its searches. */
 const searchesMax = { public: 3, private: 10, loopback: 15 };
 const searchRetryMs = 1_000;
@@ -20,19 +22,28 @@ const searchRetryMs = 1_000;
  */
 export class Visitors {
   readonly #hub: HubCore;
-  readonly #directory: Directory;
+  #rooms: Promise<readonly DirectoryRoom[]> | undefined;
+  #roomsReadAt = 0;
   /** How many searches of each network run or wait. */
   readonly #searches = new Map<string, number>();
 
   constructor(hub: HubCore) {
     this.#hub = hub;
-    this.#directory = new Directory(hub);
   }
 
-  /** Returns the room directory, or an error push if access is denied. */
-  async directory(peer: PeerAddress, accessCode: string | undefined) {
+  /** Returns the room directory of the last 5 s, or an error push if access is denied. */
+  async directory(
+    peer: PeerAddress,
+    accessCode: string | undefined,
+  ): Promise<readonly DirectoryRoom[] | ErrorPush> {
     const denied = this.#hub.access.check({ ...peer, member: "" }, accessCode, false);
-    return denied ?? await this.#directory.list();
+    if (denied !== undefined) return denied;
+    const now = this.#hub.ports.clock.now();
+    if (this.#rooms === undefined || now - this.#roomsReadAt >= directoryMaxAgeMs) {
+      this.#roomsReadAt = now;
+      this.#rooms = readDirectory(this.#hub);
+    }
+    return await this.#rooms;
   }
 
   /** Reads a page of a room. Returns an error push if access is denied. */

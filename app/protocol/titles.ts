@@ -1,6 +1,6 @@
 // Cleaning of room titles. SPEC.md, E5.
 
-import { codePointLength } from "./text.ts";
+import { codePointLength, refuse } from "./text.ts";
 import type { Validated } from "./text.ts";
 import { fourMarks, joiner } from "./usernames.ts";
 import { limits } from "./wire.ts";
@@ -20,15 +20,11 @@ export function cleanTitle(input: string): Validated<string> {
   const text = input.slice(0, 16 * max).toWellFormed().normalize("NFC")
     .replace(/[\s\p{Cc}]+/gu, " ").trim();
   if (text === "" || codePointLength(text) > max) {
-    return refuse(`Titles have 1 to ${max} characters`);
+    return refuse("title_invalid", `Titles have 1 to ${max} characters`);
   }
   if (invisible.test(text.replace(emoji, "").replace(joiner, ""))) {
-    return refuse("Use visible characters only");
+    return refuse("title_invalid", "Use visible characters only");
   }
-  if (fourMarks.test(text)) return refuse("Too many accents on one letter");
+  if (fourMarks.test(text)) return refuse("title_invalid", "Too many accents on one letter");
   return { ok: true, value: text };
-}
-
-function refuse(message: string): Validated<string> {
-  return { ok: false, code: "title_invalid", message };
 }
