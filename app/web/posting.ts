@@ -6,16 +6,21 @@ import type { Fields } from "../protocol/decode.ts";
 import { closeCode } from "../protocol/wire.ts";
 import type { AckPush, Command, ErrorPush } from "../protocol/wire.ts";
 import type { Entry, MessageEntry } from "../chat/broker.ts";
+import type { ConnectionLimits } from "./connection_limits.ts";
 import { credentialsOf } from "./credentials.ts";
 import type { Credentials } from "./credentials.ts";
-import type { Hub } from "./options.ts";
+import type { Hub, WebOptions } from "./options.ts";
 import type { Problem } from "./problem.ts";
 import { challenge, closedProblem, refusalProblem } from "./refusal_problem.ts";
 import { isJson, readText } from "./request_body.ts";
 import { noContent, textResponse } from "./responses.ts";
 import type { Exchange } from "./router.ts";
-import type { RoomContext } from "./room_routes.ts";
 import { unavailable } from "./websocket.ts";
+
+/** The parts of the server that the routes of rooms use. */
+export type RoomContext =
+  & Pick<WebOptions, "hub" | "assets" | "allowedOrigins" | "trustProxy">
+  & { readonly limits: ConnectionLimits };
 
 const credentialsRequired: Problem = {
   status: 401,

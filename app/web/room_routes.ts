@@ -1,21 +1,15 @@
 // The routes of a room and of its entries: one address, several representations (SPEC.md, H).
 
-import type { ConnectionLimits } from "./connection_limits.ts";
 import { eventStream } from "./event_stream.ts";
 import { originProblem } from "./handshake.ts";
-import type { WebOptions } from "./options.ts";
 import { deleteMessage, patchMessage, postMessage } from "./posting.ts";
+import type { RoomContext } from "./posting.ts";
 import { problemResponse } from "./problem.ts";
 import type { Problem } from "./problem.ts";
 import { preferredType } from "./responses.ts";
 import { entryPage, roomPage } from "./room_pages.ts";
 import { readOnly } from "./router.ts";
 import type { Exchange, Handler, Methods, Routes } from "./router.ts";
-
-/** The parts of the server that the routes of rooms use. */
-export type RoomContext =
-  & Pick<WebOptions, "hub" | "assets" | "allowedOrigins" | "trustProxy">
-  & { readonly limits: ConnectionLimits };
 
 /** Handlers by media type. The first type is the default. */
 type Representations = Readonly<Record<string, Handler>>;
