@@ -144,6 +144,12 @@ browserTest("neither joins nor writes with a part of a link [S3]", async (chat) 
   const link = await makeRoom(ada);
   await send(ada, "Good morning");
   const [keyless = ""] = link.split("#");
+  // The key leaves the address before anything else loads.
+  const early = await (await chat.newContext()).newPage();
+  await early.route(/\/assets\/(words_|private)/, () => {});
+  await early.goto(link);
+  assertEquals(early.url(), keyless);
+  await early.unrouteAll();
   const ben = await follow(chat, keyless, "Ben");
   await ben.locator("#rows", { hasText: incomplete }).waitFor();
   assertEquals(await ben.isVisible("#composer"), false);
