@@ -1,6 +1,6 @@
 // The page's address: the room in its path, and in its fragment a device link or a room's key.
 
-import { isRoomName } from "../../app/protocol/text.ts";
+import { isPrivateRoom, isRoomName } from "../../app/protocol/text.ts";
 import { basePath } from "./browser.ts";
 
 /** The room of the address without a path. */
@@ -24,10 +24,11 @@ export function addressOf(room: string, offset?: number): string {
   return room === defaultRoom ? `${basePath}/` : `${basePath}/r/${room}`;
 }
 
-/** Takes the secret behind `#` out of the address, so that it isn't seen or shared. */
+/** Returns what follows `#`. A secret leaves the address, so that it is neither seen nor shared. */
 export function takeFragment(): string {
   const fragment = location.hash.slice(1);
-  if (fragment !== "") history.replaceState(null, "", location.pathname);
+  const isSecret = fragment.includes("token=") || isPrivateRoom(roomInAddress());
+  if (isSecret) history.replaceState(null, "", location.pathname);
   return fragment;
 }
 
