@@ -1,6 +1,6 @@
-import { assertRejects } from "@std/assert";
+import { assertRejects, assertStringIncludes } from "@std/assert";
 import { runCommand, UsageError } from "../../../app/commands/commands.ts";
-import { readConfig } from "../../../app/core/config.ts";
+import { helpText, readConfig } from "../../../app/core/config.ts";
 import type { Config } from "../../../app/core/config.ts";
 
 function configOf(env: Record<string, string>): Config {
@@ -33,6 +33,12 @@ Deno.test("runCommand() rejects a wrong command line before it touches any file"
       [["health", "http://127.0.0.1:8000/", "more"], "Usage: parley health [URL]"],
     ] as const
   ) await assertRejects(() => runCommand(words, config), UsageError, expected);
+});
+
+Deno.test("helpText() lists every command", async () => {
+  const { message } = await assertRejects(() => runCommand(["frobnicate"], configOf({})), Error);
+  const names = /the commands are (.*?);/.exec(message)?.[1]?.split(", ") ?? [];
+  for (const name of ["backup", ...names]) assertStringIncludes(helpText(), `parley ${name} `);
 });
 
 Deno.test("runCommand() refuses database commands while messages are in Redis", async () => {
