@@ -137,6 +137,7 @@ export function mountComposerAids(
       if (command === undefined) {
         if (key === "ArrowUp") return writing.editLast();
         if (key === "Escape") return writing.escape();
+        if (key === "Enter") return !shiftKey && writing.explainEmpty();
         return key === "Tab" && !shiftKey && complete();
       }
       switch (key) {

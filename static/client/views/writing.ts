@@ -35,7 +35,10 @@ export type Writing = ReturnType<typeof mountWriting>;
 /** Why a text can't be sent to a private room. */
 export const tooLong: Problem = { code: "private_too_long", message: "" };
 
-export function mountWriting(chat: ChatClient, { text, room, setValue }: ComposerParts) {
+export function mountWriting(
+  chat: ChatClient,
+  { text, room, setValue, complain }: ComposerParts,
+) {
   let work: Work | undefined;
   const label = element("span", { dir: "auto" });
   const line = element(
@@ -45,7 +48,8 @@ export function mountWriting(chat: ChatClient, { text, room, setValue }: Compose
     button(panels.cancel, () => cancel(), { class: "link" }),
   );
   line.hidden = true;
-  byId<"form">("composer").before(line);
+  const form = byId<"form">("composer");
+  form.before(line);
 
   const start = (kind: Work["kind"], room: Room, message: Message | OutboxMessage) => {
     cancel();
@@ -73,6 +77,13 @@ export function mountWriting(chat: ChatClient, { text, room, setValue }: Compose
   const cancel = () => {
     if (work?.room === room()) end();
   };
+  /** Says how to remove a message whose edit is empty. Returns whether there is one. */
+  const explainEmpty = (): boolean => {
+    const isEmpty = work?.kind === "edit" && text.value.trim() === "";
+    if (isEmpty) complain(() => panels.emptyEdit);
+    return isEmpty;
+  };
+  form.addEventListener("submit", explainEmpty);
   const edit = (message: Message | OutboxMessage, to?: string) => {
     const current = room();
     if (current === undefined) return;
@@ -88,6 +99,7 @@ export function mountWriting(chat: ChatClient, { text, room, setValue }: Compose
       return work?.kind === "edit";
     },
     edit,
+    explainEmpty,
     reply(message: Message): void {
       const current = room();
       if (current !== undefined) start("reply", current, message);
@@ -143,8 +155,12 @@ export function mountWriting(chat: ChatClient, { text, room, setValue }: Compose
       const stored = loadedMessages(current).find(({ nonce, member }) =>
         nonce === message.nonce && ("state" in message ? member === chat.member : true)
       );
-      if (kind === "edit" && stored !== undefined && stored.text === undefined) end();
-      // The message may have been edited or deleted.
+      if (kind === "edit" && stored !== undefined && stored.text === undefined) {
+        const typed = text.value;
+        end();
+        if (text.value === "") setValue(typed);
+        complain({ code: "not_found", message: "" });
+      } // The message may have been edited or deleted.
       else describe(work);
     },
   };

@@ -94,6 +94,7 @@ export const words: PanelWords = {
   messageHint: "Enter zeigt die Aktionen",
   actionsFor: (name, time) => `Nachricht von ${name}, ${time}`,
   editing: "Bearbeiten",
+  emptyEdit: "Um die Nachricht zu entfernen, lösche sie.",
   escapeCancels: "Abbrechen mit Esc",
   replyingTo: (quote) => `Antwort an ${quote}`,
   discard: "Verwerfen",

@@ -94,6 +94,7 @@ export const words = {
   messageHint: "Press Enter for actions",
   actionsFor: (name: string, time: string) => `Message by ${name}, ${time}`,
   editing: "Editing",
+  emptyEdit: "To remove the message, delete it.",
   escapeCancels: "Esc to cancel",
   replyingTo: (quote: string) => `Replying to ${quote}`,
   discard: "Discard",

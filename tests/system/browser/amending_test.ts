@@ -42,6 +42,29 @@ browserTest(
   noRateLimit,
 );
 
+browserTest(
+  "says why an empty edit does nothing, and keeps an edit of a deleted message",
+  async (chat) => {
+    const ada = await chat.signIn("Ada");
+    await send(ada, "Helo");
+    await waitForSent(ada);
+    await ada.press("#text", "ArrowUp");
+    await send(ada, "");
+    await ada.locator("#composer-problem", { hasText: "To remove the message, delete it." })
+      .waitFor();
+    await ada.fill("#text", "Hello to all");
+    const tab = await ada.context().newPage();
+    await tab.goto(ada.url());
+    await waitForMessage(tab, "Helo");
+    await openMenu(tab, "Helo");
+    await tab.locator(".menu").getByText("Delete").click();
+    await tab.locator(".menu").getByText("Delete", { exact: true }).click();
+    await ada.locator("#composer-problem", { hasText: "This message no longer exists." }).waitFor();
+    assertEquals(await ada.inputValue("#text"), "Hello to all");
+    assertEquals(await ada.locator(".writing").isHidden(), true);
+  },
+);
+
 browserTest("deletes a message for everyone, and forgets its text", async (chat) => {
   const ada = await chat.signIn("Ada");
   const ben = await chat.signIn("Ben");
