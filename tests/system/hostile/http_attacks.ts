@@ -2,6 +2,7 @@
 
 import { expect, repeated, sleep } from "./attack.ts";
 import type { Attack, Target } from "./attack.ts";
+import { until } from "../../support/waiting.ts";
 import { concat, handshake, RawSocket, requestHead } from "../../support/raw_socket.ts";
 import type { Ending } from "../../support/raw_socket.ts";
 
@@ -324,7 +325,12 @@ export const httpAttacks: readonly Attack[] = [
     long: 10 * requestsPerConnection,
     async run({ port }) {
       const url = `http://127.0.0.1:${port}/`;
-      const [, path = ""] = /src="([^"]*)"/.exec(await (await fetch(url)).text()) ?? [];
+      let path = "";
+      // The responses of the last attack count until the server has seen its connections close.
+      await until(async () => {
+        [, path = ""] = /src="([^"]*)"/.exec(await (await fetch(url)).text()) ?? [];
+        return path !== "";
+      }, "the page is served again");
       const { byteLength } = await (await fetch(new URL(path, url))).bytes();
       const connections: Deno.TcpConn[] = [];
       let [served, refused] = [0, 0];
