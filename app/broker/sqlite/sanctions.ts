@@ -85,7 +85,8 @@ export class Sanctions {
     if (this.#isLoaded) return;
     const { mute, ban } = this.#ends;
     for (const map of [mute, ban, this.#networks]) map.clear();
-    for (const row of file.all(sql.all, this.#options.now())) {
+    // Also those that have ended, since the clock may be set back.
+    for (const row of file.all(sql.all, 0)) {
       const [until, at] = [Number(row.until), Number(row.at)];
       const ends = row.kind === "ban" ? ban : mute;
       for (const member of membersIn(row)) {
