@@ -29,6 +29,8 @@ export class SanctionLedger {
   #uncertainUntil = 0;
   /** Messages that a confirmed sweep deletes. */
   #swept: Swept[] = [];
+  /** When the last sweep was sent. It need not delete what was written later. */
+  #sweepSentAt = 0;
   /** Members whose messages a moderator may have deleted. */
   readonly #sweptMembers = new Set<string>();
 
@@ -45,6 +47,7 @@ export class SanctionLedger {
   /** A command is sent that sweeps the messages of members. */
   sweeping(members: readonly string[]): void {
     for (const member of members) this.#sweptMembers.add(member);
+    this.#sweepSentAt = this.#time.wall();
   }
 
   /** A command may be carried out later, or the storage was set back. */
@@ -68,6 +71,7 @@ export class SanctionLedger {
     for (const [room, entries] of this.#log.rooms) {
       for (const entry of entries) {
         if (entry.type !== "message" || entry.member !== member || entry.at < since) continue;
+        if (entry.at >= this.#sweepSentAt) continue;
         this.#swept.push({ room, offset: entry.offset });
       }
     }
