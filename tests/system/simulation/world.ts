@@ -385,9 +385,10 @@ export class World {
     }
     this.#checkNewcomer();
     await this.#runFor(banMs);
+    await this.#rest();
+    // Banned clients were not told what retention has removed.
     const newest = Math.max(...this.#bareClients.map(({ first }) => first));
     this.#sanctions.checkSwept((offset) => offset < newest);
-    await this.#rest();
     const nonces = this.#bareClients.map((client) => client.write());
     await this.#rest();
     const stored = new Set(this.#deployment.log.rooms.get(room)?.map(({ nonce }) => nonce));
