@@ -7,6 +7,19 @@ import type { ReferenceLog } from "./reference_log.ts";
 /** Thrown when a promise is broken. */
 export class Violation extends Error {}
 
+/** Runs a check where the code under test may catch what it throws, and records its violation. */
+export function recordViolation(
+  world: { violation: Violation | undefined },
+  check: () => void,
+): void {
+  try {
+    check();
+  } catch (error) {
+    if (error instanceof Violation) world.violation ??= error;
+    throw error;
+  }
+}
+
 /** The servers of a world and their storage. */
 export interface Deployment {
   readonly log: ReferenceLog;

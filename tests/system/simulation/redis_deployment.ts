@@ -5,7 +5,7 @@ import { RedisBroker } from "../../../app/broker/redis/redis_broker.ts";
 import type { RedisLinkOptions } from "../../../app/broker/redis/redis_link.ts";
 import type { HubSettings } from "../../../app/chat/ports.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
-import { Violation } from "./deployment.ts";
+import { recordViolation, Violation } from "./deployment.ts";
 import type { Deployment } from "./deployment.ts";
 import type { Acceptor } from "./network.ts";
 import { ReferenceLog } from "./reference_log.ts";
@@ -56,7 +56,7 @@ export class RedisDeployment implements Deployment {
     this.#random = random;
     this.#settings = settings;
     this.#redis = new SimulatedRedis(time, random, (entries) => {
-      this.#check(() => {
+      recordViolation(this, () => {
         for (const entry of entries) this.log.append(entry);
       });
     });
@@ -122,7 +122,7 @@ export class RedisDeployment implements Deployment {
         broker: () => broker,
         onLog: (event, fields) => {
           if (event !== "hello") return;
-          this.#check(() => this.log.watch?.checkHello(String(fields.member)));
+          recordViolation(this, () => this.log.watch?.checkHello(String(fields.member)));
         },
         onViolation: (message) => this.violation ??= new Violation(message),
         onCrash: () => this.#kill(node),
@@ -210,16 +210,6 @@ export class RedisDeployment implements Deployment {
     this.#redis.kill(this.#backup.redis);
     this.log.restore(this.#backup.log);
     this.#time.later(this.#random.delay(3_000), () => this.#redis.restart());
-  }
-
-  /** Remembers a violation, as the code under test may catch what is thrown. */
-  #check(run: () => void): void {
-    try {
-      run();
-    } catch (error) {
-      if (error instanceof Violation) this.violation ??= error;
-      throw error;
-    }
   }
 
   checkStorage(): void {

@@ -5,7 +5,7 @@ import { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
 import type { Broker } from "../../../app/chat/broker.ts";
 import type { HubSettings } from "../../../app/chat/ports.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
-import { Violation } from "./deployment.ts";
+import { recordViolation, Violation } from "./deployment.ts";
 import type { Deployment } from "./deployment.ts";
 import { faultyBroker, slowBroker } from "./faulty_broker.ts";
 import { GraceInvariant, NameInvariant } from "./invariants.ts";
@@ -103,7 +103,7 @@ export class SqliteDeployment implements Deployment {
         isFailing: () => this.#isFailing,
         log: this.log,
         names,
-        check: (run) => this.#check(run),
+        check: (run) => recordViolation(this, run),
       });
       return isSlow ? slowBroker(faulty, process, this.#time, this.#random) : faulty;
     };
@@ -113,14 +113,14 @@ export class SqliteDeployment implements Deployment {
       settings: hub,
       broker: brokerOf,
       onLog: (event, fields) =>
-        this.#check(() => {
+        recordViolation(this, () => {
           grace.onLog(event, fields);
           if (event === "hello") this.log.watch?.checkHello(String(fields.member));
         }),
       onFrame: (session, frame) => grace.onFrame(session.id, frame),
-      onSend: (frame) => this.#check(() => this.log.checkFrame(frame)),
+      onSend: (frame) => recordViolation(this, () => this.log.checkFrame(frame)),
       onViolation: (message) =>
-        this.#check(() => {
+        recordViolation(this, () => {
           throw new Violation(message);
         }),
       onCrash: () => this.crash(),
@@ -210,16 +210,6 @@ export class SqliteDeployment implements Deployment {
   #copyToNewDisk(from: string): void {
     this.#disk++;
     copyDatabase(from, this.#diskDir);
-  }
-
-  /** Runs a check inside code that may catch what it throws, and remembers its violation. */
-  #check(run: () => void): void {
-    try {
-      run();
-    } catch (error) {
-      if (error instanceof Violation) this.violation ??= error;
-      throw error;
-    }
   }
 }
 
