@@ -4,8 +4,9 @@ import { isPrivateRoom } from "../protocol/text.ts";
 import type { DirectoryRoom } from "../protocol/wire.ts";
 import type { HubCore } from "./hub_core.ts";
 
-/** Max rooms listed, the most recently used. */
+/** Max rooms listed. The least recently used are left out. */
 const roomsMax = 500;
+
 /**
  * Returns the rooms that have members on this node or messages, except private ones. Rejects while
  * storage is unavailable.

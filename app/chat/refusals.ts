@@ -28,7 +28,7 @@ const sentences = {
   too_many_rooms: `You're in ${limits.roomsPerSession} rooms, the maximum. Leave one first`,
 };
 
-/** What is missing for commands that are not about a message. */
+/** The `not_found` text of commands whose target is not a message. */
 const missing: Readonly<Record<string, string>> = {
   lift: "This mute or ban has already ended",
   title: "Write a message before you give this room a title",

@@ -112,7 +112,7 @@ class EventStream implements Socket {
     }
   }
 
-  /** Ends the stream after what is queued. The client reconnects after `delayMs`. */
+  /** Ends the stream once its queue is sent. The client reconnects after `delayMs`. */
   #finish(delayMs: number, code: number): void {
     this.#enqueue(encoder.encode(`retry: ${delayMs}\n\n`));
     // If the client has gone, Deno cancels the stream while an event is added.

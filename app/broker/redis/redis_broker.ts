@@ -106,7 +106,7 @@ export class RedisBroker implements Broker {
   readonly #names = new Map<string, string>();
   /** Members that left and whose release Redis has not confirmed; true if it frees their names. */
   readonly #unreleased = new Map<string, boolean>();
-  /** Claims that wait for their result, and what is left of bans that the feed reported meanwhile. */
+  /** Pending claims, each with the rest of a ban that the feed has reported since it was sent. */
   readonly #claims = new Set<{ readonly member: string; bannedMs: number }>();
   /** When the mute of each member ends, by `#now`. */
   readonly #mutes = new Map<string, number>();

@@ -1,6 +1,5 @@
 #!lua flags=allow-oom
--- Restarts the hold of the names of members that are still connected to this node, and of what is
--- known of their networks.
+-- Extends the name holds of members connected to this node, and keeps their networks known.
 --
 -- keys    writes member:*, name:*, seen
 -- args    nameHoldMs, recordTtlMs

@@ -69,7 +69,7 @@ export interface PrivateTexts {
   receive(pushes: readonly Push[]): void;
   /** Passes on a command, with its text sealed. */
   send(command: SentCommand, pass: (command: SentCommand) => void): void;
-  /** Drops what waits, because the connection is lost. */
+  /** Discards pending work because the connection is lost. */
   reset(): void;
 }
 

@@ -67,8 +67,8 @@ export function loadedMessages({ window, messages }: Room): readonly Message[] {
 }
 
 /**
- * Returns the author and the beginning of a message, from what is loaded. In a private room, the
- * answer says which `nonce` the message must have.
+ * Returns the author and the first words of a message, or its number if it is not loaded. `nonce`
+ * is the one that a sealed reply claims for it.
  */
 export function quoteOf(room: Room, offset: number, nonce?: string): string {
   const original = loadedMessages(room).find((message) => message.offset === offset);

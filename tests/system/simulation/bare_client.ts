@@ -245,7 +245,8 @@ export class BareClient {
     }
     const [first] = this.#outbox;
     if (first?.nonce !== nonce) return;
-    // A title may wait for minutes; what is unavailable may have been stored.
+    // A title may be rate limited for minutes. What is `unavailable` may have been stored: send it
+    // again.
     if (mayRetry(code) && !(first.type === "title" && code === "rate_limited")) {
       time.later(retryAfter, () => {
         if (number !== this.#connections) return;

@@ -167,7 +167,7 @@ export class ModeratorClient {
       case "error":
         if (push.re === "hello") return this.#connectLater(this.#connections);
         if (push.re !== this.#pending?.command.type) return;
-        // What is unavailable may have been carried out, or may be later.
+        // The server may have carried it out, or may do so later.
         if (push.code === "storage_unavailable") ledger.forget();
         // It has ended by itself.
         if (push.code === "not_found") this.#sanctions = undefined;

@@ -29,7 +29,7 @@ export class SanctionLedger {
   #uncertainUntil = 0;
   /** Messages that a confirmed sweep deletes. */
   #swept: Swept[] = [];
-  /** When the last sweep was sent. It need not delete what was written later. */
+  /** When the last sweep was sent. Messages written later may stay. */
   #sweepSentAt = 0;
   /** Members whose messages a moderator may have deleted. */
   readonly #sweptMembers = new Set<string>();
@@ -99,9 +99,11 @@ export class SanctionLedger {
    */
   checkEntry({ type, member, room, offset }: Entry): void {
     const where = `${room}: the ${type} ${offset} by ${member}`;
-    if (this.#find("ban", member) !== undefined) throw new Violation(`${where}, who is banned`);
+    if (this.#find("ban", member) !== undefined) {
+      throw new Violation(`${where} was stored during a ban`);
+    }
     if (type !== "delete" && this.#find("mute", member) !== undefined) {
-      throw new Violation(`${where}, who is muted`);
+      throw new Violation(`${where} was stored during a mute`);
     }
   }
 

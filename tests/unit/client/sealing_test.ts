@@ -80,7 +80,7 @@ Deno.test("a text of the max length fits the wire, with the longest nonce [M1] [
   assertEquals(await open(key, place, sealed), content);
 });
 
-Deno.test("open() refuses what is altered, misplaced or unclean [S5] [S7]", async () => {
+Deno.test("open() refuses altered, misplaced and unclean texts [S5] [S7]", async () => {
   for (const { what, room, member, nonce, sealed } of vectors.refused) {
     assertEquals(await open(key, { room, member, nonce }, sealed), undefined, what);
   }
