@@ -174,7 +174,10 @@ export class Members {
     const member = this.#members.get(id);
     if (member === undefined || member.username === username) return false;
     member.username = username;
-    for (const { session } of member.sessions) outbound.queue(session, { type: "you", username });
+    for (const { session } of member.sessions) {
+      // A post takes its first push as its reply.
+      if (!session.isPost) outbound.queue(session, { type: "you", username });
+    }
     return true;
   }
 

@@ -1,8 +1,10 @@
 // Members: their names and tokens, where they are present, and how rooms hear of it.
 
 import { assert, assertEquals } from "@std/assert";
+import type { Push } from "../../../app/protocol/wire.ts";
 import {
   codesOf,
+  FakeSocket,
   helloOf,
   only,
   range,
@@ -135,6 +137,22 @@ Deno.test("ChatHub.leave() sends left to the session and to the room [N10]", () 
   assertEquals(only(ada.send({ type: "leave", room: "lobby" }), "left").reason, "quit");
   assertEquals(only(ben.pushes(), "left").member, "id-Ada");
   assertEquals(codesOf(ada.say("still there?")), ["not_joined"]);
+});
+
+Deno.test("ChatHub.rename() pushes nothing to a post, whose reply is yet to come [H8] [N11]", () => {
+  const chat = new TestChat();
+  const ada = chat.enter("Ada");
+  const socket = new FakeSocket();
+  const token = tokenOf("Ada");
+  chat.hub.post(
+    socket,
+    ada.session.peer,
+    { type: "hello", username: "Ada", token, rooms: [] },
+    { type: "message", room: "lobby", text: "hi", nonce: "n1" },
+  );
+  assert(ada.send({ type: "rename", username: "Ida" }).some(({ type }) => type === "you"));
+  const replies = socket.frames.flatMap((frame) => JSON.parse(frame) as Push[]);
+  assertEquals(replies.map(({ type }) => type), ["message"]);
 });
 
 Deno.test("ChatHub.rename() announces the name to the member's sessions and rooms [N11] [N4]", () => {
