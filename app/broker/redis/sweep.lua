@@ -71,5 +71,10 @@ for _, room in ipairs(visited) do
     redis.call('ZREM', left, room.name)
   end
 end
-if redis.call('EXISTS', left) == 0 then redis.call('LPOP', key('sweeps')) end
+if redis.call('EXISTS', left) == 0 then
+  redis.call('LPOP', key('sweeps'))
+elseif isBlocked then
+  -- The other sweeps must not wait for this room.
+  redis.call('LMOVE', key('sweeps'), key('sweeps'), 'LEFT', 'RIGHT')
+end
 return reply('"deleted":' .. deleted .. ',"hasMore":true,"isBlocked":' .. tostring(isBlocked))

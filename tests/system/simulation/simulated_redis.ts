@@ -385,7 +385,8 @@ class ScriptCall {
       else sweep.rooms.delete(name);
       if (targets.length > 0) this.#deleteAll(name, targets, sweep);
     }
-    if (sweep.rooms.size === 0) sweeps.shift();
+    if (sweep.rooms.size === 0 || isBlocked) sweeps.shift();
+    if (sweep.rooms.size > 0 && isBlocked) sweeps.push(sweep);
     return { deleted, hasMore: true, isBlocked };
   }
 

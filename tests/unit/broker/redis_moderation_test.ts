@@ -132,8 +132,7 @@ testWithRedis(
     await until(() => b.sweeps > 0);
     assertEquals(await sweepAll(b.broker), 3);
     assertEquals(new Set(await textsOf(b.broker)), new Set(["deleted by mona"]));
-    const lease = () => redis.cli("PTTL", testKey("sweeps"));
-    assertEquals(await lease(), "-2");
+    assertEquals(await redis.cli("EXISTS", testKey("sweeps")), "0");
   },
 );
 
@@ -158,8 +157,13 @@ testWithRedis("sweep() leaves a room with unusable keys for later [B7]", async (
   done(await a.broker.moderation.moderate(ban("troll", { deleteMessages: true }), mona));
   await assertRejects(() => sweepAll(a.broker), Error, "another program");
   assertEquals(await textsOf(a.broker, "last"), ["deleted by mona"]);
+  await a.broker.append([from("vandal", "b", { room: "last" })]);
+  done(await a.broker.moderation.moderate(ban("vandal", { deleteMessages: true }), mona));
+  // The second sweep gets its turn, although the first cannot finish.
+  for (let i = 0; i < 2; i++) await assertRejects(() => sweepAll(a.broker), Error);
+  assertEquals(new Set(await textsOf(a.broker, "last")), new Set(["deleted by mona"]));
   await redis.cli("RENAME", "elsewhere", testKey("log:broken"));
-  assertEquals(await sweepAll(a.broker), 1);
+  await sweepAll(a.broker);
   assertEquals(await textsOf(a.broker, "broken"), ["deleted by mona"]);
 });
 
