@@ -6,11 +6,11 @@
 -- args    maxRooms (0: no limit), nonceTtlMs, editsMax, optionally mac
 -- rows    room, member, nonce, key of the author's name, body (rooms.lua; of a deletion without its
 --         targets), text as JSON (not of a deletion), and `message`, `title`, `title locked`,
---         `edit {offset}`, `delete {offset}…` or `moderate {offset}…`, which deletes the messages of others too and
---         which no sanction stops
+--         `edit {offset}`, `delete {offset}…` or `moderate {offset}…`, which deletes the messages of
+--         others too and which no sanction stops
 -- result  results: for each draft { kind, offset }, the kind being stored, repeat, unavailable,
---         rooms_full, forbidden, not_found, edits_exhausted or title_locked; or { kind, retryAfter }, the kind
---         being muted or banned
+--         rooms_full, forbidden, not_found, edits_exhausted or title_locked; or
+--         { kind, retryAfter }, the kind being muted or banned
 
 if isFenced() then return replyFenced() end
 return reply('"results":[' .. table.concat(appendRows(ARGV, 2), ',') .. ']')

@@ -2,8 +2,14 @@
 // implementation run this suite.
 
 import { assert, assertEquals } from "@std/assert";
-import type { Broker, Draft, Moderation } from "../../../app/chat/broker.ts";
-import type { ModerationResult, Moderator, ReadQuery } from "../../../app/chat/broker.ts";
+import type {
+  Broker,
+  Draft,
+  Moderation,
+  ModerationResult,
+  Moderator,
+  ReadQuery,
+} from "../../../app/chat/broker.ts";
 import type { ModeratorCommand } from "../../../app/protocol/wire.ts";
 import { defaults, draft } from "./broker_contract.ts";
 import type { Wall } from "./broker_contract.ts";

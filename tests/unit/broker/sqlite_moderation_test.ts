@@ -105,6 +105,7 @@ Deno.test("SqliteBroker.moderation sweeps a busy indexed room in few steps [B7]"
   assert(steps < 10, `${steps} steps`);
   broker.close();
 });
+
 Deno.test("SqliteBroker.moderation takes few queries to count the members of a network [B6]", async () => {
   const broker = open(":memory:");
   for (let i = 0; i < 300; i++) broker.claim(`m${i}`, `Name${i}`, "tab", "192.0.2.1");
