@@ -1,8 +1,8 @@
-// A chat in the terminal. What you type is sent, and Ctrl-D leaves:
+// A chat in the terminal. Each line that you type is sent, and Ctrl-D leaves:
 //
 //   deno run --allow-net docs/examples/terminal.ts URL ROOM NAME
 //
-// The token of your name stays in this program's local storage. The name is that of the first run.
+// Your token stays in this program's local storage. Later runs keep the name of the first.
 const [server = "http://localhost:8000/", room = "lobby", name = prompt("Name:")] = Deno.args;
 const url = new URL(`r/${room}`, server);
 const encoder = new TextEncoder();
