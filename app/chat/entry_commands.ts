@@ -43,7 +43,10 @@ export class EntryCommands {
       session,
       "read_failed",
       () => this.#hub.ports.broker.read(name, headQuery),
-      ({ head }) => this.#draft(active, command, head.offset === 0),
+      ({ head }) => {
+        // If the hub has closed the session, the client was told to try again.
+        if (session.state === active) this.#draft(active, command, head.offset === 0);
+      },
       () => this.#hub.sessions.refuse(session, storageUnavailable(about)),
     );
   }

@@ -4,7 +4,15 @@ import { assert, assertEquals } from "@std/assert";
 import { Room } from "../../../app/chat/room.ts";
 import type { Draft, Outcome, Page, ReadQuery } from "../../../app/chat/broker.ts";
 import type { EntryPush } from "../../../app/protocol/wire.ts";
-import { codesOf, helloOf, only, range, TestChat } from "../../support/hub_harness.ts";
+import {
+  codesOf,
+  FakeSocket,
+  helloOf,
+  only,
+  range,
+  TestChat,
+  tokenOf,
+} from "../../support/hub_harness.ts";
 import { MemoryBroker } from "../../support/memory_broker.ts";
 
 const room = "lobby";
@@ -307,4 +315,23 @@ Deno.test("ChatHub logs edits, deletions and titles without their text [E1]", ()
     ["delete", { ...common, offset: 4, targets: "1" }],
   ]);
   assert(!JSON.stringify(found).includes("secret"));
+});
+
+Deno.test("ChatHub.post() stores nothing once the hub has closed it [H12]", async () => {
+  const broker = new HeldBroker();
+  const chat = new TestChat({}, broker);
+  const socket = new FakeSocket();
+  broker.isHolding = true;
+  chat.hub.post(
+    socket,
+    { address: "192.0.2.1", network: "192.0.2.1", scope: "public" },
+    { type: "hello", username: "Ada", token: tokenOf("Ada"), rooms: [] },
+    { type: "message", room, text: "hi", nonce: "n1" },
+  );
+  assertEquals(broker.reads, 1);
+  await chat.hub.drain();
+  assertEquals(socket.closed?.code, 1012);
+  broker.answer();
+  await chat.settle();
+  assertEquals(broker.appends, []);
 });
