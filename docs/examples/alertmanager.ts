@@ -22,7 +22,7 @@ ${annotations.summary ?? annotations.description ?? ""}`;
     const response = await fetch(new URL(`r/${room}`, server), {
       method: "POST",
       body: text,
-      // Alertmanager repeats alerts until it succeeds: each change of one is stored once.
+      // Alertmanager repeats alerts until it succeeds. Each change of an alert is stored once.
       headers: {
         authorization,
         "idempotency-key": keyOf(status, Date.parse(startsAt), fingerprint),
