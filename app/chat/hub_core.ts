@@ -13,6 +13,7 @@ import { Ticker } from "./ticker.ts";
 import { Writer } from "./writer.ts";
 import type { SentDraft } from "./writer.ts";
 
+/** The parts that don't need the members, and what they report to those that do. */
 export abstract class HubCore {
   readonly ports: HubPorts;
   readonly settings: HubSettings;

@@ -11,6 +11,7 @@ import { Moderation } from "./moderation.ts";
 import type { ActiveSession } from "./session.ts";
 import type { SentDraft } from "./writer.ts";
 
+/** Adds the parts that need the core. */
 export class HubParts extends HubCore {
   readonly members = new Members(this);
   readonly reader = new LogReader(this, this.members);

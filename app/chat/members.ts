@@ -16,6 +16,7 @@ const renewHoldsMs = 3_600_000;
 /** Max names released per event-loop turn. */
 const maxReleases = 100;
 
+/** The members that are present through this node, or in their grace. */
 export class Members {
   readonly #hub: HubCore;
   readonly #members = new Map<string, Member>();

@@ -17,6 +17,7 @@ const sweepRetryMs = 1_000;
 /** The operator, in the log of a room and in the list of sanctions. */
 const operator: Moderator = { member: "operator", username: "Operator", isOperator: true };
 
+/** Carries out moderation commands, and takes the steps of sweeps. */
 export class Moderation {
   readonly #hub: HubCore;
   readonly #guard: AccessGuard;
