@@ -8,8 +8,9 @@ import type { SanctionLedger } from "./sanction_ledger.ts";
 import type { Timeline } from "./timeline.ts";
 
 export const moderatorCode = "code";
-/** The member of the moderator. */
-export const moderatorId = "id-mona";
+const tokenStart = "mona";
+/** The member of the moderator, as simulated processes derive it from the token. */
+export const moderatorId = `id-${tokenStart}`;
 const replyTimeoutMs = 30_000;
 const banSweepMs = 3_600_000;
 
@@ -29,6 +30,7 @@ interface PendingCommand {
   readonly sentWall: number;
 }
 
+/** A client that keeps sending moderation commands, and reconnects when its connection is lost. */
 export class ModeratorClient {
   readonly #options: ModeratorOptions;
   #connection: SimulatedConnection | undefined;
@@ -116,7 +118,7 @@ export class ModeratorClient {
     const connection = new SimulatedConnection(time, random, {
       onOpen: () =>
         ifCurrent(() => {
-          const token = "mona".padEnd(43, "-");
+          const token = tokenStart.padEnd(43, "-");
           this.#write({ type: "hello", username: "Mona", token, rooms: [] });
           this.#write({ type: "moderate", code: moderatorCode });
           this.#pending = undefined;

@@ -22,6 +22,7 @@ interface Swept {
   readonly offset: number;
 }
 
+/** Records confirmed sanctions and sweeps, and checks entries and members against them. */
 export class SanctionLedger {
   readonly #time: Timeline;
   readonly #log: ReferenceLog;
