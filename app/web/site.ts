@@ -130,9 +130,9 @@ export class Site {
       return { status: 400, code: "command_invalid", detail };
     }
     const code = credentialsOf(request.headers)?.token ?? "";
-    const push = await this.#options.hub.operate(client, code, decoded.command);
-    if (push.type === "error" && push.re === "moderate") return refusalProblem(push);
-    return textResponse(JSON.stringify(push), "application/json");
+    const reply = this.#options.hub.operate(client, code, decoded.command);
+    const push = await resultOf(reply, "Moderation is not possible now");
+    return "status" in push ? push : textResponse(JSON.stringify(push), "application/json");
   }
 
   #here(room: string): Response {

@@ -64,6 +64,9 @@ Deno.test("moderate() sends a command and the code to the server, and returns it
   assertEquals(access.at(-1)?.status, 401);
   const invalid = { type: "lift", id: -5 };
   await assertRejects(() => moderate(invalid, config), Error, "The command is invalid");
+  hub.operate = () => Promise.reject(new Error("the disk is full"));
+  const unavailable = "Cannot moderate: Moderation is not possible now. Try again later";
+  await assertRejects(() => moderate(lift, config), Error, unavailable);
 });
 
 Deno.test("runCommand() moderates only with a code, and a right command line", async () => {
