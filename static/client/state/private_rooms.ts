@@ -201,6 +201,7 @@ export class PrivateRooms implements PrivateTexts {
       }
       case "message":
       case "edit":
+      case "delete":
       case "title":
         return await this.#openEntry(push.room, push, changes);
       default:
@@ -209,6 +210,8 @@ export class PrivateRooms implements PrivateTexts {
   }
 
   async #openEntry(room: string, entry: EntryPush, changes: Change[]): Promise<EntryPush> {
+    // The views take a message with a state for one that this person is sending.
+    if ("state" in entry) throw new TypeError("Invalid entry");
     switch (entry.type) {
       case "message": {
         const { text: _, ...rest } = entry;
@@ -218,6 +221,11 @@ export class PrivateRooms implements PrivateTexts {
         return await this.#openEdit(room, entry, changes);
       case "title":
         return { ...entry, text: "" };
+      case "delete":
+        for (const offset of entry.targets) {
+          changes.push({ room, offset, amended: entry.offset, fields: deleted });
+        }
+        return entry;
       default:
         return entry;
     }
@@ -330,4 +338,5 @@ export class PrivateRooms implements PrivateTexts {
   }
 }
 
+const deleted = { sealed: undefined, isUnverified: undefined } as const;
 const unverified = { text: undefined, isUnverified: true } as const;

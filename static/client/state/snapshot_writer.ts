@@ -50,6 +50,6 @@ function snapshotOf({ name, messages, position, first, oldest }: Room) {
 
 /** Returns a message of a private room as the server has it. */
 function sealedOf({ text, sealed, answered: _, isUnverified, ...message }: Message): Message {
-  const isDeleted = text === undefined && !isUnverified;
+  const isDeleted = text === undefined && (!isUnverified || message.deletedBy !== undefined);
   return { ...message, ...!isDeleted && { text: sealed } };
 }

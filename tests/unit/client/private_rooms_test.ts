@@ -186,6 +186,13 @@ Deno.test("PrivateRooms never shows a text that the server altered or misplaced 
   }
 });
 
+Deno.test("PrivateRooms shows no message as one that this person is sending [S7]", async () => {
+  const page = await new PrivatePage().enter();
+  page.socket.push({ ...await fromBen(1, "one"), state: "pending" } as EntryPush);
+  await until(() => page.socket.closed !== undefined);
+  assertEquals(page.shown, []);
+});
+
 Deno.test("PrivateRooms shows only the first of two equal messages [S8]", async () => {
   const page = await new PrivatePage().enter();
   const one = await fromBen(1, "yes");
@@ -274,6 +281,19 @@ Deno.test("kept messages of a private room stay sealed, and open on the next vis
   await next.push(roomPush(5, { room: key.room, recovered: true, messages: [] }, 6));
   await next.push(await editByBen(6, 1, "one", 1));
   assertEquals(next.shown[0], "unverified");
+});
+
+Deno.test("PrivateRooms keeps nothing of a deleted message that could not be verified [E7]", async () => {
+  const page = await new PrivatePage().enter();
+  const sealed = (await fromBen(9, "one")).text ?? "";
+  await page.push(await fromBen(1, "", { text: sealed }));
+  assertEquals(page.shown, ["unverified"]);
+  const deletion = { ...message(2, { room: key.room }), type: "delete", targets: [1] };
+  await page.push(deletion as EntryPush);
+  assertEquals(page.shown, [undefined]);
+  saveSnapshots(page.shared, page.chat.rooms.values());
+  const stored = page.shared.getItem(`parley.last.${key.room}`) ?? "";
+  assertEquals([stored.includes(sealed), stored.includes('"deletedBy"')], [false, true]);
 });
 
 Deno.test("PrivateRooms keeps keys and labels, and numbers the default label", async () => {
