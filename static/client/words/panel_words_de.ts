@@ -153,7 +153,7 @@ export const words: PanelWords = {
   continueAs: (name) => `Weiter als ${name}`,
   helpTitle: "Befehle und Tasten",
   emptyRoom: "Noch keine Nachrichten. Schreib etwas oder teile diesen Link:",
-  notPrivate: "Räume sind nicht privat: Alle in diesem Chat können sie lesen.",
+  notPrivate: "Dieser Raum ist nicht privat: Alle in diesem Chat können ihn lesen.",
   privateRoom: "Privater Raum",
   newPrivateRoom: "Neuer privater Raum",
   privately: "privat",

@@ -154,7 +154,7 @@ export const words = {
   continueAs: (name: string) => `Continue as ${name}`,
   helpTitle: "Commands and shortcuts",
   emptyRoom: "No messages yet. Say something, or share this link:",
-  notPrivate: "Rooms aren't private: anyone in this chat can read them.",
+  notPrivate: "This room isn't private: anyone in this chat can read it.",
   privateRoom: "Private room",
   newPrivateRoom: "New private room",
   privately: "private",

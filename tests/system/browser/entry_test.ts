@@ -62,7 +62,7 @@ browserTest(
   async (chat) => {
     const ada = await chat.signIn("Ada");
     await ada.locator("#room-about", { hasText: "messages kept for 30 days" }).waitFor();
-    await ada.locator("#rows .empty", { hasText: "Rooms aren't private" }).waitFor();
+    await ada.locator("#rows .empty", { hasText: "This room isn't private" }).waitFor();
     await ada.setViewportSize({ width: 320, height: 600 });
     await ada.locator("#people-toggle", { hasText: "1 here" }).waitFor();
     const kept = ada.locator("#room-kept");
