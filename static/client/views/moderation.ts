@@ -1,6 +1,7 @@
 // What can be done about a member: hide its messages here, and for moderators, mute and ban it.
 // Moderators also lift sanctions and set titles here.
 
+import { isPrivateRoom } from "../../../app/protocol/text.ts";
 import { cleanTitle } from "../../../app/protocol/titles.ts";
 import type { NeighborsPush, Sanction } from "../../../app/protocol/wire.ts";
 import type { ChatClient } from "../state/chat_client.ts";
@@ -52,7 +53,7 @@ export function codeForm(chat: ChatClient, onDone: () => void): Content {
   };
 }
 
-/** Returns the list of mutes and bans, each with a button that lifts it, and a room's title. */
+/** Returns the list of mutes and bans, each with a button that lifts it, and the room's title. */
 export function sanctionList(chat: ChatClient, room: Room): Content {
   const list = element("section");
   const problem = problemLine(chat);
@@ -72,7 +73,7 @@ export function sanctionList(chat: ChatClient, room: Room): Content {
   chat.command({ type: "sanctions" });
   return {
     title: panels.moderation,
-    nodes: [list, problem.node, titleSection(chat, room)],
+    nodes: [list, problem.node, ...isPrivateRoom(room.name) ? [] : [titleSection(chat, room)]],
     update() {
       problem.update();
       const { sanctions } = chat.moderation;
