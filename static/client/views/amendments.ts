@@ -39,9 +39,9 @@ export function amendmentOf(
     ? undefined
     : { text: quoteOf(room, reply, message.answered), room: room.name, offset: reply };
   const state = item && stateOf(chat, room, item);
-  const amended = "amended" in message ? message.amended : "";
+  const { amended, isUnverified }: Partial<Message> = "state" in message ? {} : message;
   return {
-    version: [amended, quote?.text, state, item && text].join(),
+    version: [amended, isUnverified, quote?.text, state, item && text].join(),
     view: { text, quote },
     draw: () => item && drawState(chat, takeBack, item, state ?? ""),
   };

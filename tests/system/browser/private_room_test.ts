@@ -206,6 +206,39 @@ browserTest("shows no text that a hostile server changed [S7] [S8]", async (chat
   assert(!(await ben.content()).includes("money"));
 }, { env: { RATE_PER_SECOND: "0" } });
 
+browserTest("stops showing a text once an older page proves it a repeat [S8]", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  const link = await makeRoom(ada);
+  await send(ada, "yes");
+  const eve = await follow(chat, link, "Eve");
+  await send(eve, "really?");
+  await waitForMessage(ada, "really?");
+  await send(ada, "no");
+  await waitForMessage(eve, "no");
+  const isDrawn = Promise.withResolvers<void>();
+  const context = await chat.newContext();
+  await context.routeWebSocket(/\/ws$/, (socket) => {
+    const server = socket.connectToServer();
+    server.onMessage(async (frame) => {
+      const pushes: { messages?: { nonce: string }[]; type: string }[] = JSON.parse(String(frame));
+      if (pushes.some(({ type }) => type === "history")) await isDrawn.promise;
+      socket.send(JSON.stringify(pushes.map((push) => {
+        const [first] = push.messages ?? [];
+        // Instead of "no", the newest page has "yes" once more.
+        const isNewest = push.type === "room" && first !== undefined;
+        return isNewest ? { ...push, messages: [{ ...first, offset: 3 }] } : push;
+      })));
+    });
+  });
+  const ben = await chat.openTab(context, link.slice(chat.url.length));
+  await signIn(ben, "Ben");
+  await waitForMessage(ben, "yes");
+  await ben.locator("#rows .rule", { hasText: /\S/ }).waitFor();
+  isDrawn.resolve();
+  await ben.locator("#rows", { hasText: unverified }).waitFor();
+  assertEquals(await messageTexts(ben), ["yes", "really?", unverified]);
+});
+
 browserTest("leaks neither key nor text to the server [S1] [S2]", async (chat) => {
   const heard: string[] = [];
   const listen = (page: Page) => {
