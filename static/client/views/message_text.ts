@@ -8,6 +8,7 @@ import { NameHues } from "../state/name_hues.ts";
 import { panels } from "../words/language.ts";
 import { copyButton } from "./copying.ts";
 import { button, element, setText } from "./dom.ts";
+import { isIncomplete, linkIncomplete } from "./private_rooms.ts";
 import { fullTime } from "./times.ts";
 
 /** Formats messages. */
@@ -43,7 +44,7 @@ const tags = { bold: "strong", italic: "em", strike: "s", quote: "blockquote" } 
 
 /** Creates the formatter of a page. */
 export function createFormatter(
-  { openRoom }: Page,
+  { chat, openRoom, complain }: Page,
   openMessage: (room: string, offset: number) => void,
 ) {
   /** Returns a link to a room, or to a message in it. */
@@ -62,7 +63,8 @@ export function createFormatter(
       // With a modifier the browser opens a tab or window.
       if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
       event.preventDefault();
-      if (offset === undefined) openRoom(room);
+      if (isIncomplete(chat, room)) complain(linkIncomplete);
+      else if (offset === undefined) openRoom(room);
       else openMessage(room, offset);
     });
     return link;

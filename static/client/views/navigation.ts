@@ -3,11 +3,11 @@
 
 import type { Page } from "../page.ts";
 import { suggestRoomName } from "../../../app/protocol/room_suggestion.ts";
-import { isPrivateRoom, isRoomName } from "../../../app/protocol/text.ts";
+import { isRoomName } from "../../../app/protocol/text.ts";
 import { panels, sentenceOf } from "../words/language.ts";
 import type { Complaint } from "../words/language.ts";
 import { button, byId, setText } from "./dom.ts";
-import { linkIncomplete } from "./private_rooms.ts";
+import { isIncomplete, linkIncomplete } from "./private_rooms.ts";
 
 /** Mounts the sidebars' drawers, and the field. */
 export function mountNavigation({ chat, showRoom }: Page) {
@@ -61,7 +61,7 @@ export function mountNavigation({ chat, showRoom }: Page) {
   /** Shows the room whose name was typed. Returns a complaint if it cannot. */
   const showTyped = (typed: string): Complaint | undefined => {
     const name = typed.trim().replace(/^#\s*/, "").toLowerCase();
-    if (isPrivateRoom(name) && !chat.privateRooms?.hasKey(name)) return linkIncomplete;
+    if (isIncomplete(chat, name)) return linkIncomplete;
     return isRoomName(name) ? showRoom(name) : (words) => words.roomInvalid(suggestRoomName(name));
   };
   const openRoom = async (typed: string) => {

@@ -5,6 +5,7 @@ import { isPrivateRoom } from "../../../app/protocol/text.ts";
 import { randomId, storageOf } from "../browser.ts";
 import { load } from "../load.ts";
 import type { Page } from "../page.ts";
+import type { ChatClient } from "../state/chat_client.ts";
 import type { Problem } from "../state/problem.ts";
 import type { Room } from "../state/room.ts";
 import { loadStoredRooms } from "../state/stored_rooms.ts";
@@ -13,6 +14,11 @@ import { button, byId } from "./dom.ts";
 
 /** Why a private room can't be opened. */
 export const linkIncomplete: Problem = { code: "link_incomplete", message: "" };
+
+/** Returns true if a room can't be opened because its key is missing. */
+export function isIncomplete({ privateRooms }: ChatClient, room: string): boolean {
+  return isPrivateRoom(room) && !privateRooms?.hasKey(room);
+}
 
 /** Mounts both buttons. Plain http has no cryptography, and so no private rooms. */
 export function mountPrivateRooms(
@@ -53,9 +59,9 @@ export function mountPrivateRooms(
     openRoom: openCurrent,
     /** Draws what depends on the current room. */
     update({ name }: Room): void {
-      const hasKey = chat.privateRooms?.hasKey(name) ?? false;
-      link.hidden = !hasKey;
-      byId<"form">("composer").hidden = isPrivateRoom(name) && !hasKey;
+      const isMissing = isIncomplete(chat, name);
+      link.hidden = isMissing || !isPrivateRoom(name);
+      byId<"form">("composer").hidden = isMissing;
     },
   };
 }

@@ -9,7 +9,7 @@ import { copyButton } from "./copying.ts";
 import { element } from "./dom.ts";
 import { lineRow, ruleRow } from "./keyed_list.ts";
 import type { Row } from "./keyed_list.ts";
-import { linkIncomplete } from "./private_rooms.ts";
+import { isIncomplete, linkIncomplete } from "./private_rooms.ts";
 
 /** Returns the rows. */
 export function topRows(
@@ -22,7 +22,7 @@ export function topRows(
   const isEmpty = messages.length === 0;
   const isPrivate = isPrivateRoom(name);
   const line = (key: string, text: string) => rows.push(lineRow(`${key} ${name}`, "top", text));
-  if (isPrivate && !chat.privateRooms?.hasKey(name)) {
+  if (isIncomplete(chat, name)) {
     line(
       "incomplete",
       crypto.subtle === undefined ? panels.needsHttps : problemText(linkIncomplete),

@@ -239,6 +239,45 @@ browserTest("stops showing a text once an older page proves it a repeat [S8]", a
   assertEquals(await messageTexts(ben), ["yes", "really?", unverified]);
 });
 
+browserTest(
+  "has links to messages, and a moderator who deletes and mutes [B2] [B3]",
+  async (chat) => {
+    const ada = await chat.signIn("Ada");
+    const link = await makeRoom(ada);
+    const [keyless = ""] = link.split("#");
+    const ben = await follow(chat, link, "Ben");
+    for (const text of ["Good morning", "Good evening"]) await send(ben, text);
+    await waitForMessage(ada, "Good evening");
+    // A link to a message opens for those with the key only.
+    await joinRoom(ada, "design");
+    await send(ada, `${keyless}/1`);
+    await ada.click(`#rows a:has-text("${keyless}/1")`);
+    await ada.locator("article.target", { hasText: "Good morning" }).waitFor();
+    assertEquals(ada.url(), `${keyless}/1`);
+    const eve = await chat.signIn("Eve");
+    await joinRoom(eve, "design");
+    await eve.click(`#rows a:has-text("${keyless}/1")`);
+    await eve.locator("#composer-problem", { hasText: incomplete }).waitFor();
+
+    await send(ada, "/moderate");
+    await ada.fill("#moderator-code", "keep-the-peace");
+    await ada.press("#moderator-code", "Enter");
+    await ada.locator("#dialog", { hasText: "Nobody is muted or banned." }).waitFor();
+    assertEquals(await ada.locator("#title-field").count(), 0);
+    await ada.click("#dialog >> text=Close");
+    await act(ada, "Good morning", "Delete");
+    await ada.click(".menu .primary");
+    await ben.locator("#rows", { hasText: "Message deleted" }).waitFor();
+    assertEquals((await messageTexts(ben)).includes("Good morning"), false);
+    await act(ada, "Good evening", "Mute, ban or hide…");
+    await ada.locator("#dialog").getByText("Mute", { exact: true }).click();
+    await ada.locator("#dialog", { hasText: "Muted: Ben" }).waitFor();
+    await send(ben, "Hello?");
+    await ben.locator("#log", { hasText: "A moderator has muted you until" }).waitFor();
+  },
+  { env: { MODERATOR_CODE: "keep-the-peace" } },
+);
+
 browserTest("leaks neither key nor text to the server [S1] [S2]", async (chat) => {
   const heard: string[] = [];
   const listen = (page: Page) => {
