@@ -140,6 +140,8 @@ export class PrivateRooms implements PrivateTexts {
       if (connection !== this.#connection) return;
       this.#chat.deliver(opened);
       for (const change of changes) this.#apply(change);
+      // Edits had no text when they were delivered.
+      if (changes.length > 0) this.#chat.recountMentions();
     };
     this.#queue = this.#queue.then(open)
       .catch(() => this.#chat.connection.abort("invalid push"))

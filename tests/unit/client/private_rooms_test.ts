@@ -154,6 +154,18 @@ Deno.test("PrivateRooms mentions and counts what it opened [S7]", async () => {
   assertEquals([page.room.unread, page.room.mentions], [2, 1]);
 });
 
+Deno.test("PrivateRooms counts a mention that was edited while the page was offline [S7]", async () => {
+  const page = await new PrivatePage().enter();
+  await page.push(await fromBen(1, "@Ada, good mornin"));
+  page.socket.events.onClose(1006, "");
+  page.time.pass(30_000);
+  page.socket.events.onOpen();
+  const edit = await editByBen(2, 1, "@Ada, good morning", 1);
+  const missed = roomPush(2, { room: key.room, recovered: true, messages: [edit] });
+  await page.push(welcome(), roomPush(0), missed);
+  assertEquals([page.shown, page.room.mentions], [["@Ada, good morning"], 1]);
+});
+
 Deno.test("PrivateRooms never shows a text that the server altered or misplaced [S5] [S7]", async () => {
   const [one, two] = [await fromBen(1, "one"), await fromBen(2, "two")];
   const swapped = { ...one, text: two.text ?? "" };
