@@ -87,7 +87,10 @@ export class PrivateRooms implements PrivateTexts {
       roomLabels.set(name, label);
       await rooms.#openKept(name);
     }
-    return chat.privateRooms = rooms;
+    chat.privateRooms = rooms;
+    // Their unsent messages could not open them before.
+    for (const name of chat.outbox.rooms) if (rooms.hasKey(name)) chat.openRoom(name);
+    return rooms;
   }
 
   /** The stored rooms by name. */

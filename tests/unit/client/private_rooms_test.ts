@@ -320,6 +320,16 @@ Deno.test("PrivateRooms keeps nothing of a deleted message that could not be ver
   assertEquals([stored.includes(sealed), stored.includes('"deletedBy"')], [false, true]);
 });
 
+Deno.test("PrivateRooms opens the rooms of messages that an earlier visit left unsent [M8]", async () => {
+  const page = await new PrivatePage().enter();
+  page.socket.events.onClose(1006, "");
+  page.chat.send(key.room, "Good morning");
+  page.store.release();
+  const next = new PrivatePage(page.shared);
+  await next.rooms;
+  assertEquals([...next.chat.rooms.keys()], [key.room]);
+});
+
 Deno.test("PrivateRooms keeps keys and labels, and numbers the default label", async () => {
   const page = await new PrivatePage().enter();
   const rooms = await page.rooms;
