@@ -105,11 +105,13 @@ export class PrivateRooms implements PrivateTexts {
   /** Stores a key. Returns its room; `undefined` if it is no key, or not that of `room`. */
   async add(secret: string, room?: string): Promise<string | undefined> {
     const name = await this.#addKey(secret, room);
-    if (name !== undefined && !this.stored.has(name)) {
-      const taken = [...this.stored.values()].map(({ label }) => label);
+    const { stored } = this;
+    // A device link can have stored a wrong key.
+    if (name !== undefined && stored.get(name)?.secret !== secret) {
+      const taken = [...stored.values()].map(({ label }) => label);
       let label = this.#defaultLabel;
       for (let i = 2; taken.includes(label); i++) label = `${this.#defaultLabel} ${i}`;
-      this.#store(name, { secret, label });
+      this.#store(name, { secret, label: stored.get(name)?.label ?? label });
     }
     return name;
   }

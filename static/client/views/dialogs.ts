@@ -7,7 +7,7 @@ import type { Page } from "../page.ts";
 import type { HiddenMembers } from "../state/hidden_members.ts";
 import { loadOpenRooms, saveOpenRooms } from "../state/open_rooms.ts";
 import type { Profile } from "../state/profile.ts";
-import { storeRoom } from "../state/stored_rooms.ts";
+import { loadStoredRooms, storeRoom } from "../state/stored_rooms.ts";
 import type { StoredRoom } from "../state/stored_rooms.ts";
 import { panels } from "../words/language.ts";
 import { directorySection } from "./directory.ts";
@@ -108,7 +108,9 @@ export function mountDialogs(page: Page, hidden: HiddenMembers) {
         : panels.offerName(other.username, page.profile.username);
       const takeOver = () => {
         const storage = storageOf("localStorage");
-        for (const [name, room] of rooms) storeRoom(storage, name, room);
+        const stored = loadStoredRooms(storage);
+        // A room that this browser has keeps its key and its label.
+        for (const [name, room] of rooms) if (!stored.has(name)) storeRoom(storage, name, room);
         saveOpenRooms(storage, [...new Set([...loadOpenRooms(storage), ...rooms.keys()])]);
         page.replaceProfile(other);
       };

@@ -120,6 +120,16 @@ browserTest(
     assertEquals(phone.url(), room?.split("#")[0]);
     assertEquals(await phone.locator("#room-list li").count(), 2);
 
+    // Taken along once more, a room keeps the key that is known to be right.
+    const wrong = (await link()).replace(room?.split("#")[1] ?? "", "A".repeat(43));
+    await phone.goto("about:blank");
+    await phone.goto(wrong.replace(/token=.{8}/, "token=AAAAAAAA").replace("=Ada", "=Cleo"));
+    await phone.click("text=Continue as Cleo");
+    await phone.click("#room-list >> text=# Private room");
+    await phone.click("text=Room link");
+    assertEquals(await phone.inputValue("#dialog input[readonly]"), room);
+    await phone.click("#dialog >> text=Close");
+
     // A room that was left keeps its key.
     await send(phone, "/leave");
     await phone.click("#all-rooms");

@@ -10,6 +10,7 @@ import { deriveRoom, memberOf, open, seal } from "../../../static/client/state/s
 import { saveSnapshots } from "../../../static/client/state/snapshot_writer.ts";
 import { restoreSnapshot } from "../../../static/client/state/snapshots.ts";
 import { memoryStorage } from "../../../static/client/state/storage.ts";
+import { storeRoom } from "../../../static/client/state/stored_rooms.ts";
 import type { KeyValue } from "../../../static/client/state/storage.ts";
 import { message, Page, room as roomPush, welcome } from "../../support/page_harness.ts";
 import { until } from "../../support/waiting.ts";
@@ -342,6 +343,15 @@ Deno.test("PrivateRooms keeps keys and labels, and numbers the default label", a
   const again = await new PrivatePage(page.shared).rooms;
   assertEquals(again.stored.get(other ?? "")?.label, "Family");
   assertEquals(await rooms.add("short"), undefined);
+});
+
+Deno.test("PrivateRooms replaces a wrong key by the right one, under the same label [S3]", async () => {
+  const shared = memoryStorage();
+  storeRoom(shared, key.room, { secret: "A".repeat(43), label: "Family" });
+  const rooms = await new PrivatePage(shared).rooms;
+  assertEquals(rooms.hasKey(key.room), false);
+  assertEquals(await rooms.add(secret, key.room), key.room);
+  assertEquals(rooms.stored.get(key.room), { secret, label: "Family" });
 });
 
 Deno.test("ChatClient opens no private room without PrivateRooms [S3]", () => {
