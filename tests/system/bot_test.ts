@@ -71,7 +71,7 @@ class Bot {
   }
 }
 
-Deno.test("docs/examples/bot.ts answers, and keeps its name when it or the server restarts", async () => {
+Deno.test("docs/examples/bot.ts replies, and keeps its name across restarts of the bot and the server", async () => {
   const dir = await Deno.makeTempDir();
   const otherDir = await Deno.makeTempDir();
   let server = await ServerProcess.start(dir);

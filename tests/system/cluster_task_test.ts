@@ -82,7 +82,7 @@ function test(promise: string, run: (tempDir: string) => Promise<void>): void {
   Deno.test({ name: `deno task cluster ${promise}`, ignore: !hasRedis, fn });
 }
 
-test("starts servers that form one chat, and ends everything it started", async (tempDir) => {
+test("starts servers that form one chat, and stops everything it started", async (tempDir) => {
   const task = await startTask(tempDir);
   assertEquals(task.servers.length, 3);
   const [ada, ben] = task.servers.slice(1).map(({ url }, i) => new ChatClient(url, `Client ${i}`));
@@ -93,7 +93,7 @@ test("starts servers that form one chat, and ends everything it started", async 
   assertEquals(await Promise.all([ada?.closed, ben?.closed]), [1012, 1012]);
 });
 
-test("ends everything it started after its Redis has died", async (tempDir) => {
+test("stops everything it started after its Redis has died", async (tempDir) => {
   const task = await startTask(tempDir);
   const redis = redisPidIn(tempDir);
   Deno.kill(redis, "SIGKILL");

@@ -140,7 +140,7 @@ test(
 );
 
 test(
-  "reports nothing when members move to another node, even if theirs died [N10] [R4]",
+  "announces nothing when members move to another node, even after their own died [N10] [R4]",
   3,
   async ({ join, nodes }) => {
     const zoe = await join(2, "Zoe");
@@ -165,7 +165,7 @@ test(
 );
 
 test(
-  "resets a node that was away for longer than its lease [C1]",
+  "resets a node that was disconnected for longer than its lease [C1]",
   2,
   async ({ join, nodes }) => {
     const ada = await join(0, "Ada");
@@ -188,7 +188,7 @@ test(
 );
 
 test(
-  "recovers after Redis was away, with nothing lost or duplicated [M3] [M5] [M9]",
+  "recovers after a Redis outage, with nothing lost or duplicated [M3] [M5] [M9]",
   2,
   async ({ redis, join, nodes }) => {
     const ada = await join(0, "Ada");

@@ -58,7 +58,7 @@ Deno.test("compileArgs() grants access to the folders and hosts in the settings"
   }
 });
 
-Deno.test("failureOf() says what to do if the runtime cannot be downloaded", () => {
+Deno.test("failureOf() says what to do if the runtime can't be downloaded", () => {
   const offline = `Download https://host/denort.zip
 error: Writing deno compile executable
 

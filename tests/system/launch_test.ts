@@ -175,7 +175,7 @@ Deno.test("deno task restore takes a file relative to the folder where it was st
   }
 });
 
-Deno.test("launch exits with status 2 on a wrong setting, and explains it", async () => {
+Deno.test("launch exits with status 2 on an invalid setting, and explains it", async () => {
   for (
     const [args, expected] of [
       [["--port", "x"], 'Cannot use PORT="x"'],

@@ -32,7 +32,7 @@ Deno.test("main prints its address, and then only log lines", () =>
     assertMatch(server.lines.at(-1) ?? "", /event=stopped /);
   }));
 
-Deno.test("main exits with status 2 on a wrong command line, and creates no file", () =>
+Deno.test("main exits with status 2 on an invalid command line, and creates no file", () =>
   withBench(async ({ dir }) => {
     for (
       const [args, expected] of [

@@ -43,7 +43,7 @@ async function textsIn(url: string, room: string): Promise<readonly (string | un
   return texts;
 }
 
-Deno.test("main.ts bans a troll with 20 connections, deletes what it wrote, and resumes that after kill -9 [B6] [B7]", async () => {
+Deno.test("main.ts bans a troll with 20 connections, deletes its messages, and resumes after kill -9 [B6] [B7]", async () => {
   const dir = await Deno.makeTempDir();
   let server = await ServerProcess.start(dir, { env });
   const rooms = ["lobby", "garden"];

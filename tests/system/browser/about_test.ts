@@ -25,7 +25,7 @@ async function focused(page: Page): Promise<string> {
   );
 }
 
-browserTest("offers a valid room for one that is typed otherwise", async (chat) => {
+browserTest("suggests a valid room name for invalid input", async (chat) => {
   const ada = await chat.signIn("Ada");
   for (const [typed, room] of [["My Room", "my-room"], ["café", "cafe"], ["room_1", "room-1"]]) {
     await ada.fill("#room-name", typed ?? "");
@@ -67,7 +67,7 @@ browserTest("lists the rooms of the chat, and finds and creates them there", asy
   await waitForRoom(ada, "my-garden");
 }, noRateLimit);
 
-browserTest("says that there is no directory", async (chat) => {
+browserTest("says so if the chat doesn't list its rooms", async (chat) => {
   const ada = await chat.signIn("Ada");
   await ada.click("#all-rooms");
   await ada.locator("#dialog", { hasText: "doesn't list its rooms" }).waitFor();
@@ -75,7 +75,7 @@ browserTest("says that there is no directory", async (chat) => {
   assertEquals(chat.consoleErrors.splice(0).length, 1);
 }, { env: { ROOM_DIRECTORY: "0" } });
 
-browserTest("closes rooms from the list, and keeps the focus in it", async (chat) => {
+browserTest("closes rooms from the list, and keeps focus there", async (chat) => {
   const ada = await chat.signIn("Ada");
   assertEquals(await ada.locator("#room-list .leave").count(), 0);
   await joinRoom(ada, "design");
@@ -97,7 +97,7 @@ browserTest("closes rooms from the list, and keeps the focus in it", async (chat
   assert(await focused(ada) !== "body");
 });
 
-browserTest("closes a drawer before it goes back", async (chat) => {
+browserTest("closes an open drawer before navigating back", async (chat) => {
   const ada = await chat.signIn("Ada", phone);
   await ada.fill("#text", "/join design");
   await ada.click("#send");
@@ -123,7 +123,7 @@ browserTest("closes a drawer before it goes back", async (chat) => {
   await waitForRoom(ada, "lobby");
 });
 
-browserTest("keeps the focus in the page when dialogs close", async (chat) => {
+browserTest("keeps focus in the page when a dialog closes", async (chat) => {
   for (const options of [phone, { viewport: { width: 1000, height: 700 } }, {}]) {
     const page = await chat.visit(options);
     await signIn(page, `Ada ${Object.keys(options).length}`);
@@ -135,7 +135,7 @@ browserTest("keeps the focus in the page when dialogs close", async (chat) => {
   }
 });
 
-browserTest("finds the Send button with Tab after a completed name", async (chat) => {
+browserTest("moves to the Send button on Tab after completing a name", async (chat) => {
   const ada = await chat.signIn("Ada");
   await chat.signIn("Ben");
   await ada.locator("#people-list", { hasText: "Ben" }).waitFor();
@@ -149,7 +149,7 @@ browserTest("finds the Send button with Tab after a completed name", async (chat
   await waitForMessage(ada, "@Ben hi");
 });
 
-browserTest("offers a device link to the person whose name is taken", async (chat) => {
+browserTest("suggests a device link when the name is taken", async (chat) => {
   const ada = await chat.signIn("Ada");
   await openSettings(ada);
   await ada.click("text=Use this name on another device");
@@ -163,7 +163,7 @@ browserTest("offers a device link to the person whose name is taken", async (cha
   await other.locator("#me-name", { hasText: "Ada" }).waitFor();
 });
 
-browserTest("keeps the dialog and the input when a new name is taken", async (chat) => {
+browserTest("keeps the dialog open, with the input, when a new name is taken", async (chat) => {
   await chat.signIn("Ben");
   const ada = await chat.signIn("Ada");
   await openSettings(ada);
@@ -177,7 +177,7 @@ browserTest("keeps the dialog and the input when a new name is taken", async (ch
   assertEquals(await ada.textContent("#me-name"), "Adele");
 });
 
-browserTest("says once that a name won't survive a reload without storage", async (chat) => {
+browserTest("warns once that a name won't survive a reload without storage", async (chat) => {
   const context = await chat.newContext();
   await context.addInitScript(() => {
     for (const name of ["localStorage", "sessionStorage"]) {
@@ -196,7 +196,7 @@ browserTest("says once that a name won't survive a reload without storage", asyn
 });
 
 browserTest(
-  "shows a dark page at once where dark is chosen and the system is light",
+  "paints the chosen dark theme first on a light system",
   async (chat) => {
     const context = await chat.newContext({ colorScheme: "light" });
     const ada = await chat.openTab(context);

@@ -20,7 +20,7 @@ async function violations(page: Page): Promise<string[]> {
   });
 }
 
-browserTest("has no axe-core violation on any view, in either theme", async (chat, t) => {
+browserTest("has no axe-core violations in any view, in either theme", async (chat, t) => {
   await tour(chat, async (page, name) => {
     const found = await violations(page);
     await t.step(name, () => assertEquals(found, []));

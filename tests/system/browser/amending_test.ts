@@ -20,7 +20,7 @@ async function openMenu(page: Page, text: string): Promise<void> {
 }
 
 browserTest(
-  "edits the last message by ↑, cancels by Esc, and shows others the new text",
+  "edits the last message with ↑, cancels with Esc, and shows others the new text",
   async (chat) => {
     const ada = await chat.signIn("Ada");
     const ben = await chat.signIn("Ben");
@@ -43,7 +43,7 @@ browserTest(
 );
 
 browserTest(
-  "says why an empty edit does nothing, and keeps an edit of a deleted message",
+  "explains why an empty edit does nothing, and keeps the text of an edit whose message is gone",
   async (chat) => {
     const ada = await chat.signIn("Ada");
     await send(ada, "Helo");
@@ -91,7 +91,7 @@ browserTest("deletes a message for everyone, and forgets its text", async (chat)
   }
 }, noRateLimit);
 
-browserTest("answers a message, and shows the beginning of the original", async (chat) => {
+browserTest("replies to a message, and shows the start of the original", async (chat) => {
   const ada = await chat.signIn("Ada");
   const ben = await chat.signIn("Ben");
   await send(ada, "Who has the key?");
@@ -115,7 +115,7 @@ browserTest("answers a message, and shows the beginning of the original", async 
 }, noRateLimit);
 
 browserTest(
-  "keeps an edit and a deletion that were made offline, and sends them later",
+  "keeps edits and deletions made offline, and sends them later",
   async (chat) => {
     const ada = await chat.signIn("Ada");
     for (const text of ["one", "two"]) {
@@ -149,7 +149,7 @@ browserTest(
   { ...noRateLimit, needsWorker: true },
 );
 
-browserTest("chooses messages and their actions by keys", async (chat) => {
+browserTest("selects messages and their actions with the keyboard", async (chat) => {
   const { ada, server } = await signInScripted(chat);
   server.publish("lobby", { text: "first" }, { text: "second" });
   await waitForMessage(ada, "second");
@@ -170,7 +170,7 @@ browserTest("chooses messages and their actions by keys", async (chat) => {
   assertEquals(await ada.evaluate(() => document.activeElement?.id), "text");
 }, { isShared: true });
 
-browserTest("opens the actions of a message by a long press on a phone", async (chat) => {
+browserTest("opens a message's actions on a long press on a phone", async (chat) => {
   const { ada, server } = await signInScripted(chat, {
     viewport: { width: 360, height: 640 },
     hasTouch: true,
@@ -188,7 +188,7 @@ browserTest("opens the actions of a message by a long press on a phone", async (
   await ada.locator(".writing", { hasText: "Ben: first" }).waitFor();
 }, { isShared: true });
 
-browserTest("gives a room a title, for its header and the lists", async (chat) => {
+browserTest("shows a room's title in its header and in the lists", async (chat) => {
   const ada = await chat.signIn("Ada");
   await send(ada, "hi");
   await waitForSent(ada);

@@ -88,11 +88,11 @@ async function assertFits(page: Page): Promise<void> {
   }
 }
 
-browserTest("fits into 320 px on every view", async (chat) => {
+browserTest("fits every view into 320 px", async (chat) => {
   await checkEveryView(chat, { viewport: { width: 320, height: 568 } }, assertFits);
 }, noRateLimit);
 
-browserTest("fits a laptop at 200 % zoom on every view", async (chat) => {
+browserTest("fits every view on a laptop at 200 % zoom", async (chat) => {
   // Zoom makes each px larger, so fewer fit.
   const viewport = { width: 640, height: 360 };
   await checkEveryView(chat, { viewport, deviceScaleFactor: 2 }, assertFits);
@@ -126,7 +126,7 @@ browserTest("fits a small square screen in German", async (chat) => {
   await assertFits(page);
 }, noRateLimit);
 
-browserTest("has no motion for people who prefer none", async (chat) => {
+browserTest("animates nothing for people who prefer reduced motion", async (chat) => {
   const moving = (page: Page) =>
     page.evaluate(() =>
       [...document.querySelectorAll("*")].filter((node) => {
@@ -142,7 +142,7 @@ browserTest("has no motion for people who prefer none", async (chat) => {
   assert(await moving(other) > 0);
 });
 
-browserTest("marks presence, mentions and the current room in forced colours", async (chat) => {
+browserTest("marks presence, mentions and the current room in forced colors", async (chat) => {
   const ada = await chat.signIn("Ada", { forcedColors: "active" });
   const ben = await chat.signIn("Ben");
   await send(ben, "@Ada look");
@@ -166,7 +166,7 @@ browserTest("marks presence, mentions and the current room in forced colours", a
   assertEquals(await style("#me", "outline-style"), "solid");
 });
 
-browserTest("shows the focus on everything that takes it", async (chat) => {
+browserTest("shows where the focus is on every focusable element", async (chat) => {
   for (const colorScheme of ["light", "dark"] as const) {
     const ada = await chat.signIn(`Ada ${colorScheme}`, { colorScheme });
     await send(ada, "https://example.org/ and `code`\n```\nblock\n```");
@@ -190,7 +190,7 @@ browserTest("shows the focus on everything that takes it", async (chat) => {
   }
 });
 
-browserTest("works on a slow network before all of it has loaded", async (chat) => {
+browserTest("works on a slow network before everything has loaded", async (chat) => {
   const ben = await chat.signIn("Ben");
   await send(ben, "here before you");
   await waitForMessage(ben, "here before you");
@@ -221,7 +221,7 @@ browserTest("works on a slow network before all of it has loaded", async (chat) 
 });
 
 browserTest(
-  "asks for notifications only on a click, and plays no sound until it is turned on",
+  "asks for permission to notify only on a click, and plays no sound until sound is on",
   async (chat) => {
     const context = await chat.newContext();
     await context.addInitScript(() => {
@@ -283,7 +283,7 @@ browserTest(
   noRateLimit,
 );
 
-browserTest("keeps the focus inside an open panel", async (chat) => {
+browserTest("keeps focus inside an open panel", async (chat) => {
   const ada = await chat.signIn("Ada", { viewport: { width: 390, height: 700 } });
   await send(ada, "hello");
   await waitForMessage(ada, "hello");

@@ -112,7 +112,7 @@ browserTest("keeps a message written offline across a reload, and sends it once"
   await waitForCalm(ada);
 });
 
-browserTest("shows before entering who is in the room", async (chat) => {
+browserTest("shows who is in the room before the person joins", async (chat) => {
   await chat.signIn("Ada");
   const ben = await chat.visit();
   await ben.locator("#prompt-here", { hasText: "1 here: Ada" }).waitFor();

@@ -58,7 +58,7 @@ browserTest("asks for a changed access code, in the reader's language", async (c
 }, withCode);
 
 browserTest(
-  "says how long messages are kept, and in an empty room that no room is private [R11]",
+  "says how long messages are kept, and in an empty room that it isn't private [R11]",
   async (chat) => {
     const ada = await chat.signIn("Ada");
     await ada.locator("#room-about", { hasText: "messages kept for 30 days" }).waitFor();
@@ -77,7 +77,7 @@ browserTest(
   { env: { RETENTION_DAYS: "30" } },
 );
 
-browserTest("offers the link of an empty room to share", async (chat) => {
+browserTest("offers an empty room's link for sharing", async (chat) => {
   const ada = await chat.signIn("Ada", { permissions: ["clipboard-read", "clipboard-write"] });
   await joinRoom(ada, "garden");
   const address = `${chat.url}r/garden`;
@@ -87,25 +87,28 @@ browserTest("offers the link of an empty room to share", async (chat) => {
   assertEquals(await ada.evaluate(() => navigator.clipboard.readText()), address);
 });
 
-browserTest("leads from the first key to the first message without a mouse", async (chat) => {
-  const ada = await chat.visit();
-  await ada.locator("#prompt-name:focus").waitFor();
-  await ada.keyboard.type("Ada");
-  await ada.keyboard.press("Enter");
-  await ada.waitForSelector("#app:not([hidden])");
-  await ada.keyboard.type("by keys alone");
-  await ada.keyboard.press("Enter");
-  await waitForMessage(ada, "by keys alone");
-  // Walk back from the composer over everything that takes the focus.
-  const reached = new Set<string>();
-  for (let i = 0; i < 12; i++) {
-    await ada.keyboard.press("Shift+Tab");
-    reached.add(await ada.evaluate(() => document.activeElement?.id ?? ""));
-  }
-  for (const id of ["log", "room-title", "me", "room-name"]) assert(reached.has(id), id);
-});
+browserTest(
+  "can be used without a mouse, from the first key to the first message",
+  async (chat) => {
+    const ada = await chat.visit();
+    await ada.locator("#prompt-name:focus").waitFor();
+    await ada.keyboard.type("Ada");
+    await ada.keyboard.press("Enter");
+    await ada.waitForSelector("#app:not([hidden])");
+    await ada.keyboard.type("by keys alone");
+    await ada.keyboard.press("Enter");
+    await waitForMessage(ada, "by keys alone");
+    // Walk back from the composer over everything that takes the focus.
+    const reached = new Set<string>();
+    for (let i = 0; i < 12; i++) {
+      await ada.keyboard.press("Shift+Tab");
+      reached.add(await ada.evaluate(() => document.activeElement?.id ?? ""));
+    }
+    for (const id of ["log", "room-title", "me", "room-name"]) assert(reached.has(id), id);
+  },
+);
 
-browserTest("hides who is here from strangers without the access code [N13]", async (chat) => {
+browserTest("hides the members from strangers without the access code [N13]", async (chat) => {
   const ada = await chat.visit();
   await signInWithCode(ada);
   const ben = await chat.visit();
@@ -115,7 +118,7 @@ browserTest("hides who is here from strangers without the access code [N13]", as
   assertEquals(await ben.textContent("#prompt-here"), "");
 }, withCode);
 
-browserTest("ignores a stored profile that makes no sense", async (chat) => {
+browserTest("ignores an invalid stored profile", async (chat) => {
   const ada = await chat.signIn("Ada");
   await ada.evaluate(() => {
     localStorage.setItem("parley.profile", '{"username":"<b>","token":7,"access":[1]}');

@@ -53,7 +53,7 @@ async function injected(page: Page): Promise<string[]> {
   }, allowedElements);
 }
 
-browserTest("makes no element of any message or name", async (chat) => {
+browserTest("creates no elements from messages or names", async (chat) => {
   const { ada, server } = await signInScripted(chat);
   for (const [i, payload] of payloads.entries()) {
     const member = `m${i}`;
@@ -82,7 +82,7 @@ browserTest("makes no element of any message or name", async (chat) => {
 }, sharedServerOnly);
 
 browserTest(
-  "makes no element of random texts, and shows all their words",
+  "creates no elements from random texts, and shows all their words",
   async (chat) => {
     const { ada, server } = await signInScripted(chat);
     const pieces = [
@@ -171,7 +171,7 @@ browserTest("folds messages of more than 20 lines", async (chat) => {
   assertEquals((await heights())[1], folded);
 }, sharedServerOnly);
 
-browserTest("shows many blank lines as one", async (chat) => {
+browserTest("collapses blank lines into one", async (chat) => {
   const blank = ["\n", " \n", "\u200b\n", "\u2800\n", "\u3164\n"];
   const texts = blank.map((line) => `a${"\n"}${line.repeat(1_500)}b`);
   const ada = await showMessages(chat, [...texts, "a\n\nb"]);
@@ -231,7 +231,7 @@ for (
   });
 }
 
-browserTest("bounds the elements of messages full of signs", async (chat) => {
+browserTest("bounds the elements of messages full of markup", async (chat) => {
   const ada = await showMessages(chat, Array.from({ length: 60 }, () => "*a* ".repeat(1_000)));
   const counts = await ada.locator("#rows article").evaluateAll((rows) =>
     rows.map((row) => row.querySelectorAll("*").length)
@@ -259,7 +259,7 @@ browserTest("shows where links lead", async (chat) => {
   );
 }, sharedServerOnly);
 
-browserTest("opens links to its own rooms in place", async (chat) => {
+browserTest("opens links to its own rooms without a reload", async (chat) => {
   const ada = await chat.signIn("Ada");
   await send(ada, `see #design and ${chat.url}r/ops or ${chat.url}r/ops?x`);
   const links = ada.locator("#rows a");
@@ -276,7 +276,7 @@ browserTest("opens links to its own rooms in place", async (chat) => {
   assertEquals(ada.context().pages().length, 1);
 });
 
-browserTest("sends what people write as they wrote it", async (chat) => {
+browserTest("sends text exactly as written", async (chat) => {
   const ada = await chat.signIn("Ada");
   const written = ["  if x:\n    y()", "¯\\_(ツ)_/¯", "COUNT(*), SUM(*)", "/usr/bin/env x"];
   for (const text of written) {
@@ -346,7 +346,7 @@ browserTest("stays usable whatever the server pushes", async (chat) => {
   assertEquals(await injected(ada), []);
 }, sharedServerOnly);
 
-browserTest("starts with any nonsense in its storage", async (chat) => {
+browserTest("starts with any garbage in its storage", async (chat) => {
   const ada = await chat.signIn("Ada");
   await joinRoom(ada, "design");
   await send(ada, "kept");
@@ -405,7 +405,7 @@ browserTest("starts with any nonsense in its storage", async (chat) => {
   }
 }, noRateLimit);
 
-browserTest("shows the right room after quick changes and steps in history", async (chat) => {
+browserTest("shows the right room after quick switches and history navigation", async (chat) => {
   const server = new ScriptedServer();
   const rooms = ["lobby", "one", "two", "three", "four"];
   for (const name of rooms) {
@@ -446,7 +446,7 @@ browserTest("trims a long room, unless the person has scrolled up", async (chat)
   assert(await count() <= 600);
 }, sharedServerOnly);
 
-browserTest("ignores addresses and fragments that make no sense", async (chat) => {
+browserTest("ignores invalid addresses and fragments", async (chat) => {
   const ada = await chat.signIn("Ada");
   for (const path of ["r/..%2f", "r/%3Cscript%3E", "r/-", "r/a/b"]) {
     const response = await ada.goto(chat.server.url + path);

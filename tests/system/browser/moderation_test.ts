@@ -26,7 +26,7 @@ async function become(page: Page, typed: string): Promise<void> {
   await page.press("#moderator-code", "Enter");
 }
 
-browserTest("bans a member with what it wrote, says so to it, and lifts the ban", async (chat) => {
+browserTest("bans a member, deletes its messages, tells it so, and lifts the ban", async (chat) => {
   const mona = await chat.signIn("Mona");
   const troll = await chat.signIn("Troll");
   await send(troll, "spam");

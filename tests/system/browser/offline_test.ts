@@ -20,7 +20,7 @@ async function waitForWorker(page: Page): Promise<void> {
 }
 
 browserTest(
-  "opens with the last messages while the server is away, and catches up",
+  "opens with the last messages while the server is down, and catches up",
   async (chat) => {
     const ada = await chat.signIn("Ada");
     await send(ada, "before the night");
@@ -46,7 +46,7 @@ browserTest(
   withWorker,
 );
 
-browserTest("opens while the server accepts connections and never answers", async (chat) => {
+browserTest("opens while the server accepts connections but never responds", async (chat) => {
   const ada = await chat.signIn("Ada");
   await send(ada, "before the night");
   await waitForMessage(ada, "before the night");

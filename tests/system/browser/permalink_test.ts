@@ -64,7 +64,7 @@ browserTest(
 );
 
 browserTest(
-  "loads what follows a message until it reaches the latest, without a hole",
+  "loads the messages after a linked one up to the latest, without gaps",
   async (chat) => {
     const page = await open(chat, "r/lobby/40");
     await waitForTarget(page, "line 40.");

@@ -50,7 +50,7 @@ async function act(page: Page, text: string, action: string): Promise<void> {
   await page.click(`.menu >> text=${action}`);
 }
 
-browserTest("shares a private room by its link, with edits and answers [S3] [S5]", async (chat) => {
+browserTest("shares a private room by its link, with edits and replies [S3] [S5]", async (chat) => {
   const ada = await chat.signIn("Ada");
   const link = await makeRoom(ada);
   assert(/^http:\S+\/r\/p-[a-z2-7]{30}#[\w-]{43}$/.test(link), link);
@@ -97,7 +97,7 @@ browserTest("shares a private room by its link, with edits and answers [S3] [S5]
 });
 
 browserTest(
-  "takes chosen private rooms along to another device, and lists them [S3]",
+  "takes selected private rooms to another device, and lists them [S3]",
   async (chat) => {
     const ada = await chat.signIn("Ada");
     const [room] = [await makeRoom(ada), await makeRoom(ada)];
@@ -139,7 +139,7 @@ browserTest(
   },
 );
 
-browserTest("has no private rooms on plain http", async (chat) => {
+browserTest("offers no private rooms on plain http", async (chat) => {
   const ada = await chat.signIn("Ada");
   await ada.click("#all-rooms");
   await ada.click("#dialog >> text=Close");
@@ -149,7 +149,7 @@ browserTest("has no private rooms on plain http", async (chat) => {
   assertEquals(await link.isVisible("#composer"), false);
 }, { host: plainHost, env: { ALLOWED_HOSTS: plainHost } });
 
-browserTest("neither joins nor writes with a part of a link [S3]", async (chat) => {
+browserTest("neither joins nor sends with an incomplete link [S3]", async (chat) => {
   const ada = await chat.signIn("Ada");
   const link = await makeRoom(ada);
   await send(ada, "Good morning");
@@ -216,7 +216,7 @@ browserTest("shows no text that a hostile server changed [S7] [S8]", async (chat
   assert(!(await ben.content()).includes("money"));
 }, { env: { RATE_PER_SECOND: "0" } });
 
-browserTest("stops showing a text once an older page proves it a repeat [S8]", async (chat) => {
+browserTest("hides a text once an older page shows that it is a replay [S8]", async (chat) => {
   const ada = await chat.signIn("Ada");
   const link = await makeRoom(ada);
   await send(ada, "yes");
@@ -250,7 +250,7 @@ browserTest("stops showing a text once an older page proves it a repeat [S8]", a
 });
 
 browserTest(
-  "has links to messages, and a moderator who deletes and mutes [B2] [B3]",
+  "links to messages of a private room, and lets moderators delete and mute there [B2] [B3]",
   async (chat) => {
     const ada = await chat.signIn("Ada");
     const link = await makeRoom(ada);
@@ -288,7 +288,7 @@ browserTest(
   { env: { MODERATOR_CODE: "keep-the-peace" } },
 );
 
-browserTest("leaks neither key nor text to the server [S1] [S2]", async (chat) => {
+browserTest("sends neither key nor text to the server [S1] [S2]", async (chat) => {
   const heard: string[] = [];
   const listen = (page: Page) => {
     page.on("websocket", (socket) => {

@@ -104,7 +104,7 @@ browserTest(
   sharedServerOnly,
 );
 
-browserTest("draws a line where the person stopped reading, for each room", async (chat) => {
+browserTest("marks where the reader left off in each room", async (chat) => {
   const ada = await chat.signIn("Ada");
   const ben = await chat.signIn("Ben");
   await send(ben, "seen");
@@ -252,7 +252,7 @@ browserTest("folds joins, leaves and renames between two messages into one line"
 }, sharedServerOnly);
 
 browserTest(
-  "shows right-to-left text from the right, and isolates names",
+  "aligns right-to-left text to the right, and isolates names",
   async (chat) => {
     const { ada, server } = await signInScripted(chat);
     server.publish(
@@ -285,7 +285,7 @@ browserTest(
 );
 
 browserTest(
-  "formats text, and makes links that reveal nothing about the chat",
+  "formats text, and links without revealing the chat's address",
   async (chat) => {
     const { ada, server } = await signInScripted(chat);
     server.publish(
@@ -315,7 +315,7 @@ browserTest(
   sharedServerOnly,
 );
 
-browserTest("reads new messages aloud, and no history", async (chat) => {
+browserTest("announces new messages to screen readers, but not history", async (chat) => {
   const server = new ScriptedServer();
   server.append("lobby", ...Array.from({ length: 250 }, (_, i) => ({ text: `line ${i + 1}` })));
   const context = await chat.newContext();
@@ -358,7 +358,7 @@ browserTest("reads new messages aloud, and no history", async (chat) => {
   assertEquals(await announcedCount(), 2);
 }, sharedServerOnly);
 
-browserTest("colours names with enough contrast in both themes", async (chat) => {
+browserTest("colors names with enough contrast in both themes", async (chat) => {
   for (const colorScheme of ["light", "dark"] as const) {
     const page = await chat.visit({ colorScheme });
     const worst = await page.evaluate(() => {
@@ -397,7 +397,7 @@ browserTest("colours names with enough contrast in both themes", async (chat) =>
 });
 
 browserTest(
-  "keeps the position of each room, and opens new ones at the end",
+  "keeps each room's scroll position, and opens new rooms at the end",
   async (chat) => {
     const server = new ScriptedServer();
     for (const name of ["lobby", "design"]) {

@@ -19,7 +19,7 @@ async function waitForReachable(page: Page, selector: string): Promise<void> {
 }
 
 browserTest(
-  "shows each room's own messages, though their offsets are the same",
+  "shows each room's own messages even if their offsets are equal",
   async (chat) => {
     const ada = await chat.signIn("Ada");
     const ben = await chat.signIn("Ben");
@@ -37,7 +37,7 @@ browserTest(
   },
 );
 
-browserTest("writes to the new room from the moment it is opened", async (chat) => {
+browserTest("sends to a new room from the moment it is opened", async (chat) => {
   const ada = await chat.signIn("Ada");
   await send(ada, "hello");
   await waitForMessage(ada, "hello");
@@ -61,7 +61,7 @@ browserTest("writes to the new room from the moment it is opened", async (chat) 
 });
 
 browserTest(
-  "keeps the current room when an address would open one too many [L4]",
+  "keeps the current room when an address would exceed the limit [L4]",
   async (chat) => {
     const ada = await chat.signIn("Ada");
     for (let i = 1; i < 20; i++) await joinRoom(ada, `room-${i}`);
@@ -97,7 +97,7 @@ browserTest(
   },
 );
 
-browserTest("opens a panel only where it is hidden, and gives the focus back", async (chat) => {
+browserTest("opens a panel only where it is hidden, and returns focus", async (chat) => {
   const ada = await chat.signIn("Ada", { viewport: { width: 1200, height: 700 } });
   const focused = () => ada.evaluate(() => document.activeElement?.id ?? "");
   for (
@@ -129,7 +129,7 @@ browserTest("opens a panel only where it is hidden, and gives the focus back", a
   await waitForMessage(ada, "reached");
 });
 
-browserTest("leaves a name alone while it is typed", async (chat) => {
+browserTest("keeps a half-typed name and its hint when the page redraws", async (chat) => {
   await chat.signIn("Ada");
   const other = await chat.visit();
   await other.fill("#prompt-name", "Ada");

@@ -66,7 +66,7 @@ browserTest(
   },
 );
 
-browserTest("gives the focus back when a dialog closes", async (chat) => {
+browserTest("returns focus when a dialog closes", async (chat) => {
   const ada = await chat.signIn("Ada");
   await ada.focus("#me");
   await ada.keyboard.press("Enter");
@@ -93,7 +93,7 @@ async function deviceLink(page: Page): Promise<string> {
 }
 
 browserTest(
-  "takes a name to another device by a link, and clears it from the address [N5]",
+  "takes a name to another device by a link, and clears the link from the address [N5]",
   async (chat) => {
     const ada = await chat.signIn("Ada L");
     const link = await deviceLink(ada);
@@ -112,7 +112,7 @@ browserTest(
 );
 
 browserTest(
-  "takes the token out of the address before its words have loaded [N5]",
+  "removes the token from the address before the page's words have loaded [N5]",
   async (chat) => {
     const link = await deviceLink(await chat.signIn("Ada"));
     const phone = await chat.visit();
@@ -220,7 +220,7 @@ async function openTwoTabs(chat: TestChat): Promise<[Page, Page, Page]> {
 }
 
 browserTest(
-  "notifies of a mention in one tab only, and counts in every title and badge",
+  "notifies about a mention in one tab only, and counts it in every title and badge",
   async (chat) => {
     const [one, two, ben] = await openTwoTabs(chat);
     await send(ben, "no mention");
@@ -242,7 +242,7 @@ browserTest(
   },
 );
 
-browserTest("counts nothing as unread that another tab has shown", async (chat) => {
+browserTest("doesn't count messages as unread that another tab has shown", async (chat) => {
   const one = await chat.signIn("Ada");
   const two = await chat.openTab(one.context(), "r/design");
   await waitForRoom(two, "design");
@@ -261,7 +261,7 @@ browserTest("counts nothing as unread that another tab has shown", async (chat) 
   await waitUntil("the title counts nothing", async () => await one.title() === "#lobby · Parley");
 });
 
-browserTest("clears the badge of an earlier visit", async (chat) => {
+browserTest("clears the badge that an earlier visit left", async (chat) => {
   const [one] = await openTwoTabs(chat);
   // Nothing arrived in this visit, so the badge can only be an old one.
   assertEquals((await shownBy(one))[0], "badge 0");
@@ -306,7 +306,7 @@ async function shownByWorker(page: Page, count: number): Promise<string[]> {
 }
 
 browserTest(
-  "leads from a notification of the service worker to its room",
+  "opens the room of a service worker's notification",
   async (chat) => {
     const context = await chat.newContext();
     const ada = await signInWithWorker(chat, context);
@@ -339,7 +339,7 @@ browserTest(
 );
 
 browserTest(
-  "notifies once of what came while it reconnected, of a mention before the rest",
+  "notifies once about messages missed while reconnecting, preferably a mention",
   async (chat) => {
     const context = await chat.newContext();
     const sockets: WebSocketRoute[] = [];
@@ -370,7 +370,7 @@ browserTest(
   { needsNotifications: true, ...noRateLimit },
 );
 
-browserTest("notifies of all messages of a room, or of none, as chosen", async (chat) => {
+browserTest("notifies about all messages of a room, or none, as chosen", async (chat) => {
   const [one, two, ben] = await openTwoTabs(chat);
   await two.close();
   const choose = async (label: string) => {

@@ -140,7 +140,7 @@ browserTest("leads to a proxy's sign-on, and keeps outbox and draft", async (cha
   assertEquals(await ada.inputValue("#text"), "half a sentence");
 });
 
-browserTest("tells being offline from a server that is down", async (chat) => {
+browserTest("distinguishes being offline from a server that is down", async (chat) => {
   const ada = await chat.signIn("Ada");
   await chat.killServer();
   await waitForStatus(ada, /^Reconnecting in \d+ s Try now$/);
@@ -164,7 +164,7 @@ browserTest("says when it will reconnect, and reconnects at once when asked", as
 });
 
 browserTest(
-  "says before entering that the server is unreachable, and tries at once by another name",
+  "says before sign-in that the server is unreachable, and tries another name at once",
   async (chat) => {
     const ada = await chat.visit();
     await ada.evaluate(async () => void await navigator.serviceWorker.ready);
@@ -182,7 +182,7 @@ browserTest(
   { needsWorker: true },
 );
 
-browserTest("reads aloud once that it reconnects, not each second", async (chat) => {
+browserTest("announces once that it is reconnecting, not every second", async (chat) => {
   const ada = await chat.signIn("Ada");
   await ada.evaluate(() => {
     const announced: string[] = [];

@@ -128,7 +128,7 @@ browserTest("jumps to an unread message that has to be loaded", async (chat) => 
   assert(await unreadCount(ada) > 85);
 }, sharedServerOnly);
 
-browserTest("reads nothing while another window has the focus", async (chat) => {
+browserTest("marks nothing as read while another window has focus", async (chat) => {
   const server = new ScriptedServer();
   server.append("lobby", ...lines(5));
   const ada = await openAsAda(chat, server, 5, { isFocused: false });
@@ -179,7 +179,7 @@ browserTest("says that a room is loading, not that it is empty", async (chat) =>
 }, sharedServerOnly);
 
 browserTest(
-  "names days, and follows midnight and the reader's time zone and clock",
+  "updates the names of days at midnight, and follows the reader's time zone and clock",
   async (chat) => {
     const server = new ScriptedServer();
     /** In Berlin. */
@@ -230,7 +230,7 @@ browserTest(
   sharedServerOnly,
 );
 
-browserTest("fits times of 12 hours into their column, in every language", async (chat) => {
+browserTest("fits 12-hour times into their column, in every language", async (chat) => {
   const server = new ScriptedServer();
   server.append(
     "lobby",
@@ -252,7 +252,7 @@ browserTest("fits times of 12 hours into their column, in every language", async
   }
 }, sharedServerOnly);
 
-browserTest("shows the day at the top while scrolling, and only then", async (chat) => {
+browserTest("shows the day at the top only while scrolling", async (chat) => {
   const server = new ScriptedServer();
   const now = Date.now();
   server.append(
@@ -310,7 +310,7 @@ browserTest("copies several messages as lines with author and time", async (chat
 }, sharedServerOnly);
 
 browserTest(
-  "names messages and log for screen readers, and keeps names untranslated",
+  "labels messages and the log for screen readers, and keeps names untranslated",
   async (chat) => {
     const server = new ScriptedServer();
     const at = new Date(2026, 2, 4, 11, 56).getTime();

@@ -37,7 +37,7 @@ async function paste(page: Page, text: string): Promise<void> {
 }
 
 browserTest(
-  "grows with its text up to a limit, and shrinks once it is sent",
+  "grows the composer with its text up to a limit, and shrinks it after sending",
   async (chat) => {
     const ada = await chat.signIn("Ada");
     const height = () => ada.locator("#text").evaluate((field) => field.clientHeight);
@@ -84,7 +84,7 @@ browserTest("sends nothing while an input method is composing", async (chat) => 
 });
 
 browserTest(
-  "edits the last message on arrow up, only from an empty composer",
+  "edits the last message on arrow up, but only from an empty composer",
   async (chat) => {
     const ada = await chat.signIn("Ada");
     await waitForAids(ada);
@@ -99,7 +99,7 @@ browserTest(
 );
 
 browserTest(
-  "completes names and rooms on Tab in turn, and otherwise leaves Tab alone",
+  "cycles through matching names and rooms on Tab, and otherwise leaves Tab alone",
   async (chat) => {
     const { ada, server } = await signInScripted(chat);
     for (const username of ["Ben", "Bea Young", "Çelik"]) {
@@ -186,7 +186,7 @@ browserTest("refuses a paste over the limit, and stays responsive", async (chat)
 });
 
 browserTest(
-  "lists and completes commands, and explains wrong ones",
+  "lists and completes commands, and explains mistakes",
   async (chat) => {
     const ada = await chat.signIn("Ada");
     await waitForAids(ada);
@@ -215,7 +215,7 @@ browserTest(
   },
 );
 
-browserTest("copies a code block as it was written", async (chat) => {
+browserTest("copies a code block exactly as written", async (chat) => {
   const ada = await chat.signIn("Ada", { permissions: ["clipboard-read", "clipboard-write"] });
   const code = "if (a < b) {\n\treturn `x`; // *no* _signs_\n}";
   await send(ada, `look:\n\`\`\`ts\n${code}\n\`\`\``);
@@ -237,7 +237,7 @@ browserTest("switches rooms with Alt and the arrow keys", async (chat) => {
 });
 
 browserTest(
-  "starts a new line on Enter and sends with a button on a touch screen",
+  "starts a new line on Enter and sends with the button on a touch screen",
   async (chat) => {
     const phone = { viewport: { width: 390, height: 800 }, hasTouch: true, isMobile: true };
     const ada = await chat.visit(phone);

@@ -110,7 +110,7 @@ export async function testScaledContainers(t: Deno.TestContext, engine: Engine):
     },
   );
 
-  await t.step("logs the clients' addresses, not the proxy's", async () => {
+  await t.step("logs the addresses of clients, not the proxy's", async () => {
     const ofNetwork = (field: string) => `{{range .NetworkSettings.Networks}}{{.${field}}}{{end}}`;
     const gateway = await compose.inspect(
       await compose.container("proxy"),
@@ -184,7 +184,7 @@ export async function testScaledContainers(t: Deno.TestContext, engine: Engine):
     await assertComplete();
   });
 
-  await t.step("leaves nothing behind", async () => {
+  await t.step("leaves no containers or volumes behind", async () => {
     await disposables.disposeAsync();
     await compose.run("down", "-v");
     assertEquals((await engine.run("docker", "ps", "-aq")).trim(), "");

@@ -109,7 +109,7 @@ export async function testSingleContainer(t: Deno.TestContext, engine: Engine): 
     assertStringIncludes(await engine.run("docker", "run", "--rm", "parley", "--help"), "--port");
   });
 
-  await t.step("names the owner of a folder that it cannot write to", async () => {
+  await t.step("names the owner of a folder it cannot write to", async () => {
     const mount = ["-v", `${engine.dir}/foreign:/app/data`];
     const { success, stdout, stderr } = await engine.try(
       "docker",

@@ -36,16 +36,20 @@ for (const [loss, lose, left] of losses) {
   );
 }
 
-test("a data folder removed just before a stop is saved at the stop", undefined, async (bench) => {
-  const server = await bench.start();
-  const ada = await bench.join(server, "Ada");
-  await ada.says("one");
-  Deno.removeSync(`${bench.dir}/data`, { recursive: true });
-  assertEquals(await server.end(), 1);
-  const [copy = ""] = namesIn(`${bench.dir}/data`);
-  Deno.renameSync(`${bench.dir}/data/${copy}`, bench.database);
-  assertEquals(await textsAfterwards(bench), ["one"]);
-});
+test(
+  "a data folder removed just before a stop leaves a copy of the database",
+  undefined,
+  async (bench) => {
+    const server = await bench.start();
+    const ada = await bench.join(server, "Ada");
+    await ada.says("one");
+    Deno.removeSync(`${bench.dir}/data`, { recursive: true });
+    assertEquals(await server.end(), 1);
+    const [copy = ""] = namesIn(`${bench.dir}/data`);
+    Deno.renameSync(`${bench.dir}/data/${copy}`, bench.database);
+    assertEquals(await textsAfterwards(bench), ["one"]);
+  },
+);
 
 test(
   "a data folder that cannot be recreated makes the server exit with the reason",

@@ -50,7 +50,7 @@ test(
   },
 );
 
-test("a full disk of limited size does the same [M9]", noMount, async (bench) => {
+test("a full mounted disk does the same [M9]", noMount, async (bench) => {
   const data = `${bench.dir}/data`;
   await withDisk(data, 2_000, async () => {
     Deno.writeFileSync(`${data}/ballast`, new Uint8Array(1_000_000));

@@ -52,7 +52,7 @@ test(
 );
 
 test(
-  "a log folder that cannot be created prevents the start, with the reason",
+  "a log folder that cannot be created stops the server from starting, with the reason",
   undefined,
   async ({ dir, start }) => {
     Deno.writeTextFileSync(`${dir}/logs`, "in the way");
@@ -62,7 +62,7 @@ test(
 );
 
 test(
-  "a log folder that cannot be written prevents the start, with the reason",
+  "a log folder that cannot be written stops the server from starting, with the reason",
   noModes,
   async ({ dir, start }) => {
     Deno.mkdirSync(`${dir}/logs`);

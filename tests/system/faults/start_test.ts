@@ -4,7 +4,7 @@ import { refusal, textsAfterwards } from "../../support/server_bench.ts";
 import { noModes, noOwners, test, underLimit, underModes } from "./fault_harness.ts";
 
 test(
-  "a data folder that cannot be written prevents the start, with the reason",
+  "a data folder that cannot be written stops the server from starting, with the reason",
   noModes,
   async ({ dir, start }) => {
     Deno.mkdirSync(`${dir}/data`);
@@ -15,7 +15,7 @@ test(
 );
 
 test(
-  "a data folder of another user prevents the start, with both users and the remedy",
+  "a data folder owned by another user stops the server from starting, with both users and the remedy",
   noModes ?? noOwners,
   async ({ dir, start }) => {
     await (await start()).end();
@@ -35,7 +35,7 @@ test(
 );
 
 test(
-  "a database of a newer version prevents the start, and is left alone",
+  "a database of a newer version stops the server from starting, and is left alone",
   undefined,
   async (bench) => {
     await (await bench.start()).end();
@@ -49,7 +49,7 @@ test(
 );
 
 test(
-  "a database locked by another program prevents the start, or makes the server refuse messages [M9]",
+  "a database locked by another program stops the server from starting, or makes it refuse messages [M9]",
   undefined,
   async (bench) => {
     const { start, join, database } = bench;
@@ -75,7 +75,7 @@ test(
 );
 
 test(
-  "an overwritten database prevents the start, and a backup restores everything",
+  "an overwritten database stops the server from starting, and a backup restores everything",
   undefined,
   async (bench) => {
     const { start, join, database } = bench;
@@ -122,7 +122,7 @@ test(
 );
 
 test(
-  "a full disk prevents the start, with the reason, and nothing is lost",
+  "a full disk stops the server from starting, with the reason, and nothing is lost",
   undefined,
   async (bench) => {
     const first = await bench.start();

@@ -3,7 +3,7 @@
 import { assertEquals } from "@std/assert";
 import { AttackedServer, attackGroups } from "./attacked_server.ts";
 
-Deno.test("the server delivers every honest message to all once and in order during attacks [M4]", async (t) => {
+Deno.test("the server under attack delivers every honest message to everyone, once and in order [M4]", async (t) => {
   const plan = { seed: 1, isPatient: false, minMs: 0, restMs: 0 };
   for (const { env, attacks } of attackGroups) {
     // Honest clients send once more after each attack.

@@ -46,7 +46,7 @@ function texts({ messages }: LogView): readonly (string | undefined)[] {
   return [...messages.values()].map(({ text }) => text);
 }
 
-Deno.test("LogView applies amendments only to messages that were sent as they were before [E7]", () => {
+Deno.test("LogView applies amendments only to messages sent in the state before them [E7]", () => {
   const view = new LogView();
   view.load(page([message(1, "newest", 4), message(2, "b")]));
   const entries: EntryPush[] = [

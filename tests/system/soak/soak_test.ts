@@ -5,7 +5,7 @@ import { runSoakTest, summary } from "./soak.ts";
 
 // In this short run memory is still warming up, so its bound is generous.
 Deno.test(
-  "a server loses no message, and keeps nothing of clients that have left [C6] [M4] [N10]",
+  "a server loses no message, and keeps no state of clients that have left [C6] [M4] [N10]",
   {
     ignore: Deno.build.os !== "linux",
   },

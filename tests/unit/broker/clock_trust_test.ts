@@ -26,7 +26,7 @@ Deno.test("ClockTrust.check() distrusts a clock that jumps, and trusts it again 
   assertEquals(trust.check(), true);
 });
 
-Deno.test("ClockTrust.check() follows drift, and believes a new time after 24 hours", () => {
+Deno.test("ClockTrust.check() follows drift, and accepts a new time after 24 hours", () => {
   const { clock, trust, pass } = createClock();
   for (let i = 0; i < 10; i++) {
     clock.wall += hourMs / 2;

@@ -122,14 +122,14 @@ export function testEntries(name: string, open: Open): void {
     },
   );
 
-  test("read() gives only the last edit of a message its text [E6]", async (broker) => {
+  test("read() returns the text with only the last edit of a message [E6]", async (broker) => {
     await broker.append([draft("a"), draft("b"), edit(1, "c"), edit(2, "d"), edit(1, "e")]);
     const page = await broker.read("lobby", newest);
     assertEquals(shorts(page), ["e@5", "d@4", "edit 1: -", "edit 2: d", "edit 1: e"]);
   });
 
   test(
-    "append() refuses to amend the messages of others, in the transaction [E3] [E4]",
+    "append() refuses to amend other members' messages, within the transaction [E3] [E4]",
     async (broker) => {
       await fill(broker, 1);
       const other = { member: "ben", from: "Ben" };
@@ -161,7 +161,7 @@ export function testEntries(name: string, open: Open): void {
   );
 
   test(
-    "append() finds no target that is missing, deleted, or not a message [E3] [E4]",
+    "append() returns not_found for targets that are missing, deleted or not messages [E3] [E4]",
     async (broker) => {
       await broker.append([draft("a"), draft("b"), edit(1, "c"), deletion([2])]);
       const drafts = [
@@ -183,7 +183,7 @@ export function testEntries(name: string, open: Open): void {
   );
 
   test(
-    "append() checks each draft against the state that those before it left [E3]",
+    "append() checks each draft against the state after the drafts before it [E3]",
     async (broker) => {
       const results = await broker.append([
         edit(1, "early"),
@@ -214,7 +214,7 @@ export function testEntries(name: string, open: Open): void {
   });
 
   test(
-    "append() repeats the first result after the target is gone [M3] [E1]",
+    "append() returns the first result again after the target is gone [M3] [E1]",
     async (broker, wall, entries) => {
       const drafts = [edit(1, "b"), deletion([1]), title("T")];
       await broker.append([draft("a"), ...drafts]);
@@ -241,7 +241,7 @@ export function testEntries(name: string, open: Open): void {
     assertEquals(room?.title, "Second");
   });
 
-  test("prune() takes the title of a room with its last entry [E5] [R11]", async (broker, wall) => {
+  test("prune() removes a room's title with its last entry [E5] [R11]", async (broker, wall) => {
     await broker.append([draft("a"), title("T")]);
     wall.ms += 2 * 86_400_000;
     await broker.prune();
@@ -271,7 +271,7 @@ export function testEntries(name: string, open: Open): void {
   });
 
   test(
-    "read() counts the messages after a position, and pruned entries as such [E8] [R7]",
+    "read() counts the messages after a position, and every pruned entry as one [E8] [R7]",
     async (broker, _, entries) => {
       const behind = async (offset: number) => {
         const after = { epoch: entries[0]?.epoch ?? "", offset };

@@ -134,7 +134,7 @@ export function testModeration(name: string, withStorage: WithStorage): void {
   );
 
   test(
-    "append() checks first for a repeat, then for a ban, then the author [B5]",
+    "append() checks for a repeat first, then for a ban, then the author [B5]",
     async (broker) => {
       await broker.append([from("ada", "a"), from("ben", "b")]);
       await broker.moderation.moderate(ban("ada"), mona);
@@ -146,7 +146,7 @@ export function testModeration(name: string, withStorage: WithStorage): void {
   );
 
   test(
-    "claim() refuses a banned member, and gives its name to no other [B4] [B8]",
+    "claim() refuses a banned member, and gives its name to nobody else [B4] [B8]",
     async (broker, wall) => {
       assertEquals(await broker.claim("ada", "Ada"), "Ada");
       await broker.moderation.moderate(ban("ada", { seconds: 3_600 }), mona);
@@ -162,7 +162,7 @@ export function testModeration(name: string, withStorage: WithStorage): void {
   );
 
   test(
-    "moderation keeps sanctions and moderators over a restart [B1] [B8]",
+    "moderation keeps sanctions and moderators across a restart [B1] [B8]",
     async (broker, _, restart) => {
       await broker.moderation.moderate(ban("ada"), mona);
       await broker.moderation.moderate(mute("ben"), mona);
@@ -208,7 +208,7 @@ export function testModeration(name: string, withStorage: WithStorage): void {
   });
 
   test(
-    "moderation obeys only moderators, and a ban ends the role [B1] [B2]",
+    "moderation takes commands from moderators only, and a ban revokes the role [B1] [B2]",
     async (broker) => {
       const { moderation } = broker;
       const commands: readonly ModeratorCommand[] = [

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { startPruning } from "../../../app/broker/pruning.ts";
 import { ManualTime } from "../../support/manual_time.ts";
 
-Deno.test("startPruning() prunes every minute, at once again while there is more, and after errors", async () => {
+Deno.test("startPruning() prunes every minute, again at once while there is more, and also after errors", async () => {
   const time = new ManualTime();
   const results: (() => boolean | Promise<boolean>)[] = [
     () => true,

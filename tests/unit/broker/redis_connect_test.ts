@@ -26,7 +26,7 @@ function infoOf(values: Readonly<Record<string, string>>): string {
   return Object.entries(all).map(([name, value]) => `${name}:${value}\r\n`).join("");
 }
 
-Deno.test("requireUsable() refuses what cannot keep a chat, in a sentence", () => {
+Deno.test("requireUsable() refuses a Redis that cannot store a chat, and says why in a sentence", () => {
   const refusals: readonly (readonly [info: string, why: string])[] = [
     [infoOf({ redis_mode: "sentinel" }), "it is a Sentinel; give the address of the Redis"],
     [infoOf({ redis_mode: "cluster" }), "it is part of a Redis Cluster"],

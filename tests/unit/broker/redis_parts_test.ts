@@ -91,7 +91,7 @@ Deno.test("Feed.reached() rejects on a timeout, and when it is interrupted", asy
   await feed.reached(3);
 });
 
-Deno.test("takeUndelivered() drops entries that a page already had", () => {
+Deno.test("takeUndelivered() drops entries that a page already contained", () => {
   const delivered = new Map<string, Position>();
   const take = (...offsets: readonly number[]) =>
     takeUndelivered(delivered, offsets.map(entryAt)).map(({ offset }) => offset);
@@ -102,7 +102,7 @@ Deno.test("takeUndelivered() drops entries that a page already had", () => {
   assertEquals(delivered.get("lobby"), { epoch: "e", offset: 4 });
 });
 
-Deno.test("LocalPresence.resume() publishes the difference to what Redis has", () => {
+Deno.test("LocalPresence.resume() publishes the difference from the presence in Redis", () => {
   const presence = new LocalPresence(() => {});
   presence.join("lobby", "ada", "Ada");
   presence.join("lobby", "ben", "Ben");
@@ -146,7 +146,7 @@ Deno.test("RemotePresence.reconcile() reports that a member left before another 
   assertEquals(presence.membersOf("lobby"), []);
 });
 
-Deno.test("ReconnectingLink backs off, and reports a failure and its end once each", async () => {
+Deno.test("ReconnectingLink backs off, and reports each outage and its end once", async () => {
   const reports: string[] = [];
   const delays: number[] = [];
   let retry = () => {};

@@ -29,7 +29,7 @@ Deno.test("scan() finds messages of all rooms but private ones, in pages [F1] [F
   assertEquals((await find(broker, "word in:p-secret")).texts, []);
 });
 
-Deno.test("scan() reads a bounded number of messages, and returns how far back [F7]", async () => {
+Deno.test("scan() reads a bounded number of messages, and returns how far back it got [F7]", async () => {
   const broker = new MemoryBroker();
   broker.append([draft("word")]);
   broker.fill("lobby", 2_500);

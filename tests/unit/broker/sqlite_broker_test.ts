@@ -289,7 +289,7 @@ Deno.test("SqliteBroker.prune() returns whether more nonces are left [M3]", () =
   });
 });
 
-Deno.test("SqliteBroker.read() takes few queries to the next message among thousands of edits [E8]", () =>
+Deno.test("SqliteBroker.read() needs few queries to find the next message among thousands of edits [E8]", () =>
   withBroker(optionsFor(":memory:"), (broker) => {
     broker.append(Array.from({ length: 100 }, (_, i) => draft(`m${i}`)));
     broker.append(Array.from({ length: 2_000 }, (_, i) => edit(1 + i % 100, `e${i}`)));

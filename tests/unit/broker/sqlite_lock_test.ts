@@ -114,7 +114,7 @@ Deno.test("FolderLock.acquire() takes the lock of another host after six seconds
     assert(clock.ms - startedAt >= 6_000);
   }));
 
-Deno.test("FolderLock.acquire() refuses a live lock where every lock is granted", () =>
+Deno.test("FolderLock.acquire() refuses a live lock on a file system that grants every lock", () =>
   withPath(async ({ acquire, clock }) => {
     const first = await acquire(1, alwaysGranted);
     const wait = (ms: number) => {
@@ -145,7 +145,7 @@ Deno.test("FolderLock.acquire() starts over when the owner releases the lock mea
     assert(clock.ms < 1_001_000);
   }));
 
-Deno.test("FolderLock.acquire() gives a dead process's lock to one of two where every lock is granted", () =>
+Deno.test("FolderLock.acquire() gives a dead process's lock to one of two on a file system that grants every lock", () =>
   withPath(async ({ acquire, path, clock }) => {
     Deno.writeTextFileSync(path, "beta 9 id-9 17\n");
     let waits = 0;
@@ -236,7 +236,7 @@ Deno.test("FolderLock.acquire() says that a file system has no locks, and closes
     await acquire(2);
   }));
 
-Deno.test("checkReadable() permits reading where locks work, or the owner is dead", () =>
+Deno.test("checkReadable() permits reading if locks work or the owner is dead", () =>
   withPath(async ({ acquire, path, clock, optionsOf }) => {
     await checkReadable(optionsOf(2));
     const lock = await acquire(1);
@@ -251,7 +251,7 @@ Deno.test("checkReadable() permits reading where locks work, or the owner is dea
     assertEquals(Deno.readTextFileSync(path), "beta 1 id-1 17\n");
   }));
 
-Deno.test("checkReadable() refuses if the locks of a live owner have no effect", () =>
+Deno.test("checkReadable() throws if the locks of a live owner have no effect", () =>
   withPath(async ({ acquire, path, optionsOf }) => {
     const lock = await acquire(1, alwaysGranted);
     const wait = () => {
@@ -266,7 +266,7 @@ Deno.test("checkReadable() refuses if the locks of a live owner have no effect",
     lock.check();
   }));
 
-Deno.test("thisProcess() names this process by host, pid and a random id", () => {
+Deno.test("thisProcess() identifies this process by host, pid and a random id", () => {
   const { host, pid, id } = thisProcess();
   assertMatch(host, /^[\w.-]+$/);
   assertEquals(pid, Deno.pid);

@@ -61,7 +61,7 @@ Deno.test("SqliteBroker.moderation imposes nothing if the commit fails [B8]", ()
   broker.close();
 });
 
-Deno.test("SqliteBroker.moderation deletes for the operator, whatever the database's size [B7]", async () => {
+Deno.test("SqliteBroker.moderation deletes messages for the operator however full the database is [B7]", async () => {
   const wall = { ms: Date.UTC(2026, 0, 1) };
   const broker = open(":memory:", { maxDataBytes: 200_000 }, wall);
   for (let i = 0; i < 100; i++) {
@@ -106,7 +106,7 @@ Deno.test("SqliteBroker.moderation sweeps a busy indexed room in few steps [B7]"
   broker.close();
 });
 
-Deno.test("SqliteBroker.moderation takes few queries to count the members of a network [B6]", async () => {
+Deno.test("SqliteBroker.moderation needs few queries to count the members of a network [B6]", async () => {
   const broker = open(":memory:");
   for (let i = 0; i < 300; i++) broker.claim(`m${i}`, `Name${i}`, "tab", "192.0.2.1");
   const { get, all } = DatabaseFile.prototype;

@@ -33,7 +33,7 @@ async function withDataFolder(
 
 const namesIn = (dir: string) => [...Deno.readDirSync(dir)].map(({ name }) => name).sort();
 
-Deno.test("SqliteBroker.saveIfMoved() leaves a file at its path alone", () =>
+Deno.test("SqliteBroker.saveIfMoved() does nothing while the file is at its path", () =>
   withDataFolder(async ({ broker, reported, dir }) => {
     assertEquals(await broker.saveIfMoved(), undefined);
     assertEquals(reported, []);
@@ -89,7 +89,7 @@ Deno.test("SqliteBroker.saveIfMoved() leaves a moved database complete", () =>
     });
   }));
 
-Deno.test("SqliteBroker.close() touches nothing of the database that replaced its own", () =>
+Deno.test("SqliteBroker.close() leaves the database that replaced its own untouched", () =>
   withDataFolder(async ({ broker, path, dir }) => {
     losses["a replaced database"]?.[0](path, dir);
     await broker.saveIfMoved();
@@ -109,7 +109,7 @@ Deno.test("SqliteBroker.saveIfMoved() says why it cannot save a copy", () =>
     assertEquals(texts(), ["a", "b"]);
   }));
 
-Deno.test("SqliteBroker.append() keeps a moved file open, which has the only copy", () =>
+Deno.test("SqliteBroker.append() keeps a moved file open, as it holds the only copy", () =>
   withDataFolder(async ({ broker, dir, texts }) => {
     Deno.removeSync(dir, { recursive: true });
     for (let i = 0; i < 4; i++) {

@@ -149,7 +149,7 @@ Deno.test("SqliteBroker.append() removes deleted and replaced words from all fil
     checkIndex(path);
   }));
 
-Deno.test("SqliteBroker.append() removes deleted words from between the pages of the index [F5]", () =>
+Deno.test("SqliteBroker.append() removes deleted words from the separators between index pages [F5]", () =>
   withFile(async (path) => {
     await withBroker(optionsOf(path), async (broker) => {
       const messages = 4_000;

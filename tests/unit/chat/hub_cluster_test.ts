@@ -64,7 +64,7 @@ function news(client: TestClient): string[] {
   });
 }
 
-Deno.test("ChatHub lists remote members and announces their arrivals and departures [N10] [R10]", () => {
+Deno.test("ChatHub lists remote members, and announces their arrivals and departures [N10] [R10]", () => {
   const { chat, broker, ada } = start();
   broker.joinRemotely("Ben");
   broker.joinRemotely("Cy", "design");

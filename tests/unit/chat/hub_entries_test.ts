@@ -223,7 +223,7 @@ Deno.test("Room.prune() removes the text of edits whose message is gone [R11] [E
   ]);
 });
 
-Deno.test("LogReader.history() applies the amendments made since the page was read [R9] [E4]", async () => {
+Deno.test("LogReader.history() applies amendments made after the page was read [R9] [E4]", async () => {
   const broker = new HeldBroker();
   broker.fill(room, 200, "secret");
   const chat = new TestChat({}, broker);
@@ -264,7 +264,7 @@ Deno.test("LogReader.history() reads again if memory does not reach back to the 
   assertEquals(texts(messages).indexOf("-"), 2);
 });
 
-Deno.test("LogReader.join() sends no text that was deleted since the page was read [E4]", async () => {
+Deno.test("LogReader.join() sends no text deleted after the page was read [E4]", async () => {
   const broker = new HeldBroker();
   broker.fill(room, 300, "secret");
   const chat = new TestChat({}, broker);

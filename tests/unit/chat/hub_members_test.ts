@@ -278,7 +278,7 @@ Deno.test("ChatHub.membersOf() returns the number of members and the first names
   assertEquals(chat.hub.membersOf("other", 2), { count: 0, usernames: [] });
 });
 
-Deno.test("ChatHub marks presence pushes as quiet without join lines [N10]", () => {
+Deno.test("ChatHub marks presence pushes as quiet if join lines are off [N10]", () => {
   const chat = new TestChat({ joinLines: false });
   const ada = chat.enter("Ada");
   const ben = chat.enter("Ben");

@@ -127,7 +127,7 @@ Deno.test("ChatHub.message() refuses a room that was not joined [M7]", () => {
   assertEquals(codesOf(ada.say("hi", "other")), ["not_joined"]);
 });
 
-Deno.test("ChatHub.message() acknowledges an author that is not live in the room [M5]", () => {
+Deno.test("ChatHub.message() acknowledges a message to an author that is not live in the room [M5]", () => {
   const chat = new TestChat();
   chat.broker.fill("big", 900, "x".repeat(1_000));
   const ada = chat.connect();
@@ -138,7 +138,7 @@ Deno.test("ChatHub.message() acknowledges an author that is not live in the room
   ]);
 });
 
-Deno.test("ChatHub.typing() announces a member at most once in 3 s [M10]", () => {
+Deno.test("ChatHub.typing() announces a member at most once every 3 s [M10]", () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada");
   const ben = chat.enter("Ben");

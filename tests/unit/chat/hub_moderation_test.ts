@@ -50,7 +50,7 @@ Deno.test("ChatHub.moderate() limits wrong codes by network, across members [B1]
   assert(chat.lines.some(({ event }) => event === "moderator_denied"));
 });
 
-Deno.test("ChatHub.moderate() makes no moderators without a code, or if the broker keeps none [B1] [B2]", () => {
+Deno.test("ChatHub.moderate() makes nobody a moderator without a code, or if the broker has no moderation [B1] [B2]", () => {
   const chat = new TestChat();
   const eve = chat.enter("Eve");
   assertEquals(codesOf(eve.send({ type: "moderate", code: "" })), ["moderator_denied"]);

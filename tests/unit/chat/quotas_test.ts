@@ -94,7 +94,7 @@ Deno.test("Quotas charges a network for the bytes it causes [L3]", () => {
   assertEquals(only(read(), "history").messages.length, 100);
 });
 
-Deno.test("Quotas charges one network for all its addresses, and for each room they make [L3]", () => {
+Deno.test("Quotas charges a network for all its addresses, and for each room they create [L3]", () => {
   const chat = new TestChat();
   const codes = range(1, 30).map((i) => {
     const client = chat.connect(`2001:db8::${i}`, "2001:db8::/64");

@@ -13,7 +13,7 @@ function outbox(page: Page) {
   return page.chat.outbox.messagesIn("lobby");
 }
 
-Deno.test("editMessage() and deleteMessage() change a message in place that was never sent", () => {
+Deno.test("editMessage() and deleteMessage() change a never-sent message in place", () => {
   const page = new Page();
   page.chat.openRoom("lobby");
   page.chat.send("lobby", "one");
@@ -29,7 +29,7 @@ Deno.test("editMessage() and deleteMessage() change a message in place that was 
   assertEquals(sent(page), [["message", undefined, "better"]]);
 });
 
-Deno.test("editMessage() queues one edit behind a message that was sent, and changes that", () => {
+Deno.test("editMessage() queues one edit behind a sent message, and updates that edit", () => {
   const page = new Page().signIn();
   page.chat.send("lobby", "one");
   const [one] = outbox(page);
@@ -45,7 +45,7 @@ Deno.test("editMessage() queues one edit behind a message that was sent, and cha
   assertEquals(unsent(page), ["three", "four"]);
 });
 
-Deno.test("deleteMessage() drops edits that were not sent, and queues the deletion", () => {
+Deno.test("deleteMessage() drops unsent edits, and queues the deletion", () => {
   const page = new Page().signIn();
   page.chat.send("lobby", "one");
   const [one] = outbox(page);

@@ -63,7 +63,7 @@ Deno.test("ChatClient sends the access code with each hello [N13]", () => {
   assertEquals(page.socket.take().map(({ access }) => access), ["sesame"]);
 });
 
-Deno.test("ChatClient repeats a rate-limited hello, and has a problem until welcomed [L3]", () => {
+Deno.test("ChatClient repeats a rate-limited hello, and reports a problem until welcomed [L3]", () => {
   const page = new Page();
   page.chat.openRoom("lobby");
   page.chat.signIn({ username: "Ada", token: "t".repeat(43) });
@@ -155,7 +155,7 @@ Deno.test("ChatClient joins and leaves the rooms opened and closed between hello
   }]);
 });
 
-Deno.test("ChatClient opens at most 20 rooms, and those of unsent messages as others are left [L4]", () => {
+Deno.test("ChatClient opens at most 20 rooms, and the rooms of unsent messages as others are left [L4]", () => {
   const shared = memoryStorage();
   const own = memoryStorage();
   const before = new Page(shared, own);

@@ -42,7 +42,7 @@ Deno.test("Connection backs off from 0.5 s to 20 s, longer each time and at rand
   }
 });
 
-Deno.test("Connection resets its backoff after 10 s of connection [C2]", () => {
+Deno.test("Connection resets its backoff after 10 s without a loss [C2]", () => {
   const page = new Page().signIn();
   page.chance = 0.99;
   for (let i = 0; i < 8; i++) {
@@ -89,7 +89,7 @@ Deno.test("Connection probes why a handshake was refused [C9]", () => {
   ]);
 });
 
-Deno.test("ChatClient.problem is the reason for the last close after reconnecting", () => {
+Deno.test("ChatClient.problem tells after reconnecting why the connection was closed", () => {
   for (const [code, expected] of [[4101, "slow_consumer"], [4102, "flooding"]] as const) {
     const page = new Page().signIn();
     page.socket.events.onClose(code, "");

@@ -112,7 +112,7 @@ Deno.test("parseText() finds code and quotes", () => {
   ]);
 });
 
-Deno.test("parseText() links whole addresses and nothing around them", () => {
+Deno.test("parseText() links whole URLs and nothing around them", () => {
   const link = (text: string, href = text, host = "") =>
     `<link ${href}${host && "|"}${host}>${text}</link>`;
   check([
@@ -200,7 +200,7 @@ Deno.test("parseText() links rooms", () => {
   ]);
 });
 
-Deno.test("parseText() finds mentions between words, outside of code and addresses", () => {
+Deno.test("parseText() finds mentions between words, outside code and URLs", () => {
   check([
     ["hi @Ada, @adam @ADA", "hi <mention>@Ada</mention>, @adam <mention>@ADA</mention>"],
     ["@Ada1 a@Ada @@Ada", "@Ada1 a@Ada @@Ada"],

@@ -88,7 +88,7 @@ async function editByBen(offset: number, target: number, text: string, revision:
   } as EntryPush;
 }
 
-Deno.test("PrivateRooms seals messages, answers and edits with the member it computed [S4] [S6]", async () => {
+Deno.test("PrivateRooms seals messages, replies and edits with the member it computed [S4] [S6]", async () => {
   const page = await new PrivatePage().enter();
   page.chat.send(key.room, "Good morning");
   const first = await page.sent();
@@ -148,7 +148,7 @@ Deno.test("PrivateRooms opens messages, edits and pages of history [S7]", async 
   assertEquals(page.reported, ["1 false", "2 false"]);
 });
 
-Deno.test("PrivateRooms mentions and counts what it opened [S7]", async () => {
+Deno.test("PrivateRooms counts messages and mentions once they are opened [S7]", async () => {
   const page = await new PrivatePage().enter();
   await page.push(await fromBen(1, "@Ada, good morning"), await fromBen(2, "and to all"));
   assertEquals(page.reported, ["1 true", "2 false"]);
@@ -199,7 +199,7 @@ Deno.test("PrivateRooms never shows a text that the server altered or misplaced 
   }
 });
 
-Deno.test("PrivateRooms shows no message as one that this person is sending [S7]", async () => {
+Deno.test("PrivateRooms drops a connection that sends a message as pending [S7]", async () => {
   const page = await new PrivatePage().enter();
   page.socket.push({ ...await fromBen(1, "one"), state: "pending" } as EntryPush);
   await until(() => page.socket.closed !== undefined);
@@ -213,7 +213,7 @@ Deno.test("PrivateRooms shows only the first of two equal messages [S8]", async 
   assertEquals(page.shown, ["yes", "unverified"]);
 });
 
-Deno.test("PrivateRooms judges again when an older page has the first of two messages [S8]", async () => {
+Deno.test("PrivateRooms decides again when an older page has the first of two equal messages [S8]", async () => {
   const page = await new PrivatePage().enter();
   const late = await fromBen(3, "yes", { nonce: "b1" });
   await page.push(roomPush(3, { room: key.room, messages: [late], recovered: false }));
@@ -282,7 +282,7 @@ Deno.test("PrivateRooms passes nothing from a lost connection on to the next one
   assertEquals((await page.sent()).type, "message");
 });
 
-Deno.test("kept messages of a private room stay sealed, and open on the next visit [S8]", async () => {
+Deno.test("stored messages of a private room stay sealed, and are readable on the next visit [S8]", async () => {
   const shared = memoryStorage();
   const page = await new PrivatePage(shared).enter();
   await page.push(await fromBen(1, "one"), await fromBen(2, "two"));
@@ -345,7 +345,7 @@ Deno.test("PrivateRooms keeps keys and labels, and numbers the default label", a
   assertEquals(await rooms.add("short"), undefined);
 });
 
-Deno.test("PrivateRooms replaces a wrong key by the right one, under the same label [S3]", async () => {
+Deno.test("PrivateRooms replaces a wrong key with the right one, under the same label [S3]", async () => {
   const shared = memoryStorage();
   storeRoom(shared, key.room, { secret: "A".repeat(43), label: "Family" });
   const rooms = await new PrivatePage(shared).rooms;

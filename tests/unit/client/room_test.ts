@@ -11,7 +11,7 @@ Deno.test("Room applies each message once, in the order of offsets [M4]", () => 
   assertEquals(offsets(page), [1, 2, 3]);
 });
 
-Deno.test("Room is joined again from its position on a gap [R8]", () => {
+Deno.test("Room is rejoined from its position after a gap [R8]", () => {
   const page = new Page().signIn();
   page.socket.push(message(1, { epoch: "e1" }));
   page.socket.take();
@@ -21,7 +21,7 @@ Deno.test("Room is joined again from its position on a gap [R8]", () => {
   assertEquals(offsets(page), [1, 2, 3, 4]);
 });
 
-Deno.test("Room is paged until it is live [R5]", () => {
+Deno.test("Room loads pages until it is live [R5]", () => {
   const page = new Page().signIn();
   page.socket.push(room(2, { more: true, recovered: true }, 1));
   assertEquals(page.socket.take(), [{ type: "join", room: "lobby", epoch: "e1", offset: 2 }]);
@@ -56,7 +56,7 @@ Deno.test("Room.wasReset is true after a page of another log [R6]", () => {
   assertEquals([lobby(page).wasReset, offsets(page)], [true, [1, 2]]);
 });
 
-Deno.test("Room loads older messages before those it has [R9]", () => {
+Deno.test("Room prepends older messages [R9]", () => {
   const page = new Page().signIn();
   page.socket.push(room(200, {}, 101));
   page.socket.take();
@@ -97,7 +97,7 @@ Deno.test("Roster counts the members of a crowded room, and lists them again lat
   assertEquals([lobby(page).roster.isCrowded, lobby(page).roster.members.size], [false, 1]);
 });
 
-Deno.test("Roster.typing lists others until the server stops naming them [M10]", () => {
+Deno.test("Roster.typing lists the others until their typing times out [M10]", () => {
   const page = new Page().signIn();
   page.socket.push({ type: "typing", room: "lobby", usernames: ["Ada", "Ben"] });
   assertEquals(lobby(page).roster.typing, ["Ben"]);

@@ -21,7 +21,7 @@ function restored(storage = memoryStorage()): Room {
   return room;
 }
 
-Deno.test("restoreSnapshot() resumes where saveSnapshots() ended [R2]", () => {
+Deno.test("restoreSnapshot() resumes where saveSnapshots() left off [R2]", () => {
   const storage = memoryStorage();
   saveSnapshots(storage, [lobby(80)]);
   const room = restored(storage);
@@ -91,7 +91,7 @@ Deno.test("saveSnapshots() and restoreSnapshot() survive a full storage", () => 
   assertEquals(restored(storage).position, undefined);
 });
 
-Deno.test("saveSnapshots() keeps what a connected tab stored later than this one heard [E7]", () => {
+Deno.test("saveSnapshots() keeps the newer snapshot of a tab that stayed connected [E7]", () => {
   const storage = memoryStorage();
   const [connected, lost] = [lobby(3), lobby(3)];
   lost.disconnect();

@@ -112,7 +112,7 @@ Deno.test("words.page translates every text of index.html", async () => {
   assertEquals(Object.keys(german.page).filter((text) => !texts.includes(text)), []);
 });
 
-Deno.test("problems have a sentence for exactly the codes that a person can meet", async () => {
+Deno.test("problems have a sentence for exactly the codes that a person can encounter", async () => {
   const codes = [...await protocolCodes(), ...await pageCodes()];
   const expected = new Set(codes.filter((code) => !technicalCodes.has(code)));
   assert(expected.size > 20, `${[...expected]}`);
@@ -127,7 +127,7 @@ Deno.test("problems have a sentence for exactly the codes that a person can meet
   }
 });
 
-Deno.test("problems and the end of a connection say until when a member is banned [B4]", () => {
+Deno.test("the ban notice says until when the member is banned [B4]", () => {
   const until = new Date(2030, 0, 2, 15, 4).getTime();
   assertEquals([String(until), "a reason"].map(banEndIn), [until, undefined]);
   assertEquals(

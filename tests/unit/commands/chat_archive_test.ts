@@ -107,7 +107,7 @@ testWithRedis(
   },
 );
 
-Deno.test("import-chat sets message times in the future to now", async () => {
+Deno.test("import-chat sets future message times to now", async () => {
   await using folder = await databaseFolder();
   const ahead = new SqliteBroker({ ...optionsFor(folder.path), now: () => Date.now() + 1e12 });
   ahead.append([draft("a")]);

@@ -9,7 +9,7 @@ function configOf(env: Record<string, string>): Config {
   return result.config;
 }
 
-Deno.test("runCommand() rejects a wrong command line before it touches any file", async () => {
+Deno.test("runCommand() rejects an invalid command line before it touches any file", async () => {
   const config = configOf({ DATA_DIR: "/nowhere" });
   const unknown = "unknown command; the commands are backup, restore, export, export-chat, " +
     "import-chat, moderate, remove-room, repair-times, health; without one, the server starts";

@@ -4,7 +4,7 @@ import type { ExportFormat } from "../../../app/commands/export.ts";
 import { writeLines } from "../../../app/commands/output_file.ts";
 import { databaseFolder, say } from "../../support/database_folder.ts";
 
-Deno.test("exportLines() yields a room in use as JSON lines, and as text that cannot be forged", async () => {
+Deno.test("exportLines() yields a room in use as JSON lines, and as text lines that no message can forge", async () => {
   await using folder = await databaseFolder();
   const broker = folder.open();
   say(broker, "Good morning");

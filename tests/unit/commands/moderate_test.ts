@@ -13,7 +13,7 @@ function configOf(port: number, env: Record<string, string> = {}) {
   return result.config;
 }
 
-Deno.test("moderatorCommandOf() reads the operands of each action", () => {
+Deno.test("moderatorCommandOf() parses the operands of each action", () => {
   const of = (words: string) => moderatorCommandOf(words.split(" "));
   assertEquals(of("list"), { type: "sanctions" });
   assertEquals(of("lift 3"), { type: "lift", id: 3 });
@@ -69,7 +69,7 @@ Deno.test("moderate() sends a command and the code to the server, and returns it
   await assertRejects(() => moderate(lift, config), Error, unavailable);
 });
 
-Deno.test("runCommand() moderates only with a code, and a right command line", async () => {
+Deno.test("runCommand() moderates only with a code and a valid command line", async () => {
   const run = (...words: readonly string[]) => runCommand(["moderate", ...words], configOf(1));
   await assertRejects(() => run("ban", "eve"), UsageError, "Usage: parley moderate list | lift ID");
   await assertRejects(() => run("list"), Error, "set MODERATOR_CODE");

@@ -27,7 +27,7 @@ Deno.test("removeRoom() removes a room and its text from the files, and no other
   }
 });
 
-Deno.test("repairTimes() sets times in the future to now, in messages and rooms", async () => {
+Deno.test("repairTimes() sets future times of messages and rooms to now", async () => {
   await using folder = await databaseFolder();
   const broker = folder.open();
   say(broker, "from the future");

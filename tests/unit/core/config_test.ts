@@ -76,7 +76,7 @@ Deno.test("readConfig() returns the arguments that are not flags, in order", () 
   }
 });
 
-Deno.test("readConfig() reports every wrong value, and what a valid one looks like", () => {
+Deno.test("readConfig() reports every invalid value, and what a valid one looks like", () => {
   const errors = errorsOf(
     {
       PORT: "70000",
@@ -151,7 +151,7 @@ Deno.test("readConfig() accepts BASE_PATH with and without a trailing slash", ()
   }
 });
 
-Deno.test("readConfig() suggests the flag that was probably meant", () => {
+Deno.test("readConfig() suggests the closest flag for a misspelled one", () => {
   const suggestionFor = (flag: string) => {
     const result = read({}, flag, "1");
     return result.kind === "errors" ? result.errors.join() : "";
@@ -175,7 +175,7 @@ Deno.test("readConfig() accepts only visible characters in TITLE", () => {
   }
 });
 
-Deno.test("readConfig() turns off settings that are on by default", () => {
+Deno.test("readConfig() can turn off settings that are on by default", () => {
   assertEquals(configOf({}).typing, true);
   assertEquals(configOf({ TYPING: "0" }).typing, false);
   assertEquals(configOf({}, "--room-directory", "0").roomDirectory, false);
@@ -215,7 +215,7 @@ Deno.test("docs/configuration.md lists exactly the settings of --help", async ()
   );
 });
 
-Deno.test("readConfig() reads secrets from the files that NAME_FILE names", () => {
+Deno.test("readConfig() reads secrets from the files in the NAME_FILE variables", () => {
   const files: Record<string, string> = { "/run/secrets/token": "0123456789abcdef\n" };
   const read = (path: string) => {
     const text = files[path];

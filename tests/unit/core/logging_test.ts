@@ -113,7 +113,7 @@ Deno.test("openLogs() writes an event as one logfmt line", () =>
     ]);
   }));
 
-Deno.test("openLogs() escapes whatever could break or disguise a line", () =>
+Deno.test("openLogs() escapes everything that could break or forge a line", () =>
   withLogs({}, ({ logs, lines }) => {
     const nasty = 'a\nb\rc\u001b[31m"q"\\ \u2028\u202e=\u0000\u0085';
     logs.event("x", { nasty });

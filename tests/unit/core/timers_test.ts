@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { sharedTimer } from "../../../app/core/timers.ts";
 import { ManualTime } from "../../support/manual_time.ts";
 
-Deno.test("sharedTimer() runs each task in time, with one timer for all", () => {
+Deno.test("sharedTimer() runs every task on time, with one timer for all", () => {
   const time = new ManualTime();
   const schedule = sharedTimer(10, (ms, task) => time.later(ms, task), time);
   const ran: string[] = [];

@@ -152,7 +152,7 @@ Deno.test("decodeCommand() names the first invalid field [P5]", () => {
   }
 });
 
-Deno.test("decodeCommand() takes only sealed texts in a private room, and no title [S1]", () => {
+Deno.test("decodeCommand() accepts only sealed texts in a private room, and no title [S1]", () => {
   const codeOfText = (text: string, type: string, room = "p-family") =>
     codeOf(JSON.stringify({ type, room, text, offset: 1, nonce: "n" }));
   for (const type of ["message", "edit"]) {

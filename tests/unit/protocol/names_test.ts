@@ -151,7 +151,7 @@ Deno.test("usernameKey() differs for names that people can tell apart [N4]", () 
   for (const [one, other] of different) assertNotEquals(usernameKey(one), usernameKey(other), one);
 });
 
-Deno.test("usernameKey() keeps all basic letters and digits apart, but for i, l, 1 and o, 0 [N4]", () => {
+Deno.test("usernameKey() tells all basic letters and digits apart, except i, l, 1 and o, 0 [N4]", () => {
   const alphabets = [
     "abcdefghjkmnopqrstuvwxyzi23456789",
     "αβγδεζηθικλμνξοπρστυφχψω",

@@ -28,7 +28,7 @@ Deno.test("wordsOf() splits Chinese and Japanese into overlapping pairs [F3]", (
   assertEquals(wordsOf("a 東京").map(({ start, end }) => [start, end]), [[0, 1], [2, 4], [3, 4]]);
 });
 
-Deno.test("wordsOf() leaves Chinese and Japanese characters as normalization does [F3]", () => {
+Deno.test("wordsOf() leaves Chinese and Japanese characters unchanged, as normalization does [F3]", () => {
   for (const [first, last] of [[0x3041, 0x3096], [0x30a1, 0x30fa], [0x4e00, 0x9fff]] as const) {
     for (let codePoint = first; codePoint <= last; codePoint++) {
       const character = String.fromCodePoint(codePoint);

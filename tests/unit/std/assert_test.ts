@@ -84,7 +84,7 @@ for (const [name, [passes, fails]] of Object.entries(cases)) {
   });
 }
 
-Deno.test("assertThrows() and assertRejects() return the typed error", async () => {
+Deno.test("assertThrows() and assertRejects() return the error, typed", async () => {
   const thrown: RangeError = assertThrows(
     () => {
       throw new RangeError("too far");

@@ -112,7 +112,7 @@ Deno.test("UserAgent detects the browser", () => {
   assertEquals(new UserAgent(null).browser.name, undefined);
 });
 
-Deno.test("@std/http exports the same from its single paths", () => {
+Deno.test("@std/http exports the same names from its subpaths", () => {
   assert(statusAlone === STATUS_CODE && eTagAlone === eTag && acceptsAlone === accepts);
   assert(getCookiesAlone === getCookies && StreamAlone === ServerSentEventStream);
   assert(UserAgentAlone === UserAgent);

@@ -224,7 +224,7 @@ Deno.test("ConsoleHandler colors lines by level unless useColors is false", () =
   }
 });
 
-Deno.test("jsonFormatter() writes one argument as it is, several as a list, and omits none", () => {
+Deno.test("jsonFormatter() writes one argument as is, several as a list, and omits an empty list", () => {
   assert(formatters.jsonFormatter === jsonFormatter);
   const lines = [[], [{ a: 1 }], [1, "two"]].map((args) => {
     const one = record(LogLevels.INFO, "text", ...args);
@@ -490,7 +490,7 @@ Deno.test("debug(), info(), warn(), error() and critical() log with the default 
   });
 });
 
-Deno.test("@std/log exports the same from its single paths", () => {
+Deno.test("@std/log exports the same names from its subpaths", () => {
   assert(FileHandlerAlone === FileHandler);
   const level: LogLevelAlone = LogLevels.INFO;
   const name: LevelNameAlone = getLevelName(level);

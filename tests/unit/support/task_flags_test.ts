@@ -12,7 +12,7 @@ Deno.test("parseTaskFlags() returns the values of flags, and defaults", () => {
   });
 });
 
-Deno.test("parseTaskFlags() refuses unknown flags and wrong values, and lists the flags", () => {
+Deno.test("parseTaskFlags() refuses unknown flags and invalid values, and lists the flags", () => {
   for (const args of [["--seed", "5"], ["--seeds", "five"], ["--seeds"], ["5"], ["--quick=1"]]) {
     assertThrows(
       () => parseTaskFlags(defaults, args),

@@ -34,7 +34,7 @@ Deno.test("AccessLog.write() leaves out health checks unless they fail", () => {
   assertEquals(lines.length, 1);
 });
 
-Deno.test("AccessLog.write() warns of a hundred addresses a minute at most", () => {
+Deno.test("AccessLog.write() warns about at most a hundred addresses a minute", () => {
   const { clock, warnings, request } = createLog();
   for (let i = 0; i < 150; i++) {
     for (let line = 0; line < 102; line++) request(`a${i}`);

@@ -59,7 +59,7 @@ Deno.test("ConnectionLimits counts a socket that ignores its close for its addre
   assertEquals([limits.count, limits.leaked], [0, 0]);
 });
 
-Deno.test("ConnectionLimits gives a private address more connections than a public one", () => {
+Deno.test("ConnectionLimits allows a private address more connections than a public one", () => {
   const { limits } = createLimits(1_000);
   for (let i = 0; i < 64; i++) {
     assertEquals(limits.reached(privatePeer), undefined, String(i));

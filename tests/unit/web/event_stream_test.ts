@@ -169,7 +169,7 @@ Deno.test("streams count as connections, need the access code, and are refused w
   assertEquals(site.server.limits.count, 0);
 });
 
-Deno.test("draining ends a stream after the last entry, and spreads the return [H15] [C7]", async () => {
+Deno.test("draining ends a stream after the last entry, and staggers the reconnects [H15] [C7]", async () => {
   await using site = await startRoomSite();
   await using stream = await open(site);
   await stream.next();
@@ -186,7 +186,7 @@ Deno.test("draining ends a stream after the last entry, and spreads the return [
   assertEquals(await stream.next(), undefined);
 });
 
-Deno.test("draining ends the other streams if a client has just gone [H15] [C7]", async () => {
+Deno.test("draining ends the other streams even if a client has just left [H15] [C7]", async () => {
   await using site = await startRoomSite();
   const peer = { address: "192.0.2.1", network: "192.0.2.1", scope: "public" } as const;
   const { body } = eventStream(site.hub, site.server.limits, {

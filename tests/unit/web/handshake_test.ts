@@ -127,7 +127,7 @@ Deno.test("WebSockets.upgrade() accepts its own origin, allowed origins, and pro
   }
 });
 
-Deno.test("a page's own origin is known over HTTP/2, where no Host is sent [L8] [H7]", async () => {
+Deno.test("WebSockets.upgrade() knows its own origin over HTTP/2, which sends no Host [L8] [H7]", async () => {
   await using running = await startSite();
   const client = connect(`http://localhost:${running.server.port}`);
   try {

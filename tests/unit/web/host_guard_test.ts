@@ -7,7 +7,7 @@ function statusOf(guard: HostGuard, host: string, peer: string): number | undefi
   return guard.problem(host, peer)?.status;
 }
 
-Deno.test("HostGuard refuses foreign names from this machine and from private networks [L9]", () => {
+Deno.test("HostGuard refuses foreign host names from this machine and from private networks [L9]", () => {
   const guard = new HostGuard({ allowedHosts: ["chat.example"], trustProxy: 0 });
   for (const peer of ["127.0.0.1", "::1", "::ffff:10.0.0.7", "192.168.1.7", "fe80::1"]) {
     for (const host of ["evil.example", "a.b.c", "localhost.evil.example", "127.0.0.1.nip.io"]) {
@@ -42,7 +42,7 @@ Deno.test("HostGuard allows the names of the certificate", () => {
   assertEquals(statusOf(guard, "evil.example", "127.0.0.1"), 421);
 });
 
-Deno.test("serveWeb() refuses a foreign name for this machine with 421, and names the setting", async () => {
+Deno.test("serveWeb() refuses a foreign host name with 421, and names the setting", async () => {
   await using running = await startSite();
   const { port } = running.server;
   for (const path of ["/", "/here/lobby", "/ws"]) {

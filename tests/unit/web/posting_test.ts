@@ -113,7 +113,7 @@ Deno.test("an Idempotency-Key of another request is refused, and nothing changes
   assertEquals((await request(site, "/r/builds")).json.head, 5);
 });
 
-Deno.test("a response to POST comes after the commit [H8] [M5]", async () => {
+Deno.test("POST responds after the commit [H8] [M5]", async () => {
   await using site = await startRoomSite();
   const gate = Promise.withResolvers<void>();
   const { broker } = site;
@@ -321,7 +321,7 @@ Deno.test("a post needs the access code, and a wrong one counts [H12] [N13]", as
   assertEquals((await post(site, "x", { "parley-access-code": "sesame" })).status, 201);
 });
 
-Deno.test("storage and drain give 503 with Retry-After, and nothing is stored [H12]", async () => {
+Deno.test("a failing storage and a drain give 503 with Retry-After, and nothing is stored [H12]", async () => {
   await using site = await startRoomSite();
   site.broker.isFailing = true;
   const failed = await post(site, "x");
@@ -387,7 +387,7 @@ Deno.test("a member that only posts is not listed, and nobody sees it come or go
   assertEquals(pushes.map(({ type }) => type), ["welcome", "room", "message", "message"]);
 });
 
-Deno.test("muted and banned members get 403, and when that ends [H11] [B3] [B4]", async () => {
+Deno.test("muted and banned members get 403, with the end time [H11] [B3] [B4]", async () => {
   const wall = { ms: Date.now() };
   const broker = new SqliteBroker({ ...optionsFor(":memory:", wall), moderatorMac: (id) => id });
   const moderatorAccess = (code: string) => code === "keep-the-peace";
@@ -413,7 +413,7 @@ Deno.test("muted and banned members get 403, and when that ends [H11] [B3] [B4]"
   assertEquals((await request(site, "/r/builds")).json.head, 1);
 });
 
-Deno.test("a post works with a broker that answers later, and below BASE_PATH [H8]", async () => {
+Deno.test("a post works with an asynchronous broker, and below BASE_PATH [H8]", async () => {
   const web = { assets: { ...await testAssets(), basePath: "/chat" } };
   await using site = await startRoomSite({ web });
   site.broker.isAsync = true;
@@ -421,7 +421,7 @@ Deno.test("a post works with a broker that answers later, and below BASE_PATH [H
   assertEquals([status, headers.get("location"), json.text], [201, "/chat/r/builds/1", "x"]);
 });
 
-Deno.test("posts of a member that is still present claim no name and read no log again [H10] [N7]", async () => {
+Deno.test("posts of a member that is still present claim no name again and read no log [H10] [N7]", async () => {
   await using site = await startRoomSite();
   const calls: string[] = [];
   const { broker } = site;

@@ -18,7 +18,7 @@ Deno.test("ResponseLimits bounds the unread bytes of a network, until it has rea
   assertEquals(limits.problem(client), undefined);
 });
 
-Deno.test("ResponseLimits gives a private address more than a public one", () => {
+Deno.test("ResponseLimits allows a private address more than a public one", () => {
   const limits = new ResponseLimits();
   const client = peerAddress("10.0.0.1");
   for (let i = 0; i < 31; i++) limits.add(client, 1024 * 1024, new Promise(() => {}));

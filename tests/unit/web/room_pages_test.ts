@@ -70,7 +70,7 @@ Deno.test("a page after a position has the entries that follow, and reports miss
   assertEquals(pruned.json.messages.map(({ offset }: { offset: number }) => offset), [3]);
 });
 
-Deno.test("a page's ETag changes with the room, and saves sending it again [H4]", async () => {
+Deno.test("a page's ETag changes with the room, and an unchanged page gets 304 [H4]", async () => {
   await using site = await startRoomSite();
   await storeMessages(site, "tea", "one");
   for (const path of ["/r/tea", "/r/tea/1"]) {
@@ -204,7 +204,7 @@ Deno.test("a room that cannot be read gets 503 with Retry-After [H6]", async () 
   }
 });
 
-Deno.test("OPTIONS and 405 name the methods; allowed origins may use them [H7]", async () => {
+Deno.test("OPTIONS and 405 list the allowed methods, which allowed origins may use [H7]", async () => {
   const web = { allowedOrigins: ["https://ok.example"] };
   await using site = await startRoomSite({ web });
   for (const path of ["/r/tea", "/r/tea/1"]) {
