@@ -1,5 +1,5 @@
-// WebSocket handshakes: what RFC 6455 requires of their headers, and which origins may connect.
-// Deno accepts many invalid handshakes, and throws on some others.
+// WebSocket handshakes: what RFC 6455 requires of their headers. Deno accepts many invalid
+// handshakes, and throws on some others.
 
 import { subprotocol } from "../protocol/wire.ts";
 import type { Problem } from "./problem.ts";
@@ -58,31 +58,6 @@ export function handshakeProblem(headers: Headers): Problem | undefined {
 /** Returns true if the client offers our subprotocol. It may also offer none. */
 export function offersSubprotocol(headers: Headers): boolean {
   return offeredProtocols(headers).includes(subprotocol);
-}
-
-/**
- * Returns a problem if a request comes from a foreign page, which could otherwise use the chat from
- * inside its visitors' networks. Trusts X-Forwarded-Host only if `trustsProxy`.
- */
-export function originProblem(
-  { headers, url }: Request,
-  allowedOrigins: readonly string[],
-  trustsProxy: boolean,
-): Problem | undefined {
-  const origin = headers.get("origin");
-  if (origin === null || allowedOrigins.includes(origin)) return undefined;
-  // Over HTTP/2, the host is only in the URL.
-  const hosts = [headers.get("host") ?? URL.parse(url)?.host ?? null];
-  if (trustsProxy) hosts.push(listOf(headers, "x-forwarded-host").at(-1) ?? null);
-  const { protocol, host: ownHost } = URL.parse(origin) ?? { protocol: "", host: "" };
-  // Only the host is compared: behind a proxy that terminates TLS, the scheme differs.
-  const isWeb = protocol === "http:" || protocol === "https:";
-  const isOwn = isWeb && ownHost !== "" &&
-    hosts.some((host) => host !== null && URL.parse(`${protocol}//${host}`)?.host === ownHost);
-  if (isOwn) return undefined;
-  const detail = "The page comes from a different origin than the chat. " +
-    "Add it to ALLOWED_ORIGINS to let it connect";
-  return { status: 403, code: "origin_denied", detail };
 }
 
 function offeredProtocols(headers: Headers): readonly string[] {

@@ -5,14 +5,14 @@ import { roomPattern } from "../protocol/text.ts";
 import { notFound } from "./problem.ts";
 import type { Problem } from "./problem.ts";
 
-export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS";
+export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 /** Patterns of the path parameters. */
 const parameterPatterns = {
   room: roomPattern.source.slice(1, -1),
   offset: "[1-9][0-9]{0,14}",
   file: "[^/]+",
-  other: "[^/]+/?",
+  other: "[^/]+(?:/[1-9][0-9]{0,14})?/?",
 };
 type Parameter = keyof typeof parameterPatterns;
 
@@ -48,27 +48,32 @@ export type Methods = Readonly<Partial<Record<Method, Handler>>>;
 /** Handlers by path. Parameters are in braces: `/r/{room}`. */
 export type Routes = Readonly<Record<string, Methods>>;
 
-/** A route table. The first path that matches wins. */
+/** A route table. The first path that matches wins. All routes support OPTIONS. */
 export class Router {
   readonly #routes: readonly {
     readonly pattern: RegExp;
     readonly handlers: ReadonlyMap<string, Handler>;
+    /** Methods that the route supports, as in the header. */
+    readonly allow: string;
   }[];
 
   constructor(routes: Routes) {
     this.#routes = Object.entries(routes).map(([path, methods]) => ({
       pattern: compile(path),
       handlers: new Map(Object.entries(methods)),
+      allow: [...Object.keys(methods), "OPTIONS"].join(", "),
     }));
   }
 
   /** Calls the handler for a request, or returns 404 or 405. */
   handle(exchange: Omit<Exchange, "params">): Result {
-    for (const { pattern, handlers } of this.#routes) {
+    for (const { pattern, handlers, allow } of this.#routes) {
       const match = pattern.exec(exchange.pathname);
       if (match === null) continue;
-      const handler = handlers.get(exchange.request.method);
-      if (handler === undefined) return methodNotAllowed([...handlers.keys()]);
+      const { method } = exchange.request;
+      if (method === "OPTIONS") return new Response(null, { status: 204, headers: { allow } });
+      const handler = handlers.get(method);
+      if (handler === undefined) return methodNotAllowed(allow);
       return handler({
         ...exchange,
         params: { room: "", offset: "", file: "", other: "", ...match.groups },
@@ -96,8 +101,7 @@ function isParameter(name: string): name is Parameter {
   return Object.hasOwn(parameterPatterns, name);
 }
 
-function methodNotAllowed(methods: readonly string[]): Problem {
-  const allow = methods.join(", ");
+function methodNotAllowed(allow: string): Problem {
   const detail = `This address only supports ${allow}`;
   return { status: 405, code: "method_not_allowed", detail, headers: { allow } };
 }

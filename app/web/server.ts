@@ -9,6 +9,7 @@ import { HostGuard } from "./host_guard.ts";
 import { Listener } from "./listener.ts";
 import type { RequestHandler } from "./listener.ts";
 import type { WebOptions } from "./options.ts";
+import { addCorsHeaders } from "./origins.ts";
 import { clientAddress, isBannable, isUnspecified, normalizeAddress, peerAddress } from "./peer.ts";
 import { problemResponse } from "./problem.ts";
 import type { Problem } from "./problem.ts";
@@ -130,6 +131,7 @@ export function serveWeb(options: WebOptions) {
     if (method === "HEAD") response = await withoutBody(response);
     const { status } = response;
     if (status !== 101) {
+      addCorsHeaders(response, request, options.allowedOrigins);
       for (const [name, value] of fixedHeaders) response.headers.set(name, value);
       if (isTrustworthy) response.headers.set("cross-origin-opener-policy", "same-origin");
     }

@@ -5,6 +5,7 @@ import { suggestRoomName } from "../protocol/room_suggestion.ts";
 import { credentialsOf } from "./credentials.ts";
 import { operatorProblem } from "./operator.ts";
 import type { WebOptions } from "./options.ts";
+import { guardOrigin } from "./origins.ts";
 import { notFound } from "./problem.ts";
 import type { Problem } from "./problem.ts";
 import { refusalProblem, resultOf } from "./refusal_problem.ts";
@@ -46,14 +47,15 @@ export class Site {
     const page: Handler = ({ request }) => this.#asset("/", request);
     const file = readOnly(({ request, pathname }) => this.#asset(pathname, request));
     const asset = (path: string) => readOnly(({ request }) => this.#asset(path, request));
-    const other: Handler = ({ params }) => this.#otherRoom(params.other);
+    const other: Handler = (exchange) => this.#otherRoom(exchange);
+    const api = (handler: Handler) => guardOrigin(this.#options, readOnly(handler));
     return {
       "/": readOnly(page),
       ...roomRoutes({ ...this.#options, limits: this.#sockets.limits }, page),
-      "/r/{other}": { GET: other, HEAD: other, POST: other },
-      ...(hasDirectory ? { "/rooms": readOnly((exchange) => this.#rooms(exchange)) } : {}),
-      "/search": readOnly((exchange) => this.#search(exchange)),
-      "/here/{room}": readOnly(({ params }) => this.#here(params.room)),
+      "/r/{other}": { GET: other, HEAD: other, POST: other, PATCH: other, DELETE: other },
+      ...(hasDirectory ? { "/rooms": api((exchange) => this.#rooms(exchange)) } : {}),
+      "/search": api((exchange) => this.#search(exchange)),
+      "/here/{room}": api(({ params }) => this.#here(params.room)),
       "/ws": {
         GET: ({ request, client }) => this.#sockets.upgrade(request, client),
         POST: ({ request, client }) => this.#sockets.diagnose(request, client) ?? noContent(),
@@ -74,9 +76,9 @@ export class Site {
 
   /** Handles a request. */
   handle(incoming: Incoming): ReturnType<Handler> {
-    const path = new URL(incoming.request.url).pathname;
+    const { pathname: path, search } = new URL(incoming.request.url);
     const { basePath } = this.#options.assets;
-    if (basePath !== "" && path === basePath) return this.#redirect("/");
+    if (basePath !== "" && path === basePath) return this.#redirect(`/${search}`);
     // Some proxies remove the base path and some do not.
     const hasBasePath = basePath !== "" && path.startsWith(`${basePath}/`);
     const pathname = hasBasePath ? path.slice(basePath.length) : path;
@@ -95,10 +97,14 @@ export class Site {
   }
 
   /** Redirects if only case or a slash differs, or else suggests a room with a similar name. */
-  #otherRoom(typed: string): Response | Problem {
-    const name = decoded(typed).replace(/\/$/, "");
+  #otherRoom({ params, request }: Exchange): Response | Problem {
+    const [typed = "", offset] = params.other.split("/");
+    const name = decoded(typed);
     const room = suggestRoomName(name);
-    if (room === name.toLowerCase()) return this.#redirect(`/r/${room}`);
+    if (room === name.toLowerCase()) {
+      const path = offset ? `/r/${room}/${offset}` : `/r/${room}`;
+      return this.#redirect(path + new URL(request.url).search);
+    }
     const detail = "Room names use a–z, 0–9 and hyphens";
     return { status: 404, code: "room_invalid", detail, room: room || undefined };
   }

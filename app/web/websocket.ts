@@ -9,12 +9,12 @@ import {
   handshakeProblem,
   isUpgradeDropped,
   offersSubprotocol,
-  originProblem,
   upgradeDropped,
 } from "./handshake.ts";
 import { truncate } from "./access_log.ts";
-import { isForwarded } from "./peer.ts";
 import type { WebOptions } from "./options.ts";
+import { originProblem } from "./origins.ts";
+import { isForwarded } from "./peer.ts";
 import type { Problem } from "./problem.ts";
 import type { ProxyWarnings } from "./proxy_warnings.ts";
 
@@ -70,7 +70,7 @@ export class WebSockets {
   /** Handles `GET /ws`: upgrades the connection, or returns the problem. */
   upgrade(request: Request, client: PeerAddress): Response | Problem {
     const { headers } = request;
-    const problem = handshakeProblem(headers) ?? this.#originProblem(request);
+    const problem = handshakeProblem(headers) ?? originProblem(request, this.#options);
     if (problem !== undefined) {
       if (isUpgradeDropped(headers)) this.#rememberDropped(client.address);
       if (problem.code === "origin_denied") this.#reportOrigin(headers, client);
@@ -100,7 +100,7 @@ export class WebSockets {
    * the response to a failed handshake.
    */
   diagnose(request: Request, client: PeerAddress): Problem | undefined {
-    const problem = this.#originProblem(request);
+    const problem = originProblem(request, this.#options);
     if (problem !== undefined) return problem;
     if (this.#options.hub.isDraining) {
       return unavailable("draining", "the server is about to restart");
@@ -108,11 +108,6 @@ export class WebSockets {
     const limit = this.limits.reached(client);
     if (limit !== undefined) return unavailable(limit.code, limit.reason);
     return this.#dropped.has(client.address) ? upgradeDropped : undefined;
-  }
-
-  #originProblem(request: Request): Problem | undefined {
-    const { allowedOrigins, trustProxy } = this.#options;
-    return originProblem(request, allowedOrigins, trustProxy > 0);
   }
 
   /** Logs a refused origin, at most one per second. */

@@ -203,35 +203,3 @@ Deno.test("a room that cannot be read gets 503 with Retry-After [H6]", async () 
     ]);
   }
 });
-
-Deno.test("OPTIONS and 405 list the allowed methods, which allowed origins may use [H7]", async () => {
-  const web = { allowedOrigins: ["https://ok.example"] };
-  await using site = await startRoomSite({ web });
-  for (const path of ["/r/tea", "/r/tea/1"]) {
-    const options = await request(site, path, { method: "OPTIONS" });
-    assertEquals(options.status, 204);
-    const allow = options.headers.get("allow") ?? "";
-    assertStringIncludes(allow, "GET, HEAD");
-    assertEquals(options.headers.has("access-control-allow-origin"), false);
-    const put = await request(site, path, { method: "PUT" });
-    assertEquals([put.status, put.headers.get("allow")], [405, allow]);
-    const headers = { origin: "https://ok.example" };
-    const preflight = await request(site, path, { method: "OPTIONS", headers });
-    assertEquals(preflight.headers.get("access-control-allow-methods"), allow);
-    assertStringIncludes(
-      preflight.headers.get("access-control-allow-headers") ?? "",
-      "Authorization",
-    );
-    for (const accept of ["application/json", "text/plain", "image/png"]) {
-      const allowed = await request(site, path, { headers: { ...headers, accept } });
-      assertEquals(allowed.headers.get("access-control-allow-origin"), "https://ok.example");
-      assertEquals(allowed.headers.get("access-control-allow-credentials"), null);
-      assertEquals(allowed.headers.get("vary"), "Accept, Origin");
-    }
-    for (const origin of ["https://evil.example", "null"]) {
-      const denied = await request(site, path, { headers: { origin } });
-      assertEquals([denied.status, denied.json.code], [403, "origin_denied"]);
-      assertEquals(denied.headers.has("access-control-allow-origin"), false);
-    }
-  }
-});

@@ -15,7 +15,8 @@ async function route(routes: Routes, method: string, pathname: string) {
     completed: Promise.resolve(),
   };
   const result = await new Router(routes).handle(exchange);
-  return result instanceof Response ? await result.text() : [result.status, result.headers?.allow];
+  if (!(result instanceof Response)) return [result.status, result.headers?.allow];
+  return result.status === 200 ? await result.text() : [result.status, result.headers.get("allow")];
 }
 
 const routes: Routes = {
@@ -41,9 +42,15 @@ Deno.test("Router.handle() returns 404 for any other path", async () => {
 });
 
 Deno.test("Router.handle() returns 405 with the route's methods in Allow", async () => {
-  assertEquals(await route(routes, "DELETE", "/"), [405, "GET, HEAD"]);
-  assertEquals(await route(routes, "GET", "/a.b"), [405, "POST"]);
-  assertEquals(await route(routes, "constructor", "/a.b"), [405, "POST"]);
+  assertEquals(await route(routes, "DELETE", "/"), [405, "GET, HEAD, OPTIONS"]);
+  assertEquals(await route(routes, "GET", "/a.b"), [405, "POST, OPTIONS"]);
+  assertEquals(await route(routes, "constructor", "/a.b"), [405, "POST, OPTIONS"]);
+});
+
+Deno.test("Router.handle() supports OPTIONS on every route", async () => {
+  assertEquals(await route(routes, "OPTIONS", "/"), [204, "GET, HEAD, OPTIONS"]);
+  assertEquals(await route(routes, "OPTIONS", "/a.b"), [204, "POST, OPTIONS"]);
+  assertEquals(await route(routes, "OPTIONS", "/nothing"), [404, undefined]);
 });
 
 Deno.test("new Router() throws for an unknown parameter", () => {

@@ -162,12 +162,11 @@ Deno.test("serveWeb() returns 405 with Allow for other methods", async () => {
   await using running = await startSite();
   for (
     const [path, method, allow] of [
-      ["/", "POST", "GET, HEAD"],
+      ["/", "POST", "GET, HEAD, OPTIONS"],
       ["/r/lobby", "DELETE", "GET, HEAD, POST, OPTIONS"],
-      ["/assets/style.css", "PUT", "GET, HEAD"],
-      ["/healthz", "OPTIONS", "GET, HEAD"],
-      ["/ws", "HEAD", "GET, POST"],
-      ["/ws", "PUT", "GET, POST"],
+      ["/assets/style.css", "PUT", "GET, HEAD, OPTIONS"],
+      ["/ws", "HEAD", "GET, POST, OPTIONS"],
+      ["/ws", "PUT", "GET, POST, OPTIONS"],
     ] as const
   ) {
     const { response, headers } = await fetchPath(running, path, { method });
@@ -353,15 +352,26 @@ Deno.test("serveWeb() redirects a room's address that differs only in case or a 
     bundled: true,
   });
   await using running = await startSite({ assets });
-  for (const path of ["/r/Design", "/r/design/", "/r/D%45sign/", "/chat/r/DESIGN"]) {
-    for (const method of ["GET", "HEAD", "POST"]) {
-      const { response } = await fetchPath(running, path, { method, redirect: "manual" });
-      assertEquals(
-        [response.status, response.headers.get("location")],
-        [308, "/chat/r/design"],
-        `${method} ${path}`,
-      );
+  for (
+    const [path, location] of [
+      ["/r/Design", "/chat/r/design"],
+      ["/r/design/", "/chat/r/design"],
+      ["/r/D%45sign/", "/chat/r/design"],
+      ["/chat/r/DESIGN", "/chat/r/design"],
+      ["/r/Design?limit=2&before=9", "/chat/r/design?limit=2&before=9"],
+      ["/r/design/42/", "/chat/r/design/42"],
+      ["/r/Design/42", "/chat/r/design/42"],
+      ["/r/DESIGN/42/?x", "/chat/r/design/42?x"],
+    ] as const
+  ) {
+    for (const method of ["GET", "HEAD", "POST", "PATCH", "DELETE"]) {
+      const { response } = await fetchPath(running, path, { method });
+      const result = [response.status, response.headers.get("location")];
+      assertEquals(result, [308, location], `${method} ${path}`);
     }
+  }
+  for (const path of ["/r/design/0/", "/r/design/42//", "/r/design//42", "/r//42/"]) {
+    assertEquals((await fetchPath(running, path)).response.status, 404, path);
   }
 });
 
