@@ -9,7 +9,7 @@ import { helpText, readConfig } from "./app/core/config.ts";
 import type { Config } from "./app/core/config.ts";
 import { consoleMirror, print, printError } from "./app/core/console.ts";
 import type { ConsoleMirror } from "./app/core/console.ts";
-import { databasePath, makeLogDir } from "./app/core/data_dir.ts";
+import { databasePath, makeDataDir, makeLogDir } from "./app/core/data_dir.ts";
 import { errorMessage } from "./app/core/error_message.ts";
 import { matcherOf, memberOf, newToken, randomName } from "./app/core/identity.ts";
 import { openLogs } from "./app/core/logging.ts";
@@ -76,6 +76,7 @@ async function runToEnd(words: readonly string[], config: Config): Promise<void>
 async function start(config: Config): Promise<void> {
   try {
     makeLogDir(config);
+    if (config.redisUrl === "") makeDataDir(config);
   } catch (error) {
     printError(errorMessage(error));
     Deno.exit(2);

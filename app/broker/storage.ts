@@ -3,7 +3,7 @@
 import { setImmediate } from "node:timers";
 import type { Broker } from "../chat/broker.ts";
 import type { Config } from "../core/config.ts";
-import { databasePath, makeDataDir, redisPrefix } from "../core/data_dir.ts";
+import { databasePath, redisPrefix } from "../core/data_dir.ts";
 import { macOf, randomName } from "../core/identity.ts";
 import { later } from "../core/timers.ts";
 import { openSqliteStorage } from "./sqlite/storage.ts";
@@ -67,7 +67,6 @@ export async function openStorage(
     };
     return { broker, notReadyReason, close };
   }
-  makeDataDir(config);
   const storage = await openSqliteStorage({
     ...common,
     path: databasePath(config),

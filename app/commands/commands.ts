@@ -103,14 +103,12 @@ const commands = new Map<string, Command>([
     operands: ["ROOM"],
     async run([room = ""], config) {
       const database = databaseOf(config);
-      const count = database === undefined
-        ? await (await import("./redis_room.ts")).removeRedisRoom(
-          config.redisUrl,
-          redisPrefix,
-          room,
-        )
-        : await removeRoom(database, room);
-      print(`Removed ${room} and its ${count} messages\n`);
+      if (database !== undefined) await removeRoom(database, room);
+      else {
+        const { removeRedisRoom } = await import("./redis_room.ts");
+        await removeRedisRoom(config.redisUrl, redisPrefix, room);
+      }
+      print(`Removed ${room} and all its messages\n`);
     },
   }],
   ["repair-times", {

@@ -26,12 +26,11 @@ export async function* readRedisRoom(
 }
 
 /**
- * Removes all messages of a room, and returns their number. Servers are notified as if the messages
- * had expired.
+ * Removes all messages of a room. Servers are notified as if the messages had expired.
  *
  * @throws {Error} If the room has no messages, or Redis cannot be used.
  */
-export async function removeRedisRoom(url: string, prefix: string, room: string): Promise<number> {
+export async function removeRedisRoom(url: string, prefix: string, room: string): Promise<void> {
   await using keys = await ChatKeys.open(url, prefix);
   await findRoom(keys, room, "remove");
   const args = {
@@ -44,11 +43,8 @@ export async function removeRedisRoom(url: string, prefix: string, room: string)
     wallNow: Date.now(),
     removesAll: true,
   } as const;
-  for (let removed = 0;;) {
-    const { left } = await keys.link.run("prune", args, [[room]]);
-    removed += removedAtOnce - left;
-    if (left > 0) return removed;
-  }
+  let hasMore = true;
+  while (hasMore) hasMore = (await keys.link.run("prune", args, [[room]])).left === 0;
 }
 
 async function findRoom(

@@ -6,20 +6,19 @@ import { removeIndex } from "../broker/sqlite/search_index.ts";
 import { checkExists, folderLock, openDatabase } from "./database_access.ts";
 
 /**
- * Removes a room and all its entries. Returns the number of entries removed.
+ * Removes a room and all its entries.
  *
  * @throws {Error} If a server is using the folder, or the room has never had a message.
  */
-export async function removeRoom(path: string, room: string): Promise<number> {
-  return await change(path, (database) => {
+export async function removeRoom(path: string, room: string): Promise<void> {
+  await change(path, (database) => {
     const found = database.prepare("SELECT id FROM rooms WHERE name = ?").get(room);
     if (found === undefined) throw new Error(`Cannot remove ${room}: it has no messages`);
     const id = Number(found.id);
-    const { changes } = database.prepare("DELETE FROM entries WHERE room = ?").run(id);
+    database.prepare("DELETE FROM entries WHERE room = ?").run(id);
     removeIndex(database);
     database.prepare("DELETE FROM nonces WHERE room = ?").run(id);
     database.prepare("DELETE FROM rooms WHERE id = ?").run(id);
-    return Number(changes);
   });
 }
 

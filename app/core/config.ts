@@ -1,5 +1,6 @@
 // All settings in one table: environment variables, flags, defaults, validation and --help.
 
+import { isIP } from "node:net";
 import { parseArgs } from "node:util";
 import { errorMessage } from "./error_message.ts";
 
@@ -44,12 +45,19 @@ const hostNames: Rule = {
   expected: "host names without ports such as chat.example.org",
 };
 
+/** Brackets around an IPv6 address are optional. */
+const unbracketed = (address: string) => address.replace(/^\[(.*)\]$/, "$1");
+const listenHosts: Rule = {
+  isValid: (text) =>
+    isIP(unbracketed(text)) !== 0 || /^[\w.-]+$/.test(text) && URL.canParse(`http://${text}/`),
+  expected: "an address of this machine, such as 127.0.0.1 or [::], without a port",
+};
+
 /** All settings, by key. Numbers have a default, a min and a max. */
 const table = {
   host: cleaned(
-    text("0.0.0.0", "Address to listen on; [::] is IPv4 and IPv6"),
-    // Brackets around an IPv6 address are optional.
-    (typed) => typed.replace(/^\[(.*)\]$/, "$1"),
+    text("0.0.0.0", "Address to listen on; [::] is IPv4 and IPv6", listenHosts),
+    unbracketed,
   ),
   port: number(8000, 0, 65_535, "Port to listen on; 0 picks any free port"),
   title: text("Parley", "Name of the chat, shown in the page and its browser tab", titles),

@@ -1,5 +1,6 @@
 // The folders for data and logs, and the location of the messages.
 
+import { dirname } from "@std/path";
 import type { Config } from "./config.ts";
 import { errorMessage } from "./error_message.ts";
 
@@ -10,7 +11,11 @@ export function databasePath({ dataDir }: Config): string {
   return `${dataDir}/parley.db`;
 }
 
-/** Creates the data folder if it is missing; see `makeDir`. */
+/**
+ * Creates the data folder if it is missing.
+ *
+ * @throws {Error} If it cannot be created; the message says why.
+ */
 export function makeDataDir({ dataDir }: Config): void {
   makeDir("DATA_DIR", dataDir);
 }
@@ -21,29 +26,67 @@ export function makeDataDir({ dataDir }: Config): void {
  *
  * @throws {Error} If it cannot be used; the message says why.
  */
-export function makeLogDir({ logDir }: Config): void {
+export function makeLogDir({ logDir }: Config, uid = ownUid()): void {
   makeDir("LOG_DIR", logDir);
+  const path = `${logDir}/error.log`;
   try {
-    Deno.openSync(`${logDir}/error.log`, { append: true, create: true }).close();
+    Deno.openSync(path, { append: true, create: true }).close();
   } catch (error) {
     if (!(error instanceof Deno.errors.PermissionDenied)) return;
-    const assigned = `LOG_DIR=${JSON.stringify(logDir)}`;
-    throw new Error(`Cannot use ${assigned}: ${errorMessage(error)}`, { cause: error });
+    const why = foreignOwner(path, uid) ?? errorMessage(error);
+    throw new Error(`Cannot use LOG_DIR=${JSON.stringify(logDir)}: ${why}`, { cause: error });
   }
 }
 
-/**
- * Creates the folder that a setting names, if it is missing.
- *
- * @throws {Error} If it cannot be created; the message says why.
- */
+/** Creates the folder that a setting names, if it is missing. */
 function makeDir(setting: string, path: string): void {
   try {
     Deno.mkdirSync(path, { recursive: true });
   } catch (error) {
-    const isFile = error instanceof Deno.errors.AlreadyExists ||
-      error instanceof Deno.errors.NotADirectory;
-    const why = isFile ? "must be a folder" : errorMessage(error);
-    throw new Error(`Cannot use ${setting}=${JSON.stringify(path)}: ${why}`, { cause: error });
+    throw new Error(`Cannot use ${setting}=${JSON.stringify(path)}: ${reasonOf(error)}`, {
+      cause: error,
+    });
   }
+}
+
+/** Returns why a folder cannot be created. */
+function reasonOf(error: unknown): string {
+  if (error instanceof Deno.errors.AlreadyExists || error instanceof Deno.errors.NotADirectory) {
+    return "must be a folder";
+  }
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return `cannot create it: ${errorMessage(error)}; create it, and give it to user ${ownUid()}`;
+  }
+  return error instanceof Deno.errors.NotCapable
+    ? "Deno does not let programs write there"
+    : errorMessage(error);
+}
+
+/**
+ * Returns an explanation, with a remedy, if a file or its folder belongs to another user than
+ * `uid`, as which this process runs.
+ */
+export function foreignOwner(path: string, uid: number | null): string | undefined {
+  const dir = dirname(path);
+  for (const found of [dir, path]) {
+    const owner = ownerOf(found);
+    if (uid === null || owner === null || owner === uid) continue;
+    return `${found} belongs to user ${owner}, but this process runs as user ${uid}; ` +
+      `start it as user ${owner}, or run: chown -R ${uid} ${dir}`;
+  }
+  return undefined;
+}
+
+function ownerOf(path: string): number | null {
+  try {
+    return Deno.statSync(path).uid;
+  } catch {
+    return null;
+  }
+}
+
+/** Returns the user that this process runs as; `null` if it may not know. */
+export function ownUid(): number | null {
+  const { state } = Deno.permissions.querySync({ name: "sys", kind: "uid" });
+  return state === "granted" ? Deno.uid() : null;
 }

@@ -91,6 +91,8 @@ export class Listener {
         ? "the port is in use; stop the other program, or set PORT"
         : error instanceof Deno.errors.AddrNotAvailable
         ? "HOST is not an address of this machine"
+        : error instanceof Deno.errors.PermissionDenied
+        ? "ports below 1024 need root or CAP_NET_BIND_SERVICE; set PORT to a higher one"
         : errorMessage(error);
       throw new Error(`Cannot listen on ${hostname}:${port}: ${reason}`, { cause: error });
     }

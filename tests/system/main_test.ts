@@ -57,25 +57,22 @@ Deno.test("main without permissions says how to start", () =>
     ]);
   }));
 
-Deno.test("main names DATA_DIR when it is not a folder", () =>
+Deno.test("main names a folder setting that is not a folder; serving then exits with status 2", () =>
   withBench(async ({ dir }) => {
     await Deno.writeTextFile(`${dir}/afile`, "a file");
-    for (const name of ["afile", "afile/data"]) {
-      for (const args of [[], ["restore", "afile"]]) {
-        const { code, output } = await parley(dir, args, { DATA_DIR: name });
-        assertEquals(code, 1, output);
-        assertStringIncludes(output, `Cannot use DATA_DIR="${name}": must be a folder`);
+    for (
+      const [setting, args, status] of [
+        ["DATA_DIR", [], 2],
+        ["LOG_DIR", [], 2],
+        ["DATA_DIR", ["restore", "afile"], 1],
+      ] as const
+    ) {
+      for (const path of ["afile", "afile/folder"]) {
+        const { code, output } = await parley(dir, args, { LOG_DIR: ".", [setting]: path });
+        assertEquals(code, status, output);
+        assertStringIncludes(output, `Cannot use ${setting}="${path}": must be a folder`);
       }
     }
-  }));
-
-Deno.test("main exits with status 2 when LOG_DIR is not a folder", () =>
-  withBench(async ({ dir }) => {
-    await Deno.writeTextFile(`${dir}/afile`, "a file");
-    const { code, output } = await parley(dir, [], { LOG_DIR: "afile/logs" });
-    assertEquals(code, 2, output);
-    assertStringIncludes(output, 'Cannot use LOG_DIR="afile/logs": must be a folder');
-    assertEquals(namesIn(dir), ["afile"]);
   }));
 
 Deno.test("main backs up, exports, and restores into a new folder", () =>

@@ -15,19 +15,22 @@ test(
 );
 
 test(
-  "a data folder owned by another user stops the server from starting, with both users and the remedy",
+  "a folder owned by another user stops the server from starting, with both users and the remedy",
   noModes ?? noOwners,
   async ({ dir, start }) => {
     await (await start()).end();
     const data = `${dir}/data`;
-    for (const owned of [`${data}/parley.db`, data]) {
+    const logs = `${dir}/logs`;
+    for (
+      const [owned, folder] of [[`${data}/parley.db`, data], [data, data], [logs, logs]] as const
+    ) {
       Deno.chmodSync(owned, 0o700);
       Deno.chownSync(owned, 12_345, null);
       const message = await refusal(start({ under: underModes }));
       assertStringIncludes(
         message,
         `${owned} belongs to user 12345, but this process runs as user 0; ` +
-          `start it as user 12345, or run: chown -R 0 ${data}`,
+          `start it as user 12345, or run: chown -R 0 ${folder}`,
       );
       Deno.chownSync(owned, 0, null);
     }

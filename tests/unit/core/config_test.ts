@@ -168,6 +168,16 @@ Deno.test("readConfig() accepts an IPv6 HOST with and without brackets", () => {
   assertEquals([configOf({ HOST: "[::]" }).host, configOf({ HOST: "::1" }).host], ["::", "::1"]);
 });
 
+Deno.test("readConfig() takes only an address or a host name as HOST", () => {
+  for (const host of ["127.0.0.1", "localhost", "chat.example.org", "fe80::1"]) {
+    assertEquals(configOf({ HOST: host }).host, host);
+  }
+  for (const host of ["*", "300.1.1.1", "localhost:9000", "http://localhost", "a b", "[::1]:9"]) {
+    const [error = ""] = errorsOf({ HOST: host });
+    assertStringIncludes(error, "must be an address of this machine", host);
+  }
+});
+
 Deno.test("readConfig() accepts only visible characters in TITLE", () => {
   assertEquals(configOf({ TITLE: "Büro-Chat <3" }).title, "Büro-Chat <3");
   for (const title of ["x".repeat(61), "a\nb", "a\u202eb"]) {
