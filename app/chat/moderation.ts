@@ -9,23 +9,23 @@ import { whenDone } from "./outcome.ts";
 import { refusal, storageUnavailable } from "./refusals.ts";
 import type { ActiveSession, PeerAddress } from "./session.ts";
 
-/** Time between the steps of a sweep. */
+/** Pause between the steps of a sweep. */
 const sweepStepMs = 10;
-/** Time before a sweep that failed continues. */
+/** Delay before a failed sweep step is retried. */
 const sweepRetryMs = 1_000;
 
-/** The operator, in the log of a room and in the list of sanctions. */
+/** The operator, as author of deletions and in the list of sanctions. */
 const operator: Moderator = { member: "operator", username: "Operator", isOperator: true };
 
-/** Carries out moderation commands, and takes the steps of sweeps. */
+/** Runs moderation commands and sweeps. */
 export class Moderation {
   readonly #hub: HubCore;
   readonly #guard: AccessGuard;
-  /** Absent if there are no moderators. */
+  /** Undefined if the chat has no moderation. */
   readonly #store: Store | undefined;
   #cancelSweep: (() => void) | undefined;
   #isStopped = false;
-  /** Messages deleted by the pending sweeps. */
+  /** Messages deleted since sweeping began. */
   #swept = 0;
 
   constructor(hub: HubCore) {
@@ -33,26 +33,26 @@ export class Moderation {
     this.#hub = hub;
     this.#store = moderatorAccess && broker.moderation;
     this.#guard = new AccessGuard(clock, moderatorAccess ?? (() => false), "moderate");
-    // The last server may have left some.
+    // A previous server may have left unfinished sweeps.
     this.continueSweep();
   }
 
-  /** Sweeps, unless it does already. */
+  /** Resumes pending sweeps, unless one is running. */
   continueSweep(): void {
     this.#sweepAfter(sweepStepMs);
   }
 
-  /** Returns the network of a client, if there are moderators and they may ban it. */
+  /** Returns a client's network if moderators may ban it. */
   networkOf({ network, isBannable }: PeerAddress): string | undefined {
     return isBannable === true && this.#store !== undefined ? network : undefined;
   }
 
-  /** Returns how much longer a member is muted, in ms. */
+  /** Returns how much longer a member is muted, in ms; 0 if it isn't. */
   mutedFor(member: string): number {
     return this.#hub.ports.broker.moderation?.mutedFor(member) ?? 0;
   }
 
-  /** Tells a session if its member is a moderator. */
+  /** Sends `moderator` to the session of a moderator. */
   greet({ session, member }: ActiveSession): void {
     const { ports: { log }, outbound } = this.#hub;
     const store = this.#store;
@@ -62,7 +62,7 @@ export class Moderation {
     });
   }
 
-  /** Makes a member with the right code a moderator. */
+  /** Makes a member a moderator if the code is right. */
   appoint({ session, member, payer }: ActiveSession, code: string): void {
     const { ports: { log }, outbound, sessions } = this.#hub;
     const fields = { session: session.id, name: member.username, member: member.id };
@@ -84,7 +84,7 @@ export class Moderation {
     );
   }
 
-  /** Carries out a command of a moderator. */
+  /** Runs a moderator's command. */
   moderate(active: ActiveSession, command: ModeratorCommand): void {
     const { outbound, sessions } = this.#hub;
     const { session, payer, member: { id, username } } = active;
@@ -105,7 +105,7 @@ export class Moderation {
     );
   }
 
-  /** Carries out a command of the operator. Rejects while storage is unavailable. */
+  /** Runs a command of the operator. Rejects while storage is unavailable. */
   async operate(peer: PeerAddress, code: string, command: Command): Promise<Push> {
     const { broker } = this.#hub.ports;
     const store = this.#store;
@@ -128,17 +128,17 @@ export class Moderation {
     return { type: "ack", room, nonce, offset: result.offset };
   }
 
-  /** Forgets networks whose wrong codes were long ago. */
+  /** Drops counts of wrong codes that have expired. */
   sweep(): void {
     this.#guard.sweep();
   }
 
-  /** How many wrong codes are remembered, by network. */
+  /** Number of buckets that count wrong codes. */
   get size(): number {
     return this.#guard.size;
   }
 
-  /** Logs the outcome of a command, starts a sweep that it added, and returns the reply. */
+  /** Logs the result of a command, starts the sweep that it requested, and returns the reply. */
   #replyTo(command: ModeratorCommand, by: Moderator, result: ModerationResult): Push {
     const { type } = command;
     if (result.kind === "refused") {
@@ -169,7 +169,7 @@ export class Moderation {
     return { type: "sanctions", sanctions };
   }
 
-  /** Stops sweeps; the next server continues them. */
+  /** Stops sweeping. The next server resumes pending sweeps. */
   stop(): void {
     this.#isStopped = true;
     this.#cancelSweep?.();
@@ -197,7 +197,7 @@ export class Moderation {
   }
 }
 
-/** The events of commands that change something. */
+/** Log events of the commands that change something. */
 const events = {
   mute: "member_muted",
   ban: "member_banned",
@@ -205,10 +205,10 @@ const events = {
   sweep: "sweep_started",
 } as const;
 
-const questions: ReadonlySet<string> = new Set(["sanctions", "neighbors"]);
+const queries: ReadonlySet<string> = new Set(["sanctions", "neighbors"]);
 
 function isModeratorCommand(command: Command): command is ModeratorCommand {
-  return command.type in events || questions.has(command.type);
+  return command.type in events || queries.has(command.type);
 }
 
 function notModerator(re: string): ErrorPush {

@@ -137,7 +137,7 @@ export class RoomLog {
     let room = this.#pending.get(draft.room) ?? this.#roomOf(file, draft.room);
     const stored = room && this.#nonces.find(file, room.id, member, nonce);
     if (stored !== undefined) return { kind: "repeat", offset: stored };
-    const refusal = this.#sanctions.exist && !isForced(draft)
+    const refusal = this.#sanctions.hasAny && !isForced(draft)
       ? this.#sanctions.refusalOf(draft)
       : undefined;
     if (refusal !== undefined) return refusal;

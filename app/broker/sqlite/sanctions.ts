@@ -7,18 +7,18 @@ import type { DatabaseFile } from "./database.ts";
 import type { SqliteOptions } from "./options.ts";
 import { addSweep } from "./sweeps.ts";
 
-/** How long the network of a member is known after its last claim. */
+/** How long a member's network is kept after its last claim. */
 const networkMs = 86_400_000;
-/** Members that wrote are known for this long after their last claim. */
+/** How long a member that has written is remembered after its last claim. */
 const memberMs = 365 * 86_400_000;
-/** Max members whose networks are known, the latest ones. */
+/** Max members whose networks are kept; those seen longest ago are dropped first. */
 const networksMax = 100_000;
-/** What a ban can delete: messages of the last hour. */
+/** Age of the oldest messages that a ban can delete. */
 const banSweepMs = 3_600_000;
 
 const recent = "(seen > ?2 OR member IN (SELECT member FROM names WHERE live = 1))";
 
-// `+live` keeps SQLite from looking through all live names for those of one member.
+// `+live` keeps SQLite from using the index of live names, which would scan all of them.
 const sql = {
   seen: `INSERT INTO members (member, network, seen) VALUES (?1, ?2, ?3)
          ON CONFLICT DO UPDATE SET network = ?2, seen = ?3`,
@@ -55,7 +55,7 @@ const sql = {
   remove: "DELETE FROM sanctions WHERE id = ?",
 } as const;
 
-/** The members that a ban reached, for the listener. */
+/** The members affected by a new ban, for the listener. */
 export interface NewBan {
   readonly members: readonly string[];
   readonly until: number;
@@ -69,23 +69,23 @@ export class Sanctions {
   readonly #options: Pick<SqliteOptions, "now" | "nameHoldMs" | "moderatorMac">;
   /** When mutes and bans end, by member. */
   readonly #ends = { mute: new Map<string, number>(), ban: new Map<string, number>() };
-  /** Bans of networks. */
+  /** When bans of networks were imposed and end, by network. */
   readonly #networks = new Map<string, { readonly at: number; readonly until: number }[]>();
-  /** Whether the maps match the database. They don't after a transaction has failed. */
+  /** Whether the maps match the database. A failed transaction makes them stale. */
   #isLoaded = false;
-  /** The ban of the last `moderate`, if it was one. */
+  /** The ban that the last `moderate` imposed, if any. */
   newBan: NewBan | undefined;
 
   constructor(options: Pick<SqliteOptions, "now" | "nameHoldMs" | "moderatorMac">) {
     this.#options = options;
   }
 
-  /** Reads the sanctions, unless they are known. */
+  /** Loads the sanctions, unless they are loaded. */
   load(file: DatabaseFile): void {
     if (this.#isLoaded) return;
     const { mute, ban } = this.#ends;
     for (const map of [mute, ban, this.#networks]) map.clear();
-    // Also those that have ended, since the clock may be set back.
+    // Ended ones too: they apply again if the clock is set back.
     for (const row of file.all(sql.all, 0)) {
       const [until, at] = [Number(row.until), Number(row.at)];
       const ends = row.kind === "ban" ? ban : mute;
@@ -98,13 +98,13 @@ export class Sanctions {
     this.#isLoaded = true;
   }
 
-  /** A transaction failed, or the database was opened again. */
+  /** Marks the copy in memory as stale, after a failed transaction or a reopened database. */
   rollback(): void {
     this.#isLoaded = false;
   }
 
-  /** Whether there is any sanction, which may have ended. */
-  get exist(): boolean {
+  /** Whether there are any sanctions, ended ones included. */
+  get hasAny(): boolean {
     return this.#ends.ban.size > 0 || this.#ends.mute.size > 0;
   }
 
@@ -112,27 +112,27 @@ export class Sanctions {
   refusalOf(
     { member, type }: Draft,
   ): { readonly kind: "muted" | "banned"; readonly retryAfter: number } | undefined {
-    const banned = this.#leftOf("ban", member);
+    const banned = this.#remainingMs("ban", member);
     if (banned > 0) return { kind: "banned", retryAfter: banned };
-    const muted = type === "delete" ? 0 : this.#leftOf("mute", member);
+    const muted = type === "delete" ? 0 : this.#remainingMs("mute", member);
     return muted > 0 ? { kind: "muted", retryAfter: muted } : undefined;
   }
 
   /** Returns how much longer a member is muted, in ms. */
   mutedFor(member: string): number {
-    return this.#leftOf("mute", member);
+    return this.#remainingMs("mute", member);
   }
 
   /**
-   * Returns why a claim is refused: the member is banned, or its network is and it had written
-   * nothing before.
+   * Returns why a claim is refused: the member is banned, or its network is and the member wrote
+   * nothing before that ban.
    */
   claimRefusal(
     file: DatabaseFile,
     member: string,
     network: string | undefined,
   ): Banned | undefined {
-    const banned = this.#leftOf("ban", member);
+    const banned = this.#remainingMs("ban", member);
     if (banned > 0) return { kind: "banned", retryAfter: banned };
     const bans = network === undefined ? undefined : this.#networks.get(network);
     if (bans === undefined || this.isModerator(file, member)) return undefined;
@@ -142,24 +142,24 @@ export class Sanctions {
     return retryAfter > 0 ? { kind: "banned", retryAfter } : undefined;
   }
 
-  /** Keeps the network of a member that has claimed its name. */
+  /** Records the network of a member that has claimed its name. */
   markSeen(file: DatabaseFile, member: string, network: string): void {
     file.run(sql.seen, member, network, this.#options.now());
   }
 
-  /** Keeps when a member first wrote. */
+  /** Records when a member first wrote. */
   markWriter(file: DatabaseFile, member: string): void {
     file.run(sql.wrote, member, this.#options.now());
   }
 
-  /** Forgets a member that is gone and wrote nothing. */
+  /** Forgets a member that left, unless it has written. */
   forget(file: DatabaseFile, member: string): void {
     file.run(sql.forget, member);
   }
 
   /**
-   * Removes sanctions that have ended, and up to `rows` networks and members last seen long ago.
-   * Returns whether there may be more.
+   * Removes ended sanctions, and up to `rows` each of networks and members that expired. Returns
+   * whether there may be more.
    */
   prune(file: DatabaseFile, now: number, rows: number): boolean {
     if (file.run(sql.expire, now).changes > 0) this.#isLoaded = false;
@@ -290,7 +290,7 @@ export class Sanctions {
     return file.all(sql.membersOf, network, since).map(({ member }) => String(member));
   }
 
-  #leftOf(kind: "mute" | "ban", member: string): number {
+  #remainingMs(kind: "mute" | "ban", member: string): number {
     const until = this.#ends[kind].get(member);
     return until === undefined ? 0 : Math.max(0, until - this.#options.now());
   }
