@@ -1,16 +1,16 @@
 #!lua
 -- Appends drafts to the logs of their rooms, in order, and publishes the new entries as one event.
 --
--- keys    reads name:*, presence:*, ends, moderators; writes log:*, text:*, others:*, room:*, rooms,
---         meta, nonce:*, member:*, wrote:*, feed
+-- keys    reads name:*, presence:*, ends, moderators; writes log:*, text:*, others:*, room:*,
+--         rooms, meta, nonce:*, member:*, wrote:*, feed
 -- args    maxRooms (0: no limit), nonceTtlMs, editsMax, optionally mac
--- rows    room, member, nonce, key of the author's name, body (rooms.lua; of a deletion without its
---         targets), text as JSON (not of a deletion), and `message`, `title`, `title locked`,
---         `edit {offset}`, `delete {offset}…` or `moderate {offset}…`, which deletes the messages of
---         others too and which no sanction stops
--- result  results: for each draft { kind, offset }, the kind being stored, repeat, unavailable,
+-- rows    room, member, nonce, key of the author's name, body (rooms.lua; without the targets of a
+--         deletion), text as JSON (empty for a deletion), and the action: `message`, `title`,
+--         `title locked`, `edit {offset}`, `delete {offset}…` or `moderate {offset}…`, which also
+--         deletes the messages of others, and which no sanction stops
+-- result  results: for each draft { kind, offset } with kind stored, repeat, unavailable,
 --         rooms_full, forbidden, not_found, edits_exhausted or title_locked; or
---         { kind, retryAfter }, the kind being muted or banned
+--         { kind, retryAfter } with kind muted or banned
 
 if isFenced() then return replyFenced() end
 return reply('"results":[' .. table.concat(appendRows(ARGV, 2), ',') .. ']')

@@ -1,19 +1,19 @@
 #!lua
--- Gives a connecting member the name it still holds, or else the name it asks for unless that is
--- taken or empty.
+-- Gives a connecting member the name it still holds, or else the requested name, unless that is
+-- empty or taken.
 --
 -- keys    writes member:*, name:*, networks, network:*, seen, wrote:*, feed; reads ends, moderators
 -- args    member, username, key (of that name), optionally tab, network and mac, nameHoldMs,
 --         recordTtlMs
--- result  username: the member's name; absent if it holds none and the one it asks for is taken;
---         bannedMs: how much longer the member or its network is banned; then it gets no name
+-- result  username: the member's name; absent if it holds none and the requested one is empty or
+--         taken. bannedMs, instead of a name: how much longer the member or its network is banned
 
 if isFenced() then return replyFenced() end
 local member, record = args.member, readMember(args.member)
 
--- Returns how much longer bans of a network keep the member out, in ms: those imposed before it
--- first wrote.
-local function leftOfNetwork(network)
+-- Returns how much longer bans of a network keep the member out, in ms. Only bans imposed before
+-- the member first wrote apply to it.
+local function networkBanMs(network)
   local left = 0
   if not hasSanctions or not network or isModerator(member) then return left end
   local bans = redis.call('HGET', key('ends'), 'network ' .. network) or ''
@@ -24,8 +24,8 @@ local function leftOfNetwork(network)
   return left
 end
 
-local bannedMs = leftOf('ban', member)
-if bannedMs == 0 then bannedMs = leftOfNetwork(args.network) end
+local bannedMs = remainingMs('ban', member)
+if bannedMs == 0 then bannedMs = networkBanMs(args.network) end
 if bannedMs > 0 then return reply('"bannedMs":' .. digits(bannedMs)) end
 if record.key and holdsName(record) then
   record['node:' .. node], record.reservedUntil = nil, nil

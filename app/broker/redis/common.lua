@@ -1,7 +1,7 @@
--- Inserted at the start of every script: reads the arguments, determines the epoch, and defines
+-- Inserted at the start of every script. Reads the arguments, determines the epoch, and defines
 -- shared functions.
 --
--- KEYS[1]   the prefix of all keys (see scripts.ts); the headers of the scripts leave it out
+-- KEYS[1]   the prefix of all keys (see scripts.ts), left out in the headers of the scripts
 -- ARGV[1]   a JSON object: `node` and `link` of the caller, `feedMaxBytes`, optionally `now`
 --           (default: the clock of Redis, one for all nodes), and the script's own arguments
 -- ARGV[2…]  the rows of scripts that take a list, flattened
@@ -15,15 +15,15 @@ local now = args.now or (clock[1] * 1000 + math.floor(clock[2] / 1000))
 
 local function key(...) return prefix .. table.concat({...}, ':') end
 
--- Lua would print a large number in scientific notation.
+-- Formats an integer. By default, Lua prints large numbers in scientific notation.
 local function digits(number) return string.format('%.0f', number) end
 
 local meta = redis.call('HMGET', key('meta'), 'run', 'epoch', 'feed', 'sanctionsEnd')
 local epoch, feed = meta[2], tonumber(meta[3] or 0)
 
--- A restarted Redis may have lost the end of the log, or all of it, so every run of Redis starts a
--- new epoch. A restart ends all connections, so only a new link can find another run, or a script
--- an emptied Redis. INFO takes as long as the rest of a script.
+-- Starts a new epoch if Redis has restarted, because it may have lost the end of the log or all of
+-- it. Runs only when a node registers, as a restart ends all links, and when the epoch is missing,
+-- as in an emptied Redis: INFO takes as long as the rest of a script.
 local function checkRun()
   local run = redis.call('INFO', 'server'):match('run_id:(%x+)')
   if meta[1] == run then return end
@@ -33,14 +33,14 @@ local function checkRun()
 end
 if not epoch then checkRun() end
 
--- True if a key is missing or has this type.
+-- Returns whether a key is missing or has this type.
 local function hasType(name, expected)
   local found = redis.call('TYPE', name).ok
   return found == 'none' or found == expected
 end
 
--- Makes the feed usable again after another program has written to it. Nodes find a gap there and
--- start over from the logs.
+-- Makes the feed usable again after another program has written to it. Nodes then find a gap and
+-- catch up from the logs.
 local function repairFeed()
   if not hasType(key('feed'), 'stream') then redis.call('DEL', key('feed')) end
   if redis.call('EXISTS', key('feed')) == 0 then return end
@@ -52,8 +52,8 @@ local function repairFeed()
   end
 end
 
--- Appends an event to the feed. Its id is the number of bytes published so far, which lets the feed
--- be trimmed by size; `after` is the id of the event before, which lets a reader notice a gap.
+-- Appends an event to the feed. Its id is the number of bytes published so far, so the feed can be
+-- trimmed by size. `after` is the id of the previous event, so a reader can detect a gap.
 local function publish(event)
   local function add()
     local after = feed
@@ -69,7 +69,7 @@ local function publish(event)
   redis.call('HSET', key('meta'), 'feed', digits(feed))
 end
 
--- Returns the script's result; `fields` are its own, as JSON without braces.
+-- Returns the script's result. `fields` holds the script's own fields, as JSON without braces.
 local function reply(fields)
   local own = fields and ',' .. fields or ''
   return '{"epoch":"' .. epoch .. '","feed":' .. digits(feed) .. own .. '}'
@@ -77,7 +77,7 @@ end
 
 local function isRegistered(other) return redis.call('HEXISTS', key('nodes'), other) == 1 end
 
--- True if the node's lease has expired, because others may hold its members' names by now. Also
--- true for a command sent through a link that the node has since replaced.
+-- Returns whether the node's lease has expired; other members may hold its members' names by now.
+-- Also true for a command sent through a link that the node has since replaced.
 local function isFenced() return redis.call('HGET', key('nodes'), node) ~= args.link end
 local function replyFenced() return reply('"fenced":true') end

@@ -3,8 +3,8 @@
 --
 -- keys    reads room:*, log:*
 -- rows    room, and the epoch and offset of the last entry that the node has delivered there
--- result  rooms: for each { room, valid, first, head }; valid is false when the log does not have
---         that position, or no longer keeps every entry after it
+-- result  rooms: for each { room, valid, first, head }; valid is false if the log does not contain
+--         that position, or no longer has every entry after it
 
 local compared = {}
 for i = 2, #ARGV, 3 do

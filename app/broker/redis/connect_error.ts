@@ -1,11 +1,14 @@
-// Says in a sentence why a chat cannot use a Redis, and what to do about it.
+// Explains in a sentence why a chat cannot use a Redis, and what to do about it.
 
 import { errorMessage } from "../../core/error_message.ts";
 
 /** The first version whose scripts can have flags. */
 const minVersion = 7;
 
-/** Returns the typing channel. Channels are shared by all databases of a Redis, keys are not. */
+/**
+ * Returns the name of the typing channel. It names the database, because all databases of a Redis
+ * share its channels.
+ */
 export function typingChannel(prefix: string, url: string): string {
   return `${prefix}typing:${new URL(url).pathname.slice(1) || "0"}`;
 }
@@ -30,23 +33,23 @@ function explain(url: string, prefix: string, error: unknown): string {
   }
   if (code === "ECONNREFUSED") return "no Redis is listening there; start it, or correct REDIS_URL";
   if (message.startsWith("NOAUTH")) {
-    return "it needs a password; write redis://USER:PASSWORD@HOST";
+    return "it requires a password; write redis://USER:PASSWORD@HOST";
   }
   const isOtherProtocol = /^Socket closed|ECONNRESET|^Unknown RESP type/.test(message);
   if (isOtherProtocol && protocol === "redis:") {
-    return "it does not answer as a Redis does; if it uses TLS, write rediss:// instead of redis://";
+    return "its reply is not Redis protocol; if it uses TLS, write rediss:// instead of redis://";
   }
   if (message === "Connection timeout" && protocol === "rediss:") {
     return "its TLS handshake took too long; if it does not use TLS, write redis:// " +
       "instead of rediss://";
   }
   if (/SELF_SIGNED_CERT|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER/.test(code)) {
-    return "its certificate is not from a known authority; set DENO_CERT to the file of yours";
+    return "its certificate is not from a known authority; set DENO_CERT to your CA certificate";
   }
   return message;
 }
 
-/** Returns what an ACL forbids, if that is the error. Its wording differs between versions. */
+/** Returns what an ACL forbids, if that is the error. Redis versions word such errors differently. */
 function deniedRight(message: string, prefix: string, url: string): string | undefined {
   if (message.includes("executing the script can't")) return "run a command that a script needs";
   if (!message.startsWith("NOPERM")) return undefined;
@@ -58,7 +61,7 @@ function deniedRight(message: string, prefix: string, url: string): string | und
 }
 
 /**
- * Checks the replies to INFO of two connections.
+ * Checks the INFO replies of two connections.
  *
  * @throws {Error} If a chat cannot be stored there; the message says why.
  */
@@ -68,7 +71,7 @@ export function requireUsable(commands: unknown, feed: unknown): void {
   const [version = "", mode, policy] = ["redis_version", "redis_mode", "maxmemory_policy"]
     .map((name) => valueOf(commands, name));
   if (mode === "sentinel") {
-    throw new Error("it is a Sentinel; give the address of the Redis that it watches");
+    throw new Error("it is a Sentinel; use the address of the Redis that it monitors");
   }
   if (mode === "cluster") {
     throw new Error("it is part of a Redis Cluster; use one without cluster-enabled");
@@ -77,12 +80,12 @@ export function requireUsable(commands: unknown, feed: unknown): void {
     throw new Error(`its version is ${version}; it must be ${minVersion} or later`);
   }
   if (policy === undefined) {
-    throw new Error("its INFO hides maxmemory-policy; use a Redis whose policy can be read");
+    throw new Error("its INFO has no maxmemory-policy; use a Redis that reports its policy");
   }
   if (policy !== "noeviction") {
     throw new Error(`its maxmemory-policy is ${policy}, which evicts messages; set noeviction`);
   }
   if (valueOf(commands, "run_id") !== valueOf(feed, "run_id")) {
-    throw new Error("its address leads to more than one server");
+    throw new Error("its address leads to more than one server; use the address of one");
   }
 }

@@ -1,13 +1,13 @@
--- Shared by scripts that add entries: decides about drafts and stores the entries. Redis rolls
--- nothing back when a script fails. So everything is checked before anything is written, a room
--- whose keys another program has changed is left alone, and the nonces, which acknowledge, come
--- last. A row is a draft as append.lua describes it.
+-- Shared by scripts that add entries: checks drafts and stores the entries. Redis rolls nothing
+-- back when a script fails. So everything is checked before anything is written, a room whose keys
+-- another program has changed is left alone, and the nonces, which mark drafts as stored, are
+-- written last. append.lua describes the rows.
 
 local rooms, roomsAdded = {}, 0
 
--- Evicts a room of a sample to make way for another: one that has had a single message, over a day
--- ago, and has no members. It keeps its head, so that no position in it becomes valid for
--- another message. Returns whether it has found one.
+-- Evicts one room of a random sample to make space for another: a room without members whose only
+-- message is over a day old. Its head stays, so that its offsets are never reused. Returns whether
+-- it found one.
 local function evictRoom()
   local fullAt = tonumber(redis.call('HGET', key('meta'), 'roomsFullAt') or 0)
   if math.abs(now - fullAt) < 1000 then return false end
@@ -37,9 +37,9 @@ local function isFull()
     not evictRoom()
 end
 
--- Returns a room as the drafts so far leave it: `states` has the changed states and numbers of
--- edits, `messages` the messages that were added or looked up, and `results` the drafts whose
--- result depends on the room. Its keys are not usable if it `isBroken`.
+-- Returns a room in its state after the drafts so far. `states` has the changed states and edit
+-- counts, `messages` the messages added or looked up, and `results` the indexes of the drafts for
+-- this room. `isBroken` says that another program has made its keys unusable.
 local function openRoom(name)
   if rooms[name] then return rooms[name] end
   local stored = redis.pcall('HMGET', key('room', name), 'head', 'at', 'first', 'titleLocked')
@@ -55,7 +55,7 @@ local function openRoom(name)
   return room
 end
 
--- Returns a message that has text, or else nil.
+-- Returns the message at an offset, or a falsy value if there is none or it was deleted.
 local function messageAt(room, offset)
   local message = room.messages[offset]
   if message == nil and offset >= room.first and offset <= room.stored then
@@ -72,12 +72,12 @@ local function messageAt(room, offset)
   return message and message.member and not message.isDeleted and message
 end
 
--- Returns the messages that an edit or a deletion changes, by their offsets, then nil and a list of
--- the offsets; or nil and why it is refused.
+-- Returns the messages that an edit or a deletion changes, by offset, then nil and a list of the
+-- offsets; or nil and the reason for refusing it.
 local function findTargets(room, member, action)
   local kind, targets, found = action:match('^%a+'), {}, {}
-  for digit in action:gmatch('%d+') do
-    local offset = tonumber(digit)
+  for target in action:gmatch('%d+') do
+    local offset = tonumber(target)
     local message = not targets[offset] and messageAt(room, offset)
     if message then
       if message.member ~= member and kind ~= 'moderate' and
@@ -88,7 +88,7 @@ local function findTargets(room, member, action)
         return nil, 'edits_exhausted'
       end
       targets[offset] = message
-      found[#found + 1] = digit
+      found[#found + 1] = target
     end
   end
   if #found == 0 then return nil, 'not_found' end
@@ -112,7 +112,7 @@ end
 
 local entries = {}
 
--- Changes the states of the targets of an edit or a deletion, in memory.
+-- Applies an edit or a deletion to its targets, in memory.
 local function amend(room, targets, entry, kind)
   for target, message in pairs(targets) do
     local field, state = digits(target), '"amended":' .. entry.offset .. ','
@@ -128,7 +128,7 @@ local function amend(room, targets, entry, kind)
   end
 end
 
--- Adds an entry to a room, in memory. Returns it, or nil and why it is refused.
+-- Adds an entry to a room, in memory. Returns it, or nil and the reason for refusing it.
 local function addEntry(room, member, body, text, action)
   local kind = action == 'message' and action or action:match('^%a+')
   local targets, refusal, found
@@ -179,18 +179,18 @@ local function resultOf(kind, offset)
   return '{"kind":"' .. kind .. '"' .. (offset and ',"offset":' .. offset or '') .. '}'
 end
 
--- Returns the result of a draft that a sanction of its author stops, or else nil. A muted member may
--- delete its messages.
+-- Returns the result of a draft whose author is banned or muted, or else nil. Muted members may
+-- still delete their messages.
 local function sanctionResult(member, action)
   if not hasSanctions or action:find('^moderate') then return nil end
-  local kind, left = 'banned', leftOf('ban', member)
+  local kind, left = 'banned', remainingMs('ban', member)
   if left == 0 and not action:find('^delete') then
-    kind, left = 'muted', leftOf('mute', member)
+    kind, left = 'muted', remainingMs('mute', member)
   end
   return left > 0 and '{"kind":"' .. kind .. '","retryAfter":' .. digits(left) .. '}' or nil
 end
 
--- Returns the result of a draft, provided that the room's keys turn out to be usable.
+-- Adds a draft, in memory, and returns its result, which is void if the room turns out broken.
 local function append(name, member, nonce, nameKey, body, text, action)
   local inBatch = offsets[nonce]
   if not inBatch then
@@ -210,7 +210,7 @@ local function append(name, member, nonce, nameKey, body, text, action)
   return resultOf('stored', entry.offset)
 end
 
--- Writes states, 500 at a time because Lua bounds the number of arguments.
+-- Writes states, 500 at a time because Lua limits the number of arguments.
 local function setStates(name, states)
   local batch = {}
   for field, state in pairs(states) do
@@ -239,7 +239,7 @@ local function appendRows(rows, first)
   local published, writers = {}, {}
   for _, entry in ipairs(entries) do
     local room, offset, at = entry.room, entry.offset, entry.at
-    -- The first entry of a room fails, or none of it: later ones have higher ids.
+    -- If any entry of a room fails, the first one does, as later ones have higher ids.
     local added = not room.isBroken and redis.pcall('XADD', key('log', room.name), offset .. '-0',
       'epoch', epoch, 'at', at, 'body', entry.body)
     if not added or added.err then
@@ -270,7 +270,7 @@ local function appendRows(rows, first)
     local record = key('member', member)
     if redis.pcall('HGET', record, 'hasWritten') == '0' then
       redis.call('HSET', record, 'hasWritten', 1)
-      -- For a year after the last claim.
+      -- Kept for a year after the last claim.
       redis.call('SET', key('wrote', member), digits(now), 'NX', 'PX', '31536000000')
     end
   end

@@ -23,21 +23,21 @@ export type FeedEvent =
     readonly tab: string;
   }
   | { readonly kind: "node_lost"; readonly node: string }
-  /** The mutes and bans that have changed. */
+  /** Mutes and bans have changed. */
   | { readonly kind: "sanctions"; readonly ends: readonly SanctionEnd[] };
 
 export interface FeedOptions {
-  /** How long `reached` waits. */
+  /** Max time that `reached` waits. */
   readonly timeoutMs: number;
   readonly later: (ms: number, task: () => void) => () => void;
   readonly onEvent: (event: FeedEvent) => void;
 }
 
-/** This node's reading of the feed. */
+/** Reads the feed for this node, and keeps its position there. */
 export class Feed {
   readonly #options: FeedOptions;
   #position = 0;
-  /** Settles with the next batch of events, or when the link is lost. */
+  /** Resolves with the next batch of events; rejects when the link is lost. */
   #progress = Promise.withResolvers<void>();
 
   constructor(options: FeedOptions) {
@@ -70,7 +70,7 @@ export class Feed {
     this.#position = id;
   }
 
-  /** Reads the feed until the link is lost. An error, or a gap in the feed, loses the link. */
+  /** Reads the feed until the link is lost. Gives up the link on an error or a gap in the feed. */
   async follow(link: Link): Promise<void> {
     try {
       while (link.isOpen) {
@@ -83,16 +83,19 @@ export class Feed {
         this.#progress = Promise.withResolvers();
       }
     } catch (error) {
-      link.lose(error instanceof Error ? error : new Error(String(error)));
+      link.lose(error);
     }
   }
 
-  /** Resolves once the feed is handled up to `id`. Rejects on a timeout or a lost link. */
+  /** Resolves once all events up to `id` are handled. Rejects on a timeout or a lost link. */
   async reached(id: number): Promise<void> {
     if (this.#position >= id) return;
     const late = Promise.withResolvers<never>();
     const { later, timeoutMs } = this.#options;
-    const cancel = later(timeoutMs, () => late.reject(new Error("the feed is late")));
+    const cancel = later(
+      timeoutMs,
+      () => late.reject(new Error("the feed did not arrive in time")),
+    );
     try {
       while (this.#position < id) await Promise.race([this.#progress.promise, late.promise]);
     } finally {
@@ -109,8 +112,8 @@ export class Feed {
 }
 
 /**
- * Returns the entries that are not delivered yet, and counts them as delivered. A page that loaded
- * the room, or filled a gap in it, may have brought some before the feed did.
+ * Returns the entries not delivered yet, and counts them as delivered. A page that loaded the room
+ * or filled a gap may have contained some of them already.
  */
 export function takeUndelivered(
   delivered: Map<string, Position>,

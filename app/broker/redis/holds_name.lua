@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Checks whether a member holds a name.
+-- Returns whether a member holds a name.
 --
 -- keys    reads member:*
 -- args    member

@@ -1,7 +1,8 @@
--- Shared by scripts that read or change names. A member's record is a hash: `username`, its `key`,
--- `formerKey` (the key of the previous name), `hasWritten`, `heldUntil`, `readerHeldUntil` (if it
--- was released, whether or not it has written), `reservedUntil` (if it was banned), `movedAt` (id of
--- its last `tab_moved` event), and a field node:{node} for each node that it is connected to.
+-- Shared by scripts that read or change names. A member's record is a hash with `username`, its
+-- `key`, `formerKey` (the key of the previous name), `hasWritten`, `heldUntil` (counts only if it
+-- has written), `readerHeldUntil` (of a released name, counts always), `reservedUntil` (if it was
+-- banned), `movedAt` (id of its last `tab_moved` event), and a field node:{node} for each node that
+-- it is connected to.
 
 local function readHash(name)
   local flat, hash = redis.call('HGETALL', name), {}
@@ -27,7 +28,7 @@ local function holdsName(record)
     (record.hasWritten == '1' and tonumber(record.heldUntil) > now)
 end
 
--- Whether another member holds the name.
+-- Returns whether another member holds the name.
 local function isTaken(name, member)
   local owner = redis.call('GET', key('name', name))
   if not owner or owner == member then return false end

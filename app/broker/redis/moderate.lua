@@ -1,6 +1,5 @@
 #!lua flags=allow-oom
--- Carries out a command of a moderator or the operator, and publishes the mutes and bans that it
--- changes.
+-- Runs a command of a moderator or the operator, and publishes the mutes and bans that changed.
 --
 -- keys    writes sanctions, ends, meta, moderators, member:*, name:*, sweeps, sweep:*, feed; reads
 --         networks, network:*, seen, rooms
@@ -23,7 +22,7 @@ for _, json in ipairs(redis.call('HVALS', key('sanctions'))) do
 end
 table.sort(sanctions, function(one, other) return one.id > other.id end)
 
--- Removes, in memory, the sanctions that match. Returns the last one.
+-- Removes matching sanctions, in memory. Returns the last one.
 local function remove(isMatch)
   for i = #sanctions, 1, -1 do
     if isMatch(sanctions[i]) then removed[#removed + 1] = table.remove(sanctions, i) end
@@ -31,7 +30,7 @@ local function remove(isMatch)
   return removed[#removed]
 end
 
--- Returns the network of a member and its members, or nil if it is unknown or must not be banned.
+-- Returns a member's network and the members there, or nil if the network is unknown or protected.
 local function findNetwork(member)
   local function isRecent(other)
     return tonumber(redis.call('ZSCORE', key('seen'), other) or 0) > seenSince
@@ -54,7 +53,7 @@ local function addSweep(members, seconds)
   }))
 end
 
--- Imposes a sanction, in memory, in place of an earlier one of the same kind and member.
+-- Imposes a sanction, in memory. It replaces an earlier one of the same kind on the same member.
 local function impose(members, network)
   local kind, member = command.type, command.member
   remove(function(other) return other.kind == kind and other.member == member end)
@@ -68,7 +67,7 @@ local function impose(members, network)
   return sanction
 end
 
--- Stores the sanctions in place of the old ones, and what follows from them. Publishes the changes.
+-- Replaces the stored sanctions and `ends`, and publishes the changes.
 local function save()
   local ends, changes, last = {}, readHash(key('ends')), 0
   redis.call('DEL', key('sanctions'), key('ends'))
@@ -99,7 +98,8 @@ local function save()
   return ends
 end
 
--- Reserves the names of the members of a ban until its end, or holds them as if they had just left.
+-- Reserves the names of banned members until their ban ends. After a lifted ban, holds the names as
+-- if the members had just left.
 local function reserveNames(ban, ends)
   for _, member in ipairs(ban.kind == 'ban' and ban.members or {}) do
     local record = readMember(member)
@@ -142,7 +142,7 @@ if changed then
   reserveNames(changed, ends)
 end
 
--- Returns what moderators see of a sanction.
+-- Returns the fields of a sanction that moderators see, as JSON.
 local function jsonOf(sanction)
   sanction.members, sanction.network = nil, nil
   return cjson.encode(sanction)

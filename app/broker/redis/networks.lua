@@ -1,5 +1,5 @@
--- Shared by scripts that keep the networks of members, for 24 h after they were last seen: `seen` has
--- the times, `networks` the network of each member, and `network:{network}` its members.
+-- Shared by scripts that record members' networks, until 24 h after a member was last seen: `seen`
+-- has the times, `networks` the network of each member, `network:{network}` the members of each.
 
 local seenSince = now - 86400000
 

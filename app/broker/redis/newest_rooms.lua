@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- Finds the rooms that were used last, among up to 1,000 that have messages.
+-- Returns the most recently used rooms of a random sample of 1,000 that have messages.
 --
 -- keys    reads rooms, room:*
 -- args    limit
--- result  rooms: for each { room, at, title }, the newest first
+-- result  rooms: for each { room, at, title }, newest first
 
 local rooms = {}
 for _, name in ipairs(redis.call('SRANDMEMBER', key('rooms'), 1000)) do

@@ -1,5 +1,5 @@
-// Which members are in rooms through which nodes: through this one, with the changes that the other
-// nodes have not heard of, and through the others.
+// Presence by node: the members present through this node, with the changes not yet published, and
+// those present through other nodes.
 
 import type { BrokerListener } from "../../chat/broker.ts";
 import type { LeftReason, MemberInfo } from "../../protocol/wire.ts";
@@ -21,7 +21,7 @@ interface LeftChange {
   readonly reason: LeftReason;
 }
 
-/** The members in rooms through one node. */
+/** The members present through one node, by room. */
 export type NodePresence = readonly (
   readonly [room: string, member: string, username: string]
 )[];
@@ -33,7 +33,7 @@ export type PresenceSnapshot = Readonly<Record<string, NodePresence>>;
 export class LocalPresence {
   readonly #onChange: () => void;
   readonly #joined = new Map<string, JoinedChange>();
-  /** Not yet published; `undefined` while Redis is away. */
+  /** Changes not yet published; `undefined` while Redis is away. */
   #pending: PresenceChange[] | undefined = [];
 
   /** `onChange` is called when there is something to publish. */
@@ -66,7 +66,7 @@ export class LocalPresence {
     return changes;
   }
 
-  /** Stops collecting changes: `resume` will work them out. */
+  /** Stops collecting changes. `resume` computes them. */
   pause(): void {
     this.#pending = undefined;
   }
@@ -90,7 +90,7 @@ export class LocalPresence {
 
 interface Member extends MemberInfo {
   username: string;
-  /** Its rooms, and for each the nodes through which it is there. */
+  /** The member's rooms, each with the nodes through which it is present. */
   readonly rooms: Map<string, Set<string>>;
 }
 
@@ -130,12 +130,12 @@ export class RemotePresence {
     }
   }
 
-  /** Catches up with the presence of the other nodes after a time without their changes. */
+  /** Applies a snapshot of the other nodes, after an interruption in their changes. */
   reconcile(others: PresenceSnapshot): void {
     const anywhere = new Set(
       Object.values(others).flat().map(([room, member]) => presenceKey(room, member)),
     );
-    // Members that left come first, as another member may have their name by now.
+    // Remove members that left first, as another member may have their name by now.
     this.#leaveWhere((_, room, member) => !anywhere.has(presenceKey(room, member)));
     for (const [node, members] of Object.entries(others)) {
       for (const [room, member, username] of members) {

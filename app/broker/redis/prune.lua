@@ -1,17 +1,17 @@
 #!lua flags=allow-oom
--- Removes from the start of each room's log the entries that retention no longer keeps, or all.
+-- Removes expired entries from the start of each room's log, or all entries.
 --
 -- keys    writes log:*, text:*, others:*, room:*, rooms, feed
--- args    retentionDays and retentionMessages (0: keep all), maxEntries (how many to remove at
---         most), wallNow (the caller's clock), optionally removesAll
+-- args    retentionDays and retentionMessages (0: keep all), maxEntries (to remove), wallNow (the
+--         caller's clock), optionally removesAll
 -- rows    room
--- result  left: how many more entries the caller may remove; 0 when there may be more to do
+-- result  left: `maxEntries` minus the removed entries; 0 if there may be more to remove
 
 local left = args.maxEntries
--- The earlier of two clocks, so that one that is years ahead removes nothing.
+-- The earlier of two clocks, so that a clock that is years ahead removes nothing.
 local oldestAt = math.min(now, args.wallNow) - args.retentionDays * 86400000
 
--- Returns the first offset, up to `limit`, from where on the room does not have too many messages.
+-- Returns the first offset, up to `limit`, that leaves at most `retentionMessages` messages.
 local function skipExcess(room, limit)
   local excess = countMessages(room, room.first, room.head) - args.retentionMessages
   local low, high = room.first, excess > 0 and limit or room.first
@@ -22,7 +22,7 @@ local function skipExcess(room, limit)
   return low
 end
 
--- Removes what is kept beside the log of the entries in [from, to).
+-- Removes the states of the entries in [from, to), and their offsets in `others`.
 local function removeStates(name, from, to)
   for start = from, to - 1, 1000 do
     local fields = {}
@@ -35,7 +35,7 @@ local function removeStates(name, from, to)
   redis.call('ZREMRANGEBYSCORE', key('others', name), '-inf', '(' .. digits(to))
 end
 
--- Returns the offset of the first entry in [from, to) that is young enough, or `to`.
+-- Returns the offset of the first entry in [from, to) that has not expired, or `to`.
 local function skipOld(log, from, to)
   while from < to do
     local found = redis.call('XRANGE', log, digits(from) .. '-0', '+', 'COUNT', 100)

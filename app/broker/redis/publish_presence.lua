@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Records which members have joined and left rooms through this node, and publishes the changes as
--- one event.
+-- Records which members joined and left rooms through this node, and publishes the changes as one
+-- event.
 --
 -- keys    writes presence:*, feed; reads member:*
 -- rows    kind (joined or left), room, member, and the username (joined) or the reason (left)
@@ -12,7 +12,7 @@ for i = 2, #ARGV, 4 do
   local field = 'reason'
   if kind == 'joined' then
     redis.call('HSET', key('presence', node), room .. ' ' .. member, 1)
-    -- The caller's username may be older than a rename that is already in the feed.
+    -- The caller may not have seen a rename that is already in the feed.
     field, detail = 'username', redis.call('HGET', key('member', member), 'username') or detail
   else
     redis.call('HDEL', key('presence', node), room .. ' ' .. member)

@@ -13,8 +13,8 @@ local isForward = args.after ~= nil
 local valid = not isForward or isValid(room, args.epoch, args.after)
 local offset = isForward and args.after or math.max(1, math.min(args.before, room.head + 1))
 
--- Returns up to `count` stored entries from `cursor` on, without what another program has added:
--- our ids end in -0, and none is past the head.
+-- Returns up to `count` stored entries beyond `cursor`. Skips entries that another program has
+-- added: Parley's ids end in -0, and none is past the head.
 local cursor, isEnd = digits(offset) .. '-0', false
 local function fetch(count)
   local command, last = 'XREVRANGE', '-'
@@ -28,7 +28,7 @@ local function fetch(count)
   return own
 end
 
--- Returns the states of entries. Of an edit, that is the text of its target if it was the last one.
+-- Returns the states of entries. The state of an edit is its target's text, if it is the last edit.
 local function statesOf(found)
   local fields = {}
   for i, entry in ipairs(found) do

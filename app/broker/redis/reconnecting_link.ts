@@ -73,7 +73,7 @@ export class ReconnectingLink {
     this.#options.report("storage_failed", error);
   }
 
-  /** Reports that messages can be stored again, if that failed before. */
+  /** Reports that messages can be stored again, unless the last command succeeded too. */
   recovered(): void {
     if (!this.#isFailing) return;
     this.#isFailing = false;
@@ -97,7 +97,7 @@ export class ReconnectingLink {
 
   #retryLater(): void {
     const { later, random } = this.#options;
-    // Spread, so that the nodes do not all come back at once.
+    // Randomized, so that the nodes don't all reconnect at once.
     const waitMs = this.#retryMs * (0.5 + random() / 2);
     this.#retryMs = Math.min(this.#retryMs * 2, retryMaxMs);
     this.#cancelRetry = later(waitMs, () => {

@@ -1,5 +1,5 @@
 // The broker for several nodes: all messages and names in one Redis, and a feed that every node
-// reads. What happens inside Redis is in the .lua files.
+// reads. The .lua files run inside Redis.
 
 import { usernameKey } from "../../protocol/names.ts";
 import { hubLimits } from "../../protocol/wire.ts";
@@ -40,13 +40,13 @@ import type {
 export interface RedisBrokerOptions {
   /** `redis://` or `rediss://`, with user and password where needed. */
   readonly url: string;
-  /** The start of every key. */
+  /** Prefix of every key. */
   readonly prefix: string;
   /** Milliseconds since 1970, for tests. Default: the clock of Redis, one for all nodes. */
   readonly now?: () => number;
-  /** Returns a name for this node that no other node has. */
+  /** Returns a unique name, for a node or a link. */
   readonly randomName: () => string;
-  /** How long the names of a member that wrote something are held after it left. */
+  /** How long the names of a member that has written are held after it left. */
   readonly nameHoldMs: number;
   /** Retention of each room; 0 keeps everything. */
   readonly retentionDays: number;
@@ -57,11 +57,11 @@ export interface RedisBrokerOptions {
   readonly search?: boolean;
   /** Returns the HMAC of the moderator code for a member. Absent without a code. */
   readonly moderatorMac?: ((member: string) => string) | undefined;
-  /** Max entries that one step of a sweep looks at; for tests. */
+  /** Max entries that one step of a sweep visits; for tests. */
   readonly sweepEntries?: number;
-  /** The other nodes declare a node dead that has not renewed its lease for this long. */
+  /** The other nodes declare a node dead if it hasn't renewed its lease for this long. */
   readonly leaseMs: number;
-  /** A command fails when Redis takes longer. */
+  /** Timeout of a command. */
   readonly timeoutMs: number;
   /** Called when storage begins to fail, and when it works again. */
   readonly report: (event: string, error: unknown) => void;
@@ -73,18 +73,18 @@ export interface RedisBrokerOptions {
   readonly random: () => number;
 }
 
-const leaseExpired = "the lease of this node has run out";
-/** Sessions renew their holds hourly; a record must outlive that even without a hold. */
+const leaseExpired = "the lease of this node has expired";
+/** Sessions renew their holds hourly. A record must last longer than that even without a hold. */
 const recordTtlMinMs = 3 * 3_600_000;
 /** Max entries removed by one call of `prune`. */
 const pruneMaxEntries = 5_000;
-/** Bounds of one page when a gap is filled. */
+/** Bounds of a page when filling a gap. */
 const fillMaxEntries = 500;
 const fillMaxBytes = 1024 * 1024;
-/** Max rows of one script call, so that other nodes do not wait long for it. */
+/** Max rows per script call, so that other nodes don't wait long for it. */
 const renewMaxMembers = 1_000;
 const compareMaxRooms = 2_000;
-/** Max entries that one step of a sweep looks at. */
+/** Max entries that one step of a sweep visits. */
 const sweepMaxEntries = 500;
 
 /** An append-only log in Redis, shared by all nodes that use the same prefix. */
@@ -92,7 +92,7 @@ export class RedisBroker implements Broker {
   readonly cluster: Cluster;
   readonly #options: RedisBrokerOptions;
   #listener: BrokerListener | undefined;
-  /** This node's name; a new one after the other nodes declared it dead. */
+  /** This node's name, replaced when the other nodes have declared it dead. */
   #node: string;
   #isRegistered = false;
   readonly #link: ReconnectingLink;
@@ -104,15 +104,15 @@ export class RedisBroker implements Broker {
   readonly #remotePresence: RemotePresence;
   /** The username of each member connected to this node. */
   readonly #names = new Map<string, string>();
-  /** Members that left and whose release Redis has not confirmed; true if it frees their names. */
+  /** Members whose release Redis has not confirmed yet; true if it frees their names. */
   readonly #unreleased = new Map<string, boolean>();
-  /** Pending claims, each with the rest of a ban that the feed has reported since it was sent. */
+  /** Pending claims, each with the remaining time of a ban reported since the claim was sent. */
   readonly #claims = new Set<{ readonly member: string; bannedMs: number }>();
   /** When the mute of each member ends, by `#now`. */
   readonly #mutes = new Map<string, number>();
   /** Identifies the moderator code. */
   readonly #mac: string | undefined;
-  /** Settles once the pending presence changes are published. */
+  /** Resolves once the pending presence changes are published. */
   #publishing: Promise<void> | undefined;
   #cancelRenewal = () => {};
   /** Whether the last failed `append` found Redis at its maxmemory. */
@@ -120,7 +120,7 @@ export class RedisBroker implements Broker {
   readonly search: Broker["search"];
 
   /**
-   * Connects, and begins to follow the feed.
+   * Connects and starts following the feed.
    *
    * @throws {Error} If Redis cannot be used; the message says why.
    */
@@ -192,7 +192,7 @@ export class RedisBroker implements Broker {
       this.#link.recovered();
       return results;
     } catch (error) {
-      // The drafts may be stored nevertheless; then a retry gets their first results.
+      // The drafts may be stored all the same. Then a retry gets their first results.
       this.#link.failed(error);
       this.#wasFull = errorMessage(error).startsWith("OOM");
       return drafts.map(() => ({ kind: this.#wasFull ? "storage_full" : "unavailable" }));
@@ -213,7 +213,7 @@ export class RedisBroker implements Broker {
     return page;
   }
 
-  /** Looks at up to 1,000 rooms, in no order. */
+  /** Considers a random sample of up to 1,000 rooms. */
   async newestRooms(limit: number): Promise<readonly RoomSummary[]> {
     return (await this.#run("newestRooms", { limit })).rooms;
   }
@@ -238,7 +238,7 @@ export class RedisBroker implements Broker {
     this.#claims.add(claim);
     try {
       const reply = await this.#run("claim", { ...names, tab, network, mac: this.#mac });
-      // This node must first learn that the last holder of the name left.
+      // This node must first see that the previous holder of the name left.
       await this.#feed.reached(reply.feed);
       const retryAfter = reply.bannedMs ?? claim.bannedMs;
       if (retryAfter > 0) return { kind: "banned", retryAfter };
@@ -267,7 +267,7 @@ export class RedisBroker implements Broker {
   async release(member: string, isFreed = false): Promise<void> {
     this.#names.delete(member);
     this.#unreleased.set(member, isFreed);
-    // The other nodes must hear that the member left before another one can claim its name.
+    // The other nodes must see that the member left before anyone else can claim its name.
     await this.#publishing;
     const hasReturned = !this.#unreleased.has(member);
     if (hasReturned) return;
@@ -283,7 +283,7 @@ export class RedisBroker implements Broker {
     }
   }
 
-  /** Any node may prune, or all of them. Nonces and names expire by themselves. */
+  /** Prunes the rooms. Several nodes may do so. Nonces and names expire by themselves. */
   async prune(): Promise<boolean> {
     const { retentionDays, retentionMessages } = this.#options;
     if (retentionDays === 0 && retentionMessages === 0) return false;
@@ -324,7 +324,7 @@ export class RedisBroker implements Broker {
     },
   };
 
-  /** The node stays registered, so its members can move to another one without leaving. */
+  /** Closes the link. The node stays registered, so its members can move without leaving. */
   async close(): Promise<void> {
     await this.#link.close();
   }
@@ -354,14 +354,14 @@ export class RedisBroker implements Broker {
     };
     const reply = await link.run(name, { ...common, ...args }, rows);
     if (reply.fenced === true) throw loseLink(link, leaseExpired);
-    // The connection is still the same, so Redis was emptied, or a proxy leads to another one.
+    // Over the same link, so Redis was emptied or a proxy has switched to another Redis.
     if (link === this.#link.current && reply.epoch !== this.#epoch) {
       throw loseLink(link, "its log was replaced");
     }
     return reply;
   }
 
-  /** Registers this node, and reports to the hub what happened while Redis was away. */
+  /** Registers this node, and reports to the hub what it missed while Redis was away. */
   async #catchUp(link: Link): Promise<void> {
     const { leaseMs } = this.#options;
     const args = { leaseMs, isReturning: this.#isRegistered };
@@ -387,7 +387,7 @@ export class RedisBroker implements Broker {
     }
     const { [this.#node]: own = [], ...others } = presence;
     for (const [, member, username] of own) {
-      // Redis has done a rename whose reply was lost.
+      // The reply to a completed rename was lost.
       if (this.#names.get(member) !== username) this.#renamed(member, username);
     }
     this.#remotePresence.reconcile(others);
@@ -425,7 +425,7 @@ export class RedisBroker implements Broker {
     return compared;
   }
 
-  /** Claims the names of all connected members again; returns whether they still have them. */
+  /** Claims the names of all connected members again. Returns whether they still have them. */
   async #holdsNames(link: Link): Promise<boolean> {
     const held = await Promise.all(
       Array.from(this.#names, async ([member, username]) => {
@@ -437,7 +437,7 @@ export class RedisBroker implements Broker {
     return held.every(Boolean);
   }
 
-  /** Starts over as a new node, as nothing that the hub knows can be relied on. */
+  /** Starts over as a new node, because nothing in the hub's memory can be trusted. */
   #reset(): void {
     this.#delivered.clear();
     this.#names.clear();
@@ -505,7 +505,7 @@ export class RedisBroker implements Broker {
     }
   }
 
-  /** Returns the time in ms, from any start. */
+  /** Returns the time in ms, from an arbitrary start. */
   #now(): number {
     return this.#options.now?.() ?? performance.now();
   }
@@ -515,7 +515,7 @@ export class RedisBroker implements Broker {
     this.#remotePresence.rename(member, username);
   }
 
-  /** Publishes the changes of one turn together; those made meanwhile follow in the next call. */
+  /** Publishes the changes of one turn together. Changes made meanwhile follow in the next call. */
   #publishPresence(): void {
     const link = this.#link.current;
     if (this.#publishing !== undefined || link === undefined) return;
@@ -532,7 +532,7 @@ export class RedisBroker implements Broker {
     };
     this.#publishing = publish().catch((error) => {
       this.#publishing = undefined;
-      // The next connection repairs whatever was not published.
+      // The next link publishes the rest.
       link.lose(error);
     });
   }

@@ -1,7 +1,8 @@
 // A link to one Redis: a connection for commands, one that waits for the feed, and one for typing
-// signals. When one of them fails the link is lost as a whole; nothing is sent again.
+// signals. If one of them fails, the whole link is lost. Nothing is resent.
 
 import { createClient, ErrorReply } from "@redis/client";
+import { errorMessage } from "../../core/error_message.ts";
 import { requireUsable, typingChannel } from "./connect_error.ts";
 import { scripts } from "./scripts.ts";
 import type { CommonArgs, ScriptArgs, ScriptName, ScriptReply, ScriptRow } from "./scripts.ts";
@@ -15,21 +16,21 @@ interface Client {
   destroy(): void;
 }
 
-/** Errors that make this Redis unusable: another may have taken over, or it is starting. */
+/** Errors that make this Redis unusable, for example after a failover or while it starts. */
 const fatalErrors = /^(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|MOVED|UNBLOCKED|NOAUTH|NOPERM)/;
-/** How long one read waits for the feed. It bounds how long a dead connection goes unnoticed. */
+/** Max wait of one feed read, which bounds how long a dead connection goes unnoticed. */
 const feedWaitMs = 2_000;
 const feedMaxEvents = 128;
 const scanCount = 500;
 
-/** An event of the feed as it is stored. Ids increase; `after` is the id of the event before. */
+/** A stored event of the feed. Ids increase; `after` is the id of the previous event. */
 export interface StoredEvent {
   readonly id: number;
   readonly after: number;
   readonly json: string;
 }
 
-/** A member is typing in a room through a node. None of the names has a space. */
+/** A member is typing in a room through a node. None of the fields contains a space. */
 export interface TypingSignal {
   readonly node: string;
   readonly room: string;
@@ -40,9 +41,9 @@ export interface RedisLinkOptions {
   /** Unique among the links of all nodes. */
   readonly name: string;
   readonly url: string;
-  /** The start of every key. */
+  /** Prefix of every key. */
   readonly prefix: string;
-  /** A reply that takes longer loses the link. */
+  /** Timeout of a reply. When it expires, the link is lost. */
   readonly timeoutMs: number;
   /** Called with the signals of all nodes, this one included. */
   readonly onTyping: (signal: TypingSignal) => void;
@@ -77,18 +78,18 @@ export class RedisLink {
       await link.#requireRights();
       await link.#typing.subscribe(link.#typingChannel, (text) => {
         const [node = "", room = "", member] = text.split(" ");
-        // Another program may have sent something else.
+        // Ignore what other programs send on the channel.
         if (member !== undefined) options.onTyping({ node, room, member });
       });
       return link;
     } catch (error) {
       // The first error is the cause of the others.
-      link.lose(toError(error));
+      link.lose(error);
       throw await link.lost;
     }
   }
 
-  /** Rejects if the user may not run a command that is needed only later. Such errors are fatal. */
+  /** Rejects if the user lacks the right to run a command that is needed only later. */
   async #requireRights(): Promise<void> {
     const { prefix } = this.#options;
     const commands = [
@@ -140,8 +141,8 @@ export class RedisLink {
     const rest = ["1", this.#options.prefix, JSON.stringify(args), ...rows.flat()];
     const reply = await this.#send(this.#commands, ["EVALSHA", sha1, ...rest])
       .catch((error) => {
-        // The first call since Redis started.
-        if (!toError(error).message.startsWith("NOSCRIPT")) throw error;
+        // Redis does not know the script yet.
+        if (!errorMessage(error).startsWith("NOSCRIPT")) throw error;
         return this.#send(this.#commands, ["EVAL", text, ...rest]);
       });
     return JSON.parse(String(reply));
@@ -158,7 +159,7 @@ export class RedisLink {
     } while (cursor !== "0");
   }
 
-  /** Returns the events after an id. Waits for a while if there are none, then returns none. */
+  /** Returns the events after an id. Waits up to `feedWaitMs` for the first one. */
   async readFeed(after: number): Promise<readonly StoredEvent[]> {
     const { prefix, timeoutMs } = this.#options;
     const block = ["BLOCK", String(feedWaitMs), "COUNT", String(feedMaxEvents)];
@@ -173,9 +174,9 @@ export class RedisLink {
     }));
   }
 
-  /** Sends a typing signal to all nodes. It may get lost. */
+  /** Sends a typing signal to all nodes. Delivery is not guaranteed. */
   publishTyping({ node, room, member }: TypingSignal): void {
-    // A lost link shows in the commands that matter.
+    // A lost link is reported by the commands that matter.
     this.#send(this.#commands, ["PUBLISH", this.#typingChannel, `${node} ${room} ${member}`])
       .catch(() => {});
   }
@@ -186,17 +187,17 @@ export class RedisLink {
   }
 
   /** Gives up the link, and rejects every pending call. */
-  lose(error: Error): void {
+  lose(error: unknown): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     for (const client of this.#clients) {
       try {
         if (client.isOpen) client.destroy();
       } catch {
-        // It has no socket yet: its `connect` rejects.
+        // The client has no socket yet; its `connect` rejects.
       }
     }
-    this.#lost.resolve(error);
+    this.#lost.resolve(error instanceof Error ? error : new Error(String(error)));
   }
 
   close(): void {
@@ -216,15 +217,11 @@ export class RedisLink {
       return await Promise.race([client.sendCommand(args), timeout.promise]);
     } catch (error) {
       if (!(error instanceof ErrorReply) || fatalErrors.test(error.message)) {
-        this.lose(toError(error));
+        this.lose(error);
       }
       throw error;
     } finally {
       clearTimeout(timer);
     }
   }
-}
-
-function toError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }

@@ -1,14 +1,14 @@
 #!lua flags=allow-oom
--- Registers a node with a new link. A returning node must still be registered; once it was declared
--- dead, it needs a new name.
+-- Registers a node with a new link. A returning node must still be registered: once declared dead,
+-- it needs a new name.
 --
 -- keys    writes nodes, lease:*, meta; reads feed, presence:*, member:*, ends
 -- args    leaseMs, isReturning (the node was registered before)
--- result  registered; presence: for each node a list of [room, member, username]; ends (of mutes and
---         bans, see sanctions.lua)
+-- result  registered; presence: for each node a list of [room, member, username]; ends: when mutes
+--         and bans end (sanctions.lua)
 
 if redis.call('HEXISTS', key('meta'), 'importing') == 1 then
-  return redis.error_reply('ERR an import into it was cut off; run import-chat again')
+  return redis.error_reply('ERR an import was interrupted; run import-chat again')
 end
 checkRun()
 local registered = isRegistered(node) or not args.isReturning

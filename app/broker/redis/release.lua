@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Ends a member's connection to this node. With its last one the hold of its names begins, or they
--- are freed, unless it is banned. The network of a member that wrote nothing is forgotten.
+-- Ends a member's connection to this node. When its last connection ends, its names are held or, if
+-- `isFreed` is set and it isn't banned, freed. Forgets the network of a member that wrote nothing.
 --
 -- keys    writes member:*, name:*, networks, network:*, seen; reads wrote:*
 -- args    member, isFreed, nameHoldMs, readerHoldMs, recordTtlMs

@@ -1,12 +1,12 @@
 #!lua
--- Gives a member that is connected to this node another name, unless that is taken. The name before
--- stays the member's too.
+-- Renames a member that is connected to this node, unless the name is taken. The member also keeps
+-- its previous name.
 --
 -- keys    writes member:*, name:*, feed
 -- args    member, username, key (of that name), position (id of the last event that the node has
 --         handled), nameHoldMs, recordTtlMs
--- result  renamed; isBehind: whether the node must first handle the feed, in which a tab of the
---         member has moved to another node. That may end the session that wants the name.
+-- result  renamed; isBehind: true if the node must first handle a `tab_moved` event of the member,
+--         which may end the session that requested the name
 
 if isFenced() then return replyFenced() end
 local member = args.member

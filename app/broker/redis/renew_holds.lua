@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Extends the name holds of members connected to this node, and keeps their networks known.
+-- Extends the name holds and the recorded networks of members connected to this node.
 --
 -- keys    writes member:*, name:*, seen
 -- args    nameHoldMs, recordTtlMs

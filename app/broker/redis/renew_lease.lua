@@ -1,11 +1,12 @@
 #!lua flags=allow-oom
--- Renews the node's lease, removes nodes whose lease has expired, and trims the feed exactly to
--- where it stood one lease ago, so that it does not keep deleted text. Without nodes, it expires.
--- Forgets the networks of members that were not seen for a day.
+-- Renews the node's lease, removes nodes whose lease has expired, and removes the events older than
+-- one lease from the feed, so that it does not keep deleted text. The feed expires if no node is
+-- left to renew. Forgets the networks of members not seen for a day.
 --
--- keys    writes lease:*, nodes, presence:*, feed, feedMarks, networks, network:*, seen; reads sweeps
+-- keys    writes lease:*, nodes, presence:*, feed, feedMarks, networks, network:*, seen;
+--         reads sweeps
 -- args    leaseMs
--- result  hasSweep: whether a sweep is pending
+-- result  hasSweep: true if a sweep is pending
 
 if isFenced() then return replyFenced() end
 local wasInTime = redis.call('SET', key('lease', node), 1, 'PX', digits(args.leaseMs), 'GET')

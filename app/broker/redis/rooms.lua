@@ -1,6 +1,6 @@
--- Shared by scripts that read rooms. An entry of a log's stream is { id, { 'epoch', …, 'at', …,
--- 'body', … } }. The body has what never changes, as JSON without braces: for a message, all but
--- its text. The rest, its state, is kept beside the log and is JSON without braces too:
+-- Shared by scripts that read rooms. An entry in a log's stream is { id, { 'epoch', …, 'at', …,
+-- 'body', … } }. The body has the fields that never change, as JSON without braces: for a message,
+-- all but its text. The other fields, its state, are kept beside the log in the same format:
 --   "text":…                               a message, or a title
 --   "amended":…,"editedAt":…,"text":…      an edited message
 --   "amended":…,"deletedBy":…              a deleted message
@@ -21,19 +21,19 @@ end
 
 local function isMessage(body) return body:find('"type":"message"', 1, true) == 1 end
 
--- Returns how many messages a room has from one offset to another.
+-- Returns how many messages a room has in [from, to].
 local function countMessages(room, from, to)
   if from > to then return 0 end
   local others = redis.call('ZCOUNT', key('others', room.name), digits(from), digits(to))
   return to - from + 1 - others
 end
 
--- Whether a position is part of the room's log.
+-- Returns whether a position is part of the room's log.
 local function isValid(room, positionEpoch, offset)
   if offset > room.head then return false end
   if offset == 0 then return redis.call('SISMEMBER', key('epochs'), positionEpoch) == 1 end
-  -- An epoch never continues after the log was set back. So for a pruned position, the epoch of the
-  -- oldest entry kept decides, and an older epoch without any entry left is refused.
+  -- For a pruned position, the epoch of the oldest remaining entry decides: no epoch continues
+  -- after the log was set back. An older epoch without remaining entries is refused.
   local entry = entryAt(room, math.max(offset, room.first))
   return positionEpoch == (entry and entry[2][2] or epoch)
 end

@@ -1,16 +1,16 @@
--- Shared by scripts that check sanctions. The hash `ends` follows from the sanctions in force: when
--- the last mute and ban of each member end, and for each banned network when its bans were imposed
--- and end. Its fields are `mute {member}`, `ban {member}` and `network {network}`.
+-- Shared by scripts that check sanctions. The hash `ends` is derived from the sanctions in force:
+-- when the last mute and ban of each member end (fields `mute {member}` and `ban {member}`), and
+-- when the bans of each network were imposed and end (`network {network}`).
 
 local hasSanctions = tonumber(meta[4] or 0) > now
 
 -- Returns how much longer a mute or ban of a member lasts, in ms; 0 if there is none.
-local function leftOf(kind, member)
+local function remainingMs(kind, member)
   if not hasSanctions then return 0 end
   return math.max(0, tonumber(redis.call('HGET', key('ends'), kind .. ' ' .. member) or 0) - now)
 end
 
--- Whether a member has given the present moderator code, of which `mac` is an HMAC.
+-- Returns whether a member has given the current moderator code; `mac` is the HMAC of that code.
 local function isModerator(member)
   return args.mac ~= nil and redis.call('HGET', key('moderators'), member) == args.mac
 end

@@ -1,35 +1,35 @@
-// The Lua scripts that run inside Redis, each of them atomic: their sources and the types of their
+// The Lua scripts that run inside Redis, each atomically: their sources, and the types of their
 // calls. Nothing else writes to Redis.
 //
 // Keys, after the prefix:
-//   meta                 hash: epoch, run (of Redis, to which the epoch belongs), feed (id of the
-//                        last event), roomsFullAt (when no room could be evicted),
-//                        importing (while `import-chat` has not finished), sanctionId and sweepId
-//                        (the last ones), sanctionsEnd (when the last sanction ends)
+//   meta                 hash: epoch, run (id of the Redis run that the epoch belongs to), feed (id
+//                        of the last event), roomsFullAt (when no room could be evicted),
+//                        importing (until `import-chat` has finished), sanctionId and sweepId
+//                        (last ids given), sanctionsEnd (when the last sanction ends)
 //   epochs               set: every epoch so far
-//   feed                 stream: the events for all nodes, in one order; fields after, event
-//   feedMarks            list: times, and the id of the last event then
+//   feed                 stream: the events for all nodes; fields after, event
+//   feedMarks            list: times, each with the id of the last event at that time
 //   rooms                set: rooms with messages
 //   room:{room}          hash: head, first, at (time of the newest entry), title as JSON,
-//                        titleLocked; stays without messages
+//                        titleLocked; stays when the last message is gone
 //   log:{room}           stream: the entries; the id is the offset; fields epoch, at, body, which
 //                        never change (rooms.lua)
-//   text:{room}          hash: what can change. At an offset the state of a message or a title,
-//                        above all its text, and at {offset}:edits how often a message was edited
+//   text:{room}          hash: the parts that can change. {offset} has the state of a message or a
+//                        title (rooms.lua), {offset}:edits the number of edits of a message
 //   others:{room}        sorted set: the offsets of entries that are not messages
 //   nonce:{room}:{member}:{nonce}   string: offset, and when the nonce expires
 //   name:{key}           string: the member that has the name
 //   member:{member}      hash: the member's record (members.lua)
 //   wrote:{member}       string: when the member first wrote
-//   networks, network:{network}, seen   where members were seen in the last day (networks.lua)
-//   moderators           hash: moderators, and an HMAC of the code that they gave
-//   sanctions            hash: each mute or ban in force by its id, as JSON
-//   ends                 hash: what follows from the sanctions (sanctions.lua)
+//   networks, network:{network}, seen   the networks of members seen in the last day (networks.lua)
+//   moderators           hash: moderators, each with an HMAC of the code given
+//   sanctions            hash: the mutes and bans in force by id, as JSON
+//   ends                 hash: when sanctions end, by member and network (sanctions.lua)
 //   sweeps               list: the pending sweeps as JSON
-//   sweep:{sweep}        sorted set: the rooms that are left, and where to continue (sweep.lua)
-//   nodes                hash: the registered nodes and the current link of each
-//   lease:{node}         string: there until the node's lease runs out
-//   presence:{node}      hash: fields "{room} {member}", the members in rooms through the node
+//   sweep:{sweep}        sorted set: the remaining rooms, and where to continue (sweep.lua)
+//   nodes                hash: the registered nodes, each with its current link
+//   lease:{node}         string: exists until the node's lease expires
+//   presence:{node}      hash: fields "{room} {member}", the members present through the node
 // The pub/sub channel `typing:{database}` carries typing signals, which may be lost.
 
 import { createHash } from "node:crypto";
@@ -68,7 +68,7 @@ import sanctionsLua from "./sanctions.lua" with { type: "text" };
 import sweepLua from "./sweep.lua" with { type: "text" };
 import type { PresenceChange, PresenceSnapshot } from "./presence.ts";
 
-/** A script as Redis knows it: by its text or by the SHA-1 of that. */
+/** A script, which Redis runs by its text or by the SHA-1 of its text. */
 export interface RedisScript {
   readonly text: string;
   readonly sha1: string;
@@ -79,7 +79,7 @@ export interface CommonArgs {
   readonly node: string;
   /** Name of the link that the call goes through. */
   readonly link: string;
-  /** How much of the feed is kept. A node further behind repairs itself from the rooms' logs. */
+  /** Max size of the feed. A node further behind catches up from the rooms' logs. */
   readonly feedMaxBytes: number;
   /** Milliseconds since 1970. Default: the clock of Redis. */
   readonly now?: number;
@@ -94,10 +94,10 @@ export interface CommonReply {
   readonly fenced?: true;
 }
 
-/** Arguments of the scripts that change names. */
+/** Arguments of scripts that change names. */
 interface NameArgs {
   readonly nameHoldMs: number;
-  /** How long the record of a member outlives the last change to it. */
+  /** How long a member's record is kept after its last change. */
   readonly recordTtlMs: number;
 }
 
@@ -107,12 +107,12 @@ interface ClaimArgs extends NameArgs {
   readonly key: string;
 }
 
-/** Identifies the moderator code; absent without one. */
+/** The HMAC of the moderator code; absent without a code. */
 interface CodeArgs {
   readonly mac?: string | undefined;
 }
 
-/** When the last mute or ban of a member ends: in how many ms (0: it has), and in ms since 1970. */
+/** When a member's last mute or ban ends: the remaining ms (0 if it has), and ms since 1970. */
 export type SanctionEnd = readonly [
   kind: "mute" | "ban",
   member: string,
@@ -123,7 +123,7 @@ export type SanctionEnd = readonly [
 /** A room that a node has loaded, compared with its log. */
 export interface ComparedRoom {
   readonly room: string;
-  /** The node's position is part of the log, and every entry after it is kept. */
+  /** The log contains the node's position and every entry after it. */
   readonly valid: boolean;
   readonly first: number;
   readonly head: number;
@@ -145,7 +145,7 @@ interface Call<Args, Row, Reply> {
   readonly reply: Reply;
 }
 
-/** What each script takes and returns; its file says more. `Row` is one item of a list. */
+/** Arguments and results of each script, described in its file. `Row` is one item of a list. */
 export interface ScriptCalls {
   append: Call<
     CodeArgs & Readonly<{ maxRooms: number; nonceTtlMs: number; editsMax: number }>,
@@ -187,7 +187,7 @@ export interface ScriptCalls {
     Readonly<{ renamed: boolean; isBehind: boolean }>
   >;
   holdsName: Call<{ readonly member: string }, never, { readonly holds: boolean }>;
-  /** `readerHoldMs` is how long the names of a member that wrote nothing are held. */
+  /** `readerHoldMs` is how long the names of a member that never wrote are held. */
   release: Call<
     NameArgs & Readonly<{ member: string; readerHoldMs: number; isFreed: boolean }>,
     never,
@@ -244,12 +244,12 @@ export const scripts: Readonly<Record<ScriptName, RedisScript>> = {
   prune: script(pruneLua, roomsLua),
 };
 
-/** How much of the feed is kept. */
+/** Max size of the feed. */
 export const feedMaxBytes = 16 * 1024 * 1024;
-/** How long nonces are known. */
+/** How long nonces are remembered. */
 export const nonceTtlMs = 7 * 86_400_000;
 
-/** Returns the row of a draft; `key` is that of its author's name. */
+/** Returns the row of a draft. `key` is the key of its author's name. */
 export function appendRow(draft: Draft, key: string): AppendRow {
   const { room, member, nonce } = draft;
   const text = draft.type === "delete" ? "" : JSON.stringify(draft.text);

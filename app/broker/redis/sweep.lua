@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
--- Takes one step of the oldest sweep: deletes messages in some of the rooms that are left, with one
--- entry per room. `sweep:{sweep}` has those rooms, each with the offset before which the next step
--- continues; 1 is the end of the log.
+-- Takes one step of the oldest sweep: deletes messages in some of its remaining rooms, with one
+-- `delete` entry per room. `sweep:{sweep}` has those rooms, each with the offset before which the
+-- next step continues; 1 stands for the end of the log.
 --
 -- keys    writes sweeps, sweep:*, and what append.lua writes
--- args    entriesMax (to look at), messagesMax (to delete), nonceTtlMs
--- result  deleted: how many messages; hasMore; isBlocked: whether the keys of a room are unusable
+-- args    entriesMax (to visit), messagesMax (to delete), nonceTtlMs
+-- result  deleted (number of messages); hasMore; isBlocked (the keys of a room are unusable)
 
 if isFenced() then return replyFenced() end
 local stored = redis.call('LINDEX', key('sweeps'), 0)
@@ -15,8 +15,8 @@ local left, members = key('sweep', sweep.id), {}
 for _, member in ipairs(sweep.members) do members[member] = true end
 local entriesLeft, messagesLeft = args.entriesMax, args.messagesMax
 
--- Returns the offsets of messages to delete in a room, the newest first, and the offset before which
--- to continue there, or nil at the end. Returns nil if the room's keys are unusable.
+-- Returns the offsets of messages to delete in a room, newest first, and the offset before which to
+-- continue there, or nil if the room is done. Returns nil if the room's keys are unusable.
 local function findMessages(name, before)
   local room, found, count = openRoom(name), {}, entriesLeft
   local start = before > 1 and '(' .. digits(before) or digits(room.stored or 0)
@@ -51,7 +51,7 @@ for i = 1, #names, 2 do
       deleted = deleted + #found
       local targets = {}
       for j = #found, 1, -1 do targets[#targets + 1] = found[j] end
-      -- A message is deleted once, so no other sweep uses this nonce.
+      -- A message is deleted only once, so no other sweep uses this nonce.
       local row = {
         name, sweep.member, 'sweep-' .. targets[1], '', author .. targets[1] .. '"', '',
         'moderate ' .. table.concat(targets, ' '),

@@ -32,7 +32,7 @@ Deno.test("requireUsable() refuses a Redis that cannot store a chat, and says wh
     [infoOf({ redis_mode: "cluster" }), "it is part of a Redis Cluster"],
     [infoOf({ redis_version: "6.2.1" }), "its version is 6.2.1; it must be 7 or later"],
     [infoOf({ maxmemory_policy: "volatile-lru" }), "its maxmemory-policy is volatile-lru"],
-    [infoOf({}).replace(/maxmemory.*\r\n/, ""), "its INFO hides maxmemory-policy"],
+    [infoOf({}).replace(/maxmemory.*\r\n/, ""), "its INFO has no maxmemory-policy"],
     [infoOf({ run_id: "b" }), "its address leads to more than one server"],
   ];
   for (const [info, why] of refusals) {
@@ -69,7 +69,7 @@ testWithRedis("open() names the right that its user lacks, and how to grant it",
 
 testWithRedis("open() says when a password is missing", async (redis) => {
   await redis.cli("CONFIG", "SET", "requirepass", "secret");
-  await assertRefused(redis.url, "it needs a password; write redis://USER:PASSWORD@HOST");
+  await assertRefused(redis.url, "it requires a password; write redis://USER:PASSWORD@HOST");
 });
 
 testWithRedis(
@@ -85,7 +85,7 @@ testWithRedis(
     );
     await assertRefused(
       `redis://127.0.0.1:${other.addr.port}/`,
-      "it does not answer as a Redis does; if it uses TLS, write rediss:// instead of redis://",
+      "its reply is not Redis protocol; if it uses TLS, write rediss:// instead of redis://",
     );
   },
 );
@@ -108,12 +108,12 @@ Deno.test({
       await using _ = await RedisProcess.start(...tls);
       await assertRefused(
         `redis://127.0.0.1:${port}/`,
-        "it does not answer as a Redis does; if it uses TLS, write rediss:// instead of redis://",
+        "its reply is not Redis protocol; if it uses TLS, write rediss:// instead of redis://",
       );
       const url = `rediss://127.0.0.1:${port}/`;
       await assertRefused(
         url,
-        "its certificate is not from a known authority; set DENO_CERT to the file of yours",
+        "its certificate is not from a known authority; set DENO_CERT to your CA certificate",
       );
       const script = `
         import { BrokerNode } from ${

@@ -82,7 +82,7 @@ Deno.test("Feed.reached() rejects on a timeout, and when it is interrupted", asy
     return () => {};
   };
   const feed = new Feed({ timeoutMs: 1, later, onEvent: () => {} });
-  const late = assertRejects(() => feed.reached(1), Error, "the feed is late");
+  const late = assertRejects(() => feed.reached(1), Error, "the feed did not arrive in time");
   const interrupted = assertRejects(() => feed.reached(2), Error, "lost");
   timeouts[0]?.();
   feed.interrupt(new Error("lost"));

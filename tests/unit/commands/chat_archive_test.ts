@@ -258,7 +258,7 @@ testWithRedis(
     await redis.cli("HSET", testKey("meta"), "importing", "1");
     await redis.cli("SADD", testKey("rooms"), "lobby");
     const open = () => RedisBroker.open(redisOptions(url));
-    await assertRejects(open, Error, "an import into it was cut off; run import-chat again");
+    await assertRejects(open, Error, "an import was interrupted; run import-chat again");
     await Deno.writeTextFile(file, lines.join("\n"));
     await using target = await openRedisTarget(url, prefix);
     await importChat(file, target);
