@@ -28,12 +28,12 @@ function infoOf(values: Readonly<Record<string, string>>): string {
 
 Deno.test("requireUsable() refuses a Redis that cannot store a chat, and says why in a sentence", () => {
   const refusals: readonly (readonly [info: string, why: string])[] = [
-    [infoOf({ redis_mode: "sentinel" }), "it is a Sentinel; give the address of the Redis"],
+    [infoOf({ redis_mode: "sentinel" }), "it is a Sentinel; use the address of the Redis"],
     [infoOf({ redis_mode: "cluster" }), "it is part of a Redis Cluster"],
     [infoOf({ redis_version: "6.2.1" }), "its version is 6.2.1; it must be 7 or later"],
     [infoOf({ maxmemory_policy: "volatile-lru" }), "its maxmemory-policy is volatile-lru"],
     [infoOf({}).replace(/maxmemory.*\r\n/, ""), "its INFO has no maxmemory-policy"],
-    [infoOf({ run_id: "b" }), "its address leads to more than one server"],
+    [infoOf({ run_id: "b" }), "its address leads to more than one server; use the address of one"],
   ];
   for (const [info, why] of refusals) {
     assertThrows(() => requireUsable(info, infoOf({})), Error, why);
