@@ -32,7 +32,7 @@ import type { Complaint } from "./words/language.ts";
 
 export { mountNamePrompt } from "./views/name_prompt.ts";
 
-/** How long open tabs have to answer, and a reloading tab has to come back. */
+/** How long open tabs have to reply to a roll call, and a reloading tab has to return. */
 const rollCallMs = 4_000;
 const rollCallIntervalMs = 20_000;
 
@@ -82,7 +82,7 @@ export function mountExtras(
   };
   offerName(initialFragment);
   addEventListener("hashchange", () => {
-    // The link of the private room that is shown, this time with its key.
+    // The link of the current private room, now with its key.
     if (isToken(location.hash.slice(1))) location.reload();
     else offerName(takeFragment());
   });
@@ -96,7 +96,7 @@ export function mountExtras(
     ["/join", navigation.showTyped],
     ["/leave", page.leaveRoom],
     ["/title", (argument) => {
-      // A private room has only a local name.
+      // A private room has no title, only a label in this browser.
       if (isPrivateRoom(page.room?.name ?? "")) return privateRooms.openRoom();
       const cleaned = cleanTitle(argument);
       if (!cleaned.ok) return cleaned;
@@ -107,7 +107,7 @@ export function mountExtras(
     ["/search", openSearch],
     ["/help", dialogs.openHelp],
   ]);
-  /** Unknown at first: an earlier visit may have left a badge. */
+  /** Undefined at first, as an earlier visit may have left a badge. */
   let drawnBadge: number | undefined;
   return {
     dialogs,
@@ -117,14 +117,14 @@ export function mountExtras(
     signInTrouble: () => signInTrouble(chat),
     notifications: mountNotifications(page),
     saveSnapshots,
-    /** Draws what depends on the connection. */
+    /** Draws the parts that depend on the connection. */
     update(room: Room): void {
       people.update(room, statusLine.update(room));
       writing.update(room);
       privateRooms.update(room);
       permalinks.update(room);
     },
-    /** Draws what depends on the drawn conversation. */
+    /** Draws the parts that depend on the drawn conversation. */
     afterConversation(room: Room): void {
       hiding.update();
       permalinks.mark(room);
@@ -135,13 +135,13 @@ export function mountExtras(
       if (unread !== drawnBadge) navigator.setAppBadge?.(unread).catch(() => {});
       drawnBadge = unread;
     },
-    /** Handles that the composer's text was sent. Returns whether it was an edit. */
+    /** Called once the composer's text was sent. Returns whether it was an edit. */
     onSent(): boolean {
       if (writing.onSent()) return true;
       permalinks.leave();
       return false;
     },
-    /** Runs a slash command. Returns a complaint if it cannot. */
+    /** Runs a slash command. Returns a complaint if that fails. */
     runCommand(command: string, argument: string): Complaint | undefined {
       // Hide the problem of an earlier command.
       chat.problem = undefined;

@@ -1,4 +1,4 @@
-// The part of the page that loads with the first private room: its keys, and the dialog of its link.
+// Loads with the first private room: the keys of private rooms, and the dialog with a room's link.
 
 import { addressOf, roomInAddress } from "./address.ts";
 import type { ChatClient } from "./state/chat_client.ts";
@@ -14,7 +14,7 @@ import "./views/message_view.ts";
 
 const labelMaxLength = 60;
 
-/** Loads the private rooms of this browser once. Adds the room of a link's key. */
+/** Loads the private rooms of this browser once. `secret` is the key in a link, if one was opened. */
 export async function loadRooms(
   chat: ChatClient,
   storage: KeyValue,

@@ -1,5 +1,5 @@
-// What a message shows besides its entry in the log: the message it answers, and its entries in the
-// outbox.
+// The parts of a message that are not in its log entry: a quote of the message it replies to, and its
+// pending entries in the outbox.
 
 import type { ChatClient } from "../state/chat_client.ts";
 import type { OutboxMessage } from "../state/outbox.ts";
@@ -13,17 +13,17 @@ import type { MessageView } from "./message_view.ts";
 const quoteMaxLength = 120;
 const notSaved: Problem = { code: "not_saved", message: "" };
 
-/** Overrides of a message's fields, and what follows its text. */
+/** Overrides of a message's fields, and the state shown after its text. */
 export interface Amendment {
-  /** Changes whenever the rest does. */
+  /** Changes whenever any other part changes. */
   readonly version: string;
   readonly view: Pick<MessageView, "text" | "quote">;
-  /** Draws the state of the entry that is on its way. */
+  /** Draws the state of the pending entry, if there is one. */
   draw(): HTMLElement | undefined;
 }
 
 /**
- * Returns the amendment of a message in the log or in the outbox. `takeBack` moves an unsent text back
+ * Returns the amendment of a message in the log or the outbox. `takeBack` moves an unsent text back
  * to the composer.
  */
 export function amendmentOf(
@@ -47,7 +47,7 @@ export function amendmentOf(
   };
 }
 
-/** Returns the last unsent edit or deletion of a message, or else the message if it is unsent. */
+/** Returns the last unsent edit or deletion of a message, or the message itself if it is unsent. */
 function pendingFor(
   { outbox }: ChatClient,
   room: Room,
@@ -61,14 +61,14 @@ function pendingFor(
   return amendment ?? (isUnsent ? message : undefined);
 }
 
-/** Returns the messages of a room that are loaded, those of its window first. */
+/** Returns the loaded messages of a room, those of its window first. */
 export function loadedMessages({ window, messages }: Room): readonly Message[] {
   return window === undefined ? messages : [...window.messages, ...messages];
 }
 
 /**
- * Returns the author and the first words of a message, or its number if it is not loaded. `nonce`
- * is the one that a sealed reply claims for it.
+ * Returns the author and the start of a message, or its number if it is not loaded. `nonce` is the
+ * nonce of that message according to a sealed reply.
  */
 export function quoteOf(room: Room, offset: number, nonce?: string): string {
   const original = loadedMessages(room).find((message) => message.offset === offset);
@@ -89,7 +89,7 @@ function stateOf(chat: ChatClient, room: Room, message: OutboxMessage): string {
   return chat.outbox.isUnsaved(message) ? problemText(notSaved) : panels.willSend;
 }
 
-/** Draws the state of an entry; if it is not pending, with buttons to send, edit or discard it. */
+/** Draws the state of an entry, with buttons to send, edit or discard it unless it is pending. */
 function drawState(
   chat: ChatClient,
   takeBack: (message: OutboxMessage) => void,

@@ -1,5 +1,4 @@
-// The actions of a message: a row of words on hover or focus, and a menu on Enter, a long press or
-// "More".
+// The actions of a message: a toolbar on hover or focus, and a menu on Enter, a long press or "More".
 
 import { addressOf } from "../address.ts";
 import type { Page } from "../page.ts";
@@ -13,7 +12,7 @@ import { clockTime } from "./times.ts";
 import type { Writing } from "./writing.ts";
 
 const longPressMs = 500;
-/** Moving a finger farther than this scrolls. */
+/** A finger that moves farther than this scrolls instead. */
 const pressMovePx = 10;
 const copiedMs = 800;
 
@@ -56,12 +55,12 @@ export function mountMessageMenu(
     menu.querySelector("button")?.focus();
   };
 
-  /** Returns the actions of a message: `quick` ones, which the row shows too, and others. */
+  /** Returns the actions of a message: `quick` ones, which the toolbar shows too, and others. */
   const actionsOf = (article: Element) => {
     const { room } = page;
     const message = viewOf(article)?.message;
     const text = room && message && amendmentOf(chat, room, message).view.text;
-    // Without its text, a message can still be deleted.
+    // A message that can't be verified has no text, but can be deleted.
     const isUnverified = message !== undefined && "isUnverified" in message &&
       message.isUnverified === true;
     if (room === undefined || message === undefined || text === undefined && !isUnverified) {
@@ -139,7 +138,7 @@ export function mountMessageMenu(
     isPressed = false;
     if (target === menu) menu.close();
   });
-  // Lifting the finger that opened the menu may click a button under it. Keys click with detail 0.
+  // Lifting the finger that opened the menu may click a button under it. Clicks by key have detail 0.
   menu.addEventListener("click", (event) => {
     if (isPressed && event.detail > 0) event.stopPropagation();
   }, { capture: true });
@@ -216,13 +215,13 @@ export function mountMessageMenu(
     if (press && Math.hypot(clientX - press.x, clientY - press.y) > pressMovePx) endPress();
   });
   for (const end of ["pointerup", "pointercancel"] as const) log.addEventListener(end, endPress);
-  // The browser's own long press selects a word.
+  // On a long press, the browser would select a word.
   log.addEventListener("contextmenu", (event) => {
     if (press !== undefined) event.preventDefault();
   });
 
   return {
-    /** Follows the message after a redraw. */
+    /** Moves the toolbar with its message after a redraw. */
     update(): void {
       if (shown?.isConnected === false) hide();
       else if (shown !== undefined) place(shown);

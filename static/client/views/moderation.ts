@@ -1,5 +1,5 @@
-// What can be done about a member: hide its messages here, and for moderators, mute and ban it.
-// Moderators also lift sanctions and set titles here.
+// The dialogs about a member and of moderators: hide a member's messages in this browser, mute or
+// ban the member, lift sanctions, and set titles.
 
 import { isPrivateRoom } from "../../../app/protocol/text.ts";
 import { cleanTitle } from "../../../app/protocol/titles.ts";
@@ -12,7 +12,7 @@ import { panels, problemText } from "../words/language.ts";
 import { button, element, setText } from "./dom.ts";
 import { checkbox, fieldForm, line, select, statusLine } from "./forms.ts";
 
-/** How long a mute or a ban can last, in seconds. */
+/** Durations of mutes and bans to choose from, in seconds. */
 const durations = [600, 3_600, 86_400, 604_800, 31_536_000];
 const defaultDuration = 86_400;
 /** The commands of these dialogs. */
@@ -23,7 +23,7 @@ export function isShownInDialog({ re = "" }: Problem): boolean {
   return commands.includes(re);
 }
 
-/** The content of a dialog, and what redraws it after a change of the chat. */
+/** The content of a dialog. `update` redraws it after a change of the chat. */
 export interface Content {
   readonly title: string;
   readonly nodes: readonly Node[];
@@ -53,7 +53,7 @@ export function codeForm(chat: ChatClient, onDone: () => void): Content {
   };
 }
 
-/** Returns the list of mutes and bans, each with a button that lifts it, and the room's title. */
+/** Returns the list of mutes and bans, each with a button to lift it, and the room's title. */
 export function sanctionList(chat: ChatClient, room: Room): Content {
   const list = element("section");
   const problem = problemLine(chat);
@@ -105,7 +105,7 @@ function titleSection(chat: ChatClient, { name, title = "" }: Room): HTMLElement
   );
 }
 
-/** Returns what can be done about a member. Calls `onSanction` when a mute or a ban was sent. */
+/** Returns the actions for a member. Calls `onSanction` once a mute or ban was sent. */
 export function memberForm(
   chat: ChatClient,
   hidden: HiddenMembers,

@@ -1,5 +1,5 @@
-// Opens the message of the address, /r/{room}/{offset}, and marks it. If it is not loaded, the room
-// shows a window of its log around it, which grows as the reader scrolls.
+// Opens the message in the address, /r/{room}/{offset}, and marks it. If it is not loaded, the page
+// shows a window of the room's log around it, which grows as the reader scrolls.
 
 import type { HistoryPush } from "../../../app/protocol/wire.ts";
 import { addressOf, parsePath } from "../address.ts";
@@ -15,17 +15,17 @@ export type Permalinks = ReturnType<typeof mountPermalinks>;
 const contextLength = 50;
 /** Entries in each page loaded after the window. */
 const pageLength = 100;
-/** Scrolling closer to either end of the window than this loads more. */
+/** Distance from an end of the window at which scrolling loads more. */
 const nearPx = 600;
 
 /** Mounts the permalinks. The address alone decides which message is open. */
 export function mountPermalinks(page: Page) {
   const { chat } = page;
   const log = byId<"div">("log");
-  /** The address opened last, and whether its message has been shown. */
+  /** The last opened address, and whether its message has been shown. */
   let opened = { path: "", isShown: false };
   let marked: Element | undefined;
-  /** How much newer to ask for: less after a page that its limit in bytes cut off. */
+  /** Newer entries to request, fewer after a page that was cut off at its byte limit. */
   let step = pageLength;
   /** Each room's scroll position before its window opened. */
   const savedTop = new WeakMap<Room, number>();
@@ -53,7 +53,7 @@ export function mountPermalinks(page: Page) {
     page.redraw();
   };
 
-  /** Loads a window around a message, or one that ends with it if the page is cut off before. */
+  /** Loads a window around a message, or one that ends there if the page is cut off before it. */
   const loadAround = (room: Room, offset: number, before = offset + contextLength) => {
     chat.loadHistory(room, before, (page) => {
       room.first = page.first;
@@ -94,7 +94,7 @@ export function mountPermalinks(page: Page) {
       const older = window.messages.filter(({ offset }) => offset < room.oldest);
       room.extend(older, Math.min(window.oldest, room.oldest));
       room.window = undefined;
-      // Unread messages before the end of the log are loaded now.
+      // Unread messages may be loaded only now.
       chat.recountMentions();
     } else if (log.scrollTop < nearPx && window.oldest > room.first) loadOlder(room, window);
     else if (log.scrollHeight - log.scrollTop - log.clientHeight < nearPx) loadNewer(room, window);
@@ -106,7 +106,7 @@ export function mountPermalinks(page: Page) {
   }, { passive: true });
 
   return {
-    /** Whether the address names a message; else a room opens at its first unread one. */
+    /** Whether the address names a message. Otherwise a room opens at its first unread message. */
     isActive,
     /** Whether that message is still loading. */
     isPending: () => isActive() && !opened.isShown,
@@ -117,13 +117,13 @@ export function mountPermalinks(page: Page) {
       if (isOther) page.openRoom(room);
       if (room !== page.room?.name) return;
       const path = addressOf(room, offset);
-      // Going back must not stop at the end of the other room.
+      // Going back must skip the end of the other room.
       if (isOther || path === location.pathname) history.replaceState(null, "", path);
       else history.pushState(null, "", path);
       opened = { path: "", isShown: false };
       page.redraw();
     },
-    /** Chooses the part of a room's log to show. Call it before drawing the room. */
+    /** Selects the part of a room's log to show. Call this before drawing the room. */
     update(room: Room): void {
       const offset = messageInAddress();
       if (offset === undefined || location.pathname !== opened.path) {

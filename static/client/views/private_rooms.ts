@@ -1,5 +1,5 @@
-// Private rooms in the page: a button that creates one, another for the link of the current one, and no
-// composer without a key. Loads the rest on demand.
+// Private rooms in the page: buttons that create a room and show the link of the current one. Hides
+// the composer of a room without a key. Loads the rest on demand.
 
 import { isPrivateRoom } from "../../../app/protocol/text.ts";
 import { randomId, storageOf } from "../browser.ts";
@@ -15,12 +15,12 @@ import { button, byId } from "./dom.ts";
 /** Why a private room can't be opened. */
 export const linkIncomplete: Problem = { code: "link_incomplete", message: "" };
 
-/** Returns true if a room can't be opened because its key is missing. */
+/** Returns whether a room can't be opened because its key is missing. */
 export function isIncomplete({ privateRooms }: ChatClient, room: string): boolean {
   return isPrivateRoom(room) && !privateRooms?.hasKey(room);
 }
 
-/** Mounts both buttons. Plain http has no cryptography, and so no private rooms. */
+/** Mounts both buttons. Plain http has no WebCrypto, and so no private rooms. */
 export function mountPrivateRooms(
   page: Page,
   open: (title: string, ...content: readonly Node[]) => void,
@@ -51,13 +51,13 @@ export function mountPrivateRooms(
       button(panels.newPrivateRoom, () => void create().catch(fail), { class: "act" }),
     );
   }
-  // From here on, the stored rooms can be opened.
+  // Makes the rooms stored in this browser available.
   if (loadStoredRooms(storageOf("localStorage")).size > 0) void withRooms().catch(() => {});
 
   return {
     /** Opens the label and the link of the current room. */
     openRoom: openCurrent,
-    /** Draws what depends on the current room. */
+    /** Draws the parts that depend on the current room. */
     update({ name }: Room): void {
       const isMissing = isIncomplete(chat, name);
       link.hidden = isMissing || !isPrivateRoom(name);

@@ -13,15 +13,15 @@ import { shortTime } from "./day_names.ts";
 import { button, element, setText } from "./dom.ts";
 import { form, statusLine } from "./forms.ts";
 
-/** How long after the last input a search starts. */
+/** Delay between the last input and the search. */
 const pauseMs = 300;
 const roomsMax = 5;
 /** Max results from loaded messages. */
 const loadedMax = 50;
-/** From SPEC.md, F2. */
+/** SPEC.md, F2. */
 const queryMaxLength = 200;
 
-/** Returns the field, and the rooms and messages found. The callbacks open these. */
+/** Returns the search field, and the rooms and messages found, which the callbacks open. */
 export function searchSection(
   { chat, profile, room: current }: Page,
   hidden: HiddenMembers,
@@ -43,7 +43,7 @@ export function searchSection(
   const more = button(panels.moreResults, () => void search(next), { class: "second" });
   let next: string | undefined;
   let timer: number | undefined;
-  /** Counts searches, so that a late response to an earlier one is dropped. */
+  /** Number of searches so far. A late response to an earlier search is dropped. */
   let searches = 0;
 
   const drawRooms = () => {
@@ -125,7 +125,7 @@ export function searchSection(
   return form(submit, field, rooms, status, results, more);
 }
 
-/** Returns the loaded messages of a room that have all words, the newest first. */
+/** Returns the loaded messages of a room that contain all words, newest first. */
 function searchLoaded({ name, messages }: Room, query: string): SearchResult[] {
   const words = query.toLowerCase().split(/\s+/);
   return messages.toReversed().flatMap(({ text = "", ...message }) => {
@@ -137,7 +137,7 @@ function searchLoaded({ name, messages }: Room, query: string): SearchResult[] {
   }).slice(0, loadedMax);
 }
 
-/** Returns a text with its matches marked. */
+/** Returns a text with its matches in `mark` elements. */
 function highlighted(text: string, ranges: SearchResult["ranges"]): (Node | string)[] {
   const nodes: (Node | string)[] = [];
   let shown = 0;

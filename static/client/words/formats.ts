@@ -14,12 +14,12 @@ export function formatsOf(language: string) {
     /** Returns a number with its noun: "1 day". */
     plural: (count: number, one: string, many: string) =>
       `${number(count)} ${count === 1 ? one : many}`,
-    /** Returns up to three names, or two and what `others` makes of the number of the rest. */
+    /** Returns up to three names, or two names and `others(number of the rest)`. */
     people: (names: readonly string[], others: (count: string) => string) =>
       names.length <= 3
         ? list(names)
         : `${names[0]}, ${names[1]} ${others(number(names.length - 2))}`,
-    /** Returns a length of time in its largest unit: "7 days". */
+    /** Returns a duration in its largest unit: "7 days". */
     duration(seconds: number): string {
       if (seconds < 3_600) return withUnit(seconds / 60, "minute");
       return seconds < 86_400
@@ -39,14 +39,14 @@ export function formatsOf(language: string) {
 
 const endTimes = new WeakMap<Problem, number>();
 
-/** Returns when a mute or ban ends, in ms since 1970: the same each time a problem is shown. */
+/** Returns when a mute or ban ends, in ms since 1970. The time stays the same for each problem. */
 export function endOf(problem: Problem): number {
   const end = endTimes.get(problem) ?? Date.now() + (problem.retryAfter ?? 0);
   endTimes.set(problem, end);
   return end;
 }
 
-/** Returns when a ban ends if a socket was closed for one (SPEC.md, B4), in ms since 1970. */
+/** Returns when a ban ends, in ms since 1970, if a socket was closed because of one (SPEC.md, B4). */
 export function banEndIn(closeReason: string): number | undefined {
   return /^\d{12,}$/.test(closeReason) ? Number(closeReason) : undefined;
 }

@@ -7,7 +7,7 @@ import type { PanelWords } from "./panel_words_en.ts";
 const { number, list, plural, people, duration, wait, dateTime } = formatsOf("de");
 const others = (names: readonly string[]) => people(names, (count) => `und ${count} weitere`);
 const retry = (problem: Problem) => `Versuch es in ${wait(problem)} noch einmal.`;
-const banned = (until: number) => `Ein Moderator hat dich bis ${dateTime(until)} gesperrt.`;
+const banned = (until: number) => `Die Moderation hat dich bis ${dateTime(until)} gesperrt.`;
 const missing: Readonly<Record<string, string>> = {
   lift: "Diese Stummschaltung oder Sperre ist schon beendet.",
   title: "Schreib erst eine Nachricht, dann kannst du dem Raum einen Titel geben.",
@@ -18,7 +18,7 @@ const tooOften: Readonly<Record<string, string>> = {
   title: "Der Titel wurde zu oft geändert",
 };
 
-/** Words that are not needed at first. */
+/** The words that load after the page. */
 export const words: PanelWords = {
   here: (count) => `${number(count)} hier`,
   hereNow: (count) => `Gerade hier: ${number(count)}`,
@@ -106,9 +106,9 @@ export const words: PanelWords = {
     count >= 0 ? `noch ${number(count)} Bytes` : `${number(-count)} Bytes zu lang`,
   loadingOlder: "Ältere Nachrichten werden geladen …",
   loading: "Nachrichten werden geladen …",
-  pruned: "Ältere Nachrichten werden nicht aufbewahrt",
+  pruned: "Ältere Nachrichten sind nicht mehr vorhanden",
   beginning: (room) => `Hier beginnt #${room}`,
-  restored: "Dieser Raum kommt aus einem Backup; die letzten Nachrichten fehlen vielleicht",
+  restored: "Dieser Raum stammt aus einem Backup; die neuesten Nachrichten fehlen möglicherweise",
   missing: (count) =>
     `${plural(count, "Nachricht ist", "Nachrichten sind")} nicht geladen. ` +
     "Scrolle nach oben, um sie zu laden.",
@@ -164,10 +164,10 @@ export const words: PanelWords = {
   roomLabel: "Name in deiner Liste",
   emptyPrivateRoom: "Noch keine Nachrichten. Schreib etwas oder teile den Link.",
   needsHttps: "Private Räume brauchen https.",
-  unverified: "Diese Nachricht lässt sich nicht prüfen",
+  unverified: "Diese Nachricht lässt sich nicht überprüfen",
   searchedHere: "Der Server kann diesen Raum nicht durchsuchen. Nur geladene Nachrichten wurden " +
     "durchsucht.",
-  takeAlong: "Private Räume, die mitkommen:",
+  takeAlong: "Private Räume mitnehmen:",
   newSince: (time) => time === "" ? "Neu" : `Neu seit ${time}`,
   newAbove: (count, isMore, since) =>
     `${isMore ? "Mehr als " : ""}${number(count)} neue${since && ` seit ${since}`} · Hinspringen`,
@@ -245,7 +245,7 @@ export const words: PanelWords = {
   problems: {
     access_denied: "Falscher Zugangscode.",
     access_locked: (problem) => `Zu viele falsche Zugangscodes. ${retry(problem)}`,
-    access_required: "Dieser Chat braucht einen Zugangscode.",
+    access_required: "Für diesen Chat brauchst du einen Zugangscode.",
     address_full: "Zu viele Verbindungen aus deinem Netz. Versuch es später noch einmal.",
     connection_dropped: "Die Verbindung ist jedes Mal abgebrochen.",
     draining: "Der Server startet neu.",
@@ -253,16 +253,16 @@ export const words: PanelWords = {
     banned: (problem) => banned(endOf(problem)),
     moderator_denied: "Falscher Moderationscode.",
     moderator_locked: (problem) => `Zu viele falsche Codes. ${retry(problem)}`,
-    muted: (problem) => `Ein Moderator hat dich bis ${dateTime(endOf(problem))} stummgeschaltet.`,
+    muted: (problem) => `Die Moderation hat dich bis ${dateTime(endOf(problem))} stummgeschaltet.`,
     network_protected:
-      "Dieses Netz lässt sich nicht sperren: Es ist unbekannt oder das eines Moderators.",
+      "Dieses Netz lässt sich nicht sperren: Es ist unbekannt oder gehört zur Moderation.",
     not_saved: "Der Speicher dieses Browsers ist voll. Lass diesen Tab offen, bis die Nachricht " +
       "gesendet ist.",
     origin_denied: "Die Adresse dieser Seite ist hier nicht erlaubt. " +
       "Wer den Chat betreibt, kann sie in ALLOWED_ORIGINS eintragen.",
     link_incomplete:
-      "Dieser Link ist unvollständig. Bitte um den ganzen Link, bis zum letzten Zeichen.",
-    private_too_long: "Nachrichten in privaten Räumen können bis zu 2.900 Bytes haben.",
+      "Dieser Link ist unvollständig. Lass dir den ganzen Link geben, bis zum letzten Zeichen.",
+    private_too_long: "Nachrichten in privaten Räumen dürfen höchstens 2.900 Bytes lang sein.",
     query_invalid: "Gib höchstens 10 Wörter ein, und nach from: und in: gültige Namen.",
     rate_limited: (problem) =>
       `${tooOften[problem.re ?? ""] ?? "Zu viele Anfragen"}. ${retry(problem)}`,
@@ -270,7 +270,7 @@ export const words: PanelWords = {
     search_off: "Die Suche ist in diesem Chat ausgeschaltet.",
     storage_full: "Der Speicher dieses Chats ist voll. Bitte den Betreiber, Platz zu schaffen.",
     edit_not_loaded:
-      "Blättere nach oben, bis die Nachricht geladen ist, und versuch es noch einmal.",
+      "Scrolle nach oben, bis die Nachricht geladen ist, und versuch es noch einmal.",
     edits_exhausted: "Diese Nachricht wurde schon 20-mal bearbeitet, öfter geht es nicht.",
     forbidden: ({ re }) =>
       re === "edit" || re === "delete"
@@ -283,21 +283,21 @@ export const words: PanelWords = {
     server_full: "Der Server ist voll. Versuch es später noch einmal.",
     sign_on_expired:
       "Deine Anmeldung bei dieser Website ist abgelaufen. Was du geschrieben hast, bleibt.",
-    slow_consumer: "Dieses Gerät kam nicht nach.",
+    slow_consumer: "Dieses Gerät kam nicht mehr hinterher.",
     storage_unavailable: "Der Speicher ist nicht erreichbar. Neuer Versuch läuft …",
     text_empty: "Schreib erst etwas.",
-    text_too_long: "Eine Nachricht hat höchstens 4.000 Zeichen.",
+    text_too_long: "Nachrichten dürfen höchstens 4.000 Zeichen lang sein.",
     too_many_rooms: "Du bist in 20 Räumen, mehr geht nicht. Verlass erst einen.",
     upgrade_dropped: "Ein Proxy blockiert WebSockets. " +
-      "Wer ihn betreibt, muss den Header Upgrade durchlassen.",
+      "Wer ihn betreibt, muss den Upgrade-Header durchlassen.",
     username_characters:
       "Erlaubt sind Buchstaben, Ziffern, Leerzeichen, Apostrophe, Punkte, Binde- und Unterstriche.",
     username_empty: "Wähle einen Namen.",
-    username_ends: "Beginne und ende mit einem Buchstaben oder einer Ziffer.",
+    username_ends: "Am Anfang und am Ende muss ein Buchstabe oder eine Ziffer stehen.",
     username_marks: "Zu viele Akzente auf einem Buchstaben.",
-    username_mixed_scripts: "Nimm Buchstaben und Ziffern aus einer einzigen Schrift.",
-    username_spaces: "Nur einzelne Leerzeichen.",
+    username_mixed_scripts: "Verwende Buchstaben und Ziffern aus nur einer Schrift.",
+    username_spaces: "Nur einzelne Leerzeichen, keine doppelten.",
     username_taken: "Dieser Name ist vergeben. Wähle einen anderen.",
-    username_too_long: "Ein Name hat höchstens 24 Zeichen.",
+    username_too_long: "Namen dürfen höchstens 24 Zeichen lang sein.",
   },
 };

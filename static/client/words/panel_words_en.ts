@@ -20,7 +20,7 @@ const tooOften: Readonly<Record<string, string>> = {
   title: "The title was changed too often",
 };
 
-/** Words that are not needed at first. */
+/** The words that load after the page. */
 export const words = {
   here: (count: number) => `${number(count)} here`,
   hereNow: (count: number) => `Here now: ${number(count)}`,
@@ -167,7 +167,7 @@ export const words = {
   needsHttps: "Private rooms need https.",
   unverified: "This message can't be verified",
   searchedHere: "The server can't search this room. Only loaded messages were searched.",
-  takeAlong: "Private rooms to take along:",
+  takeAlong: "Private rooms to include:",
   newSince: (time: string) => time === "" ? "New" : `New since ${time}`,
   newAbove: (count: number, isMore: boolean, since: string) =>
     `${isMore ? "More than " : ""}${number(count)} new${since && ` since ${since}`} · Jump`,
@@ -253,7 +253,7 @@ export const words = {
     not_saved: "This browser's storage is full. Keep this tab open until the message is sent.",
     origin_denied: "This page's address isn't allowed here. " +
       "Ask whoever runs the chat to add it to ALLOWED_ORIGINS.",
-    link_incomplete: "This link is incomplete. Ask for the whole link, to its last character.",
+    link_incomplete: "This link is incomplete. Ask for the complete link, to its last character.",
     private_too_long: "Messages in private rooms can have up to 2,900 bytes.",
     query_invalid: "Type up to 10 words. After from: and in:, use valid names.",
     rate_limited: (problem) =>

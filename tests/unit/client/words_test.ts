@@ -136,7 +136,7 @@ Deno.test("the ban notice says until when the member is banned [B4]", () => {
   );
   assertEquals(
     germanPanels.banned(until),
-    "Ein Moderator hat dich bis 2. Januar 2030 um 15:04 gesperrt.",
+    "Die Moderation hat dich bis 2. Januar 2030 um 15:04 gesperrt.",
   );
   const { banned } = englishPanels.problems;
   const problem = { code: "banned", message: "", retryAfter: 86_400_000 };
