@@ -1,6 +1,5 @@
 // Compares Parley with other servers, and with floors: minimal servers that show the cost of Deno
-// itself. Run it with `deno task bench`. Each round runs all servers in turn, so that noise affects
-// them alike.
+// itself: `deno task bench`. Each round runs all servers in turn, so that noise affects them equally.
 
 import { dirname } from "@std/path";
 import { readTaskFlags } from "../tests/support/task_flags.ts";
@@ -149,7 +148,7 @@ export async function runLoad(plan: Plan, pids: readonly number[]): Promise<Load
   }
   await input.close().catch(() => {});
   await generator.status;
-  if (result === undefined) throw new Error("Cannot measure: the generator ended early");
+  if (result === undefined) throw new Error("Cannot measure: the load generator exited early");
   const cpus = after.map((seconds, i) => seconds - (before[i] ?? 0));
   return {
     result,

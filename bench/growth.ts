@@ -146,11 +146,11 @@ async function measureCommands(port: number, messages: number) {
   let onText: (text: string) => void = () => {};
   socket.onText = (text) => onText(text);
   const ended = socket.ended();
-  const request = async (command: object, answer: string) => {
+  const request = async (command: object, reply: string) => {
     const { promise, resolve } = Promise.withResolvers<void>();
     onText = (text) => {
       if (text.includes(`"type":"error"`)) throw new Error(text);
-      if (text.includes(`"type":"${answer}"`)) resolve();
+      if (text.includes(`"type":"${reply}"`)) resolve();
     };
     const startedAt = performance.now();
     await socket.write(frame(JSON.stringify(command)));

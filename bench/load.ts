@@ -3,8 +3,8 @@
 // templates adapt it to a server.
 
 /**
- * A load. In templates, `%d` is the number of the client, `%r` that of its room, `%n` that of its
- * message, and `%s` the counted token.
+ * A load. Templates contain `%d` for the client's number, `%r` for its room's number, `%n` for its
+ * message's number, and `%s` for the token that receivers count.
  */
 export interface Plan {
   readonly url: string;
@@ -21,7 +21,7 @@ export interface Plan {
   readonly padding: number;
   readonly join: readonly string[];
   readonly message: string;
-  /** A heartbeat frame of the server, and the client's answer. */
+  /** A heartbeat frame of the server, and the client's reply. */
   readonly heartbeat?: readonly [string, string];
 }
 

@@ -1,6 +1,6 @@
 // Measures search in SQLite: `deno run -A bench/search.ts [MESSAGES]`. Prints the cost of the index
-// deno-lint-ignore-file no-console
 // and the time of searches.
+// deno-lint-ignore-file no-console
 
 import { cpuUsage } from "node:process";
 import { setImmediate } from "node:timers";
@@ -14,7 +14,7 @@ const wordsPerMessage = 12;
 const vocabulary = 50_000;
 const rooms = 20;
 
-/** Returns a word; few words are frequent and most are rare, as in a language (Zipf). */
+/** Returns a random word. A few words are frequent and most are rare, as in languages (Zipf). */
 function word(random: () => number): string {
   return `w${Math.floor(vocabulary ** random()).toString(36)}`;
 }
@@ -80,13 +80,13 @@ async function measure(path: string): Promise<void> {
   }
   const total = cpu.reduce((sum, ms) => sum + ms, 0);
   console.log(`messages ${messages}, index steps ${cpu.length}`);
-  console.log(`index CPU ${(total * 1_000 / messages).toFixed(1)} us a message`);
+  console.log(`index CPU ${(total * 1_000 / messages).toFixed(1)} µs per message`);
   console.log(`step, wall: ${quantiles(wall)}`);
   console.log(`step, CPU:  ${quantiles(cpu)}`);
   const sizeAfter = size();
   console.log(
     `file ${(sizeBefore / messages).toFixed(0)} + ` +
-      `${((sizeAfter - sizeBefore) / messages).toFixed(0)} bytes a message`,
+      `${((sizeAfter - sizeBefore) / messages).toFixed(0)} bytes per message`,
   );
   const rare = (vocabulary - 7).toString(36);
   for (

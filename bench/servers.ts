@@ -84,7 +84,7 @@ export function serversFor(
   };
 }
 
-/** Characters of a counted token. */
+/** Length of the token that receivers count. */
 const tokenLength = 30;
 
 /** Returns the names of the servers that can run here. Installs those from npm. */

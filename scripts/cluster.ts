@@ -39,7 +39,7 @@ async function main(): Promise<number> {
     const host = new URL(redis?.url ?? redisUrl).host;
     print(
       `They form one chat on ${redis === undefined ? "the" : "their own"} Redis at ${host}.
-Kill a server: its pages wait for it, and the others carry on. The logs are in ${dir}/logs.
+If you kill a server, its pages wait for it, and the others carry on. The logs are in ${dir}/logs.
 Ctrl-C stops everything.
 `,
     );
@@ -49,7 +49,7 @@ Ctrl-C stops everything.
     print(`${error instanceof Error ? error.message : String(error)}\n`);
     return 1;
   } finally {
-    // Some may already have ended.
+    // Some may have exited already.
     await Promise.all(servers.map((server) => server.end().catch(() => {})));
     await redis?.[Symbol.asyncDispose]();
     await Deno.remove(dir, { recursive: true });
@@ -89,7 +89,7 @@ async function startServers(
   }
 }
 
-/** Reports a server that ends unexpectedly. */
+/** Reports a server that exits unexpectedly. */
 async function reportEnd(server: ServerProcess): Promise<void> {
   const { code, signal } = await server.process.status;
   if (code !== 0) print(`The server at ${server.url} has ended: ${signal ?? `status ${code}`}\n`);

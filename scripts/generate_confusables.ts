@@ -12,13 +12,13 @@ const allowed = new RegExp(
 );
 
 /**
- * Small capitals and their letters, only some of which are in Unicode's table. Cyrillic ve (в) is
- * listed because it looks more like B than the soft sign (ь) does.
+ * Small capitals and their letters, which Unicode's table has only in part. Cyrillic ve (в) is listed
+ * because it looks more like B than the soft sign (ь) does.
  */
 const smallCapitals =
   "вb ᴀa ʙb ᴄc ᴅd ᴇe ꜰf ɢg ʜh ɪi ᴊj ᴋk ĸk ʟl ᴍm ʍm ɴn ᴏo ᴘp ꞯq ʀr ꜱs ᴛt ᴜu ᴠv ᴡw ʏy ᴢz";
 
-/** A class has at most one character per alphabet. Otherwise, case folding would merge letters. */
+/** A class may have only one character per alphabet, so that no two of its letters are merged. */
 const alphabets = [
   "abcdefghijkmnopqrstuvwxyz23456789",
   "αβγδεζηθικλμνξοπρστυφχψω",
@@ -58,7 +58,9 @@ function join(one: string, other: string): boolean {
 
 const text = await Deno.readTextFile(Deno.args[0] ?? "confusables.txt");
 const version = /Version: ([\d.]+)/.exec(text)?.[1];
-if (version === undefined) throw new Error("Cannot read the file: no Unicode version in it");
+if (version === undefined) {
+  throw new Error("Cannot read the file: it isn't Unicode's confusables.txt");
+}
 
 const edges: { readonly source: string; readonly from: string; readonly to: string }[] = [];
 for (const line of text.split("\n")) {

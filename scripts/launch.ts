@@ -18,7 +18,7 @@ const ownPaths = ["static", "app/protocol", "deno.json"].map((path) => resolve(r
 const main = resolve(root, "main.ts");
 const watchedPaths = [resolve(root, "app"), resolve(root, "static"), main];
 
-/** Commands that take a file, and its index among the words of the command line. */
+/** Commands that take a file, with its index among the words of the command line. */
 const fileAt: Readonly<Record<string, number>> = {
   backup: 1,
   restore: 1,
@@ -27,10 +27,10 @@ const fileAt: Readonly<Record<string, number>> = {
   "import-chat": 1,
 };
 
-/** A wrong setting: exit status 2. */
+/** An invalid setting: exit status 2. */
 class SettingError extends Error {}
 
-/** What the program may access. */
+/** The files and addresses that the program may access. */
 export interface Permissions {
   /** Files and folders. */
   readonly read: readonly string[];
@@ -82,7 +82,7 @@ export function permissionFlags({ read, write, net }: Permissions): string[] {
     const unusable = values.find((value) => value.includes(","));
     if (unusable !== undefined) {
       throw new SettingError(
-        `Cannot use ${JSON.stringify(unusable)}: Deno's permissions forbid commas`,
+        `Cannot use ${JSON.stringify(unusable)}: Deno's permissions forbid commas; rename it`,
       );
     }
     if (values.length > 0) flags.push(`--allow-${kind}=${values.join(",")}`);
@@ -101,7 +101,7 @@ async function denoArgs(args: readonly string[], startDir: string): Promise<stri
     .filter((path) => path !== "");
   const flags = ["run", "-q", "--no-prompt", "--frozen"];
   if (result.kind !== "config") {
-    // The program prints the error.
+    // main.ts prints the error.
     const none = { read: secretFiles, write: [], net: [] };
     return [...flags, ...permissionFlags(none), main, ...args];
   }
@@ -148,7 +148,7 @@ function writeHealthFile(config: Config): void {
     const host = hostname.replace(/[[\]]/g, "");
     Deno.writeTextFileSync(file, `${protocol} ${host} ${config.port}\n`);
   } catch {
-    // A read-only file system. The health check assumes the default settings.
+    // The file system is read-only. The health check then assumes the default settings.
   }
 }
 

@@ -46,8 +46,8 @@ async function prepareBundler(): Promise<void> {
 }
 
 /**
- * Checks the bundlers that Deno keeps in `folder`. Returns their number. Versions used by other
- * releases of Deno may be there too. Their hashes are unknown, so they are not checked.
+ * Checks the bundlers that Deno has cached in `folder`, and returns their number. Skips versions
+ * that other releases of Deno use, whose hashes are unknown.
  *
  * @throws {Error} If a hash differs.
  */
@@ -63,7 +63,7 @@ export async function checkBundlers(folder: string, hashes = esbuildHashes): Pro
       if (expected === undefined) continue;
       if (hashOf(path) !== expected) {
         throw new Error(
-          `Cannot use ${path}: its hash is not that of the published esbuild. Delete it`,
+          `Cannot use ${path}: its hash differs from that of the published esbuild. Delete it`,
         );
       }
     }

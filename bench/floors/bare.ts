@@ -1,4 +1,4 @@
-// A floor: the least that a chat on Deno can cost. Collects the frames of an event-loop turn and
+// A floor: the minimum cost of a chat on Deno. Collects the frames of an event-loop turn and
 // sends each reader of a room one frame with all of them. Decodes and stores nothing.
 
 /** A room's readers, and the frames of this turn. */

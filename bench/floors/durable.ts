@@ -1,6 +1,6 @@
-// A floor: the least that a chat on Deno can cost if it stores its messages. Like bare.ts, but it
-// parses commands, stores the messages of a turn in one SQLite transaction, and encodes each once.
-// It has no names, retries, limits, history or logs: durability is Parley's only promise it keeps.
+// A floor: the minimum cost of a chat on Deno that stores its messages. Like bare.ts, but it parses
+// commands, stores the messages of a turn in one SQLite transaction, and encodes each once. It has
+// no names, retries, limits, history or logs: of Parley's promises, it keeps only durability.
 
 import { DatabaseSync } from "node:sqlite";
 

@@ -1,13 +1,13 @@
-// Shrinks a screenshot to a PNG with at most 256 colours, about as many as a page of text has.
+// Shrinks a screenshot to a PNG with at most 256 colors, about as many as a page of text has.
 
 import { crc32, deflateSync } from "node:zlib";
 import type { Page } from "../../tests/system/browser/browser_harness.ts";
 
 const signature = [137, 80, 78, 71, 13, 10, 26, 10];
-const indexedColour = 3;
-const coloursMax = 256;
+const indexedColor = 3;
+const colorsMax = 256;
 
-/** Returns the picture with at most 256 colours. `page` is any page, which decodes the PNG. */
+/** Returns the picture with at most 256 colors. `page` is any page, which decodes the PNG. */
 export async function smallPng(page: Page, png: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
   const { width, height, rgba } = await page.evaluate(async (source) => {
     const image = new Image();
@@ -19,7 +19,7 @@ export async function smallPng(page: Page, png: Uint8Array): Promise<Uint8Array<
     const { data } = context?.getImageData(0, 0, width, height) ?? {};
     return { width, height, rgba: new Uint8Array(data?.buffer ?? []).toBase64() };
   }, `data:image/png;base64,${png.toBase64()}`);
-  const { palette, indices } = quantise(Uint8Array.fromBase64(rgba));
+  const { palette, indices } = quantize(Uint8Array.fromBase64(rgba));
   const rows = new Uint8Array(height * (width + 1));
   for (let y = 0; y < height; y++) {
     rows.set(indices.subarray(y * width, (y + 1) * width), y * (width + 1) + 1);
@@ -28,7 +28,7 @@ export async function smallPng(page: Page, png: Uint8Array): Promise<Uint8Array<
   header.setUint32(0, width);
   header.setUint32(4, height);
   header.setUint8(8, 8);
-  header.setUint8(9, indexedColour);
+  header.setUint8(9, indexedColor);
   return join([
     Uint8Array.from(signature),
     chunk("IHDR", new Uint8Array(header.buffer)),
@@ -38,13 +38,13 @@ export async function smallPng(page: Page, png: Uint8Array): Promise<Uint8Array<
   ]);
 }
 
-/** Keeps the most frequent colours and maps every other pixel to the nearest of them. */
-function quantise(rgba: Uint8Array): { palette: Uint8Array; indices: Uint8Array } {
+/** Keeps the most frequent colors and maps every other pixel to the nearest of them. */
+function quantize(rgba: Uint8Array): { palette: Uint8Array; indices: Uint8Array } {
   const pixels = new Uint32Array(rgba.buffer, rgba.byteOffset, rgba.length / 4);
   const counts = new Map<number, number>();
   for (const pixel of pixels) counts.set(pixel, (counts.get(pixel) ?? 0) + 1);
   const byCount = [...counts].toSorted(([, one], [, other]) => other - one);
-  const palette = byCount.slice(0, coloursMax).map(([pixel]) => pixel);
+  const palette = byCount.slice(0, colorsMax).map(([pixel]) => pixel);
   const indexOf = new Map(palette.map((pixel, index) => [pixel, index]));
   const indices = Uint8Array.from(pixels, (pixel) => {
     const index = indexOf.get(pixel) ?? nearest(palette, pixel);
@@ -54,10 +54,10 @@ function quantise(rgba: Uint8Array): { palette: Uint8Array; indices: Uint8Array 
   return { palette: Uint8Array.from(palette.flatMap(channelsOf)), indices };
 }
 
-/** Returns the index of the colour nearest to a pixel. */
-function nearest(colours: readonly number[], pixel: number): number {
-  const distances = colours.map((colour) => {
-    const channels = channelsOf(colour);
+/** Returns the index of the color nearest to a pixel. */
+function nearest(colors: readonly number[], pixel: number): number {
+  const distances = colors.map((color) => {
+    const channels = channelsOf(color);
     return channelsOf(pixel).reduce((sum, value, i) => sum + (value - (channels[i] ?? 0)) ** 2, 0);
   });
   return distances.indexOf(Math.min(...distances));

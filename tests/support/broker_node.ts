@@ -8,9 +8,9 @@ import { defaults, draft } from "../unit/broker/broker_contract.ts";
 import { hasRedis, RedisProcess } from "./redis_process.ts";
 import { until } from "./waiting.ts";
 
-/** The bounds of a page. */
+/** Limits that no page in these tests reaches. */
 export const pageLimits = { limit: 1_000, maxBytes: 1e6 };
-/** Reads the end of a room. */
+/** A query for the end of a room. */
 export const newest = { before: Infinity, ...pageLimits };
 const testPrefix = "parley:{test}:";
 
@@ -32,7 +32,7 @@ export function redisOptions(
   };
 }
 
-/** The key of a node started by this file. */
+/** Returns the Redis key that the nodes of this file use for `name`. */
 export function testKey(name: string): string {
   return testPrefix + name;
 }
@@ -40,11 +40,11 @@ export function testKey(name: string): string {
 export class BrokerNode {
   /** The entries reported, of all rooms. */
   readonly entries: Entry[] = [];
-  /** The reports about members on other nodes, in words. */
+  /** The reports about remote members, in words. */
   readonly presence: string[] = [];
   readonly pruned: string[] = [];
   readonly banned: string[] = [];
-  /** How often a pending sweep was reported. */
+  /** Number of reports of a pending sweep. */
   sweeps = 0;
   resets = 0;
 

@@ -1,4 +1,4 @@
-// A broker in memory that can fail, and can answer later.
+// An in-memory broker that can fail and can reply asynchronously.
 
 import type {
   AppendResult,
@@ -160,7 +160,7 @@ export class MemoryBroker implements Broker {
     this.#listener?.pruned(room, first);
   }
 
-  /** Begins another epoch, as a restart does. */
+  /** Starts another epoch, as a restart does. */
   startEpoch(epoch: string): void {
     this.#epoch = epoch;
     this.#epochs.add(epoch);

@@ -1,4 +1,4 @@
-// A TCP connection with hand-made WebSocket frames, valid or not. It knows nothing of commands.
+// A TCP connection with hand-made WebSocket frames, valid or not. It knows no commands.
 
 /** Opcodes of frames (RFC 6455, section 5.2). */
 export const opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
@@ -88,7 +88,7 @@ export interface Ending {
   /** Text frames in order. */
   readonly texts: readonly string[];
   /** Everything received, if the response was not an upgrade. */
-  readonly answer: string;
+  readonly response: string;
 }
 
 const closedWithoutFrame = 1006;
@@ -100,7 +100,7 @@ export class RawSocket implements Disposable {
   #rest = new Uint8Array(0);
   #status = 0;
   #code = closedWithoutFrame;
-  #answer = "";
+  #response = "";
   #isClosed = false;
   readonly #texts: string[] = [];
   /** Receives each text frame; by default frames are kept for `ended`. */
@@ -152,7 +152,7 @@ export class RawSocket implements Disposable {
       status: this.#status,
       code: this.#code,
       texts: this.#texts,
-      answer: this.#answer,
+      response: this.#response,
     };
   }
 
@@ -192,7 +192,7 @@ export class RawSocket implements Disposable {
     }
     if (this.#status === 101) { while (this.#readFrame()); }
     else {
-      this.#answer += new TextDecoder("latin1").decode(this.#rest);
+      this.#response += new TextDecoder("latin1").decode(this.#rest);
       this.#rest = new Uint8Array(0);
     }
   }

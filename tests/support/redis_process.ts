@@ -39,7 +39,7 @@ export class RedisProcess {
     return RedisProcess.#start(args, false);
   }
 
-  /** The same, in its own process group, so that Ctrl-C in the terminal does not reach it. */
+  /** Like `start`, but in a separate process group, which Ctrl-C in the terminal doesn't reach. */
   static startDetached(...args: readonly string[]): Promise<RedisProcess> {
     return RedisProcess.#start(args, true);
   }
@@ -51,7 +51,7 @@ export class RedisProcess {
       try {
         return new RedisProcess(port, dir, args, await spawn(port, dir, args, isDetached));
       } catch (error) {
-        // Another process has taken the port since it was found free.
+        // Another process took the port after `freePort` closed it.
         if (!(error instanceof PortTakenError)) throw error;
       }
     }
@@ -70,7 +70,7 @@ export class RedisProcess {
     this.#process.kill(signal);
   }
 
-  /** Kills it, unless it has ended already. Its folder stays. */
+  /** Kills Redis, unless it has ended already. Keeps its folder. */
   async kill(): Promise<void> {
     try {
       this.#process.kill("SIGKILL");
@@ -81,7 +81,7 @@ export class RedisProcess {
     await this.#process.status;
   }
 
-  /** Starts it again, with the same port and folder. */
+  /** Starts Redis again, with the same port and folder. */
   async restart(): Promise<void> {
     this.#process = await spawn(this.port, this.dir, this.#args);
   }

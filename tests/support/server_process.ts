@@ -37,7 +37,7 @@ export class ServerProcess {
       port?: number;
       env?: Record<string, string>;
       flags?: readonly string[];
-      /** A command line to run the server with. */
+      /** A command that runs the server, such as `sh -c …`. */
       under?: readonly string[];
       /** Hosts that it may reach in addition to localhost. */
       hosts?: readonly string[];
@@ -112,7 +112,7 @@ export class ServerProcess {
     this.#listeners.add(check);
     check();
     void this.#output.then(() =>
-      reject(new Error(`It never printed ${pattern}: ${this.lines.join("\n")}`))
+      reject(new Error(`The server never printed ${pattern}: ${this.lines.join("\n")}`))
     );
     return withDeadline(`the server prints ${pattern}`, promise)
       .finally(() => this.#listeners.delete(check));
@@ -122,13 +122,13 @@ export class ServerProcess {
     return Number(new URL(this.url).port);
   }
 
-  /** Sends a signal and waits for the end. Returns the exit status. */
+  /** Sends a signal and waits for the server to exit. Returns the exit status. */
   async end(signal: Deno.Signal = "SIGTERM"): Promise<number> {
     this.process.kill(signal);
     return await this.ended();
   }
 
-  /** Waits for the end. Returns the exit status. */
+  /** Waits for the server to exit. Returns the exit status. */
   async ended(): Promise<number> {
     const { code } = await withDeadline("the server ends", this.process.status);
     await this.#output;

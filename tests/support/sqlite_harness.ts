@@ -52,7 +52,7 @@ export const all = { before: Infinity, limit: 1_000, maxBytes: 1e6 };
 /** A draft whose text SQLite cannot bind, so that the whole transaction fails. */
 export const broken = { ...draft("b"), text: Symbol("no text") as unknown as string };
 
-/** Changes a database behind the back of its broker. */
+/** Changes a database without its broker. */
 export function change(path: string, sql: string): void {
   using database = new DatabaseSync(path);
   database.exec(sql);

@@ -39,7 +39,7 @@ export function parseTaskFlags<const Defaults extends Values>(
   }
 }
 
-/** Returns the flags of this task. If they are wrong, prints why and exits with status 2. */
+/** Returns the flags of this task. If they are invalid, prints why and exits with status 2. */
 export function readTaskFlags<const Defaults extends Values>(defaults: Defaults) {
   try {
     return parseTaskFlags(defaults, Deno.args);

@@ -1,6 +1,6 @@
-// Waits with a time limit. On timeout, they throw an error that names the missing event.
+// Waits with a timeout, whose error names the missing event.
 
-/** Longer than any successful wait takes, even on a busy machine. */
+/** Longer than any successful wait, even on a busy machine. */
 const defaultMaxMs = 60_000;
 const pollMs = 5;
 

@@ -363,9 +363,9 @@ browserTest("colors names with enough contrast in both themes", async (chat) => 
     const page = await chat.visit({ colorScheme });
     const worst = await page.evaluate(() => {
       const context = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
-      const luminance = (colour: string) => {
+      const luminance = (color: string) => {
         if (context === null) return 0;
-        context.fillStyle = colour;
+        context.fillStyle = color;
         context.fillRect(0, 0, 1, 1);
         const [red = 0, green = 0, blue = 0] = Array.from(
           context.getImageData(0, 0, 1, 1).data,

@@ -116,9 +116,9 @@ function resetHandshake(port: number, headers: Readonly<Record<string, string>>)
 /** Throws unless the server reacted as it should. */
 export function expect(isRight: boolean, subject: string, ending: Ending): void {
   if (isRight) return;
-  const { status, code, texts, answer } = ending;
+  const { status, code, texts, response } = ending;
   const last = texts.at(-1)?.slice(0, 200);
-  throw new Error(`${subject}: status ${status}, code ${code}, ${last ?? answer.slice(0, 200)}`);
+  throw new Error(`${subject}: status ${status}, code ${code}, ${last ?? response.slice(0, 200)}`);
 }
 
 /** Returns a command as a frame. */

@@ -242,7 +242,7 @@ export const httpAttacks: readonly Attack[] = [
     const [path, status] = paths[index % paths.length]!;
     const ending = await request(port, requestHead(`GET ${path} HTTP/1.1`));
     const isRight = ending.status === status || ending.status === 400;
-    expect(isRight && !ending.answer.includes("@parley/"), path.slice(0, 50), ending);
+    expect(isRight && !ending.response.includes("@parley/"), path.slice(0, 50), ending);
   }),
   repeated("other methods", { short: 2 * methods.length, long: 5_000 }, async ({ port }, index) => {
     const method = methods[index % methods.length]!;

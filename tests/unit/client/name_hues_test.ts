@@ -1,4 +1,4 @@
-// The colours of names.
+// The colors of names.
 
 import { assert, assertEquals } from "@std/assert";
 import { NameHues } from "../../../static/client/state/name_hues.ts";
