@@ -33,16 +33,22 @@ export type EditDraft =
   & Pick<EditPush, "type" | "target">
   & { readonly text: string };
 /**
- * Removes the text of messages: the author's own, unless it is a moderator. Skips targets without
- * text, but at least one must have text.
+ * Removes the text of messages and titles: the author's own, unless it is a moderator. Skips targets
+ * without text, but at least one must have text.
  */
 export type DeleteDraft =
   & DraftFields
   & Pick<DeletePush, "type" | "targets">
   /** If true, the author's rights need no check. */
   & { readonly isModerator?: boolean };
-/** Sets the title of a room that has messages. Only moderators can remove, lock and unlock one. */
-export type TitleDraft = DraftFields & Pick<TitlePush, "type" | "text" | "locked">;
+/**
+ * Sets the title of a room that has messages. Only moderators can lock and unlock a title, or remove
+ * it with an empty text: that is stored as a deletion of the entry that has set it.
+ */
+export type TitleDraft =
+  & DraftFields
+  & Pick<TitlePush, "type" | "locked">
+  & { readonly text: string };
 
 /** An entry not yet in the log. */
 export type Draft = MessageDraft | EditDraft | DeleteDraft | TitleDraft;
@@ -73,7 +79,7 @@ export type AppendResult =
   | { readonly kind: "rooms_full" }
   /** It is not in the log: the database has reached `MAX_DATA_MB`, or Redis its maxmemory. */
   | { readonly kind: "storage_full" }
-  /** It is not in the log: a target is another member's, is no message with text, or has 20 edits. */
+  /** It is not in the log: a target is another member's, has no text, or has 20 edits. */
   | { readonly kind: "forbidden" | "not_found" | "edits_exhausted" }
   /** It is not in the log: a moderator has locked the room's title. */
   | { readonly kind: "title_locked" }

@@ -1,7 +1,14 @@
 // Log entries as they are sent. Each is encoded once, however many sessions receive it.
 
 import { utf8Length } from "../protocol/text.ts";
-import type { DeletePush, EditPush, EntryPush, MessagePush, Position } from "../protocol/wire.ts";
+import type {
+  DeletePush,
+  EditPush,
+  EntryPush,
+  MessagePush,
+  Position,
+  TitlePush,
+} from "../protocol/wire.ts";
 import type { Entry } from "./broker.ts";
 
 /** An entry encoded for the wire. */
@@ -80,8 +87,8 @@ export function amendmentsIn(entries: readonly EncodedEntry[]): readonly Amendme
 }
 
 /**
- * Applies an edit or a deletion to the messages that it touches, and removes the text from their
- * earlier edits. Returns how many bytes the entries have grown by.
+ * Applies an edit or a deletion to the entries that it touches, and removes the text from earlier
+ * edits. Returns how many bytes the entries have grown by.
  */
 export function amend(entries: EncodedEntry[], amendment: Amendment): number {
   const isEdit = amendment.type === "edit";
@@ -95,9 +102,9 @@ export function amend(entries: EncodedEntry[], amendment: Amendment): number {
     const push = JSON.parse(entry.json) as EntryPush;
     const amended = push.type === "edit"
       ? withoutText(push)
-      : push.type === "message"
-      ? amendMessage(push, amendment)
-      : push;
+      : push.type === "delete"
+      ? push
+      : amendText(push, amendment);
     if (amended === push) continue;
     const encoded = entries[i] = encode(amended, entry.epoch);
     growth += encoded.bytes - entry.bytes;
@@ -105,17 +112,19 @@ export function amend(entries: EncodedEntry[], amendment: Amendment): number {
   return growth;
 }
 
-function amendMessage(message: MessagePush, amendment: Amendment): MessagePush {
+function amendText(push: MessagePush | TitlePush, amendment: Amendment): EntryPush {
   const { offset: amended, member, at } = amendment;
   // The log may have been read after the amendment.
-  if ((message.amended ?? 0) >= amended) return message;
+  if ((push.amended ?? 0) >= amended) return push;
   if (amendment.type === "delete") {
-    const { text: _text, editedAt: _editedAt, ...rest } = message;
+    const { text: _text, editedAt: _editedAt, ...rest } = { editedAt: undefined, ...push };
     return { ...rest, amended, deletedBy: member };
   }
   // An edit without text is followed by a later amendment.
   const { text } = amendment;
-  return text === undefined ? message : { ...message, text, amended, editedAt: at };
+  return text === undefined || push.type === "title"
+    ? push
+    : { ...push, text, amended, editedAt: at };
 }
 
 function withoutText(push: EditPush): EditPush {

@@ -84,8 +84,11 @@ export class Room {
     if (entry.type === "message") {
       this.#recentMessages++;
       this.roster.stopTyping(entry.member);
-    } else if (entry.type === "title") this.title = entry.text || undefined;
-    else this.#recentBytes += amend(this.#recent, entry);
+    } else if (entry.type === "title") this.title = entry.text;
+    else {
+      this.#recentBytes += amend(this.#recent, entry);
+      if (entry.type === "delete" && entry.untitled) this.title = undefined;
+    }
     while (
       this.#recentMessages > hubLimits.historyMax ||
       this.#recentBytes > recentMaxBytes && this.#recent.length > 1

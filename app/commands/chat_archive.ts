@@ -13,7 +13,7 @@ const shapes = {
   message: entry,
   edit: { ...entry, target: 0 },
   delete: { ...entry, targets: [0] },
-  title: { ...entry, text: "" },
+  title: entry,
   /** The nonce of an entry that has been removed. */
   nonce: { room: "", offset: 0, at: 0, member: "", nonce: "" },
   /** A member's name, held until a time, and the key of the member's former name, or "". */
@@ -22,9 +22,10 @@ const shapes = {
 
 /** Fields that a line may lack. */
 const optionalShapes = {
-  room: { title: "", titleLocked: true },
+  room: { title: "", titleAt: 0, titleLocked: true },
   message: { text: "", reply: 0, amended: 0, editedAt: 0, deletedBy: "" },
-  title: { locked: true },
+  delete: { untitled: true },
+  title: { text: "", locked: true, amended: 0, deletedBy: "" },
 };
 
 type Shapes = typeof shapes;

@@ -21,8 +21,8 @@ export async function openRedisSource(
     const firsts = new Map<string, number>();
     for await (const name of distinct(keys.scan("room:*"))) {
       const room = name.slice(keys.key("room:").length);
-      const fields = ["first", "head", "at", "title", "titleLocked"];
-      const [first, head, at, title, titleLocked] = await keys.fields(name, ...fields);
+      const fields = ["first", "head", "at", "title", "titleAt", "titleLocked"];
+      const [first, head, at, title, titleAt, titleLocked] = await keys.fields(name, ...fields);
       const item: ArchiveItem<"room"> = {
         kind: "room",
         room,
@@ -30,6 +30,7 @@ export async function openRedisSource(
         head: Number(head),
         at: Number(at),
         ...(title === undefined ? {} : { title: JSON.parse(title) }),
+        ...(titleAt === undefined ? {} : { titleAt: Number(titleAt) }),
         ...(titleLocked === "1" && { titleLocked: true }),
       };
       firsts.set(room, item.first);
@@ -132,9 +133,10 @@ function commandsFor(keys: ChatKeys, item: ArchiveItem): readonly Command[] {
   }
   switch (item.kind) {
     case "room": {
-      const { room, first, head, at, title, titleLocked } = item;
+      const { room, first, head, at, title, titleAt, titleLocked } = item;
       const fields = ["first", first, "head", head, "at", at];
       if (title !== undefined) fields.push("title", JSON.stringify(title));
+      if (titleAt !== undefined) fields.push("titleAt", titleAt);
       if (titleLocked === true) fields.push("titleLocked", "1");
       const hash = ["HSET", keys.key("room", room), ...fields];
       return first > head ? [hash] : [hash, ["SADD", keys.key("rooms"), room]];

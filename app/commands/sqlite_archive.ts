@@ -12,7 +12,7 @@ import type { ArchiveItem, ArchiveSource, ArchiveTarget } from "./chat_archive.t
 import { checkCopy, folderLock, infoOf, openToRead, removeDatabase } from "./database_access.ts";
 
 const select = {
-  rooms: "SELECT id, name, first, head, at, title, title_locked FROM rooms ORDER BY id",
+  rooms: "SELECT id, name, first, head, at, title, title_at, title_locked FROM rooms ORDER BY id",
   entries: `${selectEntries} WHERE room = ? AND offset BETWEEN ? AND ? ORDER BY offset`,
   nonces: `SELECT 'nonce' AS kind, rooms.name AS room, member, nonce, offset, nonces.at AS at
            FROM nonces JOIN rooms ON rooms.id = room WHERE offset < first`,
@@ -23,8 +23,8 @@ const select = {
 } as const;
 
 const insert = {
-  room:
-    "INSERT INTO rooms (name, first, head, at, indexed, title, title_locked) VALUES (?, ?, ?, ?, ?, ?, ?)",
+  room: `INSERT INTO rooms (name, first, head, at, indexed, title, title_at, title_locked)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
   epoch: "INSERT OR IGNORE INTO epochs (name) VALUES (?)",
   nonce: `INSERT OR IGNORE INTO nonces (room, member, nonce, offset, at)
           SELECT id, ?, ?, ?, ? FROM rooms WHERE name = ?`,
@@ -39,11 +39,12 @@ export async function openSqliteSource(path: string, nameHoldMs: number): Promis
   const rows = (sql: string, ...values: readonly (string | number)[]) =>
     database.prepare(sql).iterate(...values);
   const items = function* (): Generator<ArchiveItem> {
-    for (const { id, name, first, head, at, title, title_locked } of rows(select.rooms)) {
+    for (const { id, name, first, head, at, title, title_at, title_locked } of rows(select.rooms)) {
       const room = String(name);
       const numbers = { first: Number(first), head: Number(head), at: Number(at) };
       const titleFields = {
         ...(title === null ? {} : { title: String(title) }),
+        ...(title_at === null ? {} : { titleAt: Number(title_at) }),
         ...(title_locked === 1 && { titleLocked: true }),
       };
       yield { kind: "room", room, ...numbers, ...titleFields };
@@ -129,8 +130,8 @@ function store(file: DatabaseFile, item: ArchiveItem): void {
   }
   switch (item.kind) {
     case "room": {
-      const { room, first, head, at, title = null, titleLocked = false } = item;
-      file.run(insert.room, room, first, head, at, head, title, Number(titleLocked));
+      const { room, first, head, at, title = null, titleAt = null, titleLocked = false } = item;
+      file.run(insert.room, room, first, head, at, head, title, titleAt, Number(titleLocked));
       return;
     }
     case "nonce":

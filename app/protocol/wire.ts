@@ -101,7 +101,7 @@ export type EntryCommand =
     | { readonly type: "message"; readonly text: string; readonly reply?: number }
     /** Replaces the text of the member's own message at `offset`. */
     | { readonly type: "edit"; readonly offset: number; readonly text: string }
-    /** Removes the text of the message at `offset`. */
+    /** Removes the text of the message or the title at `offset`. */
     | { readonly type: "delete"; readonly offset: number }
     /** Sets the title of a room that has messages. A moderator can remove it (""), and lock it. */
     | { readonly type: "title"; readonly text: string; readonly locked?: true }
@@ -277,15 +277,21 @@ export interface EditPush extends EntryFields {
 }
 export interface DeletePush extends EntryFields {
   readonly type: "delete";
-  /** Offsets of the messages that are deleted. */
+  /** Offsets of the messages and titles that are deleted. */
   readonly targets: readonly number[];
+  /** Whether the room's present title is removed. */
+  readonly untitled?: true;
 }
 export interface TitlePush extends EntryFields {
   readonly type: "title";
-  /** Empty if the title was removed. */
-  readonly text: string;
+  /** Absent if the title was deleted since. */
+  readonly text?: string;
   /** Whether only moderators can set the next title. */
   readonly locked?: true;
+  /** Offset of the entry that deleted it. */
+  readonly amended?: number;
+  /** The member that deleted it. */
+  readonly deletedBy?: string;
 }
 /** An entry of a room's log. */
 export type EntryPush = MessagePush | EditPush | DeletePush | TitlePush;

@@ -38,11 +38,12 @@ local function isFull()
 end
 
 -- Returns a room in its state after the drafts so far. `states` has the changed states and edit
--- counts, `messages` the messages added or looked up, and `results` the indexes of the drafts for
--- this room. `isBroken` says that another program has made its keys unusable.
+-- counts, `messages` the messages and titles added or looked up, and `results` the indexes of the
+-- drafts for this room. `isBroken` says that another program has made its keys unusable.
 local function openRoom(name)
   if rooms[name] then return rooms[name] end
-  local stored = redis.pcall('HMGET', key('room', name), 'head', 'at', 'first', 'titleLocked')
+  local stored = redis.pcall('HMGET', key('room', name), 'head', 'at', 'first', 'titleLocked',
+    'titleAt')
   local room = { name = name, states = {}, messages = {}, others = {}, results = {} }
   room.isBroken = stored.err ~= nil or not hasType(key('rooms'), 'set') or
     not hasType(key('text', name), 'hash') or not hasType(key('others', name), 'zset')
@@ -50,20 +51,22 @@ local function openRoom(name)
     room.head, room.at = tonumber(stored[1] or 0), tonumber(stored[2] or 0)
     room.first, room.stored = tonumber(stored[3] or 1), room.head
     room.isEmpty, room.isLocked = room.first > room.head, stored[4] == '1'
+    room.titleAt = tonumber(stored[5])
   end
   rooms[name] = room
   return room
 end
 
--- Returns the message at an offset, or a falsy value if there is none or it was deleted.
+-- Returns the message or title at an offset, or a falsy value if there is none or it was deleted.
 local function messageAt(room, offset)
   local message = room.messages[offset]
   if message == nil and offset >= room.first and offset <= room.stored then
     local entry = entryAt(room, offset)
     local field = digits(offset)
     local state = redis.call('HMGET', key('text', room.name), field, field .. ':edits')
+    local author, kind = authorOf(entry and entry[2][6] or '')
     message = {
-      member = entry and entry[2][6]:match('^"type":"message","member":"([^"]*)"'),
+      member = author, kind = kind,
       isDeleted = not state[1] or state[1]:find('^"amended":%d+,"deletedBy"'),
       edits = tonumber(state[2] or 0),
     }
@@ -72,14 +75,14 @@ local function messageAt(room, offset)
   return message and message.member and not message.isDeleted and message
 end
 
--- Returns the messages that an edit or a deletion changes, by offset, then nil and a list of the
--- offsets; or nil and the reason for refusing it.
+-- Returns the messages and titles that an edit or a deletion changes, by offset, then nil and a list
+-- of the offsets; or nil and the reason for refusing it.
 local function findTargets(room, member, action)
   local kind, targets, found = action:match('^%a+'), {}, {}
   for target in action:gmatch('%d+') do
     local offset = tonumber(target)
     local message = not targets[offset] and messageAt(room, offset)
-    if message then
+    if message and (kind ~= 'edit' or message.kind == 'message') then
       if message.member ~= member and kind ~= 'moderate' and
         not (kind == 'delete' and isModerator(member)) then
         return nil, 'forbidden'
@@ -136,10 +139,14 @@ local function addEntry(room, member, body, text, action)
     if room.isEmpty and isFull() then return nil, 'rooms_full' end
   elseif room.isEmpty then
     return nil, 'not_found'
-  elseif kind == 'title' then
-    local isForModerators = room.isLocked or text == '""' or action == 'title locked'
+  elseif kind == 'title' or kind == 'untitle' then
+    local isForModerators = room.isLocked or action ~= 'title'
     if isForModerators and not isModerator(member) then
       return nil, room.isLocked and 'title_locked' or 'forbidden'
+    end
+    if kind == 'untitle' then
+      targets, refusal, found = findTargets(room, member, 'moderate ' .. digits(room.titleAt or 0))
+      targets, found = targets or {}, found or {}
     end
   else
     targets, refusal, found = findTargets(room, member, action)
@@ -151,23 +158,26 @@ local function addEntry(room, member, body, text, action)
   end
   room.head, room.at = room.head + 1, math.max(now, room.at)
   local offset = digits(room.head)
-  local entry = { room = room, member = member, offset = offset, at = digits(room.at), body = body }
+  local entry = {
+    room = room, member = member, offset = offset, at = digits(room.at), body = body, kind = kind,
+  }
   if text ~= '' then
     entry.state = '"text":' .. text
   else
-    entry.body = body .. ',"targets":[' .. table.concat(found, ',') .. ']'
+    local isUntitled = kind == 'untitle' or targets[room.titleAt or 0] ~= nil
+    entry.body = body .. ',"targets":[' .. table.concat(found, ',') .. ']' ..
+      (isUntitled and ',"untitled":true' or '')
+    if isUntitled then room.title, room.titleAt = '', nil end
   end
-  if kind == 'message' then
-    room.messages[room.head] = entry
-  else
-    room.others[#room.others + 1] = offset
-  end
+  if kind == 'message' or kind == 'title' then room.messages[room.head] = entry end
+  if kind ~= 'message' then room.others[#room.others + 1] = offset end
   if targets then
     amend(room, targets, entry, kind)
   else
     room.states[offset] = entry.state
   end
-  if kind == 'title' then room.title, room.isLocked = text, action == 'title locked' end
+  if kind == 'title' then room.title, room.titleAt = text, room.head end
+  if kind == 'title' or kind == 'untitle' then room.isLocked = action:find(' locked$') ~= nil end
   entries[#entries + 1] = entry
   return entry
 end
@@ -224,8 +234,10 @@ local function setStates(name, states)
 end
 
 local function setTitle(room)
-  redis.call('HDEL', key('room', room.name), 'title', 'titleLocked')
-  if room.title ~= '""' then redis.call('HSET', key('room', room.name), 'title', room.title) end
+  redis.call('HDEL', key('room', room.name), 'title', 'titleAt', 'titleLocked')
+  if room.titleAt then
+    redis.call('HSET', key('room', room.name), 'title', room.title, 'titleAt', digits(room.titleAt))
+  end
   if room.isLocked then redis.call('HSET', key('room', room.name), 'titleLocked', 1) end
 end
 

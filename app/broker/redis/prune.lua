@@ -61,7 +61,7 @@ for i = 2, #ARGV do
     removeStates(room.name, room.first, first)
     redis.call('HSET', key('room', room.name), 'first', digits(first))
     if first > room.head then
-      redis.call('HDEL', key('room', room.name), 'title', 'titleLocked')
+      redis.call('HDEL', key('room', room.name), 'title', 'titleAt', 'titleLocked')
       redis.call('SREM', key('rooms'), room.name)
     end
     publish('{"kind":"pruned","room":"' .. room.name .. '","first":' .. digits(first) .. '}')

@@ -3,7 +3,7 @@
 -- all but its text. The other fields, its state, are kept beside the log in the same format:
 --   "text":…                               a message, or a title
 --   "amended":…,"editedAt":…,"text":…      an edited message
---   "amended":…,"deletedBy":…              a deleted message
+--   "amended":…,"deletedBy":…              a deleted message or title
 
 local function readRoom(name)
   local stored = redis.call('HMGET', key('room', name), 'head', 'first', 'title')
@@ -17,6 +17,12 @@ local function entryAt(room, offset)
   if offset < 1 then return nil end
   local id = digits(offset) .. '-0'
   return redis.call('XRANGE', key('log', room.name), id, id)[1]
+end
+
+-- Returns the author of a message or a title, and which of them it is; nil for other entries.
+local function authorOf(body)
+  local kind, member = body:match('^"type":"(%a+)","member":"([^"]*)"')
+  if kind == 'message' or kind == 'title' then return member, kind end
 end
 
 local function isMessage(body) return body:find('"type":"message"', 1, true) == 1 end

@@ -11,7 +11,8 @@
 //   feedMarks            list: times, each with the id of the last event at that time
 //   rooms                set: rooms with messages
 //   room:{room}          hash: head, first, at (time of the newest entry), title as JSON,
-//                        titleLocked; stays when the last message is gone
+//                        titleAt (the offset of its entry), titleLocked; stays when the last
+//                        message is gone
 //   log:{room}           stream: the entries; the id is the offset; fields epoch, at, body, which
 //                        never change (rooms.lua)
 //   text:{room}          hash: the parts that can change. {offset} has the state of a message or a
@@ -252,8 +253,10 @@ export const nonceTtlMs = 7 * 86_400_000;
 /** Returns the row of a draft. `key` is the key of its author's name. */
 export function appendRow(draft: Draft, key: string): AppendRow {
   const { room, member, nonce } = draft;
-  const text = draft.type === "delete" ? "" : JSON.stringify(draft.text);
-  return [room, member, nonce, key, entryBody(draft), text, actionOf(draft)];
+  const isDeletion = draft.type === "delete" || draft.text === "";
+  const body = entryBody(isDeletion ? { ...draft, type: "delete", targets: [] } : draft);
+  const text = isDeletion ? "" : JSON.stringify(draft.text);
+  return [room, member, nonce, key, body, text, actionOf(draft)];
 }
 
 function actionOf(draft: Draft): string {
@@ -261,7 +264,7 @@ function actionOf(draft: Draft): string {
     case "edit":
       return `edit ${draft.target}`;
     case "title":
-      return draft.locked ? "title locked" : "title";
+      return (draft.text === "" ? "untitle" : "title") + (draft.locked ? " locked" : "");
     case "delete":
       return [draft.isModerator === true ? "moderate" : "delete", ...draft.targets].join(" ");
     default:
@@ -283,7 +286,7 @@ function ownFields(entry: Draft | Entry): object {
       return { target: entry.target };
     case "delete":
       // The script decides which targets of a draft are deleted.
-      return "offset" in entry ? { targets: entry.targets } : {};
+      return "offset" in entry ? { targets: entry.targets, untitled: entry.untitled } : {};
     case "title":
       return { locked: entry.locked };
   }

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- Takes one step of the oldest sweep: deletes messages in some of its remaining rooms, with one
--- `delete` entry per room. `sweep:{sweep}` has those rooms, each with the offset before which the
--- next step continues; 1 stands for the end of the log.
+-- Takes one step of the oldest sweep: deletes messages and titles in some of its remaining rooms,
+-- with one `delete` entry per room. `sweep:{sweep}` has those rooms, each with the offset before
+-- which the next step continues; 1 stands for the end of the log.
 --
 -- keys    writes sweeps, sweep:*, and what append.lua writes
 -- args    entriesMax (to visit), messagesMax (to delete), nonceTtlMs
@@ -26,7 +26,7 @@ local function findMessages(name, before)
     local offset, author = entry[1]:match('^(%d+)%-0$'), nil
     if offset then
       if tonumber(entry[2][4]) < sweep.since then return found end
-      author = entry[2][6]:match('^"type":"message","member":"([^"]*)"')
+      author = authorOf(entry[2][6])
       before, entriesLeft = tonumber(offset), entriesLeft - 1
     end
     if members[author] and messageAt(room, before) then

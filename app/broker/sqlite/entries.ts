@@ -34,13 +34,15 @@ const sql = {
            FROM rooms, epochs WHERE rooms.name = ?1 AND epochs.name = ?2`,
   countEdit: `UPDATE entries SET edits = edits + 1
               WHERE offset = ? AND room = (SELECT id FROM rooms WHERE name = ?)`,
-  findTarget: `SELECT member, edits FROM entries
-               WHERE room = ? AND offset = ? AND kind = 0 AND text IS NOT NULL`,
+  findTarget: `SELECT member, kind, edits FROM entries
+               WHERE room = ? AND offset = ? AND kind IN (0, 3) AND text IS NOT NULL`,
   edit: `UPDATE entries SET text = ?3, amended = ?4, edited_at = ?5, edits = edits + 1
          WHERE room = ?1 AND offset = ?2`,
   delete: `UPDATE entries SET text = NULL, amended = ?3, edited_at = NULL, deleted_by = ?4
            WHERE room = ?1 AND offset = ?2`,
-  setTitle: "UPDATE rooms SET title = ?, title_locked = ? WHERE id = ?",
+  setTitle: "UPDATE rooms SET title = ?, title_at = ?, title_locked = ? WHERE id = ?",
+  removeTitle: "UPDATE rooms SET title = NULL, title_at = NULL WHERE id = ?",
+  isTitle: "SELECT 1 FROM rooms WHERE id = ? AND title_at = ?",
   countOthers: `
     SELECT (SELECT ordinal ${others} AND offset > ?2 AND offset <= ?3 ORDER BY offset DESC LIMIT 1) -
            (SELECT ordinal ${others} AND offset > ?2 AND offset <= ?3 ORDER BY offset LIMIT 1) + 1
@@ -64,7 +66,10 @@ export interface EntryRow {
   readonly username: string;
   readonly nonce: string;
   readonly kind: number;
-  /** The message that a reply answers, the target of an edit, or 1 if a title is locked. */
+  /**
+   * The message that a reply answers, the target of an edit, or 1 if a title is locked or a deletion
+   * has removed the room's title.
+   */
   readonly ref: number | null;
   readonly amended: number | null;
   readonly edited_at: number | null;
@@ -78,17 +83,25 @@ export function entryOf(room: string, row: EntryRow): Entry {
   const { member, username: from, nonce, offset, epoch, at, kind, ref, text } = row;
   const fields = { room, member, from, nonce, offset, epoch, at };
   const textField = text === null ? {} : { text };
+  const amendment = {
+    ...(row.amended === null ? {} : { amended: row.amended }),
+    ...(row.edited_at === null ? {} : { editedAt: row.edited_at }),
+    ...(row.deleted_by === null ? {} : { deletedBy: row.deleted_by }),
+  };
   switch (kind) {
     case kinds.edit:
       return { type: "edit", ...fields, target: ref ?? 0, ...textField };
-    case kinds.delete:
-      return { type: "delete", ...fields, targets: JSON.parse(text ?? "[]") };
+    case kinds.delete: {
+      const targets = JSON.parse(text ?? "[]");
+      return { type: "delete", ...fields, targets, ...(ref === 1 && { untitled: true as const }) };
+    }
     case kinds.title:
       return {
         type: "title",
         ...fields,
-        text: text ?? "",
+        ...textField,
         ...(ref === 1 && { locked: true as const }),
+        ...amendment,
       };
     default:
       return {
@@ -96,9 +109,7 @@ export function entryOf(room: string, row: EntryRow): Entry {
         ...fields,
         ...textField,
         ...(ref === null ? {} : { reply: ref }),
-        ...(row.amended === null ? {} : { amended: row.amended }),
-        ...(row.edited_at === null ? {} : { editedAt: row.edited_at }),
-        ...(row.deleted_by === null ? {} : { deletedBy: row.deleted_by }),
+        ...amendment,
       };
   }
 }
@@ -114,7 +125,7 @@ export function checkTargets(
   const found: number[] = [];
   for (const offset of new Set(isEdit ? [draft.target] : draft.targets)) {
     const row = file.get(sql.findTarget, room, offset);
-    if (row === undefined) continue;
+    if (row === undefined || isEdit && row.kind !== kinds.message) continue;
     const isAllowed = row.member === draft.member ||
       draft.type === "delete" && (draft.isModerator === true || isModerator());
     if (!isAllowed) return { kind: "forbidden" };
@@ -133,8 +144,8 @@ export interface Slot {
 }
 
 /**
- * Stores an entry of any type and applies it to its targets. Returns the entry. `RoomLog` stores
- * plain messages with a faster statement.
+ * Stores an entry of any type and applies it to its targets: of a title without text, the one that
+ * it removes. Returns the entry. `RoomLog` stores plain messages with a faster statement.
  */
 export function addEntry(
   file: DatabaseFile,
@@ -144,8 +155,13 @@ export function addEntry(
 ): Entry {
   const { type, member, from, nonce } = draft;
   const fields = { room: draft.room, member, from, nonce, offset, epoch: epoch.name, at };
-  const add = (text: string | null, ref: number | null) =>
-    file.run(sql.add, room, offset, epoch.id, at, member, from, text, nonce, kinds[type], ref);
+  const add = (text: string | null, ref: number | null, kind: number = kinds[type]) =>
+    file.run(sql.add, room, offset, epoch.id, at, member, from, text, nonce, kind, ref);
+  const deleteTargets = (untitled: boolean): Entry => {
+    add(JSON.stringify(targets), untitled ? 1 : null, kinds.delete);
+    for (const target of targets) file.run(sql.delete, room, target, offset, member);
+    return { type: "delete", ...fields, targets, ...(untitled && { untitled: true as const }) };
+  };
   switch (draft.type) {
     case "message": {
       const { text, reply } = draft;
@@ -158,15 +174,16 @@ export function addEntry(
       file.run(sql.edit, room, target, text, offset, at);
       return { type: "edit", ...fields, target, text };
     }
-    case "delete":
-      add(JSON.stringify(targets), null);
-      for (const target of targets) file.run(sql.delete, room, target, offset, member);
-      return { type: "delete", ...fields, targets };
+    case "delete": {
+      const untitled = targets.some((target) => file.get(sql.isTitle, room, target) !== undefined);
+      if (untitled) file.run(sql.removeTitle, room);
+      return deleteTargets(untitled);
+    }
     case "title": {
       const { text, locked } = draft;
-      const isLocked = Number(locked ?? 0);
-      add(text, isLocked || null);
-      file.run(sql.setTitle, text || null, isLocked, room);
+      file.run(sql.setTitle, text || null, text && offset || null, Number(locked ?? 0), room);
+      if (text === "") return deleteTargets(true);
+      add(text, locked ? 1 : null);
       return { type: "title", ...fields, text, ...(locked && { locked }) };
     }
   }
@@ -197,9 +214,9 @@ function columnsOf(entry: Entry): Columns {
     case "edit":
       return { ref: entry.target };
     case "delete":
-      return { text: JSON.stringify(entry.targets) };
+      return { text: JSON.stringify(entry.targets), ref: entry.untitled && 1 };
     case "title":
-      return { text: entry.text, ref: entry.locked && 1 };
+      return { ...entry, ref: entry.locked && 1 };
   }
 }
 

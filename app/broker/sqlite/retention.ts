@@ -18,6 +18,7 @@ const sql = {
                ORDER BY offset LIMIT 1`,
   deleteBefore: "DELETE FROM entries WHERE room = ? AND offset < ?",
   setFirst: `UPDATE rooms SET first = ?1, title = CASE WHEN ?1 > head THEN NULL ELSE title END,
+             title_at = CASE WHEN ?1 > head THEN NULL ELSE title_at END,
              title_locked = title_locked AND ?1 <= head WHERE id = ?2`,
 } as const;
 

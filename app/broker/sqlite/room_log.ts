@@ -47,7 +47,7 @@ const sql = {
               ORDER BY id LIMIT ?`,
   deleteMessages: "DELETE FROM entries WHERE room = ?",
   setEmpty: "UPDATE rooms SET first = head + 1, title = NULL, title_locked = 0 WHERE id = ?",
-  titleOf: "SELECT title, title_locked FROM rooms WHERE id = ?",
+  titleOf: "SELECT title, title_at, title_locked FROM rooms WHERE id = ?",
   allRooms: "SELECT id, name, first, head, at FROM rooms",
   epochAt: "SELECT name FROM entries JOIN epochs ON id = epoch WHERE room = ? AND offset = ?",
   readAfter: `${selectEntries} WHERE room = ? AND offset > ? ORDER BY offset LIMIT ?`,
@@ -142,7 +142,8 @@ export class RoomLog {
       : undefined;
     if (refusal !== undefined) return refusal;
     // Deleting makes room.
-    if (this.hasReachedSize && type !== "delete") return { kind: "storage_full" };
+    const isDeletion = type === "delete" || type === "title" && draft.text === "";
+    if (this.hasReachedSize && !isDeletion) return { kind: "storage_full" };
     const isEmpty = room === undefined || room.first > room.head;
     let targets: readonly number[] = [];
     if (type !== "message") {
@@ -150,11 +151,13 @@ export class RoomLog {
       this.#messages.flush(file);
       const mayModerate = () => this.#sanctions.isModerator(file, member);
       if (draft.type === "title") {
-        const isLocked = file.get(sql.titleOf, room.id)?.title_locked === 1;
-        const isForModerators = isLocked || draft.text === "" || draft.locked === true;
+        const title = file.get(sql.titleOf, room.id);
+        const isLocked = title?.title_locked === 1;
+        const isForModerators = isLocked || isDeletion || draft.locked === true;
         if (isForModerators && !mayModerate()) {
           return { kind: isLocked ? "title_locked" : "forbidden" };
         }
+        if (isDeletion && typeof title?.title_at === "number") targets = [title.title_at];
       } else {
         const checked = checkTargets(file, room.id, draft, mayModerate);
         if ("kind" in checked) return checked;
@@ -179,7 +182,7 @@ export class RoomLog {
       if (type === "edit") {
         for (const target of targets) this.#search.add(file, room.id, target);
       }
-      this.hasDeleted ||= type === "delete";
+      this.hasDeleted ||= isDeletion;
     }
     this.#nonces.add(room.id, member, nonce, offset, at);
     this.#pending.set(draft.room, { id: room.id, first: room.first, head: offset, at });

@@ -8,7 +8,7 @@ import type { DatabaseSync } from "node:sqlite";
  *
  * `names.key` is the username normalized for comparison. One of a member's names is `current`, and
  * at most one is former. `rooms.indexed` is the offset up to which nonces are in `nonces`; later
- * ones are read from `entries`.
+ * ones are read from `entries`. `rooms.title_at` is the offset of the entry that set the title.
  *
  * `members.network` is forgotten after a day. `wrote_at` is when the member first wrote.
  * `sanctions.members` and `sweeps.members` are JSON arrays.
@@ -22,7 +22,8 @@ export const migrations: readonly string[] = [
     CREATE TABLE rooms (
       id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
       first INTEGER NOT NULL, head INTEGER NOT NULL, at INTEGER NOT NULL,
-      indexed INTEGER NOT NULL DEFAULT 0, title TEXT, title_locked INTEGER NOT NULL DEFAULT 0
+      indexed INTEGER NOT NULL DEFAULT 0,
+      title TEXT, title_at INTEGER, title_locked INTEGER NOT NULL DEFAULT 0
     );
     CREATE TABLE entries (
       room INTEGER NOT NULL, offset INTEGER NOT NULL, epoch INTEGER NOT NULL, at INTEGER NOT NULL,

@@ -1,4 +1,4 @@
-// Sweeps: pending deletions of members' messages since a time, in steps that a restart resumes.
+// Sweeps: pending deletions of members' messages and titles since a time, in steps that a restart resumes.
 
 import type { DeleteDraft, Moderator } from "../../chat/broker.ts";
 import type { DatabaseFile } from "./database.ts";
@@ -16,7 +16,7 @@ const sql = {
   room: "SELECT id, name, head FROM rooms WHERE id = ?",
   nextRoom: `SELECT id, name, head FROM rooms WHERE id > ? AND at >= ? AND head >= first
              ORDER BY id LIMIT 1`,
-  entries: `SELECT offset, at, member, kind = 0 AND text IS NOT NULL AS hasText FROM entries
+  entries: `SELECT offset, at, member, kind IN (0, 3) AND text IS NOT NULL AS hasText FROM entries
             WHERE room = ? AND offset < ? ORDER BY offset DESC LIMIT ?`,
 } as const;
 

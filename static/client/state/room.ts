@@ -150,6 +150,7 @@ export class Room {
     if (push.type === "message") this.messages = [...this.messages, messageOf(push)];
     if (push.type === "title") this.title = push.text;
     if (push.type === "delete") {
+      if (push.untitled) this.title = undefined;
       push.targets.forEach((target) => this.#unread.delete(target));
       this.#amend(push, push.targets, { text: undefined, deletedBy: push.member });
     }

@@ -71,7 +71,7 @@ export class BareClient {
     else if (kind < 10) this.#put({ type: "message", room, text, nonce, reply: offset });
     else if (kind < 15) this.#put({ type: "edit", room, offset, text, nonce });
     else if (kind < 19) this.#put({ type: "delete", room, offset, nonce });
-    else this.#put({ type: "title", room, text: `Title ${nonce}`, nonce });
+    else this.#put({ type: "title", room, text: `Title ${text}`, nonce });
   }
 
   /** Puts a message into the outbox, and returns its nonce. */

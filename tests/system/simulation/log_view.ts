@@ -2,7 +2,7 @@
 
 import type { EntryPush, HistoryPush, Position, RoomPush } from "../../../app/protocol/wire.ts";
 
-/** A message as a client shows it. */
+/** A message or a title as a client has it. */
 export interface ShownMessage {
   readonly member: string;
   text: string | undefined;
@@ -45,6 +45,7 @@ export class LogView {
     this.#add(entry);
     this.#amend(entry);
     if (entry.type === "title") this.title = entry.text;
+    if (entry.type === "delete" && entry.untitled) this.title = undefined;
     return "applied";
   }
 
@@ -69,7 +70,7 @@ export class LogView {
   }
 
   #add(entry: EntryPush): void {
-    if (entry.type !== "message") return;
+    if (entry.type !== "message" && entry.type !== "title") return;
     const { offset, member, text, amended = 0 } = entry;
     this.messages.set(offset, { member, text, amended });
   }

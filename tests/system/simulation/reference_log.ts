@@ -8,8 +8,9 @@ import type { SanctionLedger } from "./sanction_ledger.ts";
 
 export type RoomLogs = ReadonlyMap<string, readonly Entry[]>;
 
-/** A message as the entries so far have left it. */
+/** A message or a title as the entries so far have left it. */
 interface PresentMessage {
+  readonly type: "message" | "title";
   readonly member: string;
   text: string | undefined;
   amended: number;
@@ -67,10 +68,11 @@ export class ReferenceLog {
   #apply(entry: Entry): void {
     const room = this.present(entry.room);
     if (entry.type === "title") room.title = entry.text;
-    else if (entry.type !== "message") this.#amend(room, entry);
+    if (entry.type === "delete" && entry.untitled) room.title = undefined;
+    if (entry.type === "edit" || entry.type === "delete") this.#amend(room, entry);
     else {
-      const { offset, member, text = "" } = entry;
-      room.messages.set(offset, { member, text, amended: 0, texts: [text] });
+      const { type, offset, member, text = "" } = entry;
+      room.messages.set(offset, { type, member, text, amended: 0, texts: [text] });
     }
   }
 
@@ -79,7 +81,8 @@ export class ReferenceLog {
     for (const target of type === "edit" ? [entry.target] : entry.targets) {
       const message = room.messages.get(target);
       const where = `${entry.room}: the ${type} ${offset} of ${target}`;
-      if (message?.text === undefined) throw new Violation(`${where} has no target`);
+      const isTarget = message?.type === "message" || type === "delete";
+      if (message?.text === undefined || !isTarget) throw new Violation(`${where} has no target`);
       const isSwept = type === "delete" && member === moderatorId &&
         this.watch?.isSwept(message.member) !== false;
       if (message.member !== member && !isSwept) {

@@ -40,6 +40,8 @@ interface Room {
   /** The entries as they are now; an edit has no text. */
   readonly log: Entry[];
   title: string | undefined;
+  /** Offset of the entry that set the title. */
+  titleAt: number | undefined;
 }
 
 /** Everything stored, named like the keys in scripts.ts. */
@@ -319,14 +321,16 @@ class ScriptCall {
     if (this.#spoiledRooms.has(name)) return { kind: "unavailable" };
     const { rooms, epoch } = this.#storage;
     const room = this.#room(name);
-    const [kind = "", ...targets] = action.split(" ");
+    const [kind = "", ...details] = action.split(" ");
+    const targets = kind === "untitle" ? [String(room.titleAt ?? 0)] : details;
     const isEmpty = room.first > room.log.length;
     if (kind !== "message" && isEmpty) return { kind: "not_found" };
     const found = targets.flatMap((target) => {
-      const message = Number(target) < room.first ? undefined : room.log[Number(target) - 1];
-      return message?.type === "message" && message.text !== undefined ? [message] : [];
+      const entry = Number(target) < room.first ? undefined : room.log[Number(target) - 1];
+      const isTarget = entry?.type === "message" || entry?.type === "title" && kind !== "edit";
+      return isTarget && entry.text !== undefined ? [entry] : [];
     });
-    if (kind !== "message" && kind !== "title") {
+    if (kind !== "message" && !kind.endsWith("title")) {
       if (found.length === 0) return { kind: "not_found" };
       const isOwn = found.every((message) => message.member === member);
       const mayModerate = kind === "moderate" ||
@@ -340,16 +344,24 @@ class ScriptCall {
     rooms.set(name, room);
     const offset = room.log.length + 1;
     const at = room.at = Math.max(room.at, this.#time.wall());
+    const isUntitled = kind === "untitle" || found.some(({ offset }) => offset === room.titleAt);
     const own = text === ""
-      ? { targets: found.map((message) => message.offset) }
+      ? {
+        targets: found.map((message) => message.offset),
+        ...(isUntitled && { untitled: true as const }),
+      }
       : { text: JSON.parse(text) };
     const entry: Entry = { room: name, offset, epoch, at, ...JSON.parse(`{${body}}`), ...own };
     const { text: _, ...stored } = entry;
     // An edit without its text is an edit.
     room.log.push(kind === "edit" ? stored as Entry : entry);
     this.stored.push(entry);
-    if (kind === "title") room.title = entry.text || undefined;
-    for (const { text: _text, editedAt: _at, ...message } of found) {
+    if (kind === "title" || text === "" && isUntitled) {
+      room.title = entry.text;
+      room.titleAt = kind === "title" ? offset : undefined;
+    }
+    for (const target of found) {
+      const { text: _text, editedAt: _at, ...message } = { editedAt: undefined, ...target };
       const amendment = entry.text === undefined
         ? { deletedBy: member }
         : { text: entry.text, editedAt: at };
@@ -376,7 +388,8 @@ class ScriptCall {
           before--;
           entriesLeft--;
           const { type, text, member } = entry;
-          if (type !== "message" || text === undefined || !sweep.members.includes(member)) continue;
+          if (type !== "message" && type !== "title") continue;
+          if (text === undefined || !sweep.members.includes(member)) continue;
           targets.unshift(before);
           deleted++;
         }
@@ -439,7 +452,8 @@ class ScriptCall {
   }
 
   #room(name: string): Room {
-    return this.#storage.rooms.get(name) ?? { at: 0, first: 1, log: [], title: undefined };
+    return this.#storage.rooms.get(name) ??
+      { at: 0, first: 1, log: [], title: undefined, titleAt: undefined };
   }
 
   #head(name: string): ScriptCalls["read"]["reply"]["head"] {

@@ -409,6 +409,78 @@ export function testModeration(name: string, withStorage: WithStorage): void {
   );
 
   test(
+    "append() deletes the text of titles, and with the current one the room's title [E4] [E5] [E6]",
+    async (broker, _, restart) => {
+      const byMona = (target: number) => deletion([target], { member: "mona", from: "mona" });
+      const page = (of = broker) => of.read("lobby", everything);
+      const titles = async (of = broker) =>
+        (await page(of)).entries.flatMap((entry) =>
+          entry.type === "title" ? [entry.text ?? `${entry.deletedBy}@${entry.amended}`] : []
+        );
+      await broker.append([from("ada", "a"), title("Rude", { from: "ada" }), title("Ruder")]);
+      const drafts = [
+        deletion([3], { member: "ben", from: "ben" }),
+        edit(3, "x"),
+        byMona(2),
+        byMona(2),
+        deletion([2], { nonce: "own" }),
+      ];
+      const expected = ["forbidden", "not_found", "stored", "repeat", "not_found"];
+      assertEquals(await kindsOf(broker, drafts), expected);
+      assertEquals([await titles(), (await page()).title], [["mona@4", "Ruder"], "Ruder"]);
+      assertEquals((await page()).entries.at(-1)?.type === "delete", true);
+      assertEquals(await kindsOf(broker, [deletion([1, 3])]), ["stored"]);
+      const last = (await page()).entries.at(-1);
+      assertEquals(last?.type === "delete" && [last.targets, last.untitled], [[1, 3], true]);
+      assertEquals([await titles(), (await page()).title], [["mona@4", "ada@5"], undefined]);
+      assertEquals((await broker.newestRooms(1))[0]?.title, undefined);
+      // A title that the same batch has set.
+      const batch = [title("Worse"), deletion([6]), title("Good"), byMona(2)];
+      assertEquals(await kindsOf(broker, batch), ["stored", "stored", "stored", "repeat"]);
+      const restarted = await restart();
+      assertEquals(await titles(restarted), ["mona@4", "ada@5", "ada@7", "Good"]);
+      assertEquals((await page(restarted)).title, "Good");
+    },
+  );
+
+  test(
+    "append() stores the removal of a title as a deletion of its entry [E5]",
+    async (broker, _, restart) => {
+      const remove = (nonce: string, locked?: true) =>
+        title("", { member: "mona", nonce, ...(locked && { locked }) });
+      await broker.append([from("ada", "a"), title("Old"), title("Rude")]);
+      const drafts = [remove("1"), remove("1"), remove("2", true), title("Mine")];
+      const expected = ["stored", "repeat", "stored", "title_locked"];
+      assertEquals(await kindsOf(broker, drafts), expected);
+      const { entries, title: present } = await (await restart()).read("lobby", everything);
+      assertEquals(present, undefined);
+      assertEquals(
+        entries.map((entry) =>
+          entry.type === "delete" ? [entry.targets, entry.untitled] : entry.text
+        ),
+        ["a", "Old", undefined, [[3], true], [[], true]],
+      );
+    },
+  );
+
+  test("moderation sweeps titles [B7]", async (broker, wall) => {
+    await broker.append([from("troll", "a"), title("Fine", { member: "troll", nonce: "1" })]);
+    wall.ms += 2 * hourMs;
+    await broker.append([
+      from("ada", "b"),
+      title("Rude", { member: "troll", nonce: "2" }),
+      title("Ours"),
+      title("Rude again", { member: "troll", nonce: "3", room: "lobby" }),
+    ]);
+    done(await broker.moderation.moderate(ban("troll", { deleteMessages: true }), mona));
+    assertEquals(await sweepAll(broker), 2);
+    const { entries, title: present } = await broker.read("lobby", everything);
+    assertEquals(present, undefined);
+    const texts = entries.map((entry) => entry.type === "delete" ? entry.targets : entry.text);
+    assertEquals(texts, ["a", "Fine", "b", undefined, "Ours", undefined, [4, 6]]);
+  });
+
+  test(
     "append() lets only moderators remove, lock and unlock a title [E5]",
     async (broker, _, restart) => {
       const byMona = (text: string, locked?: true) =>

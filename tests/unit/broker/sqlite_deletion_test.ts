@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { optionsFor, withBroker, withFile } from "../../support/sqlite_harness.ts";
 import { SeededRandom } from "../../support/seeded_random.ts";
 import { draft } from "./broker_contract.ts";
-import { deletion, edit } from "./entries_contract.ts";
+import { deletion, edit, title } from "./entries_contract.ts";
 
 Deno.test("SqliteBroker.prune() leaves no deleted text in the files, and shrinks them", () =>
   withFile((path) => {
@@ -31,6 +31,17 @@ function bytesOf(path: string): string {
     new TextDecoder("latin1").decode(Deno.readFileSync(path + suffix))
   ).join("");
 }
+
+Deno.test("SqliteBroker.eraseDeleted() leaves no deleted title in the files [E10]", () =>
+  withFile((path) => {
+    withBroker(optionsFor(path), (broker) => {
+      broker.append([draft("a"), title("secret", { nonce: "t" })]);
+      assert(bytesOf(path).includes("secret"));
+      broker.append([deletion([2])]);
+      broker.eraseDeleted();
+      assertEquals(bytesOf(path).includes("secret"), false);
+    });
+  }));
 
 Deno.test("SqliteBroker.eraseDeleted() leaves no deleted or replaced text in the files [E10]", () =>
   withFile((path) => {

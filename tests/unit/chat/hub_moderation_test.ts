@@ -224,10 +224,27 @@ Deno.test("ChatHub.title() lets moderators remove and lock a title [E5]", () => 
   const push = only(set(mona, { text: "Rules", locked: true }), "title");
   assertEquals([push.text, push.locked], ["Rules", true]);
   assertEquals(codesOf(set(ada, { text: "x" })), ["title_locked"]);
-  assertEquals(only(set(mona, { text: "" }), "title").text, "");
+  assertEquals(only(set(mona, { text: "" }), "delete").targets, [push.offset]);
   assertEquals("title" in only(chat.connect().hello("Cy"), "room"), false);
   ada.pushes();
   assertEquals(only(set(ada, { text: "Ours" }), "title").text, "Ours");
+});
+
+Deno.test("ChatHub.delete() removes a title from the room and from the pages sent later [E4] [E6]", () => {
+  const { chat, mona } = moderatedChat();
+  mona.send({ type: "moderate", code });
+  const ada = chat.enter("Ada");
+  ada.say("Hello");
+  ada.send({ type: "title", room: "lobby", text: "Rude", nonce: "t" });
+  assertEquals(only(chat.connect().hello("Ben"), "room").title, "Rude");
+  const push = only(mona.send({ type: "delete", room: "lobby", offset: 2, nonce: "d" }), "delete");
+  assertEquals([push.targets, push.untitled], [[2], true]);
+  const { title, messages } = only(chat.connect().hello("Cy"), "room");
+  assertEquals(title, undefined);
+  const entry = messages[1];
+  const { text, amended, deletedBy } = entry?.type === "title" ? entry : {};
+  assertEquals([text, amended, deletedBy], [undefined, 3, "id-Mona"]);
+  assertEquals(JSON.stringify(messages).includes("Rude"), false);
 });
 
 Deno.test("ChatHub.moderate() says why it refuses [B2]", () => {

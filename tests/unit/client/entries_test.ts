@@ -81,6 +81,15 @@ Deno.test("Room.title is the current title, also after a page [E5]", () => {
   assertEquals(lobby(page).title, "Coffee");
 });
 
+Deno.test("Room.title ends with a deletion of the entry that set it [E4] [E5]", () => {
+  const page = new Page().signIn();
+  const title = { type: "title", ...ben, at: 1 } as const;
+  page.socket.push(message(1), { ...title, offset: 2, nonce: "t", text: "Tea" }, deletion(3, 1));
+  assertEquals(lobby(page).title, "Tea");
+  page.socket.push({ ...deletion(4, 2), untitled: true });
+  assertEquals([lobby(page).title, lobby(page).head], [undefined, 4]);
+});
+
 Deno.test("ChatClient reports no edit, and a deletion lowers the unread counts", () => {
   const page = new Page().signIn();
   page.socket.push(message(1), message(2, { text: "@ada" }));

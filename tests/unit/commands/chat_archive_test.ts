@@ -134,6 +134,8 @@ const amendments = [
   draft("c"),
   ...Array.from({ length: 20 }, (_, i) => edit(1, `e${i}`)),
   deletion([2]),
+  title("S"),
+  deletion([25]),
   title("T"),
 ];
 
@@ -145,12 +147,14 @@ async function checkAmendments(broker: Broker, before: Page): Promise<void> {
   assertEquals(await broker.read("lobby", query), before);
   assertEquals((await broker.read("lobby", { ...query, after })).behind, 1);
   assertEquals((await broker.newestRooms(1))[0]?.title, "T");
-  const drafts = [edit(1, "more"), deletion([2]), deletion([2], { nonce: "x" })];
+  const drafts = [edit(1, "more"), deletion([2]), deletion([2], { nonce: "x" }), deletion([27])];
   assertEquals(await broker.append(drafts), [
     { kind: "edits_exhausted" },
     { kind: "repeat", offset: 24 },
     { kind: "not_found" },
+    { kind: "stored", offset: 28 },
   ]);
+  assertEquals((await broker.newestRooms(1))[0]?.title, undefined);
 }
 
 Deno.test("import-chat restores replies, edits, deletions and titles unchanged [E6]", async () => {
