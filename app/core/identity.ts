@@ -1,6 +1,7 @@
 // Tokens, public ids, random names and secret comparison.
 
 import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { memoize } from "../protocol/memoize.ts";
 
 /** Returns a new token: 32 random bytes as 43 base64url characters. Its holder is the member. */
 export function newToken(): string {
@@ -11,9 +12,9 @@ export function newToken(): string {
  * Returns the public id of a token: 96 bits of its SHA-256 as 16 base64url characters. It is the
  * same on every node, survives a loss of the database, and does not reveal the token.
  */
-export function memberOf(token: string): string {
-  return createHash("sha256").update(`parley member ${token}`).digest("base64url").slice(0, 16);
-}
+export const memberOf = memoize((token) =>
+  createHash("sha256").update(`parley member ${token}`).digest("base64url").slice(0, 16)
+);
 
 /** Returns a function that compares text with `secret` in constant time. */
 export function matcherOf(secret: string): (text: string) => boolean {

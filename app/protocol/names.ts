@@ -2,6 +2,7 @@
 // name, and the form in which names are compared. SPEC.md, N3 and N4.
 
 import confusables from "./confusables.txt" with { type: "text" };
+import { memoize } from "./memoize.ts";
 import type { Validated } from "./text.ts";
 import { parseUsername } from "./usernames.ts";
 
@@ -28,14 +29,14 @@ const uniform = [...mixtures, ...nameScripts].map((scripts) => {
 });
 
 /** Validates a username completely (N1 to N3) and returns it as it is stored. */
-export function validateUsername(input: string): Validated<string> {
+export const validateUsername = memoize((input): Validated<string> => {
   const parsed = parseUsername(input);
   if (!parsed.ok) return parsed;
   const name = parsed.value.normalize("NFKC").replace(joiners, "");
   if (uniform.some((script) => script.test(name)) && hasOneDigitSet(name)) return parsed;
   const message = "Use letters and digits of one script";
   return { ok: false, code: "username_mixed_scripts", message };
-}
+});
 
 const joiners = /[\u200c\u200d]/g;
 

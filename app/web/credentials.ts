@@ -1,5 +1,7 @@
 // Credentials of a request: Basic with a name and a token, or Bearer with a token (RFC 7617, 6750).
 
+import { memoize } from "../protocol/memoize.ts";
+
 export interface Credentials {
   /** Absent for Bearer, and if it is empty. */
   readonly username?: string;
@@ -8,12 +10,18 @@ export interface Credentials {
 
 /** Returns the credentials in the Authorization header, or `undefined` if there are none. */
 export function credentialsOf(headers: Headers): Credentials | undefined {
-  const [, scheme = "", value = ""] = /^(\w+) +(\S+)$/.exec(headers.get("authorization") ?? "") ??
-    [];
+  return parse(headers.get("authorization") ?? "");
+}
+
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+/** Parses the header. Programs repeat it, so its results are kept. */
+const parse = memoize((authorization): Credentials | undefined => {
+  const [, scheme = "", value = ""] = /^(\w+) +(\S+)$/.exec(authorization) ?? [];
   if (scheme.toLowerCase() === "bearer") return { token: value };
   if (scheme.toLowerCase() !== "basic") return undefined;
   try {
-    const pair = new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.fromBase64(value));
+    const pair = decoder.decode(Uint8Array.fromBase64(value));
     const colon = pair.indexOf(":");
     if (colon < 0) return undefined;
     const [username, token] = [pair.slice(0, colon), pair.slice(colon + 1)];
@@ -21,4 +29,4 @@ export function credentialsOf(headers: Headers): Credentials | undefined {
   } catch {
     return undefined;
   }
-}
+});

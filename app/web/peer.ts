@@ -2,6 +2,7 @@
 
 import { BlockList, isIP } from "node:net";
 import type { PeerAddress } from "../chat/session.ts";
+import { memoize } from "../protocol/memoize.ts";
 
 const loopback = new BlockList();
 loopback.addSubnet("127.0.0.0", 8, "ipv4");
@@ -69,18 +70,11 @@ export function peerAddress(address: string, trustProxy = 0): PeerAddress {
   };
 }
 
-/** Scopes of the last addresses, since each request asks several times, and a check takes 5 µs. */
-const scopes = new Map<string, PeerAddress["scope"]>();
-const scopesMax = 1_000;
-
 /** Returns where an address is valid: on this machine, in a private network, or everywhere. */
-export function addressScope(address: string): PeerAddress["scope"] {
-  if (scopes.size >= scopesMax) scopes.clear();
-  return scopes.getOrInsertComputed(address, () => {
-    if (contains(loopback, address)) return "loopback";
-    return contains(privateNetworks, address) ? "private" : "public";
-  });
-}
+export const addressScope = memoize((address): PeerAddress["scope"] => {
+  if (contains(loopback, address)) return "loopback";
+  return contains(privateNetworks, address) ? "private" : "public";
+});
 
 function contains(list: BlockList, address: string): boolean {
   const version = isIP(address);
@@ -101,7 +95,7 @@ export function addressNetwork(address: string): string {
  * Returns the canonical form of an address, with IPv4-mapped IPv6 as IPv4, or `undefined` if
  * `text` is not an address.
  */
-export function normalizeAddress(text: string): string | undefined {
+export const normalizeAddress = memoize((text): string | undefined => {
   const version = isIP(text);
   if (version !== 6) return version === 4 ? text : undefined;
   // A zone only has meaning on the machine that wrote it.
@@ -110,7 +104,7 @@ export function normalizeAddress(text: string): string | undefined {
   if (!mapped) return canonical;
   const [high, low] = [parseInt(mapped[1] ?? "", 16), parseInt(mapped[2] ?? "", 16)];
   return [high >> 8, high & 255, low >> 8, low & 255].join(".");
-}
+});
 
 /** Returns the addresses that proxies reported, the nearest last. */
 function forwardedFor(headers: Headers): readonly string[] {

@@ -25,6 +25,7 @@ const notUtf8: Problem = {
   field: "body",
 };
 
+const decoder = new TextDecoder("utf-8", { fatal: true });
 const afterTimeout = sharedTimer(bodyTimeoutMs);
 
 /**
@@ -74,7 +75,7 @@ function unsupported(field: string, rule: string): Problem {
 
 function decode(bytes: Uint8Array): string | Problem {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return decoder.decode(bytes);
   } catch {
     return notUtf8;
   }
