@@ -1,4 +1,5 @@
-// Connection limits: how many WebSockets may exist in total and per network.
+// Connection limits: how many WebSockets, event streams and posts may exist, in total and per
+// network.
 
 import type { PeerAddress } from "../chat/session.ts";
 import type { WebOptions } from "./options.ts";
@@ -12,7 +13,7 @@ export interface LimitReached {
   readonly reason: string;
 }
 
-/** One counted WebSocket, from its upgrade until it is released. */
+/** One counted connection, from its upgrade or request until it is released. */
 export interface Slot {
   readonly peer: PeerAddress;
   hasOpened: boolean;
@@ -92,11 +93,18 @@ export class ConnectionLimits {
     return this.#unopened.of(network) > 0;
   }
 
-  /** Counts a socket that is being upgraded. */
-  add(peer: PeerAddress): Slot {
-    const slot: Slot = { peer, hasOpened: false };
+  /** Counts a request that occupies its connection until it is released. */
+  addRequest(peer: PeerAddress): Slot {
+    const slot: Slot = { peer, hasOpened: true };
     this.#counted.add(slot);
     this.#slots.add(peer.network);
+    return slot;
+  }
+
+  /** Counts a socket that is being upgraded. */
+  add(peer: PeerAddress): Slot {
+    const slot = this.addRequest(peer);
+    slot.hasOpened = false;
     this.#unopened.add(peer.network);
     this.#pending.set(slot, this.#now());
     return slot;

@@ -26,18 +26,17 @@ const headers = {
 export function eventStream(
   hub: Hub,
   limits: ConnectionLimits,
-  { request, client, accessCode, params: { room }, completed }: Exchange,
+  { request, url, client, accessCode, params: { room }, completed }: Exchange,
 ): Response | Problem {
   const header = request.headers.get("last-event-id") || null;
-  const from = header ?? new URL(request.url).searchParams.get("after");
+  const from = header ?? url.searchParams.get("after");
   const position = from === null ? undefined : parsePosition(from);
   if (from !== null && position === undefined) {
     return invalidField(header === null ? "after" : "Last-Event-ID", positionRule);
   }
   const limit = limits.reached(client);
   if (limit !== undefined) return unavailable(limit.code, limit.reason);
-  const slot = limits.add(client);
-  limits.opened(slot);
+  const slot = limits.addRequest(client);
   const release = () => limits.release(slot);
   const stream = new EventStream(hub, position, () => limits.closing(slot));
   const session = hub.follow(stream, client, accessCode, room, position);

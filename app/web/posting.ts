@@ -116,8 +116,7 @@ async function send(
   const { command } = decoded;
   const limit = limits.reached(client);
   if (limit !== undefined) return unavailable(limit.code, limit.reason);
-  const slot = limits.add(client);
-  limits.opened(slot);
+  const slot = limits.addRequest(client);
   const socket = new ReplySocket();
   const session = hub.post(socket, client, hello.command, command);
   try {

@@ -23,7 +23,7 @@ export async function roomPage(
   exchange: Exchange,
   type: PageType,
 ): Promise<Response | Problem> {
-  const query = parseQuery(new URL(exchange.request.url).searchParams);
+  const query = parseQuery(exchange.url.searchParams);
   if ("code" in query) return query;
   const page = await read(hub, exchange, query);
   if ("code" in page) return page;

@@ -19,6 +19,7 @@ type Parameter = keyof typeof parameterPatterns;
 /** A request and its origin. */
 export interface Incoming {
   readonly request: Request;
+  readonly url: URL;
   /** Address of the connection's other end, which may be a proxy. */
   readonly peer: string;
   /** The client, as reported by trusted proxies. */

@@ -88,16 +88,16 @@ export function serveWeb(options: WebOptions) {
   });
   const responseLimits = new ResponseLimits();
 
-  const respond = async (incoming: Incoming) => {
+  const respond = async (incoming: Omit<Incoming, "url">) => {
     const { request, peer, client } = incoming;
     try {
-      const host = URL.parse(request.url)?.hostname;
-      const result = host === undefined
+      const url = URL.parse(request.url);
+      const result = url === null
         ? invalidHost
         : isUnspecified(peer)
         ? connectionReset
-        : responseLimits.problem(client) ?? hostGuard.problem(host, peer) ??
-          await site.handle(incoming);
+        : responseLimits.problem(client) ?? hostGuard.problem(url.hostname, peer) ??
+          await site.handle({ ...incoming, url });
       return result instanceof Response ? result : problemResponse(result, request, assets);
     } catch (error) {
       log.error("internal", error, { address: client.address });

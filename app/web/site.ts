@@ -76,7 +76,7 @@ export class Site {
 
   /** Handles a request. */
   handle(incoming: Incoming): ReturnType<Handler> {
-    const { pathname: path, search } = new URL(incoming.request.url);
+    const { pathname: path, search } = incoming.url;
     const { basePath } = this.#options.assets;
     if (basePath !== "" && path === basePath) return this.#redirect(`/${search}`);
     // Some proxies remove the base path and some do not.
@@ -97,21 +97,21 @@ export class Site {
   }
 
   /** Redirects if only case or a slash differs, or else suggests a room with a similar name. */
-  #otherRoom({ params, request }: Exchange): Response | Problem {
+  #otherRoom({ params, url }: Exchange): Response | Problem {
     const [typed = "", offset] = params.other.split("/");
     const name = decoded(typed);
     const room = suggestRoomName(name);
     if (room === name.toLowerCase()) {
       const path = offset ? `/r/${room}/${offset}` : `/r/${room}`;
-      return this.#redirect(path + new URL(request.url).search);
+      return this.#redirect(path + url.search);
     }
     const detail = "Room names use a–z, 0–9 and hyphens";
     return { status: 404, code: "room_invalid", detail, room: room || undefined };
   }
 
   /** `GET /search?q=`: runs a search, with the parameters `room` and `before` of the command. */
-  async #search({ request, client, accessCode }: Exchange): Promise<Response | Problem> {
-    const { q: query, room, before } = Object.fromEntries(new URL(request.url).searchParams);
+  async #search({ url, client, accessCode }: Exchange): Promise<Response | Problem> {
+    const { q: query, room, before } = Object.fromEntries(url.searchParams);
     const decoded = decodeFields("search", { query: query ?? "", room, before });
     if (!decoded.ok) return refusalProblem(decoded.push);
     if (decoded.command.type !== "search") return notFound;
@@ -129,8 +129,8 @@ export class Site {
   }
 
   /** Carries out a command of the operator: JSON in the query, with the moderator code as token. */
-  async #moderate({ request, client }: Exchange): Promise<Response | Problem> {
-    const decoded = decodeCommand(new URL(request.url).searchParams.get("command") ?? "");
+  async #moderate({ request, url, client }: Exchange): Promise<Response | Problem> {
+    const decoded = decodeCommand(url.searchParams.get("command") ?? "");
     if (!decoded.ok) {
       const detail = "The command is invalid";
       return { status: 400, code: "command_invalid", detail };

@@ -191,6 +191,7 @@ Deno.test("draining ends the other streams even if a client has just left [H15] 
   const peer = { address: "192.0.2.1", network: "192.0.2.1", scope: "public" } as const;
   const { body } = eventStream(site.hub, site.server.limits, {
     request: new Request(`${site.origin}/r/tea`),
+    url: new URL(`${site.origin}/r/tea`),
     pathname: "/r/tea",
     params: { room: "tea", offset: "", file: "", other: "" },
     peer: peer.address,

@@ -8,6 +8,7 @@ async function route(routes: Routes, method: string, pathname: string) {
   const request = new Request(`http://localhost${pathname}`, { method });
   const exchange = {
     request,
+    url: new URL(request.url),
     pathname,
     peer: "192.0.2.1",
     client: peerAddress("192.0.2.2"),
