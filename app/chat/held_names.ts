@@ -7,12 +7,21 @@ import type { Payer } from "./session.ts";
 const maxPerAddress = { public: 50, private: 500, loopback: 5_000 };
 /** Max members of all addresses whose names are held. */
 const maxTotal = 100_000;
+/** Min interval of prunes of a network, each of which looks at all its holds. */
+const pruneMs = 1_000;
+
+/** The holds of one network. */
+interface Holds {
+  /** When the hold of each member ends, in ms. */
+  readonly ends: Map<string, number>;
+  /** When to look for holds that are over. */
+  pruneAt: number;
+}
 
 /** Counts, by address, the members whose names are held since this server started. */
 export class HeldNames {
   readonly #nameHoldMs: number;
-  /** When the holds of members end, by network and member. */
-  readonly #holds = new Map<string, Map<string, number>>();
+  readonly #networks = new Map<string, Holds>();
   #size = 0;
 
   constructor(nameHoldMs: number) {
@@ -21,28 +30,37 @@ export class HeldNames {
 
   /** Counts a member that left. Returns false if its address, or all addresses, hold too many. */
   add({ member, network, scope }: Payer, hasWritten: boolean, now: number): boolean {
-    const holds = this.#holds.getOrInsertComputed(network, () => new Map());
-    const endsAt = holds.get(member);
+    const holds = this.#networks.get(network) ?? { ends: new Map(), pruneAt: Infinity };
+    const endsAt = holds.ends.get(member);
     if (endsAt === undefined) {
-      if (holds.size >= maxPerAddress[scope]) this.#prune(network, holds, now);
-      if (holds.size >= maxPerAddress[scope] || this.#size >= maxTotal) return false;
+      if (holds.ends.size >= maxPerAddress[scope]) this.#prune(holds, now);
+      if (holds.ends.size >= maxPerAddress[scope] || this.#size >= maxTotal) return false;
       this.#size++;
     }
     const holdMs = hasWritten ? this.#nameHoldMs : hubLimits.readerHoldMs;
     // It may have written in an earlier session.
-    holds.set(member, Math.max(endsAt ?? 0, now + holdMs));
+    const newEnd = Math.max(endsAt ?? 0, now + holdMs);
+    holds.ends.set(member, newEnd);
+    holds.pruneAt = Math.min(holds.pruneAt, newEnd);
+    this.#networks.set(network, holds);
     return true;
   }
 
   /** Forgets holds that are over. */
   sweep(now: number): void {
-    for (const [network, holds] of this.#holds) this.#prune(network, holds, now);
+    for (const [network, holds] of this.#networks) {
+      this.#prune(holds, now);
+      if (holds.ends.size === 0) this.#networks.delete(network);
+    }
   }
 
-  #prune(network: string, holds: Map<string, number>, now: number): void {
-    for (const [member, endsAt] of holds) {
-      if (endsAt <= now && holds.delete(member)) this.#size--;
+  #prune(holds: Holds, now: number): void {
+    if (now < holds.pruneAt) return;
+    let earliestEnd = Infinity;
+    for (const [member, endsAt] of holds.ends) {
+      if (endsAt > now) earliestEnd = Math.min(earliestEnd, endsAt);
+      else if (holds.ends.delete(member)) this.#size--;
     }
-    if (holds.size === 0) this.#holds.delete(network);
+    holds.pruneAt = Math.max(earliestEnd, now + pruneMs);
   }
 }
