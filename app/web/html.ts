@@ -15,6 +15,7 @@ export function escapeHtml(text: string): string {
 
 /** A small page. Nothing in it is escaped. */
 export interface HtmlPage {
+  readonly language: string;
   readonly title: string;
   readonly chat: Chat;
   /** Stylesheets below `/assets/`. */
@@ -23,12 +24,12 @@ export interface HtmlPage {
   readonly body: string;
 }
 
-export function htmlPage({ title, chat, stylesheets, body }: HtmlPage): string {
+export function htmlPage({ language, title, chat, stylesheets, body }: HtmlPage): string {
   const links = stylesheets.map((file) =>
     `    <link rel="stylesheet" href="${chat.basePath}/assets/${file}">`
   );
   return `<!DOCTYPE html>
-<html lang="en">
+<html lang="${language}">
   <head>
     <meta charset="utf-8">
     <title>${title} · ${chat.title}</title>

@@ -5,7 +5,8 @@ import type { ErrorStatus } from "@std/http/status";
 import type { ProblemCode } from "../protocol/wire.ts";
 import { htmlPage } from "./html.ts";
 import type { Chat } from "./html.ts";
-import { preferredType, textResponse } from "./responses.ts";
+import { problemWordsDe } from "./problem_words_de.ts";
+import { preferredLanguage, preferredType, textResponse } from "./responses.ts";
 
 /** Why a request was refused. */
 export interface Problem {
@@ -30,35 +31,43 @@ export const notFound: Problem = {
   detail: "There is nothing at this address",
 };
 
-/** Returns `problem` in the format the client asks for. */
+/** Returns `problem` in the format the client asks for; a page for people is in their language. */
 export function problemResponse(problem: Problem, request: Request, chat: Chat): Response {
   const { status, code, detail, field, room, headers = {} } = problem;
   const title = STATUS_TEXT[status];
-  const init = { status, headers: { vary: "Accept", ...headers } };
+  const init = { status, headers: { vary: "Accept, Accept-Language", ...headers } };
   if (preferredType(request, ["application/problem+json", "text/html"]) === "text/html") {
-    return textResponse(
-      problemPage(title, detail, chat, room),
-      "text/html; charset=utf-8",
-      init,
-    );
+    const german = problemWordsDe[code];
+    const isGerman = german !== undefined && preferredLanguage(request, ["en", "de"]) === "de";
+    const page = isGerman
+      ? { language: "de", ...german, link: room ? `Zu #${room}` : "Zum Chat" }
+      : { language: "en", title, detail, link: room ? `Go to #${room}` : "Go to the chat" };
+    return textResponse(problemPage(page, chat, room), "text/html; charset=utf-8", init);
   }
   const text = JSON.stringify({ type: "about:blank", title, status, code, detail, field, room });
   return textResponse(text, "application/problem+json", init);
 }
 
-function problemPage(title: string, detail: string, chat: Chat, room?: string): string {
-  const [path, text] = room === undefined
-    ? ["/", "Go to the chat"]
-    : [`/r/${room}`, `Go to #${room}`];
+/** The words of a page about a problem. */
+interface PageWords {
+  readonly language: string;
+  readonly title: string;
+  readonly detail: string;
+  /** The text of the link to the chat. */
+  readonly link: string;
+}
+
+function problemPage(words: PageWords, chat: Chat, room = ""): string {
+  const { language, title, detail, link } = words;
   const body = `  <body>
     <main class="prompt">
       <div>
         <p class="brand">${chat.title}</p>
         <h1>${title}</h1>
         <p class="hint">${detail}.</p>
-        <p><a class="link" href="${chat.basePath}${path}">${text}</a></p>
+        <p><a class="link" href="${chat.basePath}/${room && `r/${room}`}">${link}</a></p>
       </div>
     </main>
   </body>`;
-  return htmlPage({ title, chat, stylesheets: ["style.css"], body });
+  return htmlPage({ language, title, chat, stylesheets: ["style.css"], body });
 }

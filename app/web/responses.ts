@@ -1,7 +1,7 @@
 // Responses with text or an asset as their body.
 
 import { ifNoneMatch } from "@std/http/etag";
-import { accepts, acceptsEncodings } from "@std/http/negotiation";
+import { accepts, acceptsEncodings, acceptsLanguages } from "@std/http/negotiation";
 import type { Asset } from "./assets.ts";
 
 /** Browsers' lists are shorter. Matching one of 60 KiB would block the event loop for 20 ms. */
@@ -24,6 +24,15 @@ export function preferredType(request: Request, types: readonly string[]): strin
   if (list === undefined) return types[0];
   const accept = list.replace(/;\s*charset="?utf-?8"?/gi, "");
   return accepts({ headers: new Headers({ accept }) }, ...types);
+}
+
+/** Returns the language that the client prefers. The first is the default. */
+export function preferredLanguage(request: Request, languages: readonly string[]): string {
+  const list = listHeader(request, "accept-language");
+  const [fallback = ""] = languages;
+  if (list === undefined) return fallback;
+  const headers = new Headers({ "accept-language": list });
+  return acceptsLanguages({ headers }, ...languages) ?? fallback;
 }
 
 /** Returns a response with a text that must not be cached. */

@@ -34,7 +34,7 @@ ${rows.map(([name, value]) => `      <div><dt>${name}</dt><dd>${value}</dd></div
 ${charts.map(renderChart).join("\n")}
     </div>
   </body>`;
-  return htmlPage({ title, chat, stylesheets: ["style.css", "status.css"], body });
+  return htmlPage({ language: "en", title, chat, stylesheets: ["style.css", "status.css"], body });
 }
 
 function renderChart({ title, unit, values }: Chart): string {

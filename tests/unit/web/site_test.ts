@@ -152,7 +152,7 @@ Deno.test("serveWeb() sends errors as problem+json to programs and as a page to 
   const browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
   const { body, headers } = await fetchPath(running, "/<b>x", { headers: { accept: browser } });
   assertEquals(headers.get("content-type"), "text/html; charset=utf-8");
-  assertEquals(headers.get("vary"), "Accept");
+  assertEquals(headers.get("vary"), "Accept, Accept-Language");
   assertStringIncludes(body, "<h1>Not Found</h1>");
   assertStringIncludes(body, `href="/assets/style.css"`);
   assertEquals(body.match(/style=|<style|<script|<b>/), null);

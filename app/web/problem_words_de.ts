@@ -1,0 +1,53 @@
+// German words for the problems that a person can meet by opening an address.
+
+import type { ProblemCode } from "../protocol/wire.ts";
+
+/** What is wrong and what to do, without the last period. */
+interface ProblemWords {
+  readonly title: string;
+  readonly detail: string;
+}
+
+const tooBusy = "Nicht verfügbar";
+
+/** By code. Problems that only programs meet are missing. */
+export const problemWordsDe: Readonly<Partial<Record<ProblemCode, ProblemWords>>> = {
+  address_full: {
+    title: tooBusy,
+    detail: "Von deiner Adresse gibt es zu viele Verbindungen. Versuch es später noch einmal",
+  },
+  draining: {
+    title: tooBusy,
+    detail: "Der Server startet gerade neu. Versuch es gleich noch einmal",
+  },
+  host_denied: {
+    title: "Unbekannte Adresse",
+    detail: "Der Chat kennt diese Adresse nicht. Wer ihn betreibt, kann sie in ALLOWED_HOSTS " +
+      "eintragen, oder TRUST_PROXY setzen, wenn ein eigener Proxy sie weiterleitet",
+  },
+  internal: {
+    title: "Fehler im Server",
+    detail: "Im Server ist ein Fehler aufgetreten. Versuch es später noch einmal",
+  },
+  local_only: {
+    title: "Kein Zugang",
+    detail: "Diese Seite gibt es nur auf dem Rechner des Servers, oder mit METRICS_TOKEN",
+  },
+  not_found: { title: "Nicht gefunden", detail: "Unter dieser Adresse gibt es nichts" },
+  room_invalid: {
+    title: "Nicht gefunden",
+    detail: "Die Namen von Räumen bestehen aus a–z, 0–9 und Bindestrichen",
+  },
+  server_full: {
+    title: tooBusy,
+    detail: "Der Server ist voll. Versuch es später noch einmal",
+  },
+  storage_unavailable: {
+    title: tooBusy,
+    detail: "Der Speicher ist gerade nicht erreichbar. Versuch es gleich noch einmal",
+  },
+  token_required: {
+    title: "Kein Zugang",
+    detail: "Gib METRICS_TOKEN als Passwort an, mit einem beliebigen Namen",
+  },
+};

@@ -1,0 +1,48 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { notFound, problemResponse } from "../../../app/web/problem.ts";
+import type { Problem } from "../../../app/web/problem.ts";
+
+const chat = { title: "Parley", basePath: "/chat" };
+
+async function pageOf(problem: Problem, languages?: string): Promise<string> {
+  const headers = { accept: "text/html", ...(languages && { "accept-language": languages }) };
+  const response = problemResponse(problem, new Request("http://localhost/", { headers }), chat);
+  assertStringIncludes(response.headers.get("vary") ?? "", "Accept-Language");
+  return await response.text();
+}
+
+Deno.test("problemResponse() speaks the language that the browser prefers", async () => {
+  for (const languages of ["de", "de-AT,de;q=0.9,en;q=0.8", "fr, de;q=0.9, en;q=0.5"]) {
+    const page = await pageOf(notFound, languages);
+    assertStringIncludes(page, '<html lang="de">', languages);
+    assertStringIncludes(page, "Unter dieser Adresse gibt es nichts.");
+    assertStringIncludes(page, '<a class="link" href="/chat/">Zum Chat</a>');
+  }
+  for (
+    const languages of [undefined, "en-GB,de;q=0.5", "fr", "de;q=0", `de,${"x,".repeat(1_000)}`]
+  ) {
+    const page = await pageOf(notFound, languages);
+    assertStringIncludes(page, '<html lang="en">', languages);
+    assertStringIncludes(page, "There is nothing at this address.");
+  }
+});
+
+Deno.test("problemResponse() falls back to English for problems that only programs meet", async () => {
+  const problem: Problem = { status: 406, code: "not_acceptable", detail: "No such type" };
+  const page = await pageOf(problem, "de");
+  assertStringIncludes(page, '<html lang="en">');
+  assertStringIncludes(page, "No such type.");
+});
+
+Deno.test("problemResponse() links to the suggested room, in German too", async () => {
+  const page = await pageOf({ ...notFound, room: "my-room" }, "de");
+  assertStringIncludes(page, '<a class="link" href="/chat/r/my-room">Zu #my-room</a>');
+});
+
+Deno.test("problemResponse() gives programs English, whatever their language", async () => {
+  const headers = { "accept-language": "de" };
+  const response = problemResponse(notFound, new Request("http://localhost/", { headers }), chat);
+  const { title, detail } = await response.json();
+  assertEquals([title, detail], ["Not Found", "There is nothing at this address"]);
+  assert(response.headers.get("content-type")?.startsWith("application/problem+json"));
+});
