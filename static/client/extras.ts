@@ -22,6 +22,7 @@ import { mountHiding } from "./views/hiding.ts";
 import { mountMessageMenu } from "./views/message_menu.ts";
 import { mountNavigation } from "./views/navigation.ts";
 import { mountNotifications } from "./views/notifications.ts";
+import { followOtherTabs } from "./views/other_tabs.ts";
 import { mountPeople } from "./views/people.ts";
 import { mountPermalinks } from "./views/permalinks.ts";
 import { mountPrivateRooms } from "./views/private_rooms.ts";
@@ -67,6 +68,7 @@ export function mountExtras(
     openSearch("");
   });
   const privateRooms = mountPrivateRooms(page, dialogs.open);
+  followOtherTabs(page, privateRooms.refresh);
   const statusLine = mountStatusLine(chat, page.redraw);
   const offerName = (fragment: string) => {
     const fields = new URLSearchParams(fragment);

@@ -82,11 +82,7 @@ export class PrivateRooms implements PrivateTexts {
     // Without cryptography, on plain http, no room has a key.
     const member = await memberOf(token).catch(() => "");
     const rooms = new PrivateRooms(chat, storage, member, defaultLabel);
-    for (const [name, { secret, label }] of rooms.stored) {
-      if (await rooms.#addKey(secret, name) === undefined) continue;
-      roomLabels.set(name, label);
-      await rooms.#openKept(name);
-    }
+    for (const name of await rooms.refresh()) await rooms.#openKept(name);
     chat.privateRooms = rooms;
     // Their unsent messages could not open them before.
     for (const name of chat.outbox.rooms) if (rooms.hasKey(name)) chat.openRoom(name);
@@ -96,6 +92,18 @@ export class PrivateRooms implements PrivateTexts {
   /** The stored rooms by name. */
   get stored(): ReadonlyMap<string, StoredRoom> {
     return loadStoredRooms(this.#storage);
+  }
+
+  /** Takes over the keys and labels that are stored. Returns the rooms whose key is new here. */
+  async refresh(): Promise<string[]> {
+    const added: string[] = [];
+    for (const [name, { secret, label }] of this.stored) {
+      const isNew = !this.hasKey(name);
+      if (isNew && await this.#addKey(secret, name) === undefined) continue;
+      roomLabels.set(name, label);
+      if (isNew) added.push(name);
+    }
+    return added;
   }
 
   hasKey(room: string): boolean {

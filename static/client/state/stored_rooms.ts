@@ -10,11 +10,11 @@ export interface StoredRoom {
   readonly label: string;
 }
 
-const storageKey = "parley.private";
+export const storedRoomsKey = "parley.private";
 
 /** Returns the stored private rooms by name. */
 export function loadStoredRooms(storage: KeyValue): Map<string, StoredRoom> {
-  const entries = Object.entries(readFields<Record<string, unknown>>(storage, storageKey));
+  const entries = Object.entries(readFields<Record<string, unknown>>(storage, storedRoomsKey));
   return new Map(entries.map(([name, value]) => {
     const { secret, label } = Object(value);
     return [name, { secret: String(secret), label: String(label) }];
@@ -24,5 +24,5 @@ export function loadStoredRooms(storage: KeyValue): Map<string, StoredRoom> {
 /** Stores a private room, or changes it. */
 export function storeRoom(storage: KeyValue, name: string, room: StoredRoom): void {
   const rooms = loadStoredRooms(storage).set(name, room);
-  writeJson(storage, storageKey, Object.fromEntries(rooms));
+  writeJson(storage, storedRoomsKey, Object.fromEntries(rooms));
 }

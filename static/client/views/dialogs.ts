@@ -27,6 +27,12 @@ export function mountDialogs(page: Page, hidden: HiddenMembers) {
     update = undefined;
     keepFocus();
   });
+  dialog.addEventListener("keydown", (event) => {
+    // Without this, the first Escape only empties a search field.
+    if (event.key !== "Escape" || event.isComposing) return;
+    event.preventDefault();
+    close();
+  });
   const open = (title: string, ...content: readonly Node[]) => {
     dialog.replaceChildren(
       element(

@@ -16,6 +16,7 @@ export function mountPeople(
   const peopleToggle = byId<"button">("people-toggle");
   const peopleLabel = peopleToggle.textContent;
   const peopleList = new KeyedList(byId<"ul">("people-list"));
+  let wasReady = false;
 
   return {
     /** Draws the current room. `isOnline` is false once the connection has been lost for a while. */
@@ -51,7 +52,9 @@ export function mountPeople(
       const privately = isPrivateRoom(current.name) ? `${panels.privately} · ` : "";
       setText(byId<"span">("room-kept"), privately + (retention ?? ""));
       setText(byId<"bdi">("me-name"), chat.username);
-      byId<"span">("me-dot").classList.toggle("off", !isOnline);
+      // Before the first connection, nothing says that there is a server.
+      wasReady ||= chat.isReady;
+      byId<"span">("me-dot").classList.toggle("off", !isOnline || !wasReady);
       setText(byId<"small">("me-state"), isOnline ? "" : panels.notConnected);
     },
   };

@@ -55,6 +55,10 @@ export function mountPrivateRooms(
   if (loadStoredRooms(storageOf("localStorage")).size > 0) void withRooms().catch(() => {});
 
   return {
+    /** Takes over the keys and labels that another tab has stored. */
+    async refresh(): Promise<void> {
+      await (await withRooms()).rooms.refresh();
+    },
     /** Opens the label and the link of the current room. */
     openRoom: openCurrent,
     /** Draws the parts that depend on the current room. */

@@ -31,6 +31,8 @@ browserTest(
     await ada.waitForSelector("#app:not([hidden]), #prompt:not([hidden])");
     await ada.goto(chat.url);
     await waitForMessage(ada, "before the night");
+    // The page must not look connected before it ever was.
+    assertEquals(await ada.locator("#me-dot.off").count(), 1);
     assertEquals(await ada.textContent("#me-name"), "Ada");
     await send(ada, "written in the dark");
     await ada.locator("#rows .text.pending", { hasText: "written in the dark" }).waitFor();
@@ -38,6 +40,7 @@ browserTest(
     await waitForMessage(ada, "written in the dark");
     assertEquals(await messageTexts(ada), ["before the night", "written in the dark"]);
     await waitForCalm(ada);
+    assertEquals(await ada.locator("#me-dot.off").count(), 0);
     await openSettings(ada);
     await ada.click("text=Sign out");
     await ada.waitForSelector("#prompt:not([hidden])");

@@ -164,3 +164,26 @@ browserTest("keeps a long name inside 320 px", async (chat) => {
     assertEquals(await page.evaluate(() => document.querySelector("#log")?.scrollWidth), 320);
   }
 });
+
+browserTest("opens and closes rooms in all tabs of a browser", async (chat) => {
+  const first = await chat.signIn("Ada");
+  const second = await chat.openTab(first.context());
+  const rooms = second.locator("#room-list");
+  await rooms.locator("text=# lobby").waitFor();
+  await joinRoom(first, "design");
+  await rooms.locator("text=# design").waitFor();
+  await first.click("text=New private room");
+  await rooms.locator("text=# Private room").waitFor();
+  await first.fill("#room-label", "Secret garden");
+  await first.click("#dialog >> text=Close");
+  await rooms.locator("text=# Secret garden").click();
+  await send(second, "psst");
+  await waitForMessage(first, "psst");
+  await first.click("#room-list >> text=# lobby");
+  await send(first, "/join design");
+  await send(first, "/leave");
+  await rooms.locator("text=# design").waitFor({ state: "detached" });
+  await second.reload();
+  await rooms.locator("text=# Secret garden").waitFor();
+  assertEquals(await rooms.locator("text=# design").count(), 0);
+});

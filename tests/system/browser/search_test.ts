@@ -23,6 +23,9 @@ browserTest(
       "quickly",
     ]);
     assert((await result.textContent())?.includes("The <b>quick</b> fox, quickly"));
+    await ada.keyboard.press("Escape");
+    await ada.locator("#dialog").waitFor({ state: "hidden" });
+    await send(ada, "/search quick*");
     await result.click();
     await ada.waitForURL("**/r/lobby/1");
     await ada.locator("#rows", { hasText: "The <b>quick</b> fox" }).waitFor();

@@ -1,0 +1,25 @@
+// Opens and closes the rooms that another tab of this browser opens and closes.
+
+import { isPrivateRoom } from "../../../app/protocol/text.ts";
+import { storageOf } from "../browser.ts";
+import type { Page } from "../page.ts";
+import { loadOpenRooms } from "../state/open_rooms.ts";
+import { storedRoomsKey } from "../state/stored_rooms.ts";
+
+/** Follows the other tabs. `refreshKeys` loads the stored keys of private rooms. */
+export function followOtherTabs(page: Page, refreshKeys: () => Promise<void>): void {
+  const { chat } = page;
+  const storage = storageOf("localStorage");
+  let known = loadOpenRooms(storage);
+  const follow = async (key: string | null) => {
+    const names = loadOpenRooms(storage);
+    if (names.join() === known.join() && key !== storedRoomsKey) return;
+    const closed = known.filter((name) => !names.includes(name));
+    known = names;
+    if (names.some(isPrivateRoom)) await refreshKeys();
+    for (const name of names) chat.openRoom(name);
+    for (const name of closed) if (name !== page.room?.name) chat.leaveRoom(name);
+    page.redraw();
+  };
+  addEventListener("storage", ({ key }) => void follow(key).catch(() => {}));
+}
