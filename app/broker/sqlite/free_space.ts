@@ -2,7 +2,14 @@
 // it leaves copies of the moved rows behind, even with secure_delete, and deleting a row later does
 // not erase them (file format: https://www.sqlite.org/fileformat2.html).
 
+import { Buffer } from "node:buffer";
+
 const pageBytes = 4_096;
+const zeros = new Uint8Array(pageBytes);
+/** Pages read at once. Memory for more would take longer to get than the pages. */
+const chunkPages = 128;
+/** Max pages that one step writes, which takes longer than reading them. */
+const maxWrites = 256;
 /** The database header, before the b-tree header of the first page. */
 const databaseHeaderBytes = 100;
 /** SQLite never uses the page at this byte. */
@@ -15,6 +22,7 @@ const pageTypes: ReadonlySet<number> = new Set([2, 5, 10, 13]);
 /** Walks through the pages of a database, from the last to the first again. */
 export class FreeSpace {
   readonly #file: Deno.FsFile;
+  readonly #buffer = new Uint8Array(chunkPages * pageBytes);
   #next = 0;
   #left = 0;
 
@@ -36,28 +44,43 @@ export class FreeSpace {
    * SQLite would write its own copies of these pages later. Returns whether the walk continues.
    */
   erase(max: number): boolean {
-    const count = this.#pageCount;
-    if (this.#next >= count) this.#next = 0;
-    const pages = Math.min(max, this.#left, count - this.#next);
-    const bytes = new Uint8Array(pages * pageBytes);
+    let writes = 0;
+    for (let end = Math.min(max, this.#left); end > 0 && writes < maxWrites;) {
+      const count = this.#pageCount;
+      if (this.#next >= count) this.#next = 0;
+      const pages = Math.min(chunkPages, end, count - this.#next);
+      if (pages === 0) break;
+      writes += this.#eraseChunk(pages);
+      this.#next += pages;
+      this.#left -= pages;
+      end -= pages;
+    }
+    if (this.#left <= 0) this.#file.syncDataSync();
+    return this.#left > 0;
+  }
+
+  /** Returns how many pages it has written. */
+  #eraseChunk(pages: number): number {
+    const bytes = this.#buffer.subarray(0, pages * pageBytes);
     const start = this.#next * pageBytes;
     this.#file.seekSync(start, Deno.SeekMode.Start);
     for (let read = 0; read < bytes.length;) {
-      read += this.#file.readSync(bytes.subarray(read)) ?? bytes.length;
+      const count = this.#file.readSync(bytes.subarray(read));
+      if (count === null) bytes.fill(0, read);
+      read += count ?? bytes.length;
     }
+    let writes = 0;
     for (let i = 0; i < pages; i++) {
       const at = i * pageBytes;
       const gap = gapOf(bytes.subarray(at, at + pageBytes), this.#next + i);
-      if (gap === undefined || gap.every((byte) => byte === 0)) continue;
+      if (gap === undefined || isZero(gap)) continue;
+      writes++;
       this.#file.seekSync(start + gap.byteOffset, Deno.SeekMode.Start);
       for (let rest = gap.fill(0); rest.length > 0;) {
         rest = rest.subarray(this.#file.writeSync(rest));
       }
     }
-    this.#next += pages;
-    this.#left -= pages;
-    if (this.#left <= 0) this.#file.syncDataSync();
-    return this.#left > 0;
+    return writes;
   }
 
   close(): void {
@@ -82,4 +105,8 @@ function gapOf(page: Uint8Array, index: number): Uint8Array | undefined {
   const start = header + headerBytes + 2 * cellCount;
   const end = view.getUint16(header + 5);
   return start < end && end <= pageBytes ? page.subarray(start, end) : undefined;
+}
+
+function isZero(bytes: Uint8Array): boolean {
+  return Buffer.compare(bytes, zeros.subarray(0, bytes.length)) === 0;
 }
