@@ -1,4 +1,5 @@
-// Sweeps: pending deletions of members' messages and titles since a time, in steps that a restart resumes.
+// Sweeps: pending deletions of members' messages and titles since a time, in steps that a restart
+// resumes.
 
 import type { DeleteDraft, Moderator } from "../../chat/broker.ts";
 import type { DatabaseFile } from "./database.ts";
@@ -13,11 +14,14 @@ const sql = {
   next: "SELECT id, members, since, member, username, room, before FROM sweeps ORDER BY id LIMIT 1",
   advance: "UPDATE sweeps SET room = ?, before = ? WHERE id = ?",
   remove: "DELETE FROM sweeps WHERE id = ?",
-  room: "SELECT id, name, head FROM rooms WHERE id = ?",
-  nextRoom: `SELECT id, name, head FROM rooms WHERE id > ? AND at >= ? AND head >= first
+  room: "SELECT id, name, first, head FROM rooms WHERE id = ?",
+  nextRoom: `SELECT id, name, first, head FROM rooms WHERE id > ? AND at >= ? AND head >= first
              ORDER BY id LIMIT 1`,
-  entries: `SELECT offset, at, member, kind IN (0, 3) AND text IS NOT NULL AS hasText FROM entries
-            WHERE room = ? AND offset < ? ORDER BY offset DESC LIMIT ?`,
+  // The entry where the sweep of the room ends, and entries to delete.
+  entries: `SELECT offset, at < ?4 AS isEarlier FROM entries
+            WHERE room = ?1 AND offset < ?2 AND offset >= ?3 AND (at < ?4 OR kind IN (0, 3) AND
+              text IS NOT NULL AND member IN (SELECT value FROM json_each(?5)))
+            ORDER BY offset DESC`,
 } as const;
 
 /** Adds a sweep of the messages of `members` since a time, in the name of a moderator. */
@@ -44,7 +48,7 @@ export function sweepStep(
   if (sweep === undefined) return { drafts, hasMore: false };
   const id = Number(sweep.id);
   const since = Number(sweep.since);
-  const members: ReadonlySet<string> = new Set(JSON.parse(String(sweep.members)));
+  const members = String(sweep.members);
   let [room, before] = [Number(sweep.room), Number(sweep.before)];
   let [entriesLeft, messagesLeft] = [stepEntries, max];
   for (let rooms = 0; rooms < stepRooms && entriesLeft > 0 && messagesLeft > 0; rooms++) {
@@ -57,21 +61,28 @@ export function sweepStep(
       return { drafts, hasMore: true };
     }
     room = Number(found.id);
+    const first = Number(found.first);
+    const end = before || Number(found.head) + 1;
+    const start = Math.min(end, Math.max(first, end - entriesLeft));
+    before = start > first ? start : 0;
     const targets: number[] = [];
-    const rows = file.all(sql.entries, room, before || Number(found.head) + 1, entriesLeft);
-    before = 0;
-    for (const { offset, at, member, hasText } of rows) {
-      if (Number(at) < since) {
+    // Where reading stopped.
+    let last = start;
+    const rows = file.prepare(sql.entries).iterate(room, end, start, since, members);
+    for (const { offset, isEarlier } of rows) {
+      last = Number(offset);
+      if (isEarlier === 1) {
         before = 0;
         break;
       }
-      before = Number(offset);
-      entriesLeft--;
-      if (hasText !== 1 || !members.has(String(member))) continue;
-      targets.push(before);
-      if (--messagesLeft === 0) break;
+      targets.push(last);
+      if (targets.length === messagesLeft) {
+        before = last;
+        break;
+      }
     }
-    if (entriesLeft > 0 && messagesLeft > 0) before = 0;
+    entriesLeft -= end - last;
+    messagesLeft -= targets.length;
     if (targets.length === 0) continue;
     drafts.push({
       type: "delete",
