@@ -3,8 +3,8 @@
 import { isRoomName } from "./text.ts";
 import type { MatchRange, Phrase, SearchQuery } from "./wire.ts";
 
-/** Changes with `wordsOf`: an index of another version is rebuilt. */
-export const searchVersion = 1;
+/** Changes with `wordsOf` and the tables: an index of another version is rebuilt. */
+export const searchVersion = 2;
 
 /** Max length of a query, in UTF-16 code units. */
 export const queryMaxLength = 200;

@@ -138,11 +138,15 @@ export class Nonces {
     }
   }
 
-  /** Moves those of one room, whose messages may then be deleted. */
-  moveRoom(file: DatabaseFile, room: number): void {
+  /**
+   * Moves up to `max` nonces of a room. Returns whether none are left, so that its messages may be
+   * deleted.
+   */
+  moveRoom(file: DatabaseFile, room: number, max = Infinity): boolean {
     this.load(file);
-    this.#move(file, this.#moving, room, Infinity);
-    this.#recentCount -= this.#move(file, this.#recent, room, Infinity);
+    const moved = this.#move(file, this.#moving, room, max);
+    if (moved < max) this.#recentCount -= this.#move(file, this.#recent, room, max - moved);
+    return !this.#moving.has(room) && !this.#recent.has(room);
   }
 
   /** Moves up to `max` nonces of a room. Returns their number, which is `max` if some are left. */

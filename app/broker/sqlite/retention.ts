@@ -9,6 +9,9 @@ import type { SqliteOptions } from "./options.ts";
 type RetentionOptions = Pick<SqliteOptions, "retentionDays" | "retentionMessages">;
 
 const dayMs = 86_400_000;
+/** Max rooms that one step visits, and nonces that it moves. */
+const stepRooms = 500;
+const stepNonces = 500;
 
 const sql = {
   roomsFrom: "SELECT id, name, first, head FROM rooms WHERE id >= ? ORDER BY id LIMIT ?",
@@ -37,16 +40,18 @@ export class Retention {
   }
 
   /**
-   * Visits up to `rows` rooms and deletes up to `rows` entries, in the caller's transaction.
-   * `pruned` are the names of rooms that lost entries, and the offsets of their oldest ones now.
+   * Deletes up to `rows` entries, in the caller's transaction. `pruned` are the names of rooms that
+   * lost entries, and the offsets of their oldest ones now.
    */
   prune(file: DatabaseFile, now: number, rows: number) {
     const { retentionDays, retentionMessages } = this.#options;
     const pruned: [name: string, first: number][] = [];
-    if (retentionDays === 0 && retentionMessages === 0) return { pruned, hasMore: false };
+    if (retentionDays === 0 && retentionMessages === 0) {
+      return { pruned, removed: 0, hasMore: false };
+    }
     let left = rows;
-    const rooms = file.all(sql.roomsFrom, this.#nextRoom ?? 0, rows);
-    this.#nextRoom = rooms.length < rows ? undefined : Number(rooms.at(-1)?.id) + 1;
+    const rooms = file.all(sql.roomsFrom, this.#nextRoom ?? 0, stepRooms);
+    this.#nextRoom = rooms.length < stepRooms ? undefined : Number(rooms.at(-1)?.id) + 1;
     for (const room of rooms) {
       const [id, first, head] = [Number(room.id), Number(room.first), Number(room.head)];
       const max = Math.min(head + 1, first + left);
@@ -56,7 +61,10 @@ export class Retention {
         this.#firstByAge(file, id, first, max, now),
       );
       if (next === first) continue;
-      this.#nonces.moveRoom(file, id);
+      if (!this.#nonces.moveRoom(file, id, stepNonces)) {
+        this.#nextRoom = id;
+        break;
+      }
       this.#search.prune(file, id, first, next);
       file.run(sql.deleteBefore, id, next);
       file.run(sql.setFirst, next, id);
@@ -67,7 +75,7 @@ export class Retention {
       this.#nextRoom = id;
       break;
     }
-    return { pruned, hasMore: this.#nextRoom !== undefined };
+    return { pruned, removed: rows - left, hasMore: this.#nextRoom !== undefined };
   }
 
   /** Returns the first offset to keep, up to `max`, so that at most `retentionMessages` remain. */

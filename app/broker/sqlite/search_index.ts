@@ -12,9 +12,12 @@ import type { EntryRow } from "./entries.ts";
 
 /**
  * A document is a message. Documents are numbered in the order they are indexed, oldest first, and
- * each table has this many, so that every query, merge and removal is bounded.
+ * each table has up to this many, so that every query, merge and removal is bounded.
  */
-const tableDocuments = 2 ** 15;
+const tableDocuments = 2 ** 13;
+/** A table with this many pages gets no more documents; checked every `checkDocuments`. */
+const tablePages = 256;
+const checkDocuments = 128;
 /** Max messages that one step indexes. */
 const stepRows = 32;
 /** A step ends after this many characters. */
@@ -94,6 +97,8 @@ export class SearchIndex {
   #pending = new Map<number, Next>();
   /** Names of the rooms that got entries since the last step. */
   readonly #changed = new Set<string>();
+  /** Words of messages that the current transaction removes, by the number of their table. */
+  readonly #removed = new Map<number, Set<string>>();
   /** Tables with segments to merge. The value is whether the table is full. */
   readonly #merging = new Map<number, boolean>();
 
@@ -116,6 +121,7 @@ export class SearchIndex {
   /** Drops the copy in memory after a failed transaction, or when the database was reopened. */
   rollback(error?: unknown): void {
     this.#isLoaded = false;
+    this.#removed.clear();
     if (typeof error !== "object" || error === null || !("errcode" in error)) return;
     this.#isCorrupt ||= error.errcode === corruptTable;
   }
@@ -226,14 +232,23 @@ export class SearchIndex {
   /** Numbers the next entry to index. Returns its document. */
   #addToRun(file: DatabaseFile, room: number, offset: number): number {
     const { id, count } = this.#run;
-    if (this.#run.room === room && this.#run.offset + count === offset) {
+    const next = this.#nextDocument(file);
+    if (this.#run.room === room && this.#run.offset + next === id + offset) {
       this.#run = { ...this.#run, count: count + 1 };
       file.run(sql.extendRun, count + 1, id);
-      return id + count;
+      return next;
     }
-    this.#run = { id: id + count, room, offset, count: 1 };
-    file.run(sql.addRun, id + count, room, offset, 1);
-    return id + count;
+    this.#run = { id: next, room, offset, count: 1 };
+    file.run(sql.addRun, next, room, offset, 1);
+    return next;
+  }
+
+  #nextDocument(file: DatabaseFile): number {
+    const next = this.#run.id + this.#run.count;
+    const number = Math.floor(next / tableDocuments);
+    if (next % checkDocuments !== 0 || !this.#tables.has(number)) return next;
+    const pages = Number(file.get(`SELECT count(*) AS count FROM ${tableOf(number)}_idx`)?.count);
+    return pages < tablePages ? next : (number + 1) * tableDocuments;
   }
 
   #insert(file: DatabaseFile, id: number, room: number, from: string, text: string): void {
@@ -275,17 +290,19 @@ export class SearchIndex {
     return { id: Number(run.id) + distance, from: String(row.username), text: String(row.text) };
   }
 
-  /** Removes a message. Call it before its text is changed or deleted. */
+  /** Removes a message. Call it before its text is changed or deleted, and `finish` at the end. */
   remove(file: DatabaseFile, room: number, offset: number): void {
     const found = this.#indexedMessage(file, room, offset);
     if (found === undefined) return;
     const [text, author] = [indexed(found.text), indexed(found.from)];
-    const table = tableOf(Math.floor(found.id / tableDocuments));
+    const number = Math.floor(found.id / tableDocuments);
+    const table = tableOf(number);
     file.run(
       `INSERT INTO ${table} (${table}, rowid, text, author, room) VALUES ('delete', ?, ?, ?, ?)`,
       ...[found.id, text, author, String(room)],
     );
-    this.#eraseSeparators(file, table, text.split(" "));
+    const words = this.#removed.getOrInsertComputed(number, () => new Set());
+    for (const word of text.split(" ")) words.add(word);
   }
 
   /** Adds a message again whose text was changed after `remove`. */
@@ -295,31 +312,44 @@ export class SearchIndex {
   }
 
   /**
-   * Erases words from the separators that SQLite keeps between the pages of a table. A separator may
-   * be any string after the last word of one page, up to the first of the next.
+   * Finishes the removals of a transaction: erases their words from the separators that SQLite keeps
+   * between the pages of a table. A separator may be any string after the last word of one page, up
+   * to the first of the next.
    */
-  #eraseSeparators(file: DatabaseFile, table: string, words: readonly string[]): void {
-    // A query makes SQLite write the removal to its tables.
-    file.get(`SELECT rowid FROM ${table} WHERE ${table} MATCH '"x"' LIMIT 1`);
-    const encoded = words.map((word) => mainIndexMark + byteString(encoder.encode(word)));
-    for (const { segid, term } of file.all(`SELECT segid, term FROM ${table}_idx`)) {
-      const separator = term instanceof Uint8Array ? term : encoder.encode(String(term));
-      const found = byteString(separator);
-      if (found.length < 2 || !encoded.some((word) => word.startsWith(found))) continue;
-      file.run(`CREATE VIRTUAL TABLE temp.search_terms USING fts5vocab(main, ${table}, instance)`);
+  finish(file: DatabaseFile): void {
+    for (const [number, words] of this.#removed) {
+      this.#eraseSeparators(file, tableOf(number), words);
+    }
+    this.#removed.clear();
+  }
+
+  #eraseSeparators(file: DatabaseFile, table: string, words: Iterable<string>): void {
+    const prefixes = new Set<string>();
+    for (const word of words) {
+      const hex = encoder.encode(mainIndexMark + word).toHex();
+      for (let end = 4; end <= hex.length; end += 2) prefixes.add(hex.slice(0, end));
+    }
+    const separators = file.all(
+      `SELECT segid, term FROM ${table}_idx WHERE term IN (SELECT unhex(value) FROM json_each(?))`,
+      JSON.stringify([...prefixes]),
+    );
+    if (separators.length === 0) return;
+    file.run(`CREATE VIRTUAL TABLE temp.search_terms USING fts5vocab(main, ${table}, instance)`);
+    for (const { segid, term } of separators) {
+      if (!(term instanceof Uint8Array)) continue;
       const next = file.get(
         "SELECT term FROM temp.search_terms WHERE term >= CAST(? AS TEXT) LIMIT 1",
-        separator.subarray(1),
+        term.subarray(1),
       );
-      file.run("DROP TABLE temp.search_terms");
       const replacement = encoder.encode(mainIndexMark + String(next?.term ?? lastWord));
       // Nothing to hide if a remaining word begins with it.
-      if (byteString(replacement).startsWith(found)) continue;
+      if (replacement.toHex().startsWith(term.toHex())) continue;
       file.runOnShadowTable(
         `UPDATE OR IGNORE ${table}_idx SET term = ? WHERE segid = ? AND term = ?`,
-        ...[replacement, Number(segid), separator],
+        ...[replacement, Number(segid), term],
       );
     }
+    file.run("DROP TABLE temp.search_terms");
   }
 
   /** Removes the entries of a room from `first` up to `next` (exclusive). Call it before they go. */
@@ -333,11 +363,12 @@ export class SearchIndex {
 
   /**
    * Returns the numbers of up to `limit` documents before `before` that match, newest first, from
-   * the newest table with such documents. `before` in the result is where to continue.
+   * the newest table with such documents. `before` in the result is where to continue. A table
+   * without a match of `filter` is skipped.
    */
   find(
     file: DatabaseFile,
-    expression: string,
+    { expression, filter }: Expressions,
     before: number,
     limit: number,
   ): { readonly found: readonly number[]; readonly before: number } {
@@ -347,12 +378,17 @@ export class SearchIndex {
     );
     if (!this.#isUsable || number < 0) return { found: [], before: 0 };
     const table = tableOf(number);
-    const rows = file.all(
-      `SELECT rowid FROM ${table} WHERE ${table} MATCH ? AND rowid < ?
-       ORDER BY rowid DESC LIMIT ?`,
-      ...[expression, before, limit],
-    );
-    return { found: rows.map(({ rowid }) => Number(rowid)), before: number * tableDocuments };
+    const matches = (expression: string, limit: number) =>
+      file.all(
+        `SELECT rowid FROM ${table} WHERE ${table} MATCH ? AND rowid < ?
+         ORDER BY rowid DESC LIMIT ?`,
+        ...[expression, before, limit],
+      ).map(({ rowid }) => Number(rowid));
+    const isSkipped = filter !== undefined && matches(filter, 1).length === 0;
+    return {
+      found: isSkipped ? [] : matches(expression, limit),
+      before: number * tableDocuments,
+    };
   }
 
   /** Returns the message of a document, unless it is gone. */
@@ -374,8 +410,27 @@ export function removeIndex(database: Pick<DatabaseSync, "prepare">): void {
   }
 }
 
-/** Returns an expression of SQLite's query language. Words have no characters special to it. */
-export function expressionOf({ phrases, from }: SearchQuery, room: number | undefined): string {
+/** A query in SQLite's query language. */
+export interface Expressions {
+  readonly expression: string;
+  /** Matches more, but takes less time: the query without its prefixes, if it has some. */
+  readonly filter?: string;
+}
+
+/** Returns the expressions of a query. Words have no characters special to SQLite. */
+export function expressionsOf(query: SearchQuery, room: number | undefined): Expressions {
+  const { from, phrases } = query;
+  const expression = expressionOf(phrases, from, room);
+  const words = phrases.filter(({ isPrefix }) => !isPrefix);
+  const filter = expressionOf(words, from?.isPrefix ? undefined : from, room);
+  return filter === "" || filter === expression ? { expression } : { expression, filter };
+}
+
+function expressionOf(
+  phrases: readonly Phrase[],
+  from: Phrase | undefined,
+  room: number | undefined,
+): string {
   const parts = from === undefined ? [] : [`author : ${expressionOfPhrase(from)}`];
   if (phrases.length > 0) parts.push(`text : (${phrases.map(expressionOfPhrase).join(" AND ")})`);
   if (room !== undefined) parts.push(`room : "${room}"`);
@@ -393,9 +448,4 @@ function tableOf(number: number): string {
 /** Returns a text as it is indexed. */
 function indexed(text: string): string {
   return wordsOf(text).map(({ word }) => word).join(" ");
-}
-
-/** Returns a character for each byte. */
-function byteString(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes);
 }

@@ -26,19 +26,20 @@ import { Retention } from "./retention.ts";
 import { RoomLog } from "./room_log.ts";
 import { Sanctions } from "./sanctions.ts";
 import { schemaVersion } from "./schema.ts";
-import { expressionOf, SearchIndex } from "./search_index.ts";
+import { expressionsOf, SearchIndex } from "./search_index.ts";
+import { StepSize } from "./step_size.ts";
 import { sweepStep } from "./sweeps.ts";
 
 /** Free pages that one call of `prune` returns to the file system. */
 const shrinkPages = 200;
 /** Rows of each kind that one call of `prune` deletes, and rooms that it visits. */
 const pruneRows = 500;
-/** Entries that one step of pruning or sweeping removes if they are indexed: some 0.5 ms each. */
-const indexedRows = 8;
 /** Nonces that an `append` moves to their table, besides two for each draft. */
 const nonceRows = 100;
 /** Pages whose unused space one call of `eraseDeleted` erases: 8 MB, in a few ms. */
 const erasePages = 2_048;
+/** A search goes on in the next event-loop turn after this time. */
+const searchStepMs = 1;
 /** Max wait for another program's lock at the start. Later, waiting would block the chat. */
 const startWaitMs = 500;
 
@@ -51,6 +52,8 @@ export class SqliteBroker implements Broker {
   readonly #retention: Retention;
   readonly #index: SearchIndex;
   readonly search: Broker["search"];
+  /** Entries that one step of pruning or sweeping removes: fewer if they are indexed. */
+  readonly #removals: StepSize;
   /** Undefined after repeated failures, until the file is reopened. */
   #file: DatabaseFile | undefined;
   #listener: BrokerListener | undefined;
@@ -80,6 +83,7 @@ export class SqliteBroker implements Broker {
     this.#names = new Names(options);
     this.#sanctions = new Sanctions(options);
     this.#index = new SearchIndex(options.search ?? false);
+    this.#removals = new StepSize(this.#index.isOn ? 1 : pruneRows, pruneRows);
     this.#log = new RoomLog(options, this.#nonces, this.#sanctions, this.#index);
     this.#retention = new Retention(options, this.#nonces, this.#index);
     if (this.#index.isOn) {
@@ -153,16 +157,20 @@ export class SqliteBroker implements Broker {
     },
     mutedFor: (member) => this.#sanctions.mutedFor(member),
     sweep: () => {
-      const { entries, hasMore } = this.#transaction((file) => {
-        const { drafts, hasMore } = sweepStep(file, this.#index.isOn ? indexedRows : pruneRows);
-        const { entries } = drafts.length > 0 ? this.#store(file, drafts) : { entries: [] };
-        return { entries, hasMore };
-      });
-      if (entries.length > 0) this.#report(entries);
-      const deleted = entries.reduce(
-        (count, entry) => entry.type === "delete" ? count + entry.targets.length : count,
-        0,
+      const { entries, deleted, hasMore } = this.#removals.take(
+        (rows) =>
+          this.#transaction((file) => {
+            const { drafts, hasMore } = sweepStep(file, rows);
+            const { entries } = drafts.length > 0 ? this.#store(file, drafts) : { entries: [] };
+            const deleted = entries.reduce(
+              (count, entry) => entry.type === "delete" ? count + entry.targets.length : count,
+              0,
+            );
+            return { entries, deleted, hasMore };
+          }),
+        ({ deleted }) => deleted,
       );
+      if (entries.length > 0) this.#report(entries);
       return { deleted, hasMore };
     },
   };
@@ -175,25 +183,27 @@ export class SqliteBroker implements Broker {
     return this.#log.newestRooms(this.#openFile(), limit);
   }
 
-  /** Searches one table of the index in each event-loop turn. */
+  /** Searches the tables of the index one after another. */
   async #search({ query, before, limit }: SearchRequest): Promise<SearchPage> {
     const { room: name } = query;
     const room = name === undefined ? undefined : this.#log.idOf(this.#openFile(), name);
     if (name !== undefined && room === undefined) return { messages: [] };
-    const expression = expressionOf(query, room);
+    const expressions = expressionsOf(query, room);
     const found: number[] = [];
     let from = before === undefined ? Number.MAX_SAFE_INTEGER : Number(before);
-    let busyMs = 0;
+    let [startedAt, busyMs] = [performance.now(), 0];
     while (from > 0 && found.length <= limit) {
-      const startedAt = performance.now();
       const left = limit + 1 - found.length;
-      const step = this.#index.find(this.#openFile(), expression, from, left);
+      const step = this.#index.find(this.#openFile(), expressions, from, left);
       found.push(...step.found);
       from = step.before;
       const stepMs = performance.now() - startedAt;
+      if (stepMs < searchStepMs) continue;
       busyMs += stepMs;
       if (from > 0) await this.#options.nextTurn?.(stepMs);
+      startedAt = performance.now();
     }
+    busyMs += performance.now() - startedAt;
     // Read all at once, so that none was deleted before the last one was found.
     const file = this.#openFile();
     const messages = found.slice(0, limit).map((document) => this.#index.message(file, document))
@@ -247,21 +257,22 @@ export class SqliteBroker implements Broker {
   renewHolds(): void {}
 
   prune(): boolean {
-    const { pruned, hasMore } = this.#transaction((file) => {
-      const now = this.#options.now();
-      const hasMoreNonces = this.#nonces.prune(file, now, pruneRows);
-      const hasMoreNames = this.#names.prune(file, now, pruneRows);
-      const hasMoreMembers = this.#sanctions.prune(file, now, pruneRows);
-      const rows = this.#index.isOn ? indexedRows : pruneRows;
-      const { pruned, hasMore } = this.#retention.prune(file, now, rows);
-      return { pruned, hasMore: hasMoreNonces || hasMoreNames || hasMoreMembers || hasMore };
+    const now = this.#options.now();
+    const hasMoreParts = this.#transaction((file) => {
+      const hasMore = [this.#nonces, this.#names, this.#sanctions]
+        .map((part) => part.prune(file, now, pruneRows));
+      return hasMore.includes(true);
     });
+    const { pruned, hasMore } = this.#removals.take(
+      (rows) => this.#transaction((file) => this.#retention.prune(file, now, rows)),
+      ({ removed }) => removed,
+    );
     for (const [room, first] of pruned) {
       this.#log.setFirst(room, first);
       this.#listener?.pruned(room, first);
     }
     if (pruned.length > 0) this.#hasGarbage = true;
-    return hasMore || this.#shrink();
+    return hasMoreParts || hasMore || this.#shrink();
   }
 
   /** Shrinks the file by one step after a deletion. Returns whether there is more to do. */
@@ -368,7 +379,10 @@ export class SqliteBroker implements Broker {
     try {
       if (this.#isMoved) throw new Error("the file was moved away");
       const file = this.#openFile();
-      const result = file.transaction(() => work(file), () => this.#options.lock?.check());
+      const result = file.transaction(() => work(file), () => {
+        this.#index.finish(file);
+        this.#options.lock?.check();
+      });
       this.#log.commit();
       return result;
     } catch (error) {

@@ -206,8 +206,8 @@ Deno.test("SqliteBroker.prune() prunes long logs in bounded steps and returns wh
     const firsts: number[] = [];
     broker.subscribe({ entries: () => {}, pruned: (_, first) => firsts.push(first) });
     broker.append(Array.from({ length: 1_250 }, (_, i) => draft(`m${i}`)));
-    assert(broker.prune());
-    assert(broker.prune());
+    // The first steps move nonces, so that a restart finds them without their messages.
+    for (let steps = 0; firsts.length < 2; steps++) assert(broker.prune() && steps < 5);
     assertEquals(firsts, [501, 1_001]);
     while (broker.prune());
     assertEquals(firsts, [501, 1_001, 1_241]);
