@@ -207,7 +207,8 @@ const events = {
 
 const queries: ReadonlySet<string> = new Set(["sanctions", "neighbors"]);
 
-function isModeratorCommand(command: Command): command is ModeratorCommand {
+/** Returns whether only moderators and the operator may send a command. */
+export function isModeratorCommand(command: Command): command is ModeratorCommand {
   return command.type in events || queries.has(command.type);
 }
 

@@ -1,10 +1,11 @@
-// Writing over HTTP: each request is a short session of the hub that writes one entry.
+// Writing and moderating over HTTP: each request is a short session of the hub with one command.
 
+import { isModeratorCommand } from "../chat/moderation.ts";
 import type { Socket } from "../chat/session.ts";
 import { decodeFields } from "../protocol/decode.ts";
-import type { Fields } from "../protocol/decode.ts";
+import type { DecodedFields, Fields } from "../protocol/decode.ts";
 import { closeCode } from "../protocol/wire.ts";
-import type { AckPush, Command, ErrorPush } from "../protocol/wire.ts";
+import type { Command, ErrorPush, MessagePush, Push } from "../protocol/wire.ts";
 import type { Entry, MessageEntry } from "../chat/broker.ts";
 import type { ConnectionLimits } from "./connection_limits.ts";
 import { credentialsOf } from "./credentials.ts";
@@ -42,6 +43,11 @@ const notAnObject: Problem = {
   code: "field_invalid",
   detail: 'The body must be a JSON object with "text"',
   field: "body",
+};
+const notACommand: Problem = {
+  ...notAnObject,
+  detail: 'The body must be JSON with a "type": sanctions, mute, ban, lift, sweep, neighbors ' +
+    "or moderate",
 };
 
 const keyReused: Problem = {
@@ -88,6 +94,31 @@ export async function deleteMessage(
   return "status" in sent ? sent : noContent();
 }
 
+/** `POST /moderate`: runs a command of a moderator, given as JSON. */
+export async function postModeration(
+  web: RoomContext,
+  exchange: Exchange,
+): Promise<Response | Problem> {
+  const decode = async (): Promise<DecodedFields | Problem> => {
+    const body = await readText(exchange.request);
+    if (typeof body !== "string") return body;
+    const fields = objectIn(body);
+    const { type } = fields ?? {};
+    if (fields === undefined || typeof type !== "string") return notACommand;
+    const decoded = decodeFields(type, fields);
+    if (!decoded.ok) return decoded.push.code === "unknown_type" ? notACommand : decoded;
+    const { command } = decoded;
+    return command.type === "moderate" || isModeratorCommand(command) ? decoded : notACommand;
+  };
+  return await run(
+    web,
+    exchange,
+    decode,
+    ({ type, ...fields }) =>
+      type === "moderator" ? noContent() : textResponse(JSON.stringify(fields), "application/json"),
+  );
+}
+
 /** An entry in the log. `entry` is absent if it cannot be read now, or is no longer stored. */
 interface Sent {
   readonly offset: number;
@@ -95,23 +126,43 @@ interface Sent {
 }
 
 /** Sends a command, and returns the entry in the log that has its nonce. */
-async function send(
-  { hub, limits }: RoomContext,
-  { request, client, accessCode }: Exchange,
+function send(
+  web: RoomContext,
+  exchange: Exchange,
   type: "message" | "edit" | "delete",
   fieldsOf: (body: Fields) => Fields,
 ): Promise<Sent | Problem> {
-  const { headers } = request;
-  const credentials = credentialsOf(headers);
+  const { request } = exchange;
+  const decode = async () => {
+    const body = type === "delete" ? {} : await readFields(request);
+    if (isProblem(body)) return body;
+    // Drafts of the standard put the key in quotes.
+    const key = request.headers.get("idempotency-key")?.replace(/^"(.*)"$/, "$1");
+    return decodeFields(type, { ...fieldsOf(body), nonce: key ?? crypto.randomUUID() });
+  };
+  return run(web, exchange, decode, async (reply, command) => {
+    if (reply.type === "message") return { offset: reply.offset, entry: reply };
+    if (reply.type !== "ack") throw new Error(`Cannot take ${reply.type} as the reply to an entry`);
+    const { room, offset } = reply;
+    const entry = await readEntry(web.hub, room, offset);
+    const isResult = entry === undefined || isResultOf(entry, command);
+    return isResult ? { offset, entry } : keyReused;
+  });
+}
+
+/** Runs the decoded command with the request's credentials. Returns the result of `onReply`. */
+async function run<T>(
+  { hub, limits }: RoomContext,
+  { request, client, accessCode }: Exchange,
+  decode: () => Promise<DecodedFields | Problem>,
+  onReply: (reply: Reply, command: Command) => T | Promise<T>,
+): Promise<T | Problem> {
+  const credentials = credentialsOf(request.headers);
   if (credentials === undefined) return credentialsRequired;
-  const body = type === "delete" ? {} : await readFields(request);
-  if (isProblem(body)) return body;
-  // Drafts of the standard put the key in quotes.
-  const key = headers.get("idempotency-key")?.replace(/^"(.*)"$/, "$1");
+  const decoded = await decode();
+  if ("status" in decoded) return decoded;
   const hello = decodeFields("hello", { ...credentials, access: accessCode, rooms: [] });
   if (!hello.ok) return refusalProblem(hello.push);
-  const nonce = key ?? crypto.randomUUID();
-  const decoded = decodeFields(type, { ...fieldsOf(body), nonce });
   if (!decoded.ok) return refusalProblem(decoded.push);
   const { command } = decoded;
   const limit = limits.reached(client);
@@ -121,12 +172,8 @@ async function send(
   const session = hub.post(socket, client, hello.command, command);
   try {
     const reply = await socket.reply;
-    if (reply.type === "message") return { offset: reply.offset, entry: reply };
-    if (reply.type !== "ack") return problemOf(reply, credentials);
-    const { room, offset } = reply;
-    const entry = await readEntry(hub, room, offset);
-    const isResult = entry === undefined || isResultOf(entry, command);
-    return isResult ? { offset, entry } : keyReused;
+    if (reply.type === "closed" || reply.type === "error") return problemOf(reply, credentials);
+    return await onReply(reply, command);
   } finally {
     // Disconnects as if the connection were lost, so that the member stays for its next request.
     hub.disconnect(session, closeCode.goingAway);
@@ -157,13 +204,18 @@ async function readFields(request: Request): Promise<Fields | Problem> {
   const body = await readText(request);
   if (typeof body !== "string") return body;
   if (!isJson(request.headers)) return { text: body };
+  const fields = objectIn(body);
+  return fields === undefined ? notAnObject : { text: fields.text, reply: fields.reply };
+}
+
+/** Returns the fields of a JSON object, or `undefined` if `json` is none. */
+function objectIn(json: string): Fields | undefined {
   try {
-    const value: unknown = JSON.parse(body);
-    if (typeof value !== "object" || value === null || Array.isArray(value)) return notAnObject;
-    const { text, reply }: Fields = { ...value };
-    return { text, reply };
+    const value: unknown = JSON.parse(json);
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+    return { ...value };
   } catch {
-    return notAnObject;
+    return undefined;
   }
 }
 
@@ -188,13 +240,13 @@ interface Closed {
   readonly code: number;
 }
 
-/** The hub's reply to a post. */
-type Reply = MessageEntry | AckPush | ErrorPush | Closed;
+/** The hub's reply to a command that it has carried out. */
+type Reply = MessageEntry | Exclude<Push, MessagePush | ErrorPush>;
 
 /** The connection of a session that waits for one reply. */
 class ReplySocket implements Socket {
   readonly buffered = 0;
-  readonly #reply = Promise.withResolvers<Reply>();
+  readonly #reply = Promise.withResolvers<Reply | ErrorPush | Closed>();
   readonly reply = this.#reply.promise;
 
   send(frame: string): void {

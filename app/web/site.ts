@@ -6,6 +6,8 @@ import { credentialsOf } from "./credentials.ts";
 import { operatorProblem } from "./operator.ts";
 import type { WebOptions } from "./options.ts";
 import { guardOrigin } from "./origins.ts";
+import { postModeration } from "./posting.ts";
+import type { RoomContext } from "./posting.ts";
 import { notFound } from "./problem.ts";
 import type { Problem } from "./problem.ts";
 import { refusalProblem, resultOf } from "./refusal_problem.ts";
@@ -42,6 +44,10 @@ export class Site {
     this.#router = new Router(this.#routes());
   }
 
+  get #roomContext(): RoomContext {
+    return { ...this.#options, limits: this.#sockets.limits };
+  }
+
   #routes(): Routes {
     const { hasDirectory, dev } = this.#options;
     const page: Handler = ({ request }) => this.#asset("/", request);
@@ -51,7 +57,7 @@ export class Site {
     const api = (handler: Handler) => guardOrigin(this.#options, readOnly(handler));
     return {
       "/": readOnly(page),
-      ...roomRoutes({ ...this.#options, limits: this.#sockets.limits }, page),
+      ...roomRoutes(this.#roomContext, page),
       "/r/{other}": { GET: other, HEAD: other, POST: other, PATCH: other, DELETE: other },
       ...(hasDirectory ? { "/rooms": api((exchange) => this.#rooms(exchange)) } : {}),
       "/search": api((exchange) => this.#search(exchange)),
@@ -60,7 +66,9 @@ export class Site {
         GET: ({ request, client }) => this.#sockets.upgrade(request, client),
         POST: ({ request, client }) => this.#sockets.diagnose(request, client) ?? noContent(),
       },
-      "/moderate": { POST: (exchange) => this.#moderate(exchange) },
+      "/moderate": guardOrigin(this.#options, {
+        POST: (exchange) => this.#moderate(exchange),
+      }),
       "/assets/{file}": file,
       "/favicon.ico": asset("/assets/icon.svg"),
       "/manifest.webmanifest": file,
@@ -128,9 +136,15 @@ export class Site {
     return textResponse(JSON.stringify({ rooms }), "application/json");
   }
 
-  /** Carries out a command of the operator: JSON in the query, with the moderator code as token. */
-  async #moderate({ request, url, client }: Exchange): Promise<Response | Problem> {
-    const decoded = decodeCommand(url.searchParams.get("command") ?? "");
+  /**
+   * Carries out a command of a moderator, or one of the operator: that is JSON in the query, with
+   * the moderator code as token.
+   */
+  async #moderate(exchange: Exchange): Promise<Response | Problem> {
+    const { request, url, client } = exchange;
+    const ofOperator = url.searchParams.get("command");
+    if (ofOperator === null) return await postModeration(this.#roomContext, exchange);
+    const decoded = decodeCommand(ofOperator);
     if (!decoded.ok) {
       const detail = "The command is invalid";
       return { status: 400, code: "command_invalid", detail };

@@ -5,6 +5,7 @@ import { withBench } from "../../support/server_bench.ts";
 
 const document = await Deno.readTextFile(new URL("../../../docs/http.md", import.meta.url));
 const token = "c".repeat(43);
+const moderatorCode = "keep-the-peace";
 
 interface Example {
   readonly language: string;
@@ -29,7 +30,7 @@ async function run({ language, code }: Example, url: string): Promise<string> {
   const [command = "", ...args] = commands[language] ?? [];
   const { code: status, stdout, stderr } = await new Deno.Command(command, {
     args,
-    env: { TOKEN: token, NO_COLOR: "1" },
+    env: { TOKEN: token, MODERATOR_CODE: moderatorCode, NO_COLOR: "1" },
   }).output();
   const output = new TextDecoder().decode(stdout);
   const isTimeout = status === 124 && code.includes("curl -N");
@@ -40,12 +41,14 @@ async function run({ language, code }: Example, url: string): Promise<string> {
 
 Deno.test("docs/http.md has examples that run", async () => {
   await withBench(async ({ start }) => {
-    const { url } = await start();
+    const { url } = await start({ env: { MODERATOR_CODE: moderatorCode } });
     const outputs: string[] = [];
     for (const example of examples()) outputs.push(await run(example, url));
     const [secret = "", first = "", second = "", reply = "", change = "", python = "", ...rest] =
       outputs;
-    const [reading = "", polling = "", searching = "", following = "", joined = "", ...none] = rest;
+    const [reading = "", polling = "", searching = "", following = "", joined = "", ...others] =
+      rest;
+    const [moderating = "", ...none] = others;
     assertEquals(none, []);
     assertEquals(secret.trim().length, 43);
     assertStringIncludes(first, '"text":"Build 42 is green"');
@@ -59,5 +62,7 @@ Deno.test("docs/http.md has examples that run", async () => {
     assertStringIncludes(searching, '"results":[');
     assertStringIncludes(following, "event: room\n");
     assertEquals(joined, "");
+    assertStringIncludes(moderating, '"kind":"mute","member":"coeT8TKFLCnzEsRt"');
+    assert(moderating.endsWith('{"sanctions":[]}'), moderating);
   });
 });

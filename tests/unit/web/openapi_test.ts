@@ -5,8 +5,11 @@ import { assert, assertEquals } from "@std/assert";
 import { Validator } from "npm:@seriousme/openapi-schema-validator@2.11.0";
 // deno-lint-ignore no-import-prefix -- only this test uses it
 import { Ajv2020 } from "npm:ajv@8.20.0/dist/2020.js";
+import { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
 import { loadAssets } from "../../../app/web/assets.ts";
 import { request, startRoomSite, storeMessages } from "../../support/room_site.ts";
+import type { RoomSite } from "../../support/room_site.ts";
+import { optionsFor } from "../../support/sqlite_harness.ts";
 import { staticFolder } from "../../support/web_harness.ts";
 
 interface Description {
@@ -40,14 +43,13 @@ Deno.test("openapi.json describes the methods that each address allows", async (
     const { headers } = await request(site, target, { method: "OPTIONS" });
     const methods = Object.keys(operations).filter((key) => key !== "parameters")
       .map((key) => key.toUpperCase());
-    const all = new Set(["HEAD", "OPTIONS", ...methods]);
+    const all = new Set([...(operations.get === undefined ? [] : ["HEAD"]), "OPTIONS", ...methods]);
     assertEquals(new Set(headers.get("allow")?.split(", ")), all, path);
   }
 });
 
-Deno.test("openapi.json describes what the server answers", async () => {
-  await using site = await startRoomSite({ settings: { rateBurst: 5 } });
-  const credentials = `Basic ${btoa(`ci:${"c".padEnd(43, "-")}`)}`;
+/** Returns a function that checks a response, and the methods and statuses that it has seen. */
+function checkerOf(site: RoomSite) {
   const seen = new Set<string>();
   const check = async (
     template: string,
@@ -71,10 +73,38 @@ Deno.test("openapi.json describes what the server answers", async () => {
     const validate = ajv.compile(schema);
     assert(validate(response.json ?? response.text), `${name} ${ajv.errorsText(validate.errors)}`);
   };
-  const write = (body: string | null, headers: Record<string, string> = {}) => ({
-    body,
-    headers: { authorization: credentials, ...headers },
-  });
+  return { check, seen };
+}
+
+const credentials = `Basic ${btoa(`ci:${"c".padEnd(43, "-")}`)}`;
+
+function write(body: string | null, headers: Record<string, string> = {}) {
+  return { body, headers: { authorization: credentials, ...headers } };
+}
+
+Deno.test("openapi.json describes what the server answers to moderators", async () => {
+  const broker = new SqliteBroker({ ...optionsFor(":memory:"), moderatorMac: (id) => id });
+  const moderatorAccess = (code: string) => code === "right";
+  await using site = await startRoomSite({ ports: { broker, moderatorAccess } });
+  const { check, seen } = checkerOf(site);
+  const commands = [
+    { type: "moderate", code: "wrong" },
+    { type: "sanctions" },
+    { type: "moderate", code: "right" },
+    { type: "mute", member: "ada", seconds: 60 },
+    { type: "neighbors", member: "ada" },
+    { type: "lift", id: 7 },
+    { type: "dance" },
+  ];
+  for (const command of commands) {
+    await check("/moderate", "post", write(JSON.stringify(command)));
+  }
+  assertEquals([...seen], [401, 403, 204, 200, 404, 422].map((status) => `post ${status}`));
+});
+
+Deno.test("openapi.json describes what the server answers", async () => {
+  await using site = await startRoomSite({ settings: { rateBurst: 5 } });
+  const { check, seen } = checkerOf(site);
   const [room, entry] = ["/r/{room}", "/r/{room}/{offset}"];
   await storeMessages(site, "tea", "one", "two");
   await check(room, "get");
