@@ -9,20 +9,20 @@ import { databaseSuffixes, infoOf, removeDatabase } from "./database_access.ts";
 const abandonedMs = 3_600_000;
 
 /**
- * Throws unless a command that reads `database` may write `to`.
+ * Checks whether a command that reads `database` may write to `to`.
  *
  * @throws {Error} If `to` is the database itself or not a regular file, or its folder is missing.
  */
 export function checkOutput(database: string, to: string): void {
   const found = infoOf(to);
-  const why = isPartOf(database, to)
+  const reason = isPartOf(database, to)
     ? "this is the database itself"
     : found !== undefined && !found.isFile
     ? "it exists and is not a regular file"
     : infoOf(dirname(to))?.isDirectory
     ? undefined
-    : `there is no folder ${dirname(to)}`;
-  if (why !== undefined) throw new Error(`Cannot write ${to}: ${why}`);
+    : `there is no folder ${dirname(to)}; create it first`;
+  if (reason !== undefined) throw new Error(`Cannot write ${to}: ${reason}`);
 }
 
 /**
@@ -77,20 +77,20 @@ function removeAbandoned(dir: string, prefix: string): void {
 
 /** Returns whether `to` is the database or one of its companion files, directly or by a link. */
 function isPartOf(database: string, to: string): boolean {
-  // The command that reads it reports that it is missing.
+  // If the database is missing, the command that reads it reports that.
   if (infoOf(database) === undefined) return false;
   const real = Deno.realPathSync(database);
   return databaseSuffixes.some((suffix) =>
-    isSame(to, real + suffix) || isFuture(to, real + suffix)
-  ) || isFuture(to, lockPathOf(real));
+    isSameFile(to, real + suffix) || isSamePath(to, real + suffix)
+  ) || isSamePath(to, lockPathOf(real));
 }
 
-/** Returns whether `to` names `path`, which may not exist yet. */
-function isFuture(to: string, path: string): boolean {
-  return basename(to) === basename(path) && isSame(dirname(to), dirname(path));
+/** Returns whether `to` is the same path as `path`, which may not exist yet. */
+function isSamePath(to: string, path: string): boolean {
+  return basename(to) === basename(path) && isSameFile(dirname(to), dirname(path));
 }
 
-function isSame(one: string, other: string): boolean {
+function isSameFile(one: string, other: string): boolean {
   const [a, b] = [infoOf(one), infoOf(other)];
   return a !== undefined && a.dev === b?.dev && a.ino === b.ino;
 }

@@ -14,7 +14,7 @@ const overheadBytes = 4_096;
 const tooMany: Problem = {
   status: 503,
   code: "address_full",
-  detail: "Too many responses to your address are unread. Try again later",
+  detail: "Your address has too many unread responses. Try again later",
   headers: { "retry-after": "5" },
 };
 

@@ -112,7 +112,7 @@ export class FakeHub implements Hub {
     return this.connect(socket, peer);
   }
 
-  /** What `operate` returns, and what it was called with. */
+  /** The result of `operate`. */
   reply: Push = { type: "sanctions", sanctions: [] };
   readonly operated: { readonly code: string; readonly command: Command }[] = [];
 

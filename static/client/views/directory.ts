@@ -22,6 +22,7 @@ export function directorySection(
     placeholder: panels.findRoom,
     autocapitalize: "none",
     spellcheck: "false",
+    // A room name with a leading #.
     maxlength: 33,
     enterkeyhint: "go",
   });
@@ -49,21 +50,21 @@ export function directorySection(
   const stored = [...loadStoredRooms(storageOf("localStorage"))];
   const draw = () => {
     const typed = suggestRoomName(field.value);
-    const words = field.value.trim().toLowerCase();
+    const query = field.value.trim().toLowerCase();
     const found = rooms.filter(({ room, title }) =>
-      typed !== "" && room.includes(typed) || (title ?? "").toLowerCase().includes(words)
+      typed !== "" && room.includes(typed) || (title ?? "").toLowerCase().includes(query)
     ).slice(0, shownMax);
     const lines = found.map(({ room, members, at, title }) =>
       line(room, panels.here(members) + (at === undefined ? "" : ` · ${shortTime(at)}`), title)
     );
-    const own = stored.filter(([, { label }]) => label.toLowerCase().includes(words))
+    const own = stored.filter(([, { label }]) => label.toLowerCase().includes(query))
       .map(([room, { label }]) => line(room, panels.privately, "", label));
     const isNew = typed !== "" && rooms.every(({ room }) => room !== typed);
     list.replaceChildren(...own, ...lines, ...isNew ? [line(typed, panels.newRoom)] : []);
   };
   const load = async () => {
-    const headers = profile.access ? { "parley-access-code": profile.access } : undefined;
-    const response = await fetch(`${basePath}/rooms`, { headers: headers ?? {} });
+    const headers: HeadersInit = profile.access ? { "parley-access-code": profile.access } : {};
+    const response = await fetch(`${basePath}/rooms`, { headers });
     if (!response.ok) return setText(status, panels.noDirectory);
     rooms = (await response.json()).rooms;
     setText(status, "");

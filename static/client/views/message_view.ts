@@ -1,4 +1,4 @@
-// Draws one message: author, time, text, and what follows the text.
+// Draws one message: author, time, text, and extras such as its state.
 
 import type { TextReader } from "../state/formatting.ts";
 import type { Message } from "../state/message.ts";
@@ -28,7 +28,7 @@ export function viewOf(node: Element | undefined): MessageView | undefined {
   return node && views.get(node);
 }
 
-/** Draws a message, as plain text without a formatter. `extra` follows the text. */
+/** Draws a message; as plain text if there is no formatter. `extra` follows the text. */
 export function drawMessage(
   view: MessageView,
   reader: TextReader,
@@ -68,7 +68,7 @@ export function drawMessage(
       title: fullTime(at),
       class: !isStart && "later",
     }, time),
-    // Every message has its author for screen readers; styles show the first of a group.
+    // Every row names its author, for screen readers. Styles hide it except at the start of a group.
     element("div", { class: "content" }, action === undefined && name, body),
   );
   formatter?.decorate(body, view);

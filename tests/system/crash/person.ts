@@ -1,4 +1,4 @@
-// A person behind a token: the names it may hold, as its client knows them.
+// A person with a token: tracks the names that it may hold, from what its client has seen.
 
 import type { Ledger } from "./ledger.ts";
 

@@ -1,4 +1,4 @@
-// Members: their names and tokens, where they are present, and how rooms hear of it.
+// Members: their names and tokens, their presence, and the pushes about it.
 
 import { assert, assertEquals } from "@std/assert";
 import type { Push } from "../../../app/protocol/wire.ts";
