@@ -2,6 +2,7 @@
 // itself: `deno task bench`. Each round runs all servers in turn, so that noise affects them equally.
 
 import { dirname } from "@std/path";
+import { freePort } from "../tests/support/free_port.ts";
 import { readTaskFlags } from "../tests/support/task_flags.ts";
 import { runChatload } from "./chatload.ts";
 import type { LoadMeasurement } from "./chatload.ts";
@@ -166,11 +167,6 @@ function cpuSecondsOf(pid: number): number {
 
 function residentKiBOf(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(Deno.readTextFileSync(`/proc/${pid}/status`))?.[1]);
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 async function waitUntilListening(port: number): Promise<void> {

@@ -13,46 +13,48 @@ interface ShellCommand {
 
 const memberId = /^[\w-]{16}$/;
 
-/** Returns the command that the server takes, or `undefined` if the operands are wrong. */
+/** Returns the command for the server, or `undefined` if the operands are invalid. */
 export function moderatorCommandOf(operands: readonly string[]): ShellCommand | undefined {
   const [action, first = "", second = "", ...rest] = operands;
-  const [one, two] = [Number(first), Number(second)];
+  const [firstNumber, secondNumber] = [Number(first), Number(second)];
   if (rest.length > 0) return undefined;
   if (action === "list" && first === "") return { type: "sanctions" };
-  if (action === "lift" && one > 0 && second === "") return { type: "lift", id: one };
-  if (action === "delete" && two > 0) {
-    return { type: "delete", room: first, offset: two, nonce: randomName() };
+  if (action === "lift" && firstNumber > 0 && second === "") {
+    return { type: "lift", id: firstNumber };
   }
-  if (action === "sweep" && memberId.test(first) && two > 0) {
-    return { type: "sweep", member: first, seconds: Math.ceil(two * 3_600) };
+  if (action === "delete" && secondNumber > 0) {
+    return { type: "delete", room: first, offset: secondNumber, nonce: randomName() };
+  }
+  if (action === "sweep" && memberId.test(first) && secondNumber > 0) {
+    return { type: "sweep", member: first, seconds: Math.ceil(secondNumber * 3_600) };
   }
   return undefined;
 }
 
 /**
- * Sends a command to the server that has these settings. Returns what it did, as lines for people.
+ * Sends a command to the server with these settings. Returns its reply as lines of text.
  *
  * @throws {Error} If there is no code, the server cannot be reached, or it refuses.
  */
 export async function moderate(command: ShellCommand, config: Config): Promise<string> {
   if (config.moderatorCode === "") {
-    throw new Error("Cannot moderate: set MODERATOR_CODE to the code that the server has");
+    throw new Error("Cannot moderate: set MODERATOR_CODE to the server's code");
   }
   const address = new URL("moderate", serverUrl(config));
   address.searchParams.set("command", JSON.stringify(command));
   const headers = { authorization: `Bearer ${config.moderatorCode}` };
   const { status, text } = await ask(address, true, { method: "POST", headers });
   if (status !== 200) throw new Error(`Cannot moderate: ${detailOf(text) ?? `status ${status}`}`);
-  // The server is of this version.
+  // The server runs the same version.
   const push = JSON.parse(text) as Push;
   if (push.type !== "sanctions" || command.type === "sweep") return "Done\n";
   return push.sanctions.map(lineOf).join("") || "No sanctions\n";
 }
 
 function lineOf({ id, kind, member, username, until, by, others }: Sanction): string {
-  const whom = [username, member].filter((part) => part !== "").join(" ");
+  const target = [username, member].filter((part) => part !== "").join(" ");
   const more = others === undefined ? "" : ` and ${others} others on the network`;
-  return `${id}  ${kind}  ${whom}${more}, until ${new Date(until).toISOString()}, by ${by}\n`;
+  return `${id}  ${kind}  ${target}${more}, until ${new Date(until).toISOString()}, by ${by}\n`;
 }
 
 /** Returns the detail of a problem+json. */

@@ -10,7 +10,7 @@ export let isOutdated = false;
 
 /**
  * Calls an importer such as `() => import("./dialogs.ts")`. Some browsers cache a failed import, so
- * the call after a failure uses another address of the same script.
+ * a retry adds a query to the script's address.
  */
 export async function load<Module>(importer: () => Promise<Module>): Promise<Module> {
   const [, path = ""] = /import\("([^"]+)"\)/.exec(String(importer)) ?? [];

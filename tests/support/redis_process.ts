@@ -1,6 +1,7 @@
 // Starts a redis-server for a test, on a free port and in a temporary folder.
 
 import { join } from "@std/path";
+import { freePort } from "./free_port.ts";
 import { withDeadline } from "./waiting.ts";
 
 /** The path of redis-server; `undefined` if it is not on PATH. */
@@ -131,13 +132,6 @@ async function spawn(
   })();
   await withDeadline("Redis is ready", ready.promise);
   return process;
-}
-
-function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  listener.close();
-  return port;
 }
 
 function isFile(path: string): boolean {

@@ -4,6 +4,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { parseLock } from "../../app/broker/sqlite/lock_file.ts";
 import { readConfig } from "../../app/core/config.ts";
 import { firstCertificate } from "../support/certificates.ts";
+import { freePort } from "../support/free_port.ts";
 import { withDeadline } from "../support/waiting.ts";
 import { isSupported, permissionsFor } from "../../scripts/launch.ts";
 
@@ -157,11 +158,6 @@ Deno.test("parley-health finds the server at the address in its settings, with a
     await Deno.remove(dir, { recursive: true });
   }
 });
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
 
 Deno.test("deno task restore takes a file relative to the folder where it was started", async () => {
   const dir = await Deno.realPath(await Deno.makeTempDir());

@@ -4,6 +4,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { loadAssets } from "../../app/web/assets.ts";
+import { freePort } from "../support/free_port.ts";
 import { ServerProcess } from "../support/server_process.ts";
 import { startSite, staticFolder } from "../support/web_harness.ts";
 
@@ -204,11 +205,6 @@ async function start(proxy: Proxy, parley: string, path: string) {
     await Deno.remove(dir, { recursive: true });
   };
   return { host, [Symbol.asyncDispose]: dispose };
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 function isInstalled(program: string): boolean {

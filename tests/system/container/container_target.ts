@@ -9,8 +9,3 @@ export async function assertPage(url: string): Promise<void> {
   const response = await fetch(new URL(script, url));
   assertEquals([response.status, (await response.text()).length > 10_000], [200, true]);
 }
-
-export function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}

@@ -6,7 +6,8 @@ import { ContainerClient } from "./container_client.ts";
 import { bindServiceOnly, Compose, noCapabilities } from "./compose.ts";
 import { until } from "./engine.ts";
 import type { Engine } from "./engine.ts";
-import { assertPage, freePort } from "./container_target.ts";
+import { freePort } from "../../support/free_port.ts";
+import { assertPage } from "./container_target.ts";
 
 const nodeCount = 3;
 const up = ["up", "--build", "--scale", `chat=${nodeCount}`, "-d"];

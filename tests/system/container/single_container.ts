@@ -4,7 +4,8 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { ContainerClient } from "./container_client.ts";
 import { Compose, noCapabilities } from "./compose.ts";
 import type { Engine } from "./engine.ts";
-import { assertPage, freePort } from "./container_target.ts";
+import { freePort } from "../../support/free_port.ts";
+import { assertPage } from "./container_target.ts";
 
 export async function testSingleContainer(t: Deno.TestContext, engine: Engine): Promise<void> {
   const port = freePort();

@@ -1,6 +1,7 @@
 // The programs in docs/examples that use HTTP, against a real server.
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { freePort } from "../../support/free_port.ts";
 import { withBench } from "../../support/server_bench.ts";
 import { until } from "../../support/waiting.ts";
 
@@ -57,12 +58,6 @@ class Example implements AsyncDisposable {
     await this.process.status;
     await this.#reading;
   }
-}
-
-/** Returns a port that was free a moment ago. */
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 async function textsOf(url: string, room: string): Promise<readonly string[]> {

@@ -25,7 +25,7 @@ Deno.test("SqliteBroker.prune() leaves no deleted text in the files, and shrinks
     });
   }));
 
-/** Returns what the database and its journal have, byte by byte. */
+/** Returns the bytes of the database and its journal, decoded as Latin-1. */
 function bytesOf(path: string): string {
   return ["", "-wal"].map((suffix) =>
     new TextDecoder("latin1").decode(Deno.readFileSync(path + suffix))
