@@ -1,4 +1,4 @@
-// Tells whether a path still leads to the same file.
+// Identifies the file at a path, to detect that it was moved or replaced.
 
 /**
  * Returns the device and inode of the file at a path, `undefined` if there is none, and `"unknown"`

@@ -13,7 +13,7 @@ export interface Refusal {
   readonly message: string;
 }
 
-/** Refuses a value. */
+/** Returns a refusal. */
 export function refuse(code: ErrorCode, message: string): Refusal {
   return { ok: false, code, message };
 }
@@ -57,7 +57,7 @@ function isLowSurrogate(unit: number): boolean {
 /** Matches a room name (L5). */
 export const roomPattern = /^[a-z0-9][a-z0-9-]{0,31}$/;
 
-/** Describes a room name, for messages to developers and operators. */
+/** The rule for room names, in words for developers and operators. */
 export const roomNameRule = "1 to 32 characters a-z, 0-9 or -, not starting with -";
 
 /** Returns true if `room` is a valid room name. */
@@ -76,10 +76,10 @@ const removedControls = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
 /** Cleans a message text (M2) and checks its length (M1). */
 export function cleanText(input: string): Validated<string> {
   const text = input.toWellFormed().replace(/\r\n?/g, "\n").replace(removedControls, "").trimEnd()
-    // The indentation of the first line stays.
+    // Keep the indentation of the first line.
     .replace(/^\s*\n/, "");
   if (text === "") return refuse("text_empty", "Write something first");
-  // Counting is only needed if there are more code units than that.
+  // A text has at most as many code points as code units, so short texts need no count.
   if (text.length > limits.textMaxLength && codePointLength(text) > limits.textMaxLength) {
     const max = limits.textMaxLength.toLocaleString("en");
     return refuse("text_too_long", `Messages can have up to ${max} characters`);

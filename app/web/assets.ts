@@ -50,15 +50,15 @@ const types: Readonly<Record<string, string>> = {
   ".woff2": "font/woff2",
 };
 const compressible = /^text\/|json$|svg\+xml$/;
-/** Smaller files fit one packet anyway. */
+/** Files below this size fit into one packet uncompressed. */
 const compressMinBytes = 512;
 /** Browsers identify a service worker by its path, so it has no hash. */
 const workerFile = "service_worker.js";
 const encoder = new TextEncoder();
 
 /**
- * Reads and bundles the files in `staticDir`. Each has a path with its hash, used in references,
- * and a plain path.
+ * Reads and bundles the files in `staticDir`. Each file gets two paths: a plain one, and one with
+ * its hash, which the references to it use.
  *
  * @throws {Error} If a file cannot be read or the scripts cannot be bundled.
  */
@@ -83,7 +83,7 @@ export async function loadAssets(options: AssetOptions) {
     for (const path of ["/", "/manifest.webmanifest"]) {
       text = text.replaceAll(`"${path}"`, `"${basePath}${path}"`);
     }
-    // Between tags in the page, between quotes in the manifest.
+    // The name is between tags in the page, and in quotes in the manifest.
     text = text.replaceAll(">Parley<", () => `>${escapeHtml(title)}<`)
       .replaceAll('"Parley"', () => JSON.stringify(title));
     text = text.replace("</head>", `${head}$&`);

@@ -12,9 +12,9 @@ import { byId, isTouch, setText } from "./dom.ts";
 
 /** The page's actions for the composer. */
 export interface ComposerActions {
-  /** Runs a slash command. Returns a complaint if it cannot. */
+  /** Runs a slash command. Returns a complaint if that fails. */
   command(command: string, argument: string): Complaint | undefined;
-  /** Sends a text. Returns a complaint if it cannot. */
+  /** Sends a text. Returns a complaint if that fails. */
   send(room: string, text: string): Complaint | undefined;
   onSent(): void;
 }
@@ -89,7 +89,7 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, actions: Comp
 
   return {
     parts: { text, room: () => room, setValue, complain },
-    /** Uses the aids, which load after the page. */
+    /** Attaches the aids, which load after the page. */
     useAids(loaded: ComposerAids): void {
       aids = loaded;
       aids.onChange();

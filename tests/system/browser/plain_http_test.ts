@@ -1,4 +1,4 @@
-// The page on a plain http address of a network, where browsers withhold many APIs.
+// The page over plain http on a network address, where browsers withhold many APIs.
 
 import { assertEquals } from "@std/assert";
 import {

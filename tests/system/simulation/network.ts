@@ -7,7 +7,10 @@ import type { Timeline } from "./timeline.ts";
 
 /** The server's side of the network. */
 export interface Acceptor {
-  /** Takes a connection from a network, or from the one that all pages share. `kill` ends it without a close, as the death of the process does. */
+  /**
+   * Accepts a connection from `network`, by default from the network of all pages. `kill` ends it
+   * without a close, as when the process dies.
+   */
   open(socket: Socket, kill: () => void, network?: string): ServerEnd;
 }
 
@@ -24,11 +27,11 @@ export class SimulatedConnection {
   readonly #client: SocketEvents;
   readonly #latencyMs: number;
   #server: ServerEnd | undefined;
-  /** Frames on their way are lost, and no more get through. */
+  /** Whether frames in flight are lost, and no more get through. */
   #isCut = false;
   #isClientClosed = false;
   #isServerClosed = false;
-  /** Frames arrive in order: no earlier than the ones before. */
+  /** Earliest arrival of the next frame in each direction, so that frames stay in order. */
   #toServerAt = 0;
   #toClientAt = 0;
   /** Frames that wait while the page does not read. */
@@ -119,7 +122,7 @@ export class SimulatedConnection {
   }
 
   #toServer(deliver: () => void): void {
-    // Some frames are held up on the way, and with them those behind.
+    // Some frames are delayed, and the frames behind them too.
     const delayMs = this.#random.isTrue(0.2) ? this.#random.delay(800) : 0;
     this.#toServerAt = Math.max(this.#toServerAt, this.#time.ms + this.#latencyMs + delayMs);
     this.#time.at(this.#toServerAt, () => {
