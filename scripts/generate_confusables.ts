@@ -12,8 +12,8 @@ const allowed = new RegExp(
 );
 
 /**
- * Small capitals and their letters, which Unicode's table has only in part. Cyrillic ve (в) is listed
- * because it looks more like B than the soft sign (ь) does.
+ * Small capitals and their letters, which Unicode's table has only in part. Cyrillic ve (в) is
+ * listed because it looks more like B than the soft sign (ь) does.
  */
 const smallCapitals =
   "вb ᴀa ʙb ᴄc ᴅd ᴇe ꜰf ɢg ʜh ɪi ᴊj ᴋk ĸk ʟl ᴍm ʍm ɴn ᴏo ᴘp ꞯq ʀr ꜱs ᴛt ᴜu ᴠv ᴡw ʏy ᴢz";

@@ -1,5 +1,5 @@
-// The hub: executes each session's commands in order and runs the tick. It is pure (law 6): sockets,
-// broker, clock, scheduler, identities and log are passed in.
+// The hub: executes each session's commands in order and runs the tick. It is pure (law 6):
+// sockets, broker, clock, scheduler, identities and log are passed in.
 
 import { decodeCommand } from "../protocol/decode.ts";
 import { closeCode, hubLimits, limits, protocolVersion } from "../protocol/wire.ts";
@@ -196,8 +196,8 @@ export class ChatHub {
   }
 
   /**
-   * Runs a command of the operator, who gives the moderator code: `delete` or a moderator's command.
-   * Returns the reply. Rejects while storage is unavailable.
+   * Runs a command of the operator, who gives the moderator code: `delete` or a moderator's
+   * command. Returns the reply. Rejects while storage is unavailable.
    */
   operate(peer: PeerAddress, code: string, command: Command): Promise<Push> {
     return this.#parts.moderation.operate(peer, code, command);

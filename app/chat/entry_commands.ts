@@ -1,4 +1,4 @@
-// Commands that write entries (messages, edits, deletions and titles), from the command to the reply.
+// Commands that write entries (messages, edits, deletions, titles), from the command to the reply.
 
 import type { EntryCommand } from "../protocol/wire.ts";
 import type { AppendResult, Draft, Entry, ReadQuery } from "./broker.ts";

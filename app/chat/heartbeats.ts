@@ -1,5 +1,5 @@
-// Heartbeats, which keep connections open through proxies, and timeouts of sessions. SPEC.md, P8, C3
-// and C4.
+// Heartbeats, which keep connections open through proxies, and timeouts of sessions. SPEC.md, P8,
+// C3 and C4.
 
 import { closeCode } from "../protocol/wire.ts";
 import type { HubCore } from "./hub_core.ts";

@@ -1,4 +1,4 @@
-// The only reader of logs for sessions (law 5): they join, resume, fill gaps and scroll back by pages.
+// The only reader of logs for sessions (law 5): all join, resume, fill gaps and scroll by pages.
 
 import { hubLimits } from "../protocol/wire.ts";
 import type { HistoryCommand, Position } from "../protocol/wire.ts";

@@ -5,8 +5,8 @@ import type { HubLog, LogFields } from "./ports.ts";
 
 /**
  * Calls the broker and passes the result to `onResult`, or logs an error as `event` and calls
- * `onError`. Both run before this function returns, unless the result is a promise: then errors that
- * they throw are logged.
+ * `onError`. Both run before this function returns, unless the result is a promise: then errors
+ * that they throw are logged.
  */
 export function whenDone<T>(
   log: HubLog,

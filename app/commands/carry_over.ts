@@ -64,7 +64,7 @@ function carryNames(from: DatabaseSync, copy: DatabaseFile): void {
   }
 }
 
-/** Deletes the messages that were deleted since the copy was made. Returns whether there are any. */
+/** Deletes the messages deleted since the copy was made. Returns whether there are any. */
 function carryDeletions(from: DatabaseSync, copy: DatabaseFile): boolean {
   const original = from.prepare(sql.message);
   let epoch: { readonly id: number; readonly name: string } | undefined;

@@ -20,7 +20,7 @@ export const sealedLayout = {
   buckets: [96, 192, 384, 768, 1536, 2970],
 } as const;
 
-/** Returns true if a text has the version and a length of sealed texts, and only their characters. */
+/** Returns whether a text has the version, a length, and only characters of sealed texts. */
 export function isSealed(text: string): boolean {
   const { headerLength, ivLength, tagLength, buckets } = sealedLayout;
   const overhead = headerLength + ivLength + tagLength;

@@ -6,8 +6,8 @@ import { fourMarks, joiner } from "./usernames.ts";
 import { limits } from "./wire.ts";
 
 /**
- * Invisible characters. They include the Braille pattern without dots, which is not a space, and the
- * marks of annotations.
+ * Invisible characters. They include the Braille pattern without dots, which is not a space, and
+ * the marks of annotations.
  */
 const invisible = /[\p{Default_Ignorable_Code_Point}\u2800\ufff9-\ufffb]/u;
 /** Emoji may contain invisible characters. */

@@ -14,7 +14,7 @@ import "./views/message_view.ts";
 
 const labelMaxLength = 60;
 
-/** Loads the private rooms of this browser once. `secret` is the key in a link, if one was opened. */
+/** Loads the private rooms of this browser once, and adds the room whose key is `secret`. */
 export async function loadRooms(
   chat: ChatClient,
   storage: KeyValue,

@@ -173,8 +173,8 @@ export class DatabaseFile {
   }
 
   /**
-   * Moves the journal into the file and empties it, so that it has no deleted text. Returns false if
-   * another program is reading, which prevents that.
+   * Moves the journal into the file and empties it, so that it has no deleted text. Returns false
+   * if another program is reading, which prevents that.
    */
   truncateJournal(): boolean {
     return this.get("PRAGMA wal_checkpoint(TRUNCATE)")?.busy === 0;

@@ -15,8 +15,8 @@ import type { DatabaseFile } from "./database.ts";
 const kinds = { message: 0, edit: 1, delete: 2, title: 3 } as const;
 
 /**
- * The entries of a room that are not messages, numbered by `ordinal`. Without the hint, SQLite would
- * look for them among all entries.
+ * The entries of a room that are not messages, numbered by `ordinal`. Without the hint, SQLite
+ * would look for them among all entries.
  */
 const others = "FROM entries INDEXED BY entries_other WHERE room = ?1 AND kind > 0";
 

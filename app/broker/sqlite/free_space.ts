@@ -1,6 +1,6 @@
-// Erases text that SQLite leaves in the unused space of its pages. When SQLite splits or merges pages,
-// it leaves copies of the moved rows behind, even with secure_delete, and deleting a row later does
-// not erase them (file format: https://www.sqlite.org/fileformat2.html).
+// Erases text that SQLite leaves in the unused space of its pages. When SQLite splits or merges
+// pages, it leaves copies of the moved rows behind, even with secure_delete, and deleting a row
+// later does not erase them (file format: https://www.sqlite.org/fileformat2.html).
 
 import { Buffer } from "node:buffer";
 

@@ -1,5 +1,5 @@
-// The broker of a single node: keeps all messages and names in one SQLite file and returns results at
-// once. A failing disk makes drafts unavailable and never ends the server.
+// The broker of a single node: keeps all messages and names in one SQLite file and returns results
+// at once. A failing disk makes drafts unavailable and never ends the server.
 
 import type {
   AppendResult,

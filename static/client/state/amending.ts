@@ -1,5 +1,4 @@
-// Edits and deletes the person's messages: in place until they are sent, then by entries of their own.
-// Pure.
+// Edits and deletes the person's messages: in place until they are sent, then by new entries. Pure.
 
 import type { ChatClient } from "./chat_client.ts";
 import type { OutboxMessage } from "./outbox.ts";

@@ -288,7 +288,7 @@ export class ChatClient {
     this.#ports.onChange();
   }
 
-  /** Tells a room that the person is typing, at most every three seconds, if the server allows it. */
+  /** Sends that the person is typing, at most every three seconds, if the server allows it. */
   sendTyping(name: string): void {
     const now = this.#ports.connection.now();
     const isWanted = this.limits?.typing && this.rooms.get(name)?.phase === "live";

@@ -1,5 +1,5 @@
-// Splits the text of a message into its formatted parts, by the rules in docs/formatting.md, in linear
-// time. Loads after the page, which shows plain text until then.
+// Splits the text of a message into its formatted parts, by the rules in docs/formatting.md, in
+// linear time. Loads after the page, which shows plain text until then.
 
 /** A part of a text; some have parts themselves. */
 export type TextPart =

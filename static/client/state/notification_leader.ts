@@ -1,5 +1,5 @@
-// Decides which tab of a browser notifies about a message: exactly one, or none while one of them has
-// the focus. Pure: the channel between tabs, the clock and randomness are injected.
+// Decides which tab of a browser notifies about a message: exactly one, or none while one of them
+// has the focus. Pure: the channel between tabs, the clock and randomness are injected.
 
 export interface NotificationLeaderPorts {
   /** Tells the other tabs that a message is handled. */

@@ -1,5 +1,5 @@
-// The outbox: messages, edits, deletions and titles written in this tab that may not be in the log yet,
-// in order. Pure: the store that outlives a reload, the clock and the nonces are injected.
+// The outbox: messages, edits, deletions and titles written in this tab that may not be in the log
+// yet, in order. Pure: the store that outlives a reload, the clock and the nonces are injected.
 
 import { closeCode, mayRetry } from "../../../app/protocol/wire.ts";
 import type { Problem } from "./problem.ts";

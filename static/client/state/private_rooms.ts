@@ -1,5 +1,5 @@
-// The private rooms of this browser: stores their keys and local names, seals outgoing texts, and opens
-// incoming ones. docs/private-rooms.md has the rules. Pure.
+// The private rooms of this browser: stores their keys and local names, seals outgoing texts, and
+// opens incoming ones. docs/private-rooms.md has the rules. Pure.
 
 import { privateBytesLeft } from "../../../app/protocol/sealed.ts";
 import { isPrivateRoom } from "../../../app/protocol/text.ts";
@@ -266,7 +266,7 @@ export class PrivateRooms implements PrivateTexts {
     return isValid ? { text: content.text, sealed, answered } : { sealed, isUnverified: true };
   }
 
-  /** Checks an edit, and adds the change of its message. The returned edit has no text of its own. */
+  /** Checks an edit, and adds the change of its message. The returned edit has no text. */
   async #openEdit(room: string, edit: EditPush, changes: Change[]): Promise<EditPush> {
     const { offset: amended, target: offset, text: sealed, ...rest } = edit;
     const known = this.#known.get(room)?.get(offset);

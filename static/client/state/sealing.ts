@@ -1,5 +1,5 @@
-// Seals and opens the texts of private rooms with WebCrypto. Pure: the page injects nothing but keys.
-// docs/private-rooms.md describes the format.
+// Seals and opens the texts of private rooms with WebCrypto. Pure: the page injects nothing but
+// keys. docs/private-rooms.md describes the format.
 
 import { isSealed, sealedLayout } from "../../../app/protocol/sealed.ts";
 import { cleanText } from "../../../app/protocol/text.ts";

@@ -1,5 +1,5 @@
-// Restores the newest messages of each room, so that a page can show them before the server answers,
-// and resume from there.
+// Restores the newest messages of each room, so that a page can show them before the server
+// answers, and resume from there.
 
 import { isSnapshot } from "./message.ts";
 import type { Room } from "./room.ts";

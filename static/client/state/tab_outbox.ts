@@ -1,5 +1,5 @@
-// Stores the outbox of one tab in the storage of all tabs. Each message belongs to a tab and has its
-// own key, so no tab overwrites another's. Open tabs adopt the messages of closed ones.
+// Stores the outbox of one tab in the storage of all tabs. Each message belongs to a tab and has
+// its own key, so no tab overwrites another's. Open tabs adopt the messages of closed ones.
 
 import type { OutboxMessage, OutboxStore } from "./outbox.ts";
 import { isTimestamp } from "./message.ts";

@@ -1,5 +1,5 @@
-// The parts of a message that are not in its log entry: a quote of the message it replies to, and its
-// pending entries in the outbox.
+// The parts of a message that are not in its log entry: a quote of the message it replies to, and
+// its pending entries in the outbox.
 
 import type { ChatClient } from "../state/chat_client.ts";
 import type { OutboxMessage } from "../state/outbox.ts";

@@ -1,5 +1,6 @@
-// The parts of the composer that load after the page: a list of slash commands, completion of names and
-// rooms, edits and replies, a character count, a limit for pasted text, and keys that switch rooms.
+// The parts of the composer that load after the page: a list of slash commands, completion of names
+// and rooms, edits and replies, a character count, a limit for pasted text, and keys for
+// switching rooms.
 
 import { privateBytesLeft } from "../../../app/protocol/sealed.ts";
 import { codePointLength, isPrivateRoom } from "../../../app/protocol/text.ts";

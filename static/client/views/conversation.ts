@@ -1,5 +1,5 @@
-// The conversation: draws the rows of the current room, keeps the scroll position, and marks messages
-// read once they have been on screen in a focused window.
+// The conversation: draws the rows of the current room, keeps the scroll position, and marks
+// messages read once they have been on screen in a focused window.
 
 import type { ChatClient } from "../state/chat_client.ts";
 import type { Room } from "../state/room.ts";
@@ -183,7 +183,7 @@ function hasFocus(): boolean {
   return document.hasFocus() && !document.hidden;
 }
 
-/** Returns the index of the first row for which a condition holds, which holds for all later ones. */
+/** Returns the index of the first row that meets a condition, which all later rows meet too. */
 function firstRow(rows: readonly DrawnRow[], isAfter: (row: DOMRect) => boolean): number {
   let low = 0;
   let high = rows.length;

@@ -1,5 +1,5 @@
-// Opens the dialogs: help, settings, the room directory, search, moderation, and the offer to use a name
-// from another device.
+// Opens the dialogs: help, settings, the room directory, search, moderation, and the offer to use a
+// name from another device.
 
 import { parseUsername } from "../../../app/protocol/usernames.ts";
 import { storageOf } from "../browser.ts";

@@ -1,4 +1,4 @@
-// The actions of a message: a toolbar on hover or focus, and a menu on Enter, a long press or "More".
+// The actions of a message: a toolbar on hover or focus; a menu on Enter, a long press or "More".
 
 import { addressOf } from "../address.ts";
 import type { Page } from "../page.ts";
@@ -138,7 +138,7 @@ export function mountMessageMenu(
     isPressed = false;
     if (target === menu) menu.close();
   });
-  // Lifting the finger that opened the menu may click a button under it. Clicks by key have detail 0.
+  // Lifting the finger that opened the menu may click a button. Clicks by key have detail 0.
   menu.addEventListener("click", (event) => {
     if (isPressed && event.detail > 0) event.stopPropagation();
   }, { capture: true });

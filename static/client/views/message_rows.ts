@@ -1,5 +1,5 @@
-// Lists the rows of the conversation in order: messages, days, presence, the outbox, and lines about
-// new or missing messages.
+// Lists the rows of the conversation in order: messages, days, presence, the outbox, and lines
+// about new or missing messages.
 
 import type { ChatClient } from "../state/chat_client.ts";
 import type { OutboxMessage } from "../state/outbox.ts";

@@ -68,7 +68,7 @@ export function drawMessage(
       title: fullTime(at),
       class: !isStart && "later",
     }, time),
-    // Every row names its author, for screen readers. Styles hide it except at the start of a group.
+    // Every row names its author, for screen readers. Styles show it at the start of a group.
     element("div", { class: "content" }, action === undefined && name, body),
   );
   formatter?.decorate(body, view);

@@ -1,5 +1,5 @@
-// Navigation: the sidebars, which are drawers over the conversation on narrow screens, and the field
-// that opens a room.
+// Navigation: the sidebars, which are drawers over the conversation on narrow screens, and the
+// field that opens a room.
 
 import type { Page } from "../page.ts";
 import { suggestRoomName } from "../../../app/protocol/room_suggestion.ts";

@@ -19,7 +19,7 @@ export function mountPeople(
   let wasReady = false;
 
   return {
-    /** Draws the current room. `isOnline` is false once the connection has been lost for a while. */
+    /** Draws the current room. `isOnline` turns false when a lost connection stays lost. */
     update(current: Room, isOnline: boolean): void {
       const { count, members, isCrowded } = current.roster;
       // The roster is empty before the first page, and stale without a connection.

@@ -39,7 +39,7 @@ export async function panelWords(): Promise<PanelWords> {
   return panels ??= (await load(languages[language].panels)).words;
 }
 
-/** Why something was not done: a problem, or a function that picks a text from the panels' words. */
+/** Why an action failed: a problem, or a function that picks a text from the panels' words. */
 export type Complaint = Problem | ((words: PanelWords) => string);
 
 /** Returns the text of a complaint. */

@@ -1,4 +1,4 @@
-// What the moderator of a simulated world was promised: the sanctions that the server has confirmed,
+// The promises to the moderator of a simulated world: the sanctions that the server has confirmed,
 // and the messages that it must delete.
 
 import type { Entry } from "../../../app/chat/broker.ts";
