@@ -33,8 +33,8 @@ export type EditDraft =
   & Pick<EditPush, "type" | "target">
   & { readonly text: string };
 /**
- * Removes the text of messages and titles: the author's own, unless it is a moderator. Skips targets
- * without text, but at least one must have text.
+ * Removes the text of messages and titles: the author's own, unless it is a moderator. Skips
+ * targets without text, but at least one must have text.
  */
 export type DeleteDraft =
   & DraftFields
@@ -42,8 +42,8 @@ export type DeleteDraft =
   /** If true, the author's rights need no check. */
   & { readonly isModerator?: boolean };
 /**
- * Sets the title of a room that has messages. Only moderators can lock and unlock a title, or remove
- * it with an empty text: that is stored as a deletion of the entry that has set it.
+ * Sets the title of a room that has messages. Only moderators can lock and unlock a title, or
+ * remove it with an empty text: that is stored as a deletion of the entry that has set it.
  */
 export type TitleDraft =
   & DraftFields
@@ -154,9 +154,9 @@ export interface BrokerListener {
   /** Everything before `first` is gone from the room. */
   pruned(room: string, first: number): void;
   /**
-   * Invalidates everything reported so far: the log has forked, or the other nodes declared this one
-   * dead. The hub forgets all rooms and members and closes all sessions with 1012. Called before
-   * anything else is reported.
+   * Invalidates everything reported so far: the log has forked, or the other nodes declared this
+   * one dead. The hub forgets all rooms and members and closes all sessions with 1012. Called
+   * before anything else is reported.
    */
   reset?(): void;
   /** A member entered a room through another node, and was in it through no other node before. */
@@ -264,8 +264,8 @@ export interface Broker {
 
   /**
    * Gives a present member its name: the one that it holds, or `username`. Returns the name, or
-   * `undefined` if another member holds `username` or none is given. `tab` is announced to the other
-   * nodes. `network` is kept for 24 h, and absent if it must not be banned.
+   * `undefined` if another member holds `username` or none is given. `tab` is announced to the
+   * other nodes. `network` is kept for 24 h, and absent if it must not be banned.
    */
   claim(
     member: string,
@@ -278,9 +278,9 @@ export interface Broker {
   holdsName(member: string): Outcome<boolean>;
 
   /**
-   * Gives a present member another name, in addition to the old one. Returns false if another member
-   * holds it, or if a tab of the member has moved to another node meanwhile and `isWanted` returns
-   * false.
+   * Gives a present member another name, in addition to the old one. Returns false if another
+   * member holds it, or if a tab of the member has moved to another node meanwhile and `isWanted`
+   * returns false.
    */
   rename(member: string, username: string, isWanted?: () => boolean): Outcome<boolean>;
 

@@ -5,15 +5,15 @@ import type { Clock, HubSettings } from "./ports.ts";
 import { RateLimiter } from "./rate_limiter.ts";
 import type { Payer, Session } from "./session.ts";
 
-/** For a member's renames, and separately for the titles that it sets. */
+/** Limits of a member's renames. Its titles have the same limits, counted separately. */
 const renameBurst = 5;
 const renamesPerSecond = 5 / 3_600;
 const bytesBurst = 16 * 1024 * 1024;
 const bytesPerSecond = 1024 * 1024;
-/** Cost of a command on top of the pages it reads: it is announced to others or reads the log. */
+/** Base cost of a command that reads the log or is announced; the pages it reads cost extra. */
 const commandCostBytes = 16 * 1024;
 const messageCostBytes = 1024;
-/** Max rate at which an address adds to the disk: 450 MB an hour. */
+/** Max rate at which an address fills the disk: 450 MiB an hour. */
 const messageBytesPerSecond = 128 * 1024;
 /** Cost of telling one member that another joined and later left. */
 const announcementCostBytes = 256;
@@ -22,14 +22,14 @@ const roomCostBytes = 1024 * 1024;
 /** Share of `MAX_ROOMS` that an address may use at once, and again each day. */
 const roomShare = 0.05;
 const minRoomShare = 16;
-/** An address may send as many messages as this many members: a household shares one. */
+/** An address may send as many messages as this many members, since households share one. */
 const membersPerAddress = 10;
 /**
  * Share of a cost that is charged to an address. Many people can share a private one (a gateway or
  * a proxy), and even more people localhost (a proxy without `TRUST_PROXY`).
  */
 const addressShare = { public: 1, private: 1 / 10, loopback: 1 / 100 };
-/** The same for new rooms, which last. */
+/** The same for new rooms, which are permanent. */
 const addressRoomShare = { public: 1, private: 1 / 10, loopback: 1 / 10 };
 /** A session with this many refused commands within `floodMs` is flooding. */
 const floodRefusals = 100;
@@ -42,8 +42,8 @@ interface UsedUp {
 }
 
 /**
- * The quotas of members and networks. Methods that take from a quota return 0, or the ms until a
- * retry if it is used up.
+ * The quotas of members and networks. `take…` methods charge a quota unless it is used up, and
+ * return the wait until a retry.
  */
 export class Quotas {
   readonly #clock: Clock;
@@ -55,8 +55,8 @@ export class Quotas {
   }
 
   /**
-   * Takes a message, an edit or a deletion, and a new room if it is the first message of one, from
-   * all quotas or from none.
+   * Charges a message, an edit or a deletion to all quotas, or to none if one is used up. With
+   * `isFirst`, also charges the room that the message creates.
    */
   takeMessage(payer: Payer, text: string, isFirst: boolean): UsedUp | undefined {
     const now = this.#clock.now();
@@ -66,7 +66,7 @@ export class Quotas {
       this.#limiters.networkMessages.wait(network, now),
     );
     if (messageWait > 0) return { quota: "messages", retryAfter: messageWait };
-    // A member that has read too much may still send messages, but not make rooms.
+    // A member that has read too much may still send messages, but not create rooms.
     const byteLimiter = isFirst ? this.#limiters.bytes : this.#limiters.messageBytes;
     const bytesWait = wait(byteLimiter, payer, now);
     if (bytesWait > 0) return { quota: "bytes", retryAfter: bytesWait };
@@ -81,7 +81,7 @@ export class Quotas {
     return undefined;
   }
 
-  /** Gives back the room of a first message that made none. */
+  /** Refunds the room charged with a first message that created none. */
   refundRoom(payer: Payer): void {
     this.#chargeRoom(payer, -1, this.#clock.now());
   }
@@ -90,7 +90,7 @@ export class Quotas {
     return this.#limiters.renames.take(member, this.#clock.now());
   }
 
-  /** Takes a title from all quotas or from none. */
+  /** Charges a title to all quotas, or to none if one is used up. */
   takeTitle(payer: Payer): UsedUp | undefined {
     const now = this.#clock.now();
     const titleWait = this.#limiters.titles.wait(payer.member, now);
@@ -101,7 +101,7 @@ export class Quotas {
     return undefined;
   }
 
-  /** Takes the bytes of a command other than a message. */
+  /** Charges the bytes of a command other than a message. */
   takeCommandBytes(payer: Payer): number {
     const now = this.#clock.now();
     const retryAfter = wait(this.#limiters.bytes, payer, now);
@@ -166,7 +166,7 @@ function limitersFor({ rateBurst, ratePerSecond, maxRooms }: HubSettings) {
   };
 }
 
-/** Returns the ms until the payer's buckets have tokens; 0 if they have. */
+/** Returns the ms until the payer's buckets have tokens; 0 if they have some. */
 function wait(limiter: RateLimiter, { member, network, scope }: Payer, now: number): number {
   const own = scope === "public" ? 0 : limiter.wait(member, now);
   return Math.max(own, limiter.wait(network, now));

@@ -1,4 +1,4 @@
-// Suggests a valid room name. In a file of its own, so that the page can load it later.
+// Suggests a valid room name. A separate file, so that the page can load it later.
 
 /** Returns a room name that resembles what someone typed, or "" if no letter or digit is left. */
 export function suggestRoomName(typed: string): string {

@@ -1,4 +1,4 @@
-// A bot that answers !time, by default in the lobby of http://localhost:8000/:
+// A bot that replies to !time, by default in the lobby of http://localhost:8000/:
 //
 //   deno run --allow-net --allow-read=. --allow-write=. docs/examples/bot.ts URL ROOM
 //
@@ -31,8 +31,8 @@ function connect(): void {
       if (push.type === "error") print(`Error: ${push.message}`);
       if (push.type === "room") print(`Listening in ${push.room}`);
       if (push.type !== "message" || push.text !== "!time") continue;
-      // A repeated answer has the same nonce, so it is stored once.
-      const nonce = `answer-${push.offset}`;
+      // A repeated reply has the same nonce, so it is stored once.
+      const nonce = `reply-${push.offset}`;
       send({ type: "message", room, text: new Date().toISOString(), nonce });
     }
   };

@@ -75,8 +75,8 @@ local function messageAt(room, offset)
   return message and message.member and not message.isDeleted and message
 end
 
--- Returns the messages and titles that an edit or a deletion changes, by offset, then nil and a list
--- of the offsets; or nil and the reason for refusing it.
+-- Returns the messages and titles that an edit or a deletion changes, by offset, then nil and a
+-- list of the offsets; or nil and the reason for refusing it.
 local function findTargets(room, member, action)
   local kind, targets, found = action:match('^%a+'), {}, {}
   for target in action:gmatch('%d+') do

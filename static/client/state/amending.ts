@@ -9,7 +9,7 @@ import type { Room } from "./room.ts";
 /** The message to amend: its offset, or its nonce while it is in the outbox. */
 type Target = Pick<OutboxMessage, "target" | "offset">;
 
-/** Replaces the text of a message. Returns a problem if it cannot. */
+/** Replaces the text of a message. Returns a problem if that fails. */
 export function editMessage(
   chat: ChatClient,
   room: Room,
@@ -40,7 +40,7 @@ export function deleteMessage(
   return undefined;
 }
 
-/** Returns a message as the outbox holds it now. */
+/** Returns the current item of a message in the outbox, if it is still there. */
 function unsentMessage(
   { outbox }: ChatClient,
   room: Room,

@@ -29,7 +29,7 @@ interface Known {
   readonly answered: string;
 }
 
-/** A change of a loaded message that the delivered entries don't make by themselves. */
+/** A change to a loaded message that is applied after the entries were delivered. */
 interface Change {
   readonly room: string;
   readonly offset: number;
@@ -44,7 +44,7 @@ interface Change {
 type Sealed = Pick<Message, "member" | "nonce" | "offset" | "editedAt" | "reply" | "text">;
 type Opened = Pick<Message, "sealed" | "answered" | "isUnverified"> & { readonly text?: string };
 
-/** How many messages of a room are remembered. */
+/** Max messages remembered per room. */
 const knownMax = 10_000;
 
 /** The private rooms of a page. */
@@ -58,7 +58,7 @@ export class PrivateRooms implements PrivateTexts {
   readonly #keys = new Map<string, RoomKey>();
   /** The known messages of each room, by author and nonce, and by offset. */
   readonly #known = new Map<string, Map<string | number, Known>>();
-  readonly #kept = new Map<string, Snapshot>();
+  readonly #snapshots = new Map<string, Snapshot>();
   /** Opens frames one after another. */
   #queue = Promise.resolve();
   #queueLength = 0;
@@ -82,9 +82,9 @@ export class PrivateRooms implements PrivateTexts {
     // Without cryptography, on plain http, no room has a key.
     const member = await memberOf(token).catch(() => "");
     const rooms = new PrivateRooms(chat, storage, member, defaultLabel);
-    for (const name of await rooms.refresh()) await rooms.#openKept(name);
+    for (const name of await rooms.refresh()) await rooms.#openSnapshot(name);
     chat.privateRooms = rooms;
-    // Their unsent messages could not open them before.
+    // The rooms of unsent messages could not be opened without their keys.
     for (const name of chat.outbox.rooms) if (rooms.hasKey(name)) chat.openRoom(name);
     return rooms;
   }
@@ -130,12 +130,12 @@ export class PrivateRooms implements PrivateTexts {
     if (room !== undefined) this.#store(name, { ...room, label });
   }
 
-  /** Starts a room from its kept messages, if nothing is loaded yet. */
+  /** Restores a room from its snapshot, if nothing is loaded yet. */
   prepare(room: Room): void {
     const { name } = room;
     // A room without a key needs a label, too.
     if (isPrivateRoom(name) && !this.hasKey(name)) roomLabels.set(name, this.#defaultLabel);
-    const snapshot = this.#kept.get(name);
+    const snapshot = this.#snapshots.get(name);
     if (snapshot !== undefined) room.restore(snapshot);
   }
 
@@ -175,7 +175,7 @@ export class PrivateRooms implements PrivateTexts {
     void this.#seal(key, type, nonce, text).then((sealed) => {
       if (connection !== this.#connection) return;
       if (typeof sealed === "string") return pass({ ...command, text: sealed });
-      // A code of the page's own is final, as any that the client doesn't know.
+      // The client doesn't know the page's own codes, and so treats them as final.
       const code = sealed.code as ErrorCode;
       this.#chat.deliver([{ ...sealed, type: "error", re: type, room, nonce, code }]);
     });
@@ -225,7 +225,7 @@ export class PrivateRooms implements PrivateTexts {
   }
 
   async #openEntry(room: string, entry: EntryPush, changes: Change[]): Promise<EntryPush> {
-    // The views take a message with a state for one that this person is sending.
+    // To the views, a message with a state is one that this person is sending.
     if ("state" in entry) throw new TypeError("Invalid entry");
     switch (entry.type) {
       case "message": {
@@ -337,19 +337,19 @@ export class PrivateRooms implements PrivateTexts {
     roomLabels.set(name, room.label);
   }
 
-  /** Opens the messages that the last visit kept sealed. */
-  async #openKept(room: string): Promise<void> {
-    const { sealed: messages, ...kept } = readFields<Snapshot & { readonly sealed: unknown }>(
+  /** Opens the sealed snapshot of a room, which an earlier visit stored. */
+  async #openSnapshot(room: string): Promise<void> {
+    const { sealed: messages, ...fields } = readFields<Snapshot & { readonly sealed: unknown }>(
       this.#storage,
       snapshotPrefix + room,
     );
-    const snapshot = { ...kept, messages };
+    const snapshot = { ...fields, messages };
     if (!isSnapshot(snapshot)) return;
     const opened: Message[] = [];
     for (const { text, ...message } of snapshot.messages) {
       opened.push({ ...message, ...await this.#openMessage(room, { ...message, text }, []) });
     }
-    this.#kept.set(room, { ...snapshot, messages: opened });
+    this.#snapshots.set(room, { ...snapshot, messages: opened });
   }
 }
 

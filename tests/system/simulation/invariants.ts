@@ -1,4 +1,5 @@
-// Promises checked at every step of a single server: names have one holder, and grace lasts.
+// Promises checked at every step of a single server: each name has one holder, and no member times
+// out within its grace.
 
 import type { LogFields } from "../../../app/chat/ports.ts";
 import { usernameKey } from "../../../app/protocol/names.ts";

@@ -46,7 +46,7 @@ testWithRedis("memberRenamed() is called for a rename whose reply was lost [N8]"
   await until(() => b.remote() === "Ada");
   proxy.cut();
   await until(() => !a.broker.isReady);
-  // The same member, as if the node itself had asked.
+  // As if Redis had run the first node's request, and the reply was lost.
   await b.broker.claim("ada", "Ada");
   await b.broker.rename("ada", "Ida");
   proxy.isCut = false;
