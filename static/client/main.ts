@@ -12,7 +12,6 @@ import {
   labelOf,
   loadOpenRooms,
   loadReadOffsets,
-  readOffsetsKey,
   saveOpenRooms,
   saveReadOffsets,
 } from "./state/open_rooms.ts";
@@ -102,9 +101,6 @@ if (profile.username === "") drawSignIn();
 else signIn(profile);
 
 addEventListener("storage", ({ key }) => {
-  if (key === readOffsetsKey) {
-    loadReadOffsets(shared).forEach((offset, name) => chat.markReadUpTo(name, offset));
-  }
   if (isReplaced || key !== profileKey) return;
   if (loadProfile(shared, () => "").token !== profile.token) reload();
 });

@@ -1,9 +1,10 @@
-// Opens and closes the rooms that another tab of this browser opens and closes.
+// Follows the other tabs of this browser: opens and closes the same rooms, and counts as read what was
+// read there.
 
 import { isPrivateRoom } from "../../../app/protocol/text.ts";
 import { storageOf } from "../browser.ts";
 import type { Page } from "../page.ts";
-import { loadOpenRooms } from "../state/open_rooms.ts";
+import { loadOpenRooms, loadReadOffsets, readOffsetsKey } from "../state/open_rooms.ts";
 import { storedRoomsKey } from "../state/stored_rooms.ts";
 
 /** Follows the other tabs. `refreshKeys` loads the stored keys of private rooms. */
@@ -21,5 +22,10 @@ export function followOtherTabs(page: Page, refreshKeys: () => Promise<void>): v
     for (const name of closed) if (name !== page.room?.name) chat.leaveRoom(name);
     page.redraw();
   };
-  addEventListener("storage", ({ key }) => void follow(key).catch(() => {}));
+  addEventListener("storage", ({ key }) => {
+    if (key === readOffsetsKey) {
+      loadReadOffsets(storage).forEach((offset, name) => chat.markReadUpTo(name, offset));
+    }
+    void follow(key).catch(() => {});
+  });
 }
