@@ -70,7 +70,11 @@ const table = {
   dataDir: text("data", "Folder for the database"),
   durability: choice(["normal", "full"], "Messages survive a crash (normal) or power loss (full)"),
   redisUrl: {
-    ...text("", "Redis of several servers, such as redis://10.0.0.5; replaces DATA_DIR", redisUrls),
+    ...text(
+      "",
+      "Redis that several servers share, such as redis://10.0.0.5; replaces DATA_DIR",
+      redisUrls,
+    ),
     // It may contain a password.
     isSecret: true,
   },
@@ -86,7 +90,7 @@ const table = {
   logMessageText: boolean("Include message text in messages.log"),
   retentionDays: number(0, 0, 36_500, "Days to keep messages; 0 keeps them forever"),
   retentionMessages: number(0, 0, 1e12, "Messages to keep per room; 0 keeps all"),
-  maxDataMb: number(10_240, 0, 1e9, "MiB of the database before it is full; 0 is unlimited"),
+  maxDataMb: number(10_240, 0, 1e9, "Max size of the database in MiB; 0 is unlimited"),
   maxRooms: number(10_000, 0, 1e9, "Max rooms that have messages; 0 is unlimited"),
   rateBurst: number(10, 1, 1e6, "Messages a member can send in one burst"),
   ratePerSecond: decimal(2, 0, 1e6, "Messages per second after that; 0 turns off all rate limits"),
@@ -114,7 +118,7 @@ const table = {
     0,
     1e6,
     "Memory in MiB above which the server exits for its supervisor to restart it; auto is three " +
-      "quarters of the machine's or container's, up to 2048; 0 is unlimited",
+      "quarters of the memory of the machine or container, up to 2048; 0 is unlimited",
   )),
   metricsToken: secret(16, "Token for /metrics and /status; without it, only localhost has access"),
   dev: boolean(

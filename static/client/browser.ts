@@ -1,11 +1,11 @@
-// What the browser provides to the chat: sockets, timers, randomness and storage.
+// The browser's services for the chat: sockets, timers, randomness and storage.
 
 import type { ConnectionPorts } from "./state/connection.ts";
 import type { Problem } from "./state/problem.ts";
 import { memoryStorage } from "./state/storage.ts";
 import type { KeyValue } from "./state/storage.ts";
 
-/** The path of the server, without a slash at its end: empty unless a proxy serves it elsewhere. */
+/** The server's base path, without a trailing slash; empty unless BASE_PATH is set. */
 export const basePath = new URL(document.baseURI).pathname.replace(/\/(r\/[^/]*(\/\d+)?)?$/, "");
 
 /** The environment of the connection. */
@@ -60,7 +60,7 @@ export function randomId(bytes: number): string {
     .replaceAll("=", "");
 }
 
-/** Returns a storage of the browser, or one that lasts as long as the page if it is forbidden. */
+/** Returns a storage of the browser, or one in memory if the browser forbids it. */
 export function storageOf(kind: "localStorage" | "sessionStorage"): KeyValue {
   try {
     const storage = globalThis[kind];

@@ -77,7 +77,7 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, actions: Comp
   text.addEventListener("keydown", (event) => {
     // Enter also ends a composition of an input method; Safari reports that by key code 229 only.
     if (event.isComposing || event.keyCode === 229) return;
-    if (aids?.takes(event)) event.preventDefault();
+    if (aids?.handleKey(event)) event.preventDefault();
     else if (
       event.key === "Enter" &&
       (event.ctrlKey || event.metaKey || !(event.shiftKey || isTouch() || isInCodeBlock()))

@@ -22,14 +22,14 @@ export function mountComposerAids(
   const list = byId<"ul">("suggestions");
   const hint = byId<"span">("composer-hint");
   let selected = 0;
-  /** What Tab completes, until the text changes by other means. */
+  /** The completion that Tab cycles through, until the text changes otherwise. */
   let completion:
     | { readonly candidates: readonly string[]; readonly start: number; index: number }
     | undefined;
 
   const isPrivate = () => isPrivateRoom(room()?.name ?? "");
   const maxLength = () => chat.limits?.textMaxLength ?? Infinity;
-  /** Returns how many characters a text may still grow by, or bytes in a private room. */
+  /** Returns the number of characters left for a text, or of bytes in a private room. */
   const lengthLeft = (text: string) =>
     isPrivate() ? privateBytesLeft(text.trimEnd()) : maxLength() - codePointLength(text.trimEnd());
   const count = () => {
@@ -84,7 +84,7 @@ export function mountComposerAids(
     const isEmpty = typed === "" || candidates.length === 0;
     return isEmpty ? undefined : { candidates, start, index: -1 };
   };
-  /** Returns the names of others; in a crowded room, which has no list, those of authors. */
+  /** Returns the names of the other members, or of authors if a crowded room lists no members. */
   const knownNames = () => {
     const names = [...room()?.roster.members.values() ?? []];
     const known = names.length > 0 ? names : room()?.messages.map(({ from }) => from);
@@ -122,7 +122,7 @@ export function mountComposerAids(
 
   return {
     writing,
-    /** The text changed. */
+    /** Called after the text has changed. */
     onChange(): void {
       completion = undefined;
       selected = 0;
@@ -130,7 +130,7 @@ export function mountComposerAids(
       count();
     },
     /** Handles a key. Returns whether it did anything. */
-    takes({ key, shiftKey, altKey }: KeyboardEvent): boolean {
+    handleKey({ key, shiftKey, altKey }: KeyboardEvent): boolean {
       // Alt and an arrow key switch rooms.
       if (altKey) return false;
       const commands = list.hidden ? [] : matchingCommands();
