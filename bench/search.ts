@@ -1,6 +1,6 @@
-// Measures search in SQLite: `deno run -A bench/search.ts [MESSAGES [FILE]]`. Prints the cost of the
-// index, the time of searches, and how long steps of indexing and deleting take. With FILE, keeps the
-// database and continues with it the next time.
+// Measures search in SQLite: `deno run -A bench/search.ts [MESSAGES [FILE]]`. Prints the cost of
+// the index, the time of searches, and how long steps of indexing and deleting take. With FILE,
+// keeps the database and continues with it the next time.
 // deno-lint-ignore-file no-console
 
 import { cpuUsage } from "node:process";

@@ -33,7 +33,9 @@ const mergePages = 8;
 const tableOptions = "('automerge', 0), ('crisismerge', 1999), ('secure-delete', 1)";
 
 const tablePrefix = `search_${searchVersion}_`;
-/** Table that maps documents to messages: `count` documents from `id` on are those from `offset` on. */
+/**
+ * Table that maps documents to messages: `count` documents from `id` on are those from `offset` on.
+ */
 const runs = `search_runs_${searchVersion}`;
 
 const sql = {
@@ -312,9 +314,9 @@ export class SearchIndex {
   }
 
   /**
-   * Finishes the removals of a transaction: erases their words from the separators that SQLite keeps
-   * between the pages of a table. A separator may be any string after the last word of one page, up
-   * to the first of the next.
+   * Finishes the removals of a transaction: erases their words from the separators that SQLite
+   * keeps between the pages of a table. A separator may be any string after the last word of one
+   * page, up to the first of the next.
    */
   finish(file: DatabaseFile): void {
     for (const [number, words] of this.#removed) {
@@ -352,7 +354,9 @@ export class SearchIndex {
     file.run("DROP TABLE temp.search_terms");
   }
 
-  /** Removes the entries of a room from `first` up to `next` (exclusive). Call it before they go. */
+  /**
+   * Removes the entries of a room from `first` up to `next` (exclusive). Call it before they go.
+   */
   prune(file: DatabaseFile, room: number, first: number, next: number): void {
     this.#load(file);
     if (!this.#isUsable) return;

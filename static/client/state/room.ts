@@ -7,7 +7,7 @@ import type { Message, Snapshot } from "./message.ts";
 import type { Problem } from "./problem.ts";
 import { Roster } from "./roster.ts";
 
-/** A part of the log apart from its end: the messages of all entries from `oldest` to `newest`. */
+/** A part of the log before its end: the messages of all entries from `oldest` to `newest`. */
 export interface LogWindow {
   readonly messages: readonly Message[];
   readonly oldest: number;
@@ -53,7 +53,7 @@ export class Room {
   newSince: number | undefined;
   /** The unread messages that are loaded, by offset, and whether each mentions this person. */
   readonly #unread = new Map<number, boolean>();
-  /** The number of unread entries before those loaded; perhaps none is another member's message. */
+  /** The number of unread entries before those loaded. Not all must be messages of others. */
   #unreadBefore = 0;
   /** Offsets after `readOffset` that were read. */
   readonly #seen = new Set<number>();
@@ -130,7 +130,7 @@ export class Room {
     return true;
   }
 
-  /** Whether a page that did not recover continues this log anyway, as in an empty room. */
+  /** Returns whether a page that did not recover continues this log anyway, as in an empty room. */
   #isContinuedBy({ epoch, offset }: RoomPush): boolean {
     const { head } = this;
     return head === 0 && offset === 0 || epoch === this.#position?.epoch && offset >= head;
@@ -231,8 +231,8 @@ export class Room {
   }
 
   /**
-   * The number of unread messages of others. With `hasUnreadBefore` it is unknown; then this is one
-   * more than those loaded.
+   * The number of unread messages of others. If `hasUnreadBefore`, only a lower bound is known: the
+   * number of those loaded, plus one.
    */
   get unread(): number {
     return this.#unread.size + Number(this.hasUnreadBefore);

@@ -15,7 +15,7 @@ export function saveSnapshots(storage: KeyValue, rooms: Iterable<Room>): void {
   const obsolete = new Set(keysWithPrefix(storage, snapshotPrefix));
   for (const room of rooms) {
     const key = snapshotPrefix + room.name;
-    // A tab without a connection would bring back what another tab knows to be deleted.
+    // A disconnected tab could bring back messages that another tab knows to be deleted.
     const isStale = room.phase !== "live" && headOf(readJson(storage, key)) > room.head;
     if (isStale) obsolete.delete(key);
     const snapshot = isStale ? undefined : snapshotOf(room);
@@ -32,10 +32,10 @@ function headOf(snapshot: unknown): number {
 /** Returns the newest messages within both limits, or `undefined` if there are none. */
 function snapshotOf({ name, messages, position, first, oldest }: Room) {
   let characters = 0;
-  const tooLong = messages.findLastIndex(({ text = "" }) =>
+  const overflowAt = messages.findLastIndex(({ text = "" }) =>
     (characters += text.length) > charactersMax
   );
-  const kept = messages.slice(tooLong + 1).slice(-messagesMax);
+  const kept = messages.slice(overflowAt + 1).slice(-messagesMax);
   const [start] = kept;
   if (position === undefined || start === undefined) return undefined;
   const range = {
@@ -48,7 +48,7 @@ function snapshotOf({ name, messages, position, first, oldest }: Room) {
     : { ...range, messages: kept };
 }
 
-/** Returns a message of a private room as the server has it. */
+/** Returns a message of a private room in its sealed form. */
 function sealedOf({ text, sealed, answered: _, isUnverified, ...message }: Message): Message {
   const isDeleted = text === undefined && (!isUnverified || message.deletedBy !== undefined);
   return { ...message, ...!isDeleted && { text: sealed } };

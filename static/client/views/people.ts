@@ -1,4 +1,4 @@
-// The list of people, and the state of the connection in the header and beside the own name.
+// The list of people, and the state of the connection in the header and beside the person's name.
 
 import { isPrivateRoom } from "../../../app/protocol/text.ts";
 import type { ChatClient } from "../state/chat_client.ts";
@@ -52,7 +52,7 @@ export function mountPeople(
       const privately = isPrivateRoom(current.name) ? `${panels.privately} · ` : "";
       setText(byId<"span">("room-kept"), privately + (retention ?? ""));
       setText(byId<"bdi">("me-name"), chat.username);
-      // Before the first connection, nothing says that there is a server.
+      // Until the first connection, it is unknown whether there is a server.
       wasReady ||= chat.isReady;
       byId<"span">("me-dot").classList.toggle("off", !isOnline || !wasReady);
       setText(byId<"small">("me-state"), isOnline ? "" : panels.notConnected);
@@ -60,7 +60,7 @@ export function mountPeople(
   };
 }
 
-/** Draws a person. Without `onOpen`, it is the reader. */
+/** Draws a person, who is the reader if there is no `onOpen`. */
 function drawPerson(username: string, onOpen: (() => void) | undefined): HTMLElement {
   return element(
     "li",

@@ -1,4 +1,4 @@
-// Messages and typing, from the command to what the room is sent.
+// Messages and typing, from the command to the pushes that the room receives.
 
 import { assertEquals, assertGreater } from "@std/assert";
 import { codesOf, only, range, TestChat, textsOf } from "../../support/hub_harness.ts";
