@@ -492,6 +492,7 @@ export type ProblemCode =
   | "nonce_reused"
   | "not_acceptable"
   | "origin_denied"
+  | "precondition_failed"
   | "server_full"
   | "subprotocol_unsupported"
   | "token_required"

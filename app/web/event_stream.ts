@@ -8,7 +8,13 @@ import type { ConnectionLimits } from "./connection_limits.ts";
 import type { Hub } from "./options.ts";
 import type { Problem } from "./problem.ts";
 import { closedProblem, refusalProblem } from "./refusal_problem.ts";
-import { formatPosition, invalidField, parsePosition, positionRule } from "./room_pages.ts";
+import {
+  formatPosition,
+  invalidField,
+  parsePosition,
+  positionRule,
+  repeatedProblem,
+} from "./room_pages.ts";
 import type { Exchange } from "./router.ts";
 import { unavailable } from "./websocket.ts";
 
@@ -28,6 +34,8 @@ export function eventStream(
   limits: ConnectionLimits,
   { request, url, client, accessCode, params: { room }, completed }: Exchange,
 ): Response | Problem {
+  const repeated = repeatedProblem(url.searchParams);
+  if (repeated !== undefined) return repeated;
   const header = request.headers.get("last-event-id") || null;
   const from = header ?? url.searchParams.get("after");
   const position = from === null ? undefined : parsePosition(from);

@@ -136,6 +136,8 @@ function send(
   const decode = async () => {
     const body = type === "delete" ? {} : await readFields(request);
     if (isProblem(body)) return body;
+    const problem = preconditionProblem(request.headers);
+    if (problem !== undefined) return problem;
     // Drafts of the standard put the key in quotes.
     const key = request.headers.get("idempotency-key")?.replace(/^"(.*)"$/, "$1");
     return decodeFields(type, { ...fieldsOf(body), nonce: key ?? crypto.randomUUID() });
@@ -179,6 +181,19 @@ async function run<T>(
     hub.disconnect(session, closeCode.goingAway);
     limits.release(slot);
   }
+}
+
+/**
+ * Returns a problem if a write is conditional. No condition holds: the room exists, and its entries
+ * have weak tags, which If-Match doesn't compare (RFC 9110, section 13.1.1).
+ */
+function preconditionProblem(headers: Headers): Problem | undefined {
+  const hasTags = (headers.get("if-match") ?? "*") !== "*";
+  if (!hasTags && !headers.has("if-none-match")) return undefined;
+  const field = hasTags ? "If-Match" : "If-None-Match";
+  const detail = `Writes cannot be conditional. Leave out ${field}, and use Idempotency-Key to ` +
+    "repeat a request safely";
+  return { status: 412, code: "precondition_failed", detail, field };
 }
 
 /** Whether an entry is what a command writes, unless it has been edited or deleted since. */

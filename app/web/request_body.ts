@@ -12,11 +12,13 @@ const tooLarge: Problem = {
   status: 413,
   code: "body_too_large",
   detail: `Bodies can have up to ${maxBytes} bytes. Send a shorter text`,
+  field: "body",
 };
 const tooSlow: Problem = {
   status: 408,
   code: "body_timeout",
   detail: "The body did not arrive in time. Try again",
+  field: "body",
 };
 const notUtf8: Problem = {
   status: 422,

@@ -69,6 +69,12 @@ export function invalidField(field: string, rule: string): Problem {
   return { status: 422, code: "field_invalid", detail: `${field} must be ${rule}`, field };
 }
 
+/** Returns a problem if a parameter is given several times. */
+export function repeatedProblem(params: URLSearchParams): Problem | undefined {
+  const repeated = ["limit", "before", "after"].find((name) => params.getAll(name).length > 1);
+  return repeated === undefined ? undefined : invalidField(repeated, "given only once");
+}
+
 export const positionRule = "EPOCH:OFFSET, as in a page's position or an event's id";
 
 function read(
@@ -81,6 +87,8 @@ function read(
 }
 
 function parseQuery(params: URLSearchParams): ReadQuery | Problem {
+  const repeated = repeatedProblem(params);
+  if (repeated !== undefined) return repeated;
   const limit = integerOf(params, "limit", hubLimits.historyMax) ?? limits.historyDefault;
   if (typeof limit !== "number") return limit;
   const size = { limit, maxBytes: hubLimits.pageMaxBytes };

@@ -127,8 +127,8 @@ export function serveWeb(options: WebOptions) {
     };
     // Browsers send this header over https and to localhost. Elsewhere they ignore the policy.
     const isTrustworthy = headers.has("sec-fetch-dest");
-    let response = await respond({ request, peer, client, completed });
-    if (method === "HEAD") response = await withoutBody(response);
+    // Deno omits the body for HEAD.
+    const response = await respond({ request, peer, client, completed });
     const { status } = response;
     if (status !== 101) {
       addCorsHeaders(response, request, options.allowedOrigins);
@@ -180,10 +180,4 @@ export function serveWeb(options: WebOptions) {
       await waitAtMost(graceMs, sockets.settled(graceMs).then(() => listener.shutdown()));
     },
   };
-}
-
-/** Returns a response with the same headers and no body, for HEAD. */
-async function withoutBody({ body, status, headers }: Response): Promise<Response> {
-  await body?.cancel();
-  return new Response(null, { status, headers });
 }

@@ -116,13 +116,35 @@ Deno.test("an event stream announces a gap and sends the newest messages [H14] [
 Deno.test("a position that is malformed gets 422 [H14]", async () => {
   await using site = await startRoomSite();
   const accept = { accept: "text/event-stream" };
-  const header = await request(site, "/r/tea", { headers: { ...accept, "last-event-id": "x" } });
-  assertEquals([header.status, header.json.field], [422, "Last-Event-ID"]);
-  const after = await request(site, "/r/tea?after=x", { headers: accept });
-  assertEquals([after.status, after.json.field], [422, "after"]);
-  const head = await request(site, "/r/tea", { method: "HEAD", headers: accept });
+  for (
+    const position of [
+      "x",
+      "epoch1",
+      "epoch1:",
+      "epoch1:-1",
+      "epoch1:1.5",
+      ":1",
+      "epoch1:1,epoch1:2",
+    ]
+  ) {
+    const headers = { ...accept, "last-event-id": position };
+    const { status, json } = await request(site, "/r/tea", { headers });
+    assertEquals([status, json.code, json.field], [422, "field_invalid", "Last-Event-ID"]);
+    const after = await request(site, `/r/tea?after=${position}`, { headers: accept });
+    assertEquals([after.status, after.json.field], [422, "after"], position);
+  }
+  const path = "/r/tea?after=epoch1:0&after=epoch1:0";
+  const { status, json } = await request(site, path, { headers: accept });
+  assertEquals([status, json.detail], [422, "after must be given only once"]);
+});
+
+Deno.test("HEAD has the headers of an event stream, and leaves no session behind [H4]", async () => {
+  await using site = await startRoomSite();
+  const headers = { accept: "text/event-stream" };
+  const head = await request(site, "/r/tea", { method: "HEAD", headers });
   assertEquals([head.status, head.headers.get("content-type")], [200, "text/event-stream"]);
-  assertEquals(site.hub.size.sessions, 0);
+  assertEquals(head.headers.get("content-length"), null);
+  await until(() => site.hub.size.sessions === 0);
 });
 
 Deno.test("a stream reader is no member, is not listed, and keeps no room in memory [H15]", async () => {

@@ -167,7 +167,18 @@ Deno.test("Bearer writes as the holder of a name, and only then [H10]", async ()
 Deno.test("credentials that are missing or malformed get 401 with a challenge [H10]", async () => {
   await using site = await startRoomSite();
   for (
-    const authorization of ["", "Basic", "Basic !!!", `Basic ${btoa("noColon")}`, "Digest a=b", "x"]
+    const authorization of [
+      "",
+      "Basic",
+      "Basic !!!",
+      `Basic ${btoa("noColon")}`,
+      `Basic ${btoa(`Zo\xeb:${token("ci")}`)}`,
+      `${basic("ci").authorization} x`,
+      `Bearer ${token("ci")}, ${basic("ci").authorization}`,
+      "Bearer",
+      "Digest a=b",
+      "x",
+    ]
   ) {
     for (
       const [method, path] of [
@@ -187,10 +198,30 @@ Deno.test("credentials that are missing or malformed get 401 with a challenge [H
       assertStringIncludes(received.get("www-authenticate") ?? "", "Basic realm=");
     }
   }
-  const short = await post(site, "x", basic("ci", "short"));
-  assertEquals([short.status, short.json.code], [401, "token_invalid"]);
-  assertStringIncludes(short.headers.get("www-authenticate") ?? "", "Basic realm=");
+  for (const secret of ["short", `a:${token("ci")}`, `${token("ci")}=`, ""]) {
+    const { status, json, headers } = await post(site, "x", basic("ci", secret));
+    assertEquals([status, json.code, json.field], [401, "token_invalid", "Authorization"], secret);
+    assertStringIncludes(headers.get("www-authenticate") ?? "", "Basic realm=");
+  }
   assertEquals(site.broker.appends, []);
+});
+
+Deno.test("credentials may have any case, padding and script; an empty name is none [H10]", async () => {
+  await using site = await startRoomSite();
+  const { authorization = "" } = basic("ci");
+  for (
+    const [header, from] of [
+      [authorization, "ci"],
+      [authorization.replace("Basic ", "BASIC   "), "ci"],
+      [authorization.replace("Basic", "basic").replace(/=+$/, ""), "ci"],
+      [basic("", token("ci")).authorization ?? "", "ci"],
+      [`bearer ${token("ci")}`, "ci"],
+      [basic("Zoë", token("zoe")).authorization ?? "", "Zoë"],
+    ] as const
+  ) {
+    const { status, json } = await post(site, "x", { authorization: header });
+    assertEquals([status, json.from], [201, from], header);
+  }
 });
 
 Deno.test("a name that is taken gets 409, an invalid one 422 [H10]", async () => {
@@ -221,8 +252,8 @@ Deno.test("a body that is too large, encoded, not UTF-8 or incomplete is refused
       },
     });
   const cases: [BodyInit, Record<string, string>, number, string, string | undefined][] = [
-    ["a".repeat(65_537), {}, 413, "body_too_large", undefined],
-    [chunked(), {}, 413, "body_too_large", undefined],
+    ["a".repeat(65_537), {}, 413, "body_too_large", "body"],
+    [chunked(), {}, 413, "body_too_large", "body"],
     ["a".repeat(4_001), {}, 422, "text_too_long", "text"],
     [" \n ", {}, 422, "text_empty", "text"],
     ["x", { "content-encoding": "gzip" }, 415, "media_type_unsupported", "Content-Encoding"],
@@ -257,6 +288,38 @@ Deno.test("a body that is too large, encoded, not UTF-8 or incomplete is refused
     assert(json.detail.length > 10);
   }
   assertEquals(site.broker.appends, []);
+});
+
+Deno.test("a conditional write is refused, since tags are weak [H4]", async () => {
+  await using site = await startRoomSite();
+  await post(site, "one");
+  const { headers } = await request(site, "/r/builds/1");
+  const tag = headers.get("etag") ?? "";
+  assertEquals(tag.slice(0, 2), "W/");
+  const writes = [
+    ["POST", "/r/builds", "two"],
+    ["PATCH", "/r/builds/1", "two"],
+    ["DELETE", "/r/builds/1", null],
+  ] as const;
+  for (
+    const [name, value] of [
+      ["If-Match", tag],
+      ["If-Match", '"other", "*"'],
+      ["If-None-Match", "*"],
+      ["If-None-Match", '"other"'],
+    ] as const
+  ) {
+    for (const [method, path, body] of writes) {
+      const init = { method, body, headers: { ...basic("ci"), [name]: value } };
+      const { status, json } = await request(site, path, init);
+      const result = [status, json.code, json.field];
+      assertEquals(result, [412, "precondition_failed", name], `${method} ${name}: ${value}`);
+    }
+  }
+  for (const [method, path, body] of writes) {
+    const init = { method, body, headers: { ...basic("ci"), "if-match": "*" } };
+    assert((await request(site, path, init)).status < 300, method);
+  }
 });
 
 Deno.test("a foreign page cannot write, even with cached credentials [H7]", async () => {

@@ -22,6 +22,10 @@ Deno.test("a room is a page, JSON or text, whichever the client prefers [H1]", a
           "text/html; charset=utf-8",
         ],
         ["text/html;q=0.5, application/json", "application/json"],
+        ["application/json;q=0, */*", "text/plain; charset=utf-8"],
+        ["text/*;q=0.1, text/html;q=0, text/plain;q=0.05", "text/plain; charset=utf-8"],
+        ["APPLICATION/JSON", "application/json"],
+        ["image/png, application/*;q=0.1", "application/json"],
         [`text/html, ${"a/b, ".repeat(300)}c/d`, "application/json"],
       ] as const
     ) {
@@ -29,8 +33,12 @@ Deno.test("a room is a page, JSON or text, whichever the client prefers [H1]", a
       assertEquals([status, headers.get("content-type")], [200, type], `${path} ${accept}`);
       assertStringIncludes(headers.get("vary") ?? "", "Accept", accept);
     }
-    const { status, json } = await request(site, path, { headers: { accept: "image/png" } });
-    assertEquals([status, json.code, json.field], [406, "not_acceptable", "Accept"]);
+    for (
+      const accept of ["image/png", "*/*;q=0", "application/json;q=0", ";;;,,,", "text", "a/b/c"]
+    ) {
+      const { status, json } = await request(site, path, { headers: { accept } });
+      assertEquals([status, json.code, json.field], [406, "not_acceptable", "Accept"], accept);
+    }
   }
 });
 
@@ -152,6 +160,16 @@ Deno.test("an invalid parameter gets 422 with its name and its rule [H5]", async
       ["after=epoch1:x", "after"],
       ["after=e+1:1", "after"],
       ["after=epoch1:1&before=2", "after"],
+      ["after=epoch1:1&after=epoch1:1", "after"],
+      ["limit=", "limit"],
+      ["limit=-1", "limit"],
+      ["limit=%2B1", "limit"],
+      ["limit=1&limit=1", "limit"],
+      ["before=3&before=x", "before"],
+      ["after=", "after"],
+      ["after=epoch1:-1", "after"],
+      [`after=${"e".repeat(37)}:1`, "after"],
+      ["after=epoch1:9999999999999999", "after"],
     ]
   ) {
     const { status, json, headers } = await request(site, `/r/tea?${query}`);
