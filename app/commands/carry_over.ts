@@ -1,9 +1,10 @@
-// Carries bans, mutes and deletions over from a database to the older copy that replaces it.
+// Carries bans, mutes, deletions and title locks over from a database to the older copy that replaces it.
 
 import type { DatabaseSync, SQLOutputValue } from "node:sqlite";
 import { DatabaseFile } from "../broker/sqlite/database.ts";
 import { addEntry } from "../broker/sqlite/entries.ts";
 import { removeIndex } from "../broker/sqlite/search_index.ts";
+import type { Draft } from "../chat/broker.ts";
 import { randomName } from "../core/identity.ts";
 import { openDatabase } from "./database_access.ts";
 
@@ -23,16 +24,20 @@ const sql = {
   deletions:
     `SELECT rooms.name AS room, entries.at AS at, member, username, nonce, text FROM entries
               JOIN rooms ON rooms.id = room WHERE kind = 2 ORDER BY room, offset`,
-  message: `SELECT member, nonce, text FROM entries WHERE offset = ? AND kind = 0
-            AND room = (SELECT id FROM rooms WHERE name = ?)`,
-  room: "SELECT id, head, at FROM rooms WHERE name = ?",
+  target: `SELECT member, nonce, text FROM entries WHERE offset = ? AND kind IN (0, 3)
+           AND room = (SELECT id FROM rooms WHERE name = ?)`,
+  titles: `SELECT rooms.name AS room, title_locked, entries.at AS at, member, username, nonce, text
+           FROM rooms LEFT JOIN entries ON room = rooms.id AND offset = title_at`,
+  setLock: "UPDATE rooms SET title_locked = ? WHERE name = ?",
+  room: "SELECT id, head, at, title FROM rooms WHERE name = ?",
   updateRoom: "UPDATE rooms SET head = ?, at = ? WHERE id = ?",
   addEpoch: "INSERT INTO epochs (name) VALUES (?)",
 } as const;
 
 /**
- * Carries sanctions and deletions over from the database at `path` to the copy at `to`, which
- * becomes one of this version. Deletions are added to the logs, so that clients learn about them.
+ * Carries sanctions, deletions and title locks over from the database at `path` to the copy at `to`,
+ * which becomes one of this version. Deletions and locked titles are added to the logs, so that
+ * clients learn about them.
  *
  * @throws {Error} If either cannot be used. The sanctions of the copy are unchanged then.
  */
@@ -47,7 +52,9 @@ export function carryOver(path: string, to: string): void {
         const rows = from.prepare(`SELECT ${columns.join(", ")} FROM ${table}`).iterate();
         for (const row of rows) insert(copy, table, columns, row);
       }
-      if (carryDeletions(from, copy)) removeIndex(copy);
+      const add = appenderTo(copy);
+      if (carryDeletions(from, copy, add)) removeIndex(copy);
+      carryTitles(from, copy, add);
     });
   } finally {
     copy.close();
@@ -64,32 +71,58 @@ function carryNames(from: DatabaseSync, copy: DatabaseFile): void {
   }
 }
 
-/** Deletes the messages deleted since the copy was made. Returns whether there are any. */
-function carryDeletions(from: DatabaseSync, copy: DatabaseFile): boolean {
-  const original = from.prepare(sql.message);
-  let epoch: { readonly id: number; readonly name: string } | undefined;
+/** Deletes the messages and titles deleted since the copy was made. Returns whether there are any. */
+function carryDeletions(from: DatabaseSync, copy: DatabaseFile, add: Append): boolean {
+  const original = from.prepare(sql.target);
+  let hasDeleted = false;
   for (const row of from.prepare(sql.deletions).iterate()) {
-    const [room, nonce] = [String(row.room), String(row.nonce)];
+    const room = String(row.room);
     const targets = (JSON.parse(String(row.text)) as readonly number[]).filter((offset) => {
       const message = original.get(offset, room);
-      const copied = copy.get(sql.message, offset, room);
+      const copied = copy.get(sql.target, offset, room);
       return typeof copied?.text === "string" && copied.member === message?.member &&
         copied.nonce === message?.nonce;
     });
-    const found = copy.get(sql.room, room);
-    if (targets.length === 0 || found === undefined) continue;
+    if (targets.length === 0) continue;
+    add({ type: "delete", ...fieldsOf(row), targets }, Number(row.at), targets);
+    hasDeleted = true;
+  }
+  return hasDeleted;
+}
+
+/** Locks the titles that are locked in the first database, after setting them, and no others. */
+function carryTitles(from: DatabaseSync, copy: DatabaseFile, add: Append): void {
+  for (const row of from.prepare(sql.titles).iterate()) {
+    const { title_locked: lock, text } = row;
+    const copied = copy.get(sql.room, String(row.room));
+    if (lock === 1 && typeof text === "string" && copied && copied.title !== text) {
+      add({ type: "title", ...fieldsOf(row), text, locked: true }, Number(row.at), []);
+    } else copy.run(sql.setLock, Number(lock), String(row.room));
+  }
+}
+
+type Append = ReturnType<typeof appenderTo>;
+
+/** Returns a function that adds entries to rooms of a database, in an epoch of their own. */
+function appenderTo(copy: DatabaseFile) {
+  let epoch: { readonly id: number; readonly name: string } | undefined;
+  return (draft: Draft, addedAt: number, targets: readonly number[]): void => {
+    const found = copy.get(sql.room, draft.room);
+    if (found === undefined) return;
     if (epoch === undefined) {
       const name = randomName();
       epoch = { id: Number(copy.run(sql.addEpoch, name).lastInsertRowid), name };
     }
-    const [id, offset] = [Number(found.id), Number(found.head) + 1];
-    const at = Math.max(Number(found.at), Number(row.at));
-    const author = { member: String(row.member), from: String(row.username) };
-    const draft = { type: "delete", room, ...author, targets, nonce } as const;
-    addEntry(copy, { room: id, offset, epoch, at }, draft, targets);
-    copy.run(sql.updateRoom, offset, at, id);
-  }
-  return epoch !== undefined;
+    const [room, offset] = [Number(found.id), Number(found.head) + 1];
+    const at = Math.max(Number(found.at), addedAt);
+    addEntry(copy, { room, offset, epoch, at }, draft, targets);
+    copy.run(sql.updateRoom, offset, at, room);
+  };
+}
+
+function fieldsOf({ room, member, username, nonce }: Readonly<Record<string, SQLOutputValue>>) {
+  const [author, from] = [String(member), String(username)];
+  return { room: String(room), member: author, from, nonce: String(nonce) };
 }
 
 function insert(

@@ -16,7 +16,8 @@ export async function databaseFolder() {
     path: `${dir}/parley.db`,
     /** Opens a database as a server does. */
     open(path = `${dir}/parley.db`): SqliteBroker {
-      const broker = new SqliteBroker({ ...optionsFor(path, { ms: messageAt }), search: true });
+      const options = optionsFor(path, { ms: messageAt });
+      const broker = new SqliteBroker({ ...options, search: true, moderatorMac: (id) => id });
       brokers.push(broker);
       return broker;
     },

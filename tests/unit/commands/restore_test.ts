@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { FolderLock, lockPathOf } from "../../../app/broker/sqlite/lock.ts";
 import { migrate, migrations } from "../../../app/broker/sqlite/schema.ts";
+import type { Draft } from "../../../app/chat/broker.ts";
 import { backUp } from "../../../app/commands/backup.ts";
 import { restore } from "../../../app/commands/restore.ts";
 import type { Position } from "../../../app/protocol/wire.ts";
@@ -170,4 +171,51 @@ Deno.test("restore() carries bans, mutes and deletions over from the database it
   assertEquals(problems.length, 1);
   assert(problems[0]?.includes("Cannot carry bans, mutes and deletions over"), problems[0]);
   assertEquals(textsOf(folder.open()), ["one", "gone", "three"]);
+});
+
+Deno.test("restore() carries deletions of titles and title locks over [E4] [E5]", async () => {
+  await using folder = await databaseFolder();
+  const { path, dir } = folder;
+  const set = (room: string, text: string, locked?: true): Draft => {
+    const fields = { type: "title", room, member: "mona", from: "Mona" } as const;
+    return { ...fields, text, nonce: `t-${text}`, ...(locked && { locked }) };
+  };
+  const broker = folder.open();
+  broker.moderation.appoint("mona");
+  const rooms = ["deleted", "removed", "locked", "replaced", "unlocked", "open"];
+  for (const room of rooms) say(broker, "one", room);
+  broker.append(rooms.map((room) => set(room, "secret", room === "unlocked" ? true : undefined)));
+  broker.close();
+  await backUp(path, `${dir}/copy.db`);
+  const later = folder.open();
+  const fields = { room: "deleted", member: "mona", from: "Mona", nonce: "d" };
+  const results = later.append([
+    { type: "delete", ...fields, targets: [2] },
+    set("removed", ""),
+    { ...set("locked", "secret", true), nonce: "again" },
+    set("replaced", "Rules", true),
+    { ...set("unlocked", "secret"), nonce: "again" },
+    set("open", "Other"),
+  ]);
+  assertEquals(results.map(({ kind }) => kind), Array(6).fill("stored"));
+  later.close();
+  const fail = (problem: string) => {
+    throw new Error(problem);
+  };
+  await restore(path, `${dir}/copy.db`, now, fail);
+  const restored = folder.open();
+  const all = { before: Infinity, limit: 9, maxBytes: 1e6 };
+  const states = rooms.map((room) => {
+    const { title, entries } = restored.read(room, all);
+    const [result] = restored.append([{ ...set(room, "x"), member: "ada" }]);
+    return [title, entries[1]?.text, entries.length, result?.kind];
+  });
+  assertEquals(states, [
+    [undefined, undefined, 3, "stored"],
+    [undefined, undefined, 3, "stored"],
+    ["secret", "secret", 2, "title_locked"],
+    ["Rules", "secret", 3, "title_locked"],
+    ["secret", "secret", 2, "stored"],
+    ["secret", "secret", 2, "stored"],
+  ]);
 });
