@@ -3,14 +3,15 @@
 --
 -- keys    reads name:*, presence:*, ends, moderators; writes log:*, text:*, others:*, room:*,
 --         rooms, meta, nonce:*, member:*, wrote:*, feed
--- args    maxRooms (0: no limit), nonceTtlMs, editsMax, optionally mac
+-- args    maxRooms (0: no limit), nonceTtlMs, editsMax, isFull (only deletions are stored),
+--         optionally mac
 -- rows    room, member, nonce, key of the author's name, body (rooms.lua; without the targets of a
 --         deletion), text as JSON (empty for a deletion), and the action: `message`, `title`,
 --         `untitle`, which deletes the title's entry, either of these with ` locked`,
 --         `edit {offset}`, `delete {offset}…` or `moderate {offset}…`, which also deletes the entries
 --         of others, and which no sanction stops
 -- result  results: for each draft { kind, offset } with kind stored, repeat, unavailable,
---         rooms_full, forbidden, not_found, edits_exhausted or title_locked; or
+--         rooms_full, storage_full, forbidden, not_found, edits_exhausted or title_locked; or
 --         { kind, retryAfter } with kind muted or banned
 
 if isFenced() then return replyFenced() end

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Gives a connecting member the name it still holds, or else the requested name, unless that is
 -- empty or taken.
 --

@@ -185,6 +185,10 @@ end
 local results = {}
 local unavailable = '{"kind":"unavailable"}'
 
+local function isDeletion(action)
+  return action:find('^delete') or action:find('^moderate') or action:find('^untitle')
+end
+
 local function resultOf(kind, offset)
   return '{"kind":"' .. kind .. '"' .. (offset and ',"offset":' .. offset or '') .. '}'
 end
@@ -208,6 +212,7 @@ local function append(name, member, nonce, nameKey, body, text, action)
     if stored then return resultOf('repeat', stored) end
     local stopped = sanctionResult(member, action)
     if stopped then return stopped end
+    if args.isFull and not isDeletion(action) then return resultOf('storage_full') end
     if not action:find('^moderate') and not ownsName(member, nameKey) then return unavailable end
   end
   local room = openRoom(name)

@@ -187,15 +187,28 @@ export class RedisBroker implements Broker {
   async append(drafts: readonly Draft[]): Promise<readonly AppendResult[]> {
     const rows = drafts.map((draft) => appendRow(draft, usernameKey(draft.from)));
     try {
-      const { results, feed } = await this.#run("append", this.#appendArgs, rows);
+      return await this.#append("append", rows);
+    } catch {
+      // The drafts may be stored all the same. Then a retry gets their first results.
+      return drafts.map(() => ({ kind: "unavailable" }));
+    }
+  }
+
+  async #append(
+    name: "append" | "appendFull",
+    rows: readonly ScriptRow<"append">[],
+  ): Promise<readonly AppendResult[]> {
+    const isFull = name === "appendFull";
+    try {
+      const { results, feed } = await this.#run(name, { ...this.#appendArgs, isFull }, rows);
       await this.#feed.reached(feed);
-      this.#link.recovered();
+      if (!isFull) this.#link.recovered();
       return results;
     } catch (error) {
-      // The drafts may be stored all the same. Then a retry gets their first results.
       this.#link.failed(error);
-      this.#wasFull = errorMessage(error).startsWith("OOM");
-      return drafts.map(() => ({ kind: this.#wasFull ? "storage_full" : "unavailable" }));
+      this.#wasFull = !isFull && errorMessage(error).startsWith("OOM");
+      if (this.#wasFull) return await this.#append("appendFull", rows);
+      throw error;
     }
   }
 

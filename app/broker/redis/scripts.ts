@@ -146,13 +146,18 @@ interface Call<Args, Row, Reply> {
   readonly reply: Reply;
 }
 
+type AppendCall = Call<
+  & CodeArgs
+  & Readonly<{ maxRooms: number; nonceTtlMs: number; editsMax: number; isFull?: boolean }>,
+  AppendRow,
+  { readonly results: readonly AppendResult[] }
+>;
+
 /** Arguments and results of each script, described in its file. `Row` is one item of a list. */
 export interface ScriptCalls {
-  append: Call<
-    CodeArgs & Readonly<{ maxRooms: number; nonceTtlMs: number; editsMax: number }>,
-    AppendRow,
-    { readonly results: readonly AppendResult[] }
-  >;
+  append: AppendCall;
+  /** Runs while Redis is full, and stores only deletions. */
+  appendFull: AppendCall;
   read: Call<
     & Readonly<{ room: string; limit: number; maxBytes: number }>
     & Readonly<{ before: number } | { after: number; epoch: string }>,
@@ -226,8 +231,11 @@ export type ScriptArgs<Name extends ScriptName> = ScriptCalls[Name]["args"];
 export type ScriptRow<Name extends ScriptName> = ScriptCalls[Name]["row"];
 export type ScriptReply<Name extends ScriptName> = CommonReply & ScriptCalls[Name]["reply"];
 
+const appendParts = [roomsLua, membersLua, sanctionsLua, entriesLua];
+
 export const scripts: Readonly<Record<ScriptName, RedisScript>> = {
-  append: script(appendLua, roomsLua, membersLua, sanctionsLua, entriesLua),
+  append: script(appendLua, ...appendParts),
+  appendFull: script(appendLua.replace("#!lua", "#!lua flags=allow-oom"), ...appendParts),
   read: script(readLua, roomsLua),
   newestRooms: script(newestRoomsLua),
   compare: script(compareLua, roomsLua),
@@ -240,7 +248,7 @@ export const scripts: Readonly<Record<ScriptName, RedisScript>> = {
   release: script(releaseLua, membersLua, networksLua),
   appoint: script(appointLua, sanctionsLua),
   moderate: script(moderateLua, membersLua, sanctionsLua, networksLua),
-  sweep: script(sweepLua, roomsLua, membersLua, sanctionsLua, entriesLua),
+  sweep: script(sweepLua, ...appendParts),
   renewHolds: script(renewHoldsLua, membersLua),
   prune: script(pruneLua, roomsLua),
 };

@@ -195,6 +195,7 @@ type Script<Name extends ScriptName> = (
 /** Scripts that do nothing for a node that is not registered through the calling link. */
 const fencedScripts: ReadonlySet<ScriptName> = new Set([
   "append",
+  "appendFull",
   "renewLease",
   "publishPresence",
   "claim",
@@ -207,7 +208,7 @@ const fencedScripts: ReadonlySet<ScriptName> = new Set([
 ]);
 
 /** Scripts that need memory, and do nothing when Redis is full. */
-const memoryScripts: ReadonlySet<ScriptName> = new Set(["append", "claim", "rename"]);
+const memoryScripts: ReadonlySet<ScriptName> = new Set(["append", "rename"]);
 
 /** One call of a script. */
 class ScriptCall {
@@ -222,6 +223,7 @@ class ScriptCall {
 
   readonly #scripts: { readonly [Name in ScriptName]: Script<Name> } = {
     append: (args, rows) => this.#append(args, rows),
+    appendFull: (args, rows) => this.#append(args, rows),
     read: (args) => this.#read(args),
     newestRooms: () => ({ rooms: [] }),
     compare: (_, rows) => this.#compare(rows),
@@ -284,7 +286,7 @@ class ScriptCall {
   }
 
   #append(
-    { editsMax, mac }: Pick<ScriptArgs<"append">, "editsMax" | "mac">,
+    { editsMax, mac, isFull }: Pick<ScriptArgs<"append">, "editsMax" | "mac" | "isFull">,
     rows: readonly ScriptRow<"append">[],
   ): ScriptCalls["append"]["reply"] {
     const { nonces, members, wroteAt } = this.#storage;
@@ -297,6 +299,8 @@ class ScriptCall {
       if (known !== undefined) return { kind: "repeat", offset: known };
       const refusal = this.#sanctions.refusalOf(member, action.split(" ")[0] ?? "");
       if (refusal !== undefined) return refusal;
+      const isDeletion = /^(delete|moderate|untitle)/.test(action);
+      if (isFull === true && !isDeletion) return { kind: "storage_full" };
       if (!isForced && this.#isTaken(key, member)) return { kind: "unavailable" };
       const result = this.#add(row, editsMax, mac);
       if (result.kind !== "stored") return result;
