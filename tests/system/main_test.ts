@@ -1,3 +1,5 @@
+// The program's output, exit statuses and commands, from a real command line.
+
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { namesIn, withBench } from "../support/server_bench.ts";
 

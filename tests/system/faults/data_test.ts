@@ -1,3 +1,5 @@
+// The database of a running server is moved, removed or replaced.
+
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { namesIn, textsAfterwards } from "../../support/server_bench.ts";
 import { test } from "./fault_harness.ts";

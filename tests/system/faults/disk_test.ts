@@ -1,3 +1,5 @@
+// The disk of the database fills up.
+
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { backUp } from "../../../app/commands/backup.ts";
 import { exportLines, readRoom } from "../../../app/commands/export.ts";

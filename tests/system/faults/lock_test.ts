@@ -1,3 +1,5 @@
+// Several servers compete for one data folder.
+
 import { assertEquals, assertMatch } from "@std/assert";
 import { refusal, textsAfterwards } from "../../support/server_bench.ts";
 import { test } from "./fault_harness.ts";

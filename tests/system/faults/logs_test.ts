@@ -1,3 +1,5 @@
+// The log folder is removed, full or not writable.
+
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { refusal } from "../../support/server_bench.ts";
 import type { ChatClient } from "../../support/chat_client.ts";

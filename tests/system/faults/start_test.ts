@@ -1,3 +1,5 @@
+// A server is started on a folder or a database that it cannot use.
+
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { refusal, textsAfterwards } from "../../support/server_bench.ts";

@@ -1,3 +1,5 @@
+// The simulation's view of a log, which it compares with the page.
+
 import { assertEquals } from "@std/assert";
 import type { EntryPush, RoomPush } from "../../../app/protocol/wire.ts";
 import { LogView } from "./log_view.ts";

@@ -1,3 +1,5 @@
+// The benchmark's peers are up to date.
+
 import { assert } from "@std/assert";
 import peers from "../../../bench/peers/package.json" with { type: "json" };
 

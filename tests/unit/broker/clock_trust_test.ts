@@ -1,3 +1,5 @@
+// Whether the clock can be trusted to prune by age.
+
 import { assertEquals } from "@std/assert";
 import { ClockTrust, startPruning } from "../../../app/broker/pruning.ts";
 

@@ -1,3 +1,5 @@
+// The filter of known nonces.
+
 import { assert } from "@std/assert";
 import { NonceFilter } from "../../../app/broker/sqlite/nonce_filter.ts";
 

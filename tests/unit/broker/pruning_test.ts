@@ -1,3 +1,5 @@
+// The timing of pruning.
+
 import { assertEquals } from "@std/assert";
 import { startPruning } from "../../../app/broker/pruning.ts";
 import { ManualTime } from "../../support/manual_time.ts";

@@ -1,3 +1,5 @@
+// Search without an index.
+
 import { assert, assertEquals } from "@std/assert";
 import { scan } from "../../../app/broker/scan.ts";
 import { parseQuery } from "../../../app/protocol/search.ts";

@@ -1,3 +1,5 @@
+// SqliteBroker: the broker contract, restarts, clocks, pruning and nonces.
+
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { DatabaseFile } from "../../../app/broker/sqlite/database.ts";

@@ -1,3 +1,5 @@
+// Deleted text leaves the files of the database.
+
 import { assert, assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { optionsFor, withBroker, withFile } from "../../support/sqlite_harness.ts";

@@ -1,3 +1,5 @@
+// SqliteBroker when its process is killed or its disk fails.
+
 import { assert, assertEquals } from "@std/assert";
 import type { Entry } from "../../../app/chat/broker.ts";
 import {

@@ -1,3 +1,5 @@
+// The lock of a data folder.
+
 import { dirname } from "@std/path";
 import {
   assert,

@@ -1,3 +1,5 @@
+// The error for a folder or a file of another user.
+
 import { assertEquals } from "@std/assert";
 import { openError } from "../../../app/broker/sqlite/open_error.ts";
 

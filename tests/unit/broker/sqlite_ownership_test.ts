@@ -1,3 +1,5 @@
+// SqliteBroker when its file or its lock is taken away.
+
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { dirname, join } from "@std/path";
 import { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";

@@ -1,3 +1,5 @@
+// Migrations of the database, and its indexes.
+
 import { assertEquals, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { countMessages } from "../../../app/broker/sqlite/entries.ts";

@@ -1,3 +1,5 @@
+// The search index of SqliteBroker.
+
 import { assert, assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";

@@ -1,3 +1,5 @@
+// The storage of a server: the folder's lock, the database and its upkeep.
+
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { openSqliteStorage } from "../../../app/broker/sqlite/storage.ts";

@@ -1,3 +1,5 @@
+// The room directory.
+
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { TestChat } from "../../support/hub_harness.ts";
 

@@ -1,3 +1,5 @@
+// Searches, from the command to the results.
+
 import { assert, assertEquals } from "@std/assert";
 import type { PeerAddress } from "../../../app/chat/session.ts";
 import { codesOf, only, TestChat } from "../../support/hub_harness.ts";

@@ -1,3 +1,5 @@
+// The members that a person hides in one browser.
+
 import { assertEquals } from "@std/assert";
 import { HiddenMembers } from "../../../static/client/state/hidden_members.ts";
 import { memoryStorage } from "../../../static/client/state/storage.ts";

@@ -1,3 +1,5 @@
+// The `backup` command.
+
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { backUp } from "../../../app/commands/backup.ts";
 import { databaseFolder, say, textsOf } from "../../support/database_folder.ts";

@@ -1,3 +1,5 @@
+// The command line of all commands.
+
 import { assertRejects, assertStringIncludes } from "@std/assert";
 import { runCommand, UsageError } from "../../../app/commands/commands.ts";
 import { helpText, readConfig } from "../../../app/core/config.ts";

@@ -1,3 +1,5 @@
+// The `export` command.
+
 import { assertEquals, assertRejects } from "@std/assert";
 import { exportLines, readRoom } from "../../../app/commands/export.ts";
 import type { ExportFormat } from "../../../app/commands/export.ts";

@@ -1,3 +1,5 @@
+// The `moderate` command.
+
 import { assertEquals, assertRejects } from "@std/assert";
 import { moderate, moderatorCommandOf } from "../../../app/commands/moderate.ts";
 import { runCommand, UsageError } from "../../../app/commands/commands.ts";

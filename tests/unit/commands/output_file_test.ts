@@ -1,3 +1,5 @@
+// The files that commands write.
+
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { backUp } from "../../../app/commands/backup.ts";
 import { exportLines, readRoom } from "../../../app/commands/export.ts";

@@ -1,3 +1,5 @@
+// The `remove-room` and `repair-times` commands.
+
 import { assertEquals, assertRejects } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { removeRoom, repairTimes } from "../../../app/commands/repair.ts";

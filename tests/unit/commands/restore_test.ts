@@ -1,3 +1,5 @@
+// The `restore` command.
+
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { FolderLock, lockPathOf } from "../../../app/broker/sqlite/lock.ts";

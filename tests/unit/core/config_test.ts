@@ -1,3 +1,5 @@
+// Settings, from flags and environment variables.
+
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import {
   configNames,

@@ -1,3 +1,5 @@
+// Tokens, member ids and secrets.
+
 import { assertEquals, assertNotEquals } from "@std/assert";
 import { matcherOf, memberOf, newToken, randomName } from "../../../app/core/identity.ts";
 

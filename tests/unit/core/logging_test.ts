@@ -1,3 +1,5 @@
+// The log files.
+
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { openLogs } from "../../../app/core/logging.ts";

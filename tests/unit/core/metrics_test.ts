@@ -1,3 +1,5 @@
+// Metrics and the status page's charts.
+
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Metrics, sampleMs, samplesMax } from "../../../app/core/metrics.ts";
 import { noMetrics } from "../../support/web_harness.ts";

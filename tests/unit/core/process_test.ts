@@ -1,3 +1,5 @@
+// The process's memory and file descriptors.
+
 import { assert, assertEquals } from "@std/assert";
 import { defaultMaxRssMb, watchMemory } from "../../../app/core/process.ts";
 import { ManualTime } from "../../support/manual_time.ts";

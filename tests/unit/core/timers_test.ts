@@ -1,3 +1,5 @@
+// Timers that share one timer of the runtime.
+
 import { assertEquals } from "@std/assert";
 import { sharedTimer } from "../../../app/core/timers.ts";
 import { ManualTime } from "../../support/manual_time.ts";

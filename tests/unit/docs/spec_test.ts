@@ -1,3 +1,5 @@
+// SPEC.md matches the tests and the code.
+
 import { assert, assertEquals } from "@std/assert";
 
 const root = new URL("../../../", import.meta.url);

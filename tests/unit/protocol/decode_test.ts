@@ -1,3 +1,5 @@
+// Decoding of commands.
+
 import { assert, assertEquals } from "@std/assert";
 import { decodeCommand } from "../../../app/protocol/decode.ts";
 import { hubLimits } from "../../../app/protocol/wire.ts";

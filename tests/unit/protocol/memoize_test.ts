@@ -1,3 +1,5 @@
+// Memoized functions.
+
 import { assertEquals } from "@std/assert";
 import { memoize } from "../../../app/protocol/memoize.ts";
 

@@ -1,3 +1,5 @@
+// The scripts of names, and their look-alikes.
+
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { usernameKey, validateUsername } from "../../../app/protocol/names.ts";
 

@@ -1,3 +1,5 @@
+// Search queries, words and matches.
+
 import { assert, assertEquals } from "@std/assert";
 import { matchesOf, parseQuery, queryMaxLength, wordsOf } from "../../../app/protocol/search.ts";
 import { SeededRandom } from "../../support/seeded_random.ts";

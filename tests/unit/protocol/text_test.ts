@@ -1,3 +1,5 @@
+// Usernames, room names and message text.
+
 import { assert, assertEquals } from "@std/assert";
 import { suggestRoomName } from "../../../app/protocol/room_suggestion.ts";
 import { cleanText, codePointLength, isRoomName, utf8Length } from "../../../app/protocol/text.ts";

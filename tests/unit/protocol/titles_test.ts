@@ -1,3 +1,5 @@
+// Room titles.
+
 import { assertEquals } from "@std/assert";
 import { cleanTitle } from "../../../app/protocol/titles.ts";
 

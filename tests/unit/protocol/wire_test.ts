@@ -1,3 +1,5 @@
+// Close codes and error codes.
+
 import { assert } from "@std/assert";
 import { mayReconnect, mayRetry } from "../../../app/protocol/wire.ts";
 

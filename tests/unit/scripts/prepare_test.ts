@@ -1,3 +1,5 @@
+// The check of the bundler's hash.
+
 import { assertEquals, assertRejects } from "@std/assert";
 import { createHash } from "node:crypto";
 import { checkBundlers } from "../../../scripts/prepare.ts";

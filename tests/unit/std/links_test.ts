@@ -1,3 +1,5 @@
+// The versions of the local @std packages.
+
 import { assert, assertEquals } from "@std/assert";
 
 const root = new URL("../../../", import.meta.url);

@@ -1,3 +1,5 @@
+// The flags of tasks.
+
 import { assertEquals, assertThrows } from "@std/assert";
 import { parseTaskFlags } from "../../support/task_flags.ts";
 

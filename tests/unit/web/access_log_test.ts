@@ -1,3 +1,5 @@
+// The access log under load.
+
 import { assertEquals } from "@std/assert";
 import { AccessLog, truncate } from "../../../app/web/access_log.ts";
 

@@ -1,3 +1,5 @@
+// The page's files: paths, bundles and compression.
+
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import { loadAssets } from "../../../app/web/assets.ts";

@@ -1,3 +1,5 @@
+// TLS certificates.
+
 import {
   assert,
   assertEquals,

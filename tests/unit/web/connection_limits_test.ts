@@ -1,3 +1,5 @@
+// Limits on connections.
+
 import { assertEquals } from "@std/assert";
 import { ConnectionLimits } from "../../../app/web/connection_limits.ts";
 import { peerAddress } from "../../../app/web/peer.ts";

@@ -1,3 +1,5 @@
+// Rooms as event streams.
+
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { setImmediate } from "node:timers";
 import { matcherOf } from "../../../app/core/identity.ts";

@@ -1,3 +1,5 @@
+// WebSocket handshakes.
+
 import { once } from "node:events";
 import { connect } from "node:http2";
 import { assertEquals, assertStringIncludes } from "@std/assert";

@@ -1,3 +1,5 @@
+// Refusal of foreign host names.
+
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { HostGuard } from "../../../app/web/host_guard.ts";
 import { firstCertificate } from "../../support/certificates.ts";

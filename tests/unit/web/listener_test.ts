@@ -1,3 +1,5 @@
+// A listener that no longer accepts connections.
+
 import { assertEquals } from "@std/assert";
 import { AcceptFailures } from "../../../app/web/listener.ts";
 

@@ -1,3 +1,5 @@
+// Metrics and status, for the operator only.
+
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { noMetrics, rawRequest, startSite } from "../../support/web_harness.ts";
 import type { RunningSite } from "../../support/web_harness.ts";

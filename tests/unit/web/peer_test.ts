@@ -1,3 +1,5 @@
+// Client addresses and their networks.
+
 import { assertEquals } from "@std/assert";
 import {
   addressNetwork,

@@ -1,3 +1,5 @@
+// Messages sent, edited and deleted over HTTP.
+
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
 import { matcherOf, memberOf } from "../../../app/core/identity.ts";

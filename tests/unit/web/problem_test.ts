@@ -1,3 +1,5 @@
+// Errors over HTTP.
+
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { notFound, problemResponse } from "../../../app/web/problem.ts";
 import type { Problem } from "../../../app/web/problem.ts";

@@ -1,3 +1,5 @@
+// Warnings about proxies that don't match TRUST_PROXY.
+
 import { assertEquals } from "@std/assert";
 import { peerAddress } from "../../../app/web/peer.ts";
 import { ProxyWarnings } from "../../../app/web/proxy_warnings.ts";

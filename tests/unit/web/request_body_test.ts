@@ -1,3 +1,5 @@
+// Bodies of requests.
+
 import { assert, assertEquals } from "@std/assert";
 import { readText } from "../../../app/web/request_body.ts";
 

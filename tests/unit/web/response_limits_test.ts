@@ -1,3 +1,5 @@
+// Limits on unread responses.
+
 import { assertEquals } from "@std/assert";
 import { peerAddress } from "../../../app/web/peer.ts";
 import { ResponseLimits } from "../../../app/web/response_limits.ts";

@@ -1,3 +1,5 @@
+// Rooms over HTTP: pages, JSON and text.
+
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { matcherOf } from "../../../app/core/identity.ts";
 import { request, startRoomSite, storeMessages } from "../../support/room_site.ts";

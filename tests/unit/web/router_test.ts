@@ -1,3 +1,5 @@
+// Routes and methods.
+
 import { assertEquals, assertThrows } from "@std/assert";
 import { peerAddress } from "../../../app/web/peer.ts";
 import { readOnly, Router } from "../../../app/web/router.ts";

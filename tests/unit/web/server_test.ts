@@ -1,3 +1,5 @@
+// The web server: headers, errors, listening and shutdown.
+
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import {
   dialSocket,

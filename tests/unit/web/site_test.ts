@@ -1,3 +1,5 @@
+// The site's addresses, from the page to the room directory.
+
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import { codeLocked, refusal } from "../../../app/chat/refusals.ts";

@@ -1,3 +1,5 @@
+// The status page.
+
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { linePoints, statusPage } from "../../../app/web/status.ts";
 import { noMetrics } from "../../support/web_harness.ts";

@@ -1,3 +1,5 @@
+// WebSockets between the server and the hub.
+
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { LogFields } from "../../../app/chat/ports.ts";
 import {
