@@ -53,6 +53,9 @@ const sql = {
   // The last run of a room stays, since it says how far the room is indexed.
   pruneRuns: `DELETE FROM ${runs} WHERE room = ?1 AND offset + count <= ?2 AND
               offset < (SELECT max(offset) FROM ${runs} WHERE room = ?1)`,
+  hasMessagesBefore: `SELECT 1 FROM ${runs} JOIN rooms ON rooms.id = room
+                      WHERE ${runs}.id < ?1 AND offset + count > first AND
+                        ${runs}.id + first - offset < ?1 LIMIT 1`,
   rooms: "SELECT id, name FROM rooms WHERE head >= first",
   roomByName: "SELECT id, name FROM rooms WHERE name = ?",
   roomName: "SELECT name FROM rooms WHERE id = ?",
@@ -363,6 +366,17 @@ export class SearchIndex {
     for (let offset = first; offset < next; offset++) this.remove(file, room, offset);
     file.run(sql.pruneRuns, room, next);
     this.#pending.delete(room);
+    this.#dropEmptyTable(file);
+  }
+
+  /** Lets `step` drop the oldest table if all of its messages were pruned. */
+  #dropEmptyTable(file: DatabaseFile): void {
+    if (this.#tables.size < 2) return;
+    const oldest = Math.min(...this.#tables);
+    if (file.get(sql.hasMessagesBefore, (oldest + 1) * tableDocuments) !== undefined) return;
+    this.#tables.delete(oldest);
+    this.#merging.delete(oldest);
+    this.#obsolete.push(tableOf(oldest));
   }
 
   /**

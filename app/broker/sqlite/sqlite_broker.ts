@@ -34,6 +34,8 @@ import { sweepStep } from "./sweeps.ts";
 const shrinkPages = 200;
 /** Rows of each kind that one call of `prune` deletes, and rooms that it visits. */
 const pruneRows = 500;
+/** Nonces that one call of `prune` visits. */
+const pruneNonces = 200;
 /** Nonces that an `append` moves to their table, besides two for each draft. */
 const nonceRows = 100;
 /** Pages whose unused space one call of `eraseDeleted` erases: 8 MB, in a few ms. */
@@ -259,9 +261,10 @@ export class SqliteBroker implements Broker {
   prune(): boolean {
     const now = this.#options.now();
     const hasMoreParts = this.#transaction((file) => {
-      const hasMore = [this.#nonces, this.#names, this.#sanctions]
-        .map((part) => part.prune(file, now, pruneRows));
-      return hasMore.includes(true);
+      const hasMoreNonces = this.#nonces.prune(file, now, pruneNonces);
+      const hasMoreNames = this.#names.prune(file, now, pruneRows);
+      const hasMoreMembers = this.#sanctions.prune(file, now, pruneRows);
+      return hasMoreNonces || hasMoreNames || hasMoreMembers;
     });
     const { pruned, hasMore } = this.#removals.take(
       (rows) => this.#transaction((file) => this.#retention.prune(file, now, rows)),

@@ -199,6 +199,33 @@ Deno.test("SqliteBroker.prune() removes messages from the index, a few in each s
     checkIndex(path);
   }));
 
+Deno.test("SqliteBroker.prune() drops the tables of the index that become empty [F5]", () =>
+  withFile(async (path) => {
+    let tables = 0;
+    await withBroker(optionsOf(path), (broker) => {
+      broker.append([draft("first", { room: "quiet" })]);
+      const drafts = Array.from({ length: 9_000 }, (_, i) => draft("word", { nonce: `n${i}` }));
+      for (let i = 0; i < drafts.length; i += 500) broker.append(drafts.slice(i, i + 500));
+      indexAll(broker);
+      tables = countTables(path);
+    });
+    await withBroker(optionsOf(path, { retentionMessages: 10 }), async (broker) => {
+      while (broker.prune());
+      indexAll(broker);
+      assertEquals(countTables(path), tables);
+      assertEquals(await find(broker, "first"), ["first"]);
+      broker.append(Array.from({ length: 11 }, (_, i) => draft(`${i}`, { room: "quiet" })));
+      while (broker.prune());
+      broker.append([draft("last")]);
+      while (broker.prune());
+      indexAll(broker);
+      assert(countTables(path) < tables);
+      assertEquals(await find(broker, "first"), []);
+      assertEquals((await find(broker, "word")).length, 9);
+    });
+    checkIndex(path);
+  }));
+
 Deno.test("SqliteBroker.index() continues where a killed server stopped [F6]", () =>
   withFile((path) =>
     withBroker(optionsOf(path), async (broker) => {
