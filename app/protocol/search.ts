@@ -14,7 +14,7 @@ const phrasesMax = 10;
 const prefixesMax = 3;
 /** Describes valid queries, for error messages. */
 export const queryRule = `up to ${queryMaxLength} characters, with 1 to ${phrasesMax} words, ` +
-  `up to ${prefixesMax} of them with * or a single Chinese or Japanese character, ` +
+  `up to ${prefixesMax} of them with * or a single character of a script without spaces, ` +
   "or a name after from:, and a room's name after in:";
 /** Longer words are cut. */
 const wordMaxLength = 64;
@@ -28,15 +28,24 @@ export interface Word {
   readonly end: number;
 }
 
-/** A character of a script without spaces between words: Chinese or Japanese. */
-const unspaced = String.raw`[[\p{L}\p{N}]&&[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}]]\p{M}*`;
+/** The scripts without spaces between words: those of Chinese, Japanese, Thai, Lao, Khmer, Burmese. */
+const unspacedScripts = ["Han", "Hira", "Kana", "Thai", "Laoo", "Khmr", "Mymr"]
+  .map((script) => String.raw`\p{scx=${script}}`).join("");
+/** A character of these scripts, with its marks. */
+const unspaced = String.raw`[[\p{L}\p{N}]&&[${unspacedScripts}]]\p{M}*`;
 const characters = new RegExp(unspaced, "gv");
 const isUnspaced = new RegExp(`^${unspaced}`, "v");
-const runs = new RegExp(String.raw`(?:${unspaced})+|(?:(?!${unspaced})[\p{L}\p{N}\p{M}])+`, "gv");
+const runs = new RegExp(
+  String.raw`(?:${unspaced})+|(?!${unspaced})[\p{L}\p{N}](?:(?!${unspaced})[\p{L}\p{N}\p{M}])*`,
+  "gv",
+);
+/** Accents, the optional vowels of Hebrew and Arabic, and marks of emoji. */
+const ignoredMarks =
+  /[\u0300-\u036f\u0591-\u05c7\u0640\u064b-\u065f\u0670\u20d0-\u20ff\ufe00-\ufe0f]/g;
 
 /**
- * Returns the words of a text, in order, without case and accents. A run of Chinese or Japanese
- * characters is split into overlapping pairs of neighbors, and its last character.
+ * Returns the words of a text, in order, without case and accents. A run of characters of a script
+ * without spaces is split into overlapping pairs of neighbors, and its last character.
  */
 export function wordsOf(text: string): readonly Word[] {
   const words: Word[] = [];
@@ -64,7 +73,7 @@ function normalize(text: string): string {
   if (/^[\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff]*$/.test(lower)) {
     return lower.slice(0, wordMaxLength);
   }
-  return lower.normalize("NFKD").replace(/[\u0300-\u036f]/g, "").normalize("NFKC")
+  return text.normalize("NFKD").toLowerCase().replace(ignoredMarks, "").normalize("NFKC")
     .replaceAll("ß", "ss").replaceAll("ς", "σ").replace(/[^\p{L}\p{N}\p{M}]/gu, "")
     .slice(0, wordMaxLength).toWellFormed();
 }
@@ -105,7 +114,7 @@ function phraseOf(text: string, hasStar: boolean): Phrase | undefined {
   const words = [...wordsOf(text)];
   const last = words.at(-1);
   if (last === undefined) return undefined;
-  if (isUnspaced.test(last.word)) {
+  if (isUnspaced.test(text.slice(last.start))) {
     // In a message, the last character may begin another pair.
     const isPaired = words.at(-2)?.end === last.end;
     if (isPaired) words.pop();

@@ -4,7 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
 import type { SqliteOptions } from "../../../app/broker/sqlite/options.ts";
-import { parseQuery } from "../../../app/protocol/search.ts";
+import { matchesOf, parseQuery } from "../../../app/protocol/search.ts";
 import { SeededRandom } from "../../support/seeded_random.ts";
 import { change, optionsFor, withFile } from "../../support/sqlite_harness.ts";
 import type { BrokerSettings } from "./broker_contract.ts";
@@ -116,7 +116,7 @@ Deno.test("SqliteBroker.append() removes deleted and replaced words from all fil
       const random = new SeededRandom(2);
       const [present, gone] = [new Map<number, string>(), new Set<string>()];
       let offset = 0;
-      for (let i = 0; i < 1_500; i++) {
+      for (let i = 0; i < 600; i++) {
         const mark = `${random.below(1e9).toString(36)}${"x".repeat(20)}${i}`;
         const target = random.isTrue(0.6) ? undefined : random.pick([...present.keys()]);
         const isEdit = random.isTrue(0.5);
@@ -307,3 +307,98 @@ Deno.test("SqliteBroker.search() takes any query that parses", () =>
       assertEquals((await find(broker, "京 AND near*")).length, 1);
     })
   ));
+
+Deno.test("SqliteBroker.search() finds the same messages as a scan, in any script [F2] [F3]", () =>
+  withBroker({ ...optionsOf(":memory:") }, async (broker) => {
+    const random = new SeededRandom(4);
+    const pieces = [
+      "a",
+      "b",
+      "A",
+      "é",
+      "e\u0301",
+      "ß",
+      "ss",
+      "İ",
+      "i",
+      "東",
+      "京",
+      "の",
+      "か\u3099",
+      "한",
+    ]
+      .concat([
+        "국어",
+        "ส",
+        "วั",
+        "ำ",
+        "ครับ",
+        "मे",
+        "क्",
+        "م",
+        "\u064e",
+        "ﷺ",
+        "ש",
+        "ּ",
+        "😀",
+        "❤️",
+        "1️⃣",
+      ])
+      .concat([
+        "½",
+        "ﬁ",
+        "𠮷",
+        "𝒜",
+        "٣",
+        "\u200d",
+        "\u202e",
+        "NEAR",
+        "AND",
+        "OR",
+        "NOT",
+        "*",
+        '"',
+        "^",
+      ])
+      .concat(["-", ":", "(", ")", "{text}", "'", "_", "x".repeat(70), " ", " ", " ", " "]);
+    const text = (max: number) =>
+      Array.from({ length: 1 + random.below(max) }, () => random.pick(pieces)).join("");
+    const drafts = Array.from(
+      { length: 200 },
+      (_, i) => ({ ...draft(text(12), { nonce: `n${i}` }), from: text(3) }),
+    );
+    broker.append(drafts);
+    indexAll(broker);
+    let found = 0;
+    for (let i = 0; i < 600; i++) {
+      const query = parseQuery(random.isTrue(0.2) ? `from:${text(2)} ${text(3)}` : text(5));
+      if (query === undefined) continue;
+      const expected = drafts.flatMap((message, i) => matchesOf(query, message) ? [i + 1] : []);
+      const page = await broker.search?.({ query, limit: drafts.length });
+      const offsets = page?.messages.map(({ offset }) => offset);
+      assertEquals(offsets, expected.reverse(), JSON.stringify(query));
+      found += expected.length;
+    }
+    assert(found > 500);
+  }));
+
+Deno.test("SqliteBroker.search() pages are stable while messages arrive and disappear [F4]", () =>
+  withBroker(optionsOf(":memory:"), async (broker) => {
+    const query = parseQuery("word*");
+    assert(query !== undefined && broker.search !== undefined);
+    for (let i = 1; i <= 30; i++) broker.append([draft(`word${i}`, { nonce: `n${i}` })]);
+    indexAll(broker);
+    const found: number[] = [];
+    let before: string | undefined;
+    for (let i = 0; i === 0 || before !== undefined; i++) {
+      const page = await broker.search({ query, limit: 5, ...before !== undefined && { before } });
+      found.push(...page.messages.map(({ offset }) => offset));
+      before = page.next;
+      broker.append([draft("word new", { nonce: `x${i}` }), edit(2, `word again ${i}`)]);
+      if (i === 0) broker.append([deletion([30, 25])]);
+      indexAll(broker);
+    }
+    // 30 was deleted after it was found, 25 before.
+    const kept = Array.from({ length: 30 }, (_, i) => 30 - i).filter((i) => i !== 25);
+    assertEquals(found, kept);
+  }));

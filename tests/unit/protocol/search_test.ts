@@ -23,6 +23,13 @@ Deno.test("wordsOf() ignores case, accents and punctuation [F3]", () => {
   assertEquals(words(" … 🎉 "), "");
 });
 
+Deno.test("wordsOf() ignores optional vowels, marks of emoji and styles of letters [F3]", () => {
+  assertEquals(words("مَكْتَب كـــتاب שָׁלוֹם"), "مكتب كتاب שלום");
+  assertEquals(words("❤️ 1️⃣ \u0301 \ufe0f"), "1");
+  assertEquals(words("𝒜𝐛ℂ"), "abc");
+  assertEquals(words("हिन्दी"), "हिन्दी");
+});
+
 Deno.test("wordsOf() splits Chinese and Japanese into overlapping pairs [F3]", () => {
   assertEquals(words("東京都"), "東京 京都 都");
   assertEquals(words("新版iPhone"), "新版 版 iphone");
@@ -90,6 +97,16 @@ Deno.test("matchesOf() finds substrings of Chinese and Japanese [F3]", () => {
   assertEquals(matches("東", "東京都の人"), ["東"]);
   assertEquals(matches("新版iph*", "最新版iPhone"), ["新版iPhone"]);
   assertEquals(matches("東都", "東京都の人"), undefined);
+});
+
+Deno.test("matchesOf() finds substrings of Thai, Lao, Khmer and Burmese [F3]", () => {
+  assertEquals(matches("ครับ", "สวัสดีครับผม"), ["ครับ"]);
+  assertEquals(matches("น้ำ", "ดื่มน้ำเย็น"), ["น้ำ"]);
+  assertEquals(matches("ส", "สวัสดีครับผม"), ["ส", "ส"]);
+  assertEquals(matches("ຂອບໃຈ", "ຂອບໃຈຫຼາຍໆ"), ["ຂອບໃຈ"]);
+  assertEquals(matches("ភាសា", "ខ្ញុំរៀនភាសាខ្មែរ"), ["ភាសា"]);
+  assertEquals(matches("စာ", "မြန်မာစာ"), ["စာ"]);
+  assertEquals(matches("ครับดี", "สวัสดีครับผม"), undefined);
 });
 
 Deno.test("parseQuery() and matchesOf() take any text, and words have only letters and digits", () => {
