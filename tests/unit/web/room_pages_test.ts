@@ -25,7 +25,7 @@ Deno.test("a room is a page, JSON or text, whichever the client prefers [H1]", a
         ],
         ["text/html;q=0.5, application/json", "application/json"],
         ["application/json;q=0, */*", "text/plain; charset=utf-8"],
-        ["text/*;q=0.1, text/html;q=0, text/plain;q=0.05", "text/plain; charset=utf-8"],
+        ["text/*;q=0.1, text/html;q=0", "text/plain; charset=utf-8"],
         ["APPLICATION/JSON", "application/json"],
         ["image/png, application/*;q=0.1", "application/json"],
         [`text/html, ${"a/b, ".repeat(300)}c/d`, "application/json"],
