@@ -3,6 +3,8 @@
 import { DatabaseFile } from "../broker/sqlite/database.ts";
 import { entryOf, importEntry, selectEntries } from "../broker/sqlite/entries.ts";
 import type { EntryRow } from "../broker/sqlite/entries.ts";
+import { nonceHash } from "../broker/sqlite/nonce_filter.ts";
+import { Nonces } from "../broker/sqlite/nonces.ts";
 import { FolderLock } from "../broker/sqlite/lock.ts";
 import type { Entry } from "../chat/broker.ts";
 import { hubLimits } from "../protocol/wire.ts";
@@ -15,7 +17,7 @@ const select = {
   rooms: "SELECT id, name, first, head, at, title, title_at, title_locked FROM rooms ORDER BY id",
   entries: `${selectEntries} WHERE room = ? AND offset BETWEEN ? AND ? ORDER BY offset`,
   nonces: `SELECT 'nonce' AS kind, rooms.name AS room, member, nonce, offset, nonces.at AS at
-           FROM nonces JOIN rooms ON rooms.id = room WHERE offset < first`,
+           FROM nonces JOIN rooms ON rooms.id = room`,
   names: `SELECT member, username, wrote, live, held_until,
                  (SELECT key FROM names AS former WHERE former.member = names.member
                   AND current = 0) AS formerKey
@@ -23,11 +25,10 @@ const select = {
 } as const;
 
 const insert = {
-  room: `INSERT INTO rooms (name, first, head, at, indexed, title, title_at, title_locked)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+  room: `INSERT INTO rooms (name, first, head, at, title, title_at, title_locked)
+         VALUES (?, ?, ?, ?, ?, ?, ?)`,
   epoch: "INSERT OR IGNORE INTO epochs (name) VALUES (?)",
-  nonce: `INSERT OR IGNORE INTO nonces (room, member, nonce, offset, at)
-          SELECT id, ?, ?, ?, ? FROM rooms WHERE name = ?`,
+  nonce: "INSERT OR IGNORE INTO nonces (room, offset, member, nonce, at) VALUES (?, ?, ?, ?, ?)",
   name: `INSERT OR IGNORE INTO names (key, member, username, current, live, wrote, held_until)
          VALUES (?, ?, ?, ?, 0, ?, ?)`,
 } as const;
@@ -100,12 +101,17 @@ export async function openSqliteTarget(path: string): Promise<ArchiveTarget> {
     await discard();
     throw error;
   }
+  const target: Target = { file, nonces: new Nonces(), rooms: new Map() };
   return {
     write: (items) => {
-      file.transaction(() => items.forEach((item) => store(file, item)), () => lock.check());
+      file.transaction(() => {
+        target.nonces.writeSome(file);
+        for (const item of items) store(target, item);
+      }, () => lock.check());
       return Promise.resolve();
     },
     complete: () => {
+      file.transaction(() => target.nonces.write(file));
       file.close();
       checkCopy(unfinished);
       lock.check();
@@ -119,24 +125,31 @@ export async function openSqliteTarget(path: string): Promise<ArchiveTarget> {
   };
 }
 
-function store(file: DatabaseFile, item: ArchiveItem): void {
-  if (isEntry(item)) {
+interface Target {
+  readonly file: DatabaseFile;
+  readonly nonces: Nonces;
+  /** Ids by name. */
+  readonly rooms: Map<string, number>;
+}
+
+function store({ file, nonces, rooms }: Target, item: ArchiveItem): void {
+  if (isEntry(item) || item.kind === "nonce") {
+    const { room, offset, at, member, nonce } = item;
+    const id = rooms.get(room) ?? 0;
+    nonces.add(nonceHash(id, member, nonce), offset, at);
+    if (item.kind === "nonce") return void file.run(insert.nonce, id, offset, member, nonce, at);
     const { kind: type, ...fields } = item;
-    const { room, epoch, offset, at, member, nonce } = item;
-    file.run(insert.epoch, epoch);
+    file.run(insert.epoch, item.epoch);
     importEntry(file, { type, ...fields } as Entry);
-    file.run(insert.nonce, member, nonce, offset, at, room);
     return;
   }
   switch (item.kind) {
     case "room": {
       const { room, first, head, at, title = null, titleAt = null, titleLocked = false } = item;
-      file.run(insert.room, room, first, head, at, head, title, titleAt, Number(titleLocked));
+      const row = file.run(insert.room, room, first, head, at, title, titleAt, Number(titleLocked));
+      rooms.set(room, Number(row.lastInsertRowid));
       return;
     }
-    case "nonce":
-      file.run(insert.nonce, item.member, item.nonce, item.offset, item.at, item.room);
-      return;
     case "name": {
       const { member, username, formerKey, hasWritten, heldUntil } = item;
       const wrote = Number(hasWritten);

@@ -1,53 +1,64 @@
 // A Bloom filter of nonces: recognizes new ones without asking SQLite.
 
-/** Memory of a filter. Untouched pages of it take none. */
-const bytes = 4 * 1024 * 1024;
-/**
- * Bits set per nonce. After a million nonces, one new nonce in 5,000 seems known; after ten
- * million, one in three.
- */
-const bitsPerNonce = 4;
-
-/** A set of nonces that can err on one side: it may claim to have a nonce that it lacks. */
-export class NonceFilter {
-  readonly #bits = new Uint8Array(bytes);
-
-  /** Adds a member's nonce in a room. */
-  add(room: number, member: string, nonce: string): void {
-    const { start, step } = hash(room, member, nonce);
-    for (let i = 0, bit = start; i < bitsPerNonce; i++, bit += step) {
-      const index = (bit >>> 3) % bytes;
-      this.#bits[index] = (this.#bits[index] ?? 0) | 1 << (bit & 7);
-    }
-  }
-
-  /** Returns false if the nonce was certainly not added. */
-  mayHave(room: number, member: string, nonce: string): boolean {
-    const { start, step } = hash(room, member, nonce);
-    for (let i = 0, bit = start; i < bitsPerNonce; i++, bit += step) {
-      if (((this.#bits[(bit >>> 3) % bytes] ?? 0) & 1 << (bit & 7)) === 0) return false;
-    }
-    return true;
-  }
+/** A hash of a room's id, a member and a nonce: two unsigned 32-bit integers. */
+export interface NonceHash {
+  readonly high: number;
+  readonly low: number;
 }
 
-/** Returns the first bit of a nonce and the step to its next ones (FNV-1a and a variant). */
-function hash(
-  room: number,
-  member: string,
-  nonce: string,
-): { readonly start: number; readonly step: number } {
-  let [start, step] = [0x811c9dc5 ^ room, 0x9e3779b9 ^ room];
+/** Returns the hash of a member's nonce in a room (FNV-1a and a variant). */
+export function nonceHash(room: number, member: string, nonce: string): NonceHash {
+  let [high, low] = [0x811c9dc5 ^ room, 0x9e3779b9 ^ room];
   // The members of a chat have ids of one length, so that no two keys are the same text.
   for (const part of [member, nonce]) {
     for (let i = 0; i < part.length; i++) {
       const unit = part.charCodeAt(i);
-      start = Math.imul(start ^ unit, 0x01000193);
-      step = Math.imul(step ^ unit, 0x85ebca6b);
+      high = Math.imul(high ^ unit, 0x01000193);
+      low = Math.imul(low ^ unit, 0x85ebca6b);
     }
   }
   // FNV mixes only upwards.
-  start ^= start >>> 15;
-  step ^= step >>> 13;
-  return { start: start >>> 0, step: (step >>> 0) | 1 };
+  high ^= high >>> 15;
+  low ^= low >>> 13;
+  return { high: high >>> 0, low: low >>> 0 };
+}
+
+const minWords = 2 ** 20;
+const maxWords = 2 ** 23;
+
+/**
+ * A set of nonces that can err on one side: it may claim to have a nonce that it lacks, at most one
+ * in 500 until it is full. Each nonce sets four bits of one word, so that it reads one cache line.
+ */
+export class NonceFilter {
+  readonly #words: Int32Array;
+  #count = 0;
+
+  /** Makes a filter for `count` nonces, and as many later ones. Takes 4 to 32 MB. */
+  constructor(count = 0) {
+    const words = 2 ** Math.ceil(Math.log2(2 * count + 1));
+    this.#words = new Int32Array(Math.min(Math.max(words, minWords), maxWords));
+  }
+
+  /** Whether so many nonces were added that a larger filter is better. */
+  get isFull(): boolean {
+    return this.#count >= this.#words.length;
+  }
+
+  add({ high, low }: NonceHash): void {
+    const index = high & (this.#words.length - 1);
+    this.#words[index] = (this.#words[index] ?? 0) | bitsOf(low);
+    this.#count++;
+  }
+
+  /** Returns false if the nonce was certainly not added. */
+  mayHave({ high, low }: NonceHash): boolean {
+    const bits = bitsOf(low);
+    return ((this.#words[high & (this.#words.length - 1)] ?? 0) & bits) === bits;
+  }
+}
+
+/** Returns four bits, or fewer if some coincide. A shift uses the last five bits of its count. */
+function bitsOf(low: number): number {
+  return 1 << low | 1 << (low >>> 5) | 1 << (low >>> 10) | 1 << (low >>> 15);
 }

@@ -1,222 +1,212 @@
-// Recognizes stored messages by their nonces. The latest nonces are kept in memory, and a restart
-// reads them from their messages; earlier ones are in a table. Members' nonces are random, so each
-// one written alone would rewrite a page of that table.
+// Recognizes repeats by their nonces. Entries have nonces, so an index leads from their hashes to
+// offsets. Nonces are random: a table of them would write a page for nearly each. So the latest
+// hashes are collected in memory, which a restart reads from the entries, and written together.
 
-import { BulkInsert } from "./database.ts";
 import type { DatabaseFile } from "./database.ts";
-import { NonceFilter } from "./nonce_filter.ts";
+import { NonceFilter, nonceHash } from "./nonce_filter.ts";
+import type { NonceHash } from "./nonce_filter.ts";
 
-/** Nonces in memory at which they start to move. Fewer would rarely share a page of the table. */
-const recentMax = 4_096;
+/** Hashes in memory at which they are written. Each page of the file then has about 192. */
+const recentMax = 12_288;
+/** The upper bits of `low` say in which page of a block a hash is. */
+const pageBits = 6;
+const pagesPerBlock = 2 ** pageBits;
+/** A hash in a list: `high`, `low`, and the lower and upper half of the entry's offset. */
+const wordsPerHash = 4;
 const keptMs = 7 * 86_400_000;
-/** Time between two walks of `prune` through the table. */
-const walkMs = 3_600_000;
 
 const sql = {
   // CROSS makes SQLite start with the rooms: most have nothing new, and there may be millions of
-  // messages.
-  recent: `SELECT room, member, nonce, offset, entries.at AS at
+  // entries.
+  recent: `SELECT room, offset, member, nonce, entries.at AS at
            FROM rooms CROSS JOIN entries ON room = id AND offset > indexed WHERE head > indexed
-           ORDER BY room, offset`,
-  setIndexed: "UPDATE rooms SET indexed = ? WHERE id = ?",
-  find: "SELECT offset FROM nonces WHERE room = ? AND member = ? AND nonce = ?",
-  any: "SELECT 1 FROM nonces LIMIT 1",
-  next: `SELECT room, member, nonce FROM nonces WHERE (room, member, nonce) > (?, ?, ?)
-         ORDER BY room, member, nonce LIMIT ?`,
-  prune: `DELETE FROM nonces
-          WHERE (room, member, nonce) > (?, ?, ?) AND (room, member, nonce) <= (?, ?, ?) AND at < ?`,
+           UNION ALL
+           SELECT room, offset, member, nonce, nonces.at AS at
+           FROM rooms CROSS JOIN nonces ON room = id AND offset > indexed WHERE head > indexed`,
+  setIndexed: "UPDATE rooms SET indexed = head WHERE indexed < head",
+  addPage: "INSERT INTO nonce_pages (id, at, data) VALUES (?, ?, ?)",
+  countPages: "SELECT count(*) AS count FROM nonce_pages",
+  allPages: "SELECT id, at, data FROM nonce_pages ORDER BY id",
+  page: "SELECT data FROM nonce_pages WHERE id = ?",
+  deletePages: "DELETE FROM nonce_pages WHERE id < ?",
+  entry: "SELECT member, nonce FROM entries WHERE room = ? AND offset = ?",
+  removed: "SELECT member, nonce FROM nonces WHERE room = ? AND offset = ?",
+  keep: `INSERT OR IGNORE INTO nonces (room, offset, member, nonce, at)
+         SELECT room, offset, member, nonce, at FROM entries
+         WHERE room = ? AND offset < ? AND at >= ?`,
+  prune: `DELETE FROM nonces WHERE (room, offset) IN
+          (SELECT room, offset FROM nonces WHERE at < ? LIMIT ?)`,
 } as const;
 
-const columns = ["room", "member", "nonce", "offset", "at"];
-
-/** Room id, member and nonce, in the order of the table. */
-type NonceKey = readonly [number, string, string];
-const firstKey: NonceKey = [0, "", ""];
-const lastKey: NonceKey = [Number.MAX_SAFE_INTEGER, "", ""];
-
-/** The nonces of consecutive messages of one room. */
-interface RoomNonces {
-  /** Offsets by member and nonce. */
-  readonly members: Map<string, Map<string, number>>;
-  /** Offset and time of the last message. */
-  last: number;
-  at: number;
+/** Hashes that were written together. */
+interface Block {
+  /** Id of its first page. */
+  readonly id: number;
+  /** Time of its newest entry. */
+  readonly at: number;
 }
 
 /** The nonces of one database. Changes belong inside a transaction. */
 export class Nonces {
   readonly #max: number;
-  /** A crash may have interrupted the move of a room, so some rows may exist. */
-  readonly #insert = new BulkInsert("INSERT OR IGNORE INTO nonces", columns);
-  /** By room id: nonces that are not in the table. */
-  #recent = new Map<number, RoomNonces>();
+  /** Has all nonces, also some that are too old or whose transaction failed. */
+  #filter = new NonceFilter();
+  /** Hashes that are not in a block. */
+  #recent = new Uint32Array(1_024);
   #recentCount = 0;
-  /** Earlier ones, on their way to the table. */
-  #moving = new Map<number, RoomNonces>();
-  /** Whether the nonces in memory match the database. They don't after a failed transaction. */
+  /** Time of the newest of their entries. */
+  #newestAt = 0;
+  /** Oldest first. */
+  #blocks: Block[] = [];
+  /** Whether the memory matches the database. Excess hashes do no harm. */
   #isLoaded = false;
-  /** Covers the whole table; undefined until a walk has read a table that was not empty. */
-  #filter: NonceFilter | undefined;
-  /** The filter that the current walk fills. */
-  #nextFilter: NonceFilter | undefined;
-  /** Where the walk of `prune` is: before the table, after a key of it, or between two walks. */
-  #walk: "moving" | NonceKey | undefined;
-  #walkAt = -Infinity;
+  /** Whether the latest transaction has written a block. */
+  #hasWritten = false;
 
-  /** Moves nonces to the table once `max` are in memory. */
+  /** Writes the hashes in memory to the file once there are `max`. */
   constructor(max = recentMax) {
     this.#max = max;
   }
 
-  /** Reads the nonces that are not in the table, unless they are known. */
+  /** Reads the index: some 50 ms for a million nonces. */
   load(file: DatabaseFile): void {
     if (this.#isLoaded) return;
-    this.#recent.clear();
     this.#recentCount = 0;
-    this.#moving.clear();
+    this.#blocks = [];
+    this.#makeFilter(file);
     for (const { room, member, nonce, offset, at } of file.all(sql.recent)) {
-      this.add(Number(room), String(member), String(nonce), Number(offset), Number(at));
+      const hash = nonceHash(Number(room), String(member), String(nonce));
+      this.add(hash, Number(offset), Number(at));
     }
-    this.#filter = file.get(sql.any) === undefined ? new NonceFilter() : undefined;
-    this.#walk = undefined;
-    this.#walkAt = -Infinity;
     this.#isLoaded = true;
   }
 
-  /** Returns the offset of the message with this nonce. */
-  find(file: DatabaseFile, room: number, member: string, nonce: string): number | undefined {
-    for (const rooms of [this.#recent, this.#moving]) {
-      const offset = rooms.get(room)?.members.get(member)?.get(nonce);
-      if (offset !== undefined) return offset;
-    }
-    if (this.#filter?.mayHave(room, member, nonce) === false) return undefined;
-    const row = file.get(sql.find, room, member, nonce);
-    return row === undefined ? undefined : Number(row.offset);
-  }
-
-  /** Adds the nonce of a message stored by the same transaction, the last one of its room. */
-  add(room: number, member: string, nonce: string, offset: number, at: number): void {
-    let nonces = this.#recent.get(room);
-    if (nonces === undefined) {
-      this.#recent.set(room, nonces = { members: new Map(), last: offset, at });
-    }
-    let offsets = nonces.members.get(member);
-    if (offsets === undefined) nonces.members.set(member, offsets = new Map());
-    offsets.set(nonce, offset);
-    nonces.last = offset;
-    nonces.at = at;
-    this.#recentCount++;
-  }
-
-  /**
-   * Moves up to `rows` nonces to the table if there are too many in memory. Call it before each
-   * append, with more rows than it adds.
-   */
-  moveSome(file: DatabaseFile, rows: number): void {
-    this.load(file);
-    if (this.#moving.size > 0 || this.#recentCount >= this.#max) this.#moveSome(file, rows);
-  }
-
-  #moveSome(file: DatabaseFile, rows: number): void {
-    if (this.#moving.size === 0) {
-      this.#moving = this.#recent;
-      this.#recent = new Map();
-      this.#recentCount = 0;
-    }
-    let left = rows;
-    for (const room of this.#moving.keys()) {
-      left -= this.#move(file, this.#moving, room, left);
-      if (left === 0) return;
-    }
-  }
-
-  /** Moves all nonces in memory to the table. */
-  moveAll(file: DatabaseFile): void {
-    this.load(file);
-    for (const room of [...this.#moving.keys(), ...this.#recent.keys()]) {
-      this.moveRoom(file, room);
-    }
-  }
-
-  /**
-   * Moves up to `max` nonces of a room. Returns whether none are left, so that its messages may be
-   * deleted.
-   */
-  moveRoom(file: DatabaseFile, room: number, max = Infinity): boolean {
-    this.load(file);
-    const moved = this.#move(file, this.#moving, room, max);
-    if (moved < max) this.#recentCount -= this.#move(file, this.#recent, room, max - moved);
-    return !this.#moving.has(room) && !this.#recent.has(room);
-  }
-
-  /** Moves up to `max` nonces of a room. Returns their number, which is `max` if some are left. */
-  #move(
-    file: DatabaseFile,
-    rooms: Map<number, RoomNonces>,
-    room: number,
-    max: number,
-  ): number {
-    const nonces = rooms.get(room);
-    if (nonces === undefined) return 0;
-    let moved = 0;
-    for (const [member, offsets] of nonces.members) {
-      for (const [nonce, offset] of offsets) {
-        if (moved === max) {
-          this.#insert.flush(file);
-          return moved;
-        }
-        this.#insert.add(file, room, member, nonce, offset, nonces.at);
-        this.#filter?.add(room, member, nonce);
-        this.#nextFilter?.add(room, member, nonce);
-        offsets.delete(nonce);
-        moved++;
+  /** Makes a filter of all blocks, and finds those that are not known yet. */
+  #makeFilter(file: DatabaseFile): void {
+    const pages = Number(file.get(sql.countPages)?.count);
+    this.#filter = new NonceFilter(pages * this.#max / pagesPerBlock);
+    this.#blocks = [];
+    for (const { id, at, data } of file.prepare(sql.allPages).iterate()) {
+      if (Number(id) % pagesPerBlock === 0) this.#blocks.push({ id: Number(id), at: Number(at) });
+      const words = wordsOf(data);
+      for (let i = 0; i < words.length; i += wordsPerHash) {
+        this.#filter.add({ high: words[i] ?? 0, low: words[i + 1] ?? 0 });
       }
-      nonces.members.delete(member);
     }
-    this.#insert.flush(file);
-    file.run(sql.setIndexed, nonces.last, room);
-    rooms.delete(room);
-    return moved;
+  }
+
+  /** Returns false if no entry has a nonce with this hash. */
+  mayHave(hash: NonceHash): boolean {
+    return this.#filter.mayHave(hash);
+  }
+
+  /** Returns the offset of the entry with this nonce. All entries must be in their table. */
+  find(
+    file: DatabaseFile,
+    hash: NonceHash,
+    room: number,
+    member: string,
+    nonce: string,
+  ): number | undefined {
+    const isEntry = (offset: number) => {
+      const row = file.get(sql.entry, room, offset) ?? file.get(sql.removed, room, offset);
+      return row?.member === member && row.nonce === nonce;
+    };
+    const recent = this.#recent.subarray(0, this.#recentCount * wordsPerHash);
+    let offset = findIn(recent, hash, isEntry);
+    // Most repeats are recent.
+    for (let i = this.#blocks.length - 1; i >= 0 && offset === undefined; i--) {
+      const page = file.get(sql.page, (this.#blocks[i]?.id ?? 0) + (hash.low >>> 32 - pageBits));
+      offset = findIn(wordsOf(page?.data), hash, isEntry);
+    }
+    return offset;
+  }
+
+  /** Adds the nonce of an entry stored by the same transaction. */
+  add(hash: NonceHash, offset: number, at: number): void {
+    const start = this.#recentCount++ * wordsPerHash;
+    if (start === this.#recent.length) {
+      const smaller = this.#recent;
+      this.#recent = new Uint32Array(2 * smaller.length);
+      this.#recent.set(smaller);
+    }
+    this.#recent[start] = hash.high;
+    this.#recent[start + 1] = hash.low;
+    this.#recent[start + 2] = offset;
+    this.#recent[start + 3] = offset / 2 ** 32;
+    this.#newestAt = Math.max(this.#newestAt, at);
+    this.#filter.add(hash);
+  }
+
+  /** Writes the hashes in memory if there are enough. Call it before storing entries. */
+  writeSome(file: DatabaseFile): void {
+    this.load(file);
+    this.#hasWritten = false;
+    if (this.#recentCount >= this.#max) this.write(file);
+  }
+
+  /** Writes the hashes in memory as a block. */
+  write(file: DatabaseFile): void {
+    this.load(file);
+    const id = (this.#blocks.at(-1)?.id ?? 0) + pagesPerBlock;
+    const at = this.#newestAt;
+    const pages = Array.from({ length: pagesPerBlock }, (): number[] => []);
+    const recent = this.#recent;
+    for (let i = 0; i < this.#recentCount * wordsPerHash; i += wordsPerHash) {
+      const page = pages[(recent[i + 1] ?? 0) >>> 32 - pageBits];
+      for (let word = i; word < i + wordsPerHash; word++) page?.push(recent[word] ?? 0);
+    }
+    for (const [i, words] of pages.entries()) {
+      file.run(sql.addPage, id + i, at, new Uint8Array(Uint32Array.from(words).buffer));
+    }
+    file.run(sql.setIndexed);
+    this.#hasWritten = true;
+    this.#recentCount = 0;
+    this.#newestAt = 0;
+    this.#blocks.push({ id, at });
+    if (this.#filter.isFull) this.#makeFilter(file);
+  }
+
+  /** Keeps the nonces of a room's entries before `offset`, which are about to be deleted. */
+  keep(file: DatabaseFile, room: number, offset: number, now: number): void {
+    file.run(sql.keep, room, offset, now - keptMs);
   }
 
   /** A transaction failed, or the database was opened again. */
-  rollback(): void {
-    this.#insert.clear();
-    this.#isLoaded = false;
+  rollback(error?: unknown): void {
+    if (this.#hasWritten || error === undefined) this.#isLoaded = false;
   }
 
-  /**
-   * Takes one step of a walk, if one is due: moves up to `rows` nonces to the table, then reads
-   * `rows` of the table for the filter and deletes those older than 7 days. Returns whether the
-   * walk continues.
-   */
+  /** Deletes up to `rows` nonces older than 7 days. Returns whether there may be more. */
   prune(file: DatabaseFile, now: number, rows: number): boolean {
     this.load(file);
-    if (this.#walk === undefined) {
-      // The clock may have been set back.
-      if (Math.abs(now - this.#walkAt) < walkMs) return false;
-      this.#walk = "moving";
-      this.#moveSome(file, rows);
-    } else if (this.#walk === "moving") this.moveSome(file, rows);
-    this.#walkAt = now;
-    if (this.#walk === "moving") {
-      if (this.#moving.size > 0) return true;
-      this.#nextFilter = new NonceFilter();
-      this.#walk = firstKey;
+    const { changes } = file.run(sql.prune, now - keptMs, rows);
+    const [oldest, next] = this.#blocks;
+    const isOld = oldest !== undefined && oldest.at < now - keptMs;
+    if (isOld) {
+      file.run(sql.deletePages, oldest.id + pagesPerBlock);
+      this.#blocks.shift();
+      this.#hasWritten = true;
     }
-    const keys = file.all(sql.next, ...this.#walk, rows).map(nonceKey);
-    for (const [room, member, nonce] of keys) this.#nextFilter?.add(room, member, nonce);
-    const last = keys.length === rows ? keys.at(-1) : undefined;
-    file.run(sql.prune, ...this.#walk, ...(last ?? lastKey), now - keptMs);
-    this.#walk = last;
-    if (last === undefined) {
-      this.#filter = this.#nextFilter;
-      this.#nextFilter = undefined;
-    }
-    return last !== undefined;
+    return isOld && next !== undefined || Number(changes) === rows;
   }
 }
 
-function nonceKey({ room, member, nonce }: Record<string, unknown>): NonceKey {
-  return [Number(room), String(member), String(nonce)];
+/** Returns a list of hashes that was read from the file. */
+function wordsOf(data: unknown): Uint32Array {
+  return data instanceof Uint8Array ? new Uint32Array(data.slice().buffer) : new Uint32Array();
+}
+
+/** Returns the last offset in a list that has this hash and passes the check. */
+function findIn(
+  words: Uint32Array,
+  { high, low }: NonceHash,
+  check: (offset: number) => boolean,
+): number | undefined {
+  for (let i = words.length - wordsPerHash; i >= 0; i -= wordsPerHash) {
+    if (words[i] !== high || words[i + 1] !== low) continue;
+    const offset = (words[i + 2] ?? 0) + (words[i + 3] ?? 0) * 2 ** 32;
+    if (check(offset)) return offset;
+  }
+  return undefined;
 }

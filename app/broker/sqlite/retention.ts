@@ -9,9 +9,8 @@ import type { SqliteOptions } from "./options.ts";
 type RetentionOptions = Pick<SqliteOptions, "retentionDays" | "retentionMessages">;
 
 const dayMs = 86_400_000;
-/** Max rooms that one step visits, and nonces that it moves. */
+/** Max rooms that one step visits. */
 const stepRooms = 500;
-const stepNonces = 500;
 
 const sql = {
   roomsFrom: "SELECT id, name, first, head FROM rooms WHERE id >= ? ORDER BY id LIMIT ?",
@@ -61,10 +60,7 @@ export class Retention {
         this.#firstByAge(file, id, first, max, now),
       );
       if (next === first) continue;
-      if (!this.#nonces.moveRoom(file, id, stepNonces)) {
-        this.#nextRoom = id;
-        break;
-      }
+      this.#nonces.keep(file, id, next, now);
       this.#search.prune(file, id, first, next);
       file.run(sql.deleteBefore, id, next);
       file.run(sql.setFirst, next, id);

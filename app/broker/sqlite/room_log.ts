@@ -14,6 +14,7 @@ import { BulkInsert } from "./database.ts";
 import type { DatabaseFile } from "./database.ts";
 import { addEntry, checkTargets, countMessages, entryOf, selectEntries } from "./entries.ts";
 import type { EntryRow } from "./entries.ts";
+import { nonceHash } from "./nonce_filter.ts";
 import type { Nonces } from "./nonces.ts";
 import type { Sanctions } from "./sanctions.ts";
 import type { SearchIndex } from "./search_index.ts";
@@ -135,8 +136,12 @@ export class RoomLog {
   ): AppendResult {
     const { type, member, from, nonce } = draft;
     let room = this.#pending.get(draft.room) ?? this.#roomOf(file, draft.room);
-    const stored = room && this.#nonces.find(file, room.id, member, nonce);
-    if (stored !== undefined) return { kind: "repeat", offset: stored };
+    let hash = room && nonceHash(room.id, member, nonce);
+    if (room !== undefined && hash !== undefined && this.#nonces.mayHave(hash)) {
+      this.#messages.flush(file);
+      const repeated = this.#nonces.find(file, hash, room.id, member, nonce);
+      if (repeated !== undefined) return { kind: "repeat", offset: repeated };
+    }
     const refusal = this.#sanctions.hasAny && !isForced(draft)
       ? this.#sanctions.refusalOf(draft)
       : undefined;
@@ -184,7 +189,8 @@ export class RoomLog {
       }
       this.hasDeleted ||= isDeletion;
     }
-    this.#nonces.add(room.id, member, nonce, offset, at);
+    hash ??= nonceHash(room.id, member, nonce);
+    this.#nonces.add(hash, offset, at);
     this.#pending.set(draft.room, { id: room.id, first: room.first, head: offset, at });
     return { kind: "stored", offset };
   }
@@ -213,7 +219,7 @@ export class RoomLog {
       return false;
     }
     const room = storedRoom(idle);
-    this.#nonces.moveRoom(file, room.id);
+    this.#nonces.keep(file, room.id, room.head + 1, now);
     this.#search.prune(file, room.id, room.first, room.head + 1);
     file.run(sql.deleteMessages, room.id);
     // The room keeps its head, so that no position in it becomes valid for another message.

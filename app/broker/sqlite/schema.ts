@@ -7,8 +7,10 @@ import type { DatabaseSync } from "node:sqlite";
  * Released steps never change.
  *
  * `names.key` is the username normalized for comparison. One of a member's names is `current`, and
- * at most one is former. `rooms.indexed` is the offset up to which nonces are in `nonces`; later
- * ones are read from `entries`. `rooms.title_at` is the offset of the entry that set the title.
+ * at most one is former. `rooms.title_at` is the offset of the entry that set the title.
+ *
+ * `nonces` has those of entries that were removed. The hashes of the nonces of all entries up to
+ * `rooms.indexed` are in `nonce_pages`, with the entries' offsets (nonces.ts).
  *
  * `members.network` is forgotten after a day. `wrote_at` is when the member first wrote.
  * `sanctions.members` and `sweeps.members` are JSON arrays.
@@ -33,11 +35,13 @@ export const migrations: readonly string[] = [
       PRIMARY KEY (room, offset)
     ) WITHOUT ROWID;
     CREATE INDEX entries_other ON entries (room, offset, ordinal) WHERE kind > 0;
+    CREATE TABLE nonce_pages (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, data BLOB NOT NULL);
     CREATE TABLE nonces (
-      room INTEGER NOT NULL, member TEXT NOT NULL, nonce TEXT NOT NULL,
-      offset INTEGER NOT NULL, at INTEGER NOT NULL,
-      PRIMARY KEY (room, member, nonce)
+      room INTEGER NOT NULL, offset INTEGER NOT NULL, member TEXT NOT NULL, nonce TEXT NOT NULL,
+      at INTEGER NOT NULL,
+      PRIMARY KEY (room, offset)
     ) WITHOUT ROWID;
+    CREATE INDEX nonces_at ON nonces (at);
     CREATE TABLE names (
       key TEXT PRIMARY KEY, member TEXT NOT NULL, username TEXT NOT NULL,
       current INTEGER NOT NULL, live INTEGER NOT NULL, wrote INTEGER NOT NULL,

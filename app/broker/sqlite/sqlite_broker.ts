@@ -34,10 +34,6 @@ import { sweepStep } from "./sweeps.ts";
 const shrinkPages = 200;
 /** Rows of each kind that one call of `prune` deletes, and rooms that it visits. */
 const pruneRows = 500;
-/** Nonces that one call of `prune` visits. */
-const pruneNonces = 200;
-/** Nonces that an `append` moves to their table, besides two for each draft. */
-const nonceRows = 100;
 /** Pages whose unused space one call of `eraseDeleted` erases: 8 MB, in a few ms. */
 const erasePages = 2_048;
 /** A search goes on in the next event-loop turn after this time. */
@@ -124,7 +120,7 @@ export class SqliteBroker implements Broker {
 
   /** Stores drafts inside a transaction. */
   #store(file: DatabaseFile, drafts: readonly Draft[]): ReturnType<RoomLog["append"]> {
-    this.#nonces.moveSome(file, nonceRows + 2 * drafts.length);
+    this.#nonces.writeSome(file);
     this.#sanctions.load(file);
     const appended = this.#log.append(file, drafts, this.#options.now());
     for (const { member } of appended.entries) {
@@ -261,10 +257,9 @@ export class SqliteBroker implements Broker {
   prune(): boolean {
     const now = this.#options.now();
     const hasMoreParts = this.#transaction((file) => {
-      const hasMoreNonces = this.#nonces.prune(file, now, pruneNonces);
-      const hasMoreNames = this.#names.prune(file, now, pruneRows);
-      const hasMoreMembers = this.#sanctions.prune(file, now, pruneRows);
-      return hasMoreNonces || hasMoreNames || hasMoreMembers;
+      const hasMore = [this.#nonces, this.#names, this.#sanctions]
+        .map((part) => part.prune(file, now, pruneRows));
+      return hasMore.includes(true);
     });
     const { pruned, hasMore } = this.#removals.take(
       (rows) => this.#transaction((file) => this.#retention.prune(file, now, rows)),
@@ -359,13 +354,6 @@ export class SqliteBroker implements Broker {
   close(): void {
     const file = this.#file;
     if (this.#isAbandoned) file?.closeFreeSpace();
-    if (this.#isAbandoned || file === undefined) return;
-    try {
-      // Saves the next start from reading the messages for their nonces.
-      this.#transaction((file) => this.#nonces.moveAll(file));
-    } catch {
-      // The next start reads them.
-    }
     if (!this.#isAbandoned) this.#closeFile();
   }
 

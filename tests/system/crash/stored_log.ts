@@ -1,6 +1,8 @@
 // Reads a SQLite database at the end of a run, to compare it with the ledger.
 
 import { DatabaseSync } from "node:sqlite";
+import type { Draft } from "../../../app/chat/broker.ts";
+import { optionsFor, withBroker } from "../../support/sqlite_harness.ts";
 import type { Ledger, StoredEntry, StoredLog } from "./ledger.ts";
 
 /**
@@ -13,22 +15,38 @@ export function checkDatabase(path: string, ledger: Ledger): number {
     if (result?.integrity_check !== "ok") {
       ledger.addViolation(`the database is damaged: ${JSON.stringify(result)}`);
     }
-    return ledger.check(readStored(database));
+    const { entries, owners } = readStored(database);
+    const nonceOffsets = repeatAll(path, entries);
+    const found = entries.map((entry, i) => ({ ...entry, nonceOffset: nonceOffsets[i] }));
+    return ledger.check({ entries: found, owners });
   } finally {
     database.close();
   }
 }
 
+type Unrepeated = Omit<StoredEntry, "nonceOffset">;
+
+/** Sends all entries again. Returns the offsets that they are said to have. */
+function repeatAll(path: string, entries: readonly Unrepeated[]): (number | undefined)[] {
+  const drafts = entries.map(({ room, member, from, nonce }): Draft => {
+    return { type: "message", room, member, from, nonce, text: "again" };
+  });
+  return withBroker({ ...optionsFor(path), now: Date.now }, (broker) => {
+    return broker.append(drafts).map((result) =>
+      result.kind === "repeat" ? result.offset : undefined
+    );
+  });
+}
+
 /** Reads everything from a database. */
-function readStored(database: DatabaseSync): StoredLog {
+function readStored(
+  database: DatabaseSync,
+): { readonly entries: readonly Unrepeated[]; readonly owners: StoredLog["owners"] } {
   const rows = database.prepare(
     `SELECT rooms.name AS room, rooms.head, entries.offset, epochs.name AS epoch, entries.at,
        entries.member, entries.username AS "from", entries.text, entries.nonce,
-       entries.kind, entries.ref, entries.amended,
-       iif(entries.offset > rooms.indexed, entries.offset, nonces.offset) AS nonceOffset
+       entries.kind, entries.ref, entries.amended
      FROM entries JOIN rooms ON rooms.id = entries.room JOIN epochs ON epochs.id = entries.epoch
-       LEFT JOIN nonces ON nonces.room = entries.room AND nonces.member = entries.member
-         AND nonces.nonce = entries.nonce
      ORDER BY entries.room, entries.offset`,
   ).all() as unknown as readonly Row[];
   const names = database.prepare("SELECT key, member, live, held_until FROM names").all()
@@ -39,7 +57,7 @@ function readStored(database: DatabaseSync): StoredLog {
 
 const types = ["message", "edit", "delete", "title"] as const;
 
-interface Row extends Omit<StoredEntry, "type" | "targets" | "text" | "amended"> {
+interface Row extends Omit<Unrepeated, "type" | "targets" | "text" | "amended"> {
   readonly kind: number;
   readonly ref: number | null;
   /** Of a deletion, its targets as JSON. */
@@ -47,7 +65,7 @@ interface Row extends Omit<StoredEntry, "type" | "targets" | "text" | "amended">
   readonly amended: number | null;
 }
 
-function entryOf({ kind, ref, text, amended, ...fields }: Row): StoredEntry {
+function entryOf({ kind, ref, text, amended, ...fields }: Row): Unrepeated {
   const type = types[kind] ?? "message";
   const targets = type === "edit" ? [ref ?? 0] : type === "delete" ? JSON.parse(text ?? "[]") : [];
   return {

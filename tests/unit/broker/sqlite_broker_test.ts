@@ -250,44 +250,61 @@ Deno.test("SqliteBroker.append() recognizes every nonce after a stop and after a
     }
   }));
 
-Deno.test("SqliteBroker.append() recognizes nonces before, during and after a walk of prune() [M3]", () =>
+Deno.test("SqliteBroker.append() recognizes the nonces of removed entries after a kill [M3]", () =>
   withFile((path) => {
     const options = { ...optionsFor(path), recentNonces: 3 };
-    const old = Array.from({ length: 501 }, (_, i) => draft(`old-${i}`));
-    withBroker(options, (broker) => broker.append(old));
-    withBroker(options, (broker) => {
-      const recent = ["a", "b", "c", "d", "e", "f"].map((text) => draft(text));
-      const isRepeat = (one: typeof old) =>
-        broker.append(one).every(({ kind }) => kind === "repeat");
-      assert(isRepeat(old));
-      broker.append(recent.slice(0, 3));
-      assert(broker.prune());
-      broker.append(recent.slice(3));
-      assert(isRepeat([...old, ...recent]));
+    const drafts = Array.from({ length: 10 }, (_, i) => draft(`m${i}`));
+    const repeats = drafts.map((_, i) => ({ kind: "repeat" as const, offset: i + 1 }));
+    const killed = `${path}.killed`;
+    withBroker({ ...options, retentionMessages: 2 }, (broker) => {
+      broker.append(drafts.slice(0, 7));
+      broker.append(drafts.slice(7));
       while (broker.prune());
-      assert(isRepeat([...old, ...recent]));
-      assertEquals(broker.append([draft("g")]), [{ kind: "stored", offset: 508 }]);
+      assertEquals(broker.append(drafts), repeats);
+      for (const part of ["", "-wal"]) Deno.copyFileSync(path + part, killed + part);
     });
+    withBroker({ ...options, path: killed }, (broker) => {
+      assertEquals(broker.append(drafts), repeats);
+      assertEquals(broker.append([draft("new")]), [{ kind: "stored", offset: 11 }]);
+    });
+  }));
+
+Deno.test("SqliteBroker.append() recognizes nonces that a failed transaction has written [M3]", () =>
+  withBroker({ ...optionsFor(":memory:"), recentNonces: 2 }, (broker) => {
+    const drafts = ["a", "b", "c", "d", "e"].map((text) => draft(text));
+    broker.append(drafts.slice(0, 3));
+    broker.append([broken]);
+    broker.append(drafts.slice(3));
+    broker.append([broken]);
+    assertEquals(
+      broker.append(drafts),
+      drafts.map((_, i) => ({ kind: "repeat", offset: i + 1 })),
+    );
   }));
 
 Deno.test("SqliteBroker.append() recognizes a nonce only once its transaction is committed [M3]", () =>
   withBroker({ ...optionsFor(":memory:"), recentNonces: 2 }, (broker) => {
     broker.append([draft("a"), draft("b"), draft("a")]);
-    // This transaction would have moved the first two into their table.
+    // This transaction would have written the first two.
     broker.append([draft("c"), { ...broken, nonce: "n-broken" }]);
     const results = broker.append([draft("a"), draft("c"), draft("b"), draft("c")]);
     assertEquals(results.map(({ kind }) => kind), ["repeat", "stored", "repeat", "repeat"]);
     assertEquals(broker.append([draft("c")]), [{ kind: "repeat", offset: 3 }]);
   }));
 
-Deno.test("SqliteBroker.prune() returns whether more nonces are left [M3]", () => {
+Deno.test("SqliteBroker.prune() forgets nonces after 7 days, and returns whether more are left [M3]", () => {
   const wall = { ms: Date.UTC(2026, 0, 1) };
-  withBroker(optionsFor(":memory:", wall), (broker) => {
-    broker.append(Array.from({ length: 750 }, (_, i) => draft(`m${i}`)));
-    wall.ms += 8 * 86_400_000;
+  withBroker({ ...optionsFor(":memory:", wall), recentNonces: 250 }, (broker) => {
+    const drafts = Array.from({ length: 750 }, (_, i) => draft(`m${i}`));
+    for (let i = 0; i < 750; i += 250) broker.append(drafts.slice(i, i + 250));
+    broker.append([draft("last")]);
+    wall.ms += 7 * 86_400_000;
+    while (broker.prune());
+    assertEquals(broker.append([draft("m0")]), [{ kind: "repeat", offset: 1 }]);
+    wall.ms += 1;
     assert(broker.prune());
     while (broker.prune());
-    assertEquals(broker.append([draft("m749")]), [{ kind: "stored", offset: 751 }]);
+    assertEquals(broker.append([draft("m749")]), [{ kind: "stored", offset: 752 }]);
   });
 });
 
