@@ -17,11 +17,11 @@ import type { Payer } from "./session.ts";
 const resultsMax = 20;
 /** Cost of a search, besides the bytes of its results. */
 const searchCostBytes = 65_536;
-/** Charged for the time that a search takes. Like this, an address gets 5 % of the time. */
+/** Cost of the time that a search takes. It limits an address to 5 % of the server's time. */
 const costBytesPerMs = 20 * 1024;
 /** Longer texts are cut to this length, in UTF-16 code units. */
 const excerptLength = 400;
-/** Length of the text before the first match of an excerpt. */
+/** Length of the text before the first match in an excerpt. */
 const leadLength = 100;
 
 /**

@@ -1,4 +1,5 @@
-// Carries bans, mutes, deletions and title locks over from a database to the older copy that replaces it.
+// Carries bans, mutes, deletions and title locks over from a database to the older copy that
+// replaces it.
 
 import type { DatabaseSync, SQLOutputValue } from "node:sqlite";
 import { DatabaseFile } from "../broker/sqlite/database.ts";
@@ -35,9 +36,9 @@ const sql = {
 } as const;
 
 /**
- * Carries sanctions, deletions and title locks over from the database at `path` to the copy at `to`,
- * which becomes one of this version. Deletions and locked titles are added to the logs, so that
- * clients learn about them.
+ * Carries sanctions, deletions and title locks over from the database at `path` to the copy at
+ * `to`, which becomes one of this version. Deletions and locked titles are added to the logs, so
+ * that clients learn about them.
  *
  * @throws {Error} If either cannot be used. The sanctions of the copy are unchanged then.
  */
@@ -71,7 +72,9 @@ function carryNames(from: DatabaseSync, copy: DatabaseFile): void {
   }
 }
 
-/** Deletes the messages and titles deleted since the copy was made. Returns whether there are any. */
+/**
+ * Deletes the messages and titles deleted since the copy was made. Returns whether there are any.
+ */
 function carryDeletions(from: DatabaseSync, copy: DatabaseFile, add: Append): boolean {
   const original = from.prepare(sql.target);
   let hasDeleted = false;

@@ -1,4 +1,4 @@
-// German words for the problems that a person can meet by opening an address.
+// German words for the problems that a person can encounter by opening an address.
 
 import type { ProblemCode } from "../protocol/wire.ts";
 
@@ -10,7 +10,7 @@ interface ProblemWords {
 
 const tooBusy = "Nicht verfügbar";
 
-/** By code. Problems that only programs meet are missing. */
+/** By code, without problems that only programs encounter. */
 export const problemWordsDe: Readonly<Partial<Record<ProblemCode, ProblemWords>>> = {
   address_full: {
     title: tooBusy,
@@ -23,20 +23,20 @@ export const problemWordsDe: Readonly<Partial<Record<ProblemCode, ProblemWords>>
   host_denied: {
     title: "Unbekannte Adresse",
     detail: "Der Chat kennt diese Adresse nicht. Wer ihn betreibt, kann sie in ALLOWED_HOSTS " +
-      "eintragen, oder TRUST_PROXY setzen, wenn ein eigener Proxy sie weiterleitet",
+      "eintragen oder TRUST_PROXY setzen, wenn ein eigener Proxy sie weiterleitet",
   },
   internal: {
-    title: "Fehler im Server",
-    detail: "Im Server ist ein Fehler aufgetreten. Versuch es später noch einmal",
+    title: "Serverfehler",
+    detail: "Auf dem Server ist ein Fehler aufgetreten. Versuch es später noch einmal",
   },
   local_only: {
     title: "Kein Zugang",
-    detail: "Diese Seite gibt es nur auf dem Rechner des Servers, oder mit METRICS_TOKEN",
+    detail: "Diese Seite ist nur vom Rechner des Servers aus oder mit METRICS_TOKEN zugänglich",
   },
   not_found: { title: "Nicht gefunden", detail: "Unter dieser Adresse gibt es nichts" },
   room_invalid: {
     title: "Nicht gefunden",
-    detail: "Die Namen von Räumen bestehen aus a–z, 0–9 und Bindestrichen",
+    detail: "Raumnamen bestehen aus a–z, 0–9 und Bindestrichen",
   },
   server_full: {
     title: tooBusy,

@@ -23,7 +23,7 @@ export interface SqliteOptions {
   readonly retentionDays: number;
   /** Max messages kept per room; 0 means no limit. */
   readonly retentionMessages: number;
-  /** Returns a name that no epoch has had. */
+  /** Returns an unused name, for an epoch. */
   readonly randomName: () => string;
   /** Max rooms with messages; 0 means no limit. */
   readonly maxRooms: number;
@@ -31,7 +31,7 @@ export interface SqliteOptions {
   readonly maxDataBytes: number;
   /** Milliseconds since 1970. */
   readonly now: () => number;
-  /** How long the names of a member that wrote are held after it left. */
+  /** How long the names of a member that has written are held after it left. */
   readonly nameHoldMs: number;
   /** Returns the HMAC of the moderator code for a member. Absent without a code. */
   readonly moderatorMac?: ((member: string) => string) | undefined;

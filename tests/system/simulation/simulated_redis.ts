@@ -1,6 +1,6 @@
-// A simulated Redis: what the Lua scripts in app/broker/redis do, in memory. The scripts themselves
-// are tested on a real Redis (tests/unit/broker); this one is for what the nodes make of the order
-// in which its replies and its feed reach them.
+// A simulated Redis: does in memory what the Lua scripts in app/broker/redis do. It tests how nodes
+// cope with any order of replies and feed events. The scripts themselves are tested on a real Redis
+// (tests/unit/broker).
 
 import type { StoredEvent } from "../../../app/broker/redis/redis_link.ts";
 import type { FeedEvent } from "../../../app/broker/redis/feed.ts";
@@ -80,7 +80,7 @@ export class SimulatedRedis {
   /** Rooms whose log another program has made unusable: nothing can be added to it. */
   readonly spoiledRooms = new Set<string>();
   /**
-   * Whether it dies during the next script. As of any transaction that is cut off, nothing is kept.
+   * Whether it dies during the next script. Like any interrupted transaction, that leaves nothing.
    */
   diesInScript = false;
   /** The open links of all nodes. */
@@ -124,7 +124,7 @@ export class SimulatedRedis {
     return structuredClone(this.#storage);
   }
 
-  /** Dies. Keeps everything it has replied to, or a backup instead. */
+  /** Dies. Keeps everything it has replied to, or goes back to a backup. */
   kill(backup?: unknown): void {
     this.isUp = false;
     if (backup !== undefined) this.#storage = structuredClone(backup) as Storage;
