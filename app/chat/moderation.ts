@@ -24,6 +24,8 @@ export class Moderation {
   /** Undefined if the chat has no moderation. */
   readonly #store: Store | undefined;
   #cancelSweep: (() => void) | undefined;
+  /** Whether the last step of a sweep failed. */
+  #hasSweepFailed = false;
   #isStopped = false;
   /** Messages deleted since sweeping began. */
   #swept = 0;
@@ -187,13 +189,20 @@ export class Moderation {
       this.#cancelSweep = undefined;
       this.#sweepAfter(ms);
     };
-    whenDone(log, "sweep_failed", () => store.sweep(), ({ deleted, hasMore }) => {
+    // Logged once, however often the step is retried.
+    const event = this.#hasSweepFailed ? undefined : "sweep_failed";
+    whenDone(log, event, () => store.sweep(), ({ deleted, hasMore }) => {
+      if (this.#hasSweepFailed) log.event("sweep_recovered", {});
+      this.#hasSweepFailed = false;
       this.#swept += deleted;
       if (hasMore) return again(sweepStepMs);
       if (this.#swept > 0) log.event("messages_swept", { messages: this.#swept });
       this.#swept = 0;
       this.#cancelSweep = undefined;
-    }, () => again(sweepRetryMs));
+    }, () => {
+      this.#hasSweepFailed = true;
+      again(sweepRetryMs);
+    });
   }
 }
 

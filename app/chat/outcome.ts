@@ -4,20 +4,20 @@ import type { Outcome } from "./broker.ts";
 import type { HubLog, LogFields } from "./ports.ts";
 
 /**
- * Calls the broker and passes the result to `onResult`, or logs an error as `event` and calls
- * `onError`. Both run before this function returns, unless the result is a promise: then errors
+ * Calls the broker and passes the result to `onResult`, or logs an error as `event`, if there is one,
+ * and calls `onError`. Both run before this function returns, unless the result is a promise: then errors
  * that they throw are logged.
  */
 export function whenDone<T>(
   log: HubLog,
-  event: string,
+  event: string | undefined,
   callBroker: () => Outcome<T>,
   onResult: (value: T) => void = () => {},
   onError: () => void = () => {},
   fields?: LogFields,
 ): void {
   const fail = (error: unknown) => {
-    log.error(event, error, fields);
+    if (event !== undefined) log.error(event, error, fields);
     onError();
   };
   let outcome: Outcome<T>;

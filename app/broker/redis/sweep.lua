@@ -40,7 +40,7 @@ end
 
 local deleted, rows, visited = 0, {}, {}
 local author = '"type":"delete","member":' .. cjson.encode(sweep.member) .. ',"from":' ..
-  cjson.encode(sweep.username) .. ',"nonce":"sweep-'
+  cjson.encode(sweep.username) .. ',"nonce":"sweep.'
 local names = redis.call('ZRANDMEMBER', left, 50, 'WITHSCORES')
 for i = 1, #names, 2 do
   if entriesLeft > 0 and messagesLeft > 0 then
@@ -51,9 +51,10 @@ for i = 1, #names, 2 do
       deleted = deleted + #found
       local targets = {}
       for j = #found, 1, -1 do targets[#targets + 1] = found[j] end
-      -- A message is deleted only once, so no other sweep uses this nonce.
+      -- A message is deleted only once, so no other sweep uses this nonce; nor does a client, since it
+      -- has a dot.
       local row = {
-        name, sweep.member, 'sweep-' .. targets[1], '', author .. targets[1] .. '"', '',
+        name, sweep.member, 'sweep.' .. targets[1], '', author .. targets[1] .. '"', '',
         'moderate ' .. table.concat(targets, ' '),
       }
       for _, value in ipairs(row) do rows[#rows + 1] = value end

@@ -90,8 +90,8 @@ export function sweepStep(
       member: String(sweep.member),
       from: String(sweep.username),
       targets: targets.reverse(),
-      // A message is deleted once, so no other sweep uses it.
-      nonce: `sweep-${targets[0]}`,
+      // A message is deleted once, so no other sweep uses it; nor does a client, as it has a dot.
+      nonce: `sweep.${targets[0]}`,
       isModerator: true,
     });
   }

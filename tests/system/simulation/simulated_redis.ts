@@ -412,7 +412,7 @@ class ScriptCall {
     targets: readonly number[],
     { member, username }: { readonly member: string; readonly username: string },
   ): void {
-    const nonce = `sweep-${targets[0]}`;
+    const nonce = `sweep.${targets[0]}`;
     const body = JSON.stringify({ type: "delete", member, from: username, nonce }).slice(1, -1);
     const action = `moderate ${targets.join(" ")}`;
     this.#append({ editsMax: 0 }, [[room, member, nonce, "", body, "", action]]);

@@ -463,6 +463,17 @@ export function testModeration(name: string, withStorage: WithStorage): void {
     },
   );
 
+  test("moderation sweeps whatever nonces the moderator has used [B7] [M3]", async (broker) => {
+    await broker.append([from("troll", "a"), from("ada", "b"), from("ada", "c")]);
+    const nonces = ["sweep-1", "sweep_1", "sweep1", "1"];
+    await broker.append(nonces.map((nonce) => from("mona", nonce, { nonce })));
+    done(await broker.moderation.moderate(ban("troll", { deleteMessages: true }), mona));
+    assertEquals(await sweepAll(broker), 1);
+    assertEquals((await textsOf(broker))[0], "deleted by mona");
+    const { entries } = await broker.read("lobby", everything);
+    assertEquals(/^[\w-]+$/.test(entries.at(-1)?.nonce ?? ""), false);
+  });
+
   test("moderation sweeps titles [B7]", async (broker, wall) => {
     await broker.append([from("troll", "a"), title("Fine", { member: "troll", nonce: "1" })]);
     wall.ms += 2 * hourMs;

@@ -154,6 +154,28 @@ Deno.test("ChatHub.ban() deletes the member's messages of the last hour [B7]", (
   assertEquals(swept?.fields, { messages: 2 });
 });
 
+Deno.test("ChatHub logs a failing sweep once, and its recovery [B7]", () => {
+  const { chat, mona, broker } = moderatedChat();
+  chat.enter("Ada").say("spam");
+  mona.send({ type: "moderate", code });
+  const { sweep } = broker.moderation;
+  let isAway = true;
+  Object.assign(broker.moderation, {
+    sweep: () => {
+      if (isAway) throw new Error("away");
+      return sweep();
+    },
+  });
+  mona.send({ ...ban, deleteMessages: true });
+  chat.time.pass(10_000);
+  isAway = false;
+  chat.time.pass(2_000);
+  assertEquals(
+    chat.lines.map(({ event }) => event).filter((event) => /^(sweep|messages)_/.test(event)),
+    ["sweep_failed", "sweep_recovered", "messages_swept"],
+  );
+});
+
 Deno.test("ChatHub.ban() bans a network, and returns how many members share it [B6]", () => {
   const { chat, mona } = moderatedChat();
   mona.send({ type: "moderate", code });
