@@ -10,6 +10,8 @@ import {
   startSite,
   testAssets,
 } from "../../support/web_harness.ts";
+import { startRoomSite } from "../../support/room_site.ts";
+import { until } from "../../support/waiting.ts";
 
 const securityHeaders = [
   "content-security-policy",
@@ -86,6 +88,44 @@ Deno.test("serveWeb() returns 400 for an invalid Host, and keeps serving", async
   }
   assertEquals(running.access.map(({ path }) => path), ["/", "/", "/", "/"]);
   assertEquals((await fetchPath(running, "/")).response.status, 200);
+});
+
+/** Sends each request on connections of its own, and resets them at once. */
+const resetting = `
+  import { connect } from "node:net";
+  const [port, ...requests] = Deno.args;
+  for (const request of requests) {
+    await new Promise((resolve) => {
+      const socket = connect(Number(port), "127.0.0.1", () => {
+        socket.write(request, () => {
+          socket.resetAndDestroy();
+          resolve();
+        });
+      });
+    });
+  }`;
+
+Deno.test("serveWeb() refuses a request whose connection was reset, and thus has no address", async () => {
+  await using site = await startRoomSite();
+  const { server, access, broker } = site;
+  const authorization = `Basic ${btoa(`ci:${"c".repeat(43)}`)}`;
+  const post = [
+    "POST /r/tea HTTP/1.1",
+    "Host: localhost",
+    `Authorization: ${authorization}`,
+    "Content-Length: 5",
+    "",
+    "hello",
+  ].join("\r\n");
+  const handshake = [...handshakeLines(), "", ""].join("\r\n");
+  // Blocks this thread, so that the server accepts the connections after they were reset.
+  const { success } = new Deno.Command(Deno.execPath(), {
+    args: ["eval", "-q", resetting, String(server.port), post, handshake, post, handshake],
+  }).outputSync();
+  assert(success);
+  await until(() => access.length === 4, "the server has handled the requests");
+  for (const { address, status } of access) assertEquals([address, status], ["0.0.0.0", 400]);
+  assertEquals([broker.appends, site.hub.size.sessions, server.limits.count], [[], 0, 0]);
 });
 
 Deno.test("serveWeb() returns 500 and logs the error if a handler throws", async () => {
