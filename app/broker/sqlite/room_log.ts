@@ -32,7 +32,7 @@ const fullMs = 1_000;
 /** Min age of a room's only message before the room may be evicted. */
 const evictionMs = 86_400_000;
 
-/** Bytes that an entry counts in a page, besides its text. */
+/** Size of an entry in a page besides its text, in bytes. */
 const entryCostBytes = 128;
 
 const sql = {
@@ -70,7 +70,7 @@ interface StoredRoom {
 
 const emptyRoom: StoredRoom = { id: 0, first: 1, head: 0, at: 0 };
 
-/** The room logs in one database. What `append` changes is pending until `commit` or `rollback`. */
+/** The room logs in one database. Changes by `append` are pending until `commit` or `rollback`. */
 export class RoomLog {
   readonly #options: RoomLogOptions;
   readonly #nonces: Nonces;
@@ -78,7 +78,7 @@ export class RoomLog {
   readonly #search: SearchIndex;
   /** Committed rooms: those that this process wrote to or has read. */
   readonly #rooms = new Map<string, StoredRoom>();
-  /** Rooms whose end was read, which have members: they are not evicted. */
+  /** Rooms whose end was read. They have members, and so are not evicted. */
   readonly #loaded = new Set<string>();
   #fullAt = -Infinity;
   /** Whether the last `append` has evicted a room. */
@@ -146,7 +146,7 @@ export class RoomLog {
       ? this.#sanctions.refusalOf(draft)
       : undefined;
     if (refusal !== undefined) return refusal;
-    // Deleting makes room.
+    // Deletions free space.
     const isDeletion = type === "delete" || type === "title" && draft.text === "";
     if (this.hasReachedSize && !isDeletion) return { kind: "storage_full" };
     const isEmpty = room === undefined || room.first > room.head;
@@ -172,7 +172,7 @@ export class RoomLog {
     room ??= { ...emptyRoom, id: Number(file.run(sql.addRoom, draft.room).lastInsertRowid) };
     const offset = room.head + 1;
     const at = Math.max(now, room.at);
-    // So that the next room of this transaction counts this one.
+    // The next room of this transaction must count this one.
     if (isEmpty) file.run(sql.updateRoom, offset, at, room.id);
     if (type === "message" && draft.reply === undefined) {
       const { room: name, text } = draft;
@@ -208,8 +208,8 @@ export class RoomLog {
     if (maxRooms === 0) return true;
     if (Math.abs(now - this.#fullAt) < fullMs) return false;
     if (Number(file.get(sql.countRooms)?.count) < maxRooms) return true;
-    // Rooms in use stay, also those of this batch. Even if all of these are idle, the limit leaves
-    // one more room.
+    // Rooms in use stay, including those of this batch. Even if all of them match the query, the
+    // limit leaves one candidate.
     const isKept = (name: string) => this.#loaded.has(name) || this.#pending.has(name);
     const limit = this.#loaded.size + this.#pending.size + 1;
     const idle = file.all(sql.idleRooms, now - evictionMs, limit)
@@ -344,7 +344,7 @@ export class RoomLog {
   }
 }
 
-/** Whether a draft comes from a sweep or the operator, which no sanction stops. */
+/** Returns whether a draft comes from a sweep or the operator, which no sanction stops. */
 function isForced(draft: Draft): boolean {
   return draft.type === "delete" && draft.isModerator === true;
 }

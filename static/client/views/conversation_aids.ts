@@ -72,7 +72,7 @@ export function mountConversationAids(
     describe: (events: Parameters<typeof presenceSentences>[0]) =>
       presenceSentences(events).join(" · "),
     dayName,
-    /** Returns the line above new messages; `at` is when the last one before them was written. */
+    /** Returns the line above new messages; `at` is the time of the message before them. */
     newSince: (at: number | undefined) => panels.newSince(at === undefined ? "" : shortTime(at)),
     /**
      * Shows the first unread message if `isWanted`, or if the person asked for it earlier. Returns
@@ -123,7 +123,7 @@ function selectedLines(): string[] {
     }
     if (range.comparePoint(endContainer, endOffset) === 0) range.setEnd(endContainer, endOffset);
     const selected = textOf(range);
-    // A whole message is copied as it was typed.
+    // A whole message is copied exactly as typed.
     const text = selected === drawn ? view.text ?? drawn : selected;
     return text === "" ? [] : `${view.from}, ${clockTime(view.at)}: ${text}`;
   });
