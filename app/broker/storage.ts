@@ -75,7 +75,7 @@ export async function openStorage(
     now: Date.now,
     later,
     graceMs: config.graceSeconds * 1000,
-    // Searches take at most half of the time.
+    // Searches take at most half of the server's time.
     nextTurn: (stepMs) =>
       new Promise((resolve) => void (stepMs < 2 ? setImmediate(resolve) : later(stepMs, resolve))),
   });

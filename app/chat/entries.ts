@@ -31,7 +31,7 @@ export interface Slice {
   readonly entries: readonly EncodedEntry[];
   /** Whether they continue from the client's position. */
   readonly recovered: boolean;
-  /** Messages between the client's position and the slice. */
+  /** Number of messages between the client's position and the slice. */
   readonly missed: number;
   /** The position after the last entry. */
   readonly end: Position;

@@ -1,10 +1,10 @@
-// The texts of private rooms, as far as the server can tell: the shape of a sealed text.
-// SPEC.md, S1 and S4; docs/private-rooms.md explains the format.
+// The shape of sealed texts, which is all that the server can check in private rooms. SPEC.md, S1
+// and S4; docs/private-rooms.md explains the format.
 
 /** Max length of a private room's text before it is sealed, in bytes of UTF-8. */
 export const privateTextMaxBytes = 2_900;
 
-/** Returns by how many bytes a private room's text may still grow. Negative if it is too long. */
+/** Returns the bytes left for a text in a private room; negative if it is too long. */
 export function privateBytesLeft(text: string): number {
   return privateTextMaxBytes - new TextEncoder().encode(text).length;
 }
@@ -24,7 +24,7 @@ export const sealedLayout = {
 export function isSealed(text: string): boolean {
   const { headerLength, ivLength, tagLength, buckets } = sealedLayout;
   const overhead = headerLength + ivLength + tagLength;
-  // With the overhead, all buckets divide by 3, so that base64 needs no padding.
+  // With the overhead, all buckets are multiples of 3, so base64 needs no padding.
   return buckets.some((bucket) => text.length === (bucket + overhead) / 3 * 4) &&
     // The first byte, which is the version, and four bits of the second.
     /^A[Q-Za-f][A-Za-z0-9_-]+$/.test(text);

@@ -28,9 +28,7 @@ export interface Word {
   readonly end: number;
 }
 
-/**
- * The scripts without spaces between words: those of Chinese, Japanese, Thai, Lao, Khmer, Burmese.
- */
+/** Scripts without spaces between words: Chinese, Japanese, Thai, Lao, Khmer and Burmese. */
 const unspacedScripts = ["Han", "Hira", "Kana", "Thai", "Laoo", "Khmr", "Mymr"]
   .map((script) => String.raw`\p{scx=${script}}`).join("");
 /** A character of these scripts, with its marks. */

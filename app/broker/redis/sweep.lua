@@ -51,8 +51,8 @@ for i = 1, #names, 2 do
       deleted = deleted + #found
       local targets = {}
       for j = #found, 1, -1 do targets[#targets + 1] = found[j] end
-      -- A message is deleted only once, so no other sweep uses this nonce; nor does a client, since it
-      -- has a dot.
+      -- A message is deleted only once, so no other sweep uses this nonce; nor does a client, since
+      -- it has a dot.
       local row = {
         name, sweep.member, 'sweep.' .. targets[1], '', author .. targets[1] .. '"', '',
         'moderate ' .. table.concat(targets, ' '),

@@ -12,7 +12,7 @@ import { isolate } from "./presence_lines.ts";
 
 /** Shorter interruptions are not shown. */
 const shortMs = 2_000;
-/** A page that is ready sooner than this is of the server's version. */
+/** A page that gets ready within this time has the server's version. */
 const freshMs = 10_000;
 
 /** Why the page has no connection, and what the person can do about it. */
@@ -34,7 +34,7 @@ export function signInTrouble(chat: ChatClient): Trouble | undefined {
   return chat.status.kind === "backoff" ? { sentence: panels.unreachable } : undefined;
 }
 
-/** Returns the trouble that reconnecting won't end. */
+/** Returns the trouble that reconnecting can't fix. */
 function lastingTrouble(chat: ChatClient): Trouble | undefined {
   const { status } = chat;
   const problem = waitReason(chat);
@@ -68,7 +68,7 @@ export function mountStatusLine(chat: ChatClient, redraw: () => void) {
   let lastTopic = "";
   let lastTyping = "";
 
-  /** Shows a sentence. Screen readers read it if its topic changed, so not every second. */
+  /** Shows a sentence. Screen readers announce it only when its topic changes. */
   const show = (sentence: string, label = "", onAct = () => {}, topic = sentence) => {
     if (text.textContent.trim() !== sentence) {
       line.ariaLive = topic === lastTopic ? "off" : "polite";
@@ -89,7 +89,7 @@ export function mountStatusLine(chat: ChatClient, redraw: () => void) {
     const shortFor = since + shortMs - now;
     const problem = waitReason(chat);
     const reason = problem && problemText(problem);
-    // A further attempt to connect is no new topic.
+    // Another attempt to connect is not a new topic.
     const topic = reason ?? (lastTopic || panels.connecting);
     const lasting = lastingTrouble(chat);
     if (lasting !== undefined) show(lasting.sentence, lasting.label, lasting.onAct);
