@@ -4,9 +4,10 @@ import type { Outcome } from "./broker.ts";
 import type { HubLog, LogFields } from "./ports.ts";
 
 /**
- * Calls the broker and passes the result to `onResult`, or logs an error as `event`, if there is
- * one, and calls `onError`. Both run before this function returns, unless the result is a promise:
- * then errors that they throw are logged.
+ * Calls the broker and passes the result to `onResult`. On an error, logs it as `event`, unless
+ * that is undefined, and calls `onError`. Both callbacks run before this function returns, unless
+ * the
+ * result is a promise; then errors that they throw are logged.
  */
 export function whenDone<T>(
   log: HubLog,

@@ -62,7 +62,7 @@ export async function watchLauncher(onEnd: () => void): Promise<void> {
   onEnd();
 }
 
-/** Environment variable that carries the max from the launcher: Deno forbids reading /proc. */
+/** Environment variable for the launcher's limit on descriptors: Deno forbids reading /proc. */
 export const descriptorsVariable = "MAX_DESCRIPTORS";
 
 /** Returns the max number of file descriptors, if the launcher could determine it. */

@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer";
 
 const pageBytes = 4_096;
 const zeros = new Uint8Array(pageBytes);
-/** Pages read at once. Memory for more would take longer to get than the pages. */
+/** Pages read at once. Allocating a larger buffer would take longer than reading the pages. */
 const chunkPages = 128;
 /** Max pages that one step writes, which takes longer than reading them. */
 const maxWrites = 256;
@@ -19,7 +19,7 @@ const mapInterval = pageBytes / 5 + 1 | 0;
 /** First byte of b-tree pages: interior and leaf pages of indexes and tables. */
 const pageTypes: ReadonlySet<number> = new Set([2, 5, 10, 13]);
 
-/** Walks through the pages of a database, from the last to the first again. */
+/** Walks through the pages of a database in a circle. */
 export class FreeSpace {
   readonly #file: Deno.FsFile;
   readonly #buffer = new Uint8Array(chunkPages * pageBytes);
@@ -34,7 +34,7 @@ export class FreeSpace {
     this.#file = Deno.openSync(path, { read: true, write: true });
   }
 
-  /** Starts a walk through all pages at the present one. */
+  /** Starts a walk through all pages, from the current one. */
   restart(): void {
     this.#left = this.#pageCount;
   }
@@ -59,7 +59,7 @@ export class FreeSpace {
     return this.#left > 0;
   }
 
-  /** Returns how many pages it has written. */
+  /** Erases the unused space of the next pages. Returns how many of them it has written. */
   #eraseChunk(pages: number): number {
     const bytes = this.#buffer.subarray(0, pages * pageBytes);
     const start = this.#next * pageBytes;

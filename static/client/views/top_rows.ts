@@ -11,11 +11,7 @@ import { lineRow, ruleRow } from "./keyed_list.ts";
 import type { Row } from "./keyed_list.ts";
 import { isIncomplete, linkIncomplete } from "./private_rooms.ts";
 
-/** Returns the rows. */
-export function topRows(
-  chat: ChatClient,
-  room: Room,
-): Row[] {
+export function topRows(chat: ChatClient, room: Room): Row[] {
   const rows: Row[] = [];
   const { name, phase, window } = room;
   const { oldest, messages } = window ?? room;
@@ -39,13 +35,11 @@ export function topRows(
   else if (room.first > 1) line("pruned", panels.pruned);
   else if (!isEmpty) line("begin", panels.beginning(labelOf(name)));
   else if (isPrivate) line("empty", panels.emptyPrivateRoom);
-  else {
-    rows.push({ key: `empty ${name}`, version: "", create: drawEmptyRoom });
-  }
+  else rows.push({ key: `empty ${name}`, version: "", create: drawEmptyRoom });
   return rows;
 }
 
-/** Invites to write in a room without messages, and gives the link to share. */
+/** Draws an invitation to write in a room without messages, and the link to share. */
 function drawEmptyRoom(): HTMLElement {
   const link = location.origin + location.pathname;
   return element(

@@ -1,4 +1,5 @@
-// The page's words: each language has all of them, and a sentence for each problem people can meet.
+// The page's words: each language has all of them, and a sentence for each problem people can
+// encounter.
 
 import { assert, assertEquals } from "@std/assert";
 import { limits } from "../../../app/protocol/wire.ts";
