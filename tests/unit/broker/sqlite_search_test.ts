@@ -116,7 +116,7 @@ Deno.test("SqliteBroker.append() removes deleted and replaced words from all fil
       const random = new SeededRandom(2);
       const [present, gone] = [new Map<number, string>(), new Set<string>()];
       let offset = 0;
-      for (let i = 0; i < 600; i++) {
+      for (let i = 0; i < 1_500; i++) {
         const mark = `${random.below(1e9).toString(36)}${"x".repeat(20)}${i}`;
         const target = random.isTrue(0.6) ? undefined : random.pick([...present.keys()]);
         const isEdit = random.isTrue(0.5);
