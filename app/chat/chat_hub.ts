@@ -70,7 +70,7 @@ export class ChatHub {
     const heartbeatAt = firstHeartbeatAt(now, count);
     const deadline = now + helloTimeoutMs;
     const session = new Session({ id, socket, peer, now, deadline, heartbeatAt, isPost });
-    // The `hello` and the entry of a post say the same, and posts are many.
+    // A post is frequent, and its `hello` and its entry are logged anyway.
     if (!isPost) log.event("connect", { session: id, address: peer.address });
     if (this.#isDraining) {
       sessions.end(session, closeCode.restarting, "0");
@@ -162,7 +162,7 @@ export class ChatHub {
     return this.#isDraining;
   }
 
-  /** The time over which clients spread their attempts when all must reconnect. */
+  /** Time over which clients should spread their attempts when all reconnect. */
   get reconnectSpreadMs(): number {
     return this.#parts.sessions.reconnectSpreadMs;
   }
@@ -407,8 +407,8 @@ export class ChatHub {
   }
 
   /**
-   * Charges a command that reads the log, or refuses it, also if the session has too many pages
-   * pending.
+   * Charges a command that reads the log. Refuses it if a quota is used up, or if the session has
+   * too many pages pending.
    */
   #mayRead({ session, pages, payer }: ActiveSession, about: About): boolean {
     const { sessions } = this.#parts;
@@ -559,7 +559,7 @@ export class ChatHub {
     });
   }
 
-  /** Does the work of once a second: timeouts, graces, counts of crowded rooms, and quotas. */
+  /** Runs every second: checks timeouts, graces, counts of crowded rooms, and quotas. */
   #sweep(): void {
     const { access, heartbeats, members, moderation, outbound, ports: { clock }, quotas } =
       this.#parts;

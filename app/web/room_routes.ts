@@ -49,7 +49,7 @@ function negotiated(representations: Representations): Handler {
     const handler = type === undefined ? undefined : representations[type];
     if (handler === undefined) return notAcceptable(types);
     const result = await handler(exchange);
-    // The response to a problem always varies.
+    // Responses to problems have this header already.
     if (result instanceof Response) result.headers.append("vary", "Accept");
     return result;
   };

@@ -7,10 +7,10 @@ import type { KeyValue } from "./storage.ts";
 const roomsKey = "parley.rooms";
 export const readOffsetsKey = "parley.read";
 
-/** What this browser calls private rooms, by name. */
+/** The labels of private rooms in this browser, by name. */
 export const roomLabels = new Map<string, string>();
 
-/** Returns what the page calls a room. */
+/** Returns the label that the page shows for a room. */
 export function labelOf(room: string): string {
   return roomLabels.get(room) ?? room;
 }

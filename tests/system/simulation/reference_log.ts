@@ -1,4 +1,4 @@
-// The log that a simulated chat must have, recorded at each commit beside the broker under test.
+// The log that a simulated chat must have, recorded from each commit of the broker under test.
 
 import type { DeleteEntry, EditEntry, Entry } from "../../../app/chat/broker.ts";
 import { hubLimits } from "../../../app/protocol/wire.ts";
@@ -8,7 +8,7 @@ import type { SanctionLedger } from "./sanction_ledger.ts";
 
 export type RoomLogs = ReadonlyMap<string, readonly Entry[]>;
 
-/** A message or a title as the entries so far have left it. */
+/** The current state of a message or a title. */
 interface PresentMessage {
   readonly type: "message" | "title";
   readonly member: string;
@@ -40,7 +40,7 @@ export class ReferenceLog {
     return this.#rooms;
   }
 
-  /** Returns a room as its entries have left it. */
+  /** Returns the current state of a room. */
   present(room: string): PresentRoom {
     return this.#present.getOrInsertComputed(room, () => new PresentRoom());
   }
