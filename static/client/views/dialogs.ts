@@ -15,6 +15,7 @@ import { button, byId, element, isTouch, keepFocus } from "./dom.ts";
 import { codeForm, memberForm, sanctionList } from "./moderation.ts";
 import type { Content } from "./moderation.ts";
 import { searchSection } from "./search.ts";
+import { releaseFocus } from "./focus.ts";
 import { nameForm, settingsSections } from "./settings_form.ts";
 
 /** Mounts the dialogs; each method opens one. */
@@ -25,6 +26,7 @@ export function mountDialogs(page: Page, hidden: HiddenMembers) {
   let update: (() => void) | undefined;
   dialog.addEventListener("close", () => {
     update = undefined;
+    releaseFocus(dialog);
     keepFocus();
   });
   dialog.addEventListener("keydown", (event) => {
@@ -43,7 +45,9 @@ export function mountDialogs(page: Page, hidden: HiddenMembers) {
       ),
       ...content,
     );
-    if (!dialog.open) dialog.showModal();
+    if (!dialog.open) return dialog.showModal();
+    // Replacing the content has removed the focused element.
+    dialog.querySelector("button")?.focus();
   };
   const show = (content: Content) => {
     open(content.title, ...content.nodes);

@@ -7,6 +7,7 @@ import { panels } from "../words/language.ts";
 import { amendmentOf } from "./amendments.ts";
 import { copyText } from "./copying.ts";
 import { button, byId, element, isTouch, keepFocus, setText } from "./dom.ts";
+import { releaseFocus } from "./focus.ts";
 import { viewOf } from "./message_view.ts";
 import { clockTime } from "./times.ts";
 import type { Writing } from "./writing.ts";
@@ -95,6 +96,7 @@ export function mountMessageMenu(
   };
 
   const hide = () => {
+    releaseFocus(bar);
     bar.hidden = true;
     shown = undefined;
   };
@@ -109,6 +111,7 @@ export function mountMessageMenu(
     const { quick, others } = actionsOf(article);
     if (others.length === 0) return hide();
     shown = article;
+    releaseFocus(bar);
     bar.replaceChildren(
       ...quick,
       button(panels.more, () => open(article), { "aria-haspopup": "dialog" }),
@@ -142,7 +145,10 @@ export function mountMessageMenu(
   menu.addEventListener("click", (event) => {
     if (isPressed && event.detail > 0) event.stopPropagation();
   }, { capture: true });
-  menu.addEventListener("close", keepFocus);
+  menu.addEventListener("close", () => {
+    releaseFocus(menu);
+    keepFocus();
+  });
   menu.addEventListener("keydown", (event) => step(event, menu, "ArrowUp", "ArrowDown"));
   bar.addEventListener("keydown", (event) => {
     step(event, bar, "ArrowLeft", "ArrowRight");

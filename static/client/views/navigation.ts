@@ -71,6 +71,7 @@ export function mountNavigation({ chat, showRoom }: Page) {
     setText(hint, await sentenceOf(complaint));
     const similar = suggestRoomName(typed);
     if (typeof complaint !== "function" || similar === "") return;
+    setText(hint, panels.roomRule);
     hint.append(" ", button(panels.openRoom(similar), () => openRoom(similar), { class: "link" }));
   };
   byId<"form">("room-form").addEventListener("submit", (event) => {

@@ -8,6 +8,7 @@ const { number, list, plural, people, duration, wait, dateTime } = formatsOf("de
 const others = (names: readonly string[]) => people(names, (count) => `und ${count} weitere`);
 const retry = (problem: Problem) => `Versuch es in ${wait(problem)} noch einmal.`;
 const banned = (until: number) => `Die Moderation hat dich bis ${dateTime(until)} gesperrt.`;
+const roomRule = "Raumnamen bestehen aus a–z, 0–9 und Bindestrichen.";
 const missing: Readonly<Record<string, string>> = {
   lift: "Diese Stummschaltung oder Sperre ist schon beendet.",
   title: "Schreib erst eine Nachricht, dann kannst du dem Raum einen Titel geben.",
@@ -178,9 +179,8 @@ export const words: PanelWords = {
     `${others(names)} ${names.length === 1 ? "hat" : "haben"} die Verbindung verloren`,
   renamed: (from, to) => `${from} heißt jetzt ${to}`,
   notificationTitle: (from, room) => `${from} in #${room}`,
-  roomInvalid: (similar) =>
-    "Raumnamen bestehen aus a–z, 0–9 und Bindestrichen." +
-    (similar === "" ? " Zum Beispiel: mein-raum." : ""),
+  roomRule,
+  roomInvalid: (similar) => `${roomRule} Zum Beispiel: ${similar || "mein-raum"}.`,
   openRoom: (room) => `#${room} öffnen`,
   search: "Suche",
   searchHint: "Nachrichten oder Räume finden",

@@ -10,6 +10,7 @@ const { number, list, plural, people, duration, wait, dateTime } = formatsOf("en
 const others = (names: readonly string[]) => people(names, (count) => `and ${count} others`);
 const retry = (problem: Problem) => `Try again in ${wait(problem)}.`;
 const banned = (until: number) => `A moderator has banned you until ${dateTime(until)}.`;
+const roomRule = "Room names use a–z, 0–9 and hyphens.";
 const missing: Readonly<Record<string, string>> = {
   lift: "This mute or ban has already ended.",
   title: "Write a message before you give this room a title.",
@@ -178,8 +179,8 @@ export const words = {
     `${others(names)} ${names.length === 1 ? "was" : "were"} disconnected`,
   renamed: (from: string, to: string) => `${from} is now ${to}`,
   notificationTitle: (from: string, room: string) => `${from} in #${room}`,
-  roomInvalid: (similar: string) =>
-    `Room names use a–z, 0–9 and hyphens.${similar === "" ? " Try my-room." : ""}`,
+  roomRule,
+  roomInvalid: (similar: string) => `${roomRule} Try ${similar || "my-room"}.`,
   openRoom: (room: string) => `Open #${room}`,
   allRooms: "All rooms",
   search: "Search",

@@ -7,6 +7,7 @@ import {
   noRateLimit,
   send,
   waitForMessage,
+  waitForSent,
   waitUntil,
 } from "./browser_harness.ts";
 import type { Page } from "./browser_harness.ts";
@@ -122,3 +123,28 @@ browserTest("hides a person's messages in one browser, and shows them again", as
   await ada.keyboard.press("Escape");
   await spam.waitFor();
 }, noRateLimit);
+
+browserTest("keeps focus when a menu or a dialog ends or changes", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  const waitForFocus = (selector: string) =>
+    ada.waitForFunction((selector) => document.activeElement?.matches(selector), selector);
+  await send(ada, "a slip");
+  await waitForSent(ada);
+  await ada.locator("#rows article", { hasText: "a slip" }).hover();
+  await ada.click(".bar >> text=More");
+  await ada.click(".menu >> text=Delete");
+  await ada.click(".menu .primary");
+  await ada.locator("#rows", { hasText: "Message deleted" }).waitFor();
+  await ada.mouse.move(0, 0);
+  await waitForFocus("#text");
+  await ada.evaluate(() => document.querySelector("textarea")?.blur());
+  await ada.keyboard.press("Control+k");
+  await waitForFocus("#dialog input");
+  await ada.keyboard.press("Escape");
+  await waitForFocus("#text");
+  await send(ada, "/moderate");
+  await ada.fill("#moderator-code", code);
+  await ada.keyboard.press("Enter");
+  await ada.locator("#dialog", { hasText: "Nobody is muted" }).waitFor();
+  await waitForFocus("#dialog *");
+}, moderated);

@@ -110,6 +110,7 @@ browserTest("opens a panel only where it is hidden, and returns focus", async (c
     await ada.setViewportSize({ width, height: 700 });
     await ada.click("#room-title");
     assertEquals(await ada.isVisible("#shade"), roomsFloat, `rooms at ${width}`);
+    if (roomsFloat) await ada.waitForFunction(() => document.activeElement?.closest("#rooms"));
     await waitForReachable(ada, "#me");
     assertEquals(await ada.locator("#talk[inert]").count(), roomsFloat ? 1 : 0);
     await ada.keyboard.press("Escape");
@@ -117,6 +118,7 @@ browserTest("opens a panel only where it is hidden, and returns focus", async (c
     await send(ada, "/who");
     await ada.locator("#people-title").waitFor();
     assertEquals(await ada.isVisible("#shade"), peopleFloat, `people at ${width}`);
+    assertEquals(await focused(), "people-title");
     await waitForReachable(ada, "#people-list li");
     await ada.keyboard.press("Escape");
     assert(!await ada.isVisible("#shade"));
@@ -186,4 +188,14 @@ browserTest("opens and closes rooms in all tabs of a browser", async (chat) => {
   await second.reload();
   await rooms.locator("text=# Secret garden").waitFor();
   assertEquals(await rooms.locator("text=# design").count(), 0);
+});
+
+browserTest("offers a similar room after /join", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  await send(ada, "/join My Room");
+  await ada.locator("#composer-problem", { hasText: "Try my-room." }).waitFor();
+  await ada.fill("#text", "");
+  await ada.fill("#room-name", "My Room");
+  await ada.press("#room-name", "Enter");
+  await ada.locator("#room-hint", { hasText: /hyphens\. Open #my-room$/ }).waitFor();
 });
