@@ -7,18 +7,18 @@ import type { Payer } from "./session.ts";
 const maxPerAddress = { public: 50, private: 500, loopback: 5_000 };
 /** Max members of all addresses whose names are held. */
 const maxTotal = 100_000;
-/** Min interval of prunes of a network, each of which looks at all its holds. */
+/** Min interval between prunes of a network, which visit all its holds. */
 const pruneMs = 1_000;
 
 /** The holds of one network. */
 interface Holds {
   /** When the hold of each member ends, in ms. */
   readonly ends: Map<string, number>;
-  /** When to look for holds that are over. */
+  /** When to prune next: not before a hold can be over. */
   pruneAt: number;
 }
 
-/** Counts, by address, the members whose names are held since this server started. */
+/** Counts, by address, the held names of members that left since this server started. */
 export class HeldNames {
   readonly #nameHoldMs: number;
   readonly #networks = new Map<string, Holds>();

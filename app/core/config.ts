@@ -165,8 +165,8 @@ export const configNames: readonly string[] = settings
 
 /**
  * Reads the settings: a flag wins over its environment variable, which wins over the default. A
- * secret can also come from the file that NAME_FILE names. Never throws, and reports every wrong
- * value at once.
+ * secret can also come from the file that NAME_FILE names. Never throws, and reports every
+ * invalid value at once.
  */
 export function readConfig(
   env: (name: string) => string | undefined,

@@ -54,7 +54,7 @@ const backoffMaxMs = 20_000;
 const stableAfterMs = 10_000;
 const dialTimeoutMs = 20_000;
 const defaultTimeoutMs = 60_000;
-/** Max time to wait for the answer to a ping. */
+/** Max time to wait for the reply to a ping. */
 const pingTimeoutMs = 3_000;
 /** A send after this much silence is followed by a ping. */
 const quietMs = 10_000;
@@ -178,7 +178,7 @@ export class Connection {
     }
     const pushes = decodePushes(frame);
     if (pushes === undefined) this.abort("invalid frame");
-    // Answered here, since browsers throttle the timers of hidden pages.
+    // Reply here, since browsers throttle the timers of hidden pages.
     else if (pushes.length === 0) this.send('{"type":"pong"}');
     else this.#listener.onPushes(pushes);
   }

@@ -1,4 +1,4 @@
-// Who this browser is: the name, the token that proves it, and the access code.
+// This browser's identity: the name, the token that proves it, and the access code.
 
 import { readFields, writeJson } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";

@@ -39,7 +39,7 @@ export function section(title: string, ...children: readonly Child[]): HTMLEleme
   return element("section", {}, element("h3", {}, title), ...children);
 }
 
-/** Creates a line for what screen readers read aloud, such as a problem. */
+/** Creates a line whose changes screen readers announce, such as a problem. */
 export function statusLine(className = "hint"): HTMLElement {
   return element("p", { class: className, role: "status" });
 }

@@ -6,7 +6,7 @@ import { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
 import { all, broken, optionsFor, withBroker, withFile } from "../../support/sqlite_harness.ts";
 import { draft } from "./broker_contract.ts";
 
-/** A broker on a file in a folder of its own, and the events it reports. */
+/** A broker on a file in its own folder, and the events it reports. */
 async function withDataFolder(
   use: (folder: {
     broker: SqliteBroker;
@@ -42,7 +42,7 @@ Deno.test("SqliteBroker.saveIfMoved() does nothing while the file is at its path
     assertEquals(namesIn(dir), ["parley.db", "parley.db-shm", "parley.db-wal"]);
   }));
 
-/** What can happen to the files of a running server, and the files that are there afterwards. */
+/** Ways for a running server to lose its files, and the files that remain afterwards. */
 const losses: Readonly<
   Record<string, readonly [(path: string, dir: string) => void, readonly string[]]>
 > = {

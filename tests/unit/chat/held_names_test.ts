@@ -32,7 +32,7 @@ Deno.test("HeldNames.add() counts a member until its hold is over [N8]", () => {
   const names = new HeldNames(dayMs);
   for (let i = 0; i < 49; i++) names.add(payer(`reader${i}`), false, 0);
   names.add(payer("writer"), true, 0);
-  // Coming back to read does not shorten the hold of one that wrote.
+  // Coming back to read does not shorten the hold of a member that has written.
   names.add(payer("writer"), false, 1);
   assertEquals(names.add(payer("new"), false, 599_999), false);
   assertEquals(addMany(names, 60, payer("new"), 600_000), 49);
