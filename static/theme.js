@@ -1,4 +1,4 @@
-// Applies the theme before the first paint, lest a dark page flash white.
+// Applies the theme before the first paint, so dark pages never flash white.
 globalThis.applyAppearance = ({ theme = "system", density }) => {
   Object.assign(document.documentElement.dataset, { theme, density });
   ["light", "dark"].forEach((own, i) => {

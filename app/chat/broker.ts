@@ -56,7 +56,7 @@ export type Draft = MessageDraft | EditDraft | DeleteDraft | TitleDraft;
 /** An entry in the log always has the epoch in which it was stored. */
 type Stored<P extends EntryPush> = P & { readonly epoch: string };
 
-/** A message as the entries so far have left it. */
+/** A message in its current state. */
 export type MessageEntry = Stored<MessagePush>;
 /** Has no text once a later entry has amended the target, or the target has been pruned. */
 export type EditEntry = Stored<EditPush>;
@@ -127,14 +127,14 @@ export interface Page {
   readonly valid: boolean;
   /** Only for `after`: how many messages follow the position. All pruned entries count. */
   readonly behind?: number;
-  /** The room's present title. */
+  /** The room's current title. */
   readonly title?: string | undefined;
 }
 
 /** A room that has messages, and the time of its newest entry. */
 export type RoomSummary = Omit<DirectoryRoom, "members"> & { readonly at: number };
 
-/** Which messages to find, and at most how many: those before the page with this `next`. */
+/** A query for at most `limit` messages. `before` is the `next` of the previous page. */
 export interface SearchRequest extends Pick<SearchCommand, "query"> {
   readonly before?: string | undefined;
   readonly limit: number;
@@ -217,7 +217,7 @@ export interface Moderation {
   /** Makes a member, who has given the code, a moderator. */
   appoint(member: string): Outcome<void>;
   isModerator(member: string): Outcome<boolean>;
-  /** Carries out a command in one transaction, unless `by` is not a moderator. */
+  /** Runs a command in one transaction, if `by` is a moderator. */
   moderate(command: ModeratorCommand, by: Moderator): Outcome<ModerationResult>;
   /** Returns how much longer a member is muted, in ms, as far as this node knows. */
   mutedFor(member: string): number;
@@ -236,14 +236,14 @@ export interface Broker {
    * Stores a tick's drafts, in order, in one transaction, and returns one result per draft. A draft
    * whose (room, member, nonce) was stored in the last 7 days gets its first result again, even if
    * its targets are gone. Other drafts are refused if their author is banned or muted. Targets are
-   * checked as earlier drafts have left them. Never throws: a draft that cannot be stored is
+   * checked in their state after the earlier drafts. Never throws: a draft that cannot be stored is
    * `unavailable`.
    */
   append(drafts: readonly Draft[]): Outcome<readonly AppendResult[]>;
 
   /**
-   * Reads one page of a room, with its messages as the entries up to the head have left them. The
-   * page of a room without entries is empty, with head 0.
+   * Reads one page of a room, with its messages in their state at the head. The page of a room
+   * without entries is empty, with head 0.
    */
   read(room: string, query: ReadQuery): Outcome<Page>;
 
@@ -294,8 +294,8 @@ export interface Broker {
   renewHolds(members: readonly string[]): Outcome<void>;
 
   /**
-   * Takes one step of removing entries beyond retention and nonces older than 7 days, too short to
-   * delay a tick. Returns whether there is more to remove.
+   * Removes entries beyond retention and nonces older than 7 days, in a step too short to delay a
+   * tick. Returns whether there is more to remove.
    */
   prune(): Outcome<boolean>;
 

@@ -25,7 +25,7 @@ interface Command {
   run(operands: readonly string[], config: Config): Promise<void>;
 }
 
-/** A wrong command line: exit status 2. */
+/** An invalid command line: exit status 2. */
 export class UsageError extends Error {}
 
 const commands = new Map<string, Command>([
@@ -134,7 +134,7 @@ const commands = new Map<string, Command>([
 /**
  * Runs the command `name`.
  *
- * @throws {UsageError} If the command line is wrong.
+ * @throws {UsageError} If the command line is invalid.
  * @throws {Error} If the command fails; the message says why.
  */
 export async function runCommand(

@@ -16,7 +16,7 @@ interface SqliteStorageOptions extends Omit<SqliteOptions, "lock"> {
 export interface SqliteStorage {
   readonly broker: SqliteBroker;
   holdsLock(): boolean;
-  /** Resolves when the database or lock is lost and the server must end, with the reason. */
+  /** Resolves with the reason when the database or lock is lost, so that the server must exit. */
   readonly lost: Promise<string>;
   /** Checks both one last time and closes them. Returns the reason if either is lost. */
   close(): Promise<string | undefined>;
@@ -27,7 +27,7 @@ const checkMs = 1_000;
 const indexMs = 1_000;
 /** Delay before indexing is retried after a failure. */
 const indexRetryMs = 5_000;
-/** Pause after an indexing step, as a multiple of its duration: uses a sixth of a core. */
+/** Pause after an indexing step, as a multiple of its duration, to use a sixth of a core. */
 const indexingPause = 5;
 /** Entries per second above which indexing steps are rarer, so that they don't slow sending. */
 const busyPerSecond = 200;

@@ -102,11 +102,11 @@ export class ChatClient {
   privateRooms: PrivateTexts | undefined;
   readonly #ports: ChatClientPorts;
   #profile: Profile | undefined;
-  /** Why the server closed the last connection. Shown after the next `welcome`, a moment later. */
+  /** Why the server closed the last connection, shown shortly after the next `welcome`. */
   #kick: Problem | undefined;
   /** The rooms named in the last `hello`. */
   #helloRooms: readonly string[] = [];
-  /** Timers of this connection by purpose; each cancels when called. */
+  /** Functions that cancel the timers of this connection, by purpose. */
   readonly #timers = new Map<string, () => void>();
   #lastTypingAt = -Infinity;
 
@@ -193,7 +193,7 @@ export class ChatClient {
     this.#ports.onChange();
   }
 
-  /** Opens a room. Returns false if it cannot: there are too many, or nothing opens its texts. */
+  /** Opens a room. Returns false if there are too many, or if its texts can't be opened. */
   openRoom(name: string): boolean {
     this.problem = undefined;
     if (this.rooms.has(name)) return true;

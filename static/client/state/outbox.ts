@@ -30,7 +30,7 @@ export interface OutboxDraft {
   readonly text: string;
   /** Whether only moderators can change the title after this one. */
   readonly locked?: true | undefined;
-  /** Offset of the message that a message answers. */
+  /** Offset of the message that a message replies to. */
   readonly reply?: number | undefined;
   /** Nonce of that message. */
   readonly answered?: string;
