@@ -53,7 +53,7 @@ export async function openSqliteSource(path: string, nameHoldMs: number): Promis
         // The columns are named after the fields of an entry.
         const entry = entryOf(room, row as unknown as EntryRow);
         const { type: kind, offset, epoch, at, member, from, text, nonce, ...rest } = entry;
-        // An edited text is in its message.
+        // The text of an edit is exported with its message.
         const own = kind === "edit" ? {} : { text };
         const fields = { kind, room, offset, epoch, at, member, from, ...own, nonce };
         yield { ...fields, ...rest } as ArchiveItem;

@@ -14,7 +14,7 @@ export interface Certificate {
 /**
  * Reads a certificate and its key, and checks that a listener on `hostname` accepts them.
  *
- * @throws {Error} If a file cannot be read, or the key is not the certificate's.
+ * @throws {Error} If a file cannot be read, or the key does not match the certificate.
  */
 export function readCertificate(certPath: string, keyPath: string, hostname: string): Certificate {
   const certificate = { cert: readPem(certPath), key: readPem(keyPath) };

@@ -5,7 +5,7 @@ import type { KeyValue } from "./storage.ts";
 
 /** The key in the storage. */
 export const hiddenKey = "parley.hidden";
-/** Hiding more shows the messages of the earliest again. */
+/** Max hidden members. Hiding another one drops the earliest. */
 const maxMembers = 200;
 
 /** Keeps the hidden members and their names in the browser's storage, for all tabs. */

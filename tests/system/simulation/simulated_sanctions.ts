@@ -1,4 +1,4 @@
-// The moderators, sanctions and sweeps of a simulated Redis: what moderate.lua and claim.lua do.
+// The moderators, sanctions and sweeps of a simulated Redis, as in moderate.lua and claim.lua.
 
 import type { SanctionEnd, ScriptArgs } from "../../../app/broker/redis/scripts.ts";
 import type { ModerationResult } from "../../../app/chat/broker.ts";

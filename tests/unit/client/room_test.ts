@@ -180,7 +180,7 @@ Deno.test("Room counts unread messages before those loaded, and their mentions o
   const page = new Page().signIn();
   lobby(page).readOffset = 79;
   page.socket.push(room(200, {}, 101));
-  // How many of the 21 others are messages is not known.
+  // It is unknown how many of the other 21 are messages.
   const counts = () => [lobby(page).unread, lobby(page).hasUnreadBefore];
   assertEquals([...counts(), lobby(page).firstUnread], [101, true, 80]);
   lobby(page).markSeen(150, 200);
