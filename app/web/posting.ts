@@ -196,7 +196,7 @@ function preconditionProblem(headers: Headers): Problem | undefined {
   return { status: 412, code: "precondition_failed", detail, field };
 }
 
-/** Whether an entry is what a command writes, unless it has been edited or deleted since. */
+/** Returns whether an entry, which may have been amended since, can be the result of a command. */
 function isResultOf(entry: Entry, command: Command): boolean {
   switch (command.type) {
     case "message": {
@@ -223,7 +223,7 @@ async function readFields(request: Request): Promise<Fields | Problem> {
   return fields === undefined ? notAnObject : { text: fields.text, reply: fields.reply };
 }
 
-/** Returns the fields of a JSON object, or `undefined` if `json` is none. */
+/** Returns the fields of a JSON object, or `undefined` if `json` isn't one. */
 function objectIn(json: string): Fields | undefined {
   try {
     const value: unknown = JSON.parse(json);

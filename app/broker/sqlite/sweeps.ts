@@ -66,7 +66,7 @@ export function sweepStep(
     const start = Math.min(end, Math.max(first, end - entriesLeft));
     before = start > first ? start : 0;
     const targets: number[] = [];
-    // Where reading stopped.
+    // The offset where reading stopped.
     let last = start;
     const rows = file.prepare(sql.entries).iterate(room, end, start, since, members);
     for (const { offset, isEarlier } of rows) {
@@ -90,7 +90,7 @@ export function sweepStep(
       member: String(sweep.member),
       from: String(sweep.username),
       targets: targets.reverse(),
-      // A message is deleted once, so no other sweep uses it; nor does a client, as it has a dot.
+      // A message is deleted only once, so no other sweep uses this nonce. Clients can't use a dot.
       nonce: `sweep.${targets[0]}`,
       isModerator: true,
     });

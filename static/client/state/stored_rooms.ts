@@ -1,4 +1,4 @@
-// The keys of private rooms, and what this browser calls these rooms, as it stores them.
+// The keys and labels of private rooms, as this browser stores them.
 
 import { readFields, writeJson } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";
@@ -6,7 +6,7 @@ import type { KeyValue } from "./storage.ts";
 export interface StoredRoom {
   /** The key, as in the room's link. */
   readonly secret: string;
-  /** What this browser calls the room. */
+  /** The room's name in this browser. */
   readonly label: string;
 }
 
