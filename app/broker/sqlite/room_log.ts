@@ -162,7 +162,8 @@ export class RoomLog {
         if (isForModerators && !mayModerate()) {
           return { kind: isLocked ? "title_locked" : "forbidden" };
         }
-        if (isDeletion && typeof title?.title_at === "number") targets = [title.title_at];
+        const titleAt = Number(title?.title_at ?? 0);
+        if (isDeletion && titleAt >= room.first) targets = [titleAt];
       } else {
         const checked = checkTargets(file, room.id, draft, mayModerate);
         if ("kind" in checked) return checked;
