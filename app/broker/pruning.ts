@@ -33,7 +33,7 @@ export function startPruning({ broker, clock, report, later }: PruningOptions): 
         isPaused ? "pruning_paused" : "pruning_resumed",
         isPaused
           ? "the system clock jumped by over an hour; nothing is pruned until it is right again or " +
-            "has gone steadily for 24 hours"
+            "has run steadily for 24 hours"
           : "the system clock is trusted again",
       );
     }

@@ -34,7 +34,7 @@ const missing: Readonly<Record<string, string>> = {
   title: "Write a message before you give this room a title",
 };
 
-/** What nobody may do, or only moderators, unlike changing other people's messages. */
+/** The `forbidden` text of commands that are not about messages. */
 const forbidden: Readonly<Record<string, string>> = {
   ban: "You cannot ban yourself",
   title: "Only moderators can do this",

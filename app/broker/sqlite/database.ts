@@ -92,7 +92,7 @@ export class DatabaseFile {
     let database: DatabaseSync | undefined;
     try {
       database = new DatabaseSync(path);
-      // Only while there is no table yet; on a database it would change the file.
+      // Only in an empty file: in an existing database, this would write to it.
       const { page_count: pages } = database.prepare("PRAGMA page_count").get() ?? {};
       if (pages === 0) database.exec("PRAGMA auto_vacuum = INCREMENTAL");
       database.exec(`
@@ -121,7 +121,7 @@ export class DatabaseFile {
     return this.prepare(sql).run(...values);
   }
 
-  /** Runs a statement on a table in which SQLite keeps a full-text table, and which it protects. */
+  /** Runs a statement on an internal table of a full-text table, which SQLite protects. */
   runOnShadowTable(sql: string, ...values: SQLInputValue[]): void {
     this.#database.enableDefensive(false);
     try {
@@ -204,7 +204,7 @@ export class DatabaseFile {
     return (pages - free) * pageBytes;
   }
 
-  /** Writes a value that is already there: a change that is rolled back never reaches the disk. */
+  /** Tests whether the disk accepts a write: writes a value that is already there. */
   probe(): void {
     this.#database.exec(`PRAGMA user_version = ${schemaVersion}`);
   }

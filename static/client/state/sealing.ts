@@ -24,7 +24,7 @@ export interface SealContext {
 export interface SealedContent {
   /** How often the message has been edited, this edit included: 0 for a new message. */
   readonly revision: number;
-  /** Nonce of the message that it answers, or empty. */
+  /** Nonce of the message that it replies to, or empty. */
   readonly answered: string;
   readonly text: string;
 }
@@ -38,7 +38,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 /** Derives a room from a key in base64url. Returns `undefined` if that isn't 32 bytes. */
 export async function deriveRoom(secret: string): Promise<RoomKey | undefined> {
-  // As a token, it is 32 bytes in base64url.
+  // Keys have the format of tokens: 32 bytes in base64url.
   if (!isToken(secret)) return undefined;
   const { subtle } = crypto;
   const base = await subtle.importKey("raw", decode(secret), "HKDF", false, [
