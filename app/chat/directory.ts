@@ -24,7 +24,7 @@ export async function readDirectory(
       broker.cluster?.remoteMembers(room).length ?? 0;
     found.set(room, { room, members, at, ...(title === undefined ? {} : { title }) });
   }
-  // A room without messages is in use: it has members.
+  // A room without messages has members, so it is in use now.
   const lastUsed = ({ at = Infinity }: DirectoryRoom) => at;
   return [...found.values()].filter(({ room }) => !isPrivateRoom(room))
     .sort((a, b) => lastUsed(b) - lastUsed(a) || b.members - a.members).slice(0, roomsMax);

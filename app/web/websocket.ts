@@ -20,8 +20,9 @@ import type { ProxyWarnings } from "./proxy_warnings.ts";
 
 /**
  * Max rejected sockets that are still closing. A connection over a limit is upgraded first, so that
- * it gets a close code. Beyond this number it is refused before the upgrade, because a peer can
- * delay closing; also if its network has unopened sockets, because each may leak a descriptor.
+ * it gets a close code. Two cases are refused before the upgrade instead: connections beyond this
+ * number, as peers can delay closing, and those of a network with unopened sockets, as each of them
+ * may leak a descriptor.
  */
 const rejectedMax = 100;
 /** Max addresses remembered for {@linkcode WebSockets.diagnose}. */

@@ -9,8 +9,8 @@ import type { DatabaseSync } from "node:sqlite";
  * `names.key` is the username normalized for comparison. One of a member's names is `current`, and
  * at most one is former. `rooms.title_at` is the offset of the entry that set the title.
  *
- * `nonces` has those of entries that were removed. The hashes of the nonces of all entries up to
- * `rooms.indexed` are in `nonce_pages`, with the entries' offsets (nonces.ts).
+ * `nonces` has the nonces of entries that were removed. The hashes of the nonces of all entries up
+ * to `rooms.indexed` are in `nonce_pages`, with the entries' offsets (nonces.ts).
  *
  * `members.network` is forgotten after a day. `wrote_at` is when the member first wrote.
  * `sanctions.members` and `sweeps.members` are JSON arrays.

@@ -125,7 +125,7 @@ export class ConversationRows {
     const isMention = !isUnsent && chat.isMention(room, message);
     const amendment = aids?.amendmentOf(room, message);
     this.#add({
-      // The row of an own message keeps its key when the message leaves the outbox.
+      // The row of the person's message keeps its key when the message leaves the outbox.
       key: member === chat.member ? `nonce ${nonce}` : `message ${room.name} ${offset}`,
       // After a reset, another message can have the same offset.
       version: [
