@@ -8,6 +8,7 @@ import { jitterMs } from "./crash_target.ts";
 import { Ledger } from "./ledger.ts";
 import { Person } from "./person.ts";
 import { Client } from "./crash_client.ts";
+import { CrashModerator } from "./crash_moderator.ts";
 import { HttpClient } from "./http_client.ts";
 import { RedisNodes } from "./redis_nodes.ts";
 import { SingleNode } from "./single_node.ts";
@@ -51,6 +52,8 @@ export interface Report {
 const paceMs = 4;
 /** Number of clients that use plain HTTP. */
 const httpClients = 2;
+/** Every this many clients, the moderator has two to sanction: a person's two tabs. */
+const targetEvery = 10;
 /** Actions per second of all clients together. */
 const actionsPerSecond = 400;
 /** Max duration of any wait. */
@@ -73,7 +76,10 @@ class Run {
   readonly #random: SeededRandom;
   readonly #ledger: Ledger;
   readonly #target: CrashTarget;
-  #clients: Client[] = [];
+  /** The clients that act at random. The moderator has one too. */
+  #clients: readonly Client[] = [];
+  #actors: readonly Client[] = [];
+  #moderator: CrashModerator | undefined;
   #httpClients: HttpClient[] = [];
   /** Clients that are away, and the round in which they return. */
   readonly #away = new Map<Client, number>();
@@ -103,7 +109,9 @@ class Run {
     const ledger = this.#ledger;
     const target = this.#target;
     await target.start();
-    this.#clients = this.#makeClients();
+    this.#actors = this.#makeClients();
+    const moderator = this.#moderator = this.#makeModerator();
+    this.#clients = [...this.#actors, moderator.client];
     this.#httpClients = this.#makeHttpClients();
     for (const client of [...this.#clients, ...this.#httpClients]) client.start();
     let stored = 0;
@@ -153,6 +161,22 @@ class Run {
     });
   }
 
+  #makeModerator(): CrashModerator {
+    const { urls } = this.#target;
+    const ledger = this.#ledger;
+    const random = this.#random;
+    const person = new Person(ledger, "moderator", this.#token());
+    const targets = new Set(
+      this.#actors.filter((_, i) => i % targetEvery === 3).map(({ person }) => person),
+    );
+    const moderator = new CrashModerator(
+      { urls, person, tab: 0, username: "Moderator", ledger, random },
+      () => [...targets].flatMap(({ member = [] }) => member),
+    );
+    for (const room of ["lobby", "room-0", "room-1"]) moderator.client.join(room);
+    return moderator;
+  }
+
   #makeHttpClients(): HttpClient[] {
     const { urls } = this.#target;
     const ledger = this.#ledger;
@@ -191,7 +215,7 @@ class Run {
 
   #act(): void {
     const random = this.#random;
-    const client = random.pick(this.#clients);
+    const client = random.pick(this.#actors);
     if (client === undefined) return;
     const room = random.pick(client.rooms) ?? "lobby";
     const actions: readonly (readonly [number, () => void])[] = [
@@ -202,15 +226,18 @@ class Run {
       [10, () => client.isStarted && client.amend(room, "edit", this.#randomText())],
       [6, () => client.isStarted && client.amend(room, "delete")],
       // More rooms over time, so that some are new when the server dies.
+      [1, () => client.isStarted && client.title(room, this.#randomTitle())],
+      [4, () => this.#moderate()],
       [4, () => client.isStarted && client.rooms.length < 8 && client.join(this.#randomRoom())],
       [3, () => room !== "lobby" && client.leave(room)],
       [4, () => random.pick(this.#httpClients)?.send(this.#randomText())],
+      [2, () => random.pick(this.#httpClients)?.amend(random, this.#randomText())],
       [4, () => client.scrollBack(room)],
       [3, () => client.rename(this.#randomName())],
       [2, () => client.abandon()],
       [2, () => client.drop()],
       [1, () => {
-        if (this.#away.size > this.#clients.length / 3 || this.#away.has(client)) return;
+        if (this.#away.size > this.#actors.length / 3 || this.#away.has(client)) return;
         if (random.isTrue(0.5)) client.goodbye();
         else client.vanish();
         this.#away.set(client, this.#round + random.below(20));
@@ -221,6 +248,12 @@ class Run {
       at -= weight;
       if (at < 0) return run();
     }
+  }
+
+  #moderate(): void {
+    const moderator = this.#moderator;
+    const room = this.#random.pick(moderator?.client.rooms ?? []);
+    if (room !== undefined) moderator?.act(room, this.#randomTitle());
   }
 
   #randomRoom(): string {
@@ -236,7 +269,18 @@ class Run {
   /** Mostly short. Some are long, so that missed messages need several pages. */
   #randomText(): string {
     const length = this.#random.isTrue(0.1) ? this.#random.below(3_500) : this.#random.below(60);
-    return `said ${++this.#messageCount} ${"äöü 🙂 ".repeat(length / 6)}`.trim();
+    const rest = "äöü 🙂 ".repeat(length / 6);
+    return `said ${++this.#messageCount} ${this.#randomWord()} ${rest}`.trim();
+  }
+
+  /** Returns a word that `markedWord` finds. */
+  #randomWord(): string {
+    const letters = Array.from({ length: 10 }, () => this.#random.below(36).toString(36));
+    return `${letters.join("")}zq`;
+  }
+
+  #randomTitle(): string {
+    return `Title ${++this.#messageCount} ${this.#randomWord()}`;
   }
 
   /**
@@ -256,18 +300,27 @@ class Run {
   /** Stops sending and waits until every message has arrived everywhere. */
   async #settle(): Promise<void> {
     this.#away.clear();
+    const moderator = this.#moderator;
     for (const client of this.#clients) {
       client.start();
       client.reconnectNow();
     }
+    await this.#waitUntil(
+      () => moderator === undefined || moderator.isAtRest,
+      "the moderator cannot lift every sanction",
+      () => moderator?.lift(),
+    );
     const isSettled = () =>
       [...this.#clients, ...this.#httpClients].every((client) => client.isSettled);
+    await this.#waitUntil(isSettled, "some message never arrives");
+    await this.#waitUntil(() => this.#ledger.isSwept, "some message is never swept");
     await this.#waitUntil(isSettled, "some message never arrives");
     await this.#waitUntil(
       () => this.#membersAgree,
       "clients never agree on the members of a room",
     );
     for (const client of this.#clients) client.recordViews();
+    for (const client of this.#httpClients) client.recordView();
   }
 
   /** Whether every client sees exactly the members that are in each room. */
@@ -323,6 +376,8 @@ export function summary(plan: Plan, report: Report): string {
     `joins: ${counts.recovered} recovered, ${counts.pages} further pages, ` +
     `${counts.notRecovered} not recovered with ${counts.missed} messages announced as missed`,
     `names: ${counts.renames} renames, ${counts.namesTaken} refused`,
+    `moderation: ${counts.moderated} commands confirmed, ${counts.muted} commands of muted members ` +
+    `refused, ${counts.banned} of banned ones; ${ledger.deletedWords.size} texts deleted`,
     `commands refused because storage was unavailable: ${counts.unavailable}`,
     `start: ${median.toFixed(0)} ms (median), ${(startMs.at(-1) ?? 0).toFixed(0)} ms (max)`,
   ];

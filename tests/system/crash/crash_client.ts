@@ -8,13 +8,15 @@ import type {
   EntryPush,
   ErrorPush,
   HistoryPush,
-  Position,
   Push,
   RoomPush,
 } from "../../../app/protocol/wire.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
-import type { Ledger, PresentMessage, SentEntry } from "./ledger.ts";
+import { abnormalCodes, bannedCode, restartingCode } from "./crash_target.ts";
+import type { Ledger, SentEntry } from "./ledger.ts";
 import type { Person } from "./person.ts";
+import { applyEntry, applyToRoom, countMessages, emptyRoomView } from "./room_view.ts";
+import type { RoomView } from "./room_view.ts";
 
 /** Options of a client. */
 export interface ClientOptions {
@@ -26,40 +28,30 @@ export interface ClientOptions {
   readonly username: string;
   readonly ledger: Ledger;
   readonly random: SeededRandom;
-}
-
-/** A room as this client knows it. */
-interface RoomView {
-  readonly name: string;
-  phase: "out" | "joining" | "live" | "leaving";
-  /** Position of its last message. */
-  position: Position | undefined;
-  /** Position in its last join. */
-  requested: Position | undefined;
-  /** Offset of the oldest message in the range that ends at `position`. */
-  oldest: number;
-  /** Its messages, by offset. */
-  readonly messages: Map<number, PresentMessage>;
-  /** `before` of the pending history request. */
-  pendingHistory: number | undefined;
-  readonly outbox: SentEntry[];
-  hasInFlight: boolean;
-  sentCount: number;
-  /** Usernames by member. */
-  readonly usernames: Map<string, string>;
-  /** Members by the key of their username. */
-  readonly members: Map<string, string>;
+  /** Called after each `welcome`. */
+  readonly onWelcome?: () => void;
+  /** Called with each push. Returns whether it has handled it. */
+  readonly onPush?: (push: Push) => boolean;
+  readonly onDisconnect?: () => void;
 }
 
 const backoffMinMs = 500;
 const backoffMaxMs = 20_000;
 const settledMs = 10_000;
-const restartingCode = 1012;
-const abnormalCode = 1006;
 const retryMs = 1_000;
-const entryTypes: ReadonlySet<string> = new Set(["message", "edit", "delete"]);
-/** Why an edit or a deletion is refused for good. */
-const refusals: ReadonlySet<string> = new Set(["forbidden", "not_found", "edits_exhausted"]);
+const lostCode = 1006;
+/** Max time until a banned client tries again. */
+const bannedMs = 1_500;
+const entryTypes: ReadonlySet<string> = new Set(["message", "edit", "delete", "title"]);
+/** Why an entry is refused for good. */
+const refusals: ReadonlySet<string> = new Set([
+  "forbidden",
+  "not_found",
+  "edits_exhausted",
+  "title_locked",
+  "muted",
+  "banned",
+]);
 /** Edits and deletions pick one of this many newest messages, so that they often collide. */
 const maxCandidates = 20;
 
@@ -84,6 +76,9 @@ export class Client {
   #heardAt = 0;
   #silenceMs = 60_000;
   #helloTries = 0;
+  /** When it sent its last `hello` and `rename`, in ms since 1970. */
+  #helloAt = 0;
+  #renameAt = 0;
   /** Nonces whose earlier try had no reply but may be stored, so that two replies may arrive. */
   readonly #retriedNonces = new Set<string>();
   /** Rooms named in the last `hello`. */
@@ -110,6 +105,10 @@ export class Client {
     if (!this.#welcomed || performance.now() - this.#heardAt < this.#silenceMs) return;
     this.#options.ledger.addViolation(`${this.id} received nothing for ${this.#silenceMs} ms`);
     this.abandon();
+  }
+
+  get person(): Person {
+    return this.#options.person;
   }
 
   /** The public id of its person. */
@@ -154,7 +153,24 @@ export class Client {
     if (target !== undefined) this.#put(view, { type, text, target });
   }
 
-  #put(view: RoomView, fields: Pick<SentEntry, "type" | "text" | "target">): void {
+  /** Puts a title into the outbox. Only a moderator can lock it, or remove it with an empty one. */
+  title(room: string, text: string, locked?: true): void {
+    this.#put(this.#view(room), { type: "title", text, locked });
+  }
+
+  /** Deletes a message of anyone, as a moderator can. */
+  remove(room: string): void {
+    const view = this.#view(room);
+    const [target] = this.#options.random.pick([...view.messages].slice(-maxCandidates)) ?? [];
+    if (target !== undefined) this.#put(view, { type: "delete", text: "", target });
+  }
+
+  /** Sends a command other than an entry. */
+  command(command: Readonly<Record<string, unknown>>): void {
+    this.#send(command);
+  }
+
+  #put(view: RoomView, fields: Pick<SentEntry, "type" | "text" | "target" | "locked">): void {
     const { person, tab, ledger } = this.#options;
     const room = view.name;
     // Nonces repeat across clients and rooms, since a repeat is identified by room, member and
@@ -168,8 +184,11 @@ export class Client {
 
   /** Records what it shows of its rooms, once it has caught up. */
   recordViews(): void {
-    for (const { name, phase, messages } of this.views.values()) {
-      if (phase === "live") this.#options.ledger.addView(this.id, name, messages);
+    const { ledger } = this.#options;
+    for (const { name, phase, messages, title } of this.views.values()) {
+      if (phase !== "live") continue;
+      ledger.addView(this.id, name, messages);
+      ledger.addTitle(this.id, name, title);
     }
   }
 
@@ -191,6 +210,7 @@ export class Client {
     const { person, tab } = this.#options;
     if (!this.#welcomed || tab !== 0 || person.isRenaming || username === person.name) return;
     person.requestName(username);
+    this.#renameAt = Date.now();
     this.#send({ type: "rename", username });
   }
 
@@ -206,7 +226,7 @@ export class Client {
   abandon(): void {
     if (!this.#welcomed) return;
     this.#detach();
-    this.#scheduleReconnect(abnormalCode, "");
+    this.#scheduleReconnect(lostCode, "");
     this.reconnectNow();
   }
 
@@ -216,7 +236,7 @@ export class Client {
     const socket = this.#socket;
     this.#detach();
     socket?.close(3000);
-    this.#scheduleReconnect(abnormalCode, "");
+    this.#scheduleReconnect(lostCode, "");
   }
 
   /** Closes without a goodbye and stays away until it is started. */
@@ -285,7 +305,10 @@ export class Client {
     if (!this.#welcomed) return;
     const { ledger } = this.#options;
     ledger.closeCodes.set(code, (ledger.closeCodes.get(code) ?? 0) + 1);
-    if (!ledger.allowedCloseCodes.get(this.url)?.includes(code)) {
+    // Deno may drop the close frame of a ban.
+    const isBanned = (code === bannedCode || abnormalCodes.includes(code)) &&
+      ledger.sanctions.isPossible("ban", this.member, Date.now());
+    if (!isBanned && !ledger.allowedCloseCodes.get(this.url)?.includes(code)) {
       ledger.addViolation(`${this.id} was closed with ${code} ${reason}`);
     }
     if (code === restartingCode && !/^\d+$/.test(reason)) {
@@ -296,6 +319,7 @@ export class Client {
   }
 
   #detach(): void {
+    if (this.#welcomed) this.#options.onDisconnect?.();
     this.#socket = undefined;
     this.#welcomed = false;
     this.#cancelReconnect();
@@ -315,7 +339,9 @@ export class Client {
     if (this.#openedAt !== undefined && now - this.#openedAt >= settledMs) this.#attempt = 0;
     this.#openedAt = undefined;
     const maxMs = Math.min(backoffMaxMs, 2 * backoffMinMs * 2 ** this.#attempt++);
-    const waitMs = code === restartingCode
+    const waitMs = code === bannedCode
+      ? random.next() * bannedMs
+      : code === restartingCode
       ? random.next() * Number(reason)
       : backoffMinMs + random.next() * (maxMs - backoffMinMs);
     this.#cancelReconnect = this.#later(waitMs, () => this.reconnectNow());
@@ -344,7 +370,8 @@ export class Client {
   }
 
   #handlePush(push: Push): void {
-    const { person, tab, ledger } = this.#options;
+    const { person, tab, ledger, onWelcome, onPush } = this.#options;
+    if (onPush?.(push)) return;
     switch (push.type) {
       case "welcome":
         this.#welcomed = true;
@@ -352,6 +379,8 @@ export class Client {
         this.#silenceMs = push.heartbeat.timeoutMs;
         ledger.counts.connections++;
         ledger.onWelcome(person, push.member);
+        ledger.sanctions.checkWelcome(push.member, this.#helloAt);
+        onWelcome?.();
         if (tab === 0) person.onNameConfirmed(push.username);
         for (const view of this.views.values()) {
           if (view.phase === "joining" && !this.#helloRooms.has(view)) this.#sendJoin(view);
@@ -365,6 +394,7 @@ export class Client {
       case "message":
       case "edit":
       case "delete":
+      case "title":
         return this.#handleEntry(push);
       case "ack":
         return this.#handleAck(push.room, push.nonce, push.offset, true);
@@ -387,11 +417,19 @@ export class Client {
           ledger.counts.namesTaken++;
           return this.#sendHello(`${this.#options.username} ${this.#helloTries}`);
         }
+        if (push.re === "hello" && push.code === "banned") return this.#returnLater();
+        if (push.re === "rename" && push.code === "muted") {
+          ledger.sanctions.checkRefusal("mute", this.member, this.#renameAt);
+          return person.onNameRefused();
+        }
+        // Storage was asked before the ban closed the session.
+        if (push.code === "banned" && !entryTypes.has(push.re)) return;
         if (push.re === "rename" && ["username_taken", "rate_limited"].includes(push.code)) {
           return person.onNameRefused();
         }
         if (entryTypes.has(push.re) && push.code === "draining") return;
         if (entryTypes.has(push.re) && refusals.has(push.code)) return this.#handleRefusal(push);
+        if (push.re === "title" && push.code === "rate_limited") return this.#handleRefusal(push);
         if (entryTypes.has(push.re) && mayRetry(push.code)) {
           const view = this.#view(push.room ?? "");
           const socket = this.#socket;
@@ -411,6 +449,17 @@ export class Client {
     }
   }
 
+  /** Connects again later: a moderator may have lifted the ban. */
+  #returnLater(): void {
+    const { ledger } = this.#options;
+    ledger.counts.banned++;
+    ledger.sanctions.checkRefusal("ban", this.member, this.#helloAt);
+    const socket = this.#socket;
+    this.#detach();
+    socket?.close(3000);
+    this.#scheduleReconnect(bannedCode, "");
+  }
+
   /** Repeats a refused command later, if the connection still exists then. */
   #retryUnavailable({ re, room, retryAfter }: ErrorPush): void {
     const socket = this.#socket;
@@ -428,6 +477,7 @@ export class Client {
   #sendHello(username: string): void {
     const { person, tab } = this.#options;
     person.names.add(username);
+    this.#helloAt = Date.now();
     this.#helloRooms = new Set([...this.views.values()].filter(({ phase }) => phase === "joining"));
     for (const view of this.#helloRooms) view.requested = view.position;
     const rooms = Array.from(
@@ -490,6 +540,7 @@ export class Client {
       );
     }
     view.position = { epoch: push.epoch, offset: push.offset };
+    view.title = push.title;
     if (push.more) return this.#sendJoin(view);
     view.phase = "live";
     view.usernames.clear();
@@ -512,7 +563,7 @@ export class Client {
         ledger.addViolation(`${this.id} in ${room} got ${entry.offset} of ${epoch} at ${offset}`);
       }
       ledger.onReceived(this.id, entry, epoch);
-      apply(this.#view(room).messages, entry);
+      applyEntry(this.#view(room).messages, entry);
       // Half of the clients treat their own message as an ack. The others send it again and must
       // get an ack.
       if (entry.member === person.member && this.#acceptsOwnMessageAsAck) {
@@ -539,7 +590,7 @@ export class Client {
     const epoch = push.epoch ?? (position.offset === 0 ? "" : position.epoch);
     view.position = { epoch, offset: push.offset };
     ledger.onReceived(this.id, push, epoch);
-    apply(view.messages, push);
+    applyToRoom(view, push);
     if (push.member === person.member) this.#handleAck(push.room, push.nonce, push.offset, false);
   }
 
@@ -568,12 +619,22 @@ export class Client {
     const [first] = view.outbox;
     if (first === undefined || first.nonce !== nonce) return;
     const author = view.messages.get(first.target ?? 0)?.member;
-    if (first.type === "message" || code === "forbidden" && author === person.member) {
+    const { moderators } = ledger.sanctions;
+    const isModerator = moderators.has(this.member);
+    if (code === "muted" || code === "banned") {
+      ledger.counts[code]++;
+      const kind = code === "muted" ? "mute" : "ban";
+      ledger.sanctions.checkRefusal(kind, this.member, first.sentAt ?? 0);
+    } else if (
+      first.type === "message" || code === "forbidden" && author === person.member ||
+      isModerator && (first.type === "delete" && code === "forbidden" || code === "title_locked")
+    ) {
       ledger.addViolation(`${this.id} in ${room} was refused ${first.type} ${nonce}: ${code}`);
     }
     view.outbox.shift();
     view.hasInFlight = false;
-    ledger.onRefused(first);
+    // A title whose reply was lost may be stored: the rate limit comes before the nonce.
+    if (code !== "rate_limited" || first.isRepeated !== true) ledger.onRefused(first);
     this.#sendNext(view);
   }
 
@@ -616,57 +677,21 @@ export class Client {
     if (next.wasSent && this.#options.urls.length > 1) {
       this.#retriedNonces.add(`${view.name} ${next.nonce}`);
     }
+    next.isRepeated = next.wasSent;
     next.wasSent = true;
-    const { type, text, target, nonce } = next;
+    next.sentAt = Date.now();
+    const { type, text, target, locked, nonce } = next;
     const room = view.name;
     if (type === "delete") this.#send({ type, room, offset: target, nonce });
-    else this.#send({ type, room, offset: target, text, nonce });
+    else this.#send({ type, room, offset: target, text, locked, nonce });
   }
 
   #view(name: string): RoomView {
     let view = this.views.get(name);
     if (view === undefined) {
-      view = {
-        name,
-        phase: "out",
-        position: undefined,
-        requested: undefined,
-        oldest: 1,
-        messages: new Map(),
-        pendingHistory: undefined,
-        outbox: [],
-        hasInFlight: false,
-        sentCount: 0,
-        usernames: new Map(),
-        members: new Map(),
-      };
+      view = emptyRoomView(name);
       this.views.set(name, view);
     }
     return view;
-  }
-}
-
-function countMessages({ messages }: RoomPush): number {
-  return messages.filter(({ type }) => type === "message").length;
-}
-
-/** Applies an entry to the messages of its room, by rules E6 and E7. */
-function apply(messages: Map<number, PresentMessage>, push: EntryPush): void {
-  if (push.type === "message") {
-    const { offset, member, text, amended = 0 } = push;
-    const known = messages.get(offset);
-    if (known === undefined || known.amended < amended) {
-      messages.set(offset, { member, text, amended });
-    }
-  } else if (push.type !== "title") {
-    for (const target of push.type === "edit" ? [push.target] : push.targets) {
-      const message = messages.get(target);
-      const text = push.type === "edit" ? push.text : undefined;
-      // An edit without text is followed by a later one, or by the deletion.
-      const isReplaced = push.type === "edit" && text === undefined;
-      if (message === undefined || message.amended >= push.offset || isReplaced) continue;
-      message.text = text;
-      message.amended = push.offset;
-    }
   }
 }

@@ -1,11 +1,15 @@
-// A program of the crash test that uses plain HTTP: it posts each message until it is stored, and
-// follows one room as an event stream.
+// A program of the crash test that uses plain HTTP: it repeats each post, edit and deletion until it
+// has a result, and follows one room as an event stream.
 
 import type { EntryPush } from "../../../app/protocol/wire.ts";
-import type { Ledger, SentEntry } from "./ledger.ts";
+import type { SeededRandom } from "../../support/seeded_random.ts";
+import type { Ledger, PresentMessage, SentEntry } from "./ledger.ts";
 import type { Person } from "./person.ts";
+import { applyEntry } from "./room_view.ts";
 
 const retryMs = 20;
+/** Why an edit or a deletion is refused for good. */
+const refusals: readonly string[] = ["not_found", "edits_exhausted"];
 
 export interface HttpClientOptions {
   /** The WebSocket URLs of the nodes, of which it uses the next one after each failure. */
@@ -19,15 +23,21 @@ export interface HttpClientOptions {
 export class HttpClient {
   readonly #options: HttpClientOptions;
   readonly #outbox: SentEntry[] = [];
+  /** Offsets of its messages. */
+  readonly #own: number[] = [];
   readonly #ended = new AbortController();
   #work: Promise<unknown> = Promise.resolve();
   #isPosting = false;
   #urlIndex = 0;
-  #messageCount = 0;
+  #entryCount = 0;
   #isLive = false;
+  /** A gap that was announced, until the next entry shows its end. */
+  #gap: { readonly after: number; readonly count: number | undefined } | undefined;
   /** The id of the last event, and its offset. */
   #lastEventId: string | undefined;
   #offset: number | undefined;
+  /** The messages that the stream has brought, as later entries have left them. */
+  readonly #messages = new Map<number, PresentMessage>();
 
   constructor(options: HttpClientOptions) {
     this.#options = options;
@@ -40,6 +50,12 @@ export class HttpClient {
     return this.#outbox.length === 0 && this.#isLive && (this.#offset ?? 0) >= head;
   }
 
+  /** Records what it has received of its room, once it has caught up. */
+  recordView(): void {
+    const { ledger, person, room } = this.#options;
+    ledger.addView(person.id, room, this.#messages);
+  }
+
   start(): void {
     this.#work = this.#follow();
   }
@@ -50,17 +66,24 @@ export class HttpClient {
   }
 
   send(text: string): void {
+    this.#put("message", text);
+  }
+
+  /** Edits or deletes one of its messages. */
+  amend(random: SeededRandom, text: string): void {
+    const target = random.pick(this.#own);
+    if (target === undefined) return;
+    if (random.isTrue(0.7)) this.#put("edit", text, target);
+    else this.#put("delete", "", target);
+  }
+
+  #put(type: "message" | "edit" | "delete", text: string, target?: number): void {
     const { person, room, ledger } = this.#options;
     // The ledger expects the number of the tab.
-    const message: SentEntry = {
-      type: "message",
-      person,
-      room,
-      text,
-      nonce: `0-http${++this.#messageCount}`,
-    };
-    ledger.onSent(message);
-    this.#outbox.push(message);
+    const nonce = `0-http${++this.#entryCount}`;
+    const entry: SentEntry = { type, person, room, text, target, nonce };
+    ledger.onSent(entry);
+    this.#outbox.push(entry);
     if (!this.#isPosting) this.#work = Promise.all([this.#work, this.#post()]);
   }
 
@@ -80,29 +103,36 @@ export class HttpClient {
     this.#isPosting = false;
   }
 
-  /** Posts a message. Throws if it must be repeated. */
-  async #postOnce(message: SentEntry): Promise<void> {
+  /** Requests an entry. Throws if that must be repeated, with the same key. */
+  async #postOnce(entry: SentEntry): Promise<void> {
     const { person, username, ledger } = this.#options;
-    const response = await fetch(this.#url, {
-      method: "POST",
-      body: message.text,
+    const { type, text, target } = entry;
+    const method = type === "message" ? "POST" : type === "edit" ? "PATCH" : "DELETE";
+    const response = await fetch(target === undefined ? this.#url : `${this.#url}/${target}`, {
+      method,
+      body: method === "DELETE" ? null : text,
       headers: {
         authorization: `Basic ${btoa(`${username}:${person.token}`)}`,
-        "idempotency-key": message.nonce,
+        "idempotency-key": entry.nonce,
       },
       signal: this.#ended.signal,
     });
+    if (response.status === 204) return ledger.onDone(entry);
     const body = await response.json();
     if (response.headers.has("retry-after")) throw new Error(body.detail);
-    if (response.status !== 201) {
+    if (type !== "message" && refusals.includes(body.code)) return ledger.onRefused(entry);
+    if (response.status !== (type === "message" ? 201 : 200)) {
       return ledger.addViolation(`${person.id} got ${response.status} ${body.detail}`);
     }
+    if (type === "edit") return ledger.onDone(entry);
     ledger.onWelcome(person, body.member);
     if (person.name !== body.from) person.onNameConfirmed(body.from);
-    if (body.text !== message.text) {
-      ledger.addViolation(`${person.id} sent ${message.text}, and the server stored ${body.text}`);
+    // A moderator may have deleted it before a repeat.
+    if (body.text !== text && body.deletedBy === undefined) {
+      ledger.addViolation(`${person.id} sent ${text}, and the server stored ${body.text}`);
     }
-    ledger.onAcknowledged(message, body.offset);
+    this.#own.push(body.offset);
+    ledger.onAcknowledged(entry, body.offset);
   }
 
   /** Follows the room, and resumes after the last event. */
@@ -135,7 +165,7 @@ export class HttpClient {
     const fieldOf = (name: string) => new RegExp(`^${name}: (.*)$`, "m").exec(lines)?.[1];
     const [type = "message", id, data] = ["event", "id", "data"].map(fieldOf);
     if (data === undefined) return;
-    if (type === "gap") this.#offset = undefined;
+    if (type === "gap") this.#onGap(JSON.parse(data));
     if (type === "room") {
       this.#isLive = true;
       // Only entries move the position of a stream that resumes.
@@ -143,6 +173,13 @@ export class HttpClient {
       this.#lastEventId ??= id;
     }
     if (type !== "gap" && type !== "room") this.#onEntry(JSON.parse(data), id);
+  }
+
+  /** Records a gap: the position is valid, so too much was missed. */
+  #onGap({ missed }: { readonly missed?: number }): void {
+    this.#gap = { after: this.#offset ?? 0, count: missed };
+    this.#offset = undefined;
+    this.#messages.clear();
   }
 
   #onEntry(entry: EntryPush, id: string | undefined): void {
@@ -154,6 +191,14 @@ export class HttpClient {
     if (id !== undefined && id !== `${epoch}:${offset}`) {
       ledger.addViolation(`${person.id} got event ${offset} of ${room} with the id ${id}`);
     }
+    if (this.#gap !== undefined) {
+      ledger.onMissed({ who: person.id, room, before: offset, ...this.#gap });
+      if (offset - this.#gap.after <= 1_000) {
+        ledger.addViolation(`${person.id} missed ${this.#gap.after} to ${offset} of ${room}`);
+      }
+      this.#gap = undefined;
+    }
+    applyEntry(this.#messages, entry);
     this.#offset = offset;
     this.#lastEventId = id ?? this.#lastEventId;
     ledger.onReceived(person.id, entry, epoch);

@@ -4,21 +4,30 @@
 import { usernameKey } from "../../../app/protocol/names.ts";
 import type { EntryPush } from "../../../app/protocol/wire.ts";
 import type { Person } from "./person.ts";
+import { SanctionRecord } from "./sanction_record.ts";
 
 /** An entry that a client sent. */
 export interface SentEntry {
-  readonly type: "message" | "edit" | "delete";
+  readonly type: "message" | "edit" | "delete" | "title";
   readonly person: Person;
   readonly room: string;
   /** Empty for a deletion. */
   readonly text: string;
   /** Offset of the message that it edits or deletes. */
-  readonly target?: number;
+  readonly target?: number | undefined;
+  /** Whether it locks the title. */
+  readonly locked?: true | undefined;
   readonly nonce: string;
   /** The acknowledged offset; absent while it is in the outbox. */
   offset?: number;
   /** Whether it was sent on an earlier connection or try. */
-  wasSent?: boolean;
+  wasSent?: boolean | undefined;
+  /** Whether its last try was not the first. */
+  isRepeated?: boolean | undefined;
+  /** When it was last sent, in ms since 1970. */
+  sentAt?: number;
+  /** Whether it was acknowledged, also if without its offset. */
+  isAcknowledged?: boolean;
   /** Whether the server refused it for good. */
   isRefused?: boolean;
 }
@@ -53,6 +62,19 @@ export interface PresentMessage {
   text: string | undefined;
   /** Offset of the last entry that edited or deleted it; otherwise 0. */
   amended: number;
+  /** The texts before its edits. */
+  earlier?: readonly string[];
+}
+
+/** A room as its entries have left it. */
+class PresentRoom {
+  readonly messages = new Map<number, PresentMessage>();
+  /** The titles that it has had. */
+  readonly titles = new Map<number, PresentMessage>();
+  title: string | undefined;
+  /** Offset of the entry that set the title; 0 if it has none. */
+  titleAt = 0;
+  isLocked = false;
 }
 
 /** Messages that a client was told it had missed, between two offsets. */
@@ -70,6 +92,8 @@ export interface StoredLog {
   readonly entries: readonly StoredEntry[];
   /** The member that holds each name, by the name's key. */
   readonly owners: ReadonlyMap<string, string>;
+  /** The rooms that have a title. */
+  readonly titles: ReadonlyMap<string, string>;
 }
 
 /** A held name. `until` is in ms of the monotonic clock. */
@@ -89,8 +113,12 @@ export class Ledger {
     /** Messages put into an outbox, and acknowledged. */
     sent: 0,
     acknowledged: 0,
-    /** Edits and deletions refused for good. */
+    /** Entries refused for good, some of them because their author was muted or banned. */
     refused: 0,
+    muted: 0,
+    banned: 0,
+    /** Moderation commands that the server confirmed. */
+    moderated: 0,
     /** Acks for messages that were already stored before the connection was lost. */
     repeats: 0,
     /** Messages received by all clients together. */
@@ -127,6 +155,15 @@ export class Ledger {
     readonly room: string;
     readonly messages: ReadonlyMap<number, PresentMessage>;
   }[] = [];
+  /** What each client shows as the title of a room at the end. */
+  readonly #titles: {
+    readonly who: string;
+    readonly room: string;
+    readonly title: string | undefined;
+  }[] = [];
+  /** The words by which the texts of deleted messages are found in files. */
+  readonly deletedWords = new Set<string>();
+  readonly sanctions = new SanctionRecord((sentence) => this.addViolation(sentence));
   readonly #holds = new Map<string, Hold>();
   readonly #persons = new Map<string, Person>();
 
@@ -152,14 +189,20 @@ export class Ledger {
 
   /** Records that the server acknowledged a message. */
   onAcknowledged(message: SentEntry, offset: number): void {
-    if (message.offset === undefined) this.counts.acknowledged++;
-    else if (message.offset !== offset) {
+    if (message.isAcknowledged !== true) this.counts.acknowledged++;
+    if (message.offset !== undefined && message.offset !== offset) {
       this.addViolation(
         `${describe(message)} was acknowledged at ${message.offset} and at ${offset}`,
       );
     }
     message.offset = offset;
-    message.person.hasWritten = true;
+    this.onDone(message);
+  }
+
+  /** Records that the server acknowledged an entry without its offset. */
+  onDone(entry: SentEntry): void {
+    entry.isAcknowledged = true;
+    entry.person.hasWritten = true;
   }
 
   /** Records that the server refused an entry for good. */
@@ -173,7 +216,8 @@ export class Ledger {
     this.counts.received++;
     const { type, room, offset, member, from, at, nonce } = push;
     const entries = this.#received.getOrInsertComputed(room, () => []);
-    const isAmended = push.type === "message" && push.amended !== undefined;
+    const isAmended = (push.type === "message" || push.type === "title") &&
+      push.amended !== undefined;
     const text = push.type === "delete" || isAmended ? undefined : push.text;
     const targets = push.type === "edit"
       ? [push.target]
@@ -201,6 +245,24 @@ export class Ledger {
   /** Records what a client that has caught up shows of a room. */
   addView(who: string, room: string, messages: ReadonlyMap<number, PresentMessage>): void {
     this.#views.push({ who, room, messages });
+  }
+
+  /** Records the title that a client that has caught up shows for a room. */
+  addTitle(who: string, room: string, title: string | undefined): void {
+    this.#titles.push({ who, room, title });
+  }
+
+  /** Whether clients were sent the deletion of every message that they know to be swept. */
+  get isSwept(): boolean {
+    return this.#received.values().every((entries) => {
+      const deleted = new Set(
+        entries.flatMap(({ type, targets }) => type === "delete" ? targets : []),
+      );
+      return entries.every(({ type, offset, member, at }) =>
+        !(type === "message" || type === "title") || deleted.has(offset) ||
+        !this.sanctions.deletes(member, at)
+      );
+    });
   }
 
   /** Returns the highest offset of a room that any client received. */
@@ -248,14 +310,14 @@ export class Ledger {
     return stored.entries.length;
   }
 
-  #checkEntries({ entries }: StoredLog): void {
+  #checkEntries({ entries, titles }: StoredLog): void {
     const byKey = new Map(this.#sent.map((sent) => [keyOf(sent), sent]));
     const found = new Map<SentEntry, number>();
-    const present = new Map<string, Map<number, PresentMessage>>();
+    const present = new Map<string, PresentRoom>();
     /** The last entry of each room. */
     const last = new Map<string, StoredEntry>();
     for (const entry of entries) {
-      const { room, head, offset, at, member, nonce, nonceOffset } = entry;
+      const { type, room, head, offset, at, member, nonce, nonceOffset, targets } = entry;
       const where = `${room} ${offset}`;
       const before = last.get(room) ?? { offset: 0, at: 0 };
       if (offset !== before.offset + 1) this.addViolation(`${where} follows ${before.offset}`);
@@ -272,10 +334,20 @@ export class Ledger {
           `${where} is stored as ${format(entry)}, clients got ${format(received)}`,
         );
       }
+      this.sanctions.checkEntry(entry);
+      const presentRoom = present.getOrInsertComputed(room, () => new PresentRoom());
+      if (type === "delete" && this.#isSweep(entry)) {
+        for (const target of targets) this.#delete(presentRoom, target, entry);
+        continue;
+      }
       const person = this.#persons.get(member);
       const sent = person && byKey.get(keyOf({ person, room, nonce }));
-      const targets = sent?.target === undefined ? [] : [sent.target];
-      if (sent?.type !== entry.type || targets.join() !== entry.targets.join()) {
+      const isUntitle = sent?.type === "title" && sent.text === "";
+      const target = isUntitle ? presentRoom.titleAt || "" : sent?.target ?? "";
+      if (
+        sent === undefined || type !== (isUntitle ? "delete" : sent.type) ||
+        targets.join() !== `${target}`
+      ) {
         this.addViolation(`${where} is ${format(entry)}, which no client sent`);
         continue;
       }
@@ -285,7 +357,7 @@ export class Ledger {
       if (!person?.names.has(entry.from)) {
         this.addViolation(`${where} is from ${entry.from}, which is not the author's name`);
       }
-      this.#apply(present.getOrInsertComputed(room, () => new Map()), entry, sent);
+      this.#apply(presentRoom, entry, sent);
     }
     for (const [room, received] of this.#received) {
       const head = last.get(room)?.offset ?? 0;
@@ -295,29 +367,79 @@ export class Ledger {
     }
     this.#checkOrder(found);
     this.#checkTexts(entries, present);
+    this.#checkTitles(titles, present);
   }
 
-  /** Applies an entry to the messages of its room. */
-  #apply(messages: Map<number, PresentMessage>, { offset, member }: StoredEntry, sent: SentEntry) {
-    if (sent.target === undefined) {
-      messages.set(offset, { member, text: sent.text, amended: 0 });
-      return;
+  /** Whether an entry is a step of a sweep, which no client has sent. */
+  #isSweep({ member, nonce }: StoredEntry): boolean {
+    return this.sanctions.moderators.has(member) && nonce.startsWith("sweep-");
+  }
+
+  /** Applies an entry to its room, and checks that its author may do that. */
+  #apply(room: PresentRoom, entry: StoredEntry, sent: SentEntry): void {
+    const { offset, member } = entry;
+    const { type, text, target, locked = false } = sent;
+    switch (type) {
+      case "message":
+        room.messages.set(offset, { member, text, amended: 0 });
+        return;
+      case "title":
+        if (room.isLocked && !this.sanctions.moderators.has(member)) {
+          this.addViolation(`${describe(sent)} has changed a locked title`);
+        }
+        room.isLocked = locked;
+        if (text === "") {
+          // A title to remove may be gone.
+          if (room.titleAt > 0) this.#delete(room, room.titleAt, entry);
+          return;
+        }
+        room.titles.set(offset, { member, text, amended: 0 });
+        room.title = text;
+        room.titleAt = offset;
+        return;
+      case "delete":
+        return this.#delete(room, target ?? 0, entry);
+      case "edit": {
+        const message = room.messages.get(target ?? 0);
+        if (message?.text === undefined || message.member !== member) {
+          return this.addViolation(`${describe(sent)} has changed ${target}, which it may not`);
+        }
+        // Its earlier texts must be gone too, once it is deleted.
+        message.earlier = [...message.earlier ?? [], message.text];
+        message.text = text;
+        message.amended = offset;
+      }
     }
-    const target = messages.get(sent.target);
-    if (target?.text === undefined || target.member !== member) {
-      return this.addViolation(`${describe(sent)} has changed ${sent.target}, which it may not`);
+  }
+
+  #delete(room: PresentRoom, target: number, entry: StoredEntry): void {
+    const { member, nonce, offset } = entry;
+    const { moderators } = this.sanctions;
+    const message = room.messages.get(target) ?? room.titles.get(target);
+    const isAllowed = message?.member === member ||
+      moderators.has(member) &&
+        (!nonce.startsWith("sweep-") || this.sanctions.isSwept(message?.member ?? ""));
+    if (message?.text === undefined || !isAllowed) {
+      return this.addViolation(`${format(entry)} has deleted ${target}, which it may not`);
     }
-    target.text = sent.type === "edit" ? sent.text : undefined;
-    target.amended = offset;
+    for (const text of [message.text, ...message.earlier ?? []]) {
+      this.deletedWords.add(markedWord(text));
+    }
+    message.text = undefined;
+    message.amended = offset;
+    if (target !== room.titleAt) return;
+    room.title = undefined;
+    room.titleAt = 0;
   }
 
   /** Checks that the storage, and every client, has the present text of every message. */
   #checkTexts(
     entries: readonly StoredEntry[],
-    present: ReadonlyMap<string, ReadonlyMap<number, PresentMessage>>,
+    present: ReadonlyMap<string, PresentRoom>,
   ): void {
     const check = (who: string, room: string, offset: number, found: Partial<PresentMessage>) => {
-      const { text, amended } = present.get(room)?.get(offset) ?? {};
+      const { text, amended } = present.get(room)?.messages.get(offset) ??
+        present.get(room)?.titles.get(offset) ?? {};
       if (found.text === text && found.amended === amended) return;
       this.addViolation(
         `${who} has ${found.text?.slice(0, 40)} (${found.amended}) at ${offset} of ${room}, ` +
@@ -325,11 +447,26 @@ export class Ledger {
       );
     };
     for (const { type, room, offset, text, amended = 0 } of entries) {
-      if (type === "message") check("the storage", room, offset, { text, amended });
+      if (type === "message" || type === "title") {
+        check("the storage", room, offset, { text, amended });
+      }
     }
     for (const { who, room, messages } of this.#views) {
       for (const [offset, message] of messages) check(who, room, offset, message);
     }
+  }
+
+  /** Checks that the storage, and every client, has the present title of every room. */
+  #checkTitles(
+    titles: ReadonlyMap<string, string>,
+    present: ReadonlyMap<string, PresentRoom>,
+  ): void {
+    const check = (who: string, room: string, found: string | undefined) => {
+      const title = present.get(room)?.title;
+      if (found !== title) this.addViolation(`${who} has the title ${found} of ${room}: ${title}`);
+    };
+    for (const room of present.keys()) check("the storage", room, titles.get(room));
+    for (const { who, room, title } of this.#titles) check(who, room, title);
   }
 
   /** Checks that clients were told how many messages they had missed. */
@@ -351,10 +488,13 @@ export class Ledger {
     const last = new Map<string, number>();
     for (const sent of this.#sent) {
       const offset = found.get(sent);
-      if (sent.offset !== undefined && sent.offset !== offset) {
+      if (sent.offset !== undefined && offset !== undefined && sent.offset !== offset) {
         this.addViolation(
           `${describe(sent)} was acknowledged at ${sent.offset}, but is at ${offset}`,
         );
+      }
+      if (sent.isAcknowledged === true && offset === undefined) {
+        this.addViolation(`${describe(sent)} was acknowledged, but is not stored`);
       }
       if (offset === undefined) continue;
       // A nonce begins with the number of the tab.
@@ -373,6 +513,11 @@ export class Ledger {
       this.addViolation(`${key} is held by ${person.id}, but not in storage`);
     }
   }
+}
+
+/** Returns the word that identifies a text, also in a search index. */
+export function markedWord(text: string): string {
+  return /[a-z0-9]{10}zq/.exec(text)?.[0] ?? text;
 }
 
 function keyOf({ person, room, nonce }: Pick<SentEntry, "person" | "room" | "nonce">): string {

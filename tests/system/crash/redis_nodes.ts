@@ -4,6 +4,8 @@
 import { RedisProcess } from "../../support/redis_process.ts";
 import { ServerProcess } from "../../support/server_process.ts";
 import { until } from "../../support/waiting.ts";
+import { moderatorCode } from "./crash_moderator.ts";
+import { checkErased } from "./erased_text.ts";
 import type { StoredEntry, StoredLog } from "./ledger.ts";
 import { abnormalCodes, freePort, readErrorLog, restartingCode, urlOf } from "./crash_target.ts";
 import type { CrashTarget, TargetOptions } from "./crash_target.ts";
@@ -22,7 +24,8 @@ const expectedEvents = new Set([
   "claim_failed",
   "rename_failed",
   "release_failed",
-  "access_log_limited",
+  "moderation_failed",
+  "sweep_failed",
 ]);
 
 /** The close of a session whose hellos were all refused while Redis was away. */
@@ -86,8 +89,19 @@ export class RedisNodes implements CrashTarget {
       this.#allowCloseCodes(i, [restartingCode, ...abnormalCodes]);
       await this.#nodes[i]?.end("SIGTERM");
     }
-    if (this.#redis === undefined) return 0;
-    return this.#options.ledger.check(await readStored(this.#redis));
+    const redis = this.#redis;
+    if (redis === undefined) return 0;
+    const { ledger, dir } = this.#options;
+    const count = ledger.check(await readStored(redis));
+    // The feed is trimmed by the nodes.
+    await this.#startNode(0);
+    await redis.cli("CONFIG", "SET", "rdbcompression", "no");
+    await checkErased(async () => {
+      await redis.cli("CONFIG", "SET", "dir", await dumpDir(dir));
+      await redis.cli("SAVE");
+      return [`${dir}/dump`, `${dir}/logs`];
+    }, ledger);
+    return count;
   }
 
   async end(): Promise<void> {
@@ -117,6 +131,7 @@ export class RedisNodes implements CrashTarget {
         GRACE_SECONDS: String(graceSeconds),
         REDIS_URL: this.#redis?.url ?? "",
         LOG_DIR: this.#logs(i),
+        MODERATOR_CODE: moderatorCode,
       },
     });
     this.startMs.push(performance.now() - startedAt);
@@ -208,13 +223,22 @@ export class RedisNodes implements CrashTarget {
   }
 }
 
+/** Makes the folder for dumps of Redis, apart from its journal, which keeps all text. */
+async function dumpDir(dir: string): Promise<string> {
+  await Deno.mkdir(`${dir}/dump`, { recursive: true });
+  return `${dir}/dump`;
+}
+
 /** Reads all entries and names, from the keys that app/broker/redis uses. */
 async function readStored(redis: RedisProcess): Promise<StoredLog> {
   const cli = async (command: string, ...args: string[]) =>
     (await redis.cli(command, ...args)).split("\n");
   const entries: Omit<StoredEntry, "nonceOffset">[] = [];
+  const titles = new Map<string, string>();
   for (const room of await cli("SMEMBERS", `${prefix}rooms`)) {
     const head = Number(await redis.cli("HGET", `${prefix}room:${room}`, "head"));
+    const title = await redis.cli("HGET", `${prefix}room:${room}`, "title");
+    if (title !== "") titles.set(room, JSON.parse(title));
     const texts = await cli("HGETALL", `${prefix}text:${room}`);
     const states = new Map(texts.flatMap((field, i) => i % 2 === 0 ? [[field, texts[i + 1]]] : []));
     const fields = await cli("XRANGE", `${prefix}log:${room}`, "-", "+");
@@ -242,6 +266,7 @@ async function readStored(redis: RedisProcess): Promise<StoredLog> {
       nonceOffset: Number.parseInt(nonceOffsets[i] ?? ""),
     })),
     owners: await readOwners(cli),
+    titles,
   };
 }
 

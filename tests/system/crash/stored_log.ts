@@ -15,10 +15,10 @@ export function checkDatabase(path: string, ledger: Ledger): number {
     if (result?.integrity_check !== "ok") {
       ledger.addViolation(`the database is damaged: ${JSON.stringify(result)}`);
     }
-    const { entries, owners } = readStored(database);
+    const { entries, ...rest } = readStored(database);
     const nonceOffsets = repeatAll(path, entries);
     const found = entries.map((entry, i) => ({ ...entry, nonceOffset: nonceOffsets[i] }));
-    return ledger.check({ entries: found, owners });
+    return ledger.check({ entries: found, ...rest });
   } finally {
     database.close();
   }
@@ -41,7 +41,7 @@ function repeatAll(path: string, entries: readonly Unrepeated[]): (number | unde
 /** Reads everything from a database. */
 function readStored(
   database: DatabaseSync,
-): { readonly entries: readonly Unrepeated[]; readonly owners: StoredLog["owners"] } {
+): Omit<StoredLog, "entries"> & { readonly entries: readonly Unrepeated[] } {
   const rows = database.prepare(
     `SELECT rooms.name AS room, rooms.head, entries.offset, epochs.name AS epoch, entries.at,
        entries.member, entries.username AS "from", entries.text, entries.nonce,
@@ -52,7 +52,9 @@ function readStored(
   const names = database.prepare("SELECT key, member, live, held_until FROM names").all()
     .filter(({ live, held_until }) => live === 1 || Number(held_until) > Date.now());
   const owners = new Map(names.map(({ key, member }) => [String(key), String(member)]));
-  return { entries: rows.map(entryOf), owners };
+  const rooms = database.prepare("SELECT name, title FROM rooms WHERE title IS NOT NULL").all();
+  const titles = new Map(rooms.map(({ name, title }) => [String(name), String(title)]));
+  return { entries: rows.map(entryOf), owners, titles };
 }
 
 const types = ["message", "edit", "delete", "title"] as const;
@@ -72,7 +74,7 @@ function entryOf({ kind, ref, text, amended, ...fields }: Row): Unrepeated {
     ...fields,
     type,
     targets,
-    text: type === "message" ? text ?? undefined : undefined,
+    text: type === "message" || type === "title" ? text ?? undefined : undefined,
     amended: amended ?? undefined,
   };
 }
