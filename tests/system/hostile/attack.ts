@@ -25,6 +25,9 @@ export interface Target {
   waitForHonest(): Promise<void>;
 }
 
+/** The moderator code of the servers under attack. */
+export const moderatorCode = "keep-the-peace";
+
 const resetsAtOnce = 20;
 /** Max time for the server to close the descriptors of reset connections. */
 const returnMaxMs = 15_000;

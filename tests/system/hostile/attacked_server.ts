@@ -4,7 +4,7 @@
 import { SeededRandom } from "../../support/seeded_random.ts";
 import { ServerProcess } from "../../support/server_process.ts";
 import { withDeadline } from "../../support/waiting.ts";
-import { resetHandshakes } from "./attack.ts";
+import { moderatorCode, resetHandshakes } from "./attack.ts";
 import type { Attack } from "./attack.ts";
 import { HonestClients } from "./honest_clients.ts";
 import { addressAttacks, proxiedEnv } from "./address_attacks.ts";
@@ -24,7 +24,10 @@ const loopbackUnopenedMax = 1_024;
 
 /** All attacks. */
 export const attackGroups: readonly AttackGroup[] = [
-  { env: {}, attacks: [...httpAttacks, ...frameAttacks, ...loadAttacks] },
+  {
+    env: { MODERATOR_CODE: moderatorCode },
+    attacks: [...httpAttacks, ...frameAttacks, ...loadAttacks],
+  },
   // The server then refuses this machine's handshakes for an hour.
   { env: {}, attacks: [resetHandshakes({ short: 400, long: 20_000 }, loopbackUnopenedMax)] },
   { env: proxiedEnv, attacks: addressAttacks },

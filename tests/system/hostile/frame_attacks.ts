@@ -3,7 +3,17 @@
 import { decodeCommand } from "../../../app/protocol/decode.ts";
 import { closeCode, hubLimits } from "../../../app/protocol/wire.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
-import { command, converse, expect, hello, newToken, provoke, pushes, repeated } from "./attack.ts";
+import {
+  command,
+  converse,
+  expect,
+  hello,
+  moderatorCode,
+  newToken,
+  provoke,
+  pushes,
+  repeated,
+} from "./attack.ts";
 import type { Attack, Target } from "./attack.ts";
 import { concat, frame, opcode, RawSocket } from "../../support/raw_socket.ts";
 import { until } from "../../support/waiting.ts";
@@ -14,12 +24,31 @@ const fuzzConnections = 10;
 const abnormal = 1006;
 const mebibyte = 1024 * 1024;
 
-/** One valid command of each type. */
+const privateRoom = `p-${"a".repeat(30)}`;
+/** A sealed text of the smallest size. Its first byte is 1. */
+const sealedText = `AQ${"A".repeat(166)}`;
+
+/** Valid commands of each type. */
 const commands: readonly Readonly<Record<string, unknown>>[] = [
   { type: "hello", username: "Eve", token: "A".repeat(43), tab: "t", access: "a", rooms: [] },
   { type: "join", room: "fuzz", epoch: "abc", offset: 1 },
   { type: "leave", room: "fuzz" },
   { type: "message", room: "fuzz", text: "fuzz", nonce: "n1" },
+  { type: "message", room: "fuzz", text: "fuzz", nonce: "n2", reply: 1 },
+  { type: "message", room: privateRoom, text: sealedText, nonce: "n3" },
+  { type: "edit", room: "fuzz", offset: 1, text: "fuzz", nonce: "n4" },
+  { type: "edit", room: privateRoom, offset: 1, text: sealedText, nonce: "n5" },
+  { type: "delete", room: "fuzz", offset: 1, nonce: "n6" },
+  { type: "title", room: "fuzz", text: "fuzz", nonce: "n7", locked: true },
+  { type: "search", query: 'fuzz "a phrase" fu* from:Eve in:fuzz', room: "fuzz", before: "1" },
+  { type: "moderate", code: moderatorCode },
+  { type: "mute", member: "m1", seconds: 60 },
+  { type: "ban", member: "m1", seconds: 60, deleteMessages: true, network: true },
+  { type: "lift", id: 1 },
+  { type: "sanctions" },
+  { type: "neighbors", member: "m1" },
+  { type: "sweep", member: "m1", seconds: 60 },
+  { type: "ping" },
   { type: "history", room: "fuzz", before: 10, limit: 5 },
   { type: "typing", room: "fuzz" },
   { type: "rename", username: "Eve2" },
@@ -43,6 +72,12 @@ const wrongValues: readonly unknown[] = [
   "constructor",
   "toString",
   "../../etc/passwd",
+  'fuzz" OR "x',
+  "a* b* c* d*",
+  "from:",
+  2 ** 53,
+  "A".repeat(168),
+  `AR${"A".repeat(166)}`,
   "'; DROP TABLE messages; --",
   "<script>alert(1)</script>",
   "a".repeat(60_000),
@@ -126,7 +161,12 @@ async function sendTexts(target: Target, texts: readonly string[]): Promise<void
   let refusals = 0;
   const flush = async (expected: number) => {
     const exchange = expected === closeCode.left ? converse : provoke;
-    const ending = await exchange(target.port, hello(target.random, ["fuzz"]), ...batch);
+    // As a moderator, it gets further. Its targets do not exist.
+    const opening = [
+      hello(target.random, ["fuzz", privateRoom]),
+      command({ type: "moderate", code: moderatorCode }),
+    ];
+    const ending = await exchange(target.port, ...opening, ...batch);
     const got = pushes(ending).filter(({ type }) => type === "error").length;
     batch = [];
     // Valid messages and renames may be refused by a rate limit.
@@ -232,9 +272,13 @@ export const frameAttacks: readonly Attack[] = [
         port,
         hello(random, ["lobby"]),
         command({ type: "message", room: "lobby", text, nonce: "n1" }),
+        command({ type: "edit", room: "lobby", offset: 1, text, nonce: "n2" }),
+        command({ type: "title", room: "lobby", text, nonce: "n3" }),
+        command({ type: "search", query: text.slice(0, 200) }),
         command({ type: "rename", username: text.slice(0, 24) }),
       );
-      const isAnswered = pushes(ending).some((push) => "nonce" in push && push.nonce === "n1");
+      const nonces = pushes(ending).flatMap((push) => "nonce" in push ? push.nonce : []);
+      const isAnswered = ["n1", "n2", "n3"].every((nonce) => nonces.includes(nonce));
       expect(isAnswered, `text ${index}`, ending);
     },
   ),

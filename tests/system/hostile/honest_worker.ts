@@ -1,8 +1,14 @@
-// The worker with honest clients: they send at a steady rate, reconnect after every loss, and check
-// everything they receive.
+// The worker with honest clients: they write, edit, delete and set titles at a steady rate, reconnect
+// after every loss, and check everything they receive.
 
-import { mayRetry } from "../../../app/protocol/wire.ts";
-import type { MessagePush, Position, Push, RoomPush } from "../../../app/protocol/wire.ts";
+import { hubLimits, mayRetry } from "../../../app/protocol/wire.ts";
+import type {
+  EntryCommand,
+  EntryPush,
+  Position,
+  Push,
+  RoomPush,
+} from "../../../app/protocol/wire.ts";
 
 /** A command to the worker. */
 export type WorkerCommand =
@@ -27,6 +33,8 @@ export interface HonestReport {
   /** Messages sent, and received by all clients together. */
   readonly sent: number;
   readonly received: number;
+  /** Edits, deletions and titles sent. */
+  readonly amended: number;
   /** Time from queueing a message until a client receives it, in ms. */
   readonly p50: number;
   readonly p99: number;
@@ -51,6 +59,14 @@ export const honestCode = "correct-horse-battery";
 const room = "lobby";
 const reconnectMs = 100;
 const maxViolations = 10;
+/** Every so many messages, a client also edits or deletes one, or sets the title. */
+const editEvery = 3;
+const deleteEvery = 5;
+const titleEvery = 50;
+/** Number of its newest messages that a client may edit or delete. */
+const maxCandidates = 8;
+/** Messages that each client keeps between two reports. */
+const maxKept = 500;
 /** Max time for all clients to connect, or to receive everything. */
 const completeMaxMs = 60_000;
 
@@ -72,6 +88,8 @@ let counts = newCounts();
 function newCounts() {
   return {
     sent: 0,
+    received: 0,
+    amended: 0,
     foreign: 0,
     reconnects: 0,
     latencies: [] as number[],
@@ -82,6 +100,12 @@ function newCounts() {
 
 function addViolation(sentence: string): void {
   if (counts.violations.length < maxViolations) counts.violations.push(sentence);
+}
+
+/** A message as the entries after it have left it. */
+interface ShownMessage {
+  text: string | undefined;
+  amended: number;
 }
 
 /** One honest client. */
@@ -100,8 +124,16 @@ class Client {
   isStopped = false;
   /** Number of messages it queued. */
   sentCount = 0;
-  readonly #outbox: { readonly text: string; readonly nonce: string }[] = [];
+  #entryCount = 0;
+  readonly #outbox: EntryCommand[] = [];
   #inFlight = false;
+  /** Its messages, with the text that they must have once the outbox is empty. */
+  readonly own = new Map<number, { text: string | undefined; edits: number }>();
+  /** Offset of the last entry of its own that was acknowledged. */
+  acknowledged = 0;
+  /** Messages of honest clients, by offset. */
+  readonly messages = new Map<number, ShownMessage>();
+  title: string | undefined;
   /** The last message number received, by sender. */
   readonly lastNumbers = new Map<string, number>();
 
@@ -118,10 +150,50 @@ class Client {
 
   send(): void {
     const n = ++this.sentCount;
-    const at = performance.now();
-    this.#outbox.push({ text: `honest ${this.name} ${n} ${at}`, nonce: `n${n}` });
+    const text = `honest ${performance.now()}`;
+    this.#outbox.push({ type: "message", room, text, nonce: `${this.name}-${n}` });
     counts.sent++;
+    if (n % editEvery === 0) this.#edit();
+    if (n % deleteEvery === 0) this.#delete();
+    if (n % titleEvery === 1) {
+      this.#amend({
+        type: "title",
+        room,
+        text: `Title ${n} of ${this.name}`,
+        nonce: this.#newNonce(),
+      });
+    }
     this.#sendNext();
+  }
+
+  #edit(): void {
+    const [offset, message] = this.#candidates.at(-1) ?? [];
+    if (offset === undefined || message === undefined) return;
+    message.edits++;
+    const text = message.text = `edited ${this.name} ${this.sentCount}`;
+    this.#amend({ type: "edit", room, offset, text, nonce: this.#newNonce() });
+  }
+
+  #delete(): void {
+    const [offset, message] = this.#candidates[0] ?? [];
+    if (offset === undefined || message === undefined) return;
+    message.text = undefined;
+    this.#amend({ type: "delete", room, offset, nonce: this.#newNonce() });
+  }
+
+  /** Its newest messages that it has not deleted, and may still edit. */
+  get #candidates() {
+    return [...this.own].slice(-maxCandidates)
+      .filter(([, { text, edits }]) => text !== undefined && edits < hubLimits.editsMax);
+  }
+
+  #amend(command: EntryCommand): void {
+    this.#outbox.push(command);
+    counts.amended++;
+  }
+
+  #newNonce(): string {
+    return `e${++this.#entryCount}`;
   }
 
   /** Describes the event that it is waiting for; `undefined` if there is none. */
@@ -131,8 +203,38 @@ class Client {
     const missing = clients.filter(({ name, sentCount }) =>
       this.lastNumbers.get(name) !== sentCount
     );
-    if (missing.length === 0) return undefined;
-    return `${this.name} lacks messages from ${missing.map(({ name }) => name).join(", ")}`;
+    if (missing.length > 0) {
+      return `${this.name} lacks messages from ${missing.map(({ name }) => name).join(", ")}`;
+    }
+    const head = Math.max(...clients.map(({ acknowledged }) => acknowledged));
+    return (this.#position?.offset ?? 0) < head ? `${this.name} is behind ${head}` : undefined;
+  }
+
+  /** Compares the texts it shows with those of another client, and with what it has sent itself. */
+  compare(other: Client): void {
+    for (const [offset, { text, amended }] of this.messages) {
+      const shown = other.messages.get(offset);
+      if (shown === undefined || shown.text === text && shown.amended === amended) continue;
+      addViolation(
+        `${this.name} shows ${text} (${amended}) at ${offset}, ` +
+          `${other.name} ${shown.text} (${shown.amended})`,
+      );
+    }
+    for (const [offset, { text }] of this.own) {
+      const shown = this.messages.get(offset);
+      if (shown === undefined || shown.text === text) continue;
+      addViolation(`${this.name} shows ${shown.text} at ${offset}, but sent ${text}`);
+    }
+    if (this.title !== other.title) {
+      addViolation(`${this.name} shows the title ${this.title}, ${other.name} ${other.title}`);
+    }
+  }
+
+  /** Forgets old messages. */
+  trim(): void {
+    for (const map of [this.own, this.messages]) {
+      for (const offset of [...map.keys()].slice(0, -maxKept)) map.delete(offset);
+    }
   }
 
   stop(): void {
@@ -180,7 +282,7 @@ class Client {
     const next = this.#outbox[0];
     if (next === undefined || this.#inFlight || !this.#isLive) return;
     this.#inFlight = true;
-    this.#sendCommand({ type: "message", room, ...next });
+    this.#sendCommand({ ...next });
   }
 
   #handle(push: Push): void {
@@ -192,10 +294,15 @@ class Client {
       case "room":
         return this.#enterRoom(push);
       case "message":
+      case "edit":
+      case "delete":
+      case "title":
         return this.#receive(push);
       case "ack":
-        return this.#onAcknowledged(push.nonce);
+        return this.#onAcknowledged(push.nonce, push.offset);
       case "error":
+        // A client drops a title rather than have messages wait for it.
+        if (push.re === "title" && push.code === "rate_limited") return this.#shift(push.nonce);
         if (!mayRetry(push.code)) {
           return addViolation(`${this.name} was refused: ${push.message}`);
         }
@@ -219,34 +326,72 @@ class Client {
       const before = push.offset - push.messages.length;
       this.#position = { epoch: push.epoch, offset: before };
     }
-    for (const message of push.messages) {
-      if (message.type === "message") this.#receive({ ...message, epoch: push.epoch });
-    }
+    for (const entry of push.messages) this.#receive({ ...entry, epoch: push.epoch });
     this.#position = { epoch: push.epoch, offset: push.offset };
+    this.title = push.title;
     if (push.more) return this.#sendCommand({ type: "join", room, ...this.#position });
     this.#isLive = true;
     this.#sendNext();
   }
 
-  #receive({ offset, epoch, text = "", member, nonce }: MessagePush): void {
+  #receive(push: EntryPush): void {
+    const { offset, epoch, member, nonce } = push;
     const before = this.#position;
     if (before !== undefined && offset !== before.offset + 1) {
       addViolation(`${this.name} got ${offset} after ${before.offset}`);
     }
     this.#position = { epoch: epoch ?? before?.epoch ?? "", offset };
-    if (!text.isWellFormed()) addViolation(`${this.name} got a text that is not well-formed`);
-    const [, from = "", n = "", at = ""] = /^honest (\w+) (\d+) ([\d.]+)$/.exec(text) ?? [];
+    switch (push.type) {
+      case "message":
+        this.#receiveMessage(push);
+        break;
+      case "title":
+        this.title = push.text;
+        break;
+      case "edit":
+        if (push.text !== undefined) this.#apply(push.target, push.text, offset);
+        break;
+      case "delete":
+        for (const target of push.targets) this.#apply(target, undefined, offset);
+        if (push.untitled) this.title = undefined;
+    }
+    if (member === this.#member) this.#onAcknowledged(nonce, offset);
+  }
+
+  #receiveMessage({ offset, nonce, text, amended = 0 }: EntryPush & { type: "message" }): void {
+    if (text?.isWellFormed() === false) {
+      addViolation(`${this.name} got a text that is not well-formed`);
+    }
+    const [, from = "", n = ""] = /^(Honest\d+)-(\d+)$/.exec(nonce) ?? [];
     if (from === "") return void counts.foreign++;
     const last = this.lastNumbers.get(from);
     if (last !== undefined && Number(n) !== last + 1) {
       addViolation(`${this.name} got number ${n} of ${from} after ${last}`);
     }
     this.lastNumbers.set(from, Number(n));
-    counts.latencies.push(performance.now() - Number(at));
-    if (member === this.#member) this.#onAcknowledged(nonce);
+    counts.received++;
+    const [, at] = /^honest ([\d.]+)$/.exec(text ?? "") ?? [];
+    if (at !== undefined) counts.latencies.push(performance.now() - Number(at));
+    this.messages.set(offset, { text, amended });
   }
 
-  #onAcknowledged(nonce: string): void {
+  /** Applies an edit or a deletion, by rule E7. */
+  #apply(target: number, text: string | undefined, offset: number): void {
+    const message = this.messages.get(target);
+    if (message === undefined || message.amended >= offset) return;
+    message.text = text;
+    message.amended = offset;
+  }
+
+  #onAcknowledged(nonce: string, offset: number): void {
+    const [first] = this.#outbox;
+    if (first?.nonce !== nonce) return;
+    if (first.type === "message") this.own.set(offset, { text: first.text, edits: 0 });
+    this.acknowledged = Math.max(this.acknowledged, offset);
+    this.#shift(nonce);
+  }
+
+  #shift(nonce: string | undefined): void {
     if (this.#outbox[0]?.nonce !== nonce) return;
     this.#outbox.shift();
     this.#inFlight = false;
@@ -269,15 +414,18 @@ function checkComplete(): void {
   pending = undefined;
   clearTimeout(deadline);
   if (!isReport) return thread.postMessage({ kind: "caught_up" });
+  for (const client of clients) if (clients[0] !== undefined) client.compare(clients[0]);
+  for (const client of clients) client.trim();
   const sorted = Float64Array.from(counts.latencies).sort();
   const percentile = (share: number) => sorted[Math.ceil(sorted.length * share) - 1] ?? 0;
-  const { sent, foreign, closes, reconnects, violations } = counts;
+  const { sent, received, amended, foreign, closes, reconnects, violations } = counts;
   counts = newCounts();
   thread.postMessage({
     kind: "settled",
     report: {
       sent,
-      received: sorted.length,
+      received,
+      amended,
       p50: percentile(0.5),
       p99: percentile(0.99),
       max: percentile(1),

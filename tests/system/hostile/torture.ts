@@ -22,7 +22,20 @@ async function main(words: readonly string[]): Promise<void> {
     return Deno.exit(2);
   }
   print(
-    row(["attack", "count", "s", "received", "p50", "p99", "max", "before", "peak", "after", ""]),
+    row([
+      "attack",
+      "count",
+      "s",
+      "received",
+      "amended",
+      "p50",
+      "p99",
+      "max",
+      "before",
+      "peak",
+      "after",
+      "",
+    ]),
   );
   let [passed, failed, errorCount] = [0, 0, 0];
   for (const { env, attacks } of attackGroups) {
@@ -65,10 +78,23 @@ function problemsOf({ problems, report }: AttackResult, attack: Attack): readonl
 
 function show(result: AttackResult, problems: readonly string[], right = "pass"): boolean {
   const { name, count, seconds, report, before, peak, after } = result;
-  const { received, p50, p99, max } = report;
+  const { received, amended, p50, p99, max } = report;
   const times = [p50, p99, max].map((ms) => ms.toFixed(1));
   const outcome = problems.length === 0 ? right : `fail: ${problems.join("; ")}`;
-  print(row([name, count, seconds.toFixed(0), received, ...times, before, peak, after, outcome]));
+  print(
+    row([
+      name,
+      count,
+      seconds.toFixed(0),
+      received,
+      amended,
+      ...times,
+      before,
+      peak,
+      after,
+      outcome,
+    ]),
+  );
   return problems.length === 0;
 }
 
