@@ -27,6 +27,9 @@ export interface BareClientOptions {
 
 const silenceMs = 60_000;
 const maxOutbox = 4;
+/** Requests of a client that scrolls back, and how many messages then may be amended. */
+const scrolls = 4;
+const maxScrolled = 10;
 /** Max time between two tries to return from a ban, which may be lifted. */
 const banRetryMs = 10_000;
 
@@ -59,7 +62,7 @@ export class BareClient {
     const kind = random.below(20);
     if (kind === 0) return this.#connection?.cut(random.isTrue(0.7), random.isTrue(0.7));
     if (kind === 1) return this.#view.trim(random.below(10));
-    if (kind < 4) return this.#loadOlder();
+    if (kind < 4) return this.#loadOlder(this.#view.oldest);
     if (this.#outbox.length >= maxOutbox) return;
     const nonce = `${id}n${++this.#count}`;
     const text = `bare-${id}-${this.#count}.`;
@@ -72,6 +75,33 @@ export class BareClient {
     else if (kind < 15) this.#put({ type: "edit", room, offset, text, nonce });
     else if (kind < 19) this.#put({ type: "delete", room, offset, nonce });
     else this.#put({ type: "title", room, text: `Title ${text}`, nonce });
+  }
+
+  /**
+   * Requests older entries several times, so that others can amend them while they are read.
+   * Returns the offset before which it requests them.
+   */
+  scrollBack(): number {
+    const { random } = this.options;
+    this.#view.trim(1 + random.below(5));
+    const { oldest } = this.#view;
+    for (let i = 0; i < scrolls; i++) this.#loadOlder(oldest);
+    return oldest;
+  }
+
+  /** Edits or deletes one of its newest messages before an offset, unless it is busy. */
+  amendBefore(before: number): void {
+    const { random, room, id } = this.options;
+    if (!this.isAtRest) return;
+    const own = [...this.#view.messages].filter(([offset, { member, text }]) =>
+      offset < before && member === this.#member && text !== undefined
+    );
+    const [offset] = random.pick(own.slice(-maxScrolled)) ?? [];
+    if (offset === undefined) return;
+    const nonce = `${id}n${++this.#count}`;
+    const text = `bare-${id}-${this.#count}.`;
+    if (random.isTrue(0.5)) this.#put({ type: "edit", room, offset, text, nonce });
+    else this.#put({ type: "delete", room, offset, nonce });
   }
 
   /** Puts a message into the outbox, and returns its nonce. */
@@ -182,11 +212,10 @@ export class BareClient {
     this.#send({ type: "join", room, ...this.#view.position });
   }
 
-  #loadOlder(): void {
+  #loadOlder(before: number): void {
     const { random, room } = this.options;
-    const { oldest, first } = this.#view;
-    if (!this.#isLive || oldest <= first) return;
-    this.#send({ type: "history", room, before: oldest, limit: 1 + random.below(20) });
+    if (!this.#isLive || before <= this.#view.first) return;
+    this.#send({ type: "history", room, before, limit: 1 + random.below(20) });
   }
 
   #put(command: EntryCommand): void {
@@ -236,7 +265,7 @@ export class BareClient {
   }
 
   #onError(code: string, nonce: string | undefined, retryAfter = 1_000): void {
-    const { time } = this.options;
+    const { time, id, room, deployment } = this.options;
     const number = this.#connections;
     if (code === "not_joined" || nonce === undefined) {
       this.#connection?.closeFromClient(1001);
@@ -254,6 +283,9 @@ export class BareClient {
         this.#sendNext();
       });
       return;
+    }
+    if (code === "title_locked" && !deployment.log.locked.has(room)) {
+      throw new Violation(`${id}: the title of ${room} is locked by nobody`);
     }
     this.#refused.add(nonce);
     this.#acknowledge(nonce);

@@ -1,4 +1,5 @@
-// A simulated moderator: mutes, bans, lifts and sweeps, and records what the servers confirm.
+// A simulated moderator: mutes, bans, lifts and sweeps, locks, removes and unlocks a title, and
+// records what the servers confirm.
 
 import type { ModeratorCommand, Push, Sanction } from "../../../app/protocol/wire.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
@@ -11,6 +12,8 @@ export const moderatorCode = "code";
 const tokenStart = "mona";
 /** The member of the moderator, as simulated processes derive it from the token. */
 export const moderatorId = `id-${tokenStart}`;
+/** The nonces of commands that remove and unlock the title begin with this. */
+export const untitle = "untitle";
 const replyTimeoutMs = 30_000;
 const banSweepMs = 3_600_000;
 
@@ -21,6 +24,8 @@ export interface ModeratorOptions {
   readonly ledger: SanctionLedger;
   /** The members to sanction. */
   readonly targets: readonly string[];
+  /** The room whose title it sets. */
+  readonly room: string;
 }
 
 /** A command without a reply, and when it was sent. */
@@ -37,6 +42,7 @@ export class ModeratorClient {
   #connections = 0;
   #isReady = false;
   #isStopped = false;
+  #titles = 0;
   #pending: PendingCommand | undefined;
   /** The sanctions in force when the server last sent them; absent before. */
   #sanctions: readonly Sanction[] | undefined;
@@ -63,7 +69,8 @@ export class ModeratorClient {
     const member = random.pick(targets);
     if (member === undefined) return;
     const seconds = 1 + random.below(120);
-    const kind = random.below(10);
+    const kind = random.below(12);
+    if (kind >= 10) return this.#setTitle();
     const sanction = random.pick(this.#sanctions ?? []);
     if (kind < 3) this.send({ type: "mute", member, seconds });
     else if (kind < 6) {
@@ -72,6 +79,17 @@ export class ModeratorClient {
     } else if (kind < 8 && sanction !== undefined) this.send({ type: "lift", id: sanction.id });
     else if (kind < 9) this.send({ type: "sweep", member, seconds });
     else this.send({ type: "sanctions" });
+  }
+
+  /** Sets or removes the title of its room, and locks or unlocks it. It does not wait for a reply. */
+  #setTitle(): void {
+    const { random, room } = this.#options;
+    const isRemoved = random.isTrue(0.2);
+    const nonce = `${isRemoved ? untitle : "title"}${++this.#titles}`;
+    const text = isRemoved ? "" : `Title bare-${tokenStart}-${this.#titles}.`;
+    // The log doesn't tell whether a removed title is locked.
+    const locked = !isRemoved && random.isTrue(0.7) ? true : undefined;
+    if (this.#isReady) this.#write({ type: "title", room, text, locked, nonce });
   }
 
   /** Lifts a sanction that the server still lists, or asks for the list. */
@@ -106,7 +124,7 @@ export class ModeratorClient {
 
   #connect(): void {
     if (this.#isStopped) return;
-    const { time, random, deployment, ledger } = this.#options;
+    const { time, random, deployment, ledger, room } = this.#options;
     if (this.#pending !== undefined) ledger.forget();
     this.#pending = undefined;
     this.#isReady = false;
@@ -119,7 +137,7 @@ export class ModeratorClient {
       onOpen: () =>
         ifCurrent(() => {
           const token = tokenStart.padEnd(43, "-");
-          this.#write({ type: "hello", username: "Mona", token, rooms: [] });
+          this.#write({ type: "hello", username: "Mona", token, rooms: [{ room }] });
           this.#write({ type: "moderate", code: moderatorCode });
           this.#pending = undefined;
         }),

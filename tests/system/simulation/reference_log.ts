@@ -3,10 +3,17 @@
 import type { DeleteEntry, EditEntry, Entry } from "../../../app/chat/broker.ts";
 import { hubLimits } from "../../../app/protocol/wire.ts";
 import { Violation } from "./deployment.ts";
-import { moderatorId } from "./moderator_client.ts";
+import { moderatorId, untitle } from "./moderator_client.ts";
 import type { SanctionLedger } from "./sanction_ledger.ts";
 
 export type RoomLogs = ReadonlyMap<string, readonly Entry[]>;
+
+/** Whether a deletion is a moderator's command to remove and unlock the title. */
+function isUntitle({ member, nonce }: DeleteEntry): boolean {
+  return member === moderatorId && nonce.startsWith(untitle);
+}
+
+type TitleEntry = Extract<Entry, { type: "title" }>;
 
 /** The current state of a message or a title. */
 interface PresentMessage {
@@ -21,6 +28,7 @@ interface PresentMessage {
 class PresentRoom {
   readonly messages = new Map<number, PresentMessage>();
   title: string | undefined;
+  isLocked = false;
 }
 
 export class ReferenceLog {
@@ -30,6 +38,8 @@ export class ReferenceLog {
   readonly lost = new Set<string>();
   /** Texts of deleted messages. */
   readonly deleted = new Set<string>();
+  /** Rooms whose title a moderator has ever locked. */
+  readonly locked = new Set<string>();
   /** Checks entries and members against the sanctions. */
   watch: SanctionLedger | undefined;
   /** Texts that were deleted or replaced, and the offset of the entry that did it. */
@@ -67,13 +77,27 @@ export class ReferenceLog {
 
   #apply(entry: Entry): void {
     const room = this.present(entry.room);
-    if (entry.type === "title") room.title = entry.text;
+    if (entry.type === "title") this.#setTitle(room, entry);
     if (entry.type === "delete" && entry.untitled) room.title = undefined;
+    if (entry.type === "delete" && isUntitle(entry)) room.isLocked = false;
     if (entry.type === "edit" || entry.type === "delete") this.#amend(room, entry);
     else {
       const { type, offset, member, text = "" } = entry;
       room.messages.set(offset, { type, member, text, amended: 0, texts: [text] });
     }
+  }
+
+  #setTitle(
+    room: PresentRoom,
+    { room: name, offset, member, text, locked }: TitleEntry,
+  ): void {
+    const isForModerators = room.isLocked || locked === true;
+    if (isForModerators && member !== moderatorId) {
+      throw new Violation(`${name}: only a moderator may set the title ${offset}`);
+    }
+    room.title = text;
+    room.isLocked = locked === true;
+    if (room.isLocked) this.locked.add(name);
   }
 
   #amend(room: PresentRoom, entry: EditEntry | DeleteEntry): void {
@@ -84,7 +108,7 @@ export class ReferenceLog {
       const isTarget = message?.type === "message" || type === "delete";
       if (message?.text === undefined || !isTarget) throw new Violation(`${where} has no target`);
       const isSwept = type === "delete" && member === moderatorId &&
-        this.watch?.isSwept(message.member) !== false;
+        (isUntitle(entry) || this.watch?.isSwept(message.member) !== false);
       if (message.member !== member && !isSwept) {
         throw new Violation(`${where} is not by its author`);
       }

@@ -42,6 +42,7 @@ interface Room {
   title: string | undefined;
   /** Offset of the entry that set the title. */
   titleAt: number | undefined;
+  isLocked: boolean;
 }
 
 /** Everything stored, named like the keys in scripts.ts. */
@@ -334,7 +335,12 @@ class ScriptCall {
       const isTarget = entry?.type === "message" || entry?.type === "title" && kind !== "edit";
       return isTarget && entry.text !== undefined ? [entry] : [];
     });
-    if (kind !== "message" && !kind.endsWith("title")) {
+    if (kind.endsWith("title")) {
+      const isForModerators = room.isLocked || action !== "title";
+      if (isForModerators && !this.#sanctions.isModerator(member, mac)) {
+        return { kind: room.isLocked ? "title_locked" : "forbidden" };
+      }
+    } else if (kind !== "message") {
       if (found.length === 0) return { kind: "not_found" };
       const isOwn = found.every((message) => message.member === member);
       const mayModerate = kind === "moderate" ||
@@ -360,6 +366,7 @@ class ScriptCall {
     // An edit without its text is an edit.
     room.log.push(kind === "edit" ? stored as Entry : entry);
     this.stored.push(entry);
+    if (kind.endsWith("title")) room.isLocked = details[0] === "locked";
     if (kind === "title" || text === "" && isUntitled) {
       room.title = entry.text;
       room.titleAt = kind === "title" ? offset : undefined;
@@ -456,8 +463,14 @@ class ScriptCall {
   }
 
   #room(name: string): Room {
-    return this.#storage.rooms.get(name) ??
-      { at: 0, first: 1, log: [], title: undefined, titleAt: undefined };
+    return this.#storage.rooms.get(name) ?? {
+      at: 0,
+      first: 1,
+      log: [],
+      title: undefined,
+      titleAt: undefined,
+      isLocked: false,
+    };
   }
 
   #head(name: string): ScriptCalls["read"]["reply"]["head"] {

@@ -174,6 +174,10 @@ export class World {
       [45, () => {
         for (let i = random.below(5); i >= 0; i--) random.pick(this.#bareClients)?.act();
       }],
+      [15, () => {
+        const before = random.pick(this.#bareClients)?.scrollBack() ?? 1;
+        for (const client of this.#bareClients) client.amendBefore(before);
+      }],
       [20, () => {
         this.#moderator?.act();
         if (random.isTrue(0.3)) deployment.crashSoon();
@@ -235,6 +239,7 @@ export class World {
       random: this.#random,
       deployment: this.#deployment,
       ledger: this.#sanctions,
+      room: bareRoom,
       targets: bareClients.map(({ member }) => `id-${member}`),
     });
   }
