@@ -39,7 +39,7 @@ export class Sessions extends Set<Session> {
     this.#options = options;
   }
 
-  /** The time over which clients spread their attempts when all must reconnect. */
+  /** Time over which clients should spread their attempts when all reconnect. */
   get reconnectSpreadMs(): number {
     return Math.ceil(this.size / 1_000) * spreadMsPerThousand;
   }
