@@ -230,8 +230,8 @@ function isStale({ subscription }: JoinRequest): boolean {
 }
 
 /**
- * Encodes a page from the broker, with its messages as later entries have left them. Returns
- * `undefined` if memory does not reach back to the page's head.
+ * Encodes a page from the broker, and applies later edits and deletions to it. Returns `undefined`
+ * if memory does not reach back to the page's head.
  */
 function encodePage(
   { entries, head }: Page,

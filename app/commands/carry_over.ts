@@ -9,7 +9,7 @@ import type { Draft } from "../chat/broker.ts";
 import { randomName } from "../core/identity.ts";
 import { openDatabase } from "./database_access.ts";
 
-/** Each is replaced as a whole. A sweep starts again from the first room. */
+/** The tables that are replaced as a whole. Sweeps start again from the first room. */
 const tables = {
   members: ["member", "network", "seen", "wrote_at"],
   moderators: ["member", "mac"],

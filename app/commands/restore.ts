@@ -59,7 +59,9 @@ async function copyDatabase(from: string, to: string): Promise<void> {
   }
 }
 
-/** Adds the path `to` to the database at `path` and returns it, or `undefined` if there is none. */
+/**
+ * Links the database at `path` to `to` as well. Returns `to`, or `undefined` without a database.
+ */
 function keepPrevious(path: string, to: string): string | undefined {
   if (infoOf(path) === undefined) return undefined;
   try {

@@ -204,7 +204,7 @@ function openRoom(name: string): boolean {
   return isOpen;
 }
 
-/** Shows a room and makes it the page's address. Returns a complaint if it cannot. */
+/** Shows a room and makes it the page's address. Returns a complaint if that fails. */
 function showRoom(name: string): Complaint | undefined {
   if (!openRoom(name)) return tooManyRooms;
   if (location.pathname !== addressOf(name)) {
@@ -227,7 +227,7 @@ function complain(complaint: Complaint | undefined): void {
   if (complaint !== undefined) void composer.complain(complaint);
 }
 
-/** Shows a room if it can, and corrects the address. Returns a complaint if it cannot. */
+/** Shows a room and corrects the address. Returns a complaint if the room cannot be opened. */
 function goTo(name: string): Complaint | undefined {
   const isOpen = openRoom(name);
   if (isOpen) current = name;

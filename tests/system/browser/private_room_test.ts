@@ -28,7 +28,7 @@ interface Fields {
   readonly from?: string;
 }
 
-/** Makes a private room, and returns its link. */
+/** Creates a private room, and returns its link. */
 async function makeRoom(page: Page): Promise<string> {
   await page.click("text=New private room");
   const link = await page.inputValue("#dialog input[readonly]");
@@ -43,7 +43,7 @@ async function follow(chat: TestChat, link: string, name: string): Promise<Page>
   return page;
 }
 
-/** Does something with the last message by its menu. */
+/** Runs an action in the menu of the last message. */
 async function act(page: Page, text: string, action: string): Promise<void> {
   await page.locator("#rows article", { hasText: text }).first().hover();
   await page.click(".bar >> text=More");
@@ -79,7 +79,7 @@ browserTest("shares a private room by its link, with edits and replies [S3] [S5]
     assert(!html.includes(secret) || page === ada, "only the closed dialog has the link");
   }
 
-  // Kept messages open again without the server, and the key comes from the browser's storage.
+  // Stored messages open again without the server, and the key comes from the browser's storage.
   await ben.reload();
   await waitForMessage(ben, "Good evening");
   await send(ben, "/search evening");
@@ -120,7 +120,7 @@ browserTest(
     assertEquals(phone.url(), room?.split("#")[0]);
     assertEquals(await phone.locator("#room-list li").count(), 2);
 
-    // Taken along once more, a room keeps the key that is known to be right.
+    // When it is taken along again, a room keeps the key that is known to be right.
     const wrong = (await link()).replace(room?.split("#")[1] ?? "", "A".repeat(43));
     await phone.goto("about:blank");
     await phone.goto(wrong.replace(/token=.{8}/, "token=AAAAAAAA").replace("=Ada", "=Cleo"));
