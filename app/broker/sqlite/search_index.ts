@@ -51,7 +51,7 @@ const sql = {
   addRun: `INSERT INTO ${runs} (id, room, offset, count) VALUES (?, ?, ?, ?)`,
   extendRun: `UPDATE ${runs} SET count = ? WHERE id = ?`,
   // The last run of a room stays, since it says how far the room is indexed.
-  pruneRuns: `DELETE FROM ${runs} WHERE room = ?1 AND offset + count <= ?2 AND
+  pruneRuns: `DELETE FROM ${runs} WHERE room = ?1 AND offset < ?2 AND offset + count <= ?2 AND
               offset < (SELECT max(offset) FROM ${runs} WHERE room = ?1)`,
   hasMessagesBefore: `SELECT 1 FROM ${runs} JOIN rooms ON rooms.id = room
                       WHERE ${runs}.id < ?1 AND offset + count > first AND
