@@ -24,7 +24,9 @@ export function addressOf(room: string, offset?: number): string {
   return room === defaultRoom ? `${basePath}/` : `${basePath}/r/${room}`;
 }
 
-/** Returns what follows `#`. A secret leaves the address, so that it is neither seen nor shared. */
+/**
+ * Returns the fragment, and removes a secret from the address, so that nobody sees or shares it.
+ */
 export function takeFragment(): string {
   const fragment = location.hash.slice(1);
   const isSecret = fragment.includes("token=") || isPrivateRoom(roomInAddress());

@@ -67,7 +67,7 @@ export interface EntryRow {
   readonly nonce: string;
   readonly kind: number;
   /**
-   * The message that a reply answers, the target of an edit, or 1 if a title is locked or a
+   * The message that a reply is to, the target of an edit, or 1 if a title is locked or a
    * deletion has removed the room's title.
    */
   readonly ref: number | null;

@@ -1,12 +1,12 @@
 // Recognizes repeats by their nonces. Entries have nonces, so an index leads from their hashes to
-// offsets. Nonces are random: a table of them would write a page for nearly each. So the latest
+// offsets. Nonces are random: a table would write a page for almost every nonce. So the latest
 // hashes are collected in memory, which a restart reads from the entries, and written together.
 
 import type { DatabaseFile } from "./database.ts";
 import { NonceFilter, nonceHash } from "./nonce_filter.ts";
 import type { NonceHash } from "./nonce_filter.ts";
 
-/** Hashes in memory at which they are written. Each page of the file then has about 192. */
+/** Max hashes in memory before they are written. Each page of the file then gets about 192. */
 const recentMax = 12_288;
 /** The upper bits of `low` say in which page of a block a hash is. */
 const pageBits = 6;
@@ -172,7 +172,7 @@ export class Nonces {
     file.run(sql.keep, room, offset, now - keptMs);
   }
 
-  /** A transaction failed, or the database was opened again. */
+  /** Marks the memory as stale, after a failed transaction or a reopened database. */
   rollback(error?: unknown): void {
     if (this.#hasWritten || error === undefined) this.#isLoaded = false;
   }

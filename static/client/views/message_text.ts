@@ -28,14 +28,14 @@ export interface Decorated {
   readonly isUnverified?: boolean | undefined;
   /** When it was edited last. */
   readonly editedAt?: number;
-  /** The beginning of the message that it answers. */
+  /** The beginning of the message that it replies to. */
   readonly quote?: Quote | undefined;
 }
 
 /** Longer messages fold. */
 const foldedLines = 20;
 const lineLength = 78;
-/** Several lines that show nothing. */
+/** Several lines without visible characters. */
 const blankLines = /\n(?:[^\S\n]|[\p{Default_Ignorable_Code_Point}\u2800\n])*\n/gu;
 /** Text of characters that stay within their line, unlike combining marks and rare symbols. */
 const flat =
@@ -118,7 +118,7 @@ export function createFormatter(
     isTall: (text: string) => !flat.test(text),
     /** Returns the hue of a name in degrees. */
     hueOf: (name: string) => hues.hueOf(name),
-    /** Adds the quote of the message it answers, and whether it was edited or deleted. */
+    /** Adds the quote of the message it replies to, and whether it was edited or deleted. */
     decorate(body: HTMLElement, { text, isUnverified, quote, editedAt }: Decorated): void {
       if (quote !== undefined) body.before(roomLink(quote, [quote.text], "quote"));
       if (text === undefined) {

@@ -1,5 +1,5 @@
-// A program of the crash test that uses plain HTTP: it repeats each post, edit and deletion until it
-// has a result, and follows one room as an event stream.
+// A program of the crash test that uses plain HTTP: it repeats each post, edit and deletion until
+// it has a result, and follows one room as an event stream.
 
 import type { EntryPush } from "../../../app/protocol/wire.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";

@@ -22,7 +22,9 @@ interface PossibleSanction {
   until: number;
 }
 
-/** The messages and titles that a member wrote between two times, which a confirmed sweep deletes. */
+/**
+ * The messages and titles that a member wrote between two times, which a confirmed sweep deletes.
+ */
 interface ConfirmedSweep {
   readonly member: string;
   readonly since: number;
@@ -121,7 +123,9 @@ export class SanctionRecord {
     this.#addViolation(`${member} was welcomed during the ban ${ban.id}`);
   }
 
-  /** Checks that a member may be told that it is muted or banned, after a command sent at a time. */
+  /**
+   * Checks that a member may be told that it is muted or banned, after a command sent at a time.
+   */
   checkRefusal(kind: Sanction["kind"], member: string, sentAt: number): void {
     if (this.isPossible(kind, member, sentAt)) return;
     this.#addViolation(`${member} was refused without a ${kind}`);

@@ -26,7 +26,7 @@ export function checkDatabase(path: string, ledger: Ledger): number {
 
 type Unrepeated = Omit<StoredEntry, "nonceOffset">;
 
-/** Sends all entries again. Returns the offsets that they are said to have. */
+/** Appends all entries again. Returns the offsets in the results. */
 function repeatAll(path: string, entries: readonly Unrepeated[]): (number | undefined)[] {
   const drafts = entries.map(({ room, member, from, nonce }): Draft => {
     return { type: "message", room, member, from, nonce, text: "again" };

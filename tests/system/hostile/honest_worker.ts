@@ -1,5 +1,5 @@
-// The worker with honest clients: they write, edit, delete and set titles at a steady rate, reconnect
-// after every loss, and check everything they receive.
+// The worker with honest clients: they write, edit, delete and set titles at a steady rate,
+// reconnect after every loss, and check everything they receive.
 
 import { hubLimits, mayRetry } from "../../../app/protocol/wire.ts";
 import type {

@@ -81,7 +81,9 @@ export class ModeratorClient {
     else this.send({ type: "sanctions" });
   }
 
-  /** Sets or removes the title of its room, and locks or unlocks it. It does not wait for a reply. */
+  /**
+   * Sets or removes the title of its room, and locks or unlocks it. It does not wait for a reply.
+   */
   #setTitle(): void {
     const { random, room } = this.#options;
     const isRemoved = random.isTrue(0.2);
