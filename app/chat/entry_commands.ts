@@ -124,7 +124,7 @@ export class EntryCommands {
   }
 }
 
-/** Returns a command as a draft by a member, under its present name. */
+/** Returns a command as a draft by a member, under its current name. */
 function draftOf(command: EntryCommand, { id: member, username: from }: Member): Draft {
   const { room, nonce } = command;
   switch (command.type) {

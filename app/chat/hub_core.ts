@@ -13,7 +13,7 @@ import { Ticker } from "./ticker.ts";
 import { Writer } from "./writer.ts";
 import type { SentDraft } from "./writer.ts";
 
-/** The parts that don't need the members, and what they report to those that do. */
+/** The parts that don't need the members, with hooks for those that do. */
 export abstract class HubCore {
   readonly ports: HubPorts;
   readonly settings: HubSettings;
@@ -25,7 +25,7 @@ export abstract class HubCore {
   readonly writer: Writer;
   readonly sessions: Sessions;
 
-  /** `handle` handles a command of a session, also one that was held back. */
+  /** `handle` handles a session's command that was held back. */
   constructor(
     ports: HubPorts,
     settings: HubSettings,

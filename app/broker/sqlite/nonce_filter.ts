@@ -27,14 +27,15 @@ const minWords = 2 ** 20;
 const maxWords = 2 ** 23;
 
 /**
- * A set of nonces that can err on one side: it may claim to have a nonce that it lacks, at most one
- * in 500 until it is full. Each nonce sets four bits of one word, so that it reads one cache line.
+ * An approximate set of nonces. It has every added nonce, and until it is full, it claims to have
+ * at most 1 in 500 of the others. Each nonce sets four bits of one word, so that it reads one cache
+ * line.
  */
 export class NonceFilter {
   readonly #words: Int32Array;
   #count = 0;
 
-  /** Makes a filter for `count` nonces, and as many later ones. Takes 4 to 32 MB. */
+  /** Creates a filter for `count` nonces, and as many later ones. Takes 4 to 32 MB. */
   constructor(count = 0) {
     const words = 2 ** Math.ceil(Math.log2(2 * count + 1));
     this.#words = new Int32Array(Math.min(Math.max(words, minWords), maxWords));

@@ -52,7 +52,7 @@ export interface Report {
 const paceMs = 4;
 /** Number of clients that use plain HTTP. */
 const httpClients = 2;
-/** Every this many clients, the moderator has two to sanction: a person's two tabs. */
+/** Interval, in clients, of the people that the moderator may sanction. */
 const targetEvery = 10;
 /** Actions per second of all clients together. */
 const actionsPerSecond = 400;

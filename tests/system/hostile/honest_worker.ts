@@ -59,7 +59,7 @@ export const honestCode = "correct-horse-battery";
 const room = "lobby";
 const reconnectMs = 100;
 const maxViolations = 10;
-/** Every so many messages, a client also edits or deletes one, or sets the title. */
+/** Intervals, in messages, at which a client also edits or deletes one, or sets the title. */
 const editEvery = 3;
 const deleteEvery = 5;
 const titleEvery = 50;
@@ -102,7 +102,7 @@ function addViolation(sentence: string): void {
   if (counts.violations.length < maxViolations) counts.violations.push(sentence);
 }
 
-/** A message as the entries after it have left it. */
+/** A message in its current state. */
 interface ShownMessage {
   text: string | undefined;
   amended: number;
