@@ -1,12 +1,11 @@
 // Starts a redis-server for a test, on a free port and in a temporary folder.
 
-import { join } from "@std/path";
 import { freePort } from "./free_port.ts";
 import { withDeadline } from "./waiting.ts";
 
 /** The path of redis-server; `undefined` if it is not on PATH. */
 export const redisServerPath: string | undefined = (Deno.env.get("PATH") ?? "").split(":")
-  .map((folder) => join(folder, "redis-server")).find(isFile);
+  .map((folder) => `${folder}/redis-server`).find(isFile);
 
 /** Whether tests with Redis run. With REDIS=1 they always do, and fail without a redis-server. */
 export const hasRedis = redisServerPath !== undefined || Deno.env.get("REDIS") === "1";

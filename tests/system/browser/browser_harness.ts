@@ -9,6 +9,7 @@ import type {
   Page,
   WebSocketRoute,
 } from "playwright-core";
+import { hasRedis, RedisProcess } from "../../support/redis_process.ts";
 import { copyOfTree, ServerProcess } from "../../support/server_process.ts";
 
 export type { BrowserContext, BrowserContextOptions, Page, WebSocketRoute };
@@ -108,6 +109,8 @@ export interface TestChatOptions {
   readonly needsWorker?: boolean;
   /** Whether it must show notifications. */
   readonly needsNotifications?: boolean;
+  /** Whether the server stores everything in a Redis. Without redis-server, the test is skipped. */
+  readonly needsRedis?: boolean;
 }
 
 /** A running server and the browser that visits it. */
@@ -233,8 +236,11 @@ export function browserTest(
     // The shared browser's process and pipe outlive the test.
     sanitizeOps: false,
     sanitizeResources: false,
+    ignore: options.needsRedis === true && !hasRedis,
     async fn(t) {
-      const chat = await TestChat.open(options);
+      await using redis = options.needsRedis ? await RedisProcess.start() : undefined;
+      const env = { ...options.env, ...(redis && { REDIS_URL: redis.url }) };
+      const chat = await TestChat.open({ ...options, env });
       try {
         await run(chat, t);
         assertEquals(chat.consoleErrors, []);
@@ -262,6 +268,13 @@ export async function signIn(page: Page, name: string): Promise<void> {
 export async function send(page: Page, text: string): Promise<void> {
   await page.fill("#text", text);
   await page.press("#text", "Enter");
+}
+
+/** Opens the menu of a message and chooses an action. */
+export async function choose(page: Page, text: string, action: string): Promise<void> {
+  await page.locator("#rows article", { hasText: text }).hover();
+  await page.locator(".bar").getByText("More").click();
+  await page.locator(".menu").getByText(action).click();
 }
 
 /** Opens a room by a command. */

@@ -3,6 +3,7 @@
 import { assertEquals } from "@std/assert";
 import {
   browserTest,
+  choose,
   joinRoom,
   noRateLimit,
   send,
@@ -14,13 +15,6 @@ import type { Page } from "./browser_harness.ts";
 
 const code = "keep-the-peace";
 const moderated = { env: { ...noRateLimit.env, MODERATOR_CODE: code } };
-
-/** Opens the menu of a message and chooses an action. */
-async function choose(page: Page, text: string, action: string): Promise<void> {
-  await page.locator("#rows article", { hasText: text }).hover();
-  await page.locator(".bar").getByText("More").click();
-  await page.locator(".menu").getByText(action).click();
-}
 
 async function become(page: Page, typed: string): Promise<void> {
   await page.fill("#moderator-code", typed);
