@@ -28,7 +28,7 @@ export class SanctionLedger {
   readonly #log: ReferenceLog;
   #confirmed: readonly ConfirmedSanction[] = [];
   #uncertainUntil = 0;
-  /** Messages that a confirmed sweep deletes. */
+  /** Messages and titles that a confirmed sweep deletes. */
   #swept: Swept[] = [];
   /** When the last sweep was sent. Messages written later may stay. */
   #sweepSentAt = 0;
@@ -71,7 +71,8 @@ export class SanctionLedger {
     if (this.#time.ms < this.#uncertainUntil) return;
     for (const [room, entries] of this.#log.rooms) {
       for (const entry of entries) {
-        if (entry.type !== "message" || entry.member !== member || entry.at < since) continue;
+        if (entry.type !== "message" && entry.type !== "title") continue;
+        if (entry.member !== member || entry.at < since) continue;
         if (entry.at >= this.#sweepSentAt) continue;
         this.#swept.push({ room, offset: entry.offset });
       }
