@@ -36,7 +36,7 @@ export class Room {
   head: Position = { epoch: "", offset: 0 };
   /** The present title. */
   title: string | undefined;
-  /** The newest entries up to the head, without holes, as later entries have left them. */
+  /** The newest entries up to the head, without holes, in their current state. */
   #recent: EncodedEntry[] = [];
   /** How many of them are messages, and their bytes. */
   #recentMessages = 0;

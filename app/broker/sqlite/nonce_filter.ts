@@ -41,7 +41,7 @@ export class NonceFilter {
     this.#words = new Int32Array(Math.min(Math.max(words, minWords), maxWords));
   }
 
-  /** Whether so many nonces were added that a larger filter is better. */
+  /** Whether the filter holds more nonces than it was made for. */
   get isFull(): boolean {
     return this.#count >= this.#words.length;
   }

@@ -36,7 +36,7 @@ export class HttpClient {
   /** The id of the last event, and its offset. */
   #lastEventId: string | undefined;
   #offset: number | undefined;
-  /** The messages that the stream has brought, as later entries have left them. */
+  /** The messages that the stream has brought, in their current state. */
   readonly #messages = new Map<number, PresentMessage>();
 
   constructor(options: HttpClientOptions) {
