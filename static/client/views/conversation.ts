@@ -58,13 +58,14 @@ export function mountConversation(
     isAtEnd = !current?.window && log.scrollHeight - lastScrollTop - log.clientHeight < endPx;
   };
   /** Marks visible messages read, and loads older ones near the top. */
-  const onView = () => {
+  const onView = (isDrawing = false) => {
     if (current === undefined) return;
     const offsets = messagesInView(log, list.drawn).flatMap((node) => viewOf(node)?.offset ?? []);
     const [first = 0] = offsets;
     const last = offsets.at(-1) ?? 0;
     const isUnread = current.readOffset < current.head && isOpened && !isJumping && hasFocus();
-    if (isUnread && current.markSeen(first, last)) redraw();
+    // What is drawn after the conversation shows that they are read.
+    if (isUnread && current.markSeen(first, last) && !isDrawing) redraw();
     // Don't load the same messages twice: older ones may have arrived but not been drawn.
     if (log.scrollTop < olderPx && current.oldest === drawn.oldest && !current.window) {
       chat.loadOlder(current.name);
@@ -90,6 +91,8 @@ export function mountConversation(
   addEventListener("blur", onFocusChange);
   setInterval(() => refreshTimes() && redraw(), timesIntervalMs);
   log.addEventListener("scroll", () => {
+    // The page has scrolled by itself.
+    if (log.scrollTop === lastScrollTop) return;
     readScroll();
     onView();
     getAids()?.showDay();
@@ -143,7 +146,7 @@ export function mountConversation(
       const isLoading = room.isLoadingOlder || !isLive;
       log.ariaBusy = String(isHistory || isLoading);
       clearTimeout(busyTimer);
-      if (!isLoading) busyTimer = setTimeout(() => log.ariaBusy = "false");
+      if (isHistory && !isLoading) busyTimer = setTimeout(() => log.ariaBusy = "false");
       drawn = { oldest: room.oldest, isLive, hasAids, isWindow };
 
       // Keep the position of the first visible message that survives the update.
@@ -165,7 +168,7 @@ export function mountConversation(
       isOpened ||= isOpening;
       isJumping = aids?.jump(room, isOpening && isAtEnd && room.unread > 0) ?? false;
       readScroll();
-      onView();
+      onView(true);
       // More messages arrived at once than fit on the screen.
       if (isWatching && room.unread > 0 && room.newSince === undefined) {
         room.newSince = room.firstUnread - 1;

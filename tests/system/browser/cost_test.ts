@@ -28,6 +28,26 @@ async function countDrawnRows(page: Page): Promise<number> {
   );
 }
 
+/** Counts the frames that the page asks for to draw a message. */
+async function countFrames(page: Page, publish: () => void): Promise<number> {
+  const count = page.evaluate(() =>
+    new Promise<number>((done) => {
+      const { requestAnimationFrame } = globalThis;
+      let frames = 0;
+      globalThis.requestAnimationFrame = (draw) => {
+        // Marking the message read must not ask for another one.
+        if (++frames === 1) {
+          const later = () => requestAnimationFrame(() => done(frames));
+          requestAnimationFrame(() => requestAnimationFrame(later));
+        }
+        return requestAnimationFrame(draw);
+      };
+    })
+  );
+  publish();
+  return await count;
+}
+
 browserTest("draws and lays out only the last rows for an incoming message", async (chat) => {
   const server = new ScriptedServer();
   server.append(
@@ -55,6 +75,7 @@ browserTest("draws and lays out only the last rows for an incoming message", asy
   }
   // The first one brings the line "new since".
   assertEquals(drawn.slice(1), drawn.slice(1).map(() => 1));
+  assertEquals(await countFrames(ada, () => server.publish("lobby", { text: "the last" })), 1);
   const childCounts = await ada.locator("#rows, #rows *").evaluateAll((nodes) =>
     nodes.map((node) => node.childElementCount)
   );

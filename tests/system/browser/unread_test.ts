@@ -268,6 +268,16 @@ browserTest("shows the day at the top only while scrolling", async (chat) => {
   await ada.evaluate(() => document.querySelector("#log")?.scrollTo(0, 900));
   await ada.locator(".day", { hasText: "Yesterday" }).waitFor();
   await day.waitFor({ state: "hidden" });
+  await ada.evaluate(() => document.querySelector("#log")?.scrollTo(0, 1e6));
+  await ada.locator(".day", { hasText: "Today" }).waitFor();
+  await day.waitFor({ state: "hidden" });
+  // The page scrolls by itself to a new message.
+  server.publish("lobby", { text: "news" });
+  await waitForMessage(ada, "news");
+  await ada.evaluate(() =>
+    new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))
+  );
+  assertEquals(await day.isVisible(), false);
 }, sharedServerOnly);
 
 browserTest("copies several messages as lines with author and time", async (chat) => {
