@@ -145,3 +145,24 @@ Deno.test("POST /moderate is refused while the server drains [H16] [H12]", async
   assertEquals([status, json.code], [503, "draining"]);
   await drained;
 });
+
+Deno.test("a ban of a network refuses posts of newcomers there, and nobody's reads [H16] [B6]", async () => {
+  await using site = await startModeratedSite({ web: { trustProxy: 1 } });
+  const at = (address: string, name: string, path: string, body?: string) => {
+    const headers = { ...credentials(name), "x-forwarded-for": address };
+    const init = body === undefined ? { headers } : { method: "POST", body, headers };
+    return request(site, path, init);
+  };
+  const [trollAddress, otherAddress] = ["203.0.113.66", "198.51.100.9"];
+  await at(trollAddress, "Troll", "/r/lobby", "spam");
+  const command = (fields: object) => at(otherAddress, "Mona", "/moderate", JSON.stringify(fields));
+  await command({ type: "moderate", code });
+  const member = memberOf(token("Troll"));
+  const order = { type: "ban", member, seconds: 60, network: true };
+  assertEquals((await command(order)).json.sanctions[0].others, 0);
+  for (const name of ["Troll", "Newcomer"]) {
+    assertEquals((await at(trollAddress, name, "/r/lobby", "x")).json.code, "banned", name);
+  }
+  assertEquals((await at(otherAddress, "Newcomer", "/r/lobby", "y")).status, 201);
+  assertEquals((await at(trollAddress, "Troll", "/r/lobby")).json.messages.length, 2);
+});
