@@ -372,7 +372,7 @@ export class Ledger {
 
   /** Whether an entry is a step of a sweep, which no client has sent. */
   #isSweep({ member, nonce }: StoredEntry): boolean {
-    return this.sanctions.moderators.has(member) && nonce.startsWith("sweep-");
+    return this.sanctions.moderators.has(member) && nonce.startsWith("sweep.");
   }
 
   /** Applies an entry to its room, and checks that its author may do that. */
@@ -418,7 +418,7 @@ export class Ledger {
     const message = room.messages.get(target) ?? room.titles.get(target);
     const isAllowed = message?.member === member ||
       moderators.has(member) &&
-        (!nonce.startsWith("sweep-") || this.sanctions.isSwept(message?.member ?? ""));
+        (!nonce.startsWith("sweep.") || this.sanctions.isSwept(message?.member ?? ""));
     if (message?.text === undefined || !isAllowed) {
       return this.addViolation(`${format(entry)} has deleted ${target}, which it may not`);
     }
