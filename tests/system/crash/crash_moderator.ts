@@ -100,7 +100,8 @@ export class CrashModerator {
     if (push.type === "sanctions") {
       this.#sanctions = push.sanctions;
       if (this.#pending !== undefined) {
-        sanctions.onConfirmed(this.#pending.command, this.#pending.sentAt);
+        const { command, sentAt } = this.#pending;
+        sanctions.onConfirmed(command, sentAt, push.sanctions);
       }
       sanctions.onList(push.sanctions);
       this.#pending = undefined;

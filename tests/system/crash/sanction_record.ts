@@ -98,9 +98,15 @@ export class SanctionRecord {
     }
   }
 
-  /** Records that the server has confirmed a command that was sent at a time. */
-  onConfirmed(command: ModeratorCommand, sentAt: number): void {
+  /** Records that the server has confirmed a command, sent at a time, with the list in force. */
+  onConfirmed(command: ModeratorCommand, sentAt: number, sanctions: readonly Sanction[]): void {
     const now = Date.now();
+    if (command.type === "mute" || command.type === "ban") {
+      const { type, member } = command;
+      if (!sanctions.some((each) => each.kind === type && each.member === member)) {
+        this.#addViolation(`the ${type} of ${member} was confirmed, but is not listed`);
+      }
+    }
     if (command.type === "sweep") {
       const { member, seconds } = command;
       this.#sweeps.push({ member, since: now - seconds * 1000, before: sentAt });
