@@ -27,23 +27,25 @@ const minWords = 2 ** 20;
 const maxWords = 2 ** 23;
 
 /**
- * An approximate set of nonces. It has every added nonce, and until it is full, it claims to have
- * at most 1 in 500 of the others. Each nonce sets four bits of one word, so that it reads one cache
- * line.
+ * An approximate set of nonces. It has every added nonce. It also claims to have some of the others:
+ * at most 1 in 500 while it has no more nonces than words. Each nonce sets four bits of one word, so
+ * that it reads one cache line.
  */
 export class NonceFilter {
   readonly #words: Int32Array;
+  readonly #capacity: number;
   #count = 0;
 
   /** Creates a filter for `count` nonces, and as many later ones. Takes 4 to 32 MB. */
   constructor(count = 0) {
     const words = 2 ** Math.ceil(Math.log2(2 * count + 1));
     this.#words = new Int32Array(Math.min(Math.max(words, minWords), maxWords));
+    this.#capacity = Math.max(this.#words.length, 2 * count);
   }
 
   /** Whether the filter holds more nonces than it was made for. */
   get isFull(): boolean {
-    return this.#count >= this.#words.length;
+    return this.#count >= this.#capacity;
   }
 
   add({ high, low }: NonceHash): void {
