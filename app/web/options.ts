@@ -44,7 +44,7 @@ export interface WebOptions {
   readonly maxConnectionsPerAddress: number;
   /** Compares a token with METRICS_TOKEN. Without it, only this machine's users see metrics. */
   readonly isToken?: ((token: string) => boolean) | undefined;
-  /** True if the chat has no access code. Then anyone may see who is in a room. */
+  /** Whether anyone may list a room's members, because the chat has no access code. */
   readonly isOpen: boolean;
   /** Whether everyone with access to the chat may list its rooms. */
   readonly hasDirectory: boolean;

@@ -13,7 +13,7 @@ export interface Problem {
   readonly status: ErrorStatus;
   readonly code: ProblemCode;
   /**
-   * What is wrong and what to do, as sentences without the last period. Goes into HTML unescaped,
+   * Describes the problem and its remedy. The last sentence has no period. Goes into HTML unescaped,
    * so it must not contain request data.
    */
   readonly detail: string;

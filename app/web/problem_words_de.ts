@@ -2,7 +2,7 @@
 
 import type { ProblemCode } from "../protocol/wire.ts";
 
-/** What is wrong and what to do, without the last period. */
+/** Describes each problem and its remedy. The last sentence has no period. */
 interface ProblemWords {
   readonly title: string;
   readonly detail: string;

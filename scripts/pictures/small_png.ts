@@ -38,7 +38,7 @@ export async function smallPng(page: Page, png: Uint8Array): Promise<Uint8Array<
   ]);
 }
 
-/** Keeps the most frequent colors and maps every other pixel to the nearest of them. */
+/** Reduces an image to its most frequent colors; other pixels get the nearest one. */
 function quantize(rgba: Uint8Array): { palette: Uint8Array; indices: Uint8Array } {
   const pixels = new Uint32Array(rgba.buffer, rgba.byteOffset, rgba.length / 4);
   const counts = new Map<number, number>();

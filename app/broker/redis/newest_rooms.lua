@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Returns the most recently used rooms of a random sample of 1,000 that have messages.
+-- Samples 1,000 rooms that have messages, and returns the most recently used of them.
 --
 -- keys    reads rooms, room:*
 -- args    limit

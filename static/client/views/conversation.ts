@@ -64,7 +64,7 @@ export function mountConversation(
     const [first = 0] = offsets;
     const last = offsets.at(-1) ?? 0;
     const isUnread = current.readOffset < current.head && isOpened && !isJumping && hasFocus();
-    // What is drawn after the conversation shows that they are read.
+    // A draw in progress updates the unread counts by itself.
     if (isUnread && current.markSeen(first, last) && !isDrawing) redraw();
     // Don't load the same messages twice: older ones may have arrived but not been drawn.
     if (log.scrollTop < olderPx && current.oldest === drawn.oldest && !current.window) {

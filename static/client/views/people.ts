@@ -60,7 +60,7 @@ export function mountPeople(
   };
 }
 
-/** Draws a person, who is the reader if there is no `onOpen`. */
+/** Draws a person. Without `onOpen`, it is the reader's own entry. */
 function drawPerson(username: string, onOpen: (() => void) | undefined): HTMLElement {
   return element(
     "li",

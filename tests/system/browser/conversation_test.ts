@@ -112,7 +112,7 @@ browserTest("keeps a message written offline across a reload, and sends it once"
   await waitForCalm(ada);
 });
 
-browserTest("shows who is in the room before the person joins", async (chat) => {
+browserTest("lists a room's members at the name prompt", async (chat) => {
   await chat.signIn("Ada");
   const ben = await chat.visit();
   await ben.locator("#prompt-here", { hasText: "1 here: Ada" }).waitFor();

@@ -342,7 +342,7 @@ export function testBroker(name: string, open: Open): void {
   );
 
   test(
-    "newestRooms() returns rooms with messages, the most recently used first",
+    "newestRooms() sorts rooms that have messages by last use",
     async (broker, wall) => {
       const rooms = ["attic", "cellar", "lobby"];
       for (const [i, room] of ["lobby", ...rooms].entries()) {

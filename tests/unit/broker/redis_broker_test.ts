@@ -90,7 +90,7 @@ testWithRedis(
     assert(a.broker.isFull);
     assertEquals((await a.broker.read("lobby", newest)).head.offset, 1);
     assertEquals(a.broker.isReady, false);
-    // Deletions free memory, and those who delete must be able to connect.
+    // Deleting messages frees memory, and members must connect to do so.
     assertEquals(await a.broker.claim("ben", "Ben"), "Ben");
     const drafts = [draft("a"), draft("x"), deletion([1]), edit(1, "x"), deletion([1])];
     assertEquals((await a.broker.append(drafts)).map(({ kind }) => kind), [

@@ -109,7 +109,7 @@ Deno.test("POST /moderate limits wrong codes [H16] [B1]", async () => {
   assert(Number(locked.headers.get("retry-after")) > 0);
 });
 
-Deno.test("POST /moderate takes moderators' commands only, and says what is wrong [H16] [H5]", async () => {
+Deno.test("POST /moderate refuses other commands with a problem [H16] [H5]", async () => {
   await using site = await startModeratedSite();
   await moderate(site, { type: "moderate", code });
   const member = memberOf(token("Ada"));
