@@ -145,9 +145,10 @@ export class Nonces {
     if (this.#recentCount >= this.#max) this.write(file);
   }
 
-  /** Writes the hashes in memory as a block. */
+  /** Writes the hashes in memory, if any, as a block. */
   write(file: DatabaseFile): void {
     this.load(file);
+    if (this.#recentCount === 0) return;
     const id = (this.#blocks.at(-1)?.id ?? 0) + pagesPerBlock;
     const at = this.#newestAt;
     const pages = Array.from({ length: pagesPerBlock }, (): number[] => []);

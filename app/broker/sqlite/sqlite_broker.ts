@@ -354,6 +354,13 @@ export class SqliteBroker implements Broker {
   close(): void {
     const file = this.#file;
     if (this.#isAbandoned) file?.closeFreeSpace();
+    if (this.#isAbandoned || file === undefined) return;
+    try {
+      // Saves the next start from reading entries for their nonces: some may be damaged.
+      this.#transaction((file) => this.#nonces.write(file));
+    } catch {
+      // The next start reads them.
+    }
     if (!this.#isAbandoned) this.#closeFile();
   }
 
