@@ -75,6 +75,9 @@ browserTest("draws and lays out only the last rows for an incoming message", asy
   }
   // The first one brings the line "new since".
   assertEquals(drawn.slice(1), drawn.slice(1).map(() => 1));
+  // At the end, an incoming message is also marked read.
+  await ada.evaluate(() => document.querySelector("#log")?.scrollTo(0, 1e9));
+  await ada.locator("#to-end").waitFor({ state: "hidden" });
   assertEquals(await countFrames(ada, () => server.publish("lobby", { text: "the last" })), 1);
   const childCounts = await ada.locator("#rows, #rows *").evaluateAll((nodes) =>
     nodes.map((node) => node.childElementCount)
