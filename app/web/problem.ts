@@ -13,8 +13,8 @@ export interface Problem {
   readonly status: ErrorStatus;
   readonly code: ProblemCode;
   /**
-   * Describes the problem and its remedy. The last sentence has no period. Goes into HTML unescaped,
-   * so it must not contain request data.
+   * Describes the problem and its remedy. The last sentence has no period. Goes into HTML
+   * unescaped, so it must not contain request data.
    */
   readonly detail: string;
   /** The invalid field, parameter or header. */
