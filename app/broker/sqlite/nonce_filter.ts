@@ -27,9 +27,9 @@ const minWords = 2 ** 20;
 const maxWords = 2 ** 23;
 
 /**
- * An approximate set of nonces. It has every added nonce. It also claims to have some of the others,
- * at most 1 in 500 while it has no more nonces than words. Each nonce sets four bits of one word,
- * so that it reads one cache line.
+ * An approximate set of nonces. It has every added nonce. It also claims to have some of the
+ * others, at most 1 in 500 while it has no more nonces than words. Each nonce sets four bits of one
+ * word, so that it reads one cache line.
  */
 export class NonceFilter {
   readonly #words: Int32Array;
