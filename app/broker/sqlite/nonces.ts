@@ -68,7 +68,7 @@ export class Nonces {
     this.#max = max;
   }
 
-  /** Reads the index: some 50 ms for a million nonces. */
+  /** Reads the index. Takes about 150 ms for a million nonces. */
   load(file: DatabaseFile): void {
     if (this.#isLoaded) return;
     this.#recentCount = 0;
