@@ -22,7 +22,7 @@ export type Durability = "normal" | "full";
 const cacheKiB = 4_000;
 const pageBytes = 4_096;
 /** Size of the journal, in pages, at which a commit runs a checkpoint. */
-const journalPages = 1_000;
+const journalPages = 4_000;
 /** The files of a database in use: the database, its journal and the journal's index. */
 const suffixes = ["", "-wal", "-shm"];
 
