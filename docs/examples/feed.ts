@@ -2,8 +2,8 @@
 //
 //   TOKEN=… deno run --allow-net --allow-env docs/examples/feed.ts FEED URL ROOM
 //
-// Run it every few minutes from cron. It keeps no state: the server stores an item's key for 7 days,
-// and items older than 6 days are left out.
+// Run it every few minutes from cron. It keeps no state: the server stores an item's key for seven
+// days, and items older than six days are left out.
 const [feed = "", server = "http://localhost:8000/", room = "news"] = Deno.args;
 const token = Deno.env.get("TOKEN");
 if (!token) throw new Error("Set TOKEN (see docs/http.md)");

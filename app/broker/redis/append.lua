@@ -8,8 +8,8 @@
 -- rows    room, member, nonce, key of the author's name, body (rooms.lua; without the targets of a
 --         deletion), text as JSON (empty for a deletion), and the action: `message`, `title`,
 --         `untitle`, which deletes the title's entry, either of these with ` locked`,
---         `edit {offset}`, `delete {offset}…` or `moderate {offset}…`, which also deletes the entries
---         of others, and which no sanction stops
+--         `edit {offset}`, `delete {offset}…` or `moderate {offset}…`, which also deletes other
+--         members' entries, and which no sanction stops
 -- result  results: for each draft { kind, offset } with kind stored, repeat, unavailable,
 --         rooms_full, storage_full, forbidden, not_found, edits_exhausted or title_locked; or
 --         { kind, retryAfter } with kind muted or banned

@@ -274,8 +274,8 @@ export class BareClient {
     }
     const [first] = this.#outbox;
     if (first?.nonce !== nonce) return;
-    // Rate limits of titles last minutes, so give up. A command that got `unavailable` may have been
-    // stored, so repeat it.
+    // Rate limits of titles last minutes, so give up. A command that got `unavailable` may have
+    // been stored, so repeat it.
     if (mayRetry(code) && !(first.type === "title" && code === "rate_limited")) {
       time.later(retryAfter, () => {
         if (number !== this.#connections) return;
