@@ -29,7 +29,7 @@ import { mountPrivateRooms } from "./views/private_rooms.ts";
 import { mountStatusLine, signInTrouble } from "./views/status_line.ts";
 import type { ComposerParts } from "./views/writing.ts";
 import { panels } from "./words/language.ts";
-import type { Complaint } from "./words/language.ts";
+import type { Failure } from "./words/language.ts";
 
 export { mountNamePrompt } from "./views/name_prompt.ts";
 
@@ -90,7 +90,7 @@ export function mountExtras(
   });
   addEventListener("online", () => chat.connection.check());
   addEventListener("offline", page.redraw);
-  const commands = new Map<string, (argument: string) => Complaint | undefined | void>([
+  const commands = new Map<string, (argument: string) => Failure | undefined | void>([
     ["/nick", (argument) => {
       const parsed = parseUsername(argument);
       return parsed.ok ? chat.rename(parsed.value) : parsed;
@@ -143,8 +143,8 @@ export function mountExtras(
       permalinks.leave();
       return false;
     },
-    /** Runs a slash command. Returns a complaint if that fails. */
-    runCommand(command: string, argument: string): Complaint | undefined {
+    /** Runs a slash command. Returns the reason if that fails. */
+    runCommand(command: string, argument: string): Failure | undefined {
       // Hide the problem of an earlier command.
       chat.problem = undefined;
       page.redraw();

@@ -27,12 +27,12 @@ import { byId } from "./views/dom.ts";
 import type { NamePrompt } from "./views/name_prompt.ts";
 import { mountSidebars } from "./views/sidebars.ts";
 import { loadWords, panelWords, words } from "./words/language.ts";
-import type { Complaint } from "./words/language.ts";
+import type { Failure } from "./words/language.ts";
 
 await loadWords();
 
 const heartbeatMs = 20_000;
-const tooManyRooms: Complaint = { code: "too_many_rooms", message: "" };
+const tooManyRooms: Failure = { code: "too_many_rooms", message: "" };
 
 const shared = storageOf("localStorage");
 const own = storageOf("sessionStorage");
@@ -69,7 +69,7 @@ const privateRooms = hasPrivate ? await loadPrivateRooms() : undefined;
 for (const name of openRooms) openRoom(name);
 let current = "";
 /** Why the room of the address cannot be shown, until the composer shows that. */
-let complaint = goTo(roomInAddress());
+let failure = goTo(roomInAddress());
 for (const room of chat.rooms.values()) {
   privateRooms?.prepare(room);
   restoreSnapshot(shared, room);
@@ -94,7 +94,7 @@ const composer = mountComposer(chat, shared, {
   },
 });
 const conversation = mountConversation(chat, drawSoon, () => extras?.conversationAids);
-const sidebars = mountSidebars(chat, tryRoom, (name) => complain(leaveRoom(name)));
+const sidebars = mountSidebars(chat, tryRoom, (name) => showFailure(leaveRoom(name)));
 
 void persist(loadExtras);
 if (profile.username === "") drawSignIn();
@@ -105,7 +105,7 @@ addEventListener("storage", ({ key }) => {
   if (loadProfile(shared, () => "").token !== profile.token) reload();
 });
 addEventListener("popstate", () => {
-  complaint = goTo(roomInAddress());
+  failure = goTo(roomInAddress());
   extras?.navigation.closeDrawers();
   draw();
 });
@@ -137,13 +137,13 @@ function draw(): void {
   isDrawPending = false;
   drawSignIn();
   // The server may have refused the current room.
-  if (!chat.rooms.has(current)) complaint = goTo(lastRoomExcept(current));
+  if (!chat.rooms.has(current)) failure = goTo(lastRoomExcept(current));
   const room = chat.rooms.get(current);
   if (room === undefined) return;
   if (!app.hidden) {
     composer.update(room);
-    complain(complaint);
-    complaint = undefined;
+    showFailure(failure);
+    failure = undefined;
     extras?.dialogs.update();
     extras?.update(room);
     conversation.update(room);
@@ -204,8 +204,8 @@ function openRoom(name: string): boolean {
   return isOpen;
 }
 
-/** Shows a room and makes it the page's address. Returns a complaint if that fails. */
-function showRoom(name: string): Complaint | undefined {
+/** Shows a room and makes it the page's address. Returns the reason if that fails. */
+function showRoom(name: string): Failure | undefined {
   if (!openRoom(name)) return tooManyRooms;
   if (location.pathname !== addressOf(name)) {
     // An open drawer has added an entry to the history.
@@ -220,15 +220,15 @@ function showRoom(name: string): Complaint | undefined {
 }
 
 function tryRoom(name: string): void {
-  complain(showRoom(name));
+  showFailure(showRoom(name));
 }
 
-function complain(complaint: Complaint | undefined): void {
-  if (complaint !== undefined) void composer.complain(complaint);
+function showFailure(failure: Failure | undefined): void {
+  if (failure !== undefined) void composer.showFailure(failure);
 }
 
-/** Shows a room and corrects the address. Returns a complaint if the room cannot be opened. */
-function goTo(name: string): Complaint | undefined {
+/** Shows a room and corrects the address. Returns the reason if the room cannot be opened. */
+function goTo(name: string): Failure | undefined {
   const isOpen = openRoom(name);
   if (isOpen) current = name;
   else if (!chat.rooms.has(current)) current = lastRoomExcept(name);
@@ -240,7 +240,7 @@ function lastRoomExcept(name: string): string {
   return [...chat.rooms.keys()].findLast((other) => other !== name) ?? defaultRoom;
 }
 
-function leaveRoom(name: string): Complaint | undefined {
+function leaveRoom(name: string): Failure | undefined {
   const next = name === current ? lastRoomExcept(name) : current;
   if (name === next) return (words) => words.onlyRoom;
   if (!chat.leaveRoom(name)) return (words) => words.unsentHere;
@@ -271,7 +271,7 @@ async function loadExtras(): Promise<Extras> {
     showRoom,
     openRoom: tryRoom,
     leaveRoom: () => leaveRoom(current),
-    complain,
+    showFailure,
     signOut,
     redraw: drawSoon,
     replaceProfile(other) {

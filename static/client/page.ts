@@ -5,7 +5,7 @@ import type { Profile } from "./state/profile.ts";
 import type { Room } from "./state/room.ts";
 import type { KeyValue } from "./state/storage.ts";
 import type { PageSettings } from "./views/appearance.ts";
-import type { Complaint } from "./words/language.ts";
+import type { Failure } from "./words/language.ts";
 
 export interface Page {
   readonly chat: ChatClient;
@@ -13,14 +13,14 @@ export interface Page {
   readonly profile: Profile;
   /** The current room; `undefined` only until the first one has opened. */
   readonly room: Room | undefined;
-  /** Shows a room. Returns a complaint if it cannot. */
-  showRoom(name: string): Complaint | undefined;
+  /** Shows a room. Returns the reason if it cannot. */
+  showRoom(name: string): Failure | undefined;
   /** Shows a room, or why it cannot. */
   openRoom(name: string): void;
-  /** Leaves the current room. Returns a complaint if it cannot. */
-  leaveRoom(): Complaint | undefined;
-  /** Shows a complaint below the composer. */
-  complain(complaint: Complaint | undefined): void;
+  /** Leaves the current room. Returns the reason if it cannot. */
+  leaveRoom(): Failure | undefined;
+  /** Shows below the composer why an action failed. */
+  showFailure(failure: Failure | undefined): void;
   /** Makes this browser use another identity. */
   replaceProfile(profile: Profile): void;
   signOut(): void;

@@ -63,7 +63,7 @@ export class ChatClient {
   }
 
   /** Resolves with the first matching push from index `since` on; rejects on close or timeout. */
-  hears(matches: (push: Push) => boolean, since = 0): Promise<Push> {
+  waitFor(matches: (push: Push) => boolean, since = 0): Promise<Push> {
     const { promise, resolve, reject } = Promise.withResolvers<Push>();
     const check = () => {
       const push = this.pushes.slice(since).find(matches);
@@ -82,7 +82,7 @@ export class ChatClient {
    */
   async joined(): Promise<RoomPush> {
     for (;;) {
-      const push = await this.hears(
+      const push = await this.waitFor(
         ({ type }) => type === "room" || type === "error",
         this.#pushesBeforeJoin,
       );
@@ -95,23 +95,23 @@ export class ChatClient {
   }
 
   /** Sends a message and resolves with its outcome. Pass the `nonce` of another to retry it. */
-  async says(text: string, nonce = `n${++this.#nonces}`): Promise<SendResult> {
+  async sendMessage(text: string, nonce = `n${++this.#nonces}`): Promise<SendResult> {
     const since = this.pushes.length;
     this.send({ type: "message", room: this.room, text, nonce });
-    const push = await this.hears((push) => "nonce" in push && push.nonce === nonce, since);
+    const push = await this.waitFor((push) => "nonce" in push && push.nonce === nonce, since);
     if (push.type === "error") return { nonce, error: push };
     if (push.type !== "message" && push.type !== "ack") throw new Error(push.type);
     return { nonce, offset: push.offset };
   }
 
   /** Sends messages of about 4 KB, up to `max`, until one is refused. */
-  async floods(max: number): Promise<readonly SendResult[]> {
+  async sendUntilRefused(max: number): Promise<readonly SendResult[]> {
     const text = "x".repeat(3_900);
     const results: SendResult[] = [];
     while (results.length < max && !results.some(({ error }) => error !== undefined)) {
       const batch = Array.from(
         { length: 10 },
-        (_, i) => this.says(`${results.length + i} ${text}`),
+        (_, i) => this.sendMessage(`${results.length + i} ${text}`),
       );
       results.push(...await Promise.all(batch));
     }

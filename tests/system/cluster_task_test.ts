@@ -87,8 +87,8 @@ test("starts servers that form one chat, and stops everything it started", async
   assertEquals(task.servers.length, 3);
   const [ada, ben] = task.servers.slice(1).map(({ url }, i) => new ChatClient(url, `Client ${i}`));
   await Promise.all([ada?.joined(), ben?.joined()]);
-  await ada?.says("hello");
-  await ben?.hears((push) => push.type === "message" && push.text === "hello");
+  await ada?.sendMessage("hello");
+  await ben?.waitFor((push) => push.type === "message" && push.text === "hello");
   await interrupt(task, tempDir);
   assertEquals(await Promise.all([ada?.closed, ben?.closed]), [1012, 1012]);
 });

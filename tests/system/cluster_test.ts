@@ -60,7 +60,7 @@ function presenceOf(client: ChatClient): string[] {
 
 /** Waits until a user receives a message, and with it everything sent before. */
 async function receives(client: ChatClient, text: string): Promise<void> {
-  await client.hears((push) => push.type === "message" && push.text === text);
+  await client.waitFor((push) => push.type === "message" && push.text === text);
 }
 
 /** Waits until a node can store messages. */
@@ -77,22 +77,22 @@ test(
   async ({ join }) => {
     const ada = await join(0, "Ada");
     const ben = await join(1, "Ben");
-    await ada.hears(isJoined);
+    await ada.waitFor(isJoined);
     assertEquals((await ben.joined()).members?.map(({ username }) => username).sort(), [
       "Ada",
       "Ben",
     ]);
-    await Promise.all([ada.says("from one"), ben.says("from the other")]);
+    await Promise.all([ada.sendMessage("from one"), ben.sendMessage("from the other")]);
     for (const talker of [ada, ben]) {
       await Promise.all(["from one", "from the other"].map((text) => receives(talker, text)));
     }
     assertEquals(ada.messages, ben.messages);
     ada.send({ type: "typing", room: "lobby" });
-    await ben.hears(({ type }) => type === "typing");
+    await ben.waitFor(({ type }) => type === "typing");
     ada.send({ type: "rename", username: "Ida" });
-    await ben.hears(({ type }) => type === "renamed");
+    await ben.waitFor(({ type }) => type === "renamed");
     await ada.close();
-    await ben.hears(isLeft);
+    await ben.waitFor(isLeft);
     assertEquals(presenceOf(ben), ["Ada typing", "Ada renamed to Ida", "Ida left: timeout"]);
     assertEquals(presenceOf(ada), ["Ben joined", "Ada typing", "Ada renamed to Ida"]);
   },
@@ -108,9 +108,9 @@ test(
     const { members, count } = await again.joined();
     assertEquals([members?.map(({ username }) => username).sort(), count], [["Ada", "Zoe"], 2]);
     await ada.close();
-    await again.says("still here");
+    await again.sendMessage("still here");
     again.send({ type: "leave", room: "lobby" });
-    await zoe.hears(isLeft);
+    await zoe.waitFor(isLeft);
     assertEquals(presenceOf(zoe), ["Ada joined", "Ada left: timeout"]);
     const taken = await join(1, "zoe").then(
       () => "joined",
@@ -132,8 +132,8 @@ test(
     assertEquals(await first.closed, 4005);
     const third = await join(0, "Ada", { token, tab: "one" });
     assertEquals(await second.closed, 4005);
-    await third.says("from the third", "a");
-    await tab.says("from the other tab", "b");
+    await third.sendMessage("from the third", "a");
+    await tab.sendMessage("from the other tab", "b");
     await receives(zoe, "from the other tab");
     assertEquals(presenceOf(zoe), ["Ada joined"]);
   },
@@ -147,17 +147,17 @@ test(
     const ada = await join(0, "Ada");
     const ben = await join(0, "Ben");
     await join(0, "Cy");
-    await ada.says("before");
+    await ada.sendMessage("before");
     const head = { epoch: ada.messages.at(-1)?.epoch ?? "", offset: 1 };
     await ben.close();
     await join(1, "Ben", { token: ben.token });
     await nodes[0]?.end("SIGKILL");
-    await zoe.says("meanwhile");
+    await zoe.sendMessage("meanwhile");
     const back = await join(1, "Ada", { token: ada.token, position: head });
     assertEquals(back.texts, ["meanwhile"]);
-    await zoe.hears(isLeft);
+    await zoe.waitFor(isLeft);
     // Any other report would have come before this message.
-    await back.says("after", "after");
+    await back.sendMessage("after", "after");
     await receives(zoe, "after");
     assertEquals(presenceOf(zoe), ["Ada joined", "Ben joined", "Cy joined", "Cy left: timeout"]);
     assertEquals(presenceOf(back), ["Cy left: timeout"]);
@@ -171,8 +171,8 @@ test(
     const ada = await join(0, "Ada");
     const zoe = await join(1, "Zoe");
     nodes[0]?.process.kill("SIGSTOP");
-    await zoe.hears(isLeft);
-    await zoe.says("alone");
+    await zoe.waitFor(isLeft);
+    await zoe.sendMessage("alone");
     // Ada wrote nothing, so her name is free now that her node is dead.
     const other = await join(1, "Ada");
     nodes[0]?.process.kill("SIGCONT");
@@ -183,7 +183,7 @@ test(
     assertEquals((await again.joined()).messages.map((entry) => "text" in entry && entry.text), [
       "alone",
     ]);
-    await other.hears((push) => push.type === "joined" && push.username === "Ida");
+    await other.waitFor((push) => push.type === "joined" && push.username === "Ida");
   },
 );
 
@@ -193,9 +193,9 @@ test(
   async ({ redis, join, nodes }) => {
     const ada = await join(0, "Ada");
     const ben = await join(1, "Ben");
-    await ada.says("before");
+    await ada.sendMessage("before");
     await redis.kill();
-    const { nonce, error } = await ada.says("retried", "n");
+    const { nonce, error } = await ada.sendMessage("retried", "n");
     assertEquals([error?.code, error?.message], [
       "storage_unavailable",
       "Storage is unavailable. Retrying…",
@@ -204,12 +204,12 @@ test(
     await redis.restart();
     // Retry the same message until it is stored, as a page does.
     await until(
-      async () => (await ada.says("retried", nonce)).error === undefined,
+      async () => (await ada.sendMessage("retried", nonce)).error === undefined,
       "the message is stored",
     );
     await receives(ben, "retried");
-    assertEquals((await ada.says("retried", nonce)).offset, 2);
-    await ben.says("after");
+    assertEquals((await ada.sendMessage("retried", nonce)).offset, 2);
+    await ben.sendMessage("after");
     await receives(ada, "after");
     assertEquals([ada.texts, ben.texts], [["before", "retried", "after"], [
       "before",

@@ -80,7 +80,7 @@ Deno.test("main names a folder setting that is not a folder; serving then exits 
 Deno.test("main backs up, exports, and restores into a new folder", () =>
   withBench(async ({ dir, start, join }) => {
     const server = await start();
-    await (await join(server, "Ada")).says("one");
+    await (await join(server, "Ada")).sendMessage("one");
     const run = async (expected: number, args: readonly string[], env?: Record<string, string>) => {
       const { code, output } = await parley(dir, args, env);
       assertEquals(code, expected, output);

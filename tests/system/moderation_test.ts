@@ -49,22 +49,22 @@ Deno.test("main.ts bans a troll with 20 connections, deletes its messages, and r
   const rooms = ["lobby", "garden"];
   const regular = new ChatClient(server.url, "Regular", { dial: from("198.51.100.2") });
   await regular.joined();
-  await regular.says("Good morning");
+  await regular.sendMessage("Good morning");
   const trolls = Array.from({ length: connections }, (_, i) => {
     const room = rooms[i % rooms.length] ?? "";
     return new ChatClient(server.url, `Troll${i}x`, { room, dial: from(trollAddress) });
   });
   await Promise.all(trolls.map((troll) => troll.joined()));
   for (let i = 0; i < messagesEach; i++) {
-    await Promise.all(trolls.map((troll) => troll.says("spam spam spam")));
+    await Promise.all(trolls.map((troll) => troll.sendMessage("spam spam spam")));
   }
   const mona = new ChatClient(server.url, "Mona", { dial: from("198.51.100.1") });
   await mona.joined();
   mona.send({ type: "moderate", code: env.MODERATOR_CODE });
-  await mona.hears(isType("moderator"));
+  await mona.waitFor(isType("moderator"));
   const troll = mona.messages.find(({ text }) => text?.startsWith("spam"))?.member ?? "";
   mona.send({ type: "neighbors", member: troll });
-  const neighbors = await mona.hears(isType("neighbors"));
+  const neighbors = await mona.waitFor(isType("neighbors"));
   assertEquals(neighbors, { type: "neighbors", member: troll, others: connections - 1 });
 
   const startedAt = performance.now();
@@ -75,21 +75,21 @@ Deno.test("main.ts bans a troll with 20 connections, deletes its messages, and r
   const expected = connections * messagesEach / rooms.length;
   let deleted = 0;
   for (let since = 0; deleted < expected;) {
-    const push = await regular.hears(isType("delete"), since);
+    const push = await regular.waitFor(isType("delete"), since);
     since = regular.pushes.indexOf(push) + 1;
     if (push.type === "delete") deleted += push.targets.length;
   }
   const deletedMs = performance.now() - startedAt;
   assert(deletedMs < maxMs, `closed after ${closedMs} ms, deleted after ${deletedMs} ms`);
   const back = new ChatClient(server.url, "Newcomer", { dial: from(trollAddress) });
-  const refusal = await back.hears(isType("error"));
+  const refusal = await back.waitFor(isType("error"));
   assertEquals(refusal.type === "error" && refusal.code, "banned");
   await back.close();
 
   // A member whose sweep is pending when the server is killed.
   const spammer = new ChatClient(server.url, "Spammer", { dial: from("198.51.100.3") });
   await spammer.joined();
-  await spammer.says("buy now");
+  await spammer.sendMessage("buy now");
   const member = spammer.messages.at(-1)?.member ?? "";
   mona.send({ type: "ban", member, seconds: 3_600, deleteMessages: true });
   assertEquals(await spammer.closed, 4001);
@@ -97,7 +97,7 @@ Deno.test("main.ts bans a troll with 20 connections, deletes its messages, and r
   await Promise.all([regular.closed, mona.closed]);
   server = await ServerProcess.start(dir, { env });
   const again = new ChatClient(server.url, "Spammer", { token: spammer.token });
-  const banned = await again.hears(isType("error"));
+  const banned = await again.waitFor(isType("error"));
   assertEquals(banned.type === "error" && banned.code, "banned");
   await again.close();
   while ((await textsIn(server.url, "lobby")).includes("buy now"));

@@ -6,16 +6,16 @@ import { labelOf } from "../state/open_rooms.ts";
 import type { Room } from "../state/room.ts";
 import type { KeyValue } from "../state/storage.ts";
 import { sentenceOf, words } from "../words/language.ts";
-import type { Complaint } from "../words/language.ts";
+import type { Failure } from "../words/language.ts";
 import type { ComposerAids } from "./composer_aids.ts";
 import { byId, isTouch, setText } from "./dom.ts";
 
 /** The page's actions for the composer. */
 export interface ComposerActions {
-  /** Runs a slash command. Returns a complaint if that fails. */
-  command(command: string, argument: string): Complaint | undefined;
-  /** Sends a text. Returns a complaint if that fails. */
-  send(room: string, text: string): Complaint | undefined;
+  /** Runs a slash command. Returns the reason if that fails. */
+  command(command: string, argument: string): Failure | undefined;
+  /** Sends a text. Returns the reason if that fails. */
+  send(room: string, text: string): Failure | undefined;
   onSent(): void;
 }
 
@@ -41,7 +41,7 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, actions: Comp
     text.value = value;
     onChange();
   };
-  const complain = async (complaint: Complaint) => setText(problem, await sentenceOf(complaint));
+  const showFailure = async (failure: Failure) => setText(problem, await sentenceOf(failure));
   const isInCodeBlock = () =>
     text.value.slice(0, text.selectionStart).split("```").length % 2 === 0;
   const submit = () => {
@@ -52,13 +52,13 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, actions: Comp
     // A double slash sends text that looks like a command.
     const command = sign === "" ? name?.toLowerCase() : undefined;
     const isMessage = command === undefined || command === "/me";
-    const complaint = isMessage
+    const failure = isMessage
       ? actions.send(
         origin.name,
         sign ? typed.slice(1) : command ? `${command} ${argument}` : text.value,
       )
       : actions.command(command, argument.trim());
-    if (complaint !== undefined) return void complain(complaint);
+    if (failure !== undefined) return void showFailure(failure);
     // A command may have shown another room.
     if (room === origin) setValue("");
     else saveDraft(storage, origin.name, "");
@@ -88,7 +88,7 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, actions: Comp
   });
 
   return {
-    parts: { text, room: () => room, setValue, complain },
+    parts: { text, room: () => room, setValue, showFailure },
     /** Attaches the aids, which load after the page. */
     useAids(loaded: ComposerAids): void {
       aids = loaded;
@@ -101,7 +101,7 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, actions: Comp
       setValue(loadDraft(storage, room.name));
       if (!isTouch()) text.focus();
     },
-    /** Shows a complaint below the text. */
-    complain,
+    /** Shows below the text why an action failed. */
+    showFailure,
   };
 }

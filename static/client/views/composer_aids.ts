@@ -17,7 +17,7 @@ export type ComposerAids = ReturnType<typeof mountComposerAids>;
 
 export function mountComposerAids(
   chat: ChatClient,
-  { text, room, setValue, complain }: ComposerParts,
+  { text, room, setValue, showFailure }: ComposerParts,
 ) {
   const list = byId<"ul">("suggestions");
   const hint = byId<"span">("composer-hint");
@@ -103,7 +103,7 @@ export function mountComposerAids(
     return true;
   };
 
-  const writing = mountWriting(chat, { text, room, setValue, complain });
+  const writing = mountWriting(chat, { text, room, setValue, showFailure });
 
   document.addEventListener("keydown", (event) => {
     const step = event.altKey ? ["ArrowUp", "", "ArrowDown"].indexOf(event.key) - 1 : 0;
@@ -117,7 +117,7 @@ export function mountComposerAids(
     const pasted = event.clipboardData?.getData("text/plain") ?? "";
     if (lengthLeft(pasted) >= 0) return;
     event.preventDefault();
-    complain(isPrivate() ? tooLong : () => panels.pasteTooLong(maxLength()));
+    showFailure(isPrivate() ? tooLong : () => panels.pasteTooLong(maxLength()));
   });
 
   return {

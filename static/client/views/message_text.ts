@@ -44,7 +44,7 @@ const tags = { bold: "strong", italic: "em", strike: "s", quote: "blockquote" } 
 
 /** Creates the formatter of a page. */
 export function createFormatter(
-  { chat, openRoom, complain }: Page,
+  { chat, openRoom, showFailure }: Page,
   openMessage: (room: string, offset: number) => void,
 ) {
   /** Returns a link to a room, or to a message in it. */
@@ -63,7 +63,7 @@ export function createFormatter(
       // With a modifier the browser opens a tab or window.
       if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
       event.preventDefault();
-      if (isIncomplete(chat, room)) complain(linkIncomplete);
+      if (isIncomplete(chat, room)) showFailure(linkIncomplete);
       else if (offset === undefined) openRoom(room);
       else openMessage(room, offset);
     });

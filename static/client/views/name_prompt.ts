@@ -35,7 +35,7 @@ export function mountNamePrompt(
   };
   /** The problem shown, or to be shown once its words have loaded. */
   let current: Problem | undefined;
-  const complain = async (problem: Problem | undefined, field = input) => {
+  const showProblem = async (problem: Problem | undefined, field = input) => {
     current = problem;
     if (problem === undefined) return showHint("");
     const text = await sentenceOf(problem);
@@ -59,10 +59,10 @@ export function mountNamePrompt(
   };
   const check = () => {
     const parsed = parseUsername(input.value);
-    void complain(parsed.ok || input.value.trim() === "" ? undefined : parsed);
+    void showProblem(parsed.ok || input.value.trim() === "" ? undefined : parsed);
   };
   input.addEventListener("input", check);
-  code.addEventListener("input", () => complain(undefined));
+  code.addEventListener("input", () => showProblem(undefined));
   byId<"form">("prompt-form").addEventListener("submit", (event) => {
     event.preventDefault();
     const parsed = parseUsername(input.value);
@@ -70,7 +70,7 @@ export function mountNamePrompt(
       signIn(parsed.value, code.value === "" ? undefined : code.value);
       return trouble?.onAct?.();
     }
-    void complain(parsed);
+    void showProblem(parsed);
     input.focus();
   });
   let isPeopleShown = false;
@@ -96,7 +96,7 @@ export function mountNamePrompt(
       const field = isAccess ? code : input;
       // A name typed earlier may be invalid.
       if (problem === undefined) check();
-      else void complain(problem, field);
+      else void showProblem(problem, field);
       field.focus();
       // The list of people is optional.
       showPeople().catch(() => {});

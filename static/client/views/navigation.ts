@@ -5,7 +5,7 @@ import type { Page } from "../page.ts";
 import { suggestRoomName } from "../../../app/protocol/room_suggestion.ts";
 import { isRoomName } from "../../../app/protocol/text.ts";
 import { panels, sentenceOf } from "../words/language.ts";
-import type { Complaint } from "../words/language.ts";
+import type { Failure } from "../words/language.ts";
 import { button, byId, setText } from "./dom.ts";
 import { isIncomplete, linkIncomplete } from "./private_rooms.ts";
 
@@ -58,19 +58,19 @@ export function mountNavigation({ chat, showRoom }: Page) {
   const roomName = byId<"input">("room-name");
   const hint = byId<"p">("room-hint");
   roomName.addEventListener("input", () => setText(hint, ""));
-  /** Shows the room whose name was typed. Returns a complaint if it cannot. */
-  const showTyped = (typed: string): Complaint | undefined => {
+  /** Shows the room whose name was typed. Returns the reason if it cannot. */
+  const showTyped = (typed: string): Failure | undefined => {
     const name = typed.trim().replace(/^#\s*/, "").toLowerCase();
     if (isIncomplete(chat, name)) return linkIncomplete;
     return isRoomName(name) ? showRoom(name) : (words) => words.roomInvalid(suggestRoomName(name));
   };
   const openRoom = async (typed: string) => {
     if (typed.trim() === "") return;
-    const complaint = showTyped(typed);
-    if (complaint === undefined) return void (roomName.value = "");
-    setText(hint, await sentenceOf(complaint));
+    const failure = showTyped(typed);
+    if (failure === undefined) return void (roomName.value = "");
+    setText(hint, await sentenceOf(failure));
     const similar = suggestRoomName(typed);
-    if (typeof complaint !== "function" || similar === "") return;
+    if (typeof failure !== "function" || similar === "") return;
     setText(hint, panels.roomRule);
     hint.append(" ", button(panels.openRoom(similar), () => openRoom(similar), { class: "link" }));
   };

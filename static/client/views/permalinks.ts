@@ -49,7 +49,7 @@ export function mountPermalinks(page: Page) {
   const giveUp = (room: Room) => {
     close(room);
     history.replaceState(null, "", addressOf(room.name));
-    page.complain((words) => words.noMessage);
+    page.showFailure((words) => words.noMessage);
     page.redraw();
   };
 

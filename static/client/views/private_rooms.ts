@@ -25,7 +25,7 @@ export function mountPrivateRooms(
   page: Page,
   open: (title: string, ...content: readonly Node[]) => void,
 ) {
-  const { chat, complain } = page;
+  const { chat, showFailure } = page;
   const withRooms = async () => {
     const { loadRooms, roomSection } = await load(() => import("../private.ts"));
     const rooms = await loadRooms(chat, storageOf("localStorage"), page.profile);
@@ -42,7 +42,7 @@ export function mountPrivateRooms(
     page.openRoom(name);
     if (page.room?.name === name) await openRoom(name);
   };
-  const fail = () => complain(() => words.loadFailed);
+  const fail = () => showFailure(() => words.loadFailed);
   const openCurrent = () => void openRoom(page.room?.name ?? "").catch(fail);
   const link = button(panels.roomLink, openCurrent, { class: "link" });
   byId<"button">("people-toggle").before(link);

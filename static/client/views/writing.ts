@@ -9,7 +9,7 @@ import type { Problem } from "../state/problem.ts";
 import type { Message } from "../state/message.ts";
 import type { Room } from "../state/room.ts";
 import { panels } from "../words/language.ts";
-import type { Complaint } from "../words/language.ts";
+import type { Failure } from "../words/language.ts";
 import { amendmentOf, loadedMessages, quoteOf } from "./amendments.ts";
 import { button, byId, element, isTouch, setText } from "./dom.ts";
 
@@ -18,7 +18,7 @@ export interface ComposerParts {
   readonly text: HTMLTextAreaElement;
   room(): Room | undefined;
   setValue(value: string): void;
-  complain(complaint: Complaint): void;
+  showFailure(failure: Failure): void;
 }
 
 /** The edit or reply in the composer. */
@@ -37,7 +37,7 @@ export const tooLong: Problem = { code: "private_too_long", message: "" };
 
 export function mountWriting(
   chat: ChatClient,
-  { text, room, setValue, complain }: ComposerParts,
+  { text, room, setValue, showFailure }: ComposerParts,
 ) {
   let work: Work | undefined;
   const label = element("span", { dir: "auto" });
@@ -80,7 +80,7 @@ export function mountWriting(
   /** Says how to remove a message whose edit is empty. Returns whether there is one. */
   const explainEmpty = (): boolean => {
     const isEmpty = work?.kind === "edit" && text.value.trim() === "";
-    if (isEmpty) complain(() => panels.emptyEdit);
+    if (isEmpty) showFailure(() => panels.emptyEdit);
     return isEmpty;
   };
   form.addEventListener("submit", explainEmpty);
@@ -159,7 +159,7 @@ export function mountWriting(
         const typed = text.value;
         end();
         if (text.value === "") setValue(typed);
-        complain({ code: "not_found", message: "" });
+        showFailure({ code: "not_found", message: "" });
       } // The message may have been edited or deleted.
       else describe(work);
     },

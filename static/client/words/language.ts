@@ -40,15 +40,15 @@ export async function panelWords(): Promise<PanelWords> {
 }
 
 /** Why an action failed: a problem, or a function that picks a text from the panels' words. */
-export type Complaint = Problem | ((words: PanelWords) => string);
+export type Failure = Problem | ((words: PanelWords) => string);
 
-/** Returns the text of a complaint. */
-export async function sentenceOf(complaint: Complaint): Promise<string> {
+/** Returns the text of a failure. */
+export async function sentenceOf(failure: Failure): Promise<string> {
   try {
     const panels = await panelWords();
-    return typeof complaint === "function" ? complaint(panels) : problemText(complaint);
+    return typeof failure === "function" ? failure(panels) : problemText(failure);
   } catch {
-    const message = typeof complaint === "function" ? "" : complaint.message;
+    const message = typeof failure === "function" ? "" : failure.message;
     return message || words.loadFailed;
   }
 }

@@ -134,7 +134,7 @@ browserTest(
 browserTest("loads older pages while scrolling up, and keeps the position [R9]", async (chat) => {
   const ada = new ChatClient(chat.server.url, "Ada");
   await ada.joined();
-  for (let i = 1; i <= 130; i++) await ada.says(`line ${i}`);
+  for (let i = 1; i <= 130; i++) await ada.sendMessage(`line ${i}`);
   const ben = await chat.signIn("Ben");
   await waitForMessage(ben, "line 130");
   assertEquals(await ben.locator("#rows .text", { hasText: /^line 1$/ }).count(), 0);
@@ -143,7 +143,7 @@ browserTest("loads older pages while scrolling up, and keeps the position [R9]",
   const numbers = (await messageTexts(ben)).map((text) => Number(text.slice(5)));
   assertEquals(numbers, Array.from({ length: 130 }, (_, i) => i + 1));
   assert(await ben.evaluate(() => (document.querySelector("#log")?.scrollTop ?? 0) > 0));
-  await ada.says("news");
+  await ada.sendMessage("news");
   await ben.locator("#to-end", { hasText: "1 new message" }).click();
   await ben.locator("#to-end").waitFor({ state: "hidden" });
   await ada.close();

@@ -20,10 +20,10 @@ for (const [loss, lose, left] of losses) {
       const data = `${dir}/data`;
       const server = await start();
       const ada = await join(server, "Ada");
-      await ada.says("one");
+      await ada.sendMessage("one");
       lose(data);
       // The server may already have noticed.
-      const two = await ada.says("two").catch(() => undefined);
+      const two = await ada.sendMessage("two").catch(() => undefined);
       assertEquals(await ada.closed, 1012);
       assertEquals(await server.ended(), 1);
       const copy = namesIn(data).find((name) => name.includes(".saved-")) ?? "";
@@ -44,7 +44,7 @@ test(
   async (bench) => {
     const server = await bench.start();
     const ada = await bench.join(server, "Ada");
-    await ada.says("one");
+    await ada.sendMessage("one");
     Deno.removeSync(`${bench.dir}/data`, { recursive: true });
     assertEquals(await server.end(), 1);
     const [copy = ""] = namesIn(`${bench.dir}/data`);
@@ -58,7 +58,7 @@ test(
   undefined,
   async ({ dir, start, join }) => {
     const server = await start();
-    await (await join(server, "Ada")).says("one");
+    await (await join(server, "Ada")).sendMessage("one");
     Deno.removeSync(`${dir}/data`, { recursive: true });
     Deno.writeTextFileSync(`${dir}/data`, "in the way");
     assertEquals(await server.ended(), 1);
@@ -72,12 +72,12 @@ test(
   async (bench) => {
     const { dir, database, start, join } = bench;
     const first = await start();
-    await (await join(first, "Ada")).says("old");
+    await (await join(first, "Ada")).sendMessage("old");
     await first.end();
     Deno.copyFileSync(database, `${dir}/backup.db`);
     const server = await start();
     const ben = await join(server, "Ben");
-    await ben.says("new");
+    await ben.sendMessage("new");
     const epoch = ben.messages.at(-1)?.epoch ?? "";
     Deno.renameSync(`${dir}/backup.db`, database);
     assertEquals(await ben.closed, 1012);

@@ -23,20 +23,20 @@ async function fillAndEmpty(
 ): Promise<void> {
   const ada = await join(server, "Ada");
   const ben = await join(server, "Ben");
-  const results = await ada.floods(400);
+  const results = await ada.sendUntilRefused(400);
   assertEquals(codes(results), new Set(["storage_unavailable"]));
   const sent = noncesOf(results);
-  await ben.hears((push) => push.type === "message" && push.nonce === sent.at(-1));
+  await ben.waitFor((push) => push.type === "message" && push.nonce === sent.at(-1));
   assertEquals(ben.messages.map(({ nonce }) => nonce), sent);
   await server.waitForLine(/event=storage_failed/);
   assertMatch(log("error.log"), /event=storage_failed/);
   // History can still be read.
   ben.send({ type: "history", room: "lobby", before: 5, limit: 10 });
-  await ben.hears((push) => push.type === "history" && push.messages.length === 4);
+  await ben.waitFor((push) => push.type === "history" && push.messages.length === 4);
 
   await freeSpace();
   for (const { nonce, error } of results) {
-    if (error !== undefined) sent.push((await ada.says("again", nonce)).nonce);
+    if (error !== undefined) sent.push((await ada.sendMessage("again", nonce)).nonce);
   }
   await server.waitForLine(/event=storage_recovered/);
   await server.end("SIGKILL");
@@ -66,7 +66,7 @@ test(
   noMount,
   async ({ dir, database, start, join }) => {
     const server = await start();
-    await (await join(server, "Ada")).floods(100);
+    await (await join(server, "Ada")).sendUntilRefused(100);
     await server.end();
     const small = `${dir}/small`;
     await withDisk(small, 100, async () => {

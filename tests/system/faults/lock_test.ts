@@ -14,13 +14,13 @@ test(
       await refusal(start()),
       new RegExp(`${dir}/data/parley.lock: process ${server.process.pid} on host .* stop it first`),
     );
-    assertEquals((await ada.says("here")).offset, 1);
+    assertEquals((await ada.sendMessage("here")).offset, 1);
   },
 );
 
 test("a server starts after kill -9", undefined, async (bench) => {
   const first = await bench.start();
-  await (await bench.join(first, "Ada")).says("one");
+  await (await bench.join(first, "Ada")).sendMessage("one");
   await first.end("SIGKILL");
   assertEquals(await textsAfterwards(bench), ["one"]);
 });
@@ -32,7 +32,7 @@ test(
     const { dir, start, join } = bench;
     const server = await start();
     const ada = await join(server, "Ada");
-    await ada.says("one");
+    await ada.sendMessage("one");
     // On a network disk, the other host's write is visible, and every lock is granted.
     Deno.writeTextFileSync(`${dir}/data/parley.lock`, "beta 7 another-id 1\n");
     assertEquals(await ada.closed, 1012);

@@ -17,7 +17,7 @@ import {
 /** Sends messages until one is logged, since a log is only reopened to write a line. */
 async function sendUntilLogged(ada: ChatClient, log: () => string): Promise<void> {
   await until(async () => {
-    assertEquals((await ada.says("on")).error, undefined);
+    assertEquals((await ada.sendMessage("on")).error, undefined);
     return log().includes("event=message");
   }, "a message is logged");
 }
@@ -28,7 +28,7 @@ test(
   async (bench) => {
     const { dir, start, join, log } = bench;
     const ada = await join(await start(), "Ada");
-    await ada.says("one");
+    await ada.sendMessage("one");
     Deno.removeSync(`${dir}/logs`, { recursive: true });
     await sendUntilLogged(ada, () => log("messages.log"));
   },
@@ -46,7 +46,7 @@ test(
     }
     const server = await start({ under: underLimit(1_000) });
     const ada = await join(server, "Ada");
-    assertEquals((await ada.says("one")).offset, 1);
+    assertEquals((await ada.sendMessage("one")).offset, 1);
     await server.waitForLine(/^Cannot write .*log: .*the chat continues without it$/);
     await limitFiles(server);
     await sendUntilLogged(ada, () => log("messages.log"));
@@ -83,7 +83,7 @@ test(
       const server = await start();
       const ada = await join(server, "Ada");
       await server.waitForLine(/^Cannot write .*No space left.*the chat continues without it$/);
-      assertEquals((await ada.says("one")).offset, 1);
+      assertEquals((await ada.sendMessage("one")).offset, 1);
       await server.end("SIGKILL");
     });
   },

@@ -67,15 +67,15 @@ test(
       file.close();
     }
     const ada = await join(await start(), "Ada");
-    assertEquals((await ada.says("one")).offset, 1);
+    assertEquals((await ada.sendMessage("one")).offset, 1);
     const other = new DatabaseSync(database);
     try {
       other.exec("BEGIN EXCLUSIVE");
-      assertEquals((await ada.says("two")).error?.code, "storage_unavailable");
+      assertEquals((await ada.sendMessage("two")).error?.code, "storage_unavailable");
     } finally {
       other.close();
     }
-    assertEquals((await ada.says("two")).offset, 2);
+    assertEquals((await ada.sendMessage("two")).offset, 2);
   },
 );
 
@@ -85,7 +85,7 @@ test(
   async (bench) => {
     const { start, join, database } = bench;
     const server = await start();
-    await (await join(server, "Ada")).says("one");
+    await (await join(server, "Ada")).sendMessage("one");
     await server.end();
     const backup = Deno.readFileSync(database);
     Deno.writeFileSync(database, backup.slice().fill(0xa5, 0, 4_096));
@@ -100,7 +100,7 @@ test(
   undefined,
   async ({ start, join, database, log }) => {
     const first = await start();
-    await (await join(first, "Ada")).floods(400);
+    await (await join(first, "Ada")).sendUntilRefused(400);
     await first.end();
     const bytes = Deno.readFileSync(database);
     // Most pages hold messages, the oldest ones near the start.
@@ -113,7 +113,7 @@ test(
     while (refused === undefined) {
       const since = ben.pushes.length;
       ben.send({ type: "history", room: "lobby", before, limit: 20 });
-      const push = await ben.hears(({ type }) => type === "history" || type === "error", since);
+      const push = await ben.waitFor(({ type }) => type === "history" || type === "error", since);
       if (push.type === "error") refused = push.code;
       if (push.type === "history") {
         before = push.first === before ? 0 : push.messages[0]?.offset ?? 0;
@@ -122,7 +122,7 @@ test(
     }
     assertEquals(refused, "storage_unavailable");
     assertMatch(log("error.log"), /event=read_failed room=lobby .*malformed/);
-    assertEquals((await ben.says("still works")).offset, 401);
+    assertEquals((await ben.sendMessage("still works")).offset, 401);
   },
 );
 
@@ -131,7 +131,7 @@ test(
   undefined,
   async (bench) => {
     const first = await bench.start();
-    await (await bench.join(first, "Ada")).says("one");
+    await (await bench.join(first, "Ada")).sendMessage("one");
     await first.end();
     const message = await refusal(bench.start({ under: underLimit(1) }));
     assertStringIncludes(message, `Cannot open ${bench.database}: `);
