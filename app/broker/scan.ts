@@ -10,11 +10,15 @@ const pagesOfOne = 20;
 const pagesOfEach = 3;
 const maxRooms = 20;
 
-/** Finds messages. `since` in the result is the time from which on the scan missed none. */
+/**
+ * Finds messages. `since` in the result is the time from which on the scan missed none. Returns
+ * undefined if `before` is not the `next` of a scan.
+ */
 export async function scan(
   broker: Pick<Broker, "read" | "newestRooms">,
   { query, before, limit }: SearchRequest,
-): Promise<SearchPage> {
+): Promise<SearchPage | undefined> {
+  if (before !== undefined && !/^\d{1,15}_\d{1,15}$/.test(before)) return undefined;
   const found: MessageEntry[] = [];
   let since = -Infinity;
   const newest = query.room === undefined ? await broker.newestRooms(maxRooms) : [];

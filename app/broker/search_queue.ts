@@ -1,7 +1,5 @@
 // Runs searches one after another, so that concurrent ones don't slow down the chat.
 
-import type { SearchPage } from "../chat/broker.ts";
-
 /** Max searches running or waiting. */
 const maxSearches = 20;
 
@@ -11,7 +9,7 @@ export class SearchQueue {
   #count = 0;
 
   /** Runs a search after those that wait. Rejects if too many wait, or if the search fails. */
-  add(search: () => Promise<SearchPage>): Promise<SearchPage> {
+  add<T>(search: () => Promise<T>): Promise<T> {
     if (this.#count >= maxSearches) return Promise.reject(new Error("too many searches"));
     this.#count++;
     const page = this.#last.then(search);

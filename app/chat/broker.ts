@@ -252,9 +252,10 @@ export interface Broker {
 
   /**
    * Returns the newest messages that match a query, as they are now. Those of the last seconds may
-   * be missing, and messages of private rooms are never found. Absent if search is turned off.
+   * be missing, and messages of private rooms are never found. Returns undefined if `before` is not
+   * the `next` of a page. Absent if search is turned off.
    */
-  search?: ((request: SearchRequest) => Promise<SearchPage>) | undefined;
+  search?: ((request: SearchRequest) => Promise<SearchPage | undefined>) | undefined;
 
   /** Stops reporting the entries of a room until its end is read again. */
   forget?(room: string): void;

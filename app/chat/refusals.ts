@@ -15,6 +15,7 @@ const sentences = {
   access_required: "This chat needs an access code",
   already_greeted: "This connection has already said hello",
   edits_exhausted: `A message can be edited ${hubLimits.editsMax} times`,
+  field_invalid: '"before" must be the `next` of results',
   forbidden: "You can change only your own messages",
   hello_required: "Say hello first",
   moderator_denied: "Wrong moderator code",

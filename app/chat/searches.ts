@@ -25,8 +25,8 @@ const excerptLength = 400;
 const leadLength = 100;
 
 /**
- * Runs a search and charges `payer` for it. Returns an error push if search is turned off. Rejects
- * while storage is unavailable or busy.
+ * Runs a search and charges `payer` for it. Returns an error push if search is turned off, or if
+ * `before` is invalid. Rejects while storage is unavailable or busy.
  */
 export async function runSearch(
   { ports: { broker }, quotas }: Pick<HubCore, "ports" | "quotas">,
@@ -35,7 +35,9 @@ export async function runSearch(
 ): Promise<ResultsPush | ErrorPush> {
   if (broker.search === undefined) return refusal({ re: "search" }, "search_off");
   quotas.chargeBytes(payer, searchCostBytes);
-  const { messages, busyMs = 0, ...rest } = await broker.search({ ...command, limit: resultsMax });
+  const page = await broker.search({ ...command, limit: resultsMax });
+  if (page === undefined) return refusal({ re: "search" }, "field_invalid");
+  const { messages, busyMs = 0, ...rest } = page;
   const results = messages.map((message) => resultOf(command.query, message));
   const textBytes = results.reduce((bytes, { text }) => bytes + 2 * text.length, 0);
   quotas.chargeBytes(payer, textBytes + Math.round(busyMs * costBytesPerMs));

@@ -480,7 +480,6 @@ export type ProblemCode =
   | "body_timeout"
   | "body_too_large"
   | "credentials_required"
-  | "command_invalid"
   | "connection_reset"
   | "handshake_invalid"
   | "host_denied"

@@ -33,6 +33,10 @@ export const problemWordsDe: Readonly<Partial<Record<ProblemCode, ProblemWords>>
     title: "Kein Zugang",
     detail: "Diese Seite ist nur vom Rechner des Servers aus oder mit METRICS_TOKEN zugänglich",
   },
+  method_not_allowed: {
+    title: "Nicht möglich",
+    detail: "Diese Adresse lässt sich so nicht aufrufen. Öffne stattdessen den Chat",
+  },
   not_found: { title: "Nicht gefunden", detail: "Unter dieser Adresse gibt es nichts" },
   room_invalid: {
     title: "Nicht gefunden",

@@ -30,9 +30,10 @@ const statuses = new Map<string, ErrorStatus>([
 /** The header or field that a code is about. Other messages begin with the name of the field. */
 const fields: readonly (readonly [RegExp, string])[] = [
   [/^access_/, "Parley-Access-Code"],
+  [/^moderator_/, "code"],
   [/^nonce_/, "Idempotency-Key"],
   [/^query_/, "q"],
-  [/^text_/, "text"],
+  [/^(text_|not_sealed)/, "text"],
   [/^(token|username)_/, "Authorization"],
 ];
 

@@ -71,7 +71,8 @@ export function invalidField(field: string, rule: string): Problem {
 
 /** Returns a problem if a parameter is given several times. */
 export function repeatedProblem(params: URLSearchParams): Problem | undefined {
-  const repeated = ["limit", "before", "after"].find((name) => params.getAll(name).length > 1);
+  const names = ["limit", "before", "after", "q", "room", "command"];
+  const repeated = names.find((name) => params.getAll(name).length > 1);
   return repeated === undefined ? undefined : invalidField(repeated, "given only once");
 }
 

@@ -57,22 +57,29 @@ export class Router {
     /** Methods that the route supports, as in the header. */
     readonly allow: string;
   }[];
+  /** The methods that any route supports. */
+  readonly #allow: string;
 
   constructor(routes: Routes) {
     this.#routes = Object.entries(routes).map(([path, methods]) => ({
       pattern: compile(path),
       handlers: new Map(Object.entries(methods)),
-      allow: [...Object.keys(methods), "OPTIONS"].join(", "),
+      allow: allowOf(methods),
     }));
+    this.#allow = allowOf(Object.assign({}, ...Object.values(routes)));
   }
 
   /** Calls the handler for a request, or returns 404 or 405. */
   handle(exchange: Omit<Exchange, "params">): Result {
+    // `OPTIONS *` is about the whole server (RFC 9110, section 9.3.7).
+    if (exchange.pathname === "/*" && exchange.request.method === "OPTIONS") {
+      return optionsResponse(this.#allow);
+    }
     for (const { pattern, handlers, allow } of this.#routes) {
       const match = pattern.exec(exchange.pathname);
       if (match === null) continue;
       const { method } = exchange.request;
-      if (method === "OPTIONS") return new Response(null, { status: 204, headers: { allow } });
+      if (method === "OPTIONS") return optionsResponse(allow);
       const handler = handlers.get(method);
       if (handler === undefined) return methodNotAllowed(allow);
       return handler({
@@ -100,6 +107,14 @@ function compile(path: string): RegExp {
 
 function isParameter(name: string): name is Parameter {
   return Object.hasOwn(parameterPatterns, name);
+}
+
+function allowOf(methods: Methods): string {
+  return [...Object.keys(methods), "OPTIONS"].join(", ");
+}
+
+function optionsResponse(allow: string): Response {
+  return new Response(null, { status: 204, headers: { allow } });
 }
 
 function methodNotAllowed(allow: string): Problem {

@@ -14,6 +14,7 @@ import { refusalProblem, resultOf } from "./refusal_problem.ts";
 import { assetResponse, listHeader, noContent, textResponse } from "./responses.ts";
 import { readOnly, Router } from "./router.ts";
 import type { Exchange, Handler, Incoming, Routes } from "./router.ts";
+import { invalidField, repeatedProblem } from "./room_pages.ts";
 import { roomRoutes } from "./room_routes.ts";
 import { statusPage } from "./status.ts";
 import type { WebSockets } from "./websocket.ts";
@@ -119,6 +120,8 @@ export class Site {
 
   /** `GET /search?q=`: runs a search, with the parameters `room` and `before` of the command. */
   async #search({ url, client, accessCode }: Exchange): Promise<Response | Problem> {
+    const repeated = repeatedProblem(url.searchParams);
+    if (repeated !== undefined) return repeated;
     const { q: query, room, before } = Object.fromEntries(url.searchParams);
     const decoded = decodeFields("search", { query: query ?? "", room, before });
     if (!decoded.ok) return refusalProblem(decoded.push);
@@ -142,12 +145,16 @@ export class Site {
    */
   async #moderate(exchange: Exchange): Promise<Response | Problem> {
     const { request, url, client } = exchange;
+    const repeated = repeatedProblem(url.searchParams);
+    if (repeated !== undefined) return repeated;
     const ofOperator = url.searchParams.get("command");
     if (ofOperator === null) return await postModeration(this.#roomContext, exchange);
     const decoded = decodeCommand(ofOperator);
     if (!decoded.ok) {
-      const detail = "The command is invalid";
-      return { status: 400, code: "command_invalid", detail };
+      const { push } = decoded;
+      return push === undefined
+        ? invalidField("command", "a command as JSON")
+        : refusalProblem(push);
     }
     const code = credentialsOf(request.headers)?.token ?? "";
     const reply = this.#options.hub.operate(client, code, decoded.command);

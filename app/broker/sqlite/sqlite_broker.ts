@@ -182,7 +182,8 @@ export class SqliteBroker implements Broker {
   }
 
   /** Searches the tables of the index one after another. */
-  async #search({ query, before, limit }: SearchRequest): Promise<SearchPage> {
+  async #search({ query, before, limit }: SearchRequest): Promise<SearchPage | undefined> {
+    if (before !== undefined && !/^[1-9]\d{0,14}$/.test(before)) return undefined;
     const { room: name } = query;
     const room = name === undefined ? undefined : this.#log.idOf(this.#openFile(), name);
     if (name !== undefined && room === undefined) return { messages: [] };

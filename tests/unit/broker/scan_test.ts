@@ -10,7 +10,9 @@ import { draft } from "./broker_contract.ts";
 async function find(broker: MemoryBroker, text: string, before?: string, limit = 20) {
   const query = parseQuery(text);
   assert(query !== undefined);
-  const { messages, ...rest } = await scan(broker, { query, before, limit });
+  const page = await scan(broker, { query, before, limit });
+  assert(page !== undefined);
+  const { messages, ...rest } = page;
   return { texts: messages.map(({ text }) => text), ...rest };
 }
 

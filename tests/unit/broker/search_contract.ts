@@ -14,8 +14,8 @@ export function testSearch(name: string, open: Open, index: (broker: Broker) => 
     index(broker);
     const query = parseQuery(text);
     assert(query !== undefined && broker.search !== undefined);
-    const { messages } = await broker.search({ query, limit: 20 });
-    return messages.map(({ room, offset, text }) => `${room} ${offset} ${text}`);
+    const page = await broker.search({ query, limit: 20 });
+    return (page?.messages ?? []).map(({ room, offset, text }) => `${room} ${offset} ${text}`);
   };
 
   test(

@@ -39,7 +39,8 @@ function indexAll(broker: SqliteBroker): void {
 async function find(broker: SqliteBroker, query: string): Promise<readonly (string | undefined)[]> {
   const parsed = parseQuery(query);
   assert(parsed !== undefined && broker.search !== undefined);
-  return (await broker.search({ query: parsed, limit: 20 })).messages.map(({ text }) => text);
+  const page = await broker.search({ query: parsed, limit: 20 });
+  return (page?.messages ?? []).map(({ text }) => text);
 }
 
 /** Fails unless the full-text tables are sound. */
@@ -392,6 +393,7 @@ Deno.test("SqliteBroker.search() pages are stable while messages arrive and disa
     let before: string | undefined;
     for (let i = 0; i === 0 || before !== undefined; i++) {
       const page = await broker.search({ query, limit: 5, ...before !== undefined && { before } });
+      assert(page !== undefined);
       found.push(...page.messages.map(({ offset }) => offset));
       before = page.next;
       broker.append([draft("word new", { nonce: `x${i}` }), edit(2, `word again ${i}`)]);

@@ -13,7 +13,7 @@ const root = new URL("../../../", import.meta.url);
 
 /** Codes that only a faulty client, another program or an operator meets. */
 const technicalCodes = new Set(
-  `already_greeted body_timeout body_too_large command_invalid credentials_required
+  `already_greeted body_timeout body_too_large credentials_required
   field_invalid handshake_invalid hello_required host_denied host_invalid internal local_only
   connection_reset media_type_unsupported method_not_allowed nonce_invalid nonce_reused not_acceptable not_joined
   not_sealed precondition_failed room_invalid subprotocol_unsupported token_invalid token_required unknown_type

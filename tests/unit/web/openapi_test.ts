@@ -126,6 +126,8 @@ Deno.test("openapi.json describes what the server answers", async () => {
   await check(entry, "patch", write("four"), "/r/tea/3");
   await check(entry, "delete", write(null), "/r/tea/3");
   await check(entry, "delete", write(null), "/r/tea/3");
+  await check("/search", "get", {}, "/search?q=two");
+  await check("/search", "get", {}, "/search?q=two&before=x");
   // An edit and a deletion are entries too.
   await check(room, "get");
   for (let i = 0; i < 5 && !seen.has("post 429"); i++) await check(room, "post", write("x"));

@@ -29,6 +29,13 @@ Deno.test("problemResponse() speaks the language that the browser prefers", asyn
   }
 });
 
+Deno.test("problemResponse() says in German that a method is not allowed", async () => {
+  const detail = "This address only supports GET, HEAD, OPTIONS";
+  const page = await pageOf({ status: 405, code: "method_not_allowed", detail }, "de");
+  assertStringIncludes(page, '<html lang="de">');
+  assertStringIncludes(page, "Diese Adresse lässt sich so nicht aufrufen.");
+});
+
 Deno.test("problemResponse() falls back to English for problems that only programs meet", async () => {
   const problem: Problem = { status: 406, code: "not_acceptable", detail: "No such type" };
   const page = await pageOf(problem, "de");

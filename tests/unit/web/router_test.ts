@@ -54,6 +54,9 @@ Deno.test("Router.handle() supports OPTIONS on every route", async () => {
   assertEquals(await route(routes, "OPTIONS", "/"), [204, "GET, HEAD, OPTIONS"]);
   assertEquals(await route(routes, "OPTIONS", "/a.b"), [204, "POST, OPTIONS"]);
   assertEquals(await route(routes, "OPTIONS", "/nothing"), [404, undefined]);
+  // Deno's path for `OPTIONS *`.
+  assertEquals(await route(routes, "OPTIONS", "/*"), [204, "GET, HEAD, POST, OPTIONS"]);
+  assertEquals(await route(routes, "GET", "/*"), [404, undefined]);
 });
 
 Deno.test("new Router() throws for an unknown parameter", () => {

@@ -176,6 +176,14 @@ Deno.test("serveWeb() returns 405 with Allow for other methods", async () => {
   }
 });
 
+Deno.test("serveWeb() responds to OPTIONS * with all methods [H7]", async () => {
+  await using running = await startSite();
+  const head = ["OPTIONS * HTTP/1.1", "Host: localhost", "Connection: close"];
+  const { status, headers, body } = await rawRequest(running.server.port, head);
+  const allow = "GET, HEAD, POST, PATCH, DELETE, OPTIONS";
+  assertEquals([status, headers.get("allow"), body], [204, allow, ""]);
+});
+
 Deno.test("serveWeb() serves nothing outside its files", async () => {
   await using running = await startSite();
   for (
