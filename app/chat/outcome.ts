@@ -6,8 +6,7 @@ import type { HubLog, LogFields } from "./ports.ts";
 /**
  * Calls the broker and passes the result to `onResult`. On an error, logs it as `event`, unless
  * that is undefined, and calls `onError`. Both callbacks run before this function returns, unless
- * the
- * result is a promise; then errors that they throw are logged.
+ * the result is a promise; then errors that they throw are logged.
  */
 export function whenDone<T>(
   log: HubLog,

@@ -9,8 +9,8 @@ import { checkOutput, writeOutput } from "./output_file.ts";
 const sqliteMagic = "SQLite format 3\0";
 
 /**
- * Copies the database at `path` to `to`, which must not exist or be a database. Does not block a
- * server that is using the database. The copy contains all messages stored before it began.
+ * Copies the database at `path` to `to`, which may replace an earlier copy. Does not block a server
+ * that is using the database. The copy contains all messages stored before it began.
  *
  * @throws {Error} If there is no database, it cannot be read, or the copy cannot be written.
  */

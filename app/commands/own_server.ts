@@ -1,4 +1,4 @@
-// Requests to the server that has the settings of this program, or to another.
+// Sends requests to the server that has this program's settings, or to another.
 
 import type { Config } from "../core/config.ts";
 import { errorMessage } from "../core/error_message.ts";

@@ -30,7 +30,7 @@ export function macOf(secret: string): (member: string) => string {
     createHmac("sha256", secret).update(`parley moderator ${member}`).digest("base64url");
 }
 
-/** Returns an unused name: 72 random bits as 12 base64url characters. */
+/** Returns a random name: 72 bits as 12 base64url characters. */
 export function randomName(): string {
   return randomBytes(9).toString("base64url");
 }

@@ -1,4 +1,4 @@
-// A message as lines of text for people: in exports, and over HTTP.
+// Formats a message as lines of text for people: in exports, and over HTTP.
 
 interface Message {
   /** Milliseconds since 1970. */
@@ -12,7 +12,7 @@ interface Message {
 /** Everything that a program may show as a line break (Unicode Standard, section 5.8). */
 const lineBreak = /[\n\v\f\u0085\u2028\u2029]/g;
 
-/** Indents all lines after the first, so that none can pass for another member's message. */
+/** Returns a message's lines, all but the first indented so that none can pass for a message. */
 export function messageLine({ at, from, text, editedAt }: Message): string {
   const time = new Date(at).toISOString().slice(0, 19).replace("T", " ");
   // A colon follows the name only before a text, so that no text can pass for these remarks.

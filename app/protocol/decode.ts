@@ -68,7 +68,7 @@ export function decodeCommand(frame: string, maxBytes: number = hubLimits.frameM
   return decodeFields(type, value);
 }
 
-/** Decodes the fields of a command that did not come in a frame. Never throws. */
+/** Decodes the fields of a command that was not sent in a frame. Never throws. */
 export function decodeFields(type: string, fields: Fields): DecodedFields {
   const decode = decoders.get(type);
   if (decode === undefined) {
@@ -179,7 +179,7 @@ const closeBrace = 0x7d;
 
 /**
  * Returns true if arrays and objects in `json` are nested deeper than `maxDepth`. Checked before
- * JSON.parse, which takes long over deep nesting. Returns either for broken JSON.
+ * JSON.parse, which takes long over deep nesting. The result is arbitrary for malformed JSON.
  */
 function isDeeperThan(json: string, maxDepth: number): boolean {
   // Most commands are one object without arrays.

@@ -1,8 +1,8 @@
 // Memoization of pure functions.
 
-/** Max results kept. Beyond it, all are forgotten. */
+/** Max results kept. A full cache is cleared. */
 const maxResults = 1_000;
-/** Longer keys are not kept, so that clients cannot fill the memory. */
+/** Longer keys are not cached, so that clients cannot fill the memory. */
 const keyMaxLength = 256;
 
 /** Returns `compute`, which must be pure, with a cache of its last results. */

@@ -3,7 +3,7 @@
 import { isRoomName } from "./text.ts";
 import type { MatchRange, Phrase, SearchQuery } from "./wire.ts";
 
-/** Changes with `wordsOf` and the tables: an index of another version is rebuilt. */
+/** Increase it when `wordsOf` or the tables change: an index of another version is rebuilt. */
 export const searchVersion = 2;
 
 /** Max length of a query, in UTF-16 code units. */
@@ -16,7 +16,7 @@ const prefixesMax = 3;
 export const queryRule = `up to ${queryMaxLength} characters, with 1 to ${phrasesMax} words, ` +
   `up to ${prefixesMax} of them with * or a single character of a script without spaces, ` +
   "or a name after from:, and a room's name after in:";
-/** Longer words are cut. */
+/** Longer words are truncated. */
 const wordMaxLength = 64;
 /** Shorter prefixes match too much; they are taken as words. */
 const prefixMinLength = 2;

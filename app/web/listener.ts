@@ -26,7 +26,8 @@ const errorRetryMs = 1_000;
 const exhaustedMs = 30_000;
 
 /**
- * Called for an event stream that was cut, since handlers don't throw. Deno's default prints it.
+ * Called only for event streams that were cut, since handlers don't throw. Deno's default handler
+ * prints the error.
  */
 const onError = () => new Response(null, { status: 500 });
 

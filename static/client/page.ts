@@ -1,4 +1,4 @@
-// The page, as the views that load after it use it.
+// What the page offers to the views that load after it.
 
 import type { ChatClient } from "./state/chat_client.ts";
 import type { Profile } from "./state/profile.ts";
@@ -15,7 +15,7 @@ export interface Page {
   readonly room: Room | undefined;
   /** Shows a room. Returns the reason if it cannot. */
   showRoom(name: string): Failure | undefined;
-  /** Shows a room, or why it cannot. */
+  /** Shows a room, or the reason if it cannot. */
   openRoom(name: string): void;
   /** Leaves the current room. Returns the reason if it cannot. */
   leaveRoom(): Failure | undefined;

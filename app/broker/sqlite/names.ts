@@ -7,7 +7,7 @@ import type { SqliteOptions } from "./options.ts";
 
 type NamesOptions = Pick<SqliteOptions, "now" | "nameHoldMs" | "graceMs">;
 
-/** Min hold of the names of members that were present when a server died. */
+/** Min hold, in ms, of the names of members who were present when the server died. */
 const comebackMs = 60_000;
 
 const sql = {
@@ -49,7 +49,7 @@ export class Names {
     }
     if (username === undefined || this.#isTaken(file, member, username)) return undefined;
     file.run(sql.deleteAll, member);
-    // The mark goes with the old name.
+    // The mark belonged to the old name.
     this.#writers.delete(member);
     file.run(sql.put, usernameKey(username), member, username, 0);
     return username;
@@ -61,7 +61,7 @@ export class Names {
     return current !== undefined && this.#isHeld(current);
   }
 
-  /** Renames a member, which keeps its present name as the former. Returns false if it is taken. */
+  /** Renames a member, and keeps its current name as the former. Returns false if it is taken. */
   rename(file: DatabaseFile, member: string, username: string): boolean {
     if (this.#isTaken(file, member, username)) return false;
     const key = usernameKey(username);
@@ -106,7 +106,7 @@ export class Names {
     return Number(file.run(sql.deleteExpired, now, rows).changes) === rows;
   }
 
-  /** The transaction failed, or the database was opened again. */
+  /** Drops the copy in memory after a failed transaction, or when the database was reopened. */
   rollback(): void {
     this.#writers.clear();
   }

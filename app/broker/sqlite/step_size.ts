@@ -1,4 +1,4 @@
-// How many rows a step of background work takes, so that no step holds the event loop for long.
+// Adapts the rows per step of background work, so that no step blocks the event loop for long.
 
 /** Steps that take longer are halved. */
 const maxMs = 5;
@@ -14,7 +14,7 @@ export class StepSize {
     this.#max = max;
   }
 
-  /** Takes a step of up to `rows` rows. `countOf` returns how many it has taken. */
+  /** Runs a step of at most the current size. `countOf` returns how many rows it processed. */
   take<T>(step: (rows: number) => T, countOf: (result: T) => number): T {
     const startedAt = performance.now();
     const result = step(this.#rows);

@@ -1,14 +1,14 @@
 // Splits the text of a message into its formatted parts, by the rules in docs/formatting.md, in
 // linear time. Loads after the page, which shows plain text until then.
 
-/** A part of a text; some have parts themselves. */
+/** A part of a text. Some kinds contain parts. */
 export type TextPart =
   | { readonly kind: "text" | "code" | "block" | "mention"; readonly text: string }
   | { readonly kind: "room"; readonly text: string; readonly room: string }
   | {
     readonly kind: "link";
     readonly href: string;
-    /** The host, if the text could suggest another one. */
+    /** The host, if the link's text could suggest a different one. */
     readonly host: string | undefined;
     readonly parts: readonly TextPart[];
   }
@@ -18,13 +18,13 @@ type SpanKind = "bold" | "italic" | "strike";
 
 /** The reader of a text. */
 export interface TextReader {
-  /** Mentions of this name become parts. An empty name has none. */
+  /** Mentions of this name become parts. An empty name is never mentioned. */
   readonly name: string;
   /** Names of other people. A longer name that matches takes the mention. */
   readonly names: Iterable<string>;
 }
 
-/** The rest of a text with more formatted parts than this is plain. */
+/** Max formatted parts of a text. The rest is plain. */
 export const formattedPartsMax = 200;
 
 const spanKinds: ReadonlyMap<string, SpanKind> = new Map([
@@ -35,15 +35,15 @@ const spanKinds: ReadonlyMap<string, SpanKind> = new Map([
 ]);
 /** A bold part may contain an italic one, but nothing may nest deeper. */
 const nestingMax = 2;
-/** While this many markers are unpaired, further ones of the line stay as typed. */
+/** While this many markers are unpaired, further ones in the line stay plain text. */
 const openMax = 50;
 const markersMaxLength = 6;
 
 const token = /\n|`+|[*_~]+|\[|[@#]|https?:\/\/|mailto:|www\./gi;
 const codeRun = /`{3,}/g;
-/** A line that starts with "> " and isn't blank, and the lines after it that start alike. */
+/** A line that starts with "> " and isn't blank, and all quoted lines that follow it. */
 const quotedLines = /(?<![^\n])> [^\S\n]*\S[^\n]*(?:\n>(?!\S)[^\n]*)*/g;
-/** The run that ends code within a line, for runs of one backtick and of two. */
+/** Match the end of code within a line that starts with one backtick, or with two. */
 const codeClosings = [/(?<!`)`(?!`)/g, /(?<!`)``(?!`)/g];
 const codeLanguage = /^[a-z0-9+#._-]{0,20}\n/i;
 const label = /\[([^[\]\n]+)\]\((?=https?:\/\/|mailto:)/iy;
@@ -143,7 +143,7 @@ class InlineParser {
     this.#reader = reader;
   }
 
-  /** Returns the parts of a text. A link's label has no links or mentions inside. */
+  /** Returns the parts of a text. A link's label contains no links or mentions. */
   parse(text: string, isLabel = false): TextPart[] {
     this.#text = text;
     this.#done = 0;
@@ -196,7 +196,7 @@ class InlineParser {
     const after = characterAt(this.#text, end);
     const markers = signs.match(/\*+|_+|~+/g) ?? [];
     const isValid = signs.length <= markersMaxLength && markers.every((it) => spanKinds.has(it));
-    // Between two equal characters, as in quotes, a marker stands for itself.
+    // Between two equal characters, such as quotes, a marker is plain text.
     if (!isValid || (before === after && before !== "")) return end;
     const mayOpen = (before === "" || beforeOpening.test(before)) && afterOpening.test(after);
     const mayClose = before !== "" && !notBeforeClosing.test(before) &&
@@ -245,7 +245,7 @@ class InlineParser {
     }
   }
 
-  /** A link with a label: `[text](address)`. */
+  /** Takes a link with a label: `[text](address)`. */
   #takeLabelled(start: number): number {
     label.lastIndex = start;
     const [opening, shown = ""] = label.exec(this.#text) ?? [];
@@ -255,12 +255,12 @@ class InlineParser {
     const typed = this.#text.slice(from, end);
     const url = urlOf(typed);
     if (this.#text[end] !== ")" || url === undefined) return start;
-    const isOpen = looksLikeAddress.test(shown) && shown !== typed && shown !== url.host;
+    const isMisleading = looksLikeAddress.test(shown) && shown !== typed && shown !== url.host;
     const parser = new InlineParser(this.#reader);
     parser.left = this.left;
     const parts = parser.parse(shown, true);
     this.left = parser.left;
-    const host = isOpen ? url.host || url.pathname : hiddenHost(typed, url);
+    const host = isMisleading ? url.host || url.pathname : hiddenHost(typed, url);
     return this.#add(start, end + 1, { kind: "link", href: url.href, host, parts });
   }
 
@@ -281,7 +281,7 @@ class InlineParser {
     return this.#add(start, end, { kind: "link", href: url.href, host, parts });
   }
 
-  /** Returns the end of an address: brackets that it doesn't open end it too. */
+  /** Returns the end of an address. A closing bracket that it didn't open ends it too. */
   #addressEnd(start: number): number {
     const open = { "(": 0, "[": 0, "{": 0 };
     let at = start;
@@ -317,7 +317,7 @@ class InlineParser {
     const key = name.toLowerCase();
     const before = this.#before(at);
     if (name === "" || /[@/]/.test(before) || wordCharacter.test(before)) return undefined;
-    const names = (text: string, key: string) => {
+    const isNamed = (text: string, key: string) => {
       const end = at + 1 + text.length;
       if (this.#text.slice(at + 1, end).toLowerCase() !== key) return false;
       // The end of italic text may follow the name.
@@ -326,11 +326,11 @@ class InlineParser {
       const last = characterBefore(text, text.length);
       return !(wordCharacter.test(last) ? wordCharacter : letterOrDigit).test(after);
     };
-    if (!names(name, key)) return undefined;
+    if (!isNamed(name, key)) return undefined;
     this.#longerNames ??= [...new Set(this.#reader.names)].filter((other) =>
       other.length > name.length && other.toLowerCase().startsWith(key)
     );
-    if (this.#longerNames.some((other) => names(other, other.toLowerCase()))) return undefined;
+    if (this.#longerNames.some((other) => isNamed(other, other.toLowerCase()))) return undefined;
     const end = at + 1 + name.length;
     return this.#add(at, end, { kind: "mention", text: this.#text.slice(at, end) });
   }
@@ -399,7 +399,7 @@ function urlOf(address: string): URL | undefined {
   }
 }
 
-/** Returns the host of an address that seems to have another one: non-ASCII, or after a name. */
+/** Returns the host if the address could hide it: it is non-ASCII, or follows a user name. */
 function hiddenHost(typed: string, url: URL): string | undefined {
   if (url.protocol === "mailto:") return undefined;
   return typed.toLowerCase().startsWith(url.origin) ? undefined : url.host;
@@ -407,7 +407,7 @@ function hiddenHost(typed: string, url: URL): string | undefined {
 
 const emojiOnly = /^(?:\p{RGI_Emoji}\s?){1,6}$/v;
 
-/** Whether a text is nothing but up to six emoji, which are shown large. */
+/** Returns whether a text consists of one to six emoji, which are shown large. */
 export function isEmojiOnly(text: string): boolean {
   return text.length <= 120 && emojiOnly.test(text.trim());
 }

@@ -9,7 +9,7 @@ export interface NotificationLeaderPorts {
   /** Whether this tab has the focus. */
   hasFocus(): boolean;
   later(ms: number, task: () => void): void;
-  /** A random number from 0 to below 1. */
+  /** Returns a random number from 0 to below 1. */
   random(): number;
 }
 
@@ -28,19 +28,19 @@ export class NotificationLeader {
     this.#ports = ports;
   }
 
-  /** Another tab announced that a message is handled. */
+  /** Records that another tab has handled a message. */
   onAnnounced(id: string): void {
     this.#handled.add(id);
     const [oldest] = this.#handled;
     if (this.#handled.size > handledMax && oldest !== undefined) this.#handled.delete(oldest);
   }
 
-  /** Another tab, perhaps opened after the announcement, asks about a message. */
+  /** Answers a query of another tab, which may have opened after the announcement. */
   onQuery(id: string): void {
     if (this.#handled.has(id)) this.#ports.announce(id);
   }
 
-  /** A message arrived. Calls `notify` in at most one tab, and in none while one has the focus. */
+  /** Handles a new message: calls `notify` in one tab at most, and in none while one has focus. */
   onMessage(id: string, notify: () => void): void {
     if (this.#handled.has(id)) return;
     if (this.#ports.hasFocus()) return this.#handle(id);

@@ -12,11 +12,11 @@ import { ConversationRows } from "./message_rows.ts";
 import { viewOf } from "./message_view.ts";
 import { refreshTimes } from "./times.ts";
 
-/** Closer to the end than this counts as at the end. */
+/** The reader is at the end if closer to it than this. */
 const endPx = 48;
 /** Older messages load when the reader is closer to the start than this. */
 const olderPx = 600;
-/** A message is on screen if this much of it is. */
+/** A message is on screen if at least this much of it is. */
 const firstLinePx = 20;
 const timesIntervalMs = 30_000;
 
@@ -91,7 +91,7 @@ export function mountConversation(
   addEventListener("blur", onFocusChange);
   setInterval(() => refreshTimes() && redraw(), timesIntervalMs);
   log.addEventListener("scroll", () => {
-    // The page has scrolled by itself.
+    // The page scrolled, not the reader.
     if (log.scrollTop === lastScrollTop) return;
     readScroll();
     onView();
@@ -109,7 +109,7 @@ export function mountConversation(
   });
   // A phone's keyboard shrinks the log from below. Keep the last rows in view.
   new ResizeObserver(() => {
-    // Hidden, the log has no height.
+    // A hidden log has no height.
     const shrunkBy = height && height - log.clientHeight;
     height = log.clientHeight;
     readScroll();

@@ -1,8 +1,8 @@
-// Keeps focus out of elements that disappear, from where it would fall to the body.
+// Moves focus out of elements that disappear, so that the page does not lose it.
 
 import { keepFocus } from "./dom.ts";
 
-/** Moves focus to the composer if it is within an element that disappears. */
+/** Moves focus to the composer if it is in an element about to disappear. */
 export function releaseFocus(element: Element): void {
   const { activeElement } = document;
   if (!(activeElement instanceof HTMLElement) || !element.contains(activeElement)) return;

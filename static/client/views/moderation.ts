@@ -1,4 +1,4 @@
-// The dialogs about a member and of moderators: hide a member's messages in this browser, mute or
+// The dialogs about a member and for moderators: hide a member's messages in this browser, mute or
 // ban the member, lift sanctions, and set titles.
 
 import { isPrivateRoom } from "../../../app/protocol/text.ts";

@@ -27,7 +27,7 @@ export function mountNotifications({ chat, openRoom, settings }: Page) {
     if ("handled" in data) leader.onAnnounced(String(data.handled));
     else leader.onQuery(String(data.asked));
   });
-  /** Closes the notifications with these tags. */
+  /** Closes the notifications whose tag meets a condition. */
   const closeIf = (isWanted: (tag: string) => boolean) => {
     const close = (notification: Notification) => {
       if (!isWanted(notification.tag)) return;

@@ -53,7 +53,7 @@ export function mountPermalinks(page: Page) {
     page.redraw();
   };
 
-  /** Loads a window around a message, or one that ends there if the page is cut off before it. */
+  /** Loads a window around a message, or one that ends with it if the larger page is cut off. */
   const loadAround = (room: Room, offset: number, before = offset + contextLength) => {
     chat.loadHistory(room, before, (page) => {
       room.first = page.first;
@@ -94,7 +94,7 @@ export function mountPermalinks(page: Page) {
       const older = window.messages.filter(({ offset }) => offset < room.oldest);
       room.extend(older, Math.min(window.oldest, room.oldest));
       room.window = undefined;
-      // Unread messages may be loaded only now.
+      // Unread messages may just have been loaded.
       chat.recountMentions();
     } else if (log.scrollTop < nearPx && window.oldest > room.first) loadOlder(room, window);
     else if (log.scrollHeight - log.scrollTop - log.clientHeight < nearPx) loadNewer(room, window);
@@ -117,7 +117,7 @@ export function mountPermalinks(page: Page) {
       if (isOther) page.openRoom(room);
       if (room !== page.room?.name) return;
       const path = addressOf(room, offset);
-      // Going back must skip the end of the other room.
+      // Going back must not stop at the end of the other room.
       if (isOther || path === location.pathname) history.replaceState(null, "", path);
       else history.pushState(null, "", path);
       opened = { path: "", isShown: false };

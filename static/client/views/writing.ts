@@ -1,4 +1,4 @@
-// Edits and replies in the composer, with a line above that says so.
+// Edits and replies in the composer, and the line above it that announces them.
 
 import { privateBytesLeft } from "../../../app/protocol/sealed.ts";
 import { isPrivateRoom } from "../../../app/protocol/text.ts";
@@ -13,7 +13,7 @@ import type { Failure } from "../words/language.ts";
 import { amendmentOf, loadedMessages, quoteOf } from "./amendments.ts";
 import { button, byId, element, isTouch, setText } from "./dom.ts";
 
-/** The composer, as its aids use it. */
+/** The parts of the composer that its aids use. */
 export interface ComposerParts {
   readonly text: HTMLTextAreaElement;
   room(): Room | undefined;
@@ -77,7 +77,7 @@ export function mountWriting(
   const cancel = () => {
     if (work?.room === room()) end();
   };
-  /** Says how to remove a message whose edit is empty. Returns whether there is one. */
+  /** Explains how to delete a message if its edit is empty. Returns whether it is. */
   const explainEmpty = (): boolean => {
     const isEmpty = work?.kind === "edit" && text.value.trim() === "";
     if (isEmpty) showFailure(() => panels.emptyEdit);
