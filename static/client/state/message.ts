@@ -3,7 +3,7 @@
 import type { EntryPush, MessagePush, Position } from "../../../app/protocol/wire.ts";
 import type { Unchecked } from "./storage.ts";
 
-/** A message as it is now. Without `text` it is deleted, or can't be verified. */
+/** A message in its current state. Without `text` it is deleted, or can't be verified. */
 export interface Message extends Omit<MessagePush, "type" | "room" | "epoch" | "text"> {
   readonly text?: string | undefined;
   /** The text as the server has it, in a private room. */
@@ -48,7 +48,7 @@ export interface Snapshot {
   readonly first: number;
   /** Offset of the oldest entry. */
   readonly oldest: number;
-  /** All messages from there to the position. */
+  /** All messages from `oldest` to the position. */
   readonly messages: readonly Message[];
 }
 

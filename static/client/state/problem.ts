@@ -1,6 +1,6 @@
-// Why something was refused or failed, in a form that the page can translate.
+// Refusals and failures, in a form that the page can translate.
 
-/** Why the server, a rule of the page, or the network stopped something. */
+/** A refusal by the server or by a rule of the page, or a failure of the network. */
 export interface Problem {
   /** Stable and machine-readable; the words of each language map it to a sentence. */
   readonly code: string;

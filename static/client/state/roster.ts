@@ -1,4 +1,4 @@
-// Who is in a room, who is typing, and the presence events shown between its messages.
+// The members in a room, those typing, and the presence events shown between its messages.
 
 import type { JoinedPush, LeftPush, MemberInfo, RenamedPush } from "../../../app/protocol/wire.ts";
 

@@ -101,7 +101,7 @@ export function mountNamePrompt(
       // The list of people is optional.
       showPeople().catch(() => {});
     },
-    /** Waits for the server. If there is a `delay`, its button acts on it, or else tries again. */
+    /** Shows that the page waits for the server. With a `delay`, the button runs its action. */
     wait(delay: Trouble | undefined): void {
       trouble = delay;
       submit.disabled = delay === undefined;

@@ -1,5 +1,5 @@
-// Follows the other tabs of this browser: opens and closes the same rooms, and counts as read what
-// was read there.
+// Follows the other tabs of this browser: opens and closes the same rooms, and marks the messages
+// read that were read there.
 
 import { isPrivateRoom } from "../../../app/protocol/text.ts";
 import { storageOf } from "../browser.ts";

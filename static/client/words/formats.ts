@@ -46,7 +46,7 @@ export function endOf(problem: Problem): number {
   return end;
 }
 
-/** Returns when a ban ends, in ms since 1970, if the close reason is one (SPEC.md, B4). */
+/** Returns when a ban ends, in ms since 1970, if a close reason says so (SPEC.md, B4). */
 export function banEndIn(closeReason: string): number | undefined {
   return /^\d{12,}$/.test(closeReason) ? Number(closeReason) : undefined;
 }
