@@ -202,7 +202,7 @@ export async function checkReadable(options: FolderLockOptions): Promise<void> {
   );
 }
 
-/** Returns whether a granted lock is free: locks work here, and its owner would hold it if alive. */
+/** Returns whether a granted lock is free: locks work, and its owner would hold it if alive. */
 function isFree(
   { path, owner, ...options }: FolderLockOptions,
   found: string | undefined,
