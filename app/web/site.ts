@@ -129,7 +129,12 @@ export class Site {
     const search = this.#options.hub.visitors.search(client, accessCode, decoded.command);
     const results = await resultOf(search, "Messages cannot be searched now");
     if ("code" in results) return results;
-    return textResponse(JSON.stringify({ ...results, type: undefined }), "application/json");
+    const { next } = results;
+    const parameters = new URLSearchParams(url.searchParams);
+    if (next !== undefined) parameters.set("before", next);
+    const headers = next === undefined ? {} : { link: `<?${parameters}>; rel="next"` };
+    const json = JSON.stringify({ ...results, type: undefined });
+    return textResponse(json, "application/json", { headers });
   }
 
   async #rooms({ client, accessCode }: Exchange): Promise<Response | Problem> {

@@ -15,6 +15,8 @@ export interface SqliteOptions {
   readonly recentNonces?: number;
   /** Whether messages are indexed for `search`; if not, an index is removed. */
   readonly search?: boolean;
+  /** Time after which a search returns the messages found so far; for tests. */
+  readonly searchMaxMs?: number;
   /** Resolves when a search may continue after a step that took `stepMs`. */
   readonly nextTurn?: (stepMs: number) => Promise<void>;
   /** How long a member stays listed after its last connection was lost. */

@@ -409,15 +409,28 @@ export class SearchIndex {
     };
   }
 
+  /** Returns the time of a document, or of the next one in its room if it was pruned. */
+  timeOf(file: DatabaseFile, document: number): number | undefined {
+    const found = this.#locate(file, document);
+    const row = found && file.get(sql.entriesFrom, found.room, found.offset, 1);
+    return row && Number(row.at);
+  }
+
   /** Returns the message of a document, unless it is gone. */
   message(file: DatabaseFile, document: number): MessageEntry | undefined {
-    const run = file.get(sql.runOfDocument, document);
-    if (run === undefined) return undefined;
-    const [room, offset] = [Number(run.room), Number(run.offset) + document - Number(run.id)];
-    const row = file.get(sql.entry, room, offset) as EntryRow | undefined;
-    const name = file.get(sql.roomName, room)?.name;
+    const found = this.#locate(file, document);
+    if (found === undefined) return undefined;
+    const row = file.get(sql.entry, found.room, found.offset) as EntryRow | undefined;
+    const name = file.get(sql.roomName, found.room)?.name;
     const entry = row && entryOf(String(name), row);
     return entry?.type === "message" && entry.text !== undefined ? entry : undefined;
+  }
+
+  /** Returns the room and offset of a document. */
+  #locate(file: DatabaseFile, document: number) {
+    const run = file.get(sql.runOfDocument, document);
+    if (run === undefined) return undefined;
+    return { room: Number(run.room), offset: Number(run.offset) + document - Number(run.id) };
   }
 }
 

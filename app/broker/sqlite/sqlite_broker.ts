@@ -36,6 +36,8 @@ const shrinkPages = 200;
 const pruneRows = 500;
 /** Pages whose unused space one call of `eraseDeleted` erases: 8 MB, in a few ms. */
 const erasePages = 2_048;
+/** Default of `searchMaxMs`, without the pauses between steps. */
+const searchMaxMs = 150;
 /** A search goes on in the next event-loop turn after this time. */
 const searchStepMs = 1;
 /** Max wait for another program's lock at the start. Later, waiting would block the chat. */
@@ -181,17 +183,18 @@ export class SqliteBroker implements Broker {
     return this.#log.newestRooms(this.#openFile(), limit);
   }
 
-  /** Searches the tables of the index one after another. */
+  /** Searches the tables of the index from newest to oldest, at least one, until time is up. */
   async #search({ query, before, limit }: SearchRequest): Promise<SearchPage | undefined> {
     if (before !== undefined && !/^[1-9]\d{0,14}$/.test(before)) return undefined;
     const { room: name } = query;
     const room = name === undefined ? undefined : this.#log.idOf(this.#openFile(), name);
     if (name !== undefined && room === undefined) return { messages: [] };
+    const { searchMaxMs: maxMs = searchMaxMs } = this.#options;
     const expressions = expressionsOf(query, room);
     const found: number[] = [];
     let from = before === undefined ? Number.MAX_SAFE_INTEGER : Number(before);
     let [startedAt, busyMs] = [performance.now(), 0];
-    while (from > 0 && found.length <= limit) {
+    do {
       const left = limit + 1 - found.length;
       const step = this.#index.find(this.#openFile(), expressions, from, left);
       found.push(...step.found);
@@ -201,14 +204,17 @@ export class SqliteBroker implements Broker {
       busyMs += stepMs;
       if (from > 0) await this.#options.nextTurn?.(stepMs);
       startedAt = performance.now();
-    }
+    } while (from > 0 && found.length <= limit && busyMs < maxMs);
     busyMs += performance.now() - startedAt;
     // Read all at once, so that none was deleted before the last one was found.
     const file = this.#openFile();
     const messages = found.slice(0, limit).map((document) => this.#index.message(file, document))
       .filter((message) => message !== undefined);
     const page = { messages, busyMs };
-    return found.length > limit ? { ...page, next: String(found[limit - 1]) } : page;
+    if (found.length > limit) return { ...page, next: String(found[limit - 1]) };
+    if (from <= 0) return page;
+    const since = this.#index.timeOf(file, from);
+    return { ...page, next: String(from), ...(since === undefined ? {} : { since }) };
   }
 
   forget(room: string): void {

@@ -94,10 +94,12 @@ export function searchSection(
       if (number !== searches) return;
       if (!response.ok) {
         const { code, detail: message } = body;
+        more.hidden = before === undefined;
         return setText(status, problemText({ code, message }));
       }
       found = body;
     } catch {
+      more.hidden = before === undefined;
       return setText(status, words.loadFailed);
     }
     results.append(
@@ -106,6 +108,7 @@ export function searchSection(
     next = found.next;
     more.hidden = next === undefined;
     const { since } = found;
+    setText(more, since === undefined ? panels.moreResults : panels.searchOlder);
     const nothing = results.childElementCount === 0 ? panels.nothingFound : "";
     setText(status, since === undefined ? nothing : panels.searchedSince(shortTime(since)));
   };

@@ -188,6 +188,7 @@ export const words: PanelWords = {
   searching: "Suche läuft …",
   nothingFound: "Nichts gefunden",
   moreResults: "Mehr anzeigen",
+  searchOlder: "Ältere durchsuchen",
   searchedSince: (time: string) => `Nur Nachrichten seit ${time} wurden durchsucht`,
   allRooms: "Alle Räume",
   findRoom: "Raum finden oder anlegen",

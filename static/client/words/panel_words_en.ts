@@ -189,6 +189,7 @@ export const words = {
   searching: "Searching…",
   nothingFound: "Nothing found",
   moreResults: "Show more",
+  searchOlder: "Search older messages",
   searchedSince: (time: string) => `Only messages since ${time} were searched`,
   findRoom: "Find or create a room",
   newRoom: "new room",

@@ -32,6 +32,24 @@ browserTest(
   },
 );
 
+browserTest("says how far back a search went, and continues it [F7]", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  const since = Date.parse("2026-01-02T12:00");
+  const result = { room: "lobby", offset: 1, member: "m1", from: "Ben", at: since, ranges: [] };
+  await ada.route("**/search?*", (route) => {
+    const isFirst = !new URL(route.request().url()).searchParams.has("before");
+    const json = isFirst
+      ? { results: [], next: "8192", since }
+      : { results: [{ ...result, text: "found at last" }] };
+    return route.fulfill({ json });
+  });
+  await send(ada, "/search fox");
+  await ada.locator("#dialog", { hasText: "Only messages since" }).waitFor();
+  await ada.getByRole("button", { name: "Search older messages" }).click();
+  await ada.locator("#dialog .results", { hasText: "found at last" }).waitFor();
+  assert(await ada.getByRole("button", { name: "Search older messages" }).isHidden());
+});
+
 browserTest("jumps to a room with Ctrl+K", async (chat) => {
   const ada = await chat.signIn("Ada");
   await joinRoom(ada, "design");

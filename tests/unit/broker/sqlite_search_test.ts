@@ -383,6 +383,28 @@ Deno.test("SqliteBroker.search() finds the same messages as a scan, in any scrip
     assert(found > 500);
   }));
 
+Deno.test("SqliteBroker.search() returns how far it got if it takes too long [F7]", () =>
+  withFile(async (path) => {
+    const wall = { ms: 1_000_000 };
+    const options = { ...optionsFor(path, wall), search: true, searchMaxMs: 0 };
+    await withBroker(options, async (broker) => {
+      const query = parseQuery("first");
+      assert(query !== undefined && broker.search !== undefined);
+      broker.append([draft("first")]);
+      for (let i = 1; i <= 9_000; i += 500) {
+        wall.ms++;
+        broker.append(Array.from({ length: 500 }, (_, j) => draft("word", { nonce: `n${i + j}` })));
+      }
+      indexAll(broker);
+      const { messages, next, since } = await broker.search({ query, limit: 20 }) ?? {};
+      assertEquals(messages, []);
+      assert(next !== undefined && since !== undefined && since > 1_000_000 && since < wall.ms);
+      const last = await broker.search({ query, limit: 20, before: next });
+      assertEquals(last?.messages.map(({ text }) => text), ["first"]);
+      assertEquals([last?.next, last?.since], [undefined, undefined]);
+    });
+  }));
+
 Deno.test("SqliteBroker.search() pages are stable while messages arrive and disappear [F4]", () =>
   withBroker(optionsOf(":memory:"), async (broker) => {
     const query = parseQuery("word*");

@@ -332,6 +332,8 @@ Deno.test("serveWeb() serves what a search finds, or why it is refused [F9]", as
   running.hub.results = { type: "results", results: [], next: "7" };
   const { response, body } = await ask("/search?q=green+in%3Abuilds&before=9");
   assertEquals([response.status, JSON.parse(body)], [200, { results: [], next: "7" }]);
+  const link = response.headers.get("link");
+  assertEquals(link, '<?q=green+in%3Abuilds&before=7>; rel="next"');
   const query = { phrases: [{ words: ["green"], isPrefix: false }], room: "builds" };
   assertEquals(running.hub.searches, [{ type: "search", query, before: "9" }]);
   assertEquals(running.hub.accessCodes, ["open-sesame"]);
