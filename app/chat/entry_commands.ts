@@ -3,8 +3,9 @@
 import type { EntryCommand } from "../protocol/wire.ts";
 import type { AppendResult, Draft, Entry, ReadQuery } from "./broker.ts";
 import type { HubCore } from "./hub_core.ts";
+import type { EntryRecord } from "./ports.ts";
 import { notJoined, rateLimited, refusal, sanctioned, storageUnavailable } from "./refusals.ts";
-import type { ActiveSession, Member, Session } from "./session.ts";
+import type { ActiveSession, Member } from "./session.ts";
 import type { SentDraft } from "./writer.ts";
 
 /** Reads the head of a log and no entries: no epoch has this name. */
@@ -69,8 +70,22 @@ export class EntryCommands {
     this.#hub.writer.add(active, draftOf(command, member), isFirst);
   }
 
+  /** Logs a batch and replies to its authors. Without results, all drafts have failed. */
+  appended(batch: readonly SentDraft[], results: readonly AppendResult[]): void {
+    const { log, meter } = this.#hub.ports;
+    const stored: EntryRecord[] = [];
+    let i = 0;
+    for (const sent of batch) {
+      const result = results[i++] ?? unavailable;
+      meter?.message(result.kind);
+      if (result.kind === "stored") stored.push(this.#recordOf(sent, result.offset));
+      this.#reply(sent, result);
+    }
+    if (stored.length > 0) log.entries(stored);
+  }
+
   /** Replies to the author of a draft, unless the room's push does. */
-  appended({ active, draft, isFirst }: SentDraft, result: AppendResult): void {
+  #reply({ active, draft, isFirst }: SentDraft, result: AppendResult): void {
     const { type, room, nonce } = draft;
     const { session, payer, subscriptions } = active;
     const hasCreatedRoom = result.kind === "stored" && result.offset === 1;
@@ -98,7 +113,6 @@ export class EntryCommands {
       case "stored": {
         const { kind, offset } = result;
         if (type === "message") active.member.wroteTo = room;
-        if (kind === "stored") this.#logEntry(session, draft, offset);
         if (kind === "repeat" || !subscriptions.get(room)?.isLive) {
           const entry = session.isPost && type === "message" && kind === "stored"
             ? this.#delivered.find((entry) => entry.offset === offset && entry.room === room)
@@ -109,20 +123,27 @@ export class EntryCommands {
     }
   }
 
-  #logEntry({ id }: Session, draft: Draft, offset: number): void {
-    const { type, room, from } = draft;
-    this.#hub.ports.log.event(type, {
-      session: id,
-      room,
-      offset,
-      name: from,
-      target: type === "edit" ? draft.target : undefined,
-      targets: type === "delete" ? draft.targets.join(",") : undefined,
-      length: type === "delete" ? undefined : draft.text.length,
-      text: type === "message" && this.#hub.settings.logMessageText ? draft.text : undefined,
-    });
+  #recordOf({ active, draft }: SentDraft, offset: number): EntryRecord {
+    const { type, room, from: name } = draft;
+    const record = { type, session: active.session.id, room, offset, name };
+    switch (draft.type) {
+      case "message": {
+        const { text } = draft;
+        return this.#hub.settings.logMessageText
+          ? { ...record, length: text.length, text }
+          : { type, session: record.session, room, offset, name, length: text.length };
+      }
+      case "edit":
+        return { ...record, targets: String(draft.target), length: draft.text.length };
+      case "delete":
+        return { ...record, targets: draft.targets.join(",") };
+      case "title":
+        return { ...record, length: draft.text.length };
+    }
   }
 }
+
+const unavailable: AppendResult = { kind: "unavailable" };
 
 /** Returns a command as a draft by a member, under its current name. */
 function draftOf(command: EntryCommand, { id: member, username: from }: Member): Draft {

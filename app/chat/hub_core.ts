@@ -46,14 +46,20 @@ export abstract class HubCore {
       rooms,
       onSlowConsumer: (session) => this.sessions.endSlow(session),
     });
-    const onResult = (sent: SentDraft, result: AppendResult) => this.onAppended(sent, result);
-    const writer = this.writer = new Writer(ports, ticker, onResult);
+    const writer = this.writer = new Writer(
+      ports,
+      ticker,
+      (batch, results) => this.onAppended(batch, results),
+    );
     const onForget = (active: ActiveSession, reason?: LeftReason) => this.onForget(active, reason);
     this.sessions = new Sessions({ ports, quotas, outbound, writer, handle, onForget });
   }
 
-  /** Handles the result of a draft. */
-  protected abstract onAppended(sent: SentDraft, result: AppendResult): void;
+  /** Handles the results of a batch of drafts; there are none if the broker failed. */
+  protected abstract onAppended(
+    batch: readonly SentDraft[],
+    results: readonly AppendResult[],
+  ): void;
 
   /**
    * Forgets a session. With a reason, its member leaves its rooms; without one, the grace begins.

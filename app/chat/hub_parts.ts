@@ -19,8 +19,11 @@ export class HubParts extends HubCore {
   readonly heartbeats = new Heartbeats(this);
   readonly moderation = new Moderation(this);
 
-  protected override onAppended(sent: SentDraft, result: AppendResult): void {
-    this.entries.appended(sent, result);
+  protected override onAppended(
+    batch: readonly SentDraft[],
+    results: readonly AppendResult[],
+  ): void {
+    this.entries.appended(batch, results);
   }
 
   protected override onForget(active: ActiveSession, reason: LeftReason | undefined): void {

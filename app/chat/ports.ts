@@ -1,6 +1,6 @@
 // The hub's ports and settings.
 
-import type { AppendResult, Broker } from "./broker.ts";
+import type { AppendResult, Broker, Entry } from "./broker.ts";
 
 /** A monotonic clock, so that changes to the system time don't affect timeouts. */
 export interface Clock {
@@ -30,10 +30,28 @@ export type AccessCheck = (code: string) => boolean;
 /** Fields of a log line; `undefined` ones are left out. */
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
 
+/** A stored entry for the log: not its text, unless `logMessageText` is set. */
+export interface EntryRecord {
+  readonly type: Entry["type"];
+  /** Id of the session that wrote it. */
+  readonly session: string;
+  readonly room: string;
+  readonly offset: number;
+  /** The author's username. */
+  readonly name: string;
+  /** Offsets of the entries that an edit or deletion changes, separated by commas. */
+  readonly targets?: string;
+  /** Length of the text. */
+  readonly length?: number;
+  readonly text?: string;
+}
+
 /** The hub's log. Must not throw. */
 export interface HubLog {
-  /** Logs an event of the chat: to messages.log if it is an entry, else to websocket.log. */
+  /** Logs an event of the chat to websocket.log. */
   event(event: string, fields: LogFields): void;
+  /** Logs a tick's stored entries to messages.log. */
+  entries(entries: readonly EntryRecord[]): void;
   /** Logs a problem to error.log. */
   warn(event: string, fields: LogFields): void;
   /** Logs an error with its stack to error.log. */

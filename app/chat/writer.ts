@@ -14,23 +14,22 @@ export interface SentDraft {
   readonly isFirst: boolean;
 }
 
+/** Receives a result for each draft of a batch; none if the broker failed. */
+type OnAppended = (batch: readonly SentDraft[], results: readonly AppendResult[]) => void;
+
 /** Appends drafts in batches, one at a time. */
 export class Writer {
   readonly #ports: HubPorts;
   readonly #ticker: Ticker;
-  readonly #onResult: (sent: SentDraft, result: AppendResult) => void;
+  readonly #onResults: OnAppended;
   #waiting: SentDraft[] = [];
   #isAppending = false;
   #onAppended: (() => void) | undefined;
 
-  constructor(
-    ports: HubPorts,
-    ticker: Ticker,
-    onResult: (sent: SentDraft, result: AppendResult) => void,
-  ) {
+  constructor(ports: HubPorts, ticker: Ticker, onResults: OnAppended) {
     this.#ports = ports;
     this.#ticker = ticker;
-    this.#onResult = onResult;
+    this.#onResults = onResults;
   }
 
   /** Adds a draft to the tick's batch. */
@@ -47,21 +46,20 @@ export class Writer {
     this.#waiting = [];
     this.#isAppending = true;
     const { broker, clock, log, meter } = this.#ports;
+    const drafts: Draft[] = [];
+    for (const { draft } of batch) drafts.push(draft);
     const startedAt = clock.now();
     const onResults = (results: readonly AppendResult[]) => {
       this.#isAppending = false;
       meter?.append(clock.now() - startedAt);
-      for (const [i, sent] of batch.entries()) {
-        const { active } = sent;
+      for (const { active } of batch) {
         if (--active.writing === 0) active.onWritten?.();
-        const result = results[i] ?? unavailable;
-        meter?.message(result.kind);
-        this.#onResult(sent, result);
       }
+      this.#onResults(batch, results);
       if (this.#waiting.length > 0) this.#ticker.schedule();
       this.#onAppended?.();
     };
-    const append = () => broker.append(batch.map(({ draft }) => draft));
+    const append = () => broker.append(drafts);
     whenDone(log, "append_failed", append, onResults, () => onResults([]), {
       messages: batch.length,
     });
@@ -94,5 +92,3 @@ export class Writer {
     this.#waiting = [];
   }
 }
-
-const unavailable: AppendResult = { kind: "unavailable" };

@@ -12,9 +12,6 @@ import type { AccessRecord } from "./log_format.ts";
 
 export type { AccessRecord };
 
-/** The events that go to messages.log: entries of rooms. */
-const entryEvents: ReadonlySet<string> = new Set(["message", "edit", "delete", "title"]);
-
 type LogSettings =
   | "logDir"
   | "logAddresses"
@@ -115,8 +112,11 @@ export function openLogs(options: LogOptions): Logs {
       if (!isClosed) access.info("request", masked(record));
     },
     event(event, fields) {
-      // Room entries have their own file, so that they can't push other events out of the backups.
-      if (!isClosed) (entryEvents.has(event) ? messages : websocket).info(event, masked(fields));
+      if (!isClosed) websocket.info(event, masked(fields));
+    },
+    entries(entries) {
+      // Entries have their own file, so that they can't push other events out of the backups.
+      if (!isClosed) messages.info("entries", entries);
     },
     warn(event, fields) {
       if (isClosed) return;

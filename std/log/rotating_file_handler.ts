@@ -61,10 +61,10 @@ export class RotatingFileHandler extends FileHandler {
   }
 
   override log(msg: string): void {
-    const bytes = encoder.encode(msg).length + 1;
-    if (this.#bytes + bytes > this.#maxBytes) this.rotateLogFiles();
-    super.log(msg);
-    this.#bytes += bytes;
+    const line = encoder.encode(`${msg}\n`);
+    if (this.#bytes + line.length > this.#maxBytes) this.rotateLogFiles();
+    this[file].write(line);
+    this.#bytes += line.length;
   }
 
   /** Rotates the files, whatever the size of the current one. */

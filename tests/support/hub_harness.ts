@@ -69,6 +69,11 @@ export class TestChat {
       },
       log: {
         event: (event, fields) => this.lines.push({ level: "event", event, fields }),
+        entries: (entries) => {
+          for (const { type: event, ...fields } of entries) {
+            this.lines.push({ level: "event", event, fields });
+          }
+        },
         warn: (event, fields) => this.lines.push({ level: "warn", event, fields }),
         error: (event, error, fields = {}) =>
           this.lines.push({ level: "error", event, fields: { ...fields, error: String(error) } }),

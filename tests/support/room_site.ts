@@ -30,6 +30,7 @@ export async function startRoomSite({ settings, ports, web }: RoomSiteOptions = 
     identity: { newToken, memberOf },
     log: {
       event: (event) => events.push(event),
+      entries: (entries) => events.push(...entries.map(({ type }) => type)),
       warn: (event) => events.push(event),
       error: (event, error) => errors.push(`${event}: ${error}`),
     },

@@ -55,6 +55,7 @@ export class SimulatedProcess {
       moderatorAccess: (code) => code === moderatorCode,
       log: {
         event: (event, fields) => this.isAlive && onLog(event, fields),
+        entries: () => {},
         warn: (event, fields) => this.isAlive && onLog(event, fields),
         error: (event, error) => {
           if (this.isAlive && event === "internal") options.onViolation(`internal: ${error}`);

@@ -310,7 +310,7 @@ Deno.test("ChatHub logs edits, deletions and titles without their text [E1]", ()
   const common = { session: "1", room, name: "Ada" };
   const defined = found.map(({ event, fields }) => [event, JSON.parse(JSON.stringify(fields))]);
   assertEquals(defined, [
-    ["edit", { ...common, offset: 2, target: 1, length: 6 }],
+    ["edit", { ...common, offset: 2, targets: "1", length: 6 }],
     ["title", { ...common, offset: 3, length: 6 }],
     ["delete", { ...common, offset: 4, targets: "1" }],
   ]);

@@ -19,6 +19,15 @@ const request = {
   ms: 3,
 };
 
+const entry = {
+  type: "message",
+  session: "a.1",
+  room: "lobby",
+  offset: 7,
+  name: "Ada L",
+  length: 5,
+} as const;
+
 const quiet: Omit<LogOptions, "logDir" | "onFailure" | "now" | "later"> = {
   logAddresses: "full",
   logLevel: "info",
@@ -76,10 +85,13 @@ Deno.test("openLogs() writes a request in the NCSA combined format", () =>
 Deno.test("openLogs() gives messages their own file", () =>
   withLogs({ logMaxBytes: 4096, logBackups: 1 }, ({ logs, lines }) => {
     logs.event("connect", { session: "a.1" });
-    for (let i = 0; i < 1_000; i++) logs.event("message", { session: "a.1", length: i });
+    // Most fit into one write, one batch is larger than a file.
+    for (const count of [1, 900, 99]) logs.entries(Array.from({ length: count }, () => entry));
     logs.flush();
     assertEquals(lines("websocket.log").length, 1);
-    assert(lines("messages.log").length < 100);
+    const kept = lines("messages.log");
+    assert(kept.length < 100);
+    assertEquals(new Set(kept).size, 1);
   }));
 
 Deno.test("openLogs() shortens or leaves out addresses", async () => {
@@ -108,11 +120,42 @@ Deno.test("openLogs() shortens or leaves out addresses", async () => {
 
 Deno.test("openLogs() writes an event as one logfmt line", () =>
   withLogs({}, ({ logs, lines }) => {
-    logs.event("message", { session: 3, room: "lobby", name: "Ada L", text: undefined, empty: "" });
+    logs.event("hello", { session: 3, room: "lobby", name: "Ada L", text: undefined, empty: "" });
     logs.flush();
-    assertEquals(lines("messages.log"), [
-      'time=2026-11-23T21:02:20.123Z level=info event=message session=3 room=lobby name="Ada L" empty=""',
+    assertEquals(lines("websocket.log"), [
+      'time=2026-11-23T21:02:20.123Z level=info event=hello session=3 room=lobby name="Ada L" empty=""',
     ]);
+  }));
+
+Deno.test("openLogs() writes a line for each entry", () =>
+  withLogs({}, ({ logs, lines }) => {
+    const { session, room } = entry;
+    logs.entries([
+      entry,
+      { type: "edit", session, room, offset: 8, name: "Ada", targets: "7", length: 3 },
+      { type: "delete", session, room, offset: 9, name: "Ada", targets: "7,8" },
+      { ...entry, offset: 10, text: 'a "b"\n\u202e' },
+    ]);
+    logs.flush();
+    const head = "time=2026-11-23T21:02:20.123Z level=info event=";
+    assertEquals(lines("messages.log"), [
+      `${head}message session=a.1 room=lobby offset=7 name="Ada L" length=5`,
+      `${head}edit session=a.1 room=lobby offset=8 name=Ada targets=7 length=3`,
+      `${head}delete session=a.1 room=lobby offset=9 name=Ada targets=7,8`,
+      `${head}message session=a.1 room=lobby offset=10 name="Ada L" length=5 ` +
+      'text="a \\"b\\"\\n\\u202e"',
+    ]);
+  }));
+
+Deno.test("openLogs() writes entries as JSON if asked to", () =>
+  withLogs({ logFormat: "json" }, ({ logs, lines }) => {
+    logs.entries([{ ...entry, text: "\u202e" }]);
+    logs.flush();
+    const [line = ""] = lines("messages.log");
+    assert(!line.includes("\u202e"));
+    const { type: event, ...fields } = entry;
+    const time = "2026-11-23T21:02:20.123Z";
+    assertEquals(JSON.parse(line), { time, level: "info", event, ...fields, text: "\u202e" });
   }));
 
 Deno.test("openLogs() escapes everything that could break or forge a line", () =>
