@@ -264,6 +264,12 @@ export interface Broker {
   subscribe(listener: BrokerListener): void;
 
   /**
+   * Runs `work`, whose claims and releases share one transaction if they return their results at
+   * once. If the commit fails, nothing has changed and this throws.
+   */
+  batch(work: () => void): void;
+
+  /**
    * Gives a present member its name: the one that it holds, or `username`. Returns the name, or
    * `undefined` if another member holds `username` or none is given. `tab` is announced to the
    * other nodes. `network` is kept for 24 h, and absent if it must not be banned.

@@ -283,18 +283,13 @@ export class ChatHub {
 
   /** Claims the member's name, then welcomes the session. */
   #claim(session: Session, command: HelloCommand, token: string, payer: Payer): void {
-    const { members, moderation, ports: { broker }, sessions } = this.#parts;
+    const { members, moderation, nameChanges, ports: { broker }, sessions } = this.#parts;
     const about = { re: "hello" };
     const { member: id } = payer;
     if (!sessions.tryCharge(session, payer, about)) return;
     members.claimStarted(id);
-    const claim = () => {
-      const present = members.get(id);
-      // Posts often follow each other, and each claim is a transaction.
-      if (session.isPost && present?.payer.network === payer.network) return present.username;
-      const network = moderation.networkOf(session.peer);
-      return broker.claim(id, command.username, command.tab, network);
-    };
+    const network = moderation.networkOf(session.peer);
+    const claim = () => broker.claim(id, command.username, command.tab, network);
     const onClaimed = (username: Awaited<ReturnType<typeof claim>>) => {
       members.claimEnded(id);
       if (username === undefined) {
@@ -313,11 +308,17 @@ export class ChatHub {
       // After the new session is active, so that the member's presence has no gap.
       this.#replace(older);
     };
-    sessions.hold(session, "claim_failed", claim, onClaimed, () => {
+    const present = members.get(id);
+    // Posts often follow each other, and most need no claim.
+    if (session.isPost && present?.payer.network === payer.network) {
+      return onClaimed(present.username);
+    }
+    const onError = () => {
       members.claimEnded(id);
       members.abandonClaim(payer);
       sessions.refuse(session, storageUnavailable(about));
-    });
+    };
+    sessions.hold(session, "claim_failed", claim, onClaimed, onError, nameChanges.add);
   }
 
   #welcome(active: ActiveSession, { rooms }: HelloCommand, token: string): void {
@@ -459,7 +460,8 @@ export class ChatHub {
   }
 
   #rename(active: ActiveSession, username: string): void {
-    const { members, outbound, ports: { broker, log }, quotas, sessions, writer } = this.#parts;
+    const { members, nameChanges, outbound, ports: { broker, log }, quotas, sessions, writer } =
+      this.#parts;
     const { session, member, payer } = active;
     const about = { re: "rename" };
     if (this.#isMuted(active, about) || !sessions.tryCharge(session, payer, about)) return;
@@ -472,7 +474,10 @@ export class ChatHub {
       quotas.chargeAnnouncement(payer, room.roster.audience);
     }
     const isWanted = () => session.state === active;
-    const rename = () => broker.rename(member.id, username, isWanted);
+    const rename = () => {
+      nameChanges.commit();
+      return broker.rename(member.id, username, isWanted);
+    };
     const renameAfterWriting = () => writer.written(active)?.then(rename) ?? rename();
     const onRenamed = (isRenamed: boolean) => {
       if (!members.has(member)) return;
@@ -487,17 +492,18 @@ export class ChatHub {
     });
   }
 
-  /** Commits this tick's messages, then encodes and sends all pushes (law 1). */
+  /** Commits this tick's names and messages, then encodes and sends all pushes (law 1). */
   #tick(): void {
-    const { outbound, ports: { clock, meter }, reader, ticker, writer } = this.#parts;
+    const { nameChanges, outbound, ports: { clock, meter }, reader, ticker, writer } = this.#parts;
     const startedAt = clock.now();
     try {
+      nameChanges.commit();
       writer.append();
       reader.serve();
       outbound.flush();
     } finally {
       ticker.finish();
-      if (outbound.isPending) ticker.schedule();
+      if (outbound.isPending || nameChanges.isWaiting) ticker.schedule();
       meter?.tick(clock.now() - startedAt, outbound.takeFramesSent());
     }
   }

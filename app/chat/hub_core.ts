@@ -3,6 +3,7 @@
 import type { Command, LeftReason } from "../protocol/wire.ts";
 import { AccessGuard } from "./access.ts";
 import type { AppendResult } from "./broker.ts";
+import { NameChanges } from "./name_changes.ts";
 import { Outbound } from "./outbound.ts";
 import type { HubPorts, HubSettings } from "./ports.ts";
 import { Quotas } from "./quotas.ts";
@@ -21,6 +22,7 @@ export abstract class HubCore {
   readonly quotas: Quotas;
   readonly rooms: Rooms;
   readonly ticker: Ticker;
+  readonly nameChanges: NameChanges;
   readonly outbound: Outbound;
   readonly writer: Writer;
   readonly sessions: Sessions;
@@ -39,6 +41,7 @@ export abstract class HubCore {
     const quotas = this.quotas = new Quotas(clock, settings);
     const rooms = this.rooms = new Rooms(broker, settings.joinLines);
     const ticker = this.ticker = new Ticker(scheduler, tick);
+    this.nameChanges = new NameChanges(ports, ticker);
     const outbound = this.outbound = new Outbound({
       ports,
       settings,

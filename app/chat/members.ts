@@ -228,7 +228,7 @@ export class Members {
     this.#graces.set(absent, this.#hub.ports.clock.now() + this.#hub.settings.graceMs);
   }
 
-  /** Ends the graces that are due. Releases many names over several turns: each is a commit. */
+  /** Ends the graces that are due. Releases many names over several turns, to keep commits short. */
   #endGraces(): void {
     const { clock, scheduler } = this.#hub.ports;
     const now = clock.now();
@@ -254,8 +254,8 @@ export class Members {
   }
 
   #releaseName(payer: Payer, hasWritten: boolean): void {
-    const { broker, clock, log } = this.#hub.ports;
+    const { nameChanges, ports: { broker, clock, log } } = this.#hub;
     const isHeld = this.#heldNames.add(payer, hasWritten, clock.now());
-    whenDone(log, "release_failed", () => broker.release(payer.member, !isHeld));
+    nameChanges.add(log, "release_failed", () => broker.release(payer.member, !isHeld));
   }
 }

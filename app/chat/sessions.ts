@@ -77,8 +77,8 @@ export class Sessions extends Set<Session> {
   }
 
   /**
-   * Calls the broker, and holds back the session's further commands until the result is handled.
-   * Logs an error as `event`.
+   * Calls the broker through `call`, and holds back the session's further commands until the
+   * result is handled. Logs an error as `event`.
    */
   hold<T>(
     session: Session,
@@ -86,6 +86,7 @@ export class Sessions extends Set<Session> {
     callBroker: () => Outcome<T>,
     onResult: (value: T) => void,
     onError: () => void,
+    call = whenDone,
   ): void {
     const { ports: { log }, handle } = this.#options;
     session.heldCommands = [];
@@ -95,7 +96,7 @@ export class Sessions extends Set<Session> {
       task();
       for (const command of held) handle(session, command);
     };
-    whenDone(log, event, callBroker, (value) => finish(() => onResult(value)), () => {
+    call(log, event, callBroker, (value) => finish(() => onResult(value)), () => {
       finish(onError);
     });
   }

@@ -101,6 +101,10 @@ export class MemoryBroker implements Broker {
     this.#listener = listener;
   }
 
+  batch(work: () => void): void {
+    work();
+  }
+
   claim(member: string, username: string | undefined): Outcome<string | undefined> {
     return this.#run(() => {
       this.#requireStorage();

@@ -239,6 +239,11 @@ export class RedisBroker implements Broker {
     this.#listener = listener;
   }
 
+  /** Each claim and each release is a command of its own. */
+  batch(work: () => void): void {
+    work();
+  }
+
   async claim(
     member: string,
     username: string | undefined,

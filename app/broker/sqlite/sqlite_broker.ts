@@ -56,6 +56,8 @@ export class SqliteBroker implements Broker {
   readonly #removals: StepSize;
   /** Undefined after repeated failures, until the file is reopened. */
   #file: DatabaseFile | undefined;
+  /** Defined during a batch. */
+  #batchFile: DatabaseFile | undefined;
   #listener: BrokerListener | undefined;
   /** Consecutive failures. */
   #failures = 0;
@@ -225,6 +227,17 @@ export class SqliteBroker implements Broker {
     this.#listener = listener;
   }
 
+  batch(work: () => void): void {
+    this.#transaction((file) => {
+      this.#batchFile = file;
+      try {
+        work();
+      } finally {
+        this.#batchFile = undefined;
+      }
+    });
+  }
+
   claim(
     member: string,
     username: string | undefined,
@@ -379,8 +392,9 @@ export class SqliteBroker implements Broker {
     return this.#isMoved || this.#options.lock?.lossReason !== undefined;
   }
 
-  /** Runs `work` in one transaction. If it throws, nothing has changed. */
+  /** Runs `work` in one transaction, or in that of the batch. If it throws, nothing has changed. */
   #transaction<T>(work: (file: DatabaseFile) => T): T {
+    if (this.#batchFile !== undefined) return work(this.#batchFile);
     try {
       if (this.#isMoved) throw new Error("the file was moved away");
       const file = this.#openFile();

@@ -33,6 +33,12 @@ export function faultyBroker(options: FaultyBrokerOptions): Broker {
     process.survivesStep();
     return result;
   };
+  /** Checks of names that wait for the commit of a batch. */
+  let unchecked: (() => void)[] | undefined;
+  const afterCommit = (run: () => void) => {
+    if (unchecked === undefined) run();
+    else unchecked.push(run);
+  };
   return {
     append: (drafts) => {
       const failed = drafts.map((): AppendResult => ({ kind: "unavailable" }));
@@ -65,10 +71,25 @@ export function faultyBroker(options: FaultyBrokerOptions): Broker {
         },
       }),
     newestRooms: (limit) => broker.newestRooms(limit),
+    batch: (work) => {
+      const checks: (() => void)[] = [];
+      unchecked = checks;
+      try {
+        broker.batch(() => {
+          work();
+          process.survivesStep();
+          requireWorking();
+        });
+      } finally {
+        unchecked = undefined;
+      }
+      for (const runCheck of checks) runCheck();
+      process.survivesStep();
+    },
     claim: (member, username, tab, network) => {
-      requireWorking();
+      if (unchecked === undefined) requireWorking();
       const held = broker.claim(member, username, tab, network);
-      if (typeof held === "string") check(() => names.hold(held, member));
+      if (typeof held === "string") afterCommit(() => check(() => names.hold(held, member)));
       return held;
     },
     rename: (member, username) => {
@@ -79,9 +100,9 @@ export function faultyBroker(options: FaultyBrokerOptions): Broker {
     },
     holdsName: (member) => broker.holdsName(member),
     release: (member) => {
-      requireWorking();
+      if (unchecked === undefined) requireWorking();
       broker.release(member);
-      names.release(member);
+      afterCommit(() => names.release(member));
     },
     renewHolds: () => {},
     moderation: {
@@ -132,6 +153,7 @@ export function slowBroker(
     read: (room, query) => call(() => broker.read(room, query)),
     subscribe: (listener) => broker.subscribe(listener),
     newestRooms: (limit) => call(() => broker.newestRooms(limit)),
+    batch: (work) => work(),
     claim: (...claim) => call(() => broker.claim(...claim)),
     rename: (member, username, isWanted) => call(() => broker.rename(member, username, isWanted)),
     holdsName: (member) => call(() => broker.holdsName(member)),

@@ -1,7 +1,7 @@
 // The promises of the broker port. The tests of each implementation run this suite.
 
 import { assert, assertEquals } from "@std/assert";
-import type { Broker, Entry, MessageDraft, ReadQuery } from "../../../app/chat/broker.ts";
+import type { Broker, Entry, MessageDraft, Outcome, ReadQuery } from "../../../app/chat/broker.ts";
 
 /** Settings that a test may change; times in ms. */
 export interface BrokerSettings {
@@ -419,6 +419,16 @@ export function testBroker(name: string, open: Open): void {
     assertEquals(await broker.claim("ada", "Ida"), "Ada");
     assertEquals(await broker.claim("ben", "Ida"), "Ida");
     assertEquals(await broker.claim("ada", "Ida"), "Ada");
+  });
+
+  test("batch() claims and releases names in order [N4] [N8]", async (broker) => {
+    await broker.claim("ben", "Ben");
+    const results: Outcome<unknown>[] = [];
+    broker.batch(() => {
+      results.push(broker.claim("ada", "Ada"), broker.claim("zoe", "Ada"), broker.release("ben"));
+      results.push(broker.claim("zoe", "Ben"), broker.claim("ben", "x"));
+    });
+    assertEquals(await Promise.all(results), ["Ada", undefined, undefined, undefined, "Ben"]);
   });
 
   test(

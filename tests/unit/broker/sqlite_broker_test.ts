@@ -96,6 +96,17 @@ Deno.test("SqliteBroker() holds the names of members who were present when the s
     });
   }));
 
+Deno.test("SqliteBroker.batch() gives a freed name to the first that claims it [N4] [N8]", () =>
+  withBroker(optionsFor(":memory:"), (broker) => {
+    broker.claim("ada", "Ada");
+    const claims: unknown[] = [];
+    broker.batch(() => {
+      broker.release("ada", true);
+      claims.push(broker.claim("ben", "Ada"), broker.claim("ada", "Ada"));
+    });
+    assertEquals(claims, ["Ada", undefined]);
+  }));
+
 Deno.test("SqliteBroker tolerates a clock set back an hour, also across a restart [M6] [M3] [N8]", () =>
   withFile((path) => {
     const start = Date.UTC(2026, 0, 1);

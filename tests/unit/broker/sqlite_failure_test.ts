@@ -1,6 +1,6 @@
 // SqliteBroker when its process is killed or its disk fails.
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { Entry } from "../../../app/chat/broker.ts";
 import {
   all,
@@ -163,3 +163,20 @@ Deno.test("SqliteBroker.append() starts an epoch if a message is gone from the f
     assertEquals(entries.map(({ text, offset }) => `${text}${offset}`), ["a1", "c2", "d2"]);
     assert(entries[2]?.epoch !== entries[1]?.epoch);
   }));
+
+Deno.test("SqliteBroker.batch() changes no name if its transaction fails [N8] [M9]", () => {
+  withBroker(optionsFor(":memory:"), (broker) => {
+    broker.claim("ada", "Ada");
+    assertThrows(() =>
+      broker.batch(() => {
+        broker.release("ada", true);
+        assertEquals(broker.claim("ben", "Ada"), "Ada");
+        assertEquals(broker.claim("cleo", "Cleo"), "Cleo");
+        throw new Error("the commit fails");
+      })
+    );
+    assertEquals(broker.holdsName("ben"), false);
+    assertEquals(broker.claim("zoe", "Ada"), undefined);
+    assertEquals(broker.claim("zoe", "Cleo"), "Cleo");
+  });
+});

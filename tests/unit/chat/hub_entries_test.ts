@@ -328,6 +328,7 @@ Deno.test("ChatHub.post() stores nothing once the hub has closed it [H12]", asyn
     { type: "hello", username: "Ada", token: tokenOf("Ada"), rooms: [] },
     { type: "message", room, text: "hi", nonce: "n1" },
   );
+  chat.time.settle();
   assertEquals(broker.reads, 1);
   await chat.hub.drain();
   assertEquals(socket.closed?.code, 1012);

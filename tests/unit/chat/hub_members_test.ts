@@ -12,6 +12,7 @@ import {
   textsOf,
   tokenOf,
 } from "../../support/hub_harness.ts";
+import { MemoryBroker } from "../../support/memory_broker.ts";
 
 Deno.test("ChatHub.hello() issues a token to a client without one, and recognizes it later [N5] [N6]", () => {
   const chat = new TestChat();
@@ -310,4 +311,46 @@ Deno.test("ChatHub.hello() without a username uses the name that the token holds
   chat.enter("Ada");
   const welcome = only(client.hello("Ada", [], { username: undefined }), "welcome");
   assertEquals(welcome.username, "Ada");
+});
+
+/** A broker that counts its batches, and whose commits can fail. */
+class BatchingBroker extends MemoryBroker {
+  batches = 0;
+  isCommitFailing = false;
+
+  override batch(work: () => void): void {
+    this.batches++;
+    work();
+    if (this.isCommitFailing) throw new Error("the commit fails");
+  }
+}
+
+Deno.test("ChatHub commits a tick's claims and releases together [N4] [N8]", () => {
+  const broker = new BatchingBroker();
+  const chat = new TestChat({}, broker);
+  const ben = chat.enter("Ben", []);
+  const [first, second] = [chat.connect(), chat.connect()];
+  broker.batches = 0;
+  first.put(helloOf("Ada"));
+  second.put(helloOf("Ada", ["lobby"], { token: tokenOf("thief") }));
+  chat.hub.disconnect(ben.session, 1000);
+  const third = chat.connect();
+  third.put(helloOf("Ben", ["lobby"], { token: tokenOf("Ben2") }));
+  assertEquals(only(first.pushes(), "welcome").username, "Ada");
+  assertEquals(codesOf(second.pushes()), ["username_taken"]);
+  assertEquals(only(third.pushes(), "welcome").username, "Ben");
+  assertEquals(broker.batches, 1);
+});
+
+Deno.test("ChatHub.hello() refuses all claims of a commit that fails [N4] [M9]", () => {
+  const broker = new BatchingBroker();
+  const chat = new TestChat({}, broker);
+  const [first, second] = [chat.connect(), chat.connect()];
+  broker.isCommitFailing = true;
+  first.put(helloOf("Ada"));
+  second.put(helloOf("Ben"));
+  assertEquals(codesOf(first.pushes()), ["storage_unavailable"]);
+  assertEquals(codesOf(second.pushes()), ["storage_unavailable"]);
+  assertEquals(chat.hub.size.members, 0);
+  assertEquals(chat.lines.filter(({ event }) => event === "claim_failed").length, 2);
 });
