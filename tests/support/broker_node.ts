@@ -38,9 +38,9 @@ export function testKey(name: string): string {
 }
 
 export class BrokerNode {
-  /** The entries reported, of all rooms. */
+  /** All reported entries. */
   readonly entries: Entry[] = [];
-  /** The reports about remote members, in words. */
+  /** The reports about remote members, as text. */
   readonly presence: string[] = [];
   readonly pruned: string[] = [];
   readonly banned: string[] = [];

@@ -1,4 +1,4 @@
-// A person's connection to a running server, which speaks SPEC.md over WebSocket.
+// A person's WebSocket connection to a running server, for the protocol in SPEC.md.
 
 import { mayRetry } from "../../app/protocol/wire.ts";
 import type { ErrorPush, MessagePush, Position, Push, RoomPush } from "../../app/protocol/wire.ts";
