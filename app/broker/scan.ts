@@ -11,7 +11,7 @@ const pagesOfEach = 3;
 const maxRooms = 20;
 
 /**
- * Finds messages. `since` in the result is the time from which on the scan missed none. Returns
+ * Finds messages. The scan missed no match from `since` on. Returns
  * undefined if `before` is not the `next` of a scan.
  */
 export async function scan(

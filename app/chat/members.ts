@@ -22,7 +22,7 @@ export class Members {
   readonly #members = new Map<string, Member>();
   /** When each grace ends, in ms of the hub's clock; earliest first. */
   readonly #graces = new Map<Member | Presence, number>();
-  /** Pending claims by member. Meanwhile, its name must not be released. */
+  /** Number of pending claims by member. A member's name is not released while it has any. */
   readonly #claims = new Map<string, number>();
   readonly #heldNames: HeldNames;
   #quietUntil: number;
@@ -95,7 +95,7 @@ export class Members {
     this.#releaseName(payer, false);
   }
 
-  /** Returns the paying member and ends its grace, or creates it. */
+  /** Returns the payer's member, which is created if necessary, and ends its grace. */
   admit(payer: Payer, username: string): Member {
     const { member: id } = payer;
     const member = this.#members.getOrInsertComputed(id, () => newMember(id, username, payer));

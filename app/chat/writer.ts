@@ -82,7 +82,7 @@ export class Writer {
     return this.#isAppending;
   }
 
-  /** Resolves once the present batch is appended. */
+  /** Resolves once the current batch is appended. */
   whenAppended(): Promise<void> {
     return new Promise((resolve) => this.#onAppended = resolve);
   }

@@ -36,7 +36,7 @@ export const hubLimits = {
   readerHoldMs: 600_000,
   /** Max messages in a `history` push, and in a `room` push that did not recover. */
   historyMax: 100,
-  /** How often a message can be edited. */
+  /** Max edits of a message. */
   editsMax: 20,
   /** Max messages a resume replays. A client further behind starts from the newest. */
   resumeMax: 1_000,
@@ -234,7 +234,7 @@ export interface RoomPush {
   readonly more: boolean;
   /** True if `messages` continue from the client's position. */
   readonly recovered: boolean;
-  /** The room's present title, if it has one. */
+  /** The room's current title, if it has one. */
   readonly title?: string;
   /** Messages skipped between the client's position and the first of `messages`. */
   readonly missed?: number;
@@ -279,7 +279,7 @@ export interface DeletePush extends EntryFields {
   readonly type: "delete";
   /** Offsets of the messages and titles that are deleted. */
   readonly targets: readonly number[];
-  /** Whether the room's present title is removed. */
+  /** Whether the room's current title is removed. */
   readonly untitled?: true;
 }
 export interface TitlePush extends EntryFields {
@@ -324,9 +324,9 @@ export interface ResultsPush {
   readonly type: "results";
   /** The newest first. */
   readonly results: readonly SearchResult[];
-  /** For the next results; absent if there are none. */
+  /** Continues the search; absent if there are no more results. */
   readonly next?: string;
-  /** Time of the oldest message looked at, in ms since 1970, if not all were. */
+  /** Time of the oldest message searched, in ms since 1970, if not all were. */
   readonly since?: number;
 }
 /** A change of a room's members. */

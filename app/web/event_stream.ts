@@ -63,7 +63,7 @@ class EventStream implements Socket {
   readonly body: ReadableStream<Uint8Array<ArrayBuffer>>;
   /** Set once the hub has accepted the connection. */
   session: Session | undefined;
-  /** How the hub closed it. */
+  /** The code with which the hub closed it. */
   closedWith: number | undefined;
   readonly #hub: Hub;
   readonly #onClosing: () => void;

@@ -54,7 +54,7 @@ export class Router {
   readonly #routes: readonly {
     readonly pattern: RegExp;
     readonly handlers: ReadonlyMap<string, Handler>;
-    /** Methods that the route supports, as in the header. */
+    /** The value of the `Allow` header. */
     readonly allow: string;
   }[];
   /** The methods that any route supports. */

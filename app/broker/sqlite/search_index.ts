@@ -33,9 +33,7 @@ const mergePages = 8;
 const tableOptions = "('automerge', 0), ('crisismerge', 1999), ('secure-delete', 1)";
 
 const tablePrefix = `search_${searchVersion}_`;
-/**
- * Table that maps documents to messages: `count` documents from `id` on are those from `offset` on.
- */
+/** Maps documents to messages: the `count` documents from `id` on are those from `offset` on. */
 const runs = `search_runs_${searchVersion}`;
 
 const sql = {
@@ -69,9 +67,9 @@ const sql = {
 
 /** SQLITE_CORRUPT_VTAB (https://www.sqlite.org/rescode.html). */
 const corruptTable = 267;
-/** Begins each word in the tables that SQLite keeps. */
+/** Precedes each word in SQLite's internal tables. */
 const mainIndexMark = "0";
-/** Follows every word. */
+/** Sorts after every word. */
 const lastWord = "\u{10ffff}";
 const encoder = new TextEncoder();
 
@@ -234,7 +232,7 @@ export class SearchIndex {
     }
   }
 
-  /** Numbers the next entry to index. Returns its document. */
+  /** Assigns the next entry its document, and returns the number. */
   #addToRun(file: DatabaseFile, room: number, offset: number): number {
     const { id, count } = this.#run;
     const next = this.#nextDocument(file);
@@ -310,7 +308,7 @@ export class SearchIndex {
     for (const word of text.split(" ")) words.add(word);
   }
 
-  /** Adds a message again whose text was changed after `remove`. */
+  /** Adds a message again after `remove` and a change of its text. */
   add(file: DatabaseFile, room: number, offset: number): void {
     const found = this.#indexedMessage(file, room, offset);
     if (found !== undefined) this.#insert(file, found.id, room, found.from, found.text);
@@ -357,9 +355,7 @@ export class SearchIndex {
     file.run("DROP TABLE temp.search_terms");
   }
 
-  /**
-   * Removes the entries of a room from `first` up to `next` (exclusive). Call it before they go.
-   */
+  /** Removes a room's entries from `first` to `next` (exclusive). Call it before deleting them. */
   prune(file: DatabaseFile, room: number, first: number, next: number): void {
     this.#load(file);
     if (!this.#isUsable) return;
@@ -444,11 +440,11 @@ export function removeIndex(database: Pick<DatabaseSync, "prepare">): void {
 /** A query in SQLite's query language. */
 export interface Expressions {
   readonly expression: string;
-  /** Matches more, but takes less time: the query without its prefixes, if it has some. */
+  /** Matches more, but takes less time: the query without its prefixes, if it has any. */
   readonly filter?: string;
 }
 
-/** Returns the expressions of a query. Words have no characters special to SQLite. */
+/** Returns the expressions of a query. Words contain no character that is special to SQLite. */
 export function expressionsOf(query: SearchQuery, room: number | undefined): Expressions {
   const { from, phrases } = query;
   const expression = expressionOf(phrases, from, room);
@@ -476,7 +472,7 @@ function tableOf(number: number): string {
   return tablePrefix + number;
 }
 
-/** Returns a text as it is indexed. */
+/** Returns a text in its indexed form. */
 function indexed(text: string): string {
   return wordsOf(text).map(({ word }) => word).join(" ");
 }

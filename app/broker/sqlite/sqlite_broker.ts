@@ -38,7 +38,7 @@ const pruneRows = 500;
 const erasePages = 2_048;
 /** Default of `searchMaxMs`, without the pauses between steps. */
 const searchMaxMs = 150;
-/** A search goes on in the next event-loop turn after this time. */
+/** A search continues in the next event-loop turn after this time. */
 const searchStepMs = 1;
 /** Max wait for another program's lock at the start. Later, waiting would block the chat. */
 const startWaitMs = 500;
@@ -298,7 +298,7 @@ export class SqliteBroker implements Broker {
     if (!this.#hasGarbage) return false;
     const file = this.#openFile();
     const isShrinking = file.shrink(shrinkPages);
-    // It may have moved pages past the walk.
+    // Shrinking may have moved pages past the walk.
     this.#hasDeletedText ||= this.#isErasing;
     if (isShrinking) return true;
     this.#hasGarbage = !file.truncateJournal();
@@ -428,7 +428,7 @@ export class SqliteBroker implements Broker {
     this.#options.report("storage_recovered", "messages can be stored again");
   }
 
-  /** What keeps a copy of parts of the database, except the log. */
+  /** The parts that cache some of the database, except the log. */
   get #parts() {
     return [this.#nonces, this.#names, this.#sanctions, this.#index];
   }
