@@ -1,5 +1,5 @@
-// Compares Parley with other servers, and with floors: minimal servers that show the cost of Deno
-// itself: `deno task bench`. Each round runs all servers in turn, so noise affects them equally.
+// `deno task bench`: compares Parley with other servers, and with floors, minimal servers that show
+// the cost of Deno itself. Each round runs all servers in turn, so noise affects them equally.
 
 import { dirname } from "@std/path";
 import { freePort } from "../tests/support/free_port.ts";

@@ -228,7 +228,7 @@ export class Members {
     this.#graces.set(absent, this.#hub.ports.clock.now() + this.#hub.settings.graceMs);
   }
 
-  /** Ends the graces that are due. Releases many names over several turns, to keep commits short. */
+  /** Ends the graces that are due. Spreads many releases over several turns, for short commits. */
   #endGraces(): void {
     const { clock, scheduler } = this.#hub.ports;
     const now = clock.now();

@@ -1,4 +1,4 @@
-// What a POST costs without a chat: reads the body as text and returns it as JSON.
+// A floor: the cost of a POST without a chat. Reads the body as text and returns it as JSON.
 
 Deno.serve(
   { hostname: "127.0.0.1", port: Number(Deno.env.get("PORT")), onListen() {} },
