@@ -40,7 +40,7 @@ async function startNode(bench: Bench, redis: RedisProcess, i: number): Promise<
   return await bench.start({ env });
 }
 
-/** A user's presence pushes, in words. */
+/** Returns a user's presence pushes, as text. */
 function presenceOf(client: ChatClient): string[] {
   return client.pushes.flatMap((push) => {
     switch (push.type) {
@@ -59,7 +59,7 @@ function presenceOf(client: ChatClient): string[] {
 }
 
 /** Waits until a user receives a message, and with it everything sent before. */
-async function receives(client: ChatClient, text: string): Promise<void> {
+async function waitForText(client: ChatClient, text: string): Promise<void> {
   await client.waitFor((push) => push.type === "message" && push.text === text);
 }
 
@@ -84,7 +84,7 @@ test(
     ]);
     await Promise.all([ada.sendMessage("from one"), ben.sendMessage("from the other")]);
     for (const talker of [ada, ben]) {
-      await Promise.all(["from one", "from the other"].map((text) => receives(talker, text)));
+      await Promise.all(["from one", "from the other"].map((text) => waitForText(talker, text)));
     }
     assertEquals(ada.messages, ben.messages);
     ada.send({ type: "typing", room: "lobby" });
@@ -134,7 +134,7 @@ test(
     assertEquals(await second.closed, 4005);
     await third.sendMessage("from the third", "a");
     await tab.sendMessage("from the other tab", "b");
-    await receives(zoe, "from the other tab");
+    await waitForText(zoe, "from the other tab");
     assertEquals(presenceOf(zoe), ["Ada joined"]);
   },
 );
@@ -158,7 +158,7 @@ test(
     await zoe.waitFor(isLeft);
     // Any other report would have come before this message.
     await back.sendMessage("after", "after");
-    await receives(zoe, "after");
+    await waitForText(zoe, "after");
     assertEquals(presenceOf(zoe), ["Ada joined", "Ben joined", "Cy joined", "Cy left: timeout"]);
     assertEquals(presenceOf(back), ["Cy left: timeout"]);
   },
@@ -207,10 +207,10 @@ test(
       async () => (await ada.sendMessage("retried", nonce)).error === undefined,
       "the message is stored",
     );
-    await receives(ben, "retried");
+    await waitForText(ben, "retried");
     assertEquals((await ada.sendMessage("retried", nonce)).offset, 2);
     await ben.sendMessage("after");
-    await receives(ada, "after");
+    await waitForText(ada, "after");
     assertEquals([ada.texts, ben.texts], [["before", "retried", "after"], [
       "before",
       "retried",

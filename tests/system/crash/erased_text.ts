@@ -5,7 +5,7 @@ import type { Ledger } from "./ledger.ts";
 /** Twice the time in which Redis forgets deleted text with the lease of these tests. */
 const erasedMs = 20_000;
 const retryMs = 250;
-/** The end of a marked word. A search index cuts the beginning of one like the word before it. */
+/** The end of a marked word. An index omits the beginning that a word shares with the last one. */
 const wordEnd = /(?=([a-z0-9]{6}zq))/g;
 const wordEndLength = 8;
 

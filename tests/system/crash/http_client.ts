@@ -12,7 +12,7 @@ const retryMs = 20;
 const refusals: readonly string[] = ["not_found", "edits_exhausted"];
 
 export interface HttpClientOptions {
-  /** The WebSocket URLs of the nodes, of which it uses the next one after each failure. */
+  /** The WebSocket URLs of the nodes. After each failure, it uses the next one. */
   readonly urls: readonly string[];
   readonly person: Person;
   readonly username: string;

@@ -26,7 +26,7 @@ export interface SentEntry {
   isRepeated?: boolean | undefined;
   /** When it was last sent, in ms since 1970. */
   sentAt?: number;
-  /** Whether it was acknowledged, also if without its offset. */
+  /** Whether it was acknowledged, even if without its offset. */
   isAcknowledged?: boolean;
   /** Whether the server refused it for good. */
   isRefused?: boolean;
@@ -56,7 +56,7 @@ export interface StoredEntry extends Omit<ReceivedEntry, "text"> {
   readonly nonceOffset: number | undefined;
 }
 
-/** A message as its entries have left it. */
+/** A message after all of its entries. */
 export interface PresentMessage {
   readonly member: string;
   text: string | undefined;
@@ -66,7 +66,7 @@ export interface PresentMessage {
   earlier?: readonly string[];
 }
 
-/** A room as its entries have left it. */
+/** A room after all of its entries. */
 class PresentRoom {
   readonly messages = new Map<number, PresentMessage>();
   /** The titles that it has had. */
@@ -402,7 +402,7 @@ export class Ledger {
       case "edit": {
         const message = room.messages.get(target ?? 0);
         if (message?.text === undefined || message.member !== member) {
-          return this.addViolation(`${describe(sent)} has changed ${target}, which it may not`);
+          return this.addViolation(`${describe(sent)} has changed ${target} without permission`);
         }
         // Its earlier texts must be gone too, once it is deleted.
         message.earlier = [...message.earlier ?? [], message.text];
@@ -420,7 +420,7 @@ export class Ledger {
       moderators.has(member) &&
         (!nonce.startsWith("sweep.") || this.sanctions.isSwept(message?.member ?? ""));
     if (message?.text === undefined || !isAllowed) {
-      return this.addViolation(`${format(entry)} has deleted ${target}, which it may not`);
+      return this.addViolation(`${format(entry)} has deleted ${target} without permission`);
     }
     for (const text of [message.text, ...message.earlier ?? []]) {
       this.deletedWords.add(markedWord(text));

@@ -1,4 +1,4 @@
-// What the moderator of a crash test was promised: its sanctions, in ms since 1970, and its sweeps.
+// The promises to the moderator of a crash test: its sanctions, in ms since 1970, and its sweeps.
 
 import type { ModeratorCommand, Sanction } from "../../../app/protocol/wire.ts";
 import type { StoredEntry } from "./ledger.ts";

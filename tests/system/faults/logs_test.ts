@@ -1,4 +1,4 @@
-// The log folder is removed, full or not writable.
+// A log folder that is removed, full or not writable.
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { refusal } from "../../support/server_bench.ts";

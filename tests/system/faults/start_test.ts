@@ -1,4 +1,4 @@
-// A server is started on a folder or a database that it cannot use.
+// Starts servers on folders and databases that they cannot use.
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";

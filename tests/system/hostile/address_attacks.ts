@@ -45,7 +45,7 @@ const readerCount = 100;
 /** Max sustained traffic that joins from one address may cause for all other clients together. */
 const announcedBytesPerSecond = 1024 * 1024;
 const guessesBurst = 40;
-/** Max time that a connection whose client ignores the close takes room from other addresses. */
+/** Max time that a connection counts as open if its client ignores the close. */
 const ignoredCloseMs = 40_000;
 
 let addressCount = 0;

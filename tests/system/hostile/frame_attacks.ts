@@ -287,7 +287,7 @@ export const frameAttacks: readonly Attack[] = [
       ? "a".repeat(hubLimits.frameMaxBytes + 1)
       : "\u20ac".repeat(Math.ceil((hubLimits.frameMaxBytes + 1) / 3));
     const ending = await provoke(port, hello(random), frame(text));
-    expect(ending.code === closeCode.frameTooBig, "a frame too big", ending);
+    expect(ending.code === closeCode.frameTooBig, "an oversized frame", ending);
   }),
   repeated("nested JSON before hello", { short: 98, long: 5_000 }, async ({ port }, index) => {
     const isTooBig = index % 2 === 0;

@@ -1,4 +1,4 @@
-// Rooms over HTTP through clients of others: curl, and a well-kept EventSource from npm.
+// Rooms over HTTP with third-party clients: curl, and an EventSource from npm.
 
 import { assert, assertEquals } from "@std/assert";
 // deno-lint-ignore no-import-prefix -- only this test uses it

@@ -1,5 +1,5 @@
-// A simulated client without the page. It writes, answers, edits and deletes in one room, also what
-// it may not, and keeps the room's log as SPEC.md says.
+// A simulated client without the page. It writes, replies, edits and deletes in one room, sometimes
+// without permission, and applies the room's entries as SPEC.md says.
 
 import type { EntryCommand, Push } from "../../../app/protocol/wire.ts";
 import { mayRetry } from "../../../app/protocol/wire.ts";

@@ -1,4 +1,4 @@
-// What the pages of a world sent and received, to compare with the log at its end.
+// Records the messages that a world's pages sent, to compare with the log at the end.
 
 import type { KeyValue } from "../../../static/client/state/storage.ts";
 
@@ -17,6 +17,6 @@ export class ClientLedger {
   readonly origins = new Map<string, KeyValue>();
   /** Messages that another tab took over, which may change their order. */
   readonly adopted = new Set<string>();
-  /** Messages that the user gave up. */
+  /** Messages that the user discarded. */
   readonly discarded = new Set<string>();
 }

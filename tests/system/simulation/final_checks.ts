@@ -44,7 +44,7 @@ function offsetsOf({ log }: Deployment): ReadonlyMap<string, number> {
   const offsets = new Map<string, number>();
   for (const [room, entries] of log.rooms) {
     for (const { offset, nonce } of entries) {
-      if (offsets.has(nonce)) throw new Violation(`${room}: ${nonce} is there twice`);
+      if (offsets.has(nonce)) throw new Violation(`${room}: ${nonce} is stored twice`);
       offsets.set(nonce, offset);
     }
   }

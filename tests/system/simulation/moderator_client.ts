@@ -106,13 +106,13 @@ export class ModeratorClient {
     const { time, ledger, targets } = this.#options;
     this.#pending = { command, sentAt: time.ms, sentWall: time.wall() };
     const { type } = command;
-    if (type === "lift") ledger.changing(({ id }) => id === command.id);
+    if (type === "lift") ledger.onChangeSent(({ id }) => id === command.id);
     else if (type === "mute" || type === "ban") {
-      ledger.changing(({ kind, member }) => kind === type && member === command.member);
+      ledger.onChangeSent(({ kind, member }) => kind === type && member === command.member);
     }
-    if (type === "sweep") ledger.sweeping([command.member]);
+    if (type === "sweep") ledger.onSweepSent([command.member]);
     if (type === "ban" && command.deleteMessages) {
-      ledger.sweeping(command.network ? targets : [command.member]);
+      ledger.onSweepSent(command.network ? targets : [command.member]);
     }
     this.#connection?.sendToServer(JSON.stringify(command));
   }

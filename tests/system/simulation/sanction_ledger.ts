@@ -40,25 +40,25 @@ export class SanctionLedger {
     this.#log = log;
   }
 
-  /** A command is sent that may end or shorten the sanctions that match. */
-  changing(isChanged: (sanction: Sanction) => boolean): void {
+  /** Records that a command was sent that may end or shorten the matching sanctions. */
+  onChangeSent(isChanged: (sanction: Sanction) => boolean): void {
     this.#confirmed = this.#confirmed.filter((sanction) => !isChanged(sanction));
   }
 
-  /** A command is sent that sweeps the messages of members. */
-  sweeping(members: readonly string[]): void {
+  /** Records that a command was sent that sweeps the messages of members. */
+  onSweepSent(members: readonly string[]): void {
     for (const member of members) this.#sweptMembers.add(member);
     this.#sweepSentAt = this.#time.wall();
   }
 
-  /** A command may be carried out later, or the storage was set back. */
+  /** Drops the records, since a command may be carried out later, or the storage was set back. */
   forget(isSetBack = false): void {
     this.#confirmed = [];
     this.#uncertainUntil = this.#time.ms + uncertainMs;
     if (isSetBack) this.#swept = [];
   }
 
-  /** The server has sent the sanctions in force. */
+  /** Records the sanctions in force that the server has sent. */
   confirm(sanctions: readonly Sanction[]): void {
     if (this.#time.ms < this.#uncertainUntil) return;
     const before = new Map(this.#confirmed.map((sanction) => [sanction.id, sanction]));
@@ -66,7 +66,7 @@ export class SanctionLedger {
     this.#confirmed = sanctions.map((each) => before.get(each.id) ?? { ...each, confirmedAt });
   }
 
-  /** The server has confirmed the sweep of what a member wrote since a time. */
+  /** Records that the server has confirmed the sweep of a member's messages since a time. */
   confirmSweep(member: string, since: number): void {
     if (this.#time.ms < this.#uncertainUntil) return;
     for (const [room, entries] of this.#log.rooms) {
@@ -115,7 +115,7 @@ export class SanctionLedger {
   }
 
   /**
-   * A member has been welcomed.
+   * Checks that a member may be welcomed.
    *
    * @throws {Violation} If it is banned.
    */

@@ -27,7 +27,7 @@ export class SimulatedLink implements Link {
   readonly #redis: SimulatedRedis;
   readonly #options: RedisLinkOptions;
   readonly #node: LinkedNode;
-  /** The link lost something, so it delivers nothing more. */
+  /** Whether the link has lost something. It then delivers nothing more. */
   #isStuck = false;
   readonly #lost = Promise.withResolvers<Error>();
   readonly #pending = new Set<(error: Error) => void>();

@@ -127,7 +127,7 @@ export class SqliteDeployment implements Deployment {
     });
   }
 
-  /** The process dies; committed messages are on the disk, everything else is gone. */
+  /** Kills the process. Committed messages are on the disk, everything else is gone. */
   crash(): void {
     if (this.#process === undefined) return;
     this.crashes++;
@@ -135,7 +135,7 @@ export class SqliteDeployment implements Deployment {
     this.#kill();
   }
 
-  /** The power fails, or an operator restores a backup; the log is back where it was then. */
+  /** Returns to the last backup, as after a power failure or when an operator restores it. */
   restoreBackup(): void {
     if (this.#backup === undefined || this.#process === undefined) return;
     const { disk, log } = this.#backup;

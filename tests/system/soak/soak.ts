@@ -147,7 +147,7 @@ class Run {
   }
 
   async run(): Promise<void> {
-    // The first sample allocates what later ones reuse.
+    // The first sample allocates memory that later ones reuse.
     await this.#takeSample();
     const before = this.#before = await this.#takeSample();
     for (let i = 0; i < this.#plan.clients; i++) this.#clients.push(this.#addClient());
