@@ -23,10 +23,7 @@ ${annotations.summary ?? annotations.description ?? ""}`;
       method: "POST",
       body: text,
       // Alertmanager repeats alerts until it succeeds. Each change of an alert is stored once.
-      headers: {
-        authorization,
-        "idempotency-key": keyOf(status, Date.parse(startsAt), fingerprint),
-      },
+      headers: { authorization, "idempotency-key": keyOf(status, startsAt, fingerprint) },
     });
     // On 429 and 503, Alertmanager tries again later.
     if (!response.ok) return new Response(response.body, { status: 503 });
@@ -35,6 +32,6 @@ ${annotations.summary ?? annotations.description ?? ""}`;
   return new Response("Posted");
 });
 
-function keyOf(...parts: readonly (string | number)[]): string {
-  return parts.join("-").replaceAll(/[^\w-]/g, "").slice(0, 36);
+function keyOf(status: string, startsAt: string, fingerprint: string): string {
+  return `${status}-${Date.parse(startsAt)}-${fingerprint}`.replaceAll(/[^\w-]/g, "").slice(0, 36);
 }

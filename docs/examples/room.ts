@@ -1,0 +1,39 @@
+// A room over HTTP, for bot.ts and terminal.ts: posts each message once, and follows the room
+// across lost connections. The program's local storage keeps its token, which holds its name.
+import { setTimeout as sleep } from "node:timers/promises";
+const bytes = crypto.getRandomValues(new Uint8Array(32));
+localStorage.token ??= bytes.toBase64({ alphabet: "base64url", omitPadding: true });
+
+export class Room {
+  /** `print` shows why a message is delayed or refused. */
+  constructor(readonly url: URL, readonly name: string, readonly print: (line: string) => void) {}
+
+  /** Posts a message, and repeats it until there is a response. The same key is stored once. */
+  async post(body: string, key: string = crypto.randomUUID()): Promise<void> {
+    const pair = new TextEncoder().encode(`${this.name}:${localStorage.token}`);
+    const headers = { authorization: `Basic ${pair.toBase64()}`, "idempotency-key": key };
+    const init = { method: "POST", body, headers };
+    const response = await fetch(this.url, init).catch(() => undefined);
+    const lost = { detail: "The chat cannot be reached. Retrying…" };
+    const { detail } = await response?.json() ?? lost;
+    if (detail) this.print(`(${detail})`);
+    const seconds = Number(response ? response.headers.get("retry-after") : 1);
+    if (seconds > 0) await sleep(seconds * 1000).then(() => this.post(body, key));
+  }
+
+  /** Calls `onEvent` for each event after a position, or from now on. */
+  follow(onEvent: (event: MessageEvent) => void, after = ""): void {
+    const events = new EventSource(this.url + (after && `?after=${after}`));
+    const handle = (event: MessageEvent) => {
+      after = event.lastEventId || after;
+      onEvent(event);
+    };
+    for (const type of ["room", "gap", "message", "edit", "title"]) {
+      events.addEventListener(type, handle);
+    }
+    events.onerror = () => { // It reconnects by itself, except after an HTTP error.
+      events.close();
+      sleep(1000).then(() => this.follow(onEvent, after));
+    };
+  }
+}
