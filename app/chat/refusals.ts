@@ -31,7 +31,7 @@ const sentences = {
 
 /** The `not_found` text of commands whose target is not a message. */
 const missing: Readonly<Record<string, string>> = {
-  lift: "This mute or ban has already ended",
+  lift: "No mute or ban with this ID is in force",
   title: "Write a message before you give this room a title",
 };
 

@@ -274,5 +274,5 @@ Deno.test("ChatHub.moderate() says why it refuses [B2]", () => {
   mona.send({ type: "moderate", code });
   const reason = (command: object) => only(mona.send(command), "error").message;
   assertEquals(reason({ ...ban, member: "id-Mona" }), "You cannot ban yourself");
-  assertEquals(reason({ type: "lift", id: 9 }), "This mute or ban has already ended");
+  assertEquals(reason({ type: "lift", id: 9 }), "No mute or ban with this ID is in force");
 });
