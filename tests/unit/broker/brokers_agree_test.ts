@@ -66,7 +66,7 @@ function randomCommand(random: SeededRandom): ModeratorCommand {
   }
 }
 
-/** Removes what differs between any two logs. */
+/** Removes the values that differ between any two logs. */
 function comparable({ entries, head, title, first }: Page) {
   const without = ({ epoch: _, ...entry }: Entry) => entry;
   return { entries: entries.map(without), head: head.offset, title, first };

@@ -18,7 +18,7 @@ import { deletion, edit, title } from "./entries_contract.ts";
 /** A broker that can keep sanctions. */
 export type ModeratedBroker = Broker & { readonly moderation: Moderation };
 
-/** Returns a broker on a storage that only the test uses; it outlives the broker. */
+/** Returns a broker on a storage that only the test uses. The storage outlives the broker. */
 export type Start = (wall: Wall, moderatorMac: (member: string) => string) => Promise<
   ModeratedBroker
 >;

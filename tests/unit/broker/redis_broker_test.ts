@@ -113,7 +113,7 @@ testWithRedis(
 );
 
 testWithRedis(
-  "append() does not store twice what Redis stored without replying [M3]",
+  "append() stores a draft once if Redis stored it without replying [M3]",
   async (redis) => {
     await using a = await BrokerNode.start(redis.url, { timeoutMs: 200 });
     await a.send("a");

@@ -73,7 +73,7 @@ testWithRedis("open() says when a password is missing", async (redis) => {
 });
 
 testWithRedis(
-  "open() says when it is TLS that differs, also of another protocol",
+  "open() reports a TLS mismatch, and a server of another protocol",
   async (redis) => {
     await assertRefused(
       redis.url.replace("redis:", "rediss:"),
@@ -147,7 +147,7 @@ testWithRedis("cluster.typing() stays within its database [M10]", async (redis) 
   await using a = await BrokerNode.start(`${redis.url}0`);
   await using b = await BrokerNode.start(`${redis.url}0`);
   await using other = await BrokerNode.start(`${redis.url}1`);
-  // What another program publishes is ignored.
+  // Messages of other programs are ignored.
   for (const text of ["", "x", "null", " "]) {
     await redis.cli("PUBLISH", testKey("typing:0"), text);
   }

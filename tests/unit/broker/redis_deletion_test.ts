@@ -1,4 +1,4 @@
-// RedisBroker: deleted text is nowhere in Redis, and nodes that fell behind see the present texts.
+// RedisBroker: deleted text is nowhere in Redis, and nodes that fell behind get the current texts.
 
 import { assertEquals } from "@std/assert";
 import { BrokerNode, newest, testKey, testWithRedis } from "../../support/broker_node.ts";
@@ -44,7 +44,7 @@ testWithRedis(
     await a.broker.append([deletion([4])]);
     assertEquals(await secretKeys(redis), ["feed"]);
     await until(async () => (await secretKeys(redis)).join() === "");
-    // The node has read what is gone from the feed.
+    // The node had read the removed events, so it continues without a reset.
     await a.send("c");
     assertEquals([a.entries.length, a.resets, a.events], [10, 0, []]);
   },
@@ -85,7 +85,7 @@ testWithRedis("the feed expires after the last node has gone [E10]", async (redi
 });
 
 testWithRedis(
-  "entries() has the present texts for a node that was cut off for longer than the feed is kept [R8] [E6]",
+  "entries() has the current texts for a node that was cut off for longer than the feed is kept [R8] [E6]",
   async (redis) => {
     await using proxy = new TcpProxy(redis.port);
     await using a = await BrokerNode.start(redis.url, { leaseMs: 600 });

@@ -1,4 +1,5 @@
-// RedisBroker: keys that another program has changed cost no message and acknowledge none.
+// RedisBroker with keys that another program has changed: it loses no message, and acknowledges
+// none that is not stored.
 
 import { assertEquals } from "@std/assert";
 import {
@@ -50,7 +51,7 @@ testWithRedis(
   },
 );
 
-testWithRedis("read() leaves out what another program has added to a log", async (redis) => {
+testWithRedis("read() skips entries that another program has added to a log", async (redis) => {
   await using a = await BrokerNode.start(redis.url);
   const { head } = await a.broker.read("lobby", newest);
   await a.send("a");

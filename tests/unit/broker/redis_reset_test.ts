@@ -1,4 +1,4 @@
-// RedisBroker: when a node starts over, as what it has reported can no longer be relied on.
+// RedisBroker: when a node starts over, because entries that it reported may be gone.
 
 import { assertEquals, assertNotEquals } from "@std/assert";
 import {

@@ -6,7 +6,7 @@ import { parseQuery } from "../../../app/protocol/search.ts";
 import { MemoryBroker } from "../../support/memory_broker.ts";
 import { draft } from "./broker_contract.ts";
 
-/** Returns what a query finds. */
+/** Returns the texts that a query finds, and where the search continues. */
 async function find(broker: MemoryBroker, text: string, before?: string, limit = 20) {
   const query = parseQuery(text);
   assert(query !== undefined);

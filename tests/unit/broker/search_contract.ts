@@ -1,4 +1,4 @@
-// The promises of `Broker.search`. `index` makes all messages findable.
+// The promises of `Broker.search`. `index` makes all messages searchable.
 
 import { assert, assertEquals } from "@std/assert";
 import type { Broker } from "../../../app/chat/broker.ts";

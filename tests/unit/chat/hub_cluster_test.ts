@@ -7,9 +7,9 @@ import { helloOf, only, range, TestChat } from "../../support/hub_harness.ts";
 import type { TestClient } from "../../support/hub_harness.ts";
 import { MemoryBroker } from "../../support/memory_broker.ts";
 
-/** A broker whose other nodes are played by the test. */
+/** A broker whose other nodes are simulated by the test. */
 class ClusterBroker extends MemoryBroker {
-  /** What this node announced to the others. */
+  /** The announcements of this node to the others. */
   announced: string[] = [];
   remote: MemberInfo[] = [];
   hub: BrokerListener | undefined;
@@ -47,7 +47,7 @@ function start(): { chat: TestChat; broker: ClusterBroker; ada: TestClient } {
   return { chat, broker, ada };
 }
 
-/** Returns what a client was sent, as short texts. */
+/** Returns the pushes that a client was sent, as short texts. */
 function news(client: TestClient): string[] {
   return client.pushes().map((push) => {
     switch (push.type) {

@@ -1,4 +1,4 @@
-// Replies, edits, deletions and titles, from the command to what sessions are sent.
+// Replies, edits, deletions and titles, from the command to the pushes.
 
 import { assert, assertEquals } from "@std/assert";
 import { Room } from "../../../app/chat/room.ts";

@@ -1,4 +1,4 @@
-// Rooms hear of a session's messages before they hear that its member left or was renamed.
+// A session's messages reach its rooms before the pushes that its member left or was renamed.
 
 import { assertEquals } from "@std/assert";
 import type { Push } from "../../../app/protocol/wire.ts";
@@ -18,7 +18,7 @@ function summaryOf(push: Push): string {
   }
 }
 
-/** Returns what Ben is sent if Ada writes twice and does something else in the same turn. */
+/** Returns the pushes to Ben if Ada writes twice and does something else in the same turn. */
 async function received(
   isAsync: boolean,
   next: (ada: TestClient, chat: TestChat) => void,

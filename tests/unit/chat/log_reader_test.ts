@@ -1,4 +1,4 @@
-// What sessions read of the log: when they join, resume, repair a hole and scroll back.
+// Reading the log for sessions that join, resume, repair a hole or scroll back.
 
 import { assertEquals, assertLess } from "@std/assert";
 import type { Page, ReadQuery } from "../../../app/chat/broker.ts";

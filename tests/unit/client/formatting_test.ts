@@ -180,7 +180,7 @@ Deno.test("parseText() names the host of a link that could hide it", () => {
       "<link https://evil.example/|evil.example>bank.example</link>",
     ],
     ["[a.example](https://a.example/x)", "<link https://a.example/x>a.example</link>"],
-    // An address ends before what can't be seen.
+    // An address ends before an invisible character.
     [
       "https://a.example/\u202egpj.exe",
       "<link https://a.example/>https://a.example/</link>\u202egpj.exe",
@@ -261,7 +261,7 @@ Deno.test("parseText() omits only marks from random texts", () => {
   for (const text of randomTexts(30_000, 16)) {
     const parts = parseText(text, ada);
     const shown = plainText(parts);
-    // Walk both at once: what the text has in addition must be marks.
+    // Walk both at once: characters that only the text has must be marks.
     let at = 0;
     let skipped = "";
     for (const character of shown) {

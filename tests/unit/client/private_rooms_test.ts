@@ -1,4 +1,4 @@
-// Private rooms of a page: what it sends, and what it makes of what a hostile server pushes.
+// Private rooms of a page: the commands it sends, and how it handles pushes of a hostile server.
 
 import { assert, assertEquals } from "@std/assert";
 import { isSealed } from "../../../app/protocol/sealed.ts";
@@ -62,7 +62,7 @@ class PrivatePage extends Page {
     return this.socket.take().find(({ text }) => text !== undefined) ?? {};
   }
 
-  /** What the room shows. */
+  /** The texts that the room shows. */
   get shown(): (string | undefined)[] {
     return this.room.messages.map(({ text, isUnverified }) => isUnverified ? "unverified" : text);
   }

@@ -100,7 +100,7 @@ Deno.test("saveSnapshots() keeps the newer snapshot of a tab that stayed connect
   saveSnapshots(storage, [connected]);
   saveSnapshots(storage, [lost]);
   assertEquals(restored(storage).messages.map(({ text }) => text), ["m1", undefined, "m3"]);
-  // What it alone has heard is stored.
+  // Messages that only this tab has received are stored.
   const later = lobby(5);
   later.disconnect();
   saveSnapshots(storage, [later]);

@@ -139,7 +139,7 @@ const amendments = [
   title("T"),
 ];
 
-/** Checks that a broker has what `amendments` left, as another broker had it. */
+/** Checks that a broker has the entries of `amendments`, as another broker had them. */
 async function checkAmendments(broker: Broker, before: Page): Promise<void> {
   broker.subscribe({ entries: () => {}, pruned: () => {} });
   const query = { before: Infinity, limit: 100, maxBytes: 1e6 };

@@ -5,7 +5,7 @@ import { Metrics, sampleMs, samplesMax } from "../../../app/core/metrics.ts";
 import { noMetrics } from "../../support/web_harness.ts";
 import { ManualTime } from "../../support/manual_time.ts";
 
-function scene() {
+function createMetrics() {
   const time = new ManualTime();
   const readings = {
     ...noMetrics.totals().readings,
@@ -29,7 +29,7 @@ function scene() {
 }
 
 Deno.test("Metrics.text() is valid Prometheus text, and valid OpenMetrics", () => {
-  const { metrics } = scene();
+  const { metrics } = createMetrics();
   metrics.refusal("rate_limited");
   assert(metrics.text(true).endsWith("\n# EOF\n"));
   for (const [text, total] of [[metrics.text(), ""], [metrics.text(true), "_total"]] as const) {
@@ -57,7 +57,7 @@ Deno.test("Metrics.text() is valid Prometheus text, and valid OpenMetrics", () =
 });
 
 Deno.test("Metrics.text() contains all counters and gauges", () => {
-  const { metrics, readings } = scene();
+  const { metrics, readings } = createMetrics();
   metrics.deliveries(7);
   metrics.message("stored");
   metrics.message("repeat");
@@ -98,7 +98,7 @@ Deno.test("Metrics.text() contains all counters and gauges", () => {
 });
 
 Deno.test("Metrics.charts have rates per second and max times, and keep only the latest", () => {
-  const { time, metrics, valuesOf } = scene();
+  const { time, metrics, valuesOf } = createMetrics();
   metrics.start();
   for (let i = 0; i < 50; i++) metrics.message("stored");
   metrics.deliveries(500);
@@ -116,7 +116,7 @@ Deno.test("Metrics.charts have rates per second and max times, and keep only the
 });
 
 Deno.test("Metrics measures the event-loop delay", () => {
-  const { time, metrics, valuesOf } = scene();
+  const { time, metrics, valuesOf } = createMetrics();
   metrics.start();
   time.ms += 1_000;
   time.pass(0);
@@ -125,7 +125,7 @@ Deno.test("Metrics measures the event-loop delay", () => {
 });
 
 Deno.test("Metrics.totals() counts since the start", () => {
-  const { time, metrics } = scene();
+  const { time, metrics } = createMetrics();
   metrics.close(4101);
   metrics.close(4102);
   metrics.join("lost");

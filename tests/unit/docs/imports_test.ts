@@ -32,7 +32,7 @@ async function* sources(folder: string): AsyncGenerator<string> {
   }
 }
 
-/** The specifiers that a file imports or exports from, static or dynamic. */
+/** Returns the specifiers that a file imports or exports from, static or dynamic. */
 function specifiers(text: string): string[] {
   const matches = text.matchAll(
     /(?:^|\n)(?:import|export)\b[^;"]*?from "([^"]+)"|import\("([^"]+)"\)/g,

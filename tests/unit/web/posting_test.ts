@@ -107,7 +107,7 @@ Deno.test("an Idempotency-Key of another request is refused, and nothing changes
   assertEquals((await post(site, "another", { "idempotency-key": "n" })).json.code, "nonce_reused");
   const json = { "content-type": "application/json", "idempotency-key": "n" };
   assertEquals((await post(site, other, json)).json.code, "nonce_reused");
-  // Those of a room say nothing of another, and a message may have been edited since.
+  // Keys are separate for each room, and a repeat succeeds even if the message was edited since.
   assertEquals(await send("POST", "/r/other", "another", "n"), 201);
   assertEquals(await send("POST", "/r/builds", "first", "message"), 201);
   assertEquals(await send("DELETE", "/r/builds/2", null, "delete"), 204);
