@@ -5,6 +5,7 @@
 
 import { cpuUsage } from "node:process";
 import { setImmediate } from "node:timers";
+import type { SqliteOptions } from "../app/broker/sqlite/options.ts";
 import { SqliteBroker } from "../app/broker/sqlite/sqlite_broker.ts";
 import type { Draft } from "../app/chat/broker.ts";
 import { parseQuery } from "../app/protocol/search.ts";
@@ -16,57 +17,49 @@ const wordsPerMessage = 12;
 const vocabulary = 50_000;
 const rooms = 50;
 const members = 1_000;
-/** Members whose messages are deleted, and messages that retention removes. */
+/** Messages deleted by a sweep, and by retention. */
 const sweptMax = 20_000;
 const prunedMax = 5_000;
-const searchRounds = 7;
+/** Steps of dropping the index. */
+const droppedMax = 2_000;
+const searches = 20;
 
-const rare = (vocabulary - 7).toString(36);
-const queries = [
-  "w1",
-  "w3k",
-  `w${rare}`,
-  "missing",
-  "w1*",
-  `w${rare.slice(0, 3)}*`,
-  "zz*",
-  "w1* missing",
-  "w1* w2* w3*",
-  "w* zzz",
-  '"w1 w2"',
-  '"w1 w2 w3 w4"',
-  '"w1 w2 w1 missing"',
-  `w1 w2 w${rare}`,
-  "even odd",
-  "even odd w1*",
-  "from:name w1",
-  'from:"name 7" w1',
-  'from:"name 7" w3k',
-  `w${rare} in:room-3`,
-  "w1 in:room-3",
-  "onlyone",
-  "onlyone in:room-3",
-  "onlyone in:room-49",
-  "東京",
-  "東京都",
-  "一丁七",
-  "京",
-  "鱻",
-  "鱻鱻",
-];
+/** Searches of each kind, from the most common words to the rarest. */
+const kinds: Readonly<Record<string, (random: SeededRandom) => string>> = {
+  word: wordOf,
+  "two words": (random) => `${wordOf(random)} ${wordOf(random)}`,
+  "rare word": (random) => `w${(vocabulary - 1 - random.below(1_000)).toString(36)}`,
+  "missing word": (random) => `missing${random.below(1_000)}`,
+  prefix: (random) => `${wordOf(random).slice(0, 3)}*`,
+  "two prefixes": (random) => `${wordOf(random).slice(0, 3)}* ${wordOf(random).slice(0, 3)}*`,
+  "phrase of two": (random) => `"${wordOf(random)} ${wordOf(random)}"`,
+  "phrase of three": (random) => `"${wordOf(random)} ${wordOf(random)} ${wordOf(random)}"`,
+  "phrase of four of the ten commonest": (random) =>
+    `"${Array.from({ length: 4 }, () => `w${1 + random.below(9)}`).join(" ")}"`,
+  "from:": (random) => `from:"name ${random.below(members)}"`,
+  "from: and a word": (random) => `from:"name ${random.below(members)}" ${wordOf(random)}`,
+  "in: and a word": (random) => `in:room-${1 + random.below(rooms - 1)} ${wordOf(random)}`,
+  "in: and a common word of another room": (random) => `in:room-${2 + random.below(48)} onlyone`,
+  "two characters": (random) => chineseOf(random, 2),
+  "three characters": (random) => chineseOf(random, 3),
+  "two common words that never meet": () => "even odd",
+  "the same and a prefix": (random) => `even odd w${1 + random.below(9)}*`,
+};
 
 /** Returns a random word. A few words are frequent and most are rare, as in languages (Zipf). */
 function wordOf(random: SeededRandom): string {
   return `w${Math.floor(vocabulary ** random.next()).toString(36)}`;
 }
 
+function chineseOf(random: SeededRandom, length: number): string {
+  const characterOf = () => String.fromCodePoint(0x4e00 + Math.floor(3_000 ** random.next()));
+  return Array.from({ length }, characterOf).join("");
+}
+
 /** Returns the text of message `i`: words, or every tenth time Chinese. */
 function textOf(random: SeededRandom, i: number, room: number): string {
   if (i % 10 === 0) {
-    const characters = Array.from(
-      { length: 20 },
-      () => String.fromCodePoint(0x4e00 + Math.floor(3_000 ** random.next())),
-    ).join("");
+    const characters = chineseOf(random, 20);
     return i % 1_000 === 0 ? `${characters}東京都` : characters;
   }
   const words = Array.from({ length: wordsPerMessage }, () => wordOf(random));
@@ -128,7 +121,11 @@ function quantiles(ms: readonly number[]): string {
   return `p50 ${at(0.5)} p99 ${at(0.99)} p99.9 ${at(0.999)} max ${at(1)} ms`;
 }
 
-function open(path: string, now: () => number, retentionMessages = 0): SqliteBroker {
+function open(
+  path: string,
+  now: () => number,
+  options: Partial<Pick<SqliteOptions, "retentionMessages" | "search">> = {},
+): SqliteBroker {
   return new SqliteBroker({
     path,
     durability: "normal",
@@ -138,7 +135,7 @@ function open(path: string, now: () => number, retentionMessages = 0): SqliteBro
     nameHoldMs: 0,
     graceMs: 0,
     retentionDays: 0,
-    retentionMessages,
+    retentionMessages: 0,
     maxRooms: 0,
     maxDataBytes: 0,
     search: true,
@@ -147,6 +144,7 @@ function open(path: string, now: () => number, retentionMessages = 0): SqliteBro
       new Promise((resolve) =>
         void (stepMs < 2 ? setImmediate(resolve) : setTimeout(resolve, stepMs))
       ),
+    ...options,
   });
 }
 
@@ -171,25 +169,24 @@ function index(broker: SqliteBroker): void {
   console.log(`  ${(steps.totalCpuMs * 1_000 / messages).toFixed(1)} µs of CPU per message`);
 }
 
+/** Prints CPU times of searches, and how many ended early. */
 async function search(broker: SqliteBroker): Promise<void> {
-  for (const query of queries) {
-    const parsed = parseQuery(query);
-    if (parsed === undefined) throw new Error(query);
-    const [times, busy]: [number[], number[]] = [[], []];
-    let count = 0;
-    for (let i = 0; i < searchRounds; i++) {
-      const startedAt = performance.now();
-      const page = await broker.search?.({ query: parsed, limit: 20 });
-      times.push(performance.now() - startedAt);
-      busy.push(page?.busyMs ?? 0);
-      count = page?.messages.length ?? 0;
+  console.log("| search | p50 ms | max ms | ended early |\n| --- | --- | --- | --- |");
+  for (const [kind, queryOf] of Object.entries(kinds)) {
+    const random = new SeededRandom(1);
+    const times: number[] = [];
+    let early = 0;
+    for (let i = 0; i < searches; i++) {
+      const query = parseQuery(queryOf(random));
+      if (query === undefined) throw new Error(kind);
+      const before = cpuMs();
+      const page = await broker.search?.({ query, limit: 20 });
+      times.push(cpuMs() - before);
+      if (page?.since !== undefined) early++;
     }
-    const middle = (ms: number[]) =>
-      ms.toSorted((a, b) => a - b)[searchRounds >> 1]?.toFixed(1) ?? "";
-    console.log(
-      `${query}: ${count} found, ${middle(times)} ms (first ${times[0]?.toFixed(1)} ms, ` +
-        `busy ${middle(busy)} ms)`,
-    );
+    times.sort((a, b) => a - b);
+    const [middle, max] = [times[searches >> 1] ?? 0, times.at(-1) ?? 0];
+    console.log(`| ${kind} | ${middle.toFixed(1)} | ${max.toFixed(1)} | ${early} of ${searches} |`);
   }
 }
 
@@ -257,14 +254,21 @@ async function measure(path: string): Promise<void> {
   const sizeBefore = size();
   console.log(`${messages} messages, ${(sizeBefore / messages).toFixed(0)} bytes each`);
   index(broker);
-  console.log(`  ${((size() - sizeBefore) / messages).toFixed(0)} bytes per message`);
+  const grown = size() - sizeBefore;
+  const percent = (100 * grown / sizeBefore).toFixed(0);
+  console.log(`  ${(grown / 1e6).toFixed(0)} MB, ${percent} % of the database`);
   await search(broker);
   removeMessages(broker);
   await sweep(broker);
   broker.close();
-  const retaining = open(path, now, 100);
+  const retaining = open(path, now, { retentionMessages: 100 });
   prune(retaining);
   retaining.close();
+  const dropping = open(path, now, { search: false });
+  const steps = new Steps();
+  for (let i = 0; i < droppedMax && steps.measure(() => dropping.index()); i++);
+  steps.print("drop the index");
+  dropping.close();
 }
 
 const [, path] = Deno.args;

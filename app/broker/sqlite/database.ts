@@ -121,11 +121,14 @@ export class DatabaseFile {
     return this.prepare(sql).run(...values);
   }
 
-  /** Runs a statement on an internal table of a full-text table, which SQLite protects. */
-  runOnShadowTable(sql: string, ...values: SQLInputValue[]): void {
+  /**
+   * Runs a statement on an internal table of a full-text table, which SQLite protects. Returns how
+   * many rows it changed.
+   */
+  runOnShadowTable(sql: string, ...values: SQLInputValue[]): number {
     this.#database.enableDefensive(false);
     try {
-      this.#database.prepare(sql).run(...values);
+      return Number(this.#database.prepare(sql).run(...values).changes);
     } finally {
       this.#database.enableDefensive(true);
     }

@@ -26,6 +26,8 @@ const stepCharacters = 8_192;
 const stepRooms = 100;
 /** Max pages that one step merges in each of two tables. */
 const mergePages = 8;
+/** Max rows that one step deletes from a table to drop: pages of the index, or runs. */
+const dropRows = 64;
 /**
  * Leaves merging to `#merge`, since SQLite would merge in a single long step. It still would once a
  * level has 1,999 segments, but `#merge` is faster.
@@ -48,6 +50,9 @@ const sql = {
                  ORDER BY offset DESC LIMIT 1`,
   addRun: `INSERT INTO ${runs} (id, room, offset, count) VALUES (?, ?, ?, ?)`,
   extendRun: `UPDATE ${runs} SET count = ? WHERE id = ?`,
+  // Marks an index that is being dropped: the messages deleted since are not removed from it.
+  markObsolete: `INSERT OR IGNORE INTO ${runs} (id, room, offset, count) VALUES (0, 0, 0, 0)`,
+  isObsolete: `SELECT 1 FROM ${runs} WHERE id = 0`,
   // The last run of a room stays, since it says how far the room is indexed.
   pruneRuns: `DELETE FROM ${runs} WHERE room = ?1 AND offset < ?2 AND offset + count <= ?2 AND
               offset < (SELECT max(offset) FROM ${runs} WHERE room = ?1)`,
@@ -91,7 +96,7 @@ export class SearchIndex {
   #isUsable = false;
   /** Whether the tables are corrupt and must be rebuilt. */
   #isCorrupt = false;
-  /** Tables to drop, one per step. */
+  /** Tables to drop, the last one first. */
   #obsolete: string[] = [];
   /** Numbers of the full-text tables. */
   #tables = new Set<number>();
@@ -133,10 +138,13 @@ export class SearchIndex {
     if (this.#isLoaded) return;
     const names = file.all(sql.tables).map(({ name }) => String(name));
     // Without its runs, or with SEARCH=0, a table may have messages that were deleted since.
-    this.#isUsable = this.isOn && !this.#isCorrupt && names.includes(runs);
+    this.#isUsable = this.isOn && !this.#isCorrupt && names.includes(runs) &&
+      file.get(sql.isObsolete) === undefined;
     const isKept = (name: string) =>
       this.#isUsable && (name === runs || name.startsWith(tablePrefix));
-    this.#obsolete = names.filter((name) => !isKept(name));
+    // The runs of this version are dropped last, since they have the mark.
+    this.#obsolete = names.filter((name) => !isKept(name))
+      .sort((a, b) => Number(b === runs) - Number(a === runs));
     this.#tables = new Set(
       names.filter((name) => isKept(name) && name !== runs)
         .map((name) => Number(name.slice(tablePrefix.length))),
@@ -161,6 +169,8 @@ export class SearchIndex {
       if (table >= newest - 1) this.#merging.set(table, table !== newest);
     }
     for (const room of file.all(sql.rooms)) this.#findNext(file, room);
+    // A server that ended may have dropped a part of it.
+    this.#dropEmptyTable(file);
   }
 
   /** Finds the next entry of a room to index. */
@@ -179,9 +189,9 @@ export class SearchIndex {
    */
   step(file: DatabaseFile): boolean {
     this.#load(file);
-    const table = this.#obsolete.pop();
+    const table = this.#obsolete.at(-1);
     if (table !== undefined) {
-      file.run(`DROP TABLE ${table}`);
+      this.#drop(file, table);
       return this.hasWork;
     }
     if (!this.isOn) return false;
@@ -199,6 +209,19 @@ export class SearchIndex {
     this.#fill(file);
     this.#merge(file);
     return this.hasWork;
+  }
+
+  /** Deletes some rows of a table, and drops it with the last ones: all at once take too long. */
+  #drop(file: DatabaseFile, table: string): void {
+    if (this.#obsolete.includes(runs)) file.run(sql.markObsolete);
+    const rows = table.startsWith("search_runs_") ? table : `${table}_data`;
+    const deleted = file.runOnShadowTable(
+      `DELETE FROM ${rows} WHERE id IN (
+         SELECT id FROM ${rows} WHERE id <> 0 ORDER BY id DESC LIMIT ${dropRows})`,
+    );
+    if (deleted === dropRows) return;
+    file.run(`DROP TABLE ${table}`);
+    this.#obsolete.pop();
   }
 
   /** Indexes the oldest entries of all rooms that are not indexed yet. */

@@ -292,6 +292,33 @@ Deno.test("SqliteBroker.index() removes the index if search is off [F6]", () =>
     assertEquals(countTables(path), 0);
   }));
 
+Deno.test("SqliteBroker.index() rebuilds an index that was partly dropped [F6]", () =>
+  withFile(async (path) => {
+    const wall = { ms: 1_000_000 };
+    const messages = 300;
+    await withBroker({ ...optionsFor(path, wall), search: true }, (broker) => {
+      for (let i = 0; i < messages; i++) {
+        wall.ms++;
+        broker.append([draft(`word ${i}`, { room: `r${i % 2}`, nonce: `n${i}` })]);
+      }
+      indexAll(broker);
+    });
+    await withBroker(optionsFor(path, wall), (broker) => {
+      broker.append([deletion([1], { room: "r0" })]);
+      for (let i = 0; i < 3; i++) assert(broker.index());
+    });
+    await withBroker({ ...optionsFor(path, wall), search: true }, async (broker) => {
+      assertEquals(await find(broker, "word*"), []);
+      indexAll(broker);
+      const expected = [...Array(messages - 1)].map((_, i) => `word ${messages - 1 - i}`);
+      const query = parseQuery("word");
+      assert(query !== undefined);
+      const page = await broker.search?.({ query, limit: messages });
+      assertEquals(page?.messages.map(({ text }) => text), expected);
+    });
+    checkIndex(path);
+  }));
+
 Deno.test("SqliteBroker.search() takes any query that parses", () =>
   withFile((path) =>
     withBroker(optionsOf(path), async (broker) => {
