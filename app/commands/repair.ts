@@ -34,7 +34,8 @@ export async function repairTimes(path: string, now: number): Promise<number> {
     const { changes } = database.prepare("UPDATE entries SET at = ? WHERE at > ?").run(now, now);
     database.prepare("UPDATE entries SET edited_at = ? WHERE edited_at > ?").run(now, now);
     database.prepare("UPDATE nonces SET at = ? WHERE at > ?").run(now, now);
-    database.prepare("UPDATE nonce_pages SET at = ? WHERE at > ?").run(now, now);
+    database.prepare("UPDATE nonce_chunks SET at = ? WHERE at > ?").run(now, now);
+    database.prepare("UPDATE nonce_filters SET at = ? WHERE at > ?").run(now, now);
     database.prepare("UPDATE rooms SET at = ? WHERE at > ?").run(now, now);
     return Number(changes);
   });

@@ -101,13 +101,14 @@ export async function openSqliteTarget(path: string): Promise<ArchiveTarget> {
     await discard();
     throw error;
   }
-  const target: Target = { file, nonces: new Nonces(), rooms: new Map() };
+  const target: Target = { file, nonces: new Nonces({ report: () => {} }), rooms: new Map() };
   return {
     write: (items) => {
       file.transaction(() => {
         target.nonces.writeSome(file);
         for (const item of items) store(target, item);
       }, () => lock.check());
+      target.nonces.commit();
       return Promise.resolve();
     },
     complete: () => {

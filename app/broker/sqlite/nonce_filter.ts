@@ -23,42 +23,43 @@ export function nonceHash(room: number, member: string, nonce: string): NonceHas
   return { high: high >>> 0, low: low >>> 0 };
 }
 
-const minWords = 2 ** 20;
-const maxWords = 2 ** 23;
+/** Words of a filter. Hashes are spread over them in the order of their upper bits. */
+export const filterWords = 2 ** 18;
 
 /**
  * An approximate set of nonces. It has every added nonce. It also claims to have some of the
- * others, at most 1 in 500 while it has no more nonces than words. Each nonce sets four bits of one
- * word, so that it reads one cache line.
+ * others, fewer than 1 in 10,000 while it has no more nonces than words. Each nonce sets four bits
+ * in each of two words of one cache line, which are the 16 words that the upper bits of its hash
+ * choose.
  */
 export class NonceFilter {
-  readonly #words: Int32Array;
-  readonly #capacity: number;
-  #count = 0;
-
-  /** Creates a filter for `count` nonces, and as many later ones. Takes 4 to 32 MB. */
-  constructor(count = 0) {
-    const words = 2 ** Math.ceil(Math.log2(2 * count + 1));
-    this.#words = new Int32Array(Math.min(Math.max(words, minWords), maxWords));
-    this.#capacity = Math.max(this.#words.length, 2 * count);
-  }
-
-  /** Whether the filter holds more nonces than it was made for. */
-  get isFull(): boolean {
-    return this.#count >= this.#capacity;
-  }
+  readonly words: Int32Array<ArrayBuffer> = new Int32Array(filterWords);
 
   add({ high, low }: NonceHash): void {
-    const index = high & (this.#words.length - 1);
-    this.#words[index] = (this.#words[index] ?? 0) | bitsOf(low);
-    this.#count++;
+    const line = high >>> 18 << 4;
+    this.#set(line | high & 15, bitsOf(low));
+    this.#set(line | high >>> 4 & 15, otherBitsOf(high, low));
+  }
+
+  #set(index: number, bits: number): void {
+    this.words[index] = (this.words[index] ?? 0) | bits;
   }
 
   /** Returns false if the nonce was certainly not added. */
   mayHave({ high, low }: NonceHash): boolean {
-    const bits = bitsOf(low);
-    return ((this.#words[high & (this.#words.length - 1)] ?? 0) & bits) === bits;
+    const line = high >>> 18 << 4;
+    return this.#has(line | high & 15, bitsOf(low)) &&
+      this.#has(line | high >>> 4 & 15, otherBitsOf(high, low));
   }
+
+  #has(index: number, bits: number): boolean {
+    return ((this.words[index] ?? 0) & bits) === bits;
+  }
+}
+
+/** Returns four bits that depend on parts of the hash used for nothing else. */
+function otherBitsOf(high: number, low: number): number {
+  return bitsOf(low >>> 20 | (high & 0x3ff00) << 4);
 }
 
 /** Returns four bits, or fewer if some coincide. A shift uses the last five bits of its count. */

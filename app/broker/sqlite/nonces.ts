@@ -1,20 +1,30 @@
 // Recognizes repeats by their nonces. Entries have nonces, so an index leads from their hashes to
-// offsets. Nonces are random: a table would write a page for almost every nonce. So the latest
-// hashes are collected in memory, which a restart reads from the entries, and written together.
+// offsets. Nonces are random: a table would write a page for almost every nonce. So the index
+// consists of generations, each with the hashes of some 260,000 consecutive entries.
+//
+// The current and the previous generation are in memory. They are also in the file as chunks, in
+// the order of their entries, from which a restart reads them. With each chunk of the current
+// generation, a slice of the previous one is sorted into pages, so that no step takes long. Of an
+// older generation, memory has only a filter. The file has it too.
 
 import type { DatabaseFile } from "./database.ts";
-import { NonceFilter, nonceHash } from "./nonce_filter.ts";
+import { filterWords, NonceFilter, nonceHash } from "./nonce_filter.ts";
 import type { NonceHash } from "./nonce_filter.ts";
+import { chains, NonceGeneration, offsetAt, wordsPerHash } from "./nonce_generation.ts";
+import type { SqliteOptions } from "./options.ts";
 
-/** Max hashes in memory before they are written. Each page of the file then gets about 192. */
-const recentMax = 12_288;
-/** The upper bits of `low` say in which page of a block a hash is. */
-const pageBits = 6;
-const pagesPerBlock = 2 ** pageBits;
-/** A hash in a list: `high`, `low`, and the lower and upper half of the entry's offset. */
-const wordsPerHash = 4;
+/** Hashes of a chunk. A few less than a power of two, so that a generation's memory has room. */
+const chunkHashes = 8_000;
+/** Chunks, and slices, of a generation. */
+const parts = 32;
+/** Pages of a generation. Each has about 250 hashes. */
+const pages = 1_024;
+const pagesPerSlice = pages / parts;
+const chainsPerPage = chains / pages;
+const wordsPerSlice = filterWords / parts;
 const keptMs = 7 * 86_400_000;
 
+/** Ids are those of the generations, times the number of a generation's chunks, slices or pages. */
 const sql = {
   // CROSS makes SQLite start with the rooms: most have nothing new, and there may be millions of
   // entries.
@@ -24,11 +34,13 @@ const sql = {
            SELECT room, offset, member, nonce, nonces.at AS at
            FROM rooms CROSS JOIN nonces ON room = id AND offset > indexed WHERE head > indexed`,
   setIndexed: "UPDATE rooms SET indexed = head WHERE indexed < head",
-  addPage: "INSERT INTO nonce_pages (id, at, data) VALUES (?, ?, ?)",
-  countPages: "SELECT count(*) AS count FROM nonce_pages",
-  allPages: "SELECT id, at, data FROM nonce_pages ORDER BY id",
+  lastChunk: "SELECT max(id) AS id FROM nonce_chunks",
+  chunk: "SELECT at, data FROM nonce_chunks WHERE id = ?",
+  addChunk: "INSERT OR REPLACE INTO nonce_chunks (id, at, data) VALUES (?, ?, ?)",
+  filter: "SELECT at, data FROM nonce_filters WHERE id = ?",
+  addFilter: "INSERT OR REPLACE INTO nonce_filters (id, at, data) VALUES (?, ?, ?)",
   page: "SELECT data FROM nonce_pages WHERE id = ?",
-  deletePages: "DELETE FROM nonce_pages WHERE id < ?",
+  addPage: "INSERT OR REPLACE INTO nonce_pages (id, data) VALUES (?, ?)",
   entry: "SELECT member, nonce FROM entries WHERE room = ? AND offset = ?",
   removed: "SELECT member, nonce FROM nonces WHERE room = ? AND offset = ?",
   keep: `INSERT OR IGNORE INTO nonces (room, offset, member, nonce, at)
@@ -36,68 +48,145 @@ const sql = {
          WHERE room = ? AND offset < ? AND at >= ?`,
   prune: `DELETE FROM nonces WHERE (room, offset) IN
           (SELECT room, offset FROM nonces WHERE at < ? LIMIT ?)`,
+  deleteFilters: `DELETE FROM nonce_filters WHERE id IN
+                  (SELECT id FROM nonce_filters WHERE id < ? LIMIT 4)`,
+  deletePages:
+    "DELETE FROM nonce_pages WHERE id IN (SELECT id FROM nonce_pages WHERE id < ? LIMIT 32)",
+  deleteChunks: `DELETE FROM nonce_chunks WHERE id IN
+                 (SELECT id FROM nonce_chunks WHERE id < ? LIMIT 1)`,
 } as const;
 
-/** Hashes that were written together. */
-interface Block {
-  /** Id of its first page. */
-  readonly id: number;
-  /** Time of its newest entry. */
-  readonly at: number;
-}
+/** A generation whose hashes are only in the file. */
+type OldGeneration = Pick<NonceGeneration, "id" | "at" | "filter">;
+
+type NonceOptions = Pick<SqliteOptions, "report" | "recentNonces">;
 
 /** The nonces of one database. Changes belong inside a transaction. */
 export class Nonces {
-  readonly #max: number;
-  /** Has all nonces, also some that are too old or whose transaction failed. */
-  #filter = new NonceFilter();
-  /** Hashes that are not in a block. */
-  #recent = new Uint32Array(1_024);
-  #recentCount = 0;
-  /** Time of the newest of their entries. */
-  #newestAt = 0;
+  readonly #options: NonceOptions;
+  readonly #chunkHashes: number;
   /** Oldest first. */
-  #blocks: Block[] = [];
-  /** Whether the memory matches the database. Excess hashes do no harm. */
+  #old: OldGeneration[] = [];
+  #previous = new NonceGeneration(0);
+  #current = new NonceGeneration(1);
+  /** Complete chunks of the current generation, and the number of their hashes. */
+  #chunks = 0;
+  #chunksEnd = 0;
+  /** `#chunksEnd` after the current transaction, if that completes a chunk. */
+  #nextChunksEnd: number | undefined;
+  /** Hashes of the current generation that are not from the current transaction. */
+  #committed = 0;
+  /** Whether the memory matches the database. */
   #isLoaded = false;
-  /** Whether the latest transaction has written a block. */
-  #hasWritten = false;
+  #hasDamage = false;
+  /** Statements and ids of the rows that cannot be read. */
+  readonly #damaged = new Set<string>();
 
-  /** Writes the hashes in memory to the file once there are `max`. */
-  constructor(max = recentMax) {
-    this.#max = max;
+  constructor(options: NonceOptions) {
+    this.#options = options;
+    this.#chunkHashes = options.recentNonces ?? chunkHashes;
   }
 
-  /** Reads the index. Takes about 150 ms for a million nonces. */
+  /** Reads the index. At a start, these are 4 MB for a million nonces. */
   load(file: DatabaseFile): void {
     if (this.#isLoaded) return;
-    this.#recentCount = 0;
-    this.#blocks = [];
-    this.#makeFilter(file);
+    const id = Math.floor(Number(file.get(sql.lastChunk)?.id ?? parts) / parts);
+    this.#previous = this.#readChunks(file, id - 1);
+    this.#current = this.#readChunks(file, id);
+    const known = new Map(this.#old.map((generation) => [generation.id, generation]));
+    this.#old = [];
+    for (let oldId = id - 2; oldId > 0; oldId--) {
+      const generation = known.get(oldId) ?? this.#readFilter(file, oldId);
+      if (generation === undefined) break;
+      this.#old.unshift(generation);
+    }
+    if (this.#chunks === parts) this.#beginGeneration();
     for (const { room, member, nonce, offset, at } of file.all(sql.recent)) {
       const hash = nonceHash(Number(room), String(member), String(nonce));
       this.add(hash, Number(offset), Number(at));
     }
+    this.#committed = this.#current.count;
     this.#isLoaded = true;
   }
 
-  /** Makes a filter of all blocks, and finds those that are not known yet. */
-  #makeFilter(file: DatabaseFile): void {
-    const pages = Number(file.get(sql.countPages)?.count);
-    this.#filter = new NonceFilter(pages * this.#max / pagesPerBlock);
-    this.#blocks = [];
-    for (const { id, at, data } of file.prepare(sql.allPages).iterate()) {
-      if (Number(id) % pagesPerBlock === 0) this.#blocks.push({ id: Number(id), at: Number(at) });
-      const words = wordsOf(data);
-      for (let i = 0; i < words.length; i += wordsPerHash) {
-        this.#filter.add({ high: words[i] ?? 0, low: words[i + 1] ?? 0 });
-      }
+  /** Reads the chunks of a generation, and counts the complete ones. */
+  #readChunks(file: DatabaseFile, id: number): NonceGeneration {
+    const generation = new NonceGeneration(id);
+    let isComplete = true;
+    this.#chunks = this.#chunksEnd = 0;
+    for (let chunk = 0; chunk < parts; chunk++) {
+      const row = this.#read(file, sql.chunk, id * parts + chunk);
+      if (row === undefined) break;
+      [this.#chunks, this.#chunksEnd] = [chunk, generation.count];
+      generation.addAll(wordsOf(row.data), Number(row.at ?? 0));
+      const count = generation.count - this.#chunksEnd;
+      isComplete = count >= this.#chunkHashes || row.data === undefined;
     }
+    // A stopped server leaves its last chunk incomplete.
+    if (isComplete && generation.count > 0) {
+      this.#chunks++;
+      this.#chunksEnd = generation.count;
+    }
+    return generation;
+  }
+
+  /** Reads the filter of an old generation, if the file has all of it. */
+  #readFilter(file: DatabaseFile, id: number): OldGeneration | undefined {
+    const filter = new NonceFilter();
+    let at = 0;
+    for (let slice = 0; slice < parts; slice++) {
+      const row = this.#read(file, sql.filter, id * parts + slice);
+      if (row === undefined) return undefined;
+      const start = slice * wordsPerSlice;
+      // Without its filter, a slice may have any nonce.
+      if (row.data === undefined) filter.words.fill(-1, start, start + wordsPerSlice);
+      else filter.words.set(wordsOf(row.data).subarray(0, wordsPerSlice), start);
+      at = Math.max(at, Number(row.at ?? 0));
+    }
+    return { id, at, filter };
+  }
+
+  /**
+   * Returns a row, if there is one. A row on a damaged page has no columns: that may lose nonces,
+   * but must not stop the chat. Reading it makes the transaction fail, so it is read only once.
+   */
+  #read(file: DatabaseFile, statement: string, id: number): Record<string, unknown> | undefined {
+    const key = `${statement} ${id}`;
+    if (this.#damaged.has(key)) return {};
+    try {
+      return file.get(statement, id);
+    } catch (error) {
+      if (!this.#isDamage(error)) throw error;
+      this.#damaged.add(key);
+      return {};
+    }
+  }
+
+  /** Returns whether SQLite has found a damaged page (https://www.sqlite.org/rescode.html). */
+  #isDamage(error: unknown): boolean {
+    const isSqlite = error instanceof Error && "errcode" in error;
+    if (!isSqlite || (Number(error.errcode) & 0xff) !== 11) return false;
+    if (!this.#hasDamage) this.#options.report("nonces_damaged", error);
+    this.#hasDamage = true;
+    return true;
+  }
+
+  /** Makes the current generation the previous one. Of that one, only the filter stays. */
+  #beginGeneration(): void {
+    const { id, at, filter } = this.#previous;
+    if (id > 0) this.#old.push({ id, at, filter });
+    this.#previous = this.#current;
+    this.#current = new NonceGeneration(this.#previous.id + 1);
+    this.#current.addAll(this.#previous.from(this.#chunksEnd), this.#previous.at);
+    this.#previous.truncate(this.#chunksEnd);
+    this.#chunks = this.#chunksEnd = 0;
   }
 
   /** Returns false if no entry has a nonce with this hash. */
   mayHave(hash: NonceHash): boolean {
-    return this.#filter.mayHave(hash);
+    if (this.#current.filter.mayHave(hash) || this.#previous.filter.mayHave(hash)) return true;
+    for (const { filter } of this.#old) if (filter.mayHave(hash)) return true;
+    return false;
   }
 
   /** Returns the offset of the entry with this nonce. All entries must be in their table. */
@@ -112,60 +201,53 @@ export class Nonces {
       const row = file.get(sql.entry, room, offset) ?? file.get(sql.removed, room, offset);
       return row?.member === member && row.nonce === nonce;
     };
-    const recent = this.#recent.subarray(0, this.#recentCount * wordsPerHash);
-    let offset = findIn(recent, hash, isEntry);
+    let offset = this.#current.find(hash, isEntry) ?? this.#previous.find(hash, isEntry);
     // Most repeats are recent.
-    for (let i = this.#blocks.length - 1; i >= 0 && offset === undefined; i--) {
-      const page = file.get(sql.page, (this.#blocks[i]?.id ?? 0) + (hash.low >>> 32 - pageBits));
-      offset = findIn(wordsOf(page?.data), hash, isEntry);
+    for (let i = this.#old.length - 1; i >= 0 && offset === undefined; i--) {
+      const { id, filter } = this.#old[i] as OldGeneration;
+      if (!filter.mayHave(hash)) continue;
+      const page = Math.floor(hash.high / 2 ** 32 * pages);
+      const row = this.#read(file, sql.page, id * pages + page);
+      offset = findIn(wordsOf(row?.data), hash, isEntry);
     }
     return offset;
   }
 
   /** Adds the nonce of an entry stored by the same transaction. */
   add(hash: NonceHash, offset: number, at: number): void {
-    const start = this.#recentCount++ * wordsPerHash;
-    if (start === this.#recent.length) {
-      const smaller = this.#recent;
-      this.#recent = new Uint32Array(2 * smaller.length);
-      this.#recent.set(smaller);
-    }
-    this.#recent[start] = hash.high;
-    this.#recent[start + 1] = hash.low;
-    this.#recent[start + 2] = offset;
-    this.#recent[start + 3] = offset / 2 ** 32;
-    this.#newestAt = Math.max(this.#newestAt, at);
-    this.#filter.add(hash);
+    this.#current.add(hash, offset, at);
   }
 
-  /** Writes the hashes in memory if there are enough. Call it before storing entries. */
+  /** Writes a chunk and a slice if there are enough new hashes. Call it before storing entries. */
   writeSome(file: DatabaseFile): void {
     this.load(file);
-    this.#hasWritten = false;
-    if (this.#recentCount >= this.#max) this.write(file);
+    const { count } = this.#current;
+    if (count - this.#chunksEnd < this.#chunkHashes) return;
+    this.write(file);
+    if (this.#previous.id > 0) this.#writeSlice(file);
+    this.#nextChunksEnd = count;
   }
 
-  /** Writes the hashes in memory, if any, as a block. */
+  /** Writes the hashes that are in no complete chunk, if any. */
   write(file: DatabaseFile): void {
     this.load(file);
-    if (this.#recentCount === 0) return;
-    const id = (this.#blocks.at(-1)?.id ?? 0) + pagesPerBlock;
-    const at = this.#newestAt;
-    const pages = Array.from({ length: pagesPerBlock }, (): number[] => []);
-    const recent = this.#recent;
-    for (let i = 0; i < this.#recentCount * wordsPerHash; i += wordsPerHash) {
-      const page = pages[(recent[i + 1] ?? 0) >>> 32 - pageBits];
-      for (let word = i; word < i + wordsPerHash; word++) page?.push(recent[word] ?? 0);
-    }
-    for (const [i, words] of pages.entries()) {
-      file.run(sql.addPage, id + i, at, new Uint8Array(Uint32Array.from(words).buffer));
-    }
+    const { id, at } = this.#current;
+    const hashes = this.#current.from(this.#chunksEnd);
+    if (hashes.length === 0) return;
+    file.run(sql.addChunk, id * parts + this.#chunks, at, bytesOf(hashes));
     file.run(sql.setIndexed);
-    this.#hasWritten = true;
-    this.#recentCount = 0;
-    this.#newestAt = 0;
-    this.#blocks.push({ id, at });
-    if (this.#filter.isFull) this.#makeFilter(file);
+  }
+
+  /** Writes the pages and the filter of the previous generation's next slice. */
+  #writeSlice(file: DatabaseFile): void {
+    const { id, at, filter } = this.#previous;
+    const slice = this.#chunks;
+    const words = filter.words.slice(slice * wordsPerSlice, (slice + 1) * wordsPerSlice);
+    file.run(sql.addFilter, id * parts + slice, at, bytesOf(words));
+    for (let page = slice * pagesPerSlice; page < (slice + 1) * pagesPerSlice; page++) {
+      const hashes = this.#previous.inChains(page * chainsPerPage, (page + 1) * chainsPerPage);
+      if (hashes.length > 0) file.run(sql.addPage, id * pages + page, bytesOf(hashes));
+    }
   }
 
   /** Keeps the nonces of a room's entries before `offset`, which are about to be deleted. */
@@ -173,40 +255,68 @@ export class Nonces {
     file.run(sql.keep, room, offset, now - keptMs);
   }
 
-  /** Marks the memory as stale, after a failed transaction or a reopened database. */
-  rollback(error?: unknown): void {
-    if (this.#hasWritten || error === undefined) this.#isLoaded = false;
+  /** Keeps the changes of a transaction that succeeded. */
+  commit(): void {
+    if (this.#nextChunksEnd !== undefined) {
+      this.#chunksEnd = this.#nextChunksEnd;
+      this.#nextChunksEnd = undefined;
+      if (++this.#chunks === parts) this.#beginGeneration();
+    }
+    this.#committed = this.#current.count;
   }
 
-  /** Deletes up to `rows` nonces older than 7 days. Returns whether there may be more. */
+  /** Drops the changes of a failed transaction. Without an error, the database was reopened. */
+  rollback(error?: unknown): void {
+    this.#nextChunksEnd = undefined;
+    this.#current.truncate(this.#committed);
+    if (error === undefined) this.#isLoaded = false;
+  }
+
+  /** Deletes some nonces older than 7 days. Returns whether there may be more. */
   prune(file: DatabaseFile, now: number, rows: number): boolean {
     this.load(file);
     const { changes } = file.run(sql.prune, now - keptMs, rows);
-    const [oldest, next] = this.#blocks;
-    const isOld = oldest !== undefined && oldest.at < now - keptMs;
-    if (isOld) {
-      file.run(sql.deletePages, oldest.id + pagesPerBlock);
-      this.#blocks.shift();
-      this.#hasWritten = true;
+    while (this.#old[0] !== undefined && this.#old[0].at < now - keptMs) this.#old.shift();
+    const oldest = this.#old[0] ?? this.#previous;
+    return this.#delete(file, [
+      [sql.deleteFilters, oldest.id * parts],
+      [sql.deletePages, oldest.id * pages],
+      [sql.deleteChunks, this.#previous.id * parts],
+    ]) || Number(changes) === rows;
+  }
+
+  /** Deletes some rows of the index. Returns whether there may be more. */
+  #delete(file: DatabaseFile, deletions: readonly (readonly [sql: string, id: number])[]): boolean {
+    // Touching a damaged page again would fail again.
+    if (this.#hasDamage) return false;
+    try {
+      return deletions.map(([sql, id]) => file.run(sql, id).changes).some((count) => count > 0);
+    } catch (error) {
+      this.#isDamage(error);
+      throw error;
     }
-    return isOld && next !== undefined || Number(changes) === rows;
   }
 }
 
-/** Returns a list of hashes that was read from the file. */
+/** Returns the words of a blob, without an incomplete hash. */
 function wordsOf(data: unknown): Uint32Array {
-  return data instanceof Uint8Array ? new Uint32Array(data.slice().buffer) : new Uint32Array();
+  if (!(data instanceof Uint8Array)) return new Uint32Array();
+  return new Uint32Array(data.buffer, 0, data.length >> 2);
+}
+
+function bytesOf({ buffer }: Uint32Array<ArrayBuffer> | Int32Array<ArrayBuffer>): Uint8Array {
+  return new Uint8Array(buffer);
 }
 
 /** Returns the last offset in a list that has this hash and passes the check. */
 function findIn(
-  words: Uint32Array,
+  hashes: Uint32Array,
   { high, low }: NonceHash,
   check: (offset: number) => boolean,
 ): number | undefined {
-  for (let i = words.length - wordsPerHash; i >= 0; i -= wordsPerHash) {
-    if (words[i] !== high || words[i + 1] !== low) continue;
-    const offset = (words[i + 2] ?? 0) + (words[i + 3] ?? 0) * 2 ** 32;
+  for (let i = hashes.length - wordsPerHash; i >= 0; i -= wordsPerHash) {
+    if (hashes[i] !== high || hashes[i + 1] !== low) continue;
+    const offset = offsetAt(hashes, i);
     if (check(offset)) return offset;
   }
   return undefined;

@@ -11,7 +11,7 @@ export interface SqliteOptions {
   readonly lock?: Pick<FolderLock, "check" | "lossReason">;
   /** Called when the storage starts to fail, when it works again, and when it lost messages. */
   readonly report: (event: string, error: unknown) => void;
-  /** Number of nonces in memory at which they are written to the file; for tests. */
+  /** Number of new nonces at which they are written to the file; for tests. */
   readonly recentNonces?: number;
   /** Whether messages are indexed for `search`; if not, an index is removed. */
   readonly search?: boolean;

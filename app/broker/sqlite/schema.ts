@@ -10,7 +10,7 @@ import type { DatabaseSync } from "node:sqlite";
  * at most one is former. `rooms.title_at` is the offset of the entry that set the title.
  *
  * `nonces` has the nonces of entries that were removed. The hashes of the nonces of all entries up
- * to `rooms.indexed` are in `nonce_pages`, with the entries' offsets (nonces.ts).
+ * to `rooms.indexed` are in `nonce_chunks` or `nonce_pages`, with the entries' offsets (nonces.ts).
  *
  * `members.network` is forgotten after a day. `wrote_at` is when the member first wrote.
  * `sanctions.members` and `sweeps.members` are JSON arrays.
@@ -35,7 +35,9 @@ export const migrations: readonly string[] = [
       PRIMARY KEY (room, offset)
     ) WITHOUT ROWID;
     CREATE INDEX entries_other ON entries (room, offset, ordinal) WHERE kind > 0;
-    CREATE TABLE nonce_pages (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, data BLOB NOT NULL);
+    CREATE TABLE nonce_chunks (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, data BLOB NOT NULL);
+    CREATE TABLE nonce_filters (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, data BLOB NOT NULL);
+    CREATE TABLE nonce_pages (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
     CREATE TABLE nonces (
       room INTEGER NOT NULL, offset INTEGER NOT NULL, member TEXT NOT NULL, nonce TEXT NOT NULL,
       at INTEGER NOT NULL,

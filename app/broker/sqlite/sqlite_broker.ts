@@ -81,7 +81,7 @@ export class SqliteBroker implements Broker {
    */
   constructor(options: SqliteOptions) {
     this.#options = options;
-    this.#nonces = new Nonces(options.recentNonces);
+    this.#nonces = new Nonces(options);
     this.#names = new Names(options);
     this.#sanctions = new Sanctions(options);
     this.#index = new SearchIndex(options.search ?? false);
@@ -403,6 +403,7 @@ export class SqliteBroker implements Broker {
         this.#options.lock?.check();
       });
       this.#log.commit();
+      this.#nonces.commit();
       return result;
     } catch (error) {
       for (const part of this.#parts) part.rollback(error);

@@ -93,7 +93,8 @@ export class World {
       : new SqliteDeployment(this.#time, random, {
         dir,
         retentionMessages,
-        recentNonces: 1 + random.below(100),
+        // Few, so that some worlds have several generations of nonces.
+        recentNonces: 1 + random.below(random.isTrue(0.5) ? 3 : 100),
         isSlow,
         isIndexed: random.isTrue(0.5),
         hub,

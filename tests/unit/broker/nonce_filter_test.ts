@@ -15,18 +15,5 @@ Deno.test("NonceFilter.mayHave() returns true for every added nonce, and rarely 
     if (filter.mayHave(hash(i % 10, i + count))) errors++;
     if (filter.mayHave(hash(10 + i % 10, i))) errors++;
   }
-  assert(errors < count / 1_000, `${errors} errors`);
-});
-
-Deno.test("NonceFilter.isFull is false until a filter has twice as many nonces as it was made for", () => {
-  // More than it has words, or a server with that many nonces would make a new filter each time.
-  const count = 2 ** 23;
-  const filter = new NonceFilter(count);
-  const add = (max: number) => {
-    for (let i = 0; i < max; i++) filter.add({ high: i, low: i });
-  };
-  add(2 * count - 1);
-  assert(!filter.isFull);
-  add(1);
-  assert(filter.isFull);
+  assert(errors < count / 10_000, `${errors} errors`);
 });

@@ -1,17 +1,10 @@
-// SqliteBroker: the broker contract, restarts, clocks, pruning and nonces.
+// SqliteBroker: the broker contract, restarts, clocks and pruning.
 
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { DatabaseFile } from "../../../app/broker/sqlite/database.ts";
 import { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
-import {
-  all,
-  broken,
-  change,
-  optionsFor,
-  withBroker,
-  withFile,
-} from "../../support/sqlite_harness.ts";
+import { all, change, optionsFor, withBroker, withFile } from "../../support/sqlite_harness.ts";
 import { defaults, draft, testBroker } from "./broker_contract.ts";
 import type { Open } from "./broker_contract.ts";
 import { edit, testEntries } from "./entries_contract.ts";
@@ -238,86 +231,6 @@ Deno.test("SqliteBroker.prune() visits every room [R11]", () =>
     while (broker.prune());
     assertEquals(pruned.size, 1_100);
   }));
-
-Deno.test("SqliteBroker.append() recognizes every nonce after a stop and after a kill [M3]", () =>
-  withFile((path) => {
-    const options = { ...optionsFor(path), recentNonces: 3 };
-    const killed = `${path}.killed`;
-    const drafts = [..."abcdefgh"].map((text) => draft(text));
-    const otherRoom = draft("other", { room: "design" });
-    withBroker(options, (broker) => {
-      broker.append([otherRoom]);
-      for (const one of drafts) broker.append([one]);
-      for (const part of ["", "-wal"]) Deno.copyFileSync(path + part, killed + part);
-    });
-    for (const file of [path, killed]) {
-      withBroker({ ...options, path: file }, (broker) => {
-        const results = broker.append([...drafts, otherRoom]);
-        assertEquals(results.map((result) => Object.values(result)), [
-          ...drafts.map((_, i) => ["repeat", i + 1]),
-          ["repeat", 1],
-        ]);
-      });
-    }
-  }));
-
-Deno.test("SqliteBroker.append() recognizes the nonces of removed entries after a kill [M3]", () =>
-  withFile((path) => {
-    const options = { ...optionsFor(path), recentNonces: 3 };
-    const drafts = Array.from({ length: 10 }, (_, i) => draft(`m${i}`));
-    const repeats = drafts.map((_, i) => ({ kind: "repeat" as const, offset: i + 1 }));
-    const killed = `${path}.killed`;
-    withBroker({ ...options, retentionMessages: 2 }, (broker) => {
-      broker.append(drafts.slice(0, 7));
-      broker.append(drafts.slice(7));
-      while (broker.prune());
-      assertEquals(broker.append(drafts), repeats);
-      for (const part of ["", "-wal"]) Deno.copyFileSync(path + part, killed + part);
-    });
-    withBroker({ ...options, path: killed }, (broker) => {
-      assertEquals(broker.append(drafts), repeats);
-      assertEquals(broker.append([draft("new")]), [{ kind: "stored", offset: 11 }]);
-    });
-  }));
-
-Deno.test("SqliteBroker.append() recognizes nonces that a failed transaction has written [M3]", () =>
-  withBroker({ ...optionsFor(":memory:"), recentNonces: 2 }, (broker) => {
-    const drafts = ["a", "b", "c", "d", "e"].map((text) => draft(text));
-    broker.append(drafts.slice(0, 3));
-    broker.append([broken]);
-    broker.append(drafts.slice(3));
-    broker.append([broken]);
-    assertEquals(
-      broker.append(drafts),
-      drafts.map((_, i) => ({ kind: "repeat", offset: i + 1 })),
-    );
-  }));
-
-Deno.test("SqliteBroker.append() recognizes a nonce only once its transaction is committed [M3]", () =>
-  withBroker({ ...optionsFor(":memory:"), recentNonces: 2 }, (broker) => {
-    broker.append([draft("a"), draft("b"), draft("a")]);
-    // This transaction would have written the first two.
-    broker.append([draft("c"), { ...broken, nonce: "n-broken" }]);
-    const results = broker.append([draft("a"), draft("c"), draft("b"), draft("c")]);
-    assertEquals(results.map(({ kind }) => kind), ["repeat", "stored", "repeat", "repeat"]);
-    assertEquals(broker.append([draft("c")]), [{ kind: "repeat", offset: 3 }]);
-  }));
-
-Deno.test("SqliteBroker.prune() forgets nonces after 7 days, and returns whether more are left [M3]", () => {
-  const wall = { ms: Date.UTC(2026, 0, 1) };
-  withBroker({ ...optionsFor(":memory:", wall), recentNonces: 250 }, (broker) => {
-    const drafts = Array.from({ length: 750 }, (_, i) => draft(`m${i}`));
-    for (let i = 0; i < 750; i += 250) broker.append(drafts.slice(i, i + 250));
-    broker.append([draft("last")]);
-    wall.ms += 7 * 86_400_000;
-    while (broker.prune());
-    assertEquals(broker.append([draft("m0")]), [{ kind: "repeat", offset: 1 }]);
-    wall.ms += 1;
-    assert(broker.prune());
-    while (broker.prune());
-    assertEquals(broker.append([draft("m749")]), [{ kind: "stored", offset: 752 }]);
-  });
-});
 
 Deno.test("SqliteBroker.read() needs few queries to find the next message among thousands of edits [E8]", () =>
   withBroker(optionsFor(":memory:"), (broker) => {
