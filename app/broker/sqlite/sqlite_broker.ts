@@ -34,8 +34,9 @@ import { sweepStep } from "./sweeps.ts";
 const shrinkPages = 200;
 /** Rows of each kind that one call of `prune` deletes, and rooms that it visits. */
 const pruneRows = 500;
-/** Pages whose unused space one call of `eraseDeleted` erases: 8 MB, in a few ms. */
-const erasePages = 2_048;
+/** Pages whose unused space one call of `eraseDeleted` erases: 2 to 8 MB, in a few ms. */
+const minErasePages = 512;
+const maxErasePages = 2_048;
 /** Default of `searchMaxMs`, without the pauses between steps. */
 const searchMaxMs = 150;
 /** A search continues in the next event-loop turn after this time. */
@@ -54,6 +55,7 @@ export class SqliteBroker implements Broker {
   readonly search: Broker["search"];
   /** Entries that one step of pruning or sweeping removes: fewer if they are indexed. */
   readonly #removals: StepSize;
+  readonly #erasing = new StepSize(minErasePages, maxErasePages);
   /** Undefined after repeated failures, until the file is reopened. */
   #file: DatabaseFile | undefined;
   /** Defined during a batch. */
@@ -316,7 +318,10 @@ export class SqliteBroker implements Broker {
       const file = this.#openFile();
       // Fails while another program reads an older state.
       if (!file.truncateJournal()) return;
-      this.#isErasing = file.eraseFreeSpace(erasePages, this.#hasDeletedText);
+      this.#isErasing = this.#erasing.take(
+        (pages) => file.eraseFreeSpace(pages, this.#hasDeletedText),
+        (hasMore) => hasMore ? maxErasePages : 0,
+      );
       this.#hasDeletedText = false;
     } catch {
       // The next call tries again. If storage fails, the next append reports it.
