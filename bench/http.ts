@@ -44,13 +44,13 @@ async function startFloor(): Promise<Subject> {
   return { port, pid: process.pid, end };
 }
 
-/** CPU time that a process has used, in µs. Linux counts in steps of 10 ms. */
+/** Returns the CPU time that a process has used, in µs. Linux counts in steps of 10 ms. */
 function cpuUs({ pid }: Subject): number {
   const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1]?.split(" ") ?? [];
   return (Number(fields[11]) + Number(fields[12])) * 10_000;
 }
 
-/** Largest amount of memory that a process has used, in MB. */
+/** Returns the largest amount of memory that a process has used, in MB. */
 function peakMb({ pid }: Subject): number {
   const status = Deno.readTextFileSync(`/proc/${pid}/status`);
   return Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) / 1024;

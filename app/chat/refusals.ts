@@ -47,14 +47,14 @@ export function refusal(about: About, code: keyof typeof sentences): ErrorPush {
   return { type: "error", ...about, code, message };
 }
 
-/** Too many wrong codes; `retryAfter` in ms. */
+/** Returns the error for too many wrong codes; `retryAfter` in ms. */
 export function codeLocked(re: "hello" | "moderate", retryAfter: number): ErrorPush {
   const message = `Too many wrong codes. Try again in ${inSeconds(retryAfter)}`;
   const code = re === "hello" ? "access_locked" : "moderator_locked";
   return { type: "error", re, code, message, retryAfter };
 }
 
-/** The member is muted or banned; `retryAfter` in ms. */
+/** Returns the error for a muted or banned member; `retryAfter` in ms. */
 export function sanctioned(about: About, code: "muted" | "banned", retryAfter: number): ErrorPush {
   const message = `A moderator has ${code} you. This ends in ${inSeconds(retryAfter)}`;
   return { type: "error", ...about, code, message, retryAfter };
@@ -77,7 +77,7 @@ const rateProblems = {
   rooms: "Too many new rooms",
 };
 
-/** A quota is used up; `retryAfter` in ms. */
+/** Returns the error for a used-up quota; `retryAfter` in ms. */
 export function rateLimited(
   about: About,
   quota: keyof typeof rateProblems,

@@ -314,13 +314,13 @@ const flagTypes: Record<string, { type: "string" | "boolean"; short?: string }> 
   version: { type: "boolean" },
 };
 
-/** Any text, or one that follows a rule. */
+/** Parses any text, or only one that follows a rule. */
 function text(fallback: string, help: string, rule?: Rule): Setting<string> {
   const parse = (value: string) => rule?.isValid(value) === false ? rule : { value };
   return { default: fallback, help, parse };
 }
 
-/** A setting whose value is cleaned. */
+/** Parses a value with a function that cleans it. */
 function cleaned<T>({ parse, ...setting }: Setting<T>, clean: (value: T) => T): Setting<T> {
   return {
     ...setting,
@@ -331,7 +331,7 @@ function cleaned<T>({ parse, ...setting }: Setting<T>, clean: (value: T) => T): 
   };
 }
 
-/** A secret that fits into a frame and a header. */
+/** Parses a secret that fits into a frame and a header. */
 function secret(minLength: number, help: string): Setting<string> {
   const pattern = new RegExp(`^[\\x21-\\x7e]{${minLength},${secretMaxLength}}$`);
   const rule = {
@@ -362,7 +362,7 @@ function decimal(fallback: number, min: number, max: number, help: string): Sett
   return number(fallback, min, max, help, /^\d{1,9}(\.\d{1,9})?$/, "number");
 }
 
-/** The word `auto`, which is the default, or a value of another kind. */
+/** Parses the word `auto`, which is the default, or a value of another kind. */
 function auto<T>({ help, parse }: Setting<T>): Setting<T | "auto"> {
   return {
     default: "auto",

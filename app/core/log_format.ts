@@ -125,7 +125,7 @@ function logfmtLine(head: LogHead, fields: LogFields): string {
   return parts.join(" ");
 }
 
-/** Like `logfmtLine`, in a third of the time. */
+/** Returns the same line as `logfmtLine` would, in a third of the time. */
 function logfmtEntry(time: string, entry: EntryRecord): string {
   const { type, session, room, offset, name, targets, length, text } = entry;
   let line = `time=${time} level=info event=${type} session=${session} room=${room}` +

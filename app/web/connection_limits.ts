@@ -118,7 +118,7 @@ export class ConnectionLimits {
     this.#unopened.remove(slot.peer.network);
   }
 
-  /** Call it when a close frame has been sent. The peer may never reply. */
+  /** Records that a close frame has been sent. The peer may never reply. */
   closing(slot: Slot): void {
     if (!this.#pending.has(slot)) this.#pending.set(slot, this.#now());
   }

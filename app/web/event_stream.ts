@@ -28,7 +28,7 @@ const headers = {
   "x-accel-buffering": "no",
 };
 
-/** `GET /r/{room}` as an event stream: follows the room from `Last-Event-ID` or `after` on. */
+/** Serves `GET /r/{room}` as an event stream, from `Last-Event-ID` or `after` on. */
 export function eventStream(
   hub: Hub,
   limits: ConnectionLimits,

@@ -57,7 +57,7 @@ const keyReused: Problem = {
   field: "Idempotency-Key",
 };
 
-/** `POST /r/{room}`: sends a message. */
+/** Handles `POST /r/{room}`: sends a message. */
 export async function postMessage(
   web: RoomContext,
   exchange: Exchange,
@@ -70,7 +70,7 @@ export async function postMessage(
   return textResponse(JSON.stringify(sent.entry ?? {}), "application/json", init);
 }
 
-/** `PATCH /r/{room}/{offset}`: replaces the text of a message. */
+/** Handles `PATCH /r/{room}/{offset}`: replaces the text of a message. */
 export async function patchMessage(
   web: RoomContext,
   exchange: Exchange,
@@ -83,7 +83,7 @@ export async function patchMessage(
   return textResponse(JSON.stringify(entry ?? {}), "application/json");
 }
 
-/** `DELETE /r/{room}/{offset}`: removes the text of a message. */
+/** Handles `DELETE /r/{room}/{offset}`: removes the text of a message. */
 export async function deleteMessage(
   web: RoomContext,
   exchange: Exchange,
@@ -94,7 +94,7 @@ export async function deleteMessage(
   return "status" in sent ? sent : noContent();
 }
 
-/** `POST /moderate`: runs a command of a moderator, given as JSON. */
+/** Handles `POST /moderate`: runs a moderator's command, given as JSON. */
 export async function postModeration(
   web: RoomContext,
   exchange: Exchange,

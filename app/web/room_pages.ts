@@ -17,7 +17,7 @@ export type PageType = "application/json" | "text/plain";
 /** `before` of a query for the newest entries. The broker treats Infinity as a subscription. */
 const newestBefore = Number.MAX_SAFE_INTEGER;
 
-/** `GET /r/{room}`: serves a page of entries. */
+/** Handles `GET /r/{room}`: serves a page of entries. */
 export async function roomPage(
   hub: Hub,
   exchange: Exchange,
@@ -36,7 +36,7 @@ export async function roomPage(
   return pageResponse(exchange, type, newest, { ...end, valid: false });
 }
 
-/** `GET /r/{room}/{offset}`: serves one entry. */
+/** Handles `GET /r/{room}/{offset}`: serves one entry. */
 export async function entryPage(
   hub: Hub,
   exchange: Exchange,

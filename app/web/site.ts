@@ -118,7 +118,7 @@ export class Site {
     return { status: 404, code: "room_invalid", detail, room: room || undefined };
   }
 
-  /** `GET /search?q=`: runs a search, with the parameters `room` and `before` of the command. */
+  /** Handles `GET /search?q=`, with the parameters `room` and `before` of the command. */
   async #search({ url, client, accessCode }: Exchange): Promise<Response | Problem> {
     const repeated = repeatedProblem(url.searchParams);
     if (repeated !== undefined) return repeated;

@@ -15,32 +15,34 @@ export class AssertionError extends Error {
   constructor(message: string, options?: ErrorOptions);
 }
 
-/** `expr` is truthy. */
+/** Asserts that `expr` is truthy. */
 export function assert(expr: unknown, msg?: string): asserts expr;
-/** The numbers differ by at most `tolerance`, by default a ten-millionth of `expected`. */
+/**
+ * Asserts that the numbers differ by at most `tolerance`, by default a ten-millionth of `expected`.
+ */
 export function assertAlmostEquals(
   actual: number,
   expected: number,
   tolerance?: number,
   msg?: string,
 ): void;
-/** `actual` includes every item of `expected`, in any order. */
+/** Asserts that `actual` includes every item of `expected`, in any order. */
 export function assertArrayIncludes<T>(
   actual: ArrayLikeArg<T>,
   expected: ArrayLikeArg<T>,
   msg?: string,
 ): void;
-/** The values are deeply equal. */
+/** Asserts that the values are deeply equal. */
 export function assertEquals<T>(actual: T, expected: T, msg?: string): void;
-/** `actual` is neither null nor undefined. */
+/** Asserts that `actual` is neither null nor undefined. */
 export function assertExists<T>(actual: T, msg?: string): asserts actual is NonNullable<T>;
-/** `expr` is falsy. */
+/** Asserts that `expr` is falsy. */
 export function assertFalse(expr: unknown, msg?: string): asserts expr is Falsy;
-/** `actual` is greater than `expected`. */
+/** Asserts that `actual` is greater than `expected`. */
 export function assertGreater<T>(actual: T, expected: T, msg?: string): void;
-/** `actual` is greater than or equal to `expected`. */
+/** Asserts that `actual` is greater than or equal to `expected`. */
 export function assertGreaterOrEqual<T>(actual: T, expected: T, msg?: string): void;
-/** `actual` is an instance of `expectedType`. */
+/** Asserts that `actual` is an instance of `expectedType`. */
 export function assertInstanceOf<
   // deno-lint-ignore no-explicit-any -- no narrower type accepts every constructor
   T extends abstract new (...args: any[]) => any,
@@ -49,7 +51,7 @@ export function assertInstanceOf<
   expectedType: T,
   msg?: string,
 ): asserts actual is InstanceType<T>;
-/** `error` is an `ErrorClass` whose message includes or matches `msgMatches`. */
+/** Asserts that `error` is an `ErrorClass` whose message includes or matches `msgMatches`. */
 export function assertIsError<E extends Error = Error>(
   error: unknown,
   // deno-lint-ignore no-explicit-any -- no narrower type accepts every constructor
@@ -57,35 +59,35 @@ export function assertIsError<E extends Error = Error>(
   msgMatches?: string | RegExp,
   msg?: string,
 ): asserts error is E;
-/** `actual` is less than `expected`. */
+/** Asserts that `actual` is less than `expected`. */
 export function assertLess<T>(actual: T, expected: T, msg?: string): void;
-/** `actual` is less than or equal to `expected`. */
+/** Asserts that `actual` is less than or equal to `expected`. */
 export function assertLessOrEqual<T>(actual: T, expected: T, msg?: string): void;
-/** `actual` matches `expected`. */
+/** Asserts that `actual` matches `expected`. */
 export function assertMatch(actual: string, expected: RegExp, msg?: string): void;
-/** The values are not deeply equal. */
+/** Asserts that the values are not deeply equal. */
 export function assertNotEquals<T>(actual: T, expected: T, msg?: string): void;
-/** `actual` is not an instance of `unexpectedType`. */
+/** Asserts that `actual` is not an instance of `unexpectedType`. */
 export function assertNotInstanceOf<A, T>(
   actual: A,
   // deno-lint-ignore no-explicit-any -- no narrower type accepts every constructor
   unexpectedType: abstract new (...args: any[]) => T,
   msg?: string,
 ): asserts actual is Exclude<A, T>;
-/** `actual` does not match `expected`. */
+/** Asserts that `actual` does not match `expected`. */
 export function assertNotMatch(actual: string, expected: RegExp, msg?: string): void;
-/** The values are not identical, by `Object.is()`. */
+/** Asserts that the values are not identical, by `Object.is()`. */
 export function assertNotStrictEquals<T>(actual: T, expected: T, msg?: string): void;
-/** `actual` has every property of `expected`, deeply. */
+/** Asserts that `actual` has every property of `expected`, deeply. */
 export function assertObjectMatch(
   // deno-lint-ignore no-explicit-any -- interfaces don't extend records of unknown values
   actual: Record<PropertyKey, any>,
   expected: Record<PropertyKey, unknown>,
   msg?: string,
 ): void;
-/** `fn` rejects. Returns the reason. */
+/** Asserts that `fn` rejects. Returns the reason. */
 export function assertRejects(fn: () => PromiseLike<unknown>, msg?: string): Promise<unknown>;
-/** `fn` rejects with an `ErrorClass` whose message includes `msgIncludes`. Returns the error. */
+/** Asserts that `fn` rejects with an `ErrorClass` whose message includes `msgIncludes`. Returns it. */
 export function assertRejects<E extends Error = Error>(
   fn: () => PromiseLike<unknown>,
   // deno-lint-ignore no-explicit-any -- no narrower type accepts every constructor
@@ -93,17 +95,17 @@ export function assertRejects<E extends Error = Error>(
   msgIncludes?: string,
   msg?: string,
 ): Promise<E>;
-/** The values are identical, by `Object.is()`. */
+/** Asserts that the values are identical, by `Object.is()`. */
 export function assertStrictEquals<T>(
   actual: unknown,
   expected: T,
   msg?: string,
 ): asserts actual is T;
-/** `actual` includes `expected`. */
+/** Asserts that `actual` includes `expected`. */
 export function assertStringIncludes(actual: string, expected: string, msg?: string): void;
-/** `fn` throws. Returns the error. */
+/** Asserts that `fn` throws. Returns the error. */
 export function assertThrows(fn: () => unknown, msg?: string): unknown;
-/** `fn` throws an `ErrorClass` whose message includes `msgIncludes`. Returns the error. */
+/** Asserts that `fn` throws an `ErrorClass` whose message includes `msgIncludes`. Returns it. */
 export function assertThrows<E extends Error = Error>(
   fn: () => unknown,
   // deno-lint-ignore no-explicit-any -- no narrower type accepts every constructor

@@ -75,7 +75,7 @@ export class BrokerNode {
     return node;
   }
 
-  /** The entries reported for a room, as text and offset. */
+  /** Returns the entries reported for a room, as text and offset. */
   texts(room = "lobby"): string {
     return this.entries.filter((entry) => entry.room === room)
       .map(({ text, offset }) => `${text}${offset}`).join(" ");
@@ -87,7 +87,7 @@ export class BrokerNode {
     this.broker.cluster.join(room, member, username);
   }
 
-  /** The sorted usernames of a room's remote members. */
+  /** Returns the sorted usernames of a room's remote members. */
   remote(room = "lobby"): string {
     return this.broker.cluster.remoteMembers(room).map(({ username }) => username).sort().join(" ");
   }

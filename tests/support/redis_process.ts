@@ -10,7 +10,7 @@ export const redisServerPath: string | undefined = (Deno.env.get("PATH") ?? "").
 /** Whether tests with Redis run. With REDIS=1 they always do, and fail without a redis-server. */
 export const hasRedis = redisServerPath !== undefined || Deno.env.get("REDIS") === "1";
 
-/** The URL of a Redis, or of a proxy to it, at a local port. */
+/** Returns the URL of a Redis, or of a proxy to it, at a local port. */
 export function redisUrl(port: number): string {
   return `redis://127.0.0.1:${port}/`;
 }
@@ -39,7 +39,7 @@ export class RedisProcess {
     return RedisProcess.#start(args, false);
   }
 
-  /** Like `start`, but in a separate process group, which Ctrl-C in the terminal doesn't reach. */
+  /** Starts a Redis in a separate process group, which Ctrl-C in the terminal doesn't reach. */
   static startDetached(...args: readonly string[]): Promise<RedisProcess> {
     return RedisProcess.#start(args, true);
   }

@@ -239,7 +239,7 @@ export class RedisBroker implements Broker {
     this.#listener = listener;
   }
 
-  /** Each claim and each release is a command of its own. */
+  /** Sends each claim and each release as a separate command. */
   batch(work: () => void): void {
     work();
   }

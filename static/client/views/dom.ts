@@ -51,7 +51,7 @@ export function isTouch(): boolean {
   return matchMedia("(pointer: coarse)").matches;
 }
 
-/** If nothing has focus, focuses the composer, or the log where the composer opens a keyboard. */
+/** Focuses the composer if nothing has focus, or the log where focus would open a keyboard. */
 export function keepFocus(): void {
   if (document.activeElement !== document.body) return;
   (isTouch() ? byId<"div">("log") : byId<"textarea">("text")).focus();

@@ -1,4 +1,4 @@
-// Getting in and about: names, rooms, the directory, drawers, and where the focus is.
+// Navigation: names, rooms, the directory, drawers and focus.
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import {

@@ -6,7 +6,7 @@ import { browserTest, noRateLimit } from "./browser_harness.ts";
 import type { Page } from "./browser_harness.ts";
 import { tour } from "./page_tour.ts";
 
-/** What axe-core finds wrong on a page, one line each. */
+/** Returns the problems that axe-core finds on a page, one line each. */
 async function violations(page: Page): Promise<string[]> {
   if (!await page.evaluate(() => "axe" in globalThis)) await page.evaluate(axe.source);
   return await page.evaluate(async () => {

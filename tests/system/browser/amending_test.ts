@@ -1,4 +1,4 @@
-// Editing, deleting and answering messages, with the mouse, by keys, on a phone, and offline.
+// Editing, deleting and replying to messages, with the mouse, by keys, on a phone, and offline.
 
 import { assert, assertEquals } from "@std/assert";
 import {

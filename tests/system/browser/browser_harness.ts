@@ -294,7 +294,7 @@ export async function openSettings(page: Page): Promise<void> {
   await page.locator("#dialog[open]").waitFor();
 }
 
-/** The texts of the conversation, in order. */
+/** Returns the texts of the conversation, in order. */
 export async function messageTexts(page: Page): Promise<string[]> {
   return await page.locator("#rows .text").allTextContents();
 }

@@ -22,7 +22,7 @@ const messages = [
   "🎉🎉🎉",
 ];
 
-/** Elements that reach beyond the sides of the window, or of the dialog they are in. */
+/** Returns the elements that reach beyond the sides of the window, or of their dialog. */
 async function overflowing(page: Page): Promise<string[]> {
   return await page.evaluate(() =>
     [...document.querySelectorAll("body *")].filter((node) => {
@@ -198,7 +198,7 @@ browserTest("works on a slow network before everything has loaded", async (chat)
   const ada = await context.newPage();
   const devtools = await context.newCDPSession(ada);
   await devtools.send("Network.enable");
-  // A train: 400 ms round trip, 50 kB a second.
+  // As on a train: round trips of 400 ms, 50 kB a second.
   await devtools.send("Network.emulateNetworkConditions", {
     offline: false,
     latency: 400,

@@ -1,4 +1,4 @@
-// What hostile people, servers, storages and addresses can do to the page: nothing.
+// Hostile people, servers, storages and addresses, none of which harm the page.
 
 import { assert, assertEquals } from "@std/assert";
 import {

@@ -31,7 +31,7 @@ async function waitForTarget(page: Page, text: string): Promise<void> {
     }));
 }
 
-/** The numbers of the lines that are loaded, and whether a line says that others are between. */
+/** Returns the numbers of the loaded lines, and whether the page announces missing ones. */
 async function loadedLines(page: Page) {
   const texts = await page.locator("#rows .text").allTextContents();
   const numbers = texts.map((text) => Number(/line (\d+)/.exec(text)?.[1]));

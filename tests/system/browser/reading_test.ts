@@ -18,7 +18,7 @@ import { ScriptedServer, signInScripted } from "./scripted_server.ts";
 const minute = 60_000;
 const hour = 60 * minute;
 
-/** The top of a row on the screen, in px. */
+/** Returns the top of a row on the screen, in px. */
 async function topOf(page: Page, text: string): Promise<number> {
   const row = page.locator("#rows article", { hasText: new RegExp(`${text}$`) }).first();
   return await row.evaluate((node) => node.getBoundingClientRect().top);

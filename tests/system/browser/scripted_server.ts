@@ -1,5 +1,5 @@
-// A WebSocket server in the test's hands: replies to the page by SPEC.md, from logs that the test
-// writes, and pushes whatever the test wants.
+// A WebSocket server that a test controls: replies to the page as in SPEC.md, from logs that the
+// test writes, and sends any pushes.
 
 import type { ErrorPush, MessagePush } from "../../../app/protocol/wire.ts";
 import { message, room, welcome } from "../../support/page_harness.ts";

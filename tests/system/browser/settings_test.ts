@@ -203,12 +203,12 @@ async function recordNotifications(context: BrowserContext): Promise<void> {
   });
 }
 
-/** Returns what a page has shown outside itself. */
+/** Returns the notifications and badges that a page has shown. */
 async function shownBy(page: Page): Promise<string[]> {
   return await page.evaluate(() => (globalThis as unknown as { shown: string[] }).shown);
 }
 
-/** Two tabs of Ada that record notifications, and Ben. */
+/** Opens two tabs of Ada that record notifications, and one of Ben. */
 async function openTwoTabs(chat: TestChat): Promise<[Page, Page, Page]> {
   const context = await chat.newContext();
   await recordNotifications(context);

@@ -1,4 +1,4 @@
-// What the page says when the server, the network or a proxy fails, and how it recovers.
+// The page's reports when the server, the network or a proxy fails, and its recovery.
 
 import { assert, assertEquals } from "@std/assert";
 import {
@@ -17,7 +17,7 @@ async function waitForStatus(page: Page, sentence: RegExp): Promise<void> {
   await page.locator("#status", { hasText: sentence }).waitFor();
 }
 
-/** Enters a name and waits for what the prompt says is wrong. */
+/** Enters a name, and waits for the sentence that refuses it. */
 async function waitForRefusal(page: Page, sentence: RegExp): Promise<void> {
   await page.fill("#prompt-name", "Ada");
   await page.click("#prompt-go");
@@ -55,7 +55,7 @@ async function visitThroughProxy(
   { dropped = hopByHop, answer, locale = "en-GB" }: {
     /** The headers that the proxy drops. */
     dropped?: readonly string[];
-    /** What the proxy answers by itself. */
+    /** Returns the proxy's own response, if it does not forward the request. */
     answer?: (pathname: string) => Response | undefined;
     locale?: string;
   },
@@ -76,7 +76,7 @@ async function visitThroughProxy(
     await page.goto(`http://127.0.0.1:${proxy.addr.port}/`);
     await check(page);
   } finally {
-    // Before the proxy, which waits for the page's requests.
+    // Close the page first: the proxy waits for its requests.
     await context.close();
   }
 }

@@ -1,4 +1,4 @@
-// What counts as read, where a room opens, and the times that a reader sees.
+// Read state, the position where a room opens, and times.
 
 import { assert, assertEquals } from "@std/assert";
 import {
@@ -16,7 +16,7 @@ import { ScriptedServer } from "./scripted_server.ts";
 const minute = 60_000;
 const hour = 60 * minute;
 
-/** Numbered messages, a minute apart, the last one a minute ago. */
+/** Returns numbered messages, a minute apart, the last one a minute ago. */
 function lines(count: number, mention?: number) {
   return Array.from({ length: count }, (_, i) => ({
     text: i + 1 === mention ? `line ${i + 1}, @Ada?` : `line ${i + 1}.`,
@@ -51,7 +51,7 @@ async function setFocus(page: Page, isFocused: boolean): Promise<void> {
   }, isFocused);
 }
 
-/** The number of unread messages, in the title. */
+/** Returns the number of unread messages in the title. */
 async function unreadCount(page: Page): Promise<number> {
   return Number(/^\((\d+)\)/.exec(await page.title())?.[1] ?? 0);
 }
@@ -60,7 +60,7 @@ async function waitForUnread(page: Page, count: number): Promise<void> {
   await waitUntil(`${count} are unread`, async () => await unreadCount(page) === count);
 }
 
-/** The texts of the messages whose first line is on screen. */
+/** Returns the texts of the messages whose first line is on screen. */
 async function textsInView(page: Page): Promise<string[]> {
   return await page.evaluate(() => {
     const view = document.querySelector("#log")?.getBoundingClientRect();
@@ -101,7 +101,7 @@ browserTest(
         (await textsInView(ada)).includes(`line ${100 + seen}.`) ||
         (await textsInView(ada)).includes(`line ${101 + seen}.`),
     );
-    // A reload knows what was read.
+    // The read offset survives a reload.
     const left = await unreadCount(ada);
     await ada.reload();
     await waitForMessage(ada, "line 190.");
@@ -145,7 +145,7 @@ browserTest("marks nothing as read while another window has focus", async (chat)
   await waitForUnread(ada, 60);
   await setFocus(ada, true);
   await waitUntil("the end is read", async () => await unreadCount(ada) < 60);
-  // What the screen did not show is still unread.
+  // Messages that were not on screen are still unread.
   assert(await unreadCount(ada) > 20);
   await ada.locator(".pill", { hasText: "new since" }).waitFor();
 }, sharedServerOnly);
@@ -194,7 +194,7 @@ browserTest(
     await waitForMessage(ada, "unread");
     let devtools = await ada.context().newCDPSession(ada);
     const moveTo = async (timezoneId: string) => {
-      // Each session has one override, and takes it along.
+      // A session can set one override, which ends with the session.
       await devtools.detach();
       devtools = await ada.context().newCDPSession(ada);
       await devtools.send("Emulation.setTimezoneOverride", { timezoneId });

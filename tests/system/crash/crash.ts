@@ -266,7 +266,7 @@ class Run {
       : `Name ${this.#random.below(1_000)}`;
   }
 
-  /** Mostly short. Some are long, so that missed messages need several pages. */
+  /** Returns a text, mostly a short one. Long ones make missed messages need several pages. */
   #randomText(): string {
     const length = this.#random.isTrue(0.1) ? this.#random.below(3_500) : this.#random.below(60);
     const rest = "äöü 🙂 ".repeat(length / 6);

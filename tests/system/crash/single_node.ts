@@ -63,7 +63,7 @@ export class SingleNode implements CrashTarget {
     await this.#server?.end("SIGKILL").catch(() => {});
   }
 
-  /** Every line of the error log is unexpected. */
+  /** Returns every line of the error log: none is expected. */
   unexpectedErrors(): Promise<readonly string[]> {
     return readErrorLog(`${this.#options.dir}/logs`);
   }

@@ -29,7 +29,7 @@ export function noncesIn(database: string): readonly string[] {
   return rows.map(({ nonce }) => String(nonce));
 }
 
-/** A command prefix that limits the size of a server's files, like a full disk. */
+/** Returns a command prefix that limits the size of a server's files, like a full disk. */
 export function underLimit(kib: number): readonly string[] {
   return ["bash", "-c", `trap '' XFSZ; ulimit -S -f ${kib}; exec "$0" "$@"`];
 }

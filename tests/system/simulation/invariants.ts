@@ -10,7 +10,7 @@ import type { Timeline } from "./timeline.ts";
 export class NameInvariant {
   readonly #holders = new Map<string, string>();
 
-  /** A member got a name. */
+  /** Records that a member got a name. */
   hold(username: string, member: string): void {
     this.check(username, member);
     this.#holders.set(usernameKey(username), member);
@@ -23,7 +23,7 @@ export class NameInvariant {
   }
 
   /**
-   * A member uses a name.
+   * Checks that a member may use a name.
    *
    * @throws {Violation} If another member holds it.
    */
@@ -50,7 +50,7 @@ export class GraceInvariant {
     this.#graceMs = graceMs;
   }
 
-  /** A session that leaves a room on purpose has no grace. */
+  /** Forgets a session that leaves a room on purpose, since it has no grace. */
   onFrame(session: string, frame: string): void {
     if (!frame.includes('"leave"')) return;
     const { type, room } = JSON.parse(frame) as { readonly type: string; readonly room: string };

@@ -89,13 +89,13 @@ export class SimulatedConnection {
     if (doesServerNotice) this.#time.later(soon(), () => this.#closeServer(1006));
   }
 
-  /** The server's process dies. Sent frames may still arrive, and the page may never notice. */
+  /** Kills the server's process. Sent frames may still arrive, and the page may never notice. */
   #killServer(): void {
     if (this.#random.isTrue(0.5)) this.#closeFromServer(1006, "");
     else this.cut(this.#random.isTrue(0.8), false);
   }
 
-  /** The page stops reading for a while. */
+  /** Makes the page stop reading for a while. */
   stall(ms: number): void {
     if (this.#stalled !== undefined) return;
     this.#stalled = [];

@@ -90,7 +90,7 @@ function runWorker(range: SeedRange): Promise<WorldSummary> {
   }).finally(() => worker.terminate());
 }
 
-/** In a worker: runs the range of seeds that it receives. */
+/** Runs the range of seeds that this worker receives. */
 function serveAsWorker(): void {
   addEventListener("message", async (event) => {
     const { first, count } = (event as MessageEvent<SeedRange>).data;

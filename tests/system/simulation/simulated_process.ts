@@ -64,7 +64,7 @@ export class SimulatedProcess {
     }, options.settings);
   }
 
-  /** A step at which the process may die, see `crashSoon`. Returns false if it does. */
+  /** Marks a step at which the process may die; see `crashSoon`. Returns false if it does. */
   survivesStep(): boolean {
     if (this.#stepsToCrash-- > 0) return true;
     this.#stepsToCrash = Infinity;

@@ -33,7 +33,7 @@ export function title(text: string, more: Partial<TitleDraft> = {}): TitleDraft 
 
 const newest: ReadQuery = { before: Infinity, limit: 100, maxBytes: 1e6 };
 
-/** An entry in short: a message as its text and last amendment, another as its type and text. */
+/** Returns a message as its text and last amendment, and any other entry as its type and text. */
 function short(entry: Entry): string {
   switch (entry.type) {
     case "message":

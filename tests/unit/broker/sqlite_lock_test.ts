@@ -13,7 +13,7 @@ import { checkReadable, FolderLock } from "../../../app/broker/sqlite/lock.ts";
 import type { FolderLockOptions } from "../../../app/broker/sqlite/lock.ts";
 import { thisProcess } from "../../../app/broker/sqlite/lock_file.ts";
 
-/** A lock path, a clock that only waiting moves, and processes that want the lock. */
+/** Runs a test with a lock path, a clock that only waiting moves, and processes. */
 async function withPath(
   use: (scene: {
     path: string;

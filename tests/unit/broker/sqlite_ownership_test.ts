@@ -6,7 +6,7 @@ import { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
 import { all, broken, optionsFor, withBroker, withFile } from "../../support/sqlite_harness.ts";
 import { draft } from "./broker_contract.ts";
 
-/** A broker on a file in its own folder, and the events it reports. */
+/** Runs a test with a broker on a file in its own folder, and the events it reports. */
 async function withDataFolder(
   use: (folder: {
     broker: SqliteBroker;
@@ -121,7 +121,7 @@ Deno.test("SqliteBroker.append() keeps a moved file open, as it holds the only c
     assertStringIncludes(await broker.saveIfMoved() ?? "", "its messages are in");
   }));
 
-/** A lock that is lost when a test says so. */
+/** Returns a lock that a test can lose. */
 function testLock() {
   let lossReason: string | undefined;
   return {

@@ -6,7 +6,7 @@ import { openSqliteStorage } from "../../../app/broker/sqlite/storage.ts";
 import { defaults, draft } from "./broker_contract.ts";
 import { deletion } from "./entries_contract.ts";
 
-/** A data folder, and storage in it whose checks run when the test says so. */
+/** Runs a test with a data folder, and storage in it whose checks run when the test says so. */
 async function withStorage(
   use: (scene: {
     dir: string;

@@ -26,12 +26,12 @@ class ClusterBroker extends MemoryBroker {
     this.hub = listener;
   }
 
-  /** A member joins a room on another node. */
+  /** Makes a member join a room on another node. */
   joinRemotely(username: string, room = "lobby"): void {
     this.hub?.memberJoined?.(room, { member: `id-${username}`, username });
   }
 
-  /** A member leaves a room on all other nodes. */
+  /** Makes a member leave a room on all other nodes. */
   leaveRemotely(username: string, room = "lobby"): void {
     this.hub?.memberLeft?.(room, { member: `id-${username}`, username }, "timeout");
   }

@@ -11,7 +11,7 @@ import { optionsFor } from "../../support/sqlite_harness.ts";
 const code = "keep-the-peace";
 const start = Date.UTC(2026, 0, 1);
 
-/** A chat with moderators, whose broker has a clock of its own. */
+/** Returns a chat with moderators, whose broker has its own clock. */
 function moderatedChat() {
   const wall = { ms: start };
   const broker = new SqliteBroker({ ...optionsFor(":memory:", wall), moderatorMac: (id) => id });

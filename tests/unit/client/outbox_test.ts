@@ -215,7 +215,7 @@ Deno.test("TabOutbox.onStorageEvent() returns true if another tab has closed", (
   assert(!page.store.onStorageEvent("parley.tab.x", "7"));
 });
 
-/** A storage for some characters. */
+/** Returns a storage that is full after some characters. */
 function smallStorage(charactersMax: number): KeyValue {
   const storage = memoryStorage();
   const used = () => keysWithPrefix(storage, "").map((key) => storage.getItem(key)).join().length;

@@ -20,7 +20,7 @@ const technicalCodes = new Set(
   upgrade_required version_unsupported`.split(/\s+/),
 );
 
-/** The members of `ErrorCode` and `ProblemCode` in the protocol's source. */
+/** Returns the members of `ErrorCode` and `ProblemCode` in the protocol's source. */
 async function protocolCodes(): Promise<string[]> {
   const sources = (await sourcesIn("app/protocol/")).join("\n");
   return ["ErrorCode", "ProblemCode"].flatMap((type) => {
@@ -45,7 +45,7 @@ async function sourcesIn(folder: string): Promise<string[]> {
   return await Promise.all(sources.map((name) => Deno.readTextFile(new URL(name, directory))));
 }
 
-/** The kinds of the words: text, list, or function with its number of parameters. */
+/** Returns the kinds of words: text, list, or function with its number of parameters. */
 function shapeOf(value: unknown): unknown {
   if (typeof value === "function") return `function of ${value.length}`;
   if (Array.isArray(value)) return value.map(shapeOf);
