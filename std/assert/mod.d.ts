@@ -87,7 +87,7 @@ export function assertObjectMatch(
 ): void;
 /** Asserts that `fn` rejects. Returns the reason. */
 export function assertRejects(fn: () => PromiseLike<unknown>, msg?: string): Promise<unknown>;
-/** Asserts that `fn` rejects with an `ErrorClass` whose message includes `msgIncludes`. Returns it. */
+/** Asserts that `fn` rejects with an `ErrorClass` whose message has `msgIncludes`. Returns it. */
 export function assertRejects<E extends Error = Error>(
   fn: () => PromiseLike<unknown>,
   // deno-lint-ignore no-explicit-any -- no narrower type accepts every constructor
