@@ -27,10 +27,9 @@ export function nonceHash(room: number, member: string, nonce: string): NonceHas
 export const filterWords = 2 ** 18;
 
 /**
- * An approximate set of nonces. It has every added nonce. It also claims to have some of the
- * others, fewer than 1 in 10,000 while it has no more nonces than words. Each nonce sets four bits
- * in each of two words of one cache line, which are the 16 words that the upper bits of its hash
- * choose.
+ * An approximate set of nonces. It finds every added nonce, and wrongly finds fewer than 1 in
+ * 10,000 others while it has no more nonces than words. Each nonce sets four bits in each of two
+ * words of one cache line: of the 16 words that the upper bits of its hash choose.
  */
 export class NonceFilter {
   readonly words: Int32Array<ArrayBuffer> = new Int32Array(filterWords);

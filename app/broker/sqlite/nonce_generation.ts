@@ -22,7 +22,7 @@ export class NonceGeneration {
   count = 0;
   /** The arrays take memory only where they have been written, and are rarely enlarged. */
   #hashes = new Uint32Array(wordsPerHash * chains);
-  /** For each hash, the number of the previous one in its chain. Numbers begin with 1; 0 is none. */
+  /** For each hash, the number of the previous one in its chain. Numbers start at 1; 0 is none. */
   #previous = new Uint32Array(chains);
   /** For each chain, the number of its newest hash. */
   #newest = new Uint32Array(chains);

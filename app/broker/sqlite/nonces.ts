@@ -1,11 +1,11 @@
-// Recognizes repeats by their nonces. Entries have nonces, so an index leads from their hashes to
+// Recognizes repeats by their nonces. Entries have their nonces, so an index maps only hashes to
 // offsets. Nonces are random: a table would write a page for almost every nonce. So the index
 // consists of generations, each with the hashes of some 260,000 consecutive entries.
 //
 // The current and the previous generation are in memory. They are also in the file as chunks, in
 // the order of their entries, from which a restart reads them. With each chunk of the current
-// generation, a slice of the previous one is sorted into pages, so that no step takes long. Of an
-// older generation, memory has only a filter. The file has it too.
+// generation, a slice of the previous one is sorted into pages, so that no step takes long. Of
+// older generations, only the filters are in memory; the file has them too.
 
 import type { DatabaseFile } from "./database.ts";
 import { filterWords, NonceFilter, nonceHash } from "./nonce_filter.ts";
@@ -87,7 +87,7 @@ export class Nonces {
     this.#chunkHashes = options.recentNonces ?? chunkHashes;
   }
 
-  /** Reads the index. At a start, these are 4 MB for a million nonces. */
+  /** Reads the index. At a start, it reads 4 MB for a million nonces. */
   load(file: DatabaseFile): void {
     if (this.#isLoaded) return;
     const id = Math.floor(Number(file.get(sql.lastChunk)?.id ?? parts) / parts);
@@ -171,7 +171,7 @@ export class Nonces {
     return true;
   }
 
-  /** Makes the current generation the previous one. Of that one, only the filter stays. */
+  /** Makes the current generation the previous one. Keeps only the filter of the one before. */
   #beginGeneration(): void {
     const { id, at, filter } = this.#previous;
     if (id > 0) this.#old.push({ id, at, filter });
