@@ -40,7 +40,7 @@ const sweepMs = 1_000;
 /** Max commands held back per session while the broker is slow. */
 const maxHeld = 256;
 
-/** The chat without its network and disk: all sessions of this node, and what they send. */
+/** The chat without its network and disk: all sessions of this node, and their commands. */
 export class ChatHub {
   /** Reads for clients without a session. */
   readonly visitors: Visitors;

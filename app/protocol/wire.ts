@@ -126,7 +126,7 @@ export interface BanCommand {
   readonly type: "ban";
   readonly member: string;
   readonly seconds: number;
-  /** Whether to delete what it wrote in the last hour. */
+  /** Whether to delete its messages of the last hour. */
   readonly deleteMessages: boolean;
   /** Whether to ban all members of its network, and newcomers from there. */
   readonly network: boolean;

@@ -49,7 +49,7 @@ function explain(url: string, prefix: string, error: unknown): string {
   return message;
 }
 
-/** Returns what an ACL forbids, if that is the error. The wording varies with the version. */
+/** Returns the right that an ACL denies, if that is the error. The wording varies by version. */
 function deniedRight(message: string, prefix: string, url: string): string | undefined {
   if (message.includes("executing the script can't")) return "run a command that a script needs";
   if (!message.startsWith("NOPERM")) return undefined;

@@ -379,7 +379,7 @@ export class RedisBroker implements Broker {
     return reply;
   }
 
-  /** Registers this node, and reports to the hub what it missed while Redis was away. */
+  /** Registers this node, and reports the events that it missed while Redis was away. */
   async #catchUp(link: Link): Promise<void> {
     const { leaseMs } = this.#options;
     const args = { leaseMs, isReturning: this.#isRegistered };

@@ -10,7 +10,7 @@ export interface Message extends Omit<MessagePush, "type" | "room" | "epoch" | "
   readonly sealed?: string | undefined;
   /** Nonce of the message that it answers, or empty. Only in a private room. */
   readonly answered?: string;
-  /** Whether its text is not what the author sealed; then `text` is absent. */
+  /** Whether its text differs from the one that the author sealed; then `text` is absent. */
   readonly isUnverified?: boolean | undefined;
 }
 

@@ -130,7 +130,7 @@ export class Outbox {
     );
     if (next === undefined) return undefined;
     this.#inFlight.set(room, next.nonce);
-    // Stored before it is sent, since a page that reloads must not change what the log may have.
+    // Store it before sending: a page that reloads must not change an entry that the log may have.
     if (!next.isSent) this.#put({ ...next, isSent: true });
     return next;
   }
