@@ -37,8 +37,9 @@ const pruneRows = 500;
 /** Pages whose unused space one call of `eraseDeleted` erases: 2 to 8 MB, in a few ms. */
 const minErasePages = 512;
 const maxErasePages = 2_048;
-/** Default of `searchMaxMs`, without the pauses between steps. */
-const searchMaxMs = 150;
+/** Max time of a search, and of one with a phrase, without the pauses between steps. */
+const searchMaxMs = 95;
+const phraseSearchMaxMs = 220;
 /** A search continues in the next event-loop turn after this time. */
 const searchStepMs = 1;
 /** Max wait for another program's lock at the start. Later, waiting would block the chat. */
@@ -193,7 +194,8 @@ export class SqliteBroker implements Broker {
     const { room: name } = query;
     const room = name === undefined ? undefined : this.#log.idOf(this.#openFile(), name);
     if (name !== undefined && room === undefined) return { messages: [] };
-    const { searchMaxMs: maxMs = searchMaxMs } = this.#options;
+    const hasPhrase = query.phrases.some(({ words }) => words.length > 1);
+    const maxMs = this.#options.searchMaxMs ?? (hasPhrase ? phraseSearchMaxMs : searchMaxMs);
     const expressions = expressionsOf(query, room);
     const found: number[] = [];
     let from = before === undefined ? Number.MAX_SAFE_INTEGER : Number(before);
