@@ -17,10 +17,14 @@ export function nonceHash(room: number, member: string, nonce: string): NonceHas
       low = Math.imul(low ^ unit, 0x85ebca6b);
     }
   }
-  // FNV mixes only upwards.
-  high ^= high >>> 15;
-  low ^= low >>> 13;
-  return { high: high >>> 0, low: low >>> 0 };
+  return { high: mixed(high), low: mixed(low) };
+}
+
+/** Lets each bit depend on all others (MurmurHash3). FNV mixes only upwards, and slowly. */
+function mixed(hash: number): number {
+  hash = Math.imul(hash ^ hash >>> 16, 0x85ebca6b);
+  hash = Math.imul(hash ^ hash >>> 13, 0xc2b2ae35);
+  return (hash ^ hash >>> 16) >>> 0;
 }
 
 /** Words of a filter. Hashes are spread over them in the order of their upper bits. */

@@ -80,7 +80,7 @@ export class NonceGeneration {
         for (let i = 0; i < wordsPerHash; i++) found.push(this.#hashes[start + i] ?? 0);
       }
     }
-    return Uint32Array.from(found);
+    return new Uint32Array(found);
   }
 
   /** Removes all hashes after the first `count`, but not from the filter. */

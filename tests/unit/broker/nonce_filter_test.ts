@@ -17,3 +17,15 @@ Deno.test("NonceFilter.mayHave() returns true for every added nonce, and rarely 
   }
   assert(errors < count / 10_000, `${errors} errors`);
 });
+
+Deno.test("nonceHash() spreads numbered nonces evenly by the upper bits of both halves", () => {
+  const counts = { high: new Array<number>(64).fill(0), low: new Array<number>(64).fill(0) };
+  for (let i = 0; i < 6_400; i++) {
+    const { high, low } = nonceHash(1, "ada", `m${i}`);
+    counts.high[high >>> 26]!++;
+    counts.low[low >>> 26]!++;
+  }
+  for (const count of [...counts.high, ...counts.low]) {
+    assert(count > 50 && count < 150, `${count} in a part`);
+  }
+});

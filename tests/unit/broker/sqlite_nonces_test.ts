@@ -121,10 +121,11 @@ Deno.test("SqliteBroker continues with damaged pages in its index of old nonces"
       damage(path, table);
       withBroker(options, (broker) => {
         // Transactions that find damage fail.
-        const drafts = manyDrafts.filter((_, i) => i % 20 === 0);
+        const isUsed = (_: unknown, i: number) => isLossless || i % 20 === 0;
+        const drafts = manyDrafts.filter(isUsed);
         let [results, tries] = [broker.append(drafts), 1];
         while (results[0]?.kind === "unavailable" && tries++ < 30) results = broker.append(drafts);
-        assertEquals(results.slice(20), manyRepeats.filter((_, i) => i % 20 === 0).slice(20));
+        assertEquals(results.slice(-10), manyRepeats.filter(isUsed).slice(-10));
         assertEquals(results.every(({ kind }) => kind === "repeat"), isLossless);
         for (const { kind } of results) assert(kind === "repeat" || kind === "stored", kind);
         wall.ms += 8 * 86_400_000;
