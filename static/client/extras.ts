@@ -9,7 +9,7 @@ import type { Page } from "./page.ts";
 import { registerWorker } from "./register_worker.ts";
 import type { ChatClient } from "./state/chat_client.ts";
 import { pruneDrafts } from "./state/draft_pruning.ts";
-import { HiddenMembers } from "./state/hidden_members.ts";
+import { hiddenKey, HiddenMembers } from "./state/hidden_members.ts";
 import { isToken } from "./state/profile.ts";
 import type { Room } from "./state/room.ts";
 import { saveSnapshots } from "./state/snapshot_writer.ts";
@@ -18,7 +18,6 @@ import { mountComposerAids } from "./views/composer_aids.ts";
 import { mountConversationAids } from "./views/conversation_aids.ts";
 import { mountDialogs } from "./views/dialogs.ts";
 import { byId } from "./views/dom.ts";
-import { mountHiding } from "./views/hiding.ts";
 import { mountMessageMenu } from "./views/message_menu.ts";
 import { mountNavigation } from "./views/navigation.ts";
 import { mountNotifications } from "./views/notifications.ts";
@@ -36,6 +35,8 @@ export { mountNamePrompt } from "./views/name_prompt.ts";
 /** How long open tabs have to reply to a roll call, and a reloading tab has to return. */
 const rollCallMs = 4_000;
 const rollCallIntervalMs = 20_000;
+/** How soon the number on the app's icon follows the messages. */
+const badgeMs = 1_000;
 
 export type Extras = ReturnType<typeof mountExtras>;
 
@@ -49,7 +50,11 @@ export function mountExtras(
   pruneDrafts(storageOf("localStorage"), chat.rooms);
   registerWorker(`${basePath}/service_worker.js`);
   const hidden = new HiddenMembers(storageOf("localStorage"));
-  const hiding = mountHiding(page, hidden);
+  chat.hidden = hidden;
+  hidden.onChange = () => chat.recountMentions();
+  addEventListener("storage", ({ key }) => {
+    if (key === null || key === hiddenKey) hidden.load();
+  });
   const dialogs = mountDialogs(page, hidden);
   byId<"button">("all-rooms").addEventListener("click", dialogs.openDirectory);
   byId<"button">("me").addEventListener("click", dialogs.openSettings);
@@ -110,7 +115,8 @@ export function mountExtras(
     ["/help", dialogs.openHelp],
   ]);
   /** Undefined at first, as an earlier visit may have left a badge. */
-  let drawnBadge: number | undefined;
+  let badge: number | undefined;
+  let badgeTimer: ReturnType<typeof setTimeout> | undefined;
   return {
     dialogs,
     composerAids,
@@ -128,14 +134,18 @@ export function mountExtras(
     },
     /** Draws the parts that depend on the drawn conversation. */
     afterConversation(room: Room): void {
-      hiding.update();
       permalinks.mark(room);
       menu.update();
     },
     /** Shows the number of unread messages on the app's icon. */
     drawBadge(unread: number): void {
-      if (unread !== drawnBadge) navigator.setAppBadge?.(unread).catch(() => {});
-      drawnBadge = unread;
+      if (unread === badge) return;
+      badge = unread;
+      // Not for each of many messages: it costs as much as drawing one.
+      badgeTimer ??= setTimeout(() => {
+        badgeTimer = undefined;
+        navigator.setAppBadge?.(badge).catch(() => {});
+      }, badgeMs);
     },
     /** Called once the composer's text was sent. Returns whether it was an edit. */
     onSent(): boolean {

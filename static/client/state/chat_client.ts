@@ -97,7 +97,7 @@ export class ChatClient {
   problem: Problem | undefined;
   moderation: ModerationPushes = {};
   /** The members whose messages never count as unread. */
-  hidden: Pick<ReadonlySet<string>, "has"> = new Set();
+  hidden: Pick<ReadonlySet<string>, "has" | "size"> = new Set();
   /** Without it, no private room can be opened. */
   privateRooms: PrivateTexts | undefined;
   readonly #ports: ChatClientPorts;

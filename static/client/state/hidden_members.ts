@@ -25,6 +25,10 @@ export class HiddenMembers {
     return this.#names;
   }
 
+  get size(): number {
+    return this.#names.size;
+  }
+
   has(member: string): boolean {
     return this.#names.has(member);
   }

@@ -20,6 +20,7 @@ export function mountComposerAids(
   { text, room, setValue, showFailure }: ComposerParts,
 ) {
   const list = byId<"ul">("suggestions");
+  list.ariaLabel = panels.commandList;
   const hint = byId<"span">("composer-hint");
   let selected = 0;
   /** The completion that Tab cycles through, until the text changes otherwise. */

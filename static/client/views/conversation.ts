@@ -3,11 +3,9 @@
 
 import type { ChatClient } from "../state/chat_client.ts";
 import type { Room } from "../state/room.ts";
-import { words } from "../words/language.ts";
 import type { ConversationAids } from "./conversation_aids.ts";
-import { byId, setText } from "./dom.ts";
+import { byId } from "./dom.ts";
 import { KeyedList } from "./keyed_list.ts";
-import type { DrawnRow } from "./keyed_list.ts";
 import { ConversationRows } from "./message_rows.ts";
 import { viewOf } from "./message_view.ts";
 import { refreshTimes } from "./times.ts";
@@ -27,9 +25,9 @@ export function mountConversation(
   getAids: () => ConversationAids | undefined,
 ) {
   const log = byId<"div">("log");
-  const jump = byId<"button">("to-end");
   const rows = new ConversationRows(chat);
-  const list = new KeyedList(byId<"div">("rows"));
+  const parent = byId<"div">("rows");
+  const list = new KeyedList(parent);
   const savedScroll = new WeakMap<Room, { readonly isAtEnd: boolean; readonly top: number }>();
   let current: Room | undefined;
   /** Whether the current room has been live since it was shown, so its unread count is known. */
@@ -41,6 +39,8 @@ export function mountConversation(
   let watched: { readonly newSince: number | undefined } | undefined;
   let height = log.clientHeight;
   let lastScrollTop = 0;
+  /** Offsets of the messages in view when they were last read. */
+  let inView: readonly number[] = [];
   /** The fraction of a pixel by which the last correction was rounded. */
   let scrollRest = 0;
   let drawn = { oldest: 0, isLive: false, hasAids: false, isWindow: false };
@@ -57,29 +57,31 @@ export function mountConversation(
     lastScrollTop = log.scrollTop;
     isAtEnd = !current?.window && log.scrollHeight - lastScrollTop - log.clientHeight < endPx;
   };
+  /** Returns the messages whose first line is in view. */
+  const messagesInView = () => {
+    const { top, bottom } = log.getBoundingClientRect();
+    const cut = (nodes: readonly Element[]) =>
+      nodes.slice(
+        firstNode(nodes, (box) => box.bottom > top),
+        firstNode(nodes, (box) => box.top + firstLinePx > bottom),
+      );
+    // Measuring a row lays out its block.
+    return cut(cut([...parent.children]).flatMap(({ children }) => [...children])).filter(viewOf);
+  };
   /** Marks visible messages read, and loads older ones near the top. */
-  const onView = (isDrawing = false) => {
+  const onView = (isDrawing = false, isSame = false) => {
     if (current === undefined) return;
-    const offsets = messagesInView(log, list.drawn).flatMap((node) => viewOf(node)?.offset ?? []);
-    const [first = 0] = offsets;
-    const last = offsets.at(-1) ?? 0;
+    if (!isSame) inView = messagesInView().flatMap((node) => viewOf(node)?.offset ?? []);
+    const [first = 0] = inView;
+    const last = inView.at(-1) ?? 0;
     const isUnread = current.readOffset < current.head && isOpened && !isJumping && hasFocus();
     // A draw in progress updates the unread counts by itself.
     if (isUnread && current.markSeen(first, last) && !isDrawing) redraw();
     // Don't load the same messages twice: older ones may have arrived but not been drawn.
-    if (log.scrollTop < olderPx && current.oldest === drawn.oldest && !current.window) {
+    if (lastScrollTop < olderPx && current.oldest === drawn.oldest && !current.window) {
       chat.loadOlder(current.name);
     }
-    const { unread, firstUnread, hasUnreadBefore } = current;
-    const isAbove = isOpened && unread > 0 && firstUnread < first;
-    getAids()?.showUnread(current, isAbove);
-    jump.hidden = isAtEnd;
-    setText(
-      jump,
-      unread > 0 && !isAbove
-        ? words.newMessages(unread - +hasUnreadBefore, hasUnreadBefore)
-        : words.jumpToLatest,
-    );
+    getAids()?.showUnread(current, isOpened ? first : 0, isAtEnd);
   };
   const onFocusChange = () => {
     if (!hasFocus() && current?.unread === 0) current.newSince = undefined;
@@ -103,19 +105,22 @@ export function mountConversation(
     readScroll();
     onView();
   });
-  jump.addEventListener("click", () => {
+  byId<"button">("to-end").addEventListener("click", () => {
     goToEnd();
     onView();
   });
-  // A phone's keyboard shrinks the log from below. Keep the last rows in view.
-  new ResizeObserver(() => {
+  // A phone's keyboard shrinks the log from below, and rows get their height once they are close.
+  // Keep the last rows in view.
+  const observer = new ResizeObserver(() => {
     // A hidden log has no height.
     const shrunkBy = height && height - log.clientHeight;
     height = log.clientHeight;
     readScroll();
     if (isAtEnd) goToEnd();
     else log.scrollTop += shrunkBy;
-  }).observe(log);
+  });
+  observer.observe(log);
+  observer.observe(parent);
 
   return {
     update(room: Room): void {
@@ -149,11 +154,13 @@ export function mountConversation(
       if (isHistory && !isLoading) busyTimer = setTimeout(() => log.ariaBusy = "false");
       drawn = { oldest: room.oldest, isLive, hasAids, isWindow };
 
-      // Keep the position of the first visible message that survives the update.
-      const anchors = isOther || isAtEnd
-        ? []
-        : messagesInView(log, list.drawn).map((node) => ({ node, top: topOf(node) }));
       const unchanged = rows.update(room, aids);
+      // Rows added below the view move nothing, and measuring them would force a layout.
+      const isBelow = unchanged > 0 && !isAtEnd && !isHistory;
+      // Keep the position of the first visible message that survives the update.
+      const anchors = isOther || isAtEnd || isBelow
+        ? []
+        : messagesInView().map((node) => ({ node, top: topOf(node) }));
       list.update(rows.rows, unchanged);
       const anchor = anchors.find(({ node }) => node.isConnected);
       if (isAtEnd) goToEnd();
@@ -167,8 +174,8 @@ export function mountConversation(
       const isOpening = isLive && hasAids && !isOpened;
       isOpened ||= isOpening;
       isJumping = aids?.jump(room, isOpening && isAtEnd && room.unread > 0) ?? false;
-      readScroll();
-      onView(true);
+      if (!isBelow) readScroll();
+      onView(true, isBelow);
       // More messages arrived at once than fit on the screen.
       if (isWatching && room.unread > 0 && room.newSince === undefined) {
         room.newSince = room.firstUnread - 1;
@@ -186,25 +193,17 @@ function hasFocus(): boolean {
   return document.hasFocus() && !document.hidden;
 }
 
-/** Returns the index of the first row that meets a condition, which all later rows meet too. */
-function firstRow(rows: readonly DrawnRow[], isAfter: (row: DOMRect) => boolean): number {
+/** Returns the index of the first node that meets a condition, which all later ones meet too. */
+function firstNode(nodes: readonly Element[], isAfter: (box: DOMRect) => boolean): number {
   let low = 0;
-  let high = rows.length;
+  let high = nodes.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    const row = rows[middle];
-    if (row !== undefined && isAfter(row.node.getBoundingClientRect())) high = middle;
+    const node = nodes[middle];
+    if (node !== undefined && isAfter(node.getBoundingClientRect())) high = middle;
     else low = middle + 1;
   }
   return low;
-}
-
-/** Returns the messages whose first line is in view. */
-function messagesInView(log: HTMLElement, rows: readonly DrawnRow[]) {
-  const { top, bottom } = log.getBoundingClientRect();
-  const first = firstRow(rows, (row) => row.bottom > top);
-  const end = firstRow(rows, (row) => row.top + firstLinePx > bottom);
-  return rows.slice(first, end).map(({ node }) => node).filter(viewOf);
 }
 
 function topOf(node: Element): number {

@@ -5,7 +5,7 @@ import type { Page } from "../page.ts";
 import type { OutboxMessage } from "../state/outbox.ts";
 import type { Message } from "../state/message.ts";
 import type { Room } from "../state/room.ts";
-import { panels } from "../words/language.ts";
+import { panels, words } from "../words/language.ts";
 import { amendmentOf } from "./amendments.ts";
 import { button, byId, element, setText } from "./dom.ts";
 import { createFormatter } from "./message_text.ts";
@@ -22,6 +22,8 @@ export type ConversationAids = ReturnType<typeof mountConversationAids>;
 /** The first unread message is shown this far below the top. */
 const contextPx = 96;
 const dayShownMs = 1_200;
+/** How soon new blocks of rows are skipped. */
+const settleMs = 500;
 
 export function mountConversationAids(
   page: Page,
@@ -43,6 +45,7 @@ export function mountConversationAids(
     log.scrollTop += first.getBoundingClientRect().top - log.getBoundingClientRect().top -
       contextPx;
   };
+  const toEnd = byId<"button">("to-end");
   const jump = button("", () => shown && jumpIn(shown));
   const pill = element(
     "p",
@@ -63,6 +66,8 @@ export function mountConversationAids(
     event.clipboardData?.setData("text/plain", lines.join("\n"));
   });
 
+  skipFarBlocks(byId<"div">("rows"));
+
   return {
     topRows: (room: Room) => topRows(chat, room),
     formatter: createFormatter(page, permalinks.open),
@@ -82,13 +87,24 @@ export function mountConversationAids(
       if (isWanted && !permalinks.isActive() || room === jumpingIn) jumpIn(room);
       return room === jumpingIn || permalinks.isPending();
     },
-    /** Shows or hides the pill; `isAbove` says whether the first unread message is above. */
-    showUnread(room: Room, isAbove: boolean): void {
+    /**
+     * Shows or hides the way to the end, and the pill if the first unread message is above `first`,
+     * the first one in view.
+     */
+    showUnread(room: Room, first: number, isAtEnd: boolean): void {
+      const { messages, firstUnread, unread, hasUnreadBefore } = room;
+      const isAbove = unread > 0 && firstUnread < first;
       shown = room;
+      toEnd.hidden = isAtEnd;
+      setText(
+        toEnd,
+        unread > 0 && !isAbove
+          ? words.newMessages(unread - Number(hasUnreadBefore), hasUnreadBefore)
+          : panels.jumpToLatest,
+      );
       pill.hidden = !isAbove;
       if (!isAbove) return;
       day.hidden = true;
-      const { messages, firstUnread, unread, hasUnreadBefore } = room;
       const before = messages.findLast(({ offset }) => offset < firstUnread);
       const since = before ? shortTime(before.at) : "";
       setText(jump, panels.newAbove(unread - Number(hasUnreadBefore), hasUnreadBefore, since));
@@ -104,6 +120,37 @@ export function mountConversationAids(
       timer = setTimeout(() => day.hidden = true, dayShownMs);
     },
   };
+}
+
+/**
+ * Keeps the browser from laying out and painting the blocks of rows far from the view. Each keeps
+ * its height until a row in it changes, or the column does.
+ */
+function skipFarBlocks(rows: HTMLElement): void {
+  let drawn = "";
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const settle = () => {
+    timer = undefined;
+    const blocks = Array.from(rows.children).flatMap((block) =>
+      block instanceof HTMLElement && block.style.contentVisibility === ""
+        ? { style: block.style, height: block.getBoundingClientRect().height }
+        : []
+    );
+    for (const { style, height } of blocks) {
+      style.containIntrinsicBlockSize = `auto ${height}px`;
+      style.contentVisibility = "auto";
+    }
+  };
+  const settleSoon = () => timer ??= setTimeout(settle, settleMs);
+  new ResizeObserver(() => {
+    const version = `${rows.clientWidth} ${document.documentElement.dataset.density}`;
+    if (version !== drawn) {
+      for (const block of rows.children) block.removeAttribute("style");
+    }
+    drawn = version;
+    settleSoon();
+  }).observe(rows);
+  new MutationObserver(settleSoon).observe(rows, { childList: true, subtree: true });
 }
 
 /** Returns a line for each selected message: "Ada, 11:56: text". */

@@ -29,7 +29,7 @@ export function ruleRow(key: string, className: string, text: string): Row {
 }
 
 /** A row with its node. */
-export interface DrawnRow extends Row {
+interface DrawnRow extends Row {
   readonly node: HTMLElement;
 }
 
@@ -41,11 +41,6 @@ export class KeyedList {
 
   constructor(parent: HTMLElement) {
     this.#parent = parent;
-  }
-
-  /** The rows with their nodes, in order. */
-  get drawn(): readonly DrawnRow[] {
-    return this.#drawn;
   }
 
   /** Makes the nodes match `rows`, of which the first `unchanged` are as before. */
@@ -60,14 +55,21 @@ export class KeyedList {
       if (isCurrent) reusable.delete(row.key);
       this.#drawn.push({ ...row, node: isCurrent ? known.node : row.create() });
     }
-    for (const { node } of reusable.values()) node.remove();
+    for (const { node } of reusable.values()) {
+      node.parentElement?.removeAttribute("style");
+      node.remove();
+    }
     let previous = this.#drawn[unchanged - 1]?.node;
     for (const { node, block } of this.#drawn.slice(unchanged)) {
       const parent = this.#parentOf(block, previous);
       const next = previous?.parentNode === parent
         ? previous.nextElementSibling
         : parent.firstElementChild;
-      if (node !== next) parent.insertBefore(node, next);
+      if (node !== next) {
+        parent.insertBefore(node, next);
+        // A skipped block has a fixed height. At the end, more may follow.
+        if (next) parent.removeAttribute("style");
+      }
       previous = node;
     }
     for (const [block, node] of this.#blocks) {

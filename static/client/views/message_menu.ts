@@ -201,6 +201,9 @@ export function mountMessageMenu(
     show(next);
   };
 
+  // Moves the toolbar with its message, once the rows have been laid out anyway.
+  new ResizeObserver(() => shown?.isConnected && place(shown)).observe(byId<"div">("rows"));
+
   const endPress = () => {
     clearTimeout(press?.timer);
     press = undefined;
@@ -227,10 +230,9 @@ export function mountMessageMenu(
   });
 
   return {
-    /** Moves the toolbar with its message after a redraw. */
+    /** Hides the toolbar if its message was redrawn. */
     update(): void {
       if (shown?.isConnected === false) hide();
-      else if (shown !== undefined) place(shown);
     },
   };
 }

@@ -51,6 +51,7 @@ export class ConversationRows {
       member,
       newSince,
       room.revision,
+      this.#chat.hidden.size,
       ...unsent.map(({ type, nonce, state, text }) => type && nonce + state + text + isReady),
       timesVersion,
       roster.events[0]?.id,
@@ -123,6 +124,7 @@ export class ConversationRows {
       : message;
     const isStart = this.#isStart({ member, from, at });
     const isMention = !isUnsent && chat.isMention(room, message);
+    const isHidden = chat.hidden.has(member);
     const amendment = aids?.amendmentOf(room, message);
     this.#add({
       // The row of the person's message keeps its key when the message leaves the outbox.
@@ -131,6 +133,7 @@ export class ConversationRows {
       version: [
         isStart,
         isMention,
+        isHidden,
         aids !== undefined,
         timesVersion,
         offset,
@@ -152,6 +155,8 @@ export class ConversationRows {
         const node = drawMessage(view, chat.readerOf(room), aids?.formatter, amendment?.draw());
         // Screen readers read a message aloud once it is in the log or has failed.
         if (isUnsent && message.state === "pending") node.ariaLive = "off";
+        // Not `hidden`: the rows must keep their order on screen.
+        node.inert = isHidden;
         return node;
       },
     });

@@ -14,6 +14,7 @@ export function mountNavigation({ chat, showRoom }: Page) {
   const drawers = [byId<"nav">("rooms"), byId<"aside">("people")];
   const talk = byId<"main">("talk");
   const shade = byId<"button">("shade");
+  shade.ariaLabel = panels.closePanel;
   /** The button that opened a drawer. */
   let opener: HTMLElement | undefined;
 

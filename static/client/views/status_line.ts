@@ -5,7 +5,7 @@ import type { ChatClient } from "../state/chat_client.ts";
 import type { Problem } from "../state/problem.ts";
 import type { Room } from "../state/room.ts";
 import { banEndIn } from "../words/formats.ts";
-import { panels, problemText, words } from "../words/language.ts";
+import { panels, problemText } from "../words/language.ts";
 import { button, byId, element, setText, withNames } from "./dom.ts";
 import { isShownInDialog } from "./moderation.ts";
 import { isolate } from "./presence_lines.ts";
@@ -121,7 +121,7 @@ export function mountStatusLine(chat: ChatClient, redraw: () => void) {
       troubleSince = undefined;
       const { problem } = chat;
       if (problem !== undefined && !isShownInDialog(problem)) show(problemText(problem));
-      else if (isOutdated) show(words.newVersion, panels.reload, reload);
+      else if (isOutdated) show(panels.newVersion, panels.reload, reload);
       else show("");
       return true;
     },

@@ -211,6 +211,10 @@ export const words: PanelWords = {
   connectionEnded: (reason) =>
     `Der Server hat die Verbindung beendet${reason && `: ${reason}`}. ` +
     "Lade die Seite neu, um es noch einmal zu versuchen.",
+  jumpToLatest: "Zum Neuesten",
+  newVersion: "Es gibt eine neue Version dieser Seite.",
+  commandList: "Befehle",
+  closePanel: "Schließen",
   reload: "Neu laden",
   signInAgain: "Neu anmelden",
   useHere: "Hier nutzen",

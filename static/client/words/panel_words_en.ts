@@ -208,6 +208,10 @@ export const words = {
   connectionEnded: (reason: string) =>
     `The server closed the connection${reason && `: ${reason}`}. Reload the page to try again.`,
   useHere: "Use here",
+  jumpToLatest: "Jump to latest",
+  newVersion: "There is a new version of this page.",
+  commandList: "Commands",
+  closePanel: "Close panel",
   reload: "Reload",
   signInAgain: "Sign in again",
   pasteTooLong: (max: number) => `Over the ${number(max)}-character limit. Split it up.`,

@@ -14,8 +14,6 @@ export const words: Words = {
     const text = `${number.format(count)} neue ${pick(count, "Nachricht", "Nachrichten")}`;
     return isMore ? `Mehr als ${text}` : text;
   },
-  jumpToLatest: "Zum Neuesten",
-  newVersion: "Es gibt eine neue Version dieser Seite.",
   loadFailed: "Das ließ sich nicht laden. Versuch es online noch einmal.",
   page: {
     "A chat. No account needed.": "Ein Chat, ganz ohne Konto.",
@@ -25,10 +23,8 @@ export const words: Words = {
     "Join or create a room": "Raum öffnen",
     "All rooms": "Alle Räume",
     "People": "Leute",
-    "Commands": "Befehle",
     "Message": "Nachricht",
     "Messages": "Nachrichten",
     "Send": "Senden",
-    "Close panel": "Schließen",
   },
 };

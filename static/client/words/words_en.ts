@@ -12,8 +12,6 @@ export const words = {
     const text = `${number.format(count)} new ${pick(count, "message", "messages")}`;
     return isMore ? `More than ${text}` : text;
   },
-  jumpToLatest: "Jump to latest",
-  newVersion: "There is a new version of this page.",
   loadFailed: "Couldn't load this. Try again once you're online.",
   /** Texts of index.html, which is in English, in this language. */
   page: {} as Readonly<Record<string, string>>,
