@@ -51,7 +51,7 @@ export class Heartbeats {
     const { state, heartbeat } = session;
     if (state.kind === "greeting" && now >= state.deadline) {
       sessions.end(session, closeCode.noHello, "no hello accepted in time");
-    } else if (now - heartbeat.heardAt >= silenceMs) {
+    } else if (now - heartbeat.receivedAt >= silenceMs) {
       sessions.end(session, closeCode.timeout, "no frame received in time");
     } else if (now >= heartbeat.dueAt) {
       // The reply to the last heartbeat is a command too.

@@ -159,7 +159,7 @@ export class Session {
   heldCommands: Command[] | undefined;
   readonly heartbeat: {
     /** When the last frame was received. */
-    heardAt: number;
+    receivedAt: number;
     /** When the next heartbeat is sent. */
     dueAt: number;
     /** Commands received before the last heartbeat. */
@@ -188,7 +188,7 @@ export class Session {
     this.isPost = isPost;
     this.state = { kind: "greeting", deadline, refusals: 0 };
     this.heartbeat = {
-      heardAt: now,
+      receivedAt: now,
       dueAt: heartbeatAt,
       unanswered: 0,
       commandCount: 0,

@@ -38,10 +38,10 @@ export async function ask(
     return { status: response.status, text: await response.text() };
   } catch (error) {
     const message = errorMessage(error instanceof Error && error.cause || error);
-    const why = /refused/i.test(message)
+    const reason = /refused/i.test(message)
       ? "no server is listening there; start it, or use its HOST and PORT"
       : message;
-    throw new Error(`Cannot reach ${address.origin}/: ${why}`, { cause: error });
+    throw new Error(`Cannot reach ${address.origin}/: ${reason}`, { cause: error });
   }
 }
 

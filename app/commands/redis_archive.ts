@@ -98,8 +98,8 @@ export async function openRedisTarget(url: string, prefix: string): Promise<Arch
   try {
     const [isUnfinished] = await keys.fields(keys.key("meta"), "importing");
     if (isUnfinished === undefined && await keys.send("SCARD", keys.key("rooms")) !== 0) {
-      const why = `it already has a chat; use another database, or remove the keys ${prefix}*`;
-      throw connectError(url, prefix, why);
+      const reason = `it already has a chat; use another database, or remove the keys ${prefix}*`;
+      throw connectError(url, prefix, reason);
     }
     await removeAll();
     await keys.send("HSET", keys.key("meta"), "importing", 1);

@@ -33,8 +33,8 @@ export function makeLogDir({ logDir }: Config, uid = ownUid()): void {
     Deno.openSync(path, { append: true, create: true }).close();
   } catch (error) {
     if (!(error instanceof Deno.errors.PermissionDenied)) return;
-    const why = foreignOwner(path, uid) ?? errorMessage(error);
-    throw new Error(`Cannot use LOG_DIR=${JSON.stringify(logDir)}: ${why}`, { cause: error });
+    const reason = foreignOwner(path, uid) ?? errorMessage(error);
+    throw new Error(`Cannot use LOG_DIR=${JSON.stringify(logDir)}: ${reason}`, { cause: error });
   }
 }
 

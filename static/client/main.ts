@@ -186,8 +186,8 @@ async function withPrompt(use: (prompt: NamePrompt) => void): Promise<void> {
   use(await prompt);
 }
 
-function signIn(wanted: Profile): void {
-  profile = wanted;
+function signIn(chosen: Profile): void {
+  profile = chosen;
   saveProfile(shared, profile);
   chat.signIn(profile);
 }

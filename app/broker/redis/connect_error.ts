@@ -17,8 +17,8 @@ export function typingChannel(prefix: string, url: string): string {
 export function connectError(url: string, prefix: string, error: unknown): Error {
   // Not the whole URL, which may contain a password.
   const { host } = new URL(url);
-  const why = explain(url, prefix, error);
-  return new Error(`Cannot use Redis at ${host}: ${why}`, { cause: error });
+  const reason = explain(url, prefix, error);
+  return new Error(`Cannot use Redis at ${host}: ${reason}`, { cause: error });
 }
 
 function explain(url: string, prefix: string, error: unknown): string {

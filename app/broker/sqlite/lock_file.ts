@@ -108,7 +108,9 @@ export function tryLock(
   try {
     return lock(file);
   } catch (error) {
-    const why = `its file system does not support locks (${errorMessage(error)})`;
-    throw new Error(`Cannot lock ${path}: ${why}; use a folder on a local disk`, { cause: error });
+    const reason = `its file system does not support locks (${errorMessage(error)})`;
+    throw new Error(`Cannot lock ${path}: ${reason}; use a folder on a local disk`, {
+      cause: error,
+    });
   }
 }

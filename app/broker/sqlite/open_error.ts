@@ -9,10 +9,10 @@ const deniedMessage = /unable to open|disk I\/O|readonly|permission denied/i;
 /** Returns an error that names `path`. `uid` is the user that this process runs as. */
 export function openError(path: string, error: unknown, uid = ownUid()): Error {
   const message = errorMessage(error);
-  const why = message.includes("locked")
+  const reason = message.includes("locked")
     ? "another program is using it"
     : deniedMessage.test(message)
     ? foreignOwner(path, uid) ?? message
     : message;
-  return new Error(`Cannot open ${path}: ${why}`, { cause: error });
+  return new Error(`Cannot open ${path}: ${reason}`, { cause: error });
 }

@@ -199,7 +199,7 @@ export class Connection {
     const remainingMs = endsAt - this.#ports.now();
     if (remainingMs > 0) this.#setTimer(remainingMs, () => this.#watchSilence());
     else if (this.#pingedAt !== undefined) this.#redial("no answer");
-    else this.abort("nothing heard", closeCode.timeout);
+    else this.abort("silence", closeCode.timeout);
   }
 
   /** Forgets the socket, so that its later events are ignored, and returns it. */

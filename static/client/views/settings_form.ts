@@ -100,21 +100,21 @@ export function nameForm(chat: ChatClient, close: () => void) {
     show(parsed.ok ? undefined : parsed);
     return parsed.ok ? parsed.value : undefined;
   };
-  let wanted: string | undefined;
+  let requested: string | undefined;
   input.addEventListener("input", check);
   const form = fieldForm(panels.yourName, input, panels.change, hint, () => {
     const name = check();
     if (name === undefined) return;
-    wanted = name;
+    requested = name;
     if (name !== chat.username) chat.rename(name);
     update();
   });
   /** Closes the dialog once the name has changed, or shows why it has not. */
   const update = () => {
-    if (wanted === undefined) return;
-    const isChanged = chat.username === wanted;
+    if (requested === undefined) return;
+    const isChanged = chat.username === requested;
     if (!isChanged && chat.problem === undefined) return;
-    wanted = undefined;
+    requested = undefined;
     if (isChanged) return close();
     show(chat.problem);
     input.select();
