@@ -40,14 +40,12 @@ export async function readText(
 ): Promise<string | Problem> {
   const problem = typeProblem(request.headers);
   if (problem !== undefined) return problem;
-  const length = request.headers.get("content-length");
-  if (Number(length ?? 0) > maxBytes) return tooLarge;
+  const length = Number(request.headers.get("content-length") ?? Infinity);
+  if (length !== Infinity && length > maxBytes) return tooLarge;
   const late = Promise.withResolvers<Problem>();
   const cancelTimeout = schedule(() => late.resolve(tooSlow));
-  // Reading at once takes half the time, and Deno enforces the length.
-  const read = length === null ? readChunks(request, late.promise) : request.bytes();
   try {
-    const bytes = await Promise.race([read, late.promise]);
+    const bytes = await Promise.race([readChunks(request, length, late.promise), late.promise]);
     return bytes instanceof Uint8Array ? decode(bytes) : bytes;
   } catch {
     // The client disconnected, or violated HTTP.
@@ -83,25 +81,31 @@ function decode(bytes: Uint8Array): string | Problem {
   }
 }
 
-/** Reads a body of unknown length until it is too large or too late. */
+/**
+ * Reads a body until it is complete, too large or too late. `request.bytes()` is faster, but cannot
+ * be canceled: the connection of a client that leaves before it is complete would stay open.
+ */
 async function readChunks(
   { body }: Request,
+  length: number,
   late: Promise<Problem>,
 ): Promise<Uint8Array | Problem> {
   const chunks: Uint8Array<ArrayBuffer>[] = [];
-  let length = 0;
+  let received = 0;
   if (body === null) return new Uint8Array();
   const reader = body.getReader();
   const cancel = () => void reader.cancel().catch(() => {});
   void late.then(cancel);
-  while (true) {
+  while (received !== length) {
     const { done, value } = await reader.read();
-    if (done) return await new Blob(chunks).bytes();
-    length += value.length;
-    if (length > maxBytes) {
+    if (done) break;
+    received += value.length;
+    if (received > maxBytes) {
       cancel();
       return tooLarge;
     }
     chunks.push(value);
   }
+  const [only = new Uint8Array()] = chunks;
+  return chunks.length > 1 ? await new Blob(chunks).bytes() : only;
 }

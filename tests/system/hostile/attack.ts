@@ -32,7 +32,7 @@ const resetsAtOnce = 20;
 /** Max time for the server to close the descriptors of reset connections. */
 const returnMaxMs = 15_000;
 /** Max descriptors that the server opens for other reasons in the meantime. */
-const otherDescriptors = 8;
+export const otherDescriptors = 8;
 
 /** One way to harm a server. */
 export interface Attack {
@@ -93,14 +93,19 @@ export function resetHandshakes(
       await Promise.all(
         Array.from({ length: count }, () => resetHandshake(target.port, headers)),
       );
-      await until(
-        () => target.countDescriptors() <= maxOpen,
-        `at most ${maxOpen} descriptors stay open`,
-        returnMaxMs,
-      );
+      await descriptorsReturn(target, maxOpen);
       return count;
     },
   };
+}
+
+/** Waits until the server has at most `maxOpen` descriptors open. */
+export function descriptorsReturn(target: Target, maxOpen: number): Promise<void> {
+  return until(
+    () => target.countDescriptors() <= maxOpen,
+    `at most ${maxOpen} descriptors stay open`,
+    returnMaxMs,
+  );
 }
 
 /** Sends a valid handshake and resets the connection before the answer. */

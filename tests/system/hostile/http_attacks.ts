@@ -1,6 +1,13 @@
 // Attacks on HTTP: bytes that are not HTTP, malformed requests, and requests that never end.
 
-import { expect, repeated, sleep } from "./attack.ts";
+import {
+  descriptorsReturn,
+  expect,
+  newToken,
+  otherDescriptors,
+  repeated,
+  sleep,
+} from "./attack.ts";
 import type { Attack, Target } from "./attack.ts";
 import { until } from "../../support/waiting.ts";
 import { concat, handshake, RawSocket, requestHead } from "../../support/raw_socket.ts";
@@ -11,6 +18,8 @@ type Headers = Readonly<Record<string, string | undefined>>;
 const headBytes = 60 * 1024;
 const drippers = { short: 20, long: 1_000 };
 const dripSeconds = 20;
+/** Longer than the server waits for a body. */
+const stoppedBodyMs = 11_000;
 const endlessBytes = 32 * 1024 * 1024;
 
 async function request(port: number, ...bytes: readonly Uint8Array[]): Promise<Ending> {
@@ -353,6 +362,26 @@ export const httpAttacks: readonly Attack[] = [
         throw new Error(`${served} responses of ${byteLength} bytes, ${refused} refused`);
       }
       return unreadConnections * requestsPerConnection;
+    },
+  },
+  {
+    name: "bodies that stop",
+    short: 20,
+    long: 400,
+    async run(target, max) {
+      const { port, random, isPatient } = target;
+      const maxOpen = target.countDescriptors() + otherDescriptors;
+      const sockets = await Promise.all(Array.from({ length: max }, async () => {
+        const socket = await RawSocket.connect(port);
+        const Authorization = `Basic ${btoa(`Mallory:${newToken(random)}`)}`;
+        const headers = { Authorization, "Content-Length": "1000" };
+        await socket.write(requestHead("POST /r/lobby HTTP/1.1", headers));
+        return socket;
+      }));
+      if (isPatient) await sleep(stoppedBodyMs);
+      for (const socket of sockets) socket[Symbol.dispose]();
+      await descriptorsReturn(target, maxOpen);
+      return max;
     },
   },
   repeated("endless bodies", { short: 4, long: 100 }, async ({ port, isPatient }, index) => {
