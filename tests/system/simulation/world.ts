@@ -17,7 +17,7 @@ import { Timeline } from "./timeline.ts";
 
 const rooms = ["lobby", "design", "lunch"];
 const usernames = ["Ada", "Ben", "Cy", "Dee", "Eve", "Fay"];
-/** Where clients without a page edit and delete. */
+/** The room in which clients without a page edit and delete. */
 const bareRoom = "notes";
 const bareClients = [
   { id: "b1", member: "m1", acceptsPages: true, network: "192.0.2.2" },
@@ -25,7 +25,7 @@ const bareClients = [
   { id: "b3", member: "m2", acceptsPages: false, network: "192.0.2.3" },
   { id: "b4", member: "m3", acceptsPages: true, network: "192.0.2.3" },
 ];
-/** Of the network that is banned at the end. */
+/** The network that is banned at the end. */
 const lastNetwork = "192.0.2.3";
 /** A ban takes effect everywhere within this time, with the delays of these networks. */
 const banMs = 5_000;
@@ -157,7 +157,7 @@ export class World {
     return hasRun;
   }
 
-  /** Does one random thing. */
+  /** Performs one random action. */
   #act(): void {
     const random = this.#random;
     const deployment = this.#deployment;
@@ -245,7 +245,7 @@ export class World {
     });
   }
 
-  /** A client without a page sends as many messages at once as the rate limit allows. */
+  /** Sends as many messages at once as the rate limit allows, from a client without a page. */
   #flood(room: string): void {
     const random = this.#random;
     const count = random.isTrue(0.1) ? 1_100 : random.below(250);
@@ -289,7 +289,7 @@ export class World {
     client.signIn();
   }
 
-  /** A browser copies the storage of a tab that is duplicated. */
+  /** Duplicates a tab, whose storage the browser copies. */
   #duplicateTab({ options }: SimulatedClient): void {
     const copy = memoryStorage();
     for (const key of keysWithPrefix(options.tabStorage, "")) {
@@ -298,7 +298,7 @@ export class World {
     this.#openTab(options, copy);
   }
 
-  /** The open tabs of a browser take over what closed and crashed ones left. */
+  /** Lets the open tabs of a browser take over the messages of closed and crashed ones. */
   #callRoll({ chat, outboxStore, options }: SimulatedClient): void {
     const calledAt = outboxStore.callRoll();
     if (calledAt === undefined) return;
@@ -402,7 +402,7 @@ export class World {
     if (refused !== undefined) throw new Violation(`${refused} was refused after its ban`);
   }
 
-  /** A newcomer from the banned network is refused. */
+  /** Checks that a newcomer from the banned network is refused. */
   #checkNewcomer(): void {
     const frames: string[] = [];
     const server = this.#deployment.acceptor?.open(
