@@ -260,7 +260,7 @@ export class Ledger {
       );
       return entries.every(({ type, offset, member, at }) =>
         !(type === "message" || type === "title") || deleted.has(offset) ||
-        !this.sanctions.deletes(member, at)
+        !this.sanctions.mustBeDeleted(member, at)
       );
     });
   }

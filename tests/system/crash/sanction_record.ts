@@ -153,7 +153,7 @@ export class SanctionRecord {
       this.#addViolation(`${room} ${offset} was stored during the ${sanction.kind} of ${member}`);
     }
     if (!(type === "message" || type === "title") || text === undefined) return;
-    if (this.deletes(member, at)) {
+    if (this.mustBeDeleted(member, at)) {
       this.#addViolation(`${room} ${offset} was swept, but has the text ${text.slice(0, 40)}`);
     }
   }
@@ -163,8 +163,8 @@ export class SanctionRecord {
     return this.#sweptMembers.has(member);
   }
 
-  /** Whether confirmed sweeps delete a message. */
-  deletes(member: string, at: number): boolean {
+  /** Whether a confirmed sweep must have deleted a message. */
+  mustBeDeleted(member: string, at: number): boolean {
     return this.#sweeps.some((each) =>
       each.member === member && each.since <= at && at < each.before
     );

@@ -44,7 +44,7 @@ class Example implements AsyncDisposable {
     writer.releaseLock();
   }
 
-  async prints(text: string): Promise<void> {
+  async waitForOutput(text: string): Promise<void> {
     await until(() => this.output.includes(text), `the example prints ${text}: ${this.output}`);
   }
 
@@ -197,20 +197,20 @@ Deno.test("docs/examples/terminal.ts chats, also across a kill and restart", asy
     await say(url, "before");
     const env = { DENO_DIR: storage.path };
     await using example = new Example("terminal.ts", [url, "lobby", "Ada"], env);
-    await example.prints("Ben: before\n");
+    await example.waitForOutput("Ben: before\n");
     await example.type("Hello\n");
-    await example.prints("Ada: Hello\n");
+    await example.waitForOutput("Ada: Hello\n");
     await say(url, "after");
-    await example.prints("Ben: after\n");
+    await example.waitForOutput("Ben: after\n");
     await example.type(`${"x".repeat(4_001)}\n`);
-    await example.prints("(Messages can have up to 4,000 characters)\n");
+    await example.waitForOutput("(Messages can have up to 4,000 characters)\n");
     await server.end("SIGKILL");
     await example.type("Written in the dark\nThen this\n");
-    await example.prints("(The chat cannot be reached. Retrying…)\n");
+    await example.waitForOutput("(The chat cannot be reached. Retrying…)\n");
     await start({ port });
-    await example.prints("Ada: Then this\n");
+    await example.waitForOutput("Ada: Then this\n");
     await say(url, "last");
-    await example.prints("Ben: last\n");
+    await example.waitForOutput("Ben: last\n");
     const texts = ["Ben: before", "Ada: Hello", "Ben: after", "Ada: Written in the dark"];
     texts.push("Ada: Then this", "Ben: last");
     assertEquals(await textsOf(url, "lobby"), texts);
@@ -226,7 +226,7 @@ Deno.test("docs/examples/bot.ts replies once, and keeps its name across restarts
     const { url, port } = server;
     const startBot = async ({ path }: { readonly path: string }) => {
       const bot = new Example("bot.ts", [url, "lobby"], { DENO_DIR: path });
-      await bot.prints("Listening in lobby\n");
+      await bot.waitForOutput("Listening in lobby\n");
       return bot;
     };
     const replies = async () =>
@@ -243,7 +243,7 @@ Deno.test("docs/examples/bot.ts replies once, and keeps its name across restarts
     {
       await using bot = await startBot(otherStorage);
       await say(url, "!time");
-      await bot.prints("Clock is taken");
+      await bot.waitForOutput("Clock is taken");
     }
     await using bot = await startBot(storage);
     await say(url, "!time");
