@@ -161,7 +161,7 @@ export class ChatClient {
     this.#ports.onChange();
   }
 
-  /** Applies what the server pushed. */
+  /** Applies the server's pushes. */
   deliver(pushes: readonly Push[]): void {
     try {
       for (const push of pushes) {
@@ -185,7 +185,7 @@ export class ChatClient {
     this.#ports.onChange();
   }
 
-  /** Disconnects; the rooms see this member leave at once. */
+  /** Disconnects, so that the member leaves its rooms at once. */
   signOut(): void {
     this.connection.close();
     this.#onLost(closeCode.left);

@@ -1,4 +1,4 @@
-// What an incoming message costs in a room with many: rows drawn, and rows laid out again.
+// The cost of an incoming message in a room with many: rows drawn, and rows laid out again.
 
 import { assert, assertEquals } from "@std/assert";
 import { browserTest, sharedServerOnly, waitForMessage, waitUntil } from "./browser_harness.ts";
