@@ -93,11 +93,16 @@ export class Quotas {
   /** Charges a title to all quotas, or to none if one is used up. */
   takeTitle(payer: Payer): UsedUp | undefined {
     const now = this.#clock.now();
-    const titleWait = this.#limiters.titles.wait(payer.member, now);
+    const { member, network, scope } = payer;
+    const titleWait = this.#limiters.titles.wait(member, now);
     if (titleWait > 0) return { quota: "titles", retryAfter: titleWait };
+    // Tokens are free, so a title counts as a message of its address too.
+    const networkWait = this.#limiters.networkMessages.wait(network, now);
+    if (networkWait > 0) return { quota: "messages", retryAfter: networkWait };
     const bytesWait = this.takeCommandBytes(payer);
     if (bytesWait > 0) return { quota: "bytes", retryAfter: bytesWait };
-    this.#limiters.titles.charge(payer.member, 1, now);
+    this.#limiters.titles.charge(member, 1, now);
+    this.#limiters.networkMessages.charge(network, addressShare[scope], now);
     return undefined;
   }
 

@@ -63,6 +63,22 @@ Deno.test("Quotas limits the messages of an address, however many members it has
   assertEquals(sendAsNewMembers(chat, "192.0.2.2", 50), 50);
 });
 
+Deno.test("Quotas counts titles as messages of their address, whose members are free [L2]", () => {
+  const chat = new TestChat();
+  const ada = chat.enter("Ada");
+  ada.say("hello");
+  const codes = range(1, 40).flatMap((i) => {
+    const eve = chat.connect();
+    eve.hello(`Eve${i}`);
+    const title = (n: number) => ({ type: "title", room: "lobby", text: `t${n}`, nonce: `n${n}` });
+    const replies = range(1, 5).map((n) => codesOf(eve.send(title(n)))[0] ?? "set");
+    eve.drop(1000);
+    return replies;
+  });
+  assertEquals(codes.filter((code) => code === "set").length, 99);
+  assertEquals(new Set(codes), new Set(["set", "rate_limited"]));
+});
+
 Deno.test("Quotas allows more messages from addresses that many people share [L2]", () => {
   const chat = new TestChat();
   chat.broker.fill("lobby", 1);
