@@ -180,7 +180,7 @@ browserTest("shows no text that a hostile server changed [S7] [S8]", async (chat
   const link = await makeRoom(ada);
   const context = await chat.newContext();
   const sealed: Fields[] = [];
-  /** What the server makes of each message on its way to Ben. */
+  /** The changes that the server makes to each message on its way to Ben. */
   const attacks: ((message: Fields) => Fields)[] = [
     (message) => message,
     (message) => ({ ...message, text: sealed[0]?.text ?? "" }),

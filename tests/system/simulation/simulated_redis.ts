@@ -37,7 +37,7 @@ interface MemberRecord {
 interface Room {
   at: number;
   first: number;
-  /** The entries as they are now; an edit has no text. */
+  /** The entries in their current state. An edit has no text. */
   readonly log: Entry[];
   title: string | undefined;
   /** Offset of the entry that set the title. */

@@ -1,4 +1,4 @@
-// SqliteBroker: moderation, and what a database adds to it.
+// SqliteBroker: moderation, beyond the broker contract.
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { DatabaseFile } from "../../../app/broker/sqlite/database.ts";
