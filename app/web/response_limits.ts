@@ -1,5 +1,6 @@
-// Response limits: how many bytes of responses a network may leave unread. Over HTTP/2, one
-// connection can request a file a hundred times and read nothing, and each response is a copy.
+// Response limits: how many bytes of responses a network may leave unread, and of buffers its
+// unfinished requests may occupy. Over HTTP/2, one connection can request a file a hundred times
+// and read nothing, and each response is a copy.
 
 import type { PeerAddress } from "../chat/session.ts";
 import type { Problem } from "./problem.ts";
@@ -8,17 +9,19 @@ import { Tally } from "./tally.ts";
 const mib = 1024 * 1024;
 /** Max unread bytes. A private address or this machine may be a proxy or a gateway. */
 const maxByScope = { public: 8 * mib, private: 32 * mib, loopback: 32 * mib };
+/** The buffer in which Deno receives a request's body. */
+export const requestBufferBytes = 64 * 1024;
 /** Overhead of a response, added to its body. */
 const overheadBytes = 4_096;
 
 const tooMany: Problem = {
   status: 503,
   code: "address_full",
-  detail: "Your address has too many unread responses. Try again later",
+  detail: "Your address has too many unfinished requests or unread responses. Try again later",
   headers: { "retry-after": "5" },
 };
 
-/** Counts responses from their start until the client has received them. */
+/** Counts requests with a body until the response, and responses from their start until the client has received them. */
 export class ResponseLimits {
   readonly #unread = new Tally();
 
@@ -28,7 +31,7 @@ export class ResponseLimits {
   }
 
   /** Counts a response until `completed` settles. */
-  add({ network }: PeerAddress, bodyBytes: number, completed: Promise<void>): void {
+  add({ network }: PeerAddress, bodyBytes: number, completed: Promise<unknown>): void {
     const bytes = bodyBytes + overheadBytes;
     this.#unread.add(network, bytes);
     const remove = () => this.#unread.remove(network, bytes);

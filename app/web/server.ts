@@ -13,7 +13,7 @@ import { addCorsHeaders } from "./origins.ts";
 import { clientAddress, isBannable, isUnspecified, normalizeAddress, peerAddress } from "./peer.ts";
 import { problemResponse } from "./problem.ts";
 import type { Problem } from "./problem.ts";
-import { ResponseLimits } from "./response_limits.ts";
+import { requestBufferBytes, ResponseLimits } from "./response_limits.ts";
 import { ProxyWarnings } from "./proxy_warnings.ts";
 import type { Incoming } from "./router.ts";
 import { Site } from "./site.ts";
@@ -128,7 +128,11 @@ export function serveWeb(options: WebOptions) {
     // Browsers send this header over https and to localhost. Elsewhere they ignore the policy.
     const isTrustworthy = headers.has("sec-fetch-dest");
     // Deno omits the body for HEAD.
-    const response = await respond({ request, peer, client, completed });
+    const responding = respond({ request, peer, client, completed });
+    if (method === "POST" || method === "PATCH") {
+      responseLimits.add(client, requestBufferBytes, responding);
+    }
+    const response = await responding;
     const { status } = response;
     if (status !== 101) {
       addCorsHeaders(response, request, options.allowedOrigins);
