@@ -221,10 +221,15 @@ const views: readonly View[] = [
   },
 ];
 
-/** Shows each view in turn and passes it to `visit` with its name. Ends the server on the way. */
+type Theme = "light" | "dark";
+
+/**
+ * Shows each view in turn, light and then mostly also dark, and passes it to `visit` with its name
+ * and theme. Kills the server on the way.
+ */
 export async function tour(
   chat: TestChat,
-  visit: (page: Page, name: string) => Promise<void>,
+  visit: (page: Page, name: string, theme: Theme) => Promise<void>,
 ): Promise<void> {
   const pages = new Map<string, Page>();
   const talk = async (lines: readonly Line[]) => {
@@ -236,9 +241,9 @@ export async function tour(
     }
   };
   const visitInBothThemes = async (page: Page, name: string) => {
-    for (const colorScheme of ["light", "dark"] as const) {
-      await page.emulateMedia({ colorScheme });
-      await visit(page, `${name}-${colorScheme}`);
+    for (const theme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme: theme });
+      await visit(page, `${name}-${theme}`, theme);
     }
   };
   // Mara reads the first lines and leaves; the others are new to her.
@@ -306,9 +311,9 @@ export async function tour(
         const reader = await chat.visit({ ...devices[device], locale, storageState });
         await waitForMessage(reader, "Good morning");
         await reader.locator("#room-kept:not(:empty)").waitFor();
-        await visit(reader, `room-${device}-${locale}`);
+        await visit(reader, `room-${device}-${locale}`, "light");
         await openSettings(reader, device);
-        await visit(reader, `settings-${device}-${locale}`);
+        await visit(reader, `settings-${device}-${locale}`, "light");
         await reader.context().close();
       }
     }
