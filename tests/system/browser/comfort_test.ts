@@ -6,6 +6,7 @@ import {
   noRateLimit,
   openSettings,
   send,
+  sharedServerOnly,
   signIn,
   waitForMessage,
   waitForSent,
@@ -141,6 +142,18 @@ browserTest("animates nothing for people who prefer reduced motion", async (chat
   const other = await chat.signIn("Ben", { ...size, reducedMotion: "no-preference" });
   assert(await moving(other) > 0);
 });
+
+browserTest(
+  "says to people who prefer reduced motion, too, that it did not start",
+  async (chat) => {
+    const page = await chat.visit({ javaScriptEnabled: false, reducedMotion: "reduce" });
+    const name = await page.locator("#not-started").evaluate((node) =>
+      getComputedStyle(node).animationName
+    );
+    assertEquals(name, "reveal");
+  },
+  sharedServerOnly,
+);
 
 browserTest("marks presence, mentions and the current room in forced colors", async (chat) => {
   const ada = await chat.signIn("Ada", { forcedColors: "active" });
