@@ -6,10 +6,10 @@ import { fourMarks, joiner } from "./usernames.ts";
 import { limits } from "./wire.ts";
 
 /**
- * Invisible characters. They include the Braille pattern without dots, which is not a space, and
- * the marks of annotations.
+ * Characters without a shape of their own: invisible ones, the Braille pattern without dots, which
+ * is not a space, the marks of annotations, and those for private use.
  */
-const invisible = /[\p{Default_Ignorable_Code_Point}\u2800\ufff9-\ufffb]/u;
+const invisible = /[\p{Default_Ignorable_Code_Point}\p{Co}\u2800\ufff9-\ufffb]/u;
 /** Emoji may contain invisible characters. */
 const emoji = /\p{RGI_Emoji}/gv;
 
