@@ -21,10 +21,10 @@ export async function loadRooms(
   { token }: Profile,
   secret?: string,
 ): Promise<PrivateRooms> {
-  const { privateRoom } = await panelWords();
+  const { privateRoom, incompleteRoom } = await panelWords();
   const rooms = chat.privateRooms instanceof PrivateRooms
     ? chat.privateRooms
-    : await PrivateRooms.load(chat, storage, token, privateRoom);
+    : await PrivateRooms.load(chat, storage, token, privateRoom, incompleteRoom);
   if (secret !== undefined) await rooms.add(secret, roomInAddress());
   return rooms;
 }

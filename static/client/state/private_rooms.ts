@@ -55,6 +55,8 @@ export class PrivateRooms implements PrivateTexts {
   readonly #member: string;
   /** The label of a new room. */
   readonly #defaultLabel: string;
+  /** The label of a room whose link has no key. */
+  readonly #incompleteLabel: string;
   readonly #keys = new Map<string, RoomKey>();
   /** The known messages of each room, by author and nonce, and by offset. */
   readonly #known = new Map<string, Map<string | number, Known>>();
@@ -65,11 +67,18 @@ export class PrivateRooms implements PrivateTexts {
   /** Counts connections, so that nothing from a lost one is delivered or sent later. */
   #connection = 0;
 
-  private constructor(chat: ChatClient, storage: KeyValue, member: string, defaultLabel: string) {
+  private constructor(
+    chat: ChatClient,
+    storage: KeyValue,
+    member: string,
+    defaultLabel: string,
+    incompleteLabel: string,
+  ) {
     this.#chat = chat;
     this.#storage = storage;
     this.#member = member;
     this.#defaultLabel = defaultLabel;
+    this.#incompleteLabel = incompleteLabel;
   }
 
   /** Loads the stored rooms, and lets `chat` open private rooms. */
@@ -78,10 +87,11 @@ export class PrivateRooms implements PrivateTexts {
     storage: KeyValue,
     token: string,
     defaultLabel: string,
+    incompleteLabel: string,
   ): Promise<PrivateRooms> {
     // Without cryptography, on plain http, no room has a key.
     const member = await memberOf(token).catch(() => "");
-    const rooms = new PrivateRooms(chat, storage, member, defaultLabel);
+    const rooms = new PrivateRooms(chat, storage, member, defaultLabel, incompleteLabel);
     for (const name of await rooms.refresh()) await rooms.#openSnapshot(name);
     chat.privateRooms = rooms;
     // The rooms of unsent messages could not be opened without their keys.
@@ -134,7 +144,7 @@ export class PrivateRooms implements PrivateTexts {
   prepare(room: Room): void {
     const { name } = room;
     // A room without a key needs a label, too.
-    if (isPrivateRoom(name) && !this.hasKey(name)) roomLabels.set(name, this.#defaultLabel);
+    if (isPrivateRoom(name) && !this.hasKey(name)) roomLabels.set(name, this.#incompleteLabel);
     const snapshot = this.#snapshots.get(name);
     if (snapshot !== undefined) room.restore(snapshot);
   }

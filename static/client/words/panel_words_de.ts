@@ -156,6 +156,7 @@ export const words: PanelWords = {
   emptyRoom: "Noch keine Nachrichten. Schreib etwas oder teile diesen Link:",
   notPrivate: "Dieser Raum ist nicht privat: Alle in diesem Chat können ihn lesen.",
   privateRoom: "Privater Raum",
+  incompleteRoom: "Privater Raum ohne Schlüssel",
   newPrivateRoom: "Neuer privater Raum",
   privately: "privat",
   roomLink: "Link zum Raum",

@@ -157,6 +157,7 @@ export const words = {
   emptyRoom: "No messages yet. Say something, or share this link:",
   notPrivate: "This room isn't private: anyone in this chat can read it.",
   privateRoom: "Private room",
+  incompleteRoom: "Private room without its key",
   newPrivateRoom: "New private room",
   privately: "private",
   roomLink: "Room link",

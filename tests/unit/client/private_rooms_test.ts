@@ -4,6 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { isSealed } from "../../../app/protocol/sealed.ts";
 import type { EntryPush } from "../../../app/protocol/wire.ts";
 import { editMessage } from "../../../static/client/state/amending.ts";
+import { labelOf } from "../../../static/client/state/open_rooms.ts";
 import { PrivateRooms } from "../../../static/client/state/private_rooms.ts";
 import type { Room } from "../../../static/client/state/room.ts";
 import { deriveRoom, memberOf, open, seal } from "../../../static/client/state/sealing.ts";
@@ -28,7 +29,7 @@ class PrivatePage extends Page {
 
   constructor(shared?: KeyValue) {
     super(shared);
-    this.rooms = PrivateRooms.load(this.chat, this.shared, token, "Private room");
+    this.rooms = PrivateRooms.load(this.chat, this.shared, token, "Private room", "Incomplete");
   }
 
   async enter(): Promise<this> {
@@ -329,6 +330,18 @@ Deno.test("PrivateRooms opens the rooms of messages that an earlier visit left u
   const next = new PrivatePage(page.shared);
   await next.rooms;
   assertEquals([...next.chat.rooms.keys()], [key.room]);
+});
+
+Deno.test("PrivateRooms names a room without its key apart from the others", async () => {
+  const page = new PrivatePage();
+  const rooms = await page.rooms;
+  page.chat.openRoom(key.room);
+  const room = page.chat.rooms.get(key.room);
+  assert(room !== undefined);
+  rooms.prepare(room);
+  assertEquals(labelOf(key.room), "Incomplete");
+  await rooms.add(secret);
+  assertEquals(labelOf(key.room), "Private room");
 });
 
 Deno.test("PrivateRooms keeps keys and labels, and numbers the default label", async () => {
