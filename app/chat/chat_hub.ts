@@ -96,7 +96,9 @@ export class ChatHub {
   /** Handles one frame from a session. Never throws, whatever the client sends. */
   receive(session: Session, frame: unknown): void {
     if (!this.#isReceiving(session)) return;
-    const { sessions } = this.#parts;
+    const { nameChanges, sessions } = this.#parts;
+    // The frame may depend on the claim, or end a session whose earlier commands are held back.
+    if (session.heldCommands !== undefined) nameChanges.commit();
     if (typeof frame !== "string") {
       return sessions.end(session, closeCode.protocolError, "frames must be JSON text");
     }

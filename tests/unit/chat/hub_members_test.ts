@@ -354,3 +354,20 @@ Deno.test("ChatHub.hello() refuses all claims of a commit that fails [N4] [M9]",
   assertEquals(chat.hub.size.members, 0);
   assertEquals(chat.lines.filter(({ event }) => event === "claim_failed").length, 2);
 });
+
+Deno.test("ChatHub.receive() runs the commands sent with a hello before a frame that ends the session [N4] [L1]", () => {
+  const chat = new TestChat();
+  const ada = chat.connect();
+  ada.put(helloOf("Ada"));
+  ada.put({
+    type: "message",
+    room: "lobby",
+    text: "x".repeat(4_000),
+    nonce: "n1",
+    y: "y".repeat(8_000),
+  });
+  ada.put("no JSON");
+  chat.time.settle();
+  assertEquals(ada.socket.closed?.code, 4000);
+  assertEquals(chat.broker.log("lobby").length, 1);
+});
