@@ -6,7 +6,7 @@ import { fourMarks, joiner } from "./usernames.ts";
 import { limits } from "./wire.ts";
 
 /**
- * Characters without a shape of their own: invisible ones, the Braille pattern without dots, which
+ * Characters without their own shape: invisible ones, the Braille pattern without dots, which
  * is not a space, the marks of annotations, and those for private use.
  */
 const invisible = /[\p{Default_Ignorable_Code_Point}\p{Co}\u2800\ufff9-\ufffb]/u;

@@ -1,5 +1,5 @@
-// Response limits: how many bytes of responses a network may leave unread, and of buffers its
-// unfinished requests may occupy. Over HTTP/2, one connection can request a file a hundred times
+// Response limits: bounds the bytes of responses that a network may leave unread, and of the buffers
+// of its unfinished requests. Over HTTP/2, one connection can request a file a hundred times
 // and read nothing, and each response is a copy.
 
 import type { PeerAddress } from "../chat/session.ts";
@@ -21,7 +21,7 @@ const tooMany: Problem = {
   headers: { "retry-after": "5" },
 };
 
-/** Counts requests with a body until the response, and responses from their start until the client has received them. */
+/** Counts the bytes of unfinished requests, and of responses until the client has received them. */
 export class ResponseLimits {
   readonly #unread = new Tally();
 
