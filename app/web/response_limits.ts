@@ -1,6 +1,6 @@
-// Response limits: bounds the bytes of responses that a network may leave unread, and of the buffers
-// of its unfinished requests. Over HTTP/2, one connection can request a file a hundred times
-// and read nothing, and each response is a copy.
+// Response limits: bounds the bytes of responses that a network may leave unread, and of the
+// buffers of its unfinished requests. Over HTTP/2, one connection can request a file a hundred
+// times and read nothing, and each response is a copy.
 
 import type { PeerAddress } from "../chat/session.ts";
 import type { Problem } from "./problem.ts";
