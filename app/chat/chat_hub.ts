@@ -30,7 +30,6 @@ import {
 } from "./refusals.ts";
 import type { About } from "./refusals.ts";
 import type { Roster } from "./roster.ts";
-import { runSearch } from "./searches.ts";
 import { ActiveSession, newMember, Session } from "./session.ts";
 import type { Payer, PeerAddress, Socket } from "./session.ts";
 import { readerOf, Visitors } from "./visitors.ts";
@@ -421,7 +420,7 @@ export class ChatHub {
   }
 
   #search(active: ActiveSession, command: SearchCommand): void {
-    const { outbound, ports: { log }, sessions } = this.#parts;
+    const { outbound, ports: { log }, searches, sessions } = this.#parts;
     const { session, payer } = active;
     const about = { re: "search" };
     if (active.isSearching) {
@@ -435,7 +434,7 @@ export class ChatHub {
       if (push.type === "error") sessions.refuse(session, push);
       else outbound.queue(session, push);
     };
-    const search = () => runSearch(this.#parts, payer, command);
+    const search = () => searches.run(payer, command);
     whenDone(log, "search_failed", search, finish, () => finish(storageUnavailable(about)));
   }
 

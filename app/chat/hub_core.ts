@@ -9,6 +9,7 @@ import type { HubPorts, HubSettings } from "./ports.ts";
 import { Quotas } from "./quotas.ts";
 import { Rooms } from "./rooms.ts";
 import type { ActiveSession, Session } from "./session.ts";
+import { Searches } from "./searches.ts";
 import { Sessions } from "./sessions.ts";
 import { Ticker } from "./ticker.ts";
 import { Writer } from "./writer.ts";
@@ -20,6 +21,7 @@ export abstract class HubCore {
   readonly settings: HubSettings;
   readonly access: AccessGuard;
   readonly quotas: Quotas;
+  readonly searches: Searches;
   readonly rooms: Rooms;
   readonly ticker: Ticker;
   readonly nameChanges: NameChanges;
@@ -39,6 +41,7 @@ export abstract class HubCore {
     this.settings = settings;
     this.access = new AccessGuard(clock, access);
     const quotas = this.quotas = new Quotas(clock, settings);
+    this.searches = new Searches({ ports, quotas });
     const rooms = this.rooms = new Rooms(broker, settings.joinLines);
     const ticker = this.ticker = new Ticker(scheduler, tick);
     this.nameChanges = new NameChanges(ports, ticker);

@@ -11,7 +11,7 @@ import type {
 } from "../protocol/wire.ts";
 import type { MessageEntry } from "./broker.ts";
 import type { HubCore } from "./hub_core.ts";
-import { refusal } from "./refusals.ts";
+import { rateLimited, refusal } from "./refusals.ts";
 import type { Payer } from "./session.ts";
 
 const resultsMax = 20;
@@ -24,24 +24,55 @@ const excerptLength = 400;
 /** Length of the text before the first match in an excerpt. */
 const leadLength = 100;
 
-/**
- * Runs a search and charges `payer` for it. Returns an error push if search is turned off, or if
- * `before` is invalid. Rejects while storage is unavailable or busy.
- */
-export async function runSearch(
-  { ports: { broker }, quotas }: Pick<HubCore, "ports" | "quotas">,
-  payer: Payer,
-  command: SearchCommand,
-): Promise<ResultsPush | ErrorPush> {
-  if (broker.search === undefined) return refusal({ re: "search" }, "search_off");
-  quotas.chargeBytes(payer, searchCostBytes);
-  const page = await broker.search({ ...command, limit: resultsMax });
-  if (page === undefined) return refusal({ re: "search" }, "field_invalid");
-  const { messages, busyMs = 0, ...rest } = page;
-  const results = messages.map((message) => resultOf(command.query, message));
-  const textBytes = results.reduce((bytes, { text }) => bytes + 2 * text.length, 0);
-  quotas.chargeBytes(payer, textBytes + Math.round(busyMs * costBytesPerMs));
-  return { type: "results", results, ...rest };
+/** Max searches of a network at a time, so that others need not wait for all of its searches. */
+const searchesMax = { public: 5, private: 10, loopback: 15 };
+/** Max searches of all networks that run or wait. */
+const allSearchesMax = 20;
+const retryMs = 1_000;
+
+/** Runs searches. */
+export class Searches {
+  readonly #hub: Pick<HubCore, "ports" | "quotas">;
+  /** How many searches of each network run or wait. */
+  readonly #counts = new Map<string, number>();
+
+  constructor(hub: Pick<HubCore, "ports" | "quotas">) {
+    this.#hub = hub;
+  }
+
+  /**
+   * Runs a search and charges `payer` for it. Returns an error push if too many are running, if
+   * search is turned off, or if `before` is invalid. Rejects while storage is unavailable.
+   */
+  async run(payer: Payer, command: SearchCommand): Promise<ResultsPush | ErrorPush> {
+    const { network, scope } = payer;
+    const count = this.#counts.get(network) ?? 0;
+    const total = this.#counts.values().reduce((sum, count) => sum + count, 0);
+    if (count >= searchesMax[scope] || total >= allSearchesMax) {
+      return rateLimited({ re: "search" }, "bytes", retryMs);
+    }
+    this.#counts.set(network, count + 1);
+    try {
+      return await this.#run(payer, command);
+    } finally {
+      const left = (this.#counts.get(network) ?? 1) - 1;
+      if (left > 0) this.#counts.set(network, left);
+      else this.#counts.delete(network);
+    }
+  }
+
+  async #run(payer: Payer, command: SearchCommand): Promise<ResultsPush | ErrorPush> {
+    const { ports: { broker }, quotas } = this.#hub;
+    if (broker.search === undefined) return refusal({ re: "search" }, "search_off");
+    quotas.chargeBytes(payer, searchCostBytes);
+    const page = await broker.search({ ...command, limit: resultsMax });
+    if (page === undefined) return refusal({ re: "search" }, "field_invalid");
+    const { messages, busyMs = 0, ...rest } = page;
+    const results = messages.map((message) => resultOf(command.query, message));
+    const textBytes = results.reduce((bytes, { text }) => bytes + 2 * text.length, 0);
+    quotas.chargeBytes(payer, textBytes + Math.round(busyMs * costBytesPerMs));
+    return { type: "results", results, ...rest };
+  }
 }
 
 function resultOf(query: SearchQuery, message: MessageEntry): SearchResult {

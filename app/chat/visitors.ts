@@ -7,14 +7,10 @@ import { byteLength, encodeEntries } from "./entries.ts";
 import type { HubCore } from "./hub_core.ts";
 import { rateLimited } from "./refusals.ts";
 import type { About } from "./refusals.ts";
-import { runSearch } from "./searches.ts";
 import type { Payer, PeerAddress } from "./session.ts";
 
 /** How long the directory is reused, since anyone may request it and reading it can take long. */
 const directoryMaxAgeMs = 5_000;
-/** Max searches of a network at a time, so that others need not wait for all of its searches. */
-const searchesMax = { public: 3, private: 10, loopback: 15 };
-const searchRetryMs = 1_000;
 
 /**
  * Serves clients without a session. Their network pays. Methods reject while storage is
@@ -24,8 +20,6 @@ export class Visitors {
   readonly #hub: HubCore;
   #rooms: Promise<readonly DirectoryRoom[]> | undefined;
   #roomsReadAt = 0;
-  /** How many searches of each network run or wait. */
-  readonly #searches = new Map<string, number>();
 
   constructor(hub: HubCore) {
     this.#hub = hub;
@@ -61,27 +55,15 @@ export class Visitors {
     return page;
   }
 
-  /** Searches messages. Returns an error push if access is denied or search is turned off. */
+  /** Searches messages. Returns an error push if access is denied or the search is refused. */
   async search(
     peer: PeerAddress,
     accessCode: string | undefined,
     command: SearchCommand,
   ): Promise<ResultsPush | ErrorPush> {
     const payer = readerOf(peer);
-    const { network, scope } = payer;
-    const about = { re: "search" };
-    const denied = this.refusal(payer, accessCode, about);
-    if (denied !== undefined) return denied;
-    const count = this.#searches.get(network) ?? 0;
-    if (count >= searchesMax[scope]) return rateLimited(about, "bytes", searchRetryMs);
-    this.#searches.set(network, count + 1);
-    try {
-      return await runSearch(this.#hub, payer, command);
-    } finally {
-      const left = (this.#searches.get(network) ?? 1) - 1;
-      if (left > 0) this.#searches.set(network, left);
-      else this.#searches.delete(network);
-    }
+    return this.refusal(payer, accessCode, { re: "search" }) ??
+      await this.#hub.searches.run(payer, command);
   }
 
   /** Reads an entry that a post has written. */

@@ -104,7 +104,7 @@ Deno.test("ChatHub.search() charges the time that a search takes [F8]", async ()
   assertEquals(types, ["results", "results", "results", "results", "error", "error"]);
 });
 
-Deno.test("ChatHub.search() lets an address without a session wait for three searches [F8]", async () => {
+Deno.test("ChatHub.search() runs few searches of an address, and of all, at a time [F8]", async () => {
   const broker = new MemoryBroker();
   const chat = new TestChat({}, broker);
   const gate = Promise.withResolvers<void>();
@@ -113,16 +113,27 @@ Deno.test("ChatHub.search() lets an address without a session wait for three sea
     return { messages: [] };
   };
   const query = { phrases: [{ words: ["a"], isPrefix: false }] };
-  const search = (from: PeerAddress = peer) =>
+  const home = { ...peer, network: "192.0.2.1" };
+  const search = (from: PeerAddress = home) =>
     chat.hub.visitors.search(from, undefined, { type: "search", query });
-  const other = { ...peer, network: "192.0.2.10" };
-  const results = [search(), search(), search(), search(), search(other)];
-  const refused = await results[3];
-  assert(
-    refused?.type === "error" && refused.code === "rate_limited" && refused.retryAfter === 1_000,
-  );
+  const isRefused = (push: Awaited<ReturnType<typeof search>>) =>
+    push.type === "error" && push.code === "rate_limited" && push.retryAfter === 1_000;
+  // Sessions and requests of an address count together.
+  const sessions = ["Ada", "Ben"].map((name) => chat.enter(name, []));
+  for (const session of sessions) session.put({ type: "search", query: "a" });
+  const results = [search(), search(), search()];
+  assert(isRefused(await search()));
+  for (const network of ["192.0.2.10", "192.0.2.11", "192.0.2.12"]) {
+    for (let i = 0; i < 5; i++) results.push(search({ ...peer, network }));
+  }
+  assert(isRefused(await search({ ...peer, network: "192.0.2.13" })));
   gate.resolve();
-  const types = (await Promise.all(results)).map(({ type }) => type);
-  assertEquals(types, ["results", "results", "results", "error", "results"]);
+  const types = new Set((await Promise.all(results)).map(({ type }) => type));
+  assertEquals(types, new Set(["results"]));
+  await chat.settle();
+  assertEquals(sessions.flatMap((session) => session.pushes()).map(({ type }) => type), [
+    "results",
+    "results",
+  ]);
   assertEquals((await search()).type, "results");
 });
