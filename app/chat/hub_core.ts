@@ -41,7 +41,7 @@ export abstract class HubCore {
     this.settings = settings;
     this.access = new AccessGuard(clock, access);
     const quotas = this.quotas = new Quotas(clock, settings);
-    this.searches = new Searches({ ports, quotas });
+    this.searches = new Searches(ports, quotas);
     const rooms = this.rooms = new Rooms(broker, settings.joinLines);
     const ticker = this.ticker = new Ticker(scheduler, tick);
     this.nameChanges = new NameChanges(ports, ticker);

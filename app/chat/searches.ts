@@ -9,8 +9,9 @@ import type {
   SearchQuery,
   SearchResult,
 } from "../protocol/wire.ts";
-import type { MessageEntry } from "./broker.ts";
-import type { HubCore } from "./hub_core.ts";
+import type { Broker, MessageEntry } from "./broker.ts";
+import type { HubPorts } from "./ports.ts";
+import type { Quotas } from "./quotas.ts";
 import { rateLimited, refusal } from "./refusals.ts";
 import type { Payer } from "./session.ts";
 
@@ -32,12 +33,14 @@ const retryMs = 1_000;
 
 /** Runs searches. */
 export class Searches {
-  readonly #hub: Pick<HubCore, "ports" | "quotas">;
+  readonly #broker: Broker;
+  readonly #quotas: Quotas;
   /** How many searches of each network run or wait. */
   readonly #counts = new Map<string, number>();
 
-  constructor(hub: Pick<HubCore, "ports" | "quotas">) {
-    this.#hub = hub;
+  constructor({ broker }: HubPorts, quotas: Quotas) {
+    this.#broker = broker;
+    this.#quotas = quotas;
   }
 
   /**
@@ -62,15 +65,14 @@ export class Searches {
   }
 
   async #run(payer: Payer, command: SearchCommand): Promise<ResultsPush | ErrorPush> {
-    const { ports: { broker }, quotas } = this.#hub;
-    if (broker.search === undefined) return refusal({ re: "search" }, "search_off");
-    quotas.chargeBytes(payer, searchCostBytes);
-    const page = await broker.search({ ...command, limit: resultsMax });
+    if (this.#broker.search === undefined) return refusal({ re: "search" }, "search_off");
+    this.#quotas.chargeBytes(payer, searchCostBytes);
+    const page = await this.#broker.search({ ...command, limit: resultsMax });
     if (page === undefined) return refusal({ re: "search" }, "field_invalid");
     const { messages, busyMs = 0, ...rest } = page;
     const results = messages.map((message) => resultOf(command.query, message));
     const textBytes = results.reduce((bytes, { text }) => bytes + 2 * text.length, 0);
-    quotas.chargeBytes(payer, textBytes + Math.round(busyMs * costBytesPerMs));
+    this.#quotas.chargeBytes(payer, textBytes + Math.round(busyMs * costBytesPerMs));
     return { type: "results", results, ...rest };
   }
 }

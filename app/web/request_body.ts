@@ -40,12 +40,11 @@ export async function readText(
 ): Promise<string | Problem> {
   const problem = typeProblem(request.headers);
   if (problem !== undefined) return problem;
-  const length = Number(request.headers.get("content-length") ?? Infinity);
-  if (length !== Infinity && length > maxBytes) return tooLarge;
+  if (Number(request.headers.get("content-length") ?? 0) > maxBytes) return tooLarge;
   const late = Promise.withResolvers<Problem>();
   const cancelTimeout = schedule(() => late.resolve(tooSlow));
   try {
-    const bytes = await Promise.race([readChunks(request, length, late.promise), late.promise]);
+    const bytes = await Promise.race([readChunks(request, late.promise), late.promise]);
     return bytes instanceof Uint8Array ? decode(bytes) : bytes;
   } catch {
     // The client disconnected, or violated HTTP.
@@ -87,7 +86,6 @@ function decode(bytes: Uint8Array): string | Problem {
  */
 async function readChunks(
   { body }: Request,
-  length: number,
   late: Promise<Problem>,
 ): Promise<Uint8Array | Problem> {
   const chunks: Uint8Array<ArrayBuffer>[] = [];
@@ -96,7 +94,7 @@ async function readChunks(
   const reader = body.getReader();
   const cancel = () => void reader.cancel().catch(() => {});
   void late.then(cancel);
-  while (received !== length) {
+  while (true) {
     const { done, value } = await reader.read();
     if (done) break;
     received += value.length;

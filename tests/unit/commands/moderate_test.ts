@@ -65,7 +65,7 @@ Deno.test("moderate() sends a command and the code to the server, and returns it
   await assertRejects(() => moderate(lift, config), Error, `Cannot moderate: ${message}`);
   assertEquals(access.at(-1)?.status, 401);
   const invalid = { type: "lift", id: -5 };
-  await assertRejects(() => moderate(invalid, config), Error, "The command is invalid");
+  await assertRejects(() => moderate(invalid, config), Error, 'Cannot moderate: "id" must be');
   hub.operate = () => Promise.reject(new Error("the disk is full"));
   const unavailable = "Cannot moderate: Moderation is not possible now. Try again later";
   await assertRejects(() => moderate(lift, config), Error, unavailable);
