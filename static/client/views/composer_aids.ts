@@ -1,17 +1,20 @@
 // The parts of the composer that load after the page: a list of slash commands, completion of names
-// and rooms, edits and replies, a character count, a limit for pasted text, and keys for
+// and rooms, edits and replies, a character count, the splitting of long texts, and keys for
 // switching rooms.
 
 import { privateBytesLeft } from "../../../app/protocol/sealed.ts";
 import { codePointLength, isPrivateRoom } from "../../../app/protocol/text.ts";
 import type { ChatClient } from "../state/chat_client.ts";
+import { splitText } from "../state/splitting.ts";
 import { panels } from "../words/language.ts";
-import { byId, element, setText } from "./dom.ts";
-import { mountWriting, tooLong } from "./writing.ts";
+import { button, byId, element, setText } from "./dom.ts";
+import { mountWriting } from "./writing.ts";
 import type { ComposerParts } from "./writing.ts";
 
 /** The counter shows when fewer characters than this are left. */
 const counterMin = 200;
+/** Max messages that a long text is split into. */
+const splitMax = 10;
 
 export type ComposerAids = ReturnType<typeof mountComposerAids>;
 
@@ -40,7 +43,35 @@ export function mountComposerAids(
     setText(hint, isCounting ? describe(left) : panels.sendHint);
     hint.classList.toggle("count", isCounting);
     hint.classList.toggle("trouble", left < 0);
+    const pieces = left < 0 && !writing.isEditing ? piecesOf(text.value) : undefined;
+    splitLine.hidden = pieces === undefined;
+    if (pieces !== undefined) setText(splitButton, panels.splitInto(pieces.length));
   };
+  const piecesOf = (text: string) => splitText(text, splitMax, (piece) => lengthLeft(piece) >= 0);
+  /** Sends a long text as several messages. Keeps what can't be sent. */
+  const split = () => {
+    const name = room()?.name;
+    const pieces = piecesOf(text.value) ?? [];
+    if (name === undefined) return;
+    for (const [i, piece] of pieces.entries()) {
+      if (i === pieces.length - 1) {
+        // A double slash sends text that looks like a command.
+        setValue(piece.startsWith("/") ? `/${piece}` : piece);
+        return byId<"form">("composer").requestSubmit();
+      }
+      const failure = writing.send(name, piece);
+      if (failure !== undefined) {
+        setValue(pieces.slice(i).join("\n"));
+        return showFailure(failure);
+      }
+      // A reply is the first message only.
+      writing.onSent();
+    }
+  };
+  const splitButton = button("", split, { class: "link" });
+  const splitLine = element("p", { class: "writing line" }, splitButton);
+  splitLine.hidden = true;
+  byId<"form">("composer").before(splitLine);
   const matchingCommands = () =>
     /^\/[a-z]*$/.test(text.value)
       ? Object.keys(panels.commands).filter((command) => command.startsWith(text.value))
@@ -116,9 +147,9 @@ export function mountComposerAids(
   });
   text.addEventListener("paste", (event) => {
     const pasted = event.clipboardData?.getData("text/plain") ?? "";
-    if (lengthLeft(pasted) >= 0) return;
+    if (pasted.length <= splitMax * maxLength()) return;
     event.preventDefault();
-    showFailure(isPrivate() ? tooLong : () => panels.pasteTooLong(maxLength()));
+    showFailure(() => panels.pasteTooLong(splitMax * maxLength()));
   });
 
   return {

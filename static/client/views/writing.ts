@@ -33,7 +33,7 @@ interface Work {
 export type Writing = ReturnType<typeof mountWriting>;
 
 /** Why a text can't be sent to a private room. */
-export const tooLong: Problem = { code: "private_too_long", message: "" };
+const tooLong: Problem = { code: "private_too_long", message: "" };
 
 export function mountWriting(
   chat: ChatClient,

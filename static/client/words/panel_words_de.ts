@@ -219,7 +219,8 @@ export const words: PanelWords = {
   reload: "Neu laden",
   signInAgain: "Neu anmelden",
   useHere: "Hier nutzen",
-  pasteTooLong: (max) => `Mehr als ${number(max)} Zeichen. Teile den Text auf.`,
+  pasteTooLong: (max) => `Eingefügter Text darf höchstens ${number(max)} Zeichen haben.`,
+  splitInto: (count) => `Als ${count} Nachrichten senden`,
   commands: {
     "/nick": ["Name", "deinen Namen ändern"],
     "/join": ["Raum", "einen Raum öffnen oder anlegen"],

@@ -215,7 +215,8 @@ export const words = {
   closePanel: "Close panel",
   reload: "Reload",
   signInAgain: "Sign in again",
-  pasteTooLong: (max: number) => `Over the ${number(max)}-character limit. Split it up.`,
+  pasteTooLong: (max: number) => `Pasted text can have up to ${number(max)} characters.`,
+  splitInto: (count: number) => `Send as ${count} messages`,
   commands: {
     "/nick": ["name", "change your name"],
     "/join": ["room", "join or create a room"],

@@ -170,12 +170,28 @@ browserTest("counts characters near the limit, and sends nothing over it [M1]", 
   await waitForMessage(ada, "a".repeat(4_000));
 });
 
-browserTest("refuses a paste over the limit, and stays responsive", async (chat) => {
+browserTest("sends a long paste as several messages, in order", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  await waitForAids(ada);
+  const paragraphs = ["a", "b", "c"].map((letter) => letter.repeat(3_000));
+  await paste(ada, paragraphs.join("\n\n"));
+  assertEquals(await ada.textContent("#composer-hint"), "5,004 over the limit");
+  await ada.press("#text", "Enter");
+  await ada.locator("#composer-problem", { hasText: "up to 4,000 characters" }).waitFor();
+  await ada.click("text=Send as 3 messages");
+  for (const paragraph of paragraphs) await waitForMessage(ada, paragraph);
+  assertEquals(await draft(ada), "");
+  const texts = await ada.locator("#rows article .text").allTextContents();
+  assertEquals(texts.map((text) => text.charAt(0)), ["a", "b", "c"]);
+  assert(!await ada.isVisible("text=Send as"));
+});
+
+browserTest("refuses a paste that is far too long, and stays responsive", async (chat) => {
   const ada = await chat.signIn("Ada");
   await waitForAids(ada);
   await ada.fill("#text", "before ");
   await paste(ada, "x".repeat(1_000_000));
-  await ada.locator("#composer-problem", { hasText: "Over the 4,000-character limit" })
+  await ada.locator("#composer-problem", { hasText: "can have up to 40,000 characters" })
     .waitFor();
   assertEquals(await draft(ada), "before ");
   await paste(ada, "𝒜".repeat(3_000));
