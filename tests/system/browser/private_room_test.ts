@@ -163,7 +163,7 @@ browserTest("neither joins nor sends with an incomplete link [S3]", async (chat)
   const ben = await follow(chat, keyless, "Ben");
   await ben.locator("#rows", { hasText: incomplete }).waitFor();
   assertEquals(await ben.isVisible("#composer"), false);
-  assertEquals(await ben.textContent("#room-title"), "# Private room");
+  assertEquals(await ben.textContent("#room-title"), "# Private room without its key");
   // A key of another room, and then the whole link in the same tab.
   await ben.goto(`${keyless}#${"A".repeat(43)}`);
   await ben.locator("#rows", { hasText: incomplete }).waitFor();
@@ -171,6 +171,7 @@ browserTest("neither joins nor sends with an incomplete link [S3]", async (chat)
   await ben.goto(link);
   await waitForMessage(ben, "Good morning");
   assertEquals(ben.url(), keyless);
+  assertEquals(await ben.textContent("#room-title"), "# Private room");
   await send(ben, "Here I am");
   await waitForMessage(ada, "Here I am");
 });
