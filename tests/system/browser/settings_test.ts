@@ -227,7 +227,7 @@ browserTest(
     await send(ben, "@Ada come and look");
     for (const page of [one, two]) {
       await page.waitForFunction(() => document.title === "(2) #lobby · Parley");
-      assert((await shownBy(page)).includes("badge 2"));
+      await waitUntil("the badge counts", async () => (await shownBy(page)).includes("badge 2"));
     }
     const notifications = async () =>
       [...await shownBy(one), ...await shownBy(two)].filter((text) => !text.startsWith("badge"));
@@ -264,6 +264,7 @@ browserTest("doesn't count messages as unread that another tab has shown", async
 browserTest("clears the badge that an earlier visit left", async (chat) => {
   const [one] = await openTwoTabs(chat);
   // Nothing arrived in this visit, so the badge can only be an old one.
+  await waitUntil("the badge is cleared", async () => (await shownBy(one)).length > 0);
   assertEquals((await shownBy(one))[0], "badge 0");
 });
 
