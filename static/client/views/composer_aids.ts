@@ -69,9 +69,9 @@ export function mountComposerAids(
     }
   };
   const splitButton = button("", split, { class: "link" });
-  const splitLine = element("p", { class: "writing line" }, splitButton);
+  const splitLine = element("p", { class: "hint" }, splitButton);
   splitLine.hidden = true;
-  byId<"form">("composer").before(splitLine);
+  byId<"p">("composer-problem").before(splitLine);
   const matchingCommands = () =>
     /^\/[a-z]*$/.test(text.value)
       ? Object.keys(panels.commands).filter((command) => command.startsWith(text.value))
