@@ -5,7 +5,7 @@ import { smallPng } from "./small_png.ts";
 import { tour } from "../../tests/system/browser/page_tour.ts";
 
 const folder = new URL("../../docs/screenshots/", import.meta.url);
-const chat = await TestChat.open({ ...noRateLimit, locale: "en-GB" });
+const chat = await TestChat.open({ ...noRateLimit, needsProcess: true, locale: "en-GB" });
 try {
   const painter = await (await chat.newContext()).newPage();
   await Deno.mkdir(folder, { recursive: true });

@@ -159,3 +159,18 @@ export async function copyOfTree() {
     [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }),
   };
 }
+
+/**
+ * Copies the program to a folder and bundles its page there, so that servers start in half the
+ * time. The folder is removed at the end of the scope. Uses `path` instead if it is such a folder.
+ */
+export async function bundledTree(path?: string) {
+  if (path !== undefined) return { path, [Symbol.asyncDispose]: () => Promise.resolve() };
+  const tree = await copyOfTree();
+  const args = ["run", "-q", "-A", "scripts/build_page.ts"];
+  const { success } = await new Deno.Command(Deno.execPath(), { args, cwd: tree.path }).output();
+  if (!success) throw new Error("Cannot bundle the page");
+  // Without its sources the server takes the bundle.
+  await Deno.remove(`${tree.path}/static/client/main.ts`);
+  return tree;
+}

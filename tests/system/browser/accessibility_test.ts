@@ -32,4 +32,4 @@ browserTest("has no axe-core violations in any view, in either theme", async (ch
     const found = await violations(page, theme === "light" ? {} : colorRules);
     await t.step(name, () => assertEquals(found, []));
   });
-}, noRateLimit);
+}, { ...noRateLimit, needsProcess: true });

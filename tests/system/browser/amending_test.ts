@@ -146,7 +146,7 @@ browserTest(
     await waitForMessage(ben, "Message deleted");
     assertEquals(await messageTexts(ben), ["eins edited", "Message deleted", "drei"]);
   },
-  { ...noRateLimit, needsWorker: true },
+  { ...noRateLimit, needsWorker: true, needsProcess: true },
 );
 
 browserTest("selects messages and their actions with the keyboard", async (chat) => {

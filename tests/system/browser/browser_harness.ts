@@ -10,7 +10,8 @@ import type {
   WebSocketRoute,
 } from "playwright-core";
 import { hasRedis, RedisProcess } from "../../support/redis_process.ts";
-import { copyOfTree, ServerProcess } from "../../support/server_process.ts";
+import { bundledTree, ServerProcess } from "../../support/server_process.ts";
+import { LocalServer } from "./local_server.ts";
 
 export type { BrowserContext, BrowserContextOptions, Page, WebSocketRoute };
 
@@ -46,45 +47,39 @@ export async function closeBrowser(): Promise<void> {
   browsers.clear();
 }
 
-/** The program with the page bundled once, for all tests of a file. Servers start twice as fast. */
+/** The program with its page bundled: by `tests/run.ts` for all files, or once for this one. */
 let program: ReturnType<typeof bundledTree> | undefined;
 
-async function bundledTree() {
-  const tree = await copyOfTree();
-  const args = ["run", "-q", "-A", "scripts/build_page.ts"];
-  const { success } = await new Deno.Command(Deno.execPath(), { args, cwd: tree.path }).output();
-  if (!success) throw new Error("Cannot bundle the page");
-  // Without its sources the server takes the bundle.
-  await Deno.remove(`${tree.path}/static/client/main.ts`);
-  return tree;
-}
-
-async function startServer(
-  dir: string,
-  options: { readonly port?: number; readonly env?: Record<string, string> },
-): Promise<ServerProcess> {
-  const { path } = await (program ??= bundledTree());
-  return await ServerProcess.start(dir, { ...options, tree: `${path}/` });
+async function programPath(): Promise<string> {
+  const { path } = await (program ??= bundledTree(Deno.env.get("BUNDLED_TREE")));
+  return path;
 }
 
 /** One server for all tests of a file that need no server of their own. */
-let sharedServer: Promise<SharedServer> | undefined;
+let sharedServer: Promise<TestServer> | undefined;
 
-interface SharedServer {
+/** A server and the folder with its data. */
+interface TestServer {
   readonly dir: string;
-  readonly server: ServerProcess;
+  readonly server: LocalServer | ServerProcess;
 }
 
-async function startSharedServer(): Promise<SharedServer> {
+async function startServer(
+  { needsProcess = false, env = {} }: Pick<TestChatOptions, "needsProcess" | "env">,
+): Promise<TestServer> {
   const dir = await Deno.makeTempDir();
-  return { dir, server: await startServer(dir, noRateLimit) };
+  const tree = await programPath();
+  const server = needsProcess
+    ? await ServerProcess.start(dir, { env, tree: `${tree}/` })
+    : await LocalServer.start(dir, `${tree}/static`, env);
+  return { dir, server };
 }
 
 async function endSharedServer(): Promise<void> {
   if (sharedServer === undefined) return;
   const { dir, server } = await sharedServer;
   sharedServer = undefined;
-  await server.end("SIGKILL");
+  await server.end();
   await Deno.remove(dir, { recursive: true });
 }
 
@@ -105,6 +100,8 @@ export interface TestChatOptions {
   readonly locale?: string;
   /** Whether to share a server with other tests, whose messages and members it keeps. */
   readonly isShared?: boolean;
+  /** Whether it must be a process, which the test can kill and whose logs it can read. */
+  readonly needsProcess?: boolean;
   /** Whether pages install their service worker, which costs as much as the visit itself. */
   readonly needsWorker?: boolean;
   /** Whether it must show notifications. */
@@ -123,14 +120,14 @@ export class TestChat {
   readonly #host: string;
   readonly #locale: string;
   readonly #serviceWorkers: "allow" | "block";
-  server: ServerProcess;
+  server: LocalServer | ServerProcess;
   /** Errors that any page threw or wrote to its console. */
   readonly consoleErrors: string[] = [];
 
   private constructor(
     browser: Browser,
     dir: string | undefined,
-    server: ServerProcess,
+    server: LocalServer | ServerProcess,
     {
       env = {},
       host = "127.0.0.1",
@@ -152,11 +149,10 @@ export class TestChat {
   static async open(options: TestChatOptions = {}): Promise<TestChat> {
     const browser = sharedBrowser(options.needsNotifications ? chromiumPath : headlessShellPath);
     if (options.isShared) {
-      sharedServer ??= startSharedServer();
+      sharedServer ??= startServer(noRateLimit);
       return new TestChat(await browser, undefined, (await sharedServer).server, options);
     }
-    const dir = await Deno.makeTempDir();
-    const server = await startServer(dir, { env: options.env ?? {} });
+    const { dir, server } = await startServer(options);
     return new TestChat(await browser, dir, server, options);
   }
 
@@ -204,16 +200,17 @@ export class TestChat {
     return page;
   }
 
-  /** Ends the server without warning. */
+  /** Ends the server without warning. It must be a process. */
   async killServer(): Promise<void> {
-    if (this.dir === undefined) throw new Error("Other tests share this server");
+    if (!(this.server instanceof ServerProcess)) throw new Error("Needs a process to kill");
     await this.server.end("SIGKILL");
   }
 
-  /** Starts the ended server again, on the same port and folder. */
+  /** Starts the killed server again, on the same port and folder. */
   async startServer(env: Record<string, string> = this.#env): Promise<void> {
     if (this.dir === undefined) throw new Error("Other tests share this server");
-    this.server = await startServer(this.dir, { port: this.server.port, env });
+    const options = { port: this.server.port, env, tree: `${await programPath()}/` };
+    this.server = await ServerProcess.start(this.dir, options);
   }
 
   async close(): Promise<void> {

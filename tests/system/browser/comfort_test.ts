@@ -91,13 +91,13 @@ async function assertFits(page: Page): Promise<void> {
 
 browserTest("fits every view into 320 px", async (chat) => {
   await checkEveryView(chat, { viewport: { width: 320, height: 568 } }, assertFits);
-}, noRateLimit);
+}, { ...noRateLimit, needsProcess: true });
 
 browserTest("fits every view on a laptop at 200 % zoom", async (chat) => {
   // Zoom makes each px larger, so fewer fit.
   const viewport = { width: 640, height: 360 };
   await checkEveryView(chat, { viewport, deviceScaleFactor: 2 }, assertFits);
-}, noRateLimit);
+}, { ...noRateLimit, needsProcess: true });
 
 browserTest("fits a small square screen in German", async (chat) => {
   const page = await chat.visit({

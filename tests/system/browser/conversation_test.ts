@@ -92,7 +92,7 @@ browserTest("shows every message once, in one order, across a kill -9 [M4]", asy
     const own = onAda.filter((text) => text.startsWith(name));
     assertEquals(own, sent.filter((text) => text.startsWith(name)));
   }
-}, noRateLimit);
+}, { ...noRateLimit, needsProcess: true });
 
 browserTest("keeps a message written offline across a reload, and sends it once", async (chat) => {
   const ada = await chat.signIn("Ada");
@@ -110,7 +110,7 @@ browserTest("keeps a message written offline across a reload, and sends it once"
   const texts = await messageTexts(ben);
   assertEquals(texts.filter((text) => text === "written offline").length, 1);
   await waitForCalm(ada);
-});
+}, { needsProcess: true });
 
 browserTest("lists a room's members at the name prompt", async (chat) => {
   await chat.signIn("Ada");

@@ -55,7 +55,7 @@ browserTest("asks for a changed access code, in the reader's language", async (c
   assertEquals(await ada.inputValue("#prompt-name"), "Ada");
   await enterCode(ada, "open-barley");
   await ada.waitForSelector("#app:not([hidden])");
-}, withCode);
+}, { ...withCode, needsProcess: true });
 
 browserTest(
   "says how long messages are kept, and in an empty room that it isn't private [R11]",

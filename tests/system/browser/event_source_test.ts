@@ -56,5 +56,5 @@ browserTest(
     const all = await seen(22);
     assertEquals(all.filter((text) => text !== "room"), numbers);
   },
-  noRateLimit,
+  { ...noRateLimit, needsProcess: true },
 );

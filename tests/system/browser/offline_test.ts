@@ -46,7 +46,7 @@ browserTest(
     await ada.waitForSelector("#prompt:not([hidden])");
     assertEquals(await ada.evaluate(() => localStorage.getItem("parley.last.lobby")), null);
   },
-  withWorker,
+  { ...withWorker, needsProcess: true },
 );
 
 browserTest("opens while the server accepts connections but never responds", async (chat) => {
@@ -66,7 +66,7 @@ browserTest("opens while the server accepts connections but never responds", asy
   listener.close();
   await accepted;
   for (const connection of connections) connection.close();
-}, withWorker);
+}, { ...withWorker, needsProcess: true });
 
 browserTest("can be installed", async (chat) => {
   const page = await chat.signIn("Ada");

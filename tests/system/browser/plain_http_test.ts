@@ -55,4 +55,4 @@ browserTest("works without the APIs that browsers withhold from plain http", asy
   assertEquals(await ben.locator("#dialog", { hasText: "Copy" }).count(), 0);
   await ben.click("text=Sign out");
   await signIn(ben, "Ben B");
-}, { host: plainHost, env: { ALLOWED_HOSTS: plainHost } });
+}, { needsProcess: true, host: plainHost, env: { ALLOWED_HOSTS: plainHost } });

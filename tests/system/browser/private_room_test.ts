@@ -373,7 +373,7 @@ browserTest("sends neither key nor text to the server [S1] [S2]", async (chat) =
   for (const place of ["parley.db", "access.log", "messages.log", "frames and requests"]) {
     assert(knowing.some((name) => name.includes(place)), `${place}: ${knowing}`);
   }
-}, { env: { LOG_MESSAGE_TEXT: "1", RATE_PER_SECOND: "0" } });
+}, { needsProcess: true, env: { LOG_MESSAGE_TEXT: "1", RATE_PER_SECOND: "0" } });
 
 /** Returns the files below a folder, each byte as one character. */
 async function filesIn(dir: string): Promise<Record<string, string>> {

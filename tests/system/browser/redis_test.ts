@@ -61,5 +61,5 @@ browserTest(
     await dialog.getByText("Banned: Ben").waitFor();
     await ben.locator("#status", { hasText: "A moderator has banned you until" }).waitFor();
   },
-  { env: { ...noRateLimit.env, MODERATOR_CODE: code }, needsRedis: true },
+  { env: { ...noRateLimit.env, MODERATOR_CODE: code }, needsProcess: true, needsRedis: true },
 );

@@ -95,6 +95,7 @@ browserTest(
     await waitForRoom(ada, "design");
     assertEquals(await messageTexts(ada), ["unsentWill send when you're back online"]);
   },
+  { needsProcess: true },
 );
 
 browserTest("opens a panel only where it is hidden, and returns focus", async (chat) => {
@@ -146,7 +147,7 @@ browserTest("keeps a half-typed name and its hint when the page redraws", async 
   await other.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done))));
   assertEquals(await other.evaluate(() => document.activeElement?.id), "prompt-go");
   assert(await other.isVisible("text=Use letters"));
-});
+}, { needsProcess: true });
 
 browserTest("keeps a long name inside 320 px", async (chat) => {
   const name = "W".repeat(24);

@@ -138,7 +138,7 @@ browserTest("leads to a proxy's sign-on, and keeps outbox and draft", async (cha
   await ada.click("#status >> text=Sign in again");
   await waitForMessage(ada, "written meanwhile");
   assertEquals(await ada.inputValue("#text"), "half a sentence");
-});
+}, { needsProcess: true });
 
 browserTest("distinguishes being offline from a server that is down", async (chat) => {
   const ada = await chat.signIn("Ada");
@@ -150,7 +150,7 @@ browserTest("distinguishes being offline from a server that is down", async (cha
   await waitForStatus(ada, /^Reconnecting in|^Connecting/);
   await chat.startServer();
   await waitForCalm(ada);
-});
+}, { needsProcess: true });
 
 browserTest("says when it will reconnect, and reconnects at once when asked", async (chat) => {
   const ada = await chat.signIn("Ada");
@@ -161,7 +161,7 @@ browserTest("says when it will reconnect, and reconnects at once when asked", as
   await waitForCalm(ada);
   await send(ada, "back");
   await waitForMessage(ada, "back");
-});
+}, { needsProcess: true });
 
 browserTest(
   "says before sign-in that the server is unreachable, and tries another name at once",
@@ -179,7 +179,7 @@ browserTest(
     await ada.waitForSelector("#app:not([hidden])");
     assertEquals(await ada.textContent("#me-name"), "Ida");
   },
-  { needsWorker: true },
+  { needsWorker: true, needsProcess: true },
 );
 
 browserTest("announces once that it is reconnecting, not every second", async (chat) => {
@@ -203,7 +203,7 @@ browserTest("announces once that it is reconnecting, not every second", async (c
     (globalThis as unknown as { announced: string[] }).announced
   );
   assertEquals(new Set(announced).size, 1, announced.join());
-});
+}, { needsProcess: true });
 
 browserTest("says nothing about a connection lost for less than two seconds", async (chat) => {
   const context = await chat.newContext();
@@ -254,7 +254,7 @@ browserTest("says nothing about a connection lost for less than two seconds", as
   const texts = await takeChanges();
   const isShown = texts.some((text) => /Connecting|Reconnecting/.test(text));
   assert(texts.includes("offline") && isShown, texts.join());
-});
+}, { needsProcess: true });
 
 browserTest("says when a name was changed too often [L3]", async (chat) => {
   const { ada, server } = await signInScripted(chat);
