@@ -1,6 +1,8 @@
 // Runs all tests, including those in a browser if Chromium is installed, without checking types.
 // The last line counts them; the exit status is 1 if one failed.
 
+import { bundledTree } from "./support/server_process.ts";
+
 const root = new URL("../", import.meta.url).pathname;
 const browserNames = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 /** These tests have their own configuration. */
@@ -13,7 +15,10 @@ interface Counts {
 
 async function main(): Promise<void> {
   // One after the other: more than one process per core would starve the tests of clusters.
-  const runs = [await run([`--ignore=${browserTests}`, "tests"]), await runBrowser()];
+  const runs = [
+    await run(["tests/unit/all.ts", `--ignore=${browserTests}`, "tests/system"]),
+    await runBrowser(),
+  ];
   const passed = runs.reduce((sum, run) => sum + run.passed, 0);
   const failed = runs.reduce((sum, run) => sum + run.failed, 0);
   print(`${passed} passed, ${failed} failed`);
@@ -26,7 +31,12 @@ async function runBrowser(): Promise<Counts> {
   if (chromium !== undefined) {
     // It runs most of the tests in half the time.
     const headlessShell = configured ? undefined : findProgram(["chromium-headless-shell"]);
-    const env = { CHROMIUM: chromium, HEADLESS_SHELL: headlessShell ?? "" };
+    await using tree = await bundledTree();
+    const env = {
+      CHROMIUM: chromium,
+      HEADLESS_SHELL: headlessShell ?? "",
+      BUNDLED_TREE: tree.path,
+    };
     return await run([`--config=${browserTests}/deno.json`, browserTests], env);
   }
   const isRequired = Deno.env.get("REQUIRE_BROWSER") === "1";
