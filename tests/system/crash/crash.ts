@@ -275,7 +275,7 @@ class Run {
 
   /** Returns a word that `markedWord` finds. */
   #randomWord(): string {
-    const letters = Array.from({ length: 10 }, () => this.#random.below(36).toString(36));
+    const letters = Array.from({ length: 12 }, () => this.#random.below(36).toString(36));
     return `${letters.join("")}zq`;
   }
 

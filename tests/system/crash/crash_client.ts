@@ -12,7 +12,7 @@ import type {
   RoomPush,
 } from "../../../app/protocol/wire.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
-import { abnormalCodes, bannedCode, restartingCode } from "./crash_target.ts";
+import { abnormalCodes, bannedCode, floodingCode, restartingCode } from "./crash_target.ts";
 import type { Ledger, SentEntry } from "./ledger.ts";
 import type { Person } from "./person.ts";
 import { applyEntry, applyToRoom, countMessages, emptyRoomView } from "./room_view.ts";
@@ -308,7 +308,10 @@ export class Client {
     // Deno may drop the close frame of a ban.
     const isBanned = (code === bannedCode || abnormalCodes.includes(code)) &&
       ledger.sanctions.isPossible("ban", this.member, Date.now());
-    if (!isBanned && !ledger.allowedCloseCodes.get(this.url)?.includes(code)) {
+    // Without rate limits, a muted client's outbox can be refused at once.
+    const isMuted = code === floodingCode &&
+      ledger.sanctions.isPossible("mute", this.member, Date.now());
+    if (!isBanned && !isMuted && !ledger.allowedCloseCodes.get(this.url)?.includes(code)) {
       ledger.addViolation(`${this.id} was closed with ${code} ${reason}`);
     }
     if (code === restartingCode && !/^\d+$/.test(reason)) {

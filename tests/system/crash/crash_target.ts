@@ -45,6 +45,7 @@ export interface TargetOptions {
 export const abnormalCodes: readonly number[] = [1006, 0];
 export const restartingCode = 1012;
 export const bannedCode = 4001;
+export const floodingCode = 4102;
 /** Max random delay before a signal, so that it can hit any moment of the server's work. */
 export const jitterMs = 12;
 
@@ -69,8 +70,15 @@ export function urlOf(port: number): string {
   return `ws://127.0.0.1:${port}/ws`;
 }
 
-/** Part of the expected lines of an error log: bans, and programs with many requests. */
-const expectedLines: readonly string[] = [`code=${bannedCode}`, "event=access_log_limited"];
+/**
+ * Part of the expected lines of an error log: bans, muted clients with a long outbox, and programs
+ * with many requests.
+ */
+const expectedLines: readonly string[] = [
+  `code=${bannedCode}`,
+  `code=${floodingCode}`,
+  "event=access_log_limited",
+];
 
 /** Returns the unexpected lines of the error log in a folder. */
 export async function readErrorLog(logDir: string): Promise<readonly string[]> {

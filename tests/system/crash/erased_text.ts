@@ -5,9 +5,12 @@ import type { Ledger } from "./ledger.ts";
 /** Twice the time in which Redis forgets deleted text with the lease of these tests. */
 const erasedMs = 20_000;
 const retryMs = 250;
-/** The end of a marked word. An index omits the beginning that a word shares with the last one. */
-const wordEnd = /(?=([a-z0-9]{6}zq))/g;
-const wordEndLength = 8;
+/**
+ * The end of a marked word. An index omits the beginning that a word shares with the last one. The
+ * end is long enough that none of some ten thousand words has the same by chance.
+ */
+const wordEnd = /(?=([a-z0-9]{8}zq))/g;
+const wordEndLength = 10;
 
 /**
  * Waits until no file in some folders has the text of a deleted message, and reports those that

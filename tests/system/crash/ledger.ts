@@ -517,7 +517,7 @@ export class Ledger {
 
 /** Returns the word that identifies a text, also in a search index. */
 export function markedWord(text: string): string {
-  return /[a-z0-9]{10}zq/.exec(text)?.[0] ?? text;
+  return /[a-z0-9]{12}zq/.exec(text)?.[0] ?? text;
 }
 
 function keyOf({ person, room, nonce }: Pick<SentEntry, "person" | "room" | "nonce">): string {
