@@ -125,14 +125,17 @@ export class HttpClient {
       return ledger.addViolation(`${person.id} got ${response.status} ${body.detail}`);
     }
     if (type === "edit") return ledger.onDone(entry);
+    const offset = Number(response.headers.get("location")?.split("/").at(-1));
+    this.#own.push(offset);
+    ledger.onAcknowledged(entry, offset);
+    // The entry was stored, but Redis has failed before it could be read.
+    if (body.offset === undefined) return;
     ledger.onWelcome(person, body.member);
     if (person.name !== body.from) person.onNameConfirmed(body.from);
     // A moderator may have deleted it before a repeat.
     if (body.text !== text && body.deletedBy === undefined) {
       ledger.addViolation(`${person.id} sent ${text}, and the server stored ${body.text}`);
     }
-    this.#own.push(body.offset);
-    ledger.onAcknowledged(entry, body.offset);
   }
 
   /** Follows the room, and resumes after the last event. */
