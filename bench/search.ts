@@ -24,7 +24,7 @@ const prunedMax = 5_000;
 const droppedMax = 2_000;
 const searches = 20;
 
-/** Searches of each kind, from the most common words to the rarest. */
+/** Queries of each kind. Common words come first. */
 const kinds: Readonly<Record<string, (random: SeededRandom) => string>> = {
   word: wordOf,
   "two words": (random) => `${wordOf(random)} ${wordOf(random)}`,

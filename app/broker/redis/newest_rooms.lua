@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Samples 1,000 rooms that have messages, and returns the most recently used of them.
+-- Returns the most recently used of 1,000 random rooms that have messages.
 --
 -- keys    reads rooms, room:*
 -- args    limit
