@@ -9,7 +9,10 @@ import type { Payer } from "./session.ts";
 /** Max wrong codes per network or known member: enough for typos, too few for guessing. */
 const burst = 10;
 const perSecond = 1 / 60;
-/** The same per IPv6 /48, which one person may own, and for all addresses together. */
+/**
+ * The same per IPv6 /48, which one person may own, and for all addresses together. An address
+ * without recent wrong codes has one try even when those of all addresses are used up.
+ */
 const wideBurst = 40;
 const widePerSecond = 4 / 60;
 const totalBurst = 600;
@@ -57,7 +60,7 @@ export class AccessGuard {
       const cost = codeCost[scope];
       this.#wrong.charge(network, cost, now);
       this.#wrongWide.charge(wideNetwork(network), cost, now);
-      this.#wrongTotal.charge(allAddresses, cost, now);
+      this.#wrongTotal.take(allAddresses, now, cost);
     }
     const re = this.#re;
     return refusal({ re }, re === "hello" ? "access_denied" : "moderator_denied");
@@ -69,9 +72,12 @@ export class AccessGuard {
   }
 
   #wait(network: string, now: number): number {
+    const wide = wideNetwork(network);
+    // Guessers at many addresses must not lock out people at others.
+    if (this.#wrong.isFull(network, now) && this.#wrongWide.isFull(wide, now)) return 0;
     return Math.max(
       this.#wrong.wait(network, now),
-      this.#wrongWide.wait(wideNetwork(network), now),
+      this.#wrongWide.wait(wide, now),
       this.#wrongTotal.wait(allAddresses, now),
     );
   }

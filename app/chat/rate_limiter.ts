@@ -39,6 +39,11 @@ export class RateLimiter {
     return tokens >= 1 ? 0 : Math.ceil((1 - tokens) / this.#perMs);
   }
 
+  /** Whether the key has all tokens of its burst. */
+  isFull(key: string, now: number): boolean {
+    return this.#tokens(this.#buckets.get(this.#bucketKey(key)), now) >= this.#burst;
+  }
+
   /** Takes `cost` tokens, if necessary into debt. A negative cost is a refund. */
   charge(key: string, cost: number, now: number): void {
     if (this.#perMs === 0) return;
@@ -54,8 +59,8 @@ export class RateLimiter {
 
   /** Forgets the buckets that are full again. */
   sweep(now: number): void {
-    for (const [key, bucket] of this.#buckets) {
-      if (this.#tokens(bucket, now) >= this.#burst) this.#buckets.delete(key);
+    for (const key of this.#buckets.keys()) {
+      if (this.isFull(key, now)) this.#buckets.delete(key);
     }
   }
 

@@ -10,7 +10,7 @@ const retry = (problem: Problem) => `Versuch es in ${wait(problem)} noch einmal.
 const banned = (until: number) => `Die Moderation hat dich bis ${dateTime(until)} gesperrt.`;
 const roomRule = "Raumnamen bestehen aus a–z, 0–9 und Bindestrichen.";
 const missing: Readonly<Record<string, string>> = {
-  lift: "Diese Stummschaltung oder Sperre ist schon beendet.",
+  lift: "Diese Stummschaltung oder Sperre ist nicht in Kraft.",
   title: "Schreib erst eine Nachricht, dann kannst du dem Raum einen Titel geben.",
 };
 

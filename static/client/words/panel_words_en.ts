@@ -12,7 +12,7 @@ const retry = (problem: Problem) => `Try again in ${wait(problem)}.`;
 const banned = (until: number) => `A moderator has banned you until ${dateTime(until)}.`;
 const roomRule = "Room names use a–z, 0–9 and hyphens.";
 const missing: Readonly<Record<string, string>> = {
-  lift: "This mute or ban has already ended.",
+  lift: "This mute or ban isn't in force.",
   title: "Write a message before you give this room a title.",
 };
 
