@@ -3,7 +3,6 @@
 import { DatabaseFile } from "../broker/sqlite/database.ts";
 import { entryOf, importEntry, selectEntries } from "../broker/sqlite/entries.ts";
 import type { EntryRow } from "../broker/sqlite/entries.ts";
-import { nonceHash } from "../broker/sqlite/nonce_filter.ts";
 import { Nonces } from "../broker/sqlite/nonces.ts";
 import { FolderLock } from "../broker/sqlite/lock.ts";
 import type { Entry } from "../chat/broker.ts";
@@ -137,7 +136,7 @@ function store({ file, nonces, rooms }: Target, item: ArchiveItem): void {
   if (isEntry(item) || item.kind === "nonce") {
     const { room, offset, at, member, nonce } = item;
     const id = rooms.get(room) ?? 0;
-    nonces.add(nonceHash(id, member, nonce), offset, at);
+    nonces.add(nonces.hash(id, member, nonce), offset, at);
     if (item.kind === "nonce") return void file.run(insert.nonce, id, offset, member, nonce, at);
     const { kind: type, ...fields } = item;
     file.run(insert.epoch, item.epoch);

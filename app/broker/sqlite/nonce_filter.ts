@@ -6,15 +6,36 @@ export interface NonceHash {
   readonly low: number;
 }
 
-/** Returns the hash of a member's nonce in a room (FNV-1a and a variant). */
-export function nonceHash(room: number, member: string, nonce: string): NonceHash {
-  let [high, low] = [0x811c9dc5 ^ room, 0x9e3779b9 ^ room];
+/** The secret of a database's hashes. Its words are random. */
+export class NonceKey {
+  readonly start: readonly [high: number, low: number];
+  readonly factors: readonly [high: number, low: number];
+
+  constructor([high = 0, low = 0, highFactor = 0, lowFactor = 0]: Iterable<number>) {
+    this.start = [high, low];
+    // Powers of a number that is 5 modulo 8 repeat as late as possible.
+    this.factors = [highFactor & ~7 | 5, lowFactor & ~7 | 5];
+  }
+}
+
+/**
+ * Returns the hash of a member's nonce in a room (FNV-1a with secret constants). Without the key,
+ * clients cannot choose nonces with the same hash, each of which costs a look at its entry.
+ */
+export function nonceHash(
+  { start, factors }: NonceKey,
+  room: number,
+  member: string,
+  nonce: string,
+): NonceHash {
+  let [high, low] = [start[0] ^ room, start[1] ^ room];
+  const [highFactor, lowFactor] = factors;
   // The members of a chat have ids of one length, so that no two keys are the same text.
   for (const part of [member, nonce]) {
     for (let i = 0; i < part.length; i++) {
       const unit = part.charCodeAt(i);
-      high = Math.imul(high ^ unit, 0x01000193);
-      low = Math.imul(low ^ unit, 0x85ebca6b);
+      high = Math.imul(high ^ unit, highFactor);
+      low = Math.imul(low ^ unit, lowFactor);
     }
   }
   return { high: mixed(high), low: mixed(low) };

@@ -8,7 +8,7 @@
 // older generations, only the filters are in memory; the file has them too.
 
 import type { DatabaseFile } from "./database.ts";
-import { filterWords, NonceFilter, nonceHash } from "./nonce_filter.ts";
+import { filterWords, NonceFilter, nonceHash, NonceKey } from "./nonce_filter.ts";
 import type { NonceHash } from "./nonce_filter.ts";
 import { chains, NonceGeneration, offsetAt, wordsPerHash } from "./nonce_generation.ts";
 import type { SqliteOptions } from "./options.ts";
@@ -34,6 +34,7 @@ const sql = {
            SELECT room, offset, member, nonce, nonces.at AS at
            FROM rooms CROSS JOIN nonces ON room = id AND offset > indexed WHERE head > indexed`,
   setIndexed: "UPDATE rooms SET indexed = head WHERE indexed < head",
+  key: "SELECT data FROM nonce_key WHERE id = ?",
   lastChunk: "SELECT max(id) AS id FROM nonce_chunks",
   chunk: "SELECT at, data FROM nonce_chunks WHERE id = ?",
   addChunk: "INSERT OR REPLACE INTO nonce_chunks (id, at, data) VALUES (?, ?, ?)",
@@ -65,6 +66,7 @@ type NonceOptions = Pick<SqliteOptions, "report" | "recentNonces">;
 export class Nonces {
   readonly #options: NonceOptions;
   readonly #chunkHashes: number;
+  #key = new NonceKey([]);
   /** Oldest first. */
   #old: OldGeneration[] = [];
   #previous = new NonceGeneration(0);
@@ -90,6 +92,7 @@ export class Nonces {
   /** Reads the index. At a start, it reads 4 MB for a million nonces. */
   load(file: DatabaseFile): void {
     if (this.#isLoaded) return;
+    this.#key = new NonceKey(wordsOf(this.#read(file, sql.key, 1)?.data));
     const id = Math.floor(Number(file.get(sql.lastChunk)?.id ?? parts) / parts);
     this.#previous = this.#readChunks(file, id - 1);
     this.#current = this.#readChunks(file, id);
@@ -102,7 +105,7 @@ export class Nonces {
     }
     if (this.#chunks === parts) this.#beginGeneration();
     for (const { room, member, nonce, offset, at } of file.all(sql.recent)) {
-      const hash = nonceHash(Number(room), String(member), String(nonce));
+      const hash = this.hash(Number(room), String(member), String(nonce));
       this.add(hash, Number(offset), Number(at));
     }
     this.#committed = this.#current.count;
@@ -180,6 +183,11 @@ export class Nonces {
     this.#current.addAll(this.#previous.from(this.#chunksEnd), this.#previous.at);
     this.#previous.truncate(this.#chunksEnd);
     this.#chunks = this.#chunksEnd = 0;
+  }
+
+  /** Returns the hash of a member's nonce in a room. The index must be loaded. */
+  hash(room: number, member: string, nonce: string): NonceHash {
+    return nonceHash(this.#key, room, member, nonce);
   }
 
   /** Returns false if no entry has a nonce with this hash. */

@@ -14,7 +14,6 @@ import { BulkInsert } from "./database.ts";
 import type { DatabaseFile } from "./database.ts";
 import { addEntry, checkTargets, countMessages, entryOf, selectEntries } from "./entries.ts";
 import type { EntryRow } from "./entries.ts";
-import { nonceHash } from "./nonce_filter.ts";
 import type { Nonces } from "./nonces.ts";
 import type { Sanctions } from "./sanctions.ts";
 import type { SearchIndex } from "./search_index.ts";
@@ -136,7 +135,7 @@ export class RoomLog {
   ): AppendResult {
     const { type, member, from, nonce } = draft;
     let room = this.#pending.get(draft.room) ?? this.#roomOf(file, draft.room);
-    let hash = room && nonceHash(room.id, member, nonce);
+    let hash = room && this.#nonces.hash(room.id, member, nonce);
     if (room !== undefined && hash !== undefined && this.#nonces.mayHave(hash)) {
       this.#messages.flush(file);
       const repeated = this.#nonces.find(file, hash, room.id, member, nonce);
@@ -190,7 +189,7 @@ export class RoomLog {
       }
       this.hasDeleted ||= isDeletion;
     }
-    hash ??= nonceHash(room.id, member, nonce);
+    hash ??= this.#nonces.hash(room.id, member, nonce);
     this.#nonces.add(hash, offset, at);
     this.#pending.set(draft.room, { id: room.id, first: room.first, head: offset, at });
     return { kind: "stored", offset };

@@ -11,6 +11,7 @@ import type { DatabaseSync } from "node:sqlite";
  *
  * `nonces` has the nonces of entries that were removed. The hashes of the nonces of all entries up
  * to `rooms.indexed` are in `nonce_chunks` or `nonce_pages`, with the entries' offsets (nonces.ts).
+ * `nonce_key` is the secret key of these hashes.
  *
  * `members.network` is forgotten after a day. `wrote_at` is when the member first wrote.
  * `sanctions.members` and `sweeps.members` are JSON arrays.
@@ -35,6 +36,8 @@ export const migrations: readonly string[] = [
       PRIMARY KEY (room, offset)
     ) WITHOUT ROWID;
     CREATE INDEX entries_other ON entries (room, offset, ordinal) WHERE kind > 0;
+    CREATE TABLE nonce_key (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+    INSERT INTO nonce_key VALUES (1, randomblob(16));
     CREATE TABLE nonce_chunks (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, data BLOB NOT NULL);
     CREATE TABLE nonce_filters (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, data BLOB NOT NULL);
     CREATE TABLE nonce_pages (id INTEGER PRIMARY KEY, data BLOB NOT NULL);

@@ -2,6 +2,8 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
+import { DatabaseFile } from "../../../app/broker/sqlite/database.ts";
+import { Nonces } from "../../../app/broker/sqlite/nonces.ts";
 import type { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
 import { broken, optionsFor, withBroker, withFile } from "../../support/sqlite_harness.ts";
 import { draft } from "./broker_contract.ts";
@@ -166,3 +168,20 @@ Deno.test("SqliteBroker.prune() forgets nonces after 7 days, and returns whether
     assertEquals(broker.append([draft("m0")]), [{ kind: "stored", offset: 601 }]);
   });
 });
+
+Deno.test("Nonces.hash() depends on a secret of the database, so that nobody can choose hashes", () =>
+  withFile((path) => {
+    const hashIn = (name: string) => {
+      const file = new DatabaseFile(path + name, "normal", 0);
+      const nonces = new Nonces({ report: () => {} });
+      nonces.load(file);
+      file.close();
+      return nonces.hash(1, "ada", "n1");
+    };
+    const hash = hashIn("a");
+    assertEquals(hashIn("a"), hash);
+    for (const name of ["b", "c"]) {
+      const other = hashIn(name);
+      assert(other.high !== hash.high || other.low !== hash.low);
+    }
+  }));
