@@ -24,6 +24,7 @@ import {
   watchLauncher,
   watchMemory,
 } from "./app/core/process.ts";
+import { SettingError } from "./app/core/setting_error.ts";
 import { later, waitAtMost } from "./app/core/timers.ts";
 import { loadAssets } from "./app/web/assets.ts";
 import { readCertificate, watchCertificate } from "./app/web/certificate.ts";
@@ -74,28 +75,24 @@ async function runToEnd(words: readonly string[], config: Config): Promise<void>
 }
 
 async function start(config: Config): Promise<void> {
+  let logs: Logs | undefined;
   try {
     makeLogDir(config);
     if (config.redisUrl === "") makeDataDir(config);
+    const mirror = consoleMirror();
+    const opened = logs = openLogs({
+      ...config,
+      mirror: mirror.write,
+      onFailure: printError,
+      now: Date.now,
+      later,
+    });
+    catchUncaughtErrors((error) => opened.error("uncaught_error", error));
+    await serve(config, opened, mirror);
   } catch (error) {
+    logs?.close();
     printError(errorMessage(error));
-    Deno.exit(2);
-  }
-  const mirror = consoleMirror();
-  const logs = openLogs({
-    ...config,
-    mirror: mirror.write,
-    onFailure: printError,
-    now: Date.now,
-    later,
-  });
-  catchUncaughtErrors((error) => logs.error("uncaught_error", error));
-  try {
-    await serve(config, logs, mirror);
-  } catch (error) {
-    logs.close();
-    printError(errorMessage(error));
-    Deno.exit(1);
+    Deno.exit(error instanceof SettingError ? 2 : 1);
   }
 }
 

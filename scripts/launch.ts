@@ -8,6 +8,7 @@ import type { Config } from "../app/core/config.ts";
 import { printError } from "../app/core/console.ts";
 import { errorMessage } from "../app/core/error_message.ts";
 import { descriptorsVariable, launcherVariable } from "../app/core/process.ts";
+import { SettingError } from "../app/core/setting_error.ts";
 import { urlHost } from "../app/core/url_host.ts";
 import { prepare } from "./prepare.ts";
 
@@ -26,9 +27,6 @@ const fileAt: Readonly<Record<string, number>> = {
   "export-chat": 1,
   "import-chat": 1,
 };
-
-/** An invalid setting: exit status 2. */
-class SettingError extends Error {}
 
 /** The files and addresses that the program may access. */
 export interface Permissions {

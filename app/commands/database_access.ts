@@ -102,7 +102,11 @@ function exists(path: string): boolean {
   }
 }
 
-/** Returns information about the file at a path, following symlinks, or `undefined` if absent. */
+/**
+ * Returns information about the file at a path, following symlinks, or `undefined` if absent.
+ *
+ * @throws {Error} If this process may not know.
+ */
 export function infoOf(path: string): Deno.FileInfo | undefined {
   try {
     return Deno.statSync(path);
@@ -110,6 +114,9 @@ export function infoOf(path: string): Deno.FileInfo | undefined {
     const isAbsent = error instanceof Deno.errors.NotFound ||
       error instanceof Deno.errors.NotADirectory;
     if (isAbsent) return undefined;
-    throw error;
+    const reason = error instanceof Deno.errors.NotCapable
+      ? "Deno does not let programs use it"
+      : errorMessage(error);
+    throw new Error(`Cannot read ${path}: ${reason}`, { cause: error });
   }
 }

@@ -38,6 +38,8 @@ export async function writeOutput(
   // Two commands may write to the same file.
   const unfinished = join(dirname(to), prefix + crypto.randomUUID().slice(0, 8));
   try {
+    // SQLite's errors don't tell a full folder from one that can't be written to.
+    Deno.openSync(unfinished, { write: true, createNew: true }).close();
     await write(unfinished);
     Deno.renameSync(unfinished, to);
   } catch (error) {
@@ -62,7 +64,7 @@ export async function writeLines(
 ): Promise<void> {
   if (database !== undefined) checkOutput(database, to);
   await writeOutput(to, async (unfinished) => {
-    await Deno.writeTextFile(unfinished, ReadableStream.from(lines), { createNew: true });
+    await Deno.writeTextFile(unfinished, ReadableStream.from(lines));
   });
 }
 

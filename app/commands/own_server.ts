@@ -40,6 +40,8 @@ export async function ask(
     const message = errorMessage(error instanceof Error && error.cause || error);
     const reason = /refused/i.test(message)
       ? "no server is listening there; start it, or use its HOST and PORT"
+      : /lookup/.test(message)
+      ? "its name has no address"
       : message;
     throw new Error(`Cannot reach ${address.origin}/: ${reason}`, { cause: error });
   }

@@ -19,7 +19,11 @@ export async function restore(
   now: Date,
   warn: (problem: string) => void = () => {},
 ): Promise<string | undefined> {
-  if (infoOf(from) === undefined) throw new Error(`Cannot copy ${from}: it does not exist`);
+  const found = infoOf(from);
+  if (!found?.isFile) {
+    const reason = found === undefined ? "it does not exist" : "it is not a regular file";
+    throw new Error(`Cannot copy ${from}: ${reason}`);
+  }
   const lock = await FolderLock.acquire(folderLock(path));
   const unfinished = `${path}.unfinished`;
   try {

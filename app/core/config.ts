@@ -40,16 +40,26 @@ const origins: Rule = {
   isValid: (text) => /^https?:/.test(text) && URL.parse(text)?.origin === text,
   expected: "origins such as https://chat.example.org",
 };
+const exactOrigins: Rule = {
+  isValid: (text) => origins.isValid(text) && !text.includes("*"),
+  expected: `${origins.expected}, without wildcards`,
+};
 const hostNames: Rule = {
-  isValid: (text) => URL.parse(`http://${text}/`)?.host === text,
-  expected: "host names without ports such as chat.example.org",
+  isValid: (text) => URL.parse(`http://${text}/`)?.host === text && !text.includes("*"),
+  expected: "host names such as chat.example.org, without ports or wildcards",
+};
+/** Only a shell expands these characters, and not in a file of variables or after `--flag=`. */
+const filePaths: Rule = {
+  isValid: (text) => !/^[~$]/.test(text),
+  expected: "a path that does not start with ~ or $",
 };
 
 /** Brackets around an IPv6 address are optional. */
 const unbracketed = (address: string) => address.replace(/^\[(.*)\]$/, "$1");
 const listenHosts: Rule = {
   isValid: (text) =>
-    isIP(unbracketed(text)) !== 0 || /^[\w.-]+$/.test(text) && URL.canParse(`http://${text}/`),
+    isIP(unbracketed(text)) !== 0 ||
+    /^[\w.-]+$/.test(text) && URL.parse(`http://${text}/`)?.host === text.toLowerCase(),
   expected: "an address of this machine, such as 127.0.0.1 or [::], without a port",
 };
 
@@ -65,9 +75,9 @@ const table = {
     text("", "Path prefix when a proxy serves the chat below its root, such as /chat", paths),
     (typed) => typed.replace(/\/$/, ""),
   ),
-  tlsCert: text("", "PEM file with the certificate chain; enables https"),
-  tlsKey: text("", "PEM file with the certificate's private key"),
-  dataDir: text("data", "Folder for the database"),
+  tlsCert: text("", "PEM file with the certificate chain; enables https", filePaths),
+  tlsKey: text("", "PEM file with the certificate's private key", filePaths),
+  dataDir: text("data", "Folder for the database", filePaths),
   durability: choice(["normal", "full"], "Messages survive a crash (normal) or power loss (full)"),
   redisUrl: {
     ...text(
@@ -78,7 +88,11 @@ const table = {
     // It may contain a password.
     isSecret: true,
   },
-  logDir: text("logs", "Folder for access.log, error.log, messages.log and websocket.log"),
+  logDir: text(
+    "logs",
+    "Folder for access.log, error.log, messages.log and websocket.log",
+    filePaths,
+  ),
   logAddresses: choice(
     ["full", "short", "none"],
     "Client addresses in logs: full, short (without the last part) or none",
@@ -102,7 +116,7 @@ const table = {
   joinLines: boolean("Show a line in the room when someone joins, leaves or is renamed", true),
   typing: boolean("Show typing notices", true),
   frameAncestors: list(origins, "Origins whose pages may embed the chat in a frame"),
-  allowedOrigins: list(origins, "Other origins whose pages may connect"),
+  allowedOrigins: list(exactOrigins, "Other origins whose pages may connect"),
   allowedHosts: list(
     hostNames,
     "Other host names by which people in your network reach the server",
@@ -113,9 +127,9 @@ const table = {
   moderatorCode: secret(10, "Code for /moderate; entering it makes a member a moderator"),
   trustProxy: number(0, 0, 10, "Number of your own proxies in front of the server"),
   drainSeconds: number(5, 0, 600, "Max time for connections to close on shutdown, in seconds"),
-  maxRssMb: auto(number(
+  maxRssMb: autoOrZero(number(
     0,
-    0,
+    128,
     1e6,
     "Memory in MiB above which the server exits for its supervisor to restart it; auto is three " +
       "quarters of the memory of the machine or container, up to 2048; 0 is unlimited",
@@ -187,7 +201,7 @@ export function readConfig(
         errors.push(`Cannot use ${name}_FILE=${JSON.stringify(file)}: ${errorMessage(error)}`);
       }
     }
-    const parsed = typed === undefined ? { value: setting.default } : setting.parse(typed.trim());
+    const parsed = typed === undefined ? { value: setting.default } : parse(setting, typed.trim());
     if ("value" in parsed) values[key] = parsed.value;
     else {
       const assigned = isSecret ? name : `${name}=${JSON.stringify(typed)}`;
@@ -203,6 +217,11 @@ export function readConfig(
   if (errors.length > 0) return { kind: "errors", errors };
   // The loop above sets every key of the table to a value of its type.
   return { kind: "config", config: Object.freeze(values) as Config, words };
+}
+
+/** Parses the text of a setting, unless it is quoted: not every reader of files strips quotes. */
+function parse(setting: Setting<unknown>, text: string): ReturnType<Setting<unknown>["parse"]> {
+  return /^(["']).*\1$/s.test(text) ? { expected: "without quotes" } : setting.parse(text);
 }
 
 interface CommandLine {
@@ -237,7 +256,7 @@ function parseCommandLine(args: readonly string[]): CommandLine {
     if (token.name === "help" || token.name === "version") request ??= token.name;
     else if (name === undefined) {
       if (token.index !== unknownAt) {
-        const similar = [...namesByFlag.keys()].find((flag) => distance(flag, token.name) <= 2);
+        const similar = similarTo(token.name, [...namesByFlag.keys()]);
         const advice = similar === undefined
           ? "--help lists all flags"
           : `did you mean --${similar}?`;
@@ -251,6 +270,11 @@ function parseCommandLine(args: readonly string[]): CommandLine {
     }
   }
   return { flags, words, errors, request };
+}
+
+/** Returns the word for which `typed` is probably a misspelling. */
+export function similarTo(typed: string, words: readonly string[]): string | undefined {
+  return words.find((word) => distance(word, typed) <= 2);
 }
 
 /** Returns the Levenshtein distance between two words. */
@@ -349,11 +373,12 @@ function number(
   pattern = /^\d{1,16}$/,
   kind = "whole number",
 ): Setting<number> {
+  const meaning = ` (${help.charAt(0).toLowerCase()}${help.slice(1)})`;
   const parse = (typed: string) => {
     const value = Number(typed);
     return pattern.test(typed) && value >= min && value <= max
       ? { value }
-      : { expected: `a ${kind} from ${min} to ${max}` };
+      : { expected: `a ${kind} from ${min} to ${max}${meaning}` };
   };
   return { default: fallback, help, parse };
 }
@@ -362,12 +387,16 @@ function decimal(fallback: number, min: number, max: number, help: string): Sett
   return number(fallback, min, max, help, /^\d{1,9}(\.\d{1,9})?$/, "number");
 }
 
-/** Parses the word `auto`, which is the default, or a value of another kind. */
-function auto<T>({ help, parse }: Setting<T>): Setting<T | "auto"> {
+/** Parses the word `auto`, which is the default, 0, or a larger number. */
+function autoOrZero({ help, parse }: Setting<number>): Setting<number | "auto"> {
   return {
     default: "auto",
     help,
-    parse: (typed) => typed === "auto" ? { value: typed } : parse(typed),
+    parse(typed) {
+      if (typed === "auto" || typed === "0") return { value: typed === "auto" ? typed : 0 };
+      const parsed = parse(typed);
+      return "value" in parsed ? parsed : { expected: `auto, 0 or ${parsed.expected}` };
+    },
   };
 }
 

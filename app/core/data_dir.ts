@@ -3,6 +3,7 @@
 import { dirname } from "@std/path";
 import type { Config } from "./config.ts";
 import { errorMessage } from "./error_message.ts";
+import { SettingError } from "./setting_error.ts";
 
 /** Prefix of all keys in Redis. */
 export const redisPrefix = "parley:{chat}:";
@@ -14,7 +15,7 @@ export function databasePath({ dataDir }: Config): string {
 /**
  * Creates the data folder if it is missing.
  *
- * @throws {Error} If it cannot be created; the message says why.
+ * @throws {SettingError} If it cannot be created; the message says why.
  */
 export function makeDataDir({ dataDir }: Config): void {
   makeDir("DATA_DIR", dataDir);
@@ -24,7 +25,7 @@ export function makeDataDir({ dataDir }: Config): void {
  * Creates the log folder if it is missing, and checks that logs can be written. A full disk is not
  * an error: logging resumes once there is space.
  *
- * @throws {Error} If it cannot be used; the message says why.
+ * @throws {SettingError} If it cannot be used; the message says why.
  */
 export function makeLogDir({ logDir }: Config, uid = ownUid()): void {
   makeDir("LOG_DIR", logDir);
@@ -32,9 +33,12 @@ export function makeLogDir({ logDir }: Config, uid = ownUid()): void {
   try {
     Deno.openSync(path, { append: true, create: true }).close();
   } catch (error) {
-    if (!(error instanceof Deno.errors.PermissionDenied)) return;
-    const reason = foreignOwner(path, uid) ?? errorMessage(error);
-    throw new Error(`Cannot use LOG_DIR=${JSON.stringify(logDir)}: ${reason}`, { cause: error });
+    const isDenied = error instanceof Deno.errors.PermissionDenied;
+    if (!isDenied && !/read-only|is a directory/i.test(errorMessage(error))) return;
+    const reason = isDenied && foreignOwner(path, uid) || errorMessage(error);
+    throw new SettingError(`Cannot use LOG_DIR=${JSON.stringify(logDir)}: ${reason}`, {
+      cause: error,
+    });
   }
 }
 
@@ -43,7 +47,7 @@ function makeDir(setting: string, path: string): void {
   try {
     Deno.mkdirSync(path, { recursive: true });
   } catch (error) {
-    throw new Error(`Cannot use ${setting}=${JSON.stringify(path)}: ${reasonOf(error)}`, {
+    throw new SettingError(`Cannot use ${setting}=${JSON.stringify(path)}: ${reasonOf(error)}`, {
       cause: error,
     });
   }

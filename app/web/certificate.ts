@@ -1,6 +1,7 @@
 // The server's TLS certificate: reads it, checks it, and watches for its renewal.
 
 import { errorMessage } from "../core/error_message.ts";
+import { SettingError } from "../core/setting_error.ts";
 
 /** How often the files are checked for a renewed certificate. SIGHUP checks at once. */
 const checkMs = 60_000;
@@ -14,14 +15,17 @@ export interface Certificate {
 /**
  * Reads a certificate and its key, and checks that a listener on `hostname` accepts them.
  *
- * @throws {Error} If a file cannot be read, or the key does not match the certificate.
+ * @throws {SettingError} If a file cannot be read, or the key does not match the certificate.
  */
 export function readCertificate(certPath: string, keyPath: string, hostname: string): Certificate {
-  const certificate = { cert: readPem(certPath), key: readPem(keyPath) };
+  const certificate = {
+    cert: readPem("TLS_CERT", certPath),
+    key: readPem("TLS_KEY", keyPath),
+  };
   try {
     Deno.listenTls({ hostname, port: 0, ...certificate }).close();
   } catch (error) {
-    throw new Error(`Cannot use ${certPath} with ${keyPath}: ${errorMessage(error)}`, {
+    throw new SettingError(`Cannot use ${certPath} with ${keyPath}: ${errorMessage(error)}`, {
       cause: error,
     });
   }
@@ -53,10 +57,15 @@ export function watchCertificate(
   Deno.addSignalListener("SIGHUP", check);
 }
 
-function readPem(path: string): string {
+function readPem(setting: string, path: string): string {
   try {
     return Deno.readTextFileSync(path);
   } catch (error) {
-    throw new Error(`Cannot read ${path}: ${errorMessage(error)}`, { cause: error });
+    throw new SettingError(
+      `Cannot use ${setting}=${JSON.stringify(path)}: ${errorMessage(error)}`,
+      {
+        cause: error,
+      },
+    );
   }
 }

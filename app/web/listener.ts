@@ -2,7 +2,9 @@
 // open files, and cannot change its certificate. Either way, a new listener takes over the port.
 
 import { errorMessage } from "../core/error_message.ts";
+import { SettingError } from "../core/setting_error.ts";
 import { sleep } from "../core/timers.ts";
+import { urlHost } from "../core/url_host.ts";
 import type { Certificate } from "./certificate.ts";
 import type { WebOptions } from "./options.ts";
 
@@ -88,14 +90,18 @@ export class Listener {
       void this.#watch(server);
       return server;
     } catch (error) {
+      const isDenied = error instanceof Deno.errors.PermissionDenied;
       const reason = error instanceof Deno.errors.AddrInUse
         ? "the port is in use; stop the other program, or set PORT"
         : error instanceof Deno.errors.AddrNotAvailable
         ? "HOST is not an address of this machine"
-        : error instanceof Deno.errors.PermissionDenied
+        : errorMessage(error).includes("lookup")
+        ? "the name in HOST has no address; set HOST to an address of this machine"
+        : isDenied
         ? "ports below 1024 need root or CAP_NET_BIND_SERVICE; set PORT to a higher one"
         : errorMessage(error);
-      throw new Error(`Cannot listen on ${hostname}:${port}: ${reason}`, { cause: error });
+      const message = `Cannot listen on ${urlHost(hostname)}:${port}: ${reason}`;
+      throw new (isDenied ? SettingError : Error)(message, { cause: error });
     }
   }
 

@@ -166,6 +166,8 @@ Deno.test("deno task restore takes a file relative to the folder where it was st
     const env = { DATA_DIR: `${dir}/none` };
     const { code, output } = await run(dir, [...task, "restore", "copy.db"], env);
     assertEquals([code, output], [1, `Cannot copy ${dir}/copy.db: it does not exist\n`]);
+    const device = await run(dir, [...task, "restore", "/dev/full"], env);
+    assertEquals(device.output, "Cannot read /dev/full: Deno does not let programs use it\n");
   } finally {
     await Deno.remove(dir, { recursive: true });
   }

@@ -77,6 +77,22 @@ Deno.test("main names a folder setting that is not a folder; serving then exits 
     }
   }));
 
+Deno.test("main exits with status 2 if it cannot use a certificate or write its logs", () =>
+  withBench(async ({ dir }) => {
+    const tls = { TLS_CERT: "none.pem", TLS_KEY: "none.key" };
+    await Deno.mkdir(`${dir}/logs/error.log`, { recursive: true });
+    for (
+      const [env, expected] of [
+        [{ LOG_DIR: ".", ...tls }, 'Cannot use TLS_CERT="none.pem": No such file'],
+        [{ LOG_DIR: "logs" }, 'Cannot use LOG_DIR="logs": Is a directory'],
+      ] as const
+    ) {
+      const { code, output } = await parley(dir, [], env);
+      assertEquals(code, 2, output);
+      assertStringIncludes(output, expected);
+    }
+  }));
+
 Deno.test("main backs up, exports, and restores into a new folder", () =>
   withBench(async ({ dir, start, join }) => {
     const server = await start();

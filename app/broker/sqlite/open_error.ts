@@ -2,17 +2,19 @@
 
 import { foreignOwner, ownUid } from "../../core/data_dir.ts";
 import { errorMessage } from "../../core/error_message.ts";
+import { SettingError } from "../../core/setting_error.ts";
 
 /** Matches SQLite's errors for a file that it has no permission to open or write. */
 const deniedMessage = /unable to open|disk I\/O|readonly|permission denied/i;
 
-/** Returns an error that names `path`. `uid` is the user that this process runs as. */
+/**
+ * Returns an error that names `path`: a `SettingError` if the folder belongs to another user than
+ * `uid`, as which this process runs.
+ */
 export function openError(path: string, error: unknown, uid = ownUid()): Error {
   const message = errorMessage(error);
-  const reason = message.includes("locked")
-    ? "another program is using it"
-    : deniedMessage.test(message)
-    ? foreignOwner(path, uid) ?? message
-    : message;
-  return new Error(`Cannot open ${path}: ${reason}`, { cause: error });
+  const owner = deniedMessage.test(message) ? foreignOwner(path, uid) : undefined;
+  const reason = message.includes("locked") ? "another program is using it" : owner ?? message;
+  const Kind = owner === undefined ? Error : SettingError;
+  return new Kind(`Cannot open ${path}: ${reason}`, { cause: error });
 }

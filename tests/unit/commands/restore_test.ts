@@ -124,6 +124,7 @@ Deno.test("restore() refuses files that are not intact Parley databases, and cha
       ["foreign.db", "not a Parley database"],
       ["newer.db", "made by a newer version of Parley"],
       ["none.db", "none.db: it does not exist"],
+      [".", "it is not a regular file"],
     ] as const
   ) await assertRejects(() => restore(folder.path, `${dir}/${name}`, now), Error, message);
   assertEquals(textsOf(folder.open()).length, 1_000);

@@ -98,12 +98,13 @@ Deno.test("readConfig() reports every invalid value, and what a valid one looks 
     'Cannot use "-p9000": unknown flag; --help lists all flags',
     'Cannot use "--toString": unknown flag; --help lists all flags',
     "Cannot use --rate-burst: its value is missing",
-    'Cannot use PORT="70000": must be a whole number from 0 to 65535',
+    'Cannot use PORT="70000": must be a whole number from 0 to 65535 ' +
+    "(port to listen on; 0 picks any free port)",
     'Cannot use DURABILITY="max": must be normal or full',
     'Cannot use LOG_LEVEL="debug": must be info, warn or error',
     'Cannot use LOG_MESSAGE_TEXT="yes": must be 1 or 0',
     'Cannot use ALLOWED_ORIGINS="a.example/": must be origins such as https://chat.example.org, ' +
-    "separated by commas",
+    "without wildcards, separated by commas",
   ]);
 });
 
@@ -174,9 +175,53 @@ Deno.test("readConfig() takes only an address or a host name as HOST", () => {
   for (const host of ["127.0.0.1", "localhost", "chat.example.org", "fe80::1"]) {
     assertEquals(configOf({ HOST: host }).host, host);
   }
-  for (const host of ["*", "300.1.1.1", "localhost:9000", "http://localhost", "a b", "[::1]:9"]) {
+  for (
+    const host of ["*", "8000", "300.1.1.1", "localhost:9000", "http://localhost", "a b", "[::1]:9"]
+  ) {
     const [error = ""] = errorsOf({ HOST: host });
     assertStringIncludes(error, "must be an address of this machine", host);
+  }
+});
+
+Deno.test("readConfig() refuses quotes around a value, and never shows a quoted secret", () => {
+  for (const name of ["TITLE", "DATA_DIR", "PORT", "ALLOWED_HOSTS"]) {
+    assertEquals(errorsOf({ [name]: `"8000"` }), [
+      `Cannot use ${name}="\\"8000\\"": must be without quotes`,
+    ]);
+  }
+  assertEquals(errorsOf({ ACCESS_CODE: "'open-sesame'" }), [
+    "Cannot use ACCESS_CODE: must be without quotes",
+  ]);
+  assertEquals(configOf({ TITLE: `The "best" chat` }).title, `The "best" chat`);
+});
+
+Deno.test("readConfig() refuses paths that only a shell would expand", () => {
+  for (const name of ["DATA_DIR", "LOG_DIR"]) {
+    for (const path of ["~/chat", "$HOME/chat", "${HOME}/chat"]) {
+      assertEquals(errorsOf({ [name]: path }), [
+        `Cannot use ${name}="${path}": must be a path that does not start with ~ or $`,
+      ]);
+    }
+    assertEquals(errorsOf({ [name]: "/srv/~chat" }), []);
+  }
+  assertEquals(errorsOf({ TLS_CERT: "~/a.pem", TLS_KEY: "$A/a.key" }).length, 2);
+});
+
+Deno.test("readConfig() refuses wildcards in lists of hosts and origins that may connect", () => {
+  const wildcard = "https://*.example.org";
+  assertStringIncludes(errorsOf({ ALLOWED_HOSTS: "*.example.org" }).join(), "wildcards");
+  assertStringIncludes(errorsOf({ ALLOWED_ORIGINS: wildcard }).join(), "without wildcards");
+  assertEquals(configOf({ FRAME_ANCESTORS: wildcard }).frameAncestors, [wildcard]);
+});
+
+Deno.test("readConfig() takes no MAX_RSS_MB that an empty server exceeds, and no unit", () => {
+  for (const typed of ["1", "127", "1G", "512M"]) {
+    const [error = ""] = errorsOf({ MAX_RSS_MB: typed });
+    assertStringIncludes(error, "must be auto, 0 or a whole number from 128 to 1000000", typed);
+    assertStringIncludes(error, "(memory in MiB", typed);
+  }
+  for (const [typed, value] of [["auto", "auto"], ["0", 0], ["128", 128]] as const) {
+    assertEquals(configOf({ MAX_RSS_MB: typed }).maxRssMb, value);
   }
 });
 

@@ -90,7 +90,7 @@ Deno.test("readCertificate() accepts a certificate with its key, and throws for 
       ["one.pem", "two.key", `Cannot use ${dir.path}/one.pem with ${dir.path}/two.key: keys`],
       ["half.pem", "one.key", `Cannot use ${dir.path}/half.pem with`],
       ["one.key", "one.key", "No certificates found"],
-      ["none.pem", "one.key", `Cannot read ${dir.path}/none.pem: No such file`],
+      ["none.pem", "one.key", `Cannot use TLS_CERT="${dir.path}/none.pem": No such file`],
     ] as const
   ) assertThrows(() => read(cert, key), Error, message);
 });

@@ -183,6 +183,12 @@ Deno.test("serveWeb() throws with the reason if it cannot listen", async () => {
     Error,
     `Cannot listen on 127.0.0.1:${port}: the port is in use`,
   );
+  for (
+    const [hostname, reason] of [
+      ["2001:db8::1", "[2001:db8::1]:0: HOST is not an address of this machine"],
+      ["nowhere.invalid", "nowhere.invalid:0: the name in HOST has no address"],
+    ] as const
+  ) await assertRejects(() => startSite({ hostname }), Error, `Cannot listen on ${reason}`);
 });
 
 Deno.test("WebServer.url works in a browser on this machine", async () => {
