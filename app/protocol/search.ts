@@ -18,6 +18,8 @@ export const queryRule = `up to ${queryMaxLength} characters, with 1 to ${phrase
   "or a name after from:, and a room's name after in:";
 /** Longer words are truncated. */
 const wordMaxLength = 64;
+/** Max code units of a word that are normalized, with their accents. Thousands can take 15 ms. */
+const normalizedMaxLength = 4 * wordMaxLength;
 /** Shorter prefixes match too much; they are taken as words. */
 const prefixMinLength = 2;
 
@@ -50,7 +52,7 @@ const ignoredMarks =
 export function wordsOf(text: string): readonly Word[] {
   const words: Word[] = [];
   const add = (start: number, end: number) => {
-    const word = normalize(text.slice(start, end));
+    const word = normalize(text.slice(start, Math.min(end, start + normalizedMaxLength)));
     if (word !== "") words.push({ word, start, end });
   };
   for (const { 0: run, index } of text.matchAll(runs)) {
