@@ -5,6 +5,7 @@ import type { Session, Socket } from "../chat/session.ts";
 import { closeCode } from "../protocol/wire.ts";
 import type { Position, Push, RoomPush } from "../protocol/wire.ts";
 import type { ConnectionLimits } from "./connection_limits.ts";
+import type { Gathering } from "./gathering.ts";
 import type { Hub } from "./options.ts";
 import type { Problem } from "./problem.ts";
 import { closedProblem, refusalProblem } from "./refusal_problem.ts";
@@ -32,6 +33,7 @@ const headers = {
 export function eventStream(
   hub: Hub,
   limits: ConnectionLimits,
+  gathering: Gathering,
   { request, url, client, accessCode, params: { room }, completed }: Exchange,
 ): Response | Problem {
   const repeated = repeatedProblem(url.searchParams);
@@ -46,7 +48,7 @@ export function eventStream(
   if (limit !== undefined) return unavailable(limit.code, limit.reason);
   const slot = limits.addRequest(client);
   const release = () => limits.release(slot);
-  const stream = new EventStream(hub, position, () => limits.closing(slot));
+  const stream = new EventStream(hub, gathering, position, () => limits.closing(slot));
   const session = hub.follow(stream, client, accessCode, room, position);
   if ("code" in session || stream.closedWith !== undefined) {
     release();
@@ -66,6 +68,7 @@ class EventStream implements Socket {
   /** The code with which the hub closed it. */
   closedWith: number | undefined;
   readonly #hub: Hub;
+  readonly #gathering: Gathering;
   readonly #onClosing: () => void;
   /** The position to resume from. Without one, only later entries are sent. */
   #position: Position | undefined;
@@ -73,8 +76,14 @@ class EventStream implements Socket {
   #isOpen = true;
   #controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | undefined;
 
-  constructor(hub: Hub, position: Position | undefined, onClosing: () => void) {
+  constructor(
+    hub: Hub,
+    gathering: Gathering,
+    position: Position | undefined,
+    onClosing: () => void,
+  ) {
     this.#hub = hub;
+    this.#gathering = gathering;
     this.#position = position;
     this.#onClosing = onClosing;
     this.body = new ReadableStream(
@@ -86,10 +95,14 @@ class EventStream implements Socket {
       // All bytes count as buffered: the hub decides how many there may be.
       { highWaterMark: 0, size: ({ byteLength }) => byteLength },
     );
-    this.#enqueue(encoder.encode(`retry: ${retryMs}\n\n`));
+    this.write(encoder.encode(`retry: ${retryMs}\n\n`));
   }
 
   get buffered(): number {
+    return this.#queuedBytes + this.#gathering.waitingBytes(this);
+  }
+
+  get #queuedBytes(): number {
     return -(this.#controller?.desiredSize ?? 0);
   }
 
@@ -98,12 +111,17 @@ class EventStream implements Socket {
     if (frame === "[]") this.#heartbeat();
     else if (this.#isLive && this.#position !== undefined) {
       const { bytes, epoch } = liveEvents(frame, this.#position.epoch);
-      this.#position = { ...this.#position, epoch };
-      if (bytes.length > 0) this.#enqueue(bytes);
+      if (epoch !== this.#position.epoch) this.#position = { ...this.#position, epoch };
+      if (bytes.length > 0) this.#gathering.write(this, bytes);
     } else {
       // The hub has encoded it.
       for (const push of JSON.parse(frame) as Push[]) this.#catchUp(push);
     }
+  }
+
+  /** Queues bytes for the connection. */
+  write(bytes: Uint8Array<ArrayBuffer>): void {
+    if (this.#isOpen) this.#controller?.enqueue(bytes);
   }
 
   close(code: number, reason: string): void {
@@ -121,7 +139,8 @@ class EventStream implements Socket {
 
   /** Ends the stream once its queue is sent. The client reconnects after `delayMs`. */
   #finish(delayMs: number, code: number): void {
-    this.#enqueue(encoder.encode(`retry: ${delayMs}\n\n`));
+    this.#gathering.flush(this);
+    this.write(encoder.encode(`retry: ${delayMs}\n\n`));
     // If the client has gone, Deno cancels the stream while an event is added.
     if (this.#isOpen) this.#controller?.close();
     this.#end(code);
@@ -129,8 +148,8 @@ class EventStream implements Socket {
 
   /** Replies to the hub's heartbeat on behalf of a client that reads. */
   #heartbeat(): void {
-    const isReading = this.buffered === 0;
-    this.#enqueue(encoder.encode(":\n\n"));
+    const isReading = this.#queuedBytes === 0;
+    this.write(heartbeat);
     if (isReading && this.session !== undefined) this.#hub.receive(this.session, pong);
   }
 
@@ -145,7 +164,7 @@ class EventStream implements Socket {
     if (this.#position !== undefined) {
       let text = recovered ? "" : eventOf("gap", { room, missed });
       text += eventsOf(push.messages, recovered ? this.#position.epoch : epochOfFirst(push)).text;
-      if (text !== "") this.#enqueue(encoder.encode(text));
+      if (text !== "") this.write(encoder.encode(text));
     }
     this.#position = { epoch, offset };
     if (more) {
@@ -155,24 +174,22 @@ class EventStream implements Socket {
       return;
     }
     this.#isLive = true;
-    this.#enqueue(
+    this.write(
       encoder.encode(eventOf("room", { room, title }, formatPosition({ epoch, offset }))),
     );
-  }
-
-  #enqueue(bytes: Uint8Array<ArrayBuffer>): void {
-    if (this.#isOpen) this.#controller?.enqueue(bytes);
   }
 
   /** Tells the hub that the connection is gone. */
   #end(code: number): void {
     this.#isOpen = false;
+    this.#gathering.forget(this);
     const { session } = this;
     if (session !== undefined) queueMicrotask(() => this.#hub.disconnect(session, code));
   }
 }
 
 const encoder = new TextEncoder();
+const heartbeat = encoder.encode(":\n\n");
 const pong = '{"type":"pong"}';
 
 /** Events and the epoch after them. */

@@ -1,6 +1,7 @@
 // The routes of a room and of its entries: one address, several representations (SPEC.md, H).
 
 import { eventStream } from "./event_stream.ts";
+import { Gathering } from "./gathering.ts";
 import { guardOrigin } from "./origins.ts";
 import { deleteMessage, patchMessage, postMessage } from "./posting.ts";
 import type { RoomContext } from "./posting.ts";
@@ -16,10 +17,11 @@ type Representations = Readonly<Record<string, Handler>>;
 /** Returns the routes of rooms. `page` serves the chat's page. */
 export function roomRoutes(web: RoomContext, page: Handler): Routes {
   const { hub, limits } = web;
+  const gathering = new Gathering();
   const room = negotiated({
     "application/json": (exchange) => roomPage(hub, exchange, "application/json"),
     "text/plain": (exchange) => roomPage(hub, exchange, "text/plain"),
-    "text/event-stream": (exchange) => eventStream(hub, limits, exchange),
+    "text/event-stream": (exchange) => eventStream(hub, limits, gathering, exchange),
     "text/html": page,
   });
   const entry = negotiated({

@@ -1,12 +1,18 @@
 // Rooms as event streams.
 
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { setImmediate } from "node:timers";
 import { matcherOf } from "../../../app/core/identity.ts";
+import { closeCode } from "../../../app/protocol/wire.ts";
+import { ConnectionLimits } from "../../../app/web/connection_limits.ts";
 import { eventStream } from "../../../app/web/event_stream.ts";
+import { Gathering } from "../../../app/web/gathering.ts";
+import type { Hub } from "../../../app/web/options.ts";
+import { ManualTime } from "../../support/manual_time.ts";
 import { request, startRoomSite, storeMessages } from "../../support/room_site.ts";
 import type { RoomSite } from "../../support/room_site.ts";
 import { until, withDeadline } from "../../support/waiting.ts";
+import { FakeHub } from "../../support/web_harness.ts";
 
 /** An event as it was received. */
 interface ReceivedEvent {
@@ -57,6 +63,85 @@ async function open(site: RoomSite, headers: Record<string, string> = {}, path =
   assertEquals(await stream.next(), { retry: "1000" });
   return stream;
 }
+
+/** Opens a stream without a connection. */
+function openDirectly(hub: Hub, limits: ConnectionLimits, gathering: Gathering): Response {
+  const url = new URL("http://localhost/r/tea");
+  const peer = { address: "192.0.2.1", network: "192.0.2.1", scope: "public" } as const;
+  return eventStream(hub, limits, gathering, {
+    request: new Request(url),
+    url,
+    pathname: url.pathname,
+    params: { room: "tea", offset: "", file: "", other: "" },
+    peer: peer.address,
+    client: peer,
+    accessCode: undefined,
+    completed: new Promise(() => {}),
+  }) as Response;
+}
+
+/** Opens a live stream on manual time. `send` sends it messages with these offsets. */
+async function openGathered() {
+  const time = new ManualTime();
+  const hub = new FakeHub();
+  const limits = new ConnectionLimits({ maxConnections: 0, maxConnectionsPerAddress: 0 }, () => 0);
+  const gathering = new Gathering((ms, task) => time.later(ms, task));
+  const stream = new StreamReader(openDirectly(hub, limits, gathering));
+  const socket = hub.connected[0]?.socket;
+  assert(socket !== undefined);
+  const room = { type: "room", room: "tea", epoch: "e1", offset: 0, messages: [] };
+  socket.send(JSON.stringify([room]));
+  assertEquals([await stream.next(), (await stream.next())?.id], [{ retry: "1000" }, "e1:0"]);
+  const send = (...offsets: readonly number[]) => {
+    for (const offset of offsets) {
+      socket.send(JSON.stringify([{ type: "message", offset, nonce: "n" }]));
+    }
+  };
+  const offsets = async (count: number) => {
+    const result: unknown[] = [];
+    while (result.length < count) result.push((await stream.next())?.data?.offset);
+    return result;
+  };
+  return { time, hub, socket, stream, send, offsets };
+}
+
+Deno.test("an event stream sends the events of 50 ms together [H13]", async () => {
+  const { time, socket, stream, send, offsets } = await openGathered();
+  send(1, 2, 3);
+  assertEquals(await offsets(1), [1]);
+  const waiting = socket.buffered;
+  assert(waiting > 0);
+  send(4);
+  assertEquals(socket.buffered, waiting * 1.5);
+  time.pass(50);
+  assertEquals(await offsets(3), [2, 3, 4]);
+  assertEquals(socket.buffered, 0);
+  await stream[Symbol.asyncDispose]();
+  time.pass(0);
+  assertEquals(time.timers, 0);
+});
+
+Deno.test("draining sends the events that wait, in order, and leaves no timer [H15] [C7]", async () => {
+  const { time, socket, stream, send, offsets } = await openGathered();
+  send(1, 2, 3, 4);
+  socket.close(closeCode.restarting, "0");
+  assertEquals(time.timers, 0);
+  assertEquals(await offsets(4), [1, 2, 3, 4]);
+  assertEquals(await stream.next(), { retry: "1000" });
+  assertEquals(await stream.next(), undefined);
+});
+
+Deno.test("a stream that is cut leaves no timer, and gets no more events [H15] [C5]", async () => {
+  const { time, socket, stream, send } = await openGathered();
+  send(1, 2);
+  socket.close(closeCode.slowConsumer, "too slow");
+  send(3);
+  assertEquals(time.timers, 0);
+  const read = async () => {
+    while (await stream.next() !== undefined);
+  };
+  await assertRejects(read, Error, "too slow");
+});
 
 Deno.test("an event stream sends live entries of all types with their positions [H13]", async () => {
   await using site = await startRoomSite();
@@ -212,17 +297,7 @@ Deno.test("draining ends a stream after the last entry, and staggers the reconne
 
 Deno.test("draining ends the other streams even if a client has just left [H15] [C7]", async () => {
   await using site = await startRoomSite();
-  const peer = { address: "192.0.2.1", network: "192.0.2.1", scope: "public" } as const;
-  const { body } = eventStream(site.hub, site.server.limits, {
-    request: new Request(`${site.origin}/r/tea`),
-    url: new URL(`${site.origin}/r/tea`),
-    pathname: "/r/tea",
-    params: { room: "tea", offset: "", file: "", other: "" },
-    peer: peer.address,
-    client: peer,
-    accessCode: undefined,
-    completed: new Promise(() => {}),
-  }) as Response;
+  const { body } = openDirectly(site.hub, site.server.limits, new Gathering());
   await using stream = await open(site);
   assertEquals((await stream.next())?.event, "room");
   // As Deno does when it finds that the client has gone.
