@@ -1,17 +1,15 @@
 // The composition root: reads the settings, builds the parts, connects them, and ends the process.
 
 import { cpuUsage } from "node:process";
-import { setImmediate } from "node:timers";
 import { ClockTrust, startPruning } from "./app/broker/pruning.ts";
 import { openStorage } from "./app/broker/storage.ts";
-import { ChatHub } from "./app/chat/chat_hub.ts";
+import { serveChat } from "./app/chat_server.ts";
 import { helpText, readConfig } from "./app/core/config.ts";
 import type { Config } from "./app/core/config.ts";
 import { consoleMirror, print, printError } from "./app/core/console.ts";
 import type { ConsoleMirror } from "./app/core/console.ts";
 import { databasePath, makeDataDir, makeLogDir } from "./app/core/data_dir.ts";
 import { errorMessage } from "./app/core/error_message.ts";
-import { matcherOf, memberOf, newToken, randomName } from "./app/core/identity.ts";
 import { openLogs } from "./app/core/logging.ts";
 import type { Logs } from "./app/core/logging.ts";
 import { Metrics } from "./app/core/metrics.ts";
@@ -28,7 +26,6 @@ import { SettingError } from "./app/core/setting_error.ts";
 import { later, waitAtMost } from "./app/core/timers.ts";
 import { loadAssets } from "./app/web/assets.ts";
 import { readCertificate, watchCertificate } from "./app/web/certificate.ts";
-import { serveWeb } from "./app/web/server.ts";
 import denoJson from "./deno.json" with { type: "json" };
 
 /** One Ctrl-C arrives several times, from terminal, task runner and launcher, within this time. */
@@ -98,7 +95,6 @@ async function start(config: Config): Promise<void> {
 
 async function serve(config: Config, logs: Logs, mirror: ConsoleMirror): Promise<void> {
   const storage = await openStorage(config, (event, error) => logs.error(event, error));
-  const { broker } = storage;
   const staticDir = `${import.meta.dirname}/static`;
   const metrics: Metrics = new Metrics({
     version: denoJson.version,
@@ -137,45 +133,23 @@ async function serve(config: Config, logs: Logs, mirror: ConsoleMirror): Promise
     now: () => performance.now(),
     later,
   });
-  const hub = new ChatHub({
-    broker,
-    clock: performance,
-    scheduler: { soon: (task) => void setImmediate(task), later },
-    identity: { newToken, memberOf },
-    access: config.accessCode === "" ? undefined : matcherOf(config.accessCode),
-    moderatorAccess: config.moderatorCode === "" ? undefined : matcherOf(config.moderatorCode),
-    log: logs,
-    meter: metrics,
-  }, {
-    ...config,
-    sessionPrefix: `${randomName().slice(0, 5)}.`,
-    graceMs: config.graceSeconds * 1000,
-    nameHoldMs: config.nameHoldSeconds * 1000,
-  });
   const assets = await loadAssets({ ...config, staticDir });
   const readTls = () => readCertificate(config.tlsCert, config.tlsKey, config.host);
   const certificate = config.tlsCert === "" ? undefined : readTls();
-  const server = serveWeb({
-    ...config,
-    hub,
+  const { hub, server } = serveChat(config, {
+    storage,
     assets,
-    isOpen: config.accessCode === "",
-    hasDirectory: config.roomDirectory,
-    hostname: config.host,
     certificate,
-    maxConnectionsPerAddress: config.maxConnectionsPerIp,
     metrics,
-    isToken: config.metricsToken === "" ? undefined : matcherOf(config.metricsToken),
-    notReadyReason: () => storage.notReadyReason(),
+    meter: metrics,
     log: logs,
-    now: () => performance.now(),
     onExhausted: () => void stop("listener", 1),
   });
   logs.event("start", { version: denoJson.version, port: server.port, pid: Deno.pid });
 
   metrics.start();
   const stopPruning = startPruning({
-    broker,
+    broker: storage.broker,
     clock: new ClockTrust(Date.now, () => performance.now()),
     report: (event, message) => logs.warn(event, { message }),
     later,

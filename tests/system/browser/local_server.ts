@@ -1,16 +1,13 @@
 // A chat server in the test's own process, with a real database. A server process takes longer to
 // start than most tests take to run.
 
-import { setImmediate } from "node:timers";
 import { openStorage } from "../../../app/broker/storage.ts";
-import { ChatHub } from "../../../app/chat/chat_hub.ts";
+import type { ChatHub } from "../../../app/chat/chat_hub.ts";
+import { serveChat } from "../../../app/chat_server.ts";
 import { readConfig } from "../../../app/core/config.ts";
-import { matcherOf, memberOf, newToken, randomName } from "../../../app/core/identity.ts";
-import { later } from "../../../app/core/timers.ts";
 import { loadAssets } from "../../../app/web/assets.ts";
 import type { Assets } from "../../../app/web/assets.ts";
 import type { WebOptions } from "../../../app/web/options.ts";
-import { serveWeb } from "../../../app/web/server.ts";
 import type { WebServer } from "../../../app/web/server.ts";
 
 const noMetrics: WebOptions["metrics"] = {
@@ -21,7 +18,7 @@ const noMetrics: WebOptions["metrics"] = {
   },
 };
 
-/** The page of all servers in this process, by its folder. */
+/** The pages of all servers in this process, by folder: bundling takes most of a start. */
 const pages = new Map<string, Promise<Assets>>();
 
 export class LocalServer {
@@ -56,36 +53,15 @@ export class LocalServer {
     const errors = (event: string, error: unknown) => console.error(event, error);
     const log = { event() {}, entries() {}, access() {}, warn: errors, error: errors };
     const storage = await openStorage(config, errors);
-    const hub = new ChatHub({
-      broker: storage.broker,
-      clock: performance,
-      scheduler: { soon: (task) => void setImmediate(task), later },
-      identity: { newToken, memberOf },
-      access: config.accessCode === "" ? undefined : matcherOf(config.accessCode),
-      moderatorAccess: config.moderatorCode === "" ? undefined : matcherOf(config.moderatorCode),
-      log,
-    }, {
-      ...config,
-      sessionPrefix: `${randomName().slice(0, 5)}.`,
-      graceMs: config.graceSeconds * 1000,
-      nameHoldMs: config.nameHoldSeconds * 1000,
-    });
     const assets = await pages.getOrInsertComputed(
       staticDir,
       () => loadAssets({ staticDir, dev: false, basePath: "", bundled: true }),
     );
-    const server = serveWeb({
-      ...config,
-      hub,
+    const { hub, server } = serveChat(config, {
+      storage,
       assets,
-      isOpen: config.accessCode === "",
-      hasDirectory: config.roomDirectory,
-      hostname: config.host,
-      maxConnectionsPerAddress: config.maxConnectionsPerIp,
       metrics: noMetrics,
-      notReadyReason: () => storage.notReadyReason(),
       log,
-      now: () => performance.now(),
       onExhausted: (error) => errors("listener", error),
     });
     return new LocalServer(hub, server, () => storage.close());

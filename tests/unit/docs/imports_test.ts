@@ -16,6 +16,7 @@ const rules: Readonly<Record<string, readonly string[]>> = {
   "app/core/": ["app/protocol/", "app/chat/ports.ts"],
   "app/web/": ["app/protocol/", "app/chat/", "app/core/"],
   "app/commands/": ["app/"],
+  "app/chat_server.ts": ["app/"],
   "static/client/": ["app/protocol/"],
 };
 
