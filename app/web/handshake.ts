@@ -2,6 +2,7 @@
 // handshakes, and throws on some others.
 
 import { subprotocol } from "../protocol/wire.ts";
+import { isForwarded } from "./peer.ts";
 import type { Problem } from "./problem.ts";
 
 const upgradeHeaders = { upgrade: "websocket", connection: "Upgrade" };
@@ -11,7 +12,6 @@ export const upgradeDropped: Problem = {
   code: "upgrade_dropped",
   detail: "A proxy between you and the chat removes the Upgrade header, so WebSockets cannot " +
     "connect. Configure the proxy to forward it",
-  headers: upgradeHeaders,
 };
 
 /**
@@ -25,10 +25,13 @@ export function isUpgradeDropped(headers: Headers): boolean {
 
 /** Returns the problem with a handshake, if any (RFC 6455, section 4.2.1). */
 export function handshakeProblem(headers: Headers): Problem | undefined {
-  if (isUpgradeDropped(headers)) return upgradeDropped;
+  // nginx passes Upgrade on to clients that speak HTTP/2, which then refuse the response (RFC 9113,
+  // section 8.2.2).
+  const required = isForwarded(headers) ? {} : { headers: upgradeHeaders };
+  if (isUpgradeDropped(headers)) return { ...upgradeDropped, ...required };
   if (!listIncludes(headers, "upgrade", "websocket")) {
     const detail = "This address only serves WebSockets";
-    return { status: 426, code: "upgrade_required", detail, headers: upgradeHeaders };
+    return { status: 426, code: "upgrade_required", detail, ...required };
   }
   if (headers.get("sec-websocket-version") !== "13") {
     return {

@@ -6,7 +6,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { loadAssets } from "../../app/web/assets.ts";
 import { freePort } from "../support/free_port.ts";
 import { ServerProcess } from "../support/server_process.ts";
-import { startSite, staticFolder } from "../support/web_harness.ts";
+import { rawRequest, startSite, staticFolder } from "../support/web_harness.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 const spoof = { "x-forwarded-for": "198.51.100.66", forwarded: "for=198.51.100.66" };
@@ -148,6 +148,18 @@ async function checkSite(proxy: Proxy, path: string): Promise<void> {
   });
   await new Promise((resolve) => foreign.addEventListener("close", resolve));
   assertEquals(running.access.at(-1)?.status, 403);
+
+  if (proxy !== nginx) return;
+  // `curl --http2 -d` offers an upgrade, which must not reach Deno: docs/deno-issues.md.
+  const offer = await rawRequest(Number(new URL(`http://${host}`).port), [
+    `POST ${path}/r/tea HTTP/1.0`,
+    `Host: ${host}`,
+    "Connection: Upgrade, HTTP2-Settings",
+    "Upgrade: h2c",
+    "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA",
+    "Content-Length: 2\r\n\r\nhi",
+  ]);
+  assertEquals(offer.status, 401);
 }
 
 async function checkIdle(proxy: Proxy): Promise<void> {

@@ -57,6 +57,21 @@ Deno.test("WebSockets.upgrade() refuses an invalid handshake with the reason [P1
         upgrade,
       ],
       [{ Upgrade: undefined }, 426, "upgrade_dropped", "A proxy", upgrade],
+      // A proxy could pass the header on to a client that speaks HTTP/2.
+      [
+        { Upgrade: undefined, "X-Forwarded-For": "192.0.2.1" },
+        426,
+        "upgrade_dropped",
+        "A proxy",
+        { upgrade: null },
+      ],
+      [
+        { Upgrade: undefined, "Sec-WebSocket-Key": undefined, Via: "2 proxy" },
+        426,
+        "upgrade_required",
+        "only serves WebSockets",
+        { upgrade: null },
+      ],
       [{ "Sec-WebSocket-Version": "8" }, 426, "version_unsupported", "13", {
         "sec-websocket-version": "13",
       }],

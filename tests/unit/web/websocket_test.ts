@@ -226,6 +226,9 @@ Deno.test("WebSockets.diagnose() reports a handshake without any of its headers 
   assertEquals(await post(), 204);
   await rawRequest(running.server.port, [...stripped, `Origin: ${running.origin}`]);
   assertEquals(await post(), 426);
+  // A proxy could pass the header on to a client that speaks HTTP/2.
+  const { response } = await fetchPath(running, "/ws", { method: "POST" });
+  assertEquals(response.headers.get("upgrade"), null);
   assertEquals(running.warnings, ["proxy_without_upgrade"]);
 });
 
