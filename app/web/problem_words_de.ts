@@ -12,6 +12,10 @@ const tooBusy = "Nicht verfügbar";
 
 /** By code, without problems that only programs encounter. */
 export const problemWordsDe: Readonly<Partial<Record<ProblemCode, ProblemWords>>> = {
+  access_required: {
+    title: "Kein Zugang",
+    detail: "Für diesen Chat brauchst du einen Zugangscode. Öffne den Chat und gib ihn dort ein",
+  },
   address_full: {
     title: tooBusy,
     detail: "Von deiner Adresse gibt es zu viele Verbindungen. Versuch es später noch einmal",
@@ -19,6 +23,10 @@ export const problemWordsDe: Readonly<Partial<Record<ProblemCode, ProblemWords>>
   draining: {
     title: tooBusy,
     detail: "Der Server startet gerade neu. Versuch es gleich noch einmal",
+  },
+  field_invalid: {
+    title: "Ungültige Adresse",
+    detail: "Eine Angabe in dieser Adresse ist ungültig. Öffne stattdessen den Chat",
   },
   host_denied: {
     title: "Unbekannte Adresse",
@@ -38,9 +46,21 @@ export const problemWordsDe: Readonly<Partial<Record<ProblemCode, ProblemWords>>
     detail: "Diese Adresse lässt sich so nicht aufrufen. Öffne stattdessen den Chat",
   },
   not_found: { title: "Nicht gefunden", detail: "Unter dieser Adresse gibt es nichts" },
+  query_invalid: {
+    title: "Ungültige Suche",
+    detail: "Gib hinter q= höchstens 10 Wörter an, und nach from: und in: gültige Namen",
+  },
+  rate_limited: {
+    title: "Zu viele Anfragen",
+    detail: "Von deiner Adresse kamen zu viele Anfragen. Versuch es gleich noch einmal",
+  },
   room_invalid: {
     title: "Nicht gefunden",
     detail: "Raumnamen bestehen aus a–z, 0–9 und Bindestrichen",
+  },
+  search_off: {
+    title: "Nicht gefunden",
+    detail: "Die Suche ist in diesem Chat ausgeschaltet",
   },
   server_full: {
     title: tooBusy,

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
-import { codeLocked, refusal } from "../../../app/chat/refusals.ts";
+import { codeLocked, rateLimited, refusal } from "../../../app/chat/refusals.ts";
 import { loadAssets } from "../../../app/web/assets.ts";
 import type { RunningSite } from "../../support/web_harness.ts";
 import {
@@ -347,6 +347,26 @@ Deno.test("serveWeb() serves what a search finds, or why it is refused [F9]", as
   running.hub.results = refusal({ re: "search" }, "search_off");
   const off = await ask("/search?q=a");
   assertEquals([off.response.status, JSON.parse(off.body).code], [404, "search_off"]);
+});
+
+Deno.test("serveWeb() says in German why a search is refused", async () => {
+  await using running = await startSite();
+  const headers = { accept: "text/html", "accept-language": "de" };
+  const about = { type: "error", re: "search" } as const;
+  const results = [
+    ["/search", undefined, 422, "Gib hinter q="],
+    ["/search?q=a&q=b", undefined, 422, "Eine Angabe in dieser Adresse ist ungültig."],
+    ["/search?q=a", refusal(about, "search_off"), 404, "Die Suche ist in diesem Chat aus"],
+    ["/search?q=a", refusal(about, "access_required"), 401, "brauchst du einen Zugangscode."],
+    ["/search?q=a", rateLimited(about, "bytes", 1), 429, "kamen zu viele Anfragen."],
+  ] as const;
+  for (const [path, result, status, words] of results) {
+    if (result !== undefined) running.hub.results = result;
+    const { response, body } = await fetchPath(running, path, { headers });
+    assertEquals(response.status, status);
+    assertStringIncludes(body, '<html lang="de">');
+    assertStringIncludes(body, words);
+  }
 });
 
 Deno.test("serveWeb() has no /rooms without the room directory [D1]", async () => {
