@@ -105,6 +105,8 @@ export class RawSocket implements Disposable {
   readonly #texts: string[] = [];
   /** Receives each text frame; by default frames are kept for `ended`. */
   onText: (text: string) => void = (text) => this.#texts.push(text);
+  /** Called when a response other than an upgrade arrives. */
+  onRefused: () => void = () => {};
 
   private constructor(connection: Deno.TcpConn) {
     this.#connection = connection;
@@ -193,6 +195,7 @@ export class RawSocket implements Disposable {
     if (this.#status === 101) { while (this.#readFrame()); }
     else {
       this.#response += new TextDecoder("latin1").decode(this.#rest);
+      this.onRefused();
       this.#rest = new Uint8Array(0);
     }
   }

@@ -168,6 +168,8 @@ export const lastCommand = command({ type: "last" });
 /** Reads until the server has handled `lastCommand`, and then closes. */
 export async function untilHandled(socket: RawSocket): Promise<Ending> {
   const texts: string[] = [];
+  // Deno keeps a connection whose handshake was refused open if frames came with it.
+  socket.onRefused = () => socket[Symbol.dispose]();
   socket.onText = (text) => {
     texts.push(text);
     if (text.includes('"re":"last"')) void socket.write(goodbye);
