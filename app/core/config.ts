@@ -1,6 +1,5 @@
 // All settings in one table: environment variables, flags, defaults, validation and --help.
 
-import { isIP } from "node:net";
 import { parseArgs } from "node:util";
 import { errorMessage } from "./error_message.ts";
 
@@ -58,7 +57,7 @@ const filePaths: Rule = {
 const unbracketed = (address: string) => address.replace(/^\[(.*)\]$/, "$1");
 const listenHosts: Rule = {
   isValid: (text) =>
-    isIP(unbracketed(text)) !== 0 ||
+    URL.canParse(`http://[${unbracketed(text)}]/`) ||
     /^[\w.-]+$/.test(text) && URL.parse(`http://${text}/`)?.host === text.toLowerCase(),
   expected: "an address of this machine, such as 127.0.0.1 or [::], without a port",
 };
