@@ -32,8 +32,14 @@ const paths: Rule = {
   expected: "a path such as /chat, made of letters, digits and - . _ ~",
 };
 const redisUrls: Rule = {
-  isValid: (text) => /^rediss?:/i.test(text) && (URL.parse(text)?.host ?? "") !== "",
-  expected: "an address such as redis://user:password@host:6379, or rediss:// for TLS",
+  isValid(text) {
+    const url = URL.parse(text);
+    return url !== null && /^rediss?:$/.test(url.protocol) && url.host !== "" &&
+      /^(\/\d*)?$/.test(url.pathname);
+  },
+  expected:
+    "an address such as redis://user:password@host:6379, with /NUMBER for a database other " +
+    "than 0, or rediss:// for TLS",
 };
 const origins: Rule = {
   isValid: (text) => /^https?:/.test(text) && URL.parse(text)?.origin === text,

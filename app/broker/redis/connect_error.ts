@@ -35,13 +35,18 @@ function explain(url: string, prefix: string, error: unknown): string {
   if (message.startsWith("NOAUTH")) {
     return "it requires a password; write redis://USER:PASSWORD@HOST";
   }
+  if (message.startsWith("WRONGPASS")) return "its user or password is wrong; correct REDIS_URL";
+  if (/DB index/i.test(message)) return "it has no database of that number; correct REDIS_URL";
+  if (/^(ENOTFOUND|EAI_AGAIN)$/.test(code)) return "its name has no address; correct REDIS_URL";
   const isOtherProtocol = /^Socket closed|ECONNRESET|^Unknown RESP type/.test(message);
   if (isOtherProtocol && protocol === "redis:") {
     return "its reply is not Redis protocol; if it uses TLS, write rediss:// instead of redis://";
   }
-  if (message === "Connection timeout" && protocol === "rediss:") {
-    return "its TLS handshake took too long; if it does not use TLS, write redis:// " +
-      "instead of rediss://";
+  if (/^Connection timeout|^no reply within/.test(message)) {
+    return protocol === "redis:"
+      ? "it does not respond; check REDIS_URL and the firewalls in between"
+      : "its TLS handshake took too long; if it does not use TLS, write redis:// " +
+        "instead of rediss://";
   }
   if (/SELF_SIGNED_CERT|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER/.test(code)) {
     return "its certificate is not from a known authority; set DENO_CERT to your CA certificate";

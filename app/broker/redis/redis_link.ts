@@ -70,17 +70,18 @@ export class RedisLink {
   static async open(options: RedisLinkOptions): Promise<RedisLink> {
     const link = new RedisLink(options);
     try {
-      await Promise.all(link.#clients.map((client) => client.connect()));
+      // Connecting includes a reply, which the client awaits forever.
+      await link.#inTime(Promise.all(link.#clients.map((client) => client.connect())));
       const [commands, feed] = await Promise.all(
         [link.#commands, link.#feed].map((client) => link.#send(client, ["INFO"])),
       );
       requireUsable(commands, feed);
       await link.#requireRights();
-      await link.#typing.subscribe(link.#typingChannel, (text) => {
+      await link.#inTime(link.#typing.subscribe(link.#typingChannel, (text) => {
         const [node = "", room = "", member] = text.split(" ");
         // Ignore what other programs send on the channel.
         if (member !== undefined) options.onTyping({ node, room, member });
-      });
+      }));
       return link;
     } catch (error) {
       // The first error is the cause of the others.
@@ -209,17 +210,24 @@ export class RedisLink {
     args: readonly string[],
     timeoutMs = this.#options.timeoutMs,
   ): Promise<unknown> {
-    const timeout = Promise.withResolvers<never>();
-    const timer = setTimeout(() => {
-      timeout.reject(new Error(`no reply within ${timeoutMs} ms`));
-    }, timeoutMs);
     try {
-      return await Promise.race([client.sendCommand(args), timeout.promise]);
+      return await this.#inTime(client.sendCommand(args), timeoutMs);
     } catch (error) {
       if (!(error instanceof ErrorReply) || fatalErrors.test(error.message)) {
         this.lose(error);
       }
       throw error;
+    }
+  }
+
+  /** Returns the result of `pending`. Rejects if it takes longer than the timeout. */
+  async #inTime<T>(pending: Promise<T>, timeoutMs = this.#options.timeoutMs): Promise<T> {
+    const timeout = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      timeout.reject(new Error(`no reply within ${timeoutMs} ms`));
+    }, timeoutMs);
+    try {
+      return await Promise.race([pending, timeout.promise]);
     } finally {
       clearTimeout(timer);
     }

@@ -72,6 +72,24 @@ testWithRedis("open() says when a password is missing", async (redis) => {
   await assertRefused(redis.url, "it requires a password; write redis://USER:PASSWORD@HOST");
 });
 
+testWithRedis("open() says which part of REDIS_URL is wrong", async ({ port }) => {
+  for (
+    const [address, why] of [
+      [`ada:wrong@127.0.0.1:${port}`, "its user or password is wrong; correct REDIS_URL"],
+      [`127.0.0.1:${port}/99`, "it has no database of that number; correct REDIS_URL"],
+      ["nowhere.invalid", "its name has no address; correct REDIS_URL"],
+    ] as const
+  ) await assertRefused(`redis://${address}`, why);
+});
+
+Deno.test("open() gives up on a Redis that accepts connections but never replies", async () => {
+  using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  await assertRefused(
+    `redis://127.0.0.1:${silent.addr.port}`,
+    "it does not respond; check REDIS_URL and the firewalls in between",
+  );
+});
+
 testWithRedis(
   "open() reports a TLS mismatch, and a server of another protocol",
   async (redis) => {

@@ -112,7 +112,7 @@ Deno.test("readConfig() accepts a Redis address and never shows its password", (
   for (const url of ["redis://cache", "rediss://ada:hunter2@cache:6380/1"]) {
     assertEquals(configOf({ REDIS_URL: url }).redisUrl, url);
   }
-  for (const wrong of ["cache:6379", "http://:hunter2@cache", "redis://"]) {
+  for (const wrong of ["cache:6379", "http://:hunter2@cache", "redis://", "redis://cache/x"]) {
     const [error = ""] = errorsOf({ REDIS_URL: wrong });
     assertStringIncludes(error, "Cannot use REDIS_URL: must be an address such as redis://");
     assert(!error.includes("hunter2"), error);
