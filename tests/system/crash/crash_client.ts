@@ -1,9 +1,8 @@
-// A plain client of the protocol, written from SPEC.md alone. It sends, reconnects after every
-// loss, checks what it receives and records it in the ledger. The test decides what it does and
-// when.
+// A plain client of the protocol, written from SPEC.md alone. It checks what it receives, and
+// records it in the ledger. The test decides what it does and when.
 
 import { usernameKey } from "../../../app/protocol/names.ts";
-import { mayRetry, subprotocol } from "../../../app/protocol/wire.ts";
+import { mayRetry } from "../../../app/protocol/wire.ts";
 import type {
   EntryPush,
   ErrorPush,
@@ -12,9 +11,11 @@ import type {
   RoomPush,
 } from "../../../app/protocol/wire.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
+import { Connection } from "./connection.ts";
 import { abnormalCodes, bannedCode, floodingCode, restartingCode } from "./crash_target.ts";
-import type { Ledger, SentEntry } from "./ledger.ts";
+import type { Ledger } from "./ledger.ts";
 import type { Person } from "./person.ts";
+import type { SentEntry } from "./recorded_entry.ts";
 import { applyEntry, applyToRoom, countMessages, emptyRoomView } from "./room_view.ts";
 import type { RoomView } from "./room_view.ts";
 
@@ -35,13 +36,8 @@ export interface ClientOptions {
   readonly onDisconnect?: () => void;
 }
 
-const backoffMinMs = 500;
-const backoffMaxMs = 20_000;
-const settledMs = 10_000;
 const retryMs = 1_000;
 const lostCode = 1006;
-/** Max time until a banned client tries again. */
-const bannedMs = 1_500;
 const entryTypes: ReadonlySet<string> = new Set(["message", "edit", "delete", "title"]);
 /** Why an entry is refused for good. */
 const refusals: ReadonlySet<string> = new Set([
@@ -58,22 +54,10 @@ const maxCandidates = 20;
 /** One tab of a person. */
 export class Client {
   readonly #options: ClientOptions;
+  readonly #connection: Connection;
   readonly id: string;
   readonly views = new Map<string, RoomView>();
-  /** Whether it reconnects after losing its connection. */
-  isStarted = false;
-  #socket: WebSocket | undefined;
-  /** URL of its current connection. */
-  url = "";
   #welcomed = false;
-  /** Sockets without a close event yet, including abandoned ones. */
-  readonly #openSockets = new Map<WebSocket, Promise<void>>();
-  /** Cancels pending timers. */
-  readonly #timers = new Set<() => void>();
-  #cancelReconnect = () => {};
-  #attempt = 0;
-  #openedAt: number | undefined;
-  #heardAt = 0;
   #silenceMs = 60_000;
   #helloTries = 0;
   /** When it sent its last `hello` and `rename`, in ms since 1970. */
@@ -87,28 +71,50 @@ export class Client {
   constructor(options: ClientOptions) {
     this.#options = options;
     this.id = `${options.person.id}/${options.tab}`;
+    this.#connection = new Connection({
+      ...options,
+      onOpen: () => this.#sendHello(options.username),
+      onFrame: (pushes) => {
+        options.ledger.frameCount++;
+        this.#receive(pushes);
+      },
+      onClose: (code, reason) => {
+        this.#checkClose(code, reason);
+        this.#reconnectLater(code, reason);
+      },
+    });
   }
 
   /** Connects, and reconnects until `goodbye` or `vanish`. */
   start(): void {
-    this.isStarted = true;
-    if (this.#socket === undefined) this.#connect();
+    this.#connection.isStarted = true;
+    this.#connection.connectNow();
   }
 
   /** Reconnects at once, as when the network returns. */
   reconnectNow(): void {
-    if (this.isStarted && this.#socket === undefined) this.#connect();
+    this.#connection.connectNow();
   }
 
   /** Abandons a connection that was silent for too long. */
   checkSilence(): void {
-    if (!this.#welcomed || performance.now() - this.#heardAt < this.#silenceMs) return;
+    if (!this.#welcomed || this.#connection.silentMs < this.#silenceMs) return;
     this.#options.ledger.addViolation(`${this.id} received nothing for ${this.#silenceMs} ms`);
     this.abandon();
   }
 
   get person(): Person {
     return this.#options.person;
+  }
+
+  /** Whether it reconnects after losing its connection. */
+  get isStarted(): boolean {
+    return this.#connection.isStarted;
+  }
+
+  /** URL of its current connection. */
+  get url(): string {
+    return this.#connection.url;
   }
 
   /** The public id of its person. */
@@ -225,36 +231,28 @@ export class Client {
   /** Leaves its connection half-open and makes a new one, as after a network change. */
   abandon(): void {
     if (!this.#welcomed) return;
-    this.#detach();
-    this.#scheduleReconnect(lostCode, "");
+    this.#reconnectLater(lostCode, "");
     this.reconnectNow();
   }
 
   /** Closes without a goodbye, as a reloaded page does, and reconnects. */
   drop(): void {
     if (!this.#welcomed) return;
-    const socket = this.#socket;
-    this.#detach();
-    socket?.close(3000);
-    this.#scheduleReconnect(lostCode, "");
+    this.#reconnectLater(lostCode, "", 3000);
   }
 
   /** Closes without a goodbye and stays away until it is started. */
   vanish(): void {
-    this.isStarted = false;
-    const socket = this.#socket;
-    this.#detach();
-    socket?.close(3000);
+    this.#connection.isStarted = false;
+    this.#detach(3000);
     if (this.#options.tab === 0) this.#options.person.onDisconnect(false);
   }
 
   /** Says goodbye and stays away until it is started. */
   goodbye(): void {
     const { person, tab } = this.#options;
-    this.isStarted = false;
-    const socket = this.#socket;
-    this.#detach();
-    socket?.close(1000);
+    this.#connection.isStarted = false;
+    this.#detach(1000);
     if (tab === 0) person.onDisconnect(true);
   }
 
@@ -266,38 +264,7 @@ export class Client {
   /** Says goodbye, and resolves when all its sockets and timers are gone. */
   async end(): Promise<void> {
     this.goodbye();
-    for (const cancel of this.#timers) cancel();
-    await Promise.all(this.#openSockets.values());
-  }
-
-  #connect(): void {
-    this.#cancelReconnect();
-    const { urls, ledger, random } = this.#options;
-    this.url = random.pick(urls) ?? "";
-    const socket = new WebSocket(this.url, subprotocol);
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#socket = socket;
-    this.#openSockets.set(socket, promise);
-    socket.addEventListener("open", () => {
-      // It was abandoned before it opened, so close it instead of sending a hello.
-      if (socket !== this.#socket) return socket.close(3000);
-      this.#openedAt = this.#heardAt = performance.now();
-      this.#sendHello(this.#options.username);
-    });
-    socket.addEventListener("message", ({ data }) => {
-      if (socket !== this.#socket) return;
-      ledger.frameCount++;
-      this.#heardAt = performance.now();
-      this.#receive(JSON.parse(data));
-    });
-    socket.addEventListener("close", ({ code, reason }) => {
-      this.#openSockets.delete(socket);
-      resolve();
-      if (socket !== this.#socket) return;
-      this.#checkClose(code, reason);
-      this.#detach();
-      this.#scheduleReconnect(code, reason);
-    });
+    await this.#connection.end();
   }
 
   /** Checks that the server was allowed to close a connection with this code. */
@@ -321,11 +288,11 @@ export class Client {
     }
   }
 
-  #detach(): void {
+  /** Detaches from the socket, and closes it if there is a code. */
+  #detach(code?: number): void {
     if (this.#welcomed) this.#options.onDisconnect?.();
-    this.#socket = undefined;
     this.#welcomed = false;
-    this.#cancelReconnect();
+    this.#connection.detach(code);
     for (const view of this.views.values()) {
       view.hasInFlight = false;
       view.pendingHistory = undefined;
@@ -333,38 +300,16 @@ export class Client {
     }
   }
 
-  /** Reconnects by rule C2. */
-  #scheduleReconnect(code: number, reason: string): void {
-    const { person, tab, random } = this.#options;
+  /** Detaches, and reconnects as after a close with `code` and `reason`. */
+  #reconnectLater(code: number, reason: string, closeWith?: number): void {
+    const { person, tab } = this.#options;
+    this.#detach(closeWith);
     if (tab === 0) person.onDisconnect(false);
-    if (!this.isStarted) return;
-    const now = performance.now();
-    if (this.#openedAt !== undefined && now - this.#openedAt >= settledMs) this.#attempt = 0;
-    this.#openedAt = undefined;
-    const maxMs = Math.min(backoffMaxMs, 2 * backoffMinMs * 2 ** this.#attempt++);
-    const waitMs = code === bannedCode
-      ? random.next() * bannedMs
-      : code === restartingCode
-      ? random.next() * Number(reason)
-      : backoffMinMs + random.next() * (maxMs - backoffMinMs);
-    this.#cancelReconnect = this.#later(waitMs, () => this.reconnectNow());
-  }
-
-  #later(ms: number, task: () => void): () => void {
-    const timer = setTimeout(() => {
-      this.#timers.delete(cancel);
-      task();
-    }, ms);
-    const cancel = () => {
-      clearTimeout(timer);
-      this.#timers.delete(cancel);
-    };
-    this.#timers.add(cancel);
-    return cancel;
+    this.#connection.scheduleReconnect(code, reason);
   }
 
   #send(command: Readonly<Record<string, unknown>>): void {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(command));
+    this.#connection.send(command);
   }
 
   #receive(pushes: readonly Push[]): void {
@@ -435,13 +380,11 @@ export class Client {
         if (push.re === "title" && push.code === "rate_limited") return this.#handleRefusal(push);
         if (entryTypes.has(push.re) && mayRetry(push.code)) {
           const view = this.#view(push.room ?? "");
-          const socket = this.#socket;
           if (push.code === "storage_unavailable") {
             ledger.counts.unavailable++;
             this.#retriedNonces.add(`${push.room} ${push.nonce}`);
           }
-          this.#later(push.retryAfter ?? retryMs, () => {
-            if (socket !== this.#socket) return;
+          this.#connection.laterOnSocket(push.retryAfter ?? retryMs, () => {
             view.hasInFlight = false;
             this.#sendNext(view);
           });
@@ -457,21 +400,16 @@ export class Client {
     const { ledger } = this.#options;
     ledger.counts.banned++;
     ledger.sanctions.checkRefusal("ban", this.member, this.#helloAt);
-    const socket = this.#socket;
-    this.#detach();
-    socket?.close(3000);
-    this.#scheduleReconnect(bannedCode, "");
+    this.#reconnectLater(bannedCode, "", 3000);
   }
 
   /** Repeats a refused command later, if the connection still exists then. */
   #retryUnavailable({ re, room, retryAfter }: ErrorPush): void {
-    const socket = this.#socket;
     const view = room === undefined ? undefined : this.#view(room);
     this.#options.ledger.counts.unavailable++;
     if (re === "history" && view !== undefined) view.pendingHistory = undefined;
     // A `you` push shows whether a rename took effect.
-    this.#later(retryAfter ?? retryMs, () => {
-      if (socket !== this.#socket) return;
+    this.#connection.laterOnSocket(retryAfter ?? retryMs, () => {
       if (re === "hello" && !this.#welcomed) this.#sendHello(this.#options.username);
       if (re === "join" && view?.phase === "joining") this.#sendJoin(view);
     });
@@ -577,7 +515,7 @@ export class Client {
   }
 
   get #acceptsOwnMessageAsAck(): boolean {
-    return this.#options.tab % 2 === 1 || this.#attempt % 2 === 1;
+    return this.#options.tab % 2 === 1 || this.#connection.attempt % 2 === 1;
   }
 
   #handleEntry(push: EntryPush): void {

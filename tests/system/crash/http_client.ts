@@ -3,8 +3,10 @@
 
 import type { EntryPush } from "../../../app/protocol/wire.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
-import type { Ledger, PresentMessage, SentEntry } from "./ledger.ts";
+import type { Ledger } from "./ledger.ts";
 import type { Person } from "./person.ts";
+import type { PresentMessage } from "./present_room.ts";
+import type { SentEntry } from "./recorded_entry.ts";
 import { applyEntry } from "./room_view.ts";
 
 const retryMs = 20;

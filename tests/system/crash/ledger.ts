@@ -4,78 +4,11 @@
 import { usernameKey } from "../../../app/protocol/names.ts";
 import type { EntryPush } from "../../../app/protocol/wire.ts";
 import type { Person } from "./person.ts";
+import { PresentRoom } from "./present_room.ts";
+import type { PresentMessage } from "./present_room.ts";
+import { describe, format, isSame } from "./recorded_entry.ts";
+import type { ReceivedEntry, SentEntry, StoredEntry, StoredLog } from "./recorded_entry.ts";
 import { SanctionRecord } from "./sanction_record.ts";
-
-/** An entry that a client sent. */
-export interface SentEntry {
-  readonly type: "message" | "edit" | "delete" | "title";
-  readonly person: Person;
-  readonly room: string;
-  /** Empty for a deletion. */
-  readonly text: string;
-  /** Offset of the message that it edits or deletes. */
-  readonly target?: number | undefined;
-  /** Whether it locks the title. */
-  readonly locked?: true | undefined;
-  readonly nonce: string;
-  /** The acknowledged offset; absent while it is in the outbox. */
-  offset?: number;
-  /** Whether it was sent on an earlier connection or try. */
-  wasSent?: boolean | undefined;
-  /** Whether its last try was not the first. */
-  isRepeated?: boolean | undefined;
-  /** When it was last sent, in ms since 1970. */
-  sentAt?: number;
-  /** Whether it was acknowledged, even if without its offset. */
-  isAcknowledged?: boolean;
-  /** Whether the server refused it for good. */
-  isRefused?: boolean;
-}
-
-/** An entry as the clients received it. */
-interface ReceivedEntry
-  extends Pick<EntryPush, "type" | "offset" | "member" | "from" | "at" | "nonce"> {
-  /** The text that it was sent with, if any client has received that. */
-  text: string | undefined;
-  /** Offsets of the messages that it edits or deletes. */
-  readonly targets: readonly number[];
-  /** Absent if the client cannot know it: the epoch before its first entry isn't announced. */
-  epoch: string | undefined;
-}
-
-/** An entry in storage at the end. */
-export interface StoredEntry extends Omit<ReceivedEntry, "text"> {
-  readonly room: string;
-  /** The present text of a message. */
-  readonly text: string | undefined;
-  /** Offset of the last entry that edited or deleted it. */
-  readonly amended: number | undefined;
-  /** Offset of the room's newest entry. */
-  readonly head: number;
-  /** The offset stored for its nonce. */
-  readonly nonceOffset: number | undefined;
-}
-
-/** A message after all of its entries. */
-export interface PresentMessage {
-  readonly member: string;
-  text: string | undefined;
-  /** Offset of the last entry that edited or deleted it; otherwise 0. */
-  amended: number;
-  /** The texts before its edits. */
-  earlier?: readonly string[];
-}
-
-/** A room after all of its entries. */
-class PresentRoom {
-  readonly messages = new Map<number, PresentMessage>();
-  /** The titles that it has had. */
-  readonly titles = new Map<number, PresentMessage>();
-  title: string | undefined;
-  /** Offset of the entry that set the title; 0 if it has none. */
-  titleAt = 0;
-  isLocked = false;
-}
 
 /** Messages that a client was told it had missed, between two offsets. */
 interface MissedRange {
@@ -84,16 +17,6 @@ interface MissedRange {
   readonly after: number;
   readonly before: number;
   readonly count: number | undefined;
-}
-
-/** The storage at the end. */
-export interface StoredLog {
-  /** All entries, ordered by room and offset. */
-  readonly entries: readonly StoredEntry[];
-  /** The member that holds each name, by the name's key. */
-  readonly owners: ReadonlyMap<string, string>;
-  /** The rooms that have a title. */
-  readonly titles: ReadonlyMap<string, string>;
 }
 
 /** A held name. `until` is in ms of the monotonic clock. */
@@ -335,9 +258,9 @@ export class Ledger {
         );
       }
       this.sanctions.checkEntry(entry);
-      const presentRoom = present.getOrInsertComputed(room, () => new PresentRoom());
+      const presentRoom = present.getOrInsertComputed(room, () => new PresentRoom(this));
       if (type === "delete" && this.#isSweep(entry)) {
-        for (const target of targets) this.#delete(presentRoom, target, entry);
+        for (const target of targets) presentRoom.delete(target, entry);
         continue;
       }
       const person = this.#persons.get(member);
@@ -357,7 +280,7 @@ export class Ledger {
       if (!person?.names.has(entry.from)) {
         this.addViolation(`${where} is from ${entry.from}, which is not the author's name`);
       }
-      this.#apply(presentRoom, entry, sent);
+      presentRoom.apply(entry, sent);
     }
     for (const [room, received] of this.#received) {
       const head = last.get(room)?.offset ?? 0;
@@ -373,63 +296,6 @@ export class Ledger {
   /** Whether an entry is a step of a sweep, which no client has sent. */
   #isSweep({ member, nonce }: StoredEntry): boolean {
     return this.sanctions.moderators.has(member) && nonce.startsWith("sweep.");
-  }
-
-  /** Applies an entry to its room, and checks that its author may do that. */
-  #apply(room: PresentRoom, entry: StoredEntry, sent: SentEntry): void {
-    const { offset, member } = entry;
-    const { type, text, target, locked = false } = sent;
-    switch (type) {
-      case "message":
-        room.messages.set(offset, { member, text, amended: 0 });
-        return;
-      case "title":
-        if (room.isLocked && !this.sanctions.moderators.has(member)) {
-          this.addViolation(`${describe(sent)} has changed a locked title`);
-        }
-        room.isLocked = locked;
-        if (text === "") {
-          // A title to remove may be gone.
-          if (room.titleAt > 0) this.#delete(room, room.titleAt, entry);
-          return;
-        }
-        room.titles.set(offset, { member, text, amended: 0 });
-        room.title = text;
-        room.titleAt = offset;
-        return;
-      case "delete":
-        return this.#delete(room, target ?? 0, entry);
-      case "edit": {
-        const message = room.messages.get(target ?? 0);
-        if (message?.text === undefined || message.member !== member) {
-          return this.addViolation(`${describe(sent)} has changed ${target} without permission`);
-        }
-        // Its earlier texts must be gone too, once it is deleted.
-        message.earlier = [...message.earlier ?? [], message.text];
-        message.text = text;
-        message.amended = offset;
-      }
-    }
-  }
-
-  #delete(room: PresentRoom, target: number, entry: StoredEntry): void {
-    const { member, nonce, offset } = entry;
-    const { moderators } = this.sanctions;
-    const message = room.messages.get(target) ?? room.titles.get(target);
-    const isAllowed = message?.member === member ||
-      moderators.has(member) &&
-        (!nonce.startsWith("sweep.") || this.sanctions.isSwept(message?.member ?? ""));
-    if (message?.text === undefined || !isAllowed) {
-      return this.addViolation(`${format(entry)} has deleted ${target} without permission`);
-    }
-    for (const text of [message.text, ...message.earlier ?? []]) {
-      this.deletedWords.add(markedWord(text));
-    }
-    message.text = undefined;
-    message.amended = offset;
-    if (target !== room.titleAt) return;
-    room.title = undefined;
-    room.titleAt = 0;
   }
 
   /** Checks that the storage, and every client, has the present text of every message. */
@@ -515,26 +381,6 @@ export class Ledger {
   }
 }
 
-/** Returns the word that identifies a text, also in a search index. */
-export function markedWord(text: string): string {
-  return /[a-z0-9]{12}zq/.exec(text)?.[0] ?? text;
-}
-
 function keyOf({ person, room, nonce }: Pick<SentEntry, "person" | "room" | "nonce">): string {
   return `${person.id} ${room} ${nonce}`;
-}
-
-function describe({ type, person, room, nonce }: SentEntry): string {
-  return `the ${type} ${nonce} of ${person.id} in ${room}`;
-}
-
-function isSame(a: ReceivedEntry, b: ReceivedEntry): boolean {
-  return a.type === b.type && a.member === b.member && a.from === b.from && a.at === b.at &&
-    a.nonce === b.nonce && a.targets.join() === b.targets.join() &&
-    (a.epoch ?? b.epoch) === (b.epoch ?? a.epoch) && (a.text ?? b.text) === (b.text ?? a.text);
-}
-
-function format({ type, from, nonce, text, targets, epoch }: ReceivedEntry): string {
-  const what = text === undefined ? targets.join() : JSON.stringify(text.slice(0, 40));
-  return `${type} ${nonce} of ${from} (${epoch}) ${what}`;
 }

@@ -6,7 +6,7 @@ import { ServerProcess } from "../../support/server_process.ts";
 import { until } from "../../support/waiting.ts";
 import { moderatorCode } from "./crash_moderator.ts";
 import { checkErased } from "./erased_text.ts";
-import type { StoredEntry, StoredLog } from "./ledger.ts";
+import type { StoredEntry, StoredLog } from "./recorded_entry.ts";
 import { abnormalCodes, freePort, readErrorLog, restartingCode, urlOf } from "./crash_target.ts";
 import type { CrashTarget, TargetOptions } from "./crash_target.ts";
 

@@ -1,7 +1,8 @@
 // A room as a client of the crash test knows it, by the rules of SPEC.md.
 
 import type { EntryPush, Position, RoomPush } from "../../../app/protocol/wire.ts";
-import type { PresentMessage, SentEntry } from "./ledger.ts";
+import type { PresentMessage } from "./present_room.ts";
+import type { SentEntry } from "./recorded_entry.ts";
 
 export interface RoomView {
   readonly name: string;

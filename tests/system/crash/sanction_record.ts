@@ -1,7 +1,7 @@
 // The promises to the moderator of a crash test: its sanctions, in ms since 1970, and its sweeps.
 
 import type { ModeratorCommand, Sanction } from "../../../app/protocol/wire.ts";
-import type { StoredEntry } from "./ledger.ts";
+import type { StoredEntry } from "./recorded_entry.ts";
 
 /** A mute or ban, as far as the moderator knows. */
 interface KnownSanction {

@@ -3,7 +3,8 @@
 import { DatabaseSync } from "node:sqlite";
 import type { Draft } from "../../../app/chat/broker.ts";
 import { optionsFor, withBroker } from "../../support/sqlite_harness.ts";
-import type { Ledger, StoredEntry, StoredLog } from "./ledger.ts";
+import type { Ledger } from "./ledger.ts";
+import type { StoredEntry, StoredLog } from "./recorded_entry.ts";
 
 /**
  * Checks a database of a stopped server against the ledger. Returns the number of stored entries.
