@@ -183,17 +183,17 @@ async function waitUntilListening(port: number): Promise<void> {
 
 /** Returns the median of some numbers. */
 export function median(numbers: readonly number[]): number {
-  const sorted = numbers.toSorted((one, other) => one - other);
+  const sorted = numbers.toSorted((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] ?? NaN;
 }
 
 const perCpuSecond = (one: Result) => one.perCpuSecond;
 
 const columns: readonly (readonly [title: string, cell: (medianOf: Median) => string])[] = [
-  ["deliveries per CPU-second", (medianOf) => whole(medianOf(perCpuSecond))],
+  ["deliveries per CPU-second", (medianOf) => formatInteger(medianOf(perCpuSecond))],
   [
     "deliveries per second",
-    (medianOf) => whole(medianOf(({ deliveries, seconds }) => deliveries / seconds)),
+    (medianOf) => formatInteger(medianOf(({ deliveries, seconds }) => deliveries / seconds)),
   ],
   [
     "messages per frame",
@@ -204,14 +204,14 @@ const columns: readonly (readonly [title: string, cell: (medianOf: Median) => st
   ["last reader ms", (medianOf) => medianOf(({ lastReader }) => lastReader).toFixed(1)],
   ["CPU", (medianOf) => percent(medianOf(({ cpuShare }) => cpuShare))],
   ["generator's CPU", (medianOf) => percent(medianOf(({ generatorShare }) => generatorShare))],
-  ["MiB", (medianOf) => whole(medianOf(({ residentKiB }) => residentKiB / 1024))],
+  ["MiB", (medianOf) => formatInteger(medianOf(({ residentKiB }) => residentKiB / 1024))],
 ];
 
 /** Returns the median of a value over the rounds. */
 type Median = (pick: (one: Result) => number) => number;
 
 /** Formats a rounded number with thousands separators. */
-export function whole(number: number): string {
+export function formatInteger(number: number): string {
   return Math.round(number).toLocaleString("en");
 }
 
@@ -244,7 +244,7 @@ function report(results: readonly Result[], names: readonly string[]): string {
     })
   );
   return [
-    sideBySide("deliveries per CPU-second", (own) => whole(median(own.map(perCpuSecond)))),
+    sideBySide("deliveries per CPU-second", (own) => formatInteger(median(own.map(perCpuSecond)))),
     sideBySide("p99, ms", (own) => median(own.map(({ p99 }) => p99)).toFixed(1)),
     ratios(results, names),
     table([["case", "server", ...columns.map(([title]) => title)], ...details]),
@@ -309,7 +309,7 @@ async function main(): Promise<void> {
         results.push(result);
         if (isQuick) continue;
         const disorder = result.outOfOrder > 0 ? `, ${result.outOfOrder} out of order` : "";
-        const rate = whole(perCpuSecond(result));
+        const rate = formatInteger(perCpuSecond(result));
         print(`${scenario.name} ${round}: ${name} ${rate} per CPU-second${disorder}`);
       }
     }

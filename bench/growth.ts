@@ -4,7 +4,7 @@
 import { SqliteBroker } from "../app/broker/sqlite/sqlite_broker.ts";
 import { frame, RawSocket } from "../tests/support/raw_socket.ts";
 import { ServerProcess } from "../tests/support/server_process.ts";
-import { measure, median, table, whole } from "./bench.ts";
+import { formatInteger, measure, median, table } from "./bench.ts";
 import type { Result, Scenario } from "./bench.ts";
 
 const seconds = 3;
@@ -33,11 +33,11 @@ async function measureClients(): Promise<string> {
     const scenario = { name: `${clients}`, clients, senders: 10 };
     const { perCpuSecond, perFrame, p99, mebibytes } = await measureMedian(scenario);
     rows.push([
-      whole(clients),
-      whole(perCpuSecond),
+      formatInteger(clients),
+      formatInteger(perCpuSecond),
       perFrame.toFixed(1),
       p99.toFixed(1),
-      whole(mebibytes),
+      formatInteger(mebibytes),
     ]);
   }
   return table(rows);
@@ -48,7 +48,12 @@ async function measureMessages(): Promise<string> {
   for (const senders of [1, 3, 10, 30, 100, 300]) {
     const scenario = { name: `${senders}`, clients: 1_000, senders };
     const { perCpuSecond, perFrame, p99 } = await measureMedian(scenario);
-    rows.push([whole(senders), perFrame.toFixed(1), whole(perCpuSecond), p99.toFixed(1)]);
+    rows.push([
+      formatInteger(senders),
+      perFrame.toFixed(1),
+      formatInteger(perCpuSecond),
+      p99.toFixed(1),
+    ]);
   }
   return table(rows);
 }
@@ -72,7 +77,7 @@ async function measureIdle(): Promise<string> {
     const medianOf = (pick: (one: Result) => number) => median(results.map(pick));
     rows.push([
       server,
-      whole(scenario.clients),
+      formatInteger(scenario.clients),
       medianOf(({ connecting }) => connecting.seconds).toFixed(1),
       medianOf(({ connecting }) => connecting.cpu).toFixed(1),
       medianOf(({ residentKiB, emptyKiB }) => (residentKiB - emptyKiB) / scenario.clients).toFixed(
@@ -127,9 +132,9 @@ async function measureStored(): Promise<string> {
     try {
       const { joinMs, pageMs, appendMs } = await measureCommands(server.port, messages);
       rows.push([
-        whole(messages),
-        whole(size / 1024 / 1024),
-        whole(startMs),
+        formatInteger(messages),
+        formatInteger(size / 1024 / 1024),
+        formatInteger(startMs),
         ...[joinMs, pageMs, appendMs].map((ms) => ms.toFixed(2)),
       ]);
     } finally {

@@ -4,7 +4,7 @@
 
 import { ServerProcess } from "../tests/support/server_process.ts";
 import { readTaskFlags } from "../tests/support/task_flags.ts";
-import { median, table, whole } from "./bench.ts";
+import { formatInteger, median, table } from "./bench.ts";
 
 const { rounds } = readTaskFlags({ rounds: 3 });
 const postSeconds = 4;
@@ -175,14 +175,18 @@ for (const connections of [32, 128]) {
   for (const [name, start] of [["Deno alone", startFloor], ["Parley", startParley]] as const) {
     const results = await repeat(() => measurePosts(start, connections));
     const figures = [results.map(({ us }) => us), results.map(({ perSecond }) => perSecond)];
-    posts.push([name, whole(connections), ...figures.map((each) => whole(median(each)))]);
+    posts.push([
+      name,
+      formatInteger(connections),
+      ...figures.map((each) => formatInteger(median(each))),
+    ]);
   }
 }
 const readers = [["1,000 readers", "µs of CPU an event", "peak MB"]];
 for (const kind of ["sockets", "streams"] as const) {
   const results = await repeat(() => measureReaders(kind));
   const us = median(results.map(({ us }) => us)).toFixed(1);
-  readers.push([kind, us, whole(median(results.map(({ mb }) => mb)))]);
+  readers.push([kind, us, formatInteger(median(results.map(({ mb }) => mb)))]);
 }
 Deno.stdout.writeSync(encoder.encode(`${table(posts)}\n\n${table(readers)}\n`));
 Deno.exit();

@@ -163,8 +163,8 @@ class Load {
     this.#isOver = true;
     await announce("stop");
     await sleep(settleMs);
-    const ages = this.ages.sort((one, other) => one - other);
-    const latest = [...this.latestAges.values()].sort((one, other) => one - other);
+    const ages = this.ages.sort((a, b) => a - b);
+    const latest = [...this.latestAges.values()].sort((a, b) => a - b);
     const percentile = (sorted: readonly number[], share: number) =>
       (sorted[Math.floor(sorted.length * share)] ?? 0) / 1000;
     return {

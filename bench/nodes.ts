@@ -7,7 +7,7 @@ import { frame, RawSocket } from "../tests/support/raw_socket.ts";
 import { RedisProcess } from "../tests/support/redis_process.ts";
 import { ServerProcess } from "../tests/support/server_process.ts";
 import { readTaskFlags } from "../tests/support/task_flags.ts";
-import { median, runLoad, table, whole } from "./bench.ts";
+import { formatInteger, median, runLoad, table } from "./bench.ts";
 import type { Plan } from "./load.ts";
 
 /** A load on all servers together. */
@@ -153,11 +153,11 @@ function report(results: readonly Result[]): string {
       rows.push([
         load.name,
         setup.name,
-        whole(medianOf(({ deliveries, seconds }) => deliveries / seconds)),
-        whole(medianOf(({ deliveries, nodeCpu }) => deliveries / nodeCpu)),
-        whole(medianOf(({ nodeCpu, sent }) => nodeCpu / sent * 1e6)),
-        whole(medianOf(({ redisCpu, sent }) => redisCpu / sent * 1e6)),
-        whole(medianOf(({ listenerCpu, sent }) => listenerCpu / sent * 1e6)),
+        formatInteger(medianOf(({ deliveries, seconds }) => deliveries / seconds)),
+        formatInteger(medianOf(({ deliveries, nodeCpu }) => deliveries / nodeCpu)),
+        formatInteger(medianOf(({ nodeCpu, sent }) => nodeCpu / sent * 1e6)),
+        formatInteger(medianOf(({ redisCpu, sent }) => redisCpu / sent * 1e6)),
+        formatInteger(medianOf(({ listenerCpu, sent }) => listenerCpu / sent * 1e6)),
         medianOf(({ p50 }) => p50).toFixed(1),
         medianOf(({ p99 }) => p99).toFixed(1),
       ]);
@@ -181,7 +181,7 @@ function measureDelays(): Promise<readonly (readonly number[])[]> {
         for (const [, nonce = ""] of text.matchAll(/"nonce":"(a\d+)"/g)) {
           delays.push(performance.now() - (sentAt.get(nonce) ?? NaN));
         }
-        if (delays.length === messageCount) resolve(delays.sort((one, other) => one - other));
+        if (delays.length === messageCount) resolve(delays.sort((a, b) => a - b));
       };
       return promise;
     });
@@ -240,7 +240,7 @@ async function main(): Promise<void> {
   const outOfOrder = results.reduce((sum, result) => sum + result.outOfOrder, 0);
   print(report(results));
   print(`out of order: ${outOfOrder}`);
-  print(`memory per remote member: ${whole(remoteMemberBytes())} bytes`);
+  print(`memory per remote member: ${formatInteger(remoteMemberBytes())} bytes`);
   for (const [name, sorted] of [["the same node", near], ["another node", far]] as const) {
     const percentile = (share: number) =>
       (sorted?.[Math.floor(messageCount * share)] ?? NaN).toFixed(2);

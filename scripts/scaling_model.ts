@@ -80,7 +80,7 @@ export function forecast(connected: number, perHour: number): Forecast {
     },
     { name: "reading the feed, on each server", used: feedLoad / maxLoad },
     { name: "remote members, in memory", used: memoryMiB / maxMemoryMiB },
-  ].sort((one, other) => other.used - one.used);
+  ].sort((a, b) => b.used - a.used);
   const [worst] = limits;
   const bottleneck = worst === undefined || worst.used < 0.5 ? "nothing" : worst.name;
   return {
@@ -97,8 +97,8 @@ export function forecast(connected: number, perHour: number): Forecast {
 
 /** Returns the table of docs/scaling.md. */
 export function scalingTable(): string {
-  const whole = (number: number) => Math.round(number).toLocaleString("en");
-  const percent = (share: number) => `${whole(100 * share)} %`;
+  const formatInteger = (number: number) => Math.round(number).toLocaleString("en");
+  const percent = (share: number) => `${formatInteger(100 * share)} %`;
   const rows = [
     [
       "connected",
@@ -116,12 +116,12 @@ export function scalingTable(): string {
     for (const perHour of [6, 60]) {
       const result = forecast(connected, perHour);
       rows.push([
-        whole(connected),
-        whole(perHour),
-        whole(result.messagesPerSecond),
-        result.nodes === undefined ? "no number is enough" : whole(result.nodes),
+        formatInteger(connected),
+        formatInteger(perHour),
+        formatInteger(result.messagesPerSecond),
+        result.nodes === undefined ? "no number is enough" : formatInteger(result.nodes),
         percent(result.nodeLoad),
-        whole(result.memoryMiB),
+        formatInteger(result.memoryMiB),
         percent(result.redisLoad),
         result.bottleneck,
       ]);

@@ -32,9 +32,9 @@ import type { Failure } from "./words/language.ts";
 
 export { mountNamePrompt } from "./views/name_prompt.ts";
 
-/** How long open tabs have to reply to a roll call, and a reloading tab has to return. */
-const rollCallMs = 4_000;
-const rollCallIntervalMs = 20_000;
+/** How long open tabs have to reply to a poll, and a reloading tab has to return. */
+const tabReplyMs = 4_000;
+const tabPollIntervalMs = 20_000;
 /** How soon the number on the app's icon follows the messages. */
 const badgeMs = 1_000;
 
@@ -166,13 +166,13 @@ export function mountExtras(
 
 /** Takes over the unsent messages of tabs that have closed or crashed. */
 function adoptMessages(chat: ChatClient, store: TabOutbox): void {
-  const callRoll = () => {
-    const calledAt = store.callRoll();
-    if (calledAt !== undefined) setTimeout(() => chat.adopt(calledAt), rollCallMs);
+  const pollTabs = () => {
+    const polledAt = store.pollTabs();
+    if (polledAt !== undefined) setTimeout(() => chat.adopt(polledAt), tabReplyMs);
   };
-  callRoll();
-  setInterval(callRoll, rollCallIntervalMs);
+  pollTabs();
+  setInterval(pollTabs, tabPollIntervalMs);
   addEventListener("storage", ({ key, newValue }) => {
-    if (store.onStorageEvent(key, newValue)) callRoll();
+    if (store.onStorageEvent(key, newValue)) pollTabs();
   });
 }

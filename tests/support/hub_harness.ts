@@ -169,7 +169,7 @@ export class TestClient {
     return this.send(helloOf(username, rooms, fields));
   }
 
-  say(text: string, room = "lobby", nonce = `n${++this.#nonceCount}`): Push[] {
+  sendMessage(text: string, room = "lobby", nonce = `n${++this.#nonceCount}`): Push[] {
     return this.send({ type: "message", room, text, nonce });
   }
 
@@ -185,7 +185,7 @@ export class TestClient {
   }
 
   /** Ends the turn and returns the types of the pushes since the last call. */
-  types(): string[] {
+  pushTypes(): string[] {
     return this.pushes().map(({ type }) => type);
   }
 

@@ -31,11 +31,11 @@ export class ManualTime {
   }
 
   /** Lets `ms` pass and runs the timers that fire meanwhile, in order. */
-  pass(ms: number): void {
+  advance(ms: number): void {
     const end = this.ms + ms;
     for (;;) {
       this.settle();
-      const [next] = this.#later.toSorted((one, other) => one.at - other.at);
+      const [next] = this.#later.toSorted((a, b) => a.at - b.at);
       if (next === undefined || next.at > end) break;
       this.#later = this.#later.filter((timer) => timer !== next);
       this.ms = Math.max(this.ms, next.at);

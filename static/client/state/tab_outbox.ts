@@ -9,7 +9,7 @@ import type { KeyValue, Unchecked } from "./storage.ts";
 const messagePrefix = "parley.message.";
 const tabPrefix = "parley.tab.";
 const ownerKey = "parley.owner";
-const rollCallKey = "parley.roll_call";
+const pollKey = "parley.poll";
 /** Browsers may run the timers of a hidden tab only once a minute. */
 const tabTimeoutMs = 180_000;
 
@@ -49,18 +49,18 @@ export class TabOutbox implements OutboxStore {
    * Asks all open tabs for a heartbeat, if there are messages that this one doesn't hold. Pass the
    * result to {@linkcode load} a few seconds later, to adopt the messages of tabs that sent none.
    */
-  callRoll(): number | undefined {
+  pollTabs(): number | undefined {
     const now = this.#now();
     // Compare nonces: a duplicate made while this tab seemed closed has the same owner.
     if (this.#storedMessages().every(({ nonce }) => this.#held.has(nonce))) return undefined;
     this.heartbeat();
-    writeJson(this.#shared, rollCallKey, now);
+    writeJson(this.#shared, pollKey, now);
     return now;
   }
 
   /** Handles a `storage` event. Returns true if another tab may have closed. */
   onStorageEvent(key: string | null, value: string | null): boolean {
-    if (key === rollCallKey) this.heartbeat();
+    if (key === pollKey) this.heartbeat();
     return key?.startsWith(tabPrefix) === true && value === null;
   }
 

@@ -147,7 +147,6 @@ export class ConversationRows {
           ...amendment?.view,
           message,
           offset,
-          member,
           from,
           isStart,
           isMention,

@@ -13,7 +13,6 @@ export interface MessageView extends Decorated {
   readonly message: Message | OutboxMessage;
   /** `undefined` while the message is in the outbox. */
   readonly offset?: number | undefined;
-  readonly member: string;
   readonly from: string;
   readonly at: number;
   /** Whether the message starts a group, and shows its author. */

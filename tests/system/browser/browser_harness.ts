@@ -303,22 +303,22 @@ export async function waitForMessage(page: Page, text: string): Promise<void> {
   await page.locator("#rows .text:not(.pending)", { hasText: text }).first().waitFor();
 }
 
-/** Waits until no message is on its way. */
+/** Waits until no message is pending. */
 export async function waitForSent(page: Page): Promise<void> {
   await waitUntil("no message is pending", async () => {
     return await page.locator("#rows .pending").count() === 0;
   });
 }
 
-/** Waits until the page has nothing to say about its connection. */
-export async function waitForCalm(page: Page): Promise<void> {
+/** Waits until the status line is empty. */
+export async function waitForEmptyStatus(page: Page): Promise<void> {
   await page.locator("#status:empty").waitFor({ state: "attached" });
 }
 
 /** Polls a condition that no locator can wait for. Throws after 20 s. */
-export async function waitUntil(what: string, isSo: () => Promise<boolean>): Promise<void> {
+export async function waitUntil(what: string, condition: () => Promise<boolean>): Promise<void> {
   const end = Date.now() + 20_000;
-  while (!await isSo()) {
+  while (!await condition()) {
     if (Date.now() > end) throw new Error(`Timed out waiting until ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

@@ -10,7 +10,7 @@ import {
   send,
   sharedServerOnly,
   signIn,
-  waitForCalm,
+  waitForEmptyStatus,
   waitForMessage,
   waitForRoom,
   waitForSent,
@@ -109,7 +109,7 @@ browserTest("keeps a message written offline across a reload, and sends it once"
   await waitForMessage(ben, "written offline");
   const texts = await messageTexts(ben);
   assertEquals(texts.filter((text) => text === "written offline").length, 1);
-  await waitForCalm(ada);
+  await waitForEmptyStatus(ada);
 }, { needsProcess: true });
 
 browserTest("lists a room's members at the name prompt", async (chat) => {

@@ -7,7 +7,7 @@ import {
   messageTexts,
   openSettings,
   send,
-  waitForCalm,
+  waitForEmptyStatus,
   waitForMessage,
   waitUntil,
 } from "./browser_harness.ts";
@@ -39,7 +39,7 @@ browserTest(
     await chat.startServer();
     await waitForMessage(ada, "written in the dark");
     assertEquals(await messageTexts(ada), ["before the night", "written in the dark"]);
-    await waitForCalm(ada);
+    await waitForEmptyStatus(ada);
     assertEquals(await ada.locator("#me-dot.off").count(), 0);
     await openSettings(ada);
     await ada.click("text=Sign out");

@@ -6,7 +6,7 @@ import {
   send,
   sharedServerOnly,
   signIn,
-  waitForCalm,
+  waitForEmptyStatus,
   waitForMessage,
   waitUntil,
 } from "./browser_harness.ts";
@@ -149,7 +149,7 @@ browserTest("distinguishes being offline from a server that is down", async (cha
   await ada.context().setOffline(false);
   await waitForStatus(ada, /^Reconnecting in|^Connecting/);
   await chat.startServer();
-  await waitForCalm(ada);
+  await waitForEmptyStatus(ada);
 }, { needsProcess: true });
 
 browserTest("says when it will reconnect, and reconnects at once when asked", async (chat) => {
@@ -158,7 +158,7 @@ browserTest("says when it will reconnect, and reconnects at once when asked", as
   await chat.killServer();
   await waitForStatus(ada, /Reconnecting in \d+ s/);
   await tryNow(chat, ada, "#status >> text=Try now");
-  await waitForCalm(ada);
+  await waitForEmptyStatus(ada);
   await send(ada, "back");
   await waitForMessage(ada, "back");
 }, { needsProcess: true });
@@ -268,7 +268,7 @@ browserTest("says when a name was changed too often [L3]", async (chat) => {
   await waitForStatus(ada, /You've changed your name too often\. Try again in 12 minutes\./);
   await send(ada, "still talking");
   await waitForMessage(ada, "still talking");
-  await waitForCalm(ada);
+  await waitForEmptyStatus(ada);
 }, sharedServerOnly);
 
 browserTest("says that storage is unavailable until a message is stored [M9]", async (chat) => {
@@ -278,7 +278,7 @@ browserTest("says that storage is unavailable until a message is stored [M9]", a
   await waitForStatus(ada, /Storage is unavailable\. Retrying…/);
   server.refusal = undefined;
   await waitForMessage(ada, "patience");
-  await waitForCalm(ada);
+  await waitForEmptyStatus(ada);
 });
 
 browserTest(
@@ -296,7 +296,7 @@ browserTest(
     await sockets.at(-1)?.close({ code: 4005, reason: "this tab has a newer connection" });
     await waitForStatus(ida, /This page is connected elsewhere\. Use here$/);
     await ida.click("#status >> text=Use here");
-    await waitForCalm(ida);
+    await waitForEmptyStatus(ida);
     await send(ida, "here again");
     await waitForMessage(ada, "here again");
     assertEquals(sockets.length, 2);

@@ -59,7 +59,7 @@ export async function testScaledContainers(t: Deno.TestContext, engine: Engine):
         lines.push({ node, time, address });
       }
     }
-    return lines.sort((one, other) => one.time < other.time ? -1 : 1).at(-1);
+    return lines.sort((a, b) => a.time < b.time ? -1 : 1).at(-1);
   };
 
   /** Asserts that every client has every message once, in one order, and every member. */

@@ -193,7 +193,7 @@ export class World {
       [7, () => connection?.cut(random.isTrue(0.7), random.isTrue(0.7))],
       [4, () => connection?.stall(random.delay(40_000))],
       [4, () => this.#reload(client)],
-      [2, () => this.#callRoll(client)],
+      [2, () => this.#pollTabs(client)],
       [2, () => this.#closeTab(client)],
       [3, () => this.#openTab(browser, memoryStorage())],
       [1, () => this.#duplicateTab(client)],
@@ -299,13 +299,13 @@ export class World {
   }
 
   /** Lets the open tabs of a browser take over the messages of closed and crashed ones. */
-  #callRoll({ chat, outboxStore, options }: SimulatedClient): void {
-    const calledAt = outboxStore.callRoll();
-    if (calledAt === undefined) return;
+  #pollTabs({ chat, outboxStore, options }: SimulatedClient): void {
+    const polledAt = outboxStore.pollTabs();
+    if (polledAt === undefined) return;
     for (const other of this.#clients) {
       if (other.options.browserStorage === options.browserStorage) other.outboxStore.heartbeat();
     }
-    chat.adopt(calledAt);
+    chat.adopt(polledAt);
   }
 
   #reload(client: SimulatedClient): void {
@@ -437,7 +437,7 @@ export class World {
   #helpToFinish(client: SimulatedClient): void {
     const { chat, outboxStore, options } = client;
     outboxStore.heartbeat();
-    this.#callRoll(client);
+    this.#pollTabs(client);
     client.answerPrompts();
     for (const room of chat.outbox.rooms) chat.openRoom(room);
     if (chat.status.kind === "ended") chat.connection.connect();

@@ -20,7 +20,7 @@ Deno.test("startPruning() prunes every minute, again at once while there is more
     later: (ms, task) => time.later(ms, task),
   });
   const pass = async (ms: number) => {
-    time.pass(ms);
+    time.advance(ms);
     // Lets the pending run finish and schedule the next one.
     await new Promise((resolve) => setImmediate(resolve));
     return runs;

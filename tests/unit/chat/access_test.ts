@@ -53,10 +53,10 @@ Deno.test("ChatHub.hello() allows a network ten wrong codes, then one a minute [
   // The page connects without a code to find out whether it needs one.
   assertEquals(tryFrom("192.0.2.1")?.code, "access_required");
   assertEquals(tryFrom("192.0.2.2", code), undefined);
-  chat.time.pass(60_000);
+  chat.time.advance(60_000);
   assertEquals(tryFrom("192.0.2.1", "wrong")?.code, "access_denied");
   assertEquals(tryFrom("192.0.2.1", "wrong")?.code, "access_locked");
-  chat.time.pass(60_000);
+  chat.time.advance(60_000);
   assertEquals(tryFrom("192.0.2.1", code), undefined);
 });
 
@@ -96,7 +96,7 @@ Deno.test("ChatHub.hello() accepts the code from an address that sent no wrong o
   assertEquals(enter("Ada", code), "welcome");
   assertEquals(enter("Ben", "wrong"), "access_denied");
   assertEquals(enter("Ben", code), "access_locked");
-  chat.time.pass(60_000);
+  chat.time.advance(60_000);
   assertEquals(enter("Ben", code), "welcome");
 });
 
@@ -104,7 +104,7 @@ Deno.test("ChatHub.hello() lets known members in while their address is locked o
   const chat = closedChat();
   const ada = chat.enter("Ada", ["lobby"], { access: code });
   chat.enter("Ben", ["lobby"], { access: code }).drop();
-  chat.time.pass(20_000);
+  chat.time.advance(20_000);
   assertEquals(chat.broker.released, ["id-Ben"]);
   // Its name is still held, which this broker doesn't do by itself.
   chat.broker.claim("id-Ben", "Ben");

@@ -10,7 +10,7 @@ Deno.test("ChatHub.directory() lists rooms with members or messages [D1]", async
   chat.broker.fill("attic", 3);
   chat.enter("Ada", ["lobby", "cellar"]);
   chat.enter("Ben");
-  chat.time.pass(0);
+  chat.time.advance(0);
   const expected = [
     { room: "lobby", members: 2 },
     { room: "cellar", members: 1 },
@@ -19,7 +19,7 @@ Deno.test("ChatHub.directory() lists rooms with members or messages [D1]", async
   assertEquals(await chat.hub.visitors.directory(peer, undefined), expected);
   chat.enter("Cleo");
   assertEquals(await chat.hub.visitors.directory(peer, undefined), expected, "cached");
-  chat.time.pass(5_000);
+  chat.time.advance(5_000);
   const [lobby] = await chat.hub.visitors.directory(peer, undefined) as typeof expected;
   assertEquals(lobby?.members, 3);
 });
@@ -36,7 +36,7 @@ Deno.test("ChatHub.directory() reads again after storage failed [D1]", async () 
   chat.broker.isFailing = true;
   await assertRejects(() => chat.hub.visitors.directory(peer, undefined));
   chat.broker.isFailing = false;
-  chat.time.pass(5_000);
+  chat.time.advance(5_000);
   assertEquals(await chat.hub.visitors.directory(peer, undefined), []);
 });
 

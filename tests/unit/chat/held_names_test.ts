@@ -56,7 +56,7 @@ Deno.test("ChatHub frees the names of an address that holds too many [N8]", () =
     client.hello(`M${i}`);
     client.drop();
   }
-  chat.time.pass(20_000);
+  chat.time.advance(20_000);
   assertEquals(chat.broker.released.length, 60);
   assertEquals(chat.broker.freed, range(51, 60).map((i) => `id-M${i}`));
 });

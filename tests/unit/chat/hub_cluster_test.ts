@@ -41,7 +41,7 @@ class ClusterBroker extends MemoryBroker {
 function start(): { chat: TestChat; broker: ClusterBroker; ada: TestClient } {
   const broker = new ClusterBroker();
   const chat = new TestChat({}, broker);
-  chat.time.pass(31_000);
+  chat.time.advance(31_000);
   const ada = chat.enter("Ada");
   broker.announced = [];
   return { chat, broker, ada };
@@ -102,9 +102,9 @@ Deno.test("ChatHub announces nothing when a member returns through another node 
   const ben = chat.enter("Ben");
   ada.frames();
   ben.drop();
-  chat.time.pass(5_000);
+  chat.time.advance(5_000);
   broker.joinRemotely("Ben");
-  chat.time.pass(20_000);
+  chat.time.advance(20_000);
   assertEquals(news(ada).filter((type) => type !== "typing"), []);
   assertEquals(broker.announced, ["id-Ben Ben joins lobby", "id-Ben leaves lobby: timeout"]);
   assertEquals(chat.broker.released, ["id-Ben"]);
@@ -115,7 +115,7 @@ Deno.test("ChatHub announces each member's arrival and departure once to other n
   const tabs = [chat.enter("Ben", ["lobby"], { tab: "a" }), chat.enter("Ben", ["lobby", "b"])];
   tabs[0]?.send({ type: "leave", room: "lobby" });
   ada.drop();
-  chat.time.pass(9_000);
+  chat.time.advance(9_000);
   chat.enter("Ada");
   tabs[1]?.drop(1000);
   assertEquals(broker.announced, [
@@ -166,7 +166,7 @@ Deno.test("ChatHub announces a rename once, whichever node it was requested on [
   assertEquals(news(ben), ["you", "renamed Ben Bo", "renamed Cy Cyd"]);
   broker.hub?.memberRenamed?.("id-Ben", "Bo");
   assertEquals([...news(ada), ...news(ben)], []);
-  ben.say("hi");
+  ben.sendMessage("hi");
   assertEquals(broker.log("lobby")[0]?.from, "Bo");
   // Another rename was announced before the broker answered: the last one announced counts.
   assertEquals(only(ben.send({ type: "rename", username: "Late" }), "you").username, "Bo");
@@ -199,7 +199,7 @@ Deno.test("ChatHub pushes that remote members are typing until their message arr
 Deno.test("ChatHub includes remote members when a room gets crowded [N12]", () => {
   const { chat, broker, ada } = start();
   for (let i = 0; i < 500; i++) broker.joinRemotely(`M${i}`);
-  chat.time.pass(1_000);
+  chat.time.advance(1_000);
   assertEquals(
     new Set(news(ada)),
     new Set([...range(0, 498).map((i) => `joined M${i}`), "count"]),
@@ -222,7 +222,7 @@ Deno.test("ChatHub closes all sessions and forgets everything when the log has f
   }
   assertEquals([broker.announced, broker.log("lobby"), broker.released], [[], [], []]);
   // The share of a new room comes back slowly.
-  chat.time.pass(600_000);
+  chat.time.advance(600_000);
   assertEquals(chat.hub.size, { sessions: 0, members: 0, rooms: 0, graces: 0, rates: 0 });
 });
 

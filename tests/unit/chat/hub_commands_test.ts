@@ -39,7 +39,7 @@ Deno.test("ChatHub.receive() runs no part of an invalid command [P5]", () => {
 Deno.test("ChatHub requires hello first and only once [P6]", () => {
   const chat = new TestChat();
   const client = chat.connect();
-  assertEquals(codesOf(client.say("hi")), ["hello_required"]);
+  assertEquals(codesOf(client.sendMessage("hi")), ["hello_required"]);
   client.send({ type: "pong" });
   client.hello("Ada");
   assertEquals(codesOf(client.hello("Ada")), ["already_greeted"]);
@@ -71,7 +71,7 @@ Deno.test("ChatHub.hello() can be retried on the same connection after a refusal
 Deno.test("ChatHub refuses a command with its type, a code and a sentence [P10]", () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada");
-  const error = only(ada.say("hi", "elsewhere", "n9"), "error");
+  const error = only(ada.sendMessage("hi", "elsewhere", "n9"), "error");
   assertEquals(error, {
     type: "error",
     re: "message",
@@ -116,7 +116,7 @@ Deno.test("ChatHub works with an asynchronous broker", async () => {
 Deno.test("ChatHub logs events without the text of messages", () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada");
-  ada.say("a secret");
+  ada.sendMessage("a secret");
   ada.drop(1000);
   assertEquals(chat.lines.map(({ event }) => event), [
     "connect",
@@ -131,6 +131,6 @@ Deno.test("ChatHub logs events without the text of messages", () => {
 
 Deno.test("ChatHub logs the text of messages if configured", () => {
   const chat = new TestChat({ logMessageText: true });
-  chat.enter("Ada").say("no secret");
+  chat.enter("Ada").sendMessage("no secret");
   assert(JSON.stringify(chat.lines).includes("no secret"));
 });

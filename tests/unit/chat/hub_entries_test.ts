@@ -50,8 +50,8 @@ Deno.test("ChatHub.edit(), delete() and title() deliver their entries to all mem
   const chat = new TestChat();
   const ada = chat.enter("Ada");
   const ben = chat.enter("Ben");
-  ada.say("first", room, "n1");
-  ada.say("answer", room, "n2");
+  ada.sendMessage("first", room, "n1");
+  ada.sendMessage("answer", room, "n2");
   ben.frames();
   const common = { room, member: "id-Ada", from: "Ada", at: 1_000 };
   const edit = { type: "edit", ...common, offset: 3, target: 1, text: "better", nonce: "n3" };
@@ -91,7 +91,7 @@ Deno.test("ChatHub.message() delivers the offset that a reply answers [E2]", () 
   const chat = new TestChat();
   const ada = chat.enter("Ada");
   const ben = chat.enter("Ben");
-  ada.say("question");
+  ada.sendMessage("question");
   ben.frames();
   ada.send({ type: "message", room, text: "answer", nonce: "r", reply: 1 });
   assertEquals(only(ben.pushes(), "message").reply, 1);
@@ -103,7 +103,7 @@ Deno.test("ChatHub passes on why the log refuses an edit or a deletion [E3] [E4]
   const chat = new TestChat();
   const ada = chat.enter("Ada");
   const ben = chat.enter("Ben");
-  ada.say("mine");
+  ada.sendMessage("mine");
   ben.frames();
   for (
     const [command, code] of [
@@ -124,7 +124,7 @@ Deno.test("ChatHub passes on why the log refuses an edit or a deletion [E3] [E4]
 Deno.test("ChatHub acknowledges a repeated edit after its target was deleted [M3] [M5]", () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada");
-  ada.say("a");
+  ada.sendMessage("a");
   const edit = { type: "edit", room, offset: 1, text: "b", nonce: "e" };
   ada.send(edit);
   ada.send({ type: "delete", room, offset: 1, nonce: "d" });
@@ -134,7 +134,7 @@ Deno.test("ChatHub acknowledges a repeated edit after its target was deleted [M3
 Deno.test("ChatHub charges edits and deletions like messages, and titles like renames [L2] [L3]", () => {
   const chat = new TestChat({ rateBurst: 4 });
   const ada = chat.enter("Ada");
-  ada.say("a");
+  ada.sendMessage("a");
   const results = range(1, 4).map((i) =>
     ada.send({ type: "edit", room, offset: 1, text: `e${i}`, nonce: `e${i}` })
   );
@@ -159,11 +159,11 @@ Deno.test("Room keeps the newest 100 messages and the entries between them [E8] 
   const chat = new TestChat({ ratePerSecond: 0 });
   chat.broker.fill(room, 99);
   const ada = chat.enter("Ada");
-  ada.say("a");
+  ada.sendMessage("a");
   for (const i of range(1, 5)) {
     ada.send({ type: "edit", room, offset: 100, text: `e${i}`, nonce: `e${i}` });
   }
-  ada.say("b");
+  ada.sendMessage("b");
   const { messages, offset } = only(chat.connect().hello("Ben"), "room");
   assertEquals([messages.length, messages[0]?.offset, offset], [105, 2, 106]);
   assertEquals(texts(messages).length, 100);
@@ -175,7 +175,7 @@ Deno.test("Room keeps the newest 100 messages and the entries between them [E8] 
 Deno.test("Room keeps the newest 100 messages however often they are edited [E8] [R6]", () => {
   const chat = new TestChat({ ratePerSecond: 0 });
   const ada = chat.enter("Ada");
-  for (const i of range(1, 110)) ada.say(`m${i}`);
+  for (const i of range(1, 110)) ada.sendMessage(`m${i}`);
   for (const i of range(91, 110)) {
     for (const j of range(1, 20)) {
       ada.put({ type: "edit", room, offset: i, text: `e${j}`, nonce: `e${i}-${j}` });
@@ -212,7 +212,7 @@ Deno.test("Room bounds the bytes of the entries in memory [E8]", () => {
 Deno.test("Room.prune() removes the text of edits whose message is gone [R11] [E6]", () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada");
-  ada.say("a");
+  ada.sendMessage("a");
   ada.send({ type: "edit", room, offset: 1, text: "secret", nonce: "e" });
   chat.broker.pruneBefore(room, 2);
   const [entry] = only(chat.connect().hello("Ben"), "room").messages;
@@ -231,7 +231,7 @@ Deno.test("LogReader.history() applies amendments made after the page was read [
   broker.isHolding = true;
   ada.put({ type: "history", room, before: 51, limit: 50 });
   broker.append([deletion(3)]);
-  assertEquals(ada.types(), ["delete"]);
+  assertEquals(ada.pushTypes(), ["delete"]);
   broker.answer();
   await chat.settle();
   const { messages, head } = only(ada.pushes(), "history");
@@ -284,7 +284,7 @@ Deno.test("LogReader.join() sends no text deleted after the page was read [E4]",
 Deno.test("LogReader.join() counts only messages as missed [R7] [E8]", () => {
   const chat = new TestChat({ ratePerSecond: 0 });
   const ada = chat.enter("Ada");
-  ada.say("a");
+  ada.sendMessage("a");
   for (const i of range(1, 20)) {
     ada.put({ type: "edit", room, offset: 1, text: `e${i}`, nonce: `e${i}` });
   }
@@ -302,7 +302,7 @@ Deno.test("LogReader.join() counts only messages as missed [R7] [E8]", () => {
 Deno.test("ChatHub logs edits, deletions and titles without their text [E1]", () => {
   const chat = new TestChat({ logMessageText: true });
   const ada = chat.enter("Ada");
-  ada.say("a");
+  ada.sendMessage("a");
   ada.send({ type: "edit", room, offset: 1, text: "secret", nonce: "e" });
   ada.send({ type: "title", room, text: "secret", nonce: "t" });
   ada.send({ type: "delete", room, offset: 1, nonce: "d" });

@@ -32,7 +32,7 @@ Deno.test("ChatHub never sends a token to another member [N5]", () => {
   const chat = new TestChat();
   const ben = chat.enter("Ben");
   const ada = chat.enter("Ada");
-  ada.say("hello");
+  ada.sendMessage("hello");
   const received = JSON.stringify(ben.pushes());
   assert(!received.includes(tokenOf("Ada")), received);
 });
@@ -52,7 +52,7 @@ Deno.test("ChatHub holds a name through the grace and releases it afterwards [N8
   assertEquals(codesOf(thief.hello("Ada", ["lobby"], { token: tokenOf("thief") })), [
     "username_taken",
   ]);
-  chat.time.pass(12_000);
+  chat.time.advance(12_000);
   assertEquals(chat.broker.released, ["id-Ada"]);
   assertEquals(
     only(thief.hello("Ada", ["lobby"], { token: tokenOf("thief") }), "welcome").username,
@@ -68,8 +68,8 @@ Deno.test("ChatHub.hello() replaces the older session of a tab without a push to
   chat.enter("Ada", ["lobby"], { tab: "t1" });
   assertEquals(old.socket.closed?.code, 4005);
   old.drop(1005);
-  chat.time.pass(15_000);
-  assertEquals(ben.types().filter((type) => type === "joined" || type === "left"), []);
+  chat.time.advance(15_000);
+  assertEquals(ben.pushTypes().filter((type) => type === "joined" || type === "left"), []);
 });
 
 Deno.test("ChatHub accepts several tabs of a member at once [N9]", () => {
@@ -79,15 +79,15 @@ Deno.test("ChatHub accepts several tabs of a member at once [N9]", () => {
   const ben = chat.enter("Ben");
   one.pushes();
   two.pushes();
-  ben.say("both");
+  ben.sendMessage("both");
   assertEquals([textsOf(one.pushes()), textsOf(two.pushes())], [["both"], ["both"]]);
   one.drop(1000);
-  assertEquals(ben.types().includes("left"), false);
+  assertEquals(ben.pushTypes().includes("left"), false);
 });
 
 Deno.test("ChatHub announces joined and left once per member [N10] [C6]", () => {
   const chat = new TestChat();
-  chat.time.pass(31_000);
+  chat.time.advance(31_000);
   const ben = chat.enter("Ben");
   const ada = chat.enter("Ada");
   assertEquals(only(ben.pushes(), "joined"), {
@@ -105,9 +105,9 @@ Deno.test("ChatHub announces a timeout only after the grace [N10] [C6]", () => {
   const ben = chat.enter("Ben");
   chat.enter("Ada").drop();
   ben.pushes();
-  chat.time.pass(8_000);
-  assertEquals(ben.types().includes("left"), false);
-  chat.time.pass(4_000);
+  chat.time.advance(8_000);
+  assertEquals(ben.pushTypes().includes("left"), false);
+  chat.time.advance(4_000);
   assertEquals(only(ben.pushes(), "left").reason, "timeout");
 });
 
@@ -117,10 +117,10 @@ Deno.test("ChatHub announces nothing when a member returns within the grace [N10
   const ada = chat.enter("Ada");
   ben.pushes();
   ada.drop();
-  chat.time.pass(5_000);
+  chat.time.advance(5_000);
   chat.enter("Ada");
-  chat.time.pass(30_000);
-  assertEquals(ben.types().filter((type) => type === "joined" || type === "left"), []);
+  chat.time.advance(30_000);
+  assertEquals(ben.pushTypes().filter((type) => type === "joined" || type === "left"), []);
 });
 
 Deno.test("ChatHub marks arrivals as quiet for 30 s after a start [N10]", () => {
@@ -137,7 +137,7 @@ Deno.test("ChatHub.leave() sends left to the session and to the room [N10]", () 
   ben.pushes();
   assertEquals(only(ada.send({ type: "leave", room: "lobby" }), "left").reason, "quit");
   assertEquals(only(ben.pushes(), "left").member, "id-Ada");
-  assertEquals(codesOf(ada.say("still there?")), ["not_joined"]);
+  assertEquals(codesOf(ada.sendMessage("still there?")), ["not_joined"]);
 });
 
 Deno.test("ChatHub.rename() pushes nothing to a post, whose reply is yet to come [H8] [N11]", () => {
@@ -185,20 +185,20 @@ Deno.test("ChatHub.rename() does nothing if the member is gone when the broker r
   ada.drop(1000);
   ben.pushes();
   await chat.settle();
-  assertEquals(ben.types(), []);
+  assertEquals(ben.pushTypes(), []);
 });
 
 Deno.test("ChatHub counts the members of a crowded room, at most once a second, instead of listing them [N12]", () => {
   const chat = new TestChat({ ratePerSecond: 0 });
   const watcher = chat.enter("M0");
   const clients = range(1, 500).map((i) => chat.enter(`M${i}`));
-  chat.time.pass(1_000);
+  chat.time.advance(1_000);
   watcher.pushes();
   const late = chat.connect();
   const room = only(late.hello("Late"), "room");
   assertEquals([room.count, room.members], [502, undefined]);
-  assertEquals(watcher.types(), []);
-  chat.time.pass(1_000);
+  assertEquals(watcher.pushTypes(), []);
+  chat.time.advance(1_000);
   assertEquals(watcher.pushes().filter(({ type }) => type === "count"), [
     { type: "count", room: "lobby", count: 502 },
   ]);
@@ -223,7 +223,7 @@ Deno.test("ChatHub releases many names over several turns [N8]", () => {
   const crowd = range(1, 250).map((i) => chat.enter(`Member ${i}`));
   for (const client of crowd) client.drop();
   watcher.pushes();
-  chat.time.pass(11_000);
+  chat.time.advance(11_000);
   assertEquals([...releases.values()].sort(), [100, 100, 50]);
   // The departures are announced at once.
   assertEquals(watcher.pushes().filter(({ type }) => type === "left").length, 250);
@@ -263,7 +263,7 @@ Deno.test("ChatHub does not release a name while its holder is claiming it [N8]"
   const again = chat.connect();
   again.put(helloOf("Ada"));
   // The broker replies only after the grace.
-  chat.time.pass(30_000);
+  chat.time.advance(30_000);
   assertEquals(chat.broker.released, []);
   await chat.settle();
   const other = chat.connect();
@@ -300,8 +300,8 @@ Deno.test("ChatHub sends no typing pushes if they are turned off, and says so in
   const ben = chat.enter("Ben");
   ada.pushes();
   assertEquals(ben.send({ type: "typing", room: "lobby" }), []);
-  chat.time.pass(1_000);
-  assertEquals(ada.types().filter((type) => type === "typing"), []);
+  chat.time.advance(1_000);
+  assertEquals(ada.pushTypes().filter((type) => type === "typing"), []);
 });
 
 Deno.test("ChatHub.hello() without a username uses the name that the token holds, if any [N7]", () => {

@@ -73,7 +73,7 @@ Deno.test("ChatHub.moderate() refuses commands of other members [B2]", () => {
 Deno.test("ChatHub.delete() deletes any member's message for a moderator [B2] [E4]", () => {
   const { chat, mona } = moderatedChat();
   const ada = chat.enter("Ada");
-  ada.say("spam");
+  ada.sendMessage("spam");
   mona.frames();
   const command = { type: "delete", room: "lobby", offset: 1, nonce: "d1" };
   assertEquals(codesOf(mona.send(command)), ["forbidden"]);
@@ -86,12 +86,12 @@ Deno.test("ChatHub.delete() deletes any member's message for a moderator [B2] [E
 Deno.test("ChatHub.mute() refuses a muted member's entries until the mute ends [B3] [B5]", () => {
   const { chat, wall, mona } = moderatedChat();
   const ada = chat.enter("Ada");
-  ada.say("one");
+  ada.sendMessage("one");
   mona.send({ type: "moderate", code });
   const [sanction] = sanctionsOf(mona, mute);
   assertEquals([sanction?.kind, sanction?.username, sanction?.by], ["mute", "Ada", "Mona"]);
   assertEquals(sanction?.until, start + 60_000);
-  const refused = only(ada.say("two"), "error");
+  const refused = only(ada.sendMessage("two"), "error");
   assertEquals([refused.code, refused.retryAfter, refused.re], ["muted", 60_000, "message"]);
   const edit = { type: "edit", room: "lobby", offset: 1, text: "x", nonce: "e1" };
   assertEquals(codesOf(ada.send(edit)), ["muted"]);
@@ -103,7 +103,7 @@ Deno.test("ChatHub.mute() refuses a muted member's entries until the mute ends [
   const remove = { type: "delete", room: "lobby", offset: 1, nonce: "d1" };
   assertEquals(only(ada.send(remove), "delete").targets, [1]);
   wall.ms += 60_000;
-  assertEquals(codesOf(ada.say("three")), []);
+  assertEquals(codesOf(ada.sendMessage("three")), []);
 });
 
 Deno.test("ChatHub.ban() closes all sessions with 4001, and the member leaves at once [B4]", () => {
@@ -138,12 +138,12 @@ Deno.test("ChatHub.ban() ends the grace of a member at once [B4]", () => {
 Deno.test("ChatHub.ban() deletes the member's messages of the last hour [B7]", () => {
   const { chat, mona } = moderatedChat();
   const ada = chat.enter("Ada", ["lobby", "other"]);
-  ada.say("spam");
-  ada.say("spam", "other");
-  mona.say("ham");
+  ada.sendMessage("spam");
+  ada.sendMessage("spam", "other");
+  mona.sendMessage("ham");
   mona.send({ type: "moderate", code });
   mona.send({ ...ban, deleteMessages: true });
-  chat.time.pass(1_000);
+  chat.time.advance(1_000);
   assertEquals(only(mona.pushes(), "delete").targets, [1]);
   const { messages } = only(chat.connect().hello("Zoe", ["other"]), "room");
   assertEquals(messages.map((entry) => [entry.type, "text" in entry && entry.text]), [
@@ -156,7 +156,7 @@ Deno.test("ChatHub.ban() deletes the member's messages of the last hour [B7]", (
 
 Deno.test("ChatHub logs a failing sweep once, and its recovery [B7]", () => {
   const { chat, mona, broker } = moderatedChat();
-  chat.enter("Ada").say("spam");
+  chat.enter("Ada").sendMessage("spam");
   mona.send({ type: "moderate", code });
   const { sweep } = broker.moderation;
   let isAway = true;
@@ -167,9 +167,9 @@ Deno.test("ChatHub logs a failing sweep once, and its recovery [B7]", () => {
     },
   });
   mona.send({ ...ban, deleteMessages: true });
-  chat.time.pass(10_000);
+  chat.time.advance(10_000);
   isAway = false;
-  chat.time.pass(2_000);
+  chat.time.advance(2_000);
   assertEquals(
     chat.lines.map(({ event }) => event).filter((event) => /^(sweep|messages)_/.test(event)),
     ["sweep_failed", "sweep_recovered", "messages_swept"],
@@ -203,7 +203,7 @@ Deno.test("ChatHub.lift() ends a sanction, and every action is logged [B8]", () 
   mona.send({ type: "moderate", code });
   const [sanction] = sanctionsOf(mona, mute);
   assertEquals(sanctionsOf(mona, { type: "lift", id: sanction?.id }), []);
-  assertEquals(codesOf(ada.say("free")), []);
+  assertEquals(codesOf(ada.sendMessage("free")), []);
   assertEquals(codesOf(mona.send({ type: "lift", id: sanction?.id })), ["not_found"]);
   const logged = (event: string) => chat.lines.find((line) => line.event === event)?.fields;
   const action = { by: "id-Mona", moderator: "Mona", member: "id-Ada", name: "Ada" };
@@ -218,7 +218,7 @@ Deno.test("ChatHub.operate() runs the operator's commands if the code is right [
   const peer = mona.session.peer;
   const operate = (command: object, given = code) =>
     chat.hub.operate(peer, given, command as Parameters<typeof chat.hub.operate>[2]);
-  for (const text of ["one", "two", "three"]) mona.say(text);
+  for (const text of ["one", "two", "three"]) mona.sendMessage(text);
   const denied = await operate({ type: "sanctions" }, "wrong-code");
   assertEquals(denied.type === "error" && denied.code, "moderator_denied");
   const remove = { type: "delete", room: "lobby", offset: 2, nonce: "d1" };
@@ -227,7 +227,7 @@ Deno.test("ChatHub.operate() runs the operator's commands if the code is right [
   const gone = await operate({ ...remove, nonce: "d2" });
   assertEquals(gone.type === "error" && gone.code, "not_found");
   await operate({ type: "sweep", member: "id-Mona", seconds: 60 });
-  chat.time.pass(1_000);
+  chat.time.advance(1_000);
   assertEquals(only(mona.pushes(), "delete").targets, [1, 3]);
   const rename = await operate({ type: "rename", username: "Eve" });
   assertEquals(rename.type === "error" && rename.code, "forbidden");
@@ -237,7 +237,7 @@ Deno.test("ChatHub.title() lets moderators remove and lock a title [E5]", () => 
   const { chat, mona } = moderatedChat();
   mona.send({ type: "moderate", code });
   const ada = chat.enter("Ada");
-  ada.say("Hello");
+  ada.sendMessage("Hello");
   let nonces = 0;
   const set = (client: TestClient, fields: object) =>
     client.send({ type: "title", room: "lobby", nonce: `t${++nonces}`, ...fields });
@@ -256,7 +256,7 @@ Deno.test("ChatHub.delete() removes a title from the room and from the pages sen
   const { chat, mona } = moderatedChat();
   mona.send({ type: "moderate", code });
   const ada = chat.enter("Ada");
-  ada.say("Hello");
+  ada.sendMessage("Hello");
   ada.send({ type: "title", room: "lobby", text: "Rude", nonce: "t" });
   assertEquals(only(chat.connect().hello("Ben"), "room").title, "Rude");
   const push = only(mona.send({ type: "delete", room: "lobby", offset: 2, nonce: "d" }), "delete");

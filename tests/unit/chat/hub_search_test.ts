@@ -14,7 +14,7 @@ const peer = {
 
 Deno.test("ChatHub.search() returns the messages found, with the ranges of the matches [F4]", async () => {
   const chat = new TestChat();
-  chat.enter("Ada").say("the quick fox");
+  chat.enter("Ada").sendMessage("the quick fox");
   const ben = chat.enter("Ben", ["other"]);
   ben.put({ type: "search", query: "QUICK in:lobby" });
   await chat.settle();
@@ -33,7 +33,7 @@ Deno.test("ChatHub.search() returns the messages found, with the ranges of the m
 Deno.test("ChatHub.search() sends excerpts of long texts [F4]", async () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada");
-  ada.say(`${"😀".repeat(501)} needle ${"x ".repeat(500)}`);
+  ada.sendMessage(`${"😀".repeat(501)} needle ${"x ".repeat(500)}`);
   ada.put({ type: "search", query: "needle", room: "lobby" });
   await chat.settle();
   const [found] = only(ada.pushes(), "results").results;

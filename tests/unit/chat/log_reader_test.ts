@@ -72,15 +72,15 @@ Deno.test("LogReader.join() sends pages and goes live with the last one [R4] [R5
   const got = room.messages.map(({ offset }) => offset);
   while (room.more) {
     assertLess(JSON.stringify(room.messages).length, 256 * 1024 + 2_000);
-    ben.say("in between", "big");
-    assertEquals(ada.types(), []);
+    ben.sendMessage("in between", "big");
+    assertEquals(ada.pushTypes(), []);
     room = only(
       ada.send({ type: "join", room: "big", epoch: room.epoch, offset: room.offset }),
       "room",
     );
     got.push(...room.messages.map(({ offset }) => offset));
   }
-  ben.say("live", "big");
+  ben.sendMessage("live", "big");
   got.push(...ada.pushes().flatMap((push) => push.type === "message" ? [push.offset] : []));
   assertEquals(got, range(2, got.length + 1));
   assertEquals(got.at(-1), chat.broker.log("big").length);
@@ -124,7 +124,7 @@ Deno.test("LogReader.join() sends nothing if the room is left before the log was
   ada.put({ type: "join", room: "lobby", epoch: "epoch1", offset: 5 });
   ada.put({ type: "leave", room: "lobby" });
   await chat.settle();
-  assertEquals(ada.types(), ["left"]);
+  assertEquals(ada.pushTypes(), ["left"]);
 });
 
 Deno.test("LogReader.join() can be retried after the log could not be read", () => {
@@ -168,11 +168,11 @@ Deno.test("ChatHub sends a message's epoch if it differs from the one before [R1
   const ada = chat.enter("Ada");
   const ben = chat.enter("Ben");
   ben.pushes();
-  ada.say("1");
-  ada.say("2");
+  ada.sendMessage("1");
+  ada.sendMessage("2");
   chat.broker.startEpoch("epoch2");
-  ada.say("3");
-  ada.say("4");
+  ada.sendMessage("3");
+  ada.sendMessage("4");
   const epochs = ben.pushes().flatMap((push) => push.type === "message" ? [push.epoch] : []);
   assertEquals(epochs, ["epoch1", undefined, "epoch2", undefined]);
 });

@@ -28,16 +28,16 @@ Deno.test("Quotas limits a member's messages across its sessions, later ones inc
   const chat = new TestChat();
   const one = chat.enter("Ada", ["lobby"], { tab: "1" });
   const two = chat.enter("Ada", ["lobby"], { tab: "2" });
-  for (let i = 0; i < 5; i++) one.say(`1 ${i}`, "lobby", `a${i}`);
-  for (let i = 0; i < 5; i++) two.say(`2 ${i}`, "lobby", `b${i}`);
-  const error = only(one.say("over"), "error");
+  for (let i = 0; i < 5; i++) one.sendMessage(`1 ${i}`, "lobby", `a${i}`);
+  for (let i = 0; i < 5; i++) two.sendMessage(`2 ${i}`, "lobby", `b${i}`);
+  const error = only(one.sendMessage("over"), "error");
   assertEquals(error.code, "rate_limited");
   one.drop(1000);
   two.drop(1000);
   const again = chat.enter("Ada");
-  assertEquals(codesOf(again.say("still over", "lobby", "s1")), ["rate_limited"]);
-  chat.time.pass(error.retryAfter ?? 0);
-  assertEquals(textsOf(again.say("now", "lobby", "s1")), ["now"]);
+  assertEquals(codesOf(again.sendMessage("still over", "lobby", "s1")), ["rate_limited"]);
+  chat.time.advance(error.retryAfter ?? 0);
+  assertEquals(textsOf(again.sendMessage("now", "lobby", "s1")), ["now"]);
 });
 
 /** Sends `count` messages, each by a new member at one address; returns how many were stored. */
@@ -47,7 +47,7 @@ function sendAsNewMembers(chat: TestChat, address: string, count: number): numbe
     client.hello(`M${i}`, []);
     client.send({ type: "join", room: "lobby" });
     const nonce = `${address.replaceAll(".", "-")}-${chat.time.now()}-${i}`;
-    const isStored = textsOf(client.say(nonce, "lobby", nonce)).includes(nonce);
+    const isStored = textsOf(client.sendMessage(nonce, "lobby", nonce)).includes(nonce);
     client.drop(1000);
     return isStored;
   });
@@ -58,7 +58,7 @@ Deno.test("Quotas limits the messages of an address, however many members it has
   const chat = new TestChat();
   chat.broker.fill("lobby", 1);
   assertEquals(sendAsNewMembers(chat, "192.0.2.1", 150), 100);
-  chat.time.pass(1_000);
+  chat.time.advance(1_000);
   assertEquals(sendAsNewMembers(chat, "192.0.2.1", 50), 20);
   assertEquals(sendAsNewMembers(chat, "192.0.2.2", 50), 50);
 });
@@ -66,7 +66,7 @@ Deno.test("Quotas limits the messages of an address, however many members it has
 Deno.test("Quotas counts titles as messages of their address, whose members are free [L2]", () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada");
-  ada.say("hello");
+  ada.sendMessage("hello");
   const codes = range(1, 40).flatMap((i) => {
     const eve = chat.connect();
     eve.hello(`Eve${i}`);
@@ -105,7 +105,7 @@ Deno.test("Quotas charges a network for the bytes it causes [L3]", () => {
   assertGreater(pages, 50);
   assertLess(pages, 100);
   const error = only(read(), "error");
-  chat.time.pass(error.retryAfter ?? 0);
+  chat.time.advance(error.retryAfter ?? 0);
   ada.send({ type: "pong" });
   assertEquals(only(read(), "history").messages.length, 100);
 });
@@ -114,7 +114,7 @@ Deno.test("Quotas charges a network for all its addresses, and for each room the
   const chat = new TestChat();
   const codes = range(1, 30).map((i) => {
     const client = chat.connect(`2001:db8::${i}`, "2001:db8::/64");
-    return [...client.hello(`M${i}`, [`room-${i}`]), ...client.say("mine", `room-${i}`)];
+    return [...client.hello(`M${i}`, [`room-${i}`]), ...client.sendMessage("mine", `room-${i}`)];
   }).map((pushes) => codesOf(pushes).join());
   // Rooms are never removed, so one network must not use up MAX_ROOMS.
   assertEquals(codes.slice(0, 15), Array(15).fill(""));
@@ -146,10 +146,10 @@ Deno.test("Quotas refunds a room that was not stored [L10]", () => {
   const ada = chat.enter("Ada", ["new"]);
   chat.broker.isFailing = true;
   for (let i = 0; i < 50; i++) {
-    assertEquals(codesOf(ada.say("hi", "new")), ["storage_unavailable"]);
+    assertEquals(codesOf(ada.sendMessage("hi", "new")), ["storage_unavailable"]);
   }
   chat.broker.isFailing = false;
-  assertEquals(textsOf(ada.say("hi", "new")), ["hi"]);
+  assertEquals(textsOf(ada.sendMessage("hi", "new")), ["hi"]);
 });
 
 Deno.test("Quotas allows an address 5% of MAX_ROOMS, and the same again each day [L10]", () => {
@@ -158,10 +158,10 @@ Deno.test("Quotas allows an address 5% of MAX_ROOMS, and the same again each day
       const client = chat.connect(address);
       const room = `room-${chat.time.now()}-${i}`;
       client.hello(`M${i}`, [room]);
-      const [code] = codesOf(client.say("mine", room));
+      const [code] = codesOf(client.sendMessage("mine", room));
       client.drop(1000);
       // So that neither bytes nor messages are used up.
-      chat.time.pass(2_000);
+      chat.time.advance(2_000);
       return code;
     });
     return codes.filter((code) => code === undefined).length;
@@ -170,7 +170,7 @@ Deno.test("Quotas allows an address 5% of MAX_ROOMS, and the same again each day
   assertEquals(makeRooms(chat, "192.0.2.1", 100), 50);
   const many = makeRooms(chat, "10.0.0.1", 600);
   assert(many > 490 && many < 510, `${many} rooms`);
-  chat.time.pass(86_400_000);
+  chat.time.advance(86_400_000);
   assertEquals(makeRooms(chat, "192.0.2.1", 100), 50);
   assertEquals(makeRooms(new TestChat({ maxRooms: 0 }), "192.0.2.1", 100), 100);
 });
@@ -189,7 +189,7 @@ Deno.test("Quotas charges newcomers for announcing their joins and renames [L3]"
   while (greet(`M${hellos}`) === 0) hellos++;
   assertGreater(hellos, 20);
   assertLess(hellos, 40);
-  chat.time.pass(greet("M-1"));
+  chat.time.advance(greet("M-1"));
   assertEquals(greet("M-1"), 0);
   assertGreater(greet("M-2"), 400);
 });
@@ -211,9 +211,9 @@ Deno.test("Quotas charges a member for typing, and drops it when no bytes are le
     while (codesOf(ada.send({ type: "history", room: "room-1", before: 1 })).length === 0) reads++;
     const [reader] = readers;
     reader?.pushes();
-    chat.time.pass(1);
+    chat.time.advance(1);
     ada.put({ type: "typing", room: "room-20" });
-    assertEquals(reader?.types(), []);
+    assertEquals(reader?.pushTypes(), []);
     return reads;
   };
   assertEquals(readsAfterTypingIn([]) - readsAfterTypingIn(rooms.slice(0, 19)), 14);
@@ -226,7 +226,7 @@ Deno.test("Quotas counts a message's bytes in UTF-8 [L3]", () => {
     const ada = chat.connect();
     ada.hello("Ada");
     let count = 0;
-    while (codesOf(ada.say(text)).length === 0) count++;
+    while (codesOf(ada.sendMessage(text)).length === 0) count++;
     return count;
   };
   assertEquals(countUntilRefused("a".repeat(4_000)), Math.ceil(2 ** 24 / 5_024));
@@ -237,7 +237,7 @@ Deno.test("Quotas charges each member on loopback, not only the address [L3]", (
   const chat = new TestChat();
   const codes = range(1, 30).map((i) => {
     const client = chat.connect("127.0.0.1");
-    return [...client.hello(`M${i}`, [`room-${i}`]), ...client.say("mine", `room-${i}`)];
+    return [...client.hello(`M${i}`, [`room-${i}`]), ...client.sendMessage("mine", `room-${i}`)];
   }).flatMap(codesOf);
   assertEquals(codes, []);
 });
@@ -252,7 +252,7 @@ Deno.test("Quotas lets members write while a heavy reader shares their network [
   while (read().length === 0);
   assertEquals(read(), ["rate_limited"]);
   ben.frames();
-  assertEquals(textsOf(ben.say("all the same")), ["all the same"]);
+  assertEquals(textsOf(ben.sendMessage("all the same")), ["all the same"]);
   // A new room is never removed, so the network that has read too much cannot make one.
   assertEquals(codesOf(ben.send({ type: "join", room: "new" })), ["rate_limited"]);
 });
@@ -288,9 +288,9 @@ Deno.test("Quotas tolerates refusals spread over time [L6]", () => {
   const ada = chat.enter("Ada");
   for (let i = 0; i < 300; i++) {
     ada.send({ type: "leave", room: "nowhere" });
-    chat.time.pass(200);
+    chat.time.advance(200);
     ada.put({ type: "typing", room: "lobby" });
-    if (i % 25 === 0) chat.time.pass(11_000);
+    if (i % 25 === 0) chat.time.advance(11_000);
   }
   assertEquals(ada.socket.closed?.code, undefined);
 });

@@ -8,7 +8,7 @@ Deno.test("ChatClient sends hello with token, tab and the position of each room 
   const page = new Page().signIn();
   page.socket.push(room(3, {}, 1));
   page.socket.events.onClose(1006, "");
-  page.time.pass(30_000);
+  page.time.advance(30_000);
   page.socket.events.onOpen();
   assertEquals(page.socket.take(), [{
     type: "hello",
@@ -44,7 +44,7 @@ Deno.test("ChatClient sends typing every 3 s, unless the server wants none [M10]
     const push = welcome();
     page.socket.push({ ...push, limits: { ...push.limits, typing } }, room(0));
     const sent = [0, 2_900, 200].map((ms) => {
-      page.time.pass(ms);
+      page.time.advance(ms);
       page.chat.sendTyping("lobby");
       return page.socket.take().map(({ type }) => type);
     });
@@ -58,7 +58,7 @@ Deno.test("ChatClient sends the access code with each hello [N13]", () => {
   page.chat.signIn({ username: "Ada", token: "t".repeat(43), access: "sesame" });
   page.accept();
   page.socket.events.onClose(1006, "");
-  page.time.pass(30_000);
+  page.time.advance(30_000);
   page.socket.events.onOpen();
   assertEquals(page.socket.take().map(({ access }) => access), ["sesame"]);
 });
@@ -75,7 +75,7 @@ Deno.test("ChatClient repeats a rate-limited hello, and reports a problem until 
     "pending",
   ]);
   page.socket.take();
-  page.time.pass(3_000);
+  page.time.advance(3_000);
   assertEquals(page.socket.take().map(({ type }) => type), ["hello"]);
   page.socket.push(welcome());
   assertEquals(page.chat.problem, undefined);
@@ -88,7 +88,7 @@ Deno.test("ChatClient neither sends hello nor reconnects while it needs a name [
   page.socket.events.onOpen();
   page.socket.push({ type: "error", re: "hello", code: "username_taken", message: "Ben is taken" });
   page.socket.events.onClose(4100, "");
-  page.time.pass(100_000);
+  page.time.advance(100_000);
   assertEquals([page.sockets.length, page.time.timers], [1, 0]);
   page.chat.signIn({ username: "Ada", token: "t".repeat(43) });
   page.socket.events.onOpen();
@@ -105,7 +105,7 @@ Deno.test("ChatClient.signOut() closes with 1000 and does not reconnect [C6]", (
   const page = new Page().signIn();
   page.chat.signOut();
   assertEquals([page.socket.closed?.code, page.chat.signInState.kind], [1000, "required"]);
-  page.time.pass(100_000);
+  page.time.advance(100_000);
   assertEquals(page.sockets.length, 1);
   assertEquals(page.time.timers, 0);
 });
@@ -191,7 +191,7 @@ Deno.test("ChatClient.leaveRoom() cancels a scheduled join, and ignores that the
   page.socket.take();
   page.chat.leaveRoom("busy");
   page.chat.openRoom("busy");
-  page.time.pass(1_000);
+  page.time.advance(1_000);
   assertEquals(page.socket.take().map(({ type }) => type), ["leave", "join"]);
   page.socket.push({ ...refused, re: "leave", code: "not_joined" });
   assertEquals(page.chat.problem, undefined);
@@ -222,7 +222,7 @@ Deno.test("ChatClient.problem is set while storage is unavailable, until a messa
   socket.push({ type: "error", code: "storage_unavailable", message: "Storage fails", ...command });
   assertEquals(chat.problem?.code, "storage_unavailable");
   socket.take();
-  time.pass(1_000);
+  time.advance(1_000);
   assertEquals(socket.take().map((sent) => sent.nonce), [nonce]);
   socket.push({ type: "ack", room: "lobby", nonce, offset: 1 });
   assertEquals(chat.problem, undefined);
@@ -255,7 +255,7 @@ Deno.test("ChatClient neither counts nor reports messages of hidden members", ()
   page.socket.push(message(1, mention), message(2, { member: "cy", from: "Cy" }));
   assertEquals([lobby(page).unread, lobby(page).mentions, page.reported], [1, 0, ["2 false"]]);
   page.socket.events.onClose(1006, "");
-  page.time.pass(60_000);
+  page.time.advance(60_000);
   const missed = [message(3, { member: "cy", from: "Cy" }), message(4, mention)];
   page.accept("Ada", room(4, { recovered: true, messages: missed }));
   // Not the newest message, which is a hidden member's.

@@ -15,13 +15,13 @@ Deno.test("Connection reconnects on every code but 1000 and 4000 to 4099 [C1]", 
     const page = new Page().signIn();
     page.socket.events.onClose(code, "");
     assertEquals(page.chat.status.kind, "backoff", String(code));
-    page.time.pass(130_000);
+    page.time.advance(130_000);
     assert(page.sockets.length > 1);
   }
   for (const code of [1000, 4000, 4005, 4099]) {
     const page = new Page().signIn();
     page.socket.events.onClose(code, "");
-    page.time.pass(130_000);
+    page.time.advance(130_000);
     assertEquals([page.chat.status.kind, page.sockets.length], ["ended", 1]);
   }
 });
@@ -37,7 +37,7 @@ Deno.test("Connection backs off from 0.5 s to 20 s, longer each time and at rand
       if (status.kind !== "backoff") throw new Error(status.kind);
       assertGreaterOrEqual(status.retryAt - lostAt, 500);
       assertLessOrEqual(status.retryAt - lostAt, 20_000);
-      page.time.pass(status.retryAt - lostAt);
+      page.time.advance(status.retryAt - lostAt);
     }
   }
 });
@@ -47,10 +47,10 @@ Deno.test("Connection resets its backoff after 10 s without a loss [C2]", () => 
   page.chance = 0.99;
   for (let i = 0; i < 8; i++) {
     page.socket.events.onClose(1006, "");
-    page.time.pass(20_000);
+    page.time.advance(20_000);
   }
   page.accept();
-  page.time.pass(10_000);
+  page.time.advance(10_000);
   const lostAt = page.time.now();
   page.socket.events.onClose(1006, "");
   const { status } = page.chat;
@@ -70,9 +70,9 @@ Deno.test("Connection spreads its reconnect over the time that a restarting serv
   const page = new Page().signIn();
   page.chance = 0.5;
   page.socket.events.onClose(1012, "8000");
-  page.time.pass(3_999);
+  page.time.advance(3_999);
   assertEquals(page.sockets.length, 1);
-  page.time.pass(1);
+  page.time.advance(1);
   assertEquals(page.sockets.length, 2);
 });
 
@@ -111,30 +111,30 @@ Deno.test("ChatClient.problem tells after reconnecting why the connection was cl
 Deno.test("Connection drops a server that is silent for the announced timeout [C4]", () => {
   const page = new Page().signIn();
   for (let i = 0; i < 4; i++) {
-    page.time.pass(25_000);
+    page.time.advance(25_000);
     page.socket.push();
   }
   assertEquals(page.sockets.length, 1);
-  page.time.pass(61_000);
+  page.time.advance(61_000);
   assertEquals(page.sockets[0]?.closed?.code, 4103);
   assert(page.sockets.length > 1);
 });
 
 Deno.test("Connection dials again if the server doesn't answer a check within 3 s [C4] [P11]", () => {
   const page = new Page().signIn();
-  page.time.pass(1_000);
+  page.time.advance(1_000);
   page.chat.connection.check();
   page.chat.connection.check();
   assertEquals(page.socket.take(), [{ type: "ping" }]);
-  page.time.pass(2_999);
+  page.time.advance(2_999);
   assertEquals(page.sockets.length, 1);
-  page.time.pass(1);
+  page.time.advance(1);
   assertEquals([page.sockets[0]?.closed?.code, page.sockets.length], [4103, 2]);
   // The dial may hang in the same dead network.
   page.chat.connection.check();
-  page.time.pass(3_000);
+  page.time.advance(3_000);
   assertEquals(page.sockets.length, 3);
-  page.time.pass(20_000);
+  page.time.advance(20_000);
   assertEquals(page.chat.status.kind, "backoff");
 });
 
@@ -142,9 +142,9 @@ Deno.test("Connection stays open while the server answers pings, and pings again
   const page = new Page().signIn();
   for (let i = 0; i < 30; i++) {
     page.chat.connection.check();
-    page.time.pass(2_500);
+    page.time.advance(2_500);
     page.socket.push();
-    page.time.pass(10_000);
+    page.time.advance(10_000);
   }
   const pings = page.socket.take().filter(({ type }) => type === "ping");
   assertEquals([pings.length, page.sockets.length], [30, 1]);
@@ -152,21 +152,21 @@ Deno.test("Connection stays open while the server answers pings, and pings again
 
 Deno.test("Connection pings on a send after 10 s of silence, and dials if there is no answer in 3 s [C4]", () => {
   const page = new Page().signIn();
-  page.time.pass(9_000);
+  page.time.advance(9_000);
   page.chat.send("lobby", "one");
   assertEquals(page.socket.take().map(({ type }) => type), ["message"]);
-  page.time.pass(2_000);
+  page.time.advance(2_000);
   page.chat.sendTyping("lobby");
   assertEquals(page.socket.take().map(({ type }) => type), ["typing", "ping"]);
-  page.time.pass(3_000);
+  page.time.advance(3_000);
   assertEquals(page.sockets.length, 2);
 });
 
 Deno.test("Connection ignores the events of a dropped socket", () => {
   const page = new Page().signIn();
   const old = page.socket;
-  page.time.pass(60_000);
-  page.time.pass(20_000);
+  page.time.advance(60_000);
+  page.time.advance(20_000);
   old.events.onFrame(JSON.stringify([message(1)]));
   old.events.onClose(4005, "");
   assertEquals(offsets(page), []);

@@ -223,7 +223,7 @@ Deno.test("ChatClient.loadHistory() has one page in flight, and asks again after
   load("second");
   assertEquals(sent(page).length, 1);
   page.socket.events.onClose(1006, "");
-  page.time.pass(30_000);
+  page.time.advance(30_000);
   page.accept("Ada", room(200, { recovered: true }, 201));
   load("third");
   const answer = { type: "history", room: "lobby", messages: [], first: 1, head: 200 } as const;

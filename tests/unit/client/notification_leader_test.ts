@@ -25,7 +25,7 @@ Deno.test("NotificationLeader lets one tab notify", () => {
   const time = new ManualTime();
   const notified: number[] = [];
   openTabs(time, [0.5, 0.1, 0.9]).forEach((tab, i) => tab.onMessage("m1", () => notified.push(i)));
-  time.pass(1_000);
+  time.advance(1_000);
   assertEquals(notified, [1]);
 });
 
@@ -35,7 +35,7 @@ Deno.test("NotificationLeader lets no tab notify while one has the focus", () =>
   openTabs(time, [0.5, 0.1, 0.9], 2).forEach((tab, i) =>
     tab.onMessage("m1", () => notified.push(i))
   );
-  time.pass(1_000);
+  time.advance(1_000);
   assertEquals(notified, []);
 });
 
@@ -45,9 +45,9 @@ Deno.test("NotificationLeader notifies about a message once, even if a tab recei
   const [first, second] = openTabs(time, [0.1, 0.5]);
   for (const id of ["m1", "m2"]) {
     first?.onMessage(id, () => notified.push(id));
-    time.pass(1_000);
+    time.advance(1_000);
     second?.onMessage(id, () => notified.push(id));
-    time.pass(1_000);
+    time.advance(1_000);
   }
   assertEquals(notified, ["m1", "m2"]);
 });
@@ -67,7 +67,7 @@ Deno.test("NotificationLeader.onMessage() queries tabs that announced before it 
     });
     tabs.push(tab);
     tab.onMessage("m1", () => notified.push(number));
-    time.pass(1_000);
+    time.advance(1_000);
   }
   assertEquals(notified, [1]);
 });

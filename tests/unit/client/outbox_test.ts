@@ -48,7 +48,7 @@ Deno.test("Outbox resends a message with its nonce after the connection was lost
   page.chat.send("lobby", "one");
   const [first] = page.socket.take();
   page.socket.events.onClose(1006, "");
-  page.time.pass(30_000);
+  page.time.advance(30_000);
   page.accept();
   const [again] = page.socket.take();
   assertEquals([again?.nonce, again?.text], [first?.nonce, "one"]);
@@ -71,9 +71,9 @@ Deno.test("Outbox retries after a temporary refusal, with the same nonce and aft
       retryAfter,
     });
     page.chat.send("lobby", "two");
-    page.time.pass(1_400);
+    page.time.advance(1_400);
     assertEquals(page.socket.take(), [], code);
-    page.time.pass(100);
+    page.time.advance(100);
     assertEquals(page.socket.take().map((sent) => sent.nonce), [nonce], code);
   }
 });
@@ -108,7 +108,7 @@ Deno.test("Outbox gives up a message that broke two connections in a row [C8]", 
   page.chat.send("lobby", "poison");
   for (const code of [1009, 1011]) {
     page.socket.events.onClose(code, "");
-    page.time.pass(30_000);
+    page.time.advance(30_000);
     page.accept();
   }
   assertEquals(page.chat.outbox.messagesIn("lobby").map(({ state }) => state), ["failed"]);
@@ -171,21 +171,21 @@ Deno.test("TabOutbox gives a duplicated tab an outbox of its own", () => {
   assertEquals([duplicate, third].map(unsent), [["two"], ["one"]]);
 });
 
-Deno.test("TabOutbox adopts a crashed tab's messages after a roll call, and sends them", () => {
+Deno.test("TabOutbox adopts a crashed tab's messages after it polls the tabs, and sends them", () => {
   const shared = memoryStorage();
   const crashed = new Page(shared);
   const open = new Page(shared);
   const page = new Page(shared);
   for (const { chat } of [crashed, open]) chat.openRoom("lobby");
-  assertEquals(page.store.callRoll(), undefined);
+  assertEquals(page.store.pollTabs(), undefined);
   crashed.chat.send("lobby", "one");
   open.chat.send("lobby", "two");
   page.signIn();
   page.wall = open.wall += 1;
-  const calledAt = page.store.callRoll() ?? NaN;
-  assert(!open.store.onStorageEvent("parley.roll_call", String(calledAt)));
+  const polledAt = page.store.pollTabs() ?? NaN;
+  assert(!open.store.onStorageEvent("parley.poll", String(polledAt)));
   page.wall += 4_000;
-  page.chat.adopt(calledAt);
+  page.chat.adopt(polledAt);
   assertEquals(unsent(page), ["one"]);
   assertEquals(page.socket.take().map(({ text }) => text), ["one"]);
   assertEquals(unsent(new Page(shared, memoryStorage(), page.wall)), []);
@@ -202,11 +202,11 @@ Deno.test("TabOutbox adopts the messages of a closed duplicate with the same own
   original.chat.openRoom("lobby");
   original.chat.send("lobby", "one");
   // The original crashes.
-  const calledAt = duplicate.store.callRoll();
-  assert(calledAt !== undefined);
-  duplicate.chat.adopt(calledAt);
+  const polledAt = duplicate.store.pollTabs();
+  assert(polledAt !== undefined);
+  duplicate.chat.adopt(polledAt);
   assertEquals(unsent(duplicate), ["one"]);
-  assertEquals(duplicate.store.callRoll(), undefined);
+  assertEquals(duplicate.store.pollTabs(), undefined);
 });
 
 Deno.test("TabOutbox.onStorageEvent() returns true if another tab has closed", () => {

@@ -129,7 +129,7 @@ Deno.test("PrivateRooms sends nothing in the clear, and nothing to a room withou
   }
   await until(() => page.socket.sent.some(({ text }) => text !== undefined));
   page.socket.events.onClose(1006, "");
-  page.time.pass(30_000);
+  page.time.advance(30_000);
   page.socket.events.onOpen();
   page.socket.push(welcome());
   await page.push(roomPush(0), roomPush(0, { room: key.room }));
@@ -160,7 +160,7 @@ Deno.test("PrivateRooms counts a mention that was edited while the page was offl
   const page = await new PrivatePage().enter();
   await page.push(await fromBen(1, "@Ada, good mornin"));
   page.socket.events.onClose(1006, "");
-  page.time.pass(30_000);
+  page.time.advance(30_000);
   page.socket.events.onOpen();
   const edit = await editByBen(2, 1, "@Ada, good morning", 1);
   const missed = roomPush(2, { room: key.room, recovered: true, messages: [edit] });
@@ -272,7 +272,7 @@ Deno.test("PrivateRooms passes nothing from a lost connection on to the next one
   }
   page.socket.push(roomPush(1, { room: key.room, messages: [one] }));
   page.socket.events.onClose(1006, "");
-  page.time.pass(30_000);
+  page.time.advance(30_000);
   page.socket.events.onOpen();
   isConnected.resolve();
   await isSealed;

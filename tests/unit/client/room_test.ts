@@ -101,7 +101,7 @@ Deno.test("Roster.typing lists the others until their typing times out [M10]", (
   const page = new Page().signIn();
   page.socket.push({ type: "typing", room: "lobby", usernames: ["Ada", "Ben"] });
   assertEquals(lobby(page).roster.typing, ["Ben"]);
-  page.time.pass(6_000);
+  page.time.advance(6_000);
   assertEquals(lobby(page).roster.typing, []);
 });
 
@@ -144,7 +144,7 @@ Deno.test("Room keeps its read offset while pages up to it are still coming [R5]
 Deno.test("Room counts messages that arrived in an empty room during an interruption as unread", () => {
   const page = new Page().signIn();
   page.socket.events.onClose(1006, "");
-  page.time.pass(30_000);
+  page.time.advance(30_000);
   page.accept("Ada", room(2, { recovered: true }, 1));
   assertEquals([lobby(page).unread, lobby(page).newSince], [2, 0]);
 });
@@ -202,7 +202,7 @@ Deno.test("ChatClient reports one of the messages missed while reconnecting, pre
   assertEquals(page.reported, ["1 false"]);
   const reconnect = (...pages: RoomPush[]) => {
     page.socket.events.onClose(1006, "");
-    page.time.pass(30_000);
+    page.time.advance(30_000);
     page.accept("Ada", ...pages);
     return page.reported.splice(0);
   };

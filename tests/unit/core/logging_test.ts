@@ -187,7 +187,7 @@ Deno.test("openLogs() flushes lines within a second, and warnings at once", () =
   withLogs({}, ({ logs, time, lines, mirrored }) => {
     logs.event("slow", {});
     assertEquals(lines("websocket.log"), []);
-    time.pass(1_000);
+    time.advance(1_000);
     assertEquals(lines("websocket.log").length, 1);
     logs.event("before", {});
     logs.warn("now", {});
@@ -198,7 +198,7 @@ Deno.test("openLogs() flushes lines within a second, and warnings at once", () =
 Deno.test("openLogs() runs no timer while idle", () =>
   withLogs({}, ({ logs, time }) => {
     logs.event("one", {});
-    time.pass(5_000);
+    time.advance(5_000);
     assertEquals(time.timers, 0);
   }));
 
@@ -254,11 +254,11 @@ Deno.test("openLogs() reports a failure once a minute while a log cannot be writ
     assertEquals(reports.length, 1);
     assertStringIncludes(reports[0] ?? "", "the chat continues without it");
     assertEquals(broken.failures, 100);
-    time.pass(61_000);
+    time.advance(61_000);
     broken.warn("lost", {});
     assertEquals(reports.length, 2);
     await Deno.remove(dir);
-    time.pass(2_000);
+    time.advance(2_000);
     broken.warn("written", {});
     assertEquals(lines("error.log").length, 1);
     broken.close();
@@ -288,11 +288,11 @@ Deno.test("openLogs() recreates a removed or moved log within a second", () =>
   withLogs({}, async ({ logs, time, dir, reports, lines }) => {
     logs.warn("before", {});
     await Deno.remove(dir, { recursive: true });
-    time.pass(1_000);
+    time.advance(1_000);
     logs.warn("after", {});
     assertEquals(lines("error.log").length, 1);
     Deno.renameSync(join(dir, "error.log"), join(dir, "moved"));
-    time.pass(1_000);
+    time.advance(1_000);
     logs.warn("later", {});
     assertStringIncludes(lines("error.log").join(), "event=later");
     assertStringIncludes(lines("moved").join(), "event=after");
@@ -302,10 +302,10 @@ Deno.test("openLogs() recreates a removed or moved log within a second", () =>
 Deno.test("openLogs() does not mirror the start", () =>
   withLogs({}, ({ logs, time, lines, mirrored }) => {
     logs.event("start", { port: 8000 });
-    time.pass(1_000);
+    time.advance(1_000);
     assertEquals([lines("websocket.log").length, mirrored.length], [1, 0]);
     logs.event("connect", {});
-    time.pass(1_000);
+    time.advance(1_000);
     assertEquals(mirrored.length, 1);
   }));
 
@@ -338,7 +338,7 @@ Deno.test({
         full.event("lost", { text: "x".repeat(100_000) });
         full.access(request);
         full.flush();
-        time.pass(1_000);
+        time.advance(1_000);
       }
       assertEquals(full.failures, 60);
       assert(countDescriptors() <= open, `${countDescriptors()} descriptors, ${open} at first`);

@@ -104,14 +104,14 @@ Deno.test("Metrics.charts have rates per second and max times, and keep only the
   metrics.deliveries(500);
   metrics.tick(3, 20);
   metrics.tick(1, 30);
-  time.pass(sampleMs);
+  time.advance(sampleMs);
   assertEquals(
     ["Messages", "Frames", "Deliveries", "Longest tick", "Memory"].map(valuesOf),
     [[10], [10], [100], [3], [64]],
   );
-  time.pass(sampleMs);
+  time.advance(sampleMs);
   assertEquals(["Messages", "Longest tick"].map(valuesOf), [[10, 0], [3, 0]]);
-  time.pass(sampleMs * 2 * samplesMax);
+  time.advance(sampleMs * 2 * samplesMax);
   assertEquals(valuesOf("Messages").length, samplesMax);
 });
 
@@ -119,8 +119,8 @@ Deno.test("Metrics measures the event-loop delay", () => {
   const { time, metrics, valuesOf } = createMetrics();
   metrics.start();
   time.ms += 1_000;
-  time.pass(0);
-  time.pass(sampleMs);
+  time.advance(0);
+  time.advance(sampleMs);
   assertEquals(valuesOf("Loop delay"), [750]);
 });
 
@@ -130,7 +130,7 @@ Deno.test("Metrics.totals() counts since the start", () => {
   metrics.close(4102);
   metrics.join("lost");
   metrics.message("stored");
-  time.pass(90_000);
+  time.advance(90_000);
   const { version, upMs, messages, slowConsumers, recovered, lost } = metrics.totals();
   assertEquals({ version, upMs, messages, slowConsumers, recovered, lost }, {
     version: "1.2.3",

@@ -14,11 +14,11 @@ Deno.test("watchMemory() reports once when memory exceeds the limit", () => {
     later: (ms, task) => time.later(ms, task),
     onExceeded: (mib) => exceeded.push(mib),
   });
-  time.pass(60_000);
+  time.advance(60_000);
   assertEquals(exceeded, []);
   mib = 513;
-  time.pass(5_000);
-  time.pass(60_000);
+  time.advance(5_000);
+  time.advance(60_000);
   assertEquals(exceeded, [513]);
   assertEquals(time.timers, 0);
 });

@@ -16,17 +16,17 @@ Deno.test("sharedTimer() runs every task on time, with one timer for all", () =>
   schedule(() => ran.push("first"));
   time.settle();
   const cancel = schedule(() => ran.push("cancelled"));
-  time.pass(4);
+  time.advance(4);
   schedule(() => ran.push("second"));
   assertEquals(time.timers, 1);
   cancel();
-  time.pass(5);
+  time.advance(5);
   assertEquals(ran, []);
-  time.pass(1);
+  time.advance(1);
   assertEquals(ran, ["first"]);
-  time.pass(3);
+  time.advance(3);
   assertEquals([ran.length, time.timers], [1, 1]);
-  time.pass(1);
+  time.advance(1);
   assertEquals([ran, time.timers], [["first", "second"], 0]);
 });
 
@@ -64,6 +64,6 @@ Deno.test("sharedTimer() starts no timer for tasks that are cancelled in the sam
   assertEquals(time.timers, 0);
   const ran: string[] = [];
   schedule(() => ran.push("late"));
-  time.pass(10);
+  time.advance(10);
   assertEquals(ran, ["late"]);
 });

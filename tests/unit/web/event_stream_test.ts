@@ -113,11 +113,11 @@ Deno.test("an event stream sends the events of 50 ms together [H13]", async () =
   assert(waiting > 0);
   send(4);
   assertEquals(socket.buffered, waiting * 1.5);
-  time.pass(50);
+  time.advance(50);
   assertEquals(await offsets(3), [2, 3, 4]);
   assertEquals(socket.buffered, 0);
   await stream[Symbol.asyncDispose]();
-  time.pass(0);
+  time.advance(0);
   assertEquals(time.timers, 0);
 });
 

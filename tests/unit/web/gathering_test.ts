@@ -31,15 +31,15 @@ Deno.test("Gathering writes at once at rest, and then at most every 50 ms [H13]"
   write("a", stream);
   assertEquals(stream.writes, ["a"]);
   write("b", stream);
-  time.pass(49);
+  time.advance(49);
   write("c", stream);
   assertEquals(stream.writes, ["a"]);
-  time.pass(1);
+  time.advance(1);
   assertEquals(stream.writes, ["a", "bc"]);
   write("d", stream);
-  time.pass(50);
+  time.advance(50);
   assertEquals(stream.writes, ["a", "bc", "d"]);
-  time.pass(50);
+  time.advance(50);
   assertEquals(time.timers, 0);
   write("e", stream);
   assertEquals(stream.writes, ["a", "bc", "d", "e"]);
@@ -56,7 +56,7 @@ Deno.test("Gathering doesn't delay a stream at rest while another one waits [H13
 Deno.test("Gathering joins the bytes of a room once for all its streams", () => {
   const { time, write, stream, other } = createGathering();
   for (const text of ["a", "b", "c"]) write(text, stream, other);
-  time.pass(50);
+  time.advance(50);
   assertEquals(stream.writes, ["a", "bc"]);
   assertStrictEquals(stream.bytes[1], other.bytes[1]);
 });
@@ -77,7 +77,7 @@ Deno.test("Gathering.forget() drops a stream's waiting bytes, and keeps those of
   write("a", stream, other);
   write("b", stream, other);
   gathering.forget(stream);
-  time.pass(50);
+  time.advance(50);
   assertEquals([stream.writes, other.writes], [["a"], ["a", "b"]]);
   gathering.forget(other);
   assertEquals(time.timers, 0);
@@ -91,7 +91,7 @@ Deno.test("Gathering bounds the waiting bytes, and keeps their order", () => {
     assert(gathering.waitingBytes(stream) <= 16_384);
   }
   assertEquals(stream.writes.length, 3);
-  time.pass(50);
+  time.advance(50);
   assertEquals(stream.writes.join(""), texts.join(""));
 });
 
@@ -101,6 +101,6 @@ Deno.test("Gathering writes to the other streams when one ends during its write"
   write("a", vanished, stream);
   write("b", vanished, stream);
   vanished.write = () => gathering.forget(vanished);
-  time.pass(50);
+  time.advance(50);
   assertEquals(stream.writes, ["a", "b"]);
 });
