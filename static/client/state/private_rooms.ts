@@ -61,6 +61,8 @@ export class PrivateRooms implements PrivateTexts {
   /** The known messages of each room, by author and nonce, and by offset. */
   readonly #known = new Map<string, Map<string | number, Known>>();
   readonly #snapshots = new Map<string, Snapshot>();
+  /** The rooms in which a message is loading, each with a callback for the end of the request. */
+  readonly #loading = new Map<Room, () => void>();
   /** Opens frames one after another. */
   #queue = Promise.resolve();
   #queueLength = 0;
@@ -163,6 +165,7 @@ export class PrivateRooms implements PrivateTexts {
       if (connection !== this.#connection) return;
       this.#chat.deliver(opened);
       for (const change of changes) this.#apply(change);
+      for (const [room, onLoaded] of this.#loading) if (!room.isLoadingOlder) onLoaded();
       // Edits had no text when they were delivered.
       if (changes.length > 0) this.#chat.recountMentions();
     };
@@ -202,7 +205,12 @@ export class PrivateRooms implements PrivateTexts {
     const member = this.#member;
     const isEdit = type === "edit";
     const target = isEdit ? item?.target ?? "" : nonce;
-    const known = this.#known.get(room)?.get(`${member} ${target}`);
+    const getKnown = () => this.#known.get(room)?.get(`${member} ${target}`);
+    // After a reload, the message may not be loaded. The first page may be that of another request.
+    for (let i = 0; isEdit && getKnown() === undefined && i < 2; i++) {
+      await this.#load(room, item?.offset ?? 0);
+    }
+    const known = getKnown();
     if (isEdit && known === undefined) return { code: "edit_not_loaded", message: "" };
     if (privateBytesLeft(text) < 0) return { code: "private_too_long", message: "" };
     const answered = (isEdit ? known?.answered : item?.answered) ?? "";
@@ -211,6 +219,17 @@ export class PrivateRooms implements PrivateTexts {
       this.#remember(room, { member, nonce, offset: Infinity, revision, answered });
     }
     return await seal(key, { room, member, nonce: target }, { revision, answered, text });
+  }
+
+  /** Requests a message unless others are loading, and waits until the request has ended. */
+  async #load(name: string, offset: number): Promise<void> {
+    const room = this.#chat.rooms.get(name);
+    if (room === undefined) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#loading.set(room, resolve);
+    this.#chat.loadHistory(room, offset + 1, () => {});
+    await promise;
+    this.#loading.delete(room);
   }
 
   async #openPush(push: Push, changes: Change[]): Promise<Push> {

@@ -276,8 +276,7 @@ export const words: PanelWords = {
     rename_offline: "Du kannst deinen Namen ändern, sobald du wieder online bist.",
     search_off: "Die Suche ist in diesem Chat ausgeschaltet.",
     storage_full: "Der Speicher dieses Chats ist voll. Bitte den Betreiber, Platz zu schaffen.",
-    edit_not_loaded:
-      "Scrolle nach oben, bis die Nachricht geladen ist, und versuch es noch einmal.",
+    edit_not_loaded: "Die Nachricht ließ sich nicht laden. Versuch es noch einmal.",
     edits_exhausted: "Diese Nachricht wurde schon 20-mal bearbeitet, öfter geht es nicht.",
     forbidden: ({ re }) =>
       re === "edit" || re === "delete"

@@ -269,7 +269,7 @@ export const words = {
     rename_offline: "You can change your name when you're back online.",
     search_off: "Search is turned off in this chat.",
     storage_full: "This chat's storage is full. Its operator must free up space.",
-    edit_not_loaded: "Scroll up until the message has loaded, then try again.",
+    edit_not_loaded: "The message could not be loaded. Try again.",
     edits_exhausted: "This message has been edited 20 times, the maximum.",
     forbidden: ({ re }) =>
       re === "edit" || re === "delete"

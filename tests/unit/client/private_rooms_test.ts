@@ -332,6 +332,45 @@ Deno.test("PrivateRooms opens the rooms of messages that an earlier visit left u
   assertEquals([...next.chat.rooms.keys()], [key.room]);
 });
 
+Deno.test("PrivateRooms loads the message of an edit that an earlier visit left unsent [S8]", async () => {
+  const page = await new PrivatePage().enter();
+  const place = { room: key.room, member: me, nonce: "n1" };
+  const sealed = await seal(key, place, { revision: 0, answered: "", text: "Good morning" });
+  const own = message(1, { ...place, text: sealed });
+  await page.push(own);
+  const [stored] = page.room.messages;
+  assert(stored !== undefined);
+  page.socket.events.onClose(1006, "");
+  editMessage(page.chat, page.room, stored, "Good evening");
+  page.store.release();
+
+  const next = new PrivatePage(page.shared);
+  await (await next.rooms).add(secret);
+  next.signIn();
+  next.socket.push({ ...welcome(), member: me }, roomPush(0));
+  const late = await fromBen(200, "Late");
+  await next.push(roomPush(200, { room: key.room, messages: [late] }));
+  await until(() => next.socket.sent.some(({ type }) => type === "history"));
+  const [request] = next.socket.take().filter(({ type }) => type === "history");
+  assertEquals([request?.room, request?.before], [key.room, 2]);
+  await next.push({ type: "history", room: key.room, first: 1, head: 200, messages: [own] });
+  const edit = await next.sent();
+  const revised = { revision: 1, answered: "", text: "Good evening" };
+  assertEquals([edit.type, edit.offset], ["edit", 1]);
+  assertEquals(await open(key, place, String(edit.text)), revised);
+});
+
+Deno.test("PrivateRooms reports an edit whose message can't be loaded", async () => {
+  const page = await new PrivatePage().enter();
+  page.chat.send(key.room, "Good evening", { type: "edit", offset: 1, target: "n1" });
+  await until(() => page.socket.sent.some(({ type }) => type === "history"));
+  const about = { type: "error", re: "history", room: key.room } as const;
+  await page.push({ ...about, code: "storage_unavailable", message: "" });
+  await page.push({ type: "history", room: key.room, first: 2, head: 2, messages: [] });
+  await until(() => page.chat.outbox.messagesIn(key.room)[0]?.state === "failed");
+  assertEquals(page.chat.outbox.messagesIn(key.room)[0]?.problem?.code, "edit_not_loaded");
+});
+
 Deno.test("PrivateRooms names a room without its key apart from the others", async () => {
   const page = new PrivatePage();
   const rooms = await page.rooms;
