@@ -26,6 +26,7 @@ import { mountPeople } from "./views/people.ts";
 import { mountPermalinks } from "./views/permalinks.ts";
 import { mountPrivateRooms } from "./views/private_rooms.ts";
 import { mountStatusLine, signInTrouble } from "./views/status_line.ts";
+import { mountTitle } from "./views/title.ts";
 import type { ComposerParts } from "./views/writing.ts";
 import { panels } from "./words/language.ts";
 import type { Failure } from "./words/language.ts";
@@ -35,8 +36,6 @@ export { mountNamePrompt } from "./views/name_prompt.ts";
 /** How long open tabs have to reply to a poll, and a reloading tab has to return. */
 const tabReplyMs = 4_000;
 const tabPollIntervalMs = 20_000;
-/** How soon the number on the app's icon follows the messages. */
-const badgeMs = 1_000;
 
 export type Extras = ReturnType<typeof mountExtras>;
 
@@ -114,14 +113,12 @@ export function mountExtras(
     ["/search", openSearch],
     ["/help", dialogs.openHelp],
   ]);
-  /** Undefined at first, as an earlier visit may have left a badge. */
-  let badge: number | undefined;
-  let badgeTimer: ReturnType<typeof setTimeout> | undefined;
   return {
     dialogs,
     composerAids,
     conversationAids: mountConversationAids(page, writing, permalinks),
     navigation,
+    drawTitle: mountTitle(),
     signInTrouble: () => signInTrouble(chat),
     notifications: mountNotifications(page),
     saveSnapshots,
@@ -136,16 +133,6 @@ export function mountExtras(
     afterConversation(room: Room): void {
       permalinks.mark(room);
       menu.update();
-    },
-    /** Shows the number of unread messages on the app's icon. */
-    drawBadge(unread: number): void {
-      if (unread === badge) return;
-      badge = unread;
-      // Not for each of many messages: it costs as much as drawing one.
-      badgeTimer ??= setTimeout(() => {
-        badgeTimer = undefined;
-        navigator.setAppBadge?.(badge).catch(() => {});
-      }, badgeMs);
     },
     /** Called once the composer's text was sent. Returns whether it was an edit. */
     onSent(): boolean {

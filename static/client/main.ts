@@ -9,7 +9,6 @@ import type { Page } from "./page.ts";
 import { ChatClient } from "./state/chat_client.ts";
 import type { SignInState } from "./state/chat_client.ts";
 import {
-  labelOf,
   loadOpenRooms,
   loadReadOffsets,
   saveOpenRooms,
@@ -36,7 +35,6 @@ const tooManyRooms: Failure = { code: "too_many_rooms", message: "" };
 
 const shared = storageOf("localStorage");
 const own = storageOf("sessionStorage");
-const chatTitle = document.title;
 const settings = mountSettings(shared, drawSoon);
 const store = new TabOutbox(shared, own, () => randomId(12), Date.now);
 let isDrawPending = false;
@@ -151,10 +149,7 @@ function draw(): void {
     // Last, since drawing the conversation marks messages read.
     sidebars.update(room);
   }
-  const { unread, isMore } = countUnread([...chat.rooms.values()]);
-  const count = isMore ? `(${unread}+) ` : unread > 0 ? `(${unread}) ` : "";
-  document.title = `${count}#${labelOf(current)} · ${chatTitle}`;
-  extras?.drawBadge(unread);
+  extras?.drawTitle(current, countUnread([...chat.rooms.values()]));
   if (!isReplaced) save();
 }
 
