@@ -310,7 +310,8 @@ export class ChatClient {
   }
 
   #send(command: SentCommand): void {
-    const pass = (sent: SentCommand) => this.connection.send(JSON.stringify(sent));
+    const pass = (sent: SentCommand) =>
+      this.connection.send(JSON.stringify(sent), sent.type !== "typing");
     if (this.privateRooms) this.privateRooms.send(command, pass);
     else pass(command);
   }

@@ -56,8 +56,8 @@ const dialTimeoutMs = 20_000;
 const defaultTimeoutMs = 60_000;
 /** Max time to wait for the reply to a ping. */
 const pingTimeoutMs = 3_000;
-/** A send after this much silence is followed by a ping. */
-const quietMs = 10_000;
+/** A frame that the server doesn't answer within this time is followed by a ping. */
+const answerMs = 1_500;
 /** Max time over which a restarting server may spread its clients. */
 const spreadMaxMs = 120_000;
 /** Problems of the page that make the server close its connection. */
@@ -82,6 +82,8 @@ export class Connection {
   #socket: ClientSocket | undefined;
   #openedAt: number | undefined;
   #lastFrameAt = 0;
+  /** When the oldest unanswered frame was sent, if there is one. */
+  #sentAt: number | undefined;
   /** When the unanswered ping was sent, if there is one. */
   #pingedAt: number | undefined;
   #failures = 0;
@@ -125,11 +127,13 @@ export class Connection {
     } else this.retryNow();
   }
 
-  /** Sends a frame if the connection is open. */
-  send(frame: string): void {
+  /** Sends a frame if the connection is open. If the server answers it, that must be soon. */
+  send(frame: string, isAnswered = true): void {
     if (this.#status.kind !== "open") return;
     this.#socket?.send(frame);
-    if (this.#ports.now() - this.#lastFrameAt >= quietMs) this.#ping();
+    if (!isAnswered || this.#sentAt !== undefined) return;
+    this.#sentAt = this.#ports.now();
+    this.#watchSilence();
   }
 
   /** Drops the connection and reconnects after a backoff. Its close event may take minutes. */
@@ -172,14 +176,11 @@ export class Connection {
 
   #received(frame: string): void {
     this.#lastFrameAt = this.#ports.now();
-    if (this.#pingedAt !== undefined) {
-      this.#pingedAt = undefined;
-      this.#watchSilence();
-    }
+    this.#sentAt = this.#pingedAt = undefined;
     const pushes = decodePushes(frame);
     if (pushes === undefined) this.abort("invalid frame");
     // Reply here, since browsers throttle the timers of hidden pages.
-    else if (pushes.length === 0) this.send('{"type":"pong"}');
+    else if (pushes.length === 0) this.send('{"type":"pong"}', false);
     else this.#listener.onPushes(pushes);
   }
 
@@ -192,13 +193,20 @@ export class Connection {
     this.#watchSilence();
   }
 
-  /** Drops the connection if the server has been silent for too long, or checks again later. */
+  /**
+   * Pings the server if it has been silent after a frame, drops the connection if it has been
+   * silent for too long, or checks again later.
+   */
   #watchSilence(): void {
-    const pingEndsAt = (this.#pingedAt ?? Infinity) + pingTimeoutMs;
-    const endsAt = Math.min(this.#lastFrameAt + this.timeoutMs, pingEndsAt);
+    const isPinged = this.#pingedAt !== undefined;
+    const answerEndsAt = this.#pingedAt === undefined
+      ? (this.#sentAt ?? Infinity) + answerMs
+      : this.#pingedAt + pingTimeoutMs;
+    const endsAt = Math.min(this.#lastFrameAt + this.timeoutMs, answerEndsAt);
     const remainingMs = endsAt - this.#ports.now();
     if (remainingMs > 0) this.#setTimer(remainingMs, () => this.#watchSilence());
-    else if (this.#pingedAt !== undefined) this.#redial("no answer");
+    else if (isPinged) this.#redial("no answer");
+    else if (this.#sentAt !== undefined) this.#ping();
     else this.abort("silence", closeCode.timeout);
   }
 
@@ -206,7 +214,11 @@ export class Connection {
   #detach(): ClientSocket | undefined {
     const socket = this.#socket;
     this.#cancelTimer?.();
-    this.#socket = this.#openedAt = this.#pingedAt = undefined;
+    this.#socket =
+      this.#openedAt =
+      this.#sentAt =
+      this.#pingedAt =
+        undefined;
     return socket;
   }
 

@@ -150,16 +150,31 @@ Deno.test("Connection stays open while the server answers pings, and pings again
   assertEquals([pings.length, page.sockets.length], [30, 1]);
 });
 
-Deno.test("Connection pings on a send after 10 s of silence, and dials if there is no answer in 3 s [C4]", () => {
+Deno.test("Connection pings if a command gets no answer in 1.5 s, and dials 3 s later [C4]", () => {
   const page = new Page().signIn();
-  page.time.advance(9_000);
+  page.time.advance(1_000);
   page.chat.send("lobby", "one");
+  page.time.advance(1_499);
   assertEquals(page.socket.take().map(({ type }) => type), ["message"]);
-  page.time.advance(2_000);
+  page.time.advance(1);
+  assertEquals(page.socket.take(), [{ type: "ping" }]);
+  page.time.advance(2_999);
+  assertEquals(page.sockets.length, 1);
+  page.time.advance(1);
+  assertEquals([page.sockets[0]?.closed?.code, page.sockets.length], [4103, 2]);
+});
+
+Deno.test("Connection doesn't ping after a command with an answer, nor after a frame that gets none [C4]", () => {
+  const page = new Page().signIn();
+  page.chat.send("lobby", "one");
+  page.time.advance(1_000);
+  page.socket.push(message(1));
+  page.time.advance(1_000);
   page.chat.sendTyping("lobby");
-  assertEquals(page.socket.take().map(({ type }) => type), ["typing", "ping"]);
-  page.time.advance(3_000);
-  assertEquals(page.sockets.length, 2);
+  page.socket.push();
+  page.time.advance(50_000);
+  assertEquals(page.socket.take().map(({ type }) => type), ["message", "typing", "pong"]);
+  assertEquals(page.sockets.length, 1);
 });
 
 Deno.test("Connection ignores the events of a dropped socket", () => {
