@@ -2,6 +2,7 @@
 
 import type { ConnectionPorts } from "./state/connection.ts";
 import type { Problem } from "./state/problem.ts";
+import { profileKey } from "./state/profile.ts";
 import { memoryStorage } from "./state/storage.ts";
 import type { KeyValue } from "./state/storage.ts";
 
@@ -64,6 +65,8 @@ export function randomId(bytes: number): string {
 export function storageOf(kind: "localStorage" | "sessionStorage"): KeyValue {
   try {
     const storage = globalThis[kind];
+    // A full storage keeps the values of an earlier visit.
+    if (storage.getItem(profileKey) !== null) return storage;
     storage.setItem("parley.probe", "1");
     storage.removeItem("parley.probe");
     return storage;

@@ -13,7 +13,7 @@ import {
   waitForRoom,
   waitUntil,
 } from "./browser_harness.ts";
-import type { Page } from "./browser_harness.ts";
+import type { Page, WebSocketRoute } from "./browser_harness.ts";
 import { signInScripted } from "./scripted_server.ts";
 
 const phone = { viewport: { width: 360, height: 720 }, hasTouch: true, isMobile: true };
@@ -176,6 +176,37 @@ browserTest("keeps the dialog open, with the input, when a new name is taken", a
   await ada.locator("#dialog:not([open])").waitFor({ state: "attached" });
   assertEquals(await ada.textContent("#me-name"), "Adele");
 });
+
+browserTest(
+  "keeps the name, and says that messages won't outlive the tab, if its storage is full",
+  async (chat) => {
+    const ada = await chat.signIn("Ada");
+    let isOnline = true;
+    const sockets: WebSocketRoute[] = [];
+    await ada.routeWebSocket("**/ws", (socket) => {
+      if (!isOnline) return void socket.close();
+      sockets.push(socket);
+      socket.connectToServer();
+    });
+    await ada.addInitScript(() => {
+      for (let size = 2 ** 20, i = 0; size >= 1;) {
+        try {
+          localStorage.setItem(`other${i++}`, "x".repeat(size));
+        } catch {
+          size /= 2;
+        }
+      }
+    });
+    await ada.reload();
+    await ada.locator("#me-name", { hasText: "Ada" }).waitFor();
+    isOnline = false;
+    await Promise.all(sockets.map((socket) => socket.close()));
+    await send(ada, "on the train");
+    const row = ada.locator("#rows article", { hasText: "on the train" });
+    await row.getByText("This browser's storage is full. Keep this tab open").waitFor();
+  },
+  noRateLimit,
+);
 
 browserTest("warns once that a name won't survive a reload without storage", async (chat) => {
   const context = await chat.newContext();
