@@ -104,6 +104,7 @@ export function mountExtras(
     ["/title", (argument) => {
       // A private room has no title, only a label in this browser.
       if (isPrivateRoom(page.room?.name ?? "")) return privateRooms.openRoom();
+      if (argument === "") return dialogs.openTitles();
       const cleaned = cleanTitle(argument);
       if (!cleaned.ok) return cleaned;
       return page.room && chat.post(page.room.name, { type: "title", text: cleaned.value });

@@ -12,7 +12,7 @@ import type { StoredRoom } from "../state/stored_rooms.ts";
 import { panels } from "../words/language.ts";
 import { directorySection } from "./directory.ts";
 import { button, byId, element, isTouch, keepFocus } from "./dom.ts";
-import { codeForm, memberForm, sanctionList } from "./moderation.ts";
+import { codeForm, memberForm, sanctionList, titleList } from "./moderation.ts";
 import type { Content } from "./moderation.ts";
 import { searchSection } from "./search.ts";
 import { releaseFocus } from "./focus.ts";
@@ -61,12 +61,17 @@ export function mountDialogs(page: Page, hidden: HiddenMembers) {
   /** Opens the list of mutes and bans, or asks for the moderator code. */
   const openModeration = () =>
     page.room && show(
-      chat.moderation.moderator ? sanctionList(chat, page.room) : codeForm(chat, openModeration),
+      chat.moderation.moderator
+        ? sanctionList(chat, page.room, openTitles)
+        : codeForm(chat, openModeration),
     );
+  /** Opens the titles of the current room. */
+  const openTitles = () => page.room && show(titleList(chat, page.room));
 
   return {
     open,
     openModeration,
+    openTitles,
     /** Opens the actions on another member. */
     openMember(member: string, username: string): void {
       const actions = { onHide: close, onSanction: openModeration };

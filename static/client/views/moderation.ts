@@ -1,21 +1,24 @@
 // The dialogs about a member and for moderators: hide a member's messages in this browser, mute or
-// ban the member, lift sanctions, and set titles.
+// ban the member, lift sanctions, and set and delete titles.
 
 import { isPrivateRoom } from "../../../app/protocol/text.ts";
 import { cleanTitle } from "../../../app/protocol/titles.ts";
-import type { NeighborsPush, Sanction } from "../../../app/protocol/wire.ts";
+import type { NeighborsPush, Sanction, TitlePush } from "../../../app/protocol/wire.ts";
 import type { ChatClient } from "../state/chat_client.ts";
 import type { HiddenMembers } from "../state/hidden_members.ts";
 import type { Problem } from "../state/problem.ts";
 import type { Room } from "../state/room.ts";
 import { panels, problemText } from "../words/language.ts";
+import { shortTime } from "./day_names.ts";
 import { button, element, setText } from "./dom.ts";
 import { checkbox, fieldForm, line, select, statusLine } from "./forms.ts";
 
 /** Durations of mutes and bans to choose from, in seconds. */
 const durations = [600, 3_600, 86_400, 604_800, 31_536_000];
 const defaultDuration = 86_400;
-/** The commands of these dialogs. */
+/** Max pages of history to search for a title at once. */
+const titlePages = 10;
+/** The commands that only these dialogs send. */
 const commands = ["moderate", "mute", "ban", "lift", "sanctions", "neighbors"];
 
 /** Returns whether these dialogs show a problem themselves. */
@@ -53,8 +56,11 @@ export function codeForm(chat: ChatClient, onDone: () => void): Content {
   };
 }
 
-/** Returns the list of mutes and bans, each with a button to lift it, and the room's title. */
-export function sanctionList(chat: ChatClient, room: Room): Content {
+/**
+ * Returns the list of mutes and bans, each with a button to lift it, and the room's title.
+ * `openTitles` opens the list of its titles.
+ */
+export function sanctionList(chat: ChatClient, room: Room, openTitles: () => void): Content {
   const list = element("section");
   const problem = problemLine(chat);
   let drawn: unknown;
@@ -73,7 +79,11 @@ export function sanctionList(chat: ChatClient, room: Room): Content {
   chat.command({ type: "sanctions" });
   return {
     title: panels.moderation,
-    nodes: [list, problem.node, ...isPrivateRoom(room.name) ? [] : [titleSection(chat, room)]],
+    nodes: [
+      list,
+      ...isPrivateRoom(room.name) ? [] : [titleSection(chat, room, problem.reset, openTitles)],
+      problem.node,
+    ],
     update() {
       problem.update();
       const { sanctions } = chat.moderation;
@@ -86,10 +96,16 @@ export function sanctionList(chat: ChatClient, room: Room): Content {
 }
 
 /** Returns the form that sets, removes and locks the title of a room. */
-function titleSection(chat: ChatClient, { name, title = "" }: Room): HTMLElement {
+function titleSection(
+  chat: ChatClient,
+  { name, title = "" }: Room,
+  onSubmit: () => void,
+  openTitles: () => void,
+): HTMLElement {
   const input = element("input", { id: "title-field", value: title, autocomplete: "off" });
   const problem = statusLine("hint trouble");
   const set = (locked?: true) => {
+    onSubmit();
     const cleaned = input.value === "" ? { ok: true, value: "" } as const : cleanTitle(input.value);
     setText(problem, cleaned.ok ? "" : problemText(cleaned));
     if (cleaned.ok) chat.post(name, { type: "title", text: cleaned.value, locked });
@@ -102,7 +118,71 @@ function titleSection(chat: ChatClient, { name, title = "" }: Room): HTMLElement
       element("p", { class: "hint" }, panels.titleHint),
       button(panels.lockTitle, () => set(true), { class: "second" }),
     ),
+    button(panels.allTitles, openTitles, { class: "act" }),
   );
+}
+
+/** Returns the titles of a room, newest first, each with a button to delete it if that is allowed. */
+export function titleList(chat: ChatClient, room: Room): Content {
+  const list = element("section");
+  const status = statusLine();
+  const problem = problemLine(chat);
+  const more = button(panels.olderTitles, () => load(), { class: "second" });
+  let before = room.head + 1;
+  /** The rows whose title is being deleted. */
+  const deleted = new Map<number, Element>();
+  const draw = ({ offset, nonce, member, from, at, text = "" }: TitlePush) => {
+    const about = element(
+      "p",
+      {},
+      element("bdi", {}, text),
+      element("br"),
+      element("small", { class: "hint" }, element("bdi", {}, from), ` · ${shortTime(at)}`),
+    );
+    const mayDelete = member === chat.member || chat.moderation.moderator !== undefined;
+    const remove = () => {
+      problem.reset();
+      deleted.set(offset, row);
+      chat.post(room.name, { type: "delete", text: "", offset, target: nonce });
+    };
+    const row = line(about, mayDelete && button(panels.delete, remove, { class: "second" }));
+    return row;
+  };
+  /** How many more pages to search for a title. */
+  let pages = 0;
+  const load = () => {
+    pages = titlePages;
+    setText(status, panels.searching);
+    request();
+  };
+  /** Requests a page, unless another request is pending. */
+  const request = () =>
+    chat.loadHistory(room, before, ({ messages, first }) => {
+      before = messages[0]?.offset ?? first;
+      const titles = messages.filter((entry) => entry.type === "title" && entry.text);
+      list.append(...titles.toReversed().map((entry) => draw(entry as TitlePush)));
+      more.hidden = before <= first;
+      pages = titles.length === 0 && !more.hidden ? pages - 1 : 0;
+      if (pages > 0) return request();
+      setText(status, list.hasChildNodes() ? "" : panels.noTitles);
+    });
+  load();
+  return {
+    title: panels.titleOf(room.name),
+    nodes: [list, status, problem.node, more],
+    update() {
+      problem.update();
+      if (chat.problem?.re === "history") pages = 0;
+      if (pages > 0) request();
+      else if (status.textContent === panels.searching) setText(status, "");
+      const waiting = chat.outbox.messagesIn(room.name);
+      for (const [offset, row] of deleted) {
+        if (waiting.some((item) => item.type === "delete" && item.offset === offset)) continue;
+        deleted.delete(offset);
+        if (chat.problem?.re !== "delete") row.remove();
+      }
+    },
+  };
 }
 
 /** Returns the actions for a member. Calls `onSanction` once a mute or ban was sent. */
@@ -176,7 +256,9 @@ function problemLine(chat: ChatClient) {
     update() {
       const { problem } = chat;
       if (problem === undefined || problem === earlier) return;
-      if (isShownInDialog(problem)) setText(node, problemText(problem));
+      // Commands about titles, which the page also sends without a dialog.
+      const isAboutTitle = ["title", "delete", "history"].includes(problem.re ?? "");
+      if (isAboutTitle || isShownInDialog(problem)) setText(node, problemText(problem));
     },
   };
 }

@@ -85,6 +85,46 @@ browserTest("locks a room's title, and removes it", async (chat) => {
   await mona.locator("#room-title", { hasText: "Ours" }).waitFor();
 }, moderated);
 
+browserTest("shows in the dialog why a title was refused", async (chat) => {
+  const mona = await chat.signIn("Mona");
+  await send(mona, "/moderate");
+  await become(mona, code);
+  await mona.fill("#title-field", "Nothing here yet");
+  await mona.press("#title-field", "Enter");
+  const reason = "Write a message before you give this room a title.";
+  await mona.locator("#dialog").getByText(reason).waitFor();
+}, moderated);
+
+browserTest("lists a room's titles, and deletes one that has been replaced", async (chat) => {
+  const ben = await chat.signIn("Ben");
+  const header = ben.locator("#room-title");
+  await send(ben, "Hello");
+  for (const title of ["Rude words", "Kaffee & Kuchen"]) {
+    await send(ben, `/title ${title}`);
+    await header.getByText(title).waitFor();
+  }
+  const [cy, mona] = await Promise.all([chat.signIn("Cy"), chat.signIn("Mona")]);
+  await send(cy, "/title");
+  await cy.locator("#dialog").getByText("Rude words").waitFor();
+  assertEquals(await cy.locator("#dialog").getByText("Delete").count(), 0);
+
+  await send(mona, "/moderate");
+  await become(mona, code);
+  const dialog = mona.locator("#dialog");
+  await dialog.getByText("All titles of this room").click();
+  const rude = dialog.locator("section .line", { hasText: "Rude words" });
+  await rude.getByText("Delete").click();
+  await rude.waitFor({ state: "detached" });
+  await dialog.getByText("Kaffee & Kuchen").waitFor();
+  const room = await fetch(`${chat.url}r/lobby`, { headers: { accept: "application/json" } });
+  assertEquals(/Rude|Kuchen/g.exec(await room.text())?.[0], "Kuchen");
+
+  await send(ben, "/title");
+  await ben.locator("#dialog section .line", { hasText: "Kuchen" }).getByText("Delete").click();
+  await ben.locator("#dialog").getByText("Kuchen").waitFor({ state: "detached" });
+  await header.getByText("Kuchen").waitFor({ state: "detached" });
+}, moderated);
+
 browserTest("hides a person's messages in one browser, and shows them again", async (chat) => {
   const ada = await chat.signIn("Ada");
   const ben = await chat.signIn("Ben");
