@@ -10,6 +10,7 @@ import { registerWorker } from "./register_worker.ts";
 import type { ChatClient } from "./state/chat_client.ts";
 import { pruneDrafts } from "./state/draft_pruning.ts";
 import { hiddenKey, HiddenMembers } from "./state/hidden_members.ts";
+import { memberOf } from "./state/member_id.ts";
 import { isToken } from "./state/profile.ts";
 import type { Room } from "./state/room.ts";
 import { saveSnapshots } from "./state/snapshot_writer.ts";
@@ -46,6 +47,11 @@ export function mountExtras(
 ) {
   const { chat } = page;
   adoptMessages(chat, store);
+  // Offline, no server says which messages are this member's.
+  memberOf(page.profile.token).then((member) => {
+    chat.member ||= member;
+    page.redraw();
+  }).catch(() => {});
   pruneDrafts(storageOf("localStorage"), chat.rooms);
   registerWorker(`${basePath}/service_worker.js`);
   const hidden = new HiddenMembers(storageOf("localStorage"));

@@ -3,6 +3,7 @@
 
 import { isSealed, sealedLayout } from "../../../app/protocol/sealed.ts";
 import { cleanText } from "../../../app/protocol/text.ts";
+import { encode } from "./member_id.ts";
 import { isToken } from "./profile.ts";
 
 /** The name of a private room and the key of its texts, both derived from 32 bytes. */
@@ -104,20 +105,9 @@ export async function open(
   }
 }
 
-/** Returns the public id of a token's holder, as the server computes it (S6). */
-export async function memberOf(token: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", utf8.encode(`parley member ${token}`));
-  return encode([...new Uint8Array(digest)]).slice(0, 16);
-}
-
 function parameters({ room, member, nonce }: SealContext, revision: number, iv: Bytes) {
   const lines = [`parley private ${version}`, room, member, nonce, revision];
   return { name: "AES-GCM", iv, additionalData: utf8.encode(lines.join("\n")) };
-}
-
-function encode(bytes: readonly number[]): string {
-  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_")
-    .replaceAll("=", "");
 }
 
 function decode(text: string): Bytes {

@@ -34,6 +34,9 @@ browserTest(
     // The page must not look connected before it ever was.
     assertEquals(await ada.locator("#me-dot.off").count(), 1);
     assertEquals(await ada.textContent("#me-name"), "Ada");
+    // The page knows its own messages before a server has said who it is.
+    await ada.locator("#rows article", { hasText: "before the night" }).hover();
+    await ada.locator(".bar").getByText("Edit").waitFor();
     await send(ada, "written in the dark");
     await ada.locator("#rows .text.pending", { hasText: "written in the dark" }).waitFor();
     await chat.startServer();

@@ -5,7 +5,8 @@ import { Buffer } from "node:buffer";
 import { createDecipheriv, createHash, hkdfSync } from "node:crypto";
 import { isSealed, privateTextMaxBytes } from "../../../app/protocol/sealed.ts";
 import { limits } from "../../../app/protocol/wire.ts";
-import { deriveRoom, memberOf, open, seal } from "../../../static/client/state/sealing.ts";
+import { memberOf } from "../../../static/client/state/member_id.ts";
+import { deriveRoom, open, seal } from "../../../static/client/state/sealing.ts";
 import type { SealContext } from "../../../static/client/state/sealing.ts";
 import vectors from "./private_room_vectors.json" with { type: "json" };
 
