@@ -79,8 +79,9 @@ export function searchSection(
     more.hidden = true;
     if (before === undefined) results.replaceChildren();
     const q = field.value.trim();
-    setText(status, q === "" ? panels.searchHelp : panels.searching);
-    if (q === "") return;
+    const isIncomplete = q === "" || /(^|\s)(from|in):$/i.test(q);
+    setText(status, isIncomplete ? panels.searchHelp : panels.searching);
+    if (isIncomplete) return;
     if (current !== undefined && isPrivateRoom(current.name)) {
       results.append(...searchLoaded(current, q).map(drawResult));
       return setText(status, panels.searchedHere);
