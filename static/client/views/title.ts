@@ -10,6 +10,7 @@ const countMs = 1_000;
 export function mountTitle() {
   const chatTitle = document.title;
   let current = { room: "", unread: 0, isMore: false };
+  let drawn = "";
   /** Undefined at first, as an earlier visit may have left a badge. */
   let badge: number | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -18,7 +19,8 @@ export function mountTitle() {
     const { room, unread, isMore } = current;
     const count = isMore ? `(${unread}+) ` : unread > 0 ? `(${unread}) ` : "";
     const title = `${count}#${labelOf(room)} · ${chatTitle}`;
-    if (title !== document.title) document.title = title;
+    if (title !== drawn) document.title = title;
+    drawn = title;
     if (unread !== badge) navigator.setAppBadge?.(unread).catch(() => {});
     badge = unread;
   };
