@@ -122,7 +122,7 @@ function titleSection(
   );
 }
 
-/** Returns the titles of a room, newest first, each with a button to delete it if that is allowed. */
+/** Returns the titles of a room, newest first, each with a button to delete it if allowed. */
 export function titleList(chat: ChatClient, room: Room): Content {
   const list = element("section");
   const status = statusLine();
