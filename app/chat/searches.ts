@@ -9,7 +9,7 @@ import type {
   SearchQuery,
   SearchResult,
 } from "../protocol/wire.ts";
-import type { Broker, MessageEntry } from "./broker.ts";
+import type { MessageEntry } from "./broker.ts";
 import type { HubPorts } from "./ports.ts";
 import type { Quotas } from "./quotas.ts";
 import { rateLimited, refusal } from "./refusals.ts";
@@ -30,16 +30,18 @@ const searchesMax = { public: 5, private: 10, loopback: 15 };
 /** Max searches of all networks that run or wait. */
 const allSearchesMax = 20;
 const retryMs = 1_000;
+/** Time after which the next results wait for other clients: texts with many words take long. */
+const stepMs = 5;
 
 /** Runs searches. */
 export class Searches {
-  readonly #broker: Broker;
+  readonly #ports: HubPorts;
   readonly #quotas: Quotas;
   /** How many searches of each network run or wait. */
   readonly #counts = new Map<string, number>();
 
-  constructor({ broker }: HubPorts, quotas: Quotas) {
-    this.#broker = broker;
+  constructor(ports: HubPorts, quotas: Quotas) {
+    this.#ports = ports;
     this.#quotas = quotas;
   }
 
@@ -65,12 +67,23 @@ export class Searches {
   }
 
   async #run(payer: Payer, command: SearchCommand): Promise<ResultsPush | ErrorPush> {
-    if (this.#broker.search === undefined) return refusal({ re: "search" }, "search_off");
+    const { broker, clock, scheduler } = this.#ports;
+    if (broker.search === undefined) return refusal({ re: "search" }, "search_off");
     this.#quotas.chargeBytes(payer, searchCostBytes);
-    const page = await this.#broker.search({ ...command, limit: resultsMax });
+    const page = await broker.search({ ...command, limit: resultsMax });
     if (page === undefined) return refusal({ re: "search" }, "field_invalid");
-    const { messages, busyMs = 0, ...rest } = page;
-    const results = messages.map((message) => resultOf(command.query, message));
+    let { messages, busyMs = 0, ...rest } = page;
+    const results: SearchResult[] = [];
+    let startedAt = clock.now();
+    for (const message of messages) {
+      if (clock.now() - startedAt > stepMs) {
+        busyMs += clock.now() - startedAt;
+        await new Promise<void>((resolve) => scheduler.soon(resolve));
+        startedAt = clock.now();
+      }
+      results.push(resultOf(command.query, message));
+    }
+    busyMs += clock.now() - startedAt;
     const textBytes = results.reduce((bytes, { text }) => bytes + 2 * text.length, 0);
     this.#quotas.chargeBytes(payer, textBytes + Math.round(busyMs * costBytesPerMs));
     return { type: "results", results, ...rest };

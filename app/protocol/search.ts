@@ -37,6 +37,8 @@ const unspacedScripts = ["Han", "Hira", "Kana", "Thai", "Laoo", "Khmr", "Mymr"]
 const unspaced = String.raw`[[\p{L}\p{N}]&&[${unspacedScripts}]]\p{M}*`;
 const characters = new RegExp(unspaced, "gv");
 const isUnspaced = new RegExp(`^${unspaced}`, "v");
+/** A run of characters that normalizing doesn't change, each of one code unit and without marks. */
+const isPlain = /^[\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff]*$/;
 const runs = new RegExp(
   String.raw`(?:${unspaced})+|(?!${unspaced})[\p{L}\p{N}](?:(?!${unspaced})[\p{L}\p{N}\p{M}])*`,
   "gv",
@@ -60,8 +62,16 @@ export function wordsOf(text: string): readonly Word[] {
       add(index, index + run.length);
       continue;
     }
-    const starts = Array.from(run.matchAll(characters), (match) => index + match.index);
     const end = index + run.length;
+    // Matching and normalizing each character takes most of the time.
+    if (isPlain.test(run)) {
+      for (let start = index; start < end; start++) {
+        const word = text.slice(start, Math.min(start + 2, end));
+        words.push({ word, start, end: start + word.length });
+      }
+      continue;
+    }
+    const starts = Array.from(run.matchAll(characters), (match) => index + match.index);
     starts.forEach((start, i) => add(start, starts[i + 2] ?? end));
   }
   return words;
@@ -71,10 +81,6 @@ function normalize(text: string): string {
   const lower = text.toLowerCase();
   // deno-lint-ignore no-control-regex
   if (/^[\x00-\x7f]*$/.test(lower)) return lower.slice(0, wordMaxLength);
-  // Normalizing them changes nothing, and takes most of the time.
-  if (/^[\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff]*$/.test(lower)) {
-    return lower.slice(0, wordMaxLength);
-  }
   return text.normalize("NFKD").toLowerCase().replace(ignoredMarks, "").normalize("NFKC")
     .replaceAll("ß", "ss").replaceAll("ς", "σ").replace(/[^\p{L}\p{N}\p{M}]/gu, "")
     .slice(0, wordMaxLength).toWellFormed();

@@ -41,6 +41,8 @@ const joinedRooms = 20;
 const joinsPerSecond = 50;
 /** Max burst of joins from one address. Each is announced to 100 readers in each of 20 rooms. */
 const joinsBurst = 40;
+/** Concurrent joins, so that the quota hardly recovers in between on a slow machine. */
+const joinsAtOnce = 16;
 const readerCount = 100;
 /** Max sustained traffic that joins from one address may cause for all other clients together. */
 const announcedBytesPerSecond = 1024 * 1024;
@@ -236,8 +238,9 @@ export const addressAttacks: readonly Attack[] = [
         return isRefused;
       };
       let tries = 0;
-      while (!await join()) {
-        if (++tries > joinsBurst) throw new Error(`${tries} joins were not limited`);
+      for (let isLimited = false; !isLimited; tries += joinsAtOnce) {
+        if (tries > joinsBurst) throw new Error(`${tries} joins were not limited`);
+        isLimited = (await Promise.all(Array.from({ length: joinsAtOnce }, join))).includes(true);
       }
       const [startedAt, bytes] = [performance.now(), readers.bytes];
       await Promise.all(Array.from({ length: max }, async (_, i) => {

@@ -104,6 +104,36 @@ Deno.test("ChatHub.search() charges the time that a search takes [F8]", async ()
   assertEquals(types, ["results", "results", "results", "results", "error", "error"]);
 });
 
+Deno.test("ChatHub.search() charges the time for the matches in its results, and lets others run [F8]", async () => {
+  const broker = new MemoryBroker();
+  const chat = new TestChat({}, broker);
+  const message = {
+    ...{ type: "message", room: "lobby", member: "id-Ada", from: "Ada", nonce: "n", epoch: "e" },
+    ...{ offset: 1, at: 0 },
+    get text() {
+      chat.time.advance(50);
+      return "a";
+    },
+  } as const;
+  broker.search = () => Promise.resolve({ messages: Array(5).fill(message) });
+  const query = { phrases: [{ words: ["a"], isPrefix: false }] };
+  const search = async () => {
+    let type: string | undefined;
+    void chat.hub.visitors.search(peer, undefined, { type: "search", query })
+      .then((push) => type = push.type);
+    let turns = 0;
+    for (; type === undefined; turns++) {
+      for (let i = 0; i < 10; i++) await Promise.resolve();
+      chat.time.advance(0);
+    }
+    return [type, turns];
+  };
+  const found: unknown[] = [];
+  for (let i = 0; i < 5; i++) found.push(await search());
+  // 16 MiB pay for 800 ms.
+  assertEquals(found, [...Array(4).fill(["results", 5]), ["error", 1]]);
+});
+
 Deno.test("ChatHub.search() runs few searches of an address, and of all, at a time [F8]", async () => {
   const broker = new MemoryBroker();
   const chat = new TestChat({}, broker);
