@@ -74,6 +74,9 @@ class EventStream implements Socket {
   #position: Position | undefined;
   #isLive = false;
   #isOpen = true;
+  #writtenBytes = 0;
+  /** Bytes that the connection had taken at the last heartbeat. */
+  #takenBytes = 0;
   #controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | undefined;
 
   constructor(
@@ -121,7 +124,9 @@ class EventStream implements Socket {
 
   /** Queues bytes for the connection. */
   write(bytes: Uint8Array<ArrayBuffer>): void {
-    if (this.#isOpen) this.#controller?.enqueue(bytes);
+    if (!this.#isOpen) return;
+    this.#writtenBytes += bytes.length;
+    this.#controller?.enqueue(bytes);
   }
 
   close(code: number, reason: string): void {
@@ -148,7 +153,11 @@ class EventStream implements Socket {
 
   /** Replies to the hub's heartbeat on behalf of a client that reads. */
   #heartbeat(): void {
-    const isReading = this.#queuedBytes === 0;
+    const queuedBytes = this.#queuedBytes;
+    const takenBytes = this.#writtenBytes - queuedBytes;
+    // Under flow, a queue may never be empty.
+    const isReading = queuedBytes === 0 || takenBytes > this.#takenBytes;
+    this.#takenBytes = takenBytes;
     this.write(heartbeat);
     if (isReading && this.session !== undefined) this.#hub.receive(this.session, pong);
   }

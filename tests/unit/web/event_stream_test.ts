@@ -80,13 +80,16 @@ function openDirectly(hub: Hub, limits: ConnectionLimits, gathering: Gathering):
   }) as Response;
 }
 
+function unlimited(): ConnectionLimits {
+  return new ConnectionLimits({ maxConnections: 0, maxConnectionsPerAddress: 0 }, () => 0);
+}
+
 /** Opens a live stream on manual time. `send` sends it messages with these offsets. */
 async function openGathered() {
   const time = new ManualTime();
   const hub = new FakeHub();
-  const limits = new ConnectionLimits({ maxConnections: 0, maxConnectionsPerAddress: 0 }, () => 0);
   const gathering = new Gathering((ms, task) => time.later(ms, task));
-  const stream = new StreamReader(openDirectly(hub, limits, gathering));
+  const stream = new StreamReader(openDirectly(hub, unlimited(), gathering));
   const socket = hub.connected[0]?.socket;
   assert(socket !== undefined);
   const room = { type: "room", room: "tea", epoch: "e1", offset: 0, messages: [] };
@@ -345,6 +348,21 @@ Deno.test("a heartbeat keeps a stream open, and is no event [H15] [C4]", async (
   assertEquals(site.hub.size.sessions, 1);
   // A comment: a line that begins with a colon.
   assertEquals(await stream.next(), { "": "" });
+});
+
+Deno.test("a stream replies to heartbeats if its reader takes anything, even under flow [H15] [C4]", async () => {
+  const hub = new FakeHub();
+  const reader = openDirectly(hub, unlimited(), new Gathering()).body?.getReader();
+  const replies = () => {
+    hub.connected[0]?.socket.send("[]");
+    return hub.frames.length;
+  };
+  assertEquals(replies(), 0);
+  await reader?.read();
+  assertEquals([replies(), replies()], [1, 1]);
+  await reader?.read();
+  assertEquals(replies(), 2);
+  await reader?.cancel();
 });
 
 Deno.test("a stream whose reader stalls is cut at OUTBOX_MAX_BYTES, and its memory comes back [H15] [C5]", async () => {
