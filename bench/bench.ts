@@ -53,13 +53,15 @@ export interface Result extends LoadResult {
 
 /**
  * Starts a server, measures it under a load for some seconds, and stops it. `generatorPath` names
- * an external load generator.
+ * an external load generator. With `warmUpSeconds`, the server first carries the load for as long,
+ * because compiling its code takes CPU time only once.
  */
 export async function measure(
   name: string,
   scenario: Scenario,
   seconds: number,
   generatorPath = "",
+  warmUpSeconds = 0,
 ): Promise<Result> {
   const dir = await Deno.makeTempDir();
   const port = freePort();
@@ -86,10 +88,22 @@ export async function measure(
       ...(scenario.rate === undefined ? {} : { rate: scenario.rate }),
     };
     const emptyKiB = residentKiBOf(child.pid);
-    const { result, cpus: [cpu = NaN], generatorCpu, residentKiB, connecting } =
-      await (generatorPath === "" || plan.rooms > 1
+    const run = (plan: Plan) =>
+      generatorPath === "" || plan.rooms > 1
         ? runLoad(plan, [child.pid])
-        : runChatload(generatorPath, plan, child.pid));
+        : runChatload(generatorPath, plan, child.pid);
+    if (warmUpSeconds > 0) {
+      // Names of members that left are held, and the rooms must be empty when the load begins.
+      const rename = (text: string) => text.replace("u%d", "v%d").replace("r%r", "s%r");
+      await run({
+        ...plan,
+        url: rename(plan.url),
+        join: plan.join.map(rename),
+        message: rename(plan.message),
+        seconds: warmUpSeconds,
+      });
+    }
+    const { result, cpus: [cpu = NaN], generatorCpu, residentKiB, connecting } = await run(plan);
     return {
       server: name,
       scenario: scenario.name,
@@ -284,15 +298,17 @@ const quick = {
 
 async function main(): Promise<void> {
   const print = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
-  const { quick: isQuick, chatload: generatorPath, json, ...flags } = readTaskFlags({
-    quick: false,
-    servers: "",
-    only: "",
-    rounds: 0,
-    seconds: 0,
-    chatload: "",
-    json: `${root}dist/bench.json`,
-  });
+  const { quick: isQuick, chatload: generatorPath, json, "warm-up": warmUp, ...flags } =
+    readTaskFlags({
+      quick: false,
+      servers: "",
+      only: "",
+      rounds: 0,
+      seconds: 0,
+      "warm-up": 0,
+      chatload: "",
+      json: `${root}dist/bench.json`,
+    });
   const defaults = isQuick
     ? quick
     : { servers: (await installServers()).join(","), only: "", rounds: 5, seconds: 4 };
@@ -305,7 +321,7 @@ async function main(): Promise<void> {
   for (const scenario of scenarios.filter(isSelected)) {
     for (let round = 1; round <= rounds; round++) {
       for (const name of names) {
-        const result = await measure(name, scenario, seconds, generatorPath);
+        const result = await measure(name, scenario, seconds, generatorPath, warmUp);
         results.push(result);
         if (isQuick) continue;
         const disorder = result.outOfOrder > 0 ? `, ${result.outOfOrder} out of order` : "";
