@@ -3,12 +3,19 @@
 
 import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
+import { truncate } from "./access_log.ts";
 import type { Certificate } from "./certificate.ts";
 import type { WebOptions } from "./options.ts";
 import { addressScope, normalizeAddress } from "./peer.ts";
 import type { Problem } from "./problem.ts";
 
-type HostGuardOptions = Pick<WebOptions, "allowedHosts" | "trustProxy" | "certificate">;
+type HostGuardOptions = Pick<
+  WebOptions,
+  "allowedHosts" | "trustProxy" | "certificate" | "log" | "now"
+>;
+
+/** Min interval between warnings. */
+const reportMs = 1_000;
 
 /** Names that public DNS never resolves. */
 const localSuffixes = [".local", ".internal", ".localhost"];
@@ -17,6 +24,7 @@ const localSuffixes = [".local", ".internal", ".localhost"];
 export class HostGuard {
   readonly #options: HostGuardOptions;
   #certificateNames: readonly string[];
+  #reportedAt = -Infinity;
 
   constructor(options: HostGuardOptions) {
     this.#options = options;
@@ -32,7 +40,7 @@ export class HostGuard {
    * browser inside the network, so a peer with a public address is not checked.
    */
   problem(host: string, peer: string): Problem | undefined {
-    const { allowedHosts, trustProxy } = this.#options;
+    const { allowedHosts, trustProxy, log, now } = this.#options;
     // A proxy decides which hosts it forwards.
     if (trustProxy > 0 || addressScope(normalizeAddress(peer) ?? peer) === "public") {
       return undefined;
@@ -44,8 +52,12 @@ export class HostGuard {
       allowedHosts.includes(name) ||
       this.#certificateNames.some((pattern) => matches(pattern, name));
     if (isAllowed) return undefined;
-    const detail = `This chat does not know the host ${JSON.stringify(name)}. ` +
-      "Add it to ALLOWED_HOSTS, or set TRUST_PROXY if your own proxy forwards it";
+    const remedy = "Add it to ALLOWED_HOSTS, or set TRUST_PROXY if your own proxy forwards it";
+    if (now() - this.#reportedAt >= reportMs) {
+      this.#reportedAt = now();
+      log.warn("host_denied", { peer, host: truncate(name), hint: remedy });
+    }
+    const detail = `This chat does not know the host ${JSON.stringify(name)}. ${remedy}`;
     return { status: 421, code: "host_denied", detail };
   }
 }
