@@ -5,7 +5,7 @@ import { configNames, readConfig } from "../app/core/config.ts";
 import type { Config } from "../app/core/config.ts";
 import { printError } from "../app/core/console.ts";
 import { errorMessage } from "../app/core/error_message.ts";
-import { permissionsFor } from "./launch.ts";
+import { permissionsFor } from "./launcher.ts";
 import { prepare } from "./prepare.ts";
 
 /** The targets of `deno compile`. */

@@ -6,7 +6,8 @@ import { readConfig } from "../../app/core/config.ts";
 import { firstCertificate } from "../support/certificates.ts";
 import { freePort } from "../support/free_port.ts";
 import { withDeadline } from "../support/waiting.ts";
-import { isSupported, permissionsFor } from "../../scripts/launch.ts";
+import { isSupported } from "../../scripts/launch.ts";
+import { permissionsFor } from "../../scripts/launcher.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 const launcher = ["run", "-q", "-A", "--no-config", "--no-lock", `${root}scripts/launch.ts`];
@@ -63,6 +64,13 @@ Deno.test("permissionsFor() grants a command the data and the folder of its file
 Deno.test("isSupported() compares versions by number", () => {
   const versions = ["2.5.6", "2.9.1", "2.9.2", "2.10.0", "3.0.0"];
   assertEquals(versions.filter(isSupported), ["2.9.2", "2.10.0", "3.0.0"]);
+});
+
+Deno.test("launch.ts imports nothing that an older Deno may lack before it checks the version", async () => {
+  const text = await Deno.readTextFile(`${root}scripts/launch.ts`);
+  assertEquals(text.match(/^(im|ex)port .*/gm), [
+    "export function isSupported(version: string): boolean {",
+  ]);
 });
 
 /** Starts the launcher in `cwd`, and waits until the server prints its address. */

@@ -70,8 +70,9 @@ export class RedisLink {
   static async open(options: RedisLinkOptions): Promise<RedisLink> {
     const link = new RedisLink(options);
     try {
-      // Connecting includes a reply, which the client awaits forever.
-      await link.#inTime(Promise.all(link.#clients.map((client) => client.connect())));
+      // Connecting includes several replies, which the client awaits forever.
+      const connecting = Promise.all(link.#clients.map((client) => client.connect()));
+      await link.#inTime(connecting, 3 * options.timeoutMs);
       const [commands, feed] = await Promise.all(
         [link.#commands, link.#feed].map((client) => link.#send(client, ["INFO"])),
       );
