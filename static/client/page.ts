@@ -1,4 +1,4 @@
-// What the page offers to the views that load after it.
+// The interface of the page to the views that load after it.
 
 import type { ChatClient } from "./state/chat_client.ts";
 import type { Profile } from "./state/profile.ts";

@@ -73,9 +73,9 @@ export class MemoryBroker implements Broker {
       const { epoch, offset } = query.after;
       const pruned = Math.max(0, first - 1 - offset);
       const behind = pruned + messagesOf(log.filter((entry) => entry.offset > offset)).length;
-      const decisive = log.find((entry) => entry.offset === Math.max(offset, first));
+      const anchor = log.find((entry) => entry.offset === Math.max(offset, first));
       const valid = offset <= head.offset &&
-        (offset === 0 ? this.#epochs.has(epoch) : epoch === (decisive?.epoch ?? this.#epoch));
+        (offset === 0 ? this.#epochs.has(epoch) : epoch === (anchor?.epoch ?? this.#epoch));
       const entries = valid ? fitting(log.filter((entry) => entry.offset > offset), query) : [];
       return { entries, first, head, valid, title, behind };
     });

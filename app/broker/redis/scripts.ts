@@ -113,7 +113,7 @@ interface CodeArgs {
   readonly mac?: string | undefined;
 }
 
-/** When a member's last mute or ban ends: the remaining ms (0 if it has), and ms since 1970. */
+/** When a member's last mute or ban ends: the remaining ms (0 if it is over), and ms since 1970. */
 export type SanctionEnd = readonly [
   kind: "mute" | "ban",
   member: string,

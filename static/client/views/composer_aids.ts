@@ -26,7 +26,7 @@ export function mountComposerAids(
   list.ariaLabel = panels.commandList;
   const hint = byId<"span">("composer-hint");
   let selected = 0;
-  /** The completion that Tab cycles through, until the text changes otherwise. */
+  /** The completion that Tab cycles through, until the text changes in another way. */
   let completion:
     | { readonly candidates: readonly string[]; readonly start: number; index: number }
     | undefined;
@@ -48,7 +48,7 @@ export function mountComposerAids(
     if (pieces !== undefined) setText(splitButton, panels.splitInto(pieces.length));
   };
   const piecesOf = (text: string) => splitText(text, splitMax, (piece) => lengthLeft(piece) >= 0);
-  /** Sends a long text as several messages. Keeps what can't be sent. */
+  /** Sends a long text as several messages. If one fails, keeps the rest. */
   const split = () => {
     const name = room()?.name;
     const pieces = piecesOf(text.value) ?? [];
@@ -64,7 +64,7 @@ export function mountComposerAids(
         setValue(pieces.slice(i).join("\n"));
         return showFailure(failure);
       }
-      // A reply is the first message only.
+      // Only the first message is a reply.
       writing.onSent();
     }
   };
@@ -161,7 +161,7 @@ export function mountComposerAids(
       suggest();
       count();
     },
-    /** Handles a key. Returns whether it did anything. */
+    /** Handles a key. Returns false if it has no meaning here. */
     handleKey({ key, shiftKey, altKey }: KeyboardEvent): boolean {
       // Alt and an arrow key switch rooms.
       if (altKey) return false;

@@ -26,17 +26,17 @@ export function mountPrivateRooms(
   open: (title: string, ...content: readonly Node[]) => void,
 ) {
   const { chat, showFailure } = page;
-  const withRooms = async () => {
+  const loadPrivateRooms = async () => {
     const { loadRooms, roomSection } = await load(() => import("../private.ts"));
     const rooms = await loadRooms(chat, storageOf("localStorage"), page.profile);
     return { rooms, roomSection };
   };
   const openRoom = async (name: string) => {
-    const { rooms, roomSection } = await withRooms();
+    const { rooms, roomSection } = await loadPrivateRooms();
     open(panels.roomLink, ...roomSection(rooms, name, page.redraw));
   };
   const create = async () => {
-    const { rooms } = await withRooms();
+    const { rooms } = await loadPrivateRooms();
     const name = await rooms.add(randomId(32));
     if (name === undefined) return;
     page.openRoom(name);
@@ -52,12 +52,12 @@ export function mountPrivateRooms(
     );
   }
   // Makes the rooms stored in this browser available.
-  if (loadStoredRooms(storageOf("localStorage")).size > 0) void withRooms().catch(() => {});
+  if (loadStoredRooms(storageOf("localStorage")).size > 0) void loadPrivateRooms().catch(() => {});
 
   return {
     /** Takes over the keys and labels that another tab has stored. */
     async refresh(): Promise<void> {
-      await (await withRooms()).rooms.refresh();
+      await (await loadPrivateRooms()).rooms.refresh();
     },
     /** Opens the label and the link of the current room. */
     openRoom: openCurrent,

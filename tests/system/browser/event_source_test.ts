@@ -38,22 +38,22 @@ browserTest(
       };
       for (const type of ["room", "gap"]) source.addEventListener(type, () => seen.push(type));
     });
-    const seen = async (count: number) => {
+    const waitForEvents = async (count: number) => {
       await page.waitForFunction(
         (count) => (globalThis as unknown as { seen: string[] }).seen.length >= count,
         count,
       );
       return await page.evaluate(() => (globalThis as unknown as { seen: string[] }).seen);
     };
-    await seen(1);
+    await waitForEvents(1);
     await postNumbers(chat, 1, 10);
-    await seen(11);
+    await waitForEvents(11);
     await chat.killServer();
     const posted = postNumbers(chat, 11, 20);
     await chat.startServer();
     await posted;
     const numbers = Array.from({ length: 20 }, (_, i) => String(i + 1));
-    const all = await seen(22);
+    const all = await waitForEvents(22);
     assertEquals(all.filter((text) => text !== "room"), numbers);
   },
   { ...noRateLimit, needsProcess: true },

@@ -14,7 +14,7 @@ import {
 
 browserTest("works without the APIs that browsers withhold from plain http", async (chat) => {
   const ada = await chat.signIn("Ada");
-  const present = await ada.evaluate(() => ({
+  const available = await ada.evaluate(() => ({
     secure: isSecureContext,
     uuid: "randomUUID" in crypto,
     locks: "locks" in navigator,
@@ -23,7 +23,7 @@ browserTest("works without the APIs that browsers withhold from plain http", asy
     badge: "setAppBadge" in navigator,
     clipboard: "clipboard" in navigator,
   }));
-  assertEquals(Object.values(present), Object.values(present).map(() => false));
+  assertEquals(Object.values(available), Object.values(available).map(() => false));
   assertEquals(new URL(ada.url()).hostname, plainHost);
 
   const ben = await chat.signIn("Ben");

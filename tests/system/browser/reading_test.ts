@@ -1,4 +1,4 @@
-// How the conversation is drawn and read: groups, times, unread lines, scrolling, notes and texts.
+// How the conversation is drawn and read: groups, times, unread lines, scrolling, presence lines and texts.
 
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import {
@@ -24,7 +24,7 @@ async function topOf(page: Page, text: string): Promise<number> {
   return await row.evaluate((node) => node.getBoundingClientRect().top);
 }
 
-/** Waits until everything that happened so far is drawn. */
+/** Waits until all changes so far are drawn. */
 async function waitForDraw(page: Page): Promise<void> {
   await page.evaluate(() =>
     new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))
@@ -78,7 +78,7 @@ browserTest(
     const at = new Date(2026, 2, 4, 15, 7, 9).getTime();
     server.append("lobby", { text: "one", at }, { text: "two", at: at + minute });
     for (
-      const [locale, shown, full] of [
+      const [locale, short, full] of [
         ["en-US", "3:07 PM", "March 4, 2026"],
         ["en-GB", "15:07", "4 March 2026"],
       ] as const
@@ -86,7 +86,7 @@ browserTest(
       const { ada } = await signInScripted(chat, { locale }, server);
       await waitForMessage(ada, "one");
       const time = ada.locator("#rows time").first();
-      assertEquals((await time.textContent())?.replace("\u202f", " "), shown);
+      assertEquals((await time.textContent())?.replace("\u202f", " "), short);
       assert((await time.getAttribute("title"))?.includes(full));
       const devtools = await ada.context().newCDPSession(ada);
       const { nodes } = await devtools.send("Accessibility.getFullAXTree");
@@ -214,29 +214,29 @@ browserTest("folds joins, leaves and renames between two messages into one line"
     })));
   const leave = (username: string, reason = "quit") =>
     server.push({ type: "left", room: "lobby", member: username, username, reason });
-  const waitForNote = (text: string) =>
+  const waitForPresence = (text: string) =>
     ada.locator("#rows .presence", { hasText: text }).last().waitFor();
-  const notes = async () =>
+  const presenceLines = async () =>
     (await ada.locator("#rows .presence").allTextContents())
       .map((text) => text.replaceAll(/[\u2068\u2069]/g, ""));
   join("Ben");
-  await waitForNote("Ben");
+  await waitForPresence("Ben");
   join("Cy", "Di", "Ed");
   leave("Di");
   await waitUntil(
-    "the note is folded",
-    async () => (await notes()).join() === "Ben, Cy, and Ed joined",
+    "the line is folded",
+    async () => (await presenceLines()).join() === "Ben, Cy, and Ed joined",
   );
   join("Fay");
   leave("Ben", "timeout");
   await waitUntil(
-    "the note is folded",
-    async () => (await notes()).join() === "Cy, Ed, and Fay joined",
+    "the line is folded",
+    async () => (await presenceLines()).join() === "Cy, Ed, and Fay joined",
   );
   join("Gil");
   await waitUntil(
-    "the note is shortened",
-    async () => (await notes()).join() === "Cy, Ed and 2 others joined",
+    "the line is shortened",
+    async () => (await presenceLines()).join() === "Cy, Ed and 2 others joined",
   );
   server.publish("lobby", { text: "between" });
   await waitForMessage(ada, "between");
@@ -248,8 +248,8 @@ browserTest("folds joins, leaves and renames between two messages into one line"
   rename("Fay", "Fay", "Fee");
   rename("Fay", "Fee", "Fay");
   const expected = "Cy was disconnected · Ed is now Edda";
-  await waitUntil("the note is folded", async () => (await notes()).at(-1) === expected);
-  assertEquals((await notes()).length, 2);
+  await waitUntil("the line is folded", async () => (await presenceLines()).at(-1) === expected);
+  assertEquals((await presenceLines()).length, 2);
 }, sharedServerOnly);
 
 browserTest(
@@ -320,7 +320,7 @@ browserTest("announces new messages to screen readers, but not history", async (
   const server = new ScriptedServer();
   server.append("lobby", ...Array.from({ length: 250 }, (_, i) => ({ text: `line ${i + 1}` })));
   const context = await chat.newContext();
-  // Records what is added to the log while it is not busy, as screen readers announce it.
+  // Records the rows added while the log is not busy, as a screen reader announces them.
   await context.addInitScript(() => {
     const announced: string[] = [];
     Object.assign(globalThis, { announced });
@@ -376,18 +376,20 @@ browserTest("colors names with enough contrast in both themes", async (chat) => 
         return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
       };
       const { backgroundColor } = getComputedStyle(document.documentElement);
-      // In a /me message with a mention the name stands on the mark too.
+      // In a /me message with a mention, the name is on the highlight too.
       const marked = document.body.appendChild(document.createElement("p"));
       marked.className = "text mention";
-      const grounds = [backgroundColor, getComputedStyle(marked).backgroundColor].map(luminance);
+      const backgrounds = [backgroundColor, getComputedStyle(marked).backgroundColor].map(
+        luminance,
+      );
       const name = document.body.appendChild(document.createElement("bdi"));
       name.className = "name";
       const contrasts = Array.from({ length: 24 }, (_, i) => {
         name.style.setProperty("--hue", String(i * 15));
         const ink = luminance(getComputedStyle(name).color);
         return Math.min(
-          ...grounds.map((ground) =>
-            (Math.max(ink, ground) + 0.05) / (Math.min(ink, ground) + 0.05)
+          ...backgrounds.map((background) =>
+            (Math.max(ink, background) + 0.05) / (Math.min(ink, background) + 0.05)
           ),
         );
       });

@@ -26,8 +26,8 @@ const bareClients = [
   { id: "b4", member: "m3", acceptsPages: true, network: "192.0.2.3" },
 ];
 /** The network that is banned at the end. */
-const lastNetwork = "192.0.2.3";
-/** A ban takes effect everywhere within this time, with the delays of these networks. */
+const bannedNetwork = "192.0.2.3";
+/** A ban takes effect on all nodes within this time, given the simulated delays. */
 const banMs = 5_000;
 const maxClients = 8;
 /** Max restarts of servers that die again while the world settles. */
@@ -129,7 +129,7 @@ export class World {
       this.#check();
     }
     await this.#settle();
-    await this.#banForTheLastTime(moderator);
+    await this.#imposeFinalBan(moderator);
     moderator.stop();
     // Long enough for the servers to notice it, and for every grace to end.
     await this.#runFor(90_000);
@@ -215,10 +215,10 @@ export class World {
       [3, () => deployment.prune()],
       [2, () => this.#time.wallOffset += (random.next() * 2 - 1) * 3_600_000],
     ];
-    let left = random.below(weightedActions.reduce((sum, [weight]) => sum + weight, 0));
+    let remaining = random.below(weightedActions.reduce((sum, [weight]) => sum + weight, 0));
     for (const [weight, run] of weightedActions) {
-      left -= weight;
-      if (left < 0) return run();
+      remaining -= weight;
+      if (remaining < 0) return run();
     }
   }
 
@@ -365,12 +365,12 @@ export class World {
     await this.#runFor(90_000);
   }
 
-  /** Bans a member and its network at rest, then lifts that. */
-  async #banForTheLastTime(moderator: ModeratorClient): Promise<void> {
+  /** Bans a member and its network once the world is idle, then lifts the ban. */
+  async #imposeFinalBan(moderator: ModeratorClient): Promise<void> {
     const room = bareRoom;
-    const trolls = this.#bareClients.filter(({ options }) => options.network === lastNetwork);
+    const trolls = this.#bareClients.filter(({ options }) => options.network === bannedNetwork);
     const [target] = trolls;
-    const order = {
+    const command = {
       type: "ban",
       member: `id-${target?.options.member}`,
       seconds: 86_400,
@@ -379,7 +379,7 @@ export class World {
     } as const;
     for (let i = 0; moderator.isAtRest || !moderator.isIdle; i++) {
       if (!this.#deployment.isUp) this.#deployment.start();
-      moderator.send(order);
+      moderator.send(command);
       await this.#runFor(2_000);
       if (i === 100) throw new Violation("the moderator cannot ban");
     }
@@ -391,12 +391,12 @@ export class World {
     }
     this.#checkNewcomer();
     await this.#runFor(banMs);
-    await this.#rest();
-    // Banned clients were not told what retention has removed.
+    await this.#waitForRest();
+    // Banned clients don't know which entries retention has removed.
     const newest = Math.max(...this.#bareClients.map(({ first }) => first));
     this.#sanctions.checkSwept((offset) => offset < newest);
     const nonces = this.#bareClients.map((client) => client.write());
-    await this.#rest();
+    await this.#waitForRest();
     const stored = new Set(this.#deployment.log.rooms.get(room)?.map(({ nonce }) => nonce));
     const refused = nonces.find((nonce) => !stored.has(nonce));
     if (refused !== undefined) throw new Violation(`${refused} was refused after its ban`);
@@ -408,7 +408,7 @@ export class World {
     const server = this.#deployment.acceptor?.open(
       { send: (frame) => frames.push(frame), close: () => {}, buffered: 0 },
       () => {},
-      lastNetwork,
+      bannedNetwork,
     );
     const token = "newcomer".padEnd(43, "-");
     server?.receive(JSON.stringify({ type: "hello", username: "Newcomer", token, rooms: [] }));
@@ -418,8 +418,8 @@ export class World {
     });
   }
 
-  /** Waits until all is idle, and lifts all sanctions. */
-  async #rest(): Promise<void> {
+  /** Waits until everything is idle, and lifts all sanctions. */
+  async #waitForRest(): Promise<void> {
     for (let i = 0; !this.#isAtRest(); i++) {
       if (i === 100) throw new Violation("the world does not come to rest");
       if (!this.#deployment.isUp) this.#deployment.start();
@@ -433,7 +433,7 @@ export class World {
     while (await this.#step(end)) this.#check();
   }
 
-  /** Makes the choices that block the unsent messages of a user. */
+  /** Answers the prompts that hold back a user's unsent messages. */
   #helpToFinish(client: SimulatedClient): void {
     const { chat, outboxStore, options } = client;
     outboxStore.heartbeat();

@@ -66,7 +66,7 @@ testWithRedis("read() skips entries that another program has added to a log", as
 });
 
 testWithRedis(
-  "read() and append() do without a text that another program has removed",
+  "read() and append() work without a text that another program has removed",
   async (redis) => {
     await using a = await BrokerNode.start(redis.url);
     await a.broker.append([draft("a"), draft("b"), edit(2, "c")]);

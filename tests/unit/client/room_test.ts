@@ -105,7 +105,7 @@ Deno.test("Roster.typing lists the others until their typing times out [M10]", (
   assertEquals(lobby(page).roster.typing, []);
 });
 
-Deno.test("Room counts unread messages and mentions, and knows where they start", () => {
+Deno.test("Room counts unread messages and mentions, and tracks where they start", () => {
   const page = new Page().signIn();
   page.socket.push(room(2, { recovered: true }, 1));
   lobby(page).markRead();
@@ -208,7 +208,9 @@ Deno.test("ChatClient reports one of the messages missed while reconnecting, pre
   };
   page.reported.length = 0;
   const missed = room(4, { recovered: true }, 2);
-  const messages = missed.messages.map((it) => it.offset === 3 ? { ...it, text: "@Ada" } : it);
+  const messages = missed.messages.map((each) =>
+    each.offset === 3 ? { ...each, text: "@Ada" } : each
+  );
   assertEquals(reconnect({ ...missed, messages }), ["3 true"]);
   assertEquals(reconnect(room(6, { recovered: true }, 5)), ["6 false"]);
   assertEquals(reconnect(room(6, { recovered: true }, 7)), []);

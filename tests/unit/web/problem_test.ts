@@ -36,7 +36,7 @@ Deno.test("problemResponse() says in German that a method is not allowed", async
   assertStringIncludes(page, "Diese Adresse lässt sich so nicht aufrufen.");
 });
 
-Deno.test("problemResponse() falls back to English for problems that only programs meet", async () => {
+Deno.test("problemResponse() falls back to English for problems that only programs see", async () => {
   const problem: Problem = { status: 406, code: "not_acceptable", detail: "No such type" };
   const page = await pageOf(problem, "de");
   assertStringIncludes(page, '<html lang="en">');
