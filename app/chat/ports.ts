@@ -58,7 +58,7 @@ export interface HubLog {
   error(event: string, error: unknown, fields?: LogFields): void;
 }
 
-/** Counts what the hub does. Must not throw, and must be cheap. */
+/** Measures the hub's work. Must not throw, and must be cheap. */
 export interface HubMeter {
   /** A tick took `ms`; `frames` were sent since the previous tick. */
   tick(ms: number, frames: number): void;

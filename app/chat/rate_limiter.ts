@@ -1,4 +1,4 @@
-// Token buckets by key. The caller passes the time and decides what a token stands for.
+// Token buckets by key. The caller passes the time, and the cost of each action.
 
 /** Max buckets kept. Further keys share one, so that memory stays bounded. */
 const maxBuckets = 100_000;

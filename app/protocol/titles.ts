@@ -6,8 +6,8 @@ import { fourMarks, joiner } from "./usernames.ts";
 import { limits } from "./wire.ts";
 
 /**
- * Characters without their own shape: invisible ones, the Braille pattern without dots, which
- * is not a space, the marks of annotations, and those for private use.
+ * Characters without a shape of their own: invisible and private-use ones, annotation marks, and
+ * the blank Braille pattern, which does not count as a space.
  */
 const invisible = /[\p{Default_Ignorable_Code_Point}\p{Co}\u2800\ufff9-\ufffb]/u;
 /** Emoji may contain invisible characters. */

@@ -1,5 +1,4 @@
-// Pages of other origins: which may make requests, and what they may read (CORS, in the Fetch
-// Standard).
+// CORS (Fetch Standard): the origins whose pages may make requests, and the headers those may read.
 
 import type { WebOptions } from "./options.ts";
 import type { Problem } from "./problem.ts";

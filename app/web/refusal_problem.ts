@@ -1,4 +1,4 @@
-// HTTP errors for the hub's refusals: a status for each code, and headers that say what to do.
+// HTTP errors for the hub's refusals: their statuses, headers and details.
 
 import type { ErrorStatus } from "@std/http/status";
 import { closeCode } from "../protocol/wire.ts";

@@ -66,7 +66,7 @@ const hasPrivate = [roomInAddress(), ...openRooms].some(isPrivateRoom);
 const privateRooms = hasPrivate ? await loadPrivateRooms() : undefined;
 for (const name of openRooms) openRoom(name);
 let current = "";
-/** Why the room of the address cannot be shown, until the composer shows that. */
+/** Why the room in the address cannot be shown. Cleared once the composer shows it. */
 let failure = goTo(roomInAddress());
 for (const room of chat.rooms.values()) {
   privateRooms?.prepare(room);
@@ -153,7 +153,7 @@ function draw(): void {
   if (!isReplaced) save();
 }
 
-/** Shows the prompt or the chat: the chat once signed in, or before if there are saved messages. */
+/** Shows the prompt, and then the chat: once signed in, or earlier if it has saved messages. */
 function drawSignIn(): void {
   const { signInState } = chat;
   if (signInState.kind === "required") {
@@ -285,7 +285,7 @@ async function loadExtras(): Promise<Extras> {
   return extras;
 }
 
-/** Reloads the page, to use the stored identity. Saves nothing more. */
+/** Reloads the page, to use the stored identity. Stops saving. */
 function reload(): void {
   isReplaced = true;
   location.reload();

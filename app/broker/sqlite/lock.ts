@@ -113,8 +113,8 @@ export class FolderLock {
   }
 
   /**
-   * Checks that this process still holds the lock, unless a recent check found so. Call it before
-   * each commit: a process that was suspended must not write into another's folder.
+   * Checks that this process still holds the lock, unless a recent check confirmed it. Call it
+   * before each commit: a process that was suspended must not write into another's folder.
    *
    * @throws {Error} If the lock is lost, or its file cannot be read.
    */

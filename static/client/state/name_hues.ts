@@ -8,7 +8,7 @@ const step = 5;
 export class NameHues {
   readonly #hues = new Map<string, number>();
 
-  /** Returns the hue of a name in degrees: that of its hash (FNV-1a), if no other name has it. */
+  /** Returns a name's hue in degrees: from its hash (FNV-1a), unless a recent name has that hue. */
   hueOf(name: string): number {
     let hue = this.#hues.get(name);
     if (hue === undefined) {

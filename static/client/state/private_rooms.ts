@@ -123,7 +123,7 @@ export class PrivateRooms implements PrivateTexts {
     return this.#keys.has(room);
   }
 
-  /** Stores a key. Returns its room; `undefined` if it is no key, or not that of `room`. */
+  /** Stores a key. Returns its room; `undefined` if it is not a key, or not the key of `room`. */
   async add(secret: string, room?: string): Promise<string | undefined> {
     const name = await this.#addKey(secret, room);
     const { stored } = this;

@@ -15,7 +15,7 @@ const shortMs = 2_000;
 /** A page that gets ready within this time has the server's version. */
 const freshMs = 10_000;
 
-/** Why the page has no connection, and what the person can do about it. */
+/** Why the page has no connection, and an action that may help. */
 export interface Trouble {
   readonly sentence: string;
   readonly label?: string;

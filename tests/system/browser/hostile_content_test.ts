@@ -340,7 +340,7 @@ browserTest("stays usable whatever the server pushes", async (chat) => {
   }
   server.push({});
   server.push("x", 7, null);
-  // A new connection to a sane server repairs what the nonsense broke.
+  // A new connection to a sane server repairs the page.
   await send(ada, "after");
   await waitForMessage(ada, "after");
   assertEquals(await injected(ada), []);

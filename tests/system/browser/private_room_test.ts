@@ -1,4 +1,4 @@
-// Private rooms: people who share a link, and a server that cannot read or forge what they write.
+// Private rooms: people who share a link, and a server that cannot read or forge their messages.
 
 import { assert, assertEquals } from "@std/assert";
 import { Buffer } from "node:buffer";

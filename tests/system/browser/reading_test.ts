@@ -1,4 +1,4 @@
-// How the conversation is drawn and read: groups, times, unread lines, scrolling, presence lines and texts.
+// Drawing and reading the conversation: groups, times, unread and presence lines, scrolling, text.
 
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import {

@@ -188,7 +188,7 @@ export class Client {
     this.#sendNext(view);
   }
 
-  /** Records what it shows of its rooms, once it has caught up. */
+  /** Records its view of each room, once it has caught up. */
   recordViews(): void {
     const { ledger } = this.#options;
     for (const { name, phase, messages, title } of this.views.values()) {

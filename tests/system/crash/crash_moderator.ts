@@ -1,5 +1,5 @@
 // The moderator of a crash test: it mutes, bans, lifts and sweeps, deletes messages of others and
-// locks titles, and records what the servers confirm.
+// locks titles, and records the confirmed commands.
 
 import type { ModeratorCommand, Push, Sanction } from "../../../app/protocol/wire.ts";
 import { Client } from "./crash_client.ts";

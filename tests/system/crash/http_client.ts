@@ -52,7 +52,7 @@ export class HttpClient {
     return this.#outbox.length === 0 && this.#isLive && (this.#offset ?? 0) >= head;
   }
 
-  /** Records what it has received of its room, once it has caught up. */
+  /** Records its view of its room, once it has caught up. */
   recordView(): void {
     const { ledger, person, room } = this.#options;
     ledger.addView(person.id, room, this.#messages);

@@ -72,13 +72,13 @@ export class Ledger {
   readonly #received = new Map<string, ReceivedEntry[]>();
   readonly #sent: SentEntry[] = [];
   readonly #missed: MissedRange[] = [];
-  /** What each client shows of each room at the end. */
+  /** The messages that each client shows in each room at the end. */
   readonly #views: {
     readonly who: string;
     readonly room: string;
     readonly messages: ReadonlyMap<number, PresentMessage>;
   }[] = [];
-  /** What each client shows as the title of a room at the end. */
+  /** The title that each client shows for each room at the end. */
   readonly #titles: {
     readonly who: string;
     readonly room: string;
@@ -165,7 +165,7 @@ export class Ledger {
     this.#missed.push(missed);
   }
 
-  /** Records what a client that has caught up shows of a room. */
+  /** Records the messages that a client shows in a room, once it has caught up. */
   addView(who: string, room: string, messages: ReadonlyMap<number, PresentMessage>): void {
     this.#views.push({ who, room, messages });
   }

@@ -64,19 +64,19 @@ export interface StoredLog {
   readonly titles: ReadonlyMap<string, string>;
 }
 
-/** Names an entry in a sentence. */
+/** Describes a sent entry, for a sentence. */
 export function describe({ type, person, room, nonce }: SentEntry): string {
   return `the ${type} ${nonce} of ${person.id} in ${room}`;
 }
 
-/** Whether two clients, or a client and the storage, have the same entry. */
+/** Returns whether two clients, or a client and the storage, have the same entry. */
 export function isSame(a: ReceivedEntry, b: ReceivedEntry): boolean {
   return a.type === b.type && a.member === b.member && a.from === b.from && a.at === b.at &&
     a.nonce === b.nonce && a.targets.join() === b.targets.join() &&
     (a.epoch ?? b.epoch) === (b.epoch ?? a.epoch) && (a.text ?? b.text) === (b.text ?? a.text);
 }
 
-/** Describes an entry in a sentence. */
+/** Describes a received or stored entry, for a sentence. */
 export function format({ type, from, nonce, text, targets, epoch }: ReceivedEntry): string {
   const what = text === undefined ? targets.join() : JSON.stringify(text.slice(0, 40));
   return `${type} ${nonce} of ${from} (${epoch}) ${what}`;

@@ -128,7 +128,7 @@ export class BareClient {
   }
 
   /**
-   * Compares what it shows with the log.
+   * Compares its messages with the log.
    *
    * @throws {Violation} If they differ.
    */

@@ -7,7 +7,7 @@ import type { ReferenceLog } from "./reference_log.ts";
 /** Thrown when a promise is broken. */
 export class Violation extends Error {}
 
-/** Runs a check where the code under test may catch what it throws, and records its violation. */
+/** Runs a check where the code under test may swallow its exception, and records its violation. */
 export function recordViolation(
   world: { violation: Violation | undefined },
   check: () => void,

@@ -1,5 +1,5 @@
 // A simulated moderator: mutes, bans, lifts and sweeps, locks, removes and unlocks a title, and
-// records what the servers confirm.
+// records the confirmed commands.
 
 import type { ModeratorCommand, Push, Sanction } from "../../../app/protocol/wire.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";

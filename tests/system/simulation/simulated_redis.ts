@@ -1,6 +1,6 @@
-// A simulated Redis: does in memory what the Lua scripts in app/broker/redis do. It tests how nodes
-// cope with any order of replies and feed events. The scripts themselves are tested on a real Redis
-// (tests/unit/broker).
+// A simulated Redis: does the work of the Lua scripts in app/broker/redis in memory. It tests how
+// nodes cope with any order of replies and feed events. The scripts themselves are tested on a real
+// Redis (tests/unit/broker).
 
 import type { StoredEvent } from "../../../app/broker/redis/redis_link.ts";
 import type { FeedEvent } from "../../../app/broker/redis/feed.ts";

@@ -63,7 +63,7 @@ export async function sweepAll({ moderation }: ModeratedBroker): Promise<number>
   }
 }
 
-/** Returns the texts of a room's messages, or who deleted them. */
+/** Returns the texts of a room's messages, or the member who deleted each. */
 export async function textsOf(broker: Broker, room = "lobby"): Promise<readonly string[]> {
   const { entries } = await broker.read(room, everything);
   return entries.flatMap((entry) =>
@@ -463,7 +463,7 @@ export function testModeration(name: string, withStorage: WithStorage): void {
     },
   );
 
-  test("moderation sweeps whatever nonces the moderator has used [B7] [M3]", async (broker) => {
+  test("moderation can sweep after the moderator has used similar nonces [B7] [M3]", async (broker) => {
     await broker.append([from("troll", "a"), from("ada", "b"), from("ada", "c")]);
     const nonces = ["sweep-1", "sweep_1", "sweep1", "1"];
     await broker.append(nonces.map((nonce) => from("mona", nonce, { nonce })));

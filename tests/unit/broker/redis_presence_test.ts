@@ -1,4 +1,4 @@
-// RedisBroker: who is in which room through which node.
+// RedisBroker: the members of each room, by node.
 
 import { assertEquals } from "@std/assert";
 import { BrokerNode, testWithRedis } from "../../support/broker_node.ts";

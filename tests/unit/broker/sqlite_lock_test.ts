@@ -147,7 +147,7 @@ Deno.test("FolderLock.acquire() starts over when the owner releases the lock mea
     assert(clock.ms < 1_001_000);
   }));
 
-Deno.test("FolderLock.acquire() gives a dead process's lock to one of two on a file system that grants every lock", () =>
+Deno.test("FolderLock.acquire() gives a dead process's lock to only one of two where the file system grants every lock", () =>
   withPath(async ({ acquire, path, clock }) => {
     Deno.writeTextFileSync(path, "beta 9 id-9 17\n");
     let waits = 0;

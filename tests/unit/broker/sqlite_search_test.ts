@@ -59,7 +59,7 @@ function countTables(path: string): number {
   return Number(database.prepare(count).get()?.count);
 }
 
-/** Returns what the database and its journal have, byte by byte. */
+/** Returns the bytes of the database and its journal. */
 function bytesOf(path: string): string {
   return ["", "-wal"].map((suffix) =>
     new TextDecoder("latin1").decode(Deno.readFileSync(path + suffix))
@@ -319,7 +319,7 @@ Deno.test("SqliteBroker.index() rebuilds an index that was partly dropped [F6]",
     checkIndex(path);
   }));
 
-Deno.test("SqliteBroker.search() takes any query that parses", () =>
+Deno.test("SqliteBroker.search() accepts any query that parses", () =>
   withFile((path) =>
     withBroker(optionsOf(path), async (broker) => {
       broker.append([draft("東京 x AND y NEAR z")]);

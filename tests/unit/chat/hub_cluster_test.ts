@@ -1,4 +1,4 @@
-// The hub of one node of several: members of other nodes, and what the nodes tell each other.
+// The hub of one node of several: members of other nodes, and the announcements between nodes.
 
 import { assertEquals } from "@std/assert";
 import type { BrokerListener, Cluster } from "../../../app/chat/broker.ts";

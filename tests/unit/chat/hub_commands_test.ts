@@ -1,4 +1,4 @@
-// Commands in general: which are refused, in which order they run, and what is logged.
+// Commands in general: refusals, order and logging.
 
 import { assert, assertEquals } from "@std/assert";
 import { codesOf, helloOf, only, TestChat, textsOf } from "../../support/hub_harness.ts";

@@ -23,7 +23,7 @@ Deno.test("ChatHub.message() delivers the stored entry to all members, its autho
   assertEquals(ben.pushes(), [own]);
 });
 
-Deno.test("ChatHub.message() takes one commit per tick, and one frame per session", () => {
+Deno.test("ChatHub.message() uses one commit per tick, and one frame per session", () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada");
   const ben = chat.enter("Ben");

@@ -1,5 +1,6 @@
-// The page's scripts use only what the oldest supported browsers have: Chrome and Edge 123, Firefox
-// 125, and Safari 17.5. `deno check` knows no JavaScript API newer than ES2024, which these have.
+// The page's scripts use only features of the oldest supported browsers: Chrome and Edge 123,
+// Firefox 125, and Safari 17.5. `deno check` knows no JavaScript API newer than ES2024, which these
+// have.
 
 import { assert, assertEquals } from "@std/assert";
 import { readScripts } from "../../../app/web/assets.ts";
@@ -40,7 +41,7 @@ Deno.test("the page uses nothing newer than the oldest supported browsers", asyn
   assertEquals(compilerOptions.lib, ["dom", "dom.iterable", "es2024"]);
 });
 
-Deno.test("index.html tells older browsers what the README says", async () => {
+Deno.test("index.html and README.md name the same browser versions", async () => {
   const versions = "Chrome or Edge 123, Firefox 125, or Safari 17.5";
   for (const file of ["static/index.html", "README.md"]) {
     const text = (await Deno.readTextFile(new URL(file, root))).replace(/\s+/g, " ");

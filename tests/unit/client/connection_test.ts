@@ -89,7 +89,7 @@ Deno.test("Connection probes why a handshake was refused [C9]", () => {
   ]);
 });
 
-Deno.test("ChatClient.problem tells after reconnecting why the connection was closed", () => {
+Deno.test("ChatClient.problem says after a reconnect why the connection was closed", () => {
   for (const [code, expected] of [[4101, "slow_consumer"], [4102, "flooding"]] as const) {
     const page = new Page().signIn();
     page.socket.events.onClose(code, "");

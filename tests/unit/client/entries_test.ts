@@ -1,5 +1,5 @@
-// Entries of all types, through a chat client on a fake socket: what they do to messages, and how
-// they leave the outbox.
+// Entries of all types, through a chat client on a fake socket: their effect on messages, and their
+// way out of the outbox.
 
 import { assertEquals } from "@std/assert";
 import type { DeletePush, EditPush, EntryPush, ErrorCode } from "../../../app/protocol/wire.ts";

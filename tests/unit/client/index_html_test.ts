@@ -1,4 +1,4 @@
-// The page's file, and the size of what it loads first.
+// The page's HTML, and the size of its first load.
 
 import { assert, assertEquals } from "@std/assert";
 import { brotliCompressSync, constants } from "node:zlib";

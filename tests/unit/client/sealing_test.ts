@@ -1,4 +1,4 @@
-// The format of private rooms, by WebCrypto as the page uses it, and by node:crypto on its own.
+// The format of private rooms: the page's WebCrypto code, checked against node:crypto.
 
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { Buffer } from "node:buffer";

@@ -78,7 +78,7 @@ Deno.test("readConfig() returns the arguments that are not flags, in order", () 
   }
 });
 
-Deno.test("readConfig() reports every invalid value, and what a valid one looks like", () => {
+Deno.test("readConfig() reports every invalid value, with the rule it breaks", () => {
   const errors = errorsOf(
     {
       PORT: "70000",
@@ -171,7 +171,7 @@ Deno.test("readConfig() accepts an IPv6 HOST with and without brackets", () => {
   assertEquals([configOf({ HOST: "[::]" }).host, configOf({ HOST: "::1" }).host], ["::", "::1"]);
 });
 
-Deno.test("readConfig() takes only an address or a host name as HOST", () => {
+Deno.test("readConfig() accepts only an address or a host name as HOST", () => {
   for (const host of ["127.0.0.1", "localhost", "chat.example.org", "fe80::1"]) {
     assertEquals(configOf({ HOST: host }).host, host);
   }
@@ -214,7 +214,7 @@ Deno.test("readConfig() refuses wildcards in lists of hosts and origins that may
   assertEquals(configOf({ FRAME_ANCESTORS: wildcard }).frameAncestors, [wildcard]);
 });
 
-Deno.test("readConfig() takes no MAX_RSS_MB that an empty server exceeds, and no unit", () => {
+Deno.test("readConfig() refuses a MAX_RSS_MB below the memory of an empty server, or with a unit", () => {
   for (const typed of ["1", "127", "1G", "512M"]) {
     const [error = ""] = errorsOf({ MAX_RSS_MB: typed });
     assertStringIncludes(error, "must be auto, 0 or a whole number from 128 to 1000000", typed);
@@ -246,7 +246,7 @@ Deno.test("readConfig() recognizes --help, -h and --version", () => {
 
 Deno.test("helpText() lists settings, flags and defaults", () => {
   const help = helpText();
-  for (const shown of ["[0.0.0.0]", "[8000]", "[normal]"]) assertStringIncludes(help, shown);
+  for (const value of ["[0.0.0.0]", "[8000]", "[normal]"]) assertStringIncludes(help, value);
   assertEquals(help.match(/ACCESS_CODE.*\[/), null);
   for (const name of ["PORT", "LOG_MAX_BYTES", "NAME_HOLD_SECONDS"]) {
     assertStringIncludes(help, name);

@@ -351,7 +351,7 @@ Deno.test({
     }),
 });
 
-/** Returns what a descriptor of this process refers to, or "" if it was closed meanwhile. */
+/** Returns the target of a descriptor of this process, or "" if it was closed meanwhile. */
 function targetOf(descriptor: string): string {
   try {
     return Deno.readLinkSync(`/proc/self/fd/${descriptor}`);

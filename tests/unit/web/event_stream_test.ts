@@ -387,7 +387,7 @@ Deno.test("a stream whose reader stalls is cut at OUTBOX_MAX_BYTES, and its memo
     await new Promise<void>((resolve) => void setImmediate(resolve));
   }
   assert(site.events.includes("close"));
-  // Its connection ends as soon as it takes what the kernel has buffered.
+  // Its connection ends once it has read the bytes that the kernel has buffered.
   const buffer = new Uint8Array(65_536);
   while (await reader.read(buffer).catch(() => null) !== null);
   reader.close();

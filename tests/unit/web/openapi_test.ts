@@ -1,4 +1,4 @@
-// static/openapi.json: a valid description that agrees with what the server does.
+// static/openapi.json: a valid description that matches the server's behavior.
 
 import { assert, assertEquals } from "@std/assert";
 // deno-lint-ignore no-import-prefix -- only this test uses it
