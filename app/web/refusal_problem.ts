@@ -81,7 +81,8 @@ export function closedProblem(code: number): Problem {
     case closeCode.banned:
       return { status: 403, code: "banned", detail: "You are banned from this chat" };
     case closeCode.restarting: {
-      const detail = "The server is about to restart. Try again with the same Idempotency-Key";
+      const detail =
+        "The server is about to restart. Try again. Repeat a write with its Idempotency-Key";
       return { status: 503, code: "draining", detail, headers: { "retry-after": "1" } };
     }
     default:
