@@ -59,9 +59,10 @@ const letterOrDigit = /[\p{L}\p{M}\p{N}_]/u;
 const addressEnd =
   /[\s<>"`\p{C}\p{Default_Ignorable_Code_Point}\u00ab\u00bb\u201c-\u201f\u3000-\u3004\u3008-\u301f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65]/u;
 const addressTail = /[.,;:!?'*_~…([{]/;
-const beforeOpening = /[\s([{"'“‘«]/;
-const afterOpening = /[^\s\p{P}]|[([{"'“‘«@#&¡¿]/u;
-const notBeforeClosing = /[\s([{/\\]/;
+/** Opening brackets and quotation marks. German has »these«, too. */
+const beforeOpening = /[\s\p{Ps}\p{Pi}"'»›¡¿]/u;
+const afterOpening = /[^\s\p{P}]|[\p{Ps}\p{Pi}"'»›@#&¡¿]/u;
+const notBeforeClosing = /[\s\p{Ps}/\\]/u;
 const afterClosing = /[\s\p{P}]/u;
 const looksLikeAddress = /:\/\/|[^\s.]\.[\p{L}\p{N}-]{2,}/u;
 
@@ -302,6 +303,10 @@ class InlineParser {
     while (start > min && mailCharacter.test(this.#text[start - 1] ?? "")) start--;
     while (start < at && /[^a-z0-9]/i.test(this.#text[start] ?? "")) start++;
     if (start === at || wordCharacter.test(this.#before(start))) return undefined;
+    // In o'neil@example.com, the address may start before the apostrophe.
+    if (/[\p{L}\p{N}]['’]$/u.test(this.#text.slice(Math.max(0, start - 3), start))) {
+      return undefined;
+    }
     mailDomain.lastIndex = at;
     const domain = mailDomain.exec(this.#text)?.[0];
     if (domain === undefined) return undefined;

@@ -76,6 +76,10 @@ Deno.test("parseText() keeps text that isn't meant as formatting", () => {
 
 Deno.test("parseText() finds emphasis and nests it once", () => {
   check([
+    ["„*Zitat*“ und »_Wort_«", "„<bold>Zitat</bold>“ und »<italic>Wort</italic>«"],
+    ["*„Zitat“* und _«mot»_", "<bold>„Zitat“</bold> und <italic>«mot»</italic>"],
+    ["¿*Qué* quieres?", "¿<bold>Qué</bold> quieres?"],
+    ["「*重要*」です", "「<bold>重要</bold>」です"],
     ["*b* **b** _i_ ~~s~~", "<bold>b</bold> <bold>b</bold> <italic>i</italic> <strike>s</strike>"],
     [
       "(*b*) [_i_] *b*, *b*: *b*!",
@@ -147,6 +151,8 @@ Deno.test("parseText() links whole URLs and nothing around them", () => {
       "write joe_b.c@example.com!",
       `write ${link("joe_b.c@example.com", "mailto:joe_b.c@example.com")}!`,
     ],
+    ["o'neil@example.com", "o'neil@example.com"],
+    ["'joe@example.com'", `'${link("joe@example.com", "mailto:joe@example.com")}'`],
     ["_joe@example.com_", `<italic>${link("joe@example.com", "mailto:joe@example.com")}</italic>`],
     ["mailto:a@b.example", link("mailto:a@b.example")],
     ["https://a.example/@Ada", link("https://a.example/@Ada")],
