@@ -56,6 +56,8 @@ export class ScriptedServer {
           ...rooms.map(({ room }) => this.#page(room)),
         );
       }
+      case "ping":
+        return send();
       case "join":
         return send(this.#page(name));
       case "history": {
