@@ -53,7 +53,7 @@ export interface Result extends LoadResult {
 
 /**
  * Starts a server, measures it under a load for some seconds, and stops it. `generatorPath` names
- * an external load generator. With `warmUpSeconds`, the server first carries the load for as long,
+ * an external load generator. With `warmUpSeconds`, the server first runs the load for that long,
  * because compiling its code takes CPU time only once.
  */
 export async function measure(
@@ -201,7 +201,7 @@ export function median(numbers: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? NaN;
 }
 
-const perCpuSecond = (one: Result) => one.perCpuSecond;
+const perCpuSecond = (result: Result) => result.perCpuSecond;
 
 const columns: readonly (readonly [title: string, cell: (medianOf: Median) => string])[] = [
   ["deliveries per CPU-second", (medianOf) => formatInteger(medianOf(perCpuSecond))],
@@ -222,7 +222,7 @@ const columns: readonly (readonly [title: string, cell: (medianOf: Median) => st
 ];
 
 /** Returns the median of a value over the rounds. */
-type Median = (pick: (one: Result) => number) => number;
+type Median = (pick: (result: Result) => number) => number;
 
 /** Formats a rounded number with thousands separators. */
 export function formatInteger(number: number): string {
@@ -241,19 +241,22 @@ const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
 
 /** Returns tables of all results: servers side by side, then every measured value. */
 function report(results: readonly Result[], names: readonly string[]): string {
-  const of = (scenario: string, server: string) =>
+  const resultsOf = (scenario: string, server: string) =>
     results.filter((one) => one.scenario === scenario && one.server === server);
   const measured = scenarios.map(({ name }) => name).filter((name) =>
-    of(name, names[0] ?? "").length > 0
+    resultsOf(name, names[0] ?? "").length > 0
   );
   const sideBySide = (title: string, cell: (own: readonly Result[]) => string) =>
     table([
       [title, ...names],
-      ...measured.map((scenario) => [scenario, ...names.map((name) => cell(of(scenario, name)))]),
+      ...measured.map((scenario) => [
+        scenario,
+        ...names.map((name) => cell(resultsOf(scenario, name))),
+      ]),
     ]);
   const details = measured.flatMap((scenario) =>
     names.map((name) => {
-      const medianOf: Median = (pick) => median(of(scenario, name).map(pick));
+      const medianOf: Median = (pick) => median(resultsOf(scenario, name).map(pick));
       return [scenario, name, ...columns.map(([, cell]) => cell(medianOf))];
     })
   );
@@ -270,14 +273,14 @@ function ratios(results: readonly Result[], names: readonly string[]): string {
   const others = names.filter((name) => name !== "parley");
   const rows: string[][] = [];
   for (const { name } of scenarios) {
-    const of = (server: string) =>
+    const resultsOf = (server: string) =>
       results.filter((one) => one.scenario === name && one.server === server);
-    const own = of("parley");
+    const own = resultsOf("parley");
     if (own.length === 0) continue;
-    const row = (title: string, pick: (one: Result) => number) => [
+    const row = (title: string, pick: (result: Result) => number) => [
       title,
       ...others.map((other) => {
-        const peers = of(other);
+        const peers = resultsOf(other);
         // Compare within a round, since the machine's speed changes from minute to minute.
         const pairs = own.flatMap((one, i) => peers[i] ? [pick(one) / pick(peers[i])] : []);
         return pairs.length === 0 ? "" : median(pairs).toFixed(2);

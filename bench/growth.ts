@@ -20,7 +20,7 @@ async function measureMedian(scenario: Scenario) {
     results.push(await measure("parley", scenario, seconds));
   }
   return {
-    perCpuSecond: median(results.map((one) => one.perCpuSecond)),
+    perCpuSecond: median(results.map(({ perCpuSecond }) => perCpuSecond)),
     perFrame: median(results.map(({ deliveries, frames }) => deliveries / frames)),
     p99: median(results.map(({ p99 }) => p99)),
     mebibytes: median(results.map(({ residentKiB }) => residentKiB / 1024)),
@@ -74,7 +74,7 @@ async function measureIdle(): Promise<string> {
     for (let round = 0; round < rounds; round++) {
       results.push(await measure(server, scenario, idleSeconds));
     }
-    const medianOf = (pick: (one: Result) => number) => median(results.map(pick));
+    const medianOf = (pick: (result: Result) => number) => median(results.map(pick));
     rows.push([
       server,
       formatInteger(scenario.clients),

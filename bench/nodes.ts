@@ -147,9 +147,9 @@ function report(results: readonly Result[]): string {
   ]];
   for (const load of loads) {
     for (const setup of setups) {
-      const own = results.filter((one) => one.setup === setup && one.load === load);
+      const own = results.filter((result) => result.setup === setup && result.load === load);
       if (own.length === 0) continue;
-      const medianOf = (pick: (one: Result) => number) => median(own.map(pick));
+      const medianOf = (pick: (result: Result) => number) => median(own.map(pick));
       rows.push([
         load.name,
         setup.name,

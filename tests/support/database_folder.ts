@@ -33,7 +33,7 @@ export async function databaseFolder() {
 let nonces = 0;
 
 /** Stores a message from Ada. */
-export function say(broker: SqliteBroker, text: string, room = "lobby"): void {
+export function storeMessage(broker: SqliteBroker, text: string, room = "lobby"): void {
   const draft = {
     type: "message",
     room,

@@ -170,7 +170,7 @@ export async function bundledTree(path?: string) {
   const args = ["run", "-q", "-A", "scripts/build_page.ts"];
   const { success } = await new Deno.Command(Deno.execPath(), { args, cwd: tree.path }).output();
   if (!success) throw new Error("Cannot bundle the page");
-  // Without its sources the server takes the bundle.
+  // Without its sources, the server serves the bundle.
   await Deno.remove(`${tree.path}/static/client/main.ts`);
   return tree;
 }

@@ -1,4 +1,4 @@
-// Explains in a sentence why a chat cannot use a Redis, and what to do about it.
+// Explains in a sentence why a chat cannot use a Redis, and how to fix it.
 
 import { errorMessage } from "../../core/error_message.ts";
 

@@ -16,53 +16,57 @@ import type { Page } from "./browser_harness.ts";
 const code = "keep-the-peace";
 const moderated = { env: { ...noRateLimit.env, MODERATOR_CODE: code } };
 
-async function become(page: Page, typed: string): Promise<void> {
+async function enterCode(page: Page, typed: string): Promise<void> {
   await page.fill("#moderator-code", typed);
   await page.press("#moderator-code", "Enter");
 }
 
-browserTest("bans a member, deletes its messages, tells it so, and lifts the ban", async (chat) => {
-  const mona = await chat.signIn("Mona");
-  const troll = await chat.signIn("Troll");
-  await send(troll, "spam");
-  await waitForMessage(mona, "spam");
-  await send(mona, "/moderate");
-  await mona.locator("#moderator-code:focus").waitFor();
-  await become(mona, "a-wrong-guess");
-  await mona.locator("#dialog", { hasText: "Wrong moderator code." }).waitFor();
-  await become(mona, code);
-  await mona.locator("#dialog", { hasText: "Nobody is muted or banned." }).waitFor();
-  await mona.keyboard.press("Escape");
-  assertEquals(await mona.locator("#status").textContent(), "");
+browserTest(
+  "bans a member, deletes its messages, shows it the reason, and lifts the ban",
+  async (chat) => {
+    const mona = await chat.signIn("Mona");
+    const troll = await chat.signIn("Troll");
+    await send(troll, "spam");
+    await waitForMessage(mona, "spam");
+    await send(mona, "/moderate");
+    await mona.locator("#moderator-code:focus").waitFor();
+    await enterCode(mona, "a-wrong-guess");
+    await mona.locator("#dialog", { hasText: "Wrong moderator code." }).waitFor();
+    await enterCode(mona, code);
+    await mona.locator("#dialog", { hasText: "Nobody is muted or banned." }).waitFor();
+    await mona.keyboard.press("Escape");
+    assertEquals(await mona.locator("#status").textContent(), "");
 
-  await choose(mona, "spam", "Mute, ban or hide…");
-  const dialog = mona.locator("#dialog[open]");
-  // The whole test comes from localhost.
-  await dialog.getByText("Also ban their network (not possible)").waitFor();
-  await dialog.getByText("Ban", { exact: true }).click();
-  await dialog.getByText("Banned: Troll").waitFor();
-  await mona.locator("#rows", { hasText: "Message deleted" }).waitFor();
-  await troll.locator("#status", { hasText: "A moderator has banned you until" }).waitFor();
-  await troll.reload();
-  await troll.locator("#prompt-hint", { hasText: "A moderator has banned you until" }).waitFor();
+    await choose(mona, "spam", "Mute, ban or hide…");
+    const dialog = mona.locator("#dialog[open]");
+    // The whole test comes from localhost.
+    await dialog.getByText("Also ban their network (not possible)").waitFor();
+    await dialog.getByText("Ban", { exact: true }).click();
+    await dialog.getByText("Banned: Troll").waitFor();
+    await mona.locator("#rows", { hasText: "Message deleted" }).waitFor();
+    await troll.locator("#status", { hasText: "A moderator has banned you until" }).waitFor();
+    await troll.reload();
+    await troll.locator("#prompt-hint", { hasText: "A moderator has banned you until" }).waitFor();
 
-  await dialog.getByText("Lift").click();
-  await dialog.getByText("Nobody is muted or banned.").waitFor();
-  await mona.keyboard.press("Escape");
-  await troll.locator("#prompt-go").click();
-  await send(troll, "sorry");
-  await waitForMessage(mona, "sorry");
+    await dialog.getByText("Lift").click();
+    await dialog.getByText("Nobody is muted or banned.").waitFor();
+    await mona.keyboard.press("Escape");
+    await troll.locator("#prompt-go").click();
+    await send(troll, "sorry");
+    await waitForMessage(mona, "sorry");
 
-  await mona.locator("#people-list").getByLabel("Actions for Troll").click();
-  await dialog.getByText("Mute", { exact: true }).click();
-  await dialog.getByText("Muted: Troll").waitFor();
-  await mona.keyboard.press("Escape");
-  await send(troll, "still here");
-  await troll.locator("#log", { hasText: "A moderator has muted you until" }).waitFor();
-  await choose(mona, "sorry", "Delete");
-  await mona.locator(".menu").getByText("Delete", { exact: true }).click();
-  await troll.locator("#rows", { hasText: "sorry" }).waitFor({ state: "detached" });
-}, moderated);
+    await mona.locator("#people-list").getByLabel("Actions for Troll").click();
+    await dialog.getByText("Mute", { exact: true }).click();
+    await dialog.getByText("Muted: Troll").waitFor();
+    await mona.keyboard.press("Escape");
+    await send(troll, "still here");
+    await troll.locator("#log", { hasText: "A moderator has muted you until" }).waitFor();
+    await choose(mona, "sorry", "Delete");
+    await mona.locator(".menu").getByText("Delete", { exact: true }).click();
+    await troll.locator("#rows", { hasText: "sorry" }).waitFor({ state: "detached" });
+  },
+  moderated,
+);
 
 browserTest("locks a room's title, and removes it", async (chat) => {
   const mona = await chat.signIn("Mona");
@@ -70,7 +74,7 @@ browserTest("locks a room's title, and removes it", async (chat) => {
   await send(ben, "Hello");
   await waitForMessage(mona, "Hello");
   await send(mona, "/moderate");
-  await become(mona, code);
+  await enterCode(mona, code);
   const dialog = mona.locator("#dialog[open]");
   await mona.fill("#title-field", "House rules");
   await dialog.getByText("Set and lock").click();
@@ -88,7 +92,7 @@ browserTest("locks a room's title, and removes it", async (chat) => {
 browserTest("shows in the dialog why a title was refused", async (chat) => {
   const mona = await chat.signIn("Mona");
   await send(mona, "/moderate");
-  await become(mona, code);
+  await enterCode(mona, code);
   await mona.fill("#title-field", "Nothing here yet");
   await mona.press("#title-field", "Enter");
   const reason = "Write a message before you give this room a title.";
@@ -109,7 +113,7 @@ browserTest("lists a room's titles, and deletes one that has been replaced", asy
   assertEquals(await cy.locator("#dialog").getByText("Delete").count(), 0);
 
   await send(mona, "/moderate");
-  await become(mona, code);
+  await enterCode(mona, code);
   const dialog = mona.locator("#dialog");
   await dialog.getByText("All titles of this room").click();
   const rude = dialog.locator("section .line", { hasText: "Rude words" });
@@ -148,9 +152,9 @@ browserTest("hides a person's messages in one browser, and shows them again", as
   await waitForMessage(ada, "Good morning");
   await waitUntil("all is read", async () => (await ada.title()).startsWith("#lobby"));
   await send(ada, "Really");
-  const shown = ada.locator("#rows article:not([inert])");
-  await shown.filter({ hasText: "Really" }).waitFor();
-  assertEquals(await shown.filter({ hasText: "Buy" }).count(), 0);
+  const visible = ada.locator("#rows article:not([inert])");
+  await visible.filter({ hasText: "Really" }).waitFor();
+  assertEquals(await visible.filter({ hasText: "Buy" }).count(), 0);
   await ada.locator("#me").click();
   await ada.locator("#dialog section", { hasText: "Hidden people" })
     .getByText("Show messages").click();

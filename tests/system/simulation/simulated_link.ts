@@ -141,7 +141,7 @@ export class SimulatedLink implements Link {
     if (this.#passes()) this.#options.onTyping(signal);
   }
 
-  /** Whether something that arrives now gets through. */
+  /** Returns whether a delivery gets through now. */
   #passes(): boolean {
     this.#isStuck ||= this.#node.isCut();
     return this.isOpen && this.#node.isAlive() && !this.#isStuck;

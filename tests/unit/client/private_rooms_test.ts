@@ -64,8 +64,8 @@ class PrivatePage extends Page {
     return this.socket.take().find(({ text }) => text !== undefined) ?? {};
   }
 
-  /** The texts that the room shows. */
-  get shown(): (string | undefined)[] {
+  /** The texts of the room, as the page shows them. */
+  get texts(): (string | undefined)[] {
     return this.room.messages.map(({ text, isUnverified }) => isUnverified ? "unverified" : text);
   }
 }
@@ -73,15 +73,15 @@ class PrivatePage extends Page {
 /** Returns a message of Ben's, sealed as his page does. */
 async function fromBen(offset: number, text: string, more: Parameters<typeof message>[1] = {}) {
   const nonce = more.nonce ?? `b${offset}`;
-  const place = { room: key.room, member: ben, nonce };
-  const sealed = await seal(key, place, { revision: 0, answered: "", text });
+  const context = { room: key.room, member: ben, nonce };
+  const sealed = await seal(key, context, { revision: 0, answered: "", text });
   return message(offset, { room: key.room, member: ben, nonce, text: sealed, ...more });
 }
 
 /** Returns an edit of one of Ben's messages. */
 async function editByBen(offset: number, target: number, text: string, revision: number) {
-  const place = { room: key.room, member: ben, nonce: `b${target}` };
-  const sealed = await seal(key, place, { revision, answered: "", text });
+  const context = { room: key.room, member: ben, nonce: `b${target}` };
+  const sealed = await seal(key, context, { revision, answered: "", text });
   return {
     ...message(offset, { room: key.room, member: ben }),
     type: "edit",
@@ -95,25 +95,25 @@ Deno.test("PrivateRooms seals messages, replies and edits with the member it com
   page.chat.send(key.room, "Good morning");
   const first = await page.sent();
   assert(isSealed(String(first.text)));
-  const place = { room: key.room, member: me, nonce: String(first.nonce) };
+  const context = { room: key.room, member: me, nonce: String(first.nonce) };
   const content = { revision: 0, answered: "", text: "Good morning" };
-  assertEquals(await open(key, place, String(first.text)), content);
-  const push = { room: key.room, member: me, nonce: place.nonce, text: String(first.text) };
+  assertEquals(await open(key, context, String(first.text)), content);
+  const push = { room: key.room, member: me, nonce: context.nonce, text: String(first.text) };
   await page.push(message(1, push));
-  assertEquals(page.shown, ["Good morning"]);
+  assertEquals(page.texts, ["Good morning"]);
 
-  page.chat.send(key.room, "And you?", { reply: 1, answered: place.nonce });
+  page.chat.send(key.room, "And you?", { reply: 1, answered: context.nonce });
   const second = await page.sent();
-  const answer = { ...place, nonce: String(second.nonce) };
-  assertEquals((await open(key, answer, String(second.text)))?.answered, place.nonce);
+  const answer = { ...context, nonce: String(second.nonce) };
+  assertEquals((await open(key, answer, String(second.text)))?.answered, context.nonce);
   await page.push({ type: "ack", room: key.room, nonce: answer.nonce, offset: 2 });
 
-  const [message1] = page.room.messages;
-  assert(message1 !== undefined);
-  editMessage(page.chat, page.room, message1, "Good evening");
+  const [sent] = page.room.messages;
+  assert(sent !== undefined);
+  editMessage(page.chat, page.room, sent, "Good evening");
   const edit = await page.sent();
   const revised = { revision: 1, answered: "", text: "Good evening" };
-  assertEquals(await open(key, place, String(edit.text)), revised);
+  assertEquals(await open(key, context, String(edit.text)), revised);
   assertEquals([edit.type, edit.offset], ["edit", 1]);
 });
 
@@ -145,7 +145,7 @@ Deno.test("PrivateRooms opens messages, edits and pages of history [S7]", async 
   const page = await new PrivatePage().enter();
   await page.push(await fromBen(1, "one"), await fromBen(2, "two"));
   await page.push(await editByBen(3, 1, "one, edited", 1));
-  assertEquals(page.shown, ["one, edited", "two"]);
+  assertEquals(page.texts, ["one, edited", "two"]);
   assertEquals(page.room.messages[0]?.amended, 3);
   assertEquals(page.reported, ["1 false", "2 false"]);
 });
@@ -166,7 +166,7 @@ Deno.test("PrivateRooms counts a mention that was edited while the page was offl
   const edit = await editByBen(2, 1, "@Ada, good morning", 1);
   const missed = roomPush(2, { room: key.room, recovered: true, messages: [edit] });
   await page.push(welcome(), roomPush(0), missed);
-  assertEquals([page.shown, page.room.mentions], [["@Ada, good morning"], 1]);
+  assertEquals([page.texts, page.room.mentions], [["@Ada, good morning"], 1]);
 });
 
 Deno.test("PrivateRooms never shows a text that the server altered or misplaced [S5] [S7]", async () => {
@@ -175,10 +175,10 @@ Deno.test("PrivateRooms never shows a text that the server altered or misplaced 
   const altered = `${one.text?.slice(0, 40)}${one.text?.[40] === "A" ? "B" : "A"}${
     one.text?.slice(41)
   }`;
-  const place = { room: key.room, member: ben, nonce: "b1" };
-  const edited = await seal(key, place, { revision: 1, answered: "", text: "edited" });
-  const answer = await seal(key, place, { revision: 0, answered: "n1", text: "yes" });
-  const unclean = await seal(key, place, { revision: 0, answered: "", text: "a\u0007b" });
+  const context = { room: key.room, member: ben, nonce: "b1" };
+  const edited = await seal(key, context, { revision: 1, answered: "", text: "edited" });
+  const answer = await seal(key, context, { revision: 0, answered: "n1", text: "yes" });
+  const unclean = await seal(key, context, { revision: 0, answered: "", text: "a\u0007b" });
   const cases: [what: string, push: EntryPush][] = [
     ["swapped", swapped],
     ["another author", { ...one, member: me }],
@@ -188,52 +188,52 @@ Deno.test("PrivateRooms never shows a text that the server altered or misplaced 
     ["in the clear", { ...one, text: "one" }],
     ["an edit as a message", { ...one, text: edited }],
     ["a message as an edit", { ...one, editedAt: 5 }],
-    ["an answer without its message", { ...one, text: answer }],
-    ["an answer that is none", { ...one, reply: 7 }],
+    ["a sealed reply that is no reply", { ...one, text: answer }],
+    ["a reply sealed as no reply", { ...one, reply: 7 }],
     ["unclean", { ...one, text: unclean }],
   ];
   for (const [what, push] of cases) {
     const page = await new PrivatePage().enter();
     await page.push(push);
-    assertEquals(page.shown, ["unverified"], what);
+    assertEquals(page.texts, ["unverified"], what);
     await page.push({ ...two, offset: 2 });
-    assertEquals(page.shown, ["unverified", "two"], what);
+    assertEquals(page.texts, ["unverified", "two"], what);
   }
 });
 
-Deno.test("PrivateRooms drops a connection that sends a message as pending [S7]", async () => {
+Deno.test("PrivateRooms drops a connection whose server marks a message as pending [S7]", async () => {
   const page = await new PrivatePage().enter();
   page.socket.push({ ...await fromBen(1, "one"), state: "pending" } as EntryPush);
   await until(() => page.socket.closed !== undefined);
-  assertEquals(page.shown, []);
+  assertEquals(page.texts, []);
 });
 
 Deno.test("PrivateRooms shows only the first of two equal messages [S8]", async () => {
   const page = await new PrivatePage().enter();
   const one = await fromBen(1, "yes");
   await page.push(one, { ...one, offset: 2 });
-  assertEquals(page.shown, ["yes", "unverified"]);
+  assertEquals(page.texts, ["yes", "unverified"]);
 });
 
-Deno.test("PrivateRooms decides again when an older page has the first of two equal messages [S8]", async () => {
+Deno.test("PrivateRooms shows the first of two equal messages once an older page has it [S8]", async () => {
   const page = await new PrivatePage().enter();
   const late = await fromBen(3, "yes", { nonce: "b1" });
   await page.push(roomPush(3, { room: key.room, messages: [late], recovered: false }));
-  assertEquals(page.shown, ["yes"]);
+  assertEquals(page.texts, ["yes"]);
   page.chat.loadOlder(key.room);
   const messages = [await fromBen(1, "yes"), await fromBen(2, "no")];
   await page.push({ type: "history", room: key.room, first: 1, head: 3, messages });
-  assertEquals(page.shown, ["yes", "no", "unverified"]);
+  assertEquals(page.texts, ["yes", "no", "unverified"]);
 });
 
 Deno.test("PrivateRooms refuses an earlier revision, and an edit for another message [S8]", async () => {
   const page = await new PrivatePage().enter();
   await page.push(await fromBen(1, "one"), await editByBen(2, 1, "two", 2));
-  assertEquals(page.shown, ["two"]);
+  assertEquals(page.texts, ["two"]);
   await page.push(await editByBen(3, 1, "one again", 1));
-  assertEquals(page.shown, ["unverified"]);
+  assertEquals(page.texts, ["unverified"]);
   await page.push(await editByBen(4, 1, "three", 3));
-  assertEquals(page.shown, ["three"]);
+  assertEquals(page.texts, ["three"]);
   const late = roomPush(4, { room: key.room });
   const before = {
     ...await editByBen(4, 1, "one again", 1),
@@ -242,18 +242,18 @@ Deno.test("PrivateRooms refuses an earlier revision, and an edit for another mes
     nonce: "b1",
   };
   await page.push({ ...late, messages: [{ ...before, editedAt: 5 } as EntryPush] });
-  assertEquals(page.shown, ["unverified"]);
+  assertEquals(page.texts, ["unverified"]);
   const again = { ...await editByBen(4, 1, "three", 3), type: "message", offset: 1, nonce: "b1" };
   await page.push({ ...late, messages: [{ ...again, editedAt: 5 } as EntryPush] });
-  assertEquals(page.shown, ["three"]);
+  assertEquals(page.texts, ["three"]);
   const other = await fromBen(5, "Never");
   await page.push(other, { ...await editByBen(6, 1, "four", 4), target: 5 } as EntryPush);
-  assertEquals(page.shown, ["three", "unverified"]);
+  assertEquals(page.texts, ["three", "unverified"]);
   // The server shows another message at the offset of one that is loaded, and an edit of that.
   const hidden = await fromBen(1, "Pay Eve", { nonce: "b9" });
   const edit = { ...await editByBen(7, 9, "Pay Eve now", 1), target: 1 } as EntryPush;
   await page.push(hidden, edit);
-  assertEquals(page.shown, ["unverified", "unverified"]);
+  assertEquals(page.texts, ["unverified", "unverified"]);
 });
 
 Deno.test("PrivateRooms passes nothing from a lost connection on to the next one [M8]", async () => {
@@ -261,13 +261,13 @@ Deno.test("PrivateRooms passes nothing from a lost connection on to the next one
   const one = await fromBen(1, "one");
   const { subtle } = crypto;
   const encrypt = subtle.encrypt;
-  const isConnected = Promise.withResolvers<void>();
-  let isSealed: Promise<ArrayBuffer> | undefined;
+  const reconnected = Promise.withResolvers<void>();
+  let sealing: Promise<ArrayBuffer> | undefined;
   subtle.encrypt = (...parameters) =>
-    isSealed = isConnected.promise.then(() => encrypt.apply(subtle, parameters));
+    sealing = reconnected.promise.then(() => encrypt.apply(subtle, parameters));
   try {
     page.chat.send(key.room, "Good morning");
-    await until(() => isSealed !== undefined);
+    await until(() => sealing !== undefined);
   } finally {
     subtle.encrypt = encrypt;
   }
@@ -275,12 +275,12 @@ Deno.test("PrivateRooms passes nothing from a lost connection on to the next one
   page.socket.events.onClose(1006, "");
   page.time.advance(30_000);
   page.socket.events.onOpen();
-  isConnected.resolve();
-  await isSealed;
+  reconnected.resolve();
+  await sealing;
   await page.push({ type: "typing", room: key.room, usernames: [] });
   assertEquals(page.socket.take().map(({ type }) => type), ["hello"]);
   await page.push(welcome(), roomPush(0), roomPush(0, { room: key.room, recovered: true }));
-  assertEquals(page.shown, []);
+  assertEquals(page.texts, []);
   assertEquals((await page.sent()).type, "message");
 });
 
@@ -300,24 +300,24 @@ Deno.test("stored messages of a private room stay sealed, and are readable on th
   await next.rooms;
   next.chat.openRoom(key.room);
   restoreSnapshot(shared, next.room);
-  assertEquals(next.shown, []);
+  assertEquals(next.texts, []);
   (await next.rooms).prepare(next.room);
-  assertEquals(next.shown, ["one, edited", "two", undefined]);
+  assertEquals(next.texts, ["one, edited", "two", undefined]);
   assertEquals(rooms.hasKey(key.room), true);
   next.signIn();
   await next.push(roomPush(5, { room: key.room, recovered: true, messages: [] }, 6));
   await next.push(await editByBen(6, 1, "one", 1));
-  assertEquals(next.shown[0], "unverified");
+  assertEquals(next.texts[0], "unverified");
 });
 
 Deno.test("PrivateRooms keeps nothing of a deleted message that could not be verified [E7]", async () => {
   const page = await new PrivatePage().enter();
   const sealed = (await fromBen(9, "one")).text ?? "";
   await page.push(await fromBen(1, "", { text: sealed }));
-  assertEquals(page.shown, ["unverified"]);
+  assertEquals(page.texts, ["unverified"]);
   const deletion = { ...message(2, { room: key.room }), type: "delete", targets: [1] };
   await page.push(deletion as EntryPush);
-  assertEquals(page.shown, [undefined]);
+  assertEquals(page.texts, [undefined]);
   saveSnapshots(page.shared, page.chat.rooms.values());
   const stored = page.shared.getItem(`parley.last.${key.room}`) ?? "";
   assertEquals([stored.includes(sealed), stored.includes('"deletedBy"')], [false, true]);
@@ -335,9 +335,9 @@ Deno.test("PrivateRooms opens the rooms of messages that an earlier visit left u
 
 Deno.test("PrivateRooms loads the message of an edit that an earlier visit left unsent [S8]", async () => {
   const page = await new PrivatePage().enter();
-  const place = { room: key.room, member: me, nonce: "n1" };
-  const sealed = await seal(key, place, { revision: 0, answered: "", text: "Good morning" });
-  const own = message(1, { ...place, text: sealed });
+  const context = { room: key.room, member: me, nonce: "n1" };
+  const sealed = await seal(key, context, { revision: 0, answered: "", text: "Good morning" });
+  const own = message(1, { ...context, text: sealed });
   await page.push(own);
   const [stored] = page.room.messages;
   assert(stored !== undefined);
@@ -358,7 +358,7 @@ Deno.test("PrivateRooms loads the message of an edit that an earlier visit left 
   const edit = await next.sent();
   const revised = { revision: 1, answered: "", text: "Good evening" };
   assertEquals([edit.type, edit.offset], ["edit", 1]);
-  assertEquals(await open(key, place, String(edit.text)), revised);
+  assertEquals(await open(key, context, String(edit.text)), revised);
 });
 
 Deno.test("PrivateRooms reports an edit whose message can't be loaded", async () => {
@@ -372,7 +372,7 @@ Deno.test("PrivateRooms reports an edit whose message can't be loaded", async ()
   assertEquals(page.chat.outbox.messagesIn(key.room)[0]?.problem?.code, "edit_not_loaded");
 });
 
-Deno.test("PrivateRooms names a room without its key apart from the others", async () => {
+Deno.test("PrivateRooms labels a room without its key differently", async () => {
   const page = new PrivatePage();
   const rooms = await page.rooms;
   page.chat.openRoom(key.room);

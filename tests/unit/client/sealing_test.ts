@@ -56,29 +56,29 @@ Deno.test("deriveRoom() gives the room's name, as node:crypto does [S3]", async 
 
 Deno.test("seal() writes the vectors, and open() and node:crypto read them [S4] [S5]", async () => {
   for (const { what, room, member, nonce, sealed, iv, ...content } of vectors.opens) {
-    const place = { room, member, nonce };
-    assertEquals(await seal(key, place, content, Uint8Array.fromHex(iv)), sealed, what);
-    assertEquals(await open(key, place, sealed), content, what);
-    assertEquals(openWithNode(place, sealed), content, what);
+    const context = { room, member, nonce };
+    assertEquals(await seal(key, context, content, Uint8Array.fromHex(iv)), sealed, what);
+    assertEquals(await open(key, context, sealed), content, what);
+    assertEquals(openWithNode(context, sealed), content, what);
     assert(isSealed(sealed), what);
   }
 });
 
 Deno.test("seal() takes a new nonce each time, and hides the text's length [S4]", async () => {
-  const place = { room: key.room, member: "m", nonce: "n" };
+  const context = { room: key.room, member: "m", nonce: "n" };
   const texts = ["a", "a", "a longer one"].map((text) => ({ revision: 0, answered: "", text }));
-  const sealed = await Promise.all(texts.map((content) => seal(key, place, content)));
+  const sealed = await Promise.all(texts.map((content) => seal(key, context, content)));
   assertNotEquals(sealed[0], sealed[1]);
   assertEquals(sealed.map(({ length }) => length), [168, 168, 168]);
-  assertEquals(sealed.map((text) => openWithNode(place, text)), texts);
+  assertEquals(sealed.map((text) => openWithNode(context, text)), texts);
 });
 
 Deno.test("a text of the max length fits the wire, with the longest nonce [M1] [S4]", async () => {
   const content = { revision: 20, answered: "n".repeat(36), text: "x".repeat(privateTextMaxBytes) };
-  const place = { room: key.room, member: "m", nonce: "n" };
-  const sealed = await seal(key, place, content);
+  const context = { room: key.room, member: "m", nonce: "n" };
+  const sealed = await seal(key, context, content);
   assertEquals(sealed.length, limits.textMaxLength);
-  assertEquals(await open(key, place, sealed), content);
+  assertEquals(await open(key, context, sealed), content);
 });
 
 Deno.test("open() refuses altered, misplaced and unclean texts [S5] [S7]", async () => {

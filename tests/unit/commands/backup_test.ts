@@ -2,12 +2,12 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { backUp } from "../../../app/commands/backup.ts";
-import { databaseFolder, say, textsOf } from "../../support/database_folder.ts";
+import { databaseFolder, storeMessage, textsOf } from "../../support/database_folder.ts";
 
 Deno.test("backUp() copies a database that no server is using, with its journal", async () => {
   await using folder = await databaseFolder();
   const broker = folder.open();
-  say(broker, "one");
+  storeMessage(broker, "one");
   const killed = `${folder.dir}/killed.db`;
   for (const suffix of ["", "-wal"]) Deno.copyFileSync(folder.path + suffix, killed + suffix);
   await backUp(killed, `${folder.dir}/copy.db`);
@@ -19,11 +19,11 @@ Deno.test("backUp() copies all messages of a running server, and leaves no other
   const broker = folder.open();
   const copy = `${folder.dir}/copy.db`;
   const before = Array.from({ length: 100 }, (_, i) => `before ${i}`);
-  for (const text of before) say(broker, text);
+  for (const text of before) storeMessage(broker, text);
   const names = folder.names();
   await backUp(folder.path, copy);
   assertEquals(folder.names(), ["copy.db", ...names]);
-  say(broker, "after");
+  storeMessage(broker, "after");
   assertEquals(textsOf(folder.open(copy)), before);
   assertEquals(textsOf(broker), [...before, "after"]);
 });
@@ -32,7 +32,7 @@ Deno.test("backUp() copies a snapshot of a busy server and never blocks it", asy
   await using folder = await databaseFolder();
   const broker = folder.open();
   const text = "x".repeat(700);
-  for (let i = 0; i < 5_000; i++) say(broker, text);
+  for (let i = 0; i < 5_000; i++) storeMessage(broker, text);
   const copy = `${folder.dir}/copy.db`;
   const program = `
     import { backUp } from "${import.meta.resolve("../../../app/commands/backup.ts")}";
@@ -48,7 +48,7 @@ Deno.test("backUp() copies a snapshot of a busy server and never blocks it", asy
   let stored = 5_000;
   while (!isDone) {
     // Throws if the backup blocks it.
-    say(broker, text);
+    storeMessage(broker, text);
     stored++;
     await new Promise((resolve) => setTimeout(resolve));
   }
@@ -69,7 +69,7 @@ Deno.test("backUp() replaces an earlier copy, and no other file", async () => {
   const broker = folder.open();
   const copy = `${folder.dir}/copy.db`;
   for (const text of ["one", "two"]) {
-    say(broker, text);
+    storeMessage(broker, text);
     await backUp(folder.path, copy);
   }
   const opened = folder.open(copy);
@@ -100,7 +100,7 @@ Deno.test("backUp() leaves the earlier copy if the database is damaged", async (
   const { dir, path } = folder;
   const copy = `${dir}/copy.db`;
   const broker = folder.open();
-  for (let i = 0; i < 1_000; i++) say(broker, "x".repeat(700));
+  for (let i = 0; i < 1_000; i++) storeMessage(broker, "x".repeat(700));
   broker.close();
   await backUp(path, copy);
   const before = await Deno.readFile(copy);

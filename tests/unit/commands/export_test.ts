@@ -4,15 +4,15 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { exportLines, readRoom } from "../../../app/commands/export.ts";
 import type { ExportFormat } from "../../../app/commands/export.ts";
 import { writeLines } from "../../../app/commands/output_file.ts";
-import { databaseFolder, say } from "../../support/database_folder.ts";
+import { databaseFolder, storeMessage } from "../../support/database_folder.ts";
 
 Deno.test("exportLines() yields a room in use as JSON lines, and as text lines that no message can forge", async () => {
   await using folder = await databaseFolder();
   const broker = folder.open();
-  say(broker, "Good morning");
-  say(broker, "two\n2025-11-24 09:30:05 Ben: lines");
-  say(broker, "three\u20282025-11-24 09:30:05 Ben: forged\u0085x\vy");
-  say(broker, "in another room", "tea");
+  storeMessage(broker, "Good morning");
+  storeMessage(broker, "two\n2025-11-24 09:30:05 Ben: lines");
+  storeMessage(broker, "three\u20282025-11-24 09:30:05 Ben: forged\u0085x\vy");
+  storeMessage(broker, "in another room", "tea");
   const write = async (room: string, format: ExportFormat) =>
     (await Array.fromAsync(exportLines(readRoom(folder.path, room), format))).join("");
   const lines = (await write("lobby", "jsonl")).trimEnd().split("\n").map((line) =>
@@ -39,7 +39,7 @@ Deno.test("exportLines() yields a room in use as JSON lines, and as text lines t
 Deno.test("exportLines() yields messages with their current text, and deleted ones as deleted [E6]", async () => {
   await using folder = await databaseFolder();
   const broker = folder.open();
-  for (const text of ["secret", "b"]) say(broker, text);
+  for (const text of ["secret", "b"]) storeMessage(broker, text);
   const author = { room: "lobby", member: "m1", from: "Ada" };
   broker.append([
     { type: "message", ...author, text: "answer", reply: 2, nonce: "r" },
@@ -68,11 +68,11 @@ Deno.test("exportLines() yields messages with their current text, and deleted on
 Deno.test("readRoom() yields each message stored at its start exactly once, while the server keeps running", async () => {
   await using folder = await databaseFolder();
   const broker = folder.open();
-  for (let i = 1; i <= 1_200; i++) say(broker, `${i}`);
+  for (let i = 1; i <= 1_200; i++) storeMessage(broker, `${i}`);
   const offsets: number[] = [];
   for await (const line of exportLines(readRoom(folder.path, "lobby"), "jsonl")) {
     offsets.push(JSON.parse(line).offset);
-    say(broker, "later");
+    storeMessage(broker, "later");
   }
   assertEquals(offsets, Array.from({ length: 1_200 }, (_, i) => i + 1));
   assertEquals(folder.names(), ["parley.db", "parley.db-shm", "parley.db-wal"]);
@@ -81,7 +81,7 @@ Deno.test("readRoom() yields each message stored at its start exactly once, whil
 Deno.test("writeLines() leaves a file as it is until the export has succeeded", async () => {
   await using folder = await databaseFolder();
   const broker = folder.open();
-  say(broker, "Good morning");
+  storeMessage(broker, "Good morning");
   broker.close();
   const file = `${folder.dir}/old.txt`;
   await Deno.writeTextFile(file, "old");

@@ -4,13 +4,13 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { backUp } from "../../../app/commands/backup.ts";
 import { exportLines, readRoom } from "../../../app/commands/export.ts";
 import { writeLines } from "../../../app/commands/output_file.ts";
-import { databaseFolder, say, textsOf } from "../../support/database_folder.ts";
+import { databaseFolder, storeMessage, textsOf } from "../../support/database_folder.ts";
 
-Deno.test("backUp() and writeLines() never overwrite the database, and only regular files", async () => {
+Deno.test("backUp() and writeLines() overwrite only regular files, and never the database", async () => {
   await using folder = await databaseFolder();
   const { dir, path } = folder;
   const broker = folder.open();
-  say(broker, "one");
+  storeMessage(broker, "one");
   await Deno.symlink(path, `${dir}/soft.db`);
   await Deno.link(`${path}-wal`, `${dir}/hard.db`);
   await Deno.symlink(dir, `${dir}/here`);

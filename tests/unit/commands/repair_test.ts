@@ -3,13 +3,13 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { removeRoom, repairTimes } from "../../../app/commands/repair.ts";
-import { databaseFolder, messageAt, say, textsOf } from "../../support/database_folder.ts";
+import { databaseFolder, messageAt, storeMessage, textsOf } from "../../support/database_folder.ts";
 
 Deno.test("removeRoom() removes a room and its text from the files, and no other room", async () => {
   await using folder = await databaseFolder();
   const broker = folder.open();
-  for (let i = 0; i < 500; i++) say(broker, `secret ${i} ${"x".repeat(100)}`, "old");
-  say(broker, "kept");
+  for (let i = 0; i < 500; i++) storeMessage(broker, `secret ${i} ${"x".repeat(100)}`, "old");
+  storeMessage(broker, "kept");
   while (broker.index());
   broker.close();
   await removeRoom(folder.path, "old");
@@ -20,7 +20,7 @@ Deno.test("removeRoom() removes a room and its text from the files, and no other
   const again = folder.open();
   assertEquals(textsOf(again), ["kept"]);
   assertEquals(textsOf(again, "old"), []);
-  say(again, "new", "old");
+  storeMessage(again, "new", "old");
   again.close();
   await assertRejects(() => removeRoom(folder.path, "none"), Error, "it has no messages");
   for (const missing of [`${folder.dir}/none.db`, "/nowhere/parley.db"]) {
@@ -32,7 +32,7 @@ Deno.test("removeRoom() removes a room and its text from the files, and no other
 Deno.test("repairTimes() sets future times of messages and rooms to now", async () => {
   await using folder = await databaseFolder();
   const broker = folder.open();
-  say(broker, "from the future");
+  storeMessage(broker, "from the future");
   broker.close();
   const now = messageAt - 10 * 365 * 86_400_000;
   assertEquals(await repairTimes(folder.path, now), 1);

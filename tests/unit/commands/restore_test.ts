@@ -8,19 +8,19 @@ import type { Draft } from "../../../app/chat/broker.ts";
 import { backUp } from "../../../app/commands/backup.ts";
 import { restore } from "../../../app/commands/restore.ts";
 import type { Position } from "../../../app/protocol/wire.ts";
-import { databaseFolder, messageAt, say, textsOf } from "../../support/database_folder.ts";
+import { databaseFolder, messageAt, storeMessage, textsOf } from "../../support/database_folder.ts";
 
 const now = new Date(messageAt);
 
 Deno.test("restore() replaces the database, keeps the previous one, and forks the log [R1]", async () => {
   await using folder = await databaseFolder();
   const broker = folder.open();
-  say(broker, "one");
+  storeMessage(broker, "one");
   const { head } = broker.read("lobby", { before: Infinity, limit: 1, maxBytes: 1 });
   broker.close();
   await backUp(folder.path, `${folder.dir}/copy.db`);
   const again = folder.open();
-  say(again, "two");
+  storeMessage(again, "two");
   const { head: lost } = again.read("lobby", { before: Infinity, limit: 1, maxBytes: 1 });
   again.close();
   const previous = await restore(folder.path, `${folder.dir}/copy.db`, now);
@@ -32,7 +32,7 @@ Deno.test("restore() replaces the database, keeps the previous one, and forks th
   ]);
   const restored = folder.open();
   assertEquals(textsOf(restored), ["one"]);
-  say(restored, "another two");
+  storeMessage(restored, "another two");
   const since = (after: Position) => {
     const { valid, entries } = restored.read("lobby", { after, limit: 10, maxBytes: 1e9 });
     return valid ? entries.map(({ text }) => text) : undefined;
@@ -45,7 +45,7 @@ Deno.test("restore() includes the journal that kill -9 left next to a copy, and 
   await using folder = await databaseFolder();
   const { dir } = folder;
   const killed = folder.open(`${dir}/killed.db`);
-  for (let i = 0; i < 100; i++) say(killed, `${i}`);
+  for (let i = 0; i < 100; i++) storeMessage(killed, `${i}`);
   await Deno.mkdir(`${dir}/cold`);
   for (const suffix of ["", "-wal"]) {
     await Deno.copyFile(`${dir}/killed.db${suffix}`, `${dir}/cold/parley.db${suffix}`);
@@ -68,7 +68,7 @@ Deno.test("restore() creates a missing database, and keeps a damaged one next to
   await using folder = await databaseFolder();
   const copy = `${folder.dir}/copy.db`;
   const other = folder.open(copy);
-  say(other, "one");
+  storeMessage(other, "one");
   other.close();
   assertEquals(await restore(folder.path, copy, now), undefined);
   await Deno.writeTextFile(folder.path, "broken ".repeat(1_000));
@@ -81,7 +81,7 @@ Deno.test("restore() refuses while a server is using the folder, and names the s
   await using folder = await databaseFolder();
   const copy = `${folder.dir}/copy.db`;
   const running = folder.open();
-  say(running, "one");
+  storeMessage(running, "one");
   await backUp(folder.path, copy);
   const lock = await FolderLock.acquire({
     path: lockPathOf(folder.path),
@@ -104,7 +104,7 @@ Deno.test("restore() refuses files that are not intact Parley databases, and cha
   await using folder = await databaseFolder();
   const { dir } = folder;
   const broker = folder.open();
-  for (let i = 0; i < 1_000; i++) say(broker, "x".repeat(1_000));
+  for (let i = 0; i < 1_000; i++) storeMessage(broker, "x".repeat(1_000));
   broker.close();
   const copy = `${dir}/copy.db`;
   await backUp(folder.path, copy);
@@ -136,7 +136,7 @@ Deno.test("restore() carries bans, mutes and deletions over from the database it
   const { path, dir } = folder;
   const operator = { member: "operator", username: "Operator", isOperator: true } as const;
   const broker = folder.open();
-  for (const text of ["one", "gone", "three"]) say(broker, text);
+  for (const text of ["one", "gone", "three"]) storeMessage(broker, text);
   while (broker.index());
   const ban = (member: string) =>
     ({ type: "ban", member, seconds: 9e6, deleteMessages: false, network: false }) as const;
@@ -186,7 +186,7 @@ Deno.test("restore() carries deletions of titles and title locks over [E4] [E5]"
   const broker = folder.open();
   broker.moderation.appoint("mona");
   const rooms = ["deleted", "removed", "locked", "replaced", "unlocked", "open"];
-  for (const room of rooms) say(broker, "one", room);
+  for (const room of rooms) storeMessage(broker, "one", room);
   broker.append(rooms.map((room) => set(room, "secret", room === "unlocked" ? true : undefined)));
   broker.close();
   await backUp(path, `${dir}/copy.db`);

@@ -15,7 +15,7 @@ Deno.test("memoize() computes the result of a key once, and keeps no more than 1
   assertEquals(computed.filter((key) => key === "tea").length, 2);
 });
 
-Deno.test("memoize() keeps no result of a long key", () => {
+Deno.test("memoize() does not cache results of long keys", () => {
   let calls = 0;
   const count = memoize(() => ++calls);
   for (const key of ["x".repeat(256), "x".repeat(257)]) for (let i = 0; i < 2; i++) count(key);
