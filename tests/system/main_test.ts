@@ -113,6 +113,11 @@ Deno.test("main backs up, exports, and restores into a new folder", () =>
     await run(0, ["export", "lobby", "lobby.txt"]);
     assertStringIncludes(await Deno.readTextFile(`${dir}/lobby.txt`), " Ada: one\n");
     assertStringIncludes(await run(0, ["export", "lobby"]), `"text":"one"`);
+    const unread = await new Deno.Command("sh", {
+      args: ["-c", '"$0" "$@" | true', Deno.execPath(), "run", "-q", "-A", main, "export", "lobby"],
+      cwd: dir,
+    }).output();
+    assertEquals(new TextDecoder().decode(unread.stderr), "");
     const otherDir = { DATA_DIR: "deep/down" };
     const none = "Cannot open deep/down/parley.db: it does not exist\n";
     assertEquals(await run(1, ["export", "lobby"], otherDir), none);
