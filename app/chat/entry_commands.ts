@@ -20,7 +20,7 @@ export class EntryCommands {
     this.#hub = hub;
   }
 
-  /** Keeps the entries that the broker reported last, for the posts among their authors. */
+  /** Keeps the entries that the broker reported last, for the replies to posts. */
   delivered(entries: readonly Entry[]): void {
     this.#delivered = entries;
   }

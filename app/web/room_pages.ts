@@ -140,7 +140,7 @@ function pageResponse(
     first,
     head: head.offset,
     position: position && formatPosition(position),
-    recovered: after === undefined ? valid && undefined : missed === 0,
+    recovered: after !== undefined ? missed === 0 : valid ? undefined : false,
     missed: missed > 0 ? missed : undefined,
     messages: entries,
   };

@@ -131,10 +131,10 @@ export function mountDialogs(page: Page, hidden: HiddenMembers) {
       };
       const accept = button(panels.continueAs(other.username), takeOver, { class: "primary" });
       const labels = [...rooms.values()].map(({ label }) => `# ${label}`).join(", ");
-      const along = rooms.size > 0 && element("p", {}, `${panels.takeAlong} ${labels}`);
+      const included = rooms.size > 0 && element("p", {}, `${panels.takeAlong} ${labels}`);
       open(
         panels.thisDevice,
-        element("section", {}, element("p", {}, text), along, !hasUnsent && accept),
+        element("section", {}, element("p", {}, text), included, !hasUnsent && accept),
       );
     },
   };

@@ -22,7 +22,7 @@ export function lineRow(key: string, className: string, text: string): Row {
   return { key, version: text, create };
 }
 
-/** Returns a row with a line across, and a text on it. */
+/** Returns a row with a horizontal rule and a text on it. */
 export function ruleRow(key: string, className: string, text: string): Row {
   const attributes = { class: className, role: "separator", "aria-label": text };
   return { key, version: text, create: () => element("p", attributes, text) };

@@ -60,7 +60,7 @@ Deno.test("ChatHub.hello() allows a network ten wrong codes, then one a minute [
   assertEquals(tryFrom("192.0.2.1", code), undefined);
 });
 
-/** Sends wrong codes until no more are looked at; returns how many were. */
+/** Sends a wrong code from each address. Returns the number of codes that were checked. */
 function guess(chat: TestChat, addresses: readonly (readonly [string, string?])[]): number {
   for (const [address, network] of addresses) {
     chat.connect(address, network).hello("Eve", [], { access: "wrong" });
@@ -82,7 +82,7 @@ Deno.test("ChatHub.hello() limits wrong codes of a /48, and of all addresses [N1
   assertEquals(guess(chat, inPrefix), 40);
   assertEquals(guess(chat, [["2001:db8::", "2001:db8:1:1::/64"]]), 41);
   const everywhere = range(1, 300).map((i) => Array(10).fill([`192.0.${i}.1`]));
-  // 60 addresses use up everybody's 600 tries, and each other has one.
+  // 60 addresses use up the 600 tries that all share. Each of the other 240 has one.
   assertEquals(guess(closedChat(), everywhere.flat()), 600 + 240);
 });
 
@@ -114,7 +114,7 @@ Deno.test("ChatHub.hello() lets known members in while their address is locked o
   assertEquals(enter("Ben", code)?.type, "welcome");
   const stranger = enter("Cleo", code);
   assertEquals(stranger?.type === "error" && stranger.code, "access_locked");
-  // A member who no longer knows the code can guess no better.
+  // A member gets no more guesses than others.
   const codes = range(1, 12).map(() => enter("Ada", "wrong")).flatMap((push) =>
     push === undefined ? [] : codesOf([push])
   );
