@@ -81,7 +81,7 @@ let extras: Extras | undefined;
 byId<"p">("not-started").remove();
 const app = byId<"div">("app");
 let prompt: Promise<NamePrompt> | undefined;
-const composer = mountComposer(chat, shared, {
+const composer = mountComposer(chat, [shared, own], {
   command(name, argument) {
     if (extras === undefined) return () => words.loadFailed;
     return extras.runCommand(name, argument);

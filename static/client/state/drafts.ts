@@ -1,18 +1,23 @@
-// Drafts: the unsent text of each room's composer, stored under a key of its room.
+// Drafts: the unsent text of each room's composer, stored under a key of its room in the storage of
+// all tabs, or in that of the tab if the first is full.
 
 import { draftPrefix, readJson, removeKey, writeJson } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";
 
 const maxLength = 10_000;
 
-/** Returns the draft of a room, or an empty string. */
-export function loadDraft(storage: KeyValue, room: string): string {
-  const draft = readJson(storage, draftPrefix + room);
-  return typeof draft === "string" ? draft : "";
+/** Returns the draft of a room, or an empty string. The last storage with one has the newest. */
+export function loadDraft(storages: readonly KeyValue[], room: string): string {
+  const drafts = storages.map((storage) => readJson(storage, draftPrefix + room));
+  return String(drafts.findLast((draft) => typeof draft === "string") ?? "");
 }
 
-/** Stores the first 10,000 characters of a draft; removes a blank one. */
-export function saveDraft(storage: KeyValue, room: string, text: string): void {
-  if (text.trim() === "") removeKey(storage, draftPrefix + room);
-  else writeJson(storage, draftPrefix + room, text.slice(0, maxLength));
+/** Stores the first 10,000 characters of a draft in the first storage with room for it. */
+export function saveDraft(storages: readonly KeyValue[], room: string, text: string): void {
+  const key = draftPrefix + room;
+  let isDone = text.trim() === "";
+  for (const storage of storages) {
+    if (isDone) removeKey(storage, key);
+    else isDone = writeJson(storage, key, text.slice(0, maxLength));
+  }
 }

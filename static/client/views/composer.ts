@@ -20,7 +20,11 @@ export interface ComposerActions {
 }
 
 /** Mounts the composer; `update` gives it a room. */
-export function mountComposer(chat: ChatClient, storage: KeyValue, actions: ComposerActions) {
+export function mountComposer(
+  chat: ChatClient,
+  storages: readonly KeyValue[],
+  actions: ComposerActions,
+) {
   const form = byId<"form">("composer");
   const text = byId<"textarea">("text");
   const problem = byId<"p">("composer-problem");
@@ -30,7 +34,7 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, actions: Comp
   const onChange = () => {
     if (room === undefined) return;
     // An edit is not a draft.
-    if (!aids?.writing.isEditing) saveDraft(storage, room.name, text.value);
+    if (!aids?.writing.isEditing) saveDraft(storages, room.name, text.value);
     setText(problem, "");
     aids?.onChange();
     if (CSS.supports("field-sizing", "content")) return;
@@ -61,7 +65,7 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, actions: Comp
     if (failure !== undefined) return void showFailure(failure);
     // A command may have shown another room.
     if (room === origin) setValue("");
-    else saveDraft(storage, origin.name, "");
+    else saveDraft(storages, origin.name, "");
     if (isMessage) actions.onSent();
   };
   form.addEventListener("submit", (event) => {
@@ -98,7 +102,7 @@ export function mountComposer(chat: ChatClient, storage: KeyValue, actions: Comp
       if (current === room) return;
       room = current;
       text.placeholder = words.placeholder(labelOf(room.name));
-      setValue(loadDraft(storage, room.name));
+      setValue(loadDraft(storages, room.name));
       if (!isTouch()) text.focus();
     },
     /** Shows below the text why an action failed. */

@@ -7,9 +7,9 @@ import { memoryStorage } from "../../../static/client/state/storage.ts";
 
 Deno.test("saveDraft() stores one room's draft and leaves the others alone", () => {
   const storage = memoryStorage();
-  saveDraft(storage, "lobby", "half a");
-  saveDraft(storage, "design", " two\nlines ");
-  assertEquals(["lobby", "design", "none"].map((room) => loadDraft(storage, room)), [
+  saveDraft([storage], "lobby", "half a");
+  saveDraft([storage], "design", " two\nlines ");
+  assertEquals(["lobby", "design", "none"].map((room) => loadDraft([storage], room)), [
     "half a",
     " two\nlines ",
     "",
@@ -18,27 +18,43 @@ Deno.test("saveDraft() stores one room's draft and leaves the others alone", () 
 
 Deno.test("saveDraft() removes a blank draft, and truncates a long one", () => {
   const storage = memoryStorage();
-  saveDraft(storage, "lobby", "x".repeat(20_000));
-  assertEquals(loadDraft(storage, "lobby").length, 10_000);
-  saveDraft(storage, "lobby", " \n");
+  saveDraft([storage], "lobby", "x".repeat(20_000));
+  assertEquals(loadDraft([storage], "lobby").length, 10_000);
+  saveDraft([storage], "lobby", " \n");
   assertEquals(storage.length, 0);
+});
+
+Deno.test("saveDraft() uses the tab's own storage while that of all tabs is full", () => {
+  const shared = memoryStorage();
+  const own = memoryStorage();
+  const full = {
+    ...shared,
+    setItem() {
+      throw new DOMException("full", "QuotaExceededError");
+    },
+  };
+  saveDraft([shared, own], "lobby", "half");
+  saveDraft([full, own], "lobby", "half a sentence");
+  assertEquals(loadDraft([full, own], "lobby"), "half a sentence");
+  saveDraft([shared, own], "lobby", "a sentence");
+  assertEquals([loadDraft([shared], "lobby"), own.length], ["a sentence", 0]);
 });
 
 Deno.test("pruneDrafts() removes the drafts of closed rooms when there are many", () => {
   const storage = memoryStorage();
-  for (let i = 0; i < 40; i++) saveDraft(storage, `room-${i}`, "half");
+  for (let i = 0; i < 40; i++) saveDraft([storage], `room-${i}`, "half");
   storage.setItem("other", "kept");
   pruneDrafts(storage, new Set(["room-7"]));
   assertEquals(storage.length, 41);
-  saveDraft(storage, "one-more", "half");
+  saveDraft([storage], "one-more", "half");
   pruneDrafts(storage, new Set(["room-7"]));
-  assertEquals([storage.length, loadDraft(storage, "room-7")], [2, "half"]);
+  assertEquals([storage.length, loadDraft([storage], "room-7")], [2, "half"]);
 });
 
 Deno.test("loadDraft() ignores an invalid draft", () => {
   const storage = memoryStorage();
   for (const value of ["{", "7", "null"]) {
     storage.setItem("parley.draft.lobby", value);
-    assertEquals(loadDraft(storage, "lobby"), "");
+    assertEquals(loadDraft([storage], "lobby"), "");
   }
 });
