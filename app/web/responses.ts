@@ -56,7 +56,7 @@ export function textResponse(
   });
 }
 
-/** Returns a response without a body that must not be cached. */
+/** Returns an empty response, which must not be cached. */
 export function noContent(
   status = 204,
   headers: Readonly<Record<string, string>> = {},

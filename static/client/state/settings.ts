@@ -6,7 +6,7 @@ import type { KeyValue } from "./storage.ts";
 /** Which messages of a room cause notifications. */
 export type NotifyLevel = "mention" | "always" | "never";
 
-/** Everything that can be set. */
+/** All settings of the page. */
 export interface Settings {
   readonly theme: "system" | "light" | "dark";
   readonly density: "comfortable" | "compact";

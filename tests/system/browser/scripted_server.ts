@@ -12,7 +12,7 @@ const newestMax = 100;
 export class ScriptedServer {
   /** The log of each room. */
   readonly #logs = new Map<string, MessagePush[]>();
-  /** The error that every message gets. */
+  /** The error to reply to every message with, if any. */
   refusal: Partial<ErrorPush> | undefined;
   readonly #sockets = new Set<{ send(frame: string): void }>();
 
@@ -21,7 +21,7 @@ export class ScriptedServer {
     await context.routeWebSocket(/\/ws$/, (socket) => {
       this.#sockets.add(socket);
       socket.onClose(() => this.#sockets.delete(socket));
-      socket.onMessage((frame) => this.#answer(socket, JSON.parse(String(frame))));
+      socket.onMessage((frame) => this.#reply(socket, JSON.parse(String(frame))));
     });
   }
 
@@ -44,7 +44,7 @@ export class ScriptedServer {
     for (const socket of this.#sockets) socket.send(JSON.stringify(pushes));
   }
 
-  #answer(socket: { send(frame: string): void }, command: Record<string, unknown>): void {
+  #reply(socket: { send(frame: string): void }, command: Record<string, unknown>): void {
     const send = (...pushes: unknown[]) => socket.send(JSON.stringify(pushes));
     const name = String(command.room);
     const log = this.#logs.get(name) ?? [];

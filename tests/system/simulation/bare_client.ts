@@ -18,7 +18,7 @@ export interface BareClientOptions {
   readonly room: string;
   /** Names its tab, and is a part of its nonces and texts. */
   readonly id: string;
-  /** Names the member, which can have several of these clients. */
+  /** Names the member, which can have several clients. */
   readonly member: string;
   readonly network: string;
   /** Whether an entry of its own in a page counts as acknowledged. If not, it is sent again. */
@@ -27,9 +27,9 @@ export interface BareClientOptions {
 
 const silenceMs = 60_000;
 const maxOutbox = 4;
-/** Requests of a client that scrolls back, and how many messages then may be amended. */
-const scrolls = 4;
-const maxScrolled = 10;
+/** History requests per scroll, and max messages that may be amended during one. */
+const scrollRequests = 4;
+const maxAmendable = 10;
 /** Max time between two tries to return from a ban, which may be lifted. */
 const banRetryMs = 10_000;
 
@@ -85,7 +85,7 @@ export class BareClient {
     const { random } = this.options;
     this.#view.trim(1 + random.below(5));
     const { oldest } = this.#view;
-    for (let i = 0; i < scrolls; i++) this.#loadOlder(oldest);
+    for (let i = 0; i < scrollRequests; i++) this.#loadOlder(oldest);
     return oldest;
   }
 
@@ -96,7 +96,7 @@ export class BareClient {
     const own = [...this.#view.messages].filter(([offset, { member, text }]) =>
       offset < before && member === this.#member && text !== undefined
     );
-    const [offset] = random.pick(own.slice(-maxScrolled)) ?? [];
+    const [offset] = random.pick(own.slice(-maxAmendable)) ?? [];
     if (offset === undefined) return;
     const nonce = `${id}n${++this.#count}`;
     const text = `bare-${id}-${this.#count}.`;
