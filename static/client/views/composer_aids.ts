@@ -7,7 +7,7 @@ import { codePointLength, isPrivateRoom } from "../../../app/protocol/text.ts";
 import type { ChatClient } from "../state/chat_client.ts";
 import { splitText } from "../state/splitting.ts";
 import { panels } from "../words/language.ts";
-import { button, byId, element, setText } from "./dom.ts";
+import { button, byId, element, isTouch, setText } from "./dom.ts";
 import { mountWriting } from "./writing.ts";
 import type { ComposerParts } from "./writing.ts";
 
@@ -96,10 +96,18 @@ export function mountComposerAids(
     if (commands.length === 0) text.removeAttribute("aria-activedescendant");
     else text.setAttribute("aria-activedescendant", `suggestion-${selected}`);
   };
-  const accept = (command: string) => {
-    setValue(panels.commands[command]?.[0] === "" ? command : `${command} `);
-    list.hidden = true;
+  /** Replaces a part of the text as typing does, so that it can be undone. */
+  const insert = (inserted: string, start: number, end: number) => {
     text.focus();
+    text.setSelectionRange(start, end);
+    if (document.execCommand("insertText", false, inserted)) return;
+    text.setRangeText(inserted, start, end, "end");
+    setValue(text.value);
+  };
+  const accept = (command: string) => {
+    const accepted = panels.commands[command]?.[0] === "" ? command : `${command} `;
+    insert(accepted, 0, text.value.length);
+    list.hidden = true;
   };
 
   const findCompletion = () => {
@@ -129,8 +137,7 @@ export function mountComposerAids(
     const { candidates, start } = current;
     current.index = (current.index + 1) % candidates.length;
     const word = candidates[current.index] ?? "";
-    setValue(text.value.slice(0, start) + word + text.value.slice(text.selectionStart));
-    text.setSelectionRange(start + word.length, start + word.length);
+    insert(word, start, text.selectionStart);
     completion = current;
     return true;
   };
@@ -145,12 +152,35 @@ export function mountComposerAids(
     const current = rooms.findIndex(({ ariaCurrent }) => ariaCurrent !== null);
     rooms.at((current + step) % rooms.length)?.click();
   });
+  // Typing anywhere lands in the composer. A space scrolls, or presses a button.
+  document.addEventListener("keydown", (event) => {
+    const { key, target, altKey, ctrlKey, metaKey } = event;
+    if (event.defaultPrevented || altKey || ctrlKey || metaKey || !(target instanceof Element)) {
+      return;
+    }
+    if (byId<"div">("app").hidden || document.querySelector("dialog[open]") !== null) return;
+    const isTyping = (key.length === 1 && key !== " " || key === "Dead") &&
+      target.closest("input, textarea, select") === null;
+    if (isTyping || key === "Escape" && target === document.body) text.focus();
+  });
   text.addEventListener("paste", (event) => {
     const pasted = event.clipboardData?.getData("text/plain") ?? "";
-    if (pasted.length <= splitMax * maxLength()) return;
+    const hasFile = pasted === "" && event.clipboardData?.types.includes("Files");
+    if (!hasFile && pasted.length <= splitMax * maxLength()) return;
     event.preventDefault();
-    showFailure(() => panels.pasteTooLong(splitMax * maxLength()));
+    showFailure(() => hasFile ? panels.noFiles : panels.pasteTooLong(splitMax * maxLength()));
   });
+  // The browser would open a dropped file in place of the page.
+  for (const type of ["dragover", "drop"] as const) {
+    addEventListener(type, (event) => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      if (type === "drop") showFailure(() => panels.noFiles);
+    });
+  }
+  text.enterKeyHint = isTouch() ? "enter" : "send";
+  // The text keeps the focus, and a phone its keyboard.
+  byId<"button">("send").addEventListener("mousedown", (event) => event.preventDefault());
 
   return {
     writing,

@@ -222,6 +222,7 @@ export const words: PanelWords = {
   reload: "Neu laden",
   signInAgain: "Neu anmelden",
   useHere: "Hier nutzen",
+  noFiles: "Dateien kann man hier nicht senden. Teile stattdessen einen Link darauf.",
   pasteTooLong: (max) => `Eingefügter Text darf höchstens ${number(max)} Zeichen haben.`,
   splitInto: (count) => `Als ${count} Nachrichten senden`,
   commands: {

@@ -218,6 +218,7 @@ export const words = {
   closePanel: "Close panel",
   reload: "Reload",
   signInAgain: "Sign in again",
+  noFiles: "Files can't be sent here. Share a link to them instead.",
   pasteTooLong: (max: number) => `Pasted text can have up to ${number(max)} characters.`,
   splitInto: (count: number) => `Send as ${count} messages`,
   commands: {

@@ -323,3 +323,29 @@ browserTest("offers to send, edit or discard unsent messages", async (chat) => {
   await waitForSent(ada);
   assertEquals((await messageTexts(ben)).toSorted(), ["one", "three"]);
 });
+
+browserTest("takes up typing anywhere, undoes a completion, and refuses files", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  const ben = await chat.signIn("Benedikt");
+  await ada.locator("#people-list", { hasText: "Benedikt" }).waitFor();
+  await ben.close();
+  await ada.click("#log");
+  await ada.evaluate(() => document.querySelector("textarea")?.blur());
+  await ada.keyboard.type("@Be");
+  assertEquals(await draft(ada), "@Be");
+  await ada.keyboard.press("Tab");
+  assertEquals(await draft(ada), "@Benedikt ");
+  await ada.keyboard.press("Control+z");
+  assertEquals(await draft(ada), "@Be");
+  await ada.evaluate(() => document.querySelector("textarea")?.blur());
+  await ada.keyboard.press("Escape");
+  await ada.locator("#text:focus").waitFor();
+  const isRefused = await ada.evaluate(() => {
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File(["x"], "photo.png", { type: "image/png" }));
+    const drop = new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true });
+    return !document.body.dispatchEvent(drop);
+  });
+  assertEquals(isRefused, true);
+  await ada.getByText("Files can't be sent here.").waitFor();
+});
