@@ -6,6 +6,7 @@ import {
   joinRoom,
   noRateLimit,
   openSettings,
+  reuseContexts,
   send,
   sharedServerOnly,
   signIn,
@@ -15,6 +16,8 @@ import {
 } from "./browser_harness.ts";
 import type { Page, WebSocketRoute } from "./browser_harness.ts";
 import { signInScripted } from "./scripted_server.ts";
+
+reuseContexts();
 
 const phone = { viewport: { width: 360, height: 720 }, hasTouch: true, isMobile: true };
 

@@ -6,9 +6,13 @@ import type {
   Browser,
   BrowserContext,
   BrowserContextOptions,
+  CDPSession,
   Page,
   WebSocketRoute,
 } from "playwright-core";
+import { newToken } from "../../../app/core/identity.ts";
+import { profileKey } from "../../../static/client/state/profile.ts";
+import type { Profile } from "../../../static/client/state/profile.ts";
 import { hasRedis, RedisProcess } from "../../support/redis_process.ts";
 import { bundledTree, ServerProcess } from "../../support/server_process.ts";
 import { LocalServer } from "./local_server.ts";
@@ -25,24 +29,105 @@ const chromiumPath = Deno.env.get("CHROMIUM") ?? "/usr/bin/chromium";
 /** Chromium without a user interface: twice as fast. Its service workers show no notifications. */
 const headlessShellPath = Deno.env.get("HEADLESS_SHELL") || chromiumPath;
 
+/** Whether `signIn()` and `visit()` without options use contexts of earlier tests. */
+let reusesContexts = false;
+
+/**
+ * Lets the tests of a file use contexts that earlier tests used. Their pages start in a warm
+ * process, and signed in, which halves their CPU time. Call it before the first test.
+ */
+export function reuseContexts(): void {
+  reusesContexts = true;
+}
+
 /** Launches a browser. */
 export async function launchBrowser(executablePath = headlessShellPath): Promise<Browser> {
   const hostRule = `--host-resolver-rules=MAP ${plainHost} 127.0.0.1`;
-  return await chromium.launch({ executablePath, args: ["--no-sandbox", hostRule, ...flags] });
+  // All pages of a context share its renderer process.
+  const limits = reusesContexts ? ["--renderer-process-limit=1"] : [];
+  const args = ["--no-sandbox", hostRule, ...flags, ...limits];
+  return await chromium.launch({ executablePath, args });
 }
 
-/**
- * By path, one browser for all tests of a file: each test has contexts of its own, which share
- * nothing.
- */
+/** By path, one browser for all tests of a file. */
 const browsers = new Map<string, Promise<Browser>>();
 
 function sharedBrowser(path: string): Promise<Browser> {
   return browsers.getOrInsertComputed(path, launchBrowser);
 }
 
+/** A context for one test after the other. */
+interface ReusableContext {
+  readonly context: BrowserContext;
+  /** An empty page that keeps the renderer process alive. */
+  readonly anchor: Page;
+  readonly devtools: CDPSession;
+  /** Whether a test changed settings that would outlive its pages. */
+  readonly isChanged: boolean;
+}
+
+const contextChanges = [
+  "addCookies",
+  "addInitScript",
+  "close",
+  "exposeBinding",
+  "exposeFunction",
+  "grantPermissions",
+  "newCDPSession",
+  "route",
+  "routeWebSocket",
+  "setExtraHTTPHeaders",
+  "setGeolocation",
+  "setOffline",
+] as const;
+const clockChanges = [
+  "fastForward",
+  "install",
+  "pauseAt",
+  "setFixedTime",
+  "setSystemTime",
+] as const;
+
+/** Calls back before each call of these methods. */
+function watchCalls<Name extends string>(
+  object: Record<Name, (...args: never[]) => unknown>,
+  names: readonly Name[],
+  onCall: () => void,
+): void {
+  for (const name of names) {
+    const method = object[name];
+    const value = (...args: never[]) => {
+      onCall();
+      return method.apply(object, args);
+    };
+    Object.defineProperty(object, name, { value });
+  }
+}
+
+/** Contexts with default options that no test is using. */
+const idleContexts: ReusableContext[] = [];
+
+/**
+ * Closes the pages of a context and clears what the page of the server at `url` stored. Closes
+ * the context if a test changed its settings.
+ */
+async function resetContext(reusable: ReusableContext, url: string): Promise<void> {
+  const { context, anchor, devtools } = reusable;
+  if (reusable.isChanged) return await context.close();
+  const pages = context.pages().filter((page) => page !== anchor);
+  await Promise.all(pages.map((page) => page.close()));
+  const { origin } = new URL(url);
+  await Promise.all([
+    devtools.send("Storage.clearDataForOrigin", { origin, storageTypes: "all" }),
+    devtools.send("Network.clearBrowserCache"),
+    context.clearCookies(),
+  ]);
+  idleContexts.push(reusable);
+}
+
 /** Closes the shared browsers. Tests need not call it. */
 export async function closeBrowser(): Promise<void> {
+  idleContexts.length = 0;
   for (const browser of browsers.values()) await (await browser).close();
   browsers.clear();
 }
@@ -113,7 +198,10 @@ export interface TestChatOptions {
 /** A running server and the browser that visits it. */
 export class TestChat {
   readonly #browser: Browser;
-  readonly #contexts: BrowserContext[] = [];
+  /** Contexts to close after the test. */
+  readonly #contexts = new Set<BrowserContext>();
+  readonly #reusable: ReusableContext[] = [];
+  readonly #canReuse: boolean;
   /** The server's folder; absent if the server is shared. */
   readonly dir: string | undefined;
   readonly #env: Record<string, string>;
@@ -142,6 +230,8 @@ export class TestChat {
     this.#host = host;
     this.#locale = locale;
     this.#serviceWorkers = needsWorker ? "allow" : "block";
+    this.#canReuse = reusesContexts && !needsWorker && !needsNotifications &&
+      locale === defaultLocale;
     this.server = server;
   }
 
@@ -170,12 +260,40 @@ export class TestChat {
       reducedMotion: "reduce",
       ...options,
     });
-    this.#contexts.push(context);
+    this.#contexts.add(context);
     return context;
+  }
+
+  /** Makes a page in the browser of another person. */
+  async #newVisitor(options: BrowserContextOptions): Promise<Page> {
+    if (!this.#canReuse || Object.keys(options).length > 0) {
+      return await this.#newPage(await this.newContext(options));
+    }
+    const reusable = idleContexts.pop() ?? await this.#newReusableContext();
+    this.#reusable.push(reusable);
+    return await this.#newPage(reusable.context);
+  }
+
+  async #newReusableContext(): Promise<ReusableContext> {
+    const context = await this.newContext();
+    this.#contexts.delete(context);
+    const anchor = await context.newPage();
+    const devtools = await context.newCDPSession(anchor);
+    const reusable = { context, anchor, devtools, isChanged: false };
+    const onChange = () => reusable.isChanged = true;
+    watchCalls(context, contextChanges, onChange);
+    watchCalls(context.clock, clockChanges, onChange);
+    return reusable;
   }
 
   /** Opens the chat in a new tab of a context. */
   async openTab(context: BrowserContext, path = ""): Promise<Page> {
+    const page = await this.#newPage(context);
+    await page.goto(this.url + path);
+    return page;
+  }
+
+  async #newPage(context: BrowserContext): Promise<Page> {
     const page = await context.newPage();
     page.setDefaultTimeout(45_000);
     page.on("pageerror", (error) => this.consoleErrors.push(String(error)));
@@ -186,19 +304,32 @@ export class TestChat {
         this.consoleErrors.push(text);
       }
     });
-    await page.goto(this.url + path);
     return page;
   }
 
-  /** Opens the chat in a new context. */
+  /** Opens the chat in the browser of another person. */
   async visit(options: BrowserContextOptions = {}): Promise<Page> {
-    return await this.openTab(await this.newContext(options));
+    const page = await this.#newVisitor(options);
+    await page.goto(this.url);
+    return page;
   }
 
-  /** Opens the chat in a new context and enters it. */
+  /** Opens the chat in the browser of another person, and enters it. */
   async signIn(name: string, options: BrowserContextOptions = {}): Promise<Page> {
-    const page = await this.visit(options);
-    await signIn(page, name);
+    if (!reusesContexts) {
+      const page = await this.visit(options);
+      await signIn(page, name);
+      return page;
+    }
+    const page = await this.#newVisitor(options);
+    const profile: Profile = { username: name, token: newToken() };
+    // Only for this load: the page may forget the name later.
+    await using _ = await page.addInitScript(
+      ([key, value]) => localStorage.setItem(key, value),
+      [profileKey, JSON.stringify(profile)] as const,
+    );
+    await page.goto(this.url);
+    await page.waitForSelector("#app:not([hidden])");
     return page;
   }
 
@@ -216,7 +347,8 @@ export class TestChat {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#contexts.map((context) => context.close()));
+    await Promise.all(Array.from(this.#contexts, (context) => context.close()));
+    await Promise.all(this.#reusable.map((reusable) => resetContext(reusable, this.url)));
     if (this.dir === undefined) return;
     // The test may have ended it already.
     await this.server.end().catch(() => {});
@@ -256,7 +388,7 @@ export const noRateLimit = { env: { RATE_PER_SECOND: "0" } };
 /** For tests that only need the page's files: their sockets are scripted, or they never sign in. */
 export const sharedServerOnly = { isShared: true };
 
-/** Enters the chat by a name. */
+/** Enters the chat by a name, at the prompt. */
 export async function signIn(page: Page, name: string): Promise<void> {
   await page.fill("#prompt-name", name);
   await page.click("#prompt-go");

@@ -5,6 +5,7 @@ import {
   browserTest,
   noRateLimit,
   openSettings,
+  reuseContexts,
   send,
   sharedServerOnly,
   signIn,
@@ -13,6 +14,8 @@ import {
   waitUntil,
 } from "./browser_harness.ts";
 import type { BrowserContextOptions, Page, TestChat } from "./browser_harness.ts";
+
+reuseContexts();
 
 const longName = "W".repeat(24);
 const messages = [

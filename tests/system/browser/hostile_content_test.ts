@@ -7,6 +7,7 @@ import {
   messageTexts,
   noRateLimit,
   openSettings,
+  reuseContexts,
   send,
   sharedServerOnly,
   signIn,
@@ -16,6 +17,8 @@ import {
 } from "./browser_harness.ts";
 import type { BrowserContextOptions, Page, TestChat } from "./browser_harness.ts";
 import { ScriptedServer, signInScripted } from "./scripted_server.ts";
+
+reuseContexts();
 
 const payloads = [
   "<img src=x onerror=pwned=1>",
@@ -261,6 +264,7 @@ browserTest("shows where links lead", async (chat) => {
 
 browserTest("opens links to its own rooms without a reload", async (chat) => {
   const ada = await chat.signIn("Ada");
+  const tabs = ada.context().pages().length;
   await send(ada, `see #design and ${chat.url}r/ops or ${chat.url}r/ops?x`);
   const links = ada.locator("#rows a");
   await links.first().click();
@@ -273,7 +277,7 @@ browserTest("opens links to its own rooms without a reload", async (chat) => {
     await ada.goBack();
     await waitForRoom(ada, "lobby");
   }
-  assertEquals(ada.context().pages().length, 1);
+  assertEquals(ada.context().pages().length, tabs);
 });
 
 browserTest("sends text exactly as written", async (chat) => {

@@ -9,12 +9,15 @@ import {
   messageTexts,
   openSettings,
   plainHost,
+  reuseContexts,
   send,
   signIn,
   waitForMessage,
   waitUntil,
 } from "./browser_harness.ts";
 import type { Page, TestChat } from "./browser_harness.ts";
+
+reuseContexts();
 
 const unverified = "This message can't be verified";
 const incomplete = "This link is incomplete";

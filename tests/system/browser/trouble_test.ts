@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import {
   browserTest,
+  reuseContexts,
   send,
   sharedServerOnly,
   signIn,
@@ -12,6 +13,8 @@ import {
 } from "./browser_harness.ts";
 import type { Page, TestChat } from "./browser_harness.ts";
 import { signInScripted } from "./scripted_server.ts";
+
+reuseContexts();
 
 async function waitForStatus(page: Page, sentence: RegExp): Promise<void> {
   await page.locator("#status", { hasText: sentence }).waitFor();

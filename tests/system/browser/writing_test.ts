@@ -5,6 +5,7 @@ import {
   browserTest,
   joinRoom,
   messageTexts,
+  reuseContexts,
   send,
   sharedServerOnly,
   waitForMessage,
@@ -14,6 +15,8 @@ import {
 } from "./browser_harness.ts";
 import type { Page } from "./browser_harness.ts";
 import { signInScripted } from "./scripted_server.ts";
+
+reuseContexts();
 
 const draft = (page: Page) => page.inputValue("#text");
 
