@@ -92,7 +92,7 @@ export function mountComposer(
   });
 
   return {
-    parts: { text, room: () => room, setValue, showFailure },
+    parts: { text, room: () => room, setValue, isInCodeBlock, showFailure },
     /** Attaches the aids, which load after the page. */
     useAids(loaded: ComposerAids): void {
       aids = loaded;

@@ -1,6 +1,5 @@
-// The parts of the composer that load after the page: a list of slash commands, completion of names
-// and rooms, edits and replies, a character count, the splitting of long texts, and keys for
-// switching rooms.
+// The parts of the composer that load after the page: suggestions, edits and replies, a character
+// count, the splitting of long texts, and keys for switching rooms.
 
 import { privateBytesLeft } from "../../../app/protocol/sealed.ts";
 import { codePointLength, isPrivateRoom } from "../../../app/protocol/text.ts";
@@ -8,6 +7,7 @@ import type { ChatClient } from "../state/chat_client.ts";
 import { splitText } from "../state/splitting.ts";
 import { panels } from "../words/language.ts";
 import { button, byId, element, isTouch, setText } from "./dom.ts";
+import { mountSuggestions } from "./suggestions.ts";
 import { mountWriting } from "./writing.ts";
 import type { ComposerParts } from "./writing.ts";
 
@@ -18,18 +18,9 @@ const splitMax = 10;
 
 export type ComposerAids = ReturnType<typeof mountComposerAids>;
 
-export function mountComposerAids(
-  chat: ChatClient,
-  { text, room, setValue, showFailure }: ComposerParts,
-) {
-  const list = byId<"ul">("suggestions");
-  list.ariaLabel = panels.commandList;
+export function mountComposerAids(chat: ChatClient, parts: ComposerParts) {
+  const { text, room, setValue, isInCodeBlock, showFailure } = parts;
   const hint = byId<"span">("composer-hint");
-  let selected = 0;
-  /** The completion that Tab cycles through, until the text changes in another way. */
-  let completion:
-    | { readonly candidates: readonly string[]; readonly start: number; index: number }
-    | undefined;
 
   const isPrivate = () => isPrivateRoom(room()?.name ?? "");
   const maxLength = () => chat.limits?.textMaxLength ?? Infinity;
@@ -40,7 +31,7 @@ export function mountComposerAids(
     const left = lengthLeft(text.value);
     const isCounting = left < counterMin;
     const describe = isPrivate() ? panels.bytesLeft : panels.charactersLeft;
-    setText(hint, isCounting ? describe(left) : panels.sendHint);
+    setText(hint, isCounting ? describe(left) : panels.sendHint(isInCodeBlock()));
     hint.classList.toggle("count", isCounting);
     hint.classList.toggle("trouble", left < 0);
     const pieces = left < 0 && !writing.isEditing ? piecesOf(text.value) : undefined;
@@ -72,77 +63,8 @@ export function mountComposerAids(
   const splitLine = element("p", { class: "hint" }, splitButton);
   splitLine.hidden = true;
   byId<"p">("composer-problem").before(splitLine);
-  const matchingCommands = () =>
-    /^\/[a-z]*$/.test(text.value)
-      ? Object.keys(panels.commands).filter((command) => command.startsWith(text.value))
-      : [];
-  const suggest = () => {
-    const commands = matchingCommands();
-    list.hidden = commands.length === 0;
-    list.replaceChildren(...commands.map((command, i) => {
-      const [argument, meaning] = panels.commands[command] ?? ["", ""];
-      const item = element(
-        "li",
-        { role: "option", id: `suggestion-${i}`, "aria-selected": String(i === selected) },
-        element("span", {}, `${command} `, element("small", {}, argument)),
-        element("small", {}, meaning),
-      );
-      item.addEventListener("mousedown", (event) => {
-        event.preventDefault();
-        accept(command);
-      });
-      return item;
-    }));
-    if (commands.length === 0) text.removeAttribute("aria-activedescendant");
-    else text.setAttribute("aria-activedescendant", `suggestion-${selected}`);
-  };
-  /** Replaces a part of the text as typing does, so that it can be undone. */
-  const insert = (inserted: string, start: number, end: number) => {
-    text.focus();
-    text.setSelectionRange(start, end);
-    if (document.execCommand("insertText", false, inserted)) return;
-    text.setRangeText(inserted, start, end, "end");
-    setValue(text.value);
-  };
-  const accept = (command: string) => {
-    const accepted = panels.commands[command]?.[0] === "" ? command : `${command} `;
-    insert(accepted, 0, text.value.length);
-    list.hidden = true;
-  };
-
-  const findCompletion = () => {
-    const before = text.value.slice(0, text.selectionStart);
-    const [, sign = "", typed = ""] = /(?:^|\s)([@#]?)([^\s@#]+)$/.exec(before) ?? [];
-    const start = before.length - typed.length - sign.length;
-    const matches = (name: string) => name.toLowerCase().startsWith(typed.toLowerCase());
-    // The argument of /join is a room, with or without its sign.
-    const isRoom = sign === "#" || /^\/join\s+\S+$/.test(before);
-    const rooms = [...chat.rooms.keys()].filter((name) => !isPrivateRoom(name));
-    const candidates = isRoom
-      ? rooms.filter(matches).map((name) => `${sign}${name} `)
-      : knownNames().filter(matches).sort().map((name) => `@${name} `);
-    const isEmpty = typed === "" || candidates.length === 0;
-    return isEmpty ? undefined : { candidates, start, index: -1 };
-  };
-  /** Returns the names of the other members, or of authors if a crowded room lists no members. */
-  const knownNames = () => {
-    const names = [...room()?.roster.members.values() ?? []];
-    const known = names.length > 0 ? names : room()?.messages.map(({ from }) => from);
-    return [...new Set(known)].filter((name) => name !== chat.username);
-  };
-  /** Completes the word before the cursor, or replaces the last completion with the next. */
-  const complete = (): boolean => {
-    const current = completion ?? findCompletion();
-    if (current === undefined) return false;
-    const { candidates, start } = current;
-    current.index = (current.index + 1) % candidates.length;
-    const word = candidates[current.index] ?? "";
-    insert(word, start, text.selectionStart);
-    completion = current;
-    return true;
-  };
-
-  const writing = mountWriting(chat, { text, room, setValue, showFailure });
+  const suggestions = mountSuggestions(chat, parts);
+  const writing = mountWriting(chat, parts);
 
   document.addEventListener("keydown", (event) => {
     const step = event.altKey ? ["ArrowUp", "", "ArrowDown"].indexOf(event.key) - 1 : 0;
@@ -186,40 +108,18 @@ export function mountComposerAids(
     writing,
     /** Called after the text has changed. */
     onChange(): void {
-      completion = undefined;
-      selected = 0;
-      suggest();
+      suggestions.onChange();
       count();
     },
     /** Handles a key. Returns false if it has no meaning here. */
-    handleKey({ key, shiftKey, altKey }: KeyboardEvent): boolean {
+    handleKey(event: KeyboardEvent): boolean {
+      const { key, shiftKey, altKey } = event;
       // Alt and an arrow key switch rooms.
       if (altKey) return false;
-      const commands = list.hidden ? [] : matchingCommands();
-      const command = commands[selected];
-      if (command === undefined) {
-        if (key === "ArrowUp") return writing.editLast();
-        if (key === "Escape") return writing.escape();
-        if (key === "Enter") return !shiftKey && writing.explainEmpty();
-        return key === "Tab" && !shiftKey && complete();
-      }
-      switch (key) {
-        case "ArrowDown":
-        case "ArrowUp":
-          selected = (selected + (key === "ArrowDown" ? 1 : commands.length - 1)) % commands.length;
-          suggest();
-          return true;
-        case "Escape":
-          list.hidden = true;
-          return true;
-        case "Tab":
-        case "Enter":
-          if (shiftKey || (key === "Enter" && command === text.value)) return false;
-          accept(command);
-          return true;
-        default:
-          return false;
-      }
+      if (suggestions.handleKey(event)) return true;
+      if (key === "ArrowUp") return writing.editLast();
+      if (key === "Escape") return writing.escape();
+      return key === "Enter" && !shiftKey && writing.explainEmpty();
     },
   };
 }

@@ -18,6 +18,8 @@ export interface ComposerParts {
   readonly text: HTMLTextAreaElement;
   room(): Room | undefined;
   setValue(value: string): void;
+  /** Whether the cursor is in a code block, where Enter starts a new line. */
+  isInCodeBlock(): boolean;
   showFailure(failure: Failure): void;
 }
 

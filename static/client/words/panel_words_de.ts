@@ -104,7 +104,7 @@ export const words: PanelWords = {
   discard: "Verwerfen",
   stale: "Nicht gesendet. Vor über einem Tag geschrieben.",
   notSent: "Nicht gesendet.",
-  sendHint: "Mit Enter senden",
+  sendHint: (isCode) => isCode ? "Mit Strg+Enter senden" : "Mit Enter senden",
   charactersLeft: (count) => count >= 0 ? `noch ${number(count)}` : `${number(-count)} zu viel`,
   bytesLeft: (count) =>
     count >= 0 ? `noch ${number(count)} Bytes` : `${number(-count)} Bytes zu lang`,
@@ -217,7 +217,8 @@ export const words: PanelWords = {
     "Lade die Seite neu, um es noch einmal zu versuchen.",
   jumpToLatest: "Zum Neuesten",
   newVersion: "Es gibt eine neue Version dieser Seite.",
-  commandList: "Befehle",
+  suggestions: "Vorschläge",
+  away: "nicht hier",
   closePanel: "Schließen",
   reload: "Neu laden",
   signInAgain: "Neu anmelden",

@@ -104,7 +104,7 @@ export const words = {
   discard: "Discard",
   stale: "Not sent. Written over a day ago.",
   notSent: "Not sent.",
-  sendHint: "Enter to send",
+  sendHint: (isCode: boolean): string => isCode ? "Ctrl+Enter to send" : "Enter to send",
   charactersLeft: (count: number) =>
     count >= 0 ? `${number(count)} left` : `${number(-count)} over the limit`,
   bytesLeft: (count: number) =>
@@ -214,7 +214,8 @@ export const words = {
   useHere: "Use here",
   jumpToLatest: "Jump to latest",
   newVersion: "There is a new version of this page.",
-  commandList: "Commands",
+  suggestions: "Suggestions",
+  away: "away",
   closePanel: "Close panel",
   reload: "Reload",
   signInAgain: "Sign in again",

@@ -127,11 +127,68 @@ browserTest(
     server.push({ type: "count", room: "lobby", count: 900 });
     server.publish("lobby", { from: "Zed", member: "zed" }, { from: "Zoe", member: "zoe" });
     await waitForMessage(ada, "m2");
-    await completes("ask z", "ask @Zed ", "ask @Zoe ");
+    await completes("ask z", "ask @Zoe ", "ask @Zed ");
     assertEquals(await ada.evaluate(() => document.activeElement?.id), "text");
     await ada.fill("#text", "nobody");
     await ada.keyboard.press("Tab");
     assert(await ada.evaluate(() => document.activeElement?.id) !== "text");
+  },
+  sharedServerOnly,
+);
+
+browserTest(
+  "suggests members, then authors who are away, after an @, and rooms after a #",
+  async (chat) => {
+    const { ada, server } = await signInScripted(chat);
+    server.publish("lobby", { from: "Bob", member: "bob" }, { from: "Zoe", member: "zoe" });
+    for (const username of ["Ben", "Bea Young", "Bea"]) {
+      server.push({ type: "joined", room: "lobby", member: username, username });
+    }
+    await waitForMessage(ada, "m2");
+    await ada.locator("#people-list li", { hasText: "Bea Young" }).waitFor();
+    await waitForAids(ada);
+    const listed = () => ada.locator("#suggestions li").allTextContents();
+    const selected = () => ada.locator("#suggestions [aria-selected=true]").textContent();
+    await ada.keyboard.type("hi @");
+    assertEquals(await listed(), ["@Bea", "@Bea Young", "@Ben", "@Zoeaway", "@Bobaway"]);
+    await ada.keyboard.type("b");
+    assertEquals(await listed(), ["@Bea", "@Bea Young", "@Ben", "@Bobaway"]);
+    await ada.keyboard.press("ArrowUp");
+    assertEquals(await ada.getAttribute("#text", "aria-activedescendant"), "suggestion-3");
+    assertEquals(await ada.getByRole("option", { selected: true }).textContent(), "@Bobaway");
+    await ada.keyboard.press("Enter");
+    assertEquals([await draft(ada), await listed()], ["hi @Bob ", []]);
+    await ada.keyboard.press("Control+z");
+    assertEquals(await draft(ada), "hi @b");
+    await ada.keyboard.press("Escape");
+    assertEquals([await draft(ada), await listed()], ["hi @b", []]);
+    // A name may contain spaces. The list follows the cursor.
+    await ada.fill("#text", "(@bea y");
+    assertEquals(await listed(), ["@Bea Young"]);
+    await ada.keyboard.press("ArrowLeft");
+    await ada.keyboard.press("ArrowLeft");
+    await ada.locator("#suggestions li", { hasText: /^@Bea$/ }).waitFor();
+    assertEquals(await selected(), "@Bea");
+    await ada.keyboard.press("End");
+    await ada.locator("#suggestions li", { hasText: /^@Bea$/ }).waitFor({ state: "detached" });
+    await ada.keyboard.press("Tab");
+    assertEquals(await draft(ada), "(@Bea Young ");
+    await ada.fill("#text", "see #l");
+    await ada.locator("#suggestions li", { hasText: "#lobby" }).click();
+    assertEquals(await draft(ada), "see #lobby ");
+    await ada.fill("#text", "a@b");
+    assertEquals(await listed(), []);
+    await ada.fill("#text", "```\n@b");
+    assertEquals(await listed(), []);
+    assertEquals(await ada.textContent("#composer-hint"), "Ctrl+Enter to send");
+    // Enter sends a whole name, even if a longer one starts with it.
+    await ada.fill("#text", "hi @bea");
+    await ada.keyboard.press("Enter");
+    await waitForMessage(ada, "hi @bea");
+    await ada.fill("#text", "@");
+    assertEquals((await listed()).length, 5);
+    await ada.focus("#me");
+    assertEquals(await listed(), []);
   },
   sharedServerOnly,
 );
