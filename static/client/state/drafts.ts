@@ -4,7 +4,8 @@
 import { draftPrefix, readJson, removeKey, writeJson } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";
 
-const maxLength = 10_000;
+/** Max length of a draft, which a text to split fits into, in UTF-16 code units. */
+const maxLength = 40_000;
 
 /** Returns the draft of a room, or an empty string. The last storage with one has the newest. */
 export function loadDraft(storages: readonly KeyValue[], room: string): string {
@@ -12,7 +13,7 @@ export function loadDraft(storages: readonly KeyValue[], room: string): string {
   return String(drafts.findLast((draft) => typeof draft === "string") ?? "");
 }
 
-/** Stores the first 10,000 characters of a draft in the first storage with room for it. */
+/** Stores the start of a draft in the first storage with room for it. */
 export function saveDraft(storages: readonly KeyValue[], room: string, text: string): void {
   const key = draftPrefix + room;
   let isDone = text.trim() === "";

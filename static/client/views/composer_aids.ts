@@ -74,23 +74,31 @@ export function mountComposerAids(chat: ChatClient, parts: ComposerParts) {
     const current = rooms.findIndex(({ ariaCurrent }) => ariaCurrent !== null);
     rooms.at((current + step) % rooms.length)?.click();
   });
+  /** Whether an event is outside of dialogs and fields. */
+  const isElsewhere = (target: EventTarget | null) =>
+    !byId<"div">("app").hidden && document.querySelector("dialog[open]") === null &&
+    target instanceof Element && target.closest("input, textarea, select") === null;
   // Typing anywhere lands in the composer. A space scrolls, or presses a button.
   document.addEventListener("keydown", (event) => {
-    const { key, target, altKey, ctrlKey, metaKey } = event;
-    if (event.defaultPrevented || altKey || ctrlKey || metaKey || !(target instanceof Element)) {
-      return;
-    }
-    if (byId<"div">("app").hidden || document.querySelector("dialog[open]") !== null) return;
-    const isTyping = (key.length === 1 && key !== " " || key === "Dead") &&
-      target.closest("input, textarea, select") === null;
-    if (isTyping || key === "Escape" && target === document.body) text.focus();
+    const { key, target, altKey, ctrlKey, metaKey, defaultPrevented } = event;
+    if (defaultPrevented || altKey || ctrlKey || metaKey || !isElsewhere(target)) return;
+    const isTyping = key.length === 1 && key !== " " || key === "Dead";
+    if (isTyping || key === "Escape") text.focus();
   });
-  text.addEventListener("paste", (event) => {
-    const pasted = event.clipboardData?.getData("text/plain") ?? "";
-    const hasFile = pasted === "" && event.clipboardData?.types.includes("Files");
-    if (!hasFile && pasted.length <= splitMax * maxLength()) return;
+  document.addEventListener("paste", (event) => {
+    const { target, clipboardData } = event;
+    if (target !== text && !isElsewhere(target)) return;
+    const pasted = clipboardData?.getData("text/plain") ?? "";
+    const hasFile = pasted === "" && clipboardData?.types.includes("Files");
+    if (hasFile) showFailure(() => panels.noFiles);
+    else if (pasted.length > splitMax * maxLength()) {
+      showFailure(() => panels.pasteTooLong(splitMax * maxLength()));
+    } else if (target === text || pasted === "") return;
+    else {
+      text.focus();
+      document.execCommand("insertText", false, pasted);
+    }
     event.preventDefault();
-    showFailure(() => hasFile ? panels.noFiles : panels.pasteTooLong(splitMax * maxLength()));
   });
   // The browser would open a dropped file in place of the page.
   for (const type of ["dragover", "drop"] as const) {

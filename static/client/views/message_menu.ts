@@ -152,7 +152,10 @@ export function mountMessageMenu(
   menu.addEventListener("keydown", (event) => step(event, menu, "ArrowUp", "ArrowDown"));
   bar.addEventListener("keydown", (event) => {
     step(event, bar, "ArrowLeft", "ArrowRight");
-    if (event.key === "Escape" && shown instanceof HTMLElement) shown.focus();
+    if (event.key === "Escape" && shown instanceof HTMLElement) {
+      event.preventDefault();
+      shown.focus();
+    }
   });
 
   log.addEventListener("pointerover", ({ target, pointerType }) => {

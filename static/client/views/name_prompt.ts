@@ -4,7 +4,8 @@ import { parseUsername } from "../../../app/protocol/usernames.ts";
 import { basePath, storageOf } from "../browser.ts";
 import { labelOf } from "../state/open_rooms.ts";
 import type { Problem } from "../state/problem.ts";
-import { panels, sentenceOf } from "../words/language.ts";
+import { endOf } from "../words/formats.ts";
+import { panels, problemText, sentenceOf } from "../words/language.ts";
 import { button, byId, element, setText, withNames } from "./dom.ts";
 import { isolate } from "./presence_lines.ts";
 import type { Trouble } from "./status_line.ts";
@@ -41,9 +42,21 @@ export function mountNamePrompt(
     const text = await sentenceOf(problem);
     if (current !== problem) return;
     showHint(text, field);
+    if (problem.retryAfter !== undefined) countDown(problem, field);
     if (problem.code === "username_taken") {
       hint.append(" ", button(panels.thatsMe, askForLink, { class: "link" }));
     }
+  };
+  /** Shows each second when the server accepts another attempt. */
+  const countDown = (problem: Problem, field: HTMLInputElement) => {
+    const timer = setInterval(() => {
+      const retryAfter = endOf(problem) - Date.now();
+      if (current !== problem) clearInterval(timer);
+      else if (retryAfter <= 0) void showProblem(undefined);
+      else showHint(problemText({ ...problem, retryAfter }), field);
+      // Screen readers announce the start and the end only.
+      hint.ariaLive = current === problem ? "off" : "polite";
+    }, 1_000);
   };
   /** Explains how to use a name from another device, and asks for the link. */
   const askForLink = () => {

@@ -48,10 +48,14 @@ export function mountNavigation({ chat, showRoom }: Page) {
     const drawer = drawers.find(({ classList }) => classList.contains("open"));
     if (drawer !== undefined && !isFloating(drawer)) close();
   });
-  document.addEventListener("keydown", ({ key, target }) => {
+  document.addEventListener("keydown", (event) => {
+    const { key, target } = event;
     if (key !== "Escape" || byId<"dialog">("dialog").open) return;
-    if (opener !== undefined) close();
-    else if (target instanceof Element && target.closest(".side") !== null) {
+    if (opener !== undefined) {
+      // The composer takes the focus otherwise.
+      event.preventDefault();
+      close();
+    } else if (target instanceof Element && target.closest(".side") !== null) {
       byId<"textarea">("text").focus();
     }
   });

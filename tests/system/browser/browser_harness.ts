@@ -442,6 +442,11 @@ export async function waitForSent(page: Page): Promise<void> {
   });
 }
 
+/** Waits for a sentence in the status line. */
+export async function waitForStatus(page: Page, sentence: RegExp): Promise<void> {
+  await page.locator("#status", { hasText: sentence }).waitFor();
+}
+
 /** Waits until the status line is empty. */
 export async function waitForEmptyStatus(page: Page): Promise<void> {
   await page.locator("#status:empty").waitFor({ state: "attached" });

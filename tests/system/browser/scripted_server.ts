@@ -8,13 +8,20 @@ import type { BrowserContext, BrowserContextOptions, Page, TestChat } from "./br
 
 const newestMax = 100;
 
+interface ScriptedSocket {
+  send(frame: string): void;
+  close(options: { readonly code: number; readonly reason: string }): Promise<void>;
+}
+
 /** The server of one browser context. */
 export class ScriptedServer {
   /** The log of each room. */
   readonly #logs = new Map<string, MessagePush[]>();
   /** The error to reply to every message with, if any. */
   refusal: Partial<ErrorPush> | undefined;
-  readonly #sockets = new Set<{ send(frame: string): void }>();
+  /** The error to reply to every `hello` with, if any. */
+  helloRefusal: Partial<ErrorPush> | undefined;
+  readonly #sockets = new Set<ScriptedSocket>();
 
   /** Takes over the WebSockets of a context. */
   async attach(context: BrowserContext): Promise<void> {
@@ -44,12 +51,21 @@ export class ScriptedServer {
     for (const socket of this.#sockets) socket.send(JSON.stringify(pushes));
   }
 
+  /** Closes all connections. */
+  async close(code: number, reason: string): Promise<void> {
+    for (const socket of this.#sockets) await socket.close({ code, reason });
+    this.#sockets.clear();
+  }
+
   #reply(socket: { send(frame: string): void }, command: Record<string, unknown>): void {
     const send = (...pushes: unknown[]) => socket.send(JSON.stringify(pushes));
     const name = String(command.room);
     const log = this.#logs.get(name) ?? [];
     switch (command.type) {
       case "hello": {
+        if (this.helloRefusal !== undefined) {
+          return send({ type: "error", re: "hello", message: "", ...this.helloRefusal });
+        }
         const rooms = command.rooms as readonly { readonly room: string }[];
         return send(
           welcome(String(command.username)),

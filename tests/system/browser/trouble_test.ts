@@ -9,16 +9,13 @@ import {
   signIn,
   waitForEmptyStatus,
   waitForMessage,
+  waitForStatus,
   waitUntil,
 } from "./browser_harness.ts";
 import type { Page, TestChat } from "./browser_harness.ts";
 import { signInScripted } from "./scripted_server.ts";
 
 reuseContexts();
-
-async function waitForStatus(page: Page, sentence: RegExp): Promise<void> {
-  await page.locator("#status", { hasText: sentence }).waitFor();
-}
 
 /** Enters a name, and waits for the sentence that refuses it. */
 async function waitForRefusal(page: Page, sentence: RegExp): Promise<void> {

@@ -326,8 +326,13 @@ browserTest(
     await ada.keyboard.press("Enter");
     await ada.keyboard.type("two");
     assertEquals(await messageTexts(ada), []);
+    assertEquals(await ada.getAttribute("#text", "enterkeyhint"), "enter");
     await ada.tap("#send");
     await waitForMessage(ada, "one\ntwo");
+    // The text keeps the focus, and so the phone its keyboard.
+    await ada.keyboard.type("by keyboard");
+    await ada.keyboard.press("Control+Enter");
+    await waitForMessage(ada, "by keyboard");
     await ada.fill("#text", "a".repeat(3_990));
     await ada.locator("#composer-hint", { hasText: "10 left" }).waitFor();
     await ada.fill("#text", "");
@@ -384,28 +389,46 @@ browserTest("offers to send, edit or discard unsent messages", async (chat) => {
   assertEquals((await messageTexts(ben)).toSorted(), ["one", "three"]);
 });
 
-browserTest("takes up typing anywhere, undoes a completion, and refuses files", async (chat) => {
-  const ada = await chat.signIn("Ada");
-  const ben = await chat.signIn("Benedikt");
-  await ada.locator("#people-list", { hasText: "Benedikt" }).waitFor();
-  await ben.close();
-  await ada.click("#log");
-  await ada.evaluate(() => document.querySelector("textarea")?.blur());
-  await ada.keyboard.type("@Be");
-  assertEquals(await draft(ada), "@Be");
-  await ada.keyboard.press("Tab");
-  assertEquals(await draft(ada), "@Benedikt ");
-  await ada.keyboard.press("Control+z");
-  assertEquals(await draft(ada), "@Be");
-  await ada.evaluate(() => document.querySelector("textarea")?.blur());
-  await ada.keyboard.press("Escape");
-  await ada.locator("#text:focus").waitFor();
-  const isRefused = await ada.evaluate(() => {
-    const dataTransfer = new DataTransfer();
-    dataTransfer.items.add(new File(["x"], "photo.png", { type: "image/png" }));
-    const drop = new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true });
-    return !document.body.dispatchEvent(drop);
-  });
-  assertEquals(isRefused, true);
-  await ada.getByText("Files can't be sent here.").waitFor();
-});
+browserTest(
+  "takes up typing and pasting anywhere, undoes a completion, and refuses files",
+  async (chat) => {
+    const ada = await chat.signIn("Ada");
+    const ben = await chat.signIn("Benedikt");
+    await ada.locator("#people-list", { hasText: "Benedikt" }).waitFor();
+    await ben.close();
+    await ada.click("#log");
+    await ada.evaluate(() => document.querySelector("textarea")?.blur());
+    await ada.keyboard.type("@Be");
+    assertEquals(await draft(ada), "@Be");
+    await ada.keyboard.press("Tab");
+    assertEquals(await draft(ada), "@Benedikt ");
+    await ada.keyboard.press("Control+z");
+    assertEquals(await draft(ada), "@Be");
+    for (const selector of ["#me", "#log"]) {
+      await ada.focus(selector);
+      await ada.keyboard.press("Escape");
+      await ada.locator("#text:focus").waitFor();
+    }
+    // Undo has selected the text.
+    await ada.keyboard.press("End");
+    await ada.type("#room-name", "de");
+    assertEquals([await draft(ada), await ada.inputValue("#room-name")], ["@Be", "de"]);
+    await ada.focus("#log");
+    await ada.locator("#log").evaluate((log) => {
+      const clipboardData = new DataTransfer();
+      clipboardData.setData("text/plain", "lle");
+      const options = { clipboardData, cancelable: true, bubbles: true };
+      log.dispatchEvent(new ClipboardEvent("paste", options));
+    });
+    assertEquals(await draft(ada), "@Belle");
+    await ada.locator("#text:focus").waitFor();
+    const isRefused = await ada.evaluate(() => {
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File(["x"], "photo.png", { type: "image/png" }));
+      const drop = new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true });
+      return !document.body.dispatchEvent(drop);
+    });
+    assertEquals(isRefused, true);
+    await ada.getByText("Files can't be sent here.").waitFor();
+  },
+);

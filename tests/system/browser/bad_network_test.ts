@@ -1,0 +1,151 @@
+// The page on networks, browsers and storages that fail in less obvious ways.
+
+import { assert, assertEquals } from "@std/assert";
+import {
+  browserTest,
+  openSettings,
+  reuseContexts,
+  send,
+  sharedServerOnly,
+  signIn,
+  waitForEmptyStatus,
+  waitForMessage,
+  waitForStatus,
+} from "./browser_harness.ts";
+import { ScriptedServer, signInScripted } from "./scripted_server.ts";
+
+reuseContexts();
+
+browserTest(
+  "shows the server's reason even if the browser says that it is offline",
+  async (chat) => {
+    const ada = await chat.signIn("Ada");
+    await ada.context().route(/\/ws$/, (route) =>
+      route.fulfill({
+        status: 503,
+        headers: { "content-type": "application/problem+json" },
+        body: JSON.stringify({ code: "draining", detail: "The server is about to restart" }),
+      }));
+    await ada.evaluate(() => Object.defineProperty(navigator, "onLine", { get: () => false }));
+    await chat.killServer();
+    await waitForStatus(ada, /^The server is restarting\. Reconnecting in/);
+    // The browser reports the refusals.
+    chat.consoleErrors.length = 0;
+  },
+  { needsProcess: true },
+);
+
+browserTest("ignores locales that aren't language tags", async (chat) => {
+  const context = await chat.newContext();
+  await context.addInitScript(() => {
+    Object.defineProperty(navigator, "languages", { get: () => ["C", "de-AT@euro", "en-US"] });
+  });
+  const ada = await chat.openTab(context);
+  await signIn(ada, "Ada");
+  await send(ada, "hallo");
+  await waitForMessage(ada, "hallo");
+  assertEquals(await ada.getAttribute("html", "lang"), "de");
+});
+
+browserTest("says that there is a new version, and reloads with the draft", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  await waitForEmptyStatus(ada);
+  await ada.fill("#text", "half a thought");
+  // The new server's page names another script.
+  await ada.context().route(chat.url, async (route) => {
+    const response = await route.fetch();
+    const body = (await response.text()).replace(/main\.\w+\.js/, "main.abc123.js");
+    await route.fulfill({ response, body });
+  });
+  await ada.clock.install({ time: Date.now() });
+  await ada.clock.fastForward(60_000);
+  await chat.killServer();
+  await waitForStatus(ada, /Reconnecting|Connecting/);
+  await chat.startServer();
+  await waitForStatus(ada, /^There is a new version of this page\. Reload$/);
+  await ada.context().unroute(chat.url);
+  await ada.click("#status >> text=Reload");
+  await ada.waitForSelector("#app:not([hidden])");
+  assertEquals(await ada.inputValue("#text"), "half a thought");
+}, { needsProcess: true });
+
+browserTest("retries a failed script with another address", async (chat) => {
+  const context = await chat.newContext();
+  await context.route(/extras-[^?]*$/, (route) => route.abort());
+  const queries: string[] = [];
+  context.on("request", (request) => {
+    const { pathname, search } = new URL(request.url());
+    if (pathname.includes("/extras-")) queries.push(search);
+  });
+  const ada = await chat.openTab(context);
+  await signIn(ada, "Ada");
+  await ada.fill("#text", "/");
+  await ada.locator("#suggestions:not([hidden])").waitFor();
+  assert(queries.includes("?1"), queries.join());
+});
+
+browserTest(
+  "says at a message that storage is unavailable, not that it was sent too fast",
+  async (chat) => {
+    const { ada, server } = await signInScripted(chat);
+    await waitForEmptyStatus(ada);
+    server.refusal = { code: "storage_unavailable", retryAfter: 600_000 };
+    await send(ada, "one");
+    await ada.locator("#rows .state", { hasText: "Storage is unavailable. Retrying…" }).waitFor();
+    assert(!(await ada.textContent("#rows"))?.includes("quickly"));
+  },
+);
+
+browserTest("counts down until a locked-out person can try again", async (chat) => {
+  const server = new ScriptedServer();
+  server.helloRefusal = { code: "access_locked", retryAfter: 90_000 };
+  const context = await chat.newContext();
+  await server.attach(context);
+  const ada = await chat.openTab(context);
+  await ada.clock.install();
+  await ada.fill("#prompt-name", "Ada");
+  await ada.click("#prompt-go");
+  const hint = ada.locator("#prompt-hint");
+  await hint.filter({ hasText: "Try again in 90 seconds." }).waitFor();
+  await ada.clock.runFor(30_000);
+  await hint.filter({ hasText: "Try again in 60 seconds." }).waitFor();
+  await ada.clock.runFor(61_000);
+  await hint.filter({ hasText: "This is the name others will see." }).waitFor();
+}, sharedServerOnly);
+
+browserTest("says why the server closed the connection, until a message is sent", async (chat) => {
+  const { ada, server } = await signInScripted(chat);
+  await waitForEmptyStatus(ada);
+  await server.close(4102, "too many refused commands");
+  await waitForStatus(ada, /^This page sent too much at once\./);
+  await send(ada, "one");
+  await waitForEmptyStatus(ada);
+});
+
+browserTest("runs without APIs newer than the oldest supported browsers", async (chat) => {
+  const context = await chat.newContext();
+  await context.addInitScript(() => {
+    const remove = (owner: object, ...names: readonly string[]) => {
+      for (const name of names) Reflect.deleteProperty(owner, name);
+    };
+    remove(URL, "parse");
+    remove(Promise, "try");
+    remove(RegExp, "escape");
+    remove(Uint8Array, "fromBase64", "fromHex");
+    remove(Uint8Array.prototype, "toBase64", "toHex");
+    remove(Set.prototype, "union", "intersection", "difference", "isSubsetOf", "isSupersetOf");
+    remove(Object.getPrototypeOf(Object.getPrototypeOf([].values())), "map", "filter", "some");
+    remove(Element.prototype, "moveBefore", "setHTMLUnsafe");
+    remove(HTMLDialogElement.prototype, "requestClose");
+    remove(Document.prototype, "caretPositionFromPoint", "startViewTransition");
+    remove(globalThis, "Iterator", "scheduler", "CloseWatcher");
+  });
+  const ada = await chat.openTab(context);
+  await signIn(ada, "Ada");
+  await send(ada, "see https://example.com and *this*, @Ada");
+  await waitForMessage(ada, "see");
+  await ada.locator("#rows a[href='https://example.com/']").waitFor();
+  await openSettings(ada);
+  await ada.keyboard.press("Escape");
+  assert(!await ada.locator("#not-started").count());
+});
