@@ -6,6 +6,8 @@ export interface NotificationLeaderPorts {
   announce(id: string): void;
   /** Asks the other tabs whether a message is handled. */
   query(id: string): void;
+  /** Calls `task` unless another tab has claimed the message lately. */
+  claim(id: string, task: () => void): void;
   /** Whether this tab has the focus. */
   hasFocus(): boolean;
   later(ms: number, task: () => void): void;
@@ -43,17 +45,17 @@ export class NotificationLeader {
   /** Handles a new message: calls `notify` in one tab at most, and in none while one has focus. */
   onMessage(id: string, notify: () => void): void {
     if (this.#handled.has(id)) return;
-    if (this.#ports.hasFocus()) return this.#handle(id);
+    if (this.#ports.hasFocus()) return this.#handle(id, () => {});
     this.#ports.query(id);
     this.#ports.later(answerMs + this.#ports.random() * spreadMs, () => {
-      if (this.#handled.has(id)) return;
-      this.#handle(id);
-      notify();
+      if (!this.#handled.has(id)) this.#handle(id, notify);
     });
   }
 
-  #handle(id: string): void {
+  /** An announcement can arrive too late, but only one tab can claim the message. */
+  #handle(id: string, notify: () => void): void {
     this.onAnnounced(id);
     this.#ports.announce(id);
+    this.#ports.claim(id, notify);
   }
 }

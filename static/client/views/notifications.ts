@@ -9,6 +9,8 @@ import { panels } from "../words/language.ts";
 
 const bodyMaxLength = 200;
 const toneSeconds = 0.12;
+/** How long a tab claims a message: until the other tabs have heard its announcement. */
+const claimMs = 10_000;
 
 /** Mounts the notifications of this tab. */
 export function mountNotifications({ chat, openRoom, settings }: Page) {
@@ -19,6 +21,7 @@ export function mountNotifications({ chat, openRoom, settings }: Page) {
   const leader = new NotificationLeader({
     announce: (handled) => channel?.postMessage({ handled }),
     query: (asked) => channel?.postMessage({ asked }),
+    claim,
     hasFocus: () => document.hasFocus(),
     later: (ms, task) => void setTimeout(task, ms),
     random: () => Math.random(),
@@ -90,6 +93,17 @@ export function mountNotifications({ chat, openRoom, settings }: Page) {
       closeIf((tag) => tags.has(tag));
     },
   };
+}
+
+/** Calls `task` unless another tab holds the lock of the message. Plain http has no locks. */
+function claim(id: string, task: () => void): void {
+  if (navigator.locks === undefined) return task();
+  const name = `parley.notified ${id}`;
+  void navigator.locks.request(name, { ifAvailable: true }, async (lock) => {
+    if (lock === null) return;
+    task();
+    await new Promise((resolve) => setTimeout(resolve, claimMs));
+  });
 }
 
 /** Plays two soft tones. Browsers mute a page until the person has clicked in it. */

@@ -48,7 +48,10 @@ browserTest("ignores locales that aren't language tags", async (chat) => {
 });
 
 browserTest("says that there is a new version, and reloads with the draft", async (chat) => {
-  const ada = await chat.signIn("Ada");
+  const context = await chat.newContext();
+  await context.clock.install();
+  const ada = await chat.openTab(context);
+  await signIn(ada, "Ada");
   await waitForEmptyStatus(ada);
   await ada.fill("#text", "half a thought");
   // The new server's page names another script.
@@ -57,7 +60,6 @@ browserTest("says that there is a new version, and reloads with the draft", asyn
     const body = (await response.text()).replace(/main\.\w+\.js/, "main.abc123.js");
     await route.fulfill({ response, body });
   });
-  await ada.clock.install({ time: Date.now() });
   await ada.clock.fastForward(60_000);
   await chat.killServer();
   await waitForStatus(ada, /Reconnecting|Connecting/);

@@ -153,8 +153,11 @@ browserTest("distinguishes being offline from a server that is down", async (cha
 }, { needsProcess: true });
 
 browserTest("says when it will reconnect, and reconnects at once when asked", async (chat) => {
-  const ada = await chat.signIn("Ada");
-  await ada.clock.install();
+  const context = await chat.newContext();
+  // Before the page sets timers, as it could not cancel them afterwards.
+  await context.clock.install();
+  const ada = await chat.openTab(context);
+  await signIn(ada, "Ada");
   await chat.killServer();
   await waitForStatus(ada, /Reconnecting in \d+ s/);
   await tryNow(chat, ada, "#status >> text=Try now");
@@ -227,6 +230,7 @@ browserTest("says nothing about a connection lost for less than two seconds", as
       socket.once("framereceived", () => sockets.opened++);
       socket.on("close", () => sockets.closed++);
     }));
+  await context.clock.install();
   const ada = await chat.openTab(context);
   await signIn(ada, "Ada");
   await ada.locator("#room-about", { hasText: "1 here" }).waitFor();
@@ -234,8 +238,7 @@ browserTest("says nothing about a connection lost for less than two seconds", as
     ada.evaluate(() => (globalThis as unknown as { changes: string[] }).changes.splice(0));
   await takeChanges();
   // From here on the page's clock, and its drawing, advance only when the test says so.
-  await ada.clock.install();
-  await ada.clock.pauseAt(new Date(Date.now() + 60_000));
+  await ada.clock.pauseAt(new Date(Date.now() + 20_000));
   const advanceUntil = (event: keyof typeof sockets, count: number) =>
     waitUntil(`${count} sockets are ${event}`, async () => {
       await ada.clock.runFor(4);

@@ -12,6 +12,7 @@ function openTabs(time: ManualTime, randoms: readonly number[], focused = -1) {
       new NotificationLeader({
         announce: (id) => tabs.forEach((other, j) => j === i || other.onAnnounced(id)),
         query: (id) => tabs.forEach((other, j) => j === i || other.onQuery(id)),
+        claim: (_, task) => task(),
         hasFocus: () => i === focused,
         later: (ms, task) => void time.later(ms, task),
         random: () => random,
@@ -61,6 +62,7 @@ Deno.test("NotificationLeader.onMessage() queries tabs that announced before it 
     const tab = new NotificationLeader({
       announce: (id) => others().forEach((other) => other.onAnnounced(id)),
       query: (id) => others().forEach((other) => other.onQuery(id)),
+      claim: (_, task) => task(),
       hasFocus: () => false,
       later: (ms, task) => void time.later(ms, task),
       random: () => 0,
@@ -69,5 +71,28 @@ Deno.test("NotificationLeader.onMessage() queries tabs that announced before it 
     tab.onMessage("m1", () => notified.push(number));
     time.advance(1_000);
   }
+  assertEquals(notified, [1]);
+});
+
+Deno.test("NotificationLeader lets one tab notify even if its announcement arrives too late", () => {
+  const time = new ManualTime();
+  const notified: number[] = [];
+  const claimed = new Set<string>();
+  for (const number of [1, 2]) {
+    const tab = new NotificationLeader({
+      announce: () => {},
+      query: () => {},
+      claim(id, task) {
+        if (claimed.has(id)) return;
+        claimed.add(id);
+        task();
+      },
+      hasFocus: () => false,
+      later: (ms, task) => void time.later(ms, task),
+      random: () => 0,
+    });
+    tab.onMessage("m1", () => notified.push(number));
+  }
+  time.advance(1_000);
   assertEquals(notified, [1]);
 });
