@@ -127,15 +127,16 @@ browserTest("leads from the name prompt to a proxy's sign-on, and keeps the name
 });
 
 browserTest("leads to a proxy's sign-on, and keeps outbox and draft", async (chat) => {
-  const ada = await chat.signIn("Ada");
-  await ada.context().route(/\/ws$/, (route) => route.fulfill({ contentType: "text/html" }));
+  const context = await chat.newContext();
+  await context.clock.install();
+  const ada = await chat.openTab(context);
+  await signIn(ada, "Ada");
+  await context.route(/\/ws$/, (route) => route.fulfill({ contentType: "text/html" }));
   await chat.killServer();
   await waitForStatus(ada, /Your sign-in to this site has expired/);
   await send(ada, "written meanwhile");
   await ada.fill("#text", "half a sentence");
-  await chat.startServer();
-  await ada.context().unroute(/\/ws$/);
-  await ada.click("#status >> text=Sign in again");
+  await tryNow(chat, ada, "#status >> text=Sign in again");
   await waitForMessage(ada, "written meanwhile");
   assertEquals(await ada.inputValue("#text"), "half a sentence");
 }, { needsProcess: true });
