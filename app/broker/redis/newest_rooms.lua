@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Returns the most recently used of 1,000 random rooms that have messages.
+-- Picks 1,000 random rooms with messages, and returns the most recently used among them.
 --
 -- keys    reads rooms, room:*
 -- args    limit

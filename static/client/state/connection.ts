@@ -127,11 +127,11 @@ export class Connection {
     } else this.retryNow();
   }
 
-  /** Sends a frame if the connection is open. If the server answers it, that must be soon. */
-  send(frame: string, isAnswered = true): void {
+  /** Sends a frame if the connection is open. If it needs an answer, a ping follows a silence. */
+  send(frame: string, needsAnswer = true): void {
     if (this.#status.kind !== "open") return;
     this.#socket?.send(frame);
-    if (!isAnswered || this.#sentAt !== undefined) return;
+    if (!needsAnswer || this.#sentAt !== undefined) return;
     this.#sentAt = this.#ports.now();
     this.#watchSilence();
   }
@@ -214,11 +214,8 @@ export class Connection {
   #detach(): ClientSocket | undefined {
     const socket = this.#socket;
     this.#cancelTimer?.();
-    this.#socket =
-      this.#openedAt =
-      this.#sentAt =
-      this.#pingedAt =
-        undefined;
+    this.#socket = this.#openedAt = undefined;
+    this.#sentAt = this.#pingedAt = undefined;
     return socket;
   }
 

@@ -4,7 +4,7 @@
 import { draftPrefix, readJson, removeKey, writeJson } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";
 
-/** Max length of a draft, which a text to split fits into, in UTF-16 code units. */
+/** Max length of a draft in UTF-16 code units: enough for a text to send as ten messages. */
 const maxLength = 40_000;
 
 /** Returns the draft of a room, or an empty string. The last storage with one has the newest. */

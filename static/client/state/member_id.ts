@@ -1,5 +1,5 @@
-// The public id of a member, which the page computes from its token. Apart from sealing.ts, which
-// most visits don't need.
+// Computes the public id of a member from its token. Not part of sealing.ts, because every visit
+// needs it, and few need sealing.
 
 /** Returns the public id of a token's holder, as the server computes it (S6). Needs WebCrypto. */
 export async function memberOf(token: string): Promise<string> {

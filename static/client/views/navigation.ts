@@ -52,7 +52,7 @@ export function mountNavigation({ chat, showRoom }: Page) {
     const { key, target } = event;
     if (key !== "Escape" || byId<"dialog">("dialog").open) return;
     if (opener !== undefined) {
-      // The composer takes the focus otherwise.
+      // Otherwise the composer would take the focus.
       event.preventDefault();
       close();
     } else if (target instanceof Element && target.closest(".side") !== null) {

@@ -9,7 +9,7 @@ import { panels } from "../words/language.ts";
 
 const bodyMaxLength = 200;
 const toneSeconds = 0.12;
-/** How long a tab claims a message: until the other tabs have heard its announcement. */
+/** How long a tab claims a message. By then, its announcement has reached the other tabs. */
 const claimMs = 10_000;
 
 /** Mounts the notifications of this tab. */

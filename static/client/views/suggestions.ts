@@ -59,7 +59,7 @@ export function mountSuggestions(
     const { roster, messages = [] } = room() ?? {};
     const here = [...roster?.members.values() ?? []].sort((a, b) => a.localeCompare(b));
     const notes = new Map(here.map((name) => [name, ""]));
-    // In a crowded room, the page doesn't know who is here.
+    // A crowded room lists no members, so any author may be present.
     const note = roster?.isCrowded ? "" : panels.away;
     for (const { from } of messages.toReversed()) if (!notes.has(from)) notes.set(from, note);
     notes.delete(chat.username);

@@ -127,7 +127,7 @@ browserTest("jumps to an unread message that has to be loaded", async (chat) => 
     async () => (await textsInView(ada)).includes("line 130."),
   );
   // The end was loaded first, but nobody has seen it.
-  await waitUntil("what is in view is read", async () => {
+  await waitUntil("the messages in view count as read", async () => {
     const count = await unreadCount(ada);
     return count > 85 && count < 121;
   });
