@@ -69,7 +69,6 @@ export type DeleteEntry = Stored<DeletePush> & { readonly text?: undefined };
  */
 export type Entry = MessageEntry | EditEntry | DeleteEntry | Stored<TitlePush>;
 
-/** The outcome of one draft. */
 export type AppendResult =
   /** It is in the log: stored now, or earlier under the same (room, member, nonce) (`repeat`). */
   | { readonly kind: "stored" | "repeat"; readonly offset: number }
@@ -127,7 +126,6 @@ export interface Page {
   readonly valid: boolean;
   /** Only for `after`: how many messages follow the position. All pruned entries count. */
   readonly behind?: number;
-  /** The room's current title. */
   readonly title?: string | undefined;
 }
 
@@ -184,7 +182,6 @@ export interface Cluster {
   join(room: string, member: string, username: string): void;
   /** The member is no longer in the room through this node, and its grace is over. */
   leave(room: string, member: string, reason: LeftReason): void;
-  /** A member is typing. */
   typing(room: string, member: string): void;
   /** Returns the members in a room through other nodes, whether or not this node has them too. */
   remoteMembers(room: string): readonly MemberInfo[];
@@ -199,7 +196,6 @@ export interface Moderator {
   readonly isOperator?: true;
 }
 
-/** The outcome of a moderator's command. */
 export type ModerationResult =
   | { readonly kind: "refused"; readonly code: "forbidden" | "network_protected" | "not_found" }
   | {
@@ -281,7 +277,6 @@ export interface Broker {
     network?: string,
   ): Outcome<string | undefined | Banned>;
 
-  /** Whether a member holds a name. */
   holdsName(member: string): Outcome<boolean>;
 
   /**

@@ -10,7 +10,6 @@ const maxTotal = 100_000;
 /** Min interval between prunes of a network, which visit all its holds. */
 const pruneMs = 1_000;
 
-/** The holds of one network. */
 interface Holds {
   /** When the hold of each member ends, in ms. */
   readonly ends: Map<string, number>;

@@ -42,14 +42,12 @@ export class Members {
     return { members: this.#members.size, graces: this.#graces.size };
   }
 
-  /** Returns the sessions of a member's tab. */
   sessionsOf(member: string, tab: string | undefined): readonly ActiveSession[] {
     const found = this.#members.get(member);
     if (found === undefined || tab === undefined) return [];
     return [...found.sessions].filter((active) => active.tab === tab);
   }
 
-  /** Returns the sessions of a member. */
   allSessionsOf(member: string): readonly ActiveSession[] {
     return [...this.#members.get(member)?.sessions ?? []];
   }

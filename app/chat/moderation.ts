@@ -17,7 +17,6 @@ const sweepRetryMs = 1_000;
 /** The operator, as author of deletions and in the list of sanctions. */
 const operator: Moderator = { member: "operator", username: "Operator", isOperator: true };
 
-/** Runs moderation commands and sweeps. */
 export class Moderation {
   readonly #hub: HubCore;
   readonly #guard: AccessGuard;
@@ -86,7 +85,6 @@ export class Moderation {
     );
   }
 
-  /** Runs a moderator's command. */
   moderate(active: ActiveSession, command: ModeratorCommand): void {
     const { outbound, sessions } = this.#hub;
     const { session, payer, member: { id, username } } = active;

@@ -41,7 +41,6 @@ export interface EntryRecord {
   readonly name: string;
   /** Offsets of the entries that an edit or deletion changes, separated by commas. */
   readonly targets?: string;
-  /** Length of the text. */
   readonly length?: number;
   readonly text?: string;
 }

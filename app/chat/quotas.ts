@@ -114,7 +114,6 @@ export class Quotas {
     return retryAfter;
   }
 
-  /** Whether bytes are left. */
   hasBytes(payer: Payer): boolean {
     return wait(this.#limiters.bytes, payer, this.#clock.now()) === 0;
   }

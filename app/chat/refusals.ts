@@ -6,7 +6,6 @@ import type { ErrorPush } from "../protocol/wire.ts";
 /** Delay before a client retries because storage is unavailable. */
 const storageRetryMs = 1_000;
 
-/** The refused command. */
 export type About = Pick<ErrorPush, "re" | "nonce" | "room">;
 
 /** The reasons that need no details. */

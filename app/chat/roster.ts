@@ -23,7 +23,6 @@ const typingTimeoutMs = 5_000;
 
 type RosterPush = JoinedPush | LeftPush | RenamedPush | CountPush | TypingPush;
 
-/** Keeps the list of members, and pushes its changes. */
 export class Roster {
   readonly #room: string;
   readonly #push: (push: RosterPush) => void;
@@ -37,7 +36,6 @@ export class Roster {
   #isCrowded = false;
   /** Whether the count of a crowded room has changed since the last `count` push. */
   #isCountDue = false;
-  /** Cache of `membersJson`. */
   #membersJson: string | undefined;
 
   constructor(room: string, remote: readonly MemberInfo[], push: (push: RosterPush) => void) {

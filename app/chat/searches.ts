@@ -33,7 +33,6 @@ const retryMs = 1_000;
 /** Time after which the next results wait for other clients: texts with many words take long. */
 const stepMs = 5;
 
-/** Runs searches. */
 export class Searches {
   readonly #ports: HubPorts;
   readonly #quotas: Quotas;

@@ -6,7 +6,6 @@ import { RedisLink } from "../broker/redis/redis_link.ts";
 const timeoutMs = 10_000;
 const scanCount = 1_000;
 
-/** The keys of one chat. */
 export class ChatKeys {
   readonly link: RedisLink;
   readonly #prefix: string;

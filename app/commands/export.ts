@@ -15,7 +15,6 @@ type Message = Omit<MessageEntry, "type" | "epoch" | "nonce" | "amended">;
 /** Entries per read. Between reads, the server can reuse its journal. */
 const pageRows = 500;
 
-/** Yields messages as lines. */
 export async function* exportLines(
   messages: AsyncIterable<Message>,
   format: ExportFormat,

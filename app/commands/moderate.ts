@@ -57,7 +57,6 @@ function lineOf({ id, kind, member, username, until, by, others }: Sanction): st
   return `${id}  ${kind}  ${target}${more}, until ${new Date(until).toISOString()}, by ${by}\n`;
 }
 
-/** Returns the detail of a problem+json. */
 function detailOf(text: string): string | undefined {
   try {
     const { detail } = JSON.parse(text);

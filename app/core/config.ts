@@ -15,7 +15,6 @@ interface Setting<T> {
 
 const secretMaxLength = 256;
 
-/** A rule for the text of a setting. */
 interface Rule {
   readonly isValid: (text: string) => boolean;
   /** Describes valid text, after "must be". */
@@ -147,7 +146,6 @@ const table = {
 
 type Table = typeof table;
 
-/** The validated settings. */
 export type Config = {
   readonly [K in keyof Table]: Table[K] extends Setting<infer T> ? T : never;
 };
@@ -161,7 +159,6 @@ export type ConfigResult =
   /** One sentence per problem. */
   | { readonly kind: "errors"; readonly errors: readonly string[] };
 
-/** A setting with its names. */
 interface NamedSetting extends Setting<unknown> {
   readonly key: string;
   /** The environment variable, such as MAX_ROOMS. */
@@ -301,7 +298,6 @@ export function defaultText(value: unknown): string {
   return String(typeof value === "boolean" ? Number(value) : value);
 }
 
-/** Returns the text of --help. */
 export function helpText(): string {
   const row = (flag: string, name: string, help: string) =>
     `  ${flag.padEnd(26)} ${name.padEnd(24)} ${help}`;

@@ -5,7 +5,6 @@ import type { Config } from "./config.ts";
 import { errorMessage } from "./error_message.ts";
 import { SettingError } from "./setting_error.ts";
 
-/** Prefix of all keys in Redis. */
 export const redisPrefix = "parley:{chat}:";
 
 export function databasePath({ dataDir }: Config): string {
@@ -42,7 +41,6 @@ export function makeLogDir({ logDir }: Config, uid = ownUid()): void {
   }
 }
 
-/** Creates the folder that a setting names, if it is missing. */
 function makeDir(setting: string, path: string): void {
   try {
     Deno.mkdirSync(path, { recursive: true });

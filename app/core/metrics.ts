@@ -47,9 +47,7 @@ export interface Chart {
   readonly next: (seconds: number) => number;
 }
 
-/** Interval between samples. */
 export const sampleMs = 5_000;
-/** Max samples to keep. */
 export const samplesMax = 180;
 /** Interval between measurements of the event-loop delay. */
 const delayProbeMs = 250;
@@ -60,7 +58,6 @@ const joinsHelp =
   "Joins: new, or resumes that recovered every missed message (recovered) or didn't (lost)";
 const closesHelp = "Connections closed by the server, by close code; 4101 is a slow consumer";
 
-/** Counts by label. */
 type Counts = Map<string, number>;
 
 /** Collects metrics. Implements the hub's meter. */
@@ -177,7 +174,6 @@ export class Metrics {
     };
   }
 
-  /** Starts sampling. */
   start(): void {
     const { now, later } = this.#options;
     const dueAt = now() + delayProbeMs;

@@ -53,7 +53,6 @@ export function sharedTimer(
   };
 }
 
-/** Waits for `promise`, but at most `ms`. */
 export async function waitAtMost(ms: number, promise: Promise<void>): Promise<void> {
   const timeout = Promise.withResolvers<void>();
   const cancel = later(ms, timeout.resolve);
@@ -61,7 +60,6 @@ export async function waitAtMost(ms: number, promise: Promise<void>): Promise<vo
   cancel();
 }
 
-/** Resolves after `ms`. */
 export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => void later(ms, resolve));
 }

@@ -6,14 +6,12 @@ import type { ErrorCode } from "./wire.ts";
 /** A validated value, or why it was refused: a code for programs and a sentence for people. */
 export type Validated<T> = { readonly ok: true; readonly value: T } | Refusal;
 
-/** Why a value was refused. */
 export interface Refusal {
   readonly ok: false;
   readonly code: ErrorCode;
   readonly message: string;
 }
 
-/** Returns a refusal. */
 export function refuse(code: ErrorCode, message: string): Refusal {
   return { ok: false, code, message };
 }
@@ -60,7 +58,6 @@ export const roomPattern = /^[a-z0-9][a-z0-9-]{0,31}$/;
 /** The rule for room names, in words for developers and operators. */
 export const roomNameRule = "1 to 32 characters a-z, 0-9 or -, not starting with -";
 
-/** Returns true if `room` is a valid room name. */
 export function isRoomName(room: string): boolean {
   return roomPattern.test(room);
 }

@@ -15,7 +15,6 @@ export const limits = {
   usernameMaxLength: 24,
   /** Max length of a room's title, in code points. */
   titleMaxLength: 60,
-  /** Max rooms per session. */
   roomsPerSession: 20,
   /** Messages in a `history` push when the command sets no `limit`. */
   historyDefault: 50,
@@ -36,7 +35,6 @@ export const hubLimits = {
   readerHoldMs: 600_000,
   /** Max messages in a `history` push, and in a `room` push that did not recover. */
   historyMax: 100,
-  /** Max edits of a message. */
   editsMax: 20,
   /** Max messages a resume replays. A client further behind starts from the newest. */
   resumeMax: 1_000,
@@ -115,13 +113,11 @@ export interface HistoryCommand {
   readonly limit: number;
 }
 
-/** Mutes a member for a while. */
 export interface MuteCommand {
   readonly type: "mute";
   readonly member: string;
   readonly seconds: number;
 }
-/** Bans a member for a while. */
 export interface BanCommand {
   readonly type: "ban";
   readonly member: string;
@@ -234,7 +230,6 @@ export interface RoomPush {
   readonly more: boolean;
   /** True if `messages` continue from the client's position. */
   readonly recovered: boolean;
-  /** The room's current title, if it has one. */
   readonly title?: string;
   /** Messages skipped between the client's position and the first of `messages`. */
   readonly missed?: number;
@@ -265,7 +260,6 @@ export interface MessagePush extends EntryFields {
   readonly amended?: number;
   /** When its text was last edited, in ms since 1970. */
   readonly editedAt?: number;
-  /** The member that deleted it. */
   readonly deletedBy?: string;
 }
 export interface EditPush extends EntryFields {
@@ -290,10 +284,8 @@ export interface TitlePush extends EntryFields {
   readonly locked?: true;
   /** Offset of the entry that deleted it. */
   readonly amended?: number;
-  /** The member that deleted it. */
   readonly deletedBy?: string;
 }
-/** An entry of a room's log. */
 export type EntryPush = MessagePush | EditPush | DeletePush | TitlePush;
 
 export interface AckPush {
@@ -312,7 +304,6 @@ export interface HistoryPush {
   /** Offset of the newest entry when this page was read; it includes all amendments up to there. */
   readonly head: number;
 }
-/** A message that a search found. */
 export interface SearchResult
   extends Pick<EntryFields, "room" | "offset" | "member" | "from" | "at"> {
   /** The text, or an excerpt. */
@@ -329,7 +320,6 @@ export interface ResultsPush {
   /** Time of the oldest message searched, in ms since 1970, if not all were. */
   readonly since?: number;
 }
-/** A change of a room's members. */
 interface MemberChange {
   readonly room: string;
   /** True if clients show no line for it. */
@@ -466,7 +456,6 @@ export type ErrorCode =
 /** A room in the directory, `GET /rooms`. */
 export interface DirectoryRoom {
   readonly room: string;
-  /** How many members are in it. */
   readonly members: number;
   /** Time of its newest entry in ms since 1970, if it has any. */
   readonly at?: number;

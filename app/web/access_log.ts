@@ -28,7 +28,6 @@ export class AccessLog {
     this.#now = now;
   }
 
-  /** Logs a request, unless its address is over its limit. */
   write(record: AccessRecord): void {
     const { address, path, status } = record;
     if (status < 400 && unloggedPaths.has(path)) return;
@@ -46,7 +45,6 @@ export class AccessLog {
   }
 }
 
-/** Shortens a client-supplied value. */
 export function truncate(value: string | null): string | undefined {
   if (value === null || value.length <= valueMaxLength) return value ?? undefined;
   return `${value.slice(0, valueMaxLength)}...`;

@@ -83,7 +83,6 @@ export class ConnectionLimits {
     return isFull ? addressFull : undefined;
   }
 
-  /** Returns the number of connections of a network. */
   countOf({ network }: PeerAddress): number {
     return this.#slots.of(network);
   }

@@ -122,7 +122,6 @@ class EventStream implements Socket {
     }
   }
 
-  /** Queues bytes for the connection. */
   write(bytes: Uint8Array<ArrayBuffer>): void {
     if (!this.#isOpen) return;
     this.#writtenBytes += bytes.length;

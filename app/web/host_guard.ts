@@ -14,7 +14,6 @@ type HostGuardOptions = Pick<
   "allowedHosts" | "trustProxy" | "certificate" | "log" | "now"
 >;
 
-/** Min interval between warnings. */
 const reportMs = 1_000;
 
 /** Names that public DNS never resolves. */

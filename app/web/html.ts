@@ -8,7 +8,6 @@ export interface Chat {
   readonly basePath: string;
 }
 
-/** Escapes text for HTML. */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
 }

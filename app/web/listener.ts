@@ -8,7 +8,6 @@ import { urlHost } from "../core/url_host.ts";
 import type { Certificate } from "./certificate.ts";
 import type { WebOptions } from "./options.ts";
 
-/** Responds to a request. */
 export type RequestHandler = (
   request: Request,
   info: Deno.ServeHandlerInfo<Deno.NetAddr>,

@@ -8,7 +8,6 @@ import type { Chat } from "./html.ts";
 import { problemWordsDe } from "./problem_words_de.ts";
 import { preferredLanguage, preferredType, textResponse } from "./responses.ts";
 
-/** Why a request was refused. */
 export interface Problem {
   readonly status: ErrorStatus;
   readonly code: ProblemCode;

@@ -40,7 +40,6 @@ const fields: readonly (readonly [RegExp, string])[] = [
 /** The challenge of a request that must name its author. */
 export const challenge = { "www-authenticate": 'Basic realm="Parley", charset="UTF-8"' };
 
-/** Returns the HTTP error for an error push. */
 export function refusalProblem({ code, message, retryAfter }: ErrorPush): Problem {
   const status = statuses.get(code) ?? 422;
   const headers: Record<string, string> = {};

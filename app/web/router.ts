@@ -7,7 +7,6 @@ import type { Problem } from "./problem.ts";
 
 export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
 
-/** Patterns of the path parameters. */
 const parameterPatterns = {
   room: roomPattern.source.slice(1, -1),
   offset: "[1-9][0-9]{0,14}",
@@ -43,7 +42,6 @@ type Result = Response | Problem | Promise<Response | Problem>;
 /** Handles a request. For HEAD, the caller discards the response's body. */
 export type Handler = (exchange: Exchange) => Result;
 
-/** The handlers of a path. */
 export type Methods = Readonly<Partial<Record<Method, Handler>>>;
 
 /** Handlers by path. Parameters are in braces: `/r/{room}`. */

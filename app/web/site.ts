@@ -27,7 +27,6 @@ const wantsOpenMetrics = /application\/openmetrics-text/i;
 /** How often an open status page reloads. */
 const statusRefreshSeconds = 5;
 
-/** Handles requests. */
 export class Site {
   readonly #options: WebOptions;
   readonly #sockets: WebSockets;
@@ -83,7 +82,6 @@ export class Site {
     };
   }
 
-  /** Handles a request. */
   handle(incoming: Incoming): ReturnType<Handler> {
     const { pathname: path, search } = incoming.url;
     const { basePath } = this.#options.assets;

@@ -12,7 +12,6 @@ export function parsePath(path: string) {
   return { room, offset: offset === undefined ? undefined : Number(offset) };
 }
 
-/** Returns the room of the current address. */
 export function roomInAddress(): string {
   const { room } = parsePath(location.pathname);
   return isRoomName(room) ? room : defaultRoom;

@@ -9,7 +9,6 @@ import type { KeyValue } from "./state/storage.ts";
 /** The server's base path, without a trailing slash; empty unless BASE_PATH is set. */
 export const basePath = new URL(document.baseURI).pathname.replace(/\/(r\/[^/]*(\/\d+)?)?$/, "");
 
-/** The environment of the connection. */
 export const connectionPorts: ConnectionPorts = {
   dial(subprotocol, events) {
     const url = new URL(`${basePath}/ws`, location.href);

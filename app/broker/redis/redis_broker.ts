@@ -53,7 +53,6 @@ export interface RedisBrokerOptions {
   readonly retentionMessages: number;
   /** Max rooms with messages; 0 is no limit. */
   readonly maxRooms: number;
-  /** Whether messages can be searched. */
   readonly search?: boolean;
   /** Returns the HMAC of the moderator code for a member. Absent without a code. */
   readonly moderatorMac?: ((member: string) => string) | undefined;

@@ -30,7 +30,6 @@ export interface ChatClientPorts {
   readonly outbox: OutboxPorts;
   /** Identifies this load of the page; never stored. */
   readonly tab: string;
-  /** Whether a text mentions its reader. */
   readonly mentions: (text: string, reader: TextReader) => boolean;
   /** The state changed. Called often, so debounce redraws. */
   readonly onChange: () => void;
@@ -63,7 +62,6 @@ export interface SentCommand {
 
 /** Opens and seals the texts of private rooms. */
 export interface PrivateTexts {
-  /** Whether the page has the key of a room. */
   hasKey(room: string): boolean;
   /** Delivers pushes to the client, in order, with their texts opened. */
   receive(pushes: readonly Push[]): void;
@@ -81,7 +79,6 @@ interface ModerationPushes {
   readonly neighbors?: NeighborsPush;
 }
 
-/** The chat of one page. */
 export class ChatClient {
   readonly connection: Connection;
   readonly outbox: Outbox;
@@ -148,7 +145,6 @@ export class ChatClient {
     };
   }
 
-  /** Whether a message of a room mentions this person. */
   isMention(room: Room, { text = "", member }: Message): boolean {
     return member !== this.member && this.#ports.mentions(text, this.readerOf(room));
   }
@@ -161,7 +157,6 @@ export class ChatClient {
     this.#ports.onChange();
   }
 
-  /** Applies the server's pushes. */
   deliver(pushes: readonly Push[]): void {
     try {
       for (const push of pushes) {

@@ -5,7 +5,6 @@ import { closeCode, mayReconnect, subprotocol } from "../../../app/protocol/wire
 import type { Push } from "../../../app/protocol/wire.ts";
 import type { Problem } from "./problem.ts";
 
-/** Events of a dialed socket. */
 export interface SocketEvents {
   onOpen(): void;
   onFrame(frame: string): void;
@@ -39,7 +38,6 @@ export type ConnectionStatus =
   /** Closed by the server with a code that forbids reconnecting, perhaps for a newer connection. */
   | { readonly kind: "ended"; readonly isReplaced: boolean; readonly reason: string };
 
-/** Receives the events of a connection. */
 export interface ConnectionListener {
   onOpen(): void;
   onPushes(pushes: readonly Push[]): void;

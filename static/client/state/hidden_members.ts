@@ -3,7 +3,6 @@
 import { readJson, writeJson } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";
 
-/** The key in the storage. */
 export const hiddenKey = "parley.hidden";
 /** Max hidden members. Hiding another one drops the earliest. */
 const maxMembers = 200;

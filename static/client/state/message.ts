@@ -19,7 +19,6 @@ export function isTimestamp(value: unknown): value is number {
   return typeof value === "number" && value >= 0 && value <= 8.64e15;
 }
 
-/** Whether a value is a valid message. */
 export function isMessage(value: unknown): value is Message {
   const fields: Unchecked<Message> = Object(value);
   const { offset, member, from, text = "", at, nonce, editedAt = 0, reply = 0 } = fields;
@@ -28,7 +27,6 @@ export function isMessage(value: unknown): value is Message {
     [member, from, text, nonce].every((field) => typeof field === "string");
 }
 
-/** Returns the messages among entries. */
 export function messagesOf(entries: readonly EntryPush[]): Message[] {
   return entries.filter((entry) => entry.type === "message").map(messageOf);
 }
@@ -52,7 +50,6 @@ export interface Snapshot {
   readonly messages: readonly Message[];
 }
 
-/** Whether a value is a valid snapshot. */
 export function isSnapshot(value: unknown): value is Snapshot {
   const { position, first, oldest, messages }: Unchecked<Snapshot> = Object(value);
   const { epoch, offset }: Unchecked<Position> = Object(position);

@@ -4,7 +4,6 @@ const huesCount = 12;
 /** Coprime with the number of hues, so that all are tried. */
 const step = 5;
 
-/** The hues of the names on a page. */
 export class NameHues {
   readonly #hues = new Map<string, number>();
 

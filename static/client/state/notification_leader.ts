@@ -8,7 +8,6 @@ export interface NotificationLeaderPorts {
   query(id: string): void;
   /** Calls `task` unless another tab has claimed the message lately. */
   claim(id: string, task: () => void): void;
-  /** Whether this tab has the focus. */
   hasFocus(): boolean;
   later(ms: number, task: () => void): void;
   /** Returns a random number from 0 to below 1. */

@@ -107,7 +107,6 @@ export class Outbox {
     return new Set(this.#messages.map(({ room }) => room));
   }
 
-  /** Appends a new entry. */
   add(room: string, draft: OutboxDraft): void {
     const { now, newNonce } = this.#ports;
     // Times are unique, so that they keep the order across a reload.

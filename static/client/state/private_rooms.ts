@@ -48,13 +48,11 @@ type Opened = Pick<Message, "sealed" | "answered" | "isUnverified"> & { readonly
 /** Max messages remembered per room. */
 const knownMax = 10_000;
 
-/** The private rooms of a page. */
 export class PrivateRooms implements PrivateTexts {
   readonly #chat: ChatClient;
   readonly #storage: KeyValue;
   /** The id of this member, computed from its token: the server could name another (S6). */
   readonly #member: string;
-  /** The label of a new room. */
   readonly #defaultLabel: string;
   /** The label of a room whose link has no key. */
   readonly #incompleteLabel: string;
@@ -102,7 +100,6 @@ export class PrivateRooms implements PrivateTexts {
     return rooms;
   }
 
-  /** The stored rooms by name. */
   get stored(): ReadonlyMap<string, StoredRoom> {
     return loadStoredRooms(this.#storage);
   }

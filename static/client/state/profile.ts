@@ -16,7 +16,6 @@ export interface Profile {
 export const profileKey = "parley.profile";
 const tokenPattern = /^[\w-]{43}$/;
 
-/** Whether a value is a well-formed token. */
 export function isToken(value: unknown): value is string {
   return typeof value === "string" && tokenPattern.test(value);
 }

@@ -18,7 +18,6 @@ export interface LogWindow {
 const messagesMax = 600;
 const trimmedLength = 400;
 
-/** One room of this page. */
 export class Room {
   readonly name: string;
   readonly roster = new Roster();
@@ -28,7 +27,6 @@ export class Room {
   isJoined = false;
   /** Why the server asked to wait before sending more messages. */
   waitReason: Problem | undefined;
-  /** The current title, if the room has one. */
   title: string | undefined;
   /** The messages of all entries from `oldest` to `head`, in the order of their offsets. */
   messages: readonly Message[] = [];

@@ -15,13 +15,11 @@ export interface RoomKey {
 /** The message that a sealed text belongs to. It opens nowhere else. */
 export interface SealContext {
   readonly room: string;
-  /** The author. */
   readonly member: string;
   /** Nonce of the message, also for its edits. */
   readonly nonce: string;
 }
 
-/** The content of a sealed text. */
 export interface SealedContent {
   /** How often the message has been edited, this edit included: 0 for a new message. */
   readonly revision: number;

@@ -6,7 +6,6 @@ import type { KeyValue } from "./storage.ts";
 /** Which messages of a room cause notifications. */
 export type NotifyLevel = "mention" | "always" | "never";
 
-/** All settings of the page. */
 export interface Settings {
   readonly theme: "system" | "light" | "dark";
   readonly density: "comfortable" | "compact";

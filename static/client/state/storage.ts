@@ -53,7 +53,6 @@ export function writeJson(storage: KeyValue, key: string, value: unknown): boole
   }
 }
 
-/** Removes a value. */
 export function removeKey(storage: KeyValue, key: string): void {
   try {
     storage.removeItem(key);
@@ -62,7 +61,6 @@ export function removeKey(storage: KeyValue, key: string): void {
   }
 }
 
-/** Returns the keys that start with `prefix`. */
 export function keysWithPrefix(storage: KeyValue, prefix: string): string[] {
   const keys: string[] = [];
   try {

@@ -12,7 +12,6 @@ export interface StoredRoom {
 
 export const storedRoomsKey = "parley.private";
 
-/** Returns the stored private rooms by name. */
 export function loadStoredRooms(storage: KeyValue): Map<string, StoredRoom> {
   const entries = Object.entries(readFields<Record<string, unknown>>(storage, storedRoomsKey));
   return new Map(entries.map(([name, value]) => {

@@ -13,7 +13,6 @@ const pollKey = "parley.poll";
 /** Browsers may run the timers of a hidden tab only once a minute. */
 const tabTimeoutMs = 180_000;
 
-/** The stored outbox of one tab. */
 export class TabOutbox implements OutboxStore {
   readonly #shared: KeyValue;
   readonly #own: KeyValue;

@@ -10,7 +10,6 @@ declare global {
   var applyAppearance: (settings: Settings) => void;
 }
 
-/** The settings of this page. */
 export type PageSettings = ReturnType<typeof mountSettings>;
 
 /** Loads and applies the settings; `change` stores and applies new ones. Then it calls `redraw`. */

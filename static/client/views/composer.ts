@@ -10,7 +10,6 @@ import type { Failure } from "../words/language.ts";
 import type { ComposerAids } from "./composer_aids.ts";
 import { byId, isTouch, setText } from "./dom.ts";
 
-/** The page's actions for the composer. */
 export interface ComposerActions {
   /** Runs a slash command. Returns the reason if that fails. */
   command(command: string, argument: string): Failure | undefined;

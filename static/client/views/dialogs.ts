@@ -65,7 +65,6 @@ export function mountDialogs(page: Page, hidden: HiddenMembers) {
         ? sanctionList(chat, page.room, openTitles)
         : codeForm(chat, openModeration),
     );
-  /** Opens the titles of the current room. */
   const openTitles = () => page.room && show(titleList(chat, page.room));
 
   return {

@@ -18,7 +18,6 @@ export function element<K extends keyof HTMLElementTagNameMap>(
   return node;
 }
 
-/** Creates a button. */
 export function button(
   label: Child,
   onClick: () => void,

@@ -29,12 +29,10 @@ export function fieldForm(
   );
 }
 
-/** Puts nodes on one line. */
 export function line(...children: readonly Child[]): HTMLElement {
   return element("div", { class: "line" }, ...children);
 }
 
-/** Creates a section with a title. */
 export function section(title: string, ...children: readonly Child[]): HTMLElement {
   return element("section", {}, element("h3", {}, title), ...children);
 }

@@ -2,7 +2,6 @@
 
 import { element, keepFocus, withNames } from "./dom.ts";
 
-/** One row of the list. */
 export interface Row {
   /** Identifies the row in its list. */
   readonly key: string;
@@ -28,7 +27,6 @@ export function ruleRow(key: string, className: string, text: string): Row {
   return { key, version: text, create: () => element("p", attributes, text) };
 }
 
-/** A row with its node. */
 interface DrawnRow extends Row {
   readonly node: HTMLElement;
 }

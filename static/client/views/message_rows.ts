@@ -17,7 +17,6 @@ const groupMs = 5 * 60_000;
 /** Offsets in each block of the list. */
 const blockLength = 50;
 
-/** The rows of the conversation. */
 export class ConversationRows {
   readonly rows: Row[] = [];
   readonly #chat: ChatClient;

@@ -11,7 +11,6 @@ import { button, element, setText } from "./dom.ts";
 import { isIncomplete, linkIncomplete } from "./private_rooms.ts";
 import { fullTime } from "./times.ts";
 
-/** Formats messages. */
 export type Formatter = ReturnType<typeof createFormatter>;
 
 /** The beginning of a message, and its address. */
@@ -42,7 +41,6 @@ const flat =
   /^[\s!-\u024f\u0370-\u0482\u048a-\u052f\u2010-\u2027\u3001-\u3029\u3041-\u3096\u30a1-\u30ff\u4e00-\u9fff\uac00-\ud7a3]*$/;
 const tags = { bold: "strong", italic: "em", strike: "s", quote: "blockquote" } as const;
 
-/** Creates the formatter of a page. */
 export function createFormatter(
   { chat, openRoom, showFailure }: Page,
   openMessage: (room: string, offset: number) => void,

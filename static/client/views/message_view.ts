@@ -7,7 +7,6 @@ import { element } from "./dom.ts";
 import type { Decorated, Formatter } from "./message_text.ts";
 import { clockTime, fullTime } from "./times.ts";
 
-/** A message to draw. */
 export interface MessageView extends Decorated {
   /** The message as it was when the row was drawn. */
   readonly message: Message | OutboxMessage;

@@ -10,7 +10,6 @@ import { button, byId, element, setText, withNames } from "./dom.ts";
 import { isolate } from "./presence_lines.ts";
 import type { Trouble } from "./status_line.ts";
 
-/** The prompt of the page. */
 export type NamePrompt = ReturnType<typeof mountNamePrompt>;
 
 /** Mounts the prompt. Calls `signIn` with a valid name, and the access code if one was entered. */

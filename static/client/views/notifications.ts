@@ -12,7 +12,6 @@ const toneSeconds = 0.12;
 /** How long a tab claims a message. By then, its announcement has reached the other tabs. */
 const claimMs = 10_000;
 
-/** Mounts the notifications of this tab. */
 export function mountNotifications({ chat, openRoom, settings }: Page) {
   const channel = typeof BroadcastChannel === "undefined"
     ? undefined

@@ -111,7 +111,6 @@ export function mountPermalinks(page: Page) {
     /** Whether that message is still loading. */
     isPending: () => isActive() && !opened.isShown,
     leave,
-    /** Opens a message. */
     open(room: string, offset: number): void {
       const isOther = room !== page.room?.name;
       if (isOther) page.openRoom(room);

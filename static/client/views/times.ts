@@ -27,12 +27,10 @@ export function refreshTimes(wanted = hours): boolean {
   return true;
 }
 
-/** Returns the time of day. */
 export function clockTime(at: number): string {
   return clock.format(at);
 }
 
-/** Returns the time with its date. */
 export function fullTime(at: number): string {
   return full.format(at);
 }

@@ -2,7 +2,6 @@
 
 import type { Problem } from "../state/problem.ts";
 
-/** Returns the formatters of a language. */
 export function formatsOf(language: string) {
   const number = new Intl.NumberFormat(language).format;
   const list = (names: readonly string[]) => new Intl.ListFormat(language).format(names);

@@ -34,7 +34,6 @@ export function problemText(problem: Problem): string {
   return typeof text === "string" ? text : text(problem);
 }
 
-/** Loads the words of the panels. */
 export async function panelWords(): Promise<PanelWords> {
   return panels ??= (await load(languages[language].panels)).words;
 }
@@ -42,7 +41,6 @@ export async function panelWords(): Promise<PanelWords> {
 /** Why an action failed: a problem, or a function that picks a text from the panels' words. */
 export type Failure = Problem | ((words: PanelWords) => string);
 
-/** Returns the text of a failure. */
 export async function sentenceOf(failure: Failure): Promise<string> {
   try {
     const panels = await panelWords();

@@ -19,7 +19,6 @@ const tooOften: Readonly<Record<string, string>> = {
   title: "Der Titel wurde zu oft geändert",
 };
 
-/** The words that load after the page. */
 export const words: PanelWords = {
   here: (count) => `${number(count)} hier`,
   hereNow: (count) => `Gerade hier: ${number(count)}`,

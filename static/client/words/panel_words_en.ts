@@ -21,7 +21,6 @@ const tooOften: Readonly<Record<string, string>> = {
   title: "The title was changed too often",
 };
 
-/** The words that load after the page. */
 export const words = {
   here: (count: number) => `${number(count)} here`,
   hereNow: (count: number) => `Here now: ${number(count)}`,

@@ -6,7 +6,6 @@ import type { Words } from "./words_en.ts";
 const number = new Intl.NumberFormat("de");
 const pick = (count: number, one: string, many: string) => count === 1 ? one : many;
 
-/** The page's words. */
 export const words: Words = {
   leaveRoom: (room) => `#${room} verlassen`,
   placeholder: (room) => `Nachricht an #${room}`,
