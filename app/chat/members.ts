@@ -8,6 +8,7 @@ import type { HubCore } from "./hub_core.ts";
 import type { Room } from "./room.ts";
 import { newMember } from "./session.ts";
 import type { ActiveSession, Member, Payer, Presence, Subscription } from "./session.ts";
+import { Tally } from "./tally.ts";
 
 /** How long arrivals are quiet after a start, when all members come back at once. */
 const quietMs = 30_000;
@@ -22,8 +23,8 @@ export class Members {
   readonly #members = new Map<string, Member>();
   /** When each grace ends, in ms of the hub's clock; earliest first. */
   readonly #graces = new Map<Member | Presence, number>();
-  /** Number of pending claims by member. A member's name is not released while it has any. */
-  readonly #claims = new Map<string, number>();
+  /** Pending claims by member. A member's name is not released while it has any. */
+  readonly #claims = new Tally();
   readonly #heldNames: HeldNames;
   #quietUntil: number;
   #holdsRenewedAt: number;
@@ -77,19 +78,17 @@ export class Members {
 
   /** Keeps a member's name from being released until `claimEnded`. */
   claimStarted(id: string): void {
-    this.#claims.set(id, (this.#claims.get(id) ?? 0) + 1);
+    this.#claims.add(id);
   }
 
   claimEnded(id: string): void {
-    const left = (this.#claims.get(id) ?? 1) - 1;
-    if (left > 0) this.#claims.set(id, left);
-    else this.#claims.delete(id);
+    this.#claims.remove(id);
   }
 
   /** Releases the name of a claim without a session, unless the member is present or claiming. */
   abandonClaim(payer: Payer): void {
     const { member } = payer;
-    if (this.#isFrozen || this.#members.has(member) || this.#claims.has(member)) return;
+    if (this.#isFrozen || this.#members.has(member) || this.#claims.of(member) > 0) return;
     this.#releaseName(payer, false);
   }
 
@@ -243,7 +242,7 @@ export class Members {
   #release(member: Member): void {
     const { writer } = this.#hub;
     writer.append();
-    if (writer.isWaiting(member.id) || this.#claims.has(member.id)) {
+    if (writer.isWaiting(member.id) || this.#claims.of(member.id) > 0) {
       return this.#startGrace(member);
     }
     this.#graces.delete(member);

@@ -14,6 +14,7 @@ import type { HubPorts } from "./ports.ts";
 import type { Quotas } from "./quotas.ts";
 import { rateLimited, refusal } from "./refusals.ts";
 import type { Payer } from "./session.ts";
+import { Tally } from "./tally.ts";
 
 const resultsMax = 20;
 /** Cost of a search, besides the bytes of its results. */
@@ -37,7 +38,7 @@ export class Searches {
   readonly #ports: HubPorts;
   readonly #quotas: Quotas;
   /** How many searches of each network run or wait. */
-  readonly #counts = new Map<string, number>();
+  readonly #counts = new Tally();
 
   constructor(ports: HubPorts, quotas: Quotas) {
     this.#ports = ports;
@@ -50,18 +51,14 @@ export class Searches {
    */
   async run(payer: Payer, command: SearchCommand): Promise<ResultsPush | ErrorPush> {
     const { network, scope } = payer;
-    const count = this.#counts.get(network) ?? 0;
-    const total = this.#counts.values().reduce((sum, count) => sum + count, 0);
-    if (count >= searchesMax[scope] || total >= allSearchesMax) {
+    if (this.#counts.of(network) >= searchesMax[scope] || this.#counts.total >= allSearchesMax) {
       return rateLimited({ re: "search" }, "bytes", retryMs);
     }
-    this.#counts.set(network, count + 1);
+    this.#counts.add(network);
     try {
       return await this.#run(payer, command);
     } finally {
-      const left = (this.#counts.get(network) ?? 1) - 1;
-      if (left > 0) this.#counts.set(network, left);
-      else this.#counts.delete(network);
+      this.#counts.remove(network);
     }
   }
 

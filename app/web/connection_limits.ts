@@ -2,8 +2,8 @@
 // network.
 
 import type { PeerAddress } from "../chat/session.ts";
+import { Tally } from "../chat/tally.ts";
 import type { WebOptions } from "./options.ts";
-import { Tally } from "./tally.ts";
 
 type Maxima = Pick<WebOptions, "maxConnections" | "maxConnectionsPerAddress">;
 

@@ -3,8 +3,8 @@
 // times and read nothing, and each response is a copy.
 
 import type { PeerAddress } from "../chat/session.ts";
+import { Tally } from "../chat/tally.ts";
 import type { Problem } from "./problem.ts";
-import { Tally } from "./tally.ts";
 
 const mib = 1024 * 1024;
 /** Max unread bytes. A private address or this machine may be a proxy or a gateway. */

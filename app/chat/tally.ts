@@ -4,6 +4,10 @@
 export class Tally {
   readonly #sums = new Map<string, number>();
 
+  get total(): number {
+    return this.#sums.values().reduce((total, sum) => total + sum, 0);
+  }
+
   of(key: string): number {
     return this.#sums.get(key) ?? 0;
   }
