@@ -21,13 +21,6 @@ export interface AccessRecord {
 
 const levels: Readonly<Record<string, string>> = { INFO: "info", WARN: "warn", ERROR: "error" };
 
-/** The fields that every event has. */
-interface LogHead {
-  readonly time: string;
-  readonly level: string;
-  readonly event: string;
-}
-
 /**
  * Returns a formatter for all loggers. The message of a record is its event; its argument is an
  * `AccessRecord` for the logger `access`, `EntryRecord`s for `messages` (a line each), and
@@ -37,7 +30,7 @@ export function lineFormatter(
   format: "text" | "json",
   now: () => number,
 ): (record: LogRecord) => string {
-  const encode = format === "json" ? jsonEvent : logfmtLine;
+  const encode = format === "json" ? jsonLine : logfmtLine;
   const formatEntry = format === "json" ? jsonEntry : logfmtEntry;
   const timestamp = cachedTimestamp();
   const formatLine = (record: LogRecord) => {
@@ -52,11 +45,8 @@ export function lineFormatter(
       return lines.join("\n");
     }
     if (loggerName !== "access") {
-      const fields = argument as LogFields;
-      return encode(
-        { time: timestamp(time), level: levels[levelName] ?? levelName, event },
-        fields,
-      );
+      const level = levels[levelName] ?? levelName;
+      return encode({ time: timestamp(time), level, event, ...argument as LogFields });
     }
     const request = argument as AccessRecord;
     return format === "json"
@@ -116,8 +106,8 @@ function escapeUnsafe(text: string): string {
   });
 }
 
-function logfmtLine(head: LogHead, fields: LogFields): string {
-  const parts = [`time=${head.time}`, `level=${head.level}`, `event=${logfmtValue(head.event)}`];
+function logfmtLine(fields: LogFields): string {
+  const parts: string[] = [];
   for (const [key, value] of Object.entries(fields)) {
     if (value === undefined) continue;
     parts.push(`${key}=${typeof value === "string" ? logfmtValue(value) : value}`);
@@ -137,7 +127,7 @@ function logfmtEntry(time: string, entry: EntryRecord): string {
 }
 
 function jsonEntry(time: string, { type: event, ...fields }: EntryRecord): string {
-  return jsonEvent({ time, level: "info", event }, { ...fields });
+  return jsonLine({ time, level: "info", event, ...fields });
 }
 
 const unquoted = /^[\p{L}\p{N}\p{M}_.:,/+@[\]~%#?&()-]+$/u;
@@ -146,10 +136,6 @@ const unquotedAscii = /^[\w.:,/+@-]+$/;
 
 function logfmtValue(value: string): string {
   return unquotedAscii.test(value) || unquoted.test(value) ? value : quoted(value);
-}
-
-function jsonEvent(head: LogHead, fields: LogFields): string {
-  return jsonLine({ ...head, ...fields });
 }
 
 function jsonLine(fields: LogFields): string {

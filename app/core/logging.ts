@@ -82,12 +82,7 @@ export function openLogs(options: LogOptions): Logs {
       },
     });
   };
-  const files = {
-    access: fileOf("access"),
-    error: fileOf("error"),
-    messages: fileOf("messages"),
-    websocket: fileOf("websocket"),
-  };
+  const files = Object.fromEntries(names.map((name) => [name, fileOf(name)]));
   const flush = () => {
     cancelFlush?.();
     cancelFlush = undefined;
