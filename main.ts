@@ -10,6 +10,7 @@ import { consoleMirror, print, printError } from "./app/core/console.ts";
 import type { ConsoleMirror } from "./app/core/console.ts";
 import { databasePath, makeDataDir, makeLogDir } from "./app/core/data_dir.ts";
 import { errorMessage } from "./app/core/error_message.ts";
+import { fileInfo } from "./app/core/file_info.ts";
 import { openLogs } from "./app/core/logging.ts";
 import type { Logs } from "./app/core/logging.ts";
 import { Metrics } from "./app/core/metrics.ts";
@@ -17,7 +18,6 @@ import {
   catchUncaughtErrors,
   countDescriptors,
   defaultMaxRssMb,
-  fileBytes,
   maxDescriptors,
   watchLauncher,
   watchMemory,
@@ -121,10 +121,10 @@ async function serve(config: Config, logs: Logs, mirror: ConsoleMirror): Promise
           return countDescriptors(`${staticDir}/index.html`);
         },
         get parley_database_bytes() {
-          return fileBytes(database);
+          return fileInfo(database)?.size;
         },
         get parley_journal_bytes() {
-          return fileBytes(`${database}-wal`);
+          return fileInfo(`${database}-wal`)?.size;
         },
         get parley_storage_ready() {
           return Number(storage.notReadyReason() === undefined);

@@ -7,6 +7,7 @@ import { thisProcess } from "../broker/sqlite/lock_file.ts";
 import { openError } from "../broker/sqlite/open_error.ts";
 import { schemaVersion } from "../broker/sqlite/schema.ts";
 import { errorMessage } from "../core/error_message.ts";
+import { isAbsent } from "../core/file_info.ts";
 import { sleep } from "../core/timers.ts";
 
 /** Suffixes of the database file and of the files that SQLite keeps next to it. */
@@ -111,9 +112,7 @@ export function infoOf(path: string): Deno.FileInfo | undefined {
   try {
     return Deno.statSync(path);
   } catch (error) {
-    const isAbsent = error instanceof Deno.errors.NotFound ||
-      error instanceof Deno.errors.NotADirectory;
-    if (isAbsent) return undefined;
+    if (isAbsent(error)) return undefined;
     const reason = error instanceof Deno.errors.NotCapable
       ? "Deno does not let programs use it"
       : errorMessage(error);

@@ -7,8 +7,6 @@ import { errorMessage } from "../core/error_message.ts";
 import { messageLine } from "../core/message_line.ts";
 import { openToRead } from "./database_access.ts";
 
-export type ExportFormat = "jsonl" | "text";
-
 /** A message to export, with its current text. */
 type Message = Omit<MessageEntry, "type" | "epoch" | "nonce" | "amended">;
 
@@ -17,7 +15,7 @@ const pageRows = 500;
 
 export async function* exportLines(
   messages: AsyncIterable<Message>,
-  format: ExportFormat,
+  format: "jsonl" | "text",
 ): AsyncGenerator<string> {
   for await (const message of messages) {
     const { room, offset, at, member, from, text, reply, editedAt, deletedBy } = message;

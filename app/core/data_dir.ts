@@ -3,6 +3,7 @@
 import { dirname } from "@std/path";
 import type { Config } from "./config.ts";
 import { errorMessage } from "./error_message.ts";
+import { fileInfo } from "./file_info.ts";
 import { SettingError } from "./setting_error.ts";
 
 export const redisPrefix = "parley:{chat}:";
@@ -71,20 +72,12 @@ function reasonOf(error: unknown): string {
 export function foreignOwner(path: string, uid: number | null): string | undefined {
   const dir = dirname(path);
   for (const found of [dir, path]) {
-    const owner = ownerOf(found);
+    const owner = fileInfo(found)?.uid ?? null;
     if (uid === null || owner === null || owner === uid) continue;
     return `${found} belongs to user ${owner}, but this process runs as user ${uid}; ` +
       `start it as user ${owner}, or run: chown -R ${uid} ${dir}`;
   }
   return undefined;
-}
-
-function ownerOf(path: string): number | null {
-  try {
-    return Deno.statSync(path).uid;
-  } catch {
-    return null;
-  }
 }
 
 /** Returns the user that this process runs as; `null` if it may not know. */

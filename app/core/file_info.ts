@@ -1,16 +1,28 @@
-// Identifies the file at a path, to detect that it was moved or replaced.
+// Information about the file at a path, as far as this process may have it.
+
+/** Returns information about a file, following symlinks, or `undefined` if that fails. */
+export function fileInfo(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.statSync(path);
+  } catch {
+    return undefined;
+  }
+}
 
 /**
- * Returns the device and inode of the file at a path, `undefined` if there is none, and `"unknown"`
- * if that cannot be determined.
+ * Returns the device and inode of the file at a path, to detect that it was moved or replaced;
+ * `undefined` if there is none, and `"unknown"` if that cannot be determined.
  */
 export function fileIdentity(path: string): string | undefined {
   try {
     const { dev, ino } = Deno.statSync(path);
     return `${dev} ${ino}`;
   } catch (error) {
-    const isAbsent = error instanceof Deno.errors.NotFound ||
-      error instanceof Deno.errors.NotADirectory;
-    return isAbsent ? undefined : "unknown";
+    return isAbsent(error) ? undefined : "unknown";
   }
+}
+
+/** Returns whether an error says that there is no file at a path. */
+export function isAbsent(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
 }

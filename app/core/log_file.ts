@@ -3,7 +3,7 @@
 import { RotatingFileHandler } from "@std/log";
 import type { LogRecord } from "@std/log";
 import { dirname } from "@std/path";
-import { fileIdentity } from "./file_identity.ts";
+import { fileIdentity } from "./file_info.ts";
 
 export interface LogFileOptions {
   readonly filename: string;

@@ -79,15 +79,6 @@ function variable(name: string): string | undefined {
   }
 }
 
-/** Returns the size of a file, if there is one. */
-export function fileBytes(path: string): number | undefined {
-  try {
-    return Deno.statSync(path).size;
-  } catch {
-    return undefined;
-  }
-}
-
 /**
  * Returns roughly how many file descriptors the process uses, if that can be determined. Deno
  * forbids reading /proc/self/fd, but the kernel gives a new file the lowest free number. `path` is

@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { promisify, stripVTControlCharacters } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
 import { basename, extname, join, parse } from "@std/path";
+import { fileInfo } from "../core/file_info.ts";
 import { escapeHtml } from "./html.ts";
 
 /** A file and its compressed forms. */
@@ -149,7 +150,7 @@ export async function loadAssets(options: AssetOptions) {
 export async function readScripts(options: AssetOptions): Promise<Record<string, Bytes>> {
   const { staticDir, dev, basePath } = options;
   const files = ["main.ts", "service_worker.ts"].map((name) => join(staticDir, "client", name));
-  const sources = files.filter(isFile);
+  const sources = files.filter((file) => fileInfo(file)?.isFile);
   const { bundled = Deno.build.standalone || sources[0] !== files[0] } = options;
   const scripts: Record<string, Bytes> = {};
   if (bundled) {
@@ -189,14 +190,6 @@ function assetOf(name: string, bytes: Bytes): Asset {
 
 function hashOf(bytes: Bytes): string {
   return createHash("sha256").update(bytes).digest("hex").slice(0, 12);
-}
-
-function isFile(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
 }
 
 async function bundle(entrypoints: string[], dev: boolean): Promise<Deno.bundle.OutputFile[]> {

@@ -200,12 +200,6 @@ const encoder = new TextEncoder();
 const heartbeat = encoder.encode(":\n\n");
 const pong = '{"type":"pong"}';
 
-/** Events and the epoch after them. */
-interface Events {
-  readonly text: string;
-  readonly epoch: string | undefined;
-}
-
 /** The last frame. The hub sends the same one to all streams of a room. */
 let last = { frame: "", epoch: "", bytes: new Uint8Array(), after: "" };
 
@@ -219,8 +213,11 @@ function liveEvents(frame: string, epoch: string) {
   return { bytes: last.bytes, epoch: last.after };
 }
 
-/** Returns the entries among pushes as events. Their ids are positions, if the epoch is known. */
-function eventsOf(pushes: readonly Push[], epochBefore: string | undefined): Events {
+/**
+ * Returns the entries among pushes as events, and the epoch after them. The ids of events are
+ * positions, if the epoch is known.
+ */
+function eventsOf(pushes: readonly Push[], epochBefore: string | undefined) {
   let epoch = epochBefore;
   let text = "";
   for (const push of pushes) {

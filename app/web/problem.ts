@@ -35,38 +35,29 @@ export function problemResponse(problem: Problem, request: Request, chat: Chat):
   const { status, code, detail, field, room, headers = {} } = problem;
   const title = STATUS_TEXT[status];
   const init = { status, headers: { vary: "Accept, Accept-Language", ...headers } };
-  if (preferredType(request, ["application/problem+json", "text/html"]) === "text/html") {
-    const german = problemWordsDe[code];
-    const isGerman = german !== undefined && preferredLanguage(request, ["en", "de"]) === "de";
-    const page = isGerman
-      ? { language: "de", ...german, link: room ? `Zu #${room}` : "Zum Chat" }
-      : { language: "en", title, detail, link: room ? `Go to #${room}` : "Go to the chat" };
-    return textResponse(problemPage(page, chat, room), "text/html; charset=utf-8", init);
+  if (preferredType(request, ["application/problem+json", "text/html"]) !== "text/html") {
+    const text = JSON.stringify({ type: "about:blank", title, status, code, detail, field, room });
+    return textResponse(text, "application/problem+json", init);
   }
-  const text = JSON.stringify({ type: "about:blank", title, status, code, detail, field, room });
-  return textResponse(text, "application/problem+json", init);
-}
-
-/** The words of a page about a problem. */
-interface PageWords {
-  readonly language: string;
-  readonly title: string;
-  readonly detail: string;
-  /** The text of the link to the chat. */
-  readonly link: string;
-}
-
-function problemPage(words: PageWords, chat: Chat, room = ""): string {
-  const { language, title, detail, link } = words;
+  const isGerman = preferredLanguage(request, ["en", "de"]) === "de";
+  const german = isGerman ? problemWordsDe[code] : undefined;
+  const words = german ?? { title, detail };
+  const link = german
+    ? room ? `Zu #${room}` : "Zum Chat"
+    : room
+    ? `Go to #${room}`
+    : "Go to the chat";
   const body = `  <body>
     <main class="prompt">
       <div>
         <p class="brand">${chat.title}</p>
-        <h1>${title}</h1>
-        <p class="hint">${detail}.</p>
-        <p><a class="link" href="${chat.basePath}/${room && `r/${room}`}">${link}</a></p>
+        <h1>${words.title}</h1>
+        <p class="hint">${words.detail}.</p>
+        <p><a class="link" href="${chat.basePath}/${room ? `r/${room}` : ""}">${link}</a></p>
       </div>
     </main>
   </body>`;
-  return htmlPage({ language, title, chat, stylesheets: ["style.css"], body });
+  const page = { language: german ? "de" : "en", title: words.title, chat, body };
+  const html = htmlPage({ ...page, stylesheets: ["style.css"] });
+  return textResponse(html, "text/html; charset=utf-8", init);
 }

@@ -3,7 +3,7 @@
 import { dirname } from "@std/path";
 import { backup, DatabaseSync } from "node:sqlite";
 import type { SQLInputValue, StatementResultingChanges, StatementSync } from "node:sqlite";
-import { fileIdentity } from "../../core/file_identity.ts";
+import { fileIdentity } from "../../core/file_info.ts";
 import { FreeSpace } from "./free_space.ts";
 import { openError } from "./open_error.ts";
 import { migrate, schemaVersion } from "./schema.ts";

@@ -1,7 +1,7 @@
 // Opens a data folder for a server, and watches for the loss of its lock or database.
 
 import { basename, dirname } from "@std/path";
-import { fileIdentity } from "../../core/file_identity.ts";
+import { fileIdentity } from "../../core/file_info.ts";
 import { FolderLock, lockPathOf } from "./lock.ts";
 import { thisProcess } from "./lock_file.ts";
 import { SqliteBroker } from "./sqlite_broker.ts";

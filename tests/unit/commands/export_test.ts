@@ -2,7 +2,6 @@
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { exportLines, readRoom } from "../../../app/commands/export.ts";
-import type { ExportFormat } from "../../../app/commands/export.ts";
 import { writeLines } from "../../../app/commands/output_file.ts";
 import { databaseFolder, storeMessage } from "../../support/database_folder.ts";
 
@@ -13,7 +12,7 @@ Deno.test("exportLines() yields a room in use as JSON lines, and as text lines t
   storeMessage(broker, "two\n2025-11-24 09:30:05 Ben: lines");
   storeMessage(broker, "three\u20282025-11-24 09:30:05 Ben: forged\u0085x\vy");
   storeMessage(broker, "in another room", "tea");
-  const write = async (room: string, format: ExportFormat) =>
+  const write = async (room: string, format: "jsonl" | "text") =>
     (await Array.fromAsync(exportLines(readRoom(folder.path, room), format))).join("");
   const lines = (await write("lobby", "jsonl")).trimEnd().split("\n").map((line) =>
     JSON.parse(line)
@@ -47,7 +46,7 @@ Deno.test("exportLines() yields messages with their current text, and deleted on
     { type: "delete", ...author, targets: [1], nonce: "d" },
     { type: "title", ...author, text: "Title", nonce: "t" },
   ]);
-  const write = async (format: ExportFormat) =>
+  const write = async (format: "jsonl" | "text") =>
     (await Array.fromAsync(exportLines(readRoom(folder.path, "lobby"), format))).join("");
   const at = "2025-11-24T09:30:05.000Z";
   const common = { room: "lobby", at, member: "m1", from: "Ada" };
