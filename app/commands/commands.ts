@@ -1,6 +1,7 @@
 // The program's commands other than serving: `parley COMMAND OPERANDS`. The modules for Redis are
 // imported on demand, because they take long to load.
 
+import { similarTo } from "../core/config.ts";
 import type { Config } from "../core/config.ts";
 import { print, printError } from "../core/console.ts";
 import { databasePath, makeDataDir, redisPrefix } from "../core/data_dir.ts";
@@ -143,10 +144,15 @@ export async function runCommand(
 ): Promise<void> {
   const command = commands.get(name);
   if (command === undefined) {
-    throw new UsageError(
-      `Cannot run ${JSON.stringify(name)}: unknown command; the commands are ` +
-        `${[...commands.keys()].join(", ")}; without one, the server starts`,
-    );
+    const similar = similarTo(name, [...commands.keys()]);
+    const advice = /^\d+$/.test(name)
+      ? `did you mean --port ${name}?`
+      : similar !== undefined
+      ? `did you mean ${similar}?`
+      : name === "help" || name === "version"
+      ? `did you mean --${name}?`
+      : `the commands are ${[...commands.keys()].join(", ")}; without one, the server starts`;
+    throw new UsageError(`Cannot run ${JSON.stringify(name)}: unknown command; ${advice}`);
   }
   const required = command.operands.filter((operand) => !operand.startsWith("["));
   const isComplete = operands.length >= required.length && !operands.includes("");

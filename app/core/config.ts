@@ -258,8 +258,11 @@ function parseCommandLine(args: readonly string[]): CommandLine {
     if (token.name === "help" || token.name === "version") request ??= token.name;
     else if (name === undefined) {
       if (token.index !== unknownAt) {
-        const flag = JSON.stringify(args[token.index]);
-        errors.push(`Cannot use ${flag}: unknown flag; --help lists all flags`);
+        const similar = similarTo(token.name, [...namesByFlag.keys()]);
+        const advice = similar === undefined
+          ? "--help lists all flags"
+          : `did you mean --${similar}?`;
+        errors.push(`Cannot use ${JSON.stringify(args[token.index])}: unknown flag; ${advice}`);
       }
       unknownAt = token.index;
     } else {
@@ -269,6 +272,25 @@ function parseCommandLine(args: readonly string[]): CommandLine {
     }
   }
   return { flags, words, errors, request };
+}
+
+/** Returns the word for which `typed` is probably a misspelling. */
+export function similarTo(typed: string, words: readonly string[]): string | undefined {
+  return words.find((word) => distance(word, typed) <= 2);
+}
+
+/** Returns the Levenshtein distance between two words. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (const [i, letter] of [...a].entries()) {
+    const next = [i + 1];
+    for (let j = 0; j < b.length; j++) {
+      const replaced = (row[j] ?? 0) + (letter === b[j] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row.at(-1) ?? 0;
 }
 
 /** Returns a default as --help and the docs show it. */

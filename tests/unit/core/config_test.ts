@@ -154,6 +154,19 @@ Deno.test("readConfig() accepts BASE_PATH with and without a trailing slash", ()
   }
 });
 
+Deno.test("readConfig() suggests the closest flag for a misspelled one", () => {
+  const suggestionFor = (flag: string) => {
+    const result = read({}, flag, "1");
+    return result.kind === "errors" ? result.errors.join() : "";
+  };
+  assertStringIncludes(
+    suggestionFor("--prot"),
+    `Cannot use "--prot": unknown flag; did you mean --port?`,
+  );
+  assertStringIncludes(suggestionFor("--max-room"), "did you mean --max-rooms?");
+  assertStringIncludes(suggestionFor("--retention"), "--help lists all flags");
+});
+
 Deno.test("readConfig() accepts an IPv6 HOST with and without brackets", () => {
   assertEquals([configOf({ HOST: "[::]" }).host, configOf({ HOST: "::1" }).host], ["::", "::1"]);
 });
