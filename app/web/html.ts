@@ -12,8 +12,8 @@ export function escapeHtml(text: string): string {
   return text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
-/** A small page. Nothing in it is escaped. */
-export interface HtmlPage {
+/** Returns a small page. Nothing in it is escaped. */
+export function htmlPage({ language, title, chat, stylesheets, body }: {
   readonly language: string;
   readonly title: string;
   readonly chat: Chat;
@@ -21,9 +21,7 @@ export interface HtmlPage {
   readonly stylesheets: readonly string[];
   /** The `body` element. */
   readonly body: string;
-}
-
-export function htmlPage({ language, title, chat, stylesheets, body }: HtmlPage): string {
+}): string {
   const links = stylesheets.map((file) =>
     `    <link rel="stylesheet" href="${chat.basePath}/assets/${file}">`
   );
