@@ -69,14 +69,13 @@ const listenHosts: Rule = {
 
 /** All settings, by key. Numbers have a default, a min and a max. */
 const table = {
-  host: cleaned(
-    text("0.0.0.0", "Address to listen on; [::] is IPv4 and IPv6", listenHosts),
-    unbracketed,
-  ),
+  host: text("0.0.0.0", "Address to listen on; [::] is IPv4 and IPv6", listenHosts, unbracketed),
   port: number(8000, 0, 65_535, "Port to listen on; 0 picks any free port"),
   title: text("Parley", "Name of the chat, shown in the page and its browser tab", titles),
-  basePath: cleaned(
-    text("", "Path prefix when a proxy serves the chat below its root, such as /chat", paths),
+  basePath: text(
+    "",
+    "Path prefix when a proxy serves the chat below its root, such as /chat",
+    paths,
     (typed) => typed.replace(/\/$/, ""),
   ),
   tlsCert: text("", "PEM file with the certificate chain; enables https", filePaths),
@@ -226,19 +225,12 @@ function parse(setting: Setting<unknown>, text: string): ReturnType<Setting<unkn
   return /^(["']).*\1$/s.test(text) ? { expected: "without quotes" } : setting.parse(text);
 }
 
-interface CommandLine {
+function parseCommandLine(args: readonly string[]) {
   /** Values by setting name. */
-  readonly flags: ReadonlyMap<string, string>;
-  readonly words: readonly string[];
-  readonly errors: string[];
-  readonly request: "help" | "version" | undefined;
-}
-
-function parseCommandLine(args: readonly string[]): CommandLine {
   const flags = new Map<string, string>();
   const words: string[] = [];
   const errors: string[] = [];
-  let request: CommandLine["request"];
+  let request: "help" | "version" | undefined;
   const { tokens } = parseArgs({
     args: [...args],
     options: flagTypes,
@@ -339,21 +331,15 @@ const flagTypes: Record<string, { type: "string" | "boolean"; short?: string }> 
   version: { type: "boolean" },
 };
 
-/** Parses any text, or only one that follows a rule. */
-function text(fallback: string, help: string, rule?: Rule): Setting<string> {
-  const parse = (value: string) => rule?.isValid(value) === false ? rule : { value };
+/** Parses a text that follows a rule. */
+function text(
+  fallback: string,
+  help: string,
+  rule: Rule,
+  clean = (typed: string) => typed,
+): Setting<string> {
+  const parse = (typed: string) => rule.isValid(typed) ? { value: clean(typed) } : rule;
   return { default: fallback, help, parse };
-}
-
-/** Parses a value with a function that cleans it. */
-function cleaned<T>({ parse, ...setting }: Setting<T>, clean: (value: T) => T): Setting<T> {
-  return {
-    ...setting,
-    parse: (typed) => {
-      const parsed = parse(typed);
-      return "value" in parsed ? { value: clean(parsed.value) } : parsed;
-    },
-  };
 }
 
 /** Parses a secret that fits into a frame and a header. */
