@@ -225,7 +225,10 @@ export class Connection {
     } else {
       const now = this.#ports.now();
       if (openedAt !== undefined && now - openedAt >= stableAfterMs) this.#failures = 0;
-      this.#backOff(now + this.#delayMs(code, reason), closeProblems[code]);
+      const delayMs = this.#delayMs(code, reason);
+      const problem = closeProblems[code];
+      this.#setStatus({ kind: "backoff", retryAt: now + delayMs, ...(problem && { problem }) });
+      this.#setTimer(delayMs, () => this.#dial());
       // A browser hides why a handshake was refused.
       if (openedAt === undefined) this.#probe();
     }
@@ -240,11 +243,6 @@ export class Connection {
     return spreadMs > 0
       ? random * Math.min(spreadMs, spreadMaxMs)
       : backoffMinMs + random * (maxMs - backoffMinMs);
-  }
-
-  #backOff(retryAt: number, problem: Problem | undefined): void {
-    this.#setStatus({ kind: "backoff", retryAt, ...(problem && { problem }) });
-    this.#setTimer(retryAt - this.#ports.now(), () => this.#dial());
   }
 
   #probe(): void {
