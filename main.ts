@@ -66,7 +66,7 @@ async function runToEnd(words: readonly string[], config: Config): Promise<void>
   try {
     await runCommand(words, config);
   } catch (error) {
-    // The reader of the output has seen enough, as in `parley export lobby | head`.
+    // The reader closed the pipe, as in `parley export lobby | head`.
     if (!(error instanceof Deno.errors.BrokenPipe)) printError(errorMessage(error));
     Deno.exit(error instanceof UsageError ? 2 : 1);
   }

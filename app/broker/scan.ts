@@ -11,8 +11,8 @@ const pagesOfEach = 3;
 const maxRooms = 20;
 
 /**
- * Finds messages. The scan missed no match from `since` on. Returns
- * undefined if `before` is not the `next` of a scan.
+ * Finds messages. All matches from the time `since` on are found. Returns `undefined` if `before` is
+ * not the `next` of an earlier scan.
  */
 export async function scan(
   broker: Pick<Broker, "read" | "newestRooms">,

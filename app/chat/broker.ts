@@ -200,7 +200,7 @@ export type ModerationResult =
   | { readonly kind: "refused"; readonly code: "forbidden" | "network_protected" | "not_found" }
   | {
     readonly kind: "done";
-    /** The sanctions now in force, the newest first. */
+    /** The sanctions now in force, newest first. */
     readonly sanctions: readonly Sanction[];
     /** The sanction that was imposed or lifted. */
     readonly changed?: Sanction | undefined;

@@ -34,7 +34,7 @@ export class Room {
   first = 1;
   /** Position of the newest entry. */
   head: Position = { epoch: "", offset: 0 };
-  /** The present title. */
+  /** The current title. */
   title: string | undefined;
   /** The newest entries up to the head, without holes, in their current state. */
   #recent: EncodedEntry[] = [];

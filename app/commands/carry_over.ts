@@ -106,7 +106,7 @@ function carryTitles(from: DatabaseSync, copy: DatabaseFile, add: Append): void 
 
 type Append = ReturnType<typeof appenderTo>;
 
-/** Returns a function that adds entries to rooms of a database, in an epoch of their own. */
+/** Returns a function that adds entries to rooms of a database, in a new epoch. */
 function appenderTo(copy: DatabaseFile) {
   let epoch: { readonly id: number; readonly name: string } | undefined;
   return (draft: Draft, addedAt: number, targets: readonly number[]): void => {

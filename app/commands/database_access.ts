@@ -106,7 +106,7 @@ function exists(path: string): boolean {
 /**
  * Returns information about the file at a path, following symlinks, or `undefined` if absent.
  *
- * @throws {Error} If this process may not know.
+ * @throws {Error} If this process lacks the permission to look.
  */
 export function infoOf(path: string): Deno.FileInfo | undefined {
   try {

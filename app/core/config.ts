@@ -52,7 +52,7 @@ const hostNames: Rule = {
   isValid: (text) => URL.parse(`http://${text}/`)?.host === text && !text.includes("*"),
   expected: "host names such as chat.example.org, without ports or wildcards",
 };
-/** Only a shell expands these characters, and not in a file of variables or after `--flag=`. */
+/** A shell expands these characters, but not in a file of variables or after `--flag=`. */
 const filePaths: Rule = {
   isValid: (text) => !/^[~$]/.test(text),
   expected: "a path that does not start with ~ or $",

@@ -9,7 +9,7 @@ export function print(text: string): void {
 }
 
 /**
- * Writes a line to standard error. Replaces Deno's advice to grant a permission for everything, and
+ * Writes a line to standard error. Shortens Deno's advice to grant all permissions of a kind, and
  * leaves out the system calls that Deno names in its errors.
  */
 export function printError(line: string): void {

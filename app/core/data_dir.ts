@@ -66,8 +66,8 @@ function reasonOf(error: unknown): string {
 }
 
 /**
- * Returns an explanation, with a remedy, if a file or its folder belongs to another user than
- * `uid`, as which this process runs.
+ * Returns an explanation, with a remedy, if a file or its folder belongs to a user other than
+ * `uid`, the user of this process.
  */
 export function foreignOwner(path: string, uid: number | null): string | undefined {
   const dir = dirname(path);
@@ -80,7 +80,7 @@ export function foreignOwner(path: string, uid: number | null): string | undefin
   return undefined;
 }
 
-/** Returns the user that this process runs as; `null` if it may not know. */
+/** Returns the user that this process runs as; `null` without the permission to read it. */
 export function ownUid(): number | null {
   const { state } = Deno.permissions.querySync({ name: "sys", kind: "uid" });
   return state === "granted" ? Deno.uid() : null;

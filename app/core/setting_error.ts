@@ -1,4 +1,4 @@
-// Errors in settings that only this machine reveals.
+// Valid settings that cannot be used on this machine.
 
 /** A setting that cannot be used here. The server exits with status 2, as for an invalid one. */
 export class SettingError extends Error {}

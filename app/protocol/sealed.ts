@@ -12,7 +12,7 @@ export function privateBytesLeft(text: string): number {
 /** The layout of a sealed text, in bytes. */
 export const sealedLayout = {
   version: 1,
-  /** Version, and revision. */
+  /** Version and revision. */
   headerLength: 2,
   ivLength: 12,
   tagLength: 16,

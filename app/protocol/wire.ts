@@ -313,7 +313,7 @@ export interface SearchResult
 }
 export interface ResultsPush {
   readonly type: "results";
-  /** The newest first. */
+  /** Newest first. */
   readonly results: readonly SearchResult[];
   /** Continues the search; absent if there are no more results. */
   readonly next?: string;
@@ -369,7 +369,7 @@ export interface Sanction {
 }
 export interface SanctionsPush {
   readonly type: "sanctions";
-  /** The newest first, up to 500. */
+  /** Newest first, up to 500. */
   readonly sanctions: readonly Sanction[];
 }
 export interface NeighborsPush {

@@ -3,7 +3,7 @@
 import { memoize } from "../protocol/memoize.ts";
 
 export interface Credentials {
-  /** Absent for Bearer, and if it is empty. */
+  /** Absent for Bearer, and if the name is empty. */
   readonly username?: string;
   readonly token: string;
 }

@@ -19,7 +19,7 @@ import {
 import type { Exchange } from "./router.ts";
 import { unavailable } from "./websocket.ts";
 
-/** How long a client waits before it reconnects. After a restart, clients spread over more. */
+/** How long a client waits before it reconnects. After a restart, a random time is added. */
 const retryMs = 1_000;
 
 const headers = {
@@ -117,7 +117,7 @@ class EventStream implements Socket {
       if (epoch !== this.#position.epoch) this.#position = { ...this.#position, epoch };
       if (bytes.length > 0) this.#gathering.write(this, bytes);
     } else {
-      // The hub has encoded it.
+      // The cast is safe: the hub encoded the frame.
       for (const push of JSON.parse(frame) as Push[]) this.#catchUp(push);
     }
   }
@@ -154,7 +154,7 @@ class EventStream implements Socket {
   #heartbeat(): void {
     const queuedBytes = this.#queuedBytes;
     const takenBytes = this.#writtenBytes - queuedBytes;
-    // Under flow, a queue may never be empty.
+    // While events keep coming, the queue may never be empty.
     const isReading = queuedBytes === 0 || takenBytes > this.#takenBytes;
     this.#takenBytes = takenBytes;
     this.write(heartbeat);
@@ -206,7 +206,7 @@ let last = { frame: "", epoch: "", bytes: new Uint8Array(), after: "" };
 /** Returns the events of a live frame as bytes, encoded once for all streams. */
 function liveEvents(frame: string, epoch: string) {
   if (last.frame !== frame || last.epoch !== epoch) {
-    // The hub has encoded it.
+    // The cast is safe: the hub encoded the frame.
     const { text, epoch: after = epoch } = eventsOf(JSON.parse(frame) as Push[], epoch);
     last = { frame, epoch, bytes: encoder.encode(text), after };
   }

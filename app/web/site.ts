@@ -143,16 +143,16 @@ export class Site {
   }
 
   /**
-   * Carries out a command of a moderator, or one of the operator: that is JSON in the query, with
-   * the moderator code as token.
+   * Runs a moderator's command, which is in the body, or one of `parley moderate`, which is JSON in
+   * the query and comes with the moderator code as its token.
    */
   async #moderate(exchange: Exchange): Promise<Response | Problem> {
     const { request, url, client } = exchange;
     const repeated = repeatedProblem(url.searchParams);
     if (repeated !== undefined) return repeated;
-    const ofOperator = url.searchParams.get("command");
-    if (ofOperator === null) return await postModeration(this.#roomContext, exchange);
-    const decoded = decodeCommand(ofOperator);
+    const typed = url.searchParams.get("command");
+    if (typed === null) return await postModeration(this.#roomContext, exchange);
+    const decoded = decodeCommand(typed);
     if (!decoded.ok) {
       const { push } = decoded;
       return push === undefined

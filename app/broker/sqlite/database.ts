@@ -15,7 +15,7 @@ declare module "node:sqlite" {
   }
 }
 
-/** `normal`: commits survive the death of the process. `full`: they survive power loss too. */
+/** `normal`: commits survive a crash of the process. `full`: they survive power loss too. */
 export type Durability = "normal" | "full";
 
 /** SQLite's page cache, in KiB. A larger one is no faster, since the kernel caches the file too. */

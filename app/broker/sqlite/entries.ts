@@ -67,8 +67,8 @@ export interface EntryRow {
   readonly nonce: string;
   readonly kind: number;
   /**
-   * The message that a reply is to, the target of an edit, or 1 if a title is locked or a
-   * deletion has removed the room's title.
+   * The offset that a reply answers or an edit targets, or 1 if a title is locked or a deletion
+   * has removed the room's title.
    */
   readonly ref: number | null;
   readonly amended: number | null;
@@ -144,8 +144,8 @@ export interface Slot {
 }
 
 /**
- * Stores an entry of any type and applies it to its targets: of a title without text, the one that
- * it removes. Returns the entry. `RoomLog` stores plain messages with a faster statement.
+ * Stores an entry of any type, applies it to its targets, and returns it. A title without text
+ * becomes a deletion of the current title. `RoomLog` stores plain messages with a faster statement.
  */
 export function addEntry(
   file: DatabaseFile,

@@ -8,8 +8,8 @@ import { SettingError } from "../../core/setting_error.ts";
 const deniedMessage = /unable to open|disk I\/O|readonly|permission denied/i;
 
 /**
- * Returns an error that names `path`: a `SettingError` if the folder belongs to another user than
- * `uid`, as which this process runs.
+ * Returns an error that names `path`: a `SettingError` if the folder belongs to a user other than
+ * `uid`, the user of this process.
  */
 export function openError(path: string, error: unknown, uid = ownUid()): Error {
   const message = errorMessage(error);

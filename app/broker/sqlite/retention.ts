@@ -39,8 +39,8 @@ export class Retention {
   }
 
   /**
-   * Deletes up to `rows` entries, in the caller's transaction. `pruned` are the names of rooms that
-   * lost entries, and the offsets of their oldest ones now.
+   * Deletes up to `rows` entries, in the caller's transaction. `pruned` lists the rooms that lost
+   * entries, each with the offset of its oldest remaining entry.
    */
   prune(file: DatabaseFile, now: number, rows: number) {
     const { retentionDays, retentionMessages } = this.#options;

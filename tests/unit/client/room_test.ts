@@ -176,7 +176,7 @@ Deno.test("Room.markSeen() marks only visible messages, and moves the read offse
   assertEquals(counts(), [0, 0, 6]);
 });
 
-Deno.test("Room counts unread messages before those loaded, and their mentions once they are", () => {
+Deno.test("Room counts unread messages older than those loaded, and their mentions once they load", () => {
   const page = new Page().signIn();
   lobby(page).readOffset = 79;
   page.socket.push(room(200, {}, 101));

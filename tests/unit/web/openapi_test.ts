@@ -82,7 +82,7 @@ function write(body: string | null, headers: Record<string, string> = {}) {
   return { body, headers: { authorization: credentials, ...headers } };
 }
 
-Deno.test("openapi.json describes what the server answers to moderators", async () => {
+Deno.test("openapi.json describes the server's responses to moderators", async () => {
   const broker = new SqliteBroker({ ...optionsFor(":memory:"), moderatorMac: (id) => id });
   const moderatorAccess = (code: string) => code === "right";
   await using site = await startRoomSite({ ports: { broker, moderatorAccess } });
@@ -102,7 +102,7 @@ Deno.test("openapi.json describes what the server answers to moderators", async 
   assertEquals([...seen], [401, 403, 204, 200, 404, 422].map((status) => `post ${status}`));
 });
 
-Deno.test("openapi.json describes what the server answers", async () => {
+Deno.test("openapi.json describes the server's responses", async () => {
   await using site = await startRoomSite({ settings: { rateBurst: 5 } });
   const { check, seen } = checkerOf(site);
   const [room, entry] = ["/r/{room}", "/r/{room}/{offset}"];
