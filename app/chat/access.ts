@@ -41,7 +41,7 @@ export class AccessGuard {
 
   /**
    * Returns the error for a refused code, or `undefined` if it is correct. Wrong codes are charged
-   * to the network, so that guessing takes too long. A known member has a quota of its own, so that
+   * to the network, so that guessing takes too long. A known member has a separate quota, so that
    * a guesser cannot lock out a household; `isKnown` matters only if `isLocked`.
    */
   check(payer: Payer, code: string | undefined, isKnown: boolean): ErrorPush | undefined {

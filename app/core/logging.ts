@@ -48,7 +48,7 @@ const names = ["access", "error", "messages", "websocket"] as const;
 const levels = { info: "INFO", warn: "WARN", error: "ERROR" } as const;
 const flushMs = 1_000;
 const reportMs = 60_000;
-/** Length of a batch for the console. A write takes some 80 µs of CPU on two threads. */
+/** Length of a batch for the console. A write takes about 80 µs of CPU on two threads. */
 const mirrorBatchChars = 65_536;
 /** The event that is not mirrored: the console shows the server's address instead. */
 const unmirroredEvent = "start";

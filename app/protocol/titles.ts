@@ -6,7 +6,7 @@ import { fourMarks, joiner } from "./usernames.ts";
 import { limits } from "./wire.ts";
 
 /**
- * Characters without a shape of their own: invisible and private-use ones, annotation marks, and
+ * Characters without a visible shape: invisible and private-use ones, annotation marks, and
  * the blank Braille pattern, which does not count as a space.
  */
 const invisible = /[\p{Default_Ignorable_Code_Point}\p{Co}\u2800\ufff9-\ufffb]/u;

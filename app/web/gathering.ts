@@ -1,4 +1,4 @@
-// Gathers the writes of event streams. Each costs Deno some 20 µs, whatever its size.
+// Gathers the writes of event streams. Each costs Deno about 20 µs, whatever its size.
 
 import { later } from "../core/timers.ts";
 

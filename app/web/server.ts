@@ -140,8 +140,8 @@ export function serveWeb(options: WebOptions) {
       if (isTrustworthy) response.headers.set("cross-origin-opener-policy", "same-origin");
     }
     const bytes = method === "HEAD" ? 0 : Number(response.headers.get("content-length") ?? 0);
-    // Reading `body` makes Deno stream it, and `completed` wait for the client. That costs some
-    // 45 us, so the responses to new messages, whose rate is limited, go without.
+    // Reading `body` makes Deno stream it, and `completed` wait for the client. That costs about
+    // 45 µs, so the responses to new messages, whose rate is limited, go without.
     if (bytes > 0 && status !== 201 && response.body !== null) {
       responseLimits.add(client, bytes, completed);
     }

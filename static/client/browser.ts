@@ -42,7 +42,7 @@ export const connectionPorts: ConnectionPorts = {
 
 /**
  * Returns why the server refuses connections: its problem+json (RFC 9457), or the sign-on of a
- * proxy, which redirects, refuses, or sends a page of its own.
+ * proxy, which redirects, refuses, or sends a page instead.
  */
 async function problemIn(response: Response): Promise<Problem | undefined> {
   if (response.headers.get("content-type")?.includes("problem+json")) {

@@ -5,7 +5,7 @@ import { Logger } from "./logger.ts";
 
 export type { Logger };
 
-/** Returns the logger `name`, `default` by default. A new one has no handlers. */
+/** Returns the logger `name`, or the one called `default`. A new logger has no handlers. */
 export function getLogger(name?: string): Logger {
   const found = loggers.get(name || "default");
   if (found !== undefined) return found;

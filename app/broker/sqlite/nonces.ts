@@ -1,6 +1,6 @@
 // Recognizes repeats by their nonces. Entries have their nonces, so an index maps only hashes to
 // offsets. Nonces are random: a table would write a page for almost every nonce. So the index
-// consists of generations, each with the hashes of some 260,000 consecutive entries.
+// consists of generations, each with the hashes of about 260,000 consecutive entries.
 //
 // The current and the previous generation are in memory. They are also in the file as chunks, in
 // the order of their entries, from which a restart reads them. With each chunk of the current

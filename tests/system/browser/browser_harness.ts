@@ -140,7 +140,7 @@ async function programPath(): Promise<string> {
   return path;
 }
 
-/** One server for all tests of a file that need no server of their own. */
+/** One server that the tests of a file share, unless they need a separate one. */
 let sharedServer: Promise<TestServer> | undefined;
 
 /** A server and the folder with its data. */

@@ -223,7 +223,7 @@ for (
         line: text === null ? "" : getComputedStyle(text).borderInlineStartWidth,
       };
     });
-    // A name has a color of its own, and its time is in the gutter or small beside it.
+    // Each name has its color, and the time is in the gutter, or small beside the name.
     assert(seen.bold.color !== seen.name.color);
     assertEquals([seen.bold.fontSize, seen.time.fontSize], ["15px", "12px"]);
     if (device === "desktop") assert(seen.time.left + 40 < seen.bold.left);

@@ -1,4 +1,4 @@
-// The page on a server that stores everything in Redis: what people do most, over a restart.
+// The page on a server that stores everything in Redis: the common actions, and a restart.
 
 import { assertEquals } from "@std/assert";
 import {

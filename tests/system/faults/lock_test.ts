@@ -26,7 +26,7 @@ test("a server starts after kill -9", undefined, async (bench) => {
 });
 
 test(
-  "a server whose folder another host has taken exits with the reason, and stores nothing more [M5]",
+  "a server exits with the reason, and stores nothing more, once another host takes its folder [M5]",
   undefined,
   async (bench) => {
     const { dir, start, join } = bench;

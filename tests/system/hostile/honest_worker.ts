@@ -129,7 +129,7 @@ class Client {
   #inFlight = false;
   /** Its messages, with the text that they must have once the outbox is empty. */
   readonly own = new Map<number, { text: string | undefined; edits: number }>();
-  /** Offset of the last entry of its own that was acknowledged. */
+  /** Offset of its last acknowledged entry. */
   acknowledged = 0;
   /** Messages of honest clients, by offset. */
   readonly messages = new Map<number, ShownMessage>();

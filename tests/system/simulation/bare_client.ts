@@ -21,7 +21,7 @@ export interface BareClientOptions {
   /** Names the member, which can have several clients. */
   readonly member: string;
   readonly network: string;
-  /** Whether an entry of its own in a page counts as acknowledged. If not, it is sent again. */
+  /** Whether its entries in a page count as acknowledged. If not, they are sent again. */
   readonly acceptsPages: boolean;
 }
 

@@ -183,7 +183,7 @@ export class SimulatedRedis {
       for (const link of this.links) link.wake();
     }
     const common: CommonReply = { epoch: storage.epoch, feed: storage.feedEnd };
-    // A fenced call has no fields of its own, and its caller does not look for them.
+    // A fenced call returns only the common fields, and its caller does not read others.
     return { ...common, ...reply } as ScriptReply<Name>;
   }
 }

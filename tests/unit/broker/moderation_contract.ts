@@ -106,7 +106,7 @@ export function testModeration(name: string, withStorage: WithStorage): void {
       }));
 
   test(
-    "append() refuses a muted member's entries, but not deletions of its own [B3] [B5]",
+    "append() refuses a muted member's entries, except deletions of its messages [B3] [B5]",
     async (broker, wall) => {
       await broker.append([from("ada", "a"), from("ben", "b")]);
       await broker.moderation.moderate(mute("ada"), mona);

@@ -156,7 +156,7 @@ Deno.test("TabOutbox adopts the messages of a tab that is gone, but not of an op
   assertEquals(unsent(new Page(crashed.shared, memoryStorage(), crashed.wall + 200_000)), ["two"]);
 });
 
-Deno.test("TabOutbox gives a duplicated tab an outbox of its own", () => {
+Deno.test("TabOutbox gives a duplicated tab a separate outbox", () => {
   const shared = memoryStorage();
   const original = new Page(shared);
   const copied = memoryStorage();

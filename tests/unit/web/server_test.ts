@@ -90,7 +90,7 @@ Deno.test("serveWeb() returns 400 for an invalid Host, and keeps serving", async
   assertEquals((await fetchPath(running, "/")).response.status, 200);
 });
 
-/** Sends each request on connections of its own, and resets them at once. */
+/** Sends each request on separate connections, and resets them at once. */
 const resetting = `
   import { connect } from "node:net";
   const [port, ...requests] = Deno.args;
