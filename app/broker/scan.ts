@@ -11,8 +11,8 @@ const pagesOfEach = 3;
 const maxRooms = 20;
 
 /**
- * Finds messages. All matches from the time `since` on are found. Returns `undefined` if `before` is
- * not the `next` of an earlier scan.
+ * Finds messages. It finds every match from the time `since` on. Returns `undefined` if `before`
+ * is not the `next` of an earlier scan.
  */
 export async function scan(
   broker: Pick<Broker, "read" | "newestRooms">,
