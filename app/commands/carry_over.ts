@@ -37,7 +37,7 @@ const sql = {
 
 /**
  * Carries sanctions, deletions and title locks over from the database at `path` to the copy at
- * `to`, which becomes one of this version. Deletions and locked titles are added to the logs, so
+ * `to`, which gets the current schema. Deletions and locked titles are added to the logs, so
  * that clients learn about them.
  *
  * @throws {Error} If either cannot be used. The sanctions of the copy are unchanged then.
@@ -62,7 +62,7 @@ export function carryOver(path: string, to: string): void {
   }
 }
 
-/** Gives the members that are banned in either database the names that they have in the first. */
+/** Gives members that are banned in either database the names that they have in `from`. */
 function carryNames(from: DatabaseSync, copy: DatabaseFile): void {
   const banned = [...from.prepare(sql.banned).all(), ...copy.all(sql.banned)];
   const namesOf = from.prepare(sql.namesOf);
@@ -93,7 +93,7 @@ function carryDeletions(from: DatabaseSync, copy: DatabaseFile, add: Append): bo
   return hasDeleted;
 }
 
-/** Locks the titles that are locked in the first database, after setting them, and no others. */
+/** Sets and locks the titles that are locked in `from`, and unlocks all others. */
 function carryTitles(from: DatabaseSync, copy: DatabaseFile, add: Append): void {
   for (const row of from.prepare(sql.titles).iterate()) {
     const { title_locked: lock, text } = row;

@@ -8,8 +8,8 @@ import { checkCopy, folderLock, infoOf, openDatabase, removeDatabase } from "./d
 
 /**
  * Replaces the database at `path` with the copy `from` and its journal, if it has one. Keeps the
- * previous database and returns its new path, if there was one. The copy gets the bans, mutes and
- * deletions of the previous one; if that fails, calls `warn` with a sentence.
+ * previous database and returns its new path, if there was one. Carries its bans, mutes and
+ * deletions over to the copy; if that fails, calls `warn` with a sentence.
  *
  * @throws {Error} If a server is using the folder, or `from` is not an intact Parley database.
  */
@@ -63,9 +63,7 @@ async function copyDatabase(from: string, to: string): Promise<void> {
   }
 }
 
-/**
- * Links the database at `path` to `to` as well. Returns `to`, or `undefined` without a database.
- */
+/** Gives the database at `path` a second path, `to`. Returns `to`, or `undefined` without one. */
 function keepPrevious(path: string, to: string): string | undefined {
   if (infoOf(path) === undefined) return undefined;
   try {

@@ -28,7 +28,7 @@ const uniform = [...mixtures, ...nameScripts].map((scripts) => {
   return new RegExp(`^[${common}${letters}${scripts === "Arabic" ? persianDigits : ""}]+$`, "v");
 });
 
-/** Validates a username completely (N1 to N3) and returns it as it is stored. */
+/** Validates a username completely (N1 to N3) and returns its stored form. */
 export const validateUsername = memoize((input): Validated<string> => {
   const parsed = parseUsername(input);
   if (!parsed.ok) return parsed;
@@ -41,7 +41,7 @@ export const validateUsername = memoize((input): Validated<string> => {
 const joiners = /[\u200c\u200d]/g;
 
 function hasOneDigitSet(name: string): boolean {
-  // Ten digits of a set share all but the last hexadecimal digit of their code points.
+  // The ten digits of a set share all but the last hexadecimal digit of their code points.
   const sets = Array.from(name.matchAll(/\p{Nd}/gu), ([digit]) => (digit.codePointAt(0) ?? 0) >> 4);
   return new Set(sets).size < 2;
 }

@@ -16,7 +16,7 @@ const remark = / \(([^()]+)\)$/;
 const nameTooLong = `Names can have up to ${limits.usernameMaxLength} characters`;
 
 /**
- * Validates a username (N1, N2 and the marks and joiners of N3) and returns it as it is stored:
+ * Validates a username (N1, N2 and the marks and joiners of N3) and returns its stored form:
  * trimmed and in NFC. The server also checks its scripts (validateUsername).
  */
 export function parseUsername(input: string): Validated<string> {

@@ -1,4 +1,4 @@
-// Posts the alerts of Prometheus to a room, as a webhook receiver of Alertmanager:
+// Posts Prometheus alerts to a room, as a webhook receiver for Alertmanager:
 //
 //   TOKEN=… deno run --allow-net --allow-env docs/examples/alertmanager.ts URL ROOM PORT
 const [server = "http://localhost:8000/", room = "alerts", port = "9001"] = Deno.args;
@@ -22,7 +22,7 @@ ${annotations.summary ?? annotations.description ?? ""}`;
     const response = await fetch(new URL(`r/${room}`, server), {
       method: "POST",
       body: text,
-      // Alertmanager repeats alerts until it succeeds. Each change of an alert is stored once.
+      // Alertmanager resends an alert until it succeeds. The key lets each change be stored once.
       headers: { authorization, "idempotency-key": keyOf(status, startsAt, fingerprint) },
     });
     // On 429 and 503, Alertmanager tries again later.

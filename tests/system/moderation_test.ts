@@ -10,7 +10,7 @@ const env = { MODERATOR_CODE: "keep-the-peace", TRUST_PROXY: "1" };
 const trollAddress = "203.0.113.66";
 const connections = 20;
 const messagesEach = 5;
-/** Max time from the moderator's command until it has taken effect. */
+/** Max time until the moderator's command takes effect. */
 const maxMs = 5_000;
 
 /** Connects as a client that a trusted proxy reports at an address. */

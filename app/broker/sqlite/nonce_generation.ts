@@ -6,7 +6,7 @@ import type { NonceHash } from "./nonce_filter.ts";
 /** A hash in a list: `high`, `low`, and the lower and upper half of the entry's offset. */
 export const wordsPerHash = 4;
 
-/** Hashes with the same upper bits form a chain, with one or two hashes. */
+/** Hashes with the same upper bits form a chain, usually of one or two. */
 export const chains = 2 ** 18;
 
 function chainOf(high: number): number {

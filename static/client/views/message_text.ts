@@ -36,7 +36,7 @@ const foldedLines = 20;
 const lineLength = 78;
 /** Several lines without visible characters. */
 const blankLines = /\n(?:[^\S\n]|[\p{Default_Ignorable_Code_Point}\u2800\n])*\n/gu;
-/** Text of characters that stay within their line, unlike combining marks and rare symbols. */
+/** Text whose characters stay within their line, unlike combining marks and rare symbols. */
 const flat =
   /^[\s!-\u024f\u0370-\u0482\u048a-\u052f\u2010-\u2027\u3001-\u3029\u3041-\u3096\u30a1-\u30ff\u4e00-\u9fff\uac00-\ud7a3]*$/;
 const tags = { bold: "strong", italic: "em", strike: "s", quote: "blockquote" } as const;
@@ -70,7 +70,7 @@ export function createFormatter(
   /** Returns the room and the message of an address in this chat. */
   const roomOf = ({ origin, pathname, hash }: URL) => {
     const found = parsePath(pathname);
-    // Device links have a token, and links to private rooms a key, which only a new visit takes.
+    // Device links carry a token, and links to private rooms a key. Only a page load reads those.
     const isHere = origin === location.origin && hash === "";
     return isHere && addressOf(found.room, found.offset) === pathname ? found : undefined;
   };

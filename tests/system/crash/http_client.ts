@@ -1,5 +1,5 @@
-// A program of the crash test that uses plain HTTP: it repeats each post, edit and deletion until
-// it has a result, and follows one room as an event stream.
+// A client of the crash test that uses plain HTTP: it repeats each post, edit and deletion until it
+// has a result, and follows one room as an event stream.
 
 import type { EntryPush } from "../../../app/protocol/wire.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
@@ -105,7 +105,7 @@ export class HttpClient {
     this.#isPosting = false;
   }
 
-  /** Requests an entry. Throws if that must be repeated, with the same key. */
+  /** Sends one request. Throws if it must be repeated with the same key. */
   async #postOnce(entry: SentEntry): Promise<void> {
     const { person, username, ledger } = this.#options;
     const { type, text, target } = entry;
@@ -130,7 +130,7 @@ export class HttpClient {
     const offset = Number(response.headers.get("location")?.split("/").at(-1));
     this.#own.push(offset);
     ledger.onAcknowledged(entry, offset);
-    // The entry was stored, but Redis has failed before it could be read.
+    // The entry was stored, but Redis failed before it could be read.
     if (body.offset === undefined) return;
     ledger.onWelcome(person, body.member);
     if (person.name !== body.from) person.onNameConfirmed(body.from);
@@ -146,7 +146,7 @@ export class HttpClient {
       try {
         await this.#followOnce();
       } catch {
-        // The server is away, or has ended.
+        // The server is down, or this client has ended.
       }
       this.#isLive = false;
       await this.#retryLater();

@@ -35,7 +35,7 @@ export class Timeline {
     return this.at(this.ms + ms, run);
   }
 
-  /** Runs the next task. Returns false if there is none up to `end`, and moves the clock there. */
+  /** Runs the next task. If none is due by `end`, moves the clock there and returns false. */
   step(end: number): boolean {
     for (;;) {
       const next = this.#heap[0];

@@ -51,7 +51,7 @@ Deno.test("SqliteBroker.append() loses no stored message when the process is kil
 
 Deno.test("SqliteBroker.append() refuses messages while the disk is full and recovers [M9]", () =>
   withFile(async (path) => {
-    // No file may grow beyond 400 KiB. The signal of the limit is ignored, so that writes fail.
+    // No file may grow beyond 400 KiB. Without the trap, the limit would kill the process.
     const process = start(path, "full", "trap '' XFSZ; ulimit -S -f 400;");
     const writer = process.stdin.getWriter();
     const reported: string[] = [];
@@ -74,6 +74,7 @@ Deno.test("SqliteBroker.append() refuses messages while the disk is full and rec
       "dense true",
     ]);
   }));
+
 Deno.test("SqliteBroker.append() reports dense offsets after a failure [M4]", () => {
   const entries: Entry[] = [];
   withBroker(optionsFor(":memory:"), (broker) => {
@@ -139,7 +140,7 @@ Deno.test("SqliteBroker.append() reports entries of a commit that succeeded desp
     ]);
   }));
 
-Deno.test("SqliteBroker.append() starts an epoch if the file was replaced while closed [R1]", () =>
+Deno.test("SqliteBroker.append() starts a new epoch if the file was replaced while closed [R1]", () =>
   withFile((path) => {
     withBroker(optionsFor(path), (broker) => broker.append([draft("x")]));
     const older = `${path}.older`;
@@ -149,7 +150,7 @@ Deno.test("SqliteBroker.append() starts an epoch if the file was replaced while 
     assert(entries[2]?.epoch !== entries[1]?.epoch);
   }));
 
-Deno.test("SqliteBroker.append() starts an epoch if a message is gone from the file [R1]", () =>
+Deno.test("SqliteBroker.append() starts a new epoch if a message is gone from the file [R1]", () =>
   withFile((path) => {
     const entries = whileClosed(
       path,

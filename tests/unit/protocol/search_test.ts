@@ -20,13 +20,13 @@ Deno.test("wordsOf() ignores case, accents and punctuation [F3]", () => {
   assertEquals(words("ΟΔΟΣ Ёлка ＡＢＣ ½"), "οδοσ елка abc 12");
   assertEquals(words("https://ex.com/a_b 한국어"), "https ex com a b 한국어");
   assertEquals(words("x".repeat(100)), "x".repeat(64));
-  // Sorting thousands of marks takes long, so only some are looked at.
+  // Sorting thousands of marks takes long, so only the first ones count.
   const marks = "\u0327\u0301\u0345\u0323";
   assertEquals(words(`x${marks.repeat(10)}y x${marks.repeat(900)}y`), "xy x");
   assertEquals(words(" … 🎉 "), "");
 });
 
-Deno.test("wordsOf() ignores optional vowels, marks of emoji and styles of letters [F3]", () => {
+Deno.test("wordsOf() ignores optional vowels, emoji marks and letter styles [F3]", () => {
   assertEquals(words("مَكْتَب كـــتاب שָׁלוֹם"), "مكتب كتاب שלום");
   assertEquals(words("❤️ 1️⃣ \u0301 \ufe0f"), "1");
   assertEquals(words("𝒜𝐛ℂ"), "abc");

@@ -1,4 +1,4 @@
-// Moderation over HTTP: `POST /moderate` with a moderator's own credentials.
+// Moderation over HTTP: `POST /moderate` with a moderator's credentials.
 
 import { assert, assertEquals } from "@std/assert";
 import { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
@@ -146,7 +146,7 @@ Deno.test("POST /moderate is refused while the server drains [H16] [H12]", async
   await drained;
 });
 
-Deno.test("a ban of a network refuses posts of newcomers there, and nobody's reads [H16] [B6]", async () => {
+Deno.test("a network ban refuses newcomers' posts from that network, but no reads [H16] [B6]", async () => {
   await using site = await startModeratedSite({ web: { trustProxy: 1 } });
   const at = (address: string, name: string, path: string, body?: string) => {
     const headers = { ...credentials(name), "x-forwarded-for": address };
