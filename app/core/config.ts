@@ -220,7 +220,7 @@ export function readConfig(
   return { kind: "config", config: Object.freeze(values) as Config, words };
 }
 
-/** Parses the text of a setting, unless it is quoted: not every reader of files strips quotes. */
+/** Parses a setting, unless it is quoted: some readers of environment files keep the quotes. */
 function parse(setting: Setting<unknown>, text: string): ReturnType<Setting<unknown>["parse"]> {
   return /^(["']).*\1$/s.test(text) ? { expected: "without quotes" } : setting.parse(text);
 }
@@ -374,7 +374,7 @@ function decimal(fallback: number, min: number, max: number, help: string): Sett
   return number(fallback, min, max, help, /^\d{1,9}(\.\d{1,9})?$/, "number");
 }
 
-/** Parses the word `auto`, which is the default, 0, or a larger number. */
+/** Parses `auto` (the default), 0, or a larger number. */
 function autoOrZero({ help, parse }: Setting<number>): Setting<number | "auto"> {
   return {
     default: "auto",

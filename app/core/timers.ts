@@ -9,8 +9,8 @@ export function later(ms: number, task: () => void): () => void {
 }
 
 /**
- * Returns a function like `later` for one delay. Its tasks share a timer, which starts in the next
- * turn of the event loop if any are left: starting and stopping one takes 17 µs.
+ * Returns a function like `later`, with a fixed delay. Its tasks share a timer, which starts in the
+ * next turn of the event loop if any are left: starting and stopping one takes 17 µs.
  */
 export function sharedTimer(
   ms: number,

@@ -50,7 +50,7 @@ Deno.test("main exits with status 2 on an invalid command line, and creates no f
     assertEquals(namesIn(dir), []);
   }));
 
-Deno.test("main without permissions says how to start", () =>
+Deno.test("main, run without permissions, says how to start it", () =>
   withBench(async ({ dir }) => {
     const { code, output } = await parley(dir, [], {}, []);
     assertEquals([code, output], [

@@ -1,4 +1,4 @@
-// Picks the page's language, the reader's first supported one or else English, and loads its words.
+// Picks the page's language (the reader's first supported one, or English), and loads its words.
 
 import { load, persist } from "../load.ts";
 import type { Problem } from "../state/problem.ts";
@@ -10,7 +10,7 @@ const languages = {
   de: { words: () => import("./words_de.ts"), panels: () => import("./panel_words_de.ts") },
 };
 
-/** The reader's tag for the language, such as `de-AT`: for dates. */
+/** The reader's tag for the page's language, such as `de-AT`. Dates follow it. */
 export const locale = navigator.languages.map(tagOf).find((tag) => isSupported(languageOf(tag))) ??
   "en";
 const tag = languageOf(locale);
@@ -51,7 +51,7 @@ export async function sentenceOf(failure: Failure): Promise<string> {
   }
 }
 
-/** Returns a locale of the system, such as `en-US@posix`, as a language tag (BCP 47). */
+/** Converts a system locale, such as `en-US@posix`, to a language tag (BCP 47). */
 function tagOf(locale: string): string {
   const tag = locale.replace(/[@.].*/, "");
   try {

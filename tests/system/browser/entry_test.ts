@@ -28,7 +28,7 @@ async function signInWithCode(page: Page): Promise<void> {
   await page.waitForSelector("#app:not([hidden])");
 }
 
-browserTest("says on the first visit what it is, and that no account is needed", async (chat) => {
+browserTest("says on the first visit that it is a chat and needs no account", async (chat) => {
   const page = await chat.visit();
   await page.locator("#prompt", { hasText: "A chat. No account needed." }).waitFor();
 });

@@ -390,7 +390,7 @@ browserTest("offers to send, edit or discard unsent messages", async (chat) => {
 });
 
 browserTest(
-  "takes up typing and pasting anywhere, undoes a completion, and refuses files",
+  "accepts typing and pasting anywhere, undoes a completion, and refuses files",
   async (chat) => {
     const ada = await chat.signIn("Ada");
     const ben = await chat.signIn("Benedikt");

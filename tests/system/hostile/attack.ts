@@ -74,8 +74,8 @@ export function repeated(
 }
 
 /**
- * Returns an attack by handshakes whose connections are reset at once, which may cost the server at
- * most `maxLost` descriptors. They all have the same `headers`.
+ * Returns an attack that sends handshakes with these `headers` and resets their connections at
+ * once. It may cost the server at most `maxLost` descriptors.
  */
 export function resetHandshakes(
   size: Pick<Attack, "short" | "long">,
@@ -162,13 +162,13 @@ export async function converse(port: number, ...frames: readonly Uint8Array[]): 
   return await untilHandled(socket);
 }
 
-/** Marks the end of a conversation: the server refuses it after all commands before it. */
+/** Ends a conversation: the server refuses it once it has handled all earlier commands. */
 export const lastCommand = command({ type: "last" });
 
 /** Reads until the server has handled `lastCommand`, and then closes. */
 export async function untilHandled(socket: RawSocket): Promise<Ending> {
   const texts: string[] = [];
-  // Deno keeps a connection whose handshake was refused open if frames came with it.
+  // If frames come with a refused handshake, Deno keeps the connection open.
   socket.onRefused = () => socket[Symbol.dispose]();
   socket.onText = (text) => {
     texts.push(text);

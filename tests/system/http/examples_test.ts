@@ -147,7 +147,7 @@ Deno.test("docs/examples/alertmanager.ts posts each change of an alert once", as
   });
 });
 
-Deno.test("docs/examples/feed.ts posts the new items of RSS and Atom once", async () => {
+Deno.test("docs/examples/feed.ts posts new RSS and Atom items once", async () => {
   await withBench(async ({ start }) => {
     const { url } = await start();
     const now = new Date().toUTCString();

@@ -122,7 +122,7 @@ export function testEntries(name: string, open: Open): void {
     },
   );
 
-  test("read() returns the text with only the last edit of a message [E6]", async (broker) => {
+  test("read() includes the text only in the last edit of a message [E6]", async (broker) => {
     await broker.append([draft("a"), draft("b"), edit(1, "c"), edit(2, "d"), edit(1, "e")]);
     const page = await broker.read("lobby", newest);
     assertEquals(shorts(page), ["e@5", "d@4", "edit 1: -", "edit 2: d", "edit 1: e"]);
@@ -176,7 +176,7 @@ export function testEntries(name: string, open: Open): void {
       for (const result of await broker.append(drafts)) assertEquals(result, { kind: "not_found" });
       assertEquals((await broker.read("lobby", newest)).head.offset, 4);
       assertEquals((await broker.read("other", newest)).head.offset, 0);
-      // A deletion of several leaves out those that are gone.
+      // A deletion of several messages skips those that are gone.
       assertEquals(await broker.append([deletion([2, 1, 9, 1])]), [{ kind: "stored", offset: 5 }]);
       assertEquals(shorts(await broker.read("lobby", newest)).at(-1), "delete 1");
     },

@@ -85,7 +85,7 @@ testWithRedis("the feed expires after the last node has gone [E10]", async (redi
 });
 
 testWithRedis(
-  "entries() has the current texts for a node that was cut off for longer than the feed is kept [R8] [E6]",
+  "entries() reports current texts to a node that was cut off for longer than the feed lasts [R8] [E6]",
   async (redis) => {
     await using proxy = new TcpProxy(redis.port);
     await using a = await BrokerNode.start(redis.url, { leaseMs: 600 });

@@ -78,7 +78,7 @@ async function startPausable(url: string) {
 }
 
 testWithRedis(
-  "rename() is void if the tab that wanted the name has moved to another node [N9]",
+  "rename() has no effect if the tab that wanted the name has moved to another node [N9]",
   async ({ url }) => {
     await using a = await startPausable(url);
     await using b = await BrokerNode.start(url);

@@ -16,7 +16,7 @@ async function find(broker: MemoryBroker, text: string, before?: string, limit =
   return { texts: messages.map(({ text }) => text), ...rest };
 }
 
-Deno.test("scan() finds messages of all rooms but private ones, in pages [F1] [F4]", async () => {
+Deno.test("scan() finds messages in all rooms except private ones, in pages [F1] [F4]", async () => {
   const broker = new MemoryBroker();
   broker.append([
     draft("word one"),

@@ -91,7 +91,7 @@ Deno.test("SqliteBroker.saveIfMoved() leaves a moved database complete", () =>
     });
   }));
 
-Deno.test("SqliteBroker.close() leaves the database that replaced its own untouched", () =>
+Deno.test("SqliteBroker.close() leaves the database that replaced it untouched", () =>
   withDataFolder(async ({ broker, path, dir }) => {
     losses["a replaced database"]?.[0](path, dir);
     await broker.saveIfMoved();

@@ -269,7 +269,7 @@ Deno.test("ChatHub.delete() removes a title from the room and from the pages sen
   assertEquals(JSON.stringify(messages).includes("Rude"), false);
 });
 
-Deno.test("ChatHub.moderate() says why it refuses [B2]", () => {
+Deno.test("ChatHub.moderate() gives a reason when it refuses [B2]", () => {
   const { mona } = moderatedChat();
   mona.send({ type: "moderate", code });
   const reason = (command: object) => only(mona.send(command), "error").message;

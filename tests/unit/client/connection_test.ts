@@ -164,7 +164,7 @@ Deno.test("Connection pings if a command gets no answer in 1.5 s, and dials 3 s 
   assertEquals([page.sockets[0]?.closed?.code, page.sockets.length], [4103, 2]);
 });
 
-Deno.test("Connection doesn't ping after a command with an answer, nor after a frame that gets none [C4]", () => {
+Deno.test("Connection doesn't ping after an answered command, or after a frame that needs no answer [C4]", () => {
   const page = new Page().signIn();
   page.chat.send("lobby", "one");
   page.time.advance(1_000);

@@ -116,7 +116,7 @@ Deno.test("Outbox sends an edit and a deletion of a message in the log [E3] [E4]
   ]);
 });
 
-Deno.test("Outbox keeps an edit behind its message until that has an offset, even across a reload", () => {
+Deno.test("Outbox keeps an edit behind its message until the message has an offset, even across a reload", () => {
   const shared = memoryStorage();
   const own = memoryStorage();
   const page = new Page(shared, own).signIn();

@@ -14,7 +14,7 @@ Deno.test("splitText() cuts at paragraphs, then lines, words and characters", ()
   assertEquals(split("x".repeat(40)), ["x".repeat(16), "x".repeat(16), "xxxxxxxx"]);
 });
 
-Deno.test("splitText() cuts no character apart", () => {
+Deno.test("splitText() never splits a character", () => {
   for (const character of ["𝒜", "e\u0301", "👩‍🚀"]) {
     const pieces = splitText(character.repeat(40), 99, fits(20)) ?? [];
     assertEquals(pieces.join(""), character.repeat(40));

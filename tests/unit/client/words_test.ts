@@ -128,7 +128,7 @@ Deno.test("problems have a sentence for exactly the codes that a person can enco
   }
 });
 
-Deno.test("the ban notice says until when the member is banned [B4]", () => {
+Deno.test("the ban notice says when the ban ends [B4]", () => {
   const until = new Date(2030, 0, 2, 15, 4).getTime();
   assertEquals([String(until), "a reason"].map(banEndIn), [until, undefined]);
   assertEquals(

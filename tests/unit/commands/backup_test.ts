@@ -81,7 +81,7 @@ Deno.test("backUp() replaces an earlier copy, and no other file", async () => {
   assertEquals(await Deno.readTextFile(notes), "# Notes");
 });
 
-Deno.test("backUp() says what it cannot open and where it cannot write", async () => {
+Deno.test("backUp() names the file that it cannot open or write", async () => {
   await using folder = await databaseFolder();
   const { dir, path } = folder;
   const copy = `${dir}/copy.db`;

@@ -86,7 +86,7 @@ Deno.test("app and static/client have no import cycles", async () => {
   ]);
 });
 
-Deno.test("each folder imports only what the architecture allows", async () => {
+Deno.test("each folder imports only the folders that the architecture allows", async () => {
   const violations: string[] = [];
   for (const [path, imports] of await readGraph()) {
     const [folder, allowed] = Object.entries(rules).find(([folder]) => path.startsWith(folder)) ??

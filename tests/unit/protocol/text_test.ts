@@ -5,7 +5,7 @@ import { suggestRoomName } from "../../../app/protocol/room_suggestion.ts";
 import { cleanText, codePointLength, isRoomName, utf8Length } from "../../../app/protocol/text.ts";
 import { parseUsername } from "../../../app/protocol/usernames.ts";
 
-Deno.test("parseUsername() accepts names that people have, trimmed and in NFC [N1] [N2]", () => {
+Deno.test("parseUsername() accepts real names, trimmed and in NFC [N1] [N2]", () => {
   const names = [
     "A",
     "7",
@@ -99,7 +99,7 @@ Deno.test("codePointLength() and utf8Length() count lone surrogates like the pla
   }
 });
 
-Deno.test("suggestRoomName() returns a valid name that resembles what was typed [D2]", () => {
+Deno.test("suggestRoomName() returns a valid name that resembles the typed text [D2]", () => {
   for (
     const [typed, expected] of [
       ["My Room", "my-room"],

@@ -39,11 +39,11 @@ Deno.test("cleanTitle() refuses titles that are empty, too long or partly invisi
   }
 });
 
-Deno.test("cleanTitle() refuses the invisible marks of annotations [E5]", () => {
+Deno.test("cleanTitle() refuses invisible annotation marks [E5]", () => {
   assertEquals(cleanTitle("a\ufff9b\ufffac\ufffb").ok, false);
 });
 
-Deno.test("cleanTitle() refuses characters for private use [E5]", () => {
+Deno.test("cleanTitle() refuses private-use characters [E5]", () => {
   for (const typed of ["\ue000", "a\uf8ff", "\u{f0000}", "b\u{10fffd}"]) {
     assertEquals(cleanTitle(typed).ok, false, JSON.stringify(typed));
   }

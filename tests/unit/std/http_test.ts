@@ -67,7 +67,7 @@ Deno.test("ifMatch() and ifNoneMatch() compare an ETag with a header", () => {
   assert(ifNoneMatch(null, '"b"'));
 });
 
-Deno.test("accepts(), acceptsEncodings() and acceptsLanguages() return what the client prefers", () => {
+Deno.test("accepts(), acceptsEncodings() and acceptsLanguages() return the client's preference", () => {
   const headers = new Headers({
     "accept": "text/html, application/json;q=0.5",
     "accept-encoding": "gzip, br;q=0.9",

@@ -28,7 +28,7 @@ Deno.test("ConnectionLimits counts a socket from its upgrade, before it opens [L
   assertEquals(limits.reached(publicPeer), undefined);
 });
 
-Deno.test("ConnectionLimits keeps counting sockets that never open, for their address only", () => {
+Deno.test("ConnectionLimits keeps counting sockets that never open, but only against their address", () => {
   const { clock, limits } = createLimits(2);
   limits.add(publicPeer);
   limits.add(publicPeer);
@@ -43,7 +43,7 @@ Deno.test("ConnectionLimits keeps counting sockets that never open, for their ad
   assertEquals(limits.leaked, 2);
 });
 
-Deno.test("ConnectionLimits counts a socket that ignores its close for its address only", () => {
+Deno.test("ConnectionLimits counts a socket that ignores a close only against its address", () => {
   const { clock, limits } = createLimits(2);
   const slots = [limits.add(publicPeer), limits.add(publicPeer)];
   for (const slot of slots) {

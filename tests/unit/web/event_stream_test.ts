@@ -108,7 +108,7 @@ async function openGathered() {
   return { time, hub, socket, stream, send, offsets };
 }
 
-Deno.test("an event stream sends the events of 50 ms together [H13]", async () => {
+Deno.test("an event stream sends all events within 50 ms together [H13]", async () => {
   const { time, socket, stream, send, offsets } = await openGathered();
   send(1, 2, 3);
   assertEquals(await offsets(1), [1]);
@@ -124,7 +124,7 @@ Deno.test("an event stream sends the events of 50 ms together [H13]", async () =
   assertEquals(time.timers, 0);
 });
 
-Deno.test("draining sends the events that wait, in order, and leaves no timer [H15] [C7]", async () => {
+Deno.test("draining sends pending events in order, and leaves no timer [H15] [C7]", async () => {
   const { time, socket, stream, send, offsets } = await openGathered();
   send(1, 2, 3, 4);
   socket.close(closeCode.restarting, "0");
@@ -237,7 +237,7 @@ Deno.test("HEAD has the headers of an event stream, and leaves no session behind
   await until(() => site.hub.size.sessions === 0);
 });
 
-Deno.test("a stream reader is no member, is not listed, and keeps no room in memory [H15]", async () => {
+Deno.test("a stream reader is not a member, is not listed, and keeps no room in memory [H15]", async () => {
   await using site = await startRoomSite();
   {
     await using stream = await open(site);
@@ -325,7 +325,7 @@ Deno.test("a stream that cannot be read ends, so that the client resumes later [
   await until(() => site.hub.size.sessions === 0, "the session has ended");
 });
 
-Deno.test("a heartbeat keeps a stream open, and is no event [H15] [C4]", async () => {
+Deno.test("a heartbeat keeps a stream open, and is not an event [H15] [C4]", async () => {
   let ms = 0;
   let due: (() => void)[] = [];
   const scheduler = {
@@ -350,7 +350,7 @@ Deno.test("a heartbeat keeps a stream open, and is no event [H15] [C4]", async (
   assertEquals(await stream.next(), { "": "" });
 });
 
-Deno.test("a stream replies to heartbeats if its reader takes anything, even under flow [H15] [C4]", async () => {
+Deno.test("a stream replies to heartbeats if its reader takes anything, even while events keep coming [H15] [C4]", async () => {
   const hub = new FakeHub();
   const reader = openDirectly(hub, unlimited(), new Gathering()).body?.getReader();
   const replies = () => {
@@ -365,7 +365,7 @@ Deno.test("a stream replies to heartbeats if its reader takes anything, even und
   await reader?.cancel();
 });
 
-Deno.test("a stream whose reader stalls is cut at OUTBOX_MAX_BYTES, and its memory comes back [H15] [C5]", async () => {
+Deno.test("a stream whose reader stalls is cut at OUTBOX_MAX_BYTES, and its memory is freed [H15] [C5]", async () => {
   const settings = { outboxMaxBytes: 64 * 1024 };
   await using site = await startRoomSite({ settings });
   const reader = await Deno.connect({ hostname: "127.0.0.1", port: site.server.port });

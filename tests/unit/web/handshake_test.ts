@@ -144,7 +144,7 @@ Deno.test("WebSockets.upgrade() accepts its own origin, allowed origins, and pro
   }
 });
 
-Deno.test("WebSockets.upgrade() knows its own origin over HTTP/2, which sends no Host [L8] [H7]", async () => {
+Deno.test("WebSockets.upgrade() recognizes its own origin over HTTP/2, which sends no Host [L8] [H7]", async () => {
   await using running = await startSite();
   const client = connect(`http://localhost:${running.server.port}`);
   try {
@@ -161,7 +161,7 @@ Deno.test("WebSockets.upgrade() knows its own origin over HTTP/2, which sends no
   }
 });
 
-Deno.test("WebSockets.upgrade() believes X-Forwarded-Host from trusted proxies only [L8]", async () => {
+Deno.test("WebSockets.upgrade() trusts X-Forwarded-Host only behind trusted proxies [L8]", async () => {
   const lines = handshakeLines({
     Host: "10.0.0.9:8000",
     Origin: "https://chat.example.org",

@@ -53,7 +53,7 @@ Deno.test("POST stores a message, whatever type curl gives its body [H8]", async
   assertEquals((await request(site, third.headers.get("location") ?? "")).json, third.json);
 });
 
-Deno.test("a private room takes and returns sealed texts as they are [S1] [S2] [H11]", async () => {
+Deno.test("a private room accepts and returns sealed texts unchanged [S1] [S2] [H11]", async () => {
   await using site = await startRoomSite();
   const sealed = `AQ${"s".repeat(166)}`;
   assertEquals((await post(site, sealed, {}, "/r/p-family")).status, 201);
@@ -209,7 +209,7 @@ Deno.test("credentials that are missing or malformed get 401 with a challenge [H
   assertEquals(site.broker.appends, []);
 });
 
-Deno.test("credentials may have any case, padding and script; an empty name is none [H10]", async () => {
+Deno.test("credentials may have any case, padding and script; an empty name counts as none [H10]", async () => {
   await using site = await startRoomSite();
   const { authorization = "" } = basic("ci");
   for (
@@ -365,7 +365,7 @@ Deno.test("posts share the quota of the member, and get 429 with Retry-After [H1
   ]);
 });
 
-Deno.test("posts share the quota of new rooms, but only for new ones [H12] [L10]", async () => {
+Deno.test("posts share the quota for new rooms, but only if they create one [H12] [L10]", async () => {
   const settings = { rateBurst: 1_000, ratePerSecond: 1_000, maxRooms: 1 };
   await using site = await startRoomSite({ settings });
   await storeMessages(site, "old", "x");
@@ -387,7 +387,7 @@ Deno.test("a post needs the access code, and a wrong one counts [H12] [N13]", as
   assertEquals((await post(site, "x", { "parley-access-code": "sesame" })).status, 201);
 });
 
-Deno.test("a failing storage and a drain give 503 with Retry-After, and nothing is stored [H12]", async () => {
+Deno.test("failing storage and draining give 503 with Retry-After, and nothing is stored [H12]", async () => {
   await using site = await startRoomSite();
   site.broker.isFailing = true;
   const failed = await post(site, "x");

@@ -13,7 +13,7 @@ async function pageOf(problem: Problem, languages?: string): Promise<string> {
   return await response.text();
 }
 
-Deno.test("problemResponse() speaks the language that the browser prefers", async () => {
+Deno.test("problemResponse() uses the browser's preferred language", async () => {
   for (const languages of ["de", "de-AT,de;q=0.9,en;q=0.8", "fr, de;q=0.9, en;q=0.5"]) {
     const page = await pageOf(notFound, languages);
     assertStringIncludes(page, '<html lang="de">', languages);

@@ -325,7 +325,7 @@ Deno.test("serveWeb() lists the rooms at /rooms, for the access code [D1]", asyn
   }
 });
 
-Deno.test("serveWeb() serves what a search finds, or why it is refused [F9]", async () => {
+Deno.test("serveWeb() serves the results of a search, or the reason for refusing it [F9]", async () => {
   await using running = await startSite();
   const ask = (path: string) =>
     fetchPath(running, path, { headers: { "parley-access-code": "open-sesame" } });
