@@ -67,6 +67,7 @@ const paths: readonly (readonly [path: string, status: number])[] = [
   ["/%ff%fe", 404],
   ["/?" + "a=b&".repeat(5_000), 200],
   ["/" + "a/".repeat(10_000), 404],
+  [`/r/${encodeURIComponent("\u0316\u0301".repeat(5_000))}`, 404],
   ["http://evil.example/deno.json", 421],
   ["/ws/", 404],
   ["/WS", 404],
@@ -384,6 +385,20 @@ export const httpAttacks: readonly Attack[] = [
       return max;
     },
   },
+  repeated(
+    "bodies in tiny chunks",
+    { short: 4, long: 200, concurrency: 4 },
+    async ({ port, random }) => {
+      const Authorization = `Basic ${btoa(`Mallory:${newToken(random)}`)}`;
+      const ending = await request(
+        port,
+        requestHead("POST /r/lobby HTTP/1.1", { Authorization, "Transfer-Encoding": "chunked" }),
+        encode("1\r\na\r\n".repeat(64_000) + "0\r\n\r\n"),
+      );
+      // The server may close while the rest of the body arrives.
+      expect([0, 413].includes(ending.status), "tiny chunks", ending);
+    },
+  ),
   repeated("endless bodies", { short: 4, long: 100 }, async ({ port, isPatient }, index) => {
     const isChunked = index % 2 === 0;
     const path = index % 4 < 2 ? "/ws" : "/nothing";
