@@ -39,6 +39,9 @@ export interface AttackResult {
   readonly count: number;
   readonly seconds: number;
   readonly report: HonestReport;
+  /** How long the server's main thread ran, and how long it waited for a processor, in ms. */
+  readonly ran: number;
+  readonly waited: number;
   /** Resident memory of the server, in MiB. */
   readonly before: number;
   readonly peak: number;
@@ -107,6 +110,7 @@ export class AttackedServer implements AsyncDisposable {
     const before = this.#memory("VmRSS");
     this.#resetPeak();
     const startedAt = performance.now();
+    const [ranBefore, waitedBefore] = this.#mainThreadTimes();
     const minCount = isPatient ? attack.long : attack.short;
     let count = 0;
     try {
@@ -120,6 +124,7 @@ export class AttackedServer implements AsyncDisposable {
     this.honest.send();
     const report = await this.honest.settle();
     const seconds = (performance.now() - startedAt) / 1000;
+    const [ranAfter, waitedAfter] = this.#mainThreadTimes();
     const peak = this.#memory("VmHWM");
     const after = await this.#waitForMemory(before, restMs);
     if (report.received !== report.sent * honestCount) {
@@ -127,7 +132,19 @@ export class AttackedServer implements AsyncDisposable {
     }
     if (report.closes.length > 0) problems.push(`closed with ${[...new Set(report.closes)]}`);
     problems.push(...report.violations);
-    return { name: attack.name, count, seconds, report, before, peak, after, problems };
+    const [ran, waited] = [ranAfter - ranBefore, waitedAfter - waitedBefore];
+    return {
+      name: attack.name,
+      count,
+      seconds,
+      report,
+      ran,
+      waited,
+      before,
+      peak,
+      after,
+      problems,
+    };
   }
 
   /** Returns the errors in the server's log. */
@@ -153,6 +170,13 @@ export class AttackedServer implements AsyncDisposable {
       await new Promise((resolve) => setTimeout(resolve, pollMs));
     }
     return this.#memory("VmRSS");
+  }
+
+  /** Returns how long the main thread has run, and waited for a processor, in ms. */
+  #mainThreadTimes(): [ran: number, waited: number] {
+    const text = Deno.readTextFileSync(`/proc/${this.server.process.pid}/schedstat`);
+    const [ran = 0, waited = 0] = text.split(" ").map((ns) => Number(ns) / 1e6);
+    return [ran, waited];
   }
 
   #memory(field: "VmRSS" | "VmHWM"): number {

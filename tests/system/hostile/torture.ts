@@ -31,6 +31,8 @@ async function main(words: readonly string[]): Promise<void> {
       "p50",
       "p99",
       "max",
+      "ran ms",
+      "waited",
       "before",
       "peak",
       "after",
@@ -77,7 +79,7 @@ function problemsOf({ problems, report }: AttackResult, attack: Attack): readonl
 }
 
 function show(result: AttackResult, problems: readonly string[], right = "pass"): boolean {
-  const { name, count, seconds, report, before, peak, after } = result;
+  const { name, count, seconds, report, ran, waited, before, peak, after } = result;
   const { received, amended, p50, p99, max } = report;
   const times = [p50, p99, max].map((ms) => ms.toFixed(1));
   const outcome = problems.length === 0 ? right : `fail: ${problems.join("; ")}`;
@@ -89,6 +91,8 @@ function show(result: AttackResult, problems: readonly string[], right = "pass")
       received,
       amended,
       ...times,
+      ran.toFixed(0),
+      waited.toFixed(0),
       before,
       peak,
       after,
