@@ -68,7 +68,7 @@ async function withNodes<T>(
   use: (nodes: readonly ServerProcess[], redis: RedisProcess | undefined) => Promise<T>,
 ): Promise<T> {
   const dir = await Deno.makeTempDir();
-  // Like DURABILITY=normal, an acknowledged message survives the death of any process.
+  // Like DURABILITY=normal, an acknowledged message survives the crash of any process.
   const redis = hasRedis ? await RedisProcess.start("--appendfsync", "everysec") : undefined;
   const started: ServerProcess[] = [];
   try {

@@ -41,7 +41,7 @@ export type Totals = ReturnType<Metrics["totals"]>;
 export interface Chart {
   readonly title: string;
   readonly unit: string;
-  /** `sampleMs` apart, at most `samplesMax`, the newest last. */
+  /** `sampleMs` apart, at most `samplesMax`, newest last. */
   readonly values: number[];
   /** Returns the next value, `seconds` after the previous one. */
   readonly next: (seconds: number) => number;

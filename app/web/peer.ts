@@ -106,7 +106,7 @@ export const normalizeAddress = memoize((text): string | undefined => {
   return [high >> 8, high & 255, low >> 8, low & 255].join(".");
 });
 
-/** Returns the addresses that proxies reported, the nearest last. */
+/** Returns the addresses that proxies reported, nearest last. */
 function forwardedFor(headers: Headers): readonly string[] {
   const list = headers.get("x-forwarded-for");
   if (list !== null) return list.split(",").map((part) => part.trim());

@@ -204,7 +204,7 @@ local function sanctionResult(member, action)
   return left > 0 and '{"kind":"' .. kind .. '","retryAfter":' .. digits(left) .. '}' or nil
 end
 
--- Adds a draft, in memory, and returns its result, which is void if the room turns out broken.
+-- Adds a draft, in memory, and returns its result, which does not count if the room is broken.
 local function append(name, member, nonce, nameKey, body, text, action)
   local inBatch = offsets[nonce]
   if not inBatch then

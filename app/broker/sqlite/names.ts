@@ -61,7 +61,7 @@ export class Names {
     return current !== undefined && this.#isHeld(current);
   }
 
-  /** Renames a member, and keeps its current name as the former. Returns false if it is taken. */
+  /** Renames a member, and keeps its current name as its former one. Returns false if taken. */
   rename(file: DatabaseFile, member: string, username: string): boolean {
     if (this.#isTaken(file, member, username)) return false;
     const key = usernameKey(username);

@@ -54,7 +54,7 @@ const sql = {
   readBefore: `${selectEntries} WHERE room = ? AND offset < ? ORDER BY offset DESC LIMIT ?`,
 } as const;
 
-/** The columns of a message that is no reply and was not amended. */
+/** The columns of a message that is not a reply and was not amended. */
 const messageColumns = ["room", "offset", "epoch", "at", "member", "username", "text", "nonce"];
 
 /** A room that has or had entries. */

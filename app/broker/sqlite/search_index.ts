@@ -211,7 +211,7 @@ export class SearchIndex {
     return this.hasWork;
   }
 
-  /** Deletes some rows of a table, and drops it with the last ones: all at once take too long. */
+  /** Deletes some rows of a table, and drops it with the last ones. All at once takes too long. */
   #drop(file: DatabaseFile, table: string): void {
     if (this.#obsolete.includes(runs)) file.run(sql.markObsolete);
     const rows = table.startsWith("search_runs_") ? table : `${table}_data`;

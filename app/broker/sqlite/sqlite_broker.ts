@@ -383,7 +383,7 @@ export class SqliteBroker implements Broker {
     if (this.#isAbandoned) file?.closeFreeSpace();
     if (this.#isAbandoned || file === undefined) return;
     try {
-      // Saves the next start from reading entries for their nonces: some may be damaged.
+      // Spares the next start reading entries for their nonces. Some entries may be damaged.
       this.#transaction((file) => this.#nonces.write(file));
     } catch {
       // The next start reads them.

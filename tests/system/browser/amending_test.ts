@@ -202,7 +202,7 @@ browserTest("shows a room's title in its header and in the lists", async (chat) 
   await ada.locator("#room-title", { hasText: "Tea & biscuits" }).waitFor();
   await send(ada, "/title \u2800");
   await ada.locator("#composer-problem", { hasText: "Titles have 1 to 60" }).waitFor();
-  // A long one leaves space for how long messages are kept.
+  // A long title leaves space for the note on how long messages are kept.
   await send(ada, `/title ${"Wide title ".repeat(5)}`);
   await ada.locator("#room-title", { hasText: "Wide title" }).waitFor();
   await ada.setViewportSize({ width: 900, height: 600 });

@@ -22,7 +22,7 @@ export type { BrowserContext, BrowserContextOptions, Page, WebSocketRoute };
 /** With those that Playwright adds, these keep the browser from contacting other hosts. */
 const flags = ["--disable-domain-reliability", "--no-pings"];
 
-/** A host name that leads to this machine, but is not one that browsers take for secure. */
+/** A host name that resolves to this machine, but that browsers do not treat as secure. */
 export const plainHost = "chat.office.example";
 
 const chromiumPath = Deno.env.get("CHROMIUM") ?? "/usr/bin/chromium";
@@ -56,7 +56,7 @@ function sharedBrowser(path: string): Promise<Browser> {
   return browsers.getOrInsertComputed(path, launchBrowser);
 }
 
-/** A context for one test after the other. */
+/** A context that tests use one after another. */
 interface ReusableContext {
   readonly context: BrowserContext;
   /** An empty page that keeps the renderer process alive. */
@@ -388,7 +388,7 @@ export const noRateLimit = { env: { RATE_PER_SECOND: "0" } };
 /** For tests that only need the page's files: their sockets are scripted, or they never sign in. */
 export const sharedServerOnly = { isShared: true };
 
-/** Enters the chat by a name, at the prompt. */
+/** Enters the chat under a name, at the prompt. */
 export async function signIn(page: Page, name: string): Promise<void> {
   await page.fill("#prompt-name", name);
   await page.click("#prompt-go");

@@ -123,7 +123,7 @@ browserTest(
     assertEquals(phone.url(), room?.split("#")[0]);
     assertEquals(await phone.locator("#room-list li").count(), 2);
 
-    // When it is taken along again, a room keeps the key that is known to be right.
+    // When rooms are moved again, a room keeps a key that is known to be right.
     const wrong = (await link()).replace(room?.split("#")[1] ?? "", "A".repeat(43));
     await phone.goto("about:blank");
     await phone.goto(wrong.replace(/token=.{8}/, "token=AAAAAAAA").replace("=Ada", "=Cleo"));
@@ -262,7 +262,7 @@ browserTest(
     const ben = await follow(chat, link, "Ben");
     for (const text of ["Good morning", "Good evening"]) await send(ben, text);
     await waitForMessage(ada, "Good evening");
-    // A link to a message opens for those with the key only.
+    // A link to a message opens only for those with the key.
     await joinRoom(ada, "design");
     await send(ada, `${keyless}/1`);
     await ada.click(`#rows a:has-text("${keyless}/1")`);

@@ -8,13 +8,13 @@ interface KnownSanction {
   readonly id: number;
   readonly kind: Sanction["kind"];
   readonly member: string;
-  /** When the server had confirmed it. */
+  /** When the server confirmed it. */
   readonly confirmedAt: number;
   /** When it ends, unless a command is sent before that may end it. */
   until: number;
 }
 
-/** A command that may be carried out for a while, in which a sanction is possible. */
+/** A period in which the server may carry out a command that imposes a sanction. */
 interface PossibleSanction {
   readonly kind: Sanction["kind"];
   readonly member: string;
@@ -92,7 +92,7 @@ export class SanctionRecord {
     for (const { id, kind, member, until } of sanctions) {
       if (this.#known.some((known) => known.id === id && known.until > now)) continue;
       if (!this.#possible.some((each) => each.kind === kind && each.member === member)) {
-        this.#addViolation(`the ${kind} ${id} of ${member} was imposed by nobody`);
+        this.#addViolation(`the ${kind} ${id} of ${member} was never imposed`);
       }
       this.#known.push({ id, kind, member, confirmedAt: now, until });
     }
@@ -137,7 +137,7 @@ export class SanctionRecord {
     this.#addViolation(`${member} was refused without a ${kind}`);
   }
 
-  /** Whether a server may hold a member for muted or banned at a time. */
+  /** Whether a server may consider a member muted or banned at a time. */
   isPossible(kind: Sanction["kind"], member: string, at: number): boolean {
     return this.#possible.some((each) =>
       each.kind === kind && each.member === member && each.until > at - slackMs

@@ -285,7 +285,7 @@ export class BareClient {
       return;
     }
     if (code === "title_locked" && !deployment.log.locked.has(room)) {
-      throw new Violation(`${id}: the title of ${room} is locked by nobody`);
+      throw new Violation(`${id}: nobody locked the title of ${room}`);
     }
     this.#refused.add(nonce);
     this.#acknowledge(nonce);

@@ -162,7 +162,7 @@ export class ModeratorClient {
     });
   }
 
-  /** Connects again when a reply is late, or nothing has made it a moderator. */
+  /** Connects again when a reply is late, or when it has not become a moderator. */
   #watch(): void {
     const { time } = this.#options;
     const isLate = this.#pending !== undefined && time.ms - this.#pending.sentAt > replyTimeoutMs;

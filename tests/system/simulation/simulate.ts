@@ -8,7 +8,7 @@ import type { WorldSummary } from "./world.ts";
 
 const workerCount = 2;
 
-/** Runs the worlds of rising seeds. Returns what happened in all of them together. */
+/** Runs worlds with consecutive seeds. Returns their combined summary. */
 export async function simulateMany(first: number, count: number): Promise<WorldSummary> {
   const root = Deno.makeTempDirSync({ dir: memoryFolder() });
   const summaries: WorldSummary[] = [];

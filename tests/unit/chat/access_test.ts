@@ -1,4 +1,4 @@
-// The access code of a chat that is not open to everybody.
+// The access code of a chat that is not open to everyone.
 
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import type { ErrorPush } from "../../../app/protocol/wire.ts";

@@ -200,7 +200,7 @@ Deno.test("Room bounds the bytes of the entries in memory [E8]", () => {
   const reach = () => range(0, lobby.head.offset).find((i) => lobby.since(i) !== undefined);
   const oldest = reach() ?? 0;
   assert(oldest > 8 && oldest < 30, `${oldest}`);
-  // Deleting gives their bytes back.
+  // Deleting entries frees their bytes.
   const targets = range(1, 40).map((i) => 2 * i - 1);
   lobby.accept({ type: "delete", ...fields, offset: 81, targets, nonce: "d" });
   for (const offset of range(82, 122)) {

@@ -188,8 +188,8 @@ Deno.test("PrivateRooms never shows a text that the server altered or misplaced 
     ["in the clear", { ...one, text: "one" }],
     ["an edit as a message", { ...one, text: edited }],
     ["a message as an edit", { ...one, editedAt: 5 }],
-    ["a sealed reply that is no reply", { ...one, text: answer }],
-    ["a reply sealed as no reply", { ...one, reply: 7 }],
+    ["a sealed reply that is not sent as one", { ...one, text: answer }],
+    ["a reply not sealed as one", { ...one, reply: 7 }],
     ["unclean", { ...one, text: unclean }],
   ];
   for (const [what, push] of cases) {

@@ -11,7 +11,7 @@ import { words as german } from "../../../static/client/words/words_de.ts";
 
 const root = new URL("../../../", import.meta.url);
 
-/** Codes that only a faulty client, another program or an operator meets. */
+/** Codes that only a faulty client, another program or an operator encounters. */
 const technicalCodes = new Set(
   `already_greeted body_timeout body_too_large credentials_required
   field_invalid handshake_invalid hello_required host_denied host_invalid internal local_only

@@ -158,7 +158,7 @@ Deno.test("restore() carries bans, mutes and deletions over from the database it
   assert(!new TextDecoder("latin1").decode(Deno.readFileSync(path)).includes("gone"));
   const restored = folder.open();
   assertEquals(textsOf(restored), ["one", "", "three", ""]);
-  // A client that resumes from before hears of the deletion.
+  // A client that resumes from an earlier offset learns of the deletion.
   const resumed = restored.read("lobby", { after: head, limit: 9, maxBytes: 1e6 });
   assertEquals(resumed.valid && resumed.entries.map((entry) => [entry.type, entry.offset]), [
     ["delete", 4],
