@@ -1,6 +1,6 @@
 // The proxy configurations in docs/examples, each run by the real proxy if it is installed. With
-// NGINX=1 or CADDY=1, a missing proxy fails the test, and the proxy must also keep an idle
-// connection for longer than nginx does by default.
+// NGINX=1, CADDY=1, APACHE2=1 or HAPROXY=1, a missing proxy fails the test, and the proxy must also
+// keep an idle connection for longer than nginx does by default.
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { loadAssets } from "../../app/web/assets.ts";
@@ -59,7 +59,43 @@ const caddy: Proxy = {
   ready: "serving initial configuration",
 };
 
-for (const proxy of [nginx, caddy]) {
+const apache: Proxy = {
+  program: "apache2",
+  file: "apache.conf",
+  configure(text, listen, parley, path, dir) {
+    const modules = ["mpm_event", "authz_core", "proxy", "proxy_http"]
+      .map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so\n`);
+    const site = text
+      .replace("<VirtualHost *:443>", `<VirtualHost ${listen}>`)
+      .replace(/ +SSL.*\n/g, "")
+      .replace(
+        "ProxyPass / http://127.0.0.1:8000/",
+        path === "" ? `ProxyPass / http://${parley}/` : `ProxyPass ${path} http://${parley}${path}`,
+      );
+    return `${modules.join("")}ServerName localhost
+      PidFile ${dir}/pid\nDefaultRuntimeDir ${dir}\nMutex file:${dir}\nErrorLog /dev/stderr
+      User www-data\nGroup www-data\nListen ${listen}\n${site}`;
+  },
+  args: (config) => ["-D", "FOREGROUND", "-f", config],
+  ready: "resuming normal operations",
+};
+
+const haproxy: Proxy = {
+  program: "haproxy",
+  file: "haproxy.cfg",
+  configure(text, listen, parley, path) {
+    const site = text
+      .replace(/bind :443 .*/, `bind ${listen}`)
+      .replace("server parley 127.0.0.1:8000", `server parley ${parley}`);
+    if (path === "") return site;
+    const rule = `use_backend parley if { path_beg ${path}/ } || { path ${path} }`;
+    return site.replace("default_backend parley", rule);
+  },
+  args: (config) => ["-W", "-db", "-f", config],
+  ready: "Loading success",
+};
+
+for (const proxy of [nginx, caddy, apache, haproxy]) {
   const { program, file } = proxy;
   const isRequired = Deno.env.get(program.toUpperCase()) === "1";
   const ignore = !isRequired && !isInstalled(program);
@@ -120,6 +156,7 @@ async function checkSite(proxy: Proxy, path: string): Promise<void> {
   assert(script.startsWith(`${path}/assets/`), script);
   assertEquals((await get(script)).status, 200);
   assertEquals((await get(`${path}/r/tea`)).status, 200);
+  if (path !== "") assertStringIncludes((await get(path)).text, "<title>Parley</title>");
   assertEquals((await get(`${path}/metrics`)).status, 403);
   assertEquals(new Set(running.access.map(({ address }) => address)), new Set(["127.0.0.5"]));
   assertEquals(running.warnings, []);
