@@ -1,6 +1,8 @@
 // A container engine for the tests: a daemon that keeps its images and containers in one folder,
 // separate from the machine's own engine.
 
+import { errorMessage } from "../../../app/core/error_message.ts";
+
 const socketWaitMs = 60_000;
 const commandWaitMs = 300_000;
 const decoder = new TextDecoder();
@@ -30,23 +32,31 @@ export class Engine implements AsyncDisposable {
     await install();
     const dir = await Deno.makeTempDir({ prefix: "engine" });
     const host = `unix://${dir}/socket`;
-    const daemon = new Deno.Command("dockerd", {
+    const daemon = new Deno.Command("sh", {
       args: [
-        `--host=${host}`,
-        `--data-root=${dir}/data`,
-        `--exec-root=${dir}/exec`,
-        `--pidfile=${dir}/pid`,
+        "-c",
+        `exec dockerd --host=${host} --data-root=${dir}/data --exec-root=${dir}/exec \
+          --pidfile=${dir}/pid 2>${dir}/log`,
       ],
       stdout: "null",
       stderr: "null",
     }).spawn();
     const engine = new Engine(dir, daemon, { DOCKER_HOST: host, DOCKER_BUILDKIT: "0" });
-    const isReady = async () => (await engine.try("docker", "info")).success;
+    let hasEnded = false;
+    daemon.status.then(() => hasEnded = true);
+    let info: Output | undefined;
+    const isDecided = async () => {
+      info = await engine.try("docker", "info");
+      return info.success || hasEnded;
+    };
     try {
-      await until("the engine is ready", isReady, socketWaitMs);
+      await until("the engine is ready", isDecided, socketWaitMs);
+      if (!info?.success) throw new Error("Cannot start dockerd");
     } catch (error) {
+      const log = await Deno.readTextFile(`${dir}/log`);
       await engine[Symbol.asyncDispose]();
-      throw error;
+      const reasons = `${info?.stderr ?? ""}${log.split("\n").slice(-10).join("\n")}`;
+      throw new Error(`${errorMessage(error)}: ${reasons}`);
     }
     return engine;
   }
@@ -100,7 +110,11 @@ export class Engine implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#daemon.kill("SIGTERM");
+    try {
+      this.#daemon.kill("SIGTERM");
+    } catch {
+      // It has already ended.
+    }
     await this.#daemon.status;
     await Deno.remove(this.dir, { recursive: true });
   }
