@@ -174,11 +174,12 @@ export async function launch(): Promise<number> {
   const env = { [descriptorsVariable]: readMaxDescriptors(), [launcherVariable]: "1" };
   // Its stdin stays empty and closes when this process ends, even if that is killed.
   const child = new Deno.Command(Deno.execPath(), { args, env, stdin: "piped" }).spawn();
+  const isInTerminal = Deno.stdin.isTerminal();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     if (isWindows && signal !== "SIGINT") continue;
     Deno.addSignalListener(signal, () => {
-      // Windows signals the program itself.
-      if (!isWindows) child.kill(signal);
+      // Windows signals the program itself. The program cannot see that the terminal was closed.
+      if (!isWindows) child.kill(signal === "SIGHUP" && isInTerminal ? "SIGTERM" : signal);
     });
   }
   return (await child.status).code;

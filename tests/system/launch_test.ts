@@ -5,7 +5,7 @@ import { parseLock } from "../../app/broker/sqlite/lock_file.ts";
 import { readConfig } from "../../app/core/config.ts";
 import { firstCertificate } from "../support/certificates.ts";
 import { freePort } from "../support/free_port.ts";
-import { withDeadline } from "../support/waiting.ts";
+import { until, withDeadline } from "../support/waiting.ts";
 import { isSupported } from "../../scripts/launch.ts";
 import { permissionsFor } from "../../scripts/launcher.ts";
 
@@ -74,11 +74,16 @@ Deno.test("launch.ts imports nothing that an older Deno may lack before it check
 });
 
 /** Starts the launcher in `cwd`, and waits until the server prints its address. */
-async function start(cwd: string, ...args: readonly string[]) {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: [...launcher, "--host", "127.0.0.1", ...args],
+function start(cwd: string, ...args: readonly string[]) {
+  return startProgram(cwd, Deno.execPath(), ...launcher, "--host", "127.0.0.1", ...args);
+}
+
+async function startProgram(cwd: string, program: string, ...args: readonly string[]) {
+  const child = new Deno.Command(program, {
+    args: [...args],
     cwd,
     env: { HEALTH_FILE: `${cwd}/health` },
+    stdin: "null",
     stdout: "piped",
   }).spawn();
   const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
@@ -137,6 +142,33 @@ Deno.test("launch serves from any folder, passes on signals and the exit status,
     assertEquals(await withDeadline("the server ends too", third.ended()), 128 + 9);
     const log = await Deno.readTextFile(`${dir}/deep/logs/websocket.log`);
     assertMatch(log, /event=stop reason=launcher_lost .*\n.*event=stopped /);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("launch ignores SIGHUP as a service, and stops the server if its terminal is closed", async () => {
+  const dir = await Deno.realPath(await Deno.makeTempDir());
+  const args = ["--port=0", "--data-dir=deep/data", "--log-dir=deep/logs"];
+  try {
+    const service = await start(dir, ...args);
+    for (const pid of [service.child.pid, service.pid]) Deno.kill(pid, "SIGHUP");
+    service.child.kill("SIGTERM");
+    assertEquals(await service.ended(), 0);
+
+    const line = [Deno.execPath(), ...launcher, "--host=127.0.0.1", ...args].join(" ");
+    const terminal = await startProgram(dir, "script", "-qefc", line, "/dev/null");
+    terminal.child.kill("SIGKILL");
+    await terminal.ended();
+    const log = `${dir}/deep/logs/websocket.log`;
+    await until(
+      async () => (await Deno.readTextFile(log)).split("event=stopped ").length === 3,
+      "both servers have stopped",
+    );
+    assertEquals((await Deno.readTextFile(log)).match(/event=stop reason=\w+/g), [
+      "event=stop reason=SIGTERM",
+      "event=stop reason=SIGTERM",
+    ]);
   } finally {
     await Deno.remove(dir, { recursive: true });
   }
