@@ -8,6 +8,7 @@ import type { Config } from "./core/config.ts";
 import { matcherOf, memberOf, newToken, randomName } from "./core/identity.ts";
 import { later } from "./core/timers.ts";
 import type { WebOptions } from "./web/options.ts";
+import { limitLines } from "./web/line_limit.ts";
 import { serveWeb } from "./web/server.ts";
 
 export interface ChatServerParts
@@ -23,7 +24,8 @@ export interface ChatServerParts
  *
  * @throws {Error} If the server cannot listen on the address.
  */
-export function serveChat(config: Config, { storage, log, meter, ...parts }: ChatServerParts) {
+export function serveChat(config: Config, { storage, meter, ...parts }: ChatServerParts) {
+  const log = limitLines(parts.log, () => performance.now());
   const matcher = (secret: string) => secret === "" ? undefined : matcherOf(secret);
   const hub = new ChatHub({
     broker: storage.broker,
@@ -43,6 +45,7 @@ export function serveChat(config: Config, { storage, log, meter, ...parts }: Cha
   const server = serveWeb({
     ...config,
     ...parts,
+    log,
     hub,
     isOpen: config.accessCode === "",
     hasDirectory: config.roomDirectory,
@@ -50,7 +53,6 @@ export function serveChat(config: Config, { storage, log, meter, ...parts }: Cha
     maxConnectionsPerAddress: config.maxConnectionsPerIp,
     isToken: matcher(config.metricsToken),
     notReadyReason: () => storage.notReadyReason(),
-    log,
     now: () => performance.now(),
   });
   return { hub, server };

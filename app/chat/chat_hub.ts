@@ -70,7 +70,7 @@ export class ChatHub {
     const deadline = now + helloTimeoutMs;
     const session = new Session({ id, socket, peer, now, deadline, heartbeatAt, isPost });
     // A post is frequent, and its `hello` and its entry are logged anyway.
-    if (!isPost) log.event("connect", { session: id, address: peer.address });
+    if (!isPost) log.event("connect", { session: id, address: peer.address }, peer.network);
     if (this.#isDraining) {
       sessions.end(session, closeCode.restarting, "0");
       return session;
@@ -136,7 +136,7 @@ export class ChatHub {
       ms: Math.round(clock.now() - session.openedAt),
       commands: session.commandCount,
       frames: session.frameCount,
-    });
+    }, session.peer.network);
   }
 
   /**
@@ -273,7 +273,8 @@ export class ChatHub {
       const denied = access.check(payer, command.access, isKnown);
       if (denied === undefined) return this.#claim(session, command, token, payer);
       if (denied.code === "access_denied") {
-        log.warn("access_denied", { session: session.id, address: payer.address });
+        const { id, peer: { address, network } } = session;
+        log.warn("access_denied", { session: id, address }, network);
       }
       sessions.refuse(session, denied);
     };
@@ -334,7 +335,7 @@ export class ChatHub {
       name: username,
       member: id,
       rooms: rooms.map(({ room }) => room).join(",") || undefined,
-    });
+    }, session.peer.network);
     if (session.isPost) return;
     outbound.queue(session, {
       type: "welcome",
@@ -486,7 +487,8 @@ export class ChatHub {
       // In a cluster, the broker has already announced this rename here, and perhaps a later one.
       const isAnnounced = broker.cluster === undefined && members.rename(member.id, username);
       if (!isAnnounced) outbound.queue(session, { type: "you", username: member.username });
-      if (from !== username) log.event("rename", { session: session.id, from, to: username });
+      if (from === username) return;
+      log.event("rename", { session: session.id, from, to: username }, payer.network);
     };
     sessions.hold(session, "rename_failed", renameAfterWriting, onRenamed, () => {
       sessions.refuse(session, storageUnavailable(about));

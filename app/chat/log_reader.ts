@@ -216,7 +216,7 @@ export class LogReader {
         offset: end.offset,
         recovered,
         missed: missed > 0 ? missed : undefined,
-      });
+      }, active.payer.network);
     }
     outbound.queueJson(active.session, json + "}");
     outbound.touch(room);

@@ -215,7 +215,8 @@ export class Members {
     room.roster.remove("local", member.id, reason);
     outbound.touch(room);
     broker.cluster?.leave(room.name, member.id, reason);
-    log.event("leave", { name: member.username, member: member.id, room: room.name, reason });
+    const { username: name, id, payer: { network } } = member;
+    log.event("leave", { name, member: id, room: room.name, reason }, network);
   }
 
   #startGrace(absent: Member | Presence): void {

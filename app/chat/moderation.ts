@@ -70,7 +70,7 @@ export class Moderation {
     const store = this.#store;
     const denied = this.#guard.check(payer, code, false);
     if (denied !== undefined || store === undefined) {
-      log.warn("moderator_denied", { ...fields, address: session.peer.address });
+      log.warn("moderator_denied", { ...fields, address: session.peer.address }, payer.network);
       return sessions.refuse(session, denied ?? refusal({ re: "moderate" }, "moderator_denied"));
     }
     sessions.hold(

@@ -45,14 +45,14 @@ export interface EntryRecord {
   readonly text?: string;
 }
 
-/** The hub's log. Must not throw. */
+/** The hub's log. Must not throw. Lines that a client causes count towards those of its network. */
 export interface HubLog {
   /** Logs an event of the chat to websocket.log. */
-  event(event: string, fields: LogFields): void;
+  event(event: string, fields: LogFields, network?: string): void;
   /** Logs a tick's stored entries to messages.log. */
   entries(entries: readonly EntryRecord[]): void;
   /** Logs a problem to error.log. */
-  warn(event: string, fields: LogFields): void;
+  warn(event: string, fields: LogFields, network?: string): void;
   /** Logs an error with its stack to error.log. */
   error(event: string, error: unknown, fields?: LogFields): void;
 }

@@ -52,8 +52,8 @@ export class Sessions extends Set<Session> {
     meter?.refusal(push.code);
     outbound.queue(session, push);
     if (state.kind === "greeting" && push.re === "hello") {
-      const { id, peer: { address } } = session;
-      log.event("hello_refused", { session: id, address, code: push.code });
+      const { id, peer: { address, network } } = session;
+      log.event("hello_refused", { session: id, address, code: push.code }, network);
       const refusals = state.refusals + 1;
       if (refusals >= maxRefusedHellos) {
         return this.end(session, closeCode.noHello, "too many refused hellos");
@@ -115,10 +115,10 @@ export class Sessions extends Set<Session> {
     // Send this tick's refusals and acks first, except to a peer that does not read.
     if (code !== closeCode.slowConsumer) outbound.sendQueued(session);
     if (session.state.kind === "closing") return;
-    const { id, peer: { address }, username: name } = session;
-    if (code === closeCode.replaced) log.event("session_replaced", { session: id, name });
+    const { id, peer: { address, network }, username: name } = session;
+    if (code === closeCode.replaced) log.event("session_replaced", { session: id, name }, network);
     else if (code !== closeCode.restarting) {
-      log.warn("close", { session: id, address, name, code, reason });
+      log.warn("close", { session: id, address, name, code, reason }, network);
     }
     meter?.close(code);
     this.forget(session, undefined);

@@ -145,7 +145,7 @@ export function serveWeb(options: WebOptions) {
     if (bytes > 0 && status !== 201 && response.body !== null) {
       responseLimits.add(client, bytes, completed);
     }
-    accessLog.write({ ...record, status, bytes, ms: now() - startedAt });
+    accessLog.write({ ...record, status, bytes, ms: now() - startedAt }, client.network);
     return response;
   };
 

@@ -73,7 +73,7 @@ export class WebSockets {
     const { headers } = request;
     const problem = handshakeProblem(headers) ?? originProblem(request, this.#options);
     if (problem !== undefined) {
-      if (isUpgradeDropped(headers)) this.#rememberDropped(client.address);
+      if (isUpgradeDropped(headers)) this.#rememberDropped(client);
       if (problem.code === "origin_denied") this.#reportOrigin(headers, client);
       return problem;
     }
@@ -123,9 +123,10 @@ export class WebSockets {
     this.#options.log.warn("origin_denied", { address, origin, host, hint });
   }
 
-  #rememberDropped(address: string): void {
+  #rememberDropped({ address, network }: PeerAddress): void {
     if (this.#dropped.size === 0) {
-      this.#options.log.warn("proxy_without_upgrade", { address, detail: upgradeDropped.detail });
+      const { detail } = upgradeDropped;
+      this.#options.log.warn("proxy_without_upgrade", { address, detail }, network);
     }
     if (this.#dropped.size < droppedMax) this.#dropped.add(address);
   }

@@ -43,6 +43,8 @@ export interface LogLine {
   readonly level: "event" | "warn" | "error";
   readonly event: string;
   readonly fields: LogFields;
+  /** The network that caused it. */
+  readonly network?: string | undefined;
 }
 
 /** A hub with all its ports. */
@@ -68,13 +70,15 @@ export class TestChat {
         memberOf: (token) => `id-${token.replace(/-+$/, "")}`,
       },
       log: {
-        event: (event, fields) => this.lines.push({ level: "event", event, fields }),
+        event: (event, fields, network) =>
+          this.lines.push({ level: "event", event, fields, network }),
         entries: (entries) => {
           for (const { type: event, ...fields } of entries) {
             this.lines.push({ level: "event", event, fields });
           }
         },
-        warn: (event, fields) => this.lines.push({ level: "warn", event, fields }),
+        warn: (event, fields, network) =>
+          this.lines.push({ level: "warn", event, fields, network }),
         error: (event, error, fields = {}) =>
           this.lines.push({ level: "error", event, fields: { ...fields, error: String(error) } }),
       },

@@ -77,7 +77,7 @@ export function urlOf(port: number): string {
 const expectedLines: readonly string[] = [
   `code=${bannedCode}`,
   `code=${floodingCode}`,
-  "event=access_log_limited",
+  "event=log_limited",
 ];
 
 /** Returns the unexpected lines of the error log in a folder. */

@@ -178,3 +178,37 @@ Deno.test("ChatHub logs refused hellos", () => {
   const { fields } = chat.lines.find(({ event }) => event === "hello_refused") ?? {};
   assertEquals(fields?.code, "username_empty");
 });
+
+Deno.test("ChatHub names the network that causes a line, in IPv6 a /64", () => {
+  const chat = new TestChat({}, undefined, {
+    access: (code) => code === "open-sesame",
+    moderatorAccess: () => false,
+  });
+  const connect = () => chat.connect("2001:db8::1", "2001:db8:0:0::/64");
+  const access = "open-sesame";
+  const client = connect();
+  client.hello("Ada", ["lobby"], { access: "guess-guess" });
+  client.hello("Ada", ["lobby"], { access, tab: "t1" });
+  client.send({ type: "rename", username: "Ada 2" });
+  client.send({ type: "moderate", code: "guess" });
+  client.send({ type: "leave", room: "lobby" });
+  connect().hello("Ada", [], { access, tab: "t1" });
+  connect().send("no JSON");
+  client.drop();
+  const lines = chat.lines.filter(({ network }) => network === "2001:db8:0:0::/64");
+  assertEquals(chat.lines, lines);
+  const events = new Set(lines.map(({ event }) => event));
+  assertEquals([...events].sort(), [
+    "access_denied",
+    "close",
+    "connect",
+    "disconnect",
+    "hello",
+    "hello_refused",
+    "join",
+    "leave",
+    "moderator_denied",
+    "rename",
+    "session_replaced",
+  ]);
+});

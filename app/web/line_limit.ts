@@ -1,0 +1,71 @@
+// Limits on log lines per network, so that a flood cannot rotate other clients' lines away.
+
+import type { HubLog, LogFields } from "../chat/ports.ts";
+import { RateLimiter } from "../chat/rate_limiter.ts";
+
+/** Interval at which networks within their limit are forgotten. */
+const sweepMs = 60_000;
+/** Max warnings per minute about networks over their limit. */
+const warningsMax = 100;
+/** Max events of a network in one burst, and per second after that. People can share a network. */
+const eventsBurst = 2_000;
+const eventsPerSecond = 10;
+/** The same for warnings. */
+const warningsBurst = 100;
+const warningsPerSecond = 1;
+
+/** Counts the lines of one log. */
+export class LineLimit {
+  readonly #name: string;
+  readonly #limiter: RateLimiter;
+  readonly #log: Pick<HubLog, "warn">;
+  readonly #now: () => number;
+  /** Networks over their limit since the last sweep. */
+  readonly #limited = new Set<string>();
+  #sweptAt = 0;
+
+  /** `name` is the log's name. */
+  constructor(
+    name: string,
+    burst: number,
+    perSecond: number,
+    log: Pick<HubLog, "warn">,
+    now: () => number,
+  ) {
+    this.#name = name;
+    this.#limiter = new RateLimiter(burst, perSecond);
+    this.#log = log;
+    this.#now = now;
+  }
+
+  /** Counts a line. Returns true if its network is over its limit, and logs that once a minute. */
+  isReached(network: string): boolean {
+    const now = this.#now();
+    if (now - this.#sweptAt >= sweepMs) {
+      this.#sweptAt = now;
+      this.#limiter.sweep(now);
+      this.#limited.clear();
+    }
+    if (this.#limiter.take(network, now) === 0) return false;
+    if (this.#limited.size < warningsMax && !this.#limited.has(network)) {
+      this.#limited.add(network);
+      this.#log.warn("log_limited", { log: this.#name, address: network });
+    }
+    return true;
+  }
+}
+
+/** Returns a log that drops events and warnings of networks over their limits. */
+export function limitLines<T extends HubLog>(log: T, now: () => number): T {
+  const events = new LineLimit("websocket", eventsBurst, eventsPerSecond, log, now);
+  const warnings = new LineLimit("error", warningsBurst, warningsPerSecond, log, now);
+  return {
+    ...log,
+    event: (event: string, fields: LogFields, network?: string) => {
+      if (network === undefined || !events.isReached(network)) log.event(event, fields);
+    },
+    warn: (event: string, fields: LogFields, network?: string) => {
+      if (network === undefined || !warnings.isReached(network)) log.warn(event, fields);
+    },
+  };
+}

@@ -1,0 +1,48 @@
+// Limits on log lines per network.
+
+import { assertEquals } from "@std/assert";
+import type { HubLog } from "../../../app/chat/ports.ts";
+import { limitLines, LineLimit } from "../../../app/web/line_limit.ts";
+
+function createLog() {
+  const lines: string[] = [];
+  const log: HubLog = {
+    event: (event) => void lines.push(event),
+    entries: () => void lines.push("entries"),
+    warn: (event) => void lines.push(event),
+    error: (event) => void lines.push(event),
+  };
+  return { lines, log };
+}
+
+Deno.test("limitLines() bounds the lines that one network causes, and no others", () => {
+  const { lines, log } = createLog();
+  const limited = limitLines(log, () => 0);
+  for (let i = 0; i < 10_000; i++) {
+    limited.event("connect", {}, "192.0.2.1");
+    limited.warn("close", {}, "192.0.2.1");
+  }
+  const count = (event: string) => lines.filter((line) => line === event).length;
+  assertEquals([count("connect"), count("close"), count("log_limited")], [2_000, 100, 2]);
+  lines.length = 0;
+  limited.event("connect", {}, "192.0.2.2");
+  limited.warn("close", {}, "192.0.2.2");
+  limited.event("member_banned", {});
+  limited.warn("reset", {});
+  limited.entries([]);
+  limited.error("internal", new Error());
+  assertEquals(lines, ["connect", "close", "member_banned", "reset", "entries", "internal"]);
+});
+
+Deno.test("LineLimit.isReached() logs at most a hundred networks a minute", () => {
+  const { lines, log } = createLog();
+  let now = 0;
+  const limit = new LineLimit("access", 1, 0.001, log, () => now);
+  for (let i = 0; i < 150; i++) {
+    for (let line = 0; line < 3; line++) limit.isReached(`a${i}`);
+  }
+  assertEquals(lines.length, 100);
+  now = 60_000;
+  limit.isReached("a0");
+  assertEquals(lines.length, 101);
+});
