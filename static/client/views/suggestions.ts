@@ -29,6 +29,8 @@ export function mountSuggestions(
 ) {
   const list = byId<"ul">("suggestions");
   list.ariaLabel = panels.suggestions;
+  // Lists that scroll take the focus by default.
+  list.tabIndex = -1;
   text.ariaHasPopup = "listbox";
   /** The completion in the list, if it is visible. */
   let listed: Completion | undefined;
@@ -95,7 +97,7 @@ export function mountSuggestions(
         { role: "option", id: `suggestion-${i}`, "aria-selected": String(i === selected) },
         element(
           "span",
-          {},
+          { title: label },
           element("bdi", { translate: "no" }, label),
           argument && element("small", {}, ` ${argument}`),
         ),
@@ -108,6 +110,7 @@ export function mountSuggestions(
       return item;
     });
     list.replaceChildren(...items ?? []);
+    items?.[selected]?.scrollIntoView({ block: "nearest" });
     if (listed === undefined) text.removeAttribute("aria-activedescendant");
     else text.setAttribute("aria-activedescendant", `suggestion-${selected}`);
   };

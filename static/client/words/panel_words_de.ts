@@ -217,7 +217,7 @@ export const words: PanelWords = {
   jumpToLatest: "Zum Neuesten",
   newVersion: "Es gibt eine neue Version dieser Seite.",
   suggestions: "Vorschläge",
-  away: "nicht hier",
+  away: "nicht\u00a0hier",
   closePanel: "Schließen",
   reload: "Neu laden",
   signInAgain: "Neu anmelden",

@@ -137,6 +137,39 @@ browserTest(
 );
 
 browserTest(
+  "keeps suggestions on the screen, each name on one line, above a keyboard",
+  async (chat) => {
+    const options = {
+      viewport: { width: 360, height: 330 },
+      hasTouch: true,
+      isMobile: true,
+      locale: "de-DE",
+    };
+    const { ada, server } = await signInScripted(chat, options);
+    const names = ["I", "M", "W"].map((letter) => letter.repeat(24));
+    server.publish("lobby", ...names.map((from) => ({ from, member: from })));
+    await waitForMessage(ada, "m3");
+    await waitForAids(ada);
+    await ada.fill("#text", "@");
+    const name = ada.getByTitle(`@${names[1]}`);
+    const short = await ada.getByTitle(`@${names[0]}`).locator("..").boundingBox();
+    const long = await name.locator("..").boundingBox();
+    assertEquals(long?.height, short?.height);
+    assert((long?.x ?? 0) + (long?.width ?? 0) <= 360);
+    assert(await name.evaluate((node) => node.scrollWidth > node.clientWidth));
+    await ada.fill("#text", "/");
+    const list = await ada.locator("#suggestions").boundingBox();
+    assert((list?.y ?? -1) >= 0, `${list?.y}`);
+    await ada.press("#text", "ArrowUp");
+    const selected = await ada.locator("#suggestions [aria-selected=true]").boundingBox();
+    assertEquals(await ada.locator("#suggestions [aria-selected=true] bdi").textContent(), "/help");
+    const end = (list?.y ?? 0) + (list?.height ?? 0);
+    assert((selected?.y ?? Infinity) + (selected?.height ?? 0) <= end);
+  },
+  sharedServerOnly,
+);
+
+browserTest(
   "suggests members, then authors who are away, after an @, and rooms after a #",
   async (chat) => {
     const { ada, server } = await signInScripted(chat);
