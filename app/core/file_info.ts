@@ -22,6 +22,15 @@ export function fileIdentity(path: string): string | undefined {
   }
 }
 
+/** Returns whether there is a symbolic link at a path. */
+export function isLink(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isSymlink;
+  } catch {
+    return false;
+  }
+}
+
 /** Returns whether an error says that there is no file at a path. */
 export function isAbsent(error: unknown): boolean {
   return error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;

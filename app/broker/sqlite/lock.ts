@@ -6,6 +6,7 @@
 // only after the file has not changed for a while.
 
 import { dirname, join } from "@std/path";
+import { isLink } from "../../core/file_info.ts";
 import {
   formatLock,
   isAtPath,
@@ -45,8 +46,16 @@ const checkMs = 2_000;
 /** On Windows no other handle can read a locked file, and no process can replace it. */
 const isWindows = Deno.build.os === "windows";
 
-/** Returns the path of the lock of the folder that a database is in. */
+/**
+ * Returns the path of the lock of the folder that a database is in.
+ *
+ * @throws {Error} If the database is a symbolic link: its own folder may have another lock.
+ */
 export function lockPathOf(databasePath: string): string {
+  if (isLink(databasePath)) {
+    const remedy = "link its folder instead, or set DATA_DIR to that folder";
+    throw new Error(`Cannot open ${databasePath}: it is a symbolic link; ${remedy}`);
+  }
   return join(dirname(databasePath), "parley.lock");
 }
 

@@ -73,6 +73,15 @@ Deno.test("openSqliteStorage() releases the folder if the database cannot be ope
     assertEquals(names(), ["parley.db"]);
   }));
 
+Deno.test("openSqliteStorage() refuses a link to a database, which another server may lock elsewhere", () =>
+  withStorage(async ({ dir, open, names }) => {
+    Deno.mkdirSync(`${dir}/elsewhere`);
+    Deno.symlinkSync(`${dir}/elsewhere/parley.db`, `${dir}/parley.db`);
+    await assertRejects(open, Error, "it is a symbolic link; link its folder instead");
+    assertEquals(names(), ["elsewhere", "parley.db"]);
+    assertEquals([...Deno.readDirSync(`${dir}/elsewhere`)], []);
+  }));
+
 Deno.test("SqliteStorage.lost resolves once the database was removed, with the path of the copy", () =>
   withStorage(async ({ dir, open, pass, names }) => {
     const storage = await open();
