@@ -116,8 +116,8 @@ export class WebSockets {
     const now = this.#options.now();
     if (now - this.#originReportedAt < originReportMs) return;
     this.#originReportedAt = now;
-    const hint = isForwarded(headers)
-      ? "if this is the chat's own origin, configure the proxy to pass on the Host header"
+    const hint = isForwarded(headers) || this.#options.trustProxy > 0
+      ? "if this is the chat's own origin, configure the proxy to pass on the Host header, with its port"
       : undefined;
     const [origin, host] = ["origin", "host"].map((name) => truncate(headers.get(name)));
     this.#options.log.warn("origin_denied", { address, origin, host, hint });

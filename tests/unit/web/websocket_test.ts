@@ -255,5 +255,10 @@ Deno.test("WebSockets logs refused origins, at most once a second, with a hint i
   ]]);
   now = 1_000;
   await connect("X-Forwarded-For: 192.0.2.1");
-  assertStringIncludes(String(fields[1]?.hint), "pass on the Host header");
+  assertStringIncludes(String(fields[1]?.hint), "pass on the Host header, with its port");
+  // Many proxies pass on nothing by default.
+  await using proxied = await startSite({ log, trustProxy: 1 });
+  const lines = withClose(handshakeLines({ Origin: "https://chat.example:8443" }));
+  await rawRequest(proxied.server.port, lines);
+  assertStringIncludes(String(fields[2]?.hint), "pass on the Host header, with its port");
 });
