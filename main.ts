@@ -198,7 +198,7 @@ async function serve(config: Config, logs: Logs, mirror: ConsoleMirror): Promise
   print(`Parley is running at ${server.url}\n`);
   if (certificate !== undefined) {
     watchCertificate(certificate, readTls, {
-      onError: (error) => logs.error("certificate_failed", error),
+      onError: (error) => logs.error("certificate_failed", errorMessage(error)),
       async onRenewed(renewed) {
         if (stoppingSince !== undefined) return;
         logs.event("certificate_renewed", { sessions: hub.size.sessions });

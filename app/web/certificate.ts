@@ -25,9 +25,10 @@ export function readCertificate(certPath: string, keyPath: string, hostname: str
   try {
     Deno.listenTls({ hostname, port: 0, ...certificate }).close();
   } catch (error) {
-    throw new SettingError(`Cannot use ${certPath} with ${keyPath}: ${errorMessage(error)}`, {
-      cause: error,
-    });
+    const reason = certificate.key.includes("ENCRYPTED")
+      ? "the key has a passphrase; remove it with openssl pkey"
+      : errorMessage(error);
+    throw new SettingError(`Cannot use ${certPath} with ${keyPath}: ${reason}`, { cause: error });
   }
   return certificate;
 }

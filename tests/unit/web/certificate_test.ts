@@ -81,6 +81,7 @@ Deno.test("readCertificate() accepts a certificate with its key, and throws for 
     "one.key": firstCertificate.key,
     "two.key": secondCertificate.key,
     "half.pem": firstCertificate.cert.slice(0, 300),
+    "sealed.key": firstCertificate.key.replaceAll("PRIVATE", "ENCRYPTED PRIVATE"),
   });
   const read = (cert: string, key: string) =>
     readCertificate(`${dir.path}/${cert}`, `${dir.path}/${key}`, "127.0.0.1");
@@ -90,6 +91,7 @@ Deno.test("readCertificate() accepts a certificate with its key, and throws for 
       ["one.pem", "two.key", `Cannot use ${dir.path}/one.pem with ${dir.path}/two.key: keys`],
       ["half.pem", "one.key", `Cannot use ${dir.path}/half.pem with`],
       ["one.key", "one.key", "No certificates found"],
+      ["one.pem", "sealed.key", "the key has a passphrase; remove it with openssl pkey"],
       ["none.pem", "one.key", `Cannot use TLS_CERT="${dir.path}/none.pem": No such file`],
     ] as const
   ) assertThrows(() => read(cert, key), Error, message);
