@@ -77,7 +77,7 @@ const commands = new Map<string, Command>([
       await using source = database === undefined
         ? await (await import("./redis_archive.ts")).openRedisSource(redisUrl, redisPrefix, holdMs)
         : await openSqliteSource(database, holdMs);
-      print(`Wrote ${await exportChat(source, file, database)} messages to ${file}\n`);
+      print(`Wrote ${numberOf(await exportChat(source, file, database))} to ${file}\n`);
     },
   }],
   ["import-chat", {
@@ -88,7 +88,7 @@ const commands = new Map<string, Command>([
       await using target = database === undefined
         ? await (await import("./redis_archive.ts")).openRedisTarget(config.redisUrl, redisPrefix)
         : await openSqliteTarget(database);
-      print(`Imported ${await importChat(file, target)} messages from ${file}\n`);
+      print(`Imported ${numberOf(await importChat(file, target))} from ${file}\n`);
     },
   }],
   ["moderate", {
@@ -117,7 +117,7 @@ const commands = new Map<string, Command>([
     insteadWithRedis: "Use export-chat and import-chat, which sets times in the future to now",
     async run(_, config) {
       const count = await repairTimes(databasePath(config), Date.now());
-      print(`Set the time of ${count} messages to now\n`);
+      print(`Set the time of ${numberOf(count)} to now\n`);
     },
   }],
   ["health", {
@@ -164,6 +164,10 @@ export async function runCommand(
     throw new UsageError(`Cannot ${name}: messages are in Redis (REDIS_URL). ${instead}`);
   }
   await command.run(operands, config);
+}
+
+function numberOf(messages: number): string {
+  return messages === 1 ? "1 message" : `${messages} messages`;
 }
 
 /** Returns the path of the database, or `undefined` if messages are in Redis. */

@@ -113,6 +113,7 @@ Deno.test("main backs up, exports, and restores into a new folder", () =>
     await run(0, ["export", "lobby", "lobby.txt"]);
     assertStringIncludes(await Deno.readTextFile(`${dir}/lobby.txt`), " Ada: one\n");
     assertStringIncludes(await run(0, ["export", "lobby"]), `"text":"one"`);
+    assertEquals(await run(0, ["export-chat", "a.jsonl"]), "Wrote 1 message to a.jsonl\n");
     const unread = await new Deno.Command("sh", {
       args: ["-c", '"$0" "$@" | true', Deno.execPath(), "run", "-q", "-A", main, "export", "lobby"],
       cwd: dir,
