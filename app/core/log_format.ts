@@ -50,7 +50,12 @@ export function lineFormatter(
     }
     const request = argument as AccessRecord;
     return format === "json"
-      ? jsonLine({ time: timestamp(time), event, ...request })
+      ? jsonLine({
+        time: timestamp(time),
+        event,
+        ...request,
+        ms: Math.round(request.ms * 1e3) / 1e3,
+      })
       : combinedLine(new Date(time), request);
   };
   let lastRecord: LogRecord | undefined;

@@ -16,7 +16,7 @@ const request = {
   bytes: 512,
   referrer: undefined,
   userAgent: 'Mozilla "5.0"\r\nX: y',
-  ms: 3,
+  ms: 3.00049999,
 };
 
 const entry = {
@@ -156,6 +156,14 @@ Deno.test("openLogs() writes entries as JSON if asked to", () =>
     const { type: event, ...fields } = entry;
     const time = "2026-11-23T21:02:20.123Z";
     assertEquals(JSON.parse(line), { time, level: "info", event, ...fields, text: "\u202e" });
+  }));
+
+Deno.test("openLogs() writes requests as JSON if asked to, with a time of few digits", () =>
+  withLogs({ logFormat: "json" }, ({ logs, lines }) => {
+    logs.access(request);
+    logs.flush();
+    const { ms, status } = JSON.parse(lines("access.log")[0] ?? "");
+    assertEquals([ms, status], [3, 200]);
   }));
 
 Deno.test("openLogs() escapes everything that could break or forge a line", () =>
