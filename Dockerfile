@@ -37,4 +37,5 @@ USER deno
 EXPOSE 8000
 VOLUME ["/app/data", "/app/logs"]
 HEALTHCHECK --interval=30s --timeout=5s --start-period=15s CMD ["parley-health"]
-ENTRYPOINT ["/tini", "--", "parley"]
+# -s: no warning if docker run --init starts another init first.
+ENTRYPOINT ["/tini", "-s", "--", "parley"]
