@@ -37,7 +37,7 @@ const pruneRows = 500;
 /** Pages whose unused space one call of `eraseDeleted` erases: 2 to 8 MB, in a few ms. */
 const minErasePages = 512;
 const maxErasePages = 2_048;
-/** Max time of a search, and of one with a phrase, without the pauses between steps. */
+/** Max time of a search, and of one with a phrase, not counting the pauses between steps. */
 const searchMaxMs = 95;
 const phraseSearchMaxMs = 220;
 /** A search continues in the next event-loop turn after this time. */

@@ -12,7 +12,7 @@ import { isolate } from "./presence_lines.ts";
 
 /** Shorter interruptions are not shown. */
 const shortMs = 2_000;
-/** A page that gets ready within this time has the server's version. */
+/** A page that is ready within this time has the server's version. */
 const freshMs = 10_000;
 
 /** Why the page has no connection, and an action that may help. */

@@ -13,7 +13,7 @@ export const words = {
     return isMore ? `More than ${text}` : text;
   },
   loadFailed: "Couldn't load this. Try again once you're online.",
-  /** Texts of index.html, which is in English, in this language. */
+  /** Translations of the English texts in index.html. */
   page: {} as Readonly<Record<string, string>>,
 };
 
