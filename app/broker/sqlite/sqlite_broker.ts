@@ -56,7 +56,7 @@ export class SqliteBroker implements Broker {
   readonly search: Broker["search"];
   /** Entries that one step of pruning or sweeping removes: fewer if they are indexed. */
   readonly #removals: StepSize;
-  readonly #erasing = new StepSize(minErasePages, maxErasePages);
+  readonly #erasing: StepSize;
   /** Undefined after repeated failures, until the file is reopened. */
   #file: DatabaseFile | undefined;
   /** Defined during a batch. */
@@ -88,7 +88,9 @@ export class SqliteBroker implements Broker {
     this.#names = new Names(options);
     this.#sanctions = new Sanctions(options);
     this.#index = new SearchIndex(options.search ?? false);
-    this.#removals = new StepSize(this.#index.isOn ? 1 : pruneRows, pruneRows);
+    const { monotonic } = options;
+    this.#removals = new StepSize(this.#index.isOn ? 1 : pruneRows, pruneRows, monotonic);
+    this.#erasing = new StepSize(minErasePages, maxErasePages, monotonic);
     this.#log = new RoomLog(options, this.#nonces, this.#sanctions, this.#index);
     this.#retention = new Retention(options, this.#nonces, this.#index);
     if (this.#index.isOn) {

@@ -83,6 +83,7 @@ export class SqliteDeployment implements Deployment {
       path: `${this.#diskDir}/parley.db`,
       durability: "normal",
       now: () => this.#time.wall(),
+      monotonic: () => this.#time.ms,
       randomName: () => `epoch${run}x${this.#random.below(1e9)}`,
       nameHoldMs: 86_400_000,
       graceMs: hub.graceMs,
