@@ -14,52 +14,26 @@ import type {
   ScriptReply,
   ScriptRow,
 } from "../../../app/broker/redis/scripts.ts";
-import type { AppendResult, EditEntry, Entry } from "../../../app/chat/broker.ts";
+import type { AppendResult, Entry } from "../../../app/chat/broker.ts";
 import type { LeftReason } from "../../../app/protocol/wire.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
 import type { SimulatedLink } from "./simulated_link.ts";
+import { SimulatedLog } from "./simulated_log.ts";
+import type { LogStorage } from "./simulated_log.ts";
+import { SimulatedNames } from "./simulated_names.ts";
+import type { NameStorage } from "./simulated_names.ts";
 import { emptySanctions, SimulatedSanctions } from "./simulated_sanctions.ts";
 import type { SanctionStorage } from "./simulated_sanctions.ts";
 import type { Timeline } from "./timeline.ts";
 
-interface MemberRecord {
-  key: string;
-  username: string;
-  formerKey: string | undefined;
-  hasWritten: boolean;
-  heldUntil: number;
-  readerHeldUntil: number;
-  reservedUntil: number;
-  movedAt: number;
-  readonly nodes: Set<string>;
-}
-
-interface Room {
-  at: number;
-  first: number;
-  /** The entries in their current state. An edit has no text. */
-  readonly log: Entry[];
-  title: string | undefined;
-  /** Offset of the entry that set the title. */
-  titleAt: number | undefined;
-  isLocked: boolean;
-}
-
 /** Everything stored, named like the keys in scripts.ts. */
-interface Storage extends SanctionStorage {
+interface Storage extends SanctionStorage, NameStorage, LogStorage {
   run: string;
-  epoch: string;
-  readonly epochs: Set<string>;
   feed: StoredEvent[];
   feedEnd: number;
   /** Times in ms, and the id of the last event then. */
   readonly feedMarks: (readonly [at: number, id: number])[];
-  readonly rooms: Map<string, Room>;
   readonly nonces: Map<string, number>;
-  readonly names: Map<string, string>;
-  readonly members: Map<string, MemberRecord>;
-  /** The current link of each registered node. */
-  readonly nodes: Map<string, string>;
   readonly leases: Map<string, number>;
   readonly presence: Map<string, Map<string, readonly [room: string, member: string]>>;
 }
@@ -219,25 +193,26 @@ class ScriptCall {
   readonly #link: string;
   readonly #spoiledRooms: ReadonlySet<string>;
   readonly #sanctions: SimulatedSanctions;
-  readonly stored: Entry[] = [];
+  readonly #names: SimulatedNames;
+  readonly #log: SimulatedLog;
   hasPublished = false;
 
   readonly #scripts: { readonly [Name in ScriptName]: Script<Name> } = {
     append: (args, rows) => this.#append(args, rows),
     appendFull: (args, rows) => this.#append(args, rows),
-    read: (args) => this.#read(args),
+    read: (args) => this.#log.read(args),
     newestRooms: () => ({ rooms: [] }),
-    compare: (_, rows) => this.#compare(rows),
+    compare: (_, rows) => this.#log.compare(rows),
     register: (args) => this.#register(args),
     renewLease: (args) => this.#renewLease(args),
     publishPresence: (_, rows) => this.#publishPresence(rows),
-    claim: (args) => this.#claim(args),
-    rename: (args) => this.#rename(args),
-    holdsName: ({ member }) => {
-      const record = this.#storage.members.get(member);
-      return { holds: record !== undefined && this.#holdsName(record) };
+    claim: (args) => {
+      const bannedMs = this.#sanctions.claimLeft(args);
+      return bannedMs > 0 ? { bannedMs } : this.#names.claim(args);
     },
-    release: (args) => this.#release(args),
+    rename: (args) => this.#names.rename(args),
+    holdsName: ({ member }) => ({ holds: this.#names.holdsName(member) }),
+    release: (args) => this.#names.release(args),
     renewHolds: () => ({}),
     appoint: ({ member, mac, isNew }) => {
       if (isNew) this.#storage.moderators.set(member, mac);
@@ -245,7 +220,7 @@ class ScriptCall {
     },
     moderate: (args) => ({ result: this.#sanctions.moderate(args) }),
     sweep: (args) => this.#sweep(args),
-    prune: (args, rows) => this.#prune(args, rows),
+    prune: (args, rows) => this.#log.prune(args, rows),
   };
 
   constructor(
@@ -260,20 +235,27 @@ class ScriptCall {
     this.#node = node;
     this.#link = link;
     const { members, rooms } = storage;
+    const now = time.wall();
+    const publish = (event: FeedEvent) => this.#publish(event);
+    this.#names = new SimulatedNames(storage, { now, node, publish });
     this.#sanctions = new SimulatedSanctions(storage, {
-      now: time.wall(),
+      now,
       rooms: rooms.keys(),
       usernameOf: (member) => members.get(member)?.username,
-      isConnected: (member) => {
-        const record = members.get(member);
-        return record !== undefined && this.#isConnected(record);
-      },
+      isConnected: (member) => this.#names.isConnected(member),
       reserve: (member, until) => {
         const record = members.get(member);
         if (record !== undefined) record.reservedUntil = until;
       },
-      publish: (ends) => this.#publish({ kind: "sanctions", ends }),
+      publish: (ends) => publish({ kind: "sanctions", ends }),
     });
+    const isModerator = this.#sanctions.isModerator.bind(this.#sanctions);
+    this.#log = new SimulatedLog(storage, { now, isModerator, publish });
+  }
+
+  /** The entries added. */
+  get stored(): readonly Entry[] {
+    return this.#log.stored;
   }
 
   run<Name extends ScriptName>(
@@ -302,8 +284,9 @@ class ScriptCall {
       if (refusal !== undefined) return refusal;
       const isDeletion = /^(delete|moderate|untitle)/.test(action);
       if (isFull === true && !isDeletion) return { kind: "storage_full" };
-      if (!isForced && this.#isTaken(key, member)) return { kind: "unavailable" };
-      const result = this.#add(row, editsMax, mac);
+      if (!isForced && this.#names.isTaken(key, member)) return { kind: "unavailable" };
+      if (this.#spoiledRooms.has(name)) return { kind: "unavailable" };
+      const result = this.#log.add(row, editsMax, mac);
       if (result.kind !== "stored") return result;
       newNonces.set(id, result.offset);
       const record = members.get(member);
@@ -317,70 +300,6 @@ class ScriptCall {
     return { results };
   }
 
-  /** Adds an entry to the log of a room, unless it is refused or the log is unusable. */
-  #add(
-    [name, member, , , body, text, action]: ScriptRow<"append">,
-    editsMax: number,
-    mac: string | undefined,
-  ): AppendResult {
-    if (this.#spoiledRooms.has(name)) return { kind: "unavailable" };
-    const { rooms, epoch } = this.#storage;
-    const room = this.#room(name);
-    const [kind = "", ...details] = action.split(" ");
-    const targets = kind === "untitle" ? [String(room.titleAt ?? 0)] : details;
-    const isEmpty = room.first > room.log.length;
-    if (kind !== "message" && isEmpty) return { kind: "not_found" };
-    const found = targets.flatMap((target) => {
-      const entry = Number(target) < room.first ? undefined : room.log[Number(target) - 1];
-      const isTarget = entry?.type === "message" || entry?.type === "title" && kind !== "edit";
-      return isTarget && entry.text !== undefined ? [entry] : [];
-    });
-    if (kind.endsWith("title")) {
-      const isForModerators = room.isLocked || action !== "title";
-      if (isForModerators && !this.#sanctions.isModerator(member, mac)) {
-        return { kind: room.isLocked ? "title_locked" : "forbidden" };
-      }
-    } else if (kind !== "message") {
-      if (found.length === 0) return { kind: "not_found" };
-      const isOwn = found.every((message) => message.member === member);
-      const mayModerate = kind === "moderate" ||
-        kind === "delete" && this.#sanctions.isModerator(member, mac);
-      if (!isOwn && !mayModerate) return { kind: "forbidden" };
-      const edits = room.log.filter((entry) =>
-        entry.type === "edit" && entry.target === found[0]?.offset
-      );
-      if (kind === "edit" && edits.length >= editsMax) return { kind: "edits_exhausted" };
-    }
-    rooms.set(name, room);
-    const offset = room.log.length + 1;
-    const at = room.at = Math.max(room.at, this.#time.wall());
-    const isUntitled = kind === "untitle" || found.some(({ offset }) => offset === room.titleAt);
-    const own = text === ""
-      ? {
-        targets: found.map((message) => message.offset),
-        ...(isUntitled && { untitled: true as const }),
-      }
-      : { text: JSON.parse(text) };
-    const entry: Entry = { room: name, offset, epoch, at, ...JSON.parse(`{${body}}`), ...own };
-    const { text: _, ...stored } = entry;
-    // An edit without its text is an edit.
-    room.log.push(kind === "edit" ? stored as Entry : entry);
-    this.stored.push(entry);
-    if (kind.endsWith("title")) room.isLocked = details[0] === "locked";
-    if (kind === "title" || text === "" && isUntitled) {
-      room.title = entry.text;
-      room.titleAt = kind === "title" ? offset : undefined;
-    }
-    for (const target of found) {
-      const { text: _text, editedAt: _at, ...message } = { editedAt: undefined, ...target };
-      const amendment = entry.text === undefined
-        ? { deletedBy: member }
-        : { text: entry.text, editedAt: at };
-      room.log[message.offset - 1] = { ...message, amended: offset, ...amendment };
-    }
-    return { kind: "stored", offset };
-  }
-
   #sweep({ entriesMax, messagesMax }: ScriptArgs<"sweep">): ScriptCalls["sweep"]["reply"] {
     const { sweeps } = this.#storage;
     const [sweep] = sweeps;
@@ -389,7 +308,7 @@ class ScriptCall {
     for (const [name, from] of [...sweep.rooms]) {
       if (this.#spoiledRooms.has(name)) isBlocked = true;
       if (this.#spoiledRooms.has(name) || entriesLeft === 0 || deleted === messagesMax) continue;
-      const { log, first } = this.#room(name);
+      const { log, first } = this.#log.room(name);
       const targets: number[] = [];
       let before = Math.min(from, log.length + 1);
       while (before > first && entriesLeft > 0 && deleted < messagesMax) {
@@ -425,82 +344,6 @@ class ScriptCall {
     this.#append({ editsMax: 0 }, [[room, member, nonce, "", body, "", action]]);
   }
 
-  #read(args: ScriptArgs<"read">): ScriptCalls["read"]["reply"] {
-    const { log, first, title } = this.#room(args.room);
-    const kept = log.slice(first - 1);
-    const isForward = "after" in args;
-    const valid = !isForward || this.#isValid(args.room, args.epoch, args.after);
-    const found = isForward
-      ? kept.filter(({ offset }) => offset > args.after)
-      : kept.filter(({ offset }) => offset < args.before).reverse();
-    const entries: Entry[] = [];
-    let [bytesLeft, messagesLeft] = [args.maxBytes, args.limit];
-    for (const entry of valid ? found : []) {
-      bytesLeft -= 128 + (entry.text?.length ?? 0);
-      if (messagesLeft === 0 || bytesLeft < 0 && entries.length > 0) break;
-      if (entry.type === "message") messagesLeft--;
-      entries.push(entry.type === "edit" ? this.#withText(entry) : entry);
-    }
-    if (!isForward) entries.reverse();
-    const isMessage = ({ type }: Entry) => type === "message";
-    const pruned = isForward ? Math.max(0, first - 1 - args.after) : 0;
-    return {
-      first,
-      head: this.#head(args.room),
-      valid,
-      entries,
-      ...(isForward && valid ? { behind: pruned + found.filter(isMessage).length } : {}),
-      title,
-    };
-  }
-
-  /** Returns an edit as it is read: with the text of its target if it was the last to amend it. */
-  #withText(edit: EditEntry): EditEntry {
-    const { log, first } = this.#room(edit.room);
-    const target = edit.target < first ? undefined : log[edit.target - 1];
-    const isLast = target?.type === "message" && target.amended === edit.offset;
-    return isLast && target.text !== undefined ? { ...edit, text: target.text } : edit;
-  }
-
-  #room(name: string): Room {
-    return this.#storage.rooms.get(name) ?? {
-      at: 0,
-      first: 1,
-      log: [],
-      title: undefined,
-      titleAt: undefined,
-      isLocked: false,
-    };
-  }
-
-  #head(name: string): ScriptCalls["read"]["reply"]["head"] {
-    const { log, first } = this.#room(name);
-    const newest = log.length >= first ? log.at(-1) : undefined;
-    return { epoch: newest?.epoch ?? this.#storage.epoch, offset: log.length };
-  }
-
-  #isValid(name: string, epoch: string, offset: number): boolean {
-    const { log, first } = this.#room(name);
-    if (offset > log.length) return false;
-    if (offset === 0) return this.#storage.epochs.has(epoch);
-    return epoch === (log[Math.max(offset, first) - 1]?.epoch ?? this.#storage.epoch);
-  }
-
-  #prune(
-    { retentionMessages }: ScriptArgs<"prune">,
-    rows: readonly ScriptRow<"prune">[],
-  ): ScriptCalls["prune"]["reply"] {
-    for (const [name] of rows) {
-      const room = this.#room(name);
-      const messages = room.log.slice(room.first - 1).filter(({ type }) => type === "message");
-      const first = messages.at(-retentionMessages)?.offset ?? room.first;
-      if (first === room.first || messages.length <= retentionMessages) continue;
-      room.first = first;
-      this.#publish({ kind: "pruned", room: name, first });
-    }
-    return { left: 1 };
-  }
-
   #register(
     { leaseMs, isReturning }: ScriptArgs<"register">,
   ): ScriptCalls["register"]["reply"] {
@@ -520,15 +363,6 @@ class ScriptCall {
       ] as const);
     const ends = this.#sanctions.ends();
     return { registered, presence: Object.fromEntries(nodePresences), ends };
-  }
-
-  #compare(rows: readonly ScriptRow<"compare">[]): ScriptCalls["compare"]["reply"] {
-    const rooms = rows.map(([room, epoch, offset]) => {
-      const { first, log } = this.#room(room);
-      const valid = this.#isValid(room, epoch, Number(offset)) && first <= Number(offset) + 1;
-      return { room, valid, first, head: log.length };
-    });
-    return { rooms };
   }
 
   #renewLease({ leaseMs }: ScriptArgs<"renewLease">): ScriptCalls["renewLease"]["reply"] {
@@ -577,116 +411,12 @@ class ScriptCall {
     return {};
   }
 
-  #isConnected(record: MemberRecord): boolean {
-    return [...record.nodes].some((node) => this.#storage.nodes.has(node));
-  }
-
-  #holdsName(record: MemberRecord): boolean {
-    return this.#isConnected(record) ||
-      record.reservedUntil > this.#time.wall() ||
-      record.readerHeldUntil > this.#time.wall() ||
-      record.hasWritten && record.heldUntil > this.#time.wall();
-  }
-
-  #isTaken(key: string, member: string): boolean {
-    const owner = this.#storage.names.get(key);
-    const record = owner === undefined ? undefined : this.#storage.members.get(owner);
-    return owner !== member && record !== undefined &&
-      (record.key === key || record.formerKey === key) && this.#holdsName(record);
-  }
-
-  #freeName(key: string | undefined, member: string): void {
-    const { names } = this.#storage;
-    if (key !== undefined && names.get(key) === member) names.delete(key);
-  }
-
-  #claim(args: ScriptArgs<"claim">): ScriptCalls["claim"]["reply"] {
-    const { nameHoldMs, member, key, username, tab, network } = args;
-    const { members, names, networks } = this.#storage;
-    const bannedMs = this.#sanctions.claimLeft(args);
-    if (bannedMs > 0) return { bannedMs };
-    const record = members.get(member);
-    const heldUntil = this.#time.wall() + nameHoldMs;
-    if (record !== undefined && this.#holdsName(record)) {
-      record.nodes.delete(this.#node);
-      if (tab !== undefined && this.#isConnected(record)) {
-        this.#publish({ kind: "tab_moved", node: this.#node, member, tab });
-        record.movedAt = this.#storage.feedEnd;
-      }
-      record.nodes.add(this.#node);
-      record.heldUntil = heldUntil;
-      record.readerHeldUntil = record.reservedUntil = 0;
-      if (network !== undefined) networks.set(member, network);
-      return { username: record.username };
-    }
-    if (username === "" || this.#isTaken(key, member)) return {};
-    this.#freeName(record?.key, member);
-    this.#freeName(record?.formerKey, member);
-    const nodes = new Set([this.#node]);
-    members.set(member, {
-      key,
-      username,
-      formerKey: undefined,
-      hasWritten: false,
-      heldUntil,
-      readerHeldUntil: 0,
-      reservedUntil: 0,
-      movedAt: 0,
-      nodes,
-    });
-    names.set(key, member);
-    if (network !== undefined) networks.set(member, network);
-    return { username };
-  }
-
-  #rename(
-    { nameHoldMs, member, key, username, position }: ScriptArgs<"rename">,
-  ): ScriptCalls["rename"]["reply"] {
-    const { members, names } = this.#storage;
-    const record = members.get(member);
-    if (record !== undefined && record.movedAt > position) {
-      return { renamed: false, isBehind: true };
-    }
-    if (!record?.nodes.has(this.#node) || this.#isTaken(key, member)) {
-      return { renamed: false, isBehind: false };
-    }
-    if (record.key !== key) {
-      if (record.formerKey !== key) this.#freeName(record.formerKey, member);
-      [record.formerKey, record.key] = [record.key, key];
-    }
-    record.heldUntil = this.#time.wall() + nameHoldMs;
-    record.readerHeldUntil = 0;
-    names.set(key, member);
-    const isNew = record.username !== username;
-    record.username = username;
-    if (isNew) this.#publish({ kind: "renamed", member, username });
-    return { renamed: true, isBehind: false };
-  }
-
-  #release(args: ScriptArgs<"release">): ScriptCalls["release"]["reply"] {
-    const { nameHoldMs, readerHoldMs, member, isFreed } = args;
-    const { members } = this.#storage;
-    const record = members.get(member);
-    if (record === undefined) return {};
-    record.nodes.delete(this.#node);
-    if (this.#isConnected(record)) return {};
-    const wall = this.#time.wall();
-    if (!this.#storage.wroteAt.has(member)) this.#storage.networks.delete(member);
-    if (!isFreed || record.reservedUntil > wall) {
-      record.heldUntil = wall + (isFreed ? 0 : nameHoldMs);
-      record.readerHeldUntil = wall + (isFreed ? 0 : readerHoldMs);
-    } else {
-      this.#freeName(record.key, member);
-      this.#freeName(record.formerKey, member);
-      members.delete(member);
-    }
-    return {};
-  }
-
-  #publish(event: FeedEvent): void {
+  /** Returns the id of the event. */
+  #publish(event: FeedEvent): number {
     const after = this.#storage.feedEnd;
     const id = ++this.#storage.feedEnd;
     this.#storage.feed.push({ id, after, json: JSON.stringify(event) });
     this.hasPublished = true;
+    return id;
   }
 }
