@@ -94,7 +94,7 @@ export class MemoryBroker implements Broker {
 
   search?: Broker["search"] = (request) => {
     this.#requireStorage();
-    return scan(this, request);
+    return scan(this, request, () => Promise.resolve());
   };
 
   subscribe(listener: BrokerListener): void {

@@ -138,7 +138,8 @@ export class RedisBroker implements Broker {
     this.#options = options;
     if (options.search === true) {
       const queue = new SearchQueue();
-      this.search = (request) => queue.add(() => scan(this, request));
+      const pause = (ms: number) => new Promise<void>((resolve) => void later(ms, resolve));
+      this.search = (request) => queue.add(() => scan(this, request, pause));
     }
     this.#node = randomName();
     this.#mac = options.moderatorMac?.("");

@@ -2,18 +2,57 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { scan } from "../../../app/broker/scan.ts";
+import type { MessageEntry } from "../../../app/chat/broker.ts";
 import { parseQuery } from "../../../app/protocol/search.ts";
 import { MemoryBroker } from "../../support/memory_broker.ts";
 import { draft } from "./broker_contract.ts";
 
+type Source = Parameters<typeof scan>[0];
+
+interface Page {
+  readonly texts: readonly (string | undefined)[];
+  readonly next?: string;
+  readonly since?: number;
+}
+
 /** Returns the texts that a query finds, and where the search continues. */
-async function find(broker: MemoryBroker, text: string, before?: string, limit = 20) {
+async function find(
+  source: Source,
+  text: string,
+  before?: string,
+  limit = 20,
+  pause = () => Promise.resolve(),
+  now?: () => number,
+): Promise<Page> {
   const query = parseQuery(text);
   assert(query !== undefined);
-  const page = await scan(broker, { query, before, limit });
+  const page = await scan(source, { query, before, limit }, pause, now);
   assert(page !== undefined);
-  const { messages, ...rest } = page;
+  const { messages, busyMs: _, ...rest } = page;
   return { texts: messages.map(({ text }) => text), ...rest };
+}
+
+/** Returns a broker with one message per millisecond, in two rooms. Counts the pages it reads. */
+function twoRooms(texts: readonly string[]) {
+  const rooms = new Map<string, MessageEntry[]>([["tea", []], ["cake", []]]);
+  texts.forEach((text, at) => {
+    const room = at % 3 === 0 ? "tea" : "cake";
+    const offset = (rooms.get(room)?.length ?? 0) + 1;
+    const author = { member: "ada", from: "Ada", nonce: `n${at}`, epoch: "e" };
+    rooms.get(room)?.push({ type: "message", room, offset, text, at, ...author });
+  });
+  const source: Source & { pages: number } = {
+    pages: 0,
+    newestRooms: () => Array.from(rooms, ([room, log]) => ({ room, at: log.at(-1)?.at ?? 0 })),
+    read(room, query) {
+      source.pages++;
+      const log = rooms.get(room) ?? [];
+      const before = "before" in query ? query.before : 0;
+      const entries = log.filter(({ offset }) => offset < before).slice(-query.limit);
+      return { entries, first: 1, head: { epoch: "e", offset: log.length }, valid: true };
+    },
+  };
+  return source;
 }
 
 Deno.test("scan() finds messages in all rooms except private ones, in pages [F1] [F4]", async () => {
@@ -41,4 +80,33 @@ Deno.test("scan() reads a bounded number of messages, and returns how far back i
   const { texts, since } = await find(broker, "word in:lobby");
   assertEquals(texts, ["word again"]);
   assert(since !== undefined);
+});
+
+Deno.test("scan() pauses, stops when it takes too long, and continues [F7]", async () => {
+  const texts = Array.from({ length: 360 }, (_, i) => `${i % 45 === 0 ? "word" : "other"} ${i}`);
+  const source = twoRooms(texts);
+  let [ms, pauses, scans] = [0, 0, 0];
+  const pause = () => {
+    pauses++;
+    return Promise.resolve();
+  };
+  const found: (string | undefined)[] = [];
+  let before: string | undefined;
+  do {
+    // A message takes 3 ms.
+    const page = await find(source, "word", before, 20, pause, () => ms += 3);
+    found.push(...page.texts);
+    before = page.next;
+    assertEquals(page.since === undefined, before === undefined);
+    scans++;
+  } while (before !== undefined);
+  assertEquals(found, texts.filter((text) => text.startsWith("word")).reverse());
+  assert(scans > 1 && pauses > 100, `${scans} scans, ${pauses} pauses`);
+});
+
+Deno.test("scan() reads no older messages than the newest results need", async () => {
+  const source = twoRooms(Array.from({ length: 600 }, () => "word"));
+  const { texts, since } = await find(source, "word");
+  assertEquals([texts.length, since], [20, undefined]);
+  assertEquals(source.pages, 2);
 });
