@@ -6,7 +6,6 @@ import {
   joinRoom,
   noRateLimit,
   openSettings,
-  reuseContexts,
   send,
   sharedServerOnly,
   signIn,
@@ -16,8 +15,6 @@ import {
 } from "./browser_harness.ts";
 import type { Page, WebSocketRoute } from "./browser_harness.ts";
 import { signInScripted } from "./scripted_server.ts";
-
-reuseContexts();
 
 const phone = { viewport: { width: 360, height: 720 }, hasTouch: true, isMobile: true };
 
@@ -212,8 +209,8 @@ browserTest(
 );
 
 browserTest("warns once that a name won't survive a reload without storage", async (chat) => {
-  const context = await chat.newContext();
-  await context.addInitScript(() => {
+  const ada = await chat.newVisitor();
+  await ada.addInitScript(() => {
     for (const name of ["localStorage", "sessionStorage"]) {
       Object.defineProperty(globalThis, name, {
         get() {
@@ -222,7 +219,7 @@ browserTest("warns once that a name won't survive a reload without storage", asy
       });
     }
   });
-  const ada = await chat.openTab(context);
+  await ada.goto(chat.url);
   await ada.locator("#prompt-hint", { hasText: "won't survive a reload" }).waitFor();
   await signIn(ada, "Ada");
   await send(ada, "works anyway");
@@ -232,11 +229,10 @@ browserTest("warns once that a name won't survive a reload without storage", asy
 browserTest(
   "paints the chosen dark theme first on a light system",
   async (chat) => {
-    const context = await chat.newContext({ colorScheme: "light" });
-    const ada = await chat.openTab(context);
+    const ada = await chat.visit({ colorScheme: "light" });
     await ada.evaluate(() => localStorage.setItem("parley.settings", '{"theme":"dark"}'));
     // The first paint comes long before a slow device has run the page's script.
-    await context.route(/main\.\w+\.js/, () => {});
+    await ada.route(/main\.\w+\.js/, () => {});
     await ada.reload({ waitUntil: "commit" });
     await ada.locator("#prompt").waitFor();
     const background = await ada.evaluate(() =>

@@ -5,15 +5,12 @@ import {
   browserTest,
   messageTexts,
   noRateLimit,
-  reuseContexts,
   send,
   waitForMessage,
   waitForSent,
 } from "./browser_harness.ts";
 import type { Page } from "./browser_harness.ts";
 import { signInScripted } from "./scripted_server.ts";
-
-reuseContexts();
 
 /** Points at a message and opens its menu. */
 async function openMenu(page: Page, text: string): Promise<void> {

@@ -4,7 +4,6 @@ import { assert, assertEquals } from "@std/assert";
 import {
   browserTest,
   openSettings,
-  reuseContexts,
   send,
   sharedServerOnly,
   signIn,
@@ -13,8 +12,6 @@ import {
   waitForStatus,
 } from "./browser_harness.ts";
 import { ScriptedServer, signInScripted } from "./scripted_server.ts";
-
-reuseContexts();
 
 browserTest(
   "shows the server's reason even if the browser says that it is offline",
@@ -36,11 +33,11 @@ browserTest(
 );
 
 browserTest("ignores locales that aren't language tags", async (chat) => {
-  const context = await chat.newContext();
-  await context.addInitScript(() => {
+  const ada = await chat.newVisitor();
+  await ada.addInitScript(() => {
     Object.defineProperty(navigator, "languages", { get: () => ["C", "de-AT@euro", "en-US"] });
   });
-  const ada = await chat.openTab(context);
+  await ada.goto(chat.url);
   await signIn(ada, "Ada");
   await send(ada, "hallo");
   await waitForMessage(ada, "hallo");
@@ -72,15 +69,14 @@ browserTest("says that there is a new version, and reloads with the draft", asyn
 }, { needsProcess: true });
 
 browserTest("retries a failed script with another address", async (chat) => {
-  const context = await chat.newContext();
-  await context.route(/extras-[^?]*$/, (route) => route.abort());
+  const ada = await chat.newVisitor();
+  await ada.route(/extras-[^?]*$/, (route) => route.abort());
   const queries: string[] = [];
-  context.on("request", (request) => {
+  ada.on("request", (request) => {
     const { pathname, search } = new URL(request.url());
     if (pathname.includes("/extras-")) queries.push(search);
   });
-  const ada = await chat.openTab(context);
-  await signIn(ada, "Ada");
+  await chat.enter(ada, "Ada");
   await ada.fill("#text", "/");
   await ada.locator("#suggestions:not([hidden])").waitFor();
   assert(queries.includes("?1"), queries.join());
@@ -125,8 +121,8 @@ browserTest("says why the server closed the connection, until a message is sent"
 });
 
 browserTest("runs without APIs newer than the oldest supported browsers", async (chat) => {
-  const context = await chat.newContext();
-  await context.addInitScript(() => {
+  const ada = await chat.newVisitor();
+  await ada.addInitScript(() => {
     const remove = (owner: object, ...names: readonly string[]) => {
       for (const name of names) Reflect.deleteProperty(owner, name);
     };
@@ -142,7 +138,7 @@ browserTest("runs without APIs newer than the oldest supported browsers", async 
     remove(Document.prototype, "caretPositionFromPoint", "startViewTransition");
     remove(globalThis, "Iterator", "scheduler", "CloseWatcher");
   });
-  const ada = await chat.openTab(context);
+  await ada.goto(chat.url);
   await signIn(ada, "Ada");
   await send(ada, "see https://example.com and *this*, @Ada");
   await waitForMessage(ada, "see");

@@ -29,27 +29,15 @@ const chromiumPath = Deno.env.get("CHROMIUM") ?? "/usr/bin/chromium";
 /** Chromium without a user interface: twice as fast. Its service workers show no notifications. */
 const headlessShellPath = Deno.env.get("HEADLESS_SHELL") || chromiumPath;
 
-/** Whether `signIn()` and `visit()` without options use contexts of earlier tests. */
-let reusesContexts = false;
-
-/**
- * Lets the tests of a file use contexts that earlier tests used. Their pages start in a warm
- * process, and signed in, which halves their CPU time. Call it before the first test.
- */
-export function reuseContexts(): void {
-  reusesContexts = true;
-}
-
 /** Launches a browser. */
 export async function launchBrowser(executablePath = headlessShellPath): Promise<Browser> {
   const hostRule = `--host-resolver-rules=MAP ${plainHost} 127.0.0.1`;
   // All pages of a context share its renderer process.
-  const limits = reusesContexts ? ["--renderer-process-limit=1"] : [];
-  const args = ["--no-sandbox", hostRule, ...flags, ...limits];
+  const args = ["--no-sandbox", hostRule, ...flags, "--renderer-process-limit=1"];
   return await chromium.launch({ executablePath, args });
 }
 
-/** By path, one browser for all tests of a file. */
+/** By path, one browser for all tests of a process. */
 const browsers = new Map<string, Promise<Browser>>();
 
 function sharedBrowser(path: string): Promise<Browser> {
@@ -58,6 +46,8 @@ function sharedBrowser(path: string): Promise<Browser> {
 
 /** A context that tests use one after another. */
 interface ReusableContext {
+  /** Its options, as JSON. */
+  readonly key: string;
   readonly context: BrowserContext;
   /** An empty page that keeps the renderer process alive. */
   readonly anchor: Page;
@@ -104,8 +94,16 @@ function watchCalls<Name extends string>(
   }
 }
 
-/** Contexts with default options that no test is using. */
+/** Contexts that no test is using, the one used last at the end. */
 const idleContexts: ReusableContext[] = [];
+/** Each keeps a renderer process. */
+const idleContextsMax = 4;
+
+/** Returns an idle context with these options, which is then no longer idle. */
+function takeIdleContext(key: string): ReusableContext | undefined {
+  const index = idleContexts.findLastIndex((it) => it.key === key);
+  return index < 0 ? undefined : idleContexts.splice(index, 1)[0];
+}
 
 /**
  * Closes the pages of a context and clears what the page of the server at `url` stored. Closes
@@ -123,6 +121,7 @@ async function resetContext(reusable: ReusableContext, url: string): Promise<voi
     context.clearCookies(),
   ]);
   idleContexts.push(reusable);
+  if (idleContexts.length > idleContextsMax) await idleContexts.shift()?.context.close();
 }
 
 /** Closes the shared browsers. Tests need not call it. */
@@ -230,8 +229,7 @@ export class TestChat {
     this.#host = host;
     this.#locale = locale;
     this.#serviceWorkers = needsWorker ? "allow" : "block";
-    this.#canReuse = reusesContexts && !needsWorker && !needsNotifications &&
-      locale === defaultLocale;
+    this.#canReuse = !needsWorker && !needsNotifications;
     this.server = server;
   }
 
@@ -253,33 +251,44 @@ export class TestChat {
 
   /** Makes a browser context: the browser of another person. */
   async newContext(options: BrowserContextOptions = {}): Promise<BrowserContext> {
-    const context = await this.#browser.newContext({
+    const context = await this.#browser.newContext(this.#allOptions(options));
+    this.#contexts.add(context);
+    return context;
+  }
+
+  #allOptions(options: BrowserContextOptions): BrowserContextOptions {
+    return {
       locale: this.#locale,
       serviceWorkers: this.#serviceWorkers,
       // Drawing each frame of an animation costs 0.1 s of CPU per page.
       reducedMotion: "reduce",
       ...options,
-    });
-    this.#contexts.add(context);
-    return context;
+    };
   }
 
-  /** Makes a page in the browser of another person. */
-  async #newVisitor(options: BrowserContextOptions): Promise<Page> {
-    if (!this.#canReuse || Object.keys(options).length > 0) {
+  /**
+   * Makes an empty page in the browser of another person. Its context may be one of an earlier
+   * test, emptied, with a warm renderer process. A test that changes only the page, not the
+   * context, leaves it to later tests.
+   */
+  async newVisitor(options: BrowserContextOptions = {}): Promise<Page> {
+    if (!this.#canReuse || options.storageState !== undefined) {
       return await this.#newPage(await this.newContext(options));
     }
-    const reusable = idleContexts.pop() ?? await this.#newReusableContext();
+    const key = JSON.stringify(this.#allOptions(options));
+    const reusable = takeIdleContext(key) ?? await this.#newReusableContext(key, options);
     this.#reusable.push(reusable);
     return await this.#newPage(reusable.context);
   }
 
-  async #newReusableContext(): Promise<ReusableContext> {
-    const context = await this.newContext();
-    this.#contexts.delete(context);
+  async #newReusableContext(
+    key: string,
+    options: BrowserContextOptions,
+  ): Promise<ReusableContext> {
+    const context = await this.#browser.newContext(this.#allOptions(options));
     const anchor = await context.newPage();
     const devtools = await context.newCDPSession(anchor);
-    const reusable = { context, anchor, devtools, isChanged: false };
+    const reusable = { key, context, anchor, devtools, isChanged: false };
     const onChange = () => reusable.isChanged = true;
     watchCalls(context, contextChanges, onChange);
     watchCalls(context.clock, clockChanges, onChange);
@@ -309,28 +318,28 @@ export class TestChat {
 
   /** Opens the chat in the browser of another person. */
   async visit(options: BrowserContextOptions = {}): Promise<Page> {
-    const page = await this.#newVisitor(options);
+    const page = await this.newVisitor(options);
     await page.goto(this.url);
     return page;
   }
 
   /** Opens the chat in the browser of another person, and enters it. */
   async signIn(name: string, options: BrowserContextOptions = {}): Promise<Page> {
-    if (!reusesContexts) {
-      const page = await this.visit(options);
-      await signIn(page, name);
-      return page;
-    }
-    const page = await this.#newVisitor(options);
+    const page = await this.newVisitor(options);
+    await this.enter(page, name);
+    return page;
+  }
+
+  /** Opens the chat, or a path in it, in an empty page, by a name that the browser remembers. */
+  async enter(page: Page, name: string, path = ""): Promise<void> {
     const profile: Profile = { username: name, token: newToken() };
     // Only for this load: the page may forget the name later.
     await using _ = await page.addInitScript(
       ([key, value]) => localStorage.setItem(key, value),
       [profileKey, JSON.stringify(profile)] as const,
     );
-    await page.goto(this.url);
+    await page.goto(this.url + path);
     await page.waitForSelector("#app:not([hidden])");
-    return page;
   }
 
   /** Ends the server without warning. It must be a process. */

@@ -5,7 +5,6 @@ import {
   browserTest,
   noRateLimit,
   openSettings,
-  reuseContexts,
   send,
   sharedServerOnly,
   signIn,
@@ -14,8 +13,6 @@ import {
   waitUntil,
 } from "./browser_harness.ts";
 import type { BrowserContextOptions, Page, TestChat } from "./browser_harness.ts";
-
-reuseContexts();
 
 const longName = "W".repeat(24);
 const messages = [
@@ -239,8 +236,8 @@ browserTest("works on a slow network before everything has loaded", async (chat)
 browserTest(
   "asks for permission to notify only on a click, and plays no sound until sound is on",
   async (chat) => {
-    const context = await chat.newContext();
-    await context.addInitScript(() => {
+    const ada = await chat.newVisitor();
+    await ada.addInitScript(() => {
       const calls: string[] = [];
       Object.assign(globalThis, { calls });
       class Notification extends EventTarget {
@@ -269,8 +266,7 @@ browserTest(
       Object.assign(globalThis, { Notification, AudioContext: Sound });
       document.hasFocus = () => false;
     });
-    const ada = await chat.openTab(context);
-    await signIn(ada, "Ada");
+    await chat.enter(ada, "Ada");
     const ben = await chat.signIn("Ben");
     const calls = () => ada.evaluate(() => (globalThis as unknown as { calls: string[] }).calls);
     await send(ben, "@Ada one");

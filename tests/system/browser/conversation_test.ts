@@ -7,7 +7,6 @@ import {
   messageTexts,
   noRateLimit,
   openSettings,
-  reuseContexts,
   send,
   sharedServerOnly,
   signIn,
@@ -17,8 +16,6 @@ import {
   waitForSent,
   waitUntil,
 } from "./browser_harness.ts";
-
-reuseContexts();
 
 browserTest("lets two people join, talk, and see each other", async (chat) => {
   const ada = await chat.signIn("Ada");

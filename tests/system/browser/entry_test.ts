@@ -1,17 +1,8 @@
 // Getting in: the prompt, the access code, and the first view of a room.
 
 import { assert, assertEquals } from "@std/assert";
-import {
-  browserTest,
-  joinRoom,
-  reuseContexts,
-  send,
-  signIn,
-  waitForMessage,
-} from "./browser_harness.ts";
+import { browserTest, joinRoom, send, signIn, waitForMessage } from "./browser_harness.ts";
 import type { Page } from "./browser_harness.ts";
-
-reuseContexts();
 
 const accessCode = "open-sesame";
 const withCode = { env: { ACCESS_CODE: accessCode } };

@@ -7,7 +7,6 @@ import {
   messageTexts,
   noRateLimit,
   openSettings,
-  reuseContexts,
   send,
   sharedServerOnly,
   signIn,
@@ -17,8 +16,6 @@ import {
 } from "./browser_harness.ts";
 import type { BrowserContextOptions, Page, TestChat } from "./browser_harness.ts";
 import { ScriptedServer, signInScripted } from "./scripted_server.ts";
-
-reuseContexts();
 
 const payloads = [
   "<img src=x onerror=pwned=1>",

@@ -4,15 +4,15 @@ import { assert, assertEquals } from "@std/assert";
 import { browserTest, send, signIn, waitUntil } from "./browser_harness.ts";
 
 browserTest("speaks the reader's first supported language, and loads no other", async (chat) => {
-  const context = await chat.newContext({ locale: "de-AT" });
+  const page = await chat.newVisitor({ locale: "de-AT" });
   const scripts: string[] = [];
-  context.on("response", (response) => {
+  page.on("response", (response) => {
     const { pathname } = new URL(response.url());
     // The service worker caches all languages, later.
     const isPage = response.request().serviceWorker() === null;
     if (isPage && pathname.endsWith(".js")) scripts.push(pathname);
   });
-  const page = await chat.openTab(context);
+  await page.goto(chat.url);
   await page.locator("#prompt-label", { hasText: "Dein Name" }).waitFor();
   assertEquals(await page.getAttribute("html", "lang"), "de");
   // The words for problems load after the page.

@@ -6,15 +6,12 @@ import {
   choose,
   joinRoom,
   noRateLimit,
-  reuseContexts,
   send,
   waitForMessage,
   waitForSent,
   waitUntil,
 } from "./browser_harness.ts";
 import type { Page } from "./browser_harness.ts";
-
-reuseContexts();
 
 const code = "keep-the-peace";
 const moderated = { env: { ...noRateLimit.env, MODERATOR_CODE: code } };

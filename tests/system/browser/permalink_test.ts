@@ -1,7 +1,7 @@
 // Links to single messages: /r/{room}/{offset}.
 
 import { assert, assertEquals } from "@std/assert";
-import { browserTest, signIn, waitForMessage, waitUntil } from "./browser_harness.ts";
+import { browserTest, waitForMessage, waitUntil } from "./browser_harness.ts";
 import type { Page, TestChat } from "./browser_harness.ts";
 import { ScriptedServer } from "./scripted_server.ts";
 
@@ -12,10 +12,9 @@ async function open(chat: TestChat, path: string): Promise<Page> {
   const server = new ScriptedServer();
   const lines = Array.from({ length: 399 }, (_, i) => ({ text: `line ${i + 1}.` }));
   server.append("lobby", ...lines, { text: "line 400.", reply: 10 });
-  const context = await chat.newContext();
-  await server.attach(context);
-  const page = await chat.openTab(context, path);
-  await signIn(page, "Ada");
+  const page = await chat.newVisitor();
+  await server.attach(page);
+  await chat.enter(page, "Ada", path);
   return page;
 }
 

@@ -9,15 +9,12 @@ import {
   messageTexts,
   openSettings,
   plainHost,
-  reuseContexts,
   send,
   signIn,
   waitForMessage,
   waitUntil,
 } from "./browser_harness.ts";
 import type { Page, TestChat } from "./browser_harness.ts";
-
-reuseContexts();
 
 const unverified = "This message can't be verified";
 const incomplete = "This link is incomplete";
@@ -41,7 +38,8 @@ async function makeRoom(page: Page): Promise<string> {
 
 /** Opens a link in a new browser. */
 async function follow(chat: TestChat, link: string, name: string): Promise<Page> {
-  const page = await chat.openTab(await chat.newContext(), link.slice(chat.url.length));
+  const page = await chat.newVisitor();
+  await page.goto(link);
   await signIn(page, name);
   return page;
 }
@@ -158,7 +156,7 @@ browserTest("neither joins nor sends with an incomplete link [S3]", async (chat)
   await send(ada, "Good morning");
   const [keyless = ""] = link.split("#");
   // The key leaves the address before anything else loads.
-  const early = await (await chat.newContext()).newPage();
+  const early = await chat.newVisitor();
   await early.route(/\/assets\/(words_|private)/, () => {});
   await early.goto(link);
   assertEquals(early.url(), keyless);
@@ -182,7 +180,7 @@ browserTest("neither joins nor sends with an incomplete link [S3]", async (chat)
 browserTest("shows no text that a hostile server changed [S7] [S8]", async (chat) => {
   const ada = await chat.signIn("Ada");
   const link = await makeRoom(ada);
-  const context = await chat.newContext();
+  const ben = await chat.newVisitor();
   const sealed: Fields[] = [];
   /** The changes that the server makes to each message on its way to Ben. */
   const attacks: ((message: Fields) => Fields)[] = [
@@ -196,7 +194,7 @@ browserTest("shows no text that a hostile server changed [S7] [S8]", async (chat
     (message) => message,
   ];
   const replay = () => ({ nonce: sealed[0]?.nonce ?? "", text: sealed[0]?.text ?? "" });
-  await context.routeWebSocket(/\/ws$/, (socket) => {
+  await ben.routeWebSocket(/\/ws$/, (socket) => {
     const server = socket.connectToServer();
     server.onMessage((frame) => {
       const pushes: Fields[] = JSON.parse(String(frame));
@@ -208,7 +206,7 @@ browserTest("shows no text that a hostile server changed [S7] [S8]", async (chat
       socket.send(JSON.stringify(changed));
     });
   });
-  const ben = await chat.openTab(context, link.slice(chat.url.length));
+  await ben.goto(link);
   await signIn(ben, "Ben");
   await ben.locator("#rows", { hasText: "No messages yet" }).waitFor();
   const texts = attacks.map((_, i) => `message ${i}`);
@@ -230,8 +228,8 @@ browserTest("hides a text once an older page shows that it is a replay [S8]", as
   await send(ada, "no");
   await waitForMessage(eve, "no");
   const isDrawn = Promise.withResolvers<void>();
-  const context = await chat.newContext();
-  await context.routeWebSocket(/\/ws$/, (socket) => {
+  const ben = await chat.newVisitor();
+  await ben.routeWebSocket(/\/ws$/, (socket) => {
     const server = socket.connectToServer();
     server.onMessage(async (frame) => {
       const pushes: { messages?: { nonce: string }[]; type: string }[] = JSON.parse(String(frame));
@@ -244,7 +242,7 @@ browserTest("hides a text once an older page shows that it is a replay [S8]", as
       })));
     });
   });
-  const ben = await chat.openTab(context, link.slice(chat.url.length));
+  await ben.goto(link);
   await signIn(ben, "Ben");
   await waitForMessage(ben, "yes");
   await ben.locator("#rows .rule", { hasText: /\S/ }).waitFor();
@@ -312,8 +310,7 @@ browserTest("sends neither key nor text to the server [S1] [S2]", async (chat) =
   const room = keyless.split("/r/")[1] ?? "";
   await send(ada, "Xylophone");
   await waitForMessage(ada, "Xylophone");
-  const context = await chat.newContext();
-  const ben = await context.newPage();
+  const ben = await chat.newVisitor();
   listen(ben);
   await ben.goto(link);
   await signIn(ben, "Ben");

@@ -8,7 +8,6 @@ import {
   noRateLimit,
   send,
   sharedServerOnly,
-  signIn,
   waitForMessage,
   waitUntil,
 } from "./browser_harness.ts";
@@ -319,9 +318,9 @@ browserTest(
 browserTest("announces new messages to screen readers, but not history", async (chat) => {
   const server = new ScriptedServer();
   server.append("lobby", ...Array.from({ length: 250 }, (_, i) => ({ text: `line ${i + 1}` })));
-  const context = await chat.newContext();
+  const ada = await chat.newVisitor();
   // Records the rows added while the log is not busy, as a screen reader announces them.
-  await context.addInitScript(() => {
+  await ada.addInitScript(() => {
     const announced: string[] = [];
     Object.assign(globalThis, { announced });
     addEventListener("DOMContentLoaded", () => {
@@ -339,11 +338,10 @@ browserTest("announces new messages to screen readers, but not history", async (
       }).observe(rows, { childList: true, subtree: true });
     });
   });
-  await server.attach(context);
-  const ada = await chat.openTab(context);
+  await server.attach(ada);
   const announcedCount = () =>
     ada.evaluate(() => (globalThis as unknown as { announced: string[] }).announced.length);
-  await signIn(ada, "Ada");
+  await chat.enter(ada, "Ada");
   await waitForMessage(ada, "line 250");
   assertEquals(await ada.getAttribute("#log", "role"), "log");
   assertEquals(await announcedCount(), 0);

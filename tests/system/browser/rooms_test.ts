@@ -6,15 +6,12 @@ import {
   joinRoom,
   messageTexts,
   noRateLimit,
-  reuseContexts,
   send,
   signIn,
   waitForMessage,
   waitForRoom,
 } from "./browser_harness.ts";
 import type { Page } from "./browser_harness.ts";
-
-reuseContexts();
 
 /** Waits until an element can be clicked. */
 async function waitForReachable(page: Page, selector: string): Promise<void> {

@@ -3,7 +3,6 @@
 
 import type { ErrorPush, MessagePush } from "../../../app/protocol/wire.ts";
 import { message, room, welcome } from "../../support/page_harness.ts";
-import { signIn } from "./browser_harness.ts";
 import type { BrowserContext, BrowserContextOptions, Page, TestChat } from "./browser_harness.ts";
 
 const newestMax = 100;
@@ -13,7 +12,7 @@ interface ScriptedSocket {
   close(options: { readonly code: number; readonly reason: string }): Promise<void>;
 }
 
-/** The server of one browser context. */
+/** The server of some pages. */
 export class ScriptedServer {
   /** The log of each room. */
   readonly #logs = new Map<string, MessagePush[]>();
@@ -23,9 +22,9 @@ export class ScriptedServer {
   helloRefusal: Partial<ErrorPush> | undefined;
   readonly #sockets = new Set<ScriptedSocket>();
 
-  /** Takes over the WebSockets of a context. */
-  async attach(context: BrowserContext): Promise<void> {
-    await context.routeWebSocket(/\/ws$/, (socket) => {
+  /** Takes over the WebSockets of a page, or of all pages of a context. */
+  async attach(target: BrowserContext | Page): Promise<void> {
+    await target.routeWebSocket(/\/ws$/, (socket) => {
       this.#sockets.add(socket);
       socket.onClose(() => this.#sockets.delete(socket));
       socket.onMessage((frame) => this.#reply(socket, JSON.parse(String(frame))));
@@ -109,9 +108,8 @@ export async function signInScripted(
   options: BrowserContextOptions = {},
   server = new ScriptedServer(),
 ): Promise<{ ada: Page; server: ScriptedServer }> {
-  const context = await chat.newContext(options);
-  await server.attach(context);
-  const ada = await chat.openTab(context);
-  await signIn(ada, "Ada");
+  const ada = await chat.newVisitor(options);
+  await server.attach(ada);
+  await chat.enter(ada, "Ada");
   return { ada, server };
 }

@@ -6,7 +6,6 @@ import {
   joinRoom,
   noRateLimit,
   openSettings,
-  reuseContexts,
   send,
   signIn,
   waitForMessage,
@@ -14,8 +13,6 @@ import {
   waitUntil,
 } from "./browser_harness.ts";
 import type { BrowserContext, Page, TestChat, WebSocketRoute } from "./browser_harness.ts";
-
-reuseContexts();
 
 browserTest("keeps the appearance, in all tabs and across a reload", async (chat) => {
   const ada = await chat.signIn("Ada", { colorScheme: "light" });

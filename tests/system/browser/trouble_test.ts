@@ -3,7 +3,6 @@
 import { assert, assertEquals } from "@std/assert";
 import {
   browserTest,
-  reuseContexts,
   send,
   sharedServerOnly,
   signIn,
@@ -14,8 +13,6 @@ import {
 } from "./browser_harness.ts";
 import type { Page, TestChat } from "./browser_harness.ts";
 import { signInScripted } from "./scripted_server.ts";
-
-reuseContexts();
 
 /** Enters a name, and waits for the sentence that refuses it. */
 async function waitForRefusal(page: Page, sentence: RegExp): Promise<void> {
@@ -289,14 +286,13 @@ browserTest(
   "says that a newer connection took over, and takes the chat back [N9]",
   async (chat) => {
     const ada = await chat.signIn("Ada");
-    const context = await chat.newContext();
+    const ida = await chat.newVisitor();
     const sockets: { close(options: { code: number; reason: string }): Promise<void> }[] = [];
-    await context.routeWebSocket(/\/ws$/, (socket) => {
+    await ida.routeWebSocket(/\/ws$/, (socket) => {
       sockets.push(socket);
       socket.connectToServer();
     });
-    const ida = await chat.openTab(context);
-    await signIn(ida, "Ida");
+    await chat.enter(ida, "Ida");
     await sockets.at(-1)?.close({ code: 4005, reason: "this tab has a newer connection" });
     await waitForStatus(ida, /This page is connected elsewhere\. Use here$/);
     await ida.click("#status >> text=Use here");

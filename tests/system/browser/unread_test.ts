@@ -6,7 +6,6 @@ import {
   joinRoom,
   send,
   sharedServerOnly,
-  signIn,
   waitForMessage,
   waitUntil,
 } from "./browser_harness.ts";
@@ -29,18 +28,17 @@ async function openAsAda(
   chat: TestChat,
   server: ScriptedServer,
   readOffset: number,
-  options: BrowserContextOptions & { readonly isFocused?: boolean } = {},
+  { isFocused = true, ...options }: BrowserContextOptions & { readonly isFocused?: boolean } = {},
 ): Promise<Page> {
-  const context = await chat.newContext(options);
-  await server.attach(context);
-  await context.addInitScript(({ readOffset, isFocused }) => {
+  const ada = await chat.newVisitor(options);
+  await server.attach(ada);
+  await ada.addInitScript(({ readOffset, isFocused }) => {
     Object.assign(globalThis, { isFocused });
     document.hasFocus = () => (globalThis as unknown as { isFocused: boolean }).isFocused;
     if (localStorage.getItem("parley.read") !== null) return;
     localStorage.setItem("parley.read", JSON.stringify({ lobby: readOffset }));
-  }, { readOffset, isFocused: options.isFocused ?? true });
-  const ada = await chat.openTab(context);
-  await signIn(ada, "Ada");
+  }, { readOffset, isFocused });
+  await chat.enter(ada, "Ada");
   return ada;
 }
 
@@ -156,9 +154,9 @@ browserTest("marks nothing as read while another window has focus", async (chat)
 }, sharedServerOnly);
 
 browserTest("says that a room is loading, not that it is empty", async (chat) => {
-  const context = await chat.newContext();
-  await context.routeWebSocket(/\/ws$/, () => {});
-  const ada = await chat.openTab(context);
+  const ada = await chat.newVisitor();
+  await ada.routeWebSocket(/\/ws$/, () => {});
+  await ada.goto(chat.url);
   await ada.evaluate(() => {
     const message = { offset: 1, member: "b", from: "Ben", text: "hi", at: 1, nonce: "n" };
     localStorage.setItem(

@@ -5,7 +5,6 @@ import {
   browserTest,
   joinRoom,
   messageTexts,
-  reuseContexts,
   send,
   sharedServerOnly,
   waitForMessage,
@@ -15,8 +14,6 @@ import {
 } from "./browser_harness.ts";
 import type { Page } from "./browser_harness.ts";
 import { signInScripted } from "./scripted_server.ts";
-
-reuseContexts();
 
 const draft = (page: Page) => page.inputValue("#text");
 
