@@ -339,7 +339,7 @@ export class TestChat {
       [profileKey, JSON.stringify(profile)] as const,
     );
     await page.goto(this.url + path);
-    await page.waitForSelector("#app:not([hidden])");
+    await waitForPage(page);
   }
 
   /** Ends the server without warning. It must be a process. */
@@ -401,7 +401,13 @@ export const sharedServerOnly = { isShared: true };
 export async function signIn(page: Page, name: string): Promise<void> {
   await page.fill("#prompt-name", name);
   await page.click("#prompt-go");
+  await waitForPage(page);
+}
+
+/** Waits until the chat is shown, and the rest of its script, with the commands, has loaded. */
+async function waitForPage(page: Page): Promise<void> {
   await page.waitForSelector("#app:not([hidden])");
+  await page.waitForSelector("#me-name:not(:empty)", { state: "attached" });
 }
 
 /** Types a message, or a command, and presses Enter. */

@@ -33,7 +33,7 @@ browserTest(
     await waitForMessage(ada, "before the night");
     // The page must not look connected before it ever was.
     assertEquals(await ada.locator("#me-dot.off").count(), 1);
-    assertEquals(await ada.textContent("#me-name"), "Ada");
+    await ada.locator("#me-name", { hasText: "Ada" }).waitFor();
     // The page knows its own messages before a server has said who it is.
     await ada.locator("#rows article", { hasText: "before the night" }).hover();
     await ada.locator(".bar").getByText("Edit").waitFor();
