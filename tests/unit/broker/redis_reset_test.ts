@@ -116,12 +116,14 @@ testWithRedis("reset() is called first on a node that was declared dead", async 
 });
 
 testWithRedis("leases survive a Redis that hung for longer than they last", async (redis) => {
-  await using a = await BrokerNode.start(redis.url, { leaseMs: 300, timeoutMs: 100 });
-  await using b = await BrokerNode.start(redis.url, { leaseMs: 300, timeoutMs: 100 });
+  // Long enough that a busy machine doesn't end them first.
+  const options = { leaseMs: 1_500, timeoutMs: 100 };
+  await using a = await BrokerNode.start(redis.url, options);
+  await using b = await BrokerNode.start(redis.url, options);
   await a.broker.claim("ada", "Ada");
   redis.signal("SIGSTOP");
   const stopped = performance.now();
-  await until(() => performance.now() - stopped > 600);
+  await until(() => performance.now() - stopped > 1.5 * options.leaseMs);
   redis.signal("SIGCONT");
   await until(() => a.broker.isReady && b.broker.isReady);
   assertEquals(await b.broker.claim("ben", "Ada"), undefined);
