@@ -190,6 +190,7 @@ const views: readonly View[] = [
       await page.locator(".menu").getByText("Reply").click();
       await submit(page, "Eleven is fine");
       await page.locator(".quote", { hasText: "Ben: It did" }).last().waitFor();
+      await waitForSent(page);
       await openActions(page, device, "Eleven is fine");
       await page.locator(".menu").getByText("Reply").click();
       await page.locator(".writing", { hasText: "Replying" }).waitFor();
