@@ -101,7 +101,12 @@ browserTest(
   async (chat) => {
     await using tree = await copyOfTree();
     const dir = await Deno.makeTempDir();
-    const start = (port = 0) => ServerProcess.start(dir, { tree: `${tree.path}/`, port });
+    const start = async (port = 0) => {
+      const server = await ServerProcess.start(dir, { tree: `${tree.path}/`, port });
+      // The worker waits 2 s for a response, which the first one can take on a busy machine.
+      await (await fetch(server.url)).body?.cancel();
+      return server;
+    };
     const buildOf = (page: Page) =>
       page.evaluate(() => getComputedStyle(document.body).getPropertyValue("--build"));
     const setBuild = async (name: string) => {
