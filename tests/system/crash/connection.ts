@@ -3,7 +3,7 @@
 import { subprotocol } from "../../../app/protocol/wire.ts";
 import type { Push } from "../../../app/protocol/wire.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
-import { bannedCode, restartingCode } from "./crash_target.ts";
+import { bannedCode, restartingCode } from "./close_codes.ts";
 
 const backoffMinMs = 500;
 const backoffMaxMs = 20_000;

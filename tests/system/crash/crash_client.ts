@@ -1,7 +1,6 @@
 // A plain client of the protocol, written from SPEC.md alone. It checks what it receives, and
 // records it in the ledger. The test decides what it does and when.
 
-import { usernameKey } from "../../../app/protocol/names.ts";
 import { mayRetry } from "../../../app/protocol/wire.ts";
 import type {
   EntryPush,
@@ -11,12 +10,14 @@ import type {
   RoomPush,
 } from "../../../app/protocol/wire.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
+import { abnormalCodes, bannedCode, floodingCode, restartingCode } from "./close_codes.ts";
 import { Connection } from "./connection.ts";
-import { abnormalCodes, bannedCode, floodingCode, restartingCode } from "./crash_target.ts";
+import { CrashOutbox, isFinal } from "./crash_outbox.ts";
+import type { EntryFields } from "./crash_outbox.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Person } from "./person.ts";
-import type { SentEntry } from "./recorded_entry.ts";
-import { applyEntry, applyToRoom, countMessages, emptyRoomView } from "./room_view.ts";
+import { checkJoin } from "./join_check.ts";
+import { applyEntry, applyToRoom, emptyRoomView, removeMember, setMember } from "./room_view.ts";
 import type { RoomView } from "./room_view.ts";
 
 /** Options of a client. */
@@ -39,15 +40,6 @@ export interface ClientOptions {
 const retryMs = 1_000;
 const lostCode = 1006;
 const entryTypes: ReadonlySet<string> = new Set(["message", "edit", "delete", "title"]);
-/** Why an entry is refused for good. */
-const refusals: ReadonlySet<string> = new Set([
-  "forbidden",
-  "not_found",
-  "edits_exhausted",
-  "title_locked",
-  "muted",
-  "banned",
-]);
 /** Edits and deletions pick one of this many newest messages, so that they often collide. */
 const maxCandidates = 20;
 
@@ -55,6 +47,7 @@ const maxCandidates = 20;
 export class Client {
   readonly #options: ClientOptions;
   readonly #connection: Connection;
+  readonly #outbox: CrashOutbox;
   readonly id: string;
   readonly views = new Map<string, RoomView>();
   #welcomed = false;
@@ -63,14 +56,17 @@ export class Client {
   /** When it sent its last `hello` and `rename`, in ms since 1970. */
   #helloAt = 0;
   #renameAt = 0;
-  /** Nonces whose earlier try had no reply but may be stored, so that two replies may arrive. */
-  readonly #retriedNonces = new Set<string>();
   /** Rooms named in the last `hello`. */
   #helloRooms = new Set<RoomView>();
 
   constructor(options: ClientOptions) {
     this.#options = options;
     this.id = `${options.person.id}/${options.tab}`;
+    this.#outbox = new CrashOutbox({
+      ...options,
+      id: this.id,
+      send: (command) => this.#send(command),
+    });
     this.#connection = new Connection({
       ...options,
       onOpen: () => this.#sendHello(options.username),
@@ -176,16 +172,10 @@ export class Client {
     this.#send(command);
   }
 
-  #put(view: RoomView, fields: Pick<SentEntry, "type" | "text" | "target" | "locked">): void {
-    const { person, tab, ledger } = this.#options;
-    const room = view.name;
-    // Nonces repeat across clients and rooms, since a repeat is identified by room, member and
-    // nonce.
-    const entry: SentEntry = { person, room, ...fields, nonce: `${tab}-${++view.sentCount}` };
-    ledger.onSent(entry);
-    view.outbox.push(entry);
-    if (view.phase === "out") this.join(room);
-    this.#sendNext(view);
+  #put(view: RoomView, fields: EntryFields): void {
+    this.#outbox.add(view, fields);
+    if (view.phase === "out") this.join(view.name);
+    this.#outbox.sendNext(view);
   }
 
   /** Records its view of each room, once it has caught up. */
@@ -345,7 +335,7 @@ export class Client {
       case "title":
         return this.#handleEntry(push);
       case "ack":
-        return this.#handleAck(push.room, push.nonce, push.offset, true);
+        return this.#outbox.onAck(this.#view(push.room), push.nonce, push.offset, true);
       case "history":
         return this.#handleHistory(push);
       case "joined":
@@ -354,9 +344,7 @@ export class Client {
         return this.#setMember(this.#view(push.room), push.member, push.to);
       case "left": {
         const view = this.#view(push.room);
-        const name = view.usernames.get(push.member);
-        if (name !== undefined) view.members.delete(usernameKey(name));
-        view.usernames.delete(push.member);
+        removeMember(view, push.member);
         if (push.member === person.member && view.phase === "leaving") view.phase = "out";
         return;
       }
@@ -376,17 +364,18 @@ export class Client {
           return person.onNameRefused();
         }
         if (entryTypes.has(push.re) && push.code === "draining") return;
-        if (entryTypes.has(push.re) && refusals.has(push.code)) return this.#handleRefusal(push);
-        if (push.re === "title" && push.code === "rate_limited") return this.#handleRefusal(push);
+        if (entryTypes.has(push.re) && isFinal(push)) {
+          return this.#outbox.onRefusal(this.#view(push.room ?? ""), push);
+        }
         if (entryTypes.has(push.re) && mayRetry(push.code)) {
           const view = this.#view(push.room ?? "");
           if (push.code === "storage_unavailable") {
             ledger.counts.unavailable++;
-            this.#retriedNonces.add(`${push.room} ${push.nonce}`);
+            this.#outbox.expectAck(view, push.nonce);
           }
           this.#connection.laterOnSocket(push.retryAfter ?? retryMs, () => {
             view.hasInFlight = false;
-            this.#sendNext(view);
+            this.#outbox.sendNext(view);
           });
           return;
         }
@@ -442,36 +431,10 @@ export class Client {
       return ledger.addViolation(`${where} got a room that it did not join`);
     }
     const oldest = push.messages[0]?.offset ?? push.offset + 1;
-    const missed = requested === undefined ? 0 : oldest - 1 - requested.offset;
-    if (push.recovered) {
-      ledger.counts.recovered++;
-      if (requested === undefined || missed !== 0 || push.missed !== undefined) {
-        ledger.addViolation(
-          `${where} recovered ${requested?.offset} with ${oldest} to ${push.offset}`,
-        );
-      }
-    } else {
+    checkJoin(ledger, this.id, push, requested);
+    if (!push.recovered) {
       view.oldest = oldest;
       view.messages.clear();
-      // This test never restores an older log, so every position is valid.
-      if (requested !== undefined) {
-        ledger.counts.notRecovered++;
-        ledger.counts.missed += missed;
-        ledger.onMissed({
-          who: this.id,
-          room: push.room,
-          after: requested.offset,
-          before: oldest,
-          count: push.missed,
-        });
-        if (push.offset - requested.offset <= 1_000 || missed <= 0) {
-          ledger.addViolation(
-            `${where} lost ${requested.offset} with ${oldest} to ${push.offset}, missed ${push.missed}`,
-          );
-        }
-      } else if (push.missed !== undefined || countMessages(push) > 100) {
-        ledger.addViolation(`${where} began with ${oldest} to ${push.offset}`);
-      }
     }
     if (push.more) ledger.counts.pages++;
     const end = this.#checkRange(push, oldest, push.recovered ? requested?.epoch : undefined);
@@ -487,7 +450,7 @@ export class Client {
     view.usernames.clear();
     view.members.clear();
     for (const { member, username } of push.members ?? []) this.#setMember(view, member, username);
-    this.#sendNext(view);
+    this.#outbox.sendNext(view);
   }
 
   /** Checks that messages are consecutive. Returns the position after them. */
@@ -508,7 +471,7 @@ export class Client {
       // Half of the clients treat their own message as an ack. The others send it again and must
       // get an ack.
       if (entry.member === person.member && this.#acceptsOwnMessageAsAck) {
-        this.#handleAck(room, entry.nonce, entry.offset, false);
+        this.#outbox.onAck(this.#view(room), entry.nonce, entry.offset, false);
       }
     }
     return { offset, epoch };
@@ -532,51 +495,9 @@ export class Client {
     view.position = { epoch, offset: push.offset };
     ledger.onReceived(this.id, push, epoch);
     applyToRoom(view, push);
-    if (push.member === person.member) this.#handleAck(push.room, push.nonce, push.offset, false);
-  }
-
-  #handleAck(room: string, nonce: string, offset: number, isAck: boolean): void {
-    const { ledger } = this.#options;
-    const view = this.#view(room);
-    const [first] = view.outbox;
-    if (first?.nonce !== nonce) {
-      if (isAck && !this.#retriedNonces.has(`${room} ${nonce}`)) {
-        ledger.addViolation(
-          `${this.id} in ${room} got an unexpected ack for ${nonce}`,
-        );
-      }
-      return;
+    if (push.member === person.member) {
+      this.#outbox.onAck(view, push.nonce, push.offset, false);
     }
-    if (isAck) ledger.counts.repeats++;
-    view.outbox.shift();
-    view.hasInFlight = false;
-    ledger.onAcknowledged(first, offset);
-    this.#sendNext(view);
-  }
-
-  #handleRefusal({ room = "", nonce, code }: ErrorPush): void {
-    const { ledger, person } = this.#options;
-    const view = this.#view(room);
-    const [first] = view.outbox;
-    if (first === undefined || first.nonce !== nonce) return;
-    const author = view.messages.get(first.target ?? 0)?.member;
-    const { moderators } = ledger.sanctions;
-    const isModerator = moderators.has(this.member);
-    if (code === "muted" || code === "banned") {
-      ledger.counts[code]++;
-      const kind = code === "muted" ? "mute" : "ban";
-      ledger.sanctions.checkRefusal(kind, this.member, first.sentAt ?? 0);
-    } else if (
-      first.type === "message" || code === "forbidden" && author === person.member ||
-      isModerator && (first.type === "delete" && code === "forbidden" || code === "title_locked")
-    ) {
-      ledger.addViolation(`${this.id} in ${room} was refused ${first.type} ${nonce}: ${code}`);
-    }
-    view.outbox.shift();
-    view.hasInFlight = false;
-    // A title whose reply was lost may be stored: the rate limit comes before the nonce.
-    if (code !== "rate_limited" || first.isRepeated !== true) ledger.onRefused(first);
-    this.#sendNext(view);
   }
 
   #handleHistory(push: HistoryPush): void {
@@ -594,37 +515,11 @@ export class Client {
     if (view.oldest === before) view.oldest = oldest;
   }
 
-  /** Sets a member's username. No two members of a room may have the same one. */
   #setMember(view: RoomView, member: string, username: string): void {
-    const key = usernameKey(username);
-    const before = view.usernames.get(member);
-    if (before !== undefined) view.members.delete(usernameKey(before));
-    if ((view.members.get(key) ?? member) !== member) {
-      this.#options.ledger.addViolation(
-        `${this.id} sees two members called ${username} in ${view.name}`,
-      );
-    }
-    view.usernames.set(member, username);
-    view.members.set(key, member);
-  }
-
-  /** Sends the next entry by rule M8: one in flight per room, none before the room is live. */
-  #sendNext(view: RoomView): void {
-    const [next] = view.outbox;
-    if (next === undefined || view.hasInFlight || view.phase !== "live") return;
-    view.hasInFlight = true;
-    // One node handles an older connection's commands first. Several nodes don't wait for each
-    // other.
-    if (next.wasSent && this.#options.urls.length > 1) {
-      this.#retriedNonces.add(`${view.name} ${next.nonce}`);
-    }
-    next.isRepeated = next.wasSent;
-    next.wasSent = true;
-    next.sentAt = Date.now();
-    const { type, text, target, locked, nonce } = next;
-    const room = view.name;
-    if (type === "delete") this.#send({ type, room, offset: target, nonce });
-    else this.#send({ type, room, offset: target, text, locked, nonce });
+    if (setMember(view, member, username)) return;
+    this.#options.ledger.addViolation(
+      `${this.id} sees two members called ${username} in ${view.name}`,
+    );
   }
 
   #view(name: string): RoomView {

@@ -2,9 +2,10 @@
 // storage is checked at the end.
 
 import type { SeededRandom } from "../../support/seeded_random.ts";
-import type { Ledger } from "./ledger.ts";
+import { bannedCode, floodingCode } from "./close_codes.ts";
 import type { Client } from "./crash_client.ts";
-import type { Plan } from "./crash.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Plan } from "./plan.ts";
 
 /** One node or several. */
 export interface CrashTarget {
@@ -41,11 +42,6 @@ export interface TargetOptions {
   readonly sleep: (ms: number) => Promise<void>;
 }
 
-/** The codes of a connection without a close frame: in the standard, and in Deno. */
-export const abnormalCodes: readonly number[] = [1006, 0];
-export const restartingCode = 1012;
-export const bannedCode = 4001;
-export const floodingCode = 4102;
 /** Max random delay before a signal, so that it can hit any moment of the server's work. */
 export const jitterMs = 12;
 

@@ -3,7 +3,7 @@
 import { assertEquals } from "@std/assert";
 import { hasRedis } from "../../support/redis_process.ts";
 import { runCrashTest, summary } from "./crash.ts";
-import type { Plan } from "./crash.ts";
+import type { Plan } from "./plan.ts";
 
 const plan: Plan = {
   rounds: 5,

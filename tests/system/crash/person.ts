@@ -1,8 +1,14 @@
 // A person with a token: tracks the names that it may hold, from what its client has seen.
 
-import type { Ledger } from "./ledger.ts";
-
 const historyMax = 12;
+
+/** The names that all persons hold, and counts of what they did. */
+interface NameLedger {
+  readonly counts: { renames: number; namesTaken: number };
+  addViolation(sentence: string): void;
+  claimName(person: Person, name: string): void;
+  releaseName(person: Person, name: string | undefined, when: "now" | "later"): void;
+}
 
 /** The holder of a token. */
 export class Person {
@@ -17,7 +23,7 @@ export class Person {
    * is away.
    */
   hasWritten = false;
-  readonly #ledger: Ledger;
+  readonly #ledger: NameLedger;
   #name: string | undefined;
   /** The name before the last rename, which it still holds. */
   #previousName: string | undefined;
@@ -25,7 +31,7 @@ export class Person {
   /** The latest events that affected its names, to explain a violation. */
   readonly #history: string[] = [];
 
-  constructor(ledger: Ledger, id: string, token: string) {
+  constructor(ledger: NameLedger, id: string, token: string) {
     this.#ledger = ledger;
     this.id = id;
     this.token = token;

@@ -7,7 +7,8 @@ import { until } from "../../support/waiting.ts";
 import { moderatorCode } from "./crash_moderator.ts";
 import { checkErased } from "./erased_text.ts";
 import type { StoredEntry, StoredLog } from "./recorded_entry.ts";
-import { abnormalCodes, freePort, readErrorLog, restartingCode, urlOf } from "./crash_target.ts";
+import { abnormalCodes, restartingCode } from "./close_codes.ts";
+import { freePort, readErrorLog, urlOf } from "./crash_target.ts";
 import type { CrashTarget, TargetOptions } from "./crash_target.ts";
 
 /** The nodes' grace, and the lease that main.ts derives from it. */

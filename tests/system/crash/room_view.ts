@@ -1,6 +1,7 @@
 // A room as a client of the crash test knows it, by the rules of SPEC.md.
 
-import type { EntryPush, Position, RoomPush } from "../../../app/protocol/wire.ts";
+import { usernameKey } from "../../../app/protocol/names.ts";
+import type { EntryPush, Position } from "../../../app/protocol/wire.ts";
 import type { PresentMessage } from "./present_room.ts";
 import type { SentEntry } from "./recorded_entry.ts";
 
@@ -46,9 +47,20 @@ export function emptyRoomView(name: string): RoomView {
   };
 }
 
-/** Returns the number of messages in a page. */
-export function countMessages({ messages }: RoomPush): number {
-  return messages.filter(({ type }) => type === "message").length;
+/** Sets a member's username. Returns false if another member of the room has the same one. */
+export function setMember(view: RoomView, member: string, username: string): boolean {
+  const key = usernameKey(username);
+  removeMember(view, member);
+  const isFree = !view.members.has(key);
+  view.usernames.set(member, username);
+  view.members.set(key, member);
+  return isFree;
+}
+
+export function removeMember({ usernames, members }: RoomView, member: string): void {
+  const username = usernames.get(member);
+  if (username !== undefined) members.delete(usernameKey(username));
+  usernames.delete(member);
 }
 
 /** Applies an entry to a room, by rules E4 to E7. */

@@ -2,14 +2,8 @@
 // round.
 
 import { ServerProcess } from "../../support/server_process.ts";
-import {
-  abnormalCodes,
-  freePort,
-  jitterMs,
-  readErrorLog,
-  restartingCode,
-  urlOf,
-} from "./crash_target.ts";
+import { abnormalCodes, restartingCode } from "./close_codes.ts";
+import { freePort, jitterMs, readErrorLog, urlOf } from "./crash_target.ts";
 import type { CrashTarget, TargetOptions } from "./crash_target.ts";
 import { moderatorCode } from "./crash_moderator.ts";
 import { checkDatabase } from "./stored_log.ts";
