@@ -59,7 +59,7 @@ Deno.test("main, run without permissions, says how to start it", () =>
     ]);
   }));
 
-Deno.test("main names a folder setting that is not a folder; serving then exits with status 2", () =>
+Deno.test("main names a setting that must be a folder and is not, and the server exits with status 2", () =>
   withBench(async ({ dir }) => {
     await Deno.writeTextFile(`${dir}/afile`, "a file");
     for (

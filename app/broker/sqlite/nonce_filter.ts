@@ -20,7 +20,7 @@ export class NonceKey {
 
 /**
  * Returns the hash of a member's nonce in a room (FNV-1a with secret constants). Without the key,
- * clients cannot choose nonces with the same hash, each of which costs a look at its entry.
+ * clients cannot choose nonces with the same hash, each of which costs a lookup of its entry.
  */
 export function nonceHash(
   { start, factors }: NonceKey,
@@ -30,7 +30,7 @@ export function nonceHash(
 ): NonceHash {
   let [high, low] = [start[0] ^ room, start[1] ^ room];
   const [highFactor, lowFactor] = factors;
-  // The members of a chat have ids of one length, so that no two keys are the same text.
+  // Members' ids have the same length, so different pairs never give the same text.
   for (const part of [member, nonce]) {
     for (let i = 0; i < part.length; i++) {
       const unit = part.charCodeAt(i);
@@ -54,7 +54,7 @@ export const filterWords = 2 ** 18;
 /**
  * An approximate set of nonces. It finds every added nonce, and wrongly finds fewer than 1 in
  * 10,000 others while it has no more nonces than words. Each nonce sets four bits in each of two
- * words of one cache line: of the 16 words that the upper bits of its hash choose.
+ * words of one cache line: the 16 words that the upper bits of its hash select.
  */
 export class NonceFilter {
   readonly words: Int32Array<ArrayBuffer> = new Int32Array(filterWords);

@@ -16,7 +16,7 @@ export interface RoomKey {
 export interface SealContext {
   readonly room: string;
   readonly member: string;
-  /** Nonce of the message, also for its edits. */
+  /** Nonce of the message, which its edits share. */
   readonly nonce: string;
 }
 

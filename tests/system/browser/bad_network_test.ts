@@ -83,7 +83,7 @@ browserTest("retries a failed script with another address", async (chat) => {
 });
 
 browserTest(
-  "says at a message that storage is unavailable, not that it was sent too fast",
+  "says beside a message that storage is unavailable, not that it was sent too fast",
   async (chat) => {
     const { ada, server } = await signInScripted(chat);
     await waitForEmptyStatus(ada);

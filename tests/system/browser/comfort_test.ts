@@ -144,7 +144,7 @@ browserTest("animates nothing for people who prefer reduced motion", async (chat
 });
 
 browserTest(
-  "says that it did not start, also with reduced motion",
+  "says that it did not start, even with reduced motion",
   async (chat) => {
     const page = await chat.visit({ javaScriptEnabled: false, reducedMotion: "reduce" });
     const name = await page.locator("#not-started").evaluate((node) =>

@@ -93,7 +93,7 @@ async function deviceLink(page: Page): Promise<string> {
 }
 
 browserTest(
-  "takes a name to another device by a link, and clears the link from the address [N5]",
+  "takes a name to another device with a link, and clears the link from the address [N5]",
   async (chat) => {
     const ada = await chat.signIn("Ada L");
     const link = await deviceLink(ada);
@@ -232,7 +232,7 @@ browserTest(
     const notifications = async () =>
       [...await shownBy(one), ...await shownBy(two)].filter((text) => !text.startsWith("badge"));
     await waitUntil("a tab notifies", async () => (await notifications()).length > 0);
-    // Once a later mention is notified, both tabs have had their turn with the first.
+    // Once a tab has announced a later mention, both have had their turn with the first.
     await send(ben, "@Ada again");
     await waitUntil("a tab notifies again", async () => (await notifications()).length > 1);
     assertEquals((await notifications()).toSorted(), [

@@ -293,9 +293,9 @@ class Run {
     );
     const isSettled = () =>
       [...this.#clients, ...this.#httpClients].every((client) => client.isSettled);
-    await this.#waitUntil(isSettled, "some message never arrives");
-    await this.#waitUntil(() => this.#ledger.isSwept, "some message is never swept");
-    await this.#waitUntil(isSettled, "some message never arrives");
+    await this.#waitUntil(isSettled, "a message never arrived");
+    await this.#waitUntil(() => this.#ledger.isSwept, "a message was never swept");
+    await this.#waitUntil(isSettled, "a message never arrived");
     await this.#waitUntil(
       () => this.#membersAgree,
       "clients never agree on the members of a room",

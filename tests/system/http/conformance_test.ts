@@ -81,7 +81,7 @@ Deno.test("an EventSource from npm loses and repeats nothing across kills and a 
     await until(() => events.length > 0, "the stream is live");
     for (const [i, signal] of (["SIGKILL", "SIGTERM", "SIGKILL"] as const).entries()) {
       const posting = postNumbers(server, 30 * i + 1, 30 * i + 30);
-      await until(() => texts.length > 30 * i + 5, "some are received");
+      await until(() => texts.length > 30 * i + 5, "some messages arrived");
       await server.end(signal);
       server = await start({ port });
       await posting;

@@ -189,7 +189,7 @@ async function say(url: string, body: string): Promise<void> {
   assertEquals(response.status, 201);
 }
 
-Deno.test("docs/examples/terminal.ts chats, also across a kill and restart", async () => {
+Deno.test("docs/examples/terminal.ts chats, even across a kill and restart", async () => {
   await using storage = await temporaryFolder();
   await withBench(async ({ start }) => {
     const server = await start();

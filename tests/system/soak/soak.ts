@@ -153,12 +153,12 @@ class Run {
     for (let i = 0; i < this.#plan.clients; i++) this.#clients.push(this.#addClient());
     await this.#waitUntil(
       () => this.#clients.every(({ isConnected }) => isConnected),
-      "some client never connects",
+      "a client never connected",
     );
     await this.#run();
     for (const client of this.#clients) client.reconnectNow();
     const isSettled = () => this.#clients.every((client) => client.isSettled);
-    await this.#waitUntil(isSettled, "some message never arrives");
+    await this.#waitUntil(isSettled, "a message never arrived");
     await Promise.all([...this.#clients.map((client) => client.end()), ...this.#departures]);
     await this.#checkEmpty(before);
   }

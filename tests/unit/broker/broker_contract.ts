@@ -482,7 +482,7 @@ export function testBroker(name: string, open: Open): void {
     assertEquals(await broker.claim("ada", "Other"), "Other");
   });
 
-  test("release() holds the name of a member that wrote, also after a late message [N8]", async (broker) => {
+  test("release() holds the name of a member that wrote, even after a late message [N8]", async (broker) => {
     await broker.claim("ada", "Ada");
     await broker.release("ada");
     await broker.append([draft("late")]);

@@ -61,7 +61,7 @@ testWithRedis(
   },
 );
 
-testWithRedis("membersBanned() is called after Redis was away, too [B8]", async (redis) => {
+testWithRedis("membersBanned() is also called after an outage of Redis [B8]", async (redis) => {
   await using proxy = new TcpProxy(redis.port);
   await using a = await startModerated(redis.url);
   await using b = await startModerated(redisUrl(proxy.port));
@@ -79,7 +79,7 @@ testWithRedis("membersBanned() is called after Redis was away, too [B8]", async 
   assertEquals([b.broker.moderation.mutedFor("ben"), b.resets], [0, 0]);
 });
 
-testWithRedis("sanctions outlive a restart of Redis, and ban no whole node [B8]", async (redis) => {
+testWithRedis("sanctions survive a restart of Redis, and ban nobody else [B8]", async (redis) => {
   await using a = await startModerated(redis.url);
   await a.join("ada", "ada");
   await a.join("ben", "ben");
@@ -93,33 +93,36 @@ testWithRedis("sanctions outlive a restart of Redis, and ban no whole node [B8]"
   assertEquals(a.resets, 0);
 });
 
-testWithRedis("claim() refuses a member whose ban overtook its result [B4]", async (redis) => {
-  const reply = Promise.withResolvers<void>();
-  const claimed = Promise.withResolvers<void>();
-  await using a = await startModerated(redis.url);
-  await using b = await startModerated(redis.url, {
-    connect: async (options: Parameters<typeof RedisLink.open>[0]) => {
-      const link = await RedisLink.open(options);
-      const run = link.run.bind(link);
-      link.run = async (name, ...call) => {
-        const result = await run(name, ...call);
-        if (name === "claim") {
-          claimed.resolve();
-          await reply.promise;
-        }
-        return result;
-      };
-      return link;
-    },
-  });
-  const claim = b.broker.claim("ada", "ada");
-  await claimed.promise;
-  done(await a.broker.moderation.moderate(ban("ada"), mona));
-  await until(() => b.banned.length === 1);
-  reply.resolve();
-  const result = await claim;
-  assert(typeof result === "object" && result.retryAfter > 59_000, JSON.stringify(result));
-});
+testWithRedis(
+  "claim() refuses a member that is banned before its reply arrives [B4]",
+  async (redis) => {
+    const reply = Promise.withResolvers<void>();
+    const claimed = Promise.withResolvers<void>();
+    await using a = await startModerated(redis.url);
+    await using b = await startModerated(redis.url, {
+      connect: async (options: Parameters<typeof RedisLink.open>[0]) => {
+        const link = await RedisLink.open(options);
+        const run = link.run.bind(link);
+        link.run = async (name, ...call) => {
+          const result = await run(name, ...call);
+          if (name === "claim") {
+            claimed.resolve();
+            await reply.promise;
+          }
+          return result;
+        };
+        return link;
+      },
+    });
+    const claim = b.broker.claim("ada", "ada");
+    await claimed.promise;
+    done(await a.broker.moderation.moderate(ban("ada"), mona));
+    await until(() => b.banned.length === 1);
+    reply.resolve();
+    const result = await claim;
+    assert(typeof result === "object" && result.retryAfter > 59_000, JSON.stringify(result));
+  },
+);
 
 testWithRedis(
   "sweepPending() is called on other nodes until a sweep is done [B7]",

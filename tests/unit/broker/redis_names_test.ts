@@ -110,7 +110,7 @@ testWithRedis(
   },
 );
 
-testWithRedis("rename() is void once the member has left the node [N8]", async ({ url }) => {
+testWithRedis("rename() has no effect once the member has left the node [N8]", async ({ url }) => {
   await using a = await BrokerNode.start(url);
   await using b = await BrokerNode.start(url);
   await a.broker.claim("ada", "Ada");

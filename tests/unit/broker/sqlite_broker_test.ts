@@ -100,7 +100,7 @@ Deno.test("SqliteBroker.batch() gives a freed name to the first that claims it [
     assertEquals(claims, ["Ada", undefined]);
   }));
 
-Deno.test("SqliteBroker tolerates a clock set back an hour, also across a restart [M6] [M3] [N8]", () =>
+Deno.test("SqliteBroker tolerates a clock set back an hour, even across a restart [M6] [M3] [N8]", () =>
   withFile((path) => {
     const start = Date.UTC(2026, 0, 1);
     const wall = { ms: start };

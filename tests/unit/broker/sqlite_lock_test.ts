@@ -13,7 +13,7 @@ import { checkReadable, FolderLock } from "../../../app/broker/sqlite/lock.ts";
 import type { FolderLockOptions } from "../../../app/broker/sqlite/lock.ts";
 import { thisProcess } from "../../../app/broker/sqlite/lock_file.ts";
 
-/** Runs a test with a lock path, a clock that only waiting moves, and processes. */
+/** Runs a test with a lock path, a clock that moves only by waiting, and several processes. */
 async function withPath(
   use: (scene: {
     path: string;
@@ -180,7 +180,7 @@ Deno.test("FolderLock.check() throws after a pause in which another process took
     assertEquals(second.lossReason, undefined);
   }));
 
-Deno.test("FolderLock.check() reads the file only after a pause, also if the clock was set back", () =>
+Deno.test("FolderLock.check() reads the file only after a pause, even if the clock was set back", () =>
   withPath(async ({ acquire, path, clock }) => {
     for (const pause of [2_001, -2_001]) {
       const lock = await acquire(1);

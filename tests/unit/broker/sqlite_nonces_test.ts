@@ -85,7 +85,7 @@ Deno.test("SqliteBroker.append() recognizes a nonce only once its transaction is
     assertEquals(broker.append([draft("c")]), [{ kind: "repeat", offset: 3 }]);
   }));
 
-Deno.test("SqliteBroker.append() recognizes nonces of any age, also after stops and kills [M3]", () =>
+Deno.test("SqliteBroker.append() recognizes nonces of any age, even after stops and kills [M3]", () =>
   withFile((path) => {
     const options = { ...optionsFor(path), recentNonces: 3 };
     const killed = `${path}.killed`;

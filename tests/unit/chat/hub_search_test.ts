@@ -134,7 +134,7 @@ Deno.test("ChatHub.search() charges the time for the matches in its results, and
   assertEquals(found, [...Array(4).fill(["results", 5]), ["error", 1]]);
 });
 
-Deno.test("ChatHub.search() runs few searches of an address, and of all, at a time [F8]", async () => {
+Deno.test("ChatHub.search() bounds the concurrent searches of an address, and of all together [F8]", async () => {
   const broker = new MemoryBroker();
   const chat = new TestChat({}, broker);
   const gate = Promise.withResolvers<void>();

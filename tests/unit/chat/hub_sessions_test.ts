@@ -3,7 +3,7 @@
 import { assertEquals, assertLess } from "@std/assert";
 import { range, TestChat, textsOf, tokenOf } from "../../support/hub_harness.ts";
 
-Deno.test("ChatHub sends an empty frame every 25 s, also amid other traffic [P8]", () => {
+Deno.test("ChatHub sends an empty frame every 25 s, even amid other traffic [P8]", () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada");
   let beats = 0;
@@ -179,7 +179,7 @@ Deno.test("ChatHub logs refused hellos", () => {
   assertEquals(fields?.code, "username_empty");
 });
 
-Deno.test("ChatHub names the network that causes a line, in IPv6 a /64", () => {
+Deno.test("ChatHub names the network that causes a line, which in IPv6 is a /64", () => {
   const chat = new TestChat({}, undefined, {
     access: (code) => code === "open-sesame",
     moderatorAccess: () => false,

@@ -72,7 +72,7 @@ Deno.test("Room advances on an entry of an unknown type, and shows nothing [E9]"
   assertEquals([offsets(page), lobby(page).head], [[2], 2]);
 });
 
-Deno.test("Room.title is the current title, also after a page [E5]", () => {
+Deno.test("Room.title is the current title, even after a page [E5]", () => {
   const page = new Page().signIn();
   const title = { type: "title", ...ben, at: 1, nonce: "t" } as const;
   page.socket.push(message(1), { ...title, offset: 2, text: "Tea" });

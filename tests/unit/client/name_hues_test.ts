@@ -5,7 +5,7 @@ import { NameHues } from "../../../static/client/state/name_hues.ts";
 
 const names = Array.from({ length: 40 }, (_, i) => `Person ${i}`);
 
-Deno.test("NameHues.hueOf() gives a name the same hue each time, also on another page", () => {
+Deno.test("NameHues.hueOf() gives a name the same hue each time, even on another page", () => {
   const hues = new NameHues();
   const first = names.map((name) => hues.hueOf(name));
   assertEquals(names.map((name) => hues.hueOf(name)), first);

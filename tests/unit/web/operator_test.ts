@@ -64,7 +64,7 @@ Deno.test("serveWeb() hides metrics and status from proxied requests and foreign
   }
 });
 
-Deno.test("serveWeb() requires the token behind a proxy, which may add no headers", async () => {
+Deno.test("serveWeb() requires the token behind a proxy, even one that adds no headers", async () => {
   await using open = await startSite({ trustProxy: 1 });
   await using guarded = await startSite({ ...withToken, trustProxy: 1 });
   for (const path of operatorPages) {

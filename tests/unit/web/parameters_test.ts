@@ -52,7 +52,7 @@ Deno.test("serveWeb() refuses unreadable parameters, and names each with its rul
   }
 });
 
-Deno.test("serveWeb() refuses the next of an index to a scan [F4] [F9]", async () => {
+Deno.test("serveWeb() refuses to continue a scan where an index search ended [F4] [F9]", async () => {
   await using site = await startRoomSite();
   await storeMessages(site, "tea", "word");
   const { status, json } = await request(site, "/search?q=word&before=9");

@@ -59,7 +59,7 @@ Deno.test("addressScope() tells loopback and private networks from public ones",
   }
 });
 
-Deno.test("peerAddress() exempts nobody as loopback behind a trusted proxy", () => {
+Deno.test("peerAddress() treats no peer as loopback behind a trusted proxy", () => {
   assertEquals(peerAddress("127.0.0.1").scope, "loopback");
   assertEquals(peerAddress("127.0.0.1", 1).scope, "private");
   assertEquals(peerAddress("203.0.113.5", 1).scope, "public");

@@ -487,7 +487,7 @@ Deno.test("a post works with an asynchronous broker, and below BASE_PATH [H8]", 
   assertEquals([status, headers.get("location"), json.text], [201, "/chat/r/builds/1", "x"]);
 });
 
-Deno.test("posts of a member that is still present claim no name again and read no log [H10] [N7]", async () => {
+Deno.test("posts of a member that is still present neither claim the name again nor read the log [H10] [N7]", async () => {
   await using site = await startRoomSite();
   const calls: string[] = [];
   const { broker } = site;

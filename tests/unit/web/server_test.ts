@@ -22,7 +22,7 @@ const securityHeaders = [
   "x-frame-options",
 ];
 
-Deno.test("serveWeb() sets the opener policy for browsers that support it here", async () => {
+Deno.test("serveWeb() sets the opener policy where browsers support it", async () => {
   await using running = await startSite();
   const policy = async (headers: HeadersInit) =>
     (await fetchPath(running, "/", { headers })).headers.get("cross-origin-opener-policy");
@@ -90,7 +90,7 @@ Deno.test("serveWeb() returns 400 for an invalid Host, and keeps serving", async
   assertEquals((await fetchPath(running, "/")).response.status, 200);
 });
 
-/** Sends each request on separate connections, and resets them at once. */
+/** Sends each request over a separate connection, and resets it at once. */
 const resetting = `
   import { connect } from "node:net";
   const [port, ...requests] = Deno.args;
