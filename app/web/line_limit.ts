@@ -2,14 +2,17 @@
 
 import type { HubLog, LogFields } from "../chat/ports.ts";
 import { RateLimiter } from "../chat/rate_limiter.ts";
+import { isPrivateNetwork } from "./peer.ts";
 
 /** Interval at which networks within their limit are forgotten. */
 const sweepMs = 60_000;
 /** Max warnings per minute about networks over their limit. */
 const warningsMax = 100;
-/** Max events of a network in one burst, and per second after that. People can share a network. */
+/** Max events of a network in one burst, and per second after that. */
 const eventsBurst = 2_000;
 const eventsPerSecond = 10;
+/** Everybody in an office, or behind a proxy that is not trusted, can share a private address. */
+const privateFactor = 32;
 /** The same for warnings. */
 const warningsBurst = 100;
 const warningsPerSecond = 1;
@@ -58,11 +61,19 @@ export class LineLimit {
 /** Returns a log that drops events and warnings of networks over their limits. */
 export function limitLines<T extends HubLog>(log: T, now: () => number): T {
   const events = new LineLimit("websocket", eventsBurst, eventsPerSecond, log, now);
+  const privateEvents = new LineLimit(
+    "websocket",
+    eventsBurst * privateFactor,
+    eventsPerSecond * privateFactor,
+    log,
+    now,
+  );
+  const eventsOf = (network: string) => isPrivateNetwork(network) ? privateEvents : events;
   const warnings = new LineLimit("error", warningsBurst, warningsPerSecond, log, now);
   return {
     ...log,
     event: (event: string, fields: LogFields, network?: string) => {
-      if (network === undefined || !events.isReached(network)) log.event(event, fields);
+      if (network === undefined || !eventsOf(network).isReached(network)) log.event(event, fields);
     },
     warn: (event: string, fields: LogFields, network?: string) => {
       if (network === undefined || !warnings.isReached(network)) log.warn(event, fields);

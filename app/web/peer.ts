@@ -18,6 +18,8 @@ privateNetworks.addSubnet("192.168.0.0", 16, "ipv4");
 privateNetworks.addSubnet("fc00::", 7, "ipv6");
 privateNetworks.addSubnet("fe80::", 10, "ipv6");
 
+const loopbackNetwork = addressNetwork("::1");
+
 /** Address of every client that a trusted proxy does not report. They share one set of limits. */
 const unknownClient = "unknown";
 
@@ -75,6 +77,11 @@ export const addressScope = memoize((address): PeerAddress["scope"] => {
   if (contains(loopback, address)) return "loopback";
   return contains(privateNetworks, address) ? "private" : "public";
 });
+
+/** Returns true if `addressNetwork` returned `network` for an address that is not public. */
+export function isPrivateNetwork(network: string): boolean {
+  return network === loopbackNetwork || addressScope(network.replace("/64", "")) !== "public";
+}
 
 function contains(list: BlockList, address: string): boolean {
   const version = isIP(address);

@@ -3,6 +3,7 @@
 import { assertEquals } from "@std/assert";
 import type { HubLog } from "../../../app/chat/ports.ts";
 import { limitLines, LineLimit } from "../../../app/web/line_limit.ts";
+import { addressNetwork } from "../../../app/web/peer.ts";
 
 function createLog() {
   const lines: string[] = [];
@@ -32,6 +33,17 @@ Deno.test("limitLines() bounds the lines that one network causes, and no others"
   limited.entries([]);
   limited.error("internal", new Error());
   assertEquals(lines, ["connect", "close", "member_banned", "reset", "entries", "internal"]);
+});
+
+Deno.test("limitLines() allows more events for a private network", () => {
+  for (const address of ["127.0.0.1", "::1", "192.168.0.2", "fe80::1", "2001:db8::1"]) {
+    const { lines, log } = createLog();
+    const limited = limitLines(log, () => 0);
+    const network = addressNetwork(address);
+    for (let i = 0; i < 70_000; i++) limited.event("connect", {}, network);
+    const count = lines.filter((line) => line === "connect").length;
+    assertEquals(count, address === "2001:db8::1" ? 2_000 : 64_000);
+  }
 });
 
 Deno.test("LineLimit.isReached() logs at most a hundred networks a minute", () => {
