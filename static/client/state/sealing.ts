@@ -16,7 +16,7 @@ export interface RoomKey {
 export interface SealContext {
   readonly room: string;
   readonly member: string;
-  /** Nonce of the message, which its edits share. */
+  /** Nonce of the message. Its edits are sealed with it too. */
   readonly nonce: string;
 }
 
