@@ -9,7 +9,7 @@ import { hubLimits } from "../protocol/wire.ts";
 const pagesOfOne = 20;
 const pagesOfEach = 3;
 const maxRooms = 20;
-/** Max time of a scan, without the pauses between steps. */
+/** Max time of a scan, not counting the pauses between steps. */
 const scanMaxMs = 250;
 /** A scan pauses after this time. */
 const stepMs = 5;
@@ -87,7 +87,7 @@ export async function scan(
     newestOf(unread)?.at ?? -Infinity,
     newest.length === maxRooms ? newest.at(-1)?.at ?? -Infinity : -Infinity,
   );
-  // What is older will be found again by the scan that continues.
+  // The scan that continues will find anything older again.
   if (isStopped) found = found.filter(({ at }) => at > since);
   const messages = found.slice(0, limit);
   const last = messages.at(-1);

@@ -45,7 +45,7 @@ export interface EntryRecord {
   readonly text?: string;
 }
 
-/** The hub's log. Must not throw. Lines that a client causes count towards those of its network. */
+/** The hub's log. Must not throw. Lines that a client causes count towards its network's limit. */
 export interface HubLog {
   /** Logs an event of the chat to websocket.log. */
   event(event: string, fields: LogFields, network?: string): void;

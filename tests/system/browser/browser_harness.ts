@@ -94,7 +94,7 @@ function watchCalls<Name extends string>(
   }
 }
 
-/** Contexts that no test is using, the one used last at the end. */
+/** Contexts that no test is using, most recently used last. */
 const idleContexts: ReusableContext[] = [];
 /** Each keeps a renderer process. */
 const idleContextsMax = 4;
@@ -330,7 +330,7 @@ export class TestChat {
     return page;
   }
 
-  /** Opens the chat, or a path in it, in an empty page, by a name that the browser remembers. */
+  /** Opens the chat, or a path in it, in an empty page, under a name that the browser remembers. */
   async enter(page: Page, name: string, path = ""): Promise<void> {
     const profile: Profile = { username: name, token: newToken() };
     // Only for this load: the page may forget the name later.

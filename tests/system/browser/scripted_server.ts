@@ -12,7 +12,7 @@ interface ScriptedSocket {
   close(options: { readonly code: number; readonly reason: string }): Promise<void>;
 }
 
-/** The server of some pages. */
+/** The server behind some pages. */
 export class ScriptedServer {
   /** The log of each room. */
   readonly #logs = new Map<string, MessagePush[]>();

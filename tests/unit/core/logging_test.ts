@@ -158,7 +158,7 @@ Deno.test("openLogs() writes entries as JSON if asked to", () =>
     assertEquals(JSON.parse(line), { time, level: "info", event, ...fields, text: "\u202e" });
   }));
 
-Deno.test("openLogs() writes requests as JSON if asked to, with a time of few digits", () =>
+Deno.test("openLogs() writes requests as JSON if asked to, with a rounded time", () =>
   withLogs({ logFormat: "json" }, ({ logs, lines }) => {
     logs.access(request);
     logs.flush();

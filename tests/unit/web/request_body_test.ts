@@ -3,7 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { readText } from "../../../app/web/request_body.ts";
 
-/** Returns a body as Deno's server has it: a byte stream. */
+/** Returns a body as Deno's server provides it: a byte stream. */
 function bodyOf(
   source: Omit<UnderlyingByteSource, "type">,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
@@ -87,11 +87,11 @@ Deno.test("readText() reads a body of known length, and gives up on it in time [
   assert(isCancelled);
 });
 
-/** Returns a body of which each read gets one byte. Records the sizes of the buffers. */
+/** Returns a body that gives one byte per read. Records the sizes of the buffers. */
 function dripping(count: number, sizes: number[], cancel = () => {}) {
   return bodyOf({
     cancel,
-    // Deno's server allocates this much for each read that brings no buffer.
+    // Deno's server allocates this much for each read without a buffer.
     autoAllocateChunkSize: 65_536,
     pull(controller) {
       const view = controller.byobRequest?.view;
