@@ -3,6 +3,7 @@
 // keep an idle connection for longer than nginx does by default.
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { idleHeartbeatMs } from "../../app/chat/heartbeats.ts";
 import { loadAssets } from "../../app/web/assets.ts";
 import { freePort } from "../support/free_port.ts";
 import { ServerProcess } from "../support/server_process.ts";
@@ -120,14 +121,18 @@ for (const proxy of [nginx, caddy, apache, haproxy]) {
   });
 }
 
-Deno.test("docs/examples/nginx.conf waits for longer than two heartbeats [P8]", async () => {
-  const text = await Deno.readTextFile(`${root}docs/examples/nginx.conf`);
-  const heartbeatSeconds = 25;
-  for (const name of ["proxy_read_timeout", "proxy_send_timeout"]) {
-    const [, seconds] = new RegExp(`${name} (\\d+)s;`).exec(text) ?? [];
-    assert(Number(seconds) > 2 * heartbeatSeconds, name);
-  }
-});
+const timeouts: Readonly<Record<string, RegExp>> = {
+  "nginx.conf": /proxy_(?:read|send)_timeout (\d+)s;/g,
+  "apache.conf": / timeout=(\d+)/g,
+  "haproxy.cfg": /timeout (?:client|server|tunnel) (\d+)s/g,
+};
+for (const [file, pattern] of Object.entries(timeouts)) {
+  Deno.test(`docs/examples/${file} waits for at least two heartbeats [P8]`, async () => {
+    const text = await Deno.readTextFile(`${root}docs/examples/${file}`);
+    const found = [...text.matchAll(pattern)].map(([, seconds]) => Number(seconds) * 1000);
+    assert(found.length > 0 && Math.min(...found) >= 2 * idleHeartbeatMs, String(found));
+  });
+}
 
 async function checkSite(proxy: Proxy, path: string): Promise<void> {
   await using files = await staticFolder();
