@@ -194,20 +194,19 @@ export function readConfig(
   for (const { key, name, isSecret, ...setting } of settings) {
     // docker-compose passes an empty value for a variable that is unset on the host.
     let typed = flags.get(name) ?? (env(name)?.trim() || undefined);
+    let assigned = isSecret ? name : `${name}=${JSON.stringify(typed)}`;
     const file = isSecret ? env(`${name}_FILE`)?.trim() : undefined;
     if (typed === undefined && file) {
+      assigned = `${name}_FILE=${JSON.stringify(file)}`;
       try {
         typed = readFile(file).trim();
       } catch (error) {
-        errors.push(`Cannot use ${name}_FILE=${JSON.stringify(file)}: ${errorMessage(error)}`);
+        errors.push(`Cannot use ${assigned}: ${errorMessage(error)}`);
       }
     }
     const parsed = typed === undefined ? { value: setting.default } : parse(setting, typed.trim());
     if ("value" in parsed) values[key] = parsed.value;
-    else {
-      const assigned = isSecret ? name : `${name}=${JSON.stringify(typed)}`;
-      errors.push(`Cannot use ${assigned}: must be ${parsed.expected}`);
-    }
+    else errors.push(`Cannot use ${assigned}: must be ${parsed.expected}`);
   }
   if (values["tlsCert"] === "" !== (values["tlsKey"] === "")) {
     errors.push("Cannot use TLS_CERT or TLS_KEY alone: set both");

@@ -1,6 +1,6 @@
 // Settings, from flags and environment variables.
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import {
   configNames,
   defaultText,
@@ -273,7 +273,10 @@ Deno.test("docs/configuration.md lists exactly the settings of --help", async ()
 });
 
 Deno.test("readConfig() reads secrets from the files in the NAME_FILE variables", () => {
-  const files: Record<string, string> = { "/run/secrets/token": "0123456789abcdef\n" };
+  const files: Record<string, string> = {
+    "/run/secrets/token": "0123456789abcdef\n",
+    "/run/secrets/words": "open sesame, please",
+  };
   const read = (path: string) => {
     const text = files[path];
     if (text === undefined) throw new Error("No such file");
@@ -287,4 +290,7 @@ Deno.test("readConfig() reads secrets from the files in the NAME_FILE variables"
     kind: "errors",
     errors: [`Cannot use METRICS_TOKEN_FILE="/nowhere": No such file`],
   });
+  const wrong = result({ METRICS_TOKEN_FILE: "/run/secrets/words" });
+  const [error = ""] = wrong.kind === "errors" ? wrong.errors : [];
+  assertMatch(error, /^Cannot use METRICS_TOKEN_FILE="\/run\/secrets\/words": must be 16 to 256 /);
 });
