@@ -87,7 +87,7 @@ export class Page {
     });
   }
 
-  /** The socket dialed last. */
+  /** The socket that was dialed most recently. */
   get socket(): FakeSocket {
     const socket = this.sockets.at(-1);
     if (socket === undefined) throw new Error("Cannot use a socket: none was dialed");

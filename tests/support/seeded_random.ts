@@ -8,7 +8,7 @@ export class SeededRandom {
     this.#state = seed >>> 0;
   }
 
-  /** Returns a number from 0 to below 1. */
+  /** Returns a number that is at least 0 and less than 1. */
   next(): number {
     this.#state = this.#state + 0x6d2b79f5 >>> 0;
     let t = this.#state;
@@ -17,7 +17,7 @@ export class SeededRandom {
     return ((t ^ t >>> 14) >>> 0) / 2 ** 32;
   }
 
-  /** Returns an integer from 0 to below `end`. */
+  /** Returns an integer that is at least 0 and less than `end`. */
   below(end: number): number {
     return Math.floor(this.next() * end);
   }

@@ -68,7 +68,7 @@ export interface RedisBrokerOptions {
   readonly connect?: (options: RedisLinkOptions) => Promise<Link>;
   /** Runs a task after a delay; the returned function cancels it. */
   readonly later: (ms: number, task: () => void) => () => void;
-  /** From 0 to below 1, as `Math.random`. */
+  /** Returns a random number, as `Math.random` does. */
   readonly random: () => number;
 }
 

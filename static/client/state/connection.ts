@@ -25,7 +25,7 @@ export interface ConnectionPorts {
   now(): number;
   /** Runs `task` after `ms`; returns a function that cancels it. */
   later(ms: number, task: () => void): () => void;
-  /** A random number from 0 to below 1. */
+  /** Returns a random number, as `Math.random` does. */
   random(): number;
 }
 

@@ -10,7 +10,7 @@ export interface NotificationLeaderPorts {
   claim(id: string, task: () => void): void;
   hasFocus(): boolean;
   later(ms: number, task: () => void): void;
-  /** Returns a random number from 0 to below 1. */
+  /** Returns a random number, as `Math.random` does. */
   random(): number;
 }
 

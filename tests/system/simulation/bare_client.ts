@@ -4,12 +4,12 @@
 import type { EntryCommand, Push } from "../../../app/protocol/wire.ts";
 import { mayRetry } from "../../../app/protocol/wire.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
-import { Violation } from "./deployment.ts";
 import type { Deployment } from "./deployment.ts";
 import { LogView } from "./log_view.ts";
 import { SimulatedConnection } from "./network.ts";
 import type { ReferenceLog } from "./reference_log.ts";
 import type { Timeline } from "./timeline.ts";
+import { Violation } from "./violation.ts";
 
 export interface BareClientOptions {
   readonly time: Timeline;

@@ -3,22 +3,7 @@
 import type { ChatHub } from "../../../app/chat/chat_hub.ts";
 import type { Acceptor } from "./network.ts";
 import type { ReferenceLog } from "./reference_log.ts";
-
-/** Thrown when a promise is broken. */
-export class Violation extends Error {}
-
-/** Runs a check where the code under test may swallow its exception, and records its violation. */
-export function recordViolation(
-  world: { violation: Violation | undefined },
-  check: () => void,
-): void {
-  try {
-    check();
-  } catch (error) {
-    if (error instanceof Violation) world.violation ??= error;
-    throw error;
-  }
-}
+import type { Violation } from "./violation.ts";
 
 /** The servers of a world and their storage. */
 export interface Deployment {

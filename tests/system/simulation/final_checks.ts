@@ -3,9 +3,9 @@
 import { usernameKey } from "../../../app/protocol/names.ts";
 import type { BareClient } from "./bare_client.ts";
 import type { ClientLedger } from "./client_ledger.ts";
-import { Violation } from "./deployment.ts";
 import type { Deployment } from "./deployment.ts";
 import type { SimulatedClient } from "./simulated_client.ts";
+import { Violation } from "./violation.ts";
 
 export interface FinalState {
   readonly deployment: Deployment;

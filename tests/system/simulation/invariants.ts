@@ -3,8 +3,8 @@
 
 import type { LogFields } from "../../../app/chat/ports.ts";
 import { usernameKey } from "../../../app/protocol/names.ts";
-import { Violation } from "./deployment.ts";
 import type { Timeline } from "./timeline.ts";
+import { Violation } from "./violation.ts";
 
 /** Checks that no two members hold a name at the same time. */
 export class NameInvariant {

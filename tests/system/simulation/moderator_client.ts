@@ -4,16 +4,12 @@
 import type { ModeratorCommand, Push, Sanction } from "../../../app/protocol/wire.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
 import type { Deployment } from "./deployment.ts";
+import { tokenStart, untitle } from "./moderator.ts";
 import { SimulatedConnection } from "./network.ts";
 import type { SanctionLedger } from "./sanction_ledger.ts";
 import type { Timeline } from "./timeline.ts";
 
 export const moderatorCode = "code";
-const tokenStart = "mona";
-/** The member of the moderator, as simulated processes derive it from the token. */
-export const moderatorId = `id-${tokenStart}`;
-/** The nonces of commands that remove and unlock the title begin with this. */
-export const untitle = "untitle";
 const replyTimeoutMs = 30_000;
 const banSweepMs = 3_600_000;
 

@@ -5,7 +5,6 @@ import { RedisBroker } from "../../../app/broker/redis/redis_broker.ts";
 import type { RedisLinkOptions } from "../../../app/broker/redis/redis_link.ts";
 import type { HubSettings } from "../../../app/chat/ports.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
-import { recordViolation, Violation } from "./deployment.ts";
 import type { Deployment } from "./deployment.ts";
 import type { Acceptor } from "./network.ts";
 import { ReferenceLog } from "./reference_log.ts";
@@ -14,6 +13,7 @@ import { SimulatedLink } from "./simulated_link.ts";
 import { SimulatedProcess } from "./simulated_process.ts";
 import { SimulatedRedis } from "./simulated_redis.ts";
 import type { Timeline } from "./timeline.ts";
+import { recordViolation, Violation } from "./violation.ts";
 
 const nodeCount = 3;
 const leaseMs = 15_000;

@@ -2,9 +2,8 @@
 
 import type { DeleteEntry, EditEntry, Entry } from "../../../app/chat/broker.ts";
 import { hubLimits } from "../../../app/protocol/wire.ts";
-import { Violation } from "./deployment.ts";
-import { moderatorId, untitle } from "./moderator_client.ts";
-import type { SanctionLedger } from "./sanction_ledger.ts";
+import { moderatorId, untitle } from "./moderator.ts";
+import { Violation } from "./violation.ts";
 
 export type RoomLogs = ReadonlyMap<string, readonly Entry[]>;
 
@@ -31,6 +30,14 @@ class PresentRoom {
   isLocked = false;
 }
 
+/** Checks entries and members against the sanctions in force. */
+interface SanctionWatch {
+  checkEntry(entry: Entry): void;
+  checkHello(member: string): void;
+  isSwept(member: string): boolean;
+  forget(isSetBack: boolean): void;
+}
+
 export class ReferenceLog {
   readonly #rooms = new Map<string, Entry[]>();
   readonly #present = new Map<string, PresentRoom>();
@@ -40,8 +47,7 @@ export class ReferenceLog {
   readonly deleted = new Set<string>();
   /** Rooms whose title a moderator has ever locked. */
   readonly locked = new Set<string>();
-  /** Checks entries and members against the sanctions. */
-  watch: SanctionLedger | undefined;
+  watch: SanctionWatch | undefined;
   /** Texts that were deleted or replaced, and the offset of the entry that did it. */
   readonly #gone = new Map<string, number>();
 

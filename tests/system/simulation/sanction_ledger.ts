@@ -3,9 +3,9 @@
 
 import type { Entry } from "../../../app/chat/broker.ts";
 import type { Sanction } from "../../../app/protocol/wire.ts";
-import { Violation } from "./deployment.ts";
 import type { ReferenceLog } from "./reference_log.ts";
 import type { Timeline } from "./timeline.ts";
+import { Violation } from "./violation.ts";
 
 /** A ban may take this long to end sessions: a node may still wait for a claim or for its feed. */
 const maxSessionMs = 10_000;

@@ -10,10 +10,10 @@ import type { KeyValue } from "../../../static/client/state/storage.ts";
 import type { Entry } from "../../../app/chat/broker.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
 import type { ClientLedger } from "./client_ledger.ts";
-import { Violation } from "./deployment.ts";
 import type { Deployment } from "./deployment.ts";
 import { SimulatedConnection } from "./network.ts";
 import type { Timeline } from "./timeline.ts";
+import { Violation } from "./violation.ts";
 
 export interface ClientOptions {
   readonly time: Timeline;

@@ -120,7 +120,7 @@ export class SimulatedLink implements Link {
   publishTyping(signal: TypingSignal): void {
     const { time, random, links } = this.#redis;
     for (const link of links) {
-      if (random.isTrue(0.9)) time.later(random.delay(500), () => link.#receiveTyping(signal));
+      if (random.isTrue(0.9)) time.later(random.delay(500), () => link.receiveTyping(signal));
     }
   }
 
@@ -137,7 +137,7 @@ export class SimulatedLink implements Link {
     this.lose(new Error("the link was closed"));
   }
 
-  #receiveTyping(signal: TypingSignal): void {
+  receiveTyping(signal: TypingSignal): void {
     if (this.#passes()) this.#options.onTyping(signal);
   }
 

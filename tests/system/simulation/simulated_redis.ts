@@ -2,7 +2,7 @@
 // nodes cope with any order of replies and feed events. The scripts themselves are tested on a real
 // Redis (tests/unit/broker).
 
-import type { StoredEvent } from "../../../app/broker/redis/redis_link.ts";
+import type { StoredEvent, TypingSignal } from "../../../app/broker/redis/redis_link.ts";
 import type { FeedEvent } from "../../../app/broker/redis/feed.ts";
 import type { PresenceChange } from "../../../app/broker/redis/presence.ts";
 import type {
@@ -17,7 +17,6 @@ import type {
 import type { AppendResult, Entry } from "../../../app/chat/broker.ts";
 import type { LeftReason } from "../../../app/protocol/wire.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
-import type { SimulatedLink } from "./simulated_link.ts";
 import { SimulatedLog } from "./simulated_log.ts";
 import type { LogStorage } from "./simulated_log.ts";
 import { SimulatedNames } from "./simulated_names.ts";
@@ -41,6 +40,14 @@ interface Storage extends SanctionStorage, NameStorage, LogStorage {
 const feedMaxEvents = 400;
 const readMaxEvents = 128;
 
+/** A node's connection. */
+interface OpenLink {
+  /** Called when the feed has a new event. */
+  wake(): void;
+  receiveTyping(signal: TypingSignal): void;
+  lose(error: Error): void;
+}
+
 /** Redis, over all its runs. */
 export class SimulatedRedis {
   readonly time: Timeline;
@@ -59,7 +66,7 @@ export class SimulatedRedis {
    */
   diesInScript = false;
   /** The open links of all nodes. */
-  readonly links = new Set<SimulatedLink>();
+  readonly links = new Set<OpenLink>();
 
   /** `onCommit` is called when entries are stored. */
   constructor(

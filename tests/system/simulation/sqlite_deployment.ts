@@ -5,7 +5,6 @@ import { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
 import type { Broker } from "../../../app/chat/broker.ts";
 import type { HubSettings } from "../../../app/chat/ports.ts";
 import type { SeededRandom } from "../../support/seeded_random.ts";
-import { recordViolation, Violation } from "./deployment.ts";
 import type { Deployment } from "./deployment.ts";
 import { faultyBroker, slowBroker } from "./faulty_broker.ts";
 import { GraceInvariant, NameInvariant } from "./invariants.ts";
@@ -14,6 +13,7 @@ import { ReferenceLog } from "./reference_log.ts";
 import type { RoomLogs } from "./reference_log.ts";
 import { SimulatedProcess } from "./simulated_process.ts";
 import type { Timeline } from "./timeline.ts";
+import { recordViolation, Violation } from "./violation.ts";
 
 export interface SqliteDeploymentSettings {
   /** An empty folder. */

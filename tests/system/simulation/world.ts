@@ -5,7 +5,6 @@ import type { KeyValue } from "../../../static/client/state/storage.ts";
 import { SeededRandom } from "../../support/seeded_random.ts";
 import { BareClient } from "./bare_client.ts";
 import { ClientLedger } from "./client_ledger.ts";
-import { Violation } from "./deployment.ts";
 import type { Deployment } from "./deployment.ts";
 import { checkFinalState } from "./final_checks.ts";
 import { ModeratorClient } from "./moderator_client.ts";
@@ -14,6 +13,7 @@ import { SanctionLedger } from "./sanction_ledger.ts";
 import { SimulatedClient } from "./simulated_client.ts";
 import { SqliteDeployment } from "./sqlite_deployment.ts";
 import { Timeline } from "./timeline.ts";
+import { Violation } from "./violation.ts";
 
 const rooms = ["lobby", "design", "lunch"];
 const usernames = ["Ada", "Ben", "Cy", "Dee", "Eve", "Fay"];
