@@ -3,6 +3,9 @@
 import { withDeadline } from "./waiting.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
+/** The program that servers run: as bundled by `tests/run.ts`, which starts faster, or as it is. */
+const bundled = Deno.env.get("BUNDLED_TREE");
+const program = bundled === undefined ? root : `${bundled}/`;
 
 /** A running server. */
 export class ServerProcess {
@@ -31,7 +34,7 @@ export class ServerProcess {
   /** Starts a server and waits until it prints its address. */
   static async start(
     dir: string,
-    { tree = root, port = 0, env = {}, flags = [], under = [], hosts = [] }: {
+    { tree = program, port = 0, env = {}, flags = [], under = [], hosts = [] }: {
       /** The folder of the program, with a trailing slash. */
       tree?: string;
       port?: number;
