@@ -1,6 +1,7 @@
 // Checks every view of the page with axe-core.
 
-import axe from "axe-core";
+// @ts-types="axe-core"
+import axe from "axe-core/axe.min.js";
 import { assertEquals } from "@std/assert";
 import { browserTest, noRateLimit } from "./browser_harness.ts";
 import type { Page } from "./browser_harness.ts";
