@@ -8,6 +8,7 @@ import { createInterface } from "node:readline";
 import { Room } from "./room.ts";
 const [server = "http://localhost:8000/", path = "lobby", name = prompt("Name:")] = Deno.args;
 const room = new Room(new URL(`r/${path}`, server), name ?? "", print);
+const { messages, position } = await (await fetch(room.url)).json();
 const terminal = createInterface({ input, output });
 
 function print(text: string): void {
@@ -17,7 +18,6 @@ function print(text: string): void {
   terminal.prompt(true);
 }
 
-const { messages, position } = await (await fetch(room.url)).json();
 for (const { from, text } of messages) if (text) print(`${from}: ${text}`);
 room.follow(({ type, data }) => {
   const { from, text, missed } = JSON.parse(data);

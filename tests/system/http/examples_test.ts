@@ -215,6 +215,14 @@ Deno.test("docs/examples/terminal.ts chats, even across a kill and restart", asy
     texts.push("Ada: Then this", "Ben: last");
     assertEquals(await textsOf(url, "lobby"), texts);
     assertEquals(example.output.match(/^\w+: .*$/gm), texts);
+    const path = new URL("terminal.ts", folder).pathname;
+    const line = `echo From a pipe | "$0" run -q --no-config --allow-net "$@"`;
+    const { code } = await new Deno.Command("sh", {
+      args: ["-c", line, Deno.execPath(), path, url, "lobby", "Ada"],
+      env,
+    }).output();
+    assertEquals(code, 0);
+    assertEquals(await textsOf(url, "lobby"), [...texts, "Ada: From a pipe"]);
   });
 });
 
