@@ -34,6 +34,6 @@ Deno.serve({ hostname: "127.0.0.1", port: Number(port) }, async (request) => {
 // deno-lint-ignore no-explicit-any -- the shape depends on the event
 function textOf(event: string | null, { action, ref, commits, compare, ...about }: any) {
   const { html_url, title } = about.pull_request ?? about.issue ?? {};
-  if (event === "push") return `${commits.length} commits to ${ref}\n${compare}`;
+  if (event === "push") return `push to ${ref}, commits: ${commits.length}\n${compare}`;
   return title && `${action}: ${title}\n${html_url}`;
 }

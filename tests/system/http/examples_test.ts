@@ -120,7 +120,7 @@ Deno.test("docs/examples/github_webhook.ts posts signed deliveries once", async 
     assertEquals(await call(port, "{}"), 401);
     assertEquals(await textsOf(url, "code"), [
       "GitHub: opened: It crashes\nhttps://github.com/o/r/issues/1",
-      "GitHub: 2 commits to refs/heads/main\nhttps://github.com/c",
+      "GitHub: push to refs/heads/main, commits: 2\nhttps://github.com/c",
     ]);
   });
 });
