@@ -11,6 +11,7 @@ import type { ConsoleMirror } from "./app/core/console.ts";
 import { databasePath, makeDataDir, makeLogDir } from "./app/core/data_dir.ts";
 import { errorMessage } from "./app/core/error_message.ts";
 import { fileInfo } from "./app/core/file_info.ts";
+import { maxDescriptors, watchLauncher } from "./app/core/launcher.ts";
 import { openLogs } from "./app/core/logging.ts";
 import type { Logs } from "./app/core/logging.ts";
 import { Metrics } from "./app/core/metrics.ts";
@@ -18,8 +19,6 @@ import {
   catchUncaughtErrors,
   countDescriptors,
   defaultMaxRssMb,
-  maxDescriptors,
-  watchLauncher,
   watchMemory,
 } from "./app/core/process.ts";
 import { SettingError } from "./app/core/setting_error.ts";

@@ -6,7 +6,7 @@ import { configNames, readConfig } from "../app/core/config.ts";
 import type { Config } from "../app/core/config.ts";
 import { printError } from "../app/core/console.ts";
 import { errorMessage } from "../app/core/error_message.ts";
-import { descriptorsVariable, launcherVariable } from "../app/core/process.ts";
+import { descriptorsVariable, launcherVariable } from "../app/core/launcher.ts";
 import { SettingError } from "../app/core/setting_error.ts";
 import { urlHost } from "../app/core/url_host.ts";
 import { prepare } from "./prepare.ts";

@@ -2,7 +2,6 @@
 // server itself never contacts a registry. Packages are checked against deno.lock. Deno records no
 // hash of esbuild, which Deno.bundle uses, so its published hashes are listed here.
 
-import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { printError } from "../app/core/console.ts";
 import { errorMessage } from "../app/core/error_message.ts";
@@ -61,7 +60,7 @@ export async function checkBundlers(folder: string, hashes = esbuildHashes): Pro
       const expected = hashes[version.key]?.[platform.key];
       count++;
       if (expected === undefined) continue;
-      if (hashOf(path) !== expected) {
+      if (await hashOf(path) !== expected) {
         throw new Error(
           `Cannot use ${path}: its hash differs from that of the published esbuild. Delete it`,
         );
@@ -72,10 +71,11 @@ export async function checkBundlers(folder: string, hashes = esbuildHashes): Pro
 }
 
 /** Hashes a file in chunks, since the launcher would hold on to the memory of a whole file. */
-function hashOf(path: string): string {
+async function hashOf(path: string): Promise<string> {
+  // Loading it takes longer than hashing, so a server with a built page goes without.
+  const { createHash } = await import("node:crypto");
   using file = Deno.openSync(path);
   const buffer = new Uint8Array(64 * 1024);
-  // Ten times as fast as crypto.subtle.
   const hash = createHash("sha256");
   for (let count; (count = file.readSync(buffer)) !== null;) hash.update(buffer.subarray(0, count));
   return hash.digest("hex");
