@@ -1,6 +1,8 @@
-// Splits a text that is too long for one message.
+// Splits a text that is too long for one message, and cuts texts between characters.
 
 const fence = "```";
+/** No emoji has more UTF-16 code units. */
+const characterMaxLength = 40;
 
 /**
  * Splits a text into pieces that all satisfy `fits`, at paragraphs if possible, else at lines,
@@ -49,6 +51,16 @@ function cutOf(text: string, max: number): number {
     // Shorter pieces would make more of them.
     if (index > max / 2) return index;
   }
-  const part = text.slice(0, max + 1);
-  return new Intl.Segmenter().segment(part).containing(max)?.index || max;
+  return characterStart(text, max);
+}
+
+/** Returns up to `max` UTF-16 code units of a text, without the start of a cut character. */
+export function startOf(text: string, max: number): string {
+  return text.length <= max ? text : text.slice(0, characterStart(text, max));
+}
+
+/** Returns where the character at an index starts; the index itself if that is at 0. */
+function characterStart(text: string, index: number): number {
+  const part = text.slice(0, index + characterMaxLength);
+  return new Intl.Segmenter().segment(part).containing(index)?.index || index;
 }

@@ -6,6 +6,7 @@ import type { OutboxMessage } from "../state/outbox.ts";
 import type { Problem } from "../state/problem.ts";
 import type { Message } from "../state/message.ts";
 import type { Room } from "../state/room.ts";
+import { startOf } from "../state/splitting.ts";
 import { panels, problemText } from "../words/language.ts";
 import { button, element } from "./dom.ts";
 import type { MessageView } from "./message_view.ts";
@@ -75,7 +76,7 @@ export function quoteOf(room: Room, offset: number, nonce?: string): string {
   if (original === undefined) return panels.messageAt(offset);
   if (nonce && nonce !== original.nonce) return panels.unverified;
   const { from, text = original.isUnverified ? panels.unverified : panels.deleted } = original;
-  return `${from}: ${text.replace(/^\/me /, "").slice(0, quoteMaxLength)}`.replace(/\s+/g, " ");
+  return `${from}: ${startOf(text.replace(/^\/me /, ""), quoteMaxLength)}`.replace(/\s+/g, " ");
 }
 
 /** Returns why an entry is not in the log yet. */

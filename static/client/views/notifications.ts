@@ -5,6 +5,7 @@ import type { Page } from "../page.ts";
 import { NotificationLeader } from "../state/notification_leader.ts";
 import { labelOf } from "../state/open_rooms.ts";
 import type { Message } from "../state/message.ts";
+import { startOf } from "../state/splitting.ts";
 import { panels } from "../words/language.ts";
 
 const bodyMaxLength = 200;
@@ -51,7 +52,7 @@ export function mountNotifications({ chat, openRoom, settings }: Page) {
   };
   const notify = (room: string, { from, offset, text = "" }: Message) => {
     const tag = `${room} ${offset}`;
-    const body = text.replace(/^\/me /, `${from} `).slice(0, bodyMaxLength);
+    const body = startOf(text.replace(/^\/me /, `${from} `), bodyMaxLength);
     const title = panels.notificationTitle(from, labelOf(room));
     try {
       const notification = new Notification(title, { body, tag, silent: true });

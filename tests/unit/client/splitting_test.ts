@@ -1,7 +1,7 @@
 // Splitting long texts.
 
 import { assert, assertEquals } from "@std/assert";
-import { splitText } from "../../../static/client/state/splitting.ts";
+import { splitText, startOf } from "../../../static/client/state/splitting.ts";
 
 const fits = (max: number) => (piece: string) => piece.length <= max;
 
@@ -20,6 +20,16 @@ Deno.test("splitText() never splits a character", () => {
     assertEquals(pieces.join(""), character.repeat(40));
     for (const piece of pieces) assertEquals(piece.replaceAll(character, ""), "");
   }
+});
+
+Deno.test("startOf() cuts between characters, unless the first one is too long", () => {
+  assertEquals(startOf("abc", 3), "abc");
+  assertEquals(startOf("abcd", 3), "abc");
+  assertEquals(startOf("ab😀", 3), "ab");
+  assertEquals(startOf("a👩‍🚀b", 4), "a");
+  assertEquals(startOf("a🇩🇪🇫🇷", 7), "a🇩🇪");
+  assertEquals(startOf("e\u0301".repeat(2), 3), "e\u0301");
+  assertEquals(startOf(`e${"\u0301".repeat(9)}`, 3), "e\u0301\u0301");
 });
 
 Deno.test("splitText() closes and reopens a code block", () => {
