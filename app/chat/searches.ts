@@ -98,16 +98,18 @@ function excerptOf(
   ranges: readonly MatchRange[],
 ): { readonly text: string; readonly ranges: readonly MatchRange[] } {
   if (text.length <= excerptLength) return { text, ranges };
-  const start = Math.max(
-    0,
-    Math.min((ranges[0]?.[0] ?? 0) - leadLength, text.length - excerptLength),
-  );
-  const end = start + excerptLength;
+  const first = Math.min((ranges[0]?.[0] ?? 0) - leadLength, text.length - excerptLength);
+  const start = afterPair(text, Math.max(0, first));
+  const end = afterPair(text, start + excerptLength);
   const before = start > 0 ? "…" : "";
-  // Half a surrogate pair at either end becomes U+FFFD, which keeps the length.
-  const excerpt = before + text.slice(start, end).toWellFormed() + (end < text.length ? "…" : "");
+  const excerpt = before + text.slice(start, end) + (end < text.length ? "…" : "");
   const shift = before.length - start;
   const inside = ranges.filter(([, to]) => to <= end)
     .map(([from, to]): MatchRange => [from + shift, to + shift]);
   return { text: excerpt, ranges: inside };
+}
+
+/** Returns an index in a well-formed text, or the next one if it is within a surrogate pair. */
+function afterPair(text: string, index: number): number {
+  return /[\udc00-\udfff]/.test(text.charAt(index)) ? index + 1 : index;
 }
