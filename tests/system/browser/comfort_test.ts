@@ -13,6 +13,7 @@ import {
   waitUntil,
 } from "./browser_harness.ts";
 import type { BrowserContextOptions, Page, TestChat } from "./browser_harness.ts";
+import { signInScripted } from "./scripted_server.ts";
 
 const longName = "W".repeat(24);
 const messages = [
@@ -154,6 +155,33 @@ browserTest(
   },
   sharedServerOnly,
 );
+
+browserTest("prints the whole conversation, dark on light, and nothing else", async (chat) => {
+  const viewport = { width: 800, height: 400 };
+  const { ada, server } = await signInScripted(chat, { viewport, colorScheme: "dark" });
+  const long = Array.from({ length: 30 }, (_, i) => `line ${i}`).join("\n");
+  server.publish("lobby", ...Array.from({ length: 30 }, () => ({})), { text: long });
+  await waitForMessage(ada, "line 29");
+  await ada.emulateMedia({ media: "print" });
+  const page = await ada.evaluate(() => {
+    const log = document.querySelector("#log");
+    const paper = getComputedStyle(document.documentElement);
+    return {
+      isWhole: log?.scrollHeight === log?.clientHeight,
+      height: document.documentElement.scrollHeight,
+      end: document.querySelector("#rows article:last-child .text")?.getBoundingClientRect().height,
+      scheme: paper.colorScheme,
+      background: paper.backgroundColor,
+    };
+  });
+  assert(page.isWhole);
+  assert((page.end ?? 0) > 30 * 20, `${page.end}`);
+  assert(page.height > (page.end ?? 0) + 30 * 20, `${page.height}`);
+  assertEquals([page.scheme, page.background], ["light", "oklch(0.99 0.005 95)"]);
+  for (const id of ["rooms", "people", "composer"]) {
+    assert(await ada.locator(`#${id}`).isHidden(), id);
+  }
+}, sharedServerOnly);
 
 browserTest("marks presence, mentions and the current room in forced colors", async (chat) => {
   const ada = await chat.signIn("Ada", { forcedColors: "active" });
