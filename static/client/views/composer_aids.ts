@@ -85,27 +85,39 @@ export function mountComposerAids(chat: ChatClient, parts: ComposerParts) {
     const isTyping = key.length === 1 && key !== " " || key === "Dead";
     if (isTyping || key === "Escape") text.focus();
   });
+  /** Types a text that was pasted or dropped elsewhere, unless it is too long. */
+  const takeUp = (added: string) => {
+    if (added === "" || refuseLong(added)) return;
+    text.focus();
+    document.execCommand("insertText", false, added);
+  };
+  /** Says so if a text is too long even to be split. Returns whether it is. */
+  const refuseLong = (added: string): boolean => {
+    const max = splitMax * maxLength();
+    if (added.length > max) showFailure(() => panels.pasteTooLong(max));
+    return added.length > max;
+  };
   document.addEventListener("paste", (event) => {
     const { target, clipboardData } = event;
     if (target !== text && !isElsewhere(target)) return;
     const pasted = clipboardData?.getData("text/plain") ?? "";
     const hasFile = pasted === "" && clipboardData?.types.includes("Files");
     if (hasFile) showFailure(() => panels.noFiles);
-    else if (pasted.length > splitMax * maxLength()) {
-      showFailure(() => panels.pasteTooLong(splitMax * maxLength()));
-    } else if (target === text || pasted === "") return;
-    else {
-      text.focus();
-      document.execCommand("insertText", false, pasted);
-    }
+    else if (target !== text) takeUp(pasted);
+    else if (!refuseLong(pasted)) return;
     event.preventDefault();
   });
-  // The browser would open a dropped file in place of the page.
+  // The browser would open a dropped file or link in place of the page.
   for (const type of ["dragover", "drop"] as const) {
     addEventListener(type, (event) => {
-      if (!event.dataTransfer?.types.includes("Files")) return;
+      const { target, dataTransfer } = event;
+      const hasFile = dataTransfer?.types.includes("Files");
+      const isField = target instanceof Element && target.closest("input, textarea") !== null;
+      if (isField && !hasFile) return;
       event.preventDefault();
-      if (type === "drop") showFailure(() => panels.noFiles);
+      if (type === "dragover") return;
+      if (hasFile) showFailure(() => panels.noFiles);
+      else if (isElsewhere(target)) takeUp(dataTransfer?.getData("text/plain") ?? "");
     });
   }
   text.enterKeyHint = isTouch() ? "enter" : "send";

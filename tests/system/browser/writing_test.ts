@@ -420,7 +420,7 @@ browserTest("offers to send, edit or discard unsent messages", async (chat) => {
 });
 
 browserTest(
-  "accepts typing and pasting anywhere, undoes a completion, and refuses files",
+  "accepts typing, pasting and links dropped anywhere, undoes a completion, and refuses files",
   async (chat) => {
     const ada = await chat.signIn("Ada");
     const ben = await chat.signIn("Benedikt");
@@ -452,13 +452,19 @@ browserTest(
     });
     assertEquals(await draft(ada), "@Belle");
     await ada.locator("#text:focus").waitFor();
-    const isRefused = await ada.evaluate(() => {
-      const dataTransfer = new DataTransfer();
-      dataTransfer.items.add(new File(["x"], "photo.png", { type: "image/png" }));
-      const drop = new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true });
-      return !document.body.dispatchEvent(drop);
-    });
-    assertEquals(isRefused, true);
+    const dropped = (selector: string, name: string, url: string) =>
+      ada.locator(selector).evaluate((node, [name, url]) => {
+        const dataTransfer = new DataTransfer();
+        if (name) dataTransfer.items.add(new File(["x"], name, { type: "image/png" }));
+        if (url) dataTransfer.setData("text/plain", url);
+        const drop = new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true });
+        return !node.dispatchEvent(drop);
+      }, [name, url] as const);
+    // The browser would open a link or file, but knows what to do with text in a field.
+    assertEquals(await dropped("#text", "", "https://example.org/"), false);
+    assertEquals(await dropped("#log", "", " https://example.org/"), true);
+    assertEquals(await draft(ada), "@Belle https://example.org/");
+    assertEquals(await dropped("#text", "photo.png", ""), true);
     await ada.getByText("Files can't be sent here.").waitFor();
   },
 );
