@@ -170,8 +170,9 @@ function selectedLines(): string[] {
     }
     if (range.comparePoint(endContainer, endOffset) === 0) range.setEnd(endContainer, endOffset);
     const selected = textOf(range);
-    // A whole message is copied exactly as typed.
-    const text = selected === drawn ? view.text ?? drawn : selected;
+    // A whole message is copied exactly as typed, and an action with its author.
+    const typed = view.text?.startsWith("/me ") ? drawn : view.text ?? drawn;
+    const text = selected === drawn ? typed : selected;
     return text === "" ? [] : `${view.from}, ${clockTime(view.at)}: ${text}`;
   });
 }

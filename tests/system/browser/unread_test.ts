@@ -291,9 +291,10 @@ browserTest("copies several messages as lines with author and time", async (chat
     { text: "see *this*", from: "Ben", at },
     { text: "```\ncode\n```", from: "Ben", at },
     { text: "two\nlines", member: "cy", from: "Cy", at: at + minute },
+    { text: "/me waves", member: "cy", from: "Cy", at: at + minute },
   );
-  const ada = await openAsAda(chat, server, 3, { locale: "en-GB" });
-  await waitForMessage(ada, "lines");
+  const ada = await openAsAda(chat, server, 4, { locale: "en-GB" });
+  await waitForMessage(ada, "waves");
   const copied = (from: number, to: number) =>
     ada.evaluate(([from, to]) => {
       const texts = document.querySelectorAll("#rows .text");
@@ -318,6 +319,7 @@ browserTest("copies several messages as lines with author and time", async (chat
     await copied(0, 2),
     "Ben, 11:56: see *this*\nBen, 11:56: ```\ncode\n```\nCy, 11:57: two\nlines",
   );
+  assertEquals(await copied(2, 3), "Cy, 11:57: two\nlines\nCy, 11:57: Cy waves");
   // One message is copied as it is shown, without time or button.
   assertEquals((await copied(1, 1)).trim(), "code");
 }, sharedServerOnly);
