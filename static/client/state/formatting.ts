@@ -59,6 +59,8 @@ const letterOrDigit = /[\p{L}\p{M}\p{N}_]/u;
 const addressEnd =
   /[\s<>"`\p{C}\p{Default_Ignorable_Code_Point}\u00ab\u00bb\u201c-\u201f\u3000-\u3004\u3008-\u301f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65]/u;
 const addressTail = /[.,;:!?'*_~…([{]/;
+/** Another address in a list without spaces. */
+const nextAddress = /[,;](?:https?:\/\/|www\.)/iy;
 /** Opening brackets and quotation marks. German has »these«, too. */
 const beforeOpening = /[\s\p{Ps}\p{Pi}"'»›¡¿]/u;
 const afterOpening = /[^\s\p{P}]|[\p{Ps}\p{Pi}"'»›@#&¡¿]/u;
@@ -271,7 +273,12 @@ class InlineParser {
     if (isBare && /[./@-]/.test(this.#before(start))) return start;
     const scanned = this.#addressEnd(start);
     let end = scanned;
-    while (end > start && addressTail.test(this.#text[end - 1] ?? "")) end--;
+    const isItalic = this.#opened.some(({ marker }) => marker === "_");
+    for (; end > start; end--) {
+      const last = this.#text[end - 1] ?? "";
+      // Many addresses end with an underscore.
+      if (!addressTail.test(last) || last === "_" && !isItalic) break;
+    }
     const typed = this.#text.slice(start, end);
     const full = isBare ? `https://${typed}` : typed;
     const url = isBare && !/^www\.[^./]+\.[^./]/i.test(typed) ? undefined : urlOf(full);
@@ -282,7 +289,10 @@ class InlineParser {
     return this.#add(start, end, { kind: "link", href: url.href, host, parts });
   }
 
-  /** Returns the end of an address. A closing bracket that it didn't open ends it too. */
+  /**
+   * Returns the end of an address. A closing bracket that it didn't open ends it too, and so does
+   * another address after a comma.
+   */
   #addressEnd(start: number): number {
     const open = { "(": 0, "[": 0, "{": 0 };
     let at = start;
@@ -292,6 +302,8 @@ class InlineParser {
       else if (character === "]" && open["["]-- === 0) break;
       else if (character === "}" && open["{"]-- === 0) break;
       else if (addressEnd.test(character)) break;
+      nextAddress.lastIndex = at;
+      if (nextAddress.test(this.#text)) break;
       at += character.length;
     }
     return at;

@@ -144,6 +144,14 @@ Deno.test("parseText() links whole URLs and nothing around them", () => {
     [`https://a.example/(${")".repeat(1_900)}`, link("https://a.example/()") + ")".repeat(1_899)],
     [`https://a.example/${"x".repeat(3_000)}`, link(`https://a.example/${"x".repeat(3_000)}`)],
     ["**https://a.example/x**", `<bold>${link("https://a.example/x")}</bold>`],
+    ["https://a.example/x_, y_", `${link("https://a.example/x_")}, y_`],
+    ["_https://a.example/x_", `<italic>${link("https://a.example/x")}</italic>`],
+    ["https://a.example/x,y;z", link("https://a.example/x,y;z")],
+    [
+      "https://a.example,https://b.example/;www.example.com",
+      `${link("https://a.example", "https://a.example/")},${link("https://b.example/")};` +
+      link("www.example.com", "https://www.example.com/"),
+    ],
     ["'https://a.example/x'", `'${link("https://a.example/x")}'`],
     ["HTTPS://A.example/", link("HTTPS://A.example/", "https://a.example/")],
     ["www.example.com.", `${link("www.example.com", "https://www.example.com/")}.`],
