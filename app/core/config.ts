@@ -296,7 +296,10 @@ export function helpText(): string {
     const fallback = defaultText(value);
     return row(`--${flag}`, name, fallback === "" ? help : `${help} [${fallback}]`);
   });
-  rows.push(row("-h, --help", "", "Print this help"), row("--version", "", "Print the version"));
+  rows.push(
+    row("-h, --help", "", "Print this help"),
+    row("-v, --version", "", "Print the version"),
+  );
   return `Parley, a small chat server.
 
 Usage: parley [flags]                      Start the server
@@ -327,7 +330,7 @@ const flagTypes: Record<string, { type: "string" | "boolean"; short?: string }> 
     { type: setting.default === false ? "boolean" : "string" },
   ])),
   help: { type: "boolean", short: "h" },
-  version: { type: "boolean" },
+  version: { type: "boolean", short: "v" },
 };
 
 /** Parses a text that follows a rule. */

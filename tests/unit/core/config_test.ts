@@ -238,9 +238,10 @@ Deno.test("readConfig() can turn off settings that are on by default", () => {
   assertEquals(configOf({}, "--room-directory", "0").roomDirectory, false);
 });
 
-Deno.test("readConfig() recognizes --help, -h and --version", () => {
+Deno.test("readConfig() recognizes --help, -h, --version and -v", () => {
   assertEquals(read({}, "--help").kind, "help");
   assertEquals(read({}, "backup", "-h").kind, "help");
+  assertEquals(read({}, "-v").kind, "version");
   assertEquals(read({ PORT: "x" }, "--version").kind, "version");
 });
 
