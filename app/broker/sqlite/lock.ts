@@ -6,6 +6,7 @@
 // only after the file has not changed for a while.
 
 import { dirname, join } from "@std/path";
+import { errorMessage } from "../../core/error_message.ts";
 import { isLink } from "../../core/file_info.ts";
 import {
   formatLock,
@@ -108,7 +109,11 @@ export class FolderLock {
       if (text === undefined) return false;
       if (text !== found) throw heldBy(path, parseLock(text));
     }
-    this.#write(this.#file);
+    try {
+      this.#write(this.#file);
+    } catch (error) {
+      throw new Error(`Cannot write ${path}: ${errorMessage(error)}`, { cause: error });
+    }
     if (isDecided) return true;
     await wait(settleMs);
     const winner = readOwner(path);

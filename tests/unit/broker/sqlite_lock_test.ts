@@ -238,6 +238,12 @@ Deno.test("FolderLock.acquire() says that a file system has no locks, and closes
     await acquire(2);
   }));
 
+Deno.test("FolderLock.acquire() names the file that a full disk cannot store", () =>
+  withPath(async ({ acquire, path }) => {
+    Deno.symlinkSync("/dev/full", path);
+    await assertRejects(() => acquire(1), Error, `Cannot write ${path}: No space left`);
+  }));
+
 Deno.test("checkReadable() permits reading if locks work or the owner is dead", () =>
   withPath(async ({ acquire, path, clock, optionsOf }) => {
     await checkReadable(optionsOf(2));
