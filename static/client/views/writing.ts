@@ -30,6 +30,8 @@ interface Work {
   readonly message: Message | OutboxMessage;
   /** The composer's text before an edit. */
   readonly draft: string;
+  /** The composer's text, unless the person has typed nothing. */
+  typed: string;
 }
 
 export type Writing = ReturnType<typeof mountWriting>;
@@ -42,6 +44,8 @@ export function mountWriting(
   { text, room, setValue, showFailure }: ComposerParts,
 ) {
   let work: Work | undefined;
+  /** Edits and replies of other rooms. */
+  const suspended = new WeakMap<Room, Work>();
   const label = element("span", { dir: "auto" });
   const line = element(
     "p",
@@ -55,10 +59,23 @@ export function mountWriting(
 
   const start = (kind: Work["kind"], room: Room, message: Message | OutboxMessage) => {
     cancel();
-    work = { kind, room, message, draft: text.value };
+    work = { kind, room, message, draft: text.value, typed: "" };
     line.hidden = false;
     describe(work);
     text.focus();
+  };
+  text.addEventListener("input", () => {
+    if (work !== undefined) work.typed = text.value;
+  });
+  /** Suspends the edit or reply of another room, and resumes that of the current one. */
+  const follow = (current: Room) => {
+    if (work?.room === current) return;
+    // A command that led to another room is not part of an edit.
+    if (work !== undefined && !/^\/(?!me |\/)/.test(work.typed)) suspended.set(work.room, work);
+    work = suspended.get(current);
+    suspended.delete(current);
+    line.hidden = work === undefined;
+    if (work?.kind === "edit") setValue(work.typed);
   };
   const describe = ({ kind, room, message }: Work) => {
     const hint = isTouch() ? "" : ` · ${panels.escapeCancels}`;
@@ -92,7 +109,9 @@ export function mountWriting(
     const source = to ?? amendmentOf(chat, current, message).view.text ?? "";
     start("edit", current, message);
     // A double slash sends text that looks like a command.
-    setValue(source.startsWith("/") && !source.startsWith("/me ") ? `/${source}` : source);
+    const typed = source.startsWith("/") && !source.startsWith("/me ") ? `/${source}` : source;
+    if (work !== undefined) work.typed = typed;
+    setValue(typed);
   };
 
   return {
@@ -145,15 +164,11 @@ export function mountWriting(
     },
     /** Ends the edit or reply after its text was sent. Returns whether it was an edit. */
     onSent: end,
-    /** Ends the edit or reply if another room is shown, or its message was deleted. */
+    /** Shows the edit or reply of the current room. Ends an edit whose message was deleted. */
     update(current: Room): void {
+      follow(current);
       if (work === undefined) return;
-      const { kind, room, message } = work;
-      if (room !== current) {
-        work = undefined;
-        line.hidden = true;
-        return;
-      }
+      const { kind, message } = work;
       const stored = loadedMessages(current).find(({ nonce, member }) =>
         nonce === message.nonce && ("state" in message ? member === chat.member : true)
       );

@@ -3,10 +3,12 @@
 import { assert, assertEquals } from "@std/assert";
 import {
   browserTest,
+  joinRoom,
   messageTexts,
   noRateLimit,
   send,
   waitForMessage,
+  waitForRoom,
   waitForSent,
 } from "./browser_harness.ts";
 import type { Page } from "./browser_harness.ts";
@@ -64,6 +66,43 @@ browserTest(
     assertEquals(await ada.locator(".writing").isHidden(), true);
   },
 );
+
+browserTest("resumes an edit or a reply when its room is shown again", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  await joinRoom(ada, "design");
+  const show = async (name: string) => {
+    await ada.click(`#room-list >> text=# ${name}`);
+    await waitForRoom(ada, name);
+  };
+  const state = async () => [
+    await ada.inputValue("#text"),
+    await ada.locator(".writing span").filter({ visible: true }).allTextContents(),
+  ];
+  await show("lobby");
+  await send(ada, "Helo");
+  await waitForSent(ada);
+  await ada.press("#text", "ArrowUp");
+  await ada.keyboard.type(" to all");
+  await show("design");
+  assertEquals(await state(), ["", []]);
+  await send(ada, "In between");
+  await waitForMessage(ada, "In between");
+  await show("lobby");
+  assertEquals(await state(), ["Helo to all", ["Editing · Esc to cancel"]]);
+  // A command is not part of the edit.
+  await send(ada, "/join design");
+  await waitForRoom(ada, "design");
+  await show("lobby");
+  assertEquals(await state(), ["", []]);
+  await openMenu(ada, "Helo");
+  await ada.locator(".menu").getByText("Reply").click();
+  await ada.keyboard.type("Hi");
+  await show("design");
+  await show("lobby");
+  assertEquals(await state(), ["Hi", ["Replying to Ada: Helo · Esc to cancel"]]);
+  await ada.press("#text", "Enter");
+  await ada.locator(".quote", { hasText: "Ada: Helo" }).waitFor();
+});
 
 browserTest("deletes a message for everyone, and forgets its text", async (chat) => {
   const ada = await chat.signIn("Ada");
