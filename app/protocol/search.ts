@@ -4,7 +4,7 @@ import { isRoomName } from "./text.ts";
 import type { MatchRange, Phrase, SearchQuery } from "./wire.ts";
 
 /** Increase it when `wordsOf` or the tables change: an index of another version is rebuilt. */
-export const searchVersion = 2;
+export const searchVersion = 3;
 
 /** Max length of a query, in UTF-16 code units. */
 export const queryMaxLength = 200;

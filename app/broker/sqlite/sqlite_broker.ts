@@ -337,8 +337,12 @@ export class SqliteBroker implements Broker {
    * do now.
    */
   index(): boolean {
-    if (!this.#index.hasWork || this.#log.hasReachedSize || this.#isAbandoned) return false;
-    const hasMore = this.#transaction((file) => this.#index.step(file));
+    const { hasWork, mustErase } = this.#index;
+    const mayGrow = !this.#log.hasReachedSize;
+    if (!hasWork || !mayGrow && !mustErase || this.#isAbandoned) return false;
+    const hasMore = this.#transaction((file) => this.#index.step(file, mayGrow));
+    // The walk through the file erases copies of the words too.
+    if (mustErase && !this.#index.mustErase) this.#hasDeletedText = true;
     if (!this.#index.isOn) this.#hasGarbage = true;
     return hasMore;
   }
@@ -407,10 +411,7 @@ export class SqliteBroker implements Broker {
     try {
       if (this.#isMoved) throw new Error("the file was moved away");
       const file = this.#openFile();
-      const result = file.transaction(() => work(file), () => {
-        this.#index.finish(file);
-        this.#options.lock?.check();
-      });
+      const result = file.transaction(() => work(file), () => this.#options.lock?.check());
       this.#log.commit();
       this.#nonces.commit();
       return result;

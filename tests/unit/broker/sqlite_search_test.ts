@@ -1,7 +1,9 @@
 // The search index of SqliteBroker.
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
+import { DatabaseFile } from "../../../app/broker/sqlite/database.ts";
+import { SearchIndex } from "../../../app/broker/sqlite/search_index.ts";
 import { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
 import type { SqliteOptions } from "../../../app/broker/sqlite/options.ts";
 import { matchesOf, parseQuery } from "../../../app/protocol/search.ts";
@@ -111,7 +113,7 @@ Deno.test("SqliteBroker.search() finds an edited message by its new words only [
     })
   ));
 
-Deno.test("SqliteBroker.append() removes deleted and replaced words from all files [F5]", () =>
+Deno.test("SqliteBroker.index() erases deleted and replaced words from all files [F5]", () =>
   withFile(async (path) => {
     await withBroker(optionsOf(path), async (broker) => {
       const random = new SeededRandom(2);
@@ -152,7 +154,7 @@ Deno.test("SqliteBroker.append() removes deleted and replaced words from all fil
     checkIndex(path);
   }));
 
-Deno.test("SqliteBroker.append() removes deleted words from the separators between index pages [F5]", () =>
+Deno.test("SqliteBroker.index() erases deleted words from the separators between index pages [F5]", () =>
   withFile(async (path) => {
     await withBroker(optionsOf(path), async (broker) => {
       const messages = 4_000;
@@ -162,7 +164,7 @@ Deno.test("SqliteBroker.append() removes deleted words from the separators betwe
       indexAll(broker);
       using database = new DatabaseSync(path, { readOnly: true });
       const separators = () =>
-        database.prepare("SELECT CAST(term AS TEXT) AS term FROM search_2_0_idx").all()
+        database.prepare("SELECT CAST(term AS TEXT) AS term FROM search_3_0_idx").all()
           .map(({ term }) => String(term).slice(1)).filter((term) => /^secret\d{4}/.test(term));
       const words = separators();
       assert(words.length > 0);
@@ -172,10 +174,72 @@ Deno.test("SqliteBroker.append() removes deleted words from the separators betwe
         broker.append([deletion([i + 1], { nonce: `d${i}` })]);
         assertEquals(await find(broker, `${word}*`), []);
       }
+      indexAll(broker);
       assert(words.every((word) => !separators().includes(word)));
       broker.eraseDeleted();
       const bytes = bytesOf(path);
       assertEquals(words.filter((word) => bytes.includes(word)), []);
+    });
+    checkIndex(path);
+  }));
+
+Deno.test("SearchIndex.remove() changes a few rows, however many words a message has [F5]", () =>
+  withFile(async (path) => {
+    const words = Array.from({ length: 2_000 }, (_, i) => String.fromCodePoint(0x4e00 + i));
+    await withBroker(optionsOf(path), (broker) => {
+      for (let i = 0; i < 30; i++) broker.append([draft(words.join(""), { nonce: `n${i}` })]);
+    });
+    const file = new DatabaseFile(path, "normal", 0);
+    try {
+      const index = new SearchIndex(true);
+      const step = () => file.transaction(() => index.step(file), () => {});
+      while (step());
+      const changes = () => Number(file.get("SELECT total_changes() AS count")?.count);
+      const before = changes();
+      file.transaction(() => index.remove(file, 1, 1), () => {});
+      assert(changes() - before < 100, `${changes() - before} rows`);
+      assert(index.mustErase);
+      while (step());
+      assert(!index.mustErase);
+    } finally {
+      file.close();
+    }
+  }));
+
+Deno.test("SqliteBroker.index() erases the words of messages that were removed before a restart [F5]", () =>
+  withFile(async (path) => {
+    await withBroker(optionsOf(path), (broker) => {
+      for (let i = 0; i < 40; i++) broker.append([draft(`secret${i}`, { nonce: `n${i}` })]);
+      indexAll(broker);
+      broker.append([deletion([7])]);
+    });
+    await withBroker(optionsOf(path), (broker) => {
+      indexAll(broker);
+      broker.eraseDeleted();
+    });
+    using database = new DatabaseSync(path, { readOnly: true });
+    const segments = "SELECT count(DISTINCT segid) AS count FROM search_3_0_idx";
+    assertEquals(database.prepare(segments).get()?.count, 1);
+  }));
+
+Deno.test("SqliteBroker.index() erases deleted words even if the database is full [F5]", () =>
+  withFile(async (path) => {
+    const wall = { ms: Date.UTC(2026, 0, 1) };
+    const options = { ...optionsFor(path, wall, { maxDataBytes: 300_000 }), search: true };
+    await withBroker(options, (broker) => {
+      const text = "x".repeat(2_000);
+      for (let i = 0; i < 500; i++) {
+        wall.ms += 1_000;
+        const more = { nonce: `n${i}` };
+        const [result] = broker.append([draft(`secretive${i}z ${text}`, more)]);
+        if (result?.kind !== "stored") break;
+        indexAll(broker);
+      }
+      assert(broker.isFull);
+      broker.append([deletion([2])]);
+      indexAll(broker);
+      broker.eraseDeleted();
+      assertEquals(bytesOf(path).includes("ecretive1z"), false);
     });
     checkIndex(path);
   }));
@@ -251,7 +315,7 @@ Deno.test("SqliteBroker.index() rebuilds an index that is incomplete or of anoth
       indexAll(broker);
     });
     await withBroker(optionsFor(path), (broker) => broker.append([deletion([1])]));
-    change(path, "ALTER TABLE search_runs_2 RENAME TO search_runs_1");
+    change(path, "ALTER TABLE search_runs_3 RENAME TO search_runs_1");
     await withBroker(optionsOf(path), async (broker) => {
       assertEquals(await find(broker, "two"), []);
       indexAll(broker);
@@ -268,11 +332,10 @@ Deno.test("SqliteBroker.index() rebuilds a corrupt index, and deletions work mea
       {
         using database = new DatabaseSync(path);
         database.enableDefensive(false);
-        database.exec("UPDATE search_2_0_data SET block = x'00' WHERE id > 100");
+        database.exec("UPDATE search_3_0_data SET block = x'00' WHERE id > 100");
       }
-      const kinds = () => broker.append([deletion([1])]).map(({ kind }) => kind);
-      assertEquals(kinds(), ["unavailable"]);
-      assertEquals(kinds(), ["stored"]);
+      assertEquals(broker.append([deletion([1])]).map(({ kind }) => kind), ["stored"]);
+      assertThrows(() => indexAll(broker));
       indexAll(broker);
       assertEquals([await find(broker, "one"), await find(broker, "two")], [[], ["two"]]);
     })
