@@ -79,11 +79,13 @@ export class SqliteDeployment implements Deployment {
     const { hub, isSlow, retentionMessages, recentNonces } = this.#settings;
     const names = new NameInvariant();
     const grace = new GraceInvariant(this.#time, hub.graceMs);
+    let workedMs = 0;
     const broker = new SqliteBroker({
       path: `${this.#diskDir}/parley.db`,
       durability: "normal",
       now: () => this.#time.wall(),
-      monotonic: () => this.#time.ms,
+      // Each step takes 0 to 10 ms, which changes the size of the next.
+      monotonic: () => workedMs += this.#random.delay(10),
       randomName: () => `epoch${run}x${this.#random.below(1e9)}`,
       nameHoldMs: 86_400_000,
       graceMs: hub.graceMs,
