@@ -21,6 +21,8 @@ const dripSeconds = 20;
 /** Longer than the server waits for a body. */
 const stoppedBodyMs = 11_000;
 const endlessBytes = 32 * 1024 * 1024;
+/** Time in which the server indexes new messages. */
+const indexingMs = 5_000;
 
 async function request(port: number, ...bytes: readonly Uint8Array[]): Promise<Ending> {
   using socket = await RawSocket.connect(port);
@@ -399,6 +401,24 @@ export const httpAttacks: readonly Attack[] = [
       expect([0, 413].includes(ending.status), "tiny chunks", ending);
     },
   ),
+  // Each text has 4,000 different words for the search index.
+  repeated("deletions of long texts", { short: 8, long: 100 }, async (target) => {
+    const { port, random, isPatient } = target;
+    const Authorization = `Basic ${btoa(`Long ${random.below(1e9)}:${newToken(random)}`)}`;
+    const write = async (path: string, method: string, body?: string) => {
+      const url = `http://127.0.0.1:${port}${path}`;
+      const response = await fetch(url, { method, headers: { Authorization }, body: body ?? null });
+      await response.body?.cancel();
+      if (!response.ok) throw new Error(`${method} ${path}: ${response.status}`);
+      return response.headers.get("location") ?? path;
+    };
+    const text = () =>
+      Array.from({ length: 4_000 }, () => String.fromCodePoint(0x4e00 + random.below(20_000)));
+    const path = await write("/r/long", "POST", text().join(""));
+    if (isPatient) await sleep(indexingMs);
+    await write(path, "PATCH", text().join(""));
+    await write(path, "DELETE");
+  }),
   repeated("endless bodies", { short: 4, long: 100 }, async ({ port, isPatient }, index) => {
     const isChunked = index % 2 === 0;
     const path = index % 4 < 2 ? "/ws" : "/nothing";
