@@ -8,7 +8,14 @@ const browserNames = ["chromium", "chromium-browser", "google-chrome", "google-c
 /** These tests have their own configuration. */
 const browserTests = "tests/system/browser";
 /** These take longest. They start first, so that they don't run on one core at the end. */
-const longestFiles = ["accessibility", "trouble", "unread", "bad_network", "comfort"];
+const longTests = [
+  "tests/unit/all.ts",
+  "tests/system/soak/soak_test.ts",
+  "tests/system/cluster_test.ts",
+];
+const longBrowserTests =
+  "accessibility trouble hostile_content settings bad_network unread comfort writing".split(" ")
+    .map((name) => `${browserTests}/${name}_test.ts`);
 /** Max test files at a time in each of two runs. Most files wait for half of their time. */
 const jobs = String(navigator.hardwareConcurrency + 1);
 
@@ -21,7 +28,7 @@ async function main(): Promise<void> {
   await using tree = await bundledTree();
   const env = { BUNDLED_TREE: tree.path };
   const runs = await Promise.all([
-    run(["tests/unit/all.ts", `--ignore=${browserTests}`, "tests/system"], env),
+    run([...longTests, `--ignore=${browserTests}`, "tests/system"], env),
     runBrowser(env),
   ]);
   const passed = runs.reduce((sum, run) => sum + run.passed, 0);
@@ -36,8 +43,8 @@ async function runBrowser(env: Record<string, string>): Promise<Counts> {
   if (chromium !== undefined) {
     // It runs most of the tests in half the time.
     const headlessShell = configured ? undefined : findProgram(["chromium-headless-shell"]);
-    const files = longestFiles.map((name) => `${browserTests}/${name}_test.ts`);
-    return await run([`--config=${browserTests}/deno.json`, ...files, browserTests], {
+    const paths = [...longBrowserTests, browserTests];
+    return await run([`--config=${browserTests}/deno.json`, ...paths], {
       ...env,
       CHROMIUM: chromium,
       HEADLESS_SHELL: headlessShell ?? "",
