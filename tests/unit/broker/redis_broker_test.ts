@@ -115,7 +115,7 @@ testWithRedis(
 testWithRedis(
   "append() stores a draft once if Redis stored it without replying [M3]",
   async (redis) => {
-    await using a = await BrokerNode.start(redis.url, { timeoutMs: 200 });
+    await using a = await BrokerNode.start(redis.url, { timeoutMs: 1_000 });
     await a.send("a");
     redis.signal("SIGSTOP");
     assertEquals(await a.broker.append([draft("b")]), [{ kind: "unavailable" }]);
