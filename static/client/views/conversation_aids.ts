@@ -42,8 +42,7 @@ export function mountConversationAids(
     jumpingIn = first === undefined && room.hasOlder ? room : undefined;
     if (jumpingIn !== undefined) chat.loadOlder(room.name);
     if (first === undefined) return;
-    log.scrollTop += first.getBoundingClientRect().top - log.getBoundingClientRect().top -
-      contextPx;
+    log.scrollTop += topIn(log, first) - contextPx;
   };
   const toEnd = byId<"button">("to-end");
   const jump = button("", () => shown && jumpIn(shown));
@@ -66,7 +65,21 @@ export function mountConversationAids(
     event.clipboardData?.setData("text/plain", lines.join("\n"));
   });
 
-  skipFarBlocks(byId<"div">("rows"));
+  /** Returns the message this far below the top edge. */
+  const messageAt = (px: number) => {
+    const { left, top, width } = log.getBoundingClientRect();
+    return document.elementFromPoint(left + width / 2, top + px)?.closest("article") ?? undefined;
+  };
+  /** The topmost message for a reader who has scrolled up, and where it is. */
+  let place: { readonly row: Element; readonly top: number } | undefined;
+  log.addEventListener("scroll", () => {
+    // The name of a day may be at the top.
+    const row = toEnd.hidden ? undefined : messageAt(1) ?? messageAt(24) ?? messageAt(72);
+    place = row && { row, top: topIn(log, row) };
+  }, { passive: true });
+  skipFarBlocks(byId<"div">("rows"), () => {
+    if (!toEnd.hidden && place?.row.isConnected) log.scrollTop += topIn(log, place.row) - place.top;
+  });
 
   return {
     topRows: (room: Room) => topRows(chat, room),
@@ -111,9 +124,7 @@ export function mountConversationAids(
     },
     /** Shows the day of the topmost visible row for a moment. */
     showDay(): void {
-      const { left, top, width } = log.getBoundingClientRect();
-      const row = document.elementFromPoint(left + width / 2, top + 1)?.closest("article");
-      const view = viewOf(row ?? undefined);
+      const view = viewOf(messageAt(1));
       if (view !== undefined) setText(day, dayName(view.at));
       day.hidden = view === undefined || !pill.hidden;
       clearTimeout(timer);
@@ -122,11 +133,16 @@ export function mountConversationAids(
   };
 }
 
+/** Returns how far a row is below the top of the log. */
+function topIn(log: Element, row: Element): number {
+  return row.getBoundingClientRect().top - log.getBoundingClientRect().top;
+}
+
 /**
  * Keeps the browser from laying out and painting the blocks of rows far from the view. Each keeps
- * its height until a row in it changes, or the column does.
+ * its height until a row in it changes, or all rows do: then calls `onReflow`.
  */
-function skipFarBlocks(rows: HTMLElement): void {
+function skipFarBlocks(rows: HTMLElement, onReflow: () => void): void {
   let drawn = "";
   let timer: ReturnType<typeof setTimeout> | undefined;
   const settle = () => {
@@ -143,9 +159,10 @@ function skipFarBlocks(rows: HTMLElement): void {
   };
   const settleSoon = () => timer ??= setTimeout(settle, settleMs);
   new ResizeObserver(() => {
-    const version = `${rows.clientWidth} ${document.documentElement.dataset.density}`;
+    const version = `${rows.clientWidth} ${getComputedStyle(rows).fontSize}`;
     if (version !== drawn) {
       for (const block of rows.children) block.removeAttribute("style");
+      onReflow();
     }
     drawn = version;
     settleSoon();

@@ -176,6 +176,49 @@ browserTest(
   sharedServerOnly,
 );
 
+browserTest(
+  "keeps the topmost message in place when the window or the type changes",
+  async (chat) => {
+    const server = new ScriptedServer();
+    server.append(
+      "lobby",
+      ...Array.from(
+        { length: 90 },
+        (_, i) => ({ text: `${"words ".repeat(20 + i % 40)}${i + 1}` }),
+      ),
+    );
+    const { ada } = await signInScripted(chat, { viewport: { width: 1200, height: 600 } }, server);
+    await waitForMessage(ada, "words 90");
+    await ada.evaluate(() => document.querySelector("#log")?.scrollTo(0, 1_500));
+    await ada.locator("#to-end:not([hidden])").waitFor();
+    await waitForDraw(ada);
+    const topmost = () =>
+      ada.evaluate(() => {
+        const top = document.querySelector("#log")?.getBoundingClientRect().top ?? 0;
+        const rows = [...document.querySelectorAll("#rows article")];
+        const row = rows.find((row) => row.getBoundingClientRect().bottom > top + 1);
+        return {
+          text: row?.querySelector(".text")?.textContent ?? "",
+          top: (row?.getBoundingClientRect().top ?? 0) - top,
+        };
+      });
+    const before = await topmost();
+    const changes = {
+      narrow: () => ada.setViewportSize({ width: 600, height: 900 }),
+      wide: () => ada.setViewportSize({ width: 1200, height: 600 }),
+      large: () => ada.evaluate(() => void (document.documentElement.style.fontSize = "24px")),
+    };
+    for (const [name, change] of Object.entries(changes)) {
+      await change();
+      await waitForDraw(ada);
+      const after = await topmost();
+      assertEquals(after.text, before.text, name);
+      assertAlmostEquals(after.top, before.top, 1, name);
+    }
+  },
+  sharedServerOnly,
+);
+
 browserTest("keeps the bottom in view when a phone's keyboard opens", async (chat) => {
   const server = new ScriptedServer();
   server.append("lobby", ...Array.from({ length: 90 }, (_, i) => ({ text: `line ${i + 1}` })));
