@@ -11,6 +11,8 @@ import type { Payer, PeerAddress } from "./session.ts";
 
 /** How long the directory is reused, since anyone may request it and reading it can take long. */
 const directoryMaxAgeMs = 5_000;
+/** Size of a room in the directory, in bytes. */
+const roomBytes = 128;
 
 /**
  * Serves clients without a session. Their network pays. Methods reject while storage is
@@ -30,14 +32,17 @@ export class Visitors {
     peer: PeerAddress,
     accessCode: string | undefined,
   ): Promise<readonly DirectoryRoom[] | ErrorPush> {
-    const denied = this.#hub.access.check({ ...peer, member: "" }, accessCode, false);
+    const payer = readerOf(peer);
+    const denied = this.refusal(payer, accessCode, { re: "directory" });
     if (denied !== undefined) return denied;
     const now = this.#hub.ports.clock.now();
     if (this.#rooms === undefined || now - this.#roomsReadAt >= directoryMaxAgeMs) {
       this.#roomsReadAt = now;
       this.#rooms = readDirectory(this.#hub);
     }
-    return await this.#rooms;
+    const rooms = await this.#rooms;
+    this.#hub.quotas.chargeBytes(payer, rooms.length * roomBytes);
+    return rooms;
   }
 
   /** Reads a page of a room. Returns an error push if access is denied. */

@@ -53,3 +53,14 @@ Deno.test("ChatHub.directory() counts wrong access codes as hello does [D1] [N13
   const refusal = await chat.hub.visitors.directory(peer, "open-sesame");
   assert("code" in refusal && (refusal.retryAfter ?? 0) > 0);
 });
+
+Deno.test("ChatHub.directory() charges the list to the address [D1] [L3]", async () => {
+  const chat = new TestChat();
+  for (let i = 0; i < 500; i++) chat.broker.fill(`room-${i}`, 1);
+  const isListed = async (network: string) =>
+    !("code" in await chat.hub.visitors.directory({ ...peer, network }, undefined));
+  let lists = 0;
+  while (await isListed(peer.network)) assert(++lists < 400);
+  assert(lists > 100);
+  assert(await isListed("192.0.2.2"));
+});
