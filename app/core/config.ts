@@ -193,9 +193,11 @@ export function readConfig(
   const values: Record<string, unknown> = {};
   for (const { key, name, isSecret, ...setting } of settings) {
     // docker-compose passes an empty value for a variable that is unset on the host.
-    let typed = flags.get(name) ?? (env(name)?.trim() || undefined);
+    const variable = env(name)?.trim() || undefined;
+    let typed = flags.get(name) ?? variable;
     let assigned = isSecret ? name : `${name}=${JSON.stringify(typed)}`;
     const file = isSecret ? env(`${name}_FILE`)?.trim() : undefined;
+    if (file && variable !== undefined) errors.push(`Cannot use both ${name} and ${name}_FILE`);
     if (typed === undefined && file) {
       assigned = `${name}_FILE=${JSON.stringify(file)}`;
       try {

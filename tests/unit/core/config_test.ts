@@ -291,6 +291,14 @@ Deno.test("readConfig() reads secrets from the files in the NAME_FILE variables"
     kind: "errors",
     errors: [`Cannot use METRICS_TOKEN_FILE="/nowhere": No such file`],
   });
+  const both = result({
+    METRICS_TOKEN_FILE: "/run/secrets/token",
+    METRICS_TOKEN: "fedcba9876543210",
+  });
+  assertEquals(both, {
+    kind: "errors",
+    errors: ["Cannot use both METRICS_TOKEN and METRICS_TOKEN_FILE"],
+  });
   const wrong = result({ METRICS_TOKEN_FILE: "/run/secrets/words" });
   const [error = ""] = wrong.kind === "errors" ? wrong.errors : [];
   assertMatch(error, /^Cannot use METRICS_TOKEN_FILE="\/run\/secrets\/words": must be 16 to 256 /);
