@@ -16,8 +16,8 @@ const longTests = [
 const longBrowserTests =
   "accessibility trouble hostile_content settings bad_network unread comfort writing".split(" ")
     .map((name) => `${browserTests}/${name}_test.ts`);
-/** Max test files at a time in each of two runs. Most files wait for half of their time. */
-const jobs = String(navigator.hardwareConcurrency + 1);
+/** Max browser files at a time, beside as many other files as there are cores. */
+const browserJobs = navigator.hardwareConcurrency + 1;
 
 interface Counts {
   readonly passed: number;
@@ -46,6 +46,7 @@ async function runBrowser(env: Record<string, string>): Promise<Counts> {
     const paths = [...longBrowserTests, browserTests];
     return await run([`--config=${browserTests}/deno.json`, ...paths], {
       ...env,
+      DENO_JOBS: String(browserJobs),
       CHROMIUM: chromium,
       HEADLESS_SHELL: headlessShell ?? "",
     });
@@ -74,7 +75,7 @@ async function run(args: readonly string[], env: Record<string, string>): Promis
     // Tests start and kill servers, mount disks and so on, so they get all permissions.
     args: ["test", "-q", "--no-prompt", "--no-check", "--parallel", "-A", ...args],
     cwd: root,
-    env: { DENO_JOBS: jobs, NO_COLOR: "1", ...env },
+    env: { NO_COLOR: "1", ...env },
     stdin: "null",
     stdout: "piped",
   }).spawn();
