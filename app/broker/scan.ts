@@ -28,7 +28,7 @@ interface Cursor {
 
 /**
  * Finds messages. It finds every match from the time `since` on. Returns `undefined` if `before`
- * is not the `next` of an earlier scan. `pause` lets other tasks run after a step of some ms.
+ * is not the `next` of an earlier scan. `pause` lets other tasks run after each step.
  */
 export async function scan(
   broker: Pick<Broker, "read" | "newestRooms">,
@@ -44,13 +44,14 @@ export async function scan(
     const pagesLeft = query.room === undefined ? pagesOfEach : pagesOfOne;
     return { room, from: Number.MAX_SAFE_INTEGER, at, pagesLeft, hasMore: true };
   });
+  const pending = () => cursors.filter(({ pagesLeft }) => pagesLeft > 0);
   let found: MessageEntry[] = [];
   let busyMs = 0;
   /** Whether time is up. */
   let isStopped = false;
   // The room with the newest unread entries is next, so that a scan can stop at any time.
   while (true) {
-    const cursor = newestOf(cursors.filter(({ pagesLeft }) => pagesLeft > 0));
+    const cursor = newestOf(pending());
     if (cursor === undefined) break;
     const isFull = found.length > limit && (found[limit]?.at ?? 0) > cursor.at;
     // A scan must get further than the one that it continues.
@@ -87,14 +88,16 @@ export async function scan(
     newestOf(unread)?.at ?? -Infinity,
     newest.length === maxRooms ? newest.at(-1)?.at ?? -Infinity : -Infinity,
   );
+  /** Where the next scan continues. Rooms that this one has finished don't hold it back. */
+  const stoppedAt = isStopped ? newestOf(pending())?.at ?? since : -Infinity;
   // The scan that continues will find anything older again.
-  if (isStopped) found = found.filter(({ at }) => at > since);
+  found = found.filter(({ at }) => at > stoppedAt);
   const messages = found.slice(0, limit);
   const last = messages.at(-1);
   const next = found.length > limit && last !== undefined
     ? `${last.at}_${last.offset}`
     : isStopped
-    ? `${since}_${maxOffset}`
+    ? `${stoppedAt}_${maxOffset}`
     : undefined;
   return {
     messages,

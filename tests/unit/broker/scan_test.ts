@@ -104,6 +104,35 @@ Deno.test("scan() pauses, stops when it takes too long, and continues [F7]", asy
   assert(scans > 1 && pauses > 100, `${scans} scans, ${pauses} pauses`);
 });
 
+Deno.test("scan() continues past rooms that it reads only in part [F7]", async () => {
+  const log = (room: string, count: number, at: number, text: string): MessageEntry[] =>
+    Array.from({ length: count }, (_, i): MessageEntry => {
+      const author = { member: "ada", from: "Ada", nonce: `${room}${i}`, epoch: "e" };
+      return { type: "message", room, offset: i + 1, text, at: at + i, ...author };
+    });
+  const busy = log("busy", 1_000, 10_000, "other");
+  const quiet = log("quiet", 250, 1_000, "word");
+  const source: Source = {
+    newestRooms: () => [{ room: "busy", at: 10_999 }, { room: "quiet", at: 1_249 }],
+    read(room, query) {
+      const entries = room === "busy" ? busy : quiet;
+      const before = "before" in query ? query.before : 0;
+      const page = entries.filter(({ offset }) => offset < before).slice(-query.limit);
+      const head = { epoch: "e", offset: entries.length };
+      return { entries: page, first: 1, head, valid: true };
+    },
+  };
+  let [ms, found, scans] = [0, 0, 0];
+  let before: string | undefined;
+  do {
+    const page = await find(source, "word", before, 20, undefined, () => ms += 3);
+    found += page.texts.length;
+    before = page.next;
+    scans++;
+  } while (before !== undefined && scans < 50);
+  assertEquals([found, before], [250, undefined]);
+});
+
 Deno.test("scan() reads no older messages than the newest results need", async () => {
   const source = twoRooms(Array.from({ length: 600 }, () => "word"));
   const { texts, since } = await find(source, "word");
