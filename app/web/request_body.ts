@@ -14,7 +14,7 @@ const spareBytes = 64;
 const tooLarge: Problem = {
   status: 413,
   code: "body_too_large",
-  detail: `Bodies can have up to ${maxBytes} bytes, and ${maxChunks} chunks. Send a shorter text`,
+  detail: `Bodies can have up to ${maxBytes} bytes and ${maxChunks} chunks. Send a shorter text`,
   field: "body",
 };
 const tooSlow: Problem = {
