@@ -11,7 +11,7 @@ import type { Payer, PeerAddress } from "./session.ts";
 
 /** How long the directory is reused, since anyone may request it and reading it can take long. */
 const directoryMaxAgeMs = 5_000;
-/** Size of a room in the directory, in bytes. */
+/** Approximate size of a room in the directory, in bytes. */
 const roomBytes = 128;
 
 /**

@@ -1,5 +1,5 @@
-// What the launcher tells the program, through the environment and stdin. Imports nothing: the
-// launcher loads this too, and what it loads stays in memory.
+// How the launcher passes information to the program: through the environment and stdin. Imports
+// nothing, since the launcher loads this too and keeps all its imports in memory.
 
 /** Environment variable set by the launcher: stdin is a pipe that closes when the launcher ends. */
 export const launcherVariable = "ENDS_WITH_STDIN";

@@ -11,9 +11,9 @@ const warningsMax = 100;
 /** Max events of a network in one burst, and per second after that. */
 const eventsBurst = 2_000;
 const eventsPerSecond = 10;
-/** Everybody in an office, or behind a proxy that is not trusted, can share a private address. */
+/** How many times more events a private address gets: an office or a proxy may share it. */
 const privateFactor = 32;
-/** The same for warnings. */
+/** Max warnings of a network in one burst, and per second after that. */
 const warningsBurst = 100;
 const warningsPerSecond = 1;
 

@@ -17,7 +17,7 @@ interface Cluster {
   join(node: number, username: string, options?: ChatClientOptions): Promise<ChatClient>;
 }
 
-/** For tests in which no node dies: on a busy machine, the shortest lease may end. */
+/** For tests in which no node dies: on a busy machine, the shortest lease may expire. */
 const longGraceSeconds = 20;
 
 /** Declares a test. A node without a heartbeat for 1.5 times the grace, min 4.5 s, is dead. */

@@ -1,6 +1,6 @@
 // The search index: full-text tables that are filled in the background, in short steps. They are a
-// cache: a message that is deleted is not found any more, merging soon erases its words, and the
-// tables can be dropped at any time.
+// cache that can be dropped at any time. Searches stop finding a message when it is deleted, and
+// merging erases its words soon after.
 
 import type { MessageEntry } from "../../chat/broker.ts";
 import type { DatabaseSync } from "node:sqlite";
@@ -327,7 +327,7 @@ export class SearchIndex {
 
   /**
    * Removes a message. Call it before its text is changed or deleted. Its words are erased later:
-   * erasing each at once, with SQLite's `secure-delete`, took 0.3 s for a message with 4,000.
+   * erasing each at once, with SQLite's `secure-delete`, took 0.3 s for a message of 4,000 words.
    */
   remove(file: DatabaseFile, room: number, offset: number): void {
     const found = this.#indexedMessage(file, room, offset);

@@ -291,7 +291,7 @@ class InlineParser {
 
   /**
    * Returns the end of an address. A closing bracket that it didn't open ends it too, and so does
-   * another address after a comma.
+   * another address after a comma or semicolon.
    */
   #addressEnd(start: number): number {
     const open = { "(": 0, "[": 0, "{": 0 };

@@ -30,7 +30,7 @@ interface Work {
   readonly message: Message | OutboxMessage;
   /** The composer's text before an edit. */
   readonly draft: string;
-  /** The composer's text, unless the person has typed nothing. */
+  /** The composer's text; empty until the person types. */
   typed: string;
 }
 

@@ -103,7 +103,7 @@ browserTest(
     const dir = await Deno.makeTempDir();
     const start = async (port = 0) => {
       const server = await ServerProcess.start(dir, { tree: `${tree.path}/`, port });
-      // The worker waits 2 s for a response, which the first one can take on a busy machine.
+      // The worker waits 2 s for a response. On a busy machine, the first one can take longer.
       await (await fetch(server.url)).body?.cancel();
       return server;
     };
