@@ -137,11 +137,12 @@ export class Room {
   }
 
   /**
-   * Returns the entries after `position`, `undefined` if memory does not reach back that far, or
-   * the newest entries if the position does not belong to this log.
+   * Returns the entries after `position`, or the newest entries if the position does not belong to
+   * this log. Returns `undefined` if only the broker knows: memory does not reach back that far, or
+   * another node may have stored the entry a moment ago.
    */
   after(position: Position, maxBytes: number): Slice | undefined {
-    if (position.offset > this.head.offset) return this.newest(maxBytes);
+    if (position.offset > this.head.offset) return undefined;
     const oldest = this.#recent[0];
     if (oldest === undefined || position.offset < oldest.offset) return undefined;
     const index = position.offset - oldest.offset;

@@ -1,6 +1,6 @@
 // The hub of one node of several: members of other nodes, and the announcements between nodes.
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import type { BrokerListener, Cluster } from "../../../app/chat/broker.ts";
 import type { MemberInfo } from "../../../app/protocol/wire.ts";
 import { helloOf, only, range, TestChat } from "../../support/hub_harness.ts";
@@ -63,6 +63,28 @@ function news(client: TestClient): string[] {
     }
   });
 }
+
+Deno.test("LogReader.join() waits for the entries of other nodes up to the client's position [R3] [R4]", () => {
+  const { chat, broker } = start();
+  broker.fill("lobby", 5);
+  const join = (username: string, offset: number) =>
+    chat.connect().hello(username, [{ room: "lobby", epoch: "epoch1", offset }]);
+  const resumed = chat.connect();
+  assertEquals(
+    resumed.hello("Ben", [{ room: "lobby", epoch: "epoch1", offset: 4 }]).map(({ type }) => type),
+    ["welcome"],
+  );
+  assertEquals(only(join("Cem", 6), "room").recovered, false);
+  const page = broker.read("lobby", { before: Infinity, limit: 100, maxBytes: 100_000 });
+  assert(!(page instanceof Promise));
+  broker.hub?.entries(page.entries);
+  chat.time.settle();
+  const room = only(resumed.pushes(), "room");
+  assertEquals(
+    [room.recovered, room.missed, room.messages.map(({ offset }) => offset)],
+    [true, undefined, [5]],
+  );
+});
 
 Deno.test("ChatHub lists remote members, and announces their arrivals and departures [N10] [R10]", () => {
   const { chat, broker, ada } = start();
