@@ -3,7 +3,7 @@
 import { STATUS_TEXT } from "@std/http/status";
 import type { ErrorStatus } from "@std/http/status";
 import type { ProblemCode } from "../protocol/wire.ts";
-import { htmlPage } from "./html.ts";
+import { escapeHtml, htmlPage } from "./html.ts";
 import type { Chat } from "./html.ts";
 import { problemWordsDe } from "./problem_words_de.ts";
 import { preferredLanguage, preferredType, textResponse } from "./responses.ts";
@@ -11,10 +11,7 @@ import { preferredLanguage, preferredType, textResponse } from "./responses.ts";
 export interface Problem {
   readonly status: ErrorStatus;
   readonly code: ProblemCode;
-  /**
-   * Describes the problem and its remedy. The last sentence has no period. Goes into HTML
-   * unescaped, so it must not contain request data.
-   */
+  /** Describes the problem and its remedy. The last sentence has no period. */
   readonly detail: string;
   /** The invalid field, parameter or header. */
   readonly field?: string | undefined;
@@ -52,7 +49,7 @@ export function problemResponse(problem: Problem, request: Request, chat: Chat):
       <div>
         <p class="brand">${chat.title}</p>
         <h1>${words.title}</h1>
-        <p class="hint">${words.detail}.</p>
+        <p class="hint">${escapeHtml(words.detail)}.</p>
         <p><a class="link" href="${chat.basePath}/${room ? `r/${room}` : ""}">${link}</a></p>
       </div>
     </main>

@@ -43,6 +43,12 @@ Deno.test("problemResponse() falls back to English for problems that only progra
   assertStringIncludes(page, "No such type.");
 });
 
+Deno.test("problemResponse() escapes the detail in a page", async () => {
+  const detail = "This chat does not know the host <img src=x>";
+  const page = await pageOf({ status: 421, code: "host_denied", detail });
+  assertStringIncludes(page, "the host &#60;img src=x&#62;.");
+});
+
 Deno.test("problemResponse() links to the suggested room, in German too", async () => {
   const page = await pageOf({ ...notFound, room: "my-room" }, "de");
   assertStringIncludes(page, '<a class="link" href="/chat/r/my-room">Zu #my-room</a>');
