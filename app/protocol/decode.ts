@@ -128,7 +128,7 @@ const decoders = new Map<string, (fields: Fields) => Command>([
     if (isPrivateRoom(room)) throw new FieldError("title_invalid", "Private rooms have no title");
     const text = fields.text === "" ? "" : valueOf(cleanTitle(stringOf(fields, "text")));
     const command = { type: "title", room, text, nonce: nonceOf(fields) } as const;
-    return fields.locked === true ? { ...command, locked: true } : command;
+    return flagOf(fields, "locked") ? { ...command, locked: true } : command;
   }],
   ["history", (fields) => ({
     type: "history",
@@ -151,8 +151,8 @@ const decoders = new Map<string, (fields: Fields) => Command>([
     type: "ban",
     member: memberOf(fields),
     seconds: secondsOf(fields),
-    deleteMessages: fields.deleteMessages === true,
-    network: fields.network === true,
+    deleteMessages: flagOf(fields, "deleteMessages"),
+    network: flagOf(fields, "network"),
   })],
   ["lift", (fields) => ({ type: "lift", id: offsetOf(fields, "id") })],
   ["sanctions", () => ({ type: "sanctions" })],
@@ -239,6 +239,12 @@ function integerOf(fields: Fields, key: string, min: number, max: number): numbe
     return value;
   }
   throw new FieldError("field_invalid", `"${key}" must be an integer from ${min} to ${max}`);
+}
+
+function flagOf(fields: Fields, key: string): boolean {
+  const { [key]: value = false } = fields;
+  if (typeof value === "boolean") return value;
+  throw new FieldError("field_invalid", `"${key}" must be true or false`);
 }
 
 function matchOf(

@@ -73,7 +73,7 @@ Deno.test("decodeCommand() decodes every command [P2]", () => {
       { type: "title", room: "lobby", text: "", nonce: "n", locked: true },
     ],
     [
-      { type: "title", room: "lobby", text: "x", locked: 1, nonce: "n" },
+      { type: "title", room: "lobby", text: "x", locked: false, nonce: "n" },
       { type: "title", room: "lobby", text: "x", nonce: "n" },
     ],
     [
@@ -139,6 +139,9 @@ Deno.test("decodeCommand() names the first invalid field [P5]", () => {
     [{ type: "delete", room: "a", nonce: "n" }, "field_invalid", "offset"],
     [{ type: "delete", room: "A", offset: 1, nonce: "n" }, "room_invalid", "room"],
     [{ type: "title", room: "a", text: " ", nonce: "n" }, "title_invalid", "60"],
+    [{ type: "title", room: "a", text: "x", nonce: "n", locked: 1 }, "field_invalid", "locked"],
+    [{ type: "ban", member: "m", seconds: 1, network: null }, "field_invalid", "network"],
+    [{ type: "ban", member: "m", seconds: 1, deleteMessages: "true" }, "field_invalid", "delete"],
     [{ type: "history", room: "a" }, "field_invalid", "before"],
     [{ type: "history", room: "a", before: 0 }, "field_invalid", "before"],
     [{ type: "history", room: "a", before: 1, limit: 101 }, "field_invalid", "limit"],
