@@ -21,6 +21,8 @@ export interface Scenario {
   readonly rate?: number;
   /** Characters added to each message. */
   readonly padding?: number;
+  /** Seconds between the last connection and the load. */
+  readonly settleSeconds?: number;
 }
 
 const scenarios: readonly Scenario[] = [
@@ -86,6 +88,7 @@ export async function measure(
       padding: scenario.padding ?? 0,
       seconds,
       ...(scenario.rate === undefined ? {} : { rate: scenario.rate }),
+      ...(scenario.settleSeconds === undefined ? {} : { settleSeconds: scenario.settleSeconds }),
     };
     const emptyKiB = residentKiBOf(child.pid);
     const run = (plan: Plan) =>
@@ -152,13 +155,13 @@ export async function runLoad(plan: Plan, pids: readonly number[]): Promise<Load
   let result: LoadResult | undefined;
   for await (const text of generator.stdout.pipeThrough(new TextDecoderStream())) {
     for (const line of text.split("\n")) {
-      if (line === "go") {
-        before = readCpus();
-        const cpu = (before[0] ?? NaN) - (start[0] ?? NaN);
+      if (line === "connected") {
+        const cpu = (readCpus()[0] ?? NaN) - (start[0] ?? NaN);
         connecting = { seconds: (performance.now() - startedAt) / 1000, cpu };
-      } else if (line === "stop") [after, residentKiB] = [readCpus(), residentKiBOf(pids[0] ?? 0)];
+      } else if (line === "go") before = readCpus();
+      else if (line === "stop") [after, residentKiB] = [readCpus(), residentKiBOf(pids[0] ?? 0)];
       else if (line !== "") result = JSON.parse(line);
-      if (line === "go" || line === "stop") await input.write(new Uint8Array(1));
+      if (/^[a-z]/.test(line)) await input.write(new Uint8Array(1));
     }
   }
   await input.close().catch(() => {});

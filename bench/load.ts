@@ -15,6 +15,8 @@ export interface Plan {
   readonly senders: number;
   readonly rooms: number;
   readonly seconds: number;
+  /** Seconds between the last connection and the load. */
+  readonly settleSeconds?: number;
   /** Messages per second over all senders; by default each sender waits for its own message. */
   readonly rate?: number;
   /** Characters added to each message. */
@@ -41,7 +43,8 @@ export interface LoadResult {
 }
 
 const tokenPrefix = "~T";
-const settleMs = 1_000;
+/** For messages in flight at the end. */
+const drainMs = 1_000;
 const decoder = new TextDecoder();
 
 class Client {
@@ -132,7 +135,7 @@ class Load {
   }
 
   async run(): Promise<LoadResult> {
-    const { clients, first = 0, senders, rate, seconds } = this.plan;
+    const { clients, first = 0, senders, rate, seconds, settleSeconds = 1 } = this.plan;
     const all: Client[] = [];
     while (all.length < clients) {
       const batch = Array.from(
@@ -142,8 +145,9 @@ class Load {
       await Promise.all(batch.map(({ ready }) => ready));
       all.push(...batch);
     }
-    await sleep(settleMs);
-    // The benchmark reads the server's CPU time at "go" and at "stop".
+    // The benchmark reads the server's CPU time at each announcement.
+    await announce("connected");
+    await sleep(settleSeconds * 1_000);
     await announce("go");
     this.frames = 0;
     const startedAt = performance.now();
@@ -162,7 +166,7 @@ class Load {
     const { deliveries, frames } = this;
     this.#isOver = true;
     await announce("stop");
-    await sleep(settleMs);
+    await sleep(drainMs);
     const ages = this.ages.sort((a, b) => a - b);
     const latest = [...this.latestAges.values()].sort((a, b) => a - b);
     const percentile = (sorted: readonly number[], share: number) =>
