@@ -30,6 +30,8 @@ export const proxiedEnv: Readonly<Record<string, string>> = {
   RATE_BURST: String(rateBurst),
   RATE_PER_SECOND: String(ratePerSecond),
   MAX_CONNECTIONS: String(connectionsMax),
+  // On a fast machine, the attacks on new rooms use up the default.
+  MAX_ROOMS: "100000",
 };
 
 // Limits per address; see app/chat/quotas.ts, held_names.ts and access.ts.

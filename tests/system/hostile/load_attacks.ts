@@ -10,6 +10,8 @@ const burst = 950;
 const readers = { short: 20, long: 100 };
 const writers = 40;
 const textLength = 4_000;
+/** Duration of a round of a patient attack, in which every writer sends a message. */
+const roundMs = 750;
 const stuckPeers = 50;
 /**
  * Close codes after a flood, which is answered or disconnected. The code is lost if Deno reads more
@@ -112,13 +114,13 @@ export const loadAttacks: readonly Attack[] = [
         const text = "\u20ac".repeat(textLength);
         await Promise.all(loud.map(async (socket, i) => {
           const nonce = `n${round}x${i}`;
-          // Paced, since the honest clients send after each round and have their own rate limit.
-          if (target.isPatient) await sleep(750 * i / writers);
+          if (target.isPatient) await sleep(roundMs * i / writers);
           const wait = answered[i]?.(nonce);
           void socket.write(command({ type: "message", room: "lobby", text, nonce }));
           await wait;
         }));
-        await target.waitForHonest();
+        // Each wait makes the honest clients send, and they have a rate limit of their own.
+        if (!target.isPatient || round % 4 === 3) await target.waitForHonest();
       }
       for (const socket of [...stuck, ...loud]) socket[Symbol.dispose]();
       await Promise.all(answered.map((wait) => wait("end")));
