@@ -443,13 +443,17 @@ export class RedisBroker implements Broker {
     return compared;
   }
 
-  /** Claims the names of all connected members again. Returns whether they still have them. */
+  /**
+   * Claims the names of all connected members again. Returns false if one has no name any more. A
+   * member has another name if the reply to a completed rename was lost.
+   */
   async #holdsNames(link: Link): Promise<boolean> {
     const held = await Promise.all(
       Array.from(this.#names, async ([member, username]) => {
         const args = { ...this.#nameArgs, ...nameOf(member, username) };
-        const reply = await this.#run("claim", args, [], link);
-        return reply.username === username || reply.bannedMs !== undefined;
+        const { username: held, bannedMs } = await this.#run("claim", args, [], link);
+        if (held !== undefined && held !== username) this.#renamed(member, held);
+        return held !== undefined || bannedMs !== undefined;
       }),
     );
     return held.every(Boolean);
