@@ -5,3 +5,4 @@ export const abnormalCodes: readonly number[] = [1006, 0];
 export const restartingCode = 1012;
 export const bannedCode = 4001;
 export const floodingCode = 4102;
+export const noHelloCode = 4100;

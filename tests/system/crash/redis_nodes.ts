@@ -7,7 +7,7 @@ import { until } from "../../support/waiting.ts";
 import { moderatorCode } from "./crash_moderator.ts";
 import { checkErased } from "./erased_text.ts";
 import type { StoredEntry, StoredLog } from "./recorded_entry.ts";
-import { abnormalCodes, restartingCode } from "./close_codes.ts";
+import { abnormalCodes, noHelloCode, restartingCode } from "./close_codes.ts";
 import { freePort, readErrorLog, urlOf } from "./crash_target.ts";
 import type { CrashTarget, TargetOptions } from "./crash_target.ts";
 
@@ -29,8 +29,8 @@ const expectedEvents = new Set([
   "sweep_failed",
 ]);
 
-/** The close of a session whose hellos were all refused while Redis was away. */
-const refusedTooOften = 'code=4100 reason="too many refused hellos"';
+/** The close of a session without a name, because Redis was away or its node hung. */
+const nameless = `code=${noHelloCode}`;
 
 /** Nodes that fail in turn, and their Redis. */
 export class RedisNodes implements CrashTarget {
@@ -115,7 +115,7 @@ export class RedisNodes implements CrashTarget {
       [...this.#ports.keys()].map((i) => readErrorLog(this.#logs(i))),
     );
     return lines.flat().filter((line) =>
-      !expectedEvents.has(/event=(\S+)/.exec(line)?.[1] ?? "") && !line.includes(refusedTooOften)
+      !expectedEvents.has(/event=(\S+)/.exec(line)?.[1] ?? "") && !line.includes(nameless)
     );
   }
 
