@@ -3,15 +3,18 @@
 -- one lease from the feed, so that it does not keep deleted text. The feed expires if no node is
 -- left to renew. Forgets the networks of members not seen for a day.
 --
--- keys    writes lease:*, nodes, presence:*, feed, feedMarks, networks, network:*, seen;
+-- keys    writes lease:*, nodes, meta, presence:*, feed, feedMarks, networks, network:*, seen;
 --         reads sweeps
 -- args    leaseMs
 -- result  hasSweep: true if a sweep is pending
 
 if isFenced() then return replyFenced() end
 local wasInTime = redis.call('SET', key('lease', node), 1, 'PX', digits(args.leaseMs), 'GET')
--- A late node removes no others: if Redis itself was paused, all nodes are late.
-if wasInTime then
+-- Each node renews its lease three times before it expires. If none has for half that time, Redis
+-- itself was paused. Then all nodes are late, and none removes others.
+local renewedAt = tonumber(redis.call('HGET', key('meta'), 'renewedAt') or 0)
+redis.call('HSET', key('meta'), 'renewedAt', digits(now))
+if wasInTime and now - renewedAt < args.leaseMs / 2 then
   for _, other in ipairs(redis.call('HKEYS', key('nodes'))) do
     if redis.call('EXISTS', key('lease', other)) == 0 then
       redis.call('HDEL', key('nodes'), other)

@@ -130,6 +130,25 @@ testWithRedis("leases survive a Redis that hung for longer than they last", asyn
   assertEquals([a.resets, b.resets], [0, 0]);
 });
 
+testWithRedis(
+  "leases survive a Redis that hung for longer than some of them last",
+  async (redis) => {
+    await using proxy = new TcpProxy(redis.port);
+    const options = { leaseMs: 6_000 };
+    await using late = await BrokerNode.start(redisUrl(proxy.port), options);
+    const lease = await redis.cli("KEYS", testKey("lease:*"));
+    await using _inTime = await BrokerNode.start(redis.url, options);
+    proxy.cut();
+    await until(() => !late.broker.isReady);
+    const hang = "redis.call('DEL', KEYS[1]) redis.call('HSET', KEYS[2], 'renewedAt', 0)";
+    await redis.cli("EVAL", hang, "2", lease, testKey("meta"));
+    await until(async () => await redis.cli("HGET", testKey("meta"), "renewedAt") !== "0");
+    proxy.isCut = false;
+    await until(() => late.broker.isReady);
+    assertEquals(late.resets, 0);
+  },
+);
+
 async function copyFolder(from: string, to: string): Promise<void> {
   await Deno.mkdir(to);
   for await (const { name } of Deno.readDir(from)) {
