@@ -128,12 +128,18 @@ Deno.test("PrivateRooms sends nothing in the clear, and nothing to a room withou
     page.chat.send(room, "Good morning");
     page.chat.post(room, { type: "title", text: "Good morning" });
   }
-  await until(() => page.socket.sent.some(({ text }) => text !== undefined));
+  const sealed = () => page.socket.sent.filter(({ text }) => text !== undefined);
+  await until(() => sealed().length === 1);
   page.socket.events.onClose(1006, "");
   page.time.advance(30_000);
   page.socket.events.onOpen();
   page.socket.push(welcome());
   await page.push(roomPush(0), roomPush(0, { room: key.room }));
+  await until(() => sealed().length === 1);
+  const nonce = String(sealed()[0]?.nonce);
+  await page.push({ type: "ack", room: key.room, nonce, offset: 1 });
+  await until(() => sealed().length === 2);
+  assertEquals(sealed().map(({ type }) => type), ["message", "title"]);
   const frames = JSON.stringify(page.sockets.map(({ sent }) => sent));
   assert(frames.includes(key.room));
   for (const secretText of ["morning", "p-without-key", "p-aaa", secret]) {
