@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Picks 1,000 random rooms with messages, and returns the most recently used among them.
+-- Picks 1,000 random rooms with messages, and returns the most recently used of them.
 --
 -- keys    reads rooms, room:*
 -- args    limit

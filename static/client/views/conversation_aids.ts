@@ -70,7 +70,7 @@ export function mountConversationAids(
     const { left, top, width } = log.getBoundingClientRect();
     return document.elementFromPoint(left + width / 2, top + px)?.closest("article") ?? undefined;
   };
-  /** The topmost message for a reader who has scrolled up, and where it is. */
+  /** The topmost visible message and its position, while scrolled up. */
   let place: { readonly row: Element; readonly top: number } | undefined;
   log.addEventListener("scroll", () => {
     // The name of a day may be at the top.
