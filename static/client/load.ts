@@ -15,9 +15,9 @@ export let isOutdated = false;
 export async function load<Module>(importer: () => Promise<Module>): Promise<Module> {
   const [, path = ""] = /import\("([^"]+)"\)/.exec(String(importer)) ?? [];
   const count = failures.get(path);
-  const again = `${path}?${count}`;
+  const retryPath = `${path}?${count}`;
   try {
-    return await (count === undefined ? importer() : import(again));
+    return await (count === undefined ? importer() : import(retryPath));
   } catch (error) {
     if (path !== "") failures.set(path, (count ?? 0) + 1);
     await checkVersion();
@@ -36,8 +36,8 @@ export async function checkVersion(): Promise<void> {
   }
 }
 
-/** Retries a task that loads something until it succeeds. */
-export async function persist<Result>(task: () => Promise<Result>): Promise<Result> {
+/** Repeats a task that loads something until it succeeds. */
+export async function loadWithRetries<Result>(task: () => Promise<Result>): Promise<Result> {
   for (;;) {
     try {
       return await task();

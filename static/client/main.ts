@@ -4,7 +4,7 @@ import { addressOf, defaultRoom, initialFragment, roomInAddress } from "./addres
 import { connectionPorts, randomId, storageOf } from "./browser.ts";
 import { isPrivateRoom } from "../../app/protocol/text.ts";
 import type { Extras } from "./extras.ts";
-import { load, persist } from "./load.ts";
+import { load, loadWithRetries } from "./load.ts";
 import type { Page } from "./page.ts";
 import { ChatClient } from "./state/chat_client.ts";
 import type { SignInState } from "./state/chat_client.ts";
@@ -94,7 +94,7 @@ const composer = mountComposer(chat, [shared, own], {
 const conversation = mountConversation(chat, drawSoon, () => extras?.conversationAids);
 const sidebars = mountSidebars(chat, tryRoom, (name) => showFailure(leaveRoom(name)));
 
-void persist(loadExtras);
+void loadWithRetries(loadExtras);
 if (profile.username === "") drawSignIn();
 else signIn(profile);
 
@@ -173,7 +173,7 @@ function drawSignIn(): void {
 
 /** Loads the prompt on first use. Most visits don't need it. */
 async function withPrompt(use: (prompt: NamePrompt) => void): Promise<void> {
-  prompt ??= persist(loadModule).then(({ mountNamePrompt }) =>
+  prompt ??= loadWithRetries(loadModule).then(({ mountNamePrompt }) =>
     mountNamePrompt(current, profile.username, (username, access) => {
       signIn({ ...profile, username, ...(access === undefined ? {} : { access }) });
     })
@@ -243,7 +243,7 @@ function leaveRoom(name: string): Failure | undefined {
 }
 
 async function loadPrivateRooms() {
-  const { loadRooms } = await persist(() => load(() => import("./private.ts")));
+  const { loadRooms } = await loadWithRetries(() => load(() => import("./private.ts")));
   return loadRooms(chat, shared, profile, initialFragment);
 }
 

@@ -1,6 +1,6 @@
 // Picks the page's language (the reader's first supported one, or English), and loads its words.
 
-import { load, persist } from "../load.ts";
+import { load, loadWithRetries } from "../load.ts";
 import type { Problem } from "../state/problem.ts";
 import type { PanelWords } from "./panel_words_en.ts";
 import type { Words } from "./words_en.ts";
@@ -24,7 +24,7 @@ export let words: Words;
 
 /** Loads the page's words and translates index.html. */
 export async function loadWords(): Promise<void> {
-  ({ words } = await persist(() => load(languages[language].words)));
+  ({ words } = await loadWithRetries(() => load(languages[language].words)));
   translatePage();
 }
 
