@@ -1,5 +1,5 @@
-// Measures rooms over HTTP: the CPU time of a post beside that of a bare Deno server, and that of
-// 1,000 event streams beside as many WebSockets: `deno task bench-http`. Server and load share the
+// Measures rooms over HTTP: compares the CPU time of a post with that of a bare Deno server, and
+// 1,000 event streams with as many WebSockets: `deno task bench-http`. Server and load share the
 // machine, so compare CPU time and memory, and only figures of one run.
 
 import { ServerProcess } from "../tests/support/server_process.ts";
@@ -78,7 +78,7 @@ class Poster {
     return new Poster(await Deno.connect({ hostname: "127.0.0.1", port }), number);
   }
 
-  /** Posts a message and waits for the response, which fits one read. */
+  /** Posts a message and waits for the response, which fits in one read. */
   async post(text: string): Promise<void> {
     await this.#connection.write(encoder.encode(`${this.#head}${text.length}\r\n\r\n${text}`));
     const count = await this.#connection.read(this.#buffer) ?? 0;
@@ -87,7 +87,7 @@ class Poster {
   }
 }
 
-/** Returns the posts per second and the CPU time of one, in µs. */
+/** Returns the posts per second, and the CPU time per post in µs. */
 async function measurePosts(start: () => Promise<Subject>, connections: number) {
   const subject = await start();
   let posts = 0;
@@ -144,7 +144,7 @@ async function openReaders({ port }: Subject, kind: "streams" | "sockets", onEve
   }
 }
 
-/** Returns the CPU time of an event and reader, in µs, and the memory of the server, in MB. */
+/** Returns the CPU time per event and reader in µs, and the memory of the server in MB. */
 async function measureReaders(kind: "streams" | "sockets") {
   const subject = await startParley();
   let events = 0;

@@ -30,11 +30,11 @@ const commit = database.prepare("COMMIT");
 
 const rooms = new Map<string, Set<WebSocket>>();
 const heads = new Map<string, number>();
-let waiting: Message[] = [];
+let pending: Message[] = [];
 
 function flush(): void {
-  const messages = waiting;
-  waiting = [];
+  const messages = pending;
+  pending = [];
   begin.run();
   for (const { room, offset, at, member, text, nonce } of messages) {
     insert.run(room, offset, at, member, text, nonce);
@@ -68,7 +68,7 @@ Deno.serve({ hostname: "127.0.0.1", port: Number(Deno.env.get("PORT")) }, (reque
     const { text, nonce } = JSON.parse(data);
     const offset = (heads.get(room) ?? 0) + 1;
     heads.set(room, offset);
-    if (waiting.push({ room, offset, member, text, at: Date.now(), nonce }) === 1) {
+    if (pending.push({ room, offset, member, text, at: Date.now(), nonce }) === 1) {
       setImmediate(flush);
     }
   };

@@ -22,7 +22,7 @@ ${annotations.summary ?? annotations.description ?? ""}`;
     const response = await fetch(new URL(`r/${room}`, server), {
       method: "POST",
       body: text,
-      // Alertmanager resends an alert until it succeeds. The key lets each change be stored once.
+      // Alertmanager resends an alert until it succeeds. With the key, each change is stored once.
       headers: { authorization, "idempotency-key": keyOf(status, startsAt, fingerprint) },
     });
     // On 429 and 503, Alertmanager tries again later.

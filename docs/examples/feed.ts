@@ -8,7 +8,7 @@ const [feed = "", server = "http://localhost:8000/", room = "news"] = Deno.args;
 const token = Deno.env.get("TOKEN");
 if (!token) throw new Error("Set TOKEN (see docs/http.md)");
 const authorization = `Basic ${btoa(`Feed:${token}`)}`;
-if (feed === "") throw new Error("Give the address of a feed, of the chat, and a room");
+if (feed === "") throw new Error("Give the addresses of a feed and of the chat, and a room");
 const maxAgeMs = 6 * 86_400_000;
 
 const xml = await (await fetch(feed)).text();

@@ -2,7 +2,7 @@
 //
 //   deno run --allow-net docs/examples/terminal.ts URL ROOM NAME
 //
-// Later runs keep the name of the first.
+// Later runs ignore NAME, because the first has claimed its name.
 import { stdin as input, stdout as output } from "node:process";
 import { createInterface } from "node:readline";
 import { Room } from "./room.ts";
