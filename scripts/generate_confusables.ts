@@ -18,7 +18,7 @@ const allowed = new RegExp(
 const smallCapitals =
   "вb ᴀa ʙb ᴄc ᴅd ᴇe ꜰf ɢg ʜh ɪi ᴊj ᴋk ĸk ʟl ᴍm ʍm ɴn ᴏo ᴘp ꞯq ʀr ꜱs ᴛt ᴜu ᴠv ᴡw ʏy ᴢz";
 
-/** A class may have only one character per alphabet, so that no two of its letters are merged. */
+/** Each class of look-alikes may have one character per alphabet, so that no letters are merged. */
 const alphabets = [
   "abcdefghijkmnopqrstuvwxyz23456789",
   "αβγδεζηθικλμνξοπρστυφχψω",

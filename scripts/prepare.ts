@@ -72,7 +72,7 @@ export async function checkBundlers(folder: string, hashes = esbuildHashes): Pro
 
 /** Hashes a file in chunks, since the launcher would hold on to the memory of a whole file. */
 async function hashOf(path: string): Promise<string> {
-  // Loading it takes longer than hashing, so a server with a built page goes without.
+  // Loading node:crypto takes longer than hashing, and a server with a built page doesn't need it.
   const { createHash } = await import("node:crypto");
   using file = Deno.openSync(path);
   const buffer = new Uint8Array(64 * 1024);

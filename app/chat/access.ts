@@ -11,7 +11,7 @@ const burst = 10;
 const perSecond = 1 / 60;
 /**
  * The same per IPv6 /48, which one person may own, and for all addresses together. An address
- * without recent wrong codes has one try even when those of all addresses are used up.
+ * without recent wrong codes has one try even when the tries of all addresses are used up.
  */
 const wideBurst = 40;
 const widePerSecond = 4 / 60;

@@ -101,7 +101,7 @@ export class Sessions extends Set<Session> {
     });
   }
 
-  /** Runs a task once the session's messages are stored, because rooms must receive them first. */
+  /** Runs a task once the session's messages are stored, so that rooms receive those first. */
   afterWriting(session: Session, task: () => void): void {
     const { state } = session;
     const written = state.kind === "active" ? this.#options.writer.written(state) : undefined;

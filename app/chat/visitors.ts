@@ -15,7 +15,7 @@ const directoryMaxAgeMs = 5_000;
 const roomBytes = 128;
 
 /**
- * Serves clients without a session. Their network pays. Methods reject while storage is
+ * Serves clients without a session, and charges their network. Methods reject while storage is
  * unavailable.
  */
 export class Visitors {

@@ -12,7 +12,7 @@ export function escapeHtml(text: string): string {
   return text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
-/** Returns a small page. Nothing in it is escaped. */
+/** Returns a small page. The caller must escape all texts. */
 export function htmlPage({ language, title, chat, stylesheets, body }: {
   readonly language: string;
   readonly title: string;

@@ -8,7 +8,7 @@ interface ProblemWords {
   readonly detail: string;
 }
 
-const tooBusy = "Nicht verfügbar";
+const unavailable = "Nicht verfügbar";
 
 /** By code, without problems that only programs encounter. */
 export const problemWordsDe: Readonly<Partial<Record<ProblemCode, ProblemWords>>> = {
@@ -17,11 +17,11 @@ export const problemWordsDe: Readonly<Partial<Record<ProblemCode, ProblemWords>>
     detail: "Für diesen Chat brauchst du einen Zugangscode. Öffne den Chat und gib ihn dort ein",
   },
   address_full: {
-    title: tooBusy,
+    title: unavailable,
     detail: "Von deiner Adresse gibt es zu viele Verbindungen. Versuch es später noch einmal",
   },
   draining: {
-    title: tooBusy,
+    title: unavailable,
     detail: "Der Server startet gerade neu. Versuch es gleich noch einmal",
   },
   field_invalid: {
@@ -63,11 +63,11 @@ export const problemWordsDe: Readonly<Partial<Record<ProblemCode, ProblemWords>>
     detail: "Die Suche ist in diesem Chat ausgeschaltet",
   },
   server_full: {
-    title: tooBusy,
+    title: unavailable,
     detail: "Der Server ist voll. Versuch es später noch einmal",
   },
   storage_unavailable: {
-    title: tooBusy,
+    title: unavailable,
     detail: "Der Speicher ist gerade nicht erreichbar. Versuch es gleich noch einmal",
   },
   token_required: {

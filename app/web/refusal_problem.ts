@@ -37,7 +37,7 @@ const fields: readonly (readonly [RegExp, string])[] = [
   [/^(token|username)_/, "Authorization"],
 ];
 
-/** The challenge of a request that must name its author. */
+/** The challenge for a request without valid credentials. */
 export const challenge = { "www-authenticate": 'Basic realm="Parley", charset="UTF-8"' };
 
 export function refusalProblem({ code, message, retryAfter }: ErrorPush): Problem {

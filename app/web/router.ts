@@ -15,7 +15,7 @@ const parameterPatterns = {
 };
 type Parameter = keyof typeof parameterPatterns;
 
-/** A request and its origin. */
+/** A request and its sender. */
 export interface Incoming {
   readonly request: Request;
   readonly url: URL;

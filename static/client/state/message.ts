@@ -8,7 +8,7 @@ export interface Message extends Omit<MessagePush, "type" | "room" | "epoch" | "
   readonly text?: string | undefined;
   /** The text as the server has it, in a private room. */
   readonly sealed?: string | undefined;
-  /** Nonce of the message that it answers, or empty. Only in a private room. */
+  /** Nonce of the message that it replies to, or empty. Only in a private room. */
   readonly answered?: string;
   /** Whether its text differs from the one that the author sealed; then `text` is absent. */
   readonly isUnverified?: boolean | undefined;

@@ -109,7 +109,7 @@ export function mountConversation(
     goToEnd();
     onView();
   });
-  // A phone's keyboard shrinks the log from below, and rows get their height once they are close.
+  // A phone's keyboard shrinks the log from below, and rows get their height only near the view.
   // Keep the last rows in view.
   const observer = new ResizeObserver(() => {
     // A hidden log has no height.

@@ -71,14 +71,15 @@ export function mountConversationAids(
     return document.elementFromPoint(left + width / 2, top + px)?.closest("article") ?? undefined;
   };
   /** The topmost visible message and its position, while scrolled up. */
-  let place: { readonly row: Element; readonly top: number } | undefined;
+  let anchor: { readonly row: Element; readonly top: number } | undefined;
   log.addEventListener("scroll", () => {
     // The name of a day may be at the top.
     const row = toEnd.hidden ? undefined : messageAt(1) ?? messageAt(24) ?? messageAt(72);
-    place = row && { row, top: topIn(log, row) };
+    anchor = row && { row, top: topIn(log, row) };
   }, { passive: true });
   skipFarBlocks(byId<"div">("rows"), () => {
-    if (!toEnd.hidden && place?.row.isConnected) log.scrollTop += topIn(log, place.row) - place.top;
+    if (toEnd.hidden || !anchor?.row.isConnected) return;
+    log.scrollTop += topIn(log, anchor.row) - anchor.top;
   });
 
   return {
@@ -101,8 +102,8 @@ export function mountConversationAids(
       return room === jumpingIn || permalinks.isPending();
     },
     /**
-     * Shows or hides the way to the end, and the pill if the first unread message is above `first`,
-     * the first one in view.
+     * Shows or hides the button to the end, and the pill if the first unread message is above
+     * `first`, the first one in view.
      */
     showUnread(room: Room, first: number, isAtEnd: boolean): void {
       const { messages, firstUnread, unread, hasUnreadBefore } = room;

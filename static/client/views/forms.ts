@@ -48,7 +48,7 @@ export function checkbox(label: Child, isChecked: boolean) {
   return { box, node: element("label", { class: "line" }, label, box) };
 }
 
-/** Creates a labelled choice; `choices` has the label of each value. */
+/** Creates a labeled choice; `choices` has the label of each value. */
 export function select<Value extends string>(
   label: string,
   choices: Readonly<Record<Value, string>>,

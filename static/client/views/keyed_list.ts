@@ -65,7 +65,8 @@ export class KeyedList {
         : parent.firstElementChild;
       if (node !== next) {
         parent.insertBefore(node, next);
-        // A skipped block has a fixed height. At the end, more may follow.
+        // A skipped block has a fixed height, so it must be measured again. But not for each new
+        // message at its end, which would lay out the whole block.
         if (next) parent.removeAttribute("style");
       }
       previous = node;
