@@ -32,7 +32,7 @@ export interface ClientOptions {
   readonly random: SeededRandom;
   /** Called after each `welcome`. */
   readonly onWelcome?: () => void;
-  /** Called with each push. Returns whether it has handled it. */
+  /** Called with each push. Returns true if it handled the push. */
   readonly onPush?: (push: Push) => boolean;
   readonly onDisconnect?: () => void;
 }
@@ -40,7 +40,7 @@ export interface ClientOptions {
 const retryMs = 1_000;
 const lostCode = 1006;
 const entryTypes: ReadonlySet<string> = new Set(["message", "edit", "delete", "title"]);
-/** Edits and deletions pick one of this many newest messages, so that they often collide. */
+/** How many of the newest messages are edited and deleted: few, so that clients often collide. */
 const maxCandidates = 20;
 
 /** One tab of a person. */
@@ -143,7 +143,7 @@ export class Client {
     this.#put(this.#view(room), { type: "message", text });
   }
 
-  /** Puts an edit or a deletion into the outbox, sometimes of a message of another person. */
+  /** Puts an edit or a deletion into the outbox, sometimes of another person's message. */
   amend(room: string, type: "edit" | "delete", text = ""): void {
     const { random, person } = this.#options;
     const view = this.#view(room);
@@ -160,7 +160,7 @@ export class Client {
     this.#put(this.#view(room), { type: "title", text, locked });
   }
 
-  /** Deletes a message of anyone, as a moderator can. */
+  /** Deletes anyone's message, as a moderator can. */
   remove(room: string): void {
     const view = this.#view(room);
     const [target] = this.#options.random.pick([...view.messages].slice(-maxCandidates)) ?? [];
@@ -265,7 +265,7 @@ export class Client {
     // Deno may drop the close frame of a ban.
     const isBanned = (code === bannedCode || abnormalCodes.includes(code)) &&
       ledger.sanctions.isPossible("ban", this.member, Date.now());
-    // Without rate limits, a muted client's outbox can be refused at once.
+    // Without rate limits, a muted client can send its whole outbox at once, and each is refused.
     const isMuted = code === floodingCode &&
       ledger.sanctions.isPossible("mute", this.member, Date.now());
     if (!isBanned && !isMuted && !ledger.allowedCloseCodes.get(this.url)?.includes(code)) {
@@ -358,7 +358,7 @@ export class Client {
           ledger.sanctions.checkRefusal("mute", this.member, this.#renameAt);
           return person.onNameRefused();
         }
-        // Storage was asked before the ban closed the session.
+        // The broker refused the command just before the ban closed the session.
         if (push.code === "banned" && !entryTypes.has(push.re)) return;
         if (push.re === "rename" && ["username_taken", "rate_limited"].includes(push.code)) {
           return person.onNameRefused();
@@ -457,10 +457,10 @@ export class Client {
   #checkRange(
     { room, messages }: RoomPush | HistoryPush,
     from: number,
-    before: string | undefined,
+    previousEpoch: string | undefined,
   ): { offset: number; epoch: string | undefined } {
     const { ledger, person } = this.#options;
-    let [epoch, offset] = [before, from - 1];
+    let [epoch, offset] = [previousEpoch, from - 1];
     for (const entry of messages) {
       epoch = entry.epoch ?? epoch;
       if (entry.offset !== ++offset || entry.room !== room) {
@@ -468,8 +468,8 @@ export class Client {
       }
       ledger.onReceived(this.id, entry, epoch);
       applyEntry(this.#view(room).messages, entry);
-      // Half of the clients treat their own message as an ack. The others send it again and must
-      // get an ack.
+      // Some clients treat their own message as an ack. The others send it again and must get an
+      // ack.
       if (entry.member === person.member && this.#acceptsOwnMessageAsAck) {
         this.#outbox.onAck(this.#view(room), entry.nonce, entry.offset, false);
       }
