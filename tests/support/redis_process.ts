@@ -108,9 +108,9 @@ async function spawn(
   args: readonly string[],
   isDetached = false,
 ): Promise<Deno.ChildProcess> {
-  const kept = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""];
+  const persistence = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""];
   const process = new Deno.Command(redisServerPath ?? "redis-server", {
-    args: ["--port", String(port), "--bind", "127.0.0.1", "--dir", dir, ...kept, ...args],
+    args: ["--port", String(port), "--bind", "127.0.0.1", "--dir", dir, ...persistence, ...args],
     stdin: "null",
     stdout: "piped",
     stderr: "null",

@@ -3,7 +3,7 @@
 import { withDeadline } from "./waiting.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
-/** The program that servers run: as bundled by `tests/run.ts`, which starts faster, or as it is. */
+/** The copy that `tests/run.ts` has bundled, since that starts faster. */
 const bundled = Deno.env.get("BUNDLED_TREE");
 const program = bundled === undefined ? root : `${bundled}/`;
 
@@ -165,7 +165,7 @@ export async function copyOfTree() {
 
 /**
  * Copies the program to a folder and bundles its page there, so that servers start in half the
- * time. The folder is removed at the end of the scope. Uses `path` instead if it is such a folder.
+ * time. The folder is removed at the end of the scope. If `path` is given, returns that instead.
  */
 export async function bundledTree(path?: string) {
   if (path !== undefined) return { path, [Symbol.asyncDispose]: () => Promise.resolve() };

@@ -61,7 +61,7 @@ export class FakeHub implements Hub {
       heartbeatAt: 0,
     });
     this.connected.push({ session, socket, address: peer.address });
-    this.#wake();
+    this.#notify();
     return session;
   }
 
@@ -72,7 +72,7 @@ export class FakeHub implements Hub {
   receive(session: Session, frame: unknown): void {
     this.frames.push(frame);
     this.onReceive(session);
-    this.#wake();
+    this.#notify();
   }
 
   get visitors() {
@@ -127,17 +127,17 @@ export class FakeHub implements Hub {
 
   disconnect(_session: Session, code: number): void {
     this.codes.push(code);
-    this.#wake();
+    this.#notify();
   }
 
   async until(condition: (hub: this) => boolean): Promise<void> {
     while (!condition(this)) {
       const change = new Promise<void>((resolve) => this.#waiters.push(resolve));
-      await withDeadline(`the hub fulfils ${condition}`, change);
+      await withDeadline(`the hub meets ${condition}`, change);
     }
   }
 
-  #wake(): void {
+  #notify(): void {
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const resolve of waiters) resolve();
@@ -275,7 +275,7 @@ export function withClose(lines: readonly string[]): string[] {
   return lines.map((line) => line.startsWith("Connection:") ? `${line}, close` : line);
 }
 
-/** Opens a WebSocket. Returns promises of its opening and its closing. */
+/** Opens a WebSocket. Returns promises that resolve when it opens and when it closes. */
 export function dialSocket(
   server: WebServer,
   options?: { protocol?: string; headers?: HeadersInit },

@@ -15,7 +15,7 @@ function config(env: Record<string, string> = {}): Config {
   return result.config;
 }
 
-Deno.test("compileArgs() grants what every program needs, and names no path of this machine", () => {
+Deno.test("compileArgs() grants the permissions that every program needs, and names no path of this machine", () => {
   const args = compileArgs(undefined, config(), []);
   assertEquals(
     args.filter((arg) => arg.includes(root) || /^-(P|A|-allow-all)/.test(arg)),

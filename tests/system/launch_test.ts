@@ -138,7 +138,7 @@ Deno.test("launch serves from any folder, passes on signals and the exit status,
 
     const third = await start(dir, ...folders);
     third.child.kill("SIGKILL");
-    // Its output ends with the server.
+    // The server has inherited its output, which ends when the server exits.
     assertEquals(await withDeadline("the server ends too", third.ended()), 128 + 9);
     const log = await Deno.readTextFile(`${dir}/deep/logs/websocket.log`);
     assertMatch(log, /event=stop reason=launcher_lost .*\n.*event=stopped /);

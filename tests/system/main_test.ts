@@ -59,7 +59,7 @@ Deno.test("main, run without permissions, says how to start it", () =>
     ]);
   }));
 
-Deno.test("main names a setting that must be a folder and is not, and the server exits with status 2", () =>
+Deno.test("main names a setting whose path is not a folder, and the server exits with status 2", () =>
   withBench(async ({ dir }) => {
     await Deno.writeTextFile(`${dir}/afile`, "a file");
     for (
@@ -120,10 +120,10 @@ Deno.test("main backs up, exports, and restores into a new folder", () =>
     }).output();
     assertEquals(new TextDecoder().decode(unread.stderr), "");
     const otherDir = { DATA_DIR: "deep/down" };
-    const none = "Cannot open deep/down/parley.db: it does not exist\n";
-    assertEquals(await run(1, ["export", "lobby"], otherDir), none);
-    assertEquals(await run(1, ["export", "lobby", "lobby.txt"], otherDir), none);
-    assertEquals(await run(1, ["backup", "copy.db"], otherDir), none);
+    const missing = "Cannot open deep/down/parley.db: it does not exist\n";
+    assertEquals(await run(1, ["export", "lobby"], otherDir), missing);
+    assertEquals(await run(1, ["export", "lobby", "lobby.txt"], otherDir), missing);
+    assertEquals(await run(1, ["backup", "copy.db"], otherDir), missing);
     await run(0, ["restore", "copy.db"], otherDir);
     assertStringIncludes(await run(0, ["export", "lobby"], otherDir), `"text":"one"`);
   }));

@@ -12,7 +12,7 @@ import { rawRequest, startSite, staticFolder } from "../support/web_harness.ts";
 const root = new URL("../../", import.meta.url).pathname;
 const spoof = { "x-forwarded-for": "198.51.100.66", forwarded: "for=198.51.100.66" };
 
-/** How to start a proxy with its configuration, adapted no more than a user would. */
+/** How to start a proxy with its configuration, adapted only as a user would adapt it. */
 interface Proxy {
   readonly program: string;
   readonly file: string;

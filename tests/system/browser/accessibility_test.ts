@@ -7,7 +7,7 @@ import { browserTest, noRateLimit } from "./browser_harness.ts";
 import type { Page } from "./browser_harness.ts";
 import { tour } from "./page_tour.ts";
 
-/** The default rules about colours, which alone can differ between the themes. */
+/** The default rules about colors, which alone can differ between the themes. */
 const colorRules: axe.RunOptions = {
   runOnly: { type: "tag", values: ["cat.color"] },
   // The stricter level AAA, which is off by default.

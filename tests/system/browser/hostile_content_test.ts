@@ -186,13 +186,13 @@ browserTest("collapses blank lines into one", async (chat) => {
 browserTest("keeps stacked accents inside their row", async (chat) => {
   const ada = await showMessages(chat, ["above", "z\u0335\u0301\u0301algo", "below"]);
   const rows = ada.locator("#rows article");
-  const neighbours = async () => [await rows.nth(0).screenshot(), await rows.nth(2).screenshot()];
-  const before = await neighbours();
+  const neighbors = async () => [await rows.nth(0).screenshot(), await rows.nth(2).screenshot()];
+  const before = await neighbors();
   // Not every font stacks accents. A shadow paints outside of its box just as they do.
   await rows.nth(1).evaluate((row) => {
     if (row instanceof HTMLElement) row.style.textShadow = "0 -24px red, 0 24px red";
   });
-  assertEquals(await neighbours(), before);
+  assertEquals(await neighbors(), before);
 }, sharedServerOnly);
 
 for (

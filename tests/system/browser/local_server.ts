@@ -18,7 +18,7 @@ const noMetrics: WebOptions["metrics"] = {
   },
 };
 
-/** The pages of all servers in this process, by folder: bundling takes most of a start. */
+/** The pages of all servers in this process, by folder. Bundling takes most of the start time. */
 const pages = new Map<string, Promise<Assets>>();
 
 export class LocalServer {
@@ -35,7 +35,7 @@ export class LocalServer {
     this.url = server.url;
   }
 
-  /** Starts a server with the page in `staticDir`, bundled, and its database in `dir`. */
+  /** Bundles the page in `staticDir` and starts a server with its database in `dir`. */
   static async start(
     dir: string,
     staticDir: string,
@@ -50,9 +50,9 @@ export class LocalServer {
     const result = readConfig((name) => settings[name], []);
     if (result.kind !== "config") throw new Error(`Cannot read the settings: ${result.kind}`);
     const { config } = result;
-    const errors = (event: string, error: unknown) => console.error(event, error);
-    const log = { event() {}, entries() {}, access() {}, warn: errors, error: errors };
-    const storage = await openStorage(config, errors);
+    const report = (event: string, error: unknown) => console.error(event, error);
+    const log = { event() {}, entries() {}, access() {}, warn: report, error: report };
+    const storage = await openStorage(config, report);
     const assets = await pages.getOrInsertComputed(
       staticDir,
       () => loadAssets({ staticDir, dev: false, basePath: "", bundled: true }),
@@ -62,7 +62,7 @@ export class LocalServer {
       assets,
       metrics: noMetrics,
       log,
-      onExhausted: (error) => errors("listener", error),
+      onExhausted: (error) => report("listener", error),
     });
     return new LocalServer(hub, server, () => storage.close());
   }

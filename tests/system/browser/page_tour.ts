@@ -7,8 +7,7 @@ import type { BrowserContextOptions, Page } from "./browser_harness.ts";
 /** A view of the page. */
 interface View {
   readonly name: string;
-  /** Whether only a phone has it. */
-  readonly phone?: true;
+  readonly isPhoneOnly?: true;
   /** Opens it from the conversation. */
   show(page: Page, device: Device, others: Others): Promise<void>;
 }
@@ -119,7 +118,7 @@ const views: readonly View[] = [
   {
     name: "unsent",
     async show(page) {
-      // As a tab that was closed a day ago leaves it.
+      // A message that a tab left unsent when it was closed a day ago.
       await page.evaluate(() => {
         const message = {
           nonce: "old",
@@ -206,7 +205,7 @@ const views: readonly View[] = [
   },
   {
     name: "rooms",
-    phone: true,
+    isPhoneOnly: true,
     async show(page) {
       await page.click("#room-title");
       await page.locator("#rooms.open").waitFor();
@@ -214,7 +213,7 @@ const views: readonly View[] = [
   },
   {
     name: "people",
-    phone: true,
+    isPhoneOnly: true,
     async show(page) {
       await page.click("#people-toggle");
       await page.locator("#people.open").waitFor();
@@ -225,8 +224,8 @@ const views: readonly View[] = [
 type Theme = "light" | "dark";
 
 /**
- * Shows each view in turn, light and then mostly also dark, and passes it to `visit` with its name
- * and theme. Kills the server on the way.
+ * Shows each view in turn, most of them in both themes, and passes it to `visit` with its name and
+ * theme. Kills the server before the last views.
  */
 export async function tour(
   chat: TestChat,
@@ -299,7 +298,7 @@ export async function tour(
 
       const page = await chat.visit({ ...options, storageState });
       for (const view of views) {
-        if (view.phone && device !== "phone") continue;
+        if (view.isPhoneOnly && device !== "phone") continue;
         await page.goto(chat.server.url);
         await waitForMessage(page, "Good morning");
         await page.locator("#room-kept:not(:empty)").waitFor();
@@ -340,11 +339,11 @@ export async function tour(
 /** Opens the actions of a message: by a long press on a phone, otherwise by keys. */
 async function openActions(page: Page, device: Device, text: string): Promise<void> {
   const message = page.locator("#rows article", { hasText: text }).last();
-  // At once, since a redraw may replace the row.
+  // Playwright's own scrolling waits for a stable row, which a redraw may replace meanwhile.
   await message.evaluate((node) => node.scrollIntoView());
   if (device === "phone") {
     const options = { pointerType: "touch", bubbles: true };
-    // Again if a redraw has replaced the row in the meantime.
+    // A redraw may replace the row before the press is long enough.
     await waitUntil("the actions are open", async () => {
       await message.locator(".text").dispatchEvent("pointerdown", options);
       const opened = page.locator(".menu[open]").waitFor({ timeout: 2_000 });

@@ -30,13 +30,13 @@ async function tryNow(chat: TestChat, page: Page, button: string): Promise<void>
     return await page.locator(button).isVisible() && await page.isEnabled(button);
   });
   await chat.startServer();
-  const dialled = page.waitForEvent("websocket");
+  const opened = page.waitForEvent("websocket");
   await page.click(button);
-  await dialled;
+  await opened;
   await page.clock.resume();
 }
 
-browserTest("says that the server is full, and enters once there is room [C9]", async (chat) => {
+browserTest("says that the server is full, and enters once it no longer is [C9]", async (chat) => {
   const ben = await chat.signIn("Ben");
   const ada = await chat.visit();
   await waitForRefusal(ada, /The server is full/);
@@ -46,7 +46,7 @@ browserTest("says that the server is full, and enters once there is room [C9]", 
 
 const hopByHop = ["connection", "upgrade", "host"];
 
-/** Opens the chat through a proxy that passes on no WebSocket. */
+/** Opens the chat through a proxy that blocks WebSockets. */
 async function visitThroughProxy(
   chat: TestChat,
   { dropped = hopByHop, answer, locale = "en-GB" }: {
@@ -152,7 +152,7 @@ browserTest("distinguishes being offline from a server that is down", async (cha
 
 browserTest("says when it will reconnect, and reconnects at once when asked", async (chat) => {
   const context = await chat.newContext();
-  // Before the page sets timers, as it could not cancel them afterwards.
+  // Must come before the page sets timers: it could not cancel earlier ones.
   await context.clock.install();
   const ada = await chat.openTab(context);
   await signIn(ada, "Ada");

@@ -359,7 +359,7 @@ browserTest(
     assertEquals(await ada.getAttribute("#text", "enterkeyhint"), "enter");
     await ada.tap("#send");
     await waitForMessage(ada, "one\ntwo");
-    // The text keeps the focus, and so the phone its keyboard.
+    // The text keeps the focus, so the phone's keyboard stays open.
     await ada.keyboard.type("by keyboard");
     await ada.keyboard.press("Control+Enter");
     await waitForMessage(ada, "by keyboard");

@@ -16,7 +16,8 @@ const graceSeconds = 2;
 const leaseMs = 4_500;
 const prefix = "parley:{chat}:";
 const nonceBatch = 500;
-/** Events that a node may log when it or Redis was away, and the harness polled `/readyz`. */
+/** Events that a node may log after it or Redis has failed. */
+
 const expectedEvents = new Set([
   "storage_failed",
   "storage_recovered",
@@ -29,7 +30,7 @@ const expectedEvents = new Set([
   "sweep_failed",
 ]);
 
-/** The close of a session without a name, because Redis was away or its node hung. */
+/** The close of a session without a name, because Redis failed or its node hung. */
 const nameless = `code=${noHelloCode}`;
 
 /** Nodes that fail in turn, and their Redis. */

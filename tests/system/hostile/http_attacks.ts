@@ -305,7 +305,7 @@ export const httpAttacks: readonly Attack[] = [
       const inner = "GET /healthz HTTP/1.1\r\nHost: inner\r\n\r\n";
       const head = `POST /ws HTTP/1.1\r\nHost: 127.0.0.1\r\n${lines}\r\n\r\n`;
       const ending = await request(port, encode(`${head}0\r\n\r\n${inner}`));
-      // If both lengths are given, chunked counts and the connection must close (RFC 9112, 6.3).
+      // If both are given, chunked takes precedence, and the connection must close (RFC 9112, 6.3).
       expect([0, 204, 400, 426, 501].includes(ending.status), lines, ending);
     },
   ),

@@ -66,8 +66,8 @@ async function passes(server: AttackedServer, attack: Attack): Promise<boolean> 
   for (let tries = 1;; tries++) {
     const result = await server.run(attack);
     const problems = problemsOf(result, attack);
-    const isReturned = result.after <= result.before + maxKeptMib;
-    if (isReturned || problems.length > 0) return show(result, problems);
+    const hasRecovered = result.after <= result.before + maxKeptMib;
+    if (hasRecovered || problems.length > 0) return show(result, problems);
     if (tries === maxTries) return show(result, [`memory grew ${tries} times in a row`]);
     show(result, [], "again");
   }
@@ -78,11 +78,11 @@ function problemsOf({ problems, report }: AttackResult, attack: Attack): readonl
   return report.p99 < max ? problems : [...problems, `p99 is not below ${max} ms`];
 }
 
-function show(result: AttackResult, problems: readonly string[], right = "pass"): boolean {
+function show(result: AttackResult, problems: readonly string[], success = "pass"): boolean {
   const { name, count, seconds, report, ran, waited, before, peak, after } = result;
   const { received, amended, p50, p99, max } = report;
   const times = [p50, p99, max].map((ms) => ms.toFixed(1));
-  const outcome = problems.length === 0 ? right : `fail: ${problems.join("; ")}`;
+  const outcome = problems.length === 0 ? success : `fail: ${problems.join("; ")}`;
   print(
     row([
       name,

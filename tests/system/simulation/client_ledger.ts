@@ -7,7 +7,7 @@ export interface SentMessage {
   readonly nonce: string;
 }
 
-/** A record that all clients share. Messages are known by their nonces. */
+/** A record that all clients share. Nonces identify messages. */
 export class ClientLedger {
   /** The messages of each client, in the order in which they were sent. */
   readonly sent = new Map<string, SentMessage[]>();

@@ -128,7 +128,7 @@ export class RedisDeployment implements Deployment {
         onCrash: () => this.#kill(node),
       });
     }, () => {
-      // As main.ts does, the process ends when it cannot use Redis.
+      // Like main.ts, the process exits if it cannot use Redis.
       if (node.run === run) node.run = undefined;
     });
   }
@@ -179,7 +179,7 @@ export class RedisDeployment implements Deployment {
     for (const { run } of this.#nodes) if (run !== undefined) run.isAlive = false;
   }
 
-  /** Kills Redis, makes it hang, fills it, spoils a room, or cuts one node off from it. */
+  /** Kills Redis, makes it hang, fills it, corrupts a room, or cuts one node off from it. */
   failStorage(): void {
     const random = this.#random;
     const redis = this.#redis;
@@ -190,7 +190,7 @@ export class RedisDeployment implements Deployment {
       () => redis.diesInScript = true,
       () => redis.hangsUntil = this.#time.ms + random.delay(10_000),
       () => redis.isFull = true,
-      () => room !== undefined && redis.spoiledRooms.add(room),
+      () => room !== undefined && redis.corruptRooms.add(room),
       () => node !== undefined && (node.isCut = true),
     ];
     random.pick(failures)?.();

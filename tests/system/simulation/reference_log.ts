@@ -127,7 +127,7 @@ export class ReferenceLog {
         message.text = entry.text ?? "";
         message.texts.push(message.text);
         if (message.texts.length > hubLimits.editsMax + 1) {
-          throw new Violation(`${where} is too many`);
+          throw new Violation(`${where} exceeds the max edits`);
         }
       }
     }

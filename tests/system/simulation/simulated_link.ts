@@ -27,7 +27,7 @@ export class SimulatedLink implements Link {
   readonly #redis: SimulatedRedis;
   readonly #options: RedisLinkOptions;
   readonly #node: LinkedNode;
-  /** Whether the link has lost something. It then delivers nothing more. */
+  /** Whether a delivery was lost. The link then delivers nothing more. */
   #isStuck = false;
   readonly #lost = Promise.withResolvers<Error>();
   readonly #pending = new Set<(error: Error) => void>();
@@ -113,7 +113,7 @@ export class SimulatedLink implements Link {
   }
 
   /** Called when the feed has a new event. */
-  wake(): void {
+  onFeedEvent(): void {
     this.#onFeed?.();
   }
 

@@ -72,7 +72,8 @@ export class SimulatedProcess {
     return false;
   }
 
-  /** Dies at a coming step: before a commit, between commit and delivery, between two frames. */
+  /** Dies within a few steps: before a commit, between commit and delivery, or between frames. */
+
   crashSoon(): void {
     this.#stepsToCrash = this.#options.random.below(crashSoonMaxSteps);
   }

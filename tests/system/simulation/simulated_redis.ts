@@ -43,7 +43,7 @@ const readMaxEvents = 128;
 /** A node's connection. */
 interface OpenLink {
   /** Called when the feed has a new event. */
-  wake(): void;
+  onFeedEvent(): void;
   receiveTyping(signal: TypingSignal): void;
   lose(error: Error): void;
 }
@@ -60,7 +60,7 @@ export class SimulatedRedis {
   /** Whether it has reached its maxmemory. */
   isFull = false;
   /** Rooms whose log another program has made unusable: nothing can be added to it. */
-  readonly spoiledRooms = new Set<string>();
+  readonly corruptRooms = new Set<string>();
   /**
    * Whether it dies during the next script. Like any interrupted transaction, that leaves nothing.
    */
@@ -116,7 +116,7 @@ export class SimulatedRedis {
   /** Ends everything that keeps it from storing messages. */
   repair(): void {
     this.isFull = false;
-    this.spoiledRooms.clear();
+    this.corruptRooms.clear();
     this.diesInScript = false;
     this.restart();
   }
@@ -151,7 +151,7 @@ export class SimulatedRedis {
       storage.epoch = `${storage.run}-${this.random.below(1e9)}`;
       storage.epochs.add(storage.epoch);
     }
-    const call = new ScriptCall(storage, this.time, args, this.spoiledRooms);
+    const call = new ScriptCall(storage, this.time, args, this.corruptRooms);
     const reply = call.run(name, args, rows);
     if (before !== undefined) {
       this.diesInScript = false;
@@ -161,7 +161,7 @@ export class SimulatedRedis {
     if (call.stored.length > 0) this.#onCommit(call.stored);
     if (call.hasPublished) {
       if (storage.feed.length > feedMaxEvents) storage.feed.splice(0, feedMaxEvents / 2);
-      for (const link of this.links) link.wake();
+      for (const link of this.links) link.onFeedEvent();
     }
     const common: CommonReply = { epoch: storage.epoch, feed: storage.feedEnd };
     // A fenced call returns only the common fields, and its caller does not read others.
@@ -198,7 +198,7 @@ class ScriptCall {
   readonly #time: Timeline;
   readonly #node: string;
   readonly #link: string;
-  readonly #spoiledRooms: ReadonlySet<string>;
+  readonly #corruptRooms: ReadonlySet<string>;
   readonly #sanctions: SimulatedSanctions;
   readonly #names: SimulatedNames;
   readonly #log: SimulatedLog;
@@ -214,7 +214,7 @@ class ScriptCall {
     renewLease: (args) => this.#renewLease(args),
     publishPresence: (_, rows) => this.#publishPresence(rows),
     claim: (args) => {
-      const bannedMs = this.#sanctions.claimLeft(args);
+      const bannedMs = this.#sanctions.claimBanMs(args);
       return bannedMs > 0 ? { bannedMs } : this.#names.claim(args);
     },
     rename: (args) => this.#names.rename(args),
@@ -234,9 +234,9 @@ class ScriptCall {
     storage: Storage,
     time: Timeline,
     { node, link }: CommonArgs,
-    spoiledRooms: ReadonlySet<string>,
+    corruptRooms: ReadonlySet<string>,
   ) {
-    this.#spoiledRooms = spoiledRooms;
+    this.#corruptRooms = corruptRooms;
     this.#storage = storage;
     this.#time = time;
     this.#node = node;
@@ -292,7 +292,7 @@ class ScriptCall {
       const isDeletion = /^(delete|moderate|untitle)/.test(action);
       if (isFull === true && !isDeletion) return { kind: "storage_full" };
       if (!isForced && this.#names.isTaken(key, member)) return { kind: "unavailable" };
-      if (this.#spoiledRooms.has(name)) return { kind: "unavailable" };
+      if (this.#corruptRooms.has(name)) return { kind: "unavailable" };
       const result = this.#log.add(row, editsMax, mac);
       if (result.kind !== "stored") return result;
       newNonces.set(id, result.offset);
@@ -313,8 +313,8 @@ class ScriptCall {
     if (sweep === undefined) return { deleted: 0, hasMore: false, isBlocked: false };
     let [entriesLeft, deleted, isBlocked] = [entriesMax, 0, false];
     for (const [name, from] of [...sweep.rooms]) {
-      if (this.#spoiledRooms.has(name)) isBlocked = true;
-      if (this.#spoiledRooms.has(name) || entriesLeft === 0 || deleted === messagesMax) continue;
+      if (this.#corruptRooms.has(name)) isBlocked = true;
+      if (this.#corruptRooms.has(name) || entriesLeft === 0 || deleted === messagesMax) continue;
       const { log, first } = this.#log.room(name);
       const targets: number[] = [];
       let before = Math.min(from, log.length + 1);

@@ -63,7 +63,7 @@ export class SimulatedSanctions {
     return this.#storage.sanctions.filter(({ until }) => until > this.#ports.now);
   }
 
-  leftOf(kind: Sanction["kind"], member: string): number {
+  remainingMs(kind: Sanction["kind"], member: string): number {
     const ends = this.#inForce.filter((each) => each.kind === kind && each.members.includes(member))
       .map(({ until }) => until);
     return ends.length === 0 ? 0 : Math.max(...ends) - this.#ports.now;
@@ -79,15 +79,15 @@ export class SimulatedSanctions {
     kind: string,
   ): { readonly kind: "muted" | "banned"; readonly retryAfter: number } | undefined {
     if (kind === "moderate") return undefined;
-    const banned = this.leftOf("ban", member);
+    const banned = this.remainingMs("ban", member);
     if (banned > 0) return { kind: "banned", retryAfter: banned };
-    const muted = kind === "delete" ? 0 : this.leftOf("mute", member);
+    const muted = kind === "delete" ? 0 : this.remainingMs("mute", member);
     return muted > 0 ? { kind: "muted", retryAfter: muted } : undefined;
   }
 
   /** Returns how much longer a member, or its network, is banned. */
-  claimLeft({ member, network, mac }: ScriptArgs<"claim">): number {
-    const banned = this.leftOf("ban", member);
+  claimBanMs({ member, network, mac }: ScriptArgs<"claim">): number {
+    const banned = this.remainingMs("ban", member);
     if (banned > 0 || network === undefined || this.isModerator(member, mac)) return banned;
     const wroteAt = this.#storage.wroteAt.get(member) ?? Infinity;
     const bans = this.#inForce.filter((each) => each.network === network && wroteAt >= each.at);
@@ -99,7 +99,7 @@ export class SimulatedSanctions {
     const { now } = this.#ports;
     return [...new Set(members)].flatMap((member) =>
       (["mute", "ban"] as const).map((kind) => {
-        const left = this.leftOf(kind, member);
+        const left = this.remainingMs(kind, member);
         return [kind, member, left, left === 0 ? 0 : now + left] as const;
       })
     );
@@ -158,7 +158,7 @@ export class SimulatedSanctions {
     }
     const affected = [...before, changed].flatMap((each) => each.members);
     for (const member of affected) {
-      const left = this.leftOf("ban", member);
+      const left = this.remainingMs("ban", member);
       reserve(member, now + (left === 0 ? nameHoldMs : left));
     }
     publish(this.ends(affected));

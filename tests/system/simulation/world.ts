@@ -131,7 +131,7 @@ export class World {
     await this.#settle();
     await this.#imposeFinalBan(moderator);
     moderator.stop();
-    // Long enough for the servers to notice it, and for every grace to end.
+    // Long enough for the servers to notice that the moderator is gone, and for every grace to end.
     await this.#runFor(90_000);
     checkFinalState({
       deployment: this.#deployment,

@@ -8,7 +8,7 @@ import type { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
 import { broken, optionsFor, withBroker, withFile } from "../../support/sqlite_harness.ts";
 import { draft } from "./broker_contract.ts";
 
-/** Six generations of nonces and a bit, if a chunk has three. */
+/** Slightly more than six generations of nonces, if a chunk has three. */
 const manyDrafts = Array.from({ length: 600 }, (_, i) => draft(`m${i}`));
 const manyRepeats = manyDrafts.map((_, i) => ({ kind: "repeat" as const, offset: i + 1 }));
 
@@ -89,7 +89,7 @@ Deno.test("SqliteBroker.append() recognizes nonces of any age, even after stops 
   withFile((path) => {
     const options = { ...optionsFor(path), recentNonces: 3 };
     const killed = `${path}.killed`;
-    const isRecognizing = (broker: SqliteBroker) => {
+    const assertRecognized = (broker: SqliteBroker) => {
       assertEquals(broker.append(manyDrafts), manyRepeats);
       broker.append([broken]);
       for (let i = 0; i < manyDrafts.length; i += 29) {
@@ -98,15 +98,15 @@ Deno.test("SqliteBroker.append() recognizes nonces of any age, even after stops 
     };
     withBroker(options, (broker) => {
       storeMany(broker);
-      isRecognizing(broker);
+      assertRecognized(broker);
       for (const part of ["", "-wal"]) Deno.copyFileSync(path + part, killed + part);
     });
     // Twice, since the first run completes the last chunk.
     for (const file of [path, path, killed, killed]) {
       withBroker({ ...options, path: file }, (broker) => {
-        isRecognizing(broker);
+        assertRecognized(broker);
         while (broker.prune());
-        isRecognizing(broker);
+        assertRecognized(broker);
         broker.append(Array.from({ length: 4 }, () => draft(crypto.randomUUID())));
       });
     }
@@ -144,7 +144,7 @@ Deno.test("SqliteBroker continues with damaged pages in its index of old nonces"
   }
 });
 
-/** Overwrites the first page of a table that has rows, or parts of one. */
+/** Overwrites the first page of a table that stores rows. */
 function damage(path: string, table: string): void {
   using database = new DatabaseSync(path);
   const isFirst = "name = ? AND pagetype <> 'internal' ORDER BY path LIMIT 1";

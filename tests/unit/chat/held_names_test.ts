@@ -12,9 +12,9 @@ function payer(member: string, network = "192.0.2.1", scope: Payer["scope"] = "p
 }
 
 /** Adds many members and returns how many were accepted. */
-function addMany(names: HeldNames, count: number, last: Payer, now: number): number {
+function addMany(names: HeldNames, count: number, template: Payer, now: number): number {
   const added = range(1, count).map((i) =>
-    names.add({ ...last, member: `${last.member}${i}` }, true, now)
+    names.add({ ...template, member: `${template.member}${i}` }, true, now)
   );
   return added.filter(Boolean).length;
 }

@@ -140,7 +140,7 @@ Deno.test("ChatHub.leave() sends left to the session and to the room [N10]", () 
   assertEquals(codesOf(ada.sendMessage("still there?")), ["not_joined"]);
 });
 
-Deno.test("ChatHub.rename() pushes nothing to a post, whose reply is yet to come [H8] [N11]", () => {
+Deno.test("ChatHub.rename() pushes nothing to a pending post [H8] [N11]", () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada");
   const socket = new FakeSocket();

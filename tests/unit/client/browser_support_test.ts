@@ -1,6 +1,7 @@
 // The page's scripts use only features of the oldest supported browsers: Chrome and Edge 123,
-// Firefox 125, and Safari 17.5. `deno check` knows no JavaScript API newer than ES2024, which these
-// have.
+// Firefox 125, and Safari 17.5. Of JavaScript's own APIs, `deno check` allows those of ES2024, which
+// all of these support.
+
 
 import { assert, assertEquals } from "@std/assert";
 import { readScripts } from "../../../app/web/assets.ts";

@@ -120,7 +120,7 @@ Deno.test("Connection drops a server that is silent for the announced timeout [C
   assert(page.sockets.length > 1);
 });
 
-Deno.test("Connection dials again if the server doesn't answer a check within 3 s [C4] [P11]", () => {
+Deno.test("Connection dials again if a check gets no reply within 3 s [C4] [P11]", () => {
   const page = new Page().signIn();
   page.time.advance(1_000);
   page.chat.connection.check();
@@ -138,7 +138,7 @@ Deno.test("Connection dials again if the server doesn't answer a check within 3 
   assertEquals(page.chat.status.kind, "backoff");
 });
 
-Deno.test("Connection stays open while the server answers pings, and pings again on each check [C4]", () => {
+Deno.test("Connection stays open while pings get replies, and pings again on each check [C4]", () => {
   const page = new Page().signIn();
   for (let i = 0; i < 30; i++) {
     page.chat.connection.check();
@@ -150,7 +150,7 @@ Deno.test("Connection stays open while the server answers pings, and pings again
   assertEquals([pings.length, page.sockets.length], [30, 1]);
 });
 
-Deno.test("Connection pings if a command gets no answer in 1.5 s, and dials 3 s later [C4]", () => {
+Deno.test("Connection pings if a command gets no reply within 1.5 s, and dials 3 s later [C4]", () => {
   const page = new Page().signIn();
   page.time.advance(1_000);
   page.chat.send("lobby", "one");
@@ -164,7 +164,7 @@ Deno.test("Connection pings if a command gets no answer in 1.5 s, and dials 3 s 
   assertEquals([page.sockets[0]?.closed?.code, page.sockets.length], [4103, 2]);
 });
 
-Deno.test("Connection doesn't ping after an answered command, or after a frame that needs no answer [C4]", () => {
+Deno.test("Connection doesn't ping after a reply, or after a command that needs none [C4]", () => {
   const page = new Page().signIn();
   page.chat.send("lobby", "one");
   page.time.advance(1_000);

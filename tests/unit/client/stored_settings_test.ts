@@ -6,7 +6,7 @@ import { loadProfile } from "../../../static/client/state/profile.ts";
 import { loadSettings, saveSettings } from "../../../static/client/state/settings.ts";
 import { memoryStorage } from "../../../static/client/state/storage.ts";
 
-/** Values that other programs may have stored, and missing ones. */
+/** Invalid values that another program may have stored. */
 const invalid = [
   "",
   "{",

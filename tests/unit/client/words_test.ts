@@ -104,7 +104,7 @@ Deno.test("words.page translates every text of index.html", async () => {
     ...body.matchAll(/(?:aria-label|placeholder)="([^"]+)"/g),
   ].map(([, text = ""]) => text.trim()).filter((text) => /[a-z]{2}/i.test(text));
   assert(texts.length > 8);
-  // The name stays; the script replaces the room's name and the button's label at once.
+  // Parley is a name, and the script replaces the other two at once.
   const untranslated = ["Parley", "# lobby", "Enter"];
   const missing = texts.filter((text) =>
     !untranslated.includes(text) && german.page[text] === undefined

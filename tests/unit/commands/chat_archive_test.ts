@@ -54,7 +54,7 @@ async function checkChat(broker: Broker, positions: readonly Position[]): Promis
   assertEquals([lobby.first, lobby.head.offset], [5, 6]);
   for (const [i, after] of positions.entries()) {
     const room = i % 2 === 0 ? "lobby" : "tea";
-    // The first position in the lobby is of the epoch before the oldest message kept.
+    // No message is left of the epoch of the first position in the lobby.
     assertEquals((await broker.read(room, { after, ...all })).valid, i !== 0, `position ${i}`);
   }
   // A removed message, one that is kept, and a new one.

@@ -8,7 +8,7 @@ const folders = ["app", "bench", "docs", "scripts", "static", "std", "tests"];
 const generated = ["dist", "node_modules"];
 const comment = /^\s*(?:\/\/|\/?\*|--|#|<!--)|\s\/\/ /;
 
-/** Yields the paths of a folder's text files, and those of its folders. */
+/** Yields the paths of the text files in a folder and its subfolders. */
 function* textFiles(folder: string): Generator<string> {
   for (const { name, isDirectory } of Deno.readDirSync(new URL(folder, root))) {
     if (isDirectory && !generated.includes(name)) yield* textFiles(`${folder}${name}/`);
