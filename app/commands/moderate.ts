@@ -53,7 +53,7 @@ export async function moderate(command: ShellCommand, config: Config): Promise<s
 
 function lineOf({ id, kind, member, username, until, by, others }: Sanction): string {
   const target = [username, member].filter((part) => part !== "").join(" ");
-  const more = others === undefined ? "" : ` and ${others} others on the network`;
+  const more = others === undefined ? "" : ` and ${others} more on the network`;
   return `${id}  ${kind}  ${target}${more}, until ${new Date(until).toISOString()}, by ${by}\n`;
 }
 

@@ -53,7 +53,7 @@ Deno.test("moderate() sends a command and the code to the server, and returns it
   hub.reply = { type: "sanctions", sanctions: [{ ...ban, by: "Mona", others: 19 }] };
   assertEquals(
     await moderate({ type: "lift", id: 4 }, config),
-    "3  ban  Eve m1 and 19 others on the network, until 2026-01-01T00:00:00.000Z, by Mona\n",
+    "3  ban  Eve m1 and 19 more on the network, until 2026-01-01T00:00:00.000Z, by Mona\n",
   );
   const sweep = { type: "sweep", member: "coeT8TKFLCnzEsRt", seconds: 60 };
   assertEquals(await moderate(sweep, config), "Done\n");
