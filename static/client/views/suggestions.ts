@@ -57,7 +57,6 @@ export function mountSuggestions(
     return candidates.length === 0 ? undefined : { candidates, start: 0 };
   };
   /** Returns names with notes: members in alphabetical order, then other authors, newest first. */
-
   const names = (): Map<string, string> => {
     const { roster, messages = [] } = room() ?? {};
     const here = [...roster?.members.values() ?? []].sort((a, b) => a.localeCompare(b));

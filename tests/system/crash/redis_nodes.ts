@@ -17,7 +17,6 @@ const leaseMs = 4_500;
 const prefix = "parley:{chat}:";
 const nonceBatch = 500;
 /** Events that a node may log after it or Redis has failed. */
-
 const expectedEvents = new Set([
   "storage_failed",
   "storage_recovered",

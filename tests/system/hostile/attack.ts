@@ -109,7 +109,6 @@ export function descriptorsReturn(target: Target, maxOpen: number): Promise<void
 }
 
 /** Sends a valid handshake and resets the connection before the response. */
-
 function resetHandshake(port: number, headers: Readonly<Record<string, string>>): Promise<void> {
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1", () => {

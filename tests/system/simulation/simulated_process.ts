@@ -73,7 +73,6 @@ export class SimulatedProcess {
   }
 
   /** Dies within a few steps: before a commit, between commit and delivery, or between frames. */
-
   crashSoon(): void {
     this.#stepsToCrash = this.#options.random.below(crashSoonMaxSteps);
   }

@@ -172,7 +172,7 @@ export function testBroker(name: string, open: Open): void {
     async (broker, wall) => {
       const append = async (room: string) => {
         const [result] = await broker.append([draft(`in ${room}`, { room, nonce: `${wall.ms}` })]);
-        // No room is looked for in the second after none was found.
+        // After a failed search for a room to evict, the broker waits a second before the next.
         wall.ms += 1_001;
         return result;
       };

@@ -9,7 +9,7 @@ Deno.test("startPruning() prunes every minute, again at once while there is more
   const results: (() => boolean | Promise<boolean>)[] = [
     () => true,
     () => false,
-    () => Promise.reject(new Error("away")),
+    () => Promise.reject(new Error("unreachable")),
     () => false,
   ];
   let runs = 0;

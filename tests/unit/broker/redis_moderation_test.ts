@@ -1,4 +1,4 @@
-// RedisBroker: sanctions and sweeps with several nodes, and a Redis that is away or full.
+// RedisBroker: sanctions and sweeps with several nodes, and an unreachable or full Redis.
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { RedisBroker } from "../../../app/broker/redis/redis_broker.ts";

@@ -21,7 +21,7 @@ testWithRedis("claim() and release() count the nodes of a member [N8]", async ({
 });
 
 testWithRedis(
-  "release() frees a name that was released while Redis was away [N8]",
+  "release() frees a name that was released while Redis was unreachable [N8]",
   async (redis) => {
     await using proxy = new TcpProxy(redis.port);
     await using a = await BrokerNode.start(redisUrl(proxy.port));
@@ -132,7 +132,7 @@ testWithRedis("rename() has no effect once the member has left the node [N8]", a
 });
 
 testWithRedis(
-  "tabMoved() is called for a tab that moved while Redis was away [N9]",
+  "tabMoved() is called for a tab that moved while Redis was unreachable [N9]",
   async (redis) => {
     await using proxy = new TcpProxy(redis.port);
     await using a = await BrokerNode.start(redisUrl(proxy.port));

@@ -159,16 +159,16 @@ Deno.test("ChatHub logs a failing sweep once, and its recovery [B7]", () => {
   chat.enter("Ada").sendMessage("spam");
   mona.send({ type: "moderate", code });
   const { sweep } = broker.moderation;
-  let isAway = true;
+  let isFailing = true;
   Object.assign(broker.moderation, {
     sweep: () => {
-      if (isAway) throw new Error("away");
+      if (isFailing) throw new Error("unreachable");
       return sweep();
     },
   });
   mona.send({ ...ban, deleteMessages: true });
   chat.time.advance(10_000);
-  isAway = false;
+  isFailing = false;
   chat.time.advance(2_000);
   assertEquals(
     chat.lines.map(({ event }) => event).filter((event) => /^(sweep|messages)_/.test(event)),

@@ -2,7 +2,6 @@
 // Firefox 125, and Safari 17.5. Of JavaScript's own APIs, `deno check` allows those of ES2024, which
 // all of these support.
 
-
 import { assert, assertEquals } from "@std/assert";
 import { readScripts } from "../../../app/web/assets.ts";
 

@@ -112,7 +112,7 @@ Deno.test("suggestRoomName() returns a valid name that resembles the typed text 
       ["東京", ""],
       ["x".repeat(40), "x".repeat(32)],
       [`${"x".repeat(31)} y`, "x".repeat(31)],
-      // Normalizing all of it would take long.
+      // Normalizing all of it would take too long.
       [`a${"\u0316\u0301".repeat(128)}b`, "a"],
     ] as const
   ) {
