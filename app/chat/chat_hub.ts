@@ -506,7 +506,7 @@ export class ChatHub {
       outbound.flush();
     } finally {
       ticker.finish();
-      if (outbound.isPending || nameChanges.isWaiting) ticker.schedule();
+      if (outbound.isPending || nameChanges.hasPending) ticker.schedule();
       meter?.tick(clock.now() - startedAt, outbound.takeFramesSent());
     }
   }

@@ -243,7 +243,7 @@ export class Members {
   #release(member: Member): void {
     const { writer } = this.#hub;
     writer.append();
-    if (writer.isWaiting(member.id) || this.#claims.of(member.id) > 0) {
+    if (writer.hasPending(member.id) || this.#claims.of(member.id) > 0) {
       return this.#startGrace(member);
     }
     this.#graces.delete(member);

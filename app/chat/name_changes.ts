@@ -14,7 +14,7 @@ interface NameChange {
 export class NameChanges {
   readonly #ports: HubPorts;
   readonly #ticker: Ticker;
-  #waiting: NameChange[] = [];
+  #pending: NameChange[] = [];
 
   constructor(ports: HubPorts, ticker: Ticker) {
     this.#ports = ports;
@@ -24,7 +24,7 @@ export class NameChanges {
   /** Calls the broker in the next commit and then handles the outcome as `whenDone` does. */
   readonly add: typeof whenDone = (log, event, callBroker, onResult, onError, fields) => {
     let outcome: ReturnType<typeof callBroker>;
-    this.#waiting.push({
+    this.#pending.push({
       call: () => outcome = callBroker(),
       settle: (requireCommit) => {
         const result = () => {
@@ -37,16 +37,16 @@ export class NameChanges {
     this.#ticker.schedule();
   };
 
-  /** Whether changes wait for the next commit. */
-  get isWaiting(): boolean {
-    return this.#waiting.length > 0;
+  /** Whether there are changes for the next commit. */
+  get hasPending(): boolean {
+    return this.#pending.length > 0;
   }
 
-  /** Commits the waiting changes. If that fails, all of them fail. */
+  /** Commits the pending changes. If that fails, all of them fail. */
   commit(): void {
-    const changes = this.#waiting;
+    const changes = this.#pending;
     if (changes.length === 0) return;
-    this.#waiting = [];
+    this.#pending = [];
     let requireCommit = () => {};
     try {
       this.#ports.broker.batch(() => {

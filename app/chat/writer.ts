@@ -22,7 +22,7 @@ export class Writer {
   readonly #ports: HubPorts;
   readonly #ticker: Ticker;
   readonly #onResults: OnAppended;
-  #waiting: SentDraft[] = [];
+  #pending: SentDraft[] = [];
   #isAppending = false;
   #onAppended: (() => void) | undefined;
 
@@ -35,15 +35,15 @@ export class Writer {
   /** Adds a draft to the tick's batch. */
   add(active: ActiveSession, draft: Draft, isFirst: boolean): void {
     active.writing++;
-    this.#waiting.push({ active, draft, isFirst });
+    this.#pending.push({ active, draft, isFirst });
     this.#ticker.schedule();
   }
 
-  /** Appends the waiting drafts, unless a batch is being appended. */
+  /** Appends the pending drafts, unless a batch is being appended. */
   append(): void {
-    if (this.#isAppending || this.#waiting.length === 0) return;
-    const batch = this.#waiting;
-    this.#waiting = [];
+    if (this.#isAppending || this.#pending.length === 0) return;
+    const batch = this.#pending;
+    this.#pending = [];
     this.#isAppending = true;
     const { broker, clock, log, meter } = this.#ports;
     const drafts: Draft[] = [];
@@ -56,7 +56,7 @@ export class Writer {
         if (--active.writing === 0) active.onWritten?.();
       }
       this.#onResults(batch, results);
-      if (this.#waiting.length > 0) this.#ticker.schedule();
+      if (this.#pending.length > 0) this.#ticker.schedule();
       this.#onAppended?.();
     };
     const append = () => broker.append(drafts);
@@ -65,9 +65,9 @@ export class Writer {
     });
   }
 
-  /** Whether drafts of a member wait for the next batch. */
-  isWaiting(member: string): boolean {
-    return this.#waiting.some(({ draft }) => draft.member === member);
+  /** Whether a member has drafts for the next batch. */
+  hasPending(member: string): boolean {
+    return this.#pending.some(({ draft }) => draft.member === member);
   }
 
   /** Appends a session's drafts. Returns a promise if the broker has not stored all of them yet. */
@@ -87,8 +87,8 @@ export class Writer {
     return new Promise((resolve) => this.#onAppended = resolve);
   }
 
-  /** Drops the waiting drafts. */
+  /** Drops the pending drafts. */
   clear(): void {
-    this.#waiting = [];
+    this.#pending = [];
   }
 }
