@@ -4,7 +4,7 @@ import { assertEquals } from "@std/assert";
 import { browserTest, noRateLimit } from "./browser_harness.ts";
 import type { TestChat } from "./browser_harness.ts";
 
-/** Posts numbers in order, each until it is stored. */
+/** Posts numbers in order, and repeats each until it is stored. */
 async function postNumbers(chat: TestChat, from: number, to: number): Promise<void> {
   for (let n = from; n <= to;) {
     try {

@@ -6,15 +6,15 @@ import type { Ledger } from "./ledger.ts";
 const erasedMs = 20_000;
 const retryMs = 250;
 /**
- * The end of a marked word. An index omits the beginning that a word shares with the last one. The
- * end is long enough that none of some ten thousand words has the same by chance.
+ * The end of a marked word. An index omits the beginning that a word shares with the previous one.
+ * The end is long enough that no two of ten thousand words share it by chance.
  */
 const wordEnd = /(?=([a-z0-9]{8}zq))/g;
 const wordEndLength = 10;
 
 /**
- * Waits until no file in some folders has the text of a deleted message, and reports those that
- * keep one. `findDirs` is called before each search.
+ * Waits until no file has the text of a deleted message, and reports those that keep one.
+ * `findDirs` returns the folders to search; it is called before each search.
  */
 export async function checkErased(
   findDirs: () => Promise<readonly string[]>,
