@@ -1,6 +1,6 @@
 // The page's scripts use only features of the oldest supported browsers: Chrome and Edge 123,
-// Firefox 125, and Safari 17.5. `deno check` allows JavaScript APIs up to ES2024, which all of these
-// support.
+// Firefox 125, and Safari 17.5. `deno check` allows JavaScript APIs up to ES2024, which all of
+// these support.
 
 import { assert, assertEquals } from "@std/assert";
 import { readScripts } from "../../../app/web/assets.ts";
