@@ -172,7 +172,7 @@ export async function launch(): Promise<number> {
   // Deno can't grant it the right to set one.
   if (!isWindows) Deno.umask(0o077);
   const env = { [descriptorsVariable]: readMaxDescriptors(), [launcherVariable]: "1" };
-  // Its stdin stays empty and closes when this process ends, even if that is killed.
+  // Its stdin stays empty and closes when this process ends, even by SIGKILL.
   const child = new Deno.Command(Deno.execPath(), { args, env, stdin: "piped" }).spawn();
   const isInTerminal = Deno.stdin.isTerminal();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {

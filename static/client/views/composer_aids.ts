@@ -85,13 +85,13 @@ export function mountComposerAids(chat: ChatClient, parts: ComposerParts) {
     const isTyping = key.length === 1 && key !== " " || key === "Dead";
     if (isTyping || key === "Escape") text.focus();
   });
-  /** Types a text that was pasted or dropped elsewhere, unless it is too long. */
-  const takeUp = (added: string) => {
+  /** Inserts a text that was pasted or dropped elsewhere, unless it is too long. */
+  const insert = (added: string) => {
     if (added === "" || refuseLong(added)) return;
     text.focus();
     document.execCommand("insertText", false, added);
   };
-  /** Says so if a text is too long even to be split. Returns whether it is. */
+  /** Refuses a text that is too long even to be split. Returns whether it is. */
   const refuseLong = (added: string): boolean => {
     const max = splitMax * maxLength();
     if (added.length > max) showFailure(() => panels.pasteTooLong(max));
@@ -103,7 +103,7 @@ export function mountComposerAids(chat: ChatClient, parts: ComposerParts) {
     const pasted = clipboardData?.getData("text/plain") ?? "";
     const hasFile = pasted === "" && clipboardData?.types.includes("Files");
     if (hasFile) showFailure(() => panels.noFiles);
-    else if (target !== text) takeUp(pasted);
+    else if (target !== text) insert(pasted);
     else if (!refuseLong(pasted)) return;
     event.preventDefault();
   });
@@ -117,11 +117,11 @@ export function mountComposerAids(chat: ChatClient, parts: ComposerParts) {
       event.preventDefault();
       if (type === "dragover") return;
       if (hasFile) showFailure(() => panels.noFiles);
-      else if (isElsewhere(target)) takeUp(dataTransfer?.getData("text/plain") ?? "");
+      else if (isElsewhere(target)) insert(dataTransfer?.getData("text/plain") ?? "");
     });
   }
   text.enterKeyHint = isTouch() ? "enter" : "send";
-  // The text keeps the focus, and a phone its keyboard.
+  // The text keeps the focus, so a phone's keyboard stays open.
   byId<"button">("send").addEventListener("mousedown", (event) => event.preventDefault());
 
   return {

@@ -1,4 +1,4 @@
-// The soak test: for a long time, clients send at a steady rate, come, leave and are replaced,
+// The soak test: for a long time, clients send at a steady rate, connect, leave and are replaced,
 // while the server's memory, descriptors and threads are measured from outside. `deno task soak
 // --minutes 30`.
 
@@ -142,7 +142,7 @@ class Run {
     this.#server = server;
     this.#onSample = onSample;
     this.#random = new SeededRandom(plan.seed);
-    // Half of the grace: clients count from leaving, but the server from noticing it.
+    // Half of the grace: a client measures it from when it leaves, the server from when it notices.
     this.ledger = new Ledger(plan.graceSeconds * 500);
   }
 

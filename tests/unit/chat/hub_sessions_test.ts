@@ -179,7 +179,7 @@ Deno.test("ChatHub logs refused hellos", () => {
   assertEquals(fields?.code, "username_empty");
 });
 
-Deno.test("ChatHub names the network that causes a line, which in IPv6 is a /64", () => {
+Deno.test("ChatHub logs the network that causes an event, which in IPv6 is a /64", () => {
   const chat = new TestChat({}, undefined, {
     access: (code) => code === "open-sesame",
     moderatorAccess: () => false,
