@@ -23,7 +23,7 @@ export function serverUrl({ host, port, tlsCert }: Config): string {
 }
 
 /**
- * Sends a request. The certificate of our own server may be for any name.
+ * Sends a request. The certificate of our own server is not verified.
  *
  * @throws {Error} If there is no response in time.
  */

@@ -19,34 +19,34 @@ export function sharedTimer(
   soon: (task: () => void) => void = setImmediate,
 ): (task: () => void) => () => void {
   /** Tasks and when they are due, earliest first. */
-  const waiting = new Map<() => void, number>();
+  const pending = new Map<() => void, number>();
   let cancel: (() => void) | undefined;
   let isStarting = false;
   const start = () => {
     isStarting = false;
-    if (waiting.size > 0) cancel ??= schedule(ms, runDue);
+    if (pending.size > 0) cancel ??= schedule(ms, runDue);
   };
   const runDue = () => {
     const now = clock.now();
     cancel = undefined;
-    for (const [run, dueAt] of waiting) {
+    for (const [run, dueAt] of pending) {
       if (dueAt > now) {
         cancel = schedule(dueAt - now, runDue);
         return;
       }
-      waiting.delete(run);
+      pending.delete(run);
       run();
     }
   };
   return (task) => {
     const run = () => task();
-    waiting.set(run, clock.now() + ms);
+    pending.set(run, clock.now() + ms);
     if (!isStarting && cancel === undefined) {
       isStarting = true;
       soon(start);
     }
     return () => {
-      if (!waiting.delete(run) || waiting.size > 0) return;
+      if (!pending.delete(run) || pending.size > 0) return;
       cancel?.();
       cancel = undefined;
     };

@@ -1,5 +1,5 @@
-// WebSocket handshakes: what RFC 6455 requires of their headers. Deno accepts many invalid
-// handshakes, and throws on some others.
+// Checks the headers of WebSocket handshakes, by RFC 6455. Deno accepts many invalid handshakes,
+// and throws on some others.
 
 import { subprotocol } from "../protocol/wire.ts";
 import { isForwarded } from "./peer.ts";

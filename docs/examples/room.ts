@@ -8,7 +8,7 @@ export class Room {
   /** `print` shows why a message is delayed or refused. */
   constructor(readonly url: URL, readonly name: string, readonly print: (line: string) => void) {}
 
-  /** Posts a message, and repeats it until there is a response. The same key is stored once. */
+  /** Posts a message, and repeats it until there is a response. A key's message is stored once. */
   async post(body: string, key: string = crypto.randomUUID()): Promise<void> {
     const pair = new TextEncoder().encode(`${this.name}:${localStorage.token}`);
     const headers = { authorization: `Basic ${pair.toBase64()}`, "idempotency-key": key };

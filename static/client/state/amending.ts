@@ -20,8 +20,8 @@ export function editMessage(
   if (unsent !== undefined && !unsent.isSent) return chat.change(unsent, text);
   const target = targetOf(chat, room, message);
   if (target === undefined) return { code: "not_found", message: "" };
-  const waiting = unsentEdits(chat, room, target).at(-1);
-  if (waiting !== undefined) return chat.change(waiting, text);
+  const pending = unsentEdits(chat, room, target).at(-1);
+  if (pending !== undefined) return chat.change(pending, text);
   return chat.send(room.name, text, { type: "edit", ...target });
 }
 

@@ -267,9 +267,9 @@ export class TestChat {
   }
 
   /**
-   * Makes an empty page in the browser of another person. Its context may be one of an earlier
-   * test, emptied, with a warm renderer process. A test that changes only the page, not the
-   * context, leaves it to later tests.
+   * Makes an empty page in the browser of another person. It may reuse the context of an earlier
+   * test, emptied, whose renderer process is warm. Later tests can reuse it too, unless the test
+   * changes settings of the context.
    */
   async newVisitor(options: BrowserContextOptions = {}): Promise<Page> {
     if (!this.#canReuse || options.storageState !== undefined) {
@@ -307,7 +307,7 @@ export class TestChat {
     page.setDefaultTimeout(45_000);
     page.on("pageerror", (error) => this.consoleErrors.push(String(error)));
     page.on("console", (message) => {
-      // Some tests take the server away on purpose.
+      // Some tests kill the server on purpose.
       const text = message.text();
       if (message.type() === "error" && !/ERR_|WebSocket connection/.test(text)) {
         this.consoleErrors.push(text);
@@ -391,7 +391,7 @@ export function browserTest(
   });
 }
 
-/** Settings of a server that limits no rates. */
+/** Settings of a server without rate limits. */
 export const noRateLimit = { env: { RATE_PER_SECOND: "0" } };
 
 /** For tests that only need the page's files: their sockets are scripted, or they never sign in. */

@@ -18,13 +18,13 @@ browserTest("keeps the appearance, in all tabs and across a reload", async (chat
   const ada = await chat.signIn("Ada", { colorScheme: "light" });
   const other = await chat.openTab(ada.context());
   await other.waitForSelector("#app:not([hidden])");
-  const paper = (page: Page) =>
+  const background = (page: Page) =>
     page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
-  const light = await paper(ada);
+  const light = await background(ada);
   await openSettings(ada);
   await ada.getByLabel("Theme").selectOption({ label: "Dark" });
   await ada.getByLabel("Density").selectOption({ label: "Compact" });
-  assert(await paper(ada) !== light);
+  assert(await background(ada) !== light);
   // The browser's own bar follows too.
   const bar = await ada.evaluate(() => {
     const metas = document.querySelectorAll<HTMLMetaElement>('meta[name="theme-color"]');
@@ -33,15 +33,15 @@ browserTest("keeps the appearance, in all tabs and across a reload", async (chat
     );
   });
   assertEquals(bar, ["#101318"]);
-  await waitUntil("the other tab follows", async () => await paper(other) !== light);
+  await waitUntil("the other tab follows", async () => await background(other) !== light);
   await ada.reload();
   await ada.waitForSelector("#app:not([hidden])");
-  assert(await paper(ada) !== light);
+  assert(await background(ada) !== light);
   await openSettings(ada);
   const density = ada.getByLabel("Density").locator("option:checked");
   assertEquals(await density.textContent(), "Compact");
   await ada.getByLabel("Theme").selectOption({ label: "Match system" });
-  assertEquals(await paper(ada), light);
+  assertEquals(await background(ada), light);
 });
 
 browserTest(
@@ -232,7 +232,7 @@ browserTest(
     const notifications = async () =>
       [...await shownBy(one), ...await shownBy(two)].filter((text) => !text.startsWith("badge"));
     await waitUntil("a tab notifies", async () => (await notifications()).length > 0);
-    // Once a tab has announced a later mention, both have had their turn with the first.
+    // Once a tab has notified about a later mention, both have decided about the first.
     await send(ben, "@Ada again");
     await waitUntil("a tab notifies again", async () => (await notifications()).length > 1);
     assertEquals((await notifications()).toSorted(), [

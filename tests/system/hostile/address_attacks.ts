@@ -320,7 +320,7 @@ export const addressAttacks: readonly Attack[] = [
         if (!isPatient) return max;
         const isServed = () => isAccepted(newAddress());
         if (await isServed()) throw new Error("The zombies did not fill the server");
-        await until(isServed, "the server has room again", ignoredCloseMs);
+        await until(isServed, "the server accepts connections again", ignoredCloseMs);
       } finally {
         for (const zombie of zombies) zombie.close();
       }

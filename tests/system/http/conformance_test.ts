@@ -51,7 +51,7 @@ Deno.test("curl repeats a post whose response was lost, and it is stored once [H
   });
 });
 
-/** Posts `from` to `to` in order, each until it is stored. */
+/** Posts `from` to `to` in order, and repeats each until it is stored. */
 async function postNumbers(server: ServerProcess, from: number, to: number): Promise<void> {
   for (let n = from; n <= to;) {
     try {

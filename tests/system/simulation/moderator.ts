@@ -1,4 +1,4 @@
-// What identifies the simulated moderator, and the nonces of its commands.
+// The identity of the simulated moderator, and a prefix of its nonces.
 
 export const tokenStart = "mona";
 /** The member of the moderator, as simulated processes derive it from the token. */

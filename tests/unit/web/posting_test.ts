@@ -339,7 +339,7 @@ Deno.test("a foreign page cannot write, even with cached credentials [H7]", asyn
     const lines = Object.entries({ ...basic("ci"), ...fields }).map(([name, value]) =>
       `${name}: ${value}`
     );
-    const answer = await rawRequest(site.server.port, [
+    const response = await rawRequest(site.server.port, [
       "POST /r/builds HTTP/1.1",
       "Host: 127.0.0.1",
       "Connection: close",
@@ -347,7 +347,7 @@ Deno.test("a foreign page cannot write, even with cached credentials [H7]", asyn
       ...lines,
     ]);
     // An empty text is refused after the origin has been accepted.
-    assertEquals(answer.status, status === 201 ? 422 : status, JSON.stringify(fields));
+    assertEquals(response.status, status === 201 ? 422 : status, JSON.stringify(fields));
   }
   const { status, headers } = await post(site, "x", { origin: "https://ok.example" });
   assertEquals([status, headers.get("access-control-allow-origin")], [201, "https://ok.example"]);
