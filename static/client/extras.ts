@@ -5,6 +5,7 @@ import { isPrivateRoom } from "../../app/protocol/text.ts";
 import { parseUsername } from "../../app/protocol/usernames.ts";
 import { initialFragment, takeFragment } from "./address.ts";
 import { basePath, storageOf } from "./browser.ts";
+import "./first_script.ts";
 import type { Page } from "./page.ts";
 import { registerWorker } from "./register_worker.ts";
 import type { ChatClient } from "./state/chat_client.ts";

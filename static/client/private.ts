@@ -1,6 +1,7 @@
 // Loads with the first private room: the keys of private rooms, and the dialog with a room's link.
 
 import { addressOf, roomInAddress } from "./address.ts";
+import "./first_script.ts";
 import type { ChatClient } from "./state/chat_client.ts";
 import { PrivateRooms } from "./state/private_rooms.ts";
 import type { Profile } from "./state/profile.ts";
@@ -8,9 +9,6 @@ import type { KeyValue } from "./state/storage.ts";
 import { copyButton } from "./views/copying.ts";
 import { button, element } from "./views/dom.ts";
 import { panels, panelWords } from "./words/language.ts";
-// Imported only so that the bundler keeps these in the chunk that the page loads first.
-import "./views/keyed_list.ts";
-import "./views/message_view.ts";
 
 const labelMaxLength = 60;
 
