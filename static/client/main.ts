@@ -162,7 +162,7 @@ function drawSignIn(): void {
     if (drawnSignIn !== signInState) void withPrompt((it) => it.show(signInState.problem));
     drawnSignIn = signInState;
   } else if (app.hidden) {
-    const hasMessages = (chat.rooms.get(current)?.messages.length ?? 0) > 0;
+    const hasMessages = (chat.rooms.get(current)?.log.messages.length ?? 0) > 0;
     if (signInState.kind === "pending" && !hasMessages) {
       return void withPrompt((it) => it.wait(extras?.signInTrouble()));
     }

@@ -121,7 +121,7 @@ export function lobby(page: Page): Room {
 
 /** Returns the offsets of the messages loaded in the lobby. */
 export function offsets(page: Page): number[] {
-  return lobby(page).messages.map(({ offset }) => offset);
+  return lobby(page).log.messages.map(({ offset }) => offset);
 }
 
 /** Returns the texts of the lobby's messages in the outbox. */

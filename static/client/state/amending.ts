@@ -59,7 +59,7 @@ function targetOf(
   if (message.offset !== undefined) return { offset: message.offset, target: message.nonce };
   if (unsentMessage(chat, room, message) !== undefined) return { target: message.nonce };
   // The message has reached the log in the meantime.
-  const stored = room.messages.find(({ member, nonce }) =>
+  const stored = room.log.messages.find(({ member, nonce }) =>
     member === chat.member && nonce === message.nonce
   );
   return stored && { offset: stored.offset, target: stored.nonce };

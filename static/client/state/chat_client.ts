@@ -133,13 +133,13 @@ export class ChatClient {
   }
 
   /** Returns this person as the reader of a room's messages. */
-  readerOf({ roster, messages }: Room): TextReader {
+  readerOf({ roster, log }: Room): TextReader {
     return {
       name: this.username,
       names: {
         *[Symbol.iterator]() {
           yield* roster.members.values();
-          for (const { from } of messages) yield from;
+          for (const { from } of log.messages) yield from;
         },
       },
     };
@@ -261,7 +261,9 @@ export class ChatClient {
   /** Asks for the messages before those loaded. */
   loadOlder(name: string): void {
     const room = this.rooms.get(name);
-    if (room?.hasOlder) this.loadHistory(room, room.oldest, (push) => room.prepend(push));
+    if (room?.log.hasOlder) {
+      this.loadHistory(room, room.log.oldest, (push) => room.log.prepend(push));
+    }
   }
 
   /** Asks for the newest messages before an offset, unless other messages are loading. */
@@ -314,9 +316,9 @@ export class ChatClient {
   #hello(): void {
     if (this.#profile === undefined || this.isReady) return;
     this.#helloRooms = [...this.rooms.keys()];
-    const rooms = [...this.rooms.values()].map(({ name, position }) => ({
+    const rooms = [...this.rooms.values()].map(({ name, log }) => ({
       room: name,
-      ...position,
+      ...log.position,
     }));
     this.#send({ type: "hello", ...this.#profile, tab: this.#ports.tab, rooms });
   }
@@ -329,7 +331,7 @@ export class ChatClient {
   #join(room: Room): void {
     this.#cancel(`join ${room.name}`);
     room.suspend("catching_up");
-    this.#send({ type: "join", room: room.name, ...room.position });
+    this.#send({ type: "join", room: room.name, ...room.log.position });
   }
 
   /** Sends the pending messages of a room, joining it again if that was refused. */
@@ -412,12 +414,12 @@ export class ChatClient {
         if (room.unread > 0) this.#recountUnread(room);
         return this.#acknowledgeOwn(push.messages);
       case "joined":
-        return room.roster.add(push, room.head);
+        return room.roster.add(push, room.log.head);
       case "left":
         // Sent when another tab of this member signs out, too.
-        return push.member === this.member ? undefined : room.roster.remove(push, room.head);
+        return push.member === this.member ? undefined : room.roster.remove(push, room.log.head);
       case "renamed":
-        return room.roster.rename(push, room.head);
+        return room.roster.rename(push, room.log.head);
       case "count":
         return room.roster.replace(push.count, push.members);
       case "typing":
@@ -470,7 +472,7 @@ export class ChatClient {
     if (result === "gap") return this.#join(room);
     if (result === "duplicate") return;
     if (push.type === "delete") this.#onDelete(room, push);
-    const message = room.messages.at(-1);
+    const message = room.log.messages.at(-1);
     if (push.type !== "message" || message === undefined) return;
     room.roster.stopTyping(push.from);
     if (this.#isIgnored(push.member)) return;

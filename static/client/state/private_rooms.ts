@@ -336,20 +336,14 @@ export class PrivateRooms implements PrivateTexts {
   }
 
   #apply({ room: name, offset, amended, of, fields }: Change): void {
-    const room = this.#chat.rooms.get(name);
-    if (room === undefined) return;
-    const change = (messages: readonly Message[]) =>
-      messages.map((message) => {
-        if (message.offset !== offset || (amended ?? message.amended) !== message.amended) {
-          return message;
-        }
-        // The server may have shown another message at this offset before.
-        const isOther = of && (message.member !== of.member || message.nonce !== of.nonce);
-        return { ...message, ...isOther ? unverified : fields };
-      });
-    room.messages = change(room.messages);
-    if (room.window) room.window = { ...room.window, messages: change(room.window.messages) };
-    room.revision++;
+    this.#chat.rooms.get(name)?.log.change((message) => {
+      if (message.offset !== offset || (amended ?? message.amended) !== message.amended) {
+        return message;
+      }
+      // The server may have shown another message at this offset before.
+      const isOther = of && (message.member !== of.member || message.nonce !== of.nonce);
+      return { ...message, ...isOther ? unverified : fields };
+    });
   }
 
   async #addKey(secret: string, room: string | undefined): Promise<string | undefined> {

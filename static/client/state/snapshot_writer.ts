@@ -16,7 +16,7 @@ export function saveSnapshots(storage: KeyValue, rooms: Iterable<Room>): void {
   for (const room of rooms) {
     const key = snapshotPrefix + room.name;
     // A disconnected tab could bring back messages that another tab knows to be deleted.
-    const isStale = room.phase !== "live" && headOf(readJson(storage, key)) > room.head;
+    const isStale = room.phase !== "live" && headOf(readJson(storage, key)) > room.log.head;
     if (isStale) obsolete.delete(key);
     const snapshot = isStale ? undefined : snapshotOf(room);
     if (snapshot !== undefined && writeJson(storage, key, snapshot)) obsolete.delete(key);
@@ -30,7 +30,8 @@ function headOf(snapshot: unknown): number {
 }
 
 /** Returns the newest messages within both limits, or `undefined` if there are none. */
-function snapshotOf({ name, messages, position, first, oldest }: Room) {
+function snapshotOf({ name, log }: Room) {
+  const { messages, position, first, oldest } = log;
   let characters = 0;
   const overflowAt = messages.findLastIndex(({ text = "" }) =>
     (characters += text.length) > charactersMax

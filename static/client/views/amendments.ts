@@ -63,7 +63,7 @@ function pendingFor(
 }
 
 /** Returns the loaded messages of a room, those of its window first. */
-export function loadedMessages({ window, messages }: Room): readonly Message[] {
+export function loadedMessages({ log: { window, messages } }: Room): readonly Message[] {
   return window === undefined ? messages : [...window.messages, ...messages];
 }
 

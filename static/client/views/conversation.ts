@@ -55,7 +55,7 @@ export function mountConversation(
   const readScroll = () => {
     if (log.scrollTop === lastScrollTop) return;
     lastScrollTop = log.scrollTop;
-    isAtEnd = !current?.window && log.scrollHeight - lastScrollTop - log.clientHeight < endPx;
+    isAtEnd = !current?.log.window && log.scrollHeight - lastScrollTop - log.clientHeight < endPx;
   };
   /** Returns the messages whose first line is in view. */
   const messagesInView = () => {
@@ -74,11 +74,11 @@ export function mountConversation(
     if (!isSame) inView = messagesInView().flatMap((node) => viewOf(node)?.offset ?? []);
     const [first = 0] = inView;
     const last = inView.at(-1) ?? 0;
-    const isUnread = current.readOffset < current.head && isOpened && !isJumping && hasFocus();
+    const isUnread = current.readOffset < current.log.head && isOpened && !isJumping && hasFocus();
     // A draw in progress updates the unread counts by itself.
     if (isUnread && current.markSeen(first, last) && !isDrawing) redraw();
     // Don't load the same messages twice: older ones may have arrived but not been drawn.
-    if (lastScrollTop < olderPx && current.oldest === drawn.oldest && !current.window) {
+    if (lastScrollTop < olderPx && current.log.oldest === drawn.oldest && !current.log.window) {
       chat.loadOlder(current.name);
     }
     getAids()?.showUnread(current, isOpened ? first : 0, isAtEnd);
@@ -135,7 +135,7 @@ export function mountConversation(
         isOpened = false;
         isAtEnd = savedScroll.get(room)?.isAtEnd ?? true;
       }
-      const isWindow = room.window !== undefined;
+      const isWindow = room.log.window !== undefined;
       if (isWindow) isAtEnd = false;
       // Messages that arrive while the reader watches the end get no line "new since".
       const isWatching = !isOther && isAtEnd && watched !== undefined && hasFocus();
@@ -146,13 +146,13 @@ export function mountConversation(
       const aids = getAids();
       const hasAids = aids !== undefined;
       const isHistory = isOther || isWindow || drawn.isWindow || !drawn.isLive ||
-        room.oldest < drawn.oldest ||
+        room.log.oldest < drawn.oldest ||
         hasAids !== drawn.hasAids;
       const isLoading = room.isLoadingOlder || !isLive;
       log.ariaBusy = String(isHistory || isLoading);
       clearTimeout(busyTimer);
       if (isHistory && !isLoading) busyTimer = setTimeout(() => log.ariaBusy = "false");
-      drawn = { oldest: room.oldest, isLive, hasAids, isWindow };
+      drawn = { oldest: room.log.oldest, isLive, hasAids, isWindow };
 
       const unchanged = rows.update(room, aids);
       // Rows added below the view move nothing, and measuring them would force a layout.

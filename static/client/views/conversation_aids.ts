@@ -39,7 +39,7 @@ export function mountConversationAids(
   const jumpIn = (room: Room) => {
     const rows = Array.from(document.querySelectorAll("#rows article"));
     const first = rows.find((row) => viewOf(row)?.offset === room.firstUnread);
-    jumpingIn = first === undefined && room.hasOlder ? room : undefined;
+    jumpingIn = first === undefined && room.log.hasOlder ? room : undefined;
     if (jumpingIn !== undefined) chat.loadOlder(room.name);
     if (first === undefined) return;
     log.scrollTop += topIn(log, first) - contextPx;
@@ -106,7 +106,7 @@ export function mountConversationAids(
      * `first`, the first one in view.
      */
     showUnread(room: Room, first: number, isAtEnd: boolean): void {
-      const { messages, firstUnread, unread, hasUnreadBefore } = room;
+      const { firstUnread, unread, hasUnreadBefore } = room;
       const isAbove = unread > 0 && firstUnread < first;
       shown = room;
       toEnd.hidden = isAtEnd;
@@ -119,7 +119,7 @@ export function mountConversationAids(
       pill.hidden = !isAbove;
       if (!isAbove) return;
       day.hidden = true;
-      const before = messages.findLast(({ offset }) => offset < firstUnread);
+      const before = room.log.messages.findLast(({ offset }) => offset < firstUnread);
       const since = before ? shortTime(before.at) : "";
       setText(jump, panels.newAbove(unread - Number(hasUnreadBefore), hasUnreadBefore, since));
     },

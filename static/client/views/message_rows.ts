@@ -39,8 +39,9 @@ export class ConversationRows {
 
   /** Makes the rows those of a room. Returns how many at the start are unchanged. */
   update(room: Room, aids: ConversationAids | undefined): number {
-    const { newSince, roster, window } = room;
-    const { messages, oldest } = window ?? room;
+    const { newSince, roster, log } = room;
+    const { window } = log;
+    const { messages, oldest } = window ?? log;
     const { username, member, outbox, isReady } = this.#chat;
     const top = aids?.topRows(room) ?? [];
     const unsent = window ? [] : outbox.messagesIn(room.name);
@@ -49,7 +50,7 @@ export class ConversationRows {
       username,
       member,
       newSince,
-      room.revision,
+      log.revision,
       this.#chat.hidden.size,
       ...unsent.map(({ type, nonce, state, text }) => type && nonce + state + text + isReady),
       timesVersion,
@@ -86,12 +87,12 @@ export class ConversationRows {
       this.#add(ruleRow("newer", "rule gap", panels.newerMessages));
       return unchanged;
     }
-    this.#nextOffset = room.head + 1;
+    this.#nextOffset = log.head + 1;
     this.#addEvents();
     for (const message of unsent) {
       const { type, offset = 0 } = message;
       // A loaded message shows its pending edit itself.
-      if (type === undefined || type === "edit" && offset < room.oldest) {
+      if (type === undefined || type === "edit" && offset < log.oldest) {
         this.#addRow(room, message);
       }
     }

@@ -128,7 +128,7 @@ export function titleList(chat: ChatClient, room: Room): Content {
   const status = statusLine();
   const problem = problemLine(chat);
   const more = button(panels.olderTitles, () => load(), { class: "second" });
-  let before = room.head + 1;
+  let before = room.log.head + 1;
   /** The rows whose title is being deleted. */
   const deleted = new Map<number, Element>();
   const draw = ({ offset, nonce, member, from, at, text = "" }: TitlePush) => {

@@ -47,7 +47,7 @@ export function mountNotifications({ chat, openRoom, settings }: Page) {
   addEventListener("focus", () => closeIf(() => true));
 
   const isDeleted = (room: string, offset: number) => {
-    const message = chat.rooms.get(room)?.messages.find((it) => it.offset === offset);
+    const message = chat.rooms.get(room)?.log.messages.find((it) => it.offset === offset);
     return message !== undefined && message.text === undefined;
   };
   const notify = (room: string, { from, offset, text = "" }: Message) => {

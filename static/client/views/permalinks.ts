@@ -4,8 +4,9 @@
 import type { HistoryPush } from "../../../app/protocol/wire.ts";
 import { addressOf, parsePath } from "../address.ts";
 import type { Page } from "../page.ts";
+import type { LogWindow } from "../state/loaded_log.ts";
 import { messagesOf } from "../state/message.ts";
-import type { LogWindow, Room } from "../state/room.ts";
+import type { Room } from "../state/room.ts";
 import { byId } from "./dom.ts";
 import { viewOf } from "./message_view.ts";
 
@@ -43,8 +44,8 @@ export function mountPermalinks(page: Page) {
     page.redraw();
   };
   const close = (room: Room) => {
-    isClosed ||= room.window !== undefined;
-    room.window = undefined;
+    isClosed ||= room.log.window !== undefined;
+    room.log.window = undefined;
   };
   const giveUp = (room: Room) => {
     close(room);
@@ -56,11 +57,11 @@ export function mountPermalinks(page: Page) {
   /** Loads a window around a message, or one that ends with it if the larger page is cut off. */
   const loadAround = (room: Room, offset: number, before = offset + contextLength) => {
     chat.loadHistory(room, before, (page) => {
-      room.first = page.first;
+      room.log.first = page.first;
       const window = windowOf(page);
       if (window !== undefined && window.oldest <= offset) {
         savedTop.set(room, log.scrollTop);
-        room.window = window;
+        room.log.window = window;
       } else if (window === undefined || page.first > offset || before === offset + 1) giveUp(room);
       else loadAround(room, offset, offset + 1);
     });
@@ -69,34 +70,38 @@ export function mountPermalinks(page: Page) {
   const loadOlder = (room: Room, { oldest }: LogWindow) =>
     chat.loadHistory(room, oldest, (page) => {
       const older = windowOf(page);
-      room.first = older === undefined ? oldest : page.first;
-      const { window } = room;
+      room.log.first = older === undefined ? oldest : page.first;
+      const { window } = room.log;
       if (older?.newest !== oldest - 1 || window?.oldest !== oldest) return;
       const messages = [...older.messages, ...window.messages];
-      room.window = { ...window, messages, oldest: older.oldest };
+      room.log.window = { ...window, messages, oldest: older.oldest };
     });
   const loadNewer = (room: Room, { newest }: LogWindow) =>
-    chat.loadHistory(room, Math.min(newest + step + 1, room.oldest), (page) => {
+    chat.loadHistory(room, Math.min(newest + step + 1, room.log.oldest), (page) => {
       const newer = windowOf(page);
       if (newer === undefined || page.first > newest + 1) return leave();
       if (newer.oldest > newest + 1) return void (step = Math.max(1, step >> 1));
       step = pageLength;
-      const { window } = room;
+      const { window } = room.log;
       if (window?.newest !== newest) return;
       const added = newer.messages.filter(({ offset }) => offset > newest);
-      room.window = { ...window, messages: [...window.messages, ...added], newest: newer.newest };
+      room.log.window = {
+        ...window,
+        messages: [...window.messages, ...added],
+        newest: newer.newest,
+      };
     });
   /** Loads more of the log near the visible part, or merges the window with the end of the log. */
   const extend = (room: Room) => {
-    const { window } = room;
+    const { window } = room.log;
     if (window === undefined || !opened.isShown) return;
-    if (window.newest + 1 >= room.oldest) {
-      const older = window.messages.filter(({ offset }) => offset < room.oldest);
-      room.extend(older, Math.min(window.oldest, room.oldest));
-      room.window = undefined;
+    if (window.newest + 1 >= room.log.oldest) {
+      const older = window.messages.filter(({ offset }) => offset < room.log.oldest);
+      room.log.extend(older, Math.min(window.oldest, room.log.oldest));
+      room.log.window = undefined;
       // Unread messages may just have been loaded.
       chat.recountMentions();
-    } else if (log.scrollTop < nearPx && window.oldest > room.first) loadOlder(room, window);
+    } else if (log.scrollTop < nearPx && window.oldest > room.log.first) loadOlder(room, window);
     else if (log.scrollHeight - log.scrollTop - log.clientHeight < nearPx) loadNewer(room, window);
   };
 
@@ -127,17 +132,17 @@ export function mountPermalinks(page: Page) {
       const offset = messageInAddress();
       if (offset === undefined || location.pathname !== opened.path) {
         opened = { path: location.pathname, isShown: false };
-        if (offset === undefined || !isIn(room.window, offset)) close(room);
+        if (offset === undefined || !isIn(room.log.window, offset)) close(room);
       }
-      if (offset === undefined || opened.isShown || room.position === undefined) return;
-      const range = offset >= room.oldest ? room : room.window;
-      if (range === room) close(room);
+      if (offset === undefined || opened.isShown || room.log.position === undefined) return;
+      const range = offset >= room.log.oldest ? room.log : room.log.window;
+      if (range === room.log) close(room);
       if (range !== undefined) {
         // Until the room is live, the message may still arrive.
         const isKnown = range.messages.some((message) => message.offset === offset);
         if (!isKnown && room.phase === "live") giveUp(room);
       } else if (room.phase === "live") {
-        if (offset < room.first) giveUp(room);
+        if (offset < room.log.first) giveUp(room);
         else loadAround(room, offset);
       }
     },

@@ -130,9 +130,9 @@ export function searchSection(
 }
 
 /** Returns the loaded messages of a room that contain all words, newest first. */
-function searchLoaded({ name, messages }: Room, query: string): SearchResult[] {
+function searchLoaded({ name, log }: Room, query: string): SearchResult[] {
   const words = query.toLowerCase().split(/\s+/);
-  return messages.toReversed().flatMap(({ text = "", ...message }) => {
+  return log.messages.toReversed().flatMap(({ text = "", ...message }) => {
     const found = words.map((word) => text.toLowerCase().indexOf(word));
     if (found.includes(-1)) return [];
     const [start = 0] = found;

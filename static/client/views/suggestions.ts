@@ -58,12 +58,14 @@ export function mountSuggestions(
   };
   /** Returns names with notes: members in alphabetical order, then other authors, newest first. */
   const names = (): Map<string, string> => {
-    const { roster, messages = [] } = room() ?? {};
+    const { roster, log } = room() ?? {};
     const here = [...roster?.members.values() ?? []].sort((a, b) => a.localeCompare(b));
     const notes = new Map(here.map((name) => [name, ""]));
     // A crowded room lists no members, so any author may be present.
     const note = roster?.isCrowded ? "" : panels.away;
-    for (const { from } of messages.toReversed()) if (!notes.has(from)) notes.set(from, note);
+    for (const { from } of log?.messages.toReversed() ?? []) {
+      if (!notes.has(from)) notes.set(from, note);
+    }
     notes.delete(chat.username);
     return notes;
   };

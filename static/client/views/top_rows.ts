@@ -13,8 +13,8 @@ import { isIncomplete, linkIncomplete } from "./private_rooms.ts";
 
 export function topRows(chat: ChatClient, room: Room): Row[] {
   const rows: Row[] = [];
-  const { name, phase, window } = room;
-  const { oldest, messages } = window ?? room;
+  const { name, phase, log } = room;
+  const { oldest, messages } = log.window ?? log;
   const isEmpty = messages.length === 0;
   const isPrivate = isPrivateRoom(name);
   const line = (key: string, text: string) => rows.push(lineRow(`${key} ${name}`, "top", text));
@@ -25,14 +25,14 @@ export function topRows(chat: ChatClient, room: Room): Row[] {
     );
     return rows;
   }
-  if (room.wasReset) rows.push(ruleRow("reset", "rule gap", panels.restored));
-  if (room.missingCount > 0 && !window) {
-    rows.push(ruleRow("missing", "rule gap", panels.missing(room.missingCount)));
+  if (log.wasReset) rows.push(ruleRow("reset", "rule gap", panels.restored));
+  if (log.missingCount > 0 && !log.window) {
+    rows.push(ruleRow("missing", "rule gap", panels.missing(log.missingCount)));
   } else if (phase !== "live" && isEmpty) {
     // A room that was refused has nothing to load.
     if (phase === "catching_up" || !chat.isReady) line("loading", panels.loading);
-  } else if (oldest > room.first) line("older", room.isLoadingOlder ? panels.loadingOlder : " ");
-  else if (room.first > 1) line("pruned", panels.pruned);
+  } else if (oldest > log.first) line("older", room.isLoadingOlder ? panels.loadingOlder : " ");
+  else if (log.first > 1) line("pruned", panels.pruned);
   else if (!isEmpty) line("begin", panels.beginning(labelOf(name)));
   else if (isPrivate) line("empty", panels.emptyPrivateRoom);
   else rows.push({ key: `empty ${name}`, version: "", create: drawEmptyRoom });

@@ -132,7 +132,7 @@ export function mountWriting(
       const unsent = chat.outbox.messagesIn(current.name)
         .findLast(({ type, state }) => type === undefined && state === "pending");
       const last = unsent ??
-        current.messages.findLast((message) =>
+        current.log.messages.findLast((message) =>
           message.member === chat.member && amendmentOf(chat, current, message).view.text
         );
       if (last !== undefined) edit(last);

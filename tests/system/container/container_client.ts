@@ -62,12 +62,12 @@ export class ContainerClient implements AsyncDisposable {
 
   /** The texts of the lobby. */
   get texts(): readonly string[] {
-    return this.#room?.messages.map(({ text = "" }) => text) ?? [];
+    return this.#room?.log.messages.map(({ text = "" }) => text) ?? [];
   }
 
   /** The offsets of the lobby's messages. */
   get offsets(): readonly number[] {
-    return this.#room?.messages.map(({ offset }) => offset) ?? [];
+    return this.#room?.log.messages.map(({ offset }) => offset) ?? [];
   }
 
   /** The number of messages in its outbox. */

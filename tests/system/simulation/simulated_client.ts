@@ -146,7 +146,7 @@ export class SimulatedClient {
   }
 
   #checkRoom(room: Room, isThorough: boolean): void {
-    const { oldest, head, messages, missingCount, wasReset } = room;
+    const { oldest, head, messages, missingCount, wasReset } = room.log;
     const where = `${this.options.id} at ${Math.round(this.options.time.ms)} in ${room.name}`;
     if (messages.length > 0 && messages.at(-1)?.offset !== head) {
       throw new Violation(`${where}: the last message is not the head`);
@@ -179,13 +179,13 @@ export class SimulatedClient {
       const entry = log[message.offset - 1];
       return entry?.nonce !== message.nonce || entry.text !== message.text;
     };
-    const wrong = room.messages.find(differs);
+    const wrong = room.log.messages.find(differs);
     const { id } = this.options;
     if (wrong !== undefined) {
       throw new Violation(`${id}: ${room.name} has another message at ${wrong.offset}`);
     }
-    if (room.head !== log.length) {
-      throw new Violation(`${id}: ${room.name} ends at ${room.head}, its log at ${log.length}`);
+    if (room.log.head !== log.length) {
+      throw new Violation(`${id}: ${room.name} ends at ${room.log.head}, its log at ${log.length}`);
     }
   }
 }

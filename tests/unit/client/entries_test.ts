@@ -19,7 +19,7 @@ function deletion(offset: number, ...targets: number[]): DeletePush {
 }
 
 function texts(page: Page): (string | undefined)[] {
-  return lobby(page).messages.map(({ text }) => text);
+  return lobby(page).log.messages.map(({ text }) => text);
 }
 
 /** Returns the commands that a page sent, without the room. */
@@ -31,9 +31,9 @@ Deno.test("Room applies edits and deletions in the order of their offsets [E7]",
   const page = new Page().signIn();
   page.socket.push(message(1), message(2), edit(3, 1, "new"), deletion(4, 2));
   assertEquals(texts(page), ["new", undefined]);
-  assertEquals(lobby(page).messages.map(({ amended }) => amended), [3, 4]);
-  assertEquals(lobby(page).messages[0]?.editedAt, 1_003);
-  assertEquals([lobby(page).head, offsets(page)], [4, [1, 2]]);
+  assertEquals(lobby(page).log.messages.map(({ amended }) => amended), [3, 4]);
+  assertEquals(lobby(page).log.messages[0]?.editedAt, 1_003);
+  assertEquals([lobby(page).log.head, offsets(page)], [4, [1, 2]]);
   // Neither does a repeat, nor an entry about a message that isn't loaded.
   page.socket.push(edit(3, 1, "older"), edit(5, 99, "nowhere"), message(6));
   assertEquals(texts(page), ["new", undefined, "m6"]);
@@ -48,7 +48,7 @@ Deno.test("Room ignores an edit older than the state in which a page shows its m
     edit(4, 1),
   ];
   page.socket.push(room(4, { messages: entries }));
-  assertEquals([texts(page), lobby(page).head, lobby(page).oldest], [["latest"], 4, 1]);
+  assertEquals([texts(page), lobby(page).log.head, lobby(page).log.oldest], [["latest"], 4, 1]);
   page.socket.push(edit(5, 1, "newest"));
   assertEquals(texts(page), ["newest"]);
 });
@@ -60,8 +60,8 @@ Deno.test("Room prepends a page of history that has entries of all types [R9]", 
   const title = { type: "title", ...ben, offset: 1, at: 1, nonce: "t", text: "Old" } as const;
   const messages = [title, message(2, { text: "new", amended: 3 }), edit(3, 2, "new")];
   page.socket.push({ type: "history", room: "lobby", messages, first: 1, head: 4 });
-  assertEquals([texts(page), lobby(page).oldest], [["new", "m4"], 1]);
-  assertEquals([lobby(page).title, lobby(page).hasOlder], [undefined, false]);
+  assertEquals([texts(page), lobby(page).log.oldest], [["new", "m4"], 1]);
+  assertEquals([lobby(page).title, lobby(page).log.hasOlder], [undefined, false]);
 });
 
 Deno.test("Room advances on an entry of an unknown type, and shows nothing [E9]", () => {
@@ -69,7 +69,7 @@ Deno.test("Room advances on an entry of an unknown type, and shows nothing [E9]"
   const poll = { ...message(1), type: "poll", text: 7 };
   const other = { type: "receipt", room: "lobby", nonce: "n" };
   page.socket.events.onFrame(JSON.stringify([poll, other, message(2)]));
-  assertEquals([offsets(page), lobby(page).head], [[2], 2]);
+  assertEquals([offsets(page), lobby(page).log.head], [[2], 2]);
 });
 
 Deno.test("Room.title is the current title, even after a page [E5]", () => {
@@ -87,7 +87,7 @@ Deno.test("Room.title ends with a deletion of the entry that set it [E4] [E5]", 
   page.socket.push(message(1), { ...title, offset: 2, nonce: "t", text: "Tea" }, deletion(3, 1));
   assertEquals(lobby(page).title, "Tea");
   page.socket.push({ ...deletion(4, 2), untitled: true });
-  assertEquals([lobby(page).title, lobby(page).head], [undefined, 4]);
+  assertEquals([lobby(page).title, lobby(page).log.head], [undefined, 4]);
 });
 
 Deno.test("ChatClient reports no edit, and a deletion lowers the unread counts", () => {
@@ -202,13 +202,13 @@ Deno.test("Room applies entries to its window too, and forgets it after a page t
   const { text: _, ...gone } = message(52);
   const messages = [message(51), { ...gone, deletedBy: "ben" }];
   page.chat.loadHistory(lobby(page), 53, (push) => {
-    lobby(page).window = { messages: messagesOf(push.messages), oldest: 51, newest: 52 };
+    lobby(page).log.window = { messages: messagesOf(push.messages), oldest: 51, newest: 52 };
   });
   page.socket.push({ type: "history", room: "lobby", messages, first: 1, head: 200 });
   page.socket.push(edit(201, 51, "new"), message(202));
-  const shown = () => lobby(page).window?.messages.map(({ text }) => text);
+  const shown = () => lobby(page).log.window?.messages.map(({ text }) => text);
   assertEquals([shown(), lobby(page).isLoadingOlder], [["new", undefined], false]);
-  assertEquals([lobby(page).oldest, offsets(page).at(-1)], [101, 202]);
+  assertEquals([lobby(page).log.oldest, offsets(page).at(-1)], [101, 202]);
   page.socket.push(room(2_000, { missed: 1_700 }, 1_901));
   assertEquals(shown(), undefined);
 });

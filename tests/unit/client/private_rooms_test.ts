@@ -66,7 +66,9 @@ class PrivatePage extends Page {
 
   /** The texts of the room, as the page shows them. */
   get texts(): (string | undefined)[] {
-    return this.room.messages.map(({ text, isUnverified }) => isUnverified ? "unverified" : text);
+    return this.room.log.messages.map(({ text, isUnverified }) =>
+      isUnverified ? "unverified" : text
+    );
   }
 }
 
@@ -108,7 +110,7 @@ Deno.test("PrivateRooms seals messages, replies and edits with the member it com
   assertEquals((await open(key, answer, String(second.text)))?.answered, context.nonce);
   await page.push({ type: "ack", room: key.room, nonce: answer.nonce, offset: 2 });
 
-  const [sent] = page.room.messages;
+  const [sent] = page.room.log.messages;
   assert(sent !== undefined);
   editMessage(page.chat, page.room, sent, "Good evening");
   const edit = await page.sent();
@@ -152,7 +154,7 @@ Deno.test("PrivateRooms opens messages, edits and pages of history [S7]", async 
   await page.push(await fromBen(1, "one"), await fromBen(2, "two"));
   await page.push(await editByBen(3, 1, "one, edited", 1));
   assertEquals(page.texts, ["one, edited", "two"]);
-  assertEquals(page.room.messages[0]?.amended, 3);
+  assertEquals(page.room.log.messages[0]?.amended, 3);
   assertEquals(page.reported, ["1 false", "2 false"]);
 });
 
@@ -346,7 +348,7 @@ Deno.test("PrivateRooms loads the message of an edit that an earlier visit left 
   const sealed = await seal(key, context, { revision: 0, answered: "", text: "Good morning" });
   const own = message(1, { ...context, text: sealed });
   await page.push(own);
-  const [stored] = page.room.messages;
+  const [stored] = page.room.log.messages;
   assert(stored !== undefined);
   page.socket.events.onClose(1006, "");
   editMessage(page.chat, page.room, stored, "Good evening");

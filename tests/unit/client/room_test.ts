@@ -30,13 +30,13 @@ Deno.test("Room loads pages until it is live [R5]", () => {
   assertEquals(lobby(page).phase, "live");
 });
 
-Deno.test("Room.missingCount is the number of messages skipped by a page that did not recover [R6] [R7]", () => {
+Deno.test("LoadedLog.missingCount is the number of messages skipped by a page that did not recover [R6] [R7]", () => {
   const page = new Page().signIn();
   page.socket.push(room(3, { recovered: true }, 1));
   page.chat.send("lobby", "kept");
   page.socket.push(room(2_000, { missed: 1_897 }, 1_901));
   assertEquals(offsets(page)[0], 1_901);
-  assertEquals(lobby(page).missingCount, 1_897);
+  assertEquals(lobby(page).log.missingCount, 1_897);
   assertEquals(unsent(page), ["kept"]);
   page.chat.loadOlder("lobby");
   page.socket.push({
@@ -46,14 +46,14 @@ Deno.test("Room.missingCount is the number of messages skipped by a page that di
     head: 2_000,
     messages: Array.from({ length: 100 }, (_, i) => message(1_801 + i)),
   });
-  assertEquals(lobby(page).missingCount, 1_797);
+  assertEquals(lobby(page).log.missingCount, 1_797);
 });
 
-Deno.test("Room.wasReset is true after a page of another log [R6]", () => {
+Deno.test("LoadedLog.wasReset is true after a page of another log [R6]", () => {
   const page = new Page().signIn();
   page.socket.push(room(3, { recovered: true }, 1));
   page.socket.push(room(2, { epoch: "e2" }, 1));
-  assertEquals([lobby(page).wasReset, offsets(page)], [true, [1, 2]]);
+  assertEquals([lobby(page).log.wasReset, offsets(page)], [true, [1, 2]]);
 });
 
 Deno.test("Room prepends older messages [R9]", () => {
@@ -153,7 +153,8 @@ Deno.test("Room.trim() drops old messages, which can be loaded again", () => {
   const page = new Page().signIn();
   page.socket.push(room(700, { recovered: true }, 1));
   lobby(page).trim();
-  assertEquals([offsets(page)[0], lobby(page).hasOlder, lobby(page).missingCount], [301, true, 0]);
+  const { hasOlder, missingCount } = lobby(page).log;
+  assertEquals([offsets(page)[0], hasOlder, missingCount], [301, true, 0]);
 });
 
 Deno.test("Room.markSeen() marks only visible messages, and moves the read offset to the first unread one", () => {

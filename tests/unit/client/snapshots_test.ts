@@ -25,8 +25,9 @@ Deno.test("restoreSnapshot() resumes where saveSnapshots() left off [R2]", () =>
   const storage = memoryStorage();
   saveSnapshots(storage, [lobby(80)]);
   const room = restored(storage);
-  assertEquals([room.oldest, room.head, room.messages.length, room.unread], [31, 80, 50, 0]);
-  assertEquals(room.position, lobby(80).position);
+  const { oldest, head, messages, position } = room.log;
+  assertEquals([oldest, head, messages.length, room.unread], [31, 80, 50, 0]);
+  assertEquals(position, lobby(80).log.position);
   assertEquals(room.append(message(81)), "applied");
 });
 
@@ -35,7 +36,7 @@ Deno.test("restoreSnapshot() does not change a room that has messages", () => {
   saveSnapshots(storage, [lobby(3)]);
   const room = lobby(5);
   restoreSnapshot(storage, room);
-  assertEquals(room.head, 5);
+  assertEquals(room.log.head, 5);
 });
 
 Deno.test("saveSnapshots() stores the newest messages up to its limit", () => {
@@ -47,14 +48,14 @@ Deno.test("saveSnapshots() stores the newest messages up to its limit", () => {
   );
   room.applyPage({ ...push(0, {}, 1), messages: texts, offset: 9 });
   saveSnapshots(storage, [room]);
-  assertEquals(restored(storage).messages.map(({ offset }) => offset), [5, 6, 7, 8, 9]);
+  assertEquals(restored(storage).log.messages.map(({ offset }) => offset), [5, 6, 7, 8, 9]);
 });
 
 Deno.test("saveSnapshots() removes the snapshots of other rooms", () => {
   const storage = memoryStorage();
   saveSnapshots(storage, [lobby(3)]);
   saveSnapshots(storage, []);
-  assertEquals([storage.getItem(key), restored(storage).position], [null, undefined]);
+  assertEquals([storage.getItem(key), restored(storage).log.position], [null, undefined]);
 });
 
 Deno.test("restoreSnapshot() ignores an invalid snapshot", () => {
@@ -76,7 +77,7 @@ Deno.test("restoreSnapshot() ignores an invalid snapshot", () => {
     ]
   ) {
     storage.setItem(key, typeof bad === "string" ? bad : JSON.stringify(bad));
-    assertEquals(restored(storage).position, undefined);
+    assertEquals(restored(storage).log.position, undefined);
   }
 });
 
@@ -88,7 +89,7 @@ Deno.test("saveSnapshots() and restoreSnapshot() survive a full storage", () => 
     },
   };
   saveSnapshots(storage, [lobby(3)]);
-  assertEquals(restored(storage).position, undefined);
+  assertEquals(restored(storage).log.position, undefined);
 });
 
 Deno.test("saveSnapshots() keeps the newer snapshot of a tab that stayed connected [E7]", () => {
@@ -99,10 +100,10 @@ Deno.test("saveSnapshots() keeps the newer snapshot of a tab that stayed connect
   connected.append({ ...deletion, member: "ben", from: "Ben", at: 2_000, nonce: "d" });
   saveSnapshots(storage, [connected]);
   saveSnapshots(storage, [lost]);
-  assertEquals(restored(storage).messages.map(({ text }) => text), ["m1", undefined, "m3"]);
+  assertEquals(restored(storage).log.messages.map(({ text }) => text), ["m1", undefined, "m3"]);
   // Messages that only this tab has received are stored.
   const later = lobby(5);
   later.disconnect();
   saveSnapshots(storage, [later]);
-  assertEquals(restored(storage).head, 5);
+  assertEquals(restored(storage).log.head, 5);
 });
