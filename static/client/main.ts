@@ -16,7 +16,7 @@ import {
 } from "./state/open_rooms.ts";
 import { loadProfile, profileKey, saveProfile } from "./state/profile.ts";
 import type { Profile } from "./state/profile.ts";
-import { countUnread } from "./state/room.ts";
+import { countUnread } from "./state/unread.ts";
 import { restoreSnapshot } from "./state/snapshots.ts";
 import { TabOutbox } from "./state/tab_outbox.ts";
 import { mountSettings } from "./views/appearance.ts";
@@ -195,7 +195,7 @@ function signOut(): void {
 function openRoom(name: string): boolean {
   const isOpen = chat.openRoom(name);
   const room = chat.rooms.get(name);
-  if (room?.readOffset === 0) room.readOffset = readOffsets.get(name) ?? 0;
+  if (room?.unread.readOffset === 0) room.unread.readOffset = readOffsets.get(name) ?? 0;
   return isOpen;
 }
 
@@ -301,8 +301,8 @@ function saveRoomSnapshots(): void {
 /** Saves the open rooms, the read offsets and the name, if they have changed. */
 function save(): void {
   const rooms = [...chat.rooms.values()];
-  if (rooms.some(({ name, readOffset }) => readOffsets.get(name) !== readOffset)) {
-    for (const { name, readOffset } of rooms) readOffsets.set(name, readOffset);
+  if (rooms.some(({ name, unread }) => readOffsets.get(name) !== unread.readOffset)) {
+    for (const { name, unread } of rooms) readOffsets.set(name, unread.readOffset);
     saveReadOffsets(shared, readOffsets);
   }
   const names = [...chat.rooms.keys()];

@@ -152,7 +152,7 @@ export class ChatClient {
   /** Recounts unread mentions, once the script that finds them has loaded. */
   recountMentions(): void {
     for (const room of this.rooms.values()) {
-      if (room.unread > 0) this.#recountUnread(room);
+      if (!room.unread.isEmpty) this.#recountUnread(room);
     }
     this.#ports.onChange();
   }
@@ -279,8 +279,8 @@ export class ChatClient {
   /** Marks a room read up to an offset that another tab has read. */
   markReadUpTo(name: string, offset: number): void {
     const room = this.rooms.get(name);
-    if (room === undefined || offset <= room.readOffset) return;
-    room.readOffset = offset;
+    if (room === undefined || offset <= room.unread.readOffset) return;
+    room.unread.readOffset = offset;
     this.#recountUnread(room, true);
     this.#ports.onChange();
   }
@@ -411,7 +411,7 @@ export class ChatClient {
       case "history":
         room.isLoadingOlder = false;
         room.onHistory?.(push);
-        if (room.unread > 0) this.#recountUnread(room);
+        if (!room.unread.isEmpty) this.#recountUnread(room);
         return this.#acknowledgeOwn(push.messages);
       case "joined":
         return room.roster.add(push, room.log.head);
@@ -451,15 +451,15 @@ export class ChatClient {
 
   #onPage(room: Room, push: RoomPush): void {
     // Messages from before the first visit don't count as unread.
-    const isKnown = !room.isFirstVisit || room.readOffset > 0;
+    const isKnown = !room.isFirstVisit || room.unread.readOffset > 0;
     if (!room.applyPage(push)) return this.connection.abort("a page leaves a hole");
     this.#acknowledgeOwn(push.messages);
     for (const entry of push.messages) if (entry.type === "delete") this.#onDelete(room, entry);
     if (isKnown) this.#recountUnread(room, true);
-    else if (!push.more) room.markRead();
+    else if (!push.more) room.unread.markRead();
     if (push.more) return this.#join(room);
     room.isJoined = true;
-    const missed = room.takeMissed();
+    const missed = room.unread.takeMissed();
     if (missed !== undefined) this.#ports.onMessage?.(room, missed.message, missed.isMention);
     this.#sendNext(room.name);
   }
@@ -477,7 +477,7 @@ export class ChatClient {
     room.roster.stopTyping(push.from);
     if (this.#isIgnored(push.member)) return;
     const isMention = this.isMention(room, message);
-    room.addUnread(isMention);
+    room.unread.add(isMention);
     this.#ports.onMessage?.(room, message, isMention);
   }
 
@@ -488,10 +488,7 @@ export class ChatClient {
 
   /** Recounts a room's unread messages, and moves its line "new since" if there are new ones. */
   #recountUnread(room: Room, hasNews = false): void {
-    room.recountUnread(this.#isIgnored, (message) => this.isMention(room, message));
-    if (room.unread > 0 && (hasNews || room.newSince === undefined)) {
-      room.newSince = room.firstUnread - 1;
-    }
+    room.unread.recount(this.#isIgnored, (message) => this.isMention(room, message), hasNews);
   }
 
   /** Whether a member's messages never count as unread. */

@@ -74,9 +74,10 @@ export function mountConversation(
     if (!isSame) inView = messagesInView().flatMap((node) => viewOf(node)?.offset ?? []);
     const [first = 0] = inView;
     const last = inView.at(-1) ?? 0;
-    const isUnread = current.readOffset < current.log.head && isOpened && !isJumping && hasFocus();
+    const isUnread = current.unread.readOffset < current.log.head && isOpened && !isJumping &&
+      hasFocus();
     // A draw in progress updates the unread counts by itself.
-    if (isUnread && current.markSeen(first, last) && !isDrawing) redraw();
+    if (isUnread && current.unread.markSeen(first, last) && !isDrawing) redraw();
     // Don't load the same messages twice: older ones may have arrived but not been drawn.
     if (lastScrollTop < olderPx && current.log.oldest === drawn.oldest && !current.log.window) {
       chat.loadOlder(current.name);
@@ -84,7 +85,7 @@ export function mountConversation(
     getAids()?.showUnread(current, isOpened ? first : 0, isAtEnd);
   };
   const onFocusChange = () => {
-    if (!hasFocus() && current?.unread === 0) current.newSince = undefined;
+    if (!hasFocus()) current?.unread.removeLine();
     watched = undefined;
     if (refreshTimes()) redraw();
     onView();
@@ -124,13 +125,12 @@ export function mountConversation(
 
   return {
     update(room: Room): void {
+      const { unread } = room;
       readScroll();
       const isOther = room !== current;
       if (isOther) {
-        if (current !== undefined) {
-          savedScroll.set(current, { isAtEnd, top: log.scrollTop });
-          if (current.unread === 0) current.newSince = undefined;
-        }
+        if (current !== undefined) savedScroll.set(current, { isAtEnd, top: log.scrollTop });
+        current?.unread.removeLine();
         current = room;
         isOpened = false;
         isAtEnd = savedScroll.get(room)?.isAtEnd ?? true;
@@ -139,7 +139,7 @@ export function mountConversation(
       if (isWindow) isAtEnd = false;
       // Messages that arrive while the reader watches the end get no line "new since".
       const isWatching = !isOther && isAtEnd && watched !== undefined && hasFocus();
-      if (isWatching) room.newSince = watched?.newSince;
+      if (isWatching) unread.newSince = watched?.newSince;
       if (isAtEnd) room.trim();
       // Screen readers must read live messages aloud, but not those loaded or redrawn.
       const isLive = room.phase === "live";
@@ -173,15 +173,15 @@ export function mountConversation(
       }
       const isOpening = isLive && hasAids && !isOpened;
       isOpened ||= isOpening;
-      isJumping = aids?.jump(room, isOpening && isAtEnd && room.unread > 0) ?? false;
+      isJumping = aids?.jump(room, isOpening && isAtEnd && !unread.isEmpty) ?? false;
       if (!isBelow) readScroll();
       onView(true, isBelow);
       // More messages arrived at once than fit on the screen.
-      if (isWatching && room.unread > 0 && room.newSince === undefined) {
-        room.newSince = room.firstUnread - 1;
+      if (isWatching && !unread.isEmpty && unread.newSince === undefined) {
+        unread.moveLine();
         redraw();
       }
-      watched = isAtEnd && hasFocus() && isLive ? { newSince: room.newSince } : undefined;
+      watched = isAtEnd && hasFocus() && isLive ? { newSince: unread.newSince } : undefined;
     },
     onFocusChange,
     goToEnd,

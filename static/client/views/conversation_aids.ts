@@ -38,7 +38,7 @@ export function mountConversationAids(
   let jumpingIn: Room | undefined;
   const jumpIn = (room: Room) => {
     const rows = Array.from(document.querySelectorAll("#rows article"));
-    const first = rows.find((row) => viewOf(row)?.offset === room.firstUnread);
+    const first = rows.find((row) => viewOf(row)?.offset === room.unread.first);
     jumpingIn = first === undefined && room.log.hasOlder ? room : undefined;
     if (jumpingIn !== undefined) chat.loadOlder(room.name);
     if (first === undefined) return;
@@ -51,7 +51,7 @@ export function mountConversationAids(
     { class: "pill", hidden: true },
     jump,
     button("×", () => {
-      shown?.markRead();
+      shown?.unread.markRead();
       page.redraw();
     }, { "aria-label": panels.markRead, title: panels.markRead }),
   );
@@ -106,22 +106,21 @@ export function mountConversationAids(
      * `first`, the first one in view.
      */
     showUnread(room: Room, first: number, isAtEnd: boolean): void {
-      const { firstUnread, unread, hasUnreadBefore } = room;
-      const isAbove = unread > 0 && firstUnread < first;
+      const { log, unread } = room;
+      const { count, hasMore, first: firstUnread } = unread;
+      const isAbove = !unread.isEmpty && firstUnread < first;
       shown = room;
       toEnd.hidden = isAtEnd;
       setText(
         toEnd,
-        unread > 0 && !isAbove
-          ? words.newMessages(unread - Number(hasUnreadBefore), hasUnreadBefore)
-          : panels.jumpToLatest,
+        unread.isEmpty || isAbove ? panels.jumpToLatest : words.newMessages(count, hasMore),
       );
       pill.hidden = !isAbove;
       if (!isAbove) return;
       day.hidden = true;
-      const before = room.log.messages.findLast(({ offset }) => offset < firstUnread);
+      const before = log.messages.findLast(({ offset }) => offset < firstUnread);
       const since = before ? shortTime(before.at) : "";
-      setText(jump, panels.newAbove(unread - Number(hasUnreadBefore), hasUnreadBefore, since));
+      setText(jump, panels.newAbove(count, hasMore, since));
     },
     /** Shows the day of the topmost visible row for a moment. */
     showDay(): void {

@@ -39,7 +39,7 @@ export class ConversationRows {
 
   /** Makes the rows those of a room. Returns how many at the start are unchanged. */
   update(room: Room, aids: ConversationAids | undefined): number {
-    const { newSince, roster, log } = room;
+    const { roster, log, unread } = room;
     const { window } = log;
     const { messages, oldest } = window ?? log;
     const { username, member, outbox, isReady } = this.#chat;
@@ -49,7 +49,7 @@ export class ConversationRows {
       aids !== undefined,
       username,
       member,
-      newSince,
+      unread.newSince,
       log.revision,
       this.#chat.hidden.size,
       ...unsent.map(({ type, nonce, state, text }) => type && nonce + state + text + isReady),
@@ -101,7 +101,7 @@ export class ConversationRows {
 
   #addMessage(room: Room, message: Message, previous: Message | undefined, oldest: number): void {
     const { offset, at } = message;
-    const { newSince = Infinity } = room;
+    const { newSince = Infinity } = room.unread;
     if (previous === undefined || dayNumber(previous.at) !== dayNumber(at)) {
       this.#addBetween(ruleRow(`day ${offset}`, "rule", this.#aids?.dayName(at) ?? ""));
     }

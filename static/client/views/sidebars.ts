@@ -2,8 +2,9 @@
 
 import type { ChatClient } from "../state/chat_client.ts";
 import { labelOf } from "../state/open_rooms.ts";
-import { countUnread } from "../state/room.ts";
 import type { Room } from "../state/room.ts";
+import { countUnread } from "../state/unread.ts";
+import type { UnreadCount } from "../state/unread.ts";
 import { words } from "../words/language.ts";
 import { button, byId, element } from "./dom.ts";
 import { KeyedList } from "./keyed_list.ts";
@@ -20,7 +21,7 @@ export function mountSidebars(
 
   /** Draws the current room's name, and the unread count of other rooms, for narrow screens. */
   const drawTitle = ({ name, title }: Room, others: readonly Room[]) => {
-    const badge = drawBadge(others);
+    const badge = drawBadge(countUnread(others));
     const label = labelOf(name);
     const version = [label, title, badge?.outerHTML].join();
     if (version === titleVersion) return;
@@ -35,11 +36,11 @@ export function mountSidebars(
     const label = labelOf(name);
     const shown = title ? element("bdi", {}, title) : `# ${label}`;
     const node = button(element("span", { translate: "no" }, shown), () => showRoom(name), {
-      class: unread > 0 && "unread",
+      class: !unread.isEmpty && "unread",
       title: label,
       "aria-current": isCurrent && "page",
     });
-    node.append(drawBadge([room]) ?? "");
+    node.append(drawBadge(unread) ?? "");
     const leaving = words.leaveRoom(label);
     const attributes = { class: "leave", "aria-label": leaving, title: leaving };
     return element("li", {}, node, mayLeave && button("×", () => leaveRoom(name), attributes));
@@ -50,11 +51,12 @@ export function mountSidebars(
       const rooms = [...chat.rooms.values()];
       const mayLeave = rooms.length > 1;
       roomList.update(rooms.map((room) => {
-        const { name, unread, mentions, title } = room;
+        const { name, unread, title } = room;
+        const { count, mentions, hasMore } = unread;
         const isCurrent = room === current;
         return {
           key: name,
-          version: [labelOf(name), isCurrent, mayLeave, unread, mentions, title].join(),
+          version: [labelOf(name), isCurrent, mayLeave, count, mentions, hasMore, title].join(),
           create: () => drawRoom(room, isCurrent, mayLeave),
         };
       }));
@@ -63,12 +65,11 @@ export function mountSidebars(
   };
 }
 
-/** Draws the number of unread messages of rooms. */
-function drawBadge(rooms: readonly Room[]): HTMLElement | undefined {
-  const { unread, mentions, isMore } = countUnread(rooms);
-  if (unread === 0 && !isMore) return undefined;
-  const count = mentions > 0 ? `@ ${mentions}` : `${unread}${isMore ? "+" : ""}`;
+/** Draws the number of unread messages. */
+function drawBadge({ count, mentions, hasMore }: UnreadCount): HTMLElement | undefined {
+  if (count === 0 && !hasMore) return undefined;
+  const text = mentions > 0 ? `@ ${mentions}` : `${count}${hasMore ? "+" : ""}`;
   const className = mentions > 0 ? "badge" : "badge quiet";
-  const label = words.newMessages(unread, isMore);
-  return element("span", { class: className, "aria-label": label, role: "img" }, count);
+  const label = words.newMessages(count, hasMore);
+  return element("span", { class: className, "aria-label": label, role: "img" }, text);
 }

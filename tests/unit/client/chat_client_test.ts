@@ -249,18 +249,19 @@ Deno.test("ChatClient.problem lasts until the next command, or until the refused
 
 Deno.test("ChatClient neither counts nor reports messages of hidden members", () => {
   const page = new Page().signIn();
+  const { unread } = lobby(page);
   const { chat } = page;
   chat.hidden = new Set(["ben"]);
   const mention = { text: "@Ada hello" };
   page.socket.push(message(1, mention), message(2, { member: "cy", from: "Cy" }));
-  assertEquals([lobby(page).unread, lobby(page).mentions, page.reported], [1, 0, ["2 false"]]);
+  assertEquals([unread.count, unread.mentions, page.reported], [1, 0, ["2 false"]]);
   page.socket.events.onClose(1006, "");
   page.time.advance(60_000);
   const missed = [message(3, { member: "cy", from: "Cy" }), message(4, mention)];
   page.accept("Ada", room(4, { recovered: true, messages: missed }));
   // Not the newest message, which is a hidden member's.
-  assertEquals([lobby(page).unread, page.reported], [2, ["2 false", "3 false"]]);
+  assertEquals([unread.count, page.reported], [2, ["2 false", "3 false"]]);
   chat.hidden = new Set();
   chat.recountMentions();
-  assertEquals([lobby(page).unread, lobby(page).mentions], [4, 2]);
+  assertEquals([unread.count, unread.mentions], [4, 2]);
 });

@@ -74,9 +74,10 @@ Deno.test("Room advances on an entry of an unknown type, and shows nothing [E9]"
 
 Deno.test("Room.title is the current title, even after a page [E5]", () => {
   const page = new Page().signIn();
+  const { unread } = lobby(page);
   const title = { type: "title", ...ben, at: 1, nonce: "t" } as const;
   page.socket.push(message(1), { ...title, offset: 2, text: "Tea" });
-  assertEquals([lobby(page).title, lobby(page).unread], ["Tea", 1]);
+  assertEquals([lobby(page).title, unread.count], ["Tea", 1]);
   page.socket.push(room(3, { recovered: true, title: "Coffee" }, 3));
   assertEquals(lobby(page).title, "Coffee");
 });
@@ -92,14 +93,15 @@ Deno.test("Room.title ends with a deletion of the entry that set it [E4] [E5]", 
 
 Deno.test("ChatClient reports no edit, and a deletion lowers the unread counts", () => {
   const page = new Page().signIn();
+  const { unread } = lobby(page);
   page.socket.push(message(1), message(2, { text: "@ada" }));
-  assertEquals([lobby(page).unread, lobby(page).mentions], [2, 1]);
+  assertEquals([unread.count, unread.mentions], [2, 1]);
   page.reported.length = 0;
   page.socket.push(edit(3, 1, "@ada"), deletion(4, 2));
   assertEquals([page.reported, page.deleted], [[], [2]]);
-  assertEquals([lobby(page).unread, lobby(page).mentions], [1, 0]);
+  assertEquals([unread.count, unread.mentions], [1, 0]);
   page.chat.recountMentions();
-  assertEquals(lobby(page).unread, 1);
+  assertEquals(unread.count, 1);
 });
 
 Deno.test("Outbox sends an edit and a deletion of a message in the log [E3] [E4]", () => {

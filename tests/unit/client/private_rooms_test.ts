@@ -162,7 +162,7 @@ Deno.test("PrivateRooms counts messages and mentions once they are opened [S7]",
   const page = await new PrivatePage().enter();
   await page.push(await fromBen(1, "@Ada, good morning"), await fromBen(2, "and to all"));
   assertEquals(page.reported, ["1 true", "2 false"]);
-  assertEquals([page.room.unread, page.room.mentions], [2, 1]);
+  assertEquals([page.room.unread.count, page.room.unread.mentions], [2, 1]);
 });
 
 Deno.test("PrivateRooms counts a mention that was edited while the page was offline [S7]", async () => {
@@ -174,7 +174,7 @@ Deno.test("PrivateRooms counts a mention that was edited while the page was offl
   const edit = await editByBen(2, 1, "@Ada, good morning", 1);
   const missed = roomPush(2, { room: key.room, recovered: true, messages: [edit] });
   await page.push(welcome(), roomPush(0), missed);
-  assertEquals([page.texts, page.room.mentions], [["@Ada, good morning"], 1]);
+  assertEquals([page.texts, page.room.unread.mentions], [["@Ada, good morning"], 1]);
 });
 
 Deno.test("PrivateRooms never shows a text that the server altered or misplaced [S5] [S7]", async () => {

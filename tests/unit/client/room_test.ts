@@ -107,46 +107,50 @@ Deno.test("Roster.typing lists the others until their typing times out [M10]", (
 
 Deno.test("Room counts unread messages and mentions, and tracks where they start", () => {
   const page = new Page().signIn();
+  const { unread } = lobby(page);
   page.socket.push(room(2, { recovered: true }, 1));
-  lobby(page).markRead();
+  unread.markRead();
   page.socket.push(message(3), message(4, { text: "@ada are you there?" }));
-  assertEquals([lobby(page).unread, lobby(page).mentions, lobby(page).newSince], [2, 1, 2]);
-  lobby(page).markRead();
-  assertEquals([lobby(page).unread, lobby(page).mentions], [0, 0]);
+  assertEquals([unread.count, unread.mentions, unread.newSince], [2, 1, 2]);
+  unread.markRead();
+  assertEquals([unread.count, unread.mentions], [0, 0]);
 });
 
 Deno.test("ChatClient.markReadUpTo() marks messages read, even ones that haven't arrived", () => {
   const page = new Page().signIn();
+  const { unread } = lobby(page);
   page.socket.push(room(2, { recovered: true }, 1), message(3), message(4), message(5));
-  lobby(page).readOffset = 2;
+  unread.readOffset = 2;
   page.chat.markReadUpTo("lobby", 4);
-  assertEquals([lobby(page).readOffset, lobby(page).unread, lobby(page).newSince], [4, 1, 4]);
+  assertEquals([unread.readOffset, unread.count, unread.newSince], [4, 1, 4]);
   page.chat.markReadUpTo("lobby", 3);
-  assertEquals(lobby(page).readOffset, 4);
+  assertEquals(unread.readOffset, 4);
   // The other tab received it first.
   page.chat.markReadUpTo("lobby", 6);
-  assertEquals(lobby(page).unread, 0);
+  assertEquals(unread.count, 0);
   page.socket.push(message(6));
-  assertEquals(lobby(page).unread, 0);
+  assertEquals(unread.count, 0);
   page.socket.push(message(7));
-  assertEquals(lobby(page).unread, 1);
+  assertEquals(unread.count, 1);
   page.chat.markReadUpTo("nowhere", 9);
 });
 
 Deno.test("Room keeps its read offset while pages up to it are still coming [R5]", () => {
   const page = new Page().signIn();
-  lobby(page).readOffset = 6;
+  const { unread } = lobby(page);
+  unread.readOffset = 6;
   page.socket.push(room(3, { recovered: true, more: true }, 1));
   page.socket.push(room(6, { recovered: true }, 4));
-  assertEquals([lobby(page).readOffset, lobby(page).unread], [6, 0]);
+  assertEquals([unread.readOffset, unread.count], [6, 0]);
 });
 
 Deno.test("Room counts messages that arrived in an empty room during an interruption as unread", () => {
   const page = new Page().signIn();
+  const { unread } = lobby(page);
   page.socket.events.onClose(1006, "");
   page.time.advance(30_000);
   page.accept("Ada", room(2, { recovered: true }, 1));
-  assertEquals([lobby(page).unread, lobby(page).newSince], [2, 0]);
+  assertEquals([unread.count, unread.newSince], [2, 0]);
 });
 
 Deno.test("Room.trim() drops old messages, which can be loaded again", () => {
@@ -157,44 +161,46 @@ Deno.test("Room.trim() drops old messages, which can be loaded again", () => {
   assertEquals([offsets(page)[0], hasOlder, missingCount], [301, true, 0]);
 });
 
-Deno.test("Room.markSeen() marks only visible messages, and moves the read offset to the first unread one", () => {
+Deno.test("UnreadMessages.markSeen() marks only visible messages, and moves the read offset to the first unread one", () => {
   const page = new Page().signIn();
+  const { unread } = lobby(page);
   page.socket.push(room(2, { recovered: true }, 1));
-  lobby(page).markRead();
+  unread.markRead();
   page.socket.push(message(3), message(4), message(5, { text: "@Ada?" }), message(6));
-  const counts = () => [lobby(page).unread, lobby(page).mentions, lobby(page).readOffset];
+  const counts = () => [unread.count, unread.mentions, unread.readOffset];
   assertEquals(counts(), [4, 1, 2]);
   // The reader jumped to the end.
-  assertEquals(lobby(page).markSeen(6, 6), true);
+  assertEquals(unread.markSeen(6, 6), true);
   assertEquals(counts(), [3, 1, 2]);
-  assertEquals(lobby(page).markSeen(6, 6), false);
-  assertEquals(lobby(page).markSeen(2, 3), true);
+  assertEquals(unread.markSeen(6, 6), false);
+  assertEquals(unread.markSeen(2, 3), true);
   assertEquals(counts(), [2, 1, 3]);
   // A recount keeps the messages that were seen further down.
   page.chat.recountMentions();
-  assertEquals([...counts(), lobby(page).newSince], [2, 1, 3, 2]);
-  assertEquals(lobby(page).markSeen(4, 5), true);
+  assertEquals([...counts(), unread.newSince], [2, 1, 3, 2]);
+  assertEquals(unread.markSeen(4, 5), true);
   assertEquals(counts(), [0, 0, 6]);
 });
 
 Deno.test("Room counts unread messages older than those loaded, and their mentions once they load", () => {
   const page = new Page().signIn();
-  lobby(page).readOffset = 79;
+  const { unread } = lobby(page);
+  unread.readOffset = 79;
   page.socket.push(room(200, {}, 101));
   // It is unknown how many of the other 21 are messages.
-  const counts = () => [lobby(page).unread, lobby(page).hasUnreadBefore];
-  assertEquals([...counts(), lobby(page).firstUnread], [101, true, 80]);
-  lobby(page).markSeen(150, 200);
-  assertEquals([...counts(), lobby(page).readOffset, lobby(page).newSince], [50, true, 79, 79]);
+  const counts = () => [unread.count, unread.hasMore];
+  assertEquals([...counts(), unread.first], [100, true, 80]);
+  unread.markSeen(150, 200);
+  assertEquals([...counts(), unread.readOffset, unread.newSince], [49, true, 79, 79]);
   const messages = Array.from(
     { length: 100 },
     (_, i) => message(1 + i, i === 79 ? { text: "@ada" } : {}),
   );
   page.chat.loadOlder("lobby");
   page.socket.push({ type: "history", room: "lobby", messages, first: 1, head: 0 });
-  assertEquals([...counts(), lobby(page).mentions, lobby(page).newSince], [70, false, 1, 79]);
-  lobby(page).markSeen(80, 149);
-  assertEquals([lobby(page).unread, lobby(page).readOffset], [0, 200]);
+  assertEquals([...counts(), unread.mentions, unread.newSince], [70, false, 1, 79]);
+  unread.markSeen(80, 149);
+  assertEquals([unread.count, unread.readOffset], [0, 200]);
 });
 
 Deno.test("ChatClient reports one of the messages missed while reconnecting, preferably a mention", () => {
@@ -228,7 +234,8 @@ Deno.test("ChatClient doesn't report messages from before the page was loaded", 
 
 Deno.test("Room doesn't count messages that the server no longer has as unread", () => {
   const page = new Page().signIn();
-  lobby(page).readOffset = 10;
+  const { unread } = lobby(page);
+  unread.readOffset = 10;
   page.socket.push(room(200, { first: 101 }, 101));
-  assertEquals([lobby(page).unread, lobby(page).firstUnread], [100, 101]);
+  assertEquals([unread.count, unread.first], [100, 101]);
 });
