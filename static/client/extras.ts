@@ -50,7 +50,7 @@ export function mountExtras(
   adoptMessages(chat, store);
   // Offline, no server says which messages are this member's.
   memberOf(page.profile.token).then((member) => {
-    chat.member ||= member;
+    chat.session.member ||= member;
     page.redraw();
   }).catch(() => {});
   pruneDrafts(storageOf("localStorage"), chat.rooms);
@@ -65,7 +65,7 @@ export function mountExtras(
   byId<"button">("all-rooms").addEventListener("click", dialogs.openDirectory);
   byId<"button">("me").addEventListener("click", dialogs.openSettings);
   const navigation = mountNavigation(page);
-  const people = mountPeople(chat, dialogs.openMember);
+  const people = mountPeople(chat.session, dialogs.openMember);
   const composerAids = mountComposerAids(chat, composer);
   const { writing } = composerAids;
   const permalinks = mountPermalinks(page);

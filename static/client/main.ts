@@ -7,7 +7,6 @@ import type { Extras } from "./extras.ts";
 import { load, loadWithRetries } from "./load.ts";
 import type { Page } from "./page.ts";
 import { ChatClient } from "./state/chat_client.ts";
-import type { SignInState } from "./state/chat_client.ts";
 import {
   loadOpenRooms,
   loadReadOffsets,
@@ -18,6 +17,7 @@ import { loadProfile, profileKey, saveProfile } from "./state/profile.ts";
 import type { Profile } from "./state/profile.ts";
 import { countUnread } from "./state/unread.ts";
 import { restoreSnapshot } from "./state/snapshots.ts";
+import type { SignInState } from "./state/session.ts";
 import { TabOutbox } from "./state/tab_outbox.ts";
 import { mountSettings } from "./views/appearance.ts";
 import { mountComposer } from "./views/composer.ts";
@@ -55,6 +55,7 @@ const chat = new ChatClient({
   },
 });
 
+const { session } = chat;
 let profile = loadProfile(shared, () => randomId(32));
 // Store the token before the first hello: if the reply is lost, the name still belongs to it.
 saveProfile(shared, profile);
@@ -155,15 +156,15 @@ function draw(): void {
 
 /** Shows the prompt, and then the chat: once signed in, or earlier if it has saved messages. */
 function drawSignIn(): void {
-  const { signInState } = chat;
-  if (signInState.kind === "required") {
+  const { state } = session;
+  if (state.kind === "required") {
     app.hidden = true;
     // Only once, since the person may be typing.
-    if (drawnSignIn !== signInState) void withPrompt((it) => it.show(signInState.problem));
-    drawnSignIn = signInState;
+    if (drawnSignIn !== state) void withPrompt((it) => it.show(state.problem));
+    drawnSignIn = state;
   } else if (app.hidden) {
     const hasMessages = (chat.rooms.get(current)?.log.messages.length ?? 0) > 0;
-    if (signInState.kind === "pending" && !hasMessages) {
+    if (state.kind === "pending" && !hasMessages) {
       return void withPrompt((it) => it.wait(extras?.signInTrouble()));
     }
     app.hidden = false;
@@ -293,7 +294,7 @@ function reload(): void {
 
 /** Saves snapshots of all rooms, unless signed out. */
 function saveRoomSnapshots(): void {
-  if (!isReplaced && chat.signInState.kind !== "required") {
+  if (!isReplaced && session.state.kind !== "required") {
     extras?.saveSnapshots(shared, chat.rooms.values());
   }
 }
@@ -310,8 +311,8 @@ function save(): void {
     savedRooms = names.join();
     saveOpenRooms(shared, names);
   }
-  if (chat.isReady && chat.username !== profile.username) {
-    profile = { ...profile, username: chat.username };
+  if (session.isReady && session.username !== profile.username) {
+    profile = { ...profile, username: session.username };
     saveProfile(shared, profile);
   }
 }

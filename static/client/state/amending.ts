@@ -60,7 +60,7 @@ function targetOf(
   if (unsentMessage(chat, room, message) !== undefined) return { target: message.nonce };
   // The message has reached the log in the meantime.
   const stored = room.log.messages.find(({ member, nonce }) =>
-    member === chat.member && nonce === message.nonce
+    member === chat.session.member && nonce === message.nonce
   );
   return stored && { offset: stored.offset, target: stored.nonce };
 }

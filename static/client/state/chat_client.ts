@@ -8,14 +8,11 @@ import type {
   EntryPush,
   ErrorPush,
   ModeratorCommand,
-  NeighborsPush,
   Push,
   RoomPush,
-  SanctionsPush,
-  ServerLimits,
   WelcomePush,
 } from "../../../app/protocol/wire.ts";
-import { Connection, kickProblems } from "./connection.ts";
+import { Connection } from "./connection.ts";
 import type { ConnectionPorts, ConnectionStatus } from "./connection.ts";
 import type { TextReader } from "./formatting.ts";
 import { Outbox } from "./outbox.ts";
@@ -23,6 +20,7 @@ import type { OutboxDraft, OutboxMessage, OutboxPorts } from "./outbox.ts";
 import type { Problem } from "./problem.ts";
 import type { Profile } from "./profile.ts";
 import { Room } from "./room.ts";
+import { Session } from "./session.ts";
 import type { Message } from "./message.ts";
 
 export interface ChatClientPorts {
@@ -38,13 +36,6 @@ export interface ChatClientPorts {
   /** Messages of a room were deleted; they may not be loaded. */
   readonly onDelete?: (room: Room, offsets: readonly number[]) => void;
 }
-
-/** Whether the person has a name. Stays `done` while the connection is lost. */
-export type SignInState =
-  /** Not signed in yet, or the server refused the name or access code because of `problem`. */
-  | { readonly kind: "required"; readonly problem?: Problem }
-  | { readonly kind: "pending" }
-  | { readonly kind: "done" };
 
 const typingIntervalMs = 3_000;
 const typingTimeoutMs = 6_000;
@@ -71,36 +62,19 @@ export interface PrivateTexts {
   reset(): void;
 }
 
-/** The last push of each type about moderation on this connection. */
-interface ModerationPushes {
-  /** Present if the member is a moderator. */
-  readonly moderator?: { readonly type: "moderator" };
-  readonly sanctions?: SanctionsPush;
-  readonly neighbors?: NeighborsPush;
-}
-
 export class ChatClient {
   readonly connection: Connection;
   readonly outbox: Outbox;
+  readonly session = new Session();
   /** The open rooms by name, in the order in which they were opened. */
   readonly rooms = new Map<string, Room>();
-  signInState: SignInState = { kind: "required" };
-  /** Whether the connection is open and the server has welcomed this page. */
-  isReady = false;
-  /** The person's public id; empty before the first `welcome`. */
-  member = "";
-  limits: ServerLimits | undefined;
   /** Why the last command was refused, unless a message in the outbox says so. */
   problem: Problem | undefined;
-  moderation: ModerationPushes = {};
   /** The members whose messages never count as unread. */
   hidden: Pick<ReadonlySet<string>, "has" | "size"> = new Set();
   /** Without it, no private room can be opened. */
   privateRooms: PrivateTexts | undefined;
   readonly #ports: ChatClientPorts;
-  #profile: Profile | undefined;
-  /** Why the server closed the last connection, shown shortly after the next `welcome`. */
-  #kick: Problem | undefined;
   /** The rooms named in the last `hello`. */
   #helloRooms: readonly string[] = [];
   /** Functions that cancel the timers of this connection, by purpose. */
@@ -112,7 +86,7 @@ export class ChatClient {
     this.outbox = new Outbox(ports.outbox);
     this.connection = new Connection(ports.connection, {
       onOpen: () => {
-        if (this.signInState.kind !== "required") this.#hello();
+        if (this.session.state.kind !== "required") this.#hello();
       },
       onPushes: (pushes) => {
         if (this.privateRooms) this.privateRooms.receive(pushes);
@@ -128,14 +102,10 @@ export class ChatClient {
     return this.connection.status;
   }
 
-  get username(): string {
-    return this.#profile?.username ?? "";
-  }
-
   /** Returns this person as the reader of a room's messages. */
   readerOf({ roster, log }: Room): TextReader {
     return {
-      name: this.username,
+      name: this.session.username,
       names: {
         *[Symbol.iterator]() {
           yield* roster.members.values();
@@ -146,7 +116,7 @@ export class ChatClient {
   }
 
   isMention(room: Room, { text = "", member }: Message): boolean {
-    return member !== this.member && this.#ports.mentions(text, this.readerOf(room));
+    return member !== this.session.member && this.#ports.mentions(text, this.readerOf(room));
   }
 
   /** Recounts unread mentions, once the script that finds them has loaded. */
@@ -170,10 +140,9 @@ export class ChatClient {
 
   /** Asks the server for a name, connecting first if necessary. Does nothing once welcomed. */
   signIn(profile: Profile): void {
-    if (this.isReady) return;
+    if (this.session.isReady) return;
     this.problem = undefined;
-    this.#profile = profile;
-    this.signInState = { kind: "pending" };
+    this.session.signIn(profile);
     if (this.connection.status.kind === "open") this.#hello();
     else this.connection.connect();
     this.connection.retryNow();
@@ -184,7 +153,7 @@ export class ChatClient {
   signOut(): void {
     this.connection.close();
     this.#onLost(closeCode.left);
-    this.signInState = { kind: "required" };
+    this.session.state = { kind: "required" };
     this.#ports.onChange();
   }
 
@@ -196,7 +165,7 @@ export class ChatClient {
     if (isPrivateRoom(name) && !this.privateRooms) return false;
     const room = new Room(name);
     this.rooms.set(name, room);
-    if (this.isReady) this.#join(room);
+    if (this.session.isReady) this.#join(room);
     this.#ports.onChange();
     return true;
   }
@@ -207,7 +176,7 @@ export class ChatClient {
     if (this.outbox.messagesIn(name).length > 0) return false;
     if (!this.rooms.delete(name)) return true;
     this.#cancel(`join ${name}`);
-    if (this.isReady) this.#send({ type: "leave", room: name });
+    if (this.session.isReady) this.#send({ type: "leave", room: name });
     this.#openOutboxRooms();
     this.#ports.onChange();
     return true;
@@ -271,7 +240,7 @@ export class ChatClient {
     if (room.phase !== "live" || room.isLoadingOlder) return;
     room.isLoadingOlder = true;
     room.onHistory = onHistory;
-    const limit = this.limits?.historyMax ?? limits.historyDefault;
+    const limit = this.session.limits?.historyMax ?? limits.historyDefault;
     this.#send({ type: "history", room: room.name, before, limit });
     this.#ports.onChange();
   }
@@ -288,7 +257,7 @@ export class ChatClient {
   /** Sends that the person is typing, at most every three seconds, if the server allows it. */
   sendTyping(name: string): void {
     const now = this.#ports.connection.now();
-    const isWanted = this.limits?.typing && this.rooms.get(name)?.phase === "live";
+    const isWanted = this.session.limits?.typing && this.rooms.get(name)?.phase === "live";
     if (!isWanted || now - this.#lastTypingAt < typingIntervalMs) return;
     this.#lastTypingAt = now;
     this.#send({ type: "typing", room: name });
@@ -296,13 +265,13 @@ export class ChatClient {
 
   /** Sends a moderation command, unless the connection is lost. */
   command(command: ModeratorCommand | { readonly type: "moderate"; readonly code: string }): void {
-    if (this.isReady) this.#send({ ...command });
+    if (this.session.isReady) this.#send({ ...command });
   }
 
   /** Asks the server for another name. It must be valid. */
   rename(username: string): void {
-    this.problem = this.isReady ? undefined : renameOffline;
-    if (this.isReady) this.#send({ type: "rename", username });
+    this.problem = this.session.isReady ? undefined : renameOffline;
+    if (this.session.isReady) this.#send({ type: "rename", username });
     this.#ports.onChange();
   }
 
@@ -314,13 +283,13 @@ export class ChatClient {
   }
 
   #hello(): void {
-    if (this.#profile === undefined || this.isReady) return;
+    if (this.session.profile === undefined || this.session.isReady) return;
     this.#helloRooms = [...this.rooms.keys()];
     const rooms = [...this.rooms.values()].map(({ name, log }) => ({
       room: name,
       ...log.position,
     }));
-    this.#send({ type: "hello", ...this.#profile, tab: this.#ports.tab, rooms });
+    this.#send({ type: "hello", ...this.session.profile, tab: this.#ports.tab, rooms });
   }
 
   /** Opens the rooms of unsent messages, up to the limit on open rooms. */
@@ -339,7 +308,7 @@ export class ChatClient {
     this.problem = undefined;
     const room = this.rooms.get(name);
     const isRefused = room?.phase === "not_joined" && !this.#timers.has(`join ${name}`);
-    if (room !== undefined && isRefused && this.isReady) this.#join(room);
+    if (room !== undefined && isRefused && this.session.isReady) this.#join(room);
     this.#sendNext(name);
     this.#ports.onChange();
   }
@@ -373,10 +342,9 @@ export class ChatClient {
 
   #onLost(code: number): void {
     this.problem = undefined;
-    this.#kick = kickProblems[code] ?? this.#kick;
+    this.session.end(code);
     // The next sign-in reconnects.
-    if (this.signInState.kind === "required") this.connection.close();
-    this.isReady = false;
+    if (this.session.state.kind === "required") this.connection.close();
     for (const purpose of this.#timers.keys()) this.#cancel(purpose);
     this.outbox.connectionLost(code);
     this.privateRooms?.reset();
@@ -385,12 +353,12 @@ export class ChatClient {
   }
 
   #onPush(push: Push): void {
+    const { session } = this;
     switch (push.type) {
       case "welcome":
         return this.#onWelcome(push);
       case "you":
-        if (this.#profile === undefined) return;
-        this.#profile = { ...this.#profile, username: push.username };
+        session.rename(push.username);
         this.problem = undefined;
         return;
       case "ack":
@@ -399,7 +367,7 @@ export class ChatClient {
         return this.#onError(push);
     }
     if (!("room" in push)) {
-      return void (this.moderation = { ...this.moderation, [push.type]: push });
+      return void (session.moderation = { ...session.moderation, [push.type]: push });
     }
     const room = this.rooms.get(push.room);
     if (room === undefined) return;
@@ -417,13 +385,13 @@ export class ChatClient {
         return room.roster.add(push, room.log.head);
       case "left":
         // Sent when another tab of this member signs out, too.
-        return push.member === this.member ? undefined : room.roster.remove(push, room.log.head);
+        return push.member === session.member ? undefined : room.roster.remove(push, room.log.head);
       case "renamed":
         return room.roster.rename(push, room.log.head);
       case "count":
         return room.roster.replace(push.count, push.members);
       case "typing":
-        room.roster.typing = push.usernames.map(String).filter((name) => name !== this.username);
+        room.roster.typing = push.usernames.map(String).filter((name) => name !== session.username);
         return this.#schedule(`typing ${room.name}`, typingTimeoutMs, () => {
           room.roster.typing = [];
         });
@@ -431,15 +399,8 @@ export class ChatClient {
   }
 
   #onWelcome(push: WelcomePush): void {
-    this.isReady = true;
-    this.moderation = {};
-    this.signInState = { kind: "done" };
-    this.member = push.member;
-    this.limits = push.limits;
+    this.problem = this.session.welcome(push);
     this.connection.timeoutMs = push.heartbeat.timeoutMs;
-    this.#profile = { ...this.#profile, username: String(push.username), token: push.token };
-    this.problem = this.#kick;
-    this.#kick = undefined;
     // Rooms may have been opened and closed since the hello.
     const greeted = new Set(this.#helloRooms);
     for (const room of this.rooms.values()) {
@@ -488,15 +449,21 @@ export class ChatClient {
 
   /** Recounts a room's unread messages, and moves its line "new since" if there are new ones. */
   #recountUnread(room: Room, hasNews = false): void {
-    room.unread.recount(this.#isIgnored, (message) => this.isMention(room, message), hasNews);
+    room.unread.recount(
+      (member) => this.#isIgnored(member),
+      (message) => this.isMention(room, message),
+      hasNews,
+    );
   }
 
   /** Whether a member's messages never count as unread. */
-  readonly #isIgnored = (member: string) => member === this.member || this.hidden.has(member);
+  #isIgnored(member: string): boolean {
+    return member === this.session.member || this.hidden.has(member);
+  }
 
   #acknowledgeOwn(messages: readonly EntryPush[]): void {
     for (const entry of messages) {
-      if (entry.member === this.member) this.#acknowledge(entry);
+      if (entry.member === this.session.member) this.#acknowledge(entry);
     }
   }
 
@@ -543,12 +510,12 @@ export class ChatClient {
   }
 
   #onHelloRefused(problem: Problem): void {
-    if (this.isReady) return;
+    if (this.session.isReady) return;
     if (mayRetry(problem.code)) {
       this.problem = problem;
       return this.#schedule("hello", problem.retryAfter ?? defaultRetryMs, () => this.#hello());
     }
-    this.signInState = { kind: "required", problem };
+    this.session.state = { kind: "required", problem };
   }
 }
 

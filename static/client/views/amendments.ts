@@ -86,7 +86,7 @@ function stateOf(chat: ChatClient, room: Room, message: OutboxMessage): string {
   if (state === "failed") return `${panels.notSent} ${problem ? problemText(problem) : ""}`;
   if (room.waitReason?.code === "rate_limited") return panels.queued;
   if (room.waitReason !== undefined) return problemText(room.waitReason);
-  if (chat.isReady) return panels.sending;
+  if (chat.session.isReady) return panels.sending;
   return chat.outbox.isUnsaved(message) ? problemText(notSaved) : panels.willSend;
 }
 

@@ -23,7 +23,7 @@ export function mountComposerAids(chat: ChatClient, parts: ComposerParts) {
   const hint = byId<"span">("composer-hint");
 
   const isPrivate = () => isPrivateRoom(room()?.name ?? "");
-  const maxLength = () => chat.limits?.textMaxLength ?? Infinity;
+  const maxLength = () => chat.session.limits?.textMaxLength ?? Infinity;
   /** Returns the number of characters left for a text, or of bytes in a private room. */
   const lengthLeft = (text: string) =>
     isPrivate() ? privateBytesLeft(text.trimEnd()) : maxLength() - codePointLength(text.trimEnd());

@@ -61,7 +61,7 @@ export function mountDialogs(page: Page, hidden: HiddenMembers) {
   /** Opens the list of mutes and bans, or asks for the moderator code. */
   const openModeration = () =>
     page.room && show(
-      chat.moderation.moderator
+      chat.session.moderation.moderator
         ? sanctionList(chat, page.room, openTitles)
         : codeForm(chat, openModeration),
     );

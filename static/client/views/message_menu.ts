@@ -68,8 +68,8 @@ export function mountMessageMenu(
       return { quick: [], others: [] };
     }
     const isUnsent = "state" in message;
-    const isOwn = isUnsent ? message.state === "pending" : message.member === chat.member;
-    const isModerator = chat.moderation.moderator !== undefined;
+    const isOwn = isUnsent ? message.state === "pending" : message.member === chat.session.member;
+    const isModerator = chat.session.moderation.moderator !== undefined;
     const canCopy = navigator.clipboard !== undefined;
     const link = location.origin + addressOf(room.name, message.offset);
     const quick = [

@@ -42,7 +42,8 @@ export class ConversationRows {
     const { roster, log, unread } = room;
     const { window } = log;
     const { messages, oldest } = window ?? log;
-    const { username, member, outbox, isReady } = this.#chat;
+    const { session, outbox } = this.#chat;
+    const { username, member, isReady } = session;
     const top = aids?.topRows(room) ?? [];
     const unsent = window ? [] : outbox.messagesIn(room.name);
     const version = [
@@ -116,11 +117,12 @@ export class ConversationRows {
   /** Adds the row of a message in the log or in the outbox. */
   #addRow(room: Room, message: Message | OutboxMessage): void {
     const chat = this.#chat;
+    const { session } = chat;
     const aids = this.#aids;
     const { nonce, at } = message;
     const isUnsent = "state" in message;
     const { member, from, offset } = isUnsent
-      ? { member: chat.member, from: chat.username, offset: undefined }
+      ? { member: session.member, from: session.username, offset: undefined }
       : message;
     const isStart = this.#isStart({ member, from, at });
     const isMention = !isUnsent && chat.isMention(room, message);
@@ -128,7 +130,7 @@ export class ConversationRows {
     const amendment = aids?.amendmentOf(room, message);
     this.#add({
       // The row of the person's message keeps its key when the message leaves the outbox.
-      key: member === chat.member ? `nonce ${nonce}` : `message ${room.name} ${offset}`,
+      key: member === session.member ? `nonce ${nonce}` : `message ${room.name} ${offset}`,
       // After a reset, another message can have the same offset.
       version: [
         isStart,

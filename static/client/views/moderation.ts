@@ -50,7 +50,7 @@ export function codeForm(chat: ChatClient, onDone: () => void): Content {
     title: panels.moderation,
     nodes: [fieldForm(panels.moderatorCode, input, panels.continue, problem.node, submit)],
     update() {
-      if (chat.moderation.moderator) onDone();
+      if (chat.session.moderation.moderator) onDone();
       else problem.update();
     },
   };
@@ -86,7 +86,7 @@ export function sanctionList(chat: ChatClient, room: Room, openTitles: () => voi
     ],
     update() {
       problem.update();
-      const { sanctions } = chat.moderation;
+      const { sanctions } = chat.session.moderation;
       if (sanctions === drawn || sanctions === undefined) return;
       drawn = sanctions;
       list.replaceChildren(...sanctions.sanctions.map(draw));
@@ -139,7 +139,8 @@ export function titleList(chat: ChatClient, room: Room): Content {
       element("br"),
       element("small", { class: "hint" }, element("bdi", {}, from), ` · ${shortTime(at)}`),
     );
-    const mayDelete = member === chat.member || chat.moderation.moderator !== undefined;
+    const mayDelete = member === chat.session.member ||
+      chat.session.moderation.moderator !== undefined;
     const remove = () => {
       problem.reset();
       deleted.set(offset, row);
@@ -205,7 +206,7 @@ export function memberForm(
     element("p", { class: "hint" }, panels.hideHint),
     element("div", {}, hide),
   );
-  if (!chat.moderation.moderator) return { title: username, nodes: [hiding], update() {} };
+  if (!chat.session.moderation.moderator) return { title: username, nodes: [hiding], update() {} };
 
   let seconds = defaultDuration;
   const choices = Object.fromEntries(durations.map((each) => [each, panels.duration(each)]));
@@ -234,7 +235,7 @@ export function memberForm(
       hiding,
     ],
     update() {
-      const { neighbors } = chat.moderation;
+      const { neighbors } = chat.session.moderation;
       if (neighbors === drawn || neighbors?.member !== member) return;
       drawn = neighbors;
       network.box.disabled = neighbors.others === undefined;

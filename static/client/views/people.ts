@@ -1,15 +1,15 @@
 // The list of people, and the state of the connection in the header and beside the person's name.
 
 import { isPrivateRoom } from "../../../app/protocol/text.ts";
-import type { ChatClient } from "../state/chat_client.ts";
 import type { Room } from "../state/room.ts";
+import type { Session } from "../state/session.ts";
 import { panels } from "../words/language.ts";
 import { button, byId, element, setText } from "./dom.ts";
 import { KeyedList } from "./keyed_list.ts";
 
 /** Mounts the list. `openMember` opens the actions on another member. */
 export function mountPeople(
-  chat: ChatClient,
+  session: Session,
   openMember: (member: string, username: string) => void,
 ) {
   const people = byId<"aside">("people");
@@ -38,22 +38,22 @@ export function mountPeople(
           }]
           : byName.map(([member, username]) => ({
             key: member,
-            version: `${username} ${member === chat.member}`,
+            version: `${username} ${member === session.member}`,
             create: () =>
               drawPerson(
                 username,
-                member === chat.member ? undefined : () => openMember(member, username),
+                member === session.member ? undefined : () => openMember(member, username),
               ),
           })),
       );
 
-      const { limits } = chat;
+      const { limits } = session;
       const retention = limits && panels.retention(limits.retentionDays, limits.retentionMessages);
       const privately = isPrivateRoom(current.name) ? `${panels.privately} · ` : "";
       setText(byId<"span">("room-kept"), privately + (retention ?? ""));
-      setText(byId<"bdi">("me-name"), chat.username);
+      setText(byId<"bdi">("me-name"), session.username);
       // Until the first connection, it is unknown whether there is a server.
-      wasReady ||= chat.isReady;
+      wasReady ||= session.isReady;
       byId<"span">("me-dot").classList.toggle("off", !isOnline || !wasReady);
       setText(byId<"small">("me-state"), isOnline ? "" : panels.notConnected);
     },

@@ -85,11 +85,8 @@ export function mountPermalinks(page: Page) {
       const { window } = room.log;
       if (window?.newest !== newest) return;
       const added = newer.messages.filter(({ offset }) => offset > newest);
-      room.log.window = {
-        ...window,
-        messages: [...window.messages, ...added],
-        newest: newer.newest,
-      };
+      const messages = [...window.messages, ...added];
+      room.log.window = { ...window, messages, newest: newer.newest };
     });
   /** Loads more of the log near the visible part, or merges the window with the end of the log. */
   const extend = (room: Room) => {

@@ -84,7 +84,7 @@ function hiddenSection(hidden: HiddenMembers): HTMLElement {
 export function nameForm(chat: ChatClient, close: () => void) {
   const input = element("input", {
     id: "new-name",
-    value: chat.username,
+    value: chat.session.username,
     autocomplete: "nickname",
     spellcheck: "false",
     maxlength: 64,
@@ -106,13 +106,13 @@ export function nameForm(chat: ChatClient, close: () => void) {
     const name = check();
     if (name === undefined) return;
     requested = name;
-    if (name !== chat.username) chat.rename(name);
+    if (name !== chat.session.username) chat.rename(name);
     update();
   });
   /** Closes the dialog once the name has changed, or shows why it has not. */
   const update = () => {
     if (requested === undefined) return;
-    const isChanged = chat.username === requested;
+    const isChanged = chat.session.username === requested;
     if (!isChanged && chat.problem === undefined) return;
     requested = undefined;
     if (isChanged) return close();
@@ -146,7 +146,7 @@ function deviceLink({ chat, profile }: Page): HTMLElement {
     const field = element("input", { readonly: true, "aria-label": panels.linkDevice });
     const taken = new Set<string>();
     const draw = () => {
-      const fragment = new URLSearchParams({ token: profile.token, name: chat.username });
+      const fragment = new URLSearchParams({ token: profile.token, name: chat.session.username });
       for (const room of taken) fragment.append("room", room);
       field.value = `${location.origin}${basePath}/#${fragment}`;
     };

@@ -114,7 +114,7 @@ export function mountStatusLine(chat: ChatClient, redraw: () => void) {
       if (sentence !== lastTyping) typing.replaceChildren(...withNames(sentence));
       lastTyping = sentence;
       clearTimeout(timer);
-      if (!chat.isReady) return showTrouble(troubleSince ??= performance.now());
+      if (!chat.session.isReady) return showTrouble(troubleSince ??= performance.now());
       // The server may have restarted with a new version.
       const isBack = troubleSince !== undefined && performance.now() > freshMs;
       if (isBack) void checkVersion().then(redraw);

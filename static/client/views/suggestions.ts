@@ -66,7 +66,7 @@ export function mountSuggestions(
     for (const { from } of log?.messages.toReversed() ?? []) {
       if (!notes.has(from)) notes.set(from, note);
     }
-    notes.delete(chat.username);
+    notes.delete(chat.session.username);
     return notes;
   };
   /** Completes the name or room before the cursor. `pattern` captures its sign and the rest. */

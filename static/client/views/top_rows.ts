@@ -30,7 +30,7 @@ export function topRows(chat: ChatClient, room: Room): Row[] {
     rows.push(ruleRow("missing", "rule gap", panels.missing(log.missingCount)));
   } else if (phase !== "live" && isEmpty) {
     // A room that was refused has nothing to load.
-    if (phase === "catching_up" || !chat.isReady) line("loading", panels.loading);
+    if (phase === "catching_up" || !chat.session.isReady) line("loading", panels.loading);
   } else if (oldest > log.first) line("older", room.isLoadingOlder ? panels.loadingOlder : " ");
   else if (log.first > 1) line("pruned", panels.pruned);
   else if (!isEmpty) line("begin", panels.beginning(labelOf(name)));

@@ -133,7 +133,7 @@ export function mountWriting(
         .findLast(({ type, state }) => type === undefined && state === "pending");
       const last = unsent ??
         current.log.messages.findLast((message) =>
-          message.member === chat.member && amendmentOf(chat, current, message).view.text
+          message.member === chat.session.member && amendmentOf(chat, current, message).view.text
         );
       if (last !== undefined) edit(last);
       return last !== undefined;
@@ -170,7 +170,7 @@ export function mountWriting(
       if (work === undefined) return;
       const { kind, message } = work;
       const stored = loadedMessages(current).find(({ nonce, member }) =>
-        nonce === message.nonce && ("state" in message ? member === chat.member : true)
+        nonce === message.nonce && ("state" in message ? member === chat.session.member : true)
       );
       if (kind === "edit" && stored !== undefined && stored.text === undefined) {
         const typed = text.value;

@@ -52,7 +52,7 @@ export class ContainerClient implements AsyncDisposable {
 
   /** Whether the lobby is complete and live. */
   get isLive(): boolean {
-    return this.#chat.isReady && this.#room?.phase === "live";
+    return this.#chat.session.isReady && this.#room?.phase === "live";
   }
 
   /** The names of the members in the lobby, sorted. */
@@ -107,8 +107,8 @@ export class ContainerClient implements AsyncDisposable {
   }
 
   get #refusal(): string | undefined {
-    const { signInState } = this.#chat;
-    return signInState.kind === "required" ? signInState.problem?.message : undefined;
+    const { state } = this.#chat.session;
+    return state.kind === "required" ? state.problem?.message : undefined;
   }
 
   #changed(): void {

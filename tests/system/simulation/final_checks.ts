@@ -90,7 +90,7 @@ function checkHubs({ deployment: { hubSizes }, clients, bareClients }: FinalStat
 function checkPresence(room: string, clients: readonly SimulatedClient[]): void {
   const present = new Map<string, string>();
   for (const { chat } of clients) {
-    if (chat.rooms.has(room)) present.set(chat.member, chat.username);
+    if (chat.rooms.has(room)) present.set(chat.session.member, chat.session.username);
   }
   const keys = new Set([...present.values()].map(usernameKey));
   if (keys.size !== present.size) throw new Violation(`two members of ${room} have one name`);

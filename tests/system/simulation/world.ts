@@ -357,7 +357,7 @@ export class World {
       if (chat.outbox.rooms.size > 0) throw new Violation(`${options.id} has unsent messages`);
       const [left] = keysWithPrefix(options.browserStorage, "parley.message.");
       if (left !== undefined) throw new Violation(`no tab of ${options.id} adopted ${left}`);
-      if (!chat.isReady) {
+      if (!chat.session.isReady) {
         throw new Violation(`${options.id} did not reconnect: ${JSON.stringify(chat.status)}`);
       }
     }
@@ -441,7 +441,7 @@ export class World {
     client.answerPrompts();
     for (const room of chat.outbox.rooms) chat.openRoom(room);
     if (chat.status.kind === "ended") chat.connection.connect();
-    if (chat.signInState.kind === "required") {
+    if (chat.session.state.kind === "required") {
       chat.signIn({ username: `Guest${this.#random.below(1e6)}`, token: options.token });
     }
   }
@@ -450,7 +450,7 @@ export class World {
     return this.#moderator?.isAtRest !== false &&
       this.#bareClients.every(({ isAtRest }) => isAtRest) &&
       this.#clients.every(({ chat }) =>
-        chat.isReady && chat.outbox.rooms.size === 0 &&
+        chat.session.isReady && chat.outbox.rooms.size === 0 &&
         [...chat.rooms.values()].every(({ phase }) => phase === "live")
       );
   }

@@ -26,12 +26,12 @@ Deno.test("ChatClient.signIn() asks for another name on the same connection afte
   page.socket.events.onOpen();
   page.socket.push({ type: "error", re: "hello", code: "username_taken", message: "Ben is taken" });
   const problem = { re: "hello", code: "username_taken", message: "Ben is taken" };
-  assertEquals(page.chat.signInState, { kind: "required", problem });
+  assertEquals(page.chat.session.state, { kind: "required", problem });
   page.socket.take();
   page.chat.signIn({ username: "Ada", token: "t".repeat(43) });
   assertEquals(page.socket.take().map(({ username }) => username), ["Ada"]);
   page.socket.push(welcome());
-  assertEquals(page.chat.signInState, { kind: "done" });
+  assertEquals(page.chat.session.state, { kind: "done" });
 });
 
 Deno.test("ChatClient sends typing every 3 s, unless the server wants none [M10]", () => {
@@ -70,7 +70,7 @@ Deno.test("ChatClient repeats a rate-limited hello, and reports a problem until 
   page.socket.events.onOpen();
   const error = { type: "error", re: "hello", message: "Too much at once" } as const;
   page.socket.push({ ...error, code: "rate_limited", retryAfter: 3_000 });
-  assertEquals([page.chat.problem?.message, page.chat.signInState.kind], [
+  assertEquals([page.chat.problem?.message, page.chat.session.state.kind], [
     "Too much at once",
     "pending",
   ]);
@@ -98,13 +98,13 @@ Deno.test("ChatClient neither sends hello nor reconnects while it needs a name [
 Deno.test("ChatClient stays signed in when a second hello is refused [P6]", () => {
   const page = new Page().signIn();
   page.socket.push({ type: "error", re: "hello", code: "already_greeted", message: "Again" });
-  assertEquals(page.chat.signInState, { kind: "done" });
+  assertEquals(page.chat.session.state, { kind: "done" });
 });
 
 Deno.test("ChatClient.signOut() closes with 1000 and does not reconnect [C6]", () => {
   const page = new Page().signIn();
   page.chat.signOut();
-  assertEquals([page.socket.closed?.code, page.chat.signInState.kind], [1000, "required"]);
+  assertEquals([page.socket.closed?.code, page.chat.session.state.kind], [1000, "required"]);
   page.time.advance(100_000);
   assertEquals(page.sockets.length, 1);
   assertEquals(page.time.timers, 0);
@@ -116,13 +116,13 @@ Deno.test("Connection.connect() reconnects after another page replaced this one 
   assertEquals(page.chat.status.kind, "ended");
   page.chat.connection.connect();
   page.accept();
-  assertEquals(page.chat.isReady, true);
+  assertEquals(page.chat.session.isReady, true);
 });
 
 Deno.test("ChatClient ignores unknown fields and pushes [P5]", () => {
   const page = new Page().signIn();
   page.socket.events.onFrame('[{"type":"news","x":1},{"type":"you","username":"Ida","y":2}]');
-  assertEquals(page.chat.username, "Ida");
+  assertEquals(page.chat.session.username, "Ida");
 });
 
 Deno.test("ChatClient drops a connection that breaks the protocol, and reconnects", () => {
