@@ -144,6 +144,22 @@ Deno.test("Room keeps its read offset while pages up to it are still coming [R5]
   assertEquals([unread.readOffset, unread.count], [6, 0]);
 });
 
+Deno.test("UnreadMessages start over with another log, which can be shorter [R6]", () => {
+  const page = new Page().signIn();
+  const { unread } = lobby(page);
+  page.socket.push(room(3, { recovered: true }, 1));
+  unread.markRead();
+  page.socket.push(message(4), message(5));
+  unread.markSeen(5, 5);
+  assertEquals([unread.count, unread.readOffset], [1, 3]);
+  page.socket.push(room(5, { epoch: "e2" }, 1));
+  assertEquals([unread.count, unread.readOffset, unread.newSince], [2, 3, 3]);
+  page.socket.push(room(2, { epoch: "e3" }, 1));
+  assertEquals([unread.count, unread.readOffset, unread.newSince], [0, 2, undefined]);
+  page.socket.push(message(3));
+  assertEquals(unread.count, 1);
+});
+
 Deno.test("Room counts messages that arrived in an empty room during an interruption as unread", () => {
   const page = new Page().signIn();
   const { unread } = lobby(page);
