@@ -1,7 +1,7 @@
 // `parley restore`: replaces the database with a copy.
 
 import { FolderLock } from "../broker/sqlite/lock.ts";
-import { fileTimestamp } from "../broker/sqlite/sqlite_broker.ts";
+import { fileTimestamp } from "../broker/sqlite/reopening_database.ts";
 import { errorMessage } from "../core/error_message.ts";
 import { carryOver } from "./carry_over.ts";
 import { checkCopy, folderLock, infoOf, openDatabase, removeDatabase } from "./database_access.ts";

@@ -168,22 +168,6 @@ export class DatabaseFile {
   }
 
   /**
-   * Returns up to `pages` free pages to the file system, and whether there may be more. Each row of
-   * the statement frees one page; `exec` would stop after the first.
-   */
-  shrink(pages: number): boolean {
-    return this.all(`PRAGMA incremental_vacuum(${pages})`).length === pages;
-  }
-
-  /**
-   * Moves the journal into the file and empties it, so that it has no deleted text. Returns false
-   * if another program is reading, which prevents that.
-   */
-  truncateJournal(): boolean {
-    return this.get("PRAGMA wal_checkpoint(TRUNCATE)")?.busy === 0;
-  }
-
-  /**
    * Erases deleted text from the unused space of up to `pages` pages. Returns whether more pages
    * are left: all of them again if `isNew`, because text was deleted since the last call.
    */
