@@ -1,7 +1,7 @@
 // A node for tests of the Redis broker: the broker, and a listener that records its reports.
 
 import { RedisBroker } from "../../app/broker/redis/redis_broker.ts";
-import type { RedisBrokerOptions } from "../../app/broker/redis/redis_broker.ts";
+import type { RedisBrokerOptions } from "../../app/broker/redis/options.ts";
 import type { Entry } from "../../app/chat/broker.ts";
 import { later } from "../../app/core/timers.ts";
 import { defaults, draft } from "../unit/broker/broker_contract.ts";

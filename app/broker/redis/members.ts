@@ -1,0 +1,199 @@
+// The members of all nodes: their names, and the rooms where they are present.
+
+import type { Banned, BrokerListener, Cluster } from "../../chat/broker.ts";
+import { usernameKey } from "../../protocol/names.ts";
+import { hubLimits } from "../../protocol/wire.ts";
+import type { LeftReason, MemberInfo } from "../../protocol/wire.ts";
+import type { Feed } from "./feed.ts";
+import type { RedisNode } from "./node.ts";
+import type { RedisBrokerOptions } from "./options.ts";
+import { LocalPresence, RemotePresence } from "./presence.ts";
+import type { PresenceSnapshot } from "./presence.ts";
+import type { Link } from "./redis_link.ts";
+
+/** Sessions renew their holds hourly. A record must last longer than that even without a hold. */
+const recordTtlMinMs = 3 * 3_600_000;
+/** Max rows per script call, so that other nodes don't wait long for it. */
+const renewMaxMembers = 1_000;
+
+/** The members of this node, with the changes that Redis has not confirmed yet, and the others. */
+export class Members implements Cluster {
+  /** Arguments of scripts that change names. */
+  readonly nameArgs: { readonly nameHoldMs: number; readonly recordTtlMs: number };
+  /** Identifies the moderator code. */
+  readonly #mac: string | undefined;
+  readonly #node: RedisNode;
+  readonly #feed: Feed;
+  readonly local = new LocalPresence(() => this.publish());
+  readonly remote: RemotePresence;
+  /** Resolves once the pending presence changes are published. */
+  #publishing: Promise<void> | undefined;
+  /** The username of each member connected to this node. */
+  readonly #names = new Map<string, string>();
+  /** Members whose release Redis has not confirmed yet; true if it frees their names. */
+  readonly #unreleased = new Map<string, boolean>();
+  /** Pending claims, each with the remaining time of a ban reported since the claim was sent. */
+  readonly #claims = new Set<{ readonly member: string; bannedMs: number }>();
+
+  constructor(
+    { nameHoldMs, moderatorMac }: RedisBrokerOptions,
+    node: RedisNode,
+    feed: Feed,
+    listener: () => BrokerListener | undefined,
+  ) {
+    this.nameArgs = { nameHoldMs, recordTtlMs: Math.max(nameHoldMs, recordTtlMinMs) };
+    this.#mac = moderatorMac?.("");
+    this.#node = node;
+    this.#feed = feed;
+    this.remote = new RemotePresence(listener);
+  }
+
+  join(room: string, member: string, username: string): void {
+    this.local.join(room, member, username);
+  }
+
+  leave(room: string, member: string, reason: LeftReason): void {
+    this.local.leave(room, member, reason);
+  }
+
+  typing(room: string, member: string): void {
+    this.#node.link.current?.publishTyping({ node: this.#node.name, room, member });
+  }
+
+  remoteMembers(room: string): readonly MemberInfo[] {
+    return this.remote.membersOf(room);
+  }
+
+  /** Publishes the changes of one turn together. Changes made meanwhile follow in the next call. */
+  publish(): void {
+    const link = this.#node.link.current;
+    if (this.#publishing !== undefined || link === undefined) return;
+    const publish = async () => {
+      await Promise.resolve();
+      for (let changes; link.isOpen && (changes = this.local.takeChanges()).length > 0;) {
+        const rows = changes.map((change) => {
+          const detail = change.kind === "joined" ? change.username : change.reason;
+          return [change.kind, change.room, change.member, detail] as const;
+        });
+        await this.#node.run("publishPresence", {}, rows, link);
+      }
+      this.#publishing = undefined;
+    };
+    this.#publishing = publish().catch((error) => {
+      this.#publishing = undefined;
+      // The next link publishes the rest.
+      link.lose(error);
+    });
+  }
+
+  async claim(
+    member: string,
+    username: string | undefined,
+    tab?: string,
+    network?: string,
+  ): Promise<string | undefined | Banned> {
+    this.#unreleased.delete(member);
+    const names = { ...this.nameArgs, ...nameOf(member, username ?? "") };
+    const claim = { member, bannedMs: 0 };
+    this.#claims.add(claim);
+    try {
+      const reply = await this.#node.run("claim", { ...names, tab, network, mac: this.#mac });
+      // This node must first see that the previous holder of the name left.
+      await this.#feed.reached(reply.feed);
+      const retryAfter = reply.bannedMs ?? claim.bannedMs;
+      if (retryAfter > 0) return { kind: "banned", retryAfter };
+      if (reply.username !== undefined) this.#names.set(member, reply.username);
+      return reply.username;
+    } finally {
+      this.#claims.delete(claim);
+    }
+  }
+
+  /** Applies a ban to the pending claims of a member. */
+  banned(member: string, leftMs: number): void {
+    for (const claim of this.#claims) {
+      if (claim.member === member) claim.bannedMs = leftMs;
+    }
+  }
+
+  async rename(member: string, username: string, isWanted: () => boolean): Promise<boolean> {
+    const args = { ...this.nameArgs, ...nameOf(member, username) };
+    for (;;) {
+      const { position } = this.#feed;
+      const { renamed, isBehind, feed } = await this.#node.run("rename", { ...args, position });
+      await this.#feed.reached(feed);
+      if (renamed) this.#names.set(member, username);
+      if (!isBehind || !isWanted()) return renamed;
+    }
+  }
+
+  /** Applies a rename, through this node or another one. */
+  renamed(member: string, username: string): void {
+    if (this.#names.has(member)) this.#names.set(member, username);
+    this.remote.rename(member, username);
+  }
+
+  async release(member: string, isFreed: boolean): Promise<void> {
+    this.#names.delete(member);
+    this.#unreleased.set(member, isFreed);
+    // The other nodes must see that the member left before anyone else can claim its name.
+    await this.#publishing;
+    const hasReturned = !this.#unreleased.has(member);
+    if (hasReturned) return;
+    const readerHoldMs = Math.min(this.nameArgs.nameHoldMs, hubLimits.readerHoldMs);
+    await this.#node.run("release", { ...this.nameArgs, member, readerHoldMs, isFreed });
+    this.#unreleased.delete(member);
+  }
+
+  /** Repeats the releases that Redis has not confirmed. */
+  releaseAgain(link: Link): void {
+    for (const [member, isFreed] of this.#unreleased) {
+      this.release(member, isFreed).catch((error) => link.lose(error));
+    }
+  }
+
+  async renewHolds(members: readonly string[]): Promise<void> {
+    for (let i = 0; i < members.length; i += renewMaxMembers) {
+      const rows = members.slice(i, i + renewMaxMembers).map((member) => [member] as const);
+      await this.#node.run("renewHolds", this.nameArgs, rows);
+    }
+  }
+
+  /**
+   * Claims the names of all connected members again. Returns false if one has no name any more. A
+   * member has another name if the reply to a completed rename was lost.
+   */
+  async claimAgain(link: Link): Promise<boolean> {
+    const held = await Promise.all(
+      Array.from(this.#names, async ([member, username]) => {
+        const args = { ...this.nameArgs, ...nameOf(member, username) };
+        const { username: held, bannedMs } = await this.#node.run("claim", args, [], link);
+        if (held !== undefined && held !== username) this.renamed(member, held);
+        return held !== undefined || bannedMs !== undefined;
+      }),
+    );
+    return held.every(Boolean);
+  }
+
+  /** Brings both sides up to date with the presence in Redis. */
+  resume(presence: PresenceSnapshot): void {
+    const { [this.#node.name]: own = [], ...others } = presence;
+    for (const [, member, username] of own) {
+      // The reply to a completed rename was lost.
+      if (this.#names.get(member) !== username) this.renamed(member, username);
+    }
+    this.remote.reconcile(others);
+    this.local.resume(own);
+  }
+
+  /** Forgets this node's members, without publishing or releasing anything. */
+  clear(): void {
+    this.local.clear();
+    this.#names.clear();
+    this.#unreleased.clear();
+  }
+}
+
+function nameOf(member: string, username: string) {
+  return { member, username, key: usernameKey(username) };
+}

@@ -1,0 +1,79 @@
+// This node in Redis: its name, its lease, and the scripts that it runs.
+
+import type { RedisBrokerOptions } from "./options.ts";
+import type { ReconnectingLink } from "./reconnecting_link.ts";
+import type { Link } from "./redis_link.ts";
+import { feedMaxBytes } from "./scripts.ts";
+import type { ScriptArgs, ScriptName, ScriptReply, ScriptRow } from "./scripts.ts";
+
+export const leaseExpired = "the lease of this node has expired";
+
+/** One node as the others know it. */
+export class RedisNode {
+  readonly link: ReconnectingLink;
+  readonly #options: RedisBrokerOptions;
+  /** Replaced when the other nodes have declared this node dead. */
+  name: string;
+  isRegistered = false;
+  epoch = "";
+  /** Stops renewing the lease. */
+  cancelRenewal = () => {};
+
+  constructor(options: RedisBrokerOptions, link: ReconnectingLink) {
+    this.#options = options;
+    this.link = link;
+    this.name = options.randomName();
+  }
+
+  /** Becomes a new node. */
+  reset(): void {
+    this.name = this.#options.randomName();
+    this.isRegistered = false;
+  }
+
+  /** Runs a script. Loses the link if the node is dead or the log is another one. */
+  async run<Name extends ScriptName>(
+    name: Name,
+    args: ScriptArgs<Name>,
+    rows: readonly ScriptRow<Name>[] = [],
+    link = this.link.require(),
+  ): Promise<ScriptReply<Name>> {
+    const now = this.#options.now?.();
+    const common = {
+      node: this.name,
+      link: link.name,
+      feedMaxBytes,
+      ...(now === undefined ? {} : { now }),
+    };
+    const reply = await link.run(name, { ...common, ...args }, rows);
+    if (reply.fenced === true) throw loseLink(link, leaseExpired);
+    // Over the same link, so Redis was emptied or a proxy has switched to another Redis.
+    if (link === this.link.current && reply.epoch !== this.epoch) {
+      throw loseLink(link, "its log was replaced");
+    }
+    return reply;
+  }
+
+  /** Renews the lease from time to time, until the link is lost. */
+  renewLease(link: Link, onRenewed: (hasSweep: boolean) => void): void {
+    const { leaseMs, later } = this.#options;
+    this.cancelRenewal = later(leaseMs / 3, () => {
+      this.run("renewLease", { leaseMs }, [], link).then(
+        ({ hasSweep }) => {
+          onRenewed(hasSweep);
+          this.renewLease(link, onRenewed);
+        },
+        (error) => {
+          this.link.failed(error);
+          if (link.isOpen) this.renewLease(link, onRenewed);
+        },
+      );
+    });
+  }
+}
+
+function loseLink(link: Link, reason: string): Error {
+  const error = new Error(`Cannot continue with Redis: ${reason}`);
+  link.lose(error);
+  return error;
+}
