@@ -16,7 +16,7 @@ const longTests = [
 const longBrowserTests =
   "accessibility trouble hostile_content settings bad_network unread comfort writing".split(" ")
     .map((name) => `${browserTests}/${name}_test.ts`);
-/** Max browser files at a time, beside as many other files as there are cores. */
+/** Max browser files at a time. As many other files as there are cores run at the same time. */
 const browserJobs = navigator.hardwareConcurrency + 1;
 
 interface Counts {
@@ -41,7 +41,7 @@ async function runBrowser(env: Record<string, string>): Promise<Counts> {
   const configured = Deno.env.get("CHROMIUM");
   const chromium = configured || findProgram(browserNames);
   if (chromium !== undefined) {
-    // It runs most of the tests in half the time.
+    // The headless shell runs most of the tests in half the time.
     const headlessShell = configured ? undefined : findProgram(["chromium-headless-shell"]);
     const paths = [...longBrowserTests, browserTests];
     return await run([`--config=${browserTests}/deno.json`, ...paths], {
@@ -69,7 +69,7 @@ function findProgram(names: readonly string[]): string | undefined {
   });
 }
 
-/** Runs `deno test`, prints its output by lines, and returns the counts of its summary. */
+/** Runs `deno test`, prints its output line by line, and returns the counts of its summary. */
 async function run(args: readonly string[], env: Record<string, string>): Promise<Counts> {
   const process = new Deno.Command(Deno.execPath(), {
     // Tests start and kill servers, mount disks and so on, so they get all permissions.

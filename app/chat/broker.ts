@@ -96,16 +96,20 @@ export interface Banned {
  * of text, and at least one entry if any exists.
  */
 export type ReadQuery =
-  /** The oldest entries after a position, in order. */
+  & { readonly limit: number; readonly maxBytes: number }
   & (
-    | { readonly after: Position }
-    /**
-     * The newest entries before an offset, in order. `Infinity` reads the end of the log; from
-     * then on the listener receives every later entry of the room, until `forget`.
-     */
-    | { readonly before: number }
-  )
-  & { readonly limit: number; readonly maxBytes: number };
+    | {
+      /** Reads the oldest entries after this position, in order. */
+      readonly after: Position;
+    }
+    | {
+      /**
+       * Reads the newest entries before this offset, in order. `Infinity` reads the end of the log;
+       * from then on the listener receives every later entry of the room, until `forget`.
+       */
+      readonly before: number;
+    }
+  );
 
 /** A range of a room's log without holes, read at one moment. */
 export interface Page {

@@ -1,4 +1,4 @@
-// The only reader of logs for sessions (law 5): all join, resume, fill gaps and scroll by pages.
+// The only reader of logs for sessions (law 5): serves joins, resumes, gaps and history by pages.
 
 import { hubLimits } from "../protocol/wire.ts";
 import type { HistoryCommand, Position } from "../protocol/wire.ts";
@@ -29,7 +29,7 @@ import type {
 export class LogReader {
   readonly #hub: HubCore;
   readonly #members: Members;
-  readonly #waiting = new Set<ActiveSession>();
+  readonly #pending = new Set<ActiveSession>();
 
   constructor(hub: HubCore, members: Members) {
     this.#hub = hub;
@@ -45,33 +45,33 @@ export class LogReader {
     const isFirst = !active.pages.some(({ kind }) => kind === "join");
     if (isFirst) active.pageBytesLeft = hubLimits.helloMaxBytes;
     active.pages.push({ kind: "join", subscription, position, page: undefined });
-    this.#waiting.add(active);
+    this.#pending.add(active);
     this.#hub.ticker.schedule();
   }
 
   /** Requests a `history` push. Its page is read at once unless other pages are pending. */
   history(active: ActiveSession, { room, before, limit }: HistoryCommand): void {
     active.pages.push({ kind: "history", room, before, limit });
-    this.#waiting.add(active);
+    this.#pending.add(active);
     if (active.pages.length === 1) this.#serve(active);
   }
 
   /** Forgets a session's requests. */
   drop(active: ActiveSession): void {
     active.pages = [];
-    this.#waiting.delete(active);
+    this.#pending.delete(active);
   }
 
   /** Sends the pages that are ready. Called once per tick, after its messages are delivered. */
   serve(): void {
-    for (const active of this.#waiting) this.#serve(active);
+    for (const active of this.#pending) this.#serve(active);
   }
 
   #serve(active: ActiveSession): void {
     while (!active.isReading) {
       const request = active.pages[0];
       if (request === undefined) {
-        this.#waiting.delete(active);
+        this.#pending.delete(active);
         return;
       }
       if (request.kind === "history") this.#readHistory(active, request);
@@ -175,7 +175,7 @@ export class LogReader {
     const { sessions, ticker } = this.#hub;
     const isFailed = (request: PageRequest | undefined) =>
       request?.kind === "join" && request.subscription.room === room;
-    for (const active of [...this.#waiting]) {
+    for (const active of [...this.#pending]) {
       const { pages } = active;
       if (!isFailed(pages[0])) continue;
       active.pages = pages.filter((request) => !isFailed(request));

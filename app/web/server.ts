@@ -21,7 +21,7 @@ import { WebSockets } from "./websocket.ts";
 
 export type WebServer = ReturnType<typeof serveWeb>;
 
-/** Forbids foreign scripts, styles, images and connections, and frames except in `ancestors`. */
+/** Forbids foreign scripts, styles, images and connections, and lets only `ancestors` frame it. */
 const contentSecurityPolicy = (ancestors: readonly string[]) =>
   [
     "default-src 'none'",

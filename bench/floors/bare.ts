@@ -4,20 +4,20 @@
 /** A room's readers, and the frames of this turn. */
 interface Room {
   readonly sockets: Set<WebSocket>;
-  waiting: string[];
+  pending: string[];
 }
 
 const rooms = new Map<string, Room>();
 
 function roomAt(pathname: string): Room {
   let room = rooms.get(pathname);
-  if (room === undefined) rooms.set(pathname, room = { sockets: new Set(), waiting: [] });
+  if (room === undefined) rooms.set(pathname, room = { sockets: new Set(), pending: [] });
   return room;
 }
 
 function flush(room: Room): void {
-  const frame = room.waiting.join(",");
-  room.waiting = [];
+  const frame = room.pending.join(",");
+  room.pending = [];
   for (const socket of room.sockets) {
     if (socket.readyState === WebSocket.OPEN) socket.send(frame);
   }
@@ -29,7 +29,7 @@ Deno.serve({ hostname: "127.0.0.1", port: Number(Deno.env.get("PORT")) }, (reque
   socket.onopen = () => void room.sockets.add(socket);
   socket.onclose = () => void room.sockets.delete(socket);
   socket.onmessage = ({ data }) => {
-    if (room.waiting.push(data) === 1) setImmediate(() => flush(room));
+    if (room.pending.push(data) === 1) setImmediate(() => flush(room));
   };
   return response;
 });

@@ -1,4 +1,5 @@
-// Loads with the first private room: the keys of private rooms, and the dialog with a room's link.
+// The keys of private rooms, and the dialog with a room's link. The page loads this module with the
+// first private room.
 
 import { addressOf, roomInAddress } from "./address.ts";
 import "./first_script.ts";

@@ -25,7 +25,7 @@ export class BufferedFile {
     this.#file = Deno.openSync(this.#path, this.#options);
   }
 
-  /** Buffers `bytes`, or writes them if they don't fit. In that case, throws if it is closed. */
+  /** Buffers `bytes`. Writes them if they don't fit, and throws then if the file is closed. */
   write(bytes: Uint8Array): void {
     if (bytes.length > this.#buffer.length - this.#used) this.flush();
     if (bytes.length > this.#buffer.length - this.#used) {

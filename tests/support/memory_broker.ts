@@ -223,12 +223,12 @@ function messagesOf(entries: readonly Entry[]) {
 }
 
 function fitting(entries: readonly Entry[], { limit, maxBytes }: ReadQuery): Entry[] {
-  const fitting: Entry[] = [];
+  const page: Entry[] = [];
   let bytes = 0;
   for (const entry of entries) {
     bytes += entry.text?.length ?? 0;
-    if (messagesOf(fitting).length === limit || bytes > maxBytes && fitting.length > 0) break;
-    fitting.push(entry);
+    if (messagesOf(page).length === limit || bytes > maxBytes && page.length > 0) break;
+    page.push(entry);
   }
-  return fitting;
+  return page;
 }

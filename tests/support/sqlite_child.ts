@@ -32,7 +32,8 @@ if (mode === "full") {
   const [result] = broker.append([draft("after")]);
   print(result?.kind ?? "nothing");
   const { entries } = broker.read("lobby", { before: Infinity, limit: 1e4, maxBytes: 1e9 });
-  const dense = entries.every(({ offset }, i) => offset === i + 1) && entries.length === stored + 1;
-  print(`dense ${dense}`);
+  const isDense = entries.every(({ offset }, i) => offset === i + 1) &&
+    entries.length === stored + 1;
+  print(`dense ${isDense}`);
   broker.close();
 }

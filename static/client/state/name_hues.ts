@@ -1,4 +1,4 @@
-// Gives each name a hue, distinct from those of the names before it.
+// Gives each name a hue, distinct from those of recent names.
 
 const huesCount = 12;
 /** Coprime with the number of hues, so that all are tried. */

@@ -1,5 +1,5 @@
-// The private rooms of this browser: stores their keys and local names, seals outgoing texts, and
-// opens incoming ones. docs/private-rooms.md has the rules. Pure.
+// The private rooms of this browser: stores their keys and labels, seals outgoing texts, and opens
+// incoming ones. docs/private-rooms.md has the rules. Pure.
 
 import { privateBytesLeft } from "../../../app/protocol/sealed.ts";
 import { isPrivateRoom } from "../../../app/protocol/text.ts";
@@ -26,7 +26,7 @@ interface Known {
   readonly offset: number;
   /** The highest revision seen. */
   readonly revision: number;
-  /** Nonce of the message that it answers, or empty. */
+  /** Nonce of the message that it replies to, or empty. */
   readonly answered: string;
 }
 
@@ -134,7 +134,7 @@ export class PrivateRooms implements PrivateTexts {
     return name;
   }
 
-  /** Changes the local name of a room. */
+  /** Changes the label of a room. */
   rename(name: string, label: string): void {
     const room = this.stored.get(name);
     if (room !== undefined) this.#store(name, { ...room, label });

@@ -43,7 +43,7 @@ export function mountNavigation({ chat, showRoom }: Page) {
     if (history.state === "drawer") history.back();
   };
   shade.addEventListener("click", close);
-  // On a wider screen the sidebar no longer is a drawer.
+  // On a wider screen the sidebar is no longer a drawer.
   addEventListener("resize", () => {
     const drawer = drawers.find(({ classList }) => classList.contains("open"));
     if (drawer !== undefined && !isFloating(drawer)) close();

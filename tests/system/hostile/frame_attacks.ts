@@ -161,17 +161,17 @@ async function sendTexts(target: Target, texts: readonly string[]): Promise<void
   let refusals = 0;
   const flush = async (expected: number) => {
     const exchange = expected === closeCode.left ? converse : provoke;
-    // As a moderator, it gets further. Its targets do not exist.
+    // A moderator's valid commands are refused only because their targets do not exist.
     const opening = [
       hello(target.random, ["fuzz", privateRoom]),
       command({ type: "moderate", code: moderatorCode }),
     ];
     const ending = await exchange(target.port, ...opening, ...batch);
-    const got = pushes(ending).filter(({ type }) => type === "error").length;
+    const received = pushes(ending).filter(({ type }) => type === "error").length;
     batch = [];
     // Valid messages and renames may be refused by a rate limit.
-    const isRight = ending.code === expected && got >= refusals;
-    expect(isRight, `${expected} after ${refusals} refusals, got ${got}`, ending);
+    const isRight = ending.code === expected && received >= refusals;
+    expect(isRight, `${expected} after ${refusals} refusals, got ${received}`, ending);
     refusals = 0;
   };
   for (const text of texts) {
@@ -295,7 +295,7 @@ export const frameAttacks: readonly Attack[] = [
     const expected = isTooBig ? closeCode.frameTooBig : closeCode.protocolError;
     expect(ending.code === expected, "nested JSON", ending);
   }),
-  // The socket never ends the frame, so the server's close frame comes before its reply can.
+  // The socket never completes the frame, so it cannot reply to the server's close frame.
   repeated(
     "frames of 63 MiB before hello",
     { short: 1, long: 4, concurrency: 4, maxP99Ms: 500 },

@@ -134,10 +134,10 @@ export class SimulatedClient {
   }
 
   /**
-   * Checks that every room the page has is a range of its log without unannounced holes.
+   * Checks that the page has a range of each room's log and announces the holes in it.
    *
    * @param isThorough Whether to look at each message.
-   * @throws {Violation} If it is not.
+   * @throws {Violation} If a room fails the check.
    */
   check(isThorough: boolean): void {
     // The client calls this from its constructor too.

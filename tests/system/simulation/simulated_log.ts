@@ -84,7 +84,7 @@ export class SimulatedLog {
       : { text: JSON.parse(text) };
     const entry: Entry = { room: name, offset, epoch, at, ...JSON.parse(`{${body}}`), ...own };
     const { text: _, ...stored } = entry;
-    // An edit without its text is an edit.
+    // An edit is stored without its text, which its target gets.
     room.log.push(kind === "edit" ? stored as Entry : entry);
     this.stored.push(entry);
     if (kind.endsWith("title")) room.isLocked = details[0] === "locked";

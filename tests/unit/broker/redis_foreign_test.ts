@@ -18,7 +18,7 @@ testWithRedis(
   async (redis) => {
     await using a = await BrokerNode.start(redis.url);
     for (
-      const spoil of [
+      const corrupt of [
         () => redis.cli("SET", testKey("log:broken"), "x"),
         async () => {
           await redis.cli("DEL", testKey("log:broken"));
@@ -31,7 +31,7 @@ testWithRedis(
         },
       ]
     ) {
-      await spoil();
+      await corrupt();
       const lost = draft("lost", { room: "broken" });
       const healthy = draft("kept", { nonce: crypto.randomUUID() });
       for (let tries = 0; tries < 2; tries++) {

@@ -64,7 +64,7 @@ for (const isStopped of [false, true]) {
   );
 }
 
-/** Starts a node that handles the feed only once `resume` is called, after a call of `pause`. */
+/** Starts a node that stops handling the feed at `pause`, and continues at `resume`. */
 async function startPausable(url: string) {
   let paused = Promise.resolve();
   const node = await BrokerNode.start(url, {

@@ -98,22 +98,25 @@ testWithRedis(
   },
 );
 
-testWithRedis("reset() is called first on a node that was declared dead", async (redis) => {
-  await using proxy = new TcpProxy(redis.port);
-  await using a = await BrokerNode.start(redisUrl(proxy.port), { leaseMs: 200 });
-  await using b = await BrokerNode.start(redis.url, { leaseMs: 200 });
-  await a.broker.claim("ada", "Ada");
-  proxy.cut();
-  await until(async () => await b.broker.claim("ben", "Ada") === "Ada");
-  await b.broker.append([draft("a", { member: "ben" })]);
-  await a.broker.append([draft("never", { from: "Ida" })]);
-  proxy.isCut = false;
-  await until(() => a.broker.isReady);
-  assertEquals([a.resets, a.entries], [1, []]);
-  assertEquals(await a.broker.claim("ada", "Ada"), undefined);
-  await a.broker.append([draft("b", { from: "Ida" })]);
-  assertEquals(a.texts(), "b2");
-});
+testWithRedis(
+  "reset() is called on a node that was declared dead, before it stores entries",
+  async (redis) => {
+    await using proxy = new TcpProxy(redis.port);
+    await using a = await BrokerNode.start(redisUrl(proxy.port), { leaseMs: 200 });
+    await using b = await BrokerNode.start(redis.url, { leaseMs: 200 });
+    await a.broker.claim("ada", "Ada");
+    proxy.cut();
+    await until(async () => await b.broker.claim("ben", "Ada") === "Ada");
+    await b.broker.append([draft("a", { member: "ben" })]);
+    await a.broker.append([draft("never", { from: "Ida" })]);
+    proxy.isCut = false;
+    await until(() => a.broker.isReady);
+    assertEquals([a.resets, a.entries], [1, []]);
+    assertEquals(await a.broker.claim("ada", "Ada"), undefined);
+    await a.broker.append([draft("b", { from: "Ida" })]);
+    assertEquals(a.texts(), "b2");
+  },
+);
 
 testWithRedis("leases survive a Redis that hung for longer than they last", async (redis) => {
   // Long enough that a busy machine doesn't end them first.

@@ -68,7 +68,7 @@ Deno.test("ChatHub.hello() can be retried on the same connection after a refusal
   );
 });
 
-Deno.test("ChatHub refuses a command with its type, a code and a sentence [P10]", () => {
+Deno.test("ChatHub states the command's type, a code and a sentence in a refusal [P10]", () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada");
   const error = only(ada.sendMessage("hi", "elsewhere", "n9"), "error");
