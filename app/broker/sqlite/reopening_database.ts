@@ -195,9 +195,8 @@ export class ReopeningDatabase {
   }
 
   close(): void {
-    const file = this.#file;
-    if (this.isAbandoned) file?.closeFreeSpace();
-    if (this.isAbandoned || file === undefined) return;
+    if (this.isAbandoned) this.#file?.closeFreeSpace();
+    if (this.isAbandoned || this.#file === undefined) return;
     try {
       // Spares the next start reading entries for their nonces. Some entries may be damaged.
       this.transaction((file) => this.nonces.write(file));

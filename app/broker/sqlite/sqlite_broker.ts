@@ -102,14 +102,11 @@ export class SqliteBroker implements Broker {
         (rows) =>
           this.#database.transaction((file) => {
             const { drafts, hasMore } = sweepStep(file, rows);
-            const { entries } = drafts.length > 0
-              ? this.#database.store(file, drafts)
-              : { entries: [] };
-            const deleted = entries.reduce(
-              (count, entry) => entry.type === "delete" ? count + entry.targets.length : count,
-              0,
+            const entries = drafts.length > 0 ? this.#database.store(file, drafts).entries : [];
+            const deleted = entries.flatMap((entry) =>
+              entry.type === "delete" ? entry.targets : []
             );
-            return { entries, deleted, hasMore };
+            return { entries, deleted: deleted.length, hasMore };
           }),
         ({ deleted }) => deleted,
       );
