@@ -64,7 +64,7 @@ export function randomId(bytes: number): string {
 export function storageOf(kind: "localStorage" | "sessionStorage"): KeyValue {
   try {
     const storage = globalThis[kind];
-    // A full storage keeps the values of an earlier visit.
+    // Uses a full storage too, if it has the values of an earlier visit.
     if (storage.getItem(profileKey) !== null) return storage;
     storage.setItem("parley.probe", "1");
     storage.removeItem("parley.probe");

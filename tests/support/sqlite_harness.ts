@@ -46,7 +46,7 @@ export function withBroker<T>(options: SqliteOptions, use: (broker: SqliteBroker
   }
 }
 
-/** Reads the newest messages. */
+/** A query for the newest messages. */
 export const all = { before: Infinity, limit: 1_000, maxBytes: 1e6 };
 
 /** A draft whose text SQLite cannot bind, so that the whole transaction fails. */

@@ -94,11 +94,11 @@ browserTest(
       assert(described.every((text) => text.includes(full)), described.join("\n"));
       // A grouped message shows its time on hover; screen readers always have it.
       const later = ada.locator("#rows time.later");
-      const alphaOf = () => later.evaluate((node) => getComputedStyle(node).color);
-      assertEquals(await alphaOf(), "rgba(0, 0, 0, 0)");
+      const colorOf = () => later.evaluate((node) => getComputedStyle(node).color);
+      assertEquals(await colorOf(), "rgba(0, 0, 0, 0)");
       await ada.locator("#rows article", { hasText: "two" }).hover();
       // The rows may be drawn again, with the rest of the page's script.
-      await waitUntil("it shows", async () => await alphaOf() !== "rgba(0, 0, 0, 0)");
+      await waitUntil("it shows", async () => await colorOf() !== "rgba(0, 0, 0, 0)");
     }
   },
   sharedServerOnly,
@@ -177,7 +177,7 @@ browserTest(
 );
 
 browserTest(
-  "keeps the topmost message in place when the window or the type changes",
+  "keeps the topmost message in place when the window or the font size changes",
   async (chat) => {
     const server = new ScriptedServer();
     server.append(

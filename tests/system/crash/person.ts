@@ -87,10 +87,10 @@ export class Person {
   }
 
   /** Records that its connection has closed. If it left on purpose, there is no grace period. */
-  onDisconnect(saidGoodbye: boolean): void {
+  onDisconnect(hasLeft: boolean): void {
     this.#record("disconnects");
     if (this.hasWritten) return;
-    const when = saidGoodbye ? "now" : "later";
+    const when = hasLeft ? "now" : "later";
     this.#ledger.releaseName(this, this.#name, when);
     this.#ledger.releaseName(this, this.#previousName, when);
   }

@@ -83,7 +83,7 @@ export class PresentRoom {
     const message = this.messages.get(target) ?? this.titles.get(target);
     const isAllowed = message?.member === member ||
       sanctions.moderators.has(member) &&
-        (!nonce.startsWith("sweep.") || sanctions.isSwept(message?.member ?? ""));
+        (!nonce.startsWith("sweep.") || sanctions.mayBeSwept(message?.member ?? ""));
     if (message?.text === undefined || !isAllowed) {
       return this.#ledger.addViolation(`${format(entry)} has deleted ${target} without permission`);
     }

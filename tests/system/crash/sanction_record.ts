@@ -1,4 +1,5 @@
-// The promises to the moderator of a crash test: its sanctions, in ms since 1970, and its sweeps.
+// The promises to the moderator of a crash test: its sanctions and its sweeps. Times are in ms
+// since 1970.
 
 import type { ModeratorCommand, Sanction } from "../../../app/protocol/wire.ts";
 import type { StoredEntry } from "./recorded_entry.ts";
@@ -10,7 +11,7 @@ interface KnownSanction {
   readonly member: string;
   /** When the server confirmed it. */
   readonly confirmedAt: number;
-  /** When it ends, unless a command is sent before that may end it. */
+  /** When it ends, or when a command that may end it was sent, if that is earlier. */
   until: number;
 }
 
@@ -159,7 +160,7 @@ export class SanctionRecord {
   }
 
   /** Whether a moderator may have swept the messages of a member. */
-  isSwept(member: string): boolean {
+  mayBeSwept(member: string): boolean {
     return this.#sweptMembers.has(member);
   }
 

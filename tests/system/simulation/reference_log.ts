@@ -34,7 +34,7 @@ class PresentRoom {
 interface SanctionWatch {
   checkEntry(entry: Entry): void;
   checkHello(member: string): void;
-  isSwept(member: string): boolean;
+  mayBeSwept(member: string): boolean;
   forget(isSetBack: boolean): void;
 }
 
@@ -114,7 +114,7 @@ export class ReferenceLog {
       const isTarget = message?.type === "message" || type === "delete";
       if (message?.text === undefined || !isTarget) throw new Violation(`${where} has no target`);
       const isSwept = type === "delete" && member === moderatorId &&
-        (isUntitle(entry) || this.watch?.isSwept(message.member) !== false);
+        (isUntitle(entry) || this.watch?.mayBeSwept(message.member) !== false);
       if (message.member !== member && !isSwept) {
         throw new Violation(`${where} is not by its author`);
       }

@@ -110,7 +110,7 @@ export class SanctionLedger {
   }
 
   /** Whether a moderator may delete a member's messages. */
-  isSwept(member: string): boolean {
+  mayBeSwept(member: string): boolean {
     return this.#sweptMembers.has(member);
   }
 

@@ -7,11 +7,11 @@ const hourMs = 3_600_000;
 const yearMs = 365 * 24 * hourMs;
 
 function createClock() {
-  const clock = { wall: Date.UTC(2026, 0, 1), mono: 0 };
-  const trust = new ClockTrust(() => clock.wall, () => clock.mono);
+  const clock = { wall: Date.UTC(2026, 0, 1), monotonic: 0 };
+  const trust = new ClockTrust(() => clock.wall, () => clock.monotonic);
   const pass = (ms: number) => {
     clock.wall += ms;
-    clock.mono += ms;
+    clock.monotonic += ms;
   };
   return { clock, trust, pass };
 }

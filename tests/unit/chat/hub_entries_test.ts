@@ -17,7 +17,7 @@ import { MemoryBroker } from "../../support/memory_broker.ts";
 
 const room = "lobby";
 
-/** A broker that holds back the pages it has read until `answer` is called. */
+/** A broker that holds back the pages it has read until `resume` is called. */
 class HeldBroker extends MemoryBroker {
   isHolding = false;
   reads = 0;
@@ -30,7 +30,7 @@ class HeldBroker extends MemoryBroker {
     return new Promise((resolve) => this.#held.push(() => resolve(page)));
   }
 
-  answer(): void {
+  resume(): void {
     for (const resolve of this.#held.splice(0)) resolve();
   }
 }
@@ -87,7 +87,7 @@ Deno.test("ChatHub.edit(), delete() and title() deliver their entries to all mem
   ]);
 });
 
-Deno.test("ChatHub.message() delivers the offset that a reply answers [E2]", () => {
+Deno.test("ChatHub.message() delivers the offset of the message that a reply is to [E2]", () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada");
   const ben = chat.enter("Ben");
@@ -232,7 +232,7 @@ Deno.test("LogReader.history() applies amendments made after the page was read [
   ada.put({ type: "history", room, before: 51, limit: 50 });
   broker.append([deletion(3)]);
   assertEquals(ada.pushTypes(), ["delete"]);
-  broker.answer();
+  broker.resume();
   await chat.settle();
   const { messages, head } = only(ada.pushes(), "history");
   assertEquals([head, messages.length, broker.reads], [201, 50, 2]);
@@ -257,7 +257,7 @@ Deno.test("LogReader.history() reads again if memory does not reach back to the 
   );
   ada.frames();
   broker.isHolding = false;
-  broker.answer();
+  broker.resume();
   await chat.settle();
   const { messages, head } = only(ada.pushes(), "history");
   assertEquals([head, messages.length, broker.reads], [302, 50, 3]);
@@ -274,7 +274,7 @@ Deno.test("LogReader.join() sends no text deleted after the page was read [E4]",
   ben.put(helloOf("Ben", [{ room, epoch: "epoch1", offset: 100 }]));
   chat.time.settle();
   broker.append([deletion(103)]);
-  broker.answer();
+  broker.resume();
   await chat.settle();
   const { messages, recovered } = only(ben.pushes(), "room");
   assertEquals([recovered, messages.length, texts(messages).indexOf("-")], [true, 201, 2]);
@@ -332,7 +332,7 @@ Deno.test("ChatHub.post() stores nothing once the hub has closed it [H12]", asyn
   assertEquals(broker.reads, 1);
   await chat.hub.drain();
   assertEquals(socket.closed?.code, 1012);
-  broker.answer();
+  broker.resume();
   await chat.settle();
   assertEquals(broker.appends, []);
 });
