@@ -20,7 +20,7 @@ export const sealedLayout = {
   buckets: [96, 192, 384, 768, 1536, 2970],
 } as const;
 
-/** Returns whether a text has the version, a length, and only characters of sealed texts. */
+/** Returns whether the version, length and characters of a text are those of a sealed one. */
 export function isSealed(text: string): boolean {
   const { headerLength, ivLength, tagLength, buckets } = sealedLayout;
   const overhead = headerLength + ivLength + tagLength;

@@ -95,7 +95,7 @@ export interface HelloCommand {
 export type EntryCommand =
   & { readonly room: string; readonly nonce: string }
   & (
-    /** `reply` is the offset of the message it answers. */
+    /** `reply` is the offset of the message that it replies to. */
     | { readonly type: "message"; readonly text: string; readonly reply?: number }
     /** Replaces the text of the member's own message at `offset`. */
     | { readonly type: "edit"; readonly offset: number; readonly text: string }
@@ -254,7 +254,7 @@ export interface MessagePush extends EntryFields {
   readonly type: "message";
   /** The current text; absent if the message is deleted. */
   readonly text?: string;
-  /** Offset of the message it answers. */
+  /** Offset of the message that it replies to. */
   readonly reply?: number;
   /** Offset of the last entry that edited or deleted it. */
   readonly amended?: number;

@@ -31,7 +31,7 @@ export class ChatClient {
   readonly #socket: WebSocket;
   readonly #closed = Promise.withResolvers<number>();
   /** Called after each frame. */
-  readonly #waiting = new Set<() => void>();
+  readonly #checks = new Set<() => void>();
   readonly #hello: Readonly<Record<string, unknown>>;
   readonly #join: Readonly<Record<string, unknown>>;
   /** Number of pushes before the latest `hello` or `join`. */
@@ -52,7 +52,7 @@ export class ChatClient {
     this.#socket.onopen = () => this.send(this.#hello);
     this.#socket.onmessage = ({ data }) => {
       this.pushes.push(...JSON.parse(data) as Push[]);
-      for (const check of this.#waiting) check();
+      for (const check of this.#checks) check();
     };
     this.#socket.onclose = ({ code }) => this.#closed.resolve(code);
   }
@@ -69,11 +69,11 @@ export class ChatClient {
       const push = this.pushes.slice(since).find(matches);
       if (push !== undefined) resolve(push);
     };
-    this.#waiting.add(check);
+    this.#checks.add(check);
     check();
     void this.#closed.promise.then((code) => reject(new Error(`closed with ${code}`)));
     return withDeadline(`no push matches ${matches}`, promise)
-      .finally(() => this.#waiting.delete(check));
+      .finally(() => this.#checks.delete(check));
   }
 
   /**

@@ -104,11 +104,11 @@ Deno.test("main.ts bans a troll with 20 connections, deletes its messages, and r
   assertEquals(new Set(await textsIn(server.url, "garden")), new Set([undefined]));
 
   const list = await shell(server.port, "list");
-  const [, id = ""] = /^(\d+) {2}ban .*19 others/m.exec(list) ?? [];
+  const [, id = ""] = /^(\d+) {2}ban .*19 more/m.exec(list) ?? [];
   assert(/^\d+ {2}ban {2}Spammer /m.test(list), list);
   assertEquals(await shell(server.port, "delete", "lobby", "1"), "Done\n");
   assertEquals(new Set(await textsIn(server.url, "lobby")), new Set([undefined]));
-  assert(!(await shell(server.port, "lift", id)).includes("others"));
+  assert(!(await shell(server.port, "lift", id)).includes("more"));
   const lifted = new ChatClient(server.url, "Newcomer", { dial: from(trollAddress) });
   await lifted.joined();
   await lifted.close();

@@ -64,7 +64,7 @@ export class Session {
     if (this.profile) this.profile = { ...this.profile, username };
   }
 
-  /** Ends with the connection, which has closed with this code. */
+  /** Ends the session, because its connection has closed with this code. */
   end(code: number): void {
     this.#kick = kickProblems[code] ?? this.#kick;
     this.isReady = false;

@@ -351,7 +351,7 @@ browserTest("sends neither key nor text to the server [S1] [S2]", async (chat) =
     "derived key in bytes": derived.toString("latin1"),
     "derived key in base64": derived.toString("base64url"),
     text: "Xylophone",
-    answer: "Zeppelin",
+    reply: "Zeppelin",
     edit: "Quetzalcoatl",
     draft: "Bandersnatch",
     label: "Private room",

@@ -42,10 +42,10 @@ async function openMany(
 }
 
 /**
- * Reads from a socket. Returns a function that waits for an answer with a nonce, or for the end of
+ * Reads from a socket. Returns a function that waits for a reply with a nonce, or for the end of
  * the connection.
  */
-function waitForAnswers(socket: RawSocket): (nonce: string) => Promise<void> {
+function waitForReplies(socket: RawSocket): (nonce: string) => Promise<void> {
   let [awaited, resolve] = ["", () => {}];
   let isOver = false;
   socket.onText = (text) => {
@@ -108,14 +108,14 @@ export const loadAttacks: readonly Attack[] = [
     async run(target, max) {
       const stuck = await openMany(target, max, ["lobby"]);
       const loud = await openMany(target, writers, ["lobby"]);
-      const answered = loud.map(waitForAnswers);
+      const waits = loud.map(waitForReplies);
       const rounds = target.isPatient ? 20 : 10;
       for (let round = 0; round < rounds; round++) {
         const text = "\u20ac".repeat(textLength);
         await Promise.all(loud.map(async (socket, i) => {
           const nonce = `n${round}x${i}`;
           if (target.isPatient) await sleep(roundMs * i / writers);
-          const wait = answered[i]?.(nonce);
+          const wait = waits[i]?.(nonce);
           void socket.write(command({ type: "message", room: "lobby", text, nonce }));
           await wait;
         }));
@@ -123,7 +123,7 @@ export const loadAttacks: readonly Attack[] = [
         if (!target.isPatient || round % 4 === 3) await target.waitForHonest();
       }
       for (const socket of [...stuck, ...loud]) socket[Symbol.dispose]();
-      await Promise.all(answered.map((wait) => wait("end")));
+      await Promise.all(waits.map((wait) => wait("end")));
       return max;
     },
   },

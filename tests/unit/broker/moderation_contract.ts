@@ -260,8 +260,8 @@ export function testModeration(name: string, withStorage: WithStorage): void {
         [await neighbors("troll1"), await neighbors("faraway"), await neighbors("nobody")],
         [1, 0, undefined],
       );
-      const order = ban("troll1", { network: true, seconds: 7_200 });
-      assertEquals(done(await broker.moderation.moderate(order, mona)).changed?.others, 1);
+      const command = ban("troll1", { network: true, seconds: 7_200 });
+      assertEquals(done(await broker.moderation.moderate(command, mona)).changed?.others, 1);
       assertEquals(banned.sort(), ["troll1", "troll2"]);
       assertEquals(await claim("troll2"), { kind: "banned", retryAfter: 2 * hourMs });
       assertEquals(await claim("newcomer"), { kind: "banned", retryAfter: 2 * hourMs });
@@ -282,15 +282,15 @@ export function testModeration(name: string, withStorage: WithStorage): void {
       await broker.claim("local", "Local", "tab");
       await broker.moderation.appoint("max");
       const max = { member: "max", username: "Max", network: "198.51.100.1" };
-      const order = (member: string) =>
+      const impose = (member: string) =>
         broker.moderation.moderate(ban(member, { network: true }), max);
       for (const member of ["troll", "other", "local"]) {
-        assertEquals(await order(member), { kind: "refused", code: "network_protected" }, member);
+        assertEquals(await impose(member), { kind: "refused", code: "network_protected" }, member);
       }
       assertEquals(await broker.claim("troll", "Troll"), "Troll");
       await broker.append([from("mona", "a", { from: "Mona" })]);
       await broker.release("mona");
-      done(await order("troll"));
+      done(await impose("troll"));
       assertEquals(await broker.claim("mona", "Mona", "tab", "192.0.2.1"), "Mona");
     },
   );
@@ -361,11 +361,11 @@ export function testModeration(name: string, withStorage: WithStorage): void {
       const claim = (member: string) => broker.claim(member, member, "tab", "192.0.2.1");
       for (const member of ["first", "second"]) await claim(member);
       await broker.append([from("first", "a"), from("second", "b")]);
-      const order = async (member: string, seconds: number) =>
+      const impose = async (member: string, seconds: number) =>
         done(await broker.moderation.moderate(ban(member, { network: true, seconds }), mona));
-      await order("first", 60);
+      await impose("first", 60);
       wall.ms += 1_000;
-      await order("second", 3_600);
+      await impose("second", 3_600);
       wall.ms += 60_000;
       assertEquals(await claim("newcomer"), { kind: "banned", retryAfter: 3_540_000 });
       assertEquals(await claim("first"), { kind: "banned", retryAfter: 3_540_000 });
@@ -377,8 +377,8 @@ export function testModeration(name: string, withStorage: WithStorage): void {
     async (broker) => {
       const claim = (member: string) => broker.claim(member, member, "tab", "192.0.2.1");
       for (const member of ["troll", "other"]) await claim(member);
-      const order = ban("troll", { network: true, seconds: 600 });
-      done(await broker.moderation.moderate(order, mona));
+      const command = ban("troll", { network: true, seconds: 600 });
+      done(await broker.moderation.moderate(command, mona));
       const { sanctions } = done(await broker.moderation.moderate(ban("troll"), mona));
       assertEquals(sanctions.map(({ member, others }) => [member, others]), [["troll", undefined]]);
       assertEquals([await claim("other"), await claim("newcomer")], ["other", "newcomer"]);
@@ -392,11 +392,11 @@ export function testModeration(name: string, withStorage: WithStorage): void {
         await broker.claim(member, member, "tab", "192.0.2.1");
         await broker.append([from(member, "a")]);
       }
-      const order = async (member: string, more: object) =>
+      const impose = async (member: string, more: object) =>
         done(await broker.moderation.moderate(ban(member, { seconds: 9e6, ...more }), mona))
           .changed?.id;
-      const network = await order("ada", { network: true });
-      await order("ben", { seconds: 8e6 });
+      const network = await impose("ada", { network: true });
+      await impose("ben", { seconds: 8e6 });
       for (const member of ["ada", "ben"]) await broker.release(member);
       done(await broker.moderation.moderate({ type: "lift", id: network ?? 0 }, mona));
       assertEquals(await broker.claim("eve", "ada"), undefined);
@@ -409,7 +409,7 @@ export function testModeration(name: string, withStorage: WithStorage): void {
   );
 
   test(
-    "append() deletes the text of titles, and with the current one the room's title [E4] [E5] [E6]",
+    "append() deletes the text of titles, and the room's title if it is the current one [E4] [E5] [E6]",
     async (broker, _, restart) => {
       const byMona = (target: number) => deletion([target], { member: "mona", from: "mona" });
       const page = (of = broker) => of.read("lobby", everything);

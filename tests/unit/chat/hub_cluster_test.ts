@@ -190,7 +190,7 @@ Deno.test("ChatHub announces a rename once, whichever node it was requested on [
   assertEquals([...news(ada), ...news(ben)], []);
   ben.sendMessage("hi");
   assertEquals(broker.log("lobby")[0]?.from, "Bo");
-  // Another rename was announced before the broker answered: the last one announced counts.
+  // Another rename was announced before the broker replied: the last one announced counts.
   assertEquals(only(ben.send({ type: "rename", username: "Late" }), "you").username, "Bo");
   assertEquals(news(ada), ["message"]);
 });

@@ -63,7 +63,7 @@ Deno.test("Quotas limits the messages of an address, however many members it has
   assertEquals(sendAsNewMembers(chat, "192.0.2.2", 50), 50);
 });
 
-Deno.test("Quotas counts titles as messages of their address, whose members are free [L2]", () => {
+Deno.test("Quotas counts titles as messages of the address, since it can have any number of members [L2]", () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada");
   ada.sendMessage("hello");
@@ -121,7 +121,7 @@ Deno.test("Quotas charges a network for all its addresses, and for each room the
   assert(codes.at(-1)?.startsWith("rate_limited"));
 });
 
-Deno.test("Quotas charges for a room with its first message, unless that creates none [L10]", () => {
+Deno.test("Quotas charges every message that may create a room [L10]", () => {
   const chat = new TestChat();
   const rooms = range(1, 20).map((i) => `room-${i}`);
   const open = (address: string) => {

@@ -15,7 +15,7 @@ Deno.test("WebSockets.upgrade() accepts the handshake of RFC 6455 [P1]", async (
   await running.hub.until(({ connected, codes }) => connected.length === codes.length);
 });
 
-Deno.test("WebSockets.upgrade() selects parley.v1 if offered, and accepts no offer [P1]", async () => {
+Deno.test("WebSockets.upgrade() selects parley.v1 if it is offered, and accepts handshakes without an offer [P1]", async () => {
   await using running = await startSite();
   const { port } = running.server;
   for (

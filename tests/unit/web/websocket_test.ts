@@ -37,11 +37,11 @@ Deno.test("WebSockets passes frames to the hub and back", async () => {
   hub.onReceive = ({ socket }) => socket.send(`["ok"]`);
   const { socket, opened, closed } = dialSocket(running.server, { protocol: "parley.v1" });
   await opened;
-  const answer = new Promise((resolve) =>
+  const reply = new Promise((resolve) =>
     socket.addEventListener("message", ({ data }) => resolve(data), { once: true })
   );
   socket.send("first");
-  assertEquals(await answer, `["ok"]`);
+  assertEquals(await reply, `["ok"]`);
   socket.send(new Uint8Array([1, 2]));
   await hub.until(({ frames }) => frames.length === 2);
   assertEquals(hub.frames, ["first", new Uint8Array([1, 2]).buffer]);
@@ -127,7 +127,7 @@ Deno.test("WebSockets refuses before the upgrade if too many rejected sockets st
   const address = { "X-Forwarded-For": "192.0.2.1" };
   const open = dialSocket(server, { headers: address });
   await hub.until(({ connected }) => connected.length === 1);
-  // These peers never answer the server's close frame. They connect one at a time, because a
+  // These peers never reply to the server's close frame. They connect one at a time, because a
   // handshake is refused while another is being upgraded.
   const silent: Deno.TcpConn[] = [];
   for (let i = 0; i < 100; i++) {
