@@ -1,9 +1,8 @@
 // The members of all nodes: their names, and the rooms where they are present.
 
-import type { Banned, BrokerListener, Cluster } from "../../chat/broker.ts";
+import type { Banned, BrokerListener } from "../../chat/broker.ts";
 import { usernameKey } from "../../protocol/names.ts";
 import { hubLimits } from "../../protocol/wire.ts";
-import type { LeftReason, MemberInfo } from "../../protocol/wire.ts";
 import type { Feed } from "./feed.ts";
 import type { RedisNode } from "./node.ts";
 import type { RedisBrokerOptions } from "./options.ts";
@@ -17,7 +16,7 @@ const recordTtlMinMs = 3 * 3_600_000;
 const renewMaxMembers = 1_000;
 
 /** The members of this node, with the changes that Redis has not confirmed yet, and the others. */
-export class Members implements Cluster {
+export class Members {
   /** Arguments of scripts that change names. */
   readonly nameArgs: { readonly nameHoldMs: number; readonly recordTtlMs: number };
   /** Identifies the moderator code. */
@@ -46,22 +45,6 @@ export class Members implements Cluster {
     this.#node = node;
     this.#feed = feed;
     this.remote = new RemotePresence(listener);
-  }
-
-  join(room: string, member: string, username: string): void {
-    this.local.join(room, member, username);
-  }
-
-  leave(room: string, member: string, reason: LeftReason): void {
-    this.local.leave(room, member, reason);
-  }
-
-  typing(room: string, member: string): void {
-    this.#node.link.current?.publishTyping({ node: this.#node.name, room, member });
-  }
-
-  remoteMembers(room: string): readonly MemberInfo[] {
-    return this.remote.membersOf(room);
   }
 
   /** Publishes the changes of one turn together. Changes made meanwhile follow in the next call. */

@@ -57,17 +57,13 @@ export class RedisNode {
   /** Renews the lease from time to time, until the link is lost. */
   renewLease(link: Link, onRenewed: (hasSweep: boolean) => void): void {
     const { leaseMs, later } = this.#options;
-    this.cancelRenewal = later(leaseMs / 3, () => {
-      this.run("renewLease", { leaseMs }, [], link).then(
-        ({ hasSweep }) => {
-          onRenewed(hasSweep);
-          this.renewLease(link, onRenewed);
-        },
-        (error) => {
-          this.link.failed(error);
-          if (link.isOpen) this.renewLease(link, onRenewed);
-        },
-      );
+    this.cancelRenewal = later(leaseMs / 3, async () => {
+      try {
+        onRenewed((await this.run("renewLease", { leaseMs }, [], link)).hasSweep);
+      } catch (error) {
+        this.link.failed(error);
+      }
+      if (link.isOpen) this.renewLease(link, onRenewed);
     });
   }
 }

@@ -107,7 +107,14 @@ export class RedisBroker implements Broker {
     this.#node = new RedisNode(options, link);
     this.#feed = new Feed({ timeoutMs, later, onEvent: (event) => this.#handle(event) });
     this.#members = new Members(options, this.#node, this.#feed, () => this.#listener);
-    this.cluster = this.#members;
+    const { local, remote } = this.#members;
+    this.cluster = {
+      join: (room, member, username) => local.join(room, member, username),
+      leave: (room, member, reason) => local.leave(room, member, reason),
+      typing: (room, member) =>
+        link.current?.publishTyping({ node: this.#node.name, room, member }),
+      remoteMembers: (room) => remote.membersOf(room),
+    };
   }
 
   /** Whether messages can be stored and received now. */
