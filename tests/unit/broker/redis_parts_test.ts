@@ -3,11 +3,13 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { Feed, takeUndelivered } from "../../../app/broker/redis/feed.ts";
 import type { FeedEvent } from "../../../app/broker/redis/feed.ts";
+import { RedisNode } from "../../../app/broker/redis/node.ts";
 import { LocalPresence, RemotePresence } from "../../../app/broker/redis/presence.ts";
 import { ReconnectingLink } from "../../../app/broker/redis/reconnecting_link.ts";
 import type { Link, StoredEvent } from "../../../app/broker/redis/redis_link.ts";
 import type { Entry } from "../../../app/chat/broker.ts";
 import type { Position } from "../../../app/protocol/wire.ts";
+import { redisOptions } from "../../support/broker_node.ts";
 import { draft } from "./broker_contract.ts";
 
 /** A link whose feed is given in batches; it is lost at their end. */
@@ -57,6 +59,11 @@ function storedEvent(id: number, after: number, first: number): StoredEvent {
 
 function entryAt(offset: number): Entry {
   return { ...draft(`m${offset}`), offset, epoch: "e", at: 0 };
+}
+
+/** Resolves once the pending microtasks have run. */
+async function settled(): Promise<void> {
+  for (let i = 0; i < 10; i++) await undefined;
 }
 
 Deno.test("Feed.follow() hands over events in order, and loses the link at a gap", async () => {
@@ -146,6 +153,42 @@ Deno.test("RemotePresence.reconcile() reports that a member left before another 
   assertEquals(presence.membersOf("lobby"), []);
 });
 
+Deno.test("RedisNode.renewLease() stops once its link is lost, even while a reply arrives", async () => {
+  let renew = () => {};
+  let timers = 0;
+  const later = (_: number, task: () => void) => {
+    renew = task;
+    timers++;
+    return () => {};
+  };
+  const { report, random } = redisOptions("");
+  const none = () => {};
+  const catchUp = () => Promise.resolve();
+  let isLast = false;
+  class LeasedLink extends FakeLink {
+    override run(): Promise<never> {
+      if (isLast) this.lose(new Error("reset by peer"));
+      // Only the fields that a renewal reads.
+      return Promise.resolve({ epoch: "", hasSweep: true } as never);
+    }
+  }
+  const link = new LeasedLink();
+  const connect = () => Promise.resolve(link);
+  const node = new RedisNode(
+    redisOptions("", { later }),
+    new ReconnectingLink({ connect, catchUp, onOpen: none, onLost: none, report, later, random }),
+  );
+  let sweeps = 0;
+  node.renewLease(link, () => sweeps++);
+  renew();
+  await settled();
+  assertEquals([timers, sweeps], [2, 1]);
+  isLast = true;
+  renew();
+  await settled();
+  assertEquals([timers, sweeps], [2, 2]);
+});
+
 Deno.test("ReconnectingLink backs off, and reports each outage and its end once", async () => {
   const reports: string[] = [];
   const delays: number[] = [];
@@ -170,9 +213,6 @@ Deno.test("ReconnectingLink backs off, and reports each outage and its end once"
     },
     random: () => 1,
   });
-  const settled = async () => {
-    for (let i = 0; i < 10; i++) await undefined;
-  };
   await link.connect();
   isRedisUp = false;
   links[0]?.lose(new Error("reset by peer"));
