@@ -340,13 +340,23 @@ export const httpAttacks: readonly Attack[] = [
     long: 10 * requestsPerConnection,
     async run({ port }) {
       const url = `http://127.0.0.1:${port}/`;
-      let path = "";
+      let scripts: readonly string[] = [];
       // The responses of the last attack count until the server has seen its connections close.
       await until(async () => {
-        [, path = ""] = /src="([^"]*)"/.exec(await (await fetch(url)).text()) ?? [];
-        return path !== "";
+        const page = await (await fetch(url)).text();
+        scripts = Array.from(
+          page.matchAll(/modulepreload" href="([^"]*)"/g),
+          ([, path = ""]) => path,
+        );
+        return scripts.length > 0;
       }, "the page is served again");
-      const { byteLength } = await (await fetch(new URL(path, url))).bytes();
+      // The largest file exceeds the limit with the fewest requests.
+      const files = await Promise.all(scripts.map(async (path) => {
+        const { byteLength } = await (await fetch(new URL(path, url))).bytes();
+        return { path, byteLength };
+      }));
+      const [{ path, byteLength } = { path: "", byteLength: 0 }] = files
+        .sort((a, b) => b.byteLength - a.byteLength);
       const connections: Deno.TcpConn[] = [];
       let [served, refused] = [0, 0];
       try {
