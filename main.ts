@@ -184,7 +184,7 @@ async function serve(config: Config, logs: Logs, mirror: ConsoleMirror): Promise
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => void stop(signal, 0));
   }
-  // A terminal sends it when it closes. To a service it means "reload", which must not end it.
+  // A terminal that closes sends SIGHUP. To a service it means "reload", so it must keep running.
   const isInTerminal = Deno.stdin.isTerminal();
   Deno.addSignalListener("SIGHUP", () => isInTerminal && void stop("SIGHUP", 0));
   void storage.lost?.then(() => {

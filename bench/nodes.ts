@@ -1,5 +1,5 @@
 // Compares servers on Redis with one on SQLite, and measures the delay of messages between nodes:
-// `deno task bench-nodes`. Rounds alternate between the setups, so that noise affects both equally.
+// `deno task bench-nodes`. Rounds alternate between the setups, so that noise affects all equally.
 // All share one machine, so compare CPU time.
 
 import { RemotePresence } from "../app/broker/redis/presence.ts";

@@ -102,7 +102,7 @@ class EventStream implements Socket {
   }
 
   get buffered(): number {
-    return this.#queuedBytes + this.#gathering.waitingBytes(this);
+    return this.#queuedBytes + this.#gathering.pendingBytes(this);
   }
 
   get #queuedBytes(): number {

@@ -5,8 +5,8 @@ import { later } from "../core/timers.ts";
 /** Min time between two writes of a stream. */
 const intervalMs = 50;
 
-/** Max bytes that wait. Larger writes save little more. */
-const maxWaitingBytes = 16_384;
+/** Max pending bytes of a stream. Larger writes save little more. */
+const maxPendingBytes = 16_384;
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -34,27 +34,27 @@ export class Gathering {
 
   /** Writes bytes to a stream, now or at the end of the interval. */
   write(stream: Writable, bytes: Bytes): void {
-    const waiting = this.#streams.get(stream);
-    const all = waiting === undefined ? bytes : this.#join(waiting, bytes);
-    const mustWait = waiting !== undefined && all.length <= maxWaitingBytes;
+    const pending = this.#streams.get(stream);
+    const all = pending === undefined ? bytes : this.#join(pending, bytes);
+    const mustWait = pending !== undefined && all.length <= maxPendingBytes;
     this.#streams.set(stream, mustWait ? all : noBytes);
     if (this.#cancelTimer === undefined) this.#startInterval();
     if (!mustWait) stream.write(all);
   }
 
   /** Number of bytes that wait to be written to a stream. */
-  waitingBytes(stream: Writable): number {
+  pendingBytes(stream: Writable): number {
     return this.#streams.get(stream)?.length ?? 0;
   }
 
-  /** Writes the waiting bytes of a stream that ends. */
+  /** Writes the pending bytes of a stream that ends. */
   flush(stream: Writable): void {
     const bytes = this.#streams.get(stream) ?? noBytes;
     this.forget(stream);
     if (bytes.length > 0) stream.write(bytes);
   }
 
-  /** Forgets a stream that has ended, and its waiting bytes. */
+  /** Forgets a stream that has ended, and its pending bytes. */
   forget(stream: Writable): void {
     if (!this.#streams.delete(stream) || this.#streams.size > 0) return;
     this.#cancelTimer?.();

@@ -1,5 +1,6 @@
-// Imported by the scripts that load later, only so that the bundler keeps all of this, and what it
-// shares with them, in one script, which loads first. One script compresses better than two.
+// The modules of the first script. The scripts that load later import this file, only so that the
+// bundler keeps these modules and the code that both need in that one script. It compresses better
+// than two.
 
 import "./state/chat_client.ts";
 import "./state/snapshots.ts";

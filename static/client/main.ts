@@ -42,7 +42,7 @@ const chat = new ChatClient({
   connection: connectionPorts,
   outbox: { store, now: Date.now, newNonce: () => randomId(12) },
   tab: randomId(12),
-  // Until the extras have loaded, nothing counts as a mention. They recount.
+  // Until the extras have loaded, nothing counts as a mention. Then mentions are recounted.
   mentions: (text, reader) => extras?.conversationAids.formatter.mentions(text, reader) ?? false,
   onChange: drawSoon,
   onMessage({ name }, message, isMention) {

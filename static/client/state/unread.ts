@@ -12,7 +12,7 @@ export class UnreadMessages {
   readonly #log: LoadedLog;
   /** The unread messages that are loaded, by offset, and whether each mentions this person. */
   readonly #loaded = new Map<number, boolean>();
-  /** The number of unread entries before those loaded. Not all must be messages of others. */
+  /** The number of unread entries before those loaded. Some may not be messages of others. */
   #earlier = 0;
   /** Offsets after `readOffset` that were read. */
   readonly #seen = new Set<number>();
@@ -80,7 +80,7 @@ export class UnreadMessages {
     offsets.forEach((offset) => this.#loaded.delete(offset));
   }
 
-  /** Forgets which messages of an earlier log were read. Recount then. */
+  /** Forgets which messages of an earlier log were read. They must be recounted afterwards. */
   reset(): void {
     this.newSince = undefined;
     this.#seen.clear();

@@ -176,9 +176,9 @@ export function titleList(chat: ChatClient, room: Room): Content {
       if (chat.problem?.re === "history") pages = 0;
       if (pages > 0) request();
       else if (status.textContent === panels.searching) setText(status, "");
-      const waiting = chat.outbox.messagesIn(room.name);
+      const pending = chat.outbox.messagesIn(room.name);
       for (const [offset, row] of deleted) {
-        if (waiting.some((item) => item.type === "delete" && item.offset === offset)) continue;
+        if (pending.some((item) => item.type === "delete" && item.offset === offset)) continue;
         deleted.delete(offset);
         if (chat.problem?.re !== "delete") row.remove();
       }

@@ -165,13 +165,13 @@ browserTest("prints the whole conversation, dark on light, and nothing else", as
   await ada.emulateMedia({ media: "print" });
   const page = await ada.evaluate(() => {
     const log = document.querySelector("#log");
-    const paper = getComputedStyle(document.documentElement);
+    const style = getComputedStyle(document.documentElement);
     return {
       isWhole: log?.scrollHeight === log?.clientHeight,
       height: document.documentElement.scrollHeight,
       end: document.querySelector("#rows article:last-child .text")?.getBoundingClientRect().height,
-      scheme: paper.colorScheme,
-      background: paper.backgroundColor,
+      scheme: style.colorScheme,
+      background: style.backgroundColor,
     };
   });
   assert(page.isWhole);
@@ -313,7 +313,7 @@ browserTest(
     assertEquals(await calls(), ["asked", "Ben in #lobby"]);
     await ada.click("#me");
     await ada.getByLabel("Play a sound").check();
-    // As a sample.
+    // The setting plays a sample.
     await waitUntil("the sound is played", async () => (await calls()).at(-1) === "sound");
     await ada.keyboard.press("Escape");
     await send(ben, "@Ada three");

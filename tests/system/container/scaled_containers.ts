@@ -12,7 +12,7 @@ import { assertPage } from "./container_target.ts";
 const nodeCount = 3;
 const up = ["up", "--build", "--scale", `chat=${nodeCount}`, "-d"];
 const names = ["Ada", "Ben", "Cy"];
-/** Enough that a node is left out by chance only once in a hundred thousand runs. */
+/** Enough that a node is left out by chance only once in 60,000 runs. */
 const requestCount = 30;
 
 /** A `hello` line of a node's log. */

@@ -206,9 +206,9 @@ class Run {
       }],
       [10, () => client.isStarted && client.amend(room, "edit", this.#randomText())],
       [6, () => client.isStarted && client.amend(room, "delete")],
-      // More rooms over time, so that some are new when the server dies.
       [1, () => client.isStarted && client.title(room, this.#randomTitle())],
       [4, () => this.#moderate()],
+      // More rooms over time, so that some are new when the server dies.
       [4, () => client.isStarted && client.rooms.length < 8 && client.join(this.#randomRoom())],
       [3, () => room !== "lobby" && client.leave(room)],
       [4, () => random.pick(this.#httpClients)?.send(this.#randomText())],
@@ -389,7 +389,7 @@ function readPlan(): Plan {
     const given = flags[name] || choices[0];
     const found = choices.find((each) => each === given);
     if (found === undefined) {
-      throw new Error(`Cannot use --${name} ${given}: ${choices.join(", ")}`);
+      throw new Error(`Cannot use --${name} ${given}: the choices are ${choices.join(", ")}`);
     }
     return found;
   };

@@ -59,7 +59,7 @@ export function testEntries(name: string, open: Open): void {
   };
 
   test(
-    "append() stores a reply with the offset that it answers [E2]",
+    "append() stores the offset of the message that a reply is to [E2]",
     async (broker, _, entries) => {
       await broker.append([draft("a"), draft("b", { reply: 1 })]);
       const page = await broker.read("lobby", newest);

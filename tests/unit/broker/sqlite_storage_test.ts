@@ -11,7 +11,7 @@ async function withStorage(
   use: (scene: {
     dir: string;
     open(search?: boolean): ReturnType<typeof openSqliteStorage>;
-    /** Runs the task that is due next, and waits for the work that it starts. */
+    /** Runs the scheduled tasks, and waits for the work that they start. */
     pass(): Promise<void>;
     names(): readonly string[];
   }) => Promise<void>,

@@ -34,7 +34,7 @@ Deno.test("Room applies edits and deletions in the order of their offsets [E7]",
   assertEquals(lobby(page).log.messages.map(({ amended }) => amended), [3, 4]);
   assertEquals(lobby(page).log.messages[0]?.editedAt, 1_003);
   assertEquals([lobby(page).log.head, offsets(page)], [4, [1, 2]]);
-  // Neither does a repeat, nor an entry about a message that isn't loaded.
+  // A repeat changes nothing, nor does an edit of a message that isn't loaded.
   page.socket.push(edit(3, 1, "older"), edit(5, 99, "nowhere"), message(6));
   assertEquals(texts(page), ["new", undefined, "m6"]);
 });
@@ -228,8 +228,8 @@ Deno.test("ChatClient.loadHistory() has one page in flight, and asks again after
   page.time.advance(30_000);
   page.accept("Ada", room(200, { recovered: true }, 201));
   load("third");
-  const answer = { type: "history", room: "lobby", messages: [], first: 1, head: 200 } as const;
-  page.socket.push(answer);
+  const reply = { type: "history", room: "lobby", messages: [], first: 1, head: 200 } as const;
+  page.socket.push(reply);
   assertEquals(pages, ["third"]);
 });
 

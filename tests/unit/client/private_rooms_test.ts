@@ -106,9 +106,9 @@ Deno.test("PrivateRooms seals messages, replies and edits with the member it com
 
   page.chat.send(key.room, "And you?", { reply: 1, answered: context.nonce });
   const second = await page.sent();
-  const answer = { ...context, nonce: String(second.nonce) };
-  assertEquals((await open(key, answer, String(second.text)))?.answered, context.nonce);
-  await page.push({ type: "ack", room: key.room, nonce: answer.nonce, offset: 2 });
+  const reply = { ...context, nonce: String(second.nonce) };
+  assertEquals((await open(key, reply, String(second.text)))?.answered, context.nonce);
+  await page.push({ type: "ack", room: key.room, nonce: reply.nonce, offset: 2 });
 
   const [sent] = page.room.log.messages;
   assert(sent !== undefined);
@@ -185,7 +185,7 @@ Deno.test("PrivateRooms never shows a text that the server altered or misplaced 
   }`;
   const context = { room: key.room, member: ben, nonce: "b1" };
   const edited = await seal(key, context, { revision: 1, answered: "", text: "edited" });
-  const answer = await seal(key, context, { revision: 0, answered: "n1", text: "yes" });
+  const reply = await seal(key, context, { revision: 0, answered: "n1", text: "yes" });
   const unclean = await seal(key, context, { revision: 0, answered: "", text: "a\u0007b" });
   const cases: [what: string, push: EntryPush][] = [
     ["swapped", swapped],
@@ -196,7 +196,7 @@ Deno.test("PrivateRooms never shows a text that the server altered or misplaced 
     ["in the clear", { ...one, text: "one" }],
     ["an edit as a message", { ...one, text: edited }],
     ["a message as an edit", { ...one, editedAt: 5 }],
-    ["a sealed reply that is not sent as one", { ...one, text: answer }],
+    ["a sealed reply that is not sent as one", { ...one, text: reply }],
     ["a reply not sealed as one", { ...one, reply: 7 }],
     ["unclean", { ...one, text: unclean }],
   ];

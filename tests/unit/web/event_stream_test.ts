@@ -112,10 +112,10 @@ Deno.test("an event stream sends all events within 50 ms together [H13]", async 
   const { time, socket, stream, send, offsets } = await openGathered();
   send(1, 2, 3);
   assertEquals(await offsets(1), [1]);
-  const waiting = socket.buffered;
-  assert(waiting > 0);
+  const pendingBytes = socket.buffered;
+  assert(pendingBytes > 0);
   send(4);
-  assertEquals(socket.buffered, waiting * 1.5);
+  assertEquals(socket.buffered, pendingBytes * 1.5);
   time.advance(50);
   assertEquals(await offsets(3), [2, 3, 4]);
   assertEquals(socket.buffered, 0);

@@ -61,18 +61,18 @@ Deno.test("Gathering joins the bytes of a room once for all its streams", () => 
   assertStrictEquals(stream.bytes[1], other.bytes[1]);
 });
 
-Deno.test("Gathering.flush() writes a stream's waiting bytes, and leaves no timer [H15]", () => {
+Deno.test("Gathering.flush() writes a stream's pending bytes, and leaves no timer [H15]", () => {
   const { time, gathering, write, stream } = createGathering();
   for (const text of ["a", "b", "c"]) write(text, stream);
-  assertEquals(gathering.waitingBytes(stream), 2);
+  assertEquals(gathering.pendingBytes(stream), 2);
   gathering.flush(stream);
   assertEquals([stream.writes, time.timers], [["a", "bc"], 0]);
-  assertEquals(gathering.waitingBytes(stream), 0);
+  assertEquals(gathering.pendingBytes(stream), 0);
   gathering.flush(stream);
   assertEquals(stream.writes, ["a", "bc"]);
 });
 
-Deno.test("Gathering.forget() drops a stream's waiting bytes, and keeps those of others", () => {
+Deno.test("Gathering.forget() drops a stream's pending bytes, and keeps those of others", () => {
   const { time, gathering, write, stream, other } = createGathering();
   write("a", stream, other);
   write("b", stream, other);
@@ -83,12 +83,12 @@ Deno.test("Gathering.forget() drops a stream's waiting bytes, and keeps those of
   assertEquals(time.timers, 0);
 });
 
-Deno.test("Gathering bounds the waiting bytes, and keeps their order", () => {
+Deno.test("Gathering bounds the pending bytes, and keeps their order", () => {
   const { time, gathering, write, stream } = createGathering();
   const texts = Array.from({ length: 40 }, (_, i) => `${i},`.padStart(1_000, "."));
   for (const text of texts) {
     write(text, stream);
-    assert(gathering.waitingBytes(stream) <= 16_384);
+    assert(gathering.pendingBytes(stream) <= 16_384);
   }
   assertEquals(stream.writes.length, 3);
   time.advance(50);
