@@ -26,7 +26,7 @@ const journalPages = 4_000;
 /** The files of a database in use: the database, its journal and the journal's index. */
 const suffixes = ["", "-wal", "-shm"];
 
-/** Rows that one statement of a `BulkInsert` inserts. More are no faster. */
+/** Max rows that one statement of a `BulkInsert` inserts. More are no faster. */
 const bulkRows = 8;
 
 /**
@@ -35,35 +35,31 @@ const bulkRows = 8;
  */
 export class BulkInsert {
   readonly #columns: number;
-  readonly #one: string;
-  readonly #many: string;
+  /** The statements for 1 to `bulkRows` rows. */
+  readonly #statements: readonly string[];
   #values: SQLInputValue[] = [];
 
   /** `insert` is the statement up to its column names. */
   constructor(insert: string, columns: readonly string[]) {
     this.#columns = columns.length;
     const row = `(${columns.map(() => "?").join(", ")})`;
-    this.#one = `${insert} (${columns.join(", ")}) VALUES ${row}`;
-    this.#many = this.#one + `, ${row}`.repeat(bulkRows - 1);
+    const one = `${insert} (${columns.join(", ")}) VALUES ${row}`;
+    this.#statements = Array.from({ length: bulkRows }, (_, i) => one + `, ${row}`.repeat(i));
   }
 
   /** Adds a row, with a value for each column. */
   add(file: DatabaseFile, ...row: readonly SQLInputValue[]): void {
     for (const value of row) this.#values.push(value);
-    if (this.#values.length < bulkRows * this.#columns) return;
-    const values = this.#values;
-    this.#values = [];
-    file.run(this.#many, ...values);
+    if (this.#values.length === bulkRows * this.#columns) this.flush(file);
   }
 
   /** Inserts the remaining rows. */
   flush(file: DatabaseFile): void {
     const values = this.#values;
-    if (values.length === 0) return;
+    const statement = this.#statements[values.length / this.#columns - 1];
+    if (statement === undefined) return;
     this.#values = [];
-    for (let start = 0; start < values.length; start += this.#columns) {
-      file.run(this.#one, ...values.slice(start, start + this.#columns));
-    }
+    file.run(statement, ...values);
   }
 
   /** Drops the remaining rows, after a failed transaction. */
