@@ -113,7 +113,6 @@ export class ChatHub {
   #isReceiving(session: Session): boolean {
     if (session.state.kind === "closing" || this.#isDraining) return false;
     this.#parts.ticker.frameReceived();
-    session.heartbeat.receivedAt = this.#parts.ports.clock.now();
     session.commandCount++;
     return true;
   }

@@ -49,6 +49,11 @@ export class Heartbeats {
   check(session: Session, now: number): void {
     const { outbound, sessions } = this.#hub;
     const { state, heartbeat } = session;
+    // Not with each frame, because reading the clock takes a fifth as long as decoding one.
+    if (session.commandCount !== heartbeat.checkedCount) {
+      heartbeat.checkedCount = session.commandCount;
+      heartbeat.receivedAt = now;
+    }
     if (state.kind === "greeting" && now >= state.deadline) {
       sessions.end(session, closeCode.noHello, "no hello accepted in time");
     } else if (now - heartbeat.receivedAt >= silenceMs) {

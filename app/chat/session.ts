@@ -158,7 +158,8 @@ export class Session {
   /** Commands waiting for a claim or rename to finish. */
   heldCommands: Command[] | undefined;
   readonly heartbeat: {
-    /** When the last frame was received. */
+    /** Commands received until the last check, and when the last check found new ones. */
+    checkedCount: number;
     receivedAt: number;
     /** When the next heartbeat is sent. */
     dueAt: number;
@@ -188,6 +189,7 @@ export class Session {
     this.isPost = isPost;
     this.state = { kind: "greeting", deadline, refusals: 0 };
     this.heartbeat = {
+      checkedCount: 0,
       receivedAt: now,
       dueAt: heartbeatAt,
       unanswered: 0,

@@ -72,12 +72,12 @@ export class NonceFilter {
   /** Returns false if the nonce was certainly not added. */
   mayHave({ high, low }: NonceHash): boolean {
     const line = high >>> 18 << 4;
-    return this.#has(line | high & 15, bitsOf(low)) &&
-      this.#has(line | high >>> 4 & 15, otherBitsOf(high, low));
+    return (this.#missing(line | high & 15, bitsOf(low)) |
+      this.#missing(line | high >>> 4 & 15, otherBitsOf(high, low))) === 0;
   }
 
-  #has(index: number, bits: number): boolean {
-    return ((this.words[index] ?? 0) & bits) === bits;
+  #missing(index: number, bits: number): number {
+    return ~(this.words[index] ?? 0) & bits;
   }
 }
 

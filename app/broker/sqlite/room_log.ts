@@ -67,6 +67,9 @@ interface StoredRoom {
   readonly at: number;
 }
 
+/** A room that a transaction writes to. */
+type PendingRoom = { -readonly [key in keyof StoredRoom]: StoredRoom[key] };
+
 const emptyRoom: StoredRoom = { id: 0, first: 1, head: 0, at: 0 };
 
 /** The room logs in one database. Changes by `append` are pending until `commit` or `rollback`. */
@@ -89,7 +92,7 @@ export class RoomLog {
   #sizeCheckedAt = -Infinity;
   readonly #messages = new BulkInsert("INSERT INTO entries", messageColumns);
   /** Rooms as the current transaction leaves them. */
-  readonly #pending = new Map<string, StoredRoom>();
+  readonly #pending = new Map<string, PendingRoom>();
   #epoch = { id: 0, name: "" };
 
   constructor(
@@ -121,7 +124,8 @@ export class RoomLog {
     this.#checkSize(file, now);
     this.hasEvicted = this.hasDeleted = false;
     const entries: Entry[] = [];
-    const results = drafts.map((draft) => this.#store(file, draft, now, entries));
+    const results: AppendResult[] = [];
+    for (const draft of drafts) results.push(this.#store(file, draft, now, entries));
     this.#messages.flush(file);
     for (const { id, head, at } of this.#pending.values()) file.run(sql.updateRoom, head, at, id);
     return { results, entries };
@@ -134,7 +138,8 @@ export class RoomLog {
     entries: Entry[],
   ): AppendResult {
     const { type, member, from, nonce } = draft;
-    let room = this.#pending.get(draft.room) ?? this.#roomOf(file, draft.room);
+    const pending = this.#pending.get(draft.room);
+    let room: StoredRoom | undefined = pending ?? this.#roomOf(file, draft.room);
     let hash = room && this.#nonces.hash(room.id, member, nonce);
     if (room !== undefined && hash !== undefined && this.#nonces.mayHave(hash)) {
       this.#messages.flush(file);
@@ -191,7 +196,12 @@ export class RoomLog {
     }
     hash ??= this.#nonces.hash(room.id, member, nonce);
     this.#nonces.add(hash, offset, at);
-    this.#pending.set(draft.room, { id: room.id, first: room.first, head: offset, at });
+    if (pending === undefined) {
+      this.#pending.set(draft.room, { id: room.id, first: room.first, head: offset, at });
+    } else {
+      pending.head = offset;
+      pending.at = at;
+    }
     return { kind: "stored", offset };
   }
 
