@@ -27,8 +27,8 @@ interface Cursor {
 }
 
 /**
- * Finds messages. It finds every match from the time `since` on. Returns `undefined` if `before`
- * is not the `next` of an earlier scan. `pause` lets other tasks run after each step.
+ * Finds messages: every match from the returned time `since` on. Returns `undefined` if `before` is
+ * not the `next` of an earlier scan. `pause` lets other tasks run after each step.
  */
 export async function scan(
   broker: Pick<Broker, "read" | "newestRooms">,
@@ -90,7 +90,7 @@ export async function scan(
   );
   /** Where the next scan continues. Rooms that this one has finished don't hold it back. */
   const stoppedAt = isStopped ? newestOf(pending())?.at ?? since : -Infinity;
-  // The scan that continues will find anything older again.
+  // The next scan will find anything older again.
   found = found.filter(({ at }) => at > stoppedAt);
   const messages = found.slice(0, limit);
   const last = messages.at(-1);

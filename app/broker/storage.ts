@@ -8,9 +8,9 @@ import { macOf, randomName } from "../core/identity.ts";
 import { later } from "../core/timers.ts";
 import { openSqliteStorage } from "./sqlite/storage.ts";
 
-/** A node without a heartbeat for this long is dead. Longer than the grace of its members. */
+/** Duration of a node's lease, longer than the grace of its members. */
 const redisLeaseMsPerGraceSecond = 1_500;
-/** Min lease: the time it takes to notice that Redis was unreachable. */
+/** Min lease: a node needs this long to notice that Redis is unreachable. */
 const redisLeaseMinMs = 4_500;
 const redisTimeoutMs = 3_000;
 const notStored = "Messages cannot be stored. See the error log";

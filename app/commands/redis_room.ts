@@ -44,7 +44,7 @@ export async function removeRedisRoom(url: string, prefix: string, room: string)
     removesAll: true,
   } as const;
   let hasMore = true;
-  while (hasMore) hasMore = (await keys.link.run("prune", args, [[room]])).left === 0;
+  while (hasMore) hasMore = (await keys.link.run("prune", args, [[room]])).entriesLeft === 0;
 }
 
 async function findRoom(

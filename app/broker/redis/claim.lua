@@ -14,14 +14,14 @@ local member, record = args.member, readMember(args.member)
 -- Returns how much longer bans of a network keep the member out, in ms. Only bans imposed before
 -- the member first wrote apply to it.
 local function networkBanMs(network)
-  local left = 0
-  if not hasSanctions or not network or isModerator(member) then return left end
+  local longestMs = 0
+  if not hasSanctions or not network or isModerator(member) then return 0 end
   local bans = redis.call('HGET', key('ends'), 'network ' .. network) or ''
   local wroteAt = tonumber(redis.call('GET', key('wrote', member)) or math.huge)
   for at, ends in bans:gmatch('(%d+):(%d+)') do
-    if wroteAt >= tonumber(at) then left = math.max(left, tonumber(ends) - now) end
+    if wroteAt >= tonumber(at) then longestMs = math.max(longestMs, tonumber(ends) - now) end
   end
-  return left
+  return longestMs
 end
 
 local bannedMs = remainingMs('ban', member)
@@ -34,7 +34,7 @@ if record.key and holdsName(record) then
   if args.tab and isConnected(record) then
     publish('{"kind":"tab_moved","node":"' .. node .. '","member":"' .. member .. '","tab":' ..
       cjson.encode(args.tab) .. '}')
-    redis.call('HSET', key('member', member), 'movedAt', digits(feed))
+    redis.call('HSET', key('member', member), 'tabMovedId', digits(feed))
   end
   markConnected(member, record)
   if args.network then keepNetwork(member, args.network) end

@@ -1,4 +1,4 @@
-// Explains in a sentence why a chat cannot use a Redis, and how to fix it.
+// Explains in a sentence why a Redis cannot be used, and how to fix it.
 
 import { errorMessage } from "../../core/error_message.ts";
 
@@ -36,11 +36,12 @@ function explain(url: string, prefix: string, error: unknown): string {
     return "it requires a password; write redis://USER:PASSWORD@HOST";
   }
   if (message.startsWith("WRONGPASS")) return "its user or password is wrong; correct REDIS_URL";
-  if (/DB index/i.test(message)) return "it has no database of that number; correct REDIS_URL";
+  if (/DB index/i.test(message)) return "it has no database with that number; correct REDIS_URL";
   if (/^(ENOTFOUND|EAI_AGAIN)$/.test(code)) return "its name has no address; correct REDIS_URL";
   const isOtherProtocol = /^Socket closed|ECONNRESET|^Unknown RESP type/.test(message);
   if (isOtherProtocol && protocol === "redis:") {
-    return "its reply is not Redis protocol; if it uses TLS, write rediss:// instead of redis://";
+    return "its reply is not in the Redis protocol; if it uses TLS, write rediss:// " +
+      "instead of redis://";
   }
   if (/^Connection timeout|^no reply within/.test(message)) {
     return protocol === "redis:"

@@ -197,21 +197,23 @@ end
 -- still delete their messages.
 local function sanctionResult(member, action)
   if not hasSanctions or action:find('^moderate') then return nil end
-  local kind, left = 'banned', remainingMs('ban', member)
-  if left == 0 and not action:find('^delete') then
-    kind, left = 'muted', remainingMs('mute', member)
+  local kind, retryAfter = 'banned', remainingMs('ban', member)
+  if retryAfter == 0 and not action:find('^delete') then
+    kind, retryAfter = 'muted', remainingMs('mute', member)
   end
-  return left > 0 and '{"kind":"' .. kind .. '","retryAfter":' .. digits(left) .. '}' or nil
+  if retryAfter == 0 then return nil end
+  return '{"kind":"' .. kind .. '","retryAfter":' .. digits(retryAfter) .. '}'
 end
 
--- Adds a draft, in memory, and returns its result, which does not count if the room is broken.
+-- Adds a draft, in memory, and returns its result. `appendRows` replaces the result if the room
+-- turns out to be broken.
 local function append(name, member, nonce, nameKey, body, text, action)
   local inBatch = offsets[nonce]
   if not inBatch then
     local stored = firstOffset(nonce)
     if stored then return resultOf('repeat', stored) end
-    local stopped = sanctionResult(member, action)
-    if stopped then return stopped end
+    local refused = sanctionResult(member, action)
+    if refused then return refused end
     if args.isFull and not isDeletion(action) then return resultOf('storage_full') end
     if not action:find('^moderate') and not ownsName(member, nameKey) then return unavailable end
   end

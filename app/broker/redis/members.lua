@@ -1,7 +1,7 @@
 -- Shared by scripts that read or change names. A member's record is a hash with `username`, its
 -- `key`, `formerKey` (the key of the previous name), `hasWritten`, `heldUntil` (applies only if the
 -- member has written), `readerHeldUntil` (after a release, applies to every member),
--- `reservedUntil` (if it was banned), `movedAt` (id of its last `tab_moved` event), and a field
+-- `reservedUntil` (if it was banned), `tabMovedId` (id of its last `tab_moved` event), and a field
 -- node:{node} for each node that it is connected to.
 
 local function readHash(name)

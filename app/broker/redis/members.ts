@@ -15,7 +15,7 @@ const recordTtlMinMs = 3 * 3_600_000;
 /** Max rows per script call, so that other nodes don't wait long for it. */
 const renewMaxMembers = 1_000;
 
-/** The members of this node, with the changes that Redis has not confirmed yet, and the others. */
+/** The members of this node, with the changes that Redis has not confirmed, and of other nodes. */
 export class Members {
   /** Arguments of scripts that change names. */
   readonly nameArgs: { readonly nameHoldMs: number; readonly recordTtlMs: number };
@@ -93,9 +93,9 @@ export class Members {
   }
 
   /** Applies a ban to the pending claims of a member. */
-  banned(member: string, leftMs: number): void {
+  banned(member: string, remainingMs: number): void {
     for (const claim of this.#claims) {
-      if (claim.member === member) claim.bannedMs = leftMs;
+      if (claim.member === member) claim.bannedMs = remainingMs;
     }
   }
 
@@ -143,8 +143,8 @@ export class Members {
   }
 
   /**
-   * Claims the names of all connected members again. Returns false if one has no name any more. A
-   * member has another name if the reply to a completed rename was lost.
+   * Claims the names of all connected members again. Returns false if one no longer has a name.
+   * A name has changed if the reply to a completed rename was lost.
    */
   async claimAgain(link: Link): Promise<boolean> {
     const held = await Promise.all(
@@ -158,7 +158,7 @@ export class Members {
     return held.every(Boolean);
   }
 
-  /** Brings both sides up to date with the presence in Redis. */
+  /** Brings local and remote presence up to date with a snapshot from Redis. */
   resume(presence: PresenceSnapshot): void {
     const { [this.#node.name]: own = [], ...others } = presence;
     for (const [, member, username] of own) {

@@ -31,7 +31,7 @@ export class RedisNode {
     this.isRegistered = false;
   }
 
-  /** Runs a script. Loses the link if the node is dead or the log is another one. */
+  /** Runs a script. Gives up the link if the node is fenced or the log was replaced. */
   async run<Name extends ScriptName>(
     name: Name,
     args: ScriptArgs<Name>,
@@ -47,14 +47,14 @@ export class RedisNode {
     };
     const reply = await link.run(name, { ...common, ...args }, rows);
     if (reply.fenced === true) throw loseLink(link, leaseExpired);
-    // Over the same link, so Redis was emptied or a proxy has switched to another Redis.
+    // The link is the same, so Redis was emptied or a proxy has switched to another Redis.
     if (link === this.link.current && reply.epoch !== this.epoch) {
       throw loseLink(link, "its log was replaced");
     }
     return reply;
   }
 
-  /** Renews the lease from time to time, until the link is lost. */
+  /** Renews the lease three times per `leaseMs`, until the link is lost. */
   renewLease(link: Link, onRenewed: (hasSweep: boolean) => void): void {
     const { leaseMs, later } = this.#options;
     this.cancelRenewal = later(leaseMs / 3, async () => {

@@ -13,10 +13,11 @@ export interface RedisBrokerOptions {
   readonly randomName: () => string;
   /** How long the names of a member that has written are held after it left. */
   readonly nameHoldMs: number;
-  /** Retention of each room; 0 keeps everything. */
+  /** Days to keep messages; 0 means no limit. */
   readonly retentionDays: number;
+  /** Max messages kept per room; 0 means no limit. */
   readonly retentionMessages: number;
-  /** Max rooms with messages; 0 is no limit. */
+  /** Max rooms with messages; 0 means no limit. */
   readonly maxRooms: number;
   readonly search?: boolean;
   /** Returns the HMAC of the moderator code for a member. Absent without a code. */
@@ -27,7 +28,7 @@ export interface RedisBrokerOptions {
   readonly leaseMs: number;
   /** Timeout of a command. */
   readonly timeoutMs: number;
-  /** Called when storage begins to fail, and when it works again. */
+  /** Called when storage starts to fail, and when it works again. */
   readonly report: (event: string, error: unknown) => void;
   /** Default: over the network. */
   readonly connect?: (options: RedisLinkOptions) => Promise<Link>;

@@ -33,7 +33,7 @@ export type PresenceSnapshot = Readonly<Record<string, NodePresence>>;
 export class LocalPresence {
   readonly #onChange: () => void;
   readonly #joined = new Map<string, JoinedChange>();
-  /** Changes not yet published; `undefined` while Redis is away. */
+  /** Changes not yet published; `undefined` while Redis is unreachable. */
   #pending: PresenceChange[] | undefined = [];
 
   /** `onChange` is called when there is something to publish. */

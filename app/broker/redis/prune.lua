@@ -5,10 +5,10 @@
 -- args    retentionDays and retentionMessages (0: keep all), maxEntries (to remove), wallNow (the
 --         caller's clock), optionally removesAll
 -- rows    room
--- result  left: `maxEntries` minus the removed entries; 0 if there may be more to remove
+-- result  entriesLeft: `maxEntries` minus the removed entries; 0 if there may be more to remove
 
-local left = args.maxEntries
--- The earlier of two clocks, so that a clock that is years ahead removes nothing.
+local entriesLeft = args.maxEntries
+-- Uses the earlier of two clocks, so that one that is years ahead removes nothing.
 local oldestAt = math.min(now, args.wallNow) - args.retentionDays * 86400000
 
 -- Returns the first offset, up to `limit`, that leaves at most `retentionMessages` messages.
@@ -51,7 +51,7 @@ end
 for i = 2, #ARGV do
   local room = readRoom(ARGV[i])
   local log = key('log', room.name)
-  local limit = math.min(room.head + 1, room.first + left)
+  local limit = math.min(room.head + 1, room.first + entriesLeft)
   local first = room.first
   if args.retentionMessages > 0 then first = skipExcess(room, limit) end
   if args.removesAll then first = limit end
@@ -65,7 +65,7 @@ for i = 2, #ARGV do
       redis.call('SREM', key('rooms'), room.name)
     end
     publish('{"kind":"pruned","room":"' .. room.name .. '","first":' .. digits(first) .. '}')
-    left = left - (first - room.first)
+    entriesLeft = entriesLeft - (first - room.first)
   end
 end
-return reply('"left":' .. digits(left))
+return reply('"entriesLeft":' .. digits(entriesLeft))

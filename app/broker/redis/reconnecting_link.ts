@@ -12,7 +12,7 @@ export interface ReconnectingLinkOptions {
   readonly catchUp: (link: Link) => Promise<void>;
   readonly onOpen: (link: Link) => void;
   readonly onLost: (error: Error) => void;
-  /** Called when storage begins to fail, and when it works again. */
+  /** Called when storage starts to fail, and when it works again. */
   readonly report: (event: string, error: unknown) => void;
   readonly later: (ms: number, task: () => void) => () => void;
   readonly random: () => number;
@@ -32,7 +32,7 @@ export class ReconnectingLink {
     this.#options = options;
   }
 
-  /** The open link; `undefined` while Redis is away. */
+  /** The open link; `undefined` while Redis is unreachable. */
   get current(): Link | undefined {
     return this.#link;
   }
@@ -42,7 +42,7 @@ export class ReconnectingLink {
     return this.#isFailing;
   }
 
-  /** Returns the open link. Throws while Redis is away. */
+  /** Returns the open link. Throws while Redis is unreachable. */
   require(): Link {
     if (this.#link === undefined) throw new Error("Cannot reach Redis: reconnecting");
     return this.#link;

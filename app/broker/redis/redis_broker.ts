@@ -207,20 +207,21 @@ export class RedisBroker implements Broker {
     return this.#members.renewHolds(members);
   }
 
-  /** Prunes the rooms. Several nodes may do so. Nonces and names expire by themselves. */
+  /** Prunes the rooms. Several nodes may do so at once. Nonces and names expire by themselves. */
   async prune(): Promise<boolean> {
     const { retentionDays, retentionMessages } = this.#options;
     if (retentionDays === 0 && retentionMessages === 0) return false;
     const wallNow = this.#options.now?.() ?? Date.now();
-    let left = pruneMaxEntries;
+    let entriesLeft = pruneMaxEntries;
     let feed = 0;
     for await (const rooms of this.#node.link.require().rooms()) {
-      const args = { retentionDays, retentionMessages, maxEntries: left, wallNow };
-      ({ left, feed } = await this.#node.run("prune", args, rooms.map((room) => [room] as const)));
-      if (left <= 0) break;
+      const args = { retentionDays, retentionMessages, maxEntries: entriesLeft, wallNow };
+      const rows = rooms.map((room) => [room] as const);
+      ({ entriesLeft, feed } = await this.#node.run("prune", args, rows));
+      if (entriesLeft <= 0) break;
     }
     await this.#feed.reached(feed);
-    return left <= 0;
+    return entriesLeft <= 0;
   }
 
   readonly moderation: Moderation = {
@@ -256,7 +257,7 @@ export class RedisBroker implements Broker {
     await this.#node.link.close();
   }
 
-  /** Registers this node, and reports the events that it missed while Redis was away. */
+  /** Registers this node, and reports the events that it missed while Redis was unreachable. */
   async #catchUp(link: Link): Promise<void> {
     const { leaseMs } = this.#options;
     const args = { leaseMs, isReturning: this.#node.isRegistered };
@@ -368,14 +369,14 @@ export class RedisBroker implements Broker {
 
   #sanctioned(ends: readonly SanctionEnd[]): void {
     for (const [member, end] of this.#mutes) if (end <= this.#now()) this.#mutes.delete(member);
-    for (const [kind, member, leftMs, until] of ends) {
+    for (const [kind, member, remainingMs, until] of ends) {
       if (kind === "mute") {
-        if (leftMs > 0) this.#mutes.set(member, this.#now() + leftMs);
+        if (remainingMs > 0) this.#mutes.set(member, this.#now() + remainingMs);
         else this.#mutes.delete(member);
         continue;
       }
-      this.#members.banned(member, leftMs);
-      if (leftMs > 0) this.#listener?.membersBanned?.([member], until);
+      this.#members.banned(member, remainingMs);
+      if (remainingMs > 0) this.#listener?.membersBanned?.([member], until);
     }
   }
 
@@ -384,7 +385,7 @@ export class RedisBroker implements Broker {
     return this.#options.now?.() ?? performance.now();
   }
 
-  /** Checks whether storage works again, even if nobody sends: a full Redis runs no `append`. */
+  /** Checks whether storage works again if nobody sends: a full Redis refuses an empty `append`. */
   #probe(link: Link): void {
     this.#node.run("append", this.#appendArgs, [], link).then(
       () => this.#node.link.recovered(),

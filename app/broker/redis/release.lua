@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- Ends a member's connection to this node. When its last connection ends, its names are held or, if
--- `isFreed` is set and it isn't banned, freed. Forgets the network of a member that wrote nothing.
+-- `isFreed` is set and it isn't banned, freed. Forgets the network of a member that has not
+-- written.
 --
 -- keys    writes member:*, name:*, networks, network:*, seen; reads wrote:*
 -- args    member, isFreed, nameHoldMs, readerHoldMs, recordTtlMs
@@ -17,9 +18,10 @@ if record.key and isGone then
     freeName(record.formerKey, member)
     redis.call('DEL', key('member', member))
   else
-    local isHeld = args.isFreed and 0 or 1
-    redis.call('HSET', key('member', member), 'heldUntil', digits(now + isHeld * args.nameHoldMs),
-      'readerHeldUntil', digits(now + isHeld * args.readerHoldMs))
+    local holdMs = args.isFreed and 0 or args.nameHoldMs
+    local readerHoldMs = args.isFreed and 0 or args.readerHoldMs
+    redis.call('HSET', key('member', member), 'heldUntil', digits(now + holdMs),
+      'readerHeldUntil', digits(now + readerHoldMs))
     extendTtl(member, record)
   end
 end

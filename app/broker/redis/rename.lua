@@ -11,7 +11,7 @@
 if isFenced() then return replyFenced() end
 local member = args.member
 local record = readMember(member)
-if tonumber(record.movedAt or 0) > args.position then
+if tonumber(record.tabMovedId or 0) > args.position then
   return reply('"renamed":false,"isBehind":true')
 end
 local isHere = record['node:' .. node]

@@ -10,8 +10,8 @@
 
 if isFenced() then return replyFenced() end
 local wasInTime = redis.call('SET', key('lease', node), 1, 'PX', digits(args.leaseMs), 'GET')
--- Each node renews its lease three times before it expires. If none has for half that time, Redis
--- itself was paused. Then all nodes are late, and none removes others.
+-- Nodes renew their leases three times per lease. If no node has done so for half a lease, Redis
+-- itself was paused: then every node is late, and none removes another.
 local renewedAt = tonumber(redis.call('HGET', key('meta'), 'renewedAt') or 0)
 redis.call('HSET', key('meta'), 'renewedAt', digits(now))
 if wasInTime and now - renewedAt < args.leaseMs / 2 then

@@ -19,7 +19,7 @@ local function entryAt(room, offset)
   return redis.call('XRANGE', key('log', room.name), id, id)[1]
 end
 
--- Returns the author of a message or a title, and which of them it is; nil for other entries.
+-- Returns the author and the kind of a message or a title; nil for other entries.
 local function authorOf(body)
   local kind, member = body:match('^"type":"(%a+)","member":"([^"]*)"')
   if kind == 'message' or kind == 'title' then return member, kind end

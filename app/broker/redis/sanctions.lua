@@ -15,7 +15,8 @@ local function isModerator(member)
   return args.mac ~= nil and redis.call('HGET', key('moderators'), member) == args.mac
 end
 
--- Returns the ends of mutes and bans as JSON: for each [kind, member, ms left, ms since 1970].
+-- Returns the ends of mutes and bans as JSON: for each [kind, member, remaining ms, end in ms
+-- since 1970].
 local function endsJson(ends)
   local list = {}
   for field, at in pairs(ends) do

@@ -5,7 +5,7 @@
 //   meta                 hash: epoch, run (id of the Redis run that the epoch belongs to), feed (id
 //                        of the last event), roomsFullAt (when no room could be evicted),
 //                        importing (until `import-chat` has finished), sanctionId and sweepId
-//                        (last ids given), sanctionsEnd (when the last sanction ends)
+//                        (last ids assigned), sanctionsEnd (when the last sanction ends)
 //   epochs               set: every epoch so far
 //   feed                 stream: the events for all nodes; fields after, event
 //   feedMarks            list: times, each with the id of the last event at that time
@@ -117,7 +117,7 @@ interface CodeArgs {
 export type SanctionEnd = readonly [
   kind: "mute" | "ban",
   member: string,
-  leftMs: number,
+  remainingMs: number,
   until: number,
 ];
 
@@ -220,7 +220,7 @@ export interface ScriptCalls {
     & Readonly<{ retentionDays: number; retentionMessages: number }>
     & Readonly<{ maxEntries: number; wallNow: number; removesAll?: true }>,
     readonly [room: string],
-    { readonly left: number }
+    { readonly entriesLeft: number }
   >;
 }
 

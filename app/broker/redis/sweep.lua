@@ -11,7 +11,7 @@ if isFenced() then return replyFenced() end
 local stored = redis.call('LINDEX', key('sweeps'), 0)
 if not stored then return reply('"deleted":0,"hasMore":false,"isBlocked":false') end
 local sweep = cjson.decode(stored)
-local left, members = key('sweep', sweep.id), {}
+local unswept, members = key('sweep', sweep.id), {}
 for _, member in ipairs(sweep.members) do members[member] = true end
 local entriesLeft, messagesLeft = args.entriesMax, args.messagesMax
 
@@ -41,7 +41,7 @@ end
 local deleted, rows, visited = 0, {}, {}
 local author = '"type":"delete","member":' .. cjson.encode(sweep.member) .. ',"from":' ..
   cjson.encode(sweep.username) .. ',"nonce":"sweep.'
-local names = redis.call('ZRANDMEMBER', left, 50, 'WITHSCORES')
+local names = redis.call('ZRANDMEMBER', unswept, 50, 'WITHSCORES')
 for i = 1, #names, 2 do
   if entriesLeft > 0 and messagesLeft > 0 then
     local name = names[i]
@@ -67,12 +67,12 @@ for _, room in ipairs(visited) do
   if room.isBroken or rooms[room.name].isBroken then
     isBlocked = true
   elseif room.before then
-    redis.call('ZADD', left, digits(room.before), room.name)
+    redis.call('ZADD', unswept, digits(room.before), room.name)
   else
-    redis.call('ZREM', left, room.name)
+    redis.call('ZREM', unswept, room.name)
   end
 end
-if redis.call('EXISTS', left) == 0 then
+if redis.call('EXISTS', unswept) == 0 then
   redis.call('LPOP', key('sweeps'))
 elseif isBlocked then
   -- The other sweeps must not wait for this room.

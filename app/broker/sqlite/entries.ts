@@ -18,13 +18,13 @@ const kinds = { message: 0, edit: 1, delete: 2, title: 3 } as const;
  * The entries of a room that are not messages, numbered by `ordinal`. Without the hint, SQLite
  * would look for them among all entries.
  */
-const others = "FROM entries INDEXED BY entries_other WHERE room = ?1 AND kind > 0";
+const nonMessages = "FROM entries INDEXED BY entries_other WHERE room = ?1 AND kind > 0";
 
 const sql = {
   add: `INSERT INTO entries (room, offset, epoch, at, member, username, text, nonce, kind, ref,
                              ordinal)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, CASE ?9 WHEN 0 THEN NULL ELSE
-          1 + coalesce((SELECT ordinal ${others} ORDER BY offset DESC LIMIT 1), 0) END)`,
+          1 + coalesce((SELECT ordinal ${nonMessages} ORDER BY offset DESC LIMIT 1), 0) END)`,
   import: `INSERT INTO entries (room, epoch, offset, at, member, username, nonce, kind, text, ref,
                                 amended, edited_at, deleted_by, ordinal)
            SELECT rooms.id, epochs.id, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
@@ -43,10 +43,11 @@ const sql = {
   setTitle: "UPDATE rooms SET title = ?, title_at = ?, title_locked = ? WHERE id = ?",
   removeTitle: "UPDATE rooms SET title = NULL, title_at = NULL WHERE id = ?",
   isTitle: "SELECT 1 FROM rooms WHERE id = ? AND title_at = ?",
-  countOthers: `
-    SELECT (SELECT ordinal ${others} AND offset > ?2 AND offset <= ?3 ORDER BY offset DESC LIMIT 1) -
-           (SELECT ordinal ${others} AND offset > ?2 AND offset <= ?3 ORDER BY offset LIMIT 1) + 1
-           AS count`,
+  countNonMessages: `
+    SELECT (SELECT ordinal ${nonMessages} AND offset > ?2 AND offset <= ?3
+            ORDER BY offset DESC LIMIT 1) -
+           (SELECT ordinal ${nonMessages} AND offset > ?2 AND offset <= ?3
+            ORDER BY offset LIMIT 1) + 1 AS count`,
 } as const;
 
 /** Selects the columns that `entryOf` reads. The last edit of a message has its text. */
@@ -227,5 +228,5 @@ export function countMessages(
   after: number,
   to: number,
 ): number {
-  return to - after - Number(file.get(sql.countOthers, room, after, to)?.count ?? 0);
+  return to - after - Number(file.get(sql.countNonMessages, room, after, to)?.count ?? 0);
 }

@@ -34,7 +34,7 @@ export interface FolderLockOptions {
   readonly tryLock?: (file: Deno.FsFile) => boolean;
 }
 
-/** Max time to wait for a server that is about to end. */
+/** Max time to wait for a server that is stopping. */
 const handoverMs = 500;
 const handoverPollMs = 50;
 /** A lock file that has not changed for this long belongs to a dead process. */
@@ -75,8 +75,8 @@ export class FolderLock {
   }
 
   /**
-   * Takes the lock. Waits a moment for a server that is about to end, and for signs of life where
-   * locks cannot be trusted.
+   * Takes the lock. Waits a moment for a server that is stopping, and for signs of life where locks
+   * cannot be trusted.
    *
    * @throws {Error} If another process holds the lock, or the file cannot be written or locked; the
    *   message says which process or why.
@@ -205,7 +205,7 @@ export async function checkReadable(options: FolderLockOptions): Promise<void> {
     found = readFrom(file);
     if (isFree(options, found)) return;
   } finally {
-    // A server may start meanwhile.
+    // Releases the lock, so that a server can start meanwhile.
     file.close();
   }
   const text = await nextText(options, found);

@@ -7,8 +7,8 @@ import type { SqliteOptions } from "./options.ts";
 
 type NamesOptions = Pick<SqliteOptions, "now" | "nameHoldMs" | "graceMs">;
 
-/** Min hold, in ms, of the names of members who were present when the server died. */
-const comebackMs = 60_000;
+/** Min hold of the names that were live when the server last stopped. */
+const restartHoldMs = 60_000;
 
 const sql = {
   byKey: "SELECT * FROM names WHERE key = ?",
@@ -23,7 +23,7 @@ const sql = {
   setFormer: "UPDATE names SET current = 0 WHERE member = ?",
   setLive: "UPDATE names SET live = 1, held_until = 0 WHERE member = ?",
   setWrote: "UPDATE names SET wrote = 1 WHERE member = ? AND wrote = 0",
-  // A live name has a time only if its member is banned until then.
+  // `held_until` is 0 for a live name, unless its member was banned: then it is the ban's end.
   hold: `UPDATE names SET live = 0,
          held_until = max(held_until, CASE wrote WHEN 1 THEN ? ELSE ? END) WHERE member = ?`,
   holdAll: `UPDATE names SET live = 0,
@@ -40,7 +40,10 @@ export class Names {
     this.#options = options;
   }
 
-  /** Returns the name a member holds, or gives it `username` unless another member holds that. */
+  /**
+   * Returns the name that a member holds. If it holds none, gives it `username`. Returns
+   * `undefined` if there is no `username` or another member holds it.
+   */
   claim(file: DatabaseFile, member: string, username: string | undefined): string | undefined {
     const own = file.get(sql.currentOf, member);
     if (own !== undefined && this.#isHeld(own)) {
@@ -55,7 +58,7 @@ export class Names {
     return username;
   }
 
-  /** Whether a member holds a name. */
+  /** Returns whether a member holds a name. */
   isHolder(file: DatabaseFile, member: string): boolean {
     const current = file.get(sql.currentOf, member);
     return current !== undefined && this.#isHeld(current);
@@ -83,16 +86,16 @@ export class Names {
     file.run(sql.hold, now() + nameHoldMs, now() + readerHoldMs, member);
   }
 
-  /** Starts the hold of all names that were live when the last server ended. */
+  /** Starts the hold of all names that were live when the server last stopped. */
   holdAll(file: DatabaseFile): void {
     const { now, nameHoldMs, graceMs } = this.#options;
-    const comeback = Math.max(graceMs, comebackMs);
-    file.run(sql.holdAll, now() + Math.max(nameHoldMs, comeback), now() + comeback);
+    const minHoldMs = Math.max(graceMs, restartHoldMs);
+    file.run(sql.holdAll, now() + Math.max(nameHoldMs, minHoldMs), now() + minHoldMs);
   }
 
   /**
-   * Marks a member as having written, so that its names are held after it leaves. Returns false if
-   * it is marked already.
+   * Marks a member as having written, so that its names are held longer after it leaves. Returns
+   * false if it is known to be marked already.
    */
   markWriter(file: DatabaseFile, member: string): boolean {
     if (this.#writers.has(member)) return false;
@@ -106,7 +109,7 @@ export class Names {
     return Number(file.run(sql.deleteExpired, now, rows).changes) === rows;
   }
 
-  /** Drops the copy in memory after a failed transaction, or when the database was reopened. */
+  /** Clears the cache after a failed transaction, or when the database was reopened. */
   rollback(): void {
     this.#writers.clear();
   }

@@ -71,7 +71,7 @@ export class NonceGeneration {
     return this.#hashes.slice(start * wordsPerHash, this.count * wordsPerHash);
   }
 
-  /** Returns the hashes in the chains before `end`. */
+  /** Returns the hashes in the chains from `first` up to `end`, exclusive. */
   inChains(first: number, end: number): Uint32Array<ArrayBuffer> {
     const found: number[] = [];
     for (let chain = first; chain < end; chain++) {

@@ -1,6 +1,6 @@
-// Recognizes repeats by their nonces. Entries have their nonces, so an index maps only hashes to
-// offsets. Nonces are random: a table would write a page for almost every nonce. So the index
-// consists of generations, each with the hashes of about 260,000 consecutive entries.
+// Recognizes repeats by their nonces. Entries store their nonces, so the index only maps hashes
+// to offsets. Nonces are random, so a table would write a page for almost every nonce. The index
+// consists of generations instead, each with the hashes of about 260,000 consecutive entries.
 //
 // The current and the previous generation are in memory. They are also in the file as chunks, in
 // the order of their entries, from which a restart reads them. With each chunk of the current
@@ -13,18 +13,18 @@ import type { NonceHash } from "./nonce_filter.ts";
 import { chains, NonceGeneration, offsetAt, wordsPerHash } from "./nonce_generation.ts";
 import type { SqliteOptions } from "./options.ts";
 
-/** Hashes of a chunk. Just below a power of two, so that a generation's memory has room. */
+/** Hashes per chunk. Just below a power of two, so that a generation's memory has room. */
 const chunkHashes = 8_000;
-/** Chunks, and slices, of a generation. */
+/** Chunks, and slices, per generation. */
 const parts = 32;
-/** Pages of a generation. Each has about 250 hashes. */
+/** Pages per generation. Each has about 250 hashes. */
 const pages = 1_024;
 const pagesPerSlice = pages / parts;
 const chainsPerPage = chains / pages;
 const wordsPerSlice = filterWords / parts;
 const keptMs = 7 * 86_400_000;
 
-/** Ids are those of the generations, times the number of a generation's chunks, slices or pages. */
+/** A row's id is `generation * parts + index`, or `generation * pages + index` for a page. */
 const sql = {
   // CROSS makes SQLite start with the rooms: most have nothing new, and there may be millions of
   // entries.
@@ -89,7 +89,7 @@ export class Nonces {
     this.#chunkHashes = options.recentNonces ?? chunkHashes;
   }
 
-  /** Reads the index. At a start, it reads 4 MB for a million nonces. */
+  /** Reads the index. On startup, it reads 4 MB for a million nonces. */
   load(file: DatabaseFile): void {
     if (this.#isLoaded) return;
     this.#key = new NonceKey(wordsOf(this.#read(file, sql.key, 1)?.data));
@@ -150,8 +150,9 @@ export class Nonces {
   }
 
   /**
-   * Returns a row, if there is one. A row on a damaged page has no columns: that may lose nonces,
-   * but must not stop the chat. Reading it makes the transaction fail, so it is read only once.
+   * Returns a row, if there is one. A row on a damaged page is returned without columns: that
+   * may lose nonces, but must not stop the chat. Reading it fails the transaction, so it is read
+   * only once.
    */
   #read(file: DatabaseFile, statement: string, id: number): Record<string, unknown> | undefined {
     const key = `${statement} ${id}`;

@@ -9,9 +9,9 @@ export interface SqliteOptions {
   readonly durability: Durability;
   /** Checked before each commit, so that only the owner of the folder writes. */
   readonly lock?: Pick<FolderLock, "check" | "lossReason">;
-  /** Called when the storage starts to fail, when it works again, and when it lost messages. */
+  /** Called when the storage starts to fail, when it works again, and if it has lost messages. */
   readonly report: (event: string, error: unknown) => void;
-  /** Number of new nonces at which they are written to the file; for tests. */
+  /** Number of new nonces after which they are written to the file; for tests. */
   readonly recentNonces?: number;
   /** Whether messages are indexed for `search`; if not, an index is removed. */
   readonly search?: boolean;

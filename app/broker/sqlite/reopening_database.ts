@@ -14,7 +14,7 @@ import { Sanctions } from "./sanctions.ts";
 import { schemaVersion } from "./schema.ts";
 import { SearchIndex } from "./search_index.ts";
 
-/** Max wait for another program's lock at the start. Later, waiting would block the chat. */
+/** Max wait for another program's lock on startup. Later, waiting would block the chat. */
 const startWaitMs = 500;
 
 /** The tables by subject, and the file that has them. Most parts cache some rows. */
@@ -198,7 +198,7 @@ export class ReopeningDatabase {
     if (this.isAbandoned) this.#file?.closeFreeSpace();
     if (this.isAbandoned || this.#file === undefined) return;
     try {
-      // Spares the next start reading entries for their nonces. Some entries may be damaged.
+      // Saves the next start from reading entries, some of which may be damaged, for their nonces.
       this.transaction((file) => this.nonces.write(file));
     } catch {
       // The next start reads them.

@@ -31,7 +31,7 @@ const fullMs = 1_000;
 /** Min age of a room's only message before the room may be evicted. */
 const evictionMs = 86_400_000;
 
-/** Size of an entry in a page besides its text, in bytes. */
+/** Size of an entry in a page without its text, in bytes. */
 const entryCostBytes = 128;
 
 const sql = {

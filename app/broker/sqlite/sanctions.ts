@@ -62,8 +62,8 @@ export interface NewBan {
 }
 
 /**
- * The sanctions in one database, and a copy in memory that matches it. Changes belong inside a
- * transaction, after `load`.
+ * The sanctions in one database, and a cache of them. Changes belong inside a transaction, after
+ * `load`.
  */
 export class Sanctions {
   readonly #options: Pick<SqliteOptions, "now" | "nameHoldMs" | "moderatorMac">;
@@ -98,7 +98,7 @@ export class Sanctions {
     this.#isLoaded = true;
   }
 
-  /** Marks the copy in memory as stale, after a failed transaction or a reopened database. */
+  /** Marks the cache as stale after a failed transaction, or when the database was reopened. */
   rollback(): void {
     this.#isLoaded = false;
   }

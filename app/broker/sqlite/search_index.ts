@@ -131,7 +131,7 @@ export class SearchIndex {
     return this.#unerased.size > 0;
   }
 
-  /** Drops the copy in memory after a failed transaction, or when the database was reopened. */
+  /** Clears the cache after a failed transaction, or when the database was reopened. */
   rollback(error?: unknown): void {
     this.#isLoaded = false;
     if (typeof error !== "object" || error === null || !("errcode" in error)) return;
@@ -176,7 +176,7 @@ export class SearchIndex {
       this.#unerased.add(table);
     }
     for (const room of file.all(sql.rooms)) this.#findNext(file, room);
-    // A server that ended may have dropped a part of it.
+    // The previous server may have stopped before it finished dropping one.
     this.#dropEmptyTable(file);
   }
 
@@ -235,12 +235,12 @@ export class SearchIndex {
   #fill(file: DatabaseFile): void {
     let [rows, characters] = [stepRows, stepCharacters];
     while (rows > 0 && characters > 0) {
-      let [oldest, second]: [number | undefined, number] = [undefined, Infinity];
-      let oldestAt = Infinity;
+      let oldest: number | undefined;
+      let [oldestAt, secondAt] = [Infinity, Infinity];
       for (const [room, { at }] of this.#pending) {
         if (oldest === undefined || at < oldestAt) {
-          [oldest, second, oldestAt] = [room, oldestAt, at];
-        } else if (at < second) second = at;
+          [oldest, oldestAt, secondAt] = [room, at, oldestAt];
+        } else if (at < secondAt) secondAt = at;
       }
       const next = oldest === undefined ? undefined : this.#pending.get(oldest);
       if (oldest === undefined || next === undefined) return;
@@ -248,7 +248,7 @@ export class SearchIndex {
       this.#pending.delete(room);
       for (const row of file.all(sql.entriesFrom, room, next.offset, rows + 1)) {
         const [offset, at] = [Number(row.offset), Number(row.at)];
-        if (rows === 0 || characters <= 0 || at > second) {
+        if (rows === 0 || characters <= 0 || at > secondAt) {
           this.#pending.set(room, { offset, at });
           break;
         }

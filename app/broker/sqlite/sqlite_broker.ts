@@ -1,5 +1,5 @@
 // The broker of a single node: keeps all messages and names in one SQLite file and returns results
-// at once. A failing disk makes drafts unavailable and never ends the server.
+// synchronously. A failing disk makes drafts unavailable and never ends the server.
 
 import type {
   AppendResult,
@@ -148,7 +148,7 @@ export class SqliteBroker implements Broker {
       startedAt = performance.now();
     } while (from > 0 && found.length <= limit && busyMs < maxMs);
     busyMs += performance.now() - startedAt;
-    // Read all at once, so that none was deleted before the last one was found.
+    // Reads all of them only now, so that none has been deleted since it was read.
     const file = this.#database.open();
     const messages = found.slice(0, limit).map((document) => index.message(file, document))
       .filter((message) => message !== undefined);
@@ -213,7 +213,7 @@ export class SqliteBroker implements Broker {
   prune(): boolean {
     const now = this.#options.now();
     const { nonces, names, sanctions, retention, log } = this.#database;
-    const hasMoreParts = this.#database.transaction((file) => {
+    const partsHaveMore = this.#database.transaction((file) => {
       const hasMore = [nonces, names, sanctions].map((part) => part.prune(file, now, pruneRows));
       return hasMore.includes(true);
     });
@@ -226,7 +226,7 @@ export class SqliteBroker implements Broker {
       this.#listener?.pruned(room, first);
     }
     if (pruned.length > 0) this.#cleanup.hasGarbage = true;
-    if (hasMoreParts || hasMore) return true;
+    if (partsHaveMore || hasMore) return true;
     return this.#cleanup.hasGarbage && this.#cleanup.shrink(this.#database.open());
   }
 
@@ -272,7 +272,7 @@ export class SqliteBroker implements Broker {
 
   /**
    * Checks that the open file is still the one at its path; call it about once a second. If not,
-   * stores nothing more, saves a copy beside the path and returns why the server must end.
+   * stores nothing more, saves a copy beside the path and returns why the server must exit.
    */
   saveIfMoved(): Promise<string | undefined> {
     return this.#database.saveIfMoved();

@@ -36,7 +36,7 @@ const busyIndexMs = 2_000;
 /**
  * Locks a data folder and opens its database.
  *
- * @throws {Error} If another process uses the folder or it cannot be used; the message says which.
+ * @throws {Error} If another process uses the folder or it cannot be used; the message says why.
  */
 export async function openSqliteStorage(options: SqliteStorageOptions): Promise<SqliteStorage> {
   const { path, now, later } = options;
@@ -122,7 +122,7 @@ function refuseLeftovers(path: string): void {
     .findLast((name) => copies.some((prefix) => name.startsWith(prefix)));
   if (found === undefined) return;
   throw new Error(
-    `Cannot create ${path}: ${found} beside it may have its messages. ` +
+    `Cannot create ${path}: ${found} in the same folder may contain its messages. ` +
       `Restore that file with "restore", or move it away`,
   );
 }

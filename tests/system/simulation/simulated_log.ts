@@ -175,7 +175,7 @@ export class SimulatedLog {
       room.first = first;
       this.#ports.publish({ kind: "pruned", room: name, first });
     }
-    return { left: 1 };
+    return { entriesLeft: 1 };
   }
 
   compare(rows: readonly ScriptRow<"compare">[]): ScriptCalls["compare"]["reply"] {

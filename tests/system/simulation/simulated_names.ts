@@ -13,7 +13,7 @@ interface MemberRecord {
   heldUntil: number;
   readerHeldUntil: number;
   reservedUntil: number;
-  movedAt: number;
+  tabMovedId: number;
   readonly nodes: Set<string>;
 }
 
@@ -84,7 +84,7 @@ export class SimulatedNames {
     if (record !== undefined && this.#holdsName(record)) {
       record.nodes.delete(this.#ports.node);
       if (tab !== undefined && this.#isConnected(record)) {
-        record.movedAt = this.#ports.publish({
+        record.tabMovedId = this.#ports.publish({
           kind: "tab_moved",
           node: this.#ports.node,
           member,
@@ -109,7 +109,7 @@ export class SimulatedNames {
       heldUntil,
       readerHeldUntil: 0,
       reservedUntil: 0,
-      movedAt: 0,
+      tabMovedId: 0,
       nodes,
     });
     names.set(key, member);
@@ -122,7 +122,7 @@ export class SimulatedNames {
   ): ScriptCalls["rename"]["reply"] {
     const { members, names } = this.#storage;
     const record = members.get(member);
-    if (record !== undefined && record.movedAt > position) {
+    if (record !== undefined && record.tabMovedId > position) {
       return { renamed: false, isBehind: true };
     }
     if (!record?.nodes.has(this.#ports.node) || this.isTaken(key, member)) {

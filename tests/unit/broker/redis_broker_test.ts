@@ -291,10 +291,10 @@ testWithRedis(
     const now = Date.now() + 3_650 * 86_400_000;
     const common = { node: "node", link: "link", feedMaxBytes: 1e6, now };
     const args = { ...common, retentionDays: 1, retentionMessages: 0, maxEntries: 100 };
-    const left = async (wallNow: number) =>
-      (await link.run("prune", { ...args, wallNow }, [["lobby"]])).left;
-    assertEquals(await left(Date.now()), 100);
-    assertEquals(await left(now), 99);
+    const entriesLeft = async (wallNow: number) =>
+      (await link.run("prune", { ...args, wallNow }, [["lobby"]])).entriesLeft;
+    assertEquals(await entriesLeft(Date.now()), 100);
+    assertEquals(await entriesLeft(now), 99);
     link.close();
   },
 );

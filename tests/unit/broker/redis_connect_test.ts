@@ -76,7 +76,7 @@ testWithRedis("open() says which part of REDIS_URL is wrong", async ({ port }) =
   for (
     const [address, why] of [
       [`ada:wrong@127.0.0.1:${port}`, "its user or password is wrong; correct REDIS_URL"],
-      [`127.0.0.1:${port}/99`, "it has no database of that number; correct REDIS_URL"],
+      [`127.0.0.1:${port}/99`, "it has no database with that number; correct REDIS_URL"],
       ["nowhere.invalid", "its name has no address; correct REDIS_URL"],
     ] as const
   ) await assertRefused(`redis://${address}`, why);
@@ -103,7 +103,7 @@ testWithRedis(
     );
     await assertRefused(
       `redis://127.0.0.1:${other.addr.port}/`,
-      "its reply is not Redis protocol; if it uses TLS, write rediss:// instead of redis://",
+      "its reply is not in the Redis protocol; if it uses TLS, write rediss:// instead of redis://",
     );
   },
 );
@@ -126,7 +126,7 @@ Deno.test({
       await using _ = await RedisProcess.start(...tls);
       await assertRefused(
         `redis://127.0.0.1:${port}/`,
-        "its reply is not Redis protocol; if it uses TLS, write rediss:// instead of redis://",
+        "its reply is not in the Redis protocol; if it uses TLS, write rediss:// instead of redis://",
       );
       const url = `rediss://127.0.0.1:${port}/`;
       await assertRefused(

@@ -125,7 +125,7 @@ Deno.test("openSqliteStorage() creates no database beside a copy that a killed r
   withStorage(async ({ dir, open, names }) => {
     const copy = "parley.db.before-2026-01-01T000000.000Z";
     await Deno.writeTextFile(`${dir}/${copy}`, "messages");
-    await assertRejects(() => open(), Error, `${copy} beside it may have its messages`);
+    await assertRejects(() => open(), Error, `${copy} in the same folder may contain its messages`);
     assertEquals(names(), [copy]);
   }));
 
