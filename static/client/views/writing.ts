@@ -177,8 +177,10 @@ export function mountWriting(
         end();
         if (text.value === "") setValue(typed);
         showFailure({ code: "not_found", message: "" });
-      } // The message may have been edited or deleted.
-      else describe(work);
+      } else {
+        // The message may have been edited or deleted.
+        describe(work);
+      }
     },
   };
 }
