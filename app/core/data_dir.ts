@@ -3,7 +3,7 @@
 import { dirname } from "@std/path";
 import type { Config } from "./config.ts";
 import { errorMessage } from "./error_message.ts";
-import { fileInfo } from "./file_info.ts";
+import { checkCanOpen, fileInfo } from "./file_info.ts";
 import { SettingError } from "./setting_error.ts";
 
 export const redisPrefix = "parley:{chat}:";
@@ -31,10 +31,11 @@ export function makeLogDir({ logDir }: Config, uid = ownUid()): void {
   makeDir("LOG_DIR", logDir);
   const path = `${logDir}/error.log`;
   try {
+    checkCanOpen(path);
     Deno.openSync(path, { append: true, create: true }).close();
   } catch (error) {
     const isDenied = error instanceof Deno.errors.PermissionDenied;
-    if (!isDenied && !/read-only|is a directory/i.test(errorMessage(error))) return;
+    if (!isDenied && !/read-only|is a directory|named pipe/i.test(errorMessage(error))) return;
     const reason = isDenied && foreignOwner(path, uid) || errorMessage(error);
     throw new SettingError(`Cannot use LOG_DIR=${JSON.stringify(logDir)}: ${reason}`, {
       cause: error,

@@ -22,6 +22,16 @@ export function fileIdentity(path: string): string | undefined {
   }
 }
 
+/**
+ * Checks that opening a file to write to it doesn't block. Opening a named pipe stops the whole
+ * process until another one reads from it.
+ *
+ * @throws {Error} If it is a named pipe.
+ */
+export function checkCanOpen(path: string): void {
+  if (fileInfo(path)?.isFifo) throw new Error("it is a named pipe; remove it");
+}
+
 /** Returns whether there is a symbolic link at a path. */
 export function isLink(path: string): boolean {
   try {

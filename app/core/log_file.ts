@@ -3,7 +3,7 @@
 import { RotatingFileHandler } from "@std/log";
 import type { LogRecord } from "@std/log";
 import { dirname } from "@std/path";
-import { fileIdentity } from "./file_info.ts";
+import { checkCanOpen, fileIdentity } from "./file_info.ts";
 
 export interface LogFileOptions {
   readonly filename: string;
@@ -91,6 +91,7 @@ export class LogFile extends RotatingFileHandler {
     this.#attempt(() => {
       const { filename } = this.#options;
       Deno.mkdirSync(dirname(filename), { recursive: true });
+      checkCanOpen(filename);
       super.setup();
       this.#identity = fileIdentity(filename);
     });

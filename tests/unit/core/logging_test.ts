@@ -307,6 +307,24 @@ Deno.test("openLogs() recreates a removed or moved log within a second", () =>
     assertEquals(reports, []);
   }));
 
+Deno.test({
+  name: "openLogs() does not block on a named pipe that replaces a log",
+  ignore: Deno.build.os === "windows",
+  fn: () =>
+    withLogs({}, ({ logs, time, dir, reports, lines }) => {
+      logs.warn("before", {});
+      Deno.removeSync(join(dir, "error.log"));
+      new Deno.Command("mkfifo", { args: [join(dir, "error.log")] }).outputSync();
+      time.advance(1_000);
+      logs.warn("lost", {});
+      assertStringIncludes(reports.join(), "error.log: it is a named pipe");
+      Deno.removeSync(join(dir, "error.log"));
+      time.advance(1_000);
+      logs.warn("after", {});
+      assertStringIncludes(lines("error.log").join(), "event=after");
+    }),
+});
+
 Deno.test("openLogs() does not mirror the start", () =>
   withLogs({}, ({ logs, time, lines, mirrored }) => {
     logs.event("start", { port: 8000 });
