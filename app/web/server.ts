@@ -11,7 +11,7 @@ import type { RequestHandler } from "./listener.ts";
 import type { WebOptions } from "./options.ts";
 import { addCorsHeaders } from "./origins.ts";
 import { clientAddress, isBannable, isUnspecified, normalizeAddress, peerAddress } from "./peer.ts";
-import { problemResponse } from "./problem.ts";
+import { notFound, problemResponse } from "./problem.ts";
 import type { Problem } from "./problem.ts";
 import { requestBufferBytes, ResponseLimits } from "./response_limits.ts";
 import { ProxyWarnings } from "./proxy_warnings.ts";
@@ -70,6 +70,18 @@ const invalidHost: Problem = {
 };
 
 /**
+ * Matches the value of a Host header. Deno puts it into the URL as it is, and any other character
+ * would start a path there: one that no proxy has seen, and that is not in the log.
+ */
+const hostPattern = /^[^\\/?#@]*$/;
+
+/**
+ * Matches URLs whose path another program may understand differently: parsing resolves dots, and
+ * turns `\` into `/`. Clients resolve dots themselves.
+ */
+const ambiguousPath = /^[^?#]*(?:\\|\/(?:\.|%2e){1,2}(?:[/?#]|$))/i;
+
+/**
  * Serves the chat.
  *
  * @throws {Error} If it cannot listen on the address.
@@ -91,9 +103,12 @@ export function serveWeb(options: WebOptions) {
   const respond = async (incoming: Omit<Incoming, "url">) => {
     const { request, peer, client } = incoming;
     try {
-      const url = URL.parse(request.url);
+      const hasHost = hostPattern.test(request.headers.get("host") ?? "");
+      const url = hasHost ? URL.parse(request.url) : null;
       const result = url === null
         ? invalidHost
+        : ambiguousPath.test(request.url)
+        ? notFound
         : isUnspecified(peer)
         ? connectionReset
         : responseLimits.problem(client) ?? hostGuard.problem(url.hostname, peer) ??
@@ -120,7 +135,7 @@ export function serveWeb(options: WebOptions) {
     const record = {
       address: client.address,
       method,
-      path: truncate(url.replace(/^\w+:\/\/[^/]*/, "")) || "/",
+      path: truncate(url.replace(/^\w+:\/\/[^/?#]*/, "")) || "/",
       protocol: "HTTP/1.1",
       referrer: truncate(headers.get("referer")),
       userAgent: truncate(headers.get("user-agent")),

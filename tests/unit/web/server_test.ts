@@ -90,6 +90,31 @@ Deno.test("serveWeb() returns 400 for an invalid Host, and keeps serving", async
   assertEquals((await fetchPath(running, "/")).response.status, 200);
 });
 
+Deno.test("serveWeb() takes no path from the Host header, and logs the path it serves", async () => {
+  await using running = await startSite();
+  const statusOf = async (target: string, host: string) => {
+    const lines = [`GET ${target} HTTP/1.1`, `Host: ${host}`, "Connection: close"];
+    return (await rawRequest(running.server.port, lines)).status;
+  };
+  for (const host of ["a/rooms?", "a\\rooms?", "a?", "a#", "localhost/healthz#", "b@a"]) {
+    assertEquals(await statusOf("/healthz", host), 400, host);
+  }
+  assertEquals(running.access.length, 6);
+  // The root, not the health check, which is not logged.
+  assertEquals(await statusOf("http://127.0.0.1?/healthz", "a"), 200);
+  assertEquals(running.access.at(-1)?.path, "?/healthz");
+});
+
+Deno.test("serveWeb() serves no path that a proxy may understand differently", async () => {
+  await using running = await startSite();
+  for (const path of ["/x/../rooms", "/x/%2e%2E/rooms", "/./rooms", "/x\\..\\rooms", "/rooms/."]) {
+    const lines = [`GET ${path} HTTP/1.1`, "Host: localhost", "Connection: close"];
+    assertEquals((await rawRequest(running.server.port, lines)).status, 404, path);
+    assertEquals(running.access.at(-1)?.path, path);
+  }
+  assertEquals((await fetchPath(running, "/rooms?x=/../y\\.")).response.status, 200);
+});
+
 /** Sends each request over a separate connection, and resets it at once. */
 const resetting = `
   import { connect } from "node:net";
