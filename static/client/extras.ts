@@ -27,7 +27,7 @@ import { followOtherTabs } from "./views/other_tabs.ts";
 import { mountPeople } from "./views/people.ts";
 import { mountPermalinks } from "./views/permalinks.ts";
 import { mountPrivateRooms } from "./views/private_rooms.ts";
-import { mountStatusLine, signInTrouble } from "./views/status_line.ts";
+import { mountStatusLine, signInNotice } from "./views/status_line.ts";
 import { mountTitle } from "./views/title.ts";
 import type { ComposerParts } from "./views/writing.ts";
 import { panels } from "./words/language.ts";
@@ -127,7 +127,7 @@ export function mountExtras(
     conversationAids: mountConversationAids(page, writing, permalinks),
     navigation,
     drawTitle: mountTitle(),
-    signInTrouble: () => signInTrouble(chat),
+    signInNotice: () => signInNotice(chat),
     notifications: mountNotifications(page),
     saveSnapshots,
     /** Draws the parts that depend on the connection. */

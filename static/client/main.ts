@@ -165,7 +165,7 @@ function drawSignIn(): void {
   } else if (app.hidden) {
     const hasMessages = (chat.rooms.get(current)?.log.messages.length ?? 0) > 0;
     if (state.kind === "pending" && !hasMessages) {
-      return void withPrompt((it) => it.wait(extras?.signInTrouble()));
+      return void withPrompt((it) => it.wait(extras?.signInNotice()));
     }
     app.hidden = false;
   }

@@ -8,7 +8,7 @@ import { endOf } from "../words/formats.ts";
 import { panels, problemText, sentenceOf } from "../words/language.ts";
 import { button, byId, element, setText, withNames } from "./dom.ts";
 import { isolate } from "./presence_lines.ts";
-import type { Trouble } from "./status_line.ts";
+import type { ConnectionNotice } from "./status_line.ts";
 
 export type NamePrompt = ReturnType<typeof mountNamePrompt>;
 
@@ -23,7 +23,7 @@ export function mountNamePrompt(
   const access = byId<"label">("prompt-access");
   const code = access.control as HTMLInputElement;
   const submit = byId<"button">("prompt-go");
-  let trouble: Trouble | undefined;
+  let notice: ConnectionNotice | undefined;
   setText(byId<"h1">("prompt-title"), `# ${labelOf(room)}`);
   setText(submit, panels.enter(labelOf(room)));
   if (input.value === "") input.value = name;
@@ -80,7 +80,7 @@ export function mountNamePrompt(
     const parsed = parseUsername(input.value);
     if (parsed.ok) {
       signIn(parsed.value, code.value === "" ? undefined : code.value);
-      return trouble?.onAct?.();
+      return notice?.onAct?.();
     }
     void showProblem(parsed);
     input.focus();
@@ -100,7 +100,7 @@ export function mountNamePrompt(
   return {
     /** Asks for a name, or for the access code if `problem` is about that. */
     show(problem: Problem | undefined): void {
-      trouble = undefined;
+      notice = undefined;
       submit.disabled = false;
       setText(submit, panels.enter(labelOf(room)));
       const isAccess = problem?.code.startsWith("access_");
@@ -113,13 +113,13 @@ export function mountNamePrompt(
       // The list of people is optional.
       showPeople().catch(() => {});
     },
-    /** Shows that the page waits for the server. With a `delay`, the button runs its action. */
-    wait(delay: Trouble | undefined): void {
-      trouble = delay;
-      submit.disabled = delay === undefined;
-      if (delay === undefined) return setText(submit, panels.connecting);
-      setText(submit, delay.label ?? panels.tryNow);
-      showHint(delay.sentence);
+    /** Shows that the page waits for the server. With a `reason`, the button runs its action. */
+    wait(reason: ConnectionNotice | undefined): void {
+      notice = reason;
+      submit.disabled = reason === undefined;
+      if (reason === undefined) return setText(submit, panels.connecting);
+      setText(submit, reason.label ?? panels.tryNow);
+      showHint(reason.sentence);
     },
   };
 }

@@ -1,4 +1,4 @@
-// Two lines above the composer: trouble with the connection, and who is typing.
+// Two lines above the composer: problems with the connection, and who is typing.
 
 import { checkVersion, isOutdated } from "../load.ts";
 import type { ChatClient } from "../state/chat_client.ts";
@@ -16,7 +16,7 @@ const shortMs = 2_000;
 const freshMs = 10_000;
 
 /** Why the page has no connection, and an action that may help. */
-export interface Trouble {
+export interface ConnectionNotice {
   readonly sentence: string;
   readonly label?: string;
   readonly onAct?: () => void;
@@ -25,8 +25,8 @@ export interface Trouble {
 const reload = () => location.reload();
 
 /** Returns why signing in is delayed; `undefined` while the server may still answer. */
-export function signInTrouble(chat: ChatClient): Trouble | undefined {
-  const lasting = lastingTrouble(chat);
+export function signInNotice(chat: ChatClient): ConnectionNotice | undefined {
+  const lasting = lastingNotice(chat);
   if (lasting !== undefined) return lasting;
   const problem = waitReason(chat);
   if (problem !== undefined) return { sentence: problemText(problem) };
@@ -34,8 +34,8 @@ export function signInTrouble(chat: ChatClient): Trouble | undefined {
   return chat.status.kind === "backoff" ? { sentence: panels.unreachable } : undefined;
 }
 
-/** Returns the trouble that reconnecting can't fix. */
-function lastingTrouble(chat: ChatClient): Trouble | undefined {
+/** Returns the notice of a problem that reconnecting can't fix. */
+function lastingNotice(chat: ChatClient): ConnectionNotice | undefined {
   const { status } = chat;
   const problem = waitReason(chat);
   if (problem?.code === "sign_on_expired") {
@@ -63,7 +63,7 @@ export function mountStatusLine(chat: ChatClient, redraw: () => void) {
   const text = element("span");
   let act = () => {};
   const action = button("", () => act(), { class: "link" });
-  let troubleSince: number | undefined;
+  let notReadySince: number | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let lastTopic = "";
   let lastTyping = "";
@@ -83,7 +83,7 @@ export function mountStatusLine(chat: ChatClient, redraw: () => void) {
   const tryNow = () => chat.connection.retryNow();
 
   /** Shows why the chat isn't ready. Returns whether that is too recent to be shown. */
-  const showTrouble = (since: number): boolean => {
+  const showNotReady = (since: number): boolean => {
     const { status } = chat;
     const now = performance.now();
     const shortFor = since + shortMs - now;
@@ -91,7 +91,7 @@ export function mountStatusLine(chat: ChatClient, redraw: () => void) {
     const reason = problem && problemText(problem);
     // Another attempt to connect is not a new topic.
     const topic = reason ?? (lastTopic || panels.connecting);
-    const lasting = lastingTrouble(chat);
+    const lasting = lastingNotice(chat);
     if (lasting !== undefined) show(lasting.sentence, lasting.label, lasting.onAct);
     else if (shortFor > 0) {
       timer = setTimeout(redraw, shortFor + 10);
@@ -114,11 +114,11 @@ export function mountStatusLine(chat: ChatClient, redraw: () => void) {
       if (sentence !== lastTyping) typing.replaceChildren(...withNames(sentence));
       lastTyping = sentence;
       clearTimeout(timer);
-      if (!chat.session.isReady) return showTrouble(troubleSince ??= performance.now());
+      if (!chat.session.isReady) return showNotReady(notReadySince ??= performance.now());
       // The server may have restarted with a new version.
-      const isBack = troubleSince !== undefined && performance.now() > freshMs;
+      const isBack = notReadySince !== undefined && performance.now() > freshMs;
       if (isBack) void checkVersion().then(redraw);
-      troubleSince = undefined;
+      notReadySince = undefined;
       const { problem } = chat;
       if (problem !== undefined && !isShownInDialog(problem)) show(problemText(problem));
       else if (isOutdated) show(panels.newVersion, panels.reload, reload);
