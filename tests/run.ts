@@ -14,7 +14,7 @@ const longTests = [
   "tests/system/cluster_test.ts",
 ];
 const longBrowserTests =
-  "accessibility trouble hostile_content settings bad_network unread comfort writing".split(" ")
+  "accessibility failures hostile_content settings bad_network unread comfort writing".split(" ")
     .map((name) => `${browserTests}/${name}_test.ts`);
 /** Max browser files at a time. As many other files as there are cores run at the same time. */
 const browserJobs = navigator.hardwareConcurrency + 1;

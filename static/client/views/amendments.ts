@@ -101,7 +101,7 @@ function drawState(
   const again = message.state === "stale" ? panels.sendNow : panels.retry;
   return element(
     "span",
-    { class: "state trouble" },
+    { class: "state warning" },
     element("span", {}, text),
     button(again, () => chat.retry(message)),
     message.type !== "delete" && button(panels.edit, () => takeBack(message)),

@@ -33,7 +33,7 @@ export function mountComposerAids(chat: ChatClient, parts: ComposerParts) {
     const describe = isPrivate() ? panels.bytesLeft : panels.charactersLeft;
     setText(hint, isCounting ? describe(left) : panels.sendHint(isInCodeBlock()));
     hint.classList.toggle("count", isCounting);
-    hint.classList.toggle("trouble", left < 0);
+    hint.classList.toggle("warning", left < 0);
     const pieces = left < 0 && !writing.isEditing ? piecesOf(text.value) : undefined;
     splitLine.hidden = pieces === undefined;
     if (pieces !== undefined) setText(splitButton, panels.splitInto(pieces.length));

@@ -103,7 +103,7 @@ function titleSection(
   openTitles: () => void,
 ): HTMLElement {
   const input = element("input", { id: "title-field", value: title, autocomplete: "off" });
-  const problem = statusLine("hint trouble");
+  const problem = statusLine("hint warning");
   const set = (locked?: true) => {
     onSubmit();
     const cleaned = input.value === "" ? { ok: true, value: "" } as const : cleanTitle(input.value);
@@ -246,7 +246,7 @@ export function memberForm(
 
 /** Returns a line that shows why the last moderation command was refused. */
 function problemLine(chat: ChatClient) {
-  const node = statusLine("hint trouble");
+  const node = statusLine("hint warning");
   let earlier = chat.problem;
   return {
     node,

@@ -30,7 +30,7 @@ export function mountNamePrompt(
 
   const showHint = (text: string, invalid?: HTMLInputElement) => {
     setText(hint, text || (isStored() ? panels.nameHint : panels.notStored));
-    hint.classList.toggle("trouble", text !== "");
+    hint.classList.toggle("warning", text !== "");
     for (const field of [input, code]) field.ariaInvalid = String(field === invalid);
   };
   /** The problem shown, or to be shown once its words have loaded. */
@@ -65,7 +65,7 @@ export function mountNamePrompt(
     });
     link.addEventListener("input", () => location.hash = /#token=.*/.exec(link.value)?.[0] ?? "");
     showHint(panels.useDeviceLink);
-    hint.classList.remove("trouble");
+    hint.classList.remove("warning");
     hint.append(link);
     link.focus();
   };

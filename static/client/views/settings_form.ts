@@ -178,7 +178,7 @@ function forgetDevice(page: Page): HTMLElement {
   const place = element("div");
   const offer = button(panels.forgetDevice, () => {
     place.replaceChildren(
-      element("p", { class: "hint trouble" }, panels.forgetWarning),
+      element("p", { class: "hint warning" }, panels.forgetWarning),
       line(confirm, cancel),
     );
     cancel.focus();

@@ -18,7 +18,7 @@ import { signInScripted } from "./scripted_server.ts";
 async function waitForRefusal(page: Page, sentence: RegExp): Promise<void> {
   await page.fill("#prompt-name", "Ada");
   await page.click("#prompt-go");
-  await page.locator("#prompt-hint.trouble", { hasText: sentence }).waitFor();
+  await page.locator("#prompt-hint.warning", { hasText: sentence }).waitFor();
 }
 
 /** Starts the server and clicks a button that makes the page retry. Needs an installed clock. */
