@@ -1,5 +1,5 @@
 // The Lua scripts that run inside Redis, each atomically: their sources, and the types of their
-// calls. Nothing else writes to Redis.
+// calls. Only they and `import-chat` write to Redis.
 //
 // Keys, after the prefix:
 //   meta                 hash: epoch, run (id of the Redis run that the epoch belongs to), feed (id

@@ -99,8 +99,8 @@ export class SimulatedSanctions {
     const { now } = this.#ports;
     return [...new Set(members)].flatMap((member) =>
       (["mute", "ban"] as const).map((kind) => {
-        const left = this.remainingMs(kind, member);
-        return [kind, member, left, left === 0 ? 0 : now + left] as const;
+        const ms = this.remainingMs(kind, member);
+        return [kind, member, ms, ms === 0 ? 0 : now + ms] as const;
       })
     );
   }
@@ -158,8 +158,8 @@ export class SimulatedSanctions {
     }
     const affected = [...before, changed].flatMap((each) => each.members);
     for (const member of affected) {
-      const left = this.remainingMs("ban", member);
-      reserve(member, now + (left === 0 ? nameHoldMs : left));
+      const ms = this.remainingMs("ban", member);
+      reserve(member, now + (ms === 0 ? nameHoldMs : ms));
     }
     publish(this.ends(affected));
     return this.#done(changed);
