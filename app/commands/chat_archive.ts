@@ -1,7 +1,11 @@
 // `parley export-chat` and `import-chat`: a whole chat as JSON lines, between SQLite and Redis.
 
 import { errorMessage } from "../core/error_message.ts";
-import { isRoomName } from "../protocol/text.ts";
+import { isSealed } from "../protocol/sealed.ts";
+import { cleanText, isPrivateRoom, isRoomName } from "../protocol/text.ts";
+import type { Validated } from "../protocol/text.ts";
+import { cleanTitle } from "../protocol/titles.ts";
+import { parseUsername } from "../protocol/usernames.ts";
 import { writeLines } from "./output_file.ts";
 
 const entry = { room: "", offset: 0, epoch: "", at: 0, member: "", from: "", nonce: "" };
@@ -60,6 +64,14 @@ export interface ArchiveTarget extends AsyncDisposable {
 
 const header = JSON.stringify({ kind: "parley", version: 1 });
 const batchItems = 1_000;
+/** Max length of a line. The longest are deletions by a sweep. */
+const lineMaxLength = 1_048_576;
+/** Max value of numbers: the largest offset in a position (15 digits), and later than any time. */
+const numberMax = 999_999_999_999_999;
+/** Matches the ids that clients and servers choose. Those of sweeps have a dot. */
+const idPattern = /^[\w.-]{1,64}$/;
+/** Max length of a name's key, whose letters are decomposed. */
+const keyMaxLength = 1_024;
 
 /** Writes a chat to a file, see `writeLines`. Returns the number of messages. */
 export async function exportChat(
@@ -85,7 +97,8 @@ export async function exportChat(
 /**
  * Reads a chat from a file. Sets times in the future to now. Returns the number of messages.
  *
- * @throws {Error} If the file is damaged or incomplete. Nothing is imported then.
+ * @throws {Error} If the file is damaged or incomplete, or has anything that no server stores.
+ *   Nothing is imported then.
  */
 export async function importChat(file: string, target: ArchiveTarget): Promise<number> {
   let messages = 0;
@@ -108,6 +121,7 @@ async function* readItems(file: string): AsyncGenerator<ArchiveItem> {
   let number = 0;
   let hasEnded = false;
   let room: ArchiveItem<"room"> | undefined;
+  const rooms = new Set<string>();
   let next = 0;
   for await (const line of readLines(file)) {
     if (++number === 1) {
@@ -115,48 +129,115 @@ async function* readItems(file: string): AsyncGenerator<ArchiveItem> {
       continue;
     }
     if (hasEnded) throw fail(number, "comes after the end");
-    if (line === JSON.stringify({ kind: "end", items: number - 2 })) {
+    // The entries of a room follow it without gaps.
+    const isComplete = room === undefined || next > room.head;
+    if (isComplete && line === JSON.stringify({ kind: "end", items: number - 2 })) {
       hasEnded = true;
       continue;
     }
     const item = parseItem(line);
     if (item === undefined) throw fail(number, "is damaged");
-    // The entries of a room follow it without gaps.
-    const isComplete = room === undefined || next > room.head;
     const isNext = isEntry(item) && item.room === room?.room && item.offset === next;
     if (isEntry(item) ? !isNext : !isComplete) {
       throw fail(number, "is not the next entry of its room");
     }
     if (isNext) next++;
-    if (item.kind === "room") [room, next] = [item, item.first];
-    yield "at" in item ? { ...item, at: Math.min(item.at, Date.now()) } : item;
+    if (item.kind === "room") {
+      if (rooms.has(item.room)) throw fail(number, "repeats a room");
+      rooms.add(item.room);
+      [room, next] = [item, item.first];
+    }
+    if (!isConsistent(item, room?.head ?? 0)) throw fail(number, "is damaged");
+    yield sinceNow(item, Date.now());
   }
   if (!hasEnded) throw fail(number + 1, "is missing: the file is incomplete");
 }
 
+/** Sets times in the future to `now`. */
+function sinceNow(item: ArchiveItem, now: number): ArchiveItem {
+  if (!("at" in item)) return item;
+  const past = { ...item, at: Math.min(item.at, now) };
+  if (past.kind !== "message" || past.editedAt === undefined) return past;
+  return { ...past, editedAt: Math.min(past.editedAt, now) };
+}
+
+/** Parses a line, without fields that are unknown. */
 function parseItem(line: string): ArchiveItem | undefined {
   try {
     const item = JSON.parse(line);
     const shapeIn = (all: object) => Object.entries(all).find(([kind]) => kind === item.kind)?.[1];
     const shape = shapeIn(shapes);
-    const isValid = shape !== undefined &&
-      Object.entries(shape).every(([name, example]) => isLike(item[name], example)) &&
-      Object.entries(shapeIn(optionalShapes) ?? {}).every(([name, example]) =>
-        item[name] === undefined || isLike(item[name], example)
-      ) &&
-      (item.room === undefined || isRoomName(item.room));
-    return isValid ? item : undefined;
+    if (shape === undefined) return undefined;
+    const optional = Object.entries(shapeIn(optionalShapes) ?? {})
+      .filter(([name]) => item[name] !== undefined);
+    const fields = [...Object.entries(shape), ...optional];
+    const isValid = fields.every(([name, example]) =>
+      isLike(item[name], example) && isSound(name, item[name], item)
+    );
+    if (!isValid) return undefined;
+    // The cast is safe: all fields have been checked.
+    const parsed = Object.fromEntries(fields.map(([name]) => [name, item[name]]));
+    return { kind: item.kind, ...parsed } as ArchiveItem;
   } catch {
     return undefined;
   }
 }
 
+/** Returns whether a value has the type of `example`, and whether its numbers are in bounds. */
 function isLike(value: unknown, example: unknown): boolean {
   if (Array.isArray(example)) {
     return Array.isArray(value) && value.every((each) => isLike(each, example[0]));
   }
-  const isUsable = typeof value !== "number" || Number.isSafeInteger(value) && value >= 0;
-  return typeof value === typeof example && isUsable;
+  if (typeof value === "number" && !(Number.isInteger(value) && value >= 0 && value <= numberMax)) {
+    return false;
+  }
+  return typeof value === typeof example;
+}
+
+/** Returns whether a server would have stored this value in a field of `item`. */
+function isSound(name: string, value: unknown, item: ArchiveItem): boolean {
+  if (typeof value !== "string") return true;
+  const isUnchanged = (cleaned: Validated<string>) => cleaned.ok && cleaned.value === value;
+  switch (name) {
+    case "room":
+      return isRoomName(value);
+    case "from":
+    case "username":
+      return isUnchanged(parseUsername(value));
+    case "title":
+      return isUnchanged(cleanTitle(value));
+    case "text":
+      if (item.kind === "title") return isUnchanged(cleanTitle(value));
+      return "room" in item && isPrivateRoom(item.room)
+        ? isSealed(value)
+        : isUnchanged(cleanText(value));
+    case "formerKey":
+      return value.length <= keyMaxLength;
+    default:
+      return idPattern.test(value);
+  }
+}
+
+/** Returns whether the offsets in an item of a room with this `head` can refer to each other. */
+function isConsistent(item: ArchiveItem, head: number): boolean {
+  const isEarlier = (offset: number) => "offset" in item && offset >= 1 && offset < item.offset;
+  switch (item.kind) {
+    case "room":
+      return item.first >= 1 && item.head >= item.first - 1 && (item.titleAt ?? 0) <= head;
+    case "edit":
+      return isEarlier(item.target);
+    case "delete":
+      return item.targets.every(isEarlier);
+    case "message":
+    case "title": {
+      const { offset, amended } = item;
+      const reply = item.kind === "message" ? item.reply : undefined;
+      return (reply === undefined || isEarlier(reply)) &&
+        (amended === undefined || amended > offset && amended <= head);
+    }
+    default:
+      return true;
+  }
 }
 
 async function* readLines(file: string): AsyncGenerator<string> {
@@ -165,6 +246,9 @@ async function* readLines(file: string): AsyncGenerator<string> {
     const { readable } = await Deno.open(file);
     for await (const chunk of readable.pipeThrough(new TextDecoderStream())) {
       const lines = (rest + chunk).split("\n");
+      if (lines.some(({ length }) => length > lineMaxLength)) {
+        throw new Error(`Cannot import ${file}: a line is too long`);
+      }
       rest = lines.pop() ?? "";
       yield* lines;
     }

@@ -20,6 +20,8 @@ const holdMs = 86_400_000;
 const prefix = testKey("");
 const odd = '\u2028 two\nlines, \u{1f600} and "quotes"';
 
+const oddDraft = (nonce: string) => draft(`${nonce} ${odd}`, { nonce });
+
 /** Fills a database whose lobby has lost its first three messages, in two epochs. */
 function fillDatabase(path: string): readonly Position[] {
   const positions: Position[] = [];
@@ -27,7 +29,7 @@ function fillDatabase(path: string): readonly Position[] {
   for (const epoch of ["a", "b"]) {
     const broker = new SqliteBroker(settings);
     broker.claim("ada", "Ada");
-    for (let i = 0; i < 3; i++) broker.append([draft(`${epoch}${i} ${odd}`)]);
+    for (let i = 0; i < 3; i++) broker.append([oddDraft(`${epoch}${i}`)]);
     broker.append([draft(epoch, { room: "tea" })]);
     broker.prune();
     for (const room of ["lobby", "tea"]) {
@@ -59,7 +61,7 @@ async function checkChat(broker: Broker, positions: readonly Position[]): Promis
   }
   // A removed message, one that is kept, and a new one.
   assertEquals(
-    await broker.append([draft(`a0 ${odd}`), draft(`b2 ${odd}`), draft("new")]),
+    await broker.append([oddDraft("a0"), oddDraft("b2"), draft("new")]),
     [
       { kind: "repeat", offset: 1 },
       { kind: "repeat", offset: 6 },
@@ -106,6 +108,72 @@ testWithRedis(
     sqlite.close();
   },
 );
+
+const message = { kind: "message", room: "lobby", offset: 1, epoch: "e", at: 1, member: "ada" };
+const first = { ...message, from: "Ada", nonce: "n1", text: "one" };
+const second = { ...message, offset: 2, from: "Ada", nonce: "n2" };
+const room = { kind: "room", room: "lobby", first: 1, head: 2, at: 1 };
+const name = {
+  kind: "name",
+  member: "ada",
+  username: "Ada",
+  formerKey: "",
+  hasWritten: true,
+  heldUntil: 1,
+};
+
+/** Reads a chat with these lines, and returns the number of messages or why it is refused. */
+async function importLines(dir: string, items: readonly object[]): Promise<number | string> {
+  const lines = [{ kind: "parley", version: 1 }, ...items, { kind: "end", items: items.length }];
+  const file = `${dir}/chat.jsonl`;
+  await Deno.writeTextFile(file, lines.map((line) => JSON.stringify(line)).join("\n"));
+  const nothing = () => Promise.resolve();
+  const target = { write: nothing, complete: nothing, [Symbol.asyncDispose]: nothing };
+  try {
+    return await importChat(file, target);
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+Deno.test("import-chat refuses everything that a server would not have stored", async () => {
+  await using folder = await databaseFolder();
+  const chat = (change: object) => [{ ...room, head: 1 }, { ...first, ...change }];
+  const two = (change: object) => [room, first, { ...second, ...change }];
+  const hostile: readonly (readonly object[])[] = [
+    chat({ from: "Ada\n2026-01-01 00:00:00 Root" }),
+    chat({ from: "\u202eadA" }),
+    chat({ text: "a".repeat(4_001) }),
+    chat({ text: "a\x1b[31m" }),
+    chat({ text: "" }),
+    chat({ epoch: "e\nevent: evil" }),
+    chat({ epoch: "a:1" }),
+    chat({ nonce: "n".repeat(65) }),
+    chat({ member: "<script>" }),
+    chat({ reply: 1 }),
+    chat({ amended: 9 }),
+    chat({ amended: 1 }),
+    [{ ...room, first: 1e15, head: 1e15 }, { ...first, offset: 1e15 }],
+    [{ ...room, first: 0, head: 0 }, { ...first, offset: 0 }],
+    [{ ...room, head: 1, title: "\u202eevil", titleAt: 1 }, first],
+    [{ ...room, head: 1, title: "x", titleAt: 2 }, first],
+    [{ ...room, room: "p-a", head: 1 }, { ...first, room: "p-a" }],
+    two({ kind: "edit", target: 2 }),
+    two({ kind: "delete", targets: [3] }),
+    two({ kind: "title", text: "x".repeat(61) }),
+    [room, first],
+    [{ ...room, first: 1, head: 0 }, { ...room, first: 1, head: 0 }],
+    [{ ...name, username: "Ada\nBen" }],
+    [{ ...name, username: "" }],
+    [{ ...name, formerKey: "k".repeat(1_025) }],
+    chat({ extra: "x".repeat(1_048_576) }),
+  ];
+  for (const items of hostile) {
+    const result = await importLines(folder.dir, items);
+    assert(typeof result === "string", `imported: ${JSON.stringify(items).slice(0, 200)}`);
+  }
+  assertEquals(await importLines(folder.dir, [{ ...room, head: 1 }, { ...first, type: "x" }]), 1);
+});
 
 Deno.test("import-chat sets future message times to now", async () => {
   await using folder = await databaseFolder();
