@@ -54,7 +54,7 @@ export function createFormatter(
     const attributes = {
       href: addressOf(room, offset),
       class: className,
-      dir: className && "auto",
+      dir: "auto",
     };
     const link = element("a", attributes, ...children);
     link.addEventListener("click", (event) => {
@@ -81,7 +81,7 @@ export function createFormatter(
       case "text":
         return collapseBlankLines(part.text);
       case "code":
-        return element("code", { translate: "no" }, part.text);
+        return element("code", { translate: "no", dir: "ltr" }, part.text);
       case "mention":
         return element("strong", { translate: "no" }, part.text);
       case "room":
@@ -92,7 +92,7 @@ export function createFormatter(
         if (room !== undefined) return roomLink(room, children);
         return element(
           "a",
-          { href: part.href, target: "_blank", rel: "noopener noreferrer nofollow" },
+          { href: part.href, dir: "auto", target: "_blank", rel: "noopener noreferrer nofollow" },
           ...children,
           part.host !== undefined && element("small", {}, ` (${part.host})`),
         );
@@ -101,11 +101,15 @@ export function createFormatter(
         return element(
           "div",
           { class: "block" },
-          element("pre", { tabindex: 0, translate: "no" }, part.text),
+          element("pre", { tabindex: 0, translate: "no", dir: "ltr" }, part.text),
           copyButton(() => part.text),
         );
       default:
-        return element(tags[part.kind], {}, ...draw(part.parts));
+        return element(
+          tags[part.kind],
+          { dir: part.kind === "quote" && "auto" },
+          ...draw(part.parts),
+        );
     }
   };
 
@@ -151,7 +155,7 @@ function lineCount(text: string): number {
 
 /** Shows the start of the content, and a button for the rest. */
 function fold(nodes: readonly (Node | string)[], lines: number): readonly HTMLElement[] {
-  const content = element("div", { class: "folded" }, ...nodes);
+  const content = element("div", { class: "folded", dir: "auto" }, ...nodes);
   const toggle = button("", () => setFolded(!content.classList.contains("folded")), {
     class: "unfold",
   });

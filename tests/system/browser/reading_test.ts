@@ -294,6 +294,45 @@ browserTest("folds joins, leaves and renames between two messages into one line"
   assertEquals((await presenceLines()).length, 2);
 }, sharedServerOnly);
 
+browserTest("gives each line its own direction, and code always that of code", async (chat) => {
+  const { ada, server } = await signInScripted(chat);
+  server.publish(
+    "lobby",
+    { text: "First line.\nשורה שנייה!" },
+    { text: "> ציטוט!\nMy answer!" },
+    { text: "שלום\n```\nfoo(bar);\n```\n`a.b();` https://example.com/" },
+    { text: "https://example.com/ שלום" },
+  );
+  await waitForMessage(ada, "https://example.com/ שלום");
+  /** Returns how far a line is from the edge of its message where right-to-left text starts. */
+  const fromRight = (text: string) =>
+    ada.evaluate((text) => {
+      const rows = document.querySelector("#rows");
+      const walker = rows && document.createTreeWalker(rows, NodeFilter.SHOW_TEXT);
+      while (walker?.nextNode()) {
+        const node = walker.currentNode;
+        const start = node.nodeValue?.indexOf(text) ?? -1;
+        if (start < 0) continue;
+        const range = document.createRange();
+        range.setStart(node, start);
+        range.setEnd(node, start + text.length);
+        const edge = node.parentElement?.closest(".text")?.getBoundingClientRect().right ?? 0;
+        return Math.round(edge - range.getBoundingClientRect().right);
+      }
+    }, text);
+  assert(Number(await fromRight("First line.")) > 100);
+  assertEquals(await fromRight("שורה שנייה!"), 0);
+  assert(Number(await fromRight("ציטוט!")) < 20);
+  assert(Number(await fromRight("My answer!")) > 100);
+  const code = await ada.locator("#rows :is(pre, code, a)").evaluateAll((nodes) =>
+    nodes.map((node) => getComputedStyle(node).direction)
+  );
+  assertEquals(new Set(code), new Set(["ltr"]));
+  // An address doesn't decide the direction of the text after it.
+  const last = ada.locator("#rows .text").last();
+  assertEquals(await last.evaluate((node) => getComputedStyle(node).direction), "rtl");
+}, sharedServerOnly);
+
 browserTest(
   "aligns right-to-left text to the right, and isolates names",
   async (chat) => {
