@@ -103,7 +103,8 @@ export function mountMessageMenu(
   const place = (article: Element) => {
     const { top, right } = article.getBoundingClientRect();
     const frame = talk.getBoundingClientRect();
-    bar.style.top = `${top - frame.top}px`;
+    // The first line of a tall message may be above the view.
+    bar.style.top = `${Math.max(top, log.getBoundingClientRect().top) - frame.top}px`;
     bar.style.right = `${Math.max(0, frame.right - right)}px`;
   };
   const show = (article: Element) => {

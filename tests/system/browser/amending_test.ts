@@ -209,6 +209,20 @@ browserTest("selects messages and their actions with the keyboard", async (chat)
   assertEquals(await ada.evaluate(() => document.activeElement?.id), "text");
 }, { isShared: true });
 
+browserTest("shows the actions of a message whose first line is above the view", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  await ada.locator("#text").fill("line\n".repeat(90));
+  await ada.keyboard.press("Enter");
+  await ada.locator("#rows .unfold").click();
+  await ada.locator("#rows .unfold").scrollIntoViewIfNeeded();
+  await ada.locator("#rows .unfold").hover();
+  const bar = await ada.locator(".bar").boundingBox();
+  const log = await ada.locator("#log").boundingBox();
+  assertEquals(bar?.y, log?.y);
+  await ada.locator(".bar").getByText("Edit").click();
+  await ada.locator(".writing", { hasText: "Editing" }).waitFor();
+}, noRateLimit);
+
 browserTest("opens a message's actions on a long press on a phone", async (chat) => {
   const { ada, server } = await signInScripted(chat, {
     viewport: { width: 360, height: 640 },
