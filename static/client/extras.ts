@@ -27,6 +27,7 @@ import { followOtherTabs } from "./views/other_tabs.ts";
 import { mountPeople } from "./views/people.ts";
 import { mountPermalinks } from "./views/permalinks.ts";
 import { mountPrivateRooms } from "./views/private_rooms.ts";
+import { isSearchShortcut } from "./views/shortcuts.ts";
 import { mountStatusLine, signInNotice } from "./views/status_line.ts";
 import { mountTitle } from "./views/title.ts";
 import type { ComposerParts } from "./views/writing.ts";
@@ -72,9 +73,7 @@ export function mountExtras(
   const menu = mountMessageMenu(page, writing, dialogs.openMember);
   const openSearch = (query: string) => dialogs.openSearch(query, permalinks.open);
   document.addEventListener("keydown", (event) => {
-    const isShortcut = (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey &&
-      event.key.toLowerCase() === "k";
-    if (!isShortcut || byId<"div">("app").hidden) return;
+    if (!isSearchShortcut(event) || byId<"div">("app").hidden) return;
     event.preventDefault();
     openSearch("");
   });

@@ -16,6 +16,7 @@ import { codeForm, memberForm, sanctionList, titleList } from "./moderation.ts";
 import type { Content } from "./moderation.ts";
 import { searchSection } from "./search.ts";
 import { releaseFocus } from "./focus.ts";
+import { nameOfShortcut } from "./shortcuts.ts";
 import { nameForm, settingsSections } from "./settings_form.ts";
 
 /** Mounts the dialogs; each method opens one. */
@@ -99,7 +100,7 @@ export function mountDialogs(page: Page, hidden: HiddenMembers) {
       );
       const lists = [commands, ...isTouch() ? [] : [panels.keys], panels.formatting];
       const draw = ([key, meaning]: readonly [string, string]) => [
-        element("dt", {}, element("code", {}, key)),
+        element("dt", {}, element("code", {}, nameOfShortcut(key))),
         element("dd", {}, meaning),
       ];
       open(panels.helpTitle, ...lists.map((list) => element("dl", {}, ...list.flatMap(draw))));

@@ -50,6 +50,37 @@ browserTest("says how far back a search went, and continues it [F7]", async (cha
   assert(await ada.getByRole("button", { name: "Search older messages" }).isHidden());
 });
 
+browserTest("opens the search in keyboard layouts of other scripts, too", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  const press = (key: string, code: string) =>
+    ada.locator("#text").evaluate((text, [key, code]) => {
+      const init = { key, code, ctrlKey: true, bubbles: true, cancelable: true };
+      return !text.dispatchEvent(new KeyboardEvent("keydown", init));
+    }, [key, code] as const);
+  assertEquals(await press("л", "KeyK"), true);
+  await ada.locator("#dialog[open] input").waitFor();
+  await ada.keyboard.press("Escape");
+  // In a Dvorak layout, this key is a T.
+  assertEquals(await press("t", "KeyK"), false);
+  assertEquals(await press("k", "KeyV"), true);
+});
+
+browserTest("opens the search on a Mac with the command key only", async (chat) => {
+  const ada = await chat.newVisitor();
+  await ada.addInitScript(() =>
+    Object.defineProperty(navigator, "platform", { value: "MacIntel" })
+  );
+  await chat.enter(ada, "Ada");
+  // There, Ctrl+K deletes up to the end of the line.
+  await ada.keyboard.press("Control+k");
+  assertEquals(await ada.locator("#dialog[open]").count(), 0);
+  await ada.keyboard.press("Meta+k");
+  await ada.locator("#dialog[open] input").waitFor();
+  await ada.keyboard.press("Escape");
+  await send(ada, "/help");
+  await ada.locator("#dialog code", { hasText: "⌘K" }).waitFor();
+});
+
 browserTest("jumps to a room with Ctrl+K", async (chat) => {
   const ada = await chat.signIn("Ada");
   await joinRoom(ada, "design");
