@@ -15,6 +15,8 @@ import type { ComposerParts } from "./writing.ts";
 const counterMin = 200;
 /** Max messages that a long text is split into. */
 const splitMax = 10;
+/** The part of the conversation that a page key scrolls. The rest stays in view. */
+const pageShare = 0.875;
 
 export type ComposerAids = ReturnType<typeof mountComposerAids>;
 
@@ -66,9 +68,14 @@ export function mountComposerAids(chat: ChatClient, parts: ComposerParts) {
   const suggestions = mountSuggestions(chat, parts);
   const writing = mountWriting(chat, parts);
 
+  const log = byId<"div">("log");
+  /** Whether the chat can be used: it is shown, and no dialog covers it. */
+  const isUsable = () =>
+    !byId<"div">("app").hidden && document.querySelector("dialog[open]") === null;
   document.addEventListener("keydown", (event) => {
     const step = event.altKey ? ["ArrowUp", "", "ArrowDown"].indexOf(event.key) - 1 : 0;
-    if (Math.abs(step) !== 1) return;
+    // In a dialog, Alt+↓ opens a list of choices.
+    if (Math.abs(step) !== 1 || !isUsable()) return;
     event.preventDefault();
     const rooms = [...document.querySelectorAll<HTMLElement>("#room-list button:not(.leave)")];
     const current = rooms.findIndex(({ ariaCurrent }) => ariaCurrent !== null);
@@ -76,8 +83,8 @@ export function mountComposerAids(chat: ChatClient, parts: ComposerParts) {
   });
   /** Whether an event is outside of dialogs and fields. */
   const isElsewhere = (target: EventTarget | null) =>
-    !byId<"div">("app").hidden && document.querySelector("dialog[open]") === null &&
-    target instanceof Element && target.closest("input, textarea, select") === null;
+    isUsable() && target instanceof Element &&
+    target.closest("input, textarea, select") === null;
   // Typing anywhere lands in the composer. A space scrolls, or presses a button.
   document.addEventListener("keydown", (event) => {
     const { key, target, altKey, ctrlKey, metaKey, defaultPrevented } = event;
@@ -133,10 +140,17 @@ export function mountComposerAids(chat: ChatClient, parts: ComposerParts) {
     },
     /** Handles a key. Returns false if it has no meaning here. */
     handleKey(event: KeyboardEvent): boolean {
-      const { key, shiftKey, altKey } = event;
+      const { key, shiftKey, altKey, ctrlKey, metaKey } = event;
       // Alt and an arrow key switch rooms.
       if (altKey) return false;
       if (suggestions.handleKey(event)) return true;
+      const page = ["PageUp", "", "PageDown"].indexOf(key) - 1;
+      // A text that fits doesn't need these keys. The conversation does.
+      const isScrolling = Math.abs(page) === 1 && text.scrollHeight <= text.clientHeight;
+      if (isScrolling && !shiftKey && !ctrlKey && !metaKey) {
+        log.scrollTop += page * pageShare * log.clientHeight;
+        return true;
+      }
       if (key === "ArrowUp") return writing.editLast();
       if (key === "Escape") return writing.escape();
       return key === "Enter" && !shiftKey && writing.explainEmpty();

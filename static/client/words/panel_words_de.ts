@@ -243,6 +243,7 @@ export const words: PanelWords = {
     ["Tab", "Namen oder Raum vervollständigen"],
     ["↑", "deine letzte Nachricht bearbeiten"],
     ["Umschalt+Tab ↑ ↓ Enter", "eine Nachricht und eine Aktion wählen"],
+    ["Bild↑ Bild↓", "durch die Unterhaltung blättern"],
     ["Alt+↑ Alt+↓", "Raum wechseln"],
   ],
   formatting: [

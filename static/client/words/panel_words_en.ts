@@ -239,6 +239,7 @@ export const words = {
     ["Tab", "complete a name or room"],
     ["↑", "edit your last message"],
     ["Shift+Tab ↑ ↓ Enter", "choose a message and an action"],
+    ["PageUp PageDown", "scroll the conversation"],
     ["Alt+↑ Alt+↓", "switch rooms"],
   ] as readonly (readonly [string, string])[],
   formatting: [

@@ -66,6 +66,19 @@ browserTest(
   },
 );
 
+browserTest("leaves Alt and an arrow key to the lists of choices in a dialog", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  await joinRoom(ada, "design");
+  await openSettings(ada);
+  const select = ada.locator("#dialog select").first();
+  const isTaken = await select.evaluate((node) => {
+    const init = { key: "ArrowDown", altKey: true, bubbles: true, cancelable: true };
+    return !node.dispatchEvent(new KeyboardEvent("keydown", init));
+  });
+  assertEquals(isTaken, false);
+  await waitForRoom(ada, "design");
+});
+
 browserTest("returns focus when a dialog closes", async (chat) => {
   const ada = await chat.signIn("Ada");
   await ada.focus("#me");

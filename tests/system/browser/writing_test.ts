@@ -59,6 +59,25 @@ browserTest(
   },
 );
 
+browserTest("scrolls the conversation with page keys, unless the text needs them", async (chat) => {
+  const { ada, server } = await signInScripted(chat);
+  server.publish("lobby", ...Array.from({ length: 90 }, (_, i) => ({ text: `line ${i}.` })));
+  await waitForMessage(ada, "line 89.");
+  await waitForAids(ada);
+  const scrollTop = () => ada.locator("#log").evaluate((log) => log.scrollTop);
+  const end = await scrollTop();
+  await ada.keyboard.press("PageUp");
+  const above = await scrollTop();
+  assert(above < end - 200, `${above} of ${end}`);
+  await ada.keyboard.type("two\n".repeat(2));
+  await ada.keyboard.press("PageDown");
+  assert(await scrollTop() > above);
+  await ada.fill("#text", "long\n".repeat(90));
+  const before = await scrollTop();
+  await ada.keyboard.press("PageUp");
+  assertEquals(await scrollTop(), before);
+}, sharedServerOnly);
+
 browserTest("sends nothing while an input method is composing", async (chat) => {
   const ada = await chat.signIn("Ada");
   const devtools = await ada.context().newCDPSession(ada);
