@@ -3,9 +3,9 @@
 import { waitAtMost } from "../core/timers.ts";
 import { localHost } from "../core/url_host.ts";
 import { closeCode } from "../protocol/wire.ts";
-import { AccessLog, truncate } from "./access_log.ts";
 import type { Certificate } from "./certificate.ts";
 import { HostGuard } from "./host_guard.ts";
+import { truncate } from "./line_limit.ts";
 import { Listener } from "./listener.ts";
 import type { RequestHandler } from "./listener.ts";
 import type { WebOptions } from "./options.ts";
@@ -46,6 +46,8 @@ const securityHeaders = {
   "x-content-type-options": "nosniff",
 };
 
+/** Container engines, load balancers and pages in development poll these all day. */
+const unloggedPaths: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/dev/start"]);
 /** Max time for connections to close before a certificate is replaced. */
 const renewGraceMs = 2_000;
 
@@ -92,7 +94,6 @@ export function serveWeb(options: WebOptions) {
   const proxyWarnings = new ProxyWarnings(trustProxy, log);
   const sockets = new WebSockets(options, proxyWarnings);
   const site = new Site(options, sockets);
-  const accessLog = new AccessLog(log, now);
   const fixedHeaders = Object.entries({
     ...securityHeaders,
     "content-security-policy": contentSecurityPolicy(options.frameAncestors),
@@ -160,7 +161,9 @@ export function serveWeb(options: WebOptions) {
     if (bytes > 0 && status !== 201 && response.body !== null) {
       responseLimits.add(client, bytes, completed);
     }
-    accessLog.write({ ...record, status, bytes, ms: now() - startedAt }, client.network);
+    if (status >= 400 || !unloggedPaths.has(record.path)) {
+      log.access({ ...record, status, bytes, ms: now() - startedAt }, client.network);
+    }
     return response;
   };
 

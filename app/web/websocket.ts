@@ -11,7 +11,7 @@ import {
   offersSubprotocol,
   upgradeDropped,
 } from "./handshake.ts";
-import { truncate } from "./access_log.ts";
+import { truncate } from "./line_limit.ts";
 import type { WebOptions } from "./options.ts";
 import { originProblem } from "./origins.ts";
 import { isForwarded } from "./peer.ts";
