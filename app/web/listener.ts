@@ -14,7 +14,7 @@ export type RequestHandler = (
 ) => Promise<Response>;
 
 export type ListenerOptions =
-  & Pick<WebOptions, "hostname" | "port" | "certificate" | "onExhausted" | "now">
+  & Pick<WebOptions, "host" | "port" | "certificate" | "onExhausted" | "now">
   /** Called when a listener fails to accept connections. Must not throw. */
   & { readonly onError: (error: unknown) => void };
 
@@ -81,7 +81,7 @@ export class Listener {
   }
 
   #listen(port: number): Deno.HttpServer<Deno.NetAddr> {
-    const { hostname } = this.#options;
+    const { host: hostname } = this.#options;
     const address = { hostname, port, ...this.#certificate };
     try {
       const server = Deno.serve({ ...address, onListen() {}, onError }, this.#handler);

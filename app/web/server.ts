@@ -89,7 +89,7 @@ const ambiguousPath = /^[^?#]*(?:\\|\/(?:\.|%2e){1,2}(?:[/?#]|$))/i;
  * @throws {Error} If it cannot listen on the address.
  */
 export function serveWeb(options: WebOptions) {
-  const { hostname, log, now, assets, certificate, trustProxy } = options;
+  const { host, log, now, assets, certificate, trustProxy } = options;
   const hostGuard = new HostGuard(options);
   const proxyWarnings = new ProxyWarnings(trustProxy, log);
   const sockets = new WebSockets(options, proxyWarnings);
@@ -174,7 +174,7 @@ export function serveWeb(options: WebOptions) {
   return {
     port,
     /** The chat's URL for browsers on this machine. */
-    url: `${scheme}://${localHost(hostname)}:${port}${assets.basePath}/`,
+    url: `${scheme}://${localHost(host)}:${port}${assets.basePath}/`,
     /** Counts the connections. */
     limits: sockets.limits,
     /** Resolves when everything is closed. */

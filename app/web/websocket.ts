@@ -151,7 +151,7 @@ export class WebSockets {
     const slot = this.limits.add(peer);
     const { count } = this.limits;
     if (this.limits.countOf(peer) === count) {
-      this.#warnings.checkSharing(peer, count, this.#options.maxConnectionsPerAddress);
+      this.#warnings.checkSharing(peer, count, this.#options.maxConnectionsPerIp);
     }
     this.#sockets.add(webSocket);
     const socket = hubSocket(webSocket, () => this.limits.closing(slot));

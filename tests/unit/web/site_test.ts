@@ -372,7 +372,7 @@ Deno.test("serveWeb() says in German why a search is refused", async () => {
 });
 
 Deno.test("serveWeb() has no /rooms without the room directory [D1]", async () => {
-  await using running = await startSite({ hasDirectory: false });
+  await using running = await startSite({ roomDirectory: false });
   assertEquals((await fetchPath(running, "/rooms")).response.status, 404);
   assertEquals(running.hub.accessCodes, []);
 });
