@@ -1,14 +1,14 @@
 // Opens and checks databases for commands, while a server may be using them.
 
 import { DatabaseSync } from "node:sqlite";
+import { setTimeout as sleep } from "node:timers/promises";
 import { checkReadable, lockPathOf } from "../broker/sqlite/lock.ts";
 import type { FolderLockOptions } from "../broker/sqlite/lock.ts";
 import { thisProcess } from "../broker/sqlite/lock_file.ts";
 import { openError } from "../broker/sqlite/open_error.ts";
 import { migrations, schemaVersion } from "../broker/sqlite/schema.ts";
 import { errorMessage } from "../core/error_message.ts";
-import { isAbsent } from "../core/file_info.ts";
-import { sleep } from "../core/timers.ts";
+import { fileInfo, isAbsent, isLink } from "../core/file_info.ts";
 
 /** Suffixes of the database file and of the files that SQLite keeps next to it. */
 export const databaseSuffixes = ["", "-wal", "-shm", "-journal"];
@@ -124,18 +124,8 @@ function checkSchema(database: DatabaseSync): void {
 
 /** Removes a database and the files that SQLite keeps next to it, if they exist. */
 export function removeDatabase(path: string): void {
-  for (const suffix of databaseSuffixes) {
-    if (exists(path + suffix)) Deno.removeSync(path + suffix);
-  }
-}
-
-/** Returns whether anything exists at a path, even a broken symlink. */
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
+  for (const file of databaseSuffixes.map((suffix) => path + suffix)) {
+    if (fileInfo(file) !== undefined || isLink(file)) Deno.removeSync(file);
   }
 }
 

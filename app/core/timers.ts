@@ -12,7 +12,3 @@ export async function waitAtMost(ms: number, promise: Promise<void>): Promise<vo
   await Promise.race([promise, timeout.promise]);
   cancel();
 }
-
-export function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => void later(ms, resolve));
-}

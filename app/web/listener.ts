@@ -1,9 +1,9 @@
 // The listening port. Deno closes a listener for good if accepting fails once, as with too many
 // open files, and cannot change its certificate. Either way, a new listener takes over the port.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { errorMessage } from "../core/error_message.ts";
 import { SettingError } from "../core/setting_error.ts";
-import { sleep } from "../core/timers.ts";
 import { urlHost } from "../core/url_host.ts";
 import type { Certificate } from "./certificate.ts";
 import type { WebOptions } from "./options.ts";
