@@ -85,8 +85,6 @@ export class RoomLog {
   #fullAt = -Infinity;
   /** Whether the last `append` has evicted a room. */
   hasEvicted = false;
-  /** Whether the last `append` has deleted a message. */
-  hasDeleted = false;
   /** Whether the database has reached its max size, so that messages are refused. */
   hasReachedSize = false;
   #sizeCheckedAt = -Infinity;
@@ -122,7 +120,7 @@ export class RoomLog {
     now: number,
   ): { readonly results: readonly AppendResult[]; readonly entries: readonly Entry[] } {
     this.#checkSize(file, now);
-    this.hasEvicted = this.hasDeleted = false;
+    this.hasEvicted = false;
     const entries: Entry[] = [];
     const results: AppendResult[] = [];
     for (const draft of drafts) results.push(this.#store(file, draft, now, entries));
@@ -192,7 +190,6 @@ export class RoomLog {
       if (type === "edit") {
         for (const target of targets) this.#search.add(file, room.id, target);
       }
-      this.hasDeleted ||= isDeletion;
     }
     hash ??= this.#nonces.hash(room.id, member, nonce);
     this.#nonces.add(hash, offset, at);

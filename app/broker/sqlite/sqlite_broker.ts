@@ -75,10 +75,12 @@ export class SqliteBroker implements Broker {
   #report(stored: readonly Entry[]): void {
     const { log, index } = this.#database;
     this.#cleanup.hasGarbage ||= log.hasEvicted;
-    this.#cleanup.hasDeletedText ||= log.hasDeleted;
     const entries = [...this.#database.recovered(), ...stored];
     this.storedCount += entries.length;
-    for (const { room } of entries) index.roomChanged(room);
+    for (const { room, type } of entries) {
+      index.roomChanged(room);
+      if (type === "delete") this.#cleanup.hasDeletedText = true;
+    }
     if (entries.length > 0) this.#listener?.entries(entries);
   }
 

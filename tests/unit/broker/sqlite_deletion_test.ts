@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
-import { optionsFor, withBroker, withFile } from "../../support/sqlite_harness.ts";
+import { broken, change, optionsFor, withBroker, withFile } from "../../support/sqlite_harness.ts";
 import { SeededRandom } from "../../support/seeded_random.ts";
 import { draft } from "./broker_contract.ts";
 import { deletion, edit, title } from "./entries_contract.ts";
@@ -42,6 +42,27 @@ Deno.test("SqliteBroker.eraseDeleted() leaves no deleted title in the files [E10
       broker.append([deletion([2])]);
       broker.eraseDeleted();
       assertEquals(bytesOf(path).includes("secret"), false);
+    });
+  }));
+
+Deno.test("SqliteBroker.eraseDeleted() empties the journal after a commit that deleted despite an error [E10]", () =>
+  withFile((path) => {
+    withBroker(optionsFor(path), (broker) => {
+      broker.append([draft("a")]);
+      broker.eraseDeleted();
+      // After two failures, the broker closes the file.
+      broker.append([broken]);
+      broker.append([broken]);
+      change(
+        path,
+        `INSERT INTO entries (room, offset, epoch, at, member, username, text, nonce, kind, ordinal)
+           SELECT room, 2, epoch, at, member, username, '[1]', 'late', 2, 1 FROM entries;
+         UPDATE entries SET text = NULL, amended = 2, deleted_by = member WHERE offset = 1;
+         UPDATE rooms SET head = 2;`,
+      );
+      assertEquals(broker.append([draft("b")]), [{ kind: "stored", offset: 3 }]);
+      broker.eraseDeleted();
+      assertEquals(Deno.statSync(`${path}-wal`).size, 0);
     });
   }));
 
