@@ -5,7 +5,7 @@ import type { PeerAddress } from "../chat/session.ts";
 import { Tally } from "../chat/tally.ts";
 import type { WebOptions } from "./options.ts";
 
-type Maxima = Pick<WebOptions, "maxConnections" | "maxConnectionsPerIp">;
+type Maxima = Pick<WebOptions, "maxConnections" | "maxConnectionsPerAddress">;
 
 /** A limit that has been reached: a code for programs and a close reason. */
 export interface LimitReached {
@@ -73,13 +73,13 @@ export class ConnectionLimits {
 
   /** Returns the limit that one more connection would exceed. */
   reached({ network, scope }: PeerAddress): LimitReached | undefined {
-    const { maxConnections, maxConnectionsPerIp } = this.#options;
+    const { maxConnections, maxConnectionsPerAddress } = this.#options;
     if (maxConnections > 0 && this.count >= maxConnections) return serverFull;
-    if (maxConnectionsPerIp === 0) return undefined;
+    if (maxConnectionsPerAddress === 0) return undefined;
     const isFull = scope === "loopback"
       ? this.#unopened.of(network) >= loopbackUnopenedMax
       : this.#slots.of(network) >=
-        maxConnectionsPerIp * (scope === "private" ? privateFactor : 1);
+        maxConnectionsPerAddress * (scope === "private" ? privateFactor : 1);
     return isFull ? addressFull : undefined;
   }
 

@@ -27,11 +27,12 @@ export class FreeSpace {
   #left = 0;
 
   /**
-   * Opens the file. Close it only after SQLite has closed it: on POSIX systems, closing any handle
-   * of a file drops the locks that the process has on it.
+   * Opens the file and starts a walk. Close it only after SQLite has closed it: on POSIX systems,
+   * closing any handle of a file drops the locks that the process has on it.
    */
   constructor(path: string) {
     this.#file = Deno.openSync(path, { read: true, write: true });
+    this.restart();
   }
 
   /** Starts a walk through all pages, from the current one. */

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
+import { DatabaseFile } from "../../../app/broker/sqlite/database.ts";
 import { broken, change, optionsFor, withBroker, withFile } from "../../support/sqlite_harness.ts";
 import { SeededRandom } from "../../support/seeded_random.ts";
 import { draft } from "./broker_contract.ts";
@@ -64,6 +65,18 @@ Deno.test("SqliteBroker.eraseDeleted() empties the journal after a commit that d
       broker.eraseDeleted();
       assertEquals(Deno.statSync(`${path}-wal`).size, 0);
     });
+  }));
+
+Deno.test("DatabaseFile.eraseFreeSpace() walks through all pages after the file was reopened [E10]", () =>
+  withFile((path) => {
+    const file = new DatabaseFile(path, "normal", 0);
+    file.get("PRAGMA wal_checkpoint(TRUNCATE)");
+    assertEquals(file.eraseFreeSpace(1, true), true);
+    file.close();
+    const reopened = new DatabaseFile(path, "normal", 0);
+    assertEquals(reopened.eraseFreeSpace(1, false), true);
+    assertEquals(reopened.eraseFreeSpace(1_000, false), false);
+    reopened.close();
   }));
 
 Deno.test("SqliteBroker.eraseDeleted() leaves no deleted or replaced text in the files [E10]", () =>
