@@ -1,14 +1,14 @@
 // Opens and checks databases for commands, while a server may be using them.
 
 import { DatabaseSync } from "node:sqlite";
+import { setTimeout as sleep } from "node:timers/promises";
 import { checkReadable, lockPathOf } from "../broker/sqlite/lock.ts";
 import type { FolderLockOptions } from "../broker/sqlite/lock.ts";
 import { thisProcess } from "../broker/sqlite/lock_file.ts";
 import { openError } from "../broker/sqlite/open_error.ts";
-import { schemaVersion } from "../broker/sqlite/schema.ts";
+import { migrations, schemaVersion } from "../broker/sqlite/schema.ts";
 import { errorMessage } from "../core/error_message.ts";
-import { isAbsent } from "../core/file_info.ts";
-import { sleep } from "../core/timers.ts";
+import { fileInfo, isAbsent, isLink } from "../core/file_info.ts";
 
 /** Suffixes of the database file and of the files that SQLite keeps next to it. */
 export const databaseSuffixes = ["", "-wal", "-shm", "-journal"];
@@ -78,28 +78,54 @@ export function checkCopy(path: string, name = path): void {
   }
 }
 
+/**
+ * Checks that no other program has changed our tables and indexes in a copy, or added a trigger:
+ * these could make the server lose messages, or never finish.
+ *
+ * @throws {Error} If one has. The message calls the copy `name`.
+ */
+export function checkTables(path: string, name: string): void {
+  using database = new DatabaseSync(path);
+  using expected = new DatabaseSync(":memory:");
+  for (const step of migrations.slice(0, versionOf(database))) expected.exec(step);
+  const ours = objectsOf(expected);
+  const found = objectsOf(database);
+  const tables = [...ours.values()].map(({ table }) => table);
+  const changed = ours.keys().find((object) => ours.get(object)?.sql !== found.get(object)?.sql) ??
+    found.entries().find(([object, { type, table }]) =>
+      !ours.has(object) && (type === "trigger" || type === "index" && tables.includes(table))
+    )?.[0];
+  if (changed === undefined) return;
+  throw new Error(`Cannot use ${name}: another program has added or changed ${changed}`);
+}
+
+/** Returns the tables, indexes, views and triggers of a database, by type and name. */
+function objectsOf(database: DatabaseSync) {
+  const rows = database.prepare(
+    "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL",
+  ).all();
+  return new Map(rows.map(({ type, name, tbl_name, sql }) => [
+    `${type} ${name}`,
+    { type, table: String(tbl_name), sql: String(sql).replace(/\s+/g, " ") },
+  ]));
+}
+
+function versionOf(database: DatabaseSync): number {
+  return Number(database.prepare("PRAGMA user_version").get()?.user_version);
+}
+
 function checkSchema(database: DatabaseSync): void {
-  const version = Number(database.prepare("PRAGMA user_version").get()?.user_version);
+  const version = versionOf(database);
   const tables = database.prepare("SELECT name FROM sqlite_schema WHERE name IN (?, ?)")
     .all("entries", "epochs");
-  if (version === 0 || tables.length !== 2) throw new Error("it is not a Parley database");
+  if (version < 1 || tables.length !== 2) throw new Error("it is not a Parley database");
   if (version > schemaVersion) throw new Error("it was made by a newer version of Parley");
 }
 
 /** Removes a database and the files that SQLite keeps next to it, if they exist. */
 export function removeDatabase(path: string): void {
-  for (const suffix of databaseSuffixes) {
-    if (exists(path + suffix)) Deno.removeSync(path + suffix);
-  }
-}
-
-/** Returns whether anything exists at a path, even a broken symlink. */
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
+  for (const file of databaseSuffixes.map((suffix) => path + suffix)) {
+    if (fileInfo(file) !== undefined || isLink(file)) Deno.removeSync(file);
   }
 }
 

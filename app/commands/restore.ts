@@ -4,14 +4,22 @@ import { FolderLock } from "../broker/sqlite/lock.ts";
 import { fileTimestamp } from "../broker/sqlite/reopening_database.ts";
 import { errorMessage } from "../core/error_message.ts";
 import { carryOver } from "./carry_over.ts";
-import { checkCopy, folderLock, infoOf, openDatabase, removeDatabase } from "./database_access.ts";
+import {
+  checkCopy,
+  checkTables,
+  folderLock,
+  infoOf,
+  openDatabase,
+  removeDatabase,
+} from "./database_access.ts";
 
 /**
  * Replaces the database at `path` with the copy `from` and its journal, if it has one. Keeps the
  * previous database and returns its new path, if there was one. Carries its bans, mutes and
  * deletions over to the copy; if that fails, calls `warn` with a sentence.
  *
- * @throws {Error} If a server is using the folder, or `from` is not an intact Parley database.
+ * @throws {Error} If a server is using the folder, or `from` is not an intact Parley database, or
+ *   another program has changed its tables.
  */
 export async function restore(
   path: string,
@@ -30,6 +38,7 @@ export async function restore(
     removeDatabase(unfinished);
     await copyDatabase(from, unfinished);
     checkCopy(unfinished, from);
+    checkTables(unfinished, from);
     if (infoOf(path) !== undefined) {
       try {
         carryOver(path, unfinished);

@@ -34,8 +34,8 @@ export interface LogOptions extends Pick<Config, LogSettings> {
 
 /** The logs. No method throws. */
 export interface Logs extends HubLog {
-  /** Logs a request to access.log. */
-  access(record: AccessRecord): void;
+  /** Logs a request to access.log. Counts towards its network's limit. */
+  access(record: AccessRecord, network?: string): void;
   /** Writes all lines to disk. Warnings and errors are flushed at once. */
   flush(): void;
   /** Flushes and closes the files. Later lines are dropped. */

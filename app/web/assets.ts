@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { promisify, stripVTControlCharacters } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
 import { basename, extname, join, parse } from "@std/path";
+import type { Config } from "../core/config.ts";
 import { fileInfo } from "../core/file_info.ts";
 import { escapeHtml } from "./html.ts";
 
@@ -23,13 +24,9 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 export type Assets = Awaited<ReturnType<typeof loadAssets>>;
 
-export interface AssetOptions {
+export interface AssetOptions extends Pick<Config, "basePath" | "dev"> {
   readonly staticDir: string;
-  /** Keeps scripts readable, adds a source map, and reloads the page when the server restarts. */
-  readonly dev: boolean;
-  /** Path of the chat as browsers see it, without a trailing slash; empty at the root. */
-  readonly basePath: string;
-  /** Name of the chat, in the page and the manifest; default Parley. */
+  /** Name of the chat; default Parley. */
   readonly title?: string;
   /**
    * Uses the scripts in `dist` instead of bundling. Default: true in a compiled program, which has

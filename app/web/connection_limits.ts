@@ -5,7 +5,7 @@ import type { PeerAddress } from "../chat/session.ts";
 import { Tally } from "../chat/tally.ts";
 import type { WebOptions } from "./options.ts";
 
-type Maxima = Pick<WebOptions, "maxConnections" | "maxConnectionsPerAddress">;
+type Maxima = Pick<WebOptions, "maxConnections" | "maxConnectionsPerIp">;
 
 /** A limit that has been reached: a code for programs and a close reason. */
 export interface LimitReached {
@@ -73,13 +73,13 @@ export class ConnectionLimits {
 
   /** Returns the limit that one more connection would exceed. */
   reached({ network, scope }: PeerAddress): LimitReached | undefined {
-    const { maxConnections, maxConnectionsPerAddress } = this.#options;
+    const { maxConnections, maxConnectionsPerIp } = this.#options;
     if (maxConnections > 0 && this.count >= maxConnections) return serverFull;
-    if (maxConnectionsPerAddress === 0) return undefined;
+    if (maxConnectionsPerIp === 0) return undefined;
     const isFull = scope === "loopback"
       ? this.#unopened.of(network) >= loopbackUnopenedMax
       : this.#slots.of(network) >=
-        maxConnectionsPerAddress * (scope === "private" ? privateFactor : 1);
+        maxConnectionsPerIp * (scope === "private" ? privateFactor : 1);
     return isFull ? addressFull : undefined;
   }
 

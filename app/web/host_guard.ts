@@ -3,8 +3,8 @@
 
 import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
-import { truncate } from "./access_log.ts";
 import type { Certificate } from "./certificate.ts";
+import { truncate } from "./line_limit.ts";
 import type { WebOptions } from "./options.ts";
 import { addressScope, normalizeAddress } from "./peer.ts";
 import type { Problem } from "./problem.ts";

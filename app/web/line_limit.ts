@@ -1,7 +1,9 @@
-// Limits on log lines per network, so that a flood cannot rotate other clients' lines away.
+// Limits on log lines per network, so that a flood cannot rotate other clients' lines away, and on
+// what a client can put into one.
 
 import type { HubLog, LogFields } from "../chat/ports.ts";
 import { RateLimiter } from "../chat/rate_limiter.ts";
+import type { AccessRecord, Logs } from "../core/logging.ts";
 import { isPrivateNetwork } from "./peer.ts";
 
 /** Interval at which networks within their limit are forgotten. */
@@ -13,9 +15,11 @@ const eventsBurst = 2_000;
 const eventsPerSecond = 10;
 /** How many times more events a private address gets: an office or a proxy may share it. */
 const privateFactor = 32;
-/** Max warnings of a network in one burst, and per second after that. */
-const warningsBurst = 100;
-const warningsPerSecond = 1;
+/** Max warnings, and max requests, of a network in one burst, and per second after that. */
+const linesBurst = 100;
+const linesPerSecond = 1;
+/** Max length of a client-supplied value. */
+const valueMaxLength = 256;
 
 /** Counts the lines of one log. */
 export class LineLimit {
@@ -58,8 +62,8 @@ export class LineLimit {
   }
 }
 
-/** Returns a log that drops events and warnings of networks over their limits. */
-export function limitLines<T extends HubLog>(log: T, now: () => number): T {
+/** Returns a log that drops requests, events and warnings of networks over their limits. */
+export function limitLines<T extends HubLog & Pick<Logs, "access">>(log: T, now: () => number): T {
   const events = new LineLimit("websocket", eventsBurst, eventsPerSecond, log, now);
   const privateEvents = new LineLimit(
     "websocket",
@@ -69,9 +73,13 @@ export function limitLines<T extends HubLog>(log: T, now: () => number): T {
     now,
   );
   const eventsOf = (network: string) => isPrivateNetwork(network) ? privateEvents : events;
-  const warnings = new LineLimit("error", warningsBurst, warningsPerSecond, log, now);
+  const warnings = new LineLimit("error", linesBurst, linesPerSecond, log, now);
+  const requests = new LineLimit("access", linesBurst, linesPerSecond, log, now);
   return {
     ...log,
+    access: (record: AccessRecord, network?: string) => {
+      if (network === undefined || !requests.isReached(network)) log.access(record);
+    },
     event: (event: string, fields: LogFields, network?: string) => {
       if (network === undefined || !eventsOf(network).isReached(network)) log.event(event, fields);
     },
@@ -79,4 +87,10 @@ export function limitLines<T extends HubLog>(log: T, now: () => number): T {
       if (network === undefined || !warnings.isReached(network)) log.warn(event, fields);
     },
   };
+}
+
+/** Returns a client-supplied value for a log, without the end of a long one. */
+export function truncate(value: string | null): string | undefined {
+  if (value === null || value.length <= valueMaxLength) return value ?? undefined;
+  return `${value.slice(0, valueMaxLength)}...`;
 }

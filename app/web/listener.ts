@@ -1,9 +1,9 @@
 // The listening port. Deno closes a listener for good if accepting fails once, as with too many
 // open files, and cannot change its certificate. Either way, a new listener takes over the port.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { errorMessage } from "../core/error_message.ts";
 import { SettingError } from "../core/setting_error.ts";
-import { sleep } from "../core/timers.ts";
 import { urlHost } from "../core/url_host.ts";
 import type { Certificate } from "./certificate.ts";
 import type { WebOptions } from "./options.ts";
@@ -14,7 +14,7 @@ export type RequestHandler = (
 ) => Promise<Response>;
 
 export type ListenerOptions =
-  & Pick<WebOptions, "hostname" | "port" | "certificate" | "onExhausted" | "now">
+  & Pick<WebOptions, "host" | "port" | "certificate" | "onExhausted" | "now">
   /** Called when a listener fails to accept connections. Must not throw. */
   & { readonly onError: (error: unknown) => void };
 
@@ -81,7 +81,7 @@ export class Listener {
   }
 
   #listen(port: number): Deno.HttpServer<Deno.NetAddr> {
-    const { hostname } = this.#options;
+    const { host: hostname } = this.#options;
     const address = { hostname, port, ...this.#certificate };
     try {
       const server = Deno.serve({ ...address, onListen() {}, onError }, this.#handler);

@@ -1,6 +1,6 @@
 // Bodies of requests: bounded in size and time, and decoded as text.
 
-import { sharedTimer } from "../core/timers.ts";
+import { later } from "../core/timers.ts";
 import { hubLimits } from "../protocol/wire.ts";
 import type { Problem } from "./problem.ts";
 
@@ -31,29 +31,22 @@ const notUtf8: Problem = {
 };
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
-const afterTimeout = sharedTimer(bodyTimeoutMs);
 
-/**
- * Returns a request's body as text, or why it cannot be read. `schedule` runs a task after the
- * timeout, and returns a function that cancels it.
- */
-export async function readText(
-  request: Request,
-  schedule = afterTimeout,
-): Promise<string | Problem> {
+/** Returns a request's body as text, or why it cannot be read. */
+export async function readText(request: Request, schedule = later): Promise<string | Problem> {
   const problem = typeProblem(request.headers);
   if (problem !== undefined) return problem;
-  if (Number(request.headers.get("content-length") ?? 0) > maxBytes) return tooLarge;
-  const late = Promise.withResolvers<Problem>();
-  const cancelTimeout = schedule(() => late.resolve(tooSlow));
+  const length = Number(request.headers.get("content-length") ?? maxBytes);
+  if (length > maxBytes) return tooLarge;
   try {
-    const bytes = await Promise.race([readBytes(request, late.promise), late.promise]);
+    const reader = byteReader(request);
+    const bytes = reader === undefined
+      ? await request.bytes()
+      : await readBytes(reader, length, schedule);
     return bytes instanceof Uint8Array ? decode(bytes) : bytes;
   } catch {
     // The client disconnected, or violated HTTP.
     return tooSlow;
-  } finally {
-    cancelTimeout();
   }
 }
 
@@ -88,27 +81,37 @@ function decode(bytes: Uint8Array): string | Problem {
  * the connection of a client that leaves before its body is complete would stay open. All reads
  * fill one buffer: without it, Deno allocates 64 KiB for each chunk, even of a single byte.
  */
-async function readBytes(request: Request, late: Promise<Problem>): Promise<Uint8Array | Problem> {
-  const reader = byteReader(request);
-  if (reader === undefined) return await request.bytes();
+async function readBytes(
+  reader: ReadableStreamBYOBReader,
+  length: number,
+  schedule: typeof later,
+): Promise<Uint8Array | Problem> {
   const cancel = () => void reader.cancel().catch(() => {});
-  void late.then(cancel);
-  const length = Math.min(Number(request.headers.get("content-length") ?? maxBytes), maxBytes);
+  let isLate = false;
+  const cancelTimeout = schedule(bodyTimeoutMs, () => {
+    isLate = true;
+    cancel();
+  });
   // Room for more bytes, which show that the body is too large. Deno never fills the last byte.
   let buffer = new Uint8Array(length + spareBytes);
   let received = 0;
-  for (let chunks = 0; received <= length && chunks <= maxChunks; chunks++) {
-    const { done, value } = await reader.read(buffer.subarray(received));
-    if (value !== undefined) buffer = new Uint8Array(value.buffer);
-    if (done) return buffer.subarray(0, received);
-    received += value.length;
+  try {
+    for (let chunks = 0; received <= length && chunks <= maxChunks; chunks++) {
+      const { done, value } = await reader.read(buffer.subarray(received));
+      if (isLate) return tooSlow;
+      if (value !== undefined) buffer = new Uint8Array(value.buffer);
+      if (done) return buffer.subarray(0, received);
+      received += value.length;
+    }
+  } finally {
+    cancelTimeout();
   }
   // After the response: until then, Deno parses the rest of the body, which can take 15 ms.
   setTimeout(cancel);
   return tooLarge;
 }
 
-/** Returns a reader that fills a given buffer, or `undefined` if the body has already arrived. */
+/** Returns a reader that fills a given buffer; `undefined` if the whole body has arrived. */
 function byteReader({ body }: Request): ReadableStreamBYOBReader | undefined {
   try {
     return body?.getReader({ mode: "byob" });

@@ -3,9 +3,9 @@
 import { waitAtMost } from "../core/timers.ts";
 import { localHost } from "../core/url_host.ts";
 import { closeCode } from "../protocol/wire.ts";
-import { AccessLog, truncate } from "./access_log.ts";
 import type { Certificate } from "./certificate.ts";
 import { HostGuard } from "./host_guard.ts";
+import { truncate } from "./line_limit.ts";
 import { Listener } from "./listener.ts";
 import type { RequestHandler } from "./listener.ts";
 import type { WebOptions } from "./options.ts";
@@ -46,6 +46,8 @@ const securityHeaders = {
   "x-content-type-options": "nosniff",
 };
 
+/** Container engines, load balancers and pages in development poll these all day. */
+const unloggedPaths: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/dev/start"]);
 /** Max time for connections to close before a certificate is replaced. */
 const renewGraceMs = 2_000;
 
@@ -87,12 +89,11 @@ const ambiguousPath = /^[^?#]*(?:\\|\/(?:\.|%2e){1,2}(?:[/?#]|$))/i;
  * @throws {Error} If it cannot listen on the address.
  */
 export function serveWeb(options: WebOptions) {
-  const { hostname, log, now, assets, certificate, trustProxy } = options;
+  const { host, log, now, assets, certificate, trustProxy } = options;
   const hostGuard = new HostGuard(options);
   const proxyWarnings = new ProxyWarnings(trustProxy, log);
   const sockets = new WebSockets(options, proxyWarnings);
   const site = new Site(options, sockets);
-  const accessLog = new AccessLog(log, now);
   const fixedHeaders = Object.entries({
     ...securityHeaders,
     "content-security-policy": contentSecurityPolicy(options.frameAncestors),
@@ -160,7 +161,9 @@ export function serveWeb(options: WebOptions) {
     if (bytes > 0 && status !== 201 && response.body !== null) {
       responseLimits.add(client, bytes, completed);
     }
-    accessLog.write({ ...record, status, bytes, ms: now() - startedAt }, client.network);
+    if (status >= 400 || !unloggedPaths.has(record.path)) {
+      log.access({ ...record, status, bytes, ms: now() - startedAt }, client.network);
+    }
     return response;
   };
 
@@ -171,7 +174,7 @@ export function serveWeb(options: WebOptions) {
   return {
     port,
     /** The chat's URL for browsers on this machine. */
-    url: `${scheme}://${localHost(hostname)}:${port}${assets.basePath}/`,
+    url: `${scheme}://${localHost(host)}:${port}${assets.basePath}/`,
     /** Counts the connections. */
     limits: sockets.limits,
     /** Resolves when everything is closed. */

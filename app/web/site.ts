@@ -49,7 +49,7 @@ export class Site {
   }
 
   #routes(): Routes {
-    const { hasDirectory, dev } = this.#options;
+    const { roomDirectory, dev } = this.#options;
     const page: Handler = ({ request }) => this.#asset("/", request);
     const file = readOnly(({ request, pathname }) => this.#asset(pathname, request));
     const asset = (path: string) => readOnly(({ request }) => this.#asset(path, request));
@@ -59,7 +59,7 @@ export class Site {
       "/": readOnly(page),
       ...roomRoutes(this.#roomContext, page),
       "/r/{other}": { GET: other, HEAD: other, POST: other, PATCH: other, DELETE: other },
-      ...(hasDirectory ? { "/rooms": api((exchange) => this.#rooms(exchange)) } : {}),
+      ...(roomDirectory ? { "/rooms": api((exchange) => this.#rooms(exchange)) } : {}),
       "/search": api((exchange) => this.#search(exchange)),
       "/here/{room}": api(({ params }) => this.#here(params.room)),
       "/ws": {

@@ -11,7 +11,7 @@ import {
   offersSubprotocol,
   upgradeDropped,
 } from "./handshake.ts";
-import { truncate } from "./access_log.ts";
+import { truncate } from "./line_limit.ts";
 import type { WebOptions } from "./options.ts";
 import { originProblem } from "./origins.ts";
 import { isForwarded } from "./peer.ts";
@@ -151,7 +151,7 @@ export class WebSockets {
     const slot = this.limits.add(peer);
     const { count } = this.limits;
     if (this.limits.countOf(peer) === count) {
-      this.#warnings.checkSharing(peer, count, this.#options.maxConnectionsPerAddress);
+      this.#warnings.checkSharing(peer, count, this.#options.maxConnectionsPerIp);
     }
     this.#sockets.add(webSocket);
     const socket = hubSocket(webSocket, () => this.limits.closing(slot));

@@ -9,7 +9,6 @@ import "./first_script.ts";
 import type { Page } from "./page.ts";
 import { registerWorker } from "./register_worker.ts";
 import type { ChatClient } from "./state/chat_client.ts";
-import { pruneDrafts } from "./state/draft_pruning.ts";
 import { hiddenKey, HiddenMembers } from "./state/hidden_members.ts";
 import { memberOf } from "./state/member_id.ts";
 import { isToken } from "./state/profile.ts";
@@ -54,7 +53,6 @@ export function mountExtras(
     chat.session.member ||= member;
     page.redraw();
   }).catch(() => {});
-  pruneDrafts(storageOf("localStorage"), chat.rooms);
   registerWorker(`${basePath}/service_worker.js`);
   const hidden = new HiddenMembers(storageOf("localStorage"));
   chat.hidden = hidden;

@@ -1,9 +1,10 @@
 // Drafts: the unsent text of each room's composer, stored under a key of its room in the storage of
 // all tabs, or in that of the tab if the first is full.
 
-import { draftPrefix, readJson, removeKey, writeJson } from "./storage.ts";
+import { readJson, removeKey, writeJson } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";
 
+const draftPrefix = "parley.draft.";
 /** Max length of a draft in UTF-16 code units: enough for a text to send as ten messages. */
 const maxLength = 40_000;
 

@@ -35,9 +35,6 @@ export function readFields<T>(storage: KeyValue, key: string): Unchecked<T> {
   return Object(readJson(storage, key));
 }
 
-/** Keys with this prefix hold the unsent text of a room. */
-export const draftPrefix = "parley.draft.";
-
 /** Keys with this prefix hold copies of the server's data, so they are removed first. */
 export const snapshotPrefix = "parley.last.";
 

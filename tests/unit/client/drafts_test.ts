@@ -1,7 +1,6 @@
 // Drafts in the storage.
 
 import { assertEquals } from "@std/assert";
-import { pruneDrafts } from "../../../static/client/state/draft_pruning.ts";
 import { loadDraft, saveDraft } from "../../../static/client/state/drafts.ts";
 import { memoryStorage } from "../../../static/client/state/storage.ts";
 
@@ -38,17 +37,6 @@ Deno.test("saveDraft() uses the tab's own storage while that of all tabs is full
   assertEquals(loadDraft([full, own], "lobby"), "half a sentence");
   saveDraft([shared, own], "lobby", "a sentence");
   assertEquals([loadDraft([shared], "lobby"), own.length], ["a sentence", 0]);
-});
-
-Deno.test("pruneDrafts() removes the drafts of closed rooms when there are many", () => {
-  const storage = memoryStorage();
-  for (let i = 0; i < 40; i++) saveDraft([storage], `room-${i}`, "half");
-  storage.setItem("other", "kept");
-  pruneDrafts(storage, new Set(["room-7"]));
-  assertEquals(storage.length, 41);
-  saveDraft([storage], "one-more", "half");
-  pruneDrafts(storage, new Set(["room-7"]));
-  assertEquals([storage.length, loadDraft([storage], "room-7")], [2, "half"]);
 });
 
 Deno.test("loadDraft() ignores an invalid draft", () => {

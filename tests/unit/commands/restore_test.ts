@@ -131,6 +131,39 @@ Deno.test("restore() refuses files that are not intact Parley databases, and cha
   assertEquals(folder.names().filter((name) => /before|unfinished|lock/.test(name)), []);
 });
 
+Deno.test("restore() refuses copies whose tables another program has changed", async () => {
+  await using folder = await databaseFolder();
+  const { dir, path } = folder;
+  const broker = folder.open();
+  storeMessage(broker, "one");
+  while (broker.index());
+  broker.close();
+  const changed = async (sql: string) => {
+    const copy = `${dir}/copy.db`;
+    await backUp(path, copy);
+    const database = new DatabaseSync(copy);
+    database.exec(sql);
+    database.close();
+    return copy;
+  };
+  const endless = `WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n)
+                   SELECT count(*) FROM n`;
+  for (
+    const [sql, reason] of [
+      [`CREATE TRIGGER t AFTER INSERT ON entries BEGIN ${endless}; END`, "trigger t"],
+      ["CREATE TRIGGER t BEFORE DELETE ON names BEGIN DELETE FROM rooms; END", "trigger t"],
+      ["ALTER TABLE entries RENAME TO e; CREATE VIEW entries AS SELECT * FROM e", "table entries"],
+      ["ALTER TABLE names DROP COLUMN wrote", "table names"],
+      ["DROP TABLE sweeps", "table sweeps"],
+      ["DROP INDEX entries_other", "index entries_other"],
+      ["CREATE UNIQUE INDEX one_each ON entries (member)", "index one_each"],
+      ["PRAGMA user_version = -1", "it is not a Parley database"],
+    ] as const
+  ) await assertRejects(async () => restore(path, await changed(sql), now), Error, reason);
+  await restore(path, await changed("CREATE VIEW report AS SELECT count(*) FROM entries"), now);
+  assertEquals(textsOf(folder.open()), ["one"]);
+});
+
 Deno.test("restore() carries bans, mutes and deletions over from the database it replaces [B8]", async () => {
   await using folder = await databaseFolder();
   const { path, dir } = folder;

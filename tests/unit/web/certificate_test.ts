@@ -46,14 +46,14 @@ async function readUntil(connection: Deno.Conn, bytes: string): Promise<void> {
 const getPage = ["GET /healthz HTTP/1.1", "Host: localhost", "Connection: close"];
 
 Deno.test("serveWeb() serves TLS if it has a certificate", async () => {
-  await using running = await startSite({ certificate: firstCertificate, hostname: "localhost" });
+  await using running = await startSite({ certificate: firstCertificate, host: "localhost" });
   assertEquals(running.server.url, `https://localhost:${running.server.port}/`);
   const text = await readAll(await ask(running, firstCertificate, getPage));
   assertStringIncludes(text, "HTTP/1.1 200");
 });
 
 Deno.test("WebServer.renew() closes all sockets with 1012 and uses the new certificate on the same port", async () => {
-  await using running = await startSite({ certificate: firstCertificate, hostname: "localhost" });
+  await using running = await startSite({ certificate: firstCertificate, host: "localhost" });
   const { hub, server } = running;
   const { port } = server;
   const before = await ask(running, firstCertificate, handshakeLines());

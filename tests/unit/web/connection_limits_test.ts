@@ -5,10 +5,10 @@ import { ConnectionLimits } from "../../../app/web/connection_limits.ts";
 import { peerAddress } from "../../../app/web/peer.ts";
 
 /** Limits on a clock that the test moves. */
-function createLimits(maxConnections = 100, maxConnectionsPerAddress = 2) {
+function createLimits(maxConnections = 100, maxConnectionsPerIp = 2) {
   const clock = { now: 0 };
   const limits = new ConnectionLimits(
-    { maxConnections, maxConnectionsPerAddress },
+    { maxConnections, maxConnectionsPerIp },
     () => clock.now,
   );
   return { clock, limits };

@@ -81,7 +81,7 @@ function openDirectly(hub: Hub, limits: ConnectionLimits, gathering: Gathering):
 }
 
 function unlimited(): ConnectionLimits {
-  return new ConnectionLimits({ maxConnections: 0, maxConnectionsPerAddress: 0 }, () => 0);
+  return new ConnectionLimits({ maxConnections: 0, maxConnectionsPerIp: 0 }, () => 0);
 }
 
 /** Opens a live stream on manual time. `send` sends it messages with these offsets. */

@@ -2,12 +2,14 @@
 
 import { assertEquals } from "@std/assert";
 import type { HubLog } from "../../../app/chat/ports.ts";
-import { limitLines, LineLimit } from "../../../app/web/line_limit.ts";
+import type { Logs } from "../../../app/core/logging.ts";
+import { limitLines, LineLimit, truncate } from "../../../app/web/line_limit.ts";
 import { addressNetwork } from "../../../app/web/peer.ts";
 
 function createLog() {
   const lines: string[] = [];
-  const log: HubLog = {
+  const log: HubLog & Pick<Logs, "access"> = {
+    access: ({ address }) => void lines.push(address),
     event: (event) => void lines.push(event),
     entries: () => void lines.push("entries"),
     warn: (event) => void lines.push(event),
@@ -46,6 +48,22 @@ Deno.test("limitLines() allows more events for a private network", () => {
   }
 });
 
+Deno.test("limitLines() logs a flood of requests as a burst and then a line per second", () => {
+  const { lines, log } = createLog();
+  let now = 0;
+  const limited = limitLines(log, () => now);
+  const request = (address: string) => {
+    const record = { address, method: "HEAD", path: "/", protocol: "HTTP/1.1", status: 200 };
+    limited.access({ ...record, bytes: 0, ms: 0 }, `${address}/24`);
+  };
+  for (let i = 0; i < 23_850; i++) request("192.0.2.1");
+  assertEquals([lines.length, lines.at(-1)], [101, "log_limited"]);
+  for (now = 0; now < 3_000; now++) request("192.0.2.1");
+  assertEquals(lines.length, 103);
+  request("192.0.2.2");
+  assertEquals(lines.at(-1), "192.0.2.2");
+});
+
 Deno.test("LineLimit.isReached() logs at most a hundred networks a minute", () => {
   const { lines, log } = createLog();
   let now = 0;
@@ -57,4 +75,10 @@ Deno.test("LineLimit.isReached() logs at most a hundred networks a minute", () =
   now = 60_000;
   limit.isReached("a0");
   assertEquals(lines.length, 101);
+});
+
+Deno.test("truncate() bounds the values that a client can put into a line", () => {
+  assertEquals(truncate("x".repeat(256))?.length, 256);
+  assertEquals(truncate("x".repeat(8_000))?.length, 259);
+  assertEquals(truncate(null), undefined);
 });

@@ -209,22 +209,22 @@ Deno.test("serveWeb() throws with the reason if it cannot listen", async () => {
     `Cannot listen on 127.0.0.1:${port}: the port is in use`,
   );
   for (
-    const [hostname, reason] of [
+    const [host, reason] of [
       ["2001:db8::1", "[2001:db8::1]:0: HOST is not an address of this machine"],
       ["nowhere.invalid", "nowhere.invalid:0: the name in HOST has no address"],
     ] as const
-  ) await assertRejects(() => startSite({ hostname }), Error, `Cannot listen on ${reason}`);
+  ) await assertRejects(() => startSite({ host }), Error, `Cannot listen on ${reason}`);
 });
 
 Deno.test("WebServer.url works in a browser on this machine", async () => {
   for (
-    const [hostname, host] of [
+    const [host, shown] of [
       ["0.0.0.0", "localhost"],
       ["127.0.0.1", "127.0.0.1"],
     ] as const
   ) {
-    await using running = await startSite({ hostname });
-    assertEquals(running.server.url, `http://${host}:${running.server.port}/`);
+    await using running = await startSite({ host });
+    assertEquals(running.server.url, `http://${shown}:${running.server.port}/`);
   }
 });
 
@@ -276,7 +276,7 @@ Deno.test("serveWeb() lets only FRAME_ANCESTORS embed the page", async () => {
 });
 
 Deno.test("serveWeb() on [::] logs IPv4 clients with their IPv4 address", async () => {
-  await using running = await startSite({ hostname: "::" });
+  await using running = await startSite({ host: "::" });
   const { body } = await fetchPath(running, "/metrics");
   assertEquals(body, "");
   assertEquals(running.access[0]?.address, "127.0.0.1");

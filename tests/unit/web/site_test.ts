@@ -217,6 +217,8 @@ Deno.test("serveWeb() reports at /healthz whether it serves or drains", async ()
   assertEquals(draining.response.status, 503);
   assertEquals(draining.headers.get("content-type"), "application/problem+json");
   assertEquals(draining.headers.get("cache-control"), "no-store");
+  // Health checks are logged only if they fail.
+  assertEquals(running.access.map(({ path, status }) => [path, status]), [["/healthz", 503]]);
 });
 
 Deno.test("serveWeb() reports at /readyz whether messages can be stored, and checks once a second", async () => {
@@ -370,7 +372,7 @@ Deno.test("serveWeb() says in German why a search is refused", async () => {
 });
 
 Deno.test("serveWeb() has no /rooms without the room directory [D1]", async () => {
-  await using running = await startSite({ hasDirectory: false });
+  await using running = await startSite({ roomDirectory: false });
   assertEquals((await fetchPath(running, "/rooms")).response.status, 404);
   assertEquals(running.hub.accessCodes, []);
 });

@@ -122,7 +122,7 @@ Deno.test("WebSockets closes with 1013 while the server is full [L7]", async () 
 });
 
 Deno.test("WebSockets refuses before the upgrade if too many rejected sockets stay open [L7]", async () => {
-  await using running = await startSite({ trustProxy: 1, maxConnectionsPerAddress: 1 });
+  await using running = await startSite({ trustProxy: 1, maxConnectionsPerIp: 1 });
   const { hub, server } = running;
   const address = { "X-Forwarded-For": "192.0.2.1" };
   const open = dialSocket(server, { headers: address });
@@ -148,7 +148,7 @@ Deno.test("WebSockets refuses before the upgrade if too many rejected sockets st
 });
 
 Deno.test("WebSockets limits connections per network, except from loopback [L7]", async () => {
-  await using running = await startSite({ trustProxy: 1, maxConnectionsPerAddress: 1 });
+  await using running = await startSite({ trustProxy: 1, maxConnectionsPerIp: 1 });
   const { hub, server } = running;
   const from = (address: string) => ({ headers: { "x-forwarded-for": address } });
   const sockets = [];
