@@ -333,7 +333,7 @@ class InlineParser {
     const { name } = this.#reader;
     const key = name.toLowerCase();
     const before = this.#before(at);
-    if (name === "" || /[@/]/.test(before) || wordCharacter.test(before)) return undefined;
+    if (name === "" || !mayPrecedeMention(before)) return undefined;
     const isNamed = (text: string, key: string) => {
       const end = at + 1 + text.length;
       if (this.#text.slice(at + 1, end).toLowerCase() !== key) return false;
@@ -353,8 +353,7 @@ class InlineParser {
   }
 
   #takeRoom(at: number): number {
-    const before = this.#before(at);
-    if (/[#/&]/.test(before) || letterOrDigit.test(before)) return at;
+    if (!mayPrecedeRoom(this.#before(at))) return at;
     roomSign.lastIndex = at;
     const [text, room = ""] = roomSign.exec(this.#text) ?? [];
     // A number alone is more often an issue than a room.
@@ -395,8 +394,18 @@ function pushPart(parts: TextPart[], part: TextPart): void {
   else parts[parts.length - 1] = { kind: "text", text: last.text + part.text };
 }
 
+/** Whether `@` after a character, or an empty string, can start a mention. */
+export function mayPrecedeMention(before: string): boolean {
+  return !/[@/]/.test(before) && !wordCharacter.test(before);
+}
+
+/** Whether `#` after a character, or an empty string, can start a room. */
+export function mayPrecedeRoom(before: string): boolean {
+  return !/[#/&]/.test(before) && !letterOrDigit.test(before);
+}
+
 /** Returns the code point before an index, or an empty string at the start. */
-function characterBefore(text: string, index: number): string {
+export function characterBefore(text: string, index: number): string {
   return [...text.slice(Math.max(0, index - 2), index)].at(-1) ?? "";
 }
 

@@ -2,6 +2,7 @@
 
 import { isPrivateRoom } from "../../../app/protocol/text.ts";
 import type { ChatClient } from "../state/chat_client.ts";
+import { characterBefore, mayPrecedeMention, mayPrecedeRoom } from "../state/formatting.ts";
 import { panels } from "../words/language.ts";
 import { byId, element } from "./dom.ts";
 import type { ComposerParts } from "./writing.ts";
@@ -22,6 +23,11 @@ interface Completion {
 }
 
 const listMax = 8;
+
+/** Returns a name as it is compared: without case and accents, with spaces between its words. */
+function keyOf(name: string): string {
+  return name.normalize("NFD").replace(/\p{M}/gu, "").replaceAll("-", " ").toLowerCase();
+}
 
 export function mountSuggestions(
   chat: ChatClient,
@@ -72,8 +78,11 @@ export function mountSuggestions(
   /** Completes the name or room before the cursor. `pattern` captures its sign and the rest. */
   const findNames = (pattern: RegExp): Completion | undefined => {
     const before = typedSince(0);
-    const [, sign, typed] = pattern.exec(before) ?? [];
-    if (sign === undefined || typed === undefined) return undefined;
+    const match = pattern.exec(before);
+    const [, sign, typed] = match ?? [];
+    if (match === null || sign === undefined || typed === undefined) return undefined;
+    const mayFollow = sign === "@" ? mayPrecedeMention : mayPrecedeRoom;
+    if (sign !== "" && !mayFollow(characterBefore(before, match.index))) return undefined;
     // The argument of /join is a room, with or without its sign.
     const isRoom = sign === "#" || /^\/join\s+\S+$/.test(before);
     const rooms = [...chat.rooms.keys()].filter((name) => !isPrivateRoom(name));
@@ -81,14 +90,17 @@ export function mountSuggestions(
     // A space ends a whole name, though a longer one may start with it.
     if (typed.endsWith(" ") && found.has(typed.trimEnd())) return undefined;
     const prefix = isRoom ? sign : "@";
-    const candidates = [...found]
-      .filter(([name]) => name.toLowerCase().startsWith(typed.toLowerCase()))
+    const key = keyOf(typed);
+    // Names that start with the text come before those in which a later word does.
+    const starting = [...found].filter(([name]) => keyOf(name).startsWith(key));
+    const others = [...found].filter(([name]) => keyOf(name).includes(` ${key}`));
+    const candidates = [...new Map([...starting, ...others])]
       .map(([name, note]) => ({ text: `${prefix}${name} `, label: prefix + name, note }));
     const start = before.length - typed.length - sign.length;
     return candidates.length === 0 ? undefined : { candidates, start };
   };
   // A name may contain spaces.
-  const findSigned = () => findNames(/(?:^|[\s(])([@#])([^\n@#]*)$/);
+  const findSigned = () => findNames(/([@#])([^\n@#]*)$/);
 
   const draw = () => {
     list.hidden = listed === undefined;

@@ -78,6 +78,32 @@ browserTest("scrolls the conversation with page keys, unless the text needs them
   assertEquals(await scrollTop(), before);
 }, sharedServerOnly);
 
+browserTest(
+  "suggests names wherever they can be mentioned, by any word and without accents",
+  async (chat) => {
+    const { ada, server } = await signInScripted(chat);
+    for (const username of ["Jürgen", "Bea Young", "Yoko"]) {
+      server.push({ type: "joined", room: "lobby", member: username, username });
+    }
+    await ada.locator("#people-list li", { hasText: "Yoko" }).waitFor();
+    await waitForAids(ada);
+    const suggested = async (typed: string) => {
+      await ada.fill("#text", typed);
+      return await ada.locator("#suggestions li bdi").allTextContents();
+    };
+    assertEquals(await suggested("@jur"), ["@Jürgen"]);
+    assertEquals(await suggested("@JÜ"), ["@Jürgen"]);
+    assertEquals(await suggested("@yo"), ["@Yoko", "@Bea Young"]);
+    for (const before of ["你好", "こんにちは、", "„", "(", "*", "👍"]) {
+      assertEquals(await suggested(`${before}@jü`), ["@Jürgen"], before);
+    }
+    for (const before of ["mail", "Grüß", "https://example.com/", "@"]) {
+      assertEquals(await suggested(`${before}@jü`), [], before);
+    }
+  },
+  sharedServerOnly,
+);
+
 browserTest("sends nothing while an input method is composing", async (chat) => {
   const ada = await chat.signIn("Ada");
   const devtools = await ada.context().newCDPSession(ada);
