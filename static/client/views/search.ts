@@ -1,7 +1,8 @@
 // The search dialog: jumps to rooms, and finds messages.
 
 import { isPrivateRoom } from "../../../app/protocol/text.ts";
-import type { ResultsPush, SearchResult } from "../../../app/protocol/wire.ts";
+import { matchesOf, parseQuery, queryMaxLength } from "../../../app/protocol/search.ts";
+import type { ResultsPush, SearchQuery, SearchResult } from "../../../app/protocol/wire.ts";
 import { addressOf } from "../address.ts";
 import { basePath } from "../browser.ts";
 import type { Page } from "../page.ts";
@@ -18,8 +19,6 @@ const pauseMs = 300;
 const roomsMax = 5;
 /** Max results from loaded messages. */
 const loadedMax = 50;
-/** SPEC.md, F2. */
-const queryMaxLength = 200;
 
 /** Returns the search field, and the rooms and messages found, which the callbacks open. */
 export function searchSection(
@@ -83,7 +82,11 @@ export function searchSection(
     setText(status, isIncomplete ? panels.searchHelp : panels.searching);
     if (isIncomplete) return;
     if (current !== undefined && isPrivateRoom(current.name)) {
-      results.append(...searchLoaded(current, q).map(drawResult));
+      const query = parseQuery(q);
+      if (query === undefined) {
+        return setText(status, problemText({ code: "query_invalid", message: "" }));
+      }
+      results.append(...searchLoaded(current, query, hidden).map(drawResult));
       return setText(status, panels.searchedHere);
     }
     const params = new URLSearchParams({ q, ...(before === undefined ? {} : { before }) });
@@ -129,15 +132,12 @@ export function searchSection(
   return form(submit, field, rooms, status, results, more);
 }
 
-/** Returns the loaded messages of a room that contain all words, newest first. */
-function searchLoaded({ name, log }: Room, query: string): SearchResult[] {
-  const words = query.toLowerCase().split(/\s+/);
-  return log.messages.toReversed().flatMap(({ text = "", ...message }) => {
-    const found = words.map((word) => text.toLowerCase().indexOf(word));
-    if (found.includes(-1)) return [];
-    const [start = 0] = found;
-    const ranges = [[start, start + (words[0]?.length ?? 0)]] as const;
-    return { ...message, room: name, text, ranges };
+/** Returns the loaded messages of a room that match a query, newest first. */
+function searchLoaded(room: Room, query: SearchQuery, hidden: HiddenMembers): SearchResult[] {
+  return room.log.messages.toReversed().flatMap(({ text = "", ...message }) => {
+    const ranges = matchesOf(query, { from: message.from, text });
+    if (text === "" || ranges === undefined || hidden.has(message.member)) return [];
+    return { ...message, room: room.name, text, ranges };
   }).slice(0, loadedMax);
 }
 

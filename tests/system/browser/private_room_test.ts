@@ -86,6 +86,10 @@ browserTest("shares a private room by its link, with edits and replies [S3] [S5]
   await send(ben, "/search evening");
   await ben.locator(".results mark", { hasText: "evening" }).waitFor();
   await ben.locator("#dialog", { hasText: "The server can't search this room" }).waitFor();
+  // Queries are the same as those that the server answers.
+  await ben.fill("#dialog input", "from:ada “évening all” go*");
+  await ben.locator(".results mark", { hasText: /^Good$/ }).waitFor();
+  await ben.locator(".results mark", { hasText: /^evening, all$/ }).waitFor();
   await ben.click("#dialog >> text=Close");
 
   await ben.click("text=Room link");
@@ -93,6 +97,11 @@ browserTest("shares a private room by its link, with edits and replies [S3] [S5]
   await ben.press("#room-label", "Enter");
   await ben.click("#dialog >> text=Close");
   await ben.locator("#room-list", { hasText: "# Family" }).waitFor();
+  await ben.locator("#people-list li", { hasText: "Ada" }).getByRole("button").click();
+  await ben.click("#dialog >> text=Hide messages");
+  await send(ben, "/search evening");
+  await ben.locator("#dialog", { hasText: "The server can't search this room" }).waitFor();
+  assertEquals(await ben.locator(".results a").count(), 0);
   assertEquals(await ben.textContent("#room-title"), "# Family");
   assertEquals(await ada.textContent("#room-title"), "# Private room");
 });
