@@ -38,7 +38,7 @@ export function amendmentOf(
   const { reply } = message;
   const quote = reply === undefined
     ? undefined
-    : { text: quoteOf(room, reply, message.answered), room: room.name, offset: reply };
+    : { text: quoteOf(chat, room, reply, message.answered), room: room.name, offset: reply };
   const state = item && stateOf(chat, room, item);
   const { amended, isUnverified }: Partial<Message> = "state" in message ? {} : message;
   return {
@@ -71,9 +71,15 @@ export function loadedMessages({ log: { window, messages } }: Room): readonly Me
  * Returns the author and the start of a message, or its number if it is not loaded. `nonce` is the
  * nonce of that message according to a sealed reply.
  */
-export function quoteOf(room: Room, offset: number, nonce?: string): string {
+export function quoteOf(
+  { hidden }: ChatClient,
+  room: Room,
+  offset: number,
+  nonce?: string,
+): string {
   const original = loadedMessages(room).find((message) => message.offset === offset);
   if (original === undefined) return panels.messageAt(offset);
+  if (hidden.has(original.member)) return panels.hiddenMessage;
   if (nonce && nonce !== original.nonce) return panels.unverified;
   const { from, text = original.isUnverified ? panels.unverified : panels.deleted } = original;
   return `${from}: ${startOf(text.replace(/^\/me /, ""), quoteMaxLength)}`.replace(/\s+/g, " ");

@@ -109,7 +109,9 @@ export function mountStatusLine(chat: ChatClient, redraw: () => void) {
   return {
     /** Draws both lines. Returns false once the connection has been lost for a while. */
     update({ roster }: Room): boolean {
-      const names = roster.typing.map(isolate);
+      const hidden = [...roster.members].filter(([member]) => chat.hidden.has(member));
+      const hiddenNames = new Set(hidden.map(([, username]) => username));
+      const names = roster.typing.filter((name) => !hiddenNames.has(name)).map(isolate);
       const sentence = names.length === 0 ? "" : panels.typing(names);
       if (sentence !== lastTyping) typing.replaceChildren(...withNames(sentence));
       lastTyping = sentence;

@@ -81,7 +81,7 @@ export function mountWriting(
     const hint = isTouch() ? "" : ` · ${panels.escapeCancels}`;
     const title = kind === "edit"
       ? panels.editing
-      : panels.replyingTo(quoteOf(room, message.offset ?? 0));
+      : panels.replyingTo(quoteOf(chat, room, message.offset ?? 0));
     setText(label, title + hint);
   };
   /** Ends an edit or a reply; after an edit, restores the draft. Returns whether it was an edit. */

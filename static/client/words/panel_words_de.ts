@@ -67,6 +67,7 @@ export const words: PanelWords = {
   showMessages: "Nachrichten zeigen",
   hideHint: "Blendet ihre Nachrichten nur in diesem Browser aus. Die Person erfährt nichts davon.",
   hiddenPeople: "Ausgeblendet",
+  hiddenMessage: "Ausgeblendete Nachricht",
   moderateMember: "Stummschalten, sperren, ausblenden …",
   moderation: "Moderation",
   moderatorCode: "Moderationscode",

@@ -67,6 +67,7 @@ export const words = {
   showMessages: "Show messages",
   hideHint: "Hides their messages in this browser only. They aren't told.",
   hiddenPeople: "Hidden people",
+  hiddenMessage: "Hidden message",
   moderateMember: "Mute, ban or hide…",
   moderation: "Moderation",
   moderatorCode: "Moderator code",

@@ -162,6 +162,30 @@ browserTest("hides a person's messages in one browser, and shows them again", as
   await spam.waitFor();
 }, noRateLimit);
 
+browserTest(
+  "shows a hidden person's text in no reply, and not that they are typing",
+  async (chat) => {
+    const ada = await chat.signIn("Ada");
+    const ben = await chat.signIn("Ben");
+    const cy = await chat.signIn("Cy");
+    await send(ben, "Buy now");
+    await waitForMessage(cy, "Buy now");
+    await choose(cy, "Buy now", "Reply");
+    await send(cy, "Stop that");
+    await waitForMessage(ada, "Stop that");
+    const quote = ada.locator("#rows .quote");
+    await quote.filter({ hasText: "Ben: Buy now" }).waitFor();
+    await ada.locator("#people-list li", { hasText: "Ben" }).getByRole("button").click();
+    await ada.locator("#dialog").getByText("Hide messages").click();
+    await quote.filter({ hasText: /^Hidden message$/ }).waitFor();
+    await ben.type("#text", "more");
+    await cy.type("#text", "ok");
+    await ada.locator("#typing", { hasText: "Cy" }).waitFor();
+    assertEquals(await ada.locator("#typing").textContent(), "Cy is typing…");
+  },
+  noRateLimit,
+);
+
 browserTest("keeps focus when a menu or a dialog ends or changes", async (chat) => {
   const ada = await chat.signIn("Ada");
   const waitForFocus = (selector: string) =>
