@@ -85,7 +85,7 @@ export class LoadedLog {
     return head === 0 && offset === 0 || epoch === this.#position?.epoch && offset >= head;
   }
 
-  /** Appends a live entry. On a gap the room must be joined again from its position. */
+  /** Appends an entry unless it is loaded already, or others before it are missing. */
   append(push: EntryPush): "applied" | "duplicate" | "gap" {
     const { offset, epoch = this.#position?.epoch ?? "" } = push;
     if (offset <= this.head) return "duplicate";

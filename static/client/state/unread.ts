@@ -80,7 +80,10 @@ export class UnreadMessages {
     offsets.forEach((offset) => this.#loaded.delete(offset));
   }
 
-  /** Forgets which messages of an earlier log were read. They must be recounted afterwards. */
+  /**
+   * Forgets which messages of an earlier log were read, except `readOffset`. The unread messages
+   * must be recounted afterwards.
+   */
   reset(): void {
     this.newSince = undefined;
     this.#seen.clear();
