@@ -147,7 +147,7 @@ export class ReopeningDatabase {
   }
 
   /** Reports that storage works again, if it had failed. Returns the entries still to deliver. */
-  recovered(): readonly Entry[] {
+  takeUndelivered(): readonly Entry[] {
     if (this.#failures > 0) {
       this.#failures = 0;
       this.#options.report("storage_recovered", "messages can be stored again");

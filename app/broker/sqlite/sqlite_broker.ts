@@ -75,7 +75,7 @@ export class SqliteBroker implements Broker {
   #report(stored: readonly Entry[]): void {
     const { log, index } = this.#database;
     this.#cleanup.hasGarbage ||= log.hasEvicted;
-    const entries = [...this.#database.recovered(), ...stored];
+    const entries = [...this.#database.takeUndelivered(), ...stored];
     this.storedCount += entries.length;
     for (const { room, type } of entries) {
       index.roomChanged(room);
