@@ -6,6 +6,7 @@ WORKDIR /app
 COPY deno.json deno.lock ./
 COPY std std
 COPY static/client/deno.json static/client/
+COPY static/client/worker/deno.json static/client/worker/
 RUN deno install -q --frozen
 COPY static static
 COPY app app

@@ -146,7 +146,9 @@ export async function loadAssets(options: AssetOptions) {
  */
 export async function readScripts(options: AssetOptions): Promise<Record<string, Bytes>> {
   const { staticDir, dev, basePath } = options;
-  const files = ["main.ts", "service_worker.ts"].map((name) => join(staticDir, "client", name));
+  const files = ["main.ts", "worker/service_worker.ts"].map((name) =>
+    join(staticDir, "client", name)
+  );
   const sources = files.filter((file) => fileInfo(file)?.isFile);
   const { bundled = Deno.build.standalone || sources[0] !== files[0] } = options;
   const scripts: Record<string, Bytes> = {};

@@ -2,39 +2,9 @@
 // from notifications. It tries the server first, so that a new version of the page shows at once.
 // Imports nothing.
 
-interface ExtendableEvent {
-  waitUntil(work: Promise<unknown>): void;
-}
-interface FetchEvent {
-  readonly request: Request;
-  respondWith(response: Promise<Response>): void;
-}
-/** `data` is the address of the room. */
-interface NotificationClickEvent extends ExtendableEvent {
-  readonly notification: { readonly data: unknown; close(): void };
-}
-interface WindowClient {
-  readonly url: string;
-  focus(): Promise<unknown>;
-  navigate(url: string): Promise<unknown>;
-}
-
-/** The part of a service worker's global scope used here. TypeScript's DOM types lack it. */
-interface Scope {
+interface Scope extends ServiceWorkerGlobalScope {
   /** Paths of the page's files, the page itself first. The server prepends this to the script. */
   readonly shell: { readonly version: string; readonly paths: readonly [string, ...string[]] };
-  readonly clients: {
-    claim(): Promise<void>;
-    matchAll(options: { readonly type: "window" }): Promise<readonly WindowClient[]>;
-    openWindow(url: string): Promise<unknown>;
-  };
-  skipWaiting(): Promise<void>;
-  addEventListener(type: "install" | "activate", listener: (event: ExtendableEvent) => void): void;
-  addEventListener(type: "fetch", listener: (event: FetchEvent) => void): void;
-  addEventListener(
-    type: "notificationclick",
-    listener: (event: NotificationClickEvent) => void,
-  ): void;
 }
 
 const scope = globalThis as unknown as Scope;
