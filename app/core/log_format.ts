@@ -70,14 +70,11 @@ export function lineFormatter(
   };
 }
 
-/** A record that may contain client addresses. */
-interface Addressed {
-  readonly address?: unknown;
-  readonly peer?: unknown;
-}
-
 /** Shortens the addresses in a record, or replaces them with `-`. */
-export function maskAddresses<T extends Addressed>(fields: T, mode: "full" | "short" | "none"): T {
+export function maskAddresses<T extends { readonly address?: unknown; readonly peer?: unknown }>(
+  fields: T,
+  mode: "full" | "short" | "none",
+): T {
   if (mode === "full") return fields;
   // Zeroes the last number of an IPv4 address; keeps the first three groups of an IPv6 address.
   const shorten = (address: string) =>

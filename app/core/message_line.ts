@@ -1,13 +1,8 @@
 // Formats a message as lines of text for people: in exports, and over HTTP.
 
-interface Message {
-  /** Milliseconds since 1970. */
-  readonly at: number;
-  readonly from: string;
-  /** Absent if the message is deleted. */
-  readonly text?: string | undefined;
-  readonly editedAt?: number | undefined;
-}
+import type { MessagePush } from "../protocol/wire.ts";
+
+type Message = Pick<MessagePush, "at" | "from" | "text" | "editedAt">;
 
 /** Everything that a program may show as a line break (Unicode Standard, section 5.8). */
 const lineBreak = /[\n\v\f\u0085\u2028\u2029]/g;
