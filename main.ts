@@ -94,7 +94,11 @@ async function start(config: Config): Promise<void> {
 }
 
 async function serve(config: Config, logs: Logs, mirror: ConsoleMirror): Promise<void> {
-  const storage = await openStorage(config, (event, error) => logs.error(event, error));
+  const storage = await openStorage(config, (event, cause) => {
+    // A text is news, such as a recovery.
+    if (typeof cause === "string") logs.warn(event, { message: cause });
+    else logs.error(event, cause);
+  });
   const staticDir = `${import.meta.dirname}/static`;
   const metrics: Metrics = new Metrics({
     version: denoJson.version,

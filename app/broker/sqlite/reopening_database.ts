@@ -80,7 +80,9 @@ export class ReopeningDatabase {
     const file = new DatabaseFile(path, durability, 0);
     try {
       const late = this.log.catchUp(file);
-      if (late === undefined) report("storage_changed", "the file lacks messages stored earlier");
+      if (late === undefined) {
+        report("storage_changed", new Error("the file lacks messages stored earlier"));
+      }
       this.#undelivered = late === undefined ? [] : [...this.#undelivered, ...late];
       this.#rollback();
       return file;
