@@ -25,12 +25,27 @@ export function readCertificate(certPath: string, keyPath: string, hostname: str
   try {
     Deno.listenTls({ hostname, port: 0, ...certificate }).close();
   } catch (error) {
-    const reason = certificate.key.includes("ENCRYPTED")
-      ? "the key has a passphrase; remove it with openssl pkey"
-      : errorMessage(error);
-    throw new SettingError(`Cannot use ${certPath} with ${keyPath}: ${reason}`, { cause: error });
+    throw new SettingError(
+      `Cannot use TLS_CERT=${JSON.stringify(certPath)} with TLS_KEY=${JSON.stringify(keyPath)}: ` +
+        reasonOf(error, certificate),
+      { cause: error },
+    );
   }
   return certificate;
+}
+
+/** Returns what is wrong with a certificate and its key. */
+function reasonOf(error: unknown, { key }: Certificate): string {
+  const message = errorMessage(error);
+  return key.includes("ENCRYPTED")
+    ? "the key has a passphrase; remove it with openssl pkey"
+    : /KeyMismatch/.test(message)
+    ? "the key belongs to another certificate"
+    : /^No certificates/.test(message)
+    ? "TLS_CERT must be a PEM file with the certificate"
+    : /^No keys/.test(message)
+    ? "TLS_KEY must be a PEM file with the private key"
+    : message;
 }
 
 /** Rereads the certificate every minute and on SIGHUP, and reports every change. */

@@ -81,6 +81,7 @@ Deno.test("readCertificate() accepts a certificate with its key, and throws for 
     "one.key": firstCertificate.key,
     "two.key": secondCertificate.key,
     "half.pem": firstCertificate.cert.slice(0, 300),
+    "empty.key": "",
     "sealed.key": firstCertificate.key.replaceAll("PRIVATE", "ENCRYPTED PRIVATE"),
   });
   const read = (cert: string, key: string) =>
@@ -88,9 +89,14 @@ Deno.test("readCertificate() accepts a certificate with its key, and throws for 
   assertEquals(read("one.pem", "one.key"), firstCertificate);
   for (
     const [cert, key, message] of [
-      ["one.pem", "two.key", `Cannot use ${dir.path}/one.pem with ${dir.path}/two.key: keys`],
-      ["half.pem", "one.key", `Cannot use ${dir.path}/half.pem with`],
-      ["one.key", "one.key", "No certificates found"],
+      ["one.pem", "two.key", "the key belongs to another certificate"],
+      [
+        "half.pem",
+        "one.key",
+        `Cannot use TLS_CERT="${dir.path}/half.pem" with TLS_KEY="${dir.path}/one.key": `,
+      ],
+      ["one.key", "one.key", "TLS_CERT must be a PEM file with the certificate"],
+      ["one.pem", "empty.key", "TLS_KEY must be a PEM file with the private key"],
       ["one.pem", "sealed.key", "the key has a passphrase; remove it with openssl pkey"],
       ["none.pem", "one.key", `Cannot use TLS_CERT="${dir.path}/none.pem": No such file`],
     ] as const
