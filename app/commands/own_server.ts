@@ -42,18 +42,21 @@ export async function ask(
       ? "no server is listening there; start it, or use its HOST and PORT"
       : /lookup/.test(message)
       ? "its name has no address"
+      : /invalid HTTP version/.test(message)
+      ? "the server does not speak plain http; use https, or its TLS_CERT and TLS_KEY"
       : message;
     throw new Error(`Cannot reach ${address.origin}/: ${reason}`, { cause: error });
   }
 }
 
 /**
- * Checks the server at `url`. The certificate of our own server is not verified.
+ * Checks the server at `url`, which may have the path of the chat. The certificate of our own
+ * server is not verified.
  *
  * @throws {Error} If it cannot be reached or is not healthy.
  */
 export async function checkHealth(url: string, isOwn: boolean): Promise<void> {
-  const { status } = await ask(new URL("healthz", url), isOwn);
+  const { status } = await ask(new URL(url.replace(/\/?(healthz)?$/, "/healthz")), isOwn);
   if (status !== 200) throw new Error(`${url} is not healthy: status ${status}`);
 }
 

@@ -1,0 +1,30 @@
+// Requests of commands to a running server.
+
+import { assertRejects } from "@std/assert";
+import { checkHealth } from "../../../app/commands/own_server.ts";
+import { firstCertificate } from "../../support/certificates.ts";
+import { startSite, testAssets } from "../../support/web_harness.ts";
+
+Deno.test("checkHealth() takes the address of a chat below a path, with and without a slash", async () => {
+  await using site = await startSite({ assets: { ...await testAssets(), basePath: "/chat" } });
+  const origin = `http://127.0.0.1:${site.server.port}`;
+  for (const path of ["", "/", "/healthz", "/chat", "/chat/", "/chat/healthz"]) {
+    await checkHealth(`${origin}${path}`, false);
+  }
+  const wrong = `${origin}/talk`;
+  await assertRejects(
+    () => checkHealth(wrong, false),
+    Error,
+    `${wrong} is not healthy: status 404`,
+  );
+});
+
+Deno.test("checkHealth() says so if the server speaks only https", async () => {
+  await using site = await startSite({ certificate: firstCertificate, host: "localhost" });
+  const url = `http://localhost:${site.server.port}/`;
+  await assertRejects(
+    () => checkHealth(url, true),
+    Error,
+    "use https, or its TLS_CERT and TLS_KEY",
+  );
+});
