@@ -5,6 +5,7 @@ import type { LogRecord } from "@std/log";
 import { join } from "@std/path";
 import type { HubLog } from "../chat/ports.ts";
 import type { Config } from "./config.ts";
+import { foreignOwner, ownUid } from "./data_dir.ts";
 import { errorMessage } from "./error_message.ts";
 import { LogFile } from "./log_file.ts";
 import { lineFormatter, maskAddresses } from "./log_format.ts";
@@ -76,9 +77,9 @@ export function openLogs(options: LogOptions): Logs {
         failures += lines;
         if (Math.abs(now() - reportedAt) < reportMs) return;
         reportedAt = now();
-        onFailure(
-          `Cannot write ${filename}: ${errorMessage(error)}; the chat continues without it`,
-        );
+        const isDenied = error instanceof Deno.errors.PermissionDenied;
+        const reason = isDenied && foreignOwner(filename, ownUid()) || errorMessage(error);
+        onFailure(`Cannot write ${filename}: ${reason}; the chat continues without it`);
       },
     });
   };

@@ -8,6 +8,7 @@ import {
   limitFiles,
   noModes,
   noMount,
+  noOwners,
   test,
   underLimit,
   underModes,
@@ -50,6 +51,23 @@ test(
     await server.waitForLine(/^Cannot write .*log: .*the chat continues without it$/);
     await limitFiles(server);
     await sendUntilLogged(ada, () => log("messages.log"));
+  },
+);
+
+test(
+  "a log that belongs to another user is reported on the console with the remedy",
+  noModes ?? noOwners,
+  async ({ dir, start, join }) => {
+    Deno.mkdirSync(`${dir}/logs`);
+    const file = `${dir}/logs/messages.log`;
+    Deno.writeTextFileSync(file, "", { mode: 0o600 });
+    Deno.chownSync(file, 12_345, null);
+    const server = await start({ under: underModes });
+    const ada = await join(server, "Ada");
+    assertEquals((await ada.sendMessage("one")).offset, 1);
+    await server.waitForLine(
+      /^Cannot write .*messages.log belongs to user 12345, .*chown -R 0 .*the chat continues without it$/,
+    );
   },
 );
 
