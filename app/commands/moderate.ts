@@ -44,7 +44,12 @@ export async function moderate(command: ShellCommand, config: Config): Promise<s
   address.searchParams.set("command", JSON.stringify(command));
   const headers = { authorization: `Bearer ${config.moderatorCode}` };
   const { status, text } = await ask(address, true, { method: "POST", headers });
-  if (status !== 200) throw new Error(`Cannot moderate: ${detailOf(text) ?? `status ${status}`}`);
+  if (status !== 200) {
+    const reason = status === 401
+      ? "the server has another MODERATOR_CODE, or none"
+      : detailOf(text) ?? `status ${status}`;
+    throw new Error(`Cannot moderate: ${reason}`);
+  }
   // The server runs the same version.
   const push = JSON.parse(text) as Push;
   if (push.type !== "sanctions" || command.type === "sweep") return "Done\n";
