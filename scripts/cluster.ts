@@ -8,7 +8,8 @@ import { ServerProcess } from "../tests/support/server_process.ts";
 const usage = `Usage: deno task cluster [--nodes N] [--port P]
 
   --nodes N  number of servers (default: 3)
-  --port P   port of the first server; the others follow (default: 8001; 0: any free ports)
+  --port P   port of the first server; the others follow (default: PORT, or 8001; 0: any free
+             ports)
 
 REDIS_URL names the Redis to use. Without it, the task starts its own redis-server.
 `;
@@ -61,7 +62,9 @@ function readFlags(args: readonly string[]): Flags | undefined {
   const integer = { type: "string" } as const;
   try {
     const { values } = parseArgs({ args: [...args], options: { nodes: integer, port: integer } });
-    const [nodes, port] = [Number(values.nodes ?? 3), Number(values.port ?? 8001)];
+    const nodes = Number(values.nodes ?? 3);
+    // The message about a port in use says to set PORT.
+    const port = Number(values.port ?? (Deno.env.get("PORT") || 8001));
     const isValid = Number.isInteger(nodes) && nodes > 0 && Number.isInteger(port) && port >= 0 &&
       port + nodes <= 65_536;
     return isValid ? { nodes, port } : undefined;

@@ -1,6 +1,6 @@
 // `deno task cluster`, the way a person uses it: started, tried out, and ended with Ctrl-C.
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { ChatClient } from "../support/chat_client.ts";
 import { hasRedis } from "../support/redis_process.ts";
 import { until, withDeadline } from "../support/waiting.ts";
@@ -15,11 +15,14 @@ interface ClusterTask {
   readonly output: Promise<string>;
 }
 
-async function startTask(tempDir: string): Promise<ClusterTask> {
+async function startTask(
+  tempDir: string,
+  { args = [], env = {} }: { args?: readonly string[]; env?: Record<string, string> },
+): Promise<ClusterTask> {
   const process = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-q", "--no-prompt", "-A", "scripts/cluster.ts", "--port", "0"],
+    args: ["run", "-q", "--no-prompt", "-A", "scripts/cluster.ts", ...args],
     cwd: root,
-    env: { TMPDIR: tempDir },
+    env: { TMPDIR: tempDir, ...env },
     stdout: "piped",
   }).spawn();
   let printed = "";
@@ -83,7 +86,7 @@ function test(promise: string, run: (tempDir: string) => Promise<void>): void {
 }
 
 test("starts servers that form one chat, and stops everything it started", async (tempDir) => {
-  const task = await startTask(tempDir);
+  const task = await startTask(tempDir, { args: ["--port", "0"] });
   assertEquals(task.servers.length, 3);
   const [ada, ben] = task.servers.slice(1).map(({ url }, i) => new ChatClient(url, `Client ${i}`));
   await Promise.all([ada?.joined(), ben?.joined()]);
@@ -94,7 +97,8 @@ test("starts servers that form one chat, and stops everything it started", async
 });
 
 test("stops everything it started after its Redis has died", async (tempDir) => {
-  const task = await startTask(tempDir);
+  const task = await startTask(tempDir, { env: { PORT: "0" } });
+  assert(task.servers.every(({ url }) => !/:800[1-3]/.test(url)), "PORT has no effect");
   const redis = redisPidIn(tempDir);
   Deno.kill(redis, "SIGKILL");
   await until(() => !isRunning(redis), "Redis ends");
