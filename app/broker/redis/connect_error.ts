@@ -33,7 +33,7 @@ function explain(url: string, prefix: string, error: unknown): string {
   }
   if (code === "ECONNREFUSED") return "no Redis is listening there; start it, or correct REDIS_URL";
   if (message.startsWith("NOAUTH")) {
-    return "it requires a password; write redis://USER:PASSWORD@HOST";
+    return "it requires a password; write redis://:PASSWORD@HOST, or redis://USER:PASSWORD@HOST";
   }
   if (message.startsWith("WRONGPASS")) return "its user or password is wrong; correct REDIS_URL";
   if (/DB index/i.test(message)) return "it has no database with that number; correct REDIS_URL";

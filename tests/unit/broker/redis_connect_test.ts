@@ -69,7 +69,10 @@ testWithRedis("open() names the right that its user lacks, and how to grant it",
 
 testWithRedis("open() says when a password is missing", async (redis) => {
   await redis.cli("CONFIG", "SET", "requirepass", "secret");
-  await assertRefused(redis.url, "it requires a password; write redis://USER:PASSWORD@HOST");
+  await assertRefused(
+    redis.url,
+    "it requires a password; write redis://:PASSWORD@HOST, or redis://USER:PASSWORD@HOST",
+  );
 });
 
 testWithRedis("open() says which part of REDIS_URL is wrong", async ({ port }) => {
