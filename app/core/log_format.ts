@@ -98,7 +98,7 @@ function cachedTimestamp(): (ms: number) => string {
 
 /** Control characters, line separators and bidi controls, which could break or disguise a line. */
 // deno-lint-ignore no-control-regex -- the pattern finds them to escape them
-const unsafe = /[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+const unsafe = /[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
 function escapeUnsafe(text: string): string {
   return text.replace(unsafe, (character) => {

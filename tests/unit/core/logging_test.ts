@@ -168,14 +168,14 @@ Deno.test("openLogs() writes requests as JSON if asked to, with a rounded time",
 
 Deno.test("openLogs() escapes everything that could break or forge a line", () =>
   withLogs({}, ({ logs, lines }) => {
-    const nasty = 'a\nb\rc\u001b[31m"q"\\ \u2028\u202e=\u0000\u0085';
+    const nasty = 'a\nb\rc\u001b[31m"q"\\ \u2028\u061c\u202e=\u0000\u0085';
     logs.event("x", { nasty });
     logs.access({ ...request, path: nasty, userAgent: nasty });
     logs.flush();
     for (const name of ["websocket.log", "access.log"]) {
       assertEquals(lines(name).length, 1);
       // deno-lint-ignore no-control-regex -- the characters that must not occur
-      assert(!/[\x00-\x1f\x7f-\x9f\u2028\u202e]/.test(lines(name)[0] ?? "\n"));
+      assert(!/[\x00-\x1f\x7f-\x9f\u2028\u061c\u202e]/.test(lines(name)[0] ?? "\n"));
     }
   }));
 
