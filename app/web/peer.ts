@@ -50,7 +50,9 @@ export function isBannable(
   return trustProxy === 0 || address !== peer && forwardedFor(headers).length >= trustProxy;
 }
 
-const proxyHeader = /^(forwarded|via|x-forwarded-(for|host|proto)|x-real-ip)$/;
+/** Matches the headers in which proxies and content networks describe a request. */
+const proxyHeader =
+  /^(forwarded|via|x-forwarded(-.+)?|x-real-ip|x-original-.+|.+-(client|connecting)-ip)$/;
 
 /** Returns true if a request has a header that proxies add. */
 export function isForwarded(headers: Headers): boolean {

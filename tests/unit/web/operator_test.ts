@@ -52,6 +52,10 @@ Deno.test("serveWeb() hides metrics and status from proxied requests and foreign
           ["localhost", "Forwarded: for=127.0.0.1"],
           ["localhost", "X-Real-IP: 127.0.0.1"],
           ["localhost", "X-Forwarded-Proto: https"],
+          ["localhost", "X-Forwarded-Port: 443"],
+          ["localhost", "X-Original-Host: chat.example.org"],
+          ["localhost", "CF-Connecting-IP: 192.0.2.1"],
+          ["localhost", "X-Cluster-Client-IP: 192.0.2.1"],
           ["localhost", "Via: 1.1 proxy"],
           ["localhost", `Authorization: Bearer ${secret}`, "X-Forwarded-For: ::1"],
         ] as const
