@@ -104,6 +104,23 @@ browserTest(
   sharedServerOnly,
 );
 
+browserTest("inserts many lines that are pasted beside the composer at once", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  await ada.fill("#text", "log:");
+  const changes = await ada.evaluate((lines) => {
+    let changes = 0;
+    document.querySelector("#text")?.addEventListener("input", () => changes++);
+    const clipboardData = new DataTransfer();
+    clipboardData.setData("text/plain", lines);
+    const options = { clipboardData, cancelable: true, bubbles: true };
+    document.querySelector("#log")?.dispatchEvent(new ClipboardEvent("paste", options));
+    return changes;
+  }, "line\n".repeat(200));
+  // Typed line by line, thousands of lines would freeze the page.
+  assertEquals(changes, 1);
+  assertEquals(await draft(ada), "log:" + "line\n".repeat(200));
+});
+
 browserTest("sends nothing while an input method is composing", async (chat) => {
   const ada = await chat.signIn("Ada");
   const devtools = await ada.context().newCDPSession(ada);
