@@ -20,6 +20,7 @@ export function saveDraft(storages: readonly KeyValue[], room: string, text: str
   let isDone = text.trim() === "";
   for (const storage of storages) {
     if (isDone) removeKey(storage, key);
-    else isDone = writeJson(storage, key, text.slice(0, maxLength));
+    // Without half a character at the end.
+    else isDone = writeJson(storage, key, text.slice(0, maxLength).replace(/[\ud800-\udbff]$/, ""));
   }
 }

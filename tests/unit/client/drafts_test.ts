@@ -19,6 +19,8 @@ Deno.test("saveDraft() removes a blank draft, and truncates a long one", () => {
   const storage = memoryStorage();
   saveDraft([storage], "lobby", "x".repeat(50_000));
   assertEquals(loadDraft([storage], "lobby").length, 40_000);
+  saveDraft([storage], "lobby", "x" + "😀".repeat(20_000));
+  assertEquals(loadDraft([storage], "lobby"), "x" + "😀".repeat(19_999));
   saveDraft([storage], "lobby", " \n");
   assertEquals(storage.length, 0);
 });
