@@ -25,7 +25,7 @@ import { mountConversation } from "./views/conversation.ts";
 import { byId } from "./views/dom.ts";
 import type { NamePrompt } from "./views/name_prompt.ts";
 import { mountSidebars } from "./views/sidebars.ts";
-import { loadWords, panelWords, words } from "./words/language.ts";
+import { loadWords, panelWords } from "./words/language.ts";
 import type { Failure } from "./words/language.ts";
 
 await loadWords();
@@ -83,10 +83,7 @@ byId<"p">("not-started").remove();
 const app = byId<"div">("app");
 let prompt: Promise<NamePrompt> | undefined;
 const composer = mountComposer(chat, [shared, own], {
-  command(name, argument) {
-    if (extras === undefined) return () => words.loadFailed;
-    return extras.runCommand(name, argument);
-  },
+  command: (name, argument) => extras?.runCommand(name, argument),
   send: (room, text) => (extras?.composerAids.writing ?? chat).send(room, text),
   onSent() {
     if (!extras?.onSent()) conversation.goToEnd();

@@ -29,6 +29,8 @@ export function mountComposer(
   const problem = byId<"p">("composer-problem");
   let room: Room | undefined;
   let aids: ComposerAids | undefined;
+  /** A command typed before the aids have loaded. */
+  let early = "";
 
   const onChange = () => {
     if (room === undefined) return;
@@ -55,6 +57,7 @@ export function mountComposer(
     // A double slash sends text that looks like a command.
     const command = sign === "" ? name?.toLowerCase() : undefined;
     const isMessage = command === undefined || command === "/me";
+    if (!isMessage && aids === undefined) return void (early = typed);
     const failure = isMessage
       ? actions.send(
         origin.name,
@@ -96,6 +99,7 @@ export function mountComposer(
     useAids(loaded: ComposerAids): void {
       aids = loaded;
       aids.onChange();
+      if (early === text.value.trim()) submit();
     },
     update(current: Room): void {
       if (current === room) return;

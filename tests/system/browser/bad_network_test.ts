@@ -9,6 +9,7 @@ import {
   signIn,
   waitForEmptyStatus,
   waitForMessage,
+  waitForRoom,
   waitForStatus,
 } from "./browser_harness.ts";
 import { ScriptedServer, signInScripted } from "./scripted_server.ts";
@@ -80,6 +81,22 @@ browserTest("retries a failed script with another address", async (chat) => {
   await ada.fill("#text", "/");
   await ada.locator("#suggestions:not([hidden])").waitFor();
   assert(queries.includes("?1"), queries.join());
+});
+
+browserTest("runs a command that was typed before the commands had loaded", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  const extras = Promise.withResolvers<void>();
+  await ada.route(/extras-/, async (route) => {
+    await extras.promise;
+    await route.continue();
+  });
+  await ada.reload();
+  await ada.waitForSelector("#app:not([hidden])");
+  await send(ada, "/join design");
+  assertEquals(await ada.inputValue("#text"), "/join design");
+  extras.resolve();
+  await waitForRoom(ada, "design");
+  assertEquals(await ada.inputValue("#text"), "");
 });
 
 browserTest(
