@@ -103,6 +103,7 @@ export function mountExtras(
       const parsed = parseUsername(argument);
       return parsed.ok ? chat.rename(parsed.value) : parsed;
     }],
+    ["/me", () => ({ code: "text_empty", message: "" })],
     ["/join", navigation.showTyped],
     ["/leave", page.leaveRoom],
     ["/title", (argument) => {

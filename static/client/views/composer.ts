@@ -56,7 +56,7 @@ export function mountComposer(
     const [, sign, name, argument = ""] = /^(\/?)(\/[a-z]+)(?:\s+([^]*))?$/i.exec(typed) ?? [];
     // A double slash sends text that looks like a command.
     const command = sign === "" ? name?.toLowerCase() : undefined;
-    const isMessage = command === undefined || command === "/me";
+    const isMessage = command === undefined || command === "/me" && argument !== "";
     if (!isMessage && aids === undefined) return void (early = typed);
     const failure = isMessage
       ? actions.send(

@@ -374,6 +374,10 @@ browserTest(
     await ada.locator("#composer-problem", { hasText: "There is no /nothing" }).waitFor();
     await send(ada, "/join No Room!");
     await ada.locator("#composer-problem", { hasText: "Room names use" }).waitFor();
+    // Accepted from the suggestions, and sent without an action.
+    await send(ada, "/me ");
+    await ada.locator("#composer-problem", { hasText: "Write something first" }).waitFor();
+    assertEquals(await messageTexts(ada), []);
     await send(ada, "/me waves");
     await ada.locator("#rows .emote:not(.pending)", { hasText: "Ada waves" }).waitFor();
     await send(ada, "/help");
