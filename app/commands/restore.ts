@@ -72,9 +72,12 @@ async function copyDatabase(from: string, to: string): Promise<void> {
   }
 }
 
-/** Gives the database at `path` a second path, `to`. Returns `to`, or `undefined` without one. */
-function keepPrevious(path: string, to: string): string | undefined {
+/** Gives the database at `path` a second path, `to` or similar. Returns it, if there is one. */
+function keepPrevious(path: string, name: string): string | undefined {
   if (infoOf(path) === undefined) return undefined;
+  // Restores that started in the same millisecond have waited for each other.
+  let to = name;
+  for (let number = 2; infoOf(to) !== undefined; number++) to = `${name}-${number}`;
   try {
     // Merges the journal into the database.
     openDatabase(path).close();

@@ -131,6 +131,27 @@ Deno.test("restore() refuses files that are not intact Parley databases, and cha
   assertEquals(folder.names().filter((name) => /before|unfinished|lock/.test(name)), []);
 });
 
+Deno.test("restore() keeps each previous database, even of two restores at the same time", async () => {
+  await using folder = await databaseFolder();
+  const { dir, path } = folder;
+  const store = (text: string) => {
+    const broker = folder.open();
+    storeMessage(broker, text);
+    broker.close();
+  };
+  store("one");
+  await backUp(path, `${dir}/copy.db`);
+  const previous: string[] = [];
+  for (const text of ["two", "three"]) {
+    store(text);
+    previous.push(await restore(path, `${dir}/copy.db`, now) ?? "");
+  }
+  assertEquals(previous.map((file) => textsOf(folder.open(file))), [["one", "two"], [
+    "one",
+    "three",
+  ]]);
+});
+
 Deno.test("restore() refuses copies whose tables another program has changed", async () => {
   await using folder = await databaseFolder();
   const { dir, path } = folder;
