@@ -1,8 +1,9 @@
 // Notifies about messages with a notification and a sound.
 
 import { addressOf } from "../address.ts";
+import { storageOf } from "../browser.ts";
 import type { Page } from "../page.ts";
-import { NotificationLeader } from "../state/notification_leader.ts";
+import { markHandled } from "../state/handled_messages.ts";
 import { labelOf } from "../state/open_rooms.ts";
 import type { Message } from "../state/message.ts";
 import { startOf } from "../state/splitting.ts";
@@ -10,26 +11,14 @@ import { panels } from "../words/language.ts";
 
 const bodyMaxLength = 200;
 const toneSeconds = 0.12;
-/** How long a tab claims a message. By then, its announcement has reached the other tabs. */
+/** How long tabs wait before they notify, and a random time on top: a focused tab comes first. */
+const waitMs = 100;
+const spreadMs = 400;
+/** How long a tab claims a message. By then, the other tabs see what it has stored. */
 const claimMs = 10_000;
 
 export function mountNotifications({ chat, openRoom, settings }: Page) {
-  const channel = typeof BroadcastChannel === "undefined"
-    ? undefined
-    : new BroadcastChannel("parley.notified");
   const open = new Set<Notification>();
-  const leader = new NotificationLeader({
-    announce: (handled) => channel?.postMessage({ handled }),
-    query: (asked) => channel?.postMessage({ asked }),
-    claim,
-    hasFocus: () => document.hasFocus(),
-    later: (ms, task) => void setTimeout(task, ms),
-    random: () => Math.random(),
-  });
-  channel?.addEventListener("message", ({ data }) => {
-    if ("handled" in data) leader.onAnnounced(String(data.handled));
-    else leader.onQuery(String(data.asked));
-  });
   /** Closes the notifications whose tag meets a condition. */
   const closeIf = (isWanted: (tag: string) => boolean) => {
     const close = (notification: Notification) => {
@@ -80,12 +69,14 @@ export function mountNotifications({ chat, openRoom, settings }: Page) {
       const isAllowed = isSecureContext && globalThis.Notification?.permission === "granted";
       if (!hasSound && !isAllowed) return;
       const id = `${room} ${message.member} ${message.nonce}`;
-      leader.onMessage(id, () => {
-        // It may have been deleted while the tabs decided.
-        if (isDeleted(room, message.offset)) return;
-        if (hasSound) playSound();
-        if (isAllowed) notify(room, message);
-      });
+      if (document.hasFocus()) return claim(id, () => {});
+      setTimeout(() =>
+        claim(id, () => {
+          // It may have been deleted meanwhile.
+          if (isDeleted(room, message.offset)) return;
+          if (hasSound) playSound();
+          if (isAllowed) notify(room, message);
+        }), waitMs + Math.random() * spreadMs);
     },
     /** Closes the notifications about deleted messages. */
     onDelete(room: string, offsets: readonly number[]): void {
@@ -95,8 +86,9 @@ export function mountNotifications({ chat, openRoom, settings }: Page) {
   };
 }
 
-/** Calls `task` unless another tab holds the lock of the message. Plain http has no locks. */
+/** Calls `task` unless a tab has handled the message or is about to. Plain http has no locks. */
 function claim(id: string, task: () => void): void {
+  if (!markHandled(storageOf("localStorage"), id)) return;
   if (navigator.locks === undefined) return task();
   const name = `parley.notified ${id}`;
   void navigator.locks.request(name, { ifAvailable: true }, async (lock) => {

@@ -255,6 +255,26 @@ browserTest(
   },
 );
 
+browserTest("doesn't notify about a mention that a focused tab shows", async (chat) => {
+  const [one, two, ben] = await openTwoTabs(chat);
+  await one.clock.install();
+  await one.clock.pauseAt(new Date(Date.now() + 1_000));
+  await two.evaluate(() => void (document.hasFocus = () => true));
+  await send(ben, "@Ada come and look");
+  await waitUntil(
+    "the focused tab has handled it",
+    () => one.evaluate(() => localStorage.getItem("parley.notified") !== null),
+  );
+  await waitUntil("the other tab has received it", async () => {
+    await one.clock.runFor(1_000);
+    return (await one.title()).startsWith("(1) ");
+  });
+  await one.clock.runFor(1_000);
+  for (const page of [one, two]) {
+    assertEquals((await shownBy(page)).filter((text) => !text.startsWith("badge")), []);
+  }
+});
+
 browserTest("doesn't count messages as unread that another tab has shown", async (chat) => {
   const one = await chat.signIn("Ada");
   const two = await chat.openTab(one.context(), "r/design");
