@@ -1,8 +1,6 @@
 // A room over HTTP, for bot.ts and terminal.ts: posts each message once, and follows the room
-// across lost connections. The program's local storage keeps its token, which holds its name.
+// across lost connections. Deno's local storage keeps the token of each name, which holds it.
 import { setTimeout as sleep } from "node:timers/promises";
-const bytes = crypto.getRandomValues(new Uint8Array(32));
-localStorage.token ??= bytes.toBase64({ alphabet: "base64url", omitPadding: true });
 
 export class Room {
   /** `print` shows why a message is delayed or refused. */
@@ -10,10 +8,12 @@ export class Room {
 
   /** Posts a message, and repeats it until there is a response. A key's message is stored once. */
   async post(body: string, key: string = crypto.randomUUID()): Promise<void> {
-    const pair = new TextEncoder().encode(`${this.name}:${localStorage.token}`);
+    const bytes = crypto.getRandomValues(new Uint8Array(32));
+    const newToken = bytes.toBase64({ alphabet: "base64url", omitPadding: true });
+    const token = localStorage[`token of ${this.name}`] ??= newToken;
+    const pair = new TextEncoder().encode(`${this.name}:${token}`);
     const headers = { authorization: `Basic ${pair.toBase64()}`, "idempotency-key": key };
-    const init = { method: "POST", body, headers };
-    const response = await fetch(this.url, init).catch(() => undefined);
+    const response = await fetch(this.url, { method: "POST", body, headers }).catch(() => null);
     const lost = { detail: "The chat cannot be reached. Retrying…" };
     const { detail } = await response?.json() ?? lost;
     if (detail) this.print(`(${detail})`);

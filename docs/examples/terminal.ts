@@ -1,8 +1,6 @@
 // A chat in the terminal. Enter sends the line, and Ctrl-C or Ctrl-D leaves:
 //
 //   deno run --allow-net docs/examples/terminal.ts URL ROOM NAME
-//
-// Later runs ignore NAME, because the first has claimed its name.
 import { stdin as input, stdout as output } from "node:process";
 import { createInterface } from "node:readline";
 import { Room } from "./room.ts";

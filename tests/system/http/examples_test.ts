@@ -189,7 +189,7 @@ async function say(url: string, body: string): Promise<void> {
   assertEquals(response.status, 201);
 }
 
-Deno.test("docs/examples/terminal.ts chats, even across a kill and restart", async () => {
+Deno.test("docs/examples/terminal.ts chats under each name, even across a kill and restart", async () => {
   await using storage = await temporaryFolder();
   await withBench(async ({ start }) => {
     const server = await start();
@@ -217,12 +217,15 @@ Deno.test("docs/examples/terminal.ts chats, even across a kill and restart", asy
     assertEquals(example.output.match(/^\w+: .*$/gm), texts);
     const path = new URL("terminal.ts", folder).pathname;
     const line = `echo From a pipe | "$0" run -q --no-config --allow-net "$@"`;
-    const { code } = await new Deno.Command("sh", {
-      args: ["-c", line, Deno.execPath(), path, url, "lobby", "Ada"],
-      env,
-    }).output();
-    assertEquals(code, 0);
-    assertEquals(await textsOf(url, "lobby"), [...texts, "Ada: From a pipe"]);
+    for (const name of ["Ada", "Bea"]) {
+      const { code } = await new Deno.Command("sh", {
+        args: ["-c", line, Deno.execPath(), path, url, "lobby", name],
+        env,
+      }).output();
+      assertEquals(code, 0);
+      texts.push(`${name}: From a pipe`);
+    }
+    assertEquals(await textsOf(url, "lobby"), texts);
   });
 });
 
