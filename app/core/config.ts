@@ -42,11 +42,11 @@ const redisUrls: Rule = {
 };
 const origins: Rule = {
   isValid: (text) => /^https?:/.test(text) && URL.parse(text)?.origin === text,
-  expected: "origins such as https://chat.example.org",
+  expected: "origins such as https://chat.example.org, without final slashes or paths",
 };
 const exactOrigins: Rule = {
   isValid: (text) => origins.isValid(text) && !text.includes("*"),
-  expected: `${origins.expected}, without wildcards`,
+  expected: "origins such as https://chat.example.org, without final slashes, paths or wildcards",
 };
 const hostNames: Rule = {
   isValid: (text) => URL.parse(`http://${text}/`)?.host === text && !text.includes("*"),

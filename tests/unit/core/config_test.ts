@@ -104,7 +104,7 @@ Deno.test("readConfig() reports every invalid value, with the rule it breaks", (
     'Cannot use LOG_LEVEL="debug": must be info, warn or error',
     'Cannot use LOG_MESSAGE_TEXT="yes": must be 1 or 0',
     'Cannot use ALLOWED_ORIGINS="a.example/": must be origins such as https://chat.example.org, ' +
-    "without wildcards, separated by commas",
+    "without final slashes, paths or wildcards, separated by commas",
   ]);
 });
 
@@ -210,7 +210,7 @@ Deno.test("readConfig() refuses paths that only a shell would expand", () => {
 Deno.test("readConfig() refuses wildcards in lists of hosts and origins that may connect", () => {
   const wildcard = "https://*.example.org";
   assertStringIncludes(errorsOf({ ALLOWED_HOSTS: "*.example.org" }).join(), "wildcards");
-  assertStringIncludes(errorsOf({ ALLOWED_ORIGINS: wildcard }).join(), "without wildcards");
+  assertStringIncludes(errorsOf({ ALLOWED_ORIGINS: wildcard }).join(), "or wildcards");
   assertEquals(configOf({ FRAME_ANCESTORS: wildcard }).frameAncestors, [wildcard]);
 });
 
