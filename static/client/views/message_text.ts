@@ -166,6 +166,8 @@ function fold(nodes: readonly (Node | string)[], lines: number): readonly HTMLEl
     toggle.dispatchEvent(new Event("fold", { bubbles: true }));
   };
   setFolded(true);
+  // The browser's search scrolls to what it finds.
+  content.addEventListener("scroll", () => setFolded(false));
   // Keyboard focus must not get lost in the hidden part.
   content.addEventListener("focusin", ({ target }) => {
     if (target instanceof Element && target.matches(":focus-visible")) setFolded(false);

@@ -148,7 +148,7 @@ async function showMessages(
 }
 
 browserTest("folds messages of more than 20 lines", async (chat) => {
-  const lines = Array.from({ length: 120 }, (_, i) => `line ${i + 1}`);
+  const lines = Array.from({ length: 120 }, (_, i) => i === 99 ? "*found*" : `line ${i + 1}`);
   const short = lines.slice(0, 20).join("\n");
   const ada = await showMessages(chat, [short, lines.join("\n"), "x".repeat(3_000)]);
   const texts = ada.locator("#rows .text");
@@ -165,6 +165,11 @@ browserTest("folds messages of more than 20 lines", async (chat) => {
   assertEquals(await toggle.getAttribute("aria-expanded"), "true");
   const [, unfolded = 0] = await heights();
   assert(unfolded > 2_000, `${unfolded} px`);
+  // The browser's own search scrolls to what it finds, as this does.
+  await toggle.click();
+  await texts.nth(1).locator("strong").evaluate((node) => node.scrollIntoView());
+  await texts.nth(1).getByText("Show less").waitFor();
+  await toggle.focus();
   // The focus stays on the button.
   assert(await ada.evaluate(() => document.activeElement?.className === "unfold"));
   await toggle.click();
