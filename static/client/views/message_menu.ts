@@ -7,7 +7,7 @@ import { panels } from "../words/language.ts";
 import { amendmentOf } from "./amendments.ts";
 import { copyText } from "./copying.ts";
 import { button, byId, element, isTouch, keepFocus, setText } from "./dom.ts";
-import { releaseFocus } from "./focus.ts";
+import { releaseFocus, step } from "./focus.ts";
 import { viewOf } from "./message_view.ts";
 import { clockTime } from "./times.ts";
 import type { Writing } from "./writing.ts";
@@ -150,9 +150,9 @@ export function mountMessageMenu(
     releaseFocus(menu);
     keepFocus();
   });
-  menu.addEventListener("keydown", (event) => step(event, menu, "ArrowUp", "ArrowDown"));
+  menu.addEventListener("keydown", (event) => step(event, menu, "button", "ArrowUp", "ArrowDown"));
   bar.addEventListener("keydown", (event) => {
-    step(event, bar, "ArrowLeft", "ArrowRight");
+    step(event, bar, "button", "ArrowLeft", "ArrowRight");
     if (event.key === "Escape" && shown instanceof HTMLElement) {
       event.preventDefault();
       shown.focus();
@@ -239,14 +239,4 @@ export function mountMessageMenu(
       if (shown?.isConnected === false) hide();
     },
   };
-}
-
-/** Moves the focus to the previous or next button. */
-function step(event: KeyboardEvent, parent: HTMLElement, back: string, forth: string): void {
-  const direction = [back, "", forth].indexOf(event.key) - 1;
-  if (Math.abs(direction) !== 1) return;
-  event.preventDefault();
-  const buttons = Array.from(parent.querySelectorAll("button"));
-  const current = buttons.findIndex((node) => node === document.activeElement);
-  buttons.at((current + direction) % buttons.length)?.focus();
 }

@@ -12,6 +12,7 @@ import type { Room } from "../state/room.ts";
 import { panels, problemText, words } from "../words/language.ts";
 import { shortTime } from "./day_names.ts";
 import { button, element, setText } from "./dom.ts";
+import { step } from "./focus.ts";
 import { form, statusLine } from "./forms.ts";
 
 /** Delay between the last input and the search. */
@@ -129,7 +130,12 @@ export function searchSection(
     if (room === null) void search();
     else room.click();
   };
-  return form(submit, field, rooms, status, results, more);
+  const node = form(submit, field, rooms, status, results, more);
+  node.addEventListener(
+    "keydown",
+    (event) => step(event, node, "input, button, a", "ArrowUp", "ArrowDown"),
+  );
+  return node;
 }
 
 /** Returns the loaded messages of a room that match a query, newest first. */

@@ -1,7 +1,14 @@
 // Search: finds messages of all rooms, and opens them.
 
 import { assert, assertEquals } from "@std/assert";
-import { browserTest, joinRoom, send, waitForSent, waitUntil } from "./browser_harness.ts";
+import {
+  browserTest,
+  joinRoom,
+  send,
+  waitForRoom,
+  waitForSent,
+  waitUntil,
+} from "./browser_harness.ts";
 
 browserTest(
   "finds messages by words, highlights the words, and opens the message",
@@ -48,6 +55,27 @@ browserTest("says how far back a search went, and continues it [F7]", async (cha
   await ada.getByRole("button", { name: "Search older messages" }).click();
   await ada.locator("#dialog .results", { hasText: "found at last" }).waitFor();
   assert(await ada.getByRole("button", { name: "Search older messages" }).isHidden());
+});
+
+browserTest("chooses a result with the arrow keys", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  await joinRoom(ada, "design");
+  await joinRoom(ada, "detail");
+  await ada.keyboard.press("Control+k");
+  await ada.keyboard.type("de");
+  await ada.keyboard.press("ArrowDown");
+  await ada.keyboard.press("ArrowDown");
+  await ada.keyboard.press("ArrowUp");
+  await ada.keyboard.press("Enter");
+  await waitForRoom(ada, "design");
+  await ada.keyboard.press("Control+k");
+  await ada.keyboard.type("de");
+  await ada.keyboard.press("ArrowDown");
+  await ada.keyboard.press("ArrowUp");
+  assertEquals(await ada.evaluate(() => document.activeElement?.matches("#dialog input")), true);
+  await ada.keyboard.press("ArrowUp");
+  await ada.keyboard.press("Enter");
+  await waitForRoom(ada, "detail");
 });
 
 browserTest("opens the search in keyboard layouts of other scripts, too", async (chat) => {
