@@ -23,35 +23,25 @@ export type ConsoleMirror = ReturnType<typeof consoleMirror>;
 
 /** Mirrors log lines to standard output without waiting for its reader. */
 export function consoleMirror() {
-  let pending: string[] = [];
   let pendingChars = 0;
-  let writing: Promise<void> | undefined;
-  const writePending = async () => {
-    while (pending.length > 0) {
-      const bytes = new TextEncoder().encode(pending.join(""));
-      pending = [];
-      pendingChars = 0;
-      try {
-        for (let written = 0; written < bytes.length;) {
-          written += await Deno.stdout.write(bytes.subarray(written));
-        }
-      } catch {
-        // The reader is gone for good. The log files have every line.
-        return;
-      }
+  let written = Promise.resolve();
+  const writePending = async (text: string) => {
+    const bytes = new TextEncoder().encode(text);
+    for (let count = 0; count < bytes.length;) {
+      count += await Deno.stdout.write(bytes.subarray(count));
     }
-    writing = undefined;
+    pendingChars -= text.length;
   };
   return {
     /** Writes text in the background. */
     write(text: string): void {
       if (pendingChars + text.length > mirrorMaxChars) return;
-      pending.push(text);
       pendingChars += text.length;
-      writing ??= writePending();
+      // If the reader is gone for good, the log files have every line.
+      written = written.then(() => writePending(text)).catch(() => {});
     },
     /** Resolves when everything has been written, which is never if nobody reads the console. */
-    drained: (): Promise<void> => writing ?? Promise.resolve(),
+    drained: (): Promise<void> => written,
   };
 }
 
