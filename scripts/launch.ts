@@ -13,7 +13,9 @@ if (import.meta.main) {
   const { deno } = Deno.version;
   if (!isSupported(deno)) {
     // deno-lint-ignore no-console
-    console.error(`Parley needs Deno ${minVersion} or later; this is ${deno}`);
+    console.error(
+      `Parley needs Deno ${minVersion} or later; this is ${deno}. Update it with "deno upgrade"`,
+    );
     Deno.exit(2);
   }
   const { launch } = await import("./launcher.ts");

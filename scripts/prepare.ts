@@ -24,8 +24,7 @@ const esbuildHashes: Readonly<Record<string, Readonly<Record<string, string>>>> 
  *
  * @throws {Error} If a package or the bundler cannot be fetched, or the bundler's hash is wrong.
  */
-export async function prepare(): Promise<void> {
-  const root = join(import.meta.dirname ?? ".", "..");
+export async function prepare(root = join(import.meta.dirname ?? ".", "..")): Promise<void> {
   const hasSources = (await namesIn(join(root, "static/client"), /^(main\.ts)$/)).length > 0;
   if (!hasSources) return;
   await Promise.all([runDeno(["cache", "-q", "--frozen", "main.ts"], root), prepareBundler()]);
@@ -106,7 +105,15 @@ async function runDeno(args: string[], cwd?: string): Promise<string> {
     stderr: "piped",
   }).output();
   const decoder = new TextDecoder();
-  if (!success) throw new Error(`Cannot prepare to start: ${decoder.decode(stderr).trim()}`);
+  if (!success) {
+    const output = decoder.decode(stderr).trim();
+    // Deno 2.4 removes the packages that it cannot find through `links`.
+    const reason = /lockfile is out of date/.test(output)
+      ? "deno.lock does not match the imports. An older Deno may have changed it: restore it with " +
+        '"git checkout deno.lock", or update it with "deno install"'
+      : output;
+    throw new Error(`Cannot prepare to start: ${reason}`);
+  }
   return decoder.decode(stdout);
 }
 

@@ -1,8 +1,8 @@
-// The check of the bundler's hash.
+// Fetching packages and the bundler, and their checks.
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { createHash } from "node:crypto";
-import { checkBundlers } from "../../../scripts/prepare.ts";
+import { checkBundlers, prepare } from "../../../scripts/prepare.ts";
 
 Deno.test("checkBundlers() refuses a replaced bundler, and ignores unknown versions", async () => {
   const dir = await Deno.makeTempDir();
@@ -27,6 +27,20 @@ Deno.test("checkBundlers() refuses a replaced bundler, and ignores unknown versi
       await assertRejects(() => checkBundlers(dir, hashes), Error, `${dir}/${path}`);
       await write(path, published);
     }
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("prepare() says how to restore a deno.lock that an older Deno has changed", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    await Deno.mkdir(`${dir}/static/client`, { recursive: true });
+    await Deno.writeTextFile(`${dir}/static/client/main.ts`, "");
+    await Deno.writeTextFile(`${dir}/deno.json`, "{}");
+    await Deno.writeTextFile(`${dir}/deno.lock`, `{ "version": "5" }`);
+    await Deno.writeTextFile(`${dir}/main.ts`, `import "npm:@redis/client@5.12.1";`);
+    await assertRejects(() => prepare(dir), Error, '"git checkout deno.lock"');
   } finally {
     await Deno.remove(dir, { recursive: true });
   }
