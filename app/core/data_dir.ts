@@ -35,7 +35,7 @@ export function makeLogDir({ logDir }: Config, uid = ownUid()): void {
     Deno.openSync(path, { append: true, create: true }).close();
   } catch (error) {
     const isDenied = error instanceof Deno.errors.PermissionDenied;
-    if (!isDenied && !/read-only|is a directory|named pipe/i.test(errorMessage(error))) return;
+    if (!isDenied && !/read-only|is a directory|is a pipe/i.test(errorMessage(error))) return;
     const reason = isDenied && foreignOwner(path, uid) || errorMessage(error);
     throw new SettingError(`Cannot use LOG_DIR=${JSON.stringify(logDir)}: ${reason}`, {
       cause: error,

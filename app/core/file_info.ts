@@ -23,13 +23,13 @@ export function fileIdentity(path: string): string | undefined {
 }
 
 /**
- * Checks that opening a file to write to it doesn't block. Opening a named pipe stops the whole
- * process until another one reads from it.
+ * Checks that opening a file doesn't block. Opening a pipe stops the whole process until another
+ * one opens its other end.
  *
- * @throws {Error} If it is a named pipe.
+ * @throws {Error} If it is a pipe.
  */
 export function checkCanOpen(path: string): void {
-  if (fileInfo(path)?.isFifo) throw new Error("it is a named pipe; remove it");
+  if (fileInfo(path)?.isFifo) throw new Error("it is a pipe; use a regular file");
 }
 
 /** Returns whether there is a symbolic link at a path. */
@@ -43,5 +43,6 @@ export function isLink(path: string): boolean {
 
 /** Returns whether an error says that there is no file at a path. */
 export function isAbsent(error: unknown): boolean {
-  return error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
+  const { NotFound, NotADirectory, FilesystemLoop } = Deno.errors;
+  return [NotFound, NotADirectory, FilesystemLoop].some((reason) => error instanceof reason);
 }

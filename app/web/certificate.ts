@@ -1,6 +1,7 @@
 // The server's TLS certificate: reads it, checks it, and watches for its renewal.
 
 import { errorMessage } from "../core/error_message.ts";
+import { checkCanOpen } from "../core/file_info.ts";
 import { SettingError } from "../core/setting_error.ts";
 
 /** How often the files are checked for a renewed certificate. SIGHUP checks at once. */
@@ -75,6 +76,7 @@ export function watchCertificate(
 
 function readPem(setting: string, path: string): string {
   try {
+    checkCanOpen(path);
     return Deno.readTextFileSync(path);
   } catch (error) {
     throw new SettingError(

@@ -14,7 +14,7 @@ Deno.test({
       new Deno.Command("mkfifo", { args: [`${logDir}/error.log`] }).outputSync();
       const result = readConfig((name) => name === "LOG_DIR" ? logDir : undefined, []);
       if (result.kind !== "config") throw new Error(result.kind);
-      assertThrows(() => makeLogDir(result.config), SettingError, "it is a named pipe");
+      assertThrows(() => makeLogDir(result.config), SettingError, "it is a pipe");
     } finally {
       Deno.removeSync(logDir, { recursive: true });
     }

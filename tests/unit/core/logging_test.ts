@@ -317,7 +317,7 @@ Deno.test({
       new Deno.Command("mkfifo", { args: [join(dir, "error.log")] }).outputSync();
       time.advance(1_000);
       logs.warn("lost", {});
-      assertStringIncludes(reports.join(), "error.log: it is a named pipe");
+      assertStringIncludes(reports.join(), "error.log: it is a pipe");
       Deno.removeSync(join(dir, "error.log"));
       time.advance(1_000);
       logs.warn("after", {});

@@ -45,6 +45,17 @@ async function readUntil(connection: Deno.Conn, bytes: string): Promise<void> {
 
 const getPage = ["GET /healthz HTTP/1.1", "Host: localhost", "Connection: close"];
 
+Deno.test({
+  name: "readCertificate() refuses a pipe instead of blocking on it",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    await using dir = await staticFolder();
+    const path = `${dir.path}/cert.pem`;
+    new Deno.Command("mkfifo", { args: [path] }).outputSync();
+    assertThrows(() => readCertificate(path, path, "localhost"), Error, "it is a pipe");
+  },
+});
+
 Deno.test("serveWeb() serves TLS if it has a certificate", async () => {
   await using running = await startSite({ certificate: firstCertificate, host: "localhost" });
   assertEquals(running.server.url, `https://localhost:${running.server.port}/`);
