@@ -18,7 +18,8 @@ const sentences = {
   forbidden: "You can change only your own messages",
   hello_required: "Say hello first",
   moderator_denied: "Wrong moderator code",
-  network_protected: "This network cannot be banned: it is unknown, a proxy's, or a moderator's",
+  network_protected:
+    "This network cannot be banned: it is unknown, the server's own, a proxy's, or a moderator's",
   not_found: "This message no longer exists",
   search_off: "Search is turned off in this chat",
   rooms_full: "Room limit reached. Join an existing room.",
