@@ -105,7 +105,10 @@ export function mountMessageMenu(
     const frame = talk.getBoundingClientRect();
     // The first line of a tall message may be above the view.
     bar.style.top = `${Math.max(top, log.getBoundingClientRect().top) - frame.top}px`;
-    bar.style.right = `${Math.max(0, frame.right - right)}px`;
+    // Right-to-left text starts on the other side.
+    const left = article.querySelector(".text:dir(rtl)")?.getBoundingClientRect().left;
+    bar.style.left = left === undefined ? "" : `${left - frame.left}px`;
+    bar.style.right = left === undefined ? `${Math.max(0, frame.right - right)}px` : "";
   };
   const show = (article: Element) => {
     if (article === shown) return place(article);

@@ -7,6 +7,7 @@ import {
   messageTexts,
   noRateLimit,
   send,
+  sharedServerOnly,
   waitForMessage,
   waitForRoom,
   waitForSent,
@@ -222,6 +223,18 @@ browserTest("shows the actions of a message whose first line is above the view",
   await ada.locator(".bar").getByText("Edit").click();
   await ada.locator(".writing", { hasText: "Editing" }).waitFor();
 }, noRateLimit);
+
+browserTest("shows the actions of a message where its first line ends", async (chat) => {
+  const { ada, server } = await signInScripted(chat);
+  server.publish("lobby", { text: "first" }, { text: "שלום" });
+  const bar = ada.locator(".bar");
+  await ada.locator("#rows .text", { hasText: "first" }).hover();
+  const text = await ada.locator("#rows .text").first().boundingBox() ?? { x: 0, width: 0 };
+  const { x = 0, width = 0 } = await bar.boundingBox() ?? {};
+  assert(x + width >= text.x + text.width);
+  await ada.locator("#rows .text", { hasText: "שלום" }).hover();
+  assertEquals((await bar.boundingBox())?.x, text.x);
+}, sharedServerOnly);
 
 browserTest("opens a message's actions on a long press on a phone", async (chat) => {
   const { ada, server } = await signInScripted(chat, {
