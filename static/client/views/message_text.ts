@@ -155,7 +155,7 @@ function lineCount(text: string): number {
 
 /** Shows the start of the content, and a button for the rest. */
 function fold(nodes: readonly (Node | string)[], lines: number): readonly HTMLElement[] {
-  const content = element("div", { class: "folded", dir: "auto" }, ...nodes);
+  const content = element("div", { class: "folded" }, ...nodes);
   const toggle = button("", () => setFolded(!content.classList.contains("folded")), {
     class: "unfold",
   });

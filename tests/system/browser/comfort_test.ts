@@ -100,6 +100,20 @@ browserTest("fits every view on a laptop at 200 % zoom", async (chat) => {
   await checkEveryView(chat, { viewport, deviceScaleFactor: 2 }, assertFits);
 }, { ...noRateLimit, needsProcess: true });
 
+browserTest("fits the help and the focus on results into 320 px in German", async (chat) => {
+  const page = await chat.signIn("Ada", { viewport: { width: 320, height: 568 }, locale: "de" });
+  await send(page, "/help");
+  const dialog = page.locator("#dialog[open]");
+  assertEquals(await dialog.evaluate((node) => node.scrollWidth - node.clientWidth), 0);
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Control+k");
+  await page.keyboard.press("ArrowDown");
+  const room = await page.locator("#dialog .directory button:focus").boundingBox();
+  const list = await page.locator("#dialog .directory").boundingBox();
+  // The outline, 2 px wide and 2 px away, must not be clipped.
+  assert((room?.x ?? 0) - (list?.x ?? 0) >= 4);
+});
+
 browserTest("fits a small square screen in German", async (chat) => {
   const page = await chat.visit({
     viewport: { width: 320, height: 320 },

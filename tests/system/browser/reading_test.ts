@@ -328,9 +328,20 @@ browserTest("gives each line its own direction, and code always that of code", a
     nodes.map((node) => getComputedStyle(node).direction)
   );
   assertEquals(new Set(code), new Set(["ltr"]));
+  // The line beside a folded message on a phone is where its text starts, and a name in any script
+  // is apart from the time.
+  server.publish("lobby", { text: "שלום\n".repeat(25), member: "d", from: "דנה" });
+  await ada.locator("#rows .unfold").waitFor();
+  const folded = ada.locator("#rows .text", { has: ada.locator(".folded") });
+  assertEquals(await folded.evaluate((node) => getComputedStyle(node).direction), "rtl");
+  assert(Number(await fromRight("שלום\nשלום")) < 20);
+  await ada.setViewportSize({ width: 390, height: 844 });
+  const name = await ada.locator("#rows .start .name", { hasText: "דנה" }).boundingBox();
+  const time = await ada.locator("#rows .start time").last().boundingBox();
+  assertEquals((time?.x ?? 0) - (name?.x ?? 0) - (name?.width ?? 0), 8);
   // An address doesn't decide the direction of the text after it.
-  const last = ada.locator("#rows .text").last();
-  assertEquals(await last.evaluate((node) => getComputedStyle(node).direction), "rtl");
+  const address = ada.locator("#rows .text", { hasText: "https://example.com/ שלום" });
+  assertEquals(await address.evaluate((node) => getComputedStyle(node).direction), "rtl");
 }, sharedServerOnly);
 
 browserTest(
