@@ -39,7 +39,8 @@ const nestingMax = 2;
 const openMax = 50;
 const markersMaxLength = 6;
 
-const token = /\n|`+|[*_~]+|\[|[@#]|https?:\/\/|mailto:|www\./gi;
+/** Input methods of East Asia type full-width signs. */
+const token = /\n|`+|[*_~]+|\[|[@\uff20#\uff03]|https?:\/\/|mailto:|www\./gi;
 const codeRun = /`{3,}/g;
 /** A line that starts with "> " and isn't blank, and all quoted lines that follow it. */
 const quotedLines = /(?<![^\n])> [^\S\n]*\S[^\n]*(?:\n>(?!\S)[^\n]*)*/g;
@@ -50,7 +51,7 @@ const label = /\[([^[\]\n]+)\]\((?=https?:\/\/|mailto:)/iy;
 const mailDomain = /@(?:[a-z0-9-]+\.)+[a-z]{2,}(?!_?[a-z0-9-])/iy;
 const mailCharacter = /[a-z0-9._%+-]/i;
 const mailNameMaxLength = 64;
-const roomSign = /#([a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?)(?![\p{L}\p{N}_])/iuy;
+const roomSign = /[#\uff03]([a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?)(?![\p{L}\p{N}_])/iuy;
 /** Letters and digits that continue a word. Scripts without spaces have none. */
 const wordCharacter =
   /(?![\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}])[\p{L}\p{M}\p{N}_]/u;
@@ -89,7 +90,7 @@ export function parseText(text: string, reader: TextReader): readonly TextPart[]
 export function mentions(text: string, reader: TextReader): boolean {
   const isMention = (part: TextPart): boolean =>
     part.kind === "mention" || ("parts" in part && part.parts.some(isMention));
-  return reader.name !== "" && text.includes("@") && parseText(text, reader).some(isMention);
+  return reader.name !== "" && /[@\uff20]/.test(text) && parseText(text, reader).some(isMention);
 }
 
 /** Finds code between two runs of three or more backticks, which must be equally long. */
@@ -174,8 +175,10 @@ class InlineParser {
     if ("*_~".includes(first)) return this.#takeMarkers(sign, start);
     if (isLabel) return start;
     if (first === "[") return this.#takeLabelled(start);
-    if (first === "#") return this.#takeRoom(start);
-    if (first === "@") return this.#takeMail(start) || this.#takeMention(start) || start;
+    if ("#\uff03".includes(first)) return this.#takeRoom(start);
+    if ("@\uff20".includes(first)) {
+      return this.#takeMail(start) || this.#takeMention(start) || start;
+    }
     return this.#takeAddress(sign, start);
   }
 
@@ -396,12 +399,12 @@ function pushPart(parts: TextPart[], part: TextPart): void {
 
 /** Whether `@` after a character, or an empty string, can start a mention. */
 export function mayPrecedeMention(before: string): boolean {
-  return !/[@/]/.test(before) && !wordCharacter.test(before);
+  return !/[@\uff20/]/.test(before) && !wordCharacter.test(before);
 }
 
 /** Whether `#` after a character, or an empty string, can start a room. */
 export function mayPrecedeRoom(before: string): boolean {
-  return !/[#/&]/.test(before) && !letterOrDigit.test(before);
+  return !/[#\uff03/&]/.test(before) && !letterOrDigit.test(before);
 }
 
 /** Returns the code point before an index, or an empty string at the start. */

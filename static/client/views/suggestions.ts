@@ -81,15 +81,16 @@ export function mountSuggestions(
     const match = pattern.exec(before);
     const [, sign, typed] = match ?? [];
     if (match === null || sign === undefined || typed === undefined) return undefined;
-    const mayFollow = sign === "@" ? mayPrecedeMention : mayPrecedeRoom;
+    const isRoomSign = /[#\uff03]/.test(sign);
+    const mayFollow = isRoomSign ? mayPrecedeRoom : mayPrecedeMention;
     if (sign !== "" && !mayFollow(characterBefore(before, match.index))) return undefined;
     // The argument of /join is a room, with or without its sign.
-    const isRoom = sign === "#" || /^\/join\s+\S+$/.test(before);
+    const isRoom = isRoomSign || /^\/join\s+\S+$/.test(before);
     const rooms = [...chat.rooms.keys()].filter((name) => !isPrivateRoom(name));
     const found = isRoom ? new Map(rooms.map((name) => [name, ""])) : names();
     // A space ends a whole name, though a longer one may start with it.
     if (typed.endsWith(" ") && found.has(typed.trimEnd())) return undefined;
-    const prefix = isRoom ? sign : "@";
+    const prefix = isRoom ? sign && "#" : "@";
     const key = keyOf(typed);
     // Names that start with the text come before those in which a later word does.
     const starting = [...found].filter(([name]) => keyOf(name).startsWith(key));
@@ -100,7 +101,7 @@ export function mountSuggestions(
     return candidates.length === 0 ? undefined : { candidates, start };
   };
   // A name may contain spaces.
-  const findSigned = () => findNames(/([@#])([^\n@#]*)$/);
+  const findSigned = () => findNames(/([@\uff20#\uff03])([^\n@\uff20#\uff03]*)$/);
 
   const draw = () => {
     list.hidden = listed === undefined;

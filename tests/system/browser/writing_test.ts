@@ -97,6 +97,11 @@ browserTest(
     for (const before of ["你好", "こんにちは、", "„", "(", "*", "👍"]) {
       assertEquals(await suggested(`${before}@jü`), ["@Jürgen"], before);
     }
+    // Japanese input methods type full-width signs.
+    assertEquals(await suggested("＠jü"), ["@Jürgen"]);
+    await ada.keyboard.press("Enter");
+    assertEquals(await draft(ada), "@Jürgen ");
+    assertEquals(await suggested("＃lo"), ["#lobby"]);
     for (const before of ["mail", "Grüß", "https://example.com/", "@"]) {
       assertEquals(await suggested(`${before}@jü`), [], before);
     }

@@ -211,6 +211,7 @@ Deno.test("parseText() links rooms", () => {
   check([
     ["see #dev-2, #Design.", "see <room dev-2>#dev-2</room>, <room design>#Design</room>."],
     ["(#dev) 请看 #dev", "(<room dev>#dev</room>) 请看 <room dev>#dev</room>"],
+    ["＃dev", "<room dev>＃dev</room>"],
     ["`#dev` a#dev /#dev #dév", "<code>#dev</code> a#dev /#dev #dév"],
   ]);
 });
@@ -220,6 +221,7 @@ Deno.test("parseText() finds mentions between words, outside code and URLs", () 
     ["hi @Ada, @adam @ADA", "hi <mention>@Ada</mention>, @adam <mention>@ADA</mention>"],
     ["@Ada1 a@Ada @@Ada", "@Ada1 a@Ada @@Ada"],
     ["谢谢@Ada", "谢谢<mention>@Ada</mention>"],
+    ["ありがとう＠Ada、a＠Ada", "ありがとう<mention>＠Ada</mention>、a＠Ada"],
     ["@Ada Byron and @Ada", "@Ada Byron and <mention>@Ada</mention>"],
     ["@Ada Byrons", "<mention>@Ada</mention> Byrons"],
     ["**@Ada** (@Ada)", "<bold><mention>@Ada</mention></bold> (<mention>@Ada</mention>)"],
@@ -227,6 +229,7 @@ Deno.test("parseText() finds mentions between words, outside code and URLs", () 
     ["```\n@Ada\n```", "<block>@Ada</block>"],
   ]);
   assert(mentions("> _@Ada_", ada));
+  assert(mentions("＠Ada", ada));
   const joe = { name: "joe", names: [] };
   for (const text of ["", "joe", "`@joe`", "@joey", "a@joe.example", "https://x.example/@joe"]) {
     assert(!mentions(text, joe), text);
