@@ -15,6 +15,28 @@ export const databaseSuffixes = ["", "-wal", "-shm", "-journal"];
 /** Max wait for a server that is starting up and replaying its journal. */
 const busyMs = 5_000;
 
+const offsetMax = 999_999_999_999_999;
+/** Largest time of a `Date`, in ms. */
+const timeMax = 8_640_000_000_000_000;
+/** No entry is larger, in bytes. */
+const textMaxBytes = 1_048_576;
+/** Matches control characters. */
+const controls = "'*[' || char(1) || '-' || char(31) || ']*'";
+
+/** Conditions that rows of our tables never fulfill: they would break pages, streams or startup. */
+const unsoundRows: Readonly<Record<string, string>> = {
+  epochs: "name GLOB '*[^A-Za-z0-9_-]*'",
+  rooms: `name GLOB '*[^a-z0-9-]*' OR NOT (first BETWEEN 1 AND head + 1) OR
+          NOT (head BETWEEN 0 AND ${offsetMax}) OR NOT (at BETWEEN 0 AND ${timeMax})`,
+  entries: `NOT (offset BETWEEN 1 AND ${offsetMax}) OR NOT (at BETWEEN 0 AND ${timeMax}) OR
+            NOT (edited_at BETWEEN 0 AND ${timeMax}) OR kind NOT IN (0, 1, 2, 3) OR
+            typeof(text) NOT IN ('text', 'null') OR octet_length(text) > ${textMaxBytes} OR
+            username GLOB ${controls} OR kind = 2 AND NOT json_valid(text)`,
+  names: `username GLOB ${controls}`,
+  sanctions: "NOT json_valid(members)",
+  sweeps: "NOT json_valid(members)",
+};
+
 /** Returns the options with which this process locks the folder of a database. */
 export function folderLock(path: string): FolderLockOptions {
   return { path: lockPathOf(path), owner: thisProcess(), now: Date.now, wait: sleep };
@@ -79,8 +101,8 @@ export function checkCopy(path: string, name = path): void {
 }
 
 /**
- * Checks that no other program has changed our tables and indexes in a copy, or added a trigger:
- * these could make the server lose messages, or never finish.
+ * Checks that no other program has changed our tables and indexes in a copy, added a trigger, or
+ * stored values that no server stores: these could make a server lose messages, or fail.
  *
  * @throws {Error} If one has. The message calls the copy `name`.
  */
@@ -95,8 +117,14 @@ export function checkTables(path: string, name: string): void {
     found.entries().find(([object, { type, table }]) =>
       !ours.has(object) && (type === "trigger" || type === "index" && tables.includes(table))
     )?.[0];
-  if (changed === undefined) return;
-  throw new Error(`Cannot use ${name}: another program has added or changed ${changed}`);
+  if (changed !== undefined) {
+    throw new Error(`Cannot use ${name}: another program has added or changed ${changed}`);
+  }
+  for (const [table, condition] of Object.entries(unsoundRows)) {
+    if (database.prepare(`SELECT 1 FROM ${table} WHERE ${condition} LIMIT 1`).get()) {
+      throw new Error(`Cannot use ${name}: its table ${table} has values that no server stores`);
+    }
+  }
 }
 
 /** Returns the tables, indexes, views and triggers of a database, by type and name. */

@@ -152,7 +152,7 @@ Deno.test("restore() keeps each previous database, even of two restores at the s
   ]]);
 });
 
-Deno.test("restore() refuses copies whose tables another program has changed", async () => {
+Deno.test("restore() refuses copies that another program has changed", async () => {
   await using folder = await databaseFolder();
   const { dir, path } = folder;
   const broker = folder.open();
@@ -179,6 +179,22 @@ Deno.test("restore() refuses copies whose tables another program has changed", a
       ["DROP INDEX entries_other", "index entries_other"],
       ["CREATE UNIQUE INDEX one_each ON entries (member)", "index one_each"],
       ["PRAGMA user_version = -1", "it is not a Parley database"],
+      ["UPDATE epochs SET name = name || char(10)", "table epochs"],
+      ["UPDATE rooms SET name = '<b>'", "table rooms"],
+      ["UPDATE rooms SET head = 9223372036854775807", "table rooms"],
+      ["UPDATE rooms SET first = -5", "table rooms"],
+      ["UPDATE entries SET at = 9007199254740993", "table entries"],
+      ["UPDATE entries SET at = 'now'", "table entries"],
+      ["UPDATE entries SET edited_at = 8640000000000001", "table entries"],
+      ["UPDATE entries SET kind = 2", "table entries"],
+      ["UPDATE entries SET kind = 4", "table entries"],
+      ["UPDATE entries SET text = x'ff'", "table entries"],
+      ["UPDATE entries SET text = hex(zeroblob(600000))", "table entries"],
+      ["UPDATE entries SET username = 'A' || char(10) || 'B'", "table entries"],
+      [
+        "INSERT INTO sanctions VALUES (1, 'ban', 'a', 'A', 'x', NULL, 1, 2, 'B')",
+        "table sanctions",
+      ],
     ] as const
   ) await assertRejects(async () => restore(path, await changed(sql), now), Error, reason);
   await restore(path, await changed("CREATE VIEW report AS SELECT count(*) FROM entries"), now);
