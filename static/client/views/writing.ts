@@ -2,12 +2,14 @@
 
 import { privateBytesLeft } from "../../../app/protocol/sealed.ts";
 import { isPrivateRoom } from "../../../app/protocol/text.ts";
+import { storageOf } from "../browser.ts";
 import type { ChatClient } from "../state/chat_client.ts";
 import { editMessage } from "../state/amending.ts";
 import type { OutboxMessage } from "../state/outbox.ts";
 import type { Problem } from "../state/problem.ts";
 import type { Message } from "../state/message.ts";
 import type { Room } from "../state/room.ts";
+import { readJson, removeKey, writeJson } from "../state/storage.ts";
 import { panels } from "../words/language.ts";
 import type { Failure } from "../words/language.ts";
 import { amendmentOf, loadedMessages, quoteOf } from "./amendments.ts";
@@ -22,6 +24,9 @@ export interface ComposerParts {
   isInCodeBlock(): boolean;
   showFailure(failure: Failure): void;
 }
+
+/** Keys with this prefix hold the offset of the message that the draft of a room replies to. */
+const replyPrefix = "parley.reply.";
 
 /** The edit or reply in the composer. */
 interface Work {
@@ -43,6 +48,7 @@ export function mountWriting(
   chat: ChatClient,
   { text, room, setValue, showFailure }: ComposerParts,
 ) {
+  const storage = storageOf("sessionStorage");
   let work: Work | undefined;
   /** Edits and replies of other rooms. */
   const suspended = new WeakMap<Room, Work>();
@@ -57,12 +63,28 @@ export function mountWriting(
   const form = byId<"form">("composer");
   form.before(line);
 
-  const start = (kind: Work["kind"], room: Room, message: Message | OutboxMessage) => {
-    cancel();
+  /** Rooms that have been checked for a reply from before a reload. */
+  const checked = new WeakSet<Room>();
+  const set = (kind: Work["kind"], room: Room, message: Message | OutboxMessage) => {
     work = { kind, room, message, draft: text.value, typed: "" };
     line.hidden = false;
     describe(work);
+  };
+  const start = (kind: Work["kind"], room: Room, message: Message | OutboxMessage) => {
+    cancel();
+    set(kind, room, message);
     text.focus();
+    if (kind === "reply") writeJson(storage, replyPrefix + room.name, message.offset);
+  };
+  /** Resumes the reply that was in the composer before a reload, if its message is loaded. */
+  const resume = (room: Room) => {
+    if (room.phase !== "live" || checked.has(room)) return;
+    checked.add(room);
+    const key = replyPrefix + room.name;
+    const offset = readJson(storage, key);
+    const message = room.log.messages.find((it) => it.offset === offset);
+    if (message === undefined || text.value === "") removeKey(storage, key);
+    else set("reply", room, message);
   };
   text.addEventListener("input", () => {
     if (work !== undefined) work.typed = text.value;
@@ -88,6 +110,7 @@ export function mountWriting(
   const end = (): boolean => {
     const isEdit = work?.kind === "edit";
     const draft = work?.draft ?? "";
+    if (work?.kind === "reply") removeKey(storage, replyPrefix + work.room.name);
     work = undefined;
     line.hidden = true;
     if (isEdit) setValue(draft);
@@ -167,7 +190,7 @@ export function mountWriting(
     /** Shows the edit or reply of the current room. Ends an edit whose message was deleted. */
     update(current: Room): void {
       follow(current);
-      if (work === undefined) return;
+      if (work === undefined) return resume(current);
       const { kind, message } = work;
       const stored = loadedMessages(current).find(({ nonce, member }) =>
         nonce === message.nonce && ("state" in message ? member === chat.session.member : true)

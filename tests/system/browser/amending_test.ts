@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import {
   browserTest,
+  choose,
   joinRoom,
   messageTexts,
   noRateLimit,
@@ -103,6 +104,25 @@ browserTest("resumes an edit or a reply when its room is shown again", async (ch
   assertEquals(await state(), ["Hi", ["Replying to Ada: Helo · Esc to cancel"]]);
   await ada.press("#text", "Enter");
   await ada.locator(".quote", { hasText: "Ada: Helo" }).waitFor();
+});
+
+browserTest("keeps a reply across a reload with its draft, until it is sent", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  await send(ada, "question");
+  await waitForSent(ada);
+  await choose(ada, "question", "Reply");
+  await ada.keyboard.type("ans");
+  await ada.reload();
+  await ada.locator(".writing", { hasText: "Replying to Ada: question" }).waitFor();
+  await ada.keyboard.type("wer");
+  await ada.keyboard.press("Enter");
+  await ada.locator("#rows article", { hasText: "answer" }).locator(".quote").waitFor();
+  await ada.fill("#text", "more");
+  await ada.reload();
+  await waitForMessage(ada, "answer");
+  await ada.locator("#room-here:not(:empty)").waitFor();
+  assertEquals(await ada.inputValue("#text"), "more");
+  assertEquals(await ada.locator(".writing").isVisible(), false);
 });
 
 browserTest("deletes a message for everyone, and forgets its text", async (chat) => {
