@@ -10,9 +10,12 @@ import { isPrivateNetwork } from "./peer.ts";
 const sweepMs = 60_000;
 /** Max warnings per minute about networks over their limit. */
 const warningsMax = 100;
-/** Max events of a network in one burst, and per second after that. */
+/**
+ * Max events of a network in one burst, and per second after that: about 10 MiB a day, of the 60
+ * that `LOG_MAX_BYTES` and `LOG_BACKUPS` keep by default.
+ */
 const eventsBurst = 2_000;
-const eventsPerSecond = 10;
+const eventsPerSecond = 1;
 /** How many times more events a private address gets: an office or a proxy may share it. */
 const privateFactor = 32;
 /** Max warnings, and max requests, of a network in one burst, and per second after that. */
@@ -20,6 +23,8 @@ const linesBurst = 100;
 const linesPerSecond = 1;
 /** Max length of a client-supplied value. */
 const valueMaxLength = 256;
+/** Length of a request's values that counts as one more line. */
+const requestLineLength = 256;
 
 /** Counts the lines of one log. */
 export class LineLimit {
@@ -45,15 +50,18 @@ export class LineLimit {
     this.#now = now;
   }
 
-  /** Counts a line. Returns true if its network is over its limit, and logs that once a minute. */
-  isReached(network: string): boolean {
+  /**
+   * Counts a line, or several. Returns true if its network is over its limit, and logs that once a
+   * minute.
+   */
+  isReached(network: string, lines = 1): boolean {
     const now = this.#now();
     if (now - this.#sweptAt >= sweepMs) {
       this.#sweptAt = now;
       this.#limiter.sweep(now);
       this.#limited.clear();
     }
-    if (this.#limiter.take(network, now) === 0) return false;
+    if (this.#limiter.take(network, now, lines) === 0) return false;
     if (this.#limited.size < warningsMax && !this.#limited.has(network)) {
       this.#limited.add(network);
       this.#log.warn("log_limited", { log: this.#name, address: network });
@@ -78,7 +86,9 @@ export function limitLines<T extends HubLog & Pick<Logs, "access">>(log: T, now:
   return {
     ...log,
     access: (record: AccessRecord, network?: string) => {
-      if (network === undefined || !requests.isReached(network)) log.access(record);
+      if (network === undefined || !requests.isReached(network, linesOf(record))) {
+        log.access(record);
+      }
     },
     event: (event: string, fields: LogFields, network?: string) => {
       if (network === undefined || !eventsOf(network).isReached(network)) log.event(event, fields);
@@ -87,6 +97,12 @@ export function limitLines<T extends HubLog & Pick<Logs, "access">>(log: T, now:
       if (network === undefined || !warnings.isReached(network)) log.warn(event, fields);
     },
   };
+}
+
+/** Returns how many lines a request counts as. Characters that are escaped take six each. */
+function linesOf({ path, referrer = "", userAgent = "" }: AccessRecord): number {
+  const { length } = `${path}${referrer}${userAgent}`.replace(/[^ -~]/g, "\\u0000");
+  return 1 + Math.floor(length / requestLineLength);
 }
 
 /** Returns a client-supplied value for a log, without the end of a long one. */

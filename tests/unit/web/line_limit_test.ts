@@ -64,6 +64,26 @@ Deno.test("limitLines() logs a flood of requests as a burst and then a line per 
   assertEquals(lines.at(-1), "192.0.2.2");
 });
 
+Deno.test("limitLines() lets no network fill a log within a day, not even with long requests", () => {
+  const day = 86_400;
+  let [bytes, events, now] = [0, 0, 0];
+  const log: HubLog & Pick<Logs, "access"> = {
+    ...createLog().log,
+    access: ({ referrer = "", userAgent = "" }) =>
+      void (bytes += 6 * `${referrer}${userAgent}`.length),
+    event: () => void events++,
+  };
+  const limited = limitLines(log, () => now);
+  const record = { address: "", method: "GET", path: "/", protocol: "", status: 404, ms: 0 };
+  const value = truncate("\x80".repeat(1_000)) ?? "";
+  for (let second = 0; second < day; second++) {
+    now = 1_000 * second;
+    limited.access({ ...record, bytes: 0, referrer: value, userAgent: value }, "192.0.2.1");
+    for (let i = 0; i < 3; i++) limited.event("hello", {}, "192.0.2.1");
+  }
+  assertEquals([bytes < 24 * 1024 * 1024, events], [true, 2_000 + day - 1]);
+});
+
 Deno.test("LineLimit.isReached() logs at most a hundred networks a minute", () => {
   const { lines, log } = createLog();
   let now = 0;
