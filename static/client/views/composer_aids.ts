@@ -42,7 +42,13 @@ export function mountComposerAids(chat: ChatClient, parts: ComposerParts) {
     splitLine.hidden = pieces === undefined;
     if (pieces !== undefined) setText(splitButton, panels.splitInto(pieces.length));
   };
-  const piecesOf = (text: string) => splitText(text, splitMax, (piece) => lengthLeft(piece) >= 0);
+  /** Splits a text, without the slash that marks text which looks like a command. */
+  const piecesOf = (text: string) =>
+    splitText(
+      text.replace(/^\s*\/(?=\/[a-z]+\s)/i, ""),
+      splitMax,
+      (piece) => lengthLeft(piece) >= 0,
+    );
   /** Sends a long text as several messages. If one fails, keeps the rest. */
   const split = () => {
     const name = room()?.name;

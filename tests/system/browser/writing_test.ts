@@ -341,6 +341,10 @@ browserTest("sends a long paste as several messages, in order", async (chat) => 
   const texts = await ada.locator("#rows article .text").allTextContents();
   assertEquals(texts.map((text) => text.charAt(0)), ["a", "b", "c"]);
   assert(!await ada.isVisible("text=Send as"));
+  // The second slash only keeps the text from being a command.
+  await ada.fill("#text", `//etc ${"x ".repeat(2_200)}`);
+  await ada.click("text=Send as 2 messages");
+  await ada.locator("#rows .text:not(.pending)", { hasText: /^\/etc x/ }).waitFor();
 });
 
 browserTest("refuses a paste that is far too long, and stays responsive", async (chat) => {
