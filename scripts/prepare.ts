@@ -27,7 +27,10 @@ const esbuildHashes: Readonly<Record<string, Readonly<Record<string, string>>>> 
 export async function prepare(root = join(import.meta.dirname ?? ".", "..")): Promise<void> {
   const hasSources = (await namesIn(join(root, "static/client"), /^(main\.ts)$/)).length > 0;
   if (!hasSources) return;
-  await Promise.all([runDeno(["cache", "-q", "--frozen", "main.ts"], root), prepareBundler()]);
+  const tasks = [runDeno(["cache", "-q", "--frozen", "main.ts"], root), prepareBundler()];
+  // If one fails, the other still runs: leave no process behind.
+  await Promise.allSettled(tasks);
+  await Promise.all(tasks);
 }
 
 async function prepareBundler(): Promise<void> {

@@ -107,6 +107,7 @@ browserTest("fits the help and the focus on results into 320 px in German", asyn
   assertEquals(await dialog.evaluate((node) => node.scrollWidth - node.clientWidth), 0);
   await page.keyboard.press("Escape");
   await page.keyboard.press("Control+k");
+  await page.locator("#dialog .directory button").first().waitFor();
   await page.keyboard.press("ArrowDown");
   const room = await page.locator("#dialog .directory button:focus").boundingBox();
   const list = await page.locator("#dialog .directory").boundingBox();
