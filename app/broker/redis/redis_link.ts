@@ -70,8 +70,10 @@ export class RedisLink {
   static async open(options: RedisLinkOptions): Promise<RedisLink> {
     const link = new RedisLink(options);
     try {
-      // Connecting includes several replies, which the client awaits forever.
-      const connecting = Promise.all(link.#clients.map((client) => client.connect()));
+      // Connecting includes several replies, which the client awaits forever. If the first client
+      // cannot connect, the others don't try: their lookups of the name would outlive this call.
+      const connecting = link.#commands.connect()
+        .then(() => Promise.all([link.#feed.connect(), link.#typing.connect()]));
       await link.#inTime(connecting, 3 * options.timeoutMs);
       const [commands, feed] = await Promise.all(
         [link.#commands, link.#feed].map((client) => link.#send(client, ["INFO"])),
