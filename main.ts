@@ -95,7 +95,7 @@ async function start(config: Config): Promise<void> {
 
 async function serve(config: Config, logs: Logs, mirror: ConsoleMirror): Promise<void> {
   const storage = await openStorage(config, (event, cause) => {
-    // A text is news, such as a recovery.
+    // A string describes an event that is not a failure, such as a recovery.
     if (typeof cause === "string") logs.warn(event, { message: cause });
     else logs.error(event, cause);
   });

@@ -28,7 +28,7 @@ export async function prepare(root = join(import.meta.dirname ?? ".", "..")): Pr
   const hasSources = (await namesIn(join(root, "static/client"), /^(main\.ts)$/)).length > 0;
   if (!hasSources) return;
   const tasks = [runDeno(["cache", "-q", "--frozen", "main.ts"], root), prepareBundler()];
-  // If one fails, the other still runs: leave no process behind.
+  // If one fails, wait for the other too, so that no process is left behind.
   await Promise.allSettled(tasks);
   await Promise.all(tasks);
 }

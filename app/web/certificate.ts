@@ -35,7 +35,7 @@ export function readCertificate(certPath: string, keyPath: string, hostname: str
   return certificate;
 }
 
-/** Returns what is wrong with a certificate and its key. */
+/** Returns why a certificate and its key cannot be used. */
 function reasonOf(error: unknown, { key }: Certificate): string {
   const message = errorMessage(error);
   return key.includes("ENCRYPTED")

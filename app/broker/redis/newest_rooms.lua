@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Picks 1,000 random rooms with messages, and returns the most recently used of them.
+-- Returns the most recently used rooms from a random sample of 1,000 rooms with messages.
 --
 -- keys    reads rooms, room:*
 -- args    limit

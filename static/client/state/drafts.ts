@@ -20,7 +20,7 @@ export function saveDraft(storages: readonly KeyValue[], room: string, text: str
   let isDone = text.trim() === "";
   for (const storage of storages) {
     if (isDone) removeKey(storage, key);
-    // Without half a character at the end.
+    // Don't cut a character in half.
     else isDone = writeJson(storage, key, text.slice(0, maxLength).replace(/[\ud800-\udbff]$/, ""));
   }
 }

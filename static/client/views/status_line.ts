@@ -1,4 +1,4 @@
-// Two lines above the composer: problems with the connection, and who is typing.
+// The two lines above the composer: connection problems, and who is typing.
 
 import { checkVersion, isOutdated } from "../load.ts";
 import type { ChatClient } from "../state/chat_client.ts";
