@@ -10,17 +10,21 @@
 
 if isFenced() then return replyFenced() end
 local wasInTime = redis.call('SET', key('lease', node), 1, 'PX', digits(args.leaseMs), 'GET')
--- Nodes renew their leases three times per lease. If no node has done so for half a lease, Redis
--- itself was paused: then every node is late, and none removes another.
+-- Nodes renew their leases three times per lease. If none has done so for half a lease, Redis was
+-- paused: then every node is late, and all get a new lease. Otherwise the second node to renew
+-- would remove those that come after it.
 local renewedAt = tonumber(redis.call('HGET', key('meta'), 'renewedAt') or 0)
+local wasPaused = now - renewedAt >= args.leaseMs / 2
 redis.call('HSET', key('meta'), 'renewedAt', digits(now))
-if wasInTime and now - renewedAt < args.leaseMs / 2 then
-  for _, other in ipairs(redis.call('HKEYS', key('nodes'))) do
-    if redis.call('EXISTS', key('lease', other)) == 0 then
-      redis.call('HDEL', key('nodes'), other)
-      redis.call('DEL', key('presence', other))
-      publish('{"kind":"node_lost","node":"' .. other .. '"}')
-    end
+for _, other in ipairs(redis.call('HKEYS', key('nodes'))) do
+  if wasPaused then
+    local lease = key('lease', other)
+    local lastsMs = math.max(args.leaseMs, redis.call('PTTL', lease))
+    redis.call('SET', lease, 1, 'PX', digits(lastsMs))
+  elseif wasInTime and redis.call('EXISTS', key('lease', other)) == 0 then
+    redis.call('HDEL', key('nodes'), other)
+    redis.call('DEL', key('presence', other))
+    publish('{"kind":"node_lost","node":"' .. other .. '"}')
   end
 end
 local marks = key('feedMarks')
