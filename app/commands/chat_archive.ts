@@ -68,6 +68,8 @@ const batchItems = 1_000;
 const lineMaxLength = 1_048_576;
 /** Max value of numbers: the largest offset in a position (15 digits), and later than any time. */
 const numberMax = 999_999_999_999_999;
+/** Servers don't check what a message replies to (E2). */
+const replyMax = Number.MAX_SAFE_INTEGER;
 /** Matches the ids that clients and servers choose. Those of sweeps have a dot. */
 const idPattern = /^[\w.-]{1,64}$/;
 /** Max length of a name's key, whose letters are decomposed. */
@@ -172,7 +174,8 @@ function parseItem(line: string): ArchiveItem | undefined {
       .filter(([name]) => item[name] !== undefined);
     const fields = [...Object.entries(shape), ...optional];
     const isValid = fields.every(([name, example]) =>
-      isLike(item[name], example) && isSound(name, item[name], item)
+      isLike(item[name], example, name === "reply" ? replyMax : numberMax) &&
+      isSound(name, item[name], item)
     );
     if (!isValid) return undefined;
     // The cast is safe: all fields have been checked.
@@ -183,12 +186,12 @@ function parseItem(line: string): ArchiveItem | undefined {
   }
 }
 
-/** Returns whether a value has the type of `example`, and whether its numbers are in bounds. */
-function isLike(value: unknown, example: unknown): boolean {
+/** Returns whether a value has the type of `example`, and whether its numbers are up to `max`. */
+function isLike(value: unknown, example: unknown, max = numberMax): boolean {
   if (Array.isArray(example)) {
     return Array.isArray(value) && value.every((each) => isLike(each, example[0]));
   }
-  if (typeof value === "number" && !(Number.isInteger(value) && value >= 0 && value <= numberMax)) {
+  if (typeof value === "number" && !(Number.isInteger(value) && value >= 0 && value <= max)) {
     return false;
   }
   return typeof value === typeof example;
@@ -231,8 +234,7 @@ function isConsistent(item: ArchiveItem, head: number): boolean {
     case "message":
     case "title": {
       const { offset, amended } = item;
-      const reply = item.kind === "message" ? item.reply : undefined;
-      return (reply === undefined || isEarlier(reply)) &&
+      return !(item.kind === "message" && item.reply === 0) &&
         (amended === undefined || amended > offset && amended <= head);
     }
     default:
