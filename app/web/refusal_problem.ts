@@ -52,8 +52,7 @@ export function refusalProblem({ code, message, retryAfter }: ErrorPush): Proble
     /^"(\w+)"/.exec(message)?.[1];
   const detail = message.replace('"nonce"', "Idempotency-Key").replace('"query"', "q")
     .replace("Choose another name", "Choose another name, or use the token that holds it")
-    .replace("Retrying…", "Try again later")
-    .replace(/\.$/, "");
+    .replace("Retrying…", "Try again later");
   return { status, code, detail, field, headers };
 }
 
