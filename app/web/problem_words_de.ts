@@ -48,7 +48,7 @@ export const problemWordsDe: Readonly<Partial<Record<ProblemCode, ProblemWords>>
   not_found: { title: "Nicht gefunden", detail: "Unter dieser Adresse gibt es nichts" },
   query_invalid: {
     title: "Ungültige Suche",
-    detail: "Gib hinter q= höchstens 10 Wörter an, und nach from: und in: gültige Namen",
+    detail: "Gib hinter q= höchstens 10 Wörter an und nach from: und in: gültige Namen",
   },
   rate_limited: {
     title: "Zu viele Anfragen",

@@ -144,7 +144,7 @@ export const words: PanelWords = {
   linkWarning: "Öffne diesen Link auf dem anderen Gerät. " +
     "Wer ihn hat, kann in deinem Namen schreiben. Behalte ihn für dich.",
   forgetDevice: "Dieses Gerät vergessen",
-  forgetWarning: "Das entfernt deinen Namen, deine Räume und nicht gesendete Nachrichten aus " +
+  forgetWarning: "Das entfernt deinen Namen, deine Räume und ungesendete Nachrichten aus " +
     "diesem Browser. Der Name bleibt reserviert, bis der Server ihn freigibt.",
   confirmForget: "Vergessen",
   cancel: "Abbrechen",
@@ -152,8 +152,8 @@ export const words: PanelWords = {
   offerName: (name, before) =>
     `Den Namen ${name} in diesem Browser nutzen?` +
     (before && ` Er ersetzt ${before}, den dieser Browser dann vergisst.`),
-  offerNameLater: "Der geöffnete Link ist für einen anderen Namen, aber du hast noch nicht " +
-    "gesendete Nachrichten. Sende oder verwirf sie und öffne den Link dann noch einmal.",
+  offerNameLater: "Der geöffnete Link ist für einen anderen Namen, aber du hast noch " +
+    "ungesendete Nachrichten. Sende oder verwirf sie und öffne den Link dann noch einmal.",
   continueAs: (name) => `Weiter als ${name}`,
   helpTitle: "Befehle und Tasten",
   emptyRoom: "Noch keine Nachrichten. Schreib etwas oder teile diesen Link:",
@@ -191,7 +191,7 @@ export const words: PanelWords = {
   searchHelp: 'Wort, Wor*, "mehrere Wörter", from:Name, in:Raum',
   searching: "Suche läuft …",
   nothingFound: "Nichts gefunden",
-  moreResults: "Mehr anzeigen",
+  moreResults: "Mehr zeigen",
   searchOlder: "Ältere durchsuchen",
   searchedSince: (time: string) => `Nur Nachrichten seit ${time} wurden durchsucht`,
   allRooms: "Alle Räume",
@@ -207,7 +207,7 @@ export const words: PanelWords = {
     "Öffne auf einem Gerät mit diesem Namen die Einstellungen und wähle „Diesen Namen " +
     "auf einem anderen Gerät nutzen“. Öffne den Link hier oder füge ihn ein:",
   onlyRoom: "Öffne erst einen anderen Raum, bevor du diesen verlässt.",
-  unsentHere: "Hier sind noch Nachrichten nicht gesendet. Warte oder verwirf sie erst.",
+  unsentHere: "Hier sind noch ungesendete Nachrichten. Warte oder verwirf sie erst.",
   unknownCommand: (command) =>
     `${command} gibt es nicht. /help zeigt alle Befehle, /${command} sendet es als Text.`,
   connectedElsewhere: "Diese Seite ist anderswo verbunden.",
@@ -268,7 +268,8 @@ export const words: PanelWords = {
     moderator_locked: (problem) => `Zu viele falsche Codes. ${retry(problem)}`,
     muted: (problem) => `Die Moderation hat dich bis ${dateTime(endOf(problem))} stummgeschaltet.`,
     network_protected:
-      "Dieses Netz lässt sich nicht sperren: Es ist unbekannt oder gehört zur Moderation.",
+      "Dieses Netz lässt sich nicht sperren: Es ist unbekannt oder gehört zum Server, zu einem " +
+      "Proxy oder zur Moderation.",
     not_saved: "Der Speicher dieses Browsers ist voll. Lass diesen Tab offen, bis die Nachricht " +
       "gesendet ist.",
     origin_denied: "Die Adresse dieser Seite ist hier nicht erlaubt. " +
@@ -276,7 +277,7 @@ export const words: PanelWords = {
     link_incomplete:
       "Dieser Link ist unvollständig. Lass dir den ganzen Link geben, bis zum letzten Zeichen.",
     private_too_long: "Nachrichten in privaten Räumen dürfen höchstens 2.900 Bytes lang sein.",
-    query_invalid: "Gib höchstens 10 Wörter ein, und nach from: und in: gültige Namen.",
+    query_invalid: "Gib höchstens 10 Wörter ein und nach from: und in: gültige Namen.",
     rate_limited: (problem) =>
       `${tooOften[problem.re ?? ""] ?? "Zu viele Anfragen"}. ${retry(problem)}`,
     rename_offline: "Du kannst deinen Namen ändern, sobald du wieder online bist.",

@@ -263,7 +263,8 @@ export const words = {
     moderator_denied: "Wrong moderator code.",
     moderator_locked: (problem) => `Too many wrong codes. ${retry(problem)}`,
     muted: (problem) => `A moderator has muted you until ${dateTime(endOf(problem))}.`,
-    network_protected: "This network can't be banned: it is unknown, or a moderator's.",
+    network_protected:
+      "This network can't be banned: it is unknown, the server's own, a proxy's, or a moderator's.",
     not_saved: "This browser's storage is full. Keep this tab open until the message is sent.",
     origin_denied: "This page's address isn't allowed here. " +
       "Ask whoever runs the chat to add it to ALLOWED_ORIGINS.",
