@@ -173,3 +173,9 @@ export function infoOf(path: string): Deno.FileInfo | undefined {
     throw new Error(`Cannot read ${path}: ${reason}`, { cause: error });
   }
 }
+
+/** Returns whether two paths lead to the same file. */
+export function isSameFile(one: string, other: string): boolean {
+  const [a, b] = [infoOf(one), infoOf(other)];
+  return a !== undefined && a.dev === b?.dev && a.ino === b.ino;
+}

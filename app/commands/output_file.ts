@@ -3,7 +3,7 @@
 import { basename, dirname, join } from "@std/path";
 import { lockPathOf } from "../broker/sqlite/lock.ts";
 import { errorMessage } from "../core/error_message.ts";
-import { databaseSuffixes, infoOf, removeDatabase } from "./database_access.ts";
+import { databaseSuffixes, infoOf, isSameFile, removeDatabase } from "./database_access.ts";
 
 /** An unfinished file that hasn't changed for this long was left behind by a killed command. */
 const abandonedMs = 3_600_000;
@@ -90,9 +90,4 @@ function isPartOf(database: string, to: string): boolean {
 /** Returns whether `to` is the same path as `path`, which may not exist yet. */
 function isSamePath(to: string, path: string): boolean {
   return basename(to) === basename(path) && isSameFile(dirname(to), dirname(path));
-}
-
-function isSameFile(one: string, other: string): boolean {
-  const [a, b] = [infoOf(one), infoOf(other)];
-  return a !== undefined && a.dev === b?.dev && a.ino === b.ino;
 }

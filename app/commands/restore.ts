@@ -9,6 +9,7 @@ import {
   checkTables,
   folderLock,
   infoOf,
+  isSameFile,
   openDatabase,
   removeDatabase,
 } from "./database_access.ts";
@@ -32,8 +33,11 @@ export async function restore(
     const reason = found === undefined ? "it does not exist" : "it is not a regular file";
     throw new Error(`Cannot copy ${from}: ${reason}`);
   }
-  const lock = await FolderLock.acquire(folderLock(path));
   const unfinished = `${path}.unfinished`;
+  if (isSameFile(from, unfinished)) {
+    throw new Error(`Cannot copy ${from}: it is incomplete; run the interrupted command again`);
+  }
+  const lock = await FolderLock.acquire(folderLock(path));
   try {
     removeDatabase(unfinished);
     await copyDatabase(from, unfinished);

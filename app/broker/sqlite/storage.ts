@@ -117,12 +117,21 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
  */
 function refuseLeftovers(path: string): void {
   if (fileIdentity(path) !== undefined) return;
-  const copies = [".before-", ".saved-", ".unfinished"].map((suffix) => basename(path) + suffix);
-  const found = [...Deno.readDirSync(dirname(path))].map(({ name }) => name).toSorted()
-    .findLast((name) => copies.some((prefix) => name.startsWith(prefix)));
-  if (found === undefined) return;
-  throw new Error(
-    `Cannot create ${path}: ${found} in the same folder may contain its messages. ` +
-      `Restore that file with "restore", or move it away`,
-  );
+  const names = [...Deno.readDirSync(dirname(path))].map(({ name }) => name).toSorted();
+  const find = (...suffixes: readonly string[]) =>
+    names.findLast((name) => suffixes.some((suffix) => name.startsWith(basename(path) + suffix)));
+  const copy = find(".before-", ".saved-");
+  if (copy !== undefined) {
+    throw new Error(
+      `Cannot create ${path}: ${copy} in the same folder may contain its messages. ` +
+        `Restore that file with "restore", or move it away`,
+    );
+  }
+  const unfinished = find(".unfinished");
+  if (unfinished !== undefined) {
+    throw new Error(
+      `Cannot create ${path}: a "restore" or an "import-chat" was interrupted. Run it again, or ` +
+        `move ${unfinished} away`,
+    );
+  }
 }

@@ -121,12 +121,23 @@ Deno.test("SqliteStorage.close() saves a database that was removed just before",
     assert(names().some((name) => name.includes(".saved-")));
   }));
 
-Deno.test("openSqliteStorage() creates no database beside a copy that a killed restore left", () =>
+Deno.test("openSqliteStorage() creates no database beside a file that a killed command left", () =>
   withStorage(async ({ dir, open, names }) => {
-    const copy = "parley.db.before-2026-01-01T000000.000Z";
-    await Deno.writeTextFile(`${dir}/${copy}`, "messages");
-    await assertRejects(() => open(), Error, `${copy} in the same folder may contain its messages`);
-    assertEquals(names(), [copy]);
+    const files = [
+      [
+        "parley.db.unfinished",
+        `"import-chat" was interrupted. Run it again, or move parley.db.unf`,
+      ],
+      [
+        "parley.db.before-2026",
+        "parley.db.before-2026 in the same folder may contain its messages",
+      ],
+    ] as const;
+    for (const [name, why] of files) {
+      await Deno.writeTextFile(`${dir}/${name}`, "messages");
+      await assertRejects(() => open(), Error, why);
+    }
+    assertEquals(names(), files.map(([name]) => name).toSorted());
   }));
 
 Deno.test("openSqliteStorage() erases deleted text within a second, once nobody reads it any more [E10]", () =>

@@ -131,6 +131,15 @@ Deno.test("restore() refuses files that are not intact Parley databases, and cha
   assertEquals(folder.names().filter((name) => /before|unfinished|lock/.test(name)), []);
 });
 
+Deno.test("restore() refuses the incomplete file of an interrupted command, and keeps it", async () => {
+  await using folder = await databaseFolder();
+  const unfinished = `${folder.path}.unfinished`;
+  folder.open(unfinished).close();
+  const why = "it is incomplete; run the interrupted command again";
+  await assertRejects(() => restore(folder.path, unfinished, now), Error, why);
+  assertEquals(folder.names(), ["parley.db.unfinished"]);
+});
+
 Deno.test("restore() keeps each previous database, even of two restores at the same time", async () => {
   await using folder = await databaseFolder();
   const { dir, path } = folder;
