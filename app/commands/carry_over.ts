@@ -25,8 +25,10 @@ const sql = {
   deletions:
     `SELECT rooms.name AS room, entries.at AS at, member, username, nonce, text FROM entries
               JOIN rooms ON rooms.id = room WHERE kind = 2 ORDER BY room, offset`,
-  target: `SELECT member, nonce, text FROM entries WHERE offset = ? AND kind IN (0, 3)
+  target: `SELECT member, nonce, text, epochs.name AS epoch FROM entries
+           JOIN epochs ON epochs.id = epoch WHERE offset = ? AND kind IN (0, 3)
            AND room = (SELECT id FROM rooms WHERE name = ?)`,
+  hasEpoch: "SELECT 1 FROM epochs WHERE name = ?",
   titles: `SELECT rooms.name AS room, title_locked, entries.at AS at, member, username, nonce, text
            FROM rooms LEFT JOIN entries ON room = rooms.id AND offset = title_at`,
   setLock: "UPDATE rooms SET title_locked = ? WHERE name = ?",
@@ -77,14 +79,17 @@ function carryNames(from: DatabaseSync, copy: DatabaseFile): void {
  */
 function carryDeletions(from: DatabaseSync, copy: DatabaseFile, add: Append): boolean {
   const original = from.prepare(sql.target);
+  const epoch = from.prepare(sql.hasEpoch);
   let hasDeleted = false;
   for (const row of from.prepare(sql.deletions).iterate()) {
     const room = String(row.room);
     const targets = (JSON.parse(String(row.text)) as readonly number[]).filter((offset) => {
       const message = original.get(offset, room);
       const copied = copy.get(sql.target, offset, room);
-      return typeof copied?.text === "string" && copied.member === message?.member &&
-        copied.nonce === message?.nonce;
+      if (typeof copied?.text !== "string") return false;
+      // Retention has removed the deleted message.
+      if (message === undefined) return epoch.get(String(copied.epoch)) !== undefined;
+      return copied.member === message.member && copied.nonce === message.nonce;
     });
     if (targets.length === 0) continue;
     add({ type: "delete", ...fieldsOf(row), targets }, Number(row.at), targets);

@@ -4,11 +4,13 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { FolderLock, lockPathOf } from "../../../app/broker/sqlite/lock.ts";
 import { migrate, migrations } from "../../../app/broker/sqlite/schema.ts";
+import { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
 import type { Draft } from "../../../app/chat/broker.ts";
 import { backUp } from "../../../app/commands/backup.ts";
 import { restore } from "../../../app/commands/restore.ts";
 import type { Position } from "../../../app/protocol/wire.ts";
 import { databaseFolder, messageAt, storeMessage, textsOf } from "../../support/database_folder.ts";
+import { optionsFor } from "../../support/sqlite_harness.ts";
 
 const now = new Date(messageAt);
 
@@ -253,6 +255,33 @@ Deno.test("restore() carries bans, mutes and deletions over from the database it
   assertEquals(problems.length, 1);
   assert(problems[0]?.includes("Cannot carry bans, mutes and deletions over"), problems[0]);
   assertEquals(textsOf(folder.open()), ["one", "gone", "three"]);
+});
+
+Deno.test("restore() carries deletions over whose messages retention has removed", async () => {
+  await using folder = await databaseFolder();
+  const { path, dir } = folder;
+  const broker = folder.open();
+  for (const text of ["one", "gone", "three"]) storeMessage(broker, text);
+  broker.close();
+  await backUp(path, `${dir}/copy.db`);
+  const settings = optionsFor(path, { ms: messageAt }, { retentionMessages: 1 });
+  const later = new SqliteBroker(settings);
+  const fields = { room: "lobby", member: "m1", from: "Ada" };
+  later.append([{ type: "delete", ...fields, targets: [2], nonce: "d" }]);
+  while (later.prune());
+  assertEquals(textsOf(later), ["three", ""]);
+  later.close();
+  // The deletion says nothing about the messages of another chat.
+  const other = folder.open(`${dir}/other.db`);
+  for (const text of ["un", "deux"]) storeMessage(other, text);
+  other.close();
+  const previous = await restore(path, `${dir}/other.db`, now) ?? "";
+  const restored = folder.open();
+  assertEquals(textsOf(restored), ["un", "deux"]);
+  restored.close();
+  await restore(path, previous, now);
+  await restore(path, `${dir}/copy.db`, now);
+  assertEquals(textsOf(folder.open()), ["one", "", "three", ""]);
 });
 
 Deno.test("restore() carries deletions of titles and title locks over [E4] [E5]", async () => {
