@@ -2,11 +2,14 @@
 
 import { basename, dirname, join } from "@std/path";
 import { lockPathOf } from "../broker/sqlite/lock.ts";
+import { writeAll } from "../core/console.ts";
 import { errorMessage } from "../core/error_message.ts";
 import { databaseSuffixes, infoOf, isSameFile, removeDatabase } from "./database_access.ts";
 
 /** An unfinished file that hasn't changed for this long was left behind by a killed command. */
 const abandonedMs = 3_600_000;
+/** Characters per write, at least. */
+const writeChars = 65_536;
 
 /**
  * Checks whether a command that reads `database` may write to `to`.
@@ -64,7 +67,17 @@ export async function writeLines(
 ): Promise<void> {
   if (database !== undefined) checkOutput(database, to);
   await writeOutput(to, async (unfinished) => {
-    await Deno.writeTextFile(unfinished, ReadableStream.from(lines));
+    using file = Deno.openSync(unfinished, { append: true });
+    let text = "";
+    for await (const line of lines) {
+      text += line;
+      if (text.length < writeChars) continue;
+      writeAll(file, text);
+      text = "";
+    }
+    // Not with `Deno.writeTextFile` and a stream, which ignores it if this last write fails.
+    writeAll(file, text);
+    file.syncDataSync();
   });
 }
 

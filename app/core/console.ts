@@ -45,7 +45,12 @@ export function consoleMirror() {
   };
 }
 
-function writeAll(writer: { writeSync(bytes: Uint8Array): number }, text: string): void {
+/**
+ * Writes text, however many calls that takes.
+ *
+ * @throws {Error} If any of it cannot be written.
+ */
+export function writeAll(writer: { writeSync(bytes: Uint8Array): number }, text: string): void {
   const bytes = new TextEncoder().encode(text);
   for (let written = 0; written < bytes.length;) {
     written += writer.writeSync(bytes.subarray(written));

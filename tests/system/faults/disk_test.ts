@@ -74,6 +74,7 @@ test(
       const file = `${small}/lobby.txt`;
       const before = "SQLite format 3\0";
       Deno.writeTextFileSync(file, before);
+      const shortExport = () => writeLines(file, ReadableStream.from(["short\n"]));
       const full = /^Cannot write .*small.lobby\.txt\.unfinished-\w+: .*(No space|disk is full)/;
       for (
         const work of [
@@ -81,7 +82,9 @@ test(
           () => backUp(database, file),
         ]
       ) assertMatch((await assertRejects(work, Error)).message, full);
-      assertEquals(namesIn(small), ["lobby.txt"]);
+      Deno.writeFileSync(`${small}/ballast`, new Uint8Array(96 * 1024));
+      assertMatch((await assertRejects(shortExport, Error)).message, full);
+      assertEquals(namesIn(small), ["ballast", "lobby.txt"]);
       assertEquals(Deno.readTextFileSync(file), before);
     });
   },
