@@ -1,11 +1,15 @@
 // Checks that apply to every container setup.
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 
-/** Asserts that the page and its script are served. */
+/** Asserts that the page and its scripts are served. */
 export async function assertPage(url: string): Promise<void> {
   const page = await (await fetch(url)).text();
-  const [, script = ""] = /src="([^"]*main[^"]*)"/.exec(page) ?? [];
-  const response = await fetch(new URL(script, url));
-  assertEquals([response.status, (await response.text()).length > 10_000], [200, true]);
+  let length = 0;
+  for (const [, path] of page.matchAll(/(?:src|"modulepreload" href)="([^"]*\.js)"/g)) {
+    const response = await fetch(new URL(path ?? "", url));
+    assertEquals(response.status, 200);
+    length += (await response.text()).length;
+  }
+  assert(length > 10_000, page);
 }

@@ -56,7 +56,10 @@ export async function testSingleContainer(t: Deno.TestContext, engine: Engine): 
     assertMatch(await compose.touchError(id, "/app/x"), /Read-only file system/);
     const list = "find static/client -type f; find / -name '*esbuild*' 2>/dev/null; true";
     const found = (await compose.exec(id, "sh", "-c", list)).split("\n");
-    assertEquals(found.filter((name) => name !== ""), ["static/client/deno.json"]);
+    assertEquals(found.filter((name) => name !== "").toSorted(), [
+      "static/client/deno.json",
+      "static/client/worker/deno.json",
+    ]);
   });
 
   await t.step("keeps every message across down and up", async () => {
@@ -87,8 +90,12 @@ export async function testSingleContainer(t: Deno.TestContext, engine: Engine): 
     assertEquals(eve.texts, ["Good morning"]);
   });
 
-  await t.step("exits with status 0 on stop", async () => {
+  await t.step("closes connections with 1012, and exits with status 0 on stop", async () => {
+    const socket = new WebSocket(new URL("ws", url.replace("http", "ws")));
+    await new Promise((resolve) => socket.addEventListener("open", resolve));
+    const closed = new Promise<CloseEvent>((resolve) => socket.addEventListener("close", resolve));
     await compose.run("stop");
+    assertEquals((await closed).code, 1012);
     assertEquals(await compose.inspect(await chat(), "{{.State.ExitCode}}"), "0");
     await compose.run("down", "-v");
   });
