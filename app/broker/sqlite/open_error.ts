@@ -2,10 +2,13 @@
 
 import { foreignOwner, ownUid } from "../../core/data_dir.ts";
 import { errorMessage } from "../../core/error_message.ts";
+import { fileInfo } from "../../core/file_info.ts";
 import { SettingError } from "../../core/setting_error.ts";
 
 /** Matches SQLite's errors for a file that it has no permission to open or write. */
 const deniedMessage = /unable to open|disk I\/O|readonly|permission denied/i;
+/** Matches SQLite's errors for a file whose folder it cannot write to. */
+const readOnlyMessage = /unable to open|readonly/;
 
 /**
  * Returns an error that names `path`: a `SettingError` if the folder belongs to a user other than
@@ -14,7 +17,12 @@ const deniedMessage = /unable to open|disk I\/O|readonly|permission denied/i;
 export function openError(path: string, error: unknown, uid = ownUid()): Error {
   const message = errorMessage(error);
   const owner = deniedMessage.test(message) ? foreignOwner(path, uid) : undefined;
-  const reason = message.includes("locked") ? "another program is using it" : owner ?? message;
+  const advice = readOnlyMessage.test(message) && fileInfo(path)?.isFile
+    ? "; make its folder writable, or copy the folder to another disk and set DATA_DIR"
+    : "";
+  const reason = message.includes("locked")
+    ? "another program is using it"
+    : owner ?? message + advice;
   const Kind = owner === undefined ? Error : SettingError;
   return new Kind(`Cannot open ${path}: ${reason}`, { cause: error });
 }

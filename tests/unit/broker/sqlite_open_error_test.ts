@@ -1,4 +1,4 @@
-// The error for a folder or a file of another user.
+// The error for a folder or a file of another user, or on a read-only disk.
 
 import { assertEquals } from "@std/assert";
 import { openError } from "../../../app/broker/sqlite/open_error.ts";
@@ -32,5 +32,22 @@ Deno.test("openError() names the owner of another user's folder or file, and a r
     );
   } finally {
     await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("openError() says what to do about a database on a read-only disk", async () => {
+  const path = await Deno.makeTempFile();
+  try {
+    for (
+      const message of ["unable to open database file", "attempt to write a readonly database"]
+    ) {
+      assertEquals(
+        openError(path, new Error(message)).message,
+        `Cannot open ${path}: ${message}; make its folder writable, or copy the folder to ` +
+          "another disk and set DATA_DIR",
+      );
+    }
+  } finally {
+    await Deno.remove(path);
   }
 });
