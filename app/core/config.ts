@@ -34,11 +34,11 @@ const redisUrls: Rule = {
   isValid(text) {
     const url = URL.parse(text);
     return url !== null && /^rediss?:$/.test(url.protocol) && url.host !== "" &&
-      /^(\/\d*)?$/.test(url.pathname);
+      /^(\/\d*)?$/.test(url.pathname) && !/[?#]|%(?![\da-f]{2})/i.test(text);
   },
   expected:
     "an address such as redis://user:password@host:6379, with /NUMBER for a database other " +
-    "than 0, or rediss:// for TLS",
+    "than 0, or rediss:// for TLS; in a password, write %25 for %, %23 for # and %2F for /",
 };
 const origins: Rule = {
   isValid: (text) => /^https?:/.test(text) && URL.parse(text)?.origin === text,
@@ -49,7 +49,7 @@ const exactOrigins: Rule = {
   expected: "origins such as https://chat.example.org, without final slashes, paths or wildcards",
 };
 const hostNames: Rule = {
-  isValid: (text) => URL.parse(`http://${text}/`)?.host === text && !text.includes("*"),
+  isValid: (text) => URL.parse(`http://${text}/`)?.hostname === text && !text.includes("*"),
   expected: "host names such as chat.example.org, without ports or wildcards",
 };
 /** A shell expands these characters, but not in a file of variables or after `--flag=`. */

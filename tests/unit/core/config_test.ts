@@ -112,7 +112,16 @@ Deno.test("readConfig() accepts a Redis address and never shows its password", (
   for (const url of ["redis://cache", "rediss://ada:hunter2@cache:6380/1"]) {
     assertEquals(configOf({ REDIS_URL: url }).redisUrl, url);
   }
-  for (const wrong of ["cache:6379", "http://:hunter2@cache", "redis://", "redis://cache/x"]) {
+  for (
+    const wrong of [
+      "cache:6379",
+      "http://:hunter2@cache",
+      "redis://",
+      "redis://cache/x",
+      "redis://:hunter2%@cache",
+      "redis://:hunter2@cache?db=1",
+    ]
+  ) {
     const [error = ""] = errorsOf({ REDIS_URL: wrong });
     assertStringIncludes(error, "Cannot use REDIS_URL: must be an address such as redis://");
     assert(!error.includes("hunter2"), error);
@@ -205,6 +214,13 @@ Deno.test("readConfig() refuses paths that only a shell would expand", () => {
     assertEquals(errorsOf({ [name]: "/srv/~chat" }), []);
   }
   assertEquals(errorsOf({ TLS_CERT: "~/a.pem", TLS_KEY: "$A/a.key" }).length, 2);
+});
+
+Deno.test("readConfig() refuses ports in ALLOWED_HOSTS", () => {
+  const [error = ""] = errorsOf({ ALLOWED_HOSTS: "chat.example.org:8000" });
+  assertStringIncludes(error, "must be host names such as chat.example.org, without ports");
+  const allowedHosts = ["chat.example.org", "chat"];
+  assertEquals(configOf({ ALLOWED_HOSTS: allowedHosts.join() }).allowedHosts, allowedHosts);
 });
 
 Deno.test("readConfig() refuses wildcards in lists of hosts and origins that may connect", () => {
