@@ -1,5 +1,7 @@
 // Imports the page's scripts on demand, retries after a failure, and detects a new version.
 
+import { basePath } from "./browser.ts";
+
 const retryMs = 10_000;
 
 /** How often the import of each script failed. */
@@ -25,10 +27,13 @@ export async function load<Module>(importer: () => Promise<Module>): Promise<Mod
   }
 }
 
-/** Asks the server for the page, and compares the script in it with the one that runs here. */
+/**
+ * Asks the server for the page, and compares the script in it with the one that runs here. The
+ * address of a room would return its messages.
+ */
 export async function checkVersion(): Promise<void> {
   try {
-    const page = await (await fetch(location.pathname, { cache: "no-cache" })).text();
+    const page = await (await fetch(`${basePath}/`, { cache: "no-cache" })).text();
     const [served] = /\/assets\/main\.\w+\.js/.exec(page) ?? [];
     isOutdated = served !== undefined && !document.scripts[0]?.src.endsWith(served);
   } catch {

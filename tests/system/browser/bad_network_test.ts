@@ -48,7 +48,7 @@ browserTest("ignores locales that aren't language tags", async (chat) => {
 browserTest("says that there is a new version, and reloads with the draft", async (chat) => {
   const context = await chat.newContext();
   await context.clock.install();
-  const ada = await chat.openTab(context);
+  const ada = await chat.openTab(context, "r/builds");
   await signIn(ada, "Ada");
   await waitForEmptyStatus(ada);
   await ada.fill("#text", "half a thought");
