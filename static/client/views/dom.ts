@@ -33,9 +33,12 @@ export function byId<Tag extends keyof HTMLElementTagNameMap>(id: string) {
   return document.getElementById(id) as HTMLElementTagNameMap[Tag];
 }
 
-/** Sets the text of a node if it differs, since a live region reads every change aloud. */
-export function setText(node: HTMLElement, text: string): void {
-  if (node.textContent !== text) node.textContent = text;
+/**
+ * Sets the text of a node if it differs from the last one, since a live region reads every change
+ * aloud. Meanwhile, the browser may have translated the node.
+ */
+export function setText(node: HTMLElement & { lastText?: string }, text: string): void {
+  if (node.lastText !== text) node.textContent = node.lastText = text;
 }
 
 /** Returns a text as nodes in which isolated names (U+2068 to U+2069) aren't translated. */

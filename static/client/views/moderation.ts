@@ -173,9 +173,11 @@ export function titleList(chat: ChatClient, room: Room): Content {
     nodes: [list, status, problem.node, more],
     update() {
       problem.update();
-      if (chat.problem?.re === "history") pages = 0;
+      if (pages > 0 && chat.problem?.re === "history") {
+        pages = 0;
+        setText(status, "");
+      }
       if (pages > 0) request();
-      else if (status.textContent === panels.searching) setText(status, "");
       const pending = chat.outbox.messagesIn(room.name);
       for (const [offset, row] of deleted) {
         if (pending.some((item) => item.type === "delete" && item.offset === offset)) continue;

@@ -43,7 +43,7 @@ export function mountNamePrompt(
     showHint(text, field);
     if (problem.retryAfter !== undefined) countDown(problem, field);
     if (problem.code === "username_taken") {
-      hint.append(" ", button(panels.thatsMe, askForLink, { class: "link" }));
+      hint.replaceChildren(text, " ", button(panels.thatsMe, askForLink, { class: "link" }));
     }
   };
   /** Shows each second when the server accepts another attempt. */

@@ -1,7 +1,15 @@
 // The page's language: the reader's first supported one, else English.
 
 import { assert, assertEquals } from "@std/assert";
-import { browserTest, send, signIn, waitUntil } from "./browser_harness.ts";
+import {
+  browserTest,
+  send,
+  sharedServerOnly,
+  signIn,
+  waitForMessage,
+  waitUntil,
+} from "./browser_harness.ts";
+import { signInScripted } from "./scripted_server.ts";
 
 browserTest("speaks the reader's first supported language, and loads no other", async (chat) => {
   const page = await chat.newVisitor({ locale: "de-AT" });
@@ -36,3 +44,39 @@ browserTest("speaks English to readers of other languages", async (chat) => {
   await page.locator("#room-about", { hasText: "1 here · history is kept" }).waitFor();
   assertEquals(await page.getAttribute("html", "lang"), "en");
 });
+
+browserTest("keeps the translation by the browser of texts that do not change", async (chat) => {
+  const { ada, server } = await signInScripted(chat);
+  server.publish("lobby", { text: "one" });
+  await waitForMessage(ada, "one");
+  await ada.locator("#people-title", { hasText: "Here now: 1" }).waitFor();
+  // Chrome wraps texts in elements. Other browsers replace them.
+  for (const isWrapped of [true, false]) {
+    await ada.evaluate((isWrapped) => {
+      const texts = document.evaluate(
+        "//main//text()[not(ancestor::*[@translate='no'])] | //h2/text()",
+        document,
+        null,
+        XPathResult.ORDERED_NODE_SNAPSHOT_TYPE,
+      );
+      for (let i = 0; i < texts.snapshotLength; i++) {
+        const text = texts.snapshotItem(i) as Text;
+        if (text.data.trim() === "") continue;
+        const translated = `${text.data}, traduit`;
+        const wrapper = document.createElement("font");
+        wrapper.append(translated);
+        if (isWrapped) text.replaceWith(wrapper);
+        else text.data = translated;
+      }
+    }, isWrapped);
+    const labels = ["#room-here", "#room-kept", "#people-title", "#people-toggle"];
+    const shown = () => Promise.all(labels.map((it) => ada.locator(it).textContent()));
+    const translated = await shown();
+    server.publish("lobby", { text: `two ${isWrapped}` });
+    await waitForMessage(ada, `two ${isWrapped}`);
+    assertEquals(await shown(), translated);
+    // A text that changes is in the page's language again.
+    server.push({ type: "count", room: "lobby", count: isWrapped ? 2 : 3, members: [] });
+    await ada.locator("#people-title", { hasText: /^Here now: \d$/ }).waitFor();
+  }
+}, sharedServerOnly);
