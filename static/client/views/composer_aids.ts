@@ -117,9 +117,14 @@ export function mountComposerAids(chat: ChatClient, parts: ComposerParts) {
     if (added.length > max) showFailure(() => panels.pasteTooLong(max));
     return added.length > max;
   };
+  /** Whether the last press was of the middle button, which on Linux also pastes the selection. */
+  let isMiddle = false;
+  addEventListener("mousedown", ({ button }) => isMiddle = button === 1);
+  addEventListener("keydown", () => isMiddle = false);
   document.addEventListener("paste", (event) => {
     const { target, clipboardData } = event;
-    if (target !== text && !isElsewhere(target)) return;
+    // A middle click on a link opens it, and does nothing elsewhere.
+    if (target !== text && (isMiddle || !isElsewhere(target))) return;
     const pasted = clipboardData?.getData("text/plain") ?? "";
     const hasFile = pasted === "" && clipboardData?.types.includes("Files");
     if (hasFile) showFailure(() => panels.noFiles);

@@ -494,6 +494,27 @@ browserTest("offers to send, edit or discard unsent messages", async (chat) => {
   assertEquals((await messageTexts(ben)).toSorted(), ["one", "three"]);
 });
 
+browserTest("pastes nothing on a middle click beside the composer", async (chat) => {
+  const { ada, server } = await signInScripted(chat);
+  server.publish("lobby", { text: "a password" }, { text: "a message" });
+  await waitForMessage(ada, "a message");
+  // On Linux, a middle click pastes the selection.
+  await ada.locator("#rows .text").first().click({ clickCount: 3 });
+  await ada.locator("#rows .text").last().click({ button: "middle" });
+  const pasted = () =>
+    ada.locator("#log").evaluate((log) => {
+      const clipboardData = new DataTransfer();
+      clipboardData.setData("text/plain", "a password");
+      const options = { clipboardData, cancelable: true, bubbles: true };
+      log.dispatchEvent(new ClipboardEvent("paste", options));
+    });
+  await pasted();
+  assertEquals(await draft(ada), "");
+  await ada.keyboard.press("Control");
+  await pasted();
+  assertEquals(await draft(ada), "a password");
+}, sharedServerOnly);
+
 browserTest(
   "accepts typing, pasting and links dropped anywhere, undoes a completion, and refuses files",
   async (chat) => {
