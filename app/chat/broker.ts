@@ -214,7 +214,7 @@ export type ModerationResult =
 
 /** Moderators, and the mutes and bans that they impose. */
 export interface Moderation {
-  /** Makes a member, who has given the code, a moderator. */
+  /** Makes a member that has given the code a moderator. */
   appoint(member: string): Outcome<void>;
   isModerator(member: string): Outcome<boolean>;
   /** Runs a command in one transaction, if `by` is a moderator. */

@@ -63,7 +63,7 @@ export interface HubMeter {
   tick(ms: number, frames: number): void;
   /** The log took `ms` to append a tick's messages. */
   append(ms: number): void;
-  /** One entry was stored, was a repeat, or could not be stored. */
+  /** An entry was stored, was a repeat, or was refused. */
   message(result: AppendResult["kind"]): void;
   /** A command was refused. */
   refusal(code: string): void;

@@ -150,13 +150,13 @@ async function* readItems(file: string): AsyncGenerator<ArchiveItem> {
       [room, next] = [item, item.first];
     }
     if (!isConsistent(item, room?.head ?? 0)) throw fail(number, "is damaged");
-    yield sinceNow(item, Date.now());
+    yield withoutFutureTimes(item, Date.now());
   }
   if (!hasEnded) throw fail(number + 1, "is missing: the file is incomplete");
 }
 
 /** Sets times in the future to `now`. */
-function sinceNow(item: ArchiveItem, now: number): ArchiveItem {
+function withoutFutureTimes(item: ArchiveItem, now: number): ArchiveItem {
   if (!("at" in item)) return item;
   const past = { ...item, at: Math.min(item.at, now) };
   if (past.kind !== "message" || past.editedAt === undefined) return past;

@@ -13,6 +13,7 @@ type Message = Omit<MessageEntry, "type" | "epoch" | "nonce" | "amended">;
 /** Entries per read. Between reads, the server can reuse its journal. */
 const pageRows = 500;
 
+/** Yields one line per message. */
 export async function* exportLines(
   messages: AsyncIterable<Message>,
   format: "jsonl" | "text",

@@ -145,7 +145,12 @@ export class Metrics {
     add("parley_uptime_seconds", "Time since start", [["", upMs / 1000]], "gauge");
     add("parley_frames_total", "Frames sent: one per session and tick", [["", this.#frames]]);
     add("parley_deliveries_total", "Room pushes sent, per session", [["", this.#deliveries]]);
-    addCounts("parley_messages_total", "Entries of rooms by result", "result", this.#messages);
+    addCounts(
+      "parley_messages_total",
+      "Entries sent to rooms, by result",
+      "result",
+      this.#messages,
+    );
     addCounts("parley_refusals_total", "Refused commands by error code", "code", this.#refusals);
     addCounts("parley_closes_total", closesHelp, "code", this.#closes);
     addCounts("parley_joins_total", joinsHelp, "outcome", this.#joins);

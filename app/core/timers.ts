@@ -6,6 +6,7 @@ export function later(ms: number, task: () => void): () => void {
   return () => clearTimeout(timer);
 }
 
+/** Waits for a promise, but at most `ms`. */
 export async function waitAtMost(ms: number, promise: Promise<void>): Promise<void> {
   const timeout = Promise.withResolvers<void>();
   const cancel = later(ms, timeout.resolve);

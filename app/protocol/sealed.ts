@@ -9,7 +9,7 @@ export function privateBytesLeft(text: string): number {
   return privateTextMaxBytes - new TextEncoder().encode(text).length;
 }
 
-/** The layout of a sealed text, in bytes. */
+/** The layout of a sealed text. Lengths are in bytes. */
 export const sealedLayout = {
   version: 1,
   /** Version and revision. */

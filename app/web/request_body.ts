@@ -92,7 +92,7 @@ async function readBytes(
     isLate = true;
     cancel();
   });
-  // Room for more bytes, which show that the body is too large. Deno never fills the last byte.
+  // The spare bytes show that the body is too large. Deno never fills the last byte.
   let buffer = new Uint8Array(length + spareBytes);
   let received = 0;
   try {

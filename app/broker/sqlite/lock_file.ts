@@ -87,7 +87,7 @@ export function readFrom(file: Deno.FsFile): string {
   return new TextDecoder().decode(bytes.subarray(0, file.readSync(bytes) ?? 0));
 }
 
-/** Replaces the text of an open lock file, in place: a full disk still has room for it. */
+/** Replaces the text of an open lock file, in place: it fits even on a full disk. */
 export function writeTo(file: Deno.FsFile, text: string): void {
   const bytes = new TextEncoder().encode(text);
   file.seekSync(0, Deno.SeekMode.Start);

@@ -13,7 +13,7 @@ import type { NonceHash } from "./nonce_filter.ts";
 import { chains, NonceGeneration, offsetAt, wordsPerHash } from "./nonce_generation.ts";
 import type { SqliteOptions } from "./options.ts";
 
-/** Hashes per chunk. Just below a power of two, so that a generation's memory has room. */
+/** Hashes per chunk. Just below a power of two, so that a generation's arrays rarely grow. */
 const chunkHashes = 8_000;
 /** Chunks, and slices, per generation. */
 const parts = 32;

@@ -14,7 +14,7 @@ export function loadDraft(storages: readonly KeyValue[], room: string): string {
   return String(drafts.findLast((draft) => typeof draft === "string") ?? "");
 }
 
-/** Stores the start of a draft in the first storage with room for it. */
+/** Stores the start of a draft in the first storage with space for it. */
 export function saveDraft(storages: readonly KeyValue[], room: string, text: string): void {
   const key = draftPrefix + room;
   let isDone = text.trim() === "";

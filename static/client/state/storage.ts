@@ -38,7 +38,7 @@ export function readFields<T>(storage: KeyValue, key: string): Unchecked<T> {
 /** Keys with this prefix hold copies of the server's data, so they are removed first. */
 export const snapshotPrefix = "parley.last.";
 
-/** Stores a value as JSON, removing snapshots if there is no room. Returns false if it fails. */
+/** Stores a value as JSON, removing snapshots if it is full. Returns false if it fails. */
 export function writeJson(storage: KeyValue, key: string, value: unknown): boolean {
   try {
     storage.setItem(key, JSON.stringify(value));

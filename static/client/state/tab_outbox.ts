@@ -80,7 +80,7 @@ export class TabOutbox implements OutboxStore {
     this.#held.add(message.nonce);
     const stored = { ...message, owner: this.#owner };
     const isShared = writeJson(this.#shared, key, stored);
-    // If `shared` is full, `own` may still have room, and survives reloads.
+    // If `shared` is full, `own` may still have space, and survives reloads.
     if (isShared) removeKey(this.#own, key);
     else writeJson(this.#own, key, stored);
     return isShared;
