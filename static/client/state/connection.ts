@@ -59,7 +59,7 @@ const answerMs = 1_500;
 /** Max time over which a restarting server may spread its clients. */
 const spreadMaxMs = 120_000;
 /** Problems of the page that make the server close its connection. */
-export const kickProblems: Readonly<Record<number, Problem>> = {
+export const pageProblems: Readonly<Record<number, Problem>> = {
   [closeCode.slowConsumer]: { code: "slow_consumer", message: "" },
   [closeCode.flooding]: { code: "flooding", message: "" },
 };
@@ -67,7 +67,7 @@ export const kickProblems: Readonly<Record<number, Problem>> = {
 const closeProblems: Readonly<Record<number, Problem>> = {
   [closeCode.restarting]: { code: "draining", message: "" },
   [closeCode.full]: { code: "server_full", message: "" },
-  ...kickProblems,
+  ...pageProblems,
 };
 /** The code of a connection that broke without a close frame (RFC 6455, section 7.4.1). */
 const abnormalCode = 1006;

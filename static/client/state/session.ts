@@ -6,7 +6,7 @@ import type {
   ServerLimits,
   WelcomePush,
 } from "../../../app/protocol/wire.ts";
-import { kickProblems } from "./connection.ts";
+import { pageProblems } from "./connection.ts";
 import type { Problem } from "./problem.ts";
 import type { Profile } from "./profile.ts";
 
@@ -35,7 +35,7 @@ export class Session {
   limits: ServerLimits | undefined;
   moderation: ModerationPushes = {};
   /** Why the server closed the last connection. */
-  #kick: Problem | undefined;
+  #closeProblem: Problem | undefined;
 
   get username(): string {
     return this.profile?.username ?? "";
@@ -49,15 +49,15 @@ export class Session {
 
   /** Applies a `welcome`. Returns why the server closed the last connection, if it said so. */
   welcome({ member, username, token, limits }: WelcomePush): Problem | undefined {
-    const kick = this.#kick;
-    this.#kick = undefined;
+    const problem = this.#closeProblem;
+    this.#closeProblem = undefined;
     this.isReady = true;
     this.state = { kind: "done" };
     this.member = member;
     this.profile = { ...this.profile, username: String(username), token };
     this.limits = limits;
     this.moderation = {};
-    return kick;
+    return problem;
   }
 
   rename(username: string): void {
@@ -66,7 +66,7 @@ export class Session {
 
   /** Ends the session, because its connection has closed with this code. */
   end(code: number): void {
-    this.#kick = kickProblems[code] ?? this.#kick;
+    this.#closeProblem = pageProblems[code] ?? this.#closeProblem;
     this.isReady = false;
   }
 }
