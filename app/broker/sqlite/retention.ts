@@ -28,14 +28,14 @@ const sql = {
 export class Retention {
   readonly #options: RetentionOptions;
   readonly #nonces: Nonces;
-  readonly #search: SearchIndex;
+  readonly #index: SearchIndex;
   /** Id of the room where the next step starts; `undefined` once all rooms have been visited. */
   #nextRoom: number | undefined;
 
-  constructor(options: RetentionOptions, nonces: Nonces, search: SearchIndex) {
+  constructor(options: RetentionOptions, nonces: Nonces, index: SearchIndex) {
     this.#options = options;
     this.#nonces = nonces;
-    this.#search = search;
+    this.#index = index;
   }
 
   /**
@@ -61,7 +61,7 @@ export class Retention {
       );
       if (next === first) continue;
       this.#nonces.keep(file, id, next, now);
-      this.#search.prune(file, id, first, next);
+      this.#index.prune(file, id, first, next);
       file.run(sql.deleteBefore, id, next);
       file.run(sql.setFirst, next, id);
       pruned.push([String(room.name), next]);

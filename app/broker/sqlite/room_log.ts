@@ -77,7 +77,7 @@ export class RoomLog {
   readonly #options: RoomLogOptions;
   readonly #nonces: Nonces;
   readonly #sanctions: Sanctions;
-  readonly #search: SearchIndex;
+  readonly #index: SearchIndex;
   /** Committed rooms: those that this process wrote to or has read. */
   readonly #rooms = new Map<string, StoredRoom>();
   /** Rooms whose end was read. They have members, and so are not evicted. */
@@ -97,12 +97,12 @@ export class RoomLog {
     options: RoomLogOptions,
     nonces: Nonces,
     sanctions: Sanctions,
-    search: SearchIndex,
+    index: SearchIndex,
   ) {
     this.#options = options;
     this.#nonces = nonces;
     this.#sanctions = sanctions;
-    this.#search = search;
+    this.#index = index;
   }
 
   /** Starts an epoch: from here the log may differ from one that clients remember. */
@@ -185,10 +185,10 @@ export class RoomLog {
       entries.push({ type, room: name, member, from, text, nonce, offset, epoch, at });
     } else {
       const slot = { room: room.id, offset, epoch: this.#epoch, at };
-      for (const target of targets) this.#search.remove(file, room.id, target);
+      for (const target of targets) this.#index.remove(file, room.id, target);
       entries.push(addEntry(file, slot, draft, targets));
       if (type === "edit") {
-        for (const target of targets) this.#search.add(file, room.id, target);
+        for (const target of targets) this.#index.add(file, room.id, target);
       }
     }
     hash ??= this.#nonces.hash(room.id, member, nonce);
@@ -227,7 +227,7 @@ export class RoomLog {
     }
     const room = storedRoom(idle);
     this.#nonces.keep(file, room.id, room.head + 1, now);
-    this.#search.prune(file, room.id, room.first, room.head + 1);
+    this.#index.prune(file, room.id, room.first, room.head + 1);
     file.run(sql.deleteMessages, room.id);
     // The room keeps its head, so that no position in it becomes valid for another message.
     file.run(sql.setEmpty, room.id);
