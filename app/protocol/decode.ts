@@ -1,6 +1,7 @@
 // Decoding: turns an untrusted frame into a validated command, or an error. SPEC.md, P2 to P5.
 
 import { validateUsername } from "./names.ts";
+import { parseJson } from "./parse_json.ts";
 import { isSealed } from "./sealed.ts";
 import { parseQuery, queryRule } from "./search.ts";
 import { cleanTitle } from "./titles.ts";
@@ -58,7 +59,7 @@ export function decodeCommand(frame: string, maxBytes: number = hubLimits.frameM
   }
   let value: unknown;
   try {
-    value = JSON.parse(frame);
+    value = parseJson(frame);
   } catch {
     return close(closeCode.protocolError, "a frame must be JSON");
   }

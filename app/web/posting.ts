@@ -4,6 +4,7 @@ import { isModeratorCommand } from "../chat/moderation.ts";
 import type { Socket } from "../chat/session.ts";
 import { decodeFields } from "../protocol/decode.ts";
 import type { DecodedFields, Fields } from "../protocol/decode.ts";
+import { parseJson } from "../protocol/parse_json.ts";
 import { closeCode } from "../protocol/wire.ts";
 import type { Command, ErrorPush, MessagePush, Push } from "../protocol/wire.ts";
 import type { Entry, MessageEntry } from "../chat/broker.ts";
@@ -226,7 +227,7 @@ async function readFields(request: Request): Promise<Fields | Problem> {
 /** Returns the fields of a JSON object, or `undefined` if `json` isn't one. */
 function objectIn(json: string): Fields | undefined {
   try {
-    const value: unknown = JSON.parse(json);
+    const value = parseJson(json);
     if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
     return { ...value };
   } catch {
