@@ -461,8 +461,7 @@ export class ChatHub {
   }
 
   #rename(active: ActiveSession, username: string): void {
-    const { members, nameChanges, outbound, ports: { broker, log }, quotas, sessions, writer } =
-      this.#parts;
+    const { members, outbound, ports: { broker, log }, quotas, sessions, writer } = this.#parts;
     const { session, member, payer } = active;
     const about = { re: "rename" };
     if (this.#isMuted(active, about) || !sessions.tryCharge(session, payer, about)) return;
@@ -475,10 +474,8 @@ export class ChatHub {
       quotas.chargeAnnouncement(payer, room.roster.audience);
     }
     const isWanted = () => session.state === active;
-    const rename = () => {
-      nameChanges.commit();
-      return broker.rename(member.id, username, isWanted);
-    };
+    // Before a pending claim of the member, whose `welcome` has the name (N9).
+    const rename = () => broker.rename(member.id, username, isWanted);
     const renameAfterWriting = () => writer.written(active)?.then(rename) ?? rename();
     const onRenamed = (isRenamed: boolean) => {
       if (!members.has(member)) return;

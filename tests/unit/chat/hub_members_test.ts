@@ -72,6 +72,17 @@ Deno.test("ChatHub.hello() replaces the older session of a tab without a push to
   assertEquals(ben.pushTypes().filter((type) => type === "joined" || type === "left"), []);
 });
 
+Deno.test("ChatHub.rename() takes effect before the welcome of a newer connection of the tab [N9]", () => {
+  const chat = new TestChat();
+  const old = chat.enter("Ada", ["lobby"], { tab: "t1" });
+  const newer = chat.connect();
+  newer.put(helloOf("Ada", ["lobby"], { tab: "t1" }));
+  old.put({ type: "rename", username: "Ida" });
+  const pushes = newer.pushes();
+  assertEquals(only(pushes, "welcome").username, "Ida");
+  assertEquals(pushes.map(({ type }) => type), ["welcome", "room"]);
+});
+
 Deno.test("ChatHub accepts several tabs of a member at once [N9]", () => {
   const chat = new TestChat();
   const one = chat.enter("Ada", ["lobby"], { tab: "t1" });
