@@ -430,7 +430,6 @@ export class ChatHub {
     active.isSearching = true;
     const finish = (push: ResultsPush | ErrorPush) => {
       active.isSearching = false;
-      if (session.state !== active) return;
       if (push.type === "error") sessions.refuse(session, push);
       else outbound.queue(session, push);
     };
@@ -545,13 +544,12 @@ export class ChatHub {
 
   /** Starts over after the log has forked: forgets everything and has all clients reconnect. */
   #reset(): void {
-    const { members, outbound, ports: { log }, rooms, sessions, writer } = this.#parts;
+    const { members, ports: { log }, rooms, sessions, writer } = this.#parts;
     log.warn("reset", { sessions: sessions.size });
     writer.clear();
     sessions.endAll();
     members.clear();
     rooms.clear();
-    outbound.clear();
   }
 
   #scheduleSweep(): void {

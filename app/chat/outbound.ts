@@ -78,12 +78,6 @@ export class Outbound {
     this.#touchedSessions.delete(session);
   }
 
-  /** Forgets all rooms. */
-  clear(): void {
-    this.#touchedRooms.clear();
-    this.#live.clear();
-  }
-
   /** Sends the tick's pushes. */
   flush(): void {
     const now = this.#options.ports.clock.now();
