@@ -1,6 +1,6 @@
 // The access code of a chat that is not open to everyone.
 
-import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { assert, assertEquals, assertLess, assertNotEquals } from "@std/assert";
 import type { ErrorPush } from "../../../app/protocol/wire.ts";
 import { codesOf, helloOf, only, range, TestChat } from "../../support/hub_harness.ts";
 import { MemoryBroker } from "../../support/memory_broker.ts";
@@ -98,6 +98,23 @@ Deno.test("ChatHub.hello() accepts the code from an address that sent no wrong o
   assertEquals(enter("Ben", code), "access_locked");
   chat.time.advance(60_000);
   assertEquals(enter("Ben", code), "welcome");
+});
+
+Deno.test("ChatHub.hello() locks nobody out for longer because guessers go on [N13]", () => {
+  const chat = closedChat();
+  guess(chat, [["198.51.100.1"]]);
+  guess(chat, range(1, 60).flatMap((i) => Array(10).fill([`192.0.${i}.1`])));
+  guess(chat, range(61, 200).map((i) => [`192.0.${i}.1`]));
+  const locked = only(chat.connect("198.51.100.1").hello("Ada", [], { access: code }), "error");
+  assertEquals([locked.code, locked.retryAfter], ["access_locked", 1_000]);
+});
+
+Deno.test("ChatHub forgets wrong codes that no longer count [N13]", () => {
+  const chat = closedChat();
+  guess(chat, [["192.0.2.1"], ["2001:db8::", "2001:db8:0:1::/64"]]);
+  assertLess(0, chat.hub.size.rates);
+  chat.time.advance(120_000);
+  assertEquals(chat.hub.size.rates, 0);
 });
 
 Deno.test("ChatHub.hello() lets known members in while their address is locked out [N13]", () => {

@@ -97,6 +97,18 @@ Deno.test("ChatHub keeps a session's commands in order while the broker is slow 
   );
 });
 
+Deno.test("ChatHub holds back at most 256 commands of a session while the broker is slow [L6]", () => {
+  const chat = new TestChat();
+  chat.broker.isAsync = true;
+  const client = chat.connect();
+  client.put(helloOf("Ada"));
+  chat.time.settle();
+  for (let i = 0; i < 256; i++) client.put({ type: "pong" });
+  assertEquals(client.socket.closed, undefined);
+  client.put({ type: "pong" });
+  assertEquals(client.socket.closed?.code, 4102);
+});
+
 Deno.test("ChatHub works with an asynchronous broker", async () => {
   const chat = new TestChat();
   chat.broker.isAsync = true;

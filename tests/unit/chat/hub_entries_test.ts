@@ -214,6 +214,8 @@ Deno.test("Room.prune() removes the text of edits whose message is gone [R11] [E
   const ada = chat.enter("Ada");
   ada.sendMessage("a");
   ada.send({ type: "edit", room, offset: 1, text: "secret", nonce: "e" });
+  chat.broker.pruneBefore(room, 1);
+  assert(JSON.stringify(only(chat.connect().hello("Cy"), "room").messages[1]).includes("secret"));
   chat.broker.pruneBefore(room, 2);
   const [entry] = only(chat.connect().hello("Ben"), "room").messages;
   assertEquals([entry?.type, entry?.offset, entry?.type === "edit" && entry.text], [

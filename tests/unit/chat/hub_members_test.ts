@@ -267,6 +267,13 @@ Deno.test("ChatHub.hello() admits no member whose connection is lost during the 
   assertEquals(chat.broker.released, ["id-Ada"]);
 });
 
+Deno.test("ChatHub.hello() releases the name if the broker fails, since the claim may have succeeded [N8]", () => {
+  const chat = new TestChat();
+  chat.broker.isFailing = true;
+  assertEquals(codesOf(chat.connect().hello("Ada")), ["storage_unavailable"]);
+  assertEquals(chat.broker.released, ["id-Ada"]);
+});
+
 Deno.test("ChatHub does not release a name while its holder is claiming it [N8]", async () => {
   const chat = new TestChat();
   chat.enter("Ada").drop(1006);

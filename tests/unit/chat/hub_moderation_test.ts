@@ -3,7 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
 import type { Sanction } from "../../../app/protocol/wire.ts";
-import { codesOf, only, TestChat, tokenOf } from "../../support/hub_harness.ts";
+import { codesOf, FakeSocket, only, TestChat, tokenOf } from "../../support/hub_harness.ts";
 import type { TestClient } from "../../support/hub_harness.ts";
 import { MemoryBroker } from "../../support/memory_broker.ts";
 import { optionsFor } from "../../support/sqlite_harness.ts";
@@ -154,6 +154,17 @@ Deno.test("ChatHub.ban() deletes the member's messages of the last hour [B7]", (
   assertEquals(swept?.fields, { messages: 2 });
 });
 
+Deno.test("ChatHub.drain() leaves the rest of a sweep to the next server [B7] [C7]", async () => {
+  const { chat, mona, broker } = moderatedChat();
+  chat.enter("Ada").sendMessage("spam");
+  mona.send({ type: "moderate", code });
+  mona.send({ ...ban, deleteMessages: true });
+  await chat.hub.drain();
+  chat.time.advance(10_000);
+  assertEquals(chat.time.timers, 0);
+  assertEquals(broker.moderation.sweep(), { deleted: 1, hasMore: true });
+});
+
 Deno.test("ChatHub logs a failing sweep once, and its recovery [B7]", () => {
   const { chat, mona, broker } = moderatedChat();
   chat.enter("Ada").sendMessage("spam");
@@ -195,6 +206,24 @@ Deno.test("ChatHub.ban() bans a network, and returns how many members share it [
   assertEquals(trolls.map(({ socket }) => socket.closed?.code), [4001, 4001, 4001]);
   assertEquals(codesOf(enter("Dan").reply), ["banned"]);
   assertEquals(codesOf(enter("Eve", "192.0.2.67").reply), []);
+});
+
+Deno.test("ChatHub.post() refuses posts from a banned network by a member that is present elsewhere [B6]", () => {
+  const { chat, mona } = moderatedChat();
+  chat.connect("198.51.100.1").hello("Ada");
+  mona.send({ type: "moderate", code });
+  mona.send({ ...ban, network: true });
+  const zoe = chat.connect("203.0.113.1");
+  zoe.hello("Zoe");
+  const socket = new FakeSocket();
+  chat.hub.post(
+    socket,
+    { ...zoe.session.peer, address: "198.51.100.1", network: "198.51.100.1" },
+    { type: "hello", username: "Zoe", token: tokenOf("Zoe"), rooms: [] },
+    { type: "message", room: "lobby", text: "hi", nonce: "n1" },
+  );
+  chat.time.settle();
+  assertEquals(codesOf(socket.frames.flatMap((frame) => JSON.parse(frame))), ["banned"]);
 });
 
 Deno.test("ChatHub.lift() ends a sanction, and every action is logged [B8]", () => {

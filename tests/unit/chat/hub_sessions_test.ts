@@ -146,6 +146,7 @@ Deno.test("ChatHub.disconnect() may be called twice, and after the hub closed th
   ada.drop(1005);
   chat.time.advance(12_000);
   assertEquals(ben.pushTypes().filter((type) => type === "left").length, 1);
+  assertEquals(chat.lines.filter(({ event }) => event === "disconnect").length, 1);
 });
 
 Deno.test("ChatHub forgets everything once all members are gone", () => {

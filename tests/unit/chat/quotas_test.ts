@@ -152,6 +152,22 @@ Deno.test("Quotas refunds a room that was not stored [L10]", () => {
   assertEquals(textsOf(ada.sendMessage("hi", "new")), ["hi"]);
 });
 
+Deno.test("Quotas refunds a room that another message of the tick has created [L10]", () => {
+  const chat = new TestChat({ rateBurst: 100 });
+  const [ada, ben] = [chat.connect("192.0.2.1"), chat.connect("192.0.2.2")];
+  const rooms = range(1, 20).map((i) => `room-${i}`);
+  ada.hello("Ada", rooms);
+  ben.hello("Ben", rooms);
+  for (const room of rooms) {
+    ada.put({ type: "message", room, text: "first", nonce: "a" });
+    ben.put({ type: "message", room, text: "second", nonce: "b" });
+    chat.time.settle();
+  }
+  // Ben creates the rooms that Ada's address may not create any more.
+  assertEquals(codesOf(ada.pushes()).length, 4);
+  assertEquals(codesOf(ben.pushes()), []);
+});
+
 Deno.test("Quotas allows an address 5% of MAX_ROOMS, and the same again each day [L10]", () => {
   const makeRooms = (chat: TestChat, address: string, count: number) => {
     const codes = range(1, count).map((i) => {
@@ -270,6 +286,7 @@ Deno.test("ChatHub.join() allows a session 20 rooms [L4]", () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada", range(1, 20).map((i) => `r${i}`));
   assertEquals(codesOf(ada.send({ type: "join", room: "one-more" })), ["too_many_rooms"]);
+  assertEquals(codesOf(ada.send({ type: "join", room: "r2" })), []);
   ada.send({ type: "leave", room: "r1" });
   assertEquals(codesOf(ada.send({ type: "join", room: "one-more" })), []);
 });
@@ -280,6 +297,12 @@ Deno.test("Quotas closes a session after 100 refusals in 10 s [L6]", () => {
   for (let i = 0; i < 99; i++) ada.put({ type: "leave", room: "nowhere" });
   assertEquals(ada.socket.closed, undefined);
   ada.put({ type: "pong" });
+  assertEquals(ada.socket.closed?.code, 4102);
+});
+
+Deno.test("ChatHub.typing() counts signals within 3 s as refusals [M10] [L6]", () => {
+  const ada = new TestChat().enter("Ada");
+  for (let i = 0; i <= 100; i++) ada.put({ type: "typing", room: "lobby" });
   assertEquals(ada.socket.closed?.code, 4102);
 });
 
