@@ -58,7 +58,10 @@ export function isJson(headers: Headers): boolean {
 function typeProblem(headers: Headers): Problem | undefined {
   const encoding = headers.get("content-encoding") ?? "identity";
   if (encoding.toLowerCase() !== "identity") return unsupported("Content-Encoding", "left out");
-  const charset = /;\s*charset="?([^";\s]+)/i.exec(headers.get("content-type") ?? "")?.[1];
+  const type = headers.get("content-type") ?? "";
+  // As `curl -F` sends: the text would include the boundaries.
+  if (/^multipart\//i.test(type)) return unsupported("Content-Type", "of plain text or JSON");
+  const charset = /;\s*charset="?([^";\s]+)/i.exec(type)?.[1];
   if (charset === undefined || /^(utf-?8|us-ascii)$/i.test(charset)) return undefined;
   return unsupported("Content-Type", "of charset UTF-8");
 }

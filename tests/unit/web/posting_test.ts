@@ -267,6 +267,13 @@ Deno.test("a body that is too large, encoded, not UTF-8 or incomplete is refused
       "media_type_unsupported",
       "Content-Type",
     ],
+    [
+      "--x\n\nhi\n--x--",
+      { "content-type": "multipart/form-data; boundary=x" },
+      415,
+      "media_type_unsupported",
+      "Content-Type",
+    ],
     [new Uint8Array([0xff, 0x80]), {}, 422, "field_invalid", "body"],
     ["{", json, 422, "field_invalid", "body"],
     ["[]", json, 422, "field_invalid", "body"],
