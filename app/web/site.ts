@@ -95,7 +95,9 @@ export class Site {
 
   #redirect(path: string): Response {
     const location = this.#options.assets.basePath + path;
-    return new Response(null, { status: 308, headers: { location } });
+    // The text is for people: curl doesn't follow redirects by default, and exits with status 0.
+    const text = `This address has moved to ${location}\n`;
+    return textResponse(text, "text/plain; charset=utf-8", { status: 308, headers: { location } });
   }
 
   #asset(path: string, request: Request): Response | Problem {

@@ -399,9 +399,10 @@ Deno.test("serveWeb() redirects a room's address that differs only in case or a 
     ] as const
   ) {
     for (const method of ["GET", "HEAD", "POST", "PATCH", "DELETE"]) {
-      const { response } = await fetchPath(running, path, { method });
+      const { response, body } = await fetchPath(running, path, { method });
       const result = [response.status, response.headers.get("location")];
       assertEquals(result, [308, location], `${method} ${path}`);
+      if (method !== "HEAD") assertEquals(body, `This address has moved to ${location}\n`);
     }
   }
   for (const path of ["/r/design/0/", "/r/design/42//", "/r/design//42", "/r//42/"]) {
