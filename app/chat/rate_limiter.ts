@@ -1,8 +1,12 @@
 // Token buckets by key. The caller passes the time, and the cost of each action.
 
-/** Max buckets kept. Further keys share one, so that memory stays bounded. */
+/**
+ * Max buckets kept. Further keys replace the oldest: a client that can use so many keys gains
+ * nothing by that, and if all further keys shared a bucket, it could use up everyone's tokens.
+ */
 const maxBuckets = 100_000;
-const sharedKey = "";
+/** Max buckets that one sweep visits: all of them could take 40 ms. */
+const sweepMax = 5_000;
 
 interface Bucket {
   tokens: number;
@@ -18,6 +22,8 @@ export class RateLimiter {
   readonly #buckets = new Map<string, Bucket>();
   readonly #burst: number;
   readonly #perMs: number;
+  /** The buckets left to sweep. */
+  #unswept = this.#buckets.entries();
 
   /** `burst` is at least 1. A `perSecond` of 0 means no limit. */
   constructor(burst: number, perSecond: number) {
@@ -35,41 +41,44 @@ export class RateLimiter {
   /** Returns the ms until the key has a token; 0 if it has one. */
   wait(key: string, now: number): number {
     if (this.#perMs === 0) return 0;
-    const tokens = this.#tokens(this.#buckets.get(this.#bucketKey(key)), now);
+    const tokens = this.#tokens(this.#buckets.get(key), now);
     return tokens >= 1 ? 0 : Math.ceil((1 - tokens) / this.#perMs);
   }
 
   /** Whether the key has all tokens of its burst. */
   isFull(key: string, now: number): boolean {
-    return this.#tokens(this.#buckets.get(this.#bucketKey(key)), now) >= this.#burst;
+    return this.#tokens(this.#buckets.get(key), now) >= this.#burst;
   }
 
   /** Takes `cost` tokens, if necessary into debt. A negative cost is a refund. */
   charge(key: string, cost: number, now: number): void {
     if (this.#perMs === 0) return;
-    const bucketKey = this.#bucketKey(key);
-    const bucket = this.#buckets.get(bucketKey);
+    const bucket = this.#buckets.get(key);
     const tokens = Math.min(this.#burst, this.#tokens(bucket, now) - cost);
-    if (bucket === undefined) this.#buckets.set(bucketKey, { tokens, updatedAt: now });
-    else {
+    if (bucket !== undefined) {
       bucket.tokens = tokens;
       bucket.updatedAt = now;
+      return;
     }
+    if (this.#buckets.size >= maxBuckets) {
+      const [oldest = ""] = this.#buckets.keys();
+      this.#buckets.delete(oldest);
+    }
+    this.#buckets.set(key, { tokens, updatedAt: now });
   }
 
-  /** Forgets the buckets that are full again. */
+  /** Forgets buckets that are full again. If there are many, the next sweeps continue. */
   sweep(now: number): void {
-    for (const key of this.#buckets.keys()) {
-      if (this.isFull(key, now)) this.#buckets.delete(key);
+    let visited = 0;
+    for (const [key, bucket] of this.#unswept.take(sweepMax)) {
+      visited++;
+      if (this.#tokens(bucket, now) >= this.#burst) this.#buckets.delete(key);
     }
+    if (visited < sweepMax) this.#unswept = this.#buckets.entries();
   }
 
   get size(): number {
     return this.#buckets.size;
-  }
-
-  #bucketKey(key: string): string {
-    return this.#buckets.size < maxBuckets || this.#buckets.has(key) ? key : sharedKey;
   }
 
   #tokens(bucket: Bucket | undefined, now: number): number {

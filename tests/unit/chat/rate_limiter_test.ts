@@ -29,12 +29,28 @@ Deno.test("RateLimiter refunds up to a burst", () => {
   assertEquals(range(1, 3).map(() => limiter.take("a", 0)), [0, 0, 1_000]);
 });
 
-Deno.test("RateLimiter keeps a bounded number of buckets; further keys share one", () => {
+Deno.test("RateLimiter keeps a bounded number of buckets; further keys replace the oldest", () => {
   const limiter = new RateLimiter(1, 1);
   for (let i = 0; i < 100_000; i++) limiter.take(`${i}`, 0);
-  assertEquals([limiter.take("new", 0), limiter.take("newer", 0)], [0, 1_000]);
-  assertEquals(limiter.take("5", 0), 1_000);
-  assertEquals(limiter.size, 100_001);
-  limiter.sweep(1_000);
-  assertEquals(limiter.size, 0);
+  assertEquals([limiter.take("new", 0), limiter.take("newer", 0)], [0, 0]);
+  assertEquals(["new", "newer", "2", "99999"].map((key) => limiter.wait(key, 0)), [
+    1_000,
+    1_000,
+    1_000,
+    1_000,
+  ]);
+  assertEquals(["0", "1", "newest"].map((key) => limiter.wait(key, 0)), [0, 0, 0]);
+  assertEquals(limiter.size, 100_000);
+});
+
+Deno.test("RateLimiter sweeps many buckets in steps, and again from the start", () => {
+  const limiter = new RateLimiter(1, 1);
+  for (let i = 0; i < 12_000; i++) limiter.take(`${i}`, 0);
+  const sizes = (now: number) =>
+    range(1, 4).map(() => {
+      limiter.sweep(now);
+      return limiter.size;
+    });
+  assertEquals(sizes(999), [12_000, 12_000, 12_000, 12_000]);
+  assertEquals(sizes(1_000), [7_000, 5_000, 0, 0]);
 });
