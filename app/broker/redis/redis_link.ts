@@ -2,7 +2,6 @@
 // signals. If one of them fails, the whole link is lost. Nothing is resent.
 
 import { createClient, ErrorReply } from "@redis/client";
-import { errorMessage } from "../../core/error_message.ts";
 import { requireUsable, typingChannel } from "./connect_error.ts";
 import { scripts } from "./scripts.ts";
 import type { CommonArgs, ScriptArgs, ScriptName, ScriptReply, ScriptRow } from "./scripts.ts";
@@ -17,7 +16,8 @@ interface Client {
 }
 
 /** Errors that make this Redis unusable, for example after a failover or while it starts. */
-const fatalErrors = /^(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|MOVED|UNBLOCKED|NOAUTH|NOPERM)/;
+const fatalErrors =
+  /^(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|MOVED|UNBLOCKED|NOAUTH|NOPERM|NOSCRIPT)/;
 /** Max wait of one feed read, which bounds how long a dead connection goes unnoticed. */
 const feedWaitMs = 2_000;
 const feedMaxEvents = 128;
@@ -60,6 +60,8 @@ export class RedisLink {
   readonly #typing: Client;
   readonly #clients: readonly Client[];
   readonly #lost = Promise.withResolvers<Error>();
+  /** The scripts that this link has sent to Redis. */
+  readonly #sent = new Set<ScriptName>();
   #isOpen = true;
 
   /**
@@ -98,6 +100,7 @@ export class RedisLink {
     const { prefix } = this.#options;
     const commands = [
       ["EVAL", "return 1", "0"],
+      ["EVALSHA", "e0e1f9fabfc9d4800c877a703b823ac0578ff8db", "0"],
       ["SSCAN", `${prefix}rooms`, "0", "COUNT", "1"],
       ["XREAD", "COUNT", "1", "STREAMS", `${prefix}feed`, "$"],
       ["PUBLISH", this.#typingChannel, ""],
@@ -135,21 +138,22 @@ export class RedisLink {
     return this.#lost.promise;
   }
 
-  /** Runs a script. Rejects if it fails, or if its reply takes longer than the timeout. */
+  /**
+   * Runs a script. Rejects if it fails, or if its reply takes longer than the timeout.
+   *
+   * Scripts run in the order of the calls. So a script that Redis has flushed is not sent again, as
+   * it would run after later calls, but the link is lost.
+   */
   async run<Name extends ScriptName>(
     name: Name,
     args: CommonArgs & ScriptArgs<Name>,
     rows: readonly ScriptRow<Name>[],
   ): Promise<ScriptReply<Name>> {
     const { text, sha1 } = scripts[name];
+    const script = this.#sent.has(name) ? ["EVALSHA", sha1] : ["EVAL", text];
+    this.#sent.add(name);
     const rest = ["1", this.#options.prefix, JSON.stringify(args), ...rows.flat()];
-    const reply = await this.#send(this.#commands, ["EVALSHA", sha1, ...rest])
-      .catch((error) => {
-        // Redis does not know the script yet.
-        if (!errorMessage(error).startsWith("NOSCRIPT")) throw error;
-        return this.#send(this.#commands, ["EVAL", text, ...rest]);
-      });
-    return JSON.parse(String(reply));
+    return JSON.parse(String(await this.#send(this.#commands, [...script, ...rest])));
   }
 
   /** Yields the rooms that have messages, a few hundred at a time, possibly with repeats. */

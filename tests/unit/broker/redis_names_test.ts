@@ -164,6 +164,32 @@ testWithRedis(
 );
 
 testWithRedis(
+  "claim() takes effect after an earlier release() when Redis has flushed a script [N8]",
+  async (redis) => {
+    await using a = await BrokerNode.start(redis.url);
+    await using b = await BrokerNode.start(redis.url);
+    const claim = () => a.broker.claim("ada", "Ada").catch(() => "none");
+    await claim();
+    await a.broker.release("ada");
+    await claim();
+    await redis.cli("SCRIPT", "FLUSH");
+    // From here on, Redis knows the script that claims, but not the one that releases.
+    await b.broker.claim("ben", "Ben").catch(() => {});
+    await until(() => b.broker.isReady);
+    await b.broker.claim("ben", "Ben");
+    const released = a.broker.release("ada", true).catch(() => {});
+    await Promise.resolve();
+    let held = await claim();
+    await released;
+    while (held === "none") {
+      await until(() => a.broker.isReady);
+      held = await claim();
+    }
+    assertEquals([held, await b.broker.claim("eve", "Ada")], ["Ada", undefined]);
+  },
+);
+
+testWithRedis(
   "rename() is reported to every node, and known to later ones [N8]",
   async ({ url }) => {
     await using a = await BrokerNode.start(url);
