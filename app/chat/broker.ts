@@ -296,8 +296,8 @@ export interface Broker {
    */
   release(member: string, isFreed?: boolean): Outcome<void>;
 
-  /** Renews the holds of present members' names, once an hour, in case this node dies. */
-  renewHolds(members: readonly string[]): Outcome<void>;
+  /** Renews the holds of connected members' names, once an hour, in case this node dies. */
+  renewHolds(): Outcome<void>;
 
   /**
    * Removes entries beyond retention and nonces older than 7 days, in a step too short to delay a

@@ -199,7 +199,7 @@ export class Members {
     if (now - this.#holdsRenewedAt < renewHoldsMs) return;
     this.#holdsRenewedAt = now;
     this.#heldNames.sweep(now);
-    whenDone(log, "hold_renewal_failed", () => broker.renewHolds([...this.#members.keys()]));
+    whenDone(log, "hold_renewal_failed", () => broker.renewHolds());
   }
 
   /** Whether arrivals are quiet, because all members come back after a start. */

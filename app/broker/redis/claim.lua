@@ -41,12 +41,6 @@ if record.key and holdsName(record) then
   return reply('"username":' .. cjson.encode(record.username))
 end
 if args.username == '' or isTaken(args.key, member) then return reply() end
-freeName(record.key, member)
-freeName(record.formerKey, member)
-redis.call('DEL', key('member', member))
-redis.call('HSET', key('member', member), 'key', args.key, 'username', args.username,
-  'hasWritten', 0)
-redis.call('SET', key('name', args.key), member)
-markConnected(member, { key = args.key })
+giveName(member, record, args.username, args.key)
 if args.network then keepNetwork(member, args.network) end
 return reply('"username":' .. cjson.encode(args.username))

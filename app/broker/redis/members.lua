@@ -60,3 +60,13 @@ local function markConnected(member, record)
     digits(now + args.nameHoldMs))
   extendTtl(member, record)
 end
+
+-- Gives a name that is not taken to a member that connects to this node and holds no name.
+local function giveName(member, record, username, name)
+  freeName(record.key, member)
+  freeName(record.formerKey, member)
+  redis.call('DEL', key('member', member))
+  redis.call('HSET', key('member', member), 'key', name, 'username', username, 'hasWritten', 0)
+  redis.call('SET', key('name', name), member)
+  markConnected(member, { key = name })
+end

@@ -135,36 +135,33 @@ export class Members {
     }
   }
 
-  async renewHolds(members: readonly string[]): Promise<void> {
-    for (let i = 0; i < members.length; i += renewMaxMembers) {
-      const rows = members.slice(i, i + renewMaxMembers).map((member) => [member] as const);
-      await this.#node.run("renewHolds", this.nameArgs, rows);
-    }
-  }
-
   /**
-   * Claims the names of all connected members again. Returns false if one no longer has a name.
-   * A name has changed if the reply to a completed rename was lost.
+   * Renews the holds of the names of all connected members. Returns false if another member has one
+   * of the names.
    */
-  async claimAgain(link: Link): Promise<boolean> {
-    const held = await Promise.all(
-      Array.from(this.#names, async ([member, username]) => {
-        const args = { ...this.nameArgs, ...nameOf(member, username) };
-        const { username: held, bannedMs } = await this.#node.run("claim", args, [], link);
-        if (held !== undefined && held !== username) this.renamed(member, held);
-        return held !== undefined || bannedMs !== undefined;
-      }),
-    );
-    return held.every(Boolean);
+  async renewHolds(link: Link): Promise<boolean> {
+    const members = [...this.#names.keys()];
+    for (let i = 0; i < members.length; i += renewMaxMembers) {
+      const rows = members.slice(i, i + renewMaxMembers).flatMap((member) => {
+        const username = this.#names.get(member);
+        const isReleased = username === undefined;
+        return isReleased ? [] : [[member, username, usernameKey(username)] as const];
+      });
+      const { usernames } = await this.#node.run("renewHolds", this.nameArgs, rows, link);
+      for (const [j, [member, username]] of rows.entries()) {
+        const held = usernames[j];
+        if (held === null) return false;
+        const isRenamed = held !== undefined && held !== username;
+        // The reply to a completed rename was lost, unless a later one is already known.
+        if (isRenamed && this.#names.get(member) === username) this.renamed(member, held);
+      }
+    }
+    return true;
   }
 
   /** Brings local and remote presence up to date with a snapshot from Redis. */
   resume(presence: PresenceSnapshot): void {
     const { [this.#node.name]: own = [], ...others } = presence;
-    for (const [, member, username] of own) {
-      // The reply to a completed rename was lost.
-      if (this.#names.get(member) !== username) this.renamed(member, username);
-    }
     this.remote.reconcile(others);
     this.local.resume(own);
   }

@@ -203,8 +203,11 @@ export class RedisBroker implements Broker {
     return this.#members.release(member, isFreed);
   }
 
-  renewHolds(members: readonly string[]): Promise<void> {
-    return this.#members.renewHolds(members);
+  async renewHolds(): Promise<void> {
+    const link = this.#node.link.require();
+    if (await this.#members.renewHolds(link)) return;
+    // This node starts over when it has a new link.
+    link.lose(new Error("another member has a name of this node"));
   }
 
   /** Prunes the rooms. Several nodes may do so at once. Nonces and names expire by themselves. */
@@ -265,7 +268,7 @@ export class RedisBroker implements Broker {
     const { registered, presence, ends, epoch, feed } = reply;
     const rooms = registered ? await this.#compareRooms(link) : [];
     const isConsistent = registered && rooms.every(({ valid }) => valid) &&
-      (this.#node.epoch === epoch || await this.#members.claimAgain(link));
+      await this.#members.renewHolds(link);
     if (!isConsistent) {
       this.#reset();
       return await this.#catchUp(link);

@@ -21,10 +21,14 @@ end
 local presence = {}
 for _, other in ipairs(redis.call('HKEYS', key('nodes'))) do
   local members = {}
-  for i, field in ipairs(redis.call('HKEYS', key('presence', other))) do
+  for _, field in ipairs(redis.call('HKEYS', key('presence', other))) do
     local room, member = field:match('^(%S+) (.+)$')
-    local username = redis.call('HGET', key('member', member), 'username') or member
-    members[i] = '["' .. room .. '","' .. member .. '",' .. cjson.encode(username) .. ']'
+    local username = redis.call('HGET', key('member', member), 'username')
+    -- Without a record, its node joins it again after renewing its hold.
+    if username then
+      members[#members + 1] = '["' .. room .. '","' .. member .. '",' .. cjson.encode(username) ..
+        ']'
+    end
   end
   presence[#presence + 1] = '"' .. other .. '":[' .. table.concat(members, ',') .. ']'
 end

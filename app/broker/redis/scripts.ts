@@ -215,7 +215,11 @@ export interface ScriptCalls {
     never,
     Readonly<{ deleted: number; hasMore: boolean; isBlocked: boolean }>
   >;
-  renewHolds: Call<NameArgs, readonly [member: string], Empty>;
+  renewHolds: Call<
+    NameArgs,
+    readonly [member: string, username: string, key: string],
+    { readonly usernames: readonly (string | null)[] }
+  >;
   prune: Call<
     & Readonly<{ retentionDays: number; retentionMessages: number }>
     & Readonly<{ maxEntries: number; wallNow: number; removesAll?: true }>,

@@ -158,7 +158,7 @@ export function slowBroker(
     rename: (member, username, isWanted) => call(() => broker.rename(member, username, isWanted)),
     holdsName: (member) => call(() => broker.holdsName(member)),
     release: (member) => call(() => broker.release(member)),
-    renewHolds: (members) => call(() => broker.renewHolds(members)),
+    renewHolds: () => call(() => broker.renewHolds()),
     ...(moderation && {
       moderation: {
         appoint: (member) => call(() => moderation.appoint(member)),

@@ -2,7 +2,7 @@
 // release.lua.
 
 import type { FeedEvent } from "../../../app/broker/redis/feed.ts";
-import type { ScriptArgs, ScriptCalls } from "../../../app/broker/redis/scripts.ts";
+import type { ScriptArgs, ScriptCalls, ScriptRow } from "../../../app/broker/redis/scripts.ts";
 import type { SanctionStorage } from "./simulated_sanctions.ts";
 
 interface MemberRecord {
@@ -115,6 +115,20 @@ export class SimulatedNames {
     names.set(key, member);
     if (network !== undefined) networks.set(member, network);
     return { username };
+  }
+
+  renewHolds(
+    args: ScriptArgs<"renewHolds">,
+    rows: readonly ScriptRow<"renewHolds">[],
+  ): ScriptCalls["renewHolds"]["reply"] {
+    const usernames = rows.map(([member, username, key]) => {
+      const reservedUntil = this.#storage.members.get(member)?.reservedUntil ?? 0;
+      const { username: held = null } = this.claim({ ...args, member, username, key });
+      const record = this.#storage.members.get(member);
+      if (record !== undefined && held !== null) record.reservedUntil = reservedUntil;
+      return held;
+    });
+    return { usernames };
   }
 
   rename(

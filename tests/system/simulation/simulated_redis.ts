@@ -220,7 +220,7 @@ class ScriptCall {
     rename: (args) => this.#names.rename(args),
     holdsName: ({ member }) => ({ holds: this.#names.holdsName(member) }),
     release: (args) => this.#names.release(args),
-    renewHolds: () => ({}),
+    renewHolds: (args, rows) => this.#names.renewHolds(args, rows),
     appoint: ({ member, mac, isNew }) => {
       if (isNew) this.#storage.moderators.set(member, mac);
       return { isModerator: this.#sanctions.isModerator(member, mac) };
@@ -363,10 +363,10 @@ class ScriptCall {
     const nodePresences = Array.from(nodes.keys(), (node) =>
       [
         node,
-        Array.from(
-          presence.get(node)?.values() ?? [],
-          ([room, member]) => [room, member, members.get(member)?.username ?? member] as const,
-        ),
+        [...presence.get(node)?.values() ?? []].flatMap(([room, member]) => {
+          const username = members.get(member)?.username;
+          return username === undefined ? [] : [[room, member, username] as const];
+        }),
       ] as const);
     const ends = this.#sanctions.ends();
     return { registered, presence: Object.fromEntries(nodePresences), ends };

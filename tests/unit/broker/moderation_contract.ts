@@ -251,7 +251,7 @@ export function testModeration(name: string, withStorage: WithStorage): void {
       await broker.append([from("regular", "a"), from("troll1", "b")]);
       for (const member of ["regular", "visitor"]) await broker.release(member);
       wall.ms += 25 * hourMs;
-      await broker.renewHolds(["troll1", "troll2", "faraway"]);
+      await broker.renewHolds();
       const banned = bannedIn(broker);
       const neighbors = async (member: string) =>
         done(await broker.moderation.moderate({ type: "neighbors", member }, mona)).others;
@@ -347,7 +347,7 @@ export function testModeration(name: string, withStorage: WithStorage): void {
       assertEquals(await neighbors(), 1);
       await broker.moderation.moderate(mute("cleo"), mona);
       wall.ms += 24 * hourMs + 1;
-      await broker.renewHolds(["ada"]);
+      await broker.renewHolds();
       while (await broker.prune());
       assertEquals(await neighbors(), 0);
       const { sanctions } = done(await broker.moderation.moderate({ type: "sanctions" }, mona));

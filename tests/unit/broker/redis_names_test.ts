@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { RedisLink } from "../../../app/broker/redis/redis_link.ts";
-import { BrokerNode, testWithRedis } from "../../support/broker_node.ts";
+import { BrokerNode, testKey, testWithRedis } from "../../support/broker_node.ts";
 import { until } from "../../support/waiting.ts";
 import { redisUrl } from "../../support/redis_process.ts";
 import { TcpProxy } from "../../support/tcp_proxy.ts";
@@ -186,6 +186,40 @@ testWithRedis(
       held = await claim();
     }
     assertEquals([held, await b.broker.claim("eve", "Ada")], ["Ada", undefined]);
+  },
+);
+
+testWithRedis(
+  "connected members keep their names when Redis was unreachable until their records expired [N8]",
+  async (redis) => {
+    await using proxy = new TcpProxy(redis.port);
+    await using a = await BrokerNode.start(redisUrl(proxy.port));
+    await using b = await BrokerNode.start(redis.url);
+    await a.join("ada", "Ada");
+    await until(() => b.remote() === "Ada");
+    proxy.cut();
+    await until(() => !a.broker.isReady);
+    await redis.cli("DEL", testKey("member:ada"), testKey("name:ada"));
+    proxy.isCut = false;
+    await until(() => a.broker.isReady);
+    assertEquals(await b.broker.claim("ben", "Ada"), undefined);
+    await using c = await BrokerNode.start(redis.url);
+    await until(() => c.remote() === "Ada");
+    assertEquals([a.presence, b.presence, a.resets], [[], ["Ada joined lobby"], 0]);
+  },
+);
+
+testWithRedis(
+  "reset() is called when another member has claimed an expired name [N8]",
+  async (redis) => {
+    await using a = await BrokerNode.start(redis.url);
+    await using b = await BrokerNode.start(redis.url);
+    await a.broker.claim("ada", "Ada");
+    await redis.cli("DEL", testKey("member:ada"), testKey("name:ada"));
+    assertEquals(await b.broker.claim("ben", "Ada"), "Ada");
+    await a.broker.renewHolds();
+    await until(() => a.resets === 1 && a.broker.isReady);
+    assertEquals(await a.broker.claim("ada", "Ada"), undefined);
   },
 );
 
