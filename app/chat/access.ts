@@ -55,11 +55,11 @@ export class AccessGuard {
       return codeLocked(this.#re, retryAfter);
     }
     if (this.#isCode(code)) return undefined;
-    if (retryAfter > 0) this.#wrong.charge(member, 1, now);
+    if (retryAfter > 0) this.#wrong.charge(member, now);
     else {
       const cost = codeCost[scope];
-      this.#wrong.charge(network, cost, now);
-      this.#wrongWide.charge(wideNetwork(network), cost, now);
+      this.#wrong.charge(network, now, cost);
+      this.#wrongWide.charge(wideNetwork(network), now, cost);
       this.#wrongTotal.take(allAddresses, now, cost);
     }
     const re = this.#re;

@@ -75,9 +75,9 @@ export class Quotas {
       if (retryAfter > 0) return { quota: "rooms", retryAfter };
       this.#chargeRoom(payer, 1, now);
     }
-    this.#limiters.messages.charge(member, 1, now);
-    this.#limiters.networkMessages.charge(network, addressShare[scope], now);
-    charge(byteLimiter, payer, messageCostBytes + utf8Length(text), now);
+    this.#limiters.messages.charge(member, now);
+    this.#limiters.networkMessages.charge(network, now, addressShare[scope]);
+    charge(byteLimiter, payer, now, messageCostBytes + utf8Length(text));
     return undefined;
   }
 
@@ -101,8 +101,8 @@ export class Quotas {
     if (networkWait > 0) return { quota: "messages", retryAfter: networkWait };
     const bytesWait = this.takeCommandBytes(payer);
     if (bytesWait > 0) return { quota: "bytes", retryAfter: bytesWait };
-    this.#limiters.titles.charge(member, 1, now);
-    this.#limiters.networkMessages.charge(network, addressShare[scope], now);
+    this.#limiters.titles.charge(member, now);
+    this.#limiters.networkMessages.charge(network, now, addressShare[scope]);
     return undefined;
   }
 
@@ -110,7 +110,7 @@ export class Quotas {
   takeCommandBytes(payer: Payer): number {
     const now = this.#clock.now();
     const retryAfter = wait(this.#limiters.bytes, payer, now);
-    if (retryAfter === 0) charge(this.#limiters.bytes, payer, commandCostBytes, now);
+    if (retryAfter === 0) charge(this.#limiters.bytes, payer, now, commandCostBytes);
     return retryAfter;
   }
 
@@ -120,7 +120,7 @@ export class Quotas {
 
   /** Charges bytes that were sent, into debt if necessary. */
   chargeBytes(payer: Payer, bytes: number): void {
-    charge(this.#limiters.bytes, payer, bytes, this.#clock.now());
+    charge(this.#limiters.bytes, payer, this.#clock.now(), bytes);
   }
 
   /** Charges a push to `members` members, into debt if necessary. */
@@ -149,8 +149,8 @@ export class Quotas {
   }
 
   #chargeRoom(payer: Payer, count: number, now: number): void {
-    charge(this.#limiters.bytes, payer, count * roomCostBytes, now);
-    this.#limiters.rooms.charge(payer.network, count * addressRoomShare[payer.scope], now);
+    charge(this.#limiters.bytes, payer, now, count * roomCostBytes);
+    this.#limiters.rooms.charge(payer.network, now, count * addressRoomShare[payer.scope]);
   }
 }
 
@@ -177,8 +177,8 @@ function wait(limiter: RateLimiter, { member, network, scope }: Payer, now: numb
 }
 
 /** Charges a cost to an address, and in full to the member if many may share the address. */
-function charge(limiter: RateLimiter, payer: Payer, cost: number, now: number): void {
+function charge(limiter: RateLimiter, payer: Payer, now: number, cost: number): void {
   const { member, network, scope } = payer;
-  if (scope !== "public") limiter.charge(member, cost, now);
-  limiter.charge(network, cost * addressShare[scope], now);
+  if (scope !== "public") limiter.charge(member, now, cost);
+  limiter.charge(network, now, cost * addressShare[scope]);
 }

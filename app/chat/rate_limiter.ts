@@ -34,7 +34,7 @@ export class RateLimiter {
   /** Charges `cost` and returns 0 if the key has a token, or returns the ms until it has one. */
   take(key: string, now: number, cost = 1): number {
     const waitMs = this.wait(key, now);
-    if (waitMs === 0) this.charge(key, cost, now);
+    if (waitMs === 0) this.charge(key, now, cost);
     return waitMs;
   }
 
@@ -51,7 +51,7 @@ export class RateLimiter {
   }
 
   /** Takes `cost` tokens, if necessary into debt. A negative cost is a refund. */
-  charge(key: string, cost: number, now: number): void {
+  charge(key: string, now: number, cost = 1): void {
     if (this.#perMs === 0) return;
     const bucket = this.#buckets.get(key);
     const tokens = Math.min(this.#burst, this.#tokens(bucket, now) - cost);

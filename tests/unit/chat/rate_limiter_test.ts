@@ -22,10 +22,10 @@ Deno.test("RateLimiter refuses a key until its debt is paid in full", () => {
 
 Deno.test("RateLimiter refunds up to a burst", () => {
   const limiter = new RateLimiter(2, 1);
-  limiter.charge("a", 2, 0);
-  limiter.charge("a", -1, 0);
+  limiter.charge("a", 0, 2);
+  limiter.charge("a", 0, -1);
   assertEquals(limiter.wait("a", 0), 0);
-  limiter.charge("a", -100, 0);
+  limiter.charge("a", 0, -100);
   assertEquals(range(1, 3).map(() => limiter.take("a", 0)), [0, 0, 1_000]);
 });
 
