@@ -30,6 +30,12 @@ export class SeededRandom {
     return items[this.below(items.length)];
   }
 
+  /** Returns a member's token. */
+  token(): string {
+    const letters = Array.from({ length: 42 }, () => "abcdefghijklmnop"[this.below(16)]);
+    return `${letters.join("")}A`;
+  }
+
   /** Returns a delay in ms, usually a short one. */
   delay(maxMs: number): number {
     return this.next() ** 3 * maxMs;

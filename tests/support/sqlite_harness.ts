@@ -57,3 +57,10 @@ export function change(path: string, sql: string): void {
   using database = new DatabaseSync(path);
   database.exec(sql);
 }
+
+/** Returns the bytes of the database and its journal, decoded as Latin-1. */
+export function bytesOf(path: string): string {
+  return ["", "-wal"].map((suffix) =>
+    new TextDecoder("latin1").decode(Deno.readFileSync(path + suffix))
+  ).join("");
+}

@@ -1,6 +1,7 @@
 // Hostile people, servers, storages and addresses, none of which harm the page.
 
 import { assert, assertEquals } from "@std/assert";
+import { SeededRandom } from "../../support/seeded_random.ts";
 import {
   browserTest,
   joinRoom,
@@ -101,14 +102,10 @@ browserTest(
       ],
       ...["word", "on", "x"],
     ];
-    let seed = 11;
-    const random = (below: number) => {
-      seed = Math.imul(seed, 1103515245) + 12345 >>> 0;
-      return Math.floor(seed / 2 ** 32 * below);
-    };
+    const random = new SeededRandom(11);
     const messages = Array.from({ length: 600 }, (_, i) => {
-      const length = 1 + random(24);
-      const text = Array.from({ length }, () => pieces[random(pieces.length)]).join("");
+      const length = 1 + random.below(24);
+      const text = Array.from({ length }, () => random.pick(pieces)).join("");
       return { text: `${text} ${i}`, from: i % 2 === 0 ? "Ben" : text.slice(0, 24) };
     });
     server.publish("lobby", ...messages);

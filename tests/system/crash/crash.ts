@@ -132,7 +132,7 @@ class Run {
       // Every fifth client is a second tab of the previous person.
       const tab = i % 5 === 4 && person !== undefined ? 1 : 0;
       if (tab === 0 || person === undefined) {
-        person = new Person(this.#ledger, `person ${i}`, this.#token());
+        person = new Person(this.#ledger, `person ${i}`, this.#random.token());
       }
       const username = `Client ${i - tab}`;
       const ledger = this.#ledger;
@@ -146,7 +146,7 @@ class Run {
     const { urls } = this.#target;
     const ledger = this.#ledger;
     const random = this.#random;
-    const person = new Person(ledger, "moderator", this.#token());
+    const person = new Person(ledger, "moderator", this.#random.token());
     const targets = new Set(
       this.#actors.filter((_, i) => i % targetEvery === 3).map(({ person }) => person),
     );
@@ -162,14 +162,9 @@ class Run {
     const { urls } = this.#target;
     const ledger = this.#ledger;
     return Array.from({ length: httpClients }, (_, i) => {
-      const person = new Person(ledger, `program ${i}`, this.#token());
+      const person = new Person(ledger, `program ${i}`, this.#random.token());
       return new HttpClient({ urls, person, username: `Program ${i}`, room: "lobby", ledger });
     });
-  }
-
-  #token(): string {
-    const letters = Array.from({ length: 42 }, () => "abcdefghijklmnop"[this.#random.below(16)]);
-    return `${letters.join("")}A`;
   }
 
   /** Lets the clients act until the next fault is due. */

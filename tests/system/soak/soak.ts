@@ -199,7 +199,7 @@ class Run {
     const { ledger } = this;
     const client = new Client({
       urls: [`${this.#server.url.replace("http", "ws")}ws`],
-      person: new Person(ledger, id, this.#token()),
+      person: new Person(ledger, id, this.#random.token()),
       tab: 0,
       username: `Client ${this.#personCount}`,
       ledger,
@@ -209,11 +209,6 @@ class Run {
     client.join(this.#randomRoom());
     client.start();
     return client;
-  }
-
-  #token(): string {
-    const letters = Array.from({ length: 42 }, () => "abcdefghijklmnop"[this.#random.below(16)]);
-    return `${letters.join("")}A`;
   }
 
   #randomRoom(): string {

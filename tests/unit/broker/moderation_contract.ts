@@ -72,7 +72,7 @@ export async function textsOf(broker: Broker, room = "lobby"): Promise<readonly 
 }
 
 /** Returns the members whose bans are reported from now on. */
-function bannedIn(broker: Broker): string[] {
+export function bannedIn(broker: Broker): string[] {
   const banned: string[] = [];
   broker.subscribe({
     entries: () => {},

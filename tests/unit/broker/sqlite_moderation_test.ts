@@ -9,6 +9,7 @@ import { change, optionsFor, withFile } from "../../support/sqlite_harness.ts";
 import type { Wall } from "./broker_contract.ts";
 import {
   ban,
+  bannedIn,
   done,
   from,
   macOf,
@@ -47,12 +48,7 @@ Deno.test("SqliteBroker.moderation imposes nothing if the commit fails [B8]", ()
   const broker = open(":memory:", { lock: { check, lossReason: undefined } });
   broker.moderation.moderate(ban("ada"), mona);
   isLost = true;
-  const banned: string[] = [];
-  broker.subscribe({
-    entries: () => {},
-    pruned: () => {},
-    membersBanned: (members) => banned.push(...members),
-  });
+  const banned = bannedIn(broker);
   assertThrows(() => broker.moderation.moderate(ban("ben"), mona), Error, "the lock is lost");
   isLost = false;
   assertEquals(banned, []);

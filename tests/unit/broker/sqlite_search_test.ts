@@ -8,7 +8,7 @@ import { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
 import type { SqliteOptions } from "../../../app/broker/sqlite/options.ts";
 import { matchesOf, parseQuery } from "../../../app/protocol/search.ts";
 import { SeededRandom } from "../../support/seeded_random.ts";
-import { change, optionsFor, withFile } from "../../support/sqlite_harness.ts";
+import { bytesOf, change, optionsFor, withFile } from "../../support/sqlite_harness.ts";
 import type { BrokerSettings } from "./broker_contract.ts";
 import { draft } from "./broker_contract.ts";
 import { deletion, edit } from "./entries_contract.ts";
@@ -59,13 +59,6 @@ function countTables(path: string): number {
   using database = new DatabaseSync(path);
   const count = "SELECT count(*) AS count FROM sqlite_schema WHERE name GLOB 'search_*'";
   return Number(database.prepare(count).get()?.count);
-}
-
-/** Returns the bytes of the database and its journal. */
-function bytesOf(path: string): string {
-  return ["", "-wal"].map((suffix) =>
-    new TextDecoder("latin1").decode(Deno.readFileSync(path + suffix))
-  ).join("");
 }
 
 Deno.test("SqliteBroker.index() indexes rooms by time, and skips private ones [F1]", () =>

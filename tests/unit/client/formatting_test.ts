@@ -9,6 +9,7 @@ import {
   parseText,
 } from "../../../static/client/state/formatting.ts";
 import type { TextPart } from "../../../static/client/state/formatting.ts";
+import { SeededRandom } from "../../support/seeded_random.ts";
 
 const ada = { name: "Ada", names: ["Ben", "Ada Byron"] };
 
@@ -264,13 +265,9 @@ const signs = [
 
 /** Makes texts of signs, the same ones in every run. */
 function* randomTexts(count: number, length: number) {
-  let seed = 7;
-  const random = (below: number) => {
-    seed = Math.imul(seed, 1103515245) + 12345 >>> 0;
-    return Math.floor(seed / 2 ** 32 * below);
-  };
+  const random = new SeededRandom(7);
   for (let i = 0; i < count; i++) {
-    yield Array.from({ length: 1 + random(length) }, () => signs[random(signs.length)]).join("");
+    yield Array.from({ length: 1 + random.below(length) }, () => random.pick(signs)).join("");
   }
 }
 

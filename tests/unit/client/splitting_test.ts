@@ -2,6 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { splitText, startOf } from "../../../static/client/state/splitting.ts";
+import { SeededRandom } from "../../support/seeded_random.ts";
 
 const fits = (max: number) => (piece: string) => piece.length <= max;
 
@@ -45,10 +46,9 @@ Deno.test("splitText() returns undefined if it takes too many pieces", () => {
 
 Deno.test("splitText() makes pieces that fit, whatever the text", () => {
   const parts = ["a", " ", "\n", "\n\n", "word ", "𝒜", "\n```\n"];
-  let seed = 1;
-  const random = () => (seed = seed * 48_271 % 2_147_483_647);
+  const random = new SeededRandom(1);
   for (let i = 0; i < 300; i++) {
-    const text = Array.from({ length: random() % 60 }, () => parts[random() % parts.length])
+    const text = Array.from({ length: random.below(60) }, () => random.pick(parts))
       .join("");
     const pieces = splitText(text, 99, fits(25));
     if (pieces === undefined) continue;

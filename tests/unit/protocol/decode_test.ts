@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { decodeCommand } from "../../../app/protocol/decode.ts";
 import { hubLimits } from "../../../app/protocol/wire.ts";
+import { SeededRandom } from "../../support/seeded_random.ts";
 
 const token = "T".repeat(43);
 
@@ -245,24 +246,20 @@ Deno.test("decodeCommand() never throws and returns only valid commands for dama
     "ping",
     "pong",
   ]);
-  let seed = 11;
-  const random = (below: number) => {
-    seed = Math.imul(seed, 1103515245) + 12345 >>> 0;
-    return Math.floor(seed / 2 ** 32 * below);
-  };
+  const random = new SeededRandom(11);
   for (let i = 0; i < 20_000; i++) {
-    const command: Record<string, unknown> = { ...good[random(good.length)] };
+    const command: Record<string, unknown> = { ...random.pick(good) };
     const keys = Object.keys(command);
-    for (let n = random(3); n >= 0; n--) {
-      const key = keys[random(keys.length)] ?? "type";
-      if (random(4) === 0) delete command[key];
-      else command[key] = badValues[random(badValues.length)];
+    for (let n = random.below(3); n >= 0; n--) {
+      const key = random.pick(keys) ?? "type";
+      if (random.isTrue(1 / 4)) delete command[key];
+      else command[key] = random.pick(badValues);
     }
     let frame = JSON.stringify(command);
-    if (random(3) === 0) {
-      const at = random(frame.length);
-      frame = frame.slice(0, at) + String.fromCharCode(random(0x10000)) +
-        frame.slice(at + random(3));
+    if (random.isTrue(1 / 3)) {
+      const at = random.below(frame.length);
+      frame = frame.slice(0, at) + String.fromCharCode(random.below(0x10000)) +
+        frame.slice(at + random.below(3));
     }
     const result = decodeCommand(frame);
     if (!result.ok) continue;
