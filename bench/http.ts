@@ -2,6 +2,7 @@
 // 1,000 event streams with as many WebSockets: `deno task bench-http`. Server and load share the
 // machine, so compare CPU time and memory, and only figures of one run.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { ServerProcess } from "../tests/support/server_process.ts";
 import { readTaskFlags } from "../tests/support/task_flags.ts";
 import { formatInteger, median, table } from "./bench.ts";
@@ -39,7 +40,7 @@ async function startFloor(): Promise<Subject> {
   const args = ["run", "-q", "--no-check", "-A", script];
   const process = new Deno.Command(Deno.execPath(), { args, env: { PORT: String(port) } }).spawn();
   const isListening = () => fetch(`http://127.0.0.1:${port}/`).then(({ ok }) => ok, () => false);
-  while (!await isListening()) await delay(50);
+  while (!await isListening()) await sleep(50);
   const end = () => (process.kill("SIGKILL"), process.status);
   return { port, pid: process.pid, end };
 }
@@ -54,10 +55,6 @@ function cpuUs({ pid }: Subject): number {
 function peakMb({ pid }: Subject): number {
   const status = Deno.readTextFileSync(`/proc/${pid}/status`);
   return Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) / 1024;
-}
-
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** A client that keeps one connection and posts one message at a time. */
@@ -96,9 +93,9 @@ async function measurePosts(start: () => Promise<Subject>, connections: number) 
     const poster = await Poster.connect(subject, i);
     for (; !isDone; posts++) await poster.post(`Build ${posts} is green`);
   });
-  await delay(warmUpMs);
+  await sleep(warmUpMs);
   const before = { posts, cpu: cpuUs(subject), at: performance.now() };
-  await delay(postSeconds * 1_000);
+  await sleep(postSeconds * 1_000);
   const count = posts - before.posts;
   const us = (cpuUs(subject) - before.cpu) / count;
   const perSecond = count / (performance.now() - before.at) * 1_000;
@@ -152,13 +149,13 @@ async function measureReaders(kind: "streams" | "sockets") {
   const posters = await Promise.all(
     Array.from({ length: posterCount }, (_, i) => Poster.connect(subject, i)),
   );
-  await delay(warmUpMs);
+  await sleep(warmUpMs);
   const cpu = cpuUs(subject);
   await Promise.all(posters.map(async (poster) => {
     for (let i = 0; i < postsPerPoster; i++) await poster.post(`event ${i}`);
   }));
   const expected = readerCount * posterCount * postsPerPoster;
-  while (events < expected) await delay(20);
+  while (events < expected) await sleep(20);
   const result = { us: (cpuUs(subject) - cpu) / expected, mb: peakMb(subject) };
   await subject.end();
   return result;

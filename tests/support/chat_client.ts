@@ -1,5 +1,6 @@
 // A person's WebSocket connection to a running server, for the protocol in SPEC.md.
 
+import { newToken } from "../../app/core/identity.ts";
 import { mayRetry } from "../../app/protocol/wire.ts";
 import type { ErrorPush, MessagePush, Position, Push, RoomPush } from "../../app/protocol/wire.ts";
 import { withDeadline } from "./waiting.ts";
@@ -142,11 +143,4 @@ export class ChatClient {
     this.#socket.close();
     await this.closed;
   }
-}
-
-function newToken(): string {
-  return crypto.getRandomValues(new Uint8Array(32)).toBase64({
-    alphabet: "base64url",
-    omitPadding: true,
-  });
 }

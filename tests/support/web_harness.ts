@@ -229,6 +229,17 @@ export interface RawResponse {
   readonly body: string;
 }
 
+/** Reads until these bytes arrive, given as Latin-1. */
+export async function readUntil(connection: Deno.Conn, bytes: string): Promise<void> {
+  const buffer = new Uint8Array(4_096);
+  let read = "";
+  while (!read.includes(bytes)) {
+    const count = await connection.read(buffer);
+    if (count === null) throw new Error(`The connection ended after ${read}`);
+    read += String.fromCharCode(...buffer.subarray(0, count));
+  }
+}
+
 /** Sends a request line and headers as they are. Disconnects after an upgrade. */
 export async function rawRequest(port: number, head: readonly string[]): Promise<RawResponse> {
   using connection = await Deno.connect({ hostname: "127.0.0.1", port });

@@ -2,6 +2,7 @@
 // at random moments and restarts on the same port and database. `deno task crash-test --rounds 100
 // --seed 1 --signal KILL`; `--nodes 3` runs several nodes on a Redis.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { SeededRandom } from "../../support/seeded_random.ts";
 import { readTaskFlags } from "../../support/task_flags.ts";
 import { jitterMs } from "./crash_target.ts";
@@ -80,7 +81,6 @@ class Run {
       ledger,
       clients: () => this.#clients,
       waitUntil: (condition: () => boolean, failure: string) => this.#waitUntil(condition, failure),
-      sleep,
     };
     this.#target = plan.nodes > 1 ? new RedisNodes(options) : new SingleNode(options);
   }
@@ -328,10 +328,6 @@ class Run {
       await sleep(paceMs);
     }
   }
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** Returns a summary of a run, with the command to repeat it after a violation. */

@@ -39,27 +39,10 @@ export interface TargetOptions {
   readonly clients: () => readonly Client[];
   /** Waits for a condition. Throws an error with the message `failure` on timeout. */
   readonly waitUntil: (condition: () => boolean, failure: string) => Promise<void>;
-  readonly sleep: (ms: number) => Promise<void>;
 }
 
 /** Max random delay before a signal, so that it can hit any moment of the server's work. */
 export const jitterMs = 12;
-
-/**
- * Returns a free port below the range for outgoing connections. A client that dials a closed port
- * in that range could be assigned the same port and connect to itself.
- */
-export function freePort(): number {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
-    try {
-      Deno.listen({ hostname: "127.0.0.1", port }).close();
-      return port;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    }
-  }
-}
 
 /** Returns the WebSocket URL of a server on a port. */
 export function urlOf(port: number): string {

@@ -1,6 +1,8 @@
 // The target of the crash test with several nodes on one Redis. In each round, a node or Redis is
 // killed, stopped or suspended, and the clients reconnect to any node.
 
+import { setTimeout as sleep } from "node:timers/promises";
+import { freePort } from "../../support/free_port.ts";
 import { RedisProcess } from "../../support/redis_process.ts";
 import { ServerProcess } from "../../support/server_process.ts";
 import { until } from "../../support/waiting.ts";
@@ -8,7 +10,7 @@ import { moderatorCode } from "./crash_moderator.ts";
 import { checkErased } from "./erased_text.ts";
 import type { StoredEntry, StoredLog } from "./recorded_entry.ts";
 import { abnormalCodes, noHelloCode, restartingCode } from "./close_codes.ts";
-import { freePort, readErrorLog, urlOf } from "./crash_target.ts";
+import { readErrorLog, urlOf } from "./crash_target.ts";
 import type { CrashTarget, TargetOptions } from "./crash_target.ts";
 
 /** The nodes' grace, and the lease that main.ts derives from it. */
@@ -170,7 +172,7 @@ export class RedisNodes implements CrashTarget {
    * sessions.
    */
   async #hang(i: number, ms: number): Promise<void> {
-    const { clients, sleep } = this.#options;
+    const { clients } = this.#options;
     const node = this.#nodes[i];
     if (ms > leaseMs / 2) {
       // Its clients don't know yet, but may lose their names.
@@ -185,13 +187,13 @@ export class RedisNodes implements CrashTarget {
 
   /** Sometimes lets clients reconnect to other nodes before the node is back. */
   async #letOthersServe(): Promise<void> {
-    const { random, clients, sleep } = this.#options;
+    const { random, clients } = this.#options;
     for (const client of clients()) if (random.isTrue(0.5)) client.reconnectNow();
     if (random.isTrue(0.5)) await sleep(random.next() * 1_000);
   }
 
   async #killRedis(): Promise<void> {
-    const { random, sleep } = this.#options;
+    const { random } = this.#options;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#redisRestarted = promise;
     await this.#redis?.kill();
@@ -203,7 +205,7 @@ export class RedisNodes implements CrashTarget {
   }
 
   async #hangRedis(): Promise<void> {
-    const { random, sleep } = this.#options;
+    const { random } = this.#options;
     this.#redis?.signal("SIGSTOP");
     // Sometimes longer than the nodes' timeout.
     await sleep(random.next() * 6_000);

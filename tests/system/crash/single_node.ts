@@ -1,9 +1,11 @@
 // The target of the crash test with one node: a server on SQLite that dies and restarts in each
 // round.
 
+import { setTimeout as sleep } from "node:timers/promises";
+import { freePort } from "../../support/free_port.ts";
 import { ServerProcess } from "../../support/server_process.ts";
 import { abnormalCodes, restartingCode } from "./close_codes.ts";
-import { freePort, jitterMs, readErrorLog, urlOf } from "./crash_target.ts";
+import { jitterMs, readErrorLog, urlOf } from "./crash_target.ts";
 import type { CrashTarget, TargetOptions } from "./crash_target.ts";
 import { moderatorCode } from "./crash_moderator.ts";
 import { checkDatabase } from "./stored_log.ts";
@@ -64,7 +66,7 @@ export class SingleNode implements CrashTarget {
 
   /** Ends the server in one of the ways of `signal`. */
   async #stop(): Promise<void> {
-    const { plan: { signal }, random, ledger, sleep, waitUntil, clients } = this.#options;
+    const { plan: { signal }, random, ledger, waitUntil, clients } = this.#options;
     const server = this.#server;
     const ways = signal === "mixed" ? ["KILL", "TERM", "both"] : [signal];
     const way = random.pick(ways);

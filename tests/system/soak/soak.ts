@@ -2,6 +2,7 @@
 // while the server's memory, descriptors and threads are measured from outside. `deno task soak
 // --minutes 30`.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { Ledger } from "../crash/ledger.ts";
 import { Person } from "../crash/person.ts";
 import { checkDatabase } from "../crash/stored_log.ts";
@@ -340,10 +341,6 @@ class Run {
       await sleep(paceMs);
     }
   }
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** Says hello as a client whose network fails: its connection ends without a close frame. */

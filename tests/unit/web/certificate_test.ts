@@ -1,16 +1,10 @@
 // TLS certificates.
 
-import {
-  assert,
-  assertEquals,
-  assertRejects,
-  assertStringIncludes,
-  assertThrows,
-} from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { readCertificate } from "../../../app/web/certificate.ts";
 import type { Certificate } from "../../../app/web/certificate.ts";
 import { firstCertificate, secondCertificate } from "../../support/certificates.ts";
-import { handshakeLines, startSite, staticFolder } from "../../support/web_harness.ts";
+import { handshakeLines, readUntil, startSite, staticFolder } from "../../support/web_harness.ts";
 import type { RunningSite } from "../../support/web_harness.ts";
 
 /** Sends a request over TLS, trusting only one certificate. */
@@ -31,16 +25,6 @@ async function ask({ server }: RunningSite, { cert }: Certificate, lines: readon
 
 async function readAll(connection: Deno.Conn): Promise<string> {
   return await new Response(connection.readable).text();
-}
-
-async function readUntil(connection: Deno.Conn, bytes: string): Promise<void> {
-  const buffer = new Uint8Array(4_096);
-  let read = "";
-  while (!read.includes(bytes)) {
-    const count = await connection.read(buffer);
-    assert(count !== null, "the connection ended");
-    read += String.fromCharCode(...buffer.subarray(0, count));
-  }
 }
 
 const getPage = ["GET /healthz HTTP/1.1", "Host: localhost", "Connection: close"];

@@ -7,6 +7,7 @@ import {
   fetchPath,
   handshakeLines,
   rawRequest,
+  readUntil,
   startSite,
   withClose,
 } from "../../support/web_harness.ts";
@@ -18,17 +19,6 @@ async function diagnose({ origin }: RunningSite, headers: Record<string, string>
   const text = await response.text();
   const { code = "", detail = "" } = text === "" ? {} : JSON.parse(text);
   return { status: response.status, code: String(code), detail: String(detail) };
-}
-
-/** Reads until `text` arrives. */
-async function readUntil(connection: Deno.Conn, text: string): Promise<void> {
-  const buffer = new Uint8Array(4_096);
-  let read = "";
-  while (!read.includes(text)) {
-    const count = await connection.read(buffer);
-    assert(count !== null, "the connection ended");
-    read += new TextDecoder().decode(buffer.subarray(0, count));
-  }
 }
 
 Deno.test("WebSockets passes frames to the hub and back", async () => {
