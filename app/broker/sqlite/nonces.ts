@@ -233,18 +233,19 @@ export class Nonces {
     const { count } = this.#current;
     if (count - this.#chunksEnd < this.#chunkHashes) return;
     this.write(file);
-    if (this.#previous.id > 0) this.#writeSlice(file);
     this.#nextChunksEnd = count;
   }
 
-  /** Writes the hashes that are in no complete chunk, if any. */
+  /** Writes the hashes that are in no complete chunk, if any, and a slice if they complete one. */
   write(file: DatabaseFile): void {
     this.load(file);
-    const { id, at } = this.#current;
+    const { id, at, count } = this.#current;
     const hashes = this.#current.from(this.#chunksEnd);
     if (hashes.length === 0) return;
     file.run(sql.addChunk, id * parts + this.#chunks, at, bytesOf(hashes));
     file.run(sql.setIndexed);
+    const isComplete = count - this.#chunksEnd >= this.#chunkHashes;
+    if (isComplete && this.#previous.id > 0) this.#writeSlice(file);
   }
 
   /** Writes the pages and the filter of the previous generation's next slice. */

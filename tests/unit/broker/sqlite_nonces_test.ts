@@ -112,6 +112,16 @@ Deno.test("SqliteBroker.append() recognizes nonces of any age, even after stops 
     }
   }));
 
+Deno.test("SqliteBroker.append() recognizes old nonces if stops completed the chunks [M3]", () =>
+  withFile((path) => {
+    const options = { ...optionsFor(path), recentNonces: 3 };
+    const drafts = manyDrafts.slice(0, 400);
+    for (let start = 0; start < drafts.length; start += 4) {
+      withBroker(options, (broker) => broker.append(drafts.slice(start, start + 4)));
+    }
+    withBroker(options, (broker) => assertEquals(broker.append(drafts), manyRepeats.slice(0, 400)));
+  }));
+
 Deno.test("SqliteBroker continues with damaged pages in its index of old nonces", async () => {
   for (const [table, isLossless] of [["nonce_filters", true], ["nonce_pages", false]] as const) {
     await withFile((path) => {
