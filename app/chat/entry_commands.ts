@@ -66,7 +66,8 @@ export class EntryCommands {
         rateLimited(about, usedUp.quota, usedUp.retryAfter),
       );
     }
-    if (type === "message") member.hasWritten = true;
+    // Of any type, as in the broker, which holds the names of writers for longer.
+    member.hasWritten = true;
     this.#hub.writer.add(active, draftOf(command, member), isFirst);
   }
 

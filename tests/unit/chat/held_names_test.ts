@@ -49,6 +49,21 @@ Deno.test("HeldNames.add() accepts 100,000 members in all, each counted once [N8
   assertEquals(range(1, 100_001).map((i) => add(i, 600_000)).indexOf(false), 100_000);
 });
 
+Deno.test("ChatHub counts a member that has only set a title as one that wrote [N8]", () => {
+  const chat = new TestChat();
+  chat.broker.fill("lobby", 1);
+  for (let i = 1; i <= 51; i++) {
+    const client = chat.connect("192.0.2.1");
+    client.hello(`M${i}`);
+    client.send({ type: "title", room: "lobby", text: `Title ${i}`, nonce: "t" });
+    client.drop(1000);
+    // The hold of a member that wrote nothing is over.
+    if (i === 50) chat.time.advance(1_200_000);
+  }
+  chat.time.advance(20_000);
+  assertEquals(chat.broker.freed, ["id-M51"]);
+});
+
 Deno.test("ChatHub frees the names of an address that holds too many [N8]", () => {
   const chat = new TestChat();
   for (let i = 1; i <= 60; i++) {
