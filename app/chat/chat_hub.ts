@@ -216,6 +216,8 @@ export class ChatHub {
 
   #handle(session: Session, command: Command): void {
     const { entries, heartbeats, moderation, sessions } = this.#parts;
+    const { state } = session;
+    if (state.kind === "closing") return;
     // Not held back like other commands, so that a slow broker doesn't look like a dead link.
     if (command.type === "ping") return heartbeats.ping(session);
     if (session.heldCommands !== undefined) {
@@ -225,8 +227,6 @@ export class ChatHub {
       }
       return;
     }
-    const { state } = session;
-    if (state.kind === "closing") return;
     if (command.type === "pong") return heartbeats.pong(session);
     if (state.kind === "greeting") {
       if (command.type === "hello") this.#hello(session, command);

@@ -32,7 +32,6 @@ export class Heartbeats {
     const { ports: { clock }, outbound, sessions } = this.#hub;
     const { heartbeat } = session;
     const now = clock.now();
-    if (session.state.kind === "closing") return;
     heartbeat.unanswered++;
     outbound.sendFrame(session, "[]");
     if (now < heartbeat.nextPingAt) sessions.countRefusal(session);
