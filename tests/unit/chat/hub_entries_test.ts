@@ -3,7 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Room } from "../../../app/chat/room.ts";
 import type { Draft, Outcome, Page, ReadQuery } from "../../../app/chat/broker.ts";
-import type { EntryPush } from "../../../app/protocol/wire.ts";
+import type { EntryPush, Push } from "../../../app/protocol/wire.ts";
 import {
   codesOf,
   FakeSocket,
@@ -11,6 +11,7 @@ import {
   only,
   range,
   TestChat,
+  textsOf,
   tokenOf,
 } from "../../support/hub_harness.ts";
 import { MemoryBroker } from "../../support/memory_broker.ts";
@@ -283,6 +284,21 @@ Deno.test("LogReader.join() sends no text deleted after the page was read [E4]",
   assertEquals(messages.at(-1)?.type, "delete");
 });
 
+Deno.test("LogReader.join() counts a message stored after the page was read as missed [R7]", async () => {
+  const broker = new HeldBroker();
+  broker.fill(room, 1_200);
+  const chat = new TestChat({}, broker);
+  const ada = chat.enter("Ada");
+  broker.isHolding = true;
+  const ben = chat.connect();
+  ben.put(helloOf("Ben", [{ room, epoch: "epoch1", offset: 50 }]));
+  chat.time.settle();
+  ada.sendMessage("newest");
+  broker.resume();
+  await chat.settle();
+  assertEquals(only(ben.pushes(), "room").missed, 1_151 - 100);
+});
+
 Deno.test("LogReader.join() counts only messages as missed [R7] [E8]", () => {
   const chat = new TestChat({ ratePerSecond: 0 });
   const ada = chat.enter("Ada");
@@ -317,6 +333,23 @@ Deno.test("ChatHub logs edits, deletions and titles without their text [E1]", ()
     ["delete", { ...common, offset: 4, targets: "1" }],
   ]);
   assert(!JSON.stringify(found).includes("secret"));
+});
+
+Deno.test("ChatHub.post() replies with the entry of its own room [H8]", () => {
+  const chat = new TestChat();
+  const sockets = ["one", "two"].map((room) => {
+    const socket = new FakeSocket();
+    chat.hub.post(
+      socket,
+      { address: "192.0.2.1", network: "192.0.2.1", scope: "public" },
+      { type: "hello", username: "Ada", token: tokenOf("Ada"), rooms: [] },
+      { type: "message", room, text: `to ${room}`, nonce: "n1" },
+    );
+    return socket;
+  });
+  chat.time.settle();
+  const replies = sockets.flatMap(({ frames }) => JSON.parse(frames[0] ?? "[]") as Push[]);
+  assertEquals(textsOf(replies), ["to one", "to two"]);
 });
 
 Deno.test("ChatHub.post() stores nothing once the hub has closed it [H12]", async () => {

@@ -132,6 +132,16 @@ Deno.test("ChatHub announces nothing when a member returns within the grace [N10
   chat.enter("Ada");
   chat.time.advance(30_000);
   assertEquals(ben.pushTypes().filter((type) => type === "joined" || type === "left"), []);
+  assertEquals(chat.broker.released, []);
+});
+
+Deno.test("ChatHub holds a name until the member's grace in every room is over [N8] [N10]", () => {
+  const chat = new TestChat();
+  chat.enter("Ada", ["one"], { tab: "1" }).drop();
+  chat.enter("Ada", ["two"], { tab: "2" }).drop(1000);
+  assertEquals(chat.broker.released, []);
+  chat.time.advance(12_000);
+  assertEquals(chat.broker.released, ["id-Ada"]);
 });
 
 Deno.test("ChatHub marks arrivals as quiet for 30 s after a start [N10]", () => {
@@ -272,6 +282,31 @@ Deno.test("ChatHub.hello() releases the name if the broker fails, since the clai
   chat.broker.isFailing = true;
   assertEquals(codesOf(chat.connect().hello("Ada")), ["storage_unavailable"]);
   assertEquals(chat.broker.released, ["id-Ada"]);
+});
+
+Deno.test("ChatHub.hello() keeps the name of a lost claim that another connection repeats [N8]", async () => {
+  const chat = new TestChat();
+  chat.broker.isAsync = true;
+  const [lost, again] = [chat.connect(), chat.connect()];
+  lost.put(helloOf("Ada"));
+  chat.time.settle();
+  lost.drop(1006);
+  // The first claim ends while the second one is pending.
+  chat.broker.isAsync = false;
+  again.put(helloOf("Ada"));
+  await Promise.resolve();
+  await chat.settle();
+  assertEquals(only(again.pushes(), "welcome").username, "Ada");
+  assertEquals(chat.broker.released, []);
+});
+
+Deno.test("ChatHub.drain() releases no name whose claim is pending [C7]", async () => {
+  const chat = new TestChat();
+  chat.broker.isAsync = true;
+  chat.connect().put(helloOf("Ada"));
+  await chat.hub.drain();
+  await chat.settle();
+  assertEquals(chat.broker.released, []);
 });
 
 Deno.test("ChatHub does not release a name while its holder is claiming it [N8]", async () => {

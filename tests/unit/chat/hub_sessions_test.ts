@@ -1,7 +1,7 @@
 // Sessions from open to close: heartbeats, timeouts, slow consumers and draining.
 
 import { assertEquals, assertLess } from "@std/assert";
-import { range, TestChat, textsOf, tokenOf } from "../../support/hub_harness.ts";
+import { FakeSocket, range, TestChat, textsOf, tokenOf } from "../../support/hub_harness.ts";
 
 Deno.test("ChatHub sends an empty frame every 25 s, even amid other traffic [P8]", () => {
   const chat = new TestChat();
@@ -147,6 +147,17 @@ Deno.test("ChatHub.disconnect() may be called twice, and after the hub closed th
   chat.time.advance(12_000);
   assertEquals(ben.pushTypes().filter((type) => type === "left").length, 1);
   assertEquals(chat.lines.filter(({ event }) => event === "disconnect").length, 1);
+});
+
+Deno.test("ChatHub.follow() has no member, and forgets the room with its last follower [H15]", () => {
+  const chat = new TestChat();
+  const { peer } = chat.connect().session;
+  const session = chat.hub.follow(new FakeSocket(), peer, undefined, "lobby", undefined);
+  chat.time.settle();
+  assertEquals([chat.hub.size.rooms, chat.hub.size.members], [1, 0]);
+  if (!("code" in session)) chat.hub.disconnect(session, 1001);
+  chat.time.settle();
+  assertEquals(chat.hub.size.rooms, 0);
 });
 
 Deno.test("ChatHub forgets everything once all members are gone", () => {

@@ -136,6 +136,19 @@ Deno.test("LogReader.join() can be retried after the log could not be read", () 
   assertEquals(only(ada.send({ type: "join", room: "lobby" }), "room").more, false);
 });
 
+Deno.test("LogReader.join() announces no departure if the log could not be read [N10]", () => {
+  const chat = new TestChat();
+  chat.broker.fill("lobby", 300);
+  const ben = chat.enter("Ben");
+  const ada = chat.enter("Ada", []);
+  const join = { type: "join", room: "lobby", epoch: "epoch1", offset: 5 };
+  chat.broker.isFailing = true;
+  assertEquals(codesOf(ada.send(join)), ["storage_unavailable"]);
+  chat.broker.isFailing = false;
+  assertEquals(only(ada.send(join), "room").recovered, true);
+  assertEquals(ben.pushTypes(), ["joined"]);
+});
+
 Deno.test("LogReader.join() refuses each join of a room that cannot be read", () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada", []);
