@@ -85,9 +85,7 @@ export class ChatClient {
     this.#ports = ports;
     this.outbox = new Outbox(ports.outbox);
     this.connection = new Connection(ports.connection, {
-      onOpen: () => {
-        if (this.session.state.kind !== "required") this.#hello();
-      },
+      onOpen: () => this.#hello(),
       onPushes: (pushes) => {
         if (this.privateRooms) this.privateRooms.receive(pushes);
         else this.deliver(pushes);
@@ -145,7 +143,6 @@ export class ChatClient {
     this.session.signIn(profile);
     if (this.connection.status.kind === "open") this.#hello();
     else this.connection.connect();
-    this.connection.retryNow();
     this.#ports.onChange();
   }
 
