@@ -57,6 +57,18 @@ Deno.test("deleteMessage() drops unsent edits, and queues the deletion", () => {
   assertEquals(sent(page), [["delete", 4, undefined]]);
 });
 
+Deno.test("deleteMessage() never takes another member's message with the same nonce for its own", () => {
+  const page = new Page().signIn();
+  page.chat.send("lobby", "one");
+  const [one] = outbox(page);
+  if (one === undefined) throw new Error("Cannot find the message");
+  const { nonce } = one;
+  page.socket.push(message(1, { nonce }), message(2, { member: "me", nonce, text: "one" }));
+  page.socket.take();
+  deleteMessage(page.chat, lobby(page), one);
+  assertEquals(sent(page), [["delete", 2, undefined]]);
+});
+
 Deno.test("editMessage() refuses a message that was discarded", () => {
   const page = new Page().signIn();
   const gone = { nonce: "gone", room: "lobby", text: "x", at: 1, state: "pending" } as const;

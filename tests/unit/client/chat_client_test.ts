@@ -130,6 +130,8 @@ Deno.test("ChatClient drops a connection that breaks the protocol, and reconnect
     '[{"type":"message","room":"lobby","offset":1,"nonce":"n"}]',
     JSON.stringify([message(1, { at: 1e300 })]),
     '[{"type":"room","room":"lobby","offset":1}]',
+    // It leaves a hole.
+    JSON.stringify([room(5, { recovered: true })]),
   ];
   for (const frame of ["x", "{}", "[1]", '[{"a":1}]', ...messages]) {
     const page = new Page().signIn();
@@ -137,6 +139,18 @@ Deno.test("ChatClient drops a connection that breaks the protocol, and reconnect
     assertEquals(page.chat.status.kind, "backoff", frame);
     assert(page.socket.closed !== undefined);
   }
+});
+
+Deno.test("ChatClient ignores the rest of a frame that breaks the protocol [M8]", () => {
+  const page = new Page();
+  page.chat.openRoom("lobby");
+  page.chat.send("lobby", "one");
+  page.chat.signIn({ username: "Ada", token: "t".repeat(43) });
+  page.socket.events.onOpen();
+  page.socket.push(welcome(), message(1, { at: 1e300 }), room(5, { recovered: true }), room(0));
+  page.time.advance(30_000);
+  page.accept();
+  assertEquals(page.socket.take().map(({ text }) => text), ["one"]);
 });
 
 Deno.test("ChatClient joins and leaves the rooms opened and closed between hello and welcome", () => {
@@ -190,11 +204,29 @@ Deno.test("ChatClient.leaveRoom() cancels a scheduled join, and ignores that the
   page.socket.push({ ...refused, re: "join", code: "rate_limited", retryAfter: 500 });
   page.socket.take();
   page.chat.leaveRoom("busy");
-  page.chat.openRoom("busy");
   page.time.advance(1_000);
-  assertEquals(page.socket.take().map(({ type }) => type), ["leave", "join"]);
+  assertEquals(page.socket.take().map(({ type }) => type), ["leave"]);
   page.socket.push({ ...refused, re: "leave", code: "not_joined" });
   assertEquals(page.chat.problem, undefined);
+});
+
+Deno.test("ChatClient waits before it joins a busy room again, even if a message is written [L3]", () => {
+  const page = new Page().signIn();
+  page.chat.openRoom("busy");
+  const refused = { type: "error", re: "join", message: "Too much", room: "busy" } as const;
+  page.socket.push({ ...refused, code: "rate_limited", retryAfter: 500 });
+  page.socket.take();
+  page.chat.send("busy", "one");
+  assertEquals(page.socket.take(), []);
+  page.time.advance(500);
+  assertEquals(page.socket.take(), [{ type: "join", room: "busy" }]);
+});
+
+Deno.test("ChatClient keeps its only room if that is refused", () => {
+  const page = new Page().signIn();
+  const error = { type: "error", re: "join", code: "rooms_full", message: "No room" } as const;
+  page.socket.push({ ...error, room: "lobby" });
+  assertEquals([...page.chat.rooms.keys()], ["lobby"]);
 });
 
 Deno.test("ChatClient keeps a refused room with unsent messages, and joins it when they are retried", () => {

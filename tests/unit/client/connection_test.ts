@@ -1,7 +1,7 @@
 // Dialing, backoff and timeouts of the page's connection, through a chat client.
 
 import { assert, assertEquals, assertGreaterOrEqual, assertLessOrEqual } from "@std/assert";
-import { message, offsets, Page } from "../../support/page_harness.ts";
+import { lobby, message, offsets, Page } from "../../support/page_harness.ts";
 
 Deno.test("Connection replies to a heartbeat [P8]", () => {
   const page = new Page().signIn();
@@ -45,16 +45,21 @@ Deno.test("Connection backs off from 0.5 s to 20 s, longer each time and at rand
 Deno.test("Connection resets its backoff after 10 s without a loss [C2]", () => {
   const page = new Page().signIn();
   page.chance = 0.99;
+  const delayAfter = (ms: number) => {
+    page.accept();
+    page.time.advance(ms);
+    const lostAt = page.time.now();
+    page.socket.events.onClose(1006, "");
+    const { status } = page.chat;
+    return status.kind === "backoff" ? status.retryAt - lostAt : Infinity;
+  };
   for (let i = 0; i < 8; i++) {
     page.socket.events.onClose(1006, "");
     page.time.advance(20_000);
   }
-  page.accept();
-  page.time.advance(10_000);
-  const lostAt = page.time.now();
-  page.socket.events.onClose(1006, "");
-  const { status } = page.chat;
-  assertLessOrEqual(status.kind === "backoff" ? status.retryAt - lostAt : Infinity, 1_000);
+  assertGreaterOrEqual(delayAfter(9_999), 10_000);
+  page.time.advance(20_000);
+  assertLessOrEqual(delayAfter(10_000), 1_000);
 });
 
 Deno.test("Connection skips the backoff on a check or a manual retry [C2]", () => {
@@ -74,6 +79,9 @@ Deno.test("Connection spreads its reconnect over the time that a restarting serv
   assertEquals(page.sockets.length, 1);
   page.time.advance(1);
   assertEquals(page.sockets.length, 2);
+  page.accept().socket.events.onClose(1012, "86400000");
+  page.time.advance(60_000);
+  assertEquals(page.sockets.length, 3);
 });
 
 Deno.test("Connection probes why a handshake was refused [C9]", () => {
@@ -87,6 +95,9 @@ Deno.test("Connection probes why a handshake was refused [C9]", () => {
     1,
     page.problem,
   ]);
+  page.chat.connection.retryNow();
+  page.accept().socket.events.onClose(1006, "");
+  assertEquals(page.probes, 1);
 });
 
 Deno.test("ChatClient.problem says after a reconnect why the connection was closed", () => {
@@ -155,7 +166,8 @@ Deno.test("Connection pings if a command gets no reply within 1.5 s, and dials 3
   page.time.advance(1_000);
   page.chat.send("lobby", "one");
   page.time.advance(1_499);
-  assertEquals(page.socket.take().map(({ type }) => type), ["message"]);
+  page.chat.loadHistory(lobby(page), 1, () => {});
+  assertEquals(page.socket.take().map(({ type }) => type), ["message", "history"]);
   page.time.advance(1);
   assertEquals(page.socket.take(), [{ type: "ping" }]);
   page.time.advance(2_999);
@@ -175,6 +187,13 @@ Deno.test("Connection doesn't ping after a reply, or after a command that needs 
   page.time.advance(50_000);
   assertEquals(page.socket.take().map(({ type }) => type), ["message", "typing", "pong"]);
   assertEquals(page.sockets.length, 1);
+});
+
+Deno.test("Connection.abort() does nothing without a connection", () => {
+  const page = new Page().signIn();
+  page.chat.signOut();
+  page.chat.connection.abort("invalid push");
+  assertEquals([page.chat.status.kind, page.time.timers], ["idle", 0]);
 });
 
 Deno.test("Connection ignores the events of a dropped socket", () => {

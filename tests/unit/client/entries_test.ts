@@ -104,6 +104,12 @@ Deno.test("ChatClient reports no edit, and a deletion lowers the unread counts",
   assertEquals(unread.count, 1);
 });
 
+Deno.test("ChatClient reports the deletions that a page brings after a lost connection [E4]", () => {
+  const page = new Page().signIn();
+  page.socket.push(room(2, { recovered: true, messages: [message(1), deletion(2, 1)] }));
+  assertEquals(page.deleted, [1]);
+});
+
 Deno.test("Outbox sends an edit and a deletion of a message in the log [E3] [E4]", () => {
   const page = new Page().signIn();
   page.socket.push(message(1, { member: "me" }));

@@ -25,13 +25,14 @@ Deno.test("Outbox sends nothing before the last page of a join [M8]", () => {
   page.socket.push(welcome());
   assertEquals(page.socket.take(), []);
   page.socket.push(room(1, { more: true }, 1));
+  page.chat.send("lobby", "later");
   assertEquals(page.socket.take().map(({ type }) => type), ["join"]);
   page.socket.push(room(2, { recovered: true }, 2));
   assertEquals(page.socket.take().map(({ text }) => text), ["early"]);
 });
 
 Deno.test("Outbox removes a message by its push, its ack, or its place in a page [M5]", () => {
-  for (const how of ["push", "ack", "page"] as const) {
+  for (const how of ["push", "ack", "page", "history"] as const) {
     const page = new Page().signIn();
     page.chat.send("lobby", "one");
     const nonce = String(page.socket.take()[0]?.nonce);
@@ -39,6 +40,9 @@ Deno.test("Outbox removes a message by its push, its ack, or its place in a page
     if (how === "push") page.socket.push(mine);
     if (how === "ack") page.socket.push({ type: "ack", room: "lobby", nonce, offset: 1 });
     if (how === "page") page.socket.push(room(1, { messages: [mine], recovered: true }));
+    if (how === "history") {
+      page.socket.push({ type: "history", room: "lobby", messages: [mine], first: 1, head: 1 });
+    }
     assertEquals(unsent(page), [], how);
   }
 });
@@ -84,6 +88,7 @@ Deno.test("Outbox resends a message once its room has been joined again [M7]", (
   const nonce = String(page.socket.take()[0]?.nonce);
   const error = { type: "error", re: "message", code: "not_joined", message: "", nonce } as const;
   page.socket.push({ ...error, room: "lobby" });
+  page.chat.send("lobby", "two");
   assertEquals(page.socket.take().map(({ type }) => type), ["join"]);
   page.socket.push(room(0));
   assertEquals(page.socket.take().map((sent) => sent.nonce), [nonce]);
@@ -92,9 +97,13 @@ Deno.test("Outbox resends a message once its room has been joined again [M7]", (
 Deno.test("Outbox keeps a refused message with its problem, and retries it with another nonce", () => {
   const page = new Page().signIn();
   page.chat.send("lobby", "one");
+  page.chat.send("lobby", "two");
   const nonce = String(page.socket.take()[0]?.nonce);
   const error = { type: "error", re: "message", code: "rooms_full", message: "No room" } as const;
   page.socket.push({ ...error, nonce, room: "lobby" });
+  const [next] = page.socket.take();
+  assertEquals(next?.text, "two");
+  page.socket.push({ type: "ack", room: "lobby", nonce: String(next?.nonce), offset: 1 });
   const [failed] = page.chat.outbox.messagesIn("lobby");
   assertEquals([failed?.state, failed?.problem?.message], ["failed", "No room"]);
   if (failed !== undefined) page.chat.retry(failed);

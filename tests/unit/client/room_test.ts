@@ -116,6 +116,20 @@ Deno.test("Room counts unread messages and mentions, and tracks where they start
   assertEquals([unread.count, unread.mentions], [0, 0]);
 });
 
+Deno.test("Room counts the messages since the last visit as unread, and none on the first visit", () => {
+  for (const readOffset of [0, 2]) {
+    const page = new Page();
+    page.chat.openRoom("lobby");
+    lobby(page).unread.readOffset = readOffset;
+    page.chat.signIn({ username: "Ada", token: "t".repeat(43) });
+    page.accept("Ada", room(3, {}, 1));
+    const unread = readOffset === 0 ? 0 : 1;
+    assertEquals(lobby(page).unread.count, unread);
+    page.socket.push(room(4, { recovered: true }, 4));
+    assertEquals(lobby(page).unread.count, unread + 1);
+  }
+});
+
 Deno.test("ChatClient.markReadUpTo() marks messages read, even ones that haven't arrived", () => {
   const page = new Page().signIn();
   const { unread } = lobby(page);
