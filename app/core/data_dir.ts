@@ -71,14 +71,23 @@ function reasonOf(error: unknown): string {
  * `uid`, the user of this process.
  */
 export function foreignOwner(path: string, uid: number | null): string | undefined {
-  const dir = dirname(path);
-  for (const found of [dir, path]) {
+  const dir = realPath(dirname(path));
+  for (const found of [dir, realPath(path)]) {
     const owner = fileInfo(found)?.uid ?? null;
     if (uid === null || owner === null || owner === uid) continue;
     return `${found} belongs to user ${owner}, but this process runs as user ${uid}; ` +
       `start it as user ${owner}, or run: chown -R ${uid} ${dir}`;
   }
   return undefined;
+}
+
+/** Resolves a path, so that a message makes sense in any folder. */
+function realPath(path: string): string {
+  try {
+    return Deno.realPathSync(path);
+  } catch {
+    return path;
+  }
 }
 
 /** Returns the user that this process runs as; `null` without the permission to read it. */

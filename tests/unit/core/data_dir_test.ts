@@ -1,7 +1,8 @@
-// The log folder's check at startup.
+// The folders for data and logs.
 
-import { assertThrows } from "@std/assert";
-import { makeLogDir } from "../../../app/core/data_dir.ts";
+import { assertStringIncludes, assertThrows } from "@std/assert";
+import { relative } from "@std/path";
+import { foreignOwner, makeLogDir } from "../../../app/core/data_dir.ts";
 import { readConfig } from "../../../app/core/config.ts";
 import { SettingError } from "../../../app/core/setting_error.ts";
 
@@ -17,6 +18,22 @@ Deno.test({
       assertThrows(() => makeLogDir(result.config), SettingError, "it is a pipe");
     } finally {
       Deno.removeSync(logDir, { recursive: true });
+    }
+  },
+});
+
+Deno.test({
+  name: "foreignOwner() names absolute paths, since a service starts in another folder",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const dir = await Deno.realPath(await Deno.makeTempDir());
+    try {
+      const other = Number((await Deno.stat(dir)).uid) + 1;
+      const remedy = foreignOwner(`${relative(Deno.cwd(), dir)}/parley.db`, other) ?? "";
+      assertStringIncludes(remedy, `${dir} belongs to user`);
+      assertStringIncludes(remedy, `chown -R ${other} ${dir}`);
+    } finally {
+      await Deno.remove(dir, { recursive: true });
     }
   },
 });
