@@ -16,8 +16,6 @@ export class RedisNode {
   name: string;
   isRegistered = false;
   epoch = "";
-  /** Stops renewing the lease. */
-  cancelRenewal = () => {};
 
   constructor(options: RedisBrokerOptions, link: ReconnectingLink) {
     this.#options = options;
@@ -55,16 +53,21 @@ export class RedisNode {
   }
 
   /** Renews the lease three times per `leaseMs`, until the link is lost. */
-  renewLease(link: Link, onRenewed: (hasSweep: boolean) => void): void {
+  renewLease(link: Link, onRenewed: (reply: ScriptReply<"renewLease">) => void): void {
     const { leaseMs, later } = this.#options;
-    this.cancelRenewal = later(leaseMs / 3, async () => {
-      try {
-        onRenewed((await this.run("renewLease", { leaseMs }, [], link)).hasSweep);
-      } catch (error) {
-        this.link.failed(error);
-      }
-      if (link.isOpen) this.renewLease(link, onRenewed);
-    });
+    let cancel = () => {};
+    const renewLater = () => {
+      cancel = later(leaseMs / 3, async () => {
+        try {
+          onRenewed(await this.run("renewLease", { leaseMs }, [], link));
+        } catch (error) {
+          this.link.failed(error);
+        }
+        if (link.isOpen) renewLater();
+      });
+    };
+    renewLater();
+    void link.lost.then(() => cancel());
   }
 }
 

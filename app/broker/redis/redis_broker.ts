@@ -30,7 +30,7 @@ import { ReconnectingLink } from "./reconnecting_link.ts";
 import { RedisLink } from "./redis_link.ts";
 import type { Link } from "./redis_link.ts";
 import { appendRow, nonceTtlMs } from "./scripts.ts";
-import type { ComparedRoom, SanctionEnd, ScriptArgs, ScriptRow } from "./scripts.ts";
+import type { ComparedRoom, SanctionEnd, ScriptArgs, ScriptReply, ScriptRow } from "./scripts.ts";
 
 /** Max entries removed by one call of `prune`. */
 const pruneMaxEntries = 5_000;
@@ -281,6 +281,8 @@ export class RedisBroker implements Broker {
       this.#feed.startAt(feed);
     }
     this.#node.isRegistered = true;
+    // The gaps of many rooms can take longer than a lease.
+    this.#node.renewLease(link, (reply) => this.#renewed(link, reply));
     for (const { room, first, head } of rooms) {
       this.#listener?.pruned(room, first);
       await this.#fillGap(link, room, head);
@@ -293,16 +295,18 @@ export class RedisBroker implements Broker {
 
   #opened(link: Link): void {
     void this.#feed.follow(link);
-    this.#node.renewLease(link, (hasSweep) => {
-      if (hasSweep) this.#listener?.sweepPending?.();
-      if (this.#node.link.isFailing) this.#probe(link);
-    });
     this.#members.publish();
     this.#members.releaseAgain(link);
   }
 
+  #renewed(link: Link, { hasSweep }: ScriptReply<"renewLease">): void {
+    // Its gaps are not filled yet.
+    if (link !== this.#node.link.current) return;
+    if (hasSweep) this.#listener?.sweepPending?.();
+    if (this.#node.link.isFailing) this.#probe(link);
+  }
+
   #lost(error: Error): void {
-    this.#node.cancelRenewal();
     this.#members.local.pause();
     this.#feed.interrupt(error);
   }

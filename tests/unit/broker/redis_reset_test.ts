@@ -9,6 +9,8 @@ import {
   testKey,
   testWithRedis,
 } from "../../support/broker_node.ts";
+import { RedisLink } from "../../../app/broker/redis/redis_link.ts";
+import type { RedisLinkOptions } from "../../../app/broker/redis/redis_link.ts";
 import { until } from "../../support/waiting.ts";
 import { redisUrl } from "../../support/redis_process.ts";
 import { TcpProxy } from "../../support/tcp_proxy.ts";
@@ -159,6 +161,34 @@ testWithRedis(
     assertEquals(late.resets, 0);
   },
 );
+
+testWithRedis("leases outlast the filling of gaps in many rooms", async (redis) => {
+  const leaseMs = 1_500;
+  const renewedAt = async () => Number(await redis.cli("HGET", testKey("meta"), "renewedAt"));
+  const links: RedisLink[] = [];
+  const { promise: sent, resolve: onSent } = Promise.withResolvers<void>();
+  const connect = async (options: RedisLinkOptions) => {
+    if (links.length > 0) await sent;
+    const link = await RedisLink.open(options);
+    if (links.push(link) === 1) return link;
+    const run = link.run.bind(link);
+    link.run = async (name, ...rest) => {
+      const start = Date.now();
+      if (name === "read") await until(async () => await renewedAt() > start + 2 * leaseMs);
+      return await run(name, ...rest);
+    };
+    return link;
+  };
+  await using a = await BrokerNode.start(redis.url, { leaseMs, connect });
+  await using b = await BrokerNode.start(redis.url, { leaseMs });
+  links[0]?.close();
+  await until(() => !a.broker.isReady);
+  await b.send("a");
+  onSent();
+  await until(() => a.broker.isReady);
+  await a.send("b");
+  assertEquals([a.texts(), a.resets], ["a1 b2", 0]);
+});
 
 async function copyFolder(from: string, to: string): Promise<void> {
   await Deno.mkdir(to);
