@@ -37,6 +37,8 @@ export interface FeedOptions {
 export class Feed {
   readonly #options: FeedOptions;
   #position = 0;
+  /** Id of the last event known to exist. */
+  #expected = 0;
   /** Resolves with the next batch of events; rejects when the link is lost. */
   #progress = Promise.withResolvers<void>();
 
@@ -51,7 +53,12 @@ export class Feed {
 
   /** Counts the feed up to `id` as handled. */
   startAt(id: number): void {
-    this.#position = id;
+    this.#position = this.#expected = id;
+  }
+
+  /** Reports that an event with this id exists. */
+  expect(id: number): void {
+    this.#expected = Math.max(this.#expected, id);
   }
 
   /**
@@ -67,14 +74,18 @@ export class Feed {
         at = event.id;
       }
     }
-    this.#position = id;
+    this.startAt(id);
   }
 
   /** Reads the feed until the link is lost. Gives up the link on an error or a gap in the feed. */
   async follow(link: Link): Promise<void> {
     try {
       while (link.isOpen) {
-        for (const { id, after, json } of await link.readFeed(this.#position)) {
+        const expected = this.#expected;
+        const events = await link.readFeed(this.#position);
+        const isTrimmed = events.length === 0 && this.#position < expected;
+        if (isTrimmed) throw new Error("the feed has a gap");
+        for (const { id, after, json } of events) {
           if (after !== this.#position) throw new Error("the feed has a gap");
           this.#options.onEvent(JSON.parse(json));
           this.#position = id;

@@ -299,7 +299,8 @@ export class RedisBroker implements Broker {
     this.#members.releaseAgain(link);
   }
 
-  #renewed(link: Link, { hasSweep }: ScriptReply<"renewLease">): void {
+  #renewed(link: Link, { feed, hasSweep }: ScriptReply<"renewLease">): void {
+    this.#feed.expect(feed);
     // Its gaps are not filled yet.
     if (link !== this.#node.link.current) return;
     if (hasSweep) this.#listener?.sweepPending?.();

@@ -259,6 +259,31 @@ testWithRedis("entries() fills a gap in the feed [R8]", async (redis) => {
   assertEquals([a.texts(), b.texts()], ["a1 b2", "a1 b2"]);
 });
 
+testWithRedis("entries() fills a gap at the end of the feed [R8]", async (redis) => {
+  const reads: (() => void)[] = [];
+  let isHeld = false;
+  const connect = async (options: Parameters<typeof RedisLink.open>[0]) => {
+    const link = await RedisLink.open(options);
+    const readFeed = link.readFeed.bind(link);
+    link.readFeed = async (after) => {
+      if (isHeld) await new Promise<void>((resolve) => reads.push(resolve));
+      return await readFeed(after);
+    };
+    return link;
+  };
+  await using a = await BrokerNode.start(redis.url);
+  await using b = await BrokerNode.start(redis.url, { leaseMs: 1_500, connect });
+  isHeld = true;
+  await a.send("a");
+  await until(() => reads.length > 0);
+  await a.send("b");
+  await redis.cli("DEL", testKey("feed"));
+  isHeld = false;
+  for (const read of reads) read();
+  await until(() => b.texts() === "a1 b2");
+  assertEquals(b.resets, 0);
+});
+
 testWithRedis("prune() is reported to every node, whichever prunes [R11]", async ({ url }) => {
   await using a = await BrokerNode.start(url, { retentionMessages: 2 });
   await using b = await BrokerNode.start(url, { retentionMessages: 2 });
