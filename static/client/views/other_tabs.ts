@@ -4,8 +4,12 @@
 import { isPrivateRoom } from "../../../app/protocol/text.ts";
 import { storageOf } from "../browser.ts";
 import type { Page } from "../page.ts";
+import { hiddenKey } from "../state/hidden_members.ts";
 import { loadOpenRooms, loadReadOffsets, readOffsetsKey } from "../state/open_rooms.ts";
 import { storedRoomsKey } from "../state/stored_rooms.ts";
+
+/** The keys that tabs share. Exporting the first two would make the first script larger. */
+const sharedKeys = ["parley.profile", "parley.settings", hiddenKey, readOffsetsKey, storedRoomsKey];
 
 /** Follows the other tabs. `refreshKeys` loads the stored keys of private rooms. */
 export function followOtherTabs(page: Page, refreshKeys: () => Promise<void>): void {
@@ -27,5 +31,10 @@ export function followOtherTabs(page: Page, refreshKeys: () => Promise<void>): v
       loadReadOffsets(storage).forEach((offset, name) => chat.markReadUpTo(name, offset));
     }
     void follow(key).catch(() => {});
+  });
+  // A page in the back/forward cache gets no events.
+  addEventListener("pageshow", ({ persisted }) => {
+    if (!persisted) return;
+    for (const key of sharedKeys) dispatchEvent(new StorageEvent("storage", { key }));
   });
 }

@@ -191,6 +191,24 @@ browserTest("opens and closes rooms in all tabs of a browser", async (chat) => {
   assertEquals(await rooms.locator("text=# design").count(), 0);
 });
 
+browserTest("follows other tabs after a time in the back/forward cache", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  // A page hears nothing of its own changes, as it hears nothing of others in the cache.
+  const goBack = () =>
+    ada.evaluate(() => dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true })));
+  await ada.evaluate(() => {
+    localStorage.setItem("parley.rooms", '["lobby", "design"]');
+    localStorage.setItem("parley.settings", '{"theme": "dark"}');
+  });
+  await goBack();
+  await ada.locator("#room-list >> text=# design").waitFor();
+  await ada.locator(":root[data-theme=dark]").waitFor();
+  await ada.evaluate(() => localStorage.removeItem("parley.profile"));
+  await goBack();
+  await ada.locator("#prompt-name:focus").waitFor();
+  assertEquals(await ada.inputValue("#prompt-name"), "");
+});
+
 browserTest("offers a similar room after /join", async (chat) => {
   const ada = await chat.signIn("Ada");
   await send(ada, "/join My Room");
