@@ -266,6 +266,16 @@ browserTest(
   },
 );
 
+browserTest("has fields that Safari on phones doesn't zoom into", async (chat) => {
+  const ada = await chat.signIn("Ada", phone);
+  await ada.tap("#room-title");
+  await openSettings(ada);
+  const sizes = await ada.locator("input, select, textarea").evaluateAll((nodes) =>
+    nodes.map((node) => parseFloat(getComputedStyle(node).fontSize))
+  );
+  assert(sizes.length > 8 && Math.min(...sizes) >= 16, `${sizes}`);
+});
+
 browserTest("keeps badges on one line beside long names in large type", async (chat) => {
   const { ada, server } = await signInScripted(chat, { viewport: { width: 320, height: 568 } });
   const devtools = await ada.context().newCDPSession(ada);
