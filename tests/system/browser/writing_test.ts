@@ -401,10 +401,13 @@ browserTest("copies a code block exactly as written", async (chat) => {
   const code = "if (a < b) {\n\treturn `x`; // *no* _signs_\n}";
   await send(ada, `look:\n\`\`\`ts\n${code}\n\`\`\``);
   await waitForMessage(ada, "return");
+  await ada.clock.install();
   const copy = ada.locator("#rows .block button");
   await copy.focus();
   await copy.press("Enter");
   await ada.locator("#rows .block button", { hasText: "Copied" }).waitFor();
+  await ada.clock.fastForward(2_000);
+  assertEquals(await copy.textContent(), "Copy");
   assertEquals(await ada.evaluate(() => navigator.clipboard.readText()), code);
 });
 
