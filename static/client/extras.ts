@@ -70,6 +70,10 @@ export function mountExtras(
   const permalinks = mountPermalinks(page);
   const menu = mountMessageMenu(page, writing, dialogs.openMember);
   const openSearch = (query: string) => dialogs.openSearch(query, permalinks.open);
+  // A key for an input method is no shortcut. Safari reports the last one by key code 229 only.
+  addEventListener("keydown", (event) => {
+    if (event.isComposing || event.keyCode === 229) event.stopImmediatePropagation();
+  }, { capture: true });
   document.addEventListener("keydown", (event) => {
     if (!isSearchShortcut(event) || byId<"div">("app").hidden) return;
     event.preventDefault();

@@ -32,7 +32,7 @@ export function mountDialogs(page: Page, hidden: HiddenMembers) {
   });
   dialog.addEventListener("keydown", (event) => {
     // Without this, the first Escape only empties a search field.
-    if (event.key !== "Escape" || event.isComposing) return;
+    if (event.key !== "Escape") return;
     event.preventDefault();
     close();
   });

@@ -11,7 +11,7 @@ export function step(
   forth: string,
 ): void {
   const direction = [back, "", forth].indexOf(event.key) - 1;
-  if (Math.abs(direction) !== 1 || event.isComposing) return;
+  if (Math.abs(direction) !== 1) return;
   event.preventDefault();
   const nodes = Array.from(parent.querySelectorAll<HTMLElement>(selector))
     .filter((node) => node.checkVisibility());

@@ -5,6 +5,7 @@ import {
   browserTest,
   joinRoom,
   messageTexts,
+  openSettings,
   send,
   sharedServerOnly,
   waitForMessage,
@@ -148,6 +149,35 @@ browserTest("sends nothing while an input method is composing", async (chat) => 
   await devtools.send("Input.insertText", { text: "日本" });
   await ada.keyboard.press("Enter");
   await waitForMessage(ada, "日本");
+});
+
+browserTest("takes no key for an input method as a shortcut", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  await joinRoom(ada, "design");
+  type Init = Pick<KeyboardEventInit, "key" | "code" | "altKey" | "ctrlKey"> & {
+    readonly isComposing?: boolean;
+    readonly keyCode?: number;
+  };
+  const press = (selector: string, init: Init) =>
+    ada.locator(selector).evaluate((field, init) => {
+      field.dispatchEvent(new KeyboardEvent("keydown", { bubbles: true, ...init }));
+    }, init);
+  await ada.focus("#room-name");
+  for (const composing of [{ isComposing: true }, { keyCode: 229 }]) {
+    // Cancels the composition.
+    await press("#room-name", { key: "Escape", ...composing });
+    // Converts it to another script.
+    await press("#room-name", { key: "Process", code: "KeyK", ctrlKey: true, ...composing });
+    await press("#room-name", { key: "ArrowDown", altKey: true, ...composing });
+  }
+  assertEquals(await ada.locator("#room-name:focus").count(), 1);
+  assertEquals(await ada.locator("#dialog[open]").count(), 0);
+  assertEquals(await ada.textContent("#room-title"), "# design");
+  await openSettings(ada);
+  await press("#new-name", { key: "Escape", keyCode: 229 });
+  assertEquals(await ada.locator("#dialog[open]").count(), 1);
+  await press("#new-name", { key: "Escape" });
+  await ada.locator("#dialog").waitFor({ state: "hidden" });
 });
 
 browserTest(
