@@ -355,7 +355,10 @@ export class SearchIndex {
     if (!this.#isUsable) return;
     for (let offset = first; offset < next; offset++) this.remove(file, room, offset);
     file.run(sql.pruneRuns, room, next);
-    this.#pending.delete(room);
+    const pending = this.#pending.get(room);
+    if (pending !== undefined && pending.offset < next) {
+      this.#pending.set(room, { ...pending, offset: next });
+    }
     this.#dropEmptyTable(file);
   }
 

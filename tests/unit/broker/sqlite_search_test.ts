@@ -257,6 +257,20 @@ Deno.test("SqliteBroker.prune() removes messages from the index, a few in each s
     checkIndex(path);
   }));
 
+Deno.test("SqliteBroker.index() indexes what pruning has left of a room that waits for it [F1]", () =>
+  withFile((path) =>
+    withBroker(optionsOf(path, { retentionMessages: 40 }), async (broker) => {
+      broker.append(Array.from({ length: 80 }, (_, i) => draft(`word${i}`)));
+      // The first step indexes some of the messages that the next one prunes.
+      broker.index();
+      while (broker.prune());
+      indexAll(broker);
+      for (let i = 0; i < 80; i++) {
+        assertEquals(await find(broker, `word${i}`), i < 40 ? [] : [`word${i}`]);
+      }
+    })
+  ));
+
 Deno.test("SqliteBroker.prune() drops the tables of the index that become empty [F5]", () =>
   withFile(async (path) => {
     let tables = 0;
