@@ -160,10 +160,10 @@ export class Outbox {
     return "failed";
   }
 
-  /** Drops the edits of deleted messages. An edit in flight is dropped once it is refused. */
+  /** Drops the edits and deletions of deleted messages, except one in flight. */
   forget(room: string, offsets: readonly number[]): void {
-    for (const { nonce, type, offset = 0 } of this.messagesIn(room)) {
-      if (type === "edit" && offsets.includes(offset)) this.discard(nonce);
+    for (const { nonce, offset = 0 } of this.messagesIn(room)) {
+      if (offsets.includes(offset)) this.discard(nonce);
     }
   }
 
@@ -215,7 +215,6 @@ export class Outbox {
   #remove(nonce: string): void {
     if (this.#find(nonce) === undefined) return;
     this.#messages = this.#messages.filter((message) => message.nonce !== nonce);
-    this.#unsaved.delete(nonce);
     this.#ports.store.remove(nonce);
   }
 

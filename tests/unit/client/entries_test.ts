@@ -167,6 +167,7 @@ Deno.test("Outbox drops refused deletions and titles, and edits without a target
     ["edit", "forbidden", false],
     ["edit", "edits_exhausted", true],
     ["delete", "not_found", false],
+    ["delete", "banned", false],
     ["title", "rate_limited", false],
     ["title", "title_invalid", false],
     ["delete", "rate_limited", true],
@@ -182,12 +183,13 @@ Deno.test("Outbox drops refused deletions and titles, and edits without a target
   }
 });
 
-Deno.test("Outbox drops edits of a message that is deleted", () => {
+Deno.test("Outbox drops the edits and deletions of a message that is deleted", () => {
   const page = new Page().signIn();
   page.socket.push(message(1, { member: "me" }), message(2, { member: "me" }));
   page.chat.send("lobby", "in flight");
   page.chat.send("lobby", "one", { type: "edit", offset: 1 });
   page.chat.send("lobby", "two", { type: "edit", offset: 2 });
+  page.chat.post("lobby", { type: "delete", text: "", offset: 1 });
   page.socket.push(deletion(3, 1));
   assertEquals(unsent(page), ["in flight", "two"]);
 });
