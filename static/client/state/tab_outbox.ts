@@ -67,12 +67,10 @@ export class TabOutbox implements OutboxStore {
     for (const key of keysWithPrefix(this.#shared, tabPrefix)) {
       if (this.#isGone(key.slice(tabPrefix.length), heardSince)) removeKey(this.#shared, key);
     }
-    const messages = this.#storedMessages()
+    return this.#storedMessages()
       .filter(({ owner }) => owner === this.#owner || this.#isGone(owner, heardSince))
       .map(({ owner: _, ...message }) => message)
       .sort((a, b) => a.at - b.at);
-    for (const { nonce } of messages) this.#held.add(nonce);
-    return messages;
   }
 
   put(message: OutboxMessage): boolean {
