@@ -15,6 +15,23 @@ Deno.test("Outbox has at most one message of a room in flight [M8]", () => {
   assertEquals(page.socket.take().map(({ text }) => text), ["two"]);
 });
 
+Deno.test("Outbox keeps its message in flight when another tab's message arrives [M8]", () => {
+  const page = new Page().signIn();
+  page.chat.send("lobby", "one");
+  page.chat.send("lobby", "two");
+  page.socket.take();
+  page.socket.push(message(1, { member: "me", nonce: "another-tab" }));
+  assertEquals(page.socket.take(), []);
+});
+
+Deno.test("Outbox.discard() keeps a message in flight, which may be in the log already", () => {
+  const page = new Page().signIn();
+  page.chat.send("lobby", "one");
+  const [inFlight] = page.chat.outbox.messagesIn("lobby");
+  assertEquals(inFlight && page.chat.discard(inFlight), undefined);
+  assertEquals(unsent(page), ["one"]);
+});
+
 Deno.test("Outbox sends nothing before the last page of a join [M8]", () => {
   const page = new Page();
   page.chat.openRoom("lobby");
@@ -80,6 +97,18 @@ Deno.test("Outbox retries after a temporary refusal, with the same nonce and aft
     page.time.advance(100);
     assertEquals(page.socket.take().map((sent) => sent.nonce), [nonce], code);
   }
+});
+
+Deno.test("Outbox sends a message that had to wait when the connection was lost [M8]", () => {
+  const page = new Page().signIn();
+  page.chat.send("lobby", "one");
+  const nonce = String(page.socket.take()[0]?.nonce);
+  const error = { type: "error", re: "message", code: "rate_limited", message: "" } as const;
+  page.socket.push({ ...error, nonce, room: "lobby", retryAfter: 60_000 });
+  page.socket.events.onClose(1006, "");
+  page.chat.connection.retryNow();
+  page.accept();
+  assertEquals(page.socket.take().map((sent) => sent.nonce), [nonce]);
 });
 
 Deno.test("Outbox resends a message once its room has been joined again [M7]", () => {
@@ -148,7 +177,34 @@ Deno.test("TabOutbox keeps messages across a reload, in order", () => {
   page.chat.openRoom("lobby");
   for (const text of ["one", "two", "three"]) page.chat.send("lobby", text);
   page.store.release();
-  assertEquals(unsent(new Page(shared, own)), ["one", "two", "three"]);
+  // Browsers keep no order of keys.
+  const unordered: KeyValue = {
+    ...shared,
+    key: (index) => shared.key(shared.length - 1 - index),
+    get length() {
+      return shared.length;
+    },
+  };
+  assertEquals(unsent(new Page(unordered, own)), ["one", "two", "three"]);
+});
+
+Deno.test("TabOutbox adopts messages in the order in which all tabs wrote them", () => {
+  const shared = memoryStorage();
+  const closed = new Page(shared);
+  closed.chat.send("lobby", "first");
+  const page = new Page(shared, memoryStorage(), closed.wall + 1);
+  page.chat.openRoom("lobby");
+  page.chat.send("lobby", "second");
+  closed.store.release();
+  page.chat.adopt(page.wall);
+  assertEquals(unsent(page), ["first", "second"]);
+});
+
+Deno.test("TabOutbox adopts the messages of a crashed tab after the clock was set back", () => {
+  const shared = memoryStorage();
+  const crashed = new Page(shared, memoryStorage(), 9_000_000);
+  crashed.chat.send("lobby", "kept");
+  assertEquals(unsent(new Page(shared, memoryStorage(), 1_000_000)), ["kept"]);
 });
 
 Deno.test("TabOutbox adopts the messages of a tab that is gone, but not of an open one", () => {
@@ -272,6 +328,16 @@ Deno.test("TabOutbox.put() uses the tab's own storage if the shared one is full,
   assertEquals(unsent(new Page(shared)), ["y".repeat(300)]);
 });
 
+Deno.test("TabOutbox.remove() removes a message from the tab's own storage too", () => {
+  const shared = smallStorage(1_000);
+  shared.setItem("other", "x".repeat(800));
+  const page = new Page(shared);
+  page.chat.send("lobby", "y".repeat(300));
+  for (const message of page.chat.outbox.messagesIn("lobby")) page.chat.discard(message);
+  page.store.release();
+  assertEquals(unsent(new Page(shared, page.own)), []);
+});
+
 Deno.test("Outbox sends a message older than a day only after it is confirmed", () => {
   const shared = memoryStorage();
   const own = memoryStorage();
@@ -285,4 +351,15 @@ Deno.test("Outbox sends a message older than a day only after it is confirmed", 
   assertEquals(old?.state, "stale");
   if (old !== undefined) later.chat.retry(old);
   assertEquals(later.socket.take().map(({ nonce }) => nonce), [old?.nonce]);
+});
+
+Deno.test("Outbox sends no message, nor its edit, if the page was offline for a day", () => {
+  const page = new Page();
+  page.chat.openRoom("lobby");
+  page.chat.send("lobby", "old");
+  page.wall += 25 * 3_600_000;
+  const [old] = page.chat.outbox.messagesIn("lobby");
+  page.chat.send("lobby", "edited", { type: "edit", target: old?.nonce });
+  page.signIn();
+  assertEquals(page.socket.take(), []);
 });

@@ -70,6 +70,25 @@ Deno.test("Room prepends older messages [R9]", () => {
   assertEquals(page.socket.take(), []);
 });
 
+Deno.test("Room prepends only a page that ends where the loaded messages start [R9]", () => {
+  const page = new Page().signIn();
+  page.socket.push(room(200, {}, 101));
+  const history = (from: number, to: number) => {
+    page.chat.loadOlder("lobby");
+    const { messages } = room(to, {}, from);
+    page.socket.push({ type: "history", room: "lobby", messages, first: 1, head: 200 });
+  };
+  history(1, 50);
+  assertEquals(offsets(page)[0], 101);
+  history(51, 150);
+  assertEquals([offsets(page)[0], offsets(page).length], [51, 150]);
+  // Retention has removed the rest.
+  history(1, 0);
+  page.socket.take();
+  page.chat.loadOlder("lobby");
+  assertEquals(page.socket.take(), []);
+});
+
 Deno.test("Roster applies membership pushes as set operations [N11]", () => {
   const page = new Page().signIn();
   const push = { room: "lobby", member: "ben", username: "Ben" };
@@ -102,6 +121,9 @@ Deno.test("Roster.typing lists the others until their typing times out [M10]", (
   page.socket.push({ type: "typing", room: "lobby", usernames: ["Ada", "Ben"] });
   assertEquals(lobby(page).roster.typing, ["Ben"]);
   page.time.advance(6_000);
+  assertEquals(lobby(page).roster.typing, []);
+  page.socket.push({ type: "typing", room: "lobby", usernames: ["Ben"] });
+  page.socket.events.onClose(1006, "");
   assertEquals(lobby(page).roster.typing, []);
 });
 
@@ -189,6 +211,9 @@ Deno.test("Room.trim() drops old messages, which can be loaded again", () => {
   lobby(page).trim();
   const { hasOlder, missingCount } = lobby(page).log;
   assertEquals([offsets(page)[0], hasOlder, missingCount], [301, true, 0]);
+  page.socket.push(room(2_000, { missed: 600 }, 1_301));
+  lobby(page).trim();
+  assertEquals(lobby(page).log.missingCount, 900);
 });
 
 Deno.test("UnreadMessages.markSeen() marks only visible messages, and moves the read offset to the first unread one", () => {
@@ -267,5 +292,8 @@ Deno.test("Room doesn't count messages that the server no longer has as unread",
   const { unread } = lobby(page);
   unread.readOffset = 10;
   page.socket.push(room(200, { first: 101 }, 101));
-  assertEquals([unread.count, unread.first], [100, 101]);
+  assertEquals([unread.count, unread.hasMore, unread.first], [100, false, 101]);
+  unread.readOffset = 10;
+  page.socket.push(room(200, { first: 51 }, 101));
+  assertEquals([unread.count, unread.hasMore, unread.first], [100, true, 51]);
 });
