@@ -4,7 +4,7 @@ import type { Plan } from "./load.ts";
 
 const root = new URL("../", import.meta.url).pathname;
 /** Where npm installs the peers. */
-export const peersDir = `${root}bench/peers`;
+const peersDir = `${root}bench/peers`;
 /** Debian's Python, which has the packages of FastAPI. */
 const python = "/usr/bin/python3";
 

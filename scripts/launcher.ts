@@ -69,7 +69,7 @@ function hostAndPort(url: string, defaultPort: number): string {
 }
 
 /** Returns the flags of `deno run` for these permissions and for those that every run needs. */
-export function permissionFlags({ read, write, net }: Permissions): string[] {
+function permissionFlags({ read, write, net }: Permissions): string[] {
   const flags = [
     "--allow-sys=hostname,systemMemoryInfo,uid",
     `--allow-env=${[...configNames, descriptorsVariable, launcherVariable].join(",")}`,

@@ -22,7 +22,7 @@ export const measured = {
 };
 
 /** Assumptions about people and machines. */
-export const assumed = {
+const assumed = {
   /** Members per room; each is in one room. */
   roomSize: 50,
   /** Max connections per node, the default of MAX_CONNECTIONS. */
@@ -34,7 +34,7 @@ export const assumed = {
 };
 
 /** The resources that a chat of some size needs. */
-export interface Forecast {
+interface Forecast {
   readonly connected: number;
   /** Messages per hour and person. */
   readonly perHour: number;
@@ -52,7 +52,7 @@ export interface Forecast {
 }
 
 /** Forecasts a chat of `connected` people who each send `perHour` messages per hour. */
-export function forecast(connected: number, perHour: number): Forecast {
+function forecast(connected: number, perHour: number): Forecast {
   const { connectionKiB, idleLoad, frameSeconds, messageSeconds, feedSeconds } = measured;
   const { roomSize, maxConnections, maxLoad, maxMemoryMiB } = assumed;
   const messagesPerSecond = connected * perHour / 3600;

@@ -89,7 +89,7 @@ export function closedProblem(code: number): Problem {
 }
 
 /** Returns the HTTP error for a log that cannot be used now. */
-export function storageProblem(reason: string): Problem {
+function storageProblem(reason: string): Problem {
   const detail = `${reason}. Try again later`;
   return { status: 503, code: "storage_unavailable", detail, headers: { "retry-after": "5" } };
 }

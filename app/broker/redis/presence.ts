@@ -192,6 +192,6 @@ export class RemotePresence {
 }
 
 /** Identifies a member in a room; neither contains a space. */
-export function presenceKey(room: string, member: string): string {
+function presenceKey(room: string, member: string): string {
   return `${room} ${member}`;
 }
