@@ -40,7 +40,7 @@ export interface Member {
   username: string;
   /** The payer of its newest session, and of its name once the member is gone. */
   payer: Payer;
-  /** Whether it has sent a message since it was admitted. */
+  /** Whether it has written an entry since it was admitted. */
   hasWritten: boolean;
   /** The room of its last stored message, which therefore has messages. */
   wroteTo?: string;
