@@ -53,7 +53,7 @@ export async function moderate(command: ShellCommand, config: Config): Promise<s
   // The server runs the same version.
   const push = JSON.parse(text) as Push;
   if (push.type !== "sanctions" || command.type === "sweep") return "Done\n";
-  return push.sanctions.map(lineOf).join("") || "No sanctions\n";
+  return push.sanctions.map(lineOf).join("") || "No mutes or bans\n";
 }
 
 function lineOf({ id, kind, member, username, until, by, others }: Sanction): string {

@@ -311,7 +311,7 @@ Usage: parley [flags]                      Start the server
        parley export ROOM [FILE] [flags]   Write a room to FILE.jsonl or FILE.txt, or to the console
        parley export-chat FILE [flags]     Write the whole chat to FILE.jsonl
        parley import-chat FILE [flags]     Fill an empty chat from FILE.jsonl; stop the server first
-       parley moderate ACTION [flags]      List or lift sanctions, or delete messages, on a running server
+       parley moderate ACTION [flags]      List or lift mutes and bans, or delete messages, on a running server
        parley remove-room ROOM [flags]     Remove a room and its messages; stop the server first
        parley repair-times [flags]         Set message times in the future to now; stop the server first
 

@@ -46,7 +46,7 @@ Deno.test("moderate() sends a command and the code to the server, and returns it
   await using site = await startSite();
   const { hub, server: { port }, access } = site;
   const config = configOf(port, { MODERATOR_CODE: code });
-  assertEquals(await moderate({ type: "sanctions" }, config), "No sanctions\n");
+  assertEquals(await moderate({ type: "sanctions" }, config), "No mutes or bans\n");
   assertEquals(hub.operated, [{ code, command: { type: "sanctions" } }]);
   const until = Date.UTC(2026, 0, 1);
   const ban = { id: 3, kind: "ban", member: "m1", username: "Eve", at: 0, until } as const;
