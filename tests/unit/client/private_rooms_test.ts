@@ -81,9 +81,15 @@ async function fromBen(offset: number, text: string, more: Parameters<typeof mes
 }
 
 /** Returns an edit of one of Ben's messages. */
-async function editByBen(offset: number, target: number, text: string, revision: number) {
+async function editByBen(
+  offset: number,
+  target: number,
+  text: string,
+  revision: number,
+  answered = "",
+) {
   const context = { room: key.room, member: ben, nonce: `b${target}` };
-  const sealed = await seal(key, context, { revision, answered: "", text });
+  const sealed = await seal(key, context, { revision, answered, text });
   return {
     ...message(offset, { room: key.room, member: ben }),
     type: "edit",
@@ -147,6 +153,23 @@ Deno.test("PrivateRooms sends nothing in the clear, and nothing to a room withou
   for (const secretText of ["morning", "p-without-key", "p-aaa", secret]) {
     assert(!frames.includes(secretText), secretText);
   }
+});
+
+Deno.test("PrivateRooms shows no title, whatever the server says [S2]", async () => {
+  const page = await new PrivatePage().enter();
+  const { text: _, ...entry } = message(1, { room: key.room });
+  await page.push({ ...entry, type: "title", text: "Free money" });
+  assertEquals(page.room.title || "", "");
+  await page.push(roomPush(0, { room: key.room, title: "Free money" }));
+  assertEquals(page.room.title || "", "");
+});
+
+Deno.test("PrivateRooms refuses a text that no sealed text can have", async () => {
+  const page = await new PrivatePage().enter();
+  page.chat.send(key.room, "ü".repeat(2_000));
+  await until(() => page.chat.outbox.messagesIn(key.room)[0]?.state === "failed");
+  const [failed] = page.chat.outbox.messagesIn(key.room);
+  assertEquals(failed?.problem?.code, "private_too_long");
 });
 
 Deno.test("PrivateRooms opens messages, edits and pages of history [S7]", async () => {
@@ -262,6 +285,14 @@ Deno.test("PrivateRooms refuses an earlier revision, and an edit for another mes
   const edit = { ...await editByBen(7, 9, "Pay Eve now", 1), target: 1 } as EntryPush;
   await page.push(hidden, edit);
   assertEquals(page.texts, ["unverified", "unverified"]);
+});
+
+Deno.test("PrivateRooms refuses an edit with the text of a new message, or of a reply [S7]", async () => {
+  for (const [revision, answered] of [[0, ""], [1, "b0"]] as const) {
+    const page = await new PrivatePage().enter();
+    await page.push(await fromBen(1, "one"), await editByBen(2, 1, "two", revision, answered));
+    assertEquals(page.texts, ["unverified"]);
+  }
 });
 
 Deno.test("PrivateRooms passes nothing from a lost connection on to the next one [M8]", async () => {
