@@ -56,6 +56,8 @@ export class Page {
   readonly reported: string[] = [];
   /** The offsets of deleted messages that the client reported. */
   readonly deleted: number[] = [];
+  /** Called when the client reports deleted messages. */
+  onDelete = () => {};
 
   constructor(shared = memoryStorage(), own = memoryStorage(), wall = 1_000_000) {
     this.shared = shared;
@@ -83,7 +85,10 @@ export class Page {
       mentions,
       onChange: () => {},
       onMessage: (_room, { offset }, isMention) => this.reported.push(`${offset} ${isMention}`),
-      onDelete: (_room, offsets) => this.deleted.push(...offsets),
+      onDelete: (_room, offsets) => {
+        this.deleted.push(...offsets);
+        this.onDelete();
+      },
     });
   }
 

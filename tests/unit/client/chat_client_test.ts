@@ -101,6 +101,16 @@ Deno.test("ChatClient stays signed in when a second hello is refused [P6]", () =
   assertEquals(page.chat.session.state, { kind: "done" });
 });
 
+Deno.test("ChatClient shows a moderator's tools only while the server names the member one [B1]", () => {
+  const page = new Page().signIn();
+  page.socket.push({ type: "moderator" });
+  assert(page.chat.session.moderation.moderator !== undefined);
+  page.socket.events.onClose(1006, "");
+  page.chat.connection.retryNow();
+  page.accept();
+  assertEquals(page.chat.session.moderation.moderator, undefined);
+});
+
 Deno.test("ChatClient.signOut() closes with 1000 and does not reconnect [C6]", () => {
   const page = new Page().signIn();
   page.chat.signOut();

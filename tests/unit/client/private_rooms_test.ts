@@ -355,10 +355,11 @@ Deno.test("PrivateRooms keeps nothing of a deleted message that could not be ver
   const sealed = (await fromBen(9, "one")).text ?? "";
   await page.push(await fromBen(1, "", { text: sealed }));
   assertEquals(page.texts, ["unverified"]);
+  // The page saves snapshots as soon as it is told of a deletion.
+  page.onDelete = () => saveSnapshots(page.shared, page.chat.rooms.values());
   const deletion = { ...message(2, { room: key.room }), type: "delete", targets: [1] };
   await page.push(deletion as EntryPush);
   assertEquals(page.texts, [undefined]);
-  saveSnapshots(page.shared, page.chat.rooms.values());
   const stored = page.shared.getItem(`parley.last.${key.room}`) ?? "";
   assertEquals([stored.includes(sealed), stored.includes('"deletedBy"')], [false, true]);
 });

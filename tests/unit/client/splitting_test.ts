@@ -8,6 +8,8 @@ const fits = (max: number) => (piece: string) => piece.length <= max;
 
 Deno.test("splitText() cuts at paragraphs, then lines, words and characters", () => {
   assertEquals(splitText("short", 3, fits(20)), ["short"]);
+  assertEquals(splitText("x".repeat(40), 3, fits(20))?.length, 3);
+  assertEquals(splitText("x".repeat(40), 2, fits(20)), undefined);
   const split = (text: string) => splitText(text, 9, fits(20));
   assertEquals(split("aaa aaa aaa\n\nbbb bbb bbb"), ["aaa aaa aaa", "bbb bbb bbb"]);
   assertEquals(split("aaa aaa aaa\nbbb bbb bbb"), ["aaa aaa aaa", "bbb bbb bbb"]);
