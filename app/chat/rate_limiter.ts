@@ -2,7 +2,7 @@
 
 /**
  * Max buckets kept. Further keys replace the oldest: a client that can use so many keys gains
- * nothing by that, and if all further keys shared a bucket, it could use up everyone's tokens.
+ * nothing by it, and if all further keys shared a bucket, it could use up everyone's tokens.
  */
 const maxBuckets = 100_000;
 /** Max buckets that one sweep visits: all of them could take 40 ms. */
@@ -16,7 +16,8 @@ interface Bucket {
 
 /**
  * Limits each key to a burst, then to a steady rate. A cost beyond the tokens left is debt, paid
- * off at the steady rate. Only full buckets are forgotten, so reconnecting does not refill one.
+ * off at the steady rate. A bucket is forgotten only when it is full, or the oldest of too many, so
+ * reconnecting does not refill it.
  */
 export class RateLimiter {
   readonly #buckets = new Map<string, Bucket>();

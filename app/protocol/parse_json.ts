@@ -9,7 +9,7 @@ const digits = /(?<!\\)"(\d{6,10})"(?!\s*:)/g;
 const hasDigits = /(?<!\\)"\d{6,10}"(?!\s*:)|\\u003\d/;
 /** An escaped digit, or any other escape. */
 const escapes = /\\(?:u003(\d)|[^])/g;
-/** Makes them too long for the table. No field may contain this character. */
+/** Makes strings of digits too long for the table. No field may contain this character. */
 const padding = "\x7f".repeat(5);
 
 /** Parses JSON as `JSON.parse` does. */

@@ -100,6 +100,7 @@ export class RedisLink {
     const { prefix } = this.#options;
     const commands = [
       ["EVAL", "return 1", "0"],
+      // The hash of that script.
       ["EVALSHA", "e0e1f9fabfc9d4800c877a703b823ac0578ff8db", "0"],
       ["SSCAN", `${prefix}rooms`, "0", "COUNT", "1"],
       ["XREAD", "COUNT", "1", "STREAMS", `${prefix}feed`, "$"],
