@@ -9,14 +9,14 @@ const token = Deno.env.get("TOKEN");
 if (!token) throw new Error("Set TOKEN (see docs/http.md)");
 const authorization = `Basic ${btoa(`Feed:${token}`)}`;
 if (feed === "") throw new Error("Give the addresses of a feed and of the chat, and a room");
-const maxAgeMs = 6 * 86_400_000;
-
-const xml = await (await fetch(feed)).text();
+const found = await fetch(feed);
+if (!found.ok) throw new Error(`Cannot read ${feed}: it returns ${found.status}`);
+const xml = await found.text();
 const items = [...xml.matchAll(/<(item|entry)[\s>].*?<\/\1>/gs)].map(([item]) => item).reverse();
 for (const item of items) {
   const [title, link] = [textOf(item, "title"), textOf(item, "link") || hrefOf(item)];
   const date = textOf(item, "pubDate") || textOf(item, "updated");
-  if (Date.now() - Date.parse(date) > maxAgeMs) continue;
+  if (Date.now() - Date.parse(date) > 6 * 86_400_000) continue;
   const id = new TextEncoder().encode(textOf(item, "guid") || textOf(item, "id") || link);
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", id));
   const key = digest.toHex().slice(0, 36);

@@ -14,26 +14,26 @@ export class Room {
     const pair = new TextEncoder().encode(`${this.name}:${token}`);
     const headers = { authorization: `Basic ${pair.toBase64()}`, "idempotency-key": key };
     const response = await fetch(this.url, { method: "POST", body, headers }).catch(() => null);
-    const lost = { detail: "The chat cannot be reached. Retrying…" };
-    const { detail } = await response?.json() ?? lost;
+    const { detail } = await response?.json() ?? { detail: "The chat is unreachable. Retrying…" };
     if (detail) this.print(`(${detail})`);
     const seconds = Number(response ? response.headers.get("retry-after") : 1);
     if (seconds > 0) await sleep(seconds * 1000).then(() => this.post(body, key));
   }
 
   /** Calls `onEvent` for each event after a position, or from now on. */
-  follow(onEvent: (event: MessageEvent) => void, after = ""): void {
+  follow(onEvent: (event: MessageEvent) => void, after = "", isLost = false): void {
     const events = new EventSource(this.url + (after && `?after=${after}`));
-    const handle = (event: MessageEvent) => {
+    const on = (event: MessageEvent) => {
       after = event.lastEventId || after;
       onEvent(event);
     };
-    for (const type of ["room", "gap", "message", "edit", "title"]) {
-      events.addEventListener(type, handle);
-    }
+    const types = ["room", "gap", "message", "edit", "title"];
+    for (const type of types) events.addEventListener(type, on);
+    events.onopen = () => isLost = false;
     events.onerror = () => { // It reconnects by itself, except after an HTTP error.
       events.close();
-      sleep(1000).then(() => this.follow(onEvent, after));
+      if (!isLost) this.print(`(${this.url} cannot be followed. Retrying…)`);
+      sleep(1000).then(() => this.follow(onEvent, after, true));
     };
   }
 }

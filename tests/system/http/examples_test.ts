@@ -164,13 +164,20 @@ Deno.test("docs/examples/feed.ts posts new RSS and Atom items once", async () =>
     };
     const server = Deno.serve(
       { hostname: "127.0.0.1", port: 0, onListen() {} },
-      (request) => new Response(feeds[new URL(request.url).pathname]),
+      (request) => {
+        const xml = feeds[new URL(request.url).pathname];
+        return new Response(xml, { status: xml === undefined ? 404 : 200 });
+      },
     );
     for (const path of ["/rss", "/rss", "/atom"]) {
       const feed = `http://127.0.0.1:${server.addr.port}${path}`;
       await using example = new Example("feed.ts", [feed, url, "news"]);
       assertEquals((await example.process.status).code, 0, example.output);
     }
+    const missing = `http://127.0.0.1:${server.addr.port}/none`;
+    await using example = new Example("feed.ts", [missing, url, "news"]);
+    await example.waitForOutput(`Cannot read ${missing}: it returns 404`);
+    assertEquals((await example.process.status).code, 1);
     await server.shutdown();
     assertEquals(await textsOf(url, "news"), [
       "Feed: First\nhttps://a/1",
@@ -206,7 +213,7 @@ Deno.test("docs/examples/terminal.ts chats under each name, even across a kill a
     await example.waitForOutput("(Messages can have up to 4,000 characters)\n");
     await server.end("SIGKILL");
     await example.type("Written in the dark\nThen this\n");
-    await example.waitForOutput("(The chat cannot be reached. Retrying…)\n");
+    await example.waitForOutput("(The chat is unreachable. Retrying…)\n");
     await start({ port });
     await example.waitForOutput("Ada: Then this\n");
     await say(url, "last");
@@ -260,6 +267,7 @@ Deno.test("docs/examples/bot.ts replies once, and keeps its name across restarts
     await say(url, "!time");
     await hasReplied(2);
     await server.end("SIGKILL");
+    await bot.waitForOutput(`(${url}r/lobby cannot be followed. Retrying…)\n`);
     await start({ port });
     await say(url, "!time");
     await hasReplied(3);
