@@ -2,7 +2,7 @@
 
 import { dirname, resolve } from "node:path";
 import { serverUrl } from "../app/commands/own_server.ts";
-import { configNames, readConfig } from "../app/core/config.ts";
+import { configNames, readConfig, similarTo } from "../app/core/config.ts";
 import type { Config } from "../app/core/config.ts";
 import { printError } from "../app/core/console.ts";
 import { errorMessage } from "../app/core/error_message.ts";
@@ -122,6 +122,18 @@ async function denoArgs(args: readonly string[], startDir: string): Promise<stri
   return [...flags, ...permissionFlags(all), main, ...args.map(replace)];
 }
 
+/** Variables of other programs often resemble a shorter name, as HOME resembles HOST. */
+const misspelledMinLength = 8;
+
+/** Returns a warning for each variable that is probably a misspelled setting, and so ignored. */
+export function misspelledSettings(names: readonly string[]): string[] {
+  const settings = configNames.filter((name) => name.length >= misspelledMinLength);
+  return names.filter((name) => !configNames.includes(name)).flatMap((name) => {
+    const similar = similarTo(name, settings);
+    return similar === undefined ? [] : [`Ignoring ${name}: did you mean ${similar}?`];
+  });
+}
+
 /** Adds the targets of symbolic links, for commands that compare or copy real paths. */
 function withTargets(paths: readonly string[]): string[] {
   const targets = paths.flatMap((path) => {
@@ -161,6 +173,7 @@ function readMaxDescriptors(): string {
 /** Runs the program until it ends, passes signals on, and returns its exit status. */
 export async function launch(): Promise<number> {
   let args: string[];
+  for (const warning of misspelledSettings(Object.keys(Deno.env.toObject()))) printError(warning);
   try {
     args = await denoArgs(Deno.args, Deno.env.get("INIT_CWD") ?? Deno.cwd());
   } catch (error) {

@@ -7,7 +7,7 @@ import { firstCertificate } from "../support/certificates.ts";
 import { freePort } from "../support/free_port.ts";
 import { until, withDeadline } from "../support/waiting.ts";
 import { isSupported } from "../../scripts/launch.ts";
-import { permissionsFor } from "../../scripts/launcher.ts";
+import { misspelledSettings, permissionsFor } from "../../scripts/launcher.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 const launcher = ["run", "-q", "-A", "--no-config", "--no-lock", `${root}scripts/launch.ts`];
@@ -59,6 +59,16 @@ Deno.test("permissionsFor() grants a command the data and the folder of its file
     net: ["localhost:9000"],
   });
   assertEquals(permissions({}, "health", "https://chat.example/").net, ["chat.example:443"]);
+});
+
+Deno.test("misspelledSettings() finds variables that resemble a setting", () => {
+  assertEquals(misspelledSettings(["ACCES_CODE", "RETENTION_DAY", "METRICS_TOKENFILE"]), [
+    "Ignoring ACCES_CODE: did you mean ACCESS_CODE?",
+    "Ignoring RETENTION_DAY: did you mean RETENTION_DAYS?",
+    "Ignoring METRICS_TOKENFILE: did you mean METRICS_TOKEN_FILE?",
+  ]);
+  const others = ["HOME", "HOSTS", "PORTS", "PATH", "DATA_DIR", "XDG_DATA_DIRS", "REDIS_HOST"];
+  assertEquals(misspelledSettings(others), []);
 });
 
 Deno.test("isSupported() compares versions by number", () => {
@@ -211,6 +221,12 @@ Deno.test("deno task restore takes a file relative to the folder where it was st
   } finally {
     await Deno.remove(dir, { recursive: true });
   }
+});
+
+Deno.test("launch warns of a misspelled variable", async () => {
+  const { code, output } = await run(root, [...launcher, "--version"], { ACCES_CODE: "x" });
+  assertEquals(code, 0);
+  assertStringIncludes(output, "Ignoring ACCES_CODE: did you mean ACCESS_CODE?\n");
 });
 
 Deno.test("launch exits with status 2 on an invalid setting, and explains it", async () => {
