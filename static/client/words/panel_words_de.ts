@@ -232,7 +232,7 @@ export const words: PanelWords = {
     "/leave": ["", "diesen Raum verlassen"],
     "/me": ["Handlung", "eine Handlung beschreiben"],
     "/title": ["Titel", "diesem Raum einen Titel geben oder seine Titel zeigen"],
-    "/moderate": ["", "Moderator werden"],
+    "/moderate": ["", "den Chat moderieren"],
     "/who": ["", "zeigen, wer hier ist"],
     "/search": ["Wörter", "Nachrichten finden"],
     "/help": ["", "Befehle und Tasten zeigen"],
@@ -282,7 +282,7 @@ export const words: PanelWords = {
       `${tooOften[problem.re ?? ""] ?? "Zu viele Anfragen"}. ${retry(problem)}`,
     rename_offline: "Du kannst deinen Namen ändern, sobald du wieder online bist.",
     search_off: "Die Suche ist in diesem Chat ausgeschaltet.",
-    storage_full: "Der Speicher dieses Chats ist voll. Bitte den Betreiber, Platz zu schaffen.",
+    storage_full: "Der Speicher dieses Chats ist voll. Wer den Chat betreibt, muss Platz schaffen.",
     edit_not_loaded: "Die Nachricht ließ sich nicht laden. Versuch es noch einmal.",
     edits_exhausted: "Diese Nachricht wurde schon 20-mal bearbeitet, öfter geht es nicht.",
     forbidden: ({ re }) =>
