@@ -42,6 +42,28 @@ Deno.test("ClockTrust.check() follows drift, and accepts a new time after 24 hou
   assertEquals(trust.check(), true);
 });
 
+Deno.test("ClockTrust.check() counts the 24 hours from the last jump", () => {
+  const { clock, trust, pass } = createClock();
+  clock.wall += 10 * hourMs;
+  assertEquals(trust.check(), false);
+  pass(23 * hourMs);
+  clock.wall += 10 * hourMs;
+  assertEquals(trust.check(), false);
+  pass(23 * hourMs);
+  assertEquals(trust.check(), false);
+  pass(hourMs);
+  assertEquals(trust.check(), true);
+});
+
+Deno.test("ClockTrust.check() forgets a jump once the clock is right again", () => {
+  const { clock, trust, pass } = createClock();
+  for (const jump of [1, -1, 1]) {
+    clock.wall += jump * yearMs;
+    assertEquals(trust.check(), jump < 0);
+    pass(25 * hourMs);
+  }
+});
+
 Deno.test("startPruning() prunes nothing while the clock is not trusted, and says so once", async () => {
   let isTrusted = true;
   const tasks: (() => void)[] = [];

@@ -156,6 +156,7 @@ Deno.test("import-chat refuses everything that a server would not have stored", 
     chat({ amended: 1 }),
     [{ ...room, first: 1e15, head: 1e15 }, { ...first, offset: 1e15 }],
     [{ ...room, first: 0, head: 0 }, { ...first, offset: 0 }],
+    [{ ...room, first: 9, head: 1 }],
     [{ ...room, head: 1, title: "\u202eevil", titleAt: 1 }, first],
     [{ ...room, head: 1, title: "x", titleAt: 2 }, first],
     [{ ...room, room: "p-a", head: 1 }, { ...first, room: "p-a" }],
@@ -163,6 +164,8 @@ Deno.test("import-chat refuses everything that a server would not have stored", 
     two({ kind: "delete", targets: [3] }),
     two({ kind: "title", text: "x".repeat(61) }),
     [room, first],
+    [{ ...room, head: 1 }, { ...first, room: "tea" }],
+    [{ ...room, room: "Tea", head: 1 }, { ...first, room: "Tea" }],
     [{ ...room, first: 1, head: 0 }, { ...room, first: 1, head: 0 }],
     [{ ...name, username: "Ada\nBen" }],
     [{ ...name, username: "" }],
@@ -179,7 +182,7 @@ Deno.test("import-chat refuses everything that a server would not have stored", 
 Deno.test("import-chat sets future message times to now", async () => {
   await using folder = await databaseFolder();
   const ahead = new SqliteBroker({ ...optionsFor(folder.path), now: () => Date.now() + 1e12 });
-  ahead.append([draft("a")]);
+  ahead.append([draft("a"), edit(1, "edited")]);
   ahead.close();
   const file = `${folder.dir}/chat.jsonl`;
   await using source = await openSqliteSource(folder.path, holdMs);
@@ -192,7 +195,10 @@ Deno.test("import-chat sets future message times to now", async () => {
   const broker = new SqliteBroker({ ...optionsFor(path), now: Date.now });
   broker.append([draft("b")]);
   const { entries } = broker.read("lobby", { before: Infinity, limit: 2, maxBytes: 1e6 });
-  assert(entries.length === 2 && entries.every(({ at }) => at <= Date.now()));
+  const times = entries.flatMap((entry) =>
+    entry.type === "message" ? [entry.at, entry.editedAt ?? 0] : [entry.at]
+  );
+  assert(times.length === 5 && times.every((at) => at <= Date.now()));
   broker.close();
 });
 

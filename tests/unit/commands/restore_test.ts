@@ -250,6 +250,10 @@ Deno.test("restore() carries bans, mutes and deletions over from the database it
   restored.release("lifted");
   assertEquals(restored.claim("eve", "Trolly"), undefined);
   restored.close();
+  // The hold of a name whose ban was lifted is over.
+  const twoDays = new SqliteBroker(optionsFor(path, { ms: messageAt + 2 * 86_400_000 }));
+  assertEquals(twoDays.claim("eve", "lifted"), "lifted");
+  twoDays.close();
   Deno.writeTextFileSync(path, "damaged");
   await restore(path, `${dir}/copy.db`, now, (problem) => problems.push(problem));
   assertEquals(problems.length, 1);
@@ -282,6 +286,20 @@ Deno.test("restore() carries deletions over whose messages retention has removed
   await restore(path, previous, now);
   await restore(path, `${dir}/copy.db`, now);
   assertEquals(textsOf(folder.open()), ["one", "", "three", ""]);
+});
+
+Deno.test("restore() deletes no other message that a forked copy has at the same offset", async () => {
+  await using folder = await databaseFolder();
+  const broker = folder.open();
+  storeMessage(broker, "gone");
+  const fields = { room: "lobby", member: "m1", from: "Ada" };
+  broker.append([{ type: "delete", ...fields, targets: [1], nonce: "d" }]);
+  broker.close();
+  const forked = folder.open(`${folder.dir}/forked.db`);
+  storeMessage(forked, "kept");
+  forked.close();
+  await restore(folder.path, `${folder.dir}/forked.db`, now);
+  assertEquals(textsOf(folder.open()), ["kept"]);
 });
 
 Deno.test("restore() carries deletions of titles and title locks over [E4] [E5]", async () => {
