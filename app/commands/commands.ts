@@ -147,6 +147,8 @@ export async function runCommand(
     const similar = similarTo(name, [...commands.keys()]);
     const advice = /^\d+$/.test(name)
       ? `did you mean --port ${name}?`
+      : /^[–—]|=/.test(name)
+      ? "a flag starts with two hyphens, such as --port=9000"
       : similar !== undefined
       ? `did you mean ${similar}?`
       : name === "help" || name === "version"

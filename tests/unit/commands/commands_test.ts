@@ -21,6 +21,8 @@ Deno.test("runCommand() rejects an invalid command line before it touches any fi
       [["toString"], `Cannot run "toString": ${unknown}`],
       [["constructor", "lobby"], `Cannot run "constructor": ${unknown}`],
       [["9000"], 'Cannot run "9000": unknown command; did you mean --port 9000?'],
+      [["PORT=9000"], "unknown command; a flag starts with two hyphens, such as --port=9000"],
+      [["–port", "9000"], "a flag starts with two hyphens"],
       [["bakcup", "a.db"], 'Cannot run "bakcup": unknown command; did you mean backup?'],
       [["help"], "did you mean --help?"],
       [["backup"], "Usage: parley backup FILE [flags]"],
