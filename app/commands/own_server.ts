@@ -44,7 +44,9 @@ export async function ask(
       ? "its name has no address"
       : /invalid HTTP version/.test(message)
       ? "the server does not speak plain http; use https, or its TLS_CERT and TLS_KEY"
-      : message;
+      : /InvalidContentType/.test(message)
+      ? "the server does not use TLS; use http, or unset TLS_CERT and TLS_KEY"
+      : message.replace(/^error sending request .*client error \(\w+\): /, "");
     throw new Error(`Cannot reach ${address.origin}/: ${reason}`, { cause: error });
   }
 }

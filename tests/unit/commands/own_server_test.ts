@@ -28,3 +28,21 @@ Deno.test("checkHealth() says so if the server speaks only https", async () => {
     "use https, or its TLS_CERT and TLS_KEY",
   );
 });
+
+Deno.test("checkHealth() says so if the server does not use TLS", async () => {
+  await using site = await startSite();
+  const url = `https://127.0.0.1:${site.server.port}/`;
+  for (const isOwn of [true, false]) {
+    await assertRejects(() => checkHealth(url, isOwn), Error, "the server does not use TLS");
+  }
+});
+
+Deno.test("checkHealth() names only the reason if a certificate is not trusted", async () => {
+  await using site = await startSite({ certificate: firstCertificate, host: "localhost" });
+  const url = `https://localhost:${site.server.port}/`;
+  await assertRejects(
+    () => checkHealth(url, false),
+    Error,
+    `Cannot reach ${url}: invalid peer certificate`,
+  );
+});
