@@ -20,10 +20,23 @@ local function isConnected(record)
   return false
 end
 
+-- Returns whether the member was connected to a node that was declared dead, so recently that it
+-- still holds its names.
+local function wasConnected(record)
+  for field in pairs(record) do
+    local other = field:match('^node:(.+)$')
+    local readerHeldUntil = other and redis.call('GET', key('lost', other))
+    if readerHeldUntil and (record.hasWritten == '1' or tonumber(readerHeldUntil) > now) then
+      return true
+    end
+  end
+  return false
+end
+
 local function isReserved(record) return tonumber(record.reservedUntil or 0) > now end
 
 local function holdsName(record)
-  return isConnected(record) or isReserved(record) or
+  return isConnected(record) or wasConnected(record) or isReserved(record) or
     tonumber(record.readerHeldUntil or 0) > now or
     (record.hasWritten == '1' and tonumber(record.heldUntil) > now)
 end

@@ -2,7 +2,6 @@
 
 import type { Banned, BrokerListener } from "../../chat/broker.ts";
 import { usernameKey } from "../../protocol/names.ts";
-import { hubLimits } from "../../protocol/wire.ts";
 import type { Feed } from "./feed.ts";
 import type { RedisNode } from "./node.ts";
 import type { RedisBrokerOptions } from "./options.ts";
@@ -123,7 +122,7 @@ export class Members {
     await this.#publishing;
     const hasReturned = !this.#unreleased.has(member);
     if (hasReturned) return;
-    const readerHoldMs = Math.min(this.nameArgs.nameHoldMs, hubLimits.readerHoldMs);
+    const { readerHoldMs } = this.#node;
     await this.#node.run("release", { ...this.nameArgs, member, readerHoldMs, isFreed });
     this.#unreleased.delete(member);
   }

@@ -1,5 +1,6 @@
 // This node in Redis: its name, its lease, and the scripts that it runs.
 
+import { hubLimits } from "../../protocol/wire.ts";
 import type { RedisBrokerOptions } from "./options.ts";
 import type { ReconnectingLink } from "./reconnecting_link.ts";
 import type { Link } from "./redis_link.ts";
@@ -16,11 +17,14 @@ export class RedisNode {
   name: string;
   isRegistered = false;
   epoch = "";
+  /** How long the names of a member that never wrote are held. */
+  readonly readerHoldMs: number;
 
   constructor(options: RedisBrokerOptions, link: ReconnectingLink) {
     this.#options = options;
     this.link = link;
     this.name = options.randomName();
+    this.readerHoldMs = Math.min(options.nameHoldMs, hubLimits.readerHoldMs);
   }
 
   /** Becomes a new node. */
@@ -54,12 +58,13 @@ export class RedisNode {
 
   /** Renews the lease three times per `leaseMs`, until the link is lost. */
   renewLease(link: Link, onRenewed: (reply: ScriptReply<"renewLease">) => void): void {
-    const { leaseMs, later } = this.#options;
+    const { leaseMs, nameHoldMs, later } = this.#options;
+    const args = { leaseMs, nameHoldMs, readerHoldMs: this.readerHoldMs };
     let cancel = () => {};
     const renewLater = () => {
       cancel = later(leaseMs / 3, async () => {
         try {
-          onRenewed(await this.run("renewLease", { leaseMs }, [], link));
+          onRenewed(await this.run("renewLease", args, [], link));
         } catch (error) {
           this.link.failed(error);
         }

@@ -3,9 +3,9 @@
 -- one lease from the feed, so that it does not keep deleted text. The feed expires if no node is
 -- left to renew. Forgets the networks of members not seen for a day.
 --
--- keys    writes lease:*, nodes, meta, presence:*, feed, feedMarks, networks, network:*, seen;
---         reads sweeps
--- args    leaseMs
+-- keys    writes lease:*, nodes, lost:*, meta, presence:*, feed, feedMarks, networks, network:*,
+--         seen; reads sweeps
+-- args    leaseMs, nameHoldMs, readerHoldMs
 -- result  hasSweep: true if a sweep is pending
 
 if isFenced() then return replyFenced() end
@@ -24,6 +24,10 @@ for _, other in ipairs(redis.call('HKEYS', key('nodes'))) do
   elseif wasInTime and redis.call('EXISTS', key('lease', other)) == 0 then
     redis.call('HDEL', key('nodes'), other)
     redis.call('DEL', key('presence', other))
+    if args.nameHoldMs > 0 then
+      redis.call('SET', key('lost', other), digits(now + args.readerHoldMs), 'PX',
+        digits(args.nameHoldMs))
+    end
     publish('{"kind":"node_lost","node":"' .. other .. '"}')
   end
 end

@@ -30,6 +30,8 @@
 //   sweep:{sweep}        sorted set: the remaining rooms, and where to continue (sweep.lua)
 //   nodes                hash: the registered nodes, each with its current link
 //   lease:{node}         string: exists until the node's lease expires
+//   lost:{node}          string: while members of a node that was declared dead hold their names:
+//                        until when those that never wrote do
 //   presence:{node}      hash: fields "{room} {member}", the members present through the node
 // The pub/sub channel `typing:{database}` carries typing signals, which may be lost.
 
@@ -175,7 +177,12 @@ export interface ScriptCalls {
     never,
     Readonly<{ registered: boolean; presence: PresenceSnapshot; ends: readonly SanctionEnd[] }>
   >;
-  renewLease: Call<{ readonly leaseMs: number }, never, { readonly hasSweep: boolean }>;
+  /** `readerHoldMs` is how long the names of a member that never wrote are held. */
+  renewLease: Call<
+    Readonly<{ leaseMs: number; nameHoldMs: number; readerHoldMs: number }>,
+    never,
+    { readonly hasSweep: boolean }
+  >;
   /** `detail` is the username, or the reason for leaving. */
   publishPresence: Call<
     Empty,
@@ -193,7 +200,6 @@ export interface ScriptCalls {
     Readonly<{ renamed: boolean; isBehind: boolean }>
   >;
   holdsName: Call<{ readonly member: string }, never, { readonly holds: boolean }>;
-  /** `readerHoldMs` is how long the names of a member that never wrote are held. */
   release: Call<
     NameArgs & Readonly<{ member: string; readerHoldMs: number; isFreed: boolean }>,
     never,

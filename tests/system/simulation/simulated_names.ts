@@ -22,6 +22,8 @@ export interface NameStorage extends Pick<SanctionStorage, "networks" | "wroteAt
   readonly members: Map<string, MemberRecord>;
   /** The current link of each registered node. */
   readonly nodes: Map<string, string>;
+  /** Until when the members of each node that was declared dead hold their names. */
+  readonly lost: Map<string, { readonly reader: number; readonly writer: number }>;
 }
 
 interface NamePorts {
@@ -58,7 +60,12 @@ export class SimulatedNames {
   }
 
   #holdsName(record: MemberRecord): boolean {
+    const isHeldBy = (node: string) => {
+      const { reader = 0, writer = 0 } = this.#storage.lost.get(node) ?? {};
+      return (record.hasWritten ? writer : reader) > this.#ports.now;
+    };
     return this.#isConnected(record) ||
+      [...record.nodes].some(isHeldBy) ||
       record.reservedUntil > this.#ports.now ||
       record.readerHeldUntil > this.#ports.now ||
       record.hasWritten && record.heldUntil > this.#ports.now;

@@ -89,6 +89,7 @@ export class SimulatedRedis {
       names: new Map(),
       members: new Map(),
       nodes: new Map(),
+      lost: new Map(),
       leases: new Map(),
       presence: new Map(),
       ...emptySanctions(),
@@ -372,14 +373,18 @@ class ScriptCall {
     return { registered, presence: Object.fromEntries(nodePresences), ends };
   }
 
-  #renewLease({ leaseMs }: ScriptArgs<"renewLease">): ScriptCalls["renewLease"]["reply"] {
-    const { nodes, leases, presence } = this.#storage;
+  #renewLease(
+    { leaseMs, nameHoldMs, readerHoldMs }: ScriptArgs<"renewLease">,
+  ): ScriptCalls["renewLease"]["reply"] {
+    const { nodes, lost, leases, presence } = this.#storage;
+    const now = this.#time.wall();
     const hasExpired = (node: string) => (leases.get(node) ?? 0) <= this.#time.ms;
     const wasInTime = !hasExpired(this.#node);
     leases.set(this.#node, this.#time.ms + leaseMs);
     for (const node of wasInTime ? [...nodes.keys()].filter(hasExpired) : []) {
       nodes.delete(node);
       presence.delete(node);
+      lost.set(node, { reader: now + readerHoldMs, writer: now + nameHoldMs });
       this.#publish({ kind: "node_lost", node });
     }
     this.#trimFeed(leaseMs);

@@ -148,16 +148,24 @@ testWithRedis(
 );
 
 testWithRedis(
-  "claim() frees the name of a silent member when its node is declared dead [N8]",
-  async ({ url }) => {
-    await using b = await BrokerNode.start(url, { leaseMs: 200 });
+  "claim() respects the holds of members whose node was declared dead [N8]",
+  async (redis) => {
+    const wall = { ms: 1e12 };
+    const options = { leaseMs: 200, now: () => wall.ms };
+    await using b = await BrokerNode.start(redis.url, options);
     {
-      await using a = await BrokerNode.start(url, { leaseMs: 200 });
+      await using a = await BrokerNode.start(redis.url, options);
       await a.broker.claim("ada", "Ada");
       await a.broker.claim("eda", "Eda");
       await a.broker.append([draft("a", { member: "eda", from: "Eda" })]);
+      await a.join("ida", "Ida");
+      await until(() => b.remote() === "Ida");
     }
-    await until(async () => await b.broker.claim("ben", "Ada") === "Ada");
+    await until(() => b.remote() === "");
+    assertEquals(await b.broker.claim("ben", "Ada"), undefined);
+    assertEquals(await b.broker.claim("ida", "x"), "Ida");
+    wall.ms += 10 * 60_000;
+    assertEquals(await b.broker.claim("ben", "Ada"), "Ada");
     assertEquals(await b.broker.claim("zoe", "Eda"), undefined);
     assertEquals(await b.broker.claim("eda", "x"), "Eda");
   },

@@ -104,8 +104,9 @@ testWithRedis(
   "reset() is called on a node that was declared dead, before it stores entries",
   async (redis) => {
     await using proxy = new TcpProxy(redis.port);
-    await using a = await BrokerNode.start(redisUrl(proxy.port), { leaseMs: 200 });
-    await using b = await BrokerNode.start(redis.url, { leaseMs: 200 });
+    const options = { leaseMs: 200, nameHoldMs: 0 };
+    await using a = await BrokerNode.start(redisUrl(proxy.port), options);
+    await using b = await BrokerNode.start(redis.url, options);
     await a.broker.claim("ada", "Ada");
     proxy.cut();
     await until(async () => await b.broker.claim("ben", "Ada") === "Ada");
