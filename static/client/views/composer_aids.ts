@@ -133,6 +133,9 @@ export function mountComposerAids(chat: ChatClient, parts: ComposerParts) {
     event.preventDefault();
   });
   // The browser would open a dropped file or link in place of the page.
+  let isOwnDrag = false;
+  addEventListener("dragstart", () => isOwnDrag = true);
+  addEventListener("dragend", () => isOwnDrag = false);
   for (const type of ["dragover", "drop"] as const) {
     addEventListener(type, (event) => {
       const { target, dataTransfer } = event;
@@ -142,7 +145,7 @@ export function mountComposerAids(chat: ChatClient, parts: ComposerParts) {
       event.preventDefault();
       if (type === "dragover") return;
       if (hasFile) showFailure(() => panels.noFiles);
-      else if (isElsewhere(target)) insert(dataTransfer?.getData("text/plain") ?? "");
+      else if (!isOwnDrag && isElsewhere(target)) insert(dataTransfer?.getData("text/plain") ?? "");
     });
   }
   text.enterKeyHint = isTouch() ? "enter" : "send";

@@ -527,6 +527,23 @@ browserTest("offers to send, edit or discard unsent messages", async (chat) => {
   assertEquals((await messageTexts(ben)).toSorted(), ["one", "three"]);
 });
 
+browserTest("inserts no text that is dragged within the page by accident", async (chat) => {
+  const { ada, server } = await signInScripted(chat);
+  server.publish("lobby", { text: "some words" });
+  await waitForMessage(ada, "some words");
+  await waitForAids(ada);
+  await ada.evaluate(() => addEventListener("dragend", () => document.body.id = "dropped"));
+  const words = ada.locator("#rows .text");
+  await words.dblclick({ position: { x: 15, y: 10 } });
+  const target = ada.locator("#log");
+  await words.dragTo(target, { sourcePosition: { x: 15, y: 10 }, targetPosition: { x: 5, y: 5 } });
+  await ada.locator("#dropped").waitFor();
+  assertEquals(await draft(ada), "");
+  await words.dblclick({ position: { x: 15, y: 10 } });
+  await words.dragTo(ada.locator("#text"), { sourcePosition: { x: 15, y: 10 } });
+  assertEquals((await draft(ada)).trim(), "some");
+}, sharedServerOnly);
+
 browserTest("pastes nothing on a middle click beside the composer", async (chat) => {
   const { ada, server } = await signInScripted(chat);
   server.publish("lobby", { text: "a password" }, { text: "a message" });
