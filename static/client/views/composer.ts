@@ -1,5 +1,6 @@
-// The composer: grows with its text, saves drafts, and sends messages and commands.
+// The composer: saves drafts, and sends messages and commands.
 
+import { isPrivateRoom } from "../../../app/protocol/text.ts";
 import type { ChatClient } from "../state/chat_client.ts";
 import { loadDraft, saveDraft } from "../state/drafts.ts";
 import { labelOf } from "../state/open_rooms.ts";
@@ -38,9 +39,6 @@ export function mountComposer(
     if (!aids?.writing.isEditing) saveDraft(storages, room.name, text.value);
     setText(problem, "");
     aids?.onChange();
-    if (CSS.supports("field-sizing", "content")) return;
-    text.style.height = "auto";
-    text.style.height = `${text.scrollHeight}px`;
   };
   const setValue = (value: string) => {
     text.value = value;
@@ -102,6 +100,8 @@ export function mountComposer(
       if (early === text.value.trim()) submit();
     },
     update(current: Room): void {
+      // First, since a hidden field can't take the focus.
+      form.hidden = isPrivateRoom(current.name) && !chat.privateRooms?.hasKey(current.name);
       if (current === room) return;
       room = current;
       text.placeholder = words.placeholder(labelOf(room.name));

@@ -1,5 +1,5 @@
 // The parts of the composer that load after the page: suggestions, edits and replies, a character
-// count, the splitting of long texts, and keys for switching rooms.
+// count, the splitting of long texts, the field's height, and keys for switching rooms.
 
 import { privateBytesLeft } from "../../../app/protocol/sealed.ts";
 import { codePointLength, isPrivateRoom } from "../../../app/protocol/text.ts";
@@ -73,6 +73,14 @@ export function mountComposerAids(chat: ChatClient, parts: ComposerParts) {
   const splitLine = element("p", { class: "hint" }, splitButton);
   splitLine.hidden = true;
   byId<"p">("composer-problem").before(splitLine);
+  /** Fits the height of the field to its text, in browsers without `field-sizing`. */
+  const fit = () => {
+    if (CSS.supports("field-sizing", "content")) return;
+    text.style.height = "auto";
+    text.style.height = `${text.scrollHeight}px`;
+  };
+  // A hidden field has no height, and a narrower one needs more lines.
+  new ResizeObserver(() => requestAnimationFrame(fit)).observe(text);
   const suggestions = mountSuggestions(chat, parts);
   const writing = mountWriting(chat, parts);
 
@@ -158,6 +166,7 @@ export function mountComposerAids(chat: ChatClient, parts: ComposerParts) {
     onChange(): void {
       suggestions.onChange();
       count();
+      fit();
     },
     /** Handles a key. Returns false if it has no meaning here. */
     handleKey(event: KeyboardEvent): boolean {

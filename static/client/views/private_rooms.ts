@@ -1,5 +1,5 @@
-// Private rooms in the page: buttons that create a room and show the link of the current one. Hides
-// the composer of a room without a key. Loads the rest on demand.
+// Private rooms in the page: buttons that create a room and show the link of the current one. Loads
+// the rest on demand.
 
 import { isPrivateRoom } from "../../../app/protocol/text.ts";
 import { randomId, storageOf } from "../browser.ts";
@@ -63,9 +63,7 @@ export function mountPrivateRooms(
     openRoom: openCurrent,
     /** Draws the parts that depend on the current room. */
     update({ name }: Room): void {
-      const isMissing = isIncomplete(chat, name);
-      link.hidden = isMissing || !isPrivateRoom(name);
-      byId<"form">("composer").hidden = isMissing;
+      link.hidden = isIncomplete(chat, name) || !isPrivateRoom(name);
     },
   };
 }

@@ -60,6 +60,29 @@ browserTest(
   },
 );
 
+browserTest("fits the composer to its text in browsers that can't", async (chat) => {
+  const ada = await chat.newVisitor({ viewport: { width: 1280, height: 720 } });
+  await ada.addInitScript(() => CSS.supports = () => false);
+  await ada.route(/style[^/]*\.css$/, async (route) => {
+    const response = await route.fetch();
+    const body = (await response.text()).replace("field-sizing", "x-field-sizing");
+    await route.fulfill({ response, body });
+  });
+  // This room has no composer.
+  await chat.enter(ada, "Ada", `r/p-${"a".repeat(30)}`);
+  await ada.locator("#composer").waitFor({ state: "hidden" });
+  await ada.fill("#room-name", "lobby");
+  await ada.press("#room-name", "Enter");
+  await ada.locator("#text:focus").waitFor();
+  const height = () => ada.locator("#text").evaluate((field) => field.clientHeight);
+  const one = await height();
+  assert(one > 16, `${one}`);
+  await ada.keyboard.type("many words ".repeat(5));
+  assertEquals(await height(), one);
+  await ada.setViewportSize({ width: 360, height: 720 });
+  await waitUntil("it grows", async () => await height() > one);
+});
+
 browserTest("scrolls the conversation with page keys, unless the text needs them", async (chat) => {
   const { ada, server } = await signInScripted(chat);
   server.publish("lobby", ...Array.from({ length: 90 }, (_, i) => ({ text: `line ${i}.` })));
