@@ -302,6 +302,7 @@ export class SearchIndex {
   /** Merges a few pages: into one segment if the table is full. */
   #merge(file: DatabaseFile): void {
     for (const [number, isFull] of this.#merging.entries().take(mergeTables)) {
+      if (this.#unerased.has(number)) this.#dropEmptyLevels(file, tableOf(number));
       const before = Number(file.get(sql.totalChanges)?.count);
       const table = tableOf(number);
       const pages = isFull ? -mergePages : mergePages;
@@ -312,6 +313,27 @@ export class SearchIndex {
       this.#merging.delete(number);
       this.#unerased.delete(number);
     }
+  }
+
+  /**
+   * Drops the empty levels above the segments of a table. With them, FTS5 does not notice that it
+   * merges the oldest segment, and keeps the words of removed messages. Its structure record has 4
+   * bytes, the number of levels, two other numbers, and the levels; two zeros are an empty one.
+   */
+  #dropEmptyLevels(file: DatabaseFile, table: string): void {
+    // A rollback makes FTS5 write its pending segment first, and read the record again later.
+    file.run("SAVEPOINT levels");
+    file.run(`INSERT INTO ${table} (${table}, rank) VALUES ('merge', 0)`);
+    file.run("ROLLBACK TO levels");
+    file.run("RELEASE levels");
+    const { block } = file.get(`SELECT block FROM ${table}_data WHERE id = 10`) ?? {};
+    if (!(block instanceof Uint8Array)) return;
+    let [levels = 0, end] = [block[4], block.length];
+    for (; levels > 0 && block[end - 1] === 0 && block[end - 2] === 0; end -= 2) levels--;
+    if (end === block.length) return;
+    block[4] = levels;
+    const kept = block.subarray(0, end);
+    file.runOnShadowTable(`UPDATE ${table}_data SET block = ? WHERE id = 10`, kept);
   }
 
   /** Returns a message and the number of its document, or `undefined` if it isn't indexed. */

@@ -8,7 +8,7 @@ import { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
 import type { SqliteOptions } from "../../../app/broker/sqlite/options.ts";
 import { matchesOf, parseQuery } from "../../../app/protocol/search.ts";
 import { SeededRandom } from "../../support/seeded_random.ts";
-import { bytesOf, change, optionsFor, withFile } from "../../support/sqlite_harness.ts";
+import { all, bytesOf, change, optionsFor, withFile } from "../../support/sqlite_harness.ts";
 import type { BrokerSettings } from "./broker_contract.ts";
 import { draft } from "./broker_contract.ts";
 import { deletion, edit } from "./entries_contract.ts";
@@ -175,6 +175,42 @@ Deno.test("SqliteBroker.index() erases deleted words from the separators between
     });
     checkIndex(path);
   }));
+
+Deno.test("SqliteBroker.index() erases deleted words from a small index that was large [F5]", () =>
+  withFile((path) =>
+    withBroker(optionsOf(path), async (broker) => {
+      const wordsOf = (i: number) => Array.from({ length: 40 }, (_, j) => `${i * 41 + j}x${i}y`);
+      const add = (from: number, to: number) => {
+        for (let i = from; i <= to; i++) {
+          broker.append([draft(wordsOf(i).join(" "), { nonce: `n${i}` })]);
+        }
+        indexAll(broker);
+      };
+      const remove = (...targets: readonly number[]) => {
+        broker.append([deletion(targets, { nonce: `d${targets[0]}` })]);
+        indexAll(broker);
+      };
+      const offset = () => broker.read("lobby", all).head.offset;
+      add(1, 60);
+      // Each of these adds levels to the index.
+      for (let i = 0; i < 3; i++) {
+        add(61 + i, 61 + i);
+        remove(offset());
+      }
+      remove(...Array.from({ length: 55 }, (_, i) => i + 4));
+      remove(1);
+      add(70, 80);
+      remove(2);
+      broker.eraseDeleted();
+      const bytes = bytesOf(path);
+      const left = [1, 2, 3, 30].map((i) =>
+        wordsOf(i).filter((word) => bytes.includes(word)).length
+      );
+      assertEquals(left, [0, 0, 40, 0]);
+      assertEquals((await find(broker, wordsOf(3)[7] ?? "")).length, 1);
+      checkIndex(path);
+    })
+  ));
 
 Deno.test("SearchIndex.remove() changes a few rows, however many words a message has [F5]", () =>
   withFile(async (path) => {
