@@ -127,11 +127,10 @@ function refuseLeftovers(path: string): void {
         `Restore that file with "restore", or move it away`,
     );
   }
-  const unfinished = find(".unfinished");
-  if (unfinished !== undefined) {
+  if (find(".unfinished") !== undefined) {
     throw new Error(
       `Cannot create ${path}: a "restore" or an "import-chat" was interrupted. Run it again, or ` +
-        `move ${unfinished} away`,
+        `move ${basename(path)}.unfinished* away`,
     );
   }
 }
