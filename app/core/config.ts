@@ -226,7 +226,9 @@ function parse(setting: Setting<unknown>, text: string): ReturnType<Setting<unkn
   return /^(["']).*\1$/s.test(text) ? { expected: "without quotes" } : setting.parse(text);
 }
 
-function parseCommandLine(args: readonly string[]) {
+function parseCommandLine(given: readonly string[]) {
+  // npm takes flags after a "--", which Deno passes on.
+  const args = given[0] === "--" ? given.slice(1) : given;
   /** Values by setting name. */
   const flags = new Map<string, string>();
   const words: string[] = [];
@@ -259,7 +261,10 @@ function parseCommandLine(args: readonly string[]) {
       }
       unknownAt = token.index;
     } else {
-      const value = token.value ?? (flagTypes[token.name]?.type === "boolean" ? "1" : "");
+      const [, nextFlag = ""] = /^--([a-z-]+)/.exec(token.value ?? "") ?? [];
+      const value = !token.inlineValue && namesByFlag.has(nextFlag)
+        ? ""
+        : token.value ?? (flagTypes[token.name]?.type === "boolean" ? "1" : "");
       if (value.trim() !== "") flags.set(name, value);
       else errors.push(`Cannot use --${token.name}: its value is missing`);
     }

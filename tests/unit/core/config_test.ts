@@ -49,6 +49,10 @@ Deno.test("readConfig() prefers flags over the environment", () => {
   ]);
 });
 
+Deno.test("readConfig() ignores the -- that npm needs before flags", () => {
+  assertEquals(configOf({}, "--", "--port", "9000").port, 9000);
+});
+
 Deno.test("readConfig() treats an empty variable as unset", () => {
   assertEquals(configOf({ PORT: "", DURABILITY: "" }).port, 8000);
   const { host, dataDir, logDir } = configOf({ HOST: "", DATA_DIR: " ", LOG_DIR: "\t" });
@@ -63,6 +67,10 @@ Deno.test("readConfig() refuses a flag without a value, whatever the environment
     assertEquals(errorsOf(env, `${flag}=  `, "--port", "0"), expected);
     if (flag !== "--dev") assertEquals(errorsOf(env, flag, ""), expected);
   }
+  for (const next of ["--port", "--port=0"]) {
+    assertEquals(errorsOf({}, "--title", next), ["Cannot use --title: its value is missing"]);
+  }
+  assertEquals(configOf({}, "--title=--port").title, "--port");
 });
 
 Deno.test("readConfig() returns the arguments that are not flags, in order", () => {
@@ -70,7 +78,7 @@ Deno.test("readConfig() returns the arguments that are not flags, in order", () 
     const [args, expected] of [
       [["backup", "copy.db"], ["backup", "copy.db"]],
       [["--port", "0", "export", "lobby", "--dev", "lobby.txt"], ["export", "lobby", "lobby.txt"]],
-      [["--", "--port"], ["--port"]],
+      [["backup", "--", "--port"], ["backup", "--port"]],
     ] as const
   ) {
     const result = read({}, ...args);
