@@ -60,8 +60,8 @@ export class RedisLink {
   readonly #typing: Client;
   readonly #clients: readonly Client[];
   readonly #lost = Promise.withResolvers<Error>();
-  /** The scripts that this link has sent to Redis. */
-  readonly #sent = new Set<ScriptName>();
+  /** The scripts that Redis knows, because they have run. */
+  readonly #known = new Set<ScriptName>();
   #isOpen = true;
 
   /**
@@ -151,10 +151,11 @@ export class RedisLink {
     rows: readonly ScriptRow<Name>[],
   ): Promise<ScriptReply<Name>> {
     const { text, sha1 } = scripts[name];
-    const script = this.#sent.has(name) ? ["EVALSHA", sha1] : ["EVAL", text];
-    this.#sent.add(name);
+    const script = this.#known.has(name) ? ["EVALSHA", sha1] : ["EVAL", text];
     const rest = ["1", this.#options.prefix, JSON.stringify(args), ...rows.flat()];
-    return JSON.parse(String(await this.#send(this.#commands, [...script, ...rest])));
+    const reply = await this.#send(this.#commands, [...script, ...rest]);
+    this.#known.add(name);
+    return JSON.parse(String(reply));
   }
 
   /** Yields the rooms that have messages, a few hundred at a time, possibly with repeats. */

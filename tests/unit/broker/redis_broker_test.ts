@@ -78,6 +78,18 @@ testWithRedis(
 );
 
 testWithRedis(
+  "append() keeps its link to a Redis that has been full since the start [M9]",
+  async (redis) => {
+    await redis.cli("CONFIG", "SET", "maxmemory", "1");
+    await using a = await BrokerNode.start(redis.url);
+    for (const text of "abc") {
+      assertEquals(await a.broker.append([draft(text)]), [{ kind: "storage_full" }]);
+    }
+    assertEquals(a.events, ["storage_failed"]);
+  },
+);
+
+testWithRedis(
   "append() stores only deletions while Redis is full, and reads still work [M9]",
   async (redis) => {
     await using a = await BrokerNode.start(redis.url, { leaseMs: 300 });
