@@ -1,7 +1,8 @@
 // Search without an index.
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { scan } from "../../../app/broker/scan.ts";
+import { SearchQueue } from "../../../app/broker/search_queue.ts";
 import type { MessageEntry } from "../../../app/chat/broker.ts";
 import { parseQuery } from "../../../app/protocol/search.ts";
 import { MemoryBroker } from "../../support/memory_broker.ts";
@@ -70,6 +71,33 @@ Deno.test("scan() finds messages in all rooms except private ones, in pages [F1]
   assertEquals([first.since, second.since, second.next], [undefined, undefined, undefined]);
   assertEquals((await find(broker, "word in:other")).texts, ["word two"]);
   assertEquals((await find(broker, "word in:p-secret")).texts, []);
+});
+
+Deno.test("scan() finds each of several messages of the same millisecond once [F1] [F4]", async () => {
+  const broker = new MemoryBroker();
+  broker.fill("tea", 3, "tea");
+  const offsets: number[] = [];
+  for (let before: string | undefined, page = 0; page < 3; page++) {
+    const query = parseQuery("tea");
+    assert(query !== undefined);
+    const found = await scan(broker, { query, before, limit: 1 }, () => Promise.resolve());
+    offsets.push(...found?.messages.map(({ offset }) => offset) ?? []);
+    before = found?.next;
+  }
+  assertEquals(offsets, [3, 2, 1]);
+});
+
+Deno.test("scan() says that it did not search the rooms beyond the newest 20 [F7]", async () => {
+  const broker = new MemoryBroker();
+  for (let i = 0; i < 20; i++) broker.fill(`room-${i}`, 1);
+  assertEquals((await find(broker, "tea")).since, 1_000);
+  assertEquals((await find(broker, "tea in:room-1")).since, undefined);
+});
+
+Deno.test("SearchQueue.add() runs a search after one that failed", async () => {
+  const queue = new SearchQueue();
+  await assertRejects(() => queue.add(() => Promise.reject(new Error("unreachable"))));
+  assertEquals(await queue.add(() => Promise.resolve(1)), 1);
 });
 
 Deno.test("scan() reads a bounded number of messages, and returns how far back it got [F7]", async () => {

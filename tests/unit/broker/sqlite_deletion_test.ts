@@ -43,6 +43,36 @@ Deno.test("SqliteBroker.eraseDeleted() leaves no deleted title in the files [E10
     });
   }));
 
+Deno.test("SqliteBroker.eraseDeleted() erases once another program no longer reads the deleted text [E10]", () =>
+  withFile((path) => {
+    withBroker(optionsFor(path), (broker) => {
+      broker.append([draft("secret", { nonce: "n" })]);
+      using reader = new DatabaseSync(path);
+      reader.exec("BEGIN; SELECT * FROM entries");
+      broker.append([deletion([1])]);
+      broker.eraseDeleted();
+      assert(bytesOf(path).includes("secret"));
+      reader.exec("COMMIT");
+      broker.eraseDeleted();
+      assertEquals(bytesOf(path).includes("secret"), false);
+    });
+  }));
+
+Deno.test("SqliteBroker.eraseDeleted() erases the text that a killed server has deleted [E10]", () =>
+  withFile((path) => {
+    const killed = `${path}.killed`;
+    withBroker(optionsFor(path), (broker) => {
+      broker.append([draft("secret", { nonce: "n" })]);
+      broker.append([deletion([1])]);
+      for (const suffix of ["", "-wal"]) Deno.copyFileSync(path + suffix, killed + suffix);
+    });
+    assert(bytesOf(killed).includes("secret"));
+    withBroker(optionsFor(killed), (broker) => {
+      broker.eraseDeleted();
+      assertEquals(bytesOf(killed).includes("secret"), false);
+    });
+  }));
+
 Deno.test("SqliteBroker.eraseDeleted() empties the journal after a commit that deleted despite an error [E10]", () =>
   withFile((path) => {
     withBroker(optionsFor(path), (broker) => {

@@ -2,7 +2,9 @@
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
+import { DatabaseFile } from "../../../app/broker/sqlite/database.ts";
 import { openSqliteStorage } from "../../../app/broker/sqlite/storage.ts";
+import { withFile } from "../../support/sqlite_harness.ts";
 import { defaults, draft } from "./broker_contract.ts";
 import { deletion } from "./entries_contract.ts";
 
@@ -164,4 +166,14 @@ Deno.test("openSqliteStorage() indexes messages within a second [F1]", () =>
     const query = { phrases: [{ words: ["word99"], isPrefix: false }] };
     const found = await broker.search?.({ query, limit: 20 });
     assertEquals(found?.messages.map(({ text }) => text), ["word99"]);
+  }));
+
+Deno.test("DatabaseFile commits to the disk with full durability, and never waits for a lock", () =>
+  withFile((path) => {
+    for (const [durability, synchronous] of [["normal", 1], ["full", 2]] as const) {
+      const file = new DatabaseFile(path, durability, 500);
+      assertEquals(file.get("PRAGMA synchronous"), { synchronous });
+      assertEquals(file.get("PRAGMA busy_timeout"), { timeout: 0 });
+      file.close();
+    }
   }));
