@@ -103,7 +103,21 @@ Deno.test("DatabaseFile.eraseFreeSpace() walks through all pages after the file 
     const reopened = new DatabaseFile(path, "normal", 0);
     assertEquals(reopened.eraseFreeSpace(1, false), true);
     assertEquals(reopened.eraseFreeSpace(1_000, false), false);
+    // Text was deleted since.
+    assertEquals(reopened.eraseFreeSpace(1, true), true);
     reopened.close();
+  }));
+
+Deno.test("DatabaseFile.usedBytes() doesn't count free pages", () =>
+  withFile((path) => {
+    const file = new DatabaseFile(path, "normal", 0);
+    const before = file.usedBytes();
+    file.run("CREATE TABLE t (data)");
+    file.run("INSERT INTO t VALUES (randomblob(100000))");
+    assert(file.usedBytes() > before + 100_000);
+    file.run("DROP TABLE t");
+    assertEquals(file.usedBytes(), before);
+    file.close();
   }));
 
 Deno.test("SqliteBroker.eraseDeleted() leaves no deleted or replaced text in the files [E10]", () =>

@@ -284,6 +284,18 @@ testWithRedis(
   },
 );
 
+testWithRedis("export-chat refuses a log without one of its entries", async (redis) => {
+  await using folder = await databaseFolder();
+  const broker = await RedisBroker.open(redisOptions(redis.url, { leaseMs: 300 }));
+  await broker.append([draft("a"), draft("b")]);
+  await broker.close();
+  await until(async () => await redis.cli("KEYS", testKey("lease:*")) === "");
+  await redis.cli("XDEL", testKey("log:lobby"), "1-0");
+  await using source = await openRedisSource(redis.url, prefix, holdMs);
+  const file = `${folder.dir}/chat.jsonl`;
+  await assertRejects(() => exportChat(source, file), Error, "an entry is missing");
+});
+
 testWithRedis("import-chat refuses a chat that exists or is in use", async (redis) => {
   const { url } = redis;
   await using folder = await databaseFolder();
@@ -341,6 +353,7 @@ testWithRedis(
     await assertRejects(open, Error, "an import was interrupted; run import-chat again");
     await Deno.writeTextFile(file, lines.join("\n"));
     await using target = await openRedisTarget(url, prefix);
+    await assertRejects(open, Error, "an import was interrupted; run import-chat again");
     await importChat(file, target);
     const broker = await open();
     assert(broker.isReady);

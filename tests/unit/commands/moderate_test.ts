@@ -24,6 +24,7 @@ Deno.test("moderatorCommandOf() parses the operands of each action", () => {
     member: "coeT8TKFLCnzEsRt",
     seconds: 5_400,
   });
+  assertEquals(of("sweep coeT8TKFLCnzEsRt 1.1")?.seconds, 3_961);
   const { nonce, ...rest } = of("delete lobby 17") as Record<string, unknown>;
   assertEquals([typeof nonce, rest], ["string", { type: "delete", room: "lobby", offset: 17 }]);
   for (

@@ -19,6 +19,13 @@ Deno.test("checkHealth() takes the address of a chat below a path, with and with
   );
 });
 
+Deno.test("checkHealth() verifies the certificate of every server but its own", async () => {
+  await using site = await startSite({ certificate: firstCertificate, host: "localhost" });
+  const url = `https://localhost:${site.server.port}/`;
+  await checkHealth(url, true);
+  await assertRejects(() => checkHealth(url, false), Error, "certificate");
+});
+
 Deno.test("checkHealth() says so if the server speaks only https", async () => {
   await using site = await startSite({ certificate: firstCertificate, host: "localhost" });
   const url = `http://localhost:${site.server.port}/`;
