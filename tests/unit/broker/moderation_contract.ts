@@ -463,6 +463,13 @@ export function testModeration(name: string, withStorage: WithStorage): void {
     },
   );
 
+  test("append() stores the removal of a title that is deleted already without targets [E5]", async (broker) => {
+    const remove = title("", { member: "mona", nonce: "r" });
+    await broker.append([from("ada", "a"), title("Old"), deletion([2]), remove]);
+    const last = (await broker.read("lobby", everything)).entries.at(-1);
+    assertEquals(last?.type === "delete" && [last.targets, last.untitled], [[], true]);
+  });
+
   test("moderation can sweep after the moderator has used similar nonces [B7] [M3]", async (broker) => {
     await broker.append([from("troll", "a"), from("ada", "b"), from("ada", "c")]);
     const nonces = ["sweep-1", "sweep_1", "sweep1", "1"];

@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { DatabaseFile } from "../../../app/broker/sqlite/database.ts";
+import { FreeSpace } from "../../../app/broker/sqlite/free_space.ts";
 import {
   broken,
   bytesOf,
@@ -29,6 +30,7 @@ Deno.test("SqliteBroker.prune() leaves no deleted text in the files, and shrinks
       assertEquals(bytesOf(path).includes("secret"), false);
       const after = Deno.statSync(path).size + Deno.statSync(`${path}-wal`).size;
       assert(after < before / 4, `${before} ${after}`);
+      assert(Deno.statSync(path).size < 500_000);
     });
   }));
 
@@ -105,7 +107,32 @@ Deno.test("DatabaseFile.eraseFreeSpace() walks through all pages after the file 
     assertEquals(reopened.eraseFreeSpace(1_000, false), false);
     // Text was deleted since.
     assertEquals(reopened.eraseFreeSpace(1, true), true);
+    assertEquals(reopened.eraseFreeSpace(1_000, false), false);
     reopened.close();
+  }));
+
+Deno.test("FreeSpace.erase() erases between the header and the cells of b-tree pages, and nothing else [E10]", () =>
+  withFile((path) => {
+    const pages = [2, 5, 5, 13, 0].map((type, index) => {
+      const page = new Uint8Array(4_096).fill(7);
+      const header = index === 0 ? 100 : 0;
+      // A page of this type without cells, whose content starts at byte 4,000.
+      page.set([type, 0, 0, 0, 0, 4_000 >> 8, 4_000 & 255], header);
+      return page;
+    });
+    // The second page, or the third, maps pointers, whatever its first byte.
+    Deno.writeFileSync(path, new Uint8Array(pages.flatMap((page) => [...page])));
+    const space = new FreeSpace(path);
+    assertEquals(space.erase(100), false);
+    space.close();
+    const bytes = Deno.readFileSync(path);
+    const gaps = pages.map((_, index) => {
+      const page = bytes.subarray(index * 4_096, (index + 1) * 4_096);
+      return [page.indexOf(0, 108), page.lastIndexOf(0)];
+    });
+    assertEquals(gaps[0], [112, 3_999]);
+    assertEquals([gaps[1], gaps[2], gaps[4]], Array(3).fill([-1, 4]));
+    assertEquals([gaps[3], bytes[3 * 4_096 + 7], bytes[3 * 4_096 + 8]], [[108, 3_999], 7, 0]);
   }));
 
 Deno.test("DatabaseFile.usedBytes() doesn't count free pages", () =>

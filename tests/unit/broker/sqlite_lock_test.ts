@@ -219,6 +219,15 @@ Deno.test("FolderLock.check() throws while the file cannot be read, and the lock
     lock.check();
   }));
 
+Deno.test("FolderLock.release() leaves the file to another process that took the lock", () =>
+  withPath(async ({ acquire, path, text }) => {
+    const lock = await acquire(1);
+    const taken = text().replace("id-1", "id-2");
+    Deno.writeTextFileSync(path, taken);
+    lock.release();
+    assertEquals(text(), taken);
+  }));
+
 Deno.test("FolderLock.release() removes the file", () =>
   withPath(async ({ acquire, path }) => {
     (await acquire(1)).release();

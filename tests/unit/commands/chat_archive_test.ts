@@ -179,6 +179,21 @@ Deno.test("import-chat refuses everything that a server would not have stored", 
   assertEquals(await importLines(folder.dir, [{ ...room, head: 1 }, { ...first, type: "x" }]), 1);
 });
 
+Deno.test("export-chat exports one state of a chat, while a server prunes it", async () => {
+  await using folder = await databaseFolder();
+  fillDatabase(folder.path);
+  const options = optionsFor(folder.path, { ms: Date.now() }, { retentionMessages: 1 });
+  const broker = new SqliteBroker(options);
+  await using source = await openSqliteSource(folder.path, holdMs);
+  let messages = 0;
+  for await (const { kind } of source.items()) {
+    if (kind === "room") { while (broker.prune()); }
+    if (kind === "message") messages++;
+  }
+  broker.close();
+  assertEquals(messages, 4);
+});
+
 Deno.test("import-chat sets future message times to now", async () => {
   await using folder = await databaseFolder();
   const ahead = new SqliteBroker({ ...optionsFor(folder.path), now: () => Date.now() + 1e12 });

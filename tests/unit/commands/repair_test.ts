@@ -4,6 +4,9 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { removeRoom, repairTimes } from "../../../app/commands/repair.ts";
 import { databaseFolder, messageAt, storeMessage, textsOf } from "../../support/database_folder.ts";
+import { optionsFor, withBroker } from "../../support/sqlite_harness.ts";
+import { draft } from "../broker/broker_contract.ts";
+import { edit } from "../broker/entries_contract.ts";
 
 Deno.test("removeRoom() removes a room and its text from the files, and no other room", async () => {
   await using folder = await databaseFolder();
@@ -12,11 +15,18 @@ Deno.test("removeRoom() removes a room and its text from the files, and no other
   storeMessage(broker, "kept");
   while (broker.index());
   broker.close();
+  // Retention removes all but the newest message of the room.
+  const options = optionsFor(folder.path, { ms: messageAt }, { retentionMessages: 1 });
+  withBroker(options, (pruning) => {
+    while (pruning.prune());
+  });
   await removeRoom(folder.path, "old");
   for (const name of folder.names()) {
     const bytes = await Deno.readFile(`${folder.dir}/${name}`);
     assertEquals(new TextDecoder("latin1").decode(bytes).includes("secret"), false, name);
   }
+  using database = new DatabaseSync(folder.path);
+  assertEquals(database.prepare("SELECT count(*) AS count FROM nonces").get()?.count, 0);
   const again = folder.open();
   assertEquals(textsOf(again), ["kept"]);
   assertEquals(textsOf(again, "old"), []);
@@ -31,13 +41,18 @@ Deno.test("removeRoom() removes a room and its text from the files, and no other
 
 Deno.test("repairTimes() sets future times of messages and rooms to now", async () => {
   await using folder = await databaseFolder();
-  const broker = folder.open();
-  storeMessage(broker, "from the future");
-  broker.close();
+  const options = optionsFor(folder.path, { ms: messageAt }, { retentionMessages: 1 });
+  withBroker(options, (broker) => {
+    broker.append([draft("pruned"), draft("from the future"), edit(2, "edited")]);
+    while (broker.prune());
+  });
   const now = messageAt - 10 * 365 * 86_400_000;
-  assertEquals(await repairTimes(folder.path, now), 1);
+  assertEquals(await repairTimes(folder.path, now), 2);
   assertEquals(await repairTimes(folder.path, now), 0);
   using database = new DatabaseSync(folder.path);
-  const row = database.prepare("SELECT entries.at AS a, rooms.at AS b FROM entries, rooms").get();
-  assertEquals([row?.a, row?.b], [now, now]);
+  for (const time of ["entries.at", "entries.edited_at", "nonces.at", "rooms.at"]) {
+    const [table] = time.split(".");
+    const row = database.prepare(`SELECT max(${time}) AS latest FROM ${table}`).get();
+    assertEquals(row?.latest, now, time);
+  }
 });
