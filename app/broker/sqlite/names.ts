@@ -52,8 +52,6 @@ export class Names {
     }
     if (username === undefined || this.#isTaken(file, member, username)) return undefined;
     file.run(sql.deleteAll, member);
-    // The mark belonged to the old name.
-    this.#writers.delete(member);
     file.run(sql.put, usernameKey(username), member, username, 0);
     return username;
   }
