@@ -463,6 +463,15 @@ export function testModeration(name: string, withStorage: WithStorage): void {
     },
   );
 
+  test("moderation sweeps on for a moderator that was banned meanwhile [B7]", async (broker) => {
+    await broker.append([from("troll", "a"), from("ada", "b")]);
+    done(await broker.moderation.moderate(ban("troll", { deleteMessages: true }), mona));
+    const operator = { member: "operator", username: "Operator", isOperator: true } as const;
+    done(await broker.moderation.moderate(ban("mona"), operator));
+    assertEquals(await sweepAll(broker), 1);
+    assertEquals(await textsOf(broker), ["deleted by mona", "b"]);
+  });
+
   test("append() stores the removal of a title that is deleted already without targets [E5]", async (broker) => {
     const remove = title("", { member: "mona", nonce: "r" });
     await broker.append([from("ada", "a"), title("Old"), deletion([2]), remove]);

@@ -181,3 +181,25 @@ Deno.test("SqliteBroker.batch() changes no name if its transaction fails [N8] [M
     assertEquals(broker.claim("zoe", "Cleo"), "Cleo");
   });
 });
+
+Deno.test("SqliteBroker holds a writer's name for a day, after each visit and a failed commit [N8]", () => {
+  const wall = { ms: Date.UTC(2026, 0, 1) };
+  let isLost = false;
+  const check = () => {
+    if (isLost) throw new Error("the lock is lost");
+  };
+  const lock = { check, lossReason: undefined };
+  withBroker({ ...optionsFor(":memory:", wall), lock }, (broker) => {
+    for (const nonce of ["first", "second"]) {
+      broker.claim("ada", "Ada");
+      isLost = nonce === "first";
+      broker.append([draft(nonce)]);
+      isLost = false;
+      broker.append([draft(nonce)]);
+      broker.release("ada");
+      wall.ms += 3_600_000;
+      assertEquals(broker.claim("eve", "Ada"), undefined, nonce);
+      wall.ms += 86_400_000;
+    }
+  });
+});

@@ -7,6 +7,7 @@ import type { SqliteOptions } from "../../../app/broker/sqlite/options.ts";
 import type { Moderator } from "../../../app/chat/broker.ts";
 import { change, optionsFor, withFile } from "../../support/sqlite_harness.ts";
 import type { Wall } from "./broker_contract.ts";
+import { title } from "./entries_contract.ts";
 import {
   ban,
   bannedIn,
@@ -123,4 +124,32 @@ Deno.test("SqliteBroker.moderation needs few queries to count the members of a n
     broker.close();
   }
   assert(queries < 20, `${queries} queries`);
+});
+
+Deno.test("SqliteBroker reserves a banned member's name across a restart [B4] [B8]", () =>
+  withFile((path) => {
+    const wall = { ms: Date.UTC(2026, 0, 1) };
+    const broker = open(path, {}, wall);
+    broker.claim("ada", "Ada");
+    broker.moderation.moderate(ban("ada", { seconds: 9e6 }), mona);
+    broker.close();
+    open(path, {}, wall).close();
+    wall.ms += 30 * 86_400_000;
+    const restarted = open(path, {}, wall);
+    assertEquals(restarted.claim("eve", "Ada"), undefined);
+    restarted.close();
+  }));
+
+Deno.test("SqliteBroker.prune() unlocks the title of a room that it empties [R11] [E5]", () => {
+  const wall = { ms: Date.UTC(2026, 0, 1) };
+  const broker = open(":memory:", { retentionDays: 1 }, wall);
+  broker.append([
+    from("ada", "a"),
+    title("Locked", { member: "mona", locked: true }),
+  ]);
+  wall.ms += 2 * 86_400_000;
+  while (broker.prune());
+  const results = broker.append([from("ada", "b"), title("Mine", { nonce: "t" })]);
+  assertEquals(results.map(({ kind }) => kind), ["stored", "stored"]);
+  broker.close();
 });
