@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { checkReadable, lockPathOf } from "../broker/sqlite/lock.ts";
 import type { FolderLockOptions } from "../broker/sqlite/lock.ts";
 import { thisProcess } from "../broker/sqlite/lock_file.ts";
-import { openError } from "../broker/sqlite/open_error.ts";
+import { openError, sqliteReason } from "../broker/sqlite/open_error.ts";
 import { migrations, schemaVersion } from "../broker/sqlite/schema.ts";
 import { errorMessage } from "../core/error_message.ts";
 import { fileInfo, isAbsent, isLink } from "../core/file_info.ts";
@@ -96,7 +96,7 @@ export function checkCopy(path: string, name = path): void {
     const { quick_check: result } = database.prepare("PRAGMA quick_check(1)").get() ?? {};
     if (result !== "ok") throw new Error(String(result));
   } catch (error) {
-    throw new Error(`Cannot use ${name}: ${errorMessage(error)}`, { cause: error });
+    throw new Error(`Cannot use ${name}: ${sqliteReason(error)}`, { cause: error });
   }
 }
 

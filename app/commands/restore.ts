@@ -17,10 +17,10 @@ import {
 /**
  * Replaces the database at `path` with the copy `from` and its journal, if it has one. Keeps the
  * previous database and returns its new path, if there was one. Carries its bans, mutes and
- * deletions over to the copy; if that fails, calls `warn` with a sentence.
+ * deletions over to the copy; if that fails on a disk with space, calls `warn` with a sentence.
  *
- * @throws {Error} If a server is using the folder, or `from` is not an intact Parley database, or
- *   another program has changed its tables.
+ * @throws {Error} If a server is using the folder, or the disk is full, or `from` is not an intact
+ *   Parley database, or another program has changed its tables.
  */
 export async function restore(
   path: string,
@@ -47,10 +47,12 @@ export async function restore(
       try {
         carryOver(path, unfinished);
       } catch (error) {
-        warn(
-          "Cannot carry bans, mutes and deletions over from the previous database: " +
-            `${errorMessage(error)}. Deleted messages may be back`,
-        );
+        const problem = "Cannot carry bans, mutes and deletions over from the previous database: " +
+          errorMessage(error);
+        if (/disk is full|disk I\/O/.test(problem)) {
+          throw new Error(`${problem}. Free some space, or move ${path} away`, { cause: error });
+        }
+        warn(`${problem}. Deleted messages may be back`);
       }
     }
     // Copying may have taken so long that another process took the lock.

@@ -10,6 +10,12 @@ const deniedMessage = /unable to open|disk I\/O|readonly|permission denied/i;
 /** Matches SQLite's errors for a file whose folder it cannot write to. */
 const readOnlyMessage = /unable to open|readonly/;
 
+/** Returns the reason for an error of SQLite, which reports a full disk as an I/O error too. */
+export function sqliteReason(error: unknown): string {
+  const message = errorMessage(error);
+  return message === "disk I/O error" ? `${message}; the disk may be full, or damaged` : message;
+}
+
 /**
  * Returns an error that names `path`: a `SettingError` if the folder belongs to a user other than
  * `uid`, the user of this process.
@@ -17,12 +23,12 @@ const readOnlyMessage = /unable to open|readonly/;
 export function openError(path: string, error: unknown, uid = ownUid()): Error {
   const message = errorMessage(error);
   const owner = deniedMessage.test(message) ? foreignOwner(path, uid) : undefined;
-  const advice = readOnlyMessage.test(message) && fileInfo(path)?.isFile
+  const remedy = readOnlyMessage.test(message) && fileInfo(path)?.isFile
     ? "; make its folder writable, or copy the folder to another disk and set DATA_DIR"
     : "";
   const reason = message.includes("locked")
     ? "another program is using it"
-    : owner ?? message + advice;
+    : owner ?? sqliteReason(error) + remedy;
   const Kind = owner === undefined ? Error : SettingError;
   return new Kind(`Cannot open ${path}: ${reason}`, { cause: error });
 }

@@ -4,6 +4,7 @@ import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { backUp } from "../../../app/commands/backup.ts";
 import { exportLines, readRoom } from "../../../app/commands/export.ts";
 import { writeLines } from "../../../app/commands/output_file.ts";
+import { restore } from "../../../app/commands/restore.ts";
 import type { ServerProcess } from "../../support/server_process.ts";
 import type { SendResult } from "../../support/chat_client.ts";
 import { namesIn } from "../../support/server_bench.ts";
@@ -87,5 +88,29 @@ test(
       assertEquals(namesIn(small), ["ballast", "lobby.txt"]);
       assertEquals(Deno.readTextFileSync(file), before);
     });
+  },
+);
+
+test(
+  "a disk without space for bans and deletions fails a restore, and keeps the database",
+  noMount,
+  async ({ dir, database, start }) => {
+    await (await start()).end();
+    const copyKib = Math.ceil(Deno.statSync(database).size / 1024);
+    const carrying = "Cannot carry bans, mutes and deletions over from the previous database: ";
+    const cases = [
+      [20, `Cannot use ${database}: disk I/O error; the disk may be full, or damaged`],
+      [40, carrying],
+      [52, carrying],
+    ] as const;
+    for (const [kib, message] of cases) {
+      const small = `${dir}/${kib}`;
+      await withDisk(small, 2 * copyKib + kib, async () => {
+        const path = `${small}/parley.db`;
+        Deno.copyFileSync(database, path);
+        await assertRejects(() => restore(path, database, new Date()), Error, message);
+        assertEquals(namesIn(small), ["parley.db"]);
+      });
+    }
   },
 );

@@ -11,7 +11,7 @@ Deno.test("openError() names the owner of another user's folder or file, and a r
     const other = Number(uid) + 1;
     const denied = [
       "unable to open database file",
-      "disk I/O error",
+      "attempt to write a readonly database",
       "Permission denied (os error 13)",
     ];
     for (const message of denied) {
@@ -35,16 +35,20 @@ Deno.test("openError() names the owner of another user's folder or file, and a r
   }
 });
 
-Deno.test("openError() says what to do about a database on a read-only disk", async () => {
+Deno.test("openError() says what to do about a database on a read-only or full disk", async () => {
   const path = await Deno.makeTempFile();
+  const copy = "make its folder writable, or copy the folder to another disk and set DATA_DIR";
   try {
     for (
-      const message of ["unable to open database file", "attempt to write a readonly database"]
+      const [message, remedy] of [
+        ["unable to open database file", copy],
+        ["attempt to write a readonly database", copy],
+        ["disk I/O error", "the disk may be full, or damaged"],
+      ] as const
     ) {
       assertEquals(
         openError(path, new Error(message)).message,
-        `Cannot open ${path}: ${message}; make its folder writable, or copy the folder to ` +
-          "another disk and set DATA_DIR",
+        `Cannot open ${path}: ${message}; ${remedy}`,
       );
     }
   } finally {
