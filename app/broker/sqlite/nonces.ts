@@ -93,7 +93,13 @@ export class Nonces {
   load(file: DatabaseFile): void {
     if (this.#isLoaded) return;
     this.#key = new NonceKey(wordsOf(this.#read(file, sql.key, 1)?.data));
-    const id = Math.floor(Number(file.get(sql.lastChunk)?.id ?? parts) / parts);
+    const last = Number(file.get(sql.lastChunk)?.id ?? parts);
+    let id = Math.floor(last / parts);
+    if (last % parts === parts - 1) {
+      this.#readChunks(file, id);
+      // After a complete generation, `prune` deletes the chunks of the one before.
+      if (this.#chunks === parts) id++;
+    }
     this.#previous = this.#readChunks(file, id - 1);
     this.#current = this.#readChunks(file, id);
     const known = new Map(this.#old.map((generation) => [generation.id, generation]));
@@ -103,7 +109,6 @@ export class Nonces {
       if (generation === undefined) break;
       this.#old.unshift(generation);
     }
-    if (this.#chunks === parts) this.#beginGeneration();
     for (const { room, member, nonce, offset, at } of file.all(sql.recent)) {
       const hash = this.hash(Number(room), String(member), String(nonce));
       this.add(hash, Number(offset), Number(at));

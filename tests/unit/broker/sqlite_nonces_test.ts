@@ -122,6 +122,24 @@ Deno.test("SqliteBroker.append() recognizes old nonces if stops completed the ch
     withBroker(options, (broker) => assertEquals(broker.append(drafts), manyRepeats.slice(0, 400)));
   }));
 
+Deno.test("SqliteBroker.append() recognizes old nonces after a kill between two generations [M3]", () =>
+  withFile((path) => {
+    const options = { ...optionsFor(path), recentNonces: 3 };
+    withBroker(options, (broker) => {
+      for (let count = 1; count <= 200; count++) {
+        broker.append(manyDrafts.slice(count - 1, count));
+        while (broker.prune());
+        // The second generation has 96 nonces, and is complete after these.
+        if (count < 190) continue;
+        const killed = `${path}.${count}`;
+        for (const part of ["", "-wal"]) Deno.copyFileSync(path + part, killed + part);
+        withBroker({ ...options, path: killed }, (broker) => {
+          assertEquals(broker.append(manyDrafts.slice(0, count)), manyRepeats.slice(0, count));
+        });
+      }
+    });
+  }));
+
 Deno.test("SqliteBroker continues with damaged pages in its index of old nonces", async () => {
   for (const [table, isLossless] of [["nonce_filters", true], ["nonce_pages", false]] as const) {
     await withFile((path) => {
