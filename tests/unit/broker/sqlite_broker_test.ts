@@ -250,3 +250,52 @@ Deno.test("SqliteBroker.read() needs few queries to find the next message among 
     }
     assert(queries < 30, `${queries} queries`);
   }));
+
+Deno.test("SqliteBroker.claim() forgets the names whose hold is over [N7] [N8]", () => {
+  const wall = { ms: Date.UTC(2026, 0, 1) };
+  withBroker(optionsFor(":memory:", wall), (broker) => {
+    broker.claim("ada", "Ada");
+    broker.release("ada");
+    wall.ms += 2 * 86_400_000;
+    assertEquals(broker.claim("ada", "Bea"), "Bea");
+    assertEquals(broker.claim("ada", undefined), "Bea");
+    assertEquals(broker.claim("eve", "Ada"), "Ada");
+  });
+});
+
+Deno.test("SqliteBroker holds no name after a release if the hold is 0, but all for a minute after a restart [N8]", () =>
+  withFile((path) => {
+    const wall = { ms: Date.UTC(2026, 0, 1) };
+    const options = optionsFor(path, wall, { nameHoldMs: 0 });
+    withBroker(options, (broker) => {
+      broker.claim("ben", "Ben");
+      broker.release("ben");
+      assertEquals(broker.claim("eve", "Ben"), "Ben");
+      broker.claim("ada", "Ada");
+      broker.append([draft("a")]);
+    });
+    withBroker(options, (broker) => {
+      wall.ms += 59_999;
+      assertEquals(broker.claim("cleo", "Ada"), undefined);
+      wall.ms += 1;
+      assertEquals(broker.claim("cleo", "Ada"), "Ada");
+    });
+  }));
+
+Deno.test("SqliteBroker.read() accepts a pruned position if the oldest kept entry is of its epoch [R3]", () =>
+  withFile((path) => {
+    const options = optionsFor(path, undefined, { retentionMessages: 2 });
+    const epochs = ["a", "b"].map((nonce) =>
+      withBroker(options, (broker) => {
+        for (const i of [1, 2]) broker.append([draft(`${nonce}${i}`)]);
+        return broker.read("lobby", all).head.epoch;
+      })
+    );
+    withBroker(optionsFor(path, undefined, { retentionMessages: 3 }), (broker) => {
+      while (broker.prune());
+      const valid = epochs.map((epoch) =>
+        broker.read("lobby", { after: { epoch, offset: 1 }, limit: 9, maxBytes: 1e6 }).valid
+      );
+      assertEquals(valid, [true, false]);
+    });
+  }));

@@ -196,10 +196,19 @@ Deno.test("SqliteBroker holds a writer's name for a day, after each visit and a 
       broker.append([draft(nonce)]);
       isLost = false;
       broker.append([draft(nonce)]);
+      broker.rename("ada", "Ida");
       broker.release("ada");
       wall.ms += 3_600_000;
-      assertEquals(broker.claim("eve", "Ada"), undefined, nonce);
+      for (const name of ["Ada", "Ida"]) assertEquals(broker.claim("eve", name), undefined, nonce);
       wall.ms += 86_400_000;
     }
   });
 });
+
+Deno.test("SqliteBroker.append() stores nothing of a batch in which a later draft fails [M9]", () =>
+  withBroker(optionsFor(":memory:"), (broker) => {
+    const results = broker.append([draft("a"), { ...broken, reply: 1 }]);
+    assertEquals(results.map(({ kind }) => kind), ["unavailable", "unavailable"]);
+    assertEquals(broker.append([draft("b")]), [{ kind: "stored", offset: 1 }]);
+    assertEquals(broker.read("lobby", all).entries.map(({ text }) => text), ["b"]);
+  }));
