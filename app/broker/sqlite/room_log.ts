@@ -46,7 +46,8 @@ const sql = {
   idleRooms: `SELECT id, name, first, head, at FROM rooms WHERE first = 1 AND head = 1 AND at < ?
               ORDER BY id LIMIT ?`,
   deleteMessages: "DELETE FROM entries WHERE room = ?",
-  setEmpty: "UPDATE rooms SET first = head + 1, title = NULL, title_locked = 0 WHERE id = ?",
+  // The room's only entry was a message, so it has no title.
+  setEmpty: "UPDATE rooms SET first = head + 1 WHERE id = ?",
   titleOf: "SELECT title, title_at, title_locked FROM rooms WHERE id = ?",
   allRooms: "SELECT id, name, first, head, at FROM rooms",
   epochAt: "SELECT name FROM entries JOIN epochs ON id = epoch WHERE room = ? AND offset = ?",
