@@ -43,6 +43,16 @@ Deno.test("ConnectionLimits keeps counting sockets that never open, but only aga
   assertEquals(limits.leaked, 2);
 });
 
+Deno.test("ConnectionLimits counts a socket that opens late until it closes", () => {
+  const { clock, limits } = createLimits();
+  const slot = limits.add(publicPeer);
+  clock.now = 11_000;
+  assertEquals([limits.count, limits.leaked], [0, 1]);
+  limits.opened(slot);
+  clock.now += 3_600_000;
+  assertEquals([limits.count, limits.countOf(publicPeer)], [0, 1]);
+});
+
 Deno.test("ConnectionLimits counts a socket that ignores a close only against its address", () => {
   const { clock, limits } = createLimits(2);
   const slots = [limits.add(publicPeer), limits.add(publicPeer)];
