@@ -4,7 +4,6 @@
 // deno-lint-ignore-file no-console
 
 import { cpuUsage } from "node:process";
-import { setImmediate } from "node:timers";
 import type { SqliteOptions } from "../app/broker/sqlite/options.ts";
 import { SqliteBroker } from "../app/broker/sqlite/sqlite_broker.ts";
 import type { Draft } from "../app/chat/broker.ts";
@@ -140,10 +139,7 @@ function open(
     maxDataBytes: 0,
     search: true,
     // As the server does.
-    nextTurn: (stepMs) =>
-      new Promise((resolve) =>
-        void (stepMs < 2 ? setImmediate(resolve) : setTimeout(resolve, stepMs))
-      ),
+    pause: (ms) => new Promise((resolve) => void setTimeout(resolve, ms)),
     ...options,
   });
 }

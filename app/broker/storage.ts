@@ -1,6 +1,5 @@
 // Opens the message log: the Redis at REDIS_URL, or the database in DATA_DIR.
 
-import { setImmediate } from "node:timers";
 import type { Broker } from "../chat/broker.ts";
 import type { Config } from "../core/config.ts";
 import { databasePath, redisPrefix } from "../core/data_dir.ts";
@@ -76,8 +75,7 @@ export async function openStorage(
     later,
     graceMs: config.graceSeconds * 1000,
     // Searches take at most half of the server's time.
-    nextTurn: (stepMs) =>
-      new Promise((resolve) => void (stepMs < 2 ? setImmediate(resolve) : later(stepMs, resolve))),
+    pause: (ms) => new Promise((resolve) => void later(ms, resolve)),
   });
   const notReadyReason = () => {
     if (storage.broker.isFull) return "The database has reached MAX_DATA_MB";

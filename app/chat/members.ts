@@ -14,7 +14,7 @@ import { Tally } from "./tally.ts";
 const quietMs = 30_000;
 /** Interval at which the holds of present members' names are renewed. */
 const renewHoldsMs = 3_600_000;
-/** Max names released per event-loop turn. */
+/** Max names released at a time. */
 const maxReleases = 100;
 
 /** The members that are present through this node, or in their grace. */
@@ -226,7 +226,7 @@ export class Members {
     this.#graces.set(absent, this.#hub.ports.clock.now() + this.#hub.settings.graceMs);
   }
 
-  /** Ends the graces that are due. Spreads many releases over several turns, for short commits. */
+  /** Ends the graces that are due. Spreads many releases over time, for short commits. */
   #endGraces(): void {
     const { clock, scheduler } = this.#hub.ports;
     const now = clock.now();
@@ -236,7 +236,7 @@ export class Members {
       if ("room" in absent) this.#depart(absent, "timeout");
       else if (++releases <= maxReleases) this.#release(absent);
     }
-    if (releases > maxReleases) scheduler.soon(() => this.#isFrozen || this.#endGraces());
+    if (releases > maxReleases) scheduler.later(1, () => this.#isFrozen || this.#endGraces());
   }
 
   /** Releases a member and its name once its messages are stored and no claim is pending. */

@@ -10,7 +10,11 @@ export interface Clock {
 
 /** Schedules the hub's work. */
 export interface Scheduler {
-  /** Runs `task` at the end of this event-loop turn (`setImmediate`). */
+  /**
+   * Runs `task` at the end of this event-loop turn (`setImmediate`). Deno receives nothing during
+   * the next 60 turns while each of them schedules another one, so work that is spread over time to
+   * let others through needs `later`.
+   */
   soon(task: () => void): void;
   /** Runs `task` after `ms`; the returned function cancels it. */
   later(ms: number, task: () => void): () => void;

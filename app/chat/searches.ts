@@ -74,7 +74,7 @@ export class Searches {
     for (const message of messages) {
       if (clock.now() - startedAt > stepMs) {
         busyMs += clock.now() - startedAt;
-        await new Promise<void>((resolve) => scheduler.soon(resolve));
+        await new Promise<void>((resolve) => void scheduler.later(1, resolve));
         startedAt = clock.now();
       }
       results.push(resultOf(command.query, message));

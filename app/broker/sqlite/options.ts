@@ -17,8 +17,8 @@ export interface SqliteOptions {
   readonly search?: boolean;
   /** Time after which a search returns the messages found so far; for tests. */
   readonly searchMaxMs?: number;
-  /** Resolves when a search may continue after a step that took `stepMs`. */
-  readonly nextTurn?: (stepMs: number) => Promise<void>;
+  /** Waits between two steps of a search, for as long as the first took. */
+  readonly pause?: (ms: number) => Promise<void>;
   /** How long a member stays listed after its last connection was lost. */
   readonly graceMs: number;
   /** Days to keep messages; 0 means no limit. */

@@ -28,7 +28,7 @@ const pruneRows = 500;
 /** Max time of a search, and of one with a phrase, not counting the pauses between steps. */
 const searchMaxMs = 95;
 const phraseSearchMaxMs = 220;
-/** A search continues in the next event-loop turn after this time. */
+/** A search pauses after this time. */
 const searchStepMs = 1;
 
 export class SqliteBroker implements Broker {
@@ -146,7 +146,7 @@ export class SqliteBroker implements Broker {
       const stepMs = performance.now() - startedAt;
       if (stepMs < searchStepMs) continue;
       busyMs += stepMs;
-      if (from > 0) await this.#options.nextTurn?.(stepMs);
+      if (from > 0) await this.#options.pause?.(stepMs);
       startedAt = performance.now();
     } while (from > 0 && found.length <= limit && busyMs < maxMs);
     busyMs += performance.now() - startedAt;
