@@ -150,8 +150,8 @@ export class ChatHub {
     this.#cancelSweep?.();
     this.#cancelSweep = undefined;
     this.#tick();
-    while (writer.isAppending) {
-      await writer.whenAppended();
+    while (writer.isAppending || writer.canAppend) {
+      if (writer.isAppending) await writer.whenAppended();
       this.#tick();
     }
     sessions.endAll();
@@ -492,7 +492,8 @@ export class ChatHub {
 
   /** Commits this tick's names and messages, then encodes and sends all pushes (law 1). */
   #tick(): void {
-    const { nameChanges, outbound, ports: { clock, meter }, reader, ticker, writer } = this.#parts;
+    const { nameChanges, outbound, ports, reader, ticker, writer } = this.#parts;
+    const { clock, meter, scheduler } = ports;
     const startedAt = clock.now();
     try {
       nameChanges.commit();
@@ -502,6 +503,7 @@ export class ChatHub {
     } finally {
       ticker.finish();
       if (outbound.isPending || nameChanges.hasPending) ticker.schedule();
+      else if (writer.canAppend) scheduler.later(1, () => ticker.schedule());
       meter?.tick(clock.now() - startedAt, outbound.takeFramesSent());
     }
   }

@@ -6,6 +6,12 @@ import type { HubPorts } from "./ports.ts";
 import type { ActiveSession } from "./session.ts";
 import type { Ticker } from "./ticker.ts";
 
+/**
+ * Max edits and deletions per batch. One of a long text can take 5 ms, because it changes the
+ * search index, and messages must not wait for a hundred.
+ */
+const amendmentsMax = 2;
+
 /** A draft and the session that sent it. */
 export interface SentDraft {
   readonly active: ActiveSession;
@@ -41,9 +47,8 @@ export class Writer {
 
   /** Appends the pending drafts, unless a batch is being appended. */
   append(): void {
-    if (this.#isAppending || this.#pending.length === 0) return;
-    const batch = this.#pending;
-    this.#pending = [];
+    if (!this.canAppend) return;
+    const batch = this.#takeBatch();
     this.#isAppending = true;
     const { broker, clock, log, meter } = this.#ports;
     const drafts: Draft[] = [];
@@ -63,6 +68,30 @@ export class Writer {
     whenDone(log, "append_failed", append, onResults, () => onResults([]), {
       messages: batch.length,
     });
+  }
+
+  /**
+   * Removes the next batch from the pending drafts. If there are too many edits and deletions, the
+   * drafts of their sessions wait, in order.
+   */
+  #takeBatch(): readonly SentDraft[] {
+    let amendmentsLeft = amendmentsMax;
+    const waiting = new Set<ActiveSession>();
+    const { batch = [], rest = [] } = Object.groupBy(
+      this.#pending,
+      ({ active, draft: { type } }) => {
+        const isAmendment = type === "edit" || type === "delete";
+        if (isAmendment && amendmentsLeft-- <= 0) waiting.add(active);
+        return waiting.has(active) ? "rest" : "batch";
+      },
+    );
+    this.#pending = rest;
+    return batch;
+  }
+
+  /** Whether there are drafts for a batch, and none is being appended. */
+  get canAppend(): boolean {
+    return !this.#isAppending && this.#pending.length > 0;
   }
 
   /** Whether a member has drafts for the next batch. */
