@@ -15,6 +15,7 @@ import { isToken } from "./state/profile.ts";
 import type { Room } from "./state/room.ts";
 import { saveSnapshots } from "./state/snapshot_writer.ts";
 import type { TabOutbox } from "./state/tab_outbox.ts";
+import type { UnreadCount } from "./state/unread.ts";
 import { mountComposerAids } from "./views/composer_aids.ts";
 import { mountConversationAids } from "./views/conversation_aids.ts";
 import { mountDialogs } from "./views/dialogs.ts";
@@ -123,12 +124,17 @@ export function mountExtras(
     ["/search", openSearch],
     ["/help", dialogs.openHelp],
   ]);
+  const drawTitle = mountTitle();
   return {
     dialogs,
     composerAids,
     conversationAids: mountConversationAids(page, writing, permalinks),
     navigation,
-    drawTitle: mountTitle(),
+    /** Draws the page's title. Call it last. */
+    drawTitle(room: string, counts: UnreadCount): void {
+      drawTitle(room, counts);
+      navigation.showEntry(room);
+    },
     signInNotice: () => signInNotice(chat),
     notifications: mountNotifications(page),
     saveSnapshots,

@@ -89,5 +89,18 @@ export function mountNavigation({ chat, showRoom }: Page) {
   const roomTitle = byId<"button">("room-title");
   roomTitle.addEventListener("click", () => open(byId<"nav">("rooms"), roomTitle));
 
-  return { closeDrawers: close, showPeople, showTyped };
+  const rooms = byId<"nav">("rooms");
+  let shown: string | undefined;
+  /** Brings the current room's entry in the drawn list into view. */
+  const showEntry = (room: string | undefined) => {
+    const entry = rooms.querySelector("[aria-current]");
+    if (room === shown || entry === null) return;
+    shown = room;
+    const { top, bottom } = entry.getBoundingClientRect();
+    const min = rooms.getBoundingClientRect().top;
+    const max = byId<"button">("me").getBoundingClientRect().top;
+    if (top < min || bottom > max) rooms.scrollTop += top - (min + max) / 2;
+  };
+
+  return { closeDrawers: close, showPeople, showTyped, showEntry };
 }

@@ -209,6 +209,27 @@ browserTest("follows other tabs after a time in the back/forward cache", async (
   assertEquals(await ada.inputValue("#prompt-name"), "");
 });
 
+browserTest("brings the current room into view in a long list", async (chat) => {
+  const ada = await chat.newVisitor({ viewport: { width: 1280, height: 400 } });
+  const names = ["lobby", ...Array.from({ length: 19 }, (_, i) => `room-${i}`)];
+  await ada.addInitScript(
+    (names) => localStorage.setItem("parley.rooms", JSON.stringify(names)),
+    names,
+  );
+  await chat.enter(ada, "Ada");
+  for (const [key, name] of [["Up", "room-18"], ["Down", "lobby"]]) {
+    await ada.keyboard.press(`Alt+Arrow${key}`);
+    await waitForRoom(ada, name ?? "");
+    const isShown = await ada.locator("#room-list [aria-current]").evaluate((entry) => {
+      const { left, top, bottom } = entry.getBoundingClientRect();
+      return [top, bottom - 1].every((y) =>
+        entry.contains(document.elementFromPoint(left + 20, y))
+      );
+    });
+    assert(isShown, name);
+  }
+});
+
 browserTest("offers a similar room after /join", async (chat) => {
   const ada = await chat.signIn("Ada");
   await send(ada, "/join My Room");
