@@ -97,8 +97,8 @@ export function mountExtras(
   };
   offerName(initialFragment);
   addEventListener("hashchange", () => {
-    // The link of the current private room, now with its key.
-    if (isToken(location.hash.slice(1))) location.reload();
+    // The link of the current private room, now with its key, and perhaps the end of a sentence.
+    if (isToken(location.hash.slice(1, 44))) location.reload();
     else offerName(takeFragment());
   });
   addEventListener("online", () => chat.connection.check());

@@ -12,6 +12,8 @@ import { button, element } from "./views/dom.ts";
 import { panels, panelWords } from "./words/language.ts";
 
 const labelMaxLength = 60;
+/** What follows the key in a link, such as the end of a sentence, doesn't belong to it. */
+const keyLength = 43;
 
 /** Loads the private rooms of this browser once, and adds the room whose key is `secret`. */
 export async function loadRooms(
@@ -24,7 +26,7 @@ export async function loadRooms(
   const rooms = chat.privateRooms instanceof PrivateRooms
     ? chat.privateRooms
     : await PrivateRooms.load(chat, storage, token, privateRoom, incompleteRoom);
-  if (secret !== undefined) await rooms.add(secret, roomInAddress());
+  if (secret !== undefined) await rooms.add(secret.slice(0, keyLength), roomInAddress());
   return rooms;
 }
 
