@@ -29,7 +29,11 @@ const sql = {
            JOIN epochs ON epochs.id = epoch WHERE offset = ? AND kind IN (0, 3)
            AND room = (SELECT id FROM rooms WHERE name = ?)`,
   hasEpoch: "SELECT 1 FROM epochs WHERE name = ?",
-  titles: `SELECT rooms.name AS room, title_locked, entries.at AS at, member, username, nonce, text
+  // Retention may have removed the entry of a title.
+  titles: `SELECT rooms.name AS room, title_locked, title AS text,
+                  coalesce(entries.at, rooms.at) AS at, coalesce(member, 'operator') AS member,
+                  coalesce(username, 'Operator') AS username,
+                  coalesce(nonce, 'title.' || title_at) AS nonce
            FROM rooms LEFT JOIN entries ON room = rooms.id AND offset = title_at`,
   setLock: "UPDATE rooms SET title_locked = ? WHERE name = ?",
   room: "SELECT id, head, at, title FROM rooms WHERE name = ?",

@@ -261,17 +261,23 @@ Deno.test("restore() carries bans, mutes and deletions over from the database it
   assertEquals(textsOf(folder.open()), ["one", "gone", "three"]);
 });
 
-Deno.test("restore() carries deletions over whose messages retention has removed", async () => {
+Deno.test("restore() carries deletions and locked titles over whose entries retention has removed", async () => {
   await using folder = await databaseFolder();
   const { path, dir } = folder;
   const broker = folder.open();
   for (const text of ["one", "gone", "three"]) storeMessage(broker, text);
+  storeMessage(broker, "one", "tea");
   broker.close();
   await backUp(path, `${dir}/copy.db`);
   const settings = optionsFor(path, { ms: messageAt }, { retentionMessages: 1 });
-  const later = new SqliteBroker(settings);
+  const later = new SqliteBroker({ ...settings, moderatorMac: (id) => id });
+  later.moderation.appoint("m1");
   const fields = { room: "lobby", member: "m1", from: "Ada" };
   later.append([{ type: "delete", ...fields, targets: [2], nonce: "d" }]);
+  later.append([
+    { type: "title", ...fields, room: "tea", text: "Rules", locked: true, nonce: "t" },
+  ]);
+  storeMessage(later, "two", "tea");
   while (later.prune());
   assertEquals(textsOf(later), ["three", ""]);
   later.close();
@@ -285,7 +291,10 @@ Deno.test("restore() carries deletions over whose messages retention has removed
   restored.close();
   await restore(path, previous, now);
   await restore(path, `${dir}/copy.db`, now);
-  assertEquals(textsOf(folder.open()), ["one", "", "three", ""]);
+  const last = folder.open();
+  assertEquals(textsOf(last), ["one", "", "three", ""]);
+  assertEquals(textsOf(last, "tea"), ["one", "Rules"]);
+  assertEquals(last.newestRooms(2).map(({ title }) => title), [undefined, "Rules"]);
 });
 
 Deno.test("restore() deletes no other message that a forked copy has at the same offset", async () => {
