@@ -20,12 +20,14 @@ const localPeer = peerAddress("127.0.0.1");
 
 Deno.test("ConnectionLimits counts a socket from its upgrade, before it opens [L7]", () => {
   const { limits } = createLimits();
-  const first = limits.add(publicPeer);
-  limits.add(publicPeer);
+  const [first, second] = [limits.add(publicPeer), limits.add(publicPeer)];
   assertEquals(limits.reached(publicPeer)?.code, "address_full");
   assertEquals(limits.reached(peerAddress("192.0.2.2")), undefined);
   limits.release(first);
   assertEquals(limits.reached(publicPeer), undefined);
+  assertEquals(limits.hasUnopened(publicPeer), true);
+  limits.release(second);
+  assertEquals(limits.hasUnopened(publicPeer), false);
 });
 
 Deno.test("ConnectionLimits keeps counting sockets that never open, but only against their address", () => {
@@ -63,6 +65,8 @@ Deno.test("ConnectionLimits counts a socket that ignores a close only against it
   const other = peerAddress("192.0.2.2");
   clock.now = 9_999;
   assertEquals(limits.reached(other)?.code, "server_full");
+  // Closing it again grants it no more time.
+  for (const slot of slots) limits.closing(slot);
   clock.now = 10_000;
   assertEquals(limits.reached(other), undefined);
   assertEquals(limits.reached(publicPeer)?.code, "address_full");
