@@ -463,6 +463,15 @@ export function testModeration(name: string, withStorage: WithStorage): void {
     },
   );
 
+  test("claim() ends the hold that lifting a ban has started [B8] [N8]", async (broker) => {
+    await broker.claim("ada", "Ada");
+    const { changed } = done(await broker.moderation.moderate(ban("ada"), mona));
+    done(await broker.moderation.moderate({ type: "lift", id: changed?.id ?? 0 }, mona));
+    assertEquals(await broker.claim("ada", undefined), "Ada");
+    await broker.release("ada", true);
+    assertEquals(await broker.claim("eve", "Ada"), "Ada");
+  });
+
   test("moderation sweeps on for a moderator that was banned meanwhile [B7]", async (broker) => {
     await broker.append([from("troll", "a"), from("ada", "b")]);
     done(await broker.moderation.moderate(ban("troll", { deleteMessages: true }), mona));
