@@ -6,6 +6,7 @@ import type { EntryRow } from "../broker/sqlite/entries.ts";
 import { Nonces } from "../broker/sqlite/nonces.ts";
 import { FolderLock } from "../broker/sqlite/lock.ts";
 import type { Entry } from "../chat/broker.ts";
+import { errorMessage } from "../core/error_message.ts";
 import { hubLimits } from "../protocol/wire.ts";
 import { usernameKey } from "../protocol/names.ts";
 import { isEntry } from "./chat_archive.ts";
@@ -101,17 +102,24 @@ export async function openSqliteTarget(path: string): Promise<ArchiveTarget> {
     throw error;
   }
   const target: Target = { file, nonces: new Nonces({ report: () => {} }), rooms: new Map() };
+  const transaction = (work: () => void) => {
+    try {
+      file.transaction(work, () => lock.check());
+    } catch (error) {
+      throw new Error(`Cannot write ${unfinished}: ${errorMessage(error)}`, { cause: error });
+    }
+  };
   return {
     write: (items) => {
-      file.transaction(() => {
+      transaction(() => {
         target.nonces.writeSome(file);
         for (const item of items) store(target, item);
-      }, () => lock.check());
+      });
       target.nonces.commit();
       return Promise.resolve();
     },
     complete: () => {
-      file.transaction(() => target.nonces.write(file));
+      transaction(() => target.nonces.write(file));
       file.close();
       checkCopy(unfinished);
       lock.check();

@@ -194,6 +194,16 @@ Deno.test("export-chat exports one state of a chat, while a server prunes it", a
   assertEquals(messages, 4);
 });
 
+Deno.test("import-chat names the file that it cannot write", async () => {
+  await using folder = await databaseFolder();
+  await using target = await openSqliteTarget(folder.path);
+  // SQLite cannot bind it.
+  const at = Symbol("no time") as unknown as number;
+  const write = async () =>
+    await target.write([{ kind: "room", room: "lobby", first: 1, head: 0, at }]);
+  await assertRejects(write, Error, `Cannot write ${folder.path}.unfinished: `);
+});
+
 Deno.test("import-chat sets future message times to now", async () => {
   await using folder = await databaseFolder();
   const ahead = new SqliteBroker({ ...optionsFor(folder.path), now: () => Date.now() + 1e12 });
