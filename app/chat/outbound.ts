@@ -63,6 +63,12 @@ export class Outbound {
     this.#goneLive.push(subscription);
   }
 
+  /** Queues the pushes of this tick for a session that is about to leave the room. */
+  queuePushes({ room, active }: Subscription): void {
+    if (room.pushes.length === 0 || !this.#live.get(room)?.has(active)) return;
+    this.queueJson(active.session, room.pushes.join(","));
+  }
+
   /** Stops sending a subscription the room's pushes. */
   endLive(subscription: Subscription): void {
     const { room, active } = subscription;

@@ -50,6 +50,16 @@ for (const isAsync of [false, true]) {
     assertEquals(pushes, [...messages, "Ada left"]);
   });
 
+  Deno.test(`ChatHub.leave() replies to the session's messages first, with ${mode} [M5]`, async () => {
+    const chat = new TestChat();
+    const ada = chat.enter("Ada");
+    chat.broker.isAsync = isAsync;
+    ada.put({ type: "message", room: "lobby", text: "one", nonce: "one" });
+    ada.put({ type: "leave", room: "lobby" });
+    await chat.settle();
+    assertEquals(ada.pushes().map(summaryOf), ["Ada: one", "Ada left"]);
+  });
+
   Deno.test(`ChatHub.rename() takes effect after the session's messages, with ${mode} [P9]`, async () => {
     const pushes = await received(isAsync, (ada) => {
       ada.put({ type: "rename", username: "Lovelace" });
