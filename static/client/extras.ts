@@ -93,7 +93,9 @@ export function mountExtras(
         return [name, { secret, label: label.join(" ") }] as const;
       }).filter(([name, { secret }]) => isPrivateRoom(name) && isToken(secret)),
     );
-    dialogs.offerName({ username: fields.get("name") ?? "", token }, rooms);
+    // Names don't end with a sign, but the sentence around the link may.
+    const username = fields.get("name")?.replace(/[\p{P}\p{S}]+$/u, "") ?? "";
+    dialogs.offerName({ username, token }, rooms);
   };
   offerName(initialFragment);
   addEventListener("hashchange", () => {

@@ -113,7 +113,7 @@ browserTest(
     assert(/#token=[\w-]{43}&name=Ada\+L$/.test(link), link);
     const phone = await chat.visit();
     await phone.goto("about:blank");
-    await phone.goto(link);
+    await phone.goto(`${link}).`);
     assertEquals(await phone.evaluate(() => location.hash), "");
     await phone.click("text=Continue as Ada L");
     await phone.waitForSelector("#app:not([hidden])");
