@@ -65,11 +65,16 @@ async function open(site: RoomSite, headers: Record<string, string> = {}, path =
 }
 
 /** Opens a stream without a connection. */
-function openDirectly(hub: Hub, limits: ConnectionLimits, gathering: Gathering): Response {
+function openDirectly(
+  hub: Hub,
+  limits: ConnectionLimits,
+  gathering: Gathering,
+  headers: Record<string, string> = {},
+): Response {
   const url = new URL("http://localhost/r/tea");
   const peer = { address: "192.0.2.1", network: "192.0.2.1", scope: "public" } as const;
   return eventStream(hub, limits, gathering, {
-    request: new Request(url),
+    request: new Request(url, { headers }),
     url,
     pathname: url.pathname,
     params: { room: "tea", offset: "", file: "", other: "" },
@@ -122,6 +127,64 @@ Deno.test("an event stream sends all events within 50 ms together [H13]", async 
   await stream[Symbol.asyncDispose]();
   time.advance(0);
   assertEquals(time.timers, 0);
+});
+
+Deno.test("an event stream gives each entry the epoch in which it was stored [H13]", async () => {
+  const [one, other] = [await openGathered(), await openGathered()];
+  const frames = [{ offset: 1 }, { offset: 2, epoch: "e2" }, { offset: 3 }]
+    .map((fields) => JSON.stringify([{ type: "message", nonce: "n", ...fields }]));
+  for (const frame of frames) one.socket.send(frame);
+  other.socket.send(frames[2] ?? "");
+  for (const { time } of [one, other]) time.advance(50);
+  const ids = async ({ stream }: typeof one, count: number) => {
+    const found: unknown[] = [];
+    while (found.length < count) found.push((await stream.next())?.id);
+    return found;
+  };
+  assertEquals(await ids(one, 3), ["e1:1", "e2:2", "e2:3"]);
+  // The same frame, for a stream in an earlier epoch.
+  assertEquals(await ids(other, 1), ["e1:3"]);
+});
+
+Deno.test("an event stream leaves out the ids of entries whose epoch is not known [H14]", async () => {
+  for (const epoch of [undefined, "e2"]) {
+    const hub = new FakeHub();
+    const headers = { "last-event-id": "e0:1" };
+    const response = openDirectly(hub, unlimited(), new Gathering(), headers);
+    const messages = [{ offset: 5 }, { offset: 6, epoch }].map((fields) => ({
+      type: "message",
+      nonce: "n",
+      ...fields,
+    }));
+    const room = { type: "room", room: "tea", epoch: "e2", offset: 6, messages };
+    hub.connected[0]?.socket.send(JSON.stringify([{ ...room, recovered: false, more: false }]));
+    const stream = new StreamReader(response);
+    const events: unknown[] = [];
+    for (let i = 0; i < 5; i++) {
+      const { event, id } = await stream.next() ?? {};
+      events.push([event, id]);
+    }
+    assertEquals(events.slice(1), [
+      ["gap", undefined],
+      [undefined, epoch === undefined ? "e2:5" : undefined],
+      [undefined, "e2:6"],
+      ["room", "e2:6"],
+    ]);
+  }
+});
+
+Deno.test("a cut stream whose client never closes counts only against its network [H15] [L7]", () => {
+  const hub = new FakeHub();
+  const clock = { now: 0 };
+  const limits = new ConnectionLimits(
+    { maxConnections: 9, maxConnectionsPerIp: 9 },
+    () => clock.now,
+  );
+  openDirectly(hub, limits, new Gathering());
+  assertEquals(limits.count, 1);
+  hub.connected[0]?.socket.close(closeCode.slowConsumer, "too slow");
+  clock.now = 10_000;
+  assertEquals(limits.count, 0);
 });
 
 Deno.test("draining sends pending events in order, and leaves no timer [H15] [C7]", async () => {

@@ -1,12 +1,26 @@
 // Pages of other origins, on every kind of response.
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { originProblem } from "../../../app/web/origins.ts";
 import { request, startRoomSite, storeMessages } from "../../support/room_site.ts";
 import { rawRequest } from "../../support/web_harness.ts";
 
 const ok = "https://ok.example";
 const web = { allowedOrigins: [ok] };
 const authorization = `Basic ${btoa(`ci:${"c".repeat(43)}`)}`;
+
+Deno.test("originProblem() accepts the server's own origin, as its proxy names it [L8]", () => {
+  const isOwn = (origin: string, trustProxy = 0, forwarded = "evil.example, public.example") => {
+    const headers = { origin, host: "chat.example", "x-forwarded-host": forwarded };
+    const request = new Request("http://chat.example/ws", { headers });
+    return originProblem(request, { allowedOrigins: [], trustProxy }) === undefined;
+  };
+  assert(isOwn("http://chat.example") && isOwn("https://chat.example"));
+  assert(isOwn("https://public.example", 1));
+  // The client may have sent the first entry.
+  assert(!isOwn("https://evil.example", 1) && !isOwn("https://public.example"));
+  assert(!isOwn("https://chat.example:8443") && !isOwn("app://chat.example") && !isOwn("null"));
+});
 
 Deno.test("pages of allowed origins can read every response [H7]", async () => {
   await using site = await startRoomSite({ web });

@@ -6,6 +6,7 @@ import {
   addressScope,
   clientAddress,
   isBannable,
+  isPrivateNetwork,
   isUnspecified,
   normalizeAddress,
   peerAddress,
@@ -126,4 +127,11 @@ Deno.test("isBannable() is true for addresses of clients, not of this machine or
     false,
     true,
   ]);
+});
+
+Deno.test("isPrivateNetwork() is true for networks of addresses that are not public", () => {
+  const isPrivate = (address: string) => isPrivateNetwork(addressNetwork(address));
+  const local = ["127.0.0.1", "::1", "10.0.0.1", "fd00::1", "fe80::1"];
+  assertEquals(local.map(isPrivate), local.map(() => true));
+  assertEquals(["192.0.2.1", "2001:db8::1"].map(isPrivate), [false, false]);
 });
