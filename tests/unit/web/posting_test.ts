@@ -102,6 +102,9 @@ Deno.test("an Idempotency-Key of another request is refused, and nothing changes
       ["POST", "/r/builds", "edited", "edit"],
     ] as const
   ) assertEquals(await send(method, path, body, key), reused, `${method} ${path} ${key}`);
+  // A repeat of an edit that another one has replaced since.
+  assertEquals(await send("PATCH", "/r/builds/1", "newer", "edit-2"), 200);
+  assertEquals(await send("PATCH", "/r/builds/1", "edited", "edit"), 200);
   const other = JSON.stringify({ text: "second", reply: 1 });
   assertEquals((await post(site, "second", { "idempotency-key": "n" })).status, 201);
   assertEquals((await post(site, "another", { "idempotency-key": "n" })).json.code, "nonce_reused");
@@ -113,7 +116,7 @@ Deno.test("an Idempotency-Key of another request is refused, and nothing changes
   assertEquals(await send("DELETE", "/r/builds/2", null, "delete"), 204);
   assertEquals(await send("DELETE", "/r/builds/2", null, "delete"), 204);
   assertEquals(await send("DELETE", "/r/builds/1", null, "delete"), reused);
-  assertEquals((await request(site, "/r/builds")).json.head, 5);
+  assertEquals((await request(site, "/r/builds")).json.head, 6);
 });
 
 Deno.test("POST responds after the commit [H8] [M5]", async () => {

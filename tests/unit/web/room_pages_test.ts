@@ -1,6 +1,7 @@
 // Rooms over HTTP: pages, JSON and text.
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import type { ReadQuery } from "../../../app/chat/broker.ts";
 import { matcherOf } from "../../../app/core/identity.ts";
 import { request, startRoomSite, storeMessages } from "../../support/room_site.ts";
 
@@ -222,4 +223,39 @@ Deno.test("a room that cannot be read gets 503 with Retry-After [H6]", async () 
       "5",
     ]);
   }
+});
+
+Deno.test("an ETag changes with retention, a lost position, and the text of an edit [H4]", async () => {
+  await using site = await startRoomSite();
+  await storeMessages(site, "tea", "one", "two", "three");
+  const author = { room: "tea", member: "someone", from: "Someone" };
+  const edit = (text: string) =>
+    site.broker.append([{ type: "edit", ...author, target: 4, text, nonce: text }]);
+  const tagOf = async (path: string) => (await request(site, path)).headers.get("etag");
+  site.broker.append([{ type: "message", ...author, text: "four", nonce: "n4" }]);
+  edit("first");
+  const first = await tagOf("/r/tea/5");
+  edit("second");
+  assert(await tagOf("/r/tea/5") !== first);
+  const page = await tagOf("/r/tea");
+  assert(await tagOf("/r/tea?after=unknown:1") !== page);
+  site.broker.pruneBefore("tea", 3);
+  assert(await tagOf("/r/tea") !== page);
+});
+
+Deno.test("reading a room over HTTP keeps nothing of it in memory [H3]", async () => {
+  await using site = await startRoomSite();
+  await storeMessages(site, "tea", "one");
+  const read = site.broker.read.bind(site.broker);
+  const queries: ReadQuery[] = [];
+  site.broker.read = (room, query) => {
+    queries.push(query);
+    return read(room, query);
+  };
+  for (const path of ["/r/tea", "/r/tea?after=unknown:1", "/r/tea/1"]) await request(site, path);
+  // A broker reports all later entries of a room once its end was read with Infinity.
+  assert(
+    queries.length === 4 &&
+      queries.every((query) => !("before" in query) || query.before < Infinity),
+  );
 });
