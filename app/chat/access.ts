@@ -95,6 +95,6 @@ export class AccessGuard {
 }
 
 /** Returns the /48 of an IPv6 network, or an IPv4 network itself. */
-function wideNetwork(network: string): string {
+export function wideNetwork(network: string): string {
   return network.includes(":") ? network.split(":").slice(0, 3).join(":") : network;
 }

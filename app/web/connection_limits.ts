@@ -1,6 +1,7 @@
 // Connection limits: how many WebSockets, event streams and posts may exist, in total and per
 // network.
 
+import { wideNetwork } from "../chat/access.ts";
 import type { PeerAddress } from "../chat/session.ts";
 import { Tally } from "../chat/tally.ts";
 import type { WebOptions } from "./options.ts";
@@ -27,6 +28,8 @@ const addressFull: LimitReached = {
 
 /** Factor for a private address, which may be an office or a container gateway. */
 const privateFactor = 32;
+/** Factor for an IPv6 /48: one person may own it, but a network of phones too. */
+const wideFactor = 32;
 /**
  * Max sockets of this machine that have not opened. Open ones are unlimited, because a proxy or a
  * load test may hold them all.
@@ -45,6 +48,8 @@ export class ConnectionLimits {
   readonly #options: Maxima;
   readonly #now: () => number;
   readonly #slots = new Tally();
+  /** The same per IPv6 /48. */
+  readonly #wideSlots = new Tally();
   readonly #unopened = new Tally();
   /** Sockets that are opening or closing, and since when, oldest first. */
   readonly #pending = new Map<Slot, number>();
@@ -78,8 +83,10 @@ export class ConnectionLimits {
     if (maxConnectionsPerIp === 0) return undefined;
     const isFull = scope === "loopback"
       ? this.#unopened.of(network) >= loopbackUnopenedMax
-      : this.#slots.of(network) >=
-        maxConnectionsPerIp * (scope === "private" ? privateFactor : 1);
+      : scope === "private"
+      ? this.#slots.of(network) >= maxConnectionsPerIp * privateFactor
+      : this.#slots.of(network) >= maxConnectionsPerIp ||
+        this.#wideSlots.of(wideNetwork(network)) >= maxConnectionsPerIp * wideFactor;
     return isFull ? addressFull : undefined;
   }
 
@@ -97,6 +104,7 @@ export class ConnectionLimits {
     const slot: Slot = { peer, hasOpened: true };
     this.#counted.add(slot);
     this.#slots.add(peer.network);
+    this.#wideSlots.add(wideNetwork(peer.network));
     return slot;
   }
 
@@ -128,6 +136,7 @@ export class ConnectionLimits {
     this.#pending.delete(slot);
     this.#counted.delete(slot);
     this.#slots.remove(slot.peer.network);
+    this.#wideSlots.remove(wideNetwork(slot.peer.network));
   }
 
   #expire(): void {

@@ -45,6 +45,17 @@ Deno.test("ConnectionLimits keeps counting sockets that never open, but only aga
   assertEquals(limits.leaked, 2);
 });
 
+Deno.test("ConnectionLimits gives an IPv6 /48 as much as 32 addresses [L7]", () => {
+  const { limits } = createLimits(1_000);
+  const peer = (i: number) => peerAddress(`2001:db8:1:${i.toString(16)}::1`);
+  const slots = Array.from({ length: 64 }, (_, i) => limits.add(peer(i)));
+  assertEquals(limits.reached(peer(64))?.code, "address_full");
+  assertEquals(limits.reached(peerAddress("2001:db8:2::1")), undefined);
+  assertEquals(limits.reached(peerAddress("192.0.2.1")), undefined);
+  for (const slot of slots) limits.release(slot);
+  assertEquals(limits.reached(peer(64)), undefined);
+});
+
 Deno.test("ConnectionLimits counts a socket that opens late until it closes", () => {
   const { clock, limits } = createLimits();
   const slot = limits.add(publicPeer);
