@@ -37,6 +37,9 @@ export async function repairTimes(path: string, now: number): Promise<number> {
     database.prepare("UPDATE nonce_chunks SET at = ? WHERE at > ?").run(now, now);
     database.prepare("UPDATE nonce_filters SET at = ? WHERE at > ?").run(now, now);
     database.prepare("UPDATE rooms SET at = ? WHERE at > ?").run(now, now);
+    // Networks are forgotten a day after `seen`, and bans of networks spare earlier writers.
+    database.prepare("UPDATE members SET seen = ? WHERE seen > ?").run(now, now);
+    database.prepare("UPDATE members SET wrote_at = ? WHERE wrote_at > ?").run(now, now);
     return Number(changes);
   });
 }

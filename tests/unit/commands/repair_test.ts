@@ -39,10 +39,11 @@ Deno.test("removeRoom() removes a room and its text from the files, and no other
   }
 });
 
-Deno.test("repairTimes() sets future times of messages and rooms to now", async () => {
+Deno.test("repairTimes() sets future times of messages, rooms and members to now", async () => {
   await using folder = await databaseFolder();
   const options = optionsFor(folder.path, { ms: messageAt }, { retentionMessages: 1 });
   withBroker(options, (broker) => {
+    broker.claim("ada", "Ada", undefined, "192.0.2.0");
     broker.append([draft("pruned"), draft("from the future"), edit(2, "edited")]);
     while (broker.prune());
   });
@@ -50,7 +51,8 @@ Deno.test("repairTimes() sets future times of messages and rooms to now", async 
   assertEquals(await repairTimes(folder.path, now), 2);
   assertEquals(await repairTimes(folder.path, now), 0);
   using database = new DatabaseSync(folder.path);
-  for (const time of ["entries.at", "entries.edited_at", "nonces.at", "rooms.at"]) {
+  const times = ["entries.at", "entries.edited_at", "nonces.at", "rooms.at"];
+  for (const time of [...times, "members.seen", "members.wrote_at"]) {
     const [table] = time.split(".");
     const row = database.prepare(`SELECT max(${time}) AS latest FROM ${table}`).get();
     assertEquals(row?.latest, now, time);
