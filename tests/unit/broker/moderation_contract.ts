@@ -463,6 +463,26 @@ export function testModeration(name: string, withStorage: WithStorage): void {
     },
   );
 
+  test(
+    "claim() admits a member that wrote before a ban of its network, however often it returns [B6]",
+    async (broker, wall) => {
+      const enter = (member: string) => broker.claim(member, member, undefined, "192.0.2.1");
+      const visit = async (text: string) => {
+        assertEquals(await enter("ada"), "ada");
+        await broker.append([from("ada", text)]);
+        await broker.release("ada");
+        wall.ms += 25 * hourMs;
+      };
+      await visit("before");
+      await enter("troll");
+      const command = ban("troll", { network: true, seconds: 9e6 });
+      done(await broker.moderation.moderate(command, mona));
+      wall.ms += 1;
+      await visit("after");
+      await visit("again");
+    },
+  );
+
   test("claim() ends the hold that lifting a ban has started [B8] [N8]", async (broker) => {
     await broker.claim("ada", "Ada");
     const { changed } = done(await broker.moderation.moderate(ban("ada"), mona));
