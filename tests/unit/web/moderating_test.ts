@@ -166,3 +166,16 @@ Deno.test("a network ban refuses newcomers' posts from that network, but no read
   assertEquals((await at(otherAddress, "Newcomer", "/r/lobby", "y")).status, 201);
   assertEquals((await at(trollAddress, "Troll", "/r/lobby")).json.messages.length, 2);
 });
+
+Deno.test("a foreign page cannot moderate, even with cached credentials [H7] [H16]", async () => {
+  await using site = await startModeratedSite();
+  assertEquals((await moderate(site, { type: "moderate", code })).status, 204);
+  for (const headers of [{ "sec-fetch-site": "cross-site" }, { origin: "https://evil.example" }]) {
+    const typed = await moderate(site, { type: "sanctions" }, "Mona", headers);
+    assertEquals([typed.status, typed.json.code], [403, "origin_denied"]);
+    const path = `/moderate?command=${encodeURIComponent('{"type":"sanctions"}')}`;
+    const authorization = `Bearer ${code}`;
+    const init = { method: "POST", headers: { authorization, ...headers } };
+    assertEquals((await request(site, path, init)).status, 403);
+  }
+});
