@@ -50,7 +50,8 @@ export function mountNavigation({ chat, showRoom }: Page) {
   });
   document.addEventListener("keydown", (event) => {
     const { key, target } = event;
-    if (key !== "Escape" || byId<"dialog">("dialog").open) return;
+    // The key may have closed a dialog over the drawer.
+    if (key !== "Escape" || event.defaultPrevented) return;
     if (opener !== undefined) {
       // Otherwise the composer would take the focus.
       event.preventDefault();

@@ -266,6 +266,17 @@ browserTest(
   },
 );
 
+browserTest("closes a dialog before the drawer below it", async (chat) => {
+  const ada = await chat.signIn("Ada", { viewport: { width: 360, height: 720 } });
+  await ada.click("#room-title");
+  await openSettings(ada);
+  for (const count of [1, 0]) {
+    await ada.keyboard.press("Escape");
+    await ada.locator("#dialog").waitFor({ state: "hidden" });
+    assertEquals(await ada.locator("#rooms.open").count(), count);
+  }
+});
+
 browserTest("has fields that Safari on phones doesn't zoom into", async (chat) => {
   const ada = await chat.signIn("Ada", phone);
   await ada.tap("#room-title");
