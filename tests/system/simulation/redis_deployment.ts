@@ -137,7 +137,8 @@ export class RedisDeployment implements Deployment {
     const { promise, resolve, reject } = Promise.withResolvers<SimulatedLink>();
     this.#time.later(this.#random.delay(1_000), () => {
       if (!run.isAlive) return;
-      if (!this.#redis.isUp || node.isCut) return reject(new Error("no reply"));
+      const isPaused = this.#redis.hangsUntil > this.#time.ms;
+      if (!this.#redis.isUp || isPaused || node.isCut) return reject(new Error("no reply"));
       const linked = { isAlive: () => run.isAlive, isCut: () => node.isCut };
       resolve(new SimulatedLink(this.#redis, options, linked));
     });
@@ -188,7 +189,7 @@ export class RedisDeployment implements Deployment {
     const failures: readonly (() => void)[] = [
       () => redis.kill(),
       () => redis.diesInScript = true,
-      () => redis.hangsUntil = this.#time.ms + random.delay(10_000),
+      () => redis.hangsUntil = this.#time.ms + random.delay(40_000),
       () => redis.isFull = true,
       () => room !== undefined && redis.corruptRooms.add(room),
       () => node !== undefined && (node.isCut = true),

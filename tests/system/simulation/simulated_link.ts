@@ -66,10 +66,14 @@ export class SimulatedLink implements Link {
       if (this.#node.isAlive()) this.lose(new Error("no reply in time"));
     });
     this.#arrivesAt = Math.max(this.#arrivesAt, time.ms + this.#delay());
-    const arrive = () => {
-      if (!this.#passes()) return;
-      const { hangsUntil } = this.#redis;
-      if (hangsUntil > time.ms) return void time.at(hangsUntil, arrive);
+    const arrive = (bufferedBy?: string) => {
+      const isLost = bufferedBy === undefined
+        ? !this.#passes()
+        : !this.#redis.isUp || this.#redis.processId !== bufferedBy;
+      if (isLost) return;
+      const { hangsUntil, processId } = this.#redis;
+      // A paused Redis later runs what it received, even if the link is lost by then.
+      if (hangsUntil > time.ms) return void time.at(hangsUntil, () => arrive(processId));
       let settle: () => void;
       try {
         const reply = JSON.stringify(this.#redis.run(name, args, rows));
@@ -85,7 +89,7 @@ export class SimulatedLink implements Link {
         settle();
       });
     };
-    time.at(this.#arrivesAt, arrive);
+    time.at(this.#arrivesAt, () => arrive());
     return promise;
   }
 

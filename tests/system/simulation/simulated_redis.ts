@@ -34,6 +34,8 @@ interface Storage extends SanctionStorage, NameStorage, LogStorage {
   readonly feedMarks: (readonly [at: number, id: number])[];
   readonly nonces: Map<string, number>;
   readonly leases: Map<string, number>;
+  /** When a node last renewed its lease, in ms. */
+  renewedAt: number;
   readonly presence: Map<string, Map<string, readonly [room: string, member: string]>>;
 }
 
@@ -91,9 +93,15 @@ export class SimulatedRedis {
       nodes: new Map(),
       lost: new Map(),
       leases: new Map(),
+      renewedAt: 0,
       presence: new Map(),
       ...emptySanctions(),
     };
+  }
+
+  /** Differs after each restart. */
+  get processId(): string {
+    return this.#storage.run;
   }
 
   /** Returns everything that may contain text. */
@@ -379,8 +387,12 @@ class ScriptCall {
     const { nodes, lost, leases, presence } = this.#storage;
     const now = this.#time.wall();
     const hasExpired = (node: string) => (leases.get(node) ?? 0) <= this.#time.ms;
+    const wasPaused = this.#time.ms - this.#storage.renewedAt >= leaseMs / 2;
     const wasInTime = !hasExpired(this.#node);
-    leases.set(this.#node, this.#time.ms + leaseMs);
+    this.#storage.renewedAt = this.#time.ms;
+    for (const node of wasPaused ? nodes.keys() : [this.#node]) {
+      leases.set(node, this.#time.ms + leaseMs);
+    }
     for (const node of wasInTime ? [...nodes.keys()].filter(hasExpired) : []) {
       nodes.delete(node);
       presence.delete(node);
