@@ -281,6 +281,8 @@ export const frameAttacks: readonly Attack[] = [
         command({ type: "title", room: "lobby", text, nonce: "n3" }),
         command({ type: "search", query: text.slice(0, 200) }),
         command({ type: "rename", username: text.slice(0, 24) }),
+        // Takes effect after the replies to the edit, which may wait for those of others.
+        command({ type: "leave", room: "lobby" }),
       );
       const nonces = pushes(ending).flatMap((push) => "nonce" in push ? push.nonce : []);
       const isAnswered = ["n1", "n2", "n3"].every((nonce) => nonces.includes(nonce));
