@@ -127,6 +127,27 @@ Deno.test("openLogs() writes an event as one logfmt line", () =>
     ]);
   }));
 
+Deno.test("openLogs() writes each of several equal events, with its own fields and time", () =>
+  withLogs({}, ({ logs, time, lines }) => {
+    logs.event("hello", { name: "Ada" });
+    time.advance(500);
+    logs.event("hello", { name: "Ben" });
+    logs.flush();
+    assertEquals(lines("websocket.log"), [
+      "time=2026-11-23T21:02:20.123Z level=info event=hello name=Ada",
+      "time=2026-11-23T21:02:20.623Z level=info event=hello name=Ben",
+    ]);
+  }));
+
+Deno.test("openLogs() quotes values so that none can pass for another field", () =>
+  withLogs({}, ({ logs, lines }) => {
+    logs.event("hello", { name: '\\" member="1' });
+    logs.flush();
+    assertEquals(lines("websocket.log"), [
+      'time=2026-11-23T21:02:20.123Z level=info event=hello name="\\\\\\" member=\\"1"',
+    ]);
+  }));
+
 Deno.test("openLogs() writes a line for each entry", () =>
   withLogs({}, ({ logs, lines }) => {
     const { session, room } = entry;

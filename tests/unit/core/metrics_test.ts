@@ -90,6 +90,7 @@ Deno.test("Metrics.text() contains all counters and gauges", () => {
       "process_resident_memory_bytes 67108864",
       `parley_tick_seconds_bucket{le="0.001"} 0`,
       `parley_tick_seconds_bucket{le="0.0025"} 1`,
+      `parley_tick_seconds_bucket{le="1"} 1`,
       "parley_tick_seconds_sum 0.002",
       `parley_append_seconds_bucket{le="0.00025"} 1`,
     ]
