@@ -6,6 +6,7 @@ import { hubLimits } from "../../../app/protocol/wire.ts";
 import { SeededRandom } from "../../support/seeded_random.ts";
 
 const token = "T".repeat(43);
+const tooManyRooms = Array.from({ length: 21 }, (_, i) => ({ room: `r${i}` }));
 
 function decoded(command: unknown): unknown {
   const result = decodeCommand(JSON.stringify(command));
@@ -112,6 +113,8 @@ Deno.test("decodeCommand() names the first invalid field [P5]", () => {
     [{ type: "hello", username: 1, rooms: [] }, "field_invalid", "username"],
     [{ type: "hello", username: "Ada" }, "field_invalid", "rooms"],
     [{ type: "hello", username: "Ada", rooms: {} }, "field_invalid", "rooms"],
+    [{ type: "hello", rooms: tooManyRooms }, "field_invalid", "rooms"],
+    [{ type: "hello", access: "x".repeat(257), rooms: [] }, "field_invalid", "access"],
     [{ type: "hello", username: "Ada", rooms: ["lobby"] }, "field_invalid", "rooms"],
     [{ type: "hello", username: "Ada", rooms: [{ room: "A" }] }, "room_invalid", "room"],
     [

@@ -17,6 +17,7 @@ Deno.test("validateUsername() accepts names of one script, and the mixtures of E
     "Ωμέγα",
     "Євген",
     "Мар'яна 2",
+    "علی۱",
     "Հայկ",
     "ნინო",
     "דוד",
@@ -62,6 +63,7 @@ Deno.test("validateUsername() refuses mixed scripts, foreign digits and dead scr
     "ㄔ김",
     "A\u0651da", // an Arabic mark
     "Алисаー", // the mark of Katakana
+    "Жукℓ", // a sign that stands for a Latin letter
     "𐌰𐌳𐌰", // Gothic
   ];
   for (const name of names) {

@@ -86,6 +86,7 @@ Deno.test("matchesOf() returns the ranges of all words, merged [F4]", () => {
   assertEquals(matches("quick", text), ["quick", "QUICK"]);
   assertEquals(matches('fox "quick brown"', text), ["quick brown", "fox", "fox"]);
   assertEquals(matches("qui* quick", text), ["quick", "QUICK"]);
+  assertEquals(matches('"quick fox" quick', text), ["quick", "QUICK fox"]);
   assertEquals(matches("quick red", text), undefined);
   assertEquals(matches('"brown quick"', text), undefined);
   assertEquals(matches("from:ada", text), []);
