@@ -188,11 +188,14 @@ export async function launch(): Promise<number> {
   // Its stdin stays empty and closes when this process ends, even by SIGKILL.
   const child = new Deno.Command(Deno.execPath(), { args, env, stdin: "piped" }).spawn();
   const isInTerminal = Deno.stdin.isTerminal();
+  const isWatching = args.some((arg) => arg.startsWith("--watch="));
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     if (isWindows && signal !== "SIGINT") continue;
     Deno.addSignalListener(signal, () => {
       // Windows signals the program itself. The program cannot see that the terminal was closed.
-      if (!isWindows) child.kill(signal === "SIGHUP" && isInTerminal ? "SIGTERM" : signal);
+      const passed = signal === "SIGHUP" && isInTerminal ? "SIGTERM" : signal;
+      // After any other signal, --watch waits for a change.
+      if (!isWindows) child.kill(isWatching && passed === "SIGTERM" ? "SIGINT" : passed);
     });
   }
   return (await child.status).code;

@@ -157,6 +157,20 @@ Deno.test("launch serves from any folder, passes on signals and the exit status,
   }
 });
 
+Deno.test("launch ends on SIGTERM although Deno watches for changes", async () => {
+  const dir = await Deno.realPath(await Deno.makeTempDir());
+  try {
+    const folders = ["--data-dir", `${dir}/deep/data`, "--log-dir", `${dir}/deep/logs`];
+    const server = await start(dir, "--dev", "--port=0", ...folders);
+    server.child.kill("SIGTERM");
+    await withDeadline("the server ends", server.ended());
+    const log = await Deno.readTextFile(`${dir}/deep/logs/websocket.log`);
+    assertMatch(log, /event=stopped /);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
 Deno.test("launch ignores SIGHUP as a service, and stops the server if its terminal is closed", async () => {
   const dir = await Deno.realPath(await Deno.makeTempDir());
   const args = ["--port=0", "--data-dir=deep/data", "--log-dir=deep/logs"];
