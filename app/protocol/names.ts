@@ -19,13 +19,9 @@ export const nameScripts: readonly string[] = `
 /** Allowed mixtures: Latin with Japanese, Chinese or Korean (UTS 39, highly restrictive). */
 const mixtures = ["Latin Han Hiragana Katakana", "Latin Han Bopomofo", "Latin Han Hangul"];
 
-/** Unicode assigns Persian digits to every script, but they belong to Arabic. */
-const persianDigits = "\u06f0-\u06f9";
-
 const uniform = [...mixtures, ...nameScripts].map((scripts) => {
   const letters = scripts.split(" ").map((script) => `\\p{scx=${script}}`).join("");
-  const common = `[[\\p{scx=Common}\\p{scx=Inherited}]--[${persianDigits}]]`;
-  return new RegExp(`^[${common}${letters}${scripts === "Arabic" ? persianDigits : ""}]+$`, "v");
+  return new RegExp(`^[\\p{scx=Common}\\p{scx=Inherited}${letters}]+$`, "v");
 });
 
 /** Validates a username completely (N1 to N3) and returns its stored form. */
