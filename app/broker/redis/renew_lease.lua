@@ -11,15 +11,16 @@
 if isFenced() then return replyFenced() end
 local wasInTime = redis.call('SET', key('lease', node), 1, 'PX', digits(args.leaseMs), 'GET')
 -- Nodes renew their leases three times per lease. If none has done so for half a lease, Redis was
--- paused: then every node is late, and all get a new lease. Otherwise the second node to renew
--- would remove those that come after it.
+-- paused or its clock was set: then all nodes get a new lease. Otherwise the second node to renew
+-- would remove those that come after it, or leases would last until the clock is back where it was.
 local renewedAt = tonumber(redis.call('HGET', key('meta'), 'renewedAt') or 0)
-local wasPaused = now - renewedAt >= args.leaseMs / 2
+local wasPaused = math.abs(now - renewedAt) >= args.leaseMs / 2
 redis.call('HSET', key('meta'), 'renewedAt', digits(now))
 for _, other in ipairs(redis.call('HKEYS', key('nodes'))) do
   if wasPaused then
     local lease = key('lease', other)
-    local lastsMs = math.max(args.leaseMs, redis.call('PTTL', lease))
+    local setBackMs = math.max(0, renewedAt - now)
+    local lastsMs = math.max(args.leaseMs, redis.call('PTTL', lease) - setBackMs)
     redis.call('SET', lease, 1, 'PX', digits(lastsMs))
   elseif wasInTime and redis.call('EXISTS', key('lease', other)) == 0 then
     redis.call('HDEL', key('nodes'), other)

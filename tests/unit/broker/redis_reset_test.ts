@@ -163,6 +163,22 @@ testWithRedis(
   },
 );
 
+testWithRedis("leases end in time after Redis's clock was set back an hour", async (redis) => {
+  const options = { leaseMs: 1_500 };
+  await using a = await BrokerNode.start(redis.url, options);
+  {
+    await using b = await BrokerNode.start(redis.url, options);
+    await b.join("ben", "Ben");
+    await until(() => a.remote() === "Ben");
+  }
+  const setBack = "redis.call('HSET', KEYS[1], 'renewedAt', ARGV[1]) " +
+    "for i = 2, #KEYS do redis.call('PEXPIRE', KEYS[i], 3600000) end";
+  const keys = [testKey("meta"), ...(await redis.cli("KEYS", testKey("lease:*"))).split("\n")];
+  await redis.cli("EVAL", setBack, `${keys.length}`, ...keys, `${Date.now() + 3_600_000}`);
+  await until(() => a.remote() === "");
+  assertEquals(a.presence, ["Ben joined lobby", "Ben left lobby: timeout"]);
+});
+
 testWithRedis("leases outlast the filling of gaps in many rooms", async (redis) => {
   const leaseMs = 1_500;
   const renewedAt = async () => Number(await redis.cli("HGET", testKey("meta"), "renewedAt"));
