@@ -75,17 +75,18 @@ export class Writer {
    * drafts of their sessions wait, in order.
    */
   #takeBatch(): readonly SentDraft[] {
-    let amendmentsLeft = amendmentsMax;
+    const pending = this.#pending;
+    const batch: SentDraft[] = [];
     const waiting = new Set<ActiveSession>();
-    const { batch = [], rest = [] } = Object.groupBy(
-      this.#pending,
-      ({ active, draft: { type } }) => {
-        const isAmendment = type === "edit" || type === "delete";
-        if (isAmendment && amendmentsLeft-- <= 0) waiting.add(active);
-        return waiting.has(active) ? "rest" : "batch";
-      },
-    );
-    this.#pending = rest;
+    let amendments = 0;
+    this.#pending = [];
+    for (const sent of pending) {
+      const { active, draft: { type } } = sent;
+      const isAmendment = type === "edit" || type === "delete";
+      if (isAmendment && ++amendments > amendmentsMax) waiting.add(active);
+      if (waiting.size > 0 && waiting.has(active)) this.#pending.push(sent);
+      else batch.push(sent);
+    }
     return batch;
   }
 
