@@ -93,13 +93,13 @@ export function mountExtras(
         return [name, { secret, label: label.join(" ") }] as const;
       }).filter(([name, { secret }]) => isPrivateRoom(name) && isToken(secret)),
     );
-    // Names don't end with a sign, but the sentence around the link may.
-    const username = fields.get("name")?.replace(/[\p{P}\p{S}]+$/u, "") ?? "";
+    // Punctuation may have been copied with the link. A name can end with a parenthesis.
+    const username = fields.get("name")?.replace(/(?<!\([^)]*)[\p{P}\p{S}]+$/u, "") ?? "";
     dialogs.offerName({ username, token }, rooms);
   };
   offerName(initialFragment);
   addEventListener("hashchange", () => {
-    // The link of the current private room, now with its key, and perhaps the end of a sentence.
+    // The link of the current private room, now with its key. Punctuation may follow it.
     if (isToken(location.hash.slice(1, 44))) location.reload();
     else offerName(takeFragment());
   });
@@ -132,7 +132,7 @@ export function mountExtras(
     composerAids,
     conversationAids: mountConversationAids(page, writing, permalinks),
     navigation,
-    /** Draws the page's title. Call it last. */
+    /** Draws the page's title, and shows the current room's entry. Call it after all lists. */
     drawTitle(room: string, counts: UnreadCount): void {
       drawTitle(room, counts);
       navigation.showEntry(room);

@@ -108,16 +108,16 @@ async function deviceLink(page: Page): Promise<string> {
 browserTest(
   "takes a name to another device with a link, and clears the link from the address [N5]",
   async (chat) => {
-    const ada = await chat.signIn("Ada L");
+    const ada = await chat.signIn("Ada (L)");
     const link = await deviceLink(ada);
-    assert(/#token=[\w-]{43}&name=Ada\+L$/.test(link), link);
+    assert(/#token=[\w-]{43}&name=Ada\+%28L%29$/.test(link), link);
     const phone = await chat.visit();
     await phone.goto("about:blank");
     await phone.goto(`${link}).`);
     assertEquals(await phone.evaluate(() => location.hash), "");
-    await phone.click("text=Continue as Ada L");
+    await phone.click("text=Continue as Ada (L)");
     await phone.waitForSelector("#app:not([hidden])");
-    assertEquals(await phone.textContent("#me-name"), "Ada L");
+    assertEquals(await phone.textContent("#me-name"), "Ada (L)");
     await send(phone, "from the phone");
     await waitForMessage(ada, "from the phone");
     await ada.locator("#room-about", { hasText: "1 here" }).waitFor();
