@@ -194,7 +194,7 @@ export async function launch(): Promise<number> {
     Deno.addSignalListener(signal, () => {
       // Windows signals the program itself. The program cannot see that the terminal was closed.
       const passed = signal === "SIGHUP" && isInTerminal ? "SIGTERM" : signal;
-      // After any other signal, --watch waits for a change.
+      // With --watch, Deno ends on SIGINT only. After other signals it waits for a change.
       if (!isWindows) child.kill(isWatching && passed === "SIGTERM" ? "SIGINT" : passed);
     });
   }

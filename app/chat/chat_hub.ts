@@ -392,7 +392,7 @@ export class ChatHub {
       if (subscription === undefined) {
         return sessions.refuse(session, notJoined({ re: "leave", room }));
       }
-      // They include the replies to the entries that it has just written.
+      // These include the replies to the entries that the session has just written.
       outbound.queuePushes(subscription);
       outbound.queue(session, { type: "left", room, member, username, reason: "quit" });
       members.unsubscribe(subscription, "quit");

@@ -63,7 +63,7 @@ export class Outbound {
     this.#goneLive.push(subscription);
   }
 
-  /** Queues the pushes of this tick for a session that is about to leave the room. */
+  /** Queues a room's pushes of this tick for a session that is about to leave the room. */
   queuePushes({ room, active }: Subscription): void {
     if (room.pushes.length === 0 || !this.#live.get(room)?.has(active)) return;
     this.queueJson(active.session, room.pushes.join(","));

@@ -11,9 +11,8 @@ export interface Clock {
 /** Schedules the hub's work. */
 export interface Scheduler {
   /**
-   * Runs `task` at the end of this event-loop turn (`setImmediate`). Deno receives nothing during
-   * the next 60 turns while each of them schedules another one, so work that is spread over time to
-   * let others through needs `later`.
+   * Runs `task` at the end of this event-loop turn (`setImmediate`). If each turn schedules another
+   * one like this, Deno receives nothing for 60 turns. Use `later` to let other work through.
    */
   soon(task: () => void): void;
   /** Runs `task` after `ms`; the returned function cancels it. */

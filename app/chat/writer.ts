@@ -7,8 +7,8 @@ import type { ActiveSession } from "./session.ts";
 import type { Ticker } from "./ticker.ts";
 
 /**
- * Max edits and deletions per batch. One of a long text can take 5 ms, because it changes the
- * search index, and messages must not wait for a hundred.
+ * Max edits and deletions per batch. Editing or deleting a long text can take 5 ms, because it
+ * changes the search index, and messages must not wait for a hundred of these.
  */
 const amendmentsMax = 2;
 
@@ -71,8 +71,8 @@ export class Writer {
   }
 
   /**
-   * Removes the next batch from the pending drafts. If there are too many edits and deletions, the
-   * drafts of their sessions wait, in order.
+   * Removes the next batch from the pending drafts. Edits and deletions beyond the max wait, and so
+   * do all later drafts of their sessions.
    */
   #takeBatch(): readonly SentDraft[] {
     const pending = this.#pending;
@@ -90,7 +90,7 @@ export class Writer {
     return batch;
   }
 
-  /** Whether there are drafts for a batch, and none is being appended. */
+  /** Whether there are pending drafts, and no batch is being appended. */
   get canAppend(): boolean {
     return !this.#isAppending && this.#pending.length > 0;
   }

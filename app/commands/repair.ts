@@ -23,8 +23,8 @@ export async function removeRoom(path: string, room: string): Promise<void> {
 }
 
 /**
- * Changes the time of messages dated after `now` (in ms since 1970) to `now`. Returns the number of
- * messages changed. They were stored while the clock was ahead, so age-based retention would keep
+ * Changes all times after `now` (in ms since 1970) to `now`. Returns the number of entries changed.
+ * They were stored while the clock was ahead, so age-based retention would keep
  * them, and all later messages in their rooms, for too long.
  *
  * @throws {Error} If a server is using the folder.
@@ -37,7 +37,8 @@ export async function repairTimes(path: string, now: number): Promise<number> {
     database.prepare("UPDATE nonce_chunks SET at = ? WHERE at > ?").run(now, now);
     database.prepare("UPDATE nonce_filters SET at = ? WHERE at > ?").run(now, now);
     database.prepare("UPDATE rooms SET at = ? WHERE at > ?").run(now, now);
-    // Networks are forgotten a day after `seen`, and bans of networks spare earlier writers.
+    // A member's network is forgotten a day after `seen`. A network ban spares members that wrote
+    // before it.
     database.prepare("UPDATE members SET seen = ? WHERE seen > ?").run(now, now);
     database.prepare("UPDATE members SET wrote_at = ? WHERE wrote_at > ?").run(now, now);
     return Number(changes);

@@ -17,10 +17,10 @@ import {
 /**
  * Replaces the database at `path` with the copy `from` and its journal, if it has one. Keeps the
  * previous database and returns its new path, if there was one. Carries its bans, mutes and
- * deletions over to the copy; if that fails on a disk with space, calls `warn` with a sentence.
+ * deletions over to the copy; if that fails, calls `warn` with a sentence, unless the disk is full.
  *
- * @throws {Error} If a server is using the folder, or the disk is full, or `from` is not an intact
- *   Parley database, or another program has changed its tables.
+ * @throws {Error} If a server is using the folder, the disk is full, `from` is not an intact Parley
+ *   database, or another program has changed its tables.
  */
 export async function restore(
   path: string,

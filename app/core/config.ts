@@ -227,7 +227,7 @@ function parse(setting: Setting<unknown>, text: string): ReturnType<Setting<unkn
 }
 
 function parseCommandLine(given: readonly string[]) {
-  // npm takes flags after a "--", which Deno passes on.
+  // npm needs a "--" before flags, and Deno passes it on.
   const args = given[0] === "--" ? given.slice(1) : given;
   /** Values by setting name. */
   const flags = new Map<string, string>();

@@ -28,7 +28,7 @@ const addressFull: LimitReached = {
 
 /** Factor for a private address, which may be an office or a container gateway. */
 const privateFactor = 32;
-/** Factor for an IPv6 /48: one person may own it, but a network of phones too. */
+/** Factor for an IPv6 /48, which may belong to one person or to a network of phones. */
 const wideFactor = 32;
 /**
  * Max sockets of this machine that have not opened. Open ones are unlimited, because a proxy or a
@@ -48,7 +48,7 @@ export class ConnectionLimits {
   readonly #options: Maxima;
   readonly #now: () => number;
   readonly #slots = new Tally();
-  /** The same per IPv6 /48. */
+  /** The same, with the networks of an IPv6 /48 counted together. */
   readonly #wideSlots = new Tally();
   readonly #unopened = new Tally();
   /** Sockets that are opening or closing, and since when, oldest first. */

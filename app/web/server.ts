@@ -83,7 +83,7 @@ const hostPattern = /^[^\\/?#@]*$/;
  */
 const ambiguousPath = /^[^?#]*(?:\\|\/(?:\.|%2e){1,2}(?:[/?#]|$))/i;
 
-/** No address is longer, and 60 KB of parameters would take 18 ms. */
+/** Max length of a URL. The chat's own are shorter, and parsing 60 KB of parameters takes 18 ms. */
 const urlMaxLength = 8_192;
 
 /**

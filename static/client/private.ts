@@ -12,7 +12,7 @@ import { button, element } from "./views/dom.ts";
 import { panels, panelWords } from "./words/language.ts";
 
 const labelMaxLength = 60;
-/** What follows the key in a link, such as the end of a sentence, doesn't belong to it. */
+/** Length of a key. Anything after it in a link was copied by accident. */
 const keyLength = 43;
 
 /** Loads the private rooms of this browser once, and adds the room whose key is `secret`. */

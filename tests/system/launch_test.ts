@@ -157,7 +157,7 @@ Deno.test("launch serves from any folder, passes on signals and the exit status,
   }
 });
 
-Deno.test("launch ends on SIGTERM although Deno watches for changes", async () => {
+Deno.test("launch ends on SIGTERM with --dev, although Deno watches for changes", async () => {
   const dir = await Deno.realPath(await Deno.makeTempDir());
   try {
     const folders = ["--data-dir", `${dir}/deep/data`, "--log-dir", `${dir}/deep/logs`];

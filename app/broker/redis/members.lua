@@ -20,8 +20,8 @@ local function isConnected(record)
   return false
 end
 
--- Returns whether the member was connected to a node that was declared dead, so recently that it
--- still holds its names.
+-- Returns whether the member still holds its names after a node that it was connected to was
+-- declared dead.
 local function wasConnected(record)
   for field in pairs(record) do
     local other = field:match('^node:(.+)$')

@@ -60,8 +60,8 @@ export class RedisLink {
   readonly #typing: Client;
   readonly #clients: readonly Client[];
   readonly #lost = Promise.withResolvers<Error>();
-  /** The scripts that Redis knows, because they have run. */
-  readonly #known = new Set<ScriptName>();
+  /** The scripts that have run over this link, so Redis has cached them. */
+  readonly #cached = new Set<ScriptName>();
   #isOpen = true;
 
   /**
@@ -151,10 +151,10 @@ export class RedisLink {
     rows: readonly ScriptRow<Name>[],
   ): Promise<ScriptReply<Name>> {
     const { text, sha1 } = scripts[name];
-    const script = this.#known.has(name) ? ["EVALSHA", sha1] : ["EVAL", text];
+    const script = this.#cached.has(name) ? ["EVALSHA", sha1] : ["EVAL", text];
     const rest = ["1", this.#options.prefix, JSON.stringify(args), ...rows.flat()];
     const reply = await this.#send(this.#commands, [...script, ...rest]);
-    this.#known.add(name);
+    this.#cached.add(name);
     return JSON.parse(String(reply));
   }
 

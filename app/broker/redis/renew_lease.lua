@@ -10,14 +10,15 @@
 
 if isFenced() then return replyFenced() end
 local wasInTime = redis.call('SET', key('lease', node), 1, 'PX', digits(args.leaseMs), 'GET')
--- Nodes renew their leases three times per lease. If none has done so for half a lease, Redis was
--- paused or its clock was set: then all nodes get a new lease. Otherwise the second node to renew
--- would remove those that come after it, or leases would last until the clock is back where it was.
+-- Nodes renew their leases three times per lease. If the last renewal is half a lease away, in the
+-- past or future, Redis was paused or its clock was set, and all nodes get a new lease. Otherwise
+-- the second node to renew after a pause would remove those that come after it, and after the clock
+-- was set back, leases would last until it has caught up.
 local renewedAt = tonumber(redis.call('HGET', key('meta'), 'renewedAt') or 0)
-local wasPaused = math.abs(now - renewedAt) >= args.leaseMs / 2
+local hasTimeJumped = math.abs(now - renewedAt) >= args.leaseMs / 2
 redis.call('HSET', key('meta'), 'renewedAt', digits(now))
 for _, other in ipairs(redis.call('HKEYS', key('nodes'))) do
-  if wasPaused then
+  if hasTimeJumped then
     local lease = key('lease', other)
     local setBackMs = math.max(0, renewedAt - now)
     local lastsMs = math.max(args.leaseMs, redis.call('PTTL', lease) - setBackMs)

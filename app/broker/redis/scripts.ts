@@ -30,8 +30,8 @@
 //   sweep:{sweep}        sorted set: the remaining rooms, and where to continue (sweep.lua)
 //   nodes                hash: the registered nodes, each with its current link
 //   lease:{node}         string: exists until the node's lease expires
-//   lost:{node}          string: while members of a node that was declared dead hold their names:
-//                        until when those that never wrote do
+//   lost:{node}          string: exists while members of a node that was declared dead may hold
+//                        their names; until when those that never wrote hold theirs
 //   presence:{node}      hash: fields "{room} {member}", the members present through the node
 // The pub/sub channel `typing:{database}` carries typing signals, which may be lost.
 

@@ -97,7 +97,8 @@ export class Nonces {
     let id = Math.floor(last / parts);
     if (last % parts === parts - 1) {
       this.#readChunks(file, id);
-      // After a complete generation, `prune` deletes the chunks of the one before.
+      // The last generation is complete, so it is the previous one. `prune` may have deleted chunks
+      // of the one before it, whose nonces are in pages.
       if (this.#chunks === parts) id++;
     }
     this.#previous = this.#readChunks(file, id - 1);

@@ -10,10 +10,10 @@ const deniedMessage = /unable to open|disk I\/O|readonly|permission denied/i;
 /** Matches SQLite's errors for a file whose folder it cannot write to. */
 const readOnlyMessage = /unable to open|readonly/;
 
-/** Returns the reason for an error of SQLite, which reports a full disk as an I/O error too. */
+/** Returns the reason for an SQLite error. SQLite can report a full disk as an I/O error. */
 export function sqliteReason(error: unknown): string {
   const message = errorMessage(error);
-  return message === "disk I/O error" ? `${message}; the disk may be full, or damaged` : message;
+  return message === "disk I/O error" ? `${message}; the disk may be full or damaged` : message;
 }
 
 /**

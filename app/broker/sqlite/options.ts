@@ -17,7 +17,7 @@ export interface SqliteOptions {
   readonly search?: boolean;
   /** Time after which a search returns the messages found so far; for tests. */
   readonly searchMaxMs?: number;
-  /** Waits between two steps of a search, for as long as the first took. */
+  /** Pauses a search after a step, for the `ms` that the step took. */
   readonly pause?: (ms: number) => Promise<void>;
   /** How long a member stays listed after its last connection was lost. */
   readonly graceMs: number;

@@ -317,11 +317,11 @@ export class SearchIndex {
 
   /**
    * Drops the empty levels above the segments of a table. With them, FTS5 does not notice that it
-   * merges the oldest segment, and keeps the words of removed messages. Its structure record has 4
-   * bytes, the number of levels, two other numbers, and the levels; two zeros are an empty one.
+   * merges the oldest segment, and keeps the words of removed messages. FTS5's structure record has
+   * 4 bytes, the number of levels, two other numbers, and the levels. An empty level is two zeros.
    */
   #dropEmptyLevels(file: DatabaseFile, table: string): void {
-    // A rollback makes FTS5 write its pending segment first, and read the record again later.
+    // This makes FTS5 write its pending segment now, and read the record again later.
     file.run("SAVEPOINT levels");
     file.run(`INSERT INTO ${table} (${table}, rank) VALUES ('merge', 0)`);
     file.run("ROLLBACK TO levels");

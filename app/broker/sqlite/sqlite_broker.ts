@@ -28,7 +28,7 @@ const pruneRows = 500;
 /** Max time of a search, and of one with a phrase, not counting the pauses between steps. */
 const searchMaxMs = 95;
 const phraseSearchMaxMs = 220;
-/** A search pauses after this time. */
+/** Time after which a search pauses. */
 const searchStepMs = 1;
 
 export class SqliteBroker implements Broker {

@@ -100,7 +100,7 @@ export function mountComposer(
       if (early === text.value.trim()) submit();
     },
     update(current: Room): void {
-      // First, since a hidden field can't take the focus.
+      // This comes first, since a hidden field can't take the focus.
       form.hidden = isPrivateRoom(current.name) && !chat.privateRooms?.hasKey(current.name);
       if (current === room) return;
       room = current;

@@ -140,10 +140,11 @@ export function mountComposerAids(chat: ChatClient, parts: ComposerParts) {
     else if (!refuseLong(pasted)) return;
     event.preventDefault();
   });
-  // The browser would open a dropped file or link in place of the page.
+  // Text dragged within the page and dropped outside a field is dropped by accident.
   let isOwnDrag = false;
   addEventListener("dragstart", () => isOwnDrag = true);
   addEventListener("dragend", () => isOwnDrag = false);
+  // The browser would open a dropped file or link in place of the page.
   for (const type of ["dragover", "drop"] as const) {
     addEventListener(type, (event) => {
       const { target, dataTransfer } = event;

@@ -50,7 +50,7 @@ export function mountNavigation({ chat, showRoom }: Page) {
   });
   document.addEventListener("keydown", (event) => {
     const { key, target } = event;
-    // The key may have closed a dialog over the drawer.
+    // Escape may just have closed a dialog over the drawer.
     if (key !== "Escape" || event.defaultPrevented) return;
     if (opener !== undefined) {
       // Otherwise the composer would take the focus.
@@ -92,7 +92,7 @@ export function mountNavigation({ chat, showRoom }: Page) {
 
   const rooms = byId<"nav">("rooms");
   let shown: string | undefined;
-  /** Brings the current room's entry in the drawn list into view. */
+  /** Scrolls the current room's entry into view once it is drawn. */
   const showEntry = (room: string | undefined) => {
     const entry = rooms.querySelector("[aria-current]");
     if (room === shown || entry === null) return;

@@ -178,7 +178,7 @@ browserTest("neither joins nor sends with an incomplete link [S3]", async (chat)
   await ben.goto(`${keyless}#${"A".repeat(43)}`);
   await ben.locator("#rows", { hasText: incomplete }).waitFor();
   assertEquals(ben.url(), keyless);
-  // What was copied after the key doesn't matter.
+  // Anything copied after the key is ignored.
   await ben.goto(`${link}).`);
   await waitForMessage(ben, "Good morning");
   assertEquals(ben.url(), keyless);

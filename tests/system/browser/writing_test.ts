@@ -60,7 +60,7 @@ browserTest(
   },
 );
 
-browserTest("fits the composer to its text in browsers that can't", async (chat) => {
+browserTest("fits the composer to its text in browsers without field-sizing", async (chat) => {
   const ada = await chat.newVisitor({ viewport: { width: 1280, height: 720 } });
   await ada.addInitScript(() => CSS.supports = () => false);
   await ada.route(/style[^/]*\.css$/, async (route) => {
@@ -68,7 +68,7 @@ browserTest("fits the composer to its text in browsers that can't", async (chat)
     const body = (await response.text()).replace("field-sizing", "x-field-sizing");
     await route.fulfill({ response, body });
   });
-  // This room has no composer.
+  // Without its key, a private room has no composer.
   await chat.enter(ada, "Ada", `r/p-${"a".repeat(30)}`);
   await ada.locator("#composer").waitFor({ state: "hidden" });
   await ada.fill("#room-name", "lobby");
@@ -550,7 +550,7 @@ browserTest("offers to send, edit or discard unsent messages", async (chat) => {
   assertEquals((await messageTexts(ben)).toSorted(), ["one", "three"]);
 });
 
-browserTest("inserts no text that is dragged within the page by accident", async (chat) => {
+browserTest("inserts text dragged within the page only in the composer", async (chat) => {
   const { ada, server } = await signInScripted(chat);
   server.publish("lobby", { text: "some words" });
   await waitForMessage(ada, "some words");

@@ -92,14 +92,14 @@ test(
 );
 
 test(
-  "a disk without space for bans and deletions fails a restore, and keeps the database",
+  "a disk too full for bans and deletions fails a restore, and keeps the database",
   noMount,
   async ({ dir, database, start }) => {
     await (await start()).end();
     const copyKib = Math.ceil(Deno.statSync(database).size / 1024);
     const carrying = "Cannot carry bans, mutes and deletions over from the previous database: ";
     const cases = [
-      [20, `Cannot use ${database}: disk I/O error; the disk may be full, or damaged`],
+      [20, `Cannot use ${database}: disk I/O error; the disk may be full or damaged`],
       [40, carrying],
       [52, carrying],
     ] as const;

@@ -281,7 +281,7 @@ export const frameAttacks: readonly Attack[] = [
         command({ type: "title", room: "lobby", text, nonce: "n3" }),
         command({ type: "search", query: text.slice(0, 200) }),
         command({ type: "rename", username: text.slice(0, 24) }),
-        // Takes effect after the replies to the edit, which may wait for those of others.
+        // Takes effect after the reply to the edit, which may wait for edits of other sessions.
         command({ type: "leave", room: "lobby" }),
       );
       const nonces = pushes(ending).flatMap((push) => "nonce" in push ? push.nonce : []);

@@ -72,7 +72,7 @@ export class SimulatedLink implements Link {
         : !this.#redis.isUp || this.#redis.processId !== bufferedBy;
       if (isLost) return;
       const { hangsUntil, processId } = this.#redis;
-      // A paused Redis later runs what it received, even if the link is lost by then.
+      // After a pause, Redis runs the calls that it received, even if their link is lost by then.
       if (hangsUntil > time.ms) return void time.at(hangsUntil, () => arrive(processId));
       let settle: () => void;
       try {

@@ -22,7 +22,7 @@ export interface NameStorage extends Pick<SanctionStorage, "networks" | "wroteAt
   readonly members: Map<string, MemberRecord>;
   /** The current link of each registered node. */
   readonly nodes: Map<string, string>;
-  /** Until when the members of each node that was declared dead hold their names. */
+  /** By node that was declared dead: when its members' holds on their names end. */
   readonly lost: Map<string, { readonly reader: number; readonly writer: number }>;
 }
 

@@ -492,7 +492,7 @@ export function testModeration(name: string, withStorage: WithStorage): void {
     assertEquals(await broker.claim("eve", "Ada"), "Ada");
   });
 
-  test("moderation sweeps on for a moderator that was banned meanwhile [B7]", async (broker) => {
+  test("moderation continues the sweep of a moderator that was banned meanwhile [B7]", async (broker) => {
     await broker.append([from("troll", "a"), from("ada", "b")]);
     done(await broker.moderation.moderate(ban("troll", { deleteMessages: true }), mona));
     const operator = { member: "operator", username: "Operator", isOperator: true } as const;
@@ -501,7 +501,7 @@ export function testModeration(name: string, withStorage: WithStorage): void {
     assertEquals(await textsOf(broker), ["deleted by mona", "b"]);
   });
 
-  test("append() stores the removal of a title that is deleted already without targets [E5]", async (broker) => {
+  test("append() stores the removal of an already deleted title without targets [E5]", async (broker) => {
     const remove = title("", { member: "mona", nonce: "r" });
     await broker.append([from("ada", "a"), title("Old"), deletion([2]), remove]);
     const last = (await broker.read("lobby", everything)).entries.at(-1);

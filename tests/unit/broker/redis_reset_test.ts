@@ -163,7 +163,7 @@ testWithRedis(
   },
 );
 
-testWithRedis("leases end in time after Redis's clock was set back an hour", async (redis) => {
+testWithRedis("leases end on time after Redis's clock was set back by an hour", async (redis) => {
   const options = { leaseMs: 1_500 };
   await using a = await BrokerNode.start(redis.url, options);
   {

@@ -60,7 +60,7 @@ Deno.test("SqliteBroker.eraseDeleted() erases once another program no longer rea
     });
   }));
 
-Deno.test("SqliteBroker.eraseDeleted() erases the text that a killed server has deleted [E10]", () =>
+Deno.test("SqliteBroker.eraseDeleted() erases text that a server deleted before it was killed [E10]", () =>
   withFile((path) => {
     const killed = `${path}.killed`;
     withBroker(optionsFor(path), (broker) => {
@@ -105,7 +105,7 @@ Deno.test("DatabaseFile.eraseFreeSpace() walks through all pages after the file 
     const reopened = new DatabaseFile(path, "normal", 0);
     assertEquals(reopened.eraseFreeSpace(1, false), true);
     assertEquals(reopened.eraseFreeSpace(1_000, false), false);
-    // Text was deleted since.
+    // Text has been deleted since.
     assertEquals(reopened.eraseFreeSpace(1, true), true);
     assertEquals(reopened.eraseFreeSpace(1_000, false), false);
     reopened.close();
@@ -120,7 +120,7 @@ Deno.test("FreeSpace.erase() erases between the header and the cells of b-tree p
       page.set([type, 0, 0, 0, 0, 4_000 >> 8, 4_000 & 255], header);
       return page;
     });
-    // The second page, or the third, maps pointers, whatever its first byte.
+    // The second page, or the third, is a pointer map, whatever its first byte is.
     Deno.writeFileSync(path, new Uint8Array(pages.flatMap((page) => [...page])));
     const space = new FreeSpace(path);
     assertEquals(space.erase(100), false);

@@ -182,7 +182,7 @@ Deno.test("SqliteBroker.batch() changes no name if its transaction fails [N8] [M
   });
 });
 
-Deno.test("SqliteBroker holds a writer's name for a day, after each visit and a failed commit [N8]", () => {
+Deno.test("SqliteBroker holds a writer's name for a day after each visit, even after a failed commit [N8]", () => {
   const wall = { ms: Date.UTC(2026, 0, 1) };
   let isLost = false;
   const check = () => {

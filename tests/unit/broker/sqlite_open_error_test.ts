@@ -43,7 +43,7 @@ Deno.test("openError() says what to do about a database on a read-only or full d
       const [message, remedy] of [
         ["unable to open database file", copy],
         ["attempt to write a readonly database", copy],
-        ["disk I/O error", "the disk may be full, or damaged"],
+        ["disk I/O error", "the disk may be full or damaged"],
       ] as const
     ) {
       assertEquals(

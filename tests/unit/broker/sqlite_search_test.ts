@@ -176,7 +176,7 @@ Deno.test("SqliteBroker.index() erases deleted words from the separators between
     checkIndex(path);
   }));
 
-Deno.test("SqliteBroker.index() erases deleted words from a small index that was large [F5]", () =>
+Deno.test("SqliteBroker.index() erases deleted words from an index that has shrunk [F5]", () =>
   withFile((path) =>
     withBroker(optionsOf(path), async (broker) => {
       const wordsOf = (i: number) => Array.from({ length: 40 }, (_, j) => `${i * 41 + j}x${i}y`);

@@ -309,7 +309,7 @@ testWithRedis(
   },
 );
 
-testWithRedis("export-chat refuses a log without one of its entries", async (redis) => {
+testWithRedis("export-chat refuses a log with a missing entry", async (redis) => {
   await using folder = await databaseFolder();
   const broker = await RedisBroker.open(redisOptions(redis.url, { leaseMs: 300 }));
   await broker.append([draft("a"), draft("b")]);

@@ -261,7 +261,7 @@ Deno.test("restore() carries bans, mutes and deletions over from the database it
   assertEquals(textsOf(folder.open()), ["one", "gone", "three"]);
 });
 
-Deno.test("restore() carries deletions and locked titles over whose entries retention has removed", async () => {
+Deno.test("restore() carries over deletions whose messages, and title locks whose entries, retention removed", async () => {
   await using folder = await databaseFolder();
   const { path, dir } = folder;
   const broker = folder.open();
@@ -297,7 +297,7 @@ Deno.test("restore() carries deletions and locked titles over whose entries rete
   assertEquals(last.newestRooms(2).map(({ title }) => title), [undefined, "Rules"]);
 });
 
-Deno.test("restore() deletes no other message that a forked copy has at the same offset", async () => {
+Deno.test("restore() does not delete a different message at the same offset of a forked copy", async () => {
   await using folder = await databaseFolder();
   const broker = folder.open();
   storeMessage(broker, "gone");

@@ -127,7 +127,7 @@ Deno.test("openLogs() writes an event as one logfmt line", () =>
     ]);
   }));
 
-Deno.test("openLogs() writes each of several equal events, with its own fields and time", () =>
+Deno.test("openLogs() writes each of several events of a kind, with its own fields and time", () =>
   withLogs({}, ({ logs, time, lines }) => {
     logs.event("hello", { name: "Ada" });
     time.advance(500);

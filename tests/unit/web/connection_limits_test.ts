@@ -45,7 +45,7 @@ Deno.test("ConnectionLimits keeps counting sockets that never open, but only aga
   assertEquals(limits.leaked, 2);
 });
 
-Deno.test("ConnectionLimits gives an IPv6 /48 as much as 32 addresses [L7]", () => {
+Deno.test("ConnectionLimits gives an IPv6 /48 as many connections as 32 addresses [L7]", () => {
   const { limits } = createLimits(1_000);
   const peer = (i: number) => peerAddress(`2001:db8:1:${i.toString(16)}::1`);
   const slots = Array.from({ length: 64 }, (_, i) => limits.add(peer(i)));

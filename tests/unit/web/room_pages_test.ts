@@ -243,7 +243,7 @@ Deno.test("an ETag changes with retention, a lost position, and the text of an e
   assert(await tagOf("/r/tea") !== page);
 });
 
-Deno.test("reading a room over HTTP keeps nothing of it in memory [H3]", async () => {
+Deno.test("reading a room over HTTP keeps none of it in memory [H3]", async () => {
   await using site = await startRoomSite();
   await storeMessages(site, "tea", "one");
   const read = site.broker.read.bind(site.broker);
