@@ -50,8 +50,9 @@ export function mountNavigation({ chat, showRoom }: Page) {
   });
   document.addEventListener("keydown", (event) => {
     const { key, target } = event;
-    // Escape may just have closed a dialog over the drawer.
-    if (key !== "Escape" || event.defaultPrevented) return;
+    // A dialog over the drawer closes first, or has just closed.
+    const isForDialog = event.defaultPrevented || byId<"dialog">("dialog").open;
+    if (key !== "Escape" || isForDialog) return;
     if (opener !== undefined) {
       // Otherwise the composer would take the focus.
       event.preventDefault();
