@@ -23,6 +23,8 @@ export class RateLimiter {
   readonly #buckets = new Map<string, Bucket>();
   readonly #burst: number;
   readonly #perMs: number;
+  /** The keys from the oldest on. A new iterator would visit all deleted ones first. */
+  #byAge = this.#buckets.keys();
   /** The buckets left to sweep. */
   #unswept = this.#buckets.entries();
 
@@ -61,10 +63,7 @@ export class RateLimiter {
       bucket.updatedAt = now;
       return;
     }
-    if (this.#buckets.size >= maxBuckets) {
-      const [oldest = ""] = this.#buckets.keys();
-      this.#buckets.delete(oldest);
-    }
+    if (this.#buckets.size >= maxBuckets) this.#buckets.delete(this.#oldest());
     this.#buckets.set(key, { tokens, updatedAt: now });
   }
 
@@ -80,6 +79,13 @@ export class RateLimiter {
 
   get size(): number {
     return this.#buckets.size;
+  }
+
+  #oldest(): string {
+    const { done, value } = this.#byAge.next();
+    if (done !== true) return value;
+    this.#byAge = this.#buckets.keys();
+    return this.#byAge.next().value ?? "";
   }
 
   #tokens(bucket: Bucket | undefined, now: number): number {
