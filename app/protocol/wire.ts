@@ -486,6 +486,7 @@ export type ProblemCode =
   | "token_required"
   | "upgrade_dropped"
   | "upgrade_required"
+  | "url_too_long"
   | "version_unsupported";
 
 const retryableCodes: ReadonlySet<string> = new Set<ErrorCode>([

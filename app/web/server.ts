@@ -86,6 +86,12 @@ const ambiguousPath = /^[^?#]*(?:\\|\/(?:\.|%2e){1,2}(?:[/?#]|$))/i;
 /** Max length of a URL. The chat's own are shorter, and parsing 60 KB of parameters takes 18 ms. */
 const urlMaxLength = 8_192;
 
+const urlTooLong: Problem = {
+  status: 414,
+  code: "url_too_long",
+  detail: "The address can have up to 8 KiB",
+};
+
 /**
  * Serves the chat.
  *
@@ -111,7 +117,9 @@ export function serveWeb(options: WebOptions) {
       const url = hasHost ? URL.parse(request.url) : null;
       const result = url === null
         ? invalidHost
-        : request.url.length > urlMaxLength || ambiguousPath.test(request.url)
+        : request.url.length > urlMaxLength
+        ? urlTooLong
+        : ambiguousPath.test(request.url)
         ? notFound
         : isUnspecified(peer)
         ? connectionReset

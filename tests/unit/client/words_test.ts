@@ -17,7 +17,7 @@ const technicalCodes = new Set(
   field_invalid handshake_invalid hello_required host_denied host_invalid internal local_only
   connection_reset media_type_unsupported method_not_allowed nonce_invalid nonce_reused not_acceptable not_joined
   not_sealed precondition_failed room_invalid subprotocol_unsupported token_invalid token_required unknown_type
-  upgrade_required version_unsupported`.split(/\s+/),
+  upgrade_required url_too_long version_unsupported`.split(/\s+/),
 );
 
 /** Returns the members of `ErrorCode` and `ProblemCode` in the protocol's source. */
