@@ -4,6 +4,7 @@ import type { ErrorPush } from "../protocol/wire.ts";
 import type { AccessCheck, Clock } from "./ports.ts";
 import { RateLimiter } from "./rate_limiter.ts";
 import { codeLocked, refusal } from "./refusals.ts";
+import { wideNetwork } from "./session.ts";
 import type { Payer } from "./session.ts";
 
 /** Max wrong codes per network or known member: enough for typos, too few for guessing. */
@@ -92,9 +93,4 @@ export class AccessGuard {
   get size(): number {
     return this.#wrong.size + this.#wrongWide.size + this.#wrongTotal.size;
   }
-}
-
-/** Returns the /48 of an IPv6 network, or an IPv4 network itself. */
-export function wideNetwork(network: string): string {
-  return network.includes(":") ? network.split(":").slice(0, 3).join(":") : network;
 }

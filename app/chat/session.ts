@@ -29,6 +29,11 @@ export interface PeerAddress {
   readonly isBannable?: boolean;
 }
 
+/** Returns the /48 of an IPv6 network, or an IPv4 network itself. */
+export function wideNetwork(network: string): string {
+  return network.includes(":") ? network.split(":").slice(0, 3).join(":") : network;
+}
+
 /** Whose quotas a command uses: a member's and those of its address. */
 export interface Payer extends Pick<PeerAddress, "network" | "scope"> {
   readonly member: string;

@@ -1,7 +1,7 @@
 // Connection limits: how many WebSockets, event streams and posts may exist, in total and per
 // network.
 
-import { wideNetwork } from "../chat/access.ts";
+import { wideNetwork } from "../chat/session.ts";
 import type { PeerAddress } from "../chat/session.ts";
 import { Tally } from "../chat/tally.ts";
 import type { WebOptions } from "./options.ts";
