@@ -1,8 +1,8 @@
 // Token buckets by key. The caller passes the time, and the cost of each action.
 
 /**
- * Max buckets kept. Further keys replace the oldest: a client that can use so many keys gains
- * nothing by it, and if all further keys shared a bucket, it could use up everyone's tokens.
+ * Max buckets kept. Beyond that, each new key replaces the oldest one. If they shared a bucket
+ * instead, one client with many keys could use up everyone's tokens.
  */
 const maxBuckets = 100_000;
 /** Max buckets that one sweep visits: all of them could take 40 ms. */

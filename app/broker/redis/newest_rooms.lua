@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Returns the most recently used rooms from a random sample of 1,000 rooms with messages.
+-- Looks at 1,000 random rooms with messages, and returns those with the newest entries.
 --
 -- keys    reads rooms, room:*
 -- args    limit

@@ -355,7 +355,7 @@ Deno.test("PrivateRooms keeps nothing of a deleted message that could not be ver
   const sealed = (await fromBen(9, "one")).text ?? "";
   await page.push(await fromBen(1, "", { text: sealed }));
   assertEquals(page.texts, ["unverified"]);
-  // The page saves snapshots as soon as it is told of a deletion.
+  // As the page does after each deletion.
   page.onDelete = () => saveSnapshots(page.shared, page.chat.rooms.values());
   const deletion = { ...message(2, { room: key.room }), type: "delete", targets: [1] };
   await page.push(deletion as EntryPush);
