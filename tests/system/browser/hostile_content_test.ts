@@ -13,6 +13,7 @@ import {
   signIn,
   waitForMessage,
   waitForRoom,
+  waitForSent,
   waitUntil,
 } from "./browser_harness.ts";
 import type { BrowserContextOptions, Page, TestChat } from "./browser_harness.ts";
@@ -265,6 +266,8 @@ browserTest("opens links to its own rooms without a reload", async (chat) => {
   const ada = await chat.signIn("Ada");
   const tabs = ada.context().pages().length;
   await send(ada, `see #design and ${chat.url}r/ops or ${chat.url}r/ops?x`);
+  // Its row is drawn again then, and a click at that moment would be lost.
+  await waitForSent(ada);
   const links = ada.locator("#rows a");
   await links.first().click();
   await waitForRoom(ada, "design");
