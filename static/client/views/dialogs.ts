@@ -26,6 +26,8 @@ export function mountDialogs(page: Page, hidden: HiddenMembers) {
   const close = () => dialog.close();
   let update: (() => void) | undefined;
   dialog.addEventListener("close", () => {
+    // The event is late: the dialog may be open again.
+    if (dialog.open) return;
     update = undefined;
     releaseFocus(dialog);
     keepFocus();
@@ -37,6 +39,7 @@ export function mountDialogs(page: Page, hidden: HiddenMembers) {
     close();
   });
   const open = (title: string, ...content: readonly Node[]) => {
+    update = undefined;
     dialog.replaceChildren(
       element(
         "header",
@@ -109,8 +112,8 @@ export function mountDialogs(page: Page, hidden: HiddenMembers) {
     /** Opens the settings, with those of the current room. */
     openSettings(): void {
       const name = nameForm(chat, close);
-      update = name.update;
       open(panels.settings, name.form, ...settingsSections(page, hidden, close));
+      update = name.update;
     },
 
     /** Asks whether to use the identity of another device here. */

@@ -36,6 +36,7 @@ export function mountMessageMenu(
   let press: { readonly x: number; readonly y: number; readonly timer: number } | undefined;
   /** Whether the finger that opened the menu may still be down. */
   let isPressed = false;
+  let copiedTimer: number | undefined;
 
   const act = (run: () => void) => () => {
     menu.close();
@@ -44,7 +45,8 @@ export function mountMessageMenu(
   const copy = (text: string) => async () => {
     if (!await copyText(text)) return setText(status, panels.copyFailed);
     setText(status, panels.copied);
-    setTimeout(() => menu.close(), copiedMs);
+    clearTimeout(copiedTimer);
+    copiedTimer = setTimeout(() => menu.close(), copiedMs);
   };
   const confirmDeletion = (remove: () => void) => {
     setText(status, panels.confirmDelete);
@@ -131,6 +133,7 @@ export function mountMessageMenu(
   const open = (article: Element) => {
     const { quick, others } = actionsOf(article);
     if (quick.length + others.length === 0) return;
+    clearTimeout(copiedTimer);
     setText(status, "");
     menu.replaceChildren(...quick, ...others, status);
     menu.ariaLabel = labelOf(article);
@@ -150,6 +153,8 @@ export function mountMessageMenu(
     if (isPressed && event.detail > 0) event.stopPropagation();
   }, { capture: true });
   menu.addEventListener("close", () => {
+    // The event is late: the menu may be open again.
+    if (menu.open) return;
     releaseFocus(menu);
     keepFocus();
   });

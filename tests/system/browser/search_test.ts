@@ -78,6 +78,27 @@ browserTest("chooses a result with the arrow keys", async (chat) => {
   await waitForRoom(ada, "detail");
 });
 
+browserTest("keeps the focus in a dialog opened right after another was closed", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  await send(ada, "/help");
+  await ada.locator("#dialog[open]").waitFor();
+  // The close event of the help comes after both keys.
+  const focused = await ada.evaluate(async () => {
+    const press = (key: string, code: string, ctrlKey: boolean) => {
+      const init = { key, code, ctrlKey, bubbles: true, cancelable: true };
+      document.activeElement?.dispatchEvent(new KeyboardEvent("keydown", init));
+    };
+    const closed = new Promise((resolve) =>
+      document.querySelector("#dialog")?.addEventListener("close", resolve, { once: true })
+    );
+    press("Escape", "Escape", false);
+    press("k", "KeyK", true);
+    await closed;
+    return document.activeElement?.matches("#dialog[open] input");
+  });
+  assertEquals(focused, true);
+});
+
 browserTest("opens the search in keyboard layouts of other scripts, too", async (chat) => {
   const ada = await chat.signIn("Ada");
   const press = (key: string, code: string) =>
