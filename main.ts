@@ -227,5 +227,4 @@ async function serve(config: Config, logs: Logs, mirror: ConsoleMirror): Promise
       },
     });
   }
-  await assets.compress();
 }

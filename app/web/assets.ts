@@ -8,6 +8,10 @@ import type { Config } from "../core/config.ts";
 import { fileInfo } from "../core/file_info.ts";
 import { escapeHtml } from "./html.ts";
 
+/** The encodings of files, in order of preference. */
+export const encodings = ["br", "gzip"] as const;
+export type Encoding = (typeof encodings)[number];
+
 /** A file and its compressed forms. */
 export interface Asset {
   readonly bytes: Bytes;
@@ -16,8 +20,13 @@ export interface Asset {
   readonly etag: string;
   /** True if the path contains the content's hash, so that browsers can cache it forever. */
   readonly immutable: boolean;
-  /** Filled by `compress()`, if the result is smaller. */
-  readonly encoded: { br?: Bytes; gzip?: Bytes };
+  /** Whether `encode` makes the file smaller. */
+  readonly isCompressible: boolean;
+  /**
+   * Compresses the file, once: a server that starts has better things to do, and one without
+   * visitors never needs to. Takes up to 60 ms, during which the server does nothing else.
+   */
+  encode(encoding: Encoding): Promise<Bytes>;
 }
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -128,13 +137,6 @@ export async function loadAssets(options: AssetOptions) {
     title: escapeHtml(title),
     /** Returns the file at `pathname`, without the base path. `/` is the page. */
     get: (pathname: string): Asset | undefined => assets.get(pathname),
-    /** Compresses all text files. Slow, so call it once the server is listening. */
-    async compress(): Promise<void> {
-      // Both paths of a file share `encoded`.
-      const unique = new Map(Array.from(assets.values(), (asset) => [asset.encoded, asset]));
-      const texts = [...unique.values()].filter(({ type }) => compressible.test(type));
-      await Promise.all(texts.map(compress));
-    },
   };
 }
 
@@ -184,7 +186,15 @@ export function staticImports(
 
 function assetOf(name: string, bytes: Bytes): Asset {
   const type = types[extname(name)] ?? "application/octet-stream";
-  return { bytes, type, etag: `W/"${hashOf(bytes)}"`, immutable: false, encoded: {} };
+  const encoded = new Map<Encoding, Promise<Bytes>>();
+  return {
+    bytes,
+    type,
+    etag: `W/"${hashOf(bytes)}"`,
+    immutable: false,
+    isCompressible: compressible.test(type) && bytes.length >= compressMinBytes,
+    encode: (encoding) => encoded.getOrInsertComputed(encoding, () => compress(bytes, encoding)),
+  };
 }
 
 function hashOf(bytes: Bytes): string {
@@ -216,12 +226,10 @@ function reloader(basePath: string): string {
 const brotliAsync = promisify(brotliCompress);
 const gzipAsync = promisify(gzip);
 
-async function compress({ bytes, encoded }: Asset): Promise<void> {
-  if (bytes.length < compressMinBytes) return;
-  const [br, zipped] = await Promise.all([
-    brotliAsync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }),
-    gzipAsync(bytes, { level: 9 }),
-  ]);
-  if (br.length < bytes.length) encoded.br = new Uint8Array(br);
-  if (zipped.length < bytes.length) encoded.gzip = new Uint8Array(zipped);
+async function compress(bytes: Bytes, encoding: Encoding): Promise<Bytes> {
+  return new Uint8Array(
+    encoding === "br"
+      ? await brotliAsync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } })
+      : await gzipAsync(bytes, { level: 9 }),
+  );
 }

@@ -2,12 +2,11 @@
 
 import { ifNoneMatch } from "@std/http/etag";
 import { accepts, acceptsEncodings, acceptsLanguages } from "@std/http/negotiation";
+import { encodings } from "./assets.ts";
 import type { Asset } from "./assets.ts";
 
 /** Browsers' lists are shorter. Matching one of 60 KiB would block the event loop for 20 ms. */
 const listMaxLength = 1_024;
-/** In order of preference. */
-const encodings = ["br", "gzip"] as const;
 
 /** Returns a header whose value is a list, or `undefined` if it is missing or too long to match. */
 export function listHeader({ headers }: Request, name: string): string | undefined {
@@ -64,8 +63,8 @@ export function noContent(
   return new Response(null, { status, headers: { "cache-control": "no-store", ...headers } });
 }
 
-/** Returns the smallest encoding of `asset` that the client accepts, or 304 if it has the asset. */
-export function assetResponse(asset: Asset, request: Request): Response {
+/** Returns `asset` in the best encoding that the client accepts, or 304 if it has the asset. */
+export async function assetResponse(asset: Asset, request: Request): Promise<Response> {
   const headers = new Headers({
     "cache-control": asset.immutable ? "public, max-age=31536000, immutable" : "no-cache",
     etag: asset.etag,
@@ -76,12 +75,11 @@ export function assetResponse(asset: Asset, request: Request): Response {
     return new Response(null, { status: 304, headers });
   }
   // By the standard, a client that omits the header accepts any encoding. Few can decode one.
-  const encoding = listHeader(request, "accept-encoding") === undefined
+  const isPlain = !asset.isCompressible || listHeader(request, "accept-encoding") === undefined;
+  const encoding = isPlain
     ? undefined
-    : encodings.find((name) =>
-      asset.encoded[name] !== undefined && acceptsEncodings(request, name) === name
-    );
-  const bytes = encoding && asset.encoded[encoding] || asset.bytes;
+    : encodings.find((name) => acceptsEncodings(request, name) === name);
+  const bytes = encoding === undefined ? asset.bytes : await asset.encode(encoding);
   if (encoding !== undefined) headers.set("content-encoding", encoding);
   headers.set("content-type", asset.type);
   headers.set("content-length", String(bytes.length));

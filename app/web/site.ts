@@ -100,7 +100,7 @@ export class Site {
     return textResponse(text, "text/plain; charset=utf-8", { status: 308, headers: { location } });
   }
 
-  #asset(path: string, request: Request): Response | Problem {
+  #asset(path: string, request: Request): Promise<Response> | Problem {
     const asset = this.#options.assets.get(path);
     return asset === undefined ? notFound : assetResponse(asset, request);
   }

@@ -1,6 +1,12 @@
 // The page's files: paths, bundles and compression.
 
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStrictEquals,
+  assertStringIncludes,
+} from "@std/assert";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import { loadAssets } from "../../../app/web/assets.ts";
 import type { Asset } from "../../../app/web/assets.ts";
@@ -143,8 +149,7 @@ Deno.test("loadAssets() serves lazily loaded scripts by the names that other scr
   assertEquals(main.includes("good morning"), false);
   const later = assets.get(`/assets/${referenceIn(main, /import\("\.\/(later-[^"]*\.js)"\)/)}`);
   assertStringIncludes(textOf(later), "good morning");
-  await assets.compress();
-  assertEquals([later?.immutable, later?.encoded.br !== undefined], [true, true]);
+  assertEquals([later?.immutable, later?.isCompressible], [true, true]);
 });
 
 Deno.test("loadAssets() preloads the static imports of main.js, and nothing else", async () => {
@@ -180,21 +185,18 @@ Deno.test("loadAssets() lists the page's files in the service worker, which chan
   assert(textOf(await worker()) !== textOf(before));
 });
 
-Deno.test("Assets.compress() compresses text files, once for both paths of a file", async () => {
+Deno.test("Asset.encode() compresses a text file, once for both paths of a file", async () => {
   await using dir = await staticFolder();
   const assets = await load(dir.path);
   const plain = assets.get("/assets/main.js");
-  assert(plain !== undefined);
-  assertEquals(plain.encoded, {});
-  await assets.compress();
-  const { br, gzip } = plain.encoded;
-  assert(br !== undefined && gzip !== undefined);
+  assert(plain !== undefined && plain.isCompressible);
+  const [br, gzip] = await Promise.all([plain.encode("br"), plain.encode("gzip")]);
   assert(br.length < plain.bytes.length);
   assertEquals(new Uint8Array(brotliDecompressSync(br)), plain.bytes);
   assertEquals(new Uint8Array(gunzipSync(gzip)), plain.bytes);
-  const hashed = referenceIn(textOf(assets.get("/")), /src="([^"]*)"/);
-  assertEquals(assets.get(hashed)?.encoded, plain.encoded);
-  assertEquals(assets.get("/assets/icon.svg")?.encoded, {});
+  const hashed = assets.get(referenceIn(textOf(assets.get("/")), /src="([^"]*)"/));
+  assertStrictEquals(await hashed?.encode("br"), br);
+  assertEquals(assets.get("/assets/icon.svg")?.isCompressible, false);
 });
 
 Deno.test("loadAssets() puts the chat's title into the page and the manifest", async () => {

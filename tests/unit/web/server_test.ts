@@ -180,6 +180,7 @@ Deno.test("serveWeb() logs every request, including upgrades", async () => {
   await using running = await startSite({ now: () => time += 5 });
   const headers = {
     accept: "text/html",
+    "accept-encoding": "identity",
     "user-agent": "test/1",
     referer: "http://a.example/",
   };
