@@ -5,7 +5,7 @@ import type { Push } from "../protocol/wire.ts";
 import type { HubPorts, HubSettings } from "./ports.ts";
 import type { Room } from "./room.ts";
 import type { Rooms } from "./rooms.ts";
-import type { ActiveSession, Session, Subscription } from "./session.ts";
+import type { Session, Subscription } from "./session.ts";
 import type { Ticker } from "./ticker.ts";
 
 interface OutboundOptions {
@@ -25,7 +25,7 @@ export class Outbound {
   /** Rooms that have pushes or may be empty. */
   #touchedRooms = new Set<Room>();
   /** The sessions with a live subscription, by room. */
-  readonly #live = new Map<Room, Set<ActiveSession>>();
+  readonly #live = new Map<Room, Set<Session>>();
   /** Subscriptions that went live in this tick. */
   #goneLive: Subscription[] = [];
   #framesSent = 0;
@@ -65,16 +65,19 @@ export class Outbound {
 
   /** Queues a room's pushes of this tick for a session that is about to leave the room. */
   queuePushes({ room, active }: Subscription): void {
-    if (room.pushes.length === 0 || !this.#live.get(room)?.has(active)) return;
-    this.queueJson(active.session, room.pushes.join(","));
+    const { session } = active;
+    if (room.pushes.length === 0 || !this.#live.get(room)?.has(session)) return;
+    this.queueJson(session, room.pushes.join(","));
   }
 
   /** Stops sending a subscription the room's pushes. */
   endLive(subscription: Subscription): void {
-    const { room, active } = subscription;
+    const { room, active: { session } } = subscription;
     subscription.isLive = false;
     const live = this.#live.get(room);
-    if (live?.delete(active) && live.size === 0) this.#live.delete(room);
+    if (!live?.delete(session)) return;
+    session.liveCount--;
+    if (live.size === 0) this.#live.delete(room);
   }
 
   /** Drops a session's queued pushes. */
@@ -149,9 +152,9 @@ export class Outbound {
     const body = pushes.join(",");
     const frame = `[${body}]`;
     this.#options.ports.meter?.deliveries(pushes.length * live.size);
-    for (const { session, subscriptions } of live) {
+    for (const session of live) {
       // Most sessions are in one room and have nothing else queued: they share the frame.
-      if (session.queued.length === 0 && subscriptions.size === 1) this.sendFrame(session, frame);
+      if (session.queuedLength === 0 && session.liveCount === 1) this.sendFrame(session, frame);
       else this.queueJson(session, body);
     }
   }
@@ -159,7 +162,9 @@ export class Outbound {
   #addLive(): void {
     for (const { room, active, isLive } of this.#goneLive) {
       // The room may have been left or joined again in this tick.
-      if (isLive) this.#live.getOrInsertComputed(room, () => new Set()).add(active);
+      if (!isLive) continue;
+      this.#live.getOrInsertComputed(room, () => new Set()).add(active.session);
+      active.session.liveCount++;
     }
     this.#goneLive = [];
   }

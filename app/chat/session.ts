@@ -150,16 +150,20 @@ interface SessionStart extends Pick<Session, "id" | "socket" | "peer"> {
 export class Session {
   /** For logs. */
   readonly id: string;
-  readonly socket: Socket;
   readonly peer: PeerAddress;
   readonly openedAt: number;
   state: Greeting | ActiveSession | Closing;
   /** Encoded pushes for this session alone, sent with the tick. */
   queued: string[] = [];
+  // What each frame reads is kept together: with a thousand sessions, the processor waits for it.
+  readonly socket: Socket;
   /** Length of `queued` in code units. */
   queuedLength = 0;
+  /** Number of live subscriptions. */
+  liveCount = 0;
   /** Upper bound of the buffered bytes: those at the last check, and all sent since. */
   bufferedMax = 0;
+  frameCount = 0;
   /** Commands waiting for a claim or rename to finish. */
   heldCommands: Command[] | undefined;
   readonly heartbeat: {
@@ -178,7 +182,6 @@ export class Session {
   /** Refused commands since `since`. */
   readonly refusals = { count: 0, since: 0 };
   commandCount = 0;
-  frameCount = 0;
   /** How the hub closed the connection, unless the client did. For logs. */
   closed: { readonly code: number; readonly reason: string } | undefined;
   /** Whether the socket has closed. */

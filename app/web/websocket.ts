@@ -154,7 +154,7 @@ export class WebSockets {
       this.#warnings.checkSharing(peer, count, this.#options.maxConnectionsPerIp);
     }
     this.#sockets.add(webSocket);
-    const socket = hubSocket(webSocket, () => this.limits.closing(slot));
+    const socket = new HubSocket(webSocket, () => this.limits.closing(slot));
     let session: Session | undefined;
     /** An exception in a listener would end the process. */
     const guard = (task: () => void) => {
@@ -184,25 +184,32 @@ export class WebSockets {
   }
 }
 
-/** Returns the hub's side of a WebSocket. Never throws, whatever the state of the connection. */
-function hubSocket(webSocket: WebSocket, onClosing: () => void): Socket {
-  return {
-    get buffered() {
-      return webSocket.bufferedAmount;
-    },
-    send(text) {
-      if (webSocket.readyState !== WebSocket.OPEN) return;
-      try {
-        webSocket.send(text);
-      } catch {
-        // It closed in the meantime. The close event follows.
-      }
-    },
-    close(code, reason) {
-      onClosing();
-      closeSocket(webSocket, code, reason);
-    },
-  };
+/** The hub's side of a WebSocket. Never throws, whatever the state of the connection. */
+class HubSocket implements Socket {
+  readonly #webSocket: WebSocket;
+  readonly #onClosing: () => void;
+
+  constructor(webSocket: WebSocket, onClosing: () => void) {
+    this.#webSocket = webSocket;
+    this.#onClosing = onClosing;
+  }
+
+  get buffered(): number {
+    return this.#webSocket.bufferedAmount;
+  }
+
+  send(text: string): void {
+    try {
+      this.#webSocket.send(text);
+    } catch {
+      // It is closing or closed. The close event follows.
+    }
+  }
+
+  close(code: number, reason: string): void {
+    this.#onClosing();
+    closeSocket(this.#webSocket, code, reason);
+  }
 }
 
 function closeSocket(webSocket: WebSocket, code: number, reason: string): void {
