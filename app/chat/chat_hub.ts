@@ -478,9 +478,13 @@ export class ChatHub {
     // Before a pending claim of the member, whose `welcome` has the name (N9).
     const rename = () => broker.rename(member.id, username, isWanted);
     const renameAfterWriting = () => writer.written(active)?.then(rename) ?? rename();
+    const onRefused = (error: ErrorPush) => {
+      quotas.refund("renames", member.id);
+      sessions.refuse(session, error);
+    };
     const onRenamed = (isRenamed: boolean) => {
       if (!members.has(member)) return;
-      if (!isRenamed) return sessions.refuse(session, nameTaken("rename", username));
+      if (!isRenamed) return onRefused(nameTaken("rename", username));
       // In a cluster, the broker has already announced this rename here, and perhaps a later one.
       const isAnnounced = broker.cluster === undefined && members.rename(member.id, username);
       if (!isAnnounced) outbound.queue(session, { type: "you", username: member.username });
@@ -488,7 +492,7 @@ export class ChatHub {
       log.event("rename", { session: session.id, from, to: username }, payer.network);
     };
     sessions.hold(session, "rename_failed", renameAfterWriting, onRenamed, () => {
-      sessions.refuse(session, storageUnavailable(about));
+      onRefused(storageUnavailable(about));
     });
   }
 

@@ -91,6 +91,9 @@ export class EntryCommands {
     const { session, payer, subscriptions } = active;
     const hasCreatedRoom = result.kind === "stored" && result.offset === 1;
     if (isFirst && !hasCreatedRoom) this.#hub.quotas.refundRoom(payer);
+    if (type === "title" && result.kind !== "stored") {
+      this.#hub.quotas.refund("titles", payer.member);
+    }
     switch (result.kind) {
       case "unavailable":
         return this.#hub.sessions.refuse(session, storageUnavailable({ re: type, nonce, room }));

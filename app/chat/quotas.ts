@@ -90,6 +90,11 @@ export class Quotas {
     return this.#limiters.renames.take(member, this.#clock.now());
   }
 
+  /** Refunds a rename or a title that did not take effect. */
+  refund(quota: "renames" | "titles", member: string): void {
+    this.#limiters[quota].charge(member, this.#clock.now(), -1);
+  }
+
   /** Charges a title to all quotas, or to none if one is used up. */
   takeTitle(payer: Payer): UsedUp | undefined {
     const now = this.#clock.now();

@@ -122,7 +122,10 @@ export class MemoryBroker implements Broker {
   }
 
   rename(member: string, username: string, _isWanted?: () => boolean): Outcome<boolean> {
-    return this.#run(() => this.#hold(member, username));
+    return this.#run(() => {
+      this.#requireStorage();
+      return this.#hold(member, username);
+    });
   }
 
   release(member: string, isFreed?: boolean): void {

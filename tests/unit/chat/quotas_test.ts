@@ -282,6 +282,26 @@ Deno.test("Quotas allows five renames an hour [L3]", () => {
   assertEquals(codesOf(ada.send({ type: "rename", username: "Ada9" })), ["rate_limited"]);
 });
 
+Deno.test("Quotas refunds renames and titles that do not take effect [L3]", () => {
+  const chat = new TestChat();
+  chat.enter("Ben");
+  const ada = chat.enter("Ada");
+  ada.sendMessage("hello");
+  const title = { type: "title", room: "lobby", text: "Tea", nonce: "t" };
+  const codes = (command: Readonly<Record<string, unknown>>) =>
+    range(1, 6).flatMap(() => codesOf(ada.send(command)));
+  const rename = { type: "rename", username: "Ben" };
+  assertEquals(codes(rename), Array(6).fill("username_taken"));
+  chat.broker.isFailing = true;
+  assertEquals(codes({ ...rename, username: "Ida" }), Array(6).fill("storage_unavailable"));
+  assertEquals(codes(title), Array(6).fill("storage_unavailable"));
+  chat.broker.isFailing = false;
+  // The last five are repeats.
+  assertEquals(codes(title), []);
+  assertEquals(codesOf(ada.send({ ...title, nonce: "u" })), []);
+  assertEquals(codesOf(ada.send({ ...rename, username: "Ida" })), []);
+});
+
 Deno.test("ChatHub.join() allows a session 20 rooms [L4]", () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada", range(1, 20).map((i) => `r${i}`));
