@@ -150,8 +150,9 @@ export class Outbox {
     const message = this.#find(nonce);
     const { code } = problem;
     const isTitle = message?.type === "title";
-    // Messages don't wait behind a title (L3).
-    if (!isTitle && mayRetry(code) || code === "not_joined") return "pending";
+    // Messages don't wait behind a rate-limited title (L3).
+    const isWaiting = mayRetry(code) && !(isTitle && code === "rate_limited");
+    if (isWaiting || code === "not_joined") return "pending";
     if (isTitle || message?.type === "delete" || code === "not_found" || code === "forbidden") {
       this.#remove(nonce);
       return "dropped";

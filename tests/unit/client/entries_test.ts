@@ -170,6 +170,7 @@ Deno.test("Outbox drops refused deletions and titles, and edits without a target
     ["delete", "banned", false],
     ["title", "rate_limited", false],
     ["title", "title_invalid", false],
+    ["title", "draining", true],
     ["delete", "rate_limited", true],
   ];
   for (const [type, code, isKept] of cases) {

@@ -99,6 +99,20 @@ Deno.test("Outbox retries after a temporary refusal, with the same nonce and aft
   }
 });
 
+Deno.test("Outbox retries a title while storage is unavailable, before later messages [M8] [E1]", () => {
+  const page = new Page().signIn();
+  page.chat.post("lobby", { type: "title", text: "Tea" });
+  page.chat.send("lobby", "one");
+  const [{ nonce } = {}] = page.socket.take();
+  const about = { re: "title", nonce: String(nonce), room: "lobby" } as const;
+  page.socket.push({ type: "error", ...about, code: "storage_unavailable", message: "" });
+  assertEquals(page.chat.problem?.code, "storage_unavailable");
+  page.time.advance(1_000);
+  assertEquals(page.socket.take().map((sent) => [sent.type, sent.nonce]), [["title", nonce]]);
+  page.socket.push({ type: "error", ...about, code: "rate_limited", message: "" });
+  assertEquals(page.socket.take().map(({ text }) => text), ["one"]);
+});
+
 Deno.test("Outbox sends a message that had to wait when the connection was lost [M8]", () => {
   const page = new Page().signIn();
   page.chat.send("lobby", "one");
