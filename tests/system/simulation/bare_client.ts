@@ -43,6 +43,8 @@ export class BareClient {
   #connections = 0;
   #isLive = false;
   #isSending = false;
+  /** Whether the first command of its outbox may be stored, because a try had no clear result. */
+  #mayBeStored = false;
   #heardAt = 0;
   #count = 0;
 
@@ -157,6 +159,7 @@ export class BareClient {
 
   #connect(): void {
     const { time, random, deployment, room, id, member } = this.options;
+    this.#mayBeStored ||= this.#isSending;
     this.#isLive = this.#isSending = false;
     this.#heardAt = time.ms;
     const number = ++this.#connections;
@@ -233,7 +236,7 @@ export class BareClient {
   #acknowledge(nonce: string): void {
     if (this.#outbox[0]?.nonce !== nonce) return;
     this.#outbox.shift();
-    this.#isSending = false;
+    this.#isSending = this.#mayBeStored = false;
     this.#sendNext();
   }
 
@@ -274,9 +277,10 @@ export class BareClient {
     }
     const [first] = this.#outbox;
     if (first?.nonce !== nonce) return;
-    // Rate limits of titles last minutes, so give up. A command that got `unavailable` may have
-    // been stored, so repeat it.
-    if (mayRetry(code) && !(first.type === "title" && code === "rate_limited")) {
+    const isRateLimited = code === "rate_limited";
+    this.#mayBeStored ||= code === "storage_unavailable";
+    // Rate limits of titles last minutes, so give up.
+    if (mayRetry(code) && !(first.type === "title" && isRateLimited)) {
       time.later(retryAfter, () => {
         if (number !== this.#connections) return;
         this.#isSending = false;
@@ -287,7 +291,8 @@ export class BareClient {
     if (code === "title_locked" && !deployment.log.locked.has(room)) {
       throw new Violation(`${id}: nobody locked the title of ${room}`);
     }
-    this.#refused.add(nonce);
+    // The rate limit comes before the nonce, so it hides that an earlier try was stored.
+    if (!isRateLimited || !this.#mayBeStored) this.#refused.add(nonce);
     this.#acknowledge(nonce);
   }
 }
