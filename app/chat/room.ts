@@ -19,6 +19,8 @@ import { Roster } from "./roster.ts";
 
 /** Max bytes of entries in memory: there may be many edits of a few messages. */
 const recentMaxBytes = hubLimits.pageMaxBytes;
+/** Entries that are dropped together. */
+const droppedMax = 32;
 
 /** A room with members or followers on this node. */
 export class Room {
@@ -38,6 +40,8 @@ export class Room {
   title: string | undefined;
   /** The newest entries up to the head, without holes, in their current state. */
   #recent: EncodedEntry[] = [];
+  /** Number of entries at the start of `#recent` to drop: `shift()` takes 0.4 µs for each. */
+  #dropped = 0;
   /** How many of them are messages, and their bytes. */
   #recentMessages = 0;
   #recentBytes = 0;
@@ -62,6 +66,7 @@ export class Room {
     this.head = page.head;
     this.title = page.title;
     this.#recent = encodeEntries(page.entries, undefined);
+    this.#dropped = 0;
     // The log may have been pruned further since it was read.
     this.prune(Math.max(this.first, page.first));
     const early = this.#early;
@@ -86,23 +91,31 @@ export class Room {
       this.roster.stopTyping(entry.member);
     } else if (entry.type === "title") this.title = entry.text;
     else {
-      this.#recentBytes += amend(this.#recent, entry);
+      this.#recentBytes += amend(this.#entries(), entry);
       if (entry.type === "delete" && entry.untitled) this.title = undefined;
     }
     while (
       this.#recentMessages > hubLimits.historyMax ||
-      this.#recentBytes > recentMaxBytes && this.#recent.length > 1
+      this.#recentBytes > recentMaxBytes && this.#recent.length - this.#dropped > 1
     ) {
-      const oldest = this.#recent.shift();
+      const oldest = this.#recent[this.#dropped++];
       if (oldest?.type === "message") this.#recentMessages--;
       this.#recentBytes -= oldest?.bytes ?? 0;
     }
+    if (this.#dropped >= droppedMax) this.#entries();
+  }
+
+  /** Returns the entries in memory. */
+  #entries(): EncodedEntry[] {
+    if (this.#dropped > 0) this.#recent.splice(0, this.#dropped);
+    this.#dropped = 0;
+    return this.#recent;
   }
 
   /** Forgets entries before `first`. */
   prune(first: number): void {
     this.first = Math.max(this.first, first);
-    const kept = this.#recent.filter((entry) => entry.offset >= first);
+    const kept = this.#entries().filter((entry) => entry.offset >= first);
     this.#recent = amendPruned(kept, first);
     this.#recentMessages = countMessages(kept);
     this.#recentBytes = byteLength(this.#recent);
@@ -114,14 +127,15 @@ export class Room {
    * messages follow the client's position, if it is known.
    */
   newest(maxBytes: number, behind?: number): Slice {
-    let start = this.#recent.length;
+    const recent = this.#entries();
+    let start = recent.length;
     let bytes = 0;
     while (start > 0) {
-      bytes += (this.#recent[start - 1]?.bytes ?? 0) + 1;
-      if (bytes > maxBytes && start < this.#recent.length) break;
+      bytes += (recent[start - 1]?.bytes ?? 0) + 1;
+      if (bytes > maxBytes && start < recent.length) break;
       start--;
     }
-    const entries = start === 0 ? this.#recent : this.#recent.slice(start);
+    const entries = start === 0 ? recent : recent.slice(start);
     const missed = behind === undefined ? 0 : behind - countMessages(entries);
     return { entries, recovered: false, missed, end: this.head };
   }
@@ -131,8 +145,9 @@ export class Room {
    * memory does not reach back that far.
    */
   since(offset: number): { amendments: readonly Amendment[]; messages: number } | undefined {
-    if (offset < (this.#recent[0]?.offset ?? this.head.offset + 1) - 1) return undefined;
-    const later = this.#recent.filter((entry) => entry.offset > offset);
+    const recent = this.#entries();
+    if (offset < (recent[0]?.offset ?? this.head.offset + 1) - 1) return undefined;
+    const later = recent.filter((entry) => entry.offset > offset);
     return { amendments: amendmentsIn(later), messages: countMessages(later) };
   }
 
@@ -143,10 +158,11 @@ export class Room {
    */
   after(position: Position, maxBytes: number): Slice | undefined {
     if (position.offset > this.head.offset) return undefined;
-    const oldest = this.#recent[0];
+    const recent = this.#entries();
+    const [oldest] = recent;
     if (oldest === undefined || position.offset < oldest.offset) return undefined;
     const index = position.offset - oldest.offset;
-    if (this.#recent[index]?.epoch !== position.epoch) return this.newest(maxBytes);
-    return sliceAfter(position, prefixWithin(this.#recent.slice(index + 1), maxBytes));
+    if (recent[index]?.epoch !== position.epoch) return this.newest(maxBytes);
+    return sliceAfter(position, prefixWithin(recent.slice(index + 1), maxBytes));
   }
 }
