@@ -28,43 +28,45 @@ export class EntryCommands {
   /** Writes an entry with this tick, or refuses the command. */
   write(active: ActiveSession, command: EntryCommand): void {
     const { session } = active;
-    const { type, room: name, nonce } = command;
-    const about = { re: type, nonce, room: name };
+    const { type, room: name } = command;
     if (!session.isPost && !active.subscriptions.has(name)) {
-      return this.#hub.sessions.refuse(session, notJoined(about));
+      return this.#hub.sessions.refuse(session, notJoined(aboutOf(command)));
     }
-    const room = this.#hub.rooms.get(name);
     if (type !== "message" || active.member.wroteTo === name) {
       return this.#draft(active, command, false);
     }
+    const room = this.#hub.rooms.get(name);
     if (room?.state === "read" || !session.isPost) {
       return this.#draft(active, command, room?.head.offset === 0);
     }
+    this.#draftAfterRead(active, command);
+  }
+
+  /** Does what `#draft` does, after finding out whether the room has messages. */
+  #draftAfterRead(active: ActiveSession, command: EntryCommand): void {
+    const { session } = active;
     this.#hub.sessions.hold(
       session,
       "read_failed",
-      () => this.#hub.ports.broker.read(name, headQuery),
+      () => this.#hub.ports.broker.read(command.room, headQuery),
       ({ head }) => {
         // If the hub has closed the session, the client was told to try again.
         if (session.state === active) this.#draft(active, command, head.offset === 0);
       },
-      () => this.#hub.sessions.refuse(session, storageUnavailable(about)),
+      () => this.#hub.sessions.refuse(session, storageUnavailable(aboutOf(command))),
     );
   }
 
   /** Charges an entry and adds it to the tick's batch. */
   #draft(active: ActiveSession, command: EntryCommand, isFirst: boolean): void {
     const { session, member, payer } = active;
-    const { type, room, nonce } = command;
-    const about = { re: type, nonce, room };
+    const { type } = command;
     const usedUp = type === "title"
       ? this.#hub.quotas.takeTitle(payer)
       : this.#hub.quotas.takeMessage(payer, type === "delete" ? "" : command.text, isFirst);
     if (usedUp !== undefined) {
-      return this.#hub.sessions.refuse(
-        session,
-        rateLimited(about, usedUp.quota, usedUp.retryAfter),
-      );
+      const { quota, retryAfter } = usedUp;
+      return this.#hub.sessions.refuse(session, rateLimited(aboutOf(command), quota, retryAfter));
     }
     // Of any type, as in the broker, which holds the names of writers for longer.
     member.hasWritten = true;
@@ -87,7 +89,7 @@ export class EntryCommands {
 
   /** Replies to the author of a draft, unless the room's push does. */
   #reply({ active, draft, isFirst }: SentDraft, result: AppendResult): void {
-    const { type, room, nonce } = draft;
+    const { type, room } = draft;
     const { session, payer, subscriptions } = active;
     const hasCreatedRoom = result.kind === "stored" && result.offset === 1;
     if (isFirst && !hasCreatedRoom) this.#hub.quotas.refundRoom(payer);
@@ -96,22 +98,19 @@ export class EntryCommands {
     }
     switch (result.kind) {
       case "unavailable":
-        return this.#hub.sessions.refuse(session, storageUnavailable({ re: type, nonce, room }));
+        return this.#hub.sessions.refuse(session, storageUnavailable(aboutOf(draft)));
       case "storage_full":
       case "rooms_full":
       case "forbidden":
       case "not_found":
       case "edits_exhausted":
       case "title_locked":
-        return this.#hub.sessions.refuse(
-          session,
-          refusal({ re: type, nonce, room }, result.kind),
-        );
+        return this.#hub.sessions.refuse(session, refusal(aboutOf(draft), result.kind));
       case "muted":
       case "banned":
         return this.#hub.sessions.refuse(
           session,
-          sanctioned({ re: type, nonce, room }, result.kind, result.retryAfter),
+          sanctioned(aboutOf(draft), result.kind, result.retryAfter),
         );
       case "repeat":
       case "stored": {
@@ -121,22 +120,25 @@ export class EntryCommands {
           const entry = session.isPost && type === "message" && kind === "stored"
             ? this.#delivered.find((entry) => entry.offset === offset && entry.room === room)
             : undefined;
+          const { nonce } = draft;
           this.#hub.outbound.queue(session, entry ?? { type: "ack", room, nonce, offset });
         }
       }
     }
   }
 
-  #recordOf({ active, draft }: SentDraft, offset: number): EntryRecord {
+  #recordOf(
+    { active: { session: { id: session } }, draft }: SentDraft,
+    offset: number,
+  ): EntryRecord {
     const { type, room, from: name } = draft;
-    const record = { type, session: active.session.id, room, offset, name };
+    if (type === "message" && !this.#hub.settings.logMessageText) {
+      return { type, session, room, offset, name, length: draft.text.length };
+    }
+    const record = { type, session, room, offset, name };
     switch (draft.type) {
-      case "message": {
-        const { text } = draft;
-        return this.#hub.settings.logMessageText
-          ? { ...record, length: text.length, text }
-          : { type, session: record.session, room, offset, name, length: text.length };
-      }
+      case "message":
+        return { ...record, length: draft.text.length, text: draft.text };
       case "edit":
         return { ...record, targets: String(draft.target), length: draft.text.length };
       case "delete":
@@ -145,6 +147,11 @@ export class EntryCommands {
         return { ...record, length: draft.text.length };
     }
   }
+}
+
+/** Returns what an error about a command or its draft refers to. */
+function aboutOf({ type, nonce, room }: EntryCommand | Draft) {
+  return { re: type, nonce, room };
 }
 
 const unavailable: AppendResult = { kind: "unavailable" };

@@ -149,13 +149,16 @@ export class Outbound {
     room.pushes = [];
     const live = this.#live.get(room);
     if (live === undefined) return;
-    const body = pushes.join(",");
-    const frame = `[${body}]`;
+    const last = pushes.length - 1;
     this.#options.ports.meter?.deliveries(pushes.length * live.size);
+    // The brackets first: added after joining, they would have the whole frame copied again.
+    pushes[0] = `[${pushes[0]}`;
+    pushes[last] += "]";
+    const frame = pushes.join(",");
     for (const session of live) {
       // Most sessions are in one room and have nothing else queued: they share the frame.
       if (session.queuedLength === 0 && session.liveCount === 1) this.sendFrame(session, frame);
-      else this.queueJson(session, body);
+      else this.queueJson(session, frame.slice(1, -1));
     }
   }
 

@@ -156,30 +156,36 @@ export class WebSockets {
     this.#sockets.add(webSocket);
     const socket = new HubSocket(webSocket, () => this.limits.closing(slot));
     let session: Session | undefined;
-    /** An exception in a listener would end the process. */
-    const guard = (task: () => void) => {
-      try {
-        task();
-      } catch (error) {
-        log.error("internal", error, { address: peer.address });
-        socket.close(closeCode.internal, "internal error");
-      }
+    const fail = (error: unknown) => {
+      log.error("internal", error, { address: peer.address });
+      socket.close(closeCode.internal, "internal error");
     };
+    // An exception in a listener would end the process.
     webSocket.addEventListener("message", ({ data }) => {
-      const current = session;
-      if (current !== undefined) guard(() => hub.receive(current, data));
+      try {
+        if (session !== undefined) hub.receive(session, data);
+      } catch (error) {
+        fail(error);
+      }
     });
     // Deno may fire `close` twice.
     webSocket.addEventListener("close", ({ code }) => {
       this.limits.release(slot);
       this.#sockets.delete(webSocket);
-      const current = session;
-      if (current !== undefined) guard(() => hub.disconnect(current, code || abnormalClosure));
+      try {
+        if (session !== undefined) hub.disconnect(session, code || abnormalClosure);
+      } catch (error) {
+        fail(error);
+      }
       this.#onClosed?.();
     }, { once: true });
     webSocket.addEventListener("open", () => {
       this.limits.opened(slot);
-      guard(() => session = hub.connect(socket, peer));
+      try {
+        session = hub.connect(socket, peer);
+      } catch (error) {
+        fail(error);
+      }
     }, { once: true });
   }
 }

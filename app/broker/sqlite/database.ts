@@ -50,10 +50,10 @@ export class BulkInsert {
     this.#statements = Array.from({ length: bulkRows }, (_, i) => one + `, ${row}`.repeat(i));
   }
 
-  /** Adds a row, with a value for each column. */
-  add(file: DatabaseFile, ...row: readonly SQLInputValue[]): void {
-    for (const value of row) this.#values.push(value);
+  /** Returns the array to push the next row to, with a value for each column. */
+  next(file: DatabaseFile): SQLInputValue[] {
     if (this.#values.length === bulkRows * this.#columns) this.flush(file);
+    return this.#values;
   }
 
   /** Inserts the remaining rows. */

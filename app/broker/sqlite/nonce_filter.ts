@@ -1,6 +1,8 @@
 // A Bloom filter of nonces: recognizes new ones without asking SQLite.
 
-/** A hash of a room's id, a member and a nonce: two unsigned 32-bit integers. */
+/**
+ * A hash of a room's id, a member and a nonce: two signed 32-bit integers, which V8 stores in place.
+ */
 export interface NonceHash {
   readonly high: number;
   readonly low: number;
@@ -28,7 +30,8 @@ export function nonceHash(
   member: string,
   nonce: string,
 ): NonceHash {
-  let [high, low] = [start[0] ^ room, start[1] ^ room];
+  let high = start[0] ^ room;
+  let low = start[1] ^ room;
   const [highFactor, lowFactor] = factors;
   // Members' ids have the same length, so different pairs never give the same text.
   for (const part of [member, nonce]) {
@@ -45,7 +48,7 @@ export function nonceHash(
 function mixed(hash: number): number {
   hash = Math.imul(hash ^ hash >>> 16, 0x85ebca6b);
   hash = Math.imul(hash ^ hash >>> 13, 0xc2b2ae35);
-  return (hash ^ hash >>> 16) >>> 0;
+  return hash ^ hash >>> 16;
 }
 
 /** Words of a filter. Hashes are spread over them in the order of their upper bits. */

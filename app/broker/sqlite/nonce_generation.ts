@@ -21,11 +21,11 @@ export class NonceGeneration {
   at = 0;
   count = 0;
   /** The arrays take memory only where they have been written, and are rarely enlarged. */
-  #hashes = new Uint32Array(wordsPerHash * chains);
+  #hashes = new Int32Array(wordsPerHash * chains);
   /** For each hash, the number of the previous one in its chain. Numbers start at 1; 0 is none. */
-  #previous = new Uint32Array(chains);
+  #previous = new Int32Array(chains);
   /** For each chain, the number of its newest hash. */
-  #newest = new Uint32Array(chains);
+  #newest = new Int32Array(chains);
 
   constructor(id: number) {
     this.id = id;
@@ -49,7 +49,7 @@ export class NonceGeneration {
   }
 
   /** Adds a list of hashes. */
-  addAll(hashes: Uint32Array, at: number): void {
+  addAll(hashes: Int32Array, at: number): void {
     for (let i = 0; i < hashes.length; i += wordsPerHash) {
       this.add({ high: hashes[i] ?? 0, low: hashes[i + 1] ?? 0 }, offsetAt(hashes, i), at);
     }
@@ -67,12 +67,12 @@ export class NonceGeneration {
   }
 
   /** Returns the hashes from `start` on. */
-  from(start: number): Uint32Array<ArrayBuffer> {
+  from(start: number): Int32Array<ArrayBuffer> {
     return this.#hashes.slice(start * wordsPerHash, this.count * wordsPerHash);
   }
 
   /** Returns the hashes in the chains from `first` up to `end`, exclusive. */
-  inChains(first: number, end: number): Uint32Array<ArrayBuffer> {
+  inChains(first: number, end: number): Int32Array<ArrayBuffer> {
     const found: number[] = [];
     for (let chain = first; chain < end; chain++) {
       for (let n = this.#newest[chain] ?? 0; n > 0; n = this.#previous[n - 1] ?? 0) {
@@ -80,7 +80,7 @@ export class NonceGeneration {
         for (let i = 0; i < wordsPerHash; i++) found.push(this.#hashes[start + i] ?? 0);
       }
     }
-    return new Uint32Array(found);
+    return new Int32Array(found);
   }
 
   /** Removes all hashes after the first `count`, but not from the filter. */
@@ -94,12 +94,12 @@ export class NonceGeneration {
 }
 
 /** Returns the offset of the hash at an index of a list. */
-export function offsetAt(hashes: Uint32Array, start: number): number {
-  return (hashes[start + 2] ?? 0) + (hashes[start + 3] ?? 0) * 2 ** 32;
+export function offsetAt(hashes: Int32Array, start: number): number {
+  return ((hashes[start + 2] ?? 0) >>> 0) + (hashes[start + 3] ?? 0) * 2 ** 32;
 }
 
-function enlarged(array: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
-  const larger = new Uint32Array(2 * array.length);
+function enlarged(array: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(2 * array.length);
   larger.set(array);
   return larger;
 }

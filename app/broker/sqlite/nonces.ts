@@ -221,7 +221,7 @@ export class Nonces {
     for (let i = this.#old.length - 1; i >= 0 && offset === undefined; i--) {
       const { id, filter } = this.#old[i] as OldGeneration;
       if (!filter.mayHave(hash)) continue;
-      const page = Math.floor(hash.high / 2 ** 32 * pages);
+      const page = Math.floor((hash.high >>> 0) / 2 ** 32 * pages);
       const row = this.#read(file, sql.page, id * pages + page);
       offset = findIn(wordsOf(row?.data), hash, isEntry);
     }
@@ -315,18 +315,18 @@ export class Nonces {
 }
 
 /** Returns the words of a blob, without an incomplete hash. */
-function wordsOf(data: unknown): Uint32Array {
-  if (!(data instanceof Uint8Array)) return new Uint32Array();
-  return new Uint32Array(data.buffer, 0, data.length >> 2);
+function wordsOf(data: unknown): Int32Array {
+  if (!(data instanceof Uint8Array)) return new Int32Array();
+  return new Int32Array(data.buffer, 0, data.length >> 2);
 }
 
-function bytesOf({ buffer }: Uint32Array<ArrayBuffer> | Int32Array<ArrayBuffer>): Uint8Array {
+function bytesOf({ buffer }: Int32Array<ArrayBuffer>): Uint8Array {
   return new Uint8Array(buffer);
 }
 
 /** Returns the last offset in a list that has this hash and passes the check. */
 function findIn(
-  hashes: Uint32Array,
+  hashes: Int32Array,
   { high, low }: NonceHash,
   check: (offset: number) => boolean,
 ): number | undefined {

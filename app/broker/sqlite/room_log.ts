@@ -180,8 +180,8 @@ export class RoomLog {
     if (isEmpty) file.run(sql.updateRoom, offset, at, room.id);
     if (type === "message" && draft.reply === undefined) {
       const { room: name, text } = draft;
-      this.#messages.add(file, room.id, offset, this.#epoch.id, at, member, from, text, nonce);
-      const epoch = this.#epoch.name;
+      const { id: epochId, name: epoch } = this.#epoch;
+      this.#messages.next(file).push(room.id, offset, epochId, at, member, from, text, nonce);
       // Not { ...draft }: copying a property that way takes three times as long.
       entries.push({ type, room: name, member, from, text, nonce, offset, epoch, at });
     } else {
