@@ -1,8 +1,6 @@
 // A Bloom filter of nonces: recognizes new ones without asking SQLite.
 
-/**
- * A hash of a room's id, a member and a nonce: two signed 32-bit integers, which V8 stores in place.
- */
+/** A hash of a room's id, a member and a nonce: two signed 32-bit integers, cheap to store. */
 export interface NonceHash {
   readonly high: number;
   readonly low: number;
