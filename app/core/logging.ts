@@ -167,6 +167,8 @@ class MirrorHandler extends BaseHandler {
     const lines = this.#lines;
     this.#lines = [];
     this.#length = 0;
-    this.#write(`${lines.join("\n")}\n`);
+    // Not a line break added to the joined text, which would have all of it copied again.
+    lines.push("");
+    this.#write(lines.join("\n"));
   }
 }
