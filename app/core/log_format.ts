@@ -38,11 +38,11 @@ export function lineFormatter(
     const argument = record.args[0];
     const time = now();
     if (loggerName === "messages") {
-      const lines: string[] = [];
+      let lines = "";
       for (const entry of argument as readonly EntryRecord[]) {
-        lines.push(formatEntry(timestamp(time), entry));
+        lines += (lines === "" ? "" : "\n") + formatEntry(timestamp(time), entry);
       }
-      return lines.join("\n");
+      return lines;
     }
     if (loggerName !== "access") {
       const level = levels[levelName] ?? levelName;
