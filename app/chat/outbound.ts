@@ -149,11 +149,10 @@ export class Outbound {
     room.pushes = [];
     const live = this.#live.get(room);
     if (live === undefined) return;
-    const last = pushes.length - 1;
     this.#options.ports.meter?.deliveries(pushes.length * live.size);
-    // The brackets first: added after joining, they would have the whole frame copied again.
+    // Adding the brackets to the joined text would copy the whole frame again.
     pushes[0] = `[${pushes[0]}`;
-    pushes[last] += "]";
+    pushes[pushes.length - 1] += "]";
     const frame = pushes.join(",");
     for (const session of live) {
       // Most sessions are in one room and have nothing else queued: they share the frame.

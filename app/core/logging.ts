@@ -167,7 +167,7 @@ class MirrorHandler extends BaseHandler {
     const lines = this.#lines;
     this.#lines = [];
     this.#length = 0;
-    // Not a line break added to the joined text, which would have all of it copied again.
+    // Ends the text with a line break. Adding one to the joined text would copy all of it again.
     lines.push("");
     this.#write(lines.join("\n"));
   }

@@ -12,7 +12,7 @@ import { escapeHtml } from "./html.ts";
 export const encodings = ["br", "gzip"] as const;
 export type Encoding = (typeof encodings)[number];
 
-/** A file and its compressed forms. */
+/** A file, and how to compress it. */
 export interface Asset {
   readonly bytes: Bytes;
   readonly type: string;
@@ -23,8 +23,8 @@ export interface Asset {
   /** Whether `encode` makes the file smaller. */
   readonly isCompressible: boolean;
   /**
-   * Compresses the file, once: a server that starts has better things to do, and one without
-   * visitors never needs to. Takes up to 60 ms, during which the server does nothing else.
+   * Returns the compressed file. The first call compresses it, which blocks the server for up to
+   * 60 ms. Compressing all files at the start would delay clients that reconnect after a restart.
    */
   encode(encoding: Encoding): Promise<Bytes>;
 }

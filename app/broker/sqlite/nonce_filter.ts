@@ -1,6 +1,9 @@
 // A Bloom filter of nonces: recognizes new ones without asking SQLite.
 
-/** A hash of a room's id, a member and a nonce: two signed 32-bit integers, cheap to store. */
+/**
+ * A hash of a room's id, a member and a nonce: two 32-bit integers. They are signed, because V8
+ * allocates larger numbers.
+ */
 export interface NonceHash {
   readonly high: number;
   readonly low: number;
