@@ -42,7 +42,7 @@ export class EntryCommands {
     this.#draftAfterRead(active, command);
   }
 
-  /** Does what `#draft` does, after finding out whether the room has messages. */
+  /** Reads whether the room has messages, then calls `#draft`. */
   #draftAfterRead(active: ActiveSession, command: EntryCommand): void {
     const { session } = active;
     this.#hub.sessions.hold(
@@ -127,10 +127,8 @@ export class EntryCommands {
     }
   }
 
-  #recordOf(
-    { active: { session: { id: session } }, draft }: SentDraft,
-    offset: number,
-  ): EntryRecord {
+  #recordOf({ active, draft }: SentDraft, offset: number): EntryRecord {
+    const session = active.session.id;
     const { type, room, from: name } = draft;
     if (type === "message" && !this.#hub.settings.logMessageText) {
       return { type, session, room, offset, name, length: draft.text.length };
@@ -149,7 +147,7 @@ export class EntryCommands {
   }
 }
 
-/** Returns what an error about a command or its draft refers to. */
+/** Returns the fields of an error that identify the refused command. */
 function aboutOf({ type, nonce, room }: EntryCommand | Draft) {
   return { re: type, nonce, room };
 }
