@@ -19,8 +19,8 @@ import { Roster } from "./roster.ts";
 
 /** Max bytes of the newest entries: there may be many edits of a few messages. */
 const recentMaxBytes = hubLimits.pageMaxBytes;
-/** Number of old entries that are removed from the array together. */
-const droppedMax = 32;
+/** Max share of old entries among those in memory. They are removed together. */
+const droppedShare = 1 / 4;
 
 /** A room with members or followers on this node. */
 export class Room {
@@ -102,7 +102,7 @@ export class Room {
       if (oldest?.type === "message") this.#recentMessages--;
       this.#recentBytes -= oldest?.bytes ?? 0;
     }
-    if (this.#dropped >= droppedMax) this.#trimmed();
+    if (this.#dropped >= this.#recent.length * droppedShare) this.#trimmed();
   }
 
   /** Removes the old entries from the array, and returns it. */
