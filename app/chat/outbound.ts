@@ -165,8 +165,10 @@ export class Outbound {
     for (const { room, active, isLive } of this.#goneLive) {
       // The room may have been left or joined again in this tick.
       if (!isLive) continue;
-      this.#live.getOrInsertComputed(room, () => new Set()).add(active.session);
-      active.session.liveCount++;
+      const live = this.#live.getOrInsertComputed(room, () => new Set());
+      // After two joins, it went live twice.
+      if (!live.has(active.session)) active.session.liveCount++;
+      live.add(active.session);
     }
     this.#goneLive = [];
   }

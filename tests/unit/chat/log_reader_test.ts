@@ -157,6 +157,16 @@ Deno.test("LogReader.join() refuses each join of a room that cannot be read", ()
   assertEquals(codesOf(ada.pushes()), Array(2).fill("storage_unavailable"));
 });
 
+Deno.test("LogReader.join() makes a room live once, even if it is joined twice in a tick", () => {
+  const chat = new TestChat();
+  const ada = chat.enter("Ada", []);
+  for (let i = 0; i < 2; i++) ada.put({ type: "join", room: "lobby" });
+  ada.pushes();
+  assertEquals(ada.session.liveCount, 1);
+  ada.send({ type: "leave", room: "lobby" });
+  assertEquals(ada.session.liveCount, 0);
+});
+
 Deno.test("LogReader.join() leaves out entries pruned while the log was read [R11]", async () => {
   const chat = new TestChat();
   chat.broker.fill("lobby", 20);
