@@ -150,14 +150,12 @@ export class Outbound {
     const live = this.#live.get(room);
     if (live === undefined) return;
     this.#options.ports.meter?.deliveries(pushes.length * live.size);
-    // Adding the brackets to the joined text would copy the whole frame again.
-    pushes[0] = `[${pushes[0]}`;
-    pushes[pushes.length - 1] += "]";
-    const frame = pushes.join(",");
+    const body = pushes.join(",");
+    const frame = `[${body}]`;
     for (const session of live) {
       // Most sessions are in one room and have nothing else queued: they share the frame.
       if (session.queuedLength === 0 && session.liveCount === 1) this.sendFrame(session, frame);
-      else this.queueJson(session, frame.slice(1, -1));
+      else this.queueJson(session, body);
     }
   }
 

@@ -38,11 +38,11 @@ export function lineFormatter(
     const argument = record.args[0];
     const time = now();
     if (loggerName === "messages") {
-      let lines = "";
+      const lines: string[] = [];
       for (const entry of argument as readonly EntryRecord[]) {
-        lines += (lines === "" ? "" : "\n") + formatEntry(timestamp(time), entry);
+        lines.push(formatEntry(timestamp(time), entry));
       }
-      return lines;
+      return lines.join("\n");
     }
     if (loggerName !== "access") {
       const level = levels[levelName] ?? levelName;

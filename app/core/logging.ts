@@ -167,8 +167,6 @@ class MirrorHandler extends BaseHandler {
     const lines = this.#lines;
     this.#lines = [];
     this.#length = 0;
-    // Ends the text with a line break. Adding one to the joined text would copy all of it again.
-    lines.push("");
-    this.#write(lines.join("\n"));
+    this.#write(`${lines.join("\n")}\n`);
   }
 }
