@@ -1,4 +1,4 @@
-// Shows connection problems, and who is typing, in two lines above the composer.
+// The two lines above the composer: connection problems, and who is typing.
 
 import { checkVersion, isOutdated } from "../load.ts";
 import type { ChatClient } from "../state/chat_client.ts";
