@@ -8,16 +8,20 @@
 const digits = /(?<!\\)"(\d{6,10})"(?!\s*:)/g;
 /** Finds all of them, and more. A simpler test, because it costs each command time. */
 const hasDigits = /"\d{6,10}"/;
-/** An escaped digit, or any other escape. */
-const escapes = /\\(?:u003(\d)|[^])/g;
+/** A quote, an escaped digit, or any other escape. */
+const quotesAndEscapes = /"|\\(?:u003(\d)|[^])/g;
 /** Makes strings of digits too long for the table. No field may contain this character. */
 const padding = "\x7f".repeat(5);
 
 /** Parses JSON as `JSON.parse` does. */
 export function parseJson(json: string): unknown {
   if (!hasDigits.test(json) && !json.includes("\\u003")) return JSON.parse(json);
-  const padded = json.replace(escapes, (escape, digit?: string) => digit ?? escape)
-    .replace(digits, `"$1${padding}"`);
+  let isInString = false;
+  const padded = json.replace(quotesAndEscapes, (match, digit?: string) => {
+    if (match === '"') isInString = !isInString;
+    // Elsewhere, an escape is an error.
+    return isInString && digit || match;
+  }).replace(digits, `"$1${padding}"`);
   return JSON.parse(
     padded,
     (_, value: unknown) =>

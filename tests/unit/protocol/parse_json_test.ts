@@ -32,7 +32,8 @@ Deno.test("parseJson() returns what JSON.parse() does", () => {
   }
   const escaped = String.raw`{"\u0031":"\u003123456\u0037","b":"\\u0031\"\u0031","c":"\\\u0031"}`;
   assertEquals(parseJson(escaped), JSON.parse(escaped));
-  assertThrows(() => parseJson('"1234567" 1'), SyntaxError);
+  const wrong = ['"1234567" 1', "\\u0031", String.raw`{"a":\u0031}`, String.raw`["\"",\u0031]`];
+  for (const json of wrong) assertThrows(() => parseJson(json), SyntaxError);
 });
 
 Deno.test("parseJson() gives V8 no short string of digits, whose hash is its value", () => {
