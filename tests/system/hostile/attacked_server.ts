@@ -57,7 +57,9 @@ export interface Plan {
   readonly isPatient: boolean;
   /** Min duration of an attack; it is repeated until then. */
   readonly minMs: number;
-  /** Max time for the server to release memory. */
+  /** Memory that the server need not release, in MiB. */
+  readonly keptMib: number;
+  /** Max time for the server to release the rest. */
   readonly restMs: number;
 }
 
@@ -96,7 +98,7 @@ export class AttackedServer implements AsyncDisposable {
 
   /** Runs one attack. */
   async run(attack: Attack): Promise<AttackResult> {
-    const { isPatient, minMs, restMs } = this.#plan;
+    const { isPatient, minMs, keptMib, restMs } = this.#plan;
     const target = {
       port: this.server.port,
       honestNames: Array.from({ length: honestCount }, (_, index) => `Honest${index}`),
@@ -126,7 +128,7 @@ export class AttackedServer implements AsyncDisposable {
     const seconds = (performance.now() - startedAt) / 1000;
     const [ranAfter, waitedAfter] = this.#mainThreadTimes();
     const peak = this.#memory("VmHWM");
-    const after = await this.#waitForMemory(before, restMs);
+    const after = await this.#waitForMemory(before + keptMib, restMs);
     if (report.received !== report.sent * honestCount) {
       problems.push(`${report.sent} sent, ${report.received} received`);
     }
