@@ -1,11 +1,15 @@
 // The server's TLS certificate: reads it, checks it, and watches for its renewal.
 
+import { X509Certificate } from "node:crypto";
 import { errorMessage } from "../core/error_message.ts";
 import { checkCanOpen } from "../core/file_info.ts";
 import { SettingError } from "../core/setting_error.ts";
 
 /** How often the files are checked for a renewed certificate. SIGHUP checks at once. */
 const checkMs = 60_000;
+/** How long before its end a certificate that has not been renewed is reported, daily. */
+const warnMs = 3 * 86_400_000;
+const repeatMs = 86_400_000;
 
 /** A certificate with its chain, and its private key, both as PEM. */
 export interface Certificate {
@@ -49,16 +53,34 @@ function reasonOf(error: unknown, { key }: Certificate): string {
     : message;
 }
 
-/** Rereads the certificate every minute and on SIGHUP, and reports every change. */
+/** Returns when a certificate is about to expire or has expired, in ISO 8601. */
+export function expiryOf({ cert }: Certificate, now: number): string | undefined {
+  const validTo = new Date(new X509Certificate(cert).validTo);
+  return validTo.getTime() - now < warnMs ? validTo.toISOString() : undefined;
+}
+
+/**
+ * Rereads the certificate every minute and on SIGHUP. Reports every change, and once a day that it
+ * expires.
+ */
 export function watchCertificate(
   initial: Certificate,
   read: () => Certificate,
-  { onRenewed, onError }: {
+  { onRenewed, onExpiring, onError }: {
     readonly onRenewed: (certificate: Certificate) => Promise<void>;
+    readonly onExpiring: (expires: string) => void;
     readonly onError: (error: unknown) => void;
   },
 ): void {
   let current = initial;
+  let warnedAt = -Infinity;
+  const warn = () => {
+    const now = Date.now();
+    const expires = expiryOf(current, now);
+    if (expires === undefined || Math.abs(now - warnedAt) < repeatMs) return;
+    warnedAt = now;
+    onExpiring(expires);
+  };
   const check = () => {
     try {
       const { cert, key } = read();
@@ -70,7 +92,11 @@ export function watchCertificate(
     }
     void onRenewed(current);
   };
-  setInterval(check, checkMs);
+  warn();
+  setInterval(() => {
+    check();
+    warn();
+  }, checkMs);
   Deno.addSignalListener("SIGHUP", check);
 }
 
@@ -79,11 +105,11 @@ function readPem(setting: string, path: string): string {
     checkCanOpen(path);
     return Deno.readTextFileSync(path);
   } catch (error) {
-    throw new SettingError(
-      `Cannot use ${setting}=${JSON.stringify(path)}: ${errorMessage(error)}`,
-      {
-        cause: error,
-      },
-    );
+    const isDenied = error instanceof Deno.errors.PermissionDenied;
+    const reason = errorMessage(error) +
+      (isDenied ? "; the server's user must be able to read it" : "");
+    throw new SettingError(`Cannot use ${setting}=${JSON.stringify(path)}: ${reason}`, {
+      cause: error,
+    });
   }
 }

@@ -1,7 +1,7 @@
 // TLS certificates.
 
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
-import { readCertificate } from "../../../app/web/certificate.ts";
+import { expiryOf, readCertificate } from "../../../app/web/certificate.ts";
 import type { Certificate } from "../../../app/web/certificate.ts";
 import { firstCertificate, secondCertificate } from "../../support/certificates.ts";
 import { handshakeLines, readUntil, startSite, staticFolder } from "../../support/web_harness.ts";
@@ -96,4 +96,12 @@ Deno.test("readCertificate() accepts a certificate with its key, and throws for 
       ["none.pem", "one.key", `Cannot use TLS_CERT="${dir.path}/none.pem": No such file`],
     ] as const
   ) assertThrows(() => read(cert, key), Error, message);
+});
+
+Deno.test("expiryOf() returns when a certificate expires, from three days before", () => {
+  const expires = Date.parse("2126-10-31T02:12:29Z");
+  assertEquals(expiryOf(firstCertificate, expires - 73 * 3_600_000), undefined);
+  for (const now of [expires - 71 * 3_600_000, expires + 1]) {
+    assertEquals(expiryOf(firstCertificate, now), new Date(expires).toISOString());
+  }
 });
