@@ -43,7 +43,11 @@ export function mountMessageMenu(
     run();
   };
   const copy = (text: string) => async () => {
-    if (!await copyText(text)) return setText(status, panels.copyFailed);
+    const first = menu.firstElementChild;
+    const isCopied = await copyText(text);
+    // Another message's menu may be open by now.
+    if (menu.firstElementChild !== first) return;
+    if (!isCopied) return setText(status, panels.copyFailed);
     setText(status, panels.copied);
     clearTimeout(copiedTimer);
     copiedTimer = setTimeout(() => menu.close(), copiedMs);
