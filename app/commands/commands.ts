@@ -161,6 +161,9 @@ export async function runCommand(
   if (!isComplete || operands.length > command.operands.length) {
     throw usageError(name);
   }
+  if (command.operands[0]?.startsWith("FILE") && operands[0] === "-") {
+    throw new UsageError(`Cannot ${name}: "-" does not mean standard input or output; name a file`);
+  }
   const instead = command.insteadWithRedis;
   if (instead !== undefined && config.redisUrl !== "") {
     throw new UsageError(`Cannot ${name}: messages are in Redis (REDIS_URL). ${instead}`);

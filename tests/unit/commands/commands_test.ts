@@ -26,6 +26,7 @@ Deno.test("runCommand() rejects an invalid command line before it touches any fi
       [["bakcup", "a.db"], 'Cannot run "bakcup": unknown command; did you mean backup?'],
       [["help"], "did you mean --help?"],
       [["backup"], "Usage: parley backup FILE [flags]"],
+      [["backup", "-"], 'Cannot backup: "-" does not mean standard input or output; name a file'],
       [["moderate"], "Usage: parley moderate list | lift ID"],
       [["repair-times", "now"], "Usage: parley repair-times [flags]"],
       [["restore", "a.db", "b.db"], "Usage: parley restore FILE"],
