@@ -23,7 +23,10 @@ type LogSettings =
 
 /** Where and how logs are written. Requests and events have level info. */
 export interface LogOptions extends Pick<Config, LogSettings> {
-  /** Receives a copy of all lines, in batches that end with a line break. Must not throw. */
+  /**
+   * Receives a copy of all lines but those of messages, in batches that end with a line break. Must
+   * not throw.
+   */
   readonly mirror: (text: string) => void;
   /** Called at most once a minute while a log cannot be written. */
   readonly onFailure: (line: string) => void;
@@ -93,9 +96,12 @@ export function openLogs(options: LogOptions): Logs {
   const level = levels[options.logLevel];
   setup({
     handlers: { ...files, mirror },
-    loggers: Object.fromEntries(
-      names.map((name) => [name, { level, handlers: [name, "mirror"] }]),
-    ),
+    loggers: {
+      ...Object.fromEntries(names.map((name) => [name, { level, handlers: [name, "mirror"] }])),
+      // Messages have their own file and are not mirrored, so that they can't push other events out
+      // of the backups and the console's journal.
+      messages: { level, handlers: ["messages"] },
+    },
   });
   const access = getLogger("access");
   const error = getLogger("error");
@@ -112,7 +118,6 @@ export function openLogs(options: LogOptions): Logs {
       if (!isClosed) websocket.info(event, masked(fields));
     },
     entries(entries) {
-      // Entries have their own file, so that they can't push other events out of the backups.
       if (!isClosed) messages.info("entries", entries);
     },
     warn(event, fields) {

@@ -346,9 +346,10 @@ Deno.test({
     }),
 });
 
-Deno.test("openLogs() does not mirror the start", () =>
+Deno.test("openLogs() does not mirror the start and messages", () =>
   withLogs({}, ({ logs, time, lines, mirrored }) => {
     logs.event("start", { port: 8000 });
+    logs.entries([entry]);
     time.advance(1_000);
     assertEquals([lines("websocket.log").length, mirrored.length], [1, 0]);
     logs.event("connect", {});
