@@ -4,21 +4,21 @@
 /** Measurements on one core. docs/scaling.md names the machine and the commands. */
 export const measured = {
   /** Memory of a connection in a room, in KiB. */
-  connectionKiB: 20.5,
+  connectionKiB: 21.3,
   /** CPU-seconds per second of an idle connection. */
-  idleLoad: 2.5e-6,
+  idleLoad: 0.9e-6,
   /** CPU-seconds to send one frame to one connection. */
-  frameSeconds: 8e-6,
+  frameSeconds: 5.4e-6,
   /** CPU-seconds of a node to accept, store and read back a message, excluding its frames. */
-  messageSeconds: 150e-6,
+  messageSeconds: 110e-6,
   /** CPU-seconds of a node to read a message that none of its clients receive. */
-  feedSeconds: 60e-6,
+  feedSeconds: 49e-6,
   /** Memory of a remote member, in bytes. */
-  remoteMemberBytes: 741,
+  remoteMemberBytes: 686,
   /** CPU-seconds of Redis to store a message and pass it to one node. */
-  redisStoreSeconds: 98e-6,
+  redisStoreSeconds: 89e-6,
   /** CPU-seconds of Redis to pass it to one more node. */
-  redisReadSeconds: 12e-6,
+  redisReadSeconds: 11e-6,
 };
 
 /** Assumptions about people and machines. */
