@@ -1,5 +1,5 @@
 // Drafts: the unsent text of each room's composer, stored under a key of its room in the storage of
-// all tabs, or in that of the tab if the first is full.
+// all tabs, which a new tab reads, and in that of the tab, so that it keeps its own over a reload.
 
 import { readJson, removeKey, writeJson } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";
@@ -8,19 +8,20 @@ const draftPrefix = "parley.draft.";
 /** Max length of a draft in UTF-16 code units: enough for a text to send as ten messages. */
 const maxLength = 40_000;
 
-/** Returns the draft of a room, or an empty string. The last storage with one has the newest. */
+/** Returns the draft of a room, or an empty string. The last storage is the tab's own. */
 export function loadDraft(storages: readonly KeyValue[], room: string): string {
   const drafts = storages.map((storage) => readJson(storage, draftPrefix + room));
   return String(drafts.findLast((draft) => typeof draft === "string") ?? "");
 }
 
-/** Stores the start of a draft in the first storage with space for it. */
+/** Stores the start of a draft in each storage with space for it, if it has changed. */
 export function saveDraft(storages: readonly KeyValue[], room: string, text: string): void {
+  // A tab that only shows the draft of another must not keep it.
+  if (text === loadDraft(storages, room)) return;
   const key = draftPrefix + room;
-  let isDone = text.trim() === "";
+  // Don't cut a character in half.
+  const start = text.slice(0, maxLength).replace(/[\ud800-\udbff]$/, "");
   for (const storage of storages) {
-    if (isDone) removeKey(storage, key);
-    // Don't cut a character in half.
-    else isDone = writeJson(storage, key, text.slice(0, maxLength).replace(/[\ud800-\udbff]$/, ""));
+    if (text.trim() === "" || !writeJson(storage, key, start)) removeKey(storage, key);
   }
 }

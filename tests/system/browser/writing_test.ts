@@ -362,6 +362,28 @@ browserTest("keeps a draft for each room, even across a reload", async (chat) =>
   await waitUntil("the composer is empty", async () => await draft(ada) === "");
 });
 
+browserTest("keeps the draft of each tab over a reload, and gives it to new tabs", async (chat) => {
+  const one = await chat.signIn("Ada");
+  const two = await chat.openTab(one.context());
+  const waitForDraft = async (page: Page, text: string) => {
+    await page.waitForSelector("#app:not([hidden])");
+    assertEquals(await draft(page), text);
+  };
+  await waitForDraft(two, "");
+  await one.fill("#text", "written in the first tab");
+  await two.fill("#text", "written in the second tab");
+  await one.reload();
+  await waitForDraft(one, "written in the first tab");
+  const three = await chat.openTab(one.context());
+  await waitForDraft(three, "written in the second tab");
+  await send(two, await draft(two));
+  await waitForMessage(one, "written in the second tab");
+  // A draft that a tab only showed does not return.
+  await three.reload();
+  await waitForDraft(three, "");
+  assertEquals(await draft(one), "written in the first tab");
+});
+
 browserTest("counts characters near the limit, and sends nothing over it [M1]", async (chat) => {
   const ada = await chat.signIn("Ada");
   const hint = () => ada.textContent("#composer-hint");

@@ -25,6 +25,19 @@ Deno.test("saveDraft() removes a blank draft, and truncates a long one", () => {
   assertEquals(storage.length, 0);
 });
 
+Deno.test("loadDraft() prefers the tab's own draft to that of another tab", () => {
+  const [shared, one, two] = [memoryStorage(), memoryStorage(), memoryStorage()];
+  saveDraft([shared, one], "lobby", "first");
+  assertEquals(loadDraft([shared, two], "lobby"), "first");
+  // The other tab shows it, which stores nothing.
+  saveDraft([shared, two], "lobby", "first");
+  assertEquals(two.length, 0);
+  saveDraft([shared, two], "lobby", "second");
+  assertEquals([one, two].map((own) => loadDraft([shared, own], "lobby")), ["first", "second"]);
+  saveDraft([shared, one], "lobby", "");
+  assertEquals([one, two].map((own) => loadDraft([shared, own], "lobby")), ["", "second"]);
+});
+
 Deno.test("saveDraft() uses the tab's own storage while that of all tabs is full", () => {
   const shared = memoryStorage();
   const own = memoryStorage();
@@ -38,7 +51,7 @@ Deno.test("saveDraft() uses the tab's own storage while that of all tabs is full
   saveDraft([full, own], "lobby", "half a sentence");
   assertEquals(loadDraft([full, own], "lobby"), "half a sentence");
   saveDraft([shared, own], "lobby", "a sentence");
-  assertEquals([loadDraft([shared], "lobby"), own.length], ["a sentence", 0]);
+  assertEquals([shared, own].map((it) => loadDraft([it], "lobby")), ["a sentence", "a sentence"]);
 });
 
 Deno.test("loadDraft() ignores an invalid draft", () => {
