@@ -89,7 +89,10 @@ export function mountComposerAids(chat: ChatClient, parts: ComposerParts) {
   const isUsable = () =>
     !byId<"div">("app").hidden && document.querySelector("dialog[open]") === null;
   document.addEventListener("keydown", (event) => {
-    const step = event.altKey ? ["ArrowUp", "", "ArrowDown"].indexOf(event.key) - 1 : 0;
+    const { key, altKey, ctrlKey, metaKey, shiftKey } = event;
+    // With another key, Alt selects text on a Mac, and moves through tables in screen readers.
+    const isPlain = altKey && !ctrlKey && !metaKey && !shiftKey;
+    const step = isPlain ? ["ArrowUp", "", "ArrowDown"].indexOf(key) - 1 : 0;
     // In a dialog, Alt+↓ opens a list of choices.
     if (Math.abs(step) !== 1 || !isUsable()) return;
     event.preventDefault();
