@@ -7,6 +7,7 @@ import type { ChatClient } from "../state/chat_client.ts";
 import { splitText } from "../state/splitting.ts";
 import { panels } from "../words/language.ts";
 import { button, byId, element, isTouch, setText } from "./dom.ts";
+import { isMac } from "./shortcuts.ts";
 import { mountSuggestions } from "./suggestions.ts";
 import { mountWriting } from "./writing.ts";
 import type { ComposerParts } from "./writing.ts";
@@ -107,7 +108,7 @@ export function mountComposerAids(chat: ChatClient, parts: ComposerParts) {
   // Typing anywhere lands in the composer. A space scrolls, or presses a button.
   document.addEventListener("keydown", (event) => {
     const { key, target, altKey, ctrlKey, metaKey, defaultPrevented } = event;
-    if (defaultPrevented || altKey || ctrlKey || metaKey || !isElsewhere(target)) return;
+    if (defaultPrevented || altKey && !isMac || ctrlKey || metaKey || !isElsewhere(target)) return;
     const isTyping = key.length === 1 && key !== " " || key === "Dead";
     if (isTyping || key === "Escape") text.focus();
   });

@@ -500,6 +500,22 @@ browserTest("switches rooms with Alt and the arrow keys", async (chat) => {
   }
 });
 
+browserTest("takes up characters typed with the Option key of a Mac", async (chat) => {
+  const ada = await chat.newVisitor();
+  await ada.addInitScript(() =>
+    Object.defineProperty(navigator, "platform", { value: "MacIntel" })
+  );
+  await chat.enter(ada, "Ada");
+  await ada.focus("#me");
+  // The @ of a German keyboard.
+  const key = { key: "@", code: "KeyL", altKey: true, bubbles: true };
+  await ada.locator("#me").evaluate(
+    (node, key) => void node.dispatchEvent(new KeyboardEvent("keydown", key)),
+    key,
+  );
+  await ada.locator("#text:focus").waitFor();
+});
+
 browserTest(
   "starts a new line on Enter and sends with the button on a touch screen",
   async (chat) => {
