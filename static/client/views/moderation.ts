@@ -44,7 +44,9 @@ export function codeForm(chat: ChatClient, onDone: () => void): Content {
   const problem = problemLine(chat);
   const submit = () => {
     problem.reset();
-    if (input.value !== "") chat.command({ type: "moderate", code: input.value });
+    // Spaces may have been copied with the code. The server's code has none at its ends.
+    const code = input.value.trim();
+    if (code !== "") chat.command({ type: "moderate", code });
   };
   return {
     title: panels.moderation,

@@ -79,7 +79,8 @@ export function mountNamePrompt(
     event.preventDefault();
     const parsed = parseUsername(input.value);
     if (parsed.ok) {
-      signIn(parsed.value, code.value === "" ? undefined : code.value);
+      // Spaces may have been copied with the code. The server's code has none at its ends.
+      signIn(parsed.value, code.value.trim() || undefined);
       return notice?.onAct?.();
     }
     void showProblem(parsed);

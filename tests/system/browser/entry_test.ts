@@ -45,6 +45,14 @@ browserTest("asks once for the access code, and keeps it across a reload [N13]",
   assert(!await ada.isVisible("#prompt"));
 }, withCode);
 
+browserTest("accepts an access code that was copied with spaces", async (chat) => {
+  const ada = await chat.visit();
+  await ada.fill("#prompt-name", "Ada");
+  await ada.click("#prompt-go");
+  await enterCode(ada, ` ${accessCode}  `);
+  await ada.waitForSelector("#app:not([hidden])");
+}, withCode);
+
 browserTest("asks for a changed access code, in the reader's language", async (chat) => {
   const ada = await chat.visit({ locale: "de" });
   await signInWithCode(ada);
