@@ -35,7 +35,8 @@ export async function checkVersion(): Promise<void> {
   try {
     const page = await (await fetch(`${basePath}/`, { cache: "no-cache" })).text();
     const [served] = /\/assets\/main\.\w+\.js/.exec(page) ?? [];
-    isOutdated = served !== undefined && !document.scripts[0]?.src.endsWith(served);
+    // Extensions and proxies add scripts of their own, too.
+    isOutdated = served !== undefined && !document.querySelector(`script[src$="${served}"]`);
   } catch {
     // Without the server, there is no new version.
   }

@@ -69,6 +69,24 @@ browserTest("says that there is a new version, and reloads with the draft", asyn
   assertEquals(await ada.inputValue("#text"), "half a thought");
 }, { needsProcess: true });
 
+browserTest("takes no script that an extension added for a new version", async (chat) => {
+  const ada = await chat.newVisitor();
+  await ada.clock.install();
+  const server = new ScriptedServer();
+  await server.attach(ada);
+  await chat.enter(ada, "Ada");
+  await ada.evaluate(() => document.head.prepend(document.createElement("script")));
+  await ada.clock.fastForward(60_000);
+  const checked = ada.waitForResponse(chat.url);
+  await server.close(1001, "");
+  await ada.clock.runFor(5_000);
+  await (await checked).finished();
+  server.publish("lobby", { text: "back" });
+  await ada.clock.runFor(1_000);
+  await waitForMessage(ada, "back");
+  assertEquals(await ada.textContent("#status"), "");
+}, sharedServerOnly);
+
 browserTest("retries a failed script with another address", async (chat) => {
   const ada = await chat.newVisitor();
   await ada.route(/extras-[^?]*$/, (route) => route.abort());
