@@ -48,7 +48,7 @@ export function drawMessage(
   ];
   const body = element(
     "div",
-    { class: classes.filter(Boolean).join(" "), dir: "auto" },
+    { class: classes.filter(Boolean).join(" "), dir: "auto", lang: "" },
     // An action starts with the name, so the name isn't shown above it.
     ...action === undefined ? [] : [name, " "],
     ...formatter?.draw(shown, reader) ?? [shown],

@@ -43,6 +43,12 @@ browserTest("speaks English to readers of other languages", async (chat) => {
   const page = await chat.signIn("Ada", { locale: "fr-FR" });
   await page.locator("#room-about", { hasText: "1 here · history is kept" }).waitFor();
   assertEquals(await page.getAttribute("html", "lang"), "en");
+  await send(page, "Bonjour");
+  await waitForMessage(page, "Bonjour");
+  // Spell checkers and screen readers must not take what people write for English.
+  for (const selector of ["#text", "#rows .text"]) {
+    assertEquals(await page.getAttribute(selector, "lang"), "");
+  }
 });
 
 browserTest("keeps the translation by the browser of texts that do not change", async (chat) => {
