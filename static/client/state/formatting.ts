@@ -59,7 +59,7 @@ const letterOrDigit = /[\p{L}\p{M}\p{N}_]/u;
 /** Ends an address: spaces, quotes, invisible or bidi characters, East Asian punctuation. */
 const addressEnd =
   /[\s<>"`\p{C}\p{Default_Ignorable_Code_Point}\u00ab\u00bb\u201c-\u201f\u3000-\u3004\u3008-\u301f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65]/u;
-const addressTail = /[.,;:!?'*_~…([{]/;
+const addressTail = /[.,;:!?'‘’*_~…([{]/;
 /** Another address in a list without spaces. */
 const nextAddress = /[,;](?:https?:\/\/|www\.)/iy;
 /** Opening brackets and quotation marks. German has »these«, too. */

@@ -153,6 +153,12 @@ Deno.test("parseText() links whole URLs and nothing around them", () => {
       `${link("https://a.example", "https://a.example/")},${link("https://b.example/")};` +
       link("www.example.com", "https://www.example.com/"),
     ],
+    [
+      "‘https://a.example/x’, ‚https://a.example/y‘",
+      `‘${link("https://a.example/x")}’, ` +
+      `‚${link("https://a.example/y")}‘`,
+    ],
+    ["https://a.example/l’x", link("https://a.example/l’x", "https://a.example/l%E2%80%99x")],
     ["'https://a.example/x'", `'${link("https://a.example/x")}'`],
     ["HTTPS://A.example/", link("HTTPS://A.example/", "https://a.example/")],
     ["www.example.com.", `${link("www.example.com", "https://www.example.com/")}.`],
