@@ -39,6 +39,10 @@ export { mountNamePrompt } from "./views/name_prompt.ts";
 /** How long open tabs have to reply to a poll, and a reloading tab has to return. */
 const tabReplyMs = 4_000;
 const tabPollIntervalMs = 20_000;
+/** How often to look whether the device has slept. */
+const wakeIntervalMs = 5_000;
+/** A longer pause of that timer was a sleep. */
+const sleepMs = 15_000;
 
 export type Extras = ReturnType<typeof mountExtras>;
 
@@ -104,6 +108,7 @@ export function mountExtras(
     else offerName(takeFragment());
   });
   addEventListener("online", () => chat.connection.check());
+  checkAfterSleep(chat);
   addEventListener("offline", page.redraw);
   const commands = new Map<string, (argument: string) => Failure | undefined | void>([
     ["/nick", (argument) => {
@@ -167,6 +172,17 @@ export function mountExtras(
       return run === undefined ? () => panels.unknownCommand(command) : run(argument) ?? undefined;
     },
   };
+}
+
+/** Checks the connection once the device has slept, which browsers don't report. */
+function checkAfterSleep({ connection }: ChatClient): void {
+  let last = Date.now();
+  setInterval(() => {
+    const now = Date.now();
+    // Timers of hidden pages pause for other reasons.
+    if (now - last > sleepMs && !document.hidden) connection.check();
+    last = now;
+  }, wakeIntervalMs);
 }
 
 /** Takes over the unsent messages of tabs that have closed or crashed. */

@@ -257,6 +257,29 @@ browserTest("says nothing about a connection lost for less than two seconds", as
   assert(texts.includes("offline") && isShown, texts.join());
 }, { needsProcess: true });
 
+browserTest("checks the connection once the device has slept", async (chat) => {
+  const ada = await chat.newVisitor();
+  await ada.clock.install();
+  const frames: string[] = [];
+  await ada.routeWebSocket(/\/ws$/, (socket) => {
+    const server = socket.connectToServer();
+    socket.onMessage((frame) => {
+      frames.push(String(frame));
+      server.send(frame);
+    });
+  });
+  await chat.enter(ada, "Ada");
+  await waitForEmptyStatus(ada);
+  await ada.clock.runFor(20_000);
+  assertEquals(frames.filter((frame) => frame.includes("ping")), []);
+  // Timers stop while the device sleeps, but the clock goes on.
+  await ada.clock.setSystemTime(Date.now() + 3_600_000);
+  await ada.clock.runFor(5_000);
+  await waitUntil("the page has sent a ping", async () => {
+    return await Promise.resolve(frames.some((frame) => frame.includes("ping")));
+  });
+});
+
 browserTest("says when a name was changed too often [L3]", async (chat) => {
   const { ada, server } = await signInScripted(chat);
   server.push({
