@@ -230,6 +230,24 @@ browserTest("selects messages and their actions with the keyboard", async (chat)
   assertEquals(await ada.evaluate(() => document.activeElement?.id), "text");
 }, { isShared: true });
 
+browserTest('says "Copied" only in the menu that was copied from', async (chat) => {
+  const { ada, server } = await signInScripted(chat);
+  await ada.evaluate(() => {
+    const copied = Promise.withResolvers<void>();
+    navigator.clipboard.writeText = () => copied.promise;
+    Object.assign(globalThis, { allowCopy: copied.resolve });
+  });
+  server.publish("lobby", { text: "first" }, { text: "second" });
+  await choose(ada, "first", "Copy text");
+  await ada.keyboard.press("Escape");
+  await openMenu(ada, "second");
+  await ada.evaluate(() => (globalThis as unknown as { allowCopy(): void }).allowCopy());
+  assertEquals(await ada.locator(".menu [role=status]").textContent(), "");
+  await ada.locator(".menu").getByText("Copy text").click();
+  await ada.locator(".menu", { hasText: "Copied" }).waitFor();
+  await ada.locator(".menu").waitFor({ state: "hidden" });
+}, sharedServerOnly);
+
 browserTest("shows the actions of a message whose first line is above the view", async (chat) => {
   const ada = await chat.signIn("Ada");
   await ada.locator("#text").fill("line\n".repeat(90));
