@@ -247,7 +247,7 @@ export interface Broker {
    */
   read(room: string, query: ReadQuery): Outcome<Page>;
 
-  /** Returns the `limit` most recently used rooms, leaving out rooms without messages. */
+  /** Returns the `limit` most recently used public rooms that have messages. */
   newestRooms(limit: number): Outcome<readonly RoomSummary[]>;
 
   /**

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Looks at 1,000 random rooms with messages, and returns those with the newest entries.
+-- Looks at 1,000 random rooms with messages, and returns the public ones with the newest entries.
 --
 -- keys    reads rooms, room:*
 -- args    limit
@@ -7,8 +7,10 @@
 
 local rooms = {}
 for _, name in ipairs(redis.call('SRANDMEMBER', key('rooms'), 1000)) do
-  local stored = redis.call('HMGET', key('room', name), 'at', 'title')
-  rooms[#rooms + 1] = { name = name, at = tonumber(stored[1]), title = stored[2] }
+  if name:sub(1, 2) ~= 'p-' then
+    local stored = redis.call('HMGET', key('room', name), 'at', 'title')
+    rooms[#rooms + 1] = { name = name, at = tonumber(stored[1]), title = stored[2] }
+  end
 end
 table.sort(rooms, function(one, other) return one.at > other.at end)
 local newest = {}

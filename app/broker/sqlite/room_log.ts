@@ -41,7 +41,8 @@ const sql = {
   addRoom: "INSERT INTO rooms (name, first, head, at) VALUES (?, 1, 0, 0)",
   findRoom: "SELECT id, first, head, at FROM rooms WHERE name = ?",
   updateRoom: "UPDATE rooms SET head = ?, at = ? WHERE id = ?",
-  newestRooms: "SELECT name, at, title FROM rooms WHERE head >= first ORDER BY at DESC LIMIT ?",
+  newestRooms: `SELECT name, at, title FROM rooms WHERE head >= first AND name NOT GLOB 'p-*'
+                ORDER BY at DESC LIMIT ?`,
   countRooms: "SELECT count(*) AS count FROM rooms WHERE first <= head",
   idleRooms: `SELECT id, name, first, head, at FROM rooms WHERE first = 1 AND head = 1 AND at < ?
               ORDER BY id LIMIT ?`,
@@ -290,7 +291,7 @@ export class RoomLog {
     return this.#roomOf(file, name)?.id;
   }
 
-  /** Returns the `limit` most recently used rooms, leaving out rooms without messages. */
+  /** Returns the `limit` most recently used public rooms that have messages. */
   newestRooms(file: DatabaseFile, limit: number): readonly RoomSummary[] {
     return file.all(sql.newestRooms, limit).map(({ name, at, title }) => ({
       room: String(name),

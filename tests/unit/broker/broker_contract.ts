@@ -342,7 +342,7 @@ export function testBroker(name: string, open: Open): void {
   );
 
   test(
-    "newestRooms() sorts rooms that have messages by last use",
+    "newestRooms() sorts public rooms that have messages by last use [D1] [S2]",
     async (broker, wall) => {
       const rooms = ["attic", "cellar", "lobby"];
       for (const [i, room] of ["lobby", ...rooms].entries()) {
@@ -354,6 +354,7 @@ export function testBroker(name: string, open: Open): void {
         { room: "lobby", at: wall.ms },
         { room: "cellar", at: wall.ms - 1_000 },
       ]);
+      for (let i = 0; i < 3; i++) await broker.append([draft("sealed", { room: `p-${i}` })]);
       assertEquals((await broker.newestRooms(10)).length, 3);
     },
   );
