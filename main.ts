@@ -94,11 +94,13 @@ async function start(config: Config): Promise<void> {
 }
 
 async function serve(config: Config, logs: Logs, mirror: ConsoleMirror): Promise<void> {
-  const storage = await openStorage(config, (event, cause) => {
+  const clock = new ClockTrust(Date.now, () => performance.now());
+  const report = (event: string, cause: unknown) => {
     // A string describes an event that is not a failure, such as a recovery.
     if (typeof cause === "string") logs.warn(event, { message: cause });
     else logs.error(event, cause);
-  });
+  };
+  const storage = await openStorage(config, report, clock);
   const staticDir = `${import.meta.dirname}/static`;
   const metrics: Metrics = new Metrics({
     version: denoJson.version,
@@ -154,7 +156,7 @@ async function serve(config: Config, logs: Logs, mirror: ConsoleMirror): Promise
   metrics.start();
   const stopPruning = startPruning({
     broker: storage.broker,
-    clock: new ClockTrust(Date.now, () => performance.now()),
+    clock,
     report: (event, message) => logs.warn(event, { message }),
     later,
   });

@@ -5,6 +5,7 @@ import type { Config } from "../core/config.ts";
 import { databasePath, redisPrefix } from "../core/data_dir.ts";
 import { macOf, randomName } from "../core/identity.ts";
 import { later } from "../core/timers.ts";
+import type { ClockTrust } from "./pruning.ts";
 import { openSqliteStorage } from "./sqlite/storage.ts";
 
 /** Duration of a node's lease, longer than the grace of its members. */
@@ -35,6 +36,7 @@ export interface Storage {
 export async function openStorage(
   config: Config,
   report: (event: string, error: unknown) => void,
+  clock: Pick<ClockTrust, "check">,
 ): Promise<Storage> {
   const { retentionDays, retentionMessages, maxRooms } = config;
   const common = {
@@ -72,6 +74,7 @@ export async function openStorage(
     durability: config.durability,
     maxDataBytes: config.maxDataMb * 1024 * 1024,
     now: Date.now,
+    isClockTrusted: () => clock.check(),
     later,
     graceMs: config.graceSeconds * 1000,
     // Searches take at most half of the server's time.

@@ -3,8 +3,8 @@
 --
 -- keys    reads name:*, presence:*, ends, moderators; writes log:*, text:*, others:*, room:*,
 --         rooms, meta, nonce:*, member:*, wrote:*, feed
--- args    maxRooms (0: no limit), nonceTtlMs, editsMax, isFull (only deletions are stored),
---         optionally mac
+-- args    maxRooms (0: no limit), nonceTtlMs, editsMax, wallNow (the caller's clock), isFull (only
+--         deletions are stored), optionally mac
 -- rows    room, member, nonce, key of the author's name, body (rooms.lua; without the targets of a
 --         deletion), text as JSON (empty for a deletion), and the action: `message`, `title`,
 --         `untitle`, which deletes the title's entry, either of these with ` locked`,

@@ -6,25 +6,28 @@
 local rooms, roomsAdded = {}, 0
 
 -- Evicts one room of a random sample to make space for another: a room without members whose only
--- message is over a day old. Its head stays, so that its offsets are never reused. Returns whether
--- it found one.
+-- entry is a message over a day old, by the earlier of two clocks (prune.lua). Its head stays, so
+-- that its offsets are never reused. Returns whether it found one.
 local function evictRoom()
   local fullAt = tonumber(redis.call('HGET', key('meta'), 'roomsFullAt') or 0)
   if math.abs(now - fullAt) < 1000 then return false end
-  local occupied = {}
+  local before, occupied = math.min(now, args.wallNow) - 86400000, {}
   for _, other in ipairs(redis.call('HKEYS', key('nodes'))) do
     for _, field in ipairs(redis.call('HKEYS', key('presence', other))) do
       occupied[field:match('^%S+')] = true
     end
   end
   for _, name in ipairs(redis.call('SRANDMEMBER', key('rooms'), 100)) do
-    local stored = redis.pcall('HMGET', key('room', name), 'head', 'first', 'at')
-    if stored[1] == '1' and stored[2] == '1' and tonumber(stored[3]) < now - 86400000 and
-      not occupied[name] and not rooms[name] then
+    local stored = redis.pcall('HMGET', key('room', name), 'head', 'first', 'at', 'titleAt',
+      'titleLocked')
+    if stored[1] and stored[1] == stored[2] and tonumber(stored[3]) < before and
+      not stored[4] and not stored[5] and not occupied[name] and not rooms[name] and
+      redis.call('EXISTS', key('others', name)) == 0 then
+      local first = digits(stored[1] + 1)
       redis.call('DEL', key('log', name), key('text', name))
-      redis.call('HSET', key('room', name), 'first', 2)
+      redis.call('HSET', key('room', name), 'first', first)
       redis.call('SREM', key('rooms'), name)
-      publish('{"kind":"pruned","room":"' .. name .. '","first":2}')
+      publish('{"kind":"pruned","room":"' .. name .. '","first":' .. first .. '}')
       return true
     end
   end

@@ -143,7 +143,8 @@ export class RedisBroker implements Broker {
   ): Promise<readonly AppendResult[]> {
     const isFull = name === "appendFull";
     try {
-      const { results, feed } = await this.#node.run(name, { ...this.#appendArgs, isFull }, rows);
+      const args = { ...this.#appendArgs, wallNow: this.#wallNow(), isFull };
+      const { results, feed } = await this.#node.run(name, args, rows);
       await this.#feed.reached(feed);
       if (!isFull) this.#node.link.recovered();
       return results;
@@ -214,7 +215,7 @@ export class RedisBroker implements Broker {
   async prune(): Promise<boolean> {
     const { retentionDays, retentionMessages } = this.#options;
     if (retentionDays === 0 && retentionMessages === 0) return false;
-    const wallNow = this.#options.now?.() ?? Date.now();
+    const wallNow = this.#wallNow();
     let entriesLeft = pruneMaxEntries;
     let feed = 0;
     for await (const rooms of this.#node.link.require().rooms()) {
@@ -386,6 +387,10 @@ export class RedisBroker implements Broker {
       this.#members.banned(member, remainingMs);
       if (remainingMs > 0) this.#listener?.membersBanned?.([member], until);
     }
+  }
+
+  #wallNow(): number {
+    return this.#options.now?.() ?? Date.now();
   }
 
   /** Returns the time in ms, from an arbitrary start. */

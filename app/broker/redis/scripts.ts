@@ -150,7 +150,8 @@ interface Call<Args, Row, Reply> {
 
 type AppendCall = Call<
   & CodeArgs
-  & Readonly<{ maxRooms: number; nonceTtlMs: number; editsMax: number; isFull?: boolean }>,
+  & Readonly<{ maxRooms: number; nonceTtlMs: number; editsMax: number }>
+  & Readonly<{ wallNow?: number; isFull?: boolean }>,
   AppendRow,
   { readonly results: readonly AppendResult[] }
 >;

@@ -33,6 +33,8 @@ export interface SqliteOptions {
   readonly maxDataBytes: number;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** Whether `now` can be trusted. If not, no room is evicted. */
+  readonly isClockTrusted?: () => boolean;
   /** Monotonic time in ms, by which steps of background work are measured; for tests. */
   readonly monotonic?: () => number;
   /** How long the names of a member that has written are held after it left. */

@@ -19,7 +19,10 @@ import type { Sanctions } from "./sanctions.ts";
 import type { SearchIndex } from "./search_index.ts";
 import type { SqliteOptions } from "./options.ts";
 
-type RoomLogOptions = Pick<SqliteOptions, "randomName" | "maxRooms" | "maxDataBytes">;
+type RoomLogOptions = Pick<
+  SqliteOptions,
+  "randomName" | "maxRooms" | "maxDataBytes" | "isClockTrusted"
+>;
 
 /** Max rows fetched at once, so that few are wasted when a page reaches its max bytes. */
 const chunkRows = 128;
@@ -44,10 +47,11 @@ const sql = {
   newestRooms: `SELECT name, at, title FROM rooms WHERE head >= first AND name NOT GLOB 'p-*'
                 ORDER BY at DESC LIMIT ?`,
   countRooms: "SELECT count(*) AS count FROM rooms WHERE first <= head",
-  idleRooms: `SELECT id, name, first, head, at FROM rooms WHERE first = 1 AND head = 1 AND at < ?
+  idleRooms: `SELECT id, name, first, head, at FROM rooms
+              WHERE first = head AND at < ? AND title IS NULL AND title_locked = 0
+              AND EXISTS (SELECT 1 FROM entries WHERE room = id AND offset = head AND kind = 0)
               ORDER BY id LIMIT ?`,
   deleteMessages: "DELETE FROM entries WHERE room = ?",
-  // The room's only entry was a message, so it has no title.
   setEmpty: "UPDATE rooms SET first = head + 1 WHERE id = ?",
   titleOf: "SELECT title, title_at, title_locked FROM rooms WHERE id = ?",
   allRooms: "SELECT id, name, first, head, at FROM rooms",
@@ -213,7 +217,7 @@ export class RoomLog {
 
   /** Returns whether another room may have messages. If there are too many, evicts an idle one. */
   #mayOpenRoom(file: DatabaseFile, now: number): boolean {
-    const { maxRooms } = this.#options;
+    const { maxRooms, isClockTrusted } = this.#options;
     if (maxRooms === 0) return true;
     if (Math.abs(now - this.#fullAt) < fullMs) return false;
     if (Number(file.get(sql.countRooms)?.count) < maxRooms) return true;
@@ -221,8 +225,9 @@ export class RoomLog {
     // limit leaves one candidate.
     const isKept = (name: string) => this.#loaded.has(name) || this.#pending.has(name);
     const limit = this.#loaded.size + this.#pending.size + 1;
-    const idle = file.all(sql.idleRooms, now - evictionMs, limit)
-      .find(({ name }) => !isKept(String(name)));
+    const idle = isClockTrusted?.() === false
+      ? undefined
+      : file.all(sql.idleRooms, now - evictionMs, limit).find(({ name }) => !isKept(String(name)));
     if (idle === undefined) {
       this.#fullAt = now;
       return false;

@@ -52,7 +52,7 @@ export class LocalServer {
     const { config } = result;
     const report = (event: string, error: unknown) => console.error(event, error);
     const log = { event() {}, entries() {}, access() {}, warn: report, error: report };
-    const storage = await openStorage(config, report);
+    const storage = await openStorage(config, report, { check: () => true });
     const assets = await pages.getOrInsertComputed(
       staticDir,
       () => loadAssets({ staticDir, dev: false, basePath: "", bundled: true }),

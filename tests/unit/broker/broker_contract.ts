@@ -199,6 +199,11 @@ export function testBroker(name: string, open: Open): void {
       wall.ms += 86_400_000;
       assertEquals(await append("two"), { kind: "stored", offset: 2 });
       assertEquals((await broker.read("three", newest)).entries, []);
+      // A room can be evicted again.
+      broker.forget?.("three");
+      wall.ms += 86_400_000;
+      assertEquals(await append("three"), { kind: "stored", offset: 2 });
+      assertEquals((await broker.read("two", newest)).first, 3);
     },
     { maxRooms: 2 },
   );
@@ -349,12 +354,12 @@ export function testBroker(name: string, open: Open): void {
         wall.ms += 1_000;
         await broker.append([draft(`m${i}`, { room })]);
       }
+      for (let i = 0; i < 3; i++) await broker.append([draft("sealed", { room: `p-${i}` })]);
       const found = await broker.newestRooms(2);
       assertEquals(found, [
         { room: "lobby", at: wall.ms },
         { room: "cellar", at: wall.ms - 1_000 },
       ]);
-      for (let i = 0; i < 3; i++) await broker.append([draft("sealed", { room: `p-${i}` })]);
       assertEquals((await broker.newestRooms(10)).length, 3);
     },
   );

@@ -122,6 +122,27 @@ export function testEntries(name: string, open: Open): void {
     },
   );
 
+  test(
+    "append() evicts no room that has a title, or whose only entry is not a message [L11]",
+    async (broker, wall) => {
+      const hourMs = 3_600_000;
+      await broker.append([
+        draft("a", { room: "edited" }),
+        draft("a", { room: "titled" }),
+        title("Titled", { room: "titled" }),
+      ]);
+      wall.ms += 12 * hourMs;
+      await broker.append([edit(1, "b", { room: "edited" }), draft("b", { room: "titled" })]);
+      wall.ms += 13 * hourMs;
+      while (await broker.prune());
+      wall.ms += 24 * hourMs;
+      assertEquals(await broker.append([draft("c", { room: "new" })]), [{ kind: "rooms_full" }]);
+      assertEquals(shorts(await broker.read("edited", newest)), ["edit 1: -"]);
+      assertEquals(shorts(await broker.read("titled", newest)), ["b@0"]);
+    },
+    { maxRooms: 2, retentionDays: 1 },
+  );
+
   test("read() includes the text only in the last edit of a message [E6]", async (broker) => {
     await broker.append([draft("a"), draft("b"), edit(1, "c"), edit(2, "d"), edit(1, "e")]);
     const page = await broker.read("lobby", newest);

@@ -57,6 +57,7 @@ testWithRedis(
     const now = () => Date.now() + aheadMs;
     const more = { retentionMessages: 1, maxRooms: 2, leaseMs: 300, now };
     await using a = await BrokerNode.start(redis.url, more);
+    await a.join("ada", "Ada");
     await a.broker.append([
       draft("secret", { nonce: "1" }),
       draft("old"),

@@ -31,6 +31,25 @@ Deno.test("SqliteBroker() keeps all messages, and starts a new epoch [R1]", () =
     });
   }));
 
+Deno.test("SqliteBroker.append() evicts no room while the clock is not trusted [L11]", () => {
+  const wall = { ms: Date.UTC(2026, 0, 1) };
+  let isTrusted = true;
+  const options = {
+    ...optionsFor(":memory:", wall, { maxRooms: 1 }),
+    isClockTrusted: () => isTrusted,
+  };
+  withBroker(options, (broker) => {
+    broker.append([draft("a", { room: "one" })]);
+    const open = () => broker.append([draft("b", { room: "two" })]);
+    isTrusted = false;
+    wall.ms += 365 * 86_400_000;
+    assertEquals(open(), [{ kind: "rooms_full" }]);
+    isTrusted = true;
+    wall.ms += 1_000;
+    assertEquals(open(), [{ kind: "stored", offset: 1 }]);
+  });
+});
+
 Deno.test("SqliteBroker() invalidates positions after a restored backup [R3]", () =>
   withFile((path) => {
     const options = optionsFor(path);
