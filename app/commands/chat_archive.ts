@@ -97,17 +97,22 @@ export async function exportChat(
 }
 
 /**
- * Reads a chat from a file. Sets times in the future to now. Returns the number of messages.
+ * Reads a chat from a file. Sets times in the future to now, and holds names for at most
+ * `nameHoldMs`. Returns the number of messages.
  *
  * @throws {Error} If the file is damaged or incomplete, or has anything that no server stores.
  *   Nothing is imported then.
  */
-export async function importChat(file: string, target: ArchiveTarget): Promise<number> {
+export async function importChat(
+  file: string,
+  target: ArchiveTarget,
+  nameHoldMs: number,
+): Promise<number> {
   let messages = 0;
   let batch: ArchiveItem[] = [];
   for await (const item of readItems(file)) {
     if (item.kind === "message") messages++;
-    batch.push(item);
+    batch.push(withoutFutureTimes(item, Date.now(), nameHoldMs));
     if (batch.length < batchItems) continue;
     await target.write(batch);
     batch = [];
@@ -150,13 +155,16 @@ async function* readItems(file: string): AsyncGenerator<ArchiveItem> {
       [room, next] = [item, item.first];
     }
     if (!isConsistent(item, room?.head ?? 0)) throw fail(number, "is damaged");
-    yield withoutFutureTimes(item, Date.now());
+    yield item;
   }
   if (!hasEnded) throw fail(number + 1, "is missing: the file is incomplete");
 }
 
-/** Sets times in the future to `now`. */
-function withoutFutureTimes(item: ArchiveItem, now: number): ArchiveItem {
+/** Sets times in the future to `now`, and ends holds of names after `nameHoldMs`. */
+function withoutFutureTimes(item: ArchiveItem, now: number, nameHoldMs: number): ArchiveItem {
+  if (item.kind === "name") {
+    return { ...item, heldUntil: Math.min(item.heldUntil, now + nameHoldMs) };
+  }
   if (!("at" in item)) return item;
   const past = { ...item, at: Math.min(item.at, now) };
   if (past.kind !== "message" || past.editedAt === undefined) return past;

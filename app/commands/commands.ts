@@ -88,7 +88,8 @@ const commands = new Map<string, Command>([
       await using target = database === undefined
         ? await (await import("./redis_archive.ts")).openRedisTarget(config.redisUrl, redisPrefix)
         : await openSqliteTarget(database);
-      print(`Imported ${numberOf(await importChat(file, target))} from ${file}\n`);
+      const messages = await importChat(file, target, config.nameHoldSeconds * 1000);
+      print(`Imported ${numberOf(messages)} from ${file}\n`);
     },
   }],
   ["moderate", {
@@ -116,7 +117,8 @@ const commands = new Map<string, Command>([
     operands: [],
     insteadWithRedis: "Use export-chat and import-chat, which sets times in the future to now",
     async run(_, config) {
-      const count = await repairTimes(databasePath(config), Date.now());
+      const holdMs = config.nameHoldSeconds * 1000;
+      const count = await repairTimes(databasePath(config), Date.now(), holdMs);
       print(`Set the time of ${numberOf(count)} to now\n`);
     },
   }],

@@ -5,6 +5,13 @@ import { FolderLock } from "../broker/sqlite/lock.ts";
 import { removeIndex } from "../broker/sqlite/search_index.ts";
 import { checkExists, folderLock, openDatabase } from "./database_access.ts";
 
+const sql = {
+  // The names of banned members are held until the ban ends.
+  shortenHolds: `UPDATE names SET held_until = min(held_until, max(?1, coalesce((
+                   SELECT max(until) FROM sanctions, json_each(members)
+                   WHERE kind = 'ban' AND value = names.member), 0)))`,
+} as const;
+
 /**
  * Removes a room and all its entries.
  *
@@ -25,11 +32,12 @@ export async function removeRoom(path: string, room: string): Promise<void> {
 /**
  * Changes all times after `now` (in ms since 1970) to `now`. Returns the number of entries changed.
  * They were stored while the clock was ahead, so age-based retention would keep
- * them, and all later messages in their rooms, for too long.
+ * them, and all later messages in their rooms, for too long. Sanctions imposed then last as long
+ * from `now` on, and names are held for at most `nameHoldMs`.
  *
  * @throws {Error} If a server is using the folder.
  */
-export async function repairTimes(path: string, now: number): Promise<number> {
+export async function repairTimes(path: string, now: number, nameHoldMs: number): Promise<number> {
   return await change(path, (database) => {
     const { changes } = database.prepare("UPDATE entries SET at = ? WHERE at > ?").run(now, now);
     database.prepare("UPDATE entries SET edited_at = ? WHERE edited_at > ?").run(now, now);
@@ -40,7 +48,11 @@ export async function repairTimes(path: string, now: number): Promise<number> {
     // A member's network is forgotten a day after `seen`. A network ban spares members that wrote
     // before it.
     database.prepare("UPDATE members SET seen = ? WHERE seen > ?").run(now, now);
-    database.prepare("UPDATE members SET wrote_at = ? WHERE wrote_at > ?").run(now, now);
+    database.prepare("UPDATE members SET wrote_at = ?1 - 1 WHERE wrote_at > ?1").run(now);
+    database.prepare("UPDATE sanctions SET until = until - at + ?1, at = ?1 WHERE at > ?1").run(
+      now,
+    );
+    database.prepare(sql.shortenHolds).run(now + nameHoldMs);
     return Number(changes);
   });
 }

@@ -88,7 +88,7 @@ testWithRedis(
       await using source = await openSqliteSource(folder.path, holdMs);
       assertEquals(await exportChat(source, first), 4);
       await using target = await openRedisTarget(url, prefix);
-      assertEquals(await importChat(first, target), 4);
+      assertEquals(await importChat(first, target, holdMs), 4);
     }
     {
       await using source = await openRedisSource(url, prefix, holdMs);
@@ -101,7 +101,7 @@ testWithRedis(
     const back = `${folder.dir}/back.db`;
     {
       await using target = await openSqliteTarget(back);
-      await importChat(second, target);
+      await importChat(second, target, holdMs);
     }
     const sqlite = new SqliteBroker({ ...optionsFor(back), now: Date.now, nameHoldMs: holdMs });
     await checkChat(sqlite, positions);
@@ -130,7 +130,7 @@ async function importLines(dir: string, items: readonly object[]): Promise<numbe
   const nothing = () => Promise.resolve();
   const target = { write: nothing, complete: nothing, [Symbol.asyncDispose]: nothing };
   try {
-    return await importChat(file, target);
+    return await importChat(file, target, holdMs);
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
@@ -204,9 +204,11 @@ Deno.test("import-chat names the file that it cannot write", async () => {
   await assertRejects(write, Error, `Cannot write ${folder.path}.unfinished: `);
 });
 
-Deno.test("import-chat sets future message times to now", async () => {
+Deno.test("import-chat sets future message times to now, and ends the holds of names in time", async () => {
   await using folder = await databaseFolder();
   const ahead = new SqliteBroker({ ...optionsFor(folder.path), now: () => Date.now() + 1e12 });
+  ahead.claim("eve", "Eve");
+  ahead.release("eve");
   ahead.append([draft("a"), edit(1, "edited")]);
   ahead.close();
   const file = `${folder.dir}/chat.jsonl`;
@@ -215,7 +217,7 @@ Deno.test("import-chat sets future message times to now", async () => {
   const path = `${folder.dir}/imported.db`;
   {
     await using target = await openSqliteTarget(path);
-    await importChat(file, target);
+    await importChat(file, target, holdMs);
   }
   const broker = new SqliteBroker({ ...optionsFor(path), now: Date.now });
   broker.append([draft("b")]);
@@ -224,7 +226,11 @@ Deno.test("import-chat sets future message times to now", async () => {
     entry.type === "message" ? [entry.at, entry.editedAt ?? 0] : [entry.at]
   );
   assert(times.length === 5 && times.every((at) => at <= Date.now()));
+  assertEquals(broker.claim("ada", "Eve"), undefined);
   broker.close();
+  const later = new SqliteBroker({ ...optionsFor(path), now: () => Date.now() + holdMs });
+  assertEquals(later.claim("ada", "Eve"), "Eve");
+  later.close();
 });
 
 /** The edits, deletions, titles and replies that the tests below move. */
@@ -271,7 +277,7 @@ Deno.test("import-chat restores replies, edits, deletions and titles unchanged [
     await using source = await openSqliteSource(folder.path, holdMs);
     assertEquals(await exportChat(source, file), 3);
     await using target = await openSqliteTarget(path);
-    assertEquals(await importChat(file, target), 3);
+    assertEquals(await importChat(file, target, holdMs), 3);
   }
   const imported = new SqliteBroker({ ...options, path });
   await checkAmendments(imported, before);
@@ -293,7 +299,7 @@ testWithRedis(
       await using source = await openRedisSource(url, prefix, holdMs);
       assertEquals(await exportChat(source, first), 3);
       await using database = await openSqliteTarget(folder.path);
-      await importChat(first, database);
+      await importChat(first, database, holdMs);
     }
     {
       await using source = await openSqliteSource(folder.path, holdMs);
@@ -301,7 +307,7 @@ testWithRedis(
       assertEquals(await linesOf(second), await linesOf(first));
       await redis.cli("FLUSHALL");
       await using target = await openRedisTarget(url, prefix);
-      await importChat(second, target);
+      await importChat(second, target, holdMs);
     }
     const imported = await RedisBroker.open(redisOptions(url, { now: Date.now }));
     await checkAmendments(imported, before);
@@ -361,11 +367,11 @@ testWithRedis(
       await Deno.writeTextFile(file, damaged.join("\n"));
       const toSqlite = async () => {
         await using target = await openSqliteTarget(imported);
-        await importChat(file, target);
+        await importChat(file, target, holdMs);
       };
       const toRedis = async () => {
         await using target = await openRedisTarget(url, prefix);
-        await importChat(file, target);
+        await importChat(file, target, holdMs);
       };
       for (const run of [toSqlite, toRedis]) await assertRejects(run, Error, why);
     }
@@ -379,7 +385,7 @@ testWithRedis(
     await Deno.writeTextFile(file, lines.join("\n"));
     await using target = await openRedisTarget(url, prefix);
     await assertRejects(open, Error, "an import was interrupted; run import-chat again");
-    await importChat(file, target);
+    await importChat(file, target, holdMs);
     const broker = await open();
     assert(broker.isReady);
     await broker.close();
@@ -402,7 +408,7 @@ Deno.test("importChat() keeps a title locked [E5]", async () => {
     await using source = await openSqliteSource(from, holdMs);
     await exportChat(source, `${folder.dir}/chat.jsonl`);
     await using target = await openSqliteTarget(to);
-    await importChat(`${folder.dir}/chat.jsonl`, target);
+    await importChat(`${folder.dir}/chat.jsonl`, target, holdMs);
   }
   const copy = new SqliteBroker(options(to));
   const page = copy.read("lobby", { before: Infinity, limit: 9, maxBytes: 1e6 });

@@ -48,13 +48,49 @@ Deno.test("repairTimes() sets future times of messages, rooms and members to now
     while (broker.prune());
   });
   const now = messageAt - 10 * 365 * 86_400_000;
-  assertEquals(await repairTimes(folder.path, now), 2);
-  assertEquals(await repairTimes(folder.path, now), 0);
+  assertEquals(await repairTimes(folder.path, now, 0), 2);
+  assertEquals(await repairTimes(folder.path, now, 0), 0);
   using database = new DatabaseSync(folder.path);
   const times = ["entries.at", "entries.edited_at", "nonces.at", "rooms.at"];
-  for (const time of [...times, "members.seen", "members.wrote_at"]) {
+  for (const time of [...times, "members.seen"]) {
     const [table] = time.split(".");
     const row = database.prepare(`SELECT max(${time}) AS latest FROM ${table}`).get();
     assertEquals(row?.latest, now, time);
   }
+});
+
+Deno.test("repairTimes() ends the holds of names and the sanctions in time [N8] [B4]", async () => {
+  await using folder = await databaseFolder();
+  const [minuteMs, hourMs] = [60_000, 3_600_000];
+  const wall = { ms: messageAt + 365 * 24 * hourMs };
+  const options = {
+    ...optionsFor(folder.path, wall, { nameHoldMs: hourMs }),
+    moderatorMac: (id: string) => id,
+  };
+  const operator = { member: "o", username: "O", isOperator: true } as const;
+  const ban = { type: "ban", deleteMessages: false, network: true } as const;
+  withBroker(options, (broker) => {
+    for (const [member, name] of [["ada", "Ada"], ["ben", "Ben"], ["eve", "Eve"]] as const) {
+      broker.claim(member, name, undefined, `network of ${member}`);
+      broker.append([draft(name, { member })]);
+    }
+    // Since he wrote before the ban, Ben may enter from Eve's network.
+    wall.ms += minuteMs;
+    broker.moderation.moderate({ ...ban, member: "eve", seconds: 7_200 }, operator);
+    for (const member of ["ada", "ben", "eve"]) broker.release(member);
+  });
+  wall.ms = messageAt;
+  await repairTimes(folder.path, wall.ms, hourMs);
+  wall.ms += hourMs - minuteMs;
+  withBroker(options, (broker) => {
+    assertEquals(broker.claim("new", "Ada"), undefined);
+    const kept = 7_200_000 - hourMs + minuteMs;
+    assertEquals(broker.claim("eve", "Eve"), { kind: "banned", retryAfter: kept });
+    assertEquals(broker.claim("ben", "Ben", undefined, "network of eve"), "Ben");
+    wall.ms += minuteMs;
+    assertEquals(broker.claim("new", "Ada"), "Ada");
+    assertEquals(broker.claim("other", "Eve"), undefined);
+    wall.ms += hourMs;
+    assertEquals(broker.claim("other", "Eve"), "Eve");
+  });
 });
