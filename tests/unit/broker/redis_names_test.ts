@@ -120,6 +120,18 @@ testWithRedis(
   },
 );
 
+testWithRedis(
+  "claim() keeps a record for longer than until the next renewal of its hold [N8]",
+  async (redis) => {
+    const nameHoldMs = 10 * 3_600_000;
+    await using node = await BrokerNode.start(redis.url, { nameHoldMs });
+    await node.broker.claim("ada", "Ada");
+    for (const key of ["member:ada", "name:ada"]) {
+      assert(Number(await redis.cli("PTTL", testKey(key))) > nameHoldMs + 3_600_000, key);
+    }
+  },
+);
+
 testWithRedis("rename() has no effect once the member has left the node [N8]", async ({ url }) => {
   await using a = await BrokerNode.start(url);
   await using b = await BrokerNode.start(url);

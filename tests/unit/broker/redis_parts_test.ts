@@ -153,23 +153,23 @@ Deno.test("RemotePresence.reconcile() reports that a member left before another 
   assertEquals(presence.membersOf("lobby"), []);
 });
 
-Deno.test("RedisNode.renewLease() stops once its link is lost, even while a reply arrives", async () => {
-  let renew = () => {};
-  let timers = 0;
+Deno.test("RedisNode.renewLease() doesn't wait for late replies, and stops once its link is lost", async () => {
+  const timers: (() => void)[] = [];
   const later = (_: number, task: () => void) => {
-    renew = task;
-    timers++;
-    return () => {};
+    timers.push(task);
+    return () => void timers.splice(timers.indexOf(task));
   };
+  const renew = () => timers.shift()?.();
   const { report, random } = redisOptions("");
   const none = () => {};
   const catchUp = () => Promise.resolve();
-  let isLast = false;
+  const replies: (() => void)[] = [];
   class LeasedLink extends FakeLink {
     override run(): Promise<never> {
-      if (isLast) this.lose(new Error("reset by peer"));
-      // Only the fields that a renewal reads.
-      return Promise.resolve({ epoch: "", hasSweep: true } as never);
+      return new Promise((resolve) =>
+        // Only the fields that a renewal reads.
+        replies.push(() => resolve({ epoch: "", hasSweep: true } as never))
+      );
     }
   }
   const link = new LeasedLink();
@@ -181,12 +181,14 @@ Deno.test("RedisNode.renewLease() stops once its link is lost, even while a repl
   let sweeps = 0;
   node.renewLease(link, () => sweeps++);
   renew();
-  await settled();
-  assertEquals([timers, sweeps], [2, 1]);
-  isLast = true;
   renew();
+  replies.shift()?.();
   await settled();
-  assertEquals([timers, sweeps], [2, 2]);
+  assertEquals([timers.length, sweeps, replies.length], [1, 1, 1]);
+  link.lose(new Error("reset by peer"));
+  replies.shift()?.();
+  await settled();
+  assertEquals([timers.length, sweeps], [0, 2]);
 });
 
 Deno.test("ReconnectingLink backs off, and reports each outage and its end once", async () => {
