@@ -1,7 +1,7 @@
 // Commands that write entries (messages, edits, deletions, titles), from the command to the reply.
 
 import type { EntryCommand } from "../protocol/wire.ts";
-import type { AppendResult, Draft, Entry, ReadQuery } from "./broker.ts";
+import type { AppendResult, Draft, Entry, Page, ReadQuery } from "./broker.ts";
 import type { HubCore } from "./hub_core.ts";
 import type { EntryRecord } from "./ports.ts";
 import { notJoined, rateLimited, refusal, sanctioned, storageUnavailable } from "./refusals.ts";
@@ -33,11 +33,11 @@ export class EntryCommands {
       return this.#hub.sessions.refuse(session, notJoined(aboutOf(command)));
     }
     if (type !== "message" || active.member.wroteTo === name) {
-      return this.#draft(active, command, false);
+      return this.#draft(active, command);
     }
     const room = this.#hub.rooms.get(name);
     if (room?.state === "read" || !session.isPost) {
-      return this.#draft(active, command, room?.head.offset === 0);
+      return this.#draft(active, command, room && firstOffsetIn(room));
     }
     this.#draftAfterRead(active, command);
   }
@@ -49,28 +49,29 @@ export class EntryCommands {
       session,
       "read_failed",
       () => this.#hub.ports.broker.read(command.room, headQuery),
-      ({ head }) => {
+      (page) => {
         // If the hub has closed the session, the client was told to try again.
-        if (session.state === active) this.#draft(active, command, head.offset === 0);
+        if (session.state === active) this.#draft(active, command, firstOffsetIn(page));
       },
       () => this.#hub.sessions.refuse(session, storageUnavailable(aboutOf(command))),
     );
   }
 
   /** Charges an entry and adds it to the tick's batch. */
-  #draft(active: ActiveSession, command: EntryCommand, isFirst: boolean): void {
+  #draft(active: ActiveSession, command: EntryCommand, firstOffset?: number): void {
     const { session, member, payer } = active;
     const { type } = command;
+    const { quotas } = this.#hub;
     const usedUp = type === "title"
-      ? this.#hub.quotas.takeTitle(payer)
-      : this.#hub.quotas.takeMessage(payer, type === "delete" ? "" : command.text, isFirst);
+      ? quotas.takeTitle(payer)
+      : quotas.takeMessage(payer, type === "delete" ? "" : command.text, firstOffset !== undefined);
     if (usedUp !== undefined) {
       const { quota, retryAfter } = usedUp;
       return this.#hub.sessions.refuse(session, rateLimited(aboutOf(command), quota, retryAfter));
     }
     // Of any type, as in the broker, which holds the names of writers for longer.
     member.hasWritten = true;
-    this.#hub.writer.add(active, draftOf(command, member), isFirst);
+    this.#hub.writer.add(active, draftOf(command, member), firstOffset);
   }
 
   /** Logs a batch and replies to its authors. Without results, all drafts have failed. */
@@ -88,11 +89,11 @@ export class EntryCommands {
   }
 
   /** Replies to the author of a draft, unless the room's push does. */
-  #reply({ active, draft, isFirst }: SentDraft, result: AppendResult): void {
+  #reply({ active, draft, firstOffset }: SentDraft, result: AppendResult): void {
     const { type, room } = draft;
     const { session, payer, subscriptions } = active;
-    const hasCreatedRoom = result.kind === "stored" && result.offset === 1;
-    if (isFirst && !hasCreatedRoom) this.#hub.quotas.refundRoom(payer);
+    const hasOpenedRoom = result.kind === "stored" && result.offset === firstOffset;
+    if (firstOffset !== undefined && !hasOpenedRoom) this.#hub.quotas.refundRoom(payer);
     if (type === "title" && result.kind !== "stored") {
       this.#hub.quotas.refund("titles", payer.member);
     }
@@ -150,6 +151,11 @@ export class EntryCommands {
 /** Returns the fields of an error that identify the refused command. */
 function aboutOf({ type, nonce, room }: EntryCommand | Draft) {
   return { re: type, nonce, room };
+}
+
+/** Returns the offset of the next entry of a room without entries, and undefined for any other. */
+function firstOffsetIn({ first, head }: Pick<Page, "first" | "head">): number | undefined {
+  return first > head.offset ? head.offset + 1 : undefined;
 }
 
 const unavailable: AppendResult = { kind: "unavailable" };

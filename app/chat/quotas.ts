@@ -3,6 +3,7 @@
 import { utf8Length } from "../protocol/text.ts";
 import type { Clock, HubSettings } from "./ports.ts";
 import { RateLimiter } from "./rate_limiter.ts";
+import { wideNetwork } from "./session.ts";
 import type { Payer, Session } from "./session.ts";
 
 /** Limits of a member's renames. Its titles have the same limits, counted separately. */
@@ -31,6 +32,8 @@ const membersPerAddress = 10;
 const addressShare = { public: 1, private: 1 / 10, loopback: 1 / 100 };
 /** The same for new rooms, which are permanent. */
 const addressRoomShare = { public: 1, private: 1 / 10, loopback: 1 / 10 };
+/** Share of that which is charged to an IPv6 /48, which one person may own. */
+const wideRoomShare = 1 / 4;
 /** A session with this many refused commands within `floodMs` is flooding. */
 const floodRefusals = 100;
 const floodMs = 10_000;
@@ -71,7 +74,10 @@ export class Quotas {
     const bytesWait = wait(byteLimiter, payer, now);
     if (bytesWait > 0) return { quota: "bytes", retryAfter: bytesWait };
     if (isFirst) {
-      const retryAfter = this.#limiters.rooms.wait(network, now);
+      const retryAfter = Math.max(
+        this.#limiters.rooms.wait(network, now),
+        this.#limiters.rooms.wait(wideKey(network), now),
+      );
       if (retryAfter > 0) return { quota: "rooms", retryAfter };
       this.#chargeRoom(payer, 1, now);
     }
@@ -154,9 +160,15 @@ export class Quotas {
   }
 
   #chargeRoom(payer: Payer, count: number, now: number): void {
+    const cost = count * addressRoomShare[payer.scope];
     charge(this.#limiters.bytes, payer, now, count * roomCostBytes);
-    this.#limiters.rooms.charge(payer.network, now, count * addressRoomShare[payer.scope]);
+    this.#limiters.rooms.charge(payer.network, now, cost);
+    this.#limiters.rooms.charge(wideKey(payer.network), now, cost * wideRoomShare);
   }
+}
+
+function wideKey(network: string): string {
+  return `wide ${wideNetwork(network)}`;
 }
 
 function limitersFor({ rateBurst, ratePerSecond, maxRooms }: HubSettings) {

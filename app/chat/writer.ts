@@ -16,8 +16,8 @@ const amendmentsMax = 2;
 export interface SentDraft {
   readonly active: ActiveSession;
   readonly draft: Draft;
-  /** Whether its room had no messages, as far as the hub knew. */
-  readonly isFirst: boolean;
+  /** The offset that it gets if its room has no entries, as far as the hub knew. */
+  readonly firstOffset: number | undefined;
 }
 
 /** Receives a result for each draft of a batch; none if the broker failed. */
@@ -39,9 +39,9 @@ export class Writer {
   }
 
   /** Adds a draft to the tick's batch. */
-  add(active: ActiveSession, draft: Draft, isFirst: boolean): void {
+  add(active: ActiveSession, draft: Draft, firstOffset: number | undefined): void {
     active.writing++;
-    this.#pending.push({ active, draft, isFirst });
+    this.#pending.push({ active, draft, firstOffset });
     this.#ticker.schedule();
   }
 

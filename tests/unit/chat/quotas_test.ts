@@ -168,6 +168,18 @@ Deno.test("Quotas refunds a room that another message of the tick has created [L
   assertEquals(codesOf(ben.pushes()), []);
 });
 
+Deno.test("Quotas charges a room that has been emptied like a new one [L10]", () => {
+  const chat = new TestChat({ rateBurst: 100 });
+  const rooms = range(1, 20).map((i) => `room-${i}`);
+  for (const room of rooms) {
+    chat.broker.fill(room, 3);
+    chat.broker.pruneBefore(room, 4);
+  }
+  const ada = chat.enter("Ada", rooms);
+  const codes = rooms.flatMap((room) => codesOf(ada.sendMessage("again", room)));
+  assertEquals(codes, Array(4).fill("rate_limited"));
+});
+
 Deno.test("Quotas allows an address 5% of MAX_ROOMS, and the same again each day [L10]", () => {
   const makeRooms = (chat: TestChat, address: string, count: number) => {
     const codes = range(1, count).map((i) => {
@@ -188,6 +200,8 @@ Deno.test("Quotas allows an address 5% of MAX_ROOMS, and the same again each day
   assert(many > 490 && many < 510, `${many} rooms`);
   chat.time.advance(86_400_000);
   assertEquals(makeRooms(chat, "192.0.2.1", 100), 50);
+  const subnets = range(1, 5).map((i) => makeRooms(chat, `2001:db8:1:${i}::/64`, 60));
+  assertEquals(subnets.with(3, 50), [50, 50, 50, 50, 0]);
   assertEquals(makeRooms(new TestChat({ maxRooms: 0 }), "192.0.2.1", 100), 100);
 });
 
