@@ -1,10 +1,14 @@
 // Bounds how many names each address holds for members that left (law 7).
 
 import { hubLimits } from "../protocol/wire.ts";
+import { wideNetwork } from "./session.ts";
 import type { Payer } from "./session.ts";
+import { Tally } from "./tally.ts";
 
 /** Max members of an address whose names are held. */
 const maxPerAddress = { public: 50, private: 500, loopback: 5_000 };
+/** Factor for an IPv6 /48, which one person may own. */
+const wideFactor = 32;
 /** Max members of all addresses whose names are held. */
 const maxTotal = 100_000;
 /** Min interval between prunes of a network, which visit all its holds. */
@@ -21,6 +25,8 @@ interface Holds {
 export class HeldNames {
   readonly #nameHoldMs: number;
   readonly #networks = new Map<string, Holds>();
+  /** The same, with the networks of an IPv6 /48 counted together. */
+  readonly #wide = new Tally();
   #size = 0;
 
   constructor(nameHoldMs: number) {
@@ -32,8 +38,11 @@ export class HeldNames {
     const holds = this.#networks.get(network) ?? { ends: new Map(), pruneAt: Infinity };
     const endsAt = holds.ends.get(member);
     if (endsAt === undefined) {
-      if (holds.ends.size >= maxPerAddress[scope]) this.#prune(holds, now);
-      if (holds.ends.size >= maxPerAddress[scope] || this.#size >= maxTotal) return false;
+      const [max, wide] = [maxPerAddress[scope], wideNetwork(network)];
+      if (holds.ends.size >= max) this.#prune(network, holds, now);
+      const isFull = holds.ends.size >= max || this.#wide.of(wide) >= max * wideFactor;
+      if (isFull || this.#size >= maxTotal) return false;
+      this.#wide.add(wide);
       this.#size++;
     }
     const holdMs = hasWritten ? this.#nameHoldMs : hubLimits.readerHoldMs;
@@ -48,17 +57,22 @@ export class HeldNames {
   /** Forgets holds that are over. */
   sweep(now: number): void {
     for (const [network, holds] of this.#networks) {
-      this.#prune(holds, now);
+      this.#prune(network, holds, now);
       if (holds.ends.size === 0) this.#networks.delete(network);
     }
   }
 
-  #prune(holds: Holds, now: number): void {
+  #prune(network: string, holds: Holds, now: number): void {
     if (now < holds.pruneAt) return;
     let earliestEnd = Infinity;
     for (const [member, endsAt] of holds.ends) {
-      if (endsAt > now) earliestEnd = Math.min(earliestEnd, endsAt);
-      else if (holds.ends.delete(member)) this.#size--;
+      if (endsAt > now) {
+        earliestEnd = Math.min(earliestEnd, endsAt);
+        continue;
+      }
+      holds.ends.delete(member);
+      this.#wide.remove(wideNetwork(network));
+      this.#size--;
     }
     holds.pruneAt = Math.max(earliestEnd, now + pruneMs);
   }

@@ -40,6 +40,20 @@ Deno.test("HeldNames.add() counts a member until its hold is over [N8]", () => {
   assertEquals(names.add(payer("newest"), true, dayMs), true);
 });
 
+Deno.test("HeldNames.add() counts the networks of an IPv6 /48 together [N8]", () => {
+  const names = new HeldNames(dayMs);
+  const add = (subnet: string, now: number) =>
+    addMany(names, 60, payer(subnet, `2001:db8:${subnet}::/64`), now);
+  const subnets = range(1, 40).map((i) => `1:${i}`);
+  assertEquals(subnets.map((subnet) => add(subnet, 0)), [
+    ...Array(32).fill(50),
+    ...Array(8).fill(0),
+  ]);
+  assertEquals(add("2:1", 0), 50);
+  names.sweep(dayMs);
+  assertEquals(add("1:40", dayMs), 50);
+});
+
 Deno.test("HeldNames.add() accepts 100,000 members in all, each counted once [N8]", () => {
   const names = new HeldNames(dayMs);
   const add = (i: number, now: number) => names.add(payer(`${i}`, `network${i}`), false, now);
