@@ -97,7 +97,7 @@ export class ChatHub {
     if (!this.#isReceiving(session)) return;
     const { nameChanges, sessions } = this.#parts;
     // The frame may depend on the claim, or end a session whose earlier commands are held back.
-    if (session.heldCommands !== undefined) nameChanges.commit();
+    if (session.held !== undefined) nameChanges.commit();
     if (typeof frame !== "string") {
       return sessions.end(session, closeCode.protocolError, "frames must be JSON text");
     }
@@ -124,8 +124,8 @@ export class ChatHub {
     session.isDisconnected = true;
     const reason = code === closeCode.left ? "quit" : undefined;
     const forget = () => sessions.forget(session, reason);
-    if (reason === undefined || this.#isDraining) forget();
-    else sessions.afterWriting(session, forget);
+    if (reason === undefined || session.state.kind !== "active") forget();
+    else sessions.afterCommands(session, forget);
     if (session.isPost) return;
     log.event("disconnect", {
       session: session.id,
@@ -150,8 +150,9 @@ export class ChatHub {
     this.#cancelSweep?.();
     this.#cancelSweep = undefined;
     this.#tick();
-    while (writer.isAppending || writer.canAppend) {
+    while (writer.isAppending || writer.canAppend || sessions.isHolding) {
       if (writer.isAppending) await writer.whenAppended();
+      else if (!writer.canAppend) await sessions.whenReleased();
       this.#tick();
     }
     sessions.endAll();
@@ -220,9 +221,9 @@ export class ChatHub {
     if (state.kind === "closing") return;
     // Not held back like other commands, so that a slow broker doesn't look like a dead link.
     if (command.type === "ping") return heartbeats.ping(session);
-    if (session.heldCommands !== undefined) {
-      session.heldCommands.push(command);
-      if (session.heldCommands.length > maxHeld) {
+    if (session.held !== undefined) {
+      session.held.push(command);
+      if (session.held.length > maxHeld) {
         sessions.end(session, closeCode.flooding, "too many commands at once");
       }
       return;
@@ -387,7 +388,7 @@ export class ChatHub {
   #leave(active: ActiveSession, room: string): void {
     const { members, outbound, sessions } = this.#parts;
     const { session, member: { id: member, username } } = active;
-    sessions.afterWriting(session, () => {
+    sessions.afterCommands(session, () => {
       const subscription = active.subscriptions.get(room);
       if (subscription === undefined) {
         return sessions.refuse(session, notJoined({ re: "leave", room }));

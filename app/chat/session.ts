@@ -165,8 +165,8 @@ export class Session {
   /** Upper bound of the buffered bytes: those at the last check, and all sent since. */
   bufferedMax = 0;
   frameCount = 0;
-  /** Commands waiting for a claim or rename to finish. */
-  heldCommands: Command[] | undefined;
+  /** Commands and tasks waiting for a broker call, such as a claim or a rename, to finish. */
+  held: (Command | (() => void))[] | undefined;
   readonly heartbeat: {
     /** Commands received until the last check, and when the last check found new ones. */
     checkedCount: number;

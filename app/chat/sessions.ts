@@ -33,6 +33,9 @@ interface SessionsOptions {
 /** The sessions of this node that are not closing. */
 export class Sessions extends Set<Session> {
   readonly #options: SessionsOptions;
+  /** Number of broker calls that hold back commands. */
+  #holds = 0;
+  #onReleased: (() => void) | undefined;
 
   constructor(options: SessionsOptions) {
     super();
@@ -89,21 +92,41 @@ export class Sessions extends Set<Session> {
     call = whenDone,
   ): void {
     const { ports: { log }, handle } = this.#options;
-    session.heldCommands = [];
+    session.held = [];
+    this.#holds++;
     const finish = (task: () => void) => {
-      const held = session.heldCommands ?? [];
-      session.heldCommands = undefined;
+      const held = session.held ?? [];
+      session.held = undefined;
+      this.#holds--;
       task();
-      for (const command of held) handle(session, command);
+      for (const next of held) {
+        if (typeof next === "function") this.afterCommands(session, next);
+        else handle(session, next);
+      }
+      this.#onReleased?.();
     };
     call(log, event, callBroker, (value) => finish(() => onResult(value)), () => {
       finish(onError);
     });
   }
 
-  /** Runs a task once the session's messages are stored, so that rooms receive those first. */
-  afterWriting(session: Session, task: () => void): void {
-    const { state } = session;
+  /** Whether any commands are held back. */
+  get isHolding(): boolean {
+    return this.#holds > 0;
+  }
+
+  /** Resolves once the commands of a session are no longer held back. */
+  whenReleased(): Promise<void> {
+    return new Promise((resolve) => this.#onReleased = resolve);
+  }
+
+  /**
+   * Runs a task once the session's earlier commands have taken effect and its messages are stored,
+   * so that rooms receive those first.
+   */
+  afterCommands(session: Session, task: () => void): void {
+    const { held, state } = session;
+    if (held !== undefined) return void held.push(task);
     const written = state.kind === "active" ? this.#options.writer.written(state) : undefined;
     if (written === undefined) task();
     else this.hold(session, "internal", () => written, task, task);
@@ -143,7 +166,7 @@ export class Sessions extends Set<Session> {
     const { outbound, onForget } = this.#options;
     if (state.kind === "closing") return;
     session.state = { kind: "closing", username: session.username };
-    session.heldCommands = undefined;
+    session.held = undefined;
     this.delete(session);
     outbound.drop(session);
     if (state.kind === "active") onForget(state, reason);

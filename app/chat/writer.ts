@@ -57,9 +57,7 @@ export class Writer {
     const onResults = (results: readonly AppendResult[]) => {
       this.#isAppending = false;
       meter?.append(clock.now() - startedAt);
-      for (const { active } of batch) {
-        if (--active.writing === 0) active.onWritten?.();
-      }
+      settle(batch);
       this.#onResults(batch, results);
       if (this.#pending.length > 0) this.#ticker.schedule();
       this.#onAppended?.();
@@ -119,6 +117,15 @@ export class Writer {
 
   /** Drops the pending drafts. */
   clear(): void {
+    const dropped = this.#pending;
     this.#pending = [];
+    settle(dropped);
+  }
+}
+
+/** Counts drafts as no longer waiting for the broker. */
+function settle(batch: readonly SentDraft[]): void {
+  for (const { active } of batch) {
+    if (--active.writing === 0) active.onWritten?.();
   }
 }

@@ -250,6 +250,18 @@ Deno.test("ChatHub closes all sessions and forgets everything when the log has f
   assertEquals(chat.hub.size, { sessions: 0, members: 0, rooms: 0, graces: 0, rates: 0 });
 });
 
+Deno.test("ChatHub.drain() ends even if the log has forked while a rename was waiting [C7]", async () => {
+  const { chat, broker, ada } = start();
+  const ben = chat.enter("Ben");
+  broker.isAsync = true;
+  ben.sendMessage("being stored");
+  ada.put({ type: "message", room: "lobby", text: "never", nonce: "n1" });
+  ada.put({ type: "rename", username: "Ida" });
+  broker.hub?.reset?.();
+  await chat.hub.drain();
+  assertEquals(chat.hub.size.sessions, 0);
+});
+
 Deno.test("ChatHub marks arrivals as quiet after the log has forked [N10]", async () => {
   const { chat, broker } = start();
   broker.hub?.reset?.();

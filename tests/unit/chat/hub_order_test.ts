@@ -72,6 +72,29 @@ for (const isAsync of [false, true]) {
     assertEquals(await received(isAsync, (ada) => ada.drop(1000)), [...messages, "Ada left"]);
   });
 
+  Deno.test(`ChatHub.disconnect() takes effect after commands behind a rename, with ${mode} [C6] [P9]`, async () => {
+    const pushes = await received(isAsync, (ada) => {
+      ada.put({ type: "rename", username: "Lovelace" });
+      ada.put(third);
+      ada.drop(1000);
+    });
+    assertEquals(pushes, [
+      ...messages,
+      "Ada is Lovelace",
+      "Lovelace: three",
+      "Lovelace left",
+    ]);
+  });
+
+  Deno.test(`ChatHub.drain() waits for commands behind a rename, with ${mode} [C7]`, async () => {
+    const pushes = await received(isAsync, (ada, { hub }) => {
+      ada.put({ type: "rename", username: "Lovelace" });
+      ada.put(third);
+      void hub.drain();
+    });
+    assertEquals(pushes, [...messages, "Ada is Lovelace", "Lovelace: three"]);
+  });
+
   Deno.test(`ChatHub.disconnect() takes effect if messages cannot be stored, with ${mode} [C6] [M9]`, async () => {
     const pushes = await received(isAsync, (ada, { broker }) => {
       broker.isFailing = true;
