@@ -23,7 +23,7 @@ export function serverUrl({ host, port, tlsCert }: Config): string {
 }
 
 /**
- * Sends a request. The certificate of our own server is not verified.
+ * Sends a request: to our own server directly, without verifying its certificate.
  *
  * @throws {Error} If there is no response in time.
  */
@@ -33,16 +33,16 @@ export async function ask(
   request: ServerRequest = {},
 ): Promise<ServerResponse> {
   try {
-    if (isOwn && address.protocol === "https:") return await askUnverified(address, request);
+    if (isOwn) return await askDirectly(address, request);
     const response = await fetch(address, { ...request, signal: AbortSignal.timeout(timeoutMs) });
     return { status: response.status, text: await response.text() };
   } catch (error) {
     const message = errorMessage(error instanceof Error && error.cause || error);
     const reason = /refused/i.test(message)
       ? "no server is listening there; start it, or use its HOST and PORT"
-      : /lookup/.test(message)
+      : /lookup|ENOTFOUND/.test(message)
       ? "its name has no address"
-      : /invalid HTTP version/.test(message)
+      : /invalid HTTP version|Expected HTTP/.test(message)
       ? "the server does not speak plain http; use https, or its TLS_CERT and TLS_KEY"
       : /InvalidContentType/.test(message)
       ? "the server does not use TLS; use http, or unset TLS_CERT and TLS_KEY"
@@ -62,12 +62,15 @@ export async function checkHealth(url: string, isOwn: boolean): Promise<void> {
   if (status !== 200) throw new Error(`${url} is not healthy: status ${status}`);
 }
 
-async function askUnverified(address: URL, request: ServerRequest): Promise<ServerResponse> {
-  const https = await import("node:https");
+/** Unlike `fetch`, this ignores HTTP_PROXY: a proxy has another localhost. */
+async function askDirectly(address: URL, request: ServerRequest): Promise<ServerResponse> {
+  const { request: send } = address.protocol === "https:"
+    ? await import("node:https")
+    : await import("node:http");
   const { promise, resolve, reject } = Promise.withResolvers<ServerResponse>();
   // With an agent or the default CAs, Deno asks for access to the system's certificates.
   const options = { agent: false, ca: [], rejectUnauthorized: false, timeout: timeoutMs };
-  const sent = https.request(address, { ...options, ...request }, (response) => {
+  const sent = send(address, { ...options, ...request }, (response) => {
     let text = "";
     response.setEncoding("utf8");
     response.on("data", (part: string) => text += part);

@@ -1,8 +1,9 @@
 // Requests of commands to a running server.
 
-import { assertRejects } from "@std/assert";
+import { assert, assertRejects } from "@std/assert";
 import { checkHealth } from "../../../app/commands/own_server.ts";
 import { firstCertificate } from "../../support/certificates.ts";
+import { freePort } from "../../support/free_port.ts";
 import { startSite, testAssets } from "../../support/web_harness.ts";
 
 Deno.test("checkHealth() takes the address of a chat below a path, with and without a slash", async () => {
@@ -52,4 +53,16 @@ Deno.test("checkHealth() names only the reason if a certificate is not trusted",
     Error,
     `Cannot reach ${url}: invalid peer certificate`,
   );
+});
+
+Deno.test("checkHealth() asks its own server directly, whatever HTTP_PROXY says", async () => {
+  await using site = await startSite();
+  const module = new URL("../../../app/commands/own_server.ts", import.meta.url);
+  const url = `http://127.0.0.1:${site.server.port}/`;
+  const code = `import { checkHealth } from "${module}"; await checkHealth("${url}", true);`;
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "-q", code],
+    env: { HTTP_PROXY: `http://127.0.0.1:${freePort()}` },
+  }).output();
+  assert(success, new TextDecoder().decode(stderr));
 });
