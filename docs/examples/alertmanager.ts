@@ -1,10 +1,9 @@
 // Posts Prometheus alerts to a room, as a webhook receiver for Alertmanager:
 //
 //   TOKEN=… deno run --allow-net --allow-env docs/examples/alertmanager.ts URL ROOM PORT
+import { post } from "./post.ts";
 const [server = "http://localhost:8000/", room = "alerts", port = "9001"] = Deno.args;
-const token = Deno.env.get("TOKEN");
-if (!token) throw new Error("Set TOKEN (see docs/http.md)");
-const authorization = `Basic ${btoa(`Alertmanager:${token}`)}`;
+const url = new URL(`r/${room}`, server);
 
 interface Alert {
   readonly status: "firing" | "resolved";
@@ -19,13 +18,8 @@ Deno.serve({ hostname: "127.0.0.1", port: Number(port) }, async (request) => {
   for (const { status, labels, annotations, startsAt, fingerprint } of alerts) {
     const text = `${status === "firing" ? "🔥" : "✅"} ${labels.alertname} ${labels.instance ?? ""}
 ${annotations.summary ?? annotations.description ?? ""}`;
-    const response = await fetch(new URL(`r/${room}`, server), {
-      method: "POST",
-      body: text,
-      // Alertmanager resends an alert until it succeeds. With the key, each change is stored once.
-      headers: { authorization, "idempotency-key": keyOf(status, startsAt, fingerprint) },
-    });
-    // On 429 and 503, Alertmanager tries again later.
+    // Alertmanager resends an alert until it succeeds. With the key, each change is stored once.
+    const response = await post(url, "Alertmanager", text, keyOf(status, startsAt, fingerprint));
     if (!response.ok) return new Response(response.body, { status: 503 });
     await response.body?.cancel();
   }

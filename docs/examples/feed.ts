@@ -4,10 +4,8 @@
 //
 // Run it every few minutes from cron. It keeps no state: the server stores an item's key for seven
 // days, and items older than six days are left out.
+import { post } from "./post.ts";
 const [feed = "", server = "http://localhost:8000/", room = "news"] = Deno.args;
-const token = Deno.env.get("TOKEN");
-if (!token) throw new Error("Set TOKEN (see docs/http.md)");
-const authorization = `Basic ${btoa(`Feed:${token}`)}`;
 if (feed === "") throw new Error("Give the addresses of a feed and of the chat, and a room");
 const found = await fetch(feed);
 if (!found.ok) throw new Error(`Cannot read ${feed}: it returns ${found.status}`);
@@ -20,9 +18,7 @@ for (const item of items) {
   const id = new TextEncoder().encode(textOf(item, "guid") || textOf(item, "id") || link);
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", id));
   const key = digest.toHex().slice(0, 36);
-  const headers = { authorization, "idempotency-key": key };
-  const url = new URL(`r/${room}`, server);
-  const response = await fetch(url, { method: "POST", body: `${title}\n${link}`, headers });
+  const response = await post(new URL(`r/${room}`, server), "Feed", `${title}\n${link}`, key);
   if (!response.ok) throw new Error(`Cannot post ${link}: ${await response.text()}`);
   await response.body?.cancel();
 }

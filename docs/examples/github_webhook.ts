@@ -3,9 +3,10 @@
 //   TOKEN=… SECRET=… deno run --allow-net --allow-env docs/examples/github_webhook.ts URL ROOM PORT
 //
 // In GitHub, add a webhook with the same secret and the content type application/json.
+import { post } from "./post.ts";
 const [server = "http://localhost:8000/", room = "lobby", port = "9000"] = Deno.args;
-const [token, secret = ""] = ["TOKEN", "SECRET"].map((name) => Deno.env.get(name));
-if (!token || !secret) throw new Error("Set TOKEN (see docs/http.md) and SECRET");
+const secret = Deno.env.get("SECRET");
+if (!secret) throw new Error("Set SECRET to the webhook's secret");
 const encoder = new TextEncoder();
 const algorithm = { name: "HMAC", hash: "SHA-256" };
 const raw = encoder.encode(secret);
@@ -19,15 +20,9 @@ Deno.serve({ hostname: "127.0.0.1", port: Number(port) }, async (request) => {
   if (!isGenuine) return new Response("Wrong signature", { status: 401 });
   const text = textOf(request.headers.get("x-github-event"), JSON.parse(body));
   if (text === undefined) return new Response("Ignored");
-  const response = await fetch(new URL(`r/${room}`, server), {
-    method: "POST",
-    body: text,
-    // GitHub repeats a delivery under the same id: it is stored once.
-    headers: {
-      authorization: `Basic ${btoa(`GitHub:${token}`)}`,
-      "idempotency-key": request.headers.get("x-github-delivery") ?? crypto.randomUUID(),
-    },
-  });
+  // GitHub repeats a delivery under the same id: it is stored once.
+  const id = request.headers.get("x-github-delivery") ?? crypto.randomUUID();
+  const response = await post(new URL(`r/${room}`, server), "GitHub", text, id);
   return new Response(response.body, { status: response.status });
 });
 

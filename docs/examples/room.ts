@@ -14,10 +14,10 @@ export class Room {
     const pair = new TextEncoder().encode(`${this.name}:${token}`);
     const headers = { authorization: `Basic ${pair.toBase64()}`, "idempotency-key": key };
     const response = await fetch(this.url, { method: "POST", body, headers }).catch(() => null);
-    const { detail } = await response?.json() ?? { detail: "The chat is unreachable. Retrying…" };
+    const { detail, seconds = response?.headers.get("retry-after") } = await response?.json()
+      .catch(() => null) ?? { detail: "The chat is unreachable. Retrying…", seconds: 1 };
     if (detail) this.print(`(${detail})`);
-    const seconds = Number(response ? response.headers.get("retry-after") : 1);
-    if (seconds > 0) await sleep(seconds * 1000).then(() => this.post(body, key));
+    if (seconds > 0) await sleep(Number(seconds) * 1000).then(() => this.post(body, key));
   }
 
   /** Calls `onEvent` for each event after a position, or from now on. */

@@ -6,7 +6,8 @@ import { createInterface } from "node:readline";
 import { Room } from "./room.ts";
 const [server = "http://localhost:8000/", path = "lobby", name = prompt("Name:")] = Deno.args;
 const room = new Room(new URL(`r/${path}`, server), name ?? "", print);
-const { messages, position } = await (await fetch(room.url)).json();
+const { messages, position, detail } = await (await fetch(room.url)).json();
+if (detail) throw new Error(detail);
 const terminal = createInterface({ input, output });
 
 function print(text: string): void {

@@ -3,9 +3,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { freePort } from "../../support/free_port.ts";
 import { withBench } from "../../support/server_bench.ts";
-import { until } from "../../support/waiting.ts";
+import { until, withDeadline } from "../../support/waiting.ts";
 
 const token = "e".repeat(43);
+/** Settings with which posts must wait. */
+const slow = { RATE_BURST: "1", RATE_PER_SECOND: "20" };
 const folder = new URL("../../../docs/examples/", import.meta.url);
 
 /** A running example. */
@@ -127,7 +129,7 @@ Deno.test("docs/examples/github_webhook.ts posts signed deliveries once", async 
 
 Deno.test("docs/examples/alertmanager.ts posts each change of an alert once", async () => {
   await withBench(async ({ start }) => {
-    const { url } = await start();
+    const { url } = await start({ env: slow });
     const port = freePort();
     await using _example = new Example("alertmanager.ts", [url, "alerts", String(port)]);
     const alert = {
@@ -149,7 +151,7 @@ Deno.test("docs/examples/alertmanager.ts posts each change of an alert once", as
 
 Deno.test("docs/examples/feed.ts posts new RSS and Atom items once", async () => {
   await withBench(async ({ start }) => {
-    const { url } = await start();
+    const { url } = await start({ env: slow });
     const now = new Date().toUTCString();
     const feeds: Record<string, string> = {
       "/rss": `<rss><channel><title>Feed</title>
@@ -196,6 +198,17 @@ async function say(url: string, body: string): Promise<void> {
   assertEquals(response.status, 201);
 }
 
+/** Responds as a proxy does in place of a stopped server, until it has got a message. */
+async function serveErrors(port: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const proxy = Deno.serve({ hostname: "127.0.0.1", port, onListen() {} }, ({ method }) => {
+    if (method === "POST") resolve();
+    return new Response("<h1>502 Bad Gateway</h1>", { status: 502 });
+  });
+  await withDeadline("the example posts", promise);
+  await proxy.shutdown();
+}
+
 Deno.test("docs/examples/terminal.ts chats under each name, even across a kill and restart", async () => {
   await using storage = await temporaryFolder();
   await withBench(async ({ start }) => {
@@ -214,6 +227,7 @@ Deno.test("docs/examples/terminal.ts chats under each name, even across a kill a
     await server.end("SIGKILL");
     await example.type("Written in the dark\nThen this\n");
     await example.waitForOutput("(The chat is unreachable. Retrying…)\n");
+    await serveErrors(port);
     await start({ port });
     await example.waitForOutput("Ada: Then this\n");
     await say(url, "last");
