@@ -9,14 +9,18 @@ export function print(text: string): void {
 }
 
 /**
- * Writes a line to standard error. Shortens Deno's advice to grant all permissions of a kind, and
- * leaves out the system calls that Deno names in its errors.
+ * Writes a line to standard error, if that can be written. Shortens Deno's advice to grant all
+ * permissions of a kind, and leaves out the system calls that Deno names in its errors.
  */
 export function printError(line: string): void {
   const advice = /, run again with the (--allow-[a-z]+) flag/;
   const text = line.replace(advice, "; $1 must include it, see the docs")
     .replace(/ \(os error \d+\)(: [a-z]+ '[^']*')?/, "");
-  writeAll(Deno.stderr, `${text}\n`);
+  try {
+    writeAll(Deno.stderr, `${text}\n`);
+  } catch {
+    // Nobody can be told: its reader is gone, or its disk is full.
+  }
 }
 
 export type ConsoleMirror = ReturnType<typeof consoleMirror>;

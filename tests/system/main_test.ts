@@ -2,6 +2,7 @@
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { namesIn, withBench } from "../support/server_bench.ts";
+import { until } from "../support/waiting.ts";
 
 const main = new URL("../../main.ts", import.meta.url).pathname;
 
@@ -32,6 +33,21 @@ Deno.test("main prints its address, and then only log lines", () =>
     assertMatch(log("websocket.log"), /event=start /);
     await server.end();
     assertMatch(server.lines.at(-1) ?? "", /event=stopped /);
+  }));
+
+Deno.test("main serves, and exits with its status, although its console cannot be written", () =>
+  withBench(async ({ dir, log }) => {
+    const run = (...args: readonly string[]) =>
+      new Deno.Command("sh", {
+        args: ["-c", 'exec "$0" run -q -A "$@" >/dev/full 2>&1', Deno.execPath(), main, ...args],
+        cwd: dir,
+        env: { HOST: "127.0.0.1", PORT: "0" },
+      }).spawn();
+    assertEquals((await run("frobnicate").status).code, 2);
+    const server = run();
+    await until(() => log("websocket.log").includes("event=start "), "the server has started");
+    server.kill("SIGTERM");
+    assertEquals((await server.status).code, 0);
   }));
 
 Deno.test("main exits with status 2 on an invalid command line, and creates no file", () =>
