@@ -84,7 +84,7 @@ export class Names {
     file.run(sql.hold, now() + nameHoldMs, now() + readerHoldMs, member);
   }
 
-  /** Starts the hold of all names that were live when the server last stopped. */
+  /** Starts the hold of all names that were live when the file was last used. */
   holdAll(file: DatabaseFile): void {
     const { now, nameHoldMs, graceMs } = this.#options;
     const minHoldMs = Math.max(graceMs, restartHoldMs);

@@ -26,6 +26,7 @@ export class ReopeningDatabase {
   readonly log: RoomLog;
   readonly retention: Retention;
   readonly #options: SqliteOptions;
+  readonly #onForked: () => void;
   /** Undefined after repeated failures, until the file is reopened. */
   #file: DatabaseFile | undefined;
   /** Defined during a batch. */
@@ -38,13 +39,15 @@ export class ReopeningDatabase {
   #isMoved = false;
 
   /**
-   * Opens the database, or creates it, and starts an epoch.
+   * Opens the database, or creates it, and starts an epoch. Calls `onForked` when the reopened file
+   * lacks messages.
    *
    * @throws {Error} If the file cannot be used; the message says why.
    */
-  constructor(options: SqliteOptions) {
+  constructor(options: SqliteOptions, onForked: () => void) {
     const { path, durability, report } = options;
     this.#options = options;
+    this.#onForked = onForked;
     this.nonces = new Nonces(options);
     this.names = new Names(options);
     this.sanctions = new Sanctions(options);
@@ -80,11 +83,13 @@ export class ReopeningDatabase {
     const file = new DatabaseFile(path, durability, 0);
     try {
       const late = this.log.catchUp(file);
-      if (late === undefined) {
-        report("storage_changed", new Error("the file lacks messages stored earlier"));
-      }
       this.#undelivered = late === undefined ? [] : [...this.#undelivered, ...late];
       this.#rollback();
+      if (late === undefined) {
+        report("storage_changed", new Error("the file lacks messages stored earlier"));
+        this.names.holdAll(file);
+        this.#onForked();
+      }
       return file;
     } catch (error) {
       file.close();

@@ -339,6 +339,7 @@ export class RoomLog {
       this.#rooms.entries().every(([name, { head }]) => (rooms.get(name)?.head ?? 0) >= head);
     if (!isComplete) {
       this.#rooms.clear();
+      this.#loaded.clear();
       this.beginEpoch(file);
       return undefined;
     }

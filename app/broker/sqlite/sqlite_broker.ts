@@ -50,7 +50,7 @@ export class SqliteBroker implements Broker {
   constructor(options: SqliteOptions) {
     const { monotonic } = options;
     this.#options = options;
-    this.#database = new ReopeningDatabase(options);
+    this.#database = new ReopeningDatabase(options, () => this.#listener?.reset?.());
     this.#cleanup = new Cleanup(monotonic);
     const isIndexed = this.#database.index.isOn;
     this.#removals = new StepSize(isIndexed ? 1 : pruneRows, pruneRows, monotonic);

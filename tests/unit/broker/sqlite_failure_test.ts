@@ -1,6 +1,7 @@
 // SqliteBroker when its process is killed or its disk fails.
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
 import type { Entry } from "../../../app/chat/broker.ts";
 import {
   all,
@@ -89,7 +90,10 @@ Deno.test("SqliteBroker.append() reports dense offsets after a failure [M4]", ()
   assertEquals(entries.map(({ text, offset }) => `${text}${offset}`), ["a1", "c2"]);
 });
 
-/** Runs `meanwhile` after two failures in a row, while the broker has its file closed. */
+/**
+ * Runs `meanwhile` after two failures in a row, while the broker has its file closed. Reports
+ * failures, and `reset` if the broker invalidates what it has reported.
+ */
 function whileClosed(
   path: string,
   report: (event: string) => void,
@@ -97,7 +101,11 @@ function whileClosed(
 ): readonly Entry[] {
   const entries: Entry[] = [];
   withBroker({ ...optionsFor(path), report }, (broker) => {
-    broker.subscribe({ entries: (some) => entries.push(...some), pruned: () => {} });
+    broker.subscribe({
+      entries: (some) => entries.push(...some),
+      pruned: () => {},
+      reset: () => report("reset"),
+    });
     broker.append([draft("a")]);
     broker.append([draft("c")]);
     broker.append([broken]);
@@ -140,14 +148,27 @@ Deno.test("SqliteBroker.append() reports entries of a commit that succeeded desp
     ]);
   }));
 
-Deno.test("SqliteBroker.append() starts a new epoch if the file was replaced while closed [R1]", () =>
+Deno.test("SqliteBroker.append() starts over if the file was replaced while closed [R1] [R5]", () =>
   withFile((path) => {
-    withBroker(optionsFor(path), (broker) => broker.append([draft("x")]));
     const older = `${path}.older`;
-    Deno.copyFileSync(path, older);
-    const entries = whileClosed(path, () => {}, () => Deno.renameSync(older, path));
+    withBroker(optionsFor(path), (broker) => {
+      broker.claim("eve", "Eve");
+      broker.append([draft("x")]);
+      change(path, `VACUUM INTO '${older}'`);
+      broker.release("eve", true);
+    });
+    const reported: string[] = [];
+    const report = (event: string) => reported.push(event);
+    const entries = whileClosed(path, report, () => Deno.renameSync(older, path));
     assertEquals(entries.map(({ text, offset }) => `${text}${offset}`), ["a2", "c3", "d2"]);
     assert(entries[2]?.epoch !== entries[1]?.epoch);
+    // So the hub closes all sessions: in their view, offset 2 has another message.
+    assertEquals(reported, ["storage_failed", "storage_changed", "reset", "storage_recovered"]);
+    using database = new DatabaseSync(path);
+    assertEquals(
+      database.prepare("SELECT count(*) AS count FROM names WHERE live = 1").get()?.count,
+      0,
+    );
   }));
 
 Deno.test("SqliteBroker.append() starts a new epoch if a message is gone from the file [R1]", () =>
