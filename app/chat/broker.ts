@@ -292,7 +292,7 @@ export interface Broker {
 
   /**
    * Starts the hold of the names of a member that is gone, which is shorter if it wrote nothing. If
-   * `isFreed`, frees the names at once.
+   * `isFreed`, frees the names at once. After an error, the hub calls it again.
    */
   release(member: string, isFreed?: boolean): Outcome<void>;
 

@@ -16,6 +16,8 @@ const quietMs = 30_000;
 const renewHoldsMs = 3_600_000;
 /** Max names released at a time. */
 const maxReleases = 100;
+/** Delay before a failed release is repeated. */
+const releaseRetryMs = 60_000;
 
 /** The members that are present through this node, or in their grace. */
 export class Members {
@@ -25,6 +27,8 @@ export class Members {
   readonly #graces = new Map<Member | Presence, number>();
   /** Pending claims by member. A member's name is not released while it has any. */
   readonly #claims = new Tally();
+  /** Members whose release failed, and when to repeat it, in ms of the hub's clock. */
+  readonly #unreleased = new Map<string, { readonly isFreed: boolean; readonly retryAt: number }>();
   readonly #heldNames: HeldNames;
   #quietUntil: number;
   #holdsRenewedAt: number;
@@ -188,12 +192,14 @@ export class Members {
   clear(): void {
     this.#members.clear();
     this.#graces.clear();
+    this.#unreleased.clear();
     this.#quietUntil = this.#hub.ports.clock.now() + quietMs;
   }
 
-  /** Ends graces and renews the holds of names, when due. Called once a second. */
+  /** Ends graces, and releases and renews the holds of names, when due. Called once a second. */
   sweep(): void {
     this.#endGraces();
+    this.#releaseAgain();
     const { broker, clock, log } = this.#hub.ports;
     const now = clock.now();
     if (now - this.#holdsRenewedAt < renewHoldsMs) return;
@@ -252,8 +258,25 @@ export class Members {
   }
 
   #releaseName(payer: Payer, hasWritten: boolean): void {
+    const isHeld = this.#heldNames.add(payer, hasWritten, this.#hub.ports.clock.now());
+    this.#callRelease(payer.member, !isHeld, "release_failed");
+  }
+
+  #callRelease(member: string, isFreed: boolean, event?: string): void {
     const { nameChanges, ports: { broker, clock, log } } = this.#hub;
-    const isHeld = this.#heldNames.add(payer, hasWritten, clock.now());
-    nameChanges.add(log, "release_failed", () => broker.release(payer.member, !isHeld));
+    nameChanges.add(log, event, () => broker.release(member, isFreed), undefined, () => {
+      this.#unreleased.set(member, { isFreed, retryAt: clock.now() + releaseRetryMs });
+    });
+  }
+
+  /** Repeats releases that failed. Otherwise the names would be taken until the next start. */
+  #releaseAgain(): void {
+    const now = this.#hub.ports.clock.now();
+    for (const [member, { isFreed, retryAt }] of this.#unreleased.entries().take(maxReleases)) {
+      if (retryAt > now) break;
+      this.#unreleased.delete(member);
+      const isClaimed = this.#members.has(member) || this.#claims.of(member) > 0;
+      if (!isClaimed) this.#callRelease(member, isFreed);
+    }
   }
 }

@@ -252,6 +252,25 @@ Deno.test("ChatHub releases many names over several turns [N8]", () => {
   assertEquals(chat.hub.size.graces, 0);
 });
 
+Deno.test("ChatHub repeats releases that failed, unless the member has returned [N8]", () => {
+  const chat = new TestChat();
+  const released: string[] = [];
+  let isFailing = true;
+  chat.broker.release = (id) => {
+    if (isFailing) throw new Error("Cannot release: the disk is full");
+    released.push(id);
+  };
+  for (const name of ["Ada", "Ben"]) chat.enter(name).drop(1000);
+  chat.time.advance(30_000);
+  isFailing = false;
+  chat.enter("Ben");
+  chat.time.advance(29_000);
+  assertEquals(released, []);
+  chat.time.advance(2_000);
+  assertEquals(released, ["id-Ada"]);
+  assertEquals(chat.lines.filter(({ event }) => event === "release_failed").length, 2);
+});
+
 Deno.test("ChatHub stores a member's messages before it releases the name [N8]", () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada");
