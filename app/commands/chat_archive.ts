@@ -63,6 +63,7 @@ export interface ArchiveTarget extends AsyncDisposable {
 }
 
 const header = JSON.stringify({ kind: "parley", version: 1 });
+const anyHeader = /^\{"kind":"parley","version":\d+\}$/;
 const batchItems = 1_000;
 /** Max length of a line. The longest are deletions by a sweep. */
 const lineMaxLength = 1_048_576;
@@ -132,6 +133,9 @@ async function* readItems(file: string): AsyncGenerator<ArchiveItem> {
   let next = 0;
   for await (const line of readLines(file)) {
     if (++number === 1) {
+      if (anyHeader.test(line) && line !== header) {
+        throw fail(1, "says that another version of Parley exported it");
+      }
       if (line !== header) throw fail(1, "is not the start of an exported chat");
       continue;
     }

@@ -3,6 +3,7 @@
 
 import type { Draft, Entry } from "../../chat/broker.ts";
 import { errorMessage } from "../../core/error_message.ts";
+import { fileInfo } from "../../core/file_info.ts";
 import { DatabaseFile } from "./database.ts";
 import { Names } from "./names.ts";
 import { Nonces } from "./nonces.ts";
@@ -54,10 +55,13 @@ export class ReopeningDatabase {
     this.index = new SearchIndex(options.search ?? false);
     this.log = new RoomLog(options, this.nonces, this.sanctions, this.index);
     this.retention = new Retention(options, this.nonces, this.index);
+    const isExisting = fileInfo(path) !== undefined;
     const file = new DatabaseFile(path, durability, startWaitMs);
     const { versionBefore } = file;
     if (versionBefore > 0 && versionBefore < schemaVersion) {
       report("database_upgraded", `from version ${versionBefore} to ${schemaVersion}`);
+    } else if (versionBefore === 0 && isExisting) {
+      report("database_empty", `${path} was empty: this is a new chat`);
     }
     try {
       file.transaction(() => {

@@ -50,6 +50,18 @@ Deno.test("SqliteBroker.append() evicts no room while the clock is not trusted [
   });
 });
 
+Deno.test("SqliteBroker() reports that an existing file was empty, and creates a chat in it", () =>
+  withFile((path) => {
+    const reported: string[] = [];
+    const options = { ...optionsFor(path), report: (event: string) => reported.push(event) };
+    withBroker(options, (broker) => broker.append([draft("a")]));
+    withBroker(options, (broker) => assertEquals(broker.read("lobby", all).entries.length, 1));
+    assertEquals(reported, []);
+    Deno.truncateSync(path);
+    withBroker(options, (broker) => broker.append([draft("a")]));
+    assertEquals(reported, ["database_empty"]);
+  }));
+
 Deno.test("SqliteBroker() invalidates positions after a restored backup [R3]", () =>
   withFile((path) => {
     const options = optionsFor(path);

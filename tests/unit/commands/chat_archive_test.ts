@@ -355,6 +355,7 @@ testWithRedis(
     const damages: readonly (readonly [damaged: readonly string[], why: string])[] = [
       [lines.slice(0, -1), `line ${lines.length} is missing: the file is incomplete`],
       [lines.slice(1), "line 1 is not the start of an exported chat"],
+      [lines.with(0, '{"kind":"parley","version":2}'), "another version of Parley exported it"],
       [lines.toSpliced(3, 1), "line 4 is not the next entry of its room"],
       [lines.toSpliced(2, 1), "line 3 is not the next entry of its room"],
       [lines.toSpliced(2, 0, "{}"), "line 3 is damaged"],
