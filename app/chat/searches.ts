@@ -77,7 +77,8 @@ export class Searches {
         await new Promise<void>((resolve) => void scheduler.later(1, resolve));
         startedAt = clock.now();
       }
-      results.push(resultOf(command.query, message));
+      const result = resultOf(command.query, message);
+      if (result !== undefined) results.push(result);
     }
     busyMs += clock.now() - startedAt;
     const textBytes = results.reduce((bytes, { text }) => bytes + 2 * text.length, 0);
@@ -86,10 +87,11 @@ export class Searches {
   }
 }
 
-function resultOf(query: SearchQuery, message: MessageEntry): SearchResult {
+/** Returns a message as a result, or `undefined` if it doesn't match. */
+function resultOf(query: SearchQuery, message: MessageEntry): SearchResult | undefined {
   const { room, offset, member, from, at, text = "" } = message;
-  const ranges = matchesOf(query, { from, text }) ?? [];
-  return { room, offset, member, from, at, ...excerptOf(text, ranges) };
+  const ranges = matchesOf(query, { from, text });
+  return ranges && { room, offset, member, from, at, ...excerptOf(text, ranges) };
 }
 
 /** Returns the part of a text around its first match, and the matches in it. */

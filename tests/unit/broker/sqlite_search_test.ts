@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { DatabaseFile } from "../../../app/broker/sqlite/database.ts";
-import { SearchIndex } from "../../../app/broker/sqlite/search_index.ts";
+import { expressionsOf, SearchIndex } from "../../../app/broker/sqlite/search_index.ts";
 import { SqliteBroker } from "../../../app/broker/sqlite/sqlite_broker.ts";
 import type { SqliteOptions } from "../../../app/broker/sqlite/options.ts";
 import { matchesOf, parseQuery } from "../../../app/protocol/search.ts";
@@ -515,6 +515,29 @@ Deno.test("SqliteBroker.search() finds the same messages as a scan, in any scrip
     }
     assert(found > 500);
   }));
+
+Deno.test("SqliteBroker.index() limits the size of its tables, even if texts repeat few words [F8]", () =>
+  withFile(async (path) => {
+    await withBroker(optionsOf(path), (broker) => {
+      const text = "a b ".repeat(1_000).trim();
+      broker.append(Array.from({ length: 900 }, (_, i) => draft(text, { nonce: `n${i}` })));
+      indexAll(broker);
+    });
+    using database = new DatabaseSync(path);
+    const pages = database.prepare("SELECT count(*) AS count FROM search_3_0_data").get()?.count;
+    assert(Number(pages) < 400, `${pages}`);
+  }));
+
+Deno.test("expressionsOf() cuts long phrases, which keep SQLite busy for long [F8]", () => {
+  const countWords = (query: string) => {
+    const parsed = parseQuery(query);
+    assert(parsed !== undefined);
+    return expressionsOf(parsed, undefined).expression.match(/[ab]\b/g)?.length;
+  };
+  assertEquals(countWords(`"${"a b ".repeat(40)}"`), 8);
+  assertEquals(countWords('"a b a b" "b a b a a"'), 8);
+  assertEquals(countWords('"a b a" "b a" "a" b a a a a'), 10);
+});
 
 Deno.test("SqliteBroker.search() returns how far it got if it takes too long [F7]", () =>
   withFile(async (path) => {

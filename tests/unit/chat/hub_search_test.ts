@@ -1,6 +1,7 @@
 // Searches, from the command to the results.
 
 import { assert, assertEquals } from "@std/assert";
+import type { MessageEntry } from "../../../app/chat/broker.ts";
 import type { PeerAddress } from "../../../app/chat/session.ts";
 import { codesOf, only, TestChat } from "../../support/hub_harness.ts";
 import { MemoryBroker } from "../../support/memory_broker.ts";
@@ -44,6 +45,21 @@ Deno.test("ChatHub.search() sends excerpts of long texts [F4]", async () => {
   const [[start, end] = [0, 0]] = found.ranges;
   assertEquals(found.text.slice(start, end), "needle");
   assert(found.text.startsWith("…") && found.text.endsWith("…"));
+});
+
+Deno.test("ChatHub.search() leaves out messages that differ in the end of a long phrase [F2]", async () => {
+  const broker = new MemoryBroker();
+  const chat = new TestChat({}, broker);
+  const message = (offset: number, text: string): MessageEntry => ({
+    ...{ type: "message", room: "lobby", member: "id-Ada", from: "Ada", nonce: "n", epoch: "e" },
+    ...{ offset, at: 0, text },
+  });
+  const messages = [message(2, "one two three four"), message(1, "one two three five")];
+  broker.search = () => Promise.resolve({ messages });
+  const query = { phrases: [{ words: ["one", "two", "three", "five"], isPrefix: false }] };
+  const push = await chat.hub.visitors.search(peer, undefined, { type: "search", query });
+  assert(push.type === "results");
+  assertEquals(push.results.map(({ offset }) => offset), [1]);
 });
 
 Deno.test("ChatHub.search() refuses invalid queries, and a second concurrent search [F2] [F8]", async () => {
