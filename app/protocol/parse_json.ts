@@ -8,23 +8,41 @@
 const digits = /(?<!\\)"(\d{6,10})"(?!\s*:)/g;
 /** Finds all of them, and more. A simpler test, because it costs each command time. */
 const hasDigits = /"\d{6,10}"/;
-/** A quote, an escaped digit, or any other escape. */
-const quotesAndEscapes = /"|\\(?:u003(\d)|[^])/g;
+/** A quote, an escaped digit, or any other escape. A digit may not complete an invalid one. */
+const quotesAndEscapes = /"|\\(?:u003(\d)|u[\da-f]{4}|u[^]*|[^])/gi;
 /** Makes strings of digits too long for the table. No field may contain this character. */
 const padding = "\x7f".repeat(5);
 
 /** Parses JSON as `JSON.parse` does. */
 export function parseJson(json: string): unknown {
-  if (!hasDigits.test(json) && !json.includes("\\u003")) return JSON.parse(json);
+  const hasEscapes = json.includes("\\u003");
+  if (!hasEscapes && !hasDigits.test(json)) return JSON.parse(json);
+  const unescaped = hasEscapes ? withoutEscapes(json) : json;
+  return withoutPadding(JSON.parse(unescaped.replace(digits, `"$1${padding}"`)));
+}
+
+/** Returns JSON with the digits that were escaped. */
+function withoutEscapes(json: string): string {
   let isInString = false;
-  const padded = json.replace(quotesAndEscapes, (match, digit?: string) => {
+  return json.replace(quotesAndEscapes, (match, digit?: string) => {
     if (match === '"') isInString = !isInString;
     // Elsewhere, an escape is an error.
     return isInString && digit || match;
-  }).replace(digits, `"$1${padding}"`);
-  return JSON.parse(
-    padded,
-    (_, value: unknown) =>
-      typeof value === "string" && value.endsWith(padding) ? value.slice(0, -5) : value,
-  );
+  });
+}
+
+/** Removes the padding in a value. A function that `JSON.parse` calls takes 20 times as long. */
+function withoutPadding(value: unknown): unknown {
+  if (typeof value === "string") {
+    return value.endsWith(padding) ? value.slice(0, -padding.length) : value;
+  }
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) value[i] = withoutPadding(value[i]);
+  } else {
+    // All of its fields are its own, even one named __proto__.
+    const fields = value as Record<string, unknown>;
+    for (const key in fields) fields[key] = withoutPadding(fields[key]);
+  }
+  return value;
 }
