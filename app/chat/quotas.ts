@@ -2,8 +2,7 @@
 
 import { utf8Length } from "../protocol/text.ts";
 import type { Clock, HubSettings } from "./ports.ts";
-import { RateLimiter } from "./rate_limiter.ts";
-import { wideNetwork } from "./session.ts";
+import { NetworkLimiter, RateLimiter } from "./rate_limiter.ts";
 import type { Payer, Session } from "./session.ts";
 
 /** Limits of a member's renames. Its titles have the same limits, counted separately. */
@@ -32,8 +31,9 @@ const membersPerAddress = 10;
 const addressShare = { public: 1, private: 1 / 10, loopback: 1 / 100 };
 /** The same for new rooms, which are permanent. */
 const addressRoomShare = { public: 1, private: 1 / 10, loopback: 1 / 10 };
-/** Share of that which is charged to an IPv6 /48, which one person may own. */
-const wideRoomShare = 1 / 4;
+/** How many times as much as one network an IPv6 /48 has, and how many times as many new rooms. */
+const wideFactor = 32;
+const wideRoomFactor = 4;
 /** A session with this many refused commands within `floodMs` is flooding. */
 const floodRefusals = 100;
 const floodMs = 10_000;
@@ -74,10 +74,7 @@ export class Quotas {
     const bytesWait = wait(byteLimiter, payer, now);
     if (bytesWait > 0) return { quota: "bytes", retryAfter: bytesWait };
     if (isFirst) {
-      const retryAfter = Math.max(
-        this.#limiters.rooms.wait(network, now),
-        this.#limiters.rooms.wait(wideKey(network), now),
-      );
+      const retryAfter = this.#limiters.rooms.wait(network, now);
       if (retryAfter > 0) return { quota: "rooms", retryAfter };
       this.#chargeRoom(payer, 1, now);
     }
@@ -160,30 +157,26 @@ export class Quotas {
   }
 
   #chargeRoom(payer: Payer, count: number, now: number): void {
-    const cost = count * addressRoomShare[payer.scope];
     charge(this.#limiters.bytes, payer, now, count * roomCostBytes);
-    this.#limiters.rooms.charge(payer.network, now, cost);
-    this.#limiters.rooms.charge(wideKey(payer.network), now, cost * wideRoomShare);
+    this.#limiters.rooms.charge(payer.network, now, count * addressRoomShare[payer.scope]);
   }
 }
 
-function wideKey(network: string): string {
-  return `wide ${wideNetwork(network)}`;
-}
-
 function limitersFor({ rateBurst, ratePerSecond, maxRooms }: HubSettings) {
-  const limiter = (burst: number, perSecond: number) =>
-    new RateLimiter(burst, ratePerSecond === 0 ? 0 : perSecond);
+  const rate = (perSecond: number) => ratePerSecond === 0 ? 0 : perSecond;
+  const limiter = (burst: number, perSecond: number) => new RateLimiter(burst, rate(perSecond));
+  const networks = (burst: number, perSecond: number, factor = wideFactor) =>
+    new NetworkLimiter(burst, rate(perSecond), factor);
   const rooms = Math.max(minRoomShare, maxRooms * roomShare);
   return {
     messages: limiter(rateBurst, ratePerSecond),
-    networkMessages: limiter(rateBurst * membersPerAddress, ratePerSecond * membersPerAddress),
+    networkMessages: networks(rateBurst * membersPerAddress, ratePerSecond * membersPerAddress),
     renames: limiter(renameBurst, renamesPerSecond),
     titles: limiter(renameBurst, renamesPerSecond),
-    bytes: limiter(bytesBurst, bytesPerSecond),
+    bytes: networks(bytesBurst, bytesPerSecond),
     // Separate bucket, so that a heavy reader cannot block senders on the same network.
-    messageBytes: limiter(bytesBurst, messageBytesPerSecond),
-    rooms: limiter(rooms, maxRooms === 0 ? 0 : rooms / 86_400),
+    messageBytes: networks(bytesBurst, messageBytesPerSecond),
+    rooms: networks(rooms, maxRooms === 0 ? 0 : rooms / 86_400, wideRoomFactor),
   };
 }
 

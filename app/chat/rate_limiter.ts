@@ -1,5 +1,7 @@
 // Token buckets by key. The caller passes the time, and the cost of each action.
 
+import { wideNetwork } from "./session.ts";
+
 /**
  * Max buckets kept. Beyond that, each new key replaces the oldest one. If they shared a bucket
  * instead, one client with many keys could use up everyone's tokens.
@@ -91,5 +93,37 @@ export class RateLimiter {
   #tokens(bucket: Bucket | undefined, now: number): number {
     if (bucket === undefined) return this.#burst;
     return Math.min(this.#burst, bucket.tokens + (now - bucket.updatedAt) * this.#perMs);
+  }
+}
+
+/** Limits networks. Those of an IPv6 /48, which one person may own, have a limit together. */
+export class NetworkLimiter extends RateLimiter {
+  readonly #wide: RateLimiter;
+
+  /** A /48 has `factor` times as much as one network. */
+  constructor(burst: number, perSecond: number, factor: number) {
+    super(burst, perSecond);
+    this.#wide = new RateLimiter(factor * burst, factor * perSecond);
+  }
+
+  override wait(network: string, now: number): number {
+    const wide = wideNetwork(network);
+    const waitMs = super.wait(network, now);
+    return wide === network ? waitMs : Math.max(waitMs, this.#wide.wait(wide, now));
+  }
+
+  override charge(network: string, now: number, cost = 1): void {
+    const wide = wideNetwork(network);
+    super.charge(network, now, cost);
+    if (wide !== network) this.#wide.charge(wide, now, cost);
+  }
+
+  override sweep(now: number): void {
+    super.sweep(now);
+    this.#wide.sweep(now);
+  }
+
+  override get size(): number {
+    return super.size + this.#wide.size;
   }
 }

@@ -2,7 +2,7 @@
 // what a client can put into one.
 
 import type { HubLog, LogFields } from "../chat/ports.ts";
-import { RateLimiter } from "../chat/rate_limiter.ts";
+import { NetworkLimiter } from "../chat/rate_limiter.ts";
 import type { AccessRecord, Logs } from "../core/logging.ts";
 import { isPrivateNetwork } from "./peer.ts";
 
@@ -18,6 +18,8 @@ const eventsBurst = 2_000;
 const eventsPerSecond = 1;
 /** How many times more events a private address gets: an office or a proxy may share it. */
 const privateFactor = 32;
+/** How many times as much an IPv6 /48 may cause as each of its networks. */
+const wideFactor = 4;
 /** Max warnings, and max requests, of a network in one burst, and per second after that. */
 const linesBurst = 100;
 const linesPerSecond = 1;
@@ -29,7 +31,7 @@ const requestLineLength = 256;
 /** Counts the lines of one log. */
 export class LineLimit {
   readonly #name: string;
-  readonly #limiter: RateLimiter;
+  readonly #limiter: NetworkLimiter;
   readonly #log: Pick<HubLog, "warn">;
   readonly #now: () => number;
   /** Networks over their limit since the last sweep. */
@@ -45,7 +47,7 @@ export class LineLimit {
     now: () => number,
   ) {
     this.#name = name;
-    this.#limiter = new RateLimiter(burst, perSecond);
+    this.#limiter = new NetworkLimiter(burst, perSecond, wideFactor);
     this.#log = log;
     this.#now = now;
   }

@@ -1,7 +1,7 @@
 // Token buckets.
 
 import { assertEquals } from "@std/assert";
-import { RateLimiter } from "../../../app/chat/rate_limiter.ts";
+import { NetworkLimiter, RateLimiter } from "../../../app/chat/rate_limiter.ts";
 import { range } from "../../support/hub_harness.ts";
 
 Deno.test("RateLimiter allows a burst, then a steady rate", () => {
@@ -53,4 +53,17 @@ Deno.test("RateLimiter sweeps many buckets in steps, and again from the start", 
     });
   assertEquals(sizes(999), [12_000, 12_000, 12_000, 12_000]);
   assertEquals(sizes(1_000), [7_000, 5_000, 0, 0]);
+});
+
+Deno.test("NetworkLimiter limits the networks of an IPv6 /48 together", () => {
+  const limiter = new NetworkLimiter(2, 1, 3);
+  const takeAll = (prefix: string, now: number) =>
+    range(1, 5).map((i) => {
+      const network = `${prefix}:${i}::/64`;
+      return range(1, 3).filter(() => limiter.take(network, now) === 0).length;
+    });
+  assertEquals(takeAll("2001:db8:1", 0), [2, 2, 2, 0, 0]);
+  assertEquals(takeAll("2001:db8:2", 0), [2, 2, 2, 0, 0]);
+  assertEquals(takeAll("2001:db8:1", 1_000), [1, 1, 1, 0, 0]);
+  assertEquals(range(1, 9).filter((i) => limiter.take(`192.0.2.${i}`, 0) === 0).length, 9);
 });

@@ -37,6 +37,13 @@ Deno.test("limitLines() bounds the lines that one network causes, and no others"
   assertEquals(lines, ["connect", "close", "member_banned", "reset", "entries", "internal"]);
 });
 
+Deno.test("limitLines() bounds the lines of an IPv6 /48, however many networks it has", () => {
+  const { lines, log } = createLog();
+  const limited = limitLines(log, () => 0);
+  for (let i = 0; i < 1_000; i++) limited.warn("close", {}, `2001:db8:1:${i}::/64`);
+  assertEquals(lines.filter((line) => line === "close").length, 400);
+});
+
 Deno.test("limitLines() allows more events for a private network", () => {
   for (const address of ["127.0.0.1", "::1", "192.168.0.2", "fe80::1", "2001:db8::1"]) {
     const { lines, log } = createLog();
