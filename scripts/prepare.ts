@@ -36,32 +36,32 @@ export async function prepare(root = join(import.meta.dirname ?? ".", "..")): Pr
 async function prepareBundler(): Promise<void> {
   const { denoDir } = JSON.parse(await runDeno(["info", "--json"]));
   const folder = join(denoDir, "dl");
-  if (await checkBundlers(folder) > 0) return;
-  const script = await Deno.makeTempFile({ suffix: ".ts" });
-  try {
-    await runDeno(["bundle", "-q", "--no-config", "--no-lock", "-o", `${script}.js`, script]);
-  } finally {
-    for (const path of [script, `${script}.js`]) await Deno.remove(path).catch(() => {});
-  }
-  await checkBundlers(folder);
+  const cached = await checkBundlers(folder);
+  // Cached bundlers may be those of other versions of Deno. Deno fetches its own if it is missing.
+  await runDeno(["bundle", "-q", "--no-config", "--no-lock", "data:text/javascript,"]);
+  await checkBundlers(folder, cached);
 }
 
 /**
- * Checks the bundlers that Deno has cached in `folder`, and returns their number. Skips versions
- * that other releases of Deno use, whose hashes are unknown.
+ * Checks the bundlers that Deno has cached in `folder`, except those already `checked`, and returns
+ * the paths of all. Skips versions that other releases of Deno use, whose hashes are unknown.
  *
  * @throws {Error} If a hash differs.
  */
-export async function checkBundlers(folder: string, hashes = esbuildHashes): Promise<number> {
-  let count = 0;
+export async function checkBundlers(
+  folder: string,
+  checked: readonly string[] = [],
+  hashes = esbuildHashes,
+): Promise<string[]> {
+  const paths: string[] = [];
   for (const version of await namesIn(folder, /^esbuild-(\d+\.\d+\.\d+)/)) {
     for (
       const platform of await namesIn(join(folder, version.name), /^esbuild-([a-z\d]+-[a-z\d]+)/)
     ) {
       const path = join(folder, version.name, platform.name);
       const expected = hashes[version.key]?.[platform.key];
-      count++;
-      if (expected === undefined) continue;
+      paths.push(path);
+      if (expected === undefined || checked.includes(path)) continue;
       if (await hashOf(path) !== expected) {
         throw new Error(
           `Cannot use ${path}: its hash differs from that of the published esbuild. Delete it`,
@@ -69,7 +69,7 @@ export async function checkBundlers(folder: string, hashes = esbuildHashes): Pro
       }
     }
   }
-  return count;
+  return paths;
 }
 
 /** Hashes a file in chunks, since the launcher would hold on to the memory of a whole file. */
