@@ -75,10 +75,23 @@ export function foreignOwner(path: string, uid: number | null): string | undefin
   for (const found of [dir, realPath(path)]) {
     const owner = fileInfo(found)?.uid ?? null;
     if (uid === null || owner === null || owner === uid) continue;
-    return `${found} belongs to user ${owner}, but this process runs as user ${uid}; ` +
-      `start it as user ${owner}, or run: chown -R ${uid} ${dir}`;
+    const problem = `${found} belongs to user ${owner}, but this process runs as user ${uid}`;
+    return isShared(dir)
+      ? `${problem}, and other programs use the folder too; choose one for Parley alone`
+      : `${problem}; start it as user ${owner}, or run: chown -R ${uid} ${dir}`;
   }
   return undefined;
+}
+
+/** Returns whether a folder has files but none of ours: it may be /var/log, or even /. */
+function isShared(dir: string): boolean {
+  try {
+    const names = Array.from(Deno.readDirSync(dir), ({ name }) => name);
+    return names.length > 0 &&
+      !names.some((name) => /^parley\.|^(access|error|messages|websocket)\.log/.test(name));
+  } catch {
+    return false;
+  }
 }
 
 /** Resolves a path, so that a message makes sense in any folder. */

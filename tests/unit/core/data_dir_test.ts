@@ -1,6 +1,6 @@
 // The folders for data and logs.
 
-import { assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertStringIncludes, assertThrows } from "@std/assert";
 import { relative } from "@std/path";
 import { foreignOwner, makeLogDir } from "../../../app/core/data_dir.ts";
 import { readConfig } from "../../../app/core/config.ts";
@@ -32,6 +32,26 @@ Deno.test({
       const remedy = foreignOwner(`${relative(Deno.cwd(), dir)}/parley.db`, other) ?? "";
       assertStringIncludes(remedy, `${dir} belongs to user`);
       assertStringIncludes(remedy, `chown -R ${other} ${dir}`);
+    } finally {
+      await Deno.remove(dir, { recursive: true });
+    }
+  },
+});
+
+Deno.test({
+  name: "foreignOwner() never tells to give away a folder that other programs use",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const dir = await Deno.realPath(await Deno.makeTempDir());
+    try {
+      const other = Number((await Deno.stat(dir)).uid) + 1;
+      const remedy = () => foreignOwner(`${dir}/error.log`, other) ?? "";
+      assertStringIncludes(remedy(), "chown -R");
+      await Deno.writeTextFile(`${dir}/syslog`, "");
+      assertStringIncludes(remedy(), "choose one for Parley alone");
+      assert(!remedy().includes("chown"));
+      await Deno.writeTextFile(`${dir}/access.log.1`, "");
+      assertStringIncludes(remedy(), "chown -R");
     } finally {
       await Deno.remove(dir, { recursive: true });
     }
