@@ -9,6 +9,7 @@ import { panels } from "../words/language.ts";
 import { button, byId, element, isTouch, setText } from "./dom.ts";
 import { isMac } from "./shortcuts.ts";
 import { mountSuggestions } from "./suggestions.ts";
+import { mountUndoHistory } from "./undo_history.ts";
 import { mountWriting } from "./writing.ts";
 import type { ComposerParts } from "./writing.ts";
 
@@ -84,6 +85,7 @@ export function mountComposerAids(chat: ChatClient, parts: ComposerParts) {
   new ResizeObserver(() => requestAnimationFrame(fit)).observe(text);
   const suggestions = mountSuggestions(chat, parts);
   const writing = mountWriting(chat, parts);
+  const boundUndo = mountUndoHistory(text);
 
   const log = byId<"div">("log");
   /** Whether the chat can be used: it is shown, and no dialog covers it. */
@@ -169,6 +171,7 @@ export function mountComposerAids(chat: ChatClient, parts: ComposerParts) {
     writing,
     /** Called after the text has changed. */
     onChange(): void {
+      boundUndo();
       suggestions.onChange();
       count();
       fit();

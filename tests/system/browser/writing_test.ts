@@ -384,6 +384,53 @@ browserTest("keeps the draft of each tab over a reload, and gives it to new tabs
   assertEquals(await draft(one), "written in the first tab");
 });
 
+browserTest("undoes and redoes nothing in the composer of another room", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  await waitForAids(ada);
+  await joinRoom(ada, "design");
+  const showOther = async (name: string) => {
+    await ada.keyboard.press("Alt+ArrowDown");
+    await waitForRoom(ada, name);
+  };
+  /** Undoes or redoes more steps than there are. Returns the texts. */
+  const pressOften = async (key: string) => {
+    const texts: string[] = [];
+    for (let i = 0; i < 10; i++) {
+      await ada.keyboard.press(key);
+      texts.push(await draft(ada));
+    }
+    return texts;
+  };
+  const [undo, redo] = ["Control+z", "Control+Shift+z"];
+  await ada.keyboard.type("deleted");
+  await ada.keyboard.press("Control+a");
+  await ada.keyboard.press("Delete");
+  await showOther("lobby");
+  assertEquals(new Set(await pressOften(undo)), new Set([""]));
+  await ada.keyboard.type("undone");
+  assertEquals((await pressOften(undo)).at(-1), "");
+  await showOther("design");
+  assertEquals(new Set(await pressOften(redo)), new Set([""]));
+  // Within a room, all steps can be undone and redone.
+  await ada.keyboard.type("one");
+  assertEquals((await pressOften(undo)).at(-1), "");
+  assertEquals((await pressOften(redo)).at(-1), "one");
+  await ada.keyboard.press("Control+a");
+  await ada.keyboard.press("Delete");
+  await ada.keyboard.type("two");
+  const undone = await pressOften(undo);
+  assertEquals([undone.includes("one"), undone.at(-1)], [true, ""]);
+  // An edit cannot be mixed with the text before it.
+  await send(ada, "sent");
+  await waitForMessage(ada, "sent");
+  await ada.keyboard.type("deleted");
+  await ada.keyboard.press("Control+a");
+  await ada.keyboard.press("Delete");
+  await ada.keyboard.press("ArrowUp");
+  await ada.keyboard.type("!");
+  assertEquals((await pressOften(undo)).at(-1), "sent");
+});
+
 browserTest("counts characters near the limit, and sends nothing over it [M1]", async (chat) => {
   const ada = await chat.signIn("Ada");
   const hint = () => ada.textContent("#composer-hint");
