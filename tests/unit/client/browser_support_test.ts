@@ -1,6 +1,5 @@
-// The page's scripts use only features of the oldest supported browsers: Chrome and Edge 123,
-// Firefox 125, and Safari 17.5. `deno check` allows JavaScript APIs up to ES2024, which all of
-// these support.
+// The page uses only features of the oldest supported browsers: Chrome and Edge 123, Firefox 125,
+// and Safari 17.5. `deno check` allows JavaScript APIs up to ES2024, which all of these support.
 
 import { assert, assertEquals } from "@std/assert";
 import { readScripts } from "../../../app/web/assets.ts";
@@ -39,6 +38,24 @@ Deno.test("the page uses nothing newer than the oldest supported browsers", asyn
     await Deno.readTextFile(new URL("static/client/deno.json", root)),
   );
   assertEquals(compilerOptions.lib, ["dom", "dom.iterable", "es2024"]);
+});
+
+/** Features of CSS that came later and have no fallback, or that Safari knows by another name. */
+const tooNewStyles = [
+  /[^-]user-select/, // Safari, except with -webkit-
+  /@(?:property|starting-style|scope|container\s+scroll|function|position-try)\b/, // Firefox 128+
+  /\bfrom\s+(?:var\(|currentcolor|#)/i, // relative colors: Firefox 128
+  /\b(?:anchor|calc-size|if|contrast-color|round|sibling-index)\(/, // at the earliest Chrome 125
+  /\btext-(?:box|wrap-style)\b|text-wrap:\s*(?!balance|wrap|nowrap)/, // Safari 18.2
+  /\b(?:interpolate-size|anchor-name|position-area|corner-shape|zoom|ruby-align)\s*:/,
+  /::?(?:details-content|picker|checkmark|open|state)\b/, // Chrome 125+
+];
+
+Deno.test("the styles use nothing newer than the oldest supported browsers", async () => {
+  for (const name of ["style.css", "print.css", "status.css"]) {
+    const css = await Deno.readTextFile(new URL(`static/${name}`, root));
+    for (const pattern of tooNewStyles) assert(!pattern.test(css), `${name} has ${pattern}`);
+  }
 });
 
 Deno.test("index.html and README.md name the same browser versions", async () => {
