@@ -21,6 +21,7 @@ export function directorySection(
     "aria-label": panels.findRoom,
     placeholder: panels.findRoom,
     autocapitalize: "none",
+    autocorrect: "off",
     spellcheck: "false",
     // A room name with a leading #.
     maxlength: 33,
@@ -28,7 +29,7 @@ export function directorySection(
   });
   const status = statusLine();
   setText(status, panels.loading);
-  const list = element("ul", { class: "directory" });
+  const list = element("ul", { class: "directory", role: "list" });
   let rooms: readonly DirectoryRoom[] = [];
 
   const line = (room: string, about: string, title?: string, label = room) =>

@@ -38,8 +38,8 @@ export function searchSection(
   });
   field.value = query;
   const status = statusLine();
-  const rooms = element("ul", { class: "directory" });
-  const results = element("ul", { class: "results" });
+  const rooms = element("ul", { class: "directory", role: "list" });
+  const results = element("ul", { class: "results", role: "list" });
   const more = button(panels.moreResults, () => void search(next), { class: "second" });
   let next: string | undefined;
   let timer: number | undefined;

@@ -86,6 +86,7 @@ export function nameForm(chat: ChatClient, close: () => void) {
     id: "new-name",
     value: chat.session.username,
     autocomplete: "nickname",
+    autocorrect: "off",
     spellcheck: "false",
     maxlength: 64,
     dir: "auto",

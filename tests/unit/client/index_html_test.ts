@@ -28,6 +28,28 @@ Deno.test("index.html fetches the manifest with credentials, which a proxy may a
   assert(/<link rel="manifest"[^>]* crossorigin="use-credentials">/.test(html));
 });
 
+/** Returns index.html and the views' sources. */
+async function htmlAndViews(): Promise<string> {
+  const views = new URL("client/views/", root);
+  const files = Array.from(Deno.readDirSync(views), ({ name }) => new URL(name, views));
+  const sources = [new URL("index.html", root), ...files].map((file) => Deno.readTextFile(file));
+  return (await Promise.all(sources)).join("\n");
+}
+
+Deno.test("lists have a role, since Safari takes none from lists without bullets", async () => {
+  const lists = (await htmlAndViews()).match(/<ul\b[^>]*>|element\("ul"[^)]*\)/g) ?? [];
+  assert(lists.length > 5);
+  assertEquals(lists.filter((list) => !/\brole(="|: ")list/.test(list)), []);
+});
+
+Deno.test("fields for names have no autocorrection, which phones apply without asking", async () => {
+  const source = await htmlAndViews();
+  const fields = source.match(/<input\b[^>]*>|element\("input", \{[^}]*\}\)/g) ?? [];
+  const names = fields.filter((field) => /spellcheck(="|: ")false"/.test(field));
+  assertEquals(names.length, 4);
+  assertEquals(names.filter((field) => !/autocorrect(="|: ")off"/.test(field)), []);
+});
+
 Deno.test("style.css sets text in rem, so that it follows the browser's font size", async () => {
   const css = await Deno.readTextFile(new URL("style.css", root));
   const sizes = [...css.matchAll(/\bfont(?:-size)?:\s*([^;]+);/g)].map(([, value = ""]) => value)
