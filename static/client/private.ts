@@ -9,6 +9,7 @@ import type { Profile } from "./state/profile.ts";
 import type { KeyValue } from "./state/storage.ts";
 import { copyButton } from "./views/copying.ts";
 import { button, element } from "./views/dom.ts";
+import { copyField } from "./views/forms.ts";
 import { panels, panelWords } from "./words/language.ts";
 
 const labelMaxLength = 60;
@@ -39,8 +40,6 @@ export function roomSection(rooms: PrivateRooms, room: string, redraw: () => voi
     redraw();
   });
   const url = `${location.origin}${addressOf(room)}#${secret}`;
-  const link = element("input", { readonly: true, value: url, "aria-label": panels.roomLink });
-  link.addEventListener("focus", () => link.select());
   const share = () => void navigator.share({ url }).catch(() => {});
   return [
     element(
@@ -56,7 +55,7 @@ export function roomSection(rooms: PrivateRooms, room: string, redraw: () => voi
       element(
         "div",
         { class: "line" },
-        link,
+        copyField(panels.roomLink, url),
         copyButton(() => url, "second"),
         "share" in navigator && button(panels.share, share, { class: "second" }),
       ),

@@ -37,6 +37,14 @@ export function section(title: string, ...children: readonly Child[]): HTMLEleme
   return element("section", {}, element("h3", {}, title), ...children);
 }
 
+/** Creates a field whose text is to be copied. A click selects it. */
+export function copyField(label: string, value = ""): HTMLInputElement {
+  const field = element("input", { readonly: true, "aria-label": label, value });
+  // Safari clears a selection made on focus when the button is released.
+  field.addEventListener("click", () => field.select());
+  return field;
+}
+
 /** Creates a line whose changes screen readers announce, such as a problem. */
 export function statusLine(className = "hint"): HTMLElement {
   return element("p", { class: className, role: "status" });

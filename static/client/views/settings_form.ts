@@ -12,7 +12,7 @@ import { keysWithPrefix, removeKey } from "../state/storage.ts";
 import { panels, problemText } from "../words/language.ts";
 import { copyButton } from "./copying.ts";
 import { button, element, setText } from "./dom.ts";
-import { checkbox, fieldForm, line, section, select, statusLine } from "./forms.ts";
+import { checkbox, copyField, fieldForm, line, section, select, statusLine } from "./forms.ts";
 import { playSound } from "./notifications.ts";
 
 /** Returns the sections of the dialog. Notifications are those of the current room. */
@@ -144,7 +144,7 @@ function permissionLine(): HTMLElement {
 function deviceLink({ chat, profile }: Page): HTMLElement {
   const place = element("div");
   const show = () => {
-    const field = element("input", { readonly: true, "aria-label": panels.linkDevice });
+    const field = copyField(panels.linkDevice);
     const taken = new Set<string>();
     const draw = () => {
       const fragment = new URLSearchParams({ token: profile.token, name: chat.session.username });
@@ -162,13 +162,13 @@ function deviceLink({ chat, profile }: Page): HTMLElement {
       });
       return element("label", { class: "line" }, `# ${room.label}`, box);
     });
-    field.addEventListener("focus", () => field.select());
     place.replaceChildren(
       element("p", { class: "hint" }, panels.linkWarning),
       ...rooms.length > 0 ? [element("p", { class: "hint" }, panels.takeAlong), ...rooms] : [],
       line(field, copyButton(() => field.value, "second")),
     );
     field.focus();
+    field.select();
   };
   place.append(button(panels.linkDevice, show, { class: "act" }));
   return place;

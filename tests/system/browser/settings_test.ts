@@ -105,6 +105,20 @@ async function deviceLink(page: Page): Promise<string> {
   return link;
 }
 
+browserTest("shows the device link selected, and selects it on a click", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  await openSettings(ada);
+  await ada.click("text=Use this name on another device");
+  const field = ada.locator("#dialog input[readonly]");
+  const selected = () => field.evaluate(() => String(getSelection()));
+  const link = await field.inputValue();
+  assertEquals(await selected(), link);
+  await field.evaluate((it: HTMLInputElement) => it.setSelectionRange(0, 0));
+  assertEquals(await selected(), "");
+  await field.click();
+  assertEquals(await selected(), link);
+});
+
 browserTest(
   "takes a name to another device with a link, and clears the link from the address [N5]",
   async (chat) => {
