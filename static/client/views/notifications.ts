@@ -8,9 +8,11 @@ import { labelOf } from "../state/open_rooms.ts";
 import type { Message } from "../state/message.ts";
 import { startOf } from "../state/splitting.ts";
 import { panels } from "../words/language.ts";
+import { isTouch } from "./dom.ts";
 
 const bodyMaxLength = 200;
 const toneSeconds = 0.12;
+const soundMs = 1_000;
 /** How long tabs wait before they notify, and a random time on top: a focused tab comes first. */
 const waitMs = 100;
 const spreadMs = 400;
@@ -34,6 +36,13 @@ export function mountNotifications({ chat, openRoom, settings }: Page) {
   };
   // A focused page shows the messages itself.
   addEventListener("focus", () => closeIf(() => true));
+  let isUnlocked = false;
+  // Mobile Safari plays nothing until a tap has started the audio.
+  addEventListener("click", () => {
+    if (isUnlocked || !settings.current.sound) return;
+    isUnlocked = true;
+    startAudio();
+  });
 
   const isDeleted = (room: string, offset: number) => {
     const message = chat.rooms.get(room)?.log.messages.find((it) => it.offset === offset);
@@ -43,19 +52,22 @@ export function mountNotifications({ chat, openRoom, settings }: Page) {
     const tag = `${room} ${offset}`;
     const body = startOf(text.replace(/^\/me /, `${from} `), bodyMaxLength);
     const title = panels.notificationTitle(from, labelOf(room));
+    const options = { body, tag, silent: true };
+    // On phones, only a service worker can show notifications. iPhones don't report that.
+    const showByWorker = () =>
+      void navigator.serviceWorker?.ready
+        .then((worker) => worker.showNotification(title, { ...options, data: addressOf(room) }))
+        .catch(() => {});
+    if (isTouch()) return showByWorker();
     try {
-      const notification = new Notification(title, { body, tag, silent: true });
+      const notification = new Notification(title, options);
       open.add(notification);
       notification.addEventListener("click", () => {
         focus();
         openRoom(room);
       });
     } catch {
-      // On phones, only a service worker can show notifications.
-      const data = addressOf(room);
-      navigator.serviceWorker?.ready
-        .then((worker) => worker.showNotification(title, { body, tag, data, silent: true }))
-        .catch(() => {});
+      showByWorker();
     }
   };
 
@@ -74,8 +86,8 @@ export function mountNotifications({ chat, openRoom, settings }: Page) {
         claim(id, () => {
           // It may have been deleted meanwhile.
           if (isDeleted(room, message.offset)) return;
-          if (hasSound) playSound();
           if (isAllowed) notify(room, message);
+          if (hasSound) playSound();
         }), waitMs + Math.random() * spreadMs);
     },
     /** Closes the notifications about deleted messages. */
@@ -98,18 +110,33 @@ function claim(id: string, task: () => void): void {
   });
 }
 
+/** Plays all sounds, since a tap starts only one context. */
+let audio: AudioContext | undefined;
+let audioTimer: ReturnType<typeof setTimeout> | undefined;
+
+/** Starts the audio, and suspends it after one sound. */
+function startAudio(): AudioContext {
+  const context = audio ??= new AudioContext();
+  const ignore = () => {};
+  context.resume().catch(ignore);
+  clearTimeout(audioTimer);
+  audioTimer = setTimeout(() => context.suspend().catch(ignore), soundMs);
+  return context;
+}
+
 /** Plays two soft tones. Browsers mute a page until the person has clicked in it. */
 export function playSound(): void {
-  const audio = new AudioContext();
-  const gain = audio.createGain();
+  const context = startAudio();
+  const gain = context.createGain();
   gain.gain.value = 0.08;
-  gain.connect(audio.destination);
+  gain.connect(context.destination);
   [660, 880].forEach((hertz, i) => {
-    const tone = audio.createOscillator();
+    const tone = context.createOscillator();
     tone.frequency.value = hertz;
     tone.connect(gain);
-    tone.start(audio.currentTime + i * toneSeconds);
-    tone.stop(audio.currentTime + (i + 1) * toneSeconds);
+    tone.start(context.currentTime + i * toneSeconds);
+    tone.stop(context.currentTime + (i + 1) * toneSeconds);
   });
-  setTimeout(() => void audio.close().catch(() => {}), 1_000);
+  // A muted browser would play the tones later, with those of other messages.
+  setTimeout(() => gain.disconnect(), soundMs);
 }

@@ -299,12 +299,16 @@ browserTest(
       class Sound {
         currentTime = 0;
         destination = {};
-        createGain = () => ({ gain: {}, connect() {} });
-        createOscillator = () => ({ frequency: {}, connect() {}, start() {}, stop() {} });
-        close = () => Promise.resolve();
-        constructor() {
+        createGain = () => {
           calls.push("sound");
-        }
+          return { gain: {}, connect() {}, disconnect() {} };
+        };
+        createOscillator = () => ({ frequency: {}, connect() {}, start() {}, stop() {} });
+        resume = () => {
+          if (globalThis.event?.type === "click") calls.push("started by a click");
+          return Promise.resolve();
+        };
+        suspend = () => Promise.resolve();
       }
       Object.assign(globalThis, { Notification, AudioContext: Sound });
       document.hasFocus = () => false;
@@ -334,6 +338,15 @@ browserTest(
     await send(ben, "@Ada three");
     await waitUntil("both have followed", async () => (await calls()).length === 5);
     assertEquals((await calls()).slice(3).toSorted(), ["Ben in #lobby", "sound"]);
+    // Mobile Safari plays sounds only after a tap has started the audio.
+    await ada.reload();
+    await waitForMessage(ada, "three");
+    await ada.click("#me");
+    await ada.keyboard.press("Escape");
+    await ada.click("#log");
+    assertEquals(await calls(), ["started by a click"]);
+    await send(ben, "@Ada four");
+    await waitUntil("the sound is played", async () => (await calls()).at(-1) === "sound");
   },
   noRateLimit,
 );
