@@ -115,12 +115,18 @@ export const normalizeAddress = memoize((text): string | undefined => {
   return [high >> 8, high & 255, low >> 8, low & 255].join(".");
 });
 
+/**
+ * Length of the end of a list that is read. The rest comes from the client: each proxy adds less
+ * than 100 characters, and splitting 60 KB takes up to 13 ms.
+ */
+const listMaxLength = 4_096;
+
 /** Returns the addresses that proxies reported, nearest last. */
 function forwardedFor(headers: Headers): readonly string[] {
-  const list = headers.get("x-forwarded-for");
-  if (list !== null) return list.split(",").map((part) => part.trim());
-  const elements = headers.get("forwarded")?.split(",") ?? [];
-  return elements.map((element) => {
+  const listOf = (name: string) => headers.get(name)?.slice(-listMaxLength).split(",");
+  const list = listOf("x-forwarded-for");
+  if (list !== undefined) return list.map((part) => part.trim());
+  return (listOf("forwarded") ?? []).map((element) => {
     const pair = element.split(";").find((part) => /^\s*for\s*=/i.test(part)) ?? "";
     return pair.replace(/^[^=]*=/, "").trim().replace(/^"(.*)"$/, "$1");
   });

@@ -84,6 +84,8 @@ Deno.test("clientAddress() trusts as many proxies as configured, and no more", (
       [1, { forwarded: `for=192.0.2.1, for="[2001:db8::1]:80";proto=https` }, "2001:db8::1"],
       [2, { forwarded: "proto=https; For=192.0.2.1;by=10.0.0.1, for=10.0.0.2" }, "192.0.2.1"],
       [1, { forwarded: "for=_hidden" }, "unknown"],
+      [2, { "x-forwarded-for": `192.0.2.1${" ".repeat(4_096)}, 10.0.0.2` }, "unknown"],
+      [1, { forwarded: `${",".repeat(5_000)}for=192.0.2.1` }, "192.0.2.1"],
       [1, { forwarded: "proto=https" }, "unknown"],
     ] as const
   ) {
