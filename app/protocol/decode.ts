@@ -1,7 +1,7 @@
 // Decoding: turns an untrusted frame into a validated command, or an error. SPEC.md, P2 to P5.
 
 import { validateUsername } from "./names.ts";
-import { parseJson } from "./parse_json.ts";
+import { isTooComplex, parseJson } from "./parse_json.ts";
 import { isSealed } from "./sealed.ts";
 import { parseQuery, queryRule } from "./search.ts";
 import { cleanTitle } from "./titles.ts";
@@ -54,8 +54,10 @@ export function decodeCommand(frame: string, maxBytes: number = hubLimits.frameM
   if (isLargerThan(frame, maxBytes)) {
     return close(closeCode.frameTooBig, `frames can have up to ${maxBytes} bytes`);
   }
-  if (isDeeperThan(frame, hubLimits.nestingMax)) {
-    return close(closeCode.protocolError, `JSON can be nested up to ${hubLimits.nestingMax} deep`);
+  const { nestingMax, valuesMax } = hubLimits;
+  if (isTooComplex(frame, nestingMax)) {
+    const rule = `nested up to ${nestingMax} deep, and have up to ${valuesMax} values`;
+    return close(closeCode.protocolError, `JSON can be ${rule}`);
   }
   let value: unknown;
   try {
@@ -171,34 +173,6 @@ function isLargerThan(text: string, maxBytes: number): boolean {
   // A code unit takes 1 to 3 bytes, so most frames need no counting.
   if (text.length > maxBytes) return true;
   return text.length * 3 > maxBytes && utf8Length(text) > maxBytes;
-}
-
-const quote = 0x22;
-const backslash = 0x5c;
-const openBrace = 0x7b;
-const closeBrace = 0x7d;
-
-/**
- * Returns true if arrays and objects in `json` are nested deeper than `maxDepth`. Checked before
- * JSON.parse, which takes long over deep nesting. The result is arbitrary for malformed JSON.
- */
-function isDeeperThan(json: string, maxDepth: number): boolean {
-  // Most commands are one object without arrays.
-  if (!json.includes("[") && !json.includes("{", 1)) return false;
-  let depth = 0;
-  let isInString = false;
-  for (let i = 0; i < json.length; i++) {
-    const unit = json.charCodeAt(i);
-    if (isInString) {
-      if (unit === backslash) i++;
-      else if (unit === quote) isInString = false;
-    } else if (unit === quote) isInString = true;
-    // Setting bit 5 turns brackets into braces.
-    else if ((unit | 0x20) === openBrace) {
-      if (++depth > maxDepth) return true;
-    } else if ((unit | 0x20) === closeBrace) depth--;
-  }
-  return false;
 }
 
 function isFields(value: unknown): value is Fields {

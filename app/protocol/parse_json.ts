@@ -1,5 +1,7 @@
 // Parses JSON from clients in linear time.
 
+import { hubLimits } from "./wire.ts";
+
 /**
  * Finds short strings of digits. V8 enters strings of up to 10 characters into a table, and the
  * hash of digits is their value: a client could choose thousands that collide, and parsing 64 KiB
@@ -45,4 +47,43 @@ function withoutPadding(value: unknown): unknown {
     for (const key in fields) fields[key] = withoutPadding(fields[key]);
   }
   return value;
+}
+
+const quote = 0x22;
+const comma = 0x2c;
+const backslash = 0x5c;
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
+
+/** Length up to which values are not counted, since parsing them takes less than a millisecond. */
+const uncountedMaxLength = 8_192;
+
+/**
+ * Returns true if arrays and objects in `json` are nested deeper than `maxDepth`, or if it is long
+ * and has too many elements and fields. Checked before JSON.parse, which takes long over both. The
+ * result is arbitrary for malformed JSON.
+ */
+export function isTooComplex(json: string, maxDepth: number): boolean {
+  const isLong = json.length > uncountedMaxLength;
+  // Most commands are one object without arrays.
+  if (!isLong && !json.includes("[") && !json.includes("{", 1)) return false;
+  const maxValues = isLong ? hubLimits.valuesMax : Infinity;
+  let values = 0;
+  let depth = 0;
+  let isInString = false;
+  for (let i = 0; i < json.length; i++) {
+    const unit = json.charCodeAt(i);
+    if (isInString) {
+      if (unit === backslash) i++;
+      else if (unit === quote) isInString = false;
+    } else if (unit === quote) isInString = true;
+    else if (unit === comma) values++;
+    // Setting bit 5 turns brackets into braces.
+    else if ((unit | 0x20) === openBrace) {
+      values++;
+      if (++depth > maxDepth) return true;
+    } else if ((unit | 0x20) === closeBrace) depth--;
+    if (values > maxValues) return true;
+  }
+  return false;
 }

@@ -31,6 +31,8 @@ export const hubLimits = {
   greetingFrameMaxBytes: 8_192,
   /** Max depth of arrays and objects in a client's frame. */
   nestingMax: 8,
+  /** Max elements and fields in a client's frame of more than 8 KiB. */
+  valuesMax: 1_000,
   /** How long the name of a member that wrote nothing is held after it was last seen, in ms. */
   readerHoldMs: 600_000,
   /** Max messages in a `history` push, and in a `room` push that did not recover. */

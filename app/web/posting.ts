@@ -4,7 +4,7 @@ import { isModeratorCommand } from "../chat/moderation.ts";
 import type { Socket } from "../chat/session.ts";
 import { decodeFields } from "../protocol/decode.ts";
 import type { DecodedFields, Fields } from "../protocol/decode.ts";
-import { parseJson } from "../protocol/parse_json.ts";
+import { isTooComplex, parseJson } from "../protocol/parse_json.ts";
 import { closeCode } from "../protocol/wire.ts";
 import type { Command, ErrorPush, MessagePush, Push } from "../protocol/wire.ts";
 import type { Entry, MessageEntry } from "../chat/broker.ts";
@@ -18,6 +18,9 @@ import { isJson, readText } from "./request_body.ts";
 import { noContent, textResponse } from "./responses.ts";
 import type { Exchange } from "./router.ts";
 import { unavailable } from "./websocket.ts";
+
+/** Max depth of arrays and objects in a body. Programs may send fields of their own. */
+const bodyNestingMax = 32;
 
 /** The parts of the server that the routes of rooms use. */
 export type RoomContext =
@@ -42,7 +45,7 @@ const nameRequired: Problem = {
 const notAnObject: Problem = {
   status: 422,
   code: "field_invalid",
-  detail: 'The body must be a JSON object with "text"',
+  detail: 'The body must be a JSON object with "text" and at most 1,000 values',
   field: "body",
 };
 const notACommand: Problem = {
@@ -226,6 +229,7 @@ async function readFields(request: Request): Promise<Fields | Problem> {
 
 /** Returns the fields of a JSON object, or `undefined` if `json` isn't one. */
 function objectIn(json: string): Fields | undefined {
+  if (isTooComplex(json, bodyNestingMax)) return undefined;
   try {
     const value = parseJson(json);
     if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;

@@ -210,6 +210,18 @@ Deno.test("decodeCommand() closes with 1009 on a frame over 64 KiB [L1]", () => 
   assertEquals(codeOf(frame("é".repeat((hubLimits.frameMaxBytes - empty) / 2 + 1))), 1009);
 });
 
+Deno.test("decodeCommand() closes with 4000 on long JSON with more than 1,000 values [L1]", () => {
+  const pong = (values: number, length: number) => {
+    const json = JSON.stringify({ type: "pong", values: Array(values - 2).fill(0) });
+    return json.padEnd(length);
+  };
+  assertEquals(codeOf(pong(1_000, 8_193)), "ok");
+  assertEquals(codeOf(pong(1_001, 8_193)), 4000);
+  assertEquals(codeOf(pong(1_001, 8_192)), "ok");
+  const text = ",".repeat(4_000) + "é".repeat(5_000);
+  assertEquals(codeOf(JSON.stringify({ type: "pong", text })), "ok");
+});
+
 Deno.test("decodeCommand() closes with 4000 on JSON nested deeper than 8 [L1]", () => {
   const nested = (depth: number) =>
     `{"type":"pong","x":${"[".repeat(depth - 1)}${"]".repeat(depth - 1)}}`;
