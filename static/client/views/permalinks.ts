@@ -18,6 +18,8 @@ const contextLength = 50;
 const pageLength = 100;
 /** Distance from an end of the window at which scrolling loads more. */
 const nearPx = 600;
+/** More than the height of any log. Browsers scroll to the start if told to scroll to Infinity. */
+const endPx = 1e7;
 
 /** Mounts the permalinks. The address alone decides which message is open. */
 export function mountPermalinks(page: Page) {
@@ -39,7 +41,7 @@ export function mountPermalinks(page: Page) {
   const leave = () => {
     const { room } = page;
     if (room === undefined || !isActive()) return;
-    savedTop.set(room, Infinity);
+    savedTop.set(room, endPx);
     history.pushState(null, "", addressOf(room.name));
     page.redraw();
   };

@@ -53,6 +53,7 @@ browserTest(
     assertEquals([hasNewer, numbers.includes(400)], [true, false]);
     await page.getByText("Jump to latest").click();
     await waitForMessage(page, "line 400.");
+    await page.getByText("Jump to latest").waitFor({ state: "hidden" });
     assertEquals(new URL(page.url()).pathname, "/");
     assertWithoutHoles((await loadedLines(page)).numbers);
     await page.goBack();
