@@ -173,25 +173,35 @@ function skipFarBlocks(rows: HTMLElement, onReflow: () => void): void {
 /** Returns a line for each selected message: "Ada, 11:56: text". */
 function selectedLines(): string[] {
   const selection = getSelection();
-  if (selection === null || selection.rangeCount === 0) return [];
-  const { startContainer, startOffset, endContainer, endOffset } = selection.getRangeAt(0);
+  if (selection === null) return [];
+  // Firefox can select several ranges, and splits one where `user-select` is `none`.
+  const ranges = Array.from({ length: selection.rangeCount }, (_, i) => selection.getRangeAt(i));
   return Array.from(document.querySelectorAll("#rows article:not([inert])")).flatMap((article) => {
     const view = viewOf(article);
     const body = article.querySelector(".text");
     if (view === undefined || body === null || !selection.containsNode(body, true)) return [];
-    const range = document.createRange();
-    range.selectNodeContents(body);
-    const drawn = textOf(range);
-    if (range.comparePoint(startContainer, startOffset) === 0) {
-      range.setStart(startContainer, startOffset);
-    }
-    if (range.comparePoint(endContainer, endOffset) === 0) range.setEnd(endContainer, endOffset);
-    const selected = textOf(range);
+    const whole = document.createRange();
+    whole.selectNodeContents(body);
+    const drawn = textOf(whole);
+    const selected = ranges.filter((range) => range.intersectsNode(body))
+      .map((range) => textOf(overlap(range, whole))).join("");
     // A whole message is copied exactly as typed, and an action with its author.
     const typed = view.text?.startsWith("/me ") ? drawn : view.text ?? drawn;
     const text = selected === drawn ? typed : selected;
     return text === "" ? [] : `${view.from}, ${clockTime(view.at)}: ${text}`;
   });
+}
+
+/** Returns the part that two ranges share. */
+function overlap(range: Range, other: Range): Range {
+  const part = other.cloneRange();
+  if (range.compareBoundaryPoints(Range.START_TO_START, part) > 0) {
+    part.setStart(range.startContainer, range.startOffset);
+  }
+  if (range.compareBoundaryPoints(Range.END_TO_END, part) < 0) {
+    part.setEnd(range.endContainer, range.endOffset);
+  }
+  return part;
 }
 
 /** Returns the text in a range, without buttons and states. */

@@ -327,6 +327,44 @@ browserTest("copies several messages as lines with author and time", async (chat
   assertEquals((await copied(1, 1)).trim(), "code");
 }, sharedServerOnly);
 
+browserTest("copies each range of a selection, as Firefox may have several", async (chat) => {
+  const server = new ScriptedServer();
+  const at = new Date(2026, 2, 4, 11, 56).getTime();
+  server.append(
+    "lobby",
+    { text: "one and more", at },
+    { text: "not selected", at },
+    { text: "two and more", at },
+    { text: "three", at },
+  );
+  const ada = await openAsAda(chat, server, 4, { locale: "en-GB" });
+  await waitForMessage(ada, "three");
+  const copied = await ada.evaluate(() => {
+    const nodes = Array.from(
+      document.querySelectorAll("#rows .text"),
+      ({ firstChild }) => firstChild,
+    );
+    const ranges = [[0, 0, 3], [2, 0, 3], [3, 0, 2], [3, 2, 5]].map(([index = 0, start, end]) => {
+      const range = document.createRange();
+      range.setStart(nodes[index] ?? document, start ?? 0);
+      range.setEnd(nodes[index] ?? document, end ?? 0);
+      return range;
+    });
+    // Chromium selects only one.
+    const selection = {
+      rangeCount: ranges.length,
+      getRangeAt: (i: number) => ranges[i],
+      containsNode: (node: Node) => ranges.some((range) => range.intersectsNode(node)),
+    };
+    Object.assign(globalThis, { getSelection: () => selection });
+    const clipboardData = new DataTransfer();
+    const event = new ClipboardEvent("copy", { clipboardData });
+    document.querySelector("#log")?.dispatchEvent(event);
+    return clipboardData.getData("text/plain");
+  });
+  assertEquals(copied, "Ben, 11:56: one\nBen, 11:56: two\nBen, 11:56: three");
+}, sharedServerOnly);
+
 browserTest(
   "labels messages and the log for screen readers, and keeps names untranslated",
   async (chat) => {
