@@ -4,13 +4,14 @@ import { cleanTitle } from "../../app/protocol/titles.ts";
 import { isPrivateRoom } from "../../app/protocol/text.ts";
 import { parseUsername } from "../../app/protocol/usernames.ts";
 import { initialFragment, takeFragment } from "./address.ts";
-import { basePath, storageOf } from "./browser.ts";
+import { basePath, connectionPorts, storageOf } from "./browser.ts";
 import "./first_script.ts";
 import type { Page } from "./page.ts";
 import { registerWorker } from "./register_worker.ts";
 import type { ChatClient } from "./state/chat_client.ts";
 import { hiddenKey, HiddenMembers } from "./state/hidden_members.ts";
 import { memberOf } from "./state/member_id.ts";
+import { patientDial } from "./state/patient_dial.ts";
 import { isToken } from "./state/profile.ts";
 import type { Room } from "./state/room.ts";
 import { saveSnapshots } from "./state/snapshot_writer.ts";
@@ -53,6 +54,11 @@ export function mountExtras(
 ) {
   const { chat } = page;
   adoptMessages(chat, store);
+  connectionPorts.dial = patientDial(connectionPorts.dial, async () => {
+    const response = await fetch(`${basePath}/ws`, { method: "POST", redirect: "manual" });
+    // A proxy replies with 5xx if the server is down.
+    return response.status < 500;
+  });
   // Offline, no server says which messages are this member's.
   memberOf(page.profile.token).then((member) => {
     chat.session.member ||= member;

@@ -11,6 +11,7 @@ import {
   waitForMessage,
   waitForRoom,
   waitForStatus,
+  waitUntil,
 } from "./browser_harness.ts";
 import { ScriptedServer, signInScripted } from "./scripted_server.ts";
 
@@ -29,6 +30,27 @@ browserTest(
     await waitForStatus(ada, /^The server is restarting\. Reconnecting in/);
     // The browser reports the refusals.
     chat.consoleErrors.length = 0;
+  },
+  { needsProcess: true },
+);
+
+browserTest(
+  "opens no socket after one has failed, until the server answers a request",
+  async (chat) => {
+    const ada = await chat.signIn("Ada");
+    let sockets = 0;
+    let requests = 0;
+    ada.on("websocket", () => sockets++);
+    ada.on("requestfailed", () => requests++);
+    await chat.killServer();
+    for (let i = 0; i < 3; i++) await ada.getByText("Try now").click();
+    // Each attempt asks before it would open a socket, and asks for the reason after it has failed.
+    await waitUntil("all attempts have failed", () => Promise.resolve(requests >= 7));
+    assertEquals(sockets, 1);
+    await chat.startServer();
+    await ada.evaluate(() => dispatchEvent(new Event("online")));
+    await waitForEmptyStatus(ada);
+    assertEquals(sockets, 2);
   },
   { needsProcess: true },
 );
