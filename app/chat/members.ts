@@ -16,8 +16,9 @@ const quietMs = 30_000;
 const renewHoldsMs = 3_600_000;
 /** Max names released at a time. */
 const maxReleases = 100;
-/** Delay before a failed release is repeated. */
+/** Delay before a failed release is repeated, and how many are. */
 const releaseRetryMs = 60_000;
+const maxUnreleased = 100_000;
 
 /** The members that are present through this node, or in their grace. */
 export class Members {
@@ -265,6 +266,7 @@ export class Members {
   #callRelease(member: string, isFreed: boolean, event?: string): void {
     const { nameChanges, ports: { broker, clock, log } } = this.#hub;
     nameChanges.add(log, event, () => broker.release(member, isFreed), undefined, () => {
+      if (this.#unreleased.size >= maxUnreleased) return;
       this.#unreleased.set(member, { isFreed, retryAt: clock.now() + releaseRetryMs });
     });
   }
