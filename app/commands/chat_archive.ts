@@ -113,6 +113,8 @@ export async function importChat(
   let batch: ArchiveItem[] = [];
   for await (const item of readItems(file)) {
     if (item.kind === "message") messages++;
+    // Another member may have the name by now.
+    if (item.kind === "name" && item.heldUntil <= Date.now()) continue;
     batch.push(withoutFutureTimes(item, Date.now(), nameHoldMs));
     if (batch.length < batchItems) continue;
     await target.write(batch);

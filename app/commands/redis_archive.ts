@@ -179,7 +179,6 @@ function nameCommands(
   keys: ChatKeys,
   { member, username, formerKey, hasWritten, heldUntil }: ArchiveItem<"name">,
 ): readonly Command[] {
-  if (heldUntil <= Date.now()) return [];
   const record = keys.key("member", member);
   const nameKeys = [usernameKey(username), formerKey].filter((key) => key !== "");
   const wrote = ["hasWritten", Number(hasWritten), "heldUntil", heldUntil];

@@ -122,11 +122,17 @@ const name = {
   heldUntil: 1,
 };
 
-/** Reads a chat with these lines, and returns the number of messages or why it is refused. */
-async function importLines(dir: string, items: readonly object[]): Promise<number | string> {
+/** Writes an archive with these lines. Returns its path. */
+async function archiveOf(dir: string, items: readonly object[]): Promise<string> {
   const lines = [{ kind: "parley", version: 1 }, ...items, { kind: "end", items: items.length }];
   const file = `${dir}/chat.jsonl`;
   await Deno.writeTextFile(file, lines.map((line) => JSON.stringify(line)).join("\n"));
+  return file;
+}
+
+/** Reads a chat with these lines, and returns the number of messages or why it is refused. */
+async function importLines(dir: string, items: readonly object[]): Promise<number | string> {
+  const file = await archiveOf(dir, items);
   const nothing = () => Promise.resolve();
   const target = { write: nothing, complete: nothing, [Symbol.asyncDispose]: nothing };
   try {
@@ -202,6 +208,22 @@ Deno.test("import-chat names the file that it cannot write", async () => {
   const write = async () =>
     await target.write([{ kind: "room", room: "lobby", first: 1, head: 0, at }]);
   await assertRejects(write, Error, `Cannot write ${folder.path}.unfinished: `);
+});
+
+Deno.test("import-chat gives a name to the member that holds it, not to an earlier one [N8]", async () => {
+  await using folder = await databaseFolder();
+  const file = await archiveOf(folder.dir, [name, {
+    ...name,
+    member: "ben",
+    heldUntil: Date.now() + holdMs,
+  }]);
+  {
+    await using target = await openSqliteTarget(folder.path);
+    await importChat(file, target, holdMs);
+  }
+  const broker = new SqliteBroker({ ...optionsFor(folder.path), now: Date.now });
+  assertEquals([broker.claim("ada", "Ada"), broker.claim("ben", undefined)], [undefined, "Ada"]);
+  broker.close();
 });
 
 Deno.test("import-chat sets future message times to now, and ends the holds of names in time", async () => {
