@@ -103,7 +103,8 @@ end
 local function reserveNames(ban, ends)
   for _, member in ipairs(ban.kind == 'ban' and ban.members or {}) do
     local record = readMember(member)
-    if record.key then
+    -- After the hold, another member may have claimed the name.
+    if record.key and redis.call('GET', key('name', record.key)) == member then
       record.reservedUntil = ends['ban ' .. member] or digits(now + args.nameHoldMs)
       redis.call('HSET', key('member', member), 'reservedUntil', record.reservedUntil)
       extendTtl(member, record)

@@ -409,6 +409,20 @@ export function testModeration(name: string, withStorage: WithStorage): void {
   );
 
   test(
+    "moderation reserves no name that another member has by now [B4] [N7]",
+    async (broker, wall) => {
+      await broker.claim("ada", "Ada");
+      await broker.release("ada");
+      // The hold of a member that wrote nothing.
+      wall.ms += 600_000;
+      assertEquals(await broker.claim("eve", "Ada"), "Ada");
+      const { changed } = done(await broker.moderation.moderate(ban("ada"), mona));
+      done(await broker.moderation.moderate({ type: "lift", id: changed?.id ?? 0 }, mona));
+      assertEquals(await broker.claim("ada", "Ida"), "Ida");
+    },
+  );
+
+  test(
     "append() deletes the text of titles, and the room's title if it is the current one [E4] [E5] [E6]",
     async (broker, _, restart) => {
       const byMona = (target: number) => deletion([target], { member: "mona", from: "mona" });
