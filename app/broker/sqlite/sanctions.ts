@@ -7,9 +7,9 @@ import type { DatabaseFile } from "./database.ts";
 import type { SqliteOptions } from "./options.ts";
 import { addSweep } from "./sweeps.ts";
 
-/** How long a member's network is kept after its last claim. */
+/** How long a member's network is kept after it was last seen. */
 const networkMs = 86_400_000;
-/** How long a member that has written is remembered after its last claim. */
+/** How long a member that has written is remembered after that. */
 const memberMs = 365 * 86_400_000;
 /** Max members whose networks are kept; those seen longest ago are dropped first. */
 const networksMax = 100_000;
@@ -26,6 +26,7 @@ const sql = {
           ON CONFLICT DO UPDATE SET wrote_at = ?2 WHERE wrote_at IS NULL`,
   wroteAt: "SELECT wrote_at FROM members WHERE member = ?",
   forget: "DELETE FROM members WHERE member = ? AND wrote_at IS NULL",
+  left: "UPDATE members SET seen = max(seen, ?) WHERE member = ?",
   nthSeen: "SELECT seen FROM members WHERE network IS NOT NULL ORDER BY seen DESC LIMIT 1 OFFSET ?",
   forgetNetworks: `UPDATE members SET network = NULL WHERE member IN (
                      SELECT member FROM members WHERE network IS NOT NULL AND seen <= ?
@@ -152,9 +153,10 @@ export class Sanctions {
     file.run(sql.wrote, member, this.#options.now());
   }
 
-  /** Forgets a member that left, unless it has written. */
-  forget(file: DatabaseFile, member: string): void {
-    file.run(sql.forget, member);
+  /** Records when a member that has written left, and forgets any other. */
+  markLeft(file: DatabaseFile, member: string): void {
+    const { changes } = file.run(sql.forget, member);
+    if (changes === 0) file.run(sql.left, this.#options.now(), member);
   }
 
   /**

@@ -205,7 +205,7 @@ export class SqliteBroker implements Broker {
   release(member: string, isFreed = false): void {
     this.#database.transaction((file) => {
       this.#database.names.release(file, member, isFreed);
-      this.#database.sanctions.forget(file, member);
+      this.#database.sanctions.markLeft(file, member);
     });
   }
 

@@ -409,6 +409,24 @@ export function testModeration(name: string, withStorage: WithStorage): void {
   );
 
   test(
+    "moderation bans the network of a member that had been connected for days [B6]",
+    async (broker, wall) => {
+      await broker.claim("ada", "Ada", "tab", "192.0.2.1");
+      await broker.append([from("ada", "a")]);
+      for (let hours = 0; hours < 48; hours++) {
+        wall.ms += 3_600_000;
+        await broker.renewHolds();
+      }
+      await broker.release("ada");
+      wall.ms += 86_399_000;
+      while (await broker.prune());
+      done(await broker.moderation.moderate(ban("ada", { network: true }), mona));
+      const banned = { kind: "banned", retryAfter: 60_000 } as const;
+      assertEquals(await broker.claim("eve", "Eve", "tab", "192.0.2.1"), banned);
+    },
+  );
+
+  test(
     "moderation reserves no name that another member has by now [B4] [N7]",
     async (broker, wall) => {
       await broker.claim("ada", "Ada");
