@@ -22,6 +22,8 @@ export type ConversationAids = ReturnType<typeof mountConversationAids>;
 /** The first unread message is shown this far below the top. */
 const contextPx = 96;
 const dayShownMs = 1_200;
+/** Frames until the browser has surely drawn skipped rows that came into view. */
+const skippedFrames = 5;
 /** How soon new blocks of rows are skipped. */
 const settleMs = 500;
 
@@ -72,11 +74,15 @@ export function mountConversationAids(
   };
   /** The topmost visible message and its position, while scrolled up. */
   let anchor: { readonly row: Element; readonly top: number } | undefined;
-  log.addEventListener("scroll", () => {
+  const setAnchor = (frames = skippedFrames) => {
+    anchor = undefined;
+    if (toEnd.hidden) return;
     // The name of a day may be at the top.
-    const row = toEnd.hidden ? undefined : messageAt(1) ?? messageAt(24) ?? messageAt(72);
-    anchor = row && { row, top: topIn(log, row) };
-  }, { passive: true });
+    const row = messageAt(1) ?? messageAt(24) ?? messageAt(72);
+    if (row !== undefined) anchor = { row, top: topIn(log, row) };
+    else if (frames > 0) requestAnimationFrame(() => setAnchor(frames - 1));
+  };
+  log.addEventListener("scroll", () => setAnchor(), { passive: true });
   skipFarBlocks(byId<"div">("rows"), () => {
     if (toEnd.hidden || !anchor?.row.isConnected) return;
     log.scrollTop += topIn(log, anchor.row) - anchor.top;
