@@ -33,6 +33,8 @@ export function mountMessageMenu(
   log.after(bar, hint);
   document.body.append(menu);
   let shown: Element | undefined;
+  /** The message that has the focus, or had it when it was redrawn. */
+  let focused: Element | undefined;
   let press: { readonly x: number; readonly y: number; readonly timer: number } | undefined;
   /** Whether the finger that opened the menu may still be down. */
   let isPressed = false;
@@ -180,8 +182,11 @@ export function mountMessageMenu(
       if (!(relatedTarget instanceof Node && entered.contains(relatedTarget))) hide();
     });
   }
-  log.addEventListener("focusin", ({ target }) => {
-    if (target instanceof Element && target.matches("article")) show(target);
+  document.addEventListener("focusin", ({ target }) => {
+    const isMessage = target instanceof Element && target.matches("#rows article");
+    if (isMessage) show(target);
+    // While a message is redrawn, the composer takes its focus.
+    if (isMessage || focused?.isConnected) focused = isMessage ? target : undefined;
   });
   log.addEventListener("scroll", () => {
     if (shown?.contains(document.activeElement)) place(shown);
@@ -209,12 +214,14 @@ export function mountMessageMenu(
     });
     const index = articles.findIndex((article) => article === from);
     const next = index < 0 ? inView.at(Math.min(0, direction)) : articles[index + direction];
-    if (next === undefined) return;
-    next.tabIndex = -1;
-    next.setAttribute("aria-describedby", hint.id);
-    next.focus({ preventScroll: true });
-    next.scrollIntoView({ block: "nearest" });
-    show(next);
+    if (next !== undefined) focus(next);
+  };
+  const focus = (article: HTMLElement) => {
+    article.tabIndex = -1;
+    article.setAttribute("aria-describedby", hint.id);
+    article.focus({ preventScroll: true });
+    article.scrollIntoView({ block: "nearest" });
+    show(article);
   };
 
   // Moves the toolbar with its message, once the rows have been laid out anyway.
@@ -246,9 +253,16 @@ export function mountMessageMenu(
   });
 
   return {
-    /** Hides the toolbar if its message was redrawn. */
+    /** Hides the toolbar if its message was redrawn, and gives that message the focus again. */
     update(): void {
-      if (shown?.isConnected === false) hide();
+      if (shown?.isConnected !== false) return;
+      const { message } = (shown === focused ? viewOf(shown) : undefined) ?? {};
+      hide();
+      const again = message &&
+        Array.from(log.querySelectorAll("article")).find((article) =>
+          viewOf(article)?.message.nonce === message.nonce
+        );
+      if (again) focus(again);
     },
   };
 }

@@ -230,6 +230,33 @@ browserTest("selects messages and their actions with the keyboard", async (chat)
   assertEquals(await ada.evaluate(() => document.activeElement?.id), "text");
 }, { isShared: true });
 
+browserTest("keeps the focus on a message that is edited or deleted", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  const ben = await chat.signIn("Ben");
+  for (const text of ["first", "second"]) {
+    await send(ben, text);
+    await waitForMessage(ada, text);
+  }
+  await ada.focus("#log");
+  await ada.keyboard.press("ArrowUp");
+  const focused = ada.locator("#rows article:focus");
+  await focused.getByText("second").waitFor();
+  await ben.keyboard.press("ArrowUp");
+  await send(ben, "changed");
+  await focused.getByText("changed").waitFor();
+  await choose(ben, "changed", "Delete");
+  await ben.locator(".menu").getByText("Delete", { exact: true }).click();
+  await focused.getByText("Message deleted").waitFor();
+  await ada.keyboard.press("ArrowUp");
+  await focused.getByText("first").waitFor();
+  // A person who has left the message keeps what has the focus now.
+  await ada.keyboard.press("Escape");
+  await ben.keyboard.press("ArrowUp");
+  await send(ben, "changed, too");
+  await waitForMessage(ada, "changed, too");
+  await ada.locator("#text:focus").waitFor();
+}, noRateLimit);
+
 browserTest('says "Copied" only in the menu that was copied from', async (chat) => {
   const { ada, server } = await signInScripted(chat);
   await ada.evaluate(() => {
