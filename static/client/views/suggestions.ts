@@ -164,6 +164,7 @@ export function mountSuggestions(
   };
   /** Completes the word before the cursor, or replaces the last completion with the next. */
   const cycle = (): boolean => {
+    if (isInCodeBlock()) return false;
     const next = cycled === undefined ? 0 : selected + 1;
     listed = cycled ?? findSigned() ?? findNames(/(?:^|\s)()([^\s@#]+)$/);
     if (listed === undefined) return false;

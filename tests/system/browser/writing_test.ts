@@ -246,6 +246,9 @@ browserTest(
     await waitForMessage(ada, "m2");
     await completes("ask z", "ask @Zoe ", "ask @Zed ");
     assertEquals(await ada.evaluate(() => document.activeElement?.id), "text");
+    // Code has no mentions.
+    await completes("```\nz", "```\nz");
+    await ada.focus("#text");
     await ada.fill("#text", "nobody");
     await ada.keyboard.press("Tab");
     assert(await ada.evaluate(() => document.activeElement?.id) !== "text");
