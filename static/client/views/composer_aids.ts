@@ -179,8 +179,8 @@ export function mountComposerAids(chat: ChatClient, parts: ComposerParts) {
     /** Handles a key. Returns false if it has no meaning here. */
     handleKey(event: KeyboardEvent): boolean {
       const { key, shiftKey, altKey, ctrlKey, metaKey } = event;
-      // Alt and an arrow key switch rooms.
-      if (altKey) return false;
+      // Alt and an arrow key switch rooms. On a Mac, Option and Enter start a new line.
+      if (altKey) return key === "Enter" && document.execCommand("insertText", false, "\n");
       if (suggestions.handleKey(event)) return true;
       const page = ["PageUp", "", "PageDown"].indexOf(key) - 1;
       // A text that fits doesn't need these keys. The conversation does.

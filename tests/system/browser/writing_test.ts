@@ -150,6 +150,15 @@ browserTest("inserts many lines that are pasted beside the composer at once", as
   assertEquals(await draft(ada), "log:" + "line\n".repeat(200));
 });
 
+browserTest("starts a new line on Alt+Enter, which Macs do in all fields", async (chat) => {
+  const ada = await chat.signIn("Ada");
+  await waitForAids(ada);
+  await ada.keyboard.type("one");
+  await ada.keyboard.press("Alt+Enter");
+  await ada.keyboard.type("two");
+  assertEquals(await draft(ada), "one\ntwo");
+});
+
 browserTest("sends nothing while an input method is composing", async (chat) => {
   const ada = await chat.signIn("Ada");
   const devtools = await ada.context().newCDPSession(ada);
