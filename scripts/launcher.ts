@@ -125,10 +125,17 @@ async function denoArgs(args: readonly string[], startDir: string): Promise<stri
 /** Variables of other programs often resemble a shorter name, as HOME resembles HOST. */
 const misspelledMinLength = 8;
 
-/** Returns a warning for each variable that is probably a misspelled setting, and so ignored. */
+/**
+ * Returns a warning for each variable that is probably a misspelled setting, and so ignored: or the
+ * first of a file that an editor has saved with a byte order mark.
+ */
 export function misspelledSettings(names: readonly string[]): string[] {
   const settings = configNames.filter((name) => name.length >= misspelledMinLength);
   return names.filter((name) => !configNames.includes(name)).flatMap((name) => {
+    const unmarked = name.replace("\ufeff", "");
+    if (configNames.includes(unmarked)) {
+      return [`Ignoring ${unmarked}: save its file without a byte order mark`];
+    }
     const similar = similarTo(name, settings);
     return similar === undefined ? [] : [`Ignoring ${name}: did you mean ${similar}?`];
   });

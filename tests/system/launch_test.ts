@@ -67,6 +67,9 @@ Deno.test("misspelledSettings() finds variables that resemble a setting", () => 
     "Ignoring RETENTION_DAY: did you mean RETENTION_DAYS?",
     "Ignoring METRICS_TOKENFILE: did you mean METRICS_TOKEN_FILE?",
   ]);
+  assertEquals(misspelledSettings(["\ufeffPORT"]), [
+    "Ignoring PORT: save its file without a byte order mark",
+  ]);
   const others = ["HOME", "HOSTS", "PORTS", "PATH", "DATA_DIR", "XDG_DATA_DIRS", "REDIS_HOST"];
   assertEquals(misspelledSettings(others), []);
 });
