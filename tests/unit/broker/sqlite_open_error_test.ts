@@ -36,9 +36,11 @@ Deno.test("openError() names the owner of another user's folder or file, and a r
 });
 
 Deno.test("openError() says what to do about a database on a read-only or full disk", async () => {
-  const path = await Deno.makeTempFile();
+  const dir = await Deno.makeTempDir();
+  const path = `${dir}/parley.db`;
   const copy = "make its folder writable, or copy the folder to another disk and set DATA_DIR";
   try {
+    await Deno.writeTextFile(path, "");
     for (
       const [message, remedy] of [
         ["unable to open database file", copy],
@@ -52,6 +54,6 @@ Deno.test("openError() says what to do about a database on a read-only or full d
       );
     }
   } finally {
-    await Deno.remove(path);
+    await Deno.remove(dir, { recursive: true });
   }
 });
