@@ -5,7 +5,7 @@ import { configNames, readConfig } from "../app/core/config.ts";
 import type { Config } from "../app/core/config.ts";
 import { printError } from "../app/core/console.ts";
 import { errorMessage } from "../app/core/error_message.ts";
-import { permissionsFor } from "./launcher.ts";
+import { permissionFlag, permissionsFor } from "./launcher.ts";
 import { prepare } from "./prepare.ts";
 
 /** The targets of `deno compile`. */
@@ -33,6 +33,7 @@ const basePermissions: Readonly<Record<string, readonly string[]>> = {
  * `--allow-read=/backups`.
  *
  * @throws {TypeError} If an extra flag does not add a permission.
+ * @throws {SettingError} If a path has a comma.
  */
 export function compileArgs(
   target: string | undefined,
@@ -59,7 +60,7 @@ export function compileArgs(
     "--exclude-unused-npm",
     "--include=static",
     "--exclude=static/client",
-    ...Array.from(allowed, ([kind, values]) => `--allow-${kind}=${values.join(",")}`),
+    ...Array.from(allowed, ([kind, values]) => permissionFlag(kind, values)),
     ...(target === undefined ? [] : [`--target=${target}`]),
     `--output=dist/parley${target === undefined ? "" : `-${target}`}`,
     "main.ts",

@@ -75,15 +75,24 @@ function permissionFlags({ read, write, net }: Permissions): string[] {
     `--allow-env=${[...configNames, descriptorsVariable, launcherVariable].join(",")}`,
   ];
   for (const [kind, values] of Object.entries({ read, write, net })) {
-    const unusable = values.find((value) => value.includes(","));
-    if (unusable !== undefined) {
-      throw new SettingError(
-        `Cannot use ${JSON.stringify(unusable)}: Deno's permissions forbid commas; rename it`,
-      );
-    }
-    if (values.length > 0) flags.push(`--allow-${kind}=${values.join(",")}`);
+    if (values.length > 0) flags.push(permissionFlag(kind, values));
   }
   return flags;
+}
+
+/**
+ * Returns the flag of Deno that grants a kind of permission.
+ *
+ * @throws {SettingError} If a value has a comma, which would grant its parts instead.
+ */
+export function permissionFlag(kind: string, values: readonly string[]): string {
+  const unusable = values.find((value) => value.includes(","));
+  if (unusable !== undefined) {
+    throw new SettingError(
+      `Cannot use ${JSON.stringify(unusable)}: Deno's permissions forbid commas; rename it`,
+    );
+  }
+  return `--allow-${kind}=${values.join(",")}`;
 }
 
 /**

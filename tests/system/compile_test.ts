@@ -1,10 +1,11 @@
 // The compiled program. Its runtime cannot be downloaded everywhere, so Deno itself stands in for
 // it, and the program's files run uncompiled with the program's permissions.
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { compileArgs, failureOf, targets } from "../../scripts/compile.ts";
 import { configNames, readConfig } from "../../app/core/config.ts";
 import type { Config } from "../../app/core/config.ts";
+import { SettingError } from "../../app/core/setting_error.ts";
 import { copyOfTree } from "../support/server_process.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
@@ -56,6 +57,11 @@ Deno.test("compileArgs() grants access to the folders and hosts in the settings"
   ) {
     assert(args.some((arg) => new RegExp(`^--allow-${end}$`).test(arg)), end);
   }
+});
+
+Deno.test("compileArgs() refuses a folder whose name would grant access to others", () => {
+  const other = config({ DATA_DIR: "/srv/a,/etc" });
+  assertThrows(() => compileArgs(undefined, other, []), SettingError, "forbid commas");
 });
 
 Deno.test("failureOf() says what to do if the runtime can't be downloaded", () => {
