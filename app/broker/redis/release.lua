@@ -8,7 +8,8 @@
 
 if isFenced() then return replyFenced() end
 local member = args.member
-redis.call('HDEL', key('member', member), 'node:' .. node)
+-- Repeated after its reply was lost: another member may have the name by now.
+if redis.call('HDEL', key('member', member), 'node:' .. node) == 0 then return reply() end
 local record = readMember(member)
 local isGone = not isConnected(record)
 if isGone and redis.call('EXISTS', key('wrote', member)) == 0 then forgetNetwork(member) end

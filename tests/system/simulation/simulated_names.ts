@@ -166,8 +166,7 @@ export class SimulatedNames {
     const { nameHoldMs, readerHoldMs, member, isFreed } = args;
     const { members } = this.#storage;
     const record = members.get(member);
-    if (record === undefined) return {};
-    record.nodes.delete(this.#ports.node);
+    if (!record?.nodes.delete(this.#ports.node)) return {};
     if (this.#isConnected(record)) return {};
     if (!this.#storage.wroteAt.has(member)) this.#storage.networks.delete(member);
     if (!isFreed || record.reservedUntil > this.#ports.now) {

@@ -261,7 +261,8 @@ class ScriptCall {
       isConnected: (member) => this.#names.isConnected(member),
       reserve: (member, until) => {
         const record = members.get(member);
-        if (record !== undefined) record.reservedUntil = until;
+        const hasName = record !== undefined && storage.names.get(record.key) === member;
+        if (hasName) record.reservedUntil = until;
       },
       publish: (ends) => publish({ kind: "sanctions", ends }),
     });

@@ -364,6 +364,16 @@ export function testBroker(name: string, open: Open): void {
     },
   );
 
+  test("release() has no effect if it is repeated [N7] [N8]", async (broker, wall) => {
+    await broker.claim("ada", "Ada");
+    await broker.release("ada");
+    wall.ms += 30_000;
+    await broker.claim("eve", "Ada");
+    // The hub repeats a release whose reply was lost.
+    await broker.release("ada");
+    assertEquals(await broker.claim("ada", "Ida"), "Ida");
+  }, { nameHoldMs: 30_000 });
+
   test("prune() reports each pruned room once to the listener [R11]", async (broker) => {
     const pruned: unknown[] = [];
     broker.subscribe({
