@@ -218,7 +218,13 @@ export function mountMessageMenu(
   };
   const focus = (article: HTMLElement) => {
     article.tabIndex = -1;
-    article.setAttribute("aria-describedby", hint.id);
+    // Its label has no text, and screen readers read no content of what has the focus.
+    for (const part of log.querySelectorAll("article [id]")) part.removeAttribute("id");
+    const parts = Array.from(
+      article.querySelectorAll(".quote, .text"),
+      (part, i) => part.id = `message-part-${i}`,
+    );
+    article.setAttribute("aria-describedby", [...parts, hint.id].join(" "));
     article.focus({ preventScroll: true });
     article.scrollIntoView({ block: "nearest" });
     show(article);
