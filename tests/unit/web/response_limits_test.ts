@@ -23,6 +23,23 @@ Deno.test("ResponseLimits bounds the unread bytes of a network, until it has rea
   assertEquals(limits.problem(client), undefined);
 });
 
+Deno.test("ResponseLimits bounds the unread bytes of an IPv6 /48, until it has read them", async () => {
+  const limits = new ResponseLimits();
+  const clients = Array.from({ length: 10 }, (_, i) => peerAddress(`2001:db8:1:${i}::1`));
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const full = () => clients.map((client) => limits.problem(client)?.code === "address_full");
+  for (const client of clients.slice(0, 8)) {
+    assertEquals(limits.problem(client), undefined);
+    limits.add(client, 8 * 1024 * 1024, promise);
+  }
+  assertEquals(full(), clients.map(() => true));
+  assertEquals(limits.problem(peerAddress("2001:db8:2::1")), undefined);
+  resolve();
+  await promise;
+  await Promise.resolve();
+  assertEquals(full(), clients.map(() => false));
+});
+
 Deno.test("ResponseLimits allows a private address more than a public one", () => {
   const limits = new ResponseLimits();
   const client = peerAddress("10.0.0.1");
