@@ -56,7 +56,7 @@ Deno.test("docs/http.md has examples that run", async () => {
     assertStringIncludes(reply, '"reply":1');
     assertStringIncludes(change, '"text":"Build 42 is red"');
     assertEquals(python, "/r/builds/6\n");
-    assertStringIncludes(reading, " ci (edited): Build 42 is red\n");
+    assertStringIncludes(reading, " ci [edited]: Build 42 is red\n");
     assertStringIncludes(reading, " ci deleted this message\n");
     assertStringIncludes(polling, "ci Tests passed: 1,204 of 1,204 ✓\n");
     assertStringIncludes(searching, '"results":[');

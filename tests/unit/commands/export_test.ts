@@ -59,7 +59,7 @@ Deno.test("exportLines() yields messages with their current text, and deleted on
   assertEquals(
     await write("text"),
     "2025-11-24 09:30:05 Ada deleted this message\n" +
-      "2025-11-24 09:30:05 Ada (edited): better\n" +
+      "2025-11-24 09:30:05 Ada [edited]: better\n" +
       "2025-11-24 09:30:05 Ada: answer\n",
   );
 });
