@@ -91,8 +91,8 @@ export class ReopeningDatabase {
       this.#rollback();
       if (late === undefined) {
         report("storage_changed", new Error("the file lacks messages stored earlier"));
-        this.names.holdAll(file);
         this.#onForked();
+        this.names.holdAll(file);
       }
       return file;
     } catch (error) {

@@ -338,9 +338,10 @@ export class RoomLog {
     const isComplete = file.get(sql.lastEpoch)?.name === this.#epoch.name &&
       this.#rooms.entries().every(([name, { head }]) => (rooms.get(name)?.head ?? 0) >= head);
     if (!isComplete) {
+      // First, so that the next call notices it too if this one fails.
+      this.beginEpoch(file);
       this.#rooms.clear();
       this.#loaded.clear();
-      this.beginEpoch(file);
       return undefined;
     }
     const late: Entry[] = [];
