@@ -50,7 +50,8 @@ export function mountSuggestions(
     suggestion.text.trimEnd().toLowerCase() === typedSince(start).toLowerCase();
 
   const findCommands = (): Completion | undefined => {
-    const typed = text.value;
+    // Phones begin sentences with a capital letter.
+    const typed = text.value.toLowerCase();
     if (!/^\/[a-z]*$/.test(typed)) return undefined;
     const candidates = Object.entries(panels.commands)
       .filter(([command]) => command.startsWith(typed))

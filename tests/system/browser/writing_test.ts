@@ -510,7 +510,9 @@ browserTest(
     await ada.keyboard.type("design");
     await ada.keyboard.press("Enter");
     await waitForRoom(ada, "design");
-    await ada.type("#text", "/wh");
+    // Phones begin sentences with a capital letter.
+    await ada.type("#text", "/Wh");
+    await ada.locator("#suggestions li", { hasText: "/who" }).waitFor();
     await ada.keyboard.press("Escape");
     assert(!await ada.isVisible("#suggestions"));
     await send(ada, "/nothing");
