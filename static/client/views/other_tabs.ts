@@ -6,10 +6,12 @@ import { storageOf } from "../browser.ts";
 import type { Page } from "../page.ts";
 import { hiddenKey } from "../state/hidden_members.ts";
 import { loadOpenRooms, loadReadOffsets, readOffsetsKey } from "../state/open_rooms.ts";
+import { keysWithPrefix, removeKey } from "../state/storage.ts";
 import { storedRoomsKey } from "../state/stored_rooms.ts";
 
+const profileKey = "parley.profile";
 /** The keys that tabs share. Exporting the first two would make the first script larger. */
-const sharedKeys = ["parley.profile", "parley.settings", hiddenKey, readOffsetsKey, storedRoomsKey];
+const sharedKeys = [profileKey, "parley.settings", hiddenKey, readOffsetsKey, storedRoomsKey];
 
 /** Follows the other tabs. `refreshKeys` loads the stored keys of private rooms. */
 export function followOtherTabs(page: Page, refreshKeys: () => Promise<void>): void {
@@ -27,6 +29,11 @@ export function followOtherTabs(page: Page, refreshKeys: () => Promise<void>): v
     page.redraw();
   };
   addEventListener("storage", ({ key }) => {
+    // Another tab has forgotten this device. The page reloads, and its own storage would remain.
+    if (key === profileKey && storage.getItem(profileKey) === null) {
+      const own = storageOf("sessionStorage");
+      for (const stored of keysWithPrefix(own, "parley.")) removeKey(own, stored);
+    }
     if (key === readOffsetsKey) {
       loadReadOffsets(storage).forEach((offset, name) => chat.markReadUpTo(name, offset));
     }

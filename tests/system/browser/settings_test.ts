@@ -189,6 +189,7 @@ browserTest("forgets the device after asking", async (chat) => {
   await tab.waitForSelector("#app:not([hidden])");
   await send(tab, "to be forgotten too");
   await waitForMessage(ada, "to be forgotten too");
+  await tab.fill("#text", "half of another");
   await ada.bringToFront();
   await send(ada, "/join design");
   await ada.fill("#text", "half");
@@ -201,9 +202,11 @@ browserTest("forgets the device after asking", async (chat) => {
     await page.waitForSelector("#prompt:not([hidden])");
     assertEquals(await page.inputValue("#prompt-name"), "");
   }
-  const remaining = await ada.evaluate(() =>
-    Object.entries(localStorage).filter(([key, value]) =>
-      /Ada|half|design|forgotten/.test(key + value)
+  const remaining = await tab.evaluate(() =>
+    [localStorage, sessionStorage].flatMap((storage) =>
+      Object.entries(storage).filter(([key, value]) =>
+        /Ada|half|design|forgotten/.test(key + value)
+      )
     )
   );
   assertEquals(remaining, []);
