@@ -23,6 +23,13 @@ Deno.test("byId() is called with tags and ids that index.html has", async () => 
   assert(new Set(found).size > 30);
 });
 
+Deno.test("index.html has no disabled button that Firefox would enable on a reload", async () => {
+  const html = await Deno.readTextFile(new URL("index.html", root));
+  const disabled = [...html.matchAll(/<button[^>]*\sdisabled>/g)].map(([tag]) => tag);
+  assertEquals(disabled.length, 1);
+  assertEquals(disabled.filter((tag) => !tag.includes(' autocomplete="off"')), []);
+});
+
 Deno.test("index.html fetches the manifest with credentials, which a proxy may ask for", async () => {
   const html = await Deno.readTextFile(new URL("index.html", root));
   assert(/<link rel="manifest"[^>]* crossorigin="use-credentials">/.test(html));
