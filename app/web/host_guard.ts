@@ -6,7 +6,7 @@ import { isIP } from "node:net";
 import type { Certificate } from "./certificate.ts";
 import { truncate } from "./line_limit.ts";
 import type { WebOptions } from "./options.ts";
-import { addressScope, normalizeAddress } from "./peer.ts";
+import { addressNetwork, addressScope, normalizeAddress } from "./peer.ts";
 import type { Problem } from "./problem.ts";
 
 type HostGuardOptions = Pick<
@@ -54,7 +54,8 @@ export class HostGuard {
     const remedy = "Add it to ALLOWED_HOSTS, or set TRUST_PROXY if your own proxy forwards it";
     if (now() - this.#reportedAt >= reportMs) {
       this.#reportedAt = now();
-      log.warn("host_denied", { peer, host: truncate(name), hint: remedy });
+      const network = addressNetwork(peer);
+      log.warn("host_denied", { peer, host: truncate(name), hint: remedy }, network);
     }
     const detail = `This chat does not know the host ${JSON.stringify(name)}. ${remedy}`;
     return { status: 421, code: "host_denied", detail };

@@ -25,8 +25,8 @@ const linesBurst = 100;
 const linesPerSecond = 1;
 /** Max length of a client-supplied value. */
 const valueMaxLength = 256;
-/** Length of a request's values that counts as one more line. */
-const requestLineLength = 256;
+/** Length of a line's values that counts as one more line. */
+const lineLength = 256;
 
 /** Counts the lines of one log. */
 export class LineLimit {
@@ -88,23 +88,28 @@ export function limitLines<T extends HubLog & Pick<Logs, "access">>(log: T, now:
   return {
     ...log,
     access: (record: AccessRecord, network?: string) => {
-      if (network === undefined || !requests.isReached(network, linesOf(record))) {
+      const values = [record.path, record.referrer, record.userAgent];
+      if (network === undefined || !requests.isReached(network, linesOf(values))) {
         log.access(record);
       }
     },
     event: (event: string, fields: LogFields, network?: string) => {
-      if (network === undefined || !eventsOf(network).isReached(network)) log.event(event, fields);
+      const isLimited = network !== undefined &&
+        eventsOf(network).isReached(network, linesOf(Object.values(fields)));
+      if (!isLimited) log.event(event, fields);
     },
     warn: (event: string, fields: LogFields, network?: string) => {
-      if (network === undefined || !warnings.isReached(network)) log.warn(event, fields);
+      const isLimited = network !== undefined &&
+        warnings.isReached(network, linesOf(Object.values(fields)));
+      if (!isLimited) log.warn(event, fields);
     },
   };
 }
 
-/** Returns how many lines a request counts as. Characters that are escaped take six each. */
-function linesOf({ path, referrer = "", userAgent = "" }: AccessRecord): number {
-  const { length } = `${path}${referrer}${userAgent}`.replace(/[^ -~]/g, "\\u0000");
-  return 1 + Math.floor(length / requestLineLength);
+/** Returns how many lines a line counts as. Characters that are escaped take six each. */
+function linesOf(values: readonly unknown[]): number {
+  const text = values.filter((value) => typeof value === "string").join("");
+  return 1 + Math.floor(text.replace(/[^ -~]/g, "\\u0000").length / lineLength);
 }
 
 /** Returns a client-supplied value for a log, without the end of a long one. */

@@ -112,7 +112,7 @@ export class WebSockets {
   }
 
   /** Logs a refused origin, at most one per second. */
-  #reportOrigin(headers: Headers, { address }: PeerAddress): void {
+  #reportOrigin(headers: Headers, { address, network }: PeerAddress): void {
     const now = this.#options.now();
     if (now - this.#originReportedAt < originReportMs) return;
     this.#originReportedAt = now;
@@ -120,7 +120,7 @@ export class WebSockets {
       ? "if this is the chat's own origin, configure the proxy to pass on the Host header, with its port"
       : undefined;
     const [origin, host] = ["origin", "host"].map((name) => truncate(headers.get(name)));
-    this.#options.log.warn("origin_denied", { address, origin, host, hint });
+    this.#options.log.warn("origin_denied", { address, origin, host, hint }, network);
   }
 
   #rememberDropped({ address, network }: PeerAddress): void {

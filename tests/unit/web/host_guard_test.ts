@@ -67,7 +67,8 @@ Deno.test("HostGuard logs a refused host, at most once a second, with a hint", (
   const hosts: unknown[] = [];
   const log = {
     ...quiet.log,
-    warn(event: string, { host, hint }: LogFields) {
+    warn(event: string, { host, hint }: LogFields, network?: string) {
+      assertEquals(network, "10.0.0.7");
       assertStringIncludes(String(hint), "Add it to ALLOWED_HOSTS");
       hosts.push(event, host);
     },

@@ -1,6 +1,6 @@
 // Limits on log lines per network.
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import type { HubLog } from "../../../app/chat/ports.ts";
 import type { Logs } from "../../../app/core/logging.ts";
 import { limitLines, LineLimit, truncate } from "../../../app/web/line_limit.ts";
@@ -73,12 +73,16 @@ Deno.test("limitLines() logs a flood of requests as a burst and then a line per 
 
 Deno.test("limitLines() lets no network fill a log within a day, not even with long requests", () => {
   const day = 86_400;
-  let [bytes, events, now] = [0, 0, 0];
+  let [bytes, eventBytes, warningBytes, events, now] = [0, 0, 0, 0, 0];
   const log: HubLog & Pick<Logs, "access"> = {
     ...createLog().log,
     access: ({ referrer = "", userAgent = "" }) =>
       void (bytes += 6 * `${referrer}${userAgent}`.length),
-    event: () => void events++,
+    event: (_event, { rooms = "" }) => {
+      if (rooms === "") events++;
+      eventBytes += String(rooms).length;
+    },
+    warn: (_event, { origin = "" }) => void (warningBytes += 6 * String(origin).length),
   };
   const limited = limitLines(log, () => now);
   const record = { address: "", method: "GET", path: "/", protocol: "", status: 404, ms: 0 };
@@ -87,8 +91,12 @@ Deno.test("limitLines() lets no network fill a log within a day, not even with l
     now = 1_000 * second;
     limited.access({ ...record, bytes: 0, referrer: value, userAgent: value }, "192.0.2.1");
     for (let i = 0; i < 3; i++) limited.event("hello", {}, "192.0.2.1");
+    limited.event("hello", { rooms: `${"x".repeat(32)},`.repeat(20) }, "192.0.2.2");
+    limited.warn("origin_denied", { origin: value }, "192.0.2.2");
   }
-  assertEquals([bytes < 24 * 1024 * 1024, events], [true, 2_000 + day - 1]);
+  const maxBytes = 24 * 1024 * 1024;
+  assert(bytes < maxBytes && eventBytes < maxBytes && warningBytes < maxBytes);
+  assertEquals(events, 2_000 + day - 1);
 });
 
 Deno.test("LineLimit.isReached() logs at most a hundred networks a minute", () => {

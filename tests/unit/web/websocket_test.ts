@@ -228,8 +228,10 @@ Deno.test("WebSockets logs refused origins, at most once a second, with a hint i
   const log = {
     access() {},
     error() {},
-    warn: (event: string, about: LogFields) => {
-      if (event === "origin_denied") fields.push(about);
+    warn: (event: string, about: LogFields, network?: string) => {
+      if (event !== "origin_denied") return;
+      assertEquals(network, "127.0.0.1");
+      fields.push(about);
     },
   };
   await using running = await startSite({ now: () => now, log });
