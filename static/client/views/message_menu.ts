@@ -78,15 +78,14 @@ export function mountMessageMenu(
     const isUnsent = "state" in message;
     const isOwn = isUnsent ? message.state === "pending" : message.member === chat.session.member;
     const isModerator = chat.session.moderation.moderator !== undefined;
-    const canCopy = navigator.clipboard !== undefined;
     const link = location.origin + addressOf(room.name, message.offset);
     const quick = [
       !isUnsent && !isUnverified && button(panels.reply, act(() => writing.reply(message))),
       isOwn && !isUnverified && button(panels.edit, act(() => writing.edit(message))),
     ];
     const others = [
-      canCopy && !isUnsent && button(panels.copyLink, copy(link)),
-      canCopy && text !== undefined && button(panels.copyText, copy(text)),
+      !isUnsent && button(panels.copyLink, copy(link)),
+      text !== undefined && button(panels.copyText, copy(text)),
       !isOwn && !isUnsent && button(
         isModerator ? panels.moderateMember : panels.hideMember,
         act(() => openMember(message.member, message.from)),
