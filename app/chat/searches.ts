@@ -13,6 +13,7 @@ import type { MessageEntry } from "./broker.ts";
 import type { HubPorts } from "./ports.ts";
 import type { Quotas } from "./quotas.ts";
 import { rateLimited, refusal } from "./refusals.ts";
+import { wideNetwork } from "./session.ts";
 import type { Payer } from "./session.ts";
 import { Tally } from "./tally.ts";
 
@@ -28,6 +29,8 @@ const leadLength = 100;
 
 /** Max searches of a network at a time, so that others need not wait for all of its searches. */
 const searchesMax = { public: 5, private: 10, loopback: 15 };
+/** Factor for an IPv6 /48, which one person may own. */
+const wideFactor = 2;
 /** Max searches of all networks that run or wait. */
 const allSearchesMax = 20;
 const retryMs = 1_000;
@@ -39,6 +42,8 @@ export class Searches {
   readonly #quotas: Quotas;
   /** How many searches of each network run or wait. */
   readonly #counts = new Tally();
+  /** The same, with the networks of an IPv6 /48 counted together. */
+  readonly #wideCounts = new Tally();
 
   constructor(ports: HubPorts, quotas: Quotas) {
     this.#ports = ports;
@@ -51,14 +56,17 @@ export class Searches {
    */
   async run(payer: Payer, command: SearchCommand): Promise<ResultsPush | ErrorPush> {
     const { network, scope } = payer;
-    if (this.#counts.of(network) >= searchesMax[scope] || this.#counts.total >= allSearchesMax) {
-      return rateLimited({ re: "search" }, "bytes", retryMs);
-    }
+    const [max, wide] = [searchesMax[scope], wideNetwork(network)];
+    const isFull = this.#counts.of(network) >= max ||
+      this.#wideCounts.of(wide) >= max * wideFactor || this.#counts.total >= allSearchesMax;
+    if (isFull) return rateLimited({ re: "search" }, "bytes", retryMs);
     this.#counts.add(network);
+    this.#wideCounts.add(wide);
     try {
       return await this.#run(payer, command);
     } finally {
       this.#counts.remove(network);
+      this.#wideCounts.remove(wide);
     }
   }
 

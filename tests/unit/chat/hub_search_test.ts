@@ -173,9 +173,12 @@ Deno.test("ChatHub.search() bounds the concurrent searches of an address, and of
   for (const session of sessions) session.put({ type: "search", query: "a" });
   const results = [search(), search(), search()];
   assert(isRefused(await search()));
-  for (const network of ["192.0.2.10", "192.0.2.11", "192.0.2.12"]) {
+  for (const network of ["2001:db8:1:1::/64", "2001:db8:1:2::/64"]) {
     for (let i = 0; i < 5; i++) results.push(search({ ...peer, network }));
   }
+  // An IPv6 /48 counts as two addresses.
+  assert(isRefused(await search({ ...peer, network: "2001:db8:1:3::/64" })));
+  for (let i = 0; i < 5; i++) results.push(search({ ...peer, network: "192.0.2.12" }));
   assert(isRefused(await search({ ...peer, network: "192.0.2.13" })));
   gate.resolve();
   const types = new Set((await Promise.all(results)).map(({ type }) => type));
