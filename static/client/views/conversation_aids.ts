@@ -8,6 +8,7 @@ import type { Room } from "../state/room.ts";
 import { panels, words } from "../words/language.ts";
 import { amendmentOf } from "./amendments.ts";
 import { button, byId, element, setText } from "./dom.ts";
+import { releaseFocus } from "./focus.ts";
 import { createFormatter } from "./message_text.ts";
 import { viewOf } from "./message_view.ts";
 import type { Permalinks } from "./permalinks.ts";
@@ -116,11 +117,13 @@ export function mountConversationAids(
       const { count, hasMore, first: firstUnread } = unread;
       const isAbove = !unread.isEmpty && firstUnread < first;
       shown = room;
+      if (isAtEnd) releaseFocus(toEnd);
       toEnd.hidden = isAtEnd;
       setText(
         toEnd,
         unread.isEmpty || isAbove ? panels.jumpToLatest : words.newMessages(count, hasMore),
       );
+      if (!isAbove) releaseFocus(pill);
       pill.hidden = !isAbove;
       if (!isAbove) return;
       day.hidden = true;

@@ -7,6 +7,7 @@ import type { Room } from "../state/room.ts";
 import { banEndIn } from "../words/formats.ts";
 import { panels, problemText } from "../words/language.ts";
 import { button, byId, element, setText, withNames } from "./dom.ts";
+import { releaseFocus } from "./focus.ts";
 import { isShownInDialog } from "./moderation.ts";
 import { isolate } from "./presence_lines.ts";
 
@@ -78,7 +79,9 @@ export function mountStatusLine(chat: ChatClient, redraw: () => void) {
     setText(text, sentence === "" ? "" : `${sentence} `);
     setText(action, label);
     const nodes = sentence === "" ? [] : label === "" ? [text] : [text, action];
-    if (line.childElementCount !== nodes.length) line.replaceChildren(...nodes);
+    if (line.childElementCount === nodes.length) return;
+    releaseFocus(line);
+    line.replaceChildren(...nodes);
   };
   const tryNow = () => chat.connection.retryNow();
 

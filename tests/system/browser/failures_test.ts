@@ -160,6 +160,8 @@ browserTest("says when it will reconnect, and reconnects at once when asked", as
   await waitForStatus(ada, /Reconnecting in \d+ s/);
   await tryNow(chat, ada, "#status >> text=Try now");
   await waitForEmptyStatus(ada);
+  // The button had the focus.
+  await ada.locator("#text:focus").waitFor();
   await send(ada, "back");
   await waitForMessage(ada, "back");
 }, { needsProcess: true });

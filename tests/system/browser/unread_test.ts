@@ -109,7 +109,9 @@ browserTest(
     await waitUntil("the count is back", async () => await unreadCount(ada) >= left - seen);
     await ada.click("#to-end");
     await ada.locator(".pill").waitFor();
+    await ada.locator("#text:focus").waitFor();
     await ada.click(".pill button:last-child");
+    await ada.locator("#text:focus").waitFor();
     await waitForUnread(ada, 0);
     await ada.locator(".pill").waitFor({ state: "hidden" });
   },
