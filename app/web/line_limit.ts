@@ -3,6 +3,7 @@
 
 import type { HubLog, LogFields } from "../chat/ports.ts";
 import { NetworkLimiter } from "../chat/rate_limiter.ts";
+import { wideNetwork } from "../chat/session.ts";
 import type { AccessRecord, Logs } from "../core/logging.ts";
 import { isPrivateNetwork } from "./peer.ts";
 
@@ -34,7 +35,7 @@ export class LineLimit {
   readonly #limiter: NetworkLimiter;
   readonly #log: Pick<HubLog, "warn">;
   readonly #now: () => number;
-  /** Networks over their limit since the last sweep. */
+  /** Networks over their limit since the last sweep; those of an IPv6 /48 count as one. */
   readonly #limited = new Set<string>();
   #sweptAt = 0;
 
@@ -64,8 +65,9 @@ export class LineLimit {
       this.#limited.clear();
     }
     if (this.#limiter.take(network, now, lines) === 0) return false;
-    if (this.#limited.size < warningsMax && !this.#limited.has(network)) {
-      this.#limited.add(network);
+    const wide = wideNetwork(network);
+    if (this.#limited.size < warningsMax && !this.#limited.has(wide)) {
+      this.#limited.add(wide);
       this.#log.warn("log_limited", { log: this.#name, address: network });
     }
     return true;
