@@ -2,7 +2,7 @@
 -- Appends drafts to the logs of their rooms, in order, and publishes the new entries as one event.
 --
 -- keys    reads name:*, presence:*, ends, moderators; writes log:*, text:*, others:*, room:*,
---         rooms, meta, nonce:*, member:*, wrote:*, feed
+--         rooms, recent, meta, nonce:*, member:*, wrote:*, feed
 -- args    maxRooms (0: no limit), nonceTtlMs, editsMax, wallNow (the caller's clock), isFull (only
 --         deletions are stored), optionally mac
 -- rows    room, member, nonce, key of the author's name, body (rooms.lua; without the targets of a

@@ -69,6 +69,11 @@ local function publish(event)
   redis.call('HSET', key('meta'), 'feed', digits(feed))
 end
 
+-- Records when a room with messages was last used, unless it is private.
+local function markRecent(room, at)
+  if room:sub(1, 2) ~= 'p-' then redis.pcall('ZADD', key('recent'), digits(at), room) end
+end
+
 -- Returns the script's result. `fields` holds the script's own fields, as JSON without braces.
 local function reply(fields)
   local own = fields and ',' .. fields or ''

@@ -27,6 +27,7 @@ local function evictRoom()
       redis.call('DEL', key('log', name), key('text', name))
       redis.call('HSET', key('room', name), 'first', first)
       redis.call('SREM', key('rooms'), name)
+      redis.pcall('ZREM', key('recent'), name)
       publish('{"kind":"pruned","room":"' .. name .. '","first":' .. first .. '}')
       return true
     end
@@ -277,6 +278,7 @@ local function appendRows(rows, first)
       for _, i in ipairs(room.results) do results[i] = unavailable end
     elseif room.head > room.stored then
       redis.call('HSET', key('room', name), 'head', digits(room.head), 'at', digits(room.at))
+      markRecent(name, room.at)
       setStates(name, room.states)
       for _, offset in ipairs(room.others) do
         redis.call('ZADD', key('others', name), offset, offset)

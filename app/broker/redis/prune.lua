@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Removes expired entries from the start of each room's log, or all entries.
 --
--- keys    writes log:*, text:*, others:*, room:*, rooms, feed
+-- keys    writes log:*, text:*, others:*, room:*, rooms, recent, feed
 -- args    retentionDays and retentionMessages (0: keep all), maxEntries (to remove), wallNow (the
 --         caller's clock), optionally removesAll
 -- rows    room
@@ -63,6 +63,7 @@ for i = 2, #ARGV do
     if first > room.head then
       redis.call('HDEL', key('room', room.name), 'title', 'titleAt', 'titleLocked')
       redis.call('SREM', key('rooms'), room.name)
+      redis.pcall('ZREM', key('recent'), room.name)
     end
     publish('{"kind":"pruned","room":"' .. room.name .. '","first":' .. digits(first) .. '}')
     entriesLeft = entriesLeft - (first - room.first)

@@ -170,7 +170,6 @@ export class RedisBroker implements Broker {
     return page;
   }
 
-  /** Considers a random sample of up to 1,000 rooms. */
   async newestRooms(limit: number): Promise<readonly RoomSummary[]> {
     return (await this.#node.run("newestRooms", { limit })).rooms;
   }

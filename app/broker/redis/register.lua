@@ -2,7 +2,8 @@
 -- Registers a node with a new link. A returning node must still be registered: once declared dead,
 -- it needs a new name.
 --
--- keys    writes nodes, lease:*, meta; reads feed, presence:*, member:*, ends
+-- keys    writes nodes, lease:*, meta, recent; reads feed, presence:*, member:*, ends, rooms,
+--         room:*
 -- args    leaseMs, isReturning (the node was registered before)
 -- result  registered; presence: for each node a list of [room, member, username]; ends: when mutes
 --         and bans end (sanctions.lua)
@@ -11,6 +12,14 @@ if redis.call('HEXISTS', key('meta'), 'importing') == 1 then
   return redis.error_reply('ERR an import was interrupted; run import-chat again')
 end
 checkRun()
+-- After an import, or if another program has changed it.
+if redis.call('TYPE', key('recent')).ok ~= 'zset' then
+  redis.call('DEL', key('recent'))
+  for _, name in ipairs(redis.pcall('SMEMBERS', key('rooms'))) do
+    local at = redis.pcall('HGET', key('room', name), 'at')
+    if type(at) == 'string' then markRecent(name, tonumber(at)) end
+  end
+end
 local registered = isRegistered(node) or not args.isReturning
 if registered then
   repairFeed()

@@ -10,6 +10,7 @@
 //   feed                 stream: the events for all nodes; fields after, event
 //   feedMarks            list: times, each with the id of the last event at that time
 //   rooms                set: rooms with messages
+//   recent               sorted set: the public ones among them, and the time of their newest entry
 //   room:{room}          hash: head, first, at (time of the newest entry), title as JSON,
 //                        titleAt (the offset of its entry), titleLocked; stays when the last
 //                        message is gone

@@ -336,6 +336,23 @@ testWithRedis(
   },
 );
 
+testWithRedis("newestRooms() considers all rooms, also after a restart [D1]", async (redis) => {
+  const rooms = Array.from({ length: 1_500 }, (_, i) => `room-${i}`);
+  const newest = rooms.slice(-50).reverse();
+  let at = Date.now();
+  const now = () => ++at;
+  {
+    await using a = await BrokerNode.start(redis.url, { now });
+    for (const room of rooms) await a.broker.append([draft("a", { room })]);
+    await a.broker.append([draft("b", { room: "p-private" })]);
+    assertEquals((await a.broker.newestRooms(50)).map(({ room }) => room), newest);
+  }
+  // An import doesn't write it.
+  await redis.cli("DEL", testKey("recent"));
+  await using b = await BrokerNode.start(redis.url, { now });
+  assertEquals((await b.broker.newestRooms(50)).map(({ room }) => room), newest);
+});
+
 testWithRedis("open() refuses a Redis that evicts keys when it is full", async (redis) => {
   await redis.cli("CONFIG", "SET", "maxmemory-policy", "allkeys-lru");
   await assertRejects(
