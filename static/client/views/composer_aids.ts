@@ -7,6 +7,7 @@ import type { ChatClient } from "../state/chat_client.ts";
 import { splitText } from "../state/splitting.ts";
 import { panels } from "../words/language.ts";
 import { button, byId, element, isTouch, setText } from "./dom.ts";
+import { releaseFocus } from "./focus.ts";
 import { isMac } from "./shortcuts.ts";
 import { mountSuggestions } from "./suggestions.ts";
 import { mountUndoHistory } from "./undo_history.ts";
@@ -41,8 +42,9 @@ export function mountComposerAids(chat: ChatClient, parts: ComposerParts) {
     hint.classList.toggle("count", isCounting);
     hint.classList.toggle("warning", left < 0);
     const pieces = left < 0 && !writing.isEditing ? piecesOf(text.value) : undefined;
+    if (pieces === undefined) releaseFocus(splitLine);
+    else setText(splitButton, panels.splitInto(pieces.length));
     splitLine.hidden = pieces === undefined;
-    if (pieces !== undefined) setText(splitButton, panels.splitInto(pieces.length));
   };
   /** Splits a text, without the slash that marks text which looks like a command. */
   const piecesOf = (text: string) =>

@@ -14,6 +14,7 @@ import { panels } from "../words/language.ts";
 import type { Failure } from "../words/language.ts";
 import { amendmentOf, loadedMessages, quoteOf } from "./amendments.ts";
 import { button, byId, element, isTouch, setText } from "./dom.ts";
+import { releaseFocus } from "./focus.ts";
 
 /** The parts of the composer that its aids use. */
 export interface ComposerParts {
@@ -112,6 +113,7 @@ export function mountWriting(
     const draft = work?.draft ?? "";
     if (work?.kind === "reply") removeKey(storage, replyPrefix + work.room.name);
     work = undefined;
+    releaseFocus(line);
     line.hidden = true;
     if (isEdit) setValue(draft);
     return isEdit;

@@ -233,6 +233,9 @@ browserTest("selects messages and their actions with the keyboard", async (chat)
   await ada.keyboard.press("Enter");
   await ada.locator(".writing", { hasText: "Replying to Ben: first" }).waitFor();
   assertEquals(await ada.evaluate(() => document.activeElement?.id), "text");
+  await ada.locator(".writing button").press("Enter");
+  await ada.locator(".writing").waitFor({ state: "hidden" });
+  assertEquals(await ada.evaluate(() => document.activeElement?.id), "text");
 }, { isShared: true });
 
 browserTest("keeps the focus on a message that is edited or deleted", async (chat) => {

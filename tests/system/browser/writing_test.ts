@@ -475,6 +475,8 @@ browserTest("sends a long paste as several messages, in order", async (chat) => 
   const texts = await ada.locator("#rows article .text").allTextContents();
   assertEquals(texts.map((text) => text.charAt(0)), ["a", "b", "c"]);
   assert(!await ada.isVisible("text=Send as"));
+  // The button had the focus.
+  await ada.locator("#text:focus").waitFor();
   // The second slash only keeps the text from being a command.
   await ada.fill("#text", `//etc ${"x ".repeat(2_200)}`);
   await ada.click("text=Send as 2 messages");
