@@ -80,8 +80,11 @@ export function mountComposerAids(chat: ChatClient, parts: ComposerParts) {
   /** Fits the height of the field to its text, in browsers without `field-sizing`. */
   const fit = () => {
     if (CSS.supports("field-sizing", "content")) return;
+    const { scrollTop } = log;
     text.style.height = "auto";
     text.style.height = `${text.scrollHeight}px`;
+    // While the field was short, the log was taller and may have scrolled.
+    log.scrollTop = scrollTop;
   };
   // A hidden field has no height, and a narrower one needs more lines.
   new ResizeObserver(() => requestAnimationFrame(fit)).observe(text);

@@ -81,6 +81,15 @@ browserTest("fits the composer to its text in browsers without field-sizing", as
   assertEquals(await height(), one);
   await ada.setViewportSize({ width: 360, height: 720 });
   await waitUntil("it grows", async () => await height() > one);
+  // Measuring the text must not scroll the conversation.
+  await send(ada, "line\n".repeat(90));
+  await ada.fill("#text", "line\n".repeat(90));
+  const log = ada.locator("#log");
+  const fromEnd = () => log.evaluate((it) => it.scrollHeight - it.scrollTop - it.clientHeight);
+  await log.evaluate((it) => it.scrollBy(0, -100));
+  assertEquals(await fromEnd(), 100);
+  await ada.press("#text", "x");
+  assertEquals(await fromEnd(), 100);
 });
 
 browserTest("scrolls the conversation with page keys, unless the text needs them", async (chat) => {
