@@ -61,8 +61,11 @@ export function mountConversationAids(
   log.before(element("div", { class: "above" }, pill, day));
   let timer: ReturnType<typeof setTimeout> | undefined;
 
-  log.addEventListener("copy", (event) => {
-    const lines = selectedLines();
+  // A selection of everything starts outside of the log.
+  document.addEventListener("copy", (event) => {
+    const isElsewhere = document.querySelector("dialog[open]") !== null ||
+      event.target instanceof Element && event.target.matches("input, textarea");
+    const lines = isElsewhere ? [] : selectedLines();
     if (lines.length < 2) return;
     event.preventDefault();
     event.clipboardData?.setData("text/plain", lines.join("\n"));

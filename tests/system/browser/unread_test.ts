@@ -4,6 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import {
   browserTest,
   joinRoom,
+  openSettings,
   send,
   sharedServerOnly,
   waitForMessage,
@@ -327,6 +328,21 @@ browserTest("copies several messages as lines with author and time", async (chat
   assertEquals(await copied(2, 3), "Cy, 11:57: two\nlines\nCy, 11:57: Cy waves");
   // One message is copied as it is shown, without time or button.
   assertEquals((await copied(1, 1)).trim(), "code");
+  // Of a selection of everything, only the messages are copied, but all of a field or a dialog.
+  const copyFrom = (selector: string) =>
+    ada.locator(selector).evaluate((node) => {
+      const clipboardData = new DataTransfer();
+      const options = { clipboardData, bubbles: true, cancelable: true };
+      node.dispatchEvent(new ClipboardEvent("copy", options));
+      return clipboardData.getData("text/plain").split("\n").length;
+    });
+  await ada.focus("#log");
+  await ada.keyboard.press("Control+a");
+  assertEquals(await copyFrom("body"), 7);
+  assertEquals(await copyFrom("#text"), 1);
+  await openSettings(ada);
+  await ada.keyboard.press("Control+a");
+  assertEquals(await copyFrom("body"), 1);
 }, sharedServerOnly);
 
 browserTest("copies each range of a selection, as Firefox may have several", async (chat) => {
@@ -360,7 +376,7 @@ browserTest("copies each range of a selection, as Firefox may have several", asy
     };
     Object.assign(globalThis, { getSelection: () => selection });
     const clipboardData = new DataTransfer();
-    const event = new ClipboardEvent("copy", { clipboardData });
+    const event = new ClipboardEvent("copy", { clipboardData, bubbles: true });
     document.querySelector("#log")?.dispatchEvent(event);
     return clipboardData.getData("text/plain");
   });
