@@ -31,10 +31,13 @@ export function consoleMirror() {
   let written = Promise.resolve();
   const writePending = async (text: string) => {
     const bytes = new TextEncoder().encode(text);
-    for (let count = 0; count < bytes.length;) {
-      count += await Deno.stdout.write(bytes.subarray(count));
+    try {
+      for (let count = 0; count < bytes.length;) {
+        count += await Deno.stdout.write(bytes.subarray(count));
+      }
+    } finally {
+      pendingChars -= text.length;
     }
-    pendingChars -= text.length;
   };
   return {
     /** Writes text in the background. */
