@@ -11,6 +11,9 @@ const checkMs = 60_000;
 const warnMs = 3 * 86_400_000;
 const repeatMs = 86_400_000;
 
+/** A certificate in a PEM file, which may have the key and other text before it. */
+const certificates = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
 /** A certificate with its chain, and its private key, both as PEM. */
 export interface Certificate {
   readonly cert: string;
@@ -23,8 +26,9 @@ export interface Certificate {
  * @throws {SettingError} If a file cannot be read, or the key does not match the certificate.
  */
 export function readCertificate(certPath: string, keyPath: string, hostname: string): Certificate {
+  const cert = readPem("TLS_CERT", certPath);
   const certificate = {
-    cert: readPem("TLS_CERT", certPath),
+    cert: cert.match(certificates)?.join("\n") ?? cert,
     key: readPem("TLS_KEY", keyPath),
   };
   try {

@@ -74,6 +74,7 @@ Deno.test("readCertificate() accepts a certificate with its key, and throws for 
   await using dir = await staticFolder({
     "one.pem": firstCertificate.cert,
     "one.key": firstCertificate.key,
+    "both.pem": firstCertificate.key + firstCertificate.cert,
     "two.key": secondCertificate.key,
     "half.pem": firstCertificate.cert.slice(0, 300),
     "empty.key": "",
@@ -81,7 +82,9 @@ Deno.test("readCertificate() accepts a certificate with its key, and throws for 
   });
   const read = (cert: string, key: string) =>
     readCertificate(`${dir.path}/${cert}`, `${dir.path}/${key}`, "127.0.0.1");
-  assertEquals(read("one.pem", "one.key"), firstCertificate);
+  for (const [cert, key] of [["one.pem", "one.key"], ["both.pem", "both.pem"]] as const) {
+    assertEquals(read(cert, key).cert, firstCertificate.cert.trimEnd());
+  }
   for (
     const [cert, key, message] of [
       ["one.pem", "two.key", "the key belongs to another certificate"],
