@@ -23,6 +23,8 @@ export type FeedEvent =
     readonly tab: string;
   }
   | { readonly kind: "node_lost"; readonly node: string }
+  /** Redis was paused, or its clock was set: the names of connected members may have expired. */
+  | { readonly kind: "time_jumped" }
   /** Mutes and bans have changed. */
   | { readonly kind: "sanctions"; readonly ends: readonly SanctionEnd[] };
 

@@ -370,6 +370,9 @@ export class RedisBroker implements Broker {
       case "node_lost":
         if (event.node === this.#node.name) throw new Error(leaseExpired);
         return this.#members.remote.removeNode(event.node);
+      case "time_jumped":
+        // After a failure, the hourly renewal gives the names back.
+        return void this.renewHolds().catch(() => {});
       case "sanctions":
         return this.#sanctioned(event.ends);
     }

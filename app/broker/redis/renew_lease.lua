@@ -17,6 +17,7 @@ local wasInTime = redis.call('SET', key('lease', node), 1, 'PX', digits(args.lea
 local renewedAt = tonumber(redis.call('HGET', key('meta'), 'renewedAt') or 0)
 local hasTimeJumped = math.abs(now - renewedAt) >= args.leaseMs / 2
 redis.call('HSET', key('meta'), 'renewedAt', digits(now))
+if hasTimeJumped then publish('{"kind":"time_jumped"}') end
 for _, other in ipairs(redis.call('HKEYS', key('nodes'))) do
   if hasTimeJumped then
     local lease = key('lease', other)

@@ -230,6 +230,23 @@ testWithRedis(
 );
 
 testWithRedis(
+  "connected members get their names back after Redis's clock jumped beyond their expiry [N8]",
+  async (redis) => {
+    const options = { leaseMs: 600 };
+    await using a = await BrokerNode.start(redis.url, options);
+    await using b = await BrokerNode.start(redis.url, options);
+    await a.broker.claim("ada", "Ada");
+    await b.broker.claim("ben", "Ben");
+    const expired = ["member:ada", "name:ada", "member:ben", "name:ben"].map(testKey);
+    const jump = "redis.call('DEL', unpack(KEYS, 2)) redis.call('HSET', KEYS[1], 'renewedAt', 1)";
+    await redis.cli("EVAL", jump, "5", testKey("meta"), ...expired);
+    await until(async () => await redis.cli("EXISTS", ...expired) === "4");
+    assertEquals(await b.broker.claim("eve", "Ada"), undefined);
+    assertEquals([a.resets, b.resets], [0, 0]);
+  },
+);
+
+testWithRedis(
   "reset() is called when another member has claimed an expired name [N8]",
   async (redis) => {
     await using a = await BrokerNode.start(redis.url);
