@@ -118,6 +118,7 @@ export class LogReader {
     }, () => {
       room.state = "unread";
       this.#failJoins(room);
+      this.#hub.outbound.touch(room);
     });
   }
 

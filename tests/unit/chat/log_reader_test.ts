@@ -149,6 +149,17 @@ Deno.test("LogReader.join() announces no departure if the log could not be read 
   assertEquals(ben.pushTypes(), ["joined"]);
 });
 
+Deno.test("LogReader.join() forgets a room that all have left while its log could not be read", async () => {
+  const chat = new TestChat();
+  const ada = chat.enter("Ada", []);
+  chat.broker.isAsync = true;
+  ada.send({ type: "join", room: "lobby" });
+  chat.broker.isFailing = true;
+  ada.drop(1000);
+  await chat.settle();
+  assertEquals(chat.hub.size.rooms, 0);
+});
+
 Deno.test("LogReader.join() refuses each join of a room that cannot be read", () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada", []);
