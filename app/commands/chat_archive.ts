@@ -261,7 +261,7 @@ async function* readLines(file: string): AsyncGenerator<string> {
   try {
     const { readable } = await Deno.open(file);
     for await (const chunk of readable.pipeThrough(new TextDecoderStream())) {
-      const lines = (rest + chunk).split("\n");
+      const lines = (rest + chunk).split(/\r?\n/);
       if (lines.some(({ length }) => length > lineMaxLength)) {
         throw new Error(`Cannot import ${file}: a line is too long`);
       }

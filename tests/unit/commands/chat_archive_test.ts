@@ -200,6 +200,14 @@ Deno.test("export-chat exports one state of a chat, while a server prunes it", a
   assertEquals(messages, 4);
 });
 
+Deno.test("import-chat reads a file that was copied with CRLF", async () => {
+  await using folder = await databaseFolder();
+  const file = await archiveOf(folder.dir, [room, first, second, name]);
+  await Deno.writeTextFile(file, (await Deno.readTextFile(file)).replaceAll("\n", "\r\n"));
+  await using target = await openSqliteTarget(`${folder.dir}/new.db`);
+  assertEquals(await importChat(file, target, holdMs), 2);
+});
+
 Deno.test("import-chat names the file that it cannot write", async () => {
   await using folder = await databaseFolder();
   await using target = await openSqliteTarget(folder.path);
