@@ -265,6 +265,7 @@ export class Members {
 
   #callRelease(member: string, isFreed: boolean, event?: string): void {
     const { nameChanges, ports: { broker, clock, log } } = this.#hub;
+    this.#unreleased.delete(member);
     nameChanges.add(log, event, () => broker.release(member, isFreed), undefined, () => {
       if (this.#unreleased.size >= maxUnreleased) return;
       this.#unreleased.set(member, { isFreed, retryAt: clock.now() + releaseRetryMs });
@@ -276,9 +277,9 @@ export class Members {
     const now = this.#hub.ports.clock.now();
     for (const [member, { isFreed, retryAt }] of this.#unreleased.entries().take(maxReleases)) {
       if (retryAt > now) break;
-      this.#unreleased.delete(member);
       const isClaimed = this.#members.has(member) || this.#claims.of(member) > 0;
-      if (!isClaimed) this.#callRelease(member, isFreed);
+      if (isClaimed) this.#unreleased.delete(member);
+      else this.#callRelease(member, isFreed);
     }
   }
 }
