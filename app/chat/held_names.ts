@@ -13,6 +13,8 @@ const wideFactor = 32;
 const maxTotal = 100_000;
 /** Min interval between prunes of a network, which visit all its holds. */
 const pruneMs = 1_000;
+/** The same for all networks. */
+const sweepMs = 60_000;
 
 interface Holds {
   /** When the hold of each member ends, in ms. */
@@ -28,6 +30,7 @@ export class HeldNames {
   /** The same, with the networks of an IPv6 /48 counted together. */
   readonly #wide = new Tally();
   #size = 0;
+  #sweepAt = 0;
 
   constructor(nameHoldMs: number) {
     this.#nameHoldMs = nameHoldMs;
@@ -39,9 +42,12 @@ export class HeldNames {
     const endsAt = holds.ends.get(member);
     if (endsAt === undefined) {
       const [max, wide] = [maxPerAddress[scope], wideNetwork(network)];
+      const isFull = () =>
+        holds.ends.size >= max || this.#wide.of(wide) >= max * wideFactor ||
+        this.#size >= maxTotal;
       if (holds.ends.size >= max) this.#prune(network, holds, now);
-      const isFull = holds.ends.size >= max || this.#wide.of(wide) >= max * wideFactor;
-      if (isFull || this.#size >= maxTotal) return false;
+      if (isFull() && now >= this.#sweepAt) this.sweep(now);
+      if (isFull()) return false;
       this.#wide.add(wide);
       this.#size++;
     }
@@ -56,6 +62,7 @@ export class HeldNames {
 
   /** Forgets holds that are over. */
   sweep(now: number): void {
+    this.#sweepAt = now + sweepMs;
     for (const [network, holds] of this.#networks) {
       this.#prune(network, holds, now);
       if (holds.ends.size === 0) this.#networks.delete(network);
