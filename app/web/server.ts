@@ -148,7 +148,8 @@ export function serveWeb(options: WebOptions) {
       address: client.address,
       method,
       path: truncate(url.replace(/^\w+:\/\/[^/?#]*/, "")) || "/",
-      protocol: "HTTP/1.1",
+      // Deno doesn't say. With HTTP/2, the host is only in the URL.
+      protocol: headers.has("host") ? "HTTP/1.1" : "HTTP/2.0",
       referrer: truncate(headers.get("referer")),
       userAgent: truncate(headers.get("user-agent")),
     };

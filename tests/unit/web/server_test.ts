@@ -1,5 +1,7 @@
 // The web server: headers, errors, listening and shutdown.
 
+import { once } from "node:events";
+import { connect } from "node:http2";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import {
   dialSocket,
@@ -206,6 +208,20 @@ Deno.test("serveWeb() logs every request, including upgrades", async () => {
   assertEquals([head?.status, head?.bytes], [200, 0]);
   assertEquals([upgrade?.status, upgrade?.path, upgrade?.bytes], [101, "/ws", 0]);
   assertEquals(running.access.length, 4);
+});
+
+Deno.test("serveWeb() logs the protocol of requests over HTTP/2", async () => {
+  await using running = await startSite();
+  const client = connect(`http://127.0.0.1:${running.server.port}`);
+  try {
+    const stream = client.request({ ":path": "/healthz", ":method": "POST" });
+    stream.end();
+    await once(stream, "response");
+    stream.close();
+    assertEquals(running.access.map(({ protocol }) => protocol), ["HTTP/2.0"]);
+  } finally {
+    client.close();
+  }
 });
 
 Deno.test("serveWeb() throws with the reason if it cannot listen", async () => {
