@@ -53,7 +53,8 @@ export class Heartbeats {
       heartbeat.checkedCount = session.commandCount;
       heartbeat.receivedAt = now;
     }
-    if (state.kind === "greeting" && now >= state.deadline) {
+    const isClaiming = session.held !== undefined;
+    if (state.kind === "greeting" && !isClaiming && now >= state.deadline) {
       sessions.end(session, closeCode.noHello, "no hello accepted in time");
     } else if (now - heartbeat.receivedAt >= silenceMs) {
       sessions.end(session, closeCode.timeout, "no frame received in time");

@@ -1,7 +1,14 @@
 // Sessions from open to close: heartbeats, timeouts, slow consumers and draining.
 
 import { assertEquals, assertLess } from "@std/assert";
-import { FakeSocket, range, TestChat, textsOf, tokenOf } from "../../support/hub_harness.ts";
+import {
+  FakeSocket,
+  helloOf,
+  range,
+  TestChat,
+  textsOf,
+  tokenOf,
+} from "../../support/hub_harness.ts";
 
 Deno.test("ChatHub sends an empty frame every 25 s, even amid other traffic [P8]", () => {
   const chat = new TestChat();
@@ -62,6 +69,18 @@ Deno.test("ChatHub closes a session without hello after 5 s [C3]", () => {
   const client = chat.connect();
   chat.time.advance(7_000);
   assertEquals(client.socket.closed?.code, 4100);
+});
+
+Deno.test("ChatHub waits for the broker if hello has arrived within 5 s [C3]", async () => {
+  const chat = new TestChat();
+  chat.broker.isAsync = true;
+  const ada = chat.connect();
+  chat.time.advance(4_000);
+  ada.put(helloOf("Ada"));
+  chat.time.advance(5_000);
+  assertEquals(ada.socket.closed, undefined);
+  await chat.settle();
+  assertEquals(ada.pushTypes(), ["welcome", "room"]);
 });
 
 Deno.test("ChatHub allows 60 s after each of up to four refused hellos [C3]", () => {
