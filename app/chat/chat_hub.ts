@@ -567,7 +567,8 @@ export class ChatHub {
       this.#cancelSweep = undefined;
       this.#sweep();
       const { sessions, members, rates } = this.size;
-      if (sessions + members + rates > 0) this.#scheduleSweep();
+      const { hasUnreleased } = this.#parts.members;
+      if (sessions + members + rates > 0 || hasUnreleased) this.#scheduleSweep();
     });
   }
 

@@ -16,7 +16,7 @@ const quietMs = 30_000;
 const renewHoldsMs = 3_600_000;
 /** Max names released at a time. */
 const maxReleases = 100;
-/** Delay before a failed release is repeated, and how many are. */
+/** Delay before a release without a result is repeated, and how many are. */
 const releaseRetryMs = 60_000;
 const maxUnreleased = 100_000;
 
@@ -28,7 +28,7 @@ export class Members {
   readonly #graces = new Map<Member | Presence, number>();
   /** Pending claims by member. A member's name is not released while it has any. */
   readonly #claims = new Tally();
-  /** Members whose release failed, and when to repeat it, in ms of the hub's clock. */
+  /** Releases that the broker has not confirmed, and when to repeat them by the hub's clock. */
   readonly #unreleased = new Map<string, { readonly isFreed: boolean; readonly retryAt: number }>();
   readonly #heldNames: HeldNames;
   #quietUntil: number;
@@ -46,6 +46,11 @@ export class Members {
   /** How many members there are, and how many graces are running. */
   get size(): { readonly members: number; readonly graces: number } {
     return { members: this.#members.size, graces: this.#graces.size };
+  }
+
+  /** Whether the broker has not confirmed the release of a name. */
+  get hasUnreleased(): boolean {
+    return this.#unreleased.size > 0;
   }
 
   sessionsOf(member: string, tab: string | undefined): readonly ActiveSession[] {
@@ -265,10 +270,11 @@ export class Members {
 
   #callRelease(member: string, isFreed: boolean, event?: string): void {
     const { nameChanges, ports: { broker, clock, log } } = this.#hub;
+    const release = { isFreed, retryAt: clock.now() + releaseRetryMs };
     this.#unreleased.delete(member);
-    nameChanges.add(log, event, () => broker.release(member, isFreed), undefined, () => {
-      if (this.#unreleased.size >= maxUnreleased) return;
-      this.#unreleased.set(member, { isFreed, retryAt: clock.now() + releaseRetryMs });
+    if (this.#unreleased.size < maxUnreleased) this.#unreleased.set(member, release);
+    nameChanges.add(log, event, () => broker.release(member, isFreed), () => {
+      if (this.#unreleased.get(member) === release) this.#unreleased.delete(member);
     });
   }
 

@@ -273,6 +273,21 @@ Deno.test("ChatHub repeats releases that failed, unless the member has returned 
   assertEquals(chat.lines.filter(({ event }) => event === "release_failed").length, 3);
 });
 
+Deno.test("ChatHub repeats a release that failed although nobody is connected [N8]", () => {
+  const chat = new TestChat();
+  const released: string[] = [];
+  let isFailing = true;
+  chat.broker.release = (id) => {
+    if (isFailing) throw new Error("Cannot release: the disk is full");
+    released.push(id);
+  };
+  chat.enter("Ada").drop(1000);
+  chat.time.advance(300_000);
+  isFailing = false;
+  chat.time.advance(61_000);
+  assertEquals(released, ["id-Ada"]);
+});
+
 Deno.test("ChatHub stores a member's messages before it releases the name [N8]", () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada");
