@@ -143,6 +143,22 @@ browserTest("fits a small square screen in German", async (chat) => {
   await assertFits(page);
 }, noRateLimit);
 
+browserTest("shows messages above the keyboard of a phone on its side", async (chat) => {
+  const { ada, server } = await signInScripted(chat, {
+    viewport: { width: 640, height: 170 },
+    hasTouch: true,
+    isMobile: true,
+  });
+  server.publish("lobby", { text: "first" }, { text: "second" });
+  await waitForMessage(ada, "second");
+  await ada.tap("#text");
+  const { height = 0 } = await ada.locator("#log").boundingBox() ?? {};
+  assert(height > 60, `${height} px`);
+  // Without the keyboard, the header leads to the rooms.
+  await ada.setViewportSize({ width: 640, height: 330 });
+  await ada.locator("#room-title").waitFor();
+}, sharedServerOnly);
+
 browserTest("animates nothing for people who prefer reduced motion", async (chat) => {
   const moving = (page: Page) =>
     page.evaluate(() =>
