@@ -86,7 +86,8 @@ export function foreignOwner(path: string, uid: number | null): string | undefin
 /** Returns whether a folder has files but none of ours: it may be /var/log, or even /. */
 function isShared(dir: string): boolean {
   try {
-    const names = Array.from(Deno.readDirSync(dir), ({ name }) => name);
+    const names = Array.from(Deno.readDirSync(dir), ({ name }) => name)
+      .filter((name) => !/^\.|^lost\+found$/.test(name));
     return names.length > 0 &&
       !names.some((name) => /^parley\.|^(access|error|messages|websocket)\.log/.test(name));
   } catch {
