@@ -90,9 +90,13 @@ export class ReopeningDatabase {
       this.#undelivered = late === undefined ? [] : [...this.#undelivered, ...late];
       this.#rollback();
       if (late === undefined) {
+        // Together: if one fails, the epoch differs, so the next call starts over, too.
+        file.transaction(() => {
+          this.log.startOver(file);
+          this.names.holdAll(file);
+        });
         report("storage_changed", new Error("the file lacks messages stored earlier"));
         this.#onForked();
-        this.names.holdAll(file);
       }
       return file;
     } catch (error) {

@@ -328,22 +328,22 @@ export class RoomLog {
     return room;
   }
 
+  /** Clears the rooms and starts an epoch, inside a transaction. */
+  startOver(file: DatabaseFile): void {
+    this.beginEpoch(file);
+    this.#rooms.clear();
+    this.#loaded.clear();
+  }
+
   /**
    * Compares a reopened database with the rooms in memory. Returns the entries of a commit that
-   * succeeded although it reported failure. If any known entry is missing, clears the rooms, starts
-   * a new epoch and returns `undefined`.
+   * succeeded although it reported failure, or `undefined` if any known entry is missing.
    */
   catchUp(file: DatabaseFile): readonly Entry[] | undefined {
     const rooms = new Map(file.all(sql.allRooms).map((row) => [String(row.name), storedRoom(row)]));
     const isComplete = file.get(sql.lastEpoch)?.name === this.#epoch.name &&
       this.#rooms.entries().every(([name, { head }]) => (rooms.get(name)?.head ?? 0) >= head);
-    if (!isComplete) {
-      // First, so that the next call notices it too if this one fails.
-      this.beginEpoch(file);
-      this.#rooms.clear();
-      this.#loaded.clear();
-      return undefined;
-    }
+    if (!isComplete) return undefined;
     const late: Entry[] = [];
     for (const [name, room] of rooms) {
       const known = this.#rooms.get(name);

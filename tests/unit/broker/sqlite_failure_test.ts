@@ -186,25 +186,33 @@ Deno.test("SqliteBroker.append() starts a new epoch if a message is gone from th
     assert(entries[2]?.epoch !== entries[1]?.epoch);
   }));
 
-Deno.test("SqliteBroker.append() starts over even if the first attempt fails [R5]", () =>
-  withFile((path) => {
-    let resets = 0;
-    withBroker(optionsFor(path), (broker) => {
-      broker.subscribe({ entries: () => {}, pruned: () => {}, reset: () => resets++ });
-      broker.append([draft("a"), draft("c")]);
-      broker.append([broken]);
-      broker.append([broken]);
-      change(
-        path,
-        `DELETE FROM entries WHERE offset = 2; UPDATE rooms SET head = 1; DELETE FROM nonces;
-         CREATE TRIGGER full BEFORE INSERT ON epochs BEGIN SELECT RAISE(ABORT, 'full'); END`,
+for (const failing of ["INSERT ON epochs", "UPDATE ON names"]) {
+  Deno.test(`SqliteBroker.append() starts over even if ${failing} fails at first [R5] [N8]`, () =>
+    withFile((path) => {
+      let resets = 0;
+      withBroker(optionsFor(path), (broker) => {
+        broker.subscribe({ entries: () => {}, pruned: () => {}, reset: () => resets++ });
+        broker.claim("eve", "Eve");
+        broker.append([draft("a"), draft("c")]);
+        broker.append([broken]);
+        broker.append([broken]);
+        change(
+          path,
+          `DELETE FROM entries WHERE offset = 2; UPDATE rooms SET head = 1; DELETE FROM nonces;
+         CREATE TRIGGER full BEFORE ${failing} BEGIN SELECT RAISE(ABORT, 'full'); END`,
+        );
+        assertEquals(broker.append([draft("d")]), [{ kind: "unavailable" }]);
+        change(path, "DROP TRIGGER full");
+        assertEquals(broker.append([draft("d")]), [{ kind: "stored", offset: 2 }]);
+      });
+      assertEquals(resets, 1);
+      using database = new DatabaseSync(path);
+      assertEquals(
+        database.prepare("SELECT count(*) AS count FROM names WHERE live = 1").get()?.count,
+        0,
       );
-      assertEquals(broker.append([draft("d")]), [{ kind: "unavailable" }]);
-      change(path, "DROP TRIGGER full");
-      assertEquals(broker.append([draft("d")]), [{ kind: "stored", offset: 2 }]);
-    });
-    assertEquals(resets, 1);
-  }));
+    }));
+}
 
 Deno.test("SqliteBroker.batch() changes no name if its transaction fails [N8] [M9]", () => {
   withBroker(optionsFor(":memory:"), (broker) => {
