@@ -246,6 +246,19 @@ Deno.test("launch warns of a misspelled variable", async () => {
   assertStringIncludes(output, "Ignoring ACCES_CODE: did you mean ACCESS_CODE?\n");
 });
 
+Deno.test("deno task reads settings from a file", async () => {
+  const file = await Deno.makeTempFile();
+  try {
+    await Deno.writeTextFile(file, "DATA_DIR=/srv/chat\nPORT=x\n");
+    const task = ["task", "-q", `--config=${root}deno.json`, `--env-file=${file}`, "start"];
+    const { code, output } = await run(root, task);
+    assertEquals(code, 2);
+    assertStringIncludes(output, 'Cannot use PORT="x"');
+  } finally {
+    await Deno.remove(file);
+  }
+});
+
 Deno.test("launch exits with status 2 on an invalid setting, and explains it", async () => {
   for (
     const [args, expected] of [
