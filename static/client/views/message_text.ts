@@ -55,6 +55,7 @@ export function createFormatter(
       href: addressOf(room, offset),
       class: className,
       dir: "auto",
+      lang: "",
     };
     const link = element("a", attributes, ...children);
     link.addEventListener("click", (event) => {

@@ -64,7 +64,7 @@ export function searchSection(
       "a",
       { href: addressOf(room, offset) },
       element("small", {}, `#${labelOf(room)} · `, element("bdi", {}, from), ` · ${shortTime(at)}`),
-      element("span", { dir: "auto" }, ...highlighted(text, ranges)),
+      element("span", { dir: "auto", lang: "" }, ...highlighted(text, ranges)),
     );
     link.addEventListener("click", (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return;

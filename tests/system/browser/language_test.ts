@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import {
   browserTest,
+  choose,
   send,
   sharedServerOnly,
   signIn,
@@ -45,9 +46,12 @@ browserTest("speaks English to readers of other languages", async (chat) => {
   assertEquals(await page.getAttribute("html", "lang"), "en");
   await send(page, "Bonjour");
   await waitForMessage(page, "Bonjour");
+  await choose(page, "Bonjour", "Reply");
+  await send(page, "Ça va ?");
+  await page.locator("#rows .quote").waitFor();
   // Spell checkers and screen readers must not take what people write for English.
-  for (const selector of ["#text", "#rows .text"]) {
-    assertEquals(await page.getAttribute(selector, "lang"), "");
+  for (const selector of ["#text", "#rows .text", "#rows .quote"]) {
+    assertEquals(await page.locator(selector).first().getAttribute("lang"), "");
   }
 });
 

@@ -30,6 +30,8 @@ browserTest(
       "quickly",
     ]);
     assert((await result.textContent())?.includes("The <b>quick</b> fox, quickly"));
+    // A person's text may be in any language.
+    assertEquals(await result.locator("span").getAttribute("lang"), "");
     await ada.keyboard.press("Escape");
     await ada.locator("#dialog").waitFor({ state: "hidden" });
     await send(ada, "/search quick*");
