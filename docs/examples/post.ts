@@ -5,8 +5,8 @@ const token = Deno.env.get("TOKEN");
 if (!token) throw new Error("Set TOKEN (see docs/http.md)");
 
 /**
- * Posts a message as `name`. A key's message is stored once. Members have a rate limit: waits until
- * the server accepts the next one.
+ * Posts a message as `name`. A repeat with the same `key` is stored only once. Waits while the
+ * server limits the rate.
  */
 export async function post(url: URL, name: string, body: string, key: string): Promise<Response> {
   const headers = { authorization: `Basic ${btoa(`${name}:${token}`)}`, "idempotency-key": key };
