@@ -40,9 +40,9 @@ export { mountNamePrompt } from "./views/name_prompt.ts";
 /** How long open tabs have to reply to a poll, and a reloading tab has to return. */
 const tabReplyMs = 4_000;
 const tabPollIntervalMs = 20_000;
-/** How often to look whether the device has slept. */
+/** How often to check whether the device has slept. */
 const wakeIntervalMs = 5_000;
-/** A longer pause of that timer was a sleep. */
+/** A longer gap between two checks means that it has. */
 const sleepMs = 15_000;
 
 export type Extras = ReturnType<typeof mountExtras>;
@@ -180,12 +180,12 @@ export function mountExtras(
   };
 }
 
-/** Checks the connection once the device has slept, which browsers don't report. */
+/** Checks the connection after the device has slept, which browsers don't report. */
 function checkAfterSleep({ connection }: ChatClient): void {
   let last = Date.now();
   setInterval(() => {
     const now = Date.now();
-    // Timers of hidden pages pause for other reasons.
+    // Browsers also pause the timers of hidden pages.
     if (now - last > sleepMs && !document.hidden) connection.check();
     last = now;
   }, wakeIntervalMs);

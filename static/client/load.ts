@@ -35,7 +35,7 @@ export async function checkVersion(): Promise<void> {
   try {
     const page = await (await fetch(`${basePath}/`, { cache: "no-cache" })).text();
     const [served] = /\/assets\/main\.\w+\.js/.exec(page) ?? [];
-    // Extensions and proxies add scripts of their own, too.
+    // It may not be the first: extensions and proxies add scripts of their own.
     isOutdated = served !== undefined && !document.querySelector(`script[src$="${served}"]`);
   } catch {
     // Without the server, there is no new version.

@@ -1,5 +1,5 @@
-// Drafts: the unsent text of each room's composer, stored under a key of its room in the storage of
-// all tabs, which a new tab reads, and in that of the tab, so that it keeps its own over a reload.
+// Drafts: the unsent text of each room's composer. Stored by room, in the storage that all tabs
+// share, for new tabs, and in the tab's own, so that each tab keeps its draft over a reload.
 
 import { readJson, removeKey, writeJson } from "./storage.ts";
 import type { KeyValue } from "./storage.ts";
@@ -8,7 +8,7 @@ const draftPrefix = "parley.draft.";
 /** Max length of a draft in UTF-16 code units: enough for a text to send as ten messages. */
 const maxLength = 40_000;
 
-/** Returns the draft of a room, or an empty string. The last storage is the tab's own. */
+/** Returns the draft of a room, or an empty string. The tab's own storage is last, and wins. */
 export function loadDraft(storages: readonly KeyValue[], room: string): string {
   const drafts = storages.map((storage) => readJson(storage, draftPrefix + room));
   return String(drafts.findLast((draft) => typeof draft === "string") ?? "");
@@ -16,7 +16,7 @@ export function loadDraft(storages: readonly KeyValue[], room: string): string {
 
 /** Stores the start of a draft in each storage with space for it, if it has changed. */
 export function saveDraft(storages: readonly KeyValue[], room: string, text: string): void {
-  // A tab that only shows the draft of another must not keep it.
+  // A tab that only shows another tab's draft must not store it as its own.
   if (text === loadDraft(storages, room)) return;
   const key = draftPrefix + room;
   // Don't cut a character in half.

@@ -1,5 +1,5 @@
-// Dials again only once the server answers a request. After sockets that failed to open, in any
-// tab, Firefox delays the next one by up to a minute, without an event. It doesn't delay requests.
+// After a failure, dials only once the server answers a request. When sockets have failed to open,
+// in any tab, Firefox silently delays the next one by up to a minute. It doesn't delay requests.
 
 import type { ClientSocket, ConnectionPorts } from "./connection.ts";
 

@@ -98,7 +98,8 @@ export function mountComposerAids(chat: ChatClient, parts: ComposerParts) {
     !byId<"div">("app").hidden && document.querySelector("dialog[open]") === null;
   document.addEventListener("keydown", (event) => {
     const { key, altKey, ctrlKey, metaKey, shiftKey } = event;
-    // With another key, Alt selects text on a Mac, and moves through tables in screen readers.
+    // With a second modifier, these keys select text on a Mac, and move through tables in screen
+    // readers.
     const isPlain = altKey && !ctrlKey && !metaKey && !shiftKey;
     const step = isPlain ? ["ArrowUp", "", "ArrowDown"].indexOf(key) - 1 : 0;
     // In a dialog, Alt+↓ opens a list of choices.
@@ -184,7 +185,7 @@ export function mountComposerAids(chat: ChatClient, parts: ComposerParts) {
     /** Handles a key. Returns false if it has no meaning here. */
     handleKey(event: KeyboardEvent): boolean {
       const { key, shiftKey, altKey, ctrlKey, metaKey } = event;
-      // Alt and an arrow key switch rooms. On a Mac, Option and Enter start a new line.
+      // Alt and an arrow key switch rooms. On a Mac, Option+Enter starts a new line.
       if (altKey) return key === "Enter" && document.execCommand("insertText", false, "\n");
       if (suggestions.handleKey(event)) return true;
       const page = ["PageUp", "", "PageDown"].indexOf(key) - 1;

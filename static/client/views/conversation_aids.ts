@@ -23,7 +23,7 @@ export type ConversationAids = ReturnType<typeof mountConversationAids>;
 /** The first unread message is shown this far below the top. */
 const contextPx = 96;
 const dayShownMs = 1_200;
-/** Frames until the browser has surely drawn skipped rows that came into view. */
+/** Max frames until the browser has drawn skipped rows that came into view. */
 const skippedFrames = 5;
 /** How soon new blocks of rows are skipped. */
 const settleMs = 500;
@@ -61,7 +61,7 @@ export function mountConversationAids(
   log.before(element("div", { class: "above" }, pill, day));
   let timer: ReturnType<typeof setTimeout> | undefined;
 
-  // A selection of everything starts outside of the log.
+  // "Select all" starts outside of the log.
   document.addEventListener("copy", (event) => {
     const isElsewhere = document.querySelector("dialog[open]") !== null ||
       event.target instanceof Element && event.target.matches("input, textarea");

@@ -18,7 +18,7 @@ export function copyButton(text: () => string, className?: string): HTMLElement 
 /** Copies a text. Returns false if the browser doesn't allow it. */
 export async function copyText(text: string): Promise<boolean> {
   try {
-    // Plain http has no clipboard.
+    // Pages on plain http have no `clipboard`.
     if (navigator.clipboard === undefined) return copyByCommand(text);
     await navigator.clipboard.writeText(text);
     return true;
@@ -27,7 +27,7 @@ export async function copyText(text: string): Promise<boolean> {
   }
 }
 
-/** Copies a text with the browser's command, which copies what a `copy` event is given. */
+/** Copies a text with `execCommand`, which copies the data that a `copy` listener sets. */
 function copyByCommand(text: string): boolean {
   const listeners = new AbortController();
   const options = { capture: true, signal: listeners.signal };

@@ -37,7 +37,7 @@ export function section(title: string, ...children: readonly Child[]): HTMLEleme
   return element("section", {}, element("h3", {}, title), ...children);
 }
 
-/** Creates a field whose text is to be copied. A click selects it. */
+/** Creates a read-only field for a text to copy. A click selects all of it. */
 export function copyField(label: string, value = ""): HTMLInputElement {
   const field = element("input", { readonly: true, "aria-label": label, value });
   // Safari clears a selection made on focus when the button is released.

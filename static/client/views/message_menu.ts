@@ -184,7 +184,7 @@ export function mountMessageMenu(
   document.addEventListener("focusin", ({ target }) => {
     const isMessage = target instanceof Element && target.matches("#rows article");
     if (isMessage) show(target);
-    // While a message is redrawn, the composer takes its focus.
+    // While a message is redrawn, the composer has the focus.
     if (isMessage || focused?.isConnected) focused = isMessage ? target : undefined;
   });
   log.addEventListener("scroll", () => {
@@ -217,7 +217,7 @@ export function mountMessageMenu(
   };
   const focus = (article: HTMLElement) => {
     article.tabIndex = -1;
-    // Its label has no text, and screen readers read no content of what has the focus.
+    // Its label has no text, and screen readers don't read the content of a focused message.
     for (const part of log.querySelectorAll("article [id]")) part.removeAttribute("id");
     const parts = Array.from(
       article.querySelectorAll(".quote, .text"),
@@ -261,7 +261,7 @@ export function mountMessageMenu(
     /** Hides the toolbar if its message was redrawn, and gives that message the focus again. */
     update(): void {
       if (shown?.isConnected !== false) return;
-      const { message } = (shown === focused ? viewOf(shown) : undefined) ?? {};
+      const message = shown === focused ? viewOf(shown)?.message : undefined;
       hide();
       const again = message &&
         Array.from(log.querySelectorAll("article")).find((article) =>

@@ -110,7 +110,7 @@ function claim(id: string, task: () => void): void {
   });
 }
 
-/** Plays all sounds, since a tap starts only one context. */
+/** The only context, since a tap starts just one. */
 let audio: AudioContext | undefined;
 let audioTimer: ReturnType<typeof setTimeout> | undefined;
 

@@ -29,7 +29,7 @@ export function followOtherTabs(page: Page, refreshKeys: () => Promise<void>): v
     page.redraw();
   };
   addEventListener("storage", ({ key }) => {
-    // Another tab has forgotten this device. The page reloads, and its own storage would remain.
+    // Another tab has forgotten this device. This page reloads, but would keep its own storage.
     if (key === profileKey && storage.getItem(profileKey) === null) {
       const own = storageOf("sessionStorage");
       for (const stored of keysWithPrefix(own, "parley.")) removeKey(own, stored);

@@ -18,7 +18,7 @@ const contextLength = 50;
 const pageLength = 100;
 /** Distance from an end of the window at which scrolling loads more. */
 const nearPx = 600;
-/** More than the height of any log. Browsers scroll to the start if told to scroll to Infinity. */
+/** More than the height of any log. Infinity would scroll to the start. */
 const endPx = 1e7;
 
 /** Mounts the permalinks. The address alone decides which message is open. */

@@ -1,6 +1,6 @@
 // The shortcut of the search, in every keyboard layout.
 
-/** Whether shortcuts use the command key, and the Option key, reported as Alt, types characters. */
+/** Whether shortcuts use the Command key. Then Option, reported as Alt, types characters. */
 export const isMac = /^(Mac|iP)/.test(navigator.platform);
 
 /** Returns the name of a shortcut on this system, given the one elsewhere. */

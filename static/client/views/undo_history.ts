@@ -1,9 +1,9 @@
-// Keeps undoing and redoing in the composer within the text that it shows. Chromium would also
-// bring back text that was deleted in another room or before an edit began.
+// Keeps undo and redo within the text that the composer shows. Chromium would also bring back text
+// that was deleted in another room or before an edit began.
 
-/** Watches a field. Call the returned function after every change, also of those by the page. */
+/** Watches a field. Call the returned function after each change, including the page's own. */
 export function mountUndoHistory(text: HTMLTextAreaElement): () => void {
-  /** The text that the page has set last; `undefined` if it has set none. */
+  /** The text that the page set last; `undefined` if it has set none. */
   let start: string | undefined;
   /** The texts from which the person has returned to that one, for example by deleting all. */
   let returns: string[] = [];

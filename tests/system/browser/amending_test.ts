@@ -257,7 +257,7 @@ browserTest("keeps the focus on a message that is edited or deleted", async (cha
   await focused.getByText("Message deleted").waitFor();
   await ada.keyboard.press("ArrowUp");
   await focused.getByText("first").waitFor();
-  // A person who has left the message keeps what has the focus now.
+  // If the focus has left the message, it stays where it is.
   await ada.keyboard.press("Escape");
   await ben.keyboard.press("ArrowUp");
   await send(ben, "changed, too");

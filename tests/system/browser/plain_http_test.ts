@@ -29,7 +29,7 @@ browserTest("works without the APIs that browsers withhold from plain http", asy
   const ben = await chat.signIn("Ben");
   await send(ada, "```\nhere\n```");
   await waitForMessage(ben, "here");
-  // The browser's own command still copies.
+  // `execCommand` still copies.
   await ben.click("#rows .block button");
   await ben.locator("#rows .block", { hasText: "Copied" }).waitFor();
   await ben.focus("#text");

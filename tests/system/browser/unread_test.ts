@@ -328,7 +328,7 @@ browserTest("copies several messages as lines with author and time", async (chat
   assertEquals(await copied(2, 3), "Cy, 11:57: two\nlines\nCy, 11:57: Cy waves");
   // One message is copied as it is shown, without time or button.
   assertEquals((await copied(1, 1)).trim(), "code");
-  // Of a selection of everything, only the messages are copied, but all of a field or a dialog.
+  // After "Select all", only the messages are copied. A field or a dialog is copied as usual.
   const copyFrom = (selector: string) =>
     ada.locator(selector).evaluate((node) => {
       const clipboardData = new DataTransfer();

@@ -565,7 +565,8 @@ browserTest("switches rooms with Alt and the arrow keys", async (chat) => {
     await ada.keyboard.press(`Alt+Arrow${key}`);
     await waitForRoom(ada, name);
   }
-  // With another key, Alt selects text on a Mac, and moves through tables in screen readers.
+  // With a second modifier, these keys select text on a Mac, and move through tables in screen
+  // readers.
   for (const other of ["Shift", "Control", "Meta"]) {
     await ada.keyboard.press(`Alt+${other}+ArrowUp`);
     assertEquals(await ada.textContent("#room-title"), "# design");
