@@ -200,7 +200,7 @@ async function serve(config: Config, logs: Logs, mirror: ConsoleMirror): Promise
     if (stoppingSince === undefined) void stop("launcher_lost", 0);
   });
   // Print only after the signal handlers are installed: the reader may stop the server at once.
-  // Not with `print`, which throws if the console can't be written: its disk may be full.
+  // Not with `print`, which throws if the console's disk is full.
   mirror.write(`Parley is running at ${server.url}\n`);
   if (certificate !== undefined) {
     watchCertificate(certificate, readTls, {

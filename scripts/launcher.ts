@@ -81,7 +81,7 @@ function permissionFlags({ read, write, net }: Permissions): string[] {
 }
 
 /**
- * Returns the flag of Deno that grants a kind of permission.
+ * Returns Deno's flag that grants a kind of permission.
  *
  * @throws {SettingError} If a value has a comma, which would grant its parts instead.
  */
@@ -135,8 +135,8 @@ async function denoArgs(args: readonly string[], startDir: string): Promise<stri
 const misspelledMinLength = 8;
 
 /**
- * Returns a warning for each variable that is probably a misspelled setting, and so ignored: or the
- * first of a file that an editor has saved with a byte order mark.
+ * Returns a warning for each variable that is ignored but probably meant as a setting: one that is
+ * misspelled, or the first in a file that an editor has saved with a byte order mark.
  */
 export function misspelledSettings(names: readonly string[]): string[] {
   const settings = configNames.filter((name) => name.length >= misspelledMinLength);

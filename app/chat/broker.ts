@@ -142,7 +142,7 @@ export interface SearchRequest extends Pick<SearchCommand, "query"> {
   readonly limit: number;
 }
 
-/** Messages that match a query, newest first. Some may differ in the end of a long phrase. */
+/** Messages that match a query, newest first. Some may match only the start of a long phrase. */
 export interface SearchPage extends Pick<ResultsPush, "next" | "since"> {
   readonly messages: readonly MessageEntry[];
   /** How long the search kept the server busy, if that is known. */

@@ -153,7 +153,7 @@ function aboutOf({ type, nonce, room }: EntryCommand | Draft) {
   return { re: type, nonce, room };
 }
 
-/** Returns the offset of the next entry of a room without entries, and undefined for any other. */
+/** Returns the offset of a room's next entry, or `undefined` if the room already has entries. */
 function firstOffsetIn({ first, head }: Pick<Page, "first" | "head">): number | undefined {
   return first > head.offset ? head.offset + 1 : undefined;
 }

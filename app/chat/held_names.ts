@@ -13,7 +13,7 @@ const wideFactor = 32;
 const maxTotal = 100_000;
 /** Min interval between prunes of a network, which visit all its holds. */
 const pruneMs = 1_000;
-/** The same for all networks. */
+/** Min interval between sweeps of all networks when the limit is reached. */
 const sweepMs = 60_000;
 
 interface Holds {

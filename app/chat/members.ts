@@ -16,8 +16,9 @@ const quietMs = 30_000;
 const renewHoldsMs = 3_600_000;
 /** Max names released at a time. */
 const maxReleases = 100;
-/** Delay before a release without a result is repeated, and how many are. */
+/** Delay before an unconfirmed release is repeated. */
 const releaseRetryMs = 60_000;
+/** Max unconfirmed releases that are remembered. */
 const maxUnreleased = 100_000;
 
 /** The members that are present through this node, or in their grace. */
@@ -28,7 +29,7 @@ export class Members {
   readonly #graces = new Map<Member | Presence, number>();
   /** Pending claims by member. A member's name is not released while it has any. */
   readonly #claims = new Tally();
-  /** Releases that the broker has not confirmed, and when to repeat them by the hub's clock. */
+  /** Releases that the broker has not confirmed, and when to repeat each, in ms. */
   readonly #unreleased = new Map<string, { readonly isFreed: boolean; readonly retryAt: number }>();
   readonly #heldNames: HeldNames;
   #quietUntil: number;
@@ -202,10 +203,10 @@ export class Members {
     this.#quietUntil = this.#hub.ports.clock.now() + quietMs;
   }
 
-  /** Ends graces, and releases and renews the holds of names, when due. Called once a second. */
+  /** Ends graces, repeats releases and renews the holds of names, when due. Called every second. */
   sweep(): void {
     this.#endGraces();
-    this.#releaseAgain();
+    this.#repeatReleases();
     const { broker, clock, log } = this.#hub.ports;
     const now = clock.now();
     if (now - this.#holdsRenewedAt < renewHoldsMs) return;
@@ -278,8 +279,8 @@ export class Members {
     });
   }
 
-  /** Repeats releases that failed. Otherwise the names would be taken until the next start. */
-  #releaseAgain(): void {
+  /** Repeats unconfirmed releases. Otherwise the names would stay taken until the next start. */
+  #repeatReleases(): void {
     const now = this.#hub.ports.clock.now();
     for (const [member, { isFreed, retryAt }] of this.#unreleased.entries().take(maxReleases)) {
       if (retryAt > now) break;

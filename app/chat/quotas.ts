@@ -31,7 +31,7 @@ const membersPerAddress = 10;
 const addressShare = { public: 1, private: 1 / 10, loopback: 1 / 100 };
 /** The same for new rooms, which are permanent. */
 const addressRoomShare = { public: 1, private: 1 / 10, loopback: 1 / 10 };
-/** How many times as much as one network an IPv6 /48 has, and how many times as many new rooms. */
+/** Factors for an IPv6 /48, which one person may own: of its rates, and of its new rooms. */
 const wideFactor = 32;
 const wideRoomFactor = 4;
 /** A session with this many refused commands within `floodMs` is flooding. */

@@ -96,11 +96,11 @@ export class RateLimiter {
   }
 }
 
-/** Limits networks. Those of an IPv6 /48, which one person may own, have a limit together. */
+/** Limits networks. Those of an IPv6 /48, which one person may own, also share a limit. */
 export class NetworkLimiter extends RateLimiter {
   readonly #wide: RateLimiter;
 
-  /** A /48 has `factor` times as much as one network. */
+  /** The limit of a /48 is `factor` times that of one network. */
   constructor(burst: number, perSecond: number, factor: number) {
     super(burst, perSecond);
     this.#wide = new RateLimiter(factor * burst, factor * perSecond);

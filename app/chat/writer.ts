@@ -16,7 +16,7 @@ const amendmentsMax = 2;
 export interface SentDraft {
   readonly active: ActiveSession;
   readonly draft: Draft;
-  /** The offset that it gets if its room has no entries, as far as the hub knew. */
+  /** The draft's offset if its room had no entries, as far as the hub knew. */
   readonly firstOffset: number | undefined;
 }
 
@@ -123,7 +123,7 @@ export class Writer {
   }
 }
 
-/** Counts drafts as no longer waiting for the broker. */
+/** Marks drafts as settled by the broker, or dropped. */
 function settle(batch: readonly SentDraft[]): void {
   for (const { active } of batch) {
     if (--active.writing === 0) active.onWritten?.();

@@ -113,7 +113,7 @@ export async function importChat(
   let batch: ArchiveItem[] = [];
   for await (const item of readItems(file)) {
     if (item.kind === "message") messages++;
-    // Another member may have the name by now.
+    // The hold is over, so another member may have the name.
     if (item.kind === "name" && item.heldUntil <= Date.now()) continue;
     batch.push(withoutFutureTimes(item, Date.now(), nameHoldMs));
     if (batch.length < batchItems) continue;
@@ -136,7 +136,7 @@ async function* readItems(file: string): AsyncGenerator<ArchiveItem> {
   for await (const line of readLines(file)) {
     if (++number === 1) {
       if (anyHeader.test(line) && line !== header) {
-        throw fail(1, "says that another version of Parley exported it");
+        throw fail(1, "has the format of another version of Parley");
       }
       if (line !== header) throw fail(1, "is not the start of an exported chat");
       continue;

@@ -23,7 +23,7 @@ export function serverUrl({ host, port, tlsCert }: Config): string {
 }
 
 /**
- * Sends a request: to our own server directly, without verifying its certificate.
+ * Sends a request. Our own server is asked directly, and its certificate is not verified.
  *
  * @throws {Error} If there is no response in time.
  */
@@ -62,7 +62,7 @@ export async function checkHealth(url: string, isOwn: boolean): Promise<void> {
   if (status !== 200) throw new Error(`${url} is not healthy: status ${status}`);
 }
 
-/** Unlike `fetch`, this ignores HTTP_PROXY: a proxy has another localhost. */
+/** Sends a request without HTTP_PROXY, which `fetch` uses: to a proxy, localhost is itself. */
 async function askDirectly(address: URL, request: ServerRequest): Promise<ServerResponse> {
   const { request: send } = address.protocol === "https:"
     ? await import("node:https")

@@ -31,9 +31,9 @@ export async function removeRoom(path: string, room: string): Promise<void> {
 
 /**
  * Changes all times after `now` (in ms since 1970) to `now`. Returns the number of entries changed.
- * They were stored while the clock was ahead, so age-based retention would keep
- * them, and all later messages in their rooms, for too long. Sanctions imposed then last as long
- * from `now` on, and names are held for at most `nameHoldMs`.
+ * They were stored while the clock was ahead, so age-based retention would keep them, and all later
+ * messages in their rooms, for too long. Sanctions imposed then keep their length, counted from
+ * `now`. Names are held for at most `nameHoldMs`.
  *
  * @throws {Error} If a server is using the folder.
  */

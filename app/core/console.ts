@@ -9,7 +9,7 @@ export function print(text: string): void {
 }
 
 /**
- * Writes a line to standard error, if that can be written. Shortens Deno's advice to grant all
+ * Writes a line to standard error, if possible. Shortens Deno's advice to grant all
  * permissions of a kind, and leaves out the system calls that Deno names in its errors.
  */
 export function printError(line: string): void {
@@ -19,7 +19,7 @@ export function printError(line: string): void {
   try {
     writeAll(Deno.stderr, `${text}\n`);
   } catch {
-    // Nobody can be told: its reader is gone, or its disk is full.
+    // There is nowhere to report this: the reader is gone, or the disk is full.
   }
 }
 

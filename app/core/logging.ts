@@ -24,7 +24,7 @@ type LogSettings =
 /** Where and how logs are written. Requests and events have level info. */
 export interface LogOptions extends Pick<Config, LogSettings> {
   /**
-   * Receives a copy of all lines but those of messages, in batches that end with a line break. Must
+   * Receives a copy of all lines except messages, in batches that end with a line break. Must
    * not throw.
    */
   readonly mirror: (text: string) => void;

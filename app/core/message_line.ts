@@ -11,7 +11,7 @@ const lineBreak = /[\n\v\f\u0085\u2028\u2029]/g;
 export function messageLine({ at, from, text, editedAt }: Message): string {
   const time = new Date(at).toISOString().slice(0, 19).replace("T", " ");
   // A colon follows the name only before a text, so that no text can pass for these remarks. Nor
-  // can a name, which has no brackets.
+  // can a name, since names have no brackets.
   if (text === undefined) return `${time} ${from} deleted this message\n`;
   const remark = editedAt === undefined ? ":" : " [edited]:";
   return `${time} ${from}${remark} ${text.replace(lineBreak, "\n    ")}\n`;

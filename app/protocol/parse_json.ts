@@ -10,7 +10,7 @@ import { hubLimits } from "./wire.ts";
 const digits = /(?<!\\)"(\d{6,10})"(?!\s*:)/g;
 /** Finds all of them, and more. A simpler test, because it costs each command time. */
 const hasDigits = /"\d{6,10}"/;
-/** A quote, an escaped digit, or any other escape. A digit may not complete an invalid one. */
+/** A quote or an escape. An invalid `\u` takes all that follows, so no digit can complete it. */
 const quotesAndEscapes = /"|\\(?:u003(\d)|u[\da-f]{4}|u[^]*|[^])/gi;
 /** Makes strings of digits too long for the table. No field may contain this character. */
 const padding = "\x7f".repeat(5);
@@ -19,21 +19,21 @@ const padding = "\x7f".repeat(5);
 export function parseJson(json: string): unknown {
   const hasEscapes = json.includes("\\u003");
   if (!hasEscapes && !hasDigits.test(json)) return JSON.parse(json);
-  const unescaped = hasEscapes ? withoutEscapes(json) : json;
+  const unescaped = hasEscapes ? unescapeDigits(json) : json;
   return withoutPadding(JSON.parse(unescaped.replace(digits, `"$1${padding}"`)));
 }
 
-/** Returns JSON with the digits that were escaped. */
-function withoutEscapes(json: string): string {
+/** Returns JSON with escaped digits replaced by the digits. */
+function unescapeDigits(json: string): string {
   let isInString = false;
   return json.replace(quotesAndEscapes, (match, digit?: string) => {
     if (match === '"') isInString = !isInString;
-    // Elsewhere, an escape is an error.
+    // Outside of strings, `JSON.parse` must see the escape, and throw.
     return isInString && digit || match;
   });
 }
 
-/** Removes the padding in a value. A function that `JSON.parse` calls takes 20 times as long. */
+/** Returns a value without the padding. A reviver would take 20 times as long. */
 function withoutPadding(value: unknown): unknown {
   if (typeof value === "string") {
     return value.endsWith(padding) ? value.slice(0, -padding.length) : value;
@@ -55,7 +55,7 @@ const backslash = 0x5c;
 const openBrace = 0x7b;
 const closeBrace = 0x7d;
 
-/** Length up to which values are not counted, since parsing them takes less than a millisecond. */
+/** JSON up to this length is parsed in less than 1 ms, so its values are not counted. */
 const uncountedMaxLength = 8_192;
 
 /**

@@ -7,9 +7,10 @@ import { SettingError } from "../core/setting_error.ts";
 
 /** How often the files are checked for a renewed certificate. SIGHUP checks at once. */
 const checkMs = 60_000;
-/** How long before its end a certificate that has not been renewed is reported, daily. */
+/** How long before a certificate expires the warnings start. */
 const warnMs = 3 * 86_400_000;
-const repeatMs = 86_400_000;
+/** Interval between warnings. */
+const warnIntervalMs = 86_400_000;
 
 /** A certificate in a PEM file, which may have the key and other text before it. */
 const certificates = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
@@ -57,15 +58,15 @@ function reasonOf(error: unknown, { key }: Certificate): string {
     : message;
 }
 
-/** Returns when a certificate is about to expire or has expired, in ISO 8601. */
+/** Returns when a certificate expires, in ISO 8601, or `undefined` if that is days away. */
 export function expiryOf({ cert }: Certificate, now: number): string | undefined {
   const validTo = new Date(new X509Certificate(cert).validTo);
   return validTo.getTime() - now < warnMs ? validTo.toISOString() : undefined;
 }
 
 /**
- * Rereads the certificate every minute and on SIGHUP. Reports every change, and once a day that it
- * expires.
+ * Rereads the certificate every minute and on SIGHUP. Reports every change, and once a day that the
+ * certificate is about to expire.
  */
 export function watchCertificate(
   initial: Certificate,
@@ -81,7 +82,7 @@ export function watchCertificate(
   const warn = () => {
     const now = Date.now();
     const expires = expiryOf(current, now);
-    if (expires === undefined || Math.abs(now - warnedAt) < repeatMs) return;
+    if (expires === undefined || Math.abs(now - warnedAt) < warnIntervalMs) return;
     warnedAt = now;
     onExpiring(expires);
   };

@@ -19,7 +19,7 @@ const eventsBurst = 2_000;
 const eventsPerSecond = 1;
 /** How many times more events a private address gets: an office or a proxy may share it. */
 const privateFactor = 32;
-/** How many times as much an IPv6 /48 may cause as each of its networks. */
+/** Factor for an IPv6 /48, which one person may own. */
 const wideFactor = 4;
 /** Max warnings, and max requests, of a network in one burst, and per second after that. */
 const linesBurst = 100;
@@ -108,7 +108,7 @@ export function limitLines<T extends HubLog & Pick<Logs, "access">>(log: T, now:
   };
 }
 
-/** Returns how many lines a line counts as. Characters that are escaped take six each. */
+/** Returns how many lines a line with these values counts as. Escaped characters take six each. */
 function linesOf(values: readonly unknown[]): number {
   const text = values.filter((value) => typeof value === "string").join("");
   return 1 + Math.floor(text.replace(/[^ -~]/g, "\\u0000").length / lineLength);

@@ -116,8 +116,8 @@ export const normalizeAddress = memoize((text): string | undefined => {
 });
 
 /**
- * Length of the end of a list that is read. The rest comes from the client: each proxy adds less
- * than 100 characters, and splitting 60 KB takes up to 13 ms.
+ * Max length that is read of a header's list of addresses, from its end. The rest is the client's:
+ * each proxy adds less than 100 characters. Splitting 60 KB would take up to 13 ms.
  */
 const listMaxLength = 4_096;
 

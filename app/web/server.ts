@@ -148,7 +148,7 @@ export function serveWeb(options: WebOptions) {
       address: client.address,
       method,
       path: truncate(url.replace(/^\w+:\/\/[^/?#]*/, "")) || "/",
-      // Deno doesn't say. With HTTP/2, the host is only in the URL.
+      // Deno doesn't report the version, but requests over HTTP/2 have no Host header.
       protocol: headers.has("host") ? "HTTP/1.1" : "HTTP/2.0",
       referrer: truncate(headers.get("referer")),
       userAgent: truncate(headers.get("user-agent")),

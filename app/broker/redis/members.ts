@@ -9,8 +9,8 @@ import { LocalPresence, RemotePresence } from "./presence.ts";
 import type { PresenceSnapshot } from "./presence.ts";
 import type { Link } from "./redis_link.ts";
 
-/** How long a record outlasts the hold of its names: that is renewed only once an hour. */
-const recordTtlMoreMs = 3 * 3_600_000;
+/** How long a record outlives the hold of its names, which is renewed only once an hour. */
+const recordExtraTtlMs = 3 * 3_600_000;
 /** Max rows per script call, so that other nodes don't wait long for it. */
 const renewMaxMembers = 1_000;
 
@@ -39,7 +39,7 @@ export class Members {
     feed: Feed,
     listener: () => BrokerListener | undefined,
   ) {
-    this.nameArgs = { nameHoldMs, recordTtlMs: nameHoldMs + recordTtlMoreMs };
+    this.nameArgs = { nameHoldMs, recordTtlMs: nameHoldMs + recordExtraTtlMs };
     this.#mac = moderatorMac?.("");
     this.#node = node;
     this.#feed = feed;

@@ -63,7 +63,7 @@ export class RedisNode {
     let cancel = () => {};
     const renewLater = () => {
       cancel = later(leaseMs / 3, async () => {
-        // Before the reply: renewals that are late count as a jump of the clock.
+        // Don't wait for the reply: Redis takes a late renewal for a jump of its clock.
         renewLater();
         try {
           onRenewed(await this.run("renewLease", args, [], link));

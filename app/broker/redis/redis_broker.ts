@@ -371,7 +371,7 @@ export class RedisBroker implements Broker {
         if (event.node === this.#node.name) throw new Error(leaseExpired);
         return this.#members.remote.removeNode(event.node);
       case "time_jumped":
-        // After a failure, the hourly renewal gives the names back.
+        // If this fails, the next hourly renewal restores the names.
         return void this.renewHolds().catch(() => {});
       case "sanctions":
         return this.#sanctioned(event.ends);

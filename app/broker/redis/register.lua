@@ -12,7 +12,7 @@ if redis.call('HEXISTS', key('meta'), 'importing') == 1 then
   return redis.error_reply('ERR an import was interrupted; run import-chat again')
 end
 checkRun()
--- After an import, or if another program has changed it.
+-- Rebuild the set after an import, which doesn't write it, or if another program has replaced it.
 if redis.call('TYPE', key('recent')).ok ~= 'zset' then
   redis.call('DEL', key('recent'))
   for _, name in ipairs(redis.pcall('SMEMBERS', key('rooms'))) do

@@ -8,7 +8,7 @@
 
 if isFenced() then return replyFenced() end
 local member = args.member
--- Repeated after its reply was lost: another member may have the name by now.
+-- Already released: the reply was lost. By now, the name may be another member's.
 if redis.call('HDEL', key('member', member), 'node:' .. node) == 0 then return reply() end
 local record = readMember(member)
 local isGone = not isConnected(record)

@@ -90,7 +90,7 @@ export class ReopeningDatabase {
       this.#undelivered = late === undefined ? [] : [...this.#undelivered, ...late];
       this.#rollback();
       if (late === undefined) {
-        // Together: if one fails, the epoch differs, so the next call starts over, too.
+        // In one transaction: if it fails, the file's epoch stays, and the next call starts over.
         file.transaction(() => {
           this.log.startOver(file);
           this.names.holdAll(file);

@@ -457,7 +457,7 @@ export function removeIndex(database: Pick<DatabaseSync, "prepare">): void {
   }
 }
 
-/** Max words of all phrases that SQLite compares, or two for each. */
+/** Max words that SQLite compares in all phrases of a query, but at least two in each. */
 const phraseWordsMax = 8;
 
 /** A query in SQLite's query language. */
@@ -468,9 +468,9 @@ export interface Expressions {
 }
 
 /**
- * Returns the expressions of a query. Words contain no character that is special to SQLite. Long
- * phrases are cut, so a message that is found may not match: SQLite compares all positions of all
- * words of a phrase, which took 3.5 s for 98 words.
+ * Returns the expressions of a query. Words contain no character that is special to SQLite.
+ * Truncates long phrases, because SQLite compares all positions of all their words: 98 words took
+ * 3.5 s. So a message that SQLite finds may not match the query.
  */
 export function expressionsOf(query: SearchQuery, room: number | undefined): Expressions {
   const { from } = query;

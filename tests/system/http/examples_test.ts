@@ -6,7 +6,7 @@ import { withBench } from "../../support/server_bench.ts";
 import { until, withDeadline } from "../../support/waiting.ts";
 
 const token = "e".repeat(43);
-/** Settings with which posts must wait. */
+/** A rate limit for which posts must wait. */
 const slow = { RATE_BURST: "1", RATE_PER_SECOND: "20" };
 const folder = new URL("../../../docs/examples/", import.meta.url);
 
@@ -198,7 +198,7 @@ async function say(url: string, body: string): Promise<void> {
   assertEquals(response.status, 201);
 }
 
-/** Responds as a proxy does in place of a stopped server, until it has got a message. */
+/** Responds like the proxy of a stopped server, until it has received a message. */
 async function serveErrors(port: number): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const proxy = Deno.serve({ hostname: "127.0.0.1", port, onListen() {} }, ({ method }) => {

@@ -528,7 +528,7 @@ Deno.test("SqliteBroker.index() limits the size of its tables, even if texts rep
     assert(Number(pages) < 400, `${pages}`);
   }));
 
-Deno.test("expressionsOf() cuts long phrases, which keep SQLite busy for long [F8]", () => {
+Deno.test("expressionsOf() truncates long phrases, which keep SQLite busy [F8]", () => {
   const countWords = (query: string) => {
     const parsed = parseQuery(query);
     assert(parsed !== undefined);

@@ -149,7 +149,7 @@ Deno.test("LogReader.join() announces no departure if the log could not be read 
   assertEquals(ben.pushTypes(), ["joined"]);
 });
 
-Deno.test("LogReader.join() forgets a room that all have left while its log could not be read", async () => {
+Deno.test("LogReader.join() forgets a room that everyone left while its log was unreadable", async () => {
   const chat = new TestChat();
   const ada = chat.enter("Ada", []);
   chat.broker.isAsync = true;

@@ -234,7 +234,7 @@ Deno.test("import-chat gives a name to the member that holds it, not to an earli
   broker.close();
 });
 
-Deno.test("import-chat sets future message times to now, and ends the holds of names in time", async () => {
+Deno.test("import-chat sets future message times to now, and shortens the holds of names", async () => {
   await using folder = await databaseFolder();
   const ahead = new SqliteBroker({ ...optionsFor(folder.path), now: () => Date.now() + 1e12 });
   ahead.claim("eve", "Eve");
@@ -385,7 +385,10 @@ testWithRedis(
     const damages: readonly (readonly [damaged: readonly string[], why: string])[] = [
       [lines.slice(0, -1), `line ${lines.length} is missing: the file is incomplete`],
       [lines.slice(1), "line 1 is not the start of an exported chat"],
-      [lines.with(0, '{"kind":"parley","version":2}'), "another version of Parley exported it"],
+      [
+        lines.with(0, '{"kind":"parley","version":2}'),
+        "has the format of another version of Parley",
+      ],
       [lines.toSpliced(3, 1), "line 4 is not the next entry of its room"],
       [lines.toSpliced(2, 1), "line 3 is not the next entry of its room"],
       [lines.toSpliced(2, 0, "{}"), "line 3 is damaged"],

@@ -59,7 +59,7 @@ Deno.test("repairTimes() sets future times of messages, rooms and members to now
   }
 });
 
-Deno.test("repairTimes() ends the holds of names and the sanctions in time [N8] [B4]", async () => {
+Deno.test("repairTimes() shortens the holds of names and the sanctions [N8] [B4]", async () => {
   await using folder = await databaseFolder();
   const [minuteMs, hourMs] = [60_000, 3_600_000];
   const wall = { ms: messageAt + 365 * 24 * hourMs };

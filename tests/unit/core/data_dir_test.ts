@@ -39,7 +39,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "foreignOwner() never tells to give away a folder that other programs use",
+  name: "foreignOwner() never advises giving away a folder that other programs use",
   ignore: Deno.build.os === "windows",
   async fn() {
     const dir = await Deno.realPath(await Deno.makeTempDir());

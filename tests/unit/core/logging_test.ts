@@ -346,7 +346,7 @@ Deno.test({
     }),
 });
 
-Deno.test("openLogs() does not mirror the start and messages", () =>
+Deno.test("openLogs() mirrors neither the start event nor messages", () =>
   withLogs({}, ({ logs, time, lines, mirrored }) => {
     logs.event("start", { port: 8000 });
     logs.entries([entry]);

@@ -46,7 +46,7 @@ Deno.test("parseJson() gives V8 no short string of digits, whose hash is its val
   const parse = JSON.parse;
   const seen: string[] = [];
   JSON.parse = (json, reviver) => {
-    // It would take 20 times as long with a function, and up to 10 ms for a frame.
+    // A reviver would take 20 times as long, and up to 10 ms for a frame.
     assertEquals(reviver, undefined);
     parse(json, (_, value) => void (typeof value === "string" && seen.push(value)));
     return parse(json);
