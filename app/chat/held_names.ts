@@ -1,9 +1,8 @@
 // Bounds how many names each address holds for members that left (law 7).
 
 import { hubLimits } from "../protocol/wire.ts";
-import { wideNetwork } from "./session.ts";
 import type { Payer } from "./session.ts";
-import { Tally } from "./tally.ts";
+import { NetworkTally } from "./tally.ts";
 
 /** Max members of an address whose names are held. */
 const maxPerAddress = { public: 50, private: 500, loopback: 5_000 };
@@ -27,8 +26,7 @@ interface Holds {
 export class HeldNames {
   readonly #nameHoldMs: number;
   readonly #networks = new Map<string, Holds>();
-  /** The same, with the networks of an IPv6 /48 counted together. */
-  readonly #wide = new Tally();
+  readonly #counts = new NetworkTally(wideFactor);
   #size = 0;
   #sweepAt = 0;
 
@@ -41,14 +39,12 @@ export class HeldNames {
     const holds = this.#networks.get(network) ?? { ends: new Map(), pruneAt: Infinity };
     const endsAt = holds.ends.get(member);
     if (endsAt === undefined) {
-      const [max, wide] = [maxPerAddress[scope], wideNetwork(network)];
-      const isFull = () =>
-        holds.ends.size >= max || this.#wide.of(wide) >= max * wideFactor ||
-        this.#size >= maxTotal;
+      const max = maxPerAddress[scope];
+      const isFull = () => this.#counts.isFull(network, max) || this.#size >= maxTotal;
       if (holds.ends.size >= max) this.#prune(network, holds, now);
       if (isFull() && now >= this.#sweepAt) this.sweep(now);
       if (isFull()) return false;
-      this.#wide.add(wide);
+      this.#counts.add(network);
       this.#size++;
     }
     const holdMs = hasWritten ? this.#nameHoldMs : hubLimits.readerHoldMs;
@@ -78,7 +74,7 @@ export class HeldNames {
         continue;
       }
       holds.ends.delete(member);
-      this.#wide.remove(wideNetwork(network));
+      this.#counts.remove(network);
       this.#size--;
     }
     holds.pruneAt = Math.max(earliestEnd, now + pruneMs);

@@ -13,9 +13,8 @@ import type { MessageEntry } from "./broker.ts";
 import type { HubPorts } from "./ports.ts";
 import type { Quotas } from "./quotas.ts";
 import { rateLimited, refusal } from "./refusals.ts";
-import { wideNetwork } from "./session.ts";
 import type { Payer } from "./session.ts";
-import { Tally } from "./tally.ts";
+import { NetworkTally } from "./tally.ts";
 
 const resultsMax = 20;
 /** Cost of a search, besides the bytes of its results. */
@@ -41,9 +40,7 @@ export class Searches {
   readonly #ports: HubPorts;
   readonly #quotas: Quotas;
   /** How many searches of each network run or wait. */
-  readonly #counts = new Tally();
-  /** The same, with the networks of an IPv6 /48 counted together. */
-  readonly #wideCounts = new Tally();
+  readonly #counts = new NetworkTally(wideFactor);
 
   constructor(ports: HubPorts, quotas: Quotas) {
     this.#ports = ports;
@@ -56,17 +53,14 @@ export class Searches {
    */
   async run(payer: Payer, command: SearchCommand): Promise<ResultsPush | ErrorPush> {
     const { network, scope } = payer;
-    const [max, wide] = [searchesMax[scope], wideNetwork(network)];
-    const isFull = this.#counts.of(network) >= max ||
-      this.#wideCounts.of(wide) >= max * wideFactor || this.#counts.total >= allSearchesMax;
+    const isFull = this.#counts.isFull(network, searchesMax[scope]) ||
+      this.#counts.total >= allSearchesMax;
     if (isFull) return rateLimited({ re: "search" }, "bytes", retryMs);
     this.#counts.add(network);
-    this.#wideCounts.add(wide);
     try {
       return await this.#run(payer, command);
     } finally {
       this.#counts.remove(network);
-      this.#wideCounts.remove(wide);
     }
   }
 

@@ -1,9 +1,8 @@
 // Connection limits: how many WebSockets, event streams and posts may exist, in total and per
 // network.
 
-import { wideNetwork } from "../chat/session.ts";
 import type { PeerAddress } from "../chat/session.ts";
-import { Tally } from "../chat/tally.ts";
+import { NetworkTally, Tally } from "../chat/tally.ts";
 import type { WebOptions } from "./options.ts";
 
 type Maxima = Pick<WebOptions, "maxConnections" | "maxConnectionsPerIp">;
@@ -47,9 +46,7 @@ const unopenedMaxMs = 3_600_000;
 export class ConnectionLimits {
   readonly #options: Maxima;
   readonly #now: () => number;
-  readonly #slots = new Tally();
-  /** The same, with the networks of an IPv6 /48 counted together. */
-  readonly #wideSlots = new Tally();
+  readonly #slots = new NetworkTally(wideFactor);
   readonly #unopened = new Tally();
   /** Sockets that are opening or closing, and since when, oldest first. */
   readonly #pending = new Map<Slot, number>();
@@ -85,8 +82,7 @@ export class ConnectionLimits {
       ? this.#unopened.of(network) >= loopbackUnopenedMax
       : scope === "private"
       ? this.#slots.of(network) >= maxConnectionsPerIp * privateFactor
-      : this.#slots.of(network) >= maxConnectionsPerIp ||
-        this.#wideSlots.of(wideNetwork(network)) >= maxConnectionsPerIp * wideFactor;
+      : this.#slots.isFull(network, maxConnectionsPerIp);
     return isFull ? addressFull : undefined;
   }
 
@@ -104,7 +100,6 @@ export class ConnectionLimits {
     const slot: Slot = { peer, hasOpened: true };
     this.#counted.add(slot);
     this.#slots.add(peer.network);
-    this.#wideSlots.add(wideNetwork(peer.network));
     return slot;
   }
 
@@ -136,7 +131,6 @@ export class ConnectionLimits {
     this.#pending.delete(slot);
     this.#counted.delete(slot);
     this.#slots.remove(slot.peer.network);
-    this.#wideSlots.remove(wideNetwork(slot.peer.network));
   }
 
   #expire(): void {

@@ -2,9 +2,8 @@
 // buffers of its unfinished requests. Over HTTP/2, one connection can request a file a hundred
 // times and read nothing, and each response is a copy.
 
-import { wideNetwork } from "../chat/session.ts";
 import type { PeerAddress } from "../chat/session.ts";
-import { Tally } from "../chat/tally.ts";
+import { NetworkTally } from "../chat/tally.ts";
 import type { Problem } from "./problem.ts";
 
 const mib = 1024 * 1024;
@@ -26,28 +25,18 @@ const tooMany: Problem = {
 
 /** Counts the bytes of unfinished requests, and of responses until the client has received them. */
 export class ResponseLimits {
-  readonly #unread = new Tally();
-  /** The same, with the networks of an IPv6 /48 counted together. */
-  readonly #wide = new Tally();
+  readonly #unread = new NetworkTally(wideFactor);
 
   /** Returns a problem if a client's network already has too many unread bytes. */
   problem({ network, scope }: PeerAddress): Problem | undefined {
-    const max = maxByScope[scope];
-    const isFull = this.#unread.of(network) >= max ||
-      this.#wide.of(wideNetwork(network)) >= max * wideFactor;
-    return isFull ? tooMany : undefined;
+    return this.#unread.isFull(network, maxByScope[scope]) ? tooMany : undefined;
   }
 
   /** Counts a response until `completed` settles. */
   add({ network }: PeerAddress, bodyBytes: number, completed: Promise<unknown>): void {
     const bytes = bodyBytes + overheadBytes;
-    const wide = wideNetwork(network);
     this.#unread.add(network, bytes);
-    this.#wide.add(wide, bytes);
-    const remove = () => {
-      this.#unread.remove(network, bytes);
-      this.#wide.remove(wide, bytes);
-    };
+    const remove = () => this.#unread.remove(network, bytes);
     completed.then(remove, remove);
   }
 }
