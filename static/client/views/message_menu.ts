@@ -183,9 +183,11 @@ export function mountMessageMenu(
   }
   document.addEventListener("focusin", ({ target }) => {
     const isMessage = target instanceof Element && target.matches("#rows article");
-    if (isMessage) show(target);
-    // While a message is redrawn, the composer has the focus.
-    if (isMessage || focused?.isConnected) focused = isMessage ? target : undefined;
+    if (isMessage) {
+      show(target);
+      focused = target;
+      // While a message is redrawn, the composer has the focus.
+    } else if (focused?.isConnected) focused = undefined;
   });
   log.addEventListener("scroll", () => {
     if (shown?.contains(document.activeElement)) place(shown);
@@ -219,11 +221,9 @@ export function mountMessageMenu(
     article.tabIndex = -1;
     // Its label has no text, and screen readers don't read the content of a focused message.
     for (const part of log.querySelectorAll("article [id]")) part.removeAttribute("id");
-    const parts = Array.from(
-      article.querySelectorAll(".quote, .text"),
-      (part, i) => part.id = `message-part-${i}`,
-    );
-    article.setAttribute("aria-describedby", [...parts, hint.id].join(" "));
+    const parts = Array.from(article.querySelectorAll(".quote, .text"));
+    parts.forEach((part, i) => part.id = `message-part-${i}`);
+    article.setAttribute("aria-describedby", [...parts, hint].map(({ id }) => id).join(" "));
     article.focus({ preventScroll: true });
     article.scrollIntoView({ block: "nearest" });
     show(article);
