@@ -24,7 +24,7 @@ export type ConversationAids = ReturnType<typeof mountConversationAids>;
 const contextPx = 96;
 const dayShownMs = 1_200;
 /** Max frames until the browser has drawn skipped rows that came into view. */
-const skippedFrames = 5;
+const drawFramesMax = 5;
 /** How soon new blocks of rows are skipped. */
 const settleMs = 500;
 
@@ -78,7 +78,7 @@ export function mountConversationAids(
   };
   /** The topmost visible message and its position, while scrolled up. */
   let anchor: { readonly row: Element; readonly top: number } | undefined;
-  const setAnchor = (frames = skippedFrames) => {
+  const setAnchor = (frames = drawFramesMax) => {
     anchor = undefined;
     if (toEnd.hidden) return;
     // The name of a day may be at the top.

@@ -9,6 +9,7 @@ export function mountUndoHistory(text: HTMLTextAreaElement): () => void {
   let returns: string[] = [];
   let undoneSteps = 0;
   let before = text.value;
+  /** Whether the person made the last change, not the page. */
   let isInput = true;
   text.addEventListener("beforeinput", (event) => {
     if (start === undefined) return;

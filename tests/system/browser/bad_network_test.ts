@@ -91,7 +91,7 @@ browserTest("says that there is a new version, and reloads with the draft", asyn
   assertEquals(await ada.inputValue("#text"), "half a thought");
 }, { needsProcess: true });
 
-browserTest("takes no script that an extension added for a new version", async (chat) => {
+browserTest("doesn't mistake an extension's script for a new version", async (chat) => {
   const ada = await chat.newVisitor();
   await ada.clock.install();
   const server = new ScriptedServer();

@@ -259,7 +259,7 @@ browserTest("says nothing about a connection lost for less than two seconds", as
   assert(texts.includes("offline") && isShown, texts.join());
 }, { needsProcess: true });
 
-browserTest("checks the connection once the device has slept", async (chat) => {
+browserTest("checks the connection after the device has slept", async (chat) => {
   const ada = await chat.newVisitor();
   await ada.clock.install();
   const frames: string[] = [];

@@ -345,7 +345,7 @@ browserTest("copies several messages as lines with author and time", async (chat
   assertEquals(await copyFrom("body"), 1);
 }, sharedServerOnly);
 
-browserTest("copies each range of a selection, as Firefox may have several", async (chat) => {
+browserTest("copies every range of a selection, since Firefox may have several", async (chat) => {
   const server = new ScriptedServer();
   const at = new Date(2026, 2, 4, 11, 56).getTime();
   server.append(

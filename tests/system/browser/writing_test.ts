@@ -159,7 +159,7 @@ browserTest("inserts many lines that are pasted beside the composer at once", as
   assertEquals(await draft(ada), "log:" + "line\n".repeat(200));
 });
 
-browserTest("starts a new line on Alt+Enter, which Macs do in all fields", async (chat) => {
+browserTest("starts a new line on Alt+Enter, as Macs do in all fields", async (chat) => {
   const ada = await chat.signIn("Ada");
   await waitForAids(ada);
   await ada.keyboard.type("one");
@@ -405,7 +405,7 @@ browserTest("keeps the draft of each tab over a reload, and gives it to new tabs
   assertEquals(await draft(one), "written in the first tab");
 });
 
-browserTest("undoes and redoes nothing in the composer of another room", async (chat) => {
+browserTest("undoes and redoes nothing that was typed in another room", async (chat) => {
   const ada = await chat.signIn("Ada");
   await waitForAids(ada);
   await joinRoom(ada, "design");
@@ -573,7 +573,7 @@ browserTest("switches rooms with Alt and the arrow keys", async (chat) => {
   }
 });
 
-browserTest("takes up characters typed with the Option key of a Mac", async (chat) => {
+browserTest("accepts characters typed with a Mac's Option key", async (chat) => {
   const ada = await chat.newVisitor();
   await ada.addInitScript(() =>
     Object.defineProperty(navigator, "platform", { value: "MacIntel" })

@@ -92,7 +92,7 @@ Deno.test("SqliteBroker.append() reports dense offsets after a failure [M4]", ()
 
 /**
  * Runs `meanwhile` after two failures in a row, while the broker has its file closed. Reports
- * failures, and `reset` if the broker invalidates what it has reported.
+ * failures, and `reset` if the broker resets its listener. Returns the delivered entries.
  */
 function whileClosed(
   path: string,

@@ -264,7 +264,7 @@ Deno.test("ChatHub repeats releases that failed, unless the member has returned 
   chat.time.advance(30_000);
   isFailing = false;
   chat.enter("Ben");
-  // Its next release replaces the one that failed, which might free what this one holds.
+  // Its next release replaces the failed one, which might free a name that this one holds.
   chat.enter("Eve").drop(1000);
   chat.time.advance(29_000);
   assertEquals(released, ["id-Eve"]);

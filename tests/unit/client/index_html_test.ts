@@ -43,7 +43,7 @@ async function htmlAndViews(): Promise<string> {
   return (await Promise.all(sources)).join("\n");
 }
 
-Deno.test("lists have a role, since Safari takes none from lists without bullets", async () => {
+Deno.test("lists have a role, since Safari gives none to lists without bullets", async () => {
   const lists = (await htmlAndViews()).match(/<ul\b[^>]*>|element\("ul"[^)]*\)/g) ?? [];
   assert(lists.length > 5);
   assertEquals(lists.filter((list) => !/\brole(="|: ")list/.test(list)), []);
