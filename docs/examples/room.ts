@@ -14,10 +14,11 @@ export class Room {
     const pair = new TextEncoder().encode(`${this.name}:${token}`);
     const headers = { authorization: `Basic ${pair.toBase64()}`, "idempotency-key": key };
     const response = await fetch(this.url, { method: "POST", body, headers }).catch(() => null);
-    const { detail, seconds = response?.headers.get("retry-after") } = await response?.json()
-      .catch(() => null) ?? { detail: "The chat is unreachable. Retrying…", seconds: 1 };
+    const reply = await response?.json().catch(() => null); // A proxy's error is not JSON.
+    const { detail } = reply ?? { detail: "The chat is unreachable. Retrying…" };
     if (detail) this.print(`(${detail})`);
-    if (seconds > 0) await sleep(Number(seconds) * 1000).then(() => this.post(body, key));
+    const seconds = reply ? Number(response?.headers.get("retry-after")) : 1;
+    if (seconds > 0) await sleep(seconds * 1000).then(() => this.post(body, key));
   }
 
   /** Calls `onEvent` for each event after a position, or from now on. */
@@ -27,8 +28,7 @@ export class Room {
       after = event.lastEventId || after;
       onEvent(event);
     };
-    const types = ["room", "gap", "message", "edit", "title"];
-    for (const type of types) events.addEventListener(type, on);
+    for (const it of ["room", "gap", "message", "edit", "title"]) events.addEventListener(it, on);
     events.onopen = () => isLost = false;
     events.onerror = () => { // It reconnects by itself, except after an HTTP error.
       events.close();
