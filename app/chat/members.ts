@@ -269,6 +269,7 @@ export class Members {
     this.#callRelease(payer.member, !isHeld, "release_failed");
   }
 
+  /** Releases a name, and repeats that until the broker confirms it. Logs an error as `event`. */
   #callRelease(member: string, isFreed: boolean, event?: string): void {
     const { nameChanges, ports: { broker, clock, log } } = this.#hub;
     const release = { isFreed, retryAt: clock.now() + releaseRetryMs };

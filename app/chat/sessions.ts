@@ -115,7 +115,7 @@ export class Sessions extends Set<Session> {
     return this.#holds > 0;
   }
 
-  /** Resolves once the commands of a session are no longer held back. */
+  /** Resolves once the held commands of any session have been handled. */
   whenReleased(): Promise<void> {
     return new Promise((resolve) => this.#onReleased = resolve);
   }

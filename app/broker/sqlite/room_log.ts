@@ -225,9 +225,10 @@ export class RoomLog {
     // limit leaves one candidate.
     const isKept = (name: string) => this.#loaded.has(name) || this.#pending.has(name);
     const limit = this.#loaded.size + this.#pending.size + 1;
-    const idle = isClockTrusted?.() === false
-      ? undefined
-      : file.all(sql.idleRooms, now - evictionMs, limit).find(({ name }) => !isKept(String(name)));
+    const mayEvict = isClockTrusted?.() ?? true;
+    const idle = mayEvict
+      ? file.all(sql.idleRooms, now - evictionMs, limit).find(({ name }) => !isKept(String(name)))
+      : undefined;
     if (idle === undefined) {
       this.#fullAt = now;
       return false;
