@@ -54,17 +54,18 @@ export class LineLimit {
   }
 
   /**
-   * Counts a line, or several. Returns true if its network is over its limit, and logs that once a
-   * minute.
+   * Counts a line with these values; long ones count as several lines. Returns true if its network
+   * is over its limit, and logs that once a minute. Lines without a network are not counted.
    */
-  isReached(network: string, lines = 1): boolean {
+  isReached(network: string | undefined, values: readonly unknown[] = []): boolean {
+    if (network === undefined) return false;
     const now = this.#now();
     if (now - this.#sweptAt >= sweepMs) {
       this.#sweptAt = now;
       this.#limiter.sweep(now);
       this.#limited.clear();
     }
-    if (this.#limiter.take(network, now, lines) === 0) return false;
+    if (this.#limiter.take(network, now, linesOf(values)) === 0) return false;
     const wide = wideNetwork(network);
     if (this.#limited.size < warningsMax && !this.#limited.has(wide)) {
       this.#limited.add(wide);
@@ -84,25 +85,22 @@ export function limitLines<T extends HubLog & Pick<Logs, "access">>(log: T, now:
     log,
     now,
   );
-  const eventsOf = (network: string) => isPrivateNetwork(network) ? privateEvents : events;
+  const eventsOf = (network?: string) =>
+    network !== undefined && isPrivateNetwork(network) ? privateEvents : events;
   const warnings = new LineLimit("error", linesBurst, linesPerSecond, log, now);
   const requests = new LineLimit("access", linesBurst, linesPerSecond, log, now);
   return {
     ...log,
     access: (record: AccessRecord, network?: string) => {
       const values = [record.path, record.referrer, record.userAgent];
-      if (network === undefined || !requests.isReached(network, linesOf(values))) {
-        log.access(record);
-      }
+      if (!requests.isReached(network, values)) log.access(record);
     },
     event: (event: string, fields: LogFields, network?: string) => {
-      const isLimited = network !== undefined &&
-        eventsOf(network).isReached(network, linesOf(Object.values(fields)));
+      const isLimited = eventsOf(network).isReached(network, Object.values(fields));
       if (!isLimited) log.event(event, fields);
     },
     warn: (event: string, fields: LogFields, network?: string) => {
-      const isLimited = network !== undefined &&
-        warnings.isReached(network, linesOf(Object.values(fields)));
+      const isLimited = warnings.isReached(network, Object.values(fields));
       if (!isLimited) log.warn(event, fields);
     },
   };
