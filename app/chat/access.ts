@@ -2,20 +2,19 @@
 
 import type { ErrorPush } from "../protocol/wire.ts";
 import type { AccessCheck, Clock } from "./ports.ts";
-import { RateLimiter } from "./rate_limiter.ts";
+import { NetworkLimiter, RateLimiter } from "./rate_limiter.ts";
 import { codeLocked, refusal } from "./refusals.ts";
-import { wideNetwork } from "./session.ts";
 import type { Payer } from "./session.ts";
 
 /** Max wrong codes per network or known member: enough for typos, too few for guessing. */
 const burst = 10;
 const perSecond = 1 / 60;
+/** Factor for an IPv6 /48, which one person may own. */
+const wideFactor = 4;
 /**
- * The same per IPv6 /48, which one person may own, and for all addresses together. An address
- * without recent wrong codes has one try even when the tries of all addresses are used up.
+ * Max wrong codes of all addresses. An address without recent wrong codes has one try even when
+ * these are used up.
  */
-const wideBurst = 40;
-const widePerSecond = 4 / 60;
 const totalBurst = 600;
 const totalPerSecond = 1;
 /** Cost of a wrong code by address scope: many people may share one that isn't public. */
@@ -29,8 +28,7 @@ export class AccessGuard {
   readonly #isCode: AccessCheck | undefined;
   readonly #re: "hello" | "moderate";
   /** Wrong codes by network, and by known member. */
-  readonly #wrong = new RateLimiter(burst, perSecond);
-  readonly #wrongWide = new RateLimiter(wideBurst, widePerSecond);
+  readonly #wrong = new NetworkLimiter(burst, perSecond, wideFactor);
   readonly #wrongTotal = new RateLimiter(totalBurst, totalPerSecond);
 
   /** `isCode` is absent if the chat needs no code. `re` is the command that has the code. */
@@ -60,7 +58,6 @@ export class AccessGuard {
     else {
       const cost = codeCost[scope];
       this.#wrong.charge(network, now, cost);
-      this.#wrongWide.charge(wideNetwork(network), now, cost);
       this.#wrongTotal.take(allAddresses, now, cost);
     }
     const re = this.#re;
@@ -73,24 +70,17 @@ export class AccessGuard {
   }
 
   #wait(network: string, now: number): number {
-    const wide = wideNetwork(network);
     // Guessers at many addresses must not lock out people at others.
-    if (this.#wrong.isFull(network, now) && this.#wrongWide.isFull(wide, now)) return 0;
-    return Math.max(
-      this.#wrong.wait(network, now),
-      this.#wrongWide.wait(wide, now),
-      this.#wrongTotal.wait(allAddresses, now),
-    );
+    if (this.#wrong.isFull(network, now)) return 0;
+    return Math.max(this.#wrong.wait(network, now), this.#wrongTotal.wait(allAddresses, now));
   }
 
   /** Forgets buckets that are full again. */
   sweep(): void {
-    for (const wrong of [this.#wrong, this.#wrongWide, this.#wrongTotal]) {
-      wrong.sweep(this.#clock.now());
-    }
+    for (const wrong of [this.#wrong, this.#wrongTotal]) wrong.sweep(this.#clock.now());
   }
 
   get size(): number {
-    return this.#wrong.size + this.#wrongWide.size + this.#wrongTotal.size;
+    return this.#wrong.size + this.#wrongTotal.size;
   }
 }

@@ -112,6 +112,10 @@ export class NetworkLimiter extends RateLimiter {
     return wide === network ? waitMs : Math.max(waitMs, this.#wide.wait(wide, now));
   }
 
+  override isFull(network: string, now: number): boolean {
+    return super.isFull(network, now) && this.#wide.isFull(wideNetwork(network), now);
+  }
+
   override charge(network: string, now: number, cost = 1): void {
     const wide = wideNetwork(network);
     super.charge(network, now, cost);
