@@ -205,7 +205,7 @@ async function serve(config: Config, logs: Logs, mirror: ConsoleMirror): Promise
   if (certificate !== undefined) {
     watchCertificate(certificate, readTls, {
       onError: (error) => logs.error("certificate_failed", errorMessage(error)),
-      onExpiring: (expires) => logs.warn("certificate_expires", { expires }),
+      onExpiring: (expires) => logs.warn("certificate_expiring", { expires }),
       async onRenewed(renewed) {
         if (stoppingSince !== undefined) return;
         logs.event("certificate_renewed", { sessions: hub.size.sessions });
