@@ -129,6 +129,7 @@ export class MemoryBroker implements Broker {
   }
 
   release(member: string, isFreed?: boolean): void {
+    this.#requireStorage();
     this.released.push(member);
     if (isFreed) this.freed.push(member);
     this.#names.delete(member);

@@ -254,38 +254,30 @@ Deno.test("ChatHub releases many names over several turns [N8]", () => {
 
 Deno.test("ChatHub repeats releases that failed, unless the member has returned [N8]", () => {
   const chat = new TestChat();
-  const released: string[] = [];
-  let isFailing = true;
-  chat.broker.release = (id) => {
-    if (isFailing) throw new Error("Cannot release: the disk is full");
-    released.push(id);
-  };
-  for (const name of ["Ada", "Ben", "Eve"]) chat.enter(name).drop(1000);
+  const clients = ["Ada", "Ben", "Eve"].map((name) => chat.enter(name));
+  chat.broker.isFailing = true;
+  for (const client of clients) client.drop(1000);
   chat.time.advance(30_000);
-  isFailing = false;
+  chat.broker.isFailing = false;
   chat.enter("Ben");
   // Its next release replaces the failed one, which might free a name that this one holds.
   chat.enter("Eve").drop(1000);
   chat.time.advance(29_000);
-  assertEquals(released, ["id-Eve"]);
+  assertEquals(chat.broker.released, ["id-Eve"]);
   chat.time.advance(2_000);
-  assertEquals(released, ["id-Eve", "id-Ada"]);
+  assertEquals(chat.broker.released, ["id-Eve", "id-Ada"]);
   assertEquals(chat.lines.filter(({ event }) => event === "release_failed").length, 3);
 });
 
 Deno.test("ChatHub repeats a release that failed although nobody is connected [N8]", () => {
   const chat = new TestChat();
-  const released: string[] = [];
-  let isFailing = true;
-  chat.broker.release = (id) => {
-    if (isFailing) throw new Error("Cannot release: the disk is full");
-    released.push(id);
-  };
-  chat.enter("Ada").drop(1000);
+  const ada = chat.enter("Ada");
+  chat.broker.isFailing = true;
+  ada.drop(1000);
   chat.time.advance(300_000);
-  isFailing = false;
+  chat.broker.isFailing = false;
   chat.time.advance(61_000);
-  assertEquals(released, ["id-Ada"]);
+  assertEquals(chat.broker.released, ["id-Ada"]);
 });
 
 Deno.test("ChatHub stores a member's messages before it releases the name [N8]", () => {
@@ -318,6 +310,8 @@ Deno.test("ChatHub.hello() releases the name if the broker fails, since the clai
   const chat = new TestChat();
   chat.broker.isFailing = true;
   assertEquals(codesOf(chat.connect().hello("Ada")), ["storage_unavailable"]);
+  chat.broker.isFailing = false;
+  chat.time.advance(61_000);
   assertEquals(chat.broker.released, ["id-Ada"]);
 });
 
