@@ -54,24 +54,24 @@ export class LineLimit {
   }
 
   /**
-   * Counts a line with these values; long ones count as several lines. Returns true if its network
+   * Counts a line with these values; long ones count as several lines. Returns false if its network
    * is over its limit, and logs that once a minute. Lines without a network are not counted.
    */
-  isReached(network: string | undefined, values: readonly unknown[] = []): boolean {
-    if (network === undefined) return false;
+  admit(network: string | undefined, values: readonly unknown[] = []): boolean {
+    if (network === undefined) return true;
     const now = this.#now();
     if (now - this.#sweptAt >= sweepMs) {
       this.#sweptAt = now;
       this.#limiter.sweep(now);
       this.#limited.clear();
     }
-    if (this.#limiter.take(network, now, linesOf(values)) === 0) return false;
+    if (this.#limiter.take(network, now, linesOf(values)) === 0) return true;
     const wide = wideNetwork(network);
     if (this.#limited.size < warningsMax && !this.#limited.has(wide)) {
       this.#limited.add(wide);
       this.#log.warn("log_limited", { log: this.#name, address: network });
     }
-    return true;
+    return false;
   }
 }
 
@@ -93,15 +93,13 @@ export function limitLines<T extends HubLog & Pick<Logs, "access">>(log: T, now:
     ...log,
     access: (record: AccessRecord, network?: string) => {
       const values = [record.path, record.referrer, record.userAgent];
-      if (!requests.isReached(network, values)) log.access(record);
+      if (requests.admit(network, values)) log.access(record);
     },
     event: (event: string, fields: LogFields, network?: string) => {
-      const isLimited = eventsOf(network).isReached(network, Object.values(fields));
-      if (!isLimited) log.event(event, fields);
+      if (eventsOf(network).admit(network, Object.values(fields))) log.event(event, fields);
     },
     warn: (event: string, fields: LogFields, network?: string) => {
-      const isLimited = warnings.isReached(network, Object.values(fields));
-      if (!isLimited) log.warn(event, fields);
+      if (warnings.admit(network, Object.values(fields))) log.warn(event, fields);
     },
   };
 }

@@ -100,16 +100,16 @@ Deno.test("limitLines() lets no network fill a log within a day, not even with l
   assertEquals(events, 2_000 + day - 1);
 });
 
-Deno.test("LineLimit.isReached() logs at most a hundred networks a minute", () => {
+Deno.test("LineLimit.admit() logs at most a hundred networks a minute", () => {
   const { lines, log } = createLog();
   let now = 0;
   const limit = new LineLimit("access", 1, 0.001, log, () => now);
   for (let i = 0; i < 150; i++) {
-    for (let line = 0; line < 3; line++) limit.isReached(`a${i}`);
+    for (let line = 0; line < 3; line++) limit.admit(`a${i}`);
   }
   assertEquals(lines.length, 100);
   now = 60_000;
-  limit.isReached("a0");
+  limit.admit("a0");
   assertEquals(lines.length, 101);
 });
 
