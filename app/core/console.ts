@@ -9,8 +9,8 @@ export function print(text: string): void {
 }
 
 /**
- * Writes a line to standard error, if possible. Shortens Deno's advice to grant all
- * permissions of a kind, and leaves out the system calls that Deno names in its errors.
+ * Writes a line to standard error, if possible. Shortens Deno's advice to grant all permissions of
+ * a kind, and leaves out the system calls that Deno names in its errors.
  */
 export function printError(line: string): void {
   const advice = /, run again with the (--allow-[a-z]+) flag/;

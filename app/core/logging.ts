@@ -24,8 +24,8 @@ type LogSettings =
 /** Where and how logs are written. Requests and events have level info. */
 export interface LogOptions extends Pick<Config, LogSettings> {
   /**
-   * Receives a copy of all lines except messages, in batches that end with a line break. Must
-   * not throw.
+   * Receives a copy of all lines except messages, in batches that end with a line break. Must not
+   * throw.
    */
   readonly mirror: (text: string) => void;
   /** Called at most once a minute while a log cannot be written. */

@@ -58,7 +58,7 @@ function reasonOf(error: unknown, { key }: Certificate): string {
     : message;
 }
 
-/** Returns when a certificate expires, in ISO 8601, or `undefined` if that is days away. */
+/** Returns when a certificate expires, in ISO 8601; `undefined` if it has over three days left. */
 export function expiryOf({ cert }: Certificate, now: number): string | undefined {
   const validTo = new Date(new X509Certificate(cert).validTo);
   return validTo.getTime() - now < warnMs ? validTo.toISOString() : undefined;
